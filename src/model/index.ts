@@ -1,0 +1,14 @@
+/**
+ * Nouns that two or more features use: types and pure functions, no I/O.
+ *
+ * It promises that a value of these types was checked at the door it came through. It must not know how anything is stored,
+ * sent or decided.
+ */
+export type { Bundle, JwtAuthority, X509Authority } from './bundle.ts';
+export type { AttributeValue, Decision, DecisionRequest, EntityRef, Obligations } from './decision.ts';
+export type { Entry } from './entry.ts';
+export type { KeyType, SigningAlgorithm } from './key.ts';
+export type { LedgerEvent, LedgerEventKind } from './ledger-event.ts';
+export type { AttestedNode } from './node.ts';
+export { compareSelectors, containsAll, formatSelector, parseSelector, type Selector } from './selector.ts';
+export type { ResolvedTarget, TargetView } from './target.ts';

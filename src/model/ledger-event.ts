@@ -1,0 +1,23 @@
+/** What happened. `intent` comes before an operation is forwarded, `outcome` after; `denial` stands alone. */
+export type LedgerEventKind = 'intent' | 'outcome' | 'denial' | 'session-open' | 'session-close' | 'admin';
+
+/**
+ * One event for the ledger, before it gets its sequence number. Values are JSON: no undefined, no floats, no secrets; integers
+ * must be safe. OCSF-shaped: `actor` is the verified identity, `target` the protected system, `action` the protocol's verb.
+ */
+export interface LedgerEvent {
+  readonly kind: LedgerEventKind;
+  /** Epoch milliseconds. */
+  readonly timeMs: number;
+  /** SPIFFE ID, or `admin` for the local operator socket. */
+  readonly actor: string;
+  readonly target: string;
+  readonly action: string;
+  readonly session: string;
+  /** Joins intent and outcome: unique within the session. Empty for session and admin events. */
+  readonly operation: string;
+  /** Everything else, by kind: statement fingerprint, decision, policies, rows, bytes, duration, sqlstate. */
+  readonly detail: { readonly [name: string]: LedgerValue };
+}
+
+type LedgerValue = string | number | boolean | null | readonly LedgerValue[] | { readonly [name: string]: LedgerValue };

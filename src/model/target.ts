@@ -1,0 +1,14 @@
+/** What an agent needs to offer a target: its name, protocol, and the gateways that serve it. */
+export interface TargetView {
+  readonly name: string;
+  readonly protocol: string;
+  /** Where agents reach a gateway: `host:port` and the SPIFFE ID it must prove. */
+  readonly gateways: readonly { readonly address: string; readonly spiffeId: string }[];
+}
+
+/** A target as a gateway opens it: `config` was checked against the protocol member's schema. */
+export interface ResolvedTarget {
+  readonly name: string;
+  readonly protocol: string;
+  readonly config: unknown;
+}

@@ -1,0 +1,96 @@
+import { abortError } from './abort.ts';
+
+/** A running timer; cancelling twice, or after it fired, does nothing. */
+export interface Timer {
+  cancel(): void;
+}
+
+/** The only source of time. */
+export interface Clock {
+  /** Wall-clock time in milliseconds since the Unix epoch; may jump. */
+  now(): number;
+  /** Milliseconds that never go back; only differences mean anything. */
+  monotonicMs(): number;
+  /** Calls `run` once after `delayMs` (≥ 0); the timer does not keep the process alive by itself. */
+  after(delayMs: number, run: () => void): Timer;
+}
+
+/** The machine's clock. */
+export function createSystemClock(): Clock {
+  return {
+    now: () => Date.now(),
+    monotonicMs: () => performance.now(),
+    after(delayMs, run) {
+      const handle = setTimeout(run, Math.min(delayMs, TIMEOUT_MS_MAX));
+      handle.unref();
+      return { cancel: () => clearTimeout(handle) };
+    },
+  };
+}
+
+/** A clock that moves only when told to: for tests. */
+export interface ManualClock extends Clock {
+  /** Moves time on, firing each due timer at its own instant, in order; awaits a turn of the event loop after each. */
+  advance(byMs: number): Promise<void>;
+  /** Steps the wall clock by `byMs` (either way) without passing monotonic time: what a clock correction does. */
+  step(byMs: number): void;
+  /** Number of timers still waiting. */
+  pending(): number;
+}
+
+/** Creates a {@link ManualClock} standing at `startMs` (epoch milliseconds). */
+export function createManualClock(startMs: number): ManualClock {
+  let wallMs = startMs;
+  let monoMs = 0;
+  const timers = new Set<{ dueMs: number; run: () => void }>();
+  const nextDue = (untilMs: number) => {
+    let next: { dueMs: number; run: () => void } | undefined;
+    for (const timer of timers) if (timer.dueMs <= untilMs && (!next || timer.dueMs < next.dueMs)) next = timer;
+    return next;
+  };
+  return {
+    now: () => wallMs,
+    monotonicMs: () => monoMs,
+    after(delayMs, run) {
+      const timer = { dueMs: monoMs + Math.max(0, delayMs), run };
+      timers.add(timer);
+      return { cancel: () => void timers.delete(timer) };
+    },
+    async advance(byMs) {
+      const untilMs = monoMs + byMs;
+      for (let timer = nextDue(untilMs); timer; timer = nextDue(untilMs)) {
+        timers.delete(timer);
+        wallMs += timer.dueMs - monoMs;
+        monoMs = timer.dueMs;
+        timer.run();
+        await new Promise<void>((resolve) => setImmediate(resolve));
+      }
+      wallMs += untilMs - monoMs;
+      monoMs = untilMs;
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    },
+    step(byMs) {
+      wallMs += byMs;
+    },
+    pending: () => timers.size,
+  };
+}
+
+/** Waits `delayMs`; rejects with an `AbortError` as soon as the signal aborts, leaving no timer behind. */
+export function sleep(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(abortError(signal));
+    const onAbort = () => {
+      timer.cancel();
+      reject(abortError(signal));
+    };
+    const timer = clock.after(delayMs, () => {
+      signal.removeEventListener('abort', onAbort);
+      resolve();
+    });
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+}
+
+/** Node fires a timer at once when its delay passes 2^31-1 ms. */
+const TIMEOUT_MS_MAX = 2 ** 31 - 1;

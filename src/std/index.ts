@@ -1,0 +1,18 @@
+/**
+ * Our small standard library: clock, chance, log, errors, secrets, cancellation, services, bytes, limits, members.
+ *
+ * It promises that time, chance and output are arguments everywhere else, so any behaviour can be replayed in a test. It must
+ * not know a single word of the product's domain, and it imports nothing of ours.
+ */
+export { abortError, anySignal, raceAbort, throwIfAborted, timeoutSignal } from './abort.ts';
+export { assert, unreachable } from './assert.ts';
+export { compareBytes, concatBytes, constantTimeEqual, sha256 } from './bytes.ts';
+export { type Clock, createManualClock, createSystemClock, type ManualClock, sleep, type Timer } from './clock.ts';
+export { formatDurationMs, parseDurationMs } from './duration.ts';
+export { CodedError, codeOf, type ErrorEntry, type ErrorTable, messageOf } from './errors.ts';
+export { type BoundedQueue, createBoundedQueue, createGate, type Gate } from './limits.ts';
+export { createLog, createSilentLog, type Log, type LogFields, type LogLevel } from './log.ts';
+export { type Member, type MemberKind, memberById } from './member.ts';
+export { createSeededRandom, createSystemRandom, type Random } from './random.ts';
+export { Secret } from './secret.ts';
+export { type Service, startAll, stopAll } from './service.ts';
