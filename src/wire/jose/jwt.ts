@@ -1,0 +1,121 @@
+import type { KeyObject } from 'node:crypto';
+import type { SigningAlgorithm } from '../../model/index.ts';
+import { isSigningAlgorithm, signJws } from './algorithms.ts';
+import { JoseError } from './errors.ts';
+
+/** JSON as claims hold it. */
+export type JsonValue =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly JsonValue[]
+  | { readonly [name: string]: JsonValue };
+
+/** A parsed but unverified JWT. */
+export interface ParsedJwt {
+  readonly algorithm: SigningAlgorithm;
+  readonly keyId: string;
+  readonly claims: { readonly [name: string]: JsonValue };
+  /** What the signature is over. */
+  readonly signingInput: Buffer;
+  readonly signature: Buffer;
+}
+
+/**
+ * Signs a JWT with the header `alg`, `kid`, `typ: "JWT"` and nothing else. Numbers in claims must be integers: some verifiers refuse any other
+ * notation of a time. `sign` replaces the key for keys that live elsewhere.
+ * @throws JoseError ERR_JWT_KEY, ERR_JWT (a claim that can not be written)
+ */
+export function signJwt(options: {
+  readonly algorithm: SigningAlgorithm;
+  readonly keyId: string;
+  readonly key: KeyObject | ((input: Buffer) => Buffer);
+  readonly claims: { readonly [name: string]: JsonValue };
+}): string {
+  const header = base64url({ alg: options.algorithm, kid: options.keyId, typ: 'JWT' });
+  checkNumbers(options.claims, 0);
+  const input = `${header}.${base64url(options.claims)}`;
+  const bytes = Buffer.from(input, 'latin1');
+  const signature =
+    typeof options.key === 'function' ? options.key(bytes) : signJws(options.algorithm, options.key, bytes);
+  const token = `${input}.${signature.toString('base64url')}`;
+  if (token.length > TOKEN_CHARS_MAX) throw new JoseError('ERR_JWT', `the token would have ${token.length} characters`);
+  return token;
+}
+
+/**
+ * Parses a compact JWT: canonical base64url, a header of exactly `alg`, `kid` and (optional) `typ`, claims that are one object.
+ * Nothing of it is verified.
+ * @throws JoseError ERR_JWT
+ * @see JWT-SVID §2, RFC 7515 §3.1
+ */
+export function parseJwt(token: string): ParsedJwt {
+  if (token.length > TOKEN_CHARS_MAX) {
+    throw new JoseError('ERR_JWT', `a token has at most ${TOKEN_CHARS_MAX} characters, this one ${token.length}`);
+  }
+  const [headerText, claimsText, signatureText, ...more] = token.split('.', 4);
+  if (!headerText || !claimsText || !signatureText || more.length > 0) {
+    throw new JoseError('ERR_JWT', 'a token is three parts with dots between');
+  }
+  const header = parseObject(headerText, 'header');
+  for (const name of Object.keys(header)) {
+    if (!HEADER_NAMES.has(name)) throw new JoseError('ERR_JWT', 'the token header holds only alg, kid and typ');
+  }
+  const { alg, kid, typ } = header;
+  if (!isSigningAlgorithm(alg))
+    throw new JoseError('ERR_JWT', 'the token is signed with an algorithm that is not allowed');
+  if (typeof kid !== 'string' || kid === '' || kid.length > KEY_ID_CHARS_MAX) {
+    throw new JoseError('ERR_JWT', 'the token header names no key');
+  }
+  if (typ !== undefined && typ !== 'JWT' && typ !== 'JOSE')
+    throw new JoseError('ERR_JWT', 'the token type is JWT or JOSE');
+  return {
+    algorithm: alg,
+    keyId: kid,
+    claims: parseObject(claimsText, 'claims'),
+    signingInput: Buffer.from(token.slice(0, headerText.length + 1 + claimsText.length), 'latin1'),
+    signature: decodePart(signatureText, 'signature'),
+  };
+}
+
+/** Decodes base64url without padding, in its one canonical form: another spelling would be another token with the same meaning. */
+function decodePart(text: string, what: string): Buffer {
+  const bytes = Buffer.from(text, 'base64url');
+  if (bytes.toString('base64url') !== text) throw new JoseError('ERR_JWT', `the token's ${what} is not base64url`);
+  return bytes;
+}
+
+function parseObject(text: string, what: string): { readonly [name: string]: JsonValue } {
+  const bytes = decodePart(text, what);
+  let value: unknown;
+  try {
+    value = JSON.parse(utf8.decode(bytes));
+  } catch (cause) {
+    throw new JoseError('ERR_JWT', `the token's ${what} is not JSON`, { cause });
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new JoseError('ERR_JWT', `the token's ${what} is not a JSON object`);
+  }
+  return value as { readonly [name: string]: JsonValue }; // JSON.parse makes nothing but JSON.
+}
+
+function base64url(value: JsonValue): string {
+  return Buffer.from(JSON.stringify(value), 'utf8').toString('base64url');
+}
+
+function checkNumbers(value: JsonValue, depth: number): void {
+  if (depth > CLAIM_DEPTH_MAX) throw new JoseError('ERR_JWT', `claims nest deeper than ${CLAIM_DEPTH_MAX} levels`);
+  if (typeof value === 'number' && !Number.isSafeInteger(value)) {
+    throw new JoseError('ERR_JWT', 'numbers in claims must be safe integers');
+  }
+  if (typeof value === 'object' && value !== null)
+    for (const item of Object.values(value)) checkNumbers(item, depth + 1);
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+const HEADER_NAMES: ReadonlySet<string> = new Set(['alg', 'kid', 'typ']);
+/** A token travels in an HTTP header: servers refuse headers over 8 to 16 KiB. */
+const TOKEN_CHARS_MAX = 16 * 1024;
+const KEY_ID_CHARS_MAX = 256;
+const CLAIM_DEPTH_MAX = 16;

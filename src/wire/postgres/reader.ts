@@ -1,0 +1,96 @@
+import { isUtf8 } from 'node:buffer';
+import { PostgresWireError } from './errors.ts';
+
+/** Walks the body of one message; each read checks its bounds. For messages that are looked into, not for rows. */
+export class BodyReader {
+  readonly #buffer: Buffer;
+  #offset: number;
+  readonly #end: number;
+  readonly #what: string;
+
+  /** Reads `buffer` from `start` to `end`; `what` names the message in errors. */
+  constructor(buffer: Buffer, span: { start: number; end: number }, what: string) {
+    this.#buffer = buffer;
+    this.#offset = span.start;
+    this.#end = span.end;
+    this.#what = what;
+  }
+
+  byte(): number {
+    this.#need(1);
+    return this.#buffer[this.#offset++] ?? 0;
+  }
+
+  int16(): number {
+    this.#need(2);
+    const value = this.#buffer.readInt16BE(this.#offset);
+    this.#offset += 2;
+    return value;
+  }
+
+  uint16(): number {
+    return this.int16() & 0xffff;
+  }
+
+  int32(): number {
+    this.#need(4);
+    const value = this.#buffer.readInt32BE(this.#offset);
+    this.#offset += 4;
+    return value;
+  }
+
+  uint32(): number {
+    return this.int32() >>> 0;
+  }
+
+  /** The next `count` bytes, not copied. */
+  bytes(count: number): Buffer {
+    this.#need(count);
+    const value = this.#buffer.subarray(this.#offset, this.#offset + count);
+    this.#offset += count;
+    return value;
+  }
+
+  /** Bytes up to the next NUL, not copied. */
+  stringBytes(): Buffer {
+    const nul = this.#buffer.indexOf(0, this.#offset);
+    if (nul < 0 || nul >= this.#end) throw this.malformed('text without an end');
+    const value = this.#buffer.subarray(this.#offset, nul);
+    this.#offset = nul + 1;
+    return value;
+  }
+
+  /** NUL-terminated text; it must be UTF-8, since a byte that is read in two ways can mean two things. */
+  string(): string {
+    const bytes = this.stringBytes();
+    if (!isUtf8(bytes)) throw this.malformed('text that is not UTF-8');
+    return bytes.toString('utf8');
+  }
+
+  /** Steps over `count` bytes. */
+  skip(count: number): void {
+    this.#need(count);
+    this.#offset += count;
+  }
+
+  get rest(): number {
+    return this.#end - this.#offset;
+  }
+
+  get offset(): number {
+    return this.#offset;
+  }
+
+  /** Demands that nothing is left. */
+  done(): void {
+    if (this.#offset !== this.#end) throw this.malformed(`${this.rest} bytes too many`);
+  }
+
+  malformed(why: string): PostgresWireError {
+    return new PostgresWireError('ERR_PG_MALFORMED', `${this.#what} message holds ${why}`);
+  }
+
+  #need(count: number): void {
+    if (count < 0 || this.#offset + count > this.#end) throw this.malformed('less than it announces');
+  }
+}

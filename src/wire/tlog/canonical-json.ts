@@ -1,0 +1,93 @@
+import { TlogError } from './errors.ts';
+
+/** What canonical JSON may hold here: RFC 8785 restricted to safe integers, so that no two programs print a number differently. */
+export type JsonValue =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly JsonValue[]
+  | { readonly [name: string]: JsonValue };
+
+/**
+ * The one text of a value: keys sorted by UTF-16 code units, no spaces. Refuses fractions, unsafe integers, -0, `undefined`, lone
+ * surrogates, non-plain objects and depth over 32. @throws ERR_TLOG_JSON @see RFC 8785 §3.2
+ */
+export function formatCanonicalJson(value: JsonValue): string {
+  return format(value, 0);
+}
+
+/** Reads bytes that are exactly the canonical text of a value: any other spelling of it is refused. @throws ERR_TLOG_JSON */
+export function parseCanonicalJson(bytes: Uint8Array): JsonValue {
+  let value: JsonValue;
+  let text: string;
+  try {
+    text = utf8.decode(bytes);
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new TlogError('ERR_TLOG_JSON', `${bytes.length} bytes are not JSON in UTF-8`, { cause });
+  }
+  if (format(value, 0) !== text) throw new TlogError('ERR_TLOG_JSON', 'the JSON is valid but not in canonical form');
+  return value;
+}
+
+function format(value: JsonValue, depth: number): string {
+  if (typeof value === 'string') return formatString(value);
+  if (typeof value === 'number') {
+    // String(-0) is '0': two values would share one text.
+    if (!Number.isSafeInteger(value) || Object.is(value, -0)) {
+      throw new TlogError('ERR_TLOG_JSON', `number ${value} is not a safe integer`);
+    }
+    return String(value);
+  }
+  if (value === null) return 'null';
+  if (typeof value === 'boolean') return value ? 'true' : 'false';
+  if (depth >= DEPTH_MAX) throw new TlogError('ERR_TLOG_JSON', `nesting is deeper than ${DEPTH_MAX}`);
+  if (typeof value !== 'object') throw new TlogError('ERR_TLOG_JSON', `a ${typeof value} is not a JSON value`);
+  return isArray(value) ? formatArray(value, depth) : formatObject(value, depth);
+}
+
+function formatString(value: string): string {
+  // RFC 8785 §3.2.2.2: a lone surrogate has no UTF-8 form, so it must end in an error.
+  if (!value.isWellFormed()) throw new TlogError('ERR_TLOG_JSON', 'a string holds a lone surrogate');
+  return JSON.stringify(value);
+}
+
+function formatArray(values: readonly JsonValue[], depth: number): string {
+  let text = '[';
+  // By index, so that a hole is seen as the `undefined` it is.
+  for (let i = 0; i < values.length; i++) {
+    text += (i === 0 ? '' : ',') + format(present(values[i], `item ${i}`), depth + 1);
+  }
+  return `${text}]`;
+}
+
+function formatObject(value: { readonly [name: string]: JsonValue }, depth: number): string {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) {
+    throw new TlogError('ERR_TLOG_JSON', 'an object with a prototype of its own is not a JSON value');
+  }
+  let text = '{';
+  let separator = '';
+  // Array.prototype.sort without a comparator orders by UTF-16 code units: the order RFC 8785 §3.2.3 asks for.
+  for (const key of Object.keys(value).sort()) {
+    text += `${separator}${formatString(key)}:${format(present(value[key], key), depth + 1)}`;
+    separator = ',';
+  }
+  return `${text}}`;
+}
+
+function present(value: JsonValue | undefined, name: string): JsonValue {
+  if (value === undefined) throw new TlogError('ERR_TLOG_JSON', `${name} is undefined`);
+  return value;
+}
+
+/** Array.isArray does not narrow a readonly array. */
+function isArray(value: object): value is readonly JsonValue[] {
+  return Array.isArray(value);
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** Events are flat; what nests deeper is a mistake or an attack on recursion. */
+const DEPTH_MAX = 32;
