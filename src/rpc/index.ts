@@ -1,0 +1,37 @@
+/**
+ * gRPC over sockets: services and calls on node:http2, over unix sockets and mutual TLS.
+ *
+ * It promises: the caller's deadline, cancellation and loss reach the handler as one signal; every call is answered with a status
+ * and its details; no client can make the server hold more than the limits say; a client's connection comes back by itself. It
+ * must not know what any service means, nor who is authorised: it hands over the peer as it showed itself.
+ */
+
+export { Code, codeName, type StatusCode, type StatusDetail } from '../wire/grpc/index.ts';
+export {
+  abortStatus,
+  type CallContext,
+  type CallOptions,
+  type Peer,
+  RpcError,
+} from './call.ts';
+export { type BidiCall, createRpcClient, type RpcClient } from './client.ts';
+export { errorTable, RpcSetupError } from './errors.ts';
+export { healthService } from './health.ts';
+export { defaultLimits, type RpcLimits } from './limits.ts';
+export { peerChain } from './peer-chain.ts';
+export { createRpcServer, type RpcServer, type RpcServerDeps } from './server.ts';
+export {
+  type Answer,
+  type BidiHandler,
+  type ClientStreamHandler,
+  implement,
+  type Prebuilt,
+  pathOf,
+  prebuilt,
+  type RpcService,
+  type Send,
+  type ServerStreamHandler,
+  type ServiceImplementation,
+  type UnaryHandler,
+} from './service.ts';
+export type { Connect, Listen, TlsIdentity } from './transport.ts';

@@ -1,0 +1,27 @@
+import type { Http2Session } from 'node:http2';
+import type { Clock, Timer } from '../std/index.ts';
+
+/**
+ * Pings the peer every `intervalMs` while the session lives and calls `dead` when an answer takes longer than `timeoutMs`: a host that
+ * vanished sends no goodbye.
+ */
+export function keepAlive(options: {
+  session: Http2Session;
+  clock: Clock;
+  intervalMs: number;
+  timeoutMs: number;
+  dead: () => void;
+}): void {
+  const { session, clock } = options;
+  let timer: Timer | undefined;
+  const ping = () => {
+    if (session.destroyed || session.closed) return;
+    timer = clock.after(options.timeoutMs, options.dead);
+    session.ping((error) => {
+      timer?.cancel();
+      if (error === null) timer = clock.after(options.intervalMs, ping);
+    });
+  };
+  timer = clock.after(options.intervalMs, ping);
+  session.once('close', () => timer?.cancel());
+}

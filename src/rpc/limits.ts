@@ -1,0 +1,46 @@
+/** Limits of a server. */
+export interface RpcLimits {
+  /** Open connections; further ones are closed at once. */
+  readonly connectionsMax: number;
+  /** Calls under way on one connection. */
+  readonly streamsPerConnectionMax: number;
+  /** Bytes of one request message. */
+  readonly requestBytesMax: number;
+  /** How long a request that is a single message may take to arrive, ms. */
+  readonly requestTimeoutMs: number;
+  /** Bytes of all headers of one call. */
+  readonly headerBytesMax: number;
+  /** Bytes that one call may have waiting for a client that does not read; past it the call ends with RESOURCE_EXHAUSTED. A single message may be larger. */
+  readonly streamQueueBytesMax: number;
+  /** The same for all calls of a connection together. */
+  readonly connectionQueueBytesMax: number;
+  /** Calls that a client may take back unanswered within 10 s on one connection before the connection is closed. */
+  readonly resetsPer10sMax: number;
+  /** How long a TLS handshake, and after it a connection's first call, may take, ms. */
+  readonly handshakeTimeoutMs: number;
+  /** Connections are told to go (GOAWAY) at this age, ms, and closed when their calls have ended or `graceMs` later; undefined = never. */
+  readonly connectionAgeMsMax: number | undefined;
+  /** How long calls under way may take to finish once the server stops or their connection is too old, ms. */
+  readonly graceMs: number;
+}
+
+/** The limits that hold unless others are given. */
+export const defaultLimits: RpcLimits = {
+  // Two file descriptors at most for each, under the usual limit of 65,536.
+  connectionsMax: 20_000,
+  // A process that serves many threads over one connection opens one stream each.
+  streamsPerConnectionMax: 1000,
+  // What every gRPC implementation allows by default: 500 signing requests are 250 KiB.
+  requestBytesMax: 4 * 1024 * 1024,
+  requestTimeoutMs: 30_000,
+  // What Node and Go allow by default is 16 KiB or more; callers send a few hundred bytes.
+  headerBytesMax: 16 * 1024,
+  // Several full responses of a large identity set.
+  streamQueueBytesMax: 4 * 1024 * 1024,
+  connectionQueueBytesMax: 32 * 1024 * 1024,
+  // A real client cancels what it waits for now and then; an attacker does nothing else.
+  resetsPer10sMax: 1000,
+  handshakeTimeoutMs: 10_000,
+  connectionAgeMsMax: undefined,
+  graceMs: 10_000,
+};

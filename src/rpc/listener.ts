@@ -1,0 +1,127 @@
+import { constants } from 'node:crypto';
+import { createServer, type Server, type Socket } from 'node:net';
+import {
+  createServer as createTlsServer,
+  type SecureContextOptions,
+  type TLSSocket,
+  type Server as TlsServer,
+} from 'node:tls';
+import { assert, type Log } from '../std/index.ts';
+import { encodePem } from '../wire/x509/index.ts';
+import type { Peer } from './call.ts';
+import { RpcSetupError } from './errors.ts';
+import type { RpcLimits } from './limits.ts';
+import { peerChain } from './peer-chain.ts';
+import type { Listen, TlsIdentity } from './transport.ts';
+import { listenOnUnixSocket } from './unix-socket.ts';
+
+/** Accepts connections: over unix sockets as they come, over TCP once their TLS handshake is done. */
+export interface Listener {
+  /** @throws RpcSetupError */
+  open(): Promise<void>;
+  address(): { readonly unix: string } | { readonly host: string; readonly port: number };
+  /** Stops accepting; connections stay. */
+  close(): void;
+  /** Ends whatever is still open, also connections within their handshake. */
+  destroy(): void;
+}
+
+/** Creates a {@link Listener}; each accepted connection goes to `accept`, which owns its socket from then on. */
+export function createListener(deps: {
+  log: Log;
+  listen: Listen;
+  limits: RpcLimits;
+  accept: (peer: Peer) => void;
+}): Listener {
+  const { listen, limits, log } = deps;
+  const sockets = new Set<Socket>();
+  const server = 'unix' in listen ? createUnixServer(deps.accept) : createSecureServer(deps, listen.tls);
+  server.maxConnections = limits.connectionsMax;
+  server.on('drop', () => log.warn('rpc.connection.dropped', { connectionsMax: limits.connectionsMax }));
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  return {
+    async open() {
+      if ('unix' in listen) await listenOnUnixSocket(server, listen.unix, listen.mode ?? 0o600);
+      else await listenOnTcp(server, listen.host, listen.port);
+      server.on('error', (error) => log.error('rpc.listener.failed', { error }));
+    },
+    address() {
+      if ('unix' in listen) return { unix: listen.unix };
+      const address = server.address();
+      assert(address !== null && typeof address === 'object', 'the address of a server is known once it listens');
+      return { host: address.address, port: address.port };
+    },
+    close: () => void server.close(),
+    destroy() {
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
+function createUnixServer(accept: (peer: Peer) => void): Server {
+  return createServer((socket) => accept({ kind: 'local', socket }));
+}
+
+function createSecureServer(
+  deps: { log: Log; limits: RpcLimits; accept: (peer: Peer) => void },
+  identity: () => TlsIdentity,
+): TlsServer {
+  let current = identity();
+  const server = createTlsServer({
+    ...secureContext(current),
+    ALPNProtocols: ['h2'],
+    handshakeTimeout: deps.limits.handshakeTimeoutMs,
+    // Nodes that attest have no certificate yet. What is shown is verified by whoever authorises, against bundles that change.
+    requestCert: true,
+    rejectUnauthorized: false,
+  });
+  server.prependListener('connection', () => {
+    const newest = identity();
+    if (newest === current) return;
+    server.setSecureContext(secureContext(newest));
+    current = newest;
+  });
+  server.on('secureConnection', (socket: TLSSocket) => {
+    if (socket.alpnProtocol !== 'h2') {
+      socket.destroy();
+      return;
+    }
+    socket.setNoDelay(true);
+    deps.accept({ kind: 'tls', socket, chainDer: peerChain(socket), remoteAddress: socket.remoteAddress ?? '' });
+  });
+  server.on('tlsClientError', (error, socket) => {
+    deps.log.debug('rpc.handshake.failed', { error, remoteAddress: socket.remoteAddress });
+    socket.destroy();
+  });
+  return server;
+}
+
+/** TLS 1.3 only, no session is ever resumed: a resumed handshake would skip the peer's certificate. */
+export function secureContext(identity: TlsIdentity | undefined): SecureContextOptions {
+  const certificates = identity && {
+    cert: identity.chainDer.map((der) => encodePem('CERTIFICATE', der)).join(''),
+    key: identity.key.export({ format: 'pem', type: 'pkcs8' }),
+  };
+  return {
+    ...certificates,
+    // No public authority is ever trusted here; also saves loading them.
+    ca: [],
+    minVersion: 'TLSv1.3',
+    secureOptions: constants.SSL_OP_NO_TICKET,
+  };
+}
+
+function listenOnTcp(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onError = (cause: Error) =>
+      reject(new RpcSetupError('ERR_RPC_LISTEN', `can't listen on ${host} port ${port}: ${cause.message}`, { cause }));
+    server.once('error', onError);
+    server.listen({ host, port }, () => {
+      server.removeListener('error', onError);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,283 @@
+import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import { create, type DescMessage, fromBinary, type Message, toBinary } from '@bufbuild/protobuf';
+import type { Clock, Log, Timer } from '../std/index.ts';
+import {
+  Code,
+  createDeframer,
+  encodeFrame,
+  GrpcWireError,
+  isGrpcContentType,
+  parseMetadata,
+  parseTimeoutMs,
+} from '../wire/grpc/index.ts';
+import { abortStatus, type CallContext, type Peer, RpcError } from './call.ts';
+import type { RpcLimits } from './limits.ts';
+import { createMessageReader, frameStatus } from './message-reader.ts';
+import { createServerResponse, type ServerResponse } from './server-response.ts';
+import { type Answer, isPrebuilt, pathOf, type RpcMethod } from './service.ts';
+
+/** What the calls of one connection share. */
+export interface CallSite {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly limits: RpcLimits;
+  readonly peer: Peer;
+  readonly state: Map<symbol, unknown>;
+  readonly draining: AbortSignal;
+  readonly interceptor: ((context: CallContext, next: () => Promise<void>) => Promise<void>) | undefined;
+  /** Bytes that all calls together have waiting for the client. */
+  queuedBytes: number;
+}
+
+/** A call under way on the server. */
+export interface ServerCall {
+  /** Ends the call with that status, unless it has ended already. */
+  end(error: RpcError): void;
+  /** True once the client was sent anything. */
+  readonly answered: boolean;
+}
+
+/** Serves one call on `stream`: reads what the method wants, runs its handler, writes answers and status. `done` runs when the stream is closed. */
+export function serveCall(options: {
+  site: CallSite;
+  stream: ServerHttp2Stream;
+  headers: IncomingHttpHeaders;
+  rawHeaders: readonly string[];
+  method: RpcMethod | undefined;
+  done: () => void;
+}): ServerCall {
+  const { site, stream, method } = options;
+  const response = createServerResponse(site, stream);
+  const cancellation = createCancellation();
+  const timers: Timer[] = [];
+  const end = (error: RpcError | undefined) => {
+    for (const timer of timers.splice(0)) timer.cancel();
+    response.end(error);
+  };
+  const abort = (error: RpcError) => {
+    if (response.ended) return;
+    cancellation.abort(error);
+    end(error);
+  };
+  stream.on('error', () => {}); // 'close' follows and says all there is to know.
+  stream.on('close', () => {
+    abort(new RpcError(Code.CANCELLED, 'the client has gone or has cancelled the call'));
+    options.done();
+  });
+  const call: ServerCall = {
+    end: abort,
+    get answered() {
+      return response.started;
+    },
+  };
+  if (!acceptHttp(stream, options.headers)) return call;
+  const head = parseHead(options.headers, options.rawHeaders);
+  if (head instanceof RpcError || method === undefined) {
+    abort(head instanceof RpcError ? head : new RpcError(Code.UNIMPLEMENTED, 'no such method is served here'));
+    return call;
+  }
+  if (head.timeoutMs !== undefined) timers.push(site.clock.after(head.timeoutMs, () => abort(deadlinePassed())));
+  const context = createContext(site, method, head.metadata, cancellation);
+  const run = (invoke: () => Promise<void>) => {
+    const work = async () => (site.interceptor === undefined ? invoke() : site.interceptor(context, invoke));
+    work().then(
+      () => end(undefined),
+      (error: unknown) => {
+        // After the end of the call a failure is only the echo of its cancellation.
+        if (!response.ended) end(asStatus(error, site.log, context.method));
+      },
+    );
+  };
+  startMethod({ site, stream, method, context, response, timers, abort, run });
+  return call;
+}
+
+function createContext(
+  site: CallSite,
+  method: RpcMethod,
+  metadata: ReadonlyMap<string, readonly string[]>,
+  cancellation: Cancellation,
+): CallContext {
+  return {
+    peer: site.peer,
+    metadata,
+    get signal() {
+      return cancellation.signal();
+    },
+    draining: site.draining,
+    method: pathOf(method.method),
+    state: site.state,
+  };
+}
+
+/** What the headers of a call say, or the status to refuse it with. */
+function parseHead(
+  headers: IncomingHttpHeaders,
+  rawHeaders: readonly string[],
+): { metadata: Map<string, string[]>; timeoutMs: number | undefined } | RpcError {
+  const encoding = headers['grpc-encoding'];
+  if (encoding !== undefined && encoding !== 'identity') {
+    return new RpcError(Code.UNIMPLEMENTED, 'messages are compressed, only identity is understood');
+  }
+  try {
+    const timeout = headers['grpc-timeout'];
+    const timeoutMs = timeout === undefined ? undefined : parseTimeoutMs(`${timeout}`);
+    return { metadata: parseMetadata(rawHeaders), timeoutMs };
+  } catch (error) {
+    if (error instanceof GrpcWireError) return new RpcError(Code.INVALID_ARGUMENT, error.message, { cause: error });
+    throw error;
+  }
+}
+
+interface Started {
+  readonly site: CallSite;
+  readonly stream: ServerHttp2Stream;
+  readonly method: RpcMethod;
+  readonly context: CallContext;
+  readonly response: ServerResponse;
+  readonly timers: Timer[];
+  readonly abort: (error: RpcError) => void;
+  readonly run: (invoke: () => Promise<void>) => void;
+}
+
+/** Reads the request in the way that the method's kind asks for, then runs the handler. */
+function startMethod(started: Started): void {
+  const { method, context, response, run } = started;
+  const output = method.method.output;
+  const send = (message: Answer<DescMessage>) => response.write(frameOf(output, message));
+  switch (method.kind) {
+    case 'unary':
+      readOne(started, (request) =>
+        run(async () => {
+          response.writeLast(frameOf(output, await method.handler(request, context)));
+        }),
+      );
+      break;
+    case 'server_streaming':
+      readOne(started, (request) => run(() => method.handler(request, context, send)));
+      break;
+    case 'client_streaming':
+      run(async () => {
+        response.writeLast(frameOf(output, await method.handler(readMany(started), context)));
+      });
+      break;
+    case 'bidi_streaming':
+      run(() => method.handler(readMany(started), context, send));
+      break;
+    default:
+      method satisfies never;
+  }
+}
+
+/** Waits for the one message of the request and the client's end of it. */
+function readOne(started: Started, ready: (request: Message) => void): void {
+  const { site, stream, method, response, timers, abort } = started;
+  const deframer = createDeframer(site.limits.requestBytesMax);
+  let message: Uint8Array | undefined;
+  let broken = false;
+  const refuse = (error: RpcError) => {
+    broken = true;
+    abort(error);
+  };
+  const late = site.clock.after(site.limits.requestTimeoutMs, () =>
+    refuse(new RpcError(Code.DEADLINE_EXCEEDED, 'the request did not arrive in time')),
+  );
+  timers.push(late);
+  stream.on('data', (chunk: Buffer) => {
+    if (broken) return;
+    try {
+      for (const next of deframer.push(chunk)) {
+        if (message !== undefined) {
+          refuse(new RpcError(Code.INTERNAL, 'the method takes one message, more have come'));
+          return;
+        }
+        message = next;
+      }
+    } catch (error) {
+      refuse(frameStatus(error));
+    }
+  });
+  stream.on('end', () => {
+    late.cancel();
+    if (broken || response.ended) return;
+    let request: Message;
+    try {
+      deframer.end();
+      if (message === undefined) throw new RpcError(Code.INTERNAL, 'the method takes one message, none has come');
+      request = parseRequest(method, message);
+    } catch (error) {
+      refuse(error instanceof RpcError ? error : frameStatus(error));
+      return;
+    }
+    ready(request);
+  });
+}
+
+/** The messages of a streamed request, each parsed when it is taken. */
+async function* readMany(started: Started): AsyncGenerator<Message> {
+  const { site, stream, method, abort } = started;
+  const { signal } = started.context;
+  const reader = createMessageReader({ stream, messageBytesMax: site.limits.requestBytesMax, broken: abort });
+  if (signal.aborted) reader.fail(abortStatus(signal));
+  signal.addEventListener('abort', () => reader.fail(abortStatus(signal)), { once: true });
+  for (let bytes = await reader.next(); bytes !== undefined; bytes = await reader.next()) {
+    yield parseRequest(method, bytes);
+  }
+}
+
+/** @throws RpcError */
+function parseRequest(method: RpcMethod, bytes: Uint8Array): Message {
+  try {
+    return fromBinary(method.method.input, bytes);
+  } catch (cause) {
+    throw new RpcError(Code.INTERNAL, `the request is no ${method.method.input.typeName}`, { cause });
+  }
+}
+
+interface Cancellation {
+  signal(): AbortSignal;
+  abort(reason: RpcError): void;
+}
+
+/** The signal of a call, made only when a handler asks for it: most never do. */
+function createCancellation(): Cancellation {
+  let controller: AbortController | undefined;
+  let reason: RpcError | undefined;
+  return {
+    signal() {
+      if (controller === undefined) {
+        controller = new AbortController();
+        if (reason !== undefined) controller.abort(reason);
+      }
+      return controller.signal;
+    },
+    abort(error) {
+      reason ??= error;
+      controller?.abort(reason);
+    },
+  };
+}
+
+/** False, and answered in HTTP's own words, when the request is no gRPC call at all. */
+function acceptHttp(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean {
+  const status = headers[':method'] !== 'POST' ? 405 : isGrpcContentType(headers['content-type']) ? undefined : 415;
+  if (status === undefined) return true;
+  stream.respond({ ':status': status }, { endStream: true });
+  stream.resume();
+  return false;
+}
+
+function frameOf(schema: DescMessage, answer: Answer<DescMessage>): Buffer {
+  return isPrebuilt(answer) ? answer.frame : encodeFrame(toBinary(schema, create(schema, answer)));
+}
+
+/** What the client may know of whatever a handler threw: an RpcError as it is; anything else is our fault and stays ours. */
+function asStatus(error: unknown, log: Log, method: string): RpcError {
+  if (error instanceof RpcError) return error;
+  log.error('rpc.call.failed', { method, error });
+  return new RpcError(Code.INTERNAL, 'internal error');
+}
+
+function deadlinePassed(): RpcError {
+  return new RpcError(Code.DEADLINE_EXCEEDED, 'the deadline of the call has passed');
+}

@@ -1,0 +1,137 @@
+import { performServerHandshake, type ServerHttp2Stream } from 'node:http2';
+import type { Clock, Log, Timer } from '../std/index.ts';
+import { Code } from '../wire/grpc/index.ts';
+import { type Peer, RpcError } from './call.ts';
+import { keepAlive } from './keepalive.ts';
+import type { RpcLimits } from './limits.ts';
+import { type CallSite, type ServerCall, serveCall } from './server-call.ts';
+import type { RpcMethod } from './service.ts';
+
+/** One connection that is served. */
+export interface ServerConnection {
+  /** Lets calls under way finish within the grace time, then ends them, then closes. Resolves when closed. */
+  drain(why: RpcError): Promise<void>;
+}
+
+/** Speaks HTTP/2 on the peer's socket and serves its calls until either side ends it. `closed` runs once at the end. */
+export function serveConnection(options: {
+  clock: Clock;
+  log: Log;
+  limits: RpcLimits;
+  peer: Peer;
+  state: Map<symbol, unknown>;
+  methods: ReadonlyMap<string, RpcMethod>;
+  interceptor: CallSite['interceptor'];
+  closed: () => void;
+}): ServerConnection {
+  const { clock, log, limits, peer } = options;
+  const calls = new Set<ServerCall>();
+  const draining = new AbortController();
+  const site: CallSite = {
+    clock,
+    log,
+    limits,
+    peer,
+    state: options.state,
+    draining: draining.signal,
+    interceptor: options.interceptor,
+    queuedBytes: 0,
+  };
+  const session = performServerHandshake(peer.socket, sessionOptions(limits));
+  const resets = countResets(clock, limits.resetsPer10sMax);
+  const timers: Timer[] = [clock.after(limits.handshakeTimeoutMs, () => session.destroy())];
+  const closed = new Promise<void>((resolve) => session.once('close', resolve));
+
+  const drain = (why: RpcError): Promise<void> => {
+    if (!draining.signal.aborted && !session.destroyed) {
+      draining.abort(why);
+      const grace = clock.after(limits.graceMs, () => {
+        for (const call of calls) call.end(why);
+        // The statuses are written on this turn of the event loop; whoever does not read them by the next is cut off.
+        timers.push(clock.after(LAST_WORDS_MS, () => session.destroy()));
+      });
+      timers.push(grace);
+      session.close();
+    }
+    return closed;
+  };
+  session.on('stream', (stream: ServerHttp2Stream, headers, _flags, rawHeaders: string[]) => {
+    timers[0]?.cancel();
+    const call = serveCall({
+      site,
+      stream,
+      headers,
+      rawHeaders,
+      method: options.methods.get(`${headers[':path']}`),
+      done: () => {
+        calls.delete(call);
+        if (call.answered || stream.rstCode === 0 || !resets.isTooMany()) return;
+        log.warn('rpc.connection.flooded', { remoteAddress: addressOf(peer), resetsPer10sMax: limits.resetsPer10sMax });
+        session.destroy(undefined, ENHANCE_YOUR_CALM);
+      },
+    });
+    calls.add(call);
+  });
+  session.on('error', (error) => log.debug('rpc.connection.failed', { remoteAddress: addressOf(peer), error }));
+  session.once('close', () => {
+    for (const timer of timers) timer.cancel();
+    peer.socket.destroy();
+    options.closed();
+  });
+  if (limits.connectionAgeMsMax !== undefined) {
+    const tooOld = new RpcError(Code.UNAVAILABLE, 'the connection has reached its age; connect again');
+    timers.push(clock.after(limits.connectionAgeMsMax, () => void drain(tooOld)));
+  }
+  if (peer.kind === 'tls') {
+    const dead = () => session.destroy();
+    keepAlive({ session, clock, intervalMs: PING_INTERVAL_MS, timeoutMs: PING_TIMEOUT_MS, dead });
+  }
+  return { drain };
+}
+
+function sessionOptions(limits: RpcLimits): Parameters<typeof performServerHandshake>[1] {
+  return {
+    maxSessionInvalidFrames: 100,
+    maxSessionMemory: SESSION_MEGABYTES_MAX,
+    maxHeaderListPairs: 100,
+    maxOutstandingPings: 10,
+    // Node's own counter does not know which resets are an attack: ours does (see countResets); this one is the far limit.
+    streamResetBurst: 20_000,
+    streamResetRate: 10_000,
+    settings: {
+      enablePush: false,
+      maxConcurrentStreams: limits.streamsPerConnectionMax,
+      maxHeaderListSize: limits.headerBytesMax,
+    },
+  };
+}
+
+/** Counts calls that a client took back before it was answered. Taking back an answered stream is how every watch ends. */
+function countResets(clock: Clock, resetsPer10sMax: number): { isTooMany(): boolean } {
+  let windowStartMs = clock.monotonicMs();
+  let count = 0;
+  return {
+    isTooMany() {
+      const nowMs = clock.monotonicMs();
+      if (nowMs - windowStartMs >= RESET_WINDOW_MS) {
+        windowStartMs = nowMs;
+        count = 0;
+      }
+      count++;
+      return count > resetsPer10sMax;
+    },
+  };
+}
+
+function addressOf(peer: Peer): string {
+  return peer.kind === 'tls' ? peer.remoteAddress : 'unix';
+}
+
+const ENHANCE_YOUR_CALM = 11;
+const RESET_WINDOW_MS = 10_000;
+/** Enough for 1,000 calls with full headers; past it further streams are refused. */
+const SESSION_MEGABYTES_MAX = 64;
+const LAST_WORDS_MS = 100;
+/** A vanished gateway or agent counts as gone within 50 s. */
+const PING_INTERVAL_MS = 30_000;
+const PING_TIMEOUT_MS = 20_000;

@@ -1,0 +1,121 @@
+import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import type { Clock } from '../std/index.ts';
+import { Code, encodeStatusDetails, encodeStatusMessage } from '../wire/grpc/index.ts';
+import { RpcError } from './call.ts';
+import type { RpcLimits } from './limits.ts';
+
+/** The writing half of a call. */
+export interface ServerResponse {
+  write(frame: Buffer): Promise<void>;
+  /** Writes the only message of a unary answer; the status follows at once, so nobody waits for room. */
+  writeLast(frame: Buffer): void;
+  end(error: RpcError | undefined): void;
+  readonly ended: boolean;
+  readonly started: boolean;
+}
+
+/** Creates the writing half of the call on `stream`. `site.queuedBytes` counts what waits in all calls of the connection. */
+export function createServerResponse(
+  site: { readonly clock: Clock; readonly limits: RpcLimits; queuedBytes: number },
+  stream: ServerHttp2Stream,
+): ServerResponse {
+  const { limits } = site;
+  let ended: RpcError | 'ok' | undefined;
+  let trailers: OutgoingHttpHeaders | undefined;
+  let room: Promise<void> | undefined;
+  const usable = () => !stream.destroyed && !stream.closed;
+  const start = () => {
+    if (stream.headersSent) return;
+    stream.respond(RESPONSE_HEADERS, TRAILERS_FOLLOW);
+    stream.once('wantTrailers', () => stream.sendTrailers(trailers ?? {}));
+  };
+  const fits = (queuedBytes: number, moreBytes: number) =>
+    queuedBytes + moreBytes <= limits.streamQueueBytesMax &&
+    site.queuedBytes + moreBytes <= limits.connectionQueueBytesMax;
+  const push = (frame: Buffer): boolean => {
+    start();
+    site.queuedBytes += frame.length;
+    return stream.write(frame, () => {
+      site.queuedBytes -= frame.length;
+    });
+  };
+  const waitForRoom = () => {
+    room ??= new Promise<void>((resolve) => {
+      const settle = () => {
+        stream.off('drain', settle);
+        stream.off('close', settle);
+        room = undefined;
+        resolve();
+      };
+      stream.on('drain', settle);
+      stream.on('close', settle);
+    });
+    return room;
+  };
+  const end = (error: RpcError | undefined) => {
+    if (ended !== undefined) return;
+    ended = error ?? 'ok';
+    if (!usable()) return;
+    if (stream.headersSent) {
+      trailers = statusHeaders(error);
+      stream.end();
+    } else {
+      stream.respond({ ...RESPONSE_HEADERS, ...statusHeaders(error) }, NOTHING_FOLLOWS);
+    }
+    if (!stream.readableEnded) finishReading(site.clock, stream);
+  };
+  return {
+    async write(frame) {
+      if (ended !== undefined) throw ended === 'ok' ? new RpcError(Code.CANCELLED, 'the call has ended') : ended;
+      if (!usable()) throw new RpcError(Code.CANCELLED, 'the client has gone or has cancelled the call');
+      const queuedBytes = stream.writableLength;
+      // Alone, one large message is fine; behind others it is what makes memory grow with a client that does not read.
+      if (queuedBytes > 0 && !fits(queuedBytes, frame.length)) {
+        ended = new RpcError(Code.RESOURCE_EXHAUSTED, `the client does not read: ${queuedBytes} bytes wait for it`);
+        // A reset, not a status: a status would wait behind the bytes and keep them. Clients read it as RESOURCE_EXHAUSTED.
+        stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+        throw ended;
+      }
+      if (!push(frame)) await waitForRoom();
+    },
+    writeLast(frame) {
+      if (ended === undefined && usable()) push(frame);
+    },
+    end,
+    get ended() {
+      return ended !== undefined;
+    },
+    get started() {
+      return stream.headersSent;
+    },
+  };
+}
+
+/** After the status is sent, what the client still sends is thrown away; one that never ends its side is reset. */
+function finishReading(clock: Clock, stream: ServerHttp2Stream): void {
+  stream.removeAllListeners('data');
+  stream.resume();
+  const timer = clock.after(HALF_OPEN_MS, () => stream.close(constants.NGHTTP2_NO_ERROR));
+  stream.once('close', () => timer.cancel());
+}
+
+function statusHeaders(error: RpcError | undefined): OutgoingHttpHeaders {
+  if (error === undefined) return { 'grpc-status': '0' };
+  const headers: OutgoingHttpHeaders = { 'grpc-status': `${error.code}` };
+  if (error.message !== '') headers['grpc-message'] = encodeStatusMessage(error.message);
+  if (error.details.length > 0) {
+    headers['grpc-status-details-bin'] = encodeStatusDetails(error.code, error.message, error.details);
+  }
+  return headers;
+}
+
+const RESPONSE_HEADERS: OutgoingHttpHeaders = {
+  ':status': 200,
+  'content-type': 'application/grpc',
+  'grpc-accept-encoding': 'identity',
+};
+/** gRPC has no use for a date header, and making one costs. */
+const TRAILERS_FOLLOW = { waitForTrailers: true, sendDate: false };
+const NOTHING_FOLLOWS = { endStream: true, sendDate: false };
+/** gRPC clients close their side on the status; this is for those that don't. */
+const HALF_OPEN_MS = 1000;

@@ -1,0 +1,105 @@
+import { assert, type Clock, type Log, type Service } from '../std/index.ts';
+import { Code } from '../wire/grpc/index.ts';
+import { type CallContext, type Peer, RpcError } from './call.ts';
+import { defaultLimits, type RpcLimits } from './limits.ts';
+import { createListener } from './listener.ts';
+import { type ServerConnection, serveConnection } from './server-connection.ts';
+import type { RpcMethod, RpcService } from './service.ts';
+import type { Listen } from './transport.ts';
+
+/** What a server needs. */
+export interface RpcServerDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly services: readonly RpcService[];
+  readonly listen: Listen;
+  readonly limits?: Partial<RpcLimits>;
+  /** Runs once per connection before its first request is read; throwing refuses the connection. `state` is what its calls will see. */
+  readonly onConnection?: (peer: Peer, state: Map<symbol, unknown>) => void | Promise<void>;
+  /** Runs once when a connection that `onConnection` has seen is gone, refused ones too. */
+  readonly onDisconnect?: (peer: Peer, state: Map<symbol, unknown>) => void;
+  /** Runs around every call's handler; throwing an RpcError refuses the call. */
+  readonly interceptor?: (context: CallContext, next: () => Promise<void>) => Promise<void>;
+}
+
+/** A gRPC server. */
+export interface RpcServer extends Service {
+  /** Where it listens, once started. */
+  address(): { readonly unix: string } | { readonly host: string; readonly port: number };
+}
+
+/**
+ * Serves `services` on one address.
+ * `start` rejects with RpcSetupError ERR_RPC_SOCKET_BUSY, ERR_RPC_SOCKET_UNSAFE or ERR_RPC_LISTEN. `stop` lets calls under way finish
+ * within `limits.graceMs`, then ends them with UNAVAILABLE.
+ */
+export function createRpcServer(deps: RpcServerDeps): RpcServer {
+  const { clock, log } = deps;
+  const limits = { ...defaultLimits, ...deps.limits };
+  const methods = collectMethods(deps.services);
+  const connections = new Set<ServerConnection>();
+  let stopping = false;
+
+  const accept = (peer: Peer) => {
+    const state = new Map<symbol, unknown>();
+    const closed = () => {
+      try {
+        deps.onDisconnect?.(peer, state);
+      } catch (error) {
+        log.error('rpc.disconnect.failed', { error });
+      }
+    };
+    peer.socket.on('error', () => {}); // 'close' follows and says all there is to know.
+    const serve = () => {
+      if (stopping || peer.socket.destroyed) {
+        peer.socket.destroy();
+        closed();
+        return;
+      }
+      const connection = serveConnection({
+        ...{ clock, log, limits, peer, state, methods, interceptor: deps.interceptor },
+        closed: () => {
+          connections.delete(connection);
+          closed();
+        },
+      });
+      connections.add(connection);
+    };
+    const refuse = (error: unknown) => {
+      log.warn('rpc.connection.refused', { error });
+      peer.socket.destroy();
+      closed();
+    };
+    // Synchronous where it can be: the caller's credentials are read before anything else happens on the event loop.
+    try {
+      const seen = deps.onConnection?.(peer, state);
+      if (seen === undefined) serve();
+      else seen.then(serve).catch(refuse);
+    } catch (error) {
+      refuse(error);
+    }
+  };
+  const listener = createListener({ log, listen: deps.listen, limits, accept });
+  return {
+    start: () => listener.open(),
+    async stop() {
+      stopping = true;
+      listener.close();
+      const why = new RpcError(Code.UNAVAILABLE, 'the server is stopping');
+      await Promise.all([...connections].map((connection) => connection.drain(why)));
+      listener.destroy();
+    },
+    address: () => listener.address(),
+  };
+}
+
+function collectMethods(services: readonly RpcService[]): Map<string, RpcMethod> {
+  const methods = new Map<string, RpcMethod>();
+  for (const service of services) {
+    for (const [path, method] of service.methods) {
+      assert(!methods.has(path), `the method ${path} is implemented twice`);
+      methods.set(path, method);
+    }
+  }
+  return methods;
+}

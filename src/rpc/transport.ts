@@ -1,0 +1,38 @@
+import type { KeyObject } from 'node:crypto';
+
+/** What one side of a TLS connection proves itself with. */
+export interface TlsIdentity {
+  /** Certificates, DER, leaf first, without the root. */
+  readonly chainDer: readonly Buffer[];
+  readonly key: KeyObject;
+}
+
+/** Where a server listens. */
+export type Listen =
+  | {
+      /** Absolute path of a unix socket. */
+      readonly unix: string;
+      /** Mode of the socket file; 0o600 unless said. */
+      readonly mode?: number;
+    }
+  | {
+      readonly host: string;
+      /** 0 = any free port. */
+      readonly port: number;
+      /** The newest identity; asked at start and again for each new connection. */
+      readonly tls: () => TlsIdentity;
+    };
+
+/** Where a client connects to. */
+export type Connect =
+  | { readonly unix: string }
+  | {
+      readonly host: string;
+      readonly port: number;
+      readonly tls: {
+        /** Throws unless the server's chain (DER, leaf first, as sent) proves the expected identity. Nothing is sent before it returns. */
+        verifyPeer(chainDer: readonly Buffer[]): void;
+        /** The client's own identity; asked for each new connection; undefined = none is shown. */
+        identity?: () => TlsIdentity | undefined;
+      };
+    };
