@@ -1,0 +1,115 @@
+import * as fs from 'node:fs';
+import * as os from 'node:os';
+import * as path from 'node:path';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Secret } from '../../../std/index.ts';
+import { StoreError } from '../../errors.ts';
+import { parseConnectionUrl, resolveReference } from './connection-url.ts';
+
+let folder: string;
+let pem: string;
+beforeAll(() => {
+  folder = fs.mkdtempSync(path.join(os.tmpdir(), 'cs-url-'));
+  pem = path.join(folder, 'root.pem');
+  fs.writeFileSync(pem, 'PEM');
+});
+afterAll(() => fs.rmSync(folder, { recursive: true }));
+
+const parse = (url: string) => parseConnectionUrl(Secret.fromText(url));
+
+describe('a connection URL', () => {
+  it('names host, port, user, password and database, with escapes', () => {
+    const target = parse('postgres://us%40er:p%2Fw@db.example.org:6432/my%20db');
+    expect(target).toMatchObject({ host: 'db.example.org', port: 6432, user: 'us@er', database: 'my db' });
+    expect(target.password?.revealText()).toBe('p/w');
+  });
+
+  it('has defaults: port 5432, the database named as the user, no password', () => {
+    const target = parse('postgresql://me@db/?sslmode=disable');
+    expect(target).toMatchObject({ port: 5432, database: 'me', password: undefined, tls: false });
+  });
+
+  it('may name a socket folder, which needs no TLS', () => {
+    const target = parse('postgres:///app?host=/run/postgresql&user=me&port=5433');
+    expect(target).toMatchObject({ host: '/run/postgresql', port: 5433, user: 'me', database: 'app', tls: false });
+  });
+
+  it('reads IPv6 addresses without their brackets and sends no server name for an address', () => {
+    const target = parse('postgres://me@[::1]/app');
+    expect(target.host).toBe('::1');
+    expect(target.tls).not.toHaveProperty('servername');
+  });
+
+  it('verifies the server unless told otherwise', () => {
+    expect(parse('postgres://me@db/app').tls).toMatchObject({ rejectUnauthorized: true, servername: 'db' });
+    expect(parse('postgres://me@db/app').tls).not.toHaveProperty('checkServerIdentity');
+    expect(parse(`postgres://me@db/app?sslmode=verify-ca&sslrootcert=${pem}`).tls).toMatchObject({
+      rejectUnauthorized: true,
+      ca: 'PEM',
+      checkServerIdentity: expect.any(Function),
+    });
+    expect(parse('postgres://me@db/app?sslmode=require').tls).toMatchObject({ rejectUnauthorized: false });
+    expect(parse(`postgres://me@db/app?sslmode=require&sslrootcert=${pem}`).tls).toMatchObject({
+      rejectUnauthorized: true,
+    });
+  });
+
+  it.each([
+    ['another scheme', 'mysql://me:hunter2@db/app', /postgres:\/\/user@host/],
+    ['no URL', 'hunter2', /postgres:\/\/user@host/],
+    ['no user', 'postgres://db/hunter2', /names no user/],
+    ['no host', 'postgres:///hunter2?user=me', /names no host/],
+    ['a mode that falls back to plain text', 'postgres://me:hunter2@db/app?sslmode=prefer', /sslmode is none of/],
+    ['an unknown key', 'postgres://me:hunter2@db/app?options=x', /unknown key/],
+    ['a key twice', 'postgres://me:hunter2@db/app?port=1&port=2', /port twice/],
+    ['a port out of range', 'postgres://me:hunter2@db/app?port=65536', /port is not between/],
+    ['a broken escape', 'postgres://me:hunter2%zz@db/app', /not followed by two/],
+    ['a missing certificate file', 'postgres://me:hunter2@db/app?sslrootcert=/nowhere', /sslrootcert can not be read/],
+  ])('with %s is refused, without being repeated', (_what, url, message) => {
+    expect(() => parse(url)).toThrow(
+      expect.objectContaining({ code: 'ERR_STORE_CONFIG', message: expect.stringMatching(message) }),
+    );
+    expect(() => parse(url)).not.toThrow(/hunter2/);
+  });
+
+  it('never fails in another way, whatever the text, nor repeats the password', () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.string(),
+          fc.webUrl(),
+          fc.string().map((text) => `postgres://me:hunter2@${text}`),
+        ),
+        (url) => {
+          try {
+            parse(url);
+          } catch (error) {
+            expect(error).toBeInstanceOf(StoreError);
+            expect(String(error)).not.toContain('hunter2');
+          }
+        },
+      ),
+    );
+  });
+});
+
+describe('a reference', () => {
+  it('reads a variable, or a file without its last newline', () => {
+    process.env['CS_URL_TEST'] = 'value';
+    expect(resolveReference('env:CS_URL_TEST').revealText()).toBe('value');
+    delete process.env['CS_URL_TEST'];
+    fs.writeFileSync(path.join(folder, 'url'), 'line\n');
+    expect(resolveReference(`file:${path.join(folder, 'url')}`).revealText()).toBe('line');
+  });
+
+  it.each(['env:CS_URL_MISSING', 'file:/nowhere/url'])('to nothing, %s, is refused by name', (reference) => {
+    expect(() => resolveReference(reference)).toThrow(expect.objectContaining({ code: 'ERR_STORE_CONFIG' }));
+    expect(() => resolveReference(reference)).toThrow(/CS_URL_MISSING|nowhere/);
+  });
+
+  it('is needed: a URL in its place is refused and not repeated', () => {
+    expect(() => resolveReference('postgres://me:hunter2@db/app')).toThrow(/must be a reference/);
+    expect(() => resolveReference('postgres://me:hunter2@db/app')).not.toThrow(/hunter2/);
+  });
+});

@@ -1,0 +1,17 @@
+/**
+ * Persistence: typed statements, serializable transactions, notifications to all processes, migrations.
+ *
+ * It promises the same behaviour over every engine: what is acknowledged survives a crash, a transaction happens wholly or
+ * not at all, and a notification comes only after its commit. It must not know what any feature keeps.
+ */
+export { errorTable, StoreError } from './errors.ts';
+export {
+  bytesType,
+  type Dialect,
+  type Migration,
+  NOTIFY_BYTES_MAX,
+  type Store,
+  type StoreEngineMember,
+  type TransactionEffects,
+  type TransactionOptions,
+} from './store.ts';

