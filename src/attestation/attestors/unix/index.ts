@@ -1,0 +1,66 @@
+/** Tells processes apart by what the kernel and /proc say: user, groups, executable. */
+import { type Static, Type } from 'typebox';
+import { Value } from 'typebox/value';
+import type { Selector } from '../../../model/index.ts';
+import { throwIfAborted } from '../../../std/index.ts';
+import type { AttestorMember } from '../../attestor.ts';
+import { AttestationError } from '../../errors.ts';
+import type { PeerProcess } from '../../process/peer-process.ts';
+import { describeExecutable } from './executable.ts';
+import { groupName, userName } from './names.ts';
+import { supplementaryGroups } from './proc-status.ts';
+
+const config = Type.Object(
+  {
+    discoverPath: Type.Boolean({ description: 'Also give `path` and `sha256` of the executable.', default: true }),
+    executableBytesMax: Type.Integer({
+      description: 'A larger executable gets no `sha256`.',
+      default: 268_435_456,
+      minimum: 0,
+    }),
+  },
+  { additionalProperties: false },
+);
+
+export const member = {
+  kind: 'attestor',
+  id: 'unix',
+  type: 'unix',
+  summary:
+    'Selectors from the kernel: `uid`, `user`, `gid`, `group`, `supplementary_gid`, `supplementary_group`, `path`, `sha256`.',
+  config,
+  workload: {
+    open(given) {
+      const settings = Value.Default(config, structuredClone(given ?? {}));
+      if (!Value.Check(config, settings))
+        throw new AttestationError('ERR_ATTEST_CONFIG', 'the settings of the unix attestor do not fit its schema');
+      return (process, signal) => attest(process, settings, signal);
+    },
+  },
+} as const satisfies AttestorMember;
+
+async function attest(
+  process: PeerProcess,
+  settings: Static<typeof config>,
+  signal: AbortSignal,
+): Promise<readonly Selector[]> {
+  throwIfAborted(signal);
+  // User and group are those the kernel noted when the process connected: changing them later changes nothing here.
+  const values = [
+    `uid:${process.uid}`,
+    ...named('user', userName(process.uid)),
+    `gid:${process.gid}`,
+    ...named('group', groupName(process.gid)),
+  ];
+  for (const gid of supplementaryGroups(process.pid))
+    values.push(`supplementary_gid:${gid}`, ...named('supplementary_group', groupName(gid)));
+  if (settings.discoverPath) {
+    const { path, sha256 } = await describeExecutable(process.pid, settings.executableBytesMax, signal);
+    values.push(...named('path', path), ...named('sha256', sha256));
+  }
+  return values.map((value) => ({ type: 'unix', value }));
+}
+
+function named(name: string, value: string | undefined): string[] {
+  return value === undefined ? [] : [`${name}:${value}`];
+}

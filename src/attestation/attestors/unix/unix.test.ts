@@ -1,0 +1,111 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { copyFileSync, mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { formatSelector } from '../../../model/index.ts';
+import { member } from './index.ts';
+import { parseNames } from './names.ts';
+import { parseGroups } from './proc-status.ts';
+
+const root = process.getuid?.() === 0;
+let folder: string;
+const children: ChildProcess[] = [];
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'unix-'));
+});
+afterEach(() => {
+  for (const child of children.splice(0)) child.kill('SIGKILL');
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function start(program: string, args: readonly string[] = ['60']): Promise<number> {
+  const child = spawn(program, args, { cwd: '/' });
+  children.push(child);
+  await once(child, 'spawn');
+  return child.pid ?? 0;
+}
+
+async function selectorsOf(pid: number, config: unknown = {}): Promise<string[]> {
+  const peer = { pid, uid: 4_000_000_001, gid: 0, alive: () => true, close() {} };
+  return (await member.workload.open(config)(peer, new AbortController().signal)).map(formatSelector);
+}
+
+describe('the unix attestor', () => {
+  it('takes user and group from the kernel record, not from what the process is now', async () => {
+    const selectors = await selectorsOf(await start('/bin/sleep'));
+    expect(selectors).toContain('unix:uid:4000000001');
+    expect(selectors.filter((text) => text.startsWith('unix:user:'))).toEqual([]);
+    expect(selectors).toContain('unix:gid:0');
+    expect(selectors).toContain('unix:group:root');
+  });
+
+  it('gives path and hash of the program', async () => {
+    const program = realpathSync('/bin/sleep');
+    const selectors = await selectorsOf(await start(program));
+    expect(selectors).toContain(`unix:path:${program}`);
+    expect(selectors).toContain(`unix:sha256:${createHash('sha256').update(readFileSync(program)).digest('hex')}`);
+  });
+
+  it('gives the hash of what runs and no path when another file has taken its place', async () => {
+    const program = join(folder, 'tool');
+    copyFileSync('/bin/sleep', program);
+    const pid = await start(program);
+    rmSync(program);
+    copyFileSync('/bin/cat', program);
+    const selectors = await selectorsOf(pid);
+    expect(selectors.filter((text) => text.startsWith('unix:path:'))).toEqual([]);
+    expect(selectors).toContain(`unix:sha256:${createHash('sha256').update(readFileSync('/bin/sleep')).digest('hex')}`);
+  });
+
+  it('gives no hash of a program over the size limit', async () => {
+    const selectors = await selectorsOf(await start('/bin/sleep'), { executableBytesMax: 10 });
+    expect(selectors.filter((text) => text.startsWith('unix:sha256:'))).toEqual([]);
+  });
+
+  it('gives neither when told not to look', async () => {
+    const selectors = await selectorsOf(await start('/bin/sleep'), { discoverPath: false });
+    expect(selectors.filter((text) => /path|sha256/.test(text))).toEqual([]);
+  });
+
+  it.runIf(root)('gives no path to a process in a mount namespace of its own, where any path can be made', async () => {
+    const pid = await start('unshare', ['--mount', '/bin/sh', '-c', 'exec sleep 60']);
+    await expect.poll(() => readFileSync(`/proc/${pid}/comm`, 'utf8')).toBe('sleep\n');
+    const selectors = await selectorsOf(pid);
+    expect(selectors.filter((text) => text.startsWith('unix:path:'))).toEqual([]);
+    expect(selectors.some((text) => text.startsWith('unix:sha256:'))).toBe(true);
+  });
+
+  it('fails for a process that has ended', async () => {
+    const pid = await start('/bin/true', []);
+    await once(children[0] as ChildProcess, 'exit'); // The one just started.
+    await expect(selectorsOf(pid)).rejects.toMatchObject({ code: 'ERR_ATTEST_WORKLOAD' });
+  });
+
+  it('refuses settings that it does not know', () => {
+    expect(() => member.workload.open({ discoverPth: true })).toThrow('do not fit');
+  });
+});
+
+describe('what it reads', () => {
+  it.each([
+    ['Name:\tx\nGroups:\t4 24 27 \n', [4, 24, 27]],
+    ['Groups:\t\n', []],
+  ])('reads groups from %j', (status, groups) => {
+    expect(parseGroups(status)).toEqual(groups);
+  });
+
+  it('fails where there is no Groups line', () => {
+    expect(() => parseGroups('Name:\tx\n')).toThrow('no Groups line');
+  });
+
+  it('reads names, the first of a number wins, broken lines are left out', () => {
+    expect([...parseNames('root:x:0:0:r:/root:/bin/sh\ntoor:x:0:\nbroken\nx:y:z\nweb:x:33:\n')]).toEqual([
+      [0, 'root'],
+      [33, 'web'],
+    ]);
+  });
+});

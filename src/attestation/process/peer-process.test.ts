@@ -1,0 +1,112 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type PeerProcess, readPeer } from './peer-process.ts';
+
+// A real Unix socket, real processes, the real kernel.
+
+const root = process.getuid?.() === 0;
+let folder: string;
+let path: string;
+let server: Server;
+let children: ChildProcess[];
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'peer-'));
+  path = join(folder, 's');
+  children = [];
+  server = createServer();
+  server.listen(path);
+  await once(server, 'listening');
+});
+
+afterEach(() => {
+  for (const child of children) child.kill('SIGKILL');
+  server.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** Starts a process that connects and waits; resolves to it and what the kernel says of it. */
+async function connect(
+  options: { uid?: number; gid?: number } = {},
+): Promise<{ child: ChildProcess; peer: PeerProcess; socket: Socket }> {
+  if (root) spawnSync('chmod', ['755', folder]);
+  if (root) spawnSync('chmod', ['777', path]);
+  const accepted = once(server, 'connection');
+  const child = spawn(
+    process.execPath,
+    ['-e', `require('net').connect(${JSON.stringify(path)}); setInterval(() => {}, 1000)`],
+    { ...options, cwd: '/' },
+  );
+  children.push(child);
+  const [socket]: Socket[] = await accepted;
+  if (!socket) throw new Error('nobody connected');
+  return { child, socket, peer: readPeer(socket) };
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  const exited = once(child, 'exit');
+  child.kill('SIGKILL');
+  await exited;
+}
+
+describe('readPeer', () => {
+  it('tells the process, user and group that connected', async () => {
+    const { child, peer } = await connect(root ? { uid: 12345, gid: 23456 } : {});
+    expect(peer).toMatchObject({
+      pid: child.pid,
+      uid: root ? 12345 : process.getuid?.(),
+      gid: root ? 23456 : process.getgid?.(),
+    });
+    peer.close();
+  });
+
+  it('sees that the process has ended', async () => {
+    const { child, peer } = await connect();
+    expect(peer.alive()).toBe(true);
+    await end(child);
+    expect(peer.alive()).toBe(false);
+    peer.close();
+  });
+
+  it('is not alive once closed', async () => {
+    const { peer } = await connect();
+    peer.close();
+    peer.close();
+    expect(peer.alive()).toBe(false);
+  });
+
+  it('refuses a socket that is closed already', async () => {
+    const { socket } = await connect();
+    socket.destroy();
+    await once(socket, 'close');
+    expect(() => readPeer(socket)).toThrow('the connection is closed');
+  });
+
+  it.runIf(root)('gives nothing to a later process with the same pid', async () => {
+    const { child, peer } = await connect();
+    const pid = child.pid ?? 0;
+    await end(child);
+    const heir = takePid(pid);
+    expect(readFileSync(`/proc/${pid}/cmdline`, 'latin1')).toContain('sleep');
+    expect(peer.alive()).toBe(false);
+    heir.kill('SIGKILL');
+    peer.close();
+  });
+});
+
+/** Starts processes until one has that pid: the kernel counts on from ns_last_pid. */
+function takePid(pid: number): ChildProcess {
+  for (let tries = 0; tries < 200; tries++) {
+    writeFileSync('/proc/sys/kernel/ns_last_pid', String(pid - 1));
+    const heir = spawn('sleep', ['60']);
+    children.push(heir);
+    if (heir.pid === pid) return heir;
+    heir.kill('SIGKILL');
+  }
+  throw new Error(`pid ${pid} was not to be had again`);
+}

@@ -1,0 +1,128 @@
+import { closeSync, readFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import koffi from 'koffi';
+import { codeOf, messageOf } from '../../std/index.ts';
+import { AttestationError } from '../errors.ts';
+
+/**
+ * The process at the other end of a Unix socket, as the kernel knew it when it connected, pinned by a pidfd: as long as `alive()`
+ * is true, `/proc/<pid>` is that process and no other. Whoever holds it closes it.
+ */
+export interface PeerProcess {
+  readonly pid: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** False once the process has ended, even when its pid belongs to another by now. */
+  alive(): boolean;
+  close(): void;
+}
+
+/**
+ * Asks the kernel who connected. To be called as soon as the socket is accepted.
+ * @throws AttestationError ERR_ATTEST_PEER when the kernel won't say, or the process is not visible from here
+ */
+export function readPeer(socket: Socket): PeerProcess {
+  const fd = descriptorOf(socket);
+  const credentials = Buffer.alloc(12); // struct ucred: pid, uid, gid, 32 bits each.
+  socketOption(fd, SO_PEERCRED, credentials);
+  const pid = credentials.readInt32LE(0);
+  const uid = credentials.readUInt32LE(4);
+  const gid = credentials.readUInt32LE(8);
+  // A process outside our pid namespace shows as 0: nothing about it could be attested.
+  if (pid <= 0) throw new AttestationError('ERR_ATTEST_PEER', 'the caller is not visible in this process namespace');
+  return pin({ pid, uid, gid }, openPidfd(fd, pid));
+}
+
+function pin(who: { pid: number; uid: number; gid: number }, pidfd: Pidfd): PeerProcess {
+  let open = true;
+  return {
+    ...who,
+    alive: () =>
+      open && !hasEnded(pidfd.fd) && (pidfd.startTime === undefined || startTime(who.pid) === pidfd.startTime),
+    close() {
+      if (open) closeSync(pidfd.fd);
+      open = false;
+    },
+  };
+}
+
+interface Pidfd {
+  readonly fd: number;
+  /** Set where the pidfd was opened by number: the start time that must not change. */
+  readonly startTime: string | undefined;
+}
+
+/**
+ * SO_PEERPIDFD (Linux 6.5) gives a handle on the very process that connected. Without it the process is opened by its number, which another
+ * could have taken between connect and now; the start time, read before and compared at each use, leaves only that moment.
+ */
+function openPidfd(fd: number, pid: number): Pidfd {
+  const bytes = Buffer.alloc(4);
+  try {
+    socketOption(fd, SO_PEERPIDFD, bytes);
+    return { fd: bytes.readInt32LE(0), startTime: undefined };
+  } catch (error) {
+    if (!(error instanceof AttestationError) || !SOCKET_OPTION_UNKNOWN.some((code) => codeOf(error.cause) === code))
+      throw error;
+  }
+  const started = startTime(pid);
+  const opened = Number(syscall(SYS_PIDFD_OPEN, pid, 0));
+  if (opened < 0 || started === undefined) throw new AttestationError('ERR_ATTEST_PEER', `process ${pid} has ended`);
+  return { fd: opened, startTime: started };
+}
+
+/** A pidfd becomes readable when its process has ended. */
+function hasEnded(pidfd: number): boolean {
+  const entry = Buffer.alloc(8); // struct pollfd: fd, events, revents.
+  entry.writeInt32LE(pidfd, 0);
+  entry.writeInt16LE(POLLIN, 4);
+  return poll(entry, 1, 0) !== 0; // Ready, or an error: both mean "not to be relied on".
+}
+
+/** Field 22 of /proc/PID/stat; undefined when there is no such process. */
+function startTime(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]; // The name before it may hold spaces and brackets.
+  } catch {
+    return undefined; // Gone.
+  }
+}
+
+function descriptorOf(socket: Socket): number {
+  // Node has no public way to a socket's descriptor; `_handle.fd` has been stable since the first releases.
+  const handle = (socket as unknown as { _handle?: { fd?: unknown } })._handle;
+  if (typeof handle?.fd !== 'number' || handle.fd < 0)
+    throw new AttestationError('ERR_ATTEST_PEER', 'the connection is closed');
+  return handle.fd;
+}
+
+function socketOption(fd: number, option: number, out: Buffer): void {
+  const length = [out.length];
+  if (getsockopt(fd, SOL_SOCKET, option, out, length) === 0 && length[0] === out.length) return;
+  const code = Object.entries(koffi.os.errno).find(([, number]) => number === koffi.errno())?.[0] ?? 'EUNKNOWN';
+  throw new AttestationError('ERR_ATTEST_PEER', `the kernel does not tell who connected: ${code}`, {
+    cause: Object.assign(new Error(code), { code }),
+  });
+}
+
+function loadLibc() {
+  try {
+    return koffi.load(null);
+  } catch (cause) {
+    throw new AttestationError('ERR_ATTEST_PEER', `the C library can not be called: ${messageOf(cause)}`, { cause });
+  }
+}
+
+const libc = loadLibc();
+const getsockopt = libc.func('int getsockopt(int, int, int, _Out_ void *, _Inout_ uint32_t *)');
+const poll = libc.func('int poll(_Inout_ void *, unsigned long, int)');
+const syscall = libc.func('long syscall(long, int, int)');
+
+const SOL_SOCKET = 1;
+const SO_PEERCRED = 17;
+const SO_PEERPIDFD = 77;
+const SYS_PIDFD_OPEN = 434;
+const POLLIN = 1;
+/** What kernels answer that do not know SO_PEERPIDFD. */
+const SOCKET_OPTION_UNKNOWN = ['ENOPROTOOPT', 'EINVAL', 'EOPNOTSUPP'];
