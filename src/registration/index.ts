@@ -1,0 +1,23 @@
+/**
+ * Registration entries: which selectors, under which parent, are which identity; and so what each agent may issue.
+ *
+ * It promises that what an agent may issue is answered from memory, exact within milliseconds of a change on any server, at a cost that
+ * does not grow with the entries of others. It must not know how agents are attested, or what is issued.
+ */
+export { errorTable, RegistrationError } from './errors.ts';
+export { registrationMigrations } from './migrations.ts';
+export { createRegistration } from './registration.ts';
+export {
+  type DeleteResult,
+  ENTRIES_PER_BATCH_MAX,
+  type EntryField,
+  type EntryFilter,
+  type EntryInput,
+  type EntryPage,
+  type EntryResult,
+  type EntryUpdate,
+  type MatchMode,
+  type NodeView,
+  PAGE_SIZE_MAX,
+  type Registration,
+} from './types.ts';

@@ -1,0 +1,183 @@
+import { spiffeIdOf, type TrustDomain } from '@countersign/sdk/identity';
+import type { Kysely } from 'kysely';
+import { type Clock, type Log, messageOf, type Random, type Service } from '../std/index.ts';
+import type { Store } from '../store/index.ts';
+import { CHANGES_TOPIC, createChangeFeed, type FeedTarget } from './change-feed.ts';
+import { createEntryIndex, type EntryChange, isCurrent } from './entry-index.ts';
+import { countEntries, findEntry, listEntries } from './entry-queries.ts';
+import { RegistrationError } from './errors.ts';
+import { createExpirySchedule } from './expiry.ts';
+import type { RegistrationTables } from './migrations.ts';
+import { createNodeWatchers } from './node-watchers.ts';
+import { ENTRIES_PER_BATCH_MAX, type Registration } from './types.ts';
+import { createEntries, deleteEntries, deleteExpired, updateEntries, type Written } from './write-entries.ts';
+
+/** What registration needs. */
+export interface RegistrationDeps {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly trustDomain: TrustDomain;
+  /** Whether the bundle of a foreign trust domain is known: entries may federate only with such. */
+  readonly knowsTrustDomain: (trustDomain: TrustDomain) => boolean;
+}
+
+/** Creates registration over a migrated store. `start` loads the entries. */
+export function createRegistration(deps: RegistrationDeps): Registration & Service {
+  const { store, clock, random, log, trustDomain, knowsTrustDomain } = deps;
+  const db = store.db<RegistrationTables>();
+  const rules = { trustDomain, knowsTrustDomain };
+  const nowS = () => Math.floor(clock.now() / 1000);
+  const view = createView(deps);
+  const feed = createChangeFeed({ store, clock, log, target: view.target });
+
+  /** Runs a write in one transaction, announces it, and waits until this process shows it. */
+  const write = async <Result>(
+    work: (trx: Kysely<RegistrationTables>) => Promise<Written<Result>>,
+    options: { signal?: AbortSignal } = {},
+  ): Promise<readonly Result[]> => {
+    const written = await store.transaction<RegistrationTables, Written<Result>>(
+      async (trx, effects) => {
+        const done = await work(trx);
+        if (done.revision !== undefined) effects.notify(CHANGES_TOPIC, String(done.revision));
+        return done;
+      },
+      { ...options, order: 'registration' },
+    );
+    const { puts, removals, revision } = written;
+    if (revision !== undefined) {
+      await feed.committed(revision - puts.length - removals.length + 1, { puts, removals, revision });
+    }
+    return written.results;
+  };
+
+  const removeExpired = async (ids: readonly string[]) => {
+    for (let start = 0; start < ids.length; start += ENTRIES_PER_BATCH_MAX) {
+      const chunk = ids.slice(start, start + ENTRIES_PER_BATCH_MAX);
+      await write((trx) => deleteExpired(trx, chunk, nowS()));
+    }
+  };
+  view.onExpired((ids) => {
+    removeExpired(ids).catch((error: unknown) => {
+      // They are not handed out any more all the same; the rows go at the next try.
+      log.error('registration.expiry.failed', { reason: messageOf(error), entries: ids.length });
+      view.expireAgain(ids, nowS() + EXPIRY_RETRY_S);
+    });
+  });
+
+  return {
+    async batchCreate(inputs, options) {
+      checkBatch(inputs.length);
+      return write((trx) => createEntries(trx, inputs, { ...rules, random, nowS: nowS() }), options);
+    },
+    async batchUpdate(updates, options) {
+      checkBatch(updates.length);
+      return write((trx) => updateEntries(trx, updates, rules), options);
+    },
+    async batchDelete(ids, options) {
+      checkBatch(ids.length);
+      return write((trx) => deleteEntries(trx, ids), options);
+    },
+    get: (id) => findEntry(db, id),
+    list: (request) => listEntries(db, request),
+    count: (filter = {}) => countEntries(db, filter),
+    ...view.questions,
+    start: (signal) => feed.start(signal),
+    async stop() {
+      await feed.stop();
+      view.stop();
+    },
+  };
+}
+
+/** The entries in memory, who watches them, and when they expire. */
+function createView(deps: { clock: Clock; log: Log; trustDomain: TrustDomain }) {
+  const { clock, log, trustDomain } = deps;
+  const serverUri = spiffeIdOf(trustDomain, '/spire/server').uri;
+  const listeners = new Set<{ readonly call: (revision: number) => void }>();
+  const failed = (error: unknown) => log.error('registration.listener.failed', { reason: messageOf(error) });
+  const watchers = createNodeWatchers(failed);
+  let onExpired: (ids: readonly string[]) => void = () => {};
+  const expiry = createExpirySchedule(clock, (ids) => onExpired(ids));
+  let index = createEntryIndex(serverUri);
+  let revision = -1;
+
+  const announce = () => {
+    for (const listener of [...listeners]) {
+      try {
+        listener.call(revision);
+      } catch (error) {
+        failed(error); // The others must hear of the change all the same.
+      }
+    }
+  };
+  const target: FeedTarget = {
+    loaded(entries, at) {
+      index = createEntryIndex(serverUri);
+      for (const entry of entries) {
+        index.put(entry);
+        if (entry.expiresAtS > 0) expiry.add(entry.id, entry.expiresAtS);
+      }
+      revision = at;
+      log.info('registration.loaded', { entries: index.size, revision });
+      watchers.notifyAll(revision);
+      announce();
+    },
+    changed({ puts, removals, revision: at }) {
+      const changes: EntryChange[] = removals.map((id) => index.remove(id));
+      for (const entry of puts) {
+        changes.push(index.put(entry));
+        if (entry.expiresAtS > 0) expiry.add(entry.id, entry.expiresAtS);
+      }
+      revision = at;
+      watchers.notify(index, changes, revision);
+      announce();
+    },
+  };
+  const ready = () => {
+    if (revision < 0) throw new RegistrationError('ERR_REGISTRATION_NOT_READY', 'the entries are not loaded yet');
+    return index;
+  };
+  const nowS = () => Math.floor(clock.now() / 1000);
+  const questions: Pick<
+    Registration,
+    'authorizedEntries' | 'entryFor' | 'entriesOf' | 'revision' | 'onChange' | 'watchNode'
+  > = {
+    authorizedEntries: (nodeId, nodeSelectors) => ready().authorized(nodeId, nodeSelectors, nowS()),
+    entryFor: (entryId, nodeId, nodeSelectors) =>
+      ready().authorizedOne({ entryId, nodeId, nodeSelectors, nowS: nowS() }),
+    entriesOf: (spiffeId) => [...ready().bySpiffeId(spiffeId)].filter((entry) => isCurrent(entry, nowS())),
+    revision: () => Math.max(revision, 0),
+    onChange(call) {
+      const listener = { call };
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    watchNode: watchers.add,
+  };
+  return {
+    target,
+    questions,
+    onExpired(listener: typeof onExpired) {
+      onExpired = listener;
+    },
+    expireAgain(ids: readonly string[], atS: number) {
+      for (const id of ids) expiry.add(id, atS);
+    },
+    stop() {
+      expiry.stop();
+      revision = -1;
+    },
+  };
+}
+
+function checkBatch(count: number): void {
+  if (count <= ENTRIES_PER_BATCH_MAX) return;
+  throw new RegistrationError(
+    'ERR_REGISTRATION_REQUEST',
+    `a batch of ${count} entries was sent, allowed are ${ENTRIES_PER_BATCH_MAX}`,
+  );
+}
+
+const EXPIRY_RETRY_S = 10;

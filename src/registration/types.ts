@@ -1,0 +1,118 @@
+import type { SpiffeId } from '@countersign/sdk/identity';
+import type { Entry, Selector } from '../model/index.ts';
+
+/** What a caller says of an entry; texts are not checked yet. Times in seconds, 0 = none. */
+export interface EntryInput {
+  /** Empty = one is made. */
+  readonly id?: string;
+  readonly spiffeId: string;
+  readonly parentId: string;
+  readonly selectors: readonly Selector[];
+  readonly x509SvidTtlS?: number;
+  readonly jwtSvidTtlS?: number;
+  /** Trust domain names. */
+  readonly federatesWith?: readonly string[];
+  readonly admin?: boolean;
+  readonly downstream?: boolean;
+  readonly expiresAtS?: number;
+  readonly dnsNames?: readonly string[];
+  readonly storeSvid?: boolean;
+  readonly hint?: string;
+}
+
+/** Names of the fields that an update may change. */
+export type EntryField = Exclude<keyof EntryInput, 'id'>;
+
+/** An update: `id` says which entry; the fields of the mask are taken from `entry`, all of them when there is no mask. */
+export interface EntryUpdate {
+  readonly id: string;
+  readonly entry: Partial<Omit<EntryInput, 'id'>>;
+  readonly mask?: ReadonlySet<EntryField>;
+}
+
+/** What became of one item of a batch; the order is that of the request. */
+export type EntryResult =
+  | { readonly status: 'ok'; readonly entry: Entry }
+  /** An entry with that id, or with the same SPIFFE ID, parent and selectors, exists: `entry` is that one. */
+  | { readonly status: 'already-exists'; readonly entry: Entry; readonly message: string }
+  | { readonly status: 'invalid'; readonly message: string }
+  | { readonly status: 'not-found'; readonly message: string };
+
+/** What became of one deletion. */
+export type DeleteResult =
+  | { readonly status: 'ok'; readonly id: string }
+  | { readonly status: 'invalid' | 'not-found'; readonly id: string; readonly message: string };
+
+/** How a set given in a filter compares to the entry's: equal, entry's within given, entry's holds all given, any in common. */
+export type MatchMode = 'exact' | 'subset' | 'superset' | 'any';
+
+/** All conditions must hold. */
+export interface EntryFilter {
+  readonly spiffeId?: string;
+  readonly parentId?: string;
+  readonly selectors?: { readonly values: readonly Selector[]; readonly match: MatchMode };
+  readonly federatesWith?: { readonly values: readonly string[]; readonly match: MatchMode };
+  readonly hint?: string;
+  readonly downstream?: boolean;
+}
+
+export interface EntryPage {
+  readonly entries: readonly Entry[];
+  /** Empty on the last page. */
+  readonly nextPageToken: string;
+}
+
+/** A node as registration sees it. */
+export interface NodeView {
+  readonly id: SpiffeId;
+  readonly selectors: readonly Selector[];
+}
+
+/** Registration entries, and what follows from them for each node. */
+export interface Registration {
+  /**
+   * Creates entries, all in one transaction; an item that fails does not hinder the others. When it resolves, this process's
+   * `authorizedEntries` shows them. @throws RegistrationError ERR_REGISTRATION_REQUEST above {@link ENTRIES_PER_BATCH_MAX}; StoreError
+   */
+  batchCreate(inputs: readonly EntryInput[], options?: { signal?: AbortSignal }): Promise<readonly EntryResult[]>;
+  /** Changes entries; the revision number of each grows, its creation time stays. As `batchCreate` otherwise. */
+  batchUpdate(updates: readonly EntryUpdate[], options?: { signal?: AbortSignal }): Promise<readonly EntryResult[]>;
+  /** Deletes entries by id. As `batchCreate` otherwise. */
+  batchDelete(ids: readonly string[], options?: { signal?: AbortSignal }): Promise<readonly DeleteResult[]>;
+  /** The entry with that id as the database has it. */
+  get(id: string): Promise<Entry | undefined>;
+  /**
+   * Entries that pass the filter, ordered by id, at most `pageSize` (1 to {@link PAGE_SIZE_MAX}, 0 = that maximum).
+   * @throws RegistrationError ERR_REGISTRATION_REQUEST
+   */
+  list(request: { filter?: EntryFilter; pageSize?: number; pageToken?: string }): Promise<EntryPage>;
+  /** The number of entries that pass the filter. */
+  count(filter?: EntryFilter): Promise<number>;
+  /**
+   * The entries that an agent may issue for: those whose parent is the node, an alias of it, or such an entry's own identity. An
+   * alias is the SPIFFE ID of an entry whose parent is `spiffe://<td>/spire/server` and whose selectors the node has. In memory: takes no
+   * database access, and time only for what it returns. No particular order; never an expired one.
+   * @throws RegistrationError ERR_REGISTRATION_NOT_READY
+   */
+  authorizedEntries(nodeId: SpiffeId, nodeSelectors: readonly Selector[]): readonly Entry[];
+  /**
+   * The entry, when that node may issue for it: the check before each signature.
+   * @throws RegistrationError ERR_REGISTRATION_NOT_READY
+   */
+  entryFor(entryId: string, nodeId: SpiffeId, nodeSelectors: readonly Selector[]): Entry | undefined;
+  /** The entries for that SPIFFE ID, wherever they are parented: to know admins and downstreams by their identity. */
+  entriesOf(spiffeId: SpiffeId): readonly Entry[];
+  /** Grows with every change of any entry. */
+  revision(): number;
+  /** Calls `listener` after each change, in every process; `revision()` is the new one. Returns the way to stop. */
+  onChange(listener: (revision: number) => void): () => void;
+  /**
+   * Calls `listener` only when what `authorizedEntries` returns for this node changes (or may have, after a lost connection): what an agent's
+   * push stream waits for. Costs nothing for changes that concern other nodes. Returns the way to stop.
+   */
+  watchNode(node: NodeView, listener: (revision: number) => void): () => void;
+}
+
+/** Agents and the command line send at most this many in one request. */
+export const ENTRIES_PER_BATCH_MAX = 1000;
+export const PAGE_SIZE_MAX = 1000;

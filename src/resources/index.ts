@@ -1,0 +1,20 @@
+/**
+ * Declared resources: targets and policies as operators wrote them, and the gateways that serve them.
+ *
+ * It promises that a set of changes is applied wholly or not at all, that every server learns of it within milliseconds, and that a plan shows what
+ * will happen before it does. It must not know any protocol or the policy language: what checks a spec is handed in.
+ */
+export { errorTable, ResourcesError } from './errors.ts';
+export { resourcesMigrations } from './migrations.ts';
+export { createResources } from './resources.ts';
+export type {
+  Change,
+  GatewayView,
+  Plan,
+  Problem,
+  Resource,
+  ResourceKind,
+  Resources,
+  Snapshot,
+  ValidateResource,
+} from './types.ts';

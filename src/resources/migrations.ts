@@ -1,0 +1,46 @@
+import type { Kysely } from 'kysely';
+import type { Migration } from '../store/index.ts';
+
+/** The tables of resources. */
+export const resourcesMigrations: readonly Migration[] = [
+  {
+    name: '0001-resources',
+    async up(db) {
+      await db.schema
+        .createTable('resources')
+        .addColumn('kind', 'text', (column) => column.notNull())
+        .addColumn('name', 'text', (column) => column.notNull())
+        .addColumn('spec', 'text', (column) => column.notNull())
+        .addColumn('revision', 'bigint', (column) => column.notNull())
+        .addPrimaryKeyConstraint('resources_key', ['kind', 'name'])
+        .execute();
+      await db.schema
+        .createTable('resources_state')
+        .addColumn('id', 'integer', (column) => column.primaryKey())
+        .addColumn('revision', 'bigint', (column) => column.notNull())
+        .execute();
+      // Made by this very migration.
+      const tables = db as Kysely<ResourcesTables>;
+      const states = [1, 2].map((id) => ({ id, revision: 0 }));
+      await tables.insertInto('resources_state').values(states).execute();
+      await db.schema
+        .createTable('resources_gateways')
+        .addColumn('spiffe_id', 'text', (column) => column.notNull())
+        .addColumn('address', 'text', (column) => column.notNull())
+        .addColumn('connected', 'integer', (column) => column.notNull())
+        .addColumn('since_ms', 'bigint', (column) => column.notNull())
+        .addColumn('owner', 'text', (column) => column.notNull())
+        .addPrimaryKeyConstraint('resources_gateways_key', ['spiffe_id', 'address'])
+        .execute();
+    },
+  },
+];
+
+/** The tables, as kysely sees them. */
+export interface ResourcesTables {
+  resources: { kind: string; name: string; spec: string; revision: number };
+  /** One row for resources, id 1, and one for gateways, id 2. */
+  resources_state: { id: number; revision: number };
+  /** `owner`: which server's report it is. */
+  resources_gateways: { spiffe_id: string; address: string; connected: number; since_ms: number; owner: string };
+}

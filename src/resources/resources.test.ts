@@ -1,0 +1,375 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { startPostgres, type TestPostgres } from '../../test/support/postgres.ts';
+import { openTestStore, type TestStore } from '../../test/support/store.ts';
+import {
+  createManualClock,
+  createSeededRandom,
+  createSilentLog,
+  createSystemClock,
+  type ManualClock,
+  type Service,
+} from '../std/index.ts';
+import { member as postgresEngine } from '../store/engines/postgres/index.ts';
+import type { Store } from '../store/index.ts';
+import {
+  createResources,
+  type Plan,
+  type Resource,
+  type Resources,
+  resourcesMigrations,
+  type ValidateResource,
+} from './index.ts';
+
+const signal = new AbortController().signal;
+const GATEWAY = 'spiffe://example.org/countersign/gateway';
+let test: TestStore;
+let clock: ManualClock;
+let resources: Resources & Service;
+
+/** Stands for the schemas of protocols and the checks of policies. */
+const validate: ValidateResource = (_kind, _name, spec) =>
+  typeof spec === 'object' && spec !== null && 'bad' in spec ? ['bad is not allowed', 'and it is bad'] : [];
+
+function create(store: Store, seed = 'resources'): Resources & Service {
+  return createResources({ store, clock, random: createSeededRandom(seed), log: createSilentLog(), validate });
+}
+
+beforeEach(async () => {
+  clock = createManualClock(1_000_000);
+  test = await openTestStore(resourcesMigrations, { clock });
+  resources = create(test.store);
+  await resources.start(signal);
+});
+afterEach(async () => {
+  await resources.stop();
+  await test.close();
+});
+
+const target = (name: string, spec: unknown = { protocol: 'postgres' }): Resource => ({ kind: 'Target', name, spec });
+const policy = (name: string, text = 'permit(principal, action, resource);'): Resource => ({
+  kind: 'Policy',
+  name,
+  spec: { text },
+});
+
+const summary = (plan: Plan) =>
+  plan.ok
+    ? plan.changes.map(({ kind, name, action }) => `${action} ${kind}/${name}`)
+    : plan.problems.map(({ message }) => message);
+
+describe('a plan', () => {
+  it('says what would happen and changes nothing', async () => {
+    const plan = await resources.plan([target('db'), policy('p')], { prune: false });
+    expect(summary(plan)).toEqual(['create Policy/p', 'create Target/db']);
+    expect(await resources.list()).toEqual([]);
+  });
+
+  it('names differences place by place', async () => {
+    await resources.apply([target('db', { host: 'a', port: 1, list: [1, 2], gone: true })], { prune: false });
+    const plan = await resources.plan([target('db', { host: 'b', port: 1, list: [1, 3], fresh: { deep: 1 } })], {
+      prune: false,
+    });
+    expect(plan.ok && plan.changes).toEqual([
+      {
+        kind: 'Target',
+        name: 'db',
+        action: 'update',
+        differences: ['host: "a" → "b"', 'list.1: 2 → 3', 'gone: true → none', 'fresh.deep: none → 1'],
+      },
+    ]);
+  });
+
+  it('does not mind the order of names in a spec', async () => {
+    await resources.apply([target('db', { a: 1, b: { c: 2, d: 3 } })], { prune: false });
+    const plan = await resources.plan([target('db', { b: { d: 3, c: 2 }, a: 1 })], { prune: false });
+    expect(summary(plan)).toEqual(['unchanged Target/db']);
+  });
+
+  it('deletes what is not declared only when asked to prune', async () => {
+    await resources.apply([target('a'), target('b')], { prune: false });
+    expect(summary(await resources.plan([target('a')], { prune: false }))).toEqual(['unchanged Target/a']);
+    expect(summary(await resources.plan([target('a')], { prune: true }))).toEqual([
+      'unchanged Target/a',
+      'delete Target/b',
+    ]);
+  });
+
+  it('lists every problem of every resource, and there is no plan then', async () => {
+    const wrong = [
+      target('Bad_Name'),
+      target('twice'),
+      target('twice'),
+      target('checked', { bad: 1 }),
+      target('big', 'x'.repeat(1_200_000)),
+      { ...target('nothing'), spec: undefined },
+      { kind: 'Secret', name: 'x', spec: {} } as unknown as Resource, // As a caller over the network might.
+    ];
+    for (const answer of [
+      await resources.plan(wrong, { prune: true }),
+      await resources.apply(wrong, { prune: true }),
+    ]) {
+      expect(summary(answer)).toEqual([
+        expect.stringMatching(/lower-case letters/),
+        'it is declared twice',
+        'bad is not allowed',
+        'and it is bad',
+        expect.stringMatching(/1200002 bytes/),
+        expect.stringMatching(/0 bytes/),
+        'the kind must be Target or Policy',
+      ]);
+    }
+    expect(await resources.list()).toEqual([]);
+  });
+
+  it.each([
+    ['a', true],
+    ['a'.repeat(63), true],
+    ['a'.repeat(64), false],
+    ['a-1', true],
+    ['a-', false],
+    ['1a', false],
+    ['', false],
+    ['a/b', false],
+  ])('takes the name %s: %s', async (name, ok) => {
+    expect((await resources.plan([target(name)], { prune: false })).ok).toBe(ok);
+  });
+
+  it('takes 25,000 resources and no more', async () => {
+    const many = Array.from({ length: 25_001 }, (_, n) => target(`t${n}`));
+    expect((await resources.plan(many.slice(1), { prune: false })).ok).toBe(true);
+    await expect(resources.plan(many, { prune: false })).rejects.toMatchObject({ code: 'ERR_RESOURCES_LIMIT' });
+    await expect(resources.apply(many, { prune: false })).rejects.toMatchObject({ code: 'ERR_RESOURCES_LIMIT' });
+  });
+});
+
+describe('differences', () => {
+  it.each([
+    [{ password: 'hunter2' }],
+    [{ config: { dbPassword: 'hunter2' } }],
+    [{ config: { api_key: ['hunter2'] } }],
+    [{ token: { value: 'hunter2' } }],
+    [{ auth: { key: 'hunter2' } }],
+    [{ clientSecret: 'hunter2' }],
+  ])('never show a secret that was put inline by mistake: %j', async (spec) => {
+    const created = await resources.apply([target('db', spec)], { prune: false });
+    const deleted = await resources.plan([], { prune: true });
+    const replaced = await resources.plan([target('db', 'plain')], { prune: true });
+    expect(JSON.stringify([created, deleted, replaced])).not.toContain('hunter2');
+    expect(JSON.stringify(created)).toContain('[redacted]');
+  });
+
+  it('show references to secrets', async () => {
+    const plan = await resources.plan([target('db', { password: 'env:DB_PASSWORD' })], { prune: false });
+    expect(plan.ok && plan.changes[0]?.differences).toEqual(['password: none → "env:DB_PASSWORD"']);
+  });
+
+  it('are cut when they are long or many', async () => {
+    const spec = { text: 'x'.repeat(500), ...Object.fromEntries(Array.from({ length: 300 }, (_, n) => [`k${n}`, n])) };
+    const plan = await resources.plan([target('db', spec)], { prune: false });
+    const lines = plan.ok ? (plan.changes[0]?.differences ?? []) : [];
+    expect(lines).toHaveLength(201);
+    expect(lines[0]?.length).toBeLessThan(150);
+    expect(lines.at(-1)).toBe('… and 101 more differences');
+  });
+});
+
+describe('applying', () => {
+  it('makes it so, tells listeners once, and shows the new state when it resolves', async () => {
+    const told: number[] = [];
+    const stop = resources.onChange((snapshot) => told.push(snapshot.revision));
+    const plan = await resources.apply([target('b'), target('a'), policy('p')], { prune: false });
+    expect(plan).toMatchObject({ ok: true, revision: 1 });
+    expect(resources.snapshot()).toEqual({ revision: 1, targets: [target('a'), target('b')], policies: [policy('p')] });
+    expect(told).toEqual([1]);
+    stop();
+    await resources.apply([target('a', { other: 1 })], { prune: true });
+    expect(resources.snapshot()).toEqual({ revision: 2, targets: [target('a', { other: 1 })], policies: [] });
+    expect(told).toEqual([1]);
+  });
+
+  it('of what is there already takes no new revision and wakes nobody', async () => {
+    await resources.apply([target('a')], { prune: false });
+    let told = 0;
+    resources.onChange(() => told++);
+    const plan = await resources.apply([target('a')], { prune: true });
+    expect(plan).toMatchObject({ ok: true, revision: 1, changes: [{ action: 'unchanged' }] });
+    expect(told).toBe(0);
+  });
+
+  it('is planned anew for the second of two at once: each sees what is there when its turn comes', async () => {
+    const [first, second] = await Promise.all([
+      resources.apply([target('a', { n: 1 })], { prune: true }),
+      resources.apply([target('a', { n: 2 }), target('b')], { prune: true }),
+    ]);
+    expect(summary(first)).toEqual(['create Target/a']);
+    expect(summary(second)).toEqual(['update Target/a', 'create Target/b']);
+    expect(resources.snapshot().targets).toEqual([target('a', { n: 2 }), target('b')]);
+  });
+
+  it('happens wholly or not at all', async () => {
+    const controller = new AbortController();
+    controller.abort();
+    await expect(resources.apply([target('a')], { prune: false, signal: controller.signal })).rejects.toMatchObject({
+      name: 'AbortError',
+    });
+    expect(await resources.list()).toEqual([]);
+  });
+
+  it('counts what stays too', async () => {
+    const many = Array.from({ length: 200 }, (_, n) => target(`t${n}`));
+    await resources.apply(many, { prune: false });
+    const others = Array.from({ length: 24_900 }, (_, n) => target(`o${n}`));
+    await expect(resources.apply(others, { prune: false })).rejects.toMatchObject({ code: 'ERR_RESOURCES_LIMIT' });
+    expect(resources.snapshot().targets).toHaveLength(200);
+  });
+
+  it('survives a restart', async () => {
+    await resources.apply([target('a'), policy('p')], { prune: false });
+    await resources.stop();
+    await test.reopen();
+    resources = create(test.store);
+    expect(() => resources.snapshot()).toThrow(expect.objectContaining({ code: 'ERR_RESOURCES_NOT_READY' }));
+    await resources.start(signal);
+    expect(resources.snapshot()).toEqual({ revision: 1, targets: [target('a')], policies: [policy('p')] });
+    expect(await resources.list('Policy')).toEqual([policy('p')]);
+  });
+});
+
+describe('removing', () => {
+  it('takes out one resource and says whether it was there', async () => {
+    await resources.apply([target('a'), policy('a')], { prune: false });
+    expect(await resources.remove('Target', 'a')).toBe(true);
+    expect(await resources.remove('Target', 'a')).toBe(false);
+    expect(await resources.list()).toEqual([policy('a')]);
+    expect(resources.snapshot().revision).toBe(2);
+  });
+});
+
+describe('gateways', () => {
+  const report = (address: string, connected: boolean, by: Resources = resources) =>
+    by.reportGateway({ spiffeId: GATEWAY, address, connected });
+
+  it('are known with their address and since when they are there or gone', async () => {
+    await report('gw2:7000', true);
+    await clock.advance(5);
+    await report('gw1:7000', true);
+    await clock.advance(5);
+    await report('gw2:7000', false);
+    expect(resources.gateways()).toEqual([
+      { spiffeId: GATEWAY, address: 'gw1:7000', connected: true, sinceMs: 1_000_005 },
+      { spiffeId: GATEWAY, address: 'gw2:7000', connected: false, sinceMs: 1_000_010 },
+    ]);
+    expect(await resources.forgetGateway(GATEWAY, 'gw2:7000')).toBe(true);
+    expect(await resources.forgetGateway(GATEWAY, 'gw2:7000')).toBe(false);
+    expect(resources.gateways()).toHaveLength(1);
+  });
+
+  it('stay connected when they connect again before the old connection is seen to end', async () => {
+    let told = 0;
+    resources.onGateways(() => told++);
+    await report('gw:1', true);
+    await report('gw:1', true);
+    await report('gw:1', false);
+    expect(resources.gateways()).toMatchObject([{ connected: true }]);
+    await report('gw:1', false);
+    expect(resources.gateways()).toMatchObject([{ connected: false }]);
+    expect(told).toBe(2);
+  });
+
+  it('end in the state that was reported last, however many reports come at once', async () => {
+    await Promise.all([report('gw:1', true), report('gw:1', false), report('gw:1', true), report('gw:1', false)]);
+    expect(resources.gateways().filter((gateway) => gateway.connected)).toEqual([]);
+  });
+
+  it('are not connected to a server that has just started', async () => {
+    await report('gw:1', true);
+    await resources.stop();
+    await test.reopen();
+    resources = create(test.store);
+    await resources.start(signal);
+    expect(resources.gateways()).toMatchObject([{ address: 'gw:1', connected: false }]);
+  });
+
+  it('are forgotten a month after they left, when another one comes', async () => {
+    await report('old:1', true);
+    await report('old:1', false);
+    await clock.advance(30 * 86_400_000 + 1);
+    await report('new:1', true);
+    expect(resources.gateways().map((gateway) => gateway.address)).toEqual(['new:1']);
+  });
+
+  it.each([
+    'gw',
+    'gw:0',
+    'gw:65536',
+    'user@gw:1',
+    'http://gw:1',
+    'gw :1',
+    '[::1:1',
+    ':1',
+  ])('may not advertise %s', async (address) => {
+    await expect(report(address, true)).rejects.toMatchObject({ code: 'ERR_RESOURCES_ADDRESS' });
+  });
+
+  it.each(['gw.example:65535', '10.0.0.1:1', '[::1]:7000'])('may advertise %s', async (address) => {
+    await report(address, true);
+    expect(resources.gateways()).toMatchObject([{ address }]);
+  });
+});
+
+describe('several servers on one database', () => {
+  let postgres: TestPostgres;
+  const opened: Service[] = [];
+  beforeAll(async () => {
+    postgres = await startPostgres();
+    process.env['CS_RESOURCES_TEST_URL'] = postgres.url;
+  });
+  afterEach(async () => {
+    for (const service of opened.splice(0).toReversed()) await service.stop();
+    await postgres.query('drop schema public cascade; create schema public');
+  });
+  afterAll(() => postgres.stop());
+
+  async function startServer(seed: string): Promise<Resources> {
+    const store = postgresEngine.open(
+      { url: 'env:CS_RESOURCES_TEST_URL' },
+      { clock: createSystemClock(), log: createSilentLog() },
+    );
+    await store.start(signal);
+    opened.push(store);
+    await store.migrate(resourcesMigrations);
+    const created = create(store, seed);
+    await created.start(signal);
+    opened.push(created);
+    return created;
+  }
+
+  it('push changes to each other and plan one after the other', async () => {
+    const [one, two] = await Promise.all([startServer('one'), startServer('two')]);
+    const both = Promise.all(
+      [one, two].map(
+        (server) => new Promise<void>((resolve) => server.onChange(({ revision }) => revision === 10 && resolve())),
+      ),
+    );
+    const plans = await Promise.all(
+      Array.from({ length: 10 }, (_, n) => (n % 2 === 0 ? one : two).apply([target('a', { n })], { prune: true })),
+    );
+    await both;
+    expect(plans.flatMap((plan) => (plan.ok ? [plan.revision] : [])).sort((a, b) => a - b)).toEqual([
+      1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
+    ]);
+    expect(one.snapshot()).toEqual(two.snapshot());
+  });
+
+  it('keep a gateway that moved from one to the other connected, though the first sees it leave', async () => {
+    const [one, two] = await Promise.all([startServer('one'), startServer('two')]);
+    const report = (by: Resources, connected: boolean) =>
+      by.reportGateway({ spiffeId: GATEWAY, address: 'gw:1', connected });
+    await report(one, true);
+    await report(two, true);
+    await report(one, false);
+    expect(two.gateways()).toMatchObject([{ connected: true }]);
+    await report(two, false);
+    expect(two.gateways()).toMatchObject([{ connected: false }]);
+  });
+});

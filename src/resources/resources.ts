@@ -1,0 +1,165 @@
+import type { Kysely } from 'kysely';
+import type { Clock, Log, Random, Service } from '../std/index.ts';
+import type { Store, TransactionEffects } from '../store/index.ts';
+import { ResourcesError } from './errors.ts';
+import { createGateways } from './gateways.ts';
+import { createLiveView } from './live-view.ts';
+import type { ResourcesTables } from './migrations.ts';
+import { changesBetween, compareText, keyOf, problemsOf } from './plan.ts';
+import type { Change, Plan, Resource, ResourceKind, Resources, Snapshot, ValidateResource } from './types.ts';
+
+/** What resources need. */
+export interface ResourcesDeps {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly validate: ValidateResource;
+}
+
+/** Creates resources over a migrated store. `start` loads them. */
+export function createResources(deps: ResourcesDeps): Resources & Service {
+  const { store, clock, random, log, validate } = deps;
+  const db = store.db<ResourcesTables>();
+  const view = createLiveView<Snapshot>({
+    store,
+    clock,
+    log,
+    topic: CHANGES_TOPIC,
+    read: () => readSnapshot(db),
+    revisionOf: (snapshot) => snapshot.revision,
+  });
+  const gateways = createGateways({ store, clock, random, log });
+
+  const write = async (
+    work: (trx: Kysely<ResourcesTables>, effects: TransactionEffects) => Promise<Plan>,
+    signal?: AbortSignal,
+  ): Promise<Plan> => {
+    const plan = await store.transaction(work, { order: 'resources', ...(signal ? { signal } : {}) });
+    if (plan.ok) await view.reach(plan.revision);
+    return plan;
+  };
+
+  return {
+    async plan(resources, { prune }) {
+      checkCount(resources);
+      const problems = problemsOf(resources, validate);
+      if (problems.length > 0) return { ok: false, problems };
+      const { revision, targets, policies } = await readSnapshot(db);
+      return { ok: true, changes: changesBetween([...targets, ...policies], resources, { prune }), revision };
+    },
+    async apply(resources, { prune, signal }) {
+      checkCount(resources);
+      const problems = problemsOf(resources, validate);
+      if (problems.length > 0) return { ok: false, problems };
+      return write(async (trx, effects) => {
+        // Read in the transaction: two who apply at once must not undo each other by plans made before.
+        const { revision, targets, policies } = await readSnapshot(trx);
+        const changes = changesBetween([...targets, ...policies], resources, { prune });
+        const kept = targets.length + policies.length + countOf(changes, 'create') - countOf(changes, 'delete');
+        if (kept > RESOURCES_MAX) throw tooMany(kept);
+        return { ok: true, changes, revision: await carryOut(trx, effects, { changes, resources, revision }) };
+      }, signal);
+    },
+    async list(kind) {
+      const { targets, policies } = await readSnapshot(db);
+      return [...policies, ...targets].filter((resource) => kind === undefined || resource.kind === kind);
+    },
+    async remove(kind, name) {
+      const plan = await write(async (trx, effects) => {
+        const { revision, targets, policies } = await readSnapshot(trx);
+        const present = [...targets, ...policies];
+        const others = present.filter((resource) => resource.kind !== kind || resource.name !== name);
+        const changes = changesBetween(present, others, { prune: true });
+        return { ok: true, changes, revision: await carryOut(trx, effects, { changes, resources: [], revision }) };
+      });
+      return plan.ok && countOf(plan.changes, 'delete') > 0;
+    },
+    snapshot() {
+      const snapshot = view.current();
+      if (!snapshot) throw new ResourcesError('ERR_RESOURCES_NOT_READY', 'the resources are not loaded yet');
+      return snapshot;
+    },
+    onChange: view.onChange,
+    reportGateway: gateways.report,
+    gateways: gateways.all,
+    onGateways: gateways.onChange,
+    forgetGateway: gateways.forget,
+    async start(signal) {
+      await view.start(signal);
+      await gateways.start(signal);
+    },
+    async stop() {
+      await gateways.stop();
+      await view.stop();
+    },
+  };
+}
+
+/** Writes the changes and returns the revision that holds them: the same one when there are none. */
+async function carryOut(
+  trx: Kysely<ResourcesTables>,
+  effects: TransactionEffects,
+  planned: { changes: readonly Change[]; resources: readonly Resource[]; revision: number },
+): Promise<number> {
+  const actual = planned.changes.filter((change) => change.action !== 'unchanged');
+  if (actual.length === 0) return planned.revision;
+  const revision = planned.revision + 1;
+  for (const { kind, name } of actual.filter((change) => change.action !== 'create')) {
+    await trx.deleteFrom('resources').where('kind', '=', kind).where('name', '=', name).execute();
+  }
+  const written = new Set(
+    actual.filter((change) => change.action !== 'delete').map(({ kind, name }) => keyOf(kind, name)),
+  );
+  const rows = planned.resources
+    .filter(({ kind, name }) => written.has(keyOf(kind, name)))
+    .map(({ kind, name, spec }) => ({ kind, name, spec: JSON.stringify(spec), revision }));
+  for (let start = 0; start < rows.length; start += ROWS_PER_INSERT) {
+    await trx
+      .insertInto('resources')
+      .values(rows.slice(start, start + ROWS_PER_INSERT))
+      .execute();
+  }
+  await trx.updateTable('resources_state').set({ revision }).where('id', '=', 1).execute();
+  effects.notify(CHANGES_TOPIC, String(revision));
+  return revision;
+}
+
+/** All of it in one statement, so that revision and resources belong together. */
+async function readSnapshot(db: Kysely<ResourcesTables>): Promise<Snapshot> {
+  const rows = await db
+    .selectFrom('resources_state')
+    .leftJoin('resources', (join) => join.onTrue())
+    .select(['resources_state.revision as at', 'kind', 'name', 'spec'])
+    .where('resources_state.id', '=', 1)
+    .execute();
+  const all: Resource[] = [];
+  for (const { kind, name, spec } of rows) {
+    if (kind === null || name === null || spec === null) continue;
+    all.push({ kind: kind as ResourceKind, name, spec: JSON.parse(spec) }); // Only checked kinds are written.
+  }
+  all.sort((a, b) => compareText(a.name, b.name));
+  return {
+    revision: rows[0]?.at ?? 0,
+    targets: all.filter((resource) => resource.kind === 'Target'),
+    policies: all.filter((resource) => resource.kind === 'Policy'),
+  };
+}
+
+function countOf(changes: readonly Change[], action: Change['action']): number {
+  return changes.filter((change) => change.action === action).length;
+}
+
+function checkCount(resources: readonly Resource[]): void {
+  if (resources.length > RESOURCES_MAX) throw tooMany(resources.length);
+}
+
+function tooMany(count: number): ResourcesError {
+  return new ResourcesError('ERR_RESOURCES_LIMIT', `${count} resources are too many, allowed are ${RESOURCES_MAX}`);
+}
+
+const CHANGES_TOPIC = 'resources.changes';
+/** Every gateway holds all of them; the policy engine takes 20,000 policies. */
+const RESOURCES_MAX = 25_000;
+/** SQLite binds at most 32,766 values in one statement. */
+const ROWS_PER_INSERT = 500;

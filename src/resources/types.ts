@@ -1,0 +1,79 @@
+/** What can be declared here; entries are applied through registration. */
+export type ResourceKind = 'Target' | 'Policy';
+
+/** One declared resource. `spec` is JSON; secrets in it are references, never values. */
+export interface Resource {
+  readonly kind: ResourceKind;
+  /** Lower-case letters, digits and dashes, at most 63, starting with a letter. */
+  readonly name: string;
+  readonly spec: unknown;
+}
+
+/** What applying would do, or did, to one resource. */
+export interface Change {
+  readonly kind: ResourceKind;
+  readonly name: string;
+  readonly action: 'create' | 'update' | 'delete' | 'unchanged';
+  /** For people, one line a difference: `config.host: "db1" → "db2"`. Never a secret value. */
+  readonly differences: readonly string[];
+}
+
+/** One thing that is wrong with a resource. */
+export interface Problem {
+  readonly kind: ResourceKind;
+  readonly name: string;
+  /** Where in the spec and what: `config.port must be <= 65535`. */
+  readonly message: string;
+}
+
+/** A plan, or why there is none. `revision` is what it was made against. */
+export type Plan =
+  | { readonly ok: true; readonly changes: readonly Change[]; readonly revision: number }
+  | { readonly ok: false; readonly problems: readonly Problem[] };
+
+/** A gateway that was seen. Times in epoch milliseconds. */
+export interface GatewayView {
+  readonly spiffeId: string;
+  /** Where agents reach it: `host:port`. */
+  readonly address: string;
+  readonly connected: boolean;
+  /** Since when it is connected, or not. */
+  readonly sinceMs: number;
+}
+
+/** All declared resources at one revision. */
+export interface Snapshot {
+  readonly revision: number;
+  readonly targets: readonly Resource[];
+  readonly policies: readonly Resource[];
+}
+
+/** Declared targets and policies, and the gateways that serve them. */
+export interface Resources {
+  /** What `apply` would do. With `prune`, whatever is not in `resources` is deleted. @throws ResourcesError ERR_RESOURCES_LIMIT; StoreError */
+  plan(resources: readonly Resource[], options: { prune: boolean }): Promise<Plan>;
+  /**
+   * Makes it so, wholly or not at all, planning against what is there at that moment; the plan returned is what was done.
+   * When it resolves, this process's `snapshot` shows it. @throws ResourcesError ERR_RESOURCES_LIMIT; StoreError
+   */
+  apply(resources: readonly Resource[], options: { prune: boolean; signal?: AbortSignal }): Promise<Plan>;
+  /** All resources, or those of one kind, ordered by kind and name, as the database has them. */
+  list(kind?: ResourceKind): Promise<readonly Resource[]>;
+  /** True when it was there. */
+  remove(kind: ResourceKind, name: string): Promise<boolean>;
+  /** What is in force, from memory. @throws ResourcesError ERR_RESOURCES_NOT_READY before `start` */
+  snapshot(): Snapshot;
+  /** Calls `listener` after each change, on every server. Returns the way to stop. */
+  onChange(listener: (snapshot: Snapshot) => void): () => void;
+  /** Notes that a gateway connected to this server, or left it. */
+  reportGateway(report: { spiffeId: string; address: string; connected: boolean }): Promise<void>;
+  /** All gateways seen, ordered by SPIFFE ID and address, from memory. */
+  gateways(): readonly GatewayView[];
+  /** Calls `listener` when a gateway comes or goes, on any server. Returns the way to stop. */
+  onGateways(listener: (gateways: readonly GatewayView[]) => void): () => void;
+  /** Forgets a gateway that is gone for good. True when it was there. */
+  forgetGateway(spiffeId: string, address: string): Promise<boolean>;
+}
+
+/** Checks one resource by its kind; an empty list means valid. Messages never repeat values that could be secrets. */
+export type ValidateResource = (kind: ResourceKind, name: string, spec: unknown) => readonly string[];
