@@ -1,0 +1,187 @@
+import { IdentityError, parseSpiffeId } from '@countersign/sdk/identity';
+import { type Static, Type } from 'typebox';
+import { Value } from 'typebox/value';
+import type { AttributeValue, Decision, DecisionRequest, EntityRef } from '../model/index.ts';
+import type { PolicySchema } from './compose-schema.ts';
+import { PolicyError } from './errors.ts';
+import { identityEntity } from './identity-entity.ts';
+import { resourceFromId } from './resource-from-id.ts';
+import type { CompiledPolicies, Explanation } from './types.ts';
+
+/** A file of policy test cases: examples kept beside the policies, run by `policy test`. */
+export const policyCasesSchema = Type.Array(
+  Type.Object(
+    {
+      name: Type.String({ minLength: 1, description: 'What the case shows, as a sentence.' }),
+      principal: Type.String({ description: 'A SPIFFE ID.' }),
+      action: Type.String({ description: 'Such as postgres:select.' }),
+      resource: Type.Record(Type.String(), Type.Unknown(), {
+        description:
+          'One kind with an id, `table: shop/app/public/users`, or `type`, `id`, `attributes` and `parents` of any entity.',
+      }),
+      context: Type.Optional(
+        Type.Record(Type.String(), Type.Unknown(), { description: 'What the operation shows of itself.' }),
+      ),
+      expect: Type.Enum(['allow', 'deny'], { description: 'The answer.' }),
+      reason: Type.Optional(
+        Type.Enum(['no-permit', 'forbidden', 'policy-error'], { description: 'Why it is denied.' }),
+      ),
+      policies: Type.Optional(
+        Type.Array(Type.String(), { description: 'Ids of exactly the policies that determine the answer.' }),
+      ),
+      masks: Type.Optional(
+        Type.Record(Type.String(), Type.String(), { description: 'Exactly the masks: column to kind.' }),
+      ),
+      rowsMax: Type.Optional(
+        Type.Union([Type.Integer(), Type.Null()], { description: 'The row limit; null for none.' }),
+      ),
+      record: Type.Optional(Type.Enum(['digest', 'full'], { description: 'What is recorded of parameters.' })),
+    },
+    { additionalProperties: false },
+  ),
+);
+
+/** One case. */
+export type PolicyCase = Static<typeof policyCasesSchema>[number];
+
+/** How one case ended. `differences` is empty when it passed; each is a line `what: expected …, got …`. */
+export interface PolicyCaseResult {
+  readonly name: string;
+  readonly passed: boolean;
+  readonly differences: readonly string[];
+  /** There when the case failed: why the policies answered so. */
+  readonly explanation?: Explanation;
+}
+
+/** Checks parsed YAML or JSON to be cases. @throws PolicyError ERR_POLICY_TEST naming the first case and key at fault */
+export function parsePolicyCases(value: unknown): readonly PolicyCase[] {
+  if (Value.Check(policyCasesSchema, value)) {
+    if (value.length > CASES_MAX) throw new PolicyError('ERR_POLICY_TEST', `a file has at most ${CASES_MAX} cases`);
+    return value;
+  }
+  const [first] = Value.Errors(policyCasesSchema, value);
+  throw new PolicyError(
+    'ERR_POLICY_TEST',
+    `test cases: ${first?.instancePath || 'the file'} ${first?.message ?? 'is no list of cases'}`,
+  );
+}
+
+/** The request of a case. @throws PolicyError ERR_POLICY_TEST */
+export function requestOfCase(one: PolicyCase, schema: PolicySchema): DecisionRequest {
+  if (schema.actions.get(one.action)?.isGroup !== false)
+    throw new PolicyError(
+      'ERR_POLICY_TEST',
+      `case ${JSON.stringify(one.name)}: there is no action ${JSON.stringify(one.action)}`,
+    );
+  return {
+    principal: principalOf(one),
+    action: one.action,
+    resource: resourceOf(one, schema),
+    // Checked when it is decided, against the action's context in the schema.
+    context: (one.context ?? {}) as { readonly [name: string]: AttributeValue },
+  };
+}
+
+/** Runs cases, all of them, in order. @throws PolicyError ERR_POLICY_TEST for a case that asks about nothing in the schema */
+export function runPolicyTests(
+  cases: readonly PolicyCase[],
+  compiled: CompiledPolicies,
+  schema: PolicySchema,
+): readonly PolicyCaseResult[] {
+  return cases.map((one) => {
+    const request = requestOfCase(one, schema);
+    const explanation = compiled.explain(request);
+    const differences = compare(one, compiled.decide(request));
+    // A request that fits no schema is denied for that alone; a case that expects a denial must not pass by a slip of its own.
+    if (explanation.invalid !== undefined)
+      differences.push(`request: it does not fit the schema: ${explanation.invalid}`);
+    const passed = differences.length === 0;
+    return { name: one.name, passed, differences, ...(passed ? {} : { explanation }) };
+  });
+}
+
+function compare(one: PolicyCase, decision: Decision): string[] {
+  const differences: string[] = [];
+  const differ = (what: string, expected: unknown, got: unknown) => {
+    const [a, b] = [JSON.stringify(expected), JSON.stringify(got)];
+    if (expected !== undefined && a !== b) differences.push(`${what}: expected ${a}, got ${b ?? 'none'}`);
+  };
+  const obligations = decision.allow ? decision.obligations : undefined;
+  const masks = obligations === undefined ? undefined : sortedEntries(obligations.masks);
+  differ('answer', one.expect, decision.allow ? 'allow' : 'deny');
+  differ('reason', one.reason, decision.allow ? undefined : decision.reason);
+  differ('policies', one.policies?.toSorted(), decision.policies);
+  differ('masks', one.masks === undefined ? undefined : sortedEntries(new Map(Object.entries(one.masks))), masks);
+  differ('rowsMax', one.rowsMax, obligations === undefined ? undefined : (obligations.rowsMax ?? null));
+  differ('record', one.record, obligations?.record);
+  return differences;
+}
+
+function sortedEntries(masks: ReadonlyMap<string, string>): Record<string, string> {
+  return Object.fromEntries(Array.from(masks).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+function principalOf(one: PolicyCase): EntityRef {
+  try {
+    return identityEntity(parseSpiffeId(one.principal));
+  } catch (cause) {
+    if (!(cause instanceof IdentityError)) throw cause;
+    throw new PolicyError('ERR_POLICY_TEST', `case ${JSON.stringify(one.name)}: principal: ${cause.message}`, {
+      cause,
+    });
+  }
+}
+
+function resourceOf(one: PolicyCase, schema: PolicySchema): EntityRef {
+  const { attributes, ...rest } = one.resource;
+  if ('type' in rest) {
+    if (Value.Check(entitySchema, one.resource)) return entityOf(one.resource);
+    throw new PolicyError(
+      'ERR_POLICY_TEST',
+      `case ${JSON.stringify(one.name)}: a resource has type, id, attributes and parents`,
+    );
+  }
+  const [[kind, id] = [], ...others] = Object.entries(rest);
+  if (kind === undefined || typeof id !== 'string' || others.length > 0)
+    throw new PolicyError('ERR_POLICY_TEST', `case ${JSON.stringify(one.name)}: a resource is one kind with its id`);
+  return resourceFromId(schema, { kind, id, attributes: attributesOf(attributes) });
+}
+
+function entityOf(given: EntityCase): EntityRef {
+  return {
+    type: given.type,
+    id: given.id,
+    attributes: attributesOf(given.attributes),
+    parents: (given.parents ?? []).map(entityOf),
+  };
+}
+
+/** Plain data from a file; the schema of the entity's type is held against it when it is decided. */
+function attributesOf(given: unknown): EntityRef['attributes'] {
+  return (given ?? {}) as EntityRef['attributes'];
+}
+
+interface EntityCase {
+  readonly type: string;
+  readonly id: string;
+  readonly attributes?: Record<string, unknown>;
+  readonly parents?: readonly EntityCase[];
+}
+
+const entitySchema = Type.Cyclic(
+  {
+    Entity: Type.Object(
+      {
+        type: Type.String(),
+        id: Type.String(),
+        attributes: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+        parents: Type.Optional(Type.Array(Type.Ref('Entity'))),
+      },
+      { additionalProperties: false },
+    ),
+  },
+  'Entity',
+);
+
+/** A file that a person reads. */
+const CASES_MAX = 10_000;

@@ -1,0 +1,77 @@
+import { compileCondition } from './compile-expression.ts';
+import type { PolicySchema } from './compose-schema.ts';
+import type { ActionScopeEst, PolicyEst, ScopeEst } from './est.ts';
+import type { PolicyObligations } from './obligations.ts';
+import type { PolicySummary, ResourceScope } from './types.ts';
+import type { Environment } from './values.ts';
+
+/** A policy ready to be indexed and asked. */
+export interface CompiledPolicy {
+  readonly summary: PolicySummary;
+  readonly est: PolicyEst;
+  readonly obligations: PolicyObligations;
+  readonly principal: ResourceScope;
+  /** Ids of the actions it speaks of; groups are resolved. */
+  readonly actions: readonly string[];
+  readonly resource: ResourceScope;
+  /** Everything but the scope. @throws EvaluationError */
+  readonly holds: (environment: Environment) => boolean;
+}
+
+/** Compiles one parsed policy. @throws UnsupportedError */
+export function compilePolicy(
+  parsed: { readonly est: PolicyEst; readonly summary: PolicySummary; readonly obligations: PolicyObligations },
+  schema: PolicySchema,
+): CompiledPolicy {
+  const { est } = parsed;
+  const conditions = est.conditions.map(({ kind, body }) => {
+    const condition = compileCondition(body);
+    return kind === 'when' ? condition : (env: Environment) => !condition(env);
+  });
+  return {
+    ...parsed,
+    principal: scopeOf(est.principal),
+    actions: actionsOf(est.action, schema),
+    resource: scopeOf(est.resource),
+    holds: allOf(conditions),
+  };
+}
+
+function allOf(conditions: readonly ((env: Environment) => boolean)[]): (env: Environment) => boolean {
+  const [only, ...others] = conditions;
+  if (only === undefined) return () => true;
+  if (others.length === 0) return only;
+  return (env) => {
+    for (const condition of conditions) if (!condition(env)) return false;
+    return true;
+  };
+}
+
+function scopeOf(scope: ScopeEst): ResourceScope {
+  switch (scope.op) {
+    case 'All':
+      return { op: 'any' };
+    case '==':
+      return { op: 'equals', type: scope.entity.type, id: scope.entity.id };
+    case 'in':
+      return { op: 'in', type: scope.entity.type, id: scope.entity.id };
+    case 'is': {
+      const { entity_type: type, in: place } = scope;
+      if (place === undefined) return { op: 'is', type };
+      return { op: 'in', type: place.entity.type, id: place.entity.id, is: type };
+    }
+    default:
+      return scope satisfies never;
+  }
+}
+
+/** Cedar's `action in [..]` is membership: an action named is in itself, a group holds its actions at any depth. */
+function actionsOf(scope: ActionScopeEst, schema: PolicySchema): readonly string[] {
+  const actions = Array.from(schema.actions).filter(([, facts]) => !facts.isGroup);
+  if (scope.op === 'All') return actions.map(([id]) => id);
+  const named = new Set(('entities' in scope ? scope.entities : [scope.entity]).map((entity) => entity.id));
+  if (scope.op === '==') return actions.map(([id]) => id).filter((id) => named.has(id));
+  return actions
+    .filter(([id, { groups }]) => named.has(id) || groups.some((group) => named.has(group)))
+    .map(([id]) => id);
+}

@@ -1,0 +1,193 @@
+import { createHash } from 'node:crypto';
+import { checkSchema } from './cedar.ts';
+import { PolicyError } from './errors.ts';
+import type { CedarTypeJson, PolicySchemaFragment } from './schema.ts';
+
+/** The whole schema, in Cedar's JSON form, with what the evaluator asks of it. Made by {@link composeSchema}. */
+export interface PolicySchema {
+  readonly json: SchemaJson;
+  /** SHA-256, hex, of the JSON. */
+  readonly digest: string;
+  /** By full type name. */
+  readonly entityTypes: ReadonlyMap<string, EntityTypeFacts>;
+  /** By action id; groups have no `resources`. */
+  readonly actions: ReadonlyMap<string, ActionFacts>;
+  /** Resource types that an id alone tells all about, by short lower-case name: `table`. */
+  readonly namedById: ReadonlyMap<string, NamedById>;
+}
+
+/** A resource type whose id spells out its attributes. */
+export interface NamedById {
+  /** Full type name. */
+  readonly type: string;
+  readonly path: readonly string[];
+  /** Full names of the types it is directly in. */
+  readonly memberOf: readonly string[];
+  /** What actions of the fragment start with: `postgres`. */
+  readonly protocol: string;
+}
+
+/** What the schema says of an entity type. */
+export interface EntityTypeFacts {
+  readonly attributes: { readonly [name: string]: CedarTypeJson };
+  /** Full names of every type that an ancestor may have. */
+  readonly ancestorTypes: ReadonlySet<string>;
+}
+
+/** What the schema says of an action or group. */
+export interface ActionFacts {
+  readonly isGroup: boolean;
+  /** Full names of the resource types it applies to. */
+  readonly resources: ReadonlySet<string>;
+  readonly context: { readonly [name: string]: CedarTypeJson };
+  /** Every group it is in, directly or not. */
+  readonly groups: readonly string[];
+}
+
+/** Cedar's JSON schema: namespace → definitions. */
+export type SchemaJson = Readonly<Record<string, NamespaceJson>>;
+
+interface NamespaceJson {
+  readonly entityTypes: Readonly<Record<string, { memberOfTypes: string[]; shape: RecordJson }>>;
+  readonly actions: Readonly<Record<string, ActionJson>>;
+}
+
+interface RecordJson {
+  readonly type: 'Record';
+  readonly attributes: { readonly [name: string]: CedarTypeJson };
+}
+
+interface ActionJson {
+  readonly memberOf: { readonly id: string }[];
+  readonly appliesTo?: { principalTypes: string[]; resourceTypes: string[]; context: RecordJson };
+}
+
+/**
+ * Joins the protocols' fragments with the base types: `Identity` (in its `TrustDomain` and in an `IdentityPath` for each step of its
+ * path) as the only principal, and `Target`.
+ * @throws PolicyError ERR_POLICY_SCHEMA when fragments contradict each other or name what nobody declares
+ */
+export function composeSchema(fragments: readonly PolicySchemaFragment[]): PolicySchema {
+  const json: Record<string, NamespaceJson> = {};
+  const actions: Record<string, ActionJson> = {};
+  const rootTypes = Object.entries(BASE_TYPES).map(
+    ([name, type]) => [name, entityType(type, (member) => member)] as const,
+  );
+  json[''] = { entityTypes: Object.fromEntries(rootTypes), actions };
+  for (const fragment of fragments) {
+    if (Object.hasOwn(json, fragment.namespace))
+      throw broken(`two fragments have the namespace ${JSON.stringify(fragment.namespace)}`);
+    const full = (name: string) => fullTypeName(fragment, name);
+    const types = Object.entries(fragment.entityTypes).map(([name, type]) => [name, entityType(type, full)] as const);
+    json[fragment.namespace] = { entityTypes: Object.fromEntries(types), actions: {} };
+    for (const [name, action] of actionEntries(fragment, full)) {
+      if (Object.hasOwn(actions, name)) throw broken(`two fragments declare the action ${JSON.stringify(name)}`);
+      actions[name] = action;
+    }
+  }
+  checkSchema(json);
+  const digest = createHash('sha256').update(JSON.stringify(json)).digest('hex');
+  const namedById = new Map(fragments.flatMap(typesNamedById));
+  return { json, digest, entityTypes: entityTypeFacts(json), actions: actionFacts(actions), namedById };
+}
+
+function typesNamedById(fragment: PolicySchemaFragment): [string, NamedById][] {
+  const [protocol = ''] = Object.keys(fragment.actions)[0]?.split(':') ?? [];
+  const full = (name: string) => fullTypeName(fragment, name);
+  return Object.entries(fragment.entityTypes).flatMap(([name, { path, memberOf }]): [string, NamedById][] =>
+    path === undefined
+      ? []
+      : [[name.toLowerCase(), { type: full(name), path, memberOf: memberOf.map(full), protocol }]],
+  );
+}
+
+function* actionEntries(
+  fragment: PolicySchemaFragment,
+  full: (name: string) => string,
+): Generator<[string, ActionJson]> {
+  const groups = Object.entries(fragment.groups ?? {});
+  for (const [group, members] of groups)
+    for (const member of members)
+      if (!Object.hasOwn(fragment.actions, member) && !Object.hasOwn(fragment.groups ?? {}, member))
+        throw broken(`group ${group} of ${fragment.namespace} holds ${member}, which the fragment does not declare`);
+  const memberOf = (name: string) => groups.filter(([, members]) => members.includes(name)).map(([id]) => ({ id }));
+  for (const [name, action] of Object.entries(fragment.actions)) {
+    const resourceTypes = action.resources.map(full);
+    const context: RecordJson = { type: 'Record', attributes: action.context };
+    yield [name, { memberOf: memberOf(name), appliesTo: { principalTypes: ['Identity'], resourceTypes, context } }];
+  }
+  for (const [name] of groups) yield [name, { memberOf: memberOf(name) }];
+}
+
+function entityType(
+  type: { readonly memberOf: readonly string[]; readonly attributes: { readonly [name: string]: CedarTypeJson } },
+  full: (name: string) => string,
+) {
+  return { memberOfTypes: type.memberOf.map(full), shape: { type: 'Record', attributes: type.attributes } as const };
+}
+
+function fullTypeName(fragment: PolicySchemaFragment, name: string): string {
+  if (name.includes('::')) return name;
+  if (Object.hasOwn(fragment.entityTypes, name)) return `${fragment.namespace}::${name}`;
+  if (Object.hasOwn(BASE_TYPES, name)) return name;
+  throw broken(`fragment ${fragment.namespace} names the entity type ${name}, which neither it nor the base declares`);
+}
+
+function entityTypeFacts(json: SchemaJson): Map<string, EntityTypeFacts> {
+  const direct = new Map<string, { memberOf: readonly string[]; attributes: EntityTypeFacts['attributes'] }>();
+  for (const [namespace, definitions] of Object.entries(json))
+    for (const [name, type] of Object.entries(definitions.entityTypes))
+      direct.set(namespace === '' ? name : `${namespace}::${name}`, {
+        memberOf: type.memberOfTypes,
+        attributes: type.shape.attributes,
+      });
+  const parents = (name: string) => direct.get(name)?.memberOf ?? [];
+  return new Map(
+    Array.from(direct, ([name, type]) => [
+      name,
+      { attributes: type.attributes, ancestorTypes: closure(name, parents) },
+    ]),
+  );
+}
+
+function actionFacts(actions: Readonly<Record<string, ActionJson>>): Map<string, ActionFacts> {
+  const parents = (name: string) => actions[name]?.memberOf.map((group) => group.id) ?? [];
+  return new Map(
+    Object.entries(actions).map(([name, action]) => [
+      name,
+      {
+        isGroup: action.appliesTo === undefined,
+        resources: new Set(action.appliesTo?.resourceTypes),
+        context: action.appliesTo?.context.attributes ?? {},
+        groups: Array.from(closure(name, parents)),
+      },
+    ]),
+  );
+}
+
+function closure(name: string, parents: (name: string) => readonly string[]): Set<string> {
+  const reached = new Set<string>();
+  const open = [...parents(name)];
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    if (reached.has(next)) continue;
+    reached.add(next);
+    open.push(...parents(next));
+  }
+  return reached;
+}
+
+function broken(message: string): PolicyError {
+  return new PolicyError('ERR_POLICY_SCHEMA', message);
+}
+
+const STRING = { type: 'String' } as const;
+
+const BASE_TYPES: PolicySchemaFragment['entityTypes'] = {
+  TrustDomain: { memberOf: [], attributes: {} },
+  IdentityPath: { memberOf: ['IdentityPath', 'TrustDomain'], attributes: {} },
+  Identity: {
+    memberOf: ['IdentityPath', 'TrustDomain'],
+    attributes: { uri: STRING, trustDomain: STRING, path: STRING },
+  },
+  Target: { memberOf: [], attributes: { name: STRING, protocol: STRING } },
+};

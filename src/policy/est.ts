@@ -1,0 +1,84 @@
+/** Cedar's JSON policy format, as far as it is evaluated here. @see Cedar policy language, "JSON policy format" */
+export interface PolicyEst {
+  readonly effect: 'permit' | 'forbid';
+  readonly principal: ScopeEst;
+  readonly action: ActionScopeEst;
+  readonly resource: ScopeEst;
+  readonly conditions: readonly { readonly kind: 'when' | 'unless'; readonly body: ExprEst }[];
+  /** An annotation without a value is null. */
+  readonly annotations?: Readonly<Record<string, string | null>>;
+}
+
+/** The principal or resource part of a scope. */
+export type ScopeEst =
+  | { readonly op: 'All' }
+  | { readonly op: '=='; readonly entity: UidEst }
+  | { readonly op: 'in'; readonly entity: UidEst }
+  | { readonly op: 'is'; readonly entity_type: string; readonly in?: { readonly entity: UidEst } };
+
+/** The action part of a scope. */
+export type ActionScopeEst =
+  | { readonly op: 'All' }
+  | { readonly op: '=='; readonly entity: UidEst }
+  | { readonly op: 'in'; readonly entity: UidEst }
+  | { readonly op: 'in'; readonly entities: readonly UidEst[] };
+
+/** The name of an entity. */
+export interface UidEst {
+  readonly type: string;
+  readonly id: string;
+}
+
+/** An expression: an object whose one key is the operator. Kept open here; the compiler takes it apart and refuses what it does not know. */
+export type ExprEst = Readonly<Record<string, unknown>>;
+
+/** What a policy uses that is not evaluated here. The loader gives it its place and makes a PolicyError of it. */
+export class UnsupportedError extends Error {}
+
+/** The entity that `{ type, id }` names. @throws UnsupportedError, as all below do for nodes that are none of Cedar's */
+export function uidOf(node: unknown): UidEst {
+  const { type, id } = fields(node);
+  if (typeof type !== 'string' || typeof id !== 'string') throw new UnsupportedError('an entity without type and id');
+  return { type, id };
+}
+
+/** The operand of an operator that takes one. */
+export function argumentOf(operand: unknown): ExprEst {
+  return expressionOf(fields(operand)['arg']);
+}
+
+/** Takes a node for an expression; which one it is shows when it is compiled. */
+export function expressionOf(node: unknown): ExprEst {
+  return fields(node);
+}
+
+/** Any object of the JSON policy format. */
+export function fields(node: unknown): Readonly<Record<string, unknown>> {
+  if (typeof node !== 'object' || node === null || Array.isArray(node))
+    throw new UnsupportedError('an expression that is no object');
+  return node as Readonly<Record<string, unknown>>; // An object that is no list is a record of unknowns.
+}
+
+/** The arguments of a function, or the elements of a set. */
+export function listOf(node: unknown): readonly ExprEst[] {
+  if (!Array.isArray(node)) throw new UnsupportedError('arguments that are no list');
+  return node.map(expressionOf);
+}
+
+/** The names of a `has` path. */
+export function namesOf(node: unknown): readonly string[] {
+  if (!Array.isArray(node) || !node.every((name) => typeof name === 'string'))
+    throw new UnsupportedError('an attribute path that is no list of names');
+  return node;
+}
+
+/** The pieces of a `like` pattern: null is the wildcard. */
+export function patternOf(node: unknown): readonly (string | null)[] {
+  if (!Array.isArray(node)) throw new UnsupportedError('a pattern that is no list');
+  return node.map((piece) => {
+    if (piece === 'Wildcard') return null;
+    const text = fields(piece)['Literal'];
+    if (typeof text !== 'string') throw new UnsupportedError('a pattern with a piece that is no text');
+    return text;
+  });
+}

@@ -1,0 +1,43 @@
+/**
+ * Policy: Cedar texts become an immutable, indexed set of closures that answers requests.
+ *
+ * It promises: default deny; forbid wins; a forbid that can not be evaluated denies, which is the one rule stricter than Cedar's; else
+ * the same answers and determining policies as Cedar; a cost per decision that does not grow with the policies that do not concern
+ * the request. It must not know where policies are kept, who asks, or what a protocol looks like: protocols bring schema fragments.
+ * It does no I/O and reads no clock.
+ */
+export {
+  type PolicyCase,
+  type PolicyCaseResult,
+  parsePolicyCases,
+  policyCasesSchema,
+  requestOfCase,
+  runPolicyTests,
+} from './cases.ts';
+export { composeSchema, type PolicySchema } from './compose-schema.ts';
+export { errorTable, PolicyError, type PolicyErrorCode } from './errors.ts';
+export { identityEntity } from './identity-entity.ts';
+export {
+  checkPolicies,
+  createPolicyLoader,
+  formatProblem,
+  loadPolicies,
+  type PolicyLoader,
+  type PolicyReport,
+} from './load.ts';
+export { maskCovers } from './mask-covers.ts';
+export { isMaskKind, type MaskKind, maskKinds, maskText, stricterMask } from './masks.ts';
+export { resourceFromId } from './resource-from-id.ts';
+export type { CedarTypeJson, PolicySchemaFragment } from './schema.ts';
+export type {
+  CompiledPolicies,
+  Explanation,
+  MaskedColumn,
+  PolicyExplanation,
+  PolicyPosition,
+  PolicyProblem,
+  PolicySource,
+  PolicySummary,
+  PotentialMask,
+  ResourceScope,
+} from './types.ts';

@@ -1,0 +1,31 @@
+import type { EntityRef } from '../model/index.ts';
+import { columnCovers } from './obligations.ts';
+import type { PotentialMask, ResourceScope } from './types.ts';
+
+/**
+ * Whether a mask of `maskBearing` could reach `resource`: its policy's scope fits it, and the column may be one of its own. True where
+ * that is not certain. The column to hide is `mask.column.name`.
+ */
+export function maskCovers(mask: PotentialMask, resource: EntityRef): boolean {
+  return scopeReaches(mask.scope, resource) && columnCovers(mask.column, resource);
+}
+
+function scopeReaches(scope: ResourceScope, resource: EntityRef): boolean {
+  switch (scope.op) {
+    case 'any':
+      return true;
+    case 'is':
+      return resource.type === scope.type;
+    case 'equals':
+      return resource.type === scope.type && resource.id === scope.id;
+    case 'in':
+      return (scope.is === undefined || resource.type === scope.is) && isWithin(resource, scope);
+    default:
+      return scope satisfies never;
+  }
+}
+
+function isWithin(resource: EntityRef, place: { readonly type: string; readonly id: string }): boolean {
+  if (resource.type === place.type && resource.id === place.id) return true;
+  return resource.parents.some((parent) => isWithin(parent, place));
+}

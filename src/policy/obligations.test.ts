@@ -1,0 +1,297 @@
+import { parseSpiffeId } from '@countersign/sdk/identity';
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { identityEntity } from './identity-entity.ts';
+import { loadPolicies } from './load.ts';
+import { maskCovers } from './mask-covers.ts';
+import { isMaskKind, type MaskKind, maskKinds, maskText, stricterMask } from './masks.ts';
+import { AnnotationError, parseObligations } from './obligations.ts';
+import { batch, database, select, selectContext, shopSchema, stranger, table, web } from './testing/shop.ts';
+
+// Goal: what a permit demands is demanded exactly, or the policy is refused; several permits together demand the strictest of each.
+
+describe('@mask', () => {
+  it.each([
+    ['ssn:redact', [{ column: { name: 'ssn' }, kind: 'redact' }]],
+    [
+      ' ssn : null ,email:email',
+      [
+        { column: { name: 'ssn' }, kind: 'null' },
+        { column: { name: 'email' }, kind: 'email' },
+      ],
+    ],
+    ['users.ssn:hash', [{ column: { table: 'users', name: 'ssn' }, kind: 'hash' }]],
+    ['public.users.ssn:last4', [{ column: { schema: 'public', table: 'users', name: 'ssn' }, kind: 'last4' }]],
+    ['"Tax Id"."a.b,c:d""e":redact', [{ column: { table: 'Tax Id', name: 'a.b,c:d"e' }, kind: 'redact' }]],
+    ['größe:redact', [{ column: { name: 'größe' }, kind: 'redact' }]],
+  ])('reads %s', (text, masks) => {
+    expect(parseObligations({ mask: text }, 'permit').masks).toEqual(masks);
+  });
+
+  it.each([
+    'ssn',
+    'ssn:',
+    ':redact',
+    'ssn:redact,',
+    ',ssn:redact',
+    'ssn:redact email:email',
+    'ssn:redact;email:email',
+    'a.b.c.d:redact',
+    'a..b:redact',
+    'a.:redact',
+    'SSN:redact',
+    'Ssn:redact',
+    '1a:redact',
+    '"a:redact',
+    '"":redact',
+    ' ',
+    'ssn redact',
+    'ssn:redact:null',
+  ])('refuses %s, and says where', (text) => {
+    expect(() => parseObligations({ mask: text }, 'permit')).toThrow(AnnotationError);
+  });
+
+  it('refuses a kind that there is not', () => {
+    expect(() => parseObligations({ mask: 'ssn:hide' }, 'permit')).toThrow(
+      /null, redact, hash, last4, email, not "hide"/,
+    );
+    expect(() => parseObligations({ mask: 'ssn:constructor' }, 'permit')).toThrow(AnnotationError);
+  });
+
+  it('reads back every column name that can be quoted', async () => {
+    await fc.assert(
+      fc.property(
+        fc.array(fc.string({ minLength: 1, unit: 'binary' }), { minLength: 1, maxLength: 3 }),
+        fc.constantFrom(...Object.keys(maskKinds)),
+        (names, kind) => {
+          const text = `${names.map((name) => `"${name.replaceAll('"', '""')}"`).join('.')}:${kind}`;
+          const [name, tableName, schema] = names.toReversed();
+          const column = {
+            name,
+            ...(tableName === undefined ? {} : { table: tableName }),
+            ...(schema === undefined ? {} : { schema }),
+          };
+          expect(parseObligations({ mask: `a:null,${text}` }, 'permit').masks[1]).toEqual({ column, kind });
+        },
+      ),
+    );
+  });
+});
+
+describe('@limit and @record', () => {
+  it('are read', () => {
+    expect(parseObligations({ limit: 'rows=1000', record: 'full' }, 'permit')).toEqual({
+      masks: [],
+      rowsMax: 1000,
+      record: 'full',
+    });
+    expect(parseObligations({}, 'permit')).toEqual({ masks: [], rowsMax: undefined, record: 'digest' });
+  });
+
+  it.each([
+    'rows=0',
+    'rows=-1',
+    'rows=1e3',
+    'rows= 5',
+    'rows=01',
+    'rows=1000000001',
+    '1000',
+    'rows=5,rows=6',
+  ])('refuse the limit %s', (limit) => {
+    expect(() => parseObligations({ limit }, 'permit')).toThrow(/rows=N/);
+  });
+
+  it.each(['Full', 'none', 'digest '])('refuse the recording %s', (record) => {
+    expect(() => parseObligations({ record }, 'permit')).toThrow(/"digest" or "full"/);
+  });
+
+  it('refuse annotations of unreasonable length', () => {
+    expect(() => parseObligations({ description: 'x'.repeat(1 << 18) }, 'forbid')).toThrow(/at most 131072/);
+  });
+});
+
+describe('several permits', () => {
+  it('demand the stricter mask, the lower limit, and recording in full only when all say so', () => {
+    const text = `
+      @mask("ssn:last4, email:email") @limit("rows=1000") @record("full") permit(principal, action == Action::"shop:select", resource);
+      @mask("ssn:hash") @limit("rows=50") @record("full") permit(principal == Identity::"${web.id}", action, resource);
+      @mask("name:null") permit(principal == Identity::"${batch.id}", action, resource);`;
+    const reversed = text.split(';').toReversed().join(';').replace(';', '').concat(';');
+    expect(decide(reversed)).toEqual(decide(text));
+    expect(decide(text)).toEqual({
+      masks: new Map([
+        ['ssn', 'hash'],
+        ['email', 'email'],
+      ]),
+      rowsMax: 50,
+      record: 'full',
+    });
+    expect(decide(text, select({ principal: batch }))).toEqual({
+      masks: new Map([
+        ['ssn', 'last4'],
+        ['email', 'email'],
+        ['name', 'null'],
+      ]),
+      rowsMax: 1000,
+      record: 'digest',
+    });
+    expect(decide(text, select({ principal: stranger }))?.rowsMax).toBe(1000);
+  });
+
+  it('of which one does not hold demand nothing of it', () => {
+    const text =
+      'permit(principal, action, resource); @mask("ssn:redact") permit(principal, action == Action::"shop:select", resource) when { !context.hasWhere };';
+    expect(decide(text)?.masks.size).toBe(0);
+    expect(decide(text, select({ context: { ...selectContext, hasWhere: false } }))?.masks.get('ssn')).toBe('redact');
+  });
+
+  it('mask a qualified column only on its table', () => {
+    const text =
+      '@mask("public.users.ssn:redact, orders.card:last4, audit.users.who:hash") permit(principal, action, resource);';
+    expect(decide(text)?.masks).toEqual(new Map([['ssn', 'redact']]));
+    expect(decide(text, select({ resource: table('orders') }))?.masks).toEqual(new Map([['card', 'last4']]));
+    expect(decide(text, select({ resource: table('users', 'audit') }))?.masks).toEqual(new Map([['who', 'hash']]));
+  });
+});
+
+describe('the masks that a principal may meet', () => {
+  const text = `
+    @id("a") @mask("ssn:redact") permit(principal in TrustDomain::"example.org", action == Action::"shop:select", resource == Shop::Table::"shop/app/public/users") when { context.hasWhere };
+    @id("b") @mask("public.orders.card:last4") permit(principal == Identity::"${web.id}", action in Action::"shop:any", resource in Shop::Database::"shop/app");
+    @id("c") @mask("x:null") permit(principal == Identity::"${batch.id}", action, resource);
+    @id("d") @mask("y:null") permit(principal is Identity, action, resource is Shop::Table in Target::"shop");
+    @id("e") permit(principal, action, resource);`;
+  const set = loadPolicies([{ name: 'p', text }], shopSchema);
+
+  it('are those of every permit whose principal fits, whatever its conditions', () => {
+    expect(set.maskBearing(web)).toEqual([
+      {
+        policy: 'a',
+        kind: 'redact',
+        column: { name: 'ssn' },
+        scope: { op: 'equals', type: 'Shop::Table', id: 'shop/app/public/users' },
+      },
+      {
+        policy: 'b',
+        kind: 'last4',
+        column: { schema: 'public', table: 'orders', name: 'card' },
+        scope: { op: 'in', type: 'Shop::Database', id: 'shop/app' },
+      },
+      {
+        policy: 'd',
+        kind: 'null',
+        column: { name: 'y' },
+        scope: { op: 'in', type: 'Target', id: 'shop', is: 'Shop::Table' },
+      },
+    ]);
+    expect(set.maskBearing(stranger).map((mask) => mask.policy)).toEqual(['d']);
+  });
+
+  it('tell which tables they could reach', () => {
+    const reached = (name: string) =>
+      set
+        .maskBearing(web)
+        .filter((mask) => maskCovers(mask, table(name)))
+        .map((mask) => mask.column.name)
+        .sort();
+    expect(reached('users')).toEqual(['ssn', 'y']);
+    expect(reached('orders')).toEqual(['card', 'y']);
+    expect(reached('other')).toEqual(['y']);
+    expect(
+      set
+        .maskBearing(batch)
+        .filter((mask) => maskCovers(mask, database))
+        .map((mask) => mask.policy),
+    ).toEqual(['c']);
+  });
+
+  it('never leave out one that an answer carries', async () => {
+    const names = fc.constantFrom('users', 'orders', 'public.users', '"x"."users"');
+    const policy = fc
+      .record({
+        mask: fc
+          .tuple(names, fc.constantFrom('ssn', 'card'), fc.constantFrom(...Object.keys(maskKinds)))
+          .map(([tableName, column, kind]) => `${tableName}.${column}:${kind}`),
+        principal: fc.constantFrom(
+          'principal',
+          `principal == Identity::"${web.id}"`,
+          'principal in IdentityPath::"spiffe://example.org/ns"',
+          'principal is Identity in TrustDomain::"other.test"',
+        ),
+        resource: fc.constantFrom(
+          'resource',
+          'resource is Shop::Table',
+          'resource in Shop::Schema::"shop/app/public"',
+          'resource is Shop::Table in Shop::Schema::"shop/app/audit"',
+          'resource == Shop::Table::"shop/app/public/users"',
+        ),
+      })
+      .map(
+        ({ mask, principal, resource }) =>
+          `@mask("${mask.replaceAll('"', '\\"')}") permit(${principal}, action, ${resource});`,
+      );
+    await fc.assert(
+      fc.property(
+        fc.array(policy, { minLength: 1, maxLength: 6 }),
+        fc.constantFrom(web, batch, stranger),
+        fc.constantFrom(table('users'), table('orders'), table('users', 'audit')),
+        (texts, principal, resource) => {
+          const one = loadPolicies([{ name: 'p', text: texts.join('\n') }], shopSchema);
+          const bearing = one.maskBearing(principal).filter((mask) => maskCovers(mask, resource));
+          const decision = one.decide(select({ principal, resource }));
+          for (const [column, kind] of decision.allow ? decision.obligations.masks : [])
+            expect(bearing.some((mask) => mask.column.name === column && mask.kind === kind)).toBe(true);
+        },
+      ),
+      { numRuns: 150 },
+    );
+  });
+
+  it('are refused for a principal that is none', () => {
+    expect(() => set.maskBearing({ ...web, type: 'Nobody' })).toThrow(/no entity type Nobody/);
+    expect(set.maskBearing(identityEntity(NOBODY))).toHaveLength(1);
+  });
+});
+
+describe('a masked value', () => {
+  const key = Buffer.alloc(32, 7);
+  it.each<[MaskKind, string, string | null]>([
+    ['null', 'a', null],
+    ['redact', '', '[redacted]'],
+    ['last4', '4111111111111111', '************1111'],
+    ['last4', '12345678', '********'],
+    ['last4', '123456789', '*****6789'],
+    ['last4', '😀😀😀😀😀abcd', '*****abcd'],
+    ['last4', '', ''],
+    ['email', 'anna@example.org', 'a***@example.org'],
+    ['email', '😀x@example.org', '😀***@example.org'],
+    ['email', 'a@b@example.org', 'a***@example.org'],
+    ['email', '@example.org', '[redacted]'],
+    ['email', 'anna@', '[redacted]'],
+    ['email', '123-45-6789', '[redacted]'],
+  ])('%s of %j is %j', (kind, value, shown) => {
+    expect(maskText(kind, value, key)).toBe(shown);
+  });
+
+  it('by hash is equal for equal values under one key, and else differs', () => {
+    expect(maskText('hash', 'anna', key)).toMatch(/^[0-9a-f]{16}$/);
+    expect(maskText('hash', 'anna', key)).toBe(maskText('hash', 'anna', key));
+    expect(maskText('hash', 'anna', key)).not.toBe(maskText('hash', 'anne', key));
+    expect(maskText('hash', 'anna', key)).not.toBe(maskText('hash', 'anna', Buffer.alloc(32, 8)));
+  });
+
+  it('of NULL is NULL under every kind, and the order of kinds is total', () => {
+    const kinds = Object.keys(maskKinds).filter(isMaskKind);
+    for (const kind of kinds) expect(maskText(kind, null, key)).toBeNull();
+    expect(new Set(kinds.map((kind) => maskKinds[kind].strictness)).size).toBe(kinds.length);
+    for (const a of kinds) for (const b of kinds) expect(stricterMask(a, b)).toBe(stricterMask(b, a));
+    expect(stricterMask('email', 'null')).toBe('null');
+  });
+});
+
+const NOBODY = parseSpiffeId('spiffe://other.test/nobody');
+
+function decide(text: string, request = select()) {
+  const decision = loadPolicies([{ name: 'p', text }], shopSchema).decide(request);
+  return decision.allow ? decision.obligations : undefined;
+}

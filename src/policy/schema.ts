@@ -1,0 +1,39 @@
+/** A Cedar attribute type in Cedar's JSON schema form. `required` is true unless said otherwise. */
+export type CedarTypeJson = (
+  | { readonly type: 'String' | 'Long' | 'Boolean' }
+  | { readonly type: 'Set'; readonly element: CedarTypeJson }
+  | { readonly type: 'Record'; readonly attributes: { readonly [name: string]: CedarTypeJson } }
+  /** `name` is a full type name: `Postgres::Table`, `Identity`. */
+  | { readonly type: 'Entity'; readonly name: string }
+  | { readonly type: 'Extension'; readonly name: 'decimal' | 'ipaddr' | 'datetime' | 'duration' }
+) & { readonly required?: boolean };
+
+/**
+ * What one protocol adds to the policy language. Type names inside a fragment are short (`Table` means `Postgres::Table`);
+ * `Target` and other full names reach the base types.
+ */
+export interface PolicySchemaFragment {
+  /** Cedar namespace of the entity types: `Postgres`. */
+  readonly namespace: string;
+  readonly entityTypes: {
+    readonly [name: string]: {
+      readonly memberOf: readonly string[];
+      readonly attributes: { readonly [name: string]: CedarTypeJson };
+      /**
+       * What the parts of an id are, each an attribute: `['target', 'database', 'schema', 'name']`; slashes separate them, and `/` and
+       * `%` inside a part are percent-encoded. With it, tests and explanations name a resource by its id alone; its parents are the
+       * `memberOf` types whose path is one part shorter.
+       */
+      readonly path?: readonly string[];
+    };
+  };
+  /** `postgres:select` → the resource types it applies to and what its context holds. The principal is always `Identity`. */
+  readonly actions: {
+    readonly [name: string]: {
+      readonly resources: readonly string[];
+      readonly context: { readonly [name: string]: CedarTypeJson };
+    };
+  };
+  /** Action groups: `postgres:read` → its actions or groups. Written `action in Action::"postgres:read"` in a policy. */
+  readonly groups?: { readonly [name: string]: readonly string[] };
+}

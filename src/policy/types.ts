@@ -1,0 +1,102 @@
+import type { Decision, DecisionRequest, EntityRef } from '../model/index.ts';
+import type { PolicyErrorCode } from './errors.ts';
+import type { MaskKind } from './masks.ts';
+
+/** One policy text: `name` is what messages call it (a file name or the name of the declared resource). At most 1 MiB. */
+export interface PolicySource {
+  readonly name: string;
+  readonly text: string;
+}
+
+/** Where a policy stands: 1-based line and column in its source, columns in UTF-16 units. */
+export interface PolicyPosition {
+  readonly source: string;
+  readonly line: number;
+  readonly column: number;
+}
+
+/** One thing wrong with a policy text. `message` says it all but the place; `help` is Cedar's hint, when it has one. */
+export interface PolicyProblem {
+  readonly severity: 'error' | 'warning';
+  readonly code: PolicyErrorCode;
+  readonly message: string;
+  readonly help: string | undefined;
+  readonly policy: string | undefined;
+  readonly position: PolicyPosition;
+}
+
+/** What is known of one loaded policy. */
+export interface PolicySummary {
+  /** `@id("…")`, else `<source name>#<n>` counted from 1. */
+  readonly id: string;
+  readonly effect: 'permit' | 'forbid';
+  readonly position: PolicyPosition;
+  readonly description: string | undefined;
+  /** The policy's own text, without leading comments. */
+  readonly text: string;
+}
+
+/** A loaded set of policies. Immutable; a change of policy is a new set. */
+export interface CompiledPolicies {
+  /** SHA-256, hex, over schema and sources: equal digests decide equally. */
+  readonly digest: string;
+  /** Sorted by id. */
+  readonly policies: readonly PolicySummary[];
+  /** Answers one request. Pure, synchronous, never throws: what can not be evaluated is a refusal. */
+  decide(request: DecisionRequest): Decision;
+  /** Answers like {@link decide}, and says of every policy why it did or did not take part. Linear in the policies. */
+  explain(request: DecisionRequest): Explanation;
+  /**
+   * Every mask that any answer to this principal could carry, whatever the resource and the context: may name masks that never
+   * apply, never leaves one out. Ask {@link maskCovers} whether one could reach a certain resource.
+   */
+  maskBearing(principal: EntityRef): readonly PotentialMask[];
+}
+
+/** A column as `@mask` names it. Parts that are absent match anything. */
+export interface MaskedColumn {
+  readonly schema?: string;
+  readonly table?: string;
+  readonly name: string;
+}
+
+/** One column mask of one permit, with what the permit's scope says of the resource. */
+export interface PotentialMask {
+  readonly policy: string;
+  readonly kind: MaskKind;
+  readonly column: MaskedColumn;
+  readonly scope: ResourceScope;
+}
+
+/** The resource part of a policy's scope. */
+export type ResourceScope =
+  | { readonly op: 'any' }
+  | { readonly op: 'is'; readonly type: string }
+  | { readonly op: 'equals'; readonly type: string; readonly id: string }
+  /** `is`, when present, narrows `in`: `resource is T in E`. */
+  | { readonly op: 'in'; readonly type: string; readonly id: string; readonly is?: string };
+
+/** Why a request was answered as it was. */
+export interface Explanation {
+  readonly decision: Decision;
+  /** Why the request was refused before any policy was asked: it does not fit the schema. */
+  readonly invalid?: string;
+  /** One entry a policy, sorted by id. */
+  readonly policies: readonly PolicyExplanation[];
+}
+
+/** What one policy made of a request. `outcome` is `error` when it could not be evaluated. */
+export interface PolicyExplanation {
+  readonly id: string;
+  readonly effect: 'permit' | 'forbid';
+  readonly outcome: 'matched' | 'not-matched' | 'error';
+  /** The part that decided: for a match the whole policy, else the first scope or condition that failed. */
+  readonly why: {
+    readonly part: 'all' | 'principal' | 'action' | 'resource' | 'when' | 'unless';
+    /** The deciding part in Cedar's notation; of a condition the smallest expression that settles it. */
+    readonly expression: string;
+    /** Values that the expression read: `resource.name` → `"users"`. */
+    readonly values: readonly { readonly path: string; readonly value: string }[];
+    readonly error?: string;
+  };
+}

@@ -1,0 +1,154 @@
+import { EvaluationError } from './evaluation-error.ts';
+import type { Extension } from './extensions.ts';
+
+/**
+ * Values while a policy is evaluated. Lists are Cedar sets (order and repetition mean nothing); other objects are records. A Long is a
+ * number while it is a safe integer and a bigint beyond, so `===` compares exactly.
+ */
+export type Value = boolean | Long | string | EntityValue | Extension | SetValue | RecordValue;
+/** A 64-bit integer. */
+export type Long = number | bigint;
+/** A set. */
+export type SetValue = readonly Value[];
+/** A record. Only own properties count: a request may name a key `constructor`. */
+export interface RecordValue {
+  readonly [name: string]: Value;
+}
+
+/** An entity by name. Those of the request know more: {@link KnownEntity}. */
+export class EntityValue {
+  readonly type: string;
+  readonly id: string;
+
+  constructor(type: string, id: string) {
+    this.type = type;
+    this.id = id;
+  }
+}
+
+/** An entity whose attributes and ancestors the request brought. */
+export class KnownEntity extends EntityValue {
+  readonly attributes: RecordValue;
+  /** All of them, each once. */
+  readonly ancestors: readonly KnownEntity[];
+
+  constructor(
+    uid: { readonly type: string; readonly id: string },
+    attributes: RecordValue,
+    ancestors: readonly KnownEntity[],
+  ) {
+    super(uid.type, uid.id);
+    this.attributes = attributes;
+    this.ancestors = ancestors;
+  }
+}
+
+/** What an expression is evaluated in. */
+export interface Environment {
+  readonly principal: KnownEntity;
+  readonly action: KnownEntity;
+  readonly resource: KnownEntity;
+  readonly context: RecordValue;
+}
+
+/** The kind of a value, as messages name it. */
+export function kindOf(value: Value): string {
+  if (typeof value === 'number' || typeof value === 'bigint') return 'long';
+  if (typeof value !== 'object') return typeof value;
+  if (value instanceof EntityValue) return 'entity';
+  if (isSet(value)) return 'set';
+  return isExtension(value) ? value.kind : 'record';
+}
+
+/** True for a set. */
+export function isSet(value: Value): value is SetValue {
+  return Array.isArray(value);
+}
+
+/** True for a decimal, address, datetime or duration. */
+export function isExtension(value: Value): value is Extension {
+  return typeof value === 'object' && EXTENSION in value;
+}
+
+/** True for a record. */
+export function isRecord(value: Value): value is RecordValue {
+  return typeof value === 'object' && !Array.isArray(value) && !(value instanceof EntityValue) && !(EXTENSION in value);
+}
+
+/** Cedar's `==`: values of different types are unequal, never an error. */
+export function equal(a: Value, b: Value): boolean {
+  if (a === b) return true;
+  if (typeof a !== 'object' || typeof b !== 'object') return false;
+  if (a instanceof EntityValue) return b instanceof EntityValue && sameEntity(a, b);
+  if (isSet(a)) return isSet(b) && includesAll(a, b) && includesAll(b, a);
+  if (isExtension(a)) return isExtension(b) && a.kind === b.kind && a.key === b.key;
+  return isRecord(b) && equalRecords(a, b);
+}
+
+/** True when both name one entity. */
+export function sameEntity(a: EntityValue, b: EntityValue): boolean {
+  return a.id === b.id && a.type === b.type;
+}
+
+/** True when `set` holds `value`. */
+export function includes(set: SetValue, value: Value): boolean {
+  if (typeof value !== 'object') return set.includes(value);
+  return set.some((element) => equal(element, value));
+}
+
+/** True when `set` holds every element of `wanted`. */
+export function includesAll(set: SetValue, wanted: SetValue): boolean {
+  const lookup = lookupOf(set, wanted.length);
+  return wanted.every(lookup);
+}
+
+/** True when `set` holds an element of `wanted`. */
+export function includesAny(set: SetValue, wanted: SetValue): boolean {
+  const lookup = lookupOf(set, wanted.length);
+  return wanted.some(lookup);
+}
+
+/** An attribute, or undefined when there is none. */
+export function attributeOf(record: RecordValue, name: string): Value | undefined {
+  return Object.hasOwn(record, name) ? record[name] : undefined;
+}
+
+/** `entity in ancestor`: reflexive. An entity that the request did not bring is only in itself. */
+export function isIn(entity: EntityValue, ancestor: EntityValue): boolean {
+  if (sameEntity(entity, ancestor)) return true;
+  if (!(entity instanceof KnownEntity)) return false;
+  for (const one of entity.ancestors) if (sameEntity(one, ancestor)) return true;
+  return false;
+}
+
+/** The error of an operand that has the wrong type. */
+export function typeError(wanted: string, value: Value): EvaluationError {
+  return new EvaluationError(`expected ${wanted}, got ${kindOf(value)}`);
+}
+
+function equalRecords(a: RecordValue, b: RecordValue): boolean {
+  const names = Object.keys(a);
+  if (names.length !== Object.keys(b).length) return false;
+  return names.every((name) => {
+    const left = attributeOf(a, name);
+    const right = attributeOf(b, name);
+    return left !== undefined && right !== undefined && equal(left, right);
+  });
+}
+
+/** Small products are searched; for larger ones the elements that compare by `===` are hashed, so that hostile sizes stay linear. */
+function lookupOf(set: SetValue, questions: number): (value: Value) => boolean {
+  if (set.length * questions <= SEARCH_MAX) return (value) => includes(set, value);
+  const plain = new Set<Value>();
+  const others: Value[] = [];
+  for (const element of set) {
+    if (typeof element === 'object') others.push(element);
+    else plain.add(element);
+  }
+  return (value) => (typeof value === 'object' ? includes(others, value) : plain.has(value));
+}
+
+/** Marks extension values: a symbol, so no record of a request can pretend to be one. */
+export const EXTENSION: unique symbol = Symbol('extension');
+
+const SEARCH_MAX = 64;
