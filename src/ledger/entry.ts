@@ -1,0 +1,66 @@
+import type { LedgerEvent, LedgerEventKind } from '../model/index.ts';
+import { formatCanonicalJson, type JsonValue, parseCanonicalJson, TlogError } from '../wire/tlog/index.ts';
+import type { LedgerEntry } from './contract.ts';
+import { LedgerError } from './errors.ts';
+
+/**
+ * The canonical JSON of an entry: what is framed, hashed and proven. Written out by hand because the names and their order are
+ * known: a third of the time that sorting them takes. @throws ERR_LEDGER_ENTRY_INVALID
+ */
+export function formatEntry(event: LedgerEvent, at: { readonly seq: number; readonly timeMs: number }): string {
+  try {
+    const wall = event.timeMs === at.timeMs ? '' : `,"wallMs":${formatCanonicalJson(event.timeMs)}`;
+    return (
+      `{"action":${formatCanonicalJson(event.action)},"actor":${formatCanonicalJson(event.actor)}` +
+      `,"detail":${formatCanonicalJson(event.detail)},"kind":${formatCanonicalJson(event.kind)}` +
+      `,"operation":${formatCanonicalJson(event.operation)},"seq":${at.seq},"session":${formatCanonicalJson(event.session)}` +
+      `,"target":${formatCanonicalJson(event.target)},"timeMs":${formatCanonicalJson(at.timeMs)}${wall}}`
+    );
+  } catch (cause) {
+    if (!(cause instanceof TlogError)) throw cause;
+    throw new LedgerError('ERR_LEDGER_ENTRY_INVALID', `the event can't be written: ${cause.message}`, { cause });
+  }
+}
+
+/** Reads what {@link formatEntry} writes, and nothing else. @throws ERR_LEDGER_CORRUPT */
+export function parseEntry(bytes: Uint8Array): LedgerEntry {
+  let value: JsonValue;
+  try {
+    value = parseCanonicalJson(bytes);
+  } catch (cause) {
+    throw new LedgerError('ERR_LEDGER_CORRUPT', `an entry of ${bytes.length} bytes is not canonical JSON`, { cause });
+  }
+  if (!isObject(value)) throw new LedgerError('ERR_LEDGER_CORRUPT', 'an entry is not an object');
+  const { action, actor, detail, kind, operation, seq, session, target, timeMs, wallMs } = value;
+  const names = Object.keys(value).length - (wallMs === undefined ? 0 : 1);
+  const texts = [action, actor, operation, session, target].every((text) => typeof text === 'string');
+  const numbers = [seq, timeMs, wallMs ?? 0].every((number) => typeof number === 'number' && number >= 0);
+  if (names !== 9 || !texts || !numbers || !isKind(kind) || detail === undefined || !isObject(detail)) {
+    throw new LedgerError('ERR_LEDGER_CORRUPT', 'an entry has not the fields of an entry');
+  }
+  // Every field of the type was checked just above, and there is none besides.
+  return value as unknown as LedgerEntry;
+}
+
+/** What joins an intent to its outcome. */
+export function operationKey(event: LedgerEvent): string {
+  return `${event.session}\n${event.operation}`;
+}
+
+function isObject(value: JsonValue): value is { readonly [name: string]: JsonValue } {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isKind(value: JsonValue | undefined): value is LedgerEventKind {
+  return typeof value === 'string' && Object.hasOwn(KINDS, value);
+}
+
+const KINDS: Readonly<Record<LedgerEventKind, true>> = {
+  intent: true,
+  outcome: true,
+  denial: true,
+  'session-open': true,
+  'session-close': true,
+  admin: true,
+  ledger: true,
+};

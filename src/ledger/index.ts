@@ -1,0 +1,23 @@
+/**
+ * The ledger: an append-only, tamper-evident log of what was asked, decided and done.
+ *
+ * It promises that an entry accepted by `append` survives the process, that one told `synced` survives the machine, that an
+ * admitted intent always has room for its outcome, and that whoever holds the public key can find out offline whether an entry
+ * was changed, dropped, inserted or moved. It must not know who writes to it, what a protocol or a policy is, or any secret.
+ */
+export type {
+  LedgerEntry,
+  LedgerFilter,
+  LedgerOptions,
+  LedgerProof,
+  LedgerReader,
+  LedgerSigner,
+  LedgerWriter,
+} from './contract.ts';
+export { OUTCOME_BYTES_MAX } from './contract.ts';
+export { createDirectoryReader } from './directory-reader.ts';
+export { errorTable, LedgerError } from './errors.ts';
+export { createLedger, type LedgerDeps } from './ledger.ts';
+export { parseProof, verifyProof } from './proof.ts';
+export { createSigner, openSignerFile } from './signer.ts';
+export { type VerifyFinding, type VerifyOptions, type VerifyReport, verifyLedger } from './verify.ts';

@@ -1,0 +1,261 @@
+import { join } from 'node:path';
+import type { LedgerEvent } from '../model/index.ts';
+import { type Clock, codeOf, type Log, messageOf, type Service, throwIfAborted } from '../std/index.ts';
+import { noteKeyOf, verifyCheckpoint } from '../wire/tlog/index.ts';
+import { type Appender, createAppender } from './append.ts';
+import { readLastCheckpoint } from './checkpoint-file.ts';
+import { type Checkpointer, createCheckpointer } from './checkpointer.ts';
+import type { LedgerEntry, LedgerOptions, LedgerReader, LedgerSigner, LedgerWriter } from './contract.ts';
+import { LedgerError, withIoErrors } from './errors.ts';
+import { createDiskFiles, type LedgerFiles } from './files.ts';
+import { createReader } from './read.ts';
+import { type Recovered, recoverLog } from './recover.ts';
+import { SEGMENT_HEADER_BYTES_MAX, segmentsDirectory } from './segment.ts';
+import { createSegmentPool, type SegmentPool } from './segment-pool.ts';
+import { createTreeThread } from './tree-thread.ts';
+import { createTreeWriter, type TreeWriter } from './tree-writer.ts';
+
+/** What a ledger is made of. */
+export interface LedgerDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Folder of this log alone; made (0700) when missing. */
+  readonly directory: string;
+  /** First line of every checkpoint: names the log for good, such as `countersign.example/gateway-1`. At most 256 characters. */
+  readonly origin: string;
+  readonly signer: LedgerSigner;
+  readonly options?: LedgerOptions;
+  /** The disk; a test's own, when given. Hashing then runs inline. */
+  readonly files?: LedgerFiles;
+}
+
+/**
+ * Creates the ledger of one process. `start` takes the folder's lock, repairs a torn tail, gives every intent without outcome
+ * the outcome `unknown`, and takes up the tree; `stop` syncs, signs a last checkpoint and lets go.
+ * @throws (from start) ERR_LEDGER_LOCKED, ERR_LEDGER_CORRUPT, ERR_LEDGER_FULL, ERR_LEDGER_IO
+ */
+export function createLedger(deps: LedgerDeps): LedgerWriter & LedgerReader & Service {
+  const settings = settingsOf(deps);
+  const files = deps.files ?? createDiskFiles();
+  let running: Running | undefined;
+  let unlock: (() => void) | undefined;
+  const watchers = new Set<() => void>();
+  const wake = () => {
+    for (const watcher of watchers) watcher();
+  };
+  const up = (): Running => {
+    if (!running) throw new LedgerError('ERR_LEDGER_CLOSED', 'the ledger is not started, or stopped');
+    return running;
+  };
+  const reader = createReader({
+    files,
+    directory: deps.directory,
+    lastSequence: () => running?.appender.sequence,
+    onMore: (watcher) => {
+      watchers.add(watcher);
+      return () => watchers.delete(watcher);
+    },
+  });
+  return {
+    ...reader,
+    append: (event) => up().appender.appendAll([event]),
+    appendAll: (events) => up().appender.appendAll(events),
+    async synced(sequence) {
+      const { appender } = up();
+      if (!(sequence <= appender.sequence)) {
+        throw new LedgerError(
+          'ERR_LEDGER_NOT_FOUND',
+          `entry ${sequence} was not written; the newest is ${appender.sequence}`,
+        );
+      }
+      await appender.commit.synced(sequence);
+    },
+    get sequence() {
+      return up().appender.sequence;
+    },
+    get syncedSequence() {
+      return up().appender.commit.syncedSequence;
+    },
+    async start(signal) {
+      throwIfAborted(signal);
+      unlock = withIoErrors('the ledger folder can not be used', () => {
+        files.makeDirectory(segmentsDirectory(deps.directory));
+        return files.lock(join(deps.directory, 'lock'));
+      });
+      if (!unlock) throw new LedgerError('ERR_LEDGER_LOCKED', `another writer holds ${deps.directory}`);
+      running = await open({ ...deps, ...settings, files, wake });
+      throwIfAborted(signal);
+    },
+    async stop() {
+      const closing = running;
+      running = undefined;
+      try {
+        if (closing) await close(closing, deps.clock);
+      } finally {
+        unlock?.();
+        unlock = undefined;
+        wake();
+      }
+    },
+  };
+}
+
+interface Running {
+  readonly pool: SegmentPool;
+  readonly tree: TreeWriter;
+  readonly appender: Appender;
+  readonly checkpointer: Checkpointer;
+}
+
+interface Settings {
+  readonly segmentBytes: number;
+  readonly syncDelayMs: number;
+  readonly checkpointEveryMs: number;
+  readonly hashing: 'thread' | 'inline';
+}
+
+type OpenDeps = LedgerDeps & Settings & { readonly files: LedgerFiles; readonly wake: () => void };
+
+async function open(deps: OpenDeps): Promise<Running> {
+  const { clock, log, files, directory, origin } = deps;
+  const key = noteKeyOf(deps.signer.name, deps.signer.publicKey);
+  const signedSize = checkLastCheckpoint(deps);
+  const recovered = await recoverLog({ files, directory, origin, signedSize });
+  const { state } = recovered;
+  const pool = createSegmentPool({ ...deps, nextIndex: recovered.nextIndex, spares: recovered.spares });
+  const tree = deps.hashing === 'thread' ? createTreeThread(directory) : createTreeWriter({ files, directory });
+  let appender: Appender | undefined;
+  try {
+    const head = await tree.open();
+    const checkpointer = createCheckpointer({
+      ...deps,
+      key,
+      tree,
+      everyMs: deps.checkpointEveryMs,
+      signedSize: head.size,
+      onSigned: deps.wake,
+    });
+    const opened: Appender = createAppender({
+      ...deps,
+      pool,
+      state,
+      onAppended: deps.wake,
+      onSynced: () => checkpointer.synced(opened.commit.syncedSequence + 1),
+    });
+    appender = opened;
+    pool.want(1);
+    const failure = state.active || pool.ready.length > 0 ? undefined : await pool.settled();
+    if (failure) throw noFirstSegment(failure);
+    await recordStart(opened, recovered, clock, log);
+    checkpointer.synced(opened.commit.syncedSequence + 1);
+    return { pool, tree, appender: opened, checkpointer };
+  } catch (error) {
+    // The failure of the start is the one to report.
+    await closeAll([
+      async () => appender?.close(),
+      async () => (!appender && state.active ? files.close(state.active.file) : undefined),
+      () => tree.close(),
+      () => pool.stop(),
+    ]).catch(() => {});
+    throw error;
+  }
+}
+
+/** The size of the newest checkpoint, 0 for none. One that this ledger's key did not sign would otherwise be built upon and so made good. */
+function checkLastCheckpoint(deps: OpenDeps): number {
+  const last = readLastCheckpoint(deps.files, deps.directory);
+  if (!last) return 0;
+  const keys = [deps.signer.publicKey, ...(deps.signer.formerPublicKeys ?? [])];
+  let refusal: unknown;
+  for (const publicKey of keys) {
+    try {
+      const key = noteKeyOf(deps.signer.name, publicKey);
+      return verifyCheckpoint(last.note, { origin: deps.origin, key }).size;
+    } catch (error) {
+      refusal = error; // Thrown below unless another key fits.
+    }
+  }
+  const message = `the newest checkpoint can't be continued: ${messageOf(refusal)}`;
+  throw new LedgerError('ERR_LEDGER_CORRUPT', message, { cause: refusal });
+}
+
+/** Says in the log itself that it was taken up again, what was cut off, and which operations have no known outcome. */
+async function recordStart(appender: Appender, recovered: Recovered, clock: Clock, log: Log): Promise<void> {
+  const timeMs = clock.now();
+  const outcomes = recovered.unfinished.map((intent) => unknownOutcome(intent, timeMs));
+  for (let at = 0; at < outcomes.length; at += OUTCOMES_A_BATCH)
+    appender.appendAll(outcomes.slice(at, at + OUTCOMES_A_BATCH));
+  const detail = { tornBytes: recovered.tornBytes, unknownOutcomes: outcomes.length };
+  try {
+    appender.appendAll([ownEvent('start', timeMs, detail)]);
+  } catch (error) {
+    // On a full disk the outcomes had room; that the process started is then the one thing that may go unsaid.
+    if (codeOf(error) !== 'ERR_LEDGER_FULL' || recovered.tornBytes > 0) throw error;
+    log.warn('ledger.start.unrecorded', { error });
+  }
+  await appender.commit.synced(appender.sequence);
+  if (recovered.tornBytes > 0) log.warn('ledger.tail.torn', detail);
+}
+
+async function close(running: Running, clock: Clock): Promise<void> {
+  const { appender, checkpointer, tree, pool } = running;
+  try {
+    if (!appender.commit.failure) appender.appendAll([ownEvent('stop', clock.now(), {})]);
+  } catch (error) {
+    // A full ledger stops all the same.
+    if (codeOf(error) !== 'ERR_LEDGER_FULL') throw error;
+  } finally {
+    await closeAll([() => appender.close(), () => checkpointer.finish(), () => tree.close(), () => pool.stop()]);
+  }
+}
+
+/** Closes in order, whatever fails, and throws the first failure. */
+async function closeAll(steps: readonly (() => Promise<void>)[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const step of steps) await step().catch((error: unknown) => failures.push(error));
+  if (failures.length > 0) throw failures[0];
+}
+
+function unknownOutcome(intent: LedgerEntry, timeMs: number): LedgerEvent {
+  const { actor, target, action, session, operation, seq } = intent;
+  const detail = { status: 'unknown', reason: 'the process ended before the operation did', intent: seq };
+  return { kind: 'outcome', timeMs, actor, target, action, session, operation, detail };
+}
+
+function ownEvent(action: 'start' | 'stop', timeMs: number, detail: LedgerEvent['detail']): LedgerEvent {
+  return { kind: 'ledger', timeMs, actor: 'ledger', target: '', action, session: '', operation: '', detail };
+}
+
+function noFirstSegment(cause: Error): LedgerError {
+  const full = codeOf(cause) === 'ENOSPC' || codeOf(cause) === 'EDQUOT';
+  const code = full ? 'ERR_LEDGER_FULL' : 'ERR_LEDGER_IO';
+  return new LedgerError(code, `the first segment can't be made: ${cause.message}`, { cause });
+}
+
+function settingsOf(deps: LedgerDeps): Settings {
+  const {
+    segmentBytes = SEGMENT_BYTES,
+    syncDelayMs = SYNC_DELAY_MS,
+    checkpointEveryMs = CHECKPOINT_EVERY_MS,
+    hashing,
+  } = deps.options ?? {};
+  if (!Number.isSafeInteger(segmentBytes) || segmentBytes < SEGMENT_BYTES_MIN || segmentBytes > SEGMENT_BYTES_MAX) {
+    throw new RangeError(`segmentBytes is ${segmentBytes}, not ${SEGMENT_BYTES_MIN} to ${SEGMENT_BYTES_MAX}`);
+  }
+  if (deps.origin.length > ORIGIN_LENGTH_MAX)
+    throw new RangeError(`the origin is over ${ORIGIN_LENGTH_MAX} characters`);
+  return { segmentBytes, syncDelayMs, checkpointEveryMs, hashing: deps.files ? 'inline' : (hashing ?? 'thread') };
+}
+
+/** Some 40,000 entries: a second at full load, so that the next one is always ready in time. */
+const SEGMENT_BYTES = 16 * 1024 * 1024;
+/** Holds a few outcomes of the largest size besides the header; small ones are for tests. */
+const SEGMENT_BYTES_MIN = 64 * SEGMENT_HEADER_BYTES_MAX;
+/** A start reads whole segments into memory. */
+const SEGMENT_BYTES_MAX = 256 * 1024 * 1024;
+/** Half of the 10 ms within which an entry is to be on disk; the other half is the disk's. */
+const SYNC_DELAY_MS = 5;
+const CHECKPOINT_EVERY_MS = 1000;
+/** Keeps a segment's header within its bound, even if every character takes three bytes. */
+const ORIGIN_LENGTH_MAX = 256;
+const OUTCOMES_A_BATCH = 64;

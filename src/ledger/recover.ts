@@ -1,0 +1,200 @@
+import { join } from 'node:path';
+import { parseFrame } from '../wire/tlog/index.ts';
+import type { LogState } from './append.ts';
+import type { LedgerEntry } from './contract.ts';
+import { operationKey } from './entry.ts';
+import { LedgerError, toIoError } from './errors.ts';
+import { type LedgerFiles, readFully, writeFully } from './files.ts';
+import {
+  listSegments,
+  parseSegmentHeader,
+  readSegmentHeader,
+  type SegmentHeader,
+  segmentPath,
+  segmentsDirectory,
+} from './segment.ts';
+import { type Spare, UNFINISHED_SUFFIX } from './segment-pool.ts';
+import { entryIn, framesBehind, lastNonZero } from './torn-tail.ts';
+
+/** What a start finds. */
+export interface Recovered {
+  readonly state: LogState;
+  readonly spares: readonly Spare[];
+  /** Number for the next segment to be made. */
+  readonly nextIndex: number;
+  /** Intents that no outcome follows: what they announced may or may not have happened. */
+  readonly unfinished: readonly LedgerEntry[];
+  /** Bytes of a torn tail that were removed: entries that nobody was told are on disk. */
+  readonly tornBytes: number;
+}
+
+interface RecoverDeps {
+  readonly files: LedgerFiles;
+  readonly directory: string;
+  readonly origin: string;
+  /** Entries that the newest checkpoint covers: all of them were synced. */
+  readonly signedSize: number;
+}
+
+/**
+ * Reads the log's end and makes it whole: the first bytes that are no frame, or not the next entry, end the log, and what
+ * follows is zeroed, provided it can only be a tail that was never synced. Whether an entry was synced is known from the last
+ * signed checkpoint and from the frames after it, each of which says how far the log was on disk when it was written.
+ *
+ * What is kept behind the checkpoint is written again and synced: after a sync that failed, the system may hold in memory, as
+ * if clean, what the disk never took, and a later power cut would lose entries that this start found good.
+ * @throws ERR_LEDGER_CORRUPT when a synced entry is damaged or missing, ERR_LEDGER_IO
+ */
+export async function recoverLog(deps: RecoverDeps): Promise<Recovered> {
+  try {
+    removeUnfinished(deps);
+    const headers = readHeaders(deps);
+    const scan = scanTail(deps, headers);
+    checkNothingSyncedIsLost(deps, scan);
+    for (const segment of scan.segments) await writeBack(deps, segment);
+    return openRecovered(deps, scan, headers.length);
+  } catch (cause) {
+    throw toIoError('the ledger folder could not be read and repaired', cause);
+  }
+}
+
+/** A segment in memory: `bytes` up to `used` hold entries of the log, what is behind it has to go. */
+interface ScannedSegment {
+  readonly index: number;
+  readonly bytes: Buffer;
+  readonly used: number;
+  /** Bytes behind `used` that are not padding. */
+  readonly torn: number;
+  /** Sequence number behind its last entry. */
+  readonly nextSeq: number;
+}
+
+interface Scan {
+  readonly segments: readonly ScannedSegment[];
+  readonly nextSeq: number;
+  readonly timeMs: number;
+  readonly open: ReadonlyMap<string, LedgerEntry>;
+}
+
+function removeUnfinished({ files, directory }: RecoverDeps): void {
+  const folder = segmentsDirectory(directory);
+  for (const name of files.list(folder)) if (name.endsWith(UNFINISHED_SUFFIX)) files.remove(join(folder, name));
+}
+
+/** The header of each segment; those after the last one in use are undefined. */
+function readHeaders({ files, directory, origin }: RecoverDeps): (SegmentHeader | 'torn' | undefined)[] {
+  const indices = listSegments(files, directory);
+  const missing = indices.findIndex((index, place) => index !== place);
+  if (missing >= 0) throw new LedgerError('ERR_LEDGER_CORRUPT', `segment ${missing} of the ledger is missing`);
+  const headers = indices.map((index) => readSegmentHeader(files, directory, index));
+  const other = headers.find((header) => typeof header === 'object' && header.origin !== origin);
+  if (typeof other === 'object') {
+    throw new LedgerError('ERR_LEDGER_CORRUPT', `the folder holds the log ${other.origin}, not ${origin}`);
+  }
+  return headers;
+}
+
+/** Reads from the segment where both the signed part ends and the oldest open intent stands. */
+function scanTail(deps: RecoverDeps, headers: readonly (SegmentHeader | 'torn' | undefined)[]): Scan {
+  const good = headers.filter((header) => typeof header === 'object');
+  const from = Math.min(deps.signedSize, good.at(-1)?.openFrom ?? 0);
+  const start = Math.max(
+    0,
+    good.findLastIndex((header) => header.firstSeq <= from),
+  );
+  if (good.slice(0, start + 1).some((header, place) => header.index !== place)) {
+    throw new LedgerError('ERR_LEDGER_CORRUPT', `a segment before ${start} has lost its header`);
+  }
+  const last = headers.findLastIndex((header) => header !== undefined);
+  const open = new Map<string, LedgerEntry>();
+  const segments: ScannedSegment[] = [];
+  const cursor = { nextSeq: good[start]?.firstSeq ?? 0, timeMs: 0, open };
+  let whole = true;
+  for (let index = start; index <= last; index++) {
+    const bytes = readSegment(deps, index);
+    const used: number = whole ? scanSegment(bytes, index, cursor) : 0;
+    const torn = Math.max(0, lastNonZero(bytes) + 1 - used);
+    whole &&= used > 0 && torn === 0;
+    segments.push({ index, bytes, used, torn, nextSeq: cursor.nextSeq });
+  }
+  return { segments, ...cursor };
+}
+
+/** Follows the entries of one segment; returns the offset behind the last good one, 0 when the segment is not the log's next. */
+function scanSegment(
+  bytes: Buffer,
+  index: number,
+  cursor: { nextSeq: number; timeMs: number; open: Map<string, LedgerEntry> },
+): number {
+  const first = parseFrame(bytes, 0);
+  const header = first.kind === 'frame' ? parseSegmentHeader(first.payload) : undefined;
+  if (first.kind !== 'frame' || header?.index !== index || header.firstSeq !== cursor.nextSeq) return 0;
+  let used = first.end;
+  for (;;) {
+    const frame = parseFrame(bytes, used);
+    const entry = frame.kind === 'frame' ? entryIn(frame.payload) : undefined;
+    if (frame.kind !== 'frame' || entry?.seq !== cursor.nextSeq) return used;
+    if (entry.kind === 'intent' && !cursor.open.has(operationKey(entry))) cursor.open.set(operationKey(entry), entry);
+    if (entry.kind === 'outcome') cursor.open.delete(operationKey(entry));
+    cursor.nextSeq++;
+    cursor.timeMs = entry.timeMs;
+    used = frame.end;
+  }
+}
+
+/** A torn tail is what a crash leaves of writes that no sync covered; anything else is damage, and is not touched. */
+function checkNothingSyncedIsLost({ signedSize }: RecoverDeps, scan: Scan): void {
+  if (signedSize > scan.nextSeq) {
+    const message = `a checkpoint covers ${signedSize} entries, but only ${scan.nextSeq} are whole`;
+    throw new LedgerError('ERR_LEDGER_CORRUPT', message);
+  }
+  for (const { index, bytes, used } of scan.segments) {
+    const witness = framesBehind(bytes, used).find((frame) => frame.seq - frame.unsynced > scan.nextSeq);
+    if (witness) {
+      const message = `entry ${scan.nextSeq} is damaged or missing, but entry ${witness.seq} in segment ${index} shows that it was on disk`;
+      throw new LedgerError('ERR_LEDGER_CORRUPT', message);
+    }
+  }
+}
+
+async function writeBack({ files, directory, signedSize }: RecoverDeps, segment: ScannedSegment): Promise<void> {
+  const { index, bytes, used, torn } = segment;
+  if (torn === 0 && segment.nextSeq <= signedSize) return;
+  bytes.fill(0, used);
+  const file = files.open(segmentPath(directory, index), 'update');
+  try {
+    writeFully(files, file, bytes.subarray(0, used + torn), 0);
+    await files.sync(file);
+  } finally {
+    files.close(file);
+  }
+}
+
+function openRecovered({ files, directory }: RecoverDeps, scan: Scan, segments: number): Recovered {
+  const current = scan.segments.findLast((segment) => segment.used > 0);
+  const active = current && {
+    index: current.index,
+    file: files.open(segmentPath(directory, current.index), 'update'),
+    bytes: current.bytes.length,
+    offset: current.used,
+  };
+  const spares: Spare[] = [];
+  for (let index = (current?.index ?? -1) + 1; index < segments; index++) {
+    const file = files.open(segmentPath(directory, index), 'update');
+    spares.push({ index, file, bytes: files.size(file) });
+  }
+  const open = new Map([...scan.open].map(([key, entry]) => [key, entry.seq]));
+  const state = { active, sequence: scan.nextSeq - 1, timeMs: scan.timeMs, open };
+  const tornBytes = scan.segments.reduce((sum, segment) => sum + segment.torn, 0);
+  return { state, spares, nextIndex: segments, unfinished: [...scan.open.values()], tornBytes };
+}
+
+function readSegment({ files, directory }: RecoverDeps, index: number): Buffer {
+  const file = files.open(segmentPath(directory, index), 'read');
+  try {
+    const bytes = Buffer.alloc(files.size(file));
+    return bytes.subarray(0, readFully(files, file, bytes, 0));
+  } finally {
+    files.close(file);
+  }
+}

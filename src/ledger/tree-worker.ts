@@ -1,0 +1,44 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { assert, codeOf, messageOf } from '../std/index.ts';
+import { errorTable } from './errors.ts';
+import { createDiskFiles } from './files.ts';
+import type { TreeAnswer, TreeCall } from './tree-thread.ts';
+import { createTreeWriter } from './tree-writer.ts';
+
+// The thread's own end of `tree-thread.ts`: runs the calls it is sent, one after another, over the folder it was started with.
+
+assert(parentPort, 'this file runs as a worker thread');
+const port = parentPort;
+const writer = createTreeWriter({ files: createDiskFiles(), directory: String(workerData) });
+let last: Promise<void> = Promise.resolve();
+
+port.on('message', (call: TreeCall) => {
+  last = last.then(async () => {
+    const answer = await run(call).catch((error: unknown): TreeAnswer => {
+      const code = codeOf(error) ?? '';
+      return { id: call.id, failure: { code: isCode(code) ? code : 'ERR_LEDGER_IO', message: messageOf(error) } };
+    });
+    port.postMessage(answer);
+  });
+});
+
+async function run(call: TreeCall): Promise<TreeAnswer> {
+  switch (call.method) {
+    case 'open':
+      return { id: call.id, head: await writer.open() };
+    case 'advance':
+      return { id: call.id, head: await writer.advance(call.size) };
+    case 'publish':
+      await writer.publish(call.note);
+      return { id: call.id };
+    case 'close':
+      await writer.close();
+      return { id: call.id };
+    default:
+      return call satisfies never;
+  }
+}
+
+function isCode(code: string): code is keyof typeof errorTable {
+  return Object.hasOwn(errorTable, code);
+}
