@@ -1,0 +1,224 @@
+import type { Socket } from 'node:net';
+import type { NodeAttestor, PeerProcess } from '../attestation/index.ts';
+import type { TargetView } from '../model/index.ts';
+import { createRpcServer, type RpcService } from '../rpc/index.ts';
+import { type Clock, type Log, messageOf, type Random, type Service } from '../std/index.ts';
+import { type Attachment, createAttachment } from './attach/attachment.ts';
+import { createNodeStateFile } from './attach/node-state.ts';
+import { createServerLink, type ServerLink } from './attach/server-link.ts';
+import { type CacheFile, createCacheFile } from './cache/cache-file.ts';
+import { createExpiryWatch } from './cache/expiry.ts';
+import { createJwtIssuer } from './cache/issue-jwt.ts';
+import { createJwtCache, type JwtCache } from './cache/jwt-cache.ts';
+import { createMinter } from './cache/mint.ts';
+import { createSvidCache, type SvidCache } from './cache/svid-cache.ts';
+import { type Caller, type Callers, createCallers, type OpenAttestor } from './callers.ts';
+import type { AgentConfig } from './config.ts';
+import type { Counters } from './counters.ts';
+import type { AgentError } from './errors.ts';
+import type { Sealer } from './sealed-json.ts';
+import { createSyncLoop, type SyncLoop } from './sync/sync-loop.ts';
+import { createWatch } from './sync/watch.ts';
+import { serveTargetSession } from './targets/session.ts';
+import { createTargetSockets, type TargetSockets } from './targets/targets.ts';
+import { createIdentities } from './workload-api/identities.ts';
+import { CALLER, createWorkloadApi } from './workload-api/service.ts';
+
+/** All that the agent's parts are made of. */
+export interface Assembly {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly config: AgentConfig;
+  readonly counters: Counters;
+  readonly sealer: Sealer;
+  readonly node: { readonly type: string; readonly node: NodeAttestor; readonly config: unknown };
+  readonly workloadAttestors: readonly OpenAttestor[];
+  readonly readPeer: (socket: Socket) => PeerProcess;
+  readonly onFatal: (error: AgentError) => void;
+}
+
+/** The parts of an agent, put together. */
+export interface Parts {
+  readonly attachment: Attachment;
+  readonly cache: SvidCache;
+  /** In the order in which they start. */
+  readonly services: readonly Service[];
+  /** Fills the cache with what was kept on disk. */
+  restore(): Promise<void>;
+  targetNames(): string[];
+  /** After the services have stopped: ends sessions, writes the cache, closes the link. */
+  close(): Promise<void>;
+}
+
+/** Puts an agent together; nothing runs yet. */
+export function assemble(deps: Assembly): Parts {
+  const { clock, log, config, counters } = deps;
+  const stop = new AbortController();
+  let targets: readonly TargetView[] = [];
+  const store = assembleStore(deps, { signal: stop.signal, targets: () => targets });
+  const { attachment, cache, jwts, file, link } = store;
+
+  const showTargets = (views: readonly TargetView[]) => {
+    targets = views;
+    file.changed();
+    void sockets.apply(views);
+  };
+  const watch = createWatch({
+    log,
+    link,
+    onChange: () => sync.poke(),
+    onTargets: showTargets,
+    onLost: () => sync.poke(),
+  });
+  const fail = async (error: AgentError): Promise<void> => {
+    log.error('agent.node.refused', { problem: error.message, code: error.code });
+    for (const part of [cache, jwts]) part.clear();
+    cache.publish();
+    showTargets([]);
+    watch.restart();
+    await Promise.all([file.remove(), attachment.forget()]).catch((problem: unknown) => {
+      // The files open nothing any more, since the server refuses what is in them; whoever is told next must hear of the refusal.
+      log.error('agent.state.not_removed', { problem: messageOf(problem) });
+    });
+    deps.onFatal(error);
+  };
+  const sync: SyncLoop = createSyncLoop({
+    ...deps,
+    ...store,
+    watch,
+    version: config.version,
+    onFatal: (error) => void fail(error),
+  });
+  const { sockets, api } = assembleDoors(deps, { ...store, sync, signal: stop.signal });
+
+  return {
+    attachment,
+    cache,
+    services: [createExpiryWatch({ clock, cache }), api, sync],
+    targetNames: () => sockets.names(),
+    restore: () => restore(store, log, showTargets),
+    async close() {
+      stop.abort();
+      watch.restart();
+      await sockets.close();
+      await file.flush();
+      await link.close();
+      log.info('agent.stopped', { ...counters });
+    },
+  };
+}
+
+interface Store {
+  readonly attachment: Attachment;
+  readonly link: ServerLink;
+  readonly cache: SvidCache;
+  readonly jwts: JwtCache;
+  readonly minter: ReturnType<typeof createMinter>;
+  readonly file: CacheFile;
+}
+
+/** What the agent holds and how it gets it: the node's identity, the link to the server, caches and their files. */
+function assembleStore(deps: Assembly, state: { signal: AbortSignal; targets: () => readonly TargetView[] }): Store {
+  const { clock, random, log, config, counters, sealer } = deps;
+  const { signal } = state;
+  const disk = { dataDir: config.dataDir, trustDomain: config.trustDomain, sealer, random };
+  const onChange = () => file.changed();
+  // The caches and their file know each other: they say that they changed, it asks what they hold.
+  const cache = createSvidCache({ clock, random, trustDomain: config.trustDomain, svidsMax: SVIDS_MAX, onChange });
+  const snapshot = () => snapshotOf({ cache, jwts, config, targets: state.targets() });
+  const file: CacheFile = createCacheFile({ ...disk, clock, log, snapshot });
+  // Likewise the node's identity and the link that shows it.
+  const link: ServerLink = createServerLink({
+    ...{ clock, log, config },
+    trusted: () => attachment.trusted(),
+    identity: () => attachment.identity(),
+  });
+  const stateFile = createNodeStateFile(disk);
+  const attachment: Attachment = createAttachment({
+    clock,
+    random,
+    log,
+    config,
+    link,
+    file: stateFile,
+    attestor: deps.node,
+  });
+  const issue = createJwtIssuer({ clock, link, counters, signal });
+  const jwts = createJwtCache({ clock, random, log, tokensMax: JWTS_MAX, issue, onChange });
+  const minter = createMinter({ clock, log, link, cache, counters, signal });
+  return { attachment, link, cache, jwts, minter, file };
+}
+
+/** Where workloads come in: the Workload API's socket and the sockets of targets. */
+function assembleDoors(
+  deps: Assembly,
+  parts: Store & { sync: SyncLoop; signal: AbortSignal },
+): { sockets: TargetSockets; api: Service } {
+  const { clock, log, config, counters } = deps;
+  const { cache, jwts, signal } = parts;
+  const callers = createCallers({ clock, log, counters, readPeer: deps.readPeer, attestors: deps.workloadAttestors });
+  const identities = createIdentities({ ...parts, clock, log });
+  const ownBundle = () => cache.bundle(config.trustDomain);
+  const sockets = createTargetSockets({
+    targetsDir: config.targetsDir,
+    log,
+    serve: (socket, target, protocol) =>
+      serveTargetSession(socket, target(), { protocol, clock, log, counters, callers, identities, signal }),
+  });
+  const service = createWorkloadApi({ clock, log, counters, identities, jwts, ownBundle });
+  return { sockets, api: openWorkloadSocket(deps, callers, service) };
+}
+
+function openWorkloadSocket(deps: Assembly, callers: Callers, service: RpcService): Service {
+  return createRpcServer({
+    clock: deps.clock,
+    log: deps.log,
+    services: [service],
+    // Every process of the node may connect: what it gets depends on what it is.
+    listen: { unix: deps.config.socketPath, mode: 0o777 },
+    limits: { connectionsMax: WORKLOAD_CONNECTIONS_MAX, requestBytesMax: WORKLOAD_REQUEST_BYTES_MAX, graceMs: 0 },
+    onConnection(peer, state) {
+      state.set(CALLER, callers.accept(peer.socket));
+    },
+    onDisconnect(_peer, state) {
+      // Only onConnection above writes under this symbol; it has not when it refused the connection.
+      const caller = state.get(CALLER) as Caller | undefined;
+      caller?.close();
+    },
+  });
+}
+
+async function restore(store: Store, log: Log, showTargets: (targets: readonly TargetView[]) => void): Promise<void> {
+  const { cache, jwts, file } = store;
+  const kept = await file.read().catch((error: unknown) => {
+    // It is a cache: without it the agent starts as on a new node, and the next write replaces it.
+    log.warn('agent.cache.unreadable', { problem: messageOf(error) });
+    return undefined;
+  });
+  const [own, ...federated] = kept?.bundles ?? [];
+  if (!kept || !own) return;
+  cache.applyBundles(own, new Map(federated.map((bundle) => [bundle.trustDomain, bundle])));
+  cache.applyEntries(kept.entries);
+  for (const svid of kept.svids) cache.put(svid);
+  for (const { key, svid } of kept.jwts) jwts.restore(key, svid);
+  showTargets(kept.targets);
+}
+
+function snapshotOf(parts: { cache: SvidCache; jwts: JwtCache; config: AgentConfig; targets: readonly TargetView[] }) {
+  const { cache, jwts, config, targets } = parts;
+  const own = cache.bundle(config.trustDomain);
+  if (!own || !cache.ready()) return undefined;
+  const entries = [...cache.entries().values()];
+  const domains = new Set(entries.flatMap((entry) => entry.federatesWith));
+  domains.delete(config.trustDomain);
+  const federated = [...domains].flatMap((domain) => cache.bundle(domain) ?? []);
+  return { entries, svids: cache.svids(), jwts: jwts.snapshot(), bundles: [own, ...federated], targets };
+}
+
+/** What SPIRE's agent holds too: about 2.5 kB each. */
+const SVIDS_MAX = 1_000;
+const JWTS_MAX = 1_000;
+const WORKLOAD_CONNECTIONS_MAX = 8_192;
+/** A token to validate is the largest request. */
+const WORKLOAD_REQUEST_BYTES_MAX = 256 * 1024;

@@ -1,0 +1,51 @@
+import { fromBinary } from '@bufbuild/protobuf';
+import {
+  PermissionDeniedDetailsSchema,
+  PermissionDeniedDetails_Reason as Reason,
+} from '@countersign/sdk/contract/gen/spire/api/types/status_pb.ts';
+import { Code, RpcError } from '../../rpc/index.ts';
+
+/** What a failed call to the server asks of the agent. */
+export type Refusal =
+  /** Nothing is said about the node: try again later. */
+  | 'retry'
+  /** The node's identity is not accepted (any more): prove the node anew. */
+  | 'reattest'
+  /** The node was banned: stop. */
+  | 'banned';
+
+/**
+ * Judges what a call failed with. Only the status details of PERMISSION_DENIED speak about the node; the bare code may come from
+ * anything on the way, so it never makes the agent throw its identity away.
+ */
+export function judgeRefusal(error: unknown): Refusal {
+  if (!(error instanceof RpcError) || error.code !== Code.PERMISSION_DENIED) return 'retry';
+  for (const detail of error.details) {
+    if (detail.typeName !== PermissionDeniedDetailsSchema.typeName) continue;
+    switch (reasonOf(detail.value)) {
+      case Reason.AGENT_BANNED:
+        return 'banned';
+      case Reason.AGENT_EXPIRED:
+      case Reason.AGENT_NOT_ACTIVE:
+      case Reason.AGENT_NOT_ATTESTED:
+      case Reason.AGENT_MUST_REATTEST:
+        return 'reattest';
+      default:
+        return 'retry';
+    }
+  }
+  return 'retry';
+}
+
+/** True when the server could not be reached at all, so that a connection that opens means it may be back. */
+export function isUnreachable(error: unknown): boolean {
+  return error instanceof RpcError && (error.code === Code.UNAVAILABLE || error.code === Code.DEADLINE_EXCEEDED);
+}
+
+function reasonOf(bytes: Uint8Array): number {
+  try {
+    return fromBinary(PermissionDeniedDetailsSchema, bytes).reason;
+  } catch {
+    return Reason.UNKNOWN; // A detail that can't be read says nothing, and nothing means: retry.
+  }
+}

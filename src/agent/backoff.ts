@@ -1,0 +1,37 @@
+import type { Random } from '../std/index.ts';
+
+/** Growing pauses between attempts. */
+export interface Backoff {
+  /** The next pause in milliseconds; longer each time, up to the maximum. */
+  nextMs(): number;
+  /** Called after a success: the next pause is the first one again. */
+  reset(): void;
+}
+
+/** Creates a {@link Backoff}: `firstMs` growing by half, jittered by ±10 %, never over `maxMs` before jitter. */
+export function createBackoff(random: Random, options: { firstMs: number; maxMs: number }): Backoff {
+  let baseMs = options.firstMs;
+  return {
+    nextMs() {
+      const pauseMs = jitter(random, baseMs);
+      baseMs = Math.min(baseMs * GROWTH, options.maxMs);
+      return pauseMs;
+    },
+    reset() {
+      baseMs = options.firstMs;
+    },
+  };
+}
+
+/** `valueMs` ±10 %: keeps a fleet that started together from acting together. */
+export function jitter(random: Random, valueMs: number): number {
+  return valueMs * (1 - JITTER + 2 * JITTER * random.fraction());
+}
+
+/** When to renew what lives from `fromMs` to `untilMs`: at half its life, ±10 % of that half. */
+export function halfLifeMs(random: Random, fromMs: number, untilMs: number): number {
+  return fromMs + jitter(random, Math.max(0, untilMs - fromMs) / 2);
+}
+
+const GROWTH = 1.5;
+const JITTER = 0.1;

@@ -1,0 +1,156 @@
+import type { Socket } from 'node:net';
+import type { PeerProcess } from '../attestation/index.ts';
+import type { Selector } from '../model/index.ts';
+import { anySignal, type Clock, createGate, type Log, messageOf, raceAbort, timeoutSignal } from '../std/index.ts';
+import type { Counters } from './counters.ts';
+import { AgentError } from './errors.ts';
+
+/** A workload attestor ready for use: what it can prove of a process. */
+export interface OpenAttestor {
+  readonly id: string;
+  readonly attest: (process: PeerProcess, signal: AbortSignal) => Promise<readonly Selector[]>;
+}
+
+/** The process behind one connection. */
+export interface Caller {
+  readonly pid: number;
+  readonly uid: number;
+  /**
+   * What the process is, attested once per connection, and only while it is alive.
+   * @throws AgentError ERR_AGENT_CALLER, ERR_AGENT_BUSY
+   */
+  selectors(signal: AbortSignal): Promise<readonly Selector[]>;
+  /** @throws AgentError ERR_AGENT_CALLER when the process has ended: whoever holds the connection now is another. */
+  assertAlive(): void;
+  /** Lets go of the process and ends an attestation under way. */
+  close(): void;
+}
+
+/** Tells who connects. */
+export interface Callers {
+  /**
+   * Takes the process behind a socket just accepted. The caller of this closes the {@link Caller} with the connection.
+   * @throws AgentError ERR_AGENT_CALLER, ERR_AGENT_BUSY (over the connections of one uid)
+   */
+  accept(socket: Socket): Caller;
+}
+
+export function createCallers(deps: {
+  clock: Clock;
+  log: Log;
+  counters: Counters;
+  readPeer: (socket: Socket) => PeerProcess;
+  attestors: readonly OpenAttestor[];
+}): Callers {
+  const { clock, log, counters } = deps;
+  const connectionsByUid = new Map<number, number>();
+  const gate = createGate({
+    runningMax: ATTESTATIONS_AT_ONCE,
+    waitersMax: ATTESTATIONS_WAITING_MAX,
+    full: () => new AgentError('ERR_AGENT_BUSY', `over ${ATTESTATIONS_WAITING_MAX} processes wait to be attested`),
+  });
+
+  const attest = async (process: PeerProcess, signal: AbortSignal): Promise<readonly Selector[]> => {
+    const limit = timeoutSignal(clock, ATTESTATION_MS_MAX);
+    const within = anySignal(signal, limit.signal);
+    try {
+      const proven = await Promise.all(
+        deps.attestors.map(async ({ id, attest }) => {
+          try {
+            return await raceAbort(attest(process, within), within);
+          } catch (error) {
+            if (within.aborted) throw error;
+            // Fewer selectors match fewer entries, so one attestor's failure can take identities away but never give one.
+            log.warn('agent.caller.attestor_failed', { attestor: id, pid: process.pid, problem: messageOf(error) });
+            return undefined;
+          }
+        }),
+      );
+      if (proven.every((selectors) => selectors === undefined)) throw new Error('no attestor could tell what it is');
+      // Only now: facts were read by pid, and they are about this process only if it was there all along.
+      if (!process.alive()) throw new Error('the process ended while it was attested');
+      counters.callersAttested++;
+      return proven.flatMap((selectors) => selectors ?? []);
+    } catch (error) {
+      counters.callersRefused++;
+      if (error instanceof AgentError) throw error;
+      const problem = limit.signal.aborted ? `not attested within ${ATTESTATION_MS_MAX} ms` : messageOf(error);
+      throw new AgentError('ERR_AGENT_CALLER', `pid ${process.pid}: ${problem}`, { cause: error });
+    } finally {
+      limit.cancel();
+    }
+  };
+
+  return {
+    accept(socket) {
+      const process = readPeer(deps.readPeer, socket);
+      const open = connectionsByUid.get(process.uid) ?? 0;
+      if (open >= CONNECTIONS_PER_UID_MAX) {
+        process.close();
+        counters.callersRefused++;
+        throw new AgentError('ERR_AGENT_BUSY', `uid ${process.uid} has ${open} connections already`);
+      }
+      connectionsByUid.set(process.uid, open + 1);
+      return openCaller(process, {
+        attest: (signal) => gate.run(() => attest(process, signal), signal),
+        onClose: () => countDown(connectionsByUid, process.uid),
+      });
+    },
+  };
+}
+
+function openCaller(
+  process: PeerProcess,
+  deps: { attest: (signal: AbortSignal) => Promise<readonly Selector[]>; onClose: () => void },
+): Caller {
+  const gone = new AbortController();
+  let attested: Promise<readonly Selector[]> | undefined;
+  const assertAlive = () => {
+    if (!gone.signal.aborted && process.alive()) return;
+    throw new AgentError('ERR_AGENT_CALLER', `pid ${process.pid} has ended`);
+  };
+  return {
+    pid: process.pid,
+    uid: process.uid,
+    async selectors(signal) {
+      assertAlive();
+      attested ??= deps.attest(gone.signal).catch((error: unknown) => {
+        attested = undefined; // The next call on this connection may have more luck.
+        throw error;
+      });
+      attested.catch(() => {}); // Whoever waits hears of it; when all have given up, nobody needs to.
+      const selectors = await raceAbort(attested, signal);
+      assertAlive();
+      return selectors;
+    },
+    assertAlive,
+    close() {
+      if (gone.signal.aborted) return;
+      gone.abort();
+      deps.onClose();
+      process.close();
+    },
+  };
+}
+
+function readPeer(read: (socket: Socket) => PeerProcess, socket: Socket): PeerProcess {
+  try {
+    return read(socket);
+  } catch (cause) {
+    throw new AgentError('ERR_AGENT_CALLER', `the calling process can not be told: ${messageOf(cause)}`, { cause });
+  }
+}
+
+/** Takes one off the count under `key`, dropping a count of zero. */
+export function countDown<K>(counts: Map<K, number>, key: K): void {
+  const left = (counts.get(key) ?? 1) - 1;
+  if (left > 0) counts.set(key, left);
+  else counts.delete(key);
+}
+
+/** One slow attestor (a container runtime that hangs) must leave room for others. */
+const ATTESTATIONS_AT_ONCE = 64;
+const ATTESTATIONS_WAITING_MAX = 4_096;
+const ATTESTATION_MS_MAX = 10_000;
+/** Each holds a descriptor and a pidfd; a node's descriptors must outlast one uid's. */
+const CONNECTIONS_PER_UID_MAX = 2_048;

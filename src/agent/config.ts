@@ -1,0 +1,27 @@
+import type { TrustDomain } from '@countersign/sdk/identity';
+
+/** How an agent is told to run; the values were checked by whoever read them from a file. */
+export interface AgentConfig {
+  readonly trustDomain: TrustDomain;
+  readonly serverAddress: { readonly host: string; readonly port: number };
+  /** What proves the server at the very first contact. `insecure` trusts whoever answers first, then pins its bundle. */
+  readonly bootstrap: { readonly bundlePem: string } | { readonly insecure: true };
+  /** Folder for the sealed state; made with mode 0700. */
+  readonly dataDir: string;
+  /** The Workload API's socket; its folder is made with mode 0755. */
+  readonly socketPath: string;
+  /** Folder in which each target gets a folder with its socket. */
+  readonly targetsDir: string;
+  readonly nodeAttestor: AttestorChoice;
+  readonly workloadAttestors: readonly AttestorChoice[];
+  /** What the state is sealed with: a passphrase by reference (`env:NAME`, `file:/path`); without it, a random key file beside the state. */
+  readonly sealPassphrase?: string;
+  /** Shown in the server's list of nodes. */
+  readonly version: string;
+}
+
+/** A registered attestor and its config, checked against its schema. */
+export interface AttestorChoice {
+  readonly id: string;
+  readonly config: unknown;
+}

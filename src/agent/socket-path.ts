@@ -1,0 +1,73 @@
+import { chmod, lstat, mkdir, unlink } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { dirname, isAbsolute, normalize } from 'node:path';
+import { codeOf } from '../std/index.ts';
+import { AgentError } from './errors.ts';
+
+/**
+ * Makes the folder of a socket that other users connect to (mode 0755) and checks the whole way to it: a folder that others may
+ * write would let them put their own socket in place of ours.
+ * @throws AgentError ERR_AGENT_SOCKET
+ */
+export async function prepareSocketFolder(folder: string): Promise<void> {
+  if (!isAbsolute(folder) || normalize(folder) !== folder) {
+    throw new AgentError('ERR_AGENT_SOCKET', `${folder} is not an absolute path in its shortest form`);
+  }
+  const made = await mkdir(folder, { recursive: true, mode: 0o755 });
+  // The umask may have taken away what workloads of other users need to get through.
+  if (made !== undefined) for (let at = folder; at.length >= made.length; at = dirname(at)) await chmod(at, 0o755);
+  for (let at = folder; ; at = dirname(at)) {
+    const stat = await lstat(at);
+    const trusted = stat.uid === 0 || stat.uid === process.getuid?.();
+    if (!trusted) throw new AgentError('ERR_AGENT_SOCKET', `${at} belongs to uid ${stat.uid}, not to root or us`);
+    if (stat.isSymbolicLink()) {
+      if (at === folder) throw new AgentError('ERR_AGENT_SOCKET', `${at} is a symbolic link`);
+    } else if (!stat.isDirectory()) {
+      throw new AgentError('ERR_AGENT_SOCKET', `${at} is not a folder`);
+    } else if ((stat.mode & 0o022) !== 0 && (at === folder || (stat.mode & STICKY) === 0)) {
+      throw new AgentError(
+        'ERR_AGENT_SOCKET',
+        `${at} may be written by others (mode ${(stat.mode & 0o7777).toString(8)})`,
+      );
+    }
+    if (at === '/') return;
+  }
+}
+
+/**
+ * Clears the way for listening at `path`: removes a socket that nobody listens on any more, refuses everything else.
+ * @throws AgentError ERR_AGENT_SOCKET
+ */
+export async function clearSocketPath(path: string): Promise<void> {
+  if (Buffer.byteLength(path) > SOCKET_PATH_BYTES_MAX) {
+    throw new AgentError(
+      'ERR_AGENT_SOCKET',
+      `${path} is longer than the ${SOCKET_PATH_BYTES_MAX} bytes of a socket path`,
+    );
+  }
+  try {
+    const stat = await lstat(path);
+    if (!stat.isSocket()) throw new AgentError('ERR_AGENT_SOCKET', `${path} exists and is not a socket`);
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return;
+    throw error;
+  }
+  if (await somebodyListens(path)) throw new AgentError('ERR_AGENT_SOCKET', `another process listens on ${path}`);
+  await unlink(path);
+}
+
+function somebodyListens(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    // Only a refused connection proves that the listener is gone; anything else (no permission, a full backlog) may be alive.
+    socket.once('error', (error) => resolve(codeOf(error) !== 'ECONNREFUSED'));
+  });
+}
+
+const STICKY = 0o1000;
+/** sun_path has 108 bytes with its terminator. */
+const SOCKET_PATH_BYTES_MAX = 107;

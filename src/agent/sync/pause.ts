@@ -1,0 +1,45 @@
+import { anySignal, type Clock, type Random, sleep } from '../../std/index.ts';
+import { probeServer } from './probe.ts';
+
+/** The pause between two syncs. */
+export interface Pause {
+  /** Ends the pause under way, or the next one at once. */
+  poke(): void;
+  /** Called as a sync begins: pokes from now on ask for another one. */
+  begin(): void;
+  /**
+   * Waits `delayMs`, or until poked, but at least `spacingMs` however often it is poked; with `probe` also until the server can be
+   * reached again. Never rejects.
+   */
+  wait(options: { delayMs: number; spacingMs: number; probe: boolean }): Promise<void>;
+}
+
+export function createPause(deps: {
+  clock: Clock;
+  random: Random;
+  address: { readonly host: string; readonly port: number };
+  signal: AbortSignal;
+}): Pause {
+  const { clock } = deps;
+  let poked = false;
+  let wake: () => void = () => {};
+  return {
+    poke() {
+      poked = true;
+      wake();
+    },
+    begin() {
+      poked = false;
+    },
+    async wait({ delayMs, spacingMs, probe }) {
+      const woken = new AbortController();
+      const signal = anySignal(woken.signal, deps.signal);
+      wake = () => woken.abort();
+      if (probe) void probeServer(deps.address, deps, signal).then(wake);
+      // Being woken, or stopped, is what the abort is for: neither is a failure.
+      await sleep(clock, Math.min(spacingMs, delayMs), deps.signal).catch(() => {});
+      if (!poked) await sleep(clock, Math.max(0, delayMs - spacingMs), signal).catch(() => {});
+      woken.abort();
+    },
+  };
+}

@@ -1,0 +1,148 @@
+import { messageOf, type Random, type Service } from '../../std/index.ts';
+import { isUnreachable, judgeRefusal } from '../attach/refusal.ts';
+import { createBackoff, jitter } from '../backoff.ts';
+import type { AgentConfig } from '../config.ts';
+import type { Counters } from '../counters.ts';
+import { AgentError } from '../errors.ts';
+import { createAskers, type SyncOutcome } from './askers.ts';
+import { createPause } from './pause.ts';
+import { type SyncDeps, syncOnce } from './sync-once.ts';
+import type { Watch } from './watch.ts';
+
+/** Keeps the cache in step with the server, for as long as the agent runs. */
+export interface SyncLoop extends Service {
+  /**
+   * Has the server asked once, in a sync that begins after this call: `synced` when the cache now holds what the server says,
+   * `failed` when it could not be asked (in time). Rejects only when the signal aborts.
+   */
+  ask(signal: AbortSignal): Promise<SyncOutcome>;
+  /** Has the next sync begin at once. */
+  poke(): void;
+}
+
+interface Deps extends SyncDeps {
+  readonly random: Random;
+  readonly config: Pick<AgentConfig, 'serverAddress'>;
+  readonly watch: Watch;
+  readonly counters: Counters;
+  /** Called at most once, when the server refuses this node for good; the loop has ended then. */
+  readonly onFatal: (error: AgentError) => void;
+}
+
+/** Creates a {@link SyncLoop}. */
+export function createSyncLoop(deps: Deps): SyncLoop {
+  const { clock, attachment, watch, counters } = deps;
+  const stop = new AbortController();
+  const askers = createAskers(clock);
+  const pause = createPause({ ...deps, address: deps.config.serverAddress, signal: stop.signal });
+  const failures = createFailures(deps);
+  let running: Promise<void> = Promise.resolve();
+  let failedAtMs: number | undefined;
+
+  const attempt = async (): Promise<Rest> => {
+    const settle = askers.take();
+    pause.begin();
+    const before = attachment.identity();
+    try {
+      await syncOnce(deps, stop.signal, () => settle('synced'));
+      counters.syncs++;
+      failedAtMs = undefined;
+      failures.reset();
+      // The stream shows the identity that it was opened with.
+      if (attachment.identity() !== before) watch.restart();
+      watch.ensure(stop.signal);
+      return { delayMs: nextSyncInMs(deps), spacingMs: SPACING_MS, probe: false };
+    } catch (error) {
+      if (stop.signal.aborted) return { delayMs: 0, spacingMs: 0, probe: false };
+      counters.syncFailures++;
+      failedAtMs = clock.monotonicMs();
+      return await failures.judge(error);
+    } finally {
+      settle('failed'); // Counts only when the entries were not reached.
+    }
+  };
+
+  const run = async () => {
+    while (!stop.signal.aborted) await pause.wait(await attempt());
+  };
+
+  return {
+    async start() {
+      running = run().catch((error: unknown) => {
+        stop.abort();
+        askers.take()('failed');
+        deps.onFatal(
+          error instanceof AgentError
+            ? error
+            : new AgentError('ERR_AGENT_STATE', `the agent can not go on: ${messageOf(error)}`, { cause: error }),
+        );
+      });
+    },
+    async stop() {
+      stop.abort();
+      askers.take()('failed');
+      await running;
+    },
+    poke: () => pause.poke(),
+    async ask(signal) {
+      // Just tried in vain: a crowd of callers learns so at once instead of queueing behind the next attempt.
+      const justFailed = failedAtMs !== undefined && clock.monotonicMs() - failedAtMs < AWAY_SPACING_MS;
+      if (justFailed || stop.signal.aborted) return 'failed';
+      const answer = askers.wait(signal);
+      pause.poke();
+      return answer;
+    },
+  };
+}
+
+interface Rest {
+  readonly delayMs: number;
+  readonly spacingMs: number;
+  readonly probe: boolean;
+}
+
+/** What to do after a failed sync: how long to rest, or to throw because there is nothing left to try. */
+function createFailures({ random, log, attachment }: Deps) {
+  const backoff = createBackoff(random, { firstMs: FAIL_FIRST_MS, maxMs: FAIL_MAX_MS });
+  let expelled = 0;
+  return {
+    reset() {
+      backoff.reset();
+      expelled = 0;
+    },
+    /** @throws AgentError ERR_AGENT_BANNED, ERR_AGENT_DENIED */
+    async judge(error: unknown): Promise<Rest> {
+      const refusal = judgeRefusal(error);
+      if (refusal === 'banned') {
+        const message = 'this node was banned: its identity and its cache are removed';
+        throw new AgentError('ERR_AGENT_BANNED', message, { cause: error });
+      }
+      if (error instanceof AgentError && error.code === 'ERR_AGENT_DENIED') throw error;
+      if (refusal === 'reattest') {
+        await attachment.expel();
+        log.warn('agent.node.expelled', { next: 'attesting anew', attempt: ++expelled });
+        if (expelled === 1) return { delayMs: 0, spacingMs: 0, probe: false };
+      }
+      const delayMs = backoff.nextMs();
+      log.warn('agent.sync.failed', { problem: messageOf(error), nextAttemptInMs: Math.round(delayMs) });
+      return { delayMs, spacingMs: AWAY_SPACING_MS, probe: isUnreachable(error) };
+    },
+  };
+}
+
+function nextSyncInMs({ clock, random, watch, cache, attachment }: Deps): number {
+  const pollMs = jitter(random, watch.live() ? SAFETY_POLL_MS : POLL_MS);
+  const dueInMs = Math.min(cache.nextTimes().renewAtMs, attachment.renewAtMs()) - clock.now();
+  // Renewals of many SVIDs are gathered: being five seconds late at half a life harms nobody.
+  return Math.min(pollMs, Math.max(dueInMs, POLL_MS));
+}
+
+/** Without push: what SPIRE's own agent does. */
+const POLL_MS = 5_000;
+/** With push: only against an update that was lost without the stream noticing. */
+const SAFETY_POLL_MS = 60_000;
+/** However much is pushed and asked, the server is not asked more often than this: what comes within it shares one sync. */
+const SPACING_MS = 20;
+const AWAY_SPACING_MS = 1_000;
+const FAIL_FIRST_MS = 5_000;
+const FAIL_MAX_MS = 240_000;

@@ -1,0 +1,82 @@
+import type { NodeUpdate } from '@countersign/sdk/contract/gen/countersign/control/v1/control_pb.ts';
+import type { TargetView } from '../../model/index.ts';
+import { Code, RpcError } from '../../rpc/index.ts';
+import { type Log, messageOf } from '../../std/index.ts';
+import type { ServerLink } from '../attach/server-link.ts';
+
+/** The server's push stream: says when to sync, and which targets to offer. */
+export interface Watch {
+  /** True while the stream is open and has spoken: polling is then only a safety net. */
+  live(): boolean;
+  /** Opens the stream when it is not open. */
+  ensure(signal: AbortSignal): void;
+  /** Closes the stream, so that the next one is opened with the newest identity. */
+  restart(): void;
+}
+
+/** Creates a {@link Watch}. `onLost` is called when an open stream ended: something may have been missed. */
+export function createWatch(deps: {
+  log: Log;
+  link: Pick<ServerLink, 'watchNode'>;
+  onChange: () => void;
+  onTargets: (targets: readonly TargetView[]) => void;
+  onLost: () => void;
+}): Watch {
+  const { log } = deps;
+  let open: AbortController | undefined;
+  let live = false;
+
+  const run = async (controller: AbortController) => {
+    let last: NodeUpdate | undefined;
+    try {
+      for await (const update of deps.link.watchNode(controller.signal)) {
+        // The first message comes at once and may tell of what happened between the last sync and this stream.
+        const changed =
+          last?.entriesRevision !== update.entriesRevision || last?.bundleSequence !== update.bundleSequence;
+        live = true;
+        last = update;
+        deps.onTargets(update.targets.map(toTargetView));
+        if (changed) deps.onChange();
+      }
+    } catch (error) {
+      if (controller.signal.aborted) return;
+      const polling = error instanceof RpcError && error.code === Code.UNIMPLEMENTED;
+      log.debug('agent.watch.ended', { problem: messageOf(error), polling });
+    } finally {
+      if (open === controller) {
+        open = undefined;
+        const lost = live;
+        live = false;
+        if (lost && !controller.signal.aborted) deps.onLost();
+      }
+    }
+  };
+
+  return {
+    live: () => live,
+    ensure(signal) {
+      if (open || signal.aborted) return;
+      const controller = new AbortController();
+      signal.addEventListener('abort', () => controller.abort(signal.reason), {
+        once: true,
+        signal: controller.signal,
+      });
+      open = controller;
+      void run(controller);
+    },
+    restart() {
+      const old = open;
+      open = undefined;
+      live = false;
+      old?.abort();
+    },
+  };
+}
+
+function toTargetView(target: NodeUpdate['targets'][number]): TargetView {
+  return {
+    name: target.name,
+    protocol: target.protocol,
+    gateways: target.gateways.map(({ address, spiffeId }) => ({ address, spiffeId })),
+  };
+}

@@ -1,0 +1,169 @@
+import type { Socket } from 'node:net';
+import type { TargetView } from '../../model/index.ts';
+import { Code, RpcError } from '../../rpc/index.ts';
+import { type Clock, type Log, messageOf, timeoutSignal } from '../../std/index.ts';
+import type { Caller, Callers } from '../callers.ts';
+import type { Counters } from '../counters.ts';
+import { AgentError } from '../errors.ts';
+import type { Identities } from '../workload-api/identities.ts';
+import { carry } from './carry.ts';
+import { openLink } from './link.ts';
+import type { Refusal, TargetProtocol } from './target-refusal.ts';
+
+/**
+ * Serves one connection to a target's socket: who is it, its default identity, a link to a gateway under that identity, then bytes
+ * both ways. A client that gets no session is told why in its own protocol.
+ */
+export async function serveTargetSession(
+  socket: Socket,
+  target: TargetView,
+  deps: {
+    protocol: TargetProtocol;
+    clock: Clock;
+    log: Log;
+    counters: Counters;
+    callers: Callers;
+    identities: Identities;
+    signal: AbortSignal;
+  },
+): Promise<void> {
+  const { log, counters } = deps;
+  const gone = new AbortController();
+  const end = () => gone.abort();
+  deps.signal.addEventListener('abort', end, { once: true, signal: gone.signal });
+  socket.once('close', end);
+  let caller: Caller | undefined;
+  try {
+    caller = deps.callers.accept(socket);
+    const link = await establish(caller, target, { ...deps, signal: gone.signal });
+    counters.targetSessions++;
+    log.debug('agent.target.session_opened', { target: target.name, pid: caller.pid });
+    await carry(socket, link);
+  } catch (error) {
+    if (gone.signal.aborted) return;
+    counters.targetRefusals++;
+    log.info('agent.target.refused', { target: target.name, pid: caller?.pid, problem: messageOf(error) });
+    await refuse(socket, deps.protocol, { clock: deps.clock, refusal: refusalFor(error, target, caller) });
+  } finally {
+    caller?.close();
+    end();
+  }
+}
+
+async function establish(
+  caller: Caller,
+  target: TargetView,
+  deps: { clock: Clock; identities: Identities; signal: AbortSignal },
+) {
+  const selectors = await caller.selectors(deps.signal);
+  const view = await deps.identities.look(selectors, 'svids', deps.signal);
+  const [first] = view.identities;
+  // The default identity, or none: falling back to another would let an SVID that is late decide who a session belongs to.
+  if (!first || first.entry.id !== view.matched[0]?.id) {
+    throw new RpcError(Code.UNAVAILABLE, 'the default identity has no valid SVID now');
+  }
+  const link = await openLink({ ...deps, target, svid: first.svid, bundles: view.bundles });
+  try {
+    caller.assertAlive();
+    return link;
+  } catch (error) {
+    link.destroy();
+    throw error;
+  }
+}
+
+function refusalFor(error: unknown, target: TargetView, caller: Caller | undefined): Refusal {
+  const who = caller ? `process ${caller.pid} (uid ${caller.uid})` : 'this process';
+  if (error instanceof RpcError && error.code === Code.PERMISSION_DENIED) {
+    return {
+      kind: 'identity',
+      message: `no identity issued: ${who} matches no registration entry of this node`,
+      hint: 'An operator registers it with "countersign entry create"; the entry names selectors of the process, such as its uid.',
+    };
+  }
+  if (error instanceof AgentError && error.code === 'ERR_AGENT_BUSY') {
+    return {
+      kind: 'busy',
+      message: `the agent has no room for more connections of ${who}`,
+      hint: 'Use a smaller pool.',
+    };
+  }
+  if (error instanceof AgentError && error.code === 'ERR_AGENT_GATEWAY') {
+    return {
+      kind: 'gateway',
+      message: `no gateway took the session: ${error.message}`,
+      hint: 'Check that a gateway for the target is running and that this identity may connect to it.',
+    };
+  }
+  if (error instanceof AgentError) {
+    return {
+      kind: 'identity',
+      message: `the agent could not tell what ${who} is`,
+      hint: 'The log of the agent says which attestor failed.',
+    };
+  }
+  return {
+    kind: 'starting',
+    message: `the agent has no valid identity for ${who} now: ${messageOf(error)}`,
+    hint: `Try again shortly; target ${target.name} needs the agent to reach its server.`,
+  };
+}
+
+/** Hears the client's opening out, says why there is no session, and ends. */
+async function refuse(
+  socket: Socket,
+  protocol: TargetProtocol,
+  { clock, refusal }: { clock: Clock; refusal: Refusal },
+): Promise<void> {
+  const limit = timeoutSignal(clock, OPENING_MS_MAX);
+  const onLimit = () => socket.destroy();
+  limit.signal.addEventListener('abort', onLimit, { once: true });
+  try {
+    let received: Buffer = Buffer.alloc(0);
+    for await (const chunk of socket.iterator({ destroyOnReturn: false })) {
+      received = Buffer.concat([received, chunk]);
+      const step = answerOpening(socket, protocol, received);
+      received = received.subarray(step.consumed);
+      if (step.over || received.length > OPENING_BYTES_MAX) break;
+    }
+    if (!socket.writable) return;
+    await new Promise<void>((resolve) => {
+      socket.once('close', resolve);
+      socket.end(protocol.refusal(refusal));
+      socket.resume(); // What the client still says is not read, but its end must be seen.
+      socket.once('end', resolve);
+    });
+  } catch {
+    // The client went away before it could be told; there is nobody left to tell.
+  } finally {
+    limit.cancel();
+  }
+}
+
+function answerOpening(
+  socket: Socket,
+  protocol: TargetProtocol,
+  received: Buffer,
+): { consumed: number; over: boolean } {
+  let consumed = 0;
+  for (;;) {
+    const opening = protocol.opening(received.subarray(consumed));
+    switch (opening.step) {
+      case 'more':
+        return { consumed, over: false };
+      case 'decline':
+        consumed += opening.consumed;
+        socket.write(opening.answer);
+        break;
+      case 'ready':
+        return { consumed, over: true };
+      case 'silence':
+        socket.destroy();
+        return { consumed, over: true };
+    }
+  }
+}
+
+const OPENING_MS_MAX = 10_000;
+/** Longer than any opening; what comes beyond it is no client of the protocol. */
+const OPENING_BYTES_MAX = 16 * 1024;

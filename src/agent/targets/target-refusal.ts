@@ -1,0 +1,76 @@
+/**
+ * Tells a client why it gets no session, in the words of the protocol it is about to speak, so that the reason shows where its
+ * user looks. One row per protocol: the name of its socket file, and how a refusal is said.
+ */
+export const targetProtocols: Readonly<Record<string, TargetProtocol>> = {
+  postgres: { socketFile: '.s.PGSQL.5432', opening: readPostgresOpening, refusal: postgresRefusal },
+};
+
+/** How one protocol looks to the local socket. */
+export interface TargetProtocol {
+  /** What clients of the protocol look for in the folder that they are given as host. */
+  readonly socketFile: string;
+  /**
+   * Reads the client's opening from what has come so far: how far a refusal may be said (`ready`), what to answer first (a
+   * negotiation that is declined), or that the client wants no answer at all.
+   */
+  readonly opening: (received: Buffer) => Opening;
+  readonly refusal: (refusal: Refusal) => Buffer;
+}
+
+export type Opening =
+  | { readonly step: 'more' }
+  | { readonly step: 'decline'; readonly consumed: number; readonly answer: Buffer }
+  | { readonly step: 'ready' }
+  | { readonly step: 'silence' };
+
+/** Why there is no session. `identity`: the process has none; `gateway`: none reachable; `starting`: the agent knows too little yet. */
+export interface Refusal {
+  readonly kind: 'identity' | 'gateway' | 'starting' | 'busy';
+  readonly message: string;
+  /** What the user can do. */
+  readonly hint: string;
+}
+
+/** @see PostgreSQL protocol, "Message Formats": StartupMessage, SSLRequest, GSSENCRequest, CancelRequest */
+function readPostgresOpening(received: Buffer): Opening {
+  if (received.length < 8) return { step: 'more' };
+  const length = received.readUInt32BE(0);
+  const code = received.readUInt32BE(4);
+  if (length === 8 && (code === SSL_REQUEST || code === GSSENC_REQUEST)) {
+    return { step: 'decline', consumed: 8, answer: Buffer.from('N') };
+  }
+  if (code === CANCEL_REQUEST) return { step: 'silence' };
+  // What is no startup packet is answered as if it were one: the text of the refusal is the best that can be said to it.
+  if (length < 8 || length > STARTUP_BYTES_MAX) return { step: 'ready' };
+  return received.length < length ? { step: 'more' } : { step: 'ready' };
+}
+
+/** A FATAL ErrorResponse. @see PostgreSQL protocol, "Error and Notice Message Fields" */
+function postgresRefusal(refusal: Refusal): Buffer {
+  const fields: readonly [string, string][] = [
+    ['S', 'FATAL'],
+    ['V', 'FATAL'],
+    ['C', SQLSTATES[refusal.kind]],
+    ['M', refusal.message],
+    ['H', refusal.hint],
+  ];
+  const body = fields.map(([tag, text]) => `${tag}${text.replaceAll('\0', ' ')}\0`).join('');
+  const bytes = Buffer.from(`${body}\0`, 'utf8');
+  const head = Buffer.alloc(5);
+  head.write('E', 0, 'latin1');
+  head.writeUInt32BE(bytes.length + 4, 1);
+  return Buffer.concat([head, bytes]);
+}
+
+const SQLSTATES: Readonly<Record<Refusal['kind'], string>> = {
+  identity: '28000', // invalid_authorization_specification
+  gateway: '08006', // connection_failure
+  starting: '57P03', // cannot_connect_now
+  busy: '53300', // too_many_connections
+};
+const SSL_REQUEST = 80877103;
+const GSSENC_REQUEST = 80877104;
+const CANCEL_REQUEST = 80877102;
+/** PostgreSQL's own limit on a startup packet. */
+const STARTUP_BYTES_MAX = 10_000;

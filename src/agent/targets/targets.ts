@@ -1,0 +1,140 @@
+import { chmod, rmdir, unlink } from 'node:fs/promises';
+import { createServer, type Server, type Socket } from 'node:net';
+import { join } from 'node:path';
+import type { TargetView } from '../../model/index.ts';
+import { type Log, messageOf } from '../../std/index.ts';
+import { clearSocketPath, prepareSocketFolder } from '../socket-path.ts';
+import { type TargetProtocol, targetProtocols } from './target-refusal.ts';
+
+/** The local sockets of targets: one folder each, holding the socket where a client of the protocol looks for it. */
+export interface TargetSockets {
+  /** Has sockets for exactly these targets; sessions of a target that went away go on. Resolves when done. */
+  apply(targets: readonly TargetView[]): Promise<void>;
+  /** The names offered now. */
+  names(): string[];
+  /** Removes all sockets and ends all sessions. */
+  close(): Promise<void>;
+}
+
+/** Creates {@link TargetSockets}. `serve` takes over each connection, and resolves when it is done with it. */
+export function createTargetSockets(deps: {
+  targetsDir: string;
+  log: Log;
+  serve: (socket: Socket, target: () => TargetView, protocol: TargetProtocol) => Promise<void>;
+}): TargetSockets {
+  const { log } = deps;
+  const offered = new Map<string, Offered>();
+  let queue: Promise<void> = Promise.resolve();
+  let closed = false;
+
+  const offer = async (target: TargetView, protocol: TargetProtocol): Promise<Offered> => {
+    const folder = join(deps.targetsDir, target.name);
+    await prepareSocketFolder(folder);
+    const path = join(folder, protocol.socketFile);
+    await clearSocketPath(path);
+    const sockets = new Set<Socket>();
+    const item: Offered = {
+      target,
+      folder,
+      path,
+      server: createServer({ allowHalfOpen: true, pauseOnConnect: true }),
+      sockets,
+    };
+    item.server.on('connection', (socket) => {
+      if (sockets.size >= SESSIONS_PER_TARGET_MAX) return socket.destroy();
+      sockets.add(socket);
+      socket.on('error', () => {}); // Whoever waits on the socket hears of it too; without a listener it would end the process.
+      socket.once('close', () => sockets.delete(socket));
+      deps
+        .serve(socket, () => item.target, protocol)
+        .catch((error: unknown) =>
+          log.error('agent.target.session_failed', { target: target.name, problem: messageOf(error) }),
+        )
+        .finally(() => socket.destroy());
+      return undefined;
+    });
+    await listen(item.server, path);
+    // Anyone may connect: what counts is who the process is, not what files it may open.
+    await chmod(path, 0o777);
+    return item;
+  };
+
+  const applyNow = async (targets: readonly TargetView[]): Promise<void> => {
+    if (closed) return;
+    const wanted = new Map<string, { target: TargetView; protocol: TargetProtocol }>();
+    for (const target of targets) {
+      const protocol = Object.hasOwn(targetProtocols, target.protocol) ? targetProtocols[target.protocol] : undefined;
+      if (!protocol || !TARGET_NAME.test(target.name)) {
+        log.warn('agent.target.skipped', { target: target.name.slice(0, 64), protocol: target.protocol.slice(0, 64) });
+      } else if (wanted.size < TARGETS_MAX) wanted.set(target.name, { target, protocol });
+    }
+    for (const [name, item] of offered) {
+      if (wanted.get(name)?.target.protocol === item.target.protocol) continue;
+      offered.delete(name);
+      await withdraw(item);
+      log.info('agent.target.withdrawn', { target: name });
+    }
+    for (const [name, { target, protocol }] of wanted) {
+      const present = offered.get(name);
+      if (present) {
+        present.target = target; // Later sessions see its gateways as they are now.
+        continue;
+      }
+      try {
+        offered.set(name, await offer(target, protocol));
+        log.info('agent.target.offered', { target: name });
+      } catch (error) {
+        // One unusable path must not take the other targets away; it is tried again with the next update.
+        log.error('agent.target.not_offered', { target: name, problem: messageOf(error) });
+      }
+    }
+  };
+
+  return {
+    apply(targets) {
+      queue = queue.then(() => applyNow(targets));
+      return queue;
+    },
+    names: () => [...offered.keys()],
+    async close() {
+      closed = true;
+      await queue;
+      for (const item of offered.values()) {
+        for (const socket of item.sockets) socket.destroy();
+        await withdraw(item);
+      }
+      offered.clear();
+    },
+  };
+}
+
+interface Offered {
+  target: TargetView;
+  readonly folder: string;
+  readonly path: string;
+  readonly server: Server;
+  readonly sockets: Set<Socket>;
+}
+
+function listen(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(path, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+async function withdraw({ server, path, folder }: Offered): Promise<void> {
+  server.close();
+  await unlink(path).catch(() => {}); // Closing the server removes it too.
+  await rmdir(folder).catch(() => {}); // Left alone when somebody put something into it.
+}
+
+/** One path segment that is the same in every tool: no separators, no leading dot, no spaces. */
+const TARGET_NAME = /^[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?$/;
+/** A node needs a handful; each is a folder and a listener. */
+const TARGETS_MAX = 1_000;
+/** A pool of a busy service has some hundreds; each session is two descriptors. */
+const SESSIONS_PER_TARGET_MAX = 4_096;

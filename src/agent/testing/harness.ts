@@ -1,0 +1,227 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { SpiffeWorkloadAPI } from '@countersign/sdk/contract';
+import type {
+  X509SVIDResponse,
+  X509SVIDResponseSchema,
+} from '@countersign/sdk/contract/gen/spiffe/workload/workload_pb.ts';
+import { parseTrustDomain } from '@countersign/sdk/identity';
+import Type from 'typebox';
+import type { AttestorMember, PeerProcess } from '../../attestation/index.ts';
+import { parseSelector, type Selector } from '../../model/index.ts';
+import { createRpcClient, type RpcClient } from '../../rpc/index.ts';
+import {
+  createLog,
+  createManualClock,
+  createSeededRandom,
+  createSilentLog,
+  type ManualClock,
+} from '../../std/index.ts';
+import { encodePem } from '../../wire/x509/index.ts';
+import { type Agent, type AgentConfig, type AgentError, createAgent } from '../index.ts';
+import { createFakeServer, type FakeServer } from './fake-server.ts';
+
+export interface FakeProcess extends PeerProcess {
+  selectors: readonly Selector[];
+  dead: boolean;
+  closed: boolean;
+}
+
+/** An agent against a fake server, in a folder of its own, on a clock that the test moves. */
+export interface Harness {
+  readonly clock: ManualClock;
+  readonly server: FakeServer;
+  readonly folder: string;
+  readonly socketPath: string;
+  readonly targetsDir: string;
+  readonly fatal: AgentError[];
+  /** What the next caller to connect shows. */
+  selectors: readonly string[];
+  readonly processes: FakeProcess[];
+  /** Runs in the middle of every attestation. */
+  whileAttesting: (process: FakeProcess, signal: AbortSignal) => Promise<void>;
+  agent(): Agent;
+  config: AgentConfig;
+  startAgent(): Promise<Agent>;
+  /** Stops the agent and makes a new one over the same folder. */
+  restartAgent(): Promise<Agent>;
+  /** Lets time pass in small steps until the promise settles. */
+  run<T>(work: Promise<T>): Promise<T>;
+  /** Lets that much time pass, with room for what happens meanwhile. */
+  pass(byMs: number): Promise<void>;
+  /** Lets time pass until the condition holds. */
+  until(condition: () => boolean): Promise<void>;
+  connect(): RpcClient;
+  /** An X.509 stream: its messages as they come, and how it ended. */
+  watchX509(client: RpcClient): X509Stream;
+  close(): Promise<void>;
+}
+
+export interface X509Stream {
+  readonly messages: X509SVIDResponse[];
+  error: unknown;
+  ended: boolean;
+  cancel(): void;
+}
+
+export const HEADER = { 'workload.spiffe.io': 'true' };
+export type X509Response = typeof X509SVIDResponseSchema;
+
+export async function createHarness(
+  options: { pageSize?: number; pushed?: boolean; config?: Partial<AgentConfig> } = {},
+): Promise<Harness> {
+  const clock = createManualClock(Date.UTC(2026, 0, 1));
+  const random = createSeededRandom('agent');
+  const trustDomain = parseTrustDomain('example.org');
+  const folder = mkdtempSync(join(tmpdir(), 'agent-'));
+  const server = createFakeServer({
+    clock,
+    random,
+    trustDomain,
+    ...(options.pageSize && { pageSize: options.pageSize }),
+  });
+  server.push = options.pushed !== false;
+  await server.start();
+  const clients: RpcClient[] = [];
+  const log = process.env['AGENT_TEST_LOG'] ? createLog({ level: 'debug' }) : createSilentLog();
+  let agent: Agent | undefined;
+  let pids = 1_000;
+
+  const harness: Harness = {
+    clock,
+    server,
+    folder,
+    socketPath: join(folder, 'api', 'agent.sock'),
+    targetsDir: join(folder, 'targets'),
+    fatal: [],
+    selectors: ['unix:uid:1000'],
+    processes: [],
+    whileAttesting: async () => {},
+    agent() {
+      if (!agent) throw new Error('the agent was not started');
+      return agent;
+    },
+    config: {
+      trustDomain,
+      serverAddress: server.address(),
+      bootstrap: { bundlePem: encodePem('CERTIFICATE', server.authority.rootDer) },
+      dataDir: join(folder, 'data'),
+      socketPath: join(folder, 'api', 'agent.sock'),
+      targetsDir: join(folder, 'targets'),
+      nodeAttestor: { id: 'fake', config: {} },
+      workloadAttestors: [{ id: 'fake', config: {} }],
+      version: 'test',
+      ...options.config,
+    },
+    async startAgent() {
+      agent = createAgent({
+        clock,
+        random,
+        log,
+        config: harness.config,
+        attestors: [fakeAttestor((process, signal) => harness.whileAttesting(process, signal))],
+        readPeer: () => {
+          const made: FakeProcess = {
+            pid: ++pids,
+            uid: 1000,
+            gid: 1000,
+            selectors: harness.selectors.flatMap((text) => parseSelector(text) ?? []),
+            dead: false,
+            closed: false,
+            alive: () => !made.dead,
+            close: () => {
+              made.closed = true;
+            },
+          };
+          harness.processes.push(made);
+          return made;
+        },
+        onFatal: (error) => harness.fatal.push(error),
+      });
+      await harness.run(agent.start(new AbortController().signal));
+      return agent;
+    },
+    async restartAgent() {
+      await harness.run(harness.agent().stop());
+      return harness.startAgent();
+    },
+    async run(work) {
+      let settled = false;
+      const watched = work.finally(() => {
+        settled = true;
+      });
+      watched.catch(() => {}); // Awaited below; without this an early rejection counts as unhandled.
+      while (!settled) await step(clock, STEP_MS);
+      return watched;
+    },
+    async pass(byMs) {
+      const untilMs = clock.monotonicMs() + byMs;
+      while (clock.monotonicMs() < untilMs) await step(clock, Math.min(PASS_STEP_MS, untilMs - clock.monotonicMs()));
+    },
+    async until(condition) {
+      while (!condition()) await step(clock, STEP_MS);
+    },
+    connect() {
+      const client = createRpcClient({ clock, log, connect: { unix: harness.socketPath } });
+      clients.push(client);
+      return client;
+    },
+    watchX509(client) {
+      const controller = new AbortController();
+      const stream: X509Stream = { messages: [], error: undefined, ended: false, cancel: () => controller.abort() };
+      const read = async () => {
+        const options = { signal: controller.signal, metadata: HEADER };
+        for await (const message of client.serverStream(SpiffeWorkloadAPI.method.fetchX509SVID, {}, options)) {
+          stream.messages.push(message);
+        }
+      };
+      void read()
+        .catch((error: unknown) => {
+          stream.error = error;
+        })
+        .finally(() => {
+          stream.ended = true;
+        });
+      return stream;
+    },
+    async close() {
+      await harness.run(Promise.all(clients.map((client) => client.close())));
+      if (agent) await harness.run(agent.stop());
+      await harness.run(server.stop());
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+  return harness;
+}
+
+function fakeAttestor(during: (process: FakeProcess, signal: AbortSignal) => Promise<void>): AttestorMember {
+  return {
+    kind: 'attestor',
+    id: 'fake',
+    type: 'fake',
+    summary: 'for tests',
+    config: Type.Object({}),
+    node: {
+      prove: async () => ({ payload: Buffer.from('hi'), answer: async () => Buffer.from('pong') }),
+      openVerifier: () => Promise.reject(new Error('not on a node')),
+    },
+    workload: {
+      open: () => async (process, signal) => {
+        // The harness makes every process itself.
+        const fake = process as FakeProcess;
+        await during(fake, signal);
+        return fake.selectors;
+      },
+    },
+  };
+}
+
+/** Moves the clock a little, then gives real sockets, files and key generation a moment: without it limits would pass before they answer. */
+async function step(clock: ManualClock, byMs: number): Promise<void> {
+  await clock.advance(byMs);
+  await new Promise((resolve) => setTimeout(resolve, 1));
+}
+
+const STEP_MS = 10;
+const PASS_STEP_MS = 100;

@@ -1,0 +1,108 @@
+import { SpiffeWorkloadAPI } from '@countersign/sdk/contract';
+import { createRpcClient } from '../rpc/index.ts';
+import { type Clock, type Log, messageOf, raceAbort, type Service, sleep } from '../std/index.ts';
+import { WorkloadIdentityError } from './errors.ts';
+import { type OwnIdentity, parseX509Response } from './parse-response.ts';
+
+/** A process's own identity, kept fresh. `start` begins to watch and does not wait; `ready` does. */
+export interface WorkloadIdentity extends Service {
+  /** The identity now; undefined while there is none or its SVID has expired. */
+  current(): OwnIdentity | undefined;
+  /** Resolves once there is an identity. Rejects only when the signal aborts. */
+  ready(signal: AbortSignal): Promise<void>;
+  /** Calls `listener` after each new SVID or bundle, until the returned function is called. */
+  onChange(listener: () => void): () => void;
+  /**
+   * A JWT-SVID of the current identity for one audience; the agent caches them.
+   * @throws RpcError, WorkloadIdentityError ERR_WORKLOAD_API_ANSWER
+   */
+  jwt(audience: string, signal: AbortSignal): Promise<string>;
+}
+
+/**
+ * Creates a {@link WorkloadIdentity} over the Workload API at `socket`, an absolute path. Another than the default identity is
+ * taken by its `hint`.
+ */
+export function createWorkloadIdentity(deps: {
+  clock: Clock;
+  log: Log;
+  socket: string;
+  hint?: string;
+}): WorkloadIdentity {
+  const { clock, log } = deps;
+  const client = createRpcClient({ clock, log, connect: { unix: deps.socket } });
+  const listeners = new Set<() => void>();
+  const stop = new AbortController();
+  let latest: OwnIdentity | undefined;
+  let running: Promise<void> = Promise.resolve();
+
+  const current = () => (latest && clock.now() < latest.expiresAtS * 1000 ? latest : undefined);
+
+  /** Follows one stream to its end; true when it brought an identity. */
+  const followOne = async (): Promise<boolean> => {
+    let fruitful = false;
+    const options = { signal: stop.signal, metadata: SECURITY_METADATA };
+    try {
+      for await (const response of client.serverStream(SpiffeWorkloadAPI.method.fetchX509SVID, {}, options)) {
+        latest = parseX509Response(response, deps.hint);
+        fruitful = true;
+        log.debug('workload_identity.updated', { id: latest.id.uri, expiresAtS: latest.expiresAtS });
+        for (const listener of [...listeners]) listener();
+      }
+    } catch (error) {
+      if (!stop.signal.aborted) log.warn('workload_identity.stream_ended', { problem: messageOf(error) });
+    }
+    return fruitful;
+  };
+
+  const run = async () => {
+    let pauseMs = PAUSE_FIRST_MS;
+    while (!stop.signal.aborted) {
+      if (await followOne()) pauseMs = PAUSE_FIRST_MS;
+      await sleep(clock, pauseMs, stop.signal).catch(() => {}); // Stopping ends the loop.
+      pauseMs = Math.min(pauseMs * 2, PAUSE_MAX_MS);
+    }
+  };
+
+  const onChange = (listener: () => void) => {
+    listeners.add(listener);
+    return () => void listeners.delete(listener);
+  };
+
+  return {
+    current,
+    onChange,
+    async start() {
+      running = run();
+    },
+    async stop() {
+      stop.abort();
+      await client.close();
+      await running;
+    },
+    async ready(signal) {
+      while (!current()) {
+        let unsubscribe = () => {};
+        const changed = new Promise<void>((resolve) => {
+          unsubscribe = onChange(resolve);
+        });
+        await raceAbort(changed, signal).finally(unsubscribe);
+      }
+    },
+    async jwt(audience, signal) {
+      const options = { signal, timeoutMs: JWT_MS_MAX, metadata: SECURITY_METADATA };
+      const spiffeId = current()?.id.uri ?? '';
+      const request = { audience: [audience], spiffeId };
+      const { svids } = await client.unary(SpiffeWorkloadAPI.method.fetchJWTSVID, request, options);
+      const token = svids[0]?.svid;
+      if (token) return token;
+      throw new WorkloadIdentityError('ERR_WORKLOAD_API_ANSWER', 'the Workload API answered with no JWT-SVID');
+    },
+  };
+}
+
+const SECURITY_METADATA = { 'workload.spiffe.io': 'true' };
+/** The agent is on the same machine: looking for it often costs next to nothing, and being back soon is worth much. */
+const PAUSE_FIRST_MS = 100;
+const PAUSE_MAX_MS = 5_000;
+const JWT_MS_MAX = 30_000;
