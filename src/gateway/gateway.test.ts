@@ -1,0 +1,279 @@
+import { connect as connectTcp, type Socket } from 'node:net';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { parseSpiffeId } from '@countersign/sdk/identity';
+import { Type } from 'typebox';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { LedgerWriter } from '../ledger/index.ts';
+import { createManualClock, createSilentLog, createSystemRandom, type ManualClock, Secret } from '../std/index.ts';
+import { createGateway, type GatewayDeps, type ProtocolMember } from './index.ts';
+import { createTestAuthority, createTestIdentity, type TestSvid } from './testing/test-authority.ts';
+
+// The core with a protocol that echoes: who gets in, to what, for how long.
+const echo: ProtocolMember = {
+  kind: 'protocol',
+  id: 'echo',
+  summary: 'Says what it hears.',
+  config: Type.Object({}),
+  policySchema: { namespace: 'Echo', entityTypes: {}, actions: {} },
+  alpn: 'echo',
+  checkConfig: () => [],
+  openTarget(config, deps) {
+    if (config === 'broken') throw new Error('broken');
+    return {
+      listen: config === 'direct' ? { host: '127.0.0.1', port: 0 } : undefined,
+      async serve(session) {
+        const { promise, resolve } = Promise.withResolvers<void>();
+        const bye = (word: string) => session.client.end(`${word}\n`);
+        session.client.write(`${deps.name} ${session.identity.uri} ${session.door}\n`);
+        session.client
+          .on('data', (chunk) => session.client.write(chunk))
+          .on('close', () => resolve())
+          .resume();
+        session.signal.addEventListener('abort', () => bye('cut'));
+        session.drain.addEventListener('abort', () => bye('drained'));
+        await promise;
+      },
+      refuse: (client, refusal) => void client.end(`refused ${refusal.code}\n`),
+      check: async () => undefined,
+      close: async () => {},
+    };
+  },
+  async negotiateDirect(socket, startTls) {
+    const first = await new Promise<Buffer>((resolve) => socket.once('data', resolve).resume());
+    if (first[0] !== 0x16) {
+      socket.end('TLS please\n');
+      return undefined;
+    }
+    socket.pause();
+    return await startTls(first);
+  },
+};
+
+const NOW_MS = Date.UTC(2026, 10, 22);
+const authority = createTestAuthority('example.org', NOW_MS);
+const stranger = createTestAuthority('example.org', NOW_MS);
+const gatewaySvid = authority.issue('/countersign/gateway');
+const web = authority.issue('/web');
+
+let clock: ManualClock;
+let identity: ReturnType<typeof createTestIdentity>;
+let gateway: ReturnType<typeof createGateway>;
+const open: (Socket | TLSSocket)[] = [];
+
+async function startGateway(options: Partial<GatewayDeps> = {}) {
+  clock = createManualClock(NOW_MS);
+  identity = createTestIdentity(current([authority.rootDer]));
+  gateway = createGateway({
+    clock,
+    random: createSystemRandom(),
+    log: createSilentLog(),
+    identity,
+    ledger: {} as LedgerWriter, // The echo protocol records nothing.
+    protocols: [echo],
+    secrets: { resolve: async () => Secret.fromText('x') },
+    maskKey: new Secret(Buffer.alloc(32)),
+    listen: { host: '127.0.0.1', port: 0 },
+    ...options,
+  });
+  await gateway.start(AbortSignal.timeout(5000));
+  await gateway.applyTargets([
+    { name: 'one', protocol: 'echo', config: null },
+    { name: 'two', protocol: 'echo', config: 'direct' },
+    { name: 'three', protocol: 'echo', config: 'broken' },
+    { name: 'four', protocol: 'unknown', config: null },
+  ]);
+}
+
+function current(roots: readonly Buffer[]) {
+  return {
+    id: parseSpiffeId(gatewaySvid.uri),
+    chainDer: gatewaySvid.chainDer,
+    keyDer: gatewaySvid.keyDer,
+    expiresAtS: gatewaySvid.expiresAtS,
+    bundles: new Map([[authority.trustDomain, roots.map((der) => ({ der, tainted: false }))]]),
+  };
+}
+
+beforeEach(() => startGateway());
+afterEach(async () => {
+  for (const socket of open.splice(0)) socket.destroy();
+  await gateway.stop();
+});
+
+/** Everything that comes until the other side closes, or the text shows up. */
+function read(socket: Socket, until = '\n'): Promise<string> {
+  return new Promise((resolve) => {
+    let text = '';
+    const done = () => resolve(text);
+    socket.on('data', (chunk) => {
+      text += chunk.toString('latin1');
+      if (text.includes(until)) done();
+    });
+    socket.on('close', done).on('error', done);
+  });
+}
+
+function connect(port: number, svid: TestSvid | undefined, alpn: readonly string[]): TLSSocket {
+  const socket = connectTls({
+    port,
+    host: '127.0.0.1',
+    rejectUnauthorized: false,
+    ALPNProtocols: [...alpn],
+    minVersion: 'TLSv1.2',
+    ...(svid === undefined ? {} : { cert: svid.certPem, key: svid.keyPem }),
+  });
+  open.push(socket);
+  return socket;
+}
+
+function link(svid: TestSvid | undefined, target: string): TLSSocket {
+  const socket = connect(gateway.address().link, svid, ['countersign-link/1']);
+  const name = Buffer.from(target);
+  socket.write(Buffer.concat([Buffer.from('CSL1'), Buffer.from([0, name.length]), name]));
+  return socket;
+}
+
+describe('the link door', () => {
+  test('serves an agent’s client under the identity that its SVID proves', async () => {
+    const socket = link(web, 'one');
+    expect(await read(socket)).toBe('\0one spiffe://example.org/web agent\n');
+    socket.write('hello\n');
+    expect(await read(socket)).toBe('hello\n');
+    expect(gateway.sessions()).toMatchObject([{ identity: 'spiffe://example.org/web', target: 'one', door: 'agent' }]);
+  });
+
+  test.each([
+    ['no certificate', undefined, 'one', /not trusted: empty-chain/],
+    ['an SVID of another authority', stranger.issue('/web'), 'one', /not trusted/],
+    ['an expired SVID', authority.issue('/web', -30), 'one', /not trusted/],
+    ['a target that does not exist', web, 'none', /does not serve/],
+    ['a target whose config is broken', web, 'three', /does not serve/],
+    ['a target of an unknown protocol', web, 'four', /does not serve/],
+  ])('refuses %s, and says why', async (_, svid, target, reason) => {
+    const text = await read(link(svid, target), 'none of it');
+    expect(text.charCodeAt(0)).toBe(1);
+    expect(text.slice(3)).toMatch(reason);
+  });
+
+  test('refuses peers that do not speak the link, or not in TLS 1.3', async () => {
+    expect(await read(connect(gateway.address().link, web, []))).toBe('');
+    expect(await read(connect(gateway.address().link, web, ['h2']))).toBe('');
+    const other = connect(gateway.address().link, web, ['countersign-link/1']);
+    other.write('GET / HTTP/1.1\r\n\r\n');
+    expect(await read(other)).toBe('');
+    const plain = connectTcp(gateway.address().link, '127.0.0.1');
+    open.push(plain);
+    plain.write('CSL1\0\u0003one');
+    expect(await read(plain, 'CSL')).not.toContain('one');
+  });
+
+  test('reads a preface that comes byte by byte, with the client’s first bytes behind it', async () => {
+    const socket = connect(gateway.address().link, web, ['countersign-link/1']);
+    for (const byte of Buffer.from('CSL1\0\u0003onehi\n')) socket.write(Buffer.from([byte]));
+    expect(await read(socket, 'hi\n')).toBe('\0one spiffe://example.org/web agent\nhi\n');
+  });
+
+  test('lets nobody wait longer than the handshake may take', async () => {
+    const silent = connectTcp(gateway.address().link, '127.0.0.1');
+    open.push(silent);
+    const half = connect(gateway.address().link, web, ['countersign-link/1']);
+    await new Promise((resolve) => half.once('secureConnect', resolve));
+    const closed = Promise.all([read(silent), read(half)]);
+    await clock.advance(10_001);
+    expect(await closed).toEqual(['', '']);
+  });
+});
+
+describe('the direct door', () => {
+  test('serves a client that shows its SVID, and tells others why not', async () => {
+    const port = gateway.address().targets.get('two') ?? 0;
+    expect(await read(connect(port, web, ['echo']))).toBe('two spiffe://example.org/web direct\n');
+    expect(await read(connect(port, stranger.issue('/web'), []))).toBe('refused identity\n');
+    expect(await read(connect(port, undefined, []))).toBe('refused identity\n');
+    const plain = connectTcp(port, '127.0.0.1');
+    open.push(plain);
+    plain.write('hello');
+    expect(await read(plain)).toBe('TLS please\n');
+  });
+});
+
+describe('a session ends', () => {
+  test('when its SVID expires: when idle, and for certain soon after', async () => {
+    const socket = link(authority.issue('/short', 60), 'one');
+    await read(socket);
+    await clock.advance(59_000);
+    expect(gateway.sessions().length).toBe(1);
+    await clock.advance(2_000);
+    expect(await read(socket)).toBe('drained\n');
+  });
+
+  test('when its authority leaves the bundle', async () => {
+    const socket = link(web, 'one');
+    await read(socket);
+    identity.set(current([stranger.rootDer]));
+    expect(await read(socket)).toBe('cut\n');
+  });
+
+  test('and stays when a new authority joins the bundle', async () => {
+    const socket = link(web, 'one');
+    await read(socket);
+    identity.set(current([authority.rootDer, stranger.rootDer]));
+    socket.write('still\n');
+    expect(await read(socket)).toBe('still\n');
+    expect(await read(link(stranger.issue('/web'), 'one'))).toContain('spiffe://example.org/web');
+  });
+
+  test('when its target changes or goes, and only then', async () => {
+    const one = link(web, 'one');
+    await read(one);
+    const two = link(web, 'two');
+    await read(two);
+    await gateway.applyTargets([{ name: 'two', protocol: 'echo', config: 'direct' }]);
+    expect(await read(one)).toBe('drained\n');
+    two.write('still\n');
+    expect(await read(two)).toBe('still\n');
+  });
+
+  test('when an operator says so', async () => {
+    const socket = link(web, 'one');
+    await read(socket);
+    expect(gateway.endSession('nope')).toBe(false);
+    expect(gateway.endSession(gateway.sessions()[0]?.id ?? '')).toBe(true);
+    expect(await read(socket)).toBe('cut\n');
+  });
+});
+
+describe('limits', () => {
+  test('hold for the gateway and for each identity', async () => {
+    await gateway.stop();
+    await startGateway({ limits: { sessionsMax: 3, sessionsPerIdentityMax: 2 } });
+    for (let i = 0; i < 2; i++) await read(link(web, 'one'));
+    expect(await read(link(web, 'one'), 'no more')).toMatch(/it may have no more/);
+    const other = link(authority.issue('/other'), 'one');
+    await read(other);
+    expect(await read(link(authority.issue('/third'), 'one'), 'may have')).toMatch(/as many sessions/);
+    other.destroy();
+    for (let turn = 0; turn < 50 && gateway.sessions().length > 2; turn++)
+      await new Promise((resolve) => setImmediate(resolve));
+    expect(await read(link(authority.issue('/third'), 'one'))).toContain('third');
+  });
+});
+
+describe('listening', () => {
+  test('fails with a code where something else listens', async () => {
+    const taken = gateway.address().link;
+    const second = createGateway({
+      clock,
+      random: createSystemRandom(),
+      log: createSilentLog(),
+      identity,
+      ledger: {} as LedgerWriter, // Never written to.
+      protocols: [],
+      secrets: { resolve: async () => Secret.fromText('x') },
+      maskKey: new Secret(Buffer.alloc(32)),
+      listen: { host: '127.0.0.1', port: taken },
+    });
+    await expect(second.start(AbortSignal.timeout(5000))).rejects.toMatchObject({ code: 'ERR_GATEWAY_LISTEN' });
+    await second.stop();
+  });
+});

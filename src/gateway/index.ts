@@ -1,0 +1,28 @@
+/**
+ * The access gateway: accepts clients by their verified identity, and for each operation decides, obliges, records, forwards.
+ *
+ * It promises: no byte of a client reaches a target before its identity is proven by this gateway itself; no operation reaches a target
+ * before policy allowed it and the ledger took it; the target's credential never reaches a client; sessions end when their identity
+ * does. It must not know where identities, policies and targets come from, nor (that is its members' work) what a protocol says.
+ */
+export { errorTable, GatewayError } from './errors.ts';
+export { createGateway, type Gateway, type GatewayDeps, type SessionInfo } from './gateway.ts';
+export type { CurrentIdentity, GatewayIdentity } from './identity.ts';
+export type {
+  ProtocolMember,
+  SecretResolver,
+  SessionRefusal,
+  StartTls,
+  Target,
+  TargetDeps,
+} from './protocol.ts';
+export { createSecretStore, type SecretStore } from './secrets.ts';
+export {
+  type Durability,
+  type GatewaySession,
+  type OperationEvent,
+  SessionEnd,
+  type SessionLedger,
+  type SessionPolicy,
+} from './session.ts';
+export type { SessionLimits } from './sessions.ts';

@@ -1,0 +1,493 @@
+// Over 400 lines: one class, since every message type works on the same few fields of this direction.
+import { type Log, messageOf } from '../../../std/index.ts';
+import {
+  Backend,
+  type ErrorText,
+  encodeError,
+  encodeErrorFields,
+  Framer,
+  maskDataRow,
+  Outbox,
+  PostgresWireError,
+  readCommandComplete,
+  readErrorFields,
+  readParameterStatus,
+  readReadyForQuery,
+  readRowDescription,
+} from '../../../wire/postgres/index.ts';
+import { GatewayError } from '../../errors.ts';
+import type { Conversation } from './conversation.ts';
+import { cellMasks } from './masks.ts';
+import type { Operation, Reply } from './replies.ts';
+
+/** What the session does for this direction. */
+export interface AnswersPort {
+  /** Sends to the client, in one write. */
+  deliver(pieces: readonly Buffer[]): void;
+  /** Cancels what the target is doing, and holds back what the client sends until that has happened. */
+  cancel(): void;
+  /** Ends the session with that error to the client, after what was delivered. */
+  fail(error: ErrorText): void;
+  /** The target has ended the session itself, and said so to the client. */
+  ended(): void;
+}
+
+/**
+ * Target to client: ties each message to the request it answers, masks rows, rewrites the errors of denied requests, counts, and holds
+ * answers back until their ledger entry is on disk. Whatever the target sends out of turn ends the session.
+ */
+export class Answers {
+  readonly #session: Conversation;
+  readonly #port: AnswersPort;
+  readonly #log: Log;
+  readonly #framer = new Framer({ messageBytesMax: MESSAGE_BYTES_MAX });
+  readonly #out = new Outbox();
+  /** The client was told of an error that the target knows nothing of: nothing reaches it until the target is ready again. */
+  #muted = false;
+  #over = false;
+  /** Newest ledger entry that something to be delivered waits for. */
+  #sequence = -1;
+  #held: Buffer[] = [];
+  #heldBytes = 0;
+  #releasing = false;
+  #cancelled: Operation | undefined;
+
+  constructor(session: Conversation, port: AnswersPort, log: Log) {
+    this.#session = session;
+    this.#port = port;
+    this.#log = log;
+  }
+
+  /** Deals with a chunk from the target. */
+  take(chunk: Buffer): void {
+    if (this.#over) return;
+    this.#framer.push(chunk);
+    let broken: unknown;
+    try {
+      while (!this.#over && this.#framer.next()) this.#handle();
+    } catch (error) {
+      if (!(error instanceof PostgresWireError || error instanceof GatewayError)) throw error;
+      broken = error;
+    }
+    this.#cancelOver();
+    this.#conclude();
+    this.#flush();
+    if (broken === undefined) return;
+    this.#over = true;
+    this.#log.error('gateway.postgres.target-broken', { error: broken });
+    this.#port.fail({
+      severity: 'FATAL',
+      sqlstate: '08P01',
+      message: 'the target broke the protocol; the session is ended',
+    });
+  }
+
+  /** True while so much waits for the ledger that the target should not send more. */
+  get congested(): boolean {
+    return this.#heldBytes > HELD_BYTES_MAX;
+  }
+
+  /** The connection to the target is lost: what was running ended nobody knows how. */
+  lost(): void {
+    this.#over = true;
+    for (const reply of this.#session.replies) {
+      for (const operation of reply.operations) this.#session.deps.operations.end(operation, 'unknown', '');
+    }
+    this.#conclude();
+  }
+
+  #handle() {
+    const { type } = this.#framer;
+    const { head } = this.#session.replies;
+    if (head !== undefined && head.sequence > this.#sequence) this.#sequence = head.sequence;
+    if (type === Backend.dataRow) return this.#row(head);
+    if (type === Backend.copyData) return this.#copyData(head);
+    switch (type) {
+      case Backend.notice:
+        return this.#notice(head);
+      case Backend.notification:
+        if (this.#session.withholding) return; // Its payload may hold what is masked.
+        return this.#keep();
+      case Backend.parameterStatus:
+        return this.#parameterStatus();
+      case Backend.error:
+        return this.#error(head);
+      default:
+        if (head === undefined) throw this.#outOfTurn();
+        return this.#answer(type, head);
+    }
+  }
+
+  #answer(type: number, head: Reply) {
+    switch (type) {
+      case Backend.readyForQuery:
+        return this.#ready(head);
+      case Backend.rowDescription:
+        return this.#rowDescription(head);
+      case Backend.commandComplete:
+      case Backend.portalSuspended:
+      case Backend.emptyQuery:
+        return this.#complete(type, head);
+      case Backend.parseComplete:
+        this.#expect(head.kind === 'parse' && head.denial === undefined);
+        this.#session.statements.confirmed(head.name, head.prepared);
+        if (head.name !== '' && head.prepared?.plan.prepared !== undefined) {
+          this.#session.completed([{ kind: 'prepare', name: head.name, prepared: head.prepared.plan.prepared }]);
+        }
+        return this.#done(head);
+      case Backend.bindComplete:
+        this.#expect(head.kind === 'bind' && head.denial === undefined);
+        this.#session.portals.confirmed(head.name, head.portal);
+        return this.#done(head);
+      case Backend.closeComplete:
+        this.#expect(head.kind === 'close');
+        if (head.of === 'P') this.#session.portals.confirmed(head.name, undefined);
+        else this.#statementClosed(head.name);
+        return this.#done(head);
+      case Backend.parameterDescription:
+        this.#expect(head.kind === 'describe-statement');
+        return this.#keep();
+      case Backend.noData:
+        this.#expect(head.kind === 'describe-statement' || head.kind === 'describe-portal');
+        return this.#done(head);
+      case Backend.copyIn:
+        this.#expect(this.#operation(head)?.plan.copy === 'in');
+        this.#session.copyIn = true;
+        return this.#keep();
+      case Backend.copyOut:
+        this.#expect(this.#operation(head)?.plan.copy === 'out');
+        return this.#keep();
+      case Backend.copyDone:
+        this.#expect(this.#operation(head)?.plan.copy === 'out');
+        return this.#keep();
+      default:
+        throw this.#outOfTurn();
+    }
+  }
+
+  #row(head: Reply | undefined) {
+    const operation = head === undefined ? undefined : this.#operation(head);
+    if (head === undefined || operation === undefined) throw this.#outOfTurn();
+    const { start, end } = this.#framer;
+    const { portal } = head;
+    const rows = portal === undefined ? operation.rows : portal.rows;
+    if (operation.plan.rowsMax !== undefined && rows >= operation.plan.rowsMax) {
+      operation.over = true;
+      return;
+    }
+    operation.rows++;
+    operation.bytes += end - start;
+    if (portal !== undefined) portal.rows++;
+    if (this.#muted) return;
+    if (operation.plan.masks === undefined) return this.#out.keep(this.#framer.buffer, start, end);
+    const masks = portal === undefined ? head.masks : this.#portalMasks(head, operation);
+    // Never a row whose layout was not described: what is unmapped can't be masked.
+    if (masks === undefined) throw this.#outOfTurn();
+    maskDataRow(this.#framer, masks, this.#out);
+  }
+
+  #copyData(head: Reply | undefined) {
+    const operation = head === undefined ? undefined : this.#operation(head);
+    if (operation?.plan.copy !== 'out') throw this.#outOfTurn();
+    const { start, end } = this.#framer;
+    if (operation.plan.rowsMax !== undefined && operation.rows >= operation.plan.rowsMax) {
+      operation.over = true;
+      return;
+    }
+    operation.rows++; // One message a row in text and CSV; the binary form adds a header to the first.
+    operation.bytes += end - start;
+    if (!this.#muted) this.#out.keep(this.#framer.buffer, start, end);
+  }
+
+  #portalMasks(head: Reply, operation: Operation) {
+    const { portal } = head;
+    const { masks } = operation.plan;
+    if (portal === undefined || masks === undefined || portal.fields === undefined) return undefined;
+    if (portal.masksOf !== masks) {
+      portal.masks = cellMasks(masks, portal.fields, this.#session.deps.maskKey);
+      portal.masksOf = masks;
+    }
+    return portal.masks;
+  }
+
+  #rowDescription(head: Reply) {
+    switch (head.kind) {
+      case 'describe-portal':
+        if (head.portal !== undefined) head.portal.fields = readRowDescription(this.#framer);
+        return this.#done(head);
+      case 'describe-statement':
+        return this.#done(head);
+      case 'query': {
+        const operation = this.#operation(head);
+        this.#expect(operation !== undefined);
+        const masks = operation?.plan.masks;
+        if (masks !== undefined)
+          head.masks = cellMasks(masks, readRowDescription(this.#framer), this.#session.deps.maskKey);
+        return this.#keep();
+      }
+      default:
+        throw this.#outOfTurn();
+    }
+  }
+
+  #complete(type: number, head: Reply) {
+    this.#expect((head.kind === 'query' || head.kind === 'execute') && head.denial === undefined);
+    const suspended = type === Backend.portalSuspended;
+    if (type === Backend.emptyQuery) {
+      this.#expect(head.operations.length === 0);
+    } else {
+      const operation = this.#operation(head);
+      if (operation === undefined) throw this.#outOfTurn();
+      this.#session.copyIn = false;
+      if (!suspended) {
+        // Rows of a statement that shows none are counted by the tag only.
+        const tag = readCommandComplete(this.#framer);
+        if (operation.rows === 0) operation.rows = Number(/ (\d{1,15})$/.exec(tag)?.[1] ?? 0);
+        this.#session.completed(operation.plan.effects);
+        if (operation.plan.changesCatalog) this.#session.catalogChanged = true;
+      }
+      this.#session.deps.operations.end(operation, operation.over ? 'row-limit' : suspended ? 'suspended' : 'done', '');
+      head.at++;
+      head.masks = undefined;
+      if (operation.over) return this.#tooManyRows(head, operation);
+    }
+    if (head.kind === 'execute') return this.#done(head);
+    this.#keep();
+  }
+
+  /** The rows beyond the limit came before the target could be stopped: to the client the statement has failed all the same. */
+  #tooManyRows(head: Reply, operation: Operation) {
+    const error = rowLimitError(operation);
+    const rest = head.kind === 'query' ? head.operations.slice(head.at) : this.#restOfSegment();
+    if (rest.some((one) => one.plan.writes)) {
+      // They run, or have run, although the client would think that they were skipped.
+      this.#over = true;
+      this.#conclude();
+      this.#flush();
+      return this.#port.fail({ ...error, severity: 'FATAL' });
+    }
+    if (!this.#muted) this.#out.add(encodeError(error));
+    this.#muted = true;
+    if (head.kind !== 'execute') return;
+    this.#session.replies.shift();
+    if (!this.#hasSync()) this.#session.skipping = true;
+  }
+
+  #error(head: Reply | undefined) {
+    const fields = readErrorFields(this.#framer);
+    const severity = fields.get('V') ?? fields.get('S') ?? '';
+    const sqlstate = fields.get('C') ?? '';
+    if (severity !== 'ERROR') return this.#fatal(head, fields);
+    if (head === undefined) throw this.#outOfTurn();
+    this.#session.copyIn = false;
+    this.#session.failed();
+    const operation = this.#operation(head);
+    if (this.#muted) {
+      // The client had its error already.
+    } else if (head.denial !== undefined) {
+      this.#out.add(encodeError(head.denial));
+    } else if (operation?.over === true) {
+      this.#out.add(encodeError(rowLimitError(operation)));
+    } else if (head.withhold || this.#session.withholding) {
+      this.#out.add(encodeErrorFields('E', withheld(fields)));
+    } else {
+      this.#keep();
+    }
+    if (operation !== undefined) {
+      this.#session.deps.operations.end(operation, operation.over ? 'row-limit' : 'failed', sqlstate);
+    }
+    if (head.kind === 'query') {
+      for (const skipped of head.operations) this.#session.deps.operations.end(skipped, 'skipped', '');
+      head.at = head.operations.length;
+    } else if (head.kind !== 'sync') {
+      this.#skipSegment();
+    }
+  }
+
+  /** The target skips to the next Sync: whatever was sent up to it has no answer and no effect. */
+  #skipSegment() {
+    const { replies, statements, portals } = this.#session;
+    for (let head = replies.head; head !== undefined && head.kind !== 'sync'; head = replies.head) {
+      replies.shift();
+      for (const operation of head.operations) this.#session.deps.operations.end(operation, 'skipped', '');
+      if (head.denial !== undefined) continue; // It never changed a name.
+      if (head.kind === 'parse' || (head.kind === 'close' && head.of === 'S')) statements.dropped(head.name);
+      if (head.kind === 'bind' || (head.kind === 'close' && head.of === 'P')) portals.dropped(head.name);
+    }
+    if (replies.head !== undefined) return;
+    statements.endSegment();
+    portals.endSegment();
+    this.#session.skipping = true;
+  }
+
+  #fatal(head: Reply | undefined, fields: ReadonlyMap<string, string>) {
+    const withhold = head?.withhold === true || this.#session.withholding;
+    const sqlstate = fields.get('C') ?? '';
+    const operation = head === undefined ? undefined : this.#operation(head);
+    if (operation !== undefined) this.#session.deps.operations.end(operation, 'failed', sqlstate);
+    if (withhold) this.#out.add(encodeErrorFields('E', withheld(fields)));
+    else this.#keep();
+    this.#conclude();
+    this.#flush();
+    this.#over = true;
+    this.#port.ended();
+  }
+
+  #notice(head: Reply | undefined) {
+    if (this.#muted) return;
+    if (head?.withhold !== true && !this.#session.withholding) return this.#keep();
+    this.#out.add(encodeErrorFields('N', withheld(readErrorFields(this.#framer))));
+  }
+
+  #parameterStatus() {
+    const { name, value } = readParameterStatus(this.#framer);
+    // The planner refuses to change these; were they changed all the same, texts would no longer mean what was decided on.
+    const wanted = FIXED_PARAMETERS.get(name);
+    if (wanted !== undefined && value !== wanted) {
+      throw new GatewayError('ERR_GATEWAY_TARGET_PROTOCOL', `the target changed ${name} in the middle of a session`);
+    }
+    this.#out.keep(this.#framer.buffer, this.#framer.start, this.#framer.end);
+  }
+
+  #ready(head: Reply) {
+    this.#expect(
+      head.kind === 'sync' ||
+        (head.kind === 'query' && (head.denial !== undefined || head.at === head.operations.length)),
+    );
+    this.#session.ready(readReadyForQuery(this.#framer));
+    this.#muted = false;
+    this.#done(head);
+  }
+
+  #statementClosed(name: string) {
+    this.#session.statements.confirmed(name, undefined);
+    if (name !== '') this.#session.completed([{ kind: 'deallocate', name }]);
+  }
+
+  /** The reply is complete with this message. */
+  #done(head: Reply) {
+    this.#session.replies.shift();
+    if (!head.own) this.#keep();
+  }
+
+  #keep() {
+    if (!this.#muted) this.#out.keep(this.#framer.buffer, this.#framer.start, this.#framer.end);
+  }
+
+  #operation(head: Reply): Operation | undefined {
+    return head.denial === undefined ? head.operations[head.at] : undefined;
+  }
+
+  *#segment(): Generator<Reply> {
+    for (const reply of this.#session.replies) {
+      if (reply.kind === 'sync') return;
+      yield reply;
+    }
+  }
+
+  #restOfSegment(): readonly Operation[] {
+    return [...this.#segment()].slice(1).flatMap((reply) => reply.operations);
+  }
+
+  #hasSync(): boolean {
+    for (const reply of this.#session.replies) if (reply.kind === 'sync') return true;
+    return false;
+  }
+
+  #expect(condition: boolean) {
+    if (!condition) throw this.#outOfTurn();
+  }
+
+  #outOfTurn(): GatewayError {
+    const { head } = this.#session.replies;
+    const expected = head === undefined ? 'nothing' : `the answer to ${head.kind}`;
+    return new GatewayError(
+      'ERR_GATEWAY_TARGET_PROTOCOL',
+      `the target sent message ${String.fromCharCode(this.#framer.type)} where ${expected} was expected`,
+    );
+  }
+
+  /** Stops a statement whose rows are not shown any more; one that ended in this very chunk needs no stopping. */
+  #cancelOver() {
+    const { head } = this.#session.replies;
+    const operation = head === undefined ? undefined : this.#operation(head);
+    if (operation?.over === true && operation !== this.#cancelled) {
+      this.#cancelled = operation;
+      this.#port.cancel();
+    }
+  }
+
+  #conclude() {
+    try {
+      this.#session.deps.operations.conclude();
+    } catch (error) {
+      // An operation without its outcome on record: the ledger says so at its next start; this session does no further ones.
+      this.#log.error('gateway.postgres.outcome-lost', { error });
+      this.#over = true;
+      this.#port.fail({ severity: 'FATAL', sqlstate: '58030', message: 'the gateway’s ledger can not be written' });
+    }
+  }
+
+  #flush() {
+    const pieces = this.#out.take();
+    if (this.#held.length === 0 && this.#sequence <= this.#session.deps.ledger.syncedSequence) {
+      if (pieces.length > 0) this.#port.deliver(pieces);
+      return;
+    }
+    for (const piece of pieces) {
+      this.#held.push(piece);
+      this.#heldBytes += piece.length;
+    }
+    if (this.#held.length > 0) this.#release();
+  }
+
+  /** Delivers what is held once the newest entry it waits for is on disk. */
+  #release() {
+    if (this.#releasing) return;
+    this.#releasing = true;
+    this.#session.deps.ledger.synced(this.#sequence).then(
+      () => {
+        this.#releasing = false;
+        if (this.#sequence > this.#session.deps.ledger.syncedSequence) return this.#release();
+        const pieces = this.#held;
+        this.#held = [];
+        this.#heldBytes = 0;
+        this.#port.deliver(pieces);
+      },
+      (error: unknown) => {
+        this.#over = true;
+        this.#log.error('gateway.postgres.sync-failed', { reason: messageOf(error) });
+        this.#port.fail({ severity: 'FATAL', sqlstate: '58030', message: 'the gateway’s ledger can not be written' });
+      },
+    );
+  }
+}
+
+function rowLimitError(operation: Operation): ErrorText {
+  return {
+    severity: 'ERROR',
+    sqlstate: '54000',
+    message: `the answer has more rows than policy allows (${operation.plan.rowsMax ?? 0})`,
+    detail: operation.plan.writes ? 'The statement itself may have been carried out.' : undefined,
+    hint: 'Ask for fewer rows, by LIMIT or a narrower condition.',
+  };
+}
+
+/** Severity and SQLSTATE stay; texts, names and positions may tell a masked value. */
+function withheld(fields: ReadonlyMap<string, string>): Map<string, string> {
+  const kept = new Map<string, string>();
+  for (const letter of ['S', 'V', 'C']) {
+    const value = fields.get(letter);
+    if (value !== undefined) kept.set(letter, value);
+  }
+  kept.set('M', 'the text of this message is withheld, since it may hold masked values');
+  return kept;
+}
+
+const MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
+/** Answers that wait for the ledger (10 ms at most in good health) beyond which the target is not read on. */
+const HELD_BYTES_MAX = 1024 * 1024;
+const FIXED_PARAMETERS: ReadonlyMap<string, string> = new Map([
+  ['client_encoding', 'UTF8'],
+  ['standard_conforming_strings', 'on'],
+]);

@@ -1,0 +1,215 @@
+import { createHash } from 'node:crypto';
+import { type Log, messageOf, raceAbort, sleep, type Timer } from '../../../std/index.ts';
+import {
+  Backend,
+  encodeQuery,
+  encodeTerminate,
+  Framer,
+  readDataRow,
+  readErrorFields,
+  readReadyForQuery,
+} from '../../../wire/postgres/index.ts';
+import { GatewayError } from '../../errors.ts';
+import { buildCatalog, type Catalog, catalogQueries } from './sql/index.ts';
+import { openUpstream, type Upstream, type UpstreamDeps } from './upstream.ts';
+
+/** Snapshots of one database's catalog, read over a connection of the gateway's own and shared by its sessions. */
+export interface CatalogSource {
+  /** The newest snapshot; undefined when none could be taken for {@link SNAPSHOT_MS_MAX}. */
+  current(): Catalog | undefined;
+  /** Takes a snapshot that begins after this call, or shares one that is about to begin. @throws GatewayError; the abort error */
+  refresh(signal: AbortSignal): Promise<void>;
+  /** Keeps snapshots coming while held; makes sure that there is one of the last second. Call the result to let go. @throws as `refresh` */
+  hold(signal: AbortSignal): Promise<() => void>;
+  /** Closes the connection; running snapshots fail. */
+  close(): void;
+}
+
+/** Creates the source for one database of a target. Connects when first held. */
+export function createCatalogSource(deps: CatalogDeps): CatalogSource {
+  return new Source(deps);
+}
+
+interface CatalogDeps extends UpstreamDeps {
+  readonly log: Log;
+  readonly database: string;
+}
+
+class Source implements CatalogSource {
+  readonly #deps: CatalogDeps;
+  readonly #abort = new AbortController();
+  #upstream: Upstream | undefined;
+  #catalog: Catalog | undefined;
+  #digest = '';
+  #version = 0;
+  #takenMs = Number.NEGATIVE_INFINITY;
+  #holders = 0;
+  #timer: Timer | undefined;
+  #running: Promise<void> | undefined;
+  #next: Promise<void> | undefined;
+
+  constructor(deps: CatalogDeps) {
+    this.#deps = deps;
+  }
+
+  current(): Catalog | undefined {
+    return this.#deps.clock.monotonicMs() - this.#takenMs > SNAPSHOT_MS_MAX ? undefined : this.#catalog;
+  }
+
+  refresh(signal: AbortSignal): Promise<void> {
+    return raceAbort(this.#enqueue(), signal);
+  }
+
+  async hold(signal: AbortSignal): Promise<() => void> {
+    const fresh = this.#deps.clock.monotonicMs() - this.#takenMs <= FRESH_MS;
+    if (!fresh || this.#catalog === undefined) await raceAbort(this.#enqueue(), signal);
+    this.#holders++;
+    if (this.#holders === 1) this.#schedule();
+    let held = true;
+    return () => {
+      if (held && --this.#holders === 0) this.#schedule();
+      held = false;
+    };
+  }
+
+  close(): void {
+    this.#abort.abort();
+    this.#timer?.cancel();
+    this.#upstream?.socket.destroy();
+    this.#upstream = undefined;
+  }
+
+  /** One at a time: who comes while one runs shares the next, which begins after the call and so sees what was done before it. */
+  #enqueue(): Promise<void> {
+    if (this.#running === undefined) return this.#begin();
+    this.#next ??= this.#running
+      .catch(() => {}) // Its own callers hear of it.
+      .then(() => sleep(this.#deps.clock, REFRESH_GAP_MS, this.#abort.signal))
+      .then(() => {
+        this.#next = undefined;
+        return this.#running ?? this.#begin();
+      })
+      .finally(() => {
+        this.#next = undefined;
+      });
+    return this.#next;
+  }
+
+  #begin(): Promise<void> {
+    this.#running = this.#take().finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  async #take(): Promise<void> {
+    const { clock, database } = this.#deps;
+    const { signal } = this.#abort;
+    const startedMs = clock.monotonicMs();
+    try {
+      this.#upstream ??= await openUpstream(this.#deps, { parameters: startParameters(database), minor: 0, signal });
+      const results = new Map<string, readonly (readonly (string | null)[])[]>();
+      const hash = createHash('sha256');
+      for (const { name, sql } of catalogQueries) {
+        const rows = await runQuery(this.#upstream, sql, signal);
+        results.set(name, rows);
+        hash.update(JSON.stringify(rows));
+      }
+      const digest = hash.digest('hex');
+      // An unchanged catalog keeps its version, and with it every verdict that was reached under it.
+      if (digest !== this.#digest || this.#catalog === undefined)
+        this.#catalog = buildCatalog(results, ++this.#version);
+      this.#digest = digest;
+      this.#takenMs = startedMs;
+    } catch (error) {
+      this.#upstream?.socket.destroy();
+      this.#upstream = undefined;
+      throw error;
+    }
+  }
+
+  #schedule(): void {
+    this.#timer?.cancel();
+    this.#timer = this.#deps.clock.after(this.#holders > 0 ? REFRESH_EVERY_MS : IDLE_MS, () => {
+      if (this.#holders === 0) {
+        this.#upstream?.socket.end(encodeTerminate());
+        this.#upstream = undefined;
+        return;
+      }
+      this.#enqueue()
+        .catch((error) => this.#deps.log.warn('gateway.postgres.catalog-failed', { reason: messageOf(error) }))
+        .finally(() => this.#schedule());
+    });
+  }
+}
+
+/** Runs one query in the simple protocol on an idle connection and gives its rows as text. @throws GatewayError */
+export async function runQuery(upstream: Upstream, sql: string, signal: AbortSignal): Promise<(string | null)[][]> {
+  const { socket } = upstream;
+  const framer = new Framer({ messageBytesMax: ROW_BYTES_MAX });
+  const rows: (string | null)[][] = [];
+  let bytes = 0;
+  const done = new Promise<void>((resolve, reject) => {
+    const finish = (error?: Error) => {
+      socket.pause();
+      socket.off('data', onData).off('close', onClose);
+      if (error === undefined) resolve();
+      else reject(error);
+    };
+    const onClose = () =>
+      finish(new GatewayError('ERR_GATEWAY_TARGET_AWAY', 'the target closed the catalog connection'));
+    const onData = (chunk: Buffer) => {
+      bytes += chunk.length;
+      framer.push(chunk);
+      try {
+        if (bytes > RESULT_BYTES_MAX)
+          throw new GatewayError('ERR_GATEWAY_TARGET_PROTOCOL', 'the target’s catalog is too large');
+        while (framer.next()) {
+          if (framer.type === Backend.dataRow) {
+            rows.push(readDataRow(framer).map((value) => value?.toString('utf8') ?? null));
+          } else if (framer.type === Backend.error) {
+            throw new GatewayError(
+              'ERR_GATEWAY_TARGET_AWAY',
+              `the target refused a catalog query: ${readErrorFields(framer).get('M') ?? ''}`,
+            );
+          } else if (framer.type === Backend.readyForQuery) {
+            readReadyForQuery(framer);
+            return finish();
+          }
+        }
+      } catch (error) {
+        finish(error instanceof Error ? error : new Error(String(error)));
+      }
+    };
+    socket.on('data', onData).on('close', onClose).resume();
+    if (socket.destroyed) onClose();
+  });
+  socket.write(encodeQuery(sql));
+  await raceAbort(done, signal);
+  return rows;
+}
+
+function startParameters(database: string): readonly (readonly [string, string])[] {
+  return [
+    ['database', database],
+    ['application_name', 'countersign catalog'],
+    ['client_encoding', 'UTF8'],
+    ['standard_conforming_strings', 'on'],
+    ['statement_timeout', String(QUERY_MS_MAX)],
+  ];
+}
+
+/** While sessions run; statements that change the catalog through the gateway take a snapshot at once. */
+const REFRESH_EVERY_MS = 10_000;
+/** A new session makes do with a snapshot of this age. */
+const FRESH_MS = 1_000;
+/** After this long without one, statements are refused: names may mean something else by now. */
+const SNAPSHOT_MS_MAX = 60_000;
+/** Bounds the load that unknown names put on the target. */
+const REFRESH_GAP_MS = 200;
+/** The connection is kept this long after the last session. */
+const IDLE_MS = 60_000;
+const QUERY_MS_MAX = 30_000;
+const ROW_BYTES_MAX = 16 * 1024 * 1024;
+/** Tens of thousands of tables. */
+const RESULT_BYTES_MAX = 256 * 1024 * 1024;

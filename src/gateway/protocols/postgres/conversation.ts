@@ -1,0 +1,99 @@
+import type { Clock } from '../../../std/index.ts';
+import type { ErrorText, TransactionStatus } from '../../../wire/postgres/index.ts';
+import type { SessionLedger } from '../../session.ts';
+import { Names } from './names.ts';
+import type { Operations } from './operations.ts';
+import { type Portal, type Prepared, ReplyQueue } from './replies.ts';
+import {
+  applySessionEffects,
+  type Catalog,
+  type Decider,
+  noSessionFacts,
+  type Planner,
+  type Refusal,
+  type SessionEffect,
+  type SessionFacts,
+} from './sql/index.ts';
+
+/** What both directions of one session share. */
+export interface ConversationDeps {
+  readonly clock: Clock;
+  readonly planner: Planner;
+  readonly decider: Decider;
+  readonly ledger: SessionLedger;
+  readonly operations: Operations;
+  /** Key of `hash` masks. */
+  readonly maskKey: Uint8Array;
+  /** The newest catalog snapshot; undefined when it is too old to rely on. */
+  catalog(): Catalog | undefined;
+}
+
+/** The state of one session between client and target, as far as replies have told it. */
+export class Conversation {
+  readonly deps: ConversationDeps;
+  readonly replies = new ReplyQueue();
+  readonly statements = new Names<Prepared>();
+  readonly portals = new Names<Portal>();
+  status: TransactionStatus = 'I';
+  /** The target reads COPY data. */
+  copyIn = false;
+  /** The current segment has failed: the target ignores everything up to the next Sync, so it is not sent at all. */
+  skipping = false;
+  /** A statement changed the catalog and its transaction may not be over. */
+  catalogChanged = false;
+  /** Masks are in force: texts outside of any reply are withheld as well. */
+  withholding = false;
+  facts: SessionFacts = noSessionFacts;
+  /** The facts when the last transaction ended: what a failed one falls back to. */
+  #settledFacts: SessionFacts = noSessionFacts;
+
+  constructor(deps: ConversationDeps) {
+    this.deps = deps;
+  }
+
+  get idle(): boolean {
+    return this.replies.length === 0 && this.status === 'I';
+  }
+
+  /** A statement completed. */
+  completed(effects: readonly SessionEffect[]): void {
+    for (const effect of effects) {
+      // What a transaction made is gone with it. After ROLLBACK TO, some of it may remain: to believe too little is safe, since
+      // a name then means the settled relation, whose rows are held against the row description.
+      if (effect.kind === 'transaction' && (effect.verb === 'rollback' || effect.verb === 'rollback-to')) this.failed();
+      if (effect.kind === 'discard') this.statements.clear();
+      if (effect.kind === 'deallocate') {
+        if (effect.name === undefined) this.statements.clear();
+        else this.statements.forget(effect.name);
+      }
+    }
+    if (effects.length > 0) this.facts = applySessionEffects(this.facts, effects);
+  }
+
+  /** A statement failed, and with it whatever its transaction made; prepared statements are not part of transactions. */
+  failed(): void {
+    if (this.facts === this.#settledFacts) return;
+    this.facts = { ...this.#settledFacts, prepared: this.facts.prepared };
+  }
+
+  /** The target is ready for the next request. */
+  ready(status: TransactionStatus): void {
+    this.status = status;
+    if (status !== 'I') return;
+    this.#settledFacts = this.facts;
+    this.portals.clear();
+  }
+}
+
+/** The error that a refused statement becomes. */
+export function refusalError(refusal: Refusal): ErrorText {
+  const named = refusal.policies.length > 0 ? `; policies: ${refusal.policies.slice(0, 10).join(', ')}` : '';
+  return {
+    severity: 'ERROR',
+    sqlstate: refusal.sqlstate,
+    message: refusal.message,
+    detail: `countersign: ${refusal.reason}${named}`,
+    hint: refusal.hint,
+    position: refusal.position,
+  };
+}

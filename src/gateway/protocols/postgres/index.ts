@@ -1,0 +1,25 @@
+/**
+ * PostgreSQL through the gateway: the protocol member `postgres`.
+ *
+ * It promises that each statement is understood, decided and recorded before it reaches the server, that masked columns are masked by
+ * where they come from, and that a denial is an ordinary error of the server. It must not know how a client was authenticated, where
+ * policies come from, or how the ledger is kept.
+ */
+import type { ProtocolMember } from '../../protocol.ts';
+import { checkConfig, configSchema } from './config.ts';
+import { negotiateDirect } from './direct.ts';
+import { policySchema } from './sql/index.ts';
+import { openTarget } from './target.ts';
+
+/** The PostgreSQL protocol member. */
+export const member = {
+  kind: 'protocol',
+  id: 'postgres',
+  summary: 'PostgreSQL wire protocol 3.0 and 3.2: statements decided one by one, columns masked by provenance.',
+  config: configSchema,
+  policySchema,
+  alpn: 'postgresql',
+  checkConfig,
+  openTarget,
+  negotiateDirect,
+} as const satisfies ProtocolMember;

@@ -1,0 +1,138 @@
+import { createHash } from 'node:crypto';
+import type { Clock } from '../../../std/index.ts';
+import type { OperationEvent, SessionLedger } from '../../session.ts';
+import type { Operation } from './replies.ts';
+import type { Refusal, StatementPlan } from './sql/index.ts';
+
+/** How an operation ended. `unknown`: the connection was lost while it ran; `skipped`: an error before it kept it from running. */
+export type OutcomeStatus = 'done' | 'suspended' | 'failed' | 'skipped' | 'unknown' | 'row-limit';
+
+/** Writes a session's operations to the ledger: announcements before anything is forwarded, outcomes in batches. */
+export class Operations {
+  readonly #clock: Clock;
+  readonly #ledger: SessionLedger;
+  #count = 0;
+  #announced: OperationEvent[] = [];
+  #outcomes: OperationEvent[] = [];
+
+  constructor(deps: { clock: Clock; ledger: SessionLedger }) {
+    this.#clock = deps.clock;
+    this.#ledger = deps.ledger;
+  }
+
+  /** Begins an operation; it is announced with the next `announce`. */
+  begin(plan: StatementPlan, source: { text: string; parameters: readonly (Buffer | null)[] }): Operation {
+    const id = String(++this.#count);
+    this.#announced.push({
+      kind: 'intent',
+      action: actionOf(plan),
+      operation: id,
+      detail: {
+        statement: plan.kind,
+        fingerprint: plan.fingerprint,
+        touches: touchesOf(plan),
+        decision: 'allow',
+        policies: [...plan.policies],
+        masked: plan.masks !== undefined,
+        ...recorded(plan.record, source),
+      },
+    });
+    return { id, plan, startedMs: this.#clock.monotonicMs(), rows: 0, bytes: 0, over: false, concluded: false };
+  }
+
+  /** Notes a refusal; it is announced with the next `announce`. */
+  deny(refusal: Refusal, text: string): void {
+    const last = refusal.statements.at(-1);
+    this.#announced.push({
+      kind: 'denial',
+      action: last === undefined ? ACTION_UNKNOWN : actionOf(last),
+      operation: String(++this.#count),
+      detail: {
+        reason: refusal.reason,
+        sqlstate: refusal.sqlstate,
+        decision: 'deny',
+        policies: [...refusal.policies],
+        textDigest: digest(text),
+        ...(last === undefined
+          ? {}
+          : { statement: last.kind, fingerprint: last.fingerprint, touches: touchesOf(last) }),
+      },
+    });
+  }
+
+  get pending(): boolean {
+    return this.#announced.length > 0;
+  }
+
+  /** Writes what was begun and denied since the last call. Returns the sequence number. @throws LedgerError: none of it may happen */
+  announce(): number {
+    const events = this.#announced;
+    this.#announced = [];
+    return this.#ledger.announce(events);
+  }
+
+  /** Notes how an operation ended; once. */
+  end(operation: Operation, status: OutcomeStatus, sqlstate: string): void {
+    if (operation.concluded) return;
+    operation.concluded = true;
+    this.#outcomes.push({
+      kind: 'outcome',
+      action: actionOf(operation.plan),
+      operation: operation.id,
+      detail: {
+        status,
+        sqlstate,
+        rows: operation.rows,
+        bytes: operation.bytes,
+        durationUs: Math.max(0, Math.round((this.#clock.monotonicMs() - operation.startedMs) * 1000)),
+      },
+    });
+  }
+
+  /** Writes the outcomes noted since the last call. @throws LedgerError */
+  conclude(): void {
+    if (this.#outcomes.length === 0) return;
+    const events = this.#outcomes;
+    this.#outcomes = [];
+    this.#ledger.conclude(events);
+  }
+}
+
+function actionOf(facts: { readonly touches: readonly { readonly action: string }[] }): string {
+  return facts.touches[0]?.action ?? ACTION_UNKNOWN;
+}
+
+function touchesOf(facts: { readonly touches: readonly { readonly action: string; readonly resource: string }[] }) {
+  return facts.touches
+    .slice(0, TOUCHES_MAX)
+    .map(({ action, resource }) => `${action} ${resource}`.slice(0, TEXT_MAX).toWellFormed());
+}
+
+/** By default only digests: texts hold literals, and literals hold secrets. Policy can ask for more. */
+function recorded(record: 'digest' | 'full', source: { text: string; parameters: readonly (Buffer | null)[] }) {
+  const { text, parameters } = source;
+  if (record === 'full') {
+    return {
+      text: text.slice(0, TEXT_MAX).toWellFormed(),
+      parameters: parameters
+        .slice(0, PARAMETERS_MAX)
+        .map((value) => (value === null ? null : value.toString('utf8').slice(0, PARAMETER_MAX).toWellFormed())),
+    };
+  }
+  if (parameters.length === 0) return {};
+  const hash = createHash('sha256');
+  for (const value of parameters) hash.update(`${value === null ? -1 : value.length}:`).update(value ?? '');
+  return { parametersDigest: hash.digest('hex') };
+}
+
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+/** Statements that touch nothing that policy rules are part of being connected. */
+const ACTION_UNKNOWN = 'postgres:connect';
+/** An entry stays small whatever the statement: the fingerprint stands for the rest. */
+const TOUCHES_MAX = 32;
+const TEXT_MAX = 8192;
+const PARAMETERS_MAX = 100;
+const PARAMETER_MAX = 256;

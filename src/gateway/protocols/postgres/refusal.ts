@@ -1,0 +1,77 @@
+import { codeOf } from '../../../std/index.ts';
+import type { ErrorText } from '../../../wire/postgres/index.ts';
+import type { SessionRefusal } from '../../protocol.ts';
+
+/** How a refused or ended session looks to a PostgreSQL client. */
+export function refusalText(refusal: SessionRefusal): ErrorText {
+  return { severity: 'FATAL', sqlstate: SQLSTATES[refusal.code], message: refusal.what };
+}
+
+/**
+ * What a client is told when the target could not be opened. Neither the gateway's user nor what the target answered is repeated: that
+ * is for the operator's log.
+ */
+export function targetError(target: string, error: unknown): ErrorText {
+  const fatal = (sqlstate: string, message: string, hint: string): ErrorText => ({
+    severity: 'FATAL',
+    sqlstate,
+    message,
+    hint,
+  });
+  const code = codeOf(error);
+  switch (code) {
+    case 'ERR_GATEWAY_TARGET_LOGIN':
+      return fatal(
+        '28P01',
+        `the gateway could not log in to target ${target}`,
+        'The operator of the gateway has to check the user and password reference of this target.',
+      );
+    case 'ERR_GATEWAY_SECRET':
+      return fatal(
+        '28000',
+        `the gateway has no credential for target ${target}`,
+        'The operator of the gateway has to check the secret references of this target.',
+      );
+    case 'ERR_GATEWAY_TARGET_TLS':
+      return fatal(
+        '08001',
+        `the gateway could not verify target ${target}`,
+        'The operator of the gateway has to check the target’s certificate, sslMode and sslRoots.',
+      );
+    case 'ERR_GATEWAY_TARGET_PROTOCOL':
+      return fatal(
+        '08P01',
+        `target ${target} does not answer as a PostgreSQL server`,
+        'The operator has to check its address.',
+      );
+    case 'ERR_GATEWAY_TARGET_AWAY':
+      return fatal(
+        TARGET_STATES.has(sqlstateOf(error)) ? sqlstateOf(error) : '08006',
+        `target ${target} can not be reached at the moment`,
+        'Try again; if it stays so, the operator has to check that the target runs and takes connections.',
+      );
+    default:
+      return fatal(
+        'XX000',
+        'the gateway failed to open the session',
+        'The operator finds the cause in the gateway’s log.',
+      );
+  }
+}
+
+/** SQLSTATE of the target's own refusal, kept as the error's cause. */
+function sqlstateOf(error: unknown): string {
+  return error instanceof Error ? (codeOf(error.cause) ?? '') : '';
+}
+
+const SQLSTATES: Readonly<Record<SessionRefusal['code'], string>> = {
+  identity: '28000',
+  policy: '57P01',
+  limit: '53300',
+  shutdown: '57P01',
+  timeout: '08006',
+  target: '57P01',
+  ledger: '58030',
+};
+/** Refusals of a server that drivers know how to handle: starting up, too many connections, no such database. */
+const TARGET_STATES: ReadonlySet<string> = new Set(['57P03', '53300', '3D000']);

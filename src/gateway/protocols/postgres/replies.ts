@@ -1,0 +1,143 @@
+import type { CellMask, ErrorText, RowField } from '../../../wire/postgres/index.ts';
+import type { Forward, MaskPlan, SessionFacts, StatementPlan } from './sql/index.ts';
+
+/** A prepared statement: its text and what was decided about it, with what that decision rests on. */
+export interface Prepared {
+  readonly text: string;
+  plan: Forward;
+  stamp: PlanStamp;
+}
+
+/** A plan holds as long as these are the same. */
+export interface PlanStamp {
+  readonly policyVersion: number;
+  readonly catalogVersion: number;
+  readonly facts: SessionFacts;
+}
+
+/** A portal: a bound statement. */
+export interface Portal {
+  readonly prepared: Prepared;
+  /** A Describe of this portal was sent, so its row layout comes before its rows. */
+  described: boolean;
+  fields: readonly RowField[] | undefined;
+  /** What `fields` make of `masksOf`; undefined until rows come. */
+  masks: readonly (CellMask | undefined)[] | undefined;
+  masksOf: MaskPlan | undefined;
+  /** Rows shown so far, over all Executes. */
+  rows: number;
+  /** Digest or text of the bound parameters, for the ledger. */
+  readonly parameters: readonly (Buffer | null)[];
+}
+
+/** One statement under way. */
+export interface Operation {
+  readonly id: string;
+  readonly plan: StatementPlan;
+  readonly startedMs: number;
+  rows: number;
+  bytes: number;
+  /** Rows beyond the policy's limit are not shown; the answer becomes an error. */
+  over: boolean;
+  concluded: boolean;
+}
+
+export type ReplyKind =
+  | 'query'
+  | 'parse'
+  | 'bind'
+  | 'close'
+  | 'describe-statement'
+  | 'describe-portal'
+  | 'execute'
+  | 'sync';
+
+/** What is expected of the target for one message that was sent to it. */
+export interface Reply {
+  readonly kind: ReplyKind;
+  /** The message was the gateway's own: its answer is not for the client. */
+  readonly own: boolean;
+  /** The message was replaced by one that fails; its error becomes this. */
+  denial: ErrorText | undefined;
+  /** Error and notice texts may hold masked values. */
+  readonly withhold: boolean;
+  /** Ledger entry that must be on disk before an answer goes out; -1 = none. */
+  sequence: number;
+  /** Nothing more is sent until this is answered. */
+  readonly barrier: boolean;
+  readonly operations: readonly Operation[];
+  /** Index of the operation being answered. */
+  at: number;
+  /** Name of the statement or portal. */
+  readonly name: string;
+  readonly of: 'S' | 'P' | undefined;
+  readonly prepared: Prepared | undefined;
+  readonly portal: Portal | undefined;
+  /** Masks of the rows that come, for simple queries; undefined = untouched. */
+  masks: readonly (CellMask | undefined)[] | undefined;
+}
+
+/** Makes a reply; what is not given is empty. */
+export function expectReply(kind: ReplyKind, options: Partial<Omit<Reply, 'kind'>> = {}): Reply {
+  return {
+    kind,
+    own: options.own ?? false,
+    denial: options.denial,
+    withhold: options.withhold ?? false,
+    sequence: options.sequence ?? -1,
+    barrier: options.barrier ?? false,
+    operations: options.operations ?? NONE,
+    at: 0,
+    name: options.name ?? '',
+    of: options.of,
+    prepared: options.prepared,
+    portal: options.portal,
+    masks: undefined,
+  };
+}
+
+/** The replies that are due, oldest first. */
+export class ReplyQueue {
+  /** Replies that nothing may be sent before. */
+  barriers = 0;
+  #items: Reply[] = [];
+  #head = 0;
+
+  get head(): Reply | undefined {
+    return this.#items[this.#head];
+  }
+
+  get length(): number {
+    return this.#items.length - this.#head;
+  }
+
+  push(reply: Reply): void {
+    if (reply.barrier) this.barriers++;
+    this.#items.push(reply);
+  }
+
+  /** Takes the oldest. */
+  shift(): Reply | undefined {
+    const reply = this.#items[this.#head];
+    if (reply === undefined) return undefined;
+    if (reply.barrier) this.barriers--;
+    this.#head++;
+    if (this.#head === this.#items.length || this.#head > COMPACT_AT) {
+      this.#items = this.#items.slice(this.#head);
+      this.#head = 0;
+    }
+    return reply;
+  }
+
+  /** Those still due, oldest first. */
+  *[Symbol.iterator](): Generator<Reply> {
+    for (let i = this.#head; i < this.#items.length; i++) {
+      const reply = this.#items[i];
+      if (reply !== undefined) yield reply;
+    }
+  }
+}
+
+const NONE: readonly Operation[] = [];
+/** Taken items are let go in batches, so that a long pipeline costs linear time. */
+const COMPACT_AT = 1024;

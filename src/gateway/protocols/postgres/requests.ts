@@ -1,0 +1,500 @@
+// Over 400 lines: one class, since every message type works on the same few fields of this direction.
+import { codeOf } from '../../../std/index.ts';
+import {
+  type ErrorText,
+  encodeDescribe,
+  encodeFlush,
+  Framer,
+  Frontend,
+  Outbox,
+  PostgresWireError,
+  readBind,
+  readEmpty,
+  readExecute,
+  readNamed,
+  readParse,
+  readQuery,
+} from '../../../wire/postgres/index.ts';
+import { type Conversation, refusalError } from './conversation.ts';
+import { deniedParse, deniedQuery, deniedStep } from './denied-message.ts';
+import { expectReply, type PlanStamp, type Portal, type Prepared, type Reply } from './replies.ts';
+import { type Forward, type Plan, type Refusal, type StatementPlan, sessionNamesMax } from './sql/index.ts';
+
+/** What the session does for this direction. */
+export interface RequestsPort {
+  /** Sends to the target, in one write. */
+  forward(pieces: readonly Buffer[]): void;
+  /** Takes a new catalog snapshot; `pump` is called again when it is there (or could not be had). */
+  refreshCatalog(): void;
+  /** Ends the session with that error to the client. */
+  fail(error: ErrorText): void;
+  /** The client has said goodbye. */
+  terminated(): void;
+}
+
+/**
+ * Client to target: reads each message, plans it, notes what is expected in reply, and forwards it or its failing stand-in. Messages
+ * that can't be judged yet (a name in flight, a catalog on its way, COPY about to begin) wait, and all behind them.
+ */
+export class Requests {
+  readonly #session: Conversation;
+  readonly #port: RequestsPort;
+  readonly #framer = new Framer({ messageBytesMax: MESSAGE_BYTES_MAX, keptBytesMax });
+  readonly #out = new Outbox();
+  /** The framer's message was looked at but not dealt with yet. */
+  #held = false;
+  /** A snapshot was taken for the held message: a second one would not help. */
+  #refreshed = false;
+  /** Something outside of both streams is awaited: a catalog snapshot, a sync of the ledger, a cancellation. */
+  #waits = 0;
+  #over = false;
+  /** Operations and denials of this write: what stands for them when the ledger takes nothing. */
+  #recorded: { reply: Reply; piece: number }[] = [];
+
+  constructor(session: Conversation, port: RequestsPort) {
+    this.#session = session;
+    this.#port = port;
+  }
+
+  push(chunk: Buffer): void {
+    this.#framer.push(chunk);
+  }
+
+  /** True while there are messages that have to wait: the client should not send more. */
+  get stuck(): boolean {
+    return this.#held || (this.#blocked() && this.#framer.bufferedBytes > 0);
+  }
+
+  /** Holds everything back until the returned function is called. */
+  wait(): () => void {
+    this.#waits++;
+    let done = false;
+    return () => {
+      if (done) return;
+      done = true;
+      this.#waits--;
+      this.pump();
+    };
+  }
+
+  /** Deals with all messages that can be dealt with, then forwards them in one write. */
+  pump(): void {
+    if (this.#over) return;
+    let broken: PostgresWireError | undefined;
+    try {
+      while (!this.#over && !this.#blocked()) {
+        if (!this.#held && !this.#framer.next()) break;
+        this.#held = true;
+        if (!this.#handle()) break;
+        this.#held = false;
+        this.#refreshed = false;
+      }
+    } catch (error) {
+      if (!(error instanceof PostgresWireError)) throw error;
+      broken = error;
+    }
+    // What came before a broken message was asked for in good order.
+    this.#flush();
+    if (broken === undefined) return;
+    this.#over = true;
+    this.#port.fail({ severity: 'FATAL', sqlstate: '08P01', message: `the client sent a ${broken.message}` });
+  }
+
+  #blocked(): boolean {
+    const { replies, copyIn } = this.#session;
+    return this.#waits > 0 || replies.length >= REPLIES_MAX || (replies.barriers > 0 && !copyIn);
+  }
+
+  /** Deals with the framer's message; false when it has to wait. */
+  #handle(): boolean {
+    const { type } = this.#framer;
+    const session = this.#session;
+    if (session.copyIn) return this.#copy(type);
+    if (session.skipping && type !== Frontend.sync && type !== Frontend.terminate) return true;
+    switch (type) {
+      case Frontend.query:
+        return this.#query();
+      case Frontend.parse:
+        return this.#parse();
+      case Frontend.bind:
+        return this.#bind();
+      case Frontend.describe:
+        return this.#describe();
+      case Frontend.execute:
+        return this.#execute();
+      case Frontend.close:
+        return this.#close();
+      case Frontend.sync:
+        readEmpty(this.#framer);
+        session.skipping = false;
+        session.statements.endSegment();
+        session.portals.endSegment();
+        this.#keep(expectReply('sync'));
+        return true;
+      case Frontend.flush:
+        readEmpty(this.#framer);
+        this.#pass();
+        return true;
+      case Frontend.functionCall:
+        this.#deny('query', refusalOf('0A000', 'statement-refused', FUNCTION_CALL_MESSAGE), '');
+        return true;
+      case Frontend.copyData:
+      case Frontend.copyDone:
+      case Frontend.copyFail:
+        return true; // PostgreSQL ignores what is left of a COPY that has failed.
+      case Frontend.terminate:
+        this.#over = true;
+        this.#port.terminated();
+        return true;
+      default:
+        throw new PostgresWireError('ERR_PG_MALFORMED', `message of type ${type} is not known`);
+    }
+  }
+
+  #copy(type: number): boolean {
+    switch (type) {
+      case Frontend.copyData:
+        this.#pass();
+        return true;
+      case Frontend.copyDone:
+      case Frontend.copyFail:
+        this.#session.copyIn = false;
+        this.#pass();
+        // Else the end of the COPY would stay in the target's buffer until a Sync that waits here for that very end.
+        this.#out.add(encodeFlush());
+        return true;
+      case Frontend.flush:
+      case Frontend.sync:
+        return true; // PostgreSQL ignores these while it reads COPY data.
+      case Frontend.terminate:
+        this.#over = true;
+        this.#port.terminated();
+        return true;
+      default:
+        throw new PostgresWireError('ERR_PG_MALFORMED', `message of type ${type} in the middle of COPY data`);
+    }
+  }
+
+  #query(): boolean {
+    const text = this.#text(() => readQuery(this.#framer));
+    if (typeof text !== 'string') return this.#deny('query', text, '');
+    if (this.#namesUncertain(text)) return false;
+    const plan = this.#plan(text, 'simple');
+    if (plan === 'wait') return false;
+    if (plan.verdict === 'refuse') return this.#deny('query', plan, text);
+    const { statements } = plan;
+    const withhold = statements.some((statement) => statement.withhold);
+    const operations = statements.map((statement) =>
+      this.#session.deps.operations.begin(statement, { text, parameters: [] }),
+    );
+    this.#record(
+      expectReply('query', { operations, withhold, barrier: statements.some((one) => this.#isBarrier(one)) }),
+    );
+    return true;
+  }
+
+  #parse(): boolean {
+    const { statements } = this.#session;
+    const message = this.#text(() => readParse(this.#framer));
+    if ('verdict' in message) return this.#deny('parse', message, '');
+    const { name, text } = message;
+    if (this.#namesUncertain(text)) return false;
+    if (name !== '' && statements.size >= STATEMENTS_MAX) {
+      const refusal = refusalOf('53400', 'session-limit', `a session may prepare ${STATEMENTS_MAX} statements`);
+      return this.#deny('parse', refusal, text, name);
+    }
+    const plan = this.#plan(text, 'parse');
+    if (plan === 'wait') return false;
+    if (plan.verdict === 'refuse') return this.#deny('parse', plan, text, name);
+    const prepared: Prepared = { text, plan, stamp: this.#stamp() };
+    statements.sent(name, prepared);
+    this.#keep(expectReply('parse', { name, prepared, withhold: withholds(plan) }));
+    return true;
+  }
+
+  #bind(): boolean {
+    const { statements, portals } = this.#session;
+    const message = readBind(this.#framer);
+    const prepared = statements.lookup(message.statement);
+    if (prepared === 'wait') return false;
+    if (prepared === undefined)
+      return this.#unknown('26000', `prepared statement "${message.statement}" does not exist`);
+    if (portals.size >= PORTALS_MAX) {
+      return this.#deny(
+        'bind',
+        refusalOf('53400', 'session-limit', `a session may hold ${PORTALS_MAX} portals`),
+        prepared.text,
+      );
+    }
+    const keepsParameters = message.parameters.length > 0 && prepared.plan.statements.length > 0;
+    const portal: Portal = {
+      prepared,
+      described: false,
+      fields: undefined,
+      masks: undefined,
+      masksOf: undefined,
+      rows: 0,
+      // A copy: the values are parts of a chunk that would live as long as the portal.
+      parameters: keepsParameters ? message.parameters.map((value) => value && Buffer.from(value)) : [],
+    };
+    portals.sent(message.portal, portal);
+    this.#keep(expectReply('bind', { name: message.portal, portal, withhold: withholds(prepared.plan) }));
+    return true;
+  }
+
+  #describe(): boolean {
+    const { kind, name } = readNamed(this.#framer);
+    if (kind === 'S') {
+      const prepared = this.#session.statements.lookup(name);
+      if (prepared === 'wait') return false;
+      if (prepared === undefined) return this.#unknown('26000', `prepared statement "${name}" does not exist`);
+      this.#keep(expectReply('describe-statement', { withhold: withholds(prepared.plan) }));
+      return true;
+    }
+    const portal = this.#session.portals.lookup(name);
+    if (portal === 'wait') return false;
+    if (portal === undefined) return this.#unknown('34000', `portal "${name}" does not exist`);
+    portal.described = true;
+    this.#keep(expectReply('describe-portal', { portal, withhold: withholds(portal.prepared.plan) }));
+    return true;
+  }
+
+  #execute(): boolean {
+    const { portals, deps, replies } = this.#session;
+    const { portal: name } = readExecute(this.#framer);
+    const portal = portals.lookup(name);
+    if (portal === 'wait') return false;
+    if (portal === undefined) return this.#unknown('34000', `portal "${name}" does not exist`);
+    const { prepared } = portal;
+    if (this.#namesUncertain(prepared.text)) return false;
+    if (!sameStamp(prepared.stamp, this.#stamp())) {
+      const plan = this.#plan(prepared.text, 'parse');
+      if (plan === 'wait') return false;
+      if (plan.verdict === 'refuse') return this.#deny('execute', plan, prepared.text);
+      prepared.plan = plan;
+      prepared.stamp = this.#stamp();
+    }
+    const [statement] = prepared.plan.statements;
+    const withhold = withholds(prepared.plan);
+    if (statement === undefined) {
+      this.#keep(expectReply('execute', { portal, withhold }));
+      return true;
+    }
+    // Rows are only masked by the very description that the target gives of this portal; without one, ask for it first.
+    if (statement.masks !== undefined && !portal.described) {
+      portal.described = true;
+      this.#out.add(encodeDescribe('P', name));
+      replies.push(expectReply('describe-portal', { portal, own: true, withhold }));
+    }
+    const operation = deps.operations.begin(statement, { text: prepared.text, parameters: portal.parameters });
+    const barrier = this.#isBarrier(statement);
+    this.#record(expectReply('execute', { portal, operations: [operation], withhold, barrier }));
+    // Without it the answer that is waited for might stay in the target's buffer until a Sync that is held back here.
+    if (barrier) this.#out.add(encodeFlush());
+    return true;
+  }
+
+  #close(): boolean {
+    const { kind, name } = readNamed(this.#framer);
+    const names = kind === 'S' ? this.#session.statements : this.#session.portals;
+    names.sent(name, undefined);
+    this.#keep(expectReply('close', { name, of: kind }));
+    return true;
+  }
+
+  /** An error of the client, which the target would report as well; nothing for the ledger. */
+  #unknown(sqlstate: string, message: string): boolean {
+    this.#out.add(deniedStep());
+    this.#session.replies.push(expectReply('parse', { denial: { severity: 'ERROR', sqlstate, message } }));
+    this.#segmentFailed();
+    return true;
+  }
+
+  /** The target will skip to the next Sync, so what comes until then is neither sent nor recorded. */
+  #segmentFailed() {
+    this.#session.statements.endSegment();
+    this.#session.portals.endSegment();
+    this.#session.skipping = true;
+  }
+
+  #deny(kind: 'query' | 'parse' | 'bind' | 'execute', refusal: Refusal, text: string, name = ''): true {
+    this.#session.deps.operations.deny(refusal, text);
+    const reply = expectReply(kind, { denial: refusalError(refusal), own: false });
+    this.#recorded.push({ reply, piece: -1 });
+    this.#session.replies.push(reply);
+    this.#out.add(kind === 'query' ? deniedQuery() : kind === 'parse' ? deniedParse(name) : deniedStep());
+    if (kind !== 'query') this.#segmentFailed();
+    return true;
+  }
+
+  /** Forwards the message as it is and expects that reply. */
+  #keep(reply: Reply) {
+    this.#session.replies.push(reply);
+    this.#pass();
+  }
+
+  /** As `#keep`, for a message that must be in the ledger first: it becomes a piece of its own, which can still be replaced. */
+  #record(reply: Reply) {
+    if (reply.operations.length > 0) this.#recorded.push({ reply, piece: this.#out.mark() });
+    this.#keep(reply);
+    if (reply.operations.length > 0) this.#out.mark();
+    if (reply.withhold) this.#session.withholding = true;
+  }
+
+  #pass() {
+    this.#out.keep(this.#framer.buffer, this.#framer.start, this.#framer.end);
+  }
+
+  /** The message's content, or the refusal of a text that can't be read: a bad text is no reason to lose the connection. */
+  #text<T>(read: () => T): T | Refusal {
+    if (this.#framer.oversize) {
+      return refusalOf('54000', 'text-too-long', `a statement may have ${TEXT_BYTES_MAX} bytes`);
+    }
+    try {
+      return read();
+    } catch (error) {
+      if (!(error instanceof PostgresWireError)) throw error;
+      return refusalOf('08P01', 'text-malformed', error.message);
+    }
+  }
+
+  /** EXECUTE reaches prepared statements by name: while one is being made or dropped, nobody knows what the name means. */
+  #namesUncertain(text: string): boolean {
+    if (!this.#session.statements.namedInFlight || !/execute/i.test(text)) return false;
+    this.#out.add(encodeFlush());
+    return true;
+  }
+
+  #plan(sql: string, mode: 'simple' | 'parse'): Plan | 'wait' {
+    const { deps, facts } = this.#session;
+    const catalog = deps.catalog();
+    if (catalog === undefined) {
+      if (!this.#refreshed) return this.#refresh();
+      return refusalOf(
+        '58000',
+        'statement-refused',
+        'the gateway can not read the catalog of the target at the moment',
+      );
+    }
+    const plan = deps.planner.plan({ sql, mode, catalog, decider: deps.decider, session: facts });
+    if (plan.verdict === 'refuse' && REFRESHABLE.has(plan.reason) && !this.#refreshed) return this.#refresh();
+    return plan;
+  }
+
+  #refresh(): 'wait' {
+    this.#refreshed = true;
+    this.#port.refreshCatalog();
+    return 'wait';
+  }
+
+  #stamp(): PlanStamp {
+    const { deps, facts } = this.#session;
+    return { policyVersion: deps.decider.version, catalogVersion: deps.catalog()?.version ?? -1, facts };
+  }
+
+  /** What follows can only be judged, or sent, once this statement is done. */
+  #isBarrier(statement: StatementPlan): boolean {
+    if (statement.copy === 'in' || statement.changesCatalog) return true;
+    const made = this.#session.facts.created.size > 0;
+    return statement.effects.some((effect) => effect.kind !== 'transaction' || made);
+  }
+
+  #flush() {
+    const { deps } = this.#session;
+    const recorded = this.#recorded;
+    this.#recorded = [];
+    const pieces = this.#out.take();
+    if (deps.operations.pending) {
+      try {
+        this.#announced(recorded, deps.operations.announce());
+      } catch (error) {
+        replaceRecorded(recorded, pieces, ledgerError(error));
+      }
+    }
+    if (pieces.length > 0) this.#send(pieces, recorded);
+  }
+
+  #announced(recorded: readonly { reply: Reply }[], sequence: number) {
+    const { ledger } = this.#session.deps;
+    for (const { reply } of recorded) {
+      const changes = reply.denial !== undefined || reply.operations.some((one) => one.plan.writes);
+      if (ledger.durability(changes) !== 'process') reply.sequence = sequence;
+    }
+  }
+
+  #send(pieces: readonly Buffer[], recorded: readonly { reply: Reply }[]) {
+    const { ledger } = this.#session.deps;
+    let sequence = -1;
+    for (const { reply } of recorded) {
+      const changes = reply.operations.some((one) => one.plan.writes);
+      if (reply.denial === undefined && ledger.durability(changes) === 'strict') sequence = reply.sequence;
+    }
+    if (sequence <= ledger.syncedSequence) return this.#port.forward(pieces);
+    const resume = this.wait();
+    ledger.synced(sequence).then(
+      () => {
+        this.#port.forward(pieces);
+        resume();
+      },
+      (error: unknown) => this.#port.fail({ ...ledgerError(error), severity: 'FATAL' }),
+    );
+  }
+}
+
+/** Nothing that the ledger did not take may reach the target: each such message is replaced by one that fails. */
+function replaceRecorded(
+  recorded: readonly { reply: Reply; piece: number }[],
+  pieces: Buffer[],
+  error: ErrorText,
+): void {
+  for (const { reply, piece } of recorded) {
+    reply.denial = error;
+    for (const operation of reply.operations) operation.concluded = true; // Never begun, so there is no outcome either.
+    if (piece >= 0) pieces[piece] = reply.kind === 'query' ? deniedQuery() : deniedStep();
+  }
+}
+
+function ledgerError(error: unknown): ErrorText {
+  const full = codeOf(error) === 'ERR_LEDGER_FULL';
+  return {
+    severity: 'ERROR',
+    sqlstate: full ? '53100' : '58030',
+    message: full
+      ? 'the gateway’s ledger is full, so nothing is executed'
+      : 'the gateway’s ledger can not be written, so nothing is executed',
+    hint: 'The operator of the gateway has to look after the ledger’s disk.',
+  };
+}
+
+function withholds(plan: Forward): boolean {
+  return plan.statements.some((statement) => statement.withhold);
+}
+
+function sameStamp(a: PlanStamp, b: PlanStamp): boolean {
+  return a.policyVersion === b.policyVersion && a.catalogVersion === b.catalogVersion && a.facts === b.facts;
+}
+
+function refusalOf(sqlstate: string, reason: Refusal['reason'], message: string): Refusal {
+  return { verdict: 'refuse', sqlstate, reason, message, policies: [], statements: [] };
+}
+
+function keptBytesMax(type: number): number | undefined {
+  return type === Frontend.query || type === Frontend.parse ? TEXT_BYTES_MAX + TEXT_OVERHEAD_BYTES : undefined;
+}
+
+/** Longer texts cost too much to understand; the planner's own limit is the same. */
+const TEXT_BYTES_MAX = 1024 * 1024;
+/** Names, parameter types and header around a text. */
+const TEXT_OVERHEAD_BYTES = 64 * 1024;
+/** One bound value or piece of COPY data; it is held in memory until it is whole. */
+const MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
+/** Requests sent and not answered; beyond it the client has to wait. */
+const REPLIES_MAX = 10_000;
+const STATEMENTS_MAX = sessionNamesMax;
+const PORTALS_MAX = 1_000;
+const FUNCTION_CALL_MESSAGE = 'function calls outside of SQL (fastpath) are not served';
+const REFRESHABLE: ReadonlySet<Refusal['reason']> = new Set([
+  'unknown-relation',
+  'unknown-function',
+  'ambiguous-relation',
+]);

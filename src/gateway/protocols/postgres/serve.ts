@@ -1,0 +1,239 @@
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Log } from '../../../std/index.ts';
+import {
+  type ErrorText,
+  encodeAuthenticationOk,
+  encodeBackendKeyData,
+  encodeError,
+  encodeNegotiateVersion,
+  encodeParameterStatus,
+  encodeReadyForQuery,
+  encodeTerminate,
+} from '../../../wire/postgres/index.ts';
+import { type GatewaySession, SessionEnd } from '../../session.ts';
+import { Answers } from './answers.ts';
+import type { CancelKey } from './cancel.ts';
+import { Conversation, type ConversationDeps } from './conversation.ts';
+import { refusalText } from './refusal.ts';
+import { Requests } from './requests.ts';
+import type { SessionStart } from './startup.ts';
+import type { Upstream } from './upstream.ts';
+
+/** What one running session is made of. */
+export interface ServeOptions {
+  readonly session: GatewaySession;
+  readonly upstream: Upstream;
+  readonly start: SessionStart;
+  readonly key: CancelKey;
+  /** Bytes that came behind the start-up packet. */
+  readonly rest: Buffer;
+  readonly conversation: ConversationDeps;
+  readonly log: Log;
+  refreshCatalog(): Promise<void>;
+  cancelUpstream(): Promise<void>;
+  /** True when the identity may still connect; asked after each change of policies. */
+  mayConnect(): boolean;
+}
+
+/** Carries one session between client and target until either side, or the session's signal, ends it. Owns both sockets. */
+export function serve(options: ServeOptions): Promise<void> {
+  return new Carrier(options).run();
+}
+
+class Carrier {
+  readonly #options: ServeOptions;
+  readonly #client: Duplex;
+  readonly #target: Socket;
+  readonly #conversation: Conversation;
+  readonly #requests: Requests;
+  readonly #answers: Answers;
+  readonly #finished = Promise.withResolvers<void>();
+  #stopListening = () => {};
+  #over = false;
+
+  constructor(options: ServeOptions) {
+    this.#options = options;
+    this.#client = options.session.client;
+    this.#target = options.upstream.socket;
+    this.#conversation = new Conversation(options.conversation);
+    const fail = (error: ErrorText) => this.#finish(error);
+    this.#requests = new Requests(this.#conversation, {
+      forward: (pieces) => write(this.#target, pieces),
+      refreshCatalog: () => this.#waitFor(options.refreshCatalog(), 'gateway.postgres.catalog-failed'),
+      fail,
+      terminated: () => this.#finish(undefined),
+    });
+    const port = {
+      deliver: (pieces: readonly Buffer[]) => this.#deliver(pieces),
+      cancel: () => this.#waitFor(options.cancelUpstream(), 'gateway.postgres.cancel-failed'),
+      fail,
+      ended: () => this.#finish(undefined),
+    };
+    this.#answers = new Answers(this.#conversation, port, options.log);
+  }
+
+  run(): Promise<void> {
+    const { session, log, mayConnect, rest } = this.#options;
+    const client = this.#client;
+    const target = this.#target;
+    this.#stopListening = session.policy.onChange(() => {
+      if (!mayConnect()) this.#finish(refusalText({ code: 'policy', what: 'policy no longer allows this connection' }));
+    });
+    session.signal.addEventListener('abort', this.#onEnd, { once: true });
+    session.drain.addEventListener('abort', this.#drainWhenIdle, { once: true });
+    client.on('data', (chunk: Buffer) => this.#guard(() => this.#fromClient(chunk)));
+    target.on('data', (chunk: Buffer) => this.#guard(() => this.#fromTarget(chunk)));
+    client
+      .on('drain', this.#flow)
+      .on('end', this.#clientGone)
+      .on('close', this.#clientGone)
+      .on('error', this.#clientGone);
+    target.on('error', (error) => log.warn('gateway.postgres.target-lost', { error }));
+    target.on('drain', this.#flow).on('end', this.#targetGone).on('close', this.#targetGone);
+    if (session.signal.aborted) this.#onEnd();
+    else if (client.destroyed) this.#clientGone();
+    else if (target.destroyed) this.#targetGone();
+    else {
+      write(client, greeting(this.#options));
+      if (rest.length > 0) this.#requests.push(rest);
+      this.#guard(() => this.#requests.pump());
+      this.#flow();
+    }
+    return this.#finished.promise;
+  }
+
+  #fromClient(chunk: Buffer) {
+    if (this.#over) return;
+    this.#requests.push(chunk);
+    this.#requests.pump();
+    this.#flow();
+  }
+
+  #fromTarget(chunk: Buffer) {
+    if (this.#over) return;
+    const conversation = this.#conversation;
+    this.#answers.take(chunk);
+    if (conversation.catalogChanged && conversation.idle) {
+      conversation.catalogChanged = false;
+      this.#waitFor(this.#options.refreshCatalog(), 'gateway.postgres.catalog-failed');
+    }
+    this.#requests.pump();
+    this.#flow();
+    this.#drainWhenIdle();
+  }
+
+  /** Reads from each side only as long as the other takes, and nothing has to wait. */
+  readonly #flow = () => {
+    if (this.#over) return;
+    if (this.#requests.stuck || this.#target.writableNeedDrain) this.#client.pause();
+    else this.#client.resume();
+    if (this.#answers.congested || this.#client.writableNeedDrain) this.#target.pause();
+    else this.#target.resume();
+  };
+
+  readonly #onEnd = () => this.#finish(refusalText(endOf(this.#options.session.signal)));
+
+  readonly #drainWhenIdle = () => {
+    const { drain } = this.#options.session;
+    if (drain.aborted && this.#conversation.idle) this.#finish(refusalText(endOf(drain)));
+  };
+
+  readonly #clientGone = () => this.#finish(undefined);
+
+  readonly #targetGone = () => this.#finish(TARGET_LOST);
+
+  #deliver(pieces: readonly Buffer[]) {
+    if (!this.#over) write(this.#client, pieces);
+    this.#flow();
+  }
+
+  /** Holds the client's messages back while that goes on; they are judged by what is known then, whether it went well or not. */
+  #waitFor(work: Promise<void>, event: string) {
+    const go = this.#requests.wait();
+    work
+      .catch((error) => this.#options.log.warn(event, { error }))
+      .finally(() => {
+        if (this.#over) return;
+        this.#guard(go);
+        this.#flow();
+      });
+  }
+
+  /** Whatever is thrown here is a bug; it costs this session, not the gateway, and nothing more is forwarded. */
+  #guard(act: () => void) {
+    try {
+      act();
+    } catch (error) {
+      this.#options.log.error('gateway.postgres.session-bug', { error });
+      this.#finish({ severity: 'FATAL', sqlstate: 'XX000', message: 'the gateway failed; the session is ended' });
+    }
+  }
+
+  #finish(error: ErrorText | undefined) {
+    if (this.#over) return;
+    this.#over = true;
+    this.#stopListening();
+    this.#options.session.signal.removeEventListener('abort', this.#onEnd);
+    this.#options.session.drain.removeEventListener('abort', this.#drainWhenIdle);
+    this.#answers.lost();
+    if (!this.#target.destroyed) this.#target.end(encodeTerminate());
+    // A target that does not close by itself must not keep the socket: Terminate needs no answer.
+    this.#target.destroySoon();
+    endClient(this.#client, error);
+    this.#finished.resolve();
+  }
+}
+
+/** Writes an error, when there is one, and ends the client's connection; what it sends from now on goes nowhere. */
+export function endClient(client: Duplex, error: ErrorText | undefined): void {
+  client.removeAllListeners('data');
+  client.on('error', () => {}); // It may be gone already; nobody is left to tell.
+  client.resume();
+  if (error === undefined) client.end();
+  else client.end(encodeError({ ...error, severity: 'FATAL' }));
+}
+
+function greeting(options: ServeOptions): Buffer[] {
+  const { start, upstream, key } = options;
+  const messages: Buffer[] = [];
+  if (start.negotiate !== undefined) messages.push(encodeNegotiateVersion(start.minor, start.negotiate));
+  messages.push(encodeAuthenticationOk());
+  for (const [name, value] of upstream.parameters) messages.push(encodeParameterStatus(name, value));
+  messages.push(encodeBackendKeyData(key.processId, key.key), encodeReadyForQuery('I'));
+  return messages;
+}
+
+/** One system call for small pieces, and one for many. */
+function write(stream: Duplex, pieces: readonly Buffer[]): void {
+  const [first] = pieces;
+  if (first === undefined || stream.destroyed || stream.writableEnded) return;
+  if (pieces.length === 1) {
+    stream.write(first);
+    return;
+  }
+  let bytes = 0;
+  for (const piece of pieces) bytes += piece.length;
+  if (bytes <= JOIN_BYTES_MAX) {
+    stream.write(Buffer.concat(pieces, bytes));
+    return;
+  }
+  stream.cork();
+  for (const piece of pieces) stream.write(piece);
+  stream.uncork();
+}
+
+function endOf(signal: AbortSignal): SessionEnd['refusal'] {
+  return signal.reason instanceof SessionEnd
+    ? signal.reason.refusal
+    : { code: 'shutdown', what: 'the gateway ends this session' };
+}
+
+const TARGET_LOST: ErrorText = {
+  severity: 'FATAL',
+  sqlstate: '08006',
+  message: 'the gateway lost the connection to the target',
+  hint: 'Whether the last statement was carried out is not known. Connect again.',
+};
+/** Copying this much costs less than a vector write with many parts. */
+const JOIN_BYTES_MAX = 16 * 1024;

@@ -1,0 +1,23 @@
+import type { Analysis } from './analysis.ts';
+import { nothingFound } from './analysis.ts';
+import { walkExpression } from './expression.ts';
+import { walkQuery } from './query.ts';
+import { createUses } from './uses.ts';
+import { walkModify } from './writes.ts';
+
+/** What a new analysis is told; the rest it gathers. */
+export type AnalysisFacts = Pick<Analysis, 'place' | 'catalog' | 'searchPath' | 'created' | 'customSettings' | 'taint'>;
+
+/** An analysis of one statement that has gathered nothing yet. */
+export function createAnalysis(facts: AnalysisFacts): Analysis {
+  const analysis: Analysis = {
+    ...facts,
+    uses: createUses(),
+    questions: [],
+    found: nothingFound(),
+    expression: (value, scope) => walkExpression(analysis, value, scope),
+    query: (select, outer) => walkQuery(analysis, select, outer),
+    modify: (kind, fields, outer) => walkModify(analysis, kind, fields, outer),
+  };
+  return analysis;
+}

@@ -1,0 +1,36 @@
+/** A function or procedure that isn't PostgreSQL's own; one entry a signature. */
+export interface UserFunction {
+  readonly schema: string;
+  readonly name: string;
+  readonly isProcedure: boolean;
+  readonly language: string;
+  readonly argumentsMin: number;
+  readonly argumentsMax: number;
+  /** The extension it came with. */
+  readonly extension: string | undefined;
+}
+
+/** An operator that isn't PostgreSQL's own. */
+export interface UserOperator {
+  readonly schema: string;
+  readonly name: string;
+  readonly extension: string | undefined;
+}
+
+/** A cast by function that isn't PostgreSQL's own. */
+export interface UserCast {
+  readonly source: string;
+  readonly target: string;
+  readonly extension: string | undefined;
+}
+
+/** What can run code, as the snapshot knows it. */
+export interface FunctionFacts {
+  /** By name, all schemas. */
+  readonly functions: ReadonlyMap<string, readonly UserFunction[]>;
+  readonly operators: ReadonlyMap<string, readonly UserOperator[]>;
+  readonly casts: readonly UserCast[];
+  /** PostgreSQL's own, in pg_catalog: name → the worst volatility of its signatures. */
+  readonly builtins: ReadonlyMap<string, 'immutable' | 'stable' | 'volatile'>;
+  readonly builtinTypes: ReadonlySet<string>;
+}

@@ -1,0 +1,51 @@
+import type { FunctionFacts } from './catalog-functions.ts';
+
+/** One table, view, materialized view, foreign table or sequence outside of the system schemas. */
+export interface Relation {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  /** PostgreSQL's `relkind`: r p v m f S. */
+  readonly kind: string;
+  /** In order of attribute number, dropped ones left out. */
+  readonly columns: readonly Column[];
+  /** Source text of a view's or materialized view's query; undefined when there is none or it couldn't be read. */
+  readonly definition: string | undefined;
+  /** True when a rule other than a view's own rewrites its statements. */
+  readonly hasRules: boolean;
+}
+
+export interface Column {
+  readonly name: string;
+  readonly attributeNumber: number;
+  /** Expression of a generated column. */
+  readonly generated: string | undefined;
+}
+
+/** A relation that another one reads, and which of its columns; none listed = not known, so all. */
+export interface Dependency {
+  readonly relation: Relation;
+  readonly columns: readonly string[];
+}
+
+/** A snapshot of names and dependencies of one database; immutable. */
+export interface Catalog {
+  readonly version: number;
+  readonly database: string;
+  /** Effective default path of the gateway's own login: existing schemas, without the implicit ones. */
+  readonly searchPath: readonly string[];
+  /** The setting as written, for `SET search_path` to what it is already. */
+  readonly searchPathSetting: string;
+  readonly relations: ReadonlyMap<number, Relation>;
+  relation(schema: string, name: string): Relation | undefined;
+  /** Names of a system schema's relations; undefined when the schema is no system schema. */
+  systemRelations(schema: string): ReadonlySet<string> | undefined;
+  /** What a view or a rule reads or writes directly. */
+  dependencies(oid: number): readonly Dependency[];
+  /** Partitions and inheritance: parents and children, direct ones. */
+  parents(oid: number): readonly Relation[];
+  children(oid: number): readonly Relation[];
+  /** Tables whose foreign keys reference this one. */
+  referencing(oid: number): readonly Relation[];
+  readonly functions: FunctionFacts;
+}

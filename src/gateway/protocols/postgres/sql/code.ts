@@ -1,0 +1,139 @@
+/** Which code a statement runs on the server: functions, operators, casts; what of it is refused, asked of policy, or proven harmless. */
+import type { Analysis } from './analysis.ts';
+import type { UserFunction } from './catalog-functions.ts';
+import {
+  adminFunctions,
+  computingExtensions,
+  harmlessVolatile,
+  refusedFunctionPrefixes,
+  refusedFunctions,
+  revealingFunctions,
+} from './function-lists.ts';
+import { databaseResource, functionResource } from './names.ts';
+import { notUnderstood, RefusedText } from './refusal.ts';
+import { checkSetting } from './settings.ts';
+import { constantOf, type Fields, listOf, stringsOf } from './tree.ts';
+
+interface Call {
+  readonly schema: string | undefined;
+  readonly name: string;
+  readonly argumentCount: number;
+}
+
+/** Judges one function call; its arguments are walked by the caller. */
+export function checkCall(analysis: Analysis, fields: Fields): void {
+  const names = stringsOf(listOf(fields, 'funcname'));
+  const name = names?.at(-1);
+  if (names === undefined || name === undefined || names.length > 2) throw notUnderstood('function name');
+  const call: Call = { schema: names.length === 2 ? names[0] : undefined, name, argumentCount: listOf(fields, 'args').length };
+  if (call.schema?.startsWith('pg_temp') === true)
+    throw new RefusedText('restricted-function', 'functions of a temporary schema are not called through the gateway');
+  refuseByName(analysis, call);
+  const users = candidates(analysis, call);
+  if (mayBeBuiltin(analysis, call)) checkBuiltin(analysis, call, fields);
+  else if (users.length === 0 && !isTypeName(analysis, call)) throw unknownFunction(call);
+  for (const user of users) checkUserFunction(analysis, user);
+}
+
+function refuseByName(analysis: Analysis, { name, argumentCount }: Call): void {
+  const isRefused =
+    refusedFunctions.has(name) ||
+    refusedFunctionPrefixes.some((prefix) => name.startsWith(prefix)) ||
+    // With two arguments the second is SQL that it runs.
+    (name === 'ts_rewrite' && argumentCount === 2);
+  if (isRefused)
+    throw new RefusedText('restricted-function', `function ${name} reaches past what the gateway can see, so nobody calls it here`);
+  if (!adminFunctions.has(name)) return;
+  analysis.found.writes = true;
+  analysis.questions.push({ action: 'postgres:admin', resource: databaseResource(analysis.place) });
+}
+
+function mayBeBuiltin({ catalog }: Analysis, { schema, name }: Call): boolean {
+  return (schema === undefined || schema === 'pg_catalog') && catalog.functions.builtins.has(name);
+}
+
+function checkBuiltin(analysis: Analysis, { name }: Call, fields: Fields): void {
+  if (name === 'set_config') checkSetConfig(analysis, fields);
+  if (name === 'pg_notify')
+    analysis.questions.push({ action: 'postgres:notify', resource: databaseResource(analysis.place) });
+  if (changingBuiltins.has(name)) analysis.found.writes = true;
+  if (!analysis.taint.isInForce) return;
+  const isVolatile = analysis.catalog.functions.builtins.get(name) === 'volatile';
+  if (revealingFunctions.has(name) || (isVolatile && !harmlessVolatile.has(name))) throw unproven(name);
+}
+
+/** `set_config(name, value, local)` is SET in an expression, so it stands under the same list; all that the list can read are constants. */
+function checkSetConfig(analysis: Analysis, fields: Fields): void {
+  const [name, value] = listOf(fields, 'args').map(constantOf);
+  if (typeof name !== 'string' || typeof value !== 'string')
+    throw new RefusedText('setting-refused', 'set_config takes a constant name and a constant value here');
+  const path = checkSetting(analysis, name, [value]);
+  if (path !== undefined) analysis.found.searchPath = path;
+}
+
+function checkUserFunction(analysis: Analysis, user: UserFunction): void {
+  if (isComputing(user.extension)) return;
+  analysis.found.writes = true;
+  analysis.questions.push({
+    action: 'postgres:call',
+    resource: functionResource(analysis.place, user.schema, user.name),
+  });
+  if (analysis.taint.isInForce) throw unproven(`${user.schema}.${user.name}`);
+}
+
+/** User functions that the call may mean: by name, number of arguments and visible schemas. */
+export function candidates(analysis: Analysis, { schema, name, argumentCount }: Call): readonly UserFunction[] {
+  const all = analysis.catalog.functions.functions.get(name) ?? [];
+  return all.filter((user) => {
+    if (!user.isProcedure && (argumentCount < user.argumentsMin || argumentCount > user.argumentsMax)) return false;
+    // The default path counts even while the session says '': a rollback may have brought it back.
+    return schema === undefined ? user.schema === 'pg_catalog' || analysis.catalog.searchPath.includes(user.schema) : user.schema === schema;
+  });
+}
+
+/** Judges an operator by its (maybe qualified) name. */
+export function checkOperator(analysis: Analysis, path: readonly unknown[]): void {
+  if (path.length === 0) return;
+  const names = stringsOf(path);
+  const name = names?.at(-1);
+  if (names === undefined || name === undefined || names.length > 2) throw notUnderstood('operator name');
+  const schema = names.length === 2 ? names[0] : undefined;
+  if (schema === 'pg_catalog' || !analysis.taint.isInForce) return;
+  const users = analysis.catalog.functions.operators.get(name) ?? [];
+  const isVisible = (one: string) => (schema === undefined ? analysis.catalog.searchPath.includes(one) : one === schema);
+  if (users.some((user) => isVisible(user.schema) && !isComputing(user.extension)))
+    throw new RefusedText('unproven-operator', `operator ${name} runs a function that is not proven harmless while columns are masked`);
+}
+
+/** Judges the type of a cast: a cast function of the database's own may run. */
+export function checkType(analysis: Analysis, type: Fields): void {
+  if (!analysis.taint.isInForce) return;
+  const name = stringsOf(listOf(type, 'names'))?.at(-1);
+  if (name === undefined) throw notUnderstood('type name');
+  const plain = name.startsWith('_') ? name.slice(1) : name;
+  const runs = analysis.catalog.functions.casts.some(
+    (cast) => !isComputing(cast.extension) && (cast.source === plain || cast.target === plain),
+  );
+  if (runs)
+    throw new RefusedText('unproven-cast', `a cast of type ${name} runs a function that is not proven harmless while columns are masked`);
+}
+
+function isComputing(extension: string | undefined): boolean {
+  return extension !== undefined && computingExtensions.has(extension);
+}
+
+/** `date('…')`: a type's name called like a function is a cast. */
+function isTypeName({ catalog }: Analysis, { schema, name, argumentCount }: Call): boolean {
+  return argumentCount === 1 && (schema === undefined || schema === 'pg_catalog') && catalog.functions.builtinTypes.has(name);
+}
+
+function unproven(name: string): RefusedText {
+  return new RefusedText('unproven-function', `function ${name} is not proven harmless, and columns of this database are masked for you`);
+}
+
+export function unknownFunction({ schema, name }: Pick<Call, 'schema' | 'name'>): RefusedText {
+  return new RefusedText('unknown-function', `function ${schema === undefined ? name : `${schema}.${name}`} does not exist`);
+}
+
+/** PostgreSQL's own that change something beyond the statement. */
+const changingBuiltins: ReadonlySet<string> = new Set(['nextval', 'setval', 'pg_notify', 'setseed', 'pg_stat_clear_snapshot']);

@@ -1,0 +1,117 @@
+/**
+ * What named functions and relations may do to the gateway's promises, as data. Names are matched in every schema: a copy of `dblink`
+ * under another schema does the same.
+ */
+
+/** Refused to everybody: they reach files, programs, other servers, the write-ahead log, or run SQL that stands in a string. */
+export const refusedFunctions: ReadonlySet<string> = new Set([
+  // files and server state on disk
+  ...['pg_read_file', 'pg_read_binary_file', 'pg_read_file_old', 'pg_stat_file', 'pg_file_write', 'pg_file_read'],
+  ...['pg_file_rename', 'pg_file_unlink', 'pg_file_sync', 'pg_logdir_ls', 'pg_logfile_rotate', 'pg_rotate_logfile'],
+  ...['pg_rotate_logfile_old', 'lo_import', 'lo_export', 'pg_current_logfile', 'pg_hba_file_rules'],
+  ...['pg_ident_file_mappings', 'pg_show_all_file_settings', 'pg_config', 'pg_file_length'],
+  // SQL in a string, unseen by the parser
+  ...['query_to_xml', 'query_to_xmlschema', 'query_to_xml_and_xmlschema', 'cursor_to_xml', 'cursor_to_xmlschema'],
+  // tables named in a string, past policy
+  ...['table_to_xml', 'table_to_xml_and_xmlschema', 'schema_to_xml', 'schema_to_xml_and_xmlschema', 'database_to_xml'],
+  ...['database_to_xml_and_xmlschema'],
+  ...['ts_stat', 'connectby', 'crosstab', 'crosstab2', 'crosstab3', 'crosstab4', 'crosstab_hash', 'xpath_table'],
+  ...['run_command_on_workers', 'run_command_on_shards', 'run_command_on_placements', 'run_command_on_all_nodes'],
+  ...['pg_background_launch', 'exec_sql', 'execute_sql', 'explain_json'],
+  // other servers
+  ...['postgres_fdw_get_connections', 'http', 'http_get', 'http_post', 'http_put', 'http_delete', 'http_head'],
+  // pages of any table, past every right
+  ...['get_raw_page', 'heap_page_items', 'heap_page_item_attrs', 'tuple_data_split', 'bt_page_items', 'brin_page_items'],
+  ...['gin_leafpage_items', 'gist_page_items', 'gist_page_items_bytea', 'hash_page_items', 'pg_get_wal_record_info'],
+  ...['pg_get_wal_records_info', 'pg_get_wal_block_info', 'fsm_page_contents'],
+]);
+
+/** The same, by the start of the name. */
+export const refusedFunctionPrefixes: readonly string[] = [
+  'dblink',
+  'pg_ls_',
+  'pg_logical_',
+  'pg_replication_',
+  'pg_create_logical_',
+  'pg_create_physical_',
+  'pg_copy_logical_',
+  'pg_copy_physical_',
+  'pg_drop_replication',
+  'pg_sync_replication',
+  'binary_upgrade_',
+  'pg_read_server_',
+];
+
+/** These operate the server: they need `postgres:admin`. */
+export const adminFunctions: ReadonlySet<string> = new Set([
+  ...['pg_terminate_backend', 'pg_cancel_backend', 'pg_reload_conf', 'pg_promote', 'pg_switch_wal', 'pg_wal_replay_pause'],
+  ...['pg_wal_replay_resume', 'pg_create_restore_point', 'pg_backup_start', 'pg_backup_stop', 'pg_start_backup'],
+  ...['pg_stop_backup', 'pg_log_backend_memory_contexts', 'pg_log_standby_snapshot', 'pg_stat_reset'],
+  ...['pg_stat_reset_shared', 'pg_stat_reset_single_table_counters', 'pg_stat_reset_single_function_counters'],
+  ...['pg_stat_reset_slru', 'pg_stat_reset_replication_slot', 'pg_stat_reset_subscription_stats', 'pg_stat_statements_reset'],
+  ...['pg_stat_reset_backend_stats', 'pg_nextoid', 'pg_import_system_collations', 'pg_extension_config_dump'],
+  ...['pg_stop_making_pinned_objects', 'pg_set_attribute_stats', 'pg_set_relation_stats', 'pg_restore_relation_stats'],
+  ...['pg_restore_attribute_stats', 'pg_clear_relation_stats', 'pg_clear_attribute_stats'],
+  // large objects: no policy on tables knows them
+  ...['lo_get', 'lo_put', 'lo_create', 'lo_creat', 'lo_open', 'lo_close', 'loread', 'lowrite', 'lo_lseek', 'lo_lseek64'],
+  ...['lo_tell', 'lo_tell64', 'lo_truncate', 'lo_truncate64', 'lo_unlink', 'lo_from_bytea', 'lo_manage'],
+]);
+
+/**
+ * Stable or immutable functions of PostgreSQL that read rows, statistics, other sessions' statements or connection secrets: refused
+ * while masks are in force. (Volatile ones are refused by default.)
+ */
+export const revealingFunctions: ReadonlySet<string> = new Set([
+  ...['ts_rewrite', 'pg_stat_get_activity', 'pg_stat_get_backend_activity', 'pg_stat_statements', 'pg_stat_get_wal_senders'],
+  ...['pg_stat_get_wal_receiver', 'pg_stat_get_subscription', 'pg_mcv_list_items', 'pg_options_to_table'],
+  ...['pg_get_backend_memory_contexts', 'pg_stats_ext_mcvlist_items', 'pg_get_publication_tables'],
+]);
+
+/** Volatile functions of PostgreSQL that read nothing but clock, chance, sequences, locks and the session itself. */
+export const harmlessVolatile: ReadonlySet<string> = new Set([
+  ...['random', 'random_normal', 'setseed', 'gen_random_uuid', 'uuidv4', 'uuidv7', 'clock_timestamp', 'timeofday'],
+  ...['nextval', 'currval', 'lastval', 'setval', 'pg_sequence_last_value', 'pg_sleep', 'pg_sleep_for', 'pg_sleep_until'],
+  ...['pg_advisory_lock', 'pg_advisory_lock_shared', 'pg_advisory_unlock', 'pg_advisory_unlock_shared'],
+  ...['pg_advisory_unlock_all', 'pg_advisory_xact_lock', 'pg_advisory_xact_lock_shared', 'pg_try_advisory_lock'],
+  ...['pg_try_advisory_lock_shared', 'pg_try_advisory_xact_lock', 'pg_try_advisory_xact_lock_shared', 'set_config'],
+  ...['pg_current_xact_id', 'txid_current', 'pg_is_in_recovery', 'pg_notify', 'pg_export_snapshot', 'pg_lock_status'],
+  ...['pg_relation_size', 'pg_table_size', 'pg_indexes_size', 'pg_total_relation_size', 'pg_database_size'],
+  ...['pg_tablespace_size', 'pg_show_all_settings', 'pg_timezone_names', 'pg_timezone_abbrevs', 'pg_stat_clear_snapshot'],
+  ...['pg_my_temp_schema', 'pg_is_wal_replay_paused', 'pg_last_wal_replay_lsn', 'pg_last_wal_receive_lsn'],
+  ...['pg_current_wal_lsn', 'pg_current_wal_insert_lsn', 'pg_current_wal_flush_lsn', 'pg_last_xact_replay_timestamp'],
+  ...['pg_blocking_pids', 'pg_safe_snapshot_blocking_pids', 'pg_available_extensions', 'pg_available_extension_versions'],
+  ...['pg_last_committed_xact', 'pg_xact_status', 'txid_status', 'pg_stat_get_snapshot_timestamp', 'pg_relation_filenode'],
+  ...['pg_control_system', 'pg_encoding_max_length', 'pg_isolation_test_session_is_blocked', 'inet_client_addr'],
+]);
+
+/**
+ * Extensions whose C functions only compute from their arguments. Their functions and operators count as PostgreSQL's own: no
+ * `postgres:call` is asked, and they are proven while masks are in force.
+ */
+export const computingExtensions: ReadonlySet<string> = new Set([
+  ...['citext', 'hstore', 'ltree', 'intarray', 'cube', 'earthdistance', 'isn', 'seg', 'unaccent', 'fuzzystrmatch'],
+  ...['pg_trgm', 'pgcrypto', 'uuid-ossp', 'btree_gin', 'btree_gist', 'bloom', 'vector'],
+]);
+
+/** Refused to everybody: password hashes and connection secrets. */
+export const secretRelations: ReadonlySet<string> = new Set([
+  'pg_authid',
+  'pg_shadow',
+  'pg_user_mapping',
+  'pg_user_mappings',
+  'pg_subscription',
+  'pg_hba_file_rules',
+  'pg_ident_file_mappings',
+  'pg_file_settings',
+]);
+
+/** Refused while masks are in force: samples of values, texts of other sessions' statements, raw data. */
+export const revealingRelations: ReadonlySet<string> = new Set([
+  ...['pg_statistic', 'pg_statistic_ext_data', 'pg_stats', 'pg_stats_ext', 'pg_stats_ext_exprs', 'pg_stat_activity'],
+  ...['pg_stat_statements', 'pg_stat_monitor', 'pg_stat_replication', 'pg_stat_wal_receiver', 'pg_stat_ssl'],
+  ...['pg_stat_gssapi', 'pg_stat_progress_copy', 'pg_largeobject', 'pg_prepared_statements', 'pg_cursors'],
+  ...['pg_prepared_xacts', 'pg_stat_subscription', 'pg_backend_memory_contexts', 'pg_foreign_server'],
+]);
+
+/** What `FROM … TABLESAMPLE` may name. */
+export const samplingMethods: ReadonlySet<string> = new Set(['system', 'bernoulli']);

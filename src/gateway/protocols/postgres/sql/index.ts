@@ -1,0 +1,37 @@
+/**
+ * What a SQL text means, before PostgreSQL sees it: which relations, columns and functions it touches, what policy says of each, and
+ * which answer columns must be masked.
+ *
+ * It promises: a text is forwarded only when every statement of it was understood and allowed; one refused statement refuses the text;
+ * with masks in force a statement is forwarded only when no masked value can reach the client but through a column that the
+ * RowDescription names by table and attribute. Names are resolved by a catalog snapshot, never by asking. It must not know
+ * sockets, messages or time: the same request always has the same plan.
+ */
+export { buildCatalog, catalogDigest } from './build-catalog.ts';
+export type { Catalog } from './catalog.ts';
+export { type CatalogQuery, catalogQueries } from './catalog-queries.ts';
+export { errorTable, SqlError } from './errors.ts';
+export { type AnswerColumn, maskColumns } from './mask-columns.ts';
+export { databaseResource } from './names.ts';
+export { loadParser } from './parse.ts';
+export type {
+  CreatedRelation,
+  Decider,
+  Forward,
+  MaskPlan,
+  Plan,
+  Planner,
+  PlannerOptions,
+  PlanRequest,
+  Refusal,
+  RefusalReason,
+  SessionEffect,
+  SessionFacts,
+  StatementFacts,
+  StatementPlan,
+  Touch,
+} from './plan.ts';
+export { createPlanner } from './planner.ts';
+export { policySchema } from './policy-schema.ts';
+export type { PreparedStatement } from './prepared.ts';
+export { applySessionEffects, noSessionFacts, sessionNamesMax } from './session-facts.ts';

@@ -1,0 +1,181 @@
+import type { AttributeValue, Decision, EntityRef } from '../../../../model/index.ts';
+import type { MaskKind, PotentialMask } from '../../../../policy/index.ts';
+import type { Catalog } from './catalog.ts';
+import type { PreparedStatement } from './prepared.ts';
+
+/**
+ * What the planner asks of policy, for one principal. `decide` must answer the same for the same question as long as `version` and
+ * `principalKey` stand: whatever can change an answer (a new policy set, a time window) must change one of them, because verdicts are
+ * kept under these two. A gateway session's `policy` is one.
+ */
+export interface Decider {
+  readonly version: number;
+  readonly principalKey: string;
+  decide(action: string, resource: EntityRef, context: { readonly [name: string]: AttributeValue }): Decision;
+  /** Every mask that could fall on an answer to this principal; may over-report, never under-report. */
+  potentialMasks(): readonly PotentialMask[];
+}
+
+/** A relation that this session made and the catalog snapshot may not show yet: temporary, or of an open transaction. */
+export interface CreatedRelation {
+  /** `pg_temp` for a temporary one. */
+  readonly schema: string;
+  readonly name: string;
+  /** Undefined when the statement doesn't tell (`CREATE TABLE AS`). */
+  readonly columns: readonly string[] | undefined;
+}
+
+/**
+ * What the planner must know of the session's past. Start with `noSessionFacts`; after the server has *completed* a statement (never
+ * earlier: a failed one changes nothing), replace the facts by `applySessionEffects(facts, statement.effects)`.
+ * Statements that the protocol prepares count too (`EXECUTE` reaches them by name): on ParseComplete of a named statement apply
+ * `{ kind: 'prepare', name, prepared: plan.prepared }`, on Close `{ kind: 'deallocate', name }`.
+ */
+export interface SessionFacts {
+  readonly searchPath: 'default' | 'empty';
+  readonly prepared: ReadonlyMap<string, PreparedStatement>;
+  /** Cursors declared in SQL. Protocol portals don't belong here: `FETCH` from one is refused while masks are in force. */
+  readonly cursors: ReadonlyMap<string, PreparedStatement>;
+  /** By `schema.name`. */
+  readonly created: ReadonlyMap<string, CreatedRelation>;
+}
+
+/** What a completed statement changes for the statements after it. */
+export type SessionEffect =
+  | { readonly kind: 'prepare'; readonly name: string; readonly prepared: PreparedStatement }
+  /** `name` undefined: all. */
+  | { readonly kind: 'deallocate'; readonly name: string | undefined }
+  | { readonly kind: 'declare'; readonly name: string; readonly prepared: PreparedStatement }
+  | { readonly kind: 'close'; readonly name: string | undefined }
+  | { readonly kind: 'create'; readonly relation: CreatedRelation }
+  | { readonly kind: 'search-path'; readonly path: 'default' | 'empty' }
+  | { readonly kind: 'discard' }
+  | { readonly kind: 'transaction'; readonly verb: 'begin' | 'commit' | 'rollback' | 'savepoint' | 'release' | 'rollback-to' };
+
+/** One policy question that a statement raises. `resource` is the entity's id. */
+export interface Touch {
+  readonly action: string;
+  readonly resource: string;
+}
+
+/** What is known of a statement whatever the verdict: for the ledger. */
+export interface StatementFacts {
+  /** Lower-case words as in a command tag: `select`, `insert`, `create table`. */
+  readonly kind: string;
+  /** Equal for statements that differ only in constants, comments, spacing and lengths of constant lists: 16 hex digits. */
+  readonly fingerprint: string;
+  readonly touches: readonly Touch[];
+}
+
+/** Which answer columns are masked; ask it through `maskColumns`, never by hand. */
+export interface MaskPlan {
+  readonly byAttribute: ReadonlyMap<`${number}:${number}`, MaskKind>;
+  /**
+   * Table OIDs whose other columns are clean, up to that attribute number. A RowDescription that names another one means that the
+   * server resolved a name otherwise, or that the snapshot is older than a change.
+   */
+  readonly relations: ReadonlyMap<number, number>;
+  /** True when tables of unknown OID (made by this session) take part, so an OID outside of `relations` is clean as well. */
+  readonly cleanRest: boolean;
+  /** How many answer columns must turn out masked; fewer means that a value arrives without its origin. */
+  readonly columnsMasked: number;
+}
+
+/** One statement that may be forwarded, with what must happen to it and to its answer. */
+export interface StatementPlan extends StatementFacts {
+  /** Changes data, schema or settings beyond the session: decides the ledger's durability. */
+  readonly writes: boolean;
+  /** Ids of the policies that determined the answers, sorted. */
+  readonly policies: readonly string[];
+  /** Undefined: rows are forwarded untouched. Else every RowDescription goes through `maskColumns` before a row does. */
+  readonly masks: MaskPlan | undefined;
+  /** Most rows of this statement; undefined = no limit by policy. */
+  readonly rowsMax: number | undefined;
+  readonly record: 'digest' | 'full';
+  /** Texts of errors and notices may carry masked values: keep severity and SQLSTATE only. */
+  readonly withhold: boolean;
+  readonly copy: 'in' | 'out' | undefined;
+  readonly effects: readonly SessionEffect[];
+  /** Take a new catalog snapshot once it has completed (and once its transaction has). */
+  readonly changesCatalog: boolean;
+}
+
+/** Why a text is refused. */
+export type RefusalReason =
+  | 'text-too-long'
+  | 'text-malformed'
+  | 'text-too-deep'
+  | 'syntax-error'
+  | 'several-statements'
+  | 'statement-not-understood'
+  | 'statement-refused'
+  | 'policy-denied'
+  /** These three: the snapshot doesn't know a name. Take a new snapshot once and plan again; then answer with the refusal. */
+  | 'unknown-relation'
+  | 'unknown-column'
+  | 'unknown-function'
+  | 'unknown-prepared'
+  | 'unknown-cursor'
+  | 'ambiguous-relation'
+  | 'name-taken'
+  | 'session-limit'
+  | 'server-file'
+  | 'setting-refused'
+  | 'restricted-relation'
+  | 'restricted-function'
+  | 'masked-column-use'
+  | 'unproven-function'
+  | 'unproven-operator'
+  | 'unproven-cast'
+  | 'unproven-rule'
+  | 'masked-ddl'
+  | 'masked-notification';
+
+export interface Refusal {
+  readonly verdict: 'refuse';
+  readonly sqlstate: string;
+  readonly reason: RefusalReason;
+  /** Safe to send to the client: names of its own text only. */
+  readonly message: string;
+  readonly hint?: string;
+  /** Character position in the text from 1, for syntax errors. */
+  readonly position?: number;
+  readonly policies: readonly string[];
+  /** The statements of the text up to and with the refused one, as far as understood. */
+  readonly statements: readonly StatementFacts[];
+}
+
+export interface Forward {
+  readonly verdict: 'forward';
+  /** In the order of the text; empty for an empty text. */
+  readonly statements: readonly StatementPlan[];
+  /** The parsed statement when the text holds exactly one: for `SessionFacts.prepared`. */
+  readonly prepared: PreparedStatement | undefined;
+}
+
+/** The verdict on a whole text: one refused statement refuses all of it. */
+export type Plan = Refusal | Forward;
+
+export interface PlanRequest {
+  readonly sql: string;
+  /** `parse` = a Parse message: one statement at most. */
+  readonly mode: 'simple' | 'parse';
+  readonly catalog: Catalog;
+  readonly decider: Decider;
+  readonly session: SessionFacts;
+}
+
+export interface Planner {
+  /** Pure but for its verdict cache. Never throws for any text; `loadParser` must have been awaited. */
+  plan(request: PlanRequest): Plan;
+}
+
+export interface PlannerOptions {
+  /** Name of the target, first part of every resource id. */
+  readonly target: string;
+  readonly database: string;
+  /** Verdicts kept; bytes are bounded as well. */
+  readonly cacheEntriesMax: number;
+  /** Settings with a dot in their name (`app.tenant`) that clients may set; none by default, since row security often trusts them. */
+  readonly customSettings?: readonly string[];
+}

@@ -1,0 +1,65 @@
+import type { CedarTypeJson, PolicySchemaFragment } from '../../../../policy/index.ts';
+
+const text: CedarTypeJson = { type: 'String' };
+
+/** Context of actions on a table's rows. */
+const rows: Readonly<Record<string, CedarTypeJson>> = {
+  /** Columns that are read (select) or written (insert, update), all of them for `*`; empty for delete and truncate. */
+  columns: { type: 'Set', element: text },
+  /** Every place that names the table restricts it by WHERE. */
+  hasWhere: { type: 'Boolean' },
+};
+
+const onTable = { resources: ['Table'], context: rows };
+const onDatabase = { resources: ['Database'], context: {} };
+const onEither = { resources: ['Table', 'Database'], context: {} };
+
+/** What PostgreSQL adds to the policy language. */
+export const policySchema: PolicySchemaFragment = {
+  namespace: 'Postgres',
+  entityTypes: {
+    Database: { memberOf: ['Target'], attributes: { target: text, name: text }, path: ['target', 'name'] },
+    Schema: {
+      memberOf: ['Database'],
+      attributes: { target: text, database: text, name: text },
+      path: ['target', 'database', 'name'],
+    },
+    Table: {
+      memberOf: ['Schema'],
+      attributes: { target: text, database: text, schema: text, name: text },
+      path: ['target', 'database', 'schema', 'name'],
+    },
+    Function: {
+      memberOf: ['Schema'],
+      attributes: { target: text, database: text, schema: text, name: text },
+      path: ['target', 'database', 'schema', 'name'],
+    },
+  },
+  actions: {
+    'postgres:connect': onDatabase,
+    'postgres:select': onTable,
+    'postgres:insert': onTable,
+    'postgres:update': onTable,
+    'postgres:delete': onTable,
+    'postgres:truncate': onTable,
+    'postgres:call': { resources: ['Function'], context: {} },
+    'postgres:maintain': onEither,
+    'postgres:ddl': onEither,
+    'postgres:notify': onDatabase,
+    'postgres:admin': onDatabase,
+  },
+  groups: {
+    'postgres:read': ['postgres:select'],
+    'postgres:write': ['postgres:insert', 'postgres:update', 'postgres:delete', 'postgres:truncate'],
+    'postgres:any': [
+      'postgres:read',
+      'postgres:write',
+      'postgres:connect',
+      'postgres:call',
+      'postgres:maintain',
+      'postgres:ddl',
+      'postgres:notify',
+      'postgres:admin',
+    ],
+  },
+};

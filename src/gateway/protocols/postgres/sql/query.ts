@@ -1,0 +1,234 @@
+import type { Analysis } from './analysis.ts';
+import { checkOperator } from './code.ts';
+import { addFrom } from './from.ts';
+import { notUnderstood } from './refusal.ts';
+import {
+  createScope,
+  type Ctes,
+  expandAll,
+  expandItem,
+  maskedUse,
+  type Outer,
+  type Output,
+  type OutputColumn,
+  type Reference,
+  renameColumns,
+  resolveColumn,
+  resolveQualified,
+  type Scope,
+} from './scope.ts';
+import { childOf, type Fields, fieldsOf, flagOf, hasField, listOf, nodeOf, stringOf, stringsOf, textOf, valueOf } from './tree.ts';
+
+/** Walks a SELECT of any form; see `Analysis.query`. */
+export function walkQuery(analysis: Analysis, select: Fields, outer: Outer): Output {
+  const ctes = withQueries(analysis, select, outer);
+  const inside = { parent: outer.parent, ctes };
+  // SELECT INTO makes a table; the statement level takes it away before it comes here.
+  if (hasField(select, 'intoClause')) throw notUnderstood('INTO inside of a query');
+  const operation = textOf(select, 'op');
+  if (operation !== undefined && operation !== 'SETOP_NONE') return walkSetOperation(analysis, select, inside);
+  const values = listOf(select, 'valuesLists');
+  return values.length > 0 ? walkValues(analysis, select, inside) : walkSelect(analysis, select, inside);
+}
+
+/** Walks the WITH clause of a statement; answers the WITH queries in sight of the rest. */
+export function withQueries(analysis: Analysis, statement: Fields, outer: Outer): Ctes {
+  const clause = fieldsOf(statement, 'withClause');
+  const isRecursive = flagOf(clause, 'recursive');
+  const ctes = new Map(outer.ctes);
+  const entries = listOf(clause, 'ctes').map((item) => {
+    const node = nodeOf(item);
+    if (node?.kind !== 'CommonTableExpr') throw notUnderstood('WITH');
+    return { name: textOf(node.fields, 'ctename') ?? '', fields: node.fields };
+  });
+  // Under RECURSIVE each name is in sight of all bodies, its columns not yet known.
+  if (isRecursive) for (const { name } of entries) ctes.set(name, { columns: [], isExact: false });
+  for (const { name, fields } of entries) {
+    const output = walkCte(analysis, fields, { parent: outer.parent, ctes: new Map(ctes) });
+    // A masked column could have gone around the recursion under another name.
+    if (isRecursive) refuseMasked(output);
+    ctes.set(name, output);
+  }
+  return ctes;
+}
+
+function walkCte(analysis: Analysis, fields: Fields, outer: Outer): Output {
+  const query = childOf(fields, 'ctequery');
+  const aliases = stringsOf(listOf(fields, 'aliascolnames'));
+  if (query === undefined || aliases === undefined) throw notUnderstood('WITH');
+  const output =
+    query.kind === 'SelectStmt'
+      ? analysis.query(query.fields, outer)
+      : analysis.modify(query.kind, query.fields, outer);
+  // SEARCH and CYCLE add columns and compare listed ones.
+  if (!hasField(fields, 'search_clause') && !hasField(fields, 'cycle_clause')) return renameColumns(output, aliases);
+  refuseMasked(output);
+  return { columns: [], isExact: false };
+}
+
+function walkSetOperation(analysis: Analysis, select: Fields, outer: Outer): Output {
+  const left = analysis.query(fieldsOf(select, 'larg'), outer);
+  const right = analysis.query(fieldsOf(select, 'rarg'), outer);
+  // UNION and the like compare rows, and their columns have no origin in the answer.
+  refuseMasked(left);
+  refuseMasked(right);
+  const scope = createScope(outer);
+  scope.items.push({
+    alias: undefined,
+    schema: undefined,
+    output: { columns: [], isExact: false },
+    use: undefined,
+    relation: undefined,
+  });
+  for (const clause of ['sortClause', 'limitOffset', 'limitCount', 'lockingClause'])
+    analysis.expression(valueOf(select, clause), scope);
+  return { columns: left.columns.map(({ name }) => ({ name, masked: undefined })), isExact: left.isExact };
+}
+
+function walkValues(analysis: Analysis, select: Fields, outer: Outer): Output {
+  const scope = createScope(outer);
+  let width = 0;
+  for (const row of listOf(select, 'valuesLists')) {
+    const node = nodeOf(row);
+    const items = node?.kind === 'List' ? listOf(node.fields, 'items') : undefined;
+    if (items === undefined) throw notUnderstood('VALUES');
+    width = items.length;
+    for (const item of items) analysis.expression(item, scope);
+  }
+  const columns = Array.from({ length: width }, (_, index) => ({ name: `column${index + 1}`, masked: undefined }));
+  walkOrder(analysis, select, { scope, output: { columns, isExact: true } });
+  return { columns, isExact: true };
+}
+
+function walkSelect(analysis: Analysis, select: Fields, outer: Outer): Output {
+  const scope = createScope(outer);
+  const hasWhere = hasField(select, 'whereClause');
+  for (const entry of listOf(select, 'fromClause')) addFrom(analysis, entry, { scope, hasWhere });
+  const output = walkTargets(analysis, listOf(select, 'targetList'), scope);
+  analysis.expression(valueOf(select, 'whereClause'), scope);
+  analysis.expression(valueOf(select, 'havingClause'), scope);
+  analysis.expression(listOf(select, 'windowClause'), scope);
+  if (hasField(select, 'distinctClause')) refuseMasked(output);
+  walkOrder(analysis, select, { scope, output });
+  lockRows(analysis, select, scope);
+  return output;
+}
+
+/** Walks a select list (or RETURNING list); masked columns may stand in it as they are. */
+export function walkTargets(analysis: Analysis, targets: readonly unknown[], scope: Scope): Output {
+  const columns: OutputColumn[] = [];
+  let isExact = true;
+  for (const target of targets) {
+    const node = nodeOf(target);
+    if (node?.kind !== 'ResTarget') throw notUnderstood('select list');
+    const output = walkTarget(analysis, node.fields, scope);
+    columns.push(...output.columns);
+    isExact &&= output.isExact;
+  }
+  return { columns, isExact };
+}
+
+function walkTarget(analysis: Analysis, target: Fields, scope: Scope): Output {
+  const label = textOf(target, 'name');
+  const value = childOf(target, 'val');
+  if (value === undefined) throw notUnderstood('select list');
+  if (value.kind === 'ColumnRef') {
+    const path = listOf(value.fields, 'fields');
+    if (nodeOf(path.at(-1))?.kind === 'A_Star') return expandStar(path, scope);
+    const reference = resolveReference(path, scope);
+    // A whole row, or a name that may mean several columns, arrives without an origin.
+    if (reference.masked !== undefined && !reference.isPlain) throw maskedUse(lastName(path));
+    return { columns: [{ name: label ?? lastName(path), masked: reference.masked }], isExact: true };
+  }
+  analysis.expression(valueOf(target, 'val'), scope);
+  const isRowExpansion =
+    value.kind === 'A_Indirection' && nodeOf(listOf(value.fields, 'indirection').at(-1))?.kind === 'A_Star';
+  if (isRowExpansion) return { columns: [], isExact: false };
+  // Only a label is certain; names that PostgreSQL makes up are left unknown.
+  return label === undefined
+    ? { columns: [{ name: undefined, masked: undefined }], isExact: true }
+    : { columns: [{ name: label, masked: undefined }], isExact: true };
+}
+
+function expandStar(path: readonly unknown[], scope: Scope): Output {
+  if (path.length === 1) return expandAll(scope);
+  const names = stringsOf(path.slice(0, -1));
+  const alias = names?.at(-1);
+  if (names === undefined || alias === undefined || names.length > 3) throw notUnderstood('*');
+  return expandItem(scope, { alias, schema: names.at(-2) }) ?? { columns: [], isExact: false };
+}
+
+/** Resolves the path of a ColumnRef that doesn't end in `*`. */
+export function resolveReference(path: readonly unknown[], scope: Scope): Reference {
+  const names = stringsOf(path);
+  const name = names?.at(-1);
+  if (names === undefined || name === undefined || names.length > 4) throw notUnderstood('column reference');
+  const alias = names.at(-2);
+  return alias === undefined ? resolveColumn(scope, name) : resolveQualified(scope, { alias, schema: names.at(-3) }, name);
+}
+
+function lastName(path: readonly unknown[]): string | undefined {
+  return stringOf(path.at(-1));
+}
+
+/** GROUP BY, DISTINCT ON, ORDER BY and LIMIT: where a number or a lone name can also mean an output column. */
+function walkOrder(analysis: Analysis, select: Fields, { scope, output }: { scope: Scope; output: Output }): void {
+  for (const clause of ['groupClause', 'distinctClause', 'sortClause'])
+    for (const item of listOf(select, clause)) walkOrderItem(analysis, item, { scope, output });
+  analysis.expression(valueOf(select, 'limitOffset'), scope);
+  analysis.expression(valueOf(select, 'limitCount'), scope);
+}
+
+function walkOrderItem(analysis: Analysis, item: unknown, place: { scope: Scope; output: Output }): void {
+  const node = nodeOf(item);
+  // Plain DISTINCT is a list of one empty entry.
+  if (node === undefined) return;
+  if (node.kind === 'GroupingSet') {
+    for (const entry of listOf(node.fields, 'content')) walkOrderItem(analysis, entry, place);
+    return;
+  }
+  const { scope, output } = place;
+  const value = node.kind === 'SortBy' ? childOf(node.fields, 'node') : node;
+  if (node.kind === 'SortBy') checkOperator(analysis, listOf(node.fields, 'useOp'));
+  if (value === undefined) throw notUnderstood('ORDER BY');
+  if (value.kind === 'A_Const') refuseOrdinal(value.fields, output);
+  const path = value.kind === 'ColumnRef' ? listOf(value.fields, 'fields') : [];
+  const name = path.length === 1 ? lastName(path) : undefined;
+  const named = name === undefined ? [] : output.columns.filter((column) => column.name === name);
+  if (named.some(({ masked }) => masked !== undefined)) throw maskedUse(name);
+  // A label of the select list needs no column of that name; an unknown name may be one that PostgreSQL made up.
+  const mayBeLabel = name !== undefined && (named.length > 0 || output.columns.some((column) => column.name === undefined));
+  if (mayBeLabel) noteIfColumn(scope, name);
+  else analysis.expression({ [value.kind]: value.fields }, scope);
+}
+
+/** Notes the column that a label hides, if there is one: GROUP BY prefers it. */
+function noteIfColumn(scope: Scope, name: string): void {
+  const known = scope.items.some(({ output }) => output.columns.some((column) => column.name === name));
+  if (known && resolveColumn(scope, name).masked !== undefined) throw maskedUse(name);
+}
+
+function refuseOrdinal(constant: Fields, output: Output): void {
+  if (!output.columns.some(({ masked }) => masked !== undefined)) return;
+  const position = valueOf(fieldsOf(constant, 'ival'), 'ival');
+  const column = typeof position === 'number' ? output.columns[position - 1] : undefined;
+  if (!output.isExact || column === undefined || column.masked !== undefined) throw maskedUse(column?.name);
+}
+
+/** FOR UPDATE and FOR SHARE: PostgreSQL asks for the right to update. */
+function lockRows(analysis: Analysis, select: Fields, scope: Scope): void {
+  const hasWhere = hasField(select, 'whereClause');
+  for (const clause of listOf(select, 'lockingClause')) {
+    const node = nodeOf(clause);
+    if (node?.kind !== 'LockingClause') throw notUnderstood('FOR UPDATE');
+    const names = listOf(node.fields, 'lockedRels').map((range) => textOf(nodeOf(range)?.fields ?? {}, 'relname'));
+    for (const { alias, use } of scope.items)
+      if (use !== undefined && (names.length === 0 || names.includes(alias)))
+        analysis.uses.add({ ...use, created: undefined }, 'update', { hasWhere });
+  }
+}
+
+export function refuseMasked(output: Output): void {
+  const masked = output.columns.find((column) => column.masked !== undefined);
+  if (masked !== undefined) throw maskedUse(masked.name);
+}

@@ -1,0 +1,113 @@
+import type { Analysis } from './analysis.ts';
+import type { Relation } from './catalog.ts';
+import { revealingRelations, secretRelations } from './function-lists.ts';
+import type { CreatedRelation } from './plan.ts';
+import { RefusedText } from './refusal.ts';
+import type { Output } from './scope.ts';
+import { type Fields, textOf } from './tree.ts';
+import type { UsedRelation } from './uses.ts';
+
+/** What the name of a relation resolves to. */
+export type ResolvedRelation =
+  | { readonly kind: 'table'; readonly relation: Relation }
+  /** Made by this session; the snapshot doesn't show it. */
+  | { readonly kind: 'created'; readonly created: CreatedRelation }
+  | { readonly kind: 'system'; readonly schema: string; readonly name: string };
+
+/**
+ * Resolves a RangeVar in PostgreSQL's order: temporary relations, pg_catalog, the path. Throws the refusal `unknown-relation` when the
+ * snapshot has no such name, `restricted-relation` when nobody may read it here.
+ */
+export function resolveRelation(analysis: Analysis, range: Fields): ResolvedRelation {
+  const resolved = findRelation(analysis, range);
+  if (resolved === undefined) {
+    const schema = textOf(range, 'schemaname');
+    const name = textOf(range, 'relname') ?? '';
+    throw new RefusedText('unknown-relation', `relation "${schema === undefined ? name : `${schema}.${name}`}" does not exist`);
+  }
+  if (resolved.kind === 'system') refuseRestricted(analysis, resolved);
+  return resolved;
+}
+
+/** As `resolveRelation`, but undefined when there is none, and without the check of system relations. */
+export function findRelation(analysis: Analysis, range: Fields): ResolvedRelation | undefined {
+  const name = textOf(range, 'relname') ?? '';
+  const schema = textOf(range, 'schemaname');
+  const database = textOf(range, 'catalogname');
+  if (database !== undefined && database !== analysis.catalog.database) return undefined;
+  return schema === undefined ? findUnqualified(analysis, name) : findIn(analysis, schema, name);
+}
+
+function findUnqualified(analysis: Analysis, name: string): ResolvedRelation | undefined {
+  const temporary = analysis.created.get(`pg_temp.${name}`);
+  const permanent = findPermanent(analysis, name);
+  if (temporary === undefined) return permanent;
+  // The temporary one may be gone again (a rollback), and then the name means the other: which, can't be told.
+  if (permanent !== undefined)
+    throw new RefusedText('ambiguous-relation', `"${name}" is a temporary relation and a permanent one`, {
+      hint: 'Qualify the name with its schema.',
+    });
+  return { kind: 'created', created: temporary };
+}
+
+function findPermanent(analysis: Analysis, name: string): ResolvedRelation | undefined {
+  for (const schema of ['pg_catalog', ...analysis.searchPath]) {
+    const found = findIn(analysis, schema, name);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function findIn(analysis: Analysis, schema: string, name: string): ResolvedRelation | undefined {
+  const system = analysis.catalog.systemRelations(schema);
+  if (system !== undefined) return system.has(name) ? { kind: 'system', schema, name } : undefined;
+  const relation = analysis.catalog.relation(schema, name);
+  if (relation !== undefined) return { kind: 'table', relation };
+  const created = analysis.created.get(`${schema}.${name}`);
+  return created === undefined ? undefined : { kind: 'created', created };
+}
+
+function refuseRestricted({ taint }: Analysis, { name }: { readonly name: string }): void {
+  if (secretRelations.has(name))
+    throw new RefusedText('restricted-relation', `"${name}" holds credentials and is not readable here`);
+  if (taint.isInForce && revealingRelations.has(name)) throw revealing(name);
+}
+
+/** Refuses a relation by its name alone: extensions put such views into user schemas. */
+export function refuseRevealing({ taint }: Analysis, name: string): void {
+  if (taint.isInForce && (name === 'pg_stat_statements' || name === 'pg_stat_monitor')) throw revealing(name);
+}
+
+function revealing(name: string): RefusedText {
+  return new RefusedText('restricted-relation', `"${name}" can show masked values and is not readable here`);
+}
+
+/** The parts of a resolved relation that a use is made of. */
+export function usedRelation(resolved: Exclude<ResolvedRelation, { kind: 'system' }>): UsedRelation {
+  if (resolved.kind === 'created') {
+    const { created } = resolved;
+    return { schema: created.schema, name: created.name, relation: undefined, created };
+  }
+  const { relation } = resolved;
+  return { schema: relation.schema, name: relation.name, relation, created: undefined };
+}
+
+/** The columns of a relation with their masks; notes that masked values are touched. Refuses one whose masked columns aren't known. */
+export function outputOf(analysis: Analysis, resolved: ResolvedRelation): Output {
+  if (resolved.kind === 'system') return { columns: [], isExact: false };
+  if (resolved.kind === 'created') {
+    analysis.found.touchesCreated = true;
+    const names = resolved.created.columns ?? [];
+    return { columns: names.map((name) => ({ name, masked: undefined })), isExact: false };
+  }
+  const { relation } = resolved;
+  refuseRevealing(analysis, relation.name);
+  const masks = analysis.taint.masksOf(relation);
+  if (masks === 'opaque')
+    throw new RefusedText('masked-column-use', `"${relation.schema}.${relation.name}" shows masked values in a form that can't be masked`, {
+      hint: 'Its definition uses a masked column, or something that is not proven harmless.',
+    });
+  if (masks.some((mask) => mask !== undefined)) analysis.found.touchesMasked = true;
+  const columns = relation.columns.map(({ name }, index) => ({ name, masked: masks[index] }));
+  return { columns, isExact: true };
+}

@@ -1,0 +1,55 @@
+import type { SessionEffect, SessionFacts } from './plan.ts';
+
+/** A session that has done nothing yet. */
+export const noSessionFacts: SessionFacts = {
+  searchPath: 'default',
+  prepared: new Map(),
+  cursors: new Map(),
+  created: new Map(),
+};
+
+/** Prepared statements, cursors or new relations that one session may hold: far more than any driver keeps, and small in memory. */
+export const sessionNamesMax = 5_000;
+
+/**
+ * The facts after a statement has completed; the same object when nothing changed. Maps are copied on change, so facts that a plan was
+ * made with stay as they were.
+ */
+export function applySessionEffects(facts: SessionFacts, effects: readonly SessionEffect[]): SessionFacts {
+  let next = facts;
+  for (const effect of effects) next = applyEffect(next, effect);
+  return next;
+}
+
+function applyEffect(facts: SessionFacts, effect: SessionEffect): SessionFacts {
+  switch (effect.kind) {
+    case 'prepare':
+      return { ...facts, prepared: new Map(facts.prepared).set(effect.name, effect.prepared) };
+    case 'deallocate':
+      return { ...facts, prepared: without(facts.prepared, effect.name) };
+    case 'declare':
+      return { ...facts, cursors: new Map(facts.cursors).set(effect.name, effect.prepared) };
+    case 'close':
+      return { ...facts, cursors: without(facts.cursors, effect.name) };
+    case 'create': {
+      const key = `${effect.relation.schema}.${effect.relation.name}`;
+      return { ...facts, created: new Map(facts.created).set(key, effect.relation) };
+    }
+    case 'search-path':
+      return facts.searchPath === effect.path ? facts : { ...facts, searchPath: effect.path };
+    case 'discard':
+      return noSessionFacts;
+    case 'transaction':
+      // What a rollback undoes may stay here: every fact only makes the planner know a name that the server then doesn't.
+      return facts;
+    default:
+      return effect satisfies never;
+  }
+}
+
+function without<Value>(map: ReadonlyMap<string, Value>, name: string | undefined): ReadonlyMap<string, Value> {
+  if (name === undefined) return new Map();
+  const rest = new Map(map);
+  rest.delete(name);
+  return rest;
+}

@@ -1,0 +1,189 @@
+import { type MaskKind, maskCovers, type PotentialMask, stricterMask } from '../../../../policy/index.ts';
+import type { Taint } from './analysis.ts';
+import { createAnalysis } from './analyze.ts';
+import type { Catalog, Relation } from './catalog.ts';
+import { type Place, tableResource } from './names.ts';
+import { parseText } from './parse.ts';
+import type { Decider } from './plan.ts';
+import { RefusedText } from './refusal.ts';
+import { type Masked, outermost, type Output } from './scope.ts';
+import { isFields, listOf, nodeOf, stringOf, valueOf } from './tree.ts';
+
+/** Column name → mask, of one relation. */
+type ColumnMasks = ReadonlyMap<string, MaskKind>;
+
+/**
+ * Which columns of the database are masked for a principal: those that policy masks under any shape of question, the same columns of
+ * partitions and inheriting tables, generated columns made of them, and what views show of them.
+ */
+export function createTaint({ place, catalog, decider }: { place: Place; catalog: Catalog; decider: Decider }): Taint {
+  const direct = spreadToRelatives(catalog, probePolicy({ place, catalog, decider }));
+  const known = new Map<number, readonly (Masked | undefined)[] | 'opaque'>();
+  const inProgress = new Set<number>();
+  const taint: Taint = {
+    isInForce: direct.size > 0,
+    masksOf(relation) {
+      if (!taint.isInForce) return noMasks;
+      const before = known.get(relation.oid);
+      if (before !== undefined) return before;
+      // A view that reaches itself can't exist; a snapshot torn by changes could show one.
+      if (inProgress.has(relation.oid) || inProgress.size >= VIEW_DEPTH_MAX) return 'opaque';
+      inProgress.add(relation.oid);
+      const masks = masksOf(relation);
+      inProgress.delete(relation.oid);
+      known.set(relation.oid, masks);
+      return masks;
+    },
+  };
+  function masksOf(relation: Relation): readonly (Masked | undefined)[] | 'opaque' {
+    const own = direct.get(relation.oid);
+    if (relation.kind !== 'v' && relation.kind !== 'm') return withGenerated(relation, own ?? new Map());
+    const output = analyzeView({ place, catalog, taint, relation });
+    return output === 'opaque' ? 'opaque' : viewMasks(relation, output, own);
+  }
+  return taint;
+}
+
+const noMasks: readonly (Masked | undefined)[] = [];
+
+/** Asks policy about every relation that has a column some mask names: over its whole width, restricted and not. */
+function probePolicy({ place, catalog, decider }: { place: Place; catalog: Catalog; decider: Decider }): Map<number, Map<string, MaskKind>> {
+  const byColumn = new Map<string, PotentialMask[]>();
+  for (const mask of decider.potentialMasks()) {
+    const list = byColumn.get(mask.column.name);
+    if (list === undefined) byColumn.set(mask.column.name, [mask]);
+    else list.push(mask);
+  }
+  const masked = new Map<number, Map<string, MaskKind>>();
+  if (byColumn.size === 0) return masked;
+  for (const relation of catalog.relations.values()) {
+    if (!relation.columns.some(({ name }) => byColumn.has(name))) continue;
+    const masks = probeRelation({ place, relation, decider, byColumn });
+    if (masks.size > 0) masked.set(relation.oid, masks);
+  }
+  return masked;
+}
+
+function probeRelation(facts: {
+  place: Place;
+  relation: Relation;
+  decider: Decider;
+  byColumn: ReadonlyMap<string, readonly PotentialMask[]>;
+}): Map<string, MaskKind> {
+  const { relation, decider, byColumn } = facts;
+  const resource = tableResource(facts.place, relation.schema, relation.name);
+  const names = relation.columns.map(({ name }) => name);
+  const possible = names.flatMap((name) => byColumn.get(name) ?? []).filter((mask) => maskCovers(mask, resource));
+  const masks = new Map<string, MaskKind>();
+  if (possible.length === 0) return masks;
+  const add = (column: string, kind: MaskKind) => {
+    const before = masks.get(column);
+    masks.set(column, before === undefined ? kind : stricterMask(before, kind));
+  };
+  for (const hasWhere of [false, true]) {
+    const decision = decider.decide('postgres:select', resource, { columns: names.toSorted(), hasWhere });
+    // A table that can't be read in this shape may still be read in another, or through a view.
+    if (!decision.allow) for (const mask of possible) add(mask.column.name, mask.kind);
+    else for (const [column, kind] of decision.obligations.masks) if (names.includes(column)) add(column, kind);
+  }
+  return masks;
+}
+
+/** A partition's rows are its parent's rows: a mask on one holds for all that share rows with it. */
+function spreadToRelatives(catalog: Catalog, masked: Map<number, Map<string, MaskKind>>): ReadonlyMap<number, ColumnMasks> {
+  const queue = Array.from(masked.keys());
+  for (let oid = queue.pop(); oid !== undefined; oid = queue.pop()) {
+    const masks = masked.get(oid) ?? new Map<string, MaskKind>();
+    for (const relative of [...catalog.parents(oid), ...catalog.children(oid)]) {
+      const theirs = masked.get(relative.oid) ?? new Map<string, MaskKind>();
+      let grew = false;
+      for (const [column, kind] of masks) {
+        if (!relative.columns.some(({ name }) => name === column)) continue;
+        const before = theirs.get(column);
+        const after = before === undefined ? kind : stricterMask(before, kind);
+        grew ||= after !== before;
+        theirs.set(column, after);
+      }
+      if (!grew) continue;
+      masked.set(relative.oid, theirs);
+      queue.push(relative.oid);
+    }
+  }
+  return masked;
+}
+
+/** The masks by position; a generated column that reads a masked one is masked most strictly, whatever its type. */
+function withGenerated(relation: Relation, masks: ColumnMasks): readonly (Masked | undefined)[] {
+  if (masks.size === 0) return noMasks;
+  return relation.columns.map(({ name, attributeNumber, generated }) => {
+    const reads = generated !== undefined && readsAny(generated, masks);
+    const kind = masks.get(name) ?? (reads ? 'null' : undefined);
+    return kind === undefined ? undefined : { attribute: `${relation.oid}:${attributeNumber}`, kind };
+  });
+}
+
+/** True when an expression names one of the columns, or can't be read. */
+function readsAny(expression: string, masks: ColumnMasks): boolean {
+  const tree = parseQuietly(`select ${expression}`);
+  if (tree === undefined) return true;
+  const queue: unknown[] = [tree.fields];
+  for (let value = queue.pop(); value !== undefined; value = queue.pop()) {
+    if (Array.isArray(value)) queue.push(...value);
+    if (!isFields(value)) continue;
+    const node = nodeOf(value);
+    if (node?.kind === 'ColumnRef' && masks.has(stringOf(listOf(node.fields, 'fields').at(-1)) ?? '')) return true;
+    for (const name of Object.keys(value)) {
+      const child = valueOf(value, name);
+      if (typeof child === 'object' && child !== null) queue.push(child);
+    }
+  }
+  return false;
+}
+
+/** A view is a query with a name: the same rules decide what of it shows masked columns as they are. */
+function analyzeView(facts: { place: Place; catalog: Catalog; taint: Taint; relation: Relation }): Output | 'opaque' {
+  const { place, catalog, taint, relation } = facts;
+  const query = relation.definition === undefined ? undefined : parseQuietly(relation.definition);
+  if (query?.kind !== 'SelectStmt') return 'opaque';
+  const analysis = createAnalysis({
+    place,
+    catalog,
+    taint,
+    searchPath: catalog.searchPath,
+    created: new Map(),
+    customSettings: new Set(),
+  });
+  try {
+    return analysis.query(query.fields, outermost);
+  } catch (error) {
+    // What a client couldn't ask directly, the view does not make provable.
+    if (error instanceof RefusedText) return 'opaque';
+    throw error;
+  }
+}
+
+function viewMasks(relation: Relation, output: Output, own: ColumnMasks | undefined): readonly (Masked | undefined)[] | 'opaque' {
+  const { columns } = relation;
+  const isKnown = output.isExact && output.columns.length === columns.length;
+  if (!isKnown && output.columns.some(({ masked }) => masked !== undefined)) return 'opaque';
+  return columns.map(({ name, attributeNumber }, index) => {
+    const shown = isKnown ? output.columns[index]?.masked?.kind : undefined;
+    const named = own?.get(name);
+    const kind = shown !== undefined && named !== undefined ? stricterMask(shown, named) : (shown ?? named);
+    return kind === undefined ? undefined : { attribute: `${relation.oid}:${attributeNumber}`, kind };
+  });
+}
+
+function parseQuietly(sql: string) {
+  try {
+    const [statement, ...more] = parseText(sql);
+    return more.length === 0 ? statement : undefined;
+  } catch (error) {
+    // The server's grammar may be newer than ours; the caller takes undefined for "not known".
+    if (error instanceof RefusedText) return undefined;
+    throw error;
+  }
+}
+
+/** Views on views; deeper ones count as unknown. */
+const VIEW_DEPTH_MAX = 50;

@@ -1,0 +1,138 @@
+import { createServer, type Socket } from 'node:net';
+import { parseSpiffeId } from '@countersign/sdk/identity';
+import type { LedgerEvent } from '../../../../model/index.ts';
+import { createSilentLog, createSystemClock, createSystemRandom, type Log, Secret } from '../../../../std/index.ts';
+import type { Durability, OperationEvent, SessionLedger, SessionPolicy } from '../../../session.ts';
+import { SessionEnd } from '../../../session.ts';
+import { openTarget } from '../target.ts';
+
+/** A ledger that keeps its events in memory; `failure` makes announcements fail, `hold` keeps entries from being synced. */
+export interface TestLedger {
+  readonly events: OperationEvent[];
+  failure: Error | undefined;
+  durability: { reads: Durability; changes: Durability };
+  hold(): () => void;
+  readonly session: SessionLedger;
+}
+
+export function createTestLedger(): TestLedger {
+  const events: OperationEvent[] = [];
+  let gate: Promise<void> = Promise.resolve();
+  let synced = -1;
+  let held = false;
+  const ledger: TestLedger = {
+    events,
+    failure: undefined,
+    durability: { reads: 'process', changes: 'release' },
+    hold() {
+      held = true;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      gate = promise;
+      return () => {
+        held = false;
+        resolve();
+      };
+    },
+    session: {
+      announce(announced) {
+        if (ledger.failure !== undefined) throw ledger.failure;
+        events.push(...announced);
+        return events.length - 1;
+      },
+      conclude: (concluded) => void events.push(...concluded),
+      async synced(sequence) {
+        await gate;
+        synced = Math.max(synced, sequence);
+      },
+      get syncedSequence() {
+        return held ? synced : events.length - 1;
+      },
+      durability: (changes) => (changes ? ledger.durability.changes : ledger.durability.reads),
+    },
+  };
+  return ledger;
+}
+
+/** A target behind a plain TCP port: what comes in is served as an authenticated session. */
+export async function startTarget(options: {
+  config: Record<string, unknown>;
+  policy?: Partial<SessionPolicy>;
+  log?: Log;
+  env?: Readonly<Record<string, string>>;
+}) {
+  const ledger = createTestLedger();
+  const end = new AbortController();
+  const drain = new AbortController();
+  const policyListeners = new Set<() => void>();
+  const policy: SessionPolicy = {
+    version: 1,
+    principalKey: 'spiffe://example.org/web',
+    decide: () => ({
+      allow: true,
+      policies: ['p1'],
+      obligations: { masks: new Map(), rowsMax: undefined, record: 'digest' },
+    }),
+    potentialMasks: () => [],
+    onChange(listener) {
+      policyListeners.add(listener);
+      return () => void policyListeners.delete(listener);
+    },
+    ...options.policy,
+  };
+  const target = openTarget(options.config, {
+    name: 'db',
+    clock: createSystemClock(),
+    random: createSystemRandom(),
+    log: options.log ?? createSilentLog(),
+    secrets: {
+      resolve: async (reference) => Secret.fromText(options.env?.[reference] ?? ''),
+    },
+    maskKey: new Secret(Buffer.alloc(32, 1)),
+  });
+  const running = new Set<Promise<void>>();
+  const sockets = new Set<Socket>();
+  let identity = 'spiffe://example.org/web';
+  const server = createServer({ noDelay: true, pauseOnConnect: true }, (client) => {
+    sockets.add(client);
+    const served = target.serve({
+      id: `s${running.size}`,
+      identity: parseSpiffeId(identity),
+      client,
+      door: 'agent',
+      policy,
+      ledger: ledger.session,
+      signal: end.signal,
+      drain: drain.signal,
+    });
+    running.add(served);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  return {
+    port,
+    ledger,
+    policy,
+    target,
+    setIdentity(uri: string) {
+      identity = uri;
+    },
+    policyChanged: () => {
+      for (const listener of [...policyListeners]) listener();
+    },
+    end: () => end.abort(new SessionEnd({ code: 'shutdown', what: 'told to end' })),
+    drain: () => drain.abort(new SessionEnd({ code: 'shutdown', what: 'told to drain' })),
+    served: () => Promise.all(running),
+    async close() {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+      await Promise.all(running);
+      await target.close();
+    },
+  };
+}
+
+/** Events of one kind, with what tests ask about. */
+export function kinds(events: readonly OperationEvent[], kind: LedgerEvent['kind']) {
+  return events.filter((event) => event.kind === kind);
+}

@@ -1,0 +1,66 @@
+import type { Catalog, Plan, Planner, Refusal, StatementPlan } from '../sql/index.ts';
+
+// A planner that does what marks in the text say, so that tests of the session say nothing of SQL: comments that hold `deny`, `mask`
+// (by the attributes in `maskedAttributes`), `limit 3`, `write`, `withhold`, `unproven`, `ddl`. COPY is told by its first word.
+export const maskedAttributes = new Map<`${number}:${number}`, 'redact' | 'null' | 'last4'>();
+
+export function createStubPlanner(): Planner & { planned: string[] } {
+  const planned: string[] = [];
+  return {
+    planned,
+    plan({ sql, mode }): Plan {
+      planned.push(sql);
+      if (sql.includes('/*deny*/')) return refusal('policy-denied', '42501', 'policy does not allow it');
+      const texts = sql
+        .split(';')
+        .map((text) => text.trim())
+        .filter((text) => text !== '');
+      if (mode === 'parse' && texts.length > 1) return refusal('several-statements', '42601', 'several statements');
+      return { verdict: 'forward', statements: texts.map(statement), prepared: undefined };
+    },
+  };
+}
+
+export const stubCatalog = { version: 1 } as Catalog; // The stub planner never looks into it.
+
+function statement(text: string): StatementPlan {
+  const masked = text.includes('/*mask*/') || text.includes('/*unproven*/');
+  const limit = /\/\*limit (\d+)\*\//.exec(text)?.[1];
+  const copy = /^copy .* from stdin/i.test(text) ? 'in' : /^copy .* to stdout/i.test(text) ? 'out' : undefined;
+  const deallocate = /^deallocate (\w+)/i.exec(text)?.[1];
+  return {
+    kind: text.split(' ')[0] ?? '',
+    fingerprint: '0123456789abcdef',
+    touches: [{ action: 'postgres:select', resource: 'db/app/public/people' }],
+    writes: /^(insert|update|delete|copy .* from)/i.test(text) || text.includes('/*write*/'),
+    policies: ['p1'],
+    masks: masked
+      ? {
+          byAttribute: maskedAttributes,
+          relations: new Map([...maskedAttributes.keys()].map((key) => [Number(key.split(':')[0]), 3])),
+          cleanRest: false,
+          columnsMasked: text.includes('/*unproven*/') ? 99 : 1,
+        }
+      : undefined,
+    rowsMax: limit === undefined ? undefined : Number(limit),
+    record: 'digest',
+    withhold: masked || text.includes('/*withhold*/'),
+    copy,
+    effects:
+      deallocate === undefined ? [] : [{ kind: 'deallocate', name: deallocate === 'all' ? undefined : deallocate }],
+    changesCatalog: text.includes('/*ddl*/'),
+  };
+}
+
+function refusal(reason: Refusal['reason'], sqlstate: string, message: string): Refusal {
+  return {
+    verdict: 'refuse',
+    reason,
+    sqlstate,
+    message,
+    policies: ['p-deny'],
+    statements: [
+      { kind: 'select', fingerprint: 'fedcba9876543210', touches: [{ action: 'postgres:select', resource: 'x' }] },
+    ],
+  };
+}

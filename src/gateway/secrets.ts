@@ -1,0 +1,142 @@
+import { constants } from 'node:fs';
+import { chmod, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { codeOf, messageOf, type Random, Secret, throwIfAborted } from '../std/index.ts';
+import { createSealer, type Sealer } from '../wire/seal/index.ts';
+import { GatewayError } from './errors.ts';
+import type { SecretResolver } from './protocol.ts';
+
+/** The gateway's secrets: what references point to, and a keystore of sealed files for those that have no better place. */
+export interface SecretStore extends SecretResolver {
+  /** Puts a secret into the keystore under that name, replacing what was there. @throws GatewayError ERR_GATEWAY_SECRET */
+  put(name: string, secret: Secret, signal: AbortSignal): Promise<void>;
+  /** Forgets a secret; nothing happens when there is none. @throws GatewayError ERR_GATEWAY_SECRET */
+  remove(name: string): Promise<void>;
+  /** Names in the keystore, sorted. */
+  list(): Promise<readonly string[]>;
+}
+
+/**
+ * Opens the secrets. `directory` holds one sealed file a secret (folder 0700, files 0600), encrypted under `key` (32 bytes) and bound to
+ * its name. `env` is the environment that `env:` references look into. A reference is resolved each time it is needed; nothing is kept.
+ */
+export function createSecretStore(deps: {
+  directory: string;
+  key: Secret;
+  random: Random;
+  env: Readonly<Record<string, string | undefined>>;
+}): SecretStore {
+  const sealer = createSealer(deps.key, deps.random);
+  const pathOf = (name: string) => {
+    if (!NAME.test(name)) {
+      throw failure(
+        `keystore name ${JSON.stringify(name.slice(0, 80))}; 1 to 64 of a-z, 0-9, dot, dash and underscore are allowed`,
+      );
+    }
+    return join(deps.directory, `${name}.sealed`);
+  };
+  return {
+    async resolve(reference, signal) {
+      throwIfAborted(signal);
+      const [kind, rest] = [reference.slice(0, reference.indexOf(':')), reference.slice(reference.indexOf(':') + 1)];
+      switch (kind) {
+        case 'env': {
+          const value = deps.env[rest];
+          if (value === undefined || value === '') throw failure(`environment variable ${rest} is not set`);
+          return Secret.fromText(value);
+        }
+        case 'file':
+          return new Secret(withoutNewline(await readSecretFile(rest)));
+        case 'keystore':
+          return openSealed(sealer, await readSecretFile(pathOf(rest)), rest);
+        default:
+          throw failure(`reference of kind ${JSON.stringify(kind)}; env, file and keystore exist`);
+      }
+    },
+    async put(name, secret, signal) {
+      throwIfAborted(signal);
+      const path = pathOf(name);
+      const temporary = `${path}.${deps.random.bytes(8).toString('hex')}.tmp`;
+      try {
+        await mkdir(deps.directory, { recursive: true, mode: 0o700 });
+        await chmod(deps.directory, 0o700);
+        const file = await open(temporary, 'wx', 0o600);
+        try {
+          await file.writeFile(sealer.seal(secret.reveal(), contextOf(name)));
+          await file.sync();
+        } finally {
+          await file.close();
+        }
+        await rename(temporary, path);
+        const folder = await open(deps.directory, 'r');
+        await folder.sync().finally(() => folder.close());
+      } catch (cause) {
+        await rm(temporary, { force: true });
+        throw failure(`keystore entry ${name} can not be written: ${messageOf(cause)}`, cause);
+      }
+    },
+    async remove(name) {
+      await rm(pathOf(name), { force: true });
+    },
+    async list() {
+      try {
+        const files = await readdir(deps.directory);
+        return files.flatMap((file) => (file.endsWith('.sealed') ? [file.slice(0, -'.sealed'.length)] : [])).toSorted();
+      } catch (cause) {
+        if (codeOf(cause) === 'ENOENT') return [];
+        throw failure(`the keystore can not be listed: ${messageOf(cause)}`, cause);
+      }
+    },
+  };
+}
+
+/** Reads a small file that only its owner (us) may read; a symbolic link may lead there, but what is opened is what is checked. */
+async function readSecretFile(path: string): Promise<Buffer> {
+  try {
+    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      const stat = await file.stat();
+      if (!stat.isFile()) throw failure(`${path} is no file`);
+      const uid = process.geteuid?.() ?? stat.uid;
+      if (stat.uid !== uid && stat.uid !== 0) throw failure(`${path} belongs to user ${stat.uid}, not to ${uid}`);
+      if ((stat.mode & 0o077) !== 0)
+        throw failure(`${path} has mode ${(stat.mode & 0o777).toString(8)}; 600 or less is allowed`);
+      if (stat.size > SECRET_BYTES_MAX)
+        throw failure(`${path} has ${stat.size} bytes; at most ${SECRET_BYTES_MAX} are read`);
+      return await file.readFile();
+    } finally {
+      await file.close();
+    }
+  } catch (cause) {
+    if (cause instanceof GatewayError) throw cause;
+    throw failure(`${path} can not be read: ${messageOf(cause)}`, cause);
+  }
+}
+
+function openSealed(sealer: Sealer, sealed: Buffer, name: string): Secret {
+  try {
+    return new Secret(sealer.open(sealed, contextOf(name)));
+  } catch (cause) {
+    throw failure(`keystore entry ${name} does not open: ${messageOf(cause)}`, cause);
+  }
+}
+
+/** Editors end files with a newline, which no password ends with. */
+function withoutNewline(bytes: Buffer): Buffer {
+  let end = bytes.length;
+  if (bytes[end - 1] === 0x0a) end--;
+  if (bytes[end - 1] === 0x0d) end--;
+  return bytes.subarray(0, end);
+}
+
+function contextOf(name: string): string {
+  return `gateway-secret/${name}`;
+}
+
+function failure(message: string, cause?: unknown): GatewayError {
+  return new GatewayError('ERR_GATEWAY_SECRET', message, { cause });
+}
+
+const NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
+/** Keys and certificates are the largest. */
+const SECRET_BYTES_MAX = 64 * 1024;

@@ -1,0 +1,88 @@
+import type { SpiffeId } from '@countersign/sdk/identity';
+import type { LedgerWriter } from '../ledger/index.ts';
+import type { LedgerEvent } from '../model/index.ts';
+import { type CompiledPolicies, identityEntity } from '../policy/index.ts';
+import type { Clock } from '../std/index.ts';
+import type { Durability, OperationEvent, SessionLedger, SessionPolicy } from './session.ts';
+
+/** The policies in force; sessions hold on to this, so that a change reaches all of them. */
+export interface PolicyBoard {
+  readonly version: number;
+  /** Undefined before the first policies came: then everything is denied. */
+  readonly policies: CompiledPolicies | undefined;
+  replace(policies: CompiledPolicies): void;
+  onChange(listener: () => void): () => void;
+}
+
+/** Creates an empty board. */
+export function createPolicyBoard(): PolicyBoard {
+  const listeners = new Set<() => void>();
+  let version = 0;
+  let policies: CompiledPolicies | undefined;
+  return {
+    get version() {
+      return version;
+    },
+    get policies() {
+      return policies;
+    },
+    replace(next) {
+      // Equal sets decide equally: a repeated push must not empty the sessions' verdict caches.
+      if (policies?.digest === next.digest) return;
+      policies = next;
+      version++;
+      for (const listener of [...listeners]) listener();
+    },
+    onChange(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+  };
+}
+
+/** Policy as one identity's session asks it. */
+export function createSessionPolicy(board: PolicyBoard, identity: SpiffeId): SessionPolicy {
+  const principal = identityEntity(identity);
+  return {
+    get version() {
+      return board.version;
+    },
+    principalKey: identity.uri,
+    decide(action, resource, context) {
+      const { policies } = board;
+      if (policies === undefined) return { allow: false, reason: 'no-permit', policies: [] };
+      return policies.decide({ principal, action, resource, context });
+    },
+    potentialMasks: () => board.policies?.maskBearing(principal) ?? [],
+    onChange: (listener) => board.onChange(listener),
+  };
+}
+
+/** The ledger as one session writes it. `durability`: for operations that only read, and for those that change something or were denied. */
+export function createSessionLedger(deps: {
+  ledger: LedgerWriter;
+  clock: Clock;
+  session: string;
+  actor: string;
+  target: string;
+  durability: { readonly reads: Durability; readonly changes: Durability };
+}): SessionLedger {
+  const { ledger, clock, session, actor, target, durability } = deps;
+  const complete = (events: readonly OperationEvent[]): LedgerEvent[] => {
+    const timeMs = clock.now();
+    return events.map((event) => ({ ...event, timeMs, actor, target, session }));
+  };
+  return {
+    announce(events) {
+      return ledger.appendAll(complete(events)) + events.length - 1;
+    },
+    conclude(events) {
+      ledger.appendAll(complete(events));
+    },
+    synced: (sequence) => ledger.synced(sequence),
+    get syncedSequence() {
+      return ledger.syncedSequence;
+    },
+    durability: (changes) => (changes ? durability.changes : durability.reads),
+  };
+}

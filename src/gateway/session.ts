@@ -1,0 +1,71 @@
+import type { Duplex } from 'node:stream';
+import type { SpiffeId } from '@countersign/sdk/identity';
+import type { AttributeValue, Decision, EntityRef, LedgerEvent } from '../model/index.ts';
+import type { PotentialMask } from '../policy/index.ts';
+import type { SessionRefusal } from './protocol.ts';
+
+/** One authenticated client of one target, as a protocol member gets it. */
+export interface GatewaySession {
+  /** Random, unique; what ledger entries and logs call it. */
+  readonly id: string;
+  readonly identity: SpiffeId;
+  /** The client's bytes, after TLS and link preface. */
+  readonly client: Duplex;
+  readonly door: 'agent' | 'direct';
+  readonly policy: SessionPolicy;
+  readonly ledger: SessionLedger;
+  /** Aborts when the session must end now; its reason is a {@link SessionEnd}. */
+  readonly signal: AbortSignal;
+  /** Aborts when the session should end at its next idle moment: the gateway stops or the target's definition changed. */
+  readonly drain: AbortSignal;
+}
+
+/** Policy for one principal; always answers by the newest policies. */
+export interface SessionPolicy {
+  /** Grows whenever answers may have changed. */
+  readonly version: number;
+  readonly principalKey: string;
+  decide(action: string, resource: EntityRef, context: { readonly [name: string]: AttributeValue }): Decision;
+  /** Every mask that could fall on an answer to this principal; may over-report. */
+  potentialMasks(): readonly PotentialMask[];
+  /** Calls after each change of policies; returns how to stop. */
+  onChange(listener: () => void): () => void;
+}
+
+/** How long an operation waits for its ledger entry: see design §8. */
+export type Durability = 'process' | 'release' | 'strict';
+
+/** The session's part of the ledger: actor, target, session and time are filled in. */
+export interface SessionLedger {
+  /**
+   * Records what is about to be forwarded, or was denied; all or nothing. Returns the last sequence number.
+   * @throws LedgerError: then none of it may happen
+   */
+  announce(events: readonly OperationEvent[]): number;
+  /** Records how operations ended. @throws LedgerError */
+  conclude(events: readonly OperationEvent[]): void;
+  /** Resolves when the entry with that number is on disk. */
+  synced(sequence: number): Promise<void>;
+  readonly syncedSequence: number;
+  /** The durability of operations that change something (and of denials) or don't. */
+  durability(changes: boolean): Durability;
+}
+
+/** An event of one operation. */
+export interface OperationEvent {
+  readonly kind: 'intent' | 'outcome' | 'denial' | 'session-open' | 'session-close';
+  readonly action: string;
+  readonly operation: string;
+  readonly detail: LedgerEvent['detail'];
+}
+
+/** Reason of an ended session's signal. */
+export class SessionEnd extends Error {
+  readonly refusal: SessionRefusal;
+
+  constructor(refusal: SessionRefusal) {
+    super(refusal.what);
+    this.name = 'SessionEnd';
+    this.refusal = refusal;
+  }
+}
