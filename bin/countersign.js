@@ -1,0 +1,47 @@
+#!/usr/bin/env node
+// The executable. Runs on any Node: an older one starts the packaged Node 24 in its place, or says what to install.
+import { spawn } from 'node:child_process';
+import { existsSync, realpathSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const MAJOR_MIN = 24;
+const here = dirname(realpathSync(fileURLToPath(import.meta.url)));
+const compiled = join(here, '../dist/src/cli/main.js');
+const main = existsSync(compiled) ? compiled : join(here, '../src/cli/main.ts');
+
+if (Number(process.versions.node.split('.')[0]) >= MAJOR_MIN) {
+  await import(main);
+} else {
+  const node = packagedNode();
+  if (node === undefined) {
+    process.stderr.write(
+      `countersign needs Node ${MAJOR_MIN} or later; this is ${process.versions.node}, and no packaged Node was found.\n` +
+        `Install Node ${MAJOR_MIN}, or run: npm install node-linux-${process.arch}@${MAJOR_MIN}\n`,
+    );
+    process.exitCode = 70;
+  } else {
+    const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: 'inherit' });
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+    child.on('error', (error) => {
+      process.stderr.write(`countersign could not start ${node}: ${error.message}\n`);
+      process.exitCode = 70;
+    });
+    child.on('exit', (code, signal) => {
+      if (signal) process.kill(process.pid, signal);
+      else process.exitCode = code ?? 70;
+    });
+  }
+}
+
+/** The Node binary that the platform package brought, if it is installed. */
+function packagedNode() {
+  try {
+    const manifest = createRequire(import.meta.url).resolve(`node-${process.platform}-${process.arch}/package.json`);
+    const path = join(dirname(manifest), 'bin/node');
+    return existsSync(path) ? path : undefined;
+  } catch {
+    return undefined; // The optional package is not installed here.
+  }
+}

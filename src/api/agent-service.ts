@@ -1,0 +1,146 @@
+import { Agent } from '@countersign/sdk/contract';
+import type {
+  AttestAgentRequest,
+  AttestAgentResponseSchema,
+} from '@countersign/sdk/contract/gen/spire/api/server/agent/v1/agent_pb.ts';
+import type { TrustDomain } from '@countersign/sdk/identity';
+import type { NodeAttestation, Nodes } from '../attestation/index.ts';
+import { type CallContext, implement, type RpcService, type Send } from '../rpc/index.ts';
+import { anySignal, type Clock, raceAbort, timeoutSignal } from '../std/index.ts';
+import type { Audit } from './audit.ts';
+import type { Authorizer } from './authorize.ts';
+import { parseAgentId, parseOwnId, toIdMessage } from './ids.ts';
+import { parseNodeFilter, toAgentMessage } from './node-message.ts';
+import { agentRefused, invalid, notFound } from './status.ts';
+
+/** The SPIRE server's Agent API. */
+export function agentService(deps: {
+  clock: Clock;
+  trustDomain: TrustDomain;
+  nodes: Nodes;
+  nodeAttestation: NodeAttestation;
+  authorizer: Authorizer;
+  audit: Audit;
+}): RpcService {
+  const { nodes, authorizer, audit, trustDomain } = deps;
+  return implement(Agent, {
+    async countAgents({ filter }) {
+      return { count: await nodes.count(parseNodeFilter(filter)) };
+    },
+    async listAgents({ filter, outputMask, pageSize, pageToken }) {
+      if (pageSize < 0) throw invalid('the page size is negative');
+      const page = await nodes.list({ filter: parseNodeFilter(filter), pageSize, pageToken });
+      return {
+        agents: page.nodes.map((node) => toAgentMessage(node, outputMask)),
+        nextPageToken: page.nextPageToken,
+      };
+    },
+    async getAgent({ id, outputMask }) {
+      const node = await nodes.find(parseAgentId(id, trustDomain));
+      if (node === undefined) throw notFound('there is no such agent');
+      return toAgentMessage(node, outputMask);
+    },
+    async deleteAgent(request, context) {
+      const id = parseAgentId(request.id, trustDomain);
+      return audit.act(context, { target: id.uri }, async () => {
+        if (!(await nodes.remove(id))) throw notFound('there is no such agent');
+        return {};
+      });
+    },
+    async banAgent(request, context) {
+      const id = parseAgentId(request.id, trustDomain);
+      return audit.act(context, { target: id.uri }, async () => {
+        if (!(await nodes.ban(id))) throw notFound('there is no such agent');
+        return {};
+      });
+    },
+    async createJoinToken({ ttl, token, agentId }, context) {
+      if (ttl <= 0) throw invalid('the ttl must be positive');
+      const alias = agentId && parseOwnId(agentId, trustDomain);
+      const what = { target: alias?.uri ?? 'join token', detail: { ttl, chosen: token !== '' } };
+      const created = await audit.act(context, what, () =>
+        nodes.createJoinToken({ ttlS: ttl, ...(token !== '' && { token }), ...(alias && { agentId: alias }) }),
+      );
+      return { value: created.token, expiresAt: BigInt(created.expiresAtS) };
+    },
+    attestAgent: (requests, context, send) => attestAgent(deps, requests, context, send),
+    async renewAgent({ params }, context) {
+      const node = authorizer.agentOf(context);
+      if (node.reattestable) throw agentRefused('must-reattest');
+      const { spiffeId } = node;
+      const csrDer = Buffer.from(params?.csr ?? []);
+      // Staged before it is answered: the agent may use it the moment it has it. The old one stays good until then.
+      const issued = await deps.nodeAttestation.renew(spiffeId, csrDer, context.signal);
+      return {
+        svid: {
+          id: toIdMessage(spiffeId),
+          certChain: [...issued.chainDer],
+          expiresAt: BigInt(issued.expiresAtS),
+        },
+      };
+    },
+    async postStatus({ agentVersion }, context) {
+      await nodes.setVersion(authorizer.agentOf(context).spiffeId, agentVersion);
+      return {};
+    },
+  });
+}
+
+/** Parameters first, then challenges and responses until the result; all of it within a time that a stranger can't stretch. */
+async function attestAgent(
+  deps: Parameters<typeof agentService>[0],
+  requests: AsyncIterable<AttestAgentRequest>,
+  context: CallContext,
+  send: Send<typeof AttestAgentResponseSchema>,
+): Promise<void> {
+  const limit = timeoutSignal(deps.clock, ATTESTATION_MS_MAX);
+  const signal = anySignal(limit.signal, context.signal);
+  const steps = requests[Symbol.asyncIterator]();
+  const nextStep = async () => {
+    const { value, done } = await raceAbort(steps.next(), signal);
+    if (done === true) throw invalid('the stream ended before attestation was complete');
+    return value.step;
+  };
+  try {
+    const first = await nextStep();
+    if (first.case !== 'params') throw invalid('the first message must hold the parameters');
+    const { data, params } = first.value;
+    if (data === undefined || data.type === '') throw invalid('the attestation data are missing');
+    if (params === undefined || params.csr.length === 0) throw invalid('the CSR is missing');
+    const result = await deps.nodeAttestation.attest({
+      type: data.type,
+      payload: Buffer.from(data.payload),
+      csrDer: Buffer.from(params.csr),
+      signal,
+      async challenge(bytes) {
+        await send({ step: { case: 'challenge', value: bytes } });
+        const answer = await nextStep();
+        if (answer.case !== 'challengeResponse') throw invalid('a response to the challenge was expected');
+        return Buffer.from(answer.value);
+      },
+    });
+    const { id, reattestable } = result;
+    const { chainDer, serial, expiresAtS } = result.svid;
+    const what = { target: id.uri, detail: { type: data.type, remoteAddress: remoteOf(context), serial, expiresAtS } };
+    await deps.audit.act(context, what, () =>
+      send({
+        step: {
+          case: 'result',
+          value: {
+            svid: { id: toIdMessage(id), certChain: [...chainDer], expiresAt: BigInt(expiresAtS) },
+            reattestable,
+          },
+        },
+      }),
+    );
+  } finally {
+    limit.cancel();
+  }
+}
+
+function remoteOf(context: CallContext): string {
+  return context.peer.kind === 'tls' ? context.peer.remoteAddress : 'local';
+}
+
+/** An agent gives up after 60 s itself. */
+const ATTESTATION_MS_MAX = 60_000;

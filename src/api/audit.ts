@@ -1,0 +1,54 @@
+import type { LedgerEvent } from '../model/index.ts';
+import type { CallContext } from '../rpc/index.ts';
+import { type Clock, messageOf } from '../std/index.ts';
+import { type Authorizer, actorOf } from './authorize.ts';
+
+/** Writes one event to the ledger; throws when it can't, and then the act must not happen. */
+export type WriteAudit = (event: LedgerEvent) => void | Promise<void>;
+
+/** Records acts of operators. */
+export interface Audit {
+  /**
+   * Records that `act` is about to happen, does it, records how it ended, then answers: nothing is done that the ledger does not
+   * hold, and nobody is told of it before. `detail` and `outcome` must hold no secret.
+   */
+  act<T>(
+    context: CallContext,
+    what: { target: string; detail?: Detail; outcome?: (result: T) => Detail },
+    act: () => Promise<T>,
+  ): Promise<T>;
+}
+
+type Detail = LedgerEvent['detail'];
+
+/** Creates an {@link Audit}. */
+export function createAudit(deps: {
+  clock: Clock;
+  authorizer: Pick<Authorizer, 'callerOf'>;
+  write: WriteAudit;
+}): Audit {
+  return {
+    async act(context, what, act) {
+      const record = async (detail: Detail) =>
+        deps.write({
+          kind: 'admin',
+          timeMs: deps.clock.now(),
+          actor: actorOf(deps.authorizer.callerOf(context)),
+          target: what.target,
+          action: context.method.slice(context.method.lastIndexOf('/') + 1),
+          session: '',
+          operation: '',
+          detail,
+        });
+      await record({ step: 'request', ...what.detail });
+      try {
+        const result = await act();
+        await record({ step: 'done', ...what.outcome?.(result) });
+        return result;
+      } catch (error) {
+        await record({ step: 'failed', reason: messageOf(error) });
+        throw error;
+      }
+    },
+  };
+}

@@ -1,0 +1,239 @@
+import type { SpiffeId, TrustDomain } from '@countersign/sdk/identity';
+import type { Nodes } from '../attestation/index.ts';
+import type { Authority } from '../authority/index.ts';
+import type { AttestedNode } from '../model/index.ts';
+import type { Registration } from '../registration/index.ts';
+import { type CallContext, Code, RpcError } from '../rpc/index.ts';
+import { assert, type Clock, type Log, unreachable } from '../std/index.ts';
+import { type SvidReason, verifyX509Svid } from '../wire/x509/index.ts';
+import { agentRefused, statusOf } from './status.ts';
+
+/** Who may call a method. */
+export type Role = 'anyone' | 'agent' | 'admin' | 'gateway';
+
+/** Who is calling: what {@link createAuthorizer} has made sure of. */
+export type Caller =
+  | { readonly role: 'anyone' }
+  | { readonly role: 'agent'; readonly node: AttestedNode }
+  /** `id` is undefined for the operator's local socket. */
+  | { readonly role: 'admin'; readonly id: SpiffeId | undefined }
+  | { readonly role: 'gateway'; readonly id: SpiffeId };
+
+/** Decides who may call what, at every call. */
+export interface Authorizer {
+  /** To be put around every call of a server. */
+  readonly interceptor: (context: CallContext, next: () => Promise<void>) => Promise<void>;
+  /** The caller of a call that the interceptor has let through. */
+  callerOf(context: CallContext): Caller;
+  /** The node of the calling agent; only for methods that no one but agents may call. */
+  agentOf(context: CallContext): AttestedNode;
+  /** Decides once more, for a stream that is still open. @throws RpcError */
+  recheck(context: CallContext): Promise<void>;
+}
+
+/** Creates an {@link Authorizer}. `trustDomain` is the server's: nobody of another one may call. */
+export function createAuthorizer(deps: {
+  clock: Clock;
+  log: Log;
+  trustDomain: TrustDomain;
+  authority: Pick<Authority, 'bundle'>;
+  registration: Pick<Registration, 'entriesOf'>;
+  nodes: Pick<Nodes, 'find' | 'checkSerial'>;
+}): Authorizer {
+  const callers = new WeakMap<CallContext, Caller>();
+
+  const authorize = async (context: CallContext): Promise<Caller> => {
+    const roles = rolesByMethod.get(context.method);
+    if (roles === undefined) {
+      deps.log.error('api.method.unlisted', { method: context.method });
+      throw new RpcError(Code.INTERNAL, 'internal error');
+    }
+    if (roles.includes('anyone')) return { role: 'anyone' };
+    if (context.peer.kind === 'local') {
+      if (roles.includes('admin')) return { role: 'admin', id: undefined };
+      throw denied();
+    }
+    const verdict = verifyPeer(deps, context);
+    if (!verdict.ok) {
+      if (verdict.reason === 'expired' && roles.includes('agent')) throw agentRefused('expired');
+      deps.log.info('api.caller.refused', { method: context.method, reason: verdict.reason });
+      throw denied();
+    }
+    const { id } = verdict;
+    if (roles.includes('agent') && isAgent(id)) {
+      return { role: 'agent', node: await checkAgent(deps.nodes, context, verdict) };
+    }
+    if (roles.includes('admin') && isAdmin(id)) return { role: 'admin', id };
+    if (roles.includes('gateway') && isGateway(id)) return { role: 'gateway', id };
+    throw denied();
+  };
+
+  const isAdmin = (id: SpiffeId) => {
+    const nowS = deps.clock.now() / 1000;
+    const entries = deps.registration.entriesOf(id);
+    return entries.some(({ admin, expiresAtS }) => admin && (expiresAtS === 0 || expiresAtS > nowS));
+  };
+
+  const callerOf = (context: CallContext): Caller => {
+    const caller = callers.get(context);
+    assert(caller !== undefined, 'the authorizer runs before every handler');
+    return caller;
+  };
+  return {
+    async interceptor(context, next) {
+      try {
+        callers.set(context, await authorize(context));
+        await next();
+      } catch (error) {
+        throw statusOf(error, deps.log, context.method);
+      }
+    },
+    callerOf,
+    agentOf(context) {
+      const caller = callerOf(context);
+      assert(caller.role === 'agent', `${context.method} is for agents only`);
+      return caller.node;
+    },
+    async recheck(context) {
+      callers.set(context, await authorize(context));
+    },
+  };
+}
+
+/** A chain is verified once per connection and bundle; whether it is valid at this moment is looked at on every call. */
+function verifyPeer(
+  deps: { clock: Clock; trustDomain: TrustDomain; authority: Pick<Authority, 'bundle'> },
+  context: CallContext,
+): Verified | { ok: false; reason: SvidReason } {
+  assert(context.peer.kind === 'tls', 'only a TLS peer has a chain');
+  const bundle = deps.authority.bundle();
+  const nowMs = deps.clock.now();
+  const known = context.state.get(VERIFIED) as Verified | undefined; // Only set below.
+  if (known?.bundleSequence === bundle.sequence) {
+    if (nowMs < known.notBeforeS * 1000) return { ok: false, reason: 'not-yet-valid' };
+    return nowMs < known.expiresAtS * 1000 ? known : { ok: false, reason: 'expired' };
+  }
+  const own = (trustDomain: TrustDomain) => (trustDomain === deps.trustDomain ? bundle.x509Authorities : undefined);
+  const result = verifyX509Svid(context.peer.chainDer, own, nowMs);
+  if (!result.ok) return result;
+  const { serial, notBeforeS } = result.leaf;
+  const { id, expiresAtS } = result;
+  const verified: Verified = { ok: true, id, serial, notBeforeS, expiresAtS, bundleSequence: bundle.sequence };
+  context.state.set(VERIFIED, verified);
+  return verified;
+}
+
+/** The node of an agent whose serial number counts. It is read once per connection: a node that attests anew has another serial. */
+async function checkAgent(
+  nodes: Pick<Nodes, 'find' | 'checkSerial'>,
+  context: CallContext,
+  { id, serial }: Verified,
+): Promise<AttestedNode> {
+  const state = await nodes.checkSerial(id, serial);
+  switch (state) {
+    case 'current':
+    case 'promoted': {
+      const known = context.state.get(NODE) as AttestedNode | undefined; // Only set below.
+      const node = known?.serial === serial ? known : await nodes.find(id);
+      // Between the two questions it may have been removed, banned or renewed by another connection.
+      if (node === undefined) throw agentRefused('not-attested');
+      if (node.serial !== serial) throw agentRefused(node.serial === '' ? 'banned' : 'not-active');
+      context.state.set(NODE, node);
+      return node;
+    }
+    case 'unknown-node':
+      throw agentRefused('not-attested');
+    case 'superseded':
+      throw agentRefused('not-active');
+    case 'banned':
+      throw agentRefused('banned');
+    default:
+      return unreachable(state);
+  }
+}
+
+/** The name of a caller in the ledger. */
+export function actorOf(caller: Caller): string {
+  switch (caller.role) {
+    case 'agent':
+      return caller.node.spiffeId.uri;
+    case 'admin':
+      return caller.id?.uri ?? 'admin';
+    case 'gateway':
+      return caller.id.uri;
+    case 'anyone':
+      return 'anyone';
+    default:
+      return unreachable(caller);
+  }
+}
+
+/** Every method that is served, and who may call it. A method that is missing here is refused to everyone. */
+export const rolesByMethod: ReadonlyMap<string, readonly Role[]> = new Map(
+  Object.entries({
+    'grpc.health.v1.Health': { anyone: ['Check'] },
+    'spire.api.server.agent.v1.Agent': {
+      anyone: ['AttestAgent'],
+      agent: ['RenewAgent', 'PostStatus'],
+      admin: ['CountAgents', 'ListAgents', 'GetAgent', 'DeleteAgent', 'BanAgent', 'CreateJoinToken'],
+    },
+    'spire.api.server.bundle.v1.Bundle': {
+      anyone: ['GetBundle'],
+      agent: ['GetFederatedBundle'],
+      admin: [
+        'CountBundles',
+        'ListFederatedBundles',
+        'GetFederatedBundle',
+        'BatchCreateFederatedBundle',
+        'BatchUpdateFederatedBundle',
+        'BatchSetFederatedBundle',
+        'BatchDeleteFederatedBundle',
+      ],
+    },
+    'spire.api.server.entry.v1.Entry': {
+      agent: ['GetAuthorizedEntries', 'SyncAuthorizedEntries'],
+      admin: ['CountEntries', 'ListEntries', 'GetEntry', 'BatchCreateEntry', 'BatchUpdateEntry', 'BatchDeleteEntry'],
+    },
+    'spire.api.server.svid.v1.SVID': {
+      agent: ['BatchNewX509SVID', 'NewJWTSVID'],
+      admin: ['MintX509SVID', 'MintJWTSVID'],
+    },
+    'countersign.control.v1.Control': {
+      agent: ['WatchNode'],
+      gateway: ['WatchGateway'],
+      admin: ['Apply', 'ListResources', 'ListGateways'],
+    },
+  } satisfies Record<string, Partial<Record<Role, readonly string[]>>>)
+    .flatMap(([service, methodsByRole]) =>
+      Object.entries(methodsByRole).flatMap(([role, methods]) =>
+        // Object.entries forgets that its keys are roles; `satisfies` has checked them.
+        methods.map((method) => ({ path: `/${service}/${method}`, role: role as Role })),
+      ),
+    )
+    .reduce((table, { path, role }) => table.set(path, [...(table.get(path) ?? []), role]), new Map<string, Role[]>()),
+);
+
+interface Verified {
+  readonly ok: true;
+  readonly id: SpiffeId;
+  readonly serial: string;
+  readonly notBeforeS: number;
+  readonly expiresAtS: number;
+  readonly bundleSequence: number;
+}
+
+function isAgent(id: SpiffeId): boolean {
+  return id.path.startsWith('/spire/agent/');
+}
+
+function isGateway(id: SpiffeId): boolean {
+  return id.path === '/countersign/gateway' || id.path.startsWith('/countersign/gateway/');
+}
+
+/** No details and no reason: who may not call learns nothing of who may. */
+function denied(): RpcError {
+  return new RpcError(Code.PERMISSION_DENIED, 'the caller may not call this method');
+}
+
+const VERIFIED: unique symbol = Symbol('verified peer');
+const NODE: unique symbol = Symbol('node');

@@ -1,0 +1,198 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { Control } from '@countersign/sdk/contract';
+import type {
+  ApplyResponseSchema,
+  Resource as ResourceMessage,
+  TargetViewSchema,
+} from '@countersign/sdk/contract/gen/countersign/control/v1/control_pb.ts';
+import type { Authority } from '../authority/index.ts';
+import type { Registration } from '../registration/index.ts';
+import type { Plan, Resource, ResourceKind, Resources, Snapshot } from '../resources/index.ts';
+import { implement, type Prebuilt, prebuilt, type RpcService } from '../rpc/index.ts';
+import { assert, type Clock, type Log } from '../std/index.ts';
+import type { Audit } from './audit.ts';
+import type { Authorizer } from './authorize.ts';
+import { pushUpdates } from './push-updates.ts';
+import { invalid } from './status.ts';
+
+/** What Countersign's agents, gateways and operators ask of the server beyond the SPIRE API. */
+export function controlService(deps: {
+  clock: Clock;
+  log: Log;
+  authority: Pick<Authority, 'bundle' | 'onBundle'>;
+  registration: Pick<Registration, 'revision' | 'watchNode'>;
+  resources: Resources;
+  authorizer: Authorizer;
+  audit: Audit;
+}): RpcService {
+  const { authority, registration, resources, authorizer, audit, clock } = deps;
+  const presence = createPresence(deps);
+  const gatewayUpdate = frameGatewayUpdates();
+  return implement(Control, {
+    async watchNode(_request, context, send) {
+      const node = authorizer.agentOf(context);
+      // Not the revision of all entries: what others may issue is no reason for this agent to sync.
+      let entriesRevision = registration.revision();
+      const subscribe = (changed: () => void) => [
+        registration.watchNode({ id: node.spiffeId, selectors: node.selectors }, (revision) => {
+          entriesRevision = revision;
+          changed();
+        }),
+        authority.onBundle(changed),
+        resources.onChange(changed),
+        resources.onGateways(changed),
+      ];
+      const push = () =>
+        send({
+          entriesRevision: BigInt(entriesRevision),
+          bundleSequence: BigInt(authority.bundle().sequence),
+          targets: targetViews(resources),
+        });
+      await pushUpdates({ clock, context, authorizer, subscribe, push });
+    },
+    async watchGateway({ advertise }, context, send) {
+      const address = parseAdvertised(advertise);
+      const caller = authorizer.callerOf(context);
+      assert(caller.role === 'gateway', 'only gateways watch as gateways');
+      await presence.during({ spiffeId: caller.id.uri, address }, () =>
+        pushUpdates({
+          ...{ clock, context, authorizer },
+          subscribe: (changed) => [resources.onChange(changed)],
+          push: () => send(gatewayUpdate(resources.snapshot())),
+        }),
+      );
+    },
+    async apply({ dryRun, prune, resources: messages }, context) {
+      const declared = messages.map(parseResource);
+      if (dryRun) return applied(await resources.plan(declared, { prune }));
+      const names = declared.map(({ kind, name }) => `${kind}/${name}`);
+      const outcome = (answer: ReturnType<typeof applied>) => ({
+        revision: Number(answer.revision),
+        changes: answer.changes.map(({ kind, name, action }) => `${action} ${kind}/${name}`),
+      });
+      return audit.act(context, { target: 'resources', detail: { prune, names }, outcome }, async () =>
+        applied(await resources.apply(declared, { prune, signal: context.signal })),
+      );
+    },
+    async listResources({ kind }) {
+      const listed = await resources.list(kind === '' ? undefined : parseKind(kind));
+      return {
+        resources: listed.map((one) => ({ kind: one.kind, name: one.name, specJson: JSON.stringify(one.spec) })),
+      };
+    },
+    async listGateways() {
+      return {
+        gateways: resources.gateways().map(({ spiffeId, address, connected, sinceMs }) => ({
+          ...{ spiffeId, address, connected },
+          since: BigInt(Math.floor(sinceMs / 1000)),
+        })),
+      };
+    },
+  });
+}
+
+/** Reports gateways as connected while they watch. One that reconnects before its old stream ended stays connected. */
+function createPresence(deps: { log: Log; resources: Pick<Resources, 'reportGateway'> }) {
+  const streams = new Map<string, number>();
+  return {
+    async during<T>(gateway: { spiffeId: string; address: string }, work: () => Promise<T>): Promise<T> {
+      const key = `${gateway.spiffeId} ${gateway.address}`;
+      streams.set(key, (streams.get(key) ?? 0) + 1);
+      try {
+        await deps.resources.reportGateway({ ...gateway, connected: true });
+        return await work();
+      } finally {
+        const left = (streams.get(key) ?? 1) - 1;
+        if (left > 0) streams.set(key, left);
+        else {
+          streams.delete(key);
+          // The stream's own end is what the gateway must hear of, not that noting it failed.
+          await deps.resources
+            .reportGateway({ ...gateway, connected: false })
+            .catch((error: unknown) => deps.log.warn('api.gateway.unreported', { ...gateway, error }));
+        }
+      }
+    },
+  };
+}
+
+/** All gateways get the same: it is framed once per revision. */
+function frameGatewayUpdates(): (snapshot: Snapshot) => Prebuilt<typeof Control.method.watchGateway.output> {
+  const schema = Control.method.watchGateway.output;
+  let known: { revision: number; frame: Prebuilt<typeof schema> } | undefined;
+  return (snapshot) => {
+    if (known?.revision !== snapshot.revision) {
+      const frame = prebuilt(schema, {
+        revision: BigInt(snapshot.revision),
+        targets: snapshot.targets.map((target) => {
+          const { protocol, ...config } = specOf(target);
+          return { name: target.name, protocol: `${protocol}`, specJson: JSON.stringify(config) };
+        }),
+        policies: snapshot.policies.map((policy) => ({ name: policy.name, text: `${specOf(policy)['cedar']}` })),
+      });
+      known = { revision: snapshot.revision, frame };
+    }
+    return known.frame;
+  };
+}
+
+/** Every target with every gateway that is there: any gateway serves any target. */
+function targetViews(resources: Resources): MessageInitShape<typeof TargetViewSchema>[] {
+  const gateways = resources
+    .gateways()
+    .filter(({ connected }) => connected)
+    .map(({ address, spiffeId }) => ({ address, spiffeId }));
+  return resources
+    .snapshot()
+    .targets.map((target) => ({ name: target.name, protocol: `${specOf(target)['protocol']}`, gateways }));
+}
+
+function applied(plan: Plan) {
+  if (!plan.ok) {
+    const problems = plan.problems.slice(0, PROBLEMS_TOLD_MAX);
+    throw invalid(problems.map(({ kind, name, message }) => `${kind}/${name}: ${message}`).join('\n'));
+  }
+  const changes = plan.changes.map(({ kind, name, action, differences }) => ({
+    ...{ kind, name, action },
+    differences: [...differences],
+  }));
+  return { changes, revision: BigInt(plan.revision) } satisfies MessageInitShape<typeof ApplyResponseSchema>;
+}
+
+/** @throws RpcError INVALID_ARGUMENT */
+function parseResource({ kind, name, specJson }: ResourceMessage): Resource {
+  let spec: unknown;
+  try {
+    spec = JSON.parse(specJson);
+  } catch {
+    throw invalid(`the spec of ${kind}/${name} is no JSON`);
+  }
+  if (typeof spec !== 'object' || spec === null || Array.isArray(spec)) {
+    throw invalid(`the spec of ${kind}/${name} is no JSON object`);
+  }
+  return { kind: parseKind(kind), name, spec };
+}
+
+/** @throws RpcError INVALID_ARGUMENT */
+function parseKind(kind: string): ResourceKind {
+  if (kind === 'Target' || kind === 'Policy') return kind;
+  throw invalid(`there is no resource kind ${kind}; it must be Target or Policy`);
+}
+
+/** The spec as an object: that it is one was checked when it was applied. */
+function specOf(resource: Resource): Readonly<Record<string, unknown>> {
+  const { spec } = resource;
+  assert(typeof spec === 'object' && spec !== null, 'a spec is an object');
+  return { ...spec };
+}
+
+/** `host:port`, an IPv6 address in brackets. @throws RpcError INVALID_ARGUMENT */
+function parseAdvertised(text: string): string {
+  const match = /^(?:[A-Za-z0-9._-]{1,253}|\[[0-9a-fA-F:.]{2,45}\]):([0-9]{1,5})$/.exec(text);
+  const port = Number(match?.[1]);
+  if (match === null || port < 1 || port > 65_535) throw invalid('the advertised address is not of the form host:port');
+  return text;
+}
+
+/** A screenful; the rest shows once these are mended. */
+const PROBLEMS_TOLD_MAX = 20;

@@ -1,0 +1,9 @@
+/**
+ * The server's surface: the SPIRE server API and Countersign's control API over gRPC.
+ *
+ * It promises that every call is authorised anew against who the peer is at that moment, that what is not listed is refused, that
+ * no act of an operator happens unrecorded, and that errors become statuses only here. It must not know how anything is issued,
+ * stored or attested: it asks the features' doors.
+ */
+export type { WriteAudit } from './audit.ts';
+export { createServerApi, type ServerApi, type ServerApiDeps } from './server-api.ts';

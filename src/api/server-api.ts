@@ -1,0 +1,57 @@
+import type { TrustDomain } from '@countersign/sdk/identity';
+import type { NodeAttestation, Nodes } from '../attestation/index.ts';
+import type { Authority } from '../authority/index.ts';
+import type { Registration } from '../registration/index.ts';
+import type { Resources } from '../resources/index.ts';
+import { type CallContext, healthService, type RpcService } from '../rpc/index.ts';
+import type { Clock, Log } from '../std/index.ts';
+import { agentService } from './agent-service.ts';
+import { createAudit, type WriteAudit } from './audit.ts';
+import { createAuthorizer } from './authorize.ts';
+import { bundleService } from './bundle-service.ts';
+import { controlService } from './control-service.ts';
+import { entryService } from './entry-service.ts';
+import { svidService } from './svid-service.ts';
+
+/** What the API stands on. */
+export interface ServerApiDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly trustDomain: TrustDomain;
+  readonly authority: Authority;
+  readonly registration: Registration;
+  readonly resources: Resources;
+  readonly nodes: Nodes;
+  readonly nodeAttestation: NodeAttestation;
+  /** Called before and after each act of an operator; when it throws, the act does not happen. */
+  readonly audit: WriteAudit;
+  /** Whether the server is ready to serve, for the health check. */
+  readonly ready: () => boolean;
+}
+
+/** What to give to `createRpcServer`, for the TCP address and for the operator's local socket alike: the peer decides what it may. */
+export interface ServerApi {
+  readonly services: readonly RpcService[];
+  readonly interceptor: (context: CallContext, next: () => Promise<void>) => Promise<void>;
+}
+
+/**
+ * Creates the services of a server. A peer over TLS is an agent, an admin or a gateway by its SVID; a peer on a unix socket is the
+ * operator, so that socket must be reachable by nobody else (mode 0600 in a folder 0700).
+ */
+export function createServerApi(deps: ServerApiDeps): ServerApi {
+  const authorizer = createAuthorizer(deps);
+  const audit = createAudit({ clock: deps.clock, authorizer, write: deps.audit });
+  const shared = { ...deps, authorizer, audit };
+  return {
+    services: [
+      agentService(shared),
+      bundleService(shared),
+      entryService(shared),
+      svidService(shared),
+      controlService(shared),
+      healthService((service) => (service === '' ? deps.ready() : undefined)),
+    ],
+    interceptor: authorizer.interceptor,
+  };
+}

@@ -1,0 +1,155 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseSpiffeId, parseTrustDomain, spiffeIdOf } from '@countersign/sdk/identity';
+import { openTestStore } from '../../../test/support/store.ts';
+import { member as joinToken } from '../../attestation/attestors/join-token/index.ts';
+import {
+  type AttestorMember,
+  attestationMigrations,
+  createNodeAttestation,
+  createNodes,
+} from '../../attestation/index.ts';
+import { authorityMigrations, createAuthority } from '../../authority/index.ts';
+import { member as memoryKeystore } from '../../authority/keystores/memory/index.ts';
+import type { LedgerEvent } from '../../model/index.ts';
+import { createRegistration, registrationMigrations } from '../../registration/index.ts';
+import { createResources, resourcesMigrations } from '../../resources/index.ts';
+import { createRpcClient, createRpcServer, type RpcClient, type TlsIdentity } from '../../rpc/index.ts';
+import {
+  createManualClock,
+  createSeededRandom,
+  createSilentLog,
+  type Service,
+  startAll,
+  stopAll,
+} from '../../std/index.ts';
+import { buildCertificateRequest } from '../../wire/x509/index.ts';
+import { createServerApi } from '../index.ts';
+
+/** A whole server over a real store and real sockets; only time, chance and the ledger are the test's. */
+export async function startTestServer() {
+  const folder = mkdtempSync(join(tmpdir(), 'api-'));
+  const base = { clock: createManualClock(START_MS), random: createSeededRandom('api'), log: createSilentLog() };
+  const migrations = [
+    ...authorityMigrations,
+    ...registrationMigrations,
+    ...resourcesMigrations,
+    ...attestationMigrations,
+  ];
+  const testStore = await openTestStore(migrations, base);
+  const deps = { ...base, store: testStore.store, trustDomain };
+  const keystore = memoryKeystore.open({}, base);
+  const authority = createAuthority({ ...deps, keystore, options: AUTHORITY_OPTIONS });
+  const registration = createRegistration({
+    ...deps,
+    knowsTrustDomain: (td) => authority.federatedBundle(td) !== undefined,
+  });
+  const resources = createResources({ ...deps, validate: validateResource });
+  const nodes = createNodes(deps);
+  const signal = new AbortController().signal;
+  const features: Service[] = [keystore, authority, registration, resources, nodes];
+  await startAll(features, signal);
+  const attestors = [joinToken, knock].map((member) => ({ member, config: {} }));
+  const aliases = {
+    async createAlias(nodeId: { uri: string }, aliasId: { uri: string }, id: string) {
+      const selectors = [{ type: 'spiffe_id', value: nodeId.uri }];
+      await registration.batchCreate([{ id, spiffeId: aliasId.uri, parentId: nodeId.uri, selectors }]);
+    },
+  };
+  const nodeAttestation = await createNodeAttestation({ ...deps, nodes, attestors, aliases, issuer: authority });
+  const ledger: LedgerEvent[] = [];
+  const write = { fails: false };
+  const audit = (event: LedgerEvent) => {
+    if (write.fails) throw new Error('the disk is full');
+    ledger.push(event);
+  };
+  const api = createServerApi({
+    ...deps,
+    authority,
+    registration,
+    resources,
+    nodes,
+    nodeAttestation,
+    audit,
+    ready: () => true,
+  });
+  const identify = async (path: string): Promise<TlsIdentity> => {
+    const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const publicKeyDer = keys.publicKey.export({ format: 'der', type: 'spki' });
+    const spiffeId = spiffeIdOf(trustDomain, path);
+    const svid = await authority.issueX509Svid({ spiffeId, publicKeyDer, ttlS: 0, dnsNames: [] });
+    return { chainDer: svid.chainDer, key: keys.privateKey };
+  };
+  const serverIdentity = await identify('/spire/server');
+  const tcp = createRpcServer({ ...base, ...api, listen: { host: '127.0.0.1', port: 0, tls: () => serverIdentity } });
+  const local = createRpcServer({ ...base, ...api, listen: { unix: join(folder, 'operator.sock') } });
+  await startAll([tcp, local], signal);
+  const clients: RpcClient[] = [];
+  const keep = (client: RpcClient) => {
+    clients.push(client);
+    return client;
+  };
+  const address = tcp.address();
+  if ('unix' in address) throw new Error('a TCP server has a port');
+  return {
+    ...{ authority, registration, resources, nodes, ledger, write, identify, clock: base.clock },
+    /** A client with that identity, or none. */
+    client: (identity?: TlsIdentity) =>
+      keep(createRpcClient({ ...base, connect: { ...address, tls: { verifyPeer() {}, identity: () => identity } } })),
+    /** A client of the operator's socket. */
+    operator: () => keep(createRpcClient({ ...base, connect: { unix: join(folder, 'operator.sock') } })),
+    async stop() {
+      await Promise.all(clients.map((client) => client.close()));
+      await stopAll([...features, tcp, local]);
+      await testStore.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+export type TestServer = Awaited<ReturnType<typeof startTestServer>>;
+
+/** A key and the CSR for it; `uri` is what the CSR asks for. */
+export function newCsr(uri: string, dnsNames: readonly string[] = []) {
+  const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const publicKeyDer = keys.publicKey.export({ format: 'der', type: 'spki' });
+  const csr = buildCertificateRequest({ privateKey: keys.privateKey, publicKeyDer, uris: [uri], dnsNames });
+  return { key: keys.privateKey, publicKeyDer, csr };
+}
+
+/** A re-attestable attestor that asks one question: the answer is the challenge backwards. The payload names the node. */
+const knock: AttestorMember = {
+  ...joinToken,
+  id: 'knock',
+  type: 'knock',
+  node: {
+    prove: joinToken.node.prove,
+    async openVerifier() {
+      return {
+        async verify(payload, challenge) {
+          const answer = await challenge(Buffer.from('who is there'));
+          if (answer.toString() !== 'ereht si ohw') throw new Error('a stranger');
+          const spiffeId = parseSpiffeId(`spiffe://example.org/spire/agent/knock/${payload.toString()}`);
+          return { spiffeId, selectors: [{ type: 'knock', value: payload.toString() }], reattestable: true };
+        },
+      };
+    },
+  },
+};
+
+function validateResource(_kind: string, _name: string, spec: unknown): string[] {
+  return typeof spec === 'object' && spec !== null && 'wrong' in spec ? ['wrong is not allowed'] : [];
+}
+
+export const trustDomain = parseTrustDomain('example.org');
+const START_MS = 1_800_000_000_000;
+const AUTHORITY_OPTIONS = {
+  x509KeyType: 'ec-p256',
+  jwtKeyType: 'ec-p256',
+  caTtlMs: 24 * 3_600_000,
+  x509SvidTtlMs: 3_600_000,
+  jwtSvidTtlMs: 300_000,
+  serverId: 'test',
+} as const;

@@ -1,0 +1,83 @@
+import { readFileSync } from 'node:fs';
+import { parseTrustDomain } from '@countersign/sdk/identity';
+import { createAgent, type AgentConfig as RunningAgentConfig } from '../agent/index.ts';
+import { attestors } from '../attestation/attestors/registry.generated.ts';
+import { readPeer } from '../attestation/index.ts';
+import { type AgentConfig, parseAddress } from '../config/index.ts';
+import { messageOf, type Service, startAll, stopAll } from '../std/index.ts';
+import { AppError } from './errors.ts';
+import { createHealthServer } from './health-server.ts';
+import { allChosen, chosen, type Role, type RoleDeps } from './role.ts';
+import { VERSION } from './version.ts';
+
+/** The agent of a node, as its section of the configuration says. `onFatal` hears why the server shut this node out for good. */
+export function createAgentApp(deps: RoleDeps<AgentConfig> & { onFatal?: (error: Error) => void }): Role {
+  const { config, clock, random, log } = deps;
+  let fatal: Error | undefined;
+  const agent = createAgent({
+    clock,
+    random,
+    log,
+    config: runningConfig(deps),
+    attestors,
+    readPeer,
+    onFatal(error) {
+      fatal = error;
+      log.error('app.agent.shut_out', { error });
+      deps.onFatal?.(error);
+    },
+  });
+  const notReady = () => {
+    if (fatal) return [fatal.message];
+    const { attested, ready } = agent.status();
+    return [
+      ...(attested ? [] : ['the node has no identity yet: is the server running, and is the join token good?']),
+      ...(ready ? [] : ['nothing was fetched from the server yet']),
+    ];
+  };
+  const metrics = Object.keys(agent.counters).map((name) => ({
+    name: `countersign_agent_${name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}_total`,
+    help: `${name} of the agent since it started.`,
+    read: () => Number(Object.entries(agent.counters).find(([known]) => known === name)?.[1] ?? 0),
+  }));
+  const services: Service[] = [agent];
+  if (config.http !== undefined)
+    services.unshift(createHealthServer({ ...parseAddress(config.http), log, notReady, metrics }));
+  return { start: (signal) => startAll(services, signal), stop: () => stopAll(services), notReady };
+}
+
+function runningConfig({ config, trustDomain }: RoleDeps<AgentConfig>): RunningAgentConfig {
+  const attestor = chosen(config.attestor);
+  // agent.joinToken is the short way to say the token of the join-token attestor.
+  const nodeAttestor =
+    attestor.id === 'join-token' && config.joinToken !== undefined
+      ? { id: attestor.id, config: { token: config.joinToken } }
+      : attestor;
+  return {
+    trustDomain: parseTrustDomain(trustDomain),
+    serverAddress: parseAddress(config.server),
+    bootstrap: bootstrapOf(config),
+    dataDir: config.dataDir,
+    socketPath: config.socket,
+    targetsDir: config.targetsDir,
+    nodeAttestor,
+    workloadAttestors: allChosen(config.workloadAttestors),
+    version: VERSION,
+    ...(config.sealPassphrase === undefined ? {} : { sealPassphrase: config.sealPassphrase }),
+  };
+}
+
+function bootstrapOf(config: AgentConfig): RunningAgentConfig['bootstrap'] {
+  if (config.insecureBootstrap) return { insecure: true };
+  if (config.trustBundle === undefined) {
+    throw new AppError(
+      'ERR_APP_CONFIG',
+      "agent.trustBundle must name the server's CA certificates (a PEM file), or agent.insecureBootstrap be true to trust whoever answers first",
+    );
+  }
+  try {
+    return { bundlePem: readFileSync(config.trustBundle, 'utf8') };
+  } catch (cause) {
+    throw new AppError('ERR_APP_CONFIG', `agent.trustBundle can not be read: ${messageOf(cause)}`, { cause });
+  }
+}

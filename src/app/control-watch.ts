@@ -1,0 +1,52 @@
+import { type Connect, createRpcClient, type RpcClient } from '../rpc/index.ts';
+import { type Clock, type Log, messageOf, type Random, type Service, sleep } from '../std/index.ts';
+
+/**
+ * Follows a stream of updates from the server for as long as it runs: applies each one, in order, and connects again when the stream
+ * ends. What was applied last stays in force meanwhile. `start` does not wait for the first update.
+ */
+export function createControlWatch<Update>(deps: {
+  clock: Clock;
+  random: Random;
+  log: Log;
+  connect: Connect;
+  follow: (client: RpcClient, signal: AbortSignal) => AsyncIterable<Update>;
+  /** A throw leaves what is in force as it is. */
+  apply: (update: Update) => Promise<void>;
+}): Service {
+  const { clock, random, log } = deps;
+  const stop = new AbortController();
+  const client = createRpcClient({ clock, log, connect: deps.connect });
+  let running: Promise<void> = Promise.resolve();
+
+  async function run(): Promise<void> {
+    let pauseMs = PAUSE_MS_MIN;
+    while (!stop.signal.aborted) {
+      try {
+        for await (const update of deps.follow(client, stop.signal)) {
+          pauseMs = PAUSE_MS_MIN;
+          await deps.apply(update).catch((error) => log.error('app.update.refused', { error }));
+        }
+      } catch (error) {
+        if (!stop.signal.aborted) log.warn('app.watch.ended', { problem: messageOf(error) });
+      }
+      client.reconnect();
+      await sleep(clock, pauseMs * (0.5 + random.fraction()), stop.signal).catch(() => {}); // Stopping ends the loop.
+      pauseMs = Math.min(pauseMs * 2, PAUSE_MS_MAX);
+    }
+  }
+
+  return {
+    async start() {
+      running = run();
+    },
+    async stop() {
+      stop.abort();
+      await client.close();
+      await running;
+    },
+  };
+}
+
+const PAUSE_MS_MIN = 200;
+const PAUSE_MS_MAX = 10_000;

@@ -1,0 +1,102 @@
+import { join } from 'node:path';
+import { Control } from '@countersign/sdk/contract';
+import type { GatewayUpdate } from '@countersign/sdk/contract/gen/countersign/control/v1/control_pb.ts';
+import { parseTrustDomain, spiffeIdOf } from '@countersign/sdk/identity';
+import { type GatewayConfig, parseAddress } from '../config/index.ts';
+import { createGateway, createSecretStore, type Gateway, type SecretStore } from '../gateway/index.ts';
+import { protocols } from '../gateway/protocols/registry.generated.ts';
+import { createLedger, type LedgerReader } from '../ledger/index.ts';
+import { composeSchema, createPolicyLoader } from '../policy/index.ts';
+import { parseDurationMs, type Random, type Service, startAll, stopAll } from '../std/index.ts';
+import { createWorkloadIdentity } from '../workload-identity/index.ts';
+import { createControlWatch } from './control-watch.ts';
+import { createHealthServer } from './health-server.ts';
+import { deriveKey, openDataFolder, openLedgerSigner, openSealKey } from './private-files.ts';
+import type { Role, RoleDeps } from './role.ts';
+import { serverConnection } from './server-connection.ts';
+
+/** A gateway that runs. */
+export interface GatewayRole extends Role {
+  readonly gateway: Gateway;
+  readonly ledger: LedgerReader;
+}
+
+/** The secrets of the gateway whose data lies there: for the command that puts one in. */
+export function openSecrets(dataDir: string, deps: { random: Random; env: RoleDeps<unknown>['env'] }): SecretStore {
+  openDataFolder(dataDir);
+  return createSecretStore({ directory: join(dataDir, 'secrets'), key: openSealKey(dataDir, deps.random), ...deps });
+}
+
+/**
+ * A gateway, as its section of the configuration says. It is ready when it has an identity and the server has told it targets and
+ * policies; from then on it goes on with what it has when the server is away.
+ */
+export function createGatewayApp(deps: RoleDeps<GatewayConfig>): GatewayRole {
+  const { config, clock, random, log, env } = deps;
+  const trustDomain = parseTrustDomain(deps.trustDomain);
+  const secrets = openSecrets(config.dataDir, { random, env });
+  const sealKey = openSealKey(config.dataDir, random);
+  const origin = `${trustDomain}/gateway/${config.advertise ?? config.listen}`;
+  const ledger = createLedger({
+    clock,
+    log,
+    directory: join(config.dataDir, 'ledger'),
+    origin,
+    signer: openLedgerSigner({ dataDir: config.dataDir, name: origin, sealKey, random }),
+  });
+  const identity = createWorkloadIdentity({ clock, log, socket: config.workloadApi });
+  const gateway = createGateway({
+    ...{ clock, random, log, identity, ledger, protocols, secrets },
+    maskKey: deriveKey(sealKey, 'hash masks'),
+    listen: parseAddress(config.listen),
+    limits: { sessionsMax: config.sessionsMax },
+    durability: { reads: config.durability.reads, changes: config.durability.writes },
+    drainMs: parseDurationMs(config.drain) ?? 0,
+  });
+  const policies = createPolicyLoader(composeSchema(protocols.map((protocol) => protocol.policySchema)));
+  let informed = false;
+  const watch = createControlWatch<GatewayUpdate>({
+    ...{ clock, random, log },
+    connect: serverConnection({
+      address: config.server,
+      identity,
+      serverId: spiffeIdOf(trustDomain, '/spire/server'),
+      clock,
+    }),
+    follow: (client, signal) => {
+      const { host, port } = parseAddress(config.advertise ?? config.listen);
+      const advertise = port === 0 ? `${host}:${gateway.address().link}` : `${host}:${port}`;
+      return client.serverStream(Control.method.watchGateway, { advertise }, { signal });
+    },
+    async apply(update) {
+      // Policies first: a target never opens under an older policy than the one it was declared with.
+      gateway.applyPolicies(policies.load(update.policies.map(({ name, text }) => ({ name, text }))));
+      await gateway.applyTargets(
+        update.targets.map(({ name, protocol, specJson }) => ({ name, protocol, config: JSON.parse(specJson) })),
+      );
+      informed = true;
+      log.info('app.gateway.updated', {
+        revision: Number(update.revision),
+        targets: update.targets.length,
+        policies: update.policies.length,
+      });
+    },
+  });
+  const notReady = () => [
+    ...(identity.current() ? [] : [`no identity: does the agent at ${config.workloadApi} know this process?`]),
+    ...(informed ? [] : [`the server at ${config.server} has not told targets and policies yet`]),
+  ];
+  const metrics = [
+    { name: 'countersign_gateway_sessions', help: 'Sessions open now.', read: () => gateway.sessions().length },
+    { name: 'countersign_ledger_entries', help: 'Entries in the ledger.', read: () => ledger.sequence + 1 },
+    {
+      name: 'countersign_ledger_unsynced_entries',
+      help: 'Entries written and not yet on disk.',
+      read: () => ledger.sequence - ledger.syncedSequence,
+    },
+  ];
+  const services: Service[] = [ledger, identity, gateway, watch];
+  if (config.http !== undefined)
+    services.unshift(createHealthServer({ ...parseAddress(config.http), log, notReady, metrics }));
+  return { start: (signal) => startAll(services, signal), stop: () => stopAll(services), notReady, gateway, ledger };
+}

@@ -1,0 +1,90 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { type Log, messageOf, type Service } from '../std/index.ts';
+
+/** One number that `/metrics` shows; `read` is called at each scrape. */
+export interface Metric {
+  readonly name: string;
+  readonly help: string;
+  read(): number;
+}
+
+/** `/live`, `/ready` (503 with the reasons while not ready) and `/metrics` (Prometheus text format) on one address. */
+export interface HealthServer extends Service {
+  address(): { host: string; port: number };
+}
+
+/** Creates the health server of one process. `notReady` gives the reasons why it can't serve; none = ready. */
+export function createHealthServer(deps: {
+  host: string;
+  port: number;
+  log: Log;
+  notReady: () => readonly string[];
+  metrics: readonly Metric[];
+}): HealthServer {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  for (const { name, help, read } of deps.metrics) {
+    new Gauge({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(read());
+      },
+    });
+  }
+  const server: Server = createServer(
+    { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS },
+    (request, response) => {
+      answer(request.method ?? '', request.url ?? '').then(
+        ({ status, type, body }) =>
+          response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' }).end(body),
+        (error) => {
+          deps.log.error('app.health.failed', { error: error instanceof Error ? error : messageOf(error) });
+          response.writeHead(500).end();
+        },
+      );
+    },
+  );
+  server.maxConnections = CONNECTIONS_MAX;
+
+  async function answer(method: string, url: string): Promise<{ status: number; type: string; body: string }> {
+    const json = (status: number, body: unknown) => ({
+      status,
+      type: 'application/json',
+      body: `${JSON.stringify(body)}\n`,
+    });
+    if (method !== 'GET' && method !== 'HEAD') return json(405, { status: 'method not allowed' });
+    if (url === '/live') return json(200, { status: 'live' });
+    if (url === '/metrics') return { status: 200, type: registry.contentType, body: await registry.metrics() };
+    if (url !== '/ready') return json(404, { status: 'not found' });
+    const reasons = deps.notReady();
+    return reasons.length === 0 ? json(200, { status: 'ready' }) : json(503, { status: 'not ready', reasons });
+  }
+
+  return {
+    start: () =>
+      new Promise((resolve, reject) => {
+        server.once('error', reject);
+        server.listen(deps.port, deps.host, () => {
+          server.off('error', reject);
+          resolve();
+        });
+      }),
+    stop: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+    address() {
+      const address = server.address() as AddressInfo; // Listening on TCP, so it is neither a path nor null.
+      return { host: address.address, port: address.port };
+    },
+  };
+}
+
+const REQUEST_TIMEOUT_MS = 5000;
+/** Probes and scrapers; more is somebody else. */
+const CONNECTIONS_MAX = 64;

@@ -1,0 +1,27 @@
+import type { Clock, Log, Random, Service } from '../std/index.ts';
+
+/** What every role is made of; `config` is its section of the configuration file. */
+export interface RoleDeps<Config> {
+  readonly trustDomain: string;
+  readonly config: Config;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+/** A running role. `notReady` gives reasons why it can't serve at the moment; none = ready. */
+export interface Role extends Service {
+  notReady(): readonly string[];
+}
+
+/** The one member that a `{ <id>: <config> }` section names. */
+export function chosen(section: Readonly<Record<string, unknown>>): { id: string; config: unknown } {
+  const [entry] = Object.entries(section);
+  return { id: entry?.[0] ?? '', config: entry?.[1] ?? {} };
+}
+
+/** Every member that a section names. */
+export function allChosen(section: Readonly<Record<string, unknown>>): { id: string; config: unknown }[] {
+  return Object.entries(section).map(([id, config]) => ({ id, config }));
+}

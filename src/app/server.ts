@@ -1,0 +1,225 @@
+import { join } from 'node:path';
+import { parseTrustDomain, spiffeIdOf, type TrustDomain } from '@countersign/sdk/identity';
+import { createServerApi } from '../api/index.ts';
+import { attestors } from '../attestation/attestors/registry.generated.ts';
+import {
+  type AttestorMember,
+  attestationMigrations,
+  createNodeAttestation,
+  createNodes,
+  type NodeAttestation,
+} from '../attestation/index.ts';
+import type { KeystoreMember } from '../authority/index.ts';
+import { type Authority, type AuthorityOptions, authorityMigrations, createAuthority } from '../authority/index.ts';
+import { keystores } from '../authority/keystores/registry.generated.ts';
+import { parseAddress, type ServerConfig } from '../config/index.ts';
+import { createLedger, type LedgerReader } from '../ledger/index.ts';
+import { createRegistration, registrationMigrations } from '../registration/index.ts';
+import { createResources, resourcesMigrations } from '../resources/index.ts';
+import { createRpcServer } from '../rpc/index.ts';
+import { memberById, parseDurationMs, type Service, startAll, stopAll } from '../std/index.ts';
+import { storeEngines } from '../store/engines/registry.generated.ts';
+import type { StoreEngineMember } from '../store/index.ts';
+import { validateResource } from './declared-rules.ts';
+import { AppError } from './errors.ts';
+import { createHealthServer, type Metric } from './health-server.ts';
+import { openDataFolder, openLedgerSigner, openSealKey } from './private-files.ts';
+import { allChosen, chosen, type Role, type RoleDeps } from './role.ts';
+import { createServerIdentity } from './server-identity.ts';
+
+/** A server that runs. */
+export interface ServerRole extends Role {
+  readonly authority: Authority;
+  readonly ledger: LedgerReader;
+  /** Where agents and gateways connect, once started. */
+  address(): { host: string; port: number };
+}
+
+/** The control plane, as its section of the configuration says. */
+export function createServerApp(deps: RoleDeps<ServerConfig>): ServerRole {
+  const { config, clock, log } = deps;
+  openDataFolder(config.dataDir);
+  const parts = openParts(deps);
+  const { authority, registration, resources, ledger, nodes, attestation, identity, trustDomain } = parts;
+  let started = false;
+  const api = createServerApi({
+    ...{ clock, log, trustDomain, authority, registration, resources, nodes },
+    nodeAttestation: attestation.attestation,
+    // What an operator did is on disk before anyone is told.
+    audit: (event) => ledger.synced(ledger.append(event)),
+    ready: () => started,
+  });
+  const remote = createRpcServer({
+    ...{ clock, log, ...api },
+    listen: { ...parseAddress(config.listen), tls: identity.tls },
+    limits: { connectionAgeMsMax: CONNECTION_AGE_MS_MAX },
+  });
+  const local = createRpcServer({ clock, log, ...api, listen: { unix: config.socket, mode: 0o600 } });
+  const notReady = () => (started ? [] : ['the server is starting']);
+  const services: Service[] = [...parts.services, remote, local];
+  if (config.http !== undefined)
+    services.unshift(createHealthServer({ ...parseAddress(config.http), log, notReady, metrics: metricsOf(parts) }));
+  return {
+    ...{ authority, ledger, notReady },
+    async start(signal) {
+      await startAll(services, signal);
+      started = true;
+    },
+    async stop() {
+      started = false;
+      await stopAll(services);
+    },
+    address() {
+      const address = remote.address();
+      if ('unix' in address) throw new AppError('ERR_APP_CONFIG', 'the server listens on TCP');
+      return address;
+    },
+  };
+}
+
+/** The features that the API stands on, and the order in which they start. */
+function openParts(deps: RoleDeps<ServerConfig>) {
+  const { config, clock, random, log } = deps;
+  const trustDomain = parseTrustDomain(deps.trustDomain);
+  const store = openStore(deps);
+  const keystore = openKeystore(deps);
+  const authority = createAuthority({
+    store,
+    keystore,
+    clock,
+    random,
+    log,
+    trustDomain,
+    options: authorityOptions(config),
+  });
+  const nodes = createNodes({ store, clock, random, trustDomain });
+  const knowsTrustDomain = (name: TrustDomain) => authority.federatedBundle(name) !== undefined;
+  const registration = createRegistration({ store, clock, random, log, trustDomain, knowsTrustDomain });
+  const resources = createResources({ store, clock, random, log, validate: validateResource });
+  const name = `${trustDomain}/server/${config.serverId}`;
+  const signer = openLedgerSigner({
+    dataDir: config.dataDir,
+    name,
+    sealKey: openSealKey(config.dataDir, random),
+    random,
+  });
+  const ledger = createLedger({ clock, log, directory: join(config.dataDir, 'ledger'), origin: name, signer });
+  const identity = createServerIdentity({
+    authority,
+    clock,
+    random,
+    log,
+    id: spiffeIdOf(trustDomain, '/spire/server'),
+  });
+  const attestation = createAttestationService(() =>
+    createNodeAttestation({
+      ...{ nodes, clock, random, log, trustDomain, issuer: authority },
+      attestors: allChosen(config.attestors).map(({ id, config: settings }) => ({
+        member: nodeAttestor(id),
+        config: settings,
+      })),
+      aliases: {
+        async createAlias(nodeId, aliasId, entryId) {
+          const selectors = [{ type: 'spiffe_id', value: nodeId.uri }];
+          await registration.batchCreate([{ id: entryId, spiffeId: aliasId.uri, parentId: nodeId.uri, selectors }]);
+        },
+      },
+    }),
+  );
+  const migrations: Service = {
+    start: () =>
+      store.migrate([
+        ...authorityMigrations,
+        ...attestationMigrations,
+        ...registrationMigrations,
+        ...resourcesMigrations,
+      ]),
+    stop: async () => {},
+  };
+  const services: Service[] = [
+    ledger,
+    store,
+    migrations,
+    keystore,
+    authority,
+    nodes,
+    registration,
+    resources,
+    attestation,
+    identity,
+  ];
+  return { trustDomain, authority, nodes, registration, resources, ledger, identity, attestation, services };
+}
+
+function authorityOptions(config: ServerConfig): AuthorityOptions {
+  return {
+    x509KeyType: config.ca.keyType,
+    jwtKeyType: config.ca.jwtKeyType,
+    caTtlMs: durationMs(config.ca.ttl),
+    x509SvidTtlMs: durationMs(config.svid.x509Ttl),
+    jwtSvidTtlMs: durationMs(config.svid.jwtTtl),
+    serverId: config.serverId,
+  };
+}
+
+function metricsOf({ registration, ledger, resources }: ReturnType<typeof openParts>): Metric[] {
+  return [
+    {
+      name: 'countersign_registration_revision',
+      help: 'Revision of the registration entries.',
+      read: () => registration.revision(),
+    },
+    { name: 'countersign_ledger_entries', help: 'Entries in the ledger.', read: () => ledger.sequence + 1 },
+    {
+      name: 'countersign_gateways_connected',
+      help: 'Gateways that are connected.',
+      read: () => resources.gateways().filter(({ connected }) => connected).length,
+    },
+  ];
+}
+
+function openStore({ config, clock, log }: RoleDeps<ServerConfig>) {
+  const { id, config: settings } = chosen(config.store);
+  const member = memberById<StoreEngineMember>(storeEngines, id);
+  if (!member) throw new AppError('ERR_APP_CONFIG', `there is no store engine ${id}`);
+  return member.open(settings, { clock, log, dataDir: config.dataDir });
+}
+
+function openKeystore({ config, log, random }: RoleDeps<ServerConfig>) {
+  const { id, config: settings } = chosen(config.keystore);
+  const member = memberById<KeystoreMember>(keystores, id);
+  if (!member) throw new AppError('ERR_APP_CONFIG', `there is no keystore ${id}`);
+  return member.open(settings, { log, random, dataDir: config.dataDir });
+}
+
+function nodeAttestor(id: string): AttestorMember {
+  const member = memberById<AttestorMember>(attestors, id);
+  if (!member?.node) throw new AppError('ERR_APP_CONFIG', `there is no node attestor ${id}`);
+  return member;
+}
+
+/** Verifiers read files when they are opened, so attestation is made at start, not before. */
+function createAttestationService(create: () => Promise<NodeAttestation>): Service & { attestation: NodeAttestation } {
+  let created: NodeAttestation | undefined;
+  return {
+    async start() {
+      created = await create();
+    },
+    async stop() {},
+    attestation: {
+      attest(request) {
+        if (!created) throw new AppError('ERR_APP_CONFIG', 'attestation is not started');
+        return created.attest(request);
+      },
+    },
+  };
+}
+
+function durationMs(text: string): number {
+  const value = parseDurationMs(text);
+  if (value === undefined) throw new AppError('ERR_APP_CONFIG', `${text} is no duration`);
+  return value;
+}
+
+/** Agents connect anew every three minutes, so that they spread over servers that were added. */
+const CONNECTION_AGE_MS_MAX = 3 * 60_000;

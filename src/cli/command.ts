@@ -1,0 +1,79 @@
+import type { Clock, Random } from '../std/index.ts';
+
+/** What a command may touch: output, environment, time, chance, and the signal of Ctrl-C. */
+export interface CliContext {
+  /** One line for a person; dropped with `--json`. */
+  say(line: string): void;
+  /** The result: with `--json` the value as one line of JSON, else `human()`. */
+  emit(value: unknown, human: () => string): void;
+  /** One line on standard error: progress and warnings. */
+  warn(line: string): void;
+  readonly json: boolean;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Path given by `--config`, else by COUNTERSIGN_CONFIG, else the usual place. */
+  readonly configPath: string;
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+  readonly random: Random;
+  stdin(): Promise<Buffer>;
+}
+
+/** Values of one call: options by their long name in camelCase, arguments in order. */
+export interface CliInput {
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly args: readonly string[];
+}
+
+/** One command, in `commands/<noun>-<verb>.ts`, exported as `command`. */
+export interface CliCommand {
+  /** One sentence for `--help`. */
+  readonly summary: string;
+  /** Arguments as in `<target>` (required), `[name]`, `[words...]`. */
+  readonly arguments?: string;
+  /** Each `['--flag <value>', 'what it means', default?]`. */
+  readonly options?: readonly (readonly [flags: string, description: string, fallback?: string])[];
+  /** Lines that a reader can paste. */
+  readonly examples: readonly string[];
+  /** True when everything after the arguments belongs to another program. */
+  readonly passThrough?: boolean;
+  /** Resolves to the exit code (see `exitCodes`); throws for failures, which main prints. */
+  run(context: CliContext, input: CliInput): Promise<number>;
+}
+
+/** Exit codes of every command. */
+export const exitCodes = { ok: 0, no: 1, usage: 64, unavailable: 69, internal: 70, config: 78 } as const;
+
+/** A wrong use of a command; main prints it with a pointer to `--help` and ends with 64. */
+export class UsageError extends Error {}
+
+/** The text of an option; undefined when absent. */
+export function textOption(input: CliInput, name: string): string | undefined {
+  const value = input.options[name];
+  return typeof value === 'string' ? value : undefined;
+}
+
+/** All values of an option that may be given several times. */
+export function listOption(input: CliInput, name: string): string[] {
+  const value = input.options[name];
+  return Array.isArray(value) ? value.map(String) : typeof value === 'string' ? [value] : [];
+}
+
+/** True when the flag was given. */
+export function flagOption(input: CliInput, name: string): boolean {
+  return input.options[name] === true;
+}
+
+/** The text of an option that must be there. @throws UsageError */
+export function requiredOption(input: CliInput, name: string): string {
+  const value = textOption(input, name);
+  if (value === undefined)
+    throw new UsageError(`--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)} is required`);
+  return value;
+}
+
+/** The n-th argument. @throws UsageError */
+export function argument(input: CliInput, index: number, what: string): string {
+  const value = input.args[index];
+  if (value === undefined) throw new UsageError(`${what} is missing`);
+  return value;
+}

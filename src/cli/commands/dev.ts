@@ -1,0 +1,41 @@
+import { createDevApp } from '../../app/dev.ts';
+import { createLog } from '../../std/index.ts';
+import { type CliCommand, flagOption, textOption } from '../command.ts';
+import { runRole } from '../run-role.ts';
+import { formatFields } from '../table.ts';
+
+export const command: CliCommand = {
+  summary: 'Run server, agent and gateway in one process, to try things out.',
+  options: [
+    ['--dir <dir>', 'where it keeps its files', '.countersign'],
+    ['--trust-domain <name>', 'first part of every identity', 'example.org'],
+    ['--verbose', 'also log what is ordinary'],
+  ],
+  examples: ['countersign dev', 'countersign dev --dir /tmp/cs'],
+  async run(context, input) {
+    const log = createLog({ level: flagOption(input, 'verbose') ? 'info' : 'warn' });
+    const role = createDevApp({
+      directory: textOption(input, 'dir') ?? '.countersign',
+      trustDomain: textOption(input, 'trustDomain') ?? 'example.org',
+      env: context.env,
+      clock: context.clock,
+      random: context.random,
+      log,
+    });
+    return runRole(context, role, () =>
+      context.emit({ role: 'dev', state: 'running', ...role.paths }, () =>
+        [
+          'Countersign is running in one process; Ctrl-C stops it.',
+          '',
+          formatFields([
+            ['configuration', role.paths.config],
+            ['Workload API', `unix://${role.paths.workloadApi}`],
+            ['target sockets', role.paths.targetsDir],
+          ]),
+          '',
+          `Declare targets, policies and entries, then: countersign apply -f DIR --config ${role.paths.config}`,
+        ].join('\n'),
+      ),
+    );
+  },
+};

@@ -1,0 +1,24 @@
+import { type CliCommand, exitCodes } from '../command.ts';
+import { runChecks } from '../doctor-checks.ts';
+import { loadConfigIfAny } from '../load-config.ts';
+import { formatTable } from '../table.ts';
+
+export const command: CliCommand = {
+  summary: 'Look at this machine and say what is wrong and what to do about it.',
+  examples: ['countersign doctor', 'countersign doctor --json'],
+  async run(context) {
+    const checks = await runChecks(context, loadConfigIfAny(context));
+    const broken = checks.filter(({ state }) => state === 'wrong');
+    context.emit({ ok: broken.length === 0, checks }, () => {
+      const list = formatTable(
+        ['', 'what', 'found'],
+        checks.map(({ state, what, found }) => [SIGNS[state], what, found]),
+      );
+      const todo = checks.flatMap(({ what, remedy }) => (remedy === undefined ? [] : [`${what}: ${remedy}`]));
+      return todo.length === 0 ? list : `${list}\n\nWhat to do\n${todo.map((line) => `  ${line}`).join('\n')}`;
+    });
+    return broken.length === 0 ? exitCodes.ok : exitCodes.no;
+  },
+};
+
+const SIGNS = { good: 'ok', odd: '?', wrong: 'XX' } as const;

@@ -1,0 +1,53 @@
+import { Entry } from '@countersign/sdk/contract';
+import { type CliCommand, exitCodes, flagOption, listOption, requiredOption, textOption } from '../command.ts';
+import { entryMessage, entryValue, formatEntry } from '../entries.ts';
+import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../server-client.ts';
+
+export const command: CliCommand = {
+  summary: 'Create a registration entry: which selectors give which identity.',
+  options: [
+    ['--spiffe-id <id>', 'the identity, spiffe://…'],
+    ['--parent-id <id>', 'SPIFFE ID of the agent or node alias that it holds under'],
+    ['--selector <type:value...>', 'a fact that must hold; give as many as needed'],
+    ['--id <id>', 'id of the entry (default: the server makes one)'],
+    ['--x509-ttl <duration>', 'life of its X.509-SVIDs'],
+    ['--jwt-ttl <duration>', 'life of its JWT-SVIDs'],
+    ['--dns-name <name...>', 'DNS name in its X.509-SVIDs'],
+    ['--federates-with <domain...>', 'trust domain whose bundle it gets'],
+    ['--hint <text>', 'what the identity is for, for workloads that have several'],
+    ['--admin', 'may call the operator API over mutual TLS'],
+    ...serverOptions,
+  ],
+  examples: [
+    'countersign entry create --spiffe-id spiffe://example.org/web --parent-id spiffe://example.org/countersign/nodes --selector unix:user:web',
+  ],
+  async run(context, input) {
+    const entry = entryMessage({
+      id: textOption(input, 'id') ?? '',
+      spiffeId: requiredOption(input, 'spiffeId'),
+      parentId: requiredOption(input, 'parentId'),
+      selectors: listOption(input, 'selector'),
+      x509Ttl: textOption(input, 'x509Ttl'),
+      jwtTtl: textOption(input, 'jwtTtl'),
+      dnsNames: listOption(input, 'dnsName'),
+      federatesWith: listOption(input, 'federatesWith'),
+      hint: textOption(input, 'hint'),
+      admin: flagOption(input, 'admin'),
+    });
+    const { results } = await withServer(context, input, (client) =>
+      client.unary(
+        Entry.method.batchCreateEntry,
+        { entries: [entry] },
+        { signal: context.signal, timeoutMs: CALL_TIMEOUT_MS },
+      ),
+    );
+    const result = results[0];
+    if (!result?.entry || result.status?.code !== 0) {
+      context.warn(`countersign: ${result?.status?.message ?? 'the server gave no answer'}`);
+      return exitCodes.no;
+    }
+    const created = result.entry;
+    context.emit(entryValue(created), () => formatEntry(created));
+    return exitCodes.ok;
+  },
+};

@@ -1,0 +1,27 @@
+import { createGatewayApp } from '../../app/gateway.ts';
+import { createLog } from '../../std/index.ts';
+import { type CliCommand, UsageError } from '../command.ts';
+import { loadConfig } from '../load-config.ts';
+import { runRole } from '../run-role.ts';
+
+export const command: CliCommand = {
+  summary: 'Run a gateway in the data path: decides, masks and records each command.',
+  examples: ['countersign gateway --config /etc/countersign/countersign.yaml'],
+  async run(context) {
+    const config = loadConfig(context);
+    if (!config.gateway)
+      throw new UsageError(`${context.configPath} has no section gateway; add one, if only \`gateway: {}\``);
+    const log = createLog({ level: config.log.level });
+    const role = createGatewayApp({
+      trustDomain: config.trustDomain,
+      config: config.gateway,
+      env: context.env,
+      clock: context.clock,
+      random: context.random,
+      log,
+    });
+    return runRole(context, role, () =>
+      context.emit({ role: 'gateway', state: 'running' }, () => 'gateway is running; Ctrl-C stops it'),
+    );
+  },
+};

@@ -1,0 +1,41 @@
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { parseTrustDomain } from '@countersign/sdk/identity';
+import { type CliCommand, exitCodes, textOption, UsageError } from '../command.ts';
+
+export const command: CliCommand = {
+  summary: 'Write a configuration file to begin with.',
+  options: [
+    ['--trust-domain <name>', 'first part of every identity', 'example.org'],
+    ['--dir <dir>', 'put sockets and data below this folder instead of /run and /var/lib'],
+    ['--roles <list>', 'which sections to write, comma-separated', 'server,agent,gateway'],
+  ],
+  examples: [
+    'countersign init --trust-domain corp.example',
+    'countersign init --dir ./cs --config ./cs/countersign.yaml',
+  ],
+  async run(context, input) {
+    const trustDomain = parseTrustDomain(textOption(input, 'trustDomain') ?? '');
+    const roles = (textOption(input, 'roles') ?? '').split(',');
+    for (const role of roles)
+      if (!['server', 'agent', 'gateway'].includes(role))
+        throw new UsageError(`${role} is no role; roles are server, agent, gateway`);
+    const path = resolve(context.configPath);
+    if (existsSync(path)) throw new UsageError(`${path} exists already; name another file with --config`);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, configText(trustDomain, roles, textOption(input, 'dir')), { flag: 'wx', mode: 0o644 });
+    context.emit({ path }, () => `wrote ${path}`);
+    return exitCodes.ok;
+  },
+};
+
+function configText(trustDomain: string, roles: readonly string[], directory: string | undefined): string {
+  const run = directory ? join(resolve(directory), 'run') : '/run/countersign';
+  const data = directory ? join(resolve(directory), 'data') : '/var/lib/countersign';
+  const sections: Readonly<Record<string, string>> = {
+    server: `server:\n  listen: 127.0.0.1:8081\n  socket: ${run}/server.sock\n  dataDir: ${data}/server\n  http: 127.0.0.1:8090\n  store: { sqlite: {} }\n  keystore: { disk: {} }\n  attestors: { join-token: {} }\n`,
+    agent: `agent:\n  server: 127.0.0.1:8081\n  insecureBootstrap: true # or trustBundle: FILE, the server's CA certificates\n  joinToken: file:${data}/join-token # countersign node token > that file\n  socket: ${run}/agent.sock\n  targetsDir: ${run}/targets\n  dataDir: ${data}/agent\n  http: 127.0.0.1:8091\n`,
+    gateway: `gateway:\n  server: 127.0.0.1:8081\n  workloadApi: ${run}/agent.sock\n  listen: 127.0.0.1:7443\n  dataDir: ${data}/gateway\n  http: 127.0.0.1:8092\n`,
+  };
+  return `# Countersign. Every key: docs/reference/config.md\ntrustDomain: ${trustDomain}\n\n${roles.map((role) => sections[role] ?? '').join('\n')}`;
+}

@@ -1,0 +1,28 @@
+import { policySchema } from '../../app/declared-rules.ts';
+import { loadPolicies, runPolicyTests } from '../../policy/index.ts';
+import { type CliCommand, exitCodes, UsageError } from '../command.ts';
+import { policyCases, policySources } from '../policy-files.ts';
+
+export const command: CliCommand = {
+  summary: 'Run the test cases (*.test.yaml) that lie beside the policies.',
+  arguments: '[paths...]',
+  examples: ['countersign policy test ./countersign.d'],
+  async run(context, input) {
+    const compiled = loadPolicies(policySources(input), policySchema);
+    const files = policyCases(input);
+    if (files.length === 0) throw new UsageError('there is no *.test.yaml beside these policies');
+    const results = files.flatMap(({ file, cases }) =>
+      runPolicyTests(cases, compiled, policySchema).map((result) => ({ file, ...result })),
+    );
+    const failed = results.filter(({ passed }) => !passed);
+    context.emit({ passed: results.length - failed.length, failed: failed.length, results }, () =>
+      [
+        ...results.map(({ name, passed, differences }) =>
+          [`${passed ? 'ok  ' : 'FAIL'}  ${name}`, ...differences.map((line) => `        ${line}`)].join('\n'),
+        ),
+        `${results.length - failed.length} passed, ${failed.length} failed`,
+      ].join('\n'),
+    );
+    return failed.length === 0 ? exitCodes.ok : exitCodes.no;
+  },
+};

@@ -1,0 +1,41 @@
+import { Control } from '@countersign/sdk/contract';
+import { type CliCommand, exitCodes } from '../command.ts';
+import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../server-client.ts';
+import { specOf } from '../specs.ts';
+import { formatTable } from '../table.ts';
+
+export const command: CliCommand = {
+  summary: 'List targets, and the gateways that serve them.',
+  options: serverOptions,
+  examples: ['countersign target list', 'countersign target list --json'],
+  async run(context, input) {
+    const options = { signal: context.signal, timeoutMs: CALL_TIMEOUT_MS };
+    const [targets, gateways] = await withServer(
+      context,
+      input,
+      async (client) =>
+        [
+          (await client.unary(Control.method.listResources, { kind: 'Target' }, options)).resources.map(
+            ({ name, specJson }) => ({ name, spec: specOf(specJson) }),
+          ),
+          (await client.unary(Control.method.listGateways, {}, options)).gateways.map(
+            ({ spiffeId, address, connected, since }) => ({ spiffeId, address, connected, sinceS: Number(since) }),
+          ),
+        ] as const,
+    );
+    context.emit({ targets, gateways }, () => {
+      const rows = targets.map(({ name, spec }) => [name, String(spec['protocol']), String(spec['address'] ?? '')]);
+      const list =
+        targets.length === 0
+          ? 'There are no targets. Declare one in a file and run `countersign apply -f FILE`.'
+          : formatTable(['target', 'protocol', 'address'], rows);
+      const served = gateways.map(({ spiffeId, address, connected }) => [
+        spiffeId,
+        address,
+        connected ? 'connected' : 'away',
+      ]);
+      return `${list}\n\n${gateways.length === 0 ? 'No gateway has connected yet.' : formatTable(['gateway', 'address', 'state'], served)}`;
+    });
+    return exitCodes.ok;
+  },
+};

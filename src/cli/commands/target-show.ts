@@ -1,0 +1,30 @@
+import { Control } from '@countersign/sdk/contract';
+import { stringify } from 'yaml';
+import { argument, type CliCommand, exitCodes } from '../command.ts';
+import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../server-client.ts';
+import { specOf } from '../specs.ts';
+
+export const command: CliCommand = {
+  summary: 'Show one target as it was declared; secrets appear as references only.',
+  arguments: '<name>',
+  options: serverOptions,
+  examples: ['countersign target show orders'],
+  async run(context, input) {
+    const name = argument(input, 0, 'the name of the target');
+    const { resources } = await withServer(context, input, (client) =>
+      client.unary(
+        Control.method.listResources,
+        { kind: 'Target' },
+        { signal: context.signal, timeoutMs: CALL_TIMEOUT_MS },
+      ),
+    );
+    const found = resources.find((resource) => resource.name === name);
+    if (!found) {
+      context.warn(`countersign: there is no target ${name}; \`countersign target list\` shows all`);
+      return exitCodes.no;
+    }
+    const declared = { kind: 'Target', name, spec: specOf(found.specJson) };
+    context.emit(declared, () => stringify(declared).trimEnd());
+    return exitCodes.ok;
+  },
+};

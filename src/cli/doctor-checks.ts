@@ -1,0 +1,205 @@
+import { lstatSync, statfsSync, statSync } from 'node:fs';
+import { arch, platform, release } from 'node:os';
+import { Bundle } from '@countersign/sdk/contract';
+import { type Config, parseAddress } from '../config/index.ts';
+import { createRpcClient } from '../rpc/index.ts';
+import { createSilentLog, messageOf, timeoutSignal } from '../std/index.ts';
+import type { CliContext } from './command.ts';
+import { fetchOwnSvid } from './own-svid.ts';
+import { targetsIn } from './targets.ts';
+
+/** One thing looked at. `odd` works, but differently from what is wanted; `remedy` says what to do. */
+export interface Check {
+  readonly what: string;
+  readonly state: 'good' | 'odd' | 'wrong';
+  readonly found: string;
+  readonly remedy?: string;
+}
+
+/** Looks at the machine and at each role that the configuration has a section for. */
+export async function runChecks(context: CliContext, config: Config | undefined): Promise<Check[]> {
+  const checks = [checkPlatform(), checkKernel(), checkConfig(context, config)];
+  if (config?.server)
+    checks.push(
+      ...checkFolder('server data', config.server.dataDir),
+      ...(await checkHttp('server', config.server.http)),
+      await checkServer(context, config.server.socket),
+    );
+  if (config?.agent) {
+    checks.push(
+      ...checkFolder('agent data', config.agent.dataDir),
+      ...(await checkHttp('agent', config.agent.http)),
+      await checkWorkloadApi(context, config.agent.socket),
+    );
+    checks.push(checkTargets(config.agent.targetsDir));
+  }
+  if (config?.gateway)
+    checks.push(
+      ...checkFolder('gateway data', config.gateway.dataDir),
+      ...(await checkHttp('gateway', config.gateway.http)),
+      ...checkRoom(config.gateway.dataDir),
+    );
+  return checks;
+}
+
+function checkPlatform(): Check {
+  const found = `${platform()} ${arch()}, Node ${process.versions.node}`;
+  if (platform() === 'linux') return { what: 'platform', state: 'good', found };
+  return {
+    what: 'platform',
+    state: 'wrong',
+    found,
+    remedy: 'agents need Linux: only its kernel tells who is at the other end of a socket',
+  };
+}
+
+function checkKernel(): Check {
+  const [major = 0, minor = 0] = release().split('.').map(Number);
+  if (major > 6 || (major === 6 && minor >= 5))
+    return { what: 'kernel', state: 'good', found: `${release()}: callers are pinned by SO_PEERPIDFD` };
+  return {
+    what: 'kernel',
+    state: 'odd',
+    found: release(),
+    remedy: 'from Linux 6.5 on a caller is pinned without any race; older ones compare start times instead',
+  };
+}
+
+function checkConfig(context: CliContext, config: Config | undefined): Check {
+  if (!config)
+    return {
+      what: 'configuration',
+      state: 'odd',
+      found: `no ${context.configPath}`,
+      remedy: 'write one with `countersign init`, or name it with --config',
+    };
+  const roles = (['server', 'agent', 'gateway'] as const).filter((role) => config[role] !== undefined);
+  return {
+    what: 'configuration',
+    state: 'good',
+    found: `${context.configPath}: ${roles.join(', ') || 'no role'}, trust domain ${config.trustDomain}`,
+  };
+}
+
+function checkFolder(what: string, path: string): Check[] {
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  if (!stat)
+    return [{ what, state: 'odd', found: `no ${path}`, remedy: 'it is made when the role starts for the first time' }];
+  if (!stat.isDirectory()) return [{ what, state: 'wrong', found: `${path} is no folder`, remedy: 'move it away' }];
+  const open = stat.mode & 0o077;
+  if (open !== 0)
+    return [
+      {
+        what,
+        state: 'wrong',
+        found: `${path} may be read by others (mode ${(stat.mode & 0o777).toString(8)})`,
+        remedy: `chmod 700 ${path}`,
+      },
+    ];
+  return [{ what, state: 'good', found: path }];
+}
+
+async function checkHttp(role: string, address: string | undefined): Promise<Check[]> {
+  if (address === undefined) return [];
+  const what = `${role} ready`;
+  const { host, port } = parseAddress(address);
+  try {
+    const response = await fetch(`http://${host.includes(':') ? `[${host}]` : host}:${port}/ready`, {
+      signal: AbortSignal.timeout(PROBE_TIMEOUT_MS),
+    });
+    if (response.ok) return [{ what, state: 'good', found: address }];
+    const body: unknown = await response.json();
+    const reasons =
+      typeof body === 'object' && body !== null && 'reasons' in body && Array.isArray(body.reasons)
+        ? body.reasons.map(String)
+        : [];
+    return [
+      {
+        what,
+        state: 'wrong',
+        found: reasons.join('; ') || `status ${response.status}`,
+        remedy: `see the log of the ${role}`,
+      },
+    ];
+  } catch (error) {
+    return [
+      {
+        what,
+        state: 'wrong',
+        found: `${address} does not answer: ${messageOf(error)}`,
+        remedy: `start it with \`countersign ${role}\``,
+      },
+    ];
+  }
+}
+
+async function checkServer(context: CliContext, socket: string): Promise<Check> {
+  const what = 'operator socket';
+  const client = createRpcClient({ clock: context.clock, log: createSilentLog(), connect: { unix: socket } });
+  try {
+    const bundle = await client.unary(
+      Bundle.method.getBundle,
+      {},
+      { signal: context.signal, timeoutMs: PROBE_TIMEOUT_MS },
+    );
+    return {
+      what,
+      state: 'good',
+      found: `${socket}: ${bundle.x509Authorities.length} X.509 and ${bundle.jwtAuthorities.length} JWT authorities`,
+    };
+  } catch (error) {
+    return {
+      what,
+      state: 'wrong',
+      found: messageOf(error),
+      remedy: 'is the server running, and may this user open its socket?',
+    };
+  } finally {
+    await client.close();
+  }
+}
+
+async function checkWorkloadApi(context: CliContext, socket: string): Promise<Check> {
+  const what = 'own identity';
+  const timeout = timeoutSignal(context.clock, PROBE_TIMEOUT_MS);
+  try {
+    const svid = await fetchOwnSvid(context, socket, timeout.signal);
+    return { what, state: 'good', found: svid.spiffeId };
+  } catch (error) {
+    return {
+      what,
+      state: 'odd',
+      found: messageOf(error),
+      remedy: 'this process needs an entry whose selectors it shows (countersign entry create)',
+    };
+  } finally {
+    timeout.cancel();
+  }
+}
+
+function checkTargets(directory: string): Check {
+  const targets = targetsIn(directory);
+  if (targets.length > 0) return { what: 'target sockets', state: 'good', found: targets.join(', ') };
+  return {
+    what: 'target sockets',
+    state: 'odd',
+    found: `none in ${directory}`,
+    remedy: 'declare a target and run `countersign apply`; the agent makes the socket',
+  };
+}
+
+/** The ledger refuses operations when the disk is full, so little room is worth saying before. */
+function checkRoom(directory: string): Check[] {
+  if (!statSync(directory, { throwIfNoEntry: false })) return [];
+  const { bavail, bsize } = statfsSync(directory);
+  const freeMib = Math.floor((bavail * bsize) / 2 ** 20);
+  const found = `${freeMib} MiB free below ${directory}`;
+  return [
+    freeMib >= ROOM_MIB_MIN
+      ? { what: 'room for the ledger', state: 'good', found }
+      : { what: 'room for the ledger', state: 'wrong', found, remedy: 'make room: a full disk stops every operation' },
+  ];
+}
+
+const PROBE_TIMEOUT_MS = 3000;
+const ROOM_MIB_MIN = 512;

@@ -1,0 +1,115 @@
+/** The command line: finds the command, parses its options, runs it, prints failures, sets the exit code. */
+import { Command } from 'commander';
+import { codeOf, createSystemClock, createSystemRandom, messageOf } from '../std/index.ts';
+import { type CliCommand, type CliContext, exitCodes, UsageError } from './command.ts';
+import { commands } from './commands.generated.ts';
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(argv: readonly string[]): Promise<number> {
+  const program = new Command('countersign')
+    .description('Every server-to-server call verified, authorised and logged.')
+    .option('--config <file>', 'configuration file (default: $COUNTERSIGN_CONFIG or /etc/countersign/countersign.yaml)')
+    .option('--json', 'print the result as one line of JSON')
+    .enablePositionalOptions()
+    .showHelpAfterError('(--help shows what is allowed)')
+    .exitOverride();
+  let exitCode: number = exitCodes.ok;
+  for (const [name, load] of wanted(argv)) {
+    const command = await load();
+    define(program, name, command, async (context, input) => {
+      exitCode = await command.run(context, input);
+    });
+  }
+  try {
+    await program.parseAsync(argv.length === 0 ? ['--help'] : [...argv], { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    return report(error, argv.includes('--json'));
+  }
+}
+
+/** Only the command that was called is loaded; help and unknown words load them all. */
+function wanted(argv: readonly string[]): (typeof commands)[number][] {
+  const words = argv.filter((word) => !word.startsWith('-'));
+  const exact = commands.filter(([name]) => name.split(' ').every((part, index) => words[index] === part));
+  const longest = exact.toSorted((a, b) => b[0].length - a[0].length)[0];
+  return longest && !argv.slice(0, 1).includes('--help') ? [longest] : [...commands];
+}
+
+function define(
+  program: Command,
+  name: string,
+  command: CliCommand,
+  run: (context: CliContext, input: { options: Record<string, unknown>; args: string[] }) => Promise<void>,
+): void {
+  const parts = name.split(' ');
+  let parent = program;
+  for (const part of parts.slice(0, -1)) {
+    parent =
+      parent.commands.find((known) => known.name() === part) ??
+      parent.command(part).description(`commands about ${part}`).exitOverride().enablePositionalOptions();
+  }
+  const leaf = parent
+    .command(`${parts.at(-1) ?? ''}${command.arguments ? ` ${command.arguments}` : ''}`)
+    .description(command.summary)
+    .exitOverride();
+  leaf.option('--json', 'print the result as one line of JSON').option('--config <file>', 'configuration file');
+  for (const [flags, description, fallback] of command.options ?? []) {
+    if (flags.includes('...'))
+      leaf.option(flags.replace('...', ''), description, (value: string, before: string[]) => [...before, value], []);
+    else leaf.option(flags, description, fallback);
+  }
+  leaf.addHelpText('after', `\nExamples:\n${command.examples.map((line) => `  $ ${line}`).join('\n')}`);
+  if (command.passThrough) leaf.passThroughOptions().allowUnknownOption();
+  leaf.action(async () => {
+    const options: Record<string, unknown> = { ...program.opts(), ...leaf.opts() };
+    await run(createContext(options), { options, args: leaf.args });
+  });
+}
+
+function createContext(options: Readonly<Record<string, unknown>>): CliContext {
+  const json = options['json'] === true;
+  const controller = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(name, () => controller.abort(new DOMException(`stopped by ${name}`, 'AbortError')));
+  }
+  return {
+    json,
+    env: process.env,
+    configPath:
+      typeof options['config'] === 'string'
+        ? options['config']
+        : (process.env['COUNTERSIGN_CONFIG'] ?? '/etc/countersign/countersign.yaml'),
+    signal: controller.signal,
+    clock: createSystemClock(),
+    random: createSystemRandom(),
+    say: (line) => void (json || process.stdout.write(`${line}\n`)),
+    emit: (value, human) => void process.stdout.write(`${json ? JSON.stringify(value) : human()}\n`),
+    warn: (line) => void process.stderr.write(`${line}\n`),
+    async stdin() {
+      const chunks: Buffer[] = [];
+      for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk));
+      return Buffer.concat(chunks);
+    },
+  };
+}
+
+/** Prints a failure for a person or, with `--json`, as `{ "error": { code, message } }`; returns the exit code. */
+function report(error: unknown, json: boolean): number {
+  const code = codeOf(error) ?? '';
+  if (code.startsWith('commander.'))
+    return code === 'commander.helpDisplayed' || code === 'commander.help' ? exitCodes.ok : exitCodes.usage;
+  if (error instanceof DOMException && error.name === 'AbortError') return exitCodes.ok;
+  const message = messageOf(error);
+  process.stderr.write(
+    json
+      ? `${JSON.stringify({ error: { code: code || 'ERR_USAGE', message } })}\n`
+      : `countersign: ${message}${code ? ` (${code})` : ''}\n`,
+  );
+  if (error instanceof UsageError) return exitCodes.usage;
+  if (code.startsWith('ERR_CONFIG')) return exitCodes.config;
+  return code === 'ECONNREFUSED' || code === 'ENOENT' || code === 'UNAVAILABLE'
+    ? exitCodes.unavailable
+    : exitCodes.internal;
+}

@@ -1,0 +1,45 @@
+import type { Agent } from '@countersign/sdk/contract/gen/spire/api/types/agent_pb.ts';
+import { idText } from './entries.ts';
+import { formatFields, formatTable, formatTimeS } from './table.ts';
+
+/** The node as it is shown with `--json`. */
+export function nodeValue(node: Agent) {
+  return {
+    id: idText(node.id),
+    attestation: node.attestationType,
+    serial: node.x509svidSerialNumber,
+    expiresAtS: Number(node.x509svidExpiresAt),
+    selectors: node.selectors.map(({ type, value }) => `${type}:${value}`),
+    banned: node.banned,
+    canReattest: node.canReattest,
+    version: node.agentVersion,
+  };
+}
+
+/** Nodes for a person. */
+export function formatNodes(nodes: readonly Agent[]): string {
+  const rows = nodes
+    .map(nodeValue)
+    .map((node) => [
+      node.id,
+      node.attestation,
+      node.banned ? 'banned' : formatTimeS(node.expiresAtS),
+      node.version || '-',
+    ]);
+  return formatTable(['node', 'attestation', 'expires', 'version'], rows);
+}
+
+/** One node for a person. */
+export function formatNode(node: Agent): string {
+  const value = nodeValue(node);
+  return formatFields([
+    ['node', value.id],
+    ['attestation', value.attestation],
+    ['state', value.banned ? 'banned' : 'attested'],
+    ['serial', value.serial || '-'],
+    ['expires', formatTimeS(value.expiresAtS)],
+    ['selectors', value.selectors.join(', ') || '-'],
+    ['renews by', value.canReattest ? 'attesting again' : 'renewal'],
+    ['version', value.version || '-'],
+  ]);
+}

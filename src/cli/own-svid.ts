@@ -1,0 +1,59 @@
+import { SpiffeWorkloadAPI } from '@countersign/sdk/contract';
+import { createRpcClient } from '../rpc/index.ts';
+import { createSilentLog } from '../std/index.ts';
+import { parseCertificate, splitCertificates } from '../wire/x509/index.ts';
+import { type CliContext, type CliInput, textOption } from './command.ts';
+import { loadConfigIfAny } from './load-config.ts';
+
+/** What the Workload API gives this very process: its default X.509-SVID. */
+export interface OwnSvid {
+  readonly spiffeId: string;
+  readonly serial: string;
+  readonly notBeforeS: number;
+  readonly expiresAtS: number;
+  readonly hint: string;
+  readonly certificates: number;
+}
+
+/** The option of commands that talk to the Workload API. */
+export const workloadApiOption = [
+  '--workload-api <path>',
+  'socket of the Workload API (default: $SPIFFE_ENDPOINT_SOCKET, the configuration, else /run/countersign/agent.sock)',
+] as const;
+
+/** Path of the Workload API's socket. */
+export function workloadApiSocket(context: CliContext, input: CliInput): string {
+  const named = textOption(input, 'workloadApi') ?? context.env['SPIFFE_ENDPOINT_SOCKET'];
+  return (
+    named?.replace(/^unix:(\/\/)?/, '') ?? loadConfigIfAny(context)?.agent?.socket ?? '/run/countersign/agent.sock'
+  );
+}
+
+/** Asks once. @throws RpcError as the Workload API answers */
+export async function fetchOwnSvid(context: CliContext, socket: string, signal: AbortSignal): Promise<OwnSvid> {
+  const client = createRpcClient({ clock: context.clock, log: createSilentLog(), connect: { unix: socket } });
+  try {
+    const stream = client.serverStream(
+      SpiffeWorkloadAPI.method.fetchX509SVID,
+      {},
+      { signal, metadata: { 'workload.spiffe.io': 'true' } },
+    );
+    for await (const { svids } of stream) {
+      const svid = svids[0];
+      if (!svid) break;
+      const chain = splitCertificates(Buffer.from(svid.x509Svid));
+      const leaf = parseCertificate(chain[0] ?? Buffer.alloc(0));
+      return {
+        spiffeId: svid.spiffeId,
+        serial: leaf.serial,
+        notBeforeS: leaf.notBeforeS,
+        expiresAtS: leaf.notAfterS,
+        hint: svid.hint,
+        certificates: chain.length,
+      };
+    }
+    throw new Error('the Workload API ended the stream without an identity');
+  } finally {
+    await client.close();
+  }
+}

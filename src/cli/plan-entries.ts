@@ -1,0 +1,95 @@
+import { Entry } from '@countersign/sdk/contract';
+import type { Declared } from '../config/index.ts';
+import type { RpcClient } from '../rpc/index.ts';
+import { Code, RpcError } from '../rpc/index.ts';
+import { type EntryText, entryMessage, entryValue } from './entries.ts';
+
+/** What `apply` would do to one entry. */
+export interface EntryChange {
+  readonly kind: 'Entry';
+  readonly name: string;
+  readonly action: 'create' | 'update' | 'unchanged';
+  readonly differences: readonly string[];
+  readonly entry: EntryText;
+}
+
+/**
+ * Compares declared entries with the server's, by id (an entry's declared name is its id). Entries without a parent hang under the
+ * alias of all attested nodes, which is planned with them (decision 0006).
+ */
+export async function planEntries(
+  client: RpcClient,
+  declared: readonly Declared[],
+  options: { trustDomain: string; signal: AbortSignal; timeoutMs: number },
+): Promise<EntryChange[]> {
+  const alias = `spiffe://${options.trustDomain}/countersign/nodes`;
+  const texts: EntryText[] = declared.map(({ name, spec }) => ({
+    parentId: alias,
+    ...(spec as unknown as Omit<EntryText, 'id' | 'parentId'>),
+    id: name,
+  })); // Passed the schema of declared entries.
+  if (texts.some(({ parentId }) => parentId === alias)) {
+    texts.unshift({
+      id: 'countersign-nodes',
+      spiffeId: alias,
+      parentId: `spiffe://${options.trustDomain}/spire/server`,
+      selectors: ['countersign:node:attested'],
+    });
+  }
+  const changes: EntryChange[] = [];
+  for (const entry of texts) changes.push(await planEntry(client, entry, options));
+  return changes;
+}
+
+/** Makes planned changes; returns one problem line for each that the server refused. */
+export async function applyEntries(
+  client: RpcClient,
+  changes: readonly EntryChange[],
+  options: { signal: AbortSignal; timeoutMs: number },
+): Promise<string[]> {
+  const of = (action: EntryChange['action']) =>
+    changes.filter((change) => change.action === action).map((change) => entryMessage(change.entry));
+  const [create, update] = [of('create'), of('update')];
+  const results = [
+    ...(create.length > 0
+      ? (await client.unary(Entry.method.batchCreateEntry, { entries: create }, options)).results
+      : []),
+    ...(update.length > 0
+      ? (await client.unary(Entry.method.batchUpdateEntry, { entries: update }, options)).results
+      : []),
+  ];
+  return results.flatMap(({ status }) => (status && status.code !== 0 ? [status.message] : []));
+}
+
+async function planEntry(
+  client: RpcClient,
+  entry: EntryText,
+  options: { signal: AbortSignal; timeoutMs: number },
+): Promise<EntryChange> {
+  const base = { kind: 'Entry', name: entry.id, entry } as const;
+  try {
+    const present = entryValue(await client.unary(Entry.method.getEntry, { id: entry.id }, options));
+    const wanted = entryMessage(entry);
+    const pairs: readonly (readonly [string, unknown, unknown])[] = [
+      ['spiffeId', present.spiffeId, entry.spiffeId],
+      ['parentId', present.parentId, entry.parentId],
+      ['selectors', present.selectors.toSorted(), [...entry.selectors].sort()],
+      ['x509Ttl', present.x509SvidTtlS, wanted.x509SvidTtl],
+      ['jwtTtl', present.jwtSvidTtlS, wanted.jwtSvidTtl],
+      ['dnsNames', present.dnsNames, wanted.dnsNames],
+      ['federatesWith', present.federatesWith.toSorted(), [...(entry.federatesWith ?? [])].sort()],
+      ['admin', present.admin, wanted.admin],
+      ['hint', present.hint, wanted.hint],
+    ];
+    const differences = pairs.flatMap(([key, before, after]) =>
+      JSON.stringify(before) === JSON.stringify(after)
+        ? []
+        : [`${key}: ${JSON.stringify(before)} → ${JSON.stringify(after)}`],
+    );
+    return { ...base, action: differences.length > 0 ? 'update' : 'unchanged', differences };
+  } catch (error) {
+    if (error instanceof RpcError && error.code === Code.NOT_FOUND)
+      return { ...base, action: 'create', differences: [] };
+    throw error;
+  }
+}

@@ -1,0 +1,73 @@
+import { createPrivateKey } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseAddress } from '../config/index.ts';
+import { type Connect, createRpcClient, type RpcClient } from '../rpc/index.ts';
+import { createSilentLog } from '../std/index.ts';
+import { decodeCertificatesPem, parseCertificate, verifyX509Svid } from '../wire/x509/index.ts';
+import { type CliContext, type CliInput, textOption, UsageError } from './command.ts';
+import { loadConfigIfAny } from './load-config.ts';
+
+/** Options of every command that talks to the server. */
+export const serverOptions = [
+  [
+    '--socket <path>',
+    "the server's operator socket (default: from the configuration, else /run/countersign/server.sock)",
+  ],
+  ['--server <host:port>', 'talk to a server elsewhere, over mutual TLS; needs --identity'],
+  [
+    '--identity <dir>',
+    'folder with svid.pem, key.pem and bundle.pem of an admin identity (countersign svid fetch --dir)',
+  ],
+] as const;
+
+/** How long one administrative call may take. */
+export const CALL_TIMEOUT_MS = 30_000;
+
+/** Runs `work` with a client of the server, and closes it. */
+export async function withServer<T>(
+  context: CliContext,
+  input: CliInput,
+  work: (client: RpcClient) => Promise<T>,
+): Promise<T> {
+  const client = createRpcClient({
+    clock: context.clock,
+    log: createSilentLog(),
+    connect: serverAddress(context, input),
+  });
+  try {
+    return await work(client);
+  } finally {
+    await client.close();
+  }
+}
+
+function serverAddress(context: CliContext, input: CliInput): Connect {
+  const server = textOption(input, 'server');
+  if (server === undefined)
+    return {
+      unix: textOption(input, 'socket') ?? loadConfigIfAny(context)?.server?.socket ?? '/run/countersign/server.sock',
+    };
+  const directory = textOption(input, 'identity');
+  if (directory === undefined) throw new UsageError('--server needs --identity, the folder of an admin identity');
+  const roots = readPem(directory, 'bundle.pem').map((der) => ({ der, tainted: false }));
+  const chainDer = readPem(directory, 'svid.pem');
+  const key = createPrivateKey(readFileSync(join(directory, 'key.pem')));
+  const own = parseCertificate(chainDer[0] ?? Buffer.alloc(0)).names.uris[0] ?? '';
+  const serverId = `${own.split('/').slice(0, 3).join('/')}/spire/server`;
+  return {
+    ...parseAddress(server),
+    tls: {
+      identity: () => ({ chainDer, key }),
+      verifyPeer(presented) {
+        const verdict = verifyX509Svid(presented, () => roots, context.clock.now());
+        if (!verdict.ok) throw new Error(`the server at ${server} could not be verified: ${verdict.reason}`);
+        if (verdict.id.uri !== serverId) throw new Error(`${server} is ${verdict.id.uri}, not ${serverId}`);
+      },
+    },
+  };
+}
+
+function readPem(directory: string, file: string): Buffer[] {
+  return decodeCertificatesPem(readFileSync(join(directory, file), 'utf8'));
+}

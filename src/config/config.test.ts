@@ -1,0 +1,95 @@
+import { Type } from 'typebox';
+import { describe, expect, it } from 'vitest';
+import { parseAddress, parseConfig, parseDeclared } from './index.ts';
+
+const empty = Type.Object({}, { additionalProperties: false });
+const members = {
+  storeEngines: { sqlite: empty, postgres: empty },
+  keystores: { disk: empty },
+  nodeAttestors: { 'join-token': empty },
+  workloadAttestors: { unix: empty },
+};
+
+function parse(text: string, env: Record<string, string> = {}) {
+  return parseConfig({ file: 'cs.yaml', text, members, env });
+}
+
+describe('parseConfig', () => {
+  it('fills in every default', () => {
+    const config = parse('trustDomain: corp.test\nserver: {}\n');
+    expect(config).toMatchObject({
+      trustDomain: 'corp.test',
+      log: { level: 'info' },
+      server: { listen: '127.0.0.1:8081', store: { sqlite: {} }, svid: { x509Ttl: '1h' } },
+    });
+  });
+
+  it('takes an empty file as all defaults', () => {
+    expect(parse('').trustDomain).toBe('example.org');
+  });
+
+  it.each([
+    ['server:\n  listn: 127.0.0.1:1\n', 'cs.yaml:2:3: unknown key listn; did you mean listen?'],
+    ['server:\n  ca:\n    keyType: dsa\n', 'cs.yaml:3:5: keyType must be one of ec-p256, ec-p384, rsa-2048, rsa-4096'],
+    ['server:\n  store: { sqlite: {}, postgres: {} }\n', 'cs.yaml:2:3: store must name only one of its members'],
+    ['server:\n  store: { oracle: {} }\n', 'cs.yaml:2:12: unknown key oracle; known here: sqlite, postgres'],
+    ['gateway:\n  sessionsMax: 0\n', 'cs.yaml:2:3: sessionsMax must be >= 1'],
+    ['agent:\n  socket: 5\n', 'cs.yaml:2:3: socket must be string'],
+    ['server:\n  listen: nowhere\n', 'cs.yaml:2:3: listen does not have the right form'],
+    ['a: b: c\n', 'cs.yaml:1:4'],
+    ['server: {}\nserver: {}\n', 'cs.yaml:2:1'],
+  ])('names the place of %j', (text, message) => {
+    expect(() => parse(text)).toThrow(message);
+  });
+
+  it('reports every problem, each on its line', () => {
+    expect(() => parse('x: 1\nserver:\n  y: 2\n')).toThrow(
+      /cs\.yaml:1:1: unknown key x[\s\S]*cs\.yaml:3:3: unknown key y/,
+    );
+  });
+
+  it('lets the environment win over the file', () => {
+    const config = parse('server: { dataDir: /a }\ngateway: {}\n', {
+      COUNTERSIGN_SERVER_DATA_DIR: '/b',
+      COUNTERSIGN_GATEWAY_SESSIONS_MAX: '7',
+    });
+    expect([config.server?.dataDir, config.gateway?.sessionsMax]).toEqual(['/b', 7]);
+  });
+
+  it('refuses a wrong value from the environment as it would from the file', () => {
+    expect(() => parse('', { COUNTERSIGN_GATEWAY_SESSIONS_MAX: 'many' })).toThrow('sessionsMax');
+  });
+});
+
+describe('parseDeclared', () => {
+  const protocols = { postgres: Type.Object({ address: Type.String() }, { additionalProperties: false }) };
+  const declared = (text: string) => parseDeclared({ file: 'r.yaml', text, protocols });
+
+  it('reads several resources from one file', () => {
+    const text =
+      'kind: Target\nname: orders\nspec: { protocol: postgres, address: "db:5432" }\n---\nkind: Entry\nname: web\nspec: { spiffeId: "spiffe://a/web", selectors: ["unix:uid:1"] }\n';
+    expect(declared(text).map(({ kind, name, where }) => [kind, name, where])).toEqual([
+      ['Target', 'orders', 'r.yaml:1:1'],
+      ['Entry', 'web', 'r.yaml:5:1'],
+    ]);
+  });
+
+  it.each([
+    ['kind: Tarjet\nname: x\nspec: {}\n', 'kind must be one of Entry, Policy, Target'],
+    ['kind: Target\nname: x\nspec: { protocol: oracle }\n', 'protocol must be one of postgres'],
+    ['kind: Target\nname: x\nspec: { protocol: postgres, adress: y }\n', 'did you mean address?'],
+    ['kind: Target\nname: ../x\nspec: { protocol: postgres, address: y }\n', 'name does not have the right form'],
+    ['kind: Entry\nname: x\nspec: { spiffeId: y, selectors: [] }\n', 'selectors'],
+  ])('refuses %j', (text, message) => {
+    expect(() => declared(text)).toThrow(message);
+  });
+});
+
+describe('parseAddress', () => {
+  it.each([
+    ['127.0.0.1:80', { host: '127.0.0.1', port: 80 }],
+    ['[::1]:8080', { host: '::1', port: 8080 }],
+  ])('splits %s', (text, address) => {
+    expect(parseAddress(text)).toEqual(address);
+  });
+});

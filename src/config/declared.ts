@@ -1,0 +1,83 @@
+import { type TObject, type TSchema, Type } from 'typebox';
+import { durationSchema } from './values.ts';
+import { parseChecked } from './yaml.ts';
+
+/** One resource as declared in a file that `apply` reads. */
+export interface Declared {
+  readonly kind: 'Entry' | 'Policy' | 'Target';
+  readonly name: string;
+  readonly spec: Readonly<Record<string, unknown>>;
+  /** `file:line:column` of the resource, for messages. */
+  readonly where: string;
+}
+
+/**
+ * Parses a YAML file of resources, several documents parted by `---`. `protocols` are the target schemas by protocol id.
+ * @throws ConfigError ERR_CONFIG_SYNTAX | ERR_CONFIG_INVALID
+ */
+export function parseDeclared(options: {
+  file: string;
+  text: string;
+  protocols: Readonly<Record<string, TObject>>;
+}): Declared[] {
+  const schema = (value: unknown): TSchema => schemaOf(value, options.protocols);
+  return parseChecked({ file: options.file, text: options.text, schema }).flatMap(({ value, where }) => {
+    const document = value as { kind: Declared['kind']; name: string; spec: Record<string, unknown> }; // Passed schemaOf.
+    return [{ ...document, where: where([]) }];
+  });
+}
+
+function schemaOf(value: unknown, protocols: Readonly<Record<string, TObject>>): TSchema {
+  const document = typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}; // Read key by key below.
+  if (document['kind'] === 'Entry') return resource('Entry', entrySpec);
+  if (document['kind'] === 'Policy')
+    return resource('Policy', closed({ cedar: Type.String({ description: 'Policies in the Cedar language.' }) }));
+  if (document['kind'] !== 'Target')
+    return closed({
+      kind: Type.Enum(['Entry', 'Policy', 'Target']),
+      name: Type.Optional(Type.Unknown()),
+      spec: Type.Optional(Type.Unknown()),
+    });
+  const spec = document['spec'];
+  const protocol = typeof spec === 'object' && spec !== null && 'protocol' in spec ? String(spec.protocol) : '';
+  const config = protocols[protocol];
+  const id = Type.Enum(Object.keys(protocols), { description: 'Protocol of the target.' });
+  return resource('Target', config ? closed({ protocol: id, ...config.properties }) : Type.Object({ protocol: id }));
+}
+
+function resource(kind: string, spec: TSchema) {
+  return closed({
+    kind: Type.Literal(kind),
+    name: Type.String({ description: 'Name of the resource.', pattern: '^[a-z0-9]([a-z0-9._-]{0,62})$' }),
+    spec,
+  });
+}
+
+function closed(properties: Record<string, TSchema>) {
+  return Type.Object(properties, { additionalProperties: false });
+}
+
+const entrySpec = closed({
+  spiffeId: Type.String({ description: 'Identity given to workloads that match.' }),
+  parentId: Type.Optional(
+    Type.String({ description: 'SPIFFE ID of the agent or node alias; absent = every attested node.' }),
+  ),
+  selectors: Type.Array(Type.String({ pattern: '^[^:]+:.+$' }), {
+    description: 'All of these must hold, each `type:value`.',
+    minItems: 1,
+    maxItems: 100,
+  }),
+  x509Ttl: Type.Optional(durationSchema({ description: 'Life of its X.509-SVIDs.' })),
+  jwtTtl: Type.Optional(durationSchema({ description: 'Life of its JWT-SVIDs.' })),
+  dnsNames: Type.Optional(Type.Array(Type.String(), { description: 'DNS names in its X.509-SVIDs.', maxItems: 100 })),
+  federatesWith: Type.Optional(
+    Type.Array(Type.String(), { description: 'Trust domains whose bundles it gets.', maxItems: 100 }),
+  ),
+  admin: Type.Optional(Type.Boolean({ description: 'May call the operator API over mTLS.' })),
+  hint: Type.Optional(
+    Type.String({
+      description: 'Tells workloads with several identities which is for what; `default` comes first.',
+      maxLength: 1024,
+    }),
+  ),
+});

@@ -1,0 +1,13 @@
+import { CodedError, type ErrorTable } from '../std/index.ts';
+
+export const errorTable = {
+  ERR_CONFIG_SYNTAX: { status: 400, meaning: 'The file is not YAML.', remedy: 'Mend the line that the message names.' },
+  ERR_CONFIG_INVALID: {
+    status: 400,
+    meaning: 'A key is unknown, or a value is not one of those allowed.',
+    remedy: 'Mend each line that the message names; docs/reference/config.md lists every key.',
+  },
+} as const satisfies ErrorTable;
+
+/** What is wrong with a configuration file; the message holds one line `file:line:column: problem` for each. */
+export class ConfigError extends CodedError<keyof typeof errorTable> {}

@@ -1,0 +1,20 @@
+/**
+ * Configuration: one YAML file for all roles, and the declared resources that `apply` reads.
+ *
+ * It promises that a wrong value is named with file, line and column and what was allowed, that unknown keys fail, and that what it
+ * returns was checked and has its defaults. It must not know which members exist: their schemas are passed in.
+ */
+
+export { type Declared, parseDeclared } from './declared.ts';
+export { ConfigError, errorTable } from './errors.ts';
+export { environmentNames, parseConfig } from './parse.ts';
+export {
+  type AgentConfig,
+  type Config,
+  configSchema,
+  type GatewayConfig,
+  type MemberSchemas,
+  type ServerConfig,
+} from './schema.ts';
+export { addressSchema, durationSchema, parseAddress } from './values.ts';
+export { type CheckedDocument, parseChecked } from './yaml.ts';

@@ -1,0 +1,65 @@
+import type { TObject, TSchema } from 'typebox';
+import { type Config, configSchema, type MemberSchemas } from './schema.ts';
+import { parseChecked } from './yaml.ts';
+
+/**
+ * Parses the configuration file. An environment variable `COUNTERSIGN_SERVER_DATA_DIR` stands for the key `server.dataDir` and wins over the file.
+ * @throws ConfigError ERR_CONFIG_SYNTAX | ERR_CONFIG_INVALID
+ */
+export function parseConfig(options: {
+  file: string;
+  text: string;
+  members: MemberSchemas;
+  env: Readonly<Record<string, string | undefined>>;
+}): Config {
+  const schema = configSchema(options.members);
+  const override = (value: unknown) => withEnvironment(schema, value, options.env);
+  const [document] = parseChecked({
+    file: options.file,
+    text: options.text.trim() === '' ? '{}' : options.text,
+    schema,
+    override,
+  });
+  return document?.value as Config; // An empty text was replaced by `{}`, so there is a document, and it passed the schema.
+}
+
+/** Environment variable → path of each leaf of the schema. */
+export function environmentNames(schema: TObject): Map<string, { path: readonly string[]; schema: TSchema }> {
+  const names = new Map<string, { path: readonly string[]; schema: TSchema }>();
+  const visit = (at: TSchema, path: readonly string[]) => {
+    const properties = 'properties' in at ? (at.properties as Record<string, TSchema>) : undefined; // An object schema's properties are schemas.
+    if (properties) for (const [key, inner] of Object.entries(properties)) visit(inner, [...path, key]);
+    else
+      names.set(
+        `COUNTERSIGN_${path
+          .map((part) =>
+            part
+              .replace(/([a-z0-9])([A-Z])/g, '$1_$2')
+              .replaceAll('-', '_')
+              .toUpperCase(),
+          )
+          .join('_')}`,
+        { path, schema: at },
+      );
+  };
+  visit(schema, []);
+  return names;
+}
+
+function withEnvironment(schema: TObject, value: unknown, env: Readonly<Record<string, string | undefined>>): unknown {
+  const out: unknown = structuredClone(value);
+  for (const [name, leaf] of environmentNames(schema)) {
+    const text = env[name];
+    if (text === undefined) continue;
+    let at = out as Record<string, unknown>; // A document that is no map fails the schema check that follows.
+    for (const key of leaf.path.slice(0, -1)) {
+      const next = at[key];
+      at[key] = typeof next === 'object' && next !== null ? next : {};
+      at = at[key] as Record<string, unknown>; // Made an object in the line above.
+    }
+    const last = leaf.path.at(-1) ?? '';
+    const kind = 'type' in leaf.schema ? leaf.schema.type : undefined;
+    at[last] = kind === 'boolean' ? text === 'true' : kind === 'integer' || kind === 'number' ? Number(text) : text;
+  }
+  return out;
+}

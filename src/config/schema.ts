@@ -1,0 +1,210 @@
+import { type Static, type TObject, Type } from 'typebox';
+import { addressSchema, durationSchema } from './values.ts';
+
+/** Config schemas of the registered members, by id, passed in from the registries. */
+export interface MemberSchemas {
+  readonly storeEngines: Readonly<Record<string, TObject>>;
+  readonly keystores: Readonly<Record<string, TObject>>;
+  readonly nodeAttestors: Readonly<Record<string, TObject>>;
+  readonly workloadAttestors: Readonly<Record<string, TObject>>;
+}
+
+/** The whole file. Each role reads its own section; `dev` reads none of it. */
+export function configSchema(members: MemberSchemas) {
+  return closed(
+    {
+      trustDomain: Type.String({
+        description: 'Name of the trust domain: the first part of every SPIFFE ID.',
+        default: 'example.org',
+      }),
+      log: closed(
+        {
+          level: Type.Enum(['debug', 'info', 'warn', 'error'], {
+            description: 'Lines below this level are dropped.',
+            default: 'info',
+          }),
+        },
+        { default: {} },
+      ),
+      server: Type.Optional(serverSchema(members)),
+      agent: Type.Optional(agentSchema(members)),
+      gateway: Type.Optional(gatewaySchema()),
+    },
+    {},
+  );
+}
+
+function serverSchema(members: MemberSchemas) {
+  return closed(
+    {
+      listen: addressSchema({
+        description: 'Where agents and gateways connect (gRPC, mTLS).',
+        default: '127.0.0.1:8081',
+      }),
+      socket: Type.String({
+        description: 'Unix socket for operators on this machine; whoever may open it is admin.',
+        default: '/run/countersign/server.sock',
+      }),
+      dataDir: Type.String({
+        description: "Folder of the server's own files; 0700.",
+        default: '/var/lib/countersign/server',
+      }),
+      http: Type.Optional(addressSchema({ description: 'Where /live, /ready and /metrics answer; absent = nowhere.' })),
+      serverId: Type.String({
+        description: 'Name of this server among those that share a store; each has its own CA.',
+        default: 'server-1',
+        pattern: '^[a-z0-9-]{1,64}$',
+      }),
+      store: oneOf(members.storeEngines, 'Where the control plane keeps its records.', { sqlite: {} }),
+      keystore: oneOf(members.keystores, 'Where signing keys are kept.', { disk: {} }),
+      attestors: anyOf(members.nodeAttestors, 'How nodes may prove themselves.', { 'join-token': {} }),
+      ca: closed(
+        {
+          keyType: Type.Enum(['ec-p256', 'ec-p384', 'rsa-2048', 'rsa-4096'], {
+            description: 'Key type of the X.509 CA.',
+            default: 'ec-p256',
+          }),
+          jwtKeyType: Type.Enum(['ec-p256', 'ec-p384', 'rsa-2048', 'rsa-4096'], {
+            description: 'Key type that signs JWT-SVIDs.',
+            default: 'ec-p256',
+          }),
+          ttl: durationSchema({ description: 'Life of a CA certificate and of a JWT key.', default: '24h' }),
+        },
+        { default: {} },
+      ),
+      svid: closed(
+        {
+          x509Ttl: durationSchema({ description: 'Life of an X.509-SVID whose entry names none.', default: '1h' }),
+          jwtTtl: durationSchema({ description: 'Life of a JWT-SVID whose entry names none.', default: '5m' }),
+        },
+        { default: {} },
+      ),
+    },
+    {},
+  );
+}
+
+function agentSchema(members: MemberSchemas) {
+  return closed(
+    {
+      server: addressSchema({ description: 'Address of the server.', default: '127.0.0.1:8081' }),
+      trustBundle: Type.Optional(
+        Type.String({
+          description: "PEM file with the server's CA certificates, to know the server at the first contact.",
+        }),
+      ),
+      insecureBootstrap: Type.Boolean({
+        description: 'Trust whichever server answers first, and pin it.',
+        default: false,
+      }),
+      socket: Type.String({ description: 'Unix socket of the Workload API.', default: '/run/countersign/agent.sock' }),
+      targetsDir: Type.String({
+        description: 'Folder in which each target gets a socket.',
+        default: '/run/countersign/targets',
+      }),
+      dataDir: Type.String({
+        description: "Folder of the agent's own files; 0700.",
+        default: '/var/lib/countersign/agent',
+      }),
+      http: Type.Optional(addressSchema({ description: 'Where /live, /ready and /metrics answer; absent = nowhere.' })),
+      joinToken: Type.Optional(
+        Type.String({
+          description: 'Reference to the join token: `file:PATH` or `env:NAME`. Used once.',
+          pattern: '^(file|env):.+$',
+        }),
+      ),
+      sealPassphrase: Type.Optional(
+        Type.String({
+          description:
+            'Reference to a passphrase, `env:NAME` or `file:PATH`, that the kept state is sealed with; without it a key file lies beside the state.',
+          pattern: '^(file|env):.+$',
+        }),
+      ),
+      attestor: oneOf(members.nodeAttestors, 'How this node proves itself.', { 'join-token': {} }),
+      workloadAttestors: anyOf(members.workloadAttestors, 'How processes are told apart.', { unix: {} }),
+    },
+    {},
+  );
+}
+
+function gatewaySchema() {
+  return closed(
+    {
+      server: addressSchema({ description: 'Address of the server.', default: '127.0.0.1:8081' }),
+      workloadApi: Type.String({
+        description: 'Unix socket of the Workload API that gives the gateway its own identity.',
+        default: '/run/countersign/agent.sock',
+      }),
+      listen: addressSchema({ description: 'Where agents connect (mTLS).', default: '127.0.0.1:7443' }),
+      advertise: Type.Optional(
+        addressSchema({ description: 'The address that agents are told; `listen` when absent.' }),
+      ),
+      dataDir: Type.String({
+        description: "Folder of the gateway's own files (ledger, sealed secrets); 0700.",
+        default: '/var/lib/countersign/gateway',
+      }),
+      http: Type.Optional(addressSchema({ description: 'Where /live, /ready and /metrics answer; absent = nowhere.' })),
+      durability: closed(
+        {
+          reads: durability('process', 'How long a reading operation waits for its ledger entry.'),
+          writes: durability('release', 'How long a changing operation, or a denial, waits for its ledger entry.'),
+        },
+        { default: {} },
+      ),
+      sessionsMax: Type.Integer({
+        description: 'Most sessions at once; the next one is refused.',
+        default: 5000,
+        minimum: 1,
+        maximum: 100_000,
+      }),
+      drain: durationSchema({
+        description: 'How long running sessions may go on after a stop was asked for.',
+        default: '10s',
+      }),
+    },
+    {},
+  );
+}
+
+function durability(value: string, description: string) {
+  return Type.Enum(['process', 'release', 'strict'], {
+    description: `${description} process: written; release: the answer waits for the disk; strict: the operation waits for the disk.`,
+    default: value,
+  });
+}
+
+/** An object with exactly one key: the id of a member, holding its config. */
+function oneOf(schemas: Readonly<Record<string, TObject>>, description: string, fallback: object) {
+  return Type.Object(optional(schemas), {
+    additionalProperties: false,
+    minProperties: 1,
+    maxProperties: 1,
+    description: `${description} One of: ${Object.keys(schemas).join(', ')}.`,
+    default: fallback,
+  });
+}
+
+/** An object whose keys are ids of members, each holding its config. */
+function anyOf(schemas: Readonly<Record<string, TObject>>, description: string, fallback: object) {
+  return Type.Object(optional(schemas), {
+    additionalProperties: false,
+    minProperties: 1,
+    description: `${description} Any of: ${Object.keys(schemas).join(', ')}.`,
+    default: fallback,
+  });
+}
+
+function optional(
+  schemas: Readonly<Record<string, TObject>>,
+): Record<string, ReturnType<typeof Type.Optional<TObject>>> {
+  return Object.fromEntries(Object.entries(schemas).map(([id, schema]) => [id, Type.Optional(schema)]));
+}
+
+function closed<P extends Parameters<typeof Type.Object>[0], O extends object>(properties: P, options: O) {
+  return Type.Object(properties, { additionalProperties: false, ...options });
+}
+
+export type Config = Static<ReturnType<typeof configSchema>>;
+export type ServerConfig = Static<ReturnType<typeof serverSchema>>;
+export type AgentConfig = Static<ReturnType<typeof agentSchema>>;
+export type GatewayConfig = Static<ReturnType<typeof gatewaySchema>>;

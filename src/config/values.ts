@@ -1,0 +1,21 @@
+import { Type } from 'typebox';
+
+/** A duration such as `90s`, `15m`, `1h30m`. */
+export function durationSchema(options: { description: string; default?: string }) {
+  return Type.String({
+    ...options,
+    pattern: '^(\\d{1,9}d)?(\\d{1,9}h)?(\\d{1,9}m)?(\\d{1,9}s)?(\\d{1,9}ms)?$',
+    minLength: 2,
+  });
+}
+
+/** `host:port`; an IPv6 host stands in brackets. */
+export function addressSchema(options: { description: string; default?: string }) {
+  return Type.String({ ...options, pattern: '^(\\[[0-9a-fA-F:.]+\\]|[^:\\[\\]\\s]+):\\d{1,5}$' });
+}
+
+/** Splits what {@link addressSchema} has admitted. */
+export function parseAddress(address: string): { host: string; port: number } {
+  const colon = address.lastIndexOf(':');
+  return { host: address.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(address.slice(colon + 1)) };
+}
