@@ -2,61 +2,39 @@
  * The one table of directions: which top folder may import which. `scripts/check.ts` holds every import against it, and
  * `scripts/gen.ts` prints the map in `ARCHITECTURE.md` from it. Features import each other only through their door (`index.ts`).
  */
-export const architecture: Readonly<Record<string, { readonly promise: string; readonly imports: readonly string[] }>> =
-  {
-    sdk: { promise: 'what others program against: identities and wire contracts', imports: [] },
-    std: { promise: 'clock, chance, log, errors, secrets, cancellation, limits; no domain word', imports: [] },
-    model: { promise: 'nouns that two or more features use: types and pure functions', imports: ['std', 'sdk'] },
-    wire: { promise: 'pure codecs between bytes and values: no sockets, no clock', imports: ['model', 'std', 'sdk'] },
-    rpc: { promise: 'gRPC calls and services on node:http2 sockets', imports: ['wire', 'model', 'std', 'sdk'] },
-    store: {
-      promise: 'persistence port, transactions, migrations, change feed; engines',
-      imports: ['model', 'std', 'sdk'],
-    },
-    authority: {
-      promise: 'CA and signing keys, issuing SVIDs, bundles, rotation; keystores',
-      imports: ['store', 'wire', 'model', 'std', 'sdk'],
-    },
-    attestation: {
-      promise: 'node and workload attestation to selectors; attestors',
-      imports: ['store', 'wire', 'model', 'std', 'sdk'],
-    },
-    registration: {
-      promise: 'entries: selectors to identity, what an agent may issue, sync',
-      imports: ['store', 'model', 'std', 'sdk'],
-    },
-    resources: {
-      promise: 'declared targets and policies: plan, apply, watch',
-      imports: ['store', 'policy', 'model', 'std', 'sdk'],
-    },
-    agent: {
-      promise: 'Workload API, SVID cache, local target sockets on a node',
-      imports: ['attestation', 'rpc', 'wire', 'model', 'std', 'sdk'],
-    },
-    policy: { promise: 'Cedar: validate, compile, decide (pure), explain, test', imports: ['model', 'std', 'sdk'] },
-    ledger: { promise: 'append, Merkle tree, checkpoints, proofs, verify', imports: ['wire', 'model', 'std', 'sdk'] },
-    gateway: {
-      promise: 'accept, authenticate, decide, oblige, forward, record; protocols',
-      imports: ['policy', 'ledger', 'rpc', 'wire', 'model', 'std', 'sdk'],
-    },
-    api: {
-      promise: 'gRPC services and HTTP surface; the only place errors become responses',
-      imports: [
-        'authority',
-        'attestation',
-        'registration',
-        'resources',
-        'ledger',
-        'rpc',
-        'wire',
-        'model',
-        'std',
-        'sdk',
-      ],
-    },
-    app: { promise: 'composition roots: server, agent, gateway, dev', imports: ['*'] },
-    cli: { promise: 'commands: one file a verb', imports: ['*'] },
-  };
+const below = ['wire', 'model', 'std', 'sdk'];
 
-/** Modules that do input or output (or read time and chance): not allowed in these folders. */
+/** Folder → what it promises, what it may import. Listed from the bottom up. */
+export const architecture: Readonly<Record<string, readonly [promise: string, imports: readonly string[]]>> = {
+  sdk: ['what others program against: identities and wire contracts', []],
+  std: ['clock, chance, log, errors, secrets, cancellation, limits; no domain word', []],
+  model: ['nouns that two or more features use: types and pure functions', ['std', 'sdk']],
+  wire: ['pure codecs between bytes and values: no sockets, no clock', ['model', 'std', 'sdk']],
+  rpc: ['gRPC calls and services on node:http2 sockets', below],
+  store: ['persistence port, transactions, migrations, change feed; engines', ['model', 'std', 'sdk']],
+  authority: ['CA and signing keys, issuing SVIDs, bundles, rotation; keystores', ['store', ...below]],
+  attestation: ['node and workload attestation to selectors; attestors', ['store', ...below]],
+  registration: ['entries: selectors to identity, what an agent may issue, sync', ['store', 'model', 'std', 'sdk']],
+  policy: ['Cedar: validate, compile, decide (pure), explain, test', ['model', 'std', 'sdk']],
+  resources: ['declared targets and policies: plan, apply, watch', ['store', 'model', 'std', 'sdk']],
+  agent: ['node agent: Workload API, SVID cache, local target sockets', ['attestation', 'rpc', ...below]],
+  'workload-identity': ["a process's own SVID and bundles, kept fresh from the Workload API", ['rpc', ...below]],
+  ledger: ['append, Merkle tree, checkpoints, proofs, verify', below],
+  gateway: [
+    'accept, authenticate, decide, oblige, forward, record; protocols',
+    ['policy', 'ledger', 'workload-identity', 'rpc', ...below],
+  ],
+  api: [
+    'gRPC services; the only place errors become responses',
+    ['authority', 'attestation', 'registration', 'resources', 'rpc', ...below],
+  ],
+  config: ['one YAML file, checked with line and column', ['model', 'std', 'sdk']],
+  app: ['composition roots: server, agent, gateway, dev', ['*']],
+  cli: ['commands: one file a verb', ['*']],
+};
+
+/** No module that does input or output may be imported here. */
 export const pureFolders: readonly string[] = ['wire', 'model', 'policy'];
+
+/** Registries may be imported from these only. */
+export const registryReaders: readonly string[] = ['app', 'cli'];

@@ -1,5 +1,8 @@
-/** What happened. `intent` comes before an operation is forwarded, `outcome` after; `denial` stands alone. */
-export type LedgerEventKind = 'intent' | 'outcome' | 'denial' | 'session-open' | 'session-close' | 'admin';
+/**
+ * What happened. `intent` comes before an operation is forwarded, `outcome` after; `denial` stands alone; `ledger` is what the
+ * ledger says of itself (started, stopped, cut a torn tail).
+ */
+export type LedgerEventKind = 'intent' | 'outcome' | 'denial' | 'session-open' | 'session-close' | 'admin' | 'ledger';
 
 /**
  * One event for the ledger, before it gets its sequence number. Values are JSON: no undefined, no floats, no secrets; integers
@@ -7,7 +10,7 @@ export type LedgerEventKind = 'intent' | 'outcome' | 'denial' | 'session-open' |
  */
 export interface LedgerEvent {
   readonly kind: LedgerEventKind;
-  /** Epoch milliseconds. */
+  /** Epoch milliseconds, as the wall clock says. */
   readonly timeMs: number;
   /** SPIFFE ID, or `admin` for the local operator socket. */
   readonly actor: string;
@@ -20,4 +23,11 @@ export interface LedgerEvent {
   readonly detail: { readonly [name: string]: LedgerValue };
 }
 
-type LedgerValue = string | number | boolean | null | readonly LedgerValue[] | { readonly [name: string]: LedgerValue };
+/** What an event may hold: JSON whose numbers are safe integers and whose strings are well-formed. */
+export type LedgerValue =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly LedgerValue[]
+  | { readonly [name: string]: LedgerValue };

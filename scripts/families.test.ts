@@ -1,0 +1,103 @@
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { families } from './families.ts';
+
+// Extension is one folder: a copy of the house gets one new member in each family (an existing one under another id), runs the
+// generator, and the new member must be everywhere, with nothing edited by hand.
+
+const root = join(import.meta.dirname, '..');
+const house = mkdtempSync(join(tmpdir(), 'house-'));
+const template: Record<string, string> = {
+  keystore: 'memory',
+  attestor: 'unix',
+  protocol: 'postgres',
+  'store-engine': 'sqlite',
+};
+
+beforeAll(() => {
+  for (const part of [
+    'src',
+    'scripts',
+    'test',
+    'docs',
+    'ARCHITECTURE.md',
+    'package.json',
+    'tsconfig.json',
+    'vitest.config.ts',
+    'sdk',
+  ]) {
+    cpSync(join(root, part), join(house, part), { recursive: true, filter: (path) => !path.includes('/node_modules') });
+  }
+  symlinkSync(join(root, 'node_modules'), join(house, 'node_modules'));
+  run('git', ['init', '-q']);
+  run('git', ['add', '-A']);
+  for (const { kind, folder } of families) {
+    const from = template[kind] ?? '';
+    const to = join(house, folder, 'fixture');
+    cpSync(join(house, folder, from), to, { recursive: true, filter: (path) => !path.endsWith('.test.ts') });
+    replaceId(to, from);
+  }
+  run('node', ['scripts/gen.ts']);
+}, 120_000);
+
+afterAll(() => rmSync(house, { recursive: true, force: true }));
+
+describe.each(families)('a new $kind', ({ kind, folder, registry }) => {
+  it('is in the registry', () => {
+    expect(readFileSync(join(house, folder, 'registry.generated.ts'), 'utf8')).toMatch(
+      new RegExp(`${registry} = \\[.*\\bfixture\\b`),
+    );
+  });
+
+  it('is in the reference pages and on the map', () => {
+    const page = readFileSync(
+      join(house, `docs/reference/${registry.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}.md`),
+      'utf8',
+    );
+    expect(page).toContain('## fixture');
+    expect(readFileSync(join(house, 'ARCHITECTURE.md'), 'utf8')).toMatch(new RegExp(`${folder}/.*fixture`));
+  });
+
+  it.runIf(kind !== 'protocol')('is in the configuration schema', () => {
+    expect(readFileSync(join(house, 'docs/reference/config.md'), 'utf8')).toMatch(/\.fixture|fixture[,.]/);
+  });
+
+  it("passes its family's conformance suite", () => {
+    const suite = `test/conformance/${{ keystore: 'keystores', attestor: 'attestors', protocol: 'protocols', 'store-engine': 'store-engines' }[kind]}.test.ts`;
+    const output = run('npx', ['vitest', 'run', '--project', 'unit', '--reporter', 'verbose', suite]);
+    expect(output).toMatch(/fixture/);
+  }, 120_000);
+});
+
+it('changes nothing but its own folder and what is generated', () => {
+  const changed = run('git', ['status', '--porcelain', '-uall'])
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => line.slice(3));
+  const generated = (path: string) =>
+    path.endsWith('.generated.ts') ||
+    path.startsWith('docs/reference/') ||
+    path === 'ARCHITECTURE.md' ||
+    path === 'node_modules';
+  expect(changed.filter((path) => !generated(path) && !/\/fixture\//.test(path))).toEqual([]);
+});
+
+function replaceId(folder: string, id: string): void {
+  const file = join(folder, 'index.ts');
+  const text = readFileSync(file, 'utf8');
+  expect(text).toContain(`id: '${id}'`);
+  writeFileSync(file, text.replace(`id: '${id}'`, "id: 'fixture'"));
+  expect(readdirSync(folder)).toContain('README.md');
+}
+
+function run(command: string, args: readonly string[]): string {
+  return execFileSync(command, args, {
+    cwd: house,
+    encoding: 'utf8',
+    env: { ...process.env, NO_COLOR: '1' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+}

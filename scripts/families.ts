@@ -1,0 +1,7 @@
+/** The families that grow by one folder a member: where they live and what their generated registry is called. */
+export const families = [
+  { kind: 'keystore', folder: 'src/authority/keystores', registry: 'keystores', title: 'Keystores' },
+  { kind: 'attestor', folder: 'src/attestation/attestors', registry: 'attestors', title: 'Attestors' },
+  { kind: 'protocol', folder: 'src/gateway/protocols', registry: 'protocols', title: 'Protocols' },
+  { kind: 'store-engine', folder: 'src/store/engines', registry: 'storeEngines', title: 'Store engines' },
+] as const;

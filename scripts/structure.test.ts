@@ -1,0 +1,129 @@
+import { describe, expect, it } from 'vitest';
+import { checkStructure } from './structure.ts';
+
+const DOOR = '/** What it is. */\n';
+
+/** A small house that breaks no rule. */
+const clean: Record<string, string> = {
+  'src/std/index.ts': `${DOOR}export const one = 1;\n`,
+  'src/model/index.ts': `${DOOR}import { one } from '../std/index.ts';\nexport const two = one + 1;\n`,
+  'src/wire/x509/index.ts': `${DOOR}import { two } from '../../model/index.ts';\nexport const three = two + 1;\n`,
+  'src/store/index.ts': `${DOOR}export const store = 1;\n`,
+  'src/authority/index.ts': `${DOOR}import { three } from '../wire/x509/index.ts';\nexport const four = three;\n`,
+  'src/authority/keystores/disk/index.ts': `${DOOR}export const member = 1;\n`,
+  'src/authority/keystores/memory/index.ts': `${DOOR}export const member = 2;\n`,
+  'src/authority/keystores/registry.generated.ts':
+    "import { member as disk } from './disk/index.ts';\nexport const keystores = [disk];\n",
+  'src/app/server.ts':
+    "import { keystores } from '../authority/keystores/registry.generated.ts';\nexport const all = keystores;\n",
+};
+
+function rulesBrokenBy(files: Record<string, string>): string[] {
+  return checkStructure(new Map(Object.entries({ ...clean, ...files }))).map((finding) => finding.rule);
+}
+
+describe('the structure check', () => {
+  it('has nothing to say of a clean house', () => {
+    expect(rulesBrokenBy({})).toEqual([]);
+  });
+
+  it.each<[string, string, Record<string, string>]>([
+    [
+      'direction',
+      'an import against the table',
+      { 'src/model/up.ts': "import { store } from '../store/index.ts';\nexport const x = store;\n" },
+    ],
+    [
+      'direction',
+      'a type import against the table',
+      { 'src/model/up.ts': "import type { Store } from '../store/index.ts';\nexport type X = Store;\n" },
+    ],
+    [
+      'direction',
+      'a dynamic import against the table',
+      { 'src/model/up.ts': "export const x = () => import('../store/index.ts');\n" },
+    ],
+    ['direction', 'a folder that is not in the table', { 'src/misc/index.ts': `${DOOR}export const x = 1;\n` }],
+    [
+      'direction',
+      'an sdk that depends on a package',
+      { 'sdk/src/identity/x.ts': "import pino from 'pino';\nexport const x = pino;\n" },
+    ],
+    [
+      'cycle',
+      'two files that import each other',
+      {
+        'src/std/a.ts': "import { b } from './b.ts';\nexport const a = () => b;\n",
+        'src/std/b.ts': "import { a } from './a.ts';\nexport const b = () => a;\n",
+      },
+    ],
+    [
+      'door',
+      'an import past a door',
+      { 'src/app/x.ts': "import { y } from '../store/inside.ts';\nexport const x = y;\n" },
+    ],
+    [
+      'door',
+      'an import past a codec door',
+      { 'src/rpc/index.ts': `${DOOR}import { y } from '../wire/x509/inside.ts';\nexport const x = y;\n` },
+    ],
+    ['door', 'a feature without a door', { 'src/ledger/append.ts': 'export const x = 1;\n' }],
+    ['door', 'a door without a comment', { 'src/store/index.ts': 'export const store = 1;\n' }],
+    [
+      'sibling',
+      'a member that knows its sibling',
+      {
+        'src/authority/keystores/disk/index.ts':
+          "import { member as other } from '../memory/index.ts';\nexport const member = other;\n",
+      },
+    ],
+    [
+      'registry',
+      'a registry read below app',
+      {
+        'src/authority/x.ts':
+          "import { keystores } from './keystores/registry.generated.ts';\nexport const x = keystores;\n",
+      },
+    ],
+    ['pure', 'a socket in wire', { 'src/wire/x509/io.ts': "import net from 'node:net';\nexport const x = net;\n" }],
+    [
+      'pure',
+      'a file in policy',
+      { 'src/policy/index.ts': `${DOOR}import { readFileSync } from 'node:fs';\nexport const x = readFileSync;\n` },
+    ],
+    ['size', 'a file over 700 lines', { 'src/std/long.ts': 'export const x = 1;\n'.repeat(701) }],
+    ['size', 'a file over 400 lines without a reason', { 'src/std/long.ts': 'export const x = 1;\n'.repeat(401) }],
+    ['banned', 'the clock', { 'src/store/now.ts': 'export const now = () => Date.now();\n' }],
+    ['banned', 'chance', { 'src/store/dice.ts': 'export const dice = () => Math.random();\n' }],
+    [
+      'banned',
+      'randomness for secrets',
+      {
+        'src/store/dice.ts': "import { randomBytes } from 'node:crypto';\nexport const dice = () => randomBytes(1);\n",
+      },
+    ],
+    ['banned', 'a timer', { 'src/store/wait.ts': 'export const wait = () => setTimeout(() => {}, 1);\n' }],
+    ['banned', 'the console', { 'src/store/say.ts': "export const say = () => console.log('x');\n" }],
+  ])('catches %s: %s', (rule, _what, files) => {
+    expect(rulesBrokenBy(files)).toContain(rule);
+  });
+
+  it.each<[string, Record<string, string>]>([
+    [
+      'a type-only cycle',
+      {
+        'src/std/a.ts': "import type { B } from './b.ts';\nexport type A = B;\n",
+        'src/std/b.ts': "import type { A } from './a.ts';\nexport type B = A;\n",
+      },
+    ],
+    [
+      'a long file with its reason',
+      { 'src/std/long.ts': `/** Long because it is one table. */\n${'export const x = 1;\n'.repeat(450)}` },
+    ],
+    ['the clock in a test', { 'src/store/now.test.ts': 'export const now = () => Date.now();\n' }],
+    ['a banned word in a comment', { 'src/store/now.ts': '// Not Date.now(): it jumps.\nexport const now = 1;\n' }],
+    ['the clock in std', { 'src/std/clock.ts': 'export const now = () => Date.now();\n' }],
+  ])('lets %s pass', (_what, files) => {
+    expect(rulesBrokenBy(files)).toEqual([]);
+  });
+});

@@ -1,0 +1,217 @@
+/**
+ * The structure rules over a set of files, as a pure function: `checkStructure(files)` returns what is wrong, so a test can
+ * plant each violation. Rules and their limits are constants at the end; tighten them, never loosen.
+ */
+import { posix } from 'node:path';
+import { architecture, pureFolders, registryReaders } from './architecture.ts';
+import { families } from './families.ts';
+
+export interface Finding {
+  readonly rule: string;
+  readonly file: string;
+  readonly message: string;
+}
+
+interface Import {
+  readonly from: string;
+  readonly target: string;
+  readonly typeOnly: boolean;
+}
+
+/** Checks `files` (repository-relative path → text; TypeScript files of src/ and sdk/src/). */
+export function checkStructure(files: ReadonlyMap<string, string>): Finding[] {
+  const sources = [...files].filter(([file]) => isSource(file));
+  const imports = sources.flatMap(([file, text]) => importsOf(file, text));
+  return [
+    ...sources.flatMap(([file, text]) => checkSize(file, text)),
+    ...sources.filter(([file]) => !isTest(file)).flatMap(([file, text]) => checkBanned(file, text)),
+    ...imports.flatMap((edge) => checkEdge(edge)),
+    ...checkUnlistedFolders(sources.map(([file]) => file)),
+    ...checkCycles(imports.filter((edge) => !edge.typeOnly && !isTest(edge.from))),
+    ...checkDoors(files),
+  ];
+}
+
+/** Every import and re-export of a file; relative targets are resolved to repository paths. */
+export function importsOf(file: string, text: string): Import[] {
+  const code = withoutComments(text);
+  const found: Import[] = [];
+  const add = (specifier: string, typeOnly: boolean) => {
+    const target = specifier.startsWith('.') ? posix.normalize(posix.join(posix.dirname(file), specifier)) : specifier;
+    found.push({ from: file, target, typeOnly });
+  };
+  for (const [, type, specifier] of code.matchAll(STATIC_IMPORT)) add(specifier ?? '', type !== undefined);
+  for (const [, specifier] of code.matchAll(DYNAMIC_IMPORT)) add(specifier ?? '', false);
+  return found;
+}
+
+function checkEdge({ from, target, typeOnly }: Import): Finding[] {
+  if (isTest(from)) return [];
+  const home = folderOf(from);
+  const rule = architecture[home]?.[1];
+  if (!rule) return [];
+  const findings: Finding[] = [];
+  const say = (name: string, message: string) => findings.push({ rule: name, file: from, message });
+  if (pureFolders.includes(home) && IO_MODULES.test(target) && !typeOnly)
+    say('pure', `${home} does no I/O, so it can't import ${target}`);
+  const goal = target.startsWith('@countersign/sdk/')
+    ? 'sdk'
+    : target.startsWith('src/') || target.startsWith('sdk/')
+      ? folderOf(target)
+      : undefined;
+  if (goal === undefined) {
+    if (home === 'sdk' && !target.startsWith('@bufbuild/protobuf') && !target.startsWith('node:'))
+      say('direction', `sdk depends on nothing of others, so it can't import ${target}`);
+    return findings;
+  }
+  if (goal !== home && !rule.includes('*') && !rule.includes(goal))
+    say('direction', `${home} may not import ${goal} (${target}); allowed: ${rule.join(', ') || 'nothing'}`);
+  if (goal !== home && target.startsWith('src/') && !isDoor(target, goal))
+    say('door', `${target} is inside ${goal}; import its door instead`);
+  if (target.endsWith('registry.generated.ts') && !registryReaders.includes(home))
+    say('registry', `only ${registryReaders.join(' and ')} read registries; pass the members in`);
+  const [mine, theirs] = [memberOf(from), memberOf(target)];
+  if (mine && theirs && mine !== theirs) say('sibling', `${mine} may not know its sibling ${theirs}`);
+  return findings;
+}
+
+/** A feature's door is its index.ts; wire has one a codec; registries are doors of their own (who may read them is another rule). */
+function isDoor(target: string, goal: string): boolean {
+  if (target.endsWith('/registry.generated.ts')) return true;
+  if (goal === 'wire') return /^src\/wire\/[^/]+\/index\.ts$/.test(target);
+  return target === `src/${goal}/index.ts`;
+}
+
+function checkUnlistedFolders(files: readonly string[]): Finding[] {
+  const unlisted = new Map<string, string>();
+  for (const file of files) if (!architecture[folderOf(file)]) unlisted.set(folderOf(file), file);
+  return [...unlisted].map(([folder, file]) => ({
+    rule: 'direction',
+    file,
+    message: `${folder} is not in scripts/architecture.ts`,
+  }));
+}
+
+/** Run-time import cycles, one finding for each strongly connected group. */
+function checkCycles(imports: readonly Import[]): Finding[] {
+  const graph = new Map<string, string[]>();
+  for (const { from, target } of imports) {
+    const to = sdkFile(target);
+    graph.set(from, [...(graph.get(from) ?? []), to]);
+  }
+  const order = new Map<string, number>();
+  const low = new Map<string, number>();
+  const stack: string[] = [];
+  const findings: Finding[] = [];
+  const visit = (node: string): void => {
+    order.set(node, order.size);
+    low.set(node, order.get(node) ?? 0);
+    stack.push(node);
+    for (const next of graph.get(node) ?? []) {
+      if (!order.has(next)) visit(next);
+      if (stack.includes(next)) low.set(node, Math.min(low.get(node) ?? 0, low.get(next) ?? 0));
+    }
+    if (low.get(node) !== order.get(node)) return;
+    const group = stack.splice(stack.indexOf(node));
+    const selfImport = group.length === 1 && (graph.get(node) ?? []).includes(node);
+    if (group.length > 1 || selfImport)
+      findings.push({
+        rule: 'cycle',
+        file: node,
+        message: `import each other at run time: ${group.toSorted().join(', ')}`,
+      });
+  };
+  for (const node of graph.keys()) if (!order.has(node)) visit(node);
+  return findings;
+}
+
+function checkSize(file: string, text: string): Finding[] {
+  if (file.endsWith('.generated.ts') || file.startsWith('sdk/src/contract/gen/')) return [];
+  const lines = text.split('\n').length - 1;
+  if (lines > FILE_LINES_MAX) return [{ rule: 'size', file, message: `${lines} lines; at most ${FILE_LINES_MAX}` }];
+  if (lines > FILE_LINES_EXPLAINED && !isTest(file) && !text.slice(0, 2000).includes('Long because')) {
+    return [
+      {
+        rule: 'size',
+        file,
+        message: `${lines} lines; over ${FILE_LINES_EXPLAINED} its first comment says "Long because …"`,
+      },
+    ];
+  }
+  return [];
+}
+
+function checkBanned(file: string, text: string): Finding[] {
+  if (file.startsWith('src/std/') || file.startsWith('sdk/src/contract/gen/')) return [];
+  const code = withoutComments(text);
+  return BANNED.flatMap(([pattern, instead]) => {
+    const match = code.match(pattern);
+    return match ? [{ rule: 'banned', file, message: `${match[0].trim()}: ${instead}` }] : [];
+  });
+}
+
+/** Each feature folder has a door, and the door opens with a comment that says what the folder is. */
+function checkDoors(files: ReadonlyMap<string, string>): Finding[] {
+  const findings: Finding[] = [];
+  for (const folder of new Set(
+    [...files.keys()].filter((file) => /^src\/[^/]+\//.test(file) && isSource(file)).map(folderOf),
+  )) {
+    if (['wire', 'cli', 'app'].includes(folder)) continue;
+    const door = files.get(`src/${folder}/index.ts`);
+    if (door === undefined) findings.push({ rule: 'door', file: `src/${folder}`, message: 'has no index.ts' });
+    else if (!door.startsWith('/**'))
+      findings.push({
+        rule: 'door',
+        file: `src/${folder}/index.ts`,
+        message: 'opens with a comment: what it is, what it promises, what it must not know',
+      });
+  }
+  return findings;
+}
+
+/** Source text without comments; strings stay (a comment marker inside a string is rare and only hides code from the rules' view of that line). */
+function withoutComments(text: string): string {
+  return text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|[^:'"`\\])\/\/[^\n]*/g, '$1');
+}
+
+function folderOf(file: string): string {
+  const parts = file.split('/');
+  return parts[0] === 'sdk' ? 'sdk' : (parts[1] ?? '');
+}
+
+/** The member folder that a file belongs to, such as `src/authority/keystores/disk`. */
+function memberOf(file: string): string | undefined {
+  for (const { folder } of families) {
+    if (!file.startsWith(`${folder}/`)) continue;
+    const [member, rest] = file.slice(folder.length + 1).split('/');
+    if (rest !== undefined) return `${folder}/${member}`;
+  }
+  return undefined;
+}
+
+function sdkFile(target: string): string {
+  if (!target.startsWith('@countersign/sdk/')) return target;
+  const path = target.slice('@countersign/sdk/'.length);
+  return path.startsWith('contract/') ? `sdk/src/${path}` : `sdk/src/${path}/index.ts`;
+}
+
+function isSource(file: string): boolean {
+  return /^(src|sdk\/src)\/.*\.ts$/.test(file);
+}
+
+function isTest(file: string): boolean {
+  return /\.(test|fuzz|bench)\.ts$/.test(file) || /\/(testdata|testing)\//.test(file);
+}
+
+const STATIC_IMPORT = /(?:^|[\n;])\s*(?:import|export)\s+(type\s+)?(?:[^'";]*?\sfrom\s+)?'([^']+)'/g;
+const DYNAMIC_IMPORT = /\bimport\(\s*'([^']+)'\s*\)/g;
+const IO_MODULES =
+  /^(node:)?(net|tls|http|https|http2|fs|fs\/promises|child_process|dns|dgram|worker_threads|cluster|timers|readline|repl)(\/.*)?$|^(pg|koffi|pino|kysely|node:sqlite)$/;
+const BANNED: readonly (readonly [RegExp, string])[] = [
+  [/\bDate\.now\(|\bnew Date\(\)|\bperformance\.now\(/, 'take the time from deps.clock'],
+  [/\bMath\.random\(|\brandomBytes\(|\brandomUUID\(|\brandomInt\(|\bgetRandomValues\(/, 'take chance from deps.random'],
+  [/\bsetTimeout\(|\bsetInterval\(/, 'use deps.clock.after or sleep'],
+  [/\bconsole\.\w+\(/, 'use the injected log, or the output of the command line'],
+];
+const FILE_LINES_MAX = 700;
+const FILE_LINES_EXPLAINED = 400;
