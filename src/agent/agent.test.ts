@@ -113,10 +113,10 @@ describe('rotation', () => {
     h.server.authority = createTestAuthority({ clock, random, trustDomain });
     h.server.tainted = [old];
     h.server.changed();
-    await h.until(() => stream.messages.length === 2);
-    expect(serialOf(stream, 1)).not.toBe(serialOf(stream, 0));
-    const roots = splitCertificates(Buffer.from(stream.messages[1]?.svids[0]?.bundle ?? []));
+    await h.until(() => serialOf(stream, stream.messages.length - 1) !== serialOf(stream, 0));
+    const roots = splitCertificates(Buffer.from(stream.messages.at(-1)?.svids[0]?.bundle ?? []));
     expect(roots.some((root) => root.equals(h.server.authority.rootDer))).toBe(true);
+    expect(h.clock.monotonicMs()).toBeLessThan(5_000);
   });
 
   it('renews the node: by a new proof when that can be repeated, else by RenewAgent', async () => {

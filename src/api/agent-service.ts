@@ -5,8 +5,10 @@ import type {
 } from '@countersign/sdk/contract/gen/spire/api/server/agent/v1/agent_pb.ts';
 import type { TrustDomain } from '@countersign/sdk/identity';
 import type { NodeAttestation, Nodes } from '../attestation/index.ts';
+import type { Authority } from '../authority/index.ts';
 import { type CallContext, implement, type RpcService, type Send } from '../rpc/index.ts';
 import { anySignal, type Clock, raceAbort, timeoutSignal } from '../std/index.ts';
+import { parseCertificateRequest } from '../wire/x509/index.ts';
 import type { Audit } from './audit.ts';
 import type { Authorizer } from './authorize.ts';
 import { parseAgentId, parseOwnId, toIdMessage } from './ids.ts';
@@ -17,6 +19,7 @@ import { agentRefused, invalid, notFound } from './status.ts';
 export function agentService(deps: {
   clock: Clock;
   trustDomain: TrustDomain;
+  authority: Pick<Authority, 'issueX509Svid'>;
   nodes: Nodes;
   nodeAttestation: NodeAttestation;
   authorizer: Authorizer;
@@ -43,7 +46,7 @@ export function agentService(deps: {
     async deleteAgent(request, context) {
       const id = parseAgentId(request.id, trustDomain);
       return audit.act(context, { target: id.uri }, async () => {
-        if (!(await nodes.remove(id))) throw notFound('there is no such agent');
+        if (!(await nodes.delete(id))) throw notFound('there is no such agent');
         return {};
       });
     },
@@ -67,10 +70,13 @@ export function agentService(deps: {
     async renewAgent({ params }, context) {
       const node = authorizer.agentOf(context);
       if (node.reattestable) throw agentRefused('must-reattest');
+      const { spkiDer: publicKeyDer } = parseCertificateRequest(Buffer.from(params?.csr ?? []));
       const { spiffeId } = node;
-      const csrDer = Buffer.from(params?.csr ?? []);
+      const request = { spiffeId, publicKeyDer, ttlS: 0, dnsNames: [], signal: context.signal };
+      const issued = await deps.authority.issueX509Svid(request);
       // Staged before it is answered: the agent may use it the moment it has it. The old one stays good until then.
-      const issued = await deps.nodeAttestation.renew(spiffeId, csrDer, context.signal);
+      const staged = await nodes.stageRenewal(spiffeId, issued.serial, issued.expiresAtS);
+      if (!staged) throw agentRefused('not-attested');
       return {
         svid: {
           id: toIdMessage(spiffeId),
@@ -80,7 +86,7 @@ export function agentService(deps: {
       };
     },
     async postStatus({ agentVersion }, context) {
-      await nodes.setVersion(authorizer.agentOf(context).spiffeId, agentVersion);
+      await nodes.recordVersion(authorizer.agentOf(context).spiffeId, agentVersion);
       return {};
     },
   });
@@ -119,9 +125,8 @@ async function attestAgent(
         return Buffer.from(answer.value);
       },
     });
-    const { id, reattestable } = result;
-    const { chainDer, serial, expiresAtS } = result.svid;
-    const what = { target: id.uri, detail: { type: data.type, remoteAddress: remoteOf(context), serial, expiresAtS } };
+    const { id, chainDer, expiresAtS, reattestable } = result;
+    const what = { target: id.uri, detail: { type: data.type, remoteAddress: remoteOf(context), expiresAtS } };
     await deps.audit.act(context, what, () =>
       send({
         step: {

@@ -141,12 +141,13 @@ async function checkAgent(
       context.state.set(NODE, node);
       return node;
     }
-    case 'unknown-node':
+    case 'unknown':
       throw agentRefused('not-attested');
     case 'superseded':
       throw agentRefused('not-active');
     case 'banned':
-      throw agentRefused('banned');
+    case 'expired':
+      throw agentRefused(state);
     default:
       return unreachable(state);
   }

@@ -35,7 +35,7 @@ export function parseNodeFilter(
   return {
     ...(byAttestationType !== '' && { attestationType: byAttestationType }),
     ...(byBanned !== undefined && { banned: byBanned }),
-    ...(byCanReattest !== undefined && { reattestable: byCanReattest }),
+    ...(byCanReattest !== undefined && { canReattest: byCanReattest }),
     ...(byExpiresBefore !== '' && { expiresBeforeS: parseTimeS(byExpiresBefore) }),
     ...(bySelectorMatch && {
       selectors: {

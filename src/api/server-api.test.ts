@@ -244,7 +244,7 @@ describe('syncing authorised entries', () => {
     expect(answers[0]?.entryRevisions).toEqual([]);
     expect(answers[0]?.entries.map(({ id }) => id).toSorted()).toEqual(ids.toSorted());
     expect(answers[0]?.entries[0]).toMatchObject({
-      selectors: [{ type: 'unix', value: 'uid:0' }],
+      selectors: [{ type: 'unix' }],
       hint: '',
       createdAt: 0n,
     });
@@ -334,7 +334,7 @@ describe('an operator', () => {
       x509SvidTtl: 0,
       revisionNumber: 1n,
     });
-    const filter = { bySelectors: { selectors: entry.selectors, match: 0 } };
+    const filter = { bySelectors: { selectors: entry.selectors, match: 0 as const } };
     const listed = await operator.unary(Entry.method.listEntries, { filter, outputMask: { spiffeId: true } }, options);
     expect(listed.entries).toMatchObject([{ id, spiffeId: { path: '/a' }, selectors: [] }]);
     const deleted = await operator.unary(Entry.method.batchDeleteEntry, { ids: [id, 'unknown'] }, options);

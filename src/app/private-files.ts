@@ -1,4 +1,4 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, hkdfSync, type KeyObject, sign } from 'node:crypto';
+import { createPrivateKey, createPublicKey, generateKeyPairSync, hkdfSync, type KeyObject } from 'node:crypto';
 import {
   closeSync,
   existsSync,
@@ -12,7 +12,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { LedgerSigner } from '../ledger/index.ts';
+import { createSigner, type LedgerSigner } from '../ledger/index.ts';
 import { type Random, Secret } from '../std/index.ts';
 import { createSealer, SEAL_KEY_BYTES } from '../wire/seal/index.ts';
 import { formatVerifierKey, noteKeyOf } from '../wire/tlog/index.ts';
@@ -67,7 +67,7 @@ export function openLedgerSigner(options: {
   const privateKey = openLedgerKey(path, () => sealer.open(sealed, LEDGER_KEY_CONTEXT));
   const publicKey = createPublicKey(privateKey);
   readOrCreate(join(dataDir, 'ledger.vkey'), () => Buffer.from(`${formatVerifierKey(noteKeyOf(name, publicKey))}\n`));
-  return { name, publicKey, sign: (bytes) => sign(null, bytes, privateKey) };
+  return createSigner(name, privateKey);
 }
 
 function openLedgerKey(path: string, open: () => Buffer): KeyObject {

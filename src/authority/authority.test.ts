@@ -1,3 +1,4 @@
+// The whole behaviour of the authority over one fixture (store, disk keystore, manual clock): longer than most, so that the fixture is not repeated.
 import { generateKeyPairSync } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as os from 'node:os';

@@ -203,8 +203,9 @@ describe('a session ends', () => {
     await read(socket);
     await clock.advance(59_000);
     expect(gateway.sessions().length).toBe(1);
+    const farewell = read(socket);
     await clock.advance(2_000);
-    expect(await read(socket)).toBe('drained\n');
+    expect(await farewell).toBe('drained\n');
   });
 
   test('when its authority leaves the bundle', async () => {

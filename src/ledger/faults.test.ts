@@ -198,7 +198,7 @@ describe('a write that fails', () => {
       if (calls === 2) throw systemError('ENOSPC');
       return undefined;
     };
-    const long = event({ kind: 'admin', detail: { pad: 'long '.repeat(100) } });
+    const long = event({ kind: 'admin', detail: { pad: 'long '.repeat(400) } });
     expect(codeOfAppend(ledger, [long])).toBe('ERR_LEDGER_FULL');
     expect(ledger.append(event({ kind: 'admin' }))).toBe(1);
     await ledger.stop();
@@ -289,6 +289,20 @@ describe('a disk that is full', () => {
     for (let i = 0; i < open.length; i += 7) {
       expect(codeOfAppend(ledger, open.slice(i, i + 7).map(largest))).toBe('written');
     }
+  });
+
+  it.each([
+    20, 30, 40, 42, 44,
+  ])('counts every intent of a batch (%i): none is admitted without room for all outcomes', async (count) => {
+    const disk = createMemoryDisk();
+    const { ledger } = await startOn(disk);
+    await settle();
+    disk.faults.bytesMax = 1;
+    const batch = (from: number) => [...Array(count).keys()].map((i) => operation(from + i)[0]);
+    let open = 0;
+    while (codeOfAppend(ledger, batch(open)) === 'written') open += count;
+    expect(codeOfAppend(ledger, batch(open))).toBe('ERR_LEDGER_FULL');
+    for (let i = 0; i < open; i++) expect(codeOfAppend(ledger, [largest(i)])).toBe('written');
   });
 
   it('refuses a batch with an outcome over its size as a whole', async () => {

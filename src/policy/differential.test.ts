@@ -12,8 +12,8 @@ import { batch, database, select, shopSchema, stranger, table, target, web } fro
 import type { CompiledPolicies } from './types.ts';
 
 /** More by hand: POLICY_RUNS=20000. */
-const RUNS = Number(process.env['POLICY_RUNS'] ?? 250);
-const TIMEOUT_MS = RUNS * 200;
+const RUNS = Number(process.env['POLICY_RUNS'] ?? 100);
+const TIMEOUT_MS = RUNS * 600;
 
 // Goal: the compiled closures and the index answer as Cedar does, for every policy that can be written and every request that fits.
 
@@ -87,8 +87,9 @@ describe('the corners of the language', () => {
     'duration("-25h").toDays() == -1',
     'duration("1s") < datetime("2024-01-01")',
     'decimal("1.0") < decimal("2.0")',
-    '-(-9223372036854775807 - 1) == 0',
-    '-9223372036854775807 - 1 < 0',
+    '-(-4503599627370496 * 2048) == 0',
+    '-4503599627370496 * 2048 < 0',
+    '-4503599627370496 * 2048 - 1 < 0',
     '9007199254740991 + 1 == 4503599627370496 * 2',
     '9007199254740991 * 1024 - 9007199254740991 * 1024 == 0',
     '[[1], [1, 1]] == [[1]]',

@@ -26,8 +26,7 @@ export {
   type PolicyReport,
 } from './load.ts';
 export { maskCovers } from './mask-covers.ts';
-export { isMaskKind, type MaskKind, maskKinds, maskText, stricterMask } from './masks.ts';
-export { resourceFromId } from './resource-from-id.ts';
+export { type MaskKind, maskKinds, maskText, stricterMask } from './masks.ts';
 export type { CedarTypeJson, PolicySchemaFragment } from './schema.ts';
 export type {
   CompiledPolicies,

@@ -4,7 +4,7 @@ import type { Entry } from '../model/index.ts';
 import { type Clock, type Log, messageOf, type Service, type Timer, throwIfAborted } from '../std/index.ts';
 import type { Store } from '../store/index.ts';
 import { entriesById } from './entry-queries.ts';
-import { entryOf } from './entry-rows.ts';
+import { ENTRY_COLUMNS, entryOf } from './entry-rows.ts';
 import type { RegistrationTables } from './migrations.ts';
 
 /** Changes up to and including `revision`. */
@@ -182,7 +182,7 @@ async function readAll(db: Kysely<RegistrationTables>, stopping: AbortSignal): P
   for (let after = ''; !stopping.aborted; ) {
     const rows = await db
       .selectFrom('registration_entries')
-      .selectAll()
+      .select(ENTRY_COLUMNS)
       .where('id', '>', after)
       .orderBy('id')
       .limit(ROWS_PER_PAGE)

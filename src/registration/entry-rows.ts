@@ -3,13 +3,35 @@ import { type Entry, formatSelector, type Selector } from '../model/index.ts';
 import { sha256 } from '../std/index.ts';
 import type { EntryRow } from './migrations.ts';
 
+/** The columns that make up an entry; the others are there to find it by. */
+export const ENTRY_COLUMNS = [
+  'id',
+  'spiffe_id',
+  'parent_id',
+  'selectors',
+  'federates_with',
+  'dns_names',
+  'x509_svid_ttl_s',
+  'jwt_svid_ttl_s',
+  'admin',
+  'downstream',
+  'store_svid',
+  'hint',
+  'expires_at_s',
+  'created_at_s',
+  'revision_number',
+] as const satisfies readonly (keyof EntryRow)[];
+
+/** A row with at least the columns of {@link ENTRY_COLUMNS}. */
+export type EntryColumns = Pick<EntryRow, (typeof ENTRY_COLUMNS)[number]>;
+
 /** The row that keeps an entry. */
 export function rowOf(entry: Entry): EntryRow {
   return {
     id: entry.id,
     spiffe_id: entry.spiffeId.uri,
     parent_id: entry.parentId.uri,
-    selectors: JSON.stringify(entry.selectors.map(({ type, value }) => [type, value])),
+    selectors: JSON.stringify(entry.selectors.map(({ type, value }) => ({ type, value }))),
     selectors_count: entry.selectors.length,
     federates_with: JSON.stringify(entry.federatesWith),
     federates_count: entry.federatesWith.length,
@@ -28,7 +50,7 @@ export function rowOf(entry: Entry): EntryRow {
 }
 
 /** The entry in a row that {@link rowOf} made. Reading many, `parents` makes those of one parent share its parsed form. */
-export function entryOf(row: EntryRow, parents: Map<string, SpiffeId> = new Map()): Entry {
+export function entryOf(row: EntryColumns, parents: Map<string, SpiffeId> = new Map()): Entry {
   let parentId = parents.get(row.parent_id);
   if (parentId === undefined) {
     parentId = parseSpiffeId(row.parent_id);
@@ -41,7 +63,7 @@ export function entryOf(row: EntryRow, parents: Map<string, SpiffeId> = new Map(
     selectors: selectorsOf(row.selectors),
     x509SvidTtlS: row.x509_svid_ttl_s,
     jwtSvidTtlS: row.jwt_svid_ttl_s,
-    federatesWith: row.federates_count === 0 ? NONE : textsOf(row.federates_with).map(parseTrustDomain),
+    federatesWith: row.federates_with === '[]' ? NONE : textsOf(row.federates_with).map(parseTrustDomain),
     admin: row.admin === 1,
     downstream: row.downstream === 1,
     expiresAtS: row.expires_at_s,
@@ -74,8 +96,7 @@ export function federationFact(trustDomain: string): string {
 }
 
 function selectorsOf(text: string): readonly Selector[] {
-  const pairs = JSON.parse(text) as [string, string][]; // Written by `rowOf`.
-  return pairs.map(([type, value]) => ({ type, value }));
+  return JSON.parse(text) as Selector[]; // Written by `rowOf`.
 }
 
 function textsOf(text: string): readonly string[] {

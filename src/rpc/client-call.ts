@@ -56,11 +56,13 @@ export function openCall(options: {
     call.signal.removeEventListener('abort', onAbort);
     if (result === 'ok') reader.finish();
     else reader.fail(result);
+    // The server wants no more of a request that it has answered.
+    if (!stream.writableEnded && !stream.destroyed) stream.close(constants.NGHTTP2_CANCEL);
   };
   const giveUp = (error: RpcError) => {
     if (ended !== undefined) return;
     settle(error);
-    stream.close(constants.NGHTTP2_CANCEL);
+    if (!stream.destroyed) stream.close(constants.NGHTTP2_CANCEL);
   };
   const onAbort = () => giveUp(abortStatus(call.signal));
   const timer =
@@ -74,9 +76,9 @@ export function openCall(options: {
     stream,
     messageBytesMax: options.responseBytesMax,
     broken: giveUp,
-    // The status comes after the data, and 'close' after both.
+    // The status is in the trailers, or in the headers of a call that had no answer; 'close' comes after either, but only once this side has ended too.
     ended: () => {
-      if (trailers !== undefined) finish();
+      if (trailers !== undefined || headers?.['grpc-status'] !== undefined) finish();
     },
   });
   call.signal.addEventListener('abort', onAbort, { once: true });

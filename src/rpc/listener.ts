@@ -69,9 +69,10 @@ function createSecureServer(
   deps: { log: Log; limits: RpcLimits; accept: (peer: Peer) => void },
   identity: () => TlsIdentity,
 ): TlsServer {
-  let current = identity();
+  // Asked for each connection, and not before the first: whoever gives it may not have started yet.
+  let current: TlsIdentity | undefined;
   const server = createTlsServer({
-    ...secureContext(current),
+    ...secureContext(undefined),
     ALPNProtocols: ['h2'],
     handshakeTimeout: deps.limits.handshakeTimeoutMs,
     // Nodes that attest have no certificate yet. What is shown is verified by whoever authorises, against bundles that change.

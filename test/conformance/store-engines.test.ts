@@ -394,8 +394,12 @@ describe.each(storeEngines.map((member) => ({ engine: member.id, member })))('st
       expect(await ids()).toEqual([1]);
     });
 
-    it('refuses unknown keys and missing ones in its config, without repeating values', () => {
-      for (const config of [{}, { ...(database.config as object), sekret: 'hunter2' }, null]) {
+    it('refuses unknown keys and wrong types in its config, without repeating values', () => {
+      for (const config of [
+        { ...(database.config as object), sekret: 'hunter2' },
+        { file: ['hunter2'], url: ['hunter2'] },
+        null,
+      ]) {
         const attempt = () => (member as StoreEngineMember).open(config, deps); // Each member's own type is narrower.
         expect(attempt).toThrow(expect.objectContaining({ code: 'ERR_STORE_CONFIG' }));
         expect(attempt).not.toThrow(/hunter2/);

@@ -1,4 +1,5 @@
 import { writeSync } from 'node:fs';
+import { codeOf } from '../../std/index.ts';
 import { createLedger } from '../index.ts';
 import { never, operation, realDeps } from './ledger-fixture.ts';
 
@@ -12,7 +13,19 @@ const ledger = createLedger({
 await ledger.start(never);
 for (let i = 0; ; i++) {
   const [intent, outcome] = operation(i);
-  writeSync(1, `${ledger.append(intent)} o${i}\n`);
-  if (i % 5 > 0) writeSync(1, `${ledger.append(outcome)} o${i}\n`);
+  say(`${ledger.append(intent)} o${i}\n`);
+  if (i % 5 > 0) say(`${ledger.append(outcome)} o${i}\n`);
   if (i % 10 === 0) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** A pipe that is full says so instead of waiting. */
+function say(line: string): void {
+  for (;;) {
+    try {
+      writeSync(1, line);
+      return;
+    } catch (error) {
+      if (codeOf(error) !== 'EAGAIN') throw error;
+    }
+  }
 }

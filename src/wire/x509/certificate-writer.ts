@@ -1,6 +1,5 @@
 import { contextTag, TAG } from './der-reader.ts';
 import {
-  encodeBitString,
   encodeBoolean,
   encodeElement,
   encodeHeader,
@@ -19,6 +18,7 @@ import { encodeName, encodeSubjectAltName } from './names.ts';
 import { OID } from './oids.ts';
 import { parsePublicKeyInfo } from './public-key.ts';
 import { encodeSignatureAlgorithm, type SignatureAlgorithm } from './signature-algorithm.ts';
+import { formatTime } from './time.ts';
 
 /** Who signs: the name and key identifier that go into what it signs, and its signing operation. */
 export interface CertificateIssuer {
@@ -54,6 +54,7 @@ export interface SvidWriter {
 export function createSvidWriter(issuer: CertificateIssuer): SvidWriter {
   const templates = new Map<string, Template>();
   const algorithmDer = encodeSignatureAlgorithm(issuer.algorithm);
+  const timeText = createTimeTexts();
   return {
     write(fields) {
       checkFields(fields);
@@ -68,7 +69,7 @@ export function createSvidWriter(issuer: CertificateIssuer): SvidWriter {
         if (templates.size >= TEMPLATES_MAX && oldest !== undefined) templates.delete(oldest);
         templates.set(shape, template);
       }
-      return sealCertificate(splice(template, fields), algorithmDer, issuer.sign);
+      return sealCertificate(splice(template, fields, timeText), algorithmDer, issuer.sign);
     },
   };
 }
@@ -116,9 +117,12 @@ export function writeCaCertificate(options: {
 interface Template {
   readonly tbs: Buffer;
   readonly serialAt: number;
-  readonly validityAt: number;
-  readonly validityLength: number;
+  /** Where the text of each time starts. */
+  readonly notBeforeAt: number;
+  readonly notAfterAt: number;
   readonly spkiAt: number;
+  /** What stands before the key bits in a SubjectPublicKeyInfo of this shape. */
+  readonly spkiHead: Buffer;
   readonly keyIdAt: number;
   readonly uriAt: number;
 }
@@ -146,21 +150,23 @@ function makeTemplate(issuer: CertificateIssuer, fields: SvidFields, algorithmDe
     ...(commonName !== undefined && commonName.length <= 64 ? { commonName } : {}),
   });
   const tbs = encodeTbs({ ...fields, issuerDer: issuer.subjectDer, subjectDer, algorithmDer, extensions });
-  const validity = encodeValidity(fields.notBeforeS, fields.notAfterS);
   const headerLength = encodeHeader(TAG.sequence, tbs.length - 4).length;
   const serialAt = headerLength + VERSION.length + 2;
   // Positions follow from the lengths of what stands before; nothing is searched for, so no value can imitate a place.
   const validityAt = serialAt + SERIAL_BYTES + algorithmDer.length + issuer.subjectDer.length;
-  const spkiAt = validityAt + validity.length + subjectDer.length;
+  const notBeforeAt = validityAt + 4;
+  const notAfterAt = notBeforeAt + formatTime(fields.notBeforeS).length + 2;
+  const spkiAt = notAfterAt + formatTime(fields.notAfterS).length + subjectDer.length;
   const extensionsEnd = tbs.length;
   const sanStart = extensionsEnd - lengthOf(extensions.slice(5));
   const skiEnd = sanStart - lengthOf(extensions.slice(4, 5));
   return {
     tbs,
     serialAt,
-    validityAt,
-    validityLength: validity.length,
+    notBeforeAt,
+    notAfterAt,
     spkiAt,
+    spkiHead: Buffer.from(fields.spkiDer.subarray(0, -parsePublicKeyInfo(fields.spkiDer).keyBits.length)),
     keyIdAt: skiEnd - keyId.length,
     uriAt: extensionsEnd - san.length + uriOffset(san),
   };
@@ -173,14 +179,32 @@ function uriOffset(san: Buffer): number {
   return outer + headerLength(outer);
 }
 
-function splice(template: Template, fields: SvidFields): Buffer {
+function splice(template: Template, fields: SvidFields, timeText: (epochS: number) => string): Buffer {
+  const { spkiHead } = template;
   const tbs = Buffer.from(template.tbs);
   fields.serial.copy(tbs, template.serialAt);
-  encodeValidity(fields.notBeforeS, fields.notAfterS).copy(tbs, template.validityAt);
+  tbs.write(timeText(fields.notBeforeS), template.notBeforeAt, 'latin1');
+  tbs.write(timeText(fields.notAfterS), template.notAfterAt, 'latin1');
   fields.spkiDer.copy(tbs, template.spkiAt);
-  keyIdOfBits(parsePublicKeyInfo(fields.spkiDer).keyBits).copy(tbs, template.keyIdAt);
+  // A key of the same length may still be of another kind: only the very same head tells where the key bits start.
+  const sameHead = fields.spkiDer.compare(spkiHead, 0, spkiHead.length, 0, spkiHead.length) === 0;
+  const keyBits = sameHead ? fields.spkiDer.subarray(spkiHead.length) : parsePublicKeyInfo(fields.spkiDer).keyBits;
+  keyIdOfBits(keyBits).copy(tbs, template.keyIdAt);
   tbs.write(fields.uri, template.uriAt, 'latin1');
   return tbs;
+}
+
+/** Formats times, remembering the last few: certificates of one second share theirs. */
+function createTimeTexts(): (epochS: number) => string {
+  const texts = new Map<number, string>();
+  return (epochS) => {
+    const known = texts.get(epochS);
+    if (known !== undefined) return known;
+    if (texts.size >= TIME_TEXTS_MAX) texts.clear();
+    const text = formatTime(epochS);
+    texts.set(epochS, text);
+    return text;
+  };
 }
 
 function encodeTbs(fields: {
@@ -210,7 +234,18 @@ function encodeValidity(notBeforeS: number, notAfterS: number): Buffer {
 }
 
 function sealCertificate(tbs: Buffer, algorithmDer: Buffer, sign: (data: Buffer) => Buffer): Buffer {
-  return encodeSequence(tbs, algorithmDer, encodeBitString(sign(tbs)));
+  const signature = sign(tbs);
+  const signatureHead = encodeHeader(TAG.bitString, signature.length + 1);
+  const length = tbs.length + algorithmDer.length + signatureHead.length + 1 + signature.length;
+  // One allocation: this is the hot path.
+  return Buffer.concat([
+    encodeHeader(TAG.sequence, length),
+    tbs,
+    algorithmDer,
+    signatureHead,
+    NO_UNUSED_BITS,
+    signature,
+  ]);
 }
 
 function extension(oid: string, critical: boolean, value: Buffer): Buffer {
@@ -237,6 +272,8 @@ function checkFields(fields: SvidFields): void {
   }
 }
 
+const NO_UNUSED_BITS = Buffer.from([0]);
+const TIME_TEXTS_MAX = 64;
 /** `[0] { INTEGER 2 }`: version 3. */
 const VERSION = encodeElement(contextTag(0, true), encodeInteger(2));
 const SERIAL_BYTES = 16;

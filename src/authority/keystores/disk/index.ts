@@ -35,7 +35,7 @@ const config = Type.Object(
   },
   { additionalProperties: false },
 );
-export type DiskConfig = Static<typeof config>;
+type DiskConfig = Static<typeof config>;
 
 export const member: KeystoreMember = {
   kind: 'keystore',

@@ -4,7 +4,7 @@
  * It promises that nothing is ever written down. After a restart every key is gone: the authority then makes new ones, and what the old
  * ones signed stays valid until it expires. It must not know what its keys sign.
  */
-import { type Static, Type } from 'typebox';
+import { Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { throwIfAborted } from '../../../std/index.ts';
 import { AuthorityError } from '../../errors.ts';
@@ -12,7 +12,6 @@ import type { KeystoreMember, SigningKey } from '../../keystore.ts';
 import { checkNewKeyId, createSigningKey, generatePrivateKey } from '../signing.ts';
 
 const config = Type.Object({}, { additionalProperties: false });
-export type MemoryConfig = Static<typeof config>;
 
 export const member: KeystoreMember = {
   kind: 'keystore',

@@ -50,13 +50,16 @@ function createReader(results: Results): Reader {
       if (catalogQueries.find((query) => query.name === name)?.optional === true) return [];
       throw malformed(name, 'no answer');
     }
-    for (const row of rows) if (row.length !== width) throw malformed(name, `a row of ${row.length} columns, not ${width}`);
+    for (const row of rows)
+      if (row.length !== width) throw malformed(name, `a row of ${row.length} columns, not ${width}`);
     return rows;
   };
 }
 
 function readRelations(rows: Reader) {
-  const definitions = new Map(rows('definitions', 2).map(([oid, sql]) => [number(oid, 'definitions'), sql ?? undefined]));
+  const definitions = new Map(
+    rows('definitions', 2).map(([oid, sql]) => [number(oid, 'definitions'), sql ?? undefined]),
+  );
   const columns = readColumns(rows);
   const relations = new Map<number, Relation>();
   const bySchema = new Map<string, Map<string, Relation>>();
@@ -147,7 +150,10 @@ function listDependencies(
 }
 
 function readFunctions(rows: Reader): FunctionFacts {
-  const functions: Map<string, FunctionFacts['functions'] extends ReadonlyMap<string, readonly (infer One)[]> ? One[] : never> = new Map();
+  const functions: Map<
+    string,
+    FunctionFacts['functions'] extends ReadonlyMap<string, readonly (infer One)[]> ? One[] : never
+  > = new Map();
   for (const [schema, name, kind, language, count, defaults, isVariadic, extension] of rows('functions', 8)) {
     const argumentCount = number(count, 'functions');
     append(functions, text(name, 'functions'), {

@@ -28,7 +28,8 @@ export type CatalogQueryName =
 /** Objects that initdb made have OIDs below this one; every object of a user is at or above it. */
 export const firstUserOid = 16_384;
 
-const userSchema = "n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast') and n.nspname !~ '^pg_(toast_)?temp_'";
+const userSchema =
+  "n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast') and n.nspname !~ '^pg_(toast_)?temp_'";
 
 const extensionOf = (catalog: string, oid: string) => `
   (select e.extname from pg_catalog.pg_depend x

@@ -12,7 +12,7 @@ import {
 import { databaseResource, functionResource } from './names.ts';
 import { notUnderstood, RefusedText } from './refusal.ts';
 import { checkSetting } from './settings.ts';
-import { constantOf, type Fields, listOf, stringsOf } from './tree.ts';
+import { constantOf, type Fields, listOf, stringsOf, textOf } from './tree.ts';
 
 interface Call {
   readonly schema: string | undefined;
@@ -25,7 +25,11 @@ export function checkCall(analysis: Analysis, fields: Fields): void {
   const names = stringsOf(listOf(fields, 'funcname'));
   const name = names?.at(-1);
   if (names === undefined || name === undefined || names.length > 2) throw notUnderstood('function name');
-  const call: Call = { schema: names.length === 2 ? names[0] : undefined, name, argumentCount: listOf(fields, 'args').length };
+  const call: Call = {
+    schema: names.length === 2 ? names[0] : undefined,
+    name,
+    argumentCount: listOf(fields, 'args').length,
+  };
   if (call.schema?.startsWith('pg_temp') === true)
     throw new RefusedText('restricted-function', 'functions of a temporary schema are not called through the gateway');
   refuseByName(analysis, call);
@@ -42,7 +46,10 @@ function refuseByName(analysis: Analysis, { name, argumentCount }: Call): void {
     // With two arguments the second is SQL that it runs.
     (name === 'ts_rewrite' && argumentCount === 2);
   if (isRefused)
-    throw new RefusedText('restricted-function', `function ${name} reaches past what the gateway can see, so nobody calls it here`);
+    throw new RefusedText(
+      'restricted-function',
+      `function ${name} reaches past what the gateway can see, so nobody calls it here`,
+    );
   if (!adminFunctions.has(name)) return;
   analysis.found.writes = true;
   analysis.questions.push({ action: 'postgres:admin', resource: databaseResource(analysis.place) });
@@ -87,8 +94,17 @@ export function candidates(analysis: Analysis, { schema, name, argumentCount }: 
   return all.filter((user) => {
     if (!user.isProcedure && (argumentCount < user.argumentsMin || argumentCount > user.argumentsMax)) return false;
     // The default path counts even while the session says '': a rollback may have brought it back.
-    return schema === undefined ? user.schema === 'pg_catalog' || analysis.catalog.searchPath.includes(user.schema) : user.schema === schema;
+    return schema === undefined
+      ? user.schema === 'pg_catalog' || analysis.catalog.searchPath.includes(user.schema)
+      : user.schema === schema;
   });
+}
+
+/** Judges the operators of an expression node: BETWEEN stands for two. */
+export function checkComparison(analysis: Analysis, fields: Fields): void {
+  if (textOf(fields, 'kind')?.includes('BETWEEN') === true)
+    for (const name of ['>=', '<=', '<', '>']) checkOperatorName(analysis, name);
+  else checkOperator(analysis, listOf(fields, 'name'));
 }
 
 /** Judges an operator by its (maybe qualified) name. */
@@ -97,12 +113,19 @@ export function checkOperator(analysis: Analysis, path: readonly unknown[]): voi
   const names = stringsOf(path);
   const name = names?.at(-1);
   if (names === undefined || name === undefined || names.length > 2) throw notUnderstood('operator name');
-  const schema = names.length === 2 ? names[0] : undefined;
+  checkOperatorName(analysis, name, names.length === 2 ? names[0] : undefined);
+}
+
+export function checkOperatorName(analysis: Analysis, name: string, schema?: string): void {
   if (schema === 'pg_catalog' || !analysis.taint.isInForce) return;
   const users = analysis.catalog.functions.operators.get(name) ?? [];
-  const isVisible = (one: string) => (schema === undefined ? analysis.catalog.searchPath.includes(one) : one === schema);
+  const isVisible = (one: string) =>
+    schema === undefined ? analysis.catalog.searchPath.includes(one) : one === schema;
   if (users.some((user) => isVisible(user.schema) && !isComputing(user.extension)))
-    throw new RefusedText('unproven-operator', `operator ${name} runs a function that is not proven harmless while columns are masked`);
+    throw new RefusedText(
+      'unproven-operator',
+      `operator ${name} runs a function that is not proven harmless while columns are masked`,
+    );
 }
 
 /** Judges the type of a cast: a cast function of the database's own may run. */
@@ -115,7 +138,10 @@ export function checkType(analysis: Analysis, type: Fields): void {
     (cast) => !isComputing(cast.extension) && (cast.source === plain || cast.target === plain),
   );
   if (runs)
-    throw new RefusedText('unproven-cast', `a cast of type ${name} runs a function that is not proven harmless while columns are masked`);
+    throw new RefusedText(
+      'unproven-cast',
+      `a cast of type ${name} runs a function that is not proven harmless while columns are masked`,
+    );
 }
 
 function isComputing(extension: string | undefined): boolean {
@@ -124,16 +150,30 @@ function isComputing(extension: string | undefined): boolean {
 
 /** `date('…')`: a type's name called like a function is a cast. */
 function isTypeName({ catalog }: Analysis, { schema, name, argumentCount }: Call): boolean {
-  return argumentCount === 1 && (schema === undefined || schema === 'pg_catalog') && catalog.functions.builtinTypes.has(name);
+  return (
+    argumentCount === 1 && (schema === undefined || schema === 'pg_catalog') && catalog.functions.builtinTypes.has(name)
+  );
 }
 
 function unproven(name: string): RefusedText {
-  return new RefusedText('unproven-function', `function ${name} is not proven harmless, and columns of this database are masked for you`);
+  return new RefusedText(
+    'unproven-function',
+    `function ${name} is not proven harmless, and columns of this database are masked for you`,
+  );
 }
 
 export function unknownFunction({ schema, name }: Pick<Call, 'schema' | 'name'>): RefusedText {
-  return new RefusedText('unknown-function', `function ${schema === undefined ? name : `${schema}.${name}`} does not exist`);
+  return new RefusedText(
+    'unknown-function',
+    `function ${schema === undefined ? name : `${schema}.${name}`} does not exist`,
+  );
 }
 
 /** PostgreSQL's own that change something beyond the statement. */
-const changingBuiltins: ReadonlySet<string> = new Set(['nextval', 'setval', 'pg_notify', 'setseed', 'pg_stat_clear_snapshot']);
+const changingBuiltins: ReadonlySet<string> = new Set([
+  'nextval',
+  'setval',
+  'pg_notify',
+  'setseed',
+  'pg_stat_clear_snapshot',
+]);

@@ -1,9 +1,9 @@
 import type { Analysis } from './analysis.ts';
-import { checkCall, checkOperator, checkType } from './code.ts';
+import { checkCall, checkComparison, checkOperator, checkOperatorName, checkType } from './code.ts';
 import { refuseMasked, resolveReference } from './query.ts';
 import { notUnderstood } from './refusal.ts';
 import { maskedUse, type Scope } from './scope.ts';
-import { type Fields, isFields, listOf, nodeOf, stringOf, textOf, valueOf } from './tree.ts';
+import { type Fields, fieldOf, isFields, listOf, nodeOf, stringOf, textOf } from './tree.ts';
 
 /** Walks any expression; see `Analysis.expression`. Accepts a wrapped node, a list, or a field of fixed type; scalars are no code. */
 export function walkExpression(analysis: Analysis, value: unknown, scope: Scope): void {
@@ -26,7 +26,10 @@ function walkNode(analysis: Analysis, { kind, fields }: { kind: string; fields: 
       checkCall(analysis, fields);
       break;
     case 'A_Expr':
-      checkOperator(analysis, listOf(fields, 'name'));
+      checkComparison(analysis, fields);
+      break;
+    case 'CaseExpr':
+      checkOperatorName(analysis, '=');
       break;
     case 'SortBy':
       checkOperator(analysis, listOf(fields, 'useOp'));
@@ -49,7 +52,7 @@ function walkNode(analysis: Analysis, { kind, fields }: { kind: string; fields: 
 /** The fields of a node, each by its own type. Names of functions and operators were looked at before. */
 function walkFields(analysis: Analysis, fields: Fields, scope: Scope): void {
   for (const name of Object.keys(fields)) {
-    const value = valueOf(fields, name);
+    const value = fieldOf(fields, name);
     if (typeof value !== 'object' || value === null || nameFields.has(name)) continue;
     if (Array.isArray(value) || nodeOf(value) !== undefined) walkExpression(analysis, value, scope);
     else if (name === 'typeName') {
@@ -76,26 +79,37 @@ function walkReference(fields: Fields, scope: Scope): void {
 }
 
 function walkSubLink(analysis: Analysis, fields: Fields, scope: Scope): void {
-  const query = nodeOf(valueOf(fields, 'subselect'));
+  const query = nodeOf(fieldOf(fields, 'subselect'));
   if (query?.kind !== 'SelectStmt') throw notUnderstood('subquery');
+  checkOperatorName(analysis, '=');
   checkOperator(analysis, listOf(fields, 'operName'));
-  walkExpression(analysis, valueOf(fields, 'testexpr'), scope);
+  walkExpression(analysis, fieldOf(fields, 'testexpr'), scope);
   const output = analysis.query(query.fields, { parent: scope, ctes: scope.ctes });
   // EXISTS looks at no column of its query.
   if (textOf(fields, 'subLinkType') !== 'EXISTS_SUBLINK') refuseMasked(output);
 }
 
 function walkJsonQuery(analysis: Analysis, fields: Fields, scope: Scope): void {
-  const query = nodeOf(valueOf(fields, 'query'));
+  const query = nodeOf(fieldOf(fields, 'query'));
   if (query?.kind !== 'SelectStmt') throw notUnderstood('subquery');
   refuseMasked(analysis.query(query.fields, { parent: scope, ctes: scope.ctes }));
-  walkExpression(analysis, valueOf(fields, 'output'), scope);
+  walkExpression(analysis, fieldOf(fields, 'output'), scope);
 }
 
 /** Nodes that are harmless themselves: only what is in them counts. */
 const plainKinds: ReadonlySet<string> = new Set([
-  ...['A_ArrayExpr', 'A_Const', 'A_Indices', 'A_Indirection', 'A_Star', 'BitString', 'BoolExpr', 'Boolean', 'BooleanTest'],
-  ...['CaseExpr', 'CaseWhen', 'CoalesceExpr', 'CollateClause', 'ColumnDef', 'CurrentOfExpr', 'Float', 'GroupingFunc'],
+  ...[
+    'A_ArrayExpr',
+    'A_Const',
+    'A_Indices',
+    'A_Indirection',
+    'A_Star',
+    'BitString',
+    'BoolExpr',
+    'Boolean',
+    'BooleanTest',
+  ],
+  ...['CaseWhen', 'CoalesceExpr', 'CollateClause', 'ColumnDef', 'CurrentOfExpr', 'Float', 'GroupingFunc'],
   ...['GroupingSet', 'Integer', 'JsonAggConstructor', 'JsonArgument', 'JsonArrayAgg', 'JsonArrayConstructor'],
   ...['JsonBehavior', 'JsonFormat', 'JsonFuncExpr', 'JsonIsPredicate', 'JsonKeyValue', 'JsonObjectAgg'],
   ...['JsonObjectConstructor', 'JsonOutput', 'JsonParseExpr', 'JsonReturning', 'JsonScalarExpr', 'JsonSerializeExpr'],

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { isFields, type Node, nodeOf } from './tree.ts';
+import { isFields, type Node, nodeOf, textOf } from './tree.ts';
 
 /** 16 hex digits; see `StatementFacts.fingerprint`. */
 export function fingerprintOf({ kind, fields }: Node): string {
@@ -21,6 +21,11 @@ function feed(value: unknown, write: (text: string) => void): void {
   const node = nodeOf(value);
   if (node?.kind === 'A_Const' || node?.kind === 'ParamRef') {
     write('?');
+    return;
+  }
+  if (node?.kind === 'DefElem') {
+    // Options carry passwords, and a digest of a weak one could be tried out.
+    write(textOf(node.fields, 'defname') ?? '');
     return;
   }
   write('{');

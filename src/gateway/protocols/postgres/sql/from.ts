@@ -3,12 +3,27 @@ import { samplingMethods } from './function-lists.ts';
 import { notUnderstood, RefusedText } from './refusal.ts';
 import { outputOf, resolveRelation, usedRelation } from './relations.ts';
 import { type FromItem, maskedUse, type Output, renameColumns, type Scope } from './scope.ts';
-import { childOf, type Fields, fieldsOf, flagOf, hasField, listOf, nodeOf, stringsOf, textOf, valueOf } from './tree.ts';
+import {
+  childOf,
+  type Fields,
+  fieldOf,
+  fieldsOf,
+  flagOf,
+  hasField,
+  listOf,
+  nodeOf,
+  stringsOf,
+  textOf,
+} from './tree.ts';
 
 const unknownOutput: Output = { columns: [], isExact: false };
 
 /** Adds what a FROM entry brings to the scope, and walks the expressions in it. `hasWhere`: the level has a WHERE. */
-export function addFrom(analysis: Analysis, value: unknown, { scope, hasWhere }: { scope: Scope; hasWhere: boolean }): void {
+export function addFrom(
+  analysis: Analysis,
+  value: unknown,
+  { scope, hasWhere }: { scope: Scope; hasWhere: boolean },
+): void {
   const node = nodeOf(value);
   if (node === undefined) throw notUnderstood('FROM entry');
   const { kind, fields } = node;
@@ -27,8 +42,10 @@ export function addFrom(analysis: Analysis, value: unknown, { scope, hasWhere }:
       addFunction(analysis, fields, scope);
       break;
     case 'RangeTableFunc':
+      addTableFunction(analysis, fields, { scope, name: 'xmltable' });
+      break;
     case 'JsonTable':
-      addTableFunction(analysis, fields, scope);
+      addTableFunction(analysis, fields, { scope, name: 'json_table' });
       break;
     case 'RangeTableSample':
       addSample(analysis, fields, place);
@@ -39,7 +56,11 @@ export function addFrom(analysis: Analysis, value: unknown, { scope, hasWhere }:
 }
 
 /** A table (or WITH query) in FROM, read by a select. */
-function relationItem(analysis: Analysis, range: Fields, { scope, hasWhere }: { scope: Scope; hasWhere: boolean }): FromItem {
+function relationItem(
+  analysis: Analysis,
+  range: Fields,
+  { scope, hasWhere }: { scope: Scope; hasWhere: boolean },
+): FromItem {
   const name = textOf(range, 'relname') ?? '';
   const alias = aliasOf(range);
   const cte = textOf(range, 'schemaname') === undefined ? scope.ctes.get(name) : undefined;
@@ -56,7 +77,8 @@ function relationItem(analysis: Analysis, range: Fields, { scope, hasWhere }: { 
   const isOnly = !flagOf(range, 'inh');
   const use =
     resolved.kind === 'system' ? undefined : analysis.uses.add(usedRelation(resolved), 'select', { hasWhere, isOnly });
-  const schema = resolved.kind === 'table' ? resolved.relation.schema : resolved.kind === 'system' ? resolved.schema : undefined;
+  const schema =
+    resolved.kind === 'table' ? resolved.relation.schema : resolved.kind === 'system' ? resolved.schema : undefined;
   return {
     alias: alias.name ?? name,
     schema: alias.name === undefined ? schema : undefined,
@@ -78,16 +100,16 @@ function subselectItem(analysis: Analysis, fields: Fields, scope: Scope): FromIt
 function addJoin(analysis: Analysis, fields: Fields, place: { scope: Scope; hasWhere: boolean }): void {
   const { scope } = place;
   const start = scope.items.length;
-  addFrom(analysis, valueOf(fields, 'larg'), place);
+  addFrom(analysis, fieldOf(fields, 'larg'), place);
   const middle = scope.items.length;
-  addFrom(analysis, valueOf(fields, 'rarg'), place);
+  addFrom(analysis, fieldOf(fields, 'rarg'), place);
   const left = scope.items.slice(start, middle);
   const right = scope.items.slice(middle);
   const using = stringsOf(listOf(fields, 'usingClause'));
   if (using === undefined) throw notUnderstood('USING');
   if (flagOf(fields, 'isNatural')) joinNaturally(scope, [...left, ...right]);
   if (using.length > 0) joinUsing(scope, [...left, ...right], using);
-  if (hasField(fields, 'quals')) analysis.expression(valueOf(fields, 'quals'), scope);
+  if (hasField(fields, 'quals')) analysis.expression(fieldOf(fields, 'quals'), scope);
   const usingAlias = textOf(fieldsOf(fields, 'join_using_alias'), 'aliasname');
   if (usingAlias !== undefined)
     scope.items.push({
@@ -159,11 +181,15 @@ function addFunction(analysis: Analysis, fields: Fields, scope: Scope): void {
   });
 }
 
-function addTableFunction(analysis: Analysis, fields: Fields, scope: Scope): void {
+function addTableFunction(
+  analysis: Analysis,
+  fields: Fields,
+  { scope, name: own }: { scope: Scope; name: string },
+): void {
   for (const [name, value] of Object.entries(fields))
     if (typeof value === 'object' && name !== 'alias') analysis.expression(value, scope);
   scope.items.push({
-    alias: aliasOf(fields).name,
+    alias: aliasOf(fields).name ?? own,
     schema: undefined,
     output: unknownOutput,
     use: undefined,
@@ -177,9 +203,9 @@ function addSample(analysis: Analysis, fields: Fields, place: { scope: Scope; ha
   const schema = method?.length === 2 ? method[0] : undefined;
   if (name === undefined || !samplingMethods.has(name) || (schema !== undefined && schema !== 'pg_catalog'))
     throw new RefusedText('restricted-function', `sampling method "${method?.join('.') ?? ''}" is not known`);
-  addFrom(analysis, valueOf(fields, 'relation'), place);
+  addFrom(analysis, fieldOf(fields, 'relation'), place);
   analysis.expression(listOf(fields, 'args'), place.scope);
-  analysis.expression(valueOf(fields, 'repeatable'), place.scope);
+  analysis.expression(fieldOf(fields, 'repeatable'), place.scope);
 }
 
 /** Alias and column aliases of a FROM entry. */

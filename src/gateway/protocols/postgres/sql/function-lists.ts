@@ -21,7 +21,14 @@ export const refusedFunctions: ReadonlySet<string> = new Set([
   // other servers
   ...['postgres_fdw_get_connections', 'http', 'http_get', 'http_post', 'http_put', 'http_delete', 'http_head'],
   // pages of any table, past every right
-  ...['get_raw_page', 'heap_page_items', 'heap_page_item_attrs', 'tuple_data_split', 'bt_page_items', 'brin_page_items'],
+  ...[
+    'get_raw_page',
+    'heap_page_items',
+    'heap_page_item_attrs',
+    'tuple_data_split',
+    'bt_page_items',
+    'brin_page_items',
+  ],
   ...['gin_leafpage_items', 'gist_page_items', 'gist_page_items_bytea', 'hash_page_items', 'pg_get_wal_record_info'],
   ...['pg_get_wal_records_info', 'pg_get_wal_block_info', 'fsm_page_contents'],
 ]);
@@ -44,16 +51,39 @@ export const refusedFunctionPrefixes: readonly string[] = [
 
 /** These operate the server: they need `postgres:admin`. */
 export const adminFunctions: ReadonlySet<string> = new Set([
-  ...['pg_terminate_backend', 'pg_cancel_backend', 'pg_reload_conf', 'pg_promote', 'pg_switch_wal', 'pg_wal_replay_pause'],
+  ...[
+    'pg_terminate_backend',
+    'pg_cancel_backend',
+    'pg_reload_conf',
+    'pg_promote',
+    'pg_switch_wal',
+    'pg_wal_replay_pause',
+  ],
   ...['pg_wal_replay_resume', 'pg_create_restore_point', 'pg_backup_start', 'pg_backup_stop', 'pg_start_backup'],
   ...['pg_stop_backup', 'pg_log_backend_memory_contexts', 'pg_log_standby_snapshot', 'pg_stat_reset'],
   ...['pg_stat_reset_shared', 'pg_stat_reset_single_table_counters', 'pg_stat_reset_single_function_counters'],
-  ...['pg_stat_reset_slru', 'pg_stat_reset_replication_slot', 'pg_stat_reset_subscription_stats', 'pg_stat_statements_reset'],
+  ...[
+    'pg_stat_reset_slru',
+    'pg_stat_reset_replication_slot',
+    'pg_stat_reset_subscription_stats',
+    'pg_stat_statements_reset',
+  ],
   ...['pg_stat_reset_backend_stats', 'pg_nextoid', 'pg_import_system_collations', 'pg_extension_config_dump'],
   ...['pg_stop_making_pinned_objects', 'pg_set_attribute_stats', 'pg_set_relation_stats', 'pg_restore_relation_stats'],
   ...['pg_restore_attribute_stats', 'pg_clear_relation_stats', 'pg_clear_attribute_stats'],
   // large objects: no policy on tables knows them
-  ...['lo_get', 'lo_put', 'lo_create', 'lo_creat', 'lo_open', 'lo_close', 'loread', 'lowrite', 'lo_lseek', 'lo_lseek64'],
+  ...[
+    'lo_get',
+    'lo_put',
+    'lo_create',
+    'lo_creat',
+    'lo_open',
+    'lo_close',
+    'loread',
+    'lowrite',
+    'lo_lseek',
+    'lo_lseek64',
+  ],
   ...['lo_tell', 'lo_tell64', 'lo_truncate', 'lo_truncate64', 'lo_unlink', 'lo_from_bytea', 'lo_manage'],
 ]);
 
@@ -62,7 +92,13 @@ export const adminFunctions: ReadonlySet<string> = new Set([
  * while masks are in force. (Volatile ones are refused by default.)
  */
 export const revealingFunctions: ReadonlySet<string> = new Set([
-  ...['ts_rewrite', 'pg_stat_get_activity', 'pg_stat_get_backend_activity', 'pg_stat_statements', 'pg_stat_get_wal_senders'],
+  ...[
+    'ts_rewrite',
+    'pg_stat_get_activity',
+    'pg_stat_get_backend_activity',
+    'pg_stat_statements',
+    'pg_stat_get_wal_senders',
+  ],
   ...['pg_stat_get_wal_receiver', 'pg_stat_get_subscription', 'pg_mcv_list_items', 'pg_options_to_table'],
   ...['pg_get_backend_memory_contexts', 'pg_stats_ext_mcvlist_items', 'pg_get_publication_tables'],
 ]);
@@ -70,17 +106,43 @@ export const revealingFunctions: ReadonlySet<string> = new Set([
 /** Volatile functions of PostgreSQL that read nothing but clock, chance, sequences, locks and the session itself. */
 export const harmlessVolatile: ReadonlySet<string> = new Set([
   ...['random', 'random_normal', 'setseed', 'gen_random_uuid', 'uuidv4', 'uuidv7', 'clock_timestamp', 'timeofday'],
-  ...['nextval', 'currval', 'lastval', 'setval', 'pg_sequence_last_value', 'pg_sleep', 'pg_sleep_for', 'pg_sleep_until'],
+  ...[
+    'nextval',
+    'currval',
+    'lastval',
+    'setval',
+    'pg_sequence_last_value',
+    'pg_sleep',
+    'pg_sleep_for',
+    'pg_sleep_until',
+  ],
   ...['pg_advisory_lock', 'pg_advisory_lock_shared', 'pg_advisory_unlock', 'pg_advisory_unlock_shared'],
   ...['pg_advisory_unlock_all', 'pg_advisory_xact_lock', 'pg_advisory_xact_lock_shared', 'pg_try_advisory_lock'],
   ...['pg_try_advisory_lock_shared', 'pg_try_advisory_xact_lock', 'pg_try_advisory_xact_lock_shared', 'set_config'],
   ...['pg_current_xact_id', 'txid_current', 'pg_is_in_recovery', 'pg_notify', 'pg_export_snapshot', 'pg_lock_status'],
   ...['pg_relation_size', 'pg_table_size', 'pg_indexes_size', 'pg_total_relation_size', 'pg_database_size'],
-  ...['pg_tablespace_size', 'pg_show_all_settings', 'pg_timezone_names', 'pg_timezone_abbrevs', 'pg_stat_clear_snapshot'],
+  ...[
+    'pg_tablespace_size',
+    'pg_show_all_settings',
+    'pg_timezone_names',
+    'pg_timezone_abbrevs',
+    'pg_stat_clear_snapshot',
+  ],
   ...['pg_my_temp_schema', 'pg_is_wal_replay_paused', 'pg_last_wal_replay_lsn', 'pg_last_wal_receive_lsn'],
   ...['pg_current_wal_lsn', 'pg_current_wal_insert_lsn', 'pg_current_wal_flush_lsn', 'pg_last_xact_replay_timestamp'],
-  ...['pg_blocking_pids', 'pg_safe_snapshot_blocking_pids', 'pg_available_extensions', 'pg_available_extension_versions'],
-  ...['pg_last_committed_xact', 'pg_xact_status', 'txid_status', 'pg_stat_get_snapshot_timestamp', 'pg_relation_filenode'],
+  ...[
+    'pg_blocking_pids',
+    'pg_safe_snapshot_blocking_pids',
+    'pg_available_extensions',
+    'pg_available_extension_versions',
+  ],
+  ...[
+    'pg_last_committed_xact',
+    'pg_xact_status',
+    'txid_status',
+    'pg_stat_get_snapshot_timestamp',
+    'pg_relation_filenode',
+  ],
   ...['pg_control_system', 'pg_encoding_max_length', 'pg_isolation_test_session_is_blocked', 'inet_client_addr'],
 ]);
 

@@ -46,7 +46,8 @@ export function judge(analysis: Analysis, decider: Decider): Judgement {
   for (const use of analysis.uses.list()) {
     const decision = askUse(analysis, decider, use);
     take(decision, `postgres:${use.action} on ${tableResource(analysis.place, use.schema, use.name).id}`);
-    if (decision.allow && use.action === 'select') addMasks(analysis, { use, demanded: decision.obligations.masks, masks });
+    if (decision.allow && use.action === 'select')
+      addMasks(analysis, { use, demanded: decision.obligations.masks, masks });
     refuseForbidden(analysis, decider, use);
   }
   for (const { action, resource } of analysis.questions)
@@ -57,7 +58,10 @@ export function judge(analysis: Analysis, decider: Decider): Judgement {
 
 function askUse(analysis: Analysis, decider: Decider, use: RelationUse): Decision {
   const resource = tableResource(analysis.place, use.schema, use.name);
-  return decider.decide(`postgres:${use.action}`, resource, { columns: Array.from(use.columns).sort(), hasWhere: use.hasWhere });
+  return decider.decide(`postgres:${use.action}`, resource, {
+    columns: Array.from(use.columns).sort(),
+    hasWhere: use.hasWhere,
+  });
 }
 
 /** Holds the masks of this answer against those that the walk reckoned with. */
@@ -69,8 +73,10 @@ function addMasks(
   if (demanded.size === 0) return;
   const { relation } = use;
   if (relation === undefined) {
-    // Its columns have no known origin yet.
-    throw maskedUse(Array.from(demanded.keys())[0]);
+    // Its columns have no known origin yet, so none that may have this name can be masked.
+    const hit = Array.from(demanded.keys()).find((name) => use.columnNames?.includes(name) !== false);
+    if (hit !== undefined) throw maskedUse(hit);
+    return;
   }
   const reckoned = taint.masksOf(relation);
   for (const [index, column] of relation.columns.entries()) {

@@ -8,7 +8,12 @@ export interface Place {
 
 /** The database as policy sees it: id `target/database`. The resource of `postgres:connect`. */
 export function databaseResource({ target, database }: Place): EntityRef {
-  const parent: EntityRef = { type: 'Target', id: target, attributes: { name: target, protocol: 'postgres' }, parents: [] };
+  const parent: EntityRef = {
+    type: 'Target',
+    id: target,
+    attributes: { name: target, protocol: 'postgres' },
+    parents: [],
+  };
   return {
     type: 'Postgres::Database',
     id: resourceId(target, database),

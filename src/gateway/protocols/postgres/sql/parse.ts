@@ -3,7 +3,7 @@ import { messageOf } from '../../../../std/index.ts';
 import { SqlError } from './errors.ts';
 import { isShallow } from './nesting.ts';
 import { RefusedText } from './refusal.ts';
-import { type Node, nodeOf, valueOf, isFields } from './tree.ts';
+import { fieldOf, isFields, type Node, nodeOf } from './tree.ts';
 
 /** Longest text in bytes: parsing costs about a fifth of a second for it. */
 export const textBytesMax = 1 << 20;
@@ -26,10 +26,10 @@ export function parseText(sql: string): readonly Node[] {
   const tree = parseTree(sql);
   refuseDeep(tree);
   const statements: Node[] = [];
-  const raw = isFields(tree) ? valueOf(tree, 'stmts') : undefined;
+  const raw = isFields(tree) ? fieldOf(tree, 'stmts') : undefined;
   if (!Array.isArray(raw)) throw notUnderstood();
   for (const item of raw) {
-    const statement = isFields(item) ? nodeOf(valueOf(item, 'stmt')) : undefined;
+    const statement = isFields(item) ? nodeOf(fieldOf(item, 'stmt')) : undefined;
     if (statement === undefined) throw notUnderstood();
     statements.push(statement);
   }
@@ -49,7 +49,8 @@ function parseTree(sql: string): unknown {
   try {
     return parseSync(sql);
   } catch (error) {
-    if (error instanceof RangeError) throw new RefusedText('text-too-deep', 'the statement nests too deeply to be understood');
+    if (error instanceof RangeError)
+      throw new RefusedText('text-too-deep', 'the statement nests too deeply to be understood');
     if (!hasSqlDetails(error)) throw new RefusedText('statement-not-understood', 'the statement could not be parsed');
     const position = error.sqlDetails?.cursorPosition;
     const isMemory = messageOf(error).startsWith('memory exhausted');

@@ -50,7 +50,10 @@ export type SessionEffect =
   | { readonly kind: 'create'; readonly relation: CreatedRelation }
   | { readonly kind: 'search-path'; readonly path: 'default' | 'empty' }
   | { readonly kind: 'discard' }
-  | { readonly kind: 'transaction'; readonly verb: 'begin' | 'commit' | 'rollback' | 'savepoint' | 'release' | 'rollback-to' };
+  | {
+      readonly kind: 'transaction';
+      readonly verb: 'begin' | 'commit' | 'rollback' | 'savepoint' | 'release' | 'rollback-to';
+    };
 
 /** One policy question that a statement raises. `resource` is the entity's id. */
 export interface Touch {

@@ -3,8 +3,8 @@ import { checkOperator } from './code.ts';
 import { addFrom } from './from.ts';
 import { notUnderstood } from './refusal.ts';
 import {
-  createScope,
   type Ctes,
+  createScope,
   expandAll,
   expandItem,
   maskedUse,
@@ -17,7 +17,19 @@ import {
   resolveQualified,
   type Scope,
 } from './scope.ts';
-import { childOf, type Fields, fieldsOf, flagOf, hasField, listOf, nodeOf, stringOf, stringsOf, textOf, valueOf } from './tree.ts';
+import {
+  childOf,
+  type Fields,
+  fieldOf,
+  fieldsOf,
+  flagOf,
+  hasField,
+  listOf,
+  nodeOf,
+  stringOf,
+  stringsOf,
+  textOf,
+} from './tree.ts';
 
 /** Walks a SELECT of any form; see `Analysis.query`. */
 export function walkQuery(analysis: Analysis, select: Fields, outer: Outer): Output {
@@ -81,7 +93,7 @@ function walkSetOperation(analysis: Analysis, select: Fields, outer: Outer): Out
     relation: undefined,
   });
   for (const clause of ['sortClause', 'limitOffset', 'limitCount', 'lockingClause'])
-    analysis.expression(valueOf(select, clause), scope);
+    analysis.expression(fieldOf(select, clause), scope);
   return { columns: left.columns.map(({ name }) => ({ name, masked: undefined })), isExact: left.isExact };
 }
 
@@ -105,8 +117,8 @@ function walkSelect(analysis: Analysis, select: Fields, outer: Outer): Output {
   const hasWhere = hasField(select, 'whereClause');
   for (const entry of listOf(select, 'fromClause')) addFrom(analysis, entry, { scope, hasWhere });
   const output = walkTargets(analysis, listOf(select, 'targetList'), scope);
-  analysis.expression(valueOf(select, 'whereClause'), scope);
-  analysis.expression(valueOf(select, 'havingClause'), scope);
+  analysis.expression(fieldOf(select, 'whereClause'), scope);
+  analysis.expression(fieldOf(select, 'havingClause'), scope);
   analysis.expression(listOf(select, 'windowClause'), scope);
   if (hasField(select, 'distinctClause')) refuseMasked(output);
   walkOrder(analysis, select, { scope, output });
@@ -140,7 +152,7 @@ function walkTarget(analysis: Analysis, target: Fields, scope: Scope): Output {
     if (reference.masked !== undefined && !reference.isPlain) throw maskedUse(lastName(path));
     return { columns: [{ name: label ?? lastName(path), masked: reference.masked }], isExact: true };
   }
-  analysis.expression(valueOf(target, 'val'), scope);
+  analysis.expression(fieldOf(target, 'val'), scope);
   const isRowExpansion =
     value.kind === 'A_Indirection' && nodeOf(listOf(value.fields, 'indirection').at(-1))?.kind === 'A_Star';
   if (isRowExpansion) return { columns: [], isExact: false };
@@ -155,7 +167,7 @@ function expandStar(path: readonly unknown[], scope: Scope): Output {
   const names = stringsOf(path.slice(0, -1));
   const alias = names?.at(-1);
   if (names === undefined || alias === undefined || names.length > 3) throw notUnderstood('*');
-  return expandItem(scope, { alias, schema: names.at(-2) }) ?? { columns: [], isExact: false };
+  return expandItem(scope, { alias, schema: names.at(-2) });
 }
 
 /** Resolves the path of a ColumnRef that doesn't end in `*`. */
@@ -164,7 +176,9 @@ export function resolveReference(path: readonly unknown[], scope: Scope): Refere
   const name = names?.at(-1);
   if (names === undefined || name === undefined || names.length > 4) throw notUnderstood('column reference');
   const alias = names.at(-2);
-  return alias === undefined ? resolveColumn(scope, name) : resolveQualified(scope, { alias, schema: names.at(-3) }, name);
+  return alias === undefined
+    ? resolveColumn(scope, name)
+    : resolveQualified(scope, { alias, schema: names.at(-3) }, name);
 }
 
 function lastName(path: readonly unknown[]): string | undefined {
@@ -175,8 +189,8 @@ function lastName(path: readonly unknown[]): string | undefined {
 function walkOrder(analysis: Analysis, select: Fields, { scope, output }: { scope: Scope; output: Output }): void {
   for (const clause of ['groupClause', 'distinctClause', 'sortClause'])
     for (const item of listOf(select, clause)) walkOrderItem(analysis, item, { scope, output });
-  analysis.expression(valueOf(select, 'limitOffset'), scope);
-  analysis.expression(valueOf(select, 'limitCount'), scope);
+  analysis.expression(fieldOf(select, 'limitOffset'), scope);
+  analysis.expression(fieldOf(select, 'limitCount'), scope);
 }
 
 function walkOrderItem(analysis: Analysis, item: unknown, place: { scope: Scope; output: Output }): void {
@@ -197,7 +211,8 @@ function walkOrderItem(analysis: Analysis, item: unknown, place: { scope: Scope;
   const named = name === undefined ? [] : output.columns.filter((column) => column.name === name);
   if (named.some(({ masked }) => masked !== undefined)) throw maskedUse(name);
   // A label of the select list needs no column of that name; an unknown name may be one that PostgreSQL made up.
-  const mayBeLabel = name !== undefined && (named.length > 0 || output.columns.some((column) => column.name === undefined));
+  const mayBeLabel =
+    name !== undefined && (named.length > 0 || output.columns.some((column) => column.name === undefined));
   if (mayBeLabel) noteIfColumn(scope, name);
   else analysis.expression({ [value.kind]: value.fields }, scope);
 }
@@ -210,7 +225,7 @@ function noteIfColumn(scope: Scope, name: string): void {
 
 function refuseOrdinal(constant: Fields, output: Output): void {
   if (!output.columns.some(({ masked }) => masked !== undefined)) return;
-  const position = valueOf(fieldsOf(constant, 'ival'), 'ival');
+  const position = fieldOf(fieldsOf(constant, 'ival'), 'ival');
   const column = typeof position === 'number' ? output.columns[position - 1] : undefined;
   if (!output.isExact || column === undefined || column.masked !== undefined) throw maskedUse(column?.name);
 }

@@ -23,7 +23,10 @@ export function resolveRelation(analysis: Analysis, range: Fields): ResolvedRela
   if (resolved === undefined) {
     const schema = textOf(range, 'schemaname');
     const name = textOf(range, 'relname') ?? '';
-    throw new RefusedText('unknown-relation', `relation "${schema === undefined ? name : `${schema}.${name}`}" does not exist`);
+    throw new RefusedText(
+      'unknown-relation',
+      `relation "${schema === undefined ? name : `${schema}.${name}`}" does not exist`,
+    );
   }
   if (resolved.kind === 'system') refuseRestricted(analysis, resolved);
   return resolved;
@@ -104,9 +107,13 @@ export function outputOf(analysis: Analysis, resolved: ResolvedRelation): Output
   refuseRevealing(analysis, relation.name);
   const masks = analysis.taint.masksOf(relation);
   if (masks === 'opaque')
-    throw new RefusedText('masked-column-use', `"${relation.schema}.${relation.name}" shows masked values in a form that can't be masked`, {
-      hint: 'Its definition uses a masked column, or something that is not proven harmless.',
-    });
+    throw new RefusedText(
+      'masked-column-use',
+      `"${relation.schema}.${relation.name}" shows masked values in a form that can't be masked`,
+      {
+        hint: 'Its definition uses a masked column, or something that is not proven harmless.',
+      },
+    );
   if (masks.some((mask) => mask !== undefined)) analysis.found.touchesMasked = true;
   const columns = relation.columns.map(({ name }, index) => ({ name, masked: masks[index] }));
   return { columns, isExact: true };

@@ -78,7 +78,8 @@ export function resolveColumn(scope: Scope, name: string): Reference {
     for (const item of level.items) {
       const column = columnOf(item, name);
       if (column === 'maybe') isMaybe = true;
-      else if (column !== undefined) found = { masked: found?.masked ?? column.masked, isPlain: found === undefined && !isMaybe };
+      else if (column !== undefined)
+        found = { masked: found?.masked ?? column.masked, isPlain: found === undefined && !isMaybe };
     }
     if (found !== undefined) return found;
   }
@@ -90,22 +91,23 @@ export function resolveColumn(scope: Scope, name: string): Reference {
 }
 
 /** Resolves `alias.name` or `schema.alias.name`. */
-export function resolveQualified(scope: Scope, by: { alias: string; schema: string | undefined }, name: string): Reference {
+export function resolveQualified(
+  scope: Scope,
+  by: { alias: string; schema: string | undefined },
+  name: string,
+): Reference {
   const item = itemNamed(scope, by);
-  if (item === undefined) return unknownAlias(scope, by.alias);
+  if (item === undefined) throw unknownAlias(by.alias);
   const column = columnOf(item, name);
   // `t.f` where t has no column f is the function f of the whole row.
   if (column === undefined) return wholeRow(item);
   return column === 'maybe' ? clean : { masked: column.masked, isPlain: true };
 }
 
-/** The columns of `alias.*`, each noted as read; undefined when the alias is unknown. */
-export function expandItem(scope: Scope, by: { alias: string; schema: string | undefined }): Output | undefined {
+/** The columns of `alias.*`, each noted as read. */
+export function expandItem(scope: Scope, by: { alias: string; schema: string | undefined }): Output {
   const item = itemNamed(scope, by);
-  if (item === undefined) {
-    unknownAlias(scope, by.alias);
-    return undefined;
-  }
+  if (item === undefined) throw unknownAlias(by.alias);
   noteAll(item);
   return item.output;
 }
@@ -128,13 +130,6 @@ export function wholeRow(item: FromItem): Reference {
   return { masked: item.output.columns.find((column) => column.masked !== undefined)?.masked, isPlain: false };
 }
 
-/** True when some item of the scope or around it holds a masked column. */
-export function holdsMasked(scope: Scope | undefined): boolean {
-  for (let level = scope; level !== undefined; level = level.parent)
-    if (level.items.some(({ output }) => output.columns.some(({ masked }) => masked !== undefined))) return true;
-  return false;
-}
-
 /** Renames the first columns by an alias list. Refuses where a masked column could get a name that isn't known. */
 export function renameColumns(output: Output, names: readonly string[]): Output {
   if (names.length === 0) return output;
@@ -147,7 +142,7 @@ export function renameColumns(output: Output, names: readonly string[]): Output 
 }
 
 export function maskedUse(name?: string): RefusedText {
-  const what = name === undefined ? 'a masked column' : `the masked column "${name}"`;
+  const what = name === undefined ? 'a masked column' : `"${name}" is or holds a masked column, which`;
   return new RefusedText('masked-column-use', `${what} may only be selected as it is, not used otherwise`, {
     hint: 'Name masked columns directly in the outermost select list, and nowhere else in the statement.',
   });
@@ -179,15 +174,17 @@ function noteAll(item: FromItem): void {
   item.use?.noteAll();
 }
 
-function itemNamed(scope: Scope, { alias, schema }: { alias: string; schema: string | undefined }): FromItem | undefined {
+function itemNamed(
+  scope: Scope,
+  { alias, schema }: { alias: string; schema: string | undefined },
+): FromItem | undefined {
   for (let level: Scope | undefined = scope; level !== undefined; level = level.parent)
     for (const item of level.items)
       if (item.alias === alias && (schema === undefined || item.schema === schema)) return item;
   return undefined;
 }
 
-/** The server will most likely refuse the name; where masked columns are near, nothing is left to likelihood. */
-function unknownAlias(scope: Scope, alias: string): Reference {
-  if (holdsMasked(scope)) throw maskedUse(`${alias}.…`);
-  return clean;
+/** As PostgreSQL says it; guessing here would let a name mean something to the server and nothing to policy. */
+function unknownAlias(alias: string): RefusedText {
+  return new RefusedText('unknown-relation', `missing FROM-clause entry for table "${alias}"`);
 }

@@ -6,8 +6,8 @@ import { type Place, tableResource } from './names.ts';
 import { parseText } from './parse.ts';
 import type { Decider } from './plan.ts';
 import { RefusedText } from './refusal.ts';
-import { type Masked, outermost, type Output } from './scope.ts';
-import { isFields, listOf, nodeOf, stringOf, valueOf } from './tree.ts';
+import { type Masked, type Output, outermost } from './scope.ts';
+import { fieldOf, isFields, listOf, nodeOf, stringOf } from './tree.ts';
 
 /** Column name → mask, of one relation. */
 type ColumnMasks = ReadonlyMap<string, MaskKind>;
@@ -47,7 +47,15 @@ export function createTaint({ place, catalog, decider }: { place: Place; catalog
 const noMasks: readonly (Masked | undefined)[] = [];
 
 /** Asks policy about every relation that has a column some mask names: over its whole width, restricted and not. */
-function probePolicy({ place, catalog, decider }: { place: Place; catalog: Catalog; decider: Decider }): Map<number, Map<string, MaskKind>> {
+function probePolicy({
+  place,
+  catalog,
+  decider,
+}: {
+  place: Place;
+  catalog: Catalog;
+  decider: Decider;
+}): Map<number, Map<string, MaskKind>> {
   const byColumn = new Map<string, PotentialMask[]>();
   for (const mask of decider.potentialMasks()) {
     const list = byColumn.get(mask.column.name);
@@ -90,7 +98,10 @@ function probeRelation(facts: {
 }
 
 /** A partition's rows are its parent's rows: a mask on one holds for all that share rows with it. */
-function spreadToRelatives(catalog: Catalog, masked: Map<number, Map<string, MaskKind>>): ReadonlyMap<number, ColumnMasks> {
+function spreadToRelatives(
+  catalog: Catalog,
+  masked: Map<number, Map<string, MaskKind>>,
+): ReadonlyMap<number, ColumnMasks> {
   const queue = Array.from(masked.keys());
   for (let oid = queue.pop(); oid !== undefined; oid = queue.pop()) {
     const masks = masked.get(oid) ?? new Map<string, MaskKind>();
@@ -133,7 +144,7 @@ function readsAny(expression: string, masks: ColumnMasks): boolean {
     const node = nodeOf(value);
     if (node?.kind === 'ColumnRef' && masks.has(stringOf(listOf(node.fields, 'fields').at(-1)) ?? '')) return true;
     for (const name of Object.keys(value)) {
-      const child = valueOf(value, name);
+      const child = fieldOf(value, name);
       if (typeof child === 'object' && child !== null) queue.push(child);
     }
   }
@@ -162,7 +173,11 @@ function analyzeView(facts: { place: Place; catalog: Catalog; taint: Taint; rela
   }
 }
 
-function viewMasks(relation: Relation, output: Output, own: ColumnMasks | undefined): readonly (Masked | undefined)[] | 'opaque' {
+function viewMasks(
+  relation: Relation,
+  output: Output,
+  own: ColumnMasks | undefined,
+): readonly (Masked | undefined)[] | 'opaque' {
   const { columns } = relation;
   const isKnown = output.isExact && output.columns.length === columns.length;
   if (!isKnown && output.columns.some(({ masked }) => masked !== undefined)) return 'opaque';

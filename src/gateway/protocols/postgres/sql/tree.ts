@@ -19,31 +19,31 @@ export function isFields(value: unknown): value is Fields {
 }
 
 /** The field's value, or undefined; never something of the prototype. */
-export function valueOf(fields: Fields, name: string): unknown {
+export function fieldOf(fields: Fields, name: string): unknown {
   return Object.hasOwn(fields, name) ? fields[name] : undefined;
 }
 
 /** An unwrapped node in a field; no fields when it is absent. */
 export function fieldsOf(fields: Fields, name: string): Fields {
-  const value = valueOf(fields, name);
+  const value = fieldOf(fields, name);
   return isFields(value) ? value : noFields;
 }
 
 export function hasField(fields: Fields, name: string): boolean {
-  return valueOf(fields, name) !== undefined;
+  return fieldOf(fields, name) !== undefined;
 }
 
 export function textOf(fields: Fields, name: string): string | undefined {
-  const value = valueOf(fields, name);
+  const value = fieldOf(fields, name);
   return typeof value === 'string' ? value : undefined;
 }
 
 export function flagOf(fields: Fields, name: string): boolean {
-  return valueOf(fields, name) === true;
+  return fieldOf(fields, name) === true;
 }
 
 export function listOf(fields: Fields, name: string): readonly unknown[] {
-  const value = valueOf(fields, name);
+  const value = fieldOf(fields, name);
   return Array.isArray(value) ? value : [];
 }
 
@@ -61,7 +61,7 @@ export function nodeOf(value: unknown): Node | undefined {
 
 /** The wrapped node in a field. */
 export function childOf(fields: Fields, name: string): Node | undefined {
-  return nodeOf(valueOf(fields, name));
+  return nodeOf(fieldOf(fields, name));
 }
 
 /** The text of a `String` node. */
@@ -84,7 +84,7 @@ export function stringsOf(values: readonly unknown[]): readonly string[] | undef
 /** A constant of the text: string, number as text, boolean; null for NULL; undefined when the node is no constant. */
 export function constantOf(value: unknown): string | boolean | null | undefined {
   const node = nodeOf(value);
-  if (node?.kind === 'TypeCast') return constantOf(valueOf(node.fields, 'arg'));
+  if (node?.kind === 'TypeCast') return constantOf(fieldOf(node.fields, 'arg'));
   if (node?.kind !== 'A_Const') return undefined;
   const { fields } = node;
   if (flagOf(fields, 'isnull')) return null;
@@ -92,7 +92,7 @@ export function constantOf(value: unknown): string | boolean | null | undefined 
   if (hasField(fields, 'fval')) return textOf(fieldsOf(fields, 'fval'), 'fval') ?? '';
   if (hasField(fields, 'boolval')) return flagOf(fieldsOf(fields, 'boolval'), 'boolval');
   if (hasField(fields, 'ival')) {
-    const integer = valueOf(fieldsOf(fields, 'ival'), 'ival');
+    const integer = fieldOf(fieldsOf(fields, 'ival'), 'ival');
     return typeof integer === 'number' ? String(integer) : '0';
   }
   return undefined;

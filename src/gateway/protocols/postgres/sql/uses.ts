@@ -10,6 +10,8 @@ export interface RelationUse {
   readonly name: string;
   /** Undefined for a relation of this session that the snapshot doesn't show. */
   readonly relation: Relation | undefined;
+  /** Names of all its columns, undefined when they can't be known. */
+  readonly columnNames: readonly string[] | undefined;
   readonly action: RowAction;
   /** `ONLY` stood at every place, so inheriting tables stay out. */
   readonly isOnly: boolean;
@@ -73,12 +75,14 @@ function createUse(
   place: { hasWhere: boolean; isOnly: boolean; isCertain: boolean },
 ): MutableUse {
   const columns = new Set<string>();
-  const all = relation?.columns.map((column) => column.name) ?? created?.columns ?? [];
+  const columnNames = relation?.columns.map((column) => column.name) ?? created?.columns;
+  const all = columnNames ?? [];
   const known = new Set(all);
   return {
     schema,
     name,
     relation,
+    columnNames,
     action,
     ...place,
     columns,

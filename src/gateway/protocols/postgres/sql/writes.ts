@@ -4,7 +4,18 @@ import { refuseMasked, walkTargets, withQueries } from './query.ts';
 import { notUnderstood, RefusedText } from './refusal.ts';
 import { outputOf, type ResolvedRelation, resolveRelation, usedRelation } from './relations.ts';
 import { createScope, type FromItem, maskedUse, type Outer, type Output, type Scope } from './scope.ts';
-import { childOf, type Fields, fieldsOf, flagOf, hasField, listOf, nodeOf, stringsOf, textOf, valueOf } from './tree.ts';
+import {
+  childOf,
+  type Fields,
+  fieldOf,
+  fieldsOf,
+  flagOf,
+  hasField,
+  listOf,
+  nodeOf,
+  stringsOf,
+  textOf,
+} from './tree.ts';
 import type { RelationUse, RowAction } from './uses.ts';
 
 /** Walks INSERT, UPDATE, DELETE and MERGE; see `Analysis.modify`. */
@@ -43,7 +54,10 @@ function openTarget(analysis: Analysis, fields: Fields, scope: Scope): Target {
   const range = fieldsOf(fields, 'relation');
   const resolved = resolveRelation(analysis, range);
   if (resolved.kind === 'system')
-    throw new RefusedText('statement-refused', `"${resolved.schema}.${resolved.name}" belongs to the server and is not written to`);
+    throw new RefusedText(
+      'statement-refused',
+      `"${resolved.schema}.${resolved.name}" belongs to the server and is not written to`,
+    );
   const output = outputOf(analysis, resolved);
   refuseUnproven(analysis, resolved);
   const isOnly = !flagOf(range, 'inh');
@@ -70,7 +84,10 @@ function refuseUnproven(analysis: Analysis, resolved: ResolvedRelation): void {
   const { relation } = resolved;
   const isMaskedView = relation.kind === 'v' && analysis.found.touchesMasked;
   if (relation.hasRules || isMaskedView)
-    throw new RefusedText('unproven-rule', `writing to "${relation.schema}.${relation.name}" runs rewrite rules that are not proven harmless while columns are masked`);
+    throw new RefusedText(
+      'unproven-rule',
+      `writing to "${relation.schema}.${relation.name}" runs rewrite rules that are not proven harmless while columns are masked`,
+    );
 }
 
 function walkInsert(analysis: Analysis, fields: Fields, { scope, item, use }: Target): void {
@@ -85,7 +102,8 @@ function walkInsert(analysis: Analysis, fields: Fields, { scope, item, use }: Ta
     refuseMasked(analysis.query(source.fields, { parent: scope.parent, ctes: scope.ctes }));
   }
   scope.items.push(item);
-  if (hasField(fields, 'onConflictClause')) walkConflict(analysis, fieldsOf(fields, 'onConflictClause'), { scope, item, use });
+  if (hasField(fields, 'onConflictClause'))
+    walkConflict(analysis, fieldsOf(fields, 'onConflictClause'), { scope, item, use });
 }
 
 function walkConflict(analysis: Analysis, clause: Fields, { scope, item, use }: Target): void {
@@ -95,15 +113,17 @@ function walkConflict(analysis: Analysis, clause: Fields, { scope, item, use }: 
     if (node?.kind !== 'IndexElem') throw notUnderstood('ON CONFLICT');
     const name = textOf(node.fields, 'name');
     if (name !== undefined) readColumn(item, name);
-    analysis.expression(valueOf(node.fields, 'expr'), scope);
+    analysis.expression(fieldOf(node.fields, 'expr'), scope);
   }
-  analysis.expression(valueOf(infer, 'whereClause'), scope);
+  analysis.expression(fieldOf(infer, 'whereClause'), scope);
   if (textOf(clause, 'action') !== 'ONCONFLICT_UPDATE') return;
   const inside = createScope({ parent: scope.parent, ctes: scope.ctes });
   inside.items.push(item, { ...item, alias: 'excluded', schema: undefined, use: undefined });
   const update = use('update', true);
-  for (const target of listOf(clause, 'targetList')) assign(analysis, target, { use: update, scope: inside });
-  analysis.expression(valueOf(clause, 'whereClause'), inside);
+  for (const target of listOf(clause, 'targetList'))
+    if (!isOwnProposal(target)) assign(analysis, target, { use: update, scope: inside });
+    else noteTarget(analysis, target, { use: update, scope: inside });
+  analysis.expression(fieldOf(clause, 'whereClause'), inside);
 }
 
 function walkUpdate(analysis: Analysis, fields: Fields, { scope, item, use }: Target): void {
@@ -112,7 +132,7 @@ function walkUpdate(analysis: Analysis, fields: Fields, { scope, item, use }: Ta
   for (const entry of listOf(fields, 'fromClause')) addFrom(analysis, entry, { scope, hasWhere });
   const update = use('update', hasWhere);
   for (const target of listOf(fields, 'targetList')) assign(analysis, target, { use: update, scope });
-  analysis.expression(valueOf(fields, 'whereClause'), scope);
+  analysis.expression(fieldOf(fields, 'whereClause'), scope);
 }
 
 function walkDelete(analysis: Analysis, fields: Fields, { scope, item, use }: Target): void {
@@ -120,13 +140,13 @@ function walkDelete(analysis: Analysis, fields: Fields, { scope, item, use }: Ta
   scope.items.push(item);
   for (const entry of listOf(fields, 'usingClause')) addFrom(analysis, entry, { scope, hasWhere });
   use('delete', hasWhere);
-  analysis.expression(valueOf(fields, 'whereClause'), scope);
+  analysis.expression(fieldOf(fields, 'whereClause'), scope);
 }
 
 function walkMerge(analysis: Analysis, fields: Fields, { scope, item, use }: Target): void {
   scope.items.push(item);
-  addFrom(analysis, valueOf(fields, 'sourceRelation'), { scope, hasWhere: hasField(fields, 'joinCondition') });
-  analysis.expression(valueOf(fields, 'joinCondition'), scope);
+  addFrom(analysis, fieldOf(fields, 'sourceRelation'), { scope, hasWhere: hasField(fields, 'joinCondition') });
+  analysis.expression(fieldOf(fields, 'joinCondition'), scope);
   for (const clause of listOf(fields, 'mergeWhenClauses')) {
     const node = nodeOf(clause);
     if (node?.kind !== 'MergeWhenClause') throw notUnderstood('MERGE');
@@ -136,7 +156,7 @@ function walkMerge(analysis: Analysis, fields: Fields, { scope, item, use }: Tar
 
 function walkMergeWhen(analysis: Analysis, clause: Fields, { scope, use }: Target): void {
   const hasWhere = hasField(clause, 'condition');
-  analysis.expression(valueOf(clause, 'condition'), scope);
+  analysis.expression(fieldOf(clause, 'condition'), scope);
   const targets = listOf(clause, 'targetList');
   switch (textOf(clause, 'commandType')) {
     case 'CMD_NOTHING':
@@ -164,11 +184,19 @@ function walkMergeWhen(analysis: Analysis, clause: Fields, { scope, use }: Targe
 /** One `column = value` of SET. */
 function assign(analysis: Analysis, target: unknown, place: { use: RelationUse; scope: Scope }): void {
   const fields = noteTarget(analysis, target, place);
-  // `set ssn = excluded.ssn`, the usual upsert: the value proposed for a masked column goes into that same column.
+  analysis.expression(fieldOf(fields, 'val'), place.scope);
+}
+
+/**
+ * `set ssn = excluded.ssn`, the usual upsert: the value proposed for a masked column goes into that same column. Only for ON CONFLICT:
+ * anywhere else `excluded` may be the alias of any table.
+ */
+function isOwnProposal(target: unknown): boolean {
+  const fields = nodeOf(target)?.fields ?? {};
   const value = childOf(fields, 'val');
   const path = value?.kind === 'ColumnRef' ? stringsOf(listOf(value.fields, 'fields')) : undefined;
-  const isOwnProposal = path?.length === 2 && path[0] === 'excluded' && path[1] === textOf(fields, 'name');
-  if (!isOwnProposal || hasField(fields, 'indirection')) analysis.expression(valueOf(fields, 'val'), place.scope);
+  const isSame = path?.length === 2 && path[0] === 'excluded' && path[1] === textOf(fields, 'name');
+  return isSame && !hasField(fields, 'indirection');
 }
 
 /** Notes a column that is written; answers the target's fields. */

@@ -1,0 +1,47 @@
+import { readFileSync } from 'node:fs';
+import { parseProof, verifyLedger, verifyProof } from '../../ledger/index.ts';
+import { type CliCommand, type CliContext, type CliInput, exitCodes, textOption } from '../command.ts';
+import { formatEntryLine, ledgerFolder, ledgerOptions, verifierKey } from '../ledger-folder.ts';
+
+export const command: CliCommand = {
+  summary: 'Verify a ledger, or a copy of one, or one proof: names the first entry that was changed, dropped or moved.',
+  options: [
+    ['--key <file>', 'public key of the ledger (default: ledger.vkey beside its folder)'],
+    ['--proof <file>', 'verify this proof instead of a folder'],
+    ['--checkpoint <file...>', 'a signed checkpoint kept elsewhere, which the ledger must lead to'],
+    ...ledgerOptions,
+  ],
+  examples: ['countersign ledger verify', 'countersign ledger verify --dir ./copy --key ledger.vkey'],
+  async run(context, input) {
+    const proof = textOption(input, 'proof');
+    return proof === undefined ? verifyFolder(context, input) : verifyOne(context, input, proof);
+  },
+};
+
+async function verifyFolder(context: CliContext, input: CliInput): Promise<number> {
+  const directory = ledgerFolder(context, input);
+  const known = input.options['checkpoint'];
+  const report = await verifyLedger(directory, verifierKey(input, directory), {
+    signal: context.signal,
+    knownCheckpoints: Array.isArray(known) ? known.map((file) => readFileSync(String(file), 'utf8')) : [],
+  });
+  context.emit(report, () =>
+    [
+      report.ok
+        ? `The ledger ${report.origin} is whole: ${report.entries} entries, ${report.signedEntries} of them under ${report.checkpoints} signed checkpoints.`
+        : `The ledger ${report.origin} is NOT what was written.`,
+      ...report.findings.map(({ kind, broken, message }) => `${broken ? 'XX' : ' ?'}  ${kind}: ${message}`),
+    ].join('\n'),
+  );
+  return report.ok ? exitCodes.ok : exitCodes.no;
+}
+
+function verifyOne(context: CliContext, input: CliInput, file: string): number {
+  const key = verifierKey(input, textOption(input, 'dir') ?? file);
+  const { entry, checkpoint } = verifyProof(parseProof(readFileSync(file, 'utf8')), { origin: key.name, key });
+  context.emit(
+    { ok: true, entry, origin: checkpoint.origin, size: checkpoint.size },
+    () => `Proven: entry ${entry.seq} of ${checkpoint.size} in ${checkpoint.origin}.\n${formatEntryLine(entry)}`,
+  );
+  return exitCodes.ok;
+}

@@ -1,0 +1,75 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { createDirectoryReader, type LedgerEntry, type LedgerReader } from '../ledger/index.ts';
+import { type NoteKey, parseVerifierKey } from '../wire/tlog/index.ts';
+import { type CliContext, type CliInput, textOption, UsageError } from './command.ts';
+import { loadConfigIfAny } from './load-config.ts';
+
+/** Options of every command that reads a ledger. */
+export const ledgerOptions = [
+  ['--dir <dir>', "the ledger's folder (default: the gateway's, from the configuration)"],
+  ['--of <role>', 'whose ledger, when --dir is not given: gateway or server', 'gateway'],
+] as const;
+
+/** The ledger's folder. @throws UsageError */
+export function ledgerFolder(context: CliContext, input: CliInput): string {
+  const named = textOption(input, 'dir');
+  const config = loadConfigIfAny(context);
+  const role = textOption(input, 'of') === 'server' ? config?.server : config?.gateway;
+  const directory = named ?? (role && join(role.dataDir, 'ledger'));
+  if (directory === undefined)
+    throw new UsageError("name the ledger's folder with --dir, or give a configuration file with --config");
+  if (!existsSync(directory)) throw new UsageError(`there is no ledger in ${directory}`);
+  return directory;
+}
+
+/** Reads the folder, beside a role that writes it. */
+export function openLedgerFolder(context: CliContext, input: CliInput): LedgerReader {
+  return createDirectoryReader({ clock: context.clock, directory: ledgerFolder(context, input) });
+}
+
+/** The public key that verifies the ledger: the file named with --key, else `ledger.vkey` beside the folder. @throws UsageError, TlogError */
+export function verifierKey(input: CliInput, directory: string): NoteKey {
+  const path = textOption(input, 'key') ?? join(dirname(directory), 'ledger.vkey');
+  if (!existsSync(path))
+    throw new UsageError(
+      `there is no verifier key ${path}; name it with --key (the writer keeps it as ledger.vkey beside its ledger)`,
+    );
+  return parseVerifierKey(readFileSync(path, 'utf8').trim());
+}
+
+/** The sequence number given as an argument. @throws UsageError */
+export function sequenceArgument(input: CliInput): number {
+  const text = input.args[0] ?? '';
+  if (!/^\d{1,15}$/.test(text)) throw new UsageError('give the sequence number of an entry, as `ledger tail` shows it');
+  return Number(text);
+}
+
+/** One entry on one line. */
+export function formatEntryLine(entry: LedgerEntry): string {
+  const { decision, policies, rows, sqlstate, status, kind, reason } = entry.detail;
+  const facts = [
+    typeof kind === 'string' && kind,
+    reason !== undefined && `reason ${text(reason)}`,
+    decision !== undefined && `decision ${text(decision)}`,
+    Array.isArray(policies) && policies.length > 0 && `by ${policies.map(text).join(', ')}`,
+    rows !== undefined && `${text(rows)} rows`,
+    sqlstate !== undefined && sqlstate !== null && `SQLSTATE ${text(sqlstate)}`,
+    status !== undefined && text(status),
+  ].filter((fact) => typeof fact === 'string' && fact !== '');
+  return [
+    String(entry.seq).padStart(6),
+    new Date(entry.timeMs).toISOString(),
+    entry.kind.padEnd(13),
+    entry.actor,
+    entry.target && `→ ${entry.target}`,
+    entry.action,
+    facts.join('; '),
+  ]
+    .filter((part) => part !== '')
+    .join('  ');
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}

@@ -1,0 +1,200 @@
+import { parseSpiffeId } from '@countersign/sdk/identity';
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startPostgres, type TestPostgres } from '../../../../test/support/postgres.ts';
+import type { LedgerWriter } from '../../../ledger/index.ts';
+import type { LedgerEvent } from '../../../model/index.ts';
+import { composeSchema, loadPolicies } from '../../../policy/index.ts';
+import { createSilentLog, createSystemClock, createSystemRandom, Secret } from '../../../std/index.ts';
+import { encodePem } from '../../../wire/x509/index.ts';
+import { createGateway } from '../../index.ts';
+import { createTestAuthority, createTestIdentity } from '../../testing/test-authority.ts';
+import { member } from './index.ts';
+
+// Everything real: gateway, planner, Cedar policies, node-postgres by TLS with an SVID, PostgreSQL. Only the ledger is in memory.
+const authority = createTestAuthority('example.org', Date.now());
+const gatewaySvid = authority.issue('/countersign/gateway');
+const web = authority.issue('/web');
+const nobody = authority.issue('/nobody');
+const events: LedgerEvent[] = [];
+const ledger: LedgerWriter = {
+  append: (event) => events.push(event) - 1,
+  appendAll: (all) => events.push(...all) - all.length,
+  synced: async () => {},
+  get sequence() {
+    return events.length - 1;
+  },
+  get syncedSequence() {
+    return events.length - 1;
+  },
+};
+const schema = composeSchema([member.policySchema]);
+const policies = (text: string) => loadPolicies([{ name: 'test', text }], schema);
+const BASE = `
+  permit (principal == Identity::"spiffe://example.org/web", action == Action::"postgres:connect", resource);
+  @id("read") @mask("ssn:last4, email:email")
+  permit (principal == Identity::"spiffe://example.org/web", action == Action::"postgres:select", resource);
+  permit (principal == Identity::"spiffe://example.org/web", action in [Action::"postgres:insert", Action::"postgres:update"], resource);
+  @id("no-secrets") forbid (principal, action, resource == Postgres::Table::"db/app/public/secrets");`;
+
+let server: TestPostgres;
+let gateway: ReturnType<typeof createGateway>;
+
+beforeAll(async () => {
+  server = await startPostgres({ users: { gate: 'secret' }, databases: ['app'] });
+  await server.query(
+    `create table people (id int primary key, name text, ssn text, email text);
+     insert into people values (1, 'Ann', '123-45-6789', 'ann@example.org'), (2, 'Bob', null, null);
+     create table secrets (value text); insert into secrets values ('hidden');
+     create table notes (id int primary key, body text);
+     create view all_people as select * from people;
+     grant all on all tables in schema public to gate; grant create on schema public to gate`,
+    [],
+    'app',
+  );
+  gateway = createGateway({
+    clock: createSystemClock(),
+    random: createSystemRandom(),
+    log: createSilentLog(),
+    identity: createTestIdentity({
+      id: parseSpiffeId(gatewaySvid.uri),
+      chainDer: gatewaySvid.chainDer,
+      keyDer: gatewaySvid.keyDer,
+      expiresAtS: gatewaySvid.expiresAtS,
+      bundles: new Map([[authority.trustDomain, [{ der: authority.rootDer, tainted: false }]]]),
+    }),
+    ledger,
+    protocols: [member],
+    secrets: { resolve: async () => Secret.fromText('secret') },
+    maskKey: new Secret(Buffer.alloc(32, 7)),
+    listen: { host: '127.0.0.1', port: 0 },
+    drainMs: 200,
+  });
+  await gateway.start(AbortSignal.timeout(10_000));
+  gateway.applyPolicies(policies(BASE));
+  await gateway.applyTargets([
+    {
+      name: 'db',
+      protocol: 'postgres',
+      config: {
+        host: server.host,
+        port: server.port,
+        database: 'app',
+        user: 'gate',
+        password: 'env:PW',
+        listen: { host: '127.0.0.1', port: 0 },
+      },
+    },
+  ]);
+});
+afterAll(async () => {
+  await gateway.stop();
+  await server.stop();
+});
+
+async function connect(svid = web, options: pg.ClientConfig = {}) {
+  const client = new pg.Client({
+    host: '127.0.0.1',
+    port: gateway.address().targets.get('db') ?? 0,
+    user: 'anyone',
+    database: 'app',
+    ssl: {
+      ca: encodePem('CERTIFICATE', authority.rootDer),
+      cert: svid.certPem,
+      key: svid.keyPem,
+      checkServerIdentity: () => undefined,
+    },
+    ...options,
+  });
+  client.on('error', () => {}); // Ended sessions are looked at by their own errors.
+  await client.connect();
+  return client;
+}
+
+describe('an identity with permits', () => {
+  test('reads, with masks by provenance, and writes', async () => {
+    const client = await connect();
+    const { rows } = await client.query('select name, ssn as x, email from people order by id');
+    expect(rows).toEqual([
+      { name: 'Ann', x: '*******6789', email: 'a***@example.org' },
+      { name: 'Bob', x: null, email: null },
+    ]);
+    await client.query('begin');
+    await client.query('insert into notes values ($1, $2)', [1, 'hello']);
+    await client.query('commit');
+    expect((await client.query('select * from notes')).rows).toEqual([{ id: 1, body: 'hello' }]);
+    expect((await client.query({ name: 'q', text: 'select ssn from people where id = $1', values: [1] })).rows).toEqual(
+      [{ ssn: '*******6789' }],
+    );
+    await client.end();
+  });
+
+  test.each([
+    ['an expression', 'select upper(ssn) from people', '42501'],
+    ['a row as JSON', 'select row_to_json(p) from people p', '42501'],
+    ['a condition', "select id from people where ssn like '1%'", '42501'],
+    ['an error text', 'select ssn::int from people', '42501'],
+    ['COPY', 'copy people to stdout', '42501'],
+    ['an anonymous block', 'do $$ begin perform 1; end $$', '42501'],
+    ['a forbidden table', 'select * from secrets', '42501'],
+    ['a forbidden table in a second statement', 'select 1; select * from secrets', '42501'],
+    ['a table without a permit for the action', 'delete from notes', '42501'],
+    ['a relation that does not exist', 'select * from nothing_here', '42P01'],
+    ['a text that is no SQL', 'selec 1', '42601'],
+  ])('is refused by %s, and goes on', async (_, text, code) => {
+    const client = await connect();
+    const error = await client.query(text).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code });
+    expect(JSON.stringify(error)).not.toMatch(/123-45|hidden/);
+    expect((await client.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
+    await client.end();
+  });
+
+  test('sees a table made through the gateway, or beside it, at once', async () => {
+    const client = await connect();
+    await server.query('create table beside (id int); grant all on beside to gate', [], 'app');
+    expect((await client.query('select * from beside')).rows).toEqual([]);
+    await client.end();
+  });
+
+  test('is judged by new policies from its next statement, and ended when it may not connect any more', async () => {
+    const client = await connect();
+    await client.query('select * from notes');
+    await client.query({ name: 'n', text: 'select * from notes' });
+    gateway.applyPolicies(
+      policies(`${BASE} @id("frozen") forbid (principal, action == Action::"postgres:select", resource);`),
+    );
+    await expect(client.query('select * from notes')).rejects.toMatchObject({ code: '42501' });
+    await expect(client.query({ name: 'n', text: 'select * from notes' })).rejects.toMatchObject({ code: '42501' });
+    const ended = new Promise((resolve) => client.once('end', resolve));
+    gateway.applyPolicies(policies('forbid (principal, action, resource);'));
+    await ended;
+    await expect(connect()).rejects.toMatchObject({ code: '42501' });
+    gateway.applyPolicies(policies(BASE));
+  });
+});
+
+describe('whoever may not', () => {
+  test('does not even get a connection', async () => {
+    await expect(connect(nobody)).rejects.toMatchObject({ code: '42501' });
+    await expect(connect(createTestAuthority('example.org', Date.now()).issue('/web'))).rejects.toMatchObject({
+      code: '28000',
+    });
+    await expect(connect(web, { ssl: false })).rejects.toMatchObject({ code: '28000' });
+    await expect(connect(web, { database: 'postgres' })).rejects.toMatchObject({ code: '3D000' });
+    await expect(connect(web, { options: '-c role=postgres' })).rejects.toMatchObject({ code: '42501' });
+  });
+});
+
+describe('the ledger', () => {
+  test('holds an intent and an outcome for each statement, and each denial, and no value', () => {
+    const intents = events.filter((event) => event.kind === 'intent');
+    const outcomes = events.filter((event) => event.kind === 'outcome');
+    expect(intents.length).toBeGreaterThan(10);
+    expect(outcomes.map((event) => `${event.session} ${event.operation}`).toSorted()).toEqual(
+      intents.map((event) => `${event.session} ${event.operation}`).toSorted(),
+    );
+    expect(events.some((event) => event.kind === 'denial' && event.actor === 'spiffe://example.org/nobody')).toBe(true);
+    expect(JSON.stringify(events)).not.toMatch(/123-45|hidden|hello|"secret"/);
+  });
+});

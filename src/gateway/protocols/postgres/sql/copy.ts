@@ -1,0 +1,64 @@
+import type { Analysis } from './analysis.ts';
+import { refuseMasked } from './query.ts';
+import { notUnderstood, RefusedText } from './refusal.ts';
+import { outputOf, type ResolvedRelation, resolveRelation, usedRelation } from './relations.ts';
+import { createScope, type FromItem, maskedUse, outermost } from './scope.ts';
+import { childOf, type Fields, fieldOf, fieldsOf, flagOf, hasField, listOf, stringsOf, textOf } from './tree.ts';
+import type { RelationUse } from './uses.ts';
+
+/** Walks COPY; answers its direction. Files and programs of the server are out of reach for everybody. */
+export function walkCopy(analysis: Analysis, fields: Fields): 'in' | 'out' {
+  if (hasField(fields, 'filename') || flagOf(fields, 'is_program'))
+    throw new RefusedText(
+      'server-file',
+      'COPY reads and writes the connection only (FROM STDIN, TO STDOUT), no files or programs of the server',
+    );
+  const direction = flagOf(fields, 'is_from') ? 'in' : 'out';
+  const query = childOf(fields, 'query');
+  if (query !== undefined) walkCopyQuery(analysis, query.kind, query.fields);
+  else walkCopyTable(analysis, fields, direction);
+  return direction;
+}
+
+function walkCopyQuery(analysis: Analysis, kind: string, fields: Fields): void {
+  // COPY data names no columns, so nothing in it can be masked.
+  refuseMasked(kind === 'SelectStmt' ? analysis.query(fields, outermost) : analysis.modify(kind, fields, outermost));
+}
+
+function walkCopyTable(analysis: Analysis, fields: Fields, direction: 'in' | 'out'): void {
+  const range = fieldsOf(fields, 'relation');
+  const resolved = resolveRelation(analysis, range);
+  const columns = stringsOf(listOf(fields, 'attlist'));
+  if (columns === undefined) throw notUnderstood('COPY');
+  const item = copyItem(analysis, resolved, range);
+  if (direction === 'in') {
+    if (resolved.kind === 'system')
+      throw new RefusedText('statement-refused', `"${resolved.name}" belongs to the server and is not written to`);
+    analysis.found.writes = true;
+    noteColumns(analysis.uses.add(usedRelation(resolved), 'insert', { hasWhere: false }), columns);
+    const scope = createScope(outermost);
+    scope.items.push(item);
+    analysis.expression(fieldOf(fields, 'whereClause'), scope);
+    return;
+  }
+  for (const { name, masked } of item.output.columns)
+    if (masked !== undefined && (columns.length === 0 || columns.includes(name ?? ''))) throw maskedUse(name);
+  if (resolved.kind === 'system') return;
+  const isOnly = !flagOf(range, 'inh');
+  noteColumns(analysis.uses.add(usedRelation(resolved), 'select', { hasWhere: false, isOnly }), columns);
+}
+
+function copyItem(analysis: Analysis, resolved: ResolvedRelation, range: Fields): FromItem {
+  const output = outputOf(analysis, resolved);
+  const alias = textOf(range, 'relname');
+  if (resolved.kind === 'system')
+    return { alias, schema: resolved.schema, output, use: undefined, relation: undefined };
+  const used = usedRelation(resolved);
+  const use = analysis.uses.add(used, 'select', { hasWhere: false, isCertain: false });
+  return { alias, schema: used.schema, output, use, relation: used.relation };
+}
+
+function noteColumns(use: RelationUse, columns: readonly string[]): void {
+  if (columns.length === 0) use.noteAll();
+  for (const column of columns) use.noteColumn(column);
+}

@@ -1,0 +1,164 @@
+import { type AnalysisFacts, createAnalysis } from './analyze.ts';
+import { fingerprintOf } from './fingerprint.ts';
+import { judge, touchesOf } from './judge.ts';
+import { maskPlan } from './mask-plan.ts';
+import { parseText } from './parse.ts';
+import type {
+  Plan,
+  Planner,
+  PlannerOptions,
+  PlanRequest,
+  SessionFacts,
+  StatementFacts,
+  StatementPlan,
+} from './plan.ts';
+import { RefusedText, sqlstates } from './refusal.ts';
+import { applySessionEffects } from './session-facts.ts';
+import { kindName, statementClasses } from './statement-classes.ts';
+import { walkStatement } from './statements.ts';
+import { createTaint } from './taint.ts';
+import { createTaintCache } from './taint-cache.ts';
+import type { Node } from './tree.ts';
+import { createVerdictCache } from './verdict-cache.ts';
+
+/** A planner for one target database; its verdict cache is shared by all sessions. */
+export function createPlanner(options: PlannerOptions): Planner {
+  const { target, database } = options;
+  const place = { target, database };
+  const customSettings = new Set(options.customSettings?.map((name) => name.toLowerCase()));
+  const verdicts = createVerdictCache({ entriesMax: options.cacheEntriesMax, charactersMax: CACHE_CHARACTERS_MAX });
+  const taints = createTaintCache((request) => createTaint({ place, ...request }));
+  const planFresh = (request: PlanRequest): Plan => {
+    const { catalog, decider } = request;
+    const taint = taints.taintOf({ catalog, decider });
+    return planText(request, { place, catalog, customSettings, taint });
+  };
+  return {
+    plan(request) {
+      const key = cacheKey(request);
+      const known = key === undefined ? undefined : verdicts.take(key);
+      if (known !== undefined) return known;
+      const plan = planFresh(request);
+      if (key !== undefined && isKeepable(plan)) verdicts.keep(key, plan);
+      return plan;
+    },
+  };
+}
+
+/** Everything that a verdict depends on; undefined when the session's own names could matter. */
+function cacheKey({ sql, mode, catalog, decider, session }: PlanRequest): string | undefined {
+  if (session.created.size > 0) return undefined;
+  const parts = [mode, decider.version, decider.principalKey, catalog.version, session.searchPath];
+  return `${JSON.stringify(parts)}${sql}`;
+}
+
+/** A verdict that another session would get as well, and that a newer snapshot would not change. */
+function isKeepable(plan: Plan): boolean {
+  if (plan.verdict === 'refuse') return !bySession.has(plan.reason);
+  return plan.statements.every(({ kind }) => !sessionKinds.test(kind));
+}
+
+const bySession: ReadonlySet<string> = new Set([
+  ...['unknown-relation', 'unknown-column', 'unknown-function', 'unknown-prepared', 'unknown-cursor', 'name-taken'],
+  ...['session-limit', 'ambiguous-relation'],
+]);
+const sessionKinds = /^(execute|explain|prepare|declare|fetch|move)|create table as/;
+
+type Facts = Omit<AnalysisFacts, 'searchPath' | 'created'>;
+
+function planText(request: PlanRequest, facts: Facts): Plan {
+  const done: StatementPlan[] = [];
+  let current: StatementFacts | undefined;
+  try {
+    const nodes = parseText(request.sql);
+    if (request.mode === 'parse' && nodes.length > 1)
+      throw new RefusedText('several-statements', 'cannot insert multiple commands into a prepared statement');
+    let session = request.session;
+    for (const node of nodes) {
+      const started = { kind: kindName(node.kind), fingerprint: fingerprintOf(node), touches: [] };
+      current = started;
+      const note = (touches: StatementFacts['touches']) => {
+        current = { ...started, touches };
+      };
+      const plan = planStatement(request, { facts, node, session, note });
+      done.push(plan);
+      session = applySessionEffects(session, plan.effects);
+      current = undefined;
+    }
+    const [only, ...more] = nodes;
+    const prepared = only !== undefined && more.length === 0 ? { kind: only.kind, tree: only.fields } : undefined;
+    return { verdict: 'forward', statements: done, prepared };
+  } catch (error) {
+    return refusalOf(error, current === undefined ? done : [...done, current]);
+  }
+}
+
+function planStatement(
+  { decider }: PlanRequest,
+  work: { facts: Facts; node: Node; session: SessionFacts; note: (touches: StatementFacts['touches']) => void },
+): StatementPlan {
+  const { facts, node, session } = work;
+  const { catalog } = facts;
+  const analysis = createAnalysis({
+    ...facts,
+    searchPath: session.searchPath === 'empty' ? [] : catalog.searchPath,
+    created: session.created,
+  });
+  const outcome = walkStatement({ analysis, session }, node);
+  work.note(touchesOf(analysis));
+  const judgement = judge(analysis, decider);
+  const { found } = analysis;
+  const path = found.searchPath;
+  return {
+    kind: outcome.kind,
+    fingerprint: fingerprintOf(node),
+    touches: judgement.touches,
+    writes: found.writes,
+    policies: judgement.policies,
+    masks: maskPlan(analysis, { output: outcome.output, demanded: judgement.masks }),
+    rowsMax: judgement.rowsMax,
+    // Administration carries passwords in its text.
+    record: statementClasses.get(node.kind)?.action === 'admin' ? 'digest' : judgement.record,
+    withhold: analysis.taint.isInForce,
+    copy: outcome.copy,
+    effects: path === undefined ? outcome.effects : [...outcome.effects, { kind: 'search-path', path }],
+    changesCatalog: outcome.changesCatalog,
+  };
+}
+
+/** Any failure is a refusal: what could not be planned is not forwarded. A failure of the parser itself stays one. */
+function refusalOf(error: unknown, statements: readonly StatementFacts[]): Plan {
+  if (error instanceof RefusedText) {
+    const { reason, detail } = error;
+    const { sqlstate = sqlstates[reason], policies = [], ...more } = detail;
+    return {
+      verdict: 'refuse',
+      sqlstate,
+      reason,
+      message: error.message,
+      ...more,
+      policies,
+      statements: statements.map(factsOf),
+    };
+  }
+  if (error instanceof RangeError) {
+    // The walk recurses; the depth of trees is bounded well below, but how much stack is left is the caller's matter.
+    const message = 'the statement nests too deeply to be understood';
+    return {
+      verdict: 'refuse',
+      sqlstate: sqlstates['text-too-deep'],
+      reason: 'text-too-deep',
+      message,
+      policies: [],
+      statements: [],
+    };
+  }
+  throw error;
+}
+
+function factsOf({ kind, fingerprint, touches }: StatementFacts): StatementFacts {
+  return { kind, fingerprint, touches };
+}
+
+/** Some 16 MiB: two bytes a character at most. */
+const CACHE_CHARACTERS_MAX = 8 << 20;

@@ -1,0 +1,327 @@
+import type { Analysis } from './analysis.ts';
+import { walkCopy } from './copy.ts';
+import { askDefinition, newRelation, walkDefinition, walkStoredQuery } from './definitions.ts';
+import { databaseResource, tableResource } from './names.ts';
+import type { CreatedRelation, SessionEffect, SessionFacts } from './plan.ts';
+import { refuseMasked } from './query.ts';
+import { notUnderstood, RefusedText } from './refusal.ts';
+import { findRelation, resolveRelation, usedRelation } from './relations.ts';
+import { createScope, maskedUse, type Output, outermost } from './scope.ts';
+import { sessionNamesMax } from './session-facts.ts';
+import { checkSetting } from './settings.ts';
+import { kindName, statementClasses } from './statement-classes.ts';
+import {
+  childOf,
+  constantOf,
+  type Fields,
+  fieldOf,
+  fieldsOf,
+  flagOf,
+  hasField,
+  listOf,
+  type Node,
+  nodeOf,
+  textOf,
+} from './tree.ts';
+
+/** What a walked statement is, beyond what its analysis gathered. */
+export interface Outcome {
+  readonly kind: string;
+  /** Columns of its rows; undefined when it answers none that could hold a table's values. */
+  readonly output: Output | undefined;
+  readonly effects: readonly SessionEffect[];
+  readonly copy: 'in' | 'out' | undefined;
+  readonly changesCatalog: boolean;
+}
+
+interface Place {
+  readonly analysis: Analysis;
+  readonly session: SessionFacts;
+}
+
+/** Walks one whole statement. Throws {@link RefusedText} for what isn't understood or can't be allowed. */
+export function walkStatement(place: Place, statement: Node): Outcome {
+  const walk = walks.get(statement.kind);
+  const kind = kindName(statement.kind);
+  if (walk !== undefined) return { ...plain, kind, ...walk(place, statement.fields, statement.kind) };
+  const known = statementClasses.get(statement.kind);
+  if (known === undefined) throw notUnderstood(statement.kind);
+  const created = walkDefinition(place.analysis, statement, known);
+  return {
+    ...plain,
+    kind,
+    effects: created === undefined ? [] : [{ kind: 'create', relation: created }],
+    changesCatalog: true,
+  };
+}
+
+const plain = { output: undefined, effects: [], copy: undefined, changesCatalog: false } as const;
+
+type Walk = (place: Place, fields: Fields, kind: string) => Partial<Outcome>;
+
+const walks: ReadonlyMap<string, Walk> = new Map<string, Walk>([
+  ['SelectStmt', walkSelectStatement],
+  ['InsertStmt', walkWrite],
+  ['UpdateStmt', walkWrite],
+  ['DeleteStmt', walkWrite],
+  ['MergeStmt', walkWrite],
+  ['CopyStmt', ({ analysis }, fields) => ({ copy: walkCopy(analysis, fields) })],
+  ['ExplainStmt', walkExplain],
+  ['PrepareStmt', walkPrepare],
+  ['ExecuteStmt', walkExecute],
+  ['DeallocateStmt', (_, fields) => ({ effects: [{ kind: 'deallocate', name: textOf(fields, 'name') }] })],
+  ['DeclareCursorStmt', walkDeclare],
+  ['FetchStmt', walkFetch],
+  ['ClosePortalStmt', (_, fields) => ({ effects: [{ kind: 'close', name: textOf(fields, 'portalname') }] })],
+  ['TransactionStmt', walkTransaction],
+  ['VariableSetStmt', walkSet],
+  ['VariableShowStmt', () => ({})],
+  ['ConstraintsSetStmt', () => ({})],
+  ['DiscardStmt', walkDiscard],
+  ['ListenStmt', walkListen],
+  ['UnlistenStmt', () => ({})],
+  ['NotifyStmt', walkNotify],
+  ['TruncateStmt', walkTruncate],
+  ['LockStmt', walkMaintain],
+  ['VacuumStmt', walkMaintain],
+  ['ReindexStmt', walkMaintain],
+  ['ClusterStmt', walkMaintain],
+  ['RefreshMatViewStmt', walkMaintain],
+  ['CallStmt', walkCall],
+  ['CreateTableAsStmt', walkCreateAs],
+  ['ViewStmt', walkView],
+]);
+
+function walkSelectStatement({ analysis }: Place, fields: Fields): Partial<Outcome> {
+  const { intoClause, ...query } = fields;
+  if (intoClause === undefined) return { output: analysis.query(fields, outermost) };
+  const relation = walkStoredQuery(analysis, query, fieldsOf(fields, 'intoClause'));
+  return { kind: 'select into', effects: [{ kind: 'create', relation }], changesCatalog: true };
+}
+
+function walkWrite({ analysis }: Place, fields: Fields, kind: string): Partial<Outcome> {
+  const output = analysis.modify(kind, fields, outermost);
+  return { output: hasField(fields, 'returningClause') ? output : undefined };
+}
+
+function walkExplain(place: Place, fields: Fields): Partial<Outcome> {
+  const query = childOf(fields, 'query');
+  if (query === undefined) throw notUnderstood('EXPLAIN');
+  const inner = walkStatement(place, query);
+  // Row estimates come from samples of the values, and plans quote constants.
+  if (place.analysis.found.touchesMasked)
+    throw new RefusedText(
+      'masked-column-use',
+      'EXPLAIN of relations with masked columns is refused: estimates tell about their values',
+    );
+  const isRun = listOf(fields, 'options').some((option) => {
+    const node = nodeOf(option);
+    return node !== undefined && textOf(node.fields, 'defname') === 'analyze';
+  });
+  if (!isRun) {
+    place.analysis.found.writes = false;
+    return { kind: 'explain' };
+  }
+  return { kind: 'explain analyze', effects: inner.effects, changesCatalog: inner.changesCatalog };
+}
+
+function walkPrepare(place: Place, fields: Fields): Partial<Outcome> {
+  const name = textOf(fields, 'name') ?? '';
+  const query = childOf(fields, 'query');
+  if (query === undefined) throw notUnderstood('PREPARE');
+  const { prepared } = place.session;
+  if (prepared.has(name))
+    throw new RefusedText('name-taken', `prepared statement "${name}" already exists`, { sqlstate: '42P05' });
+  refuseFull(prepared.size, 'prepared statements');
+  walkStatement(place, query);
+  place.analysis.found.writes = false;
+  return { effects: [{ kind: 'prepare', name, prepared: { kind: query.kind, tree: query.fields } }] };
+}
+
+function walkExecute(place: Place, fields: Fields): Partial<Outcome> {
+  const name = textOf(fields, 'name') ?? '';
+  const prepared = place.session.prepared.get(name);
+  if (prepared === undefined) throw new RefusedText('unknown-prepared', `prepared statement "${name}" does not exist`);
+  if (prepared.kind === 'ExecuteStmt' || prepared.kind === 'PrepareStmt') throw notUnderstood('EXECUTE of EXECUTE');
+  place.analysis.expression(listOf(fields, 'params'), createScope(outermost));
+  const inner = walkStatement(place, { kind: prepared.kind, fields: prepared.tree });
+  return { ...inner, kind: `execute ${inner.kind}` };
+}
+
+function walkDeclare(place: Place, fields: Fields): Partial<Outcome> {
+  const query = childOf(fields, 'query');
+  if (query?.kind !== 'SelectStmt') throw notUnderstood('DECLARE');
+  refuseFull(place.session.cursors.size, 'cursors');
+  refuseMasked(place.analysis.query(query.fields, outermost));
+  const name = textOf(fields, 'portalname') ?? '';
+  return { effects: [{ kind: 'declare', name, prepared: { kind: query.kind, tree: query.fields } }] };
+}
+
+function walkFetch({ analysis, session }: Place, fields: Fields): Partial<Outcome> {
+  const name = textOf(fields, 'portalname') ?? '';
+  const isMove = flagOf(fields, 'ismove');
+  const cursor = session.cursors.get(name);
+  // Policy may have changed since it was declared, so the query is judged again.
+  if (cursor !== undefined) refuseMasked(analysis.query(cursor.tree, outermost));
+  else if (analysis.taint.isInForce && !isMove)
+    throw new RefusedText(
+      'unknown-cursor',
+      `cursor "${name}" was not declared in this session, so its columns aren't known`,
+    );
+  return { kind: isMove ? 'move' : 'fetch' };
+}
+
+function walkTransaction(_: Place, fields: Fields): Partial<Outcome> {
+  const verb = transactionVerbs.get(textOf(fields, 'kind') ?? '');
+  if (verb === undefined)
+    throw new RefusedText(
+      'statement-refused',
+      'two-phase commit is refused: a prepared transaction would outlive its session',
+    );
+  return { kind: verb, effects: [{ kind: 'transaction', verb }] };
+}
+
+const transactionVerbs: ReadonlyMap<string, Extract<SessionEffect, { kind: 'transaction' }>['verb']> = new Map([
+  ['TRANS_STMT_BEGIN', 'begin'],
+  ['TRANS_STMT_START', 'begin'],
+  ['TRANS_STMT_COMMIT', 'commit'],
+  ['TRANS_STMT_ROLLBACK', 'rollback'],
+  ['TRANS_STMT_SAVEPOINT', 'savepoint'],
+  ['TRANS_STMT_RELEASE', 'release'],
+  ['TRANS_STMT_ROLLBACK_TO', 'rollback-to'],
+] as const);
+
+function walkSet({ analysis }: Place, fields: Fields): Partial<Outcome> {
+  const kind = textOf(fields, 'kind');
+  const name = textOf(fields, 'name') ?? '';
+  if (kind === 'VAR_RESET_ALL') return { kind: 'reset', effects: [{ kind: 'search-path', path: 'default' }] };
+  // SET TRANSACTION and SET SESSION CHARACTERISTICS: isolation, read only, deferrable, snapshot.
+  if (kind === 'VAR_SET_MULTI') return {};
+  if (kind !== 'VAR_SET_VALUE' && kind !== 'VAR_SET_DEFAULT' && kind !== 'VAR_RESET') throw notUnderstood('SET');
+  const values = kind === 'VAR_SET_VALUE' ? listOf(fields, 'args').map(settingValue) : undefined;
+  const path = checkSetting(analysis, name, values);
+  return {
+    kind: kind === 'VAR_RESET' ? 'reset' : 'set',
+    effects: path === undefined ? [] : [{ kind: 'search-path', path }],
+  };
+}
+
+function settingValue(value: unknown): string {
+  const constant = constantOf(value);
+  if (constant === undefined || constant === null) throw notUnderstood('value of SET');
+  return String(constant);
+}
+
+function walkDiscard(_: Place, fields: Fields): Partial<Outcome> {
+  return {
+    effects: textOf(fields, 'target') === 'DISCARD_ALL' || !hasField(fields, 'target') ? [{ kind: 'discard' }] : [],
+  };
+}
+
+function walkListen({ analysis }: Place): Partial<Outcome> {
+  if (analysis.taint.isInForce)
+    throw new RefusedText(
+      'masked-notification',
+      'LISTEN is refused while columns are masked for you: payloads can carry their values',
+    );
+  analysis.questions.push({ action: 'postgres:notify', resource: databaseResource(analysis.place) });
+  return {};
+}
+
+function walkNotify({ analysis }: Place): Partial<Outcome> {
+  analysis.found.writes = true;
+  analysis.questions.push({ action: 'postgres:notify', resource: databaseResource(analysis.place) });
+  return {};
+}
+
+function walkTruncate({ analysis }: Place, fields: Fields): Partial<Outcome> {
+  analysis.found.writes = true;
+  const isCascade = textOf(fields, 'behavior') === 'DROP_CASCADE';
+  for (const item of listOf(fields, 'relations')) {
+    const range = nodeOf(item)?.fields ?? {};
+    const resolved = resolveRelation(analysis, range);
+    if (resolved.kind === 'system')
+      throw new RefusedText('statement-refused', `"${resolved.name}" belongs to the server`);
+    const used = usedRelation(resolved);
+    analysis.uses.add(used, 'truncate', { hasWhere: false, isOnly: !flagOf(range, 'inh') });
+    if (isCascade && used.relation !== undefined) truncateReferencing(analysis, used.relation.oid);
+  }
+  return {};
+}
+
+/** CASCADE empties every table that references this one, and so on. */
+function truncateReferencing(analysis: Analysis, oid: number): void {
+  const seen = new Set([oid]);
+  const queue = [oid];
+  for (let next = queue.pop(); next !== undefined; next = queue.pop())
+    for (const relation of analysis.catalog.referencing(next)) {
+      if (seen.has(relation.oid)) continue;
+      seen.add(relation.oid);
+      queue.push(relation.oid);
+      const used = usedRelation({ kind: 'table', relation });
+      analysis.uses.add(used, 'truncate', { hasWhere: false });
+    }
+}
+
+/** LOCK, VACUUM, ANALYZE, REINDEX, CLUSTER, REFRESH: upkeep of relations, or of the whole database. */
+function walkMaintain({ analysis }: Place, fields: Fields, kind: string): Partial<Outcome> {
+  if (kind !== 'LockStmt') analysis.found.writes = true;
+  const ranges = [...listOf(fields, 'relations'), ...listOf(fields, 'rels')].map((item) => {
+    const node = nodeOf(item);
+    if (node === undefined) throw notUnderstood(kind);
+    return node.kind === 'VacuumRelation' ? fieldsOf(node.fields, 'relation') : node.fields;
+  });
+  if (hasField(fields, 'relation')) ranges.push(fieldsOf(fields, 'relation'));
+  for (const range of ranges) askMaintain(analysis, range, kind);
+  if (ranges.length === 0)
+    analysis.questions.push({ action: 'postgres:maintain', resource: databaseResource(analysis.place) });
+  return { changesCatalog: kind === 'RefreshMatViewStmt' };
+}
+
+function askMaintain(analysis: Analysis, range: Fields, kind: string): void {
+  // REINDEX names indexes as well, which the snapshot doesn't hold: the database answers for those.
+  const resolved = kind === 'LockStmt' ? resolveRelation(analysis, range) : findRelation(analysis, range);
+  const isOwn = resolved !== undefined && resolved.kind !== 'system';
+  const used = isOwn ? usedRelation(resolved) : undefined;
+  const resource =
+    used === undefined ? databaseResource(analysis.place) : tableResource(analysis.place, used.schema, used.name);
+  analysis.questions.push({ action: 'postgres:maintain', resource });
+}
+
+function walkCall({ analysis }: Place, fields: Fields): Partial<Outcome> {
+  analysis.found.writes = true;
+  analysis.expression({ FuncCall: fieldOf(fields, 'funccall') }, createScope(outermost));
+  return {};
+}
+
+function walkCreateAs(place: Place, fields: Fields): Partial<Outcome> {
+  const { analysis } = place;
+  const query = childOf(fields, 'query');
+  const into = fieldsOf(fields, 'into');
+  const range = fieldsOf(into, 'rel');
+  let relation: CreatedRelation;
+  if (query?.kind === 'SelectStmt') relation = walkStoredQuery(analysis, query.fields, into);
+  else if (query?.kind === 'ExecuteStmt') {
+    const { output } = walkExecute(place, query.fields);
+    if (output !== undefined) refuseMasked(output);
+    if (analysis.found.touchesMasked) throw maskedUse();
+    askDefinition(analysis, range);
+    relation = newRelation(analysis, range, undefined);
+  } else throw notUnderstood('CREATE TABLE AS');
+  return { effects: [{ kind: 'create', relation }], changesCatalog: true };
+}
+
+function walkView({ analysis }: Place, fields: Fields): Partial<Outcome> {
+  const query = childOf(fields, 'query');
+  if (query?.kind !== 'SelectStmt') throw notUnderstood('CREATE VIEW');
+  const into = { rel: fieldsOf(fields, 'view'), colNames: listOf(fields, 'aliases') };
+  const relation = walkStoredQuery(analysis, query.fields, into);
+  return { effects: [{ kind: 'create', relation }], changesCatalog: true };
+}
+
+function refuseFull(size: number, what: string): void {
+  if (size >= sessionNamesMax)
+    throw new RefusedText('session-limit', `this session holds ${size} ${what}, the most allowed`, {
+      sqlstate: '53400',
+    });
+}

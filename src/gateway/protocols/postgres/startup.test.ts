@@ -1,0 +1,85 @@
+import { describe, expect, test } from 'vitest';
+import { parseConfig } from './config.ts';
+import { admitStartup } from './startup.ts';
+
+const target = {
+  name: 'db',
+  config: parseConfig({
+    host: 'h',
+    database: 'app',
+    databases: ['other'],
+    user: 'gate',
+    customSettings: ['app.tenant'],
+  }),
+};
+const admit = (parameters: Record<string, string>, minor = 0) =>
+  admitStartup({ minor, parameters: new Map(Object.entries(parameters)) }, target);
+const settings = (parameters: Record<string, string>) => {
+  const start = admit({ user: 'web', ...parameters });
+  return 'error' in start ? start.error : Object.fromEntries(start.parameters);
+};
+
+describe('start-up parameters', () => {
+  test('keep what is harmless; user and encoding are the gateway’s', () => {
+    expect(
+      settings({ application_name: 'psql', TimeZone: 'UTC', client_encoding: 'utf-8', 'app.tenant': '7' }),
+    ).toEqual({
+      database: 'app',
+      application_name: 'psql',
+      timezone: 'UTC',
+      'app.tenant': '7',
+      client_encoding: 'UTF8',
+      standard_conforming_strings: 'on',
+    });
+  });
+
+  test.each([
+    ['', 'app'],
+    ['app', 'app'],
+    ['other', 'other'],
+    ['db', 'app'],
+    ['web', 'app'],
+  ])('database %j is %j', (wanted, database) => {
+    expect(settings(wanted === '' ? {} : { database: wanted })).toMatchObject({ database });
+  });
+
+  test('options are taken apart, and each setting is looked at', () => {
+    expect(settings({ options: '-c statement_timeout=5s --lock-timeout=1s -cDateStyle=ISO,\\ DMY' })).toMatchObject({
+      statement_timeout: '5s',
+      lock_timeout: '1s',
+      datestyle: 'ISO, DMY',
+    });
+  });
+
+  test.each([
+    ['a database that is not served', { database: 'postgres' }, '3D000'],
+    ['replication', { replication: 'database' }, '0A000'],
+    ['replication in another spelling', { replication: 'on' }, '0A000'],
+    ['another encoding', { client_encoding: 'LATIN1' }, '0A000'],
+    ['strings with escapes', { standard_conforming_strings: 'off' }, '0A000'],
+    ['a role', { role: 'postgres' }, '42501'],
+    ['a role inside options', { options: '-c role=postgres' }, '42501'],
+    ['a role in capitals', { options: '-c ROLE=postgres' }, '42501'],
+    ['a search path', { search_path: 'evil' }, '42501'],
+    ['a preloaded library', { options: '--session-preload-libraries=x' }, '42501'],
+    ['a debug switch', { options: '-d 5' }, '0A000'],
+    ['a setting without a value', { options: '-c role' }, '0A000'],
+    ['row security', { row_security: 'off' }, '42501'],
+  ])('%s is refused', (_, parameters, sqlstate) => {
+    expect(settings(parameters)).toMatchObject({ severity: 'FATAL', sqlstate });
+  });
+
+  test('without a user are refused', () => {
+    expect(admit({})).toMatchObject({ error: { sqlstate: '28000' } });
+  });
+
+  test.each([
+    [0, {}, 0, undefined],
+    [2, {}, 2, undefined],
+    [3, {}, 2, []],
+    [9999, {}, 2, []],
+    [2, { '_pq_.test': '1' }, 2, ['_pq_.test']],
+  ])('minor version %i with %j becomes %i, negotiating %j', (minor, parameters, spoken, negotiate) => {
+    expect(admit({ user: 'web', ...parameters }, minor)).toMatchObject({ minor: spoken, negotiate });
+  });
+});

@@ -1,0 +1,144 @@
+import { createServer, type Socket } from 'node:net';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startPostgres, type TestPostgres } from '../../../../test/support/postgres.ts';
+import { createSystemClock, createSystemRandom, Secret } from '../../../std/index.ts';
+import { encodePem } from '../../../wire/x509/index.ts';
+import { createTestAuthority } from '../../testing/test-authority.ts';
+import { parseConfig } from './config.ts';
+import { openUpstream } from './upstream.ts';
+
+const authority = createTestAuthority('example.org', Date.now());
+const svid = authority.issue('/db');
+let server: TestPostgres;
+const secrets: Record<string, string> = {
+  'env:PW': 'sécret ﬁ x', // SASLprep changes it.
+  'env:WRONG': 'wrong',
+  'env:ROOTS': encodePem('CERTIFICATE', authority.rootDer),
+  'env:OTHER': encodePem('CERTIFICATE', createTestAuthority('example.org', Date.now()).rootDer),
+};
+
+beforeAll(async () => {
+  server = await startPostgres({
+    users: { scram: 'sécret ﬁ x', open: 'sécret ﬁ x' },
+    tls: { cert: svid.certPem, key: svid.keyPem },
+    hba: [
+      'local all all scram-sha-256',
+      'host all open all trust',
+      'host all plain all password',
+      'host all md all md5',
+      'host all all all scram-sha-256',
+      '',
+    ].join('\n'),
+  });
+  await server.query(`create role plain login password 'sécret ﬁ x'`);
+  await server.query(`set password_encryption = 'md5'; create role md login password 'sécret ﬁ x'`);
+});
+afterAll(() => server.stop());
+
+function open(config: Record<string, unknown>) {
+  const deps = {
+    config: parseConfig({
+      host: server.host,
+      port: server.port,
+      database: 'postgres',
+      user: 'scram',
+      password: 'env:PW',
+      ...config,
+    }),
+    clock: createSystemClock(),
+    random: createSystemRandom(),
+    secrets: { resolve: async (reference: string) => Secret.fromText(secrets[reference] ?? '') },
+  };
+  return openUpstream(deps, {
+    parameters: [
+      ['database', 'postgres'],
+      ['client_encoding', 'UTF8'],
+    ],
+    minor: 2,
+    signal: AbortSignal.timeout(10_000),
+  });
+}
+
+describe('logging in to a real server', () => {
+  test.each([
+    ['scram-sha-256 on the loopback', {}],
+    ['scram-sha-256 over the unix socket', { host: 'socket' }],
+    ['scram-sha-256-plus, verified by roots', { sslMode: 'verify-ca', sslRoots: 'env:ROOTS' }],
+    ['TLS that is not verified', { sslMode: 'require' }],
+    ['cleartext on the loopback', { user: 'plain' }],
+    ['md5 over TLS', { user: 'md', sslMode: 'verify-ca', sslRoots: 'env:ROOTS' }],
+    ['no password where none is asked for', { user: 'open' }],
+  ])('by %s', async (_, config) => {
+    const upstream = await open({ ...config, ...('host' in config ? { host: server.socketDir } : {}) });
+    expect(upstream.parameters.get('client_encoding')).toBe('UTF8');
+    expect(upstream.minor).toBe(2);
+    expect(upstream.cancelKey.length).toBe(32);
+    upstream.socket.destroy();
+  });
+
+  test.each([
+    ['a wrong password', { password: 'env:WRONG' }, 'ERR_GATEWAY_TARGET_LOGIN'],
+    ['roots that do not verify the server', { sslMode: 'verify-ca', sslRoots: 'env:OTHER' }, 'ERR_GATEWAY_TARGET_TLS'],
+    ['a certificate for another name', { sslMode: 'verify-full', sslRoots: 'env:ROOTS' }, 'ERR_GATEWAY_TARGET_TLS'],
+    ['nobody at that port', { port: 1 }, 'ERR_GATEWAY_TARGET_AWAY'],
+    ['a name that does not exist', { host: '/does/not/exist' }, 'ERR_GATEWAY_TARGET_AWAY'],
+  ])('fails with a code for %s', async (_, config, code) => {
+    await expect(open(config)).rejects.toMatchObject({ code });
+  });
+});
+
+describe('servers that are none', () => {
+  async function fake(answer: (socket: Socket) => void, run: (port: number) => Promise<void>) {
+    const sockets = new Set<Socket>();
+    const listener = createServer((socket) => {
+      sockets.add(socket);
+      socket.on('error', () => {});
+      socket.once('data', () => answer(socket));
+    });
+    await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
+    const address = listener.address();
+    try {
+      await run(typeof address === 'object' && address !== null ? address.port : 0);
+    } finally {
+      listener.close();
+      for (const socket of sockets) socket.destroy();
+    }
+  }
+  const ready = '5a0000000549';
+  const ok = '520000000800000000';
+
+  test.each([
+    ['garbage', 'ff000000', 'ERR_GATEWAY_TARGET_PROTOCOL'],
+    ['ready before it authenticated', ready, 'ERR_GATEWAY_TARGET_PROTOCOL'],
+    ['ready without a cancel key', ok + ready, 'ERR_GATEWAY_TARGET_PROTOCOL'],
+    ['rows nobody asked for', '44000000060000', 'ERR_GATEWAY_TARGET_PROTOCOL'],
+    ['settings that change what texts mean', `${ok}4b0000000c0000000100000001${ready}`, 'ERR_GATEWAY_TARGET_PROTOCOL'],
+    ['more than it was asked', `${ok}4b0000000c0000000100000001${ready}44`, 'ERR_GATEWAY_TARGET_PROTOCOL'],
+  ])('are found out: %s', async (_, hex, code) => {
+    await fake(
+      (socket) =>
+        void socket.write(Buffer.from(hex.length % 2 === 0 && hex !== 'ff000000' ? hex : 'ff00000000', 'hex')),
+      async (port) => void (await expect(open({ port })).rejects.toMatchObject({ code })),
+    );
+  });
+
+  test.each([
+    ['no TLS', 'N', {}],
+    ['plain bytes behind the yes to TLS', 'Sxyz', {}],
+  ])('are found out before a password is sent: %s', async (_, text) => {
+    await fake(
+      (socket) => void socket.write(text),
+      async (port) =>
+        void (await expect(open({ port, sslMode: 'require' })).rejects.toMatchObject({
+          code: 'ERR_GATEWAY_TARGET_TLS',
+        })),
+    );
+  });
+
+  test('one that hangs up is away', async () => {
+    await fake(
+      (socket) => void socket.end(),
+      async (port) => void (await expect(open({ port })).rejects.toMatchObject({ code: 'ERR_GATEWAY_TARGET_AWAY' })),
+    );
+  });
+});

@@ -1,0 +1,71 @@
+import { join } from 'node:path';
+import { assert } from '../std/index.ts';
+import { formatFrame } from '../wire/tlog/index.ts';
+import { readCheckpoints, readLastCheckpoint } from './checkpoint-file.ts';
+import { formatEntry, parseEntry } from './entry.ts';
+import { LedgerError } from './errors.ts';
+import { parseProof } from './proof.ts';
+import { formatSegmentHeader, readSegmentHeader, segmentPath } from './segment.ts';
+import { createMemoryDisk } from './testing/memory-disk.ts';
+import { framesBehind } from './torn-tail.ts';
+import { walkEntries } from './walk.ts';
+
+/** A folder of noise, as a verifier may be handed it: two segments and the checkpoints are all the input. Reading ends, and fails in no other way than the ledger's own. */
+export function fuzz(input: Uint8Array): void {
+  const bytes = Buffer.from(input);
+  const files = createMemoryDisk();
+  for (const path of [segmentPath(DIRECTORY, 0), segmentPath(DIRECTORY, 1), join(DIRECTORY, 'checkpoints')]) {
+    const file = files.open(path, 'create');
+    files.write(file, bytes, 0);
+    files.close(file);
+  }
+  let entries = 0;
+  for (const { payload } of walkEntries({ files, directory: DIRECTORY }, () => {})) {
+    entries++;
+    assert(entries <= 2 * bytes.length, 'every entry takes bytes of its own');
+    attempt(() => {
+      const entry = parseEntry(payload);
+      const event = { ...entry, timeMs: entry.wallMs ?? entry.timeMs };
+      assert(formatEntry(event, entry) === payload.toString('utf8'), 'an entry has one spelling');
+    });
+  }
+  for (const frame of framesBehind(bytes, 0)) assert(Number.isSafeInteger(frame.seq), 'an entry has a number');
+  attempt(() => readSegmentHeader(files, DIRECTORY, 0));
+  attempt(() => parseProof(bytes.toString('utf8')));
+  let last: string | undefined;
+  for (const checkpoint of readCheckpoints(files, DIRECTORY)) last = checkpoint.note;
+  assert(readLastCheckpoint(files, DIRECTORY)?.note === last, 'the last checkpoint is the last one, from either end');
+}
+
+function attempt(run: () => unknown): void {
+  try {
+    run();
+  } catch (error) {
+    if (!(error instanceof LedgerError)) throw error;
+  }
+}
+
+const DIRECTORY = '/ledger';
+const header = formatSegmentHeader({ index: 0, origin: 'log.example/1', firstSeq: 0, openFrom: 0 });
+const entry = (seq: number) => {
+  const event = {
+    kind: 'admin',
+    timeMs: 5,
+    actor: 'a',
+    target: 't',
+    action: 'x',
+    session: '',
+    operation: '',
+    detail: { n: [1] },
+  } as const;
+  return formatFrame(Buffer.from(formatEntry(event, { seq, timeMs: 7 })), seq);
+};
+const NOTE = 'o\n1\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n\n\u2014 o AAAAAWFiY2Q=\n\n';
+
+export const seeds: readonly Uint8Array[] = [
+  Buffer.concat([header, entry(0), entry(1), Buffer.alloc(64)]),
+  Buffer.concat([header, entry(0), Buffer.alloc(30), entry(2)]),
+  Buffer.concat([entry(0), header, entry(1).subarray(0, 40)]),
+  Buffer.from(NOTE + NOTE + NOTE.slice(0, 30)),
+  Buffer.from('{"format":"countersign-ledger-proof/1","entry":"{}","proof":""}'),
+];

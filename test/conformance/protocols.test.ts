@@ -1,0 +1,162 @@
+import { connect as connectTcp, createServer, type Socket } from 'node:net';
+import { parseSpiffeId } from '@countersign/sdk/identity';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { GatewaySession, ProtocolMember, Target } from '../../src/gateway/index.ts';
+import { SessionEnd } from '../../src/gateway/index.ts';
+import { protocols } from '../../src/gateway/protocols/registry.generated.ts';
+import { composeSchema } from '../../src/policy/index.ts';
+import { createSilentLog, createSystemClock, createSystemRandom, Secret } from '../../src/std/index.ts';
+
+// What every protocol promises to the gateway, whatever it speaks. Each member says here how a target of it looks that nobody answers for.
+
+const members: readonly ProtocolMember[] = protocols;
+const cases: Readonly<Record<string, { config(port: number): unknown; hello: Buffer }>> = {
+  postgres: {
+    config: (port) => ({ host: '127.0.0.1', port, database: 'app', user: 'gate', password: 'env:PW' }),
+    hello: Buffer.from('0000001300030000757365720061707000' + '0000', 'hex'),
+  },
+};
+const PASSWORD = 'correct horse';
+
+it('is run over every registered protocol', () => {
+  expect(members.map((member) => member.id)).toEqual(Object.keys(cases).toSorted());
+});
+
+it('has schema fragments that make one policy schema', () => {
+  expect(() => composeSchema(members.map((member) => member.policySchema))).not.toThrow();
+});
+
+describe.each(members.map((member) => [member.id, member] as const))('the protocol %s', (id, member) => {
+  let silent: { port: number; close(): void };
+  let target: Target;
+  const clients: Socket[] = [];
+
+  beforeAll(async () => {
+    silent = await listen((socket) => void socket.on('error', () => {}));
+  });
+  afterAll(() => silent.close());
+  beforeEach(() => {
+    target = member.openTarget(cases[id]?.config(silent.port), {
+      name: 'target',
+      clock: createSystemClock(),
+      random: createSystemRandom(),
+      log: createSilentLog(),
+      secrets: { resolve: async () => Secret.fromText(PASSWORD) },
+      maskKey: new Secret(Buffer.alloc(32)),
+    });
+  });
+  afterEach(async () => {
+    for (const client of clients.splice(0)) client.destroy();
+    await target.close();
+  });
+
+  it('describes each of its settings, and takes no others', () => {
+    for (const [name, schema] of Object.entries(member.config.properties)) {
+      expect(schema, name).toHaveProperty('description');
+    }
+    expect(member.config).toHaveProperty('additionalProperties', false);
+    expect(member.checkConfig({ 'no such setting': 1 }).length).toBeGreaterThan(0);
+    expect(member.checkConfig(cases[id]?.config(1))).toEqual([]);
+  });
+
+  it('names its actions after itself', () => {
+    for (const action of Object.keys(member.policySchema.actions)) expect(action).toMatch(new RegExp(`^${id}:`));
+  });
+
+  it('ends a session that is told to, before its client said a word', async () => {
+    const { served, end, seen } = await serve(target, clients);
+    end();
+    await served;
+    expect((await seen).length).toBeGreaterThan(0);
+  });
+
+  it('ends a session whose client goes away at once', async () => {
+    const { served, client } = await serve(target, clients);
+    client.destroy();
+    await served;
+  });
+
+  it('lets nobody in whom policy does not permit, and records the denial', async () => {
+    const { served, client, seen, events } = await serve(target, clients);
+    client.write(cases[id]?.hello ?? '');
+    await served;
+    expect((await seen).toString('latin1')).not.toContain(PASSWORD);
+    expect(events.map((event) => event.kind)).toEqual(['denial']);
+  });
+
+  it('says why when it refuses, and ends the connection', async () => {
+    const { port, close } = await listen((socket) =>
+      target.refuse(socket, { code: 'limit', what: 'too many sessions' }),
+    );
+    const client = connectTcp(port, '127.0.0.1');
+    clients.push(client);
+    expect((await everything(client)).toString('latin1')).toContain('too many sessions');
+    close();
+  });
+
+  it('finds out when a target does not answer', async () => {
+    await expect(target.check(AbortSignal.timeout(300))).resolves.toEqual(expect.any(String));
+  });
+});
+
+async function listen(accept: (socket: Socket) => void) {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    accept(socket);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  const close = () => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  };
+  return { port: typeof address === 'object' && address !== null ? address.port : 0, close };
+}
+
+/** A session without any permit. */
+async function serve(target: Target, clients: Socket[]) {
+  const events: { kind: string }[] = [];
+  const end = new AbortController();
+  const accepted = Promise.withResolvers<Socket>();
+  const { port } = await listen((socket) => accepted.resolve(socket));
+  const client = connectTcp(port, '127.0.0.1');
+  clients.push(client);
+  const session: GatewaySession = {
+    id: 's1',
+    identity: parseSpiffeId('spiffe://example.org/web'),
+    client: await accepted.promise,
+    door: 'agent',
+    policy: {
+      version: 1,
+      principalKey: 'spiffe://example.org/web',
+      decide: () => ({ allow: false, reason: 'no-permit', policies: [] }),
+      potentialMasks: () => [],
+      onChange: () => () => {},
+    },
+    ledger: {
+      announce: (announced) => events.push(...announced) - 1,
+      conclude: (concluded) => void events.push(...concluded),
+      synced: async () => {},
+      syncedSequence: 1_000_000,
+      durability: () => 'process',
+    },
+    signal: end.signal,
+    drain: new AbortController().signal,
+  };
+  return {
+    client,
+    events,
+    seen: everything(client),
+    served: target.serve(session),
+    end: () => end.abort(new SessionEnd({ code: 'shutdown', what: 'told to end' })),
+  };
+}
+
+function everything(socket: Socket): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  return new Promise((resolve) => {
+    socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+    socket.on('error', () => {}).on('close', () => resolve(Buffer.concat(chunks)));
+  });
+}
