@@ -1,13 +1,12 @@
 import { parseSpiffeId, parseTrustDomain } from '@countersign/sdk/identity';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openTestStore, type TestStore } from '../../test/support/store.ts';
-import { type Entry, formatSelector, parseSelector, type Selector } from '../model/index.ts';
+import { type Entry, parseSelector, type Selector } from '../model/index.ts';
 import {
   type Clock,
   createManualClock,
   createSeededRandom,
   createSilentLog,
-  createSystemClock,
   type ManualClock,
   type Service,
 } from '../std/index.ts';
@@ -19,7 +18,6 @@ import {
   type Registration,
   registrationMigrations,
 } from './index.ts';
-import type { RegistrationTables } from './migrations.ts';
 
 const signal = new AbortController().signal;
 const START_MS = 1_700_000_000_000;

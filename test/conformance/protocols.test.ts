@@ -6,6 +6,7 @@ import { SessionEnd } from '../../src/gateway/index.ts';
 import { protocols } from '../../src/gateway/protocols/registry.generated.ts';
 import { composeSchema } from '../../src/policy/index.ts';
 import { createSilentLog, createSystemClock, createSystemRandom, Secret } from '../../src/std/index.ts';
+import { encodeStartup } from '../../src/wire/postgres/index.ts';
 
 // What every protocol promises to the gateway, whatever it speaks. Each member says here how a target of it looks that nobody answers for.
 
@@ -13,7 +14,7 @@ const members: readonly ProtocolMember[] = protocols;
 const cases: Readonly<Record<string, { config(port: number): unknown; hello: Buffer }>> = {
   postgres: {
     config: (port) => ({ host: '127.0.0.1', port, database: 'app', user: 'gate', password: 'env:PW' }),
-    hello: Buffer.from('0000001300030000757365720061707000' + '0000', 'hex'),
+    hello: encodeStartup(0, [['user', 'app']]),
   },
 };
 const PASSWORD = 'correct horse';

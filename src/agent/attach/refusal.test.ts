@@ -5,6 +5,7 @@ import {
 } from '@countersign/sdk/contract/gen/spire/api/types/status_pb.ts';
 import { describe, expect, it } from 'vitest';
 import { Code, RpcError } from '../../rpc/index.ts';
+import { AgentError } from '../errors.ts';
 import { isUnreachable, judgeRefusal } from './refusal.ts';
 
 function denied(reason: Reason, code: RpcError['code'] = Code.PERMISSION_DENIED): RpcError {
@@ -36,8 +37,12 @@ describe('what a refusal asks of the agent', () => {
     expect(judgeRefusal(new RpcError(Code.PERMISSION_DENIED, 'no', { details }))).toBe('retry');
   });
 
-  it('takes only a server that did not answer for unreachable', () => {
-    expect(isUnreachable(new RpcError(Code.UNAVAILABLE, ''))).toBe(true);
-    expect(isUnreachable(new RpcError(Code.INTERNAL, ''))).toBe(false);
+  it('takes only a server that did not answer at all for unreachable', () => {
+    const refused = Object.assign(new Error('connect'), { code: 'ECONNREFUSED' });
+    expect(isUnreachable(new RpcError(Code.UNAVAILABLE, '', { cause: refused }))).toBe(true);
+    expect(isUnreachable(new RpcError(Code.UNAVAILABLE, 'overloaded'))).toBe(false);
+    const impostor = new AgentError('ERR_AGENT_SERVER_IDENTITY', 'another');
+    expect(isUnreachable(new RpcError(Code.UNAVAILABLE, '', { cause: impostor }))).toBe(false);
+    expect(isUnreachable(new RpcError(Code.INTERNAL, '', { cause: refused }))).toBe(false);
   });
 });

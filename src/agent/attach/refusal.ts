@@ -4,6 +4,7 @@ import {
   PermissionDeniedDetails_Reason as Reason,
 } from '@countersign/sdk/contract/gen/spire/api/types/status_pb.ts';
 import { Code, RpcError } from '../../rpc/index.ts';
+import { codeOf } from '../../std/index.ts';
 
 /** What a failed call to the server asks of the agent. */
 export type Refusal =
@@ -37,9 +38,13 @@ export function judgeRefusal(error: unknown): Refusal {
   return 'retry';
 }
 
-/** True when the server could not be reached at all, so that a connection that opens means it may be back. */
+/**
+ * True when nothing answered at the server's address, so that a connection which opens means that it may be back. A server that
+ * answers and refuses, or is not the one it should be, is there already.
+ */
 export function isUnreachable(error: unknown): boolean {
-  return error instanceof RpcError && (error.code === Code.UNAVAILABLE || error.code === Code.DEADLINE_EXCEEDED);
+  if (!(error instanceof RpcError) || error.code !== Code.UNAVAILABLE) return false;
+  return UNREACHABLE_CODES.has(codeOf(error.cause) ?? '');
 }
 
 function reasonOf(bytes: Uint8Array): number {
@@ -49,3 +54,13 @@ function reasonOf(bytes: Uint8Array): number {
     return Reason.UNKNOWN; // A detail that can't be read says nothing, and nothing means: retry.
   }
 }
+
+const UNREACHABLE_CODES: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ETIMEDOUT',
+]);

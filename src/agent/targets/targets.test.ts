@@ -153,7 +153,7 @@ describe('a session', () => {
     const { socket, received } = open();
     socket.write('x');
     await h.until(() => received().toString() === 'x');
-    console.log('X');expect(impostor.links).toEqual([]);
+    expect(impostor.links).toEqual([]);
     expect(foreign.links).toEqual([]);
     await Promise.all([impostor.close(), foreign.close()]);
   });

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { createServer, type TLSSocket } from 'node:tls';
 import { peerChain } from '../../rpc/index.ts';
 import { encodePem, parseCertificate } from '../../wire/x509/index.ts';
@@ -19,7 +20,7 @@ export async function startFakeGateway(
   options: { path?: string; alpn?: string } = {},
 ): Promise<FakeGateway> {
   const { chainDer, keyDer } = authority.issueWithKey(options.path ?? '/countersign/gateway', 3_600);
-  const sockets = new Set<TLSSocket>();
+  const sockets = new Set<Socket>();
   const server = createServer({
     cert: chainDer.map((der) => encodePem('CERTIFICATE', der)).join(''),
     key: encodePem('PRIVATE KEY', keyDer),
@@ -30,10 +31,12 @@ export async function startFakeGateway(
     allowHalfOpen: true,
   });
   server.on('tlsClientError', (_error, socket) => socket.destroy());
-  server.on('secureConnection', (socket) => {
+  server.on('connection', (socket: Socket) => {
     sockets.add(socket);
-    socket.on('error', () => {});
     socket.on('close', () => sockets.delete(socket));
+  });
+  server.on('secureConnection', (socket) => {
+    socket.on('error', () => {});
     let received = Buffer.alloc(0);
     const onData = (chunk: Buffer) => {
       received = Buffer.concat([received, chunk]);

@@ -1,4 +1,5 @@
 import { mkdtempSync, rmSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SpiffeWorkloadAPI } from '@countersign/sdk/contract';
@@ -16,7 +17,9 @@ import {
   createManualClock,
   createSeededRandom,
   createSilentLog,
+  type Log,
   type ManualClock,
+  type Random,
 } from '../../std/index.ts';
 import { encodePem } from '../../wire/x509/index.ts';
 import { type Agent, type AgentConfig, type AgentError, createAgent } from '../index.ts';
@@ -69,7 +72,7 @@ export const HEADER = { 'workload.spiffe.io': 'true' };
 export type X509Response = typeof X509SVIDResponseSchema;
 
 export async function createHarness(
-  options: { pageSize?: number; pushed?: boolean; config?: Partial<AgentConfig> } = {},
+  options: { pageSize?: number; readPeer?: (socket: Socket) => PeerProcess } = {},
 ): Promise<Harness> {
   const clock = createManualClock(Date.UTC(2026, 0, 1));
   const random = createSeededRandom('agent');
@@ -81,12 +84,10 @@ export async function createHarness(
     trustDomain,
     ...(options.pageSize && { pageSize: options.pageSize }),
   });
-  server.push = options.pushed !== false;
   await server.start();
   const clients: RpcClient[] = [];
-  const log = process.env['AGENT_TEST_LOG'] ? createLog({ level: 'debug' }) : createSilentLog();
+  const log: Log = process.env['AGENT_TEST_LOG'] ? createLog({ level: 'debug' }) : createSilentLog();
   let agent: Agent | undefined;
-  let pids = 1_000;
 
   const harness: Harness = {
     clock,
@@ -112,33 +113,9 @@ export async function createHarness(
       nodeAttestor: { id: 'fake', config: {} },
       workloadAttestors: [{ id: 'fake', config: {} }],
       version: 'test',
-      ...options.config,
     },
     async startAgent() {
-      agent = createAgent({
-        clock,
-        random,
-        log,
-        config: harness.config,
-        attestors: [fakeAttestor((process, signal) => harness.whileAttesting(process, signal))],
-        readPeer: () => {
-          const made: FakeProcess = {
-            pid: ++pids,
-            uid: 1000,
-            gid: 1000,
-            selectors: harness.selectors.flatMap((text) => parseSelector(text) ?? []),
-            dead: false,
-            closed: false,
-            alive: () => !made.dead,
-            close: () => {
-              made.closed = true;
-            },
-          };
-          harness.processes.push(made);
-          return made;
-        },
-        onFatal: (error) => harness.fatal.push(error),
-      });
+      agent = makeAgent(harness, { random, log, ...(options.readPeer && { readPeer: options.readPeer }) });
       await harness.run(agent.start(new AbortController().signal));
       return agent;
     },
@@ -167,24 +144,7 @@ export async function createHarness(
       clients.push(client);
       return client;
     },
-    watchX509(client) {
-      const controller = new AbortController();
-      const stream: X509Stream = { messages: [], error: undefined, ended: false, cancel: () => controller.abort() };
-      const read = async () => {
-        const options = { signal: controller.signal, metadata: HEADER };
-        for await (const message of client.serverStream(SpiffeWorkloadAPI.method.fetchX509SVID, {}, options)) {
-          stream.messages.push(message);
-        }
-      };
-      void read()
-        .catch((error: unknown) => {
-          stream.error = error;
-        })
-        .finally(() => {
-          stream.ended = true;
-        });
-      return stream;
-    },
+    watchX509,
     async close() {
       await harness.run(Promise.all(clients.map((client) => client.close())));
       if (agent) await harness.run(agent.stop());
@@ -195,7 +155,57 @@ export async function createHarness(
   return harness;
 }
 
-function fakeAttestor(during: (process: FakeProcess, signal: AbortSignal) => Promise<void>): AttestorMember {
+function makeAgent(
+  harness: Harness,
+  deps: { random: Random; log: Log; readPeer?: (socket: Socket) => PeerProcess },
+): Agent {
+  return createAgent({
+    readPeer: () => fakePeer(harness),
+    ...deps,
+    clock: harness.clock,
+    config: harness.config,
+    attestors: [fakeAttestor(harness)],
+    onFatal: (error) => harness.fatal.push(error),
+  });
+}
+
+function fakePeer(harness: Harness): FakeProcess {
+  const made: FakeProcess = {
+    pid: 1_000 + harness.processes.length,
+    uid: 1000,
+    gid: 1000,
+    selectors: harness.selectors.flatMap((text) => parseSelector(text) ?? []),
+    dead: false,
+    closed: false,
+    alive: () => !made.dead,
+    close: () => {
+      made.closed = true;
+    },
+  };
+  harness.processes.push(made);
+  return made;
+}
+
+function watchX509(client: RpcClient): X509Stream {
+  const controller = new AbortController();
+  const stream: X509Stream = { messages: [], error: undefined, ended: false, cancel: () => controller.abort() };
+  const read = async () => {
+    const options = { signal: controller.signal, metadata: HEADER };
+    for await (const message of client.serverStream(SpiffeWorkloadAPI.method.fetchX509SVID, {}, options)) {
+      stream.messages.push(message);
+    }
+  };
+  void read()
+    .catch((error: unknown) => {
+      stream.error = error;
+    })
+    .finally(() => {
+      stream.ended = true;
+    });
+  return stream;
+}
+
+function fakeAttestor(harness: Harness): AttestorMember {
   return {
     kind: 'attestor',
     id: 'fake',
@@ -208,10 +218,10 @@ function fakeAttestor(during: (process: FakeProcess, signal: AbortSignal) => Pro
     },
     workload: {
       open: () => async (process, signal) => {
-        // The harness makes every process itself.
+        // The harness makes every process itself, but for the tests that bring real ones: these show their uid.
         const fake = process as FakeProcess;
-        await during(fake, signal);
-        return fake.selectors;
+        await harness.whileAttesting(fake, signal);
+        return fake.selectors ?? [{ type: 'unix', value: `uid:${process.uid}` }];
       },
     },
   };

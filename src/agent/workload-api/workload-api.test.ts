@@ -1,6 +1,7 @@
 import { SpiffeWorkloadAPI } from '@countersign/sdk/contract';
 import { parseTrustDomain } from '@countersign/sdk/identity';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { readPeer } from '../../attestation/index.ts';
 import { Code, type RpcClient } from '../../rpc/index.ts';
 import { createSeededRandom } from '../../std/index.ts';
 import { parseJwks } from '../../wire/jose/index.ts';
@@ -206,6 +207,16 @@ describe('JWT-SVIDs', () => {
     const { claims } = await h.run(client.unary(method.validateJWTSVID, { audience: 'db', svid: token }, options));
     expect(Object.keys(claims ?? {}).toSorted()).toEqual(['aud', 'exp', 'sub']);
   });
+});
+
+it('takes the caller from the kernel, not from what it says', async () => {
+  await h.close();
+  h = await createHarness({ readPeer });
+  h.server.entries.set('me', { id: 'me', path: '/me', selectors: [`unix:uid:${process.getuid?.()}`] });
+  await h.startAgent();
+  const stream = h.watchX509(h.connect());
+  await h.until(() => stream.messages.length === 1);
+  expect(stream.messages[0]?.svids[0]?.spiffeId).toBe('spiffe://example.org/me');
 });
 
 describe('a crowd', () => {

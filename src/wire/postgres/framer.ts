@@ -170,7 +170,7 @@ export class Framer {
 }
 
 /** Type byte and length. */
-export const HEADER_BYTES = 5;
+const HEADER_BYTES = 5;
 const LENGTH_MIN = 4;
 const EMPTY = Buffer.alloc(0);
 /** Most messages fit: one allocation for a straddling message. */

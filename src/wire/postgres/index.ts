@@ -25,7 +25,7 @@ export {
 } from './backend.ts';
 export { type ErrorFields, type ErrorText, encodeError, encodeErrorFields, readErrorFields } from './error-fields.ts';
 export { errorTable, PostgresWireError } from './errors.ts';
-export { Framer, type FramerLimits, HEADER_BYTES } from './framer.ts';
+export { Framer, type FramerLimits } from './framer.ts';
 export {
   type BindMessage,
   encodeDescribe,
@@ -52,4 +52,3 @@ export {
   readStartupPacket,
   type StartupPacket,
 } from './startup.ts';
-export { encodeMessage } from './writer.ts';

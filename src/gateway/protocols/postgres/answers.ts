@@ -1,4 +1,4 @@
-// Over 400 lines: one class, since every message type works on the same few fields of this direction.
+// Long because every message type works on the same few fields of this direction.
 import { type Log, messageOf } from '../../../std/index.ts';
 import {
   Backend,

@@ -157,6 +157,21 @@ describe('an identity with permits', () => {
     await client.end();
   });
 
+  test('sees what its own pipelined DDL made', async () => {
+    gateway.applyPolicies(policies(`${BASE} permit (principal, action == Action::"postgres:ddl", resource);`));
+    const client = await connect();
+    const made = Promise.all([
+      client.query('create table fresh (id int)'),
+      client.query('insert into fresh values (1)'),
+      client.query('begin; create table inner_one (id int); insert into inner_one values (2); commit'),
+    ]);
+    await made;
+    expect((await client.query('select * from fresh')).rows).toEqual([{ id: 1 }]);
+    expect((await client.query('select * from inner_one')).rows).toEqual([{ id: 2 }]);
+    gateway.applyPolicies(policies(BASE));
+    await client.end();
+  });
+
   test('is judged by new policies from its next statement, and ended when it may not connect any more', async () => {
     const client = await connect();
     await client.query('select * from notes');

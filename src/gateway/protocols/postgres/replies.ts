@@ -100,6 +100,8 @@ export function expectReply(kind: ReplyKind, options: Partial<Omit<Reply, 'kind'
 export class ReplyQueue {
   /** Replies that nothing may be sent before. */
   barriers = 0;
+  /** Replies that end in ReadyForQuery. */
+  syncs = 0;
   #items: Reply[] = [];
   #head = 0;
 
@@ -113,6 +115,7 @@ export class ReplyQueue {
 
   push(reply: Reply): void {
     if (reply.barrier) this.barriers++;
+    if (endsReady(reply)) this.syncs++;
     this.#items.push(reply);
   }
 
@@ -121,6 +124,7 @@ export class ReplyQueue {
     const reply = this.#items[this.#head];
     if (reply === undefined) return undefined;
     if (reply.barrier) this.barriers--;
+    if (endsReady(reply)) this.syncs--;
     this.#head++;
     if (this.#head === this.#items.length || this.#head > COMPACT_AT) {
       this.#items = this.#items.slice(this.#head);
@@ -136,6 +140,10 @@ export class ReplyQueue {
       if (reply !== undefined) yield reply;
     }
   }
+}
+
+function endsReady(reply: Reply): boolean {
+  return reply.kind === 'sync' || reply.kind === 'query';
 }
 
 const NONE: readonly Operation[] = [];

@@ -1,4 +1,4 @@
-// Over 400 lines: one class, since every message type works on the same few fields of this direction.
+// Long because every message type works on the same few fields of this direction.
 import { codeOf } from '../../../std/index.ts';
 import {
   type ErrorText,
@@ -366,7 +366,9 @@ export class Requests {
   }
 
   #plan(sql: string, mode: 'simple' | 'parse'): Plan | 'wait' {
-    const { deps, facts } = this.#session;
+    const { deps, facts, catalogChanged, replies } = this.#session;
+    // The change may be settled with the Sync on its way; then a new snapshot is taken before anything else is judged.
+    if (catalogChanged && replies.syncs > 0) return 'wait';
     const catalog = deps.catalog();
     if (catalog === undefined) {
       if (!this.#refreshed) return this.#refresh();

@@ -1,3 +1,4 @@
+import { connect, createServer, type Socket } from 'node:net';
 import pg from 'pg';
 import { serialize } from 'pg-protocol';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -508,5 +509,59 @@ describe('sessions end', () => {
       client.send(Buffer.from(bytes, 'hex'));
       expect((await client.untilClosed())[0]).toMatch(/^E:08P01/);
     }
+  });
+});
+
+describe('a target that can not be used', () => {
+  test.each([
+    ['has another password', { password: 'env:WRONG' }, 'E:28P01:the gateway could not log in to target db'],
+    ['is not there', { port: 1 }, 'E:08006:target db can not be reached at the moment'],
+    ['has no such database', { database: 'gone' }, 'E:3D000:target db can not be reached at the moment'],
+    ['should have TLS and has none', { sslMode: 'require' }, 'E:08001:the gateway could not verify target db'],
+  ])('is told to the client without the gateway’s user or secret: it %s', async (_, config, expected) => {
+    const other = await startTarget({
+      config: { host: server.host, port: server.port, database: 'app', user: 'gate', password: 'env:PW', ...config },
+      env: { 'env:PW': 'secret', 'env:WRONG': 'hunter2' },
+    });
+    const client = await openRawClient(other.port, { start: false });
+    client.send(encodeStartup(0, [['user', 'web']]));
+    expect(await client.untilClosed()).toEqual([expected]);
+    await other.close();
+  });
+
+  test('any more, lost in the middle of a statement: the outcome is unknown', async () => {
+    const carried: Socket[] = [];
+    const running = Promise.withResolvers<void>();
+    const relay = createServer((near) => {
+      const far = connect({ host: server.host, port: server.port });
+      carried.push(near, far);
+      near.on('data', (chunk) => {
+        if (chunk.includes('pg_sleep')) running.resolve();
+      });
+      near.on('error', () => {}).pipe(far);
+      far.on('error', () => {}).pipe(near);
+    });
+    await new Promise<void>((resolve) => relay.listen(0, '127.0.0.1', resolve));
+    const address = relay.address();
+    const port = typeof address === 'object' && address !== null ? address.port : 0;
+    const other = await startTarget({
+      config: { host: '127.0.0.1', port, database: 'app', user: 'gate', password: 'env:PW' },
+      env: { 'env:PW': 'secret' },
+    });
+    const client = await openRawClient(other.port);
+    client.send(query('select pg_sleep(2) /*write*/'));
+    await running.promise;
+    for (const socket of carried) socket.destroy();
+    expect(await client.untilClosed()).toEqual(['E:08006:the gateway lost the connection to the target']);
+    await other.served();
+    expect(kinds(other.ledger.events, 'outcome')[0]?.detail['status']).toBe('unknown');
+    await other.close();
+    relay.close();
+  });
+
+  test('that sends what nobody asked for ends the session', async () => {
+    const client = await openRawClient(gate.port);
+    client.send(query('/*foreign*/ copy (select 1) to stdout'));
+    expect((await client.untilClosed()).at(-1)).toMatch(/^E:08P01/);
   });
 });

@@ -1,7 +1,7 @@
 import { anySignal, messageOf, timeoutSignal } from '../../../std/index.ts';
 import { type ErrorText, encodeTerminate, PostgresWireError } from '../../../wire/postgres/index.ts';
 import type { Target, TargetDeps } from '../../protocol.ts';
-import type { GatewaySession } from '../../session.ts';
+import type { GatewaySession, OperationEvent, SessionLedger } from '../../session.ts';
 import { type CancelKeys, createCancelKeys } from './cancel.ts';
 import { type CatalogSource, createCatalogSource } from './catalog-source.ts';
 import { type PostgresConfig, parseConfig } from './config.ts';
@@ -102,11 +102,7 @@ async function runSession(
   const mayConnect = () => session.policy.decide('postgres:connect', entity, {}).allow;
   const detail = { database: start.database, door: session.door, policies: [...decision.policies] };
   if (!decision.allow) {
-    const denied = notable(() =>
-      session.ledger.announce([
-        { kind: 'denial', action: 'postgres:connect', operation: '0', detail: { ...detail, reason: decision.reason } },
-      ]),
-    );
+    const denied = await recordDenial(session.ledger, { ...detail, reason: decision.reason });
     return endClient(session.client, denied ?? { ...CONNECT_DENIED, detail: `countersign: ${decision.reason}` });
   }
   const unrecorded = notable(() =>
@@ -171,6 +167,16 @@ async function runSession(
   }
 }
 
+/** A denial is on disk before the client hears of it. */
+async function recordDenial(ledger: SessionLedger, detail: OperationEvent['detail']): Promise<ErrorText | undefined> {
+  try {
+    await ledger.synced(ledger.announce([{ kind: 'denial', action: 'postgres:connect', operation: '0', detail }]));
+    return undefined;
+  } catch {
+    return LEDGER_DOWN; // The ledger has logged why.
+  }
+}
+
 /** Does what must be in the ledger; the error for the client when it can't be. */
 function notable(write: () => void): ErrorText | undefined {
   try {
@@ -178,7 +184,7 @@ function notable(write: () => void): ErrorText | undefined {
     return undefined;
   } catch {
     // The ledger has logged why; the client learns only that nothing is served without it.
-    return refusalText({ code: 'ledger', what: 'the gateway’s ledger can not be written' });
+    return LEDGER_DOWN;
   }
 }
 
@@ -188,6 +194,7 @@ function startupError(error: unknown, session: GatewaySession): ErrorText {
   return refusalText({ code: 'timeout', what: `no start-up packet within ${STARTUP_MS_MAX / 1000} seconds` });
 }
 
+const LEDGER_DOWN = refusalText({ code: 'ledger', what: 'the gateway’s ledger can not be written' });
 const CONNECT_DENIED: ErrorText = {
   severity: 'FATAL',
   sqlstate: '42501',

@@ -173,11 +173,14 @@ function readFunctions(rows: Reader): FunctionFacts {
       name: text(name, 'operators'),
       extension: extension ?? undefined,
     });
-  const casts = rows('casts', 3).map(([source, target, extension]) => ({
-    source: text(source, 'casts'),
-    target: text(target, 'casts'),
-    extension: extension ?? undefined,
-  }));
+  const casts = rows('casts', 5).map(([source, target, isOwnSource, isOwnTarget, extension]) => {
+    const types = [
+      { name: text(source, 'casts'), isOwn: isOwnSource === 'true' },
+      { name: text(target, 'casts'), isOwn: isOwnTarget === 'true' },
+    ];
+    const own = types.filter(({ isOwn }) => isOwn);
+    return { types: (own.length > 0 ? own : types).map(({ name }) => name), extension: extension ?? undefined };
+  });
   const builtins = new Map(
     rows('builtin-functions', 2).map(([name, volatility]) => [
       text(name, 'builtin-functions'),

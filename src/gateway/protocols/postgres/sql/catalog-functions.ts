@@ -19,8 +19,8 @@ export interface UserOperator {
 
 /** A cast by function that isn't PostgreSQL's own. */
 export interface UserCast {
-  readonly source: string;
-  readonly target: string;
+  /** Its types as a statement must name them to set it off: those of the database's own, else both. */
+  readonly types: readonly string[];
   readonly extension: string | undefined;
 }
 

@@ -101,7 +101,8 @@ export const catalogQueries: readonly CatalogQuery[] = [
      where o.oid >= ${firstUserOid} order by o.oid`,
   }),
   query('casts', {
-    sql: `select s.typname, t.typname, ${extensionOf('pg_catalog.pg_cast', 'k.oid')}
+    sql: `select s.typname, t.typname, (s.oid >= ${firstUserOid})::pg_catalog.text, (t.oid >= ${firstUserOid})::pg_catalog.text,
+       ${extensionOf('pg_catalog.pg_cast', 'k.oid')}
      from pg_catalog.pg_cast k
      join pg_catalog.pg_type s on k.castsource = s.oid join pg_catalog.pg_type t on k.casttarget = t.oid
      where k.oid >= ${firstUserOid} and k.castfunc <> 0 order by k.oid`,

@@ -135,7 +135,7 @@ export function checkType(analysis: Analysis, type: Fields): void {
   if (name === undefined) throw notUnderstood('type name');
   const plain = name.startsWith('_') ? name.slice(1) : name;
   const runs = analysis.catalog.functions.casts.some(
-    (cast) => !isComputing(cast.extension) && (cast.source === plain || cast.target === plain),
+    (cast) => !isComputing(cast.extension) && cast.types.includes(plain),
   );
   if (runs)
     throw new RefusedText(

@@ -1,4 +1,5 @@
 import type { Analysis } from './analysis.ts';
+import { checkOperatorName } from './code.ts';
 import { samplingMethods } from './function-lists.ts';
 import { notUnderstood, RefusedText } from './refusal.ts';
 import { outputOf, resolveRelation, usedRelation } from './relations.ts';
@@ -107,6 +108,7 @@ function addJoin(analysis: Analysis, fields: Fields, place: { scope: Scope; hasW
   const right = scope.items.slice(middle);
   const using = stringsOf(listOf(fields, 'usingClause'));
   if (using === undefined) throw notUnderstood('USING');
+  if (flagOf(fields, 'isNatural') || using.length > 0) checkOperatorName(analysis, '=');
   if (flagOf(fields, 'isNatural')) joinNaturally(scope, [...left, ...right]);
   if (using.length > 0) joinUsing(scope, [...left, ...right], using);
   if (hasField(fields, 'quals')) analysis.expression(fieldOf(fields, 'quals'), scope);

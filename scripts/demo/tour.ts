@@ -1,0 +1,244 @@
+import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Stage, writeResources } from './stage.ts';
+import { type Shown, StepFailed } from './teller.ts';
+
+interface Step {
+  readonly name: string;
+  readonly title: string;
+  run(): Promise<Shown>;
+}
+
+interface ClientReport {
+  readonly rows?: readonly { readonly name: string; readonly ssn: string; readonly city: string }[];
+  readonly denied?: { readonly code: string; readonly message: string; readonly detail?: string };
+  readonly after?: readonly { readonly count: number }[];
+  readonly error?: string;
+  readonly received: string;
+}
+
+interface Entry {
+  readonly seq: number;
+  readonly kind: string;
+  readonly actor: string;
+  readonly action: string;
+  readonly detail: { readonly policies?: readonly string[]; readonly rows?: number; readonly sqlstate?: string };
+}
+
+/** The tour, step by step. Each step checks what it shows and throws StepFailed when it does not hold. */
+export function tour(stage: Stage): Step[] {
+  let report: ClientReport = { received: '' };
+  let entries: Entry[] = [];
+  return [
+    { name: 'apply', title: 'An operator declares the target, who may be what, and a policy', run: () => apply(stage) },
+    {
+      name: 'read-masked',
+      title: 'A client without any credential reads the table; one column is masked',
+      async run() {
+        report = JSON.parse((await stage.runAs(stage.client, 'client.ts', [stage.targetSocketDir])).stdout);
+        return showRows(stage, report);
+      },
+    },
+    {
+      name: 'denied-then-goes-on',
+      title: 'Its DELETE is refused, and the same connection goes on',
+      run: async () => showDenial(report),
+    },
+    { name: 'stranger', title: 'A process that nobody registered is refused', run: () => showStranger(stage) },
+    {
+      name: 'password-nowhere',
+      title: 'The database password is nowhere in what the client could read',
+      run: () => searchPassword(stage, report),
+    },
+    {
+      name: 'ledger',
+      title: 'The ledger holds each operation, with identity and policy',
+      async run() {
+        entries = (await countersign(stage, ['ledger', 'tail', '--lines', '100', '--json']))
+          .split('\n')
+          .filter((line) => line !== '')
+          .map((line): Entry => JSON.parse(line));
+        return showEntries(entries);
+      },
+    },
+    { name: 'proof', title: 'One entry is proven, with nothing but the public key', run: () => prove(stage, entries) },
+    {
+      name: 'edit-caught',
+      title: 'A copy of the ledger with one byte changed is caught, and the entry named',
+      run: () => catchEdit(stage, entries),
+    },
+  ];
+}
+
+async function apply(stage: Stage): Promise<Shown> {
+  const folder = writeResources(stage);
+  await countersign(stage, ['target', 'secret', 'shop-password'], stage.password);
+  await countersign(stage, ['apply', '-f', folder, '--yes', '--json']);
+  const policy = readFileSync(join(folder, 'shop.cedar'), 'utf8').trimEnd().split('\n');
+  await offered(stage);
+  return {
+    lines: [
+      'The password went in over standard input and lies sealed in the gateway; the target names it as keystore:shop-password.',
+      `The entry orders-service says: whoever runs as user ${stage.client.uid}${stage.client.node === process.execPath ? '' : ' with that program'} is spiffe://example.org/orders. The policy says:`,
+      ...policy.map((line) => `  ${line}`),
+    ],
+    facts: { resources: folder },
+  };
+}
+
+/** Waits until the agent offers the target and its first client is served: the change is pushed, so it is soon. */
+async function offered(stage: Stage): Promise<void> {
+  for (let tries = 0; tries < 50; tries++) {
+    const { stdout } = await stage.countersign(['connect', 'shop', '--print', '--json']);
+    if (stdout.includes('PGHOST')) return;
+  }
+  throw new StepFailed('the agent did not offer the target');
+}
+
+function showRows(stage: Stage, report: ClientReport): Shown {
+  if (!report.rows || report.rows.length !== 2)
+    throw new StepFailed(`the client saw no rows: ${report.error ?? JSON.stringify(report)}`);
+  if (report.rows.some(({ ssn }) => ssn !== '[redacted]')) throw new StepFailed('the column ssn came through');
+  if (Buffer.from(report.received, 'base64').includes('123-45-6789'))
+    throw new StepFailed('a masked value is among the bytes received');
+  return {
+    lines: [
+      `node-postgres, user ${stage.client.uid}, host=${stage.targetSocketDir}, no password:`,
+      ...report.rows.map((row) => `  ${row.name.padEnd(14)} ${row.ssn}  ${row.city}`),
+    ],
+    facts: { rows: report.rows },
+  };
+}
+
+function showDenial({ denied, after }: ClientReport): Shown {
+  if (denied?.code !== '42501')
+    throw new StepFailed(`the DELETE was not refused as it should: ${JSON.stringify(denied)}`);
+  if (after?.[0]?.count !== 2)
+    throw new StepFailed(`the connection did not go on, or rows are gone: ${JSON.stringify(after)}`);
+  return {
+    lines: [
+      `ERROR ${denied.code}: ${denied.message}`,
+      `and then, on the same connection: ${after[0].count} customers, all still there`,
+    ],
+    facts: { denied, after: after[0] },
+  };
+}
+
+async function showStranger(stage: Stage): Promise<Shown> {
+  const { stdout } = await stage.runAs(stage.stranger, 'client.ts', [stage.targetSocketDir]);
+  const report: ClientReport = JSON.parse(stdout);
+  if (report.rows || !report.error?.includes('no identity issued'))
+    throw new StepFailed(`the stranger was not refused: ${stdout}`);
+  return { lines: [`user ${stage.stranger.uid}: ${report.error}`], facts: { error: report.error } };
+}
+
+async function searchPassword(stage: Stage, report: ClientReport): Promise<Shown> {
+  if (Buffer.from(report.received, 'base64').includes(stage.password))
+    throw new StepFailed('the password is among the bytes that the client received');
+  const { stdout } = await stage.runAs(stage.client, 'search.ts', [stage.directory], stage.password);
+  const { files, processes, found }: { files: number; processes: number; found: string[] } = JSON.parse(stdout);
+  if (found.length > 0) throw new StepFailed(`the password can be read in ${found.join(', ')}`);
+  const bytes = Buffer.from(report.received, 'base64').length;
+  return {
+    lines: [
+      `searched as the client: ${bytes} bytes received, ${files} files, arguments and environment of ${processes} processes: not there`,
+    ],
+    facts: { bytes, files, processes },
+  };
+}
+
+function showEntries(entries: readonly Entry[]): Shown {
+  const ours = entries.filter(
+    ({ actor, kind }) => actor === 'spiffe://example.org/orders' && ['intent', 'outcome', 'denial'].includes(kind),
+  );
+  const of = (kind: string) => ours.filter((entry) => entry.kind === kind);
+  if (of('intent').length !== 2 || of('outcome').length !== 2 || of('denial').length !== 1)
+    throw new StepFailed(`the ledger holds ${JSON.stringify(ours.map(({ kind }) => kind))}`);
+  if (of('intent').some(({ detail }) => !detail.policies?.includes('customers-without-ssn')))
+    throw new StepFailed('an entry does not name its policy');
+  return {
+    lines: ours.map(({ seq, kind, actor, action, detail }) => {
+      const facts = [
+        detail.policies?.length ? `by ${detail.policies.join(', ')}` : '',
+        detail.rows === undefined ? '' : `${detail.rows} rows`,
+        detail.sqlstate ? `SQLSTATE ${detail.sqlstate}` : '',
+      ];
+      return `#${seq} ${kind.padEnd(7)} ${actor} ${action} ${facts.filter((fact) => fact !== '').join(', ')}`;
+    }),
+    facts: { entries: ours.length },
+  };
+}
+
+async function prove(stage: Stage, entries: readonly Entry[]): Promise<Shown> {
+  const seq = denialOf(entries);
+  const file = join(stage.directory, 'proof.json');
+  for (let tries = 0; ; tries++) {
+    // The checkpoint that covers the entry is signed within a second.
+    const { code, stderr } = await stage.countersign(['ledger', 'prove', String(seq), '--out', file, '--json']);
+    if (code === 0) break;
+    if (tries > 20) throw new StepFailed(stderr);
+  }
+  const proven = await countersign(stage, [
+    'ledger',
+    'verify',
+    '--proof',
+    file,
+    '--key',
+    join(stage.directory, 'home/data/gateway/ledger.vkey'),
+  ]);
+  if (!proven.includes(`Proven: entry ${seq}`)) throw new StepFailed(proven);
+  return { lines: proven.trimEnd().split('\n'), facts: { sequence: seq } };
+}
+
+async function catchEdit(stage: Stage, entries: readonly Entry[]): Promise<Shown> {
+  const seq = denialOf(entries);
+  const gateway = join(stage.directory, 'home/data/gateway');
+  const key = join(gateway, 'ledger.vkey');
+  const whole = await countersign(stage, ['ledger', 'verify']);
+  const copy = join(stage.directory, 'copy');
+  cpSync(join(gateway, 'ledger'), copy, { recursive: true, filter: (path) => !path.endsWith('lock') });
+  edit(copy, '"kind":"denial"', '"kind":"intent"');
+  const { code, stdout } = await stage.countersign(['ledger', 'verify', '--dir', copy, '--key', key]);
+  if (code !== 1 || !new RegExp(`entry ${seq}\\b`).test(stdout))
+    throw new StepFailed(`the edit was not caught: ${stdout}`);
+  return {
+    lines: [
+      ...whole.trimEnd().split('\n'),
+      'with "denial" made an "intent" in one entry of a copy:',
+      ...stdout.trimEnd().split('\n'),
+    ],
+    facts: { sequence: seq },
+  };
+}
+
+/** Changes a text in the first segment that holds it. */
+function edit(folder: string, from: string, to: string): void {
+  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' }).toSorted()) {
+    const path = join(folder, name);
+    let bytes: Buffer;
+    try {
+      bytes = readFileSync(path);
+    } catch {
+      continue; // A folder.
+    }
+    const at = bytes.indexOf(from);
+    if (at < 0 || from.length !== to.length) continue;
+    bytes.write(to, at);
+    writeFileSync(path, bytes);
+    return;
+  }
+  throw new StepFailed(`no segment holds ${from}`);
+}
+
+function denialOf(entries: readonly Entry[]): number {
+  const entry = entries.find(({ kind, actor }) => kind === 'denial' && actor === 'spiffe://example.org/orders');
+  if (!entry) throw new StepFailed('the ledger holds no denial');
+  return entry.seq;
+}
+
+/** Runs a command that must succeed. */
+async function countersign(stage: Stage, args: readonly string[], input?: string): Promise<string> {
+  const { code, stdout, stderr } = await stage.countersign(args, input);
+  if (code !== 0) throw new StepFailed(`countersign ${args.join(' ')} ended with ${code}: ${stderr}`);
+  return stdout;
+}

@@ -1,0 +1,72 @@
+import { Socket } from 'node:net';
+import { describe, expect, it } from 'vitest';
+import type { PeerProcess } from '../attestation/index.ts';
+import { createManualClock, createSilentLog } from '../std/index.ts';
+import { createCallers, type OpenAttestor } from './callers.ts';
+import { createCounters } from './counters.ts';
+
+const signal = new AbortController().signal;
+
+function setUp(attestors: OpenAttestor[], readPeer: () => PeerProcess = () => peer()) {
+  const deps = { clock: createManualClock(0), log: createSilentLog(), counters: createCounters() };
+  return createCallers({ ...deps, attestors, readPeer });
+}
+
+function peer(change: Partial<PeerProcess> = {}): PeerProcess {
+  return { pid: 7, uid: 1000, gid: 1000, alive: () => true, close: () => {}, ...change };
+}
+
+const works: OpenAttestor = { id: 'a', attest: async () => [{ type: 'a', value: '1' }] };
+const fails: OpenAttestor = {
+  id: 'b',
+  attest: () => Promise.reject(new Error('broken')),
+};
+
+describe('callers', () => {
+  it('are what all attestors together can prove', async () => {
+    const more: OpenAttestor = { id: 'c', attest: async () => [{ type: 'c', value: '2' }] };
+    const caller = setUp([works, more]).accept(new Socket());
+    expect(await caller.selectors(signal)).toEqual([
+      { type: 'a', value: '1' },
+      { type: 'c', value: '2' },
+    ]);
+  });
+
+  it('lose only what a failing attestor would have proven, and are refused when all fail', async () => {
+    expect(await setUp([works, fails]).accept(new Socket()).selectors(signal)).toEqual([{ type: 'a', value: '1' }]);
+    const refused = setUp([fails]).accept(new Socket()).selectors(signal);
+    await expect(refused).rejects.toMatchObject({ code: 'ERR_AGENT_CALLER' });
+  });
+
+  it('are attested again on the same connection after a failure, and only then', async () => {
+    let runs = 0;
+    const second: OpenAttestor = { id: 'a', attest: async () => (++runs === 1 ? Promise.reject(new Error('no')) : []) };
+    const caller = setUp([second]).accept(new Socket());
+    await expect(caller.selectors(signal)).rejects.toMatchObject({ code: 'ERR_AGENT_CALLER' });
+    await caller.selectors(signal);
+    await caller.selectors(signal);
+    expect(runs).toBe(2);
+  });
+
+  it('are refused when the kernel does not tell them, or they have ended', async () => {
+    const unknown = setUp([works], () => {
+      throw new Error('no credentials');
+    });
+    expect(() => unknown.accept(new Socket())).toThrowError(expect.objectContaining({ code: 'ERR_AGENT_CALLER' }));
+    const dead = setUp([works], () => peer({ alive: () => false })).accept(new Socket());
+    await expect(dead.selectors(signal)).rejects.toMatchObject({ code: 'ERR_AGENT_CALLER' });
+    expect(() => dead.assertAlive()).toThrowError(expect.objectContaining({ code: 'ERR_AGENT_CALLER' }));
+  });
+
+  it('have so many connections a user and no more, and get them back', () => {
+    let closed = 0;
+    const callers = setUp([works], () => peer({ close: () => closed++ }));
+    const open = Array.from({ length: 2_048 }, () => callers.accept(new Socket()));
+    expect(() => callers.accept(new Socket())).toThrowError(expect.objectContaining({ code: 'ERR_AGENT_BUSY' }));
+    expect(closed).toBe(1);
+    open[0]?.close();
+    open[0]?.close();
+    callers.accept(new Socket());
+    expect(() => callers.accept(new Socket())).toThrowError(expect.objectContaining({ code: 'ERR_AGENT_BUSY' }));
+  });
+});

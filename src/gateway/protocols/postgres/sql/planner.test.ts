@@ -1,0 +1,589 @@
+// Goal: what a text means is found out as PostgreSQL would, and whatever can't be is refused. The database is real, so the names are.
+import type pg from 'pg';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startPostgres, type TestPostgres } from '../../../../../test/support/postgres.ts';
+import { applySessionEffects, loadParser, noSessionFacts, type Plan, type SessionFacts } from './index.ts';
+import { createShop, openClient, readCatalog, type Shop, shopSql } from './testing/shop.ts';
+
+let server: TestPostgres;
+let client: pg.Client;
+let shop: Shop;
+
+beforeAll(async () => {
+  await loadParser();
+  server = await startPostgres({ databases: ['shop'] });
+  client = await openClient(server, 'shop');
+  await client.query(shopSql);
+  shop = createShop(await readCatalog(client, 1));
+}, 60_000);
+afterAll(async () => {
+  await client?.end();
+  await server?.stop();
+});
+
+const reasonOf = (plan: Plan) => (plan.verdict === 'refuse' ? plan.reason : 'forward');
+const touchesOf = (plan: Plan) =>
+  plan.statements.flatMap(({ touches }) => touches.map(({ action, resource }) => `${action} ${resource}`));
+const only = (plan: Plan) => {
+  if (plan.verdict !== 'forward') throw new Error(`refused: ${plan.reason} ${plan.message}`);
+  const [statement] = plan.statements;
+  if (statement === undefined) throw new Error('no statement');
+  return statement;
+};
+/** Plans texts one after the other, as if each had completed. */
+const inSession = (texts: readonly string[], as: string) => {
+  let session: SessionFacts = noSessionFacts;
+  const plans: Plan[] = [];
+  for (const sql of texts) {
+    const plan = shop.plan(sql, { as, session });
+    plans.push(plan);
+    if (plan.verdict === 'forward')
+      for (const { effects } of plan.statements) session = applySessionEffects(session, effects);
+  }
+  return plans;
+};
+
+describe('the known ways around a masking gateway are closed, in both protocols', () => {
+  // 8 and 9 of the list (layouts remembered or mixed up) and 10 (fastpath) belong to the session: here each plan carries its masks.
+  const attacks: readonly (readonly [name: string, sql: string, as: string, reason: string])[] = [
+    ['an alias', 'select ssn as x from customers', 'web', 'forward'],
+    ['an expression', 'select upper(ssn) from customers', 'web', 'masked-column-use'],
+    ['a row as JSON', 'select row_to_json(c) from customers c', 'web', 'masked-column-use'],
+    ['a function that reads the table', 'select leak()', 'web', 'unproven-function'],
+    ['a value turned around', 'select reverse(ssn) from customers', 'web', 'masked-column-use'],
+    ['COPY of the table', 'copy customers to stdout', 'web', 'masked-column-use'],
+    ['a cast whose error tells the value', 'select ssn::int from customers', 'web', 'masked-column-use'],
+    [
+      'DO with a notice',
+      "do $$ begin raise notice '%', (select ssn from customers); end $$",
+      'web',
+      'statement-refused',
+    ],
+    ['DO with a delete', 'do $$ begin delete from orders; end $$', 'plain', 'statement-refused'],
+    ['DO for somebody without masks', 'do $$ begin delete from orders; end $$', 'admin', 'statement-refused'],
+    [
+      'a comment of a mebibyte before DELETE',
+      `/*${'x'.repeat(1 << 20)}*/ delete from orders`,
+      'plain',
+      'text-too-long',
+    ],
+    [
+      'a comment below the limit before DELETE',
+      `/*${'x'.repeat(500_000)}*/ delete from orders`,
+      'plain',
+      'policy-denied',
+    ],
+    ['a second statement', 'select 1; delete from orders', 'plain', 'policy-denied'],
+  ];
+  it.each(attacks)('%s', (_, sql, as, reason) => {
+    expect(reasonOf(shop.plan(sql, { as }))).toBe(reason);
+    const parsed = reasonOf(shop.plan(sql, { as, mode: 'parse' }));
+    expect(parsed).toBe(sql.startsWith('select 1;') ? 'several-statements' : reason);
+  });
+
+  it('an alias changes no mask: it goes by table and attribute', () => {
+    const { masks } = only(shop.plan('select ssn as x from customers'));
+    const oid = shop.catalog.relation('public', 'customers')?.oid;
+    expect(masks?.columnsMasked).toBe(1);
+    expect(masks?.byAttribute.get(`${oid ?? 0}:3`)).toBe('redact');
+    expect(masks?.byAttribute.get(`${oid ?? 0}:4`)).toBe('email');
+  });
+
+  it('a prepared statement has its masks whenever it is planned again', () => {
+    const first = shop.plan('select id, ssn from customers where id = $1', { mode: 'parse' });
+    expect(only(first).masks?.columnsMasked).toBe(1);
+  });
+});
+
+describe('a masked column passes as it is, and nothing else of it', () => {
+  const refused = [
+    'select name from customers where ssn = $1',
+    "select name from customers where 'x' like ssn",
+    'select id, ssn from customers order by ssn',
+    'select id, ssn from customers order by 2',
+    'select id, ssn as s from customers order by s',
+    'select * from customers order by 3',
+    'select ssn from customers group by ssn',
+    'select ssn from customers group by 1',
+    'select id, ssn from customers group by id, 2',
+    'select distinct ssn from customers',
+    'select distinct on (id) ssn from customers',
+    'select count(ssn) from customers',
+    'select count(distinct ssn) from customers',
+    'select max(ssn) over () from customers',
+    'select id, sum(1) over (partition by ssn) from customers',
+    'select id from customers window w as (order by ssn)',
+    'select id from customers group by id having max(ssn) > $1',
+    'select count(*) filter (where ssn like $1) from customers',
+    'select ssn from customers union all select name from customers',
+    "select ssn from customers except select 'a'",
+    'select (select ssn from customers limit 1)',
+    'select array(select ssn from customers)',
+    'select 1 where $1 in (select ssn from customers)',
+    'select 1 where $1 = any (select ssn from customers)',
+    'select exists (select 1 from customers where ssn = $1)',
+    'select c from customers c',
+    'select c.* is null from customers c',
+    'select (c).ssn from customers c',
+    'select (c.*)::text from customers c',
+    'select c::text from customers c',
+    'select row(c.*) from customers c',
+    'select ssn(c) from customers c',
+    'select c.row_to_json from customers c',
+    'select to_jsonb(customers) from customers',
+    'select json_agg(customers.*) from customers',
+    'select j from (customers c join orders o on true) as j',
+    'select to_json(s) from (select * from customers) s',
+    'select upper(b) from (select ssn from customers) as s(b)',
+    'select upper(b) from customers as c(a, n, b)',
+    'with x as (select ssn as y from customers) select upper(y) from x',
+    'with x(y) as (select ssn from customers) select 1 from x where y = $1',
+    'with recursive x as (select ssn from customers) select * from x',
+    'select * from customers c, lateral (select upper(c.ssn) as u) l',
+    'select * from customers c, lateral upper(c.ssn) l',
+    "select x.* from customers c, json_table(c.ssn, '$' columns (a text path '$')) x",
+    "select x.* from customers c, xmltable('/a' passing c.ssn::xml columns b text path 'b') x",
+    'select 1 from customers c join legacy l on c.ssn = l.info',
+    'select 1 from customers join (select 1 as id, 1 as ssn) s using (ssn)',
+    'select 1 from customers natural join orders',
+    'select case when ssn is null then 1 end from customers',
+    'select coalesce(ssn, name) from customers',
+    "select ssn || '' from customers",
+    "select json_object('a': ssn) from customers",
+    'select xmlelement(name a, ssn) from customers',
+    'select id from customers limit (select length(ssn) from customers limit 1)',
+    'values ((select ssn from customers limit 1))',
+    'select ssn collate "C" from customers',
+    'select ssn_tail || name from customers',
+    'select upper(secret) from events_1',
+    'select upper(secret) from only events',
+    'select shout from customer_upper',
+    'select upper(tax_number) from customer_all',
+    'select upper(ssn) from customer_copy',
+    'select 1 from nested where tax_number = $1',
+    'select it from via_function',
+  ];
+  it.each(refused)('%s', (sql) => {
+    expect(reasonOf(shop.plan(sql))).toBe('masked-column-use');
+  });
+
+  const allowed: readonly (readonly [sql: string, masked: number])[] = [
+    ['select * from customers', 3],
+    ['table customers', 3],
+    ['select c.*, c.ssn from customers c where id = $1 order by name limit 1', 4],
+    ['select (ssn) from public.customers', 1],
+    ['select id as ssn, name from customers order by id', 0],
+    ['select count(*) from customers where name like $1', 0],
+    ['select count(*) from (select * from customers where id > 1) s', 0],
+    ['select s.ssn, s.name from (select * from customers) s', 1],
+    ['with x as (select id, ssn from customers) select ssn, id from x order by 2', 1],
+    ['select y from (select ssn from customers) as s(y)', 1],
+    ['select j.ssn from (customers c join orders o on o.customer_id = c.id) as j', 1],
+    ['select c.ssn, o.total from customers c left join orders o on o.customer_id = c.id order by o.total', 1],
+    ['select c.id, l.s from customers c, lateral (select c.ssn as s) l', 1],
+    ['select exists (select * from customers)', 0],
+    ['select name from customers where id in (select customer_id from orders)', 0],
+    ['with customers as (select 1 as ssn) select upper(ssn::text) from customers', -1],
+    ['select tax_number from customer_all', 1],
+    ['select * from nested', 1],
+    ['select * from customer_copy', 1],
+    ['select * from customer_names where name = $1', -1],
+    ['select secret from events', 1],
+    ['select ssn, id from customers group by id', 1],
+  ];
+  it.each(allowed)('%s', (sql, masked) => {
+    const { masks } = only(shop.plan(sql));
+    expect(masks?.columnsMasked ?? -1).toBe(masked);
+  });
+});
+
+describe('writes neither carry a masked value away nor show one', () => {
+  it.each([
+    'insert into orders (id, note) select id, ssn from customers',
+    'insert into orders (id, note) values (1, (select ssn from customers limit 1))',
+    'insert into customers (id) values (7) returning ssn',
+    'insert into customers (id) values (7) returning *',
+    'insert into customers (id, ssn) values (7, $1) on conflict (ssn) do nothing',
+    'insert into customers (id) values (7) on conflict (id) do update set note = excluded.ssn',
+    'insert into customers (id) values (7) on conflict (id) do update set note = customers.ssn',
+    'insert into customers (id) values (7) on conflict (id) do update set name = $1 where customers.ssn = $2',
+    'update customers set note = ssn',
+    'update customers set name = $1 where ssn = $2',
+    'update customers set name = $1 returning old.ssn',
+    'update orders set note = excluded.ssn from customers excluded where excluded.id = orders.id',
+    'update events set secret = excluded.ssn from customers excluded where excluded.id = events.id',
+    'update orders set (note, total) = (select ssn, 1 from customers limit 1)',
+    'delete from customers where ssn = $1',
+    'delete from orders using customers c where c.ssn = orders.note',
+    'merge into orders o using customers c on o.id = c.id when matched then update set note = c.ssn',
+    'merge into customers c using orders o on o.note = c.ssn when matched then delete',
+    'merge into orders o using customers c on o.id = c.id when not matched then insert (id, note) values (c.id, c.ssn)',
+    'with w as (update customers set name = $1 returning ssn) select * from w',
+    'copy customers (id, ssn) to stdout',
+    'copy (select ssn from customers) to stdout',
+    'declare c cursor for select ssn from customers',
+    'explain select id from customers',
+    'explain analyze update customers set name = name',
+  ])('%s', (sql) => {
+    expect(reasonOf(shop.plan(sql))).toBe('masked-column-use');
+  });
+
+  it.each([
+    'insert into customers (id, ssn) values ($1, $2) on conflict (id) do update set ssn = excluded.ssn, name = excluded.name returning id',
+    "update customers set ssn = $1, note = name || '!' where id = $2 returning id, name",
+    'delete from customers where id = $1',
+    'copy customers (id, name) to stdout',
+    'copy customers from stdin',
+    'explain select * from orders',
+  ])('%s is allowed', (sql) => {
+    expect(reasonOf(shop.plan(sql))).toBe('forward');
+    expect(only(shop.plan(sql)).withhold).toBe(true);
+  });
+
+  it.each([
+    ['create table copied as select * from customers', 'masked-column-use'],
+    ['create table copied as select id from customers', 'masked-ddl'],
+    ['select id into copied from customers', 'masked-ddl'],
+    ['create view seen as select ssn from customers', 'masked-column-use'],
+    ['create or replace view customer_names as select id, ssn as name from customers', 'masked-column-use'],
+    ['create or replace view customer_all as select 1 as id', 'masked-ddl'],
+    ['create table child () inherits (customers)', 'masked-ddl'],
+    ['create table like_it (like customers including all)', 'masked-ddl'],
+    ['create table probe (s text references customers (ssn))', 'masked-ddl'],
+    ['create table events_2 partition of events for values from (10) to (20)', 'masked-ddl'],
+    ['alter table legacy attach partition orders for values from (1) to (2)', 'masked-ddl'],
+    ['create unique index on customers (ssn)', 'masked-ddl'],
+    ['alter table customers add column t text generated always as (ssn) stored', 'masked-ddl'],
+    ['alter table customers rename column ssn to s', 'masked-ddl'],
+    ['alter table customers rename to c2', 'masked-ddl'],
+    ['alter schema public rename to p2', 'masked-ddl'],
+    ['alter table customers set schema "Odd/Schema"', 'masked-ddl'],
+    ["create function f() returns text language sql as 'select 1'", 'masked-ddl'],
+    [
+      'create trigger t before insert on orders for each row execute function tsvector_update_trigger(a, b, c)',
+      'masked-ddl',
+    ],
+    ['create rule r as on insert to orders do also select ssn from customers', 'masked-ddl'],
+    ['grant select on customers to public', 'masked-ddl'],
+    ['listen changes', 'masked-notification'],
+    ["insert into logged values (1, 'x')", 'unproven-rule'],
+  ])('%s → %s', (sql, reason) => {
+    expect(reasonOf(shop.plan(sql))).toBe(reason);
+  });
+});
+
+describe('code that is not proven harmless does not run while columns are masked', () => {
+  it.each([
+    ['select leak_one(1)', 'unproven-function'],
+    ["select lower('X')", 'unproven-function'],
+    ['select public.lower(1)', 'unproven-function'],
+    ['select * from leak() l', 'unproven-function'],
+    ['select 1 ### 2', 'unproven-operator'],
+    ['select 1 operator(public.###) 2', 'unproven-operator'],
+    ['select row(1)::odd::text', 'unproven-cast'],
+    ['select * from pg_stats', 'restricted-relation'],
+    ['select most_common_vals from pg_catalog.pg_stats', 'restricted-relation'],
+    ['select query from pg_stat_activity', 'restricted-relation'],
+    ['select pg_stat_get_activity(null)', 'unproven-function'],
+    ['select * from pg_largeobject', 'restricted-relation'],
+    ["select pg_catalog.brin_summarize_new_values('x')", 'unproven-function'],
+    ['fetch all from somebody', 'unknown-cursor'],
+  ])('%s → %s', (sql, reason) => {
+    expect(reasonOf(shop.plan(sql))).toBe(reason);
+  });
+
+  it("PostgreSQL's own functions of the qualified name stay", () => {
+    expect(reasonOf(shop.plan("select pg_catalog.lower('X'), now(), random(), 1 operator(pg_catalog.+) 2"))).toBe(
+      'forward',
+    );
+  });
+
+  it('without masks they are a matter of policy', () => {
+    expect(touchesOf(shop.plan('select leak_one(1), 1 ### 2', { as: 'admin' }))).toEqual([
+      'postgres:call shop/shop/public/leak_one',
+    ]);
+    expect(reasonOf(shop.plan('select leak_one(1)', { as: 'plain' }))).toBe('policy-denied');
+    expect(only(shop.plan('select leak_one(1)', { as: 'admin' })).writes).toBe(true);
+  });
+});
+
+describe('what reaches past the database is refused to everybody', () => {
+  it.each([
+    ["copy orders to '/tmp/x'", 'server-file'],
+    ["copy orders from program 'curl x'", 'server-file'],
+    ["copy (select 1) to program 'sh'", 'server-file'],
+    ["select pg_read_file('x')", 'restricted-function'],
+    ["select pg_catalog.pg_ls_dir('.')", 'restricted-function'],
+    ["select lo_export(1, 'x')", 'restricted-function'],
+    ["select query_to_xml('select 1', true, true, '')", 'restricted-function'],
+    ["select table_to_xml('customers', true, true, '')", 'restricted-function'],
+    ["select ts_rewrite('a'::tsquery, 'select 1')", 'restricted-function'],
+    ["select * from dblink('x', 'select 1') as t(a int)", 'restricted-function'],
+    ["select any_schema.dblink_exec('x')", 'restricted-function'],
+    ['select pg_temp.f()', 'restricted-function'],
+    ['select rolpassword from pg_authid', 'restricted-relation'],
+    ['select * from pg_catalog.pg_shadow', 'restricted-relation'],
+    ["load 'x'", 'statement-refused'],
+    ["alter system set x = 'y'", 'statement-refused'],
+    ["create subscription s connection 'x' publication p", 'statement-refused'],
+    ["prepare transaction 'x'", 'statement-refused'],
+    ["commit prepared 'x'", 'statement-refused'],
+    ['update pg_catalog.pg_class set relname = relname', 'statement-refused'],
+    ['alter table pg_catalog.pg_class add x int', 'statement-refused'],
+    ['create schema s create table t (a int)', 'statement-not-understood'],
+    ['set role postgres', 'setting-refused'],
+    ['set session authorization postgres', 'setting-refused'],
+    ['set search_path to other', 'setting-refused'],
+    ["select set_config('search_path', 'other', false)", 'setting-refused'],
+    ["select set_config('ro' || 'le', 'x', false)", 'setting-refused'],
+    ['set standard_conforming_strings = off', 'setting-refused'],
+    ["set client_encoding = 'SJIS'", 'setting-refused'],
+    ['set session_replication_role = replica', 'setting-refused'],
+    ["set app.tenant = '7'", 'setting-refused'],
+    ['set local_preload_libraries = x', 'setting-refused'],
+    ['select 1 from other_db.public.orders', 'unknown-relation'],
+    ['select * from orders tablesample evil(1)', 'restricted-function'],
+  ])('%s → %s', (sql, reason) => {
+    expect(reasonOf(shop.plan(sql, { as: 'admin' }))).toBe(reason);
+  });
+
+  it('operating the server asks for postgres:admin', () => {
+    expect(touchesOf(shop.plan('select pg_terminate_backend(1)', { as: 'admin' }))).toEqual([
+      'postgres:admin shop/shop',
+    ]);
+    expect(reasonOf(shop.plan('select pg_terminate_backend(1)', { as: 'plain' }))).toBe('policy-denied');
+    expect(reasonOf(shop.plan('select lo_get(1)', { as: 'plain' }))).toBe('policy-denied');
+  });
+});
+
+describe('policy is asked what PostgreSQL would need rights for', () => {
+  it.each([
+    ['select count(*) from orders', ['postgres:select orders']],
+    ['update orders set note = $1', ['postgres:update orders']],
+    ['update orders set note = $1 where id = 2', ['postgres:select orders', 'postgres:update orders']],
+    ['insert into orders (id) select id from employees', ['postgres:insert orders', 'postgres:select employees']],
+    ['with d as (delete from orders returning 1) select 1', ['postgres:delete orders']],
+    ['select * from orders for update', ['postgres:select orders', 'postgres:update orders']],
+    ['truncate employees', ['postgres:truncate employees']],
+    ['truncate customers cascade', ['postgres:truncate customers', 'postgres:truncate orders']],
+    ['create table fresh (a int)', ['postgres:ddl fresh']],
+    ['drop table orders, "Odd/Schema"."Per%cent"', ['postgres:ddl orders', 'postgres:ddl Odd%2FSchema/Per%25cent']],
+    ['vacuum orders', ['postgres:maintain orders']],
+    [
+      'merge into orders o using employees e on o.id = e.id when matched then delete when not matched then insert (id) values (1)',
+      ['postgres:select orders', 'postgres:select employees', 'postgres:delete orders', 'postgres:insert orders'],
+    ],
+    ['select 1', []],
+    ['select * from pg_class', []],
+  ])('%s', (sql, touches) => {
+    const full = touches.map((one) =>
+      one.replace(/ (?:(Odd.*)|(.*))/, (_, odd, name) => ` shop/shop/${odd ?? `public/${name}`}`),
+    );
+    expect(new Set(touchesOf(shop.plan(sql, { as: 'admin' })))).toEqual(new Set(full));
+  });
+
+  it('columns of the context are those read, through aliases, stars, USING and whole rows', () => {
+    expect(reasonOf(shop.plan('select id, name from employees', { as: 'plain' }))).toBe('forward');
+    for (const sql of [
+      'select * from employees',
+      'select e from employees e',
+      'select e.x from employees as e(a, b, x)',
+      'select 1 from employees where salary > 1',
+      'select 1 from employees order by salary',
+      'select to_json(e) from employees e',
+      'select s.salary from (select * from employees) s',
+      'select 1 from employees join (select 1 as salary) s using (salary)',
+      'select 1 from employees natural join orders',
+      'update employees set name = $1 where salary > 1',
+      'copy employees to stdout',
+      'select e.salaryy(1) from employees e',
+    ])
+      expect(reasonOf(shop.plan(sql, { as: 'plain' })), sql).not.toBe('forward');
+  });
+
+  it('a forbid on a table holds through views and partitions; a missing permit on it does not matter', () => {
+    expect(reasonOf(shop.plan('select id from staff', { as: 'plain' }))).toBe('policy-denied');
+    const viewOnly = createShop(
+      shop.catalog,
+      '@id("view") permit (principal, action == Action::"postgres:select", resource == Postgres::Table::"shop/shop/public/staff");' +
+        '@id("part") permit (principal, action == Action::"postgres:select", resource == Postgres::Table::"shop/shop/public/events_1");' +
+        '@id("no") forbid (principal, action, resource == Postgres::Table::"shop/shop/public/events");',
+    );
+    expect(reasonOf(viewOnly.plan('select * from staff'))).toBe('forward');
+    expect(reasonOf(viewOnly.plan('select * from employees'))).toBe('policy-denied');
+    const denied = viewOnly.plan('select * from events_1');
+    expect(denied.verdict === 'refuse' && denied.policies).toEqual(['no']);
+  });
+
+  it('hasWhere is true only when every place has one', () => {
+    expect(reasonOf(shop.plan('delete from orders where id = 1', { as: 'plain' }))).toBe('forward');
+    expect(
+      reasonOf(
+        shop.plan('with a as (delete from orders where id = 1), b as (delete from orders) select 1', { as: 'plain' }),
+      ),
+    ).toBe('policy-denied');
+  });
+
+  it('obligations of all answers come together', () => {
+    const plan = only(shop.plan('select id from orders', { as: 'plain' }));
+    expect([plan.rowsMax, plan.record, plan.policies]).toEqual([100, 'digest', ['plain-read']]);
+    expect(only(shop.plan('select id from orders', { as: 'admin' })).record).toBe('full');
+    expect(only(shop.plan("alter role x password 'y'", { as: 'admin' })).record).toBe('digest');
+  });
+
+  it('a refused statement is reported with what is known of it, and what came before', () => {
+    const plan = shop.plan('select 1; delete from orders', { as: 'plain' });
+    expect(plan.statements.map(({ kind, touches }) => [kind, touches.length])).toEqual([
+      ['select', 0],
+      ['delete', 1],
+    ]);
+    expect(plan.verdict === 'refuse' && [plan.sqlstate, plan.policies]).toEqual(['42501', ['plain-no-mass-delete']]);
+  });
+});
+
+describe('names mean what they mean to this session', () => {
+  it('an unknown relation, column or function is its own refusal, with the SQLSTATE of PostgreSQL', () => {
+    for (const [sql, reason, sqlstate] of [
+      ['select * from nowhere', 'unknown-relation', '42P01'],
+      ['select nothing from orders', 'unknown-column', '42703'],
+      ['select o.id from orders', 'unknown-relation', '42P01'],
+      ['select no_such(1)', 'unknown-function', '42883'],
+      ['execute nothing', 'unknown-prepared', '26000'],
+    ] as const) {
+      const plan = shop.plan(sql, { as: 'admin' });
+      expect(plan.verdict === 'refuse' && [plan.reason, plan.sqlstate], sql).toEqual([reason, sqlstate]);
+    }
+  });
+
+  it('tables made in the session are known before the catalog shows them', () => {
+    const plans = inSession(
+      [
+        'create temp table t (a int)',
+        'insert into t values (1)',
+        'select a from t',
+        'create table u (b int); select b from u',
+        'select b from public.u',
+      ],
+      'admin',
+    );
+    expect(plans.map(reasonOf)).toEqual(['forward', 'forward', 'forward', 'forward', 'forward']);
+    expect(touchesOf(plans[2] ?? plans[0] ?? shop.plan(''))).toEqual(['postgres:select shop/shop/pg_temp/t']);
+  });
+
+  it('a temporary table may not hide another one', () => {
+    expect(reasonOf(shop.plan('create temp table orders (a int)', { as: 'admin' }))).toBe('name-taken');
+    expect(reasonOf(shop.plan('create temp view pg_class as select 1', { as: 'admin' }))).toBe('name-taken');
+    const session = applySessionEffects(noSessionFacts, [
+      { kind: 'create', relation: { schema: 'pg_temp', name: 'orders', columns: undefined } },
+    ]);
+    expect(reasonOf(shop.plan('select * from orders', { as: 'admin', session }))).toBe('ambiguous-relation');
+  });
+
+  it('EXECUTE is judged as the statement that it runs', () => {
+    const plans = inSession(
+      [
+        'prepare p as select id, ssn from customers',
+        'execute p',
+        'create table x as execute p',
+        'explain execute p',
+        'prepare p as select 1',
+        'deallocate p',
+        'execute p',
+      ],
+      'web',
+    );
+    expect(plans.map(reasonOf)).toEqual([
+      'forward',
+      'forward',
+      'masked-column-use',
+      'masked-column-use',
+      'name-taken',
+      'forward',
+      'unknown-prepared',
+    ]);
+    expect(only(plans[1] ?? shop.plan('')).masks?.columnsMasked).toBe(1);
+  });
+
+  it('FETCH is judged as the query that was declared, under the policy of now', () => {
+    const [declared] = inSession(['declare c cursor for select ssn from customers'], 'admin');
+    let session = noSessionFacts;
+    for (const { effects } of declared?.verdict === 'forward' ? declared.statements : [])
+      session = applySessionEffects(session, effects);
+    expect(reasonOf(shop.plan('fetch c', { as: 'admin', session }))).toBe('forward');
+    expect(reasonOf(shop.plan('fetch c', { as: 'web', session }))).toBe('masked-column-use');
+  });
+
+  it("the empty search path is followed, the login's own is no change", () => {
+    const plans = inSession(
+      [
+        "select pg_catalog.set_config('search_path', '', false)",
+        'select * from orders',
+        'select * from public.orders',
+        'set search_path to "$user", public',
+        'select * from orders',
+      ],
+      'admin',
+    );
+    expect(plans.map(reasonOf)).toEqual(['forward', 'unknown-relation', 'forward', 'forward', 'forward']);
+  });
+
+  it('sessions are bounded', () => {
+    const prepared = new Map(
+      Array.from({ length: 5_000 }, (_, index) => [`p${index}`, { kind: 'SelectStmt', tree: {} }]),
+    );
+    expect(
+      reasonOf(shop.plan('prepare q as select 1', { as: 'admin', session: { ...noSessionFacts, prepared } })),
+    ).toBe('session-limit');
+  });
+
+  it('each statement says what it changes', () => {
+    const begin = only(shop.plan('begin'));
+    expect(begin.effects).toEqual([{ kind: 'transaction', verb: 'begin' }]);
+    expect(only(shop.plan('create table z (a int)', { as: 'admin' })).changesCatalog).toBe(true);
+    expect(only(shop.plan('copy orders from stdin', { as: 'admin' })).copy).toBe('in');
+    expect(only(shop.plan('discard all')).effects).toEqual([{ kind: 'discard' }]);
+    expect(only(shop.plan('select 1')).writes).toBe(false);
+    expect(only(shop.plan("select nextval('s')")).writes).toBe(true);
+  });
+});
+
+describe('masks follow policy', () => {
+  const customers = (policies: string) => {
+    const made = createShop(shop.catalog, policies);
+    return (sql: string) => made.plan(sql);
+  };
+  it('a permit with a mask and one without: the mask stands', () => {
+    const plan = customers(
+      '@id("a") permit (principal, action, resource); @id("b") @mask("customers.ssn:last4") permit (principal, action == Action::"postgres:select", resource);',
+    );
+    expect(only(plan('select ssn from customers')).masks?.columnsMasked).toBe(1);
+    expect(reasonOf(plan('select upper(ssn) from customers'))).toBe('masked-column-use');
+  });
+
+  it('a mask that only some shapes of the question bring holds for all of them', () => {
+    const plan = customers(
+      '@id("a") permit (principal, action, resource); @id("b") @mask("customers.ssn:last4") permit (principal, action == Action::"postgres:select", resource) unless { context.hasWhere };',
+    );
+    expect(only(plan('select ssn from customers where id = 1')).masks?.columnsMasked).toBe(1);
+  });
+
+  it('a mask that shows only for the very question asked is applied or refused, never missed', () => {
+    const plan = customers(
+      '@id("a") permit (principal, action, resource); @id("b") @mask("customers.ssn:last4") permit (principal, action == Action::"postgres:select", resource) unless { context.columns.contains("id") };',
+    );
+    expect(reasonOf(plan('select ssn from customers'))).toBe('masked-column-use');
+  });
+
+  it('a table that may not be read keeps its masks for the views on it', () => {
+    const plan = customers(
+      '@id("v") permit (principal, action, resource == Postgres::Table::"shop/shop/public/customer_all"); @id("b") @mask("customers.ssn:redact") permit (principal, action == Action::"postgres:select", resource == Postgres::Table::"shop/shop/public/customers") when { context.columns.containsAny(["never"]) };',
+    );
+    expect(reasonOf(plan('select ssn from customers'))).toBe('policy-denied');
+    expect(only(plan('select * from customer_all')).masks?.columnsMasked).toBe(1);
+  });
+
+  it('no mask anywhere: rows pass untouched, texts are not withheld, expressions are free', () => {
+    const statement = only(shop.plan('select upper(ssn) from customers', { as: 'admin' }));
+    expect([statement.masks, statement.withhold]).toEqual([undefined, false]);
+  });
+});
