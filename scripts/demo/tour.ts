@@ -89,14 +89,14 @@ async function apply(stage: Stage): Promise<Shown> {
 /** Waits until the agent offers the target and its first client is served: the change is pushed, so it is soon. */
 async function offered(stage: Stage): Promise<void> {
   for (let tries = 0; tries < 50; tries++) {
-    const { stdout } = await stage.countersign(['connect', 'shop', '--print', '--json']);
+    const { stdout } = await stage.countersign(['connect', '--print', '--json', 'shop']);
     if (stdout.includes('PGHOST')) return;
   }
   throw new StepFailed('the agent did not offer the target');
 }
 
 function showRows(stage: Stage, report: ClientReport): Shown {
-  if (!report.rows || report.rows.length !== 2)
+  if (report.rows?.length !== 2)
     throw new StepFailed(`the client saw no rows: ${report.error ?? JSON.stringify(report)}`);
   if (report.rows.some(({ ssn }) => ssn !== '[redacted]')) throw new StepFailed('the column ssn came through');
   if (Buffer.from(report.received, 'base64').includes('123-45-6789'))

@@ -65,11 +65,13 @@ export function assemble(deps: Assembly): Parts {
     void sockets.apply(views);
   };
   const watch = createWatch({
+    clock,
     log,
     link,
     onChange: () => sync.poke(),
     onTargets: showTargets,
-    onLost: () => sync.poke(),
+    // A server that goes takes every agent's stream with it: they must not all come back in the same instant.
+    onLost: () => void clock.after(deps.random.fraction() * LOST_SPREAD_MS, () => sync.poke()),
   });
   const fail = async (error: AgentError): Promise<void> => {
     log.error('agent.node.refused', { problem: error.message, code: error.code });
@@ -220,5 +222,6 @@ function snapshotOf(parts: { cache: SvidCache; jwts: JwtCache; config: AgentConf
 const SVIDS_MAX = 1_000;
 const JWTS_MAX = 1_000;
 const WORKLOAD_CONNECTIONS_MAX = 8_192;
+const LOST_SPREAD_MS = 500;
 /** A token to validate is the largest request. */
 const WORKLOAD_REQUEST_BYTES_MAX = 256 * 1024;

@@ -1,7 +1,7 @@
 import type { NodeUpdate } from '@countersign/sdk/contract/gen/countersign/control/v1/control_pb.ts';
 import type { TargetView } from '../../model/index.ts';
 import { Code, RpcError } from '../../rpc/index.ts';
-import { type Log, messageOf } from '../../std/index.ts';
+import { type Clock, type Log, messageOf } from '../../std/index.ts';
 import type { ServerLink } from '../attach/server-link.ts';
 
 /** The server's push stream: says when to sync, and which targets to offer. */
@@ -16,6 +16,7 @@ export interface Watch {
 
 /** Creates a {@link Watch}. `onLost` is called when an open stream ended: something may have been missed. */
 export function createWatch(deps: {
+  clock: Clock;
   log: Log;
   link: Pick<ServerLink, 'watchNode'>;
   onChange: () => void;
@@ -25,6 +26,7 @@ export function createWatch(deps: {
   const { log } = deps;
   let open: AbortController | undefined;
   let live = false;
+  let notBeforeMs = Number.NEGATIVE_INFINITY;
 
   const run = async (controller: AbortController) => {
     let last: NodeUpdate | undefined;
@@ -41,6 +43,7 @@ export function createWatch(deps: {
     } catch (error) {
       if (controller.signal.aborted) return;
       const polling = error instanceof RpcError && error.code === Code.UNIMPLEMENTED;
+      if (polling) notBeforeMs = deps.clock.monotonicMs() + UNIMPLEMENTED_PAUSE_MS;
       log.debug('agent.watch.ended', { problem: messageOf(error), polling });
     } finally {
       if (open === controller) {
@@ -55,7 +58,7 @@ export function createWatch(deps: {
   return {
     live: () => live,
     ensure(signal) {
-      if (open || signal.aborted) return;
+      if (open || signal.aborted || deps.clock.monotonicMs() < notBeforeMs) return;
       const controller = new AbortController();
       signal.addEventListener('abort', () => controller.abort(signal.reason), {
         once: true,
@@ -80,3 +83,6 @@ function toTargetView(target: NodeUpdate['targets'][number]): TargetView {
     gateways: target.gateways.map(({ address, spiffeId }) => ({ address, spiffeId })),
   };
 }
+
+/** A server that has no push is asked again only in case it was replaced by one that has. */
+const UNIMPLEMENTED_PAUSE_MS = 600_000;

@@ -10,7 +10,7 @@ export const command: CliCommand = {
   examples: [
     'countersign connect orders',
     'countersign connect orders -- -c "select 1"',
-    'countersign connect orders --print',
+    'countersign connect --print orders',
   ],
   passThrough: true,
   async run(context, input) {
