@@ -26,7 +26,7 @@ export const architecture: Readonly<Record<string, readonly [promise: string, im
   ],
   api: [
     'gRPC services; the only place errors become responses',
-    ['authority', 'attestation', 'registration', 'resources', 'rpc', ...below],
+    ['authority', 'attestation', 'registration', 'resources', 'ledger', 'rpc', ...below],
   ],
   config: ['one YAML file, checked with line and column', ['model', 'std', 'sdk']],
   app: ['composition roots: server, agent, gateway, dev', ['*']],

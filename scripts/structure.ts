@@ -75,9 +75,10 @@ function checkEdge({ from, target, typeOnly }: Import): Finding[] {
   return findings;
 }
 
-/** A feature's door is its index.ts; wire has one a codec; registries are doors of their own (who may read them is another rule). */
+/** A feature's door is its index.ts; wire has one a codec, app one a role; who may read registries is another rule. */
 function isDoor(target: string, goal: string): boolean {
   if (target.endsWith('/registry.generated.ts')) return true;
+  if (goal === 'app') return /^src\/app\/[^/]+\.ts$/.test(target);
   if (goal === 'wire') return /^src\/wire\/[^/]+\/index\.ts$/.test(target);
   return target === `src/${goal}/index.ts`;
 }

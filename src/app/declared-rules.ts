@@ -1,8 +1,14 @@
+import type { TObject } from 'typebox';
 import type { ProtocolMember } from '../gateway/index.ts';
 import { protocols } from '../gateway/protocols/registry.generated.ts';
 import { checkPolicies, composeSchema, formatProblem } from '../policy/index.ts';
 import type { ValidateResource } from '../resources/index.ts';
 import { memberById } from '../std/index.ts';
+
+/** Target schemas by protocol id, for declared targets. */
+export const targetSchemas: Readonly<Record<string, TObject>> = Object.fromEntries(
+  protocols.map(({ id, config }) => [id, config]),
+);
 
 /** The schema of policies over all registered protocols. */
 export const policySchema = composeSchema(protocols.map((protocol) => protocol.policySchema));

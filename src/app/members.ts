@@ -3,7 +3,6 @@ import { attestors } from '../attestation/attestors/registry.generated.ts';
 import type { AttestorMember } from '../attestation/index.ts';
 import { keystores } from '../authority/keystores/registry.generated.ts';
 import type { MemberSchemas } from '../config/index.ts';
-import { protocols } from '../gateway/protocols/registry.generated.ts';
 import { storeEngines } from '../store/engines/registry.generated.ts';
 
 const nodeAttestors: readonly AttestorMember[] = attestors.filter(
@@ -20,9 +19,6 @@ export const memberSchemas: MemberSchemas = {
   nodeAttestors: schemasOf(nodeAttestors),
   workloadAttestors: schemasOf(workloadAttestors),
 };
-
-/** Target schemas by protocol id, for declared targets. */
-export const targetSchemas: Readonly<Record<string, TObject>> = schemasOf(protocols);
 
 function schemasOf(members: readonly { readonly id: string; readonly config: TObject }[]): Record<string, TObject> {
   return Object.fromEntries(members.map((member) => [member.id, member.config]));

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { targetSchemas } from '../app/members.ts';
+import { targetSchemas } from '../app/declared-rules.ts';
 import { type Declared, parseDeclared } from '../config/index.ts';
 import { UsageError } from './command.ts';
 

@@ -27,9 +27,10 @@ export function anySignal(...signals: readonly AbortSignal[]): AbortSignal {
 /** Settles as `work` does, or rejects as soon as the signal aborts. The work itself is not stopped. */
 export function raceAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(abortError(signal));
     const onAbort = () => reject(abortError(signal));
+    if (signal.aborted) onAbort();
     signal.addEventListener('abort', onAbort, { once: true });
+    // Always attached: nobody else hears a rejection that comes after the abort.
     work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
   });
 }

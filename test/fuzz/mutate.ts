@@ -3,7 +3,7 @@ import type { Random } from '../../src/std/index.ts';
 /** One changed copy of a seed: a few random edits of the kinds that break parsers. Repeatable for a seeded `random`. */
 export function mutate(seeds: readonly Uint8Array[], random: Random): Buffer {
   const pick = (count: number) => Math.floor(random.fraction() * count);
-  let bytes = Buffer.from(seeds[pick(seeds.length)] ?? []);
+  let bytes: Buffer = Buffer.from(seeds[pick(seeds.length)] ?? []);
   for (let edits = 1 + pick(4); edits > 0; edits--) bytes = edit(bytes, seeds, random, pick);
   return bytes.subarray(0, INPUT_BYTES_MAX);
 }

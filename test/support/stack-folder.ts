@@ -124,6 +124,8 @@ export async function createStackFolder(options: {
       targetsDir: made.targets,
       dataDir: made.data.agent,
       http: http.agent,
+      // Only root, or CAP_SYS_PTRACE, may look at the executables of other users' processes.
+      workloadAttestors: { unix: { discoverPath: !users.separate } },
       ...options.settings.agent,
     },
     gateway: {

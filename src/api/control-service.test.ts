@@ -1,0 +1,189 @@
+import { Agent, Control } from '@countersign/sdk/contract';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Code, type RpcClient, type TlsIdentity } from '../rpc/index.ts';
+import { parseCertificate } from '../wire/x509/index.ts';
+import { newCsr, startTestServer, type TestServer } from './testing/test-server.ts';
+
+// Goal: agents and gateways learn of changes at once, and only as long as they are who they were.
+
+let server: TestServer;
+let operator: RpcClient;
+const options = { signal: new AbortController().signal };
+
+beforeEach(async () => {
+  server = await startTestServer();
+  operator = server.operator();
+});
+afterEach(() => server.stop());
+
+const db = { kind: 'Target', name: 'orders', specJson: '{"protocol":"postgres","host":"db1"}' };
+const policy = { kind: 'Policy', name: 'all', specJson: '{"cedar":"permit(principal, action, resource);"}' };
+
+describe('applying resources', () => {
+  it('shows the plan, then does it, then finds nothing to do', async () => {
+    const plan = await operator.unary(Control.method.apply, { dryRun: true, resources: [db, policy] }, options);
+    expect(plan.changes.map(({ action, kind, name }) => `${action} ${kind}/${name}`).toSorted()).toEqual([
+      'create Policy/all',
+      'create Target/orders',
+    ]);
+    expect(await operator.unary(Control.method.listResources, {}, options)).toMatchObject({ resources: [] });
+    expect(server.ledger).toEqual([]);
+    const done = await operator.unary(Control.method.apply, { resources: [db, policy] }, options);
+    expect(done.revision).toBeGreaterThan(plan.revision);
+    const again = await operator.unary(Control.method.apply, { resources: [db, policy] }, options);
+    expect(again.changes.map(({ action }) => action)).toEqual(['unchanged', 'unchanged']);
+    const { resources } = await operator.unary(Control.method.listResources, { kind: 'Target' }, options);
+    expect(resources.map(({ specJson }) => JSON.parse(specJson))).toEqual([{ protocol: 'postgres', host: 'db1' }]);
+    expect(server.ledger.map(({ detail }) => detail['changes'])).toContainEqual(
+      expect.arrayContaining(['create Target/orders']),
+    );
+  });
+
+  it('changes and removes with a word on each difference', async () => {
+    await operator.unary(Control.method.apply, { resources: [db, policy] }, options);
+    const moved = { ...db, specJson: '{"protocol":"postgres","host":"db2"}' };
+    const { changes } = await operator.unary(Control.method.apply, { resources: [moved], prune: true }, options);
+    expect(changes.map(({ action, name }) => `${action} ${name}`).toSorted()).toEqual(['delete all', 'update orders']);
+    expect(changes.find(({ name }) => name === 'orders')?.differences.join()).toMatch(/db1.*db2/);
+  });
+
+  it.each([
+    ['another kind', { ...db, kind: 'Entry' }],
+    ['no JSON', { ...db, specJson: '{' }],
+    ['no object', { ...db, specJson: '[]' }],
+    ['what its own check refuses', { ...db, specJson: '{"protocol":"postgres","wrong":1}' }],
+  ])('refuses %s, and then everything', async (_name, bad) => {
+    const call = operator.unary(Control.method.apply, { resources: [policy, bad] }, options);
+    await expect(call).rejects.toMatchObject({ code: Code.INVALID_ARGUMENT });
+    expect((await operator.unary(Control.method.listResources, {}, options)).resources).toEqual([]);
+  });
+
+  it('is for operators', async () => {
+    for (const identity of [undefined, await joinedAgent(), await server.identify('/countersign/gateway/g1')]) {
+      const call = server.client(identity).unary(Control.method.apply, {}, options);
+      await expect(call).rejects.toMatchObject({ code: Code.PERMISSION_DENIED });
+    }
+  });
+});
+
+describe('a gateway', () => {
+  const watch = (identity: TlsIdentity, advertise = 'gw.example.org:7443', signal = options.signal) =>
+    server
+      .client(identity)
+      .serverStream(Control.method.watchGateway, { advertise }, { signal })
+      [Symbol.asyncIterator]();
+
+  it('gets everything at once and at each change, and is listed while it watches', async () => {
+    await operator.unary(Control.method.apply, { resources: [db, policy] }, options);
+    const updates = watch(await server.identify('/countersign/gateway/g1'));
+    const first = (await updates.next()).value;
+    expect(first?.targets).toMatchObject([{ name: 'orders', protocol: 'postgres', specJson: '{"host":"db1"}' }]);
+    expect(first?.policies).toMatchObject([{ name: 'all', text: 'permit(principal, action, resource);' }]);
+    const listed = await operator.unary(Control.method.listGateways, {}, options);
+    const gateway = { spiffeId: 'spiffe://example.org/countersign/gateway/g1', address: 'gw.example.org:7443' };
+    expect(listed.gateways).toMatchObject([{ ...gateway, connected: true, since: 1_800_000_000n }]);
+    await operator.unary(Control.method.apply, { resources: [db], prune: true }, options);
+    const second = (await updates.next()).value;
+    expect(second?.policies).toEqual([]);
+    expect(second?.revision).toBeGreaterThan(first?.revision ?? 0n);
+    await updates.return?.();
+    await expect
+      .poll(async () => (await operator.unary(Control.method.listGateways, {}, options)).gateways)
+      .toMatchObject([{ ...gateway, connected: false }]);
+  });
+
+  it('that reconnects before its old stream ended stays connected', async () => {
+    const identity = await server.identify('/countersign/gateway/g1');
+    const [old, next] = [watch(identity), watch(identity)];
+    await Promise.all([old.next(), next.next()]);
+    await old.return?.();
+    await operator.unary(Control.method.apply, { resources: [db] }, options);
+    await next.next();
+    const { gateways } = await operator.unary(Control.method.listGateways, {}, options);
+    expect(gateways).toMatchObject([{ connected: true }]);
+  });
+
+  it('must have the SVID of one and an address that can be reached', async () => {
+    for (const path of ['/countersign/gatewayish', '/countersign', '/workload']) {
+      const stranger = watch(await server.identify(path));
+      await expect(stranger.next()).rejects.toMatchObject({ code: Code.PERMISSION_DENIED });
+    }
+    const identity = await server.identify('/countersign/gateway');
+    for (const advertise of ['', 'gw', 'gw:0', 'gw:65536', 'gw:1:2', 'a b:1', 'http://gw:1', ':1']) {
+      await expect(watch(identity, advertise).next()).rejects.toMatchObject({ code: Code.INVALID_ARGUMENT });
+    }
+    await watch(identity, '[::1]:7443').next();
+  });
+
+  it('is cut off within seconds when its SVID expires', async () => {
+    const updates = watch(await server.identify('/countersign/gateway/g1'));
+    await updates.next();
+    const end = updates.next().catch((error: unknown) => error);
+    server.clock.step(3_601_000);
+    await server.clock.advance(5000);
+    expect(await end).toMatchObject({ code: Code.PERMISSION_DENIED });
+  });
+});
+
+describe('an agent that watches', () => {
+  it('is told at once of entries, bundles, targets and gateways of its own, and of nothing else', async () => {
+    const identity = await joinedAgent();
+    const updates = server.client(identity).serverStream(Control.method.watchNode, {}, options)[Symbol.asyncIterator]();
+    const first = (await updates.next()).value;
+    expect(first?.targets).toEqual([]);
+    await createEntry('spiffe://example.org/another-node');
+    await createEntry(uriOf(identity));
+    const second = (await updates.next()).value;
+    expect(second?.entriesRevision).toBeGreaterThan(first?.entriesRevision ?? 0n);
+    await operator.unary(Control.method.apply, { resources: [db] }, options);
+    const third = (await updates.next()).value;
+    expect(third?.targets).toMatchObject([{ name: 'orders', protocol: 'postgres', gateways: [] }]);
+    expect(third?.entriesRevision).toBe(second?.entriesRevision);
+    const gateway = server.client(await server.identify('/countersign/gateway/g1'));
+    const watch = gateway
+      .serverStream(Control.method.watchGateway, { advertise: 'gw:1' }, options)
+      [Symbol.asyncIterator]();
+    await watch.next();
+    const fourth = (await updates.next()).value;
+    expect(fourth?.targets[0]?.gateways).toMatchObject([
+      { address: 'gw:1', spiffeId: 'spiffe://example.org/countersign/gateway/g1' },
+    ]);
+    await server.authority.prepare('x509', options.signal);
+    const fifth = (await updates.next()).value;
+    expect(fifth?.bundleSequence).toBeGreaterThan(first?.bundleSequence ?? 0n);
+  });
+
+  it('is cut off within seconds when it is banned', async () => {
+    const identity = await joinedAgent();
+    const updates = server.client(identity).serverStream(Control.method.watchNode, {}, options)[Symbol.asyncIterator]();
+    await updates.next();
+    const end = updates.next().catch((error: unknown) => error);
+    const id = { trustDomain: 'example.org', path: uriOf(identity).slice('spiffe://example.org'.length) };
+    await operator.unary(Agent.method.banAgent, { id }, options);
+    await server.clock.advance(5000);
+    expect(await end).toMatchObject({ code: Code.PERMISSION_DENIED, message: 'the agent is banned' });
+  });
+});
+
+async function joinedAgent(): Promise<TlsIdentity> {
+  const { value: token } = await operator.unary(Agent.method.createJoinToken, { ttl: 60 }, options);
+  const { csr, key } = newCsr('spiffe://example.org/ignored');
+  const call = server.client().bidi(Agent.method.attestAgent, options);
+  const value = { data: { type: 'join_token', payload: Buffer.from(token) }, params: { csr } };
+  await call.send({ step: { case: 'params', value } });
+  for await (const { step } of call.responses) {
+    if (step.case === 'result')
+      return { chainDer: step.value.svid?.certChain.map((der) => Buffer.from(der)) ?? [], key };
+  }
+  throw new Error('the stream ended without a result');
+}
+
+function uriOf({ chainDer }: TlsIdentity): string {
+  return parseCertificate(chainDer[0] ?? Buffer.alloc(0)).names.uris[0] ?? '';
+}
+
+async function createEntry(parentId: string): Promise<void> {
+  const selectors = [{ type: 'unix', value: 'uid:1' }];
+  const [result] = await server.registration.batchCreate([{ spiffeId: 'spiffe://example.org/w', parentId, selectors }]);
+  expect(result?.status).toBe('ok');
+}
