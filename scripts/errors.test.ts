@@ -17,7 +17,8 @@ const tables = await Promise.all(
     }),
 );
 const page = read('docs/reference/errors.md');
-const codesIn = (text: string) => new Set(text.match(/'(ERR_[A-Z0-9_]+)'/g)?.map((quoted) => quoted.slice(1, -1)));
+const codesIn = (text: string) =>
+  new Set(text.match(/'(ERR_[A-Z0-9_]+[A-Z0-9])'/g)?.map((quoted) => quoted.slice(1, -1)));
 
 describe.each(tables)('the error table of $folder', ({ file, folder, table }) => {
   const own = files.filter((other) => other.startsWith(`${folder}/`) && other !== file);
@@ -49,7 +50,7 @@ it('no code is thrown that no table knows', () => {
   const known = new Set(tables.flatMap(({ table }) => Object.keys(table)));
   const used = codesIn(
     files
-      .filter((file) => !/\.(test|fuzz)\.ts$/.test(file) && !file.includes('/testing/'))
+      .filter((file) => !/\.(test|fuzz)\.ts$/.test(file) && !file.includes('/testing/') && file !== 'src/cli/main.ts')
       .map(read)
       .join('\n'),
   );

@@ -34,11 +34,12 @@ beforeAll(() => {
   symlinkSync(join(root, 'node_modules'), join(house, 'node_modules'));
   run('git', ['init', '-q']);
   run('git', ['add', '-A']);
+  run('git', ['-c', 'user.name=house', '-c', 'user.email=house@example.org', 'commit', '-qm', 'before']);
   for (const { kind, folder } of families) {
     const from = template[kind] ?? '';
     const to = join(house, folder, 'fixture');
     cpSync(join(house, folder, from), to, { recursive: true, filter: (path) => !path.endsWith('.test.ts') });
-    replaceId(to, from);
+    rename(to, from);
   }
   run('node', ['scripts/gen.ts']);
 }, 120_000);
@@ -85,12 +86,22 @@ it('changes nothing but its own folder and what is generated', () => {
   expect(changed.filter((path) => !generated(path) && !/\/fixture\//.test(path))).toEqual([]);
 });
 
-function replaceId(folder: string, id: string): void {
-  const file = join(folder, 'index.ts');
-  const text = readFileSync(file, 'utf8');
-  expect(text).toContain(`id: '${id}'`);
-  writeFileSync(file, text.replace(`id: '${id}'`, "id: 'fixture'"));
+/** Gives the copy its own id and, in a protocol, its own names in the policy language. */
+function rename(folder: string, id: string): void {
+  expect(readFileSync(join(folder, 'index.ts'), 'utf8')).toContain(`id: '${id}'`);
   expect(readdirSync(folder)).toContain('README.md');
+  const title = `${id.slice(0, 1).toUpperCase()}${id.slice(1)}`;
+  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) =>
+    file.endsWith('.ts'),
+  )) {
+    const text = readFileSync(join(folder, name), 'utf8');
+    const renamed = text
+      .replaceAll(`id: '${id}'`, "id: 'fixture'")
+      .replaceAll(`namespace: '${title}'`, "namespace: 'Fixture'")
+      .replaceAll(`${title}::`, 'Fixture::')
+      .replace(new RegExp(`\\b${id}:(?=[a-z$*])`, 'g'), 'fixture:');
+    writeFileSync(join(folder, name), renamed);
+  }
 }
 
 function run(command: string, args: readonly string[]): string {

@@ -1,18 +1,20 @@
 import { Agent, Control } from '@countersign/sdk/contract';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Code, type RpcClient, type TlsIdentity } from '../rpc/index.ts';
-import { parseCertificate } from '../wire/x509/index.ts';
-import { newCsr, startTestServer, type TestServer } from './testing/test-server.ts';
+import { agentsOf, idOf } from './testing/agents.ts';
+import { startTestServer, type TestServer } from './testing/test-server.ts';
 
 // Goal: agents and gateways learn of changes at once, and only as long as they are who they were.
 
 let server: TestServer;
 let operator: RpcClient;
+let agents: ReturnType<typeof agentsOf>;
 const options = { signal: new AbortController().signal };
 
 beforeEach(async () => {
   server = await startTestServer();
   operator = server.operator();
+  agents = agentsOf(server);
 });
 afterEach(() => server.stop());
 
@@ -59,7 +61,7 @@ describe('applying resources', () => {
   });
 
   it('is for operators', async () => {
-    for (const identity of [undefined, await joinedAgent(), await server.identify('/countersign/gateway/g1')]) {
+    for (const identity of [undefined, await agents.join(), await server.identify('/countersign/gateway/g1')]) {
       const call = server.client(identity).unary(Control.method.apply, {}, options);
       await expect(call).rejects.toMatchObject({ code: Code.PERMISSION_DENIED });
     }
@@ -127,12 +129,12 @@ describe('a gateway', () => {
 
 describe('an agent that watches', () => {
   it('is told at once of entries, bundles, targets and gateways of its own, and of nothing else', async () => {
-    const identity = await joinedAgent();
+    const identity = await agents.join();
     const updates = server.client(identity).serverStream(Control.method.watchNode, {}, options)[Symbol.asyncIterator]();
     const first = (await updates.next()).value;
     expect(first?.targets).toEqual([]);
     await createEntry('spiffe://example.org/another-node');
-    await createEntry(uriOf(identity));
+    await createEntry(`spiffe://example.org${idOf(identity).path}`);
     const second = (await updates.next()).value;
     expect(second?.entriesRevision).toBeGreaterThan(first?.entriesRevision ?? 0n);
     await operator.unary(Control.method.apply, { resources: [db] }, options);
@@ -154,33 +156,16 @@ describe('an agent that watches', () => {
   });
 
   it('is cut off within seconds when it is banned', async () => {
-    const identity = await joinedAgent();
+    const identity = await agents.join();
     const updates = server.client(identity).serverStream(Control.method.watchNode, {}, options)[Symbol.asyncIterator]();
     await updates.next();
     const end = updates.next().catch((error: unknown) => error);
-    const id = { trustDomain: 'example.org', path: uriOf(identity).slice('spiffe://example.org'.length) };
+    const id = idOf(identity);
     await operator.unary(Agent.method.banAgent, { id }, options);
     await server.clock.advance(5000);
     expect(await end).toMatchObject({ code: Code.PERMISSION_DENIED, message: 'the agent is banned' });
   });
 });
-
-async function joinedAgent(): Promise<TlsIdentity> {
-  const { value: token } = await operator.unary(Agent.method.createJoinToken, { ttl: 60 }, options);
-  const { csr, key } = newCsr('spiffe://example.org/ignored');
-  const call = server.client().bidi(Agent.method.attestAgent, options);
-  const value = { data: { type: 'join_token', payload: Buffer.from(token) }, params: { csr } };
-  await call.send({ step: { case: 'params', value } });
-  for await (const { step } of call.responses) {
-    if (step.case === 'result')
-      return { chainDer: step.value.svid?.certChain.map((der) => Buffer.from(der)) ?? [], key };
-  }
-  throw new Error('the stream ended without a result');
-}
-
-function uriOf({ chainDer }: TlsIdentity): string {
-  return parseCertificate(chainDer[0] ?? Buffer.alloc(0)).names.uris[0] ?? '';
-}
 
 async function createEntry(parentId: string): Promise<void> {
   const selectors = [{ type: 'unix', value: 'uid:1' }];

@@ -4,43 +4,44 @@ import { CodedError, messageOf } from '../std/index.ts';
 export const errorTable = {
   ERR_LEDGER_FULL: {
     status: 507,
-    meaning: 'no room is left in the ledger folder for a new entry and the outcomes still owed',
-    remedy: 'free space on the ledger volume or make it larger; the ledger goes on by itself once there is room',
+    meaning: 'No room is left in the ledger folder for a new entry and the outcomes still owed.',
+    remedy: 'Free space on the ledger volume or make it larger; the ledger goes on by itself once there is room.',
   },
   ERR_LEDGER_IO: {
     status: 503,
-    meaning: 'the disk failed to write, sync or read the ledger; after a failed write or sync nothing more is accepted',
-    remedy: 'look at the disk and the kernel log, then restart: the start re-reads, re-writes and syncs the tail',
+    meaning:
+      'The disk failed to write, sync or read the ledger; after a failed write or sync nothing more is accepted.',
+    remedy: 'Look at the disk and the kernel log, then restart: the start re-reads, re-writes and syncs the tail.',
   },
   ERR_LEDGER_CLOSED: {
     status: 503,
-    meaning: 'the ledger is not started yet, or already stopped',
-    remedy: 'none; seen only while the process starts or stops',
+    meaning: 'The ledger is not started yet, or already stopped.',
+    remedy: 'None; seen only while the process starts or stops.',
   },
   ERR_LEDGER_ENTRY_INVALID: {
     status: 500,
-    meaning: 'an event is not canonical JSON (fraction, lone surrogate, too deep) or is larger than an entry may be',
-    remedy: 'report it: the caller must bound and clean what it records',
+    meaning: 'An event is not canonical JSON (fraction, lone surrogate, too deep) or is larger than an entry may be.',
+    remedy: 'Report it: the caller must bound and clean what it records.',
   },
   ERR_LEDGER_LOCKED: {
     status: 503,
-    meaning: 'another process (or another ledger of this process) is writing to the same folder',
-    remedy: 'stop the other writer; each server and gateway needs a ledger folder of its own',
+    meaning: 'Another process (or another ledger of this process) is writing to the same folder.',
+    remedy: 'Stop the other writer; each server and gateway needs a ledger folder of its own.',
   },
   ERR_LEDGER_CORRUPT: {
     status: 503,
-    meaning: 'the ledger on disk is not what was synced or signed earlier: an entry, a segment or a tile was damaged',
-    remedy: 'keep the folder as it is and run `countersign ledger verify`, which names the first bad entry',
+    meaning: 'The ledger on disk is not what was synced or signed earlier: an entry, a segment or a tile was damaged.',
+    remedy: 'Keep the folder as it is and run `countersign ledger verify`, which names the first bad entry.',
   },
   ERR_LEDGER_NOT_FOUND: {
     status: 404,
-    meaning: 'no entry with that sequence number, or it is not covered by a signed checkpoint yet',
-    remedy: 'check the number; a fresh entry can be proven about a second after it was written',
+    meaning: 'No entry with that sequence number, or it is not covered by a signed checkpoint yet.',
+    remedy: 'Check the number; a fresh entry can be proven about a second after it was written.',
   },
   ERR_LEDGER_PROOF_INVALID: {
     status: 422,
-    meaning: 'a proof does not show that its entry is in the log, or was not signed by the given key',
-    remedy: 'check that the public key is the one of this log; otherwise treat the proof or the entry as forged',
+    meaning: 'A proof does not show that its entry is in the log, or was not signed by the given key.',
+    remedy: 'Check that the public key is the one of this log; otherwise treat the proof or the entry as forged.',
   },
 } as const;
 

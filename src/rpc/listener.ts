@@ -35,15 +35,27 @@ export function createListener(deps: {
 }): Listener {
   const { listen, limits, log } = deps;
   const sockets = new Set<Socket>();
-  const server = 'unix' in listen ? createUnixServer(deps.accept) : createSecureServer(deps, listen.tls);
+  const { server, refreshIdentity } =
+    'unix' in listen
+      ? { server: createServer((socket) => deps.accept({ kind: 'local', socket })), refreshIdentity: () => {} }
+      : createSecureServer(deps, listen.tls);
   server.maxConnections = limits.connectionsMax;
-  server.on('drop', () => log.warn('rpc.connection.dropped', { connectionsMax: limits.connectionsMax }));
+  let full = false;
+  server.on('drop', () => {
+    // Once each time it fills up: whoever floods the server must not flood the log too.
+    if (!full) log.warn('rpc.connections.full', { connectionsMax: limits.connectionsMax });
+    full = true;
+  });
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
+    socket.once('close', () => {
+      sockets.delete(socket);
+      full &&= sockets.size > limits.connectionsMax / 2;
+    });
   });
   return {
     async open() {
+      refreshIdentity(); // A server that can't prove itself must not start.
       if ('unix' in listen) await listenOnUnixSocket(server, listen.unix, listen.mode ?? 0o600);
       else await listenOnTcp(server, listen.host, listen.port);
       server.on('error', (error) => log.error('rpc.listener.failed', { error }));
@@ -61,16 +73,10 @@ export function createListener(deps: {
   };
 }
 
-function createUnixServer(accept: (peer: Peer) => void): Server {
-  return createServer((socket) => accept({ kind: 'local', socket }));
-}
-
 function createSecureServer(
   deps: { log: Log; limits: RpcLimits; accept: (peer: Peer) => void },
   identity: () => TlsIdentity,
-): TlsServer {
-  // Asked for each connection, and not before the first: whoever gives it may not have started yet.
-  let current: TlsIdentity | undefined;
+): { server: TlsServer; refreshIdentity: () => void } {
   const server = createTlsServer({
     ...secureContext(undefined),
     ALPNProtocols: ['h2'],
@@ -79,11 +85,20 @@ function createSecureServer(
     requestCert: true,
     rejectUnauthorized: false,
   });
-  server.prependListener('connection', () => {
+  let current: TlsIdentity | undefined;
+  const refreshIdentity = () => {
     const newest = identity();
     if (newest === current) return;
     server.setSecureContext(secureContext(newest));
     current = newest;
+  };
+  server.prependListener('connection', () => {
+    try {
+      refreshIdentity();
+    } catch (error) {
+      // The identity in use is better than none: whether it is still good is for the clients to judge.
+      deps.log.error('rpc.identity.failed', { error });
+    }
   });
   server.on('secureConnection', (socket: TLSSocket) => {
     if (socket.alpnProtocol !== 'h2') {
@@ -97,7 +112,7 @@ function createSecureServer(
     deps.log.debug('rpc.handshake.failed', { error, remoteAddress: socket.remoteAddress });
     socket.destroy();
   });
-  return server;
+  return { server, refreshIdentity };
 }
 
 /** TLS 1.3 only, no session is ever resumed: a resumed handshake would skip the peer's certificate. */

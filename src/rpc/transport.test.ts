@@ -203,6 +203,20 @@ describe('TLS', () => {
     expect(uris).toEqual(['spiffe://test/one', 'spiffe://test/one', 'spiffe://test/two']);
   });
 
+  it('goes on with the identity it has when there is no newer one, but does not start without', async () => {
+    let fails = false;
+    const tls = () => {
+      if (fails) throw new Error('the signing key is away');
+      return serverIdentity;
+    };
+    const test = await begin('tls', { listen: { host: '127.0.0.1', port: 0, tls } });
+    fails = true;
+    expect((await test.client().unary(Health.method.check, {}, options)).status).toBe(1);
+    const deps = { clock: createManualClock(0), log: createSilentLog(), services: [] };
+    const second = createRpcServer({ ...deps, listen: { host: '127.0.0.1', port: 0, tls } });
+    await expect(second.start(signal)).rejects.toThrow('the signing key is away');
+  });
+
   it('notices a peer that has vanished', async () => {
     const gone: string[] = [];
     const test = await begin('tls', { onDisconnect: (peer) => gone.push(peer.kind) });

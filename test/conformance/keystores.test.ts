@@ -1,7 +1,4 @@
 import { createPublicKey, verify } from 'node:crypto';
-import * as fs from 'node:fs';
-import * as os from 'node:os';
-import * as path from 'node:path';
 import { Value } from 'typebox/value';
 import { afterAll, describe, expect, it } from 'vitest';
 import { keystores } from '../../src/authority/keystores/registry.generated.ts';
@@ -10,23 +7,33 @@ import { createSilentLog, createSystemRandom } from '../../src/std/index.ts';
 
 // What every keystore promises to the authority, over every registered member.
 
-const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'keystores-'));
-afterAll(() => fs.rmSync(scratch, { recursive: true, force: true }));
 const signal = new AbortController().signal;
 const deps = { log: createSilentLog(), random: createSystemRandom() };
 
-/** A config for each member, and whether its keys are there after a restart. */
-const cases: Readonly<Record<string, { config(): unknown; durable: boolean }>> = {
-  disk: { config: () => ({ directory: fs.mkdtempSync(path.join(scratch, 'disk-')) }), durable: true },
-  memory: { config: () => ({}), durable: false },
-};
+/** Each keystore brings what the suite must know of it, in `testing/conformance.ts` of its folder. */
+interface KeystoreCase {
+  readonly conformance: { readonly durable: boolean; config(): object; remove(config: object): void };
+}
 
-it('is run over every registered keystore', () => {
-  expect(keystores.map((member) => member.id)).toEqual(Object.keys(cases).sort());
-});
+const cases = await Promise.all(
+  keystores.map(async (member) => {
+    const { conformance }: KeystoreCase = await import(
+      `../../src/authority/keystores/${member.id}/testing/conformance.ts`
+    );
+    return { id: member.id, member, conformance };
+  }),
+);
 
-describe.each([...keystores])('keystore $id', (member) => {
-  const { config, durable } = cases[member.id] ?? { config: () => ({}), durable: false };
+describe.each(cases)('keystore $id', ({ member, conformance }) => {
+  const { durable } = conformance;
+  const configs: object[] = [];
+  const config = () => {
+    configs.push(conformance.config());
+    return configs.at(-1) ?? {};
+  };
+  afterAll(() => {
+    for (const made of configs) conformance.remove(made);
+  });
 
   async function opened(settings: unknown = config()) {
     const keystore = member.open(settings, deps);
@@ -37,7 +44,7 @@ describe.each([...keystores])('keystore $id', (member) => {
   it('describes itself: kind, id of its folder, one sentence, a closed schema whose keys all say what they are', () => {
     expect(member.kind).toBe('keystore');
     expect(member.summary).toMatch(/\.$/);
-    expect(Value.Check(member.config, { ...(config() as object), unexpected: 1 })).toBe(false);
+    expect(Value.Check(member.config, { ...config(), unexpected: 1 })).toBe(false);
     for (const property of Object.values(member.config.properties)) expect(property).toHaveProperty('description');
   });
 

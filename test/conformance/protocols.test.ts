@@ -6,28 +6,31 @@ import { SessionEnd } from '../../src/gateway/index.ts';
 import { protocols } from '../../src/gateway/protocols/registry.generated.ts';
 import { composeSchema } from '../../src/policy/index.ts';
 import { createSilentLog, createSystemClock, createSystemRandom, Secret } from '../../src/std/index.ts';
-import { encodeStartup } from '../../src/wire/postgres/index.ts';
 
 // What every protocol promises to the gateway, whatever it speaks. Each member says here how a target of it looks that nobody answers for.
 
 const members: readonly ProtocolMember[] = protocols;
-const cases: Readonly<Record<string, { config(port: number): unknown; hello: Buffer }>> = {
-  postgres: {
-    config: (port) => ({ host: '127.0.0.1', port, database: 'app', user: 'gate', password: 'env:PW' }),
-    hello: encodeStartup(0, [['user', 'app']]),
-  },
-};
-const PASSWORD = 'correct horse';
 
-it('is run over every registered protocol', () => {
-  expect(members.map((member) => member.id)).toEqual(Object.keys(cases).toSorted());
-});
+/** Each protocol brings what the suite must know of it, in `testing/conformance.ts` of its folder. */
+interface ProtocolCase {
+  readonly conformance: { config(port: number): unknown; readonly hello: Buffer };
+}
+const PASSWORD = 'correct horse';
 
 it('has schema fragments that make one policy schema', () => {
   expect(() => composeSchema(members.map((member) => member.policySchema))).not.toThrow();
 });
 
-describe.each(members.map((member) => [member.id, member] as const))('the protocol %s', (id, member) => {
+const cases = await Promise.all(
+  members.map(async (member) => {
+    const { conformance }: ProtocolCase = await import(
+      `../../src/gateway/protocols/${member.id}/testing/conformance.ts`
+    );
+    return { id: member.id, member, ...conformance };
+  }),
+);
+
+describe.each(cases)('the protocol $id', ({ id, member, config, hello }) => {
   let silent: { port: number; close(): void };
   let target: Target;
   const clients: Socket[] = [];
@@ -37,7 +40,7 @@ describe.each(members.map((member) => [member.id, member] as const))('the protoc
   });
   afterAll(() => silent.close());
   beforeEach(() => {
-    target = member.openTarget(cases[id]?.config(silent.port), {
+    target = member.openTarget(config(silent.port), {
       name: 'target',
       clock: createSystemClock(),
       random: createSystemRandom(),
@@ -57,7 +60,7 @@ describe.each(members.map((member) => [member.id, member] as const))('the protoc
     }
     expect(member.config).toHaveProperty('additionalProperties', false);
     expect(member.checkConfig({ 'no such setting': 1 }).length).toBeGreaterThan(0);
-    expect(member.checkConfig(cases[id]?.config(1))).toEqual([]);
+    expect(member.checkConfig(config(1))).toEqual([]);
   });
 
   it('names its actions after itself', () => {
@@ -79,7 +82,7 @@ describe.each(members.map((member) => [member.id, member] as const))('the protoc
 
   it('lets nobody in whom policy does not permit, and records the denial', async () => {
     const { served, client, seen, events } = await serve(target, clients);
-    client.write(cases[id]?.hello ?? '');
+    client.write(hello);
     await served;
     expect((await seen).toString('latin1')).not.toContain(PASSWORD);
     expect(events.map((event) => event.kind)).toEqual(['denial']);

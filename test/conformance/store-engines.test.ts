@@ -1,7 +1,5 @@
 /** What every store engine promises: one suite over all that are registered. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import * as fs from 'node:fs';
-import * as os from 'node:os';
 import * as path from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Kysely } from 'kysely';
@@ -9,7 +7,6 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { createSilentLog, createSystemClock, type Service } from '../../src/std/index.ts';
 import { storeEngines } from '../../src/store/engines/registry.generated.ts';
 import type { Migration, Store, StoreEngineMember } from '../../src/store/index.ts';
-import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { type ItemTables, itemMigrations } from './store-items.ts';
 
 /** A database of one engine, empty at first. */
@@ -22,45 +19,26 @@ interface Database {
 
 const signal = new AbortController().signal;
 const deps = { clock: createSystemClock(), log: createSilentLog() };
-let postgres: TestPostgres;
-let databases = 0;
 
-beforeAll(async () => {
-  postgres = await startPostgres();
-});
-afterAll(() => postgres.stop());
-
-async function createDatabase(engine: string): Promise<Database> {
-  if (engine === 'sqlite') {
-    const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'cs-store-'));
-    return {
-      config: { file: path.join(folder, 'a.db') },
-      env: {},
-      remove: async () => fs.rmSync(folder, { recursive: true }),
-    };
-  }
-  const name = `store_${++databases}`;
-  await postgres.query(`create database ${name}`);
-  const variable = `STORE_TEST_URL_${databases}`;
-  const url = postgres.url.replace('/postgres?', `/${name}?`);
-  process.env[variable] = url;
-  return {
-    config: { url: `env:${variable}`, connectionsMax: 4 },
-    env: { [variable]: url },
-    async remove() {
-      delete process.env[variable];
-      await postgres.query(`drop database ${name} with (force)`);
-    },
-  };
+/** Each engine brings its own way to make databases, in `testing/conformance.ts` of its folder. */
+interface EngineCase {
+  readonly conformance: { open(): Promise<{ createDatabase(): Promise<Database>; close(): Promise<void> }> };
 }
 
 describe.each(storeEngines.map((member) => ({ engine: member.id, member })))('store engine $engine', ({
   engine,
   member,
 }) => {
+  let databases: Awaited<ReturnType<EngineCase['conformance']['open']>>;
   let database: Database;
   let store: Store & Service;
   const opened: Service[] = [];
+
+  beforeAll(async () => {
+    const { conformance }: EngineCase = await import(`../../src/store/engines/${engine}/testing/conformance.ts`);
+    databases = await conformance.open();
+  });
+  afterAll(() => databases.close());
 
   async function open(migrations: readonly Migration[] = itemMigrations): Promise<Store & Service> {
     const fresh = (member as StoreEngineMember).open(database.config, deps); // Each member's own type is narrower.
@@ -82,7 +60,7 @@ describe.each(storeEngines.map((member) => ({ engine: member.id, member })))('st
       .execute();
 
   beforeEach(async () => {
-    database = await createDatabase(engine);
+    database = await databases.createDatabase();
     store = await open();
   });
   afterEach(async () => {

@@ -109,7 +109,10 @@ export function message(type: string, ...body: readonly (Buffer | string | numbe
 
 export const parse = (text: string, name = '') => message('P', name, text, 0);
 /** Text parameters; results as text, or binary. */
-export const bind = (values: readonly string[] = [], options: { portal?: string; name?: string; binary?: boolean } = {}) =>
+export const bind = (
+  values: readonly string[] = [],
+  options: { portal?: string; name?: string; binary?: boolean } = {},
+) =>
   message(
     'B',
     options.portal ?? '',

@@ -27,9 +27,15 @@ export function maskColumns(
   return masked === masks.columnsMasked ? kinds : 'unproven';
 }
 
-function isClean({ relations, cleanRest }: MaskPlan, { tableOid, attributeNumber }: AnswerColumn): boolean {
+function isClean(
+  { relations, cleanRest, byAttribute }: MaskPlan,
+  { tableOid, attributeNumber }: AnswerColumn,
+): boolean {
   // 0: no table column. The server's own tables hold no rows of users.
   if (tableOid < firstUserOid) return true;
+  // Attribute 0 is the whole row, with its masked columns in it.
+  if (attributeNumber === 0 && Array.from(byAttribute.keys()).some((key) => key.startsWith(`${tableOid}:`)))
+    return false;
   const newest = relations.get(tableOid);
   return newest === undefined ? cleanRest : attributeNumber <= newest;
 }

@@ -59,9 +59,7 @@ function expression(entries: readonly Entry[], depth: number): fc.Arbitrary<stri
       weight: 1,
       arbitrary: fc
         .tuple(pick(sources), fc.nat(5))
-        .map(
-          ([{ name, columns }, at]) => `(select ${columns[at % columns.length]} from ${name} order by 1 limit 1)::text`,
-        ),
+        .map(([{ name, columns }, at]) => `(select ${columns[at % columns.length]} from ${name} limit 1)::text`),
     },
     { weight: 1, arbitrary: pick(sources).map(({ name }) => `exists (select * from ${name})`) },
     { weight: 1, arbitrary: inner.map((one) => `json_build_object('k', ${one})::text`) },
@@ -158,7 +156,18 @@ function select(depth: number): fc.Arbitrary<Shape> {
 const probe: fc.Arbitrary<string> = fc
   .record({
     column: pick(['c.ssn', 'c.email', 'c.ssn_tail', 'c.name', 'c.id']),
-    second: pick(['c.id', 'c.name', 'c.ssn as x', 'v.tax_number as x', 'c.*', 'v.*']),
+    second: pick([
+      'c.id',
+      'c.name',
+      'c.ssn as x',
+      'v.tax_number as x',
+      'c.*',
+      'v.*',
+      'c',
+      'v',
+      '(select ssn from customers limit 1)',
+      'array(select ssn from customers)',
+    ]),
     from: pick([
       'customers c join customer_all v on v.id = c.id',
       'customers c, lateral (select * from customer_all w where w.id = c.id) v',
@@ -175,11 +184,10 @@ const probe: fc.Arbitrary<string> = fc
       ' group by 1, 2',
       ' limit 1',
     ]),
-    set: pick(['', '', '', 'union', 'except', 'union all', 'intersect']),
-    head: pick(['', '', '', 'distinct ', 'distinct on (c.ssn) ', 'distinct on (1) ']),
+    set: pick(['', '', '', '', '', '', '', '', 'union', 'except', 'union all', 'intersect']),
+    head: pick(['', '', '', '', '', '', '', '', 'distinct ', 'distinct on (c.ssn) ', 'distinct on (1) ']),
     where: pick([
-      '',
-      '',
+      ...['', '', '', '', '', '', '', ''],
       " where c.ssn > 'M'",
       " where v.tax_number like 'C%'",
       ' where c.name is not null',
@@ -237,7 +245,7 @@ export const writeShape: fc.Arbitrary<string> = fc
       1,
     ),
     source: select(1),
-    kind: fc.nat(5),
+    kind: fc.nat(6),
   })
   .map(({ target, column, returning, source, kind }) => {
     switch (kind) {
@@ -250,6 +258,8 @@ export const writeShape: fc.Arbitrary<string> = fc
       case 3:
         return `insert into customers (id, name, ssn, note) values (1, 'Zed', 'CANARY-new', 'x') on conflict (id) do update set name = excluded.name, note = (customers.${column.startsWith('id') ? 'id' : column})::text${returning}`;
       case 4:
+        return `insert into orders (id, note) select id + 50, ${column.startsWith('id') || column === 'total' ? 'ssn' : column} from customers${returning}`;
+      case 5:
         return `delete from ${target} where (${column})::text is not null and id > 2${returning}`;
       default:
         return `with w as (update customers set name = name returning *) ${source.sql}`;

@@ -5,20 +5,23 @@ import {
   PermissionDeniedDetailsSchema,
 } from '@countersign/sdk/contract/gen/spire/api/types/status_pb.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Code, pathOf, type RpcClient, RpcError, type TlsIdentity } from '../rpc/index.ts';
+import { Code, pathOf, type RpcClient, RpcError } from '../rpc/index.ts';
 import { parseCertificate } from '../wire/x509/index.ts';
 import { rolesByMethod } from './authorize.ts';
+import { agentsOf, idOf } from './testing/agents.ts';
 import { newCsr, startTestServer, type TestServer } from './testing/test-server.ts';
 
-// Goal: what agents, gateways and operators can and can not do with the server, over real sockets and a real store.
+// Goal: what agents can and can not do with the server, over real sockets and a real store.
 
 let server: TestServer;
 let operator: RpcClient;
+let agents: ReturnType<typeof agentsOf>;
 const options = { signal: new AbortController().signal };
 
 beforeEach(async () => {
   server = await startTestServer();
   operator = server.operator();
+  agents = agentsOf(server);
 });
 afterEach(() => server.stop());
 
@@ -38,17 +41,17 @@ describe('the table of roles', () => {
 describe('an agent', () => {
   it('attests with a join token once, over a connection without certificate', async () => {
     const { value } = await operator.unary(Agent.method.createJoinToken, { ttl: 60 }, options);
-    const first = await attest('join_token', value);
+    const first = await agents.attest('join_token', value);
     expect(first.result?.svid?.id).toEqual(expect.objectContaining({ path: `/spire/agent/join_token/${value}` }));
     expect(first.result?.reattestable).toBe(false);
-    await expect(attest('join_token', value)).rejects.toMatchObject({ code: Code.INVALID_ARGUMENT });
+    await expect(agents.attest('join_token', value)).rejects.toMatchObject({ code: Code.INVALID_ARGUMENT });
   });
 
   it('answers the challenges of its attestor', async () => {
-    const { result, challenges } = await attest('knock', 'n1', 'ereht si ohw');
+    const { result, challenges } = await agents.attest('knock', 'n1', 'ereht si ohw');
     expect(challenges).toEqual(['who is there']);
     expect(result?.reattestable).toBe(true);
-    await expect(attest('knock', 'n1', 'wrong')).rejects.toMatchObject({
+    await expect(agents.attest('knock', 'n1', 'wrong')).rejects.toMatchObject({
       code: Code.INTERNAL,
       message: 'internal error',
     });
@@ -86,7 +89,7 @@ describe('an agent', () => {
   });
 
   it('may not do what operators do', async () => {
-    const agent = server.client(await joinedAgent());
+    const agent = server.client(await agents.join());
     await expect(agent.unary(Entry.method.listEntries, {}, options)).rejects.toMatchObject({
       code: Code.PERMISSION_DENIED,
     });
@@ -97,7 +100,7 @@ describe('an agent', () => {
   });
 
   it('renews: the old SVID holds until the new one is first used, and no longer', async () => {
-    const identity = await joinedAgent();
+    const identity = await agents.join();
     const agent = server.client(identity);
     const renewed = newCsr('spiffe://example.org/ignored');
     const { svid } = await agent.unary(Agent.method.renewAgent, { params: { csr: renewed.csr } }, options);
@@ -109,7 +112,7 @@ describe('an agent', () => {
   });
 
   it('that can attest again is told to, instead of renewing', async () => {
-    const agent = server.client(await attestedIdentity('knock', 'n1', 'ereht si ohw'));
+    const agent = server.client(await agents.identityFrom('knock', 'n1', 'ereht si ohw'));
     const error = await agent
       .unary(Agent.method.renewAgent, { params: { csr: newCsr('spiffe://example.org/x').csr } }, options)
       .catch((e: unknown) => e);
@@ -117,7 +120,7 @@ describe('an agent', () => {
   });
 
   it('is told when it was banned, evicted or has expired, on connections that are open already', async () => {
-    const identity = await joinedAgent();
+    const identity = await agents.join();
     const agent = server.client(identity);
     const id = idOf(identity);
     await agent.unary(Agent.method.postStatus, {}, options);
@@ -126,7 +129,7 @@ describe('an agent', () => {
     await operator.unary(Agent.method.deleteAgent, { id }, options);
     await expectRefusal(agent, PermissionDeniedDetails_Reason.AGENT_NOT_ATTESTED);
 
-    const late = server.client(await joinedAgent());
+    const late = server.client(await agents.join());
     await late.unary(Agent.method.postStatus, {}, options);
     server.clock.step(3_601_000);
     await expectRefusal(late, PermissionDeniedDetails_Reason.AGENT_EXPIRED);
@@ -149,8 +152,8 @@ describe('an agent', () => {
 
 describe('issuing', () => {
   it('takes everything but the key from the entry', async () => {
-    const identity = await joinedAgent();
-    const [entryId] = await createEntries(identity, 1, { x509SvidTtl: 600, dnsNames: ['db.example.org'] });
+    const identity = await agents.join();
+    const [entryId] = await agents.createEntries(identity, 1, { x509SvidTtl: 600, dnsNames: ['db.example.org'] });
     const agent = server.client(identity);
     const { csr, publicKeyDer } = newCsr('spiffe://example.org/somebody-else', ['evil.example.org']);
     const params = [{ entryId: entryId ?? '', csr }];
@@ -163,10 +166,10 @@ describe('issuing', () => {
   });
 
   it('answers each item of a batch in order, the bad ones too', async () => {
-    const identity = await joinedAgent();
-    const other = await joinedAgent();
-    const [mine] = await createEntries(identity, 1);
-    const [theirs] = await createEntries(other, 1);
+    const identity = await agents.join();
+    const other = await agents.join();
+    const [mine] = await agents.createEntries(identity, 1);
+    const [theirs] = await agents.createEntries(other, 1);
     const { csr } = newCsr('spiffe://example.org/x');
     const params = [
       { entryId: 'unknown', csr },
@@ -188,15 +191,15 @@ describe('issuing', () => {
   });
 
   it('refuses batches of more than 500', async () => {
-    const agent = server.client(await joinedAgent());
+    const agent = server.client(await agents.join());
     const params = Array.from({ length: 501 }, () => ({ entryId: 'x' }));
     const call = agent.unary(SVID.method.batchNewX509SVID, { params }, options);
     await expect(call).rejects.toMatchObject({ code: Code.INVALID_ARGUMENT });
   });
 
   it('gives agents JWT-SVIDs for entries of theirs, with both times set', async () => {
-    const identity = await joinedAgent();
-    const [entryId = ''] = await createEntries(identity, 1);
+    const identity = await agents.join();
+    const [entryId = ''] = await agents.createEntries(identity, 1);
     const agent = server.client(identity);
     const { svid } = await agent.unary(SVID.method.newJWTSVID, { entryId, audience: ['a'] }, options);
     expect(svid?.id).toMatchObject({ trustDomain: 'example.org', path: '/workload/0' });
@@ -235,8 +238,8 @@ describe('issuing', () => {
 
 describe('syncing authorised entries', () => {
   it('sends all of them at once when they fit a page', async () => {
-    const identity = await joinedAgent();
-    const ids = await createEntries(identity, 3);
+    const identity = await agents.join();
+    const ids = await agents.createEntries(identity, 3);
     const call = server.client(identity).bidi(Entry.method.syncAuthorizedEntries, options);
     await call.send({ outputMask: { selectors: true, revisionNumber: true } });
     const answers = await drain(call.responses);
@@ -251,8 +254,8 @@ describe('syncing authorised entries', () => {
   });
 
   it('sends pages of revisions, then pages of what is asked for, when they do not', async () => {
-    const identity = await joinedAgent();
-    const ids = await createEntries(identity, 501);
+    const identity = await agents.join();
+    const ids = await agents.createEntries(identity, 501);
     const call = server.client(identity).bidi(Entry.method.syncAuthorizedEntries, options);
     const answers = call.responses[Symbol.asyncIterator]();
     const next = async () => (await answers.next()).value;
@@ -271,7 +274,7 @@ describe('syncing authorised entries', () => {
   });
 
   it('refuses first requests that make no sense', async () => {
-    const agent = server.client(await joinedAgent());
+    const agent = server.client(await agents.join());
     for (const request of [{ ids: ['a'] }, { outputMask: { selectors: true } }]) {
       const call = agent.bidi(Entry.method.syncAuthorizedEntries, options);
       await call.send(request);
@@ -280,214 +283,12 @@ describe('syncing authorised entries', () => {
   });
 
   it('shows an agent nothing that is not its own', async () => {
-    const [one, two] = [await joinedAgent(), await joinedAgent()];
-    await createEntries(one, 2);
+    const [one, two] = [await agents.join(), await agents.join()];
+    await agents.createEntries(one, 2);
     const { entries } = await server.client(two).unary(Entry.method.getAuthorizedEntries, {}, options);
     expect(entries).toEqual([]);
   });
 });
-
-describe('an operator', () => {
-  it('is whoever reaches the local socket, or has the SVID of an admin entry', async () => {
-    const admin = server.client(await server.identify('/ops/alice'));
-    await expect(admin.unary(Entry.method.countEntries, {}, options)).rejects.toMatchObject({
-      code: Code.PERMISSION_DENIED,
-    });
-    await server.registration.batchCreate([
-      {
-        spiffeId: 'spiffe://example.org/ops/alice',
-        parentId: 'spiffe://example.org/laptop',
-        selectors: [{ type: 'unix', value: 'uid:1' }],
-        admin: true,
-        expiresAtS: server.clock.now() / 1000 + 100,
-      },
-    ]);
-    expect(await admin.unary(Entry.method.countEntries, {}, options)).toMatchObject({ count: 1 });
-    server.clock.step(101_000);
-    await expect(admin.unary(Entry.method.countEntries, {}, options)).rejects.toMatchObject({
-      code: Code.PERMISSION_DENIED,
-    });
-  });
-
-  it('manages entries, item by item', async () => {
-    const entry = {
-      spiffeId: { trustDomain: 'example.org', path: '/a' },
-      parentId: { trustDomain: 'example.org', path: '/node' },
-      selectors: [{ type: 'unix', value: 'uid:1' }],
-    };
-    const reserved = { ...entry, spiffeId: { trustDomain: 'example.org', path: '/spire/server' } };
-    const extra = { ...entry, additionalAttributes: { jwtSvidIncludeJti: true } };
-    const { results } = await operator.unary(
-      Entry.method.batchCreateEntry,
-      { entries: [entry, reserved, extra, entry] },
-      options,
-    );
-    const { OK, INVALID_ARGUMENT, ALREADY_EXISTS, NOT_FOUND } = Code;
-    expect(results.map(({ status }) => status?.code)).toEqual([OK, INVALID_ARGUMENT, INVALID_ARGUMENT, ALREADY_EXISTS]);
-    const id = results[0]?.entry?.id ?? '';
-    expect(results[3]?.entry?.id).toBe(id);
-    const update = { entries: [{ id, hint: 'new', x509SvidTtl: 5 }, { id: 'unknown' }], inputMask: { hint: true } };
-    const updated = await operator.unary(Entry.method.batchUpdateEntry, update, options);
-    expect(updated.results.map(({ status }) => status?.code)).toEqual([OK, NOT_FOUND]);
-    expect(await operator.unary(Entry.method.getEntry, { id }, options)).toMatchObject({
-      hint: 'new',
-      x509SvidTtl: 0,
-      revisionNumber: 1n,
-    });
-    const filter = { bySelectors: { selectors: entry.selectors, match: 0 as const } };
-    const listed = await operator.unary(Entry.method.listEntries, { filter, outputMask: { spiffeId: true } }, options);
-    expect(listed.entries).toMatchObject([{ id, spiffeId: { path: '/a' }, selectors: [] }]);
-    const deleted = await operator.unary(Entry.method.batchDeleteEntry, { ids: [id, 'unknown'] }, options);
-    expect(deleted.results.map(({ status }) => status?.code)).toEqual([OK, NOT_FOUND]);
-    await expect(operator.unary(Entry.method.getEntry, { id }, options)).rejects.toMatchObject({ code: NOT_FOUND });
-  });
-
-  it('lists, bans and evicts agents', async () => {
-    const identity = await attestedIdentity('knock', 'n1', 'ereht si ohw');
-    await joinedAgent();
-    const { agents } = await operator.unary(Agent.method.listAgents, { filter: { byCanReattest: true } }, options);
-    expect(agents).toMatchObject([{ id: { path: '/spire/agent/knock/n1' }, attestationType: 'knock', banned: false }]);
-    await operator.unary(Agent.method.banAgent, { id: idOf(identity) }, options);
-    expect(await operator.unary(Agent.method.countAgents, { filter: { byBanned: true } }, options)).toMatchObject({
-      count: 1,
-    });
-    await expect(attest('knock', 'n1', 'ereht si ohw')).rejects.toMatchObject({ code: Code.INVALID_ARGUMENT });
-    const none = { trustDomain: 'example.org', path: '/spire/agent/none' };
-    await expect(operator.unary(Agent.method.deleteAgent, { id: none }, options)).rejects.toMatchObject({
-      code: Code.NOT_FOUND,
-    });
-    const filter = { byExpiresBefore: '2027-01-15 08:00:00 +0000 UTC' };
-    expect(await operator.unary(Agent.method.countAgents, { filter }, options)).toMatchObject({ count: 0 });
-    await expect(
-      operator.unary(Agent.method.countAgents, { filter: { byExpiresBefore: 'tomorrow' } }, options),
-    ).rejects.toMatchObject({ code: Code.INVALID_ARGUMENT });
-  });
-
-  it('is recorded before and after each act, and can not act unrecorded', async () => {
-    await operator.unary(Agent.method.createJoinToken, { ttl: 60, token: 'my-secret-token' }, options);
-    expect(
-      server.ledger.map(({ kind, actor, action, detail }) => ({ kind, actor, action, step: detail['step'] })),
-    ).toEqual([
-      { kind: 'admin', actor: 'admin', action: 'CreateJoinToken', step: 'request' },
-      { kind: 'admin', actor: 'admin', action: 'CreateJoinToken', step: 'done' },
-    ]);
-    expect(JSON.stringify(server.ledger)).not.toContain('my-secret-token');
-    server.write.fails = true;
-    const entry = {
-      spiffeId: { trustDomain: 'example.org', path: '/a' },
-      parentId: { trustDomain: 'example.org', path: '/node' },
-      selectors: [{ type: 'unix', value: 'uid:1' }],
-    };
-    const call = operator.unary(Entry.method.batchCreateEntry, { entries: [entry] }, options);
-    await expect(call).rejects.toMatchObject({ code: Code.INTERNAL });
-    expect(await server.registration.count()).toBe(0);
-  });
-});
-
-describe('bundles', () => {
-  it('are given to anyone: own; to agents: federated', async () => {
-    const bundle = await server.client().unary(Bundle.method.getBundle, {}, options);
-    expect(bundle).toMatchObject({ trustDomain: 'example.org' });
-    expect(bundle.x509Authorities.length).toBeGreaterThan(0);
-    expect(bundle.jwtAuthorities.length).toBeGreaterThan(0);
-    const masked = await server
-      .client()
-      .unary(Bundle.method.getBundle, { outputMask: { sequenceNumber: true } }, options);
-    expect(masked).toMatchObject({ x509Authorities: [], sequenceNumber: bundle.sequenceNumber });
-    const agent = server.client(await joinedAgent());
-    const other = { trustDomain: 'other.org' };
-    await expect(agent.unary(Bundle.method.getFederatedBundle, other, options)).rejects.toMatchObject({
-      code: Code.NOT_FOUND,
-    });
-    const { results } = await operator.unary(
-      Bundle.method.batchSetFederatedBundle,
-      {
-        bundle: [
-          { ...other, x509Authorities: bundle.x509Authorities, sequenceNumber: 7n },
-          { trustDomain: 'example.org' },
-          { trustDomain: 'BAD' },
-        ],
-      },
-      options,
-    );
-    expect(results.map(({ status }) => status?.code)).toEqual([Code.OK, Code.INVALID_ARGUMENT, Code.INVALID_ARGUMENT]);
-    expect(await agent.unary(Bundle.method.getFederatedBundle, other, options)).toMatchObject({ sequenceNumber: 7n });
-    expect(await operator.unary(Bundle.method.countBundles, {}, options)).toMatchObject({ count: 2 });
-    await expect(server.client().unary(Bundle.method.getFederatedBundle, other, options)).rejects.toMatchObject({
-      code: Code.PERMISSION_DENIED,
-    });
-  });
-
-  it('are deleted with, or in spite of, the entries that name them', async () => {
-    const { x509Authorities } = await operator.unary(Bundle.method.getBundle, {}, options);
-    const bundle = [{ trustDomain: 'other.org', x509Authorities }];
-    const identity = await joinedAgent();
-    const remove = async (mode: 0 | 1 | 2) => {
-      await operator.unary(Bundle.method.batchSetFederatedBundle, { bundle }, options);
-      const { results } = await operator.unary(
-        Bundle.method.batchDeleteFederatedBundle,
-        { trustDomains: ['other.org'], mode },
-        options,
-      );
-      return results[0]?.status?.code;
-    };
-    await operator.unary(Bundle.method.batchSetFederatedBundle, { bundle }, options);
-    const [id = ''] = await createEntries(identity, 1, { federatesWith: ['other.org'] });
-    expect(await remove(0)).toBe(Code.FAILED_PRECONDITION);
-    expect(await remove(2)).toBe(Code.OK);
-    expect((await server.registration.get(id))?.federatesWith).toEqual([]);
-    await operator.unary(Bundle.method.batchSetFederatedBundle, { bundle }, options);
-    const update = { entries: [{ id, federatesWith: ['other.org'] }], inputMask: { federatesWith: true } };
-    await operator.unary(Entry.method.batchUpdateEntry, update, options);
-    expect(await remove(1)).toBe(Code.OK);
-    expect(await server.registration.get(id)).toBeUndefined();
-  });
-});
-
-/** Attests over an anonymous connection. */
-async function attest(type: string, payload: string, response = '') {
-  const { csr, key } = newCsr('spiffe://example.org/ignored');
-  const call = server.client().bidi(Agent.method.attestAgent, options);
-  const value = { data: { type, payload: Buffer.from(payload) }, params: { csr } };
-  await call.send({ step: { case: 'params', value } });
-  const challenges: string[] = [];
-  for await (const { step } of call.responses) {
-    if (step.case === 'result') return { result: step.value, challenges, key };
-    challenges.push(Buffer.from(step.value ?? []).toString());
-    await call.send({ step: { case: 'challengeResponse', value: Buffer.from(response) } });
-  }
-  throw new Error('the stream ended without a result');
-}
-
-async function attestedIdentity(type: string, payload: string, response = ''): Promise<TlsIdentity> {
-  const { result, key } = await attest(type, payload, response);
-  return { chainDer: result?.svid?.certChain.map((der) => Buffer.from(der)) ?? [], key };
-}
-
-async function joinedAgent(): Promise<TlsIdentity> {
-  const { value } = await operator.unary(Agent.method.createJoinToken, { ttl: 60 }, options);
-  return attestedIdentity('join_token', value);
-}
-
-function idOf({ chainDer }: TlsIdentity): { trustDomain: string; path: string } {
-  const [uri = ''] = parseCertificate(chainDer[0] ?? Buffer.alloc(0)).names.uris;
-  return { trustDomain: 'example.org', path: uri.slice('spiffe://example.org'.length) };
-}
-
-/** Entries under that agent; their ids. */
-async function createEntries(agent: TlsIdentity, count: number, more: object = {}): Promise<string[]> {
-  const entries = Array.from({ length: count }, (_, i) => ({
-    spiffeId: { trustDomain: 'example.org', path: `/workload/${i}` },
-    parentId: idOf(agent),
-    selectors: [{ type: 'unix', value: `uid:${i}` }],
-    ...more,
-  }));
-  const { results } = await operator.unary(Entry.method.batchCreateEntry, { entries }, options);
-  return results.map(({ status, entry }) => {
-    expect(status?.code).toBe(Code.OK);
-    return entry?.id ?? '';
-  });
-}
 
 function reasonOf(error: unknown): PermissionDeniedDetails_Reason | undefined {
   const detail = error instanceof RpcError ? error.details[0] : undefined;

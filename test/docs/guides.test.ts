@@ -1,0 +1,54 @@
+/** The guides are followed by the letter: every command and statement in them, in order, on a real stack. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { mayLackPsql } from '../support/psql.ts';
+import { type Block, documents } from './markdown.ts';
+import { createReader, type Reader } from './reader.ts';
+
+// In the order in which a newcomer reads them: the later ones build on what the first has set up.
+const GUIDES = ['docs/guide/first-target.md', 'docs/guide/policies.md', 'docs/guide/operations.md', 'docs/life-of-a-request.md'];
+
+// Without psql most of it can't be run; CI has it, and fails without.
+describe.skipIf(mayLackPsql())('the guides', () => {
+  let reader: Reader;
+  let printed = '';
+
+  beforeAll(async () => {
+    reader = await createReader();
+  });
+  afterAll(() => reader?.[Symbol.asyncDispose]());
+
+  const blocks = GUIDES.flatMap((file) => documents().find((document) => document.file === file)?.blocks ?? []);
+  const steps = blocks.filter(({ language, info }) =>
+    language === 'text' ? info === 'output' : ['sh', 'sql'].includes(language) && !info.startsWith('no-run'),
+  );
+
+  it.each(steps.map((block) => [`${block.file}:${block.line}`, block] as const))('%s', async (_, block) => {
+    if (block.language === 'text') return expectPrinted(printed, block);
+    const finished = await (block.language === 'sh' ? reader.shell(block) : reader.sql(block));
+    printed = `${finished.stdout}\n${finished.stderr}`;
+    expect(printed, 'a secret was printed').not.toContain('canary-');
+    if (block.info.startsWith('refused')) {
+      expect(finished.code, printed).not.toBe(0);
+      return expect(printed).toContain(block.info.slice('refused'.length).trim());
+    }
+    return expect(finished.code, printed).toBe(0);
+  });
+});
+
+/** Each line was printed by the block before, whatever the numbers, digests and times in it. */
+function expectPrinted(printed: string, block: Block): void {
+  const lines = printed.split('\n').map(shape);
+  for (const line of block.text.split('\n').map(shape)) {
+    if (line === '' || line === '…') continue;
+    expect(lines, `not printed as ${block.file}:${block.line} says:\n${printed}`).toContain(line);
+  }
+}
+
+function shape(line: string): string {
+  return line
+    .replaceAll(/\b[0-9a-f]{8,}\b/g, 'N')
+    .replaceAll(/\d+/g, 'N')
+    .replaceAll(/[-─]{2,}/g, '--')
+    .replaceAll(/\s+/g, ' ')
+    .trim();
+}

@@ -1,0 +1,79 @@
+/** The two ways of a client to a target: through the agent's socket, and directly by TLS with the files of its SVID. */
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import pg from 'pg';
+import { eventually } from './eventually.ts';
+import { createDaemon, type Daemon } from './processes.ts';
+import type { Door } from './raw-session.ts';
+import { EXECUTABLE, GATEWAY_NAME, type Stack } from './stack.ts';
+
+export interface Way {
+  /** For psql: environment that leads it there. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly door: Door;
+  /** Opens a connection of node-postgres. */
+  connect(more?: object): Promise<pg.Client>;
+}
+
+/** Through the agent. */
+export function agentWay(stack: Stack): Way {
+  const { socketDir } = stack;
+  return {
+    env: { PGHOST: socketDir, PGUSER: 'workload', PGSSLMODE: 'disable' },
+    door: { path: path.join(socketDir, '.s.PGSQL.5432') },
+    connect: (more) => open({ host: socketDir, port: 5432, user: 'workload', database: 'shop', ...more }),
+  };
+}
+
+/** Starts `countersign svid fetch --dir --watch` as `web` and waits for its files. */
+export async function startSvidFiles(stack: Stack): Promise<{ folder: string; daemon: Daemon }> {
+  const folder = stack.folder.privateFolder('svid-web', stack.users.web);
+  const daemon = createDaemon({
+    name: 'svid',
+    file: process.execPath,
+    args: [EXECUTABLE, 'svid', 'fetch', '--dir', folder, '--watch', '--workload-api', stack.folder.workloadApi],
+    user: stack.users.web,
+    env: {},
+    logFile: path.join(stack.folder.path, 'svid.log'),
+    pidFile: path.join(stack.folder.pids, 'svid'),
+  });
+  daemon.start();
+  await eventually('the files of the SVID', () =>
+    ['svid.pem', 'key.pem', 'bundle.pem'].every((name) => fs.existsSync(path.join(folder, name))),
+  );
+  return { folder, daemon };
+}
+
+/** Directly, with those files; `negotiation` as libpq's `sslnegotiation`. */
+export function directWay(stack: Stack, files: string, negotiation: 'postgres' | 'direct'): Way {
+  const file = (name: string) => path.join(files, name);
+  const read = (name: string) => fs.readFileSync(file(name), 'utf8');
+  const port = stack.folder.directPort;
+  const tls = { ca: read('bundle.pem'), cert: read('svid.pem'), key: read('key.pem'), servername: GATEWAY_NAME };
+  return {
+    env: {
+      PGHOST: GATEWAY_NAME,
+      PGHOSTADDR: '127.0.0.1',
+      PGPORT: String(port),
+      PGUSER: 'workload',
+      PGDATABASE: 'shop',
+      PGSSLMODE: 'verify-full',
+      PGSSLCERT: file('svid.pem'),
+      PGSSLKEY: file('key.pem'),
+      PGSSLROOTCERT: file('bundle.pem'),
+    },
+    door: { port, tls, negotiate: negotiation === 'direct' ? 'direct' : 'request' },
+    connect: (more) =>
+      open({
+        ...{ host: '127.0.0.1', port, user: 'workload', database: 'shop', ssl: tls, sslnegotiation: negotiation },
+        ...more,
+      }),
+  };
+}
+
+async function open(config: object): Promise<pg.Client> {
+  const client = new pg.Client(config);
+  client.on('error', () => {}); // A connection ended from the other side rejects the query that runs; that is enough.
+  await client.connect();
+  return client;
+}
