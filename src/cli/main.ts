@@ -1,5 +1,6 @@
 /** The command line: finds the command, parses its options, runs it, prints failures, sets the exit code. */
 import { Command } from 'commander';
+import { VERSION } from '../app/version.ts';
 import { codeOf, createSystemClock, createSystemRandom, messageOf } from '../std/index.ts';
 import { type CliCommand, type CliContext, exitCodes, UsageError } from './command.ts';
 import { commands } from './commands.generated.ts';
@@ -9,6 +10,7 @@ process.exitCode = await main(process.argv.slice(2));
 async function main(argv: readonly string[]): Promise<number> {
   const program = new Command('countersign')
     .description('Every server-to-server call verified, authorised and logged.')
+    .version(`countersign ${VERSION} on Node ${process.versions.node}`)
     .option('--config <file>', 'configuration file (default: $COUNTERSIGN_CONFIG or /etc/countersign/countersign.yaml)')
     .option('--json', 'print the result as one line of JSON')
     .enablePositionalOptions()
@@ -99,7 +101,9 @@ function createContext(options: Readonly<Record<string, unknown>>): CliContext {
 function report(error: unknown, json: boolean): number {
   const code = codeOf(error) ?? '';
   if (code.startsWith('commander.'))
-    return code === 'commander.helpDisplayed' || code === 'commander.help' ? exitCodes.ok : exitCodes.usage;
+    return ['commander.helpDisplayed', 'commander.help', 'commander.version'].includes(code)
+      ? exitCodes.ok
+      : exitCodes.usage;
   if (error instanceof DOMException && error.name === 'AbortError') return exitCodes.ok;
   const message = messageOf(error);
   process.stderr.write(

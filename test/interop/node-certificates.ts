@@ -11,7 +11,7 @@ export interface NodeCertificate {
 export function createNodeCa(directory: string): { caBundle: string; issue(name: string, key: KeyKind): NodeCertificate } {
   const file = (name: string) => path.join(directory, name);
   const openssl = (...args: string[]) => execFileSync('openssl', args, { stdio: 'pipe' });
-  openssl('req', '-x509', ...KEYS.ec, '-nodes', '-keyout', file('ca.key'), '-out', file('ca.pem'), '-subj', '/CN=machines', '-days', '2');
+  openssl('req', '-x509', ...KEYS.ec, '-nodes', '-keyout', file('ca.key'), '-out', file('ca.pem'), '-subj', '/CN=machines', '-addext', 'keyUsage=critical,keyCertSign,cRLSign', '-days', '2');
   return {
     caBundle: file('ca.pem'),
     issue(name, kind) {

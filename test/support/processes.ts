@@ -1,5 +1,6 @@
 /** Processes of a test: programs run to their end under another user, and roles that are started, killed and started again. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as net from 'node:net';
 import * as path from 'node:path';
@@ -135,25 +136,25 @@ export function spawnGuard(folder: string, pidFolder: string): ChildProcess {
   return guard;
 }
 
-/** As many TCP ports as asked for, all different, that nothing listens on. */
+/**
+ * As many TCP ports as asked for, all different, that nothing listens on. They lie below those that the system gives to outgoing
+ * connections, so none is taken by chance until the test's process binds it, or while that process is restarted.
+ */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from(
-      { length: count },
-      () =>
-        new Promise<net.Server>((resolve, reject) => {
-          const server = net.createServer();
-          server.once('error', reject);
-          server.listen(0, '127.0.0.1', () => resolve(server));
-        }),
-    ),
-  );
-  const ports = servers.map((server) => {
-    const address = server.address();
-    return typeof address === 'object' && address !== null ? address.port : 0;
+  const found = new Set<number>();
+  while (found.size < count) {
+    const port = randomInt(PORT_MIN, PORT_MAX);
+    if (!found.has(port) && (await isFree(port))) found.add(port);
+  }
+  return [...found];
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = net.createServer();
+    probe.once('error', () => resolve(false));
+    probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)));
   });
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }
 
 /** True when every user may enter each folder up to this one: else other users can't run what lies there. */
@@ -166,6 +167,9 @@ function userOf(user: User): { uid?: number; gid?: number } {
   return user === undefined ? {} : { uid: user, gid: user };
 }
 
+const PORT_MIN = 12_000;
+/** Linux gives 32768 and up to outgoing connections. */
+const PORT_MAX = 32_000;
 const BASE_ENV: Readonly<Record<string, string>> = {
   PATH: process.env['PATH'] ?? '/usr/bin:/bin',
   LANG: 'C.UTF-8',

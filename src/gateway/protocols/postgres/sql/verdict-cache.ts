@@ -28,7 +28,7 @@ export function createVerdictCache({
       return plan;
     },
     keep(key, plan) {
-      if (key.length > KEY_LENGTH_MAX || entriesMax < 1) return;
+      if (key.length > keyLengthMax || entriesMax < 1) return;
       drop(key);
       plans.set(key, plan);
       characters += key.length;
@@ -41,4 +41,4 @@ export function createVerdictCache({
 }
 
 /** Longer texts are mostly bulk data, seen once; parsing them is what costs, and keeping them would push out what comes again. */
-export const KEY_LENGTH_MAX = 16_384;
+export const keyLengthMax = 16_384;

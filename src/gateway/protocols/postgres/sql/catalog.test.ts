@@ -1,0 +1,75 @@
+import { describe, expect, it } from 'vitest';
+import { buildCatalog, catalogDigest, catalogQueries, createPlanner, noSessionFacts, SqlError } from './index.ts';
+import { catalogRows } from './testing/catalog-rows.ts';
+
+const codeOf = (act: () => unknown) => {
+  try {
+    act();
+  } catch (error) {
+    return error instanceof SqlError ? error.code : error;
+  }
+  return undefined;
+};
+
+describe('a snapshot', () => {
+  it('knows relations by name and by OID, system ones by name only', () => {
+    const catalog = buildCatalog(catalogRows(), 3);
+    expect(catalog.version).toBe(3);
+    expect(catalog.relation('public', 'customers')?.columns.map(({ name }) => name)).toEqual(['id', 'name', 'ssn']);
+    expect(catalog.relation('pg_catalog', 'pg_class')).toBeUndefined();
+    expect(catalog.systemRelations('pg_catalog')?.has('pg_class')).toBe(true);
+    expect(catalog.dependencies(20_003)).toEqual([
+      { relation: catalog.relation('public', 'customers'), columns: ['id', 'ssn'] },
+    ]);
+    expect(catalog.searchPath).toEqual(['public']);
+  });
+
+  it('has an answer to every query, but for those that may fail', () => {
+    for (const { name, optional } of catalogQueries) {
+      const rows = catalogRows();
+      rows.delete(name);
+      expect(
+        codeOf(() => buildCatalog(rows, 1)),
+        name,
+      ).toBe(optional ? undefined : 'ERR_SQL_CATALOG');
+    }
+  });
+
+  it.each([
+    ['settings', [['shop', 'public', '["public"]', 'off', '180000']]],
+    ['settings', [['shop', 'public', '{', 'on', '180000']]],
+    ['settings', [['shop', 'public', '[1]', 'on', '180000']]],
+    ['settings', []],
+    ['relations', [['x', 'public', 'a', 'r', 'false']]],
+    ['relations', [['1', null, 'a', 'r', 'false']]],
+    ['columns', [['1', '1', 'a']]],
+    ['inheritance', [['', '2']]],
+  ])('refuses a malformed %s', (name, rows) => {
+    expect(codeOf(() => buildCatalog(new Map([...catalogRows(), [name, rows]]), 1))).toBe('ERR_SQL_CATALOG');
+  });
+
+  it('has the same digest for the same answers only', () => {
+    const changed = catalogRows();
+    changed.set('operators', [['public', '###', null]]);
+    expect(catalogDigest(catalogRows())).toBe(catalogDigest(catalogRows()));
+    expect(catalogDigest(changed)).not.toBe(catalogDigest(catalogRows()));
+  });
+});
+
+it('planning before the parser is loaded is a failure, not a verdict', () => {
+  const planner = createPlanner({ target: 't', database: 'd', cacheEntriesMax: 1 });
+  const decider = {
+    version: 1,
+    principalKey: 'p',
+    decide: () => ({ allow: false, reason: 'no-permit', policies: [] }) as const,
+    potentialMasks: () => [],
+  };
+  const request = {
+    sql: 'select 1',
+    mode: 'simple',
+    catalog: buildCatalog(catalogRows(), 1),
+    decider,
+    session: noSessionFacts,
+  } as const;
+  expect(codeOf(() => planner.plan(request))).toBe('ERR_SQL_PARSER');
+});

@@ -1,0 +1,52 @@
+import { assert } from '../../../../std/index.ts';
+import { buildCatalog, loadParser, maskColumns } from './index.ts';
+import { catalogRows, maskingPolicies } from './testing/catalog-rows.ts';
+import { createShop } from './testing/shop.ts';
+
+const shop = createShop(buildCatalog(catalogRows(), 1), maskingPolicies);
+
+/** The parser must be there before the first run. */
+export const prepare = loadParser;
+
+/**
+ * Plans any text as a client with masks. It must not throw; a refusal has a SQLSTATE; a masked answer column always has its mask; and
+ * the same text has the same plan.
+ */
+export function fuzz(input: Uint8Array): void {
+  const sql = Buffer.from(input).toString();
+  const plan = shop.plan(sql);
+  const again = shop.plan(sql);
+  assert(JSON.stringify(plan) === JSON.stringify(again), 'the same text has two plans');
+  const parsed = shop.plan(sql, { mode: 'parse' });
+  if (plan.verdict === 'refuse') {
+    assert(/^[0-9A-Z]{5}$/.test(plan.sqlstate), 'a refusal without SQLSTATE');
+    assert(parsed.verdict === 'refuse', 'refused as Query and forwarded as Parse');
+    return;
+  }
+  assert(
+    parsed.verdict === 'forward' || parsed.reason === 'several-statements',
+    'forwarded as Query and refused as Parse',
+  );
+  for (const { masks, withhold, fingerprint } of plan.statements) {
+    assert(withhold, 'texts of a masked session are not withheld');
+    assert(/^[0-9a-f]{16}$/.test(fingerprint), 'no fingerprint');
+    if (masks === undefined) continue;
+    const ssn = [{ tableOid: 20_001, attributeNumber: 3 }];
+    const kinds = maskColumns(masks, ssn);
+    assert(kinds === 'unproven' || kinds[0] === 'redact', 'a masked column without its mask');
+  }
+}
+
+export const seeds: readonly Uint8Array[] = [
+  'select id, ssn from customers where id = $1 order by id',
+  'with x as (select * from customers) select x.ssn from x; select 1',
+  'insert into orders (id, note) values (1, $1) on conflict (id) do update set note = excluded.note returning *',
+  'update customers set name = lower(name) where id in (select id from orders)',
+  "copy (select note from orders) to stdout; set statement_timeout = '1s'",
+  'select c.*, (select count(*) from orders o where o.id = c.id) from customers c left join customer_all v using (id)',
+  'prepare p as select ssn from customers; execute p; deallocate all',
+  'begin; declare c cursor for select note from orders; fetch 1 from c; commit',
+  "merge into orders o using customers c on o.id = c.id when matched then update set note = 'x'",
+  'create table t (a int primary key, b text default lower($$X$$)); select * from t',
+  "select json_object('a': note), row_number() over w from orders window w as (partition by id)",
+].map((text) => Buffer.from(text));

@@ -1,0 +1,152 @@
+// Goal: verdicts are kept for exactly as long as nothing that they rest on has changed.
+import { beforeAll, describe, expect, it } from 'vitest';
+import { fingerprintOf } from './fingerprint.ts';
+import {
+  applySessionEffects,
+  buildCatalog,
+  createPlanner,
+  type Decider,
+  loadParser,
+  type MaskPlan,
+  maskColumns,
+  noSessionFacts,
+} from './index.ts';
+import { parseText } from './parse.ts';
+import { catalogRows } from './testing/catalog-rows.ts';
+import { createVerdictCache, keyLengthMax } from './verdict-cache.ts';
+
+beforeAll(loadParser);
+
+describe('the planner asks policy again', () => {
+  const create = () => {
+    let asked = 0;
+    const planner = createPlanner({ target: 't', database: 'd', cacheEntriesMax: 10 });
+    const decider = (version: number, principalKey: string): Decider => ({
+      version,
+      principalKey,
+      decide: () => {
+        asked += 1;
+        return {
+          allow: true,
+          policies: ['p'],
+          obligations: { masks: new Map(), rowsMax: undefined, record: 'digest' },
+        };
+      },
+      potentialMasks: () => [],
+    });
+    const plan = (sql: string, { version = 1, principal = 'a', catalog = 1, session = noSessionFacts } = {}) => {
+      const before = asked;
+      planner.plan({
+        sql,
+        mode: 'simple',
+        catalog: buildCatalog(catalogRows(), catalog),
+        decider: decider(version, principal),
+        session,
+      });
+      return asked - before;
+    };
+    return plan;
+  };
+
+  it('not for the same text', () => {
+    const plan = create();
+    expect([plan('select id from orders'), plan('select id from orders')]).toEqual([1, 0]);
+  });
+  it('for another principal, policy version, snapshot, path or text', () => {
+    const plan = create();
+    plan('select id from orders');
+    expect(plan('select id from orders', { principal: 'b' })).toBe(1);
+    expect(plan('select id from orders', { version: 2 })).toBe(1);
+    expect(plan('select id from orders', { catalog: 2 })).toBe(1);
+    expect(plan('select id from orders ')).toBe(1);
+    expect(plan('select id from public.orders', { session: { ...noSessionFacts, searchPath: 'empty' } })).toBe(1);
+  });
+  it('for what rests on the names of one session', () => {
+    const plan = create();
+    const session = applySessionEffects(noSessionFacts, [
+      { kind: 'create', relation: { schema: 'pg_temp', name: 't', columns: ['a'] } },
+    ]);
+    expect([plan('select a from t', { session }), plan('select a from t', { session })]).toEqual([1, 1]);
+    expect([plan('prepare p as select id from orders'), plan('prepare p as select id from orders')]).toEqual([1, 1]);
+  });
+});
+
+describe('the cache', () => {
+  const plan = { verdict: 'forward', statements: [], prepared: undefined } as const;
+  it('drops what was used longest ago, by number and by size', () => {
+    const cache = createVerdictCache({ entriesMax: 2, charactersMax: 100 });
+    cache.keep('a', plan);
+    cache.keep('b', plan);
+    cache.take('a');
+    cache.keep('c', plan);
+    expect([cache.take('a'), cache.take('b'), cache.take('c')]).toEqual([plan, undefined, plan]);
+    cache.keep('x'.repeat(99), plan);
+    expect([cache.take('a'), cache.take('x'.repeat(99))]).toEqual([undefined, plan]);
+  });
+  it('keeps no huge text', () => {
+    const cache = createVerdictCache({ entriesMax: 2, charactersMax: 1e9 });
+    cache.keep('x'.repeat(keyLengthMax + 1), plan);
+    expect(cache.take('x'.repeat(keyLengthMax + 1))).toBeUndefined();
+  });
+});
+
+describe('fingerprints', () => {
+  const of = (sql: string) => {
+    const [node] = parseText(sql);
+    return node === undefined ? '' : fingerprintOf(node);
+  };
+  it.each([
+    ['select 1', 'SELECT /* x */  2'],
+    ["select * from t where a = 'x'", 'select * from t where a = $1'],
+    ['select * from t where a in (1, 2)', 'select * from t where a in (1, 2, 3, 4)'],
+    ['insert into t values (1, 2)', "insert into t values (3, 'x'), (4, 'y')"],
+    ["alter role r password 'weak'", "alter role r password 'other'"],
+  ])('%s and %s are one shape', (a, b) => {
+    expect(of(a)).toBe(of(b));
+  });
+  it.each([
+    ['select a from t', 'select b from t'],
+    ['select a from t', 'select a from u'],
+    ['select * from t where a = 1', 'select * from t where a > 1'],
+    ['delete from t', 'delete from t where a = 1'],
+  ])('%s and %s are two', (a, b) => {
+    expect(of(a)).not.toBe(of(b));
+  });
+});
+
+describe('answer columns', () => {
+  const masks: MaskPlan = {
+    byAttribute: new Map([['20001:3', 'redact']] as const),
+    relations: new Map([
+      [20_001, 3],
+      [20_002, 2],
+    ]),
+    cleanRest: false,
+    columnsMasked: 1,
+  };
+  const columns = (...of: readonly (readonly [number, number])[]) =>
+    of.map(([tableOid, attributeNumber]) => ({ tableOid, attributeNumber }));
+  it('are masked by origin', () => {
+    expect(maskColumns(masks, columns([20_001, 1], [20_001, 3], [0, 0], [1259, 1]))).toEqual([
+      undefined,
+      'redact',
+      undefined,
+      undefined,
+    ]);
+  });
+  it.each([
+    ['fewer masked ones than the statement names', columns([20_001, 1], [0, 0])],
+    ['more of them', columns([20_001, 3], [20_001, 3])],
+    ['a table that the statement does not name', columns([20_001, 3], [20_009, 1])],
+    ['a column newer than the snapshot', columns([20_001, 3], [20_001, 4])],
+    ['a whole row', columns([20_001, 3], [20_001, 0])],
+  ])('%s: nothing is let through', (_, of) => {
+    expect(maskColumns(masks, of)).toBe('unproven');
+  });
+  it('of tables made in the session are clean', () => {
+    expect(maskColumns({ ...masks, cleanRest: true }, columns([20_001, 3], [20_009, 1]))).toEqual([
+      'redact',
+      undefined,
+    ]);
+  });
+});

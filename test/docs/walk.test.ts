@@ -1,0 +1,60 @@
+/** Files, functions and tests that documents name are there. */
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { documents, ROOT, readDocument } from './markdown.ts';
+
+describe('the walk through the code', () => {
+  const { prose } = readDocument('docs/life-of-a-request.md');
+  // A function is one of the file named last before it.
+  const named: { file: string; name: string }[] = [];
+  let file = '';
+  for (const [, code = ''] of prose.matchAll(/`([^`]+)`/g)) {
+    if (/^(src|sdk|test|scripts)\//.test(code)) file = code;
+    else if (/^#?\w+\(\)$/.test(code)) named.push({ file, name: code.slice(0, -2) });
+  }
+
+  it('names functions', () => {
+    expect(named.length).toBeGreaterThan(50);
+  });
+
+  it.each(named)('finds $name in $file', ({ file: where, name }) => {
+    const text = fs.readFileSync(path.join(ROOT, where), 'utf8');
+    const id = name.replace('#', '#');
+    const definition = new RegExp(
+      [
+        String.raw`function\*? ${id}\b`,
+        String.raw`^\s*(?:export )?const ${id}\b`,
+        String.raw`^\s*(?:async )?${id}(?:<[^(]*>)?\((?:.*\{)?$`,
+        String.raw`^\s*${id}(?::|,$)`,
+        String.raw`[{,] ${id}[,:]`,
+      ].join('|'),
+      'm',
+    );
+    expect(text).toMatch(definition);
+  });
+});
+
+describe('documents', () => {
+  it.each(documents().map(({ file, prose }) => [file, prose] as const))('%s names only files that exist', (_, prose) => {
+    const paths = [...prose.matchAll(/(?<![\w/.-])((?:src|sdk|test|scripts|docs|examples|bin|facts)\/[\w./*<>-]*[\w/])/g)]
+      .map(([, found = '']) => found)
+      .filter((found) => !/[*<>]/.test(found));
+    expect(paths.filter((found) => !fs.existsSync(path.join(ROOT, found)))).toEqual([]);
+  });
+});
+
+describe('the threat model', () => {
+  const rows = readDocument('docs/security.md')
+    .prose.split('\n')
+    .filter((line) => line.startsWith('|') && !/^\|\s*(-+|threat)\s*\|/.test(line))
+    .map((line) => line.split('|').map((cell) => cell.trim()));
+
+  it.each(rows.map((row) => [row[1] ?? '', row] as const))('%s: has a control, and a test that exists or a word why not', (_, row) => {
+    const [, threat, control, tests = ''] = row;
+    expect([threat, control].every((cell) => cell !== undefined && cell !== '')).toBe(true);
+    const files = [...tests.matchAll(/`([^`]+)`/g)].map(([, file = '']) => file);
+    if (files.length === 0) expect(tests).toMatch(/^none: .+/);
+    expect(files.filter((file) => !/\.test\.ts$|\.fuzz\.ts$/.test(file) || !fs.existsSync(path.join(ROOT, file)))).toEqual([]);
+  });
+});
