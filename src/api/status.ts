@@ -31,6 +31,7 @@ export function statusOf(error: unknown, log: Log, method: string): RpcError {
   if (error instanceof IdentityError) return invalid(error.message);
   if (error instanceof DOMException) return new RpcError(DOM_CODES[error.name] ?? Code.INTERNAL, error.message);
   const code = codeOf(error) ?? '';
+  if (code === 'ERR_ATTEST_BANNED') return agentRefused('banned');
   const known = statuses.get(code);
   const status = known ?? (code.startsWith('ERR_STORE_') ? 503 : 500);
   const rpcCode = CODES.get(status) ?? Code.INTERNAL;

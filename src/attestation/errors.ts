@@ -7,6 +7,11 @@ export const errorTable = {
       'The proof does not hold: a token used, unknown or expired, a signature or chain that fails, a banned node.',
     remedy: 'Give the agent a fresh proof; for a banned node delete its record first.',
   },
+  ERR_ATTEST_BANNED: {
+    status: 403,
+    meaning: 'The node is banned.',
+    remedy: 'To let it in again, delete its record with `countersign node delete`; it then attests anew.',
+  },
   ERR_ATTEST_PAYLOAD: {
     status: 400,
     meaning: 'What was sent is not in the form that the attestor expects.',

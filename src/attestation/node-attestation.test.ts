@@ -71,6 +71,6 @@ describe('attesting a node', () => {
 
   it('refuses a banned node', async () => {
     const { attest } = await house({ banned: true });
-    await expect(attest()).rejects.toMatchObject({ code: 'ERR_ATTEST_REFUSED' });
+    await expect(attest()).rejects.toMatchObject({ code: 'ERR_ATTEST_BANNED' });
   });
 });

@@ -92,7 +92,7 @@ export async function createNodeAttestation(deps: {
       });
       const proven = await verifier.verify(payload, challenge, signal);
       const known = await nodes.find(proven.spiffeId);
-      if (known?.serial === '') throw new AttestationError('ERR_ATTEST_REFUSED', 'this node is banned');
+      if (known?.serial === '') throw new AttestationError('ERR_ATTEST_BANNED', 'this node is banned');
       proven.admit?.(known);
       const svid = await issuer.issueX509Svid({
         spiffeId: proven.spiffeId,
@@ -112,7 +112,7 @@ export async function createNodeAttestation(deps: {
         reattestable: proven.reattestable,
         agentVersion: known?.agentVersion ?? '',
       });
-      if (!recorded) throw new AttestationError('ERR_ATTEST_REFUSED', 'this node is banned');
+      if (!recorded) throw new AttestationError('ERR_ATTEST_BANNED', 'this node is banned');
       if (alias) await deps.aliases.createAlias(proven.spiffeId, alias, random.bytes(16).toString('hex'));
       log.info('attestation.node.attested', { node: proven.spiffeId.uri, type });
       return {

@@ -50,14 +50,13 @@ export async function applyEntries(
   const of = (action: EntryChange['action']) =>
     changes.filter((change) => change.action === action).map((change) => entryMessage(change.entry));
   const [create, update] = [of('create'), of('update')];
-  const results = [
-    ...(create.length > 0
-      ? (await client.unary(Entry.method.batchCreateEntry, { entries: create }, options)).results
-      : []),
-    ...(update.length > 0
-      ? (await client.unary(Entry.method.batchUpdateEntry, { entries: update }, options)).results
-      : []),
-  ];
+  const results = [];
+  for (const entries of batches(create)) {
+    results.push(...(await client.unary(Entry.method.batchCreateEntry, { entries }, options)).results);
+  }
+  for (const entries of batches(update)) {
+    results.push(...(await client.unary(Entry.method.batchUpdateEntry, { entries }, options)).results);
+  }
   return results.flatMap(({ status }) => (status && status.code !== 0 ? [status.message] : []));
 }
 
@@ -93,3 +92,12 @@ async function planEntry(
     throw error;
   }
 }
+
+/** The server takes so many entries in one request, and no more. */
+function batches<T>(items: readonly T[]): T[][] {
+  return Array.from({ length: Math.ceil(items.length / BATCH_MAX) }, (_, index) =>
+    items.slice(index * BATCH_MAX, (index + 1) * BATCH_MAX),
+  );
+}
+
+const BATCH_MAX = 500;

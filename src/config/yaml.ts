@@ -1,6 +1,7 @@
 import type { Static, TSchema } from 'typebox';
 import { Value } from 'typebox/value';
 import { type Document, isNode, LineCounter, parseAllDocuments } from 'yaml';
+import { messageOf } from '../std/index.ts';
 import { ConfigError } from './errors.ts';
 
 /** One YAML document that passed its schema, with a way to say where a value stands. */
@@ -25,6 +26,8 @@ export function parseChecked<S extends TSchema>(options: {
     lineCounter: lines,
     prettyErrors: false,
     uniqueKeys: true,
+    // What the parser would say to the process's warnings is refused by the schema.
+    logLevel: 'silent',
   });
   if (!Array.isArray(documents)) return [];
   const problems: string[] = [];
@@ -34,7 +37,7 @@ export function parseChecked<S extends TSchema>(options: {
       throw new ConfigError('ERR_CONFIG_SYNTAX', `${options.file}:${line}:${col}: ${error.message}`);
     }
     const where = (path: readonly (string | number)[]) => position(options.file, document, lines, path);
-    const plain: unknown = document.toJS({ maxAliasCount: ALIASES_MAX }) ?? {};
+    const plain = plainValue(document, options.file);
     const value = options.override ? options.override(plain) : plain;
     const schema = typeof options.schema === 'function' ? options.schema(value) : options.schema;
     const withDefaults = Value.Default(schema, structuredClone(value));
@@ -44,6 +47,15 @@ export function parseChecked<S extends TSchema>(options: {
   if (problems.length > 0)
     throw new ConfigError('ERR_CONFIG_INVALID', problems.slice(0, PROBLEMS_SHOWN_MAX).join('\n'));
   return checked;
+}
+
+/** The document as plain data. @throws ConfigError ERR_CONFIG_SYNTAX for an alias without anchor, in a circle, or repeated beyond measure */
+function plainValue(document: Document, file: string): unknown {
+  try {
+    return document.toJS({ maxAliasCount: ALIASES_MAX }) ?? {};
+  } catch (cause) {
+    throw new ConfigError('ERR_CONFIG_SYNTAX', `${file}:1:1: ${messageOf(cause)}`, { cause });
+  }
 }
 
 interface Problem {

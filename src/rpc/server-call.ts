@@ -61,7 +61,8 @@ export function serveCall(options: {
   };
   stream.on('error', () => {}); // 'close' follows and says all there is to know.
   stream.on('close', () => {
-    abort(new RpcError(Code.CANCELLED, 'the client has gone or has cancelled the call'));
+    // Most calls have ended by now: no error is made for those.
+    if (!response.ended) abort(new RpcError(Code.CANCELLED, 'the client has gone or has cancelled the call'));
     options.done();
   });
   const call: ServerCall = {

@@ -19,15 +19,15 @@ describe('the walk through the code', () => {
   });
 
   it.each(named)('finds $name in $file', ({ file: where, name }) => {
-    const text = fs.readFileSync(path.join(ROOT, where), 'utf8');
-    const id = name.replace('#', '#');
+    // What is imported is defined elsewhere.
+    const text = fs.readFileSync(path.join(ROOT, where), 'utf8').replaceAll(/^import [^;]*;$/gm, '');
     const definition = new RegExp(
       [
-        String.raw`function\*? ${id}\b`,
-        String.raw`^\s*(?:export )?const ${id}\b`,
-        String.raw`^\s*(?:async )?${id}(?:<[^(]*>)?\((?:.*\{)?$`,
-        String.raw`^\s*${id}(?::|,$)`,
-        String.raw`[{,] ${id}[,:]`,
+        String.raw`function\*? ${name}\b`,
+        String.raw`^\s*(?:export )?const ${name}\b`,
+        String.raw`^\s*(?:async )?${name}(?:<[^(]*>)?\((?:.*\{)?$`,
+        String.raw`^\s*${name}(?::|,$)`,
+        String.raw`[{,] ${name}[,:]`,
       ].join('|'),
       'm',
     );

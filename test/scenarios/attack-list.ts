@@ -8,8 +8,6 @@ export interface Attack {
   readonly statements: readonly string[];
   /** `masked`: answered, the value replaced. `refused`: 42501 or another error of ours. Both, where only the leak matters. */
   readonly answer?: 'masked' | 'refused';
-  /** False where PostgreSQL itself would not have let this one through, so that trying it without the gateway shows nothing. */
-  readonly live?: boolean;
 }
 
 /** The attacks that were measured against another gateway's masking and rules; those that need the extended protocol are beside the others' tests. */
@@ -58,8 +56,8 @@ export const FURTHER: readonly Attack[] = [
   attack('values', undefined, 'values ((select ssn from customers limit 1))'),
   attack('xml of a query', 'refused', "select query_to_xml('select * from customers', true, true, '')"),
   attack('xml of a table', 'refused', "select table_to_xml('customers', true, true, '')"),
-  attack('a view of the DBA', 'refused', 'select * from customers_view'),
-  attack('a view of a view', 'refused', 'select v from customers_view_twice'),
+  attack('a view of the DBA', 'masked', 'select * from customers_view'),
+  attack('a view of a view', 'masked', 'select v from customers_view_twice'),
   attack('a materialized view of the DBA', undefined, 'select s from customers_kept'),
   attack('a plpgsql function of the DBA', 'refused', 'select leak_plpgsql()'),
   attack('a function in FROM', 'refused', 'select * from leak_rows()'),
@@ -195,12 +193,6 @@ export const FURTHER: readonly Attack[] = [
   attack('DELETE through an updatable view', 'refused', 'delete from customers_view'),
   attack('DELETE by a function', 'refused', 'select wipe()'),
   attack('COPY of DELETE RETURNING', 'refused', 'copy (delete from customers returning 1) to stdout'),
-  attack(
-    'cursor over DELETE RETURNING',
-    'refused',
-    'begin',
-    'declare c cursor for with d as (delete from customers returning 1) select * from d',
-  ),
 ];
 
 /** What the DBA made before. `%CANARY%` stands for the value that must never be seen. */
@@ -237,3 +229,12 @@ export const ATTACK_SEED = `
 function attack(name: string, answer: Attack['answer'], ...statements: string[]): Attack {
   return { name, statements, ...(answer === undefined ? {} : { answer }) };
 }
+
+/** Those of {@link FURTHER} that PostgreSQL itself refuses here, or that show nothing by themselves. */
+export const DEAD: readonly string[] = [
+  'statistics below the view',
+  'EXPLAIN of a constant-folded function',
+  'a check constraint that quotes the row',
+  'reading server files',
+  'copying to a program',
+];

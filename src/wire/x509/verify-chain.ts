@@ -183,7 +183,9 @@ function leafFault(leaf: Certificate, usage: ChainUsage): ChainReason | undefine
 
 function caFault(issuer: Certificate, usage: ChainUsage): ChainReason | undefined {
   if (!issuer.basicConstraints?.ca) return 'not-a-ca';
-  if (!issuer.keyUsage?.has('keyCertSign')) return 'key-usage';
+  // SPIFFE wants the extension in every CA (X509-SVID §4.3). Elsewhere one without it may sign (RFC 5280 §6.1.4 n): private PKIs often leave it out.
+  const maySign = issuer.keyUsage ? issuer.keyUsage.has('keyCertSign') : usage === 'any';
+  if (!maySign) return 'key-usage';
   const critical = issuer.criticalByOid.get(OID.basicConstraints) === true;
   if (!critical || !issuer.subjectKeyId || isEmptyName(issuer.subjectDer)) return 'malformed-extensions';
   if (!authorityKeyIdFits(issuer)) return 'malformed-extensions';

@@ -24,13 +24,15 @@ beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'pop-'));
   makeCa('ca');
   makeCa('stranger');
+  makeCa('plain', []);
   makeLeaf('ec', 'ca', ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256']);
   makeLeaf('rsa', 'ca', ['-newkey', 'rsa:2048']);
+  makeLeaf('of-plain', 'plain', ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256']);
   makeLeaf('foreign', 'stranger', ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256']);
 }, 60_000);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-function makeCa(name: string): void {
+function makeCa(name: string, extensions: readonly string[] = ['-addext', 'keyUsage=critical,keyCertSign']): void {
   openssl(
     'req',
     '-x509',
@@ -47,8 +49,7 @@ function makeCa(name: string): void {
     '3650',
     '-subj',
     `/CN=${name}`,
-    '-addext',
-    'keyUsage=critical,keyCertSign',
+    ...extensions,
   );
 }
 
@@ -89,6 +90,7 @@ function makeLeaf(name: string, ca: string, key: readonly string[]): void {
 }
 
 async function attest(options: {
+  ca?: string;
   shows: string;
   signsWith?: string;
   nowMs?: number;
@@ -100,7 +102,7 @@ async function attest(options: {
     deps,
   );
   const verifier = await attestor.openVerifier(
-    { caBundle: at('ca.pem') },
+    { caBundle: at(`${options.ca ?? 'ca'}.pem`) },
     {
       clock: createManualClock(options.nowMs ?? Date.now()),
       random: createSeededRandom('server'),
@@ -122,6 +124,10 @@ describe('the x509pop attestor', () => {
     expect(selectors).toContain('x509pop:serialnumber:1f');
     expect(selectors).toContain('x509pop:san:rack:r1');
     expect(selectors.filter((text) => text.startsWith('x509pop:ca:fingerprint:'))).toHaveLength(1);
+  });
+
+  it('accepts a CA that says nothing of key usage, as `openssl req -x509` makes it', async () => {
+    await expect(attest({ ca: 'plain', shows: 'of-plain' })).resolves.toMatchObject({ reattestable: true });
   });
 
   it('refuses a certificate of another CA', async () => {

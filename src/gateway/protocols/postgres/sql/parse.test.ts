@@ -121,7 +121,7 @@ describe('nesting', () => {
       ...['-- (\n', '/* ( /* ( */ */', 'x', "n'('", "b'1'", '::', '[', ']', '$1', 'U&"("', "U&'('"],
     );
     fc.assert(
-      fc.property(fc.array(piece, { maxLength: 20 }), (pieces) => {
+      fc.property(fc.array(piece, { minLength: 1, maxLength: 20 }), (pieces) => {
         const sql = pieces.join(' ');
         const theirs = scanSync(sql).tokens.filter(({ tokenName }) => !tokenName.endsWith('COMMENT'));
         const count = (texts: Iterable<string>, one: string) => Array.from(texts).filter((text) => text === one).length;

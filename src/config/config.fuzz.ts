@@ -1,0 +1,35 @@
+import { Type } from 'typebox';
+import { ConfigError, parseConfig, parseDeclared } from './index.ts';
+
+const empty = Type.Object({}, { additionalProperties: false });
+const members = {
+  storeEngines: { sqlite: empty },
+  keystores: { disk: empty },
+  nodeAttestors: { 'join-token': empty },
+  workloadAttestors: { unix: empty },
+};
+const protocols = { postgres: Type.Object({ host: Type.String() }, { additionalProperties: false }) };
+
+export const seeds: readonly Uint8Array[] = [
+  'trustDomain: a.b\nserver: { listen: "127.0.0.1:1", store: { sqlite: {} } }\nlog: { level: debug }\n',
+  'agent:\n  server: 127.0.0.1:8081\n  joinToken: file:/x\ngateway: { durability: { reads: strict } }\n',
+  'kind: Target\nname: a\nspec: { protocol: postgres, host: h }\n---\nkind: Entry\nname: b\nspec: { spiffeId: "spiffe://a/b", selectors: ["unix:uid:1"] }\n',
+  'kind: Policy\nname: p\nspec:\n  cedar: |\n    permit(principal, action, resource);\n',
+  'a: &x [1, 2]\nb: [*x, *x]\nserver: !!map {}\n? complex\n: key\n',
+].map((text) => Buffer.from(text));
+
+/** Whatever a file holds: it is read, or refused with a place in the file. */
+export function fuzz(input: Uint8Array): void {
+  const text = Buffer.from(input).toString('utf8');
+  refuseOnly(() => parseConfig({ file: 'f.yaml', text, members, env: {} }));
+  refuseOnly(() => parseDeclared({ file: 'f.yaml', text, protocols }));
+}
+
+function refuseOnly(parse: () => unknown): void {
+  try {
+    parse();
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    if (!/^f\.yaml:\d+:\d+: /.test(error.message)) throw new Error(`no place in: ${error.message}`);
+  }
+}
