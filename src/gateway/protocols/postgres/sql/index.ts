@@ -9,29 +9,22 @@
  */
 export { buildCatalog, catalogDigest } from './build-catalog.ts';
 export type { Catalog } from './catalog.ts';
-export { type CatalogQuery, catalogQueries } from './catalog-queries.ts';
-export { errorTable, SqlError } from './errors.ts';
-export { type AnswerColumn, maskColumns } from './mask-columns.ts';
+export { catalogQueries } from './catalog-queries.ts';
+export { SqlError } from './errors.ts';
+export { maskColumns } from './mask-columns.ts';
 export { databaseResource } from './names.ts';
 export { loadParser } from './parse.ts';
 export type {
-  CreatedRelation,
   Decider,
   Forward,
   MaskPlan,
   Plan,
   Planner,
-  PlannerOptions,
-  PlanRequest,
   Refusal,
-  RefusalReason,
   SessionEffect,
   SessionFacts,
-  StatementFacts,
   StatementPlan,
-  Touch,
 } from './plan.ts';
 export { createPlanner } from './planner.ts';
 export { policySchema } from './policy-schema.ts';
-export type { PreparedStatement } from './prepared.ts';
 export { applySessionEffects, noSessionFacts, sessionNamesMax } from './session-facts.ts';

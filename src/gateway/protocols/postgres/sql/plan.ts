@@ -16,7 +16,7 @@ export interface Decider {
   potentialMasks(): readonly PotentialMask[];
 }
 
-/** A relation that this session made and the catalog snapshot may not show yet: temporary, or of an open transaction. */
+/** A relation that this session made or altered, which the catalog snapshot may not show yet: temporary, or of an open transaction. */
 export interface CreatedRelation {
   /** `pg_temp` for a temporary one. */
   readonly schema: string;

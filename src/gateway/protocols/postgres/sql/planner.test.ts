@@ -469,6 +469,24 @@ describe('names mean what they mean to this session', () => {
     expect(touchesOf(plans[2] ?? plans[0] ?? shop.plan(''))).toEqual(['postgres:select shop/shop/pg_temp/t']);
   });
 
+  it('columns added in an open transaction can be used in it', () => {
+    const plans = inSession(
+      [
+        'begin; alter table orders add column placed int',
+        'update orders set placed = 1 where placed is null',
+        'alter table orders rename to orders2',
+        'select placed from orders2',
+      ],
+      'admin',
+    );
+    expect(plans.map(reasonOf)).toEqual(['forward', 'forward', 'forward', 'forward']);
+    // Not knowing which column it is, policy hears of all of them.
+    const session = applySessionEffects(noSessionFacts, [
+      { kind: 'create', relation: { schema: 'public', name: 'employees', columns: undefined } },
+    ]);
+    expect(reasonOf(shop.plan('select fresh from employees', { as: 'plain', session }))).toBe('policy-denied');
+  });
+
   it('a temporary table may not hide another one', () => {
     expect(reasonOf(shop.plan('create temp table orders (a int)', { as: 'admin' }))).toBe('name-taken');
     expect(reasonOf(shop.plan('create temp view pg_class as select 1', { as: 'admin' }))).toBe('statement-refused');

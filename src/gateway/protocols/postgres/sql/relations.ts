@@ -116,5 +116,7 @@ export function outputOf(analysis: Analysis, resolved: ResolvedRelation): Output
     );
   if (masks.some((mask) => mask !== undefined)) analysis.found.touchesMasked = true;
   const columns = relation.columns.map(({ name }, index) => ({ name, masked: masks[index] }));
-  return { columns, isExact: true };
+  // Altered by this session: it may have columns that the snapshot doesn't show yet.
+  const isAltered = analysis.created.has(`${relation.schema}.${relation.name}`);
+  return { columns, isExact: !isAltered };
 }
