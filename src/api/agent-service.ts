@@ -24,6 +24,8 @@ export function agentService(deps: {
   nodeAttestation: NodeAttestation;
   authorizer: Authorizer;
   audit: Audit;
+  /** Life of the SVIDs that agents renew to, seconds; 0 = as the authority says. */
+  agentTtlS?: number;
 }): RpcService {
   const { nodes, authorizer, audit, trustDomain } = deps;
   return implement(Agent, {
@@ -72,7 +74,7 @@ export function agentService(deps: {
       if (node.reattestable) throw agentRefused('must-reattest');
       const { spkiDer: publicKeyDer } = parseCertificateRequest(Buffer.from(params?.csr ?? []));
       const { spiffeId } = node;
-      const request = { spiffeId, publicKeyDer, ttlS: 0, dnsNames: [], signal: context.signal };
+      const request = { spiffeId, publicKeyDer, ttlS: deps.agentTtlS ?? 0, dnsNames: [], signal: context.signal };
       const issued = await deps.authority.issueX509Svid(request);
       // Staged before it is answered: the agent may use it the moment it has it. The old one stays good until then.
       const staged = await nodes.stageRenewal(spiffeId, issued.serial, issued.expiresAtS);

@@ -84,7 +84,7 @@ describe('an operator', () => {
     expect(await operator.unary(Agent.method.countAgents, { filter: { byBanned: true } }, options)).toMatchObject({
       count: 1,
     });
-    await expect(agents.attest('knock', 'n1', 'ereht si ohw')).rejects.toMatchObject({ code: Code.INVALID_ARGUMENT });
+    await expect(agents.attest('knock', 'n1', 'ereht si ohw')).rejects.toMatchObject({ code: Code.PERMISSION_DENIED });
     const none = { trustDomain: 'example.org', path: '/spire/agent/none' };
     await expect(operator.unary(Agent.method.deleteAgent, { id: none }, options)).rejects.toMatchObject({
       code: Code.NOT_FOUND,

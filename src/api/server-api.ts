@@ -27,6 +27,8 @@ export interface ServerApiDeps {
   readonly audit: WriteAudit;
   /** Whether the server is ready to serve, for the health check. */
   readonly ready: () => boolean;
+  /** Life of the SVIDs that agents renew to, seconds; 0 = as the authority says. */
+  readonly agentTtlS?: number;
 }
 
 /** What to give to `createRpcServer`, for the TCP address and for the operator's local socket alike: the peer decides what it may. */

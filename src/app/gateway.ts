@@ -36,7 +36,7 @@ export function createGatewayApp(deps: RoleDeps<GatewayConfig>): GatewayRole {
   const trustDomain = parseTrustDomain(deps.trustDomain);
   const secrets = openSecrets(config.dataDir, { random, env });
   const sealKey = openSealKey(config.dataDir, random);
-  const origin = `${trustDomain}/gateway/${config.advertise ?? config.listen}`;
+  const origin = `${trustDomain}/gateway/${config.name}`;
   const ledger = createLedger({
     clock,
     log,

@@ -45,6 +45,7 @@ export function createServerApp(deps: RoleDeps<ServerConfig>): ServerRole {
   const api = createServerApi({
     ...{ clock, log, trustDomain, authority, registration, resources, nodes },
     nodeAttestation: attestation.attestation,
+    agentTtlS: durationMs(config.svid.agentTtl) / 1000,
     // What an operator did is on disk before anyone is told.
     audit: (event) => ledger.synced(ledger.append(event)),
     ready: () => started,
@@ -113,7 +114,15 @@ function openParts(deps: RoleDeps<ServerConfig>) {
   });
   const attestation = createAttestationService(() =>
     createNodeAttestation({
-      ...{ nodes, clock, random, log, trustDomain, issuer: authority },
+      ...{
+        nodes,
+        clock,
+        random,
+        log,
+        trustDomain,
+        issuer: authority,
+        svidTtlS: durationMs(config.svid.agentTtl) / 1000,
+      },
       attestors: allChosen(config.attestors).map(({ id, config: settings }) => ({
         member: nodeAttestor(id),
         config: settings,

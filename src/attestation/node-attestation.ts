@@ -65,6 +65,8 @@ export async function createNodeAttestation(deps: {
   random: Random;
   log: Log;
   trustDomain: TrustDomain;
+  /** Life of the SVIDs, seconds; 0 = as the issuer says. */
+  svidTtlS?: number;
 }): Promise<NodeAttestation> {
   const { nodes, clock, random, log, trustDomain, issuer } = deps;
   const verifiers = new Map<string, (consume: Nodes['consumeJoinToken']) => Promise<NodeVerifier>>();
@@ -97,7 +99,7 @@ export async function createNodeAttestation(deps: {
       const svid = await issuer.issueX509Svid({
         spiffeId: proven.spiffeId,
         publicKeyDer: request.spkiDer,
-        ttlS: 0,
+        ttlS: deps.svidTtlS ?? 0,
         dnsNames: [],
         signal,
       });

@@ -4,6 +4,7 @@ import type { CliCommand } from './command.ts';
 export const commands: readonly (readonly [name: string, load: () => Promise<CliCommand>])[] = [
   ['agent', async () => (await import('./commands/agent.ts')).command],
   ['apply', async () => (await import('./commands/apply.ts')).command],
+  ['bundle show', async () => (await import('./commands/bundle-show.ts')).command],
   ['connect', async () => (await import('./commands/connect.ts')).command],
   ['dev', async () => (await import('./commands/dev.ts')).command],
   ['doctor', async () => (await import('./commands/doctor.ts')).command],

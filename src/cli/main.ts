@@ -112,7 +112,7 @@ function report(error: unknown, json: boolean): number {
       : `countersign: ${message}${code ? ` (${code})` : ''}\n`,
   );
   if (error instanceof UsageError) return exitCodes.usage;
-  if (code.startsWith('ERR_CONFIG')) return exitCodes.config;
+  if (/^ERR_(CONFIG_|APP_CONFIG|[A-Z]+_(CONFIG|OPTIONS)$)/.test(code)) return exitCodes.config;
   return code === 'ECONNREFUSED' || code === 'ENOENT' || code === 'UNAVAILABLE'
     ? exitCodes.unavailable
     : exitCodes.internal;

@@ -75,6 +75,10 @@ function serverSchema(members: MemberSchemas) {
       svid: closed(
         {
           x509Ttl: durationSchema({ description: 'Life of an X.509-SVID whose entry names none.', default: '1h' }),
+          agentTtl: durationSchema({
+            description: 'Life of the SVIDs of agents: how long a node can be out of touch and still renew by itself.',
+            default: '4h',
+          }),
           jwtTtl: durationSchema({ description: 'Life of a JWT-SVID whose entry names none.', default: '5m' }),
         },
         { default: {} },
@@ -134,6 +138,11 @@ function gatewaySchema() {
       workloadApi: Type.String({
         description: 'Unix socket of the Workload API that gives the gateway its own identity.',
         default: '/run/countersign/agent.sock',
+      }),
+      name: Type.String({
+        description: 'Name of this gateway among others; its ledger is known by it, so it never changes.',
+        default: 'gateway-1',
+        pattern: '^[a-z0-9-]{1,64}$',
       }),
       listen: addressSchema({ description: 'Where agents connect (mTLS).', default: '127.0.0.1:7443' }),
       advertise: Type.Optional(

@@ -5,7 +5,12 @@ import { type Block, documents } from './markdown.ts';
 import { createReader, type Reader } from './reader.ts';
 
 // In the order in which a newcomer reads them: the later ones build on what the first has set up.
-const GUIDES = ['docs/guide/first-target.md', 'docs/guide/policies.md', 'docs/guide/operations.md', 'docs/life-of-a-request.md'];
+const GUIDES = [
+  'docs/guide/first-target.md',
+  'docs/guide/policies.md',
+  'docs/guide/operations.md',
+  'docs/life-of-a-request.md',
+];
 
 // Without psql most of it can't be run; CI has it, and fails without.
 describe.skipIf(mayLackPsql())('the guides', () => {

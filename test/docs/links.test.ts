@@ -22,8 +22,7 @@ describe('links', () => {
       fs.readdirSync(path.join(ROOT, folder)).flatMap((name) => {
         const document = readDocument(path.join(folder, name));
         const missing = linksOf(document).filter(
-          (target) =>
-            !/^https?:/.test(target) && !fs.existsSync(path.join(ROOT, folder, target.split('#')[0] ?? '')),
+          (target) => !/^https?:/.test(target) && !fs.existsSync(path.join(ROOT, folder, target.split('#')[0] ?? '')),
         );
         return missing.map((target) => `${document.file}: ${target}`);
       }),

@@ -97,7 +97,8 @@ function asHere(stack: Stack, folder: string, text: string): string {
 /** What a reader changes in the files of the example: the database's address, the gateway's name, the users. */
 function fillIn(stack: Stack, work: string): void {
   const users = usersOf(stack);
-  const own = stack.users.separate ? [] : [`unix:path:${psqlBinary() ?? ''}`];
+  // Where all is one user's, the gateway is told from other programs by a Node of its own, as in every stack.
+  const gatewayNode = stack.users.separate ? [] : [`unix:path:${path.join(stack.folder.path, 'gateway-node')}`];
   for (const name of fs.readdirSync(work, { recursive: true, encoding: 'utf8' })) {
     const file = path.join(work, name);
     if (!/\.ya?ml$/.test(name) || name.startsWith('examples/')) continue;
@@ -109,7 +110,9 @@ function fillIn(stack: Stack, work: string): void {
       .replaceAll('name: countersign-gateway', 'name: gateway')
       .replaceAll('gateway.example.org', GATEWAY_NAME)
       .replaceAll(/"unix:user:([a-z-]+)"/g, (_, user: string) =>
-        [`unix:uid:${users[user]}`, ...own].map((each) => JSON.stringify(each)).join(', '),
+        [`unix:uid:${users[user]}`, ...(user === 'countersign-gateway' ? gatewayNode : [])]
+          .map((each) => JSON.stringify(each))
+          .join(', '),
       );
     if (filled !== text) fs.writeFileSync(file, filled);
   }

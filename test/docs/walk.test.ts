@@ -27,7 +27,7 @@ describe('the walk through the code', () => {
         String.raw`^\s*(?:export )?const ${name}\b`,
         String.raw`^\s*(?:async )?${name}(?:<[^(]*>)?\((?:.*\{)?$`,
         String.raw`^\s*${name}(?::|,$)`,
-        String.raw`[{,] ${name}[,:]`,
+        `[{,] ${name}[,:]`,
       ].join('|'),
       'm',
     );
@@ -36,8 +36,12 @@ describe('the walk through the code', () => {
 });
 
 describe('documents', () => {
-  it.each(documents().map(({ file, prose }) => [file, prose] as const))('%s names only files that exist', (_, prose) => {
-    const paths = [...prose.matchAll(/(?<![\w/.-])((?:src|sdk|test|scripts|docs|examples|bin|facts)\/[\w./*<>-]*[\w/])/g)]
+  it.each(
+    documents().map(({ file, prose }) => [file, prose] as const),
+  )('%s names only files that exist', (_, prose) => {
+    const paths = [
+      ...prose.matchAll(/(?<![\w/.-])((?:src|sdk|test|scripts|docs|examples|bin|facts)\/[\w./*<>-]*[\w/])/g),
+    ]
       .map(([, found = '']) => found)
       .filter((found) => !/[*<>]|NNNN/.test(found));
     expect(paths.filter((found) => !fs.existsSync(path.join(ROOT, found)))).toEqual([]);
@@ -56,11 +60,15 @@ describe('the threat model', () => {
     expect(rows.length).toBeGreaterThan(80);
   });
 
-  it.each(rows.map((row) => [row[1] ?? '', row] as const))('%s: has a control, and a test that exists or a word why not', (_, row) => {
+  it.each(
+    rows.map((row) => [row[1] ?? '', row] as const),
+  )('%s: has a control, and a test that exists or a word why not', (_, row) => {
     const [, threat, control, tests = ''] = row;
     expect([threat, control].every((cell) => cell !== undefined && cell !== '')).toBe(true);
     const files = [...tests.matchAll(/`([^`]+)`/g)].map(([, file = '']) => file);
     if (files.length === 0) expect(tests).toMatch(/^none: .+/);
-    expect(files.filter((file) => !/\.test\.ts$|\.fuzz\.ts$/.test(file) || !fs.existsSync(path.join(ROOT, file)))).toEqual([]);
+    expect(
+      files.filter((file) => !/\.test\.ts$|\.fuzz\.ts$/.test(file) || !fs.existsSync(path.join(ROOT, file))),
+    ).toEqual([]);
   });
 });

@@ -5,10 +5,11 @@ import * as path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { type Stack, startStack } from '../support/stack.ts';
-import { buildGo, mayLackGo } from './go-toolchain.ts';
+import { buildGo, go } from './go-toolchain.ts';
 import { startLineProcess } from './line-process.ts';
+import { mayLack } from './toolchain.ts';
 
-describe.skipIf(mayLackGo())('the official Go client', () => {
+describe.skipIf(mayLack(go))('the official Go client', () => {
   let stack: Stack;
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'cs-go-'));
   fs.chmodSync(directory, 0o755);

@@ -8,16 +8,17 @@ import * as path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { type Stack, startStack } from '../support/stack.ts';
-import { buildGo, mayLackGo } from './go-toolchain.ts';
+import { buildGo, go } from './go-toolchain.ts';
 import { type Line, startLineProcess } from './line-process.ts';
 import { createNodeCa, type NodeCertificate } from './node-certificates.ts';
+import { mayLack } from './toolchain.ts';
 
 interface Agent extends AsyncDisposable {
   /** Has the agent do one thing and resolves to what came of it. */
   obey(what: string, more?: Line): Promise<Line>;
 }
 
-describe.skipIf(mayLackGo())('a SPIRE agent', () => {
+describe.skipIf(mayLack(go))('a SPIRE agent', () => {
   let stack: Stack;
   let address: string;
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'cs-spire-'));

@@ -3,10 +3,7 @@ import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SpiffeWorkloadAPI } from '@countersign/sdk/contract';
-import type {
-  X509SVIDResponse,
-  X509SVIDResponseSchema,
-} from '@countersign/sdk/contract/gen/spiffe/workload/workload_pb.ts';
+import type { X509SVIDResponse } from '@countersign/sdk/contract/gen/spiffe/workload/workload_pb.ts';
 import { parseTrustDomain } from '@countersign/sdk/identity';
 import Type from 'typebox';
 import type { AttestorMember, PeerProcess } from '../../attestation/index.ts';
@@ -69,7 +66,6 @@ export interface X509Stream {
 }
 
 export const HEADER = { 'workload.spiffe.io': 'true' };
-export type X509Response = typeof X509SVIDResponseSchema;
 
 export async function createHarness(
   options: { pageSize?: number; readPeer?: (socket: Socket) => PeerProcess } = {},

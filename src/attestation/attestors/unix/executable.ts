@@ -22,6 +22,8 @@ export async function describeExecutable(pid: number, bytesMax: number, signal: 
     return { path: executablePath(pid), sha256: await executableHash(pid, bytesMax, signal) };
   } catch (cause) {
     throwIfAborted(signal);
+    // Only root, the same user, or CAP_SYS_PTRACE may look at it: the process is then known by user and groups alone.
+    if (UNREADABLE.has(codeOf(cause) ?? '')) return { path: undefined, sha256: undefined };
     if (cause instanceof AttestationError) throw cause;
     throw new AttestationError(
       'ERR_ATTEST_WORKLOAD',
@@ -72,3 +74,4 @@ async function executableHash(pid: number, bytesMax: number, signal: AbortSignal
 /** Hash by file identity and change time: writing to a file changes its ctime, which no user can set back. */
 const hashes = new Map<string, string>();
 const HASHES_KEPT_MAX = 1000;
+const UNREADABLE: ReadonlySet<string> = new Set(['EACCES', 'EPERM']);

@@ -79,6 +79,18 @@ describe('the unix attestor', () => {
     expect(selectors.some((text) => text.startsWith('unix:sha256:'))).toBe(true);
   });
 
+  it.runIf(root)('gives user and groups alone where it may not look at the program', async () => {
+    const pid = await start('/bin/sleep');
+    process.seteuid?.(12345);
+    try {
+      const selectors = await selectorsOf(pid);
+      expect(selectors).toContain('unix:uid:4000000001');
+      expect(selectors.filter((text) => /path|sha256/.test(text))).toEqual([]);
+    } finally {
+      process.seteuid?.(0);
+    }
+  });
+
   it('fails for a process that has ended', async () => {
     const pid = await start('/bin/true', []);
     await once(children[0] as ChildProcess, 'exit'); // The one just started.

@@ -74,7 +74,7 @@ export class Answers {
     this.#flush();
     if (broken === undefined) return;
     this.#over = true;
-    this.#log.error('gateway.postgres.target-broken', { error: broken });
+    this.#log.error('gateway.postgres.target_broken', { error: broken });
     this.#port.fail({
       severity: 'FATAL',
       sqlstate: '08P01',
@@ -422,7 +422,7 @@ export class Answers {
       this.#session.deps.operations.conclude();
     } catch (error) {
       // An operation without its outcome on record: the ledger says so at its next start; this session does no further ones.
-      this.#log.error('gateway.postgres.outcome-lost', { error });
+      this.#log.error('gateway.postgres.outcome_lost', { error });
       this.#over = true;
       this.#port.fail({ severity: 'FATAL', sqlstate: '58030', message: 'the gateway’s ledger can not be written' });
     }
@@ -456,7 +456,7 @@ export class Answers {
       },
       (error: unknown) => {
         this.#over = true;
-        this.#log.error('gateway.postgres.sync-failed', { reason: messageOf(error) });
+        this.#log.error('gateway.postgres.sync_failed', { reason: messageOf(error) });
         this.#port.fail({ severity: 'FATAL', sqlstate: '58030', message: 'the gateway’s ledger can not be written' });
       },
     );

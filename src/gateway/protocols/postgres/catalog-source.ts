@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { type Log, messageOf, raceAbort, sleep, type Timer } from '../../../std/index.ts';
 import {
   Backend,
@@ -10,7 +9,7 @@ import {
   readReadyForQuery,
 } from '../../../wire/postgres/index.ts';
 import { GatewayError } from '../../errors.ts';
-import { buildCatalog, type Catalog, catalogQueries } from './sql/index.ts';
+import { buildCatalog, type Catalog, type CatalogQuery, catalogDigest, catalogQueries } from './sql/index.ts';
 import { openUpstream, type Upstream, type UpstreamDeps } from './upstream.ts';
 
 /** Snapshots of one database's catalog, read over a connection of the gateway's own and shared by its sessions. */
@@ -35,12 +34,16 @@ interface CatalogDeps extends UpstreamDeps {
   readonly database: string;
 }
 
+type CatalogRows = readonly (readonly (string | null)[])[];
+
 class Source implements CatalogSource {
   readonly #deps: CatalogDeps;
   readonly #abort = new AbortController();
   #upstream: Upstream | undefined;
   #catalog: Catalog | undefined;
   #digest = '';
+  /** Answers that stay true for as long as the connection. */
+  readonly #lasting = new WeakMap<Upstream, ReadonlyMap<string, CatalogRows>>();
   #version = 0;
   #takenMs = Number.NEGATIVE_INFINITY;
   #holders = 0;
@@ -106,16 +109,12 @@ class Source implements CatalogSource {
     const { clock, database } = this.#deps;
     const { signal } = this.#abort;
     const startedMs = clock.monotonicMs();
+    const kept = this.#upstream !== undefined;
     try {
       this.#upstream ??= await openUpstream(this.#deps, { parameters: startParameters(database), minor: 0, signal });
-      const results = new Map<string, readonly (readonly (string | null)[])[]>();
-      const hash = createHash('sha256');
-      for (const { name, sql } of catalogQueries) {
-        const rows = await runQuery(this.#upstream, sql, signal);
-        results.set(name, rows);
-        hash.update(JSON.stringify(rows));
-      }
-      const digest = hash.digest('hex');
+      const results = new Map<string, CatalogRows>();
+      for (const query of catalogQueries) results.set(query.name, await this.#ask(this.#upstream, query, signal));
+      const digest = catalogDigest(results);
       // An unchanged catalog keeps its version, and with it every verdict that was reached under it.
       if (digest !== this.#digest || this.#catalog === undefined)
         this.#catalog = buildCatalog(results, ++this.#version);
@@ -124,6 +123,26 @@ class Source implements CatalogSource {
     } catch (error) {
       this.#upstream?.socket.destroy();
       this.#upstream = undefined;
+      // A connection that stood idle may have died unnoticed, with the server behind it back since: a fresh one tells.
+      if (kept && !signal.aborted) return this.#take();
+      throw error;
+    }
+  }
+
+  async #ask(
+    upstream: Upstream,
+    { name, sql, lasting, optional }: CatalogQuery,
+    signal: AbortSignal,
+  ): Promise<CatalogRows> {
+    const known = this.#lasting.get(upstream)?.get(name);
+    if (known !== undefined) return known;
+    try {
+      const rows = await runQuery(upstream, sql, signal);
+      if (lasting) this.#lasting.set(upstream, new Map(this.#lasting.get(upstream)).set(name, rows));
+      return rows;
+    } catch (error) {
+      // Without its rows what they would have proven counts as unproven; a lost connection fails the next query.
+      if (optional && !signal.aborted && !upstream.socket.destroyed) return [];
       throw error;
     }
   }
@@ -137,7 +156,7 @@ class Source implements CatalogSource {
         return;
       }
       this.#enqueue()
-        .catch((error) => this.#deps.log.warn('gateway.postgres.catalog-failed', { reason: messageOf(error) }))
+        .catch((error) => this.#deps.log.warn('gateway.postgres.catalog_failed', { reason: messageOf(error) }))
         .finally(() => this.#schedule());
     });
   }
@@ -149,6 +168,7 @@ export async function runQuery(upstream: Upstream, sql: string, signal: AbortSig
   const framer = new Framer({ messageBytesMax: ROW_BYTES_MAX });
   const rows: (string | null)[][] = [];
   let bytes = 0;
+  let refused: GatewayError | undefined;
   const done = new Promise<void>((resolve, reject) => {
     const finish = (error?: Error) => {
       socket.pause();
@@ -168,13 +188,14 @@ export async function runQuery(upstream: Upstream, sql: string, signal: AbortSig
           if (framer.type === Backend.dataRow) {
             rows.push(readDataRow(framer).map((value) => value?.toString('utf8') ?? null));
           } else if (framer.type === Backend.error) {
-            throw new GatewayError(
+            // The connection is of use again once ReadyForQuery has come.
+            refused ??= new GatewayError(
               'ERR_GATEWAY_TARGET_AWAY',
               `the target refused a catalog query: ${readErrorFields(framer).get('M') ?? ''}`,
             );
           } else if (framer.type === Backend.readyForQuery) {
             readReadyForQuery(framer);
-            return finish();
+            return finish(refused);
           }
         }
       } catch (error) {
@@ -196,6 +217,8 @@ function startParameters(database: string): readonly (readonly [string, string])
     ['client_encoding', 'UTF8'],
     ['standard_conforming_strings', 'on'],
     ['statement_timeout', String(QUERY_MS_MAX)],
+    // A migration that holds a lock must not hold up snapshots: what needs the lock is left out of them.
+    ['lock_timeout', String(LOCK_MS_MAX)],
   ];
 }
 
@@ -210,6 +233,7 @@ const REFRESH_GAP_MS = 200;
 /** The connection is kept this long after the last session. */
 const IDLE_MS = 60_000;
 const QUERY_MS_MAX = 30_000;
+const LOCK_MS_MAX = 200;
 const ROW_BYTES_MAX = 16 * 1024 * 1024;
 /** Tens of thousands of tables. */
 const RESULT_BYTES_MAX = 256 * 1024 * 1024;

@@ -98,8 +98,10 @@ export class Operations {
   }
 }
 
+/** The verb that an auditor looks for: a DELETE that also reads columns is a delete. */
 function actionOf(facts: { readonly touches: readonly { readonly action: string }[] }): string {
-  return facts.touches[0]?.action ?? ACTION_UNKNOWN;
+  const changing = facts.touches.find(({ action }) => !READING.has(action));
+  return (changing ?? facts.touches[0])?.action ?? ACTION_UNKNOWN;
 }
 
 function touchesOf(facts: { readonly touches: readonly { readonly action: string; readonly resource: string }[] }) {
@@ -136,3 +138,4 @@ const TOUCHES_MAX = 32;
 const TEXT_MAX = 8192;
 const PARAMETERS_MAX = 100;
 const PARAMETER_MAX = 256;
+const READING: ReadonlySet<string> = new Set(['postgres:select', 'postgres:connect']);

@@ -7,6 +7,19 @@ export function refusalText(refusal: SessionRefusal): ErrorText {
   return { severity: 'FATAL', sqlstate: SQLSTATES[refusal.code], message: refusal.what };
 }
 
+/** What a client is told when the ledger did not take an entry: nothing happens without one. */
+export function ledgerText(severity: 'ERROR' | 'FATAL', error: unknown): ErrorText {
+  const full = codeOf(error) === 'ERR_LEDGER_FULL';
+  return {
+    severity,
+    sqlstate: full ? '53100' : '58030',
+    message: full
+      ? 'the gateway’s ledger is full, so nothing is executed'
+      : 'the gateway’s ledger can not be written, so nothing is executed',
+    hint: 'The operator of the gateway has to look after the ledger’s disk.',
+  };
+}
+
 /**
  * What a client is told when the target could not be opened. Neither the gateway's user nor what the target answered is repeated: that
  * is for the operator's log.

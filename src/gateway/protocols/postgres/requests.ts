@@ -1,5 +1,4 @@
 // Long because every message type works on the same few fields of this direction.
-import { codeOf } from '../../../std/index.ts';
 import {
   type ErrorText,
   encodeDescribe,
@@ -17,6 +16,7 @@ import {
 } from '../../../wire/postgres/index.ts';
 import { type Conversation, refusalError } from './conversation.ts';
 import { deniedParse, deniedQuery, deniedStep } from './denied-message.ts';
+import { ledgerText } from './refusal.ts';
 import { expectReply, type PlanStamp, type Portal, type Prepared, type Reply } from './replies.ts';
 import { type Forward, type Plan, type Refusal, type StatementPlan, sessionNamesMax } from './sql/index.ts';
 
@@ -410,7 +410,7 @@ export class Requests {
       try {
         this.#announced(recorded, deps.operations.announce());
       } catch (error) {
-        replaceRecorded(recorded, pieces, ledgerError(error));
+        replaceRecorded(recorded, pieces, ledgerText('ERROR', error));
       }
     }
     if (pieces.length > 0) this.#send(pieces, recorded);
@@ -438,7 +438,7 @@ export class Requests {
         this.#port.forward(pieces);
         resume();
       },
-      (error: unknown) => this.#port.fail({ ...ledgerError(error), severity: 'FATAL' }),
+      (error: unknown) => this.#port.fail(ledgerText('FATAL', error)),
     );
   }
 }
@@ -454,18 +454,6 @@ function replaceRecorded(
     for (const operation of reply.operations) operation.concluded = true; // Never begun, so there is no outcome either.
     if (piece >= 0) pieces[piece] = reply.kind === 'query' ? deniedQuery() : deniedStep();
   }
-}
-
-function ledgerError(error: unknown): ErrorText {
-  const full = codeOf(error) === 'ERR_LEDGER_FULL';
-  return {
-    severity: 'ERROR',
-    sqlstate: full ? '53100' : '58030',
-    message: full
-      ? 'the gateway’s ledger is full, so nothing is executed'
-      : 'the gateway’s ledger can not be written, so nothing is executed',
-    hint: 'The operator of the gateway has to look after the ledger’s disk.',
-  };
 }
 
 function withholds(plan: Forward): boolean {
@@ -497,6 +485,7 @@ const PORTALS_MAX = 1_000;
 const FUNCTION_CALL_MESSAGE = 'function calls outside of SQL (fastpath) are not served';
 const REFRESHABLE: ReadonlySet<Refusal['reason']> = new Set([
   'unknown-relation',
+  'unknown-column',
   'unknown-function',
   'ambiguous-relation',
 ]);

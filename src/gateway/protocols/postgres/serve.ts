@@ -60,13 +60,13 @@ class Carrier {
     const fail = (error: ErrorText) => this.#finish(error);
     this.#requests = new Requests(this.#conversation, {
       forward: (pieces) => write(this.#target, pieces),
-      refreshCatalog: () => this.#waitFor(options.refreshCatalog(), 'gateway.postgres.catalog-failed'),
+      refreshCatalog: () => this.#waitFor(options.refreshCatalog(), 'gateway.postgres.catalog_failed'),
       fail,
       terminated: () => this.#finish(undefined),
     });
     const port = {
       deliver: (pieces: readonly Buffer[]) => this.#deliver(pieces),
-      cancel: () => this.#waitFor(options.cancelUpstream(), 'gateway.postgres.cancel-failed'),
+      cancel: () => this.#waitFor(options.cancelUpstream(), 'gateway.postgres.cancel_failed'),
       fail,
       ended: () => this.#finish(undefined),
     };
@@ -89,7 +89,7 @@ class Carrier {
       .on('end', this.#clientGone)
       .on('close', this.#clientGone)
       .on('error', this.#clientGone);
-    target.on('error', (error) => log.warn('gateway.postgres.target-lost', { error }));
+    target.on('error', (error) => log.warn('gateway.postgres.target_lost', { error }));
     target.on('drain', this.#flow).on('end', this.#targetGone).on('close', this.#targetGone);
     if (session.signal.aborted) this.#onEnd();
     else if (client.destroyed) this.#clientGone();
@@ -116,7 +116,7 @@ class Carrier {
     this.#answers.take(chunk);
     if (conversation.catalogChanged && conversation.idle) {
       conversation.catalogChanged = false;
-      this.#waitFor(this.#options.refreshCatalog(), 'gateway.postgres.catalog-failed');
+      this.#waitFor(this.#options.refreshCatalog(), 'gateway.postgres.catalog_failed');
     }
     this.#requests.pump();
     this.#flow();
@@ -165,7 +165,7 @@ class Carrier {
     try {
       act();
     } catch (error) {
-      this.#options.log.error('gateway.postgres.session-bug', { error });
+      this.#options.log.error('gateway.postgres.session_bug', { error });
       this.#finish({ severity: 'FATAL', sqlstate: 'XX000', message: 'the gateway failed; the session is ended' });
     }
   }

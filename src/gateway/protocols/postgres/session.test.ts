@@ -25,6 +25,7 @@ vi.mock('./sql/index.ts', async () => {
     createPlanner: createStubPlanner,
     catalogQueries: [{ name: 'one', sql: 'select 1' }],
     buildCatalog: () => stubCatalog,
+    catalogDigest: () => 'one',
   };
 });
 

@@ -6,7 +6,7 @@ import { type CancelKeys, createCancelKeys } from './cancel.ts';
 import { type CatalogSource, createCatalogSource } from './catalog-source.ts';
 import { type PostgresConfig, parseConfig } from './config.ts';
 import { Operations } from './operations.ts';
-import { refusalText, targetError } from './refusal.ts';
+import { ledgerText, refusalText, targetError } from './refusal.ts';
 import { endClient, serve } from './serve.ts';
 import { createPlanner, databaseResource, loadParser, type Planner } from './sql/index.ts';
 import { admitStartup, type ClientRequest, readClientRequest, type SessionStart } from './startup.ts';
@@ -128,7 +128,7 @@ async function runSession(
     }
     const cancel = () => cancelUpstream({ ...deps, config }, upstream, session.signal);
     key = keys.mint(session.identity, start.minor >= 2 ? KEY_BYTES : KEY_BYTES_3_0, () => {
-      cancel().catch((error) => deps.log.warn('gateway.postgres.cancel-failed', { error }));
+      cancel().catch((error) => deps.log.warn('gateway.postgres.cancel_failed', { error }));
     });
     const operations = new Operations({ clock: deps.clock, ledger: session.ledger });
     await serve({
@@ -153,7 +153,7 @@ async function runSession(
     });
   } catch (error) {
     if (session.signal.aborted) return endClient(session.client, startupError(error, session));
-    deps.log.error('gateway.postgres.target-failed', { target: deps.name, session: session.id, error });
+    deps.log.error('gateway.postgres.target_failed', { target: deps.name, session: session.id, error });
     endClient(session.client, targetError(deps.name, error));
   } finally {
     key?.close();
@@ -172,8 +172,8 @@ async function recordDenial(ledger: SessionLedger, detail: OperationEvent['detai
   try {
     await ledger.synced(ledger.announce([{ kind: 'denial', action: 'postgres:connect', operation: '0', detail }]));
     return undefined;
-  } catch {
-    return LEDGER_DOWN; // The ledger has logged why.
+  } catch (error) {
+    return ledgerText('FATAL', error);
   }
 }
 
@@ -182,9 +182,8 @@ function notable(write: () => void): ErrorText | undefined {
   try {
     write();
     return undefined;
-  } catch {
-    // The ledger has logged why; the client learns only that nothing is served without it.
-    return LEDGER_DOWN;
+  } catch (error) {
+    return ledgerText('FATAL', error);
   }
 }
 
@@ -194,7 +193,6 @@ function startupError(error: unknown, session: GatewaySession): ErrorText {
   return refusalText({ code: 'timeout', what: `no start-up packet within ${STARTUP_MS_MAX / 1000} seconds` });
 }
 
-const LEDGER_DOWN = refusalText({ code: 'ledger', what: 'the gateway’s ledger can not be written' });
 const CONNECT_DENIED: ErrorText = {
   severity: 'FATAL',
   sqlstate: '42501',

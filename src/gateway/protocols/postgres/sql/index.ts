@@ -9,7 +9,7 @@
  */
 export { buildCatalog, catalogDigest } from './build-catalog.ts';
 export type { Catalog } from './catalog.ts';
-export { catalogQueries } from './catalog-queries.ts';
+export { type CatalogQuery, catalogQueries } from './catalog-queries.ts';
 export { SqlError } from './errors.ts';
 export { maskColumns } from './mask-columns.ts';
 export { databaseResource } from './names.ts';
