@@ -16,6 +16,7 @@ export default defineConfig({
             'test/fuzz/**/*.test.ts',
           ],
           testTimeout: 30_000,
+          hookTimeout: 60_000,
         },
       },
       {

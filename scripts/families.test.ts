@@ -44,7 +44,7 @@ beforeAll(() => {
   run('node', ['scripts/gen.ts']);
 }, 120_000);
 
-afterAll(() => rmSync(house, { recursive: true, force: true }));
+afterAll(() => rmSync(house, { recursive: true, force: true }), 60_000);
 
 describe.each(families)('a new $kind', ({ kind, folder, registry }) => {
   it('is in the registry', () => {

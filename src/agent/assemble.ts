@@ -179,7 +179,13 @@ function openWorkloadSocket(deps: Assembly, callers: Callers, service: RpcServic
     services: [service],
     // Every process of the node may connect: what it gets depends on what it is.
     listen: { unix: deps.config.socketPath, mode: 0o777 },
-    limits: { connectionsMax: WORKLOAD_CONNECTIONS_MAX, requestBytesMax: WORKLOAD_REQUEST_BYTES_MAX, graceMs: 0 },
+    limits: {
+      connectionsMax: WORKLOAD_CONNECTIONS_MAX,
+      requestBytesMax: WORKLOAD_REQUEST_BYTES_MAX,
+      connectionRequestBytesMax: 4 * WORKLOAD_REQUEST_BYTES_MAX,
+      serverRequestBytesMax: WORKLOAD_REQUESTS_BYTES_MAX,
+      graceMs: 0,
+    },
     onConnection(peer, state) {
       state.set(CALLER, callers.accept(peer.socket));
     },
@@ -225,3 +231,5 @@ const WORKLOAD_CONNECTIONS_MAX = 8_192;
 const LOST_SPREAD_MS = 500;
 /** A token to validate is the largest request. */
 const WORKLOAD_REQUEST_BYTES_MAX = 256 * 1024;
+/** What all processes of the node together may make the agent hold: requests of a few hundred bytes, and tokens. */
+const WORKLOAD_REQUESTS_BYTES_MAX = 64 * 1024 * 1024;

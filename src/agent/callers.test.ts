@@ -58,6 +58,32 @@ describe('callers', () => {
     expect(() => dead.assertAlive()).toThrowError(expect.objectContaining({ code: 'ERR_AGENT_CALLER' }));
   });
 
+  it('are attested a few at a time for each user, so that the slow ones of one do not hold up another', async () => {
+    const begun: number[] = [];
+    const slow: OpenAttestor = {
+      id: 'slow',
+      attest: ({ uid }) => {
+        begun.push(uid);
+        return uid === 1000 ? new Promise(() => {}) : Promise.resolve([{ type: 'a', value: '1' }]);
+      },
+    };
+    let uid = 1000;
+    const callers = setUp([slow], () => peer({ uid }));
+    const crowd = Array.from({ length: 200 }, () => callers.accept(new Socket()));
+    const waiting = crowd.map((caller) => caller.selectors(signal).catch(() => {}));
+    uid = 2000;
+    expect(await callers.accept(new Socket()).selectors(signal)).toHaveLength(1);
+    expect(begun.filter((one) => one === 1000)).toHaveLength(4);
+    for (const caller of crowd) caller.close();
+    await Promise.all(waiting);
+    uid = 1000;
+    void callers
+      .accept(new Socket())
+      .selectors(signal)
+      .catch(() => {});
+    await expect.poll(() => begun.filter((one) => one === 1000)).toHaveLength(5);
+  });
+
   it('have so many connections a user and no more, and get them back', () => {
     let closed = 0;
     const callers = setUp([works], () => peer({ close: () => closed++ }));

@@ -1,7 +1,16 @@
 import type { Socket } from 'node:net';
 import type { PeerProcess } from '../attestation/index.ts';
 import type { Selector } from '../model/index.ts';
-import { anySignal, type Clock, createGate, type Log, messageOf, raceAbort, timeoutSignal } from '../std/index.ts';
+import {
+  anySignal,
+  type Clock,
+  createGate,
+  type Gate,
+  type Log,
+  messageOf,
+  raceAbort,
+  timeoutSignal,
+} from '../std/index.ts';
 import type { Counters } from './counters.ts';
 import { AgentError } from './errors.ts';
 
@@ -44,11 +53,20 @@ export function createCallers(deps: {
 }): Callers {
   const { clock, log, counters } = deps;
   const connectionsByUid = new Map<number, number>();
-  const gate = createGate({
-    runningMax: ATTESTATIONS_AT_ONCE,
-    waitersMax: ATTESTATIONS_WAITING_MAX,
-    full: () => new AgentError('ERR_AGENT_BUSY', `over ${ATTESTATIONS_WAITING_MAX} processes wait to be attested`),
-  });
+  const full = () => new AgentError('ERR_AGENT_BUSY', `over ${ATTESTATIONS_WAITING_MAX} processes wait to be attested`);
+  const limits = { waitersMax: ATTESTATIONS_WAITING_MAX, full };
+  const everybody = createGate({ ...limits, runningMax: ATTESTATIONS_AT_ONCE });
+  const gatesByUid = new Map<number, Gate>();
+  /** First the user's own gate, so that whoever waits for the others of his user does not stand in the way of another user. */
+  const inTurn = async <T>(uid: number, work: () => Promise<T>, signal: AbortSignal): Promise<T> => {
+    const own = gatesByUid.get(uid) ?? createGate({ ...limits, runningMax: ATTESTATIONS_PER_UID });
+    gatesByUid.set(uid, own);
+    try {
+      return await own.run(() => everybody.run(work, signal), signal);
+    } finally {
+      if (own.running === 0 && own.waiting === 0) gatesByUid.delete(uid);
+    }
+  };
 
   const attest = async (process: PeerProcess, signal: AbortSignal): Promise<readonly Selector[]> => {
     const limit = timeoutSignal(clock, ATTESTATION_MS_MAX);
@@ -92,7 +110,7 @@ export function createCallers(deps: {
       }
       connectionsByUid.set(process.uid, open + 1);
       return openCaller(process, {
-        attest: (signal) => gate.run(() => attest(process, signal), signal),
+        attest: (signal) => inTurn(process.uid, () => attest(process, signal), signal),
         onClose: () => countDown(connectionsByUid, process.uid),
       });
     },
@@ -150,6 +168,8 @@ export function countDown<K>(counts: Map<K, number>, key: K): void {
 
 /** One slow attestor (a container runtime that hangs) must leave room for others. */
 const ATTESTATIONS_AT_ONCE = 64;
+/** One user's processes with huge executables must not be all that the agent reads. */
+const ATTESTATIONS_PER_UID = 4;
 const ATTESTATIONS_WAITING_MAX = 4_096;
 const ATTESTATION_MS_MAX = 10_000;
 /** Each holds a descriptor and a pidfd; a node's descriptors must outlast one uid's. */

@@ -6,6 +6,7 @@ import type {
 } from '@countersign/sdk/contract/gen/spire/api/types/bundle_pb.ts';
 import { parseTrustDomain } from '@countersign/sdk/identity';
 import type { Bundle } from '../model/index.ts';
+import { trustDomainText } from './ids.ts';
 import { invalid } from './status.ts';
 
 /** A bundle as the SPIRE API writes it, only with the fields of the mask; the trust domain always. */
@@ -32,7 +33,7 @@ export function toBundleMessage(bundle: Bundle, mask: BundleMask | undefined): M
 /** A bundle that a caller sent; the authority checks what is in it. @throws RpcError INVALID_ARGUMENT; IdentityError */
 export function parseBundle(message: BundleMessage): Bundle {
   return {
-    trustDomain: parseTrustDomain(message.trustDomain),
+    trustDomain: parseTrustDomain(trustDomainText(message.trustDomain)),
     x509Authorities: message.x509Authorities.map(({ asn1, tainted }) => ({ der: Buffer.from(asn1), tainted })),
     jwtAuthorities: message.jwtAuthorities.map((key) => ({
       keyId: key.keyId,

@@ -9,6 +9,7 @@ import { type CallContext, Code, implement, prebuilt, RpcError, type RpcService 
 import type { Log } from '../std/index.ts';
 import type { Audit } from './audit.ts';
 import { mergeBundle, parseBundle, toBundleMessage } from './bundle-message.ts';
+import { trustDomainText } from './ids.ts';
 import { invalid, itemStatusOf, notFound, OK_STATUS } from './status.ts';
 
 /** The SPIRE server's Bundle API. */
@@ -21,7 +22,7 @@ export function bundleService(deps: {
 }): RpcService {
   const { authority, audit, trustDomain } = deps;
   const federated = (name: string): { trustDomain: TrustDomain; bundle: Bundle | undefined } => {
-    const parsed = parseTrustDomain(name);
+    const parsed = parseTrustDomain(trustDomainText(name));
     if (parsed === trustDomain) throw invalid("the server's own bundle is no federated bundle");
     return { trustDomain: parsed, bundle: authority.federatedBundle(parsed) };
   };

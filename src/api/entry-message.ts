@@ -9,7 +9,7 @@ import { FederatesWithMatch_MatchBehavior } from '@countersign/sdk/contract/gen/
 import { SelectorMatch_MatchBehavior } from '@countersign/sdk/contract/gen/spire/api/types/selector_pb.ts';
 import type { Entry } from '../model/index.ts';
 import type { EntryField, EntryFilter, EntryInput, MatchMode } from '../registration/index.ts';
-import { idText, toIdMessage } from './ids.ts';
+import { idText, toIdMessage, trustDomainText } from './ids.ts';
 import { invalid } from './status.ts';
 
 /** An entry as the SPIRE API writes it, only with the fields of the mask; the id always. */
@@ -46,7 +46,7 @@ export function parseEntry(message: EntryMessage): EntryInput {
     selectors: message.selectors.map(({ type, value }) => ({ type, value })),
     x509SvidTtlS: message.x509SvidTtl,
     jwtSvidTtlS: message.jwtSvidTtl,
-    federatesWith: message.federatesWith,
+    federatesWith: message.federatesWith.map(trustDomainText),
     admin: message.admin,
     downstream: message.downstream,
     expiresAtS: seconds(message.expiresAt, 'expires_at'),
@@ -83,7 +83,10 @@ export function parseEntryFilter(
       },
     }),
     ...(byFederatesWith && {
-      federatesWith: { values: byFederatesWith.trustDomains, match: parseMatch(byFederatesWith.match) },
+      federatesWith: {
+        values: byFederatesWith.trustDomains.map(trustDomainText),
+        match: parseMatch(byFederatesWith.match),
+      },
     }),
     ...(byHint !== undefined && { hint: byHint }),
     ...(byDownstream !== undefined && { downstream: byDownstream }),

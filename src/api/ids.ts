@@ -1,5 +1,11 @@
 import type { SPIFFEID } from '@countersign/sdk/contract/gen/spire/api/types/spiffeid_pb.ts';
-import { parseTrustDomain, type SpiffeId, spiffeIdOf, type TrustDomain } from '@countersign/sdk/identity';
+import {
+  parseSpiffeId,
+  parseTrustDomain,
+  type SpiffeId,
+  spiffeIdOf,
+  type TrustDomain,
+} from '@countersign/sdk/identity';
 import { invalid } from './status.ts';
 
 /** A SPIFFE ID as the SPIRE API writes it. */
@@ -12,6 +18,14 @@ export function idText(id: SPIFFEID | undefined): string {
   if (id === undefined) return '';
   const path = id.path === '' || id.path.startsWith('/') ? id.path : `/${id.path}`;
   return `spiffe://${id.trustDomain}${path}`;
+}
+
+/**
+ * The text of a trust domain's name. Callers may write a SPIFFE ID of it as well, `spiffe://partner.test`: SPIRE's tools send what their
+ * user typed, and that is how its documentation writes them. @throws IdentityError
+ */
+export function trustDomainText(text: string): string {
+  return text.includes('://') ? parseSpiffeId(text).trustDomain : text;
 }
 
 /** Parses an ID of the own trust domain. @throws RpcError INVALID_ARGUMENT; IdentityError */

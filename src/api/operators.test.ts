@@ -1,4 +1,6 @@
 import { Agent, Bundle, Entry } from '@countersign/sdk/contract';
+import { BatchDeleteFederatedBundleRequest_Mode } from '@countersign/sdk/contract/gen/spire/api/server/bundle/v1/bundle_pb.ts';
+import { FederatesWithMatch_MatchBehavior } from '@countersign/sdk/contract/gen/spire/api/types/federateswith_pb.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Code, type RpcClient } from '../rpc/index.ts';
 import { agentsOf, idOf } from './testing/agents.ts';
@@ -149,6 +151,36 @@ describe('bundles', () => {
     await expect(server.client().unary(Bundle.method.getFederatedBundle, other, options)).rejects.toMatchObject({
       code: Code.PERMISSION_DENIED,
     });
+  });
+
+  it("may be named by the trust domain's SPIFFE ID wherever its name is asked for, as operators of SPIRE do", async () => {
+    const { x509Authorities } = await operator.unary(Bundle.method.getBundle, {}, options);
+    const trustDomain = 'spiffe://other.org';
+    const set = await operator.unary(
+      Bundle.method.batchSetFederatedBundle,
+      {
+        bundle: [{ trustDomain, x509Authorities }, { trustDomain: 'https://other.org' }, { trustDomain: 'spiffe://' }],
+      },
+      options,
+    );
+    expect(set.results.map(({ status }) => status?.code)).toEqual([
+      Code.OK,
+      Code.INVALID_ARGUMENT,
+      Code.INVALID_ARGUMENT,
+    ]);
+    expect(await operator.unary(Bundle.method.getFederatedBundle, { trustDomain }, options)).toMatchObject({
+      trustDomain: 'other.org',
+    });
+    const identity = await agents.join();
+    const [id = ''] = await agents.createEntries(identity, 1, { federatesWith: [trustDomain] });
+    expect((await server.registration.get(id))?.federatesWith).toEqual(['other.org']);
+    const filter = {
+      byFederatesWith: { trustDomains: [trustDomain], match: FederatesWithMatch_MatchBehavior.MATCH_EXACT },
+    };
+    expect(await operator.unary(Entry.method.countEntries, { filter }, options)).toMatchObject({ count: 1 });
+    const remove = { trustDomains: [trustDomain], mode: BatchDeleteFederatedBundleRequest_Mode.DELETE };
+    const { results } = await operator.unary(Bundle.method.batchDeleteFederatedBundle, remove, options);
+    expect(results).toMatchObject([{ trustDomain, status: { code: Code.OK } }]);
   });
 
   it('are deleted with, or in spite of, the entries that name them', async () => {

@@ -54,7 +54,7 @@ export function formatEntryLine(entry: LedgerEntry): string {
     decision !== undefined && `decision ${text(decision)}`,
     Array.isArray(policies) && policies.length > 0 && `by ${policies.map(text).join(', ')}`,
     rows !== undefined && `${text(rows)} rows`,
-    sqlstate !== undefined && sqlstate !== null && `SQLSTATE ${text(sqlstate)}`,
+    sqlstate !== undefined && sqlstate !== null && sqlstate !== '' && `SQLSTATE ${text(sqlstate)}`,
     status !== undefined && text(status),
   ].filter((fact) => typeof fact === 'string' && fact !== '');
   return [

@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import { VERSION } from '../app/version.ts';
 import { codeOf, createSystemClock, createSystemRandom, messageOf } from '../std/index.ts';
-import { type CliCommand, type CliContext, exitCodes, UsageError } from './command.ts';
+import { type CliCommand, type CliContext, exitCodes } from './command.ts';
 import { commands } from './commands.generated.ts';
 
 process.exitCode = await main(process.argv.slice(2));
@@ -98,7 +98,7 @@ function createContext(options: Readonly<Record<string, unknown>>): CliContext {
 }
 
 /** Prints a failure for a person or, with `--json`, as `{ "error": { code, message } }`; returns the exit code. */
-function report(error: unknown, json: boolean): number {
+async function report(error: unknown, json: boolean): Promise<number> {
   const code = codeOf(error) ?? '';
   if (code.startsWith('commander.'))
     return ['commander.helpDisplayed', 'commander.help', 'commander.version'].includes(code)
@@ -106,14 +106,12 @@ function report(error: unknown, json: boolean): number {
       : exitCodes.usage;
   if (error instanceof DOMException && error.name === 'AbortError') return exitCodes.ok;
   const message = messageOf(error);
+  const { failureOf } = await import('./exit-code.ts'); // Only a failure needs to know all kinds of them.
+  const failure = failureOf(error);
   process.stderr.write(
     json
-      ? `${JSON.stringify({ error: { code: code || 'ERR_USAGE', message } })}\n`
+      ? `${JSON.stringify({ error: { code: failure.code, message } })}\n`
       : `countersign: ${message}${code ? ` (${code})` : ''}\n`,
   );
-  if (error instanceof UsageError) return exitCodes.usage;
-  if (/^ERR_(CONFIG_|APP_CONFIG|[A-Z]+_(CONFIG|OPTIONS)$)/.test(code)) return exitCodes.config;
-  return code === 'ECONNREFUSED' || code === 'ENOENT' || code === 'UNAVAILABLE'
-    ? exitCodes.unavailable
-    : exitCodes.internal;
+  return failure.exitCode;
 }

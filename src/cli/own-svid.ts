@@ -18,14 +18,14 @@ export interface OwnSvid {
 /** The option of commands that talk to the Workload API. */
 export const workloadApiOption = [
   '--workload-api <path>',
-  'socket of the Workload API (default: $SPIFFE_ENDPOINT_SOCKET, the configuration, else /run/countersign/agent.sock)',
+  'socket of the Workload API (default: $SPIFFE_ENDPOINT_SOCKET, the configuration, else /run/countersign/agent/agent.sock)',
 ] as const;
 
 /** Path of the Workload API's socket. */
 export function workloadApiSocket(context: CliContext, input: CliInput): string {
   const named = textOption(input, 'workloadApi') ?? context.env['SPIFFE_ENDPOINT_SOCKET'];
   return (
-    named?.replace(/^unix:(\/\/)?/, '') ?? loadConfigIfAny(context)?.agent?.socket ?? '/run/countersign/agent.sock'
+    named?.replace(/^unix:(\/\/)?/, '') ?? loadConfigIfAny(context)?.agent?.socket ?? '/run/countersign/agent/agent.sock'
   );
 }
 

@@ -12,7 +12,7 @@ import { loadConfigIfAny } from './load-config.ts';
 export const serverOptions = [
   [
     '--socket <path>',
-    "the server's operator socket (default: from the configuration, else /run/countersign/server.sock)",
+    "the server's operator socket (default: from the configuration, else /run/countersign/server/server.sock)",
   ],
   ['--server <host:port>', 'talk to a server elsewhere, over mutual TLS; needs --identity'],
   [
@@ -46,7 +46,7 @@ function serverAddress(context: CliContext, input: CliInput): Connect {
   const server = textOption(input, 'server');
   if (server === undefined)
     return {
-      unix: textOption(input, 'socket') ?? loadConfigIfAny(context)?.server?.socket ?? '/run/countersign/server.sock',
+      unix: textOption(input, 'socket') ?? loadConfigIfAny(context)?.server?.socket ?? '/run/countersign/server/server.sock',
     };
   const directory = textOption(input, 'identity');
   if (directory === undefined) throw new UsageError('--server needs --identity, the folder of an admin identity');

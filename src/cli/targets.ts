@@ -6,7 +6,7 @@ import { loadConfigIfAny } from './load-config.ts';
 /** The option of commands that use target sockets. */
 export const targetsOption = [
   '--targets-dir <dir>',
-  'folder of the target sockets (default: $COUNTERSIGN_TARGETS_DIR, the configuration, else /run/countersign/targets)',
+  'folder of the target sockets (default: $COUNTERSIGN_TARGETS_DIR, the configuration, else /run/countersign/agent/targets)',
 ] as const;
 
 /** Folder in which the agent of this machine keeps the target sockets. */
@@ -15,7 +15,7 @@ export function targetsDir(context: CliContext, input: CliInput): string {
     textOption(input, 'targetsDir') ??
     context.env['COUNTERSIGN_TARGETS_DIR'] ??
     loadConfigIfAny(context)?.agent?.targetsDir ??
-    '/run/countersign/targets'
+    '/run/countersign/agent/targets'
   );
 }
 

@@ -43,7 +43,7 @@ function serverSchema(members: MemberSchemas) {
       }),
       socket: Type.String({
         description: 'Unix socket for operators on this machine; whoever may open it is admin.',
-        default: '/run/countersign/server.sock',
+        default: '/run/countersign/server/server.sock',
       }),
       dataDir: Type.String({
         description: "Folder of the server's own files; 0700.",
@@ -101,10 +101,10 @@ function agentSchema(members: MemberSchemas) {
         description: 'Trust whichever server answers first, and pin it.',
         default: false,
       }),
-      socket: Type.String({ description: 'Unix socket of the Workload API.', default: '/run/countersign/agent.sock' }),
+      socket: Type.String({ description: 'Unix socket of the Workload API.', default: '/run/countersign/agent/agent.sock' }),
       targetsDir: Type.String({
         description: 'Folder in which each target gets a socket.',
-        default: '/run/countersign/targets',
+        default: '/run/countersign/agent/targets',
       }),
       dataDir: Type.String({
         description: "Folder of the agent's own files; 0700.",
@@ -137,7 +137,7 @@ function gatewaySchema() {
       server: addressSchema({ description: 'Address of the server.', default: '127.0.0.1:8081' }),
       workloadApi: Type.String({
         description: 'Unix socket of the Workload API that gives the gateway its own identity.',
-        default: '/run/countersign/agent.sock',
+        default: '/run/countersign/agent/agent.sock',
       }),
       name: Type.String({
         description: 'Name of this gateway among others; its ledger is known by it, so it never changes.',

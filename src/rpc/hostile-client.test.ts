@@ -4,7 +4,7 @@ import { Health, SpiffeWorkloadAPI } from '@countersign/sdk/contract';
 import { HealthCheckRequestSchema } from '@countersign/sdk/contract/gen/grpc/health/v1/health_pb.ts';
 import { afterEach, describe, expect, it } from 'vitest';
 import { encodeFrame } from '../wire/grpc/index.ts';
-import { type CallOptions, Code, implement, pathOf, prebuilt } from './index.ts';
+import { type CallOptions, Code, implement, pathOf, prebuilt, RpcError } from './index.ts';
 import { bundleOf } from './testing/echo-service.ts';
 import { request, type Started, start } from './testing/start.ts';
 
@@ -145,6 +145,53 @@ describe('what is no proper call', () => {
     const closed = new Promise((resolve) => socket.once('close', resolve));
     socket.write('GET / HTTP/1.1\r\n\r\n');
     await closed;
+  });
+});
+
+describe('requests that never become whole', () => {
+  const part = Buffer.alloc(60_000);
+  part.writeUInt32BE(100_000, 1);
+  const send = (session: ReturnType<Started['raw']>) => {
+    const stream = session.request({ ':method': 'POST', ':path': check, 'content-type': 'application/grpc' });
+    const ended = new Promise<unknown>((resolve) => {
+      stream.on('response', (headers) => resolve(headers['grpc-status']));
+      stream.on('close', () => resolve(`reset ${stream.rstCode}`));
+      stream.on('error', () => {});
+    });
+    stream.write(part);
+    return { stream, ended };
+  };
+
+  it('hold no more than the share of their connection', async () => {
+    const test = await begin('unix', { limits: { connectionRequestBytesMax: 150_000 } });
+    const session = test.raw();
+    const [first, second, third] = [send(session), send(session), send(session)];
+    expect(await third.ended).toBe(`${Code.RESOURCE_EXHAUSTED}`);
+    first.stream.close(CANCEL);
+    second.stream.close(CANCEL);
+    expect((await request(session, { ':path': check }, anyRequest)).grpcStatus).toBe('0');
+  });
+
+  it('cost the connection that holds most its calls when all together hold too much, and nobody else', async () => {
+    const test = await begin('unix', { limits: { serverRequestBytesMax: 150_000 } });
+    const [greedy, other] = [test.raw(), test.raw()];
+    const held = [send(greedy), send(greedy)];
+    await request(greedy, { ':path': check }, anyRequest); // What was sent before has arrived now.
+    const late = send(other);
+    await Promise.all(held.map(({ ended }) => ended));
+    expect(greedy.destroyed || greedy.closed).toBe(true);
+    expect((await request(other, { ':path': check }, anyRequest)).grpcStatus).toBe('0');
+    expect(late.stream.closed).toBe(false);
+  });
+
+  it('are not even parsed for a caller who may not call', async () => {
+    const test = await begin('unix', {
+      interceptor: async () => {
+        throw new RpcError(Code.PERMISSION_DENIED, 'no');
+      },
+    });
+    const junk = encodeFrame(Buffer.from([0xff, 0xff, 0xff]));
+    expect((await request(test.raw(), { ':path': check }, junk)).grpcStatus).toBe(`${Code.PERMISSION_DENIED}`);
   });
 });
 

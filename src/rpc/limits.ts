@@ -6,6 +6,10 @@ export interface RpcLimits {
   readonly streamsPerConnectionMax: number;
   /** Bytes of one request message. */
   readonly requestBytesMax: number;
+  /** Bytes that the requests of one connection may hold together: those still arriving, those waiting, and those whose call is not over. */
+  readonly connectionRequestBytesMax: number;
+  /** The same for all connections together; past it the connection that holds most is closed. */
+  readonly serverRequestBytesMax: number;
   /** How long a request that is a single message may take to arrive, ms. */
   readonly requestTimeoutMs: number;
   /** Bytes of all headers of one call. */
@@ -32,6 +36,10 @@ export const defaultLimits: RpcLimits = {
   streamsPerConnectionMax: 1000,
   // What every gRPC implementation allows by default: 500 signing requests are 250 KiB.
   requestBytesMax: 4 * 1024 * 1024,
+  // Four of the largest at once.
+  connectionRequestBytesMax: 16 * 1024 * 1024,
+  // Strangers may connect: what all of them together can make the server hold must fit its memory.
+  serverRequestBytesMax: 256 * 1024 * 1024,
   requestTimeoutMs: 30_000,
   // What Node and Go allow by default is 16 KiB or more; callers send a few hundred bytes.
   headerBytesMax: 16 * 1024,

@@ -21,11 +21,14 @@ export function createMessageReader(options: {
   stream: Http2Stream;
   messageBytesMax: number;
   broken: (error: RpcError) => void;
+  /** Told of the bytes that are held, whenever more have come or a message was taken; an answer ends reading as `broken` does. */
+  hold?: (bytes: number) => RpcError | undefined;
   ended?: () => void;
 }): MessageReader {
   const { stream } = options;
   const deframer = createDeframer(options.messageBytesMax);
   const queue: Uint8Array[] = [];
+  const held = () => queue.reduce((sum, message) => sum + message.length, deframer.pendingBytes);
   let end: 'open' | 'finished' | RpcError = 'open';
   let waiter: { resolve: (message: Uint8Array | undefined) => void; reject: (error: unknown) => void } | undefined;
 
@@ -59,6 +62,12 @@ export function createMessageReader(options: {
       waiter.resolve(queue.shift());
       waiter = undefined;
     }
+    const tooMuch = options.hold?.(held());
+    if (tooMuch !== undefined && end === 'open') {
+      fail(tooMuch);
+      options.broken(tooMuch);
+      return;
+    }
     if (queue.length >= QUEUE_MESSAGES_MAX) stream.pause();
   });
   stream.on('end', () => {
@@ -71,6 +80,7 @@ export function createMessageReader(options: {
       assert(waiter === undefined, 'one reader at a time takes messages');
       const message = queue.shift();
       if (message !== undefined) {
+        options.hold?.(held());
         if (queue.length === 0 && stream.isPaused()) stream.resume();
         return message;
       }

@@ -11,6 +11,7 @@ import {
   parseTimeoutMs,
 } from '../wire/grpc/index.ts';
 import { abortStatus, type CallContext, type Peer, RpcError } from './call.ts';
+import type { CallIntake, ConnectionIntake } from './intake.ts';
 import type { RpcLimits } from './limits.ts';
 import { createMessageReader, frameStatus } from './message-reader.ts';
 import { createServerResponse, type ServerResponse } from './server-response.ts';
@@ -25,6 +26,8 @@ export interface CallSite {
   readonly state: Map<symbol, unknown>;
   readonly draining: AbortSignal;
   readonly interceptor: ((context: CallContext, next: () => Promise<void>) => Promise<void>) | undefined;
+  /** What its requests hold. */
+  readonly intake: ConnectionIntake;
   /** Bytes that all calls together have waiting for the client. */
   queuedBytes: number;
 }
@@ -49,9 +52,11 @@ export function serveCall(options: {
   const { site, stream, method } = options;
   const response = createServerResponse(site, stream);
   const cancellation = createCancellation();
+  const intake = site.intake.open();
   const timers: Timer[] = [];
   const end = (error: RpcError | undefined) => {
     for (const timer of timers.splice(0)) timer.cancel();
+    intake.close();
     response.end(error);
   };
   const abort = (error: RpcError) => {
@@ -63,6 +68,7 @@ export function serveCall(options: {
   stream.on('close', () => {
     // Most calls have ended by now: no error is made for those.
     if (!response.ended) abort(new RpcError(Code.CANCELLED, 'the client has gone or has cancelled the call'));
+    intake.close();
     options.done();
   });
   const call: ServerCall = {
@@ -89,7 +95,7 @@ export function serveCall(options: {
       },
     );
   };
-  startMethod({ site, stream, method, context, response, timers, abort, run });
+  startMethod({ site, stream, method, context, response, intake, timers, abort, run });
   return call;
 }
 
@@ -142,6 +148,7 @@ interface Started {
   readonly method: RpcMethod;
   readonly context: CallContext;
   readonly response: ServerResponse;
+  readonly intake: CallIntake;
   readonly timers: Timer[];
   readonly abort: (error: RpcError) => void;
   readonly run: (invoke: () => Promise<void>) => void;
@@ -156,12 +163,12 @@ function startMethod(started: Started): void {
     case 'unary':
       readOne(started, (request) =>
         run(async () => {
-          response.writeLast(frameOf(output, await method.handler(request, context)));
+          response.writeLast(frameOf(output, await method.handler(parseRequest(method, request), context)));
         }),
       );
       break;
     case 'server_streaming':
-      readOne(started, (request) => run(() => method.handler(request, context, send)));
+      readOne(started, (request) => run(async () => method.handler(parseRequest(method, request), context, send)));
       break;
     case 'client_streaming':
       run(async () => {
@@ -176,9 +183,12 @@ function startMethod(started: Started): void {
   }
 }
 
-/** Waits for the one message of the request and the client's end of it. */
-function readOne(started: Started, ready: (request: Message) => void): void {
-  const { site, stream, method, response, timers, abort } = started;
+/**
+ * Waits for the one message of the request and the client's end of it. It is parsed within the call, after the interceptor: bytes of a caller
+ * who may not call are not worth the work.
+ */
+function readOne(started: Started, ready: (request: Uint8Array) => void): void {
+  const { site, stream, response, intake, timers, abort } = started;
   const deframer = createDeframer(site.limits.requestBytesMax);
   let message: Uint8Array | undefined;
   let broken = false;
@@ -200,6 +210,7 @@ function readOne(started: Started, ready: (request: Message) => void): void {
         }
         message = next;
       }
+      if (!intake.hold(deframer.pendingBytes + (message?.length ?? 0))) refuse(tooMuchHeld());
     } catch (error) {
       refuse(frameStatus(error));
     }
@@ -207,24 +218,23 @@ function readOne(started: Started, ready: (request: Message) => void): void {
   stream.on('end', () => {
     late.cancel();
     if (broken || response.ended) return;
-    let request: Message;
     try {
       deframer.end();
-      if (message === undefined) throw new RpcError(Code.INTERNAL, 'the method takes one message, none has come');
-      request = parseRequest(method, message);
     } catch (error) {
-      refuse(error instanceof RpcError ? error : frameStatus(error));
+      refuse(frameStatus(error));
       return;
     }
-    ready(request);
+    if (message === undefined) refuse(new RpcError(Code.INTERNAL, 'the method takes one message, none has come'));
+    else ready(message);
   });
 }
 
 /** The messages of a streamed request, each parsed when it is taken. */
 async function* readMany(started: Started): AsyncGenerator<Message> {
-  const { site, stream, method, abort } = started;
+  const { site, stream, method, intake, abort } = started;
   const { signal } = started.context;
-  const reader = createMessageReader({ stream, messageBytesMax: site.limits.requestBytesMax, broken: abort });
+  const hold = (bytes: number) => (intake.hold(bytes) ? undefined : tooMuchHeld());
+  const reader = createMessageReader({ stream, messageBytesMax: site.limits.requestBytesMax, broken: abort, hold });
   if (signal.aborted) reader.fail(abortStatus(signal));
   signal.addEventListener('abort', () => reader.fail(abortStatus(signal)), { once: true });
   for (let bytes = await reader.next(); bytes !== undefined; bytes = await reader.next()) {
@@ -283,6 +293,10 @@ function asStatus(error: unknown, log: Log, method: string): RpcError {
   if (error instanceof RpcError) return error;
   log.error('rpc.call.failed', { method, error });
   return new RpcError(Code.INTERNAL, 'internal error');
+}
+
+function tooMuchHeld(): RpcError {
+  return new RpcError(Code.RESOURCE_EXHAUSTED, 'the requests of this connection hold too much memory');
 }
 
 function deadlinePassed(): RpcError {

@@ -2,6 +2,7 @@ import { performServerHandshake, type ServerHttp2Stream } from 'node:http2';
 import type { Clock, Log, Timer } from '../std/index.ts';
 import { Code } from '../wire/grpc/index.ts';
 import { type Peer, RpcError } from './call.ts';
+import type { Intake } from './intake.ts';
 import { keepAlive } from './keepalive.ts';
 import type { RpcLimits } from './limits.ts';
 import { type CallSite, type ServerCall, serveCall } from './server-call.ts';
@@ -21,12 +22,20 @@ export function serveConnection(options: {
   peer: Peer;
   state: Map<symbol, unknown>;
   methods: ReadonlyMap<string, RpcMethod>;
+  intake: Intake;
   interceptor: CallSite['interceptor'];
   closed: () => void;
 }): ServerConnection {
   const { clock, log, limits, peer } = options;
   const calls = new Set<ServerCall>();
   const draining = new AbortController();
+  const intake = options.intake.open(() => {
+    log.warn('rpc.connection.oversized', {
+      remoteAddress: addressOf(peer),
+      serverRequestBytesMax: limits.serverRequestBytesMax,
+    });
+    session.destroy(undefined, ENHANCE_YOUR_CALM);
+  });
   const site: CallSite = {
     clock,
     log,
@@ -35,6 +44,7 @@ export function serveConnection(options: {
     state: options.state,
     draining: draining.signal,
     interceptor: options.interceptor,
+    intake,
     queuedBytes: 0,
   };
   const session = performServerHandshake(peer.socket, sessionOptions(limits));
@@ -75,6 +85,7 @@ export function serveConnection(options: {
   session.on('error', (error) => log.debug('rpc.connection.failed', { remoteAddress: addressOf(peer), error }));
   session.once('close', () => {
     for (const timer of timers) timer.cancel();
+    intake.close();
     peer.socket.destroy();
     options.closed();
   });

@@ -1,6 +1,7 @@
 import { assert, type Clock, type Log, type Service } from '../std/index.ts';
 import { Code } from '../wire/grpc/index.ts';
 import { type CallContext, type Peer, RpcError } from './call.ts';
+import { createIntake } from './intake.ts';
 import { defaultLimits, type RpcLimits } from './limits.ts';
 import { createListener } from './listener.ts';
 import { type ServerConnection, serveConnection } from './server-connection.ts';
@@ -38,6 +39,10 @@ export function createRpcServer(deps: RpcServerDeps): RpcServer {
   const limits = { ...defaultLimits, ...deps.limits };
   const methods = collectMethods(deps.services);
   const connections = new Set<ServerConnection>();
+  const intake = createIntake({
+    connectionBytesMax: limits.connectionRequestBytesMax,
+    bytesMax: limits.serverRequestBytesMax,
+  });
   let stopping = false;
 
   const accept = (peer: Peer) => {
@@ -57,7 +62,7 @@ export function createRpcServer(deps: RpcServerDeps): RpcServer {
         return;
       }
       const connection = serveConnection({
-        ...{ clock, log, limits, peer, state, methods, interceptor: deps.interceptor },
+        ...{ clock, log, limits, peer, state, methods, intake, interceptor: deps.interceptor },
         closed: () => {
           connections.delete(connection);
           closed();

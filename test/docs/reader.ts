@@ -32,6 +32,7 @@ export async function createReader(): Promise<Reader> {
     PATH: `${path.join(folder, 'bin')}:${process.env['PATH'] ?? ''}`,
     COUNTERSIGN_CONFIG: stack.folder.config,
     HOME: folder,
+    NODE_COMPILE_CACHE: path.join(folder, 'cache'),
   };
   return {
     async shell(block) {
@@ -51,7 +52,8 @@ export async function createReader(): Promise<Reader> {
 
 /** Folders, and programs under the names that the guides use. */
 function prepare(stack: Stack, folder: string): void {
-  for (const name of ['bin', 'work', 'etc']) fs.mkdirSync(path.join(folder, name), { recursive: true });
+  for (const name of ['bin', 'work', 'etc', 'cache']) fs.mkdirSync(path.join(folder, name), { recursive: true });
+  fs.chmodSync(path.join(folder, 'cache'), 0o1777);
   fs.chmodSync(path.join(folder, 'work'), 0o755);
   const program = (name: string, text: string) =>
     fs.writeFileSync(path.join(folder, 'bin', name), `#!/bin/bash\n${text}\n`, { mode: 0o755 });

@@ -48,6 +48,24 @@ describe('documents', () => {
   });
 });
 
+describe('the list of dependencies', () => {
+  it('is that of the package', () => {
+    const rows = [...readDocument('docs/dependencies.md').prose.matchAll(/^\| ([^|]+) \|/gm)].map(
+      ([, cell = '']) => cell,
+    );
+    const listed = rows
+      .filter((cell) => !/^(package|-+)$/.test(cell))
+      .flatMap((cell) => cell.replace(/\(.*\)/, '').split(', '));
+    const manifest: Readonly<Record<string, Readonly<Record<string, string>>>> = JSON.parse(
+      fs.readFileSync(path.join(ROOT, 'package.json'), 'utf8'),
+    );
+    const used = ['dependencies', 'optionalDependencies', 'devDependencies'].flatMap((kind) =>
+      Object.keys(manifest[kind] ?? {}),
+    );
+    expect(listed.map((name) => name.trim()).toSorted()).toEqual(used.toSorted());
+  });
+});
+
 describe('the threat model', () => {
   // Only tables of threats: one paragraph each, headed so.
   const rows = readDocument('docs/security.md')

@@ -11,9 +11,10 @@ import { startLineProcess } from './line-process.ts';
 import { installPythonClient, python } from './python-client.ts';
 import { mayLack } from './toolchain.ts';
 
+// Each changes the life of the entry's SVIDs to another value, so that it changes whoever comes first.
 const CLIENTS = [
-  { name: 'Python', tool: python, build: installPythonClient },
-  { name: 'Java', tool: maven, build: buildJavaClient },
+  { name: 'Python', tool: python, build: installPythonClient, x509Ttl: '30m' },
+  { name: 'Java', tool: maven, build: buildJavaClient, x509Ttl: '20m' },
 ].filter(({ tool }) => !mayLack(tool));
 
 describe.skipIf(CLIENTS.length === 0)('the official clients', () => {
@@ -23,7 +24,7 @@ describe.skipIf(CLIENTS.length === 0)('the official clients', () => {
   });
   afterAll(() => stack?.stop());
 
-  describe.each(CLIENTS)('for $name', ({ build }) => {
+  describe.each(CLIENTS)('for $name', ({ build, x509Ttl }) => {
     let command: readonly [string, ...string[]];
     beforeAll(async () => {
       command = await build();
@@ -43,8 +44,7 @@ describe.skipIf(CLIENTS.length === 0)('the official clients', () => {
       }
       expect(steps).toEqual(expect.arrayContaining(STEPS));
       const selectors = [`unix:uid:${stack.users.web ?? process.getuid?.()}`];
-      // A hint that was not there before: the entry changes, whichever client came first.
-      const spec = { spiffeId: WEB, selectors, hint: String(command[0].length) };
+      const spec = { spiffeId: WEB, selectors, x509Ttl };
       expect(await stack.apply({ 'entry.yaml': stringify({ kind: 'Entry', name: 'web', spec }) })).toMatchObject({
         code: 0,
       });

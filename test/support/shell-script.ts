@@ -1,7 +1,8 @@
 /**
  * Scripts that a user could type, with what they would see. A script is text: a line `$ command` (a line ending in `\` goes on in the next)
  * is followed by the expected output, standard output first, then standard error, then `[exit N]` unless N is 0. `web$ command` runs as
- * that user of the stack. In expected lines `<...>` stands for any text, and a line `<...>` alone for any lines. Lines with `#` explain.
+ * that user of the stack. In expected lines `<...>` stands for any text, and a line `<...>` alone for any lines; `/stack` is the
+ * stack's folder. Lines with `#` explain.
  */
 import * as fs from 'node:fs';
 import * as path from 'node:path';
@@ -35,17 +36,21 @@ export async function runStep(stack: Stack, step: Step): Promise<string[]> {
   const user = userOf(stack, step.user);
   const folder = path.join(stack.folder.path, `home-${user ?? 'own'}`);
   if (!fs.existsSync(folder)) prepareHome(stack, folder, user);
-  const finished = await run('/bin/sh', ['-c', `cd '${folder}' && ${step.command}`], {
-    user,
-    env: {
-      PATH: `${path.join(stack.folder.path, 'bin')}:${process.env['PATH'] ?? ''}`,
-      COUNTERSIGN_CONFIG: stack.folder.config,
-      NODE_COMPILE_CACHE: path.join(folder, '.cache'),
-      HOME: folder,
+  const finished = await run(
+    '/bin/sh',
+    ['-c', `cd '${folder}' && ${step.command.replaceAll(STACK, stack.folder.path)}`],
+    {
+      user,
+      env: {
+        PATH: `${path.join(stack.folder.path, 'bin')}:${process.env['PATH'] ?? ''}`,
+        COUNTERSIGN_CONFIG: stack.folder.config,
+        NODE_COMPILE_CACHE: path.join(folder, '.cache'),
+        HOME: folder,
+      },
     },
-  });
+  );
   const lines = `${finished.stdout}\n${finished.stderr}`.split('\n').map((line) => line.trimEnd());
-  const shown = lines.filter((line) => line !== '').map((line) => line.replaceAll(stack.folder.path, '/stack'));
+  const shown = lines.filter((line) => line !== '').map((line) => line.replaceAll(stack.folder.path, STACK));
   return finished.code === 0 ? shown : [...shown, `[exit ${finished.code}]`];
 }
 
@@ -87,7 +92,11 @@ function prepareHome(stack: Stack, folder: string, user: User): void {
   const bin = path.join(stack.folder.path, 'bin');
   if (fs.existsSync(bin)) return;
   fs.mkdirSync(bin);
-  fs.writeFileSync(path.join(bin, 'countersign'), `#!/bin/sh\nexec '${process.execPath}' '${EXECUTABLE}' "$@"\n`, { mode: 0o755 });
+  fs.writeFileSync(path.join(bin, 'countersign'), `#!/bin/sh\nexec '${process.execPath}' '${EXECUTABLE}' "$@"\n`, {
+    mode: 0o755,
+  });
 }
 
 const ANY = '<...>';
+/** How scripts name the stack's folder. */
+const STACK = '/stack';

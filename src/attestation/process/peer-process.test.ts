@@ -32,15 +32,16 @@ afterEach(() => {
 
 /** Starts a process that connects and waits; resolves to it and what the kernel says of it. */
 async function connect(
-  options: { uid?: number; gid?: number } = {},
+  options: { uid?: number; gid?: number; script?: string } = {},
 ): Promise<{ child: ChildProcess; peer: PeerProcess; socket: Socket }> {
+  const { script = '', ...ids } = options;
   if (root) spawnSync('chmod', ['755', folder]);
   if (root) spawnSync('chmod', ['777', path]);
   const accepted = once(server, 'connection');
   const child = spawn(
     process.execPath,
-    ['-e', `require('net').connect(${JSON.stringify(path)}); setInterval(() => {}, 1000)`],
-    { ...options, cwd: '/' },
+    ['-e', `require('net').connect(${JSON.stringify(path)}); setInterval(() => {}, 1000); ${script}`],
+    { ...ids, cwd: '/' },
   );
   children.push(child);
   const [socket]: Socket[] = await accepted;
@@ -69,6 +70,17 @@ describe('readPeer', () => {
     const { child, peer } = await connect();
     expect(peer.alive()).toBe(true);
     await end(child);
+    expect(peer.alive()).toBe(false);
+    peer.close();
+  });
+
+  it('sees that the process runs another program than when it connected', async () => {
+    const { child, peer } = await connect({
+      script: `process.stdin.once('data', () => process.execve('/bin/sleep', ['sleep', '60']))`,
+    });
+    expect(peer.alive()).toBe(true);
+    child.stdin?.write('go');
+    await expect.poll(() => readFileSync(`/proc/${child.pid}/comm`, 'utf8')).toBe('sleep\n');
     expect(peer.alive()).toBe(false);
     peer.close();
   });

@@ -1,4 +1,4 @@
-import { closeSync, readFileSync } from 'node:fs';
+import { closeSync, readFileSync, statSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import koffi from 'koffi';
 import { codeOf, messageOf } from '../../std/index.ts';
@@ -12,7 +12,7 @@ export interface PeerProcess {
   readonly pid: number;
   readonly uid: number;
   readonly gid: number;
-  /** False once the process has ended, even when its pid belongs to another by now. */
+  /** False once the process has ended, even when its pid belongs to another by now, and once it runs another program than at first. */
   alive(): boolean;
   close(): void;
 }
@@ -35,10 +35,14 @@ export function readPeer(socket: Socket): PeerProcess {
 
 function pin(who: { pid: number; uid: number; gid: number }, pidfd: Pidfd): PeerProcess {
   let open = true;
+  const program = programOf(who.pid);
+  // The program first: that its pid was still its own is only sure when the process has not ended after.
+  const unchanged = () =>
+    (program === undefined || programOf(who.pid) === program) &&
+    (pidfd.startTime === undefined || startTime(who.pid) === pidfd.startTime);
   return {
     ...who,
-    alive: () =>
-      open && !hasEnded(pidfd.fd) && (pidfd.startTime === undefined || startTime(who.pid) === pidfd.startTime),
+    alive: () => open && unchanged() && !hasEnded(pidfd.fd),
     close() {
       if (open) closeSync(pidfd.fd);
       open = false;
@@ -77,6 +81,19 @@ function hasEnded(pidfd: number): boolean {
   entry.writeInt32LE(pidfd, 0);
   entry.writeInt16LE(POLLIN, 4);
   return poll(entry, 1, 0) !== 0; // Ready, or an error: both mean "not to be relied on".
+}
+
+/**
+ * Which file the process runs. A process that connects, leaves its socket to a child, and then executes a program that others trust would have
+ * that program attested and the child served. Undefined where we may not look (another user's process, and we are not root).
+ */
+function programOf(pid: number): string | undefined {
+  try {
+    const { dev, ino } = statSync(`/proc/${pid}/exe`, { bigint: true });
+    return `${dev}:${ino}`;
+  } catch {
+    return undefined; // Ended, or not ours to look at: both are seen to by whoever compares.
+  }
 }
 
 /** Field 22 of /proc/PID/stat; undefined when there is no such process. */

@@ -33,9 +33,9 @@ function configText(trustDomain: string, roles: readonly string[], directory: st
   const run = directory ? join(resolve(directory), 'run') : '/run/countersign';
   const data = directory ? join(resolve(directory), 'data') : '/var/lib/countersign';
   const sections: Readonly<Record<string, string>> = {
-    server: `server:\n  listen: 127.0.0.1:8081\n  socket: ${run}/server.sock\n  dataDir: ${data}/server\n  http: 127.0.0.1:8090\n  store: { sqlite: {} }\n  keystore: { disk: {} }\n  attestors: { join-token: {} }\n`,
-    agent: `agent:\n  server: 127.0.0.1:8081\n  insecureBootstrap: true # or trustBundle: FILE, the server's CA certificates\n  joinToken: file:${data}/join-token # countersign node token > that file\n  socket: ${run}/agent.sock\n  targetsDir: ${run}/targets\n  dataDir: ${data}/agent\n  http: 127.0.0.1:8091\n`,
-    gateway: `gateway:\n  server: 127.0.0.1:8081\n  workloadApi: ${run}/agent.sock\n  listen: 127.0.0.1:7443\n  dataDir: ${data}/gateway\n  http: 127.0.0.1:8092\n`,
+    server: `server:\n  listen: 127.0.0.1:8081\n  socket: ${run}/server/server.sock\n  dataDir: ${data}/server\n  http: 127.0.0.1:8090\n  store: { sqlite: {} }\n  keystore: { disk: {} }\n  attestors: { join-token: {} }\n`,
+    agent: `agent:\n  server: 127.0.0.1:8081\n  insecureBootstrap: true # or trustBundle: FILE, the server's CA certificates\n  joinToken: file:${data}/join-token # countersign node token > that file\n  socket: ${run}/agent/agent.sock\n  targetsDir: ${run}/agent/targets\n  dataDir: ${data}/agent\n  http: 127.0.0.1:8091\n`,
+    gateway: `gateway:\n  server: 127.0.0.1:8081\n  workloadApi: ${run}/agent/agent.sock\n  listen: 127.0.0.1:7443\n  dataDir: ${data}/gateway\n  http: 127.0.0.1:8092\n`,
   };
   return `# Countersign. Every key: docs/reference/config.md\ntrustDomain: ${trustDomain}\n\n${roles.map((role) => sections[role] ?? '').join('\n')}`;
 }

@@ -24,7 +24,7 @@ export const command: CliCommand = {
         ] as const,
     );
     context.emit({ targets, gateways }, () => {
-      const rows = targets.map(({ name, spec }) => [name, String(spec['protocol']), String(spec['address'] ?? '')]);
+      const rows = targets.map(({ name, spec }) => [name, String(spec['protocol']), `${spec['host']}:${spec['port']}`]);
       const list =
         targets.length === 0
           ? 'There are no targets. Declare one in a file and run `countersign apply -f FILE`.'

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { readlinkSync, statSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { type BigIntStats, readlinkSync, statSync } from 'node:fs';
+import { type FileHandle, open, statfs } from 'node:fs/promises';
 import { codeOf, throwIfAborted } from '../../../std/index.ts';
 import { AttestationError } from '../../errors.ts';
 
@@ -53,7 +53,8 @@ async function executableHash(pid: number, bytesMax: number, signal: AbortSignal
     const before = await file.stat({ bigint: true });
     if (!before.isFile() || before.size > BigInt(bytesMax)) return undefined;
     const version = `${before.dev}:${before.ino}:${before.size}:${before.mtimeNs}:${before.ctimeNs}`;
-    const known = hashes.get(version);
+    const lasting = await keepsItsVersion(file, before);
+    const known = lasting ? hashes.get(version) : undefined;
     if (known !== undefined) return known;
     const hash = createHash('sha256');
     for await (const chunk of file.createReadStream({ autoClose: false, highWaterMark: 1024 * 1024 })) {
@@ -63,6 +64,7 @@ async function executableHash(pid: number, bytesMax: number, signal: AbortSignal
     const after = await file.stat({ bigint: true });
     if (after.ctimeNs !== before.ctimeNs || after.size !== before.size) return undefined; // Written to while it was read.
     const sha256 = hash.digest('hex');
+    if (!lasting) return sha256;
     if (hashes.size >= HASHES_KEPT_MAX) hashes.delete(hashes.keys().next().value ?? '');
     hashes.set(version, sha256);
     return sha256;
@@ -71,7 +73,20 @@ async function executableHash(pid: number, bytesMax: number, signal: AbortSignal
   }
 }
 
-/** Hash by file identity and change time: writing to a file changes its ctime, which no user can set back. */
+/**
+ * Whether the version of a file is sure to change with its content. A file of another user may lie where it is not: on tmpfs, writing through
+ * a mapping leaves all times as they are, and a file system in user space says what its owner likes. Such a file is read each time.
+ */
+async function keepsItsVersion(file: FileHandle, { uid, mode }: BigIntStats): Promise<boolean> {
+  const trusted = uid === 0n || uid === BigInt(process.getuid?.() ?? 0);
+  if (trusted && (mode & 0o022n) === 0n) return true;
+  const { type } = await statfs(`/proc/self/fd/${file.fd}`);
+  return LASTING_FILE_SYSTEMS.has(type);
+}
+
+/** Their change time follows every write, and no user can set it back: ext2 to ext4, XFS, Btrfs, F2FS. @see statfs(2) */
+const LASTING_FILE_SYSTEMS: ReadonlySet<number> = new Set([0xef53, 0x58465342, 0x9123683e, 0xf2f52010]);
+/** Hash by file identity and change time, of files where that is enough. */
 const hashes = new Map<string, string>();
 const HASHES_KEPT_MAX = 1000;
 const UNREADABLE: ReadonlySet<string> = new Set(['EACCES', 'EPERM']);

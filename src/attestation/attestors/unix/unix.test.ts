@@ -1,9 +1,22 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { copyFileSync, mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import koffi from 'koffi';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { formatSelector } from '../../../model/index.ts';
 import { member } from './index.ts';
@@ -61,6 +74,28 @@ describe('the unix attestor', () => {
     expect(selectors).toContain(`unix:sha256:${createHash('sha256').update(readFileSync('/bin/sleep')).digest('hex')}`);
   });
 
+  it.runIf(root && existsSync('/dev/shm'))('hashes anew what its owner can change unseen', async () => {
+    const program = `/dev/shm/countersign-test-${process.pid}`;
+    try {
+      copyFileSync('/bin/sleep', program);
+      chmodSync(program, 0o755);
+      chownSync(program, 65_534, 65_534);
+      const hashNow = () => `unix:sha256:${createHash('sha256').update(readFileSync(program)).digest('hex')}`;
+      const before = hashNow();
+      expect(await selectorsOf(await start(program))).toContain(before);
+      const child = children.at(-1) as ChildProcess; // The one just started.
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+      const { ctimeMs } = statSync(program);
+      changeThroughMapping(program);
+      expect(statSync(program).ctimeMs).toBe(ctimeMs);
+      expect(hashNow()).not.toBe(before);
+      expect(await selectorsOf(await start(program))).toContain(hashNow());
+    } finally {
+      rmSync(program, { force: true });
+    }
+  });
+
   it('gives no hash of a program over the size limit', async () => {
     const selectors = await selectorsOf(await start('/bin/sleep'), { executableBytesMax: 10 });
     expect(selectors.filter((text) => text.startsWith('unix:sha256:'))).toEqual([]);
@@ -101,6 +136,21 @@ describe('the unix attestor', () => {
     expect(() => member.workload.open({ discoverPth: true })).toThrow('do not fit');
   });
 });
+
+/** Changes the last byte of a file by writing to its memory: on tmpfs no time of the file changes. */
+function changeThroughMapping(path: string): void {
+  const libc = koffi.load(null);
+  const map = libc.func('void *mmap(void *, size_t, int, int, int, long)');
+  const bytes = statSync(path).size;
+  const [readWrite, shared] = [3, 1];
+  const file = openSync(path, 'r+');
+  const memory = map(null, bytes, readWrite, shared, file, 0);
+  closeSync(file);
+  // Read first: the page is mapped then, and the write sets nothing off.
+  const last: number = koffi.decode(memory, bytes - 1, 'uint8_t');
+  koffi.encode(memory, bytes - 1, 'uint8_t', last ^ 1);
+  libc.func('int munmap(void *, size_t)')(memory, bytes);
+}
 
 describe('what it reads', () => {
   it.each([
