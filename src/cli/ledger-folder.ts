@@ -19,7 +19,7 @@ export function ledgerFolder(context: CliContext, input: CliInput): string {
   const directory = named ?? (role && join(role.dataDir, 'ledger'));
   if (directory === undefined)
     throw new UsageError("name the ledger's folder with --dir, or give a configuration file with --config");
-  if (!existsSync(directory)) throw new UsageError(`there is no ledger in ${directory}`);
+  if (!existsSync(directory)) throw new UsageError(`there is no ledger in ${directory} that this user may read`);
   return directory;
 }
 

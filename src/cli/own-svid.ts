@@ -25,7 +25,9 @@ export const workloadApiOption = [
 export function workloadApiSocket(context: CliContext, input: CliInput): string {
   const named = textOption(input, 'workloadApi') ?? context.env['SPIFFE_ENDPOINT_SOCKET'];
   return (
-    named?.replace(/^unix:(\/\/)?/, '') ?? loadConfigIfAny(context)?.agent?.socket ?? '/run/countersign/agent/agent.sock'
+    named?.replace(/^unix:(\/\/)?/, '') ??
+    loadConfigIfAny(context)?.agent?.socket ??
+    '/run/countersign/agent/agent.sock'
   );
 }
 

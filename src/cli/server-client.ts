@@ -46,7 +46,10 @@ function serverAddress(context: CliContext, input: CliInput): Connect {
   const server = textOption(input, 'server');
   if (server === undefined)
     return {
-      unix: textOption(input, 'socket') ?? loadConfigIfAny(context)?.server?.socket ?? '/run/countersign/server/server.sock',
+      unix:
+        textOption(input, 'socket') ??
+        loadConfigIfAny(context)?.server?.socket ??
+        '/run/countersign/server/server.sock',
     };
   const directory = textOption(input, 'identity');
   if (directory === undefined) throw new UsageError('--server needs --identity, the folder of an admin identity');

@@ -184,6 +184,22 @@ describe('the link door', () => {
   });
 });
 
+test('a peer that was refused and does not hang up is hung up on', async () => {
+  const port = gateway.address().targets.get('two') ?? 0;
+  const rude = [link(undefined, 'one'), connect(port, undefined, [])];
+  for (const socket of rude) socket.allowHalfOpen = true;
+  await Promise.all(rude.map((socket) => read(socket, 'identity')));
+  const gone = (socket: TLSSocket) => {
+    socket.write('still here');
+    return socket.destroyed;
+  };
+  await clock.advance(4_999);
+  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+  expect(rude.map(gone)).toEqual([false, false]);
+  await clock.advance(2);
+  await expect.poll(() => rude.map(gone)).toEqual([true, true]);
+});
+
 describe('the direct door', () => {
   test('serves a client that shows its SVID, and tells others why not', async () => {
     const port = gateway.address().targets.get('two') ?? 0;

@@ -245,10 +245,11 @@ class Core {
         }
         this.#connections++;
         socket.once('close', () => this.#connections--);
-        accept(socket).catch((error: unknown) => {
+        const refused = (error: unknown) => {
           this.#deps.log.info('gateway.client.refused', { remote: socket.remoteAddress, reason: messageOf(error) });
           socket.destroy();
-        });
+        };
+        accept(socket).then(() => this.#hangUp(socket), refused);
       });
       server.once('error', (cause) =>
         reject(
@@ -259,6 +260,13 @@ class Core {
       );
       server.listen(where, () => resolve(server));
     });
+  }
+
+  /** Nobody serves the socket any more. Its end was sent; a peer that does not end its side must not keep the descriptor for ever. */
+  #hangUp(socket: Socket): void {
+    if (socket.destroyed) return;
+    const timer = this.#deps.clock.after(LAST_WORDS_MS, () => socket.destroy());
+    socket.once('close', () => timer.cancel());
   }
 
   async #acceptLink(socket: Socket): Promise<void> {
@@ -380,8 +388,10 @@ function portOf(server: Server): number {
 
 /** ALPN name of the link from agents. */
 const LINK_ALPN = 'countersign-link/1';
-/** TLS, preface and encryption requests: a client that needs longer is not there. */
+/** For TLS, preface and encryption requests. */
 const HANDSHAKE_MS_MAX = 10_000;
+/** For a refusal, or the end of a session, to reach the client. */
+const LAST_WORDS_MS = 5_000;
 /** Sockets of all doors, authenticated or not. */
 const CONNECTIONS_MAX = 20_000;
 const LIMITS: SessionLimits = { sessionsMax: 10_000, sessionsPerIdentityMax: 1_000 };

@@ -5,6 +5,7 @@ import { type Peer, RpcError } from './call.ts';
 import type { Intake } from './intake.ts';
 import { keepAlive } from './keepalive.ts';
 import type { RpcLimits } from './limits.ts';
+import { localStream } from './local-socket.ts';
 import { type CallSite, type ServerCall, serveCall } from './server-call.ts';
 import type { RpcMethod } from './service.ts';
 
@@ -47,7 +48,10 @@ export function serveConnection(options: {
     intake,
     queuedBytes: 0,
   };
-  const session = performServerHandshake(peer.socket, sessionOptions(limits));
+  const session = performServerHandshake(
+    peer.kind === 'local' ? localStream(peer.socket) : peer.socket,
+    sessionOptions(limits),
+  );
   const resets = countResets(clock, limits.resetsPer10sMax);
   const timers: Timer[] = [clock.after(limits.handshakeTimeoutMs, () => session.destroy())];
   const closed = new Promise<void>((resolve) => session.once('close', resolve));

@@ -42,7 +42,7 @@ export async function runStep(stack: Stack, step: Step): Promise<string[]> {
     {
       user,
       env: {
-        PATH: `${path.join(stack.folder.path, 'bin')}:${process.env['PATH'] ?? ''}`,
+        PATH: `${path.join(stack.folder.path, 'bin')}:/usr/local/bin:/usr/bin:/bin`,
         COUNTERSIGN_CONFIG: stack.folder.config,
         NODE_COMPILE_CACHE: path.join(folder, '.cache'),
         HOME: folder,
