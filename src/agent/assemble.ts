@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { NodeAttestor, PeerProcess } from '../attestation/index.ts';
 import type { TargetView } from '../model/index.ts';
-import { createRpcServer, type RpcService } from '../rpc/index.ts';
+import { createRpcServer, healthService, type RpcService } from '../rpc/index.ts';
 import { type Clock, type Log, messageOf, type Random, type Service } from '../std/index.ts';
 import { type Attachment, createAttachment } from './attach/attachment.ts';
 import { createNodeStateFile } from './attach/node-state.ts';
@@ -169,14 +169,16 @@ function assembleDoors(
       serveTargetSession(socket, target(), { protocol, clock, log, counters, callers, identities, signal }),
   });
   const service = createWorkloadApi({ clock, log, counters, identities, jwts, ownBundle });
-  return { sockets, api: openWorkloadSocket(deps, callers, service) };
+  // What `spire-agent healthcheck` and probes ask; it tells nothing about anybody.
+  const health = healthService((name) => (name === '' ? cache.ready() : undefined));
+  return { sockets, api: openWorkloadSocket(deps, callers, [service, health]) };
 }
 
-function openWorkloadSocket(deps: Assembly, callers: Callers, service: RpcService): Service {
+function openWorkloadSocket(deps: Assembly, callers: Callers, services: readonly RpcService[]): Service {
   return createRpcServer({
     clock: deps.clock,
     log: deps.log,
-    services: [service],
+    services,
     // Every process of the node may connect: what it gets depends on what it is.
     listen: { unix: deps.config.socketPath, mode: 0o777 },
     limits: {

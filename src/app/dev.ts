@@ -51,7 +51,10 @@ export function createDevApp(deps: {
     paths,
     notReady: () => (running.length === 3 ? running.flatMap((one) => one.notReady()) : ['starting']),
     async start(signal) {
-      mkdirSync(join(paths.directory, 'run'), { recursive: true });
+      // Before anything is written: what lies there may have been put there by somebody else.
+      openSharedFolder(paths.directory);
+      openSharedFolder(join(paths.directory, 'run'));
+      for (const name of ['data', 'operator']) openDataFolder(join(paths.directory, name));
       chmodSync(paths.directory, 0o755);
       const section = defaults(deps.trustDomain, paths);
       const server = createServerApp({ ...role, config: section.server });
@@ -141,8 +144,6 @@ function defaults(
     },
     gateway: { workloadApi: paths.workloadApi, listen: '127.0.0.1:0', dataDir: paths.gatewayData },
   });
-  mkdirSync(join(paths.directory, 'data'), { recursive: true, mode: 0o700 });
-  mkdirSync(join(paths.directory, 'operator'), { recursive: true, mode: 0o700 });
   const sections = filled as { server?: ServerConfig; agent?: AgentConfig; gateway?: GatewayConfig }; // The schema's own shape.
   assert(sections.server && sections.agent && sections.gateway, 'all sections were given');
   return { server: sections.server, agent: sections.agent, gateway: sections.gateway };

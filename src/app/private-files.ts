@@ -28,6 +28,21 @@ export function openDataFolder(path: string): void {
   if ((stat.mode & 0o077) !== 0) throw new AppError('ERR_APP_FOLDER', `${path} may be read by others; chmod 700 it`);
 }
 
+/**
+ * Makes a folder that others may look into (0755) when it is missing, and checks that nobody else may put anything into it: a link planted
+ * there would have us write elsewhere.
+ * @throws AppError ERR_APP_FOLDER
+ */
+export function openSharedFolder(path: string): void {
+  mkdirSync(path, { recursive: true, mode: 0o755 });
+  const stat = lstatSync(path);
+  if (!stat.isDirectory()) throw new AppError('ERR_APP_FOLDER', `${path} is no folder`);
+  if (stat.uid !== process.getuid?.())
+    throw new AppError('ERR_APP_FOLDER', `${path} belongs to user ${stat.uid}, not to the one that runs this process`);
+  if ((stat.mode & 0o022) !== 0)
+    throw new AppError('ERR_APP_FOLDER', `${path} may be written by others; chmod go-w it`);
+}
+
 /** The key of a role's sealed files: 32 random bytes in `seal.key` (0600), made at the first start. @throws AppError ERR_APP_KEY */
 export function openSealKey(dataDir: string, random: Random): Secret {
   const path = join(dataDir, 'seal.key');

@@ -1,4 +1,5 @@
-import { SpiffeWorkloadAPI } from '@countersign/sdk/contract';
+import { Health, SpiffeWorkloadAPI } from '@countersign/sdk/contract';
+import { HealthCheckResponse_ServingStatus } from '@countersign/sdk/contract/gen/grpc/health/v1/health_pb.ts';
 import { parseTrustDomain } from '@countersign/sdk/identity';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readPeer } from '../../attestation/index.ts';
@@ -45,6 +46,11 @@ describe('every call', () => {
     await h.run(first(client.serverStream(method.fetchX509SVID, {}, options)));
     await h.run(first(client.serverStream(method.fetchX509Bundles, {}, options)));
     expect(h.agent().counters.callersAttested).toBe(1);
+  });
+
+  it('but the health check, which every probe may ask, says whether workloads are served', async () => {
+    const answer = await h.run(client.unary(Health.method.check, {}, { signal }));
+    expect(answer.status).toBe(HealthCheckResponse_ServingStatus.SERVING);
   });
 
   it('answers UNIMPLEMENTED for WIT-SVIDs', async () => {
