@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Agent, Entry } from '@countersign/sdk/contract';
 import { Value } from 'typebox/value';
@@ -9,6 +9,7 @@ import { encodePem } from '../wire/x509/index.ts';
 import { createAgentApp } from './agent.ts';
 import { createGatewayApp } from './gateway.ts';
 import { memberSchemas } from './members.ts';
+import { openDataFolder, openSharedFolder } from './private-files.ts';
 import type { Role } from './role.ts';
 import { createServerApp } from './server.ts';
 

@@ -2,6 +2,7 @@ import { Entry } from '@countersign/sdk/contract';
 import type { Declared } from '../config/index.ts';
 import type { RpcClient } from '../rpc/index.ts';
 import { Code, RpcError } from '../rpc/index.ts';
+import { UsageError } from './command.ts';
 import { type EntryText, entryMessage, entryValue } from './entries.ts';
 
 /** What `apply` would do to one entry. */
@@ -28,6 +29,12 @@ export async function planEntries(
     ...(spec as unknown as Omit<EntryText, 'id' | 'parentId'>),
     id: name,
   })); // Passed the schema of declared entries.
+  for (const { id, parentId, admin } of texts) {
+    if (admin !== true || parentId !== alias) continue;
+    throw new UsageError(
+      `entry ${id} is admin and holds on every attested node, so any one stolen node would be an operator; name the one agent it holds on as parentId`,
+    );
+  }
   if (texts.some(({ parentId }) => parentId === alias)) {
     texts.unshift({
       id: 'countersign-nodes',

@@ -43,7 +43,10 @@ export async function serveTargetSession(
     if (gone.signal.aborted) return;
     counters.targetRefusals++;
     log.info('agent.target.refused', { target: target.name, pid: caller?.pid, problem: messageOf(error) });
-    await refuse(socket, deps.protocol, { clock: deps.clock, refusal: refusalFor(error, target, caller) });
+    const refusal = refusalFor(error, target, caller);
+    // Heard out, those over their share would stand in the socket's places for others.
+    if (refusal.kind === 'busy') dismiss(socket, deps.protocol, refusal);
+    else await refuse(socket, deps.protocol, { clock: deps.clock, refusal });
   } finally {
     caller?.close();
     end();
@@ -107,6 +110,13 @@ function refusalFor(error: unknown, target: TargetView, caller: Caller | undefin
     message: `the agent has no valid identity for ${who} now: ${messageOf(error)}`,
     hint: `Try again shortly; target ${target.name} needs the agent to reach its server.`,
   };
+}
+
+/** Says why there is no session and hangs up, whatever the client was about to say. */
+function dismiss(socket: Socket, protocol: TargetProtocol, refusal: Refusal): void {
+  // What the kernel does not take at once is lost: waiting for the client to read is what must not be.
+  socket.write(protocol.refusal(refusal));
+  socket.destroy();
 }
 
 /** Hears the client's opening out, says why there is no session, and ends. */

@@ -62,6 +62,8 @@ async function verifyNode(
   if (leaf.keyUsage && !leaf.keyUsage.has('digitalSignature'))
     throw new AttestationError('ERR_ATTEST_REFUSED', 'the certificate may not be used to sign');
   const key = leaf.publicKey();
+  if (key.asymmetricKeyType !== 'rsa' && key.asymmetricKeyType !== 'ec')
+    throw new AttestationError('ERR_ATTEST_REFUSED', 'the key of the certificate is neither RSA nor EC');
   const nonce = deps.random.bytes(NONCE_BYTES);
   const kind = key.asymmetricKeyType === 'rsa' ? 'rsa_signature' : 'ecdsa_signature';
   const response = jsonObject(

@@ -28,6 +28,7 @@ beforeAll(() => {
   makeLeaf('ec', 'ca', ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256']);
   makeLeaf('rsa', 'ca', ['-newkey', 'rsa:2048']);
   makeLeaf('of-plain', 'plain', ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256']);
+  makeLeaf('ed25519', 'ca', ['-newkey', 'ed25519']);
   makeLeaf('foreign', 'stranger', ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256']);
 }, 60_000);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
