@@ -8,6 +8,7 @@ import { commands } from './commands.generated.ts';
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(argv: readonly string[]): Promise<number> {
+  const json = ownWords(argv).includes('--json');
   const program = new Command('countersign')
     .description('Every server-to-server call verified, authorised and logged.')
     .version(`countersign ${VERSION} on Node ${process.versions.node}`)
@@ -15,6 +16,7 @@ async function main(argv: readonly string[]): Promise<number> {
     .option('--json', 'print the result as one line of JSON')
     .enablePositionalOptions()
     .showHelpAfterError('(--help shows what is allowed)')
+    .configureOutput({ writeErr: (text) => void (json || process.stderr.write(text)) })
     .exitOverride();
   let exitCode: number = exitCodes.ok;
   for (const [name, load] of wanted(argv)) {
@@ -27,8 +29,14 @@ async function main(argv: readonly string[]): Promise<number> {
     await program.parseAsync(argv.length === 0 ? ['--help'] : [...argv], { from: 'user' });
     return exitCode;
   } catch (error) {
-    return report(error, argv.includes('--json'));
+    return report(error, json);
   }
+}
+
+/** The words that are ours: what follows `--` belongs to another program. */
+function ownWords(argv: readonly string[]): readonly string[] {
+  const end = argv.indexOf('--');
+  return end < 0 ? argv : argv.slice(0, end);
 }
 
 /** Only the command that was called is loaded; help and unknown words load them all. */
@@ -100,10 +108,13 @@ function createContext(options: Readonly<Record<string, unknown>>): CliContext {
 /** Prints a failure for a person or, with `--json`, as `{ "error": { code, message } }`; returns the exit code. */
 async function report(error: unknown, json: boolean): Promise<number> {
   const code = codeOf(error) ?? '';
-  if (code.startsWith('commander.'))
-    return ['commander.helpDisplayed', 'commander.help', 'commander.version'].includes(code)
-      ? exitCodes.ok
-      : exitCodes.usage;
+  if (['commander.helpDisplayed', 'commander.help', 'commander.version'].includes(code)) return exitCodes.ok;
+  if (code.startsWith('commander.')) {
+    // For a person commander has printed it already.
+    const message = messageOf(error).replace(/^error: /, '');
+    if (json) process.stderr.write(`${JSON.stringify({ error: { code: 'ERR_USAGE', message } })}\n`);
+    return exitCodes.usage;
+  }
   if (error instanceof DOMException && error.name === 'AbortError') return exitCodes.ok;
   const message = messageOf(error);
   const { failureOf } = await import('./exit-code.ts'); // Only a failure needs to know all kinds of them.

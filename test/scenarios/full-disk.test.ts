@@ -73,7 +73,7 @@ describe.skipIf(!mountable && process.env['CI'] !== 'true')(
           (error: pg.DatabaseError) => error.code,
         );
       });
-      expect(['ended', '53100', '58030']).toContain(answer);
+      expect(['ended', '53100']).toContain(answer);
       await expectAcknowledged();
     });
 

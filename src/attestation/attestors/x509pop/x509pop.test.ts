@@ -135,6 +135,10 @@ describe('the x509pop attestor', () => {
     await expect(attest({ shows: 'foreign' })).rejects.toMatchObject({ code: 'ERR_ATTEST_REFUSED' });
   });
 
+  it('refuses a key of a kind that the challenge does not know, before it asks', async () => {
+    await expect(attest({ shows: 'ed25519' })).rejects.toMatchObject({ code: 'ERR_ATTEST_REFUSED' });
+  });
+
   it('refuses a certificate out of its time', async () => {
     await expect(attest({ shows: 'ec', nowMs: Date.now() + 31 * 86_400_000 })).rejects.toThrow('expired');
   });
