@@ -90,6 +90,8 @@ async function prepare(
   const id = (path: string) => ({ trustDomain: deps.trustDomain, path });
   const unix = (value: string) => ({ type: 'unix', value });
   try {
+    // The node's own id follows from its token; a node that is there already keeps its id, and the gateway its entry.
+    const token = (await client.unary(Agent.method.createJoinToken, { ttl: 60 }, options)).value;
     await client.unary(
       Entry.method.batchCreateEntry,
       {
@@ -103,14 +105,14 @@ async function prepare(
           {
             id: 'countersign-gateway',
             spiffeId: id('/countersign/gateway'),
-            parentId: id('/countersign/nodes'),
+            parentId: id(`/spire/agent/join_token/${token}`),
             selectors: [unix(`uid:${process.getuid?.() ?? 0}`), unix(`path:${process.execPath}`)],
           },
         ],
       },
       options,
     );
-    return (await client.unary(Agent.method.createJoinToken, { ttl: 60 }, options)).value;
+    return token;
   } finally {
     await client.close();
   }

@@ -2,44 +2,56 @@ import { generateKeyPairSync } from 'node:crypto';
 import type { SpiffeId } from '@countersign/sdk/identity';
 import type { Authority } from '../authority/index.ts';
 import type { TlsIdentity } from '../rpc/index.ts';
-import { assert, type Clock, type Log, type Random, type Service, type Timer } from '../std/index.ts';
+import { assert, type Clock, type Log, type Service, type Timer } from '../std/index.ts';
 
-/** The server's own X.509-SVID, with which it serves TLS: renewed at half-life, and at once when the authorities changed. */
+/**
+ * The server's own X.509-SVID, with which it serves TLS: renewed at half-life, when the authorities changed, and within seconds when the
+ * wall clock was stepped out of its time (a timer alone would wait for half a life that is already over).
+ */
 export function createServerIdentity(deps: {
-  authority: Authority;
+  authority: Pick<Authority, 'issueX509Svid' | 'onBundle'>;
   clock: Clock;
-  random: Random;
   log: Log;
   id: SpiffeId;
 }): Service & { tls(): TlsIdentity } {
-  const { authority, clock, random, log, id } = deps;
-  let current: TlsIdentity | undefined;
+  const { authority, clock, log, id } = deps;
+  let current: { identity: TlsIdentity; issuedMs: number; expiresMs: number } | undefined;
   let timer: Timer | undefined;
   let unsubscribe = () => {};
   let stopped = false;
 
   async function renew(): Promise<void> {
-    timer?.cancel();
+    const issuedMs = clock.now();
     const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const publicKeyDer = publicKey.export({ type: 'spki', format: 'der' });
     const svid = await authority.issueX509Svid({ spiffeId: id, publicKeyDer, ttlS: 0, dnsNames: [] });
-    current = { chainDer: svid.chainDer, key: privateKey };
-    const lifeMs = svid.expiresAtS * 1000 - clock.now();
-    if (!stopped) timer = clock.after(Math.max(RETRY_MS, lifeMs * (0.45 + 0.1 * random.fraction())), renewLater);
+    current = { identity: { chainDer: svid.chainDer, key: privateKey }, issuedMs, expiresMs: svid.expiresAtS * 1000 };
   }
 
-  function renewLater(): void {
-    if (stopped) return;
-    renew().catch((error) => {
+  function isDue(): boolean {
+    if (!current) return true;
+    const nowMs = clock.now();
+    return nowMs < current.issuedMs || nowMs >= (current.issuedMs + current.expiresMs) / 2;
+  }
+
+  async function look(): Promise<void> {
+    try {
+      if (isDue()) await renew();
+    } catch (error) {
       log.error('app.server.identity_not_renewed', { error });
-      timer = clock.after(RETRY_MS, renewLater);
-    });
+    }
+    if (!stopped) timer = clock.after(LOOK_EVERY_MS, () => void look());
   }
 
   return {
     async start() {
       await renew();
-      unsubscribe = authority.onBundle(renewLater);
+      unsubscribe = authority.onBundle(() => {
+        current = current && { ...current, expiresMs: 0 }; // Due at once; what it has serves until then.
+        timer?.cancel();
+        void look();
+      });
+      timer = clock.after(LOOK_EVERY_MS, () => void look());
     },
     async stop() {
       stopped = true;
@@ -48,9 +60,9 @@ export function createServerIdentity(deps: {
     },
     tls() {
       assert(current, 'the identity is there before anyone can connect');
-      return current;
+      return current.identity;
     },
   };
 }
 
-const RETRY_MS = 5000;
+const LOOK_EVERY_MS = 2000;

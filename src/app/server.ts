@@ -108,7 +108,6 @@ function openParts(deps: RoleDeps<ServerConfig>) {
   const identity = createServerIdentity({
     authority,
     clock,
-    random,
     log,
     id: spiffeIdOf(trustDomain, '/spire/server'),
   });

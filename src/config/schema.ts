@@ -101,7 +101,10 @@ function agentSchema(members: MemberSchemas) {
         description: 'Trust whichever server answers first, and pin it.',
         default: false,
       }),
-      socket: Type.String({ description: 'Unix socket of the Workload API.', default: '/run/countersign/agent/agent.sock' }),
+      socket: Type.String({
+        description: 'Unix socket of the Workload API.',
+        default: '/run/countersign/agent/agent.sock',
+      }),
       targetsDir: Type.String({
         description: 'Folder in which each target gets a socket.',
         default: '/run/countersign/agent/targets',

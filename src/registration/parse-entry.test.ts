@@ -19,6 +19,18 @@ describe('an entry', () => {
     expect(parse({})).toMatchObject({ x509SvidTtlS: 0, admin: false, hint: '', dnsNames: [], federatesWith: [] });
   });
 
+  it.each([
+    [{ spiffeId: 'spiffe://example.org/countersign/gateway' }, 'is a gateway'],
+    [{ spiffeId: 'spiffe://example.org/countersign/gateway/eu' }, 'is a gateway'],
+    [{ admin: true }, 'is an admin'],
+    [{ downstream: true }, 'is a downstream server'],
+  ])('that acts for others, %j, names one node and not all', (change, message) => {
+    const everyNode = { parentId: 'spiffe://example.org/countersign/nodes' };
+    expect(() => parse({ ...change, ...everyNode })).toThrow(message);
+    expect(parse(change).parentId.path).toBe('/spire/agent/x509pop/1');
+    expect(parse({ ...everyNode, spiffeId: 'spiffe://example.org/countersign/gateways' }).admin).toBe(false);
+  });
+
   it('comes out with its selectors and trust domains sorted, once each', () => {
     const content = parse({
       selectors: [

@@ -25,6 +25,7 @@ export function parseEntryContent(input: EntryInput, rules: EntryRules): EntryCo
     throw new InvalidEntry(`spiffe_id ${spiffeId.uri} is under /spire/, which is reserved for servers and agents`);
   }
   const parentId = memberId('parent_id', input.parentId, rules.trustDomain);
+  checkReach(spiffeId, parentId, input);
   const selectors = parseSelectors(input.selectors);
   const storeSvid = input.storeSvid ?? false;
   if (storeSvid && selectors.some((selector) => selector.type !== selectors[0]?.type)) {
@@ -49,6 +50,26 @@ export function parseEntryContent(input: EntryInput, rules: EntryRules): EntryCo
     storeSvid,
     hint,
   };
+}
+
+/**
+ * An identity that acts for others must not be had on every node: one stolen machine would then hold the whole estate. It names the node
+ * that it lives on, by the agent's own id or by the alias that the node's join token was made with.
+ */
+function checkReach(spiffeId: SpiffeId, parentId: SpiffeId, input: EntryInput): void {
+  if (parentId.path !== EVERY_NODE) return;
+  const isGateway = spiffeId.path === GATEWAY || spiffeId.path.startsWith(`${GATEWAY}/`);
+  const what = isGateway
+    ? 'a gateway'
+    : input.admin
+      ? 'an admin'
+      : input.downstream
+        ? 'a downstream server'
+        : undefined;
+  if (what === undefined) return;
+  throw new InvalidEntry(
+    `${spiffeId.uri} is ${what}, and ${parentId.uri} is every attested node; name the one node that it lives on as parent_id (a node's token can be made with an agent_id for that)`,
+  );
 }
 
 /** Checks an id chosen by the caller. @throws InvalidEntry */
@@ -147,3 +168,6 @@ const DNS_NAME_CHARS_MAX = 253;
 const TTL_S_MAX = 2 ** 31 - 1;
 /** The year 9999: later does not fit a certificate. */
 const EPOCH_S_MAX = 253_402_300_799;
+/** The alias of every attested node (decision 0006), and where gateways have their identities (decision 0002). */
+const EVERY_NODE = '/countersign/nodes';
+const GATEWAY = '/countersign/gateway';

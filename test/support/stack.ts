@@ -190,13 +190,20 @@ async function enrol(folder: StackFolder, users: Users): Promise<string> {
     const bundle = await client.unary(Bundle.method.getBundle, {}, options);
     const pem = bundle.x509Authorities.map(({ asn1 }) => encodePem('CERTIFICATE', Buffer.from(asn1))).join('');
     fs.writeFileSync(folder.trustBundle, pem, { mode: 0o644 });
-    const { value } = await client.unary(Agent.method.createJoinToken, { ttl: 60 }, options);
+    const { value } = await client.unary(
+      Agent.method.createJoinToken,
+      { ttl: 60, agentId: { trustDomain: 'example.org', path: NODE_PATH } },
+      options,
+    );
     folder.privateFile(folder.joinToken, value, users.agent);
     return value;
   } finally {
     await client.close();
   }
 }
+
+/** Alias of the stack's one node: an entry of a gateway must name its node. */
+const NODE_PATH = '/node/first';
 
 /** The entries, the target `shop` and the policies that every stack begins with. */
 function declared(from: {
@@ -212,7 +219,7 @@ function declared(from: {
     ...{ kind: 'Entry', name, spec: { spiffeId: `spiffe://example.org${identity}`, selectors, ...more } },
   });
   const uid = (user: number | undefined) => `unix:uid:${user ?? own}`;
-  const gateway = { dnsNames: [GATEWAY_NAME] };
+  const gateway = { dnsNames: [GATEWAY_NAME], parentId: `spiffe://example.org${NODE_PATH}` };
   const entries = users.separate
     ? [
         entry('gateway', '/countersign/gateway', [uid(users.gateway)], gateway),
