@@ -28,7 +28,15 @@ async function house() {
   });
   await identity.start(signal);
   const shown = () => identity.tls().chainDer[0]?.readUInt8(0);
-  return { clock, identity, shown, fail: (now: boolean) => void (failing = now), bundleChanged: () => bundleChanged() };
+  return {
+    clock,
+    identity,
+    shown,
+    fail: (now: boolean) => {
+      failing = now;
+    },
+    bundleChanged: () => bundleChanged(),
+  };
 }
 
 describe("the server's own identity", () => {
