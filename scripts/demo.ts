@@ -8,6 +8,11 @@ import { createTeller } from './demo/teller.ts';
 import { tour } from './demo/tour.ts';
 
 const flags = new Set(process.argv.slice(2));
+const unknown = [...flags].find((flag) => !['--exit', '--json'].includes(flag));
+if (unknown !== undefined) {
+  process.stderr.write(`the demo knows --exit and --json, not ${unknown}\n`);
+  process.exit(64);
+}
 const teller = createTeller({ json: flags.has('--json') });
 const stopped = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopped.abort());

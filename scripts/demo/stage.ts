@@ -10,11 +10,11 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { startPostgres, type TestPostgres } from '../../test/support/postgres.ts';
-import type { Shown } from './teller.ts';
+import { type Shown, StepFailed } from './teller.ts';
 
 /** Somebody who runs programs on this machine: the client with an entry, or a stranger without one. */
 export interface Person {
@@ -49,6 +49,7 @@ export interface Output {
 
 /** Boots PostgreSQL with a small shop, and `countersign dev`. */
 export async function createStage(): Promise<Stage> {
+  checkPlace();
   const directory = mkdtempSync(join(tmpdir(), 'countersign-demo-'));
   chmodSync(directory, 0o755);
   const password = randomBytes(18).toString('base64url');
@@ -68,13 +69,13 @@ export async function createStage(): Promise<Stage> {
       output(
         spawn(person.node, [join(import.meta.dirname, script), ...args], {
           cwd: '/',
-          uid: person.uid,
-          gid: person.uid,
+          ...(person.uid === process.getuid?.() ? {} : { uid: person.uid, gid: person.uid }),
           env: { PATH: process.env['PATH'] ?? '' },
         }),
         input,
       ),
     invitation: () => [
+      ...(psqlPath() === undefined ? ['# install psql (Debian: postgresql-client) for the next line'] : []),
       `psql "host=${join(home, 'run/targets/shop')} user=you"`,
       `alias cs='${process.execPath} ${EXECUTABLE} --config ${config}'`,
       'cs ledger tail --follow      # watch what you do, as it happens',
@@ -221,6 +222,19 @@ function output(child: ChildProcess, input = ''): Promise<Output> {
   });
 }
 
+/** What PostgreSQL and Unix sockets ask of a machine, said before anything is made. */
+function checkPlace(): void {
+  try {
+    userInfo();
+  } catch {
+    throw new StepFailed(
+      `PostgreSQL runs only for a user with a name, and user ${process.getuid?.()} has no line in /etc/passwd`,
+    );
+  }
+  if (tmpdir().length > TMPDIR_CHARS_MAX)
+    throw new StepFailed(`the path of a socket would be too long below ${tmpdir()}; set TMPDIR to a shorter one`);
+}
+
 async function version(postgres: TestPostgres): Promise<string> {
   const [row] = await postgres.query('show server_version');
   return String(row?.['server_version'] ?? '');
@@ -230,6 +244,8 @@ const EXECUTABLE = join(import.meta.dirname, '../../bin/countersign.js');
 const CLIENT_UID = 12001;
 const STRANGER_UID = 12002;
 const START_MS_MAX = 30_000;
+/** A socket's path has at most 107 bytes; ours add some 60 to the folder's. */
+const TMPDIR_CHARS_MAX = 45;
 
 const SHOP = `
 create table customers (id int primary key, name text not null, ssn text not null, city text);

@@ -3,6 +3,8 @@ import type { AddressInfo } from 'node:net';
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { type Log, messageOf, type Service } from '../std/index.ts';
 
+import { AppError } from './errors.ts';
+
 /** One number that `/metrics` shows; `read` is called at each scrape. */
 export interface Metric {
   readonly name: string;
@@ -67,9 +69,15 @@ export function createHealthServer(deps: {
   return {
     start: () =>
       new Promise((resolve, reject) => {
-        server.once('error', reject);
+        server.once('error', (cause) =>
+          reject(
+            new AppError('ERR_APP_CONFIG', `http can not listen on ${deps.host}:${deps.port}: ${messageOf(cause)}`, {
+              cause,
+            }),
+          ),
+        );
         server.listen(deps.port, deps.host, () => {
-          server.off('error', reject);
+          server.removeAllListeners('error');
           resolve();
         });
       }),

@@ -13,14 +13,14 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createSigner, type LedgerSigner } from '../ledger/index.ts';
-import { type Random, Secret } from '../std/index.ts';
+import { codeOf, type Random, Secret } from '../std/index.ts';
 import { createSealer, SEAL_KEY_BYTES } from '../wire/seal/index.ts';
 import { formatVerifierKey, noteKeyOf } from '../wire/tlog/index.ts';
 import { AppError } from './errors.ts';
 
 /** Makes a role's data folder (0700) when it is missing, and checks that nobody else may look into it. @throws AppError ERR_APP_FOLDER */
 export function openDataFolder(path: string): void {
-  mkdirSync(path, { recursive: true, mode: 0o700 });
+  makeFolder(path, 0o700);
   const stat = lstatSync(path);
   if (!stat.isDirectory()) throw new AppError('ERR_APP_FOLDER', `${path} is no folder`);
   if (stat.uid !== process.getuid?.())
@@ -34,13 +34,30 @@ export function openDataFolder(path: string): void {
  * @throws AppError ERR_APP_FOLDER
  */
 export function openSharedFolder(path: string): void {
-  mkdirSync(path, { recursive: true, mode: 0o755 });
+  makeFolder(path, 0o755);
   const stat = lstatSync(path);
   if (!stat.isDirectory()) throw new AppError('ERR_APP_FOLDER', `${path} is no folder`);
   if (stat.uid !== process.getuid?.())
     throw new AppError('ERR_APP_FOLDER', `${path} belongs to user ${stat.uid}, not to the one that runs this process`);
   if ((stat.mode & 0o022) !== 0)
     throw new AppError('ERR_APP_FOLDER', `${path} may be written by others; chmod go-w it`);
+}
+
+function makeFolder(path: string, mode: number): void {
+  try {
+    mkdirSync(path, { recursive: true, mode });
+  } catch (cause) {
+    throw new AppError(
+      'ERR_APP_FOLDER',
+      `${path} can not be made by this user (${codeOf(cause) ?? 'unknown error'}): make it for this user (systemd: StateDirectory=, RuntimeDirectory=), or name another`,
+      { cause },
+    );
+  }
+}
+
+/** Makes the folder of a socket when it is missing: for its owner alone. @throws AppError ERR_APP_FOLDER */
+export function openSocketFolder(socket: string): void {
+  makeFolder(dirname(socket), 0o700);
 }
 
 /** The key of a role's sealed files: 32 random bytes in `seal.key` (0600), made at the first start. @throws AppError ERR_APP_KEY */

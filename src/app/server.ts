@@ -23,7 +23,7 @@ import type { StoreEngineMember } from '../store/index.ts';
 import { validateResource } from './declared-rules.ts';
 import { AppError } from './errors.ts';
 import { createHealthServer, type Metric } from './health-server.ts';
-import { openDataFolder, openLedgerSigner, openSealKey } from './private-files.ts';
+import { openDataFolder, openLedgerSigner, openSealKey, openSocketFolder } from './private-files.ts';
 import { allChosen, chosen, type Role, type RoleDeps } from './role.ts';
 import { createServerIdentity } from './server-identity.ts';
 
@@ -39,6 +39,7 @@ export interface ServerRole extends Role {
 export function createServerApp(deps: RoleDeps<ServerConfig>): ServerRole {
   const { config, clock, log } = deps;
   openDataFolder(config.dataDir);
+  openSocketFolder(config.socket);
   const parts = openParts(deps);
   const { authority, registration, resources, ledger, nodes, attestation, identity, trustDomain } = parts;
   let started = false;

@@ -12,6 +12,8 @@ export interface CliContext {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Path given by `--config`, else by COUNTERSIGN_CONFIG, else the usual place. */
   readonly configPath: string;
+  /** True when `--config` or COUNTERSIGN_CONFIG names it: it must then be there. */
+  readonly configNamed: boolean;
   readonly signal: AbortSignal;
   readonly clock: Clock;
   readonly random: Random;

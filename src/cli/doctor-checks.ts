@@ -2,7 +2,7 @@ import { lstatSync, statfsSync, statSync } from 'node:fs';
 import { arch, platform, release } from 'node:os';
 import { Bundle } from '@countersign/sdk/contract';
 import { type Config, parseAddress } from '../config/index.ts';
-import { createRpcClient } from '../rpc/index.ts';
+import { Code, createRpcClient, RpcError } from '../rpc/index.ts';
 import { createSilentLog, messageOf, timeoutSignal } from '../std/index.ts';
 import type { CliContext } from './command.ts';
 import { fetchOwnSvid } from './own-svid.ts';
@@ -82,6 +82,15 @@ function checkConfig(context: CliContext, config: Config | undefined): Check {
 }
 
 function checkFolder(what: string, path: string): Check[] {
+  try {
+    return lookAtFolder(what, path);
+  } catch (error) {
+    const remedy = 'run this as the user of that role, or with sudo';
+    return [{ what, state: 'odd', found: `this user may not look: ${messageOf(error)}`, remedy }];
+  }
+}
+
+function lookAtFolder(what: string, path: string): Check[] {
   const stat = lstatSync(path, { throwIfNoEntry: false });
   if (!stat)
     return [{ what, state: 'odd', found: `no ${path}`, remedy: 'it is made when the role starts for the first time' }];
@@ -170,7 +179,10 @@ async function checkWorkloadApi(context: CliContext, socket: string): Promise<Ch
       what,
       state: 'odd',
       found: messageOf(error),
-      remedy: 'this process needs an entry whose selectors it shows (countersign entry create)',
+      remedy:
+        error instanceof RpcError && error.code === Code.PERMISSION_DENIED
+          ? 'this process needs an entry whose selectors it shows (countersign entry create)'
+          : 'is the agent running? See its line above and its log',
     };
   } finally {
     timeout.cancel();
@@ -188,9 +200,17 @@ function checkTargets(directory: string): Check {
   };
 }
 
+function mayLook(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return false; // Closed to this user; the folder's own line says so.
+  }
+}
+
 /** The ledger refuses operations when the disk is full, so little room is worth saying before. */
 function checkRoom(directory: string): Check[] {
-  if (!statSync(directory, { throwIfNoEntry: false })) return [];
+  if (!mayLook(directory)) return [];
   const { bavail, bsize } = statfsSync(directory);
   const freeMib = Math.floor((bavail * bsize) / 2 ** 20);
   const found = `${freeMib} MiB free below ${directory}`;

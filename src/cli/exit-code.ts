@@ -14,6 +14,8 @@ export function failureOf(error: unknown): Failure {
   if (error instanceof RpcError)
     return { code: codeName(error.code), exitCode: ofAnswer.get(error.code) ?? exitCodes.internal };
   const code = codeOf(error) ?? '';
+  // Policies, like proofs, are what the command was asked to judge.
+  if (code.startsWith('ERR_POLICY_')) return { code, exitCode: exitCodes.no };
   if (OF_CONFIG.test(code)) return { code, exitCode: exitCodes.config };
   return { code: code || 'ERR_INTERNAL', exitCode: ofCode.get(code) ?? exitCodes.internal };
 }
@@ -39,4 +41,4 @@ const ofCode: ReadonlyMap<string, number> = new Map([
   ['EACCES', exitCodes.unavailable],
 ]);
 /** Codes of features about their section of the configuration. */
-const OF_CONFIG = /^ERR_(CONFIG_|APP_CONFIG|[A-Z]+_(CONFIG|OPTIONS)$)/;
+const OF_CONFIG = /^ERR_(CONFIG_|APP_CONFIG|APP_FOLDER|[A-Z]+_(CONFIG|OPTIONS)$)/;

@@ -1,6 +1,6 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { memberSchemas } from '../app/members.ts';
-import { type Config, ConfigError, parseConfig } from '../config/index.ts';
+import { type Config, ConfigError, parseConfig, readConfigFile } from '../config/index.ts';
 import type { CliContext } from './command.ts';
 
 /**
@@ -8,21 +8,29 @@ import type { CliContext } from './command.ts';
  * @throws ConfigError when it can't be read, or holds anything wrong
  */
 export function loadConfig(context: CliContext): Config {
-  if (!existsSync(context.configPath)) {
-    throw new ConfigError(
-      'ERR_CONFIG_SYNTAX',
-      `there is no ${context.configPath}; write one with \`countersign init\`, or name another with --config`,
-    );
-  }
   return parseConfig({
     file: context.configPath,
-    text: readFileSync(context.configPath, 'utf8'),
+    text: readConfigFile(context.configPath),
     members: memberSchemas,
     env: context.env,
   });
 }
 
-/** The configuration when there is a file, else undefined: for commands that only want its defaults. */
+/** The configuration when there is a file, else undefined: for commands that only want its defaults. A file that was named must be there. */
 export function loadConfigIfAny(context: CliContext): Config | undefined {
-  return existsSync(context.configPath) ? loadConfig(context) : undefined;
+  return context.configNamed || existsSync(context.configPath) ? loadConfig(context) : undefined;
+}
+
+/** The section of a role. @throws ConfigError */
+export function requireSection<R extends 'server' | 'agent' | 'gateway'>(
+  context: CliContext,
+  config: Config,
+  role: R,
+): NonNullable<Config[R]> {
+  const section = config[role];
+  if (section) return section;
+  throw new ConfigError(
+    'ERR_CONFIG_INVALID',
+    `${context.configPath} has no section ${role}; add one, if only \`${role}: {}\``,
+  );
 }

@@ -1,7 +1,7 @@
 /** The command line: finds the command, parses its options, runs it, prints failures, sets the exit code. */
 import { Command } from 'commander';
 import { VERSION } from '../app/version.ts';
-import { codeOf, createSystemClock, createSystemRandom, messageOf } from '../std/index.ts';
+import { codeOf, createSystemClock, createSystemRandom, holdProcess, messageOf } from '../std/index.ts';
 import { type CliCommand, type CliContext, exitCodes } from './command.ts';
 import { commands } from './commands.generated.ts';
 
@@ -25,11 +25,14 @@ async function main(argv: readonly string[]): Promise<number> {
       exitCode = await command.run(context, input);
     });
   }
+  const release = holdProcess();
   try {
     await program.parseAsync(argv.length === 0 ? ['--help'] : [...argv], { from: 'user' });
     return exitCode;
   } catch (error) {
-    return report(error, json);
+    return await report(error, json);
+  } finally {
+    release();
   }
 }
 
@@ -80,6 +83,7 @@ function define(
 
 function createContext(options: Readonly<Record<string, unknown>>): CliContext {
   const json = options['json'] === true;
+  const named = typeof options['config'] === 'string' ? options['config'] : process.env['COUNTERSIGN_CONFIG'];
   const controller = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
     process.once(name, () => controller.abort(new DOMException(`stopped by ${name}`, 'AbortError')));
@@ -87,10 +91,8 @@ function createContext(options: Readonly<Record<string, unknown>>): CliContext {
   return {
     json,
     env: process.env,
-    configPath:
-      typeof options['config'] === 'string'
-        ? options['config']
-        : (process.env['COUNTERSIGN_CONFIG'] ?? '/etc/countersign/countersign.yaml'),
+    configPath: named ?? '/etc/countersign/countersign.yaml',
+    configNamed: named !== undefined,
     signal: controller.signal,
     clock: createSystemClock(),
     random: createSystemRandom(),

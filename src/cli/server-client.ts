@@ -2,7 +2,7 @@ import { createPrivateKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseAddress } from '../config/index.ts';
-import { type Connect, createRpcClient, type RpcClient } from '../rpc/index.ts';
+import { Code, type Connect, createRpcClient, type RpcClient, RpcError } from '../rpc/index.ts';
 import { createSilentLog } from '../std/index.ts';
 import { decodeCertificatesPem, parseCertificate, verifyX509Svid } from '../wire/x509/index.ts';
 import { type CliContext, type CliInput, textOption, UsageError } from './command.ts';
@@ -37,6 +37,11 @@ export async function withServer<T>(
   });
   try {
     return await work(client);
+  } catch (error) {
+    if (!(error instanceof RpcError) || error.code !== Code.UNAVAILABLE) throw error;
+    throw new RpcError(error.code, `${error.message}; is the server running, and may this user reach it?`, {
+      cause: error,
+    });
   } finally {
     await client.close();
   }

@@ -1,6 +1,11 @@
 import { CodedError, type ErrorTable } from '../std/index.ts';
 
 export const errorTable = {
+  ERR_CONFIG_FILE: {
+    status: 400,
+    meaning: 'The configuration file is not there, or can not be read.',
+    remedy: 'Write one with `countersign init`, name another with --config, or see that this user may read it.',
+  },
   ERR_CONFIG_SYNTAX: { status: 400, meaning: 'The file is not YAML.', remedy: 'Mend the line that the message names.' },
   ERR_CONFIG_INVALID: {
     status: 400,

@@ -8,6 +8,7 @@
 export { type Declared, parseDeclared } from './declared.ts';
 export { ConfigError, errorTable } from './errors.ts';
 export { environmentNames, parseConfig } from './parse.ts';
+export { readConfigFile } from './read.ts';
 export {
   type AgentConfig,
   type Config,

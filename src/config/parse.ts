@@ -1,4 +1,5 @@
 import type { TObject, TSchema } from 'typebox';
+import { ConfigError } from './errors.ts';
 import { type Config, configSchema, type MemberSchemas } from './schema.ts';
 import { parseChecked } from './yaml.ts';
 
@@ -48,7 +49,17 @@ export function environmentNames(schema: TObject): Map<string, { path: readonly 
 
 function withEnvironment(schema: TObject, value: unknown, env: Readonly<Record<string, string | undefined>>): unknown {
   const out: unknown = structuredClone(value);
-  for (const [name, leaf] of environmentNames(schema)) {
+  const names = environmentNames(schema);
+  const unknown = Object.keys(env).find(
+    (name) => name.startsWith('COUNTERSIGN_') && !names.has(name) && !OTHER_NAMES.has(name),
+  );
+  if (unknown !== undefined) {
+    throw new ConfigError(
+      'ERR_CONFIG_INVALID',
+      `environment: ${unknown} is no key; server.dataDir, for one, is COUNTERSIGN_SERVER_DATA_DIR`,
+    );
+  }
+  for (const [name, leaf] of names) {
     const text = env[name];
     if (text === undefined) continue;
     let at = out as Record<string, unknown>; // A document that is no map fails the schema check that follows.
@@ -63,3 +74,6 @@ function withEnvironment(schema: TObject, value: unknown, env: Readonly<Record<s
   }
   return out;
 }
+
+/** Read by the command line, not keys of the file. */
+const OTHER_NAMES: ReadonlySet<string> = new Set(['COUNTERSIGN_CONFIG', 'COUNTERSIGN_TARGETS_DIR']);

@@ -14,6 +14,7 @@ export function configSchema(members: MemberSchemas) {
   return closed(
     {
       trustDomain: Type.String({
+        pattern: '^[a-z0-9._-]{1,255}$',
         description: 'Name of the trust domain: the first part of every SPIFFE ID.',
         default: 'example.org',
       }),

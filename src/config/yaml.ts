@@ -92,7 +92,7 @@ function sentence(keyword: string, params: Record<string, unknown>, message: str
   if (keyword === 'const') return `must be ${JSON.stringify(params['allowedValue'])}`;
   if (keyword === 'minProperties') return 'must name one of its members';
   if (keyword === 'maxProperties') return 'must name only one of its members';
-  if (keyword === 'pattern') return 'does not have the right form';
+  if (keyword === 'pattern') return `does not have the right form, ${String(params['pattern'])}`;
   return message;
 }
 

@@ -92,5 +92,14 @@ export function sleep(clock: Clock, delayMs: number, signal: AbortSignal): Promi
   });
 }
 
+/**
+ * Keeps this process alive until the returned function is called: timers and watchers of a clock do not, so a command that only waits for
+ * one would end in the middle.
+ */
+export function holdProcess(): () => void {
+  const handle = setInterval(() => {}, TIMEOUT_MS_MAX);
+  return () => clearInterval(handle);
+}
+
 /** Node fires a timer at once when its delay passes 2^31-1 ms. */
 const TIMEOUT_MS_MAX = 2 ** 31 - 1;

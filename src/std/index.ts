@@ -7,7 +7,15 @@
 export { abortError, anySignal, raceAbort, throwIfAborted, timeoutSignal } from './abort.ts';
 export { assert, unreachable } from './assert.ts';
 export { compareBytes, concatBytes, constantTimeEqual, sha256 } from './bytes.ts';
-export { type Clock, createManualClock, createSystemClock, type ManualClock, sleep, type Timer } from './clock.ts';
+export {
+  type Clock,
+  createManualClock,
+  createSystemClock,
+  holdProcess,
+  type ManualClock,
+  sleep,
+  type Timer,
+} from './clock.ts';
 export { formatDurationMs, parseDurationMs } from './duration.ts';
 export { CodedError, codeOf, type ErrorEntry, type ErrorTable, messageOf } from './errors.ts';
 export { type BoundedQueue, createBoundedQueue, createGate, type Gate } from './limits.ts';

@@ -215,10 +215,9 @@ function refused(reason: string) {
   return { code: 'PermissionDenied', reason };
 }
 
-/** What the stack declares for every node, in the order of their ids. */
+/** What the stack declares for every node, in the order of their ids; its gateway lives on one node only. */
 const ENTRIES = [
   ['batch', 'spiffe://example.org/batch'],
-  ['gateway', 'spiffe://example.org/countersign/gateway'],
   ['web', 'spiffe://example.org/web'],
   ['web-tests', 'spiffe://example.org/web'],
 ] as const;

@@ -1,7 +1,7 @@
 import { createAgentApp } from '../../app/agent.ts';
 import { createLog } from '../../std/index.ts';
-import { type CliCommand, UsageError } from '../command.ts';
-import { loadConfig } from '../load-config.ts';
+import type { CliCommand } from '../command.ts';
+import { loadConfig, requireSection } from '../load-config.ts';
 import { runRole } from '../run-role.ts';
 
 export const command: CliCommand = {
@@ -9,12 +9,10 @@ export const command: CliCommand = {
   examples: ['countersign agent --config /etc/countersign/countersign.yaml'],
   async run(context) {
     const config = loadConfig(context);
-    if (!config.agent)
-      throw new UsageError(`${context.configPath} has no section agent; add one, if only \`agent: {}\``);
     const log = createLog({ level: config.log.level });
     const role = createAgentApp({
       trustDomain: config.trustDomain,
-      config: config.agent,
+      config: requireSection(context, config, 'agent'),
       env: context.env,
       clock: context.clock,
       random: context.random,

@@ -1,5 +1,6 @@
-import { type CliCommand, exitCodes } from '../command.ts';
-import { runChecks } from '../doctor-checks.ts';
+import { ConfigError } from '../../config/index.ts';
+import { type CliCommand, type CliContext, exitCodes } from '../command.ts';
+import { type Check, runChecks } from '../doctor-checks.ts';
 import { loadConfigIfAny } from '../load-config.ts';
 import { formatTable } from '../table.ts';
 
@@ -7,7 +8,7 @@ export const command: CliCommand = {
   summary: 'Look at this machine and say what is wrong and what to do about it.',
   examples: ['countersign doctor', 'countersign doctor --json'],
   async run(context) {
-    const checks = await runChecks(context, loadConfigIfAny(context));
+    const checks = await checksOf(context);
     const broken = checks.filter(({ state }) => state === 'wrong');
     context.emit({ ok: broken.length === 0, checks }, () => {
       const list = formatTable(
@@ -20,5 +21,16 @@ export const command: CliCommand = {
     return broken.length === 0 ? exitCodes.ok : exitCodes.no;
   },
 };
+
+/** A configuration that can't be used is a finding like any other. */
+async function checksOf(context: CliContext): Promise<Check[]> {
+  try {
+    return await runChecks(context, loadConfigIfAny(context));
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    const remedy = 'mend the configuration; docs/reference/config.md lists every key';
+    return [{ what: 'configuration', state: 'wrong', found: error.message, remedy }];
+  }
+}
 
 const SIGNS = { good: 'ok', odd: '?', wrong: 'XX' } as const;

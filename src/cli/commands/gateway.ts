@@ -1,7 +1,7 @@
 import { createGatewayApp } from '../../app/gateway.ts';
 import { createLog } from '../../std/index.ts';
-import { type CliCommand, UsageError } from '../command.ts';
-import { loadConfig } from '../load-config.ts';
+import type { CliCommand } from '../command.ts';
+import { loadConfig, requireSection } from '../load-config.ts';
 import { runRole } from '../run-role.ts';
 
 export const command: CliCommand = {
@@ -9,12 +9,10 @@ export const command: CliCommand = {
   examples: ['countersign gateway --config /etc/countersign/countersign.yaml'],
   async run(context) {
     const config = loadConfig(context);
-    if (!config.gateway)
-      throw new UsageError(`${context.configPath} has no section gateway; add one, if only \`gateway: {}\``);
     const log = createLog({ level: config.log.level });
     const role = createGatewayApp({
       trustDomain: config.trustDomain,
-      config: config.gateway,
+      config: requireSection(context, config, 'gateway'),
       env: context.env,
       clock: context.clock,
       random: context.random,

@@ -101,7 +101,8 @@ export class Operations {
 /** The verb that an auditor looks for: a DELETE that also reads columns is a delete. */
 function actionOf(facts: { readonly touches: readonly { readonly action: string }[] }): string {
   const changing = facts.touches.find(({ action }) => !READING.has(action));
-  return (changing ?? facts.touches[0])?.action ?? ACTION_UNKNOWN;
+  const reading = facts.touches.find(({ action }) => action !== 'postgres:connect');
+  return (changing ?? reading)?.action ?? ACTION_UNKNOWN;
 }
 
 function touchesOf(facts: { readonly touches: readonly { readonly action: string; readonly resource: string }[] }) {
@@ -132,7 +133,8 @@ function digest(text: string): string {
 }
 
 /** Statements that touch nothing that policy rules are part of being connected. */
-const ACTION_UNKNOWN = 'postgres:connect';
+/** Statements that ask policy nothing: settings, transactions, reads of the system's own catalogs. */
+const ACTION_UNKNOWN = 'postgres:statement';
 /** An entry stays small whatever the statement: the fingerprint stands for the rest. */
 const TOUCHES_MAX = 32;
 const TEXT_MAX = 8192;
