@@ -28,8 +28,12 @@ async function checksOf(context: CliContext): Promise<Check[]> {
     return await runChecks(context, loadConfigIfAny(context));
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    const remedy = 'mend the configuration; docs/reference/config.md lists every key';
-    return [{ what: 'configuration', state: 'wrong', found: error.message, remedy }];
+    const remedy =
+      error.code === 'ERR_CONFIG_FILE'
+        ? 'name the right file with --config'
+        : 'docs/reference/config.md lists every key';
+    const others = (await runChecks(context, undefined)).filter(({ what }) => what !== 'configuration');
+    return [...others, { what: 'configuration', state: 'wrong', found: error.message, remedy }];
   }
 }
 
