@@ -15,7 +15,7 @@ export default defineConfig({
             'test/conformance/**/*.test.ts',
             'test/fuzz/**/*.test.ts',
           ],
-          testTimeout: 30_000,
+          testTimeout: 60_000,
           hookTimeout: 60_000,
         },
       },

@@ -120,15 +120,20 @@ describe('rotation', () => {
   });
 
   it('renews the node: by a new proof when that can be repeated, else by RenewAgent', async () => {
-    h.server.nodeTtlS = 20;
+    // Long enough that a slow machine answers well within the second half of it, however fast the clock is moved meanwhile.
+    h.server.nodeTtlS = 120;
     await h.startAgent();
+    await h.until(() => (h.server.calls['attestAgent'] ?? 0) >= 1);
+    await h.pass(50_000);
     await h.until(() => (h.server.calls['attestAgent'] ?? 0) >= 2);
     h.server.reattestable = false;
+    await h.pass(50_000);
     await h.until(() => (h.server.calls['attestAgent'] ?? 0) >= 3);
+    await h.pass(50_000);
     await h.until(() => (h.server.calls['renewAgent'] ?? 0) >= 1);
     const syncs = h.agent().counters.syncs;
     await h.until(() => h.agent().counters.syncs > syncs);
-  });
+  }, 90_000);
 });
 
 describe('a server that is away', () => {
