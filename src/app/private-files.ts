@@ -20,12 +20,9 @@ import { AppError } from './errors.ts';
 
 /** Makes a role's data folder (0700) when it is missing, and checks that nobody else may look into it. @throws AppError ERR_APP_FOLDER */
 export function openDataFolder(path: string): void {
-  makeFolder(path, 0o700);
-  const stat = lstatSync(path);
-  if (!stat.isDirectory()) throw new AppError('ERR_APP_FOLDER', `${path} is no folder`);
-  if (stat.uid !== process.getuid?.())
-    throw new AppError('ERR_APP_FOLDER', `${path} belongs to user ${stat.uid}, not to the one that runs this process`);
-  if ((stat.mode & 0o077) !== 0) throw new AppError('ERR_APP_FOLDER', `${path} may be read by others; chmod 700 it`);
+  openFolder(path, 0o700);
+  if ((lstatSync(path).mode & 0o077) !== 0)
+    throw new AppError('ERR_APP_FOLDER', `${path} may be read by others; chmod 700 it`);
 }
 
 /**
@@ -34,13 +31,18 @@ export function openDataFolder(path: string): void {
  * @throws AppError ERR_APP_FOLDER
  */
 export function openSharedFolder(path: string): void {
-  makeFolder(path, 0o755);
+  openFolder(path, 0o755);
+  if ((lstatSync(path).mode & 0o022) !== 0)
+    throw new AppError('ERR_APP_FOLDER', `${path} may be written by others; chmod go-w it`);
+}
+
+/** Makes the folder when it is missing; it must be one, and this user's. */
+function openFolder(path: string, mode: number): void {
+  makeFolder(path, mode);
   const stat = lstatSync(path);
   if (!stat.isDirectory()) throw new AppError('ERR_APP_FOLDER', `${path} is no folder`);
-  if (stat.uid !== process.getuid?.())
-    throw new AppError('ERR_APP_FOLDER', `${path} belongs to user ${stat.uid}, not to the one that runs this process`);
-  if ((stat.mode & 0o022) !== 0)
-    throw new AppError('ERR_APP_FOLDER', `${path} may be written by others; chmod go-w it`);
+  if (stat.uid === process.getuid?.()) return;
+  throw new AppError('ERR_APP_FOLDER', `${path} belongs to user ${stat.uid}, not to the one that runs this process`);
 }
 
 function makeFolder(path: string, mode: number): void {

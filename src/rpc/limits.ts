@@ -46,7 +46,7 @@ export const defaultLimits: RpcLimits = {
   // Several full responses of a large identity set.
   streamQueueBytesMax: 4 * 1024 * 1024,
   connectionQueueBytesMax: 32 * 1024 * 1024,
-  // A real client cancels what it waits for now and then; an attacker does nothing else.
+  // A real client cancels a call of its own once in a while; an attacker does nothing else.
   resetsPer10sMax: 1000,
   handshakeTimeoutMs: 10_000,
   connectionAgeMsMax: undefined,

@@ -13,17 +13,21 @@ let server: TestPostgres;
 const secrets: Record<string, string> = {
   'env:PW': 'sécret ﬁ x', // SASLprep changes it.
   'env:WRONG': 'wrong',
+  'env:CERT': svid.certPem,
+  'env:KEY': svid.keyPem,
   'env:ROOTS': encodePem('CERTIFICATE', authority.rootDer),
   'env:OTHER': encodePem('CERTIFICATE', createTestAuthority('example.org', Date.now()).rootDer),
 };
 
 beforeAll(async () => {
   server = await startPostgres({
-    users: { scram: 'sécret ﬁ x', open: 'sécret ﬁ x' },
-    tls: { cert: svid.certPem, key: svid.keyPem },
+    users: { scram: 'sécret ﬁ x', open: 'sécret ﬁ x', bycert: 'sécret ﬁ x' },
+    tls: { cert: svid.certPem, key: svid.keyPem, clientCa: encodePem('CERTIFICATE', authority.rootDer) },
     hba: [
       'local all all scram-sha-256',
       'host all open all trust',
+      'hostssl all bycert all trust clientcert=verify-ca',
+      'host all bycert all reject',
       'host all plain all password',
       'host all md all md5',
       'host all all all scram-sha-256',
@@ -68,6 +72,10 @@ describe('logging in to a real server', () => {
     ['cleartext on the loopback', { user: 'plain' }],
     ['md5 over TLS', { user: 'md', sslMode: 'verify-ca', sslRoots: 'env:ROOTS' }],
     ['no password where none is asked for', { user: 'open' }],
+    [
+      'a client certificate',
+      { user: 'bycert', sslMode: 'verify-ca', sslRoots: 'env:ROOTS', certificate: 'env:CERT', key: 'env:KEY' },
+    ],
   ])('by %s', async (_, config) => {
     const upstream = await open({ ...config, ...('host' in config ? { host: server.socketDir } : {}) });
     expect(upstream.parameters.get('client_encoding')).toBe('UTF8');
@@ -85,6 +93,11 @@ describe('logging in to a real server', () => {
   ])('fails with a code for %s', async (_, config, code) => {
     await expect(open(config)).rejects.toMatchObject({ code });
   });
+});
+
+test('without the certificate that the server asks for there is no login', async () => {
+  const login = open({ user: 'bycert', sslMode: 'verify-ca', sslRoots: 'env:ROOTS' });
+  await expect(login).rejects.toMatchObject({ code: expect.stringMatching(/^ERR_GATEWAY_TARGET_/) });
 });
 
 describe('servers that are none', () => {
