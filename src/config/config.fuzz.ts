@@ -33,3 +33,32 @@ function refuseOnly(parse: () => unknown): void {
     if (!/^f\.yaml:\d+:\d+: /.test(error.message)) throw new Error(`no place in: ${error.message}`);
   }
 }
+
+/** Two YAML documents are read with their places. */
+export const slow = true;
+export const tokens = [
+  ': ',
+  '- ',
+  '\n',
+  '\n  ',
+  '&a ',
+  '*a',
+  '<<: *a',
+  '!!',
+  '|\n',
+  '>-\n',
+  '---\n',
+  '...\n',
+  '? ',
+  '{',
+  '}',
+  '[',
+  ']',
+  '#',
+  '"\\x',
+  "'",
+  'kind: Entry',
+  'spec:',
+  '\t',
+  '%YAML 1.1\n',
+];

@@ -19,3 +19,5 @@ export const seeds: readonly Uint8Array[] = [
   Buffer.from('CSL1\0\0'),
   Buffer.from('GET / HTTP/1.1'),
 ];
+
+export const tokens = ['CSL1', '\0\u0003one', '\0'];

@@ -69,3 +69,21 @@ export const seeds: readonly Uint8Array[] = [
   Buffer.from(NOTE + NOTE + NOTE.slice(0, 30)),
   Buffer.from('{"format":"countersign-ledger-proof/1","entry":"{}","proof":""}'),
 ];
+
+export const tokens = [
+  '{"',
+  '":',
+  'seq',
+  'timeMs',
+  'wallMs',
+  'firstSeq',
+  'openFrom',
+  '-',
+  '\n\n',
+  '\u2014 ',
+  header,
+  entry(0),
+];
+
+/** A folder is written and read from both ends. */
+export const slow = true;

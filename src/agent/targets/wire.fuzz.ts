@@ -35,3 +35,10 @@ export const seeds: readonly Uint8Array[] = [
   Buffer.from([0, 0, 0, 16, 4, 210, 22, 46, 0, 0, 0, 0, 0, 0, 0, 0]),
   Buffer.from([0, 0, 0, 9, 0, 3, 0, 0, 0]),
 ];
+
+export const tokens = [
+  Buffer.from([4, 210, 22, 47]),
+  Buffer.from([4, 210, 22, 46]),
+  Buffer.from([0, 3, 0, 0]),
+  Buffer.from([0, 0, 0, 8]),
+];

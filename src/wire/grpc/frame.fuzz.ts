@@ -53,3 +53,16 @@ function orRefused(work: () => void): void {
 }
 
 const MESSAGE_BYTES_MAX = 1024;
+
+export const tokens = [
+  '-bin\n',
+  '\n',
+  '%41',
+  '%',
+  '99999999H',
+  '1n',
+  'type.googleapis.com/',
+  Buffer.from([0, 0, 0, 0, 1]),
+  Buffer.from([1, 0, 0, 0, 0]),
+  Buffer.from([0, 0, 0, 4, 0]),
+];

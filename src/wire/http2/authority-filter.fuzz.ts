@@ -24,3 +24,17 @@ export const seeds: readonly Uint8Array[] = [
   ),
   Buffer.concat([Buffer.alloc(24), Buffer.from('00000901080000000102410422c2f2f610000', 'hex')]),
 ];
+
+/** Frame heads and fields. */
+export const tokens = [
+  '000001010400000001',
+  '000001090400000001',
+  '00000001250000000f',
+  '41',
+  '01',
+  '10',
+  '7f80',
+  '3fe11f',
+  '0a3a617574686f72697479',
+  '2f',
+].map((hex) => Buffer.from(hex, 'hex'));

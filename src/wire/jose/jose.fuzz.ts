@@ -63,3 +63,23 @@ function refusing(work: () => void): void {
 }
 
 export const seeds: readonly Uint8Array[] = [Buffer.from(token), encodeJwks(authorities), Buffer.from('a.b.c')];
+
+export const tokens = [
+  '.',
+  'eyJhbGciOiJub25lIn0',
+  'eyJhbGciOiJIUzI1NiJ9',
+  '{"keys":[',
+  '"kty":"',
+  '"crv":"',
+  '"use":"',
+  '"kid":',
+  '"n":"',
+  '"e":"AQAB"',
+  'RSA',
+  'P-256',
+  '=',
+  '-',
+  '_',
+  'e30',
+  token.slice(0, token.indexOf('.')),
+];

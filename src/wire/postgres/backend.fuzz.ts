@@ -81,3 +81,27 @@ export const seeds: readonly Uint8Array[] = [
   ]),
   Buffer.from('0052000000170000000a534352414d2d5348412d3235360000', 'hex'),
 ];
+
+export const tokens = [
+  'R',
+  'S',
+  'K',
+  'Z',
+  'T',
+  'D',
+  'C',
+  'E',
+  'N',
+  'v',
+  'A',
+  '\0',
+  'SCRAM-SHA-256\0',
+  'SCRAM-SHA-256-PLUS\0',
+  'r=',
+  ',s=',
+  ',i=4096',
+  'v=',
+  Buffer.from([0, 0, 0, 4]),
+  Buffer.from([255, 255, 255, 255]),
+  Buffer.from([0, 0, 0, 10]),
+];

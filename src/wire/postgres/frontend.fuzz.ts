@@ -82,3 +82,24 @@ export const seeds: readonly Uint8Array[] = [
   Buffer.concat([Buffer.from([0]), encodeSslRequest()]),
   Buffer.concat([Buffer.from([0]), encodeCancelRequest(7, Buffer.alloc(32))]),
 ];
+
+export const tokens = [
+  'Q',
+  'P',
+  'B',
+  'D',
+  'E',
+  'C',
+  'S',
+  'H',
+  'X',
+  'd',
+  'c',
+  'f',
+  '\0',
+  'S\0',
+  'P\0',
+  Buffer.from([0, 0, 0, 4]),
+  Buffer.from([0, 1, 0, 1]),
+  Buffer.from([255, 255, 255, 255]),
+];

@@ -23,3 +23,22 @@ export const seeds: readonly Uint8Array[] = [
   '"\\ud800"',
   '{"a":1,"a":1}',
 ].map((text) => Buffer.from(text));
+
+export const tokens = [
+  '"',
+  '{',
+  '}',
+  '[',
+  ']',
+  ',',
+  ':',
+  'null',
+  'true',
+  '\\u00',
+  '\\n',
+  '\\/',
+  ' ',
+  '\ud83d\ude00',
+  'e1',
+  '.5',
+];

@@ -37,3 +37,18 @@ export const seeds: readonly Uint8Array[] = [
   'PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW',
   `log.example/1\n020852163\n${ROOT}\next\n\n\u2014 log.example/1 AAAAAWFiY2Q=\n`,
 ].map((text) => Buffer.from(text));
+
+export const tokens = [
+  '\n',
+  '\n\n',
+  '\u2014 ',
+  'log.example/1',
+  ROOT,
+  'AA==',
+  '+',
+  'index ',
+  'extra ',
+  'c2sp.org/tlog-proof@v1\n',
+  '0',
+  ' ',
+];

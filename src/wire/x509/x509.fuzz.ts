@@ -83,3 +83,26 @@ export const seeds: readonly Uint8Array[] = [
   spkiDer,
   Buffer.from(encodePem('CERTIFICATE', leaf)),
 ];
+
+/** Object identifiers, tags, lengths, a date. */
+export const tokens = [
+  '0603551d11',
+  '0603551d13',
+  '0603551d0f',
+  '0603551d25',
+  '0603551d1e',
+  '0603551d23',
+  '06082a8648ce3d030107',
+  '06082a8648ce3d040302',
+  '3000',
+  '30820100',
+  '3080',
+  '0500',
+  '0101ff',
+  '020100',
+  '170d',
+  '180f',
+  '8600',
+  'a003020102',
+  '1f8101',
+].map((hex) => Buffer.from(hex, 'hex'));

@@ -1,5 +1,6 @@
 import { assert } from '../../../../std/index.ts';
-import { buildCatalog, loadParser, maskColumns } from './index.ts';
+import { buildCatalog, createPlanner, loadParser, maskColumns, noSessionFacts, type Plan } from './index.ts';
+import { shapeOf } from './shape.ts';
 import { catalogRows, maskingPolicies } from './testing/catalog-rows.ts';
 import { createShop } from './testing/shop.ts';
 
@@ -17,6 +18,7 @@ export function fuzz(input: Uint8Array): void {
   const plan = shop.plan(sql);
   const again = shop.plan(sql);
   assert(JSON.stringify(plan) === JSON.stringify(again), 'the same text has two plans');
+  checkShape(sql);
   const parsed = shop.plan(sql, { mode: 'parse' });
   if (plan.verdict === 'refuse') {
     assert(/^[0-9A-Z]{5}$/.test(plan.sqlstate), 'a refusal without SQLSTATE');
@@ -37,6 +39,32 @@ export function fuzz(input: Uint8Array): void {
   }
 }
 
+/** Another text of the same shape gets from a planner that knows the first what a fresh one says of it. */
+function checkShape(sql: string): void {
+  const shape = shapeOf(sql);
+  if (shape === undefined || shape.literals.length === 0) return;
+  const other = shape.text.replaceAll('\u0001', '31415').replaceAll('\u0002', "'it''s'");
+  const planner = createPlanner({ target: 'shop', database: 'shop', cacheEntriesMax: 10 });
+  const request = {
+    mode: 'simple',
+    catalog: shop.catalog,
+    decider: shop.decider('web'),
+    session: noSessionFacts,
+  } as const;
+  planner.plan({ ...request, sql });
+  assert(
+    seen(planner.plan({ ...request, sql: other })) === seen(shop.plan(other)),
+    'a verdict by shape is another one',
+  );
+}
+
+/** Without the parsed text, which is a sample of the shape. */
+function seen(plan: Plan): string {
+  return JSON.stringify(
+    plan.verdict === 'forward' ? plan.statements.map(({ masks, ...rest }) => [rest, masks?.columnsMasked]) : plan,
+  );
+}
+
 export const seeds: readonly Uint8Array[] = [
   'select id, ssn from customers where id = $1 order by id',
   'with x as (select * from customers) select x.ssn from x; select 1',
@@ -48,5 +76,72 @@ export const seeds: readonly Uint8Array[] = [
   'begin; declare c cursor for select note from orders; fetch 1 from c; commit',
   "merge into orders o using customers c on o.id = c.id when matched then update set note = 'x'",
   'create table t (a int primary key, b text default lower($$X$$)); select * from t',
+  "select name, 5, 'x' from customers where id = 42 and name in ('a', 'it''s') limit 10 offset 3",
   "select json_object('a': note), row_number() over w from orders window w as (partition by id)",
 ].map((text) => Buffer.from(text));
+
+/** A text is parsed thrice. */
+export const slow = true;
+export const tokens: readonly string[] = [
+  ...[
+    'select ',
+    'from ',
+    'where ',
+    'ssn',
+    'customers',
+    'orders',
+    'note',
+    '*',
+    ' as ',
+    'with x as (',
+    ') ',
+    '(select ',
+    'returning *',
+    ';',
+  ],
+  ...[
+    'union all ',
+    ' join ',
+    'lateral ',
+    'values (',
+    "'x'",
+    '$1',
+    '::text',
+    'upper(',
+    'row(',
+    'array[',
+    'case when ',
+    ' end',
+    'over (',
+  ],
+  ...[
+    'copy ',
+    'execute ',
+    'declare ',
+    'set ',
+    'explain ',
+    'for update',
+    'group by ',
+    'having ',
+    'order by ',
+    'limit 1',
+    'distinct ',
+  ],
+  ...[
+    'natural ',
+    'using (id)',
+    'c.ssn',
+    '(c).ssn',
+    'public.',
+    'pg_catalog.',
+    'exists (',
+    ' in (',
+    '"',
+    '$$',
+    '--',
+    '/*',
+    '*/',
+    "E'\\",
+    'U&"',
+  ],
+];
