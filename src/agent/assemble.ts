@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { NodeAttestor, PeerProcess } from '../attestation/index.ts';
 import type { TargetView } from '../model/index.ts';
-import { createRpcServer, healthService, type RpcService } from '../rpc/index.ts';
+import { createRpcServer, createSampledLog, healthService, type RpcService } from '../rpc/index.ts';
 import { type Clock, type Log, messageOf, type Random, type Service } from '../std/index.ts';
 import { type Attachment, createAttachment } from './attach/attachment.ts';
 import { createNodeStateFile } from './attach/node-state.ts';
@@ -47,7 +47,9 @@ export interface Parts {
   /** Fills the cache with what was kept on disk. */
   restore(): Promise<void>;
   targetNames(): string[];
-  /** After the services have stopped: ends sessions, writes the cache, closes the link. */
+  /** While the services still run: closes the doors of targets and lets their sessions come to an end. */
+  drain(): Promise<void>;
+  /** After the services have stopped: writes the cache, closes the link. */
   close(): Promise<void>;
 }
 
@@ -100,10 +102,10 @@ export function assemble(deps: Assembly): Parts {
     services: [createExpiryWatch({ clock, cache }), api, sync],
     targetNames: () => sockets.names(),
     restore: () => restore(store, log, showTargets),
+    drain: () => sockets.close(),
     async close() {
       stop.abort();
       watch.restart();
-      await sockets.close();
       await file.flush();
       await link.close();
       log.info('agent.stopped', { ...counters });
@@ -159,14 +161,18 @@ function assembleDoors(
 ): { sockets: TargetSockets; api: Service } {
   const { clock, log, config, counters } = deps;
   const { cache, jwts, signal } = parts;
-  const callers = createCallers({ clock, log, counters, readPeer: deps.readPeer, attestors: deps.workloadAttestors });
+  const refused = createSampledLog(clock, log);
+  const { readPeer, workloadAttestors: attestors } = deps;
+  const callers = createCallers({ clock, log: refused, counters, readPeer, attestors });
   const identities = createIdentities({ ...parts, clock, log });
   const ownBundle = () => cache.bundle(config.trustDomain);
   const sockets = createTargetSockets({
     targetsDir: config.targetsDir,
-    log,
-    serve: (socket, target, protocol) =>
-      serveTargetSession(socket, target(), { protocol, clock, log, counters, callers, identities, signal }),
+    ...{ clock, log },
+    serve: (socket, { target, protocol, drain }) =>
+      serveTargetSession(socket, target(), {
+        ...{ protocol, clock, log, refused, counters, callers, identities, drain, signal },
+      }),
   });
   const service = createWorkloadApi({ clock, log, counters, identities, jwts, ownBundle });
   // What `spire-agent healthcheck` and probes ask; it tells nothing about anybody.

@@ -95,4 +95,21 @@ describe('callers', () => {
     callers.accept(new Socket());
     expect(() => callers.accept(new Socket())).toThrowError(expect.objectContaining({ code: 'ERR_AGENT_BUSY' }));
   });
+
+  it('of users who have few get in when two users have taken half of all places', () => {
+    let uid = 1000;
+    const callers = setUp([works], () => peer({ uid }));
+    const take = (who: number, count: number) => {
+      uid = who;
+      return Array.from({ length: count }, () => callers.accept(new Socket()));
+    };
+    const [first] = take(1000, 2_048);
+    take(2000, 2_048);
+    take(3000, 64);
+    expect(() => callers.accept(new Socket())).toThrowError(expect.objectContaining({ code: 'ERR_AGENT_BUSY' }));
+    take(4000, 64);
+    uid = 1000;
+    first?.close();
+    expect(() => callers.accept(new Socket())).toThrowError(expect.objectContaining({ code: 'ERR_AGENT_BUSY' }));
+  });
 });

@@ -46,6 +46,7 @@ export interface Callers {
 
 export function createCallers(deps: {
   clock: Clock;
+  /** Callers choose what is written here, and how often: to be a sampled one. */
   log: Log;
   counters: Counters;
   readPeer: (socket: Socket) => PeerProcess;
@@ -53,6 +54,7 @@ export function createCallers(deps: {
 }): Callers {
   const { clock, log, counters } = deps;
   const connectionsByUid = new Map<number, number>();
+  let connections = 0;
   const full = () => new AgentError('ERR_AGENT_BUSY', `over ${ATTESTATIONS_WAITING_MAX} processes wait to be attested`);
   const limits = { waitersMax: ATTESTATIONS_WAITING_MAX, full };
   const everybody = createGate({ ...limits, runningMax: ATTESTATIONS_AT_ONCE });
@@ -103,15 +105,21 @@ export function createCallers(deps: {
     accept(socket) {
       const process = readPeer(deps.readPeer, socket);
       const open = connectionsByUid.get(process.uid) ?? 0;
-      if (open >= CONNECTIONS_PER_UID_MAX) {
+      // Whoever holds many keeps them; but the second half of all places is for those who have few.
+      const uidMax = connections < CONNECTIONS_MANY ? CONNECTIONS_PER_UID_MAX : CONNECTIONS_PER_UID_CROWDED_MAX;
+      if (open >= uidMax) {
         process.close();
         counters.callersRefused++;
         throw new AgentError('ERR_AGENT_BUSY', `uid ${process.uid} has ${open} connections already`);
       }
       connectionsByUid.set(process.uid, open + 1);
+      connections++;
       return openCaller(process, {
         attest: (signal) => inTurn(process.uid, () => attest(process, signal), signal),
-        onClose: () => countDown(connectionsByUid, process.uid),
+        onClose() {
+          countDown(connectionsByUid, process.uid);
+          connections--;
+        },
       });
     },
   };
@@ -174,3 +182,6 @@ const ATTESTATIONS_WAITING_MAX = 4_096;
 const ATTESTATION_MS_MAX = 10_000;
 /** Each holds a descriptor and a pidfd; a node's descriptors must outlast one uid's. */
 const CONNECTIONS_PER_UID_MAX = 2_048;
+/** Half of what the Workload API's socket takes: two users can have that many, and a user can be many (subordinate ids). */
+const CONNECTIONS_MANY = 4_096;
+const CONNECTIONS_PER_UID_CROWDED_MAX = 64;

@@ -6,9 +6,10 @@ import type {
 import type { TrustDomain } from '@countersign/sdk/identity';
 import type { NodeAttestation, Nodes } from '../attestation/index.ts';
 import type { Authority } from '../authority/index.ts';
-import { type CallContext, implement, type RpcService, type Send } from '../rpc/index.ts';
+import { type CallContext, implement, type RpcService, type Send, sourceOf } from '../rpc/index.ts';
 import { anySignal, type Clock, raceAbort, timeoutSignal } from '../std/index.ts';
 import { parseCertificateRequest } from '../wire/x509/index.ts';
+import { createAttestAdmission } from './attest-admission.ts';
 import type { Audit } from './audit.ts';
 import type { Authorizer } from './authorize.ts';
 import { parseAgentId, parseOwnId, toIdMessage } from './ids.ts';
@@ -27,6 +28,7 @@ export function agentService(deps: {
   /** Life of the SVIDs that agents renew to, seconds; 0 = as the authority says. */
   agentTtlS?: number;
 }): RpcService {
+  const admission = createAttestAdmission(deps.clock);
   const { nodes, authorizer, audit, trustDomain } = deps;
   return implement(Agent, {
     async countAgents({ filter }) {
@@ -68,7 +70,14 @@ export function agentService(deps: {
       );
       return { value: created.token, expiresAt: BigInt(created.expiresAtS) };
     },
-    attestAgent: (requests, context, send) => attestAgent(deps, requests, context, send),
+    async attestAgent(requests, context, send) {
+      const leave = admission.enter(sourceOf(context.peer));
+      try {
+        await attestAgent(deps, requests, context, send);
+      } finally {
+        leave();
+      }
+    },
     async renewAgent({ params }, context) {
       const node = authorizer.agentOf(context);
       if (node.reattestable) throw agentRefused('must-reattest');

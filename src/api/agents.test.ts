@@ -88,6 +88,39 @@ describe('an agent', () => {
     expect(await end).toMatchObject({ code: Code.DEADLINE_EXCEEDED });
   });
 
+  it('is told to come again when too many attestations come from its address, and gets in when they are over', async () => {
+    const csr = newCsr('spiffe://example.org/x').csr;
+    const client = server.client();
+    const open = Array.from({ length: 64 }, async () => {
+      const cancel = new AbortController();
+      const call = client.bidi(Agent.method.attestAgent, { signal: cancel.signal });
+      const value = { data: { type: 'knock', payload: Buffer.from('slow') }, params: { csr } };
+      await call.send({ step: { case: 'params', value } });
+      const answers = call.responses[Symbol.asyncIterator]();
+      expect((await answers.next()).value?.step.case).toBe('challenge');
+      return async () => {
+        cancel.abort();
+        await answers.next().catch(() => {});
+      };
+    });
+    const ends = await Promise.all(open);
+    const { value } = await operator.unary(Agent.method.createJoinToken, { ttl: 60 }, options);
+    await expect(agents.attest('join_token', value)).rejects.toMatchObject({
+      code: Code.RESOURCE_EXHAUSTED,
+      message: expect.stringMatching(/try again in \d+ s/),
+    });
+    await Promise.all(ends.map((end) => end()));
+    // The token was not used up by the attempt that was refused.
+    await expect
+      .poll(() =>
+        agents.attest('join_token', value).then(
+          ({ result }) => result?.reattestable,
+          () => undefined,
+        ),
+      )
+      .toBe(false);
+  });
+
   it('may not do what operators do', async () => {
     const agent = server.client(await agents.join());
     await expect(agent.unary(Entry.method.listEntries, {}, options)).rejects.toMatchObject({

@@ -3,7 +3,7 @@ import type { NodeAttestation, Nodes } from '../attestation/index.ts';
 import type { Authority } from '../authority/index.ts';
 import type { Registration } from '../registration/index.ts';
 import type { Resources } from '../resources/index.ts';
-import { type CallContext, healthService, type RpcService } from '../rpc/index.ts';
+import { type CallContext, createSampledLog, healthService, type RpcService } from '../rpc/index.ts';
 import type { Clock, Log } from '../std/index.ts';
 import { agentService } from './agent-service.ts';
 import { createAudit, type WriteAudit } from './audit.ts';
@@ -42,7 +42,9 @@ export interface ServerApi {
  * operator, so that socket must be reachable by nobody else (mode 0600 in a folder 0700).
  */
 export function createServerApi(deps: ServerApiDeps): ServerApi {
-  const authorizer = createAuthorizer(deps);
+  // Callers that are refused, and calls that fail, are the callers' doing as often as not.
+  const log = createSampledLog(deps.clock, deps.log);
+  const authorizer = createAuthorizer({ ...deps, log });
   const audit = createAudit({ clock: deps.clock, authorizer, write: deps.audit });
   const shared = { ...deps, authorizer, audit };
   return {

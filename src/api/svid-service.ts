@@ -56,7 +56,7 @@ export function svidService(deps: {
       const issued = await audit.act(context, what, () =>
         authority.issueX509Svid({
           spiffeId,
-          publicKeyDer: request.spkiDer,
+          publicKeyDer: request.subjectKey,
           ttlS: ttl,
           dnsNames,
           signal: context.signal,
@@ -86,7 +86,7 @@ async function issueBatch(
   const parse = ({ entryId, csr }: NewX509SVIDParams) => {
     try {
       const { spiffeId, x509SvidTtlS: ttlS, dnsNames, hint } = entryFor(entryId);
-      const publicKeyDer = parseCertificateRequest(Buffer.from(csr)).spkiDer;
+      const publicKeyDer = parseCertificateRequest(Buffer.from(csr)).subjectKey;
       return { ok: true, hint, request: { spiffeId, publicKeyDer, ttlS, dnsNames } } as const;
     } catch (error) {
       return { ok: false, result: failed(error) } as const;

@@ -110,6 +110,8 @@ describe('what is no proper call', () => {
     ['a compressed message', Buffer.from([1, 0, 0, 0, 0]), '13'],
     ['a message of another type', encodeFrame(Buffer.from([0x0a, 0xff])), '13'],
     ['a message over the limit', Buffer.from([0, 0x7f, 0, 0, 0]), '8'],
+    ['a message that claims 4 GiB', Buffer.from([0, 0xff, 0xff, 0xff, 0xff]), '8'],
+    ['a message of groups within groups without end', encodeFrame(Buffer.alloc(1_000_000, 0x0b)), '13'],
   ])('%s is answered as such', async (_name, body, grpcStatus) => {
     const test = await begin('unix');
     expect(await request(test.raw(), { ':path': check }, body)).toMatchObject({ grpcStatus });

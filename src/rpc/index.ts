@@ -19,6 +19,7 @@ export { errorTable, RpcSetupError } from './errors.ts';
 export { healthService } from './health.ts';
 export { defaultLimits, type RpcLimits } from './limits.ts';
 export { peerChain } from './peer-chain.ts';
+export { createSampledLog } from './sampled-log.ts';
 export { createRpcServer, type RpcServer, type RpcServerDeps } from './server.ts';
 export {
   type Answer,
@@ -34,4 +35,5 @@ export {
   type ServiceImplementation,
   type UnaryHandler,
 } from './service.ts';
+export { sourceOf } from './source.ts';
 export type { Connect, Listen, TlsIdentity } from './transport.ts';

@@ -2,6 +2,8 @@
 export interface RpcLimits {
   /** Open connections; further ones are closed at once. */
   readonly connectionsMax: number;
+  /** Of those, how many may come from one address (over TCP; see `sourceOf`). Who calls over a unix socket is for `onConnection` to count. */
+  readonly connectionsPerSourceMax: number;
   /** Calls under way on one connection. */
   readonly streamsPerConnectionMax: number;
   /** Bytes of one request message. */
@@ -32,6 +34,8 @@ export interface RpcLimits {
 export const defaultLimits: RpcLimits = {
   // Two file descriptors at most for each, under the usual limit of 65,536.
   connectionsMax: 20_000,
+  // A cluster behind one address fits; no one address takes all places.
+  connectionsPerSourceMax: 5_000,
   // A process that serves many threads over one connection opens one stream each.
   streamsPerConnectionMax: 1000,
   // What every gRPC implementation allows by default: 500 signing requests are 250 KiB.

@@ -12,6 +12,7 @@ import type { Peer } from './call.ts';
 import { RpcSetupError } from './errors.ts';
 import type { RpcLimits } from './limits.ts';
 import { peerChain } from './peer-chain.ts';
+import { sourceOfAddress } from './source.ts';
 import type { Listen, TlsIdentity } from './transport.ts';
 import { listenOnUnixSocket } from './unix-socket.ts';
 
@@ -29,11 +30,13 @@ export interface Listener {
 /** Creates a {@link Listener}; each accepted connection goes to `accept`, which owns its socket from then on. */
 export function createListener(deps: {
   log: Log;
+  /** For lines that strangers can cause. */
+  refused: Log;
   listen: Listen;
   limits: RpcLimits;
   accept: (peer: Peer) => void;
 }): Listener {
-  const { listen, limits, log } = deps;
+  const { listen, limits, log, refused } = deps;
   const sockets = new Set<Socket>();
   const { server, refreshIdentity } =
     'unix' in listen
@@ -46,11 +49,25 @@ export function createListener(deps: {
     if (!full) log.warn('rpc.connections.full', { connectionsMax: limits.connectionsMax });
     full = true;
   });
-  server.on('connection', (socket: Socket) => {
+  const bySource = new Map<string, number>();
+  // Before TLS has its own listener: a handshake costs a signature.
+  server.prependListener('connection', (socket: Socket) => {
+    const source = 'unix' in listen ? undefined : sourceOfAddress(socket.remoteAddress ?? '');
+    const open = source === undefined ? 0 : (bySource.get(source) ?? 0);
+    if (open >= limits.connectionsPerSourceMax) {
+      refused.warn('rpc.connections.crowded', { source, connectionsPerSourceMax: limits.connectionsPerSourceMax });
+      socket.destroy();
+      return;
+    }
     sockets.add(socket);
+    if (source !== undefined) bySource.set(source, open + 1);
     socket.once('close', () => {
       sockets.delete(socket);
       full &&= sockets.size > limits.connectionsMax / 2;
+      if (source === undefined) return;
+      const left = (bySource.get(source) ?? 1) - 1;
+      if (left > 0) bySource.set(source, left);
+      else bySource.delete(source);
     });
   });
   return {

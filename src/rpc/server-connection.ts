@@ -19,6 +19,8 @@ export interface ServerConnection {
 export function serveConnection(options: {
   clock: Clock;
   log: Log;
+  /** For lines that strangers can cause. */
+  refused: Log;
   limits: RpcLimits;
   peer: Peer;
   state: Map<symbol, unknown>;
@@ -27,11 +29,11 @@ export function serveConnection(options: {
   interceptor: CallSite['interceptor'];
   closed: () => void;
 }): ServerConnection {
-  const { clock, log, limits, peer } = options;
+  const { clock, log, refused, limits, peer } = options;
   const calls = new Set<ServerCall>();
   const draining = new AbortController();
   const intake = options.intake.open(() => {
-    log.warn('rpc.connection.oversized', {
+    refused.warn('rpc.connection.oversized', {
       remoteAddress: addressOf(peer),
       serverRequestBytesMax: limits.serverRequestBytesMax,
     });
@@ -80,7 +82,10 @@ export function serveConnection(options: {
       done: () => {
         calls.delete(call);
         if (call.answered || stream.rstCode === 0 || !resets.isTooMany()) return;
-        log.warn('rpc.connection.flooded', { remoteAddress: addressOf(peer), resetsPer10sMax: limits.resetsPer10sMax });
+        refused.warn('rpc.connection.flooded', {
+          remoteAddress: addressOf(peer),
+          resetsPer10sMax: limits.resetsPer10sMax,
+        });
         session.destroy(undefined, ENHANCE_YOUR_CALM);
       },
     });

@@ -58,6 +58,17 @@ describe('a crowd', () => {
     await expect.poll(() => three.unary(Health.method.check, {}, options()).catch(() => undefined)).toBeDefined();
   });
 
+  it('can open no more connections from one address than allowed, and gets them back', async () => {
+    const test = await begin('tls', { limits: { connectionsPerSourceMax: 2 } });
+    const [one, two, three] = [test.client(), test.client(), test.client()];
+    await one.unary(Health.method.check, {}, options());
+    await two.unary(Health.method.check, {}, options());
+    await expect(three.unary(Health.method.check, {}, options())).rejects.toMatchObject({ code: Code.UNAVAILABLE });
+    expect((await one.unary(Health.method.check, {}, options())).status).toBe(1);
+    await one.close();
+    await expect.poll(() => three.unary(Health.method.check, {}, options()).catch(() => undefined)).toBeDefined();
+  });
+
   it('can open no more streams on one connection than allowed', async () => {
     const test = await begin('unix', { limits: { streamsPerConnectionMax: 2 } });
     const session = test.raw();

@@ -4,6 +4,7 @@ import { type CallContext, type Peer, RpcError } from './call.ts';
 import { createIntake } from './intake.ts';
 import { defaultLimits, type RpcLimits } from './limits.ts';
 import { createListener } from './listener.ts';
+import { createSampledLog } from './sampled-log.ts';
 import { type ServerConnection, serveConnection } from './server-connection.ts';
 import type { RpcMethod, RpcService } from './service.ts';
 import type { Listen } from './transport.ts';
@@ -36,6 +37,7 @@ export interface RpcServer extends Service {
  */
 export function createRpcServer(deps: RpcServerDeps): RpcServer {
   const { clock, log } = deps;
+  const refused = createSampledLog(clock, log);
   const limits = { ...defaultLimits, ...deps.limits };
   const methods = collectMethods(deps.services);
   const connections = new Set<ServerConnection>();
@@ -62,7 +64,7 @@ export function createRpcServer(deps: RpcServerDeps): RpcServer {
         return;
       }
       const connection = serveConnection({
-        ...{ clock, log, limits, peer, state, methods, intake, interceptor: deps.interceptor },
+        ...{ clock, log, refused, limits, peer, state, methods, intake, interceptor: deps.interceptor },
         closed: () => {
           connections.delete(connection);
           closed();
@@ -71,7 +73,7 @@ export function createRpcServer(deps: RpcServerDeps): RpcServer {
       connections.add(connection);
     };
     const refuse = (error: unknown) => {
-      log.warn('rpc.connection.refused', { error });
+      refused.warn('rpc.connection.refused', { error });
       peer.socket.destroy();
       closed();
     };
@@ -84,7 +86,7 @@ export function createRpcServer(deps: RpcServerDeps): RpcServer {
       refuse(error);
     }
   };
-  const listener = createListener({ log, listen: deps.listen, limits, accept });
+  const listener = createListener({ log, refused, listen: deps.listen, limits, accept });
   return {
     start: () => listener.open(),
     async stop() {

@@ -27,6 +27,7 @@ it('a silent client of a user who has too many connections is told so and keeps 
       protocol: targetProtocols['postgres'] as TargetProtocol, // It is in the table.
       clock: createManualClock(0), // It stands still: nothing below waits for a time limit.
       log: createSilentLog(),
+      refused: createSilentLog(),
       counters: createCounters(),
       callers: {
         accept() {
@@ -34,6 +35,7 @@ it('a silent client of a user who has too many connections is told so and keeps 
         },
       },
       identities: {} as Identities, // Nobody gets so far.
+      drain: new AbortController().signal,
       signal: new AbortController().signal,
     });
     expect(socket.destroyed).toBe(true);

@@ -21,13 +21,17 @@ export async function serveTargetSession(
     protocol: TargetProtocol;
     clock: Clock;
     log: Log;
+    /** For lines that callers can cause. */
+    refused: Log;
     counters: Counters;
     callers: Callers;
     identities: Identities;
+    /** Ends sessions once they are answered, and admits no new one. */
+    drain: AbortSignal;
     signal: AbortSignal;
   },
 ): Promise<void> {
-  const { log, counters } = deps;
+  const { log, counters, protocol, drain } = deps;
   const gone = new AbortController();
   const end = () => gone.abort();
   deps.signal.addEventListener('abort', end, { once: true, signal: gone.signal });
@@ -36,17 +40,25 @@ export async function serveTargetSession(
   try {
     caller = deps.callers.accept(socket);
     const link = await establish(caller, target, { ...deps, signal: gone.signal });
+    if (drain.aborted) {
+      link.destroy();
+      return await refuse(socket, protocol, { clock: deps.clock, refusal: STOPPING });
+    }
     counters.targetSessions++;
     log.debug('agent.target.session_opened', { target: target.name, pid: caller.pid });
-    await carry(socket, link);
+    await carry(socket, link, {
+      signal: drain,
+      ending: protocol.restEnding,
+      words: () => protocol.refusal(STOPPING),
+    });
   } catch (error) {
     if (gone.signal.aborted) return;
     counters.targetRefusals++;
-    log.info('agent.target.refused', { target: target.name, pid: caller?.pid, problem: messageOf(error) });
+    deps.refused.info('agent.target.refused', { target: target.name, pid: caller?.pid, problem: messageOf(error) });
     const refusal = refusalFor(error, target, caller);
     // Heard out, those over their share would stand in the socket's places for others.
-    if (refusal.kind === 'busy') dismiss(socket, deps.protocol, refusal);
-    else await refuse(socket, deps.protocol, { clock: deps.clock, refusal });
+    if (refusal.kind === 'busy') dismiss(socket, protocol, refusal);
+    else await refuse(socket, protocol, { clock: deps.clock, refusal });
   } finally {
     caller?.close();
     end();
@@ -174,6 +186,11 @@ function answerOpening(
   }
 }
 
+const STOPPING: Refusal = {
+  kind: 'stopping',
+  message: 'the agent is shutting down; connect again',
+  hint: 'Nothing of what was sent after the last answer has been carried out.',
+};
 const OPENING_MS_MAX = 10_000;
 /** Longer than any opening; what comes beyond it is no client of the protocol. */
 const OPENING_BYTES_MAX = 16 * 1024;

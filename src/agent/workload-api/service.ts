@@ -210,7 +210,7 @@ function unavailable(message: string): RpcError {
 }
 
 const SECURITY_HEADER = 'workload.spiffe.io';
-/** Far above what a node's sidecars need, far below what would hurt: a stream costs about 10 kB. */
+/** Far above what a node's sidecars need, far below what would hurt: a stream costs about 25 kB. */
 const STREAMS_PER_UID_MAX = 4_096;
 const AUDIENCES_MAX = 64;
 const AUDIENCE_CHARS_MAX = 2_048;

@@ -1,9 +1,12 @@
+import { connect as connectHttp2 } from 'node:http2';
+import { connect as connectSocket } from 'node:net';
 import { Health, SpiffeWorkloadAPI } from '@countersign/sdk/contract';
 import { HealthCheckResponse_ServingStatus } from '@countersign/sdk/contract/gen/grpc/health/v1/health_pb.ts';
 import { parseTrustDomain } from '@countersign/sdk/identity';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readPeer } from '../../attestation/index.ts';
 import { Code, type RpcClient } from '../../rpc/index.ts';
+import { callBlock, connectRaw, END_HEADERS, END_STREAM, FRAME, frame, PREFACE } from '../../rpc/testing/raw-frames.ts';
 import { createSeededRandom } from '../../std/index.ts';
 import { parseJwks } from '../../wire/jose/index.ts';
 import { splitCertificates } from '../../wire/x509/index.ts';
@@ -34,12 +37,41 @@ describe('every call', () => {
   it.each([
     ['no header', {}],
     ['another value', { 'workload.spiffe.io': 'TRUE' }],
+    ['almost the value', { 'workload.spiffe.io': 'True' }],
+    ['more than the value', { 'workload.spiffe.io': 'true ;' }],
+    ['no value', { 'workload.spiffe.io': '' }],
     ['two values', { 'workload.spiffe.io': 'true, true' }],
+    ['another header', { 'workload-spiffe-io': 'true' }],
   ])('is refused as INVALID_ARGUMENT with %s', async (_name, metadata) => {
     const call = first(client.serverStream(method.fetchX509SVID, {}, { signal, metadata }));
     await expect(h.run(call)).rejects.toMatchObject({ code: Code.INVALID_ARGUMENT });
     const unary = client.unary(method.fetchJWTSVID, { audience: ['a'] }, { signal, metadata });
     await expect(h.run(unary)).rejects.toMatchObject({ code: Code.INVALID_ARGUMENT });
+  });
+
+  it.each([
+    ['the header twice', [['workload.spiffe.io', 'true'] as const, ['workload.spiffe.io', 'true'] as const], '3'],
+    ['the header in capitals', [['Workload.SPIFFE.io', 'true'] as const], undefined],
+    ['the header once', [['workload.spiffe.io', 'true'] as const], '0'],
+  ])('that comes with %s is answered as such, whatever library would not send it', async (_name, fields, status) => {
+    const client = connectRaw(h.socketPath);
+    const request = frame(
+      FRAME.data,
+      END_STREAM,
+      1,
+      Buffer.concat([Buffer.from([0, 0, 0, 0, 3, 0x0a, 1]), Buffer.from('a')]),
+    );
+    const block = callBlock('/SpiffeWorkloadAPI/FetchJWTSVID', fields);
+    let heard = '';
+    client.socket.on('data', (chunk: Buffer) => {
+      heard += chunk.toString('latin1');
+    });
+    await client.send(Buffer.concat([PREFACE, frame(FRAME.headers, END_HEADERS, 1, block), request]));
+    const before = h.server.calls['jwt'] ?? 0;
+    // A frame on stream 1: headers with the status, or a reset.
+    await h.until(() => /\0\0\0\x01/.test(heard) && (status !== '0' || (h.server.calls['jwt'] ?? 0) > before));
+    expect(h.server.calls['jwt'] ?? 0).toBe(status === '0' ? before + 1 : before);
+    client.socket.destroy();
   });
 
   it('attests its process once per connection', async () => {
@@ -223,6 +255,46 @@ it('takes the caller from the kernel, not from what it says', async () => {
   const stream = h.watchX509(h.connect());
   await h.until(() => stream.messages.length === 1);
   expect(stream.messages[0]?.svids[0]?.spiffeId).toBe('spiffe://example.org/me');
+});
+
+describe('a client that does not read', () => {
+  it('has a few answers wait for it, not one for each change, and then gets the newest', async () => {
+    const session = connectHttp2('http://localhost', {
+      createConnection: () => connectSocket(h.socketPath),
+      settings: { initialWindowSize: 0 },
+    });
+    session.on('error', () => {});
+    const stream = session.request({
+      ':method': 'POST',
+      ':path': '/SpiffeWorkloadAPI/FetchX509SVID',
+      'content-type': 'application/grpc',
+      ...HEADER,
+    });
+    stream.on('error', () => {});
+    stream.end(Buffer.alloc(5));
+    const other = h.watchX509(client);
+    await h.until(() => other.messages.length === 1 && h.agent().counters.updatesSent >= 2);
+    const { updatesSent } = h.agent().counters;
+    const hintOf = (revision: number) => `h${revision} ${'x'.repeat(6_000)}`;
+    for (let revision = 1; revision <= 60; revision++) {
+      h.server.entries.set('e1', {
+        id: 'e1',
+        path: '/web',
+        selectors: ['unix:uid:1000'],
+        revision,
+        hint: hintOf(revision),
+      });
+      h.server.changed();
+      await h.until(() => other.messages.at(-1)?.svids[0]?.hint === hintOf(revision));
+    }
+    const toDeaf = h.agent().counters.updatesSent - updatesSent - (other.messages.length - 1);
+    expect(toDeaf).toBeLessThan(30);
+    const received: Buffer[] = [];
+    stream.on('data', (chunk: Buffer) => received.push(chunk));
+    session.settings({ initialWindowSize: 1_000_000 });
+    await h.until(() => Buffer.concat(received).includes(hintOf(60)));
+    session.destroy();
+  });
 });
 
 describe('a crowd', () => {

@@ -85,6 +85,19 @@ describe('readPeer', () => {
     peer.close();
   });
 
+  it.runIf(root)('takes a program that could not be looked at, and then can be, for another one', async () => {
+    const { socket } = await connect();
+    process.seteuid?.(12345);
+    const peer = readPeer(socket);
+    try {
+      expect(peer.alive()).toBe(true);
+    } finally {
+      process.seteuid?.(0);
+    }
+    expect(peer.alive()).toBe(false);
+    peer.close();
+  });
+
   it('is not alive once closed', async () => {
     const { peer } = await connect();
     peer.close();

@@ -1,8 +1,9 @@
-import { closeSync, readFileSync, statSync } from 'node:fs';
+import { closeSync, readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import koffi from 'koffi';
 import { codeOf, messageOf } from '../../std/index.ts';
 import { AttestationError } from '../errors.ts';
+import { lookAtFile } from './file-look.ts';
 
 /**
  * The process at the other end of a Unix socket, as the kernel knew it when it connected, pinned by a pidfd: as long as `alive()`
@@ -37,9 +38,9 @@ function pin(who: { pid: number; uid: number; gid: number }, pidfd: Pidfd): Peer
   let open = true;
   const program = programOf(who.pid);
   // The program first: that its pid was still its own is only sure when the process has not ended after.
+  // One that we may not look at must stay so: else it could be changed for one that is looked at.
   const unchanged = () =>
-    (program === undefined || programOf(who.pid) === program) &&
-    (pidfd.startTime === undefined || startTime(who.pid) === pidfd.startTime);
+    programOf(who.pid) === program && (pidfd.startTime === undefined || startTime(who.pid) === pidfd.startTime);
   return {
     ...who,
     alive: () => open && unchanged() && !hasEnded(pidfd.fd),
@@ -88,12 +89,8 @@ function hasEnded(pidfd: number): boolean {
  * that program attested and the child served. Undefined where we may not look (another user's process, and we are not root).
  */
 function programOf(pid: number): string | undefined {
-  try {
-    const { dev, ino } = statSync(`/proc/${pid}/exe`, { bigint: true });
-    return `${dev}:${ino}`;
-  } catch {
-    return undefined; // Ended, or not ours to look at: both are seen to by whoever compares.
-  }
+  const file = lookAtFile(`/proc/${pid}/exe`);
+  return file && `${file.device}:${file.inode}`;
 }
 
 /** Field 22 of /proc/PID/stat; undefined when there is no such process. */

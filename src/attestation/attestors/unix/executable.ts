@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
-import { type BigIntStats, readlinkSync, statSync } from 'node:fs';
+import { type BigIntStats, closeSync, openSync, readlinkSync } from 'node:fs';
 import { type FileHandle, open, statfs } from 'node:fs/promises';
 import { codeOf, throwIfAborted } from '../../../std/index.ts';
 import { AttestationError } from '../../errors.ts';
+import { type FileLook, lookAtFile } from '../../process/file-look.ts';
+import { answersByItself, type Mount, mountAt, mountOf, readMounts } from './mounts.ts';
 
 /** What a process runs. A part that can't be told for sure is absent: an entry that wants it then does not match. */
 export interface Executable {
@@ -14,16 +16,32 @@ export interface Executable {
 /**
  * Path and hash of a process's executable. The hash is of the file that the kernel runs, opened through /proc, whatever lies at its path by
  * now. The path is given only when the process sees the same files as we do: in a mount namespace or root of its own (which any user
- * can make) a path says nothing.
+ * can make) a path says nothing. A file on a file system that may never answer (in user space, on the network) has neither, unless
+ * its type is among `trustedTypes`: a few of those would hold every thread that reads files.
  * @throws AttestationError ERR_ATTEST_WORKLOAD
  */
-export async function describeExecutable(pid: number, bytesMax: number, signal: AbortSignal): Promise<Executable> {
+export async function describeExecutable(
+  pid: number,
+  options: { readonly bytesMax: number; readonly trustedTypes: readonly string[] },
+  signal: AbortSignal,
+): Promise<Executable> {
   try {
-    return { path: executablePath(pid), sha256: await executableHash(pid, bytesMax, signal) };
+    // Pinned first: what is judged, named and read below is this one file, whatever the process executes next. Nobody is asked for that.
+    const fd = openSync(`/proc/${pid}/exe`, O_PATH);
+    try {
+      const file = lookAtFile(`/proc/self/fd/${fd}`);
+      if (file === undefined) return UNKNOWN;
+      const mounts = readMounts('self');
+      if (!answers(file, { pid, mounts, trustedTypes: options.trustedTypes })) return UNKNOWN;
+      const path = executablePath(pid, fd, { file, mounts });
+      return { path, sha256: await executableHash(fd, options.bytesMax, signal) };
+    } finally {
+      closeSync(fd);
+    }
   } catch (cause) {
     throwIfAborted(signal);
     // Only root, the same user, or CAP_SYS_PTRACE may look at it: the process is then known by user and groups alone.
-    if (UNREADABLE.has(codeOf(cause) ?? '')) return { path: undefined, sha256: undefined };
+    if (UNREADABLE.has(codeOf(cause) ?? '')) return UNKNOWN;
     if (cause instanceof AttestationError) throw cause;
     throw new AttestationError(
       'ERR_ATTEST_WORKLOAD',
@@ -33,22 +51,35 @@ export async function describeExecutable(pid: number, bytesMax: number, signal: 
   }
 }
 
-function executablePath(pid: number): string | undefined {
-  const path = readlinkSync(`/proc/${pid}/exe`);
-  if (path.endsWith(' (deleted)') || !path.startsWith('/')) return undefined;
-  if (readlinkSync(`/proc/${pid}/ns/mnt`) !== readlinkSync('/proc/self/ns/mnt')) return undefined;
-  const [theirs, ours] = [statSync(`/proc/${pid}/root`, { bigint: true }), statSync('/', { bigint: true })];
-  if (theirs.dev !== ours.dev || theirs.ino !== ours.ino) return undefined;
-  // Another file may have been moved over the path since: then the path is no longer what runs.
-  const [running, there] = [
-    statSync(`/proc/${pid}/exe`, { bigint: true }),
-    statSync(path, { bigint: true, throwIfNoEntry: false }),
-  ];
-  return there && there.dev === running.dev && there.ino === running.ino ? path : undefined;
+function answers(
+  file: FileLook,
+  { pid, mounts, trustedTypes }: { pid: number; mounts: readonly Mount[]; trustedTypes: readonly string[] },
+): boolean {
+  const own = mountOf(file, mounts);
+  const mount = own ?? mountOf(file, readMounts(pid));
+  return answersByItself(mount, own !== undefined) || trustedTypes.includes(mount?.type ?? '');
 }
 
-async function executableHash(pid: number, bytesMax: number, signal: AbortSignal): Promise<string | undefined> {
-  const file = await open(`/proc/${pid}/exe`, 'r');
+function executablePath(
+  pid: number,
+  fd: number,
+  { file, mounts }: { file: FileLook; mounts: readonly Mount[] },
+): string | undefined {
+  const path = readlinkSync(`/proc/self/fd/${fd}`);
+  // Another file has been moved over it, or it was removed: the path is no longer what runs.
+  if (path.endsWith(' (deleted)') || !path.startsWith('/')) return undefined;
+  if (readlinkSync(`/proc/${pid}/ns/mnt`) !== readlinkSync('/proc/self/ns/mnt')) return undefined;
+  const [theirs, ours] = [lookAtFile(`/proc/${pid}/root`), lookAtFile('/')];
+  if (!theirs || !ours || theirs.device !== ours.device || theirs.inode !== ours.inode) return undefined;
+  // A mount may have come to lie over the path since; and the path in a mount that was taken away begins at that mount, not at our root.
+  const reached = mountAt(path, mounts);
+  return reached && (file.mountId === undefined ? reached.device === file.device : reached.id === file.mountId)
+    ? path
+    : undefined;
+}
+
+async function executableHash(fd: number, bytesMax: number, signal: AbortSignal): Promise<string | undefined> {
+  const file = await open(`/proc/self/fd/${fd}`, 'r');
   try {
     const before = await file.stat({ bigint: true });
     if (!before.isFile() || before.size > BigInt(bytesMax)) return undefined;
@@ -90,3 +121,6 @@ const LASTING_FILE_SYSTEMS: ReadonlySet<number> = new Set([0xef53, 0x58465342, 0
 const hashes = new Map<string, string>();
 const HASHES_KEPT_MAX = 1000;
 const UNREADABLE: ReadonlySet<string> = new Set(['EACCES', 'EPERM']);
+const UNKNOWN: Executable = { path: undefined, sha256: undefined };
+/** Names a file without opening it; the same number on all of Linux's architectures that Node runs on. Node has no constant for it. */
+const O_PATH = 0o10000000;

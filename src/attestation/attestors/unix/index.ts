@@ -18,6 +18,11 @@ const config = Type.Object(
       default: 268_435_456,
       minimum: 0,
     }),
+    fileSystems: Type.Array(Type.String(), {
+      description:
+        'Types of file systems, as in /proc/mounts, whose programs get `path` and `sha256` besides local ones. Those on the network or in user space can keep the agent waiting.',
+      default: [],
+    }),
   },
   { additionalProperties: false },
 );
@@ -55,10 +60,14 @@ async function attest(
   for (const gid of supplementaryGroups(process.pid))
     values.push(`supplementary_gid:${gid}`, ...named('supplementary_group', groupName(gid)));
   if (settings.discoverPath) {
-    const { path, sha256 } = await describeExecutable(process.pid, settings.executableBytesMax, signal);
+    const { path, sha256 } = await describeExecutable(process.pid, executableOptions(settings), signal);
     values.push(...named('path', path), ...named('sha256', sha256));
   }
   return values.map((value) => ({ type: 'unix', value }));
+}
+
+function executableOptions({ executableBytesMax, fileSystems }: Static<typeof config>) {
+  return { bytesMax: executableBytesMax, trustedTypes: fileSystems };
 }
 
 function named(name: string, value: string | undefined): string[] {

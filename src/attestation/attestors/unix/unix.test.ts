@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import {
@@ -7,6 +7,7 @@ import {
   closeSync,
   copyFileSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   openSync,
   readFileSync,
@@ -19,6 +20,7 @@ import { join } from 'node:path';
 import koffi from 'koffi';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { formatSelector } from '../../../model/index.ts';
+import { lookAtFile } from '../../process/file-look.ts';
 import { member } from './index.ts';
 import { parseNames } from './names.ts';
 import { parseGroups } from './proc-status.ts';
@@ -26,12 +28,14 @@ import { parseGroups } from './proc-status.ts';
 const root = process.getuid?.() === 0;
 let folder: string;
 const children: ChildProcess[] = [];
+const mounted: string[] = [];
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'unix-'));
 });
 afterEach(() => {
-  for (const child of children.splice(0)) child.kill('SIGKILL');
+  for (const child of children.splice(0).toReversed()) child.kill('SIGKILL');
+  for (const path of mounted.splice(0)) spawnSync('umount', ['-l', path]);
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -96,6 +100,49 @@ describe('the unix attestor', () => {
     }
   });
 
+  it.runIf(root && existsSync('/dev/fuse'))(
+    'waits for no file system in user space, and gives neither path nor hash of what lies there',
+    async (context) => {
+      const files = await mountInUserSpace(folder);
+      if (files === undefined) return context.skip('may not mount here');
+      const pid = await start(join(folder, 'program'));
+      await expect.poll(() => readFileSync(`/proc/${pid}/comm`, 'utf8')).toBe('program\n');
+      const before = lookAtFile(`/proc/${pid}/exe`);
+      files.server.kill('SIGSTOP');
+      expect(lookAtFile(`/proc/${pid}/exe`)).toEqual(before);
+      expect(before?.inode).toBe(2n);
+      const selectors = await selectorsOf(pid);
+      expect(selectors).toContain('unix:uid:4000000001');
+      expect(selectors.filter((text) => /path|sha256/.test(text))).toEqual([]);
+      files.server.kill('SIGCONT');
+      // An operator who says that it can be relied on gets both.
+      const relied = await selectorsOf(pid, { fileSystems: ['fuse.test'] });
+      expect(relied).toContain(`unix:path:${join(realpathSync(folder), 'program')}`);
+      expect(relied.some((text) => text.startsWith('unix:sha256:'))).toBe(true);
+      return undefined;
+    },
+  );
+
+  it.runIf(root && existsSync('/dev/fuse'))(
+    'waits for none either that an overlay in a mount namespace of its own hides, which any user can make',
+    async (context) => {
+      const [lower, other, merged] = ['lower', 'other', 'merged'].map((name) => {
+        mkdirSync(join(folder, name));
+        return join(folder, name);
+      });
+      const files = await mountInUserSpace(lower ?? '');
+      if (files === undefined) return context.skip('may not mount here');
+      const overlay = `mount -t overlay overlay -o lowerdir=${lower}:${other} ${merged}`;
+      const pid = await start('unshare', ['--mount', '/bin/sh', '-c', `${overlay} && exec ${merged}/program 60`]);
+      await expect.poll(() => readFileSync(`/proc/${pid}/comm`, 'utf8')).toBe('program\n');
+      files.server.kill('SIGSTOP');
+      expect(lookAtFile(`/proc/${pid}/exe`)).toBeDefined();
+      expect((await selectorsOf(pid)).filter((text) => /path|sha256/.test(text))).toEqual([]);
+      files.server.kill('SIGCONT');
+      return undefined;
+    },
+  );
+
   it('gives no hash of a program over the size limit', async () => {
     const selectors = await selectorsOf(await start('/bin/sleep'), { executableBytesMax: 10 });
     expect(selectors.filter((text) => text.startsWith('unix:sha256:'))).toEqual([]);
@@ -150,6 +197,21 @@ function changeThroughMapping(path: string): void {
   const last: number = koffi.decode(memory, bytes - 1, 'uint8_t');
   koffi.encode(memory, bytes - 1, 'uint8_t', last ^ 1);
   libc.func('int munmap(void *, size_t)')(memory, bytes);
+}
+
+/** Mounts a file system in user space that holds a copy of sleep; undefined where that is not allowed. */
+async function mountInUserSpace(on: string): Promise<{ server: ChildProcess } | undefined> {
+  const script = join(import.meta.dirname, '../../testing/user-file-system-worker.ts');
+  const server = spawn(process.execPath, [script, on, realpathSync('/bin/sleep')], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  children.unshift(server); // Ended last of all that use it.
+  const ready = await Promise.race([once(server.stdout, 'data'), once(server, 'exit')]);
+  if (!Buffer.isBuffer(ready[0])) return undefined;
+  mounted.push(on);
+  // Should something wait for it after all, a test that fails is better than one that no signal can end.
+  children.push(spawn('sh', ['-c', `sleep 30; kill -CONT ${server.pid}`]));
+  return { server };
 }
 
 describe('what it reads', () => {
