@@ -66,6 +66,7 @@ export function createAgent(deps: AgentDeps): Agent {
       serving = true;
     },
     async stop() {
+      await parts?.drain();
       if (serving) await stopAll(parts?.services ?? []);
       serving = false;
       await parts?.close();

@@ -1,5 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import type { LedgerEvent, LedgerEventKind } from '../model/index.ts';
+import type { LedgerError } from './errors.ts';
 
 /** The write side: what gateway and server hold. */
 export interface LedgerWriter {
@@ -26,6 +27,15 @@ export interface LedgerWriter {
   readonly sequence: number;
   /** Sequence number up to which everything is on disk; -1 while there is none. */
   readonly syncedSequence: number;
+}
+
+/** Whether the log can go on. */
+export interface LedgerHealth {
+  /**
+   * Why nothing is accepted any more, until the next start: the disk failed a write or a sync, and what it holds can't be taken for
+   * granted. A start reads everything since the last checkpoint, writes it again and syncs it before it goes on.
+   */
+  readonly failure: LedgerError | undefined;
 }
 
 /** An entry as it stands in the log. */

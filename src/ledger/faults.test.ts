@@ -236,6 +236,21 @@ describe('a sync that fails', () => {
     await expect(ledger.synced(sequence)).rejects.toMatchObject({ code: 'ERR_LEDGER_IO' });
     expect(codeOfAppend(ledger, [event({ operation: 'o2' })])).toBe('ERR_LEDGER_IO');
     expect(ledger.syncedSequence).toBe(0);
+    expect(ledger.failure).toMatchObject({ code: 'ERR_LEDGER_IO', cause: { code: 'EIO' } });
+  });
+
+  it('is no failure any more after a restart, which reads and writes again what is there', async () => {
+    const disk = createMemoryDisk();
+    const { ledger } = await startOn(disk);
+    disk.faults.sync = () => {
+      throw systemError('EIO');
+    };
+    await expect(ledger.synced(ledger.append(event()))).rejects.toMatchObject({ code: 'ERR_LEDGER_IO' });
+    await expect(ledger.stop()).rejects.toMatchObject({ code: 'ERR_LEDGER_IO' });
+    const { ledger: again } = await startOn(disk.nextProcess());
+    expect(again.failure).toBeUndefined();
+    await again.synced(again.append(event({ kind: 'admin' })));
+    await again.stop();
   });
 
   it('loses nothing that a restart found good, even if power is lost afterwards', async () => {

@@ -8,6 +8,7 @@
 export type {
   LedgerEntry,
   LedgerFilter,
+  LedgerHealth,
   LedgerOptions,
   LedgerProof,
   LedgerReader,

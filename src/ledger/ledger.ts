@@ -5,8 +5,8 @@ import { noteKeyOf, verifyCheckpoint } from '../wire/tlog/index.ts';
 import { type Appender, createAppender } from './append.ts';
 import { readLastCheckpoint } from './checkpoint-file.ts';
 import { type Checkpointer, createCheckpointer } from './checkpointer.ts';
-import type { LedgerEntry, LedgerOptions, LedgerReader, LedgerSigner, LedgerWriter } from './contract.ts';
-import { LedgerError, withIoErrors } from './errors.ts';
+import type { LedgerEntry, LedgerHealth, LedgerOptions, LedgerReader, LedgerSigner, LedgerWriter } from './contract.ts';
+import { LedgerError, toIoError, withIoErrors } from './errors.ts';
 import { createDiskFiles, type LedgerFiles } from './files.ts';
 import { createReader } from './read.ts';
 import { type Recovered, recoverLog } from './recover.ts';
@@ -32,9 +32,9 @@ export interface LedgerDeps {
 /**
  * Creates the ledger of one process. `start` takes the folder's lock, repairs a torn tail, gives every intent without outcome
  * the outcome `unknown`, and takes up the tree; `stop` syncs, signs a last checkpoint and lets go.
- * @throws (from start) ERR_LEDGER_LOCKED, ERR_LEDGER_CORRUPT, ERR_LEDGER_FULL, ERR_LEDGER_IO
+ * @throws (from start) ERR_LEDGER_LOCKED, ERR_LEDGER_CORRUPT, ERR_LEDGER_FULL, ERR_LEDGER_IO; (from stop) ERR_LEDGER_IO
  */
-export function createLedger(deps: LedgerDeps): LedgerWriter & LedgerReader & Service {
+export function createLedger(deps: LedgerDeps): LedgerWriter & LedgerReader & LedgerHealth & Service {
   const settings = settingsOf(deps);
   const files = deps.files ?? createDiskFiles();
   let running: Running | undefined;
@@ -76,6 +76,9 @@ export function createLedger(deps: LedgerDeps): LedgerWriter & LedgerReader & Se
     get syncedSequence() {
       return up().appender.commit.syncedSequence;
     },
+    get failure() {
+      return running?.appender.commit.failure;
+    },
     async start(signal) {
       throwIfAborted(signal);
       unlock = withIoErrors('the ledger folder can not be used', () => {
@@ -83,7 +86,9 @@ export function createLedger(deps: LedgerDeps): LedgerWriter & LedgerReader & Se
         return files.lock(join(deps.directory, 'lock'));
       });
       if (!unlock) throw new LedgerError('ERR_LEDGER_LOCKED', `another writer holds ${deps.directory}`);
-      running = await open({ ...deps, ...settings, files, wake });
+      running = await open({ ...deps, ...settings, files, wake }).catch((cause: unknown) => {
+        throw toIoError('the ledger could not be started', cause);
+      });
       throwIfAborted(signal);
     },
     async stop() {
@@ -91,6 +96,8 @@ export function createLedger(deps: LedgerDeps): LedgerWriter & LedgerReader & Se
       running = undefined;
       try {
         if (closing) await close(closing, deps.clock);
+      } catch (cause) {
+        throw toIoError('the ledger could not be brought to its end; its next start repairs it', cause);
       } finally {
         unlock?.();
         unlock = undefined;

@@ -117,6 +117,12 @@ function scanTail(deps: RecoverDeps, headers: readonly (SegmentHeader | 'torn' |
     whole &&= used > 0 && torn === 0;
     segments.push({ index, bytes, used, torn, nextSeq: cursor.nextSeq });
   }
+  // A power cut can keep a segment's later pages and lose its first: what looks unused then holds entries of a life that never was.
+  for (let index = last + 1; index < headers.length; index++) {
+    const bytes = readSegment(deps, index);
+    const torn = lastNonZero(bytes) + 1;
+    if (torn > 0) segments.push({ index, bytes, used: 0, torn, nextSeq: cursor.nextSeq });
+  }
   return { segments, ...cursor };
 }
 

@@ -165,6 +165,72 @@ export const FURTHER: readonly Attack[] = [
   attack('a trigger of the DBA', undefined, 'insert into trigger_trap values (1)'),
   attack('an inherited table', undefined, 'select ssn from customers_old', 'select * from only customers_old'),
   attack('a partition by its own name', undefined, 'select secret from people_1'),
+  attack('a star whose alias is a column too', 'refused', 'select row(c.*)::text from customers c, (values (1)) v(c)'),
+  attack('a function of the row, as an attribute', 'refused', 'select c.to_jsonb from customers c'),
+  attack(
+    'a function of the row of a join, as an attribute',
+    'refused',
+    'select s.row_to_json from (select * from customers left join notes using (id)) s',
+  ),
+  attack(
+    'a function of the DBA, as an attribute of another table',
+    'refused',
+    'select n.note_leak from (values (1)) v left join notes n on true',
+  ),
+  attack(
+    'SQL in a string, run by an attribute of the string',
+    'refused',
+    "select ('select to_tsvector(''simple'', ssn) from public.customers'::text).ts_stat",
+  ),
+  attack(
+    'a name in ON that only the query around has',
+    'refused',
+    "select (select count(*) from (values ('1')) s(ssn), (values (1)) i(p) join (values (1)) k(q) on ssn::int = 1) from customers c",
+  ),
+  attack(
+    'a name in TABLESAMPLE that only the query around has',
+    'refused',
+    "select (select count(*) from (values ('1')) s(ssn), notes tablesample system (ssn::real)) from customers c",
+  ),
+  attack(
+    'a name that every table has, but no view',
+    'refused',
+    'select (select ctid from numbers) from (select ssn as ctid from customers) c',
+  ),
+  attack(
+    'a name that a dropped column leaves to the query around',
+    undefined,
+    'begin',
+    'alter table attic drop column note',
+    'select (select note from attic limit 1) from (select ssn as note from customers) c',
+  ),
+  attack(
+    'a name that a dropped table leaves to the masked one',
+    undefined,
+    'begin',
+    'drop table shop_app.people',
+    'select upper(secret) from people',
+  ),
+  attack(
+    'a name that a dropped table leaves to the masked one, in one text',
+    undefined,
+    'begin; drop table shop_app.people; select upper(secret) from people; rollback',
+  ),
+  attack('a JSON query', 'refused', "select json_query('{}', '$v' passing ssn as v with wrapper) from customers"),
+  attack('a JSON array of a query', 'refused', 'select json_array(select ssn from customers)'),
+  attack(
+    'XMLTABLE',
+    'refused',
+    "select x.* from customers c, xmltable('/a' passing xmlelement(name a, c.ssn) columns v text path '.') x",
+  ),
+  attack('an ordered-set aggregate', 'refused', 'select mode() within group (order by ssn) from customers'),
+  attack('a window function', 'refused', 'select first_value(ssn) over () from customers'),
+  attack('old rows by another name', 'refused', 'update customers set name = name returning with (old as o) o.ssn'),
+  attack(
+    'MERGE with RETURNING',
+    'refused',
+    'merge into customers c using (values (1)) s(id) on c.id = s.id when matched then update set name = c.name returning c.ssn',
+  ),
   attack('multi-statement text', undefined, 'select 1; select ssn from customers; select 2'),
   attack('multi-statement text with one bad', 'refused', 'select ssn from customers; select upper(ssn) from customers'),
   attack(
@@ -219,6 +285,14 @@ export const ATTACK_SEED = `
   create table people (id int, secret text) partition by range (id);
   create table people_1 partition of people for values from (0) to (100);
   insert into people values (1, '%CANARY%');
+  create function note_leak(notes) returns text language sql as $$ select ssn from customers limit 1 $$;
+  create view numbers as select 1 as n;
+  create table attic (id int, note text);
+  insert into attic values (1, 'old');
+  alter table attic owner to shop_app;
+  create schema shop_app authorization shop_app;
+  create table shop_app.people (id int, secret text);
+  alter table shop_app.people owner to shop_app;
   create schema evil;
   create view evil.customers as select id, name, email, upper(ssn) as ssn from public.customers;
   analyze customers;

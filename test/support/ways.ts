@@ -38,8 +38,10 @@ export async function startSvidFiles(stack: Stack): Promise<{ folder: string; da
     pidFile: path.join(stack.folder.pids, 'svid'),
   });
   daemon.start();
-  await eventually('the files of the SVID', () =>
-    ['svid.pem', 'key.pem', 'bundle.pem'].every((name) => fs.existsSync(path.join(folder, name))),
+  await eventually(
+    'the files of the SVID',
+    () => ['svid.pem', 'key.pem', 'bundle.pem'].every((name) => fs.existsSync(path.join(folder, name))),
+    { withinMs: 60_000 },
   );
   return { folder, daemon };
 }
@@ -65,7 +67,8 @@ export function directWay(stack: Stack, files: string, negotiation: 'postgres' |
     door: { port, tls, negotiate: negotiation === 'direct' ? 'direct' : 'request' },
     connect: (more) =>
       open({
-        ...{ host: '127.0.0.1', port, user: 'workload', database: 'shop', ssl: tls, sslnegotiation: negotiation },
+        ...{ host: '127.0.0.1', port, user: 'workload', database: 'shop', sslnegotiation: negotiation },
+        ssl: { ...tls }, // The driver hides the key in the object it is given, which a copy made later would lack.
         ...more,
       }),
   };

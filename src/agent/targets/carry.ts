@@ -1,26 +1,69 @@
 import type { Duplex } from 'node:stream';
 
+/** How a session is asked to end early without cutting an answer off. */
+export interface Farewell {
+  /** Aborts when sessions should end. */
+  readonly signal: AbortSignal;
+  /** The last bytes from the gateway after which the client waits for nothing. */
+  readonly ending: Buffer;
+  /** What the client is told then. */
+  readonly words: () => Buffer;
+}
+
 /**
  * Carries bytes both ways until both sides have ended: a slow reader slows the writer down, one side's end is passed on while the
  * other may still speak, and an error on one side ends both. Takes over both streams.
+ *
+ * When the farewell's signal aborts, the session ends as soon as the client has been answered: the last bytes from the gateway say so,
+ * and the client sent none since. (A client that has sent several requests in one go is taken to be answered at the first answer that
+ * looks so.) What is sent after that reaches nobody, so it can be sent again.
  */
-export function carry(a: Duplex, b: Duplex): Promise<void> {
+export function carry(client: Duplex, link: Duplex, farewell: Farewell): Promise<void> {
   return new Promise((resolve) => {
     let open = 2;
+    let leaving = false;
+    const tail = Buffer.alloc(farewell.ending.length);
+    let answered = false;
     const closed = () => {
-      if (--open === 0) resolve();
+      if (--open > 0) return;
+      farewell.signal.removeEventListener('abort', leaveWhenAnswered);
+      resolve();
     };
     for (const [from, to] of [
-      [a, b],
-      [b, a],
+      [client, link],
+      [link, client],
     ] as const) {
       from.once('error', () => to.destroy());
       from.once('close', () => {
         // A close without an end before it cut something off; the other side must not take it for a proper end.
-        if (!from.readableEnded) to.destroy();
+        if (!from.readableEnded && !(leaving && from === link)) to.destroy();
         closed();
       });
       from.pipe(to);
     }
+    const leaveWhenAnswered = () => {
+      if (leaving || !answered || !farewell.signal.aborted) return;
+      leaving = true;
+      client.unpipe(link).resume();
+      link.unpipe(client).resume();
+      link.end();
+      client.end(farewell.words(), () => client.destroy());
+    };
+    client.on('data', () => {
+      answered = false;
+    });
+    // After `pipe`, so that the client has been given the chunk.
+    link.on('data', (chunk: Buffer) => {
+      keepTail(tail, chunk);
+      answered = tail.equals(farewell.ending);
+      leaveWhenAnswered();
+    });
+    farewell.signal.addEventListener('abort', leaveWhenAnswered, { once: true });
   });
+}
+
+function keepTail(tail: Buffer, chunk: Buffer): void {
+  const kept = Math.max(0, tail.length - chunk.length);
+  tail.copyWithin(0, tail.length - kept);
+  chunk.copy(tail, kept, Math.max(0, chunk.length - tail.length));
 }

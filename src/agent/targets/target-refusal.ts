@@ -3,7 +3,13 @@
  * user looks. One row per protocol: the name of its socket file, and how a refusal is said.
  */
 export const targetProtocols: Readonly<Record<string, TargetProtocol>> = {
-  postgres: { socketFile: '.s.PGSQL.5432', opening: readPostgresOpening, refusal: postgresRefusal },
+  postgres: {
+    socketFile: '.s.PGSQL.5432',
+    opening: readPostgresOpening,
+    refusal: postgresRefusal,
+    // ReadyForQuery outside of a transaction.
+    restEnding: Buffer.from('Z\0\0\0\x05I', 'latin1'),
+  },
 };
 
 /** How one protocol looks to the local socket. */
@@ -15,7 +21,10 @@ export interface TargetProtocol {
    * negotiation that is declined), or that the client wants no answer at all.
    */
   readonly opening: (received: Buffer) => Opening;
+  /** Also ends a session that is open, between two of its messages. */
   readonly refusal: (refusal: Refusal) => Buffer;
+  /** The last bytes from the gateway when the client has its answer and nothing is pending. */
+  readonly restEnding: Buffer;
 }
 
 export type Opening =
@@ -24,9 +33,12 @@ export type Opening =
   | { readonly step: 'ready' }
   | { readonly step: 'silence' };
 
-/** Why there is no session. `identity`: the process has none; `gateway`: none reachable; `starting`: the agent knows too little yet. */
+/**
+ * Why there is no session. `identity`: the process has none; `gateway`: none reachable; `starting`: the agent knows too little yet;
+ * `busy`: the process has too many; `stopping`: the agent ends.
+ */
 export interface Refusal {
-  readonly kind: 'identity' | 'gateway' | 'starting' | 'busy';
+  readonly kind: 'identity' | 'gateway' | 'starting' | 'busy' | 'stopping';
   readonly message: string;
   /** What the user can do. */
   readonly hint: string;
@@ -68,6 +80,7 @@ const SQLSTATES: Readonly<Record<Refusal['kind'], string>> = {
   gateway: '08006', // connection_failure
   starting: '57P03', // cannot_connect_now
   busy: '53300', // too_many_connections
+  stopping: '57P01', // admin_shutdown
 };
 const SSL_REQUEST = 80877103;
 const GSSENC_REQUEST = 80877104;

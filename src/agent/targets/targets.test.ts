@@ -179,6 +179,77 @@ describe('a session', () => {
   });
 });
 
+describe('when the agent stops', () => {
+  const READY = Buffer.from('Z\0\0\0\x05I', 'latin1');
+  const IN_TRANSACTION = Buffer.from('Z\0\0\0\x05T', 'latin1');
+
+  it('a client that waits for nothing is told 57P01, and the door is closed', async () => {
+    gateway.serve = (link) => void link.on('data', () => link.write(Buffer.concat([Buffer.from('rows'), READY])));
+    const { socket, received, ended } = open();
+    socket.write('query');
+    await h.until(() => received().includes(READY));
+    await h.run(h.agent().stop());
+    await h.until(() => ended());
+    expect(received().toString('latin1')).toMatch(/^rowsZ\0\0\0\x05IE.*C57P01\0Mthe agent is shutting down/s);
+    expect(existsSync(pathOf('orders'))).toBe(false);
+  });
+
+  it('an answer on its way arrives whole, also in small pieces, and the session ends behind it', async () => {
+    const asked: { write(bytes: Buffer): unknown }[] = [];
+    gateway.serve = (link) => void link.on('data', () => asked.push(link));
+    const { socket, received, ended } = open();
+    socket.write('query');
+    await h.until(() => asked.length === 1);
+    const stopped = h.agent().stop();
+    await h.until(() => !existsSync(pathOf('orders')));
+    for (const piece of [Buffer.from('first half, '), Buffer.from('second half'), ...READY]) {
+      expect(ended()).toBe(false);
+      const before = received().length;
+      asked[0]?.write(typeof piece === 'number' ? Buffer.from([piece]) : piece);
+      await h.until(() => received().length > before);
+    }
+    await h.run(stopped);
+    await h.until(() => ended());
+    expect(received().toString('latin1')).toMatch(/^first half, second halfZ\0\0\0\x05IE/);
+  });
+
+  it('a transaction that stays open is cut off when the grace is over', async () => {
+    gateway.serve = (link) => void link.on('data', () => link.write(IN_TRANSACTION));
+    const { socket, received } = open();
+    let closed = false;
+    socket.once('close', () => {
+      closed = true;
+    });
+    socket.write('begin');
+    await h.until(() => received().equals(IN_TRANSACTION));
+    let stopped = false;
+    const stopping = h
+      .agent()
+      .stop()
+      .then(() => {
+        stopped = true;
+      });
+    await h.until(() => !existsSync(pathOf('orders')));
+    expect(stopped).toBe(false);
+    await h.pass(10_000);
+    await h.run(stopping);
+    socket.end();
+    await h.until(() => closed);
+    expect(received().equals(IN_TRANSACTION)).toBe(true);
+  });
+
+  it('who has its session made at that moment is told so too', async () => {
+    const stopping: Promise<void>[] = [];
+    h.whileAttesting = async () => {
+      stopping.push(h.agent().stop());
+    };
+    const error = await connectionError();
+    expect(error).toMatchObject({ code: '57P01' });
+    expect(gateway.links.length).toBeLessThanOrEqual(1);
+    await h.run(Promise.all(stopping));
+  });
+});
+
 describe('a refusal is said in the words of PostgreSQL', () => {
   it('28000 when the process has no identity', async () => {
     h.selectors = ['unix:uid:4000'];

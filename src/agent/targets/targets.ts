@@ -2,7 +2,7 @@ import { chmod, rmdir, unlink } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { TargetView } from '../../model/index.ts';
-import { type Log, messageOf } from '../../std/index.ts';
+import { type Clock, type Log, messageOf, raceAbort, timeoutSignal } from '../../std/index.ts';
 import { clearSocketPath, prepareSocketFolder } from '../socket-path.ts';
 import { type TargetProtocol, targetProtocols } from './target-refusal.ts';
 
@@ -12,51 +12,42 @@ export interface TargetSockets {
   apply(targets: readonly TargetView[]): Promise<void>;
   /** The names offered now. */
   names(): string[];
-  /** Removes all sockets and ends all sessions. */
+  /** Removes all sockets, and ends each session when its client has been answered; after ten seconds all that are left. */
   close(): Promise<void>;
 }
 
-/** Creates {@link TargetSockets}. `serve` takes over each connection, and resolves when it is done with it. */
+/**
+ * Creates {@link TargetSockets}. `serve` takes over each connection, and resolves when it is done with it; when its `drain` aborts, it
+ * should be done as soon as it can without cutting an answer off.
+ */
 export function createTargetSockets(deps: {
   targetsDir: string;
+  clock: Clock;
   log: Log;
-  serve: (socket: Socket, target: () => TargetView, protocol: TargetProtocol) => Promise<void>;
+  serve: (
+    socket: Socket,
+    session: { readonly target: () => TargetView; readonly protocol: TargetProtocol; readonly drain: AbortSignal },
+  ) => Promise<void>;
 }): TargetSockets {
   const { log } = deps;
   const offered = new Map<string, Offered>();
   let queue: Promise<void> = Promise.resolve();
   let closed = false;
+  const drain = new AbortController();
+  const serving = new Set<Promise<void>>();
 
-  const offer = async (target: TargetView, protocol: TargetProtocol): Promise<Offered> => {
-    const folder = join(deps.targetsDir, target.name);
-    await prepareSocketFolder(folder);
-    const path = join(folder, protocol.socketFile);
-    await clearSocketPath(path);
-    const sockets = new Set<Socket>();
-    const item: Offered = {
-      target,
-      folder,
-      path,
-      server: createServer({ allowHalfOpen: true, pauseOnConnect: true }),
-      sockets,
-    };
-    item.server.on('connection', (socket) => {
-      if (sockets.size >= SESSIONS_PER_TARGET_MAX) return socket.destroy();
-      sockets.add(socket);
-      socket.on('error', () => {}); // Whoever waits on the socket hears of it too; without a listener it would end the process.
-      socket.once('close', () => sockets.delete(socket));
-      deps
-        .serve(socket, () => item.target, protocol)
-        .catch((error: unknown) =>
-          log.error('agent.target.session_failed', { target: target.name, problem: messageOf(error) }),
-        )
-        .finally(() => socket.destroy());
-      return undefined;
-    });
-    await listen(item.server, path);
-    // Anyone may connect: what counts is who the process is, not what files it may open.
-    await chmod(path, 0o777);
-    return item;
+  const take = (socket: Socket, item: Offered) => {
+    const { target } = item;
+    const served = deps
+      .serve(socket, { target: () => item.target, protocol: item.protocol, drain: drain.signal })
+      .catch((error: unknown) =>
+        log.error('agent.target.session_failed', { target: target.name, problem: messageOf(error) }),
+      )
+      .finally(() => {
+        socket.destroy();
+        serving.delete(served);
+      });
+    serving.add(served);
   };
 
   const applyNow = async (targets: readonly TargetView[]): Promise<void> => {
@@ -81,7 +72,7 @@ export function createTargetSockets(deps: {
         continue;
       }
       try {
-        offered.set(name, await offer(target, protocol));
+        offered.set(name, await offer(target, { protocol, targetsDir: deps.targetsDir, take }));
         log.info('agent.target.offered', { target: name });
       } catch (error) {
         // One unusable path must not take the other targets away; it is tried again with the next update.
@@ -99,10 +90,18 @@ export function createTargetSockets(deps: {
     async close() {
       closed = true;
       await queue;
-      for (const item of offered.values()) {
-        for (const socket of item.sockets) socket.destroy();
-        await withdraw(item);
+      // First the doors: whoever comes now must find the next agent, not one that goes.
+      for (const item of offered.values()) await withdraw(item);
+      drain.abort();
+      const grace = timeoutSignal(deps.clock, DRAIN_MS);
+      try {
+        await raceAbort(Promise.all(serving), grace.signal);
+      } catch {
+        log.warn('agent.target.sessions_cut', { sessions: serving.size });
+      } finally {
+        grace.cancel();
       }
+      for (const { sockets } of offered.values()) for (const socket of sockets) socket.destroy();
       offered.clear();
     },
   };
@@ -110,10 +109,37 @@ export function createTargetSockets(deps: {
 
 interface Offered {
   target: TargetView;
+  readonly protocol: TargetProtocol;
   readonly folder: string;
   readonly path: string;
   readonly server: Server;
   readonly sockets: Set<Socket>;
+}
+
+/** Opens the door of one target; `take` gets each connection. */
+async function offer(
+  target: TargetView,
+  options: { protocol: TargetProtocol; targetsDir: string; take: (socket: Socket, item: Offered) => void },
+): Promise<Offered> {
+  const { protocol } = options;
+  const folder = join(options.targetsDir, target.name);
+  await prepareSocketFolder(folder);
+  const path = join(folder, protocol.socketFile);
+  await clearSocketPath(path);
+  const sockets = new Set<Socket>();
+  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true });
+  const item: Offered = { target, protocol, folder, path, server, sockets };
+  server.on('connection', (socket) => {
+    if (sockets.size >= SESSIONS_PER_TARGET_MAX) return void socket.destroy();
+    sockets.add(socket);
+    socket.on('error', () => {}); // Whoever waits on the socket hears of it too; without a listener it would end the process.
+    socket.once('close', () => sockets.delete(socket));
+    options.take(socket, item);
+  });
+  await listen(server, path);
+  // Anyone may connect: what counts is who the process is, not what files it may open.
+  await chmod(path, 0o777);
+  return item;
 }
 
 function listen(server: Server, path: string): Promise<void> {
@@ -132,6 +158,8 @@ async function withdraw({ server, path, folder }: Offered): Promise<void> {
   await rmdir(folder).catch(() => {}); // Left alone when somebody put something into it.
 }
 
+/** How long `close` waits for answers that are on their way: as the gateway does by default. */
+const DRAIN_MS = 10_000;
 /** One path segment that is the same in every tool: no separators, no leading dot, no spaces. */
 const TARGET_NAME = /^[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?$/;
 /** A node needs a handful; each is a folder and a listener. */

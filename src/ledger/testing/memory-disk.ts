@@ -19,10 +19,12 @@ export interface DiskFaults {
 /** The disk, and how to pull its plug. */
 export interface MemoryDisk extends LedgerFiles {
   readonly faults: DiskFaults;
-  /** The disk after power comes back: of each page not synced the old or the new content, as chance decides. */
-  losePower(random: Random): MemoryDisk;
+  /** The disk after power comes back: of each page not synced the old or the new content, as chance decides. Pages of 512 bytes unless told. */
+  losePower(random: Random, pageBytes?: number): MemoryDisk;
   /** The disk as the next process finds it: everything written is there, locks and open files are gone. */
   nextProcess(): MemoryDisk;
+  /** Paths of the files that this process has open. */
+  openFiles(): readonly string[];
 }
 
 interface Inode {
@@ -67,12 +69,16 @@ function createDisk(names: Names, durableNames: Names): MemoryDisk {
       locks.add(path);
       return () => void locks.delete(path);
     },
-    losePower(random) {
+    losePower(random, pageBytes = PAGE_BYTES) {
       const after: Names = new Map();
+      const ratio = pageBytes / PAGE_BYTES;
       for (const name of new Set([...durableNames.keys(), ...names.keys()])) {
         const inode = random.fraction() < 0.5 ? durableNames.get(name) : (names.get(name) ?? durableNames.get(name));
         if (!inode) continue;
-        const kept = withPages(inode, new Set([...inode.dirty].filter(() => random.fraction() < 0.5)));
+        const large = new Set(
+          [...inode.dirty].map((page) => Math.floor(page / ratio)).filter(() => random.fraction() < 0.5),
+        );
+        const kept = withPages(inode, new Set([...inode.dirty].filter((page) => large.has(Math.floor(page / ratio)))));
         after.set(name, { live: kept, durable: Buffer.from(kept), dirty: new Set() });
       }
       return createDisk(after, new Map(after));
@@ -101,6 +107,7 @@ function contentOf(names: Names, faults: DiskFaults) {
   };
   return {
     write,
+    openFiles: () => [...open.values()].map(({ path }) => path),
     open(path: string, mode: 'read' | 'update' | 'create') {
       const found = names.get(path);
       if (mode === 'create' && found) throw systemError('EEXIST');

@@ -1,0 +1,134 @@
+/** What must hold after every crash, by the database, the ledger and what the clients were told. */
+import { createHash } from 'node:crypto';
+import type { LedgerEntry } from '../../../src/ledger/index.ts';
+import type { Attempt, LoadRecord, Table } from './attempts.ts';
+
+/** All that the gateway's ledger has said of the inserts, gathered as it grows. */
+export interface Memory {
+  /** The intent of each insert, by its id. */
+  readonly intents: Map<string, LedgerEntry[]>;
+  /** Outcomes by session and operation. */
+  readonly outcomes: Map<string, LedgerEntry>;
+  /** Every intent without outcome yet. */
+  readonly open: Map<string, LedgerEntry>;
+  /** Intents of inserts that belong to no attempt, which nobody can have asked for. */
+  readonly strangers: LedgerEntry[];
+  unknown: number;
+}
+
+export function createMemory(): Memory {
+  return { intents: new Map(), outcomes: new Map(), open: new Map(), strangers: [], unknown: 0 };
+}
+
+/** Takes in new entries of the gateway's ledger; says what can't be right about them. */
+export function remember(memory: Memory, entries: readonly LedgerEntry[], record: LoadRecord): string[] {
+  const wrong: string[] = [];
+  const byDigest = new Map([...record.attempts.keys()].map((id) => [parametersDigest(id), id]));
+  for (const entry of entries) {
+    const key = keyOf(entry);
+    if (entry.kind === 'intent') {
+      if (memory.open.has(key)) wrong.push(`operation ${key} was announced twice`);
+      memory.open.set(key, entry);
+      const id = idOf(entry, byDigest);
+      if (id !== undefined && record.attempts.has(id))
+        memory.intents.set(id, [...(memory.intents.get(id) ?? []), entry]);
+      else if (entry.action === 'postgres:insert') memory.strangers.push(entry);
+    }
+    if (entry.kind === 'outcome') {
+      if (!memory.open.delete(key)) wrong.push(`operation ${key} has an outcome without intent, or two`);
+      if (entry.detail['status'] === 'unknown') memory.unknown++;
+      memory.outcomes.set(key, entry);
+    }
+  }
+  return wrong;
+}
+
+/** The rules, for all attempts since the last check. `rows` are the ids in each table. */
+export function check(
+  record: LoadRecord,
+  memory: Memory,
+  rows: Readonly<{ [table in Table]: readonly string[] }>,
+): string[] {
+  const present = new Set([...rows.marks, ...rows.digested]);
+  return [
+    ...record.wrong,
+    ...[...memory.open.values()].map((entry) => `entry ${entry.seq} is an intent without outcome`),
+    ...memory.strangers.map((entry) => `entry ${entry.seq} is an insert that no client sent`),
+    ...checkRows(record, memory, rows),
+    ...checkGroups(record, present),
+    ...[...record.attempts.values()].flatMap((attempt) => checkAttempt(attempt, { record, memory, present })),
+  ];
+}
+
+/** Nothing is in the database twice, unasked, or without its intent. */
+function checkRows(
+  record: LoadRecord,
+  memory: Memory,
+  rows: Readonly<{ [table in Table]: readonly string[] }>,
+): string[] {
+  const wrong: string[] = [];
+  for (const [table, ids] of Object.entries(rows)) {
+    if (new Set(ids).size !== ids.length) wrong.push(`${table} holds a row twice`);
+    for (const id of ids) {
+      if (record.attempts.get(id)?.table !== table) wrong.push(`${table} holds ${id}, which no client sent there`);
+      if (!memory.intents.has(id)) wrong.push(`${id} reached the database without an intent`);
+    }
+  }
+  return wrong;
+}
+
+/** What belongs together is there together. */
+function checkGroups(record: LoadRecord, present: ReadonlySet<string>): string[] {
+  const counts = new Map<string, { all: number; there: number }>();
+  for (const { id, group } of record.attempts.values()) {
+    const count = counts.get(group) ?? { all: 0, there: 0 };
+    counts.set(group, { all: count.all + 1, there: count.there + (present.has(id) ? 1 : 0) });
+  }
+  return [...counts].flatMap(([group, { all, there }]) => {
+    const verdict = record.verdicts.get(group);
+    const whole = there === 0 || there === all;
+    if (!whole) return [`${group} is there in part: ${there} of ${all}`];
+    if (verdict === 'kept' && there === 0) return [`${group} was acknowledged and is not in the database`];
+    if ((verdict === 'undone' || verdict === 'refused') && there > 0)
+      return [`${group} was ${verdict} and is in the database`];
+    return [];
+  });
+}
+
+/** What the client was told, what the ledger says and what the database holds agree. */
+function checkAttempt(
+  { id, group, alone }: Attempt,
+  { record, memory, present }: { record: LoadRecord; memory: Memory; present: ReadonlySet<string> },
+): string[] {
+  const intents = memory.intents.get(id) ?? [];
+  const [intent] = intents;
+  const acknowledged = record.verdicts.get(group) === 'kept';
+  if (intent === undefined) return acknowledged ? [`${id} was acknowledged and is not in the ledger`] : [];
+  const status = String(memory.outcomes.get(keyOf(intent))?.detail['status']);
+  const wrong = intents.length > 1 ? [`${id} has ${intents.length} intents`] : [];
+  if (acknowledged && status !== 'done') wrong.push(`${id} was acknowledged, its outcome says ${status}`);
+  if (alone && status === 'done' && !present.has(id)) wrong.push(`${id} is done by the ledger and not in the database`);
+  if ((status === 'failed' || status === 'skipped') && present.has(id))
+    wrong.push(`${id} is ${status} by the ledger and in the database`);
+  return wrong;
+}
+
+/** By the recorded text or parameter where policy records them, by the digest of the parameters elsewhere. */
+function idOf(entry: LedgerEntry, byDigest: ReadonlyMap<string, string>): string | undefined {
+  const { text, parametersDigest: digest } = entry.detail;
+  if (entry.action !== 'postgres:insert') return undefined;
+  if (typeof digest === 'string') return byDigest.get(digest);
+  return typeof text === 'string' ? /'([^']+)'/.exec(text)?.[1] : undefined;
+}
+
+/** As the gateway digests one parameter: its length, a colon, its bytes. */
+function parametersDigest(id: string): string {
+  return createHash('sha256')
+    .update(`${Buffer.byteLength(id)}:`)
+    .update(id)
+    .digest('hex');
+}
+
+function keyOf(entry: LedgerEntry): string {
+  return `${entry.session} ${entry.operation}`;
+}

@@ -1,0 +1,133 @@
+/**
+ * SIGTERM under load: no client sees an answer cut off. What was asked is answered, whole; sessions end between two requests with a code
+ * that says "connect again"; and since nobody is left in doubt, the database holds exactly what was acknowledged.
+ */
+import type pg from 'pg';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { eventually } from '../../support/eventually.ts';
+import { openRawSession, query } from '../../support/raw-session.ts';
+import { type Stack, startStack } from '../../support/stack.ts';
+import { ROLES, type RoleName } from '../../support/stack-folder.ts';
+import { agentWay, directWay, startSvidFiles, type Way } from '../../support/ways.ts';
+
+let stack: Stack;
+let ways: Readonly<Record<'agent' | 'direct', Way>>;
+let rounds = 0;
+
+beforeAll(async () => {
+  stack = await startStack({ seed: 'create table kept (id text); grant all on kept to shop_app;' });
+  const files = await startSvidFiles(stack);
+  ways = { agent: agentWay(stack), direct: directWay(stack, files.folder, 'postgres') };
+});
+afterAll(() => stack?.stop());
+beforeEach(async () => {
+  for (const role of ROLES) stack.roles[role].start(); // Nothing happens to those that run.
+  for (const role of ROLES) await stack.roles[role].ready();
+  await eventually('a session', async () => {
+    const client = await ways.agent.connect();
+    await client.end();
+    return true;
+  });
+});
+
+describe.each([
+  ['gateway', ['agent', 'direct']],
+  ['agent', ['agent']],
+] as const)('SIGTERM to the %s', (role, through) => {
+  it.each(through)('lets an answer of 100,000 rows come to its end (%s)', async (way) => {
+    const session = await openRawSession(ways[way].door, { database: 'shop' });
+    session.send(query(LONG_ANSWER));
+    await session.until('D:1|');
+    const stopped = stack.roles[role].end('SIGTERM');
+    const answer = await session.ready();
+    expect(answer.filter((message) => message.startsWith('D:'))).toHaveLength(ROWS - 1);
+    expect(answer.slice(-2)).toEqual([`C:SELECT ${ROWS}`, 'Z:I']);
+    expect((await session.end()).join(' ')).toMatch(/^E:57P01:/);
+    expect(await stopped).toBe(0);
+  });
+
+  it.each(through)('lets an open transaction be committed, and ends an idle session at once (%s)', async (way) => {
+    const id = `transaction-${role}-${way}`;
+    const open = await ways[way].connect();
+    await open.query('begin');
+    await open.query('insert into kept values ($1)', [id]);
+    const idle = await openRawSession(ways[way].door, { database: 'shop' });
+    const stopped = stack.roles[role].end('SIGTERM');
+    expect((await idle.end()).join(' ')).toMatch(/^E:57P01:/);
+    const { command } = await open.query('commit');
+    expect(command).toBe('COMMIT');
+    expect(await stopped).toBe(0);
+    expect(await stack.dba(`select id from kept where id = '${id}'`)).toEqual([{ id }]);
+  });
+
+  it('leaves no client in doubt: the database holds what was acknowledged, and nothing else', async () => {
+    const round = ++rounds;
+    const acknowledged: string[] = [];
+    const codes: string[] = [];
+    const writers = Array.from({ length: WRITERS }, (_, number) =>
+      write(ways[through[number % through.length] ?? 'agent'], {
+        name: `load-${round}-${number}`,
+        acknowledged,
+        codes,
+      }),
+    );
+    await eventually('a good number of inserts', () => acknowledged.length > 10 * WRITERS);
+    expect(await stack.roles[role].end('SIGTERM')).toBe(0);
+    await Promise.all(writers);
+    expect(codes.filter((code) => !RETRYABLE.test(code))).toEqual([]);
+    const rows = await stack.dba(`select id from kept where id like 'load-${round}-%'`);
+    expect(rows.map(({ id }) => String(id)).toSorted()).toEqual(acknowledged.toSorted());
+  });
+});
+
+describe('SIGTERM to the server', () => {
+  it('ends the streams of agents and gateways without a session noticing, and all come back to the next server', async () => {
+    const open = await ways.agent.connect();
+    expect(await stack.roles.server.end('SIGTERM')).toBe(0);
+    expect((await open.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
+    stack.roles.server.start();
+    await stack.roles.server.ready();
+    // What the next server says reaches the gateway: it follows again.
+    await stack.apply({
+      'forbidden.cedar': '@id("no-writes")\nforbid(principal, action == Action::"postgres:insert", resource);',
+    });
+    const refused = await open
+      .query(`insert into kept values ('forbidden')`)
+      .catch((error: pg.DatabaseError) => error.code);
+    expect(refused).toBe('42501');
+    await open.end();
+  });
+});
+
+describe('every role', () => {
+  it.each(ROLES)('that is told to end while it starts does so: %s', async (role: RoleName) => {
+    expect(await stack.roles[role].end('SIGTERM')).toBe(0);
+    stack.roles[role].start();
+    const code = await stack.roles[role].end('SIGTERM');
+    // Before it listens for the signal at all, the signal itself ends it.
+    expect([0, 128 + 15]).toContain(code);
+  });
+});
+
+/** Inserts until its connection ends; each insert counts once its answer is there. */
+async function write(
+  way: Way,
+  { name, acknowledged, codes }: { name: string; acknowledged: string[]; codes: string[] },
+): Promise<void> {
+  const client = await way.connect();
+  try {
+    for (let number = 0; ; number++) {
+      await client.query('insert into kept values ($1)', [`${name}-${number}`]);
+      acknowledged.push(`${name}-${number}`);
+    }
+  } catch (error) {
+    codes.push(error instanceof Error && 'code' in error ? String(error.code) : String(error));
+  }
+}
+
+const ROWS = 100_000;
+/** Takes some two seconds, whoever reads it. */
+const LONG_ANSWER = `select g, case when g % 1000 = 0 then pg_sleep(0.015) end from generate_series(1, ${ROWS}) g`;
+const WRITERS = 8;
+/** A driver that has sent its next statement already reports the end of the connection, or the socket's own error. */
+const RETRYABLE = /^(57P01|08006|ECONNRESET|EPIPE)$|terminated unexpectedly|not queryable/;
