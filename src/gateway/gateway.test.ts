@@ -27,6 +27,7 @@ const echo: ProtocolMember = {
         session.client.write(`${deps.name} ${session.identity.uri} ${session.door}\n`);
         session.client
           .on('data', (chunk) => session.client.write(chunk))
+          .on('end', () => session.client.end())
           .on('close', () => resolve())
           .resume();
         session.signal.addEventListener('abort', () => bye('cut'));

@@ -1,29 +1,32 @@
-import { createServer, type Server, type Socket } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import type { SpiffeId } from '@countersign/sdk/identity';
 import type { LedgerWriter } from '../ledger/index.ts';
 import type { ResolvedTarget } from '../model/index.ts';
 import type { CompiledPolicies } from '../policy/index.ts';
-import { peerChain } from '../rpc/index.ts';
 import {
   anySignal,
   assert,
   type Clock,
   type Log,
-  messageOf,
+  type LogFields,
   type Random,
   raceAbort,
   type Secret,
   type Service,
   timeoutSignal,
 } from '../std/index.ts';
-import { verifyX509Svid } from '../wire/x509/index.ts';
+import { fitRoom } from './descriptors.ts';
+import { createDoors, portOf } from './doors.ts';
 import { GatewayError } from './errors.ts';
+import { createHeldBytes } from './held-bytes.ts';
 import type { GatewayIdentity } from './identity.ts';
+import { createLedgerTurn } from './ledger-turn.ts';
 import { encodePrefaceAnswer, readPreface } from './link-preface.ts';
+import { type Peer, verifyPeer } from './peer.ts';
 import type { ProtocolMember, SecretResolver, SessionRefusal, Target } from './protocol.ts';
-import type { Durability } from './session.ts';
+import { createSampledLog } from './sampled-log.ts';
+import { type Durability, SessionEnd } from './session.ts';
 import { createPolicyBoard, createSessionLedger, createSessionPolicy } from './session-parts.ts';
 import { createSessions, type SessionHandle, type SessionLimits } from './sessions.ts';
 import { createTlsAcceptor, type TlsAcceptor } from './tls.ts';
@@ -45,6 +48,10 @@ export interface GatewayDeps {
   readonly durability?: { readonly reads: Durability; readonly changes: Durability };
   /** How long `stop` lets busy sessions finish, in milliseconds. */
   readonly drainMs?: number;
+  /** Bytes that all sessions together may hold in memory for others; beyond it the session that holds most is ended. */
+  readonly heldBytesMax?: number;
+  /** Files and sockets this process may have open; the system is asked when absent. */
+  readonly descriptorsMax?: number;
 }
 
 /** The access gateway: see the folder's door. */
@@ -64,6 +71,8 @@ export interface Gateway {
   checkTarget(name: string, signal: AbortSignal): Promise<string | undefined>;
   /** Where the doors are, once started. */
   address(): { readonly link: number; readonly targets: ReadonlyMap<string, number> };
+  /** For metrics: connections refused or cut before they were a session's, since the start; bytes held for sessions now. */
+  counts(): { readonly refused: number; readonly heldBytes: number };
 }
 
 export interface SessionInfo {
@@ -97,6 +106,7 @@ export function createGateway(deps: GatewayDeps): Gateway & Service {
       return open === undefined ? `there is no target ${name}` : await open.target.check(signal);
     },
     address: () => core.address(),
+    counts: () => core.counts(),
   };
 }
 
@@ -115,19 +125,34 @@ class Core {
   readonly targets = new Map<string, OpenTarget>();
   readonly sessions;
   readonly #deps: GatewayDeps;
+  readonly #turn;
   readonly #link = createTlsAcceptor({ name: LINK_ALPN, required: true });
   readonly #stopping = new AbortController();
+  readonly #doors;
+  readonly #held;
+  readonly #refusals;
+  #refused = 0;
   #server: Server | undefined;
   #stopListening = () => {};
-  #connections = 0;
   #applying: Promise<void> = Promise.resolve();
 
   constructor(deps: GatewayDeps) {
     this.#deps = deps;
+    this.#turn = createLedgerTurn({ ledger: deps.ledger });
+    const { clock, log } = deps;
+    const limits = { ...LIMITS, ...deps.limits };
+    const room = fitRoom({ log, descriptors: deps.descriptorsMax, sessionsMax: limits.sessionsMax });
+    this.#refusals = createSampledLog({ clock, log });
+    this.#held = createHeldBytes(deps.heldBytesMax ?? HELD_BYTES_MAX);
+    this.#doors = createDoors({
+      ...room,
+      clock,
+      refused: (why, detail) => this.#noteRefused(`gateway.client.${why}`, detail),
+    });
     this.sessions = createSessions({
-      clock: deps.clock,
-      log: deps.log,
-      limits: { ...LIMITS, ...deps.limits },
+      clock,
+      log,
+      limits: { ...limits, sessionsMax: room.sessionsMax },
       bundle: (trustDomain) => deps.identity.current()?.bundles.get(trustDomain),
     });
   }
@@ -140,7 +165,7 @@ class Core {
       this.#present();
       this.sessions.reverify();
     });
-    this.#server = await this.#listen(listen, (socket) => this.#acceptLink(socket));
+    this.#server = await this.#doors.open(listen, (socket, known) => this.#acceptLink(socket, known));
   }
 
   async stop(): Promise<void> {
@@ -161,6 +186,7 @@ class Core {
       grace.cancel();
     }
     this.sessions.stop();
+    this.#refusals.stop();
     await Promise.all([...this.targets.values()].map(({ target }) => target.close()));
     this.targets.clear();
   }
@@ -176,6 +202,15 @@ class Core {
     const targets = new Map<string, number>();
     for (const [name, { door }] of this.targets) if (door !== undefined) targets.set(name, portOf(door));
     return { link: this.#server === undefined ? 0 : portOf(this.#server), targets };
+  }
+
+  counts() {
+    return { refused: this.#refused, heldBytes: this.#held.bytes };
+  }
+
+  #noteRefused(event: string, detail: LogFields): void {
+    this.#refused++;
+    this.#refusals.note('info', event, detail);
   }
 
   async #apply(targets: readonly ResolvedTarget[]): Promise<void> {
@@ -223,7 +258,9 @@ class Core {
       open.acceptor = createTlsAcceptor({ name: member.alpn, required: false });
       const current = this.#deps.identity.current();
       if (current !== undefined) open.acceptor.present(current);
-      open.door = await this.#listen(target.listen, (socket) => this.#acceptDirect(socket, resolved.name, open));
+      open.door = await this.#doors.open(target.listen, (socket, known) =>
+        this.#acceptDirect(socket, known, { name: resolved.name, open }),
+      );
     }
     this.targets.set(resolved.name, open);
   }
@@ -235,41 +272,7 @@ class Core {
     for (const { acceptor } of this.targets.values()) acceptor?.present(current);
   }
 
-  #listen(where: { host: string; port: number }, accept: (socket: Socket) => Promise<void>): Promise<Server> {
-    return new Promise((resolve, reject) => {
-      const server = createServer({ noDelay: true, keepAlive: true, pauseOnConnect: true }, (socket) => {
-        socket.on('error', () => {}); // Whoever serves it hears of 'close'.
-        if (this.#connections >= CONNECTIONS_MAX) {
-          socket.destroy();
-          return;
-        }
-        this.#connections++;
-        socket.once('close', () => this.#connections--);
-        const refused = (error: unknown) => {
-          this.#deps.log.info('gateway.client.refused', { remote: socket.remoteAddress, reason: messageOf(error) });
-          socket.destroy();
-        };
-        accept(socket).then(() => this.#hangUp(socket), refused);
-      });
-      server.once('error', (cause) =>
-        reject(
-          new GatewayError('ERR_GATEWAY_LISTEN', `can't listen on ${where.host} port ${where.port}: ${cause.message}`, {
-            cause,
-          }),
-        ),
-      );
-      server.listen(where, () => resolve(server));
-    });
-  }
-
-  /** Nobody serves the socket any more. Its end was sent; a peer that does not end its side must not keep the descriptor for ever. */
-  #hangUp(socket: Socket): void {
-    if (socket.destroyed) return;
-    const timer = this.#deps.clock.after(LAST_WORDS_MS, () => socket.destroy());
-    socket.once('close', () => timer.cancel());
-  }
-
-  async #acceptLink(socket: Socket): Promise<void> {
+  async #acceptLink(socket: Socket, known: () => void): Promise<void> {
     const timeout = timeoutSignal(this.#deps.clock, HANDSHAKE_MS_MAX);
     const signal = anySignal(timeout.signal, this.#stopping.signal);
     let tls: TLSSocket;
@@ -281,19 +284,27 @@ class Core {
       timeout.cancel();
     }
     if (name === undefined) return void tls.destroy();
-    const peer = this.#verify(tls);
+    const peer = verifyPeer(tls, this.#deps.identity, this.#deps.clock.now());
     const open = this.targets.get(name);
-    const refuse = (what: string) => void tls.end(encodePrefaceAnswer(what));
-    if (typeof peer === 'string') return refuse(`the identity is not trusted: ${peer}`);
-    if (open === undefined) return refuse('this gateway does not serve that target');
+    const refuse = (why: 'untrusted' | 'unserved', what: string) => {
+      this.#noteRefused(`gateway.client.${why}`, { remote: socket.remoteAddress, reason: what });
+      tls.end(encodePrefaceAnswer(what));
+    };
+    if (typeof peer === 'string') return refuse('untrusted', `the identity is not trusted: ${peer}`);
+    if (open === undefined) return refuse('unserved', 'this gateway does not serve that target');
     const handle = this.#handle(peer, name, 'agent');
     const full = this.sessions.admit(handle);
-    if (full !== undefined) return refuse(full.what);
+    if (full !== undefined) return refuse('unserved', full.what);
+    known();
     tls.write(encodePrefaceAnswer(undefined));
     await this.#serve(open, handle, tls);
   }
 
-  async #acceptDirect(socket: Socket, name: string, open: OpenTarget): Promise<void> {
+  async #acceptDirect(
+    socket: Socket,
+    known: () => void,
+    { name, open }: { name: string; open: OpenTarget },
+  ): Promise<void> {
     const timeout = timeoutSignal(this.#deps.clock, HANDSHAKE_MS_MAX);
     const signal = anySignal(timeout.signal, this.#stopping.signal);
     let secured: TLSSocket | undefined;
@@ -309,49 +320,36 @@ class Core {
       timeout.cancel();
     }
     if (secured === undefined) return;
-    const peer = this.#verify(secured);
+    const client = secured;
+    const peer = verifyPeer(client, this.#deps.identity, this.#deps.clock.now());
+    const refuse = (why: 'untrusted' | 'unserved', refusal: SessionRefusal) => {
+      this.#noteRefused(`gateway.client.${why}`, { remote: socket.remoteAddress, reason: refusal.what });
+      open.target.refuse(client, refusal);
+    };
     if (typeof peer === 'string') {
-      return open.target.refuse(secured, {
-        code: 'identity',
-        what: `the client certificate is no trusted SVID: ${peer}`,
-      });
+      return refuse('untrusted', { code: 'identity', what: `the client certificate is no trusted SVID: ${peer}` });
     }
     const handle = this.#handle(peer, name, 'direct');
     const full = this.sessions.admit(handle);
-    if (full !== undefined) return open.target.refuse(secured, full);
-    await this.#serve(open, handle, secured);
+    if (full !== undefined) return refuse('unserved', full);
+    known();
+    await this.#serve(open, handle, client);
   }
 
-  /** Who the peer is, or why that can't be told. */
-  #verify(tls: TLSSocket): { identity: SpiffeId; chainDer: readonly Buffer[]; expiresAtS: number } | string {
-    const chainDer = peerChain(tls);
-    if (tls.isSessionReused()) return 'a resumed session shows no certificate';
-    const bundles = this.#deps.identity.current()?.bundles;
-    const result = verifyX509Svid(chainDer, (trustDomain) => bundles?.get(trustDomain), this.#deps.clock.now());
-    if (!result.ok) return result.reason;
-    return { identity: result.id, chainDer, expiresAtS: result.expiresAtS };
-  }
-
-  #handle(
-    peer: { identity: SpiffeId; chainDer: readonly Buffer[]; expiresAtS: number },
-    target: string,
-    door: 'agent' | 'direct',
-  ): SessionHandle {
-    return {
-      ...peer,
-      id: this.#deps.random.bytes(12).toString('hex'),
-      target,
-      door,
-      startedMs: this.#deps.clock.now(),
-      end: new AbortController(),
-      drain: new AbortController(),
-    };
+  #handle(peer: Peer, target: string, door: 'agent' | 'direct'): SessionHandle {
+    const { random, clock } = this.#deps;
+    const switches = { end: new AbortController(), drain: new AbortController() };
+    return { ...peer, ...switches, id: random.bytes(12).toString('hex'), target, door, startedMs: clock.now() };
   }
 
   async #serve(open: OpenTarget, handle: SessionHandle, client: Duplex): Promise<void> {
     const { clock, log, ledger, durability = DURABILITY } = this.#deps;
     const fields = { session: handle.id, identity: handle.identity.uri, target: handle.target, door: handle.door };
     log.info('gateway.session.opened', fields);
+    const memory = this.#held.open((heldBytes) => {
+      log.warn('gateway.session.memory', { ...fields, heldBytes });
+      handle.end.abort(new SessionEnd(OUT_OF_MEMORY));
+    });
     try {
       await open.target.serve({
         id: handle.id,
@@ -361,6 +359,7 @@ class Core {
         policy: createSessionPolicy(this.board, handle.identity),
         ledger: createSessionLedger({
           ledger,
+          turn: this.#turn,
           clock,
           session: handle.id,
           actor: handle.identity.uri,
@@ -369,31 +368,30 @@ class Core {
         }),
         signal: handle.end.signal,
         drain: handle.drain.signal,
+        memory,
       });
     } catch (error) {
       // A member that throws has a bug; one session is lost, not the gateway.
       log.error('gateway.session.failed', { ...fields, error });
       client.destroy();
     } finally {
+      memory.close();
       this.sessions.remove(handle);
       log.info('gateway.session.closed', fields);
     }
   }
 }
 
-function portOf(server: Server): number {
-  const address = server.address();
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}
-
 /** ALPN name of the link from agents. */
 const LINK_ALPN = 'countersign-link/1';
 /** For TLS, preface and encryption requests. */
 const HANDSHAKE_MS_MAX = 10_000;
-/** For a refusal, or the end of a session, to reach the client. */
-const LAST_WORDS_MS = 5_000;
-/** Sockets of all doors, authenticated or not. */
-const CONNECTIONS_MAX = 20_000;
+/** Eight of the largest messages; every other session works with some ten thousandths of it. */
+const HELD_BYTES_MAX = 512 * 1024 * 1024;
+const OUT_OF_MEMORY: SessionRefusal = {
+  code: 'memory',
+  what: 'the gateway holds as many bytes as it may, and this session held most of them',
+};
 const LIMITS: SessionLimits = { sessionsMax: 10_000, sessionsPerIdentityMax: 1_000 };
 const DRAIN_MS = 10_000;
 /** Reads survive kill -9; changes and denials are on disk before their answer goes out. */

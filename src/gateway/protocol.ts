@@ -65,6 +65,6 @@ export interface Target {
 
 /** Why a session is not opened, or is ended. `what` is safe to show to the client. */
 export interface SessionRefusal {
-  readonly code: 'identity' | 'policy' | 'limit' | 'shutdown' | 'timeout' | 'target' | 'ledger';
+  readonly code: 'identity' | 'policy' | 'limit' | 'shutdown' | 'timeout' | 'target' | 'ledger' | 'memory';
   readonly what: string;
 }

@@ -2,6 +2,8 @@ import type { Duplex } from 'node:stream';
 import type { SpiffeId } from '@countersign/sdk/identity';
 import type { AttributeValue, Decision, EntityRef, LedgerEvent } from '../model/index.ts';
 import type { PotentialMask } from '../policy/index.ts';
+import type { Holding } from './held-bytes.ts';
+import type { Recorded } from './ledger-turn.ts';
 import type { SessionRefusal } from './protocol.ts';
 
 /** One authenticated client of one target, as a protocol member gets it. */
@@ -9,7 +11,7 @@ export interface GatewaySession {
   /** Random, unique; what ledger entries and logs call it. */
   readonly id: string;
   readonly identity: SpiffeId;
-  /** The client's bytes, after TLS and link preface. */
+  /** The client's bytes, after TLS and link preface. It may end its side and still read: the member ends the other one. */
   readonly client: Duplex;
   readonly door: 'agent' | 'direct';
   readonly policy: SessionPolicy;
@@ -18,6 +20,8 @@ export interface GatewaySession {
   readonly signal: AbortSignal;
   /** Aborts when the session should end at its next idle moment: the gateway stops or the target's definition changed. */
   readonly drain: AbortSignal;
+  /** Told of every change in what the session holds in memory for others; may abort `signal`. */
+  readonly memory: Pick<Holding, 'hold'>;
 }
 
 /** Policy for one principal; always answers by the newest policies. */
@@ -38,12 +42,14 @@ export type Durability = 'process' | 'release' | 'strict';
 /** The session's part of the ledger: actor, target, session and time are filled in. */
 export interface SessionLedger {
   /**
-   * Records what is about to be forwarded, or was denied; all or nothing. Returns the last sequence number.
-   * @throws LedgerError: then none of it may happen
+   * Writes events at once; all or nothing. Returns the last sequence number.
+   * @throws LedgerError: then nothing of what they announce may happen
    */
-  announce(events: readonly OperationEvent[]): number;
-  /** Records how operations ended. @throws LedgerError */
-  conclude(events: readonly OperationEvent[]): void;
+  append(events: readonly OperationEvent[]): number;
+  /** Writes events together with those of other sessions, at the end of this turn of the event loop; all or nothing. */
+  record(events: readonly OperationEvent[], recorded: Recorded): void;
+  /** Writes now what `record` was given. */
+  flush(): void;
   /** Resolves when the entry with that number is on disk. */
   synced(sequence: number): Promise<void>;
   readonly syncedSequence: number;

@@ -90,8 +90,12 @@ export function createSessions(deps: {
     },
     reverify() {
       const nowMs = clock.now();
+      const results = new Map<string, ReturnType<typeof verifyX509Svid>>();
       for (const session of sessions) {
-        const result = verifyX509Svid(session.chainDer, deps.bundle, nowMs);
+        // A workload has many sessions by one SVID, and all of it happens at once: each chain is verified once.
+        const chain = session.chainDer.map((der) => der.toString('latin1')).join();
+        const result = results.get(chain) ?? verifyX509Svid(session.chainDer, deps.bundle, nowMs);
+        results.set(chain, result);
         // Expiry has its own, gentler way; every other reason means that this identity is no longer vouched for.
         if (result.ok || nowMs / 1000 >= session.expiresAtS) continue;
         log.warn('gateway.session.untrusted', {

@@ -58,12 +58,12 @@ export function createTlsAcceptor(alpn: {
           });
         const finish = (act: () => void) => {
           signal.removeEventListener('abort', onAbort);
-          tls.off('error', onError).off('close', onClose).off('secure', onSecure);
+          tls.off('error', onError).off('close', onClose).off('end', onClose).off('secure', onSecure);
           tls.on('error', () => {}); // Whoever serves it hears of 'close'.
           act();
         };
         socket.on('error', () => {}); // As above: the TLS socket reports it.
-        tls.on('error', onError).on('close', onClose).on('secure', onSecure);
+        tls.on('error', onError).on('close', onClose).on('end', onClose).on('secure', onSecure);
         signal.addEventListener('abort', onAbort, { once: true });
       });
     },

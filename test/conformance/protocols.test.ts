@@ -139,14 +139,19 @@ async function serve(target: Target, clients: Socket[]) {
       onChange: () => () => {},
     },
     ledger: {
-      announce: (announced) => events.push(...announced) - 1,
-      conclude: (concluded) => void events.push(...concluded),
+      append: (appended) => events.push(...appended) - 1,
+      record(recordedEvents, recorded) {
+        const sequence = events.push(...recordedEvents) - 1;
+        setImmediate(() => recorded.written(sequence));
+      },
+      flush() {},
       synced: async () => {},
       syncedSequence: 1_000_000,
       durability: () => 'process',
     },
     signal: end.signal,
     drain: new AbortController().signal,
+    memory: { hold() {} },
   };
   return {
     client,

@@ -28,6 +28,8 @@ export interface AnswersPort {
   cancel(): void;
   /** Ends the session with that error to the client, after what was delivered. */
   fail(error: ErrorText): void;
+  /** Does something later, on behalf of this session: what it throws costs this session only. */
+  guard(act: () => void): void;
   /** The target has ended the session itself, and said so to the client. */
   ended(): void;
 }
@@ -50,6 +52,8 @@ export class Answers {
   #held: Buffer[] = [];
   #heldBytes = 0;
   #releasing = false;
+  /** Outcomes on their way into the ledger. */
+  #concluding = 0;
   #cancelled: Operation | undefined;
 
   constructor(session: Conversation, port: AnswersPort, log: Log) {
@@ -70,9 +74,12 @@ export class Answers {
       broken = error;
     }
     this.#cancelOver();
-    this.#conclude();
-    this.#flush();
-    if (broken === undefined) return;
+    if (broken === undefined) {
+      this.#conclude();
+      this.#flush();
+      return;
+    }
+    this.#concludeNow();
     this.#over = true;
     this.#log.error('gateway.postgres.target_broken', { error: broken });
     this.#port.fail({
@@ -82,9 +89,19 @@ export class Answers {
     });
   }
 
+  /** Bytes kept here: of a message that is not whole yet, and of answers that wait for the ledger. */
+  get heldBytes(): number {
+    return this.#framer.bufferedBytes + this.#heldBytes;
+  }
+
   /** True while so much waits for the ledger that the target should not send more. */
   get congested(): boolean {
     return this.#heldBytes > HELD_BYTES_MAX;
+  }
+
+  /** True when nothing waits for the ledger. */
+  get delivered(): boolean {
+    return this.#concluding === 0 && this.#held.length === 0;
   }
 
   /** The connection to the target is lost: what was running ended nobody knows how. */
@@ -262,8 +279,7 @@ export class Answers {
     if (rest.some((one) => one.plan.writes)) {
       // They run, or have run, although the client would think that they were skipped.
       this.#over = true;
-      this.#conclude();
-      this.#flush();
+      this.#concludeNow();
       return this.#port.fail({ ...error, severity: 'FATAL' });
     }
     if (!this.#muted) this.#out.add(encodeError(error));
@@ -327,8 +343,7 @@ export class Answers {
     if (operation !== undefined) this.#session.deps.operations.end(operation, 'failed', sqlstate);
     if (withhold) this.#out.add(encodeErrorFields('E', withheld(fields)));
     else this.#keep();
-    this.#conclude();
-    this.#flush();
+    this.#concludeNow();
     this.#over = true;
     this.#port.ended();
   }
@@ -417,18 +432,37 @@ export class Answers {
     }
   }
 
+  /** Records the outcomes that were noted; what was to be delivered waits until they are written. */
   #conclude() {
-    try {
-      this.#session.deps.operations.conclude();
-    } catch (error) {
-      // An operation without its outcome on record: the ledger says so at its next start; this session does no further ones.
-      this.#log.error('gateway.postgres.outcome_lost', { error });
-      this.#over = true;
-      this.#port.fail({ severity: 'FATAL', sqlstate: '58030', message: 'the gateway’s ledger can not be written' });
-    }
+    const { operations } = this.#session.deps;
+    if (!operations.ended) return;
+    this.#concluding++;
+    operations.conclude({
+      written: () =>
+        this.#port.guard(() => {
+          this.#concluding--;
+          this.#flush();
+        }),
+      refused: (error) => this.#port.guard(() => this.#outcomeLost(error)),
+    });
+  }
+
+  /** As `#conclude`, and delivers, before anything else happens: the session is about to end. */
+  #concludeNow() {
+    this.#conclude();
+    this.#session.deps.ledger.flush();
+    this.#flush();
+  }
+
+  /** An operation without its outcome on record: the ledger says so at its next start; this session does no further ones. */
+  #outcomeLost(error: unknown) {
+    this.#log.error('gateway.postgres.outcome_lost', { error });
+    this.#over = true;
+    this.#port.fail({ severity: 'FATAL', sqlstate: '58030', message: 'the gateway’s ledger can not be written' });
   }
 
   #flush() {
+    if (this.#concluding > 0) return;
     const pieces = this.#out.take();
     if (this.#held.length === 0 && this.#sequence <= this.#session.deps.ledger.syncedSequence) {
       if (pieces.length > 0) this.#port.deliver(pieces);
@@ -446,14 +480,15 @@ export class Answers {
     if (this.#releasing) return;
     this.#releasing = true;
     this.#session.deps.ledger.synced(this.#sequence).then(
-      () => {
-        this.#releasing = false;
-        if (this.#sequence > this.#session.deps.ledger.syncedSequence) return this.#release();
-        const pieces = this.#held;
-        this.#held = [];
-        this.#heldBytes = 0;
-        this.#port.deliver(pieces);
-      },
+      () =>
+        this.#port.guard(() => {
+          this.#releasing = false;
+          if (this.#sequence > this.#session.deps.ledger.syncedSequence) return this.#release();
+          const pieces = this.#held;
+          this.#held = [];
+          this.#heldBytes = 0;
+          this.#port.deliver(pieces);
+        }),
       (error: unknown) => {
         this.#over = true;
         this.#log.error('gateway.postgres.sync_failed', { reason: messageOf(error) });

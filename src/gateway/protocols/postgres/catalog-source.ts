@@ -1,4 +1,4 @@
-import { type Log, messageOf, raceAbort, sleep, type Timer } from '../../../std/index.ts';
+import { anySignal, type Log, messageOf, raceAbort, sleep, type Timer, timeoutSignal } from '../../../std/index.ts';
 import {
   Backend,
   encodeQuery,
@@ -107,7 +107,9 @@ class Source implements CatalogSource {
 
   async #take(): Promise<void> {
     const { clock, database } = this.#deps;
-    const { signal } = this.#abort;
+    // The target's own statement_timeout is a request; a target that hangs would hold up every session that waits for the snapshot.
+    const timeout = timeoutSignal(clock, TAKE_MS_MAX);
+    const signal = anySignal(this.#abort.signal, timeout.signal);
     const startedMs = clock.monotonicMs();
     const kept = this.#upstream !== undefined;
     try {
@@ -125,7 +127,12 @@ class Source implements CatalogSource {
       this.#upstream = undefined;
       // A connection that stood idle may have died unnoticed, with the server behind it back since: a fresh one tells.
       if (kept && !signal.aborted) return this.#take();
-      throw error;
+      if (!timeout.signal.aborted) throw error;
+      throw new GatewayError('ERR_GATEWAY_TARGET_AWAY', `the target's catalog was not read within ${TAKE_MS_MAX} ms`, {
+        cause: error,
+      });
+    } finally {
+      timeout.cancel();
     }
   }
 
@@ -233,6 +240,8 @@ const REFRESH_GAP_MS = 200;
 /** The connection is kept this long after the last session. */
 const IDLE_MS = 60_000;
 const QUERY_MS_MAX = 30_000;
+/** For a whole snapshot, which takes well under a second of a healthy target. */
+const TAKE_MS_MAX = 45_000;
 const LOCK_MS_MAX = 200;
 const ROW_BYTES_MAX = 16 * 1024 * 1024;
 /** Tens of thousands of tables. */

@@ -13,6 +13,7 @@ import {
   type Refusal,
   type SessionEffect,
   type SessionFacts,
+  settleSessionFacts,
 } from './sql/index.ts';
 
 /** What both directions of one session share. */
@@ -32,8 +33,8 @@ export interface ConversationDeps {
 export class Conversation {
   readonly deps: ConversationDeps;
   readonly replies = new ReplyQueue();
-  readonly statements = new Names<Prepared>();
-  readonly portals = new Names<Portal>();
+  readonly statements = new Names<Prepared>(({ text }) => text.length * TEXT_BYTES_A_CHARACTER + RECORD_BYTES);
+  readonly portals = new Names<Portal>(({ parameters }) => parameters.reduce(addLength, RECORD_BYTES));
   status: TransactionStatus = 'I';
   /** The target reads COPY data. */
   copyIn = false;
@@ -52,7 +53,7 @@ export class Conversation {
   }
 
   get idle(): boolean {
-    return this.replies.length === 0 && this.status === 'I';
+    return this.replies.length === 0 && !this.replies.open && this.status === 'I';
   }
 
   /** A statement completed. */
@@ -73,7 +74,14 @@ export class Conversation {
   /** A statement failed, and with it whatever its transaction made; prepared statements are not part of transactions. */
   failed(): void {
     if (this.facts === this.#settledFacts) return;
-    this.facts = { ...this.#settledFacts, prepared: this.facts.prepared };
+    // What else it dropped may stay dropped: ROLLBACK TO goes back to the middle of a transaction.
+    this.facts = { ...this.#settledFacts, prepared: this.facts.prepared, moved: this.facts.moved };
+  }
+
+  /** A snapshot was taken since the last transaction ended. */
+  snapshotTaken(): void {
+    this.facts = settleSessionFacts(this.facts);
+    this.#settledFacts = this.facts;
   }
 
   /** The target is ready for the next request. */
@@ -84,6 +92,15 @@ export class Conversation {
     this.portals.clear();
   }
 }
+
+function addLength(bytes: number, value: Buffer | null): number {
+  return bytes + (value === null ? 0 : value.length);
+}
+
+/** A text that is not Latin takes two bytes a character; its plan is mostly shared with other sessions. */
+const TEXT_BYTES_A_CHARACTER = 2;
+/** What is kept beside the text of a statement or the values of a portal. */
+const RECORD_BYTES = 200;
 
 /** The error that a refused statement becomes. */
 export function refusalError(refusal: Refusal): ErrorText {

@@ -22,7 +22,7 @@ describe('names in flight', () => {
   test('are never told wrongly', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-        const names = new Names<number>();
+        const names = new Names<number>(() => 1);
         const truth = new Map<string, number>();
         const sent: Sent[] = [];
         let next = 0;
@@ -72,7 +72,7 @@ describe('names in flight', () => {
   });
 
   test('of an earlier segment have to be waited for', () => {
-    const names = new Names<string>();
+    const names = new Names<string>(() => 1);
     names.sent('s', 'new');
     expect(names.lookup('s')).toBe('new');
     names.endSegment();

@@ -5,11 +5,26 @@
  * Guessing here would run a statement under the plan of another.
  */
 export class Names<T> {
+  readonly #weigh: (value: T) => number;
+  #confirmedBytes = 0;
+  /** Of the changes in flight: replies come in the order in which they were sent. */
+  readonly #flightBytes: number[] = [];
+  #flightBytesSum = 0;
   readonly #confirmed = new Map<string, T>();
   /** Of the segment being sent; undefined = closed in it. */
   readonly #segment = new Map<string, T | undefined>();
   /** Changes in flight, by name. */
   readonly #inFlight = new Map<string, number>();
+
+  /** `weigh` says how many bytes are kept for a value. */
+  constructor(weigh: (value: T) => number) {
+    this.#weigh = weigh;
+  }
+
+  /** Bytes kept for all values, those in flight included. */
+  get bytes(): number {
+    return this.#confirmedBytes + this.#flightBytesSum;
+  }
 
   /** The value of that name, undefined when there is none, or `'wait'` until replies have come. */
   lookup(name: string): T | undefined | 'wait' {
@@ -21,13 +36,18 @@ export class Names<T> {
   sent(name: string, value: T | undefined): void {
     this.#segment.set(name, value);
     this.#inFlight.set(name, (this.#inFlight.get(name) ?? 0) + 1);
+    const bytes = value === undefined ? 0 : this.#weigh(value);
+    this.#flightBytes.push(bytes);
+    this.#flightBytesSum += bytes;
   }
 
   /** The target carried a change out. */
   confirmed(name: string, value: T | undefined): void {
     this.#landed(name);
-    if (value === undefined) this.#confirmed.delete(name);
-    else this.#confirmed.set(name, value);
+    this.forget(name);
+    if (value === undefined) return;
+    this.#confirmed.set(name, value);
+    this.#confirmedBytes += this.#weigh(value);
   }
 
   /** The target refused or skipped a change: the name means what it meant before. */
@@ -43,10 +63,19 @@ export class Names<T> {
   /** Forgets what is confirmed: portals when a transaction ended, everything at DISCARD ALL. */
   clear(): void {
     this.#confirmed.clear();
+    this.#confirmedBytes = 0;
   }
 
   forget(name: string): void {
+    const value = this.#confirmed.get(name);
+    if (value === undefined) return;
     this.#confirmed.delete(name);
+    this.#confirmedBytes -= this.#weigh(value);
+  }
+
+  /** True while any change is in flight. */
+  get busy(): boolean {
+    return this.#inFlight.size > 0;
   }
 
   get size(): number {
@@ -59,6 +88,7 @@ export class Names<T> {
   }
 
   #landed(name: string): void {
+    this.#flightBytesSum -= this.#flightBytes.shift() ?? 0;
     const count = (this.#inFlight.get(name) ?? 1) - 1;
     if (count === 0) this.#inFlight.delete(name);
     else this.#inFlight.set(name, count);

@@ -1,5 +1,6 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Clock } from '../../../std/index.ts';
+import type { Recorded } from '../../ledger-turn.ts';
 import type { OperationEvent, SessionLedger } from '../../session.ts';
 import type { Operation } from './replies.ts';
 import type { Refusal, StatementPlan } from './sql/index.ts';
@@ -23,18 +24,20 @@ export class Operations {
   /** Begins an operation; it is announced with the next `announce`. */
   begin(plan: StatementPlan, source: { text: string; parameters: readonly (Buffer | null)[] }): Operation {
     const id = String(++this.#count);
+    const { action, policies, touches } = noted(plan);
     this.#announced.push({
       kind: 'intent',
-      action: actionOf(plan),
+      action,
       operation: id,
+      // In the order of the names, which is the order they are written in.
       detail: {
-        statement: plan.kind,
-        fingerprint: plan.fingerprint,
-        touches: touchesOf(plan),
         decision: 'allow',
-        policies: [...plan.policies],
+        fingerprint: plan.fingerprint,
         masked: plan.masks !== undefined,
         ...recorded(plan.record, source),
+        policies,
+        statement: plan.kind,
+        touches,
       },
     });
     return { id, plan, startedMs: this.#clock.monotonicMs(), rows: 0, bytes: 0, over: false, concluded: false };
@@ -64,11 +67,11 @@ export class Operations {
     return this.#announced.length > 0;
   }
 
-  /** Writes what was begun and denied since the last call. Returns the sequence number. @throws LedgerError: none of it may happen */
-  announce(): number {
+  /** Records what was begun and denied since the last call; refused, none of it may happen. */
+  announce(recorded: Recorded): void {
     const events = this.#announced;
     this.#announced = [];
-    return this.#ledger.announce(events);
+    this.#ledger.record(events, recorded);
   }
 
   /** Notes how an operation ended; once. */
@@ -77,26 +80,51 @@ export class Operations {
     operation.concluded = true;
     this.#outcomes.push({
       kind: 'outcome',
-      action: actionOf(operation.plan),
+      action: noted(operation.plan).action,
       operation: operation.id,
       detail: {
-        status,
-        sqlstate,
-        rows: operation.rows,
         bytes: operation.bytes,
         durationUs: Math.max(0, Math.round((this.#clock.monotonicMs() - operation.startedMs) * 1000)),
+        rows: operation.rows,
+        sqlstate,
+        status,
       },
     });
   }
 
-  /** Writes the outcomes noted since the last call. @throws LedgerError */
-  conclude(): void {
-    if (this.#outcomes.length === 0) return;
+  /** Outcomes are noted that were not recorded yet. */
+  get ended(): boolean {
+    return this.#outcomes.length > 0;
+  }
+
+  /** Records the outcomes noted since the last call. */
+  conclude(recorded: Recorded): void {
     const events = this.#outcomes;
     this.#outcomes = [];
-    this.#ledger.conclude(events);
+    this.#ledger.record(events, recorded);
   }
 }
+
+/** What each entry about a plan says, worked out once; frozen, so that its text is as well. */
+function noted(plan: StatementPlan): Noted {
+  const known = notes.get(plan);
+  if (known !== undefined) return known;
+  const note = {
+    action: actionOf(plan),
+    policies: Object.freeze([...plan.policies]),
+    touches: Object.freeze(touchesOf(plan)),
+  };
+  notes.set(plan, note);
+  return note;
+}
+
+interface Noted {
+  readonly action: string;
+  readonly policies: readonly string[];
+  readonly touches: readonly string[];
+}
+
+const notes = new WeakMap<StatementPlan, Noted>();
 
 /** The verb that an auditor looks for: a DELETE that also reads columns is a delete. */
 function actionOf(facts: { readonly touches: readonly { readonly action: string }[] }): string {
@@ -123,13 +151,16 @@ function recorded(record: 'digest' | 'full', source: { text: string; parameters:
     };
   }
   if (parameters.length === 0) return {};
-  const hash = createHash('sha256');
-  for (const value of parameters) hash.update(`${value === null ? -1 : value.length}:`).update(value ?? '');
-  return { parametersDigest: hash.digest('hex') };
+  const parts: Buffer[] = [];
+  for (const value of parameters) {
+    parts.push(Buffer.from(`${value === null ? -1 : value.length}:`, 'latin1'));
+    if (value !== null) parts.push(value);
+  }
+  return { parametersDigest: hash('sha256', Buffer.concat(parts), 'hex') };
 }
 
 function digest(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
+  return hash('sha256', text, 'hex');
 }
 
 /** Statements that touch nothing that policy rules are part of being connected. */

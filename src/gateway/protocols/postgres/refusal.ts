@@ -85,6 +85,7 @@ const SQLSTATES: Readonly<Record<SessionRefusal['code'], string>> = {
   timeout: '08006',
   target: '57P01',
   ledger: '58030',
+  memory: '53200',
 };
 /** Refusals of a server that drivers know how to handle: starting up, too many connections, no such database. */
 const TARGET_STATES: ReadonlySet<string> = new Set(['57P03', '53300', '3D000']);

@@ -102,6 +102,8 @@ export class ReplyQueue {
   barriers = 0;
   /** Replies that end in ReadyForQuery. */
   syncs = 0;
+  /** The newest request does not end in ReadyForQuery: what was sent since the last that does is a transaction still to be ended. */
+  open = false;
   #items: Reply[] = [];
   #head = 0;
 
@@ -115,7 +117,8 @@ export class ReplyQueue {
 
   push(reply: Reply): void {
     if (reply.barrier) this.barriers++;
-    if (endsReady(reply)) this.syncs++;
+    this.open = !endsReady(reply);
+    if (!this.open) this.syncs++;
     this.#items.push(reply);
   }
 

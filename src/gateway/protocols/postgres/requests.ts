@@ -28,6 +28,8 @@ export interface RequestsPort {
   refreshCatalog(): void;
   /** Ends the session with that error to the client. */
   fail(error: ErrorText): void;
+  /** Does something later, on behalf of this session: what it throws costs this session only. */
+  guard(act: () => void): void;
   /** The client has said goodbye. */
   terminated(): void;
 }
@@ -48,6 +50,10 @@ export class Requests {
   /** Something outside of both streams is awaited: a catalog snapshot, a sync of the ledger, a cancellation. */
   #waits = 0;
   #over = false;
+  /** The client has ended its side; there may be messages of it left. */
+  #ended = false;
+  /** The client's goodbye was read and not passed on yet. */
+  #leaving = false;
   /** Operations and denials of this write: what stands for them when the ledger takes nothing. */
   #recorded: { reply: Reply; piece: number }[] = [];
 
@@ -57,7 +63,19 @@ export class Requests {
   }
 
   push(chunk: Buffer): void {
+    if (this.#over) return; // What comes behind the goodbye is for nobody, and must not pile up.
     this.#framer.push(chunk);
+  }
+
+  /** Bytes kept here: of messages that are not whole yet or wait for their turn. */
+  get heldBytes(): number {
+    return this.#framer.bufferedBytes;
+  }
+
+  /** The client sends nothing more: behind what it has sent, that is a goodbye. */
+  end(): void {
+    this.#ended = true;
+    this.pump();
   }
 
   /** True while there are messages that have to wait: the client should not send more. */
@@ -79,11 +97,17 @@ export class Requests {
 
   /** Deals with all messages that can be dealt with, then forwards them in one write. */
   pump(): void {
-    if (this.#over) return;
+    if (this.#over) {
+      this.#leave();
+      return;
+    }
     let broken: PostgresWireError | undefined;
     try {
       while (!this.#over && !this.#blocked()) {
-        if (!this.#held && !this.#framer.next()) break;
+        if (!this.#held && !this.#framer.next()) {
+          if (this.#ended) this.#goodbye();
+          break;
+        }
         this.#held = true;
         if (!this.#handle()) break;
         this.#held = false;
@@ -93,11 +117,26 @@ export class Requests {
       if (!(error instanceof PostgresWireError)) throw error;
       broken = error;
     }
-    // What came before a broken message was asked for in good order.
     this.#flush();
+    if (broken === undefined && !this.#over) return;
+    // What came before a broken message, or the goodbye, was asked for in good order.
+    this.#session.deps.ledger.flush();
+    this.#leave();
     if (broken === undefined) return;
     this.#over = true;
     this.#port.fail({ severity: 'FATAL', sqlstate: '08P01', message: `the client sent a ${broken.message}` });
+  }
+
+  #goodbye() {
+    this.#over = true;
+    this.#leaving = true;
+  }
+
+  /** Passes the goodbye on once everything before it is on its way. */
+  #leave() {
+    if (!this.#leaving || this.#waits > 0) return;
+    this.#leaving = false;
+    this.#port.terminated();
   }
 
   #blocked(): boolean {
@@ -143,8 +182,7 @@ export class Requests {
       case Frontend.copyFail:
         return true; // PostgreSQL ignores what is left of a COPY that has failed.
       case Frontend.terminate:
-        this.#over = true;
-        this.#port.terminated();
+        this.#goodbye();
         return true;
       default:
         throw new PostgresWireError('ERR_PG_MALFORMED', `message of type ${type} is not known`);
@@ -167,8 +205,7 @@ export class Requests {
       case Frontend.sync:
         return true; // PostgreSQL ignores these while it reads COPY data.
       case Frontend.terminate:
-        this.#over = true;
-        this.#port.terminated();
+        this.#goodbye();
         return true;
       default:
         throw new PostgresWireError('ERR_PG_MALFORMED', `message of type ${type} in the middle of COPY data`);
@@ -183,6 +220,7 @@ export class Requests {
     if (plan === 'wait') return false;
     if (plan.verdict === 'refuse') return this.#deny('query', plan, text);
     const { statements } = plan;
+    if (this.#fetchesPortal(statements)) return this.#deny('query', PORTAL_FETCHED, text);
     const withhold = statements.some((statement) => statement.withhold);
     const operations = statements.map((statement) =>
       this.#session.deps.operations.begin(statement, { text, parameters: [] }),
@@ -198,10 +236,16 @@ export class Requests {
     const message = this.#text(() => readParse(this.#framer));
     if ('verdict' in message) return this.#deny('parse', message, '');
     const { name, text } = message;
+    if (isCutShort(name)) return this.#unknown('42622', CUT_SHORT_MESSAGE);
     if (this.#namesUncertain(text)) return false;
     if (name !== '' && statements.size >= STATEMENTS_MAX) {
       const refusal = refusalOf('53400', 'session-limit', `a session may prepare ${STATEMENTS_MAX} statements`);
       return this.#deny('parse', refusal, text, name);
+    }
+    if (statements.bytes > STATEMENTS_BYTES_MAX) {
+      if (this.#awaitLanding(statements)) return false;
+      const what = `statements that a session has prepared may have ${STATEMENTS_BYTES_MAX} bytes together`;
+      if (name !== '') return this.#deny('parse', refusalOf('53400', 'session-limit', what), text, name);
     }
     const plan = this.#plan(text, 'parse');
     if (plan === 'wait') return false;
@@ -215,6 +259,7 @@ export class Requests {
   #bind(): boolean {
     const { statements, portals } = this.#session;
     const message = readBind(this.#framer);
+    if (isCutShort(message.portal) || isCutShort(message.statement)) return this.#unknown('42622', CUT_SHORT_MESSAGE);
     const prepared = statements.lookup(message.statement);
     if (prepared === 'wait') return false;
     if (prepared === undefined)
@@ -225,6 +270,11 @@ export class Requests {
         refusalOf('53400', 'session-limit', `a session may hold ${PORTALS_MAX} portals`),
         prepared.text,
       );
+    }
+    if (portals.bytes > PORTALS_BYTES_MAX) {
+      if (this.#awaitLanding(portals)) return false;
+      const what = `values bound to the portals of a session may have ${PORTALS_BYTES_MAX} bytes together`;
+      return this.#deny('bind', refusalOf('53400', 'session-limit', what), prepared.text);
     }
     const keepsParameters = message.parameters.length > 0 && prepared.plan.statements.length > 0;
     const portal: Portal = {
@@ -275,6 +325,7 @@ export class Requests {
       prepared.stamp = this.#stamp();
     }
     const [statement] = prepared.plan.statements;
+    if (this.#fetchesPortal(prepared.plan.statements)) return this.#deny('execute', PORTAL_FETCHED, prepared.text);
     const withhold = withholds(prepared.plan);
     if (statement === undefined) {
       this.#keep(expectReply('execute', { portal, withhold }));
@@ -296,10 +347,17 @@ export class Requests {
 
   #close(): boolean {
     const { kind, name } = readNamed(this.#framer);
+    if (isCutShort(name)) return this.#unknown('42622', CUT_SHORT_MESSAGE);
     const names = kind === 'S' ? this.#session.statements : this.#session.portals;
     names.sent(name, undefined);
     this.#keep(expectReply('close', { name, of: kind }));
     return true;
+  }
+
+  /** FETCH of a portal, which SQL reaches by its name: its rows are neither counted nor masked as those of the portal. */
+  #fetchesPortal(statements: readonly StatementPlan[]): boolean {
+    const { portals } = this.#session;
+    return statements.some(({ cursor }) => cursor !== undefined && portals.lookup(cursor) !== undefined);
   }
 
   /** An error of the client, which the target would report as well; nothing for the ledger. */
@@ -358,6 +416,12 @@ export class Requests {
     }
   }
 
+  /** What is in flight of these counts until it is answered; the target may keep the answer until it is told to send it. */
+  #awaitLanding(names: { readonly busy: boolean }): boolean {
+    if (names.busy) this.#out.add(encodeFlush());
+    return names.busy;
+  }
+
   /** EXECUTE reaches prepared statements by name: while one is being made or dropped, nobody knows what the name means. */
   #namesUncertain(text: string): boolean {
     if (!this.#session.statements.namedInFlight || !/execute/i.test(text)) return false;
@@ -402,18 +466,32 @@ export class Requests {
   }
 
   #flush() {
-    const { deps } = this.#session;
+    const { operations } = this.#session.deps;
     const recorded = this.#recorded;
     this.#recorded = [];
     const pieces = this.#out.take();
-    if (deps.operations.pending) {
-      try {
-        this.#announced(recorded, deps.operations.announce());
-      } catch (error) {
-        replaceRecorded(recorded, pieces, ledgerText('ERROR', error));
-      }
+    if (!operations.pending) {
+      if (pieces.length > 0) this.#port.forward(pieces);
+      return;
     }
-    if (pieces.length > 0) this.#send(pieces, recorded);
+    // Nothing of what comes now may overtake these pieces.
+    const resume = this.wait();
+    const go = () => {
+      if (pieces.length > 0) this.#send(pieces, recorded);
+      resume();
+    };
+    operations.announce({
+      written: (sequence) =>
+        this.#port.guard(() => {
+          this.#announced(recorded, sequence);
+          go();
+        }),
+      refused: (error) =>
+        this.#port.guard(() => {
+          replaceRecorded(recorded, pieces, ledgerText('ERROR', error));
+          go();
+        }),
+    });
   }
 
   #announced(recorded: readonly { reply: Reply }[], sequence: number) {
@@ -456,6 +534,11 @@ function replaceRecorded(
   }
 }
 
+/** PostgreSQL keeps the first 63 bytes of a name: two longer ones could be one statement to it and two to us. */
+function isCutShort(name: string): boolean {
+  return Buffer.byteLength(name) > NAME_BYTES_MAX;
+}
+
 function withholds(plan: Forward): boolean {
   return plan.statements.some((statement) => statement.withhold);
 }
@@ -472,6 +555,13 @@ function keptBytesMax(type: number): number | undefined {
   return type === Frontend.query || type === Frontend.parse ? TEXT_BYTES_MAX + TEXT_OVERHEAD_BYTES : undefined;
 }
 
+const NAME_BYTES_MAX = 63;
+const CUT_SHORT_MESSAGE = `a name of a statement or portal has at most ${NAME_BYTES_MAX} bytes`;
+const PORTAL_FETCHED = refusalOf(
+  '42501',
+  'unknown-cursor',
+  'FETCH and MOVE serve cursors that were declared in SQL; a portal is asked for its rows by Execute',
+);
 /** Longer texts cost too much to understand; the planner's own limit is the same. */
 const TEXT_BYTES_MAX = 1024 * 1024;
 /** Names, parameter types and header around a text. */
@@ -481,7 +571,11 @@ const MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
 /** Requests sent and not answered; beyond it the client has to wait. */
 const REPLIES_MAX = 10_000;
 const STATEMENTS_MAX = sessionNamesMax;
+/** Twice the bytes of Latin text. */
+const STATEMENTS_BYTES_MAX = 16 * 1024 * 1024;
 const PORTALS_MAX = 1_000;
+/** As much again may come with one more message. */
+const PORTALS_BYTES_MAX = 64 * 1024 * 1024;
 const FUNCTION_CALL_MESSAGE = 'function calls outside of SQL (fastpath) are not served';
 const REFRESHABLE: ReadonlySet<Refusal['reason']> = new Set([
   'unknown-relation',

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { Log } from '../../../std/index.ts';
+import type { Clock, Log } from '../../../std/index.ts';
 import {
   type ErrorText,
   encodeAuthenticationOk,
@@ -51,6 +51,12 @@ class Carrier {
   readonly #finished = Promise.withResolvers<void>();
   #stopListening = () => {};
   #over = false;
+  /** The client wants nothing more than what it has asked for. */
+  #leaving = false;
+  /** The target was told that nothing more comes. */
+  #dismissed = false;
+  /** The session ends, with that error if there is one, when the client has got what still waits for the ledger. */
+  #ending: { readonly error: ErrorText | undefined } | undefined;
 
   constructor(options: ServeOptions) {
     this.#options = options;
@@ -58,17 +64,25 @@ class Carrier {
     this.#target = options.upstream.socket;
     this.#conversation = new Conversation(options.conversation);
     const fail = (error: ErrorText) => this.#finish(error);
+    const guard = (act: () => void) => {
+      this.#guard(act);
+      this.#flow();
+      this.#drainWhenIdle();
+      this.#endWhenDelivered();
+    };
     this.#requests = new Requests(this.#conversation, {
       forward: (pieces) => write(this.#target, pieces),
       refreshCatalog: () => this.#waitFor(options.refreshCatalog(), 'gateway.postgres.catalog_failed'),
       fail,
-      terminated: () => this.#finish(undefined),
+      guard,
+      terminated: () => this.#leave(),
     });
     const port = {
       deliver: (pieces: readonly Buffer[]) => this.#deliver(pieces),
       cancel: () => this.#waitFor(options.cancelUpstream(), 'gateway.postgres.cancel_failed'),
       fail,
-      ended: () => this.#finish(undefined),
+      guard,
+      ended: () => this.#end(undefined),
     };
     this.#answers = new Answers(this.#conversation, port, options.log);
   }
@@ -86,7 +100,7 @@ class Carrier {
     target.on('data', (chunk: Buffer) => this.#guard(() => this.#fromTarget(chunk)));
     client
       .on('drain', this.#flow)
-      .on('end', this.#clientGone)
+      .on('end', () => this.#guard(() => this.#requests.end()))
       .on('close', this.#clientGone)
       .on('error', this.#clientGone);
     target.on('error', (error) => log.warn('gateway.postgres.target_lost', { error }));
@@ -94,6 +108,7 @@ class Carrier {
     if (session.signal.aborted) this.#onEnd();
     else if (client.destroyed) this.#clientGone();
     else if (target.destroyed) this.#targetGone();
+    else if (session.drain.aborted) this.#finish(refusalText(endOf(session.drain)));
     else {
       write(client, greeting(this.#options));
       if (rest.length > 0) this.#requests.push(rest);
@@ -104,7 +119,7 @@ class Carrier {
   }
 
   #fromClient(chunk: Buffer) {
-    if (this.#over) return;
+    if (this.#over || this.#ending !== undefined) return;
     this.#requests.push(chunk);
     this.#requests.pump();
     this.#flow();
@@ -116,16 +131,20 @@ class Carrier {
     this.#answers.take(chunk);
     if (conversation.catalogChanged && conversation.idle) {
       conversation.catalogChanged = false;
-      this.#waitFor(this.#options.refreshCatalog(), 'gateway.postgres.catalog_failed');
+      const taken = this.#options.refreshCatalog().then(() => conversation.snapshotTaken());
+      this.#waitFor(taken, 'gateway.postgres.catalog_failed');
     }
     this.#requests.pump();
     this.#flow();
     this.#drainWhenIdle();
+    this.#endWhenDelivered();
   }
 
   /** Reads from each side only as long as the other takes, and nothing has to wait. */
   readonly #flow = () => {
     if (this.#over) return;
+    this.#account();
+    if (this.#over) return; // It was this session that held too much.
     if (this.#requests.stuck || this.#target.writableNeedDrain) this.#client.pause();
     else this.#client.resume();
     if (this.#answers.congested || this.#client.writableNeedDrain) this.#target.pause();
@@ -136,12 +155,40 @@ class Carrier {
 
   readonly #drainWhenIdle = () => {
     const { drain } = this.#options.session;
-    if (drain.aborted && this.#conversation.idle) this.#finish(refusalText(endOf(drain)));
+    if (drain.aborted && this.#conversation.idle && this.#answers.delivered) this.#finish(refusalText(endOf(drain)));
   };
 
   readonly #clientGone = () => this.#finish(undefined);
 
-  readonly #targetGone = () => this.#finish(TARGET_LOST);
+  readonly #targetGone = () => this.#end(this.#leaving ? undefined : TARGET_LOST);
+
+  /** The client said goodbye. As by PostgreSQL itself, what it asked for before is carried out and answered first. */
+  #leave() {
+    this.#leaving = true;
+    this.#endWhenDelivered();
+    if (this.#over) return;
+    // Without the end of this side: what stands between (a pooler, a balancer) may take that for the end of both.
+    this.#dismissed = true;
+    write(this.#target, [encodeTerminate()]);
+  }
+
+  #end(error: ErrorText | undefined) {
+    this.#ending ??= { error };
+    this.#endWhenDelivered();
+  }
+
+  #endWhenDelivered() {
+    if (!this.#answers.delivered) return;
+    if (this.#ending !== undefined) this.#finish(this.#ending.error);
+    else if (this.#leaving && this.#conversation.replies.length === 0) this.#finish(undefined);
+  }
+
+  /** Tells what is held for this session in memory; if all sessions hold too much, that may be its end. */
+  #account() {
+    const { statements, portals } = this.#conversation;
+    const own = this.#requests.heldBytes + this.#answers.heldBytes + statements.bytes + portals.bytes;
+    this.#options.session.memory.hold(own + this.#client.writableLength + this.#target.writableLength);
+  }
 
   #deliver(pieces: readonly Buffer[]) {
     if (!this.#over) write(this.#client, pieces);
@@ -177,12 +224,25 @@ class Carrier {
     this.#options.session.signal.removeEventListener('abort', this.#onEnd);
     this.#options.session.drain.removeEventListener('abort', this.#drainWhenIdle);
     this.#answers.lost();
-    if (!this.#target.destroyed) this.#target.end(encodeTerminate());
-    // A target that does not close by itself must not keep the socket: Terminate needs no answer.
-    this.#target.destroySoon();
-    endClient(this.#client, error);
+    hangUp(this.#target, this.#options.conversation.clock, this.#dismissed ? [] : [encodeTerminate()]);
+    // A client that far behind would not hear it in time, and what waits for it is counted no longer.
+    if (this.#client.writableLength > LAST_WORDS_BYTES_MAX) this.#client.destroy();
+    else endClient(this.#client, error);
     this.#finished.resolve();
   }
+}
+
+/** Says goodbye to the target. One that does not close by itself, or does not even read it, must not keep the socket. */
+function hangUp(target: Socket, clock: Clock, lastWords: readonly Buffer[]): void {
+  if (target.destroyed) return;
+  if (target.writableLength > LAST_WORDS_BYTES_MAX) {
+    target.destroy();
+    return;
+  }
+  const timer = clock.after(LAST_WORDS_MS, () => target.destroy());
+  target.once('close', () => timer.cancel());
+  write(target, lastWords);
+  target.destroySoon();
 }
 
 /** Writes an error, when there is one, and ends the client's connection; what it sends from now on goes nowhere. */
@@ -235,5 +295,9 @@ const TARGET_LOST: ErrorText = {
   message: 'the gateway lost the connection to the target',
   hint: 'Whether the last statement was carried out is not known. Connect again.',
 };
+/** For what was sent to the target, and the goodbye, to be taken. */
+const LAST_WORDS_MS = 5_000;
+/** More than this in front of it, and the end of a session is not waited for. */
+const LAST_WORDS_BYTES_MAX = 1024 * 1024;
 /** Copying this much costs less than a vector write with many parts. */
 const JOIN_BYTES_MAX = 16 * 1024;

@@ -33,6 +33,15 @@ describe('start-up parameters', () => {
     });
   });
 
+  // The first is how libpq spells it, the second is how asyncpg does.
+  test.each(['UTF8', "'utf-8'", 'utf_8', 'Unicode'])('encoding %s is UTF8', (name) => {
+    expect(settings({ client_encoding: name })).toMatchObject({ client_encoding: 'UTF8' });
+  });
+
+  test.each(['utf16', 'utf8mb4', '', 'sql_ascii'])('encoding %j is refused', (name) => {
+    expect(settings({ client_encoding: name })).toMatchObject({ sqlstate: '0A000' });
+  });
+
   test.each([
     ['', 'app'],
     ['app', 'app'],

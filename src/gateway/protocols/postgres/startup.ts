@@ -150,7 +150,9 @@ function checkSettings(
 ): { error: ErrorText } | undefined {
   for (const [name, value] of settings) {
     if (name === 'client_encoding') {
-      if (!/^(utf-?8|unicode)$/i.test(value)) return refuse('0A000', 'only client_encoding UTF8 is served', '');
+      // PostgreSQL compares letters and digits only; asyncpg sends the name in quotes.
+      if (!UTF8_NAMES.has(value.toLowerCase().replace(/[^a-z0-9]/g, '')))
+        return refuse('0A000', 'only client_encoding UTF8 is served', '');
     } else if (name === 'standard_conforming_strings') {
       if (!TRUE_WORDS.has(value.toLowerCase())) return refuse('0A000', 'standard_conforming_strings must be on', '');
     } else if (!STARTUP_SETTINGS.has(name) && !config.customSettings.includes(name)) {
@@ -177,6 +179,8 @@ function refuse(sqlstate: string, message: string, hint: string): { error: Error
 
 /** Newest minor version of protocol 3 spoken with clients. */
 const MINOR_NEWEST = 2;
+/** Names of the one encoding, as PostgreSQL knows them. */
+const UTF8_NAMES: ReadonlySet<string> = new Set(['utf8', 'unicode']);
 const FALSE_WORDS: ReadonlySet<string> = new Set(['', 'false', 'off', 'no', '0', 'f', 'n']);
 const TRUE_WORDS: ReadonlySet<string> = new Set(['true', 'on', 'yes', '1', 't', 'y']);
 /** Settings that change how values look or how long work may take, never what a text means or who runs it. */

@@ -1,7 +1,8 @@
 import { anySignal, messageOf, timeoutSignal } from '../../../std/index.ts';
 import { type ErrorText, encodeTerminate, PostgresWireError } from '../../../wire/postgres/index.ts';
-import type { Target, TargetDeps } from '../../protocol.ts';
-import type { GatewaySession, OperationEvent, SessionLedger } from '../../session.ts';
+import type { SessionRefusal, Target, TargetDeps } from '../../protocol.ts';
+import { createSampledLog, type SampledLog } from '../../sampled-log.ts';
+import { type GatewaySession, type OperationEvent, SessionEnd, type SessionLedger } from '../../session.ts';
 import { type CancelKeys, createCancelKeys } from './cancel.ts';
 import { type CatalogSource, createCatalogSource } from './catalog-source.ts';
 import { type PostgresConfig, parseConfig } from './config.ts';
@@ -16,6 +17,7 @@ import { cancelUpstream, openUpstream, type Upstream } from './upstream.ts';
 export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
   const config = parseConfig(rawConfig);
   const keys = createCancelKeys(deps.random);
+  const failures = createSampledLog(deps);
   const databases = new Map<string, Database>();
   const database = (name: string): Database => {
     const known = databases.get(name);
@@ -35,7 +37,7 @@ export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
   };
   return {
     listen: config.listen,
-    serve: (session) => serveClient({ config, deps, keys, database }, session),
+    serve: (session) => serveClient({ config, deps, keys, failures, database }, session),
     refuse: (client, refusal) => endClient(client, refusalText(refusal)),
     async check(signal) {
       try {
@@ -51,6 +53,7 @@ export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
     },
     async close() {
       for (const { catalogs } of databases.values()) catalogs.close();
+      failures.stop();
     },
   };
 }
@@ -64,6 +67,8 @@ interface OpenTarget {
   readonly config: PostgresConfig;
   readonly deps: TargetDeps;
   readonly keys: CancelKeys;
+  /** A client that connects again and again to a target that is away must not fill the log. */
+  readonly failures: SampledLog;
   database(name: string): Database;
 }
 
@@ -74,7 +79,7 @@ async function serveClient(target: OpenTarget, session: GatewaySession): Promise
   const timeout = timeoutSignal(deps.clock, STARTUP_MS_MAX);
   let request: ClientRequest | undefined;
   try {
-    request = await readClientRequest(client, anySignal(session.signal, timeout.signal));
+    request = await readClientRequest(client, anySignal(session.signal, session.drain, timeout.signal));
   } catch (error) {
     return endClient(client, startupError(error, session));
   } finally {
@@ -106,7 +111,7 @@ async function runSession(
     return endClient(session.client, denied ?? { ...CONNECT_DENIED, detail: `countersign: ${decision.reason}` });
   }
   const unrecorded = notable(() =>
-    session.ledger.announce([{ kind: 'session-open', action: 'postgres:connect', operation: '', detail }]),
+    session.ledger.append([{ kind: 'session-open', action: 'postgres:connect', operation: '', detail }]),
   );
   if (unrecorded !== undefined) return endClient(session.client, unrecorded);
   const startedMs = deps.clock.monotonicMs();
@@ -153,14 +158,14 @@ async function runSession(
     });
   } catch (error) {
     if (session.signal.aborted) return endClient(session.client, startupError(error, session));
-    deps.log.error('gateway.postgres.target_failed', { target: deps.name, session: session.id, error });
+    target.failures.note('error', 'gateway.postgres.target_failed', { target: deps.name, session: session.id, error });
     endClient(session.client, targetError(deps.name, error));
   } finally {
     key?.close();
     release();
     const durationMs = Math.round(deps.clock.monotonicMs() - startedMs);
     notable(() =>
-      session.ledger.conclude([
+      session.ledger.append([
         { kind: 'session-close', action: 'postgres:connect', operation: '', detail: { durationMs } },
       ]),
     );
@@ -170,7 +175,7 @@ async function runSession(
 /** A denial is on disk before the client hears of it. */
 async function recordDenial(ledger: SessionLedger, detail: OperationEvent['detail']): Promise<ErrorText | undefined> {
   try {
-    await ledger.synced(ledger.announce([{ kind: 'denial', action: 'postgres:connect', operation: '0', detail }]));
+    await ledger.synced(ledger.append([{ kind: 'denial', action: 'postgres:connect', operation: '0', detail }]));
     return undefined;
   } catch (error) {
     return ledgerText('FATAL', error);
@@ -188,11 +193,14 @@ function notable(write: () => void): ErrorText | undefined {
 }
 
 function startupError(error: unknown, session: GatewaySession): ErrorText {
-  if (session.signal.aborted) return refusalText({ code: 'shutdown', what: messageOf(session.signal.reason) });
+  for (const { aborted, reason } of [session.signal, session.drain]) {
+    if (aborted) return refusalText(reason instanceof SessionEnd ? reason.refusal : SHUTDOWN);
+  }
   if (error instanceof PostgresWireError) return { severity: 'FATAL', sqlstate: '08P01', message: error.message };
   return refusalText({ code: 'timeout', what: `no start-up packet within ${STARTUP_MS_MAX / 1000} seconds` });
 }
 
+const SHUTDOWN: SessionRefusal = { code: 'shutdown', what: 'the gateway ends this session' };
 const CONNECT_DENIED: ErrorText = {
   severity: 'FATAL',
   sqlstate: '42501',

@@ -2,6 +2,13 @@ import { createServer, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startPostgres, type TestPostgres } from '../../../../test/support/postgres.ts';
 import { createSystemClock, createSystemRandom, Secret } from '../../../std/index.ts';
+import {
+  encodeAuthenticationOk,
+  encodeBackendKeyData,
+  encodeError,
+  encodeParameterStatus,
+  encodeReadyForQuery,
+} from '../../../wire/postgres/index.ts';
 import { encodePem } from '../../../wire/x509/index.ts';
 import { createTestAuthority } from '../../testing/test-authority.ts';
 import { parseConfig } from './config.ts';
@@ -145,6 +152,47 @@ describe('servers that are none', () => {
         void (await expect(open({ port, sslMode: 'require' })).rejects.toMatchObject({
           code: 'ERR_GATEWAY_TARGET_TLS',
         })),
+    );
+  });
+
+  const greeting = Buffer.concat([
+    encodeAuthenticationOk(),
+    encodeParameterStatus('client_encoding', 'UTF8'),
+    encodeParameterStatus('standard_conforming_strings', 'on'),
+    encodeBackendKeyData(1, Buffer.alloc(4, 1)),
+    encodeReadyForQuery('I'),
+  ]);
+
+  test('one that is ready and says in the same breath that it stops is away, not foreign', async () => {
+    const farewell = encodeError({ severity: 'FATAL', sqlstate: '57P01', message: 'unexpected postmaster exit' });
+    await fake(
+      (socket) => void socket.end(Buffer.concat([greeting, farewell])),
+      async (port) =>
+        void (await expect(open({ port })).rejects.toMatchObject({
+          code: 'ERR_GATEWAY_TARGET_AWAY',
+          cause: { code: '57P01' },
+        })),
+    );
+  });
+
+  test('one that reports a setting anew right behind being ready is as good as any', async () => {
+    const behind = Buffer.concat([greeting, encodeParameterStatus('TimeZone', 'UTC')]);
+    await fake(
+      (socket) => void socket.write(behind),
+      async (port) => {
+        const upstream = await open({ port });
+        expect(upstream.parameters.get('TimeZone')).toBe('UTC');
+        upstream.socket.destroy();
+      },
+    );
+  });
+
+  test('one that takes back behind being ready what texts mean is found out', async () => {
+    const behind = Buffer.concat([greeting, encodeParameterStatus('standard_conforming_strings', 'off')]);
+    await fake(
+      (socket) => void socket.write(behind),
+      async (port) =>
+        void (await expect(open({ port })).rejects.toMatchObject({ code: 'ERR_GATEWAY_TARGET_PROTOCOL' })),
     );
   });
 

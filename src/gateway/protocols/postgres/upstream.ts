@@ -185,7 +185,7 @@ async function logIn(
       case Backend.readyForQuery:
         if (!authentication.done || key === undefined || readReadyForQuery(span) !== 'I')
           throw garbage(config, 'is ready too early');
-        if (framer.next() || framer.bufferedBytes > 0) throw garbage(config, 'sends more than it was asked');
+        readBehindReady(framer, config, parameters);
         checkParameters(config, parameters);
         return { socket, parameters, minor, processId: key.processId, cancelKey: key.key };
       default:
@@ -193,6 +193,19 @@ async function logIn(
     }
   }
   throw new GatewayError('ERR_GATEWAY_TARGET_AWAY', `${where(config)} ended the connection while logging in`);
+}
+
+/** What a server may say unasked, right behind being ready: that it ends this very connection (it is being stopped), or reads its settings anew. */
+function readBehindReady(framer: Framer, config: PostgresConfig, parameters: Map<string, string>): void {
+  while (framer.next()) {
+    if (framer.type === Backend.error) throw refused(config, readErrorFields(framer));
+    if (framer.type === Backend.notice) continue;
+    if (framer.type !== Backend.parameterStatus) throw garbage(config, 'sends more than it was asked');
+    const { name, value } = readParameterStatus(framer);
+    if (parameters.size >= PARAMETERS_MAX) throw garbage(config, 'reports too many settings');
+    parameters.set(name, value);
+  }
+  if (framer.bufferedBytes > 0) throw garbage(config, 'sends more than it was asked');
 }
 
 /** Whole messages as they come, until the caller stops asking; the socket is left paused. */

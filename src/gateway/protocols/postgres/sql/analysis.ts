@@ -27,6 +27,8 @@ export interface Analysis {
   /** Schemas that unqualified names are looked up in, after pg_catalog and the session's temporary ones. */
   readonly searchPath: readonly string[];
   readonly created: ReadonlyMap<string, CreatedRelation>;
+  /** See `SessionFacts.moved`. */
+  readonly moved: boolean;
   readonly customSettings: ReadonlySet<string>;
   readonly taint: Taint;
   readonly uses: Uses;

@@ -6,13 +6,16 @@ import { createUses } from './uses.ts';
 import { walkModify } from './writes.ts';
 
 /** What a new analysis is told; the rest it gathers. */
-export type AnalysisFacts = Pick<Analysis, 'place' | 'catalog' | 'searchPath' | 'created' | 'customSettings' | 'taint'>;
+export type AnalysisFacts = Pick<
+  Analysis,
+  'place' | 'catalog' | 'searchPath' | 'created' | 'moved' | 'customSettings' | 'taint'
+>;
 
 /** An analysis of one statement that has gathered nothing yet. */
 export function createAnalysis(facts: AnalysisFacts): Analysis {
   const analysis: Analysis = {
     ...facts,
-    uses: createUses(),
+    uses: createUses(facts),
     questions: [],
     found: nothingFound(),
     expression: (value, scope) => walkExpression(analysis, value, scope),

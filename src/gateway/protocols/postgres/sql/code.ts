@@ -5,14 +5,16 @@ import {
   adminFunctions,
   computingExtensions,
   harmlessVolatile,
+  informationFunctions,
+  overseeingFunctions,
   refusedFunctionPrefixes,
   refusedFunctions,
   revealingFunctions,
 } from './function-lists.ts';
 import { databaseResource, functionResource } from './names.ts';
 import { notUnderstood, RefusedText } from './refusal.ts';
-import { checkSetting } from './settings.ts';
-import { constantOf, type Fields, listOf, stringsOf, textOf } from './tree.ts';
+import { checkSetting, mayHaveAnyValue } from './settings.ts';
+import { constantOf, type Fields, fieldOf, fieldsOf, hasField, listOf, nodeOf, stringsOf, textOf } from './tree.ts';
 
 interface Call {
   readonly schema: string | undefined;
@@ -32,11 +34,21 @@ export function checkCall(analysis: Analysis, fields: Fields): void {
   };
   if (call.schema?.startsWith('pg_temp') === true)
     throw new RefusedText('restricted-function', 'functions of a temporary schema are not called through the gateway');
+  if (call.schema === 'information_schema' && informationFunctions.has(name)) return;
   refuseByName(analysis, call);
   const users = candidates(analysis, call);
   if (mayBeBuiltin(analysis, call)) checkBuiltin(analysis, call, fields);
   else if (users.length === 0 && !isTypeName(analysis, call)) throw unknownFunction(call);
   for (const user of users) checkUserFunction(analysis, user);
+}
+
+/** Judges `(x).f`, and `t.f` where t may have no column f: if there is no such field either, PostgreSQL calls the function f. */
+export function checkAttribute(analysis: Analysis, name: string | undefined): void {
+  if (name === undefined) return;
+  const call: Call = { schema: undefined, name, argumentCount: 1 };
+  refuseByName(analysis, call);
+  if (mayBeBuiltin(analysis, call)) checkBuiltin(analysis, call, {});
+  for (const user of candidates(analysis, call)) checkUserFunction(analysis, user);
 }
 
 function refuseByName(analysis: Analysis, { name, argumentCount }: Call): void {
@@ -64,18 +76,37 @@ function checkBuiltin(analysis: Analysis, { name }: Call, fields: Fields): void 
   if (name === 'pg_notify')
     analysis.questions.push({ action: 'postgres:notify', resource: databaseResource(analysis.place) });
   if (changingBuiltins.has(name)) analysis.found.writes = true;
+  if (overseeingFunctions.has(name))
+    analysis.questions.push({ action: 'postgres:admin', resource: databaseResource(analysis.place) });
   if (!analysis.taint.isInForce) return;
   const isVolatile = analysis.catalog.functions.builtins.get(name) === 'volatile';
   if (revealingFunctions.has(name) || (isVolatile && !harmlessVolatile.has(name))) throw unproven(name);
 }
 
-/** `set_config(name, value, local)` is SET in an expression, so it stands under the same list; all that the list can read are constants. */
+/**
+ * `set_config(name, value, local)` is SET in an expression, so it stands under the same list, which reads constants only. A parameter or
+ * an expression can be the value of a setting that may have any: drivers restore what they changed so, and services name their tenant.
+ */
 function checkSetConfig(analysis: Analysis, fields: Fields): void {
-  const [name, value] = listOf(fields, 'args').map(constantOf);
-  if (typeof name !== 'string' || typeof value !== 'string')
-    throw new RefusedText('setting-refused', 'set_config takes a constant name and a constant value here');
+  const [name, value] = listOf(fields, 'args').map(plainConstantOf);
+  if (typeof name !== 'string')
+    throw new RefusedText('setting-refused', 'set_config takes the name of the setting as a constant here');
+  if (typeof value !== 'string') {
+    if (mayHaveAnyValue(analysis, name)) return;
+    throw new RefusedText('setting-refused', `set_config takes a constant value for "${name.toLowerCase()}" here`);
+  }
   const path = checkSetting(analysis, name, [value]);
   if (path !== undefined) analysis.found.searchPath = path;
+}
+
+/** A cast to anything but `text` may make another value of a constant: `'role.x'::char(4)` is `'role'`. */
+function plainConstantOf(value: unknown): string | boolean | null | undefined {
+  const node = nodeOf(value);
+  if (node?.kind !== 'TypeCast') return constantOf(value);
+  const type = fieldsOf(node.fields, 'typeName');
+  const name = stringsOf(listOf(type, 'names'))?.join('.') ?? '';
+  const isText = (name === 'text' || name === 'pg_catalog.text') && !hasField(type, 'arrayBounds');
+  return isText ? plainConstantOf(fieldOf(node.fields, 'arg')) : undefined;
 }
 
 function checkUserFunction(analysis: Analysis, user: UserFunction): void {

@@ -1,7 +1,7 @@
 /** Statements that define or change objects: DDL, administration, and the queries inside of them. */
 import type { Analysis } from './analysis.ts';
 import type { Relation } from './catalog.ts';
-import { checkCall, checkComparison, checkType } from './code.ts';
+import { checkAttribute, checkCall, checkComparison, checkType } from './code.ts';
 import { databaseResource, tableResource } from './names.ts';
 import type { CreatedRelation } from './plan.ts';
 import { refuseMasked } from './query.ts';
@@ -9,7 +9,18 @@ import { notUnderstood, RefusedText } from './refusal.ts';
 import { findRelation, usedRelation } from './relations.ts';
 import { outermost } from './scope.ts';
 import type { StatementClass } from './statement-classes.ts';
-import { type Fields, fieldOf, fieldsOf, hasField, isFields, listOf, nodeOf, stringsOf, textOf } from './tree.ts';
+import {
+  type Fields,
+  fieldOf,
+  fieldsOf,
+  hasField,
+  isFields,
+  listOf,
+  nodeOf,
+  stringOf,
+  stringsOf,
+  textOf,
+} from './tree.ts';
 
 /** Judges a definition by its class; answers the relation that it makes. */
 export function walkDefinition(
@@ -23,7 +34,7 @@ export function walkDefinition(
       `${kind.replace(/Stmt$/, '')} is refused: it runs or changes what the gateway can't see`,
     );
   analysis.found.writes = true;
-  if (analysis.taint.isInForce && masked === 'code')
+  if (analysis.taint.isInForce && (masked === 'code' || isTypeChange(kind, fields)))
     throw new RefusedText(
       'masked-ddl',
       'definitions that run code or change rights are refused, because columns of this database are masked for you',
@@ -38,10 +49,15 @@ export function walkDefinition(
   if (masked === 'shape') collect(analysis, fields, ranges);
   else collectNames(fields, ranges);
   for (const range of ranges) askDefinition(analysis, range);
-  if (ranges.length === 0)
+  if (ranges.length === 0 || reachesFurther.has(kind))
     analysis.questions.push({ action: 'postgres:ddl', resource: databaseResource(analysis.place) });
   if (kind === 'CreateStmt' || kind === 'CreateSeqStmt') return createdRelation(analysis, kind, fields);
   return kind === 'AlterTableStmt' || kind === 'RenameStmt' ? alteredRelation(analysis, fields) : undefined;
+}
+
+/** ALTER TYPE of a row type: it reaches into the tables made of it, and none of them is named. */
+function isTypeChange(kind: string, fields: Fields): boolean {
+  return kind === 'AlterTableStmt' && textOf(fields, 'objtype') === 'OBJECT_TYPE';
 }
 
 /** An altered relation has columns that nobody told; a renamed one is a new name as well. */
@@ -190,6 +206,13 @@ function collect(analysis: Analysis, value: unknown, ranges: Fields[]): void {
     case 'FuncCall':
       checkCall(analysis, fields);
       break;
+    case 'ColumnRef':
+      // `t.f` in a check or a default may call the function f, as `(x).f` may.
+      for (const item of listOf(fields, 'fields').slice(1)) checkAttribute(analysis, stringOf(item));
+      break;
+    case 'A_Indirection':
+      for (const item of listOf(fields, 'indirection')) checkAttribute(analysis, stringOf(item));
+      break;
     case 'A_Expr':
       checkComparison(analysis, fields);
       break;
@@ -216,6 +239,14 @@ function collectNames(value: unknown, ranges: Fields[]): void {
   }
   for (const [name, child] of Object.entries(value)) if (!bodyFields.has(name)) collectNames(child, ranges);
 }
+
+/** What these run, with the rights of the gateway's login, may touch any relation: to name one of one's own is not enough. */
+const reachesFurther: ReadonlySet<string> = new Set([
+  'RuleStmt',
+  'CreatePolicyStmt',
+  'AlterPolicyStmt',
+  'CreateTrigStmt',
+]);
 
 const bodyFields: ReadonlySet<string> = new Set([
   'sql_body',

@@ -1,9 +1,9 @@
 import type { Analysis } from './analysis.ts';
-import { checkCall, checkComparison, checkOperator, checkOperatorName, checkType } from './code.ts';
+import { checkAttribute, checkCall, checkComparison, checkOperator, checkOperatorName, checkType } from './code.ts';
 import { refuseMasked, resolveReference } from './query.ts';
 import { notUnderstood } from './refusal.ts';
-import { maskedUse, type Scope } from './scope.ts';
-import { type Fields, fieldOf, isFields, listOf, nodeOf, stringOf, textOf } from './tree.ts';
+import { maskedUse, resolveRow, type Scope } from './scope.ts';
+import { type Fields, fieldOf, isFields, listOf, nodeOf, stringOf, stringsOf, textOf } from './tree.ts';
 
 /** Walks any expression; see `Analysis.expression`. Accepts a wrapped node, a list, or a field of fixed type; scalars are no code. */
 export function walkExpression(analysis: Analysis, value: unknown, scope: Scope): void {
@@ -20,10 +20,13 @@ export function walkExpression(analysis: Analysis, value: unknown, scope: Scope)
 function walkNode(analysis: Analysis, { kind, fields }: { kind: string; fields: Fields }, scope: Scope): void {
   switch (kind) {
     case 'ColumnRef':
-      walkReference(fields, scope);
+      walkReference(analysis, fields, scope);
       return;
     case 'FuncCall':
       checkCall(analysis, fields);
+      break;
+    case 'A_Indirection':
+      for (const item of listOf(fields, 'indirection')) checkAttribute(analysis, stringOf(item));
       break;
     case 'A_Expr':
       checkComparison(analysis, fields);
@@ -63,18 +66,19 @@ function walkFields(analysis: Analysis, fields: Fields, scope: Scope): void {
   }
 }
 
-function walkReference(fields: Fields, scope: Scope): void {
+function walkReference(analysis: Analysis, fields: Fields, scope: Scope): void {
   const path = listOf(fields, 'fields');
   const last = nodeOf(path.at(-1));
   if (last?.kind === 'A_Star') {
     // `row(t.*)`, `f(t.*)`: all columns of t in an expression.
-    const names = path.slice(0, -1);
-    if (names.length === 0) throw notUnderstood('* in an expression');
-    const whole = resolveReference(names, scope);
-    if (whole.masked !== undefined) throw maskedUse(stringOf(names.at(-1)));
+    const names = stringsOf(path.slice(0, -1));
+    const alias = names?.at(-1);
+    if (names === undefined || alias === undefined || names.length > 3) throw notUnderstood('* in an expression');
+    const whole = resolveRow(scope, { alias, schema: names.at(-2) });
+    if (whole.masked !== undefined) throw maskedUse(alias);
     return;
   }
-  const reference = resolveReference(path, scope);
+  const reference = resolveReference(analysis, path, scope);
   if (reference.masked !== undefined) throw maskedUse(stringOf(path.at(-1)));
 }
 

@@ -2,8 +2,8 @@ import type { Analysis } from './analysis.ts';
 import { checkOperatorName } from './code.ts';
 import { samplingMethods } from './function-lists.ts';
 import { notUnderstood, RefusedText } from './refusal.ts';
-import { outputOf, resolveRelation, usedRelation } from './relations.ts';
-import { type FromItem, maskedUse, type Output, renameColumns, type Scope } from './scope.ts';
+import { outputOf, resolveRelation, surelyHasSystemColumns, usedRelation } from './relations.ts';
+import { createScope, type FromItem, maskedUse, type Output, renameColumns, type Scope } from './scope.ts';
 import {
   childOf,
   type Fields,
@@ -19,16 +19,20 @@ import {
 
 const unknownOutput: Output = { columns: [], isExact: false };
 
-/** Adds what a FROM entry brings to the scope, and walks the expressions in it. `hasWhere`: the level has a WHERE. */
-export function addFrom(
-  analysis: Analysis,
-  value: unknown,
-  { scope, hasWhere }: { scope: Scope; hasWhere: boolean },
-): void {
+interface Place {
+  readonly scope: Scope;
+  /** The level has a WHERE. */
+  readonly hasWhere: boolean;
+  /** The level reads one relation, and no secret column of it: see `readsNoSecretColumn`. */
+  readonly sparesSecrets?: boolean;
+}
+
+/** Adds what a FROM entry brings to the scope, and walks the expressions in it. */
+export function addFrom(analysis: Analysis, value: unknown, place: Place): void {
   const node = nodeOf(value);
   if (node === undefined) throw notUnderstood('FROM entry');
   const { kind, fields } = node;
-  const place = { scope, hasWhere };
+  const { scope } = place;
   switch (kind) {
     case 'RangeVar':
       scope.items.push(relationItem(analysis, fields, place));
@@ -57,11 +61,7 @@ export function addFrom(
 }
 
 /** A table (or WITH query) in FROM, read by a select. */
-function relationItem(
-  analysis: Analysis,
-  range: Fields,
-  { scope, hasWhere }: { scope: Scope; hasWhere: boolean },
-): FromItem {
+function relationItem(analysis: Analysis, range: Fields, { scope, hasWhere, sparesSecrets }: Place): FromItem {
   const name = textOf(range, 'relname') ?? '';
   const alias = aliasOf(range);
   const cte = textOf(range, 'schemaname') === undefined ? scope.ctes.get(name) : undefined;
@@ -73,7 +73,7 @@ function relationItem(
       use: undefined,
       relation: undefined,
     };
-  const resolved = resolveRelation(analysis, range);
+  const resolved = resolveRelation(analysis, range, { sparesSecrets: sparesSecrets === true });
   const output = renameColumns(outputOf(analysis, resolved), alias.columns);
   const isOnly = !flagOf(range, 'inh');
   const use =
@@ -86,6 +86,7 @@ function relationItem(
     output,
     use,
     relation: resolved.kind === 'table' ? resolved.relation : undefined,
+    hasSystemColumns: surelyHasSystemColumns(analysis, resolved),
   };
 }
 
@@ -98,7 +99,7 @@ function subselectItem(analysis: Analysis, fields: Fields, scope: Scope): FromIt
   return { alias: alias.name, schema: undefined, output, use: undefined, relation: undefined };
 }
 
-function addJoin(analysis: Analysis, fields: Fields, place: { scope: Scope; hasWhere: boolean }): void {
+function addJoin(analysis: Analysis, fields: Fields, place: Place): void {
   const { scope } = place;
   const start = scope.items.length;
   addFrom(analysis, fieldOf(fields, 'larg'), place);
@@ -111,7 +112,9 @@ function addJoin(analysis: Analysis, fields: Fields, place: { scope: Scope; hasW
   if (flagOf(fields, 'isNatural') || using.length > 0) checkOperatorName(analysis, '=');
   if (flagOf(fields, 'isNatural')) joinNaturally(scope, [...left, ...right]);
   if (using.length > 0) joinUsing(scope, [...left, ...right], using);
-  if (hasField(fields, 'quals')) analysis.expression(fieldOf(fields, 'quals'), scope);
+  // ON sees the two sides only: a name that a sibling of the join has as well means the level around, to PostgreSQL.
+  if (hasField(fields, 'quals'))
+    analysis.expression(fieldOf(fields, 'quals'), { ...scope, items: scope.items.slice(start) });
   const usingAlias = textOf(fieldsOf(fields, 'join_using_alias'), 'aliasname');
   if (usingAlias !== undefined)
     scope.items.push({
@@ -172,12 +175,14 @@ function addFunction(analysis: Analysis, fields: Fields, scope: Scope): void {
       analysis.expression(item, scope);
     }
   }
-  analysis.expression(listOf(fields, 'coldeflist'), scope);
+  const definitions = listOf(fields, 'coldeflist');
+  analysis.expression(definitions, scope);
   const alias = aliasOf(fields);
+  const names = [...alias.columns, ...definitions.map((one) => textOf(nodeOf(one)?.fields ?? {}, 'colname'))];
   scope.items.push({
     alias: alias.name ?? functionName,
     schema: undefined,
-    output: unknownOutput,
+    output: { columns: names.map((name) => ({ name, masked: undefined })), isExact: false },
     use: undefined,
     relation: undefined,
   });
@@ -199,15 +204,17 @@ function addTableFunction(
   });
 }
 
-function addSample(analysis: Analysis, fields: Fields, place: { scope: Scope; hasWhere: boolean }): void {
+function addSample(analysis: Analysis, fields: Fields, place: Place): void {
   const method = stringsOf(listOf(fields, 'method'));
   const name = method?.at(-1);
   const schema = method?.length === 2 ? method[0] : undefined;
   if (name === undefined || !samplingMethods.has(name) || (schema !== undefined && schema !== 'pg_catalog'))
     throw new RefusedText('restricted-function', `sampling method "${method?.join('.') ?? ''}" is not known`);
   addFrom(analysis, fieldOf(fields, 'relation'), place);
-  analysis.expression(listOf(fields, 'args'), place.scope);
-  analysis.expression(fieldOf(fields, 'repeatable'), place.scope);
+  // Unlike functions in FROM, sampling sees nothing of its own level.
+  const outside = createScope(place.scope);
+  analysis.expression(listOf(fields, 'args'), outside);
+  analysis.expression(fieldOf(fields, 'repeatable'), outside);
 }
 
 /** Alias and column aliases of a FROM entry. */

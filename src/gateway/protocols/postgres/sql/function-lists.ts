@@ -147,6 +147,16 @@ export const harmlessVolatile: ReadonlySet<string> = new Set([
 ]);
 
 /**
+ * PostgreSQL's own functions in `information_schema`, which only its superuser can change: they compute from their arguments, one looks
+ * into pg_index. JDBC and what is built on it read keys and indexes by them.
+ */
+export const informationFunctions: ReadonlySet<string> = new Set([
+  ...['_pg_expandarray', '_pg_index_position', '_pg_keysequal', '_pg_truetypid', '_pg_truetypmod', '_pg_interval_type'],
+  ...['_pg_char_max_length', '_pg_char_octet_length', '_pg_numeric_precision', '_pg_numeric_precision_radix'],
+  ...['_pg_numeric_scale', '_pg_datetime_precision'],
+]);
+
+/**
  * Extensions whose C functions only compute from their arguments. Their functions and operators count as PostgreSQL's own: no
  * `postgres:call` is asked, and they are proven while masks are in force.
  */
@@ -161,6 +171,8 @@ export const secretRelations: ReadonlySet<string> = new Set([
   'pg_shadow',
   'pg_user_mapping',
   'pg_user_mappings',
+  '_pg_user_mappings',
+  'user_mapping_options',
   'pg_subscription',
   'pg_hba_file_rules',
   'pg_ident_file_mappings',
@@ -173,6 +185,20 @@ export const revealingRelations: ReadonlySet<string> = new Set([
   ...['pg_stat_statements', 'pg_stat_monitor', 'pg_stat_replication', 'pg_stat_wal_receiver', 'pg_stat_ssl'],
   ...['pg_stat_gssapi', 'pg_stat_progress_copy', 'pg_largeobject', 'pg_prepared_statements', 'pg_cursors'],
   ...['pg_prepared_xacts', 'pg_stat_subscription', 'pg_backend_memory_contexts', 'pg_foreign_server'],
+]);
+
+/**
+ * Of these, what shows values of any table or texts of other sessions to whoever may connect: without masks they need `postgres:admin`,
+ * since a permit for some tables is none for all.
+ */
+export const overseeingRelations: ReadonlySet<string> = new Set([
+  ...['pg_statistic', 'pg_statistic_ext_data', 'pg_stats', 'pg_stats_ext', 'pg_stats_ext_exprs', 'pg_stat_activity'],
+  'pg_largeobject',
+]);
+
+/** The same of functions. */
+export const overseeingFunctions: ReadonlySet<string> = new Set([
+  ...['pg_stat_get_activity', 'pg_stat_get_backend_activity'],
 ]);
 
 /** What `FROM … TABLESAMPLE` may name. */

@@ -27,4 +27,4 @@ export type {
 } from './plan.ts';
 export { createPlanner } from './planner.ts';
 export { policySchema } from './policy-schema.ts';
-export { applySessionEffects, noSessionFacts, sessionNamesMax } from './session-facts.ts';
+export { applySessionEffects, noSessionFacts, sessionNamesMax, settleSessionFacts } from './session-facts.ts';

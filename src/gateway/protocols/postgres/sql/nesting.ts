@@ -39,6 +39,24 @@ export function isShallow(sql: string): boolean {
   return true;
 }
 
+/** Tokens of a text: parsing and planning costs some 3 µs each, during which nobody else is served. */
+export const tokensMax = 50_000;
+/** Statements of a text; each costs a plan, and two entries of the ledger. */
+export const statementsMax = 1_000;
+
+/** True when the text has few enough of both. */
+export function isBrief(sql: string): boolean {
+  if (sql.length <= statementsMax) return true;
+  let tokens = 0;
+  let statements = 0;
+  for (const token of tokensOf(sql)) {
+    if (token === ';') statements += 1;
+    tokens += 1;
+    if (tokens > tokensMax || statements > statementsMax) return false;
+  }
+  return true;
+}
+
 interface Level {
   /** Tokens since the last thing that only puts siblings beside each other. */
   segment: number;

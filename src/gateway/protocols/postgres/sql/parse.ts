@@ -1,11 +1,12 @@
+import { setFlagsFromString } from 'node:v8';
 import { hasSqlDetails, loadModule, parseSync } from 'libpg-query';
 import { messageOf } from '../../../../std/index.ts';
 import { SqlError } from './errors.ts';
-import { isShallow } from './nesting.ts';
+import { isBrief, isShallow, statementsMax, tokensMax } from './nesting.ts';
 import { RefusedText } from './refusal.ts';
 import { fieldOf, isFields, type Node, nodeOf } from './tree.ts';
 
-/** Longest text in bytes: parsing costs about a fifth of a second for it. */
+/** Longest text in bytes; what it costs is bounded by its tokens, see `tokensMax`. */
 export const textBytesMax = 1 << 20;
 /** Levels of JSON in a parsed text; each costs the walk about one stack frame. */
 export const treeDepthMax = 1_500;
@@ -14,6 +15,10 @@ let isLoaded = false;
 
 /** Loads PostgreSQL's grammar; await it once before the first plan. */
 export async function loadParser(): Promise<void> {
+  if (isLoaded) return;
+  // V8's optimising compiler takes half a gigabyte for the grammar's one huge function, to make parsing a fifth faster.
+  setFlagsFromString('--no-wasm-tier-up');
+  setFlagsFromString('--no-wasm-dynamic-tiering');
   await loadModule();
   isLoaded = true;
 }
@@ -42,6 +47,10 @@ function refuseMalformed(sql: string): void {
   // The parser stops at NUL and would not see what follows; PostgreSQL's protocol can't carry one either.
   if (sql.includes('\0') || !sql.isWellFormed())
     throw new RefusedText('text-malformed', 'a statement text is UTF-8 without NUL');
+  if (!isBrief(sql))
+    throw new RefusedText('text-too-long', `a text has at most ${tokensMax} tokens and ${statementsMax} statements`, {
+      hint: 'Send it in parts, or bulk data by COPY.',
+    });
   if (!isShallow(sql)) throw new RefusedText('text-too-deep', 'the statement nests too deeply to be understood');
 }
 

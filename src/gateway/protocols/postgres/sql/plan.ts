@@ -38,6 +38,8 @@ export interface SessionFacts {
   readonly cursors: ReadonlyMap<string, PreparedStatement>;
   /** By `schema.name`. */
   readonly created: ReadonlyMap<string, CreatedRelation>;
+  /** A statement dropped, renamed or altered something: of what the snapshot shows, relations and columns may be gone. */
+  readonly moved: boolean;
 }
 
 /** What a completed statement changes for the statements after it. */
@@ -48,6 +50,7 @@ export type SessionEffect =
   | { readonly kind: 'declare'; readonly name: string; readonly prepared: PreparedStatement }
   | { readonly kind: 'close'; readonly name: string | undefined }
   | { readonly kind: 'create'; readonly relation: CreatedRelation }
+  | { readonly kind: 'move' }
   | { readonly kind: 'search-path'; readonly path: 'default' | 'empty' }
   | { readonly kind: 'discard' }
   | {
@@ -98,6 +101,11 @@ export interface StatementPlan extends StatementFacts {
   /** Texts of errors and notices may carry masked values: keep severity and SQLSTATE only. */
   readonly withhold: boolean;
   readonly copy: 'in' | 'out' | undefined;
+  /**
+   * The cursor that FETCH or MOVE names. The protocol's portals have the same names, and their rows were not judged as this
+   * statement's: one that has such a portal's name must not be forwarded.
+   */
+  readonly cursor: string | undefined;
   readonly effects: readonly SessionEffect[];
   /** Take a new catalog snapshot once it has completed (and once its transaction has). */
   readonly changesCatalog: boolean;

@@ -2,7 +2,14 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startPostgres, type TestPostgres } from '../../../../../test/support/postgres.ts';
-import { applySessionEffects, loadParser, noSessionFacts, type Plan, type SessionFacts } from './index.ts';
+import {
+  applySessionEffects,
+  loadParser,
+  noSessionFacts,
+  type Plan,
+  type SessionFacts,
+  settleSessionFacts,
+} from './index.ts';
 import { createShop, openClient, readCatalog, type Shop, shopSql } from './testing/shop.ts';
 
 let server: TestPostgres;
@@ -129,6 +136,16 @@ describe('a masked column passes as it is, and nothing else of it', () => {
     'select c::text from customers c',
     'select row(c.*) from customers c',
     'select c.row_to_json from customers c',
+    'select s.row_to_json from (select * from customers join orders using (id)) s',
+    'select j.to_json from (customers c join orders using (id)) j',
+    // A column that is called like the alias doesn't stand for the row.
+    'select row(c.*) from customers c, (values (1)) v(c)',
+    'select to_json(public.customers.*) from customers',
+    // ON and TABLESAMPLE don't see what stands beside the join: the name is that of the query around.
+    "select (select 1 from (values ('x')) s(ssn), orders a join orders b on ssn = 'x') from customers c",
+    'select (select 1 from (values (5)) s(ssn), orders tablesample system (ssn::int)) from customers c',
+    // Views have no system columns.
+    'select (select 1 from staff where ctid is null) from (select ssn as ctid from customers) c',
     'select to_jsonb(customers) from customers',
     'select json_agg(customers.*) from customers',
     'select j from (customers c join orders o on true) as j',
@@ -203,6 +220,7 @@ describe('writes neither carry a masked value away nor show one', () => {
     'insert into customers (id) values (7) returning ssn',
     'insert into customers (id) values (7) returning *',
     'insert into customers (id, ssn) values (7, $1) on conflict (ssn) do nothing',
+    'insert into customers (id, ssn) values (7, $1) on conflict on constraint customers_pkey do nothing',
     'insert into customers (id) values (7) on conflict (id) do update set note = excluded.ssn',
     'insert into customers (id) values (7) on conflict (id) do update set note = customers.ssn',
     'insert into customers (id) values (7) on conflict (id) do update set name = $1 where customers.ssn = $2',
@@ -223,6 +241,8 @@ describe('writes neither carry a masked value away nor show one', () => {
     'declare c cursor for select ssn from customers',
     'explain select id from customers',
     'explain analyze update customers set name = name',
+    'cluster customers using customers_pkey',
+    'cluster',
   ])('%s', (sql) => {
     expect(reasonOf(shop.plan(sql))).toBe('masked-column-use');
   });
@@ -234,6 +254,8 @@ describe('writes neither carry a masked value away nor show one', () => {
     'copy customers (id, name) to stdout',
     'copy customers from stdin',
     'explain select * from orders',
+    'insert into orders (id) values (7) on conflict on constraint orders_pkey do nothing',
+    'cluster orders using orders_pkey',
   ])('%s is allowed', (sql) => {
     expect(reasonOf(shop.plan(sql))).toBe('forward');
     expect(only(shop.plan(sql)).withhold).toBe(true);
@@ -264,6 +286,9 @@ describe('writes neither carry a masked value away nor show one', () => {
     ],
     ['create rule r as on insert to orders do also select ssn from customers', 'masked-ddl'],
     ['grant select on customers to public', 'masked-ddl'],
+    // Both are tried on all values there are of the type, in whatever table.
+    ["alter domain tax_number add check (value > 'M')", 'masked-ddl'],
+    ['alter type odd alter attribute x type text cascade', 'masked-ddl'],
     ['listen changes', 'masked-notification'],
     ["insert into logged values (1, 'x')", 'unproven-rule'],
   ])('%s → %s', (sql, reason) => {
@@ -335,6 +360,12 @@ describe('what reaches past the database is refused to everybody', () => {
     ['set search_path to other', 'setting-refused'],
     ["select set_config('search_path', 'other', false)", 'setting-refused'],
     ["select set_config('ro' || 'le', 'x', false)", 'setting-refused'],
+    ["select set_config('search_path', $1, false)", 'setting-refused'],
+    ["select set_config('role', $1, false)", 'setting-refused'],
+    ["select set_config('app.tenant', $1, false)", 'setting-refused'],
+    ["select set_config('jit.role'::char(3), $1, false)", 'setting-refused'],
+    ["select set_config('search_path', '\"$user\", public'::varchar(7), false)", 'setting-refused'],
+    ["select set_config('search_path', null, false)", 'setting-refused'],
     ['set standard_conforming_strings = off', 'setting-refused'],
     ["set client_encoding = 'SJIS'", 'setting-refused'],
     ['set session_replication_role = replica', 'setting-refused'],
@@ -368,6 +399,9 @@ describe('policy is asked what PostgreSQL would need rights for', () => {
     ['create table fresh (a int)', ['postgres:ddl fresh']],
     ['drop table orders, "Odd/Schema"."Per%cent"', ['postgres:ddl orders', 'postgres:ddl Odd%2FSchema/Per%25cent']],
     ['vacuum orders', ['postgres:maintain orders']],
+    ['lock table orders in access share mode', ['postgres:select orders']],
+    ['lock table orders in row share mode', ['postgres:maintain orders']],
+    ['lock orders', ['postgres:maintain orders']],
     [
       'merge into orders o using employees e on o.id = e.id when matched then delete when not matched then insert (id) values (1)',
       ['postgres:select orders', 'postgres:select employees', 'postgres:delete orders', 'postgres:insert orders'],
@@ -437,6 +471,55 @@ describe('policy is asked what PostgreSQL would need rights for', () => {
       ['delete', 1],
     ]);
     expect(plan.verdict === 'refuse' && [plan.sqlstate, plan.policies]).toEqual(['42501', ['plain-no-mass-delete']]);
+  });
+});
+
+describe('what looks like a column may call a function', () => {
+  it.each([
+    ["select ('x'::text).pg_read_file", 'web', 'restricted-function'],
+    ["select ('x'::text).pg_read_file", 'admin', 'restricted-function'],
+    ["select ('select 1'::text).ts_stat", 'plain', 'restricted-function'],
+    ['select ($1::text).pg_ls_dir', 'plain', 'restricted-function'],
+    ["select f.pg_read_file from unnest(array['x']) f", 'plain', 'restricted-function'],
+    ["select f.pg_read_file from unnest(array['x']) with ordinality f(x, n)", 'plain', 'restricted-function'],
+    ["create table t (a text default ('x'::text).pg_read_file)", 'admin', 'restricted-function'],
+    ['create table t (a int, check (t.pg_read_file is null))', 'admin', 'restricted-function'],
+    ['select (o.id).leak_one from orders o', 'web', 'unproven-function'],
+    ['select (o.id).leak_one from orders o', 'plain', 'policy-denied'],
+    ['select o.leak_one from orders o', 'plain', 'policy-denied'],
+    ['select (1).pg_terminate_backend', 'plain', 'policy-denied'],
+    ['select (o.id).abs, o.id, x.n from orders o, json_to_record($1) as x(n int)', 'web', 'forward'],
+    ["select ('(1,2)'::odd).x", 'admin', 'forward'],
+  ])('%s, for %s: %s', (sql, as, reason) => {
+    expect(reasonOf(shop.plan(sql, { as }))).toBe(reason);
+  });
+});
+
+describe('what shows values of any table is no matter of one table', () => {
+  it.each([
+    'select most_common_vals from pg_stats',
+    'select stavalues1 from pg_catalog.pg_statistic',
+    'select query from pg_stat_activity',
+    'select query from pg_stat_get_activity(null)',
+  ])('%s asks for postgres:admin', (sql) => {
+    expect(reasonOf(shop.plan(sql, { as: 'plain' }))).toBe('policy-denied');
+    expect(touchesOf(shop.plan(sql, { as: 'admin' }))).toEqual(['postgres:admin shop/shop']);
+  });
+
+  it.each([
+    'create rule r as on insert to orders do also delete from customers',
+    'create trigger t before insert on orders for each row execute function leak()',
+    'create policy p on orders using (exists (select from customers))',
+  ])('%s asks for postgres:ddl on the database too', (sql) => {
+    expect(touchesOf(shop.plan(sql, { as: 'admin' }))).toEqual(
+      expect.arrayContaining(['postgres:ddl shop/shop/public/orders', 'postgres:ddl shop/shop']),
+    );
+  });
+
+  it.each(['user_mapping_options', '_pg_user_mappings'])('%s is readable for nobody', (view) => {
+    expect(reasonOf(shop.plan(`select * from information_schema.${view}`, { as: 'admin' }))).toBe(
+      'restricted-relation',
+    );
   });
 });
 
@@ -544,13 +627,145 @@ describe('names mean what they mean to this session', () => {
     expect(plans.map(reasonOf)).toEqual(['forward', 'unknown-relation', 'forward', 'forward', 'forward']);
   });
 
+  it.each([
+    [`set search_path to '"$user", public'`, 'setting-refused'],
+    ['set search_path to "$user, public"', 'setting-refused'],
+    ['set search_path to public', 'setting-refused'],
+    [`select set_config('search_path', '"$user, public"', false)`, 'setting-refused'],
+    [`select set_config('search_path', '"$user",public,', false)`, 'setting-refused'],
+    [`select set_config('search_path', '"$user" , PUBLIC', false)`, 'forward'],
+    ["set search_path to ''", 'forward'],
+    ['set search_path to pg_catalog', 'forward'],
+  ])('a path is read as the server reads it: %s', (sql, reason) => {
+    expect(reasonOf(shop.plan(sql, { as: 'admin' }))).toBe(reason);
+  });
+
+  it('what the session altered may have lost its columns: their names may be those of the query around', () => {
+    const outward = 'select (select note from orders o limit 1) from (select ssn as note from customers) c';
+    expect(reasonOf(shop.plan(outward))).toBe('forward');
+    for (const change of ['alter table orders drop column note', 'drop type odd cascade', 'drop schema "Odd/Schema"'])
+      expect(inSession([change, outward], 'web').map(reasonOf)).toEqual(['forward', 'masked-column-use']);
+    const system = 'select (select 1 from orders where ctid is null) from (select ssn as ctid from customers) c';
+    expect(inSession([system, 'drop type odd', system], 'web').map(reasonOf)).toEqual([
+      ...['forward', 'forward'],
+      'masked-column-use',
+    ]);
+    expect(inSession(['drop type odd', 'select id, ssn from customers'], 'web').map(reasonOf)).toEqual([
+      ...['forward', 'forward'],
+    ]);
+  });
+
+  it('what the session altered is known again once a snapshot was taken, temporary relations stay', () => {
+    const session = applySessionEffects(noSessionFacts, [
+      { kind: 'create', relation: { schema: 'pg_temp', name: 't', columns: ['a'] } },
+      { kind: 'create', relation: { schema: 'public', name: 'made', columns: ['a'] } },
+      { kind: 'move' },
+    ]);
+    expect(applySessionEffects(session, [{ kind: 'discard' }]).moved).toBe(true);
+    expect(settleSessionFacts(session)).toEqual({
+      ...noSessionFacts,
+      created: new Map([['pg_temp.t', { schema: 'pg_temp', name: 't', columns: ['a'] }]]),
+    });
+  });
+
+  it('a setting that may have any value may have that of a parameter or an expression', () => {
+    const texts = [
+      "select current_setting('jit'), set_config('jit', $1, false)",
+      "select pg_catalog.set_config('Application_Name'::text, 'a' || $1, false)",
+    ];
+    expect(inSession(texts, 'web').map(reasonOf)).toEqual(['forward', 'forward']);
+    const masked = "select set_config('application_name', (select ssn from customers limit 1), false)";
+    expect(reasonOf(shop.plan(masked, { as: 'web' }))).toBe('masked-column-use');
+  });
+
+  it("the information schema's own functions are harmless, as JDBC needs them for keys", () => {
+    const keys = 'select (information_schema._pg_expandarray(i.indkey)).n from pg_catalog.pg_index i';
+    expect(reasonOf(shop.plan(keys, { as: 'web' }))).toBe('forward');
+    const masked = 'select information_schema._pg_expandarray(array[ssn]) from customers';
+    expect(reasonOf(shop.plan(masked, { as: 'web' }))).toBe('masked-column-use');
+    for (const sql of [
+      'select information_schema.another(1)',
+      "select public._pg_expandarray('{1}')",
+      'select _pg_expandarray(1)',
+    ])
+      expect(reasonOf(shop.plan(sql, { as: 'web' })), sql).toBe('unknown-function');
+  });
+
+  it('subscriptions are readable but for what they connect with', () => {
+    const readable = [
+      'select count(*) from pg_subscription where subdbid = (select oid from pg_database where datname = current_database())',
+      'select subname, subenabled from pg_catalog.pg_subscription order by 1',
+    ];
+    const refused = [
+      'select * from pg_subscription',
+      'table pg_subscription',
+      'select pg_subscription.* from pg_subscription',
+      'select pg_subscription from pg_subscription',
+      'select pg_subscription::text from pg_subscription',
+      'select (pg_subscription).subconninfo from pg_subscription',
+      'select subconninfo(pg_subscription) from pg_subscription',
+      'select subconninfo from pg_subscription',
+      'select pg_subscription.subconninfo from pg_subscription',
+      'select count(*) from pg_subscription where subconninfo like $1',
+      'select count(*) from pg_subscription group by subconninfo',
+      'select (select subconninfo) from pg_subscription',
+      'select s from pg_subscription s',
+      'select i from pg_subscription as s(a, b, c, d, e, f, g, h, i, j)',
+      'select subname from pg_subscription, pg_class',
+      'select subname from pg_subscription natural join pg_class',
+      'select 1 from pg_class where exists (select subconninfo from pg_subscription)',
+      'select subname from pg_subscription union table pg_subscription',
+      'copy pg_subscription to stdout',
+      'copy pg_subscription (subname) to stdout',
+    ];
+    expect(readable.map((sql) => reasonOf(shop.plan(sql)))).toEqual(readable.map(() => 'forward'));
+    expect(refused.map((sql) => reasonOf(shop.plan(sql)))).toEqual(refused.map(() => 'restricted-relation'));
+  });
+
+  it('a setting may be named by a row of pg_settings, as pg_dump does it', () => {
+    const change = (setting: string) =>
+      `select set_config(name, 'view, foreign-table', false) from pg_settings ${setting}`;
+    const refused = [
+      change("where name = 'role'"),
+      change("where name = 'search_path'"),
+      change("where name <> 'jit'"),
+      change('where name = $1'),
+      change("where name = 'Jit'"),
+      change("where name = 'jit' or true"),
+      change("where name = 'jit' limit 0"),
+      change(''),
+      change("s where name = 'jit'"),
+      change(", pg_class where name = 'jit'"),
+      `with pg_settings as (select 'role' as name) ${change("where name = 'jit'")}`,
+      "select set_config(name, $1, false) from pg_settings where name = 'jit'",
+      "select set_config(setting, 'x', false) from pg_settings where name = 'jit'",
+      "select set_config(relname, 'x', false) from pg_class where relname = 'jit'",
+    ];
+    const wanted = change("where name = 'restrict_nonsystem_relation_kind'");
+    // Before and after: no verdict on one text may serve another.
+    const plans = inSession([wanted, ...refused, wanted], 'web').map(reasonOf);
+    expect(plans).toEqual(['forward', ...refused.map(() => 'setting-refused'), 'forward']);
+    // No table of the session's own stands before it.
+    expect(reasonOf(shop.plan('create temp table pg_settings (name text)', { as: 'admin' }))).toBe('statement-refused');
+  });
+
   it('sessions are bounded', () => {
-    const prepared = new Map(
-      Array.from({ length: 5_000 }, (_, index) => [`p${index}`, { kind: 'SelectStmt', tree: {} }]),
-    );
-    expect(
-      reasonOf(shop.plan('prepare q as select 1', { as: 'admin', session: { ...noSessionFacts, prepared } })),
-    ).toBe('session-limit');
+    const hold = (count: number, text: string) => {
+      const one = { kind: 'SelectStmt', text, index: 0, isQuery: true };
+      const prepared = new Map(Array.from({ length: count }, (_, index) => [`p${index}`, one]));
+      return reasonOf(shop.plan('prepare q as select 1', { as: 'admin', session: { ...noSessionFacts, prepared } }));
+    };
+    expect([hold(4_999, ''), hold(5_000, '')]).toEqual(['forward', 'session-limit']);
+    const long = ' '.repeat(1 << 20);
+    expect([hold(7, long), hold(8, long)]).toEqual(['forward', 'session-limit']);
+  });
+
+  it('a text has no more statements and tokens than are planned in a moment', () => {
+    const many = (part: string, count: number) => reasonOf(shop.plan(part.repeat(count), { as: 'admin' }));
+    expect([many('select 1;', 1_000), many('select 1;', 1_001)]).toEqual(['forward', 'text-too-long']);
+    const list = (count: number) => `select ${'1,'.repeat(count)}1`;
+    expect([many(list(24_999), 1), many(list(25_000), 1)]).toEqual(['forward', 'text-too-long']);
+    expect(many(`select '${'1;'.repeat(100_000)}'`, 1)).toBe('forward');
   });
 
   it('each statement says what it changes', () => {

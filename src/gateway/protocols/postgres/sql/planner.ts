@@ -14,6 +14,7 @@ import type {
 } from './plan.ts';
 import { RefusedText, sqlstates } from './refusal.ts';
 import { applySessionEffects } from './session-facts.ts';
+import { isOpenShape, type Shape, shapeOf } from './shape.ts';
 import { kindName, statementClasses } from './statement-classes.ts';
 import { walkStatement } from './statements.ts';
 import { createTaint } from './taint.ts';
@@ -28,28 +29,50 @@ export function createPlanner(options: PlannerOptions): Planner {
   const customSettings = new Set(options.customSettings?.map((name) => name.toLowerCase()));
   const verdicts = createVerdictCache({ entriesMax: options.cacheEntriesMax, charactersMax: CACHE_CHARACTERS_MAX });
   const taints = createTaintCache((request) => createTaint({ place, ...request }));
-  const planFresh = (request: PlanRequest): Plan => {
+  const planFresh = (request: PlanRequest) => {
     const { catalog, decider } = request;
     const taint = taints.taintOf({ catalog, decider });
     return planText(request, { place, catalog, customSettings, taint });
   };
   return {
     plan(request) {
-      const key = cacheKey(request);
-      const known = key === undefined ? undefined : verdicts.take(key);
+      const { sql, session } = request;
+      // The session's own names could matter.
+      if (session.created.size > 0 || session.moved) return planFresh(request).plan;
+      const basis = basisOf(request);
+      const shape = shapeOf(sql);
+      const hasLiterals = shape !== undefined && shape.literals.length > 0;
+      const known = hasLiterals ? verdicts.take(keyOfShape(basis, shape)) : undefined;
       if (known !== undefined) return known;
-      const plan = planFresh(request);
-      if (key !== undefined && isKeepable(plan)) verdicts.keep(key, plan);
+      const knownText = verdicts.take(keyOfText(basis, sql));
+      if (knownText !== undefined) return knownText;
+      const { plan, nodes } = planFresh(request);
+      if (!isKeepable(plan)) return plan;
+      const [only] = nodes;
+      const isOpen =
+        hasLiterals &&
+        plan.verdict === 'forward' &&
+        nodes.length === 1 &&
+        only &&
+        isOpenShape(only, sql, shape.literals);
+      verdicts.keep(isOpen ? keyOfShape(basis, shape) : keyOfText(basis, sql), plan);
       return plan;
     },
   };
 }
 
-/** Everything that a verdict depends on; undefined when the session's own names could matter. */
-function cacheKey({ sql, mode, catalog, decider, session }: PlanRequest): string | undefined {
-  if (session.created.size > 0) return undefined;
-  const parts = [mode, decider.version, decider.principalKey, catalog.version, session.searchPath];
-  return `${JSON.stringify(parts)}${sql}`;
+/** A text that nobody can parse may hold the marks of a shape: it must not find the verdict of one, nor leave its own there. */
+function keyOfShape(basis: string, { text }: Shape): string {
+  return `shape ${basis}${text}`;
+}
+
+function keyOfText(basis: string, sql: string): string {
+  return `text ${basis}${sql}`;
+}
+
+/** Everything but the text that a verdict depends on. No identity holds a line break. */
+function basisOf({ mode, catalog, decider, session }: PlanRequest): string {
+  return `${mode} ${decider.version} ${catalog.version} ${session.searchPath} ${decider.principalKey}\n`;
 }
 
 /** A verdict that another session would get as well, and that a newer snapshot would not change. */
@@ -64,47 +87,55 @@ const bySession: ReadonlySet<string> = new Set([
 ]);
 const sessionKinds = /^(execute|explain|prepare|declare|fetch|move)|create table as/;
 
-type Facts = Omit<AnalysisFacts, 'searchPath' | 'created'>;
+type Facts = Omit<AnalysisFacts, 'searchPath' | 'created' | 'moved'>;
 
-function planText(request: PlanRequest, facts: Facts): Plan {
+function planText(request: PlanRequest, facts: Facts): { plan: Plan; nodes: readonly Node[] } {
   const done: StatementPlan[] = [];
   let current: StatementFacts | undefined;
+  let nodes: readonly Node[] = [];
   try {
-    const nodes = parseText(request.sql);
+    nodes = parseText(request.sql);
     if (request.mode === 'parse' && nodes.length > 1)
       throw new RefusedText('several-statements', 'cannot insert multiple commands into a prepared statement');
     let session = request.session;
-    for (const node of nodes) {
+    for (const [index, node] of nodes.entries()) {
       const started = { kind: kindName(node.kind), fingerprint: fingerprintOf(node), touches: [] };
       current = started;
       const note = (touches: StatementFacts['touches']) => {
         current = { ...started, touches };
       };
-      const plan = planStatement(request, { facts, node, session, note });
+      const plan = planStatement(request, { facts, node, index, session, note });
       done.push(plan);
       session = applySessionEffects(session, plan.effects);
       current = undefined;
     }
     const [only, ...more] = nodes;
-    const prepared = only !== undefined && more.length === 0 ? { kind: only.kind, tree: only.fields } : undefined;
-    return { verdict: 'forward', statements: done, prepared };
+    const prepared = only !== undefined && more.length === 0 ? { kind: only.kind, text: request.sql, index: 0, isQuery: false } : undefined;
+    return { plan: { verdict: 'forward', statements: done, prepared }, nodes };
   } catch (error) {
-    return refusalOf(error, current === undefined ? done : [...done, current]);
+    return { plan: refusalOf(error, current === undefined ? done : [...done, current]), nodes };
   }
 }
 
 function planStatement(
-  { decider }: PlanRequest,
-  work: { facts: Facts; node: Node; session: SessionFacts; note: (touches: StatementFacts['touches']) => void },
+  { decider, sql }: PlanRequest,
+  work: {
+    facts: Facts;
+    node: Node;
+    index: number;
+    session: SessionFacts;
+    note: (touches: StatementFacts['touches']) => void;
+  },
 ): StatementPlan {
-  const { facts, node, session } = work;
+  const { facts, node, index, session } = work;
   const { catalog } = facts;
   const analysis = createAnalysis({
     ...facts,
     searchPath: session.searchPath === 'empty' ? [] : catalog.searchPath,
     created: session.created,
+    moved: session.moved,
   });
-  const outcome = walkStatement({ analysis, session }, node);
+  const outcome = walkStatement({ analysis, session, source: { text: sql, index } }, node);
   work.note(touchesOf(analysis));
   const judgement = judge(analysis, decider);
   const { found } = analysis;
@@ -121,6 +152,7 @@ function planStatement(
     record: statementClasses.get(node.kind)?.action === 'admin' ? 'digest' : judgement.record,
     withhold: analysis.taint.isInForce,
     copy: outcome.copy,
+    cursor: outcome.cursor,
     effects: path === undefined ? outcome.effects : [...outcome.effects, { kind: 'search-path', path }],
     changesCatalog: outcome.changesCatalog,
   };

@@ -1,5 +1,5 @@
 import type { Analysis } from './analysis.ts';
-import { checkOperator } from './code.ts';
+import { checkAttribute, checkOperator } from './code.ts';
 import { addFrom } from './from.ts';
 import { notUnderstood } from './refusal.ts';
 import {
@@ -17,6 +17,8 @@ import {
   resolveQualified,
   type Scope,
 } from './scope.ts';
+import { readsNoSecretColumn } from './secret-columns.ts';
+import { withSettingName } from './setting-by-name.ts';
 import {
   childOf,
   type Fields,
@@ -115,8 +117,9 @@ function walkValues(analysis: Analysis, select: Fields, outer: Outer): Output {
 function walkSelect(analysis: Analysis, select: Fields, outer: Outer): Output {
   const scope = createScope(outer);
   const hasWhere = hasField(select, 'whereClause');
-  for (const entry of listOf(select, 'fromClause')) addFrom(analysis, entry, { scope, hasWhere });
-  const output = walkTargets(analysis, listOf(select, 'targetList'), scope);
+  const sparesSecrets = readsNoSecretColumn(select);
+  for (const entry of listOf(select, 'fromClause')) addFrom(analysis, entry, { scope, hasWhere, sparesSecrets });
+  const output = walkTargets(analysis, withSettingName(analysis, select, outer), scope);
   analysis.expression(fieldOf(select, 'whereClause'), scope);
   analysis.expression(fieldOf(select, 'havingClause'), scope);
   analysis.expression(listOf(select, 'windowClause'), scope);
@@ -147,7 +150,7 @@ function walkTarget(analysis: Analysis, target: Fields, scope: Scope): Output {
   if (value.kind === 'ColumnRef') {
     const path = listOf(value.fields, 'fields');
     if (nodeOf(path.at(-1))?.kind === 'A_Star') return expandStar(path, scope);
-    const reference = resolveReference(path, scope);
+    const reference = resolveReference(analysis, path, scope);
     // A whole row, or a name that may mean several columns, arrives without an origin.
     if (reference.masked !== undefined && !reference.isPlain) throw maskedUse(lastName(path));
     return { columns: [{ name: label ?? lastName(path), masked: reference.masked }], isExact: true };
@@ -171,14 +174,15 @@ function expandStar(path: readonly unknown[], scope: Scope): Output {
 }
 
 /** Resolves the path of a ColumnRef that doesn't end in `*`. */
-export function resolveReference(path: readonly unknown[], scope: Scope): Reference {
+export function resolveReference(analysis: Analysis, path: readonly unknown[], scope: Scope): Reference {
   const names = stringsOf(path);
   const name = names?.at(-1);
   if (names === undefined || name === undefined || names.length > 4) throw notUnderstood('column reference');
   const alias = names.at(-2);
-  return alias === undefined
-    ? resolveColumn(scope, name)
-    : resolveQualified(scope, { alias, schema: names.at(-3) }, name);
+  if (alias === undefined) return resolveColumn(scope, name);
+  const reference = resolveQualified(scope, { alias, schema: names.at(-3) }, name);
+  if (reference.mayCall) checkAttribute(analysis, name);
+  return reference;
 }
 
 function lastName(path: readonly unknown[]): string | undefined {

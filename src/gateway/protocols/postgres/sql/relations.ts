@@ -1,6 +1,7 @@
 import type { Analysis } from './analysis.ts';
 import type { Relation } from './catalog.ts';
-import { revealingRelations, secretRelations } from './function-lists.ts';
+import { overseeingRelations, revealingRelations, secretRelations } from './function-lists.ts';
+import { databaseResource } from './names.ts';
 import type { CreatedRelation } from './plan.ts';
 import { RefusedText } from './refusal.ts';
 import type { Output } from './scope.ts';
@@ -16,9 +17,13 @@ export type ResolvedRelation =
 
 /**
  * Resolves a RangeVar in PostgreSQL's order: temporary relations, pg_catalog, the path. Throws the refusal `unknown-relation` when the
- * snapshot has no such name, `restricted-relation` when nobody may read it here.
+ * snapshot has no such name, `restricted-relation` when nobody may read it here (unless the query spares what is secret in it).
  */
-export function resolveRelation(analysis: Analysis, range: Fields): ResolvedRelation {
+export function resolveRelation(
+  analysis: Analysis,
+  range: Fields,
+  { sparesSecrets }: { sparesSecrets: boolean } = { sparesSecrets: false },
+): ResolvedRelation {
   const resolved = findRelation(analysis, range);
   if (resolved === undefined) {
     const schema = textOf(range, 'schemaname');
@@ -28,7 +33,7 @@ export function resolveRelation(analysis: Analysis, range: Fields): ResolvedRela
       `relation "${schema === undefined ? name : `${schema}.${name}`}" does not exist`,
     );
   }
-  if (resolved.kind === 'system') refuseRestricted(analysis, resolved);
+  if (resolved.kind === 'system' && !sparesSecrets) refuseRestricted(analysis, resolved);
   return resolved;
 }
 
@@ -43,7 +48,14 @@ export function findRelation(analysis: Analysis, range: Fields): ResolvedRelatio
 
 function findUnqualified(analysis: Analysis, name: string): ResolvedRelation | undefined {
   const temporary = analysis.created.get(`pg_temp.${name}`);
-  const permanent = findPermanent(analysis, name);
+  const [permanent, ...hidden] = findPermanent(analysis, name);
+  // The first may be dropped or renamed in a transaction that the snapshot doesn't see; then the name means the next.
+  if (analysis.moved && hidden.length > 0)
+    throw new RefusedText(
+      'ambiguous-relation',
+      `there are several relations "${name}", and this session has just changed which are there`,
+      { hint: 'Qualify the name with its schema.' },
+    );
   if (temporary === undefined) return permanent;
   // The temporary one may be gone again (a rollback), and then the name means the other: which, can't be told.
   if (permanent !== undefined)
@@ -53,12 +65,9 @@ function findUnqualified(analysis: Analysis, name: string): ResolvedRelation | u
   return { kind: 'created', created: temporary };
 }
 
-function findPermanent(analysis: Analysis, name: string): ResolvedRelation | undefined {
-  for (const schema of ['pg_catalog', ...analysis.searchPath]) {
-    const found = findIn(analysis, schema, name);
-    if (found !== undefined) return found;
-  }
-  return undefined;
+/** All that the name may mean, in the order of the path. */
+function findPermanent(analysis: Analysis, name: string): readonly ResolvedRelation[] {
+  return ['pg_catalog', ...analysis.searchPath].flatMap((schema) => findIn(analysis, schema, name) ?? []);
 }
 
 function findIn(analysis: Analysis, schema: string, name: string): ResolvedRelation | undefined {
@@ -70,10 +79,13 @@ function findIn(analysis: Analysis, schema: string, name: string): ResolvedRelat
   return created === undefined ? undefined : { kind: 'created', created };
 }
 
-function refuseRestricted({ taint }: Analysis, { name }: { readonly name: string }): void {
+function refuseRestricted(analysis: Analysis, { name }: { readonly name: string }): void {
+  const { taint } = analysis;
   if (secretRelations.has(name))
     throw new RefusedText('restricted-relation', `"${name}" holds credentials and is not readable here`);
   if (taint.isInForce && revealingRelations.has(name)) throw revealing(name);
+  if (overseeingRelations.has(name))
+    analysis.questions.push({ action: 'postgres:admin', resource: databaseResource(analysis.place) });
 }
 
 /** Refuses a relation by its name alone: extensions put such views into user schemas. */
@@ -100,7 +112,7 @@ export function outputOf(analysis: Analysis, resolved: ResolvedRelation): Output
   if (resolved.kind === 'system') return { columns: [], isExact: false };
   if (resolved.kind === 'created') {
     analysis.found.touchesCreated = true;
-    const names = resolved.created.columns ?? [];
+    const names = analysis.moved ? [] : (resolved.created.columns ?? []);
     return { columns: names.map((name) => ({ name, masked: undefined })), isExact: false };
   }
   const { relation } = resolved;
@@ -116,7 +128,17 @@ export function outputOf(analysis: Analysis, resolved: ResolvedRelation): Output
     );
   if (masks.some((mask) => mask !== undefined)) analysis.found.touchesMasked = true;
   const columns = relation.columns.map(({ name }, index) => ({ name, masked: masks[index] }));
-  // Altered by this session: it may have columns that the snapshot doesn't show yet.
-  const isAltered = analysis.created.has(`${relation.schema}.${relation.name}`);
-  return { columns, isExact: !isAltered };
+  if (!mayHaveChanged(analysis, relation)) return { columns, isExact: true };
+  // A column that is gone would leave its name to the query around; what is masked can't be changed while it is.
+  return { columns: columns.filter(({ masked }) => masked !== undefined), isExact: false };
+}
+
+/** True when the relation has ctid, xmin and the like for certain, so that these names mean nothing else. */
+export function surelyHasSystemColumns(analysis: Analysis, resolved: ResolvedRelation): boolean {
+  return resolved.kind === 'table' && resolved.relation.kind !== 'v' && !mayHaveChanged(analysis, resolved.relation);
+}
+
+/** Altered by this session, perhaps in a transaction that the snapshot doesn't see: columns may be new, or gone. */
+function mayHaveChanged({ moved, created }: Analysis, { schema, name }: Relation): boolean {
+  return moved || created.has(`${schema}.${name}`);
 }

@@ -32,6 +32,8 @@ export interface FromItem {
   readonly use: RelationUse | undefined;
   /** The table's own column names at the positions of `output`, which an alias list may have renamed. */
   readonly relation: Relation | undefined;
+  /** It surely has the columns that every table has; a view has none of them. */
+  readonly hasSystemColumns?: boolean;
 }
 
 /** Names visible at one query level; `parent` is the level around it. */
@@ -63,9 +65,11 @@ export interface Reference {
   readonly masked: Masked | undefined;
   /** More than one column, or none that is certain: not a plain column in the server's eyes either. */
   readonly isPlain: boolean;
+  /** `t.f` where t may have no column f: then it calls the function f with the whole row. */
+  readonly mayCall: boolean;
 }
 
-const clean: Reference = { masked: undefined, isPlain: true };
+const clean: Reference = { masked: undefined, isPlain: true, mayCall: false };
 
 /** System columns: they tell where a row lies, not what is in it. */
 const systemColumns = new Set(['ctid', 'xmin', 'xmax', 'cmin', 'cmax', 'tableoid']);
@@ -79,7 +83,11 @@ export function resolveColumn(scope: Scope, name: string): Reference {
       const column = columnOf(item, name);
       if (column === 'maybe') isMaybe = true;
       else if (column !== undefined)
-        found = { masked: found?.masked ?? column.masked, isPlain: found === undefined && !isMaybe };
+        found = {
+          masked: found?.masked ?? column.masked,
+          isPlain: found === undefined && !isMaybe,
+          mayCall: false,
+        };
     }
     if (found !== undefined) return found;
   }
@@ -99,9 +107,15 @@ export function resolveQualified(
   const item = itemNamed(scope, by);
   if (item === undefined) throw unknownAlias(by.alias);
   const column = columnOf(item, name);
-  // `t.f` where t has no column f is the function f of the whole row.
-  if (column === undefined) return wholeRow(item);
-  return column === 'maybe' ? clean : { masked: column.masked, isPlain: true };
+  if (column === undefined || column === 'maybe') return { ...wholeRow(item), mayCall: true };
+  return { masked: column.masked, isPlain: true, mayCall: false };
+}
+
+/** What `alias.*` is in an expression: the whole row, also where a column is called like the alias. */
+export function resolveRow(scope: Scope, by: { alias: string; schema: string | undefined }): Reference {
+  const item = itemNamed(scope, by);
+  if (item === undefined) throw unknownAlias(by.alias);
+  return wholeRow(item);
 }
 
 /** The columns of `alias.*`, each noted as read. */
@@ -127,7 +141,8 @@ export function expandAll(scope: Scope): Output {
 /** Every column at once, as a value: masked as soon as one of them is. */
 export function wholeRow(item: FromItem): Reference {
   noteAll(item);
-  return { masked: item.output.columns.find((column) => column.masked !== undefined)?.masked, isPlain: false };
+  const masked = item.output.columns.find((column) => column.masked !== undefined)?.masked;
+  return { masked, isPlain: false, mayCall: false };
 }
 
 /** Renames the first columns by an alias list. Refuses where a masked column could get a name that isn't known. */
@@ -158,7 +173,7 @@ function columnOf(item: FromItem, name: string): OutputColumn | 'maybe' | undefi
     if (found === undefined || column.masked !== undefined) found = column;
   }
   if (found !== undefined) return found;
-  if (item.use !== undefined && systemColumns.has(name)) return { name, masked: undefined };
+  if (item.hasSystemColumns === true && systemColumns.has(name)) return { name, masked: undefined };
   // A column without a known name may have this one: PostgreSQL makes names up for expressions.
   if (isExact && columns.every((column) => column.name !== undefined)) return undefined;
   item.use?.noteColumn(name);

@@ -6,6 +6,7 @@ export const noSessionFacts: SessionFacts = {
   prepared: new Map(),
   cursors: new Map(),
   created: new Map(),
+  moved: false,
 };
 
 /** Prepared statements, cursors or new relations that one session may hold: far more than any driver keeps, and small in memory. */
@@ -19,6 +20,15 @@ export function applySessionEffects(facts: SessionFacts, effects: readonly Sessi
   let next = facts;
   for (const effect of effects) next = applyEffect(next, effect);
   return next;
+}
+
+/**
+ * The facts once a snapshot was taken that shows all that the session has done: what it made is found there, or was dropped since.
+ * Temporary relations are in no snapshot.
+ */
+export function settleSessionFacts(facts: SessionFacts): SessionFacts {
+  const created = new Map(Array.from(facts.created).filter(([, { schema }]) => schema === 'pg_temp'));
+  return { ...facts, created, moved: false };
 }
 
 function applyEffect(facts: SessionFacts, effect: SessionEffect): SessionFacts {
@@ -35,10 +45,12 @@ function applyEffect(facts: SessionFacts, effect: SessionEffect): SessionFacts {
       const key = `${effect.relation.schema}.${effect.relation.name}`;
       return { ...facts, created: new Map(facts.created).set(key, effect.relation) };
     }
+    case 'move':
+      return facts.moved ? facts : { ...facts, moved: true };
     case 'search-path':
       return facts.searchPath === effect.path ? facts : { ...facts, searchPath: effect.path };
     case 'discard':
-      return noSessionFacts;
+      return { ...noSessionFacts, moved: facts.moved };
     case 'transaction':
       // What a rollback undoes may stay here: every fact only makes the planner know a name that the server then doesn't.
       return facts;

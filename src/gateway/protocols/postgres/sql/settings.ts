@@ -13,13 +13,19 @@ export function checkSetting(
 ): 'default' | 'empty' | undefined {
   const setting = name.toLowerCase();
   if (setting === 'search_path') return checkSearchPath(analysis, values);
-  if (setting.includes('.') && analysis.customSettings.has(setting)) return undefined;
+  if (mayHaveAnyValue(analysis, setting)) return undefined;
   const allowed = settings.get(setting);
-  if (allowed === undefined) throw refused(setting, 'is not one that clients may change here');
-  if (values === undefined || allowed === 'any') return undefined;
+  if (allowed === undefined || allowed === 'any') throw refused(setting, 'is not one that clients may change here');
+  if (values === undefined) return undefined;
   const value = values.join(', ').toLowerCase();
   if (!allowed.includes(value)) throw refused(setting, `may only be ${allowed.map((one) => `'${one}'`).join(', ')}`);
   return undefined;
+}
+
+/** True when no value of that setting changes what statements mean or who the session is. */
+export function mayHaveAnyValue({ customSettings }: Pick<Analysis, 'customSettings'>, name: string): boolean {
+  const setting = name.toLowerCase();
+  return setting.includes('.') ? customSettings.has(setting) : settings.get(setting) === 'any';
 }
 
 /**
@@ -31,19 +37,28 @@ function checkSearchPath(
   values: readonly string[] | undefined,
 ): 'default' | 'empty' {
   if (values === undefined) return 'default';
-  const schemas = values.flatMap((value) => value.split(',')).map(plainName);
-  if (schemas.every((schema) => schema === '' || schema === 'pg_catalog')) return 'empty';
-  const standing = catalog.searchPathSetting.split(',').map(plainName);
-  if (schemas.length === standing.length && schemas.every((schema, index) => schema === standing[index]))
-    return 'default';
+  const schemas = namesOf(values.join(', '));
+  if (schemas?.every((schema) => schema === '' || schema === 'pg_catalog') === true) return 'empty';
+  const standing = namesOf(catalog.searchPathSetting);
+  if (schemas !== undefined && JSON.stringify(schemas) === JSON.stringify(standing)) return 'default';
   throw refused('search_path', `may only be '' or the login's own (${catalog.searchPathSetting})`, {
     hint: 'Qualify names with their schema, or set the path for the login: ALTER ROLE … SET search_path.',
   });
 }
 
-function plainName(name: string): string {
-  const trimmed = name.trim();
-  return trimmed.startsWith('"') && trimmed.endsWith('"') && trimmed.length > 1 ? trimmed.slice(1, -1) : trimmed;
+/** The names in a list as the server reads it, quoted or not; undefined for what is no list of plain names. */
+function namesOf(text: string): readonly string[] | undefined {
+  if (text.trim() === '') return [];
+  const names: string[] = [];
+  const one = /\s*(?:"((?:[^"]|"")*)"|([A-Za-z0-9_$]+))\s*(,|$)/y;
+  for (let isLast = false; !isLast; ) {
+    const match = one.exec(text);
+    if (match === null) return undefined;
+    const [, quoted, plain = '', separator] = match;
+    names.push(quoted?.replaceAll('""', '"') ?? plain.toLowerCase());
+    isLast = separator === '';
+  }
+  return names;
 }
 
 function refused(setting: string, what: string, detail: { hint?: string } = {}): RefusedText {
@@ -112,6 +127,8 @@ const settings: ReadonlyMap<string, 'any' | readonly string[]> = new Map<string,
     ...['gin_fuzzy_search_limit', 'gin_pending_list_limit', 'tcp_keepalives_idle', 'tcp_keepalives_interval'],
     ...['tcp_keepalives_count', 'tcp_user_timeout', 'client_connection_check_interval', 'check_function_bodies'],
     ...['quote_all_identifiers', 'synchronize_seqscans', 'default_table_access_method', 'default_toast_compression'],
+    // It takes access away, or gives it back.
+    'restrict_nonsystem_relation_kind',
     ...['vacuum_cost_delay', 'vacuum_cost_limit', 'parallel_setup_cost', 'escape_string_warning', 'array_nulls'],
     ...[
       'enable_async_append',

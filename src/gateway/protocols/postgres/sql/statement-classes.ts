@@ -2,15 +2,18 @@
  * The statements that no walk of their own knows, by node kind. What isn't here and isn't walked is refused.
  *
  * `ddl` asks `postgres:ddl` on every relation named, else on the database. `shape`: while masks are in force it may stay, as long as it
- * names no masked relation; `code`: it makes something run that can't be seen, so it is refused then. `admin` asks `postgres:admin`.
+ * names no masked relation; `code`: it makes something run that can't be seen, or
+ * on values that can't be, so it is refused then. `admin` asks `postgres:admin`.
  */
 export const statementClasses: ReadonlyMap<string, StatementClass> = new Map<string, StatementClass>([
   ...classify({ action: 'ddl', masked: 'shape' }, [
-    ...['AlterCollationStmt', 'AlterDomainStmt', 'AlterEnumStmt', 'AlterSeqStmt', 'AlterStatsStmt', 'AlterTableStmt'],
+    ...['AlterCollationStmt', 'AlterEnumStmt', 'AlterSeqStmt', 'AlterStatsStmt', 'AlterTableStmt'],
     ...['AlterTypeStmt', 'CommentStmt', 'CompositeTypeStmt', 'CreateDomainStmt', 'CreateEnumStmt', 'CreateRangeStmt'],
     ...['CreateSchemaStmt', 'CreateSeqStmt', 'CreateStatsStmt', 'CreateStmt', 'DropStmt', 'IndexStmt'],
   ]),
   ...classify({ action: 'ddl', masked: 'code' }, [
+    // A constraint of a domain is tried on all values there are, of any table.
+    'AlterDomainStmt',
     ...[
       'AlterFunctionStmt',
       'AlterObjectDependsStmt',

@@ -3,6 +3,7 @@ import { walkCopy } from './copy.ts';
 import { askDefinition, newRelation, walkDefinition, walkStoredQuery } from './definitions.ts';
 import { databaseResource, tableResource } from './names.ts';
 import type { CreatedRelation, SessionEffect, SessionFacts } from './plan.ts';
+import { charactersOf, nodeOfPrepared, type PreparedStatement } from './prepared.ts';
 import { refuseMasked } from './query.ts';
 import { notUnderstood, RefusedText } from './refusal.ts';
 import { findRelation, resolveRelation, usedRelation } from './relations.ts';
@@ -31,12 +32,16 @@ export interface Outcome {
   readonly output: Output | undefined;
   readonly effects: readonly SessionEffect[];
   readonly copy: 'in' | 'out' | undefined;
+  /** See `StatementPlan.cursor`. */
+  readonly cursor: string | undefined;
   readonly changesCatalog: boolean;
 }
 
 interface Place {
   readonly analysis: Analysis;
   readonly session: SessionFacts;
+  /** Where the statement stands. */
+  readonly source: { readonly text: string; readonly index: number };
 }
 
 /** Walks one whole statement. Throws {@link RefusedText} for what isn't understood or can't be allowed. */
@@ -50,12 +55,18 @@ export function walkStatement(place: Place, statement: Node): Outcome {
   return {
     ...plain,
     kind,
-    effects: created === undefined ? [] : [{ kind: 'create', relation: created }],
+    effects: [
+      ...(created === undefined ? [] : [{ kind: 'create', relation: created } as const]),
+      ...(movesNames.test(statement.kind) ? [{ kind: 'move' } as const] : []),
+    ],
     changesCatalog: true,
   };
 }
 
-const plain = { output: undefined, effects: [], copy: undefined, changesCatalog: false } as const;
+/** What only adds (CREATE, COMMENT, GRANT …) leaves every name where it is. */
+const movesNames = /^(Alter|Drop|Rename)/;
+
+const plain = { output: undefined, effects: [], copy: undefined, cursor: undefined, changesCatalog: false } as const;
 
 type Walk = (place: Place, fields: Fields, kind: string) => Partial<Outcome>;
 
@@ -132,10 +143,10 @@ function walkPrepare(place: Place, fields: Fields): Partial<Outcome> {
   const { prepared } = place.session;
   if (prepared.has(name))
     throw new RefusedText('name-taken', `prepared statement "${name}" already exists`, { sqlstate: '42P05' });
-  refuseFull(prepared.size, 'prepared statements');
+  refuseFull(prepared, 'prepared statements');
   walkStatement(place, query);
   place.analysis.found.writes = false;
-  return { effects: [{ kind: 'prepare', name, prepared: { kind: query.kind, tree: query.fields } }] };
+  return { effects: [{ kind: 'prepare', name, prepared: preparedQuery(place, query) }] };
 }
 
 function walkExecute(place: Place, fields: Fields): Partial<Outcome> {
@@ -144,17 +155,17 @@ function walkExecute(place: Place, fields: Fields): Partial<Outcome> {
   if (prepared === undefined) throw new RefusedText('unknown-prepared', `prepared statement "${name}" does not exist`);
   if (prepared.kind === 'ExecuteStmt' || prepared.kind === 'PrepareStmt') throw notUnderstood('EXECUTE of EXECUTE');
   place.analysis.expression(listOf(fields, 'params'), createScope(outermost));
-  const inner = walkStatement(place, { kind: prepared.kind, fields: prepared.tree });
+  const inner = walkStatement({ ...place, source: prepared }, parsedAgain(prepared));
   return { ...inner, kind: `execute ${inner.kind}` };
 }
 
 function walkDeclare(place: Place, fields: Fields): Partial<Outcome> {
   const query = childOf(fields, 'query');
   if (query?.kind !== 'SelectStmt') throw notUnderstood('DECLARE');
-  refuseFull(place.session.cursors.size, 'cursors');
+  refuseFull(place.session.cursors, 'cursors');
   refuseMasked(place.analysis.query(query.fields, outermost));
   const name = textOf(fields, 'portalname') ?? '';
-  return { effects: [{ kind: 'declare', name, prepared: { kind: query.kind, tree: query.fields } }] };
+  return { effects: [{ kind: 'declare', name, prepared: preparedQuery(place, query) }] };
 }
 
 function walkFetch({ analysis, session }: Place, fields: Fields): Partial<Outcome> {
@@ -162,13 +173,13 @@ function walkFetch({ analysis, session }: Place, fields: Fields): Partial<Outcom
   const isMove = flagOf(fields, 'ismove');
   const cursor = session.cursors.get(name);
   // Policy may have changed since it was declared, so the query is judged again.
-  if (cursor !== undefined) refuseMasked(analysis.query(cursor.tree, outermost));
+  if (cursor !== undefined) refuseMasked(analysis.query(parsedAgain(cursor).fields, outermost));
   else if (analysis.taint.isInForce && !isMove)
     throw new RefusedText(
       'unknown-cursor',
       `cursor "${name}" was not declared in this session, so its columns aren't known`,
     );
-  return { kind: isMove ? 'move' : 'fetch' };
+  return { kind: isMove ? 'move' : 'fetch', cursor: name };
 }
 
 function walkTransaction(_: Place, fields: Fields): Partial<Outcome> {
@@ -199,11 +210,17 @@ function walkSet({ analysis }: Place, fields: Fields): Partial<Outcome> {
   if (kind === 'VAR_SET_MULTI') return {};
   if (kind !== 'VAR_SET_VALUE' && kind !== 'VAR_SET_DEFAULT' && kind !== 'VAR_RESET') throw notUnderstood('SET');
   const values = kind === 'VAR_SET_VALUE' ? listOf(fields, 'args').map(settingValue) : undefined;
-  const path = checkSetting(analysis, name, values);
+  // Each value of this list is one schema, whatever is in it; `set_config` gives the text that is cut into names.
+  const isPath = name.toLowerCase() === 'search_path';
+  const path = checkSetting(analysis, name, isPath ? values && [values.map(quoteName).join(', ')] : values);
   return {
     kind: kind === 'VAR_RESET' ? 'reset' : 'set',
     effects: path === undefined ? [] : [{ kind: 'search-path', path }],
   };
+}
+
+function quoteName(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
 }
 
 function settingValue(value: unknown): string {
@@ -272,10 +289,37 @@ function walkMaintain({ analysis }: Place, fields: Fields, kind: string): Partia
     return node.kind === 'VacuumRelation' ? fieldsOf(node.fields, 'relation') : node.fields;
   });
   if (hasField(fields, 'relation')) ranges.push(fieldsOf(fields, 'relation'));
-  for (const range of ranges) askMaintain(analysis, range, kind);
+  const isReadersLock = kind === 'LockStmt' && fieldOf(fields, 'mode') === ACCESS_SHARE;
+  for (const range of ranges) {
+    if (isReadersLock) askReader(analysis, range);
+    else askMaintain(analysis, range, kind);
+  }
+  if (kind === 'ClusterStmt') refuseSorting(analysis, ranges);
   if (ranges.length === 0)
     analysis.questions.push({ action: 'postgres:maintain', resource: databaseResource(analysis.place) });
   return { changesCatalog: kind === 'RefreshMatViewStmt' };
+}
+
+/** CLUSTER puts rows into the order of an index, and answers show the order of rows: also that of masked values. */
+function refuseSorting(analysis: Analysis, ranges: readonly Fields[]): void {
+  if (!analysis.taint.isInForce) return;
+  const isMasked = ranges.some((range) => {
+    const resolved = resolveRelation(analysis, range);
+    const masks = resolved.kind === 'table' ? analysis.taint.masksOf(resolved.relation) : [];
+    return masks === 'opaque' || masks.some((mask) => mask !== undefined);
+  });
+  if (isMasked || ranges.length === 0)
+    throw new RefusedText(
+      'masked-column-use',
+      'CLUSTER of relations with masked columns is refused: the order of rows tells about their values',
+    );
+}
+
+/** ACCESS SHARE is the lock that every SELECT takes; who may read a table may take it, as in PostgreSQL. pg_dump does. */
+function askReader(analysis: Analysis, range: Fields): void {
+  const resolved = resolveRelation(analysis, range);
+  if (resolved.kind === 'system') askMaintain(analysis, range, 'LockStmt');
+  else analysis.uses.add(usedRelation(resolved), 'select', { hasWhere: false });
 }
 
 function askMaintain(analysis: Analysis, range: Fields, kind: string): void {
@@ -319,9 +363,23 @@ function walkView({ analysis }: Place, fields: Fields): Partial<Outcome> {
   return { effects: [{ kind: 'create', relation }], changesCatalog: true };
 }
 
-function refuseFull(size: number, what: string): void {
-  if (size >= sessionNamesMax)
-    throw new RefusedText('session-limit', `this session holds ${size} ${what}, the most allowed`, {
-      sqlstate: '53400',
-    });
+function refuseFull(held: ReadonlyMap<string, PreparedStatement>, what: string): void {
+  const { size } = held;
+  if (size < sessionNamesMax && charactersOf(held) < sessionCharactersMax) return;
+  throw new RefusedText('session-limit', `this session holds ${size} ${what}, the most allowed`, { sqlstate: '53400' });
 }
+
+function preparedQuery({ source: { text, index } }: Place, { kind }: Node): PreparedStatement {
+  return { kind, text, index, isQuery: true };
+}
+
+function parsedAgain(prepared: PreparedStatement): Node {
+  const node = nodeOfPrepared(prepared);
+  if (node?.kind !== prepared.kind) throw notUnderstood('a prepared statement');
+  return node;
+}
+
+/** Texts that a session holds in SQL's own PREPARE and DECLARE, two bytes a character at most. */
+const sessionCharactersMax = 8 << 20;
+/** `AccessShareLock`, as the grammar numbers the modes. */
+const ACCESS_SHARE = 1;

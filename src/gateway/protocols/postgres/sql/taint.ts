@@ -162,6 +162,7 @@ function analyzeView(facts: { place: Place; catalog: Catalog; taint: Taint; rela
     taint,
     searchPath: catalog.searchPath,
     created: new Map(),
+    moved: false,
     customSettings: new Set(),
   });
   try {

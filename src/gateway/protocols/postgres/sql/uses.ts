@@ -43,7 +43,8 @@ export interface Uses {
   list(): readonly RelationUse[];
 }
 
-export function createUses(): Uses {
+/** `moved`: names of columns may mean others than the snapshot shows, so a use of one counts as one of all. */
+export function createUses({ moved }: { moved: boolean }): Uses {
   const byKey = new Map<string, MutableUse>();
   return {
     add(used, action, { hasWhere, isOnly = false, isCertain = true }) {
@@ -55,7 +56,7 @@ export function createUses(): Uses {
         known.isCertain ||= isCertain;
         return known;
       }
-      const use = createUse(used, action, { hasWhere, isOnly, isCertain });
+      const use = createUse(used, action, { hasWhere, isOnly, isCertain, moved });
       byKey.set(key, use);
       return use;
     },
@@ -72,7 +73,7 @@ interface MutableUse extends RelationUse {
 function createUse(
   { schema, name, relation, created }: UsedRelation,
   action: RowAction,
-  place: { hasWhere: boolean; isOnly: boolean; isCertain: boolean },
+  { moved, ...place }: { hasWhere: boolean; isOnly: boolean; isCertain: boolean; moved: boolean },
 ): MutableUse {
   const columns = new Set<string>();
   const columnNames = relation?.columns.map((column) => column.name) ?? created?.columns;
@@ -88,7 +89,7 @@ function createUse(
     columns,
     noteColumn(column) {
       // A name that the snapshot doesn't have may be a new column or a function of the whole row.
-      if (known.has(column)) columns.add(column);
+      if (known.has(column) && !moved) columns.add(column);
       else if (relation === undefined) columns.add(column);
       else for (const one of all) columns.add(one);
     },

@@ -71,6 +71,31 @@ describe('the planner asks policy again', () => {
   });
 });
 
+describe('a text with the marks of a shape in it', () => {
+  it('neither finds the verdict of that shape nor leaves its own there', () => {
+    const planner = createPlanner({ target: 't', database: 'd', cacheEntriesMax: 10 });
+    const decider: Decider = {
+      version: 1,
+      principalKey: 'a',
+      decide: () => ({
+        allow: true,
+        policies: [],
+        obligations: { masks: new Map(), rowsMax: undefined, record: 'digest' },
+      }),
+      potentialMasks: () => [],
+    };
+    const catalog = buildCatalog(catalogRows(), 1);
+    const verdictOf = (sql: string) =>
+      planner.plan({ sql, mode: 'simple', catalog, decider, session: noSessionFacts }).verdict;
+    const marked = (mark: string) => `select note from orders where id = ${mark}`;
+    expect(verdictOf(marked('\u0001'))).toBe('refuse');
+    expect([marked('1'), marked('2')].map(verdictOf)).toEqual(['forward', 'forward']);
+    expect(verdictOf(marked('\u0001'))).toBe('refuse');
+    expect(verdictOf(marked("'x'"))).toBe('forward');
+    expect(verdictOf(marked('\u0002'))).toBe('refuse');
+  });
+});
+
 describe('the cache', () => {
   const plan = { verdict: 'forward', statements: [], prepared: undefined } as const;
   it('drops what was used longest ago, by number and by size', () => {

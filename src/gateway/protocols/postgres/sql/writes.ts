@@ -2,7 +2,7 @@ import type { Analysis } from './analysis.ts';
 import { addFrom, aliasOf } from './from.ts';
 import { refuseMasked, walkTargets, withQueries } from './query.ts';
 import { notUnderstood, RefusedText } from './refusal.ts';
-import { outputOf, type ResolvedRelation, resolveRelation, usedRelation } from './relations.ts';
+import { outputOf, type ResolvedRelation, resolveRelation, surelyHasSystemColumns, usedRelation } from './relations.ts';
 import { createScope, type FromItem, maskedUse, type Outer, type Output, type Scope } from './scope.ts';
 import {
   childOf,
@@ -70,6 +70,7 @@ function openTarget(analysis: Analysis, fields: Fields, scope: Scope): Target {
     output,
     use: analysis.uses.add(used, 'select', { hasWhere, isOnly, isCertain: false }),
     relation: used.relation,
+    hasSystemColumns: surelyHasSystemColumns(analysis, resolved),
   };
   return {
     scope,
@@ -108,6 +109,8 @@ function walkInsert(analysis: Analysis, fields: Fields, { scope, item, use }: Ta
 
 function walkConflict(analysis: Analysis, clause: Fields, { scope, item, use }: Target): void {
   const infer = fieldsOf(clause, 'infer');
+  // Which columns a constraint compares, its name doesn't tell.
+  if (hasField(infer, 'conname') && item.output.columns.some(({ masked }) => masked !== undefined)) throw maskedUse();
   for (const element of listOf(infer, 'indexElems')) {
     const node = nodeOf(element);
     if (node?.kind !== 'IndexElem') throw notUnderstood('ON CONFLICT');

@@ -1,14 +1,23 @@
 import { createServer, type Socket } from 'node:net';
 import { parseSpiffeId } from '@countersign/sdk/identity';
 import type { LedgerEvent } from '../../../../model/index.ts';
-import { createSilentLog, createSystemClock, createSystemRandom, type Log, Secret } from '../../../../std/index.ts';
+import {
+  type Clock,
+  createSilentLog,
+  createSystemClock,
+  createSystemRandom,
+  type Log,
+  Secret,
+} from '../../../../std/index.ts';
+import { createHeldBytes } from '../../../held-bytes.ts';
+import { createLedgerTurn } from '../../../ledger-turn.ts';
 import type { Durability, OperationEvent, SessionLedger, SessionPolicy } from '../../../session.ts';
 import { SessionEnd } from '../../../session.ts';
 import { openTarget } from '../target.ts';
 
 /** A ledger that keeps its events in memory; `failure` makes announcements fail, `hold` keeps entries from being synced. */
 export interface TestLedger {
-  readonly events: OperationEvent[];
+  readonly events: LedgerEvent[];
   failure: Error | undefined;
   durability: { reads: Durability; changes: Durability };
   hold(): () => void;
@@ -16,10 +25,18 @@ export interface TestLedger {
 }
 
 export function createTestLedger(): TestLedger {
-  const events: OperationEvent[] = [];
+  const events: LedgerEvent[] = [];
   let gate: Promise<void> = Promise.resolve();
   let synced = -1;
   let held = false;
+  // Only what announces can be made to fail: the room for outcomes is promised.
+  const appendAll = (more: readonly LedgerEvent[]): number => {
+    if (ledger.failure !== undefined && more.some(({ kind }) => kind !== 'outcome' && kind !== 'session-close')) {
+      throw ledger.failure;
+    }
+    return events.push(...more) - more.length;
+  };
+  const turn = createLedgerTurn({ ledger: { appendAll } });
   const ledger: TestLedger = {
     events,
     failure: undefined,
@@ -34,12 +51,12 @@ export function createTestLedger(): TestLedger {
       };
     },
     session: {
-      announce(announced) {
-        if (ledger.failure !== undefined) throw ledger.failure;
-        events.push(...announced);
-        return events.length - 1;
+      append(more) {
+        turn.flush();
+        return appendAll(complete(more)) + more.length - 1;
       },
-      conclude: (concluded) => void events.push(...concluded),
+      record: (more, recorded) => turn.add(complete(more), recorded),
+      flush: () => turn.flush(),
       async synced(sequence) {
         await gate;
         synced = Math.max(synced, sequence);
@@ -53,14 +70,21 @@ export function createTestLedger(): TestLedger {
   return ledger;
 }
 
+function complete(events: readonly OperationEvent[]): LedgerEvent[] {
+  return events.map((event) => ({ ...event, timeMs: 0, actor: '', target: '', session: '' }));
+}
+
 /** A target behind a plain TCP port: what comes in is served as an authenticated session. */
 export async function startTarget(options: {
   config: Record<string, unknown>;
   policy?: Partial<SessionPolicy>;
   log?: Log;
   env?: Readonly<Record<string, string>>;
+  clock?: Clock;
+  heldBytesMax?: number;
 }) {
   const ledger = createTestLedger();
+  const held = createHeldBytes(options.heldBytesMax ?? Number.MAX_SAFE_INTEGER);
   const end = new AbortController();
   const drain = new AbortController();
   const policyListeners = new Set<() => void>();
@@ -81,7 +105,7 @@ export async function startTarget(options: {
   };
   const target = openTarget(options.config, {
     name: 'db',
-    clock: createSystemClock(),
+    clock: options.clock ?? createSystemClock(),
     random: createSystemRandom(),
     log: options.log ?? createSilentLog(),
     secrets: {
@@ -92,8 +116,9 @@ export async function startTarget(options: {
   const running = new Set<Promise<void>>();
   const sockets = new Set<Socket>();
   let identity = 'spiffe://example.org/web';
-  const server = createServer({ noDelay: true, pauseOnConnect: true }, (client) => {
+  const server = createServer({ noDelay: true, pauseOnConnect: true, allowHalfOpen: true }, (client) => {
     sockets.add(client);
+    const memory = held.open(() => end.abort(new SessionEnd({ code: 'memory', what: 'too much is held' })));
     const served = target.serve({
       id: `s${running.size}`,
       identity: parseSpiffeId(identity),
@@ -103,8 +128,9 @@ export async function startTarget(options: {
       ledger: ledger.session,
       signal: end.signal,
       drain: drain.signal,
+      memory,
     });
-    running.add(served);
+    running.add(served.finally(() => memory.close()));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
@@ -122,6 +148,7 @@ export async function startTarget(options: {
     },
     end: () => end.abort(new SessionEnd({ code: 'shutdown', what: 'told to end' })),
     drain: () => drain.abort(new SessionEnd({ code: 'shutdown', what: 'told to drain' })),
+    heldBytes: () => held.bytes,
     served: () => Promise.all(running),
     async close() {
       server.close();
@@ -133,6 +160,6 @@ export async function startTarget(options: {
 }
 
 /** Events of one kind, with what tests ask about. */
-export function kinds(events: readonly OperationEvent[], kind: LedgerEvent['kind']) {
+export function kinds(events: readonly LedgerEvent[], kind: LedgerEvent['kind']) {
   return events.filter((event) => event.kind === kind);
 }

@@ -20,6 +20,16 @@ export async function openRawClient(
 ): Promise<RawClient> {
   const socket = connect({ port, host: '127.0.0.1', noDelay: true });
   await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject));
+  const client = listen(socket);
+  if (options.start !== false) {
+    client.send(encodeStartup(options.minor ?? 0, options.parameters ?? [['user', 'web']]));
+    await client.untilReady();
+  }
+  return client;
+}
+
+/** A client on a connection that is there already. */
+export function listen(socket: Socket): RawClient {
   const framer = new Framer({ messageBytesMax: 100_000_000 });
   const seen: string[] = [];
   let wake = () => {};
@@ -30,10 +40,11 @@ export async function openRawClient(
     while (framer.next()) seen.push(show(framer));
     wake();
   });
-  socket.on('close', () => {
+  const over = () => {
     closed = true;
     wake();
-  });
+  };
+  socket.on('end', over).on('close', over);
   const until = async (done: (message: string) => boolean) => {
     for (;;) {
       const at = seen.findIndex(done);
@@ -44,7 +55,7 @@ export async function openRawClient(
       });
     }
   };
-  const client: RawClient = {
+  return {
     socket,
     send: (...parts) => void socket.write(Buffer.concat(parts)),
     untilReady: () => until((message) => message.startsWith('Z')),
@@ -52,11 +63,6 @@ export async function openRawClient(
     untilClosed: () => until(() => false),
     close: () => void socket.destroy(),
   };
-  if (options.start !== false) {
-    client.send(encodeStartup(options.minor ?? 0, options.parameters ?? [['user', 'web']]));
-    await client.untilReady();
-  }
-  return client;
 }
 
 function show(framer: Framer): string {

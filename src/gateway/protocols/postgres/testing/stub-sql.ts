@@ -48,6 +48,7 @@ function statement(text: string): StatementPlan {
     copy,
     effects:
       deallocate === undefined ? [] : [{ kind: 'deallocate', name: deallocate === 'all' ? undefined : deallocate }],
+    cursor: undefined,
     changesCatalog: text.includes('/*ddl*/'),
   };
 }

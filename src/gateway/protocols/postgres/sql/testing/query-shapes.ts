@@ -64,8 +64,43 @@ function expression(entries: readonly Entry[], depth: number): fc.Arbitrary<stri
     { weight: 1, arbitrary: pick(sources).map(({ name }) => `exists (select * from ${name})`) },
     { weight: 1, arbitrary: inner.map((one) => `json_build_object('k', ${one})::text`) },
     { weight: 1, arbitrary: inner.map((one) => `count(${one}) over ()`) },
+    { weight: 1, arbitrary: inner.map((one) => `rank() over (order by ${one})`) },
+    { weight: 1, arbitrary: row.map(({ alias }) => `row(${alias}.*)::text`) },
+    // Attributes that are columns, functions of the row, or what every table has.
+    { weight: 1, arbitrary: fc.tuple(row, pick(attributes)).map(([{ alias }, name]) => `${alias}.${name}::text`) },
+    {
+      weight: 1,
+      arbitrary: fc
+        .tuple(inner, pick(['upper', 'length', 'leak_one']))
+        .map(([one, name]) => `((${one})::text).${name}`),
+    },
+    { weight: 1, arbitrary: fc.tuple(pick(names), siblings).map(([name, count]) => count(name)) },
+    {
+      weight: 1,
+      arbitrary: fc
+        .tuple(inner, pick(['=', '<', '>=', 'like', 'is distinct from']), pick(literals))
+        .map(([one, operator, literal]) => `(${one})::text ${operator} ${literal}`),
+    },
   );
 }
+
+const attributes = ['row_to_json', 'to_json', 'text', 'ctid', 'cmin', 'ssn', 'secret', 'id', 'leak_one', 'lower'];
+/** What a query around may have a masked column called. */
+const names = ['ssn', 'tax_number', 'email', 'secret', 'note', 'id', 'ctid', 'cmin', 'r2'];
+const literals = ["'CANARY-1111'", "'M'", "'C%'", "''", '5', "'it''s'"];
+
+/** Counts rows by a condition on a name that may mean a column beside it or one of the query around it. */
+const siblings: fc.Arbitrary<(name: string) => string> = pick<(name: string) => string>([
+  (name) =>
+    `(select count(*) from (values ('x')) s(${name}), (values (1)) i(p) join (values (1)) k(q) on ${name}::text > 'M')`,
+  (name) =>
+    `(select count(*) from (values ('x')) s(${name}), orders tablesample system (case when ${name}::text > 'M' then 100 else 0 end))`,
+  (name) => `(select count(*) from orders s where ${name}::text > 'M')`,
+  (name) => `(select count(*) from staff s where ${name}::text > 'M')`,
+  (name) => `(select count(*) from staff s, lateral (select ${name}::text > 'M' as x) t where t.x)`,
+  (name) => `(select ${name}::text from customer_names s order by ${name} limit 1)`,
+  (name) => `(select max(p) from (values (1), (2)) i(p) group by ${name} limit 1)`,
+]);
 
 function entry(depth: number, alias: string): fc.Arbitrary<Entry> {
   const table = pick(sources).map(({ name, columns }): Entry => ({ sql: `${name} ${alias}`, alias, columns }));
@@ -138,7 +173,13 @@ function select(depth: number): fc.Arbitrary<Shape> {
       .record({
         targets: fc.array(target, { minLength: 1, maxLength: 3 }),
         distinct: maybe(pick(['distinct ', 'distinct on (1) ']), 8),
-        where: maybe(value.map((one) => ` where (${one})::text is not null`)),
+        where: maybe(
+          fc.oneof(
+            value.map((one) => ` where (${one})::text is not null`),
+            fc.tuple(value, pick(literals)).map(([one, literal]) => ` where (${one})::text <> ${literal}`),
+            value.map((one) => ` group by 1 having count((${one})::text) > 0`),
+          ),
+        ),
         order: maybe(fc.oneof(pick(['1', '2', 'ssn', 'p', 'id', 'name']), value).map((one) => ` order by ${one}`)),
         limit: maybe(pick([' limit 2', ' offset 1'])),
       })
@@ -201,10 +242,27 @@ const probe: fc.Arbitrary<string> = fc
     return set === '' ? `${query}${tail}` : `${query} ${set} ${right}`;
   });
 
+/** A masked column under some name, and beside it a condition that may mean it or something nearer. */
+const correlated: fc.Arbitrary<string> = fc
+  .record({
+    outer: fc
+      .tuple(pick(['customers', 'customer_all', 'events', '(select id, ssn as ID from customers)']), pick(names))
+      .chain(([source, name]) =>
+        pick([
+          source,
+          `(select id, ${source === 'customer_all' ? 'tax_number' : source === 'events' ? 'secret' : 'ssn'} as ${name} from ${source.startsWith('(') ? 'customers' : source})`,
+        ]),
+      ),
+    name: pick(names),
+    count: siblings,
+  })
+  .map(({ outer, name, count }) => `select o.id, ${count(name)} from ${outer} o order by 1`);
+
 /** Any query: plain, set operation, WITH, grouped. */
 export const queryShape: fc.Arbitrary<string> = fc.oneof(
   { weight: 8, arbitrary: select(2).map(({ sql }) => sql) },
   { weight: 6, arbitrary: probe },
+  { weight: 3, arbitrary: correlated },
   {
     weight: 1,
     arbitrary: fc
@@ -245,9 +303,10 @@ export const writeShape: fc.Arbitrary<string> = fc
       1,
     ),
     source: select(1),
-    kind: fc.nat(6),
+    kind: fc.nat(9),
+    literal: pick(literals),
   })
-  .map(({ target, column, returning, source, kind }) => {
+  .map(({ target, column, returning, source, kind, literal }) => {
     switch (kind) {
       case 0:
         return `update ${target} set note = (${column})::text${returning}`;
@@ -261,6 +320,12 @@ export const writeShape: fc.Arbitrary<string> = fc
         return `insert into orders (id, note) select id + 50, ${column.startsWith('id') || column === 'total' ? 'ssn' : column} from customers${returning}`;
       case 5:
         return `delete from ${target} where (${column})::text is not null and id > 2${returning}`;
+      case 6:
+        return `merge into orders o using customers c on c.id = o.id when matched and c.name <> ${literal} then update set note = (c.${column === 'id + 100' || column === 'total' ? 'id' : column})::text when not matched then insert (id, note) values (c.id + 90, ${literal})${returning}`;
+      case 7:
+        return `merge into orders o using customers c on c.id = o.id and c.ssn > ${literal} when matched then delete`;
+      case 8:
+        return `insert into customers (id, name, ssn) values (1, ${literal}, 'x') on conflict on constraint customers_pkey do update set note = excluded.note${returning}`;
       default:
         return `with w as (update customers set name = name returning *) ${source.sql}`;
     }

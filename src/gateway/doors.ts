@@ -1,0 +1,108 @@
+import { createServer, type Server, type Socket } from 'node:net';
+import { type Clock, messageOf } from '../std/index.ts';
+import { GatewayError } from './errors.ts';
+
+/** The listening sockets of a gateway, and every connection that came through them. */
+export interface Doors {
+  /** Opens a door: each connection is given to `accept`, paused. @throws GatewayError ERR_GATEWAY_LISTEN */
+  open(where: { readonly host: string; readonly port: number }, accept: Accept): Promise<Server>;
+}
+
+/** Serves one connection to its end. Calls `known` when it is a session's from then on, by which it is counted. */
+export type Accept = (socket: Socket, known: () => void) => Promise<void>;
+
+export interface DoorsDeps {
+  readonly clock: Clock;
+  /** Connections of all doors, authenticated or not; beyond it new ones are closed at once. */
+  readonly connectionsMax: number;
+  /** Connections that are no session's yet; beyond it the one that waits longest is closed, since an honest one is known in no time. */
+  readonly newcomersMax: number;
+  /** Hears of each connection that was closed or refused here. */
+  refused(why: 'crowded' | 'failed', detail: { readonly remote: string | undefined; readonly reason: string }): void;
+}
+
+/** Creates them. Closing a door is its server's `close`; connections end by themselves. */
+export function createDoors(deps: DoorsDeps): Doors {
+  const newcomers = new Set<Socket>();
+  /** Those that had to make room; they were counted as that. */
+  const crowdedOut = new WeakSet<Socket>();
+  let connections = 0;
+  const take = (socket: Socket, accept: Accept) => {
+    socket.on('error', () => {}); // Whoever serves it hears of 'close'.
+    const { remoteAddress: remote } = socket;
+    if (connections >= deps.connectionsMax) {
+      deps.refused('crowded', { remote, reason: 'there are as many connections as there may be' });
+      socket.destroy();
+      return;
+    }
+    if (newcomers.size >= deps.newcomersMax) {
+      for (const slowest of newcomers) {
+        deps.refused('crowded', { remote: slowest.remoteAddress, reason: 'others came and it had not said who it is' });
+        newcomers.delete(slowest);
+        crowdedOut.add(slowest);
+        slowest.destroy();
+        break;
+      }
+    }
+    connections++;
+    newcomers.add(socket);
+    socket.once('close', () => {
+      connections--;
+      newcomers.delete(socket);
+    });
+    accept(socket, () => newcomers.delete(socket)).then(
+      () => hangUp(deps.clock, socket),
+      (error) => {
+        if (!crowdedOut.has(socket)) deps.refused('failed', { remote, reason: messageOf(error) });
+        socket.destroy();
+      },
+    );
+  };
+  return {
+    open: (where, accept) =>
+      new Promise((resolve, reject) => {
+        // A client that has ended its side may still be owed an answer; each connection is ended by whoever serves it.
+        const server = createServer(SOCKETS, (socket) => take(socket, accept));
+        const failed = (cause: Error) =>
+          reject(
+            new GatewayError(
+              'ERR_GATEWAY_LISTEN',
+              `can't listen on ${where.host} port ${where.port}: ${cause.message}`,
+              { cause },
+            ),
+          );
+        server.once('error', failed);
+        server.listen(where, () => {
+          server.off('error', failed);
+          // One connection could not be accepted, for want of descriptors say: no reason to end the process and all sessions with it.
+          server.on('error', (error) => deps.refused('crowded', { remote: undefined, reason: messageOf(error) }));
+          resolve(server);
+        });
+      }),
+  };
+}
+
+/** The port a door has; 0 when it is closed. */
+export function portOf(server: Server): number {
+  const address = server.address();
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+/** Nobody serves the socket any more. Its end was sent; a peer that does not end its side must not keep the descriptor for ever. */
+function hangUp(clock: Clock, socket: Socket): void {
+  if (socket.destroyed) return;
+  const timer = clock.after(LAST_WORDS_MS, () => socket.destroy());
+  socket.once('close', () => timer.cancel());
+}
+
+/** For a refusal, or the end of a session, to reach the client. */
+const LAST_WORDS_MS = 5_000;
+/** A peer that vanished without a word is found out after this and some. */
+const KEEP_ALIVE_MS = 60_000;
+const SOCKETS = {
+  noDelay: true,
+  keepAlive: true,
+  keepAliveInitialDelay: KEEP_ALIVE_MS,
+  pauseOnConnect: true,
+  allowHalfOpen: true,
+} as const;
