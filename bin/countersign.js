@@ -6,6 +6,9 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+// Node would open its debugger to every user of this machine. A listener of ours takes the place of that.
+process.on('SIGUSR1', () => {});
+
 const MAJOR_MIN = 24;
 const here = dirname(realpathSync(fileURLToPath(import.meta.url)));
 const compiled = join(here, '../dist/src/cli/main.js');

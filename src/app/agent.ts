@@ -8,11 +8,13 @@ import { messageOf, type Service, startAll, stopAll } from '../std/index.ts';
 import { AppError } from './errors.ts';
 import { createHealthServer } from './health-server.ts';
 import { allChosen, chosen, type Role, type RoleDeps } from './role.ts';
+import { shieldProcess } from './shield.ts';
 import { VERSION } from './version.ts';
 
 /** The agent of a node, as its section of the configuration says. `onFatal` hears why the server shut this node out for good. */
 export function createAgentApp(deps: RoleDeps<AgentConfig> & { onFatal?: (error: Error) => void }): Role {
   const { config, clock, random, log } = deps;
+  shieldProcess({ log, attested: false });
   let fatal: Error | undefined;
   const agent = createAgent({
     clock,

@@ -12,8 +12,9 @@ import { createWorkloadIdentity } from '../workload-identity/index.ts';
 import { createControlWatch } from './control-watch.ts';
 import { createHealthServer } from './health-server.ts';
 import { deriveKey, openDataFolder, openLedgerSigner, openSealKey } from './private-files.ts';
-import type { Role, RoleDeps } from './role.ts';
+import { ledgerProblems, type Role, type RoleDeps } from './role.ts';
 import { serverConnection } from './server-connection.ts';
+import { shieldProcess } from './shield.ts';
 
 /** A gateway that runs. */
 export interface GatewayRole extends Role {
@@ -33,6 +34,7 @@ export function openSecrets(dataDir: string, deps: { random: Random; env: RoleDe
  */
 export function createGatewayApp(deps: RoleDeps<GatewayConfig>): GatewayRole {
   const { config, clock, random, log, env } = deps;
+  shieldProcess({ log, attested: true });
   const trustDomain = parseTrustDomain(deps.trustDomain);
   const secrets = openSecrets(config.dataDir, { random, env });
   const sealKey = openSealKey(config.dataDir, random);
@@ -85,6 +87,7 @@ export function createGatewayApp(deps: RoleDeps<GatewayConfig>): GatewayRole {
   const notReady = () => [
     ...(identity.current() ? [] : [`no identity: does the agent at ${config.workloadApi} know this process?`]),
     ...(informed ? [] : [`the server at ${config.server} has not told targets and policies yet`]),
+    ...ledgerProblems(ledger),
   ];
   const metrics = [
     { name: 'countersign_gateway_sessions', help: 'Sessions open now.', read: () => gateway.sessions().length },

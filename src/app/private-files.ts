@@ -1,6 +1,7 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, hkdfSync, type KeyObject } from 'node:crypto';
 import {
   closeSync,
+  constants,
   existsSync,
   fsyncSync,
   linkSync,
@@ -8,10 +9,11 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  realpathSync,
   rmSync,
   writeSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { createSigner, type LedgerSigner } from '../ledger/index.ts';
 import { codeOf, type Random, Secret } from '../std/index.ts';
 import { createSealer, SEAL_KEY_BYTES } from '../wire/seal/index.ts';
@@ -57,9 +59,28 @@ function makeFolder(path: string, mode: number): void {
   }
 }
 
-/** Makes the folder of a socket when it is missing: for its owner alone. @throws AppError ERR_APP_FOLDER */
+/**
+ * Makes the folder of a socket when it is missing, for its owner alone, and checks the whole way to it: who may write a folder on it can put
+ * another socket in place of ours, and operators would say there what was meant for the server.
+ * @throws AppError ERR_APP_FOLDER
+ */
 export function openSocketFolder(socket: string): void {
-  makeFolder(dirname(socket), 0o700);
+  const folder = resolve(dirname(socket));
+  makeFolder(folder, 0o700);
+  for (const way of [folder, realpathSync(folder)]) checkWay(way, socket);
+}
+
+function checkWay(folder: string, socket: string): void {
+  for (let at = folder; ; at = dirname(at)) {
+    const { uid, mode } = lstatSync(at);
+    if (uid !== 0 && uid !== process.getuid?.())
+      throw new AppError('ERR_APP_FOLDER', `${at}, on the way to ${socket}, belongs to user ${uid}, not to root or us`);
+    const isLink = (mode & constants.S_IFMT) === constants.S_IFLNK; // Its own mode says nothing; who owns it may change it.
+    // In a sticky folder nobody may move what is ours away, but new things may be put into it.
+    if (!isLink && (mode & 0o022) !== 0 && (at === folder || (mode & STICKY) === 0))
+      throw new AppError('ERR_APP_FOLDER', `${at}, on the way to ${socket}, may be written by others; chmod go-w it`);
+    if (at === '/') return;
+  }
 }
 
 /** The key of a role's sealed files: 32 random bytes in `seal.key` (0600), made at the first start. @throws AppError ERR_APP_KEY */
@@ -141,4 +162,5 @@ function createWhole(path: string, bytes: Buffer): void {
   closeSync(folder);
 }
 
+const STICKY = 0o1000;
 const LEDGER_KEY_CONTEXT = 'ledger/signing-key';

@@ -1,3 +1,4 @@
+import type { LedgerHealth } from '../ledger/index.ts';
 import type { Clock, Log, Random, Service } from '../std/index.ts';
 
 /** What every role is made of; `config` is its section of the configuration file. */
@@ -24,4 +25,12 @@ export function chosen(section: Readonly<Record<string, unknown>>): { id: string
 /** Every member that a section names. */
 export function allChosen(section: Readonly<Record<string, unknown>>): { id: string; config: unknown }[] {
   return Object.entries(section).map(([id, config]) => ({ id, config }));
+}
+
+/** Why a role that has to record what it does can't do anything: its ledger takes no entry before the role is started again. */
+export function ledgerProblems(ledger: LedgerHealth): readonly string[] {
+  const { failure } = ledger;
+  return failure === undefined
+    ? []
+    : [`${failure.message}; nothing is done that is not recorded, so see to the disk and start this role again`];
 }

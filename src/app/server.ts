@@ -24,8 +24,9 @@ import { validateResource } from './declared-rules.ts';
 import { AppError } from './errors.ts';
 import { createHealthServer, type Metric } from './health-server.ts';
 import { openDataFolder, openLedgerSigner, openSealKey, openSocketFolder } from './private-files.ts';
-import { allChosen, chosen, type Role, type RoleDeps } from './role.ts';
+import { allChosen, chosen, ledgerProblems, type Role, type RoleDeps } from './role.ts';
 import { createServerIdentity } from './server-identity.ts';
+import { shieldProcess } from './shield.ts';
 
 /** A server that runs. */
 export interface ServerRole extends Role {
@@ -38,6 +39,7 @@ export interface ServerRole extends Role {
 /** The control plane, as its section of the configuration says. */
 export function createServerApp(deps: RoleDeps<ServerConfig>): ServerRole {
   const { config, clock, log } = deps;
+  shieldProcess({ log, attested: false }); // Before any key is read.
   openDataFolder(config.dataDir);
   openSocketFolder(config.socket);
   const parts = openParts(deps);
@@ -57,7 +59,7 @@ export function createServerApp(deps: RoleDeps<ServerConfig>): ServerRole {
     limits: { connectionAgeMsMax: CONNECTION_AGE_MS_MAX },
   });
   const local = createRpcServer({ clock, log, ...api, listen: { unix: config.socket, mode: 0o600 } });
-  const notReady = () => (started ? [] : ['the server is starting']);
+  const notReady = () => [...(started ? [] : ['the server is starting']), ...ledgerProblems(ledger)];
   const services: Service[] = [...parts.services, remote, local];
   if (config.http !== undefined)
     services.unshift(createHealthServer({ ...parseAddress(config.http), log, notReady, metrics: metricsOf(parts) }));

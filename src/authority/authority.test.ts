@@ -7,6 +7,7 @@ import { parseTrustDomain, spiffeIdOf } from '@countersign/sdk/identity';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Bundle } from '../model/index.ts';
 import {
+  codeOf,
   createManualClock,
   createSeededRandom,
   createSilentLog,
@@ -220,7 +221,18 @@ describe('an X.509-SVID', () => {
     running.push(keystore, authority);
     await issue(authority);
     faulty = true;
-    await expect(issue(authority)).rejects.toMatchObject({ code: 'ERR_AUTHORITY_SELF_CHECK' });
+    const outcomes = [];
+    for (let count = 0; count < 40; count++) {
+      outcomes.push(
+        await issue(authority).then(
+          () => 'out',
+          (error: unknown) => codeOf(error),
+        ),
+      );
+    }
+    const seen = outcomes.indexOf('ERR_AUTHORITY_SELF_CHECK');
+    expect(seen).toBeLessThan(16);
+    expect(new Set(outcomes.slice(seen))).toEqual(new Set(['ERR_AUTHORITY_SELF_CHECK']));
     const token = authority.issueJwtSvid({ spiffeId: web, audience: ['db'], ttlS: 0 });
     await expect(token).rejects.toMatchObject({ code: 'ERR_AUTHORITY_SELF_CHECK' });
   });

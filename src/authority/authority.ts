@@ -2,6 +2,7 @@ import type { SpiffeId, TrustDomain } from '@countersign/sdk/identity';
 import type { Bundle, KeyType } from '../model/index.ts';
 import type { Clock, Log, Random } from '../std/index.ts';
 import type { Store } from '../store/index.ts';
+import type { SubjectKey } from '../wire/x509/index.ts';
 import type { Keystore } from './keystore.ts';
 
 /** What {@link createAuthority} needs. */
@@ -71,8 +72,8 @@ export interface Authority {
 
 export interface X509SvidRequest {
   readonly spiffeId: SpiffeId;
-  /** PKIX DER: EC on P-256 or P-384, or RSA of 2048 to 8192 bits. */
-  readonly publicKeyDer: Buffer;
+  /** EC on P-256 or P-384, or RSA of 2048 to 8192 bits: in PKIX DER, or as a request was parsed to, which saves loading it again. */
+  readonly publicKeyDer: Buffer | SubjectKey;
   /** Seconds; 0 = the default. Cut to what the issuer has left. */
   readonly ttlS: number;
   readonly dnsNames: readonly string[];

@@ -3,11 +3,12 @@ import type { Random } from '../std/index.ts';
 import {
   type Certificate,
   createSvidWriter,
-  fixedWidthSerial,
   isDnsName,
   leafId,
   parseCertificate,
   parseSubjectKey,
+  type SubjectKey,
+  type SvidFields,
   verifySignedBy,
   X509Error,
 } from '../wire/x509/index.ts';
@@ -15,6 +16,8 @@ import type { IssuedX509Svid, X509SvidRequest } from './authority.ts';
 import { AuthorityError } from './errors.ts';
 import type { JournalRow } from './journal.ts';
 import type { SigningKey } from './keystore.ts';
+import { createSerials } from './serials.ts';
+import { createSignatureCheck } from './signature-check.ts';
 import type { Timeline } from './timeline.ts';
 
 /** Issues X.509-SVIDs of one active authority. */
@@ -49,6 +52,8 @@ export function createX509Issuer(deps: {
     algorithm,
     sign: (data) => deps.key.sign(data, algorithm),
   });
+  const signatures = createSignatureCheck(algorithm);
+  const nextSerial = createSerials(deps.random);
   return {
     id: deps.row.id,
     issue(request) {
@@ -57,19 +62,25 @@ export function createX509Issuer(deps: {
         throw new AuthorityError('ERR_AUTHORITY_NOT_READY', `the active authority ${deps.row.id} has expired`);
       }
       checkRequest(request, deps.trustDomain);
+      const subjectKey = parseKey(request.publicKeyDer);
       const ttlS = request.ttlS === 0 ? Math.floor(deps.defaultTtlMs / 1000) : request.ttlS;
       const notBeforeS = Math.floor(deps.timeline.earliestMs() / 1000) - BACKDATE_S;
       const fields = {
-        serial: fixedWidthSerial(deps.random.bytes(16)),
+        serial: nextSerial(),
         notBeforeS: Math.max(notBeforeS, ca.notBeforeS),
         notAfterS: Math.min(latestS + ttlS, ca.notAfterS),
-        spkiDer: request.publicKeyDer,
+        spkiDer: subjectKey.spkiDer,
         uri: request.spiffeId.uri,
         dnsNames: request.dnsNames,
       };
       const der = writer.write(fields);
       const leaf = parseCertificate(der);
-      selfCheck(leaf, ca, fields);
+      if (!isAsAsked(leaf, ca, fields) || !signatures.areSound(() => verifySignedBy(leaf, ca))) {
+        throw new AuthorityError(
+          'ERR_AUTHORITY_SELF_CHECK',
+          `the SVID written for ${fields.uri} is not what was asked for`,
+        );
+      }
       return { chainDer: [der], serial: leaf.serial, expiresAtS: leaf.notAfterS };
     },
   };
@@ -79,7 +90,7 @@ export function createX509Issuer(deps: {
 export const BACKDATE_S = 10;
 
 function checkRequest(request: X509SvidRequest, trustDomain: TrustDomain): void {
-  const { spiffeId, ttlS, dnsNames, publicKeyDer } = request;
+  const { spiffeId, ttlS, dnsNames } = request;
   if (spiffeId.trustDomain !== trustDomain || spiffeId.path === '') {
     throw new AuthorityError('ERR_AUTHORITY_REQUEST', `${spiffeId.uri} is no workload or node of ${trustDomain}`);
   }
@@ -103,8 +114,12 @@ function checkRequest(request: X509SvidRequest, trustDomain: TrustDomain): void 
   if (seen.size !== dnsNames.length || covered !== undefined) {
     throw new AuthorityError('ERR_AUTHORITY_REQUEST', 'the DNS names of an SVID overlap');
   }
+}
+
+function parseKey(publicKey: Buffer | SubjectKey): SubjectKey {
+  if (!Buffer.isBuffer(publicKey)) return publicKey;
   try {
-    parseSubjectKey(publicKeyDer);
+    return parseSubjectKey(publicKey);
   } catch (cause) {
     if (cause instanceof X509Error)
       throw new AuthorityError('ERR_AUTHORITY_REQUEST', `the public key: ${cause.message}`, { cause });
@@ -119,14 +134,10 @@ export function checkTtl(ttlS: number): void {
   }
 }
 
-/** Reads back what was written: a fault of the writer, of memory or of a signing device must not leave this process. */
-function selfCheck(
-  leaf: Certificate,
-  ca: Certificate,
-  fields: Parameters<ReturnType<typeof createSvidWriter>['write']>[0],
-): void {
+/** Reads back what was written: a fault of the writer or of memory must not leave this process. */
+function isAsAsked(leaf: Certificate, ca: Certificate, fields: SvidFields): boolean {
   const id = leafId(leaf);
-  const sound =
+  return (
     typeof id !== 'string' &&
     id.uri === fields.uri &&
     leaf.serial === BigInt(`0x${fields.serial.toString('hex')}`).toString() &&
@@ -138,13 +149,8 @@ function selfCheck(
     ca.subjectKeyId !== undefined &&
     leaf.authorityKeyId?.keyId?.equals(ca.subjectKeyId) === true &&
     leaf.names.dnsNames.join(' ') === fields.dnsNames.join(' ') &&
-    leaf.unknownCritical.length === 0 &&
-    verifySignedBy(leaf, ca);
-  if (!sound)
-    throw new AuthorityError(
-      'ERR_AUTHORITY_SELF_CHECK',
-      `the SVID written for ${fields.uri} is not what was asked for`,
-    );
+    leaf.unknownCritical.length === 0
+  );
 }
 
 const DNS_NAMES_MAX = 100;

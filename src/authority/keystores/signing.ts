@@ -1,8 +1,8 @@
-import { createPublicKey, generateKeyPair, type KeyObject, sign } from 'node:crypto';
+import { createPublicKey, generateKeyPair, type KeyObject } from 'node:crypto';
 import { promisify } from 'node:util';
 import type { KeyType } from '../../model/index.ts';
 import { unreachable } from '../../std/index.ts';
-import { isSigningAlgorithm, keyFits, signingParameters } from '../../wire/jose/index.ts';
+import { isSigningAlgorithm, keyFits, signJws } from '../../wire/jose/index.ts';
 import { algorithmForKey, parsePublicKeyInfo, signWith } from '../../wire/x509/index.ts';
 import { AuthorityError } from '../errors.ts';
 import type { SigningKey } from '../keystore.ts';
@@ -52,8 +52,7 @@ export function createSigningKey(keyId: string, key: KeyObject, usable: () => bo
       if (!isSigningAlgorithm(algorithm) || !keyFits(algorithm, key)) {
         throw new AuthorityError('ERR_KEYSTORE_KEY', `a key of type ${type} does not sign ${algorithm}`);
       }
-      const { hash, ...parameters } = signingParameters(algorithm);
-      return sign(hash, data, { key, ...parameters });
+      return signJws(algorithm, key, data);
     },
   };
 }

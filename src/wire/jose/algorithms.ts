@@ -1,5 +1,6 @@
 import { constants, type KeyObject, sign, verify } from 'node:crypto';
 import type { KeyType, SigningAlgorithm } from '../../model/index.ts';
+import { derSignature, joinedSignature } from './ecdsa-signature.ts';
 import { JoseError } from './errors.ts';
 
 /** True for the names of {@link SigningAlgorithm}; `none`, HMAC and EdDSA are not among them. @see JWT-SVID §2.1 */
@@ -25,46 +26,39 @@ export function keyFits(algorithm: SigningAlgorithm, key: KeyObject): boolean {
 /** Signs the input as JWS wants it: ECDSA as r‖s, PSS with a salt as long as the hash. @throws JoseError ERR_JWT_KEY */
 export function signJws(algorithm: SigningAlgorithm, key: KeyObject, input: Buffer): Buffer {
   if (!keyFits(algorithm, key)) throw new JoseError('ERR_JWT_KEY', `the key does not fit ${algorithm}`);
-  return sign(algorithms[algorithm].hash, input, { key, ...options(algorithm) });
+  const wanted = algorithms[algorithm];
+  // The key by itself: wrapped into an object with options the same key costs twenty microseconds more.
+  if (wanted.keyType === 'ec') return joinedSignature(sign(wanted.hash, input, key), wanted.orderBytes);
+  return sign(wanted.hash, input, algorithm.startsWith('PS') ? { key, ...PSS } : key);
 }
 
-/** True when the signature is the key's over the input; false also when the key does not fit the algorithm. */
-export function verifyJws(
+/** True when the signature is the key's over the input. The key must be one that {@link keyFits}. */
+export function verifyFitting(
   algorithm: SigningAlgorithm,
   jws: { readonly key: KeyObject; readonly input: Buffer; readonly signature: Buffer },
 ): boolean {
-  if (!keyFits(algorithm, jws.key)) return false;
-  return verify(algorithms[algorithm].hash, jws.input, { key: jws.key, ...options(algorithm) }, jws.signature);
-}
-
-/** What node:crypto needs beside the key: our signing functions take it with the hash. */
-export function signingParameters(algorithm: SigningAlgorithm): {
-  hash: string;
-  dsaEncoding?: 'ieee-p1363';
-  padding?: number;
-  saltLength?: number;
-} {
-  return { hash: algorithms[algorithm].hash, ...options(algorithm) };
-}
-
-function options(algorithm: SigningAlgorithm): { dsaEncoding?: 'ieee-p1363'; padding?: number; saltLength?: number } {
-  if (algorithm.startsWith('ES')) return { dsaEncoding: 'ieee-p1363' };
-  if (!algorithm.startsWith('PS')) return { padding: constants.RSA_PKCS1_PADDING };
-  return { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST };
+  const wanted = algorithms[algorithm];
+  if (wanted.keyType === 'ec') {
+    const signature = derSignature(jws.signature, wanted.orderBytes);
+    return signature !== undefined && verify(wanted.hash, jws.input, jws.key, signature);
+  }
+  const key = algorithm.startsWith('PS') ? { key: jws.key, ...PSS } : jws.key;
+  return verify(wanted.hash, jws.input, key, jws.signature);
 }
 
 const algorithms = {
-  ES256: { keyType: 'ec', curve: 'prime256v1', hash: 'sha256' },
-  ES384: { keyType: 'ec', curve: 'secp384r1', hash: 'sha384' },
-  ES512: { keyType: 'ec', curve: 'secp521r1', hash: 'sha512' },
+  ES256: { keyType: 'ec', curve: 'prime256v1', hash: 'sha256', orderBytes: 32 },
+  ES384: { keyType: 'ec', curve: 'secp384r1', hash: 'sha384', orderBytes: 48 },
+  ES512: { keyType: 'ec', curve: 'secp521r1', hash: 'sha512', orderBytes: 66 },
   RS256: { keyType: 'rsa', hash: 'sha256' },
   RS384: { keyType: 'rsa', hash: 'sha384' },
   RS512: { keyType: 'rsa', hash: 'sha512' },
   PS256: { keyType: 'rsa', hash: 'sha256' },
   PS384: { keyType: 'rsa', hash: 'sha384' },
   PS512: { keyType: 'rsa', hash: 'sha512' },
-} as const satisfies Record<SigningAlgorithm, { keyType: string; hash: string; curve?: string }>;
+} as const satisfies Record<SigningAlgorithm, { keyType: string; hash: string; curve?: string; orderBytes?: number }>;
 
+const PSS = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST };
 const RSA_BITS_MIN = 2048;
 /** Above it one verification takes milliseconds. */
 const RSA_BITS_MAX = 8192;

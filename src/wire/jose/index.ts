@@ -5,7 +5,7 @@
  * calls valid was signed by a key that the trust domain publishes at this moment. It must not know where tokens or bundles come from, or
  * what time it is.
  */
-export { algorithmForKeyType, isSigningAlgorithm, keyFits, signingParameters } from './algorithms.ts';
+export { algorithmForKeyType, isSigningAlgorithm, keyFits, signJws } from './algorithms.ts';
 export { errorTable, JoseError } from './errors.ts';
 export { encodeJwks, jwkToPublicKey, parseJwks, publicKeyToJwk } from './jwks.ts';
 export { type JsonValue, type ParsedJwt, parseJwt, signJwt } from './jwt.ts';

@@ -1,3 +1,4 @@
+import { isAscii } from 'node:buffer';
 import type { KeyObject } from 'node:crypto';
 import type { SigningAlgorithm } from '../../model/index.ts';
 import { isSigningAlgorithm, signJws } from './algorithms.ts';
@@ -90,7 +91,8 @@ function parseObject(text: string, what: string): { readonly [name: string]: Jso
   const bytes = decodePart(text, what);
   let value: unknown;
   try {
-    value = JSON.parse(utf8.decode(bytes));
+    // Nearly every token is ASCII, which needs no decoder.
+    value = JSON.parse(isAscii(bytes) ? bytes.toString('latin1') : utf8.decode(bytes));
   } catch (cause) {
     throw new JoseError('ERR_JWT', `the token's ${what} is not JSON`, { cause });
   }

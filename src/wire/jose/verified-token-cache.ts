@@ -1,4 +1,5 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
+import type { JwtAuthority } from '../../model/index.ts';
 import {
   authorityOf,
   type JwtSvid,
@@ -20,15 +21,15 @@ export interface VerifiedTokenCache {
 
 /** Creates a cache of at most `entriesMax` tokens; when full, the oldest entry goes. Refusals are not kept. */
 export function createVerifiedTokenCache(options: { readonly entriesMax: number }): VerifiedTokenCache {
-  const entries = new Map<string, { readonly svid: JwtSvid; readonly publicKeyDer: Buffer }>();
+  const entries = new Map<string, { readonly svid: JwtSvid; readonly authority: JwtAuthority }>();
   return {
     verify(request) {
       // The digest is the key, not the token: the cache must not be a store of usable tokens.
-      const digest = createHash('sha256').update(request.token).digest('base64');
+      const digest = hash('sha256', request.token, 'binary');
       const known = entries.get(digest);
       if (known) {
         const authority = authorityOf(known.svid, request);
-        if (typeof authority !== 'string' && authority.publicKeyDer.equals(known.publicKeyDer)) {
+        if (typeof authority !== 'string' && isSameKey(authority, known.authority)) {
           const fault = timeAndAudienceFault(known.svid, request);
           if (!fault) return { ok: true, svid: known.svid, tainted: authority.tainted };
           if (fault === 'expired') entries.delete(digest);
@@ -42,7 +43,7 @@ export function createVerifiedTokenCache(options: { readonly entriesMax: number 
       if (typeof authority !== 'string') {
         const [oldest] = entries.keys();
         if (entries.size >= options.entriesMax && oldest !== undefined) entries.delete(oldest);
-        entries.set(digest, { svid: result.svid, publicKeyDer: authority.publicKeyDer });
+        entries.set(digest, { svid: result.svid, authority });
       }
       return result;
     },
@@ -50,4 +51,9 @@ export function createVerifiedTokenCache(options: { readonly entriesMax: number 
       return entries.size;
     },
   };
+}
+
+/** Bundles stay the same objects until they change; one that was loaded again is compared by its bytes. */
+function isSameKey(one: JwtAuthority, other: JwtAuthority): boolean {
+  return one === other || one.publicKeyDer.equals(other.publicKeyDer);
 }

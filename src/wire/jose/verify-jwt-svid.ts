@@ -1,7 +1,7 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { IdentityError, parseSpiffeId, type SpiffeId, type TrustDomain } from '@countersign/sdk/identity';
 import type { JwtAuthority } from '../../model/index.ts';
-import { keyFits, verifyJws } from './algorithms.ts';
+import { keyFits, verifyFitting } from './algorithms.ts';
 import { JoseError } from './errors.ts';
 import { type JsonValue, type ParsedJwt, parseJwt } from './jwt.ts';
 
@@ -55,9 +55,9 @@ export function verifyJwtSvid(options: JwtSvidOptions): JwtSvidResult {
   if (typeof authority === 'string') return { ok: false, reason: authority };
   const fault = timeAndAudienceFault(svid, options);
   if (fault) return { ok: false, reason: fault };
-  const key = loadKey(authority.publicKeyDer);
+  const key = keyOf(authority);
   if (!key || !keyFits(parsed.algorithm, key)) return { ok: false, reason: 'algorithm-mismatch' };
-  if (!verifyJws(parsed.algorithm, { key, input: parsed.signingInput, signature: parsed.signature })) {
+  if (!verifyFitting(parsed.algorithm, { key, input: parsed.signingInput, signature: parsed.signature })) {
     return { ok: false, reason: 'bad-signature' };
   }
   return { ok: true, svid, tainted: authority.tainted };
@@ -70,12 +70,18 @@ export function authorityOf(
 ): JwtAuthority | JwtSvidReason {
   const authorities = options.authorities(svid.id.trustDomain);
   if (!authorities) return 'unknown-trust-domain';
-  const authority = authorities.find((candidate) => candidate.keyId === svid.keyId);
+  const authority = withKeyId(authorities, svid.keyId);
   if (!authority) return 'unknown-key';
   // Bundles read from a JWKS carry no expiry: 0.
   if (authority.expiresAtS > 0 && Math.floor(options.nowMs / 1000) >= authority.expiresAtS + JWT_LEEWAY_S)
     return 'key-expired';
   return authority;
+}
+
+/** A loop, since this is a tenth of what a remembered token costs. */
+function withKeyId(authorities: readonly JwtAuthority[], keyId: string): JwtAuthority | undefined {
+  for (const authority of authorities) if (authority.keyId === keyId) return authority;
+  return undefined;
 }
 
 /** What changes from one use of a token to the next: time and audience. */
@@ -131,14 +137,21 @@ function parseId(text: string): SpiffeId | undefined {
   }
 }
 
-function loadKey(publicKeyDer: Buffer): KeyObject | undefined {
+/** Loading a key costs as much as half a verification, so it is loaded once as long as its bundle is in use. */
+function keyOf(authority: JwtAuthority): KeyObject | undefined {
+  const known = loadedKeys.get(authority);
+  if (known?.der.equals(authority.publicKeyDer)) return known.key;
   try {
-    return createPublicKey({ key: publicKeyDer, format: 'der', type: 'spki' });
+    const key = createPublicKey({ key: authority.publicKeyDer, format: 'der', type: 'spki' });
+    loadedKeys.set(authority, { der: Buffer.from(authority.publicKeyDer), key });
+    return key;
   } catch {
     // A bundle with an unreadable key: it verifies nothing, and the answer is a refusal.
     return undefined;
   }
 }
 
+/** What the very bytes of an authority load to: it remembers, and changes no answer. */
+const loadedKeys = new WeakMap<JwtAuthority, { readonly der: Buffer; readonly key: KeyObject }>();
 /** Each is compared; real tokens have one or two. */
 const AUDIENCES_MAX = 64;

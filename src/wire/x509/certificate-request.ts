@@ -14,7 +14,7 @@ import { parseSubjectAltName } from './extensions.ts';
 import { type GeneralNames, NO_NAMES } from './general-names.ts';
 import { encodeName, encodeSubjectAltName, type NameAttributes } from './names.ts';
 import { OID } from './oids.ts';
-import { type PublicKeyKind, parsePublicKeyInfo, parseSubjectKey } from './public-key.ts';
+import { type PublicKeyKind, parsePublicKeyInfo, parseSubjectKey, type SubjectKey } from './public-key.ts';
 import {
   algorithmForKey,
   encodeSignatureAlgorithm,
@@ -26,6 +26,7 @@ import {
 /** A parsed PKCS #10 request whose signature proved possession of `publicKey`. Everything but the key is only a wish. */
 export interface CertificateRequest {
   readonly spkiDer: Buffer;
+  readonly subjectKey: SubjectKey;
   readonly publicKey: KeyObject;
   readonly keyKind: PublicKeyKind;
   readonly subjectDer: Buffer;
@@ -51,11 +52,12 @@ export function parseCertificateRequest(der: Buffer): CertificateRequest {
   const names = readRequestedNames(info.enterOptional(contextTag(0, true)));
   info.finish();
   if (!algorithm) throw new X509Error('ERR_CSR', 'the request is signed with an algorithm that is not allowed');
-  const { info: keyInfo, key } = parseSubjectKey(spkiDer);
-  if (!verifyWith(algorithm, { key, data: infoDer, signature })) {
+  const subjectKey = parseSubjectKey(spkiDer);
+  const { info: keyInfo, key } = subjectKey;
+  if (!verifyWith(algorithm, { key, kind: keyInfo.kind, data: infoDer, signature })) {
     throw new X509Error('ERR_CSR', 'the signature of the request is not by the key it holds');
   }
-  return { spkiDer, publicKey: key, keyKind: keyInfo.kind, subjectDer, names };
+  return { spkiDer, subjectKey, publicKey: key, keyKind: keyInfo.kind, subjectDer, names };
 }
 
 /**

@@ -27,6 +27,7 @@ export {
   type PublicKeyKind,
   parsePublicKeyInfo,
   parseSubjectKey,
+  type SubjectKey,
 } from './public-key.ts';
 export { algorithmForKey, type SignatureAlgorithm, signWith } from './signature-algorithm.ts';
 export {

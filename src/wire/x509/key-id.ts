@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { parsePublicKeyInfo } from './public-key.ts';
 
 /**
@@ -10,5 +10,5 @@ export function keyIdOf(spkiDer: Buffer): Buffer {
 }
 
 export function keyIdOfBits(keyBits: Buffer): Buffer {
-  return createHash('sha1').update(keyBits).digest();
+  return hash('sha1', keyBits, 'buffer');
 }

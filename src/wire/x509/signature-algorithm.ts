@@ -49,13 +49,21 @@ export function signWith(algorithm: SignatureAlgorithm, key: KeyObject, data: Bu
   return sign(algorithms[algorithm].hash, data, key);
 }
 
-/** True when `signature` is the key's over `data`; false also when the key is of another kind than the algorithm's. */
+/**
+ * True when `signature` is the key's over `data`; false also when the key is of another kind than the algorithm's. `kind` is the key's where
+ * it is known: asking a key that was just loaded costs microseconds.
+ */
 export function verifyWith(
   algorithm: SignatureAlgorithm,
-  options: { readonly key: KeyObject; readonly data: Buffer; readonly signature: Buffer },
+  options: {
+    readonly key: KeyObject;
+    readonly kind?: PublicKeyKind;
+    readonly data: Buffer;
+    readonly signature: Buffer;
+  },
 ): boolean {
   const { hash, keyType } = algorithms[algorithm];
-  if (options.key.asymmetricKeyType !== keyType) return false;
+  if ((options.kind?.type ?? options.key.asymmetricKeyType) !== keyType) return false;
   try {
     return verify(hash, options.data, options.key, options.signature);
   } catch (cause) {

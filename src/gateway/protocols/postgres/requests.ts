@@ -512,10 +512,11 @@ export class Requests {
     if (sequence <= ledger.syncedSequence) return this.#port.forward(pieces);
     const resume = this.wait();
     ledger.synced(sequence).then(
-      () => {
-        this.#port.forward(pieces);
-        resume();
-      },
+      () =>
+        this.#port.guard(() => {
+          this.#port.forward(pieces);
+          resume();
+        }),
       (error: unknown) => this.#port.fail(ledgerText('FATAL', error)),
     );
   }

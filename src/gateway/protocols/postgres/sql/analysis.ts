@@ -29,6 +29,8 @@ export interface Analysis {
   readonly created: ReadonlyMap<string, CreatedRelation>;
   /** See `SessionFacts.moved`. */
   readonly moved: boolean;
+  /** Policy lets this principal drop, rename or alter that relation. */
+  mayDefine(schema: string, name: string): boolean;
   readonly customSettings: ReadonlySet<string>;
   readonly taint: Taint;
   readonly uses: Uses;

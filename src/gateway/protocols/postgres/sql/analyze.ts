@@ -8,7 +8,7 @@ import { walkModify } from './writes.ts';
 /** What a new analysis is told; the rest it gathers. */
 export type AnalysisFacts = Pick<
   Analysis,
-  'place' | 'catalog' | 'searchPath' | 'created' | 'moved' | 'customSettings' | 'taint'
+  'place' | 'catalog' | 'searchPath' | 'created' | 'moved' | 'mayDefine' | 'customSettings' | 'taint'
 >;
 
 /** An analysis of one statement that has gathered nothing yet. */

@@ -474,6 +474,22 @@ describe('policy is asked what PostgreSQL would need rights for', () => {
   });
 });
 
+describe('settings that choose an index', () => {
+  it.each([
+    'set enable_seqscan to off',
+    'set random_page_cost = 0',
+    "select set_config('enable_sort', $1, false)",
+  ])('%s: would bring rows in the order of masked values', (sql) => {
+    expect(reasonOf(shop.plan(sql))).toBe('setting-refused');
+    expect(reasonOf(shop.plan(sql, { as: 'admin' }))).toBe('forward');
+  });
+
+  it('can be reset', () => {
+    expect(reasonOf(shop.plan('reset enable_seqscan'))).toBe('forward');
+    expect(reasonOf(shop.plan("set statement_timeout = '1s'"))).toBe('forward');
+  });
+});
+
 describe('what looks like a column may call a function', () => {
   it.each([
     ["select ('x'::text).pg_read_file", 'web', 'restricted-function'],

@@ -2,6 +2,7 @@ import { type AnalysisFacts, createAnalysis } from './analyze.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { judge, touchesOf } from './judge.ts';
 import { maskPlan } from './mask-plan.ts';
+import { databaseResource, tableResource } from './names.ts';
 import { parseText } from './parse.ts';
 import type {
   Plan,
@@ -87,7 +88,7 @@ const bySession: ReadonlySet<string> = new Set([
 ]);
 const sessionKinds = /^(execute|explain|prepare|declare|fetch|move)|create table as/;
 
-type Facts = Omit<AnalysisFacts, 'searchPath' | 'created' | 'moved'>;
+type Facts = Omit<AnalysisFacts, 'searchPath' | 'created' | 'moved' | 'mayDefine'>;
 
 function planText(request: PlanRequest, facts: Facts): { plan: Plan; nodes: readonly Node[] } {
   const done: StatementPlan[] = [];
@@ -110,7 +111,10 @@ function planText(request: PlanRequest, facts: Facts): { plan: Plan; nodes: read
       current = undefined;
     }
     const [only, ...more] = nodes;
-    const prepared = only !== undefined && more.length === 0 ? { kind: only.kind, text: request.sql, index: 0, isQuery: false } : undefined;
+    const prepared =
+      only !== undefined && more.length === 0
+        ? { kind: only.kind, text: request.sql, index: 0, isQuery: false }
+        : undefined;
     return { plan: { verdict: 'forward', statements: done, prepared }, nodes };
   } catch (error) {
     return { plan: refusalOf(error, current === undefined ? done : [...done, current]), nodes };
@@ -134,6 +138,9 @@ function planStatement(
     searchPath: session.searchPath === 'empty' ? [] : catalog.searchPath,
     created: session.created,
     moved: session.moved,
+    mayDefine: (schema, name) =>
+      decider.decide('postgres:ddl', tableResource(facts.place, schema, name), {}).allow ||
+      decider.decide('postgres:ddl', databaseResource(facts.place), {}).allow,
   });
   const outcome = walkStatement({ analysis, session, source: { text: sql, index } }, node);
   work.note(touchesOf(analysis));

@@ -49,11 +49,11 @@ export function findRelation(analysis: Analysis, range: Fields): ResolvedRelatio
 function findUnqualified(analysis: Analysis, name: string): ResolvedRelation | undefined {
   const temporary = analysis.created.get(`pg_temp.${name}`);
   const [permanent, ...hidden] = findPermanent(analysis, name);
-  // The first may be dropped or renamed in a transaction that the snapshot doesn't see; then the name means the next.
-  if (analysis.moved && hidden.length > 0)
+  // Whoever may drop or rename the first can do so between this verdict and the server's own look; then the name means the next.
+  if (permanent !== undefined && permanent.kind !== 'system' && hidden.length > 0 && mayMove(analysis, permanent))
     throw new RefusedText(
       'ambiguous-relation',
-      `there are several relations "${name}", and this session has just changed which are there`,
+      `several schemas of the path have a relation "${name}", and you may change which one the name means`,
       { hint: 'Qualify the name with its schema.' },
     );
   if (temporary === undefined) return permanent;
@@ -63,6 +63,11 @@ function findUnqualified(analysis: Analysis, name: string): ResolvedRelation | u
       hint: 'Qualify the name with its schema.',
     });
   return { kind: 'created', created: temporary };
+}
+
+function mayMove(analysis: Analysis, resolved: Exclude<ResolvedRelation, { kind: 'system' }>): boolean {
+  const { schema, name } = usedRelation(resolved);
+  return analysis.moved || analysis.mayDefine(schema, name);
 }
 
 /** All that the name may mean, in the order of the path. */

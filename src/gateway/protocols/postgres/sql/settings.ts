@@ -7,7 +7,7 @@ import { RefusedText } from './refusal.ts';
  * security lets through.
  */
 export function checkSetting(
-  analysis: Pick<Analysis, 'catalog' | 'customSettings'>,
+  analysis: Pick<Analysis, 'catalog' | 'customSettings' | 'taint'>,
   name: string,
   values: readonly string[] | undefined,
 ): 'default' | 'empty' | undefined {
@@ -15,6 +15,7 @@ export function checkSetting(
   if (setting === 'search_path') return checkSearchPath(analysis, values);
   if (mayHaveAnyValue(analysis, setting)) return undefined;
   const allowed = settings.get(setting);
+  if (allowed === 'any' && values === undefined) return undefined;
   if (allowed === undefined || allowed === 'any') throw refused(setting, 'is not one that clients may change here');
   if (values === undefined) return undefined;
   const value = values.join(', ').toLowerCase();
@@ -22,10 +23,15 @@ export function checkSetting(
   return undefined;
 }
 
-/** True when no value of that setting changes what statements mean or who the session is. */
-export function mayHaveAnyValue({ customSettings }: Pick<Analysis, 'customSettings'>, name: string): boolean {
+/** True when no value of that setting changes what statements mean, who the session is, or what answers tell of masked values. */
+export function mayHaveAnyValue(
+  { customSettings, taint }: Pick<Analysis, 'customSettings' | 'taint'>,
+  name: string,
+): boolean {
   const setting = name.toLowerCase();
-  return setting.includes('.') ? customSettings.has(setting) : settings.get(setting) === 'any';
+  if (setting.includes('.')) return customSettings.has(setting);
+  // Without ORDER BY rows come as they are found: by an index on masked columns, in the order of their values.
+  return settings.get(setting) === 'any' && !(taint.isInForce && steersPlans.test(setting));
 }
 
 /**
@@ -64,6 +70,9 @@ function namesOf(text: string): readonly string[] | undefined {
 function refused(setting: string, what: string, detail: { hint?: string } = {}): RefusedText {
   return new RefusedText('setting-refused', `setting "${setting}" ${what}`, detail);
 }
+
+/** What makes PostgreSQL prefer one way to the rows over another. */
+const steersPlans = /^enable_|_cost$|^(effective_cache_size|cursor_tuple_fraction|constraint_exclusion)$/;
 
 const switches = ['on', 'off', 'true', 'false', 'yes', 'no', '1', '0', 't', 'f'];
 

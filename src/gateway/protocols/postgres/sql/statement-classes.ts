@@ -8,12 +8,13 @@
 export const statementClasses: ReadonlyMap<string, StatementClass> = new Map<string, StatementClass>([
   ...classify({ action: 'ddl', masked: 'shape' }, [
     ...['AlterCollationStmt', 'AlterEnumStmt', 'AlterSeqStmt', 'AlterStatsStmt', 'AlterTableStmt'],
-    ...['AlterTypeStmt', 'CommentStmt', 'CompositeTypeStmt', 'CreateDomainStmt', 'CreateEnumStmt', 'CreateRangeStmt'],
+    ...['AlterTypeStmt', 'CommentStmt', 'CompositeTypeStmt', 'CreateDomainStmt', 'CreateEnumStmt'],
     ...['CreateSchemaStmt', 'CreateSeqStmt', 'CreateStatsStmt', 'CreateStmt', 'DropStmt', 'IndexStmt'],
   ]),
   ...classify({ action: 'ddl', masked: 'code' }, [
     // A constraint of a domain is tried on all values there are, of any table.
     'AlterDomainStmt',
+    'CreateRangeStmt',
     ...[
       'AlterFunctionStmt',
       'AlterObjectDependsStmt',

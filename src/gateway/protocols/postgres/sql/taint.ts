@@ -163,6 +163,7 @@ function analyzeView(facts: { place: Place; catalog: Catalog; taint: Taint; rela
     searchPath: catalog.searchPath,
     created: new Map(),
     moved: false,
+    mayDefine: () => false,
     customSettings: new Set(),
   });
   try {

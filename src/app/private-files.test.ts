@@ -1,0 +1,53 @@
+import { chmodSync, chownSync, lchownSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openSocketFolder } from './private-files.ts';
+
+const root = process.getuid?.() === 0;
+const refused = expect.objectContaining({ code: 'ERR_APP_FOLDER' });
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'private-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+// Goal: what operators tell the server goes to no socket that somebody else put there.
+describe('the folder of the socket of operators', () => {
+  it('is made for its owner alone', () => {
+    openSocketFolder(join(folder, 'run/server.sock'));
+    expect(statSync(join(folder, 'run')).mode & 0o777).toBe(0o700);
+  });
+
+  it('may be looked into by others, and lie in a sticky folder', () => {
+    mkdirSync(join(folder, 'run'), { mode: 0o755 });
+    openSocketFolder(join(folder, 'run/server.sock'));
+    chmodSync(folder, 0o1777);
+    openSocketFolder(join(folder, 'run/server.sock'));
+  });
+
+  it('is refused where others may write, itself or a folder above it', () => {
+    chmodSync(folder, 0o1777);
+    expect(() => openSocketFolder(join(folder, 'server.sock'))).toThrow(refused);
+    mkdirSync(join(folder, 'run'));
+    chmodSync(folder, 0o777);
+    expect(() => openSocketFolder(join(folder, 'run/server.sock'))).toThrow(refused);
+  });
+
+  it('is refused where a link leads to such a folder', () => {
+    mkdirSync(join(folder, 'open'));
+    chmodSync(join(folder, 'open'), 0o777);
+    symlinkSync('open', join(folder, 'link'));
+    expect(() => openSocketFolder(join(folder, 'link/server.sock'))).toThrow(refused);
+  });
+
+  it.runIf(root)('is refused when it, or a link on the way to it, belongs to another user', () => {
+    mkdirSync(join(folder, 'run'));
+    symlinkSync('run', join(folder, 'link'));
+    openSocketFolder(join(folder, 'link/server.sock'));
+    lchownSync(join(folder, 'link'), 65_534, 65_534);
+    expect(() => openSocketFolder(join(folder, 'link/server.sock'))).toThrow(refused);
+    chownSync(join(folder, 'run'), 65_534, 65_534);
+    expect(() => openSocketFolder(join(folder, 'run/server.sock'))).toThrow(refused);
+  });
+});

@@ -1,0 +1,26 @@
+/**
+ * `node peer-worker.ts SOCKET`: attests whoever connects to SOCKET, as an agent does, and writes what came out: a line of JSON, the selectors or why
+ * there are none. Writes `ready` when it listens. To be run in namespaces of its own.
+ */
+import { chmodSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { formatSelector } from '../../model/index.ts';
+import { messageOf } from '../../std/index.ts';
+import { member } from '../attestors/unix/index.ts';
+import { readPeer } from '../process/peer-process.ts';
+
+const [path = ''] = process.argv.slice(2);
+const attest = member.workload.open({});
+const say = (value: unknown) => process.stdout.write(`${JSON.stringify(value)}\n`);
+
+createServer((socket) => {
+  Promise.try(() => attest(readPeer(socket), AbortSignal.timeout(10_000)))
+    .then(
+      (selectors) => say({ selectors: selectors.map(formatSelector) }),
+      (error) => say({ refused: messageOf(error) }),
+    )
+    .finally(() => socket.destroy());
+}).listen(path, () => {
+  chmodSync(path, 0o777);
+  say('ready');
+});
