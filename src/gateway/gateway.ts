@@ -8,6 +8,7 @@ import {
   anySignal,
   assert,
   type Clock,
+  createSampledLog,
   type Log,
   type LogFields,
   type Random,
@@ -25,7 +26,6 @@ import { createLedgerTurn } from './ledger-turn.ts';
 import { encodePrefaceAnswer, readPreface } from './link-preface.ts';
 import { type Peer, verifyPeer } from './peer.ts';
 import type { ProtocolMember, SecretResolver, SessionRefusal, Target } from './protocol.ts';
-import { createSampledLog } from './sampled-log.ts';
 import { type Durability, SessionEnd } from './session.ts';
 import { createPolicyBoard, createSessionLedger, createSessionPolicy } from './session-parts.ts';
 import { createSessions, type SessionHandle, type SessionLimits } from './sessions.ts';
@@ -210,7 +210,7 @@ class Core {
 
   #noteRefused(event: string, detail: LogFields): void {
     this.#refused++;
-    this.#refusals.note('info', event, detail);
+    this.#refusals.info(event, detail);
   }
 
   async #apply(targets: readonly ResolvedTarget[]): Promise<void> {

@@ -51,7 +51,7 @@ describe('references', () => {
   test('to a file that others may read are refused', async () => {
     writeFileSync(join(folder, 'pw'), 'x', { mode: 0o600 });
     chmodSync(join(folder, 'pw'), 0o640);
-    await expect(store().resolve(`file:${join(folder, 'pw')}`, signal)).rejects.toThrow(/mode 640/);
+    await expect(store().resolve(`file:${join(folder, 'pw')}`, signal)).rejects.toThrow(/mode 0640/);
   });
 });
 

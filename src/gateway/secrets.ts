@@ -1,6 +1,12 @@
-import { constants } from 'node:fs';
-import { chmod, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import {
+  openPrivateFolder,
+  readGivenFile,
+  readPrivateFile,
+  removePrivateFile,
+  writePrivateFile,
+} from '../private-files/index.ts';
 import { codeOf, messageOf, type Random, Secret, throwIfAborted } from '../std/index.ts';
 import { createSealer, type Sealer } from '../wire/seal/index.ts';
 import { GatewayError } from './errors.ts';
@@ -46,9 +52,9 @@ export function createSecretStore(deps: {
           return Secret.fromText(value);
         }
         case 'file':
-          return new Secret(withoutNewline(await readSecretFile(rest)));
+          return new Secret(withoutNewline(await wholeFile(rest, readGivenFile)));
         case 'keystore':
-          return openSealed(sealer, await readSecretFile(pathOf(rest)), rest);
+          return openSealed(sealer, await wholeFile(pathOf(rest), readPrivateFile), rest);
         default:
           throw failure(`reference of kind ${JSON.stringify(kind)}; env, file and keystore exist`);
       }
@@ -56,27 +62,20 @@ export function createSecretStore(deps: {
     async put(name, secret, signal) {
       throwIfAborted(signal);
       const path = pathOf(name);
-      const temporary = `${path}.${deps.random.bytes(8).toString('hex')}.tmp`;
       try {
-        await mkdir(deps.directory, { recursive: true, mode: 0o700 });
-        await chmod(deps.directory, 0o700);
-        const file = await open(temporary, 'wx', 0o600);
-        try {
-          await file.writeFile(sealer.seal(secret.reveal(), contextOf(name)));
-          await file.sync();
-        } finally {
-          await file.close();
-        }
-        await rename(temporary, path);
-        const folder = await open(deps.directory, 'r');
-        await folder.sync().finally(() => folder.close());
+        openPrivateFolder(deps.directory);
+        await writePrivateFile(path, sealer.seal(secret.reveal(), contextOf(name)), deps.random);
       } catch (cause) {
-        await rm(temporary, { force: true });
         throw failure(`keystore entry ${name} can not be written: ${messageOf(cause)}`, cause);
       }
     },
     async remove(name) {
-      await rm(pathOf(name), { force: true });
+      const path = pathOf(name);
+      try {
+        await removePrivateFile(path);
+      } catch (cause) {
+        throw failure(`keystore entry ${name} can not be removed: ${messageOf(cause)}`, cause);
+      }
     },
     async list() {
       try {
@@ -90,27 +89,16 @@ export function createSecretStore(deps: {
   };
 }
 
-/** Reads a small file that only its owner (us) may read; a symbolic link may lead there, but what is opened is what is checked. */
-async function readSecretFile(path: string): Promise<Buffer> {
+/** A file that has to be there. */
+async function wholeFile(path: string, read: typeof readGivenFile | typeof readPrivateFile): Promise<Buffer> {
+  let bytes: Buffer | undefined;
   try {
-    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    try {
-      const stat = await file.stat();
-      if (!stat.isFile()) throw failure(`${path} is no file`);
-      const uid = process.geteuid?.() ?? stat.uid;
-      if (stat.uid !== uid && stat.uid !== 0) throw failure(`${path} belongs to user ${stat.uid}, not to ${uid}`);
-      if ((stat.mode & 0o077) !== 0)
-        throw failure(`${path} has mode ${(stat.mode & 0o777).toString(8)}; 600 or less is allowed`);
-      if (stat.size > SECRET_BYTES_MAX)
-        throw failure(`${path} has ${stat.size} bytes; at most ${SECRET_BYTES_MAX} are read`);
-      return await file.readFile();
-    } finally {
-      await file.close();
-    }
+    bytes = await read(path, { bytesMax: SECRET_BYTES_MAX });
   } catch (cause) {
-    if (cause instanceof GatewayError) throw cause;
-    throw failure(`${path} can not be read: ${messageOf(cause)}`, cause);
+    throw failure(messageOf(cause), cause);
   }
+  if (bytes === undefined) throw failure(`${path} is missing`);
+  return bytes;
 }
 
 function openSealed(sealer: Sealer, sealed: Buffer, name: string): Secret {

@@ -62,6 +62,17 @@ export class BodyReader {
 
   /** NUL-terminated text; it must be UTF-8, since a byte that is read in two ways can mean two things. */
   string(): string {
+    const buffer = this.#buffer;
+    const start = this.#offset;
+    const last = Math.min(this.#end, start + SHORT_BYTES);
+    // Names are mostly short and ASCII: looked at here, one costs less than a single call out of JavaScript.
+    for (let at = start; at < last; at++) {
+      const byte = buffer[at] ?? 0;
+      if (byte >= 0x80) break;
+      if (byte !== 0) continue;
+      this.#offset = at + 1;
+      return at === start ? '' : buffer.toString('latin1', start, at);
+    }
     const bytes = this.stringBytes();
     if (!isUtf8(bytes)) throw this.malformed('text that is not UTF-8');
     return bytes.toString('utf8');
@@ -94,3 +105,5 @@ export class BodyReader {
     if (count < 0 || this.#offset + count > this.#end) throw this.malformed('less than it announces');
   }
 }
+
+const SHORT_BYTES = 64;

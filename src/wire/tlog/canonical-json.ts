@@ -48,6 +48,7 @@ function format(value: JsonValue, depth: number): string {
 }
 
 function formatString(value: string): string {
+  if (PLAIN.test(value)) return `"${value}"`;
   // RFC 8785 §3.2.2.2: a lone surrogate has no UTF-8 form, so it must end in an error.
   if (!value.isWellFormed()) throw new TlogError('ERR_TLOG_JSON', 'a string holds a lone surrogate');
   return JSON.stringify(value);
@@ -100,6 +101,9 @@ function present(value: JsonValue | undefined, name: string): JsonValue {
 function isArray(value: object): value is readonly JsonValue[] {
   return Array.isArray(value);
 }
+
+/** Printable ASCII that JSON writes as it is. */
+const PLAIN = /^[ !#-[\]-~]*$/;
 
 const frozenTexts = new WeakMap<readonly JsonValue[], string>();
 

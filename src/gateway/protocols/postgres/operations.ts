@@ -150,13 +150,20 @@ function recorded(record: 'digest' | 'full', source: { text: string; parameters:
         .map((value) => (value === null ? null : value.toString('utf8').slice(0, PARAMETER_MAX).toWellFormed())),
     };
   }
-  if (parameters.length === 0) return {};
-  const parts: Buffer[] = [];
+  return parameters.length === 0 ? {} : { parametersDigest: parametersDigest(parameters) };
+}
+
+/** Over each value behind its length (-1 for NULL) and a colon. */
+function parametersDigest(parameters: readonly (Buffer | null)[]): string {
+  let bytes = 0;
+  for (const value of parameters) bytes += LENGTH_BYTES_MAX + (value?.length ?? 0);
+  const input = bytes <= scratch.length ? scratch : Buffer.allocUnsafe(bytes);
+  let at = 0;
   for (const value of parameters) {
-    parts.push(Buffer.from(`${value === null ? -1 : value.length}:`, 'latin1'));
-    if (value !== null) parts.push(value);
+    at += input.write(`${value === null ? -1 : value.length}:`, at, 'latin1');
+    if (value !== null) at += value.copy(input, at);
   }
-  return { parametersDigest: hash('sha256', Buffer.concat(parts), 'hex') };
+  return hash('sha256', input.subarray(0, at), 'hex');
 }
 
 function digest(text: string): string {
@@ -172,3 +179,7 @@ const TEXT_MAX = 8192;
 const PARAMETERS_MAX = 100;
 const PARAMETER_MAX = 256;
 const READING: ReadonlySet<string> = new Set(['postgres:select', 'postgres:connect']);
+/** Ten digits and a colon. */
+const LENGTH_BYTES_MAX = 11;
+/** Used within one call only. */
+const scratch = Buffer.allocUnsafeSlow(4096);

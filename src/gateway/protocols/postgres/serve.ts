@@ -192,7 +192,6 @@ class Carrier {
 
   #deliver(pieces: readonly Buffer[]) {
     if (!this.#over) write(this.#client, pieces);
-    this.#flow();
   }
 
   /** Holds the client's messages back while that goes on; they are judged by what is known then, whether it went well or not. */

@@ -1,7 +1,6 @@
-import { anySignal, messageOf, timeoutSignal } from '../../../std/index.ts';
+import { anySignal, createSampledLog, type Log, messageOf, timeoutSignal } from '../../../std/index.ts';
 import { type ErrorText, encodeTerminate, PostgresWireError } from '../../../wire/postgres/index.ts';
 import type { SessionRefusal, Target, TargetDeps } from '../../protocol.ts';
-import { createSampledLog, type SampledLog } from '../../sampled-log.ts';
 import { type GatewaySession, type OperationEvent, SessionEnd, type SessionLedger } from '../../session.ts';
 import { type CancelKeys, createCancelKeys } from './cancel.ts';
 import { type CatalogSource, createCatalogSource } from './catalog-source.ts';
@@ -68,7 +67,7 @@ interface OpenTarget {
   readonly deps: TargetDeps;
   readonly keys: CancelKeys;
   /** A client that connects again and again to a target that is away must not fill the log. */
-  readonly failures: SampledLog;
+  readonly failures: Log;
   database(name: string): Database;
 }
 
@@ -158,7 +157,7 @@ async function runSession(
     });
   } catch (error) {
     if (session.signal.aborted) return endClient(session.client, startupError(error, session));
-    target.failures.note('error', 'gateway.postgres.target_failed', { target: deps.name, session: session.id, error });
+    target.failures.error('gateway.postgres.target_failed', { target: deps.name, session: session.id, error });
     endClient(session.client, targetError(deps.name, error));
   } finally {
     key?.close();

@@ -88,7 +88,13 @@ export async function cancelUpstream(
 async function openSocket(deps: UpstreamDeps, signal: AbortSignal): Promise<Socket> {
   const { config } = deps;
   const path = config.host.startsWith('/') ? `${config.host}/.s.PGSQL.${config.port}` : undefined;
-  const socket = connectTcp(path === undefined ? { host: config.host, port: config.port } : { path });
+  const place = path === undefined ? { host: config.host, port: config.port } : { path };
+  const socket: Socket = connectTcp({
+    ...place,
+    ...(config.sslMode === 'disable'
+      ? { onread: { buffer: readBuffer, callback: (bytes) => passOn(socket, bytes) } }
+      : {}),
+  });
   socket.on('error', () => {}); // Whoever waits hears of it by its own listener or by 'close'; without one the process would end.
   try {
     await raceAbort(settled(socket, 'connect'), signal);
@@ -102,6 +108,17 @@ async function openSocket(deps: UpstreamDeps, signal: AbortSignal): Promise<Sock
       cause,
     });
   }
+}
+
+/**
+ * Node gives each read a buffer of 64 KiB of its own, and takes most of it back: for answers of a hundred bytes that costs more than reading
+ * them. All connections without TLS read into one buffer instead, and what came is copied out before anything else is read.
+ */
+function passOn(socket: Socket, bytes: number): boolean {
+  const chunk = Buffer.from(readBuffer.subarray(0, bytes));
+  // Nobody listens: the target talks before it was asked.
+  if (!socket.emit('data', chunk)) socket.destroy();
+  return true;
 }
 
 async function startTls(deps: UpstreamDeps, socket: Socket, signal: AbortSignal): Promise<TLSSocket> {
@@ -315,6 +332,7 @@ function firstBytes(socket: Socket): Promise<Buffer> {
   });
 }
 
+const readBuffer = Buffer.allocUnsafeSlow(64 * 1024);
 /** A target that does not answer within this is away. */
 const CONNECT_MS_MAX = 10_000;
 const KEEP_ALIVE_MS = 60_000;

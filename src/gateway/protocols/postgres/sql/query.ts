@@ -191,20 +191,28 @@ function lastName(path: readonly unknown[]): string | undefined {
 
 /** GROUP BY, DISTINCT ON, ORDER BY and LIMIT: where a number or a lone name can also mean an output column. */
 function walkOrder(analysis: Analysis, select: Fields, { scope, output }: { scope: Scope; output: Output }): void {
-  for (const clause of ['groupClause', 'distinctClause', 'sortClause'])
+  for (const item of listOf(select, 'groupClause')) walkGroupItem(analysis, item, { scope, output });
+  for (const clause of ['distinctClause', 'sortClause'])
     for (const item of listOf(select, clause)) walkOrderItem(analysis, item, { scope, output });
   analysis.expression(fieldOf(select, 'limitOffset'), scope);
   analysis.expression(fieldOf(select, 'limitCount'), scope);
+}
+
+/** GROUP BY: rows without a name, `(1, 2)`, are lists of the same kind of item, in grouping sets as well. */
+function walkGroupItem(analysis: Analysis, item: unknown, place: { scope: Scope; output: Output }): void {
+  const node = nodeOf(item);
+  const items =
+    node?.kind === 'GroupingSet'
+      ? listOf(node.fields, 'content')
+      : node?.kind === 'RowExpr' && listOf(node.fields, 'args');
+  if (!items) walkOrderItem(analysis, item, place);
+  else for (const entry of items) walkGroupItem(analysis, entry, place);
 }
 
 function walkOrderItem(analysis: Analysis, item: unknown, place: { scope: Scope; output: Output }): void {
   const node = nodeOf(item);
   // Plain DISTINCT is a list of one empty entry.
   if (node === undefined) return;
-  if (node.kind === 'GroupingSet') {
-    for (const entry of listOf(node.fields, 'content')) walkOrderItem(analysis, entry, place);
-    return;
-  }
   const { scope, output } = place;
   const value = node.kind === 'SortBy' ? childOf(node.fields, 'node') : node;
   if (node.kind === 'SortBy') checkOperator(analysis, listOf(node.fields, 'useOp'));
@@ -217,13 +225,15 @@ function walkOrderItem(analysis: Analysis, item: unknown, place: { scope: Scope;
   // A label of the select list needs no column of that name; an unknown name may be one that PostgreSQL made up.
   const mayBeLabel =
     name !== undefined && (named.length > 0 || output.columns.some((column) => column.name === undefined));
-  if (mayBeLabel) noteIfColumn(scope, name);
+  if (mayBeLabel) noteIfKnown(scope, name, { isLabel: named.length > 0 });
   else analysis.expression({ [value.kind]: value.fields }, scope);
 }
 
-/** Notes the column that a label hides, if there is one: GROUP BY prefers it. */
-function noteIfColumn(scope: Scope, name: string): void {
-  const known = scope.items.some(({ output }) => output.columns.some((column) => column.name === name));
+/** Notes what else the name may mean: a column, which GROUP BY prefers to a label; where there is no such label for certain, also a row. */
+function noteIfKnown(scope: Scope, name: string, { isLabel }: { isLabel: boolean }): void {
+  const known = scope.items.some(
+    ({ alias, output }) => (alias === name && !isLabel) || output.columns.some((column) => column.name === name),
+  );
   if (known && resolveColumn(scope, name).masked !== undefined) throw maskedUse(name);
 }
 

@@ -72,7 +72,9 @@ function mayMove(analysis: Analysis, resolved: Exclude<ResolvedRelation, { kind:
 
 /** All that the name may mean, in the order of the path. */
 function findPermanent(analysis: Analysis, name: string): readonly ResolvedRelation[] {
-  return ['pg_catalog', ...analysis.searchPath].flatMap((schema) => findIn(analysis, schema, name) ?? []);
+  const { searchPath } = analysis;
+  const path = searchPath.includes('pg_catalog') ? searchPath : ['pg_catalog', ...searchPath];
+  return path.flatMap((schema) => findIn(analysis, schema, name) ?? []);
 }
 
 function findIn(analysis: Analysis, schema: string, name: string): ResolvedRelation | undefined {

@@ -15,9 +15,9 @@ export function checkSetting(
   if (setting === 'search_path') return checkSearchPath(analysis, values);
   if (mayHaveAnyValue(analysis, setting)) return undefined;
   const allowed = settings.get(setting);
-  if (allowed === 'any' && values === undefined) return undefined;
-  if (allowed === undefined || allowed === 'any') throw refused(setting, 'is not one that clients may change here');
-  if (values === undefined) return undefined;
+  if (allowed !== undefined && values === undefined) return undefined;
+  if (allowed === undefined || allowed === 'any' || values === undefined)
+    throw refused(setting, 'is not one that you may change here');
   const value = values.join(', ').toLowerCase();
   if (!allowed.includes(value)) throw refused(setting, `may only be ${allowed.map((one) => `'${one}'`).join(', ')}`);
   return undefined;
@@ -72,7 +72,7 @@ function refused(setting: string, what: string, detail: { hint?: string } = {}):
 }
 
 /** What makes PostgreSQL prefer one way to the rows over another. */
-const steersPlans = /^enable_|_cost$|^(effective_cache_size|cursor_tuple_fraction|constraint_exclusion)$/;
+const steersPlans = /^enable_|_(page|tuple|operator|setup)_cost$|^(effective_cache_size|cursor_tuple_fraction)$/;
 
 const switches = ['on', 'off', 'true', 'false', 'yes', 'no', '1', '0', 't', 'f'];
 

@@ -71,8 +71,8 @@ function expression(entries: readonly Entry[], depth: number): fc.Arbitrary<stri
     {
       weight: 1,
       arbitrary: fc
-        .tuple(inner, pick(['upper', 'length', 'leak_one']))
-        .map(([one, name]) => `((${one})::text).${name}`),
+        .tuple(inner, pick([...['::text).upper', '::text).length'], ').leak_one', ').abs']))
+        .map(([one, name]) => `((${one})${name}`),
     },
     { weight: 1, arbitrary: fc.tuple(pick(names), siblings).map(([name, count]) => count(name)) },
     {
@@ -119,9 +119,11 @@ function from(depth: number): fc.Arbitrary<{ readonly sql: string; readonly entr
     .tuple(
       entry(depth, 'a'),
       entry(0, 'b'),
-      pick(['join', 'left join', 'cross join', 'natural join', 'using', 'full join']),
+      pick(['join', 'left join', 'cross join', 'natural join', 'using', 'full join', 'namesake']),
     )
     .map(([a, b, kind]) => {
+      // A column that is called like the other entry.
+      if (kind === 'namesake') return { sql: `${a.sql}, (values (1)) b(a)`, entries: [a] };
       if (kind === 'using') return { sql: `${a.sql} join ${b.sql} using (id)`, entries: [a, b] };
       const isFree = kind === 'cross join' || kind === 'natural join';
       return { sql: `${a.sql} ${kind} ${b.sql}${isFree ? '' : ' on true'}`, entries: [a, b] };
@@ -208,8 +210,11 @@ const probe: fc.Arbitrary<string> = fc
       'v',
       '(select ssn from customers limit 1)',
       'array(select ssn from customers)',
+      '(c.id).leak_one as x',
+      'row(c.*)::text as x',
     ]),
     from: pick([
+      'customers c join customer_all v on v.id = c.id cross join (values (1)) n(c)',
       'customers c join customer_all v on v.id = c.id',
       'customers c, lateral (select * from customer_all w where w.id = c.id) v',
       '(select * from customers) c join customer_copy k using (id) join customer_all v using (id)',
@@ -223,6 +228,8 @@ const probe: fc.Arbitrary<string> = fc
       ' order by c.ssn',
       ' order by v.tax_number',
       ' group by 1, 2',
+      ' group by (1, 2)',
+      ' group by rollup ((2, 1))',
       ' limit 1',
     ]),
     set: pick(['', '', '', '', '', '', '', '', 'union', 'except', 'union all', 'intersect']),
@@ -245,18 +252,19 @@ const probe: fc.Arbitrary<string> = fc
 /** A masked column under some name, and beside it a condition that may mean it or something nearer. */
 const correlated: fc.Arbitrary<string> = fc
   .record({
-    outer: fc
-      .tuple(pick(['customers', 'customer_all', 'events', '(select id, ssn as ID from customers)']), pick(names))
-      .chain(([source, name]) =>
-        pick([
-          source,
-          `(select id, ${source === 'customer_all' ? 'tax_number' : source === 'events' ? 'secret' : 'ssn'} as ${name} from ${source.startsWith('(') ? 'customers' : source})`,
-        ]),
-      ),
+    source: pick([
+      ['customers', 'ssn'] as const,
+      ['customer_all', 'tax_number'] as const,
+      ['events', 'secret'] as const,
+    ]),
+    isRenamed: fc.boolean(),
     name: pick(names),
     count: siblings,
   })
-  .map(({ outer, name, count }) => `select o.id, ${count(name)} from ${outer} o order by 1`);
+  .map(({ source: [table, column], isRenamed, name, count }) => {
+    const outer = isRenamed ? `(select id, ${column} as ${name} from ${table})` : table;
+    return `select o.id, ${count(name)} from ${outer} o order by 1`;
+  });
 
 /** Any query: plain, set operation, WITH, grouped. */
 export const queryShape: fc.Arbitrary<string> = fc.oneof(

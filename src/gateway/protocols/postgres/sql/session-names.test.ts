@@ -1,0 +1,348 @@
+// Goal: a name means to the planner what it means to PostgreSQL in that session, or the text is refused. The database is real.
+import type pg from 'pg';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startPostgres, type TestPostgres } from '../../../../../test/support/postgres.ts';
+import { applySessionEffects, loadParser, noSessionFacts, settleSessionFacts } from './index.ts';
+import { inSession, only, reasonOf, touchesOf } from './testing/plans.ts';
+import { createShop, openClient, readCatalog, type Shop, shopSql } from './testing/shop.ts';
+
+let server: TestPostgres;
+let client: pg.Client;
+let shop: Shop;
+
+beforeAll(async () => {
+  await loadParser();
+  server = await startPostgres({ databases: ['shop'] });
+  client = await openClient(server, 'shop');
+  await client.query(shopSql);
+  shop = createShop(await readCatalog(client, 1));
+}, 60_000);
+afterAll(async () => {
+  await client?.end();
+  await server?.stop();
+});
+
+describe('settings that choose an index', () => {
+  it.each([
+    'set enable_seqscan to off',
+    'set random_page_cost = 0',
+    "select set_config('enable_sort', $1, false)",
+  ])('%s: would bring rows in the order of masked values', (sql) => {
+    expect(reasonOf(shop.plan(sql))).toBe('setting-refused');
+    expect(reasonOf(shop.plan(sql, { as: 'admin' }))).toBe('forward');
+  });
+
+  it('can be reset', () => {
+    expect(reasonOf(shop.plan('reset enable_seqscan'))).toBe('forward');
+    expect(reasonOf(shop.plan("set statement_timeout = '1s'"))).toBe('forward');
+  });
+});
+
+describe('what looks like a column may call a function', () => {
+  it.each([
+    ["select ('x'::text).pg_read_file", 'web', 'restricted-function'],
+    ["select ('x'::text).pg_read_file", 'admin', 'restricted-function'],
+    ["select ('select 1'::text).ts_stat", 'plain', 'restricted-function'],
+    ['select ($1::text).pg_ls_dir', 'plain', 'restricted-function'],
+    ["select f.pg_read_file from unnest(array['x']) f", 'plain', 'restricted-function'],
+    ["select f.pg_read_file from unnest(array['x']) with ordinality f(x, n)", 'plain', 'restricted-function'],
+    ["create table t (a text default ('x'::text).pg_read_file)", 'admin', 'restricted-function'],
+    ['create table t (a int, check (t.pg_read_file is null))', 'admin', 'restricted-function'],
+    ['select (o.id).leak_one from orders o', 'web', 'unproven-function'],
+    ['select (o.id).leak_one from orders o', 'plain', 'policy-denied'],
+    ['select o.leak_one from orders o', 'plain', 'policy-denied'],
+    ['select (1).pg_terminate_backend', 'plain', 'policy-denied'],
+    ['select (o.id).abs, o.id, x.n from orders o, json_to_record($1) as x(n int)', 'web', 'forward'],
+    ["select ('(1,2)'::odd).x", 'admin', 'forward'],
+  ])('%s, for %s: %s', (sql, as, reason) => {
+    expect(reasonOf(shop.plan(sql, { as }))).toBe(reason);
+  });
+});
+
+describe('what shows values of any table is no matter of one table', () => {
+  it.each([
+    'select most_common_vals from pg_stats',
+    'select stavalues1 from pg_catalog.pg_statistic',
+    'select query from pg_stat_activity',
+    'select query from pg_stat_get_activity(null)',
+  ])('%s asks for postgres:admin', (sql) => {
+    expect(reasonOf(shop.plan(sql, { as: 'plain' }))).toBe('policy-denied');
+    expect(touchesOf(shop.plan(sql, { as: 'admin' }))).toEqual(['postgres:admin shop/shop']);
+  });
+
+  it.each([
+    'create rule r as on insert to orders do also delete from customers',
+    'create trigger t before insert on orders for each row execute function leak()',
+    'create policy p on orders using (exists (select from customers))',
+  ])('%s asks for postgres:ddl on the database too', (sql) => {
+    expect(touchesOf(shop.plan(sql, { as: 'admin' }))).toEqual(
+      expect.arrayContaining(['postgres:ddl shop/shop/public/orders', 'postgres:ddl shop/shop']),
+    );
+  });
+
+  it.each(['user_mapping_options', '_pg_user_mappings'])('%s is readable for nobody', (view) => {
+    expect(reasonOf(shop.plan(`select * from information_schema.${view}`, { as: 'admin' }))).toBe(
+      'restricted-relation',
+    );
+  });
+});
+
+describe('names mean what they mean to this session', () => {
+  it('an unknown relation, column or function is its own refusal, with the SQLSTATE of PostgreSQL', () => {
+    for (const [sql, reason, sqlstate] of [
+      ['select * from nowhere', 'unknown-relation', '42P01'],
+      ['select nothing from orders', 'unknown-column', '42703'],
+      ['select o.id from orders', 'unknown-relation', '42P01'],
+      ['select no_such(1)', 'unknown-function', '42883'],
+      ['execute nothing', 'unknown-prepared', '26000'],
+    ] as const) {
+      const plan = shop.plan(sql, { as: 'admin' });
+      expect(plan.verdict === 'refuse' && [plan.reason, plan.sqlstate], sql).toEqual([reason, sqlstate]);
+    }
+  });
+
+  it('tables made in the session are known before the catalog shows them', () => {
+    const plans = inSession(
+      shop,
+      [
+        'create temp table t (a int)',
+        'insert into t values (1)',
+        'select a from t',
+        'create table u (b int); select b from u',
+        'select b from public.u',
+      ],
+      'admin',
+    );
+    expect(plans.map(reasonOf)).toEqual(['forward', 'forward', 'forward', 'forward', 'forward']);
+    expect(touchesOf(plans[2] ?? plans[0] ?? shop.plan(''))).toEqual(['postgres:select shop/shop/pg_temp/t']);
+  });
+
+  it('columns added in an open transaction can be used in it', () => {
+    const plans = inSession(
+      shop,
+      [
+        'begin; alter table orders add column placed int',
+        'update orders set placed = 1 where placed is null',
+        'alter table orders rename to orders2',
+        'select placed from orders2',
+      ],
+      'admin',
+    );
+    expect(plans.map(reasonOf)).toEqual(['forward', 'forward', 'forward', 'forward']);
+    // Not knowing which column it is, policy hears of all of them.
+    const session = applySessionEffects(noSessionFacts, [
+      { kind: 'create', relation: { schema: 'public', name: 'employees', columns: undefined } },
+    ]);
+    expect(reasonOf(shop.plan('select fresh from employees', { as: 'plain', session }))).toBe('policy-denied');
+  });
+
+  it('a temporary table may not hide another one', () => {
+    expect(reasonOf(shop.plan('create temp table orders (a int)', { as: 'admin' }))).toBe('name-taken');
+    expect(reasonOf(shop.plan('create temp view pg_class as select 1', { as: 'admin' }))).toBe('statement-refused');
+    const session = applySessionEffects(noSessionFacts, [
+      { kind: 'create', relation: { schema: 'pg_temp', name: 'orders', columns: undefined } },
+    ]);
+    expect(reasonOf(shop.plan('select * from orders', { as: 'admin', session }))).toBe('ambiguous-relation');
+  });
+
+  it('EXECUTE is judged as the statement that it runs', () => {
+    const plans = inSession(
+      shop,
+      [
+        'prepare p as select id, ssn from customers',
+        'execute p',
+        'create table x as execute p',
+        'explain execute p',
+        'prepare p as select 1',
+        'deallocate p',
+        'execute p',
+      ],
+      'web',
+    );
+    expect(plans.map(reasonOf)).toEqual([
+      'forward',
+      'forward',
+      'masked-column-use',
+      'masked-column-use',
+      'name-taken',
+      'forward',
+      'unknown-prepared',
+    ]);
+    expect(only(plans[1] ?? shop.plan('')).masks?.columnsMasked).toBe(1);
+  });
+
+  it('FETCH is judged as the query that was declared, under the policy of now', () => {
+    const [declared] = inSession(shop, ['declare c cursor for select ssn from customers'], 'admin');
+    let session = noSessionFacts;
+    for (const { effects } of declared?.verdict === 'forward' ? declared.statements : [])
+      session = applySessionEffects(session, effects);
+    expect(reasonOf(shop.plan('fetch c', { as: 'admin', session }))).toBe('forward');
+    expect(reasonOf(shop.plan('fetch c', { as: 'web', session }))).toBe('masked-column-use');
+  });
+
+  it("the empty search path is followed, the login's own is no change", () => {
+    const plans = inSession(
+      shop,
+      [
+        "select pg_catalog.set_config('search_path', '', false)",
+        'select * from orders',
+        'select * from public.orders',
+        'set search_path to "$user", public',
+        'select * from orders',
+      ],
+      'admin',
+    );
+    expect(plans.map(reasonOf)).toEqual(['forward', 'unknown-relation', 'forward', 'forward', 'forward']);
+  });
+
+  it.each([
+    [`set search_path to '"$user", public'`, 'setting-refused'],
+    ['set search_path to "$user, public"', 'setting-refused'],
+    ['set search_path to public', 'setting-refused'],
+    [`select set_config('search_path', '"$user, public"', false)`, 'setting-refused'],
+    [`select set_config('search_path', '"$user",public,', false)`, 'setting-refused'],
+    [`select set_config('search_path', '"$user" , PUBLIC', false)`, 'forward'],
+    ["set search_path to ''", 'forward'],
+    ['set search_path to pg_catalog', 'forward'],
+  ])('a path is read as the server reads it: %s', (sql, reason) => {
+    expect(reasonOf(shop.plan(sql, { as: 'admin' }))).toBe(reason);
+  });
+
+  it('what the session altered may have lost its columns: their names may be those of the query around', () => {
+    const outward = 'select (select note from orders o limit 1) from (select ssn as note from customers) c';
+    expect(reasonOf(shop.plan(outward))).toBe('forward');
+    for (const change of ['alter table orders drop column note', 'drop type odd cascade', 'drop schema "Odd/Schema"'])
+      expect(inSession(shop, [change, outward], 'web').map(reasonOf)).toEqual(['forward', 'masked-column-use']);
+    const system = 'select (select 1 from orders where ctid is null) from (select ssn as ctid from customers) c';
+    expect(inSession(shop, [system, 'drop type odd', system], 'web').map(reasonOf)).toEqual([
+      ...['forward', 'forward'],
+      'masked-column-use',
+    ]);
+    expect(inSession(shop, ['drop type odd', 'select id, ssn from customers'], 'web').map(reasonOf)).toEqual([
+      ...['forward', 'forward'],
+    ]);
+  });
+
+  it('what the session altered is known again once a snapshot was taken, temporary relations stay', () => {
+    const session = applySessionEffects(noSessionFacts, [
+      { kind: 'create', relation: { schema: 'pg_temp', name: 't', columns: ['a'] } },
+      { kind: 'create', relation: { schema: 'public', name: 'made', columns: ['a'] } },
+      { kind: 'move' },
+    ]);
+    expect(applySessionEffects(session, [{ kind: 'discard' }]).moved).toBe(true);
+    expect(settleSessionFacts(session)).toEqual({
+      ...noSessionFacts,
+      created: new Map([['pg_temp.t', { schema: 'pg_temp', name: 't', columns: ['a'] }]]),
+    });
+  });
+
+  it('a setting that may have any value may have that of a parameter or an expression', () => {
+    const texts = [
+      "select current_setting('jit'), set_config('jit', $1, false)",
+      "select pg_catalog.set_config('Application_Name'::text, 'a' || $1, false)",
+    ];
+    expect(inSession(shop, texts, 'web').map(reasonOf)).toEqual(['forward', 'forward']);
+    const masked = "select set_config('application_name', (select ssn from customers limit 1), false)";
+    expect(reasonOf(shop.plan(masked, { as: 'web' }))).toBe('masked-column-use');
+  });
+
+  it("the information schema's own functions are harmless, as JDBC needs them for keys", () => {
+    const keys = 'select (information_schema._pg_expandarray(i.indkey)).n from pg_catalog.pg_index i';
+    expect(reasonOf(shop.plan(keys, { as: 'web' }))).toBe('forward');
+    const masked = 'select information_schema._pg_expandarray(array[ssn]) from customers';
+    expect(reasonOf(shop.plan(masked, { as: 'web' }))).toBe('masked-column-use');
+    for (const sql of [
+      'select information_schema.another(1)',
+      "select public._pg_expandarray('{1}')",
+      'select _pg_expandarray(1)',
+    ])
+      expect(reasonOf(shop.plan(sql, { as: 'web' })), sql).toBe('unknown-function');
+  });
+
+  it('subscriptions are readable but for what they connect with', () => {
+    const readable = [
+      'select count(*) from pg_subscription where subdbid = (select oid from pg_database where datname = current_database())',
+      'select subname, subenabled from pg_catalog.pg_subscription order by 1',
+    ];
+    const refused = [
+      'select * from pg_subscription',
+      'table pg_subscription',
+      'select pg_subscription.* from pg_subscription',
+      'select pg_subscription from pg_subscription',
+      'select pg_subscription::text from pg_subscription',
+      'select (pg_subscription).subconninfo from pg_subscription',
+      'select subconninfo(pg_subscription) from pg_subscription',
+      'select subconninfo from pg_subscription',
+      'select pg_subscription.subconninfo from pg_subscription',
+      'select count(*) from pg_subscription where subconninfo like $1',
+      'select count(*) from pg_subscription group by subconninfo',
+      'select (select subconninfo) from pg_subscription',
+      'select s from pg_subscription s',
+      'select i from pg_subscription as s(a, b, c, d, e, f, g, h, i, j)',
+      'select subname from pg_subscription, pg_class',
+      'select subname from pg_subscription natural join pg_class',
+      'select 1 from pg_class where exists (select subconninfo from pg_subscription)',
+      'select subname from pg_subscription union table pg_subscription',
+      'copy pg_subscription to stdout',
+      'copy pg_subscription (subname) to stdout',
+    ];
+    expect(readable.map((sql) => reasonOf(shop.plan(sql)))).toEqual(readable.map(() => 'forward'));
+    expect(refused.map((sql) => reasonOf(shop.plan(sql)))).toEqual(refused.map(() => 'restricted-relation'));
+  });
+
+  it('a setting may be named by a row of pg_settings, as pg_dump does it', () => {
+    const change = (setting: string) =>
+      `select set_config(name, 'view, foreign-table', false) from pg_settings ${setting}`;
+    const refused = [
+      change("where name = 'role'"),
+      change("where name = 'search_path'"),
+      change("where name <> 'jit'"),
+      change('where name = $1'),
+      change("where name = 'Jit'"),
+      change("where name = 'jit' or true"),
+      change("where name = 'jit' limit 0"),
+      change(''),
+      change("s where name = 'jit'"),
+      change(", pg_class where name = 'jit'"),
+      `with pg_settings as (select 'role' as name) ${change("where name = 'jit'")}`,
+      "select set_config(name, $1, false) from pg_settings where name = 'jit'",
+      "select set_config(setting, 'x', false) from pg_settings where name = 'jit'",
+      "select set_config(relname, 'x', false) from pg_class where relname = 'jit'",
+    ];
+    const wanted = change("where name = 'restrict_nonsystem_relation_kind'");
+    // Before and after: no verdict on one text may serve another.
+    const plans = inSession(shop, [wanted, ...refused, wanted], 'web').map(reasonOf);
+    expect(plans).toEqual(['forward', ...refused.map(() => 'setting-refused'), 'forward']);
+    // No table of the session's own stands before it.
+    expect(reasonOf(shop.plan('create temp table pg_settings (name text)', { as: 'admin' }))).toBe('statement-refused');
+  });
+
+  it('sessions are bounded', () => {
+    const hold = (count: number, text: string) => {
+      const one = { kind: 'SelectStmt', text, index: 0, isQuery: true };
+      const prepared = new Map(Array.from({ length: count }, (_, index) => [`p${index}`, one]));
+      return reasonOf(shop.plan('prepare q as select 1', { as: 'admin', session: { ...noSessionFacts, prepared } }));
+    };
+    expect([hold(4_999, ''), hold(5_000, '')]).toEqual(['forward', 'session-limit']);
+    const long = ' '.repeat(1 << 20);
+    expect([hold(7, long), hold(8, long)]).toEqual(['forward', 'session-limit']);
+  });
+
+  it('a text has no more statements and tokens than are planned in a moment', () => {
+    const many = (part: string, count: number) => reasonOf(shop.plan(part.repeat(count), { as: 'admin' }));
+    expect([many('select 1;', 1_000), many('select 1;', 1_001)]).toEqual(['forward', 'text-too-long']);
+    const list = (count: number) => `select ${'1,'.repeat(count)}1`;
+    expect([many(list(24_999), 1), many(list(25_000), 1)]).toEqual(['forward', 'text-too-long']);
+    expect(many(`select '${'1;'.repeat(100_000)}'`, 1)).toBe('forward');
+  });
+
+  it('each statement says what it changes', () => {
+    const begin = only(shop.plan('begin'));
+    expect(begin.effects).toEqual([{ kind: 'transaction', verb: 'begin' }]);
+    expect(only(shop.plan('create table z (a int)', { as: 'admin' })).changesCatalog).toBe(true);
+    expect(only(shop.plan('copy orders from stdin', { as: 'admin' })).copy).toBe('in');
+    expect(only(shop.plan('discard all')).effects).toEqual([{ kind: 'discard' }]);
+    expect(only(shop.plan('select 1')).writes).toBe(false);
+    expect(only(shop.plan("select nextval('s')")).writes).toBe(true);
+  });
+});
