@@ -55,6 +55,7 @@ export async function startBed({ bulkRows }: { bulkRows: number }): Promise<Bed>
     await postgres.query(seedSql(bulkRows), [], 'shop');
     const stack = await startStack({
       store: 'sqlite',
+      isSearched: false,
       policies: { 'web-all': ALLOW_ALL, 'web-masks': MASKS },
       target: { port: postgres.port },
     });

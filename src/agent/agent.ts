@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { dirname } from 'node:path';
 import type { AttestorMember, PeerProcess } from '../attestation/index.ts';
+import { openPrivateFolder, removeUnfinished } from '../private-files/index.ts';
 import { type Clock, type Log, memberById, type Random, type Service, startAll, stopAll } from '../std/index.ts';
 import { createSealer } from '../wire/seal/index.ts';
 import { type Assembly, assemble, type Parts } from './assemble.ts';
@@ -8,7 +9,6 @@ import type { OpenAttestor } from './callers.ts';
 import type { AgentConfig } from './config.ts';
 import { type Counters, createCounters } from './counters.ts';
 import { AgentError } from './errors.ts';
-import { openPrivateFolder } from './files.ts';
 import { openSealKey } from './seal-key.ts';
 import { prepareSocketFolder } from './socket-path.ts';
 
@@ -39,7 +39,7 @@ export interface Agent extends Service {
 
 /**
  * Creates an agent. `start` resolves once the Workload API's socket is open, whether or not the server can be reached.
- * @throws AgentError ERR_AGENT_CONFIG at once; from `start` also ERR_AGENT_STATE, ERR_AGENT_SOCKET, and RpcSetupError
+ * @throws AgentError ERR_AGENT_CONFIG at once; from `start` also ERR_AGENT_STATE, ERR_AGENT_SOCKET, PrivateFileError and RpcSetupError
  */
 export function createAgent(deps: AgentDeps): Agent {
   const counters = createCounters();
@@ -56,7 +56,8 @@ export function createAgent(deps: AgentDeps): Agent {
     }),
     async start(signal) {
       const { config, random } = deps;
-      await openPrivateFolder(config.dataDir);
+      openPrivateFolder(config.dataDir);
+      await removeUnfinished(config.dataDir);
       const key = await openSealKey({ dataDir: config.dataDir, passphraseRef: config.sealPassphrase, random });
       parts = assemble({ ...deps, counters, workloadAttestors, node, sealer: createSealer(key, random) });
       await parts.attachment.open();

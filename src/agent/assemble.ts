@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
 import type { NodeAttestor, PeerProcess } from '../attestation/index.ts';
 import type { TargetView } from '../model/index.ts';
-import { createRpcServer, createSampledLog, healthService, type RpcService } from '../rpc/index.ts';
-import { type Clock, type Log, messageOf, type Random, type Service } from '../std/index.ts';
+import { createRpcServer, healthService, type RpcService } from '../rpc/index.ts';
+import { type Clock, createSampledLog, type Log, messageOf, type Random, type Service } from '../std/index.ts';
 import { type Attachment, createAttachment } from './attach/attachment.ts';
 import { createNodeStateFile } from './attach/node-state.ts';
 import { createServerLink, type ServerLink } from './attach/server-link.ts';
@@ -161,7 +161,7 @@ function assembleDoors(
 ): { sockets: TargetSockets; api: Service } {
   const { clock, log, config, counters } = deps;
   const { cache, jwts, signal } = parts;
-  const refused = createSampledLog(clock, log);
+  const refused = createSampledLog({ clock, log });
   const { readPeer, workloadAttestors: attestors } = deps;
   const callers = createCallers({ clock, log: refused, counters, readPeer, attestors });
   const identities = createIdentities({ ...parts, clock, log });

@@ -7,13 +7,17 @@ import { createCounters } from './counters.ts';
 
 const signal = new AbortController().signal;
 
-function setUp(attestors: OpenAttestor[], readPeer: () => PeerProcess = () => peer()) {
+function setUp(
+  attestors: OpenAttestor[],
+  readPeer: () => PeerProcess = () => peer(),
+  endOfTurn: (run: () => void) => void = setImmediate,
+) {
   const deps = { clock: createManualClock(0), log: createSilentLog(), counters: createCounters() };
-  return createCallers({ ...deps, attestors, readPeer });
+  return createCallers({ ...deps, attestors, readPeer, endOfTurn });
 }
 
 function peer(change: Partial<PeerProcess> = {}): PeerProcess {
-  return { pid: 7, uid: 1000, gid: 1000, alive: () => true, close: () => {}, ...change };
+  return { pid: 7, uid: 1000, gid: 1000, groups: [], alive: () => true, close: () => {}, ...change };
 }
 
 const works: OpenAttestor = { id: 'a', attest: async () => [{ type: 'a', value: '1' }] };
@@ -56,6 +60,57 @@ describe('callers', () => {
     const dead = setUp([works], () => peer({ alive: () => false })).accept(new Socket());
     await expect(dead.selectors(signal)).rejects.toMatchObject({ code: 'ERR_AGENT_CALLER' });
     expect(() => dead.assertAlive()).toThrowError(expect.objectContaining({ code: 'ERR_AGENT_CALLER' }));
+  });
+
+  it('are looked at once in a turn of the event loop, however often they ask, and afresh in the next', async () => {
+    let looks = 0;
+    let alive = true;
+    let endTurn = () => {};
+    const alone = () => {
+      looks++;
+      return alive;
+    };
+    const callers = setUp(
+      [works],
+      () => peer({ alive: alone }),
+      (run) => {
+        endTurn = run;
+      },
+    );
+    const caller = callers.accept(new Socket());
+    expect(caller.known()).toBeUndefined();
+    await caller.selectors(signal);
+    looks = 0;
+    for (let n = 0; n < 100; n++) expect(caller.known()).toEqual([{ type: 'a', value: '1' }]);
+    expect(looks).toBe(0);
+    endTurn();
+    for (let n = 0; n < 100; n++) caller.assertAlive();
+    expect(looks).toBe(1);
+    alive = false;
+    caller.assertAlive();
+    endTurn();
+    for (let n = 0; n < 2; n++) {
+      expect(() => caller.known()).toThrowError(expect.objectContaining({ code: 'ERR_AGENT_CALLER' }));
+    }
+    expect(looks).toBe(3);
+  });
+
+  it('are looked at afresh once attested, even in the turn in which they were found alive', async () => {
+    let alive = true;
+    const dies: OpenAttestor = {
+      id: 'dies',
+      attest: async () => {
+        alive = false;
+        return [];
+      },
+    };
+    const callers = setUp(
+      [dies],
+      () => peer({ alive: () => alive }),
+      () => {},
+    );
+    const refused = callers.accept(new Socket()).selectors(signal);
+    await expect(refused).rejects.toMatchObject({ code: 'ERR_AGENT_CALLER' });
   });
 
   it('are attested a few at a time for each user, so that the slow ones of one do not hold up another', async () => {

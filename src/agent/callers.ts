@@ -29,7 +29,12 @@ export interface Caller {
    * @throws AgentError ERR_AGENT_CALLER, ERR_AGENT_BUSY
    */
   selectors(signal: AbortSignal): Promise<readonly Selector[]>;
-  /** @throws AgentError ERR_AGENT_CALLER when the process has ended: whoever holds the connection now is another. */
+  /** The same without waiting: undefined as long as nobody has asked for it. @throws AgentError ERR_AGENT_CALLER */
+  known(): readonly Selector[] | undefined;
+  /**
+   * Looks at the process once in a turn of the event loop, however many answers the turn sends on the connection.
+   * @throws AgentError ERR_AGENT_CALLER when it has ended: whoever holds the connection now is another.
+   */
   assertAlive(): void;
   /** Lets go of the process and ends an attestation under way. */
   close(): void;
@@ -51,8 +56,11 @@ export function createCallers(deps: {
   counters: Counters;
   readPeer: (socket: Socket) => PeerProcess;
   attestors: readonly OpenAttestor[];
+  /** Calls back when this turn of the event loop is over. */
+  endOfTurn?: (run: () => void) => void;
 }): Callers {
   const { clock, log, counters } = deps;
+  const turn = countTurns(deps.endOfTurn ?? setImmediate);
   const connectionsByUid = new Map<number, number>();
   let connections = 0;
   const full = () => new AgentError('ERR_AGENT_BUSY', `over ${ATTESTATIONS_WAITING_MAX} processes wait to be attested`);
@@ -115,6 +123,7 @@ export function createCallers(deps: {
       connectionsByUid.set(process.uid, open + 1);
       connections++;
       return openCaller(process, {
+        turn,
         attest: (signal) => inTurn(process.uid, () => attest(process, signal), signal),
         onClose() {
           countDown(connectionsByUid, process.uid);
@@ -127,12 +136,22 @@ export function createCallers(deps: {
 
 function openCaller(
   process: PeerProcess,
-  deps: { attest: (signal: AbortSignal) => Promise<readonly Selector[]>; onClose: () => void },
+  deps: {
+    turn: () => number;
+    attest: (signal: AbortSignal) => Promise<readonly Selector[]>;
+    onClose: () => void;
+  },
 ): Caller {
   const gone = new AbortController();
   let attested: Promise<readonly Selector[]> | undefined;
+  let proven: readonly Selector[] | undefined;
+  let aliveInTurn: number | undefined;
   const assertAlive = () => {
-    if (!gone.signal.aborted && process.alive()) return;
+    const turn = deps.turn();
+    if (!gone.signal.aborted && (aliveInTurn === turn || process.alive())) {
+      aliveInTurn = turn;
+      return;
+    }
     throw new AgentError('ERR_AGENT_CALLER', `pid ${process.pid} has ended`);
   };
   return {
@@ -147,7 +166,12 @@ function openCaller(
       attested.catch(() => {}); // Whoever waits hears of it; when all have given up, nobody needs to.
       const selectors = await raceAbort(attested, signal);
       assertAlive();
+      proven = selectors;
       return selectors;
+    },
+    known() {
+      assertAlive();
+      return proven;
     },
     assertAlive,
     close() {
@@ -156,6 +180,25 @@ function openCaller(
       deps.onClose();
       process.close();
     },
+  };
+}
+
+/**
+ * The number of the turn that the event loop is in. What the kernel says of a process is as old as that at most: requests that it sent before
+ * it ended may lie in the socket for as long.
+ */
+function countTurns(endOfTurn: (run: () => void) => void): () => number {
+  let turn = 0;
+  let counting = false;
+  return () => {
+    if (!counting) {
+      counting = true;
+      endOfTurn(() => {
+        counting = false;
+        turn++;
+      });
+    }
+    return turn;
   };
 }
 

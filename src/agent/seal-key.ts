@@ -1,14 +1,13 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Random, Secret } from '../std/index.ts';
+import { readGivenSecret, readPrivateFile, writePrivateFile } from '../private-files/index.ts';
+import { messageOf, type Random, Secret } from '../std/index.ts';
 import { SEAL_KEY_BYTES, unwrapKey, wrapKey } from '../wire/seal/index.ts';
 import { AgentError } from './errors.ts';
-import { readPrivateFile, writeFileAtomic } from './files.ts';
 
 /**
  * The key that seals the agent's state: a random one, kept in a file of mode 0600 beside the state. With a passphrase (given by
  * reference) that file holds it wrapped, so a copy of the folder alone opens nothing.
- * @throws AgentError ERR_AGENT_STATE, ERR_AGENT_CONFIG
+ * @throws AgentError ERR_AGENT_STATE, ERR_AGENT_CONFIG; PrivateFileError
  */
 export async function openSealKey(options: {
   dataDir: string;
@@ -18,11 +17,11 @@ export async function openSealKey(options: {
   const { dataDir, passphraseRef, random } = options;
   const passphrase = passphraseRef === undefined ? undefined : await resolvePassphrase(passphraseRef);
   const path = join(dataDir, passphrase ? WRAPPED_FILE : PLAIN_FILE);
-  const kept = await readPrivateFile(path);
+  const kept = await readPrivateFile(path, { bytesMax: KEY_FILE_BYTES_MAX });
   if (kept) return passphrase ? unwrap(path, kept, passphrase) : plainKey(path, kept);
   const key = new Secret(random.bytes(SEAL_KEY_BYTES));
   const bytes = passphrase ? await wrapKey(key, passphrase, random) : key.reveal();
-  await writeFileAtomic(path, bytes, { mode: 0o600, random });
+  await writePrivateFile(path, bytes, random);
   return key;
 }
 
@@ -40,21 +39,20 @@ async function unwrap(path: string, bytes: Buffer, passphrase: Secret): Promise<
 }
 
 async function resolvePassphrase(reference: string): Promise<Secret> {
-  const text = await readReference(reference);
-  const trimmed = text?.replace(/\r?\n$/, '') ?? '';
-  if (trimmed !== '') return Secret.fromText(trimmed);
-  throw new AgentError('ERR_AGENT_CONFIG', 'sealPassphrase must name a non-empty env:NAME or file:/path');
-}
-
-async function readReference(reference: string): Promise<string | undefined> {
-  if (reference.startsWith('env:')) return process.env[reference.slice('env:'.length)];
-  if (!reference.startsWith('file:')) return undefined;
+  let passphrase: Secret | undefined;
   try {
-    return await readFile(reference.slice('file:'.length), 'utf8');
+    // Mounted secrets belong to root or are shared with a group; what everyone can read is no secret.
+    const options = { env: process.env, bytesMax: PASSPHRASE_BYTES_MAX, groupMayRead: true };
+    passphrase = await readGivenSecret(reference, options);
   } catch (cause) {
-    throw new AgentError('ERR_AGENT_CONFIG', `the passphrase of ${reference} can not be read`, { cause });
+    throw new AgentError('ERR_AGENT_CONFIG', `the passphrase can not be read: ${messageOf(cause)}`, { cause });
   }
+  if (passphrase) return passphrase;
+  throw new AgentError('ERR_AGENT_CONFIG', 'sealPassphrase must name a non-empty env:NAME or file:/path');
 }
 
 const PLAIN_FILE = 'seal.key';
 const WRAPPED_FILE = 'seal.key.wrapped';
+/** A key, bare or wrapped, has less than 200 bytes. */
+const KEY_FILE_BYTES_MAX = 4096;
+const PASSPHRASE_BYTES_MAX = 4096;

@@ -1,13 +1,14 @@
 import { chmod, lstat, mkdir, unlink } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { dirname, isAbsolute, normalize } from 'node:path';
+import { checkWay } from '../private-files/index.ts';
 import { codeOf } from '../std/index.ts';
 import { AgentError } from './errors.ts';
 
 /**
  * Makes the folder of a socket that other users connect to (mode 0755) and checks the whole way to it: a folder that others may
  * write would let them put their own socket in place of ours.
- * @throws AgentError ERR_AGENT_SOCKET
+ * @throws AgentError ERR_AGENT_SOCKET (a path in another form, a link), PrivateFileError ERR_PRIVATE_FILE_UNSAFE
  */
 export async function prepareSocketFolder(folder: string): Promise<void> {
   if (!isAbsolute(folder) || normalize(folder) !== folder) {
@@ -16,22 +17,8 @@ export async function prepareSocketFolder(folder: string): Promise<void> {
   const made = await mkdir(folder, { recursive: true, mode: 0o755 });
   // The umask may have taken away what workloads of other users need to get through.
   if (made !== undefined) for (let at = folder; at.length >= made.length; at = dirname(at)) await chmod(at, 0o755);
-  for (let at = folder; ; at = dirname(at)) {
-    const stat = await lstat(at);
-    const trusted = stat.uid === 0 || stat.uid === process.getuid?.();
-    if (!trusted) throw new AgentError('ERR_AGENT_SOCKET', `${at} belongs to uid ${stat.uid}, not to root or us`);
-    if (stat.isSymbolicLink()) {
-      if (at === folder) throw new AgentError('ERR_AGENT_SOCKET', `${at} is a symbolic link`);
-    } else if (!stat.isDirectory()) {
-      throw new AgentError('ERR_AGENT_SOCKET', `${at} is not a folder`);
-    } else if ((stat.mode & 0o022) !== 0 && (at === folder || (stat.mode & STICKY) === 0)) {
-      throw new AgentError(
-        'ERR_AGENT_SOCKET',
-        `${at} may be written by others (mode ${(stat.mode & 0o7777).toString(8)})`,
-      );
-    }
-    if (at === '/') return;
-  }
+  if ((await lstat(folder)).isSymbolicLink()) throw new AgentError('ERR_AGENT_SOCKET', `${folder} is a symbolic link`);
+  checkWay(folder);
 }
 
 /**
@@ -68,6 +55,5 @@ function somebodyListens(path: string): Promise<boolean> {
   });
 }
 
-const STICKY = 0o1000;
 /** sun_path has 108 bytes with its terminator. */
 const SOCKET_PATH_BYTES_MAX = 107;

@@ -6,6 +6,7 @@ import {
 } from '@countersign/sdk/contract/gen/spire/api/types/status_pb.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Code, pathOf, type RpcClient, RpcError } from '../rpc/index.ts';
+import { createLog } from '../std/index.ts';
 import { parseCertificate } from '../wire/x509/index.ts';
 import { rolesByMethod } from './authorize.ts';
 import { agentsOf, idOf } from './testing/agents.ts';
@@ -13,13 +14,15 @@ import { newCsr, startTestServer, type TestServer } from './testing/test-server.
 
 // Goal: what agents can and can not do with the server, over real sockets and a real store.
 
+let lines: string[];
 let server: TestServer;
 let operator: RpcClient;
 let agents: ReturnType<typeof agentsOf>;
 const options = { signal: new AbortController().signal };
 
 beforeEach(async () => {
-  server = await startTestServer();
+  lines = [];
+  server = await startTestServer({ log: createLog({ level: 'info', write: (line) => lines.push(line) }) });
   operator = server.operator();
   agents = agentsOf(server);
 });
@@ -142,6 +145,30 @@ describe('an agent', () => {
     await next.unary(Agent.method.postStatus, { agentVersion: '2' }, options);
     await expectRefusal(agent, PermissionDeniedDetails_Reason.AGENT_NOT_ACTIVE);
     await next.unary(Agent.method.postStatus, { agentVersion: '3' }, options);
+  });
+
+  it('whose state was copied is out as soon as the copy renews, and the log says who called with the older SVID', async () => {
+    const identity = await agents.join();
+    const [agent, copy] = [server.client(identity), server.client(identity)];
+    const watch = agent.serverStream(Control.method.watchNode, {}, options)[Symbol.asyncIterator]();
+    await watch.next();
+    const renewed = newCsr('spiffe://example.org/ignored');
+    const { svid } = await copy.unary(Agent.method.renewAgent, { params: { csr: renewed.csr } }, options);
+    const next = server.client({ chainDer: svid?.certChain.map((der) => Buffer.from(der)) ?? [], key: renewed.key });
+    await next.unary(Agent.method.postStatus, { agentVersion: '2' }, options);
+    const superseded = () => lines.filter((line) => line.includes('"api.agent.superseded"'));
+    const ended = expect(watch.next()).rejects.toMatchObject({ code: Code.PERMISSION_DENIED });
+    await server.clock.advance(6_000);
+    await ended;
+    // A stream from before the renewal is what every agent has.
+    expect(superseded()).toEqual([]);
+    await expectRefusal(agent, PermissionDeniedDetails_Reason.AGENT_NOT_ACTIVE);
+    expect(superseded()).toHaveLength(1);
+    expect(JSON.parse(superseded()[0] ?? '')).toMatchObject({
+      level: 'warn',
+      agent: expect.stringMatching(/^spiffe:\/\/example\.org\/spire\/agent\/join_token\//),
+      remote: expect.stringContaining('127.0.0.1'),
+    });
   });
 
   it('that can attest again is told to, instead of renewing', async () => {

@@ -6,7 +6,7 @@ import type { Registration } from '../registration/index.ts';
 import { type CallContext, Code, RpcError } from '../rpc/index.ts';
 import { assert, type Clock, type Log, unreachable } from '../std/index.ts';
 import { type SvidReason, verifyX509Svid } from '../wire/x509/index.ts';
-import { agentRefused, statusOf } from './status.ts';
+import { type AgentRefusal, agentRefused, statusOf } from './status.ts';
 
 /** Who may call a method. */
 export type Role = 'anyone' | 'agent' | 'admin' | 'gateway';
@@ -42,7 +42,7 @@ export function createAuthorizer(deps: {
 }): Authorizer {
   const callers = new WeakMap<CallContext, Caller>();
 
-  const authorize = async (context: CallContext): Promise<Caller> => {
+  const authorize = async (context: CallContext, note: (caller: Verified) => void): Promise<Caller> => {
     const roles = rolesByMethod.get(context.method);
     if (roles === undefined) {
       deps.log.error('api.method.unlisted', { method: context.method });
@@ -61,12 +61,24 @@ export function createAuthorizer(deps: {
     }
     const { id } = verdict;
     if (roles.includes('agent') && isAgent(id)) {
-      return { role: 'agent', node: await checkAgent(deps.nodes, context, verdict) };
+      const node = await checkAgent(deps.nodes, context, verdict);
+      if (node === 'superseded') note(verdict);
+      if (typeof node === 'string') throw agentRefused(node === 'superseded' ? 'not-active' : node);
+      return { role: 'agent', node };
     }
     if (roles.includes('admin') && isAdmin(id)) return { role: 'admin', id };
     if (roles.includes('gateway') && isGateway(id)) return { role: 'gateway', id };
     throw denied();
   };
+
+  /** An agent takes its new SVID into use for good: a call begun with an older one is by a copy of its state, or one that was brought back. */
+  const noteCopy =
+    ({ method, peer }: CallContext) =>
+    ({ id, serial }: Verified) =>
+      deps.log.warn('api.agent.superseded', {
+        ...{ agent: id.uri, serial, method },
+        ...(peer.kind === 'tls' ? { remote: peer.remoteAddress } : {}),
+      });
 
   const isAdmin = (id: SpiffeId) => {
     const nowS = deps.clock.now() / 1000;
@@ -82,7 +94,7 @@ export function createAuthorizer(deps: {
   return {
     async interceptor(context, next) {
       try {
-        callers.set(context, await authorize(context));
+        callers.set(context, await authorize(context, noteCopy(context)));
         await next();
       } catch (error) {
         throw statusOf(error, deps.log, context.method);
@@ -95,7 +107,8 @@ export function createAuthorizer(deps: {
       return caller.node;
     },
     async recheck(context) {
-      callers.set(context, await authorize(context));
+      // A stream may well be older than the agent's newest SVID.
+      callers.set(context, await authorize(context, () => {}));
     },
   };
 }
@@ -123,12 +136,12 @@ function verifyPeer(
   return verified;
 }
 
-/** The node of an agent whose serial number counts. It is read once per connection: a node that attests anew has another serial. */
+/** The node of an agent whose serial number counts, or why it doesn't. It is read once per connection: a node that attests anew has another serial. */
 async function checkAgent(
   nodes: Pick<Nodes, 'find' | 'checkSerial'>,
   context: CallContext,
   { id, serial }: Verified,
-): Promise<AttestedNode> {
+): Promise<AttestedNode | 'superseded' | AgentRefusal> {
   const state = await nodes.checkSerial(id, serial);
   switch (state) {
     case 'current':
@@ -136,18 +149,17 @@ async function checkAgent(
       const known = context.state.get(NODE) as AttestedNode | undefined; // Only set below.
       const node = known?.serial === serial ? known : await nodes.find(id);
       // Between the two questions it may have been removed, banned or renewed by another connection.
-      if (node === undefined) throw agentRefused('not-attested');
-      if (node.serial !== serial) throw agentRefused(node.serial === '' ? 'banned' : 'not-active');
+      if (node === undefined) return 'not-attested';
+      if (node.serial !== serial) return node.serial === '' ? 'banned' : 'not-active';
       context.state.set(NODE, node);
       return node;
     }
     case 'unknown':
-      throw agentRefused('not-attested');
+      return 'not-attested';
     case 'superseded':
-      throw agentRefused('not-active');
     case 'banned':
     case 'expired':
-      throw agentRefused(state);
+      return state;
     default:
       return unreachable(state);
   }

@@ -3,8 +3,8 @@ import type { NodeAttestation, Nodes } from '../attestation/index.ts';
 import type { Authority } from '../authority/index.ts';
 import type { Registration } from '../registration/index.ts';
 import type { Resources } from '../resources/index.ts';
-import { type CallContext, createSampledLog, healthService, type RpcService } from '../rpc/index.ts';
-import type { Clock, Log } from '../std/index.ts';
+import { type CallContext, healthService, type RpcService } from '../rpc/index.ts';
+import { type Clock, createSampledLog, type Log } from '../std/index.ts';
 import { agentService } from './agent-service.ts';
 import { createAudit, type WriteAudit } from './audit.ts';
 import { createAuthorizer } from './authorize.ts';
@@ -43,7 +43,7 @@ export interface ServerApi {
  */
 export function createServerApi(deps: ServerApiDeps): ServerApi {
   // Callers that are refused, and calls that fail, are the callers' doing as often as not.
-  const log = createSampledLog(deps.clock, deps.log);
+  const log = createSampledLog(deps);
   const authorizer = createAuthorizer({ ...deps, log });
   const audit = createAudit({ clock: deps.clock, authorizer, write: deps.audit });
   const shared = { ...deps, authorizer, audit };

@@ -45,7 +45,12 @@ export function createAgentApp(deps: RoleDeps<AgentConfig> & { onFatal?: (error:
   const services: Service[] = [agent];
   if (config.http !== undefined)
     services.unshift(createHealthServer({ ...parseAddress(config.http), log, notReady, metrics }));
-  return { start: (signal) => startAll(services, signal), stop: () => stopAll(services), notReady };
+  return {
+    start: (signal) => startAll(services, signal),
+    stop: () => stopAll(services),
+    notReady,
+    failure: () => undefined,
+  };
 }
 
 function runningConfig({ config, trustDomain }: RoleDeps<AgentConfig>): RunningAgentConfig {

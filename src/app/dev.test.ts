@@ -19,7 +19,7 @@ function start(directory: string): Promise<void> {
 
 // Goal: a folder that somebody else prepared, say below /tmp, can neither take our keys nor lead our writes elsewhere.
 describe('a dev in a folder that is not its own alone', () => {
-  const refused = { code: 'ERR_APP_FOLDER' };
+  const refused = { code: 'ERR_PRIVATE_FILE_UNSAFE' };
 
   it('does not start where others may write, and writes nothing', async () => {
     chmodSync(folder, 0o777);

@@ -3,13 +3,13 @@ import { join, resolve } from 'node:path';
 import { Agent, Entry } from '@countersign/sdk/contract';
 import { Value } from 'typebox/value';
 import { type AgentConfig, configSchema, type GatewayConfig, type ServerConfig } from '../config/index.ts';
+import { openPrivateFolder, openSharedFolder } from '../private-files/index.ts';
 import { createRpcClient } from '../rpc/index.ts';
 import { assert, type Clock, type Log, type Random, stopAll } from '../std/index.ts';
 import { encodePem } from '../wire/x509/index.ts';
 import { createAgentApp } from './agent.ts';
 import { createGatewayApp } from './gateway.ts';
 import { memberSchemas } from './members.ts';
-import { openDataFolder, openSharedFolder } from './private-files.ts';
 import type { Role } from './role.ts';
 import { createServerApp } from './server.ts';
 
@@ -51,11 +51,12 @@ export function createDevApp(deps: {
   return {
     paths,
     notReady: () => (running.length === 3 ? running.flatMap((one) => one.notReady()) : ['starting']),
+    failure: () => running.map((one) => one.failure()).find((failure) => failure !== undefined),
     async start(signal) {
       // Before anything is written: what lies there may have been put there by somebody else.
       openSharedFolder(paths.directory);
       openSharedFolder(join(paths.directory, 'run'));
-      for (const name of ['data', 'operator']) openDataFolder(join(paths.directory, name));
+      for (const name of ['data', 'operator']) openPrivateFolder(join(paths.directory, name));
       chmodSync(paths.directory, 0o755);
       const section = defaults(deps.trustDomain, paths);
       const server = createServerApp({ ...role, config: section.server });

@@ -7,12 +7,13 @@ import { createGateway, createSecretStore, type Gateway, type SecretStore } from
 import { protocols } from '../gateway/protocols/registry.generated.ts';
 import { createLedger, type LedgerReader } from '../ledger/index.ts';
 import { composeSchema, createPolicyLoader } from '../policy/index.ts';
+import { openPrivateFolder } from '../private-files/index.ts';
 import { parseDurationMs, type Random, type Service, startAll, stopAll } from '../std/index.ts';
 import { createWorkloadIdentity } from '../workload-identity/index.ts';
 import { createControlWatch } from './control-watch.ts';
 import { createHealthServer } from './health-server.ts';
-import { deriveKey, openDataFolder, openLedgerSigner, openSealKey } from './private-files.ts';
 import { ledgerProblems, type Role, type RoleDeps } from './role.ts';
+import { deriveKey, openLedgerSigner, openSealKey } from './role-keys.ts';
 import { serverConnection } from './server-connection.ts';
 import { shieldProcess } from './shield.ts';
 
@@ -24,7 +25,7 @@ export interface GatewayRole extends Role {
 
 /** The secrets of the gateway whose data lies there: for the command that puts one in. */
 export function openSecrets(dataDir: string, deps: { random: Random; env: RoleDeps<unknown>['env'] }): SecretStore {
-  openDataFolder(dataDir);
+  openPrivateFolder(dataDir);
   return createSecretStore({ directory: join(dataDir, 'secrets'), key: openSealKey(dataDir, deps.random), ...deps });
 }
 
@@ -51,7 +52,8 @@ export function createGatewayApp(deps: RoleDeps<GatewayConfig>): GatewayRole {
     ...{ clock, random, log, identity, ledger, protocols, secrets },
     maskKey: deriveKey(sealKey, 'hash masks'),
     listen: parseAddress(config.listen),
-    limits: { sessionsMax: config.sessionsMax },
+    limits: { sessionsMax: config.sessionsMax, sessionsPerIdentityMax: config.sessionsPerIdentityMax },
+    heldBytesMax: config.heldBytesMax,
     durability: { reads: config.durability.reads, changes: config.durability.writes },
     drainMs: parseDurationMs(config.drain) ?? 0,
   });
@@ -91,6 +93,16 @@ export function createGatewayApp(deps: RoleDeps<GatewayConfig>): GatewayRole {
   ];
   const metrics = [
     { name: 'countersign_gateway_sessions', help: 'Sessions open now.', read: () => gateway.sessions().length },
+    {
+      name: 'countersign_gateway_refused',
+      help: 'Connections refused or cut before they were a session, since the start.',
+      read: () => gateway.counts().refused,
+    },
+    {
+      name: 'countersign_gateway_held_bytes',
+      help: 'Bytes that sessions hold in memory for others.',
+      read: () => gateway.counts().heldBytes,
+    },
     { name: 'countersign_ledger_entries', help: 'Entries in the ledger.', read: () => ledger.sequence + 1 },
     {
       name: 'countersign_ledger_unsynced_entries',
@@ -101,5 +113,10 @@ export function createGatewayApp(deps: RoleDeps<GatewayConfig>): GatewayRole {
   const services: Service[] = [ledger, identity, gateway, watch];
   if (config.http !== undefined)
     services.unshift(createHealthServer({ ...parseAddress(config.http), log, notReady, metrics }));
-  return { start: (signal) => startAll(services, signal), stop: () => stopAll(services), notReady, gateway, ledger };
+  return {
+    ...{ notReady, gateway, ledger },
+    start: (signal) => startAll(services, signal),
+    stop: () => stopAll(services),
+    failure: () => ledger.failure,
+  };
 }

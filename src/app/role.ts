@@ -11,9 +11,12 @@ export interface RoleDeps<Config> {
   readonly log: Log;
 }
 
-/** A running role. `notReady` gives reasons why it can't serve at the moment; none = ready. */
+/** A running role. */
 export interface Role extends Service {
+  /** Reasons why it can't serve at the moment; none = ready. */
   notReady(): readonly string[];
+  /** Why it can do nothing more until it is started anew: what runs it then ends it, so that its supervisor does that. */
+  failure(): Error | undefined;
 }
 
 /** The one member that a `{ <id>: <config> }` section names. */
@@ -27,10 +30,12 @@ export function allChosen(section: Readonly<Record<string, unknown>>): { id: str
   return Object.entries(section).map(([id, config]) => ({ id, config }));
 }
 
-/** Why a role that has to record what it does can't do anything: its ledger takes no entry before the role is started again. */
+/** Why a role that has to record what it does can't do anything while it ends: its ledger takes no entry before the next start. */
 export function ledgerProblems(ledger: LedgerHealth): readonly string[] {
   const { failure } = ledger;
   return failure === undefined
     ? []
-    : [`${failure.message}; nothing is done that is not recorded, so see to the disk and start this role again`];
+    : [
+        `${failure.message}; nothing is done that is not recorded, so this role ends; see to the disk and start it again`,
+      ];
 }

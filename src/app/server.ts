@@ -14,6 +14,7 @@ import { type Authority, type AuthorityOptions, authorityMigrations, createAutho
 import { keystores } from '../authority/keystores/registry.generated.ts';
 import { parseAddress, type ServerConfig } from '../config/index.ts';
 import { createLedger, type LedgerReader } from '../ledger/index.ts';
+import { openPrivateFolder, openSocketFolder } from '../private-files/index.ts';
 import { createRegistration, registrationMigrations } from '../registration/index.ts';
 import { createResources, resourcesMigrations } from '../resources/index.ts';
 import { createRpcServer } from '../rpc/index.ts';
@@ -23,8 +24,8 @@ import type { StoreEngineMember } from '../store/index.ts';
 import { validateResource } from './declared-rules.ts';
 import { AppError } from './errors.ts';
 import { createHealthServer, type Metric } from './health-server.ts';
-import { openDataFolder, openLedgerSigner, openSealKey, openSocketFolder } from './private-files.ts';
 import { allChosen, chosen, ledgerProblems, type Role, type RoleDeps } from './role.ts';
+import { openLedgerSigner, openSealKey } from './role-keys.ts';
 import { createServerIdentity } from './server-identity.ts';
 import { shieldProcess } from './shield.ts';
 
@@ -40,7 +41,7 @@ export interface ServerRole extends Role {
 export function createServerApp(deps: RoleDeps<ServerConfig>): ServerRole {
   const { config, clock, log } = deps;
   shieldProcess({ log, attested: false }); // Before any key is read.
-  openDataFolder(config.dataDir);
+  openPrivateFolder(config.dataDir);
   openSocketFolder(config.socket);
   const parts = openParts(deps);
   const { authority, registration, resources, ledger, nodes, attestation, identity, trustDomain } = parts;
@@ -65,6 +66,7 @@ export function createServerApp(deps: RoleDeps<ServerConfig>): ServerRole {
     services.unshift(createHealthServer({ ...parseAddress(config.http), log, notReady, metrics: metricsOf(parts) }));
   return {
     ...{ authority, ledger, notReady },
+    failure: () => ledger.failure,
     async start(signal) {
       await startAll(services, signal);
       started = true;

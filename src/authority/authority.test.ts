@@ -176,6 +176,13 @@ describe('an X.509-SVID', () => {
     await expect(issue(authority, changes)).rejects.toMatchObject({ code: 'ERR_AUTHORITY_REQUEST' });
   });
 
+  it('is issued for a DNS name without a dot, which no wildcard covers', async () => {
+    const { authority } = await startServer();
+    const dnsNames = ['localhost', '*.example.org', 'a.b.example.org'];
+    const svid = await issue(authority, { dnsNames });
+    expect(parseCertificate(svid.chainDer[0] ?? Buffer.alloc(0)).names.dnsNames).toEqual(dnsNames);
+  });
+
   it('is not issued for another trust domain, for the trust domain itself, or for a caller that gave up', async () => {
     const { authority } = await startServer();
     const ask = { publicKeyDer, ttlS: 0, dnsNames: [] };

@@ -15,7 +15,8 @@ export const errorTable = {
   ERR_AUTHORITY_SELF_CHECK: {
     status: 500,
     meaning: 'What was signed is not what was asked for; it was thrown away.',
-    remedy: 'Stop issuing from this server and look at its memory and keystore; nothing has left it.',
+    remedy:
+      'Stop issuing from this server and look at its memory and keystore. Of EC signatures only a sample is verified, so up to fifteen SVIDs that verify nowhere may have left it before.',
   },
   ERR_AUTHORITY_NOT_FOUND: {
     status: 404,

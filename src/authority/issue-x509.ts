@@ -108,9 +108,10 @@ function checkRequest(request: X509SvidRequest, trustDomain: TrustDomain): void 
     seen.add(name.toLowerCase());
   }
   // A name given twice, once by a wildcard: whoever reads the certificate can't tell what was meant.
-  const covered = dnsNames.find(
-    (name) => seen.has(name.toLowerCase().replace(/^[^.*]+\./, '*.')) && !name.startsWith('*'),
-  );
+  const covered = dnsNames.find((name) => {
+    const wildcard = name.toLowerCase().replace(/^[^.*]+\./, '*.');
+    return wildcard.startsWith('*.') && !name.startsWith('*') && seen.has(wildcard); // A name without a dot has none.
+  });
   if (seen.size !== dnsNames.length || covered !== undefined) {
     throw new AuthorityError('ERR_AUTHORITY_REQUEST', 'the DNS names of an SVID overlap');
   }

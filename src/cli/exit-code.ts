@@ -8,7 +8,10 @@ export interface Failure {
   readonly exitCode: number;
 }
 
-/** Sorts a failure: what the caller wrote is usage, what is not there or not allowed is no, what can't be reached is unavailable. */
+/**
+ * Sorts a failure: what the caller wrote is usage, what is not there or not allowed is no, what can't be reached is unavailable, what the
+ * disk of a ledger did not do is io.
+ */
 export function failureOf(error: unknown): Failure {
   if (error instanceof UsageError) return { code: 'ERR_USAGE', exitCode: exitCodes.usage };
   if (error instanceof RpcError)
@@ -36,9 +39,10 @@ const ofCode: ReadonlyMap<string, number> = new Map([
   ['ERR_TRUST_DOMAIN', exitCodes.usage],
   ['ERR_LEDGER_NOT_FOUND', exitCodes.no],
   ['ERR_LEDGER_PROOF_INVALID', exitCodes.no],
+  ['ERR_LEDGER_IO', exitCodes.io],
   ['ECONNREFUSED', exitCodes.unavailable],
   ['ENOENT', exitCodes.unavailable],
   ['EACCES', exitCodes.unavailable],
 ]);
-/** Codes of features about their section of the configuration. */
-const OF_CONFIG = /^ERR_(CONFIG_|APP_CONFIG|APP_FOLDER|[A-Z]+_(CONFIG|OPTIONS)$)/;
+/** Codes of features about their section of the configuration, or about the folders and files that it names. */
+const OF_CONFIG = /^ERR_(CONFIG_|PRIVATE_FILE_|[A-Z]+_(CONFIG|OPTIONS)$)/;

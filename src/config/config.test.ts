@@ -33,6 +33,7 @@ describe('parseConfig', () => {
     ['server:\n  ca:\n    keyType: dsa\n', 'cs.yaml:3:5: keyType must be one of ec-p256, ec-p384, rsa-2048, rsa-4096'],
     ['server:\n  store: { sqlite: {}, postgres: {} }\n', 'cs.yaml:2:3: store must name only one of its members'],
     ['server:\n  store: { oracle: {} }\n', 'cs.yaml:2:12: unknown key oracle; known here: sqlite, postgres'],
+    ['gateway:\n  heldBytesMax: 16777215\n', 'cs.yaml:2:3: heldBytesMax must be >= 16777216'],
     ['gateway:\n  sessionsMax: 0\n', 'cs.yaml:2:3: sessionsMax must be >= 1'],
     ['agent:\n  socket: 5\n', 'cs.yaml:2:3: socket must be string'],
     ['server:\n  listen: nowhere\n', 'cs.yaml:2:3: listen does not have the right form'],

@@ -170,6 +170,19 @@ function gatewaySchema() {
         minimum: 1,
         maximum: 100_000,
       }),
+      sessionsPerIdentityMax: Type.Integer({
+        description: 'Most sessions of one identity at once; its next one is refused.',
+        default: 1000,
+        minimum: 1,
+        maximum: 100_000,
+      }),
+      heldBytesMax: Type.Integer({
+        description:
+          'Bytes that all sessions together may hold in memory for others; beyond it the session that holds most is ended.',
+        default: 536_870_912,
+        minimum: 16_777_216,
+        maximum: 1_099_511_627_776,
+      }),
       drain: durationSchema({
         description: 'How long running sessions may go on after a stop was asked for.',
         default: '10s',

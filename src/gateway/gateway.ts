@@ -25,9 +25,10 @@ import type { GatewayIdentity } from './identity.ts';
 import { createLedgerTurn } from './ledger-turn.ts';
 import { encodePrefaceAnswer, readPreface } from './link-preface.ts';
 import { type Peer, verifyPeer } from './peer.ts';
+import { createPolicyBoard, createSessionPolicy } from './policy-board.ts';
 import type { ProtocolMember, SecretResolver, SessionRefusal, Target } from './protocol.ts';
 import { type Durability, SessionEnd } from './session.ts';
-import { createPolicyBoard, createSessionLedger, createSessionPolicy } from './session-parts.ts';
+import { createSessionLedger } from './session-ledger.ts';
 import { createSessions, type SessionHandle, type SessionLimits } from './sessions.ts';
 import { createTlsAcceptor, type TlsAcceptor } from './tls.ts';
 

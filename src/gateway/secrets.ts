@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   openPrivateFolder,
-  readGivenFile,
+  readGivenSecret,
   readPrivateFile,
   removePrivateFile,
   writePrivateFile,
@@ -46,15 +46,16 @@ export function createSecretStore(deps: {
       throwIfAborted(signal);
       const [kind, rest] = [reference.slice(0, reference.indexOf(':')), reference.slice(reference.indexOf(':') + 1)];
       switch (kind) {
-        case 'env': {
-          const value = deps.env[rest];
-          if (value === undefined || value === '') throw failure(`environment variable ${rest} is not set`);
-          return Secret.fromText(value);
+        case 'env':
+        case 'file': {
+          const options = { env: deps.env, bytesMax: SECRET_BYTES_MAX };
+          return present(reference, () => readGivenSecret(reference, options));
         }
-        case 'file':
-          return new Secret(withoutNewline(await wholeFile(rest, readGivenFile)));
-        case 'keystore':
-          return openSealed(sealer, await wholeFile(pathOf(rest), readPrivateFile), rest);
+        case 'keystore': {
+          const path = pathOf(rest);
+          const options = { bytesMax: SECRET_BYTES_MAX };
+          return openSealed(sealer, await present(reference, () => readPrivateFile(path, options)), rest);
+        }
         default:
           throw failure(`reference of kind ${JSON.stringify(kind)}; env, file and keystore exist`);
       }
@@ -89,16 +90,15 @@ export function createSecretStore(deps: {
   };
 }
 
-/** A file that has to be there. */
-async function wholeFile(path: string, read: typeof readGivenFile | typeof readPrivateFile): Promise<Buffer> {
-  let bytes: Buffer | undefined;
+async function present<T>(reference: string, read: () => Promise<T | undefined>): Promise<T> {
+  let found: T | undefined;
   try {
-    bytes = await read(path, { bytesMax: SECRET_BYTES_MAX });
+    found = await read();
   } catch (cause) {
     throw failure(messageOf(cause), cause);
   }
-  if (bytes === undefined) throw failure(`${path} is missing`);
-  return bytes;
+  if (found === undefined) throw failure(`${reference} is missing or empty`);
+  return found;
 }
 
 function openSealed(sealer: Sealer, sealed: Buffer, name: string): Secret {
@@ -107,14 +107,6 @@ function openSealed(sealer: Sealer, sealed: Buffer, name: string): Secret {
   } catch (cause) {
     throw failure(`keystore entry ${name} does not open: ${messageOf(cause)}`, cause);
   }
-}
-
-/** Editors end files with a newline, which no password ends with. */
-function withoutNewline(bytes: Buffer): Buffer {
-  let end = bytes.length;
-  if (bytes[end - 1] === 0x0a) end--;
-  if (bytes[end - 1] === 0x0d) end--;
-  return bytes.subarray(0, end);
 }
 
 function contextOf(name: string): string {

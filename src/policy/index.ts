@@ -26,7 +26,15 @@ export {
   type PolicyReport,
 } from './load.ts';
 export { maskCovers } from './mask-covers.ts';
-export { type MaskKind, maskKinds, maskText, stricterMask } from './masks.ts';
+export {
+  type ByteMask,
+  createByteMask,
+  type MaskKind,
+  maskGrowthMax,
+  maskKinds,
+  maskText,
+  stricterMask,
+} from './masks.ts';
 export type { CedarTypeJson, PolicySchemaFragment } from './schema.ts';
 export type {
   CompiledPolicies,

@@ -1,10 +1,18 @@
 import { parseSpiffeId } from '@countersign/sdk/identity';
-import * as fc from 'fast-check';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { identityEntity } from './identity-entity.ts';
 import { loadPolicies } from './load.ts';
 import { maskCovers } from './mask-covers.ts';
-import { isMaskKind, type MaskKind, maskKinds, maskText, stricterMask } from './masks.ts';
+import {
+  createByteMask,
+  isMaskKind,
+  type MaskKind,
+  maskGrowthMax,
+  maskKinds,
+  maskText,
+  stricterMask,
+} from './masks.ts';
 import { AnnotationError, parseObligations } from './obligations.ts';
 import { batch, database, select, selectContext, shopSchema, stranger, table, web } from './testing/shop.ts';
 
@@ -275,6 +283,21 @@ describe('a masked value', () => {
     ['email', '123-45-6789', '[redacted]'],
   ])('%s of %j is %j', (kind, value, shown) => {
     expect(maskText(kind, value, key)).toBe(shown);
+  });
+
+  it('in bytes stays within its room, in the middle of others, and is no other than as text', () => {
+    const kind = fc.constantFrom<MaskKind>('null', 'redact', 'hash', 'last4', 'email');
+    const value = fc.oneof(fc.string({ unit: 'grapheme', maxLength: 20 }), fc.emailAddress());
+    fc.assert(
+      fc.property(kind, value, (one, text) => {
+        const bytes = Buffer.from(`<${text}>`);
+        const into = Buffer.alloc(bytes.length + maskGrowthMax + 8, 0x21);
+        const end = createByteMask(one, key)({ buffer: bytes, start: 1, end: bytes.length - 1 }, into, 3);
+        expect(end === -1 ? null : into.toString('utf8', 3, end)).toBe(maskText(one, text, key));
+        expect(end).toBeLessThanOrEqual(3 + bytes.length - 2 + maskGrowthMax);
+        expect(into.subarray(Math.max(end, 3)).every((byte) => byte === 0x21)).toBe(true);
+      }),
+    );
   });
 
   it('by hash is equal for equal values under one key, and else differs', () => {

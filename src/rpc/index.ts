@@ -19,7 +19,6 @@ export { errorTable, RpcSetupError } from './errors.ts';
 export { healthService } from './health.ts';
 export { defaultLimits, type RpcLimits } from './limits.ts';
 export { peerChain } from './peer-chain.ts';
-export { createSampledLog } from './sampled-log.ts';
 export { createRpcServer, type RpcServer, type RpcServerDeps } from './server.ts';
 export {
   type Answer,

@@ -36,18 +36,19 @@ export interface CallSite {
 export interface ServerCall {
   /** Ends the call with that status, unless it has ended already. */
   end(error: RpcError): void;
-  /** True once the client was sent anything. */
-  readonly answered: boolean;
 }
 
-/** Serves one call on `stream`: reads what the method wants, runs its handler, writes answers and status. `done` runs when the stream is closed. */
+/**
+ * Serves one call on `stream`: reads what the method wants, runs its handler, writes answers and status. `done` runs when the stream
+ * is closed: `watched` when it was closed while answers to it still came, as every watch is.
+ */
 export function serveCall(options: {
   site: CallSite;
   stream: ServerHttp2Stream;
   headers: IncomingHttpHeaders;
   rawHeaders: readonly string[];
   method: RpcMethod | undefined;
-  done: () => void;
+  done: (how: { watched: boolean }) => void;
 }): ServerCall {
   const { site, stream, method } = options;
   const response = createServerResponse(site, stream);
@@ -66,17 +67,13 @@ export function serveCall(options: {
   };
   stream.on('error', () => {}); // 'close' follows and says all there is to know.
   stream.on('close', () => {
+    const watched = response.started && !response.ended;
     // Most calls have ended by now: no error is made for those.
     if (!response.ended) abort(new RpcError(Code.CANCELLED, 'the client has gone or has cancelled the call'));
     intake.close();
-    options.done();
+    options.done({ watched });
   });
-  const call: ServerCall = {
-    end: abort,
-    get answered() {
-      return response.started;
-    },
-  };
+  const call: ServerCall = { end: abort };
   if (!acceptHttp(stream, options.headers)) return call;
   const head = parseHead(options.headers, options.rawHeaders, site.limits.headerBytesMax);
   if (head instanceof RpcError || method === undefined) {
@@ -163,7 +160,7 @@ function startMethod(started: Started): void {
     case 'unary':
       readOne(started, (request) =>
         run(async () => {
-          response.writeLast(frameOf(output, await method.handler(parseRequest(method, request), context)));
+          response.setLast(frameOf(output, await method.handler(parseRequest(method, request), context)));
         }),
       );
       break;
@@ -172,7 +169,7 @@ function startMethod(started: Started): void {
       break;
     case 'client_streaming':
       run(async () => {
-        response.writeLast(frameOf(output, await method.handler(readMany(started), context)));
+        response.setLast(frameOf(output, await method.handler(readMany(started), context)));
       });
       break;
     case 'bidi_streaming':

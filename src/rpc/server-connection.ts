@@ -1,11 +1,11 @@
-import { performServerHandshake, type ServerHttp2Stream } from 'node:http2';
+import { getPackedSettings, performServerHandshake, type ServerHttp2Stream, type Settings } from 'node:http2';
+import type { Duplex } from 'node:stream';
 import type { Clock, Log, Timer } from '../std/index.ts';
 import { Code } from '../wire/grpc/index.ts';
 import { type Peer, RpcError } from './call.ts';
 import type { Intake } from './intake.ts';
 import { keepAlive } from './keepalive.ts';
 import type { RpcLimits } from './limits.ts';
-import { localStream } from './local-socket.ts';
 import { type CallSite, type ServerCall, serveCall } from './server-call.ts';
 import type { RpcMethod } from './service.ts';
 
@@ -15,8 +15,9 @@ export interface ServerConnection {
   drain(why: RpcError): Promise<void>;
 }
 
-/** Speaks HTTP/2 on the peer's socket and serves its calls until either side ends it. `closed` runs once at the end. */
+/** Speaks HTTP/2 on `stream`, which is the peer's socket or its bytes, and serves its calls until either side ends it. `closed` runs once at the end. */
 export function serveConnection(options: {
+  stream: Duplex;
   clock: Clock;
   log: Log;
   /** For lines that strangers can cause. */
@@ -50,10 +51,7 @@ export function serveConnection(options: {
     intake,
     queuedBytes: 0,
   };
-  const session = performServerHandshake(
-    peer.kind === 'local' ? localStream(peer.socket) : peer.socket,
-    sessionOptions(limits),
-  );
+  const session = performServerHandshake(options.stream, sessionOptions(limits));
   const resets = countResets(clock, limits.resetsPer10sMax);
   const timers: Timer[] = [clock.after(limits.handshakeTimeoutMs, () => session.destroy())];
   const closed = new Promise<void>((resolve) => session.once('close', resolve));
@@ -79,9 +77,9 @@ export function serveConnection(options: {
       headers,
       rawHeaders,
       method: options.methods.get(`${headers[':path']}`),
-      done: () => {
+      done: ({ watched }) => {
         calls.delete(call);
-        if (call.answered || stream.rstCode === 0 || !resets.isTooMany()) return;
+        if (watched || stream.rstCode === 0 || !resets.isTooMany()) return;
         refused.warn('rpc.connection.flooded', {
           remoteAddress: addressOf(peer),
           resetsPer10sMax: limits.resetsPer10sMax,
@@ -109,6 +107,13 @@ export function serveConnection(options: {
   return { drain };
 }
 
+/** The settings frame that {@link serveConnection} begins with, for clients that wait for it. */
+export function greetingOf(limits: RpcLimits): Buffer {
+  const settings = getPackedSettings(settingsOf(limits));
+  const head = Buffer.from([0, 0, settings.length, SETTINGS, 0, 0, 0, 0, 0]);
+  return Buffer.concat([head, settings]);
+}
+
 function sessionOptions(limits: RpcLimits): Parameters<typeof performServerHandshake>[1] {
   return {
     maxSessionInvalidFrames: 100,
@@ -118,15 +123,22 @@ function sessionOptions(limits: RpcLimits): Parameters<typeof performServerHands
     // Node's own counter does not know which resets are an attack: ours does (see countResets); this one is the far limit.
     streamResetBurst: 20_000,
     streamResetRate: 10_000,
-    settings: {
-      enablePush: false,
-      maxConcurrentStreams: limits.streamsPerConnectionMax,
-      maxHeaderListSize: limits.headerBytesMax,
-    },
+    settings: settingsOf(limits),
   };
 }
 
-/** Counts calls that a client took back before it was answered. Taking back an answered stream is how every watch ends. */
+function settingsOf(limits: RpcLimits): Settings {
+  return {
+    enablePush: false,
+    maxConcurrentStreams: limits.streamsPerConnectionMax,
+    maxHeaderListSize: limits.headerBytesMax,
+  };
+}
+
+/**
+ * Counts calls that a client took back before their answer had left: also those that were answered at once, whose work is done by then. Taking
+ * back a stream between two answers is how every watch ends.
+ */
 function countResets(clock: Clock, resetsPer10sMax: number): { isTooMany(): boolean } {
   let windowStartMs = clock.monotonicMs();
   let count = 0;
@@ -147,6 +159,8 @@ function addressOf(peer: Peer): string {
   return peer.kind === 'tls' ? peer.remoteAddress : 'unix';
 }
 
+/** Frame type: RFC 9113 §6.5. */
+const SETTINGS = 4;
 const ENHANCE_YOUR_CALM = 11;
 const RESET_WINDOW_MS = 10_000;
 /** Enough for 1,000 calls with full headers; past it further streams are refused. */

@@ -7,8 +7,8 @@ import type { RpcLimits } from './limits.ts';
 /** The writing half of a call. */
 export interface ServerResponse {
   write(frame: Buffer): Promise<void>;
-  /** Writes the only message of a unary answer; the status follows at once, so nobody waits for room. */
-  writeLast(frame: Buffer): void;
+  /** Sets the only message of a unary answer: it goes out together with the status, if that is OK. */
+  setLast(frame: Buffer): void;
   end(error: RpcError | undefined): void;
   readonly ended: boolean;
   readonly started: boolean;
@@ -22,6 +22,7 @@ export function createServerResponse(
   const { limits } = site;
   let ended: RpcError | 'ok' | undefined;
   let trailers: OutgoingHttpHeaders | undefined;
+  let last: Buffer | undefined;
   let room: Promise<void> | undefined;
   const usable = () => !stream.destroyed && !stream.closed;
   const start = () => {
@@ -32,12 +33,11 @@ export function createServerResponse(
   const fits = (queuedBytes: number, moreBytes: number) =>
     queuedBytes + moreBytes <= limits.streamQueueBytesMax &&
     site.queuedBytes + moreBytes <= limits.connectionQueueBytesMax;
-  const push = (frame: Buffer): boolean => {
-    start();
+  const count = (frame: Buffer) => {
     site.queuedBytes += frame.length;
-    return stream.write(frame, () => {
+    return () => {
       site.queuedBytes -= frame.length;
-    });
+    };
   };
   const waitForRoom = () => {
     room ??= new Promise<void>((resolve) => {
@@ -56,30 +56,37 @@ export function createServerResponse(
     if (ended !== undefined) return;
     ended = error ?? 'ok';
     if (!usable()) return;
+    if (last !== undefined && error === undefined) start();
     if (stream.headersSent) {
       trailers = statusHeaders(error);
-      stream.end();
+      if (last === undefined || error !== undefined) stream.end();
+      else stream.end(last, count(last));
     } else {
       stream.respond({ ...RESPONSE_HEADERS, ...statusHeaders(error) }, NOTHING_FOLLOWS);
     }
     if (!stream.readableEnded) finishReading(site.clock, stream);
   };
   return {
-    async write(frame) {
-      if (ended !== undefined) throw ended === 'ok' ? new RpcError(Code.CANCELLED, 'the call has ended') : ended;
-      if (!usable()) throw new RpcError(Code.CANCELLED, 'the client has gone or has cancelled the call');
+    // Not `async`: an update goes to a thousand streams at once, and each promise less is seen there.
+    write(frame) {
+      if (ended === 'ok') return Promise.reject(new RpcError(Code.CANCELLED, 'the call has ended'));
+      if (ended !== undefined) return Promise.reject(ended);
+      if (!usable()) {
+        return Promise.reject(new RpcError(Code.CANCELLED, 'the client has gone or has cancelled the call'));
+      }
       const queuedBytes = stream.writableLength;
       // Alone, one large message is fine; behind others it is what makes memory grow with a client that does not read.
       if (queuedBytes > 0 && !fits(queuedBytes, frame.length)) {
         ended = new RpcError(Code.RESOURCE_EXHAUSTED, `the client does not read: ${queuedBytes} bytes wait for it`);
         // A reset, not a status: a status would wait behind the bytes and keep them. Clients read it as RESOURCE_EXHAUSTED.
         stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
-        throw ended;
+        return Promise.reject(ended);
       }
-      if (!push(frame)) await waitForRoom();
+      start();
+      return stream.write(frame, count(frame)) ? ROOM : waitForRoom();
     },
-    writeLast(frame) {
-      if (ended === undefined && usable()) push(frame);
+    setLast(frame) {
+      last = frame;
     },
     end,
     get ended() {
@@ -109,6 +116,7 @@ function statusHeaders(error: RpcError | undefined): OutgoingHttpHeaders {
   return headers;
 }
 
+const ROOM = Promise.resolve();
 const RESPONSE_HEADERS: OutgoingHttpHeaders = {
   ':status': 200,
   'content-type': 'application/grpc',

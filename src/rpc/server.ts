@@ -1,11 +1,12 @@
-import { assert, type Clock, type Log, type Service } from '../std/index.ts';
+import type { Duplex } from 'node:stream';
+import { assert, type Clock, createSampledLog, type Log, type Service } from '../std/index.ts';
 import { Code } from '../wire/grpc/index.ts';
 import { type CallContext, type Peer, RpcError } from './call.ts';
 import { createIntake } from './intake.ts';
 import { defaultLimits, type RpcLimits } from './limits.ts';
 import { createListener } from './listener.ts';
-import { createSampledLog } from './sampled-log.ts';
-import { type ServerConnection, serveConnection } from './server-connection.ts';
+import { openLocalSocket } from './local-socket.ts';
+import { greetingOf, type ServerConnection, serveConnection } from './server-connection.ts';
 import type { RpcMethod, RpcService } from './service.ts';
 import type { Listen } from './transport.ts';
 
@@ -37,7 +38,7 @@ export interface RpcServer extends Service {
  */
 export function createRpcServer(deps: RpcServerDeps): RpcServer {
   const { clock, log } = deps;
-  const refused = createSampledLog(clock, log);
+  const refused = createSampledLog({ clock, log });
   const limits = { ...defaultLimits, ...deps.limits };
   const methods = collectMethods(deps.services);
   const connections = new Set<ServerConnection>();
@@ -45,6 +46,7 @@ export function createRpcServer(deps: RpcServerDeps): RpcServer {
     connectionBytesMax: limits.connectionRequestBytesMax,
     bytesMax: limits.serverRequestBytesMax,
   });
+  const greeting = greetingOf(limits);
   let stopping = false;
 
   const accept = (peer: Peer) => {
@@ -57,20 +59,36 @@ export function createRpcServer(deps: RpcServerDeps): RpcServer {
       }
     };
     peer.socket.on('error', () => {}); // 'close' follows and says all there is to know.
-    const serve = () => {
-      if (stopping || peer.socket.destroyed) {
-        peer.socket.destroy();
-        closed();
-        return;
-      }
+    const usable = () => {
+      if (!stopping && !peer.socket.destroyed) return true;
+      peer.socket.destroy();
+      closed();
+      return false;
+    };
+    const begin = (stream: Duplex) => {
+      if (!usable()) return;
       const connection = serveConnection({
-        ...{ clock, log, refused, limits, peer, state, methods, intake, interceptor: deps.interceptor },
+        ...{ stream, clock, log, refused, limits, peer, state, methods, intake, interceptor: deps.interceptor },
         closed: () => {
           connections.delete(connection);
           closed();
         },
       });
       connections.add(connection);
+    };
+    const serve = () => {
+      if (!usable()) return;
+      if (peer.kind === 'tls') {
+        begin(peer.socket);
+        return;
+      }
+      const opening = intake.open(() => peer.socket.destroy());
+      const call = opening.open();
+      openLocalSocket({
+        ...{ socket: peer.socket, clock, timeoutMs: limits.handshakeTimeoutMs, ready: begin, gone: closed },
+        greeting,
+        hold: (bytes) => call.hold(bytes),
+      });
     };
     const refuse = (error: unknown) => {
       refused.warn('rpc.connection.refused', { error });
@@ -95,6 +113,7 @@ export function createRpcServer(deps: RpcServerDeps): RpcServer {
       const why = new RpcError(Code.UNAVAILABLE, 'the server is stopping');
       await Promise.all([...connections].map((connection) => connection.drain(why)));
       listener.destroy();
+      refused.stop();
     },
     address: () => listener.address(),
   };

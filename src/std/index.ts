@@ -22,5 +22,6 @@ export { type BoundedQueue, createBoundedQueue, createGate, type Gate } from './
 export { createLog, createSilentLog, type Log, type LogFields, type LogLevel } from './log.ts';
 export { type Member, type MemberKind, memberById } from './member.ts';
 export { createSeededRandom, createSystemRandom, type Random } from './random.ts';
+export { createSampledLog, type SampledLog } from './sampled-log.ts';
 export { Secret } from './secret.ts';
 export { type Service, startAll, stopAll } from './service.ts';

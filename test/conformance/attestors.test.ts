@@ -33,6 +33,7 @@ describe.each(members.map((member) => [member.id, member] as const))('the attest
         pid: process.pid,
         uid: process.getuid?.() ?? 0,
         gid: process.getgid?.() ?? 0,
+        groups: process.getgroups?.() ?? [],
         alive: () => true,
         close() {},
       };
@@ -45,7 +46,7 @@ describe.each(members.map((member) => [member.id, member] as const))('the attest
   );
 
   it.runIf(member.workload)('stops when it is told to', async () => {
-    const self = { pid: process.pid, uid: 0, gid: 0, alive: () => true, close() {} };
+    const self = { pid: process.pid, uid: 0, gid: 0, groups: [], alive: () => true, close() {} };
     await expect(member.workload?.open({})(self, AbortSignal.abort())).rejects.toThrow();
   });
 

@@ -36,19 +36,15 @@ export async function runStep(stack: Stack, step: Step): Promise<string[]> {
   const user = userOf(stack, step.user);
   const folder = path.join(stack.folder.path, `home-${user ?? 'own'}`);
   if (!fs.existsSync(folder)) prepareHome(stack, folder, user);
-  const finished = await run(
-    '/bin/sh',
-    ['-c', `cd '${folder}' && ${step.command.replaceAll(STACK, stack.folder.path)}`],
-    {
-      user,
-      env: {
-        PATH: `${path.join(stack.folder.path, 'bin')}:/usr/local/bin:/usr/bin:/bin`,
-        COUNTERSIGN_CONFIG: stack.folder.config,
-        NODE_COMPILE_CACHE: path.join(folder, '.cache'),
-        HOME: folder,
-      },
-    },
-  );
+  const args = ['-c', `cd '${folder}' && ${step.command.replaceAll(STACK, stack.folder.path)}`];
+  const env = {
+    PATH: `${path.join(stack.folder.path, 'bin')}:/usr/local/bin:/usr/bin:/bin`,
+    COUNTERSIGN_CONFIG: stack.folder.config,
+    NODE_COMPILE_CACHE: path.join(folder, '.cache'),
+    HOME: folder,
+  };
+  const finished = await run('/bin/sh', args, { user, env });
+  stack.canaries.sawRun(['sh', ...args], env, finished);
   const lines = `${finished.stdout}\n${finished.stderr}`.split('\n').map((line) => line.trimEnd());
   const shown = lines.filter((line) => line !== '').map((line) => line.replaceAll(stack.folder.path, STACK));
   return finished.code === 0 ? shown : [...shown, `[exit ${finished.code}]`];
@@ -89,6 +85,7 @@ function userOf(stack: Stack, name: string): User {
 
 function prepareHome(stack: Stack, folder: string, user: User): void {
   stack.folder.privateFolder(path.basename(folder), user);
+  stack.canaries.allowTraces(folder);
   const bin = path.join(stack.folder.path, 'bin');
   if (fs.existsSync(bin)) return;
   fs.mkdirSync(bin);

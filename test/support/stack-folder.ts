@@ -46,6 +46,8 @@ export interface StackFolder {
   readonly trustBundle: string;
   readonly joinToken: string;
   readonly storeUrl: string;
+  /** Files of the passphrases, where the stack has them. */
+  readonly passphrases: Readonly<Record<'server' | 'agent', string>>;
   /** Data folder of each role. */
   readonly data: Readonly<Record<RoleName, string>>;
   /** Where each role answers /ready. */
@@ -64,6 +66,7 @@ export async function createStackFolder(options: {
   store: 'postgres' | 'sqlite';
   gatewayData: string | undefined;
   settings: Partial<Record<RoleName, Readonly<Record<string, unknown>>>>;
+  passphrases: boolean;
 }): Promise<StackFolder> {
   const { users } = options;
   const root = fs.mkdtempSync(path.join(os.tmpdir(), 'cs-stack-'));
@@ -92,6 +95,7 @@ export async function createStackFolder(options: {
     trustBundle: path.join(root, 'bundle.pem'),
     joinToken: inHome('agent', 'join-token'),
     storeUrl: inHome('server', 'store-url'),
+    passphrases: { server: inHome('server', 'passphrase'), agent: inHome('agent', 'passphrase') },
     data: {
       server: inHome('server', 'data'),
       agent: inHome('agent', 'data'),
@@ -114,6 +118,7 @@ export async function createStackFolder(options: {
       dataDir: made.data.server,
       http: http.server,
       store: options.store === 'sqlite' ? { sqlite: {} } : { postgres: { url: `file:${made.storeUrl}` } },
+      ...(options.passphrases ? { keystore: { disk: { passphrase: `file:${made.passphrases.server}` } } } : {}),
       ...options.settings.server,
     },
     agent: {
@@ -126,6 +131,7 @@ export async function createStackFolder(options: {
       http: http.agent,
       // Only root, or CAP_SYS_PTRACE, may look at the executables of other users' processes.
       workloadAttestors: { unix: { discoverPath: !users.separate } },
+      ...(options.passphrases ? { sealPassphrase: `file:${made.passphrases.agent}` } : {}),
       ...options.settings.agent,
     },
     gateway: {

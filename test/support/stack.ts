@@ -4,7 +4,6 @@
  *
  * `await using stack = await startStack();` Everything is gone when the test process is, however it ended.
  */
-import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { Agent, Bundle } from '@countersign/sdk/contract';
@@ -13,6 +12,8 @@ import { createDirectoryReader, type LedgerEntry } from '../../src/ledger/index.
 import { createRpcClient } from '../../src/rpc/index.ts';
 import { createSilentLog, createSystemClock } from '../../src/std/index.ts';
 import { encodePem } from '../../src/wire/x509/index.ts';
+import { createStackCanaries, expectNoLeak, type StackCanaries, seedCanaries } from './canaries/stack-canaries.ts';
+import { createSecrets, type SecretName, watchSecrets } from './canaries/stack-secrets.ts';
 import { eventually } from './eventually.ts';
 import { startPostgres, type TestPostgres } from './postgres.ts';
 import { createDaemon, type Daemon, type Finished, type RunOptions, run, spawnGuard, type User } from './processes.ts';
@@ -21,7 +22,10 @@ import { createStackFolder, ROLES, type RoleName, type StackFolder, stackUsers, 
 
 export interface StackOptions {
   readonly store?: 'postgres' | 'sqlite';
-  /** SQL for the target's database `shop`, run as its superuser (the DBA) before anything else. */
+  /**
+   * SQL for the target's database `shop`, run as its superuser (the DBA) before anything else. `%MASKED%` stands for a random value that no
+   * policy of the test shows to anyone; so are all words in it that contain `canary-`.
+   */
   readonly seed?: string;
   /** Policies by name, in Cedar. By default `web` may do everything. */
   readonly policies?: Readonly<Record<string, string>>;
@@ -29,6 +33,10 @@ export interface StackOptions {
   readonly settings?: Partial<Record<RoleName, Readonly<Record<string, unknown>>>>;
   /** Where the gateway keeps its data, when not in the stack's own folder; must belong to its user. */
   readonly gatewayData?: string;
+  /** Seals the server's keystore and the agent's state under passphrases, from files. */
+  readonly passphrases?: boolean;
+  /** False: nobody looks for its secrets when it ends; for one that a bench keeps its own secrets beside. */
+  readonly isSearched?: boolean;
   /** More keys for the target `shop`. */
   readonly target?: Readonly<Record<string, unknown>>;
 }
@@ -46,8 +54,10 @@ export interface Stack extends AsyncDisposable {
   readonly folder: StackFolder;
   readonly postgres: TestPostgres;
   readonly roles: Readonly<Record<RoleName, StackRole>>;
-  /** The target's password, the store's password, the join token: they must be seen nowhere else. */
-  readonly secrets: Readonly<Record<'target' | 'store' | 'joinToken', string>>;
+  /** Passwords of target and store, a join token never used, passphrases, and masked rows: they must be seen nowhere else. */
+  readonly secrets: Readonly<Record<SecretName, string>>;
+  /** Looks for them; what it finds makes `stop` fail. */
+  readonly canaries: StackCanaries;
   /** Folder of the agent's socket of the target `shop`, for PGHOST. */
   readonly socketDir: string;
   /** Runs `countersign`, with the stack's configuration, as the operator unless another user is named. */
@@ -60,6 +70,7 @@ export interface Stack extends AsyncDisposable {
   ledger(of?: 'gateway' | 'server'): Promise<readonly LedgerEntry[]>;
   /** Runs SQL on the target as its DBA, beside the gateway. */
   dba(sql: string): Promise<readonly Readonly<Record<string, unknown>>[]>;
+  /** Looks for secrets in everything the stack has, then ends and removes it. @throws Error naming where one was found */
   stop(): Promise<void>;
 }
 
@@ -69,10 +80,12 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const store = options.store ?? 'postgres';
   const folder = await createStackFolder({
     ...{ users, store, gatewayData: options.gatewayData, settings: options.settings ?? {} },
+    passphrases: options.passphrases ?? false,
   });
   const guard = spawnGuard(folder.path, folder.pids);
-  const secrets = { target: canary(), store: canary(), joinToken: '' };
-  const postgres = await startTarget(secrets, options.seed ?? '');
+  const secrets = createSecrets();
+  const { seed, words } = seedCanaries(options.seed ?? '', secrets.masked);
+  const postgres = await startTarget(secrets, seed);
   const storeUrl = `postgres://countersign_store:${secrets.store}@127.0.0.1:${postgres.port}/control?sslmode=disable`;
   folder.privateFile(folder.storeUrl, storeUrl, users.server);
   const gatewayNode = users.separate ? process.execPath : path.join(folder.path, 'gateway-node');
@@ -82,12 +95,26 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     agent: createRole('agent', folder, { user: users.agent, node: process.execPath }),
     gateway: createRole('gateway', folder, { user: users.gateway, node: gatewayNode }),
   };
-  const tools = createTools({ users, folder, roles });
-  const stop = async () => {
+  const canaries = createStackCanaries({ folder, postgres, roles });
+  watchSecrets(canaries, { secrets, folder, rows: words, rowsIn: postgres.dataDir });
+  if (options.passphrases) {
+    folder.privateFile(folder.passphrases.server, secrets.keystorePassphrase, users.server);
+    folder.privateFile(folder.passphrases.agent, secrets.agentPassphrase, users.agent);
+  }
+  const tools = createTools({ users, folder, roles, canaries });
+  const remove = async () => {
     await Promise.all(ROLES.map((role) => roles[role].end('SIGKILL')));
     await postgres.stop();
     fs.rmSync(folder.path, { recursive: true, force: true });
     guard.kill('SIGKILL');
+  };
+  let stopped: Promise<void> | undefined;
+  const stop = () => {
+    // Removed even when something was found.
+    stopped ??= (options.isSearched === false ? Promise.resolve() : canaries.lookAtAll().then(expectNoLeak)).finally(
+      remove,
+    );
+    return stopped;
   };
   try {
     roles.server.start();
@@ -98,6 +125,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     expectOk('target secret', await secretCommand);
     await roles.server.ready();
     secrets.joinToken = await enrol(folder, users);
+    canaries.add({ name: 'join token', value: secrets.joinToken, may: [] });
     roles.agent.start();
     roles.gateway.start();
     expectOk('apply', await tools.apply(declared({ options, users, folder, gatewayNode, port: postgres.port })));
@@ -105,14 +133,14 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     await eventually('the socket of the target', () => fs.existsSync(path.join(tools.socketDir, '.s.PGSQL.5432')));
   } catch (error) {
     const logs = ROLES.map((role) => `--- ${role}\n${roles[role].logs()}`).join('\n');
-    await stop();
+    await remove();
     throw new Error(`the stack did not start: ${error instanceof Error ? error.message : String(error)}\n${logs}`, {
       cause: error,
     });
   }
   return {
     ...tools,
-    ...{ users, folder, postgres, roles, secrets, stop },
+    ...{ users, folder, postgres, roles, secrets, canaries, stop },
     dba: (sql) => postgres.query(sql, [], 'shop'),
     [Symbol.asyncDispose]: stop,
   };
@@ -178,7 +206,10 @@ function createRole(name: RoleName, folder: StackFolder, options: { user: User; 
   };
 }
 
-/** As the operator: the bundle for the agent's first contact, and its join token. */
+/**
+ * As the operator: the bundle for the agent's first contact, and its join token. Resolves to another token, which nobody uses: a used one is
+ * part of its node's SPIFFE ID, and no secret.
+ */
 async function enrol(folder: StackFolder, users: Users): Promise<string> {
   const client = createRpcClient({
     clock: createSystemClock(),
@@ -196,7 +227,7 @@ async function enrol(folder: StackFolder, users: Users): Promise<string> {
       options,
     );
     folder.privateFile(folder.joinToken, value, users.agent);
-    return value;
+    return (await client.unary(Agent.method.createJoinToken, { ttl: SPARE_TOKEN_TTL_SECONDS }, options)).value;
   } finally {
     await client.close();
   }
@@ -250,27 +281,42 @@ function declared(from: {
 }
 
 /** What a test does with a running stack. */
-function createTools(stack: { users: Users; folder: StackFolder; roles: Readonly<Record<RoleName, StackRole>> }) {
-  const { users, folder, roles } = stack;
+function createTools(stack: {
+  users: Users;
+  folder: StackFolder;
+  roles: Readonly<Record<RoleName, StackRole>>;
+  canaries: StackCanaries;
+}) {
+  const { users, folder, roles, canaries } = stack;
+  const watched = async (file: string, args: readonly string[], options: RunOptions) => {
+    const finished = await run(file, args, options);
+    canaries.sawRun([path.basename(file), ...args], options.env ?? {}, finished);
+    return finished;
+  };
   const socketDir = path.join(folder.targets, 'shop');
   let applied = 0;
   const cli: Stack['cli'] = (args, options = {}) => {
     const user = 'user' in options ? options.user : users.server;
     const cache = path.join(folder.path, `cache-${user ?? 'own'}`);
     if (!fs.existsSync(cache)) folder.privateFolder(path.basename(cache), user);
-    return run(process.execPath, [EXECUTABLE, ...args], {
+    canaries.sample();
+    return watched(process.execPath, [EXECUTABLE, ...args], {
       ...options,
       user,
       env: { COUNTERSIGN_CONFIG: folder.config, NODE_COMPILE_CACHE: cache, ...options.env },
     });
   };
   const psql: Stack['psql'] = (sql, options = {}) =>
-    run(psqlBinary() ?? 'psql', ['-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', ...(options.args ?? []), '-f', '-'], {
-      ...options,
-      user: 'user' in options ? options.user : users.web,
-      stdin: sql,
-      env: { PGHOST: socketDir, PGUSER: 'workload', PGSSLMODE: 'disable', ...options.env },
-    });
+    watched(
+      psqlBinary() ?? 'psql',
+      ['-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', ...(options.args ?? []), '-f', '-'],
+      {
+        ...options,
+        user: 'user' in options ? options.user : users.web,
+        stdin: sql,
+        env: { PGHOST: socketDir, PGUSER: 'workload', PGSSLMODE: 'disable', ...options.env },
+      },
+    );
   const apply: Stack['apply'] = async (files, { prune = false, wait = true } = {}) => {
     applied += 1;
     const directory = path.join(folder.path, `declared-${applied}`);
@@ -317,12 +363,9 @@ function expectOk(what: string, { code, stdout, stderr }: Finished): void {
   if (code !== 0) throw new Error(`${what} ended with ${code}:\n${stdout}${stderr}`);
 }
 
-/** A random value that can be looked for anywhere. */
-function canary(): string {
-  return `canary-${randomBytes(9).toString('hex')}`;
-}
-
 /** DNS name in the gateway's SVID, for clients that verify one. */
 export const GATEWAY_NAME = 'gateway.test';
 const LOG_SHOWN = 4000;
+/** As long as any stack lives: once it can't be used any more a token is no secret. */
+const SPARE_TOKEN_TTL_SECONDS = 86_400;
 export const EXECUTABLE = path.join(import.meta.dirname, '../../bin/countersign.js');

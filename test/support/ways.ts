@@ -21,13 +21,14 @@ export function agentWay(stack: Stack): Way {
   return {
     env: { PGHOST: socketDir, PGUSER: 'workload', PGSSLMODE: 'disable' },
     door: { path: path.join(socketDir, '.s.PGSQL.5432') },
-    connect: (more) => open({ host: socketDir, port: 5432, user: 'workload', database: 'shop', ...more }),
+    connect: (more) => open(stack, { host: socketDir, port: 5432, user: 'workload', database: 'shop', ...more }),
   };
 }
 
 /** Starts `countersign svid fetch --dir --watch` as `web` and waits for its files. */
 export async function startSvidFiles(stack: Stack): Promise<{ folder: string; daemon: Daemon }> {
   const folder = stack.folder.privateFolder('svid-web', stack.users.web);
+  stack.canaries.allowTraces(folder);
   const daemon = createDaemon({
     name: 'svid',
     file: process.execPath,
@@ -66,7 +67,7 @@ export function directWay(stack: Stack, files: string, negotiation: 'postgres' |
     },
     door: { port, tls, negotiate: negotiation === 'direct' ? 'direct' : 'request' },
     connect: (more) =>
-      open({
+      open(stack, {
         ...{ host: '127.0.0.1', port, user: 'workload', database: 'shop', sslnegotiation: negotiation },
         ssl: { ...tls }, // The driver hides the key in the object it is given, which a copy made later would lack.
         ...more,
@@ -74,9 +75,20 @@ export function directWay(stack: Stack, files: string, negotiation: 'postgres' |
   };
 }
 
-async function open(config: object): Promise<pg.Client> {
+async function open(stack: Stack, config: object): Promise<pg.Client> {
   const client = new pg.Client(config);
   client.on('error', () => {}); // A connection ended from the other side rejects the query that runs; that is enough.
+  // Part of the driver since it exists, but not of its types: each message of the server's, whoever waits for it.
+  const { connection } = client as unknown as { connection: NodeJS.EventEmitter };
+  for (const event of ['errorMessage', 'notice'])
+    connection.on(event, (told: object) =>
+      stack.canaries.saw(`${event} to node-postgres`, JSON.stringify({ ...told, ...messageIn(told) })),
+    );
   await client.connect();
   return client;
+}
+
+/** An Error's own message, which is not put into JSON. */
+function messageIn(told: object): { message?: string } {
+  return told instanceof Error ? { message: told.message } : {};
 }

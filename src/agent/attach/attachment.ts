@@ -16,7 +16,7 @@ import type { ServerLink } from './server-link.ts';
 
 /** The node's own identity: gained by attestation, kept sealed on disk, renewed in time. */
 export interface Attachment {
-  /** Reads what was kept. @throws AgentError ERR_AGENT_STATE */
+  /** Reads what was kept. @throws AgentError ERR_AGENT_STATE, PrivateFileError */
   open(): Promise<void>;
   /** The identity while it is valid. */
   identity(): NodeIdentity | undefined;

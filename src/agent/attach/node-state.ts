@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { parseSpiffeId, type SpiffeId, type TrustDomain } from '@countersign/sdk/identity';
 import type { Bundle } from '../../model/index.ts';
+import { removePrivateFile } from '../../private-files/index.ts';
 import type { Random } from '../../std/index.ts';
 import { type BundleJson, bundleFromJson, bundleToJson } from '../bundle-json.ts';
-import { removeFile } from '../files.ts';
 import { readSealed, type Sealer, writeSealed } from '../sealed-json.ts';
 
 /** The node's own X.509-SVID with its key. */
@@ -28,7 +28,7 @@ export interface NodeState {
 
 /** Reads and replaces the sealed file that holds a {@link NodeState}. */
 export interface NodeStateFile {
-  /** Undefined when there is none. @throws AgentError ERR_AGENT_STATE */
+  /** Undefined when there is none. @throws AgentError ERR_AGENT_STATE, PrivateFileError */
   read(): Promise<NodeState | undefined>;
   write(state: NodeState): Promise<void>;
   remove(): Promise<void>;
@@ -48,7 +48,7 @@ export function createNodeStateFile(deps: {
       return json && fromJson(json);
     },
     write: (state) => writeSealed({ path, context, sealer: deps.sealer, random: deps.random, value: toJson(state) }),
-    remove: () => removeFile(path),
+    remove: () => removePrivateFile(path),
   };
 }
 

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { parseSpiffeId, parseTrustDomain, type TrustDomain } from '@countersign/sdk/identity';
 import type { Bundle, Selector, TargetView } from '../../model/index.ts';
+import { removePrivateFile } from '../../private-files/index.ts';
 import { type Clock, type Log, messageOf, type Random, type Timer } from '../../std/index.ts';
 import { type BundleJson, bundleFromJson, bundleToJson } from '../bundle-json.ts';
-import { removeFile } from '../files.ts';
 import { readSealed, type Sealer, writeSealed } from '../sealed-json.ts';
 import type { AgentEntry, JwtSvid, X509Svid } from './types.ts';
 
@@ -86,7 +86,7 @@ export function createCacheFile(deps: {
       removed = true;
       timer?.cancel();
       await writing;
-      await removeFile(path);
+      await removePrivateFile(path);
     },
   };
 }

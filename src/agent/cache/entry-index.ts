@@ -4,7 +4,7 @@ import type { AgentEntry } from './types.ts';
 /** Finds the entries that apply to a process: those whose selectors it shows, all of them. */
 export interface EntryIndex {
   /** Entries that apply, the default identity first. The order and the hints are those of {@link orderIdentities}. */
-  match(selectors: readonly Selector[]): AgentEntry[];
+  match(selectors: readonly Selector[]): readonly AgentEntry[];
 }
 
 /**
@@ -26,15 +26,21 @@ export function createEntryIndex(entries: Iterable<AgentEntry>): EntryIndex {
     if (drawer) drawer.push(item);
     else filed.set(rarest, [item]);
   }
+  // A caller shows the same list with each call, and entries change far less often than callers call.
+  const matches = new WeakMap<readonly Selector[], readonly AgentEntry[]>();
   return {
     match(selectors) {
+      const known = matches.get(selectors);
+      if (known) return known;
       const shown = new Set(selectors.map(formatSelector));
       const found: AgentEntry[] = [];
       for (const text of shown) {
         for (const item of filed.get(text) ?? [])
           if (item.texts.every((each) => shown.has(each))) found.push(item.entry);
       }
-      return orderIdentities(found);
+      const ordered = orderIdentities(found);
+      matches.set(selectors, ordered);
+      return ordered;
     },
   };
 }

@@ -9,6 +9,8 @@ export interface JwtCache {
    * asked, the cached one as long as it is valid. Rejects as `issue` did when there is none.
    */
   fetch(entry: AgentEntry, audience: readonly string[], signal: AbortSignal): Promise<JwtSvid>;
+  /** What `fetch` would give at once: a cached token in the first half of its life. */
+  fresh(entry: AgentEntry, audience: readonly string[]): JwtSvid | undefined;
   /** Forgets tokens whose key verifies no longer (tainted or gone from the bundle). */
   retain(keyIds: ReadonlySet<string>): void;
   /** What may be kept for a restart. */
@@ -59,17 +61,28 @@ export function createJwtCache(deps: {
     return work;
   };
 
+  /** A token that has not expired, which is then the most recently used. */
+  const use = (key: string) => {
+    const cached = tokens.get(key);
+    if (cached === undefined || clock.now() >= cached.svid.expiresAtMs) return undefined;
+    tokens.delete(key);
+    tokens.set(key, cached);
+    return cached;
+  };
+  const isFresh = ({ refreshAtMs }: { refreshAtMs: number }) => clock.now() < refreshAtMs;
+
   return {
+    fresh(entry, audience) {
+      if (entry.uniqueJwt) return undefined;
+      const cached = use(cacheKey(entry, audience));
+      return cached && isFresh(cached) ? cached.svid : undefined;
+    },
     async fetch(entry, audience, signal) {
       const key = cacheKey(entry, audience);
       if (entry.uniqueJwt) return raceAbort(deps.issue(entry, audience, true), signal);
-      const cached = tokens.get(key);
-      const usable = cached !== undefined && clock.now() < cached.svid.expiresAtMs;
-      if (usable) {
-        tokens.delete(key);
-        tokens.set(key, cached);
-        if (clock.now() < cached.refreshAtMs) return cached.svid;
-      }
+      const cached = use(key);
+      if (cached && isFresh(cached)) return cached.svid;
+      const usable = cached !== undefined;
       try {
         return await raceAbort(issueOnce(key, entry, audience, !usable), signal);
       } catch (error) {

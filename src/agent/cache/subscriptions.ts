@@ -1,5 +1,5 @@
 import type { Bundle, Selector } from '../../model/index.ts';
-import { type Clock, raceAbort } from '../../std/index.ts';
+import { abortError, assert, type Clock } from '../../std/index.ts';
 import { selectorKey } from './entry-index.ts';
 import { isValid } from './slots.ts';
 import type { AgentEntry, X509Svid } from './types.ts';
@@ -17,7 +17,7 @@ export interface WorkloadView {
 /** One workload's interest: while it is open, its SVIDs stay in the cache and are renewed first. */
 export interface Subscription {
   view(): WorkloadView;
-  /** Resolves once the view is another than `seen`; rejects when the signal aborts. */
+  /** Resolves once the view is another than `seen`; rejects when the signal aborts. One wait at a time. */
   changed(seen: WorkloadView, signal: AbortSignal): Promise<void>;
   close(): void;
 }
@@ -42,6 +42,7 @@ export function createSubscriptions(
       const group = groups.get(key) ?? { selectors, view: look(selectors), subscribers: 0, waiting: new Set() };
       groups.set(key, group);
       group.subscribers++;
+      const waiter = createWaiter(group);
       let open = true;
       return {
         view() {
@@ -49,10 +50,11 @@ export function createSubscriptions(
           if (group.view.identities.some(({ svid }) => !isValid(svid, clock))) group.view = look(selectors);
           return group.view;
         },
-        changed: (seen, signal) => waitForChange(group, seen, signal),
+        changed: waiter.changed,
         close() {
           if (!open) return;
           open = false;
+          waiter.close();
           if (--group.subscribers === 0) groups.delete(key);
         },
       };
@@ -82,14 +84,45 @@ interface Group {
   readonly waiting: Set<() => void>;
 }
 
-function waitForChange(group: Group, seen: WorkloadView, signal: AbortSignal): Promise<void> {
-  if (group.view !== seen) return Promise.resolve();
-  let wake: () => void = () => {};
-  const changed = new Promise<void>((resolve) => {
-    wake = resolve;
-    group.waiting.add(resolve);
-  });
-  return raceAbort(changed, signal).finally(() => group.waiting.delete(wake));
+/** One subscriber's waiting. It listens to a signal once for all its changes: a thousand of them wake at the same moment. */
+function createWaiter(group: Group): Pick<Subscription, 'changed' | 'close'> {
+  let heard: AbortSignal | undefined;
+  let waiting: { readonly wake: () => void; readonly fail: (error: Error) => void } | undefined;
+  const stop = () => {
+    if (waiting) group.waiting.delete(waiting.wake);
+    waiting = undefined;
+  };
+  const onAbort = () => {
+    const failed = waiting;
+    stop();
+    if (failed && heard) failed.fail(abortError(heard));
+  };
+  const hear = (signal: AbortSignal | undefined) => {
+    if (signal === heard) return;
+    heard?.removeEventListener('abort', onAbort);
+    heard = signal;
+    heard?.addEventListener('abort', onAbort, { once: true });
+  };
+  return {
+    changed(seen, signal) {
+      assert(waiting === undefined, 'a subscriber waits for one change at a time');
+      if (signal.aborted) return Promise.reject(abortError(signal));
+      if (group.view !== seen) return Promise.resolve();
+      hear(signal);
+      return new Promise<void>((resolve, reject) => {
+        const wake = () => {
+          waiting = undefined;
+          resolve();
+        };
+        waiting = { wake, fail: reject };
+        group.waiting.add(wake);
+      });
+    },
+    close() {
+      stop();
+      hear(undefined);
+    },
+  };
 }
 
 function sameView(a: WorkloadView, b: WorkloadView): boolean {

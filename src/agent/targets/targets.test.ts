@@ -168,7 +168,8 @@ describe('a session', () => {
   });
 
   it('does not carry a byte for a process that ended while the link was made', async () => {
-    gateway.serve = () => {};
+    const carried: Buffer[] = [];
+    gateway.serve = (link) => void link.on('data', (chunk) => carried.push(chunk));
     const accepted = h.processes.length;
     const { socket } = open();
     socket.write('secret');
@@ -176,6 +177,7 @@ describe('a session', () => {
     const process = h.processes.at(-1);
     if (process) process.dead = true;
     await h.until(() => h.agent().counters.targetRefusals === 1);
+    expect(carried).toEqual([]);
   });
 });
 

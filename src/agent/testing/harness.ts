@@ -170,6 +170,7 @@ function fakePeer(harness: Harness): FakeProcess {
     pid: 1_000 + harness.processes.length,
     uid: 1000,
     gid: 1000,
+    groups: [],
     selectors: harness.selectors.flatMap((text) => parseSelector(text) ?? []),
     dead: false,
     closed: false,

@@ -13,6 +13,8 @@ export interface Identities {
    * @throws RpcError UNAVAILABLE when nothing is known yet, PERMISSION_DENIED `no identity issued`
    */
   look(selectors: readonly Selector[], need: Need, signal: AbortSignal): Promise<WorkloadView>;
+  /** The same without waiting: undefined when somebody would have to be asked. */
+  known(selectors: readonly Selector[], need: Need): WorkloadView | undefined;
   /** Calls `show` with each new view, beginning at once; ends only by throwing, as {@link look} does. */
   follow(
     selectors: readonly Selector[],
@@ -67,8 +69,17 @@ export function createIdentities(deps: {
     if (need === 'svids' && view.identities.length === 0) throw unavailable(AWAY);
   };
 
+  const known = (selectors: readonly Selector[], need: Need): WorkloadView | undefined => {
+    const view = cache.match(selectors);
+    if (!cache.ready() || view.matched.length === 0) return undefined;
+    return need === 'entries' || view.identities.length === view.matched.length ? view : undefined;
+  };
+
   return {
+    known,
     async look(selectors, need, signal) {
+      const ready = known(selectors, need);
+      if (ready) return ready;
       let view = cache.match(selectors);
       await complete(view, signal);
       view = cache.match(selectors);

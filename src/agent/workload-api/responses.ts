@@ -1,6 +1,7 @@
 import type { DescMessage } from '@bufbuild/protobuf';
 import {
   JWTBundlesResponseSchema,
+  JWTSVIDResponseSchema,
   X509BundlesResponseSchema,
   X509SVIDResponseSchema,
 } from '@countersign/sdk/contract/gen/spiffe/workload/workload_pb.ts';
@@ -10,6 +11,7 @@ import { type Prebuilt, prebuilt } from '../../rpc/index.ts';
 import { concatBytes } from '../../std/index.ts';
 import { encodeJwks } from '../../wire/jose/index.ts';
 import type { WorkloadView } from '../cache/subscriptions.ts';
+import type { AgentEntry, JwtSvid } from '../cache/types.ts';
 
 /** The response of FetchX509SVID for what a workload may see: encoded once, sent to all its streams. @see SPIFFE Workload API §5.2.1 */
 export const x509SvidResponse = onceEach((view: WorkloadView) => {
@@ -38,6 +40,29 @@ export const jwtBundlesResponse = onceEach((view: WorkloadView) =>
   }),
 );
 
+/** The response of FetchJWTSVID. @see SPIFFE Workload API §6.2.1 */
+export function jwtSvidResponse(issued: readonly IssuedJwt[]): Prebuilt<typeof JWTSVIDResponseSchema> {
+  const [only, ...others] = issued;
+  // The common case, asked for over and over while the token is cached: encoded once.
+  if (!only || others.length > 0) return encodeJwtSvids(issued);
+  const known = jwtResponses.get(only.svid);
+  if (known?.entry === only.entry) return known.answer;
+  const answer = encodeJwtSvids(issued);
+  jwtResponses.set(only.svid, { entry: only.entry, answer });
+  return answer;
+}
+
+/** A token and the entry that it was issued for. */
+export interface IssuedJwt {
+  readonly entry: AgentEntry;
+  readonly svid: JwtSvid;
+}
+
+function encodeJwtSvids(issued: readonly IssuedJwt[]): Prebuilt<typeof JWTSVIDResponseSchema> {
+  const svids = issued.map(({ entry, svid }) => ({ spiffeId: entry.spiffeId.uri, svid: svid.token, hint: entry.hint }));
+  return prebuilt(JWTSVIDResponseSchema, { svids });
+}
+
 function rootsDer(bundle: Bundle): Buffer {
   return concatBytes(bundle.x509Authorities.map((authority) => authority.der));
 }
@@ -56,3 +81,8 @@ function onceEach<Output extends DescMessage>(
     return ready;
   };
 }
+
+const jwtResponses = new WeakMap<
+  JwtSvid,
+  { readonly entry: AgentEntry; readonly answer: Prebuilt<typeof JWTSVIDResponseSchema> }
+>();

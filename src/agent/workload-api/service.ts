@@ -20,7 +20,7 @@ import { type Caller, countDown } from '../callers.ts';
 import type { Counters } from '../counters.ts';
 import { AgentError } from '../errors.ts';
 import type { Identities, Need } from './identities.ts';
-import { jwtBundlesResponse, x509BundlesResponse, x509SvidResponse } from './responses.ts';
+import { jwtBundlesResponse, jwtSvidResponse, x509BundlesResponse, x509SvidResponse } from './responses.ts';
 
 /** Where a connection keeps its {@link Caller}. */
 export const CALLER = Symbol('caller');
@@ -61,17 +61,19 @@ export function createWorkloadApi(deps: {
       const caller = callerOf(context);
       checkAudience(audience);
       const wanted = spiffeId === '' ? undefined : requestedId(spiffeId);
-      const view = await identities.look(await selectorsOf(caller, context.signal), 'entries', context.signal);
+      const selectors = await selectorsOf(caller, context);
+      const view =
+        identities.known(selectors, 'entries') ?? (await identities.look(selectors, 'entries', context.signal));
       const entries = firstOfEachId(view).filter((entry) => wanted === undefined || entry.spiffeId.uri === wanted.uri);
       if (entries.length === 0) throw new RpcError(Code.PERMISSION_DENIED, 'no identity issued');
-      const svids = await Promise.all(
+      const issued = await Promise.all(
         entries.map(async (entry) => {
-          const { token } = await issue(entry, audience, context.signal);
-          return { spiffeId: entry.spiffeId.uri, svid: token, hint: entry.hint };
+          const svid = deps.jwts.fresh(entry, audience) ?? (await issue(entry, audience, context.signal));
+          return { entry, svid };
         }),
       );
-      refuseDead(() => caller.assertAlive());
-      return { svids };
+      refuseDead(caller);
+      return jwtSvidResponse(issued);
     },
 
     async validateJWTSVID({ audience, svid: token }, context) {
@@ -111,17 +113,17 @@ function createStreams({ identities, counters }: { identities: Identities; count
     counters.streamsOpened++;
     let last: Buffer | undefined;
     try {
-      const selectors = await selectorsOf(caller, context.signal);
+      const selectors = await selectorsOf(caller, context);
       await identities.follow(selectors, {
         need,
         signal: context.signal,
-        async show(view) {
+        show(view) {
           const answer = reply.build(view);
-          if (last?.equals(answer.frame)) return;
+          if (last?.equals(answer.frame)) return NOTHING_NEW;
           last = answer.frame;
-          refuseDead(() => caller.assertAlive());
+          refuseDead(caller);
           counters.updatesSent++;
-          await reply.send(answer);
+          return reply.send(answer);
         },
       });
     } finally {
@@ -136,7 +138,7 @@ async function viewForVerifier(
   caller: Caller,
   context: CallContext,
 ): Promise<Pick<WorkloadView, 'bundles'>> {
-  const selectors = await selectorsOf(caller, context.signal);
+  const selectors = await selectorsOf(caller, context);
   try {
     return await identities.look(selectors, 'entries', context.signal);
   } catch (error) {
@@ -156,18 +158,18 @@ function callerOf(context: CallContext): Caller {
   return caller;
 }
 
-async function selectorsOf(caller: Caller, signal: AbortSignal) {
+async function selectorsOf(caller: Caller, context: CallContext) {
   try {
-    return await caller.selectors(signal);
+    return caller.known() ?? (await caller.selectors(context.signal));
   } catch (error) {
     if (error instanceof AgentError) throw unavailable('the calling process could not be identified');
     throw error;
   }
 }
 
-function refuseDead(check: () => void): void {
+function refuseDead(caller: Caller): void {
   try {
-    check();
+    caller.assertAlive();
   } catch (cause) {
     throw new RpcError(Code.UNAVAILABLE, 'the calling process has ended', { cause });
   }
@@ -209,6 +211,7 @@ function unavailable(message: string): RpcError {
   return new RpcError(Code.UNAVAILABLE, message);
 }
 
+const NOTHING_NEW = Promise.resolve();
 const SECURITY_HEADER = 'workload.spiffe.io';
 /** Far above what a node's sidecars need, far below what would hurt: a stream costs about 25 kB. */
 const STREAMS_PER_UID_MAX = 4_096;

@@ -21,6 +21,7 @@ import {
   createManualClock,
   createSeededRandom,
   createSilentLog,
+  type Log,
   type Service,
   startAll,
   stopAll,
@@ -29,9 +30,9 @@ import { buildCertificateRequest } from '../../wire/x509/index.ts';
 import { createServerApi } from '../index.ts';
 
 /** A whole server over a real store and real sockets; only time, chance and the ledger are the test's. */
-export async function startTestServer() {
+export async function startTestServer({ log = createSilentLog() }: { log?: Log } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'api-'));
-  const base = { clock: createManualClock(START_MS), random: createSeededRandom('api'), log: createSilentLog() };
+  const base = { clock: createManualClock(START_MS), random: createSeededRandom('api'), log };
   const migrations = [
     ...authorityMigrations,
     ...registrationMigrations,

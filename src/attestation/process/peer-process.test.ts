@@ -32,15 +32,18 @@ afterEach(() => {
 
 /** Starts a process that connects and waits; resolves to it and what the kernel says of it. */
 async function connect(
-  options: { uid?: number; gid?: number; script?: string } = {},
+  options: { uid?: number; gid?: number; before?: string; script?: string } = {},
 ): Promise<{ child: ChildProcess; peer: PeerProcess; socket: Socket }> {
-  const { script = '', ...ids } = options;
+  const { before = '', script = '', ...ids } = options;
   if (root) spawnSync('chmod', ['755', folder]);
   if (root) spawnSync('chmod', ['777', path]);
   const accepted = once(server, 'connection');
   const child = spawn(
     process.execPath,
-    ['-e', `require('net').connect(${JSON.stringify(path)}); setInterval(() => {}, 1000); ${script}`],
+    [
+      '-e',
+      `${before} require('net').connect(${JSON.stringify(path)}, () => { ${script} }); setInterval(() => {}, 1000);`,
+    ],
     { ...ids, cwd: '/' },
   );
   children.push(child);
@@ -64,6 +67,19 @@ describe('readPeer', () => {
       gid: root ? 23456 : process.getgid?.(),
     });
     peer.close();
+  });
+
+  it.runIf(root)('tells the groups it had when it connected, however many, and not those it has since', async () => {
+    for (const groups of [[], [4, 24], Array.from({ length: 5_000 }, (_, index) => 100_000 + index)]) {
+      const { child, peer } = await connect({
+        before: `process.setgroups(${JSON.stringify(groups)});`,
+        script: `process.setgroups([27]); process.stdout.write('changed');`,
+      });
+      if (child.stdout) await once(child.stdout, 'data');
+      expect(readFileSync(`/proc/${child.pid}/status`, 'latin1')).toMatch(/^Groups:\s*27\s*$/m);
+      expect(peer.groups).toEqual(groups);
+      peer.close();
+    }
   });
 
   it('sees that the process has ended', async () => {
@@ -98,6 +114,18 @@ describe('readPeer', () => {
     peer.close();
   });
 
+  it('takes no signal of its own for the end of the other: a profiler sends thousands', async () => {
+    const profiled = ['--cpu-prof', '--cpu-prof-interval=50', `--cpu-prof-dir=${folder}`];
+    const watcher = spawn(process.execPath, [...profiled, '--input-type=module', '-e', WATCHER, PEER, `${path}2`]);
+    children.push(watcher);
+    let said = '';
+    watcher.stdout.on('data', (chunk: Buffer) => {
+      said += chunk.toString();
+    });
+    await once(watcher, 'close');
+    expect(said).toBe('alive 40000 of 40000');
+  });
+
   it('is not alive once closed', async () => {
     const { peer } = await connect();
     peer.close();
@@ -123,6 +151,20 @@ describe('readPeer', () => {
     peer.close();
   });
 });
+
+/** Connects to itself and looks very often whether it is alive. */
+const WATCHER = `
+  import { createServer, connect } from 'node:net';
+  const [, peerModule, path] = process.argv;
+  const { readPeer } = await import(peerModule);
+  const server = createServer((socket) => {
+    const peer = readPeer(socket);
+    let alive = 0;
+    for (let look = 0; look < 40_000; look++) if (peer.alive()) alive++;
+    process.stdout.write('alive ' + alive + ' of 40000', () => process.exit(0));
+  });
+  server.listen(path, () => connect(path));`;
+const PEER = join(import.meta.dirname, 'peer-process.ts');
 
 /** Starts processes until one has that pid: the kernel counts on from ns_last_pid. */
 function takePid(pid: number): ChildProcess {

@@ -1,4 +1,4 @@
-import { closeSync, readFileSync } from 'node:fs';
+import { closeSync, readFileSync, readlinkSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import koffi from 'koffi';
 import { codeOf, messageOf } from '../../std/index.ts';
@@ -13,6 +13,8 @@ export interface PeerProcess {
   readonly pid: number;
   readonly uid: number;
   readonly gid: number;
+  /** Supplementary groups. */
+  readonly groups: readonly number[];
   /** False once the process has ended, even when its pid belongs to another by now, and once it runs another program than at first. */
   alive(): boolean;
   close(): void;
@@ -31,10 +33,37 @@ export function readPeer(socket: Socket): PeerProcess {
   const gid = credentials.readUInt32LE(8);
   // A process outside our pid namespace shows as 0: nothing about it could be attested.
   if (pid <= 0) throw new AttestationError('ERR_ATTEST_PEER', 'the caller is not visible in this process namespace');
-  return pin({ pid, uid, gid }, openPidfd(fd, pid));
+  checkProc();
+  return pin({ pid, uid, gid, groups: groupsOf(fd) }, openPidfd(fd, pid));
 }
 
-function pin(who: { pid: number; uid: number; gid: number }, pidfd: Pidfd): PeerProcess {
+/** Where /proc is that of another process namespace (one was made, and /proc not mounted anew), `/proc/<pid>` is another process. */
+function checkProc(): void {
+  let self = '';
+  try {
+    self = readlinkSync('/proc/self');
+  } catch (cause) {
+    throw new AttestationError('ERR_ATTEST_PEER', `/proc can not be read: ${messageOf(cause)}`, { cause });
+  }
+  if (self === String(process.pid)) return;
+  throw new AttestationError('ERR_ATTEST_PEER', '/proc shows the processes of another process namespace than ours');
+}
+
+/** Those it had when it connected: in /proc there would be those of whatever it has executed since. */
+function groupsOf(fd: number): number[] {
+  let out = Buffer.alloc(GROUP_BYTES * GROUPS_USUAL);
+  let length = [out.length];
+  let failed = getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, out, length) !== 0;
+  if (failed && koffi.errno() === koffi.os.errno['ERANGE']) {
+    out = Buffer.alloc(Math.min(length[0] ?? 0, GROUP_BYTES * GROUPS_MAX)); // The kernel has said how much it takes.
+    length = [out.length];
+    failed = getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, out, length) !== 0;
+  }
+  if (failed) throw untold();
+  return Array.from({ length: (length[0] ?? 0) / GROUP_BYTES }, (_, index) => out.readUInt32LE(index * GROUP_BYTES));
+}
+
+function pin(who: Omit<PeerProcess, 'alive' | 'close'>, pidfd: Pidfd): PeerProcess {
   let open = true;
   const program = programOf(who.pid);
   // The program first: that its pid was still its own is only sure when the process has not ended after.
@@ -81,7 +110,13 @@ function hasEnded(pidfd: number): boolean {
   const entry = Buffer.alloc(8); // struct pollfd: fd, events, revents.
   entry.writeInt32LE(pidfd, 0);
   entry.writeInt16LE(POLLIN, 4);
-  return poll(entry, 1, 0) !== 0; // Ready, or an error: both mean "not to be relied on".
+  for (let tries = 0; tries < POLL_TRIES_MAX; tries++) {
+    const ready = poll(entry, 1, 0);
+    // A signal to us (a profiler's, a child's end) says nothing about the other process.
+    if (ready === -1 && koffi.errno() === koffi.os.errno['EINTR']) continue;
+    return ready !== 0; // Ready, or an error: both mean "not to be relied on".
+  }
+  return true;
 }
 
 /**
@@ -114,8 +149,13 @@ function descriptorOf(socket: Socket): number {
 function socketOption(fd: number, option: number, out: Buffer): void {
   const length = [out.length];
   if (getsockopt(fd, SOL_SOCKET, option, out, length) === 0 && length[0] === out.length) return;
+  throw untold();
+}
+
+/** Why the last call of getsockopt failed. */
+function untold(): AttestationError {
   const code = Object.entries(koffi.os.errno).find(([, number]) => number === koffi.errno())?.[0] ?? 'EUNKNOWN';
-  throw new AttestationError('ERR_ATTEST_PEER', `the kernel does not tell who connected: ${code}`, {
+  return new AttestationError('ERR_ATTEST_PEER', `the kernel does not tell who connected: ${code}`, {
     cause: Object.assign(new Error(code), { code }),
   });
 }
@@ -135,8 +175,15 @@ const syscall = libc.func('long syscall(long, int, int)');
 
 const SOL_SOCKET = 1;
 const SO_PEERCRED = 17;
+const SO_PEERGROUPS = 59;
 const SO_PEERPIDFD = 77;
 const SYS_PIDFD_OPEN = 434;
+const GROUP_BYTES = 4;
+const GROUPS_USUAL = 64;
+/** NGROUPS_MAX of the kernel. */
+const GROUPS_MAX = 65_536;
 const POLLIN = 1;
+/** Signals that interrupt one look after the other so often are not believed. */
+const POLL_TRIES_MAX = 1_000;
 /** What kernels answer that do not know SO_PEERPIDFD. */
 const SOCKET_OPTION_UNKNOWN = ['ENOPROTOOPT', 'EINVAL', 'EOPNOTSUPP'];

@@ -4,6 +4,8 @@ import { createHeaderBlock } from './header-block.ts';
 export interface AuthorityFilter {
   /** Takes the next bytes of the connection, in pieces of any size, and changes them where they lie. */
   pass(chunk: Buffer): void;
+  /** True once any byte was changed. */
+  readonly changed: boolean;
 }
 
 /**
@@ -70,6 +72,9 @@ export function createAuthorityFilter(): AuthorityFilter {
           if (headBytes === 0) beginFrame();
         }
       }
+    },
+    get changed() {
+      return block.changed;
     },
   };
 }

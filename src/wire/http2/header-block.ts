@@ -4,6 +4,8 @@ export interface HeaderBlock {
   begin(): void;
   /** Takes the next bytes of the block and changes them where they lie. */
   pass(bytes: Buffer): void;
+  /** True once any byte was changed. */
+  readonly changed: boolean;
 }
 
 /** What the next byte is. `lost`: the block is not what the RFC says; the rest of it is left alone. */
@@ -21,6 +23,7 @@ export function createHeaderBlock(): HeaderBlock {
   let authority = false;
   /** How much of the name equals `:authority`; -1 = it differs. */
   let named = 0;
+  let changed = false;
 
   const nextField = () => {
     state = 'field';
@@ -65,7 +68,10 @@ export function createHeaderBlock(): HeaderBlock {
   const character = (bytes: Buffer, at: number) => {
     const byte = bytes.readUInt8(at);
     if (strings === 2) named = named >= 0 && AUTHORITY.charCodeAt(named) === byte ? named + 1 : -1;
-    else if (authority && !huffman && byte === SLASH) bytes.writeUInt8(DASH, at);
+    else if (authority && !huffman && byte === SLASH) {
+      bytes.writeUInt8(DASH, at);
+      changed = true;
+    }
     number--;
     if (number === 0) textEnded();
   };
@@ -84,6 +90,9 @@ export function createHeaderBlock(): HeaderBlock {
         else if (state === 'text') character(bytes, at);
         else return;
       }
+    },
+    get changed() {
+      return changed;
     },
   };
 }

@@ -51,7 +51,7 @@ function maskRow(framer: Framer, columns: number): void {
   const out = new Outbox();
   maskDataRow(
     framer,
-    new Array(columns).fill(() => MASK),
+    new Array(columns).fill((_: unknown, into: Buffer, at: number) => at + MASK.copy(into, at)),
     out,
   );
   const row = Buffer.concat(out.take());

@@ -89,11 +89,16 @@ export class Framer {
     }
   }
 
-  /** Bytes held that belong to no message shown yet. */
-  get bufferedBytes(): number {
-    let bytes = this.#tailBytes + this.#chunk.length - this.#offset;
+  /** Bytes of the chunks given that were not looked at yet. */
+  get unreadBytes(): number {
+    let bytes = this.#chunk.length - this.#offset;
     for (const chunk of this.#queued) bytes += chunk.length;
     return bytes;
+  }
+
+  /** Bytes held that belong to no message shown yet. */
+  get bufferedBytes(): number {
+    return this.#tailBytes + this.unreadBytes;
   }
 
   /** Size of the message at `offset`, or 0 when it is too long for its type and its body is to be skipped. */

@@ -42,7 +42,7 @@ export {
   readParse,
   readQuery,
 } from './frontend.ts';
-export { type CellMask, maskDataRow } from './mask-row.ts';
+export { type CellMask, cellGrowthMax, maskDataRow } from './mask-row.ts';
 export { Outbox } from './outbox.ts';
 export { encodeDataRow, encodeRowDescription, type RowField, readRowDescription } from './row-description.ts';
 export {

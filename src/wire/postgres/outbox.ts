@@ -69,6 +69,13 @@ export class Outbox {
     return pieces;
   }
 
+  /** Nothing holds on to what was taken: its memory can be written to again. */
+  recycle(): void {
+    if (this.bytes > 0) return;
+    this.#scratchStart = 0;
+    this.#scratchEnd = 0;
+  }
+
   #close(): void {
     if (this.#run !== undefined) {
       const whole = this.#runStart === 0 && this.#runEnd === this.#run.length;

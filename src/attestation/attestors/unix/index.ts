@@ -8,7 +8,7 @@ import { AttestationError } from '../../errors.ts';
 import type { PeerProcess } from '../../process/peer-process.ts';
 import { describeExecutable } from './executable.ts';
 import { groupName, userName } from './names.ts';
-import { supplementaryGroups } from './proc-status.ts';
+import { isUnmapped } from './unmapped.ts';
 
 const config = Type.Object(
   {
@@ -50,15 +50,11 @@ async function attest(
   signal: AbortSignal,
 ): Promise<readonly Selector[]> {
   throwIfAborted(signal);
-  // User and group are those the kernel noted when the process connected: changing them later changes nothing here.
-  const values = [
-    `uid:${process.uid}`,
-    ...named('user', userName(process.uid)),
-    `gid:${process.gid}`,
-    ...named('group', groupName(process.gid)),
-  ];
-  for (const gid of supplementaryGroups(process.pid))
-    values.push(`supplementary_gid:${gid}`, ...named('supplementary_group', groupName(gid)));
+  if (isUnmapped('uid', process.uid))
+    throw new AttestationError('ERR_ATTEST_WORKLOAD', 'the user of the caller has no number in this user namespace');
+  // User and groups are those the kernel noted when the process connected: changing them later changes nothing here.
+  const values = [`uid:${process.uid}`, ...named('user', userName(process.uid)), ...group('gid', 'group', process.gid)];
+  for (const gid of process.groups) values.push(...group('supplementary_gid', 'supplementary_group', gid));
   if (settings.discoverPath) {
     const { path, sha256 } = await describeExecutable(process.pid, executableOptions(settings), signal);
     values.push(...named('path', path), ...named('sha256', sha256));
@@ -68,6 +64,10 @@ async function attest(
 
 function executableOptions({ executableBytesMax, fileSystems }: Static<typeof config>) {
   return { bytesMax: executableBytesMax, trustedTypes: fileSystems };
+}
+
+function group(number: string, name: string, gid: number): string[] {
+  return isUnmapped('gid', gid) ? [] : [`${number}:${gid}`, ...named(name, groupName(gid))];
 }
 
 function named(name: string, value: string | undefined): string[] {

@@ -23,7 +23,6 @@ import { formatSelector } from '../../../model/index.ts';
 import { lookAtFile } from '../../process/file-look.ts';
 import { member } from './index.ts';
 import { parseNames } from './names.ts';
-import { parseGroups } from './proc-status.ts';
 
 const root = process.getuid?.() === 0;
 let folder: string;
@@ -47,17 +46,22 @@ async function start(program: string, args: readonly string[] = ['60']): Promise
 }
 
 async function selectorsOf(pid: number, config: unknown = {}): Promise<string[]> {
-  const peer = { pid, uid: 4_000_000_001, gid: 0, alive: () => true, close() {} };
+  const peer = { pid, uid: 4_000_000_001, gid: 0, groups: [0, 4_000_000_001], alive: () => true, close() {} };
   return (await member.workload.open(config)(peer, new AbortController().signal)).map(formatSelector);
 }
 
 describe('the unix attestor', () => {
-  it('takes user and group from the kernel record, not from what the process is now', async () => {
+  it('takes user and groups from the kernel record, not from what the process is now', async () => {
     const selectors = await selectorsOf(await start('/bin/sleep'));
     expect(selectors).toContain('unix:uid:4000000001');
     expect(selectors.filter((text) => text.startsWith('unix:user:'))).toEqual([]);
     expect(selectors).toContain('unix:gid:0');
     expect(selectors).toContain('unix:group:root');
+    expect(selectors.filter((text) => text.startsWith('unix:supplementary'))).toEqual([
+      'unix:supplementary_gid:0',
+      'unix:supplementary_group:root',
+      'unix:supplementary_gid:4000000001',
+    ]);
   });
 
   it('gives path and hash of the program', async () => {
@@ -215,17 +219,6 @@ async function mountInUserSpace(on: string): Promise<{ server: ChildProcess } | 
 }
 
 describe('what it reads', () => {
-  it.each([
-    ['Name:\tx\nGroups:\t4 24 27 \n', [4, 24, 27]],
-    ['Groups:\t\n', []],
-  ])('reads groups from %j', (status, groups) => {
-    expect(parseGroups(status)).toEqual(groups);
-  });
-
-  it('fails where there is no Groups line', () => {
-    expect(() => parseGroups('Name:\tx\n')).toThrow('no Groups line');
-  });
-
   it('reads names, the first of a number wins, broken lines are left out', () => {
     expect([...parseNames('root:x:0:0:r:/root:/bin/sh\ntoor:x:0:\nbroken\nx:y:z\nweb:x:33:\n')]).toEqual([
       [0, 'root'],

@@ -1,9 +1,9 @@
-import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
-import { codeOf, type Random, Secret } from '../../../std/index.ts';
+import { PrivateFileError, readGivenSecret, readPrivateFile, writePrivateFile } from '../../../private-files/index.ts';
+import { type Random, Secret } from '../../../std/index.ts';
 import { SEAL_KEY_BYTES, SealError, unwrapKey, wrapKey } from '../../../wire/seal/index.ts';
 import { AuthorityError } from '../../errors.ts';
-import { readOwnFile, writeOwnFile } from './files.ts';
+import { KEY_FILE_BYTES_MAX, withOwnFiles } from './own-files.ts';
 
 /**
  * The key that the keystore's files are sealed with: opened from the folder, or made on first use. With a passphrase it lies wrapped in
@@ -16,8 +16,9 @@ export async function openDataKey(
 ): Promise<Secret> {
   const bareFile = path.join(folder, 'data-key');
   const wrappedFile = path.join(folder, 'data-key.wrapped');
-  const bare = await readOwnFile(bareFile);
-  const wrapped = await readOwnFile(wrappedFile);
+  const read = (file: string) => withOwnFiles(() => readPrivateFile(file, { bytesMax: KEY_FILE_BYTES_MAX }));
+  const bare = await read(bareFile);
+  const wrapped = await read(wrappedFile);
   if (bare && wrapped) {
     throw new AuthorityError(
       'ERR_KEYSTORE_DAMAGED',
@@ -40,22 +41,29 @@ export async function openDataKey(
   if (options.keysExist)
     throw new AuthorityError('ERR_KEYSTORE_DAMAGED', `${folder} holds keys, but the data key that opens them is gone`);
   const key = new Secret(options.random.bytes(SEAL_KEY_BYTES));
-  if (options.passphrase) await writeOwnFile(wrappedFile, await wrapKey(key, options.passphrase, options.random));
-  else await writeOwnFile(bareFile, key.reveal());
+  const { passphrase, random } = options;
+  const kept = passphrase ? await wrapKey(key, passphrase, random) : key.reveal();
+  await withOwnFiles(() => writePrivateFile(passphrase ? wrappedFile : bareFile, kept, random));
   return key;
 }
 
 /**
  * Reads a passphrase given as `env:NAME` or `file:PATH`; one newline at its end is not part of it.
- * @throws AuthorityError ERR_KEYSTORE_PASSPHRASE (missing, empty), ERR_KEYSTORE_UNSAFE (a file that others can read)
+ * @throws AuthorityError ERR_KEYSTORE_PASSPHRASE (missing, empty), ERR_KEYSTORE_UNSAFE (a file that others can read or change)
  */
 export async function readPassphrase(reference: string): Promise<Secret> {
-  const name = reference.slice(reference.indexOf(':') + 1);
-  const text = reference.startsWith('env:') ? (process.env[name] ?? '') : await readPassphraseFile(name);
-  const passphrase = text.replace(/\r?\n$/, '');
-  if (passphrase === '')
-    throw new AuthorityError('ERR_KEYSTORE_PASSPHRASE', `the passphrase ${reference} is missing or empty`);
-  return Secret.fromText(passphrase);
+  let passphrase: Secret | undefined;
+  try {
+    // Mounted secrets belong to root or are shared with a group; what everyone can read is no secret.
+    const options = { env: process.env, bytesMax: PASSPHRASE_BYTES_MAX, groupMayRead: true };
+    passphrase = await readGivenSecret(reference, options);
+  } catch (cause) {
+    if (!(cause instanceof PrivateFileError)) throw cause;
+    const code = cause.code === 'ERR_PRIVATE_FILE_UNSAFE' ? 'ERR_KEYSTORE_UNSAFE' : 'ERR_KEYSTORE_PASSPHRASE';
+    throw new AuthorityError(code, `the passphrase: ${cause.message}`, { cause });
+  }
+  if (passphrase) return passphrase;
+  throw new AuthorityError('ERR_KEYSTORE_PASSPHRASE', `the passphrase ${reference} is missing or empty`);
 }
 
 async function unwrap(wrapped: Buffer, passphrase: Secret, file: string): Promise<Secret> {
@@ -71,35 +79,6 @@ async function unwrap(wrapped: Buffer, passphrase: Secret, file: string): Promis
       );
     }
     throw new AuthorityError('ERR_KEYSTORE_DAMAGED', `${file} was cut off or edited`, { cause });
-  }
-}
-
-async function readPassphraseFile(file: string): Promise<string> {
-  let handle: fs.FileHandle;
-  try {
-    handle = await fs.open(file, 'r');
-  } catch (cause) {
-    const why = codeOf(cause) === 'ENOENT' ? 'is missing' : 'can not be opened';
-    throw new AuthorityError('ERR_KEYSTORE_PASSPHRASE', `the passphrase file ${file} ${why}`, { cause });
-  }
-  try {
-    const stat = await handle.stat();
-    // Mounted secrets belong to root or are shared with a group; what everyone can read is no secret.
-    if ((stat.mode & 0o007) !== 0) {
-      throw new AuthorityError(
-        'ERR_KEYSTORE_UNSAFE',
-        `the passphrase file ${file} can be read by others, take their access away`,
-      );
-    }
-    if (stat.size > PASSPHRASE_BYTES_MAX) {
-      throw new AuthorityError(
-        'ERR_KEYSTORE_PASSPHRASE',
-        `the passphrase file ${file} has more than ${PASSPHRASE_BYTES_MAX} bytes`,
-      );
-    }
-    return (await handle.readFile()).toString('utf8');
-  } finally {
-    await handle.close();
   }
 }
 

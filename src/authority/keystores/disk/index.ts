@@ -5,17 +5,25 @@
  * the server's own user can read the folder. It must not know what its keys sign.
  */
 import { createPrivateKey, type KeyObject } from 'node:crypto';
+import { readdir } from 'node:fs/promises';
 import * as path from 'node:path';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
+import {
+  openPrivateFolder,
+  readPrivateFile,
+  removePrivateFile,
+  removeUnfinished,
+  writePrivateFile,
+} from '../../../private-files/index.ts';
 import { throwIfAborted } from '../../../std/index.ts';
 import { createSealer, SealError, type Sealer } from '../../../wire/seal/index.ts';
 import { AuthorityError } from '../../errors.ts';
 import type { Keystore, KeystoreDeps, KeystoreMember, SigningKey } from '../../keystore.ts';
 import { checkNewKeyId, createSigningKey, generatePrivateKey, KEY_ID_PATTERN, KEYS_MAX } from '../signing.ts';
 import { openDataKey, readPassphrase } from './data-key.ts';
-import { listFolder, openFolder, readOwnFile, removeOwnFile, writeOwnFile } from './files.ts';
 import { lockFolder } from './lock.ts';
+import { KEY_FILE_BYTES_MAX, withOwnFiles } from './own-files.ts';
 
 const config = Type.Object(
   {
@@ -82,7 +90,8 @@ function createDiskKeystore(settings: DiskConfig, deps: KeystoreDeps): ReturnTyp
         const privateKey = await generatePrivateKey(type);
         throwIfAborted(signal);
         const plain = privateKey.export({ format: 'der', type: 'pkcs8' });
-        await writeOwnFile(fileOf(keyId), usedSealer.seal(plain, sealContext(keyId)));
+        const sealed = usedSealer.seal(plain, sealContext(keyId));
+        await withOwnFiles(() => writePrivateFile(fileOf(keyId), sealed, deps.random));
         plain.fill(0);
         openSealer();
         return keep(keyId, privateKey);
@@ -102,7 +111,7 @@ function createDiskKeystore(settings: DiskConfig, deps: KeystoreDeps): ReturnTyp
       openSealer();
       throwIfAborted(signal);
       if (!keys.delete(keyId)) return;
-      await removeOwnFile(fileOf(keyId));
+      await withOwnFiles(() => removePrivateFile(fileOf(keyId)));
       claimed.delete(keyId);
     },
   };
@@ -110,11 +119,14 @@ function createDiskKeystore(settings: DiskConfig, deps: KeystoreDeps): ReturnTyp
     ...keystore,
     async start(signal) {
       throwIfAborted(signal);
-      await openFolder(directory);
-      await openFolder(keysFolder);
-      unlock = lockFolder(path.join(directory, 'lock'));
-      const names = await listFolder(keysFolder);
-      await listFolder(directory);
+      const names = await withOwnFiles(async () => {
+        openPrivateFolder(directory);
+        openPrivateFolder(keysFolder);
+        unlock = lockFolder(path.join(directory, 'lock'));
+        await removeUnfinished(directory);
+        await removeUnfinished(keysFolder);
+        return (await readdir(keysFolder)).sort();
+      });
       const passphrase = settings.passphrase === undefined ? undefined : await readPassphrase(settings.passphrase);
       const opened = createSealer(
         await openDataKey(directory, { passphrase, random: deps.random, keysExist: names.length > 0 }),
@@ -155,7 +167,7 @@ async function readKeys(
 }
 
 async function readKey(file: string, keyId: string, sealer: Sealer): Promise<KeyObject> {
-  const sealed = await readOwnFile(file);
+  const sealed = await withOwnFiles(() => readPrivateFile(file, { bytesMax: KEY_FILE_BYTES_MAX }));
   if (!sealed) throw new AuthorityError('ERR_KEYSTORE_DAMAGED', `${file} has vanished`);
   try {
     const plain = sealer.open(sealed, sealContext(keyId));

@@ -2,7 +2,8 @@ import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { GatewayError } from '../../errors.ts';
 
-const referencePattern = '^(env|file|keystore):.{1,1024}$';
+/** Names as variables and keystores have them: a secret pasted behind the colon is mostly none, and is refused before it is stored and shown. */
+const referencePattern = '^(env:[A-Za-z_][A-Za-z0-9_]{0,254}|file:.{1,1024}|keystore:[a-z0-9][a-z0-9._-]{0,63})$';
 
 /** Config of a PostgreSQL target. Secrets are references: `env:NAME`, `file:PATH`, `keystore:NAME`. */
 export const configSchema = Type.Object(

@@ -1,4 +1,4 @@
-import { type MaskKind, maskText } from '../../../policy/index.ts';
+import { createByteMask, type MaskKind } from '../../../policy/index.ts';
 import type { CellMask, RowField } from '../../../wire/postgres/index.ts';
 import { GatewayError } from '../../errors.ts';
 import { type MaskPlan, maskColumns } from './sql/index.ts';
@@ -26,15 +26,7 @@ export function cellMasks(
 
 /** Texts are masked as texts (their binary form is the same); a value of any other type has no text that stays one of its values, so it becomes NULL. */
 function cellMask(kind: MaskKind, typeOid: number, hashKey: Uint8Array): CellMask {
-  if (kind === 'null' || !TEXT_TYPES.has(typeOid)) return () => null;
-  if (kind === 'redact') {
-    const redacted = Buffer.from(maskText(kind, '', hashKey) ?? '');
-    return () => redacted;
-  }
-  return (value) => {
-    const masked = maskText(kind, value.toString('utf8'), hashKey);
-    return masked === null ? null : Buffer.from(masked);
-  };
+  return createByteMask(TEXT_TYPES.has(typeOid) ? kind : 'null', hashKey);
 }
 
 /** name, text, bpchar, varchar. Domains are described by the type below them. */

@@ -129,6 +129,7 @@ class Carrier {
     if (this.#over) return;
     const conversation = this.#conversation;
     this.#answers.take(chunk);
+    if (!this.#answers.holdsChunk && this.#client.writableLength === 0) this.#options.upstream.release();
     if (conversation.catalogChanged && conversation.idle) {
       conversation.catalogChanged = false;
       const taken = this.#options.refreshCatalog().then(() => conversation.snapshotTaken());
@@ -190,8 +191,10 @@ class Carrier {
     this.#options.session.memory.hold(own + this.#client.writableLength + this.#target.writableLength);
   }
 
-  #deliver(pieces: readonly Buffer[]) {
+  /** True when the client took it all, so that its memory can be used again. */
+  #deliver(pieces: readonly Buffer[]): boolean {
     if (!this.#over) write(this.#client, pieces);
+    return this.#client.writableLength === 0;
   }
 
   /** Holds the client's messages back while that goes on; they are judged by what is known then, whether it went well or not. */

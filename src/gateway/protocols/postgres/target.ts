@@ -1,16 +1,14 @@
-import { anySignal, createSampledLog, type Log, messageOf, timeoutSignal } from '../../../std/index.ts';
-import { type ErrorText, encodeTerminate, PostgresWireError } from '../../../wire/postgres/index.ts';
-import type { SessionRefusal, Target, TargetDeps } from '../../protocol.ts';
-import { type GatewaySession, type OperationEvent, SessionEnd, type SessionLedger } from '../../session.ts';
-import { type CancelKeys, createCancelKeys } from './cancel.ts';
-import { type CatalogSource, createCatalogSource } from './catalog-source.ts';
-import { type PostgresConfig, parseConfig } from './config.ts';
-import { Operations } from './operations.ts';
-import { ledgerText, refusalText, targetError } from './refusal.ts';
-import { endClient, serve } from './serve.ts';
-import { createPlanner, databaseResource, loadParser, type Planner } from './sql/index.ts';
-import { admitStartup, type ClientRequest, readClientRequest, type SessionStart } from './startup.ts';
-import { cancelUpstream, openUpstream, type Upstream } from './upstream.ts';
+import { createSampledLog, messageOf } from '../../../std/index.ts';
+import { encodeTerminate } from '../../../wire/postgres/index.ts';
+import type { Target, TargetDeps } from '../../protocol.ts';
+import { createCancelKeys } from './cancel.ts';
+import { createCatalogSource } from './catalog-source.ts';
+import { parseConfig } from './config.ts';
+import { type Database, serveClient } from './open-session.ts';
+import { refusalText } from './refusal.ts';
+import { endClient } from './serve.ts';
+import { createPlanner } from './sql/index.ts';
+import { openUpstream } from './upstream.ts';
 
 /** Opens a PostgreSQL target: connects when the first session comes. @throws GatewayError ERR_GATEWAY_TARGET_CONFIG */
 export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
@@ -57,159 +55,5 @@ export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
   };
 }
 
-interface Database {
-  readonly catalogs: CatalogSource;
-  readonly planner: Planner;
-}
-
-interface OpenTarget {
-  readonly config: PostgresConfig;
-  readonly deps: TargetDeps;
-  readonly keys: CancelKeys;
-  /** A client that connects again and again to a target that is away must not fill the log. */
-  readonly failures: Log;
-  database(name: string): Database;
-}
-
-async function serveClient(target: OpenTarget, session: GatewaySession): Promise<void> {
-  const { deps } = target;
-  const { client } = session;
-  client.on('error', () => {}); // 'close' follows.
-  const timeout = timeoutSignal(deps.clock, STARTUP_MS_MAX);
-  let request: ClientRequest | undefined;
-  try {
-    request = await readClientRequest(client, anySignal(session.signal, session.drain, timeout.signal));
-  } catch (error) {
-    return endClient(client, startupError(error, session));
-  } finally {
-    timeout.cancel();
-  }
-  if (request === undefined) return client.destroy() && undefined;
-  if (request.kind === 'cancel') {
-    target.keys.use(session.identity, request.processId, request.key);
-    return endClient(client, undefined);
-  }
-  const start = admitStartup(request, { name: deps.name, config: target.config });
-  if ('error' in start) return endClient(client, start.error);
-  await runSession(target, session, { start, rest: request.rest });
-}
-
-async function runSession(
-  target: OpenTarget,
-  session: GatewaySession,
-  client: { start: SessionStart; rest: Buffer },
-): Promise<void> {
-  const { config, deps, keys } = target;
-  const { start, rest } = client;
-  const entity = databaseResource({ target: deps.name, database: start.database });
-  const decision = session.policy.decide('postgres:connect', entity, {});
-  const mayConnect = () => session.policy.decide('postgres:connect', entity, {}).allow;
-  const detail = { database: start.database, door: session.door, policies: [...decision.policies] };
-  if (!decision.allow) {
-    const denied = await recordDenial(session.ledger, { ...detail, reason: decision.reason });
-    return endClient(session.client, denied ?? { ...CONNECT_DENIED, detail: `countersign: ${decision.reason}` });
-  }
-  const unrecorded = notable(() =>
-    session.ledger.append([{ kind: 'session-open', action: 'postgres:connect', operation: '', detail }]),
-  );
-  if (unrecorded !== undefined) return endClient(session.client, unrecorded);
-  const startedMs = deps.clock.monotonicMs();
-  let release = () => {};
-  let key: ReturnType<CancelKeys['mint']> | undefined;
-  try {
-    const { catalogs, planner } = target.database(start.database);
-    await loadParser();
-    const opening = openUpstream(
-      { ...deps, config },
-      { parameters: start.parameters, minor: 2, signal: session.signal },
-    );
-    let upstream: Upstream;
-    try {
-      [upstream, release] = await Promise.all([opening, catalogs.hold(session.signal)]);
-    } catch (error) {
-      opening.then((late) => late.socket.destroy()).catch(() => {}); // The first failure is the one to report.
-      throw error;
-    }
-    const cancel = () => cancelUpstream({ ...deps, config }, upstream, session.signal);
-    key = keys.mint(session.identity, start.minor >= 2 ? KEY_BYTES : KEY_BYTES_3_0, () => {
-      cancel().catch((error) => deps.log.warn('gateway.postgres.cancel_failed', { error }));
-    });
-    const operations = new Operations({ clock: deps.clock, ledger: session.ledger });
-    await serve({
-      session,
-      upstream,
-      start,
-      key,
-      rest,
-      log: deps.log.child({ session: session.id }),
-      conversation: {
-        clock: deps.clock,
-        planner,
-        decider: session.policy,
-        ledger: session.ledger,
-        operations,
-        maskKey: deps.maskKey.reveal(),
-        catalog: () => catalogs.current(),
-      },
-      refreshCatalog: () => catalogs.refresh(session.signal),
-      cancelUpstream: cancel,
-      mayConnect,
-    });
-  } catch (error) {
-    if (session.signal.aborted) return endClient(session.client, startupError(error, session));
-    target.failures.error('gateway.postgres.target_failed', { target: deps.name, session: session.id, error });
-    endClient(session.client, targetError(deps.name, error));
-  } finally {
-    key?.close();
-    release();
-    const durationMs = Math.round(deps.clock.monotonicMs() - startedMs);
-    notable(() =>
-      session.ledger.append([
-        { kind: 'session-close', action: 'postgres:connect', operation: '', detail: { durationMs } },
-      ]),
-    );
-  }
-}
-
-/** A denial is on disk before the client hears of it. */
-async function recordDenial(ledger: SessionLedger, detail: OperationEvent['detail']): Promise<ErrorText | undefined> {
-  try {
-    await ledger.synced(ledger.append([{ kind: 'denial', action: 'postgres:connect', operation: '0', detail }]));
-    return undefined;
-  } catch (error) {
-    return ledgerText('FATAL', error);
-  }
-}
-
-/** Does what must be in the ledger; the error for the client when it can't be. */
-function notable(write: () => void): ErrorText | undefined {
-  try {
-    write();
-    return undefined;
-  } catch (error) {
-    return ledgerText('FATAL', error);
-  }
-}
-
-function startupError(error: unknown, session: GatewaySession): ErrorText {
-  for (const { aborted, reason } of [session.signal, session.drain]) {
-    if (aborted) return refusalText(reason instanceof SessionEnd ? reason.refusal : SHUTDOWN);
-  }
-  if (error instanceof PostgresWireError) return { severity: 'FATAL', sqlstate: '08P01', message: error.message };
-  return refusalText({ code: 'timeout', what: `no start-up packet within ${STARTUP_MS_MAX / 1000} seconds` });
-}
-
-const SHUTDOWN: SessionRefusal = { code: 'shutdown', what: 'the gateway ends this session' };
-const CONNECT_DENIED: ErrorText = {
-  severity: 'FATAL',
-  sqlstate: '42501',
-  message: 'policy does not allow this identity to connect to this database',
-  hint: 'It needs a permit for the action postgres:connect.',
-};
-/** A client that has not said what it wants by then holds a place for nothing. */
-const STARTUP_MS_MAX = 10_000;
 /** Verdicts kept for one database. */
 const PLANS_MAX = 5_000;
-const KEY_BYTES_3_0 = 4;
-/** What protocol 3.2 allows up to 256 of. */
-const KEY_BYTES = 32;

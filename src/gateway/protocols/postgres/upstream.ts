@@ -20,10 +20,13 @@ import {
 import { GatewayError } from '../../errors.ts';
 import type { SecretResolver } from '../../protocol.ts';
 import { isLocal, type PostgresConfig } from './config.ts';
+import { createReads } from './reads.ts';
 
 /** A connection to the target, logged in and idle. Nothing listens on the socket; it is paused. */
 export interface Upstream {
   readonly socket: Socket;
+  /** Says that nothing holds on to the chunk that came last, so the next may take its place in memory. */
+  release(): void;
   /** As the target reported them, in order of arrival. */
   readonly parameters: Map<string, string>;
   readonly minor: number;
@@ -50,11 +53,11 @@ export async function openUpstream(
   const timeout = timeoutSignal(deps.clock, CONNECT_MS_MAX);
   const signal = anySignal(options.signal, timeout.signal);
   try {
-    const socket = await openSocket(deps, signal);
+    const { socket, release } = await openSocket(deps, signal);
     const stop = () => socket.destroy();
     signal.addEventListener('abort', stop, { once: true });
     try {
-      return await logIn(deps, socket, { ...options, signal });
+      return { ...(await logIn(deps, socket, { ...options, signal })), release };
     } catch (error) {
       socket.destroy();
       throw error;
@@ -74,7 +77,7 @@ export async function cancelUpstream(
 ): Promise<void> {
   const timeout = timeoutSignal(deps.clock, CONNECT_MS_MAX);
   try {
-    const socket = await openSocket(deps, anySignal(signal, timeout.signal));
+    const { socket } = await openSocket(deps, anySignal(signal, timeout.signal));
     const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
     socket.on('error', () => {}); // The target closes without a word; a reset is as good an answer.
     socket.resume();
@@ -85,22 +88,21 @@ export async function cancelUpstream(
   }
 }
 
-async function openSocket(deps: UpstreamDeps, signal: AbortSignal): Promise<Socket> {
+async function openSocket(deps: UpstreamDeps, signal: AbortSignal): Promise<{ socket: Socket; release(): void }> {
   const { config } = deps;
   const path = config.host.startsWith('/') ? `${config.host}/.s.PGSQL.${config.port}` : undefined;
   const place = path === undefined ? { host: config.host, port: config.port } : { path };
-  const socket: Socket = connectTcp({
-    ...place,
-    ...(config.sslMode === 'disable'
-      ? { onread: { buffer: readBuffer, callback: (bytes) => passOn(socket, bytes) } }
-      : {}),
-  });
+  const reads = createReads((chunk) => socket.emit('data', chunk) || socket.destroy());
+  const socket: Socket = connectTcp(config.sslMode === 'disable' ? { ...place, onread: reads } : place);
   socket.on('error', () => {}); // Whoever waits hears of it by its own listener or by 'close'; without one the process would end.
   try {
     await raceAbort(settled(socket, 'connect'), signal);
     socket.setNoDelay(true);
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
-    return config.sslMode === 'disable' ? socket : await startTls(deps, socket, signal);
+    return {
+      socket: config.sslMode === 'disable' ? socket : await startTls(deps, socket, signal),
+      release: reads.release,
+    };
   } catch (cause) {
     socket.destroy();
     if (cause instanceof GatewayError) throw cause;
@@ -108,17 +110,6 @@ async function openSocket(deps: UpstreamDeps, signal: AbortSignal): Promise<Sock
       cause,
     });
   }
-}
-
-/**
- * Node gives each read a buffer of 64 KiB of its own, and takes most of it back: for answers of a hundred bytes that costs more than reading
- * them. All connections without TLS read into one buffer instead, and what came is copied out before anything else is read.
- */
-function passOn(socket: Socket, bytes: number): boolean {
-  const chunk = Buffer.from(readBuffer.subarray(0, bytes));
-  // Nobody listens: the target talks before it was asked.
-  if (!socket.emit('data', chunk)) socket.destroy();
-  return true;
 }
 
 async function startTls(deps: UpstreamDeps, socket: Socket, signal: AbortSignal): Promise<TLSSocket> {
@@ -162,7 +153,7 @@ async function logIn(
   deps: UpstreamDeps,
   socket: Socket,
   options: { parameters: readonly (readonly [string, string])[]; minor: number; signal: AbortSignal },
-): Promise<Upstream> {
+): Promise<Omit<Upstream, 'release'>> {
   const { config } = deps;
   const authentication = createAuthentication({
     user: config.user,
@@ -332,7 +323,6 @@ function firstBytes(socket: Socket): Promise<Buffer> {
   });
 }
 
-const readBuffer = Buffer.allocUnsafeSlow(64 * 1024);
 /** A target that does not answer within this is away. */
 const CONNECT_MS_MAX = 10_000;
 const KEEP_ALIVE_MS = 60_000;

@@ -1,11 +1,22 @@
-import { chmodSync, chownSync, lchownSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  lchownSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { openSocketFolder } from './private-files.ts';
+import { openPrivateFolder, openSharedFolder, openSocketFolder } from './folders.ts';
 
+const unsafe = 'ERR_PRIVATE_FILE_UNSAFE';
 const root = process.getuid?.() === 0;
-const refused = expect.objectContaining({ code: 'ERR_APP_FOLDER' });
+const refused = expect.objectContaining({ code: unsafe });
 let folder: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'private-'));
@@ -49,5 +60,35 @@ describe('the folder of the socket of operators', () => {
     expect(() => openSocketFolder(join(folder, 'link/server.sock'))).toThrow(refused);
     chownSync(join(folder, 'run'), 65_534, 65_534);
     expect(() => openSocketFolder(join(folder, 'run/server.sock'))).toThrow(refused);
+  });
+});
+
+describe.each([
+  ['a private folder', openPrivateFolder, 0o700, 0o750],
+  ['a shared folder', openSharedFolder, 0o755, 0o775],
+] as const)('%s', (_, open, mode, tooOpen) => {
+  it('is made with its mode, and opened again', () => {
+    const path = join(folder, 'a/b');
+    open(path);
+    expect(statSync(path).mode & 0o777).toBe(mode);
+    open(path);
+  });
+
+  it('is refused when it is open to others, a link or a file', () => {
+    const path = join(folder, 'a');
+    open(path);
+    chmodSync(path, tooOpen);
+    expect(() => open(path)).toThrow(refused);
+    chmodSync(path, mode);
+    symlinkSync('a', join(folder, 'link'));
+    expect(() => open(join(folder, 'link'))).toThrow(refused);
+    writeFileSync(join(folder, 'file'), '');
+    expect(() => open(join(folder, 'file'))).toThrow(expect.objectContaining({ code: 'ERR_PRIVATE_FILE_IO' }));
+  });
+
+  it.runIf(root)('is refused when it belongs to another user', () => {
+    open(join(folder, 'a'));
+    chownSync(join(folder, 'a'), 65_534, 65_534);
+    expect(() => open(join(folder, 'a'))).toThrow(refused);
   });
 });

@@ -1,0 +1,70 @@
+import { createPrivateKey, createPublicKey, generateKeyPairSync, hkdfSync, type KeyObject } from 'node:crypto';
+import { join } from 'node:path';
+import { createSigner, type LedgerSigner } from '../ledger/index.ts';
+import { readOrCreatePrivateFile } from '../private-files/index.ts';
+import { type Random, Secret } from '../std/index.ts';
+import { createSealer, SEAL_KEY_BYTES } from '../wire/seal/index.ts';
+import { formatVerifierKey, noteKeyOf } from '../wire/tlog/index.ts';
+import { AppError } from './errors.ts';
+
+/** The key of a role's sealed files: 32 random bytes in `seal.key` (0600), made at the first start. @throws AppError ERR_APP_KEY, PrivateFileError */
+export function openSealKey(dataDir: string, random: Random): Secret {
+  const path = join(dataDir, 'seal.key');
+  const bytes = readOrCreate(path, random, () => random.bytes(SEAL_KEY_BYTES));
+  if (bytes.length !== SEAL_KEY_BYTES)
+    throw new AppError(
+      'ERR_APP_KEY',
+      `${path} has ${bytes.length} bytes, not ${SEAL_KEY_BYTES}; bring the file back from a copy`,
+    );
+  return new Secret(bytes);
+}
+
+/** A key for another purpose, derived from the sealing key. */
+export function deriveKey(key: Secret, purpose: string): Secret {
+  return new Secret(
+    Buffer.from(hkdfSync('sha256', key.reveal(), Buffer.alloc(0), `countersign ${purpose}`, SEAL_KEY_BYTES)),
+  );
+}
+
+/**
+ * The key that signs the ledger's checkpoints: Ed25519, sealed in `ledger.key`; its public half lies as a verifier key beside it, in
+ * `ledger.vkey`, to be given to whoever verifies.
+ * @throws AppError ERR_APP_KEY, PrivateFileError
+ */
+export function openLedgerSigner(options: {
+  dataDir: string;
+  name: string;
+  sealKey: Secret;
+  random: Random;
+}): LedgerSigner {
+  const { dataDir, name, sealKey, random } = options;
+  const sealer = createSealer(sealKey, random);
+  const path = join(dataDir, 'ledger.key');
+  const sealed = readOrCreate(path, random, () =>
+    sealer.seal(generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'der' }), LEDGER_KEY_CONTEXT),
+  );
+  const privateKey = openLedgerKey(path, () => sealer.open(sealed, LEDGER_KEY_CONTEXT));
+  const publicKey = createPublicKey(privateKey);
+  readOrCreate(join(dataDir, 'ledger.vkey'), random, () =>
+    Buffer.from(`${formatVerifierKey(noteKeyOf(name, publicKey))}\n`),
+  );
+  return createSigner(name, privateKey);
+}
+
+function openLedgerKey(path: string, open: () => Buffer): KeyObject {
+  try {
+    return createPrivateKey({ key: open(), type: 'pkcs8', format: 'der' });
+  } catch (cause) {
+    throw new AppError('ERR_APP_KEY', `${path} does not open with seal.key beside it; bring both back from one copy`, {
+      cause,
+    });
+  }
+}
+
+function readOrCreate(path: string, random: Random, make: () => Buffer): Buffer {
+  return readOrCreatePrivateFile(path, { bytesMax: KEY_FILE_BYTES_MAX, random, make });
+}
+
+const LEDGER_KEY_CONTEXT = 'ledger/signing-key';
+/** A sealed Ed25519 key is the largest, with some 150 bytes. */
+const KEY_FILE_BYTES_MAX = 4096;

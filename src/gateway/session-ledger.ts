@@ -1,0 +1,36 @@
+import type { LedgerWriter } from '../ledger/index.ts';
+import type { LedgerEvent } from '../model/index.ts';
+import type { Clock } from '../std/index.ts';
+import type { LedgerTurn } from './ledger-turn.ts';
+import type { Durability, OperationEvent, SessionLedger } from './session.ts';
+
+/** The ledger as one session writes it. `durability`: for operations that only read, and for those that change something or were denied. */
+export function createSessionLedger(deps: {
+  ledger: LedgerWriter;
+  /** Of that ledger, shared by all sessions. */
+  turn: LedgerTurn;
+  clock: Clock;
+  session: string;
+  actor: string;
+  target: string;
+  durability: { readonly reads: Durability; readonly changes: Durability };
+}): SessionLedger {
+  const { ledger, turn, clock, session, actor, target, durability } = deps;
+  const complete = (events: readonly OperationEvent[]): LedgerEvent[] => {
+    const timeMs = clock.now();
+    return events.map((event) => ({ ...event, timeMs, actor, target, session }));
+  };
+  return {
+    append(events) {
+      turn.flush();
+      return ledger.appendAll(complete(events)) + events.length - 1;
+    },
+    record: (events, recorded) => turn.add(complete(events), recorded),
+    flush: () => turn.flush(),
+    synced: (sequence) => ledger.synced(sequence),
+    get syncedSequence() {
+      return ledger.syncedSequence;
+    },
+    durability: (changes) => (changes ? durability.changes : durability.reads),
+  };
+}

@@ -1,0 +1,33 @@
+import { Secret } from '../std/index.ts';
+import { readGivenFile } from './files.ts';
+
+/**
+ * Reads the secret that a reference, `env:NAME` or `file:PATH`, points to; one newline at its end, which editors put there, is not part of
+ * it. `env` is the environment to look into; for files see `readGivenFile`. Undefined when there is none or an empty one.
+ * @throws PrivateFileError ERR_PRIVATE_FILE_UNSAFE, ERR_PRIVATE_FILE_SIZE, ERR_PRIVATE_FILE_IO
+ */
+export async function readGivenSecret(
+  reference: string,
+  options: {
+    readonly env: Readonly<Record<string, string | undefined>>;
+    readonly bytesMax: number;
+    readonly groupMayRead?: boolean;
+  },
+): Promise<Secret | undefined> {
+  const at = reference.indexOf(':') + 1;
+  const [kind, name] = [reference.slice(0, at), reference.slice(at)];
+  const bytes = kind === 'file:' ? await readGivenFile(name, options) : variable(kind, name, options.env);
+  if (bytes === undefined) return undefined;
+  const secret = withoutNewline(bytes);
+  return secret.length === 0 ? undefined : new Secret(secret);
+}
+
+function variable(kind: string, name: string, env: Readonly<Record<string, string | undefined>>): Buffer | undefined {
+  const value = kind === 'env:' ? env[name] : undefined;
+  return value === undefined ? undefined : Buffer.from(value);
+}
+
+function withoutNewline(bytes: Buffer): Buffer {
+  if (bytes.at(-1) !== 0x0a) return bytes;
+  return bytes.subarray(0, bytes.at(-2) === 0x0d ? -2 : -1);
+}
