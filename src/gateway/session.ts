@@ -11,7 +11,10 @@ export interface GatewaySession {
   /** Random, unique; what ledger entries and logs call it. */
   readonly id: string;
   readonly identity: SpiffeId;
-  /** The client's bytes, after TLS and link preface. It may end its side and still read: the member ends the other one. */
+  /**
+   * The client's bytes, after TLS and link preface: a socket, so what it has taken it holds no more. It may end its side and still read:
+   * the member ends the other one.
+   */
   readonly client: Duplex;
   readonly door: 'agent' | 'direct';
   readonly policy: SessionPolicy;

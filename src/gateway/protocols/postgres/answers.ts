@@ -22,8 +22,8 @@ import type { Operation, Reply } from './replies.ts';
 
 /** What the session does for this direction. */
 export interface AnswersPort {
-  /** Sends to the client, in one write; true when nothing holds on to the pieces any more. */
-  deliver(pieces: readonly Buffer[]): boolean;
+  /** Sends to the client, in one write. */
+  deliver(pieces: readonly Buffer[]): void;
   /** Cancels what the target is doing, and holds back what the client sends until that has happened. */
   cancel(): void;
   /** Ends the session with that error to the client, after what was delivered. */
@@ -107,6 +107,11 @@ export class Answers {
   /** True while parts of a chunk that was taken have not been handed on. */
   get holdsChunk(): boolean {
     return this.#out.bytes > 0 || this.#held.length > 0 || this.#framer.unreadBytes > 0;
+  }
+
+  /** The client has taken everything that was delivered. */
+  recycle(): void {
+    this.#out.recycle();
   }
 
   /** The connection to the target is lost: what was running ended nobody knows how. */
@@ -470,7 +475,7 @@ export class Answers {
     if (this.#concluding > 0) return;
     const pieces = this.#out.take();
     if (this.#held.length === 0 && this.#sequence <= this.#session.deps.ledger.syncedSequence) {
-      if (pieces.length > 0 && this.#port.deliver(pieces)) this.#out.recycle();
+      if (pieces.length > 0) this.#port.deliver(pieces);
       return;
     }
     for (const piece of pieces) {

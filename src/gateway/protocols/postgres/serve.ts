@@ -129,7 +129,7 @@ class Carrier {
     if (this.#over) return;
     const conversation = this.#conversation;
     this.#answers.take(chunk);
-    if (!this.#answers.holdsChunk && this.#client.writableLength === 0) this.#options.upstream.release();
+    this.#release();
     if (conversation.catalogChanged && conversation.idle) {
       conversation.catalogChanged = false;
       const taken = this.#options.refreshCatalog().then(() => conversation.snapshotTaken());
@@ -148,7 +148,7 @@ class Carrier {
     if (this.#over) return; // It was this session that held too much.
     if (this.#requests.stuck || this.#target.writableNeedDrain) this.#client.pause();
     else this.#client.resume();
-    if (this.#answers.congested || this.#client.writableNeedDrain) this.#target.pause();
+    if (this.#answers.congested || this.#client.writableLength > UNTAKEN_BYTES_MAX) this.#target.pause();
     else this.#target.resume();
   };
 
@@ -191,10 +191,20 @@ class Carrier {
     this.#options.session.memory.hold(own + this.#client.writableLength + this.#target.writableLength);
   }
 
-  /** True when the client took it all, so that its memory can be used again. */
-  #deliver(pieces: readonly Buffer[]): boolean {
-    if (!this.#over) write(this.#client, pieces);
-    return this.#client.writableLength === 0;
+  #deliver(pieces: readonly Buffer[]) {
+    if (!this.#over) write(this.#client, pieces, this.#delivered);
+  }
+
+  readonly #delivered = () => {
+    this.#release();
+    this.#flow();
+  };
+
+  /** Once the client has taken all that there was, its memory can be used again: long answers pass through the same few buffers. */
+  #release() {
+    if (this.#client.writableLength > 0 || this.#answers.holdsChunk) return;
+    this.#answers.recycle();
+    this.#options.upstream.release();
   }
 
   /** Holds the client's messages back while that goes on; they are judged by what is known then, whether it went well or not. */
@@ -266,22 +276,23 @@ function greeting(options: ServeOptions): Buffer[] {
   return messages;
 }
 
-/** One system call for small pieces, and one for many. */
-function write(stream: Duplex, pieces: readonly Buffer[]): void {
+/**
+ * One system call for small pieces, and one for many. `taken` hears when the stream has taken them, unless they are few bytes behind
+ * nothing else: so whoever waits for more than that many bytes to be taken will hear of it.
+ */
+function write(stream: Duplex, pieces: readonly Buffer[], taken?: () => void): void {
   const [first] = pieces;
   if (first === undefined || stream.destroyed || stream.writableEnded) return;
-  if (pieces.length === 1) {
-    stream.write(first);
-    return;
-  }
   let bytes = 0;
   for (const piece of pieces) bytes += piece.length;
-  if (bytes <= JOIN_BYTES_MAX) {
-    stream.write(Buffer.concat(pieces, bytes));
+  const isFew = bytes <= JOIN_BYTES_MAX;
+  const heard = isFew && stream.writableLength === 0 ? undefined : taken;
+  if (pieces.length === 1 || isFew) {
+    stream.write(pieces.length === 1 ? first : Buffer.concat(pieces, bytes), heard);
     return;
   }
   stream.cork();
-  for (const piece of pieces) stream.write(piece);
+  for (const [i, piece] of pieces.entries()) stream.write(piece, i === pieces.length - 1 ? heard : undefined);
   stream.uncork();
 }
 
@@ -291,6 +302,8 @@ function endOf(signal: AbortSignal): SessionEnd['refusal'] {
     : { code: 'shutdown', what: 'the gateway ends this session' };
 }
 
+/** What a client has not taken when the target is not read on; more than `write` lets pass unheard. */
+const UNTAKEN_BYTES_MAX = 32 * 1024;
 const TARGET_LOST: ErrorText = {
   severity: 'FATAL',
   sqlstate: '08006',

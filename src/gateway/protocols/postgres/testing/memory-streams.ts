@@ -30,7 +30,8 @@ export class MemoryStream extends Duplex {
   override _read(): void {}
 
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    this.written.push(chunk);
+    // As a socket: what was taken has left the writer's memory, which may be used again.
+    this.written.push(Buffer.from(chunk));
     this.writtenBytes += chunk.length;
     done();
     this.#onWrite();
