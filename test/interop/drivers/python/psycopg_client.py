@@ -75,7 +75,8 @@ def pipeline():
     found = []
     other = connect()
     with other.pipeline() as line:
-        first = other.execute("select %s::int", (1,))
+        # Slow enough that all is sent before the error of the second comes: else the third would raise it.
+        first = other.execute("select %s::int from pg_sleep(0.3)", (1,))
         bad = other.execute("insert into items values (%s, 'twice', 0)", (1,))
         last = other.execute("select %s::int", (2,))
         found.append(failure(line.sync))
