@@ -103,6 +103,10 @@ describe('a gateway', () => {
     await next.next();
     const { gateways } = await operator.unary(Control.method.listGateways, {}, options);
     expect(gateways).toMatchObject([{ connected: true }]);
+    await next.return?.();
+    await expect
+      .poll(async () => (await operator.unary(Control.method.listGateways, {}, options)).gateways)
+      .toMatchObject([{ connected: false }]);
   });
 
   it('must have the SVID of one and an address that can be reached', async () => {

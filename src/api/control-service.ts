@@ -12,6 +12,7 @@ import { implement, type Prebuilt, prebuilt, type RpcService } from '../rpc/inde
 import { assert, type Clock, type Log } from '../std/index.ts';
 import type { Audit } from './audit.ts';
 import type { Authorizer } from './authorize.ts';
+import { createGatewayPresence } from './gateway-presence.ts';
 import { pushUpdates } from './push-updates.ts';
 import { invalid } from './status.ts';
 
@@ -26,7 +27,7 @@ export function controlService(deps: {
   audit: Audit;
 }): RpcService {
   const { authority, registration, resources, authorizer, audit, clock } = deps;
-  const presence = createPresence(deps);
+  const presence = createGatewayPresence(deps);
   const gatewayUpdate = frameGatewayUpdates();
   return implement(Control, {
     async watchNode(_request, context, send) {
@@ -54,7 +55,7 @@ export function controlService(deps: {
       const address = parseAdvertised(advertise);
       const caller = authorizer.callerOf(context);
       assert(caller.role === 'gateway', 'only gateways watch as gateways');
-      await presence.during({ spiffeId: caller.id.uri, address }, () =>
+      await presence.during({ spiffeId: caller.id.uri, address }, context.draining, () =>
         pushUpdates({
           ...{ clock, context, authorizer },
           subscribe: (changed) => [resources.onChange(changed)],
@@ -89,31 +90,6 @@ export function controlService(deps: {
       };
     },
   });
-}
-
-/** Reports gateways as connected while they watch. One that reconnects before its old stream ended stays connected. */
-function createPresence(deps: { log: Log; resources: Pick<Resources, 'reportGateway'> }) {
-  const streams = new Map<string, number>();
-  return {
-    async during<T>(gateway: { spiffeId: string; address: string }, work: () => Promise<T>): Promise<T> {
-      const key = `${gateway.spiffeId} ${gateway.address}`;
-      streams.set(key, (streams.get(key) ?? 0) + 1);
-      try {
-        await deps.resources.reportGateway({ ...gateway, connected: true });
-        return await work();
-      } finally {
-        const left = (streams.get(key) ?? 1) - 1;
-        if (left > 0) streams.set(key, left);
-        else {
-          streams.delete(key);
-          // The stream's own end is what the gateway must hear of, not that noting it failed.
-          await deps.resources
-            .reportGateway({ ...gateway, connected: false })
-            .catch((error: unknown) => deps.log.warn('api.gateway.unreported', { ...gateway, error }));
-        }
-      }
-    },
-  };
 }
 
 /** All gateways get the same: it is framed once per revision. */

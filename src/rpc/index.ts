@@ -20,6 +20,7 @@ export { healthService } from './health.ts';
 export { defaultLimits, type RpcLimits } from './limits.ts';
 export { peerChain } from './peer-chain.ts';
 export { createRpcServer, type RpcServer, type RpcServerDeps } from './server.ts';
+export { isAged } from './server-connection.ts';
 export {
   type Answer,
   type BidiHandler,

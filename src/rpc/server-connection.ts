@@ -97,7 +97,7 @@ export function serveConnection(options: {
     options.closed();
   });
   if (limits.connectionAgeMsMax !== undefined) {
-    const tooOld = new RpcError(Code.UNAVAILABLE, 'the connection has reached its age; connect again');
+    const tooOld = new RpcError(Code.UNAVAILABLE, AGED);
     timers.push(clock.after(limits.connectionAgeMsMax, () => void drain(tooOld)));
   }
   if (peer.kind === 'tls') {
@@ -105,6 +105,11 @@ export function serveConnection(options: {
     keepAlive({ session, clock, intervalMs: PING_INTERVAL_MS, timeoutMs: PING_TIMEOUT_MS, dead });
   }
   return { drain };
+}
+
+/** True when a connection is drained because it has reached its age: its client is expected back at once. */
+export function isAged(draining: AbortSignal): boolean {
+  return draining.reason instanceof RpcError && draining.reason.message === AGED;
 }
 
 /** The settings frame that {@link serveConnection} begins with, for clients that wait for it. */
@@ -169,3 +174,4 @@ const LAST_WORDS_MS = 100;
 /** A vanished gateway or agent counts as gone within 50 s. */
 const PING_INTERVAL_MS = 30_000;
 const PING_TIMEOUT_MS = 20_000;
+const AGED = 'the connection has reached its age; connect again';

@@ -1,0 +1,48 @@
+import type { Resources } from '../resources/index.ts';
+import { isAged } from '../rpc/index.ts';
+import type { Clock, Log } from '../std/index.ts';
+
+/** A gateway, by who it is and where agents find it. */
+export interface PresentGateway {
+  readonly spiffeId: string;
+  readonly address: string;
+}
+
+/** Reports gateways as connected while they watch. */
+export interface GatewayPresence {
+  /** The gateway is there while `work` runs; `draining` tells why its connection ends. */
+  during<T>(gateway: PresentGateway, draining: AbortSignal, work: () => Promise<T>): Promise<T>;
+}
+
+/**
+ * Creates the presence of one server's gateways. Each stream is reported, and its end; whoever takes the reports counts them, so one that
+ * reconnects before its old stream ended stays connected. So does one whose connection was ended for its age, if it is back in time: it
+ * never was away, and agents must not be told so.
+ */
+export function createGatewayPresence(deps: {
+  clock: Clock;
+  log: Log;
+  resources: Pick<Resources, 'reportGateway'>;
+}): GatewayPresence {
+  const { clock, log, resources } = deps;
+  const leave = async (gateway: PresentGateway) => {
+    // The stream's own end is what the gateway must hear of, not that noting it failed.
+    await resources
+      .reportGateway({ ...gateway, connected: false })
+      .catch((error: unknown) => log.warn('api.gateway.unreported', { ...gateway, error }));
+  };
+  return {
+    async during(gateway, draining, work) {
+      try {
+        await resources.reportGateway({ ...gateway, connected: true });
+        return await work();
+      } finally {
+        if (isAged(draining)) clock.after(BACK_WITHIN_MS, () => void leave(gateway));
+        else await leave(gateway);
+      }
+    },
+  };
+}
+
+/** A gateway connects again within a second. */
+const BACK_WITHIN_MS = 10_000;
