@@ -16,6 +16,8 @@ export function performancePage(reports: readonly BenchReport[]): string {
     '- A ratio reads as its goal does: `>= 0.8` of a peer’s throughput, `<= 1.5` times a peer’s cost. Rows without a goal inform.',
     '- CPU figures are user and system time of the process measured. Elapsed times hold for this machine only.',
     '',
+    'What bounds the goals that are missed: [performance-bounds.md](performance-bounds.md).',
+    '',
     `Machine: ${machine}.`,
     ...reports.flatMap(({ bench, results }) => ['', `## ${bench}`, '', ...table(results)]),
     '',
