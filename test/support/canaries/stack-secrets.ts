@@ -42,5 +42,5 @@ export function watchSecrets(
 }
 
 /** The reader of the guides keeps the password in a file, and an SVID with its key in a folder, as they tell. */
-const GUIDE_PASSWORD = 'reader/work/password.txt';
-const GUIDE_SVID = 'reader/work/svid';
+const GUIDE_PASSWORD = path.join('reader', 'work', 'password.txt');
+const GUIDE_SVID = path.join('reader', 'work', 'svid');
