@@ -12,13 +12,8 @@
  *
  * Needs Debian's `pgbouncer` and `pgbench`. Run as root, the roles have users of their own, and pgbouncer as well.
  *
- * To profile the gateway (its main thread; `bin/countersign.js` on Node 24 is itself the gateway, with no process in between):
- *
- *     BENCH_PROFILE=/tmp/gateway npm run bench -- gateway-postgres --quick --only prepared-8
- *
- * writes `/tmp/gateway.prepared-8.cpuprofile`, for Chrome's or VS Code's viewer, over the inspector that SIGUSR1 opens on port 9229, and
- * lists the functions that took most. A gateway of your own is profiled from its start by `node --cpu-prof --cpu-prof-dir=DIR
- * bin/countersign.js gateway …`; the file is written when it ends by SIGTERM, and DIR must belong to the gateway's user.
+ * The roles let nobody open Node's debugger by a signal, so a gateway is profiled from its start: `node --cpu-prof --cpu-prof-dir=DIR
+ * bin/countersign.js gateway …` writes the file when it ends by SIGTERM; DIR must belong to the gateway's user.
  */
 import { existsSync } from 'node:fs';
 import { pgbenchBinary, startBed } from './gateway/bed.ts';

@@ -4,7 +4,6 @@ import { type Bed, SUBJECTS, type SubjectName } from './bed.ts';
 import { lastOperation, ledgerCostUs } from './ledger-client.ts';
 import { createMeasures, type Measures } from './measures.ts';
 import { type PgbenchRun, runPgbench } from './pgbench.ts';
-import { profiledGateway } from './profile.ts';
 
 /** Names of the cases that are wanted, such as `prepared-8`; `prepared` wants all of its kind. */
 export function wantedTransactions(context: BenchContext): readonly string[] {
@@ -32,9 +31,7 @@ export async function transactions(bed: Bed, context: BenchContext): Promise<rea
       } as const;
       const names = round % 2 === 0 ? SUBJECTS : SUBJECTS.toReversed();
       for (const subject of names) {
-        const ran = await profiledGateway(bed, { name, subject, context }, () =>
-          runPgbench(bed, bed.subjects[subject], options),
-        );
+        const ran = await runPgbench(bed, bed.subjects[subject], options);
         note(measures, { name, subject, ran });
       }
       noteAdded(measures, name);

@@ -3,7 +3,6 @@ import type { BenchContext, BenchResult } from '../harness.ts';
 import { type Bed, SUBJECTS, type SubjectName, WIDE_ROWS } from './bed.ts';
 import { type DrainRun, drain } from './drain-client.ts';
 import { createMeasures, type Measures } from './measures.ts';
-import { profiledGateway } from './profile.ts';
 
 /** Names of the cases here that are wanted. */
 export function wantedTransfers(context: BenchContext): readonly string[] {
@@ -17,7 +16,7 @@ export async function transfers(bed: Bed, context: BenchContext): Promise<readon
     for (const name of wanted) {
       context.say(`round ${round + 1}: ${name}`);
       for (const subject of round % 2 === 0 ? SUBJECTS : SUBJECTS.toReversed()) {
-        const ran = await profiledGateway(bed, { name, subject, context }, async () => CASES[name]?.({ bed, subject }));
+        const ran = await CASES[name]?.({ bed, subject });
         if (ran) note(measures, { name, subject, ran });
       }
     }

@@ -170,7 +170,6 @@ function digest(text: string): string {
   return hash('sha256', text, 'hex');
 }
 
-/** Statements that touch nothing that policy rules are part of being connected. */
 /** Statements that ask policy nothing: settings, transactions, reads of the system's own catalogs. */
 const ACTION_UNKNOWN = 'postgres:statement';
 /** An entry stays small whatever the statement: the fingerprint stands for the rest. */
