@@ -27,57 +27,66 @@ export function createLedgerTurn(deps: {
 }): LedgerTurn {
   const { ledger, endOfTurn = setImmediate } = deps;
   let waiting: Waiting[] = [];
+  let events: LedgerEvent[] = [];
   const flush = () => {
     if (waiting.length === 0) return;
     const batch = waiting;
+    const all = events;
     waiting = [];
-    const results = writeTogether(ledger, batch) ?? writeApart(ledger, batch);
-    for (const [i, { recorded }] of batch.entries()) {
-      const result = results[i];
-      if (typeof result === 'number') recorded.written(result);
-      else recorded.refused(result?.error);
-    }
+    events = [];
+    const first = writeTogether(ledger, all);
+    if (first !== undefined) for (const { end, recorded } of batch) recorded.written(first + end - 1);
+    else writeApart(ledger, all, batch);
   };
   return {
-    add(events, recorded) {
+    add(more, recorded) {
       if (waiting.length === 0) endOfTurn(flush);
-      waiting.push({ events, recorded });
+      const start = events.length;
+      for (const event of more) events.push(event);
+      waiting.push({ start, end: events.length, recorded });
     },
     flush,
   };
 }
 
+/** Whose events these are, from `start` up to `end` of all. */
 interface Waiting {
-  readonly events: readonly LedgerEvent[];
+  readonly start: number;
+  readonly end: number;
   readonly recorded: Recorded;
 }
 
-type Result = number | { readonly error: unknown };
-
-/** Undefined when the ledger does not take them as one: then none was written. */
-function writeTogether(ledger: Pick<LedgerWriter, 'appendAll'>, batch: readonly Waiting[]): Result[] | undefined {
-  if (batch.length === 1) return undefined;
+/** The first one's sequence number; undefined when the ledger does not take them as one: then none was written. */
+function writeTogether(ledger: Pick<LedgerWriter, 'appendAll'>, all: readonly LedgerEvent[]): number | undefined {
   try {
-    let sequence = ledger.appendAll(batch.flatMap(({ events }) => events)) - 1;
-    return batch.map(({ events }) => (sequence += events.length));
+    return ledger.appendAll(all);
   } catch {
     // Too large together, or one of them can't be written: each then hears of its own failure.
     return undefined;
   }
 }
 
-/** Outcomes first: room is kept for those, and writing them makes room. */
-function writeApart(ledger: Pick<LedgerWriter, 'appendAll'>, batch: readonly Waiting[]): Result[] {
-  const results: Result[] = batch.map(() => 0);
-  const write = ({ events }: Waiting): Result => {
+/** Outcomes first: room is kept for those, and writing them makes room. Told in the order of the calls all the same. */
+function writeApart(
+  ledger: Pick<LedgerWriter, 'appendAll'>,
+  all: readonly LedgerEvent[],
+  batch: readonly Waiting[],
+): void {
+  const results = new Map<Waiting, number | { readonly error: unknown }>();
+  const write = (one: Waiting) => {
     try {
-      return ledger.appendAll(events) + events.length - 1;
+      const events = all.slice(one.start, one.end);
+      results.set(one, ledger.appendAll(events) + events.length - 1);
     } catch (error) {
-      return { error };
+      results.set(one, { error });
     }
   };
-  const isOutcome = ({ events }: Waiting) => events[0]?.kind === 'outcome';
-  for (const [i, one] of batch.entries()) if (isOutcome(one)) results[i] = write(one);
-  for (const [i, one] of batch.entries()) if (!isOutcome(one)) results[i] = write(one);
-  return results;
+  const isOutcome = ({ start }: Waiting) => all[start]?.kind === 'outcome';
+  for (const one of batch) if (isOutcome(one)) write(one);
+  for (const one of batch) if (!isOutcome(one)) write(one);
+  for (const one of batch) {
+    const result = results.get(one);
+    if (typeof result === 'number') one.recorded.written(result);
+    else one.recorded.refused(result?.error);
+  }
 }

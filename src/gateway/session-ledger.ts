@@ -18,7 +18,9 @@ export function createSessionLedger(deps: {
   const { ledger, turn, clock, session, actor, target, durability } = deps;
   const complete = (events: readonly OperationEvent[]): LedgerEvent[] => {
     const timeMs = clock.now();
-    return events.map((event) => ({ ...event, timeMs, actor, target, session }));
+    return events.map(({ kind, action, operation, detail }) => {
+      return { kind, timeMs, actor, target, action, session, operation, detail };
+    });
   };
   return {
     append(events) {

@@ -62,7 +62,8 @@ export function createAppender(deps: {
   const appendBatch = (events: readonly LedgerEvent[]): number => {
     const firstSeq = sequence + 1;
     const batch = encoder.encode(events, { firstSeq, timeMs, syncedSequence: commit.syncedSequence });
-    if (room.admit(events, batch.bytes.length, segments.active) === 'active') {
+    const admission = room.admit(events, batch.bytes.length, segments.active);
+    if (admission.to === 'active') {
       segments.write(batch.bytes);
     } else {
       const [spare] = pool.ready;
@@ -74,7 +75,7 @@ export function createAppender(deps: {
     }
     sequence += events.length;
     timeMs = batch.timeMs;
-    room.settle(events, firstSeq);
+    admission.settle(firstSeq);
     commit.wrote(sequence);
     deps.onAppended();
     return firstSeq;

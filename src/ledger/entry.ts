@@ -11,10 +11,10 @@ export function formatEntry(event: LedgerEvent, at: { readonly seq: number; read
   try {
     const wall = event.timeMs === at.timeMs ? '' : `,"wallMs":${formatCanonicalJson(event.timeMs)}`;
     return (
-      `{"action":${formatCanonicalJson(event.action)},"actor":${formatCanonicalJson(event.actor)}` +
-      `,"detail":${formatCanonicalJson(event.detail)},"kind":${formatCanonicalJson(event.kind)}` +
-      `,"operation":${formatCanonicalJson(event.operation)},"seq":${at.seq},"session":${formatCanonicalJson(event.session)}` +
-      `,"target":${formatCanonicalJson(event.target)},"timeMs":${formatCanonicalJson(at.timeMs)}${wall}}`
+      `{"action":${oftenText(event.action)},"actor":${oftenText(event.actor)},"detail":` +
+      formatCanonicalJson(event.detail) +
+      `,"kind":${oftenText(event.kind)},"operation":${formatCanonicalJson(event.operation)},"seq":${at.seq}` +
+      `,"session":${oftenText(event.session)},"target":${oftenText(event.target)},"timeMs":${timeText(at.timeMs)}${wall}}`
     );
   } catch (cause) {
     if (!(cause instanceof TlogError)) throw cause;
@@ -47,6 +47,23 @@ export function operationKey(event: LedgerEvent): string {
   return `${event.session}\n${event.operation}`;
 }
 
+/** Of the few names that are in entry after entry, the text is kept: checking one costs as much as the rest of its entry. */
+function oftenText(value: string): string {
+  const known = often.get(value);
+  if (known !== undefined) return known;
+  const text = formatCanonicalJson(value);
+  if (value.length > OFTEN_LENGTH_MAX) return text;
+  if (often.size >= OFTEN_MAX) often.clear();
+  often.set(value, text);
+  return text;
+}
+
+/** Entries of one batch mostly have the same time. */
+function timeText(timeMs: number): string {
+  if (timeMs !== lastTime.timeMs) lastTime = { timeMs, text: formatCanonicalJson(timeMs) };
+  return lastTime.text;
+}
+
 function isObject(value: JsonValue): value is { readonly [name: string]: JsonValue } {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
@@ -64,3 +81,9 @@ const KINDS: Readonly<Record<LedgerEventKind, true>> = {
   admin: true,
   ledger: true,
 };
+
+const often = new Map<string, string>();
+/** Sessions come and go; those that are open fit. */
+const OFTEN_MAX = 20_000;
+const OFTEN_LENGTH_MAX = 512;
+let lastTime = { timeMs: 0, text: '0' };

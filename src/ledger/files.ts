@@ -5,6 +5,7 @@ import {
   fsync,
   ftruncateSync,
   mkdirSync,
+  open,
   openSync,
   readdirSync,
   readSync,
@@ -27,6 +28,8 @@ export interface LedgerFiles {
   list(directory: string): readonly string[];
   /** `create` makes a new file for this user alone (0600) and fails when there is one. */
   open(path: string, mode: 'read' | 'update' | 'create'): number;
+  /** As {@link open} with `create`, off the caller's thread: a crowded disk may look for a free inode for a tenth of a second. */
+  createBehind(path: string): Promise<number>;
   close(file: number): void;
   size(file: number): number;
   /** Bytes read: fewer than asked only at the end of the file or by accident; ask again. */
@@ -54,6 +57,10 @@ export function createDiskFiles(): LedgerFiles {
     makeDirectory: (path) => void mkdirSync(path, { recursive: true, mode: 0o700 }),
     list: listDirectory,
     open: (path, mode) => openSync(path, FLAGS[mode], 0o600),
+    createBehind: (path) =>
+      new Promise((resolve, reject) => {
+        open(path, FLAGS.create, 0o600, (error, file) => (error ? reject(error) : resolve(file)));
+      }),
     close: closeSync,
     size: (file) => fstatSync(file).size,
     read: (file, into, position) => readSync(file, into, 0, into.length, position),

@@ -12,14 +12,19 @@ import type { SegmentPool } from './segment-pool.ts';
  * even where it has to leave the end of a segment unused: less than a slot was left there.
  */
 export interface Room {
-  /** Where the batch goes. @throws ERR_LEDGER_FULL when it would take what is owed to others */
-  admit(events: readonly LedgerEvent[], bytes: number, active: FreeSegment | undefined): 'active' | 'spare';
-  /** The events were written, the first as entry `firstSeq`. */
-  settle(events: readonly LedgerEvent[], firstSeq: number): void;
+  /** A place for the batch. @throws ERR_LEDGER_FULL when it would take what is owed to others */
+  admit(events: readonly LedgerEvent[], bytes: number, active: FreeSegment | undefined): Admission;
   /** True when every event is an outcome that is owed and within its size (`bytesOf` tells): each alone will be admitted. */
   areOwed(events: readonly LedgerEvent[], bytesOf: (event: LedgerEvent) => number): boolean;
   /** Sequence number of the oldest intent without outcome. */
   oldestOpen(): number | undefined;
+}
+
+/** Where a batch goes. */
+export interface Admission {
+  readonly to: 'active' | 'spare';
+  /** The batch was written, its first event as entry `firstSeq`. */
+  settle(firstSeq: number): void;
 }
 
 /** What is left of a segment. */
@@ -36,6 +41,14 @@ export function createRoom(deps: {
 }): Room {
   const { pool } = deps;
   const open = new Map(deps.open);
+  const settle = (keyed: readonly Keyed[], firstSeq: number) => {
+    for (const [i, { kind, key }] of keyed.entries()) {
+      if (kind === 'outcome') open.delete(key);
+      // The first intent of a key holds the slot; a second one with the same key shares it.
+      else if (kind === 'intent' && !open.has(key)) open.set(key, firstSeq + i);
+    }
+    pool.want(SPARES_MIN + Math.floor((2 * open.size * SLOT_BYTES) / deps.segmentBytes));
+  };
   return {
     admit(events, bytes, active) {
       const next = pool.ready[0];
@@ -43,29 +56,22 @@ export function createRoom(deps: {
       const free = fits ? active.bytes - active.offset : (next?.bytes ?? 0) - SEGMENT_HEADER_BYTES_MAX;
       if (bytes > free) throw full(bytes, open.size);
       let slots = slotsIn(free - bytes);
-      for (const spare of fits ? pool.ready : pool.ready.slice(1))
-        slots += slotsIn(spare.bytes - SEGMENT_HEADER_BYTES_MAX);
-      const owed = owedAfter(open, events);
+      for (let i = fits ? 0 : 1; i < pool.ready.length; i++) {
+        slots += slotsIn((pool.ready[i]?.bytes ?? 0) - SEGMENT_HEADER_BYTES_MAX);
+      }
+      const keyed = events.map(withKey);
+      const owed = owedAfter(open, keyed);
       if (owed.count > OPEN_INTENTS_MAX) throw full(bytes, owed.count);
       const kept = owed.count + (owed.own ? 0 : OWN_SLOTS);
       const promised = events.length === 1 && owed.promised && bytes <= SLOT_BYTES;
       if (slots < kept && !promised) throw full(bytes, owed.count);
-      return fits ? 'active' : 'spare';
-    },
-    settle(events, firstSeq) {
-      for (const [i, event] of events.entries()) {
-        const key = operationKey(event);
-        if (event.kind === 'outcome') open.delete(key);
-        // The first intent of a key holds the slot; a second one with the same key shares it.
-        else if (event.kind === 'intent' && !open.has(key)) open.set(key, firstSeq + i);
-      }
-      pool.want(SPARES_MIN + Math.floor((2 * open.size * SLOT_BYTES) / deps.segmentBytes));
+      return { to: fits ? 'active' : 'spare', settle: (firstSeq) => settle(keyed, firstSeq) };
     },
     areOwed(events, bytesOf) {
-      const keys = new Set(events.map(operationKey));
+      const keyed = events.map(withKey);
       return (
-        keys.size === events.length &&
-        owedAfter(open, events).promised &&
+        new Set(keyed.map(({ key }) => key)).size === events.length &&
+        owedAfter(open, keyed).promised &&
         events.every((event) => bytesOf(event) <= SLOT_BYTES)
       );
     },
@@ -73,20 +79,30 @@ export function createRoom(deps: {
   };
 }
 
+/** An event as these accounts see it; the key is made once, and looked up several times. */
+interface Keyed {
+  readonly kind: LedgerEvent['kind'];
+  readonly key: string;
+}
+
+function withKey(event: LedgerEvent): Keyed {
+  return { kind: event.kind, key: operationKey(event) };
+}
+
 /** What the log will owe once these events are written. Two outcomes of one operation count twice, which errs on one batch, not on the slots. */
 function owedAfter(
   open: ReadonlyMap<string, number>,
-  events: readonly LedgerEvent[],
+  events: readonly Keyed[],
 ): { readonly count: number; readonly promised: boolean; readonly own: boolean } {
   let count = open.size;
   let promised = true;
   let own = true;
-  for (const event of events) {
-    const isOpen = (event.kind === 'outcome' || event.kind === 'intent') && open.has(operationKey(event));
-    if (event.kind === 'outcome' && isOpen) count--;
+  for (const { kind, key } of events) {
+    const isOpen = (kind === 'outcome' || kind === 'intent') && open.has(key);
+    if (kind === 'outcome' && isOpen) count--;
     else promised = false;
-    if (event.kind === 'intent' && !isOpen) count++;
-    if (event.kind !== 'ledger') own = false;
+    if (kind === 'intent' && !isOpen) count++;
+    if (kind !== 'ledger') own = false;
   }
   return { count: Math.max(0, count), promised, own };
 }

@@ -106,7 +106,7 @@ async function makeSpare(
   const { files, directory, segmentBytes } = deps;
   const path = unfinishedPath(directory, index);
   files.remove(path);
-  const file = files.open(path, 'create');
+  const file = await files.createBehind(path);
   try {
     const zeros = Buffer.alloc(Math.min(FILL_BYTES, segmentBytes));
     for (let at = 0; at < segmentBytes; at += zeros.length) {

@@ -76,6 +76,7 @@ export function createFaultyDisk(
     ...disk,
     makeDirectory: (path) => around('makeDirectory', () => disk.makeDirectory(path)),
     open: (path, mode) => (mode === 'create' ? around('create', () => disk.open(path, mode)) : disk.open(path, mode)),
+    createBehind: async (path) => around('create', () => disk.open(path, 'create')),
     write: (file, from, position) => write(file, from, (part) => disk.write(file, part, position)),
     async writeBehind(file, from, position) {
       await new Promise((resolve) => setImmediate(resolve));

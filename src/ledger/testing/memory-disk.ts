@@ -117,6 +117,10 @@ function contentOf(names: Names, faults: DiskFaults) {
       open.set(nextFile, { inode, path });
       return nextFile++;
     },
+    async createBehind(path: string) {
+      await turn();
+      return this.open(path, 'create');
+    },
     close(file: number) {
       inodeOf(file);
       open.delete(file);

@@ -77,13 +77,21 @@ function formatObject(value: { readonly [name: string]: JsonValue }, depth: numb
   if (prototype !== Object.prototype && prototype !== null) {
     throw new TlogError('ERR_TLOG_JSON', 'an object with a prototype of its own is not a JSON value');
   }
-  let text = '{';
-  let separator = '';
+  let text = '';
   for (const key of sorted(Object.keys(value))) {
-    text += `${separator}${formatString(key)}:${format(present(value[key], key), depth + 1)}`;
-    separator = ',';
+    text += (text === '' ? nameText('{', key) : nameText(',', key)) + format(present(value[key], key), depth + 1);
   }
-  return `${text}}`;
+  return text === '' ? '{}' : `${text}}`;
+}
+
+/** A name between what opens it and its colon. Names are few, and come again and again. */
+function nameText(opener: '{' | ',', name: string): string {
+  const texts = opener === ',' ? nextNames : firstNames;
+  const known = texts.get(name);
+  if (known !== undefined) return known;
+  const text = `${opener}${formatString(name)}:`;
+  if (texts.size < NAMES_MAX && name.length <= NAME_LENGTH_MAX) texts.set(name, text);
+  return text;
 }
 
 /** By UTF-16 code units, as `<` and Array.prototype.sort without a comparator order: RFC 8785 §3.2.3. Mostly they are in order. */
@@ -106,6 +114,12 @@ function isArray(value: object): value is readonly JsonValue[] {
 const PLAIN = /^[ !#-[\]-~]*$/;
 
 const frozenTexts = new WeakMap<readonly JsonValue[], string>();
+
+const firstNames = new Map<string, string>();
+const nextNames = new Map<string, string>();
+/** Bounds what names of a stranger's choosing can take. */
+const NAMES_MAX = 1000;
+const NAME_LENGTH_MAX = 64;
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 

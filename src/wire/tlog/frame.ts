@@ -1,7 +1,7 @@
-import { crc32c } from './crc32c.ts';
+import { crc32 } from 'node:zlib';
 
 /**
- * One frame of a segment: CRC-32C, payload length, `unsynced` (each 4 bytes, big-endian), then the payload. The checksum covers
+ * One frame of a segment: CRC-32 (that of zlib and Ethernet), payload length, `unsynced` (each 4 bytes, big-endian), then the payload. The checksum covers
  * all that follows it. A header of zeros is padding and ends the segment.
  */
 export type Frame =
@@ -44,7 +44,7 @@ export function parseFrame(bytes: Buffer, offset: number): Frame {
   }
   const end = offset + FRAME_HEADER_BYTES + length;
   if (end > bytes.length) return { kind: 'short', bytes: FRAME_HEADER_BYTES + length };
-  if (bytes.readUInt32BE(offset) !== crc32c(bytes, offset + 4, end))
+  if (bytes.readUInt32BE(offset) !== crc32(bytes.subarray(offset + 4, end)))
     return { kind: 'torn', reason: 'checksum differs' };
   return {
     kind: 'frame',
@@ -59,7 +59,7 @@ export function writeFrameHeader(into: Buffer, offset: number, frame: { length: 
   const end = offset + FRAME_HEADER_BYTES + frame.length;
   into.writeUInt32BE(frame.length, offset + 4);
   into.writeUInt32BE(frame.unsynced, offset + 8);
-  into.writeUInt32BE(crc32c(into, offset + 4, end), offset);
+  into.writeUInt32BE(crc32(into.subarray(offset + 4, end)), offset);
   return end;
 }
 
