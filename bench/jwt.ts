@@ -24,10 +24,10 @@ export const bench: Bench = {
       publicKeyDer: publicKey.export({ format: 'der', type: 'spki' }),
     };
     const own = parseTrustDomain('example.org');
-    const request = {
-      ...{ token, audience: 'spiffe://example.org/db', nowMs },
-      authorities: (name: string) => (name === own ? [authority] : undefined),
-    };
+    const trusted = [authority];
+    const authorities = (name: string) => (name === own ? trusted : undefined);
+    const audience = 'spiffe://example.org/db';
+    const request = { token, audience, authorities, nowMs };
     if (!verifyJwtSvid(request).ok) throw new Error('the token does not verify');
     const cache = createVerifiedTokenCache({ entriesMax: 1000 });
     const pem = {
@@ -35,7 +35,7 @@ export const bench: Bench = {
       public: publicKey.export({ format: 'pem', type: 'spki' }).toString(),
     };
     const fastSign = createSigner({ algorithm: 'ES256', key: pem.private, kid: KEY_ID, mutatePayload: false });
-    const fastOptions = { key: pem.public, algorithms: ['ES256' as const], allowedAud: request.audience };
+    const fastOptions = { key: pem.public, algorithms: ['ES256' as const], allowedAud: audience };
     const fastVerify = createVerifier(fastOptions);
     const fastCached = createVerifier({ ...fastOptions, cache: 1000 });
     // What is signed is the token without its signature.
@@ -50,7 +50,7 @@ export const bench: Bench = {
       rawVerify: () => timedLoop(ms, () => verify('sha256', input, publicKey, signature)),
       fastVerify: () => timedLoop(ms, () => fastVerify(token)),
       // A token comes off the wire, so each time it is another string: one that is the same object would flatter both caches.
-      cached: () => timedLoop(ms, () => cache.verify({ ...request, token: wire.toString('latin1') })),
+      cached: () => timedLoop(ms, () => cache.verify({ token: wire.toString('latin1'), audience, authorities, nowMs })),
       fastCached: () => timedLoop(ms, () => fastCached(wire.toString('latin1'))),
     });
     const row = (name: string, ours: Samples, peer: string, peers: Samples, goal?: string) =>

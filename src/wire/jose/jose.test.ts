@@ -266,6 +266,26 @@ describe('a cache of verified tokens', () => {
     }
   });
 
+  it('takes no signature of one token for another, whatever is put before or behind it', () => {
+    const cache = createVerifiedTokenCache({ entriesMax: 10 });
+    const { token } = request;
+    expect(cache.verify(request)).toMatchObject({ ok: true });
+    const [header = '', claims = '', signature = ''] = token.split('.');
+    const [, others = ''] = sign({ ...CLAIMS, sub: 'spiffe://example.org/ns/shop/sa/admin' }).split('.');
+    const forged = [
+      `${header}.${others}.${signature}`,
+      `.${signature}`,
+      signature,
+      `${token}.${signature}`,
+      `${claims}.${header}.${signature}`,
+      `${header}.${claims}.${signature}=`,
+      `${header}.${claims}.${signature.slice(1)}`,
+    ];
+    for (const one of forged) expect(cache.verify({ ...request, token: one }), one).toMatchObject({ ok: false });
+    expect(cache.size).toBe(1);
+    expect(cache.verify(request)).toMatchObject({ ok: true });
+  });
+
   it('never grows beyond its size, and keeps no refusals', () => {
     const cache = createVerifiedTokenCache({ entriesMax: 3 });
     for (let i = 0; i < 10; i++) cache.verify({ ...request, token: sign({ ...CLAIMS, jti: `${i}` }) });
