@@ -9,7 +9,7 @@ import type { Authority } from '../authority/index.ts';
 import type { Registration } from '../registration/index.ts';
 import type { Plan, Resource, ResourceKind, Resources, Snapshot } from '../resources/index.ts';
 import { implement, type Prebuilt, prebuilt, type RpcService } from '../rpc/index.ts';
-import { assert, type Clock, type Log } from '../std/index.ts';
+import { assert, type Clock, createSharedTimers, type Log } from '../std/index.ts';
 import type { Audit } from './audit.ts';
 import type { Authorizer } from './authorize.ts';
 import { createGatewayPresence } from './gateway-presence.ts';
@@ -29,6 +29,7 @@ export function controlService(deps: {
   const { authority, registration, resources, authorizer, audit, clock } = deps;
   const presence = createGatewayPresence(deps);
   const gatewayUpdate = frameGatewayUpdates();
+  const timers = createSharedTimers(clock, RECHECK_STEP_MS);
   return implement(Control, {
     async watchNode(_request, context, send) {
       const node = authorizer.agentOf(context);
@@ -49,7 +50,7 @@ export function controlService(deps: {
           bundleSequence: BigInt(authority.bundle().sequence),
           targets: targetViews(resources),
         });
-      await pushUpdates({ clock, context, authorizer, subscribe, push });
+      await pushUpdates({ timers, context, authorizer, subscribe, push });
     },
     async watchGateway({ advertise }, context, send) {
       const address = parseAdvertised(advertise);
@@ -57,7 +58,7 @@ export function controlService(deps: {
       assert(caller.role === 'gateway', 'only gateways watch as gateways');
       await presence.during({ spiffeId: caller.id.uri, address }, context.draining, () =>
         pushUpdates({
-          ...{ clock, context, authorizer },
+          ...{ timers, context, authorizer },
           subscribe: (changed) => [resources.onChange(changed)],
           push: () => send(gatewayUpdate(resources.snapshot())),
         }),
@@ -172,3 +173,5 @@ function parseAdvertised(text: string): string {
 
 /** A screenful; the rest shows once these are mended. */
 const PROBLEMS_TOLD_MAX = 20;
+/** Of the five seconds after which each stream is looked at again. */
+const RECHECK_STEP_MS = 500;

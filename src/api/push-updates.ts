@@ -8,7 +8,8 @@ import type { Authorizer } from './authorize.ts';
  * push and every few seconds, so that a ban or an expiry ends the stream by itself.
  */
 export async function pushUpdates(options: {
-  clock: Clock;
+  /** Of the rechecks: one for all streams, since each waking of an idle server costs more than a recheck. */
+  timers: Pick<Clock, 'after'>;
   context: CallContext;
   authorizer: Pick<Authorizer, 'recheck'>;
   /** Starts listening; returns the ways to stop. */
@@ -36,7 +37,7 @@ export async function pushUpdates(options: {
       }
       if (dirty || ends.some((end) => end.aborted)) continue;
       await new Promise<void>((resolve) => {
-        const timer = options.clock.after(RECHECK_MS, resolve);
+        const timer = options.timers.after(RECHECK_MS, resolve);
         wake = () => {
           timer.cancel();
           resolve();

@@ -26,7 +26,7 @@ export function createHealthServer(deps: {
   metrics: readonly Metric[];
 }): HealthServer {
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: LOOP_PRECISION_MS });
   for (const { name, help, read } of deps.metrics) {
     new Gauge({
       name,
@@ -96,3 +96,5 @@ export function createHealthServer(deps: {
 const REQUEST_TIMEOUT_MS = 5000;
 /** Probes and scrapers; more is somebody else. */
 const CONNECTIONS_MAX = 64;
+/** How often the delay of the event loop is sampled. At the library's 10 ms, an idle process would do little else. */
+const LOOP_PRECISION_MS = 100;

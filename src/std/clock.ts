@@ -93,6 +93,40 @@ export function sleep(clock: Clock, delayMs: number, signal: AbortSignal): Promi
 }
 
 /**
+ * Timers that share the clock's: those that are due within the same `stepMs` run together, at its beginning, so up to that much early.
+ * For thousands of timers whose moment matters little: an idle process is then woken once a step, not once a timer.
+ */
+export function createSharedTimers(clock: Clock, stepMs: number): Pick<Clock, 'after'> {
+  const steps = new Map<number, { readonly runs: Set<() => void>; readonly timer: Timer }>();
+  return {
+    after(delayMs, run) {
+      const nowMs = clock.monotonicMs();
+      const number = Math.floor((nowMs + delayMs) / stepMs);
+      let step = steps.get(number);
+      if (step === undefined) {
+        const runs = new Set<() => void>();
+        const fire = () => {
+          steps.delete(number);
+          for (const each of runs) each();
+        };
+        step = { runs, timer: clock.after(Math.max(0, number * stepMs - nowMs), fire) };
+        steps.set(number, step);
+      }
+      const { runs, timer } = step;
+      const own = () => run(); // The same function may wait twice.
+      runs.add(own);
+      return {
+        cancel() {
+          if (!runs.delete(own) || runs.size > 0 || steps.get(number)?.runs !== runs) return;
+          timer.cancel();
+          steps.delete(number);
+        },
+      };
+    },
+  };
+}
+
+/**
  * Keeps this process alive until the returned function is called: timers and watchers of a clock do not, so a command that only waits for
  * one would end in the middle.
  */

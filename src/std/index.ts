@@ -10,6 +10,7 @@ export { compareBytes, concatBytes, constantTimeEqual, sha256 } from './bytes.ts
 export {
   type Clock,
   createManualClock,
+  createSharedTimers,
   createSystemClock,
   holdProcess,
   type ManualClock,

@@ -11,6 +11,7 @@ import {
   createLog,
   createManualClock,
   createSeededRandom,
+  createSharedTimers,
   formatDurationMs,
   parseDurationMs,
   raceAbort,
@@ -45,6 +46,43 @@ describe('the manual clock', () => {
     const clock = createManualClock(1000);
     clock.step(-500);
     expect([clock.now(), clock.monotonicMs()]).toEqual([500, 0]);
+  });
+});
+
+describe('shared timers', () => {
+  it('run with all others of their step, at its beginning, and never late', async () => {
+    const clock = createManualClock(0);
+    const timers = createSharedTimers(clock, 500);
+    const seen: string[] = [];
+    await clock.advance(700);
+    for (const delayMs of [4300, 4500, 4799, 4800, 0, 100]) {
+      timers.after(delayMs, () => seen.push(`${delayMs} at ${clock.monotonicMs()}`));
+    }
+    expect(clock.pending()).toBe(3);
+    await clock.advance(4299);
+    expect(seen).toEqual(['0 at 700', '100 at 700']);
+    await clock.advance(1000);
+    expect(seen.slice(2)).toEqual(['4300 at 5000', '4500 at 5000', '4799 at 5000', '4800 at 5500']);
+    expect(clock.pending()).toBe(0);
+  });
+
+  it('leave nothing behind when all of a step are cancelled, and keep the others of one that is', async () => {
+    const clock = createManualClock(0);
+    const timers = createSharedTimers(clock, 500);
+    let runs = 0;
+    const run = () => runs++;
+    const [one, other, third] = [timers.after(10, run), timers.after(20, run), timers.after(30, run)];
+    one.cancel();
+    one.cancel();
+    expect(clock.pending()).toBe(1);
+    await clock.advance(500);
+    expect(runs).toBe(2);
+    const last = timers.after(10, run);
+    other.cancel();
+    third.cancel();
+    expect(clock.pending()).toBe(1);
+    last.cancel();
+    expect(clock.pending()).toBe(0);
   });
 });
 
