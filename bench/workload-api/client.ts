@@ -1,35 +1,11 @@
-import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from 'node:http2';
+import { type ClientHttp2Session, connect } from 'node:http2';
 import { connect as connectNet } from 'node:net';
-import { create, toBinary } from '@bufbuild/protobuf';
-import { JWTSVIDRequestSchema } from '@countersign/sdk/contract/gen/spiffe/workload/workload_pb.ts';
 
-/** The same plain client for both servers: HTTP/2, frames counted and thrown away. */
+/** The same plain client for both servers: HTTP/2, messages counted and thrown away. */
 export function openSession(socketPath: string): ClientHttp2Session {
   const session = connect('http://localhost', { createConnection: () => connectNet({ path: socketPath }) });
   session.setMaxListeners(0);
   return session;
-}
-
-/** One FetchJWTSVID; resolves to the bytes of its answer. */
-export function callOnce(session: ClientHttp2Session): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const stream = session.request({ ...HEADERS, ':path': '/SpiffeWorkloadAPI/FetchJWTSVID' });
-    let bytes = 0;
-    let status: string | undefined;
-    stream.on('data', (chunk: Buffer) => {
-      bytes += chunk.length;
-    });
-    const read = (headers: IncomingHttpHeaders) => {
-      if (headers['grpc-status'] !== undefined) status = `${headers['grpc-status']} ${headers['grpc-message'] ?? ''}`;
-    };
-    stream.on('response', read); // A refusal is all headers.
-    stream.on('trailers', read);
-    stream.on('error', reject);
-    stream.on('close', () =>
-      status?.startsWith('0 ') === true ? resolve(bytes - FRAME_HEAD_BYTES) : reject(new Error(`status ${status}`)),
-    );
-    stream.end(JWT_REQUEST);
-  });
 }
 
 /** One open FetchX509SVID; `onMessage` is called for each message that has arrived whole. */
@@ -57,11 +33,5 @@ const HEADERS = {
   te: 'trailers',
   'workload.spiffe.io': 'true',
 };
-const JWT_REQUEST = frame(toBinary(JWTSVIDRequestSchema, create(JWTSVIDRequestSchema, { audience: ['db'] })));
-const EMPTY_REQUEST = frame(new Uint8Array());
-
-function frame(message: Uint8Array): Buffer {
-  const head = Buffer.alloc(FRAME_HEAD_BYTES);
-  head.writeUInt32BE(message.length, 1);
-  return Buffer.concat([head, message]);
-}
+/** An empty message. */
+const EMPTY_REQUEST = Buffer.alloc(FRAME_HEAD_BYTES);

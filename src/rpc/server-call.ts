@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events';
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { create, type DescMessage, fromBinary, type Message, toBinary } from '@bufbuild/protobuf';
 import type { Clock, Log, Timer } from '../std/index.ts';
@@ -20,6 +21,8 @@ import { type Answer, isPrebuilt, pathOf, type RpcMethod } from './service.ts';
 /** What the calls of one connection share. */
 export interface CallSite {
   readonly clock: Clock;
+  /** For limits that every call has and hardly any reaches. */
+  readonly timers: Pick<Clock, 'after'>;
   readonly log: Log;
   readonly limits: RpcLimits;
   readonly peer: Peer;
@@ -72,6 +75,8 @@ export function serveCall(options: {
     if (!response.ended) abort(new RpcError(Code.CANCELLED, 'the client has gone or has cancelled the call'));
     intake.close();
     options.done({ watched });
+    // Node keeps a closed stream until the next full collection; it must not keep the call as well.
+    forget(stream);
   });
   const call: ServerCall = { end: abort };
   if (!acceptHttp(stream, options.headers)) return call;
@@ -193,7 +198,7 @@ function readOne(started: Started, ready: (request: Uint8Array) => void): void {
     broken = true;
     abort(error);
   };
-  const late = site.clock.after(site.limits.requestTimeoutMs, () =>
+  const late = site.timers.after(site.limits.requestTimeoutMs, () =>
     refuse(new RpcError(Code.DEADLINE_EXCEEDED, 'the request did not arrive in time')),
   );
   timers.push(late);
@@ -246,6 +251,11 @@ function parseRequest(method: RpcMethod, bytes: Uint8Array): Message {
   } catch (cause) {
     throw new RpcError(Code.INTERNAL, `the request is no ${method.method.input.typeName}`, { cause });
   }
+}
+
+/** As the stream's own method, but for what that does on top: to look, a turn later, who still reads. */
+function forget(stream: ServerHttp2Stream): void {
+  EventEmitter.prototype.removeAllListeners.call(stream);
 }
 
 interface Cancellation {

@@ -19,6 +19,7 @@ export interface ServerConnection {
 export function serveConnection(options: {
   stream: Duplex;
   clock: Clock;
+  timers: CallSite['timers'];
   log: Log;
   /** For lines that strangers can cause. */
   refused: Log;
@@ -42,6 +43,7 @@ export function serveConnection(options: {
   });
   const site: CallSite = {
     clock,
+    timers: options.timers,
     log,
     limits,
     peer,

@@ -28,7 +28,7 @@ export function createServerResponse(
   const start = () => {
     if (stream.headersSent) return;
     stream.respond(RESPONSE_HEADERS, TRAILERS_FOLLOW);
-    stream.once('wantTrailers', () => stream.sendTrailers(trailers ?? {}));
+    stream.on('wantTrailers', () => stream.sendTrailers(trailers ?? {}));
   };
   const fits = (queuedBytes: number, moreBytes: number) =>
     queuedBytes + moreBytes <= limits.streamQueueBytesMax &&

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import { assert, type Clock, createSampledLog, type Log, type Service } from '../std/index.ts';
+import { assert, type Clock, createSampledLog, createSharedTimers, type Log, type Service } from '../std/index.ts';
 import { Code } from '../wire/grpc/index.ts';
 import { type CallContext, type Peer, RpcError } from './call.ts';
 import { createIntake } from './intake.ts';
@@ -47,6 +47,7 @@ export function createRpcServer(deps: RpcServerDeps): RpcServer {
     bytesMax: limits.serverRequestBytesMax,
   });
   const greeting = greetingOf(limits);
+  const timers = createSharedTimers(clock, TIMER_STEP_MS);
   let stopping = false;
 
   const accept = (peer: Peer) => {
@@ -68,7 +69,7 @@ export function createRpcServer(deps: RpcServerDeps): RpcServer {
     const begin = (stream: Duplex) => {
       if (!usable()) return;
       const connection = serveConnection({
-        ...{ stream, clock, log, refused, limits, peer, state, methods, intake, interceptor: deps.interceptor },
+        ...{ stream, clock, timers, log, refused, limits, peer, state, methods, intake, interceptor: deps.interceptor },
         closed: () => {
           connections.delete(connection);
           closed();
@@ -129,3 +130,6 @@ function collectMethods(services: readonly RpcService[]): Map<string, RpcMethod>
   }
   return methods;
 }
+
+/** A timer of its own for each call would cost more than reading its request. */
+const TIMER_STEP_MS = 100;

@@ -108,5 +108,6 @@ export function createJwtCache(deps: {
 
 /** SPIFFE ID and audiences, whatever order they were asked in. */
 function cacheKey(entry: AgentEntry, audience: readonly string[]): string {
-  return JSON.stringify([entry.spiffeId.uri, ...[...new Set(audience)].toSorted()]);
+  const names = audience.length === 1 ? audience : [...new Set(audience)].toSorted();
+  return JSON.stringify([entry.spiffeId.uri, ...names]);
 }
