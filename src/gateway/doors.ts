@@ -1,5 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { type Clock, messageOf } from '../std/index.ts';
+import { closeInTime } from './close-in-time.ts';
 import { GatewayError } from './errors.ts';
 
 /** The listening sockets of a gateway, and every connection that came through them. */
@@ -51,7 +52,7 @@ export function createDoors(deps: DoorsDeps): Doors {
       newcomers.delete(socket);
     });
     accept(socket, () => newcomers.delete(socket)).then(
-      () => hangUp(deps.clock, socket),
+      () => closeInTime(socket, deps.clock), // Its end was sent.
       (error) => {
         if (!crowdedOut.has(socket)) deps.refused('failed', { remote, reason: messageOf(error) });
         socket.destroy();
@@ -88,15 +89,6 @@ export function portOf(server: Server): number {
   return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
-/** Nobody serves the socket any more. Its end was sent; a peer that does not end its side must not keep the descriptor for ever. */
-function hangUp(clock: Clock, socket: Socket): void {
-  if (socket.destroyed) return;
-  const timer = clock.after(LAST_WORDS_MS, () => socket.destroy());
-  socket.once('close', () => timer.cancel());
-}
-
-/** For a refusal, or the end of a session, to reach the client. */
-const LAST_WORDS_MS = 5_000;
 /** A peer that vanished without a word is found out after this and some. */
 const KEEP_ALIVE_MS = 60_000;
 const SOCKETS = {

@@ -1,12 +1,11 @@
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
-import { parseSpiffeId } from '@countersign/sdk/identity';
 import { Type } from 'typebox';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { LedgerWriter } from '../ledger/index.ts';
-import { createManualClock, createSilentLog, createSystemRandom, type ManualClock, Secret } from '../std/index.ts';
+import { createManualClock, type ManualClock } from '../std/index.ts';
 import { createGateway, type GatewayDeps, type ProtocolMember } from './index.ts';
-import { createTestAuthority, createTestIdentity, type TestSvid } from './testing/test-authority.ts';
+import { createTestAuthority, createTestIdentity, identityOf, type TestSvid } from './testing/test-authority.ts';
+import { testGatewayDeps } from './testing/test-gateway.ts';
 
 // The core with a protocol that echoes: who gets in, to what, for how long.
 const echo: ProtocolMember = {
@@ -63,19 +62,8 @@ const open: (Socket | TLSSocket)[] = [];
 
 async function startGateway(options: Partial<GatewayDeps> = {}) {
   clock = createManualClock(NOW_MS);
-  identity = createTestIdentity(current([authority.rootDer]));
-  gateway = createGateway({
-    clock,
-    random: createSystemRandom(),
-    log: createSilentLog(),
-    identity,
-    ledger: {} as LedgerWriter, // The echo protocol records nothing.
-    protocols: [echo],
-    secrets: { resolve: async () => Secret.fromText('x') },
-    maskKey: new Secret(Buffer.alloc(32)),
-    listen: { host: '127.0.0.1', port: 0 },
-    ...options,
-  });
+  identity = createTestIdentity(identityOf(gatewaySvid, [authority]));
+  gateway = createGateway(testGatewayDeps({ clock, identity, protocols: [echo], ...options }));
   await gateway.start(AbortSignal.timeout(5000));
   await gateway.applyTargets([
     { name: 'one', protocol: 'echo', config: null },
@@ -83,16 +71,6 @@ async function startGateway(options: Partial<GatewayDeps> = {}) {
     { name: 'three', protocol: 'echo', config: 'broken' },
     { name: 'four', protocol: 'unknown', config: null },
   ]);
-}
-
-function current(roots: readonly Buffer[]) {
-  return {
-    id: parseSpiffeId(gatewaySvid.uri),
-    chainDer: gatewaySvid.chainDer,
-    keyDer: gatewaySvid.keyDer,
-    expiresAtS: gatewaySvid.expiresAtS,
-    bundles: new Map([[authority.trustDomain, roots.map((der) => ({ der, tainted: false }))]]),
-  };
 }
 
 beforeEach(() => startGateway());
@@ -214,6 +192,30 @@ describe('the direct door', () => {
   });
 });
 
+test('new handshakes at every door show the newest identity of the gateway', async () => {
+  const { link: linkPort, targets } = gateway.address();
+  const shown = async (port: number, alpn: string) => {
+    const socket = connect(port, web, [alpn]);
+    await new Promise((resolve) => socket.once('secureConnect', resolve));
+    return socket.getPeerCertificate().subjectaltname;
+  };
+  const doors = [
+    [linkPort, 'countersign-link/1'],
+    [targets.get('two') ?? 0, 'echo'],
+  ] as const;
+  for (const [port, alpn] of doors)
+    expect(await shown(port, alpn)).toBe('URI:spiffe://example.org/countersign/gateway');
+  identity.set(identityOf(authority.issue('/countersign/renewed'), [authority]));
+  for (const [port, alpn] of doors)
+    expect(await shown(port, alpn)).toBe('URI:spiffe://example.org/countersign/renewed');
+});
+
+test('a target is checked by its name; one that is not there is said not to be', async () => {
+  const { signal } = new AbortController();
+  expect(await gateway.checkTarget('one', signal)).toBeUndefined();
+  expect(await gateway.checkTarget('three', signal)).toBe('there is no target three');
+});
+
 describe('a session ends', () => {
   test('when its SVID expires: when idle, and for certain soon after', async () => {
     const socket = link(authority.issue('/short', 60), 'one');
@@ -228,14 +230,14 @@ describe('a session ends', () => {
   test('when its authority leaves the bundle', async () => {
     const socket = link(web, 'one');
     await read(socket);
-    identity.set(current([stranger.rootDer]));
+    identity.set(identityOf(gatewaySvid, [stranger]));
     expect(await read(socket)).toBe('cut\n');
   });
 
   test('and stays when a new authority joins the bundle', async () => {
     const socket = link(web, 'one');
     await read(socket);
-    identity.set(current([authority.rootDer, stranger.rootDer]));
+    identity.set(identityOf(gatewaySvid, [authority, stranger]));
     socket.write('still\n');
     expect(await read(socket)).toBe('still\n');
     expect(await read(link(stranger.issue('/web'), 'one'))).toContain('spiffe://example.org/web');
@@ -280,17 +282,9 @@ describe('limits', () => {
 describe('listening', () => {
   test('fails with a code where something else listens', async () => {
     const taken = gateway.address().link;
-    const second = createGateway({
-      clock,
-      random: createSystemRandom(),
-      log: createSilentLog(),
-      identity,
-      ledger: {} as LedgerWriter, // Never written to.
-      protocols: [],
-      secrets: { resolve: async () => Secret.fromText('x') },
-      maskKey: new Secret(Buffer.alloc(32)),
-      listen: { host: '127.0.0.1', port: taken },
-    });
+    const second = createGateway(
+      testGatewayDeps({ clock, identity, protocols: [], listen: { host: '127.0.0.1', port: taken } }),
+    );
     await expect(second.start(AbortSignal.timeout(5000))).rejects.toMatchObject({ code: 'ERR_GATEWAY_LISTEN' });
     await second.stop();
   });

@@ -68,6 +68,12 @@ export interface OperationEvent {
   readonly detail: LedgerEvent['detail'];
 }
 
+/** Why a session's `signal` or `drain` has aborted, in words for the client. */
+export function endOf(signal: AbortSignal): SessionRefusal {
+  const { reason } = signal;
+  return reason instanceof SessionEnd ? reason.refusal : { code: 'shutdown', what: 'the gateway ends this session' };
+}
+
 /** Reason of an ended session's signal. */
 export class SessionEnd extends Error {
   readonly refusal: SessionRefusal;

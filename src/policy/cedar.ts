@@ -1,7 +1,7 @@
 import * as cedar from '@cedar-policy/cedar-wasm/nodejs';
+import type { PolicyJson } from './cedar-json.ts';
 import type { SchemaJson } from './compose-schema.ts';
 import { PolicyError } from './errors.ts';
-import type { PolicyEst } from './est.ts';
 import { unitsFromBytes } from './split.ts';
 import type { PolicyProblem } from './types.ts';
 
@@ -16,10 +16,10 @@ export interface CedarFinding extends Pick<PolicyProblem, 'severity' | 'code' | 
 }
 
 /** Parses one policy, or says what is wrong with it. @throws PolicyError ERR_POLICY_PARSER */
-export function parsePolicy(text: string): { readonly est: PolicyEst } | { readonly finding: CedarFinding } {
+export function parsePolicy(text: string): { readonly json: PolicyJson } | { readonly finding: CedarFinding } {
   const answer = callCedar(() => cedar.policyToJson(text));
-  // Cedar's JSON policy format; est.ts declares the part of it that the compiler accepts, and the compiler refuses the rest.
-  if (answer.type === 'success') return { est: answer.json as PolicyEst };
+  // Cedar's JSON policy format; cedar-json.ts declares the part of it that the compiler accepts, and the compiler refuses the rest.
+  if (answer.type === 'success') return { json: answer.json as PolicyJson };
   const [error] = answer.errors;
   const message = (error?.message ?? 'this is not a policy').replace(PARSE_PREFIX, '');
   const code = message.includes('got a template') ? 'ERR_POLICY_TEMPLATE' : 'ERR_POLICY_SYNTAX';

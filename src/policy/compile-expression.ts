@@ -1,6 +1,6 @@
 import {
   argumentOf,
-  type ExprEst,
+  type ExprJson,
   expressionOf,
   fields,
   listOf,
@@ -8,7 +8,7 @@ import {
   patternOf,
   UnsupportedError,
   uidOf,
-} from './est.ts';
+} from './cedar-json.ts';
 import { EvaluationError } from './evaluation-error.ts';
 import { extensionFunctions, instantOf } from './extensions.ts';
 import { compileLike } from './like.ts';
@@ -45,7 +45,7 @@ export interface Evaluable {
  * from left to right, `&&`, `||` and `if` only as far as needed, and the first error is the error of the whole.
  * @throws UnsupportedError for what is not evaluated here
  */
-export function compileExpression(expression: ExprEst): Evaluable {
+export function compileExpression(expression: ExprJson): Evaluable {
   const [entry, ...others] = Object.entries(expression);
   if (entry === undefined || others.length > 0) throw new UnsupportedError('an expression that is not one operation');
   const [operator, operand] = entry;
@@ -66,7 +66,7 @@ export function compileExpression(expression: ExprEst): Evaluable {
 }
 
 /** Compiles an expression that has to give a boolean. */
-export function compileCondition(expression: ExprEst): (environment: Environment) => boolean {
+export function compileCondition(expression: ExprJson): (environment: Environment) => boolean {
   return asBoolean(compileExpression(expression));
 }
 

@@ -1,6 +1,6 @@
+import type { ActionScopeJson, PolicyJson, ScopeJson } from './cedar-json.ts';
 import { compileCondition } from './compile-expression.ts';
 import type { PolicySchema } from './compose-schema.ts';
-import type { ActionScopeEst, PolicyEst, ScopeEst } from './est.ts';
 import type { PolicyObligations } from './obligations.ts';
 import type { PolicySummary, ResourceScope } from './types.ts';
 import type { Environment } from './values.ts';
@@ -8,7 +8,7 @@ import type { Environment } from './values.ts';
 /** A policy ready to be indexed and asked. */
 export interface CompiledPolicy {
   readonly summary: PolicySummary;
-  readonly est: PolicyEst;
+  readonly json: PolicyJson;
   readonly obligations: PolicyObligations;
   readonly principal: ResourceScope;
   /** Ids of the actions it speaks of; groups are resolved. */
@@ -20,19 +20,19 @@ export interface CompiledPolicy {
 
 /** Compiles one parsed policy. @throws UnsupportedError */
 export function compilePolicy(
-  parsed: { readonly est: PolicyEst; readonly summary: PolicySummary; readonly obligations: PolicyObligations },
+  parsed: { readonly json: PolicyJson; readonly summary: PolicySummary; readonly obligations: PolicyObligations },
   schema: PolicySchema,
 ): CompiledPolicy {
-  const { est } = parsed;
-  const conditions = est.conditions.map(({ kind, body }) => {
+  const { json } = parsed;
+  const conditions = json.conditions.map(({ kind, body }) => {
     const condition = compileCondition(body);
     return kind === 'when' ? condition : (env: Environment) => !condition(env);
   });
   return {
     ...parsed,
-    principal: scopeOf(est.principal),
-    actions: actionsOf(est.action, schema),
-    resource: scopeOf(est.resource),
+    principal: scopeOf(json.principal),
+    actions: actionsOf(json.action, schema),
+    resource: scopeOf(json.resource),
     holds: allOf(conditions),
   };
 }
@@ -47,7 +47,7 @@ function allOf(conditions: readonly ((env: Environment) => boolean)[]): (env: En
   };
 }
 
-function scopeOf(scope: ScopeEst): ResourceScope {
+function scopeOf(scope: ScopeJson): ResourceScope {
   switch (scope.op) {
     case 'All':
       return { op: 'any' };
@@ -66,7 +66,7 @@ function scopeOf(scope: ScopeEst): ResourceScope {
 }
 
 /** Cedar's `action in [..]` is membership: an action named is in itself, a group holds its actions at any depth. */
-function actionsOf(scope: ActionScopeEst, schema: PolicySchema): readonly string[] {
+function actionsOf(scope: ActionScopeJson, schema: PolicySchema): readonly string[] {
   const actions = Array.from(schema.actions).filter(([, facts]) => !facts.isGroup);
   if (scope.op === 'All') return actions.map(([id]) => id);
   const named = new Set(('entities' in scope ? scope.entities : [scope.entity]).map((entity) => entity.id));

@@ -1,4 +1,4 @@
-import { argumentOf, type ExprEst, expressionOf, fields, type PolicyEst } from './est.ts';
+import { argumentOf, type ExprJson, expressionOf, fields, type PolicyJson } from './cedar-json.ts';
 
 /** An attribute of the request, directly on one of its three parts. */
 export interface EqualityKey {
@@ -11,10 +11,10 @@ export interface EqualityKey {
  * Collecting stops at the first part of a condition that could fail with an error, because a policy that fails must be found so.
  */
 export function conjunctsOf(
-  est: PolicyEst,
+  json: PolicyJson,
 ): { readonly key: EqualityKey; readonly value: boolean | number | string }[] {
   const found: { key: EqualityKey; value: boolean | number | string }[] = [];
-  for (const { kind, body } of est.conditions) {
+  for (const { kind, body } of json.conditions) {
     for (const part of kind === 'when' ? flatten(body) : [body]) {
       const equality = kind === 'when' ? equalityOf(part) : undefined;
       if (equality !== undefined) found.push(equality);
@@ -25,8 +25,8 @@ export function conjunctsOf(
 }
 
 /** `a && b && c` as a list, in the order of evaluation. Iterative to the left: that is where long chains grow. */
-function flatten(expression: ExprEst): ExprEst[] {
-  const parts: ExprEst[] = [];
+function flatten(expression: ExprJson): ExprJson[] {
+  const parts: ExprJson[] = [];
   const open = [expression];
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
     if (!('&&' in next)) {
@@ -39,13 +39,13 @@ function flatten(expression: ExprEst): ExprEst[] {
   return parts;
 }
 
-function equalityOf(expression: ExprEst): { key: EqualityKey; value: boolean | number | string } | undefined {
+function equalityOf(expression: ExprJson): { key: EqualityKey; value: boolean | number | string } | undefined {
   if (!('==' in expression)) return undefined;
   const { left, right } = fields(expression['==']);
   return pairOf(expressionOf(left), expressionOf(right)) ?? pairOf(expressionOf(right), expressionOf(left));
 }
 
-function pairOf(attribute: ExprEst, literal: ExprEst) {
+function pairOf(attribute: ExprJson, literal: ExprJson) {
   const key = keyOf(attribute);
   const value = literal['Value'];
   if (key === undefined || (typeof value !== 'string' && typeof value !== 'boolean' && typeof value !== 'number'))
@@ -53,7 +53,7 @@ function pairOf(attribute: ExprEst, literal: ExprEst) {
   return { key, value };
 }
 
-function keyOf(expression: ExprEst): EqualityKey | undefined {
+function keyOf(expression: ExprJson): EqualityKey | undefined {
   if (!('.' in expression)) return undefined;
   const { left, attr } = fields(expression['.']);
   const variable = expressionOf(left)['Var'];
@@ -66,7 +66,7 @@ function keyOf(expression: ExprEst): EqualityKey | undefined {
  * True when a validated expression always has a value for a request that fits the schema. Errors are left to arithmetic (overflow),
  * extension functions, and attributes of entities that the request does not bring; so only attributes of its own parts count.
  */
-function isInfallible(expression: ExprEst): boolean {
+function isInfallible(expression: ExprJson): boolean {
   const [operator = '', operand] = Object.entries(expression)[0] ?? [];
   if (operator === 'Value' || operator === 'Var') return true;
   if (operator === '.') return keyOf(expression) !== undefined;

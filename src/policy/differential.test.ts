@@ -155,15 +155,15 @@ function unvalidated(text: string): CompiledPolicies {
   const policies = splitPolicies({ name: 'p', text }).map((policy, index) => {
     const parsed = parsePolicy(policy.text);
     if ('finding' in parsed) throw new Error(`${parsed.finding.message}: ${policy.text}`);
-    const { est } = parsed;
+    const { json } = parsed;
     const summary = {
       id: `p#${index + 1}`,
-      effect: est.effect,
+      effect: json.effect,
       position: policy.position(0),
       description: undefined,
       text: policy.text,
     };
-    return compilePolicy({ est, summary, obligations: parseObligations({}, est.effect) }, shopSchema);
+    return compilePolicy({ json, summary, obligations: parseObligations({}, json.effect) }, shopSchema);
   });
   return createPolicySet({ policies, schema: shopSchema, digest: '', isValidated: false });
 }

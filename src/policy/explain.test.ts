@@ -123,6 +123,6 @@ describe('a printed expression', () => {
 function bodyOf(text: string) {
   const parsed = parsePolicy(`permit(principal, action, resource) when { ${text} };`);
   if ('finding' in parsed) throw new Error(`${parsed.finding.message}: ${text}`);
-  const [condition] = parsed.est.conditions;
+  const [condition] = parsed.json.conditions;
   return condition?.body ?? {};
 }

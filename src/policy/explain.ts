@@ -1,9 +1,9 @@
 import type { Decision, DecisionRequest } from '../model/index.ts';
 import { messageOf } from '../std/index.ts';
+import { type ActionScopeJson, argumentOf, type ExprJson, expressionOf, fields } from './cedar-json.ts';
 import { compileCondition, compileExpression } from './compile-expression.ts';
 import type { CompiledPolicy } from './compile-policy.ts';
 import type { RequestReader } from './conform.ts';
-import { type ActionScopeEst, argumentOf, type ExprEst, expressionOf, fields } from './est.ts';
 import { scopeFits } from './policy-index.ts';
 import { printExpression, printScope, printUid, printValue } from './print.ts';
 import type { Explanation, PolicyExplanation } from './types.ts';
@@ -37,31 +37,31 @@ function explainPolicy(policy: CompiledPolicy, environment: Environment): Policy
 }
 
 function scopeMismatch(policy: CompiledPolicy, environment: Environment): Why | undefined {
-  const { est } = policy;
+  const { json } = policy;
   const { principal, action, resource } = environment;
   if (!policy.actions.includes(action.id))
     return {
       part: 'action',
-      expression: printActionScope(est.action),
+      expression: printActionScope(json.action),
       values: [{ path: 'action', value: printUid(action) }],
     };
   if (!scopeFits(policy.principal, principal))
     return {
       part: 'principal',
-      expression: printScope('principal', est.principal),
+      expression: printScope('principal', json.principal),
       values: [{ path: 'principal', value: printUid(principal) }],
     };
   if (!scopeFits(policy.resource, resource))
     return {
       part: 'resource',
-      expression: printScope('resource', est.resource),
+      expression: printScope('resource', json.resource),
       values: [{ path: 'resource', value: printUid(resource) }],
     };
   return undefined;
 }
 
 function conditionMismatch(policy: CompiledPolicy, environment: Environment): Why | undefined {
-  for (const { kind, body } of policy.est.conditions) {
+  for (const { kind, body } of policy.json.conditions) {
     const settled = attempt(() => compileCondition(body)(environment));
     if ('value' in settled && settled.value === (kind === 'when')) continue;
     const deciding = decidingPart(body, environment);
@@ -72,7 +72,7 @@ function conditionMismatch(policy: CompiledPolicy, environment: Environment): Wh
 }
 
 function wholePolicy(policy: CompiledPolicy, environment: Environment): Why {
-  const conditions = policy.est.conditions;
+  const conditions = policy.json.conditions;
   const expression = conditions.map(({ kind, body }) => `${kind} { ${printExpression(body)} }`).join(' ');
   return {
     part: 'all',
@@ -82,7 +82,7 @@ function wholePolicy(policy: CompiledPolicy, environment: Environment): Why {
 }
 
 /** Goes down to the smallest part that gives the same answer, or the same error, as the whole. */
-function decidingPart(expression: ExprEst, environment: Environment): ExprEst {
+function decidingPart(expression: ExprJson, environment: Environment): ExprJson {
   const [operator = '', operand] = Object.entries(expression)[0] ?? [];
   if (operator === '!') return decidingPart(argumentOf(operand), environment);
   if (operator !== '&&' && operator !== '||') return expression;
@@ -97,7 +97,7 @@ function decidingPart(expression: ExprEst, environment: Environment): ExprEst {
 }
 
 /** Every attribute path that the expression reads, with its value now. */
-function valuesIn(expression: ExprEst, environment: Environment): Why['values'] {
+function valuesIn(expression: ExprJson, environment: Environment): Why['values'] {
   const found: { path: string; value: string }[] = [];
   const visit = (node: unknown): void => {
     if (Array.isArray(node)) node.forEach(visit);
@@ -117,7 +117,7 @@ function valuesIn(expression: ExprEst, environment: Environment): Why['values'] 
 }
 
 function evaluate(
-  expression: ExprEst,
+  expression: ExprJson,
   environment: Environment,
 ): { readonly value: Value } | { readonly error: string } {
   return attempt(() => compileExpression(expression).evaluate(environment));
@@ -132,7 +132,7 @@ function attempt(evaluation: () => Value): { readonly value: Value } | { readonl
   }
 }
 
-function printActionScope(scope: ActionScopeEst): string {
+function printActionScope(scope: ActionScopeJson): string {
   if (scope.op === 'All') return 'action';
   if ('entities' in scope) return `action in [${scope.entities.map(printUid).join(', ')}]`;
   return `action ${scope.op} ${printUid(scope.entity)}`;

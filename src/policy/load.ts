@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { type CedarFinding, parsePolicy, validatePolicies } from './cedar.ts';
+import { type PolicyJson, UnsupportedError } from './cedar-json.ts';
 import { type CompiledPolicy, compilePolicy } from './compile-policy.ts';
 import type { PolicySchema } from './compose-schema.ts';
 import { createPolicySet } from './decide.ts';
 import { PolicyError } from './errors.ts';
-import { type PolicyEst, UnsupportedError } from './est.ts';
 import { AnnotationError, type PolicyObligations, parseObligations } from './obligations.ts';
 import { type PolicyText, splitPolicies } from './split.ts';
 import type { CompiledPolicies, PolicyProblem, PolicySource } from './types.ts';
@@ -77,13 +77,13 @@ export function formatProblem({ position, severity, message, help }: PolicyProbl
 /** What Cedar says of a text alone, wherever it stands. */
 interface KnownText {
   /** Undefined when the text is no policy. */
-  readonly est: PolicyEst | undefined;
+  readonly json: PolicyJson | undefined;
   readonly findings: readonly CedarFinding[];
 }
 
 interface ParsedPolicy {
   readonly text: PolicyText;
-  readonly est: PolicyEst;
+  readonly json: PolicyJson;
   readonly obligations: PolicyObligations;
 }
 
@@ -103,12 +103,12 @@ function readSources(
   const known = askCedar(texts, before, schema);
   const policies = new Map<string, ParsedPolicy>();
   for (const { text, fallbackId } of texts) {
-    const { est, findings } = known.get(text.text) ?? { est: undefined, findings: [] };
-    const id = est?.annotations?.['id'] ?? fallbackId;
-    const policy = est === undefined ? undefined : id;
+    const { json, findings } = known.get(text.text) ?? { json: undefined, findings: [] };
+    const id = json?.annotations?.['id'] ?? fallbackId;
+    const policy = json === undefined ? undefined : id;
     for (const { offset, ...finding } of findings)
       problems.push({ ...finding, policy, position: text.position(offset) });
-    if (est === undefined) continue;
+    if (json === undefined) continue;
     const refuse = (code: PolicyProblem['code'], message: string) =>
       problems.push(problemAt(text.position(0), code, message, id));
     const other = policies.get(id)?.text.position(0);
@@ -120,7 +120,7 @@ function readSources(
       continue;
     }
     try {
-      policies.set(id, { text, est, obligations: parseObligations(est.annotations ?? {}, est.effect) });
+      policies.set(id, { text, json, obligations: parseObligations(json.annotations ?? {}, json.effect) });
     } catch (error) {
       if (!(error instanceof AnnotationError)) throw error;
       refuse('ERR_POLICY_ANNOTATION', error.message);
@@ -161,18 +161,18 @@ function askCedar(
   schema: PolicySchema,
 ): ReadonlyMap<string, KnownText> {
   const known = new Map<string, KnownText>();
-  const parsed = new Map<string, PolicyEst>();
+  const parsed = new Map<string, PolicyJson>();
   for (const { text } of texts.map((one) => one.text)) {
     if (known.has(text) || parsed.has(text)) continue;
     const remembered = before.get(text);
     const answer = remembered === undefined ? parsePolicy(text) : undefined;
     if (remembered !== undefined) known.set(text, remembered);
-    else if (answer !== undefined && 'est' in answer) parsed.set(text, answer.est);
-    else if (answer !== undefined) known.set(text, { est: undefined, findings: [answer.finding] });
+    else if (answer !== undefined && 'json' in answer) parsed.set(text, answer.json);
+    else if (answer !== undefined) known.set(text, { json: undefined, findings: [answer.finding] });
   }
   const findings = validatePolicies(Array.from(parsed.keys()), schema.json);
-  for (const [index, [text, est]] of Array.from(parsed).entries())
-    known.set(text, { est, findings: findings[index] ?? [] });
+  for (const [index, [text, json]] of Array.from(parsed).entries())
+    known.set(text, { json, findings: findings[index] ?? [] });
   return known;
 }
 
@@ -182,12 +182,12 @@ function compileAll(
   problems: PolicyProblem[],
 ): CompiledPolicy[] {
   const compiled: CompiledPolicy[] = [];
-  for (const [id, { text, est, obligations }] of policies) {
+  for (const [id, { text, json, obligations }] of policies) {
     const position = text.position(0);
-    const description = est.annotations?.['description'] ?? undefined;
-    const summary = { id, effect: est.effect, position, description, text: text.text };
+    const description = json.annotations?.['description'] ?? undefined;
+    const summary = { id, effect: json.effect, position, description, text: text.text };
     try {
-      compiled.push(compilePolicy({ est, obligations, summary }, schema));
+      compiled.push(compilePolicy({ json, obligations, summary }, schema));
     } catch (error) {
       if (!(error instanceof UnsupportedError)) throw error;
       problems.push(problemAt(position, 'ERR_POLICY_UNSUPPORTED', `policies can not use ${error.message}`, id));

@@ -129,7 +129,7 @@ interface Keyed {
 }
 
 function keyed(policy: CompiledPolicy): Keyed {
-  return { policy, keys: conjunctsOf(policy.est) };
+  return { policy, keys: conjunctsOf(policy.json) };
 }
 
 function unkeyed(policy: CompiledPolicy): Keyed {

@@ -1,18 +1,18 @@
 import {
   argumentOf,
-  type ExprEst,
+  type ExprJson,
   expressionOf,
   fields,
   listOf,
   patternOf,
-  type ScopeEst,
-  type UidEst,
+  type ScopeJson,
+  type UidJson,
   uidOf,
-} from './est.ts';
+} from './cedar-json.ts';
 import { EntityValue, EXTENSION, isRecord, isSet, type Value } from './values.ts';
 
 /** An expression in Cedar's notation, for people to read: brackets wherever they could matter. */
-export function printExpression(expression: ExprEst): string {
+export function printExpression(expression: ExprJson): string {
   const [operator = '', operand] = Object.entries(expression)[0] ?? [];
   switch (operator) {
     case 'Value':
@@ -57,7 +57,7 @@ export function printExpression(expression: ExprEst): string {
 }
 
 /** One part of a scope: `principal is Identity in TrustDomain::"example.org"`. */
-export function printScope(variable: 'principal' | 'resource', scope: ScopeEst): string {
+export function printScope(variable: 'principal' | 'resource', scope: ScopeJson): string {
   switch (scope.op) {
     case 'All':
       return variable;
@@ -74,7 +74,7 @@ export function printScope(variable: 'principal' | 'resource', scope: ScopeEst):
 }
 
 /** `Type::"id"`. */
-export function printUid(uid: UidEst): string {
+export function printUid(uid: UidJson): string {
   return `${uid.type}::${JSON.stringify(uid.id)}`;
 }
 
@@ -99,13 +99,13 @@ function printPair(operator: string, operand: unknown): string {
 }
 
 /** Constructors are functions, the rest are methods of their first argument. */
-function printCall(name: string, args: readonly ExprEst[]): string {
+function printCall(name: string, args: readonly ExprJson[]): string {
   const [first, ...others] = args;
   if (CONSTRUCTORS.has(name) || first === undefined) return `${name}(${args.map(printExpression).join(', ')})`;
   return `${printInner(first)}.${name}(${others.map(printExpression).join(', ')})`;
 }
 
-function printInner(expression: ExprEst): string {
+function printInner(expression: ExprJson): string {
   const [operator = ''] = Object.keys(expression);
   const text = printExpression(expression);
   return INFIX.has(operator) ? `(${text})` : text;

@@ -1,5 +1,5 @@
 import { generateKeyPairSync, randomBytes, sign } from 'node:crypto';
-import { parseTrustDomain } from '@countersign/sdk/identity';
+import { parseSpiffeId, parseTrustDomain } from '@countersign/sdk/identity';
 import {
   algorithmForKey,
   type CertificateIssuer,
@@ -22,6 +22,8 @@ export interface TestSvid {
   readonly keyPem: string;
   readonly expiresAtS: number;
 }
+
+export type TestAuthority = ReturnType<typeof createTestAuthority>;
 
 /** A trust domain's authority in memory. */
 export function createTestAuthority(name: string, nowMs: number) {
@@ -70,6 +72,22 @@ export function createTestAuthority(name: string, nowMs: number) {
         expiresAtS,
       };
     },
+  };
+}
+
+/** The identity of whoever has that SVID and trusts these authorities of one domain. */
+export function identityOf(
+  svid: TestSvid,
+  [first, ...others]: readonly [TestAuthority, ...TestAuthority[]],
+): CurrentIdentity {
+  return {
+    id: parseSpiffeId(svid.uri),
+    chainDer: svid.chainDer,
+    keyDer: svid.keyDer,
+    expiresAtS: svid.expiresAtS,
+    bundles: new Map([
+      [first.trustDomain, [first, ...others].map(({ rootDer }) => ({ der: rootDer, tainted: false }))],
+    ]),
   };
 }
 

@@ -1,5 +1,5 @@
 // Long because every message type works on the same few fields of this direction.
-import { type Log, messageOf } from '../../../std/index.ts';
+import type { Log } from '../../../std/index.ts';
 import {
   Backend,
   type ErrorText,
@@ -7,7 +7,6 @@ import {
   encodeErrorFields,
   Framer,
   maskDataRow,
-  Outbox,
   PostgresWireError,
   readCommandComplete,
   readErrorFields,
@@ -16,50 +15,45 @@ import {
   readRowDescription,
 } from '../../../wire/postgres/index.ts';
 import { GatewayError } from '../../errors.ts';
-import type { Conversation } from './conversation.ts';
+import { type Conversation, messageBytesMax } from './conversation.ts';
+import type { Delivery } from './delivery.ts';
 import { cellMasks } from './masks.ts';
 import type { Operation, Reply } from './replies.ts';
 
 /** What the session does for this direction. */
 export interface AnswersPort {
-  /** Sends to the client, in one write. */
-  deliver(pieces: readonly Buffer[]): void;
-  /** Cancels what the target is doing, and holds back what the client sends until that has happened. */
-  cancel(): void;
   /** Ends the session with that error to the client, after what was delivered. */
   fail(error: ErrorText): void;
-  /** Does something later, on behalf of this session: what it throws costs this session only. */
-  guard(act: () => void): void;
+  /** Cancels what the target is doing, and holds back what the client sends until that has happened. */
+  cancel(): void;
   /** The target has ended the session itself, and said so to the client. */
   ended(): void;
 }
 
 /**
- * Target to client: ties each message to the request it answers, masks rows, rewrites the errors of denied requests, counts, and holds
- * answers back until their ledger entry is on disk. Whatever the target sends out of turn ends the session.
+ * Target to client: ties each message to the request it answers, masks rows, rewrites the errors of denied requests, counts, and hands on
+ * what is for the client. Whatever the target sends out of turn ends the session.
  */
 export class Answers {
   readonly #session: Conversation;
   readonly #port: AnswersPort;
   readonly #log: Log;
-  readonly #framer = new Framer({ messageBytesMax: MESSAGE_BYTES_MAX });
-  readonly #out = new Outbox();
+  readonly #framer = new Framer({ messageBytesMax });
+  readonly #delivery: Delivery;
+  readonly #out;
   /** The client was told of an error that the target knows nothing of: nothing reaches it until the target is ready again. */
   #muted = false;
   #over = false;
-  /** Newest ledger entry that something to be delivered waits for. */
+  /** Newest ledger entry that an answer seen so far waits for. */
   #sequence = -1;
-  #held: Buffer[] = [];
-  #heldBytes = 0;
-  #releasing = false;
-  /** Outcomes on their way into the ledger. */
-  #concluding = 0;
   #cancelled: Operation | undefined;
 
-  constructor(session: Conversation, port: AnswersPort, log: Log) {
+  constructor(session: Conversation, deps: { port: AnswersPort; delivery: Delivery; log: Log }) {
     this.#session = session;
-    this.#port = port;
-    this.#log = log;
+    this.#port = deps.port;
+    this.#delivery = deps.delivery;
+    this.#out = deps.delivery.out;
+    this.#log = deps.log;
   }
 
   /** Deals with a chunk from the target. */
@@ -75,11 +69,10 @@ export class Answers {
     }
     this.#cancelOver();
     if (broken === undefined) {
-      this.#conclude();
-      this.#flush();
+      this.#delivery.flush(this.#sequence);
       return;
     }
-    this.#concludeNow();
+    this.#delivery.flushNow(this.#sequence);
     this.#over = true;
     this.#log.error('gateway.postgres.target_broken', { error: broken });
     this.#port.fail({
@@ -89,29 +82,14 @@ export class Answers {
     });
   }
 
-  /** Bytes kept here: of a message that is not whole yet, and of answers that wait for the ledger. */
+  /** Bytes kept here: of a message that is not whole yet. */
   get heldBytes(): number {
-    return this.#framer.bufferedBytes + this.#heldBytes;
+    return this.#framer.bufferedBytes;
   }
 
-  /** True while so much waits for the ledger that the target should not send more. */
-  get congested(): boolean {
-    return this.#heldBytes > HELD_BYTES_MAX;
-  }
-
-  /** True when nothing waits for the ledger. */
-  get delivered(): boolean {
-    return this.#concluding === 0 && this.#held.length === 0;
-  }
-
-  /** True while parts of a chunk that was taken have not been handed on. */
+  /** True while parts of a chunk that was taken have not been read. */
   get holdsChunk(): boolean {
-    return this.#out.bytes > 0 || this.#held.length > 0 || this.#framer.unreadBytes > 0;
-  }
-
-  /** The client has taken everything that was delivered. */
-  recycle(): void {
-    this.#out.recycle();
+    return this.#framer.unreadBytes > 0;
   }
 
   /** The connection to the target is lost: what was running ended nobody knows how. */
@@ -120,7 +98,7 @@ export class Answers {
     for (const reply of this.#session.replies) {
       for (const operation of reply.operations) this.#session.deps.operations.end(operation, 'unknown', '');
     }
-    this.#conclude();
+    this.#delivery.conclude();
   }
 
   #handle() {
@@ -289,7 +267,7 @@ export class Answers {
     if (rest.some((one) => one.plan.writes)) {
       // They run, or have run, although the client would think that they were skipped.
       this.#over = true;
-      this.#concludeNow();
+      this.#delivery.flushNow(this.#sequence);
       return this.#port.fail({ ...error, severity: 'FATAL' });
     }
     if (!this.#muted) this.#out.add(encodeError(error));
@@ -353,7 +331,7 @@ export class Answers {
     if (operation !== undefined) this.#session.deps.operations.end(operation, 'failed', sqlstate);
     if (withhold) this.#out.add(encodeErrorFields('E', withheld(fields)));
     else this.#keep();
-    this.#concludeNow();
+    this.#delivery.flushNow(this.#sequence);
     this.#over = true;
     this.#port.ended();
   }
@@ -441,71 +419,6 @@ export class Answers {
       this.#port.cancel();
     }
   }
-
-  /** Records the outcomes that were noted; what was to be delivered waits until they are written. */
-  #conclude() {
-    const { operations } = this.#session.deps;
-    if (!operations.ended) return;
-    this.#concluding++;
-    operations.conclude({
-      written: () =>
-        this.#port.guard(() => {
-          this.#concluding--;
-          this.#flush();
-        }),
-      refused: (error) => this.#port.guard(() => this.#outcomeLost(error)),
-    });
-  }
-
-  /** As `#conclude`, and delivers, before anything else happens: the session is about to end. */
-  #concludeNow() {
-    this.#conclude();
-    this.#session.deps.ledger.flush();
-    this.#flush();
-  }
-
-  /** An operation without its outcome on record: the ledger says so at its next start; this session does no further ones. */
-  #outcomeLost(error: unknown) {
-    this.#log.error('gateway.postgres.outcome_lost', { error });
-    this.#over = true;
-    this.#port.fail({ severity: 'FATAL', sqlstate: '58030', message: 'the gateway’s ledger can not be written' });
-  }
-
-  #flush() {
-    if (this.#concluding > 0) return;
-    const pieces = this.#out.take();
-    if (this.#held.length === 0 && this.#sequence <= this.#session.deps.ledger.syncedSequence) {
-      if (pieces.length > 0) this.#port.deliver(pieces);
-      return;
-    }
-    for (const piece of pieces) {
-      this.#held.push(piece);
-      this.#heldBytes += piece.length;
-    }
-    if (this.#held.length > 0) this.#release();
-  }
-
-  /** Delivers what is held once the newest entry it waits for is on disk. */
-  #release() {
-    if (this.#releasing) return;
-    this.#releasing = true;
-    this.#session.deps.ledger.synced(this.#sequence).then(
-      () =>
-        this.#port.guard(() => {
-          this.#releasing = false;
-          if (this.#sequence > this.#session.deps.ledger.syncedSequence) return this.#release();
-          const pieces = this.#held;
-          this.#held = [];
-          this.#heldBytes = 0;
-          this.#port.deliver(pieces);
-        }),
-      (error: unknown) => {
-        this.#over = true;
-        this.#log.error('gateway.postgres.sync_failed', { reason: messageOf(error) });
-        this.#port.fail({ severity: 'FATAL', sqlstate: '58030', message: 'the gateway’s ledger can not be written' });
-      },
-    );
-  }
 }
 
 function rowLimitError(operation: Operation): ErrorText {
@@ -529,9 +442,6 @@ function withheld(fields: ReadonlyMap<string, string>): Map<string, string> {
   return kept;
 }
 
-const MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
-/** Answers that wait for the ledger (10 ms at most in good health) beyond which the target is not read on. */
-const HELD_BYTES_MAX = 1024 * 1024;
 const FIXED_PARAMETERS: ReadonlyMap<string, string> = new Map([
   ['client_encoding', 'UTF8'],
   ['standard_conforming_strings', 'on'],

@@ -1,5 +1,5 @@
 import type { Clock } from '../../../std/index.ts';
-import type { ErrorText, TransactionStatus } from '../../../wire/postgres/index.ts';
+import type { TransactionStatus } from '../../../wire/postgres/index.ts';
 import type { SessionLedger } from '../../session.ts';
 import { Names } from './names.ts';
 import type { Operations } from './operations.ts';
@@ -10,7 +10,6 @@ import {
   type Decider,
   noSessionFacts,
   type Planner,
-  type Refusal,
   type SessionEffect,
   type SessionFacts,
   settleSessionFacts,
@@ -28,6 +27,9 @@ export interface ConversationDeps {
   /** The newest catalog snapshot; undefined when it is too old to rely on. */
   catalog(): Catalog | undefined;
 }
+
+/** One bound value, cell or piece of COPY data: each message is held in memory until it is whole. */
+export const messageBytesMax = 64 * 1024 * 1024;
 
 /** The state of one session between client and target, as far as replies have told it. */
 export class Conversation {
@@ -101,16 +103,3 @@ function addLength(bytes: number, value: Buffer | null): number {
 const TEXT_BYTES_A_CHARACTER = 2;
 /** What is kept beside the text of a statement or the values of a portal. */
 const RECORD_BYTES = 200;
-
-/** The error that a refused statement becomes. */
-export function refusalError(refusal: Refusal): ErrorText {
-  const named = refusal.policies.length > 0 ? `; policies: ${refusal.policies.slice(0, 10).join(', ')}` : '';
-  return {
-    severity: 'ERROR',
-    sqlstate: refusal.sqlstate,
-    message: refusal.message,
-    detail: `countersign: ${refusal.reason}${named}`,
-    hint: refusal.hint,
-    position: refusal.position,
-  };
-}

@@ -2,25 +2,19 @@ import type { Socket } from 'node:net';
 import { parseSpiffeId } from '@countersign/sdk/identity';
 import { serialize } from 'pg-protocol';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startPostgres, type TestPostgres } from '../../../../test/support/postgres.ts';
 import { createSilentLog, createSystemClock, createSystemRandom, Secret } from '../../../std/index.ts';
 import { parseConfig } from './config.ts';
 import { Operations } from './operations.ts';
 import { serve } from './serve.ts';
+import { type AppDatabase, startPeople } from './testing/app-database.ts';
 import { createTestLedger } from './testing/harness.ts';
 import { MemoryStream, turn } from './testing/memory-streams.ts';
-import { createStubPlanner, maskedAttributes, stubCatalog } from './testing/stub-sql.ts';
+import { bind, describePortal, execute, parse, query, sync } from './testing/messages.ts';
+import { createStubPlanner, stubCatalog } from './testing/stub-sql.ts';
 import { openUpstream, type Upstream } from './upstream.ts';
 
 // Goal: where the network cuts the bytes means nothing. One rich session is recorded against a real server; then its bytes come cut in two
 // at every offset, one by one, and all at once, in both directions: what the client and the target get is the same to the byte.
-
-const query = (text: string) => serialize.query(text);
-const parse = (text: string, name = '') => serialize.parse({ text, name });
-const bind = (statement = '', portal = '') => serialize.bind({ statement, portal });
-const execute = (portal = '', rows = 0) => serialize.execute({ portal, rows });
-const describePortal = () => serialize.describe({ type: 'P', name: '' });
-const sync = () => serialize.sync();
 
 /** Start to goodbye in one: whatever has to wait for an answer waits in the gateway. */
 const CLIENT = Buffer.concat([
@@ -29,8 +23,8 @@ const CLIENT = Buffer.concat([
   query(''),
   query('/*mask*/ select name, ssn as x from people order by id'),
   ...[parse('/*mask*/ select ssn from people where id = $1', 's'), sync()],
-  ...[serialize.bind({ statement: 's', values: ['1'] }), describePortal(), execute(), sync()],
-  ...[serialize.bind({ statement: 's', portal: 'p', values: ['3'] }), execute('p', 1), sync()],
+  ...[bind('s', '', ['1']), describePortal(), execute(), sync()],
+  ...[bind('s', 'p', ['3']), execute('p', 1), sync()],
   serialize.close({ type: 'S', name: 's' }),
   sync(),
   query('/*withhold*/ select name::int from people'),
@@ -54,25 +48,15 @@ interface Recording {
   readonly toClient: Buffer;
 }
 
-let server: TestPostgres;
+let server: AppDatabase;
 let recording: Recording;
 let upstream: Upstream;
 
 beforeAll(async () => {
-  server = await startPostgres({ users: { gate: 'secret' }, databases: ['app'] });
-  await server.query(
-    `create table people (id int primary key, name text, ssn text);
-     insert into people values (1, 'Ann', '123-45-6789'), (2, 'Bob', null), (3, 'Cyd', '987-65-4321');
-     create table notes (id int primary key, body text);
-     grant all on people, notes to gate`,
-    [],
-    'app',
-  );
-  const [row] = await server.query(`select 'people'::regclass::oid::int as oid`, [], 'app');
-  maskedAttributes.set(`${Number(row?.['oid'])}:3`, 'redact');
+  server = await startPeople();
   upstream = await openUpstream(
     {
-      config: parseConfig({ host: server.host, port: server.port, database: 'app', user: 'gate', password: 'env:PW' }),
+      config: parseConfig(server.target.config),
       clock: createSystemClock(),
       random: createSystemRandom(),
       secrets: { resolve: async () => Secret.fromText('secret') },

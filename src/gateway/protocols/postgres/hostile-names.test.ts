@@ -1,10 +1,10 @@
 // Goal: a name never means one thing to the planner and another to PostgreSQL, whatever a client does to names in the protocol and in SQL.
 import { parseSpiffeId } from '@countersign/sdk/identity';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { startPostgres, type TestPostgres } from '../../../../test/support/postgres.ts';
 import { bind, execute, extended, flush, message, parse, query, sync } from '../../../../test/support/raw-session.ts';
 import { composeSchema, identityEntity, loadPolicies } from '../../../policy/index.ts';
 import { member } from './index.ts';
+import { type AppDatabase, startAppDatabase } from './testing/app-database.ts';
 import { startTarget } from './testing/harness.ts';
 import { openRawClient, type RawClient } from './testing/raw-client.ts';
 
@@ -26,7 +26,7 @@ const SEED = `
   grant all on all tables in schema public to gate;
   alter role gate set search_path = own, public;`;
 
-let server: TestPostgres;
+let server: AppDatabase;
 type Gate = Awaited<ReturnType<typeof startTarget>>;
 /** Of an identity with masks, and of one without. */
 let gate: Gate;
@@ -34,8 +34,7 @@ let plain: Gate;
 let received: string[];
 
 beforeAll(async () => {
-  server = await startPostgres({ users: { gate: 'secret' }, databases: ['app'] });
-  await server.query(SEED, [], 'app');
+  server = await startAppDatabase(SEED);
   gate = await openGate('web');
   plain = await openGate('plain');
 }, 60_000);
@@ -52,8 +51,7 @@ function openGate(name: string): Promise<Gate> {
   const compiled = loadPolicies([{ name: 'test', text: POLICIES }], composeSchema([member.policySchema]));
   const principal = identityEntity(parseSpiffeId(`spiffe://example.org/${name}`));
   return startTarget({
-    config: { host: server.host, port: server.port, database: 'app', user: 'gate', password: 'env:PW' },
-    env: { 'env:PW': 'secret' },
+    ...server.target,
     policy: {
       principalKey: principal.id,
       decide: (action, resource, context) => compiled.decide({ principal, action, resource, context }),

@@ -1,36 +1,28 @@
 import type { Socket } from 'node:net';
 import { serialize } from 'pg-protocol';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { createManualClock, type ManualClock } from '../../../std/index.ts';
+import type { ManualClock } from '../../../std/index.ts';
 import {
   encodeDataRow,
   encodeErrorFields,
   encodeReadyForQuery,
   encodeRowDescription,
 } from '../../../wire/postgres/index.ts';
-import { done, type FakeSession, type FakeTarget, header, startFakeTarget } from './testing/fake-target.ts';
-import { kinds, startTarget } from './testing/harness.ts';
+import { type FakeGate, startFakeGate } from './testing/fake-gate.ts';
+import { done, type FakeSession, type FakeTarget, header } from './testing/fake-target.ts';
+import { kinds } from './testing/harness.ts';
+import { bind, parse, query, sync } from './testing/messages.ts';
 import { openRawClient, type RawClient } from './testing/raw-client.ts';
 import { maskedAttributes } from './testing/stub-sql.ts';
 
 // Goal: an open session between a hostile client and a hostile target. Neither can make the gateway misread the other, hold much, or
 // keep what is over; and what a client has asked for in good order happens, or is said not to have.
 
-vi.mock('./sql/index.ts', async () => {
-  const { createStubPlanner, stubCatalog } = await import('./testing/stub-sql.ts');
-  return {
-    ...(await vi.importActual<object>('./sql/mask-columns.ts')),
-    ...(await vi.importActual<object>('./sql/session-facts.ts')),
-    ...(await vi.importActual<object>('./sql/names.ts')),
-    loadParser: async () => {},
-    createPlanner: createStubPlanner,
-    catalogQueries: [{ name: 'one', sql: 'select 1' }],
-    buildCatalog: () => stubCatalog,
-    catalogDigest: () => 'one',
-  };
-});
+vi.mock('./sql/index.ts', async (original) => ({
+  ...(await original<object>()),
+  ...(await import('./testing/stub-sql.ts')).stubSql,
+}));
 
-const query = (text: string) => serialize.query(text);
 const SSN = { name: 'ssn', tableOid: 77, attributeNumber: 3, typeOid: 25, typeBytes: -1, typeModifier: -1, format: 0 };
 const ROWS = encodeRowDescription([SSN]);
 /** 65,535 times the same column. */
@@ -44,20 +36,16 @@ const row = (...values: (string | null)[]) =>
 maskedAttributes.set('77:3', 'redact');
 
 let fake: FakeTarget;
-let gate: Awaited<ReturnType<typeof startTarget>>;
+let gate: FakeGate['gate'];
 let clock: ManualClock;
+let close: () => Promise<void>;
 let answer: (session: FakeSession, message: string) => void;
 
 beforeEach(async () => {
   answer = ({ socket }) => void socket.write(done());
-  clock = createManualClock(Date.UTC(2026, 10, 22));
-  fake = await startFakeTarget({ answer: (session, message) => answer(session, message) });
-  gate = await startTarget({ config: { host: '127.0.0.1', port: fake.port, database: 'app', user: 'gate' }, clock });
+  ({ clock, fake, gate, close } = await startFakeGate({ answer: (session, message) => answer(session, message) }));
 });
-afterEach(async () => {
-  await gate.close();
-  await fake.close();
-});
+afterEach(() => close());
 
 /** A client whose session is open, and the target's side of it. */
 async function open(): Promise<{ client: RawClient; target: FakeSession }> {
@@ -160,10 +148,10 @@ describe('what a client prepares and binds and never uses', () => {
     };
     const text = 'x'.repeat(1_000_000);
     for (let i = 0; i < 9; i++) {
-      client.send(serialize.parse({ text, name: `s${i}` }), serialize.sync());
+      client.send(parse(text, `s${i}`), sync());
       expect(await client.untilReady()).toEqual(['1', 'Z:T']);
     }
-    client.send(serialize.parse({ text, name: 's9' }), serialize.sync());
+    client.send(parse(text, 's9'), sync());
     expect(await client.untilReady()).toEqual([expect.stringMatching(/^E:53400:statements .* 16777216 bytes/), 'Z:T']);
     expect(gate.heldBytes()).toBeLessThan(20_000_000);
   });
@@ -181,12 +169,12 @@ describe('what a client prepares and binds and never uses', () => {
       socket.write(Buffer.concat(answers));
       answers = [];
     };
-    client.send(serialize.parse({ text: 'select $1', name: 's' }), serialize.sync());
+    client.send(parse('select $1', 's'), sync());
     await client.untilReady();
     const value = 'x'.repeat(8_000_000);
     // Each takes the place of the one before, so there is no end to how many there may be; but not all at once.
-    for (let i = 0; i < 20; i++) client.send(serialize.bind({ statement: 's', values: [value] }));
-    client.send(serialize.sync());
+    for (let i = 0; i < 20; i++) client.send(bind('s', '', [value]));
+    client.send(sync());
     const messages = await client.untilReady();
     expect(messages.filter((message) => message === '2').length).toBe(20);
     // Sixty-four MiB, one more value, and what is on its way between the sockets.

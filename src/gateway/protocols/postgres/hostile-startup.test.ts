@@ -1,46 +1,29 @@
 import type { Socket } from 'node:net';
 import { serialize } from 'pg-protocol';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { createManualClock, createSilentLog, type Log, type ManualClock } from '../../../std/index.ts';
+import type { Log, ManualClock } from '../../../std/index.ts';
 import { encodeCancelRequest, encodeStartup } from '../../../wire/postgres/index.ts';
-import { type FakeTarget, header, LOGIN, startFakeTarget } from './testing/fake-target.ts';
-import { startTarget } from './testing/harness.ts';
+import { type FakeGate, startFakeGate } from './testing/fake-gate.ts';
+import { type FakeTarget, header, LOGIN } from './testing/fake-target.ts';
 import { openRawClient } from './testing/raw-client.ts';
 
 // Goal: whatever a client says first, and whatever a target says while the gateway logs in, costs little, ends soon, and is never
 // misread. Nothing of a refused start-up reaches the target.
 
-vi.mock('./sql/index.ts', async () => {
-  const { createStubPlanner, stubCatalog } = await import('./testing/stub-sql.ts');
-  return {
-    ...(await vi.importActual<object>('./sql/mask-columns.ts')),
-    ...(await vi.importActual<object>('./sql/session-facts.ts')),
-    ...(await vi.importActual<object>('./sql/names.ts')),
-    loadParser: async () => {},
-    createPlanner: createStubPlanner,
-    catalogQueries: [{ name: 'one', sql: 'select 1' }],
-    buildCatalog: () => stubCatalog,
-    catalogDigest: () => 'one',
-  };
-});
+vi.mock('./sql/index.ts', async (original) => ({
+  ...(await original<object>()),
+  ...(await import('./testing/stub-sql.ts')).stubSql,
+}));
 
 let fake: FakeTarget;
-let gate: Awaited<ReturnType<typeof startTarget>>;
+let gate: FakeGate['gate'];
 let clock: ManualClock;
+let close: () => Promise<void>;
 
-async function begin(options: Parameters<typeof startFakeTarget>[0] = {}, log: Log = createSilentLog()) {
-  clock = createManualClock(Date.UTC(2026, 10, 22));
-  fake = await startFakeTarget(options);
-  gate = await startTarget({
-    config: { host: '127.0.0.1', port: fake.port, database: 'app', user: 'gate' },
-    clock,
-    log,
-  });
+async function begin(options: Parameters<typeof startFakeGate>[0] = {}) {
+  ({ clock, fake, gate, close } = await startFakeGate(options));
 }
-afterEach(async () => {
-  await gate.close();
-  await fake.close();
-});
+afterEach(() => close());
 
 /** What comes back for those bytes until the other side ends. */
 async function say(...parts: readonly Buffer[]): Promise<string[]> {
@@ -370,7 +353,7 @@ test('a target that is away fills no log, however often a client tries', async (
   const note = (event: string, fields: object = {}) =>
     void lines.push(`${event} ${'unshown' in fields ? fields.unshown : ''}`);
   const log: Log = { debug: note, info: note, warn: note, error: note, child: () => log };
-  await begin({ login: (socket) => void socket.end() }, log);
+  await begin({ login: (socket) => void socket.end(), log });
   for (let i = 0; i < 30; i++) await say(encodeStartup(0, [['user', 'web']]));
   const failed = () => lines.filter((line) => line.startsWith('gateway.postgres.target_failed'));
   expect(failed().length).toBe(10);

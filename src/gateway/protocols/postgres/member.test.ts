@@ -1,33 +1,20 @@
-import { parseSpiffeId } from '@countersign/sdk/identity';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startPostgres, type TestPostgres } from '../../../../test/support/postgres.ts';
-import type { LedgerWriter } from '../../../ledger/index.ts';
-import type { LedgerEvent } from '../../../model/index.ts';
 import { composeSchema, loadPolicies } from '../../../policy/index.ts';
-import { createSilentLog, createSystemClock, createSystemRandom, Secret } from '../../../std/index.ts';
+import { createSystemClock } from '../../../std/index.ts';
 import { encodePem } from '../../../wire/x509/index.ts';
 import { createGateway } from '../../index.ts';
-import { createTestAuthority, createTestIdentity } from '../../testing/test-authority.ts';
+import { createTestAuthority, createTestIdentity, identityOf } from '../../testing/test-authority.ts';
+import { createMemoryLedger, testGatewayDeps } from '../../testing/test-gateway.ts';
 import { member } from './index.ts';
+import { type AppDatabase, startAppDatabase } from './testing/app-database.ts';
 
 // Everything real: gateway, planner, Cedar policies, node-postgres by TLS with an SVID, PostgreSQL. Only the ledger is in memory.
 const authority = createTestAuthority('example.org', Date.now());
 const gatewaySvid = authority.issue('/countersign/gateway');
 const web = authority.issue('/web');
 const nobody = authority.issue('/nobody');
-const events: LedgerEvent[] = [];
-const ledger: LedgerWriter = {
-  append: (event) => events.push(event) - 1,
-  appendAll: (all) => events.push(...all) - all.length,
-  synced: async () => {},
-  get sequence() {
-    return events.length - 1;
-  },
-  get syncedSequence() {
-    return events.length - 1;
-  },
-};
+const ledger = createMemoryLedger();
 const schema = composeSchema([member.policySchema]);
 const policies = (text: string) => loadPolicies([{ name: 'test', text }], schema);
 const BASE = `
@@ -37,53 +24,34 @@ const BASE = `
   permit (principal == Identity::"spiffe://example.org/web", action in [Action::"postgres:insert", Action::"postgres:update"], resource);
   @id("no-secrets") forbid (principal, action, resource == Postgres::Table::"db/app/public/secrets");`;
 
-let server: TestPostgres;
+let server: AppDatabase;
 let gateway: ReturnType<typeof createGateway>;
 
 beforeAll(async () => {
-  server = await startPostgres({ users: { gate: 'secret' }, databases: ['app'] });
-  await server.query(
+  server = await startAppDatabase(
     `create table people (id int primary key, name text, ssn text, email text);
      insert into people values (1, 'Ann', '123-45-6789', 'ann@example.org'), (2, 'Bob', null, null);
      create table secrets (value text); insert into secrets values ('hidden');
      create table notes (id int primary key, body text);
      create view all_people as select * from people;
      grant all on all tables in schema public to gate; grant create on schema public to gate`,
-    [],
-    'app',
   );
-  gateway = createGateway({
-    clock: createSystemClock(),
-    random: createSystemRandom(),
-    log: createSilentLog(),
-    identity: createTestIdentity({
-      id: parseSpiffeId(gatewaySvid.uri),
-      chainDer: gatewaySvid.chainDer,
-      keyDer: gatewaySvid.keyDer,
-      expiresAtS: gatewaySvid.expiresAtS,
-      bundles: new Map([[authority.trustDomain, [{ der: authority.rootDer, tainted: false }]]]),
+  gateway = createGateway(
+    testGatewayDeps({
+      clock: createSystemClock(),
+      identity: createTestIdentity(identityOf(gatewaySvid, [authority])),
+      ledger,
+      protocols: [member],
+      drainMs: 200,
     }),
-    ledger,
-    protocols: [member],
-    secrets: { resolve: async () => Secret.fromText('secret') },
-    maskKey: new Secret(Buffer.alloc(32, 7)),
-    listen: { host: '127.0.0.1', port: 0 },
-    drainMs: 200,
-  });
+  );
   await gateway.start(AbortSignal.timeout(10_000));
   gateway.applyPolicies(policies(BASE));
   await gateway.applyTargets([
     {
       name: 'db',
       protocol: 'postgres',
-      config: {
-        host: server.host,
-        port: server.port,
-        database: 'app',
-        user: 'gate',
-        password: 'env:PW',
-        listen: { host: '127.0.0.1', port: 0 },
-      },
+      config: { ...server.target.config, listen: { host: '127.0.0.1', port: 0 } },
     },
   ]);
 });
@@ -203,6 +171,7 @@ describe('whoever may not', () => {
 
 describe('the ledger', () => {
   test('holds an intent and an outcome for each statement, and each denial, and no value', () => {
+    const { events } = ledger;
     const intents = events.filter((event) => event.kind === 'intent');
     const outcomes = events.filter((event) => event.kind === 'outcome');
     expect(intents.length).toBeGreaterThan(10);

@@ -1,13 +1,14 @@
 import { anySignal, type Log, timeoutSignal } from '../../../std/index.ts';
 import { type ErrorText, PostgresWireError } from '../../../wire/postgres/index.ts';
-import type { SessionRefusal, TargetDeps } from '../../protocol.ts';
-import { type GatewaySession, type OperationEvent, SessionEnd, type SessionLedger } from '../../session.ts';
+import type { TargetDeps } from '../../protocol.ts';
+import { endOf, type GatewaySession, type OperationEvent, type SessionLedger } from '../../session.ts';
 import type { CancelKeys } from './cancel.ts';
 import type { CatalogSource } from './catalog-source.ts';
 import type { PostgresConfig } from './config.ts';
+import { endClient } from './last-words.ts';
 import { Operations } from './operations.ts';
 import { ledgerText, refusalText, targetError } from './refusal.ts';
-import { endClient, serve } from './serve.ts';
+import { serve } from './serve.ts';
 import { databaseResource, loadParser, type Planner } from './sql/index.ts';
 import { admitStartup, type ClientRequest, readClientRequest, type SessionStart } from './startup.ts';
 import { cancelUpstream, openUpstream, type Upstream } from './upstream.ts';
@@ -153,14 +154,11 @@ function notable(write: () => void): ErrorText | undefined {
 }
 
 function startupError(error: unknown, session: GatewaySession): ErrorText {
-  for (const { aborted, reason } of [session.signal, session.drain]) {
-    if (aborted) return refusalText(reason instanceof SessionEnd ? reason.refusal : SHUTDOWN);
-  }
+  for (const signal of [session.signal, session.drain]) if (signal.aborted) return refusalText(endOf(signal));
   if (error instanceof PostgresWireError) return { severity: 'FATAL', sqlstate: '08P01', message: error.message };
   return refusalText({ code: 'timeout', what: `no start-up packet within ${STARTUP_MS_MAX / 1000} seconds` });
 }
 
-const SHUTDOWN: SessionRefusal = { code: 'shutdown', what: 'the gateway ends this session' };
 const CONNECT_DENIED: ErrorText = {
   severity: 'FATAL',
   sqlstate: '42501',

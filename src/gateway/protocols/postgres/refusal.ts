@@ -1,10 +1,24 @@
 import { codeOf } from '../../../std/index.ts';
 import type { ErrorText } from '../../../wire/postgres/index.ts';
 import type { SessionRefusal } from '../../protocol.ts';
+import type { Refusal } from './sql/index.ts';
 
 /** How a refused or ended session looks to a PostgreSQL client. */
 export function refusalText(refusal: SessionRefusal): ErrorText {
   return { severity: 'FATAL', sqlstate: SQLSTATES[refusal.code], message: refusal.what };
+}
+
+/** The error that a refused statement becomes. */
+export function refusalError(refusal: Refusal): ErrorText {
+  const named = refusal.policies.length > 0 ? `; policies: ${refusal.policies.slice(0, 10).join(', ')}` : '';
+  return {
+    severity: 'ERROR',
+    sqlstate: refusal.sqlstate,
+    message: refusal.message,
+    detail: `countersign: ${refusal.reason}${named}`,
+    hint: refusal.hint,
+    position: refusal.position,
+  };
 }
 
 /** What a client is told when the ledger did not take an entry: nothing happens without one. */

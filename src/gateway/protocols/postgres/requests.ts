@@ -1,11 +1,7 @@
 // Long because every message type works on the same few fields of this direction.
 import {
-  type ErrorText,
-  encodeDescribe,
-  encodeFlush,
   Framer,
   Frontend,
-  Outbox,
   PostgresWireError,
   readBind,
   readEmpty,
@@ -14,35 +10,28 @@ import {
   readParse,
   readQuery,
 } from '../../../wire/postgres/index.ts';
-import { type Conversation, refusalError } from './conversation.ts';
-import { deniedParse, deniedQuery, deniedStep } from './denied-message.ts';
-import { ledgerText } from './refusal.ts';
-import { expectReply, type PlanStamp, type Portal, type Prepared, type Reply } from './replies.ts';
+import { type Conversation, messageBytesMax } from './conversation.ts';
+import { Forwarding, type ForwardingPort } from './forwarding.ts';
+import { expectReply, type PlanStamp, type Portal, type Prepared } from './replies.ts';
 import { type Forward, type Plan, type Refusal, type StatementPlan, sessionNamesMax } from './sql/index.ts';
 
 /** What the session does for this direction. */
-export interface RequestsPort {
-  /** Sends to the target, in one write. */
-  forward(pieces: readonly Buffer[]): void;
+export interface RequestsPort extends ForwardingPort {
   /** Takes a new catalog snapshot; `pump` is called again when it is there (or could not be had). */
   refreshCatalog(): void;
-  /** Ends the session with that error to the client. */
-  fail(error: ErrorText): void;
-  /** Does something later, on behalf of this session: what it throws costs this session only. */
-  guard(act: () => void): void;
   /** The client has said goodbye. */
   terminated(): void;
 }
 
 /**
- * Client to target: reads each message, plans it, notes what is expected in reply, and forwards it or its failing stand-in. Messages
- * that can't be judged yet (a name in flight, a catalog on its way, COPY about to begin) wait, and all behind them.
+ * Client to target: reads each message, judges it, and hands it on. Messages that can't be judged yet (a name in flight, a catalog on its
+ * way, COPY about to begin) wait, and all behind them.
  */
 export class Requests {
   readonly #session: Conversation;
   readonly #port: RequestsPort;
-  readonly #framer = new Framer({ messageBytesMax: MESSAGE_BYTES_MAX, keptBytesMax });
-  readonly #out = new Outbox();
+  readonly #framer = new Framer({ messageBytesMax, keptBytesMax });
+  readonly #forwarding: Forwarding;
   /** The framer's message was looked at but not dealt with yet. */
   #held = false;
   /** A snapshot was taken for the held message: a second one would not help. */
@@ -54,12 +43,11 @@ export class Requests {
   #ended = false;
   /** The client's goodbye was read and not passed on yet. */
   #leaving = false;
-  /** Operations and denials of this write: what stands for them when the ledger takes nothing. */
-  #recorded: { reply: Reply; piece: number }[] = [];
 
   constructor(session: Conversation, port: RequestsPort) {
     this.#session = session;
     this.#port = port;
+    this.#forwarding = new Forwarding(session, { port, framer: this.#framer, waiting: this });
   }
 
   push(chunk: Buffer): void {
@@ -117,7 +105,7 @@ export class Requests {
       if (!(error instanceof PostgresWireError)) throw error;
       broken = error;
     }
-    this.#flush();
+    this.#forwarding.flush();
     if (broken === undefined && !this.#over) return;
     // What came before a broken message, or the goodbye, was asked for in good order.
     this.#session.deps.ledger.flush();
@@ -168,14 +156,14 @@ export class Requests {
         session.skipping = false;
         session.statements.endSegment();
         session.portals.endSegment();
-        this.#keep(expectReply('sync'));
+        this.#forwarding.keep(expectReply('sync'));
         return true;
       case Frontend.flush:
         readEmpty(this.#framer);
-        this.#pass();
+        this.#forwarding.pass();
         return true;
       case Frontend.functionCall:
-        this.#deny('query', refusalOf('0A000', 'statement-refused', FUNCTION_CALL_MESSAGE), '');
+        this.#forwarding.deny('query', refusalOf('0A000', 'statement-refused', FUNCTION_CALL_MESSAGE), '');
         return true;
       case Frontend.copyData:
       case Frontend.copyDone:
@@ -192,14 +180,14 @@ export class Requests {
   #copy(type: number): boolean {
     switch (type) {
       case Frontend.copyData:
-        this.#pass();
+        this.#forwarding.pass();
         return true;
       case Frontend.copyDone:
       case Frontend.copyFail:
         this.#session.copyIn = false;
-        this.#pass();
+        this.#forwarding.pass();
         // Else the end of the COPY would stay in the target's buffer until a Sync that waits here for that very end.
-        this.#out.add(encodeFlush());
+        this.#forwarding.hurry();
         return true;
       case Frontend.flush:
       case Frontend.sync:
@@ -214,18 +202,18 @@ export class Requests {
 
   #query(): boolean {
     const text = this.#text(() => readQuery(this.#framer));
-    if (typeof text !== 'string') return this.#deny('query', text, '');
+    if (typeof text !== 'string') return this.#forwarding.deny('query', text, '');
     if (this.#namesUncertain(text)) return false;
     const plan = this.#plan(text, 'simple');
     if (plan === 'wait') return false;
-    if (plan.verdict === 'refuse') return this.#deny('query', plan, text);
+    if (plan.verdict === 'refuse') return this.#forwarding.deny('query', plan, text);
     const { statements } = plan;
-    if (this.#fetchesPortal(statements)) return this.#deny('query', PORTAL_FETCHED, text);
+    if (this.#fetchesPortal(statements)) return this.#forwarding.deny('query', PORTAL_FETCHED, text);
     const withhold = statements.some((statement) => statement.withhold);
     const operations = statements.map((statement) =>
       this.#session.deps.operations.begin(statement, { text, parameters: [] }),
     );
-    this.#record(
+    this.#forwarding.record(
       expectReply('query', { operations, withhold, barrier: statements.some((one) => this.#isBarrier(one)) }),
     );
     return true;
@@ -234,38 +222,39 @@ export class Requests {
   #parse(): boolean {
     const { statements } = this.#session;
     const message = this.#text(() => readParse(this.#framer));
-    if ('verdict' in message) return this.#deny('parse', message, '');
+    if ('verdict' in message) return this.#forwarding.deny('parse', message, '');
     const { name, text } = message;
-    if (isCutShort(name)) return this.#unknown('42622', CUT_SHORT_MESSAGE);
+    if (isCutShort(name)) return this.#forwarding.failStep('42622', CUT_SHORT_MESSAGE);
     if (this.#namesUncertain(text)) return false;
     if (name !== '' && statements.size >= STATEMENTS_MAX) {
       const refusal = refusalOf('53400', 'session-limit', `a session may prepare ${STATEMENTS_MAX} statements`);
-      return this.#deny('parse', refusal, text, name);
+      return this.#forwarding.deny('parse', refusal, text, name);
     }
     if (statements.bytes > STATEMENTS_BYTES_MAX) {
       if (this.#awaitLanding(statements)) return false;
       const what = `statements that a session has prepared may have ${STATEMENTS_BYTES_MAX} bytes together`;
-      if (name !== '') return this.#deny('parse', refusalOf('53400', 'session-limit', what), text, name);
+      if (name !== '') return this.#forwarding.deny('parse', refusalOf('53400', 'session-limit', what), text, name);
     }
     const plan = this.#plan(text, 'parse');
     if (plan === 'wait') return false;
-    if (plan.verdict === 'refuse') return this.#deny('parse', plan, text, name);
+    if (plan.verdict === 'refuse') return this.#forwarding.deny('parse', plan, text, name);
     const prepared: Prepared = { text, plan, stamp: this.#stamp() };
     statements.sent(name, prepared);
-    this.#keep(expectReply('parse', { name, prepared, withhold: withholds(plan) }));
+    this.#forwarding.keep(expectReply('parse', { name, prepared, withhold: withholds(plan) }));
     return true;
   }
 
   #bind(): boolean {
     const { statements, portals } = this.#session;
     const message = readBind(this.#framer);
-    if (isCutShort(message.portal) || isCutShort(message.statement)) return this.#unknown('42622', CUT_SHORT_MESSAGE);
+    if (isCutShort(message.portal) || isCutShort(message.statement))
+      return this.#forwarding.failStep('42622', CUT_SHORT_MESSAGE);
     const prepared = statements.lookup(message.statement);
     if (prepared === 'wait') return false;
     if (prepared === undefined)
-      return this.#unknown('26000', `prepared statement "${message.statement}" does not exist`);
+      return this.#forwarding.failStep('26000', `prepared statement "${message.statement}" does not exist`);
     if (portals.size >= PORTALS_MAX) {
-      return this.#deny(
+      return this.#forwarding.deny(
         'bind',
         refusalOf('53400', 'session-limit', `a session may hold ${PORTALS_MAX} portals`),
         prepared.text,
@@ -274,7 +263,7 @@ export class Requests {
     if (portals.bytes > PORTALS_BYTES_MAX) {
       if (this.#awaitLanding(portals)) return false;
       const what = `values bound to the portals of a session may have ${PORTALS_BYTES_MAX} bytes together`;
-      return this.#deny('bind', refusalOf('53400', 'session-limit', what), prepared.text);
+      return this.#forwarding.deny('bind', refusalOf('53400', 'session-limit', what), prepared.text);
     }
     const keepsParameters = message.parameters.length > 0 && prepared.plan.statements.length > 0;
     const portal: Portal = {
@@ -288,7 +277,7 @@ export class Requests {
       parameters: keepsParameters ? message.parameters.map((value) => value && Buffer.from(value)) : [],
     };
     portals.sent(message.portal, portal);
-    this.#keep(expectReply('bind', { name: message.portal, portal, withhold: withholds(prepared.plan) }));
+    this.#forwarding.keep(expectReply('bind', { name: message.portal, portal, withhold: withholds(prepared.plan) }));
     return true;
   }
 
@@ -297,60 +286,60 @@ export class Requests {
     if (kind === 'S') {
       const prepared = this.#session.statements.lookup(name);
       if (prepared === 'wait') return false;
-      if (prepared === undefined) return this.#unknown('26000', `prepared statement "${name}" does not exist`);
-      this.#keep(expectReply('describe-statement', { withhold: withholds(prepared.plan) }));
+      if (prepared === undefined)
+        return this.#forwarding.failStep('26000', `prepared statement "${name}" does not exist`);
+      this.#forwarding.keep(expectReply('describe-statement', { withhold: withholds(prepared.plan) }));
       return true;
     }
     const portal = this.#session.portals.lookup(name);
     if (portal === 'wait') return false;
-    if (portal === undefined) return this.#unknown('34000', `portal "${name}" does not exist`);
+    if (portal === undefined) return this.#forwarding.failStep('34000', `portal "${name}" does not exist`);
     portal.described = true;
-    this.#keep(expectReply('describe-portal', { portal, withhold: withholds(portal.prepared.plan) }));
+    this.#forwarding.keep(expectReply('describe-portal', { portal, withhold: withholds(portal.prepared.plan) }));
     return true;
   }
 
   #execute(): boolean {
-    const { portals, deps, replies } = this.#session;
+    const { portals, deps } = this.#session;
     const { portal: name } = readExecute(this.#framer);
     const portal = portals.lookup(name);
     if (portal === 'wait') return false;
-    if (portal === undefined) return this.#unknown('34000', `portal "${name}" does not exist`);
+    if (portal === undefined) return this.#forwarding.failStep('34000', `portal "${name}" does not exist`);
     const { prepared } = portal;
     if (this.#namesUncertain(prepared.text)) return false;
     if (!sameStamp(prepared.stamp, this.#stamp())) {
       const plan = this.#plan(prepared.text, 'parse');
       if (plan === 'wait') return false;
-      if (plan.verdict === 'refuse') return this.#deny('execute', plan, prepared.text);
+      if (plan.verdict === 'refuse') return this.#forwarding.deny('execute', plan, prepared.text);
       prepared.plan = plan;
       prepared.stamp = this.#stamp();
     }
     const [statement] = prepared.plan.statements;
-    if (this.#fetchesPortal(prepared.plan.statements)) return this.#deny('execute', PORTAL_FETCHED, prepared.text);
+    if (this.#fetchesPortal(prepared.plan.statements))
+      return this.#forwarding.deny('execute', PORTAL_FETCHED, prepared.text);
     const withhold = withholds(prepared.plan);
     if (statement === undefined) {
-      this.#keep(expectReply('execute', { portal, withhold }));
+      this.#forwarding.keep(expectReply('execute', { portal, withhold }));
       return true;
     }
     // Rows are only masked by the very description that the target gives of this portal; without one, ask for it first.
     if (statement.masks !== undefined && !portal.described) {
       portal.described = true;
-      this.#out.add(encodeDescribe('P', name));
-      replies.push(expectReply('describe-portal', { portal, own: true, withhold }));
+      this.#forwarding.describe(name, expectReply('describe-portal', { portal, own: true, withhold }));
     }
     const operation = deps.operations.begin(statement, { text: prepared.text, parameters: portal.parameters });
     const barrier = this.#isBarrier(statement);
-    this.#record(expectReply('execute', { portal, operations: [operation], withhold, barrier }));
-    // Without it the answer that is waited for might stay in the target's buffer until a Sync that is held back here.
-    if (barrier) this.#out.add(encodeFlush());
+    this.#forwarding.record(expectReply('execute', { portal, operations: [operation], withhold, barrier }));
+    if (barrier) this.#forwarding.hurry();
     return true;
   }
 
   #close(): boolean {
     const { kind, name } = readNamed(this.#framer);
-    if (isCutShort(name)) return this.#unknown('42622', CUT_SHORT_MESSAGE);
+    if (isCutShort(name)) return this.#forwarding.failStep('42622', CUT_SHORT_MESSAGE);
     const names = kind === 'S' ? this.#session.statements : this.#session.portals;
     names.sent(name, undefined);
-    this.#keep(expectReply('close', { name, of: kind }));
+    this.#forwarding.keep(expectReply('close', { name, of: kind }));
     return true;
   }
 
@@ -358,49 +347,6 @@ export class Requests {
   #fetchesPortal(statements: readonly StatementPlan[]): boolean {
     const { portals } = this.#session;
     return statements.some(({ cursor }) => cursor !== undefined && portals.lookup(cursor) !== undefined);
-  }
-
-  /** An error of the client, which the target would report as well; nothing for the ledger. */
-  #unknown(sqlstate: string, message: string): boolean {
-    this.#out.add(deniedStep());
-    this.#session.replies.push(expectReply('parse', { denial: { severity: 'ERROR', sqlstate, message } }));
-    this.#segmentFailed();
-    return true;
-  }
-
-  /** The target will skip to the next Sync, so what comes until then is neither sent nor recorded. */
-  #segmentFailed() {
-    this.#session.statements.endSegment();
-    this.#session.portals.endSegment();
-    this.#session.skipping = true;
-  }
-
-  #deny(kind: 'query' | 'parse' | 'bind' | 'execute', refusal: Refusal, text: string, name = ''): true {
-    this.#session.deps.operations.deny(refusal, text);
-    const reply = expectReply(kind, { denial: refusalError(refusal), own: false });
-    this.#recorded.push({ reply, piece: -1 });
-    this.#session.replies.push(reply);
-    this.#out.add(kind === 'query' ? deniedQuery() : kind === 'parse' ? deniedParse(name) : deniedStep());
-    if (kind !== 'query') this.#segmentFailed();
-    return true;
-  }
-
-  /** Forwards the message as it is and expects that reply. */
-  #keep(reply: Reply) {
-    this.#session.replies.push(reply);
-    this.#pass();
-  }
-
-  /** As `#keep`, for a message that must be in the ledger first: it becomes a piece of its own, which can still be replaced. */
-  #record(reply: Reply) {
-    if (reply.operations.length > 0) this.#recorded.push({ reply, piece: this.#out.mark() });
-    this.#keep(reply);
-    if (reply.operations.length > 0) this.#out.mark();
-    if (reply.withhold) this.#session.withholding = true;
-  }
-
-  #pass() {
-    this.#out.keep(this.#framer.buffer, this.#framer.start, this.#framer.end);
   }
 
   /** The message's content, or the refusal of a text that can't be read: a bad text is no reason to lose the connection. */
@@ -418,14 +364,14 @@ export class Requests {
 
   /** What is in flight of these counts until it is answered; the target may keep the answer until it is told to send it. */
   #awaitLanding(names: { readonly busy: boolean }): boolean {
-    if (names.busy) this.#out.add(encodeFlush());
+    if (names.busy) this.#forwarding.hurry();
     return names.busy;
   }
 
   /** EXECUTE reaches prepared statements by name: while one is being made or dropped, nobody knows what the name means. */
   #namesUncertain(text: string): boolean {
     if (!this.#session.statements.namedInFlight || !/execute/i.test(text)) return false;
-    this.#out.add(encodeFlush());
+    this.#forwarding.hurry();
     return true;
   }
 
@@ -464,75 +410,6 @@ export class Requests {
     const made = this.#session.facts.created.size > 0;
     return statement.effects.some((effect) => effect.kind !== 'transaction' || made);
   }
-
-  #flush() {
-    const { operations } = this.#session.deps;
-    const recorded = this.#recorded;
-    this.#recorded = [];
-    const pieces = this.#out.take();
-    if (!operations.pending) {
-      if (pieces.length > 0) this.#port.forward(pieces);
-      return;
-    }
-    // Nothing of what comes now may overtake these pieces.
-    const resume = this.wait();
-    const go = () => {
-      if (pieces.length > 0) this.#send(pieces, recorded);
-      resume();
-    };
-    operations.announce({
-      written: (sequence) =>
-        this.#port.guard(() => {
-          this.#announced(recorded, sequence);
-          go();
-        }),
-      refused: (error) =>
-        this.#port.guard(() => {
-          replaceRecorded(recorded, pieces, ledgerText('ERROR', error));
-          go();
-        }),
-    });
-  }
-
-  #announced(recorded: readonly { reply: Reply }[], sequence: number) {
-    const { ledger } = this.#session.deps;
-    for (const { reply } of recorded) {
-      const changes = reply.denial !== undefined || reply.operations.some((one) => one.plan.writes);
-      if (ledger.durability(changes) !== 'process') reply.sequence = sequence;
-    }
-  }
-
-  #send(pieces: readonly Buffer[], recorded: readonly { reply: Reply }[]) {
-    const { ledger } = this.#session.deps;
-    let sequence = -1;
-    for (const { reply } of recorded) {
-      const changes = reply.operations.some((one) => one.plan.writes);
-      if (reply.denial === undefined && ledger.durability(changes) === 'strict') sequence = reply.sequence;
-    }
-    if (sequence <= ledger.syncedSequence) return this.#port.forward(pieces);
-    const resume = this.wait();
-    ledger.synced(sequence).then(
-      () =>
-        this.#port.guard(() => {
-          this.#port.forward(pieces);
-          resume();
-        }),
-      (error: unknown) => this.#port.fail(ledgerText('FATAL', error)),
-    );
-  }
-}
-
-/** Nothing that the ledger did not take may reach the target: each such message is replaced by one that fails. */
-function replaceRecorded(
-  recorded: readonly { reply: Reply; piece: number }[],
-  pieces: Buffer[],
-  error: ErrorText,
-): void {
-  for (const { reply, piece } of recorded) {
-    reply.denial = error;
-    for (const operation of reply.operations) operation.concluded = true; // Never begun, so there is no outcome either.
-    if (piece >= 0) pieces[piece] = reply.kind === 'query' ? deniedQuery() : deniedStep();
-  }
 }
 
 /** PostgreSQL keeps the first 63 bytes of a name: two longer ones could be one statement to it and two to us. */
@@ -567,8 +444,6 @@ const PORTAL_FETCHED = refusalOf(
 const TEXT_BYTES_MAX = 1024 * 1024;
 /** Names, parameter types and header around a text. */
 const TEXT_OVERHEAD_BYTES = 64 * 1024;
-/** One bound value or piece of COPY data; it is held in memory until it is whole. */
-const MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
 /** Requests sent and not answered; beyond it the client has to wait. */
 const REPLIES_MAX = 10_000;
 const STATEMENTS_MAX = sessionNamesMax;

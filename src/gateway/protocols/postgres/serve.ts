@@ -1,20 +1,21 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { Clock, Log } from '../../../std/index.ts';
+import type { Log } from '../../../std/index.ts';
 import {
   type ErrorText,
   encodeAuthenticationOk,
   encodeBackendKeyData,
-  encodeError,
   encodeNegotiateVersion,
   encodeParameterStatus,
   encodeReadyForQuery,
   encodeTerminate,
 } from '../../../wire/postgres/index.ts';
-import { type GatewaySession, SessionEnd } from '../../session.ts';
+import { endOf, type GatewaySession } from '../../session.ts';
 import { Answers } from './answers.ts';
 import type { CancelKey } from './cancel.ts';
 import { Conversation, type ConversationDeps } from './conversation.ts';
+import { Delivery } from './delivery.ts';
+import { endClient, endTarget } from './last-words.ts';
 import { refusalText } from './refusal.ts';
 import { Requests } from './requests.ts';
 import type { SessionStart } from './startup.ts';
@@ -47,6 +48,7 @@ class Carrier {
   readonly #target: Socket;
   readonly #conversation: Conversation;
   readonly #requests: Requests;
+  readonly #delivery: Delivery;
   readonly #answers: Answers;
   readonly #finished = Promise.withResolvers<void>();
   #stopListening = () => {};
@@ -77,14 +79,18 @@ class Carrier {
       guard,
       terminated: () => this.#leave(),
     });
+    const { log } = options;
+    this.#delivery = new Delivery(
+      options.conversation,
+      { deliver: (pieces) => this.#deliver(pieces), fail, guard },
+      log,
+    );
     const port = {
-      deliver: (pieces: readonly Buffer[]) => this.#deliver(pieces),
       cancel: () => this.#waitFor(options.cancelUpstream(), 'gateway.postgres.cancel_failed'),
       fail,
-      guard,
       ended: () => this.#end(undefined),
     };
-    this.#answers = new Answers(this.#conversation, port, options.log);
+    this.#answers = new Answers(this.#conversation, { port, delivery: this.#delivery, log });
   }
 
   run(): Promise<void> {
@@ -148,7 +154,7 @@ class Carrier {
     if (this.#over) return; // It was this session that held too much.
     if (this.#requests.stuck || this.#target.writableNeedDrain) this.#client.pause();
     else this.#client.resume();
-    if (this.#answers.congested || this.#client.writableLength > UNTAKEN_BYTES_MAX) this.#target.pause();
+    if (this.#delivery.congested || this.#client.writableLength > UNTAKEN_BYTES_MAX) this.#target.pause();
     else this.#target.resume();
   };
 
@@ -156,7 +162,7 @@ class Carrier {
 
   readonly #drainWhenIdle = () => {
     const { drain } = this.#options.session;
-    if (drain.aborted && this.#conversation.idle && this.#answers.delivered) this.#finish(refusalText(endOf(drain)));
+    if (drain.aborted && this.#conversation.idle && this.#delivery.done) this.#finish(refusalText(endOf(drain)));
   };
 
   readonly #clientGone = () => this.#finish(undefined);
@@ -179,7 +185,7 @@ class Carrier {
   }
 
   #endWhenDelivered() {
-    if (!this.#answers.delivered) return;
+    if (!this.#delivery.done) return;
     if (this.#ending !== undefined) this.#finish(this.#ending.error);
     else if (this.#leaving && this.#conversation.replies.length === 0) this.#finish(undefined);
   }
@@ -187,8 +193,9 @@ class Carrier {
   /** Tells what is held for this session in memory; if all sessions hold too much, that may be its end. */
   #account() {
     const { statements, portals } = this.#conversation;
-    const own = this.#requests.heldBytes + this.#answers.heldBytes + statements.bytes + portals.bytes;
-    this.#options.session.memory.hold(own + this.#client.writableLength + this.#target.writableLength);
+    const read = this.#requests.heldBytes + this.#answers.heldBytes;
+    const unsent = this.#delivery.heldBytes + this.#client.writableLength + this.#target.writableLength;
+    this.#options.session.memory.hold(read + unsent + statements.bytes + portals.bytes);
   }
 
   #deliver(pieces: readonly Buffer[]) {
@@ -202,8 +209,8 @@ class Carrier {
 
   /** Once the client has taken all that there was, its memory can be used again: long answers pass through the same few buffers. */
   #release() {
-    if (this.#client.writableLength > 0 || this.#answers.holdsChunk) return;
-    this.#answers.recycle();
+    if (this.#client.writableLength > 0 || this.#delivery.holdsChunk || this.#answers.holdsChunk) return;
+    this.#delivery.recycle();
     this.#options.upstream.release();
   }
 
@@ -236,34 +243,10 @@ class Carrier {
     this.#options.session.signal.removeEventListener('abort', this.#onEnd);
     this.#options.session.drain.removeEventListener('abort', this.#drainWhenIdle);
     this.#answers.lost();
-    hangUp(this.#target, this.#options.conversation.clock, this.#dismissed ? [] : [encodeTerminate()]);
-    // A client that far behind would not hear it in time, and what waits for it is counted no longer.
-    if (this.#client.writableLength > LAST_WORDS_BYTES_MAX) this.#client.destroy();
-    else endClient(this.#client, error);
+    endTarget(this.#target, this.#options.conversation.clock, this.#dismissed ? undefined : encodeTerminate());
+    endClient(this.#client, error);
     this.#finished.resolve();
   }
-}
-
-/** Says goodbye to the target. One that does not close by itself, or does not even read it, must not keep the socket. */
-function hangUp(target: Socket, clock: Clock, lastWords: readonly Buffer[]): void {
-  if (target.destroyed) return;
-  if (target.writableLength > LAST_WORDS_BYTES_MAX) {
-    target.destroy();
-    return;
-  }
-  const timer = clock.after(LAST_WORDS_MS, () => target.destroy());
-  target.once('close', () => timer.cancel());
-  write(target, lastWords);
-  target.destroySoon();
-}
-
-/** Writes an error, when there is one, and ends the client's connection; what it sends from now on goes nowhere. */
-export function endClient(client: Duplex, error: ErrorText | undefined): void {
-  client.removeAllListeners('data');
-  client.on('error', () => {}); // It may be gone already; nobody is left to tell.
-  client.resume();
-  if (error === undefined) client.end();
-  else client.end(encodeError({ ...error, severity: 'FATAL' }));
 }
 
 function greeting(options: ServeOptions): Buffer[] {
@@ -296,12 +279,6 @@ function write(stream: Duplex, pieces: readonly Buffer[], taken?: () => void): v
   stream.uncork();
 }
 
-function endOf(signal: AbortSignal): SessionEnd['refusal'] {
-  return signal.reason instanceof SessionEnd
-    ? signal.reason.refusal
-    : { code: 'shutdown', what: 'the gateway ends this session' };
-}
-
 /** What a client has not taken when the target is not read on; more than `write` lets pass unheard. */
 const UNTAKEN_BYTES_MAX = 32 * 1024;
 const TARGET_LOST: ErrorText = {
@@ -310,9 +287,5 @@ const TARGET_LOST: ErrorText = {
   message: 'the gateway lost the connection to the target',
   hint: 'Whether the last statement was carried out is not known. Connect again.',
 };
-/** For what was sent to the target, and the goodbye, to be taken. */
-const LAST_WORDS_MS = 5_000;
-/** More than this in front of it, and the end of a session is not waited for. */
-const LAST_WORDS_BYTES_MAX = 1024 * 1024;
 /** Copying this much costs less than a vector write with many parts. */
 const JOIN_BYTES_MAX = 16 * 1024;

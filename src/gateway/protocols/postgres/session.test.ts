@@ -2,7 +2,6 @@ import { connect, createServer, type Socket } from 'node:net';
 import pg from 'pg';
 import { serialize } from 'pg-protocol';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { startPostgres, type TestPostgres } from '../../../../test/support/postgres.ts';
 import {
   Backend,
   encodeCancelRequest,
@@ -10,55 +9,26 @@ import {
   Framer,
   readBackendKeyData,
 } from '../../../wire/postgres/index.ts';
+import { type AppDatabase, startPeople } from './testing/app-database.ts';
 import { kinds, startTarget } from './testing/harness.ts';
+import { bind, describePortal, describeStatement, execute, parse, query, sync } from './testing/messages.ts';
 import { openRawClient } from './testing/raw-client.ts';
-import { maskedAttributes } from './testing/stub-sql.ts';
 
 // The session against a real server, with a planner that does what marks in the text say: here only the protocol is at stake.
-vi.mock('./sql/index.ts', async () => {
-  const { createStubPlanner, stubCatalog } = await import('./testing/stub-sql.ts');
-  return {
-    ...(await vi.importActual<object>('./sql/mask-columns.ts')),
-    ...(await vi.importActual<object>('./sql/session-facts.ts')),
-    ...(await vi.importActual<object>('./sql/names.ts')),
-    loadParser: async () => {},
-    createPlanner: createStubPlanner,
-    catalogQueries: [{ name: 'one', sql: 'select 1' }],
-    buildCatalog: () => stubCatalog,
-    catalogDigest: () => 'one',
-  };
-});
+vi.mock('./sql/index.ts', async (original) => ({
+  ...(await original<object>()),
+  ...(await import('./testing/stub-sql.ts')).stubSql,
+}));
 
-const query = (text: string) => serialize.query(text);
-const parse = (text: string, name = '') => serialize.parse({ text, name });
-const bind = (statement = '', portal = '') => serialize.bind({ statement, portal });
-const describePortal = (name = '') => serialize.describe({ type: 'P', name });
-const describeStatement = (name = '') => serialize.describe({ type: 'S', name });
-const execute = (portal = '', rows = 0) => serialize.execute({ portal, rows });
-const sync = () => serialize.sync();
-
-let server: TestPostgres;
+let server: AppDatabase;
 let gate: Awaited<ReturnType<typeof startTarget>>;
 
 beforeAll(async () => {
-  server = await startPostgres({ users: { gate: 'secret' }, databases: ['app'] });
-  await server.query(
-    `create table people (id int primary key, name text, ssn text);
-     insert into people values (1, 'Ann', '123-45-6789'), (2, 'Bob', null), (3, 'Cyd', '987-65-4321');
-     create table notes (id int primary key, body text);
-     grant all on people, notes to gate`,
-    [],
-    'app',
-  );
-  const [row] = await server.query(`select 'people'::regclass::oid::int as oid`, [], 'app');
-  maskedAttributes.set(`${Number(row?.['oid'])}:3`, 'redact');
+  server = await startPeople();
 });
 afterAll(() => server.stop());
 beforeEach(async () => {
-  gate = await startTarget({
-    config: { host: server.host, port: server.port, database: 'app', user: 'gate', password: 'env:PW' },
-    env: { 'env:PW': 'secret' },
-  });
+  gate = await startTarget(server.target);
 });
 afterEach(() => gate.close());
 
@@ -521,8 +491,8 @@ describe('a target that can not be used', () => {
     ['should have TLS and has none', { sslMode: 'require' }, 'E:08001:the gateway could not verify target db'],
   ])('is told to the client without the gateway’s user or secret: it %s', async (_, config, expected) => {
     const other = await startTarget({
-      config: { host: server.host, port: server.port, database: 'app', user: 'gate', password: 'env:PW', ...config },
-      env: { 'env:PW': 'secret', 'env:WRONG': 'hunter2' },
+      config: { ...server.target.config, ...config },
+      env: { ...server.target.env, 'env:WRONG': 'hunter2' },
     });
     const client = await openRawClient(other.port, { start: false });
     client.send(encodeStartup(0, [['user', 'web']]));
@@ -546,8 +516,8 @@ describe('a target that can not be used', () => {
     const address = relay.address();
     const port = typeof address === 'object' && address !== null ? address.port : 0;
     const other = await startTarget({
-      config: { host: '127.0.0.1', port, database: 'app', user: 'gate', password: 'env:PW' },
-      env: { 'env:PW': 'secret' },
+      config: { ...server.target.config, port },
+      env: server.target.env,
     });
     const client = await openRawClient(other.port);
     client.send(query('select pg_sleep(2) /*write*/'));

@@ -2,12 +2,12 @@ import { createSampledLog, messageOf } from '../../../std/index.ts';
 import { encodeTerminate } from '../../../wire/postgres/index.ts';
 import type { Target, TargetDeps } from '../../protocol.ts';
 import { createCancelKeys } from './cancel.ts';
-import { createCatalogSource } from './catalog-source.ts';
+import { createCatalogSource, type SharedCatalogs } from './catalog-source.ts';
 import { parseConfig } from './config.ts';
+import { endClient } from './last-words.ts';
 import { type Database, serveClient } from './open-session.ts';
 import { refusalText } from './refusal.ts';
-import { endClient } from './serve.ts';
-import { createPlanner } from './sql/index.ts';
+import { createPlanner, type Planner } from './sql/index.ts';
 import { openUpstream } from './upstream.ts';
 
 /** Opens a PostgreSQL target: connects when the first session comes. @throws GatewayError ERR_GATEWAY_TARGET_CONFIG */
@@ -15,10 +15,22 @@ export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
   const config = parseConfig(rawConfig);
   const keys = createCancelKeys(deps.random);
   const failures = createSampledLog(deps);
-  const databases = new Map<string, Database>();
+  const databases = new Map<string, { readonly catalogs: SharedCatalogs; readonly planner: Planner }>();
+  /** Sources whose sessions go on under a search path that new ones no longer get. */
+  const outdated = new Set<SharedCatalogs>();
   const database = (name: string): Database => {
+    const { catalogs, planner } = shared(name);
+    return { catalogs: catalogs.forSession(), planner };
+  };
+  const shared = (name: string) => {
     const known = databases.get(name);
-    if (known !== undefined) return known;
+    if (known !== undefined && !known.catalogs.outdated) return known;
+    if (known !== undefined) outdated.add(known.catalogs);
+    for (const catalogs of outdated) {
+      if (!catalogs.idle) continue;
+      outdated.delete(catalogs);
+      catalogs.close();
+    }
     const log = deps.log.child({ database: name });
     const made = {
       catalogs: createCatalogSource({ ...deps, config, log, database: name }),
@@ -50,6 +62,7 @@ export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
     },
     async close() {
       for (const { catalogs } of databases.values()) catalogs.close();
+      for (const catalogs of outdated) catalogs.close();
       failures.stop();
     },
   };

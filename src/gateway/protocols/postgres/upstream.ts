@@ -324,7 +324,7 @@ function firstBytes(socket: Socket): Promise<Buffer> {
 }
 
 /** A target that does not answer within this is away. */
-const CONNECT_MS_MAX = 10_000;
+export const CONNECT_MS_MAX = 10_000;
 const KEEP_ALIVE_MS = 60_000;
 /** Nothing in a login is long. */
 const LOGIN_MESSAGE_BYTES_MAX = 64 * 1024;

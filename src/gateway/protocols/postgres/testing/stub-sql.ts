@@ -4,24 +4,31 @@ import type { Catalog, Plan, Planner, Refusal, StatementPlan } from '../sql/inde
 // (by the attributes in `maskedAttributes`), `limit 3`, `write`, `withhold`, `unproven`, `ddl`. COPY is told by its first word.
 export const maskedAttributes = new Map<`${number}:${number}`, 'redact' | 'null' | 'last4'>();
 
-export function createStubPlanner(): Planner & { planned: string[] } {
-  const planned: string[] = [];
-  return {
-    planned,
-    plan({ sql, mode }): Plan {
-      planned.push(sql);
-      if (sql.includes('/*deny*/')) return refusal('policy-denied', '42501', 'policy does not allow it');
-      const texts = sql
-        .split(';')
-        .map((text) => text.trim())
-        .filter((text) => text !== '');
-      if (mode === 'parse' && texts.length > 1) return refusal('several-statements', '42601', 'several statements');
-      return { verdict: 'forward', statements: texts.map(statement), prepared: undefined };
-    },
-  };
+export function createStubPlanner(): Planner {
+  return { plan: ({ sql, mode }) => stubPlan(sql, mode) };
+}
+
+/** What that planner makes of a text. */
+export function stubPlan(sql: string, mode: 'simple' | 'parse'): Plan {
+  if (sql.includes('/*deny*/')) return refusal('policy-denied', '42501', 'policy does not allow it');
+  const texts = sql
+    .split(';')
+    .map((text) => text.trim())
+    .filter((text) => text !== '');
+  if (mode === 'parse' && texts.length > 1) return refusal('several-statements', '42601', 'several statements');
+  return { verdict: 'forward', statements: texts.map(statement), prepared: undefined };
 }
 
 export const stubCatalog = { version: 1 } as Catalog; // The stub planner never looks into it.
+
+/** In place of what `sql/index.ts` has by these names: the stub planner, and a catalog that is no work to read. */
+export const stubSql = {
+  loadParser: async () => {},
+  createPlanner: createStubPlanner,
+  catalogQueries: [{ name: 'one', sql: 'select 1' }],
+  buildCatalog: () => stubCatalog,
+  catalogDigest: () => 'one',
+};
 
 function statement(text: string): StatementPlan {
   const masked = text.includes('/*mask*/') || text.includes('/*unproven*/');

@@ -1,54 +1,54 @@
 /** Cedar's JSON policy format, as far as it is evaluated here. @see Cedar policy language, "JSON policy format" */
-export interface PolicyEst {
+export interface PolicyJson {
   readonly effect: 'permit' | 'forbid';
-  readonly principal: ScopeEst;
-  readonly action: ActionScopeEst;
-  readonly resource: ScopeEst;
-  readonly conditions: readonly { readonly kind: 'when' | 'unless'; readonly body: ExprEst }[];
+  readonly principal: ScopeJson;
+  readonly action: ActionScopeJson;
+  readonly resource: ScopeJson;
+  readonly conditions: readonly { readonly kind: 'when' | 'unless'; readonly body: ExprJson }[];
   /** An annotation without a value is null. */
   readonly annotations?: Readonly<Record<string, string | null>>;
 }
 
 /** The principal or resource part of a scope. */
-export type ScopeEst =
+export type ScopeJson =
   | { readonly op: 'All' }
-  | { readonly op: '=='; readonly entity: UidEst }
-  | { readonly op: 'in'; readonly entity: UidEst }
-  | { readonly op: 'is'; readonly entity_type: string; readonly in?: { readonly entity: UidEst } };
+  | { readonly op: '=='; readonly entity: UidJson }
+  | { readonly op: 'in'; readonly entity: UidJson }
+  | { readonly op: 'is'; readonly entity_type: string; readonly in?: { readonly entity: UidJson } };
 
 /** The action part of a scope. */
-export type ActionScopeEst =
+export type ActionScopeJson =
   | { readonly op: 'All' }
-  | { readonly op: '=='; readonly entity: UidEst }
-  | { readonly op: 'in'; readonly entity: UidEst }
-  | { readonly op: 'in'; readonly entities: readonly UidEst[] };
+  | { readonly op: '=='; readonly entity: UidJson }
+  | { readonly op: 'in'; readonly entity: UidJson }
+  | { readonly op: 'in'; readonly entities: readonly UidJson[] };
 
 /** The name of an entity. */
-export interface UidEst {
+export interface UidJson {
   readonly type: string;
   readonly id: string;
 }
 
 /** An expression: an object whose one key is the operator. Kept open here; the compiler takes it apart and refuses what it does not know. */
-export type ExprEst = Readonly<Record<string, unknown>>;
+export type ExprJson = Readonly<Record<string, unknown>>;
 
 /** What a policy uses that is not evaluated here. The loader gives it its place and makes a PolicyError of it. */
 export class UnsupportedError extends Error {}
 
 /** The entity that `{ type, id }` names. @throws UnsupportedError, as all below do for nodes that are none of Cedar's */
-export function uidOf(node: unknown): UidEst {
+export function uidOf(node: unknown): UidJson {
   const { type, id } = fields(node);
   if (typeof type !== 'string' || typeof id !== 'string') throw new UnsupportedError('an entity without type and id');
   return { type, id };
 }
 
 /** The operand of an operator that takes one. */
-export function argumentOf(operand: unknown): ExprEst {
+export function argumentOf(operand: unknown): ExprJson {
   return expressionOf(fields(operand)['arg']);
 }
 
 /** Takes a node for an expression; which one it is shows when it is compiled. */
-export function expressionOf(node: unknown): ExprEst {
+export function expressionOf(node: unknown): ExprJson {
   return fields(node);
 }
 
@@ -60,7 +60,7 @@ export function fields(node: unknown): Readonly<Record<string, unknown>> {
 }
 
 /** The arguments of a function, or the elements of a set. */
-export function listOf(node: unknown): readonly ExprEst[] {
+export function listOf(node: unknown): readonly ExprJson[] {
   if (!Array.isArray(node)) throw new UnsupportedError('arguments that are no list');
   return node.map(expressionOf);
 }

@@ -1,0 +1,129 @@
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
+import { anySignal, type Clock, type LogFields, type Random, timeoutSignal } from '../std/index.ts';
+import type { Accept } from './doors.ts';
+import type { CurrentIdentity, GatewayIdentity } from './identity.ts';
+import { encodePrefaceAnswer, readPreface } from './link-preface.ts';
+import type { OpenTarget } from './open-targets.ts';
+import { type Peer, verifyPeer } from './peer.ts';
+import type { SessionRefusal } from './protocol.ts';
+import type { SessionHandle, Sessions } from './sessions.ts';
+import { createTlsAcceptor, type TlsAcceptor } from './tls.ts';
+
+/** How a connection becomes a session's: its peer proves an identity, names a target that is served, and there is room. */
+export interface Entrance {
+  /** The way of agents' clients: the target's name comes by the link's preface. */
+  readonly link: Accept;
+  /** The way of clients without an agent, to that target only. */
+  direct(open: OpenTarget, tls: TlsAcceptor): Accept;
+  /** New handshakes of agents' clients show this identity. */
+  present(identity: CurrentIdentity): void;
+}
+
+export interface EntranceDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly identity: GatewayIdentity;
+  readonly sessions: Pick<Sessions, 'admit'>;
+  /** Aborts handshakes when the gateway stops. */
+  readonly stopping: AbortSignal;
+  findTarget(name: string): OpenTarget | undefined;
+  /** Hears of each peer that was told no. */
+  refused(why: 'untrusted' | 'unserved', detail: LogFields): void;
+  /** Serves an admitted session to its end; owns handle and client from then on. */
+  serve(open: OpenTarget, handle: SessionHandle, client: Duplex): Promise<void>;
+}
+
+/** Creates it. */
+export function createEntrance(deps: EntranceDeps): Entrance {
+  const tls = createTlsAcceptor({ name: LINK_ALPN, required: true });
+  return {
+    link: (socket, known) => acceptLink(deps, tls, { socket, known }),
+    direct: (open, own) => (socket, known) => acceptDirect(deps, { open, tls: own }, { socket, known }),
+    present: (identity) => tls.present(identity),
+  };
+}
+
+interface Arrival {
+  readonly socket: Socket;
+  /** To be called when the connection is a session's. */
+  known(): void;
+}
+
+async function acceptLink(deps: EntranceDeps, acceptor: TlsAcceptor, { socket, known }: Arrival): Promise<void> {
+  const { tls, name } = await inTime(deps, async (signal) => {
+    const secured = await acceptor.handshake(socket, signal);
+    return { tls: secured, name: await readPreface(secured, signal) };
+  });
+  if (name === undefined) return void tls.destroy();
+  const refuse = (why: 'untrusted' | 'unserved', what: string) => {
+    deps.refused(why, { remote: socket.remoteAddress, reason: what });
+    tls.end(encodePrefaceAnswer(what));
+  };
+  const peer = verifyPeer(tls, deps.identity, deps.clock.now());
+  if (typeof peer === 'string') return refuse('untrusted', `the identity is not trusted: ${peer}`);
+  const open = deps.findTarget(name);
+  if (open === undefined) return refuse('unserved', 'this gateway does not serve that target');
+  const handle = handleOf(peer, { target: name, door: 'agent' }, deps);
+  const full = deps.sessions.admit(handle);
+  if (full !== undefined) return refuse('unserved', full.what);
+  known();
+  tls.write(encodePrefaceAnswer(undefined));
+  await deps.serve(open, handle, tls);
+}
+
+async function acceptDirect(
+  deps: EntranceDeps,
+  { open, tls }: { open: OpenTarget; tls: TlsAcceptor },
+  { socket, known }: Arrival,
+): Promise<void> {
+  const client = await inTime(deps, async (signal) => {
+    let secured: TLSSocket | undefined;
+    const startTls = async (first: Buffer): Promise<Duplex> => {
+      if (first.length > 0) socket.unshift(first);
+      secured = await tls.handshake(socket, signal);
+      return secured;
+    };
+    await open.member.negotiateDirect(socket, startTls, signal);
+    return secured;
+  });
+  if (client === undefined) return void socket.end(); // Whoever left without a word is owed none.
+  const refuse = (why: 'untrusted' | 'unserved', refusal: SessionRefusal) => {
+    deps.refused(why, { remote: socket.remoteAddress, reason: refusal.what });
+    open.target.refuse(client, refusal);
+  };
+  const peer = verifyPeer(client, deps.identity, deps.clock.now());
+  if (typeof peer === 'string') {
+    return refuse('untrusted', { code: 'identity', what: `the client certificate is no trusted SVID: ${peer}` });
+  }
+  const handle = handleOf(peer, { target: open.name, door: 'direct' }, deps);
+  const full = deps.sessions.admit(handle);
+  if (full !== undefined) return refuse('unserved', full);
+  known();
+  await deps.serve(open, handle, client);
+}
+
+/** Does what comes before a session within the time that it may take. */
+async function inTime<T>(deps: EntranceDeps, act: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const timeout = timeoutSignal(deps.clock, HANDSHAKE_MS_MAX);
+  try {
+    return await act(anySignal(timeout.signal, deps.stopping));
+  } finally {
+    timeout.cancel();
+  }
+}
+
+function handleOf(
+  peer: Peer,
+  way: Pick<SessionHandle, 'target' | 'door'>,
+  { random, clock }: EntranceDeps,
+): SessionHandle {
+  const switches = { end: new AbortController(), drain: new AbortController() };
+  return { ...peer, ...switches, ...way, id: random.bytes(12).toString('hex'), startedMs: clock.now() };
+}
+
+/** ALPN name of the link from agents. */
+const LINK_ALPN = 'countersign-link/1';
+/** For TLS, preface and encryption requests. */
+const HANDSHAKE_MS_MAX = 10_000;

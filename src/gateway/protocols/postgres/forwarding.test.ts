@@ -1,0 +1,194 @@
+import { serialize } from 'pg-protocol';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { createManualClock } from '../../../std/index.ts';
+import { type ErrorText, Framer } from '../../../wire/postgres/index.ts';
+import type { Recorded } from '../../ledger-turn.ts';
+import type { Durability, SessionLedger } from '../../session.ts';
+import { Conversation } from './conversation.ts';
+import { Forwarding } from './forwarding.ts';
+import { Operations } from './operations.ts';
+import { expectReply } from './replies.ts';
+import { createStubPlanner, stubCatalog, stubPlan } from './testing/stub-sql.ts';
+
+// Goal: nothing reaches the target before the ledger has it, nothing overtakes it, and what the ledger refuses never gets there.
+
+let durability: Durability;
+let waiting: Recorded[];
+let sync: { resolve(): void; reject(error: Error): void };
+let syncedSequence: number;
+let sent: string[];
+let failed: ErrorText[];
+let held: number;
+let conversation: Conversation;
+let framer: Framer;
+let forwarding: Forwarding;
+
+beforeEach(() => {
+  durability = 'process';
+  waiting = [];
+  syncedSequence = -1;
+  sent = [];
+  failed = [];
+  held = 0;
+  const ledger: SessionLedger = {
+    append: () => 0,
+    record: (_, recorded) => void waiting.push(recorded),
+    flush() {},
+    synced: () =>
+      new Promise((resolve, reject) => {
+        sync = { resolve, reject };
+      }),
+    get syncedSequence() {
+      return syncedSequence;
+    },
+    durability: () => durability,
+  };
+  const clock = createManualClock(0);
+  conversation = new Conversation({
+    ...{ clock, ledger },
+    planner: createStubPlanner(),
+    decider: {
+      version: 1,
+      principalKey: 'web',
+      decide: () => ({ allow: false, reason: 'no-permit', policies: [] }),
+      potentialMasks: () => [],
+    },
+    operations: new Operations({ clock, ledger }),
+    maskKey: Buffer.alloc(32),
+    catalog: () => stubCatalog,
+  });
+  framer = new Framer({ messageBytesMax: 1_000 });
+  forwarding = new Forwarding(conversation, {
+    framer,
+    port: {
+      forward: (pieces) => void sent.push(...textsOf(Buffer.concat(pieces))),
+      fail: (error) => void failed.push(error),
+      guard: (act) => act(),
+    },
+    waiting: {
+      wait() {
+        held++;
+        return () => void held--;
+      },
+    },
+  });
+});
+
+/** The texts of those messages, the type alone of those that have none. */
+function textsOf(bytes: Buffer): string[] {
+  const reader = new Framer({ messageBytesMax: 1_000 });
+  reader.push(bytes);
+  const texts: string[] = [];
+  while (reader.next()) {
+    const type = String.fromCharCode(reader.type);
+    texts.push(type === 'Q' ? reader.buffer.toString('utf8', reader.start + 5, reader.end - 1) : type);
+  }
+  return texts;
+}
+
+/** The next message is that one. */
+function read(message: Buffer) {
+  framer.push(message);
+  framer.next();
+}
+
+/** Records a statement, as a client's query. */
+function record(text: string) {
+  read(serialize.query(text));
+  const plan = stubPlan(text, 'simple');
+  if (plan.verdict !== 'forward') throw new Error('refused');
+  const operations = plan.statements.map((statement) =>
+    conversation.deps.operations.begin(statement, { text, parameters: [] }),
+  );
+  forwarding.record(expectReply('query', { operations }));
+}
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+describe('a message', () => {
+  test('with nothing for the ledger goes out with the flush', () => {
+    read(serialize.sync());
+    forwarding.keep(expectReply('sync'));
+    expect(sent).toEqual([]);
+    forwarding.flush();
+    expect([sent, held]).toEqual([['S'], 0]);
+    forwarding.flush();
+    expect(sent).toEqual(['S']);
+  });
+
+  test('that is recorded waits for the ledger, and holds all others back until then', () => {
+    record('select 1');
+    forwarding.flush();
+    expect([sent, held]).toEqual([[], 1]);
+    waiting[0]?.written(4);
+    expect([sent, held]).toEqual([['select 1'], 0]);
+    expect(conversation.replies.head?.sequence).toBe(-1);
+  });
+
+  test('whose answer must wait for the disk has its reply marked', () => {
+    durability = 'release';
+    record('update notes set body = 1');
+    forwarding.flush();
+    waiting[0]?.written(4);
+    expect(sent).toEqual(['update notes set body = 1']);
+    expect(conversation.replies.head?.sequence).toBe(4);
+  });
+
+  test('in strict durability waits for the disk, and holds all others back until then', async () => {
+    durability = 'strict';
+    record('select 1');
+    forwarding.flush();
+    waiting[0]?.written(4);
+    expect([sent, held]).toEqual([[], 1]);
+    syncedSequence = 4;
+    sync.resolve();
+    await turn();
+    expect([sent, held]).toEqual([['select 1'], 0]);
+  });
+
+  test('in strict durability never goes out when the disk fails: the session ends', async () => {
+    durability = 'strict';
+    record('select 1');
+    forwarding.flush();
+    waiting[0]?.written(4);
+    sync.reject(new Error('the disk is gone'));
+    await turn();
+    expect([sent, held]).toEqual([[], 1]);
+    expect(failed).toMatchObject([{ severity: 'FATAL', sqlstate: '58030' }]);
+  });
+});
+
+test('what the ledger refuses is replaced where it stood, and fails; what needs no entry goes on', () => {
+  read(serialize.flush());
+  forwarding.pass();
+  record('delete from notes');
+  read(serialize.sync());
+  forwarding.keep(expectReply('sync'));
+  forwarding.flush();
+  waiting[0]?.refused(new Error('the disk is gone'));
+  expect(sent).toEqual(['H', 'countersign: refused before it reached the server', 'S']);
+  const [reply] = conversation.replies;
+  expect(reply?.denial).toMatchObject({ severity: 'ERROR', sqlstate: '58030' });
+  expect(reply?.operations[0]?.concluded).toBe(true);
+  expect(held).toBe(0);
+});
+
+test('a denial is in the ledger before its stand-in is sent, and the rest of its segment is skipped', () => {
+  durability = 'release';
+  const plan = stubPlan('/*deny*/ delete from notes', 'parse');
+  if (plan.verdict !== 'refuse') throw new Error('allowed');
+  forwarding.deny('execute', plan, 'delete from notes');
+  expect(conversation.skipping).toBe(true);
+  forwarding.flush();
+  expect(sent).toEqual([]);
+  waiting[0]?.written(7);
+  expect(sent).toEqual(['P']);
+  expect(conversation.replies.head).toMatchObject({ sequence: 7, denial: { sqlstate: '42501' } });
+});
+
+test('an error of the client goes out as one of the target, and is no entry', () => {
+  forwarding.failStep('26000', 'prepared statement "s" does not exist');
+  forwarding.flush();
+  expect([sent, waiting.length, conversation.skipping]).toEqual([['P'], 0, true]);
+  expect(conversation.replies.head?.denial).toMatchObject({ severity: 'ERROR', sqlstate: '26000' });
+});

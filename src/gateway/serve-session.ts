@@ -1,0 +1,71 @@
+import type { Duplex } from 'node:stream';
+import type { LedgerWriter } from '../ledger/index.ts';
+import type { Clock, Log } from '../std/index.ts';
+import type { HeldBytes } from './held-bytes.ts';
+import type { LedgerTurn } from './ledger-turn.ts';
+import type { OpenTarget } from './open-targets.ts';
+import { createSessionPolicy, type PolicyBoard } from './policy-board.ts';
+import type { SessionRefusal } from './protocol.ts';
+import { type Durability, SessionEnd } from './session.ts';
+import { createSessionLedger } from './session-ledger.ts';
+import type { SessionHandle, Sessions } from './sessions.ts';
+
+/** What all sessions of a gateway share. */
+export interface SessionParts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly ledger: LedgerWriter;
+  /** Of that ledger. */
+  readonly turn: LedgerTurn;
+  readonly durability: { readonly reads: Durability; readonly changes: Durability };
+  readonly board: PolicyBoard;
+  readonly held: HeldBytes;
+  readonly sessions: Pick<Sessions, 'remove'>;
+}
+
+/**
+ * Gives an admitted session its policy, its part of the ledger and its share of memory, and has the target serve it. Resolves when it is
+ * over, its handle removed, whatever the target did.
+ */
+export async function serveSession(
+  parts: SessionParts,
+  { target }: OpenTarget,
+  admitted: { readonly handle: SessionHandle; readonly client: Duplex },
+): Promise<void> {
+  const { clock, log, ledger, turn, durability } = parts;
+  const { handle, client } = admitted;
+  const { id, identity, door } = handle;
+  const fields = { session: id, identity: identity.uri, target: handle.target, door };
+  log.info('gateway.session.opened', fields);
+  const memory = parts.held.open((heldBytes) => {
+    log.warn('gateway.session.memory', { ...fields, heldBytes });
+    handle.end.abort(new SessionEnd(OUT_OF_MEMORY));
+  });
+  try {
+    await target.serve({
+      ...{ id, identity, client, door, memory },
+      policy: createSessionPolicy(parts.board, identity),
+      ledger: createSessionLedger({
+        ...{ ledger, turn, clock, durability },
+        session: id,
+        actor: identity.uri,
+        target: handle.target,
+      }),
+      signal: handle.end.signal,
+      drain: handle.drain.signal,
+    });
+  } catch (error) {
+    // A member that throws has a bug; one session is lost, not the gateway.
+    log.error('gateway.session.failed', { ...fields, error });
+    client.destroy();
+  } finally {
+    memory.close();
+    parts.sessions.remove(handle);
+    log.info('gateway.session.closed', fields);
+  }
+}
+
+const OUT_OF_MEMORY: SessionRefusal = {
+  code: 'memory',
+  what: 'the gateway holds as many bytes as it may, and this session held most of them',
+};
