@@ -68,7 +68,7 @@ export function serveCall(options: {
     cancellation.abort(error);
     end(error);
   };
-  stream.on('error', () => {}); // 'close' follows and says all there is to know.
+  stream.on('error', ignore); // 'close' follows and says all there is to know.
   stream.on('close', () => {
     const watched = response.started && !response.ended;
     // Most calls have ended by now: no error is made for those.
@@ -252,6 +252,8 @@ function parseRequest(method: RpcMethod, bytes: Uint8Array): Message {
     throw new RpcError(Code.INTERNAL, `the request is no ${method.method.input.typeName}`, { cause });
   }
 }
+
+function ignore(): void {}
 
 /** As the stream's own method, but for what that does on top: to look, a turn later, who still reads. */
 function forget(stream: ServerHttp2Stream): void {

@@ -15,87 +15,122 @@ export interface ServerResponse {
 }
 
 /** Creates the writing half of the call on `stream`. `site.queuedBytes` counts what waits in all calls of the connection. */
-export function createServerResponse(
-  site: { readonly clock: Clock; readonly limits: RpcLimits; queuedBytes: number },
-  stream: ServerHttp2Stream,
-): ServerResponse {
-  const { limits } = site;
-  let ended: RpcError | 'ok' | undefined;
-  let trailers: OutgoingHttpHeaders | undefined;
-  let last: Buffer | undefined;
-  let room: Promise<void> | undefined;
-  const usable = () => !stream.destroyed && !stream.closed;
-  const start = () => {
+export function createServerResponse(site: ResponseSite, stream: ServerHttp2Stream): ServerResponse {
+  return new Response(site, stream);
+}
+
+/** What the answers of one connection share. */
+export interface ResponseSite {
+  readonly clock: Clock;
+  readonly limits: RpcLimits;
+  queuedBytes: number;
+}
+
+/** A class, since each call makes one: what it does costs less than making nine functions. */
+class Response implements ServerResponse {
+  readonly #site: ResponseSite;
+  readonly #stream: ServerHttp2Stream;
+  #ended: RpcError | 'ok' | undefined;
+  #trailers: OutgoingHttpHeaders | undefined;
+  #last: Buffer | undefined;
+  #room: Promise<void> | undefined;
+
+  constructor(site: ResponseSite, stream: ServerHttp2Stream) {
+    this.#site = site;
+    this.#stream = stream;
+  }
+
+  // Not `async`: an update goes to a thousand streams at once, and each promise less is seen there.
+  write(frame: Buffer): Promise<void> {
+    const stream = this.#stream;
+    if (this.#ended === 'ok') return Promise.reject(new RpcError(Code.CANCELLED, 'the call has ended'));
+    if (this.#ended !== undefined) return Promise.reject(this.#ended);
+    if (!this.#usable) {
+      return Promise.reject(new RpcError(Code.CANCELLED, 'the client has gone or has cancelled the call'));
+    }
+    const queuedBytes = stream.writableLength;
+    // Alone, one large message is fine; behind others it is what makes memory grow with a client that does not read.
+    if (queuedBytes > 0 && !this.#fits(queuedBytes, frame.length)) {
+      const ended = new RpcError(Code.RESOURCE_EXHAUSTED, `the client does not read: ${queuedBytes} bytes wait for it`);
+      this.#ended = ended;
+      // A reset, not a status: a status would wait behind the bytes and keep them. Clients read it as RESOURCE_EXHAUSTED.
+      stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+      return Promise.reject(ended);
+    }
+    this.#start();
+    return stream.write(frame, this.#count(frame)) ? ROOM : this.#waitForRoom();
+  }
+
+  setLast(frame: Buffer): void {
+    this.#last = frame;
+  }
+
+  end(error: RpcError | undefined): void {
+    if (this.#ended !== undefined) return;
+    this.#ended = error ?? 'ok';
+    if (!this.#usable) return;
+    const stream = this.#stream;
+    const last = error === undefined ? this.#last : undefined;
+    if (last !== undefined) this.#start();
+    if (stream.headersSent) {
+      this.#trailers = statusHeaders(error);
+      if (last === undefined) stream.end();
+      else stream.end(last, this.#count(last));
+    } else {
+      stream.respond({ ...RESPONSE_HEADERS, ...statusHeaders(error) }, NOTHING_FOLLOWS);
+    }
+    if (!stream.readableEnded) finishReading(this.#site.clock, stream);
+  }
+
+  get ended(): boolean {
+    return this.#ended !== undefined;
+  }
+
+  get started(): boolean {
+    return this.#stream.headersSent;
+  }
+
+  get #usable(): boolean {
+    return !this.#stream.destroyed && !this.#stream.closed;
+  }
+
+  #start(): void {
+    const stream = this.#stream;
     if (stream.headersSent) return;
     stream.respond(RESPONSE_HEADERS, TRAILERS_FOLLOW);
-    stream.on('wantTrailers', () => stream.sendTrailers(trailers ?? {}));
-  };
-  const fits = (queuedBytes: number, moreBytes: number) =>
-    queuedBytes + moreBytes <= limits.streamQueueBytesMax &&
-    site.queuedBytes + moreBytes <= limits.connectionQueueBytesMax;
-  const count = (frame: Buffer) => {
+    stream.on('wantTrailers', () => stream.sendTrailers(this.#trailers ?? {}));
+  }
+
+  #fits(queuedBytes: number, moreBytes: number): boolean {
+    const { limits } = this.#site;
+    return (
+      queuedBytes + moreBytes <= limits.streamQueueBytesMax &&
+      this.#site.queuedBytes + moreBytes <= limits.connectionQueueBytesMax
+    );
+  }
+
+  #count(frame: Buffer): () => void {
+    const site = this.#site;
     site.queuedBytes += frame.length;
     return () => {
       site.queuedBytes -= frame.length;
     };
-  };
-  const waitForRoom = () => {
-    room ??= new Promise<void>((resolve) => {
+  }
+
+  #waitForRoom(): Promise<void> {
+    const stream = this.#stream;
+    this.#room ??= new Promise<void>((resolve) => {
       const settle = () => {
         stream.off('drain', settle);
         stream.off('close', settle);
-        room = undefined;
+        this.#room = undefined;
         resolve();
       };
       stream.on('drain', settle);
       stream.on('close', settle);
     });
-    return room;
-  };
-  const end = (error: RpcError | undefined) => {
-    if (ended !== undefined) return;
-    ended = error ?? 'ok';
-    if (!usable()) return;
-    if (last !== undefined && error === undefined) start();
-    if (stream.headersSent) {
-      trailers = statusHeaders(error);
-      if (last === undefined || error !== undefined) stream.end();
-      else stream.end(last, count(last));
-    } else {
-      stream.respond({ ...RESPONSE_HEADERS, ...statusHeaders(error) }, NOTHING_FOLLOWS);
-    }
-    if (!stream.readableEnded) finishReading(site.clock, stream);
-  };
-  return {
-    // Not `async`: an update goes to a thousand streams at once, and each promise less is seen there.
-    write(frame) {
-      if (ended === 'ok') return Promise.reject(new RpcError(Code.CANCELLED, 'the call has ended'));
-      if (ended !== undefined) return Promise.reject(ended);
-      if (!usable()) {
-        return Promise.reject(new RpcError(Code.CANCELLED, 'the client has gone or has cancelled the call'));
-      }
-      const queuedBytes = stream.writableLength;
-      // Alone, one large message is fine; behind others it is what makes memory grow with a client that does not read.
-      if (queuedBytes > 0 && !fits(queuedBytes, frame.length)) {
-        ended = new RpcError(Code.RESOURCE_EXHAUSTED, `the client does not read: ${queuedBytes} bytes wait for it`);
-        // A reset, not a status: a status would wait behind the bytes and keep them. Clients read it as RESOURCE_EXHAUSTED.
-        stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
-        return Promise.reject(ended);
-      }
-      start();
-      return stream.write(frame, count(frame)) ? ROOM : waitForRoom();
-    },
-    setLast(frame) {
-      last = frame;
-    },
-    end,
-    get ended() {
-      return ended !== undefined;
-    },
-    get started() {
-      return stream.headersSent;
-    },
-  };
+    return this.#room;
+  }
 }
 
 /** After the status is sent, what the client still sends is thrown away; one that never ends its side is reset. */
