@@ -13,6 +13,7 @@ import {
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { createWatch } from '../../test/support/canaries/watch.ts';
 import { startPostgres, type TestPostgres } from '../../test/support/postgres.ts';
 import { type Shown, StepFailed } from './teller.ts';
 
@@ -53,6 +54,12 @@ export async function createStage(): Promise<Stage> {
   const directory = mkdtempSync(join(tmpdir(), 'countersign-demo-'));
   chmodSync(directory, 0o755);
   const password = randomBytes(18).toString('base64url');
+  // Where a run of everything collects what it made up, to look for it in all that is left at the end.
+  createWatch({ registry: process.env['CANARY_REGISTRY'], traces: false }).add({
+    name: 'password of the demo',
+    value: password,
+    may: [],
+  });
   const postgres = await startPostgres({ users: { shop_app: password }, databases: ['shop'] });
   await postgres.query(SHOP, [], 'shop');
   const home = join(directory, 'home');
@@ -129,7 +136,7 @@ function canRunAs(uid: number): boolean {
 }
 
 async function startDev(home: string): Promise<{ stop(): Promise<void>; logs(): string }> {
-  mkdirSync(home, { recursive: true });
+  mkdirSync(home, { mode: 0o755 }); // Whatever the umask: it refuses a folder that others may write.
   const child = spawn(process.execPath, [EXECUTABLE, 'dev', '--dir', home, '--json'], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { parseTrustDomain } from '@countersign/sdk/identity';
 import { createAgent, type AgentConfig as RunningAgentConfig } from '../agent/index.ts';
 import { attestors } from '../attestation/attestors/registry.generated.ts';
 import { readPeer } from '../attestation/index.ts';
 import { type AgentConfig, parseAddress } from '../config/index.ts';
+import { readTrustedFile } from '../private-files/index.ts';
 import { messageOf, type Service, startAll, stopAll } from '../std/index.ts';
 import { AppError } from './errors.ts';
 import { createHealthServer } from './health-server.ts';
@@ -82,9 +82,16 @@ function bootstrapOf(config: AgentConfig): RunningAgentConfig['bootstrap'] {
       "agent.trustBundle must name the server's CA certificates (a PEM file), or agent.insecureBootstrap be true to trust whoever answers first",
     );
   }
+  let pem: Buffer | undefined;
   try {
-    return { bundlePem: readFileSync(config.trustBundle, 'utf8') };
+    // Whoever can change it decides which server this node believes.
+    pem = readTrustedFile(config.trustBundle, { bytesMax: BUNDLE_BYTES_MAX });
   } catch (cause) {
     throw new AppError('ERR_APP_CONFIG', `agent.trustBundle can not be read: ${messageOf(cause)}`, { cause });
   }
+  if (pem) return { bundlePem: pem.toString('utf8') };
+  throw new AppError('ERR_APP_CONFIG', `agent.trustBundle can not be read: there is no ${config.trustBundle}`);
 }
+
+/** Hundreds of certificates. */
+const BUNDLE_BYTES_MAX = 1024 * 1024;

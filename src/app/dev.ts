@@ -69,8 +69,10 @@ export function createDevApp(deps: {
           .bundle()
           .x509Authorities.map(({ der }) => encodePem('CERTIFICATE', der))
           .join(''),
+        { mode: 0o644 },
       );
-      writeFileSync(paths.config, configText(deps.trustDomain, paths, serverAddress));
+      writeFileSync(paths.config, configText(deps.trustDomain, paths, serverAddress), { mode: 0o644 });
+      chmodSync(paths.config, 0o644); // One that was there keeps its mode, and commands refuse one that others may write.
       const token = await prepare(paths, deps, signal);
       writeFileSync(join(paths.directory, 'data/join-token'), token, { mode: 0o600 });
       await begin(createAgentApp({ ...role, config: { ...section.agent, server: serverAddress } }), signal);

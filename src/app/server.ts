@@ -14,7 +14,7 @@ import { type Authority, type AuthorityOptions, authorityMigrations, createAutho
 import { keystores } from '../authority/keystores/registry.generated.ts';
 import { parseAddress, type ServerConfig } from '../config/index.ts';
 import { createLedger, type LedgerReader } from '../ledger/index.ts';
-import { openPrivateFolder, openSocketFolder } from '../private-files/index.ts';
+import { openPrivateFolder, openSocketFolder, readGivenSecretNow } from '../private-files/index.ts';
 import { createRegistration, registrationMigrations } from '../registration/index.ts';
 import { createResources, resourcesMigrations } from '../resources/index.ts';
 import { createRpcServer } from '../rpc/index.ts';
@@ -195,7 +195,9 @@ function openStore({ config, clock, log }: RoleDeps<ServerConfig>) {
   const { id, config: settings } = chosen(config.store);
   const member = memberById<StoreEngineMember>(storeEngines, id);
   if (!member) throw new AppError('ERR_APP_CONFIG', `there is no store engine ${id}`);
-  return member.open(settings, { clock, log, dataDir: config.dataDir });
+  const readSecretFile = (path: string) =>
+    readGivenSecretNow(`file:${path}`, { env: process.env, bytesMax: STORE_SECRET_BYTES_MAX });
+  return member.open(settings, { clock, log, dataDir: config.dataDir, readSecretFile });
 }
 
 function openKeystore({ config, log, random }: RoleDeps<ServerConfig>) {
@@ -235,4 +237,6 @@ function durationMs(text: string): number {
 }
 
 /** Agents connect anew every three minutes, so that they spread over servers that were added. */
+/** A connection URL, or a private key in PEM. */
+const STORE_SECRET_BYTES_MAX = 65_536;
 const CONNECTION_AGE_MS_MAX = 3 * 60_000;

@@ -1,6 +1,6 @@
 import type { SpiffeId, TrustDomain } from '@countersign/sdk/identity';
 import type { AttestedNode, Selector } from '../model/index.ts';
-import type { Clock, Member, Random } from '../std/index.ts';
+import type { Clock, Member, Random, Secret } from '../std/index.ts';
 import type { PeerProcess } from './process/peer-process.ts';
 
 /**
@@ -18,9 +18,18 @@ export interface AttestorMember extends Member {
 /** Proves a node. `config` was checked against the member's schema. */
 export interface NodeAttestor {
   /** Agent half: the first payload, and the answer to each challenge. */
-  prove(config: unknown, deps: { readonly random: Random }): Promise<NodeProof>;
+  prove(config: unknown, deps: NodeProverDeps): Promise<NodeProof>;
   /** Server half: opened once with its config. */
   openVerifier(config: unknown, deps: NodeVerifierDeps): Promise<NodeVerifier>;
+}
+
+export interface NodeProverDeps {
+  readonly random: Random;
+  /**
+   * Reads the secret behind `env:NAME` or `file:PATH`; undefined when there is none or an empty one. Rejects when others can read the file, with
+   * a message that says what to do.
+   */
+  readonly readSecret: (reference: string) => Promise<Secret | undefined>;
 }
 
 export interface NodeProof {

@@ -8,6 +8,7 @@ export type {
   AttestorMember,
   NodeAttestor,
   NodeProof,
+  NodeProverDeps,
   NodeVerifier,
   NodeVerifierDeps,
   ProvenNode,

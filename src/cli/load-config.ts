@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { memberSchemas } from '../app/members.ts';
 import { type Config, ConfigError, parseConfig, readConfigFile } from '../config/index.ts';
+import { readTrustedFile } from '../private-files/index.ts';
 import type { CliContext } from './command.ts';
 
 /**
@@ -10,7 +11,7 @@ import type { CliContext } from './command.ts';
 export function loadConfig(context: CliContext): Config {
   return parseConfig({
     file: context.configPath,
-    text: readConfigFile(context.configPath),
+    text: readConfigFile(context.configPath, (path) => readTrustedFile(path, { bytesMax: CONFIG_BYTES_MAX })),
     members: memberSchemas,
     env: context.env,
   });
@@ -34,3 +35,6 @@ export function requireSection<R extends 'server' | 'agent' | 'gateway'>(
     `${context.configPath} has no section ${role}; add one, if only \`${role}: {}\``,
   );
 }
+
+/** Some thousand times a long one. */
+const CONFIG_BYTES_MAX = 1024 * 1024;

@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import { describe, expect, it } from 'vitest';
-import { parseAddress, parseConfig, parseDeclared, readConfigFile } from './index.ts';
+import { parseAddress, parseConfig, parseDeclared } from './index.ts';
 
 const empty = Type.Object({}, { additionalProperties: false });
 const members = {
@@ -64,17 +64,6 @@ describe('parseConfig', () => {
 
   it('refuses a wrong value from the environment as it would from the file', () => {
     expect(() => parse('', { COUNTERSIGN_GATEWAY_SESSIONS_MAX: 'many' })).toThrow('sessionsMax');
-  });
-});
-
-describe('readConfigFile', () => {
-  it.each([
-    ['/nonexistent/cs.yaml', 'there is no /nonexistent/cs.yaml; write one with `countersign init`'],
-    ['/tmp', '/tmp is no file that can be read (EISDIR)'],
-  ])('says of %s what is wrong and what to do', (path, message) => {
-    expect(() => readConfigFile(path)).toThrow(
-      expect.objectContaining({ code: 'ERR_CONFIG_FILE', message: expect.stringContaining(message) }),
-    );
   });
 });
 

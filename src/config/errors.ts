@@ -3,8 +3,10 @@ import { CodedError, type ErrorTable } from '../std/index.ts';
 export const errorTable = {
   ERR_CONFIG_FILE: {
     status: 400,
-    meaning: 'The configuration file is not there, or can not be read.',
-    remedy: 'Write one with `countersign init`, name another with --config, or see that this user may read it.',
+    meaning:
+      'The configuration file is not there, can not be read, or may be written by other users than root and this one.',
+    remedy:
+      'Write one with `countersign init`, name another with --config, or give the file and the folders above it the owner and mode that the message says.',
   },
   ERR_CONFIG_SYNTAX: { status: 400, meaning: 'The file is not YAML.', remedy: 'Mend the line that the message names.' },
   ERR_CONFIG_INVALID: {

@@ -2,7 +2,8 @@
  * Configuration: one YAML file for all roles, and the declared resources that `apply` reads.
  *
  * It promises that a wrong value is named with file, line and column and what was allowed, that unknown keys fail, and that what it
- * returns was checked and has its defaults. It must not know which members exist: their schemas are passed in.
+ * returns was checked and has its defaults. It must not know which members exist (their schemas are passed in), nor how a
+ * file is told from one that others could change.
  */
 
 export { type Declared, parseDeclared } from './declared.ts';

@@ -95,7 +95,8 @@ function agentSchema(members: MemberSchemas) {
       server: addressSchema({ description: 'Address of the server.', default: '127.0.0.1:8081' }),
       trustBundle: Type.Optional(
         Type.String({
-          description: "PEM file with the server's CA certificates, to know the server at the first contact.",
+          description:
+            "PEM file with the server's CA certificates, to know the server at the first contact; only root and the agent's user may be able to write it.",
         }),
       ),
       insecureBootstrap: Type.Boolean({

@@ -27,6 +27,11 @@ export function checkPlain(path: string, stat: Stats, bytesMax: number): void {
     throw new PrivateFileError('ERR_PRIVATE_FILE_SIZE', `${path} has ${stat.size} bytes; at most ${bytesMax} are read`);
 }
 
+/** Refuses what belongs neither to root nor to us. @throws PrivateFileError ERR_PRIVATE_FILE_UNSAFE */
+export function checkGiver(path: string, stat: Stats): void {
+  if (stat.uid !== 0 && !isOurs(stat)) throw unsafe(`${path} belongs to uid ${stat.uid}, not to root or us`);
+}
+
 /** True when it belongs to the user that this process acts as: what it makes itself belongs to that one. */
 export function isOurs(stat: Stats): boolean {
   return stat.uid === process.geteuid?.();

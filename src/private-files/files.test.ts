@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
+  lchownSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -16,8 +17,10 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createSeededRandom } from '../std/index.ts';
 import { readOrCreatePrivateFile } from './create-once.ts';
-import { readGivenFile, readPrivateFile, removePrivateFile, removeUnfinished, writePrivateFile } from './files.ts';
+import { readPrivateFile, removePrivateFile, removeUnfinished, writePrivateFile } from './files.ts';
+import { readGivenFile, readTrustedFile } from './given-file.ts';
 import { readGivenSecret } from './given-secret.ts';
+import { isReadOnlyMountIn } from './way.ts';
 
 const root = process.getuid?.() === 0;
 const bytesMax = 1000;
@@ -154,34 +157,167 @@ describe('what a crash left half written', () => {
 
 describe('a file that an operator gave', () => {
   beforeEach(() => writeFileSync(path, 'x', { mode: 0o600 }));
+  const refused = expect.objectContaining(unsafe);
 
-  it('may be reached by a link, as mounted secrets are, and may be without a right to write', async () => {
+  it('may be reached by a link, as mounted secrets are, and may be without a right to write', () => {
     chmodSync(path, 0o400);
     symlinkSync('a', join(folder, 'link'));
-    expect(String(await readGivenFile(join(folder, 'link'), { bytesMax }))).toBe('x');
+    expect(String(readGivenFile(join(folder, 'link'), { bytesMax }))).toBe('x');
   });
 
-  it('is shared with its group where that is said, and never with all', async () => {
+  it('is shared with its group where that is said, to read only, and never with all', () => {
     chmodSync(path, 0o640);
-    await expect(readGivenFile(path, { bytesMax })).rejects.toMatchObject(unsafe);
-    expect(String(await readGivenFile(path, { bytesMax, groupMayRead: true }))).toBe('x');
-    chmodSync(path, 0o644);
-    await expect(readGivenFile(path, { bytesMax, groupMayRead: true })).rejects.toMatchObject(unsafe);
+    expect(() => readGivenFile(path, { bytesMax })).toThrow(refused);
+    expect(String(readGivenFile(path, { bytesMax, groupMayRead: true }))).toBe('x');
+    for (const mode of [0o644, 0o660]) {
+      chmodSync(path, mode);
+      expect(() => readGivenFile(path, { bytesMax, groupMayRead: true })).toThrow(refused);
+    }
   });
 
-  it.runIf(root)('is refused when it is another user’s, who could change it', async () => {
+  it.runIf(root)('is refused when it is another user’s, who could change it', () => {
     chownSync(path, 65_534, 65_534);
-    await expect(readGivenFile(path, { bytesMax })).rejects.toMatchObject(unsafe);
+    expect(() => readGivenFile(path, { bytesMax })).toThrow(refused);
   });
 
-  it('is refused when it is too large or no file, and undefined when there is none', async () => {
+  it('is refused when it is too large or no file, and undefined when there is none', () => {
     writeFileSync(path, Buffer.alloc(bytesMax + 1));
-    await expect(readGivenFile(path, { bytesMax })).rejects.toMatchObject({ code: 'ERR_PRIVATE_FILE_SIZE' });
-    await expect(readGivenFile(folder, { bytesMax })).rejects.toMatchObject(unsafe);
-    expect(await readGivenFile(join(folder, 'none'), { bytesMax })).toBeUndefined();
-    await expect(readGivenFile(join(path, 'below'), { bytesMax })).rejects.toMatchObject({
-      code: 'ERR_PRIVATE_FILE_IO',
-    });
+    expect(() => readGivenFile(path, { bytesMax })).toThrow(expect.objectContaining({ code: 'ERR_PRIVATE_FILE_SIZE' }));
+    expect(() => readGivenFile(folder, { bytesMax })).toThrow(refused);
+    expect(readGivenFile(join(folder, 'none'), { bytesMax })).toBeUndefined();
+    expect(() => readGivenFile(join(path, 'below'), { bytesMax })).toThrow(
+      expect.objectContaining({ code: 'ERR_PRIVATE_FILE_IO' }),
+    );
+  });
+});
+
+// As systemd makes it for a service with User=: the access list's mask stands where the group's rights are.
+describe.runIf(root)('a credential of systemd, 0440 root:root', () => {
+  const credential = () => readGivenFile(path, { bytesMax, credentials: folder });
+  beforeEach(() => {
+    writeFileSync(path, 'x', { mode: 0o400 });
+    chmodSync(path, 0o440);
+    chmodSync(folder, 0o550);
+  });
+
+  it('is read in the folder of credentials, also over a link and as a secret', async () => {
+    expect(String(credential())).toBe('x');
+    const link = `${folder}-link`;
+    symlinkSync(folder, link);
+    expect(String(readGivenFile(join(link, 'a'), { bytesMax, credentials: folder }))).toBe('x');
+    rmSync(link);
+    const env = { CREDENTIALS_DIRECTORY: folder };
+    expect((await readGivenSecret(`file:${path}`, { env, bytesMax }))?.revealText()).toBe('x');
+  });
+
+  it('is refused anywhere else', () => {
+    mkdirSync(join(folder, 'other'), { mode: 0o500 });
+    expect(() => readGivenFile(path, { bytesMax, credentials: join(folder, 'other') })).toThrow(
+      expect.objectContaining(unsafe),
+    );
+    expect(() => readGivenFile(path, { bytesMax })).toThrow(expect.objectContaining(unsafe));
+  });
+
+  it.each([
+    ['a group that is not root’s', () => chownSync(path, 0, 65_534)],
+    ['another owner', () => chownSync(path, 65_534, 0)],
+    ['a right for all', () => chmodSync(path, 0o444)],
+    ['a right to write', () => chmodSync(path, 0o460)],
+    ['a folder open to all', () => chmodSync(folder, 0o755)],
+    ['a folder of another group', () => chownSync(folder, 0, 65_534)],
+  ])('is refused with %s', (_, spoil) => {
+    spoil();
+    expect(credential).toThrow(expect.objectContaining(unsafe));
+  });
+});
+
+// Goal: nobody but root and us decides what such a file says.
+describe('a file that is trusted', () => {
+  const read = (name = path) => readTrustedFile(name, { bytesMax });
+  const refused = expect.objectContaining(unsafe);
+  beforeEach(() => writeFileSync(path, 'x', { mode: 0o644 }));
+
+  it('may be read by all, lie in a sticky folder, and be reached over links as a mounted ConfigMap is', () => {
+    expect(String(read())).toBe('x');
+    chmodSync(folder, 0o1777);
+    expect(String(read())).toBe('x');
+    mkdirSync(join(folder, '..2026'));
+    writeFileSync(join(folder, '..2026', 'c'), 'mounted');
+    symlinkSync('..2026', join(folder, '..data'));
+    symlinkSync('..data/c', join(folder, 'c'));
+    expect(String(read(join(folder, 'c')))).toBe('mounted');
+    expect(read(join(folder, 'none'))).toBeUndefined();
+  });
+
+  it.each([0o664, 0o646])('is refused with mode %o, as others may write it', (mode) => {
+    chmodSync(path, mode);
+    expect(() => read()).toThrow(refused);
+    expect(() => read()).toThrow(`${path} may be written by others; chmod go-w it`);
+  });
+
+  it.each([0o775, 0o757])('is refused in a folder of mode %o, or below one', (mode) => {
+    mkdirSync(join(folder, 'below'));
+    writeFileSync(join(folder, 'below', 'a'), 'x');
+    chmodSync(folder, mode);
+    expect(() => read()).toThrow(`${folder}, on the way to ${path}, may be written by others`);
+    expect(() => read(join(folder, 'below', 'a'))).toThrow(refused);
+  });
+
+  it('is refused where a link on the way leads through such a folder', () => {
+    mkdirSync(join(folder, 'open'));
+    symlinkSync('../a', join(folder, 'open', 'middle'));
+    symlinkSync('open/middle', join(folder, 'first'));
+    expect(String(read(join(folder, 'first')))).toBe('x');
+    chmodSync(join(folder, 'open'), 0o777);
+    expect(() => read(join(folder, 'first'))).toThrow(refused);
+  });
+
+  it.runIf(root)('is refused when it, a folder or a link on the way belongs to another user', () => {
+    symlinkSync('a', join(folder, 'link'));
+    lchownSync(join(folder, 'link'), 65_534, 65_534);
+    expect(() => read(join(folder, 'link'))).toThrow(refused);
+    chownSync(path, 65_534, 65_534);
+    expect(() => read()).toThrow(refused);
+    chownSync(path, 0, 0);
+    chownSync(folder, 65_534, 65_534);
+    expect(() => read()).toThrow(refused);
+  });
+
+  it('is refused when it is no plain file, too large, or at the end of links without end', () => {
+    expect(() => read(folder)).toThrow(refused);
+    writeFileSync(path, Buffer.alloc(bytesMax + 1));
+    expect(() => read()).toThrow(expect.objectContaining({ code: 'ERR_PRIVATE_FILE_SIZE' }));
+    symlinkSync('round', join(folder, 'round'));
+    expect(() => read(join(folder, 'round'))).toThrow(refused);
+    expect(() => read(join(path, 'below'))).toThrow(expect.objectContaining({ code: 'ERR_PRIVATE_FILE_IO' }));
+  });
+
+  it.each(['/dev/stdin', '/dev/fd/0'])('is what was handed over when its name is %s', (name) => {
+    const script = `import { readTrustedFile } from ${JSON.stringify(join(import.meta.dirname, 'given-file.ts'))};
+      process.stdout.write(readTrustedFile(${JSON.stringify(name)}, { bytesMax: 3 }));`;
+    const run = (input: string) => spawnSync(process.execPath, ['--input-type=module', '-e', script], { input });
+    expect(String(run('abc').stdout)).toBe('abc');
+    expect(String(run('abcd').stderr)).toContain('ERR_PRIVATE_FILE_SIZE');
+  });
+});
+
+describe('a folder that all may write by its mode', () => {
+  const mounts = [
+    '22 1 8:1 / / ro,relatime shared:1 - ext4 /dev/sda1 rw',
+    '30 22 8:1 /a /etc/config rw - ext4 /dev/sda1 rw',
+    '31 22 8:1 /b /etc/config ro,relatime - ext4 /dev/sda1 rw',
+    '32 22 8:1 /c /etc/with\\040blank ro - ext4 /dev/sda1 rw',
+    '33 22 8:1 /d /srv rw - ext4 /dev/sda1 rw',
+    '',
+  ].join('\n');
+
+  it.each([
+    ['/etc/config', true],
+    ['/etc/with blank', true],
+    ['/etc', false], // Read-only for this process alone, as ProtectSystem=strict makes all of its view.
+    ['/srv', false],
+  ])('%s is good enough where a read-only file system is mounted, and only there: %s', (at, expected) => {
+    expect(isReadOnlyMountIn(mounts, at)).toBe(expected);
   });
 });
 

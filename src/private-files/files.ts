@@ -1,32 +1,28 @@
 import { constants } from 'node:fs';
-import { type FileHandle, open, readdir, rename, rm } from 'node:fs/promises';
+import { open, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { codeOf, type Random } from '../std/index.ts';
-import { checkFile, checkMode, checkPlain, ioFailure, isOurs, UNFINISHED_SUFFIX, unsafe } from './checks.ts';
+import { checkFile, ioFailure, UNFINISHED_SUFFIX, unsafe } from './checks.ts';
 
 /**
  * Reads a whole file of ours: a plain one, no link, mode 0600, of `bytesMax` bytes at most. Undefined when there is none.
  * @throws PrivateFileError ERR_PRIVATE_FILE_UNSAFE, ERR_PRIVATE_FILE_SIZE, ERR_PRIVATE_FILE_IO
  */
 export async function readPrivateFile(path: string, options: { bytesMax: number }): Promise<Buffer | undefined> {
-  return read(path, constants.O_NOFOLLOW, async (file) => checkFile(path, await file.stat(), options.bytesMax));
-}
-
-/**
- * Reads a file that an operator gave, such as a mounted secret: a link may lead there; it must be ours or root's and closed to others, to
- * its group too unless `groupMayRead`. Undefined when there is none.
- * @throws PrivateFileError ERR_PRIVATE_FILE_UNSAFE, ERR_PRIVATE_FILE_SIZE, ERR_PRIVATE_FILE_IO
- */
-export async function readGivenFile(
-  path: string,
-  options: { bytesMax: number; groupMayRead?: boolean },
-): Promise<Buffer | undefined> {
-  return read(path, 0, async (file) => {
-    const stat = await file.stat();
-    checkPlain(path, stat, options.bytesMax);
-    if (stat.uid !== 0 && !isOurs(stat)) throw unsafe(`${path} belongs to uid ${stat.uid}, not to root or us`);
-    checkMode(path, stat, options.groupMayRead === true ? 0o770 : 0o700);
-  });
+  try {
+    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
+    try {
+      // Opened first and looked at through the descriptor: a file swapped in between is the one that was checked. A pipe must not hold us up.
+      checkFile(path, await file.stat(), options.bytesMax);
+      return await file.readFile();
+    } finally {
+      await file.close();
+    }
+  } catch (cause) {
+    if (codeOf(cause) === 'ENOENT') return undefined;
+    if (codeOf(cause) === 'ELOOP') throw unsafe(`${path} is a link`, cause);
+    throw ioFailure(`read ${path}`, cause);
+  }
 }
 
 /**
@@ -76,27 +72,6 @@ export async function removeUnfinished(folder: string): Promise<void> {
       if (name.endsWith(UNFINISHED_SUFFIX)) await rm(join(folder, name), { force: true });
   } catch (cause) {
     throw ioFailure(`clear ${folder}`, cause);
-  }
-}
-
-/** Opened first and looked at through the descriptor: a file swapped in between is the one that was checked. A pipe must not hold us up. */
-async function read(
-  path: string,
-  flags: number,
-  check: (file: FileHandle) => Promise<void>,
-): Promise<Buffer | undefined> {
-  try {
-    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | flags);
-    try {
-      await check(file);
-      return await file.readFile();
-    } finally {
-      await file.close();
-    }
-  } catch (cause) {
-    if (codeOf(cause) === 'ENOENT') return undefined;
-    if (codeOf(cause) === 'ELOOP') throw unsafe(`${path} is a link`, cause);
-    throw ioFailure(`read ${path}`, cause);
   }
 }
 

@@ -1,6 +1,7 @@
-import { lstatSync, mkdirSync, realpathSync } from 'node:fs';
+import { lstatSync, mkdirSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { checkMode, checkOwner, ioFailure, isOurs, unsafe } from './checks.ts';
+import { checkMode, checkOwner, ioFailure, unsafe } from './checks.ts';
+import { OTHERS_WRITE, walkWay } from './way.ts';
 
 /**
  * Makes a folder (0700) when it is missing, and refuses one that is not ours alone: who may write to it could put other files in the place
@@ -38,25 +39,12 @@ export function openSocketFolder(socket: string): void {
  */
 export function checkWay(folder: string): void {
   try {
-    for (const way of new Set([folder, realpathSync(folder)])) walkUp(way);
+    const stat = lstatSync(walkWay(folder));
+    if (!stat.isDirectory()) throw unsafe(`${folder} is not a folder`);
+    // On the way a sticky folder is good enough, but into this one others could put things.
+    if ((stat.mode & OTHERS_WRITE) !== 0) throw unsafe(`${folder} may be written by others; chmod go-w it`);
   } catch (cause) {
     throw ioFailure(`look at the way to ${folder}`, cause);
-  }
-}
-
-function walkUp(folder: string): void {
-  for (let at = folder; ; at = dirname(at)) {
-    const stat = lstatSync(at);
-    if (stat.uid !== 0 && !isOurs(stat))
-      throw unsafe(`${at}, on the way to ${folder}, belongs to uid ${stat.uid}, not to root or us`);
-    // A link's own mode says nothing; who owns it may change it.
-    if (!stat.isSymbolicLink()) {
-      if (!stat.isDirectory()) throw unsafe(`${at} is not a folder`);
-      // In a sticky folder nobody may move what is ours away, but new things may be put into it.
-      if ((stat.mode & 0o022) !== 0 && (at === folder || (stat.mode & STICKY) === 0))
-        throw unsafe(`${at}, on the way to ${folder}, may be written by others; chmod go-w it`);
-    }
-    if (at === '/') return;
   }
 }
 
@@ -79,5 +67,3 @@ function makeFolder(path: string, mode: number): void {
     );
   }
 }
-
-const STICKY = 0o1000;

@@ -1,5 +1,5 @@
 import type { Kysely } from 'kysely';
-import type { Clock, Log, Member, Service } from '../std/index.ts';
+import type { Clock, Log, Member, Secret, Service } from '../std/index.ts';
 
 /** Which SQL an engine speaks; migrations may differ by it, queries should not. */
 export type Dialect = 'sqlite' | 'postgres';
@@ -64,15 +64,24 @@ export interface Store {
   migrate(migrations: readonly Migration[]): Promise<void>;
 }
 
+/**
+ * Reads a file that an operator keeps a secret in, without the newline at its end; undefined when there is none or an empty one. Throws when
+ * others can read the file, with a message that says what to do.
+ */
+export type ReadSecretFile = (path: string) => Secret | undefined;
+
 /** A kind of database: one folder in `engines/`. */
 export interface StoreEngineMember extends Member {
   readonly kind: 'store-engine';
   /**
    * The store for that config (checked against the member's schema here). Opens nothing: `start` does. Relative paths lie below
-   * `dataDir`, or the working directory without one.
+   * `dataDir`, or the working directory without one. Files that hold a secret are read by `readSecretFile` alone.
    * @throws StoreError ERR_STORE_CONFIG
    */
-  open(config: unknown, deps: { clock: Clock; log: Log; dataDir?: string }): Store & Service;
+  open(
+    config: unknown,
+    deps: { clock: Clock; log: Log; dataDir?: string; readSecretFile?: ReadSecretFile },
+  ): Store & Service;
 }
 
 /** The type of a column of bytes. */

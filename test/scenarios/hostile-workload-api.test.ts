@@ -61,7 +61,8 @@ describe('10,000 open streams', () => {
 });
 
 describe('a caller that is killed', () => {
-  it.each([
+  // The agent hides its descriptors even from its own user.
+  it.runIf(process.getuid?.() === 0).each([
     ['as soon as it has connected', 0],
     ['after the preface', 1],
     ['in the middle of its headers', 2],

@@ -2,6 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import type { X509SVID } from '@countersign/sdk/contract/gen/spire/api/types/x509svid_pb.ts';
 import type { NodeAttestor } from '../../attestation/index.ts';
 import type { Bundle, X509Authority } from '../../model/index.ts';
+import { readGivenSecret } from '../../private-files/index.ts';
 import { Code, RpcError } from '../../rpc/index.ts';
 import { type Clock, type Log, messageOf, type Random, sha256 } from '../../std/index.ts';
 import { buildCertificateRequest, decodeCertificatesPem } from '../../wire/x509/index.ts';
@@ -135,7 +136,7 @@ function createProver(deps: Deps) {
   };
   const attest = async (signal: AbortSignal): Promise<Proven> => {
     const key = newKey();
-    const proof = await attestor.node.prove(attestor.config, { random });
+    const proof = await attestor.node.prove(attestor.config, { random, readSecret });
     const request = { type: attestor.type, proof, csrDer: key.csrDer };
     const { svid, reattestable, bundle } = await deps.link.attest(request, signal).catch(refusalOf);
     const identity = toIdentity(svid, key, reattestable);
@@ -174,6 +175,11 @@ interface NodeKey {
   readonly csrDer: Buffer;
 }
 
+/** What proves a node, such as a join token or a key, in a file that only this agent's user or root may read. */
+function readSecret(reference: string) {
+  return readGivenSecret(reference, { env: process.env, bytesMax: PROOF_BYTES_MAX });
+}
+
 function newKey(): NodeKey {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const spkiDer = publicKey.export({ format: 'der', type: 'spki' });
@@ -199,5 +205,7 @@ function openBootstrap(setting: AgentConfig['bootstrap']): {
   };
 }
 
+/** A private key of 8192 bits in PEM has some 6,400. */
+const PROOF_BYTES_MAX = 65_536;
 const RENEW_RETRY_FIRST_MS = 5_000;
 const RENEW_RETRY_MAX_MS = 60_000;

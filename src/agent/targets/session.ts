@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { TargetView } from '../../model/index.ts';
 import { Code, RpcError } from '../../rpc/index.ts';
-import { type Clock, type Log, messageOf, timeoutSignal } from '../../std/index.ts';
+import { abortError, type Clock, type Log, messageOf, timeoutSignal } from '../../std/index.ts';
 import type { Caller, Callers } from '../callers.ts';
 import type { Counters } from '../counters.ts';
 import { AgentError } from '../errors.ts';
@@ -36,13 +36,18 @@ export async function serveTargetSession(
   const end = () => gone.abort();
   deps.signal.addEventListener('abort', end, { once: true, signal: gone.signal });
   socket.once('close', end);
+  // Ends what is waited for before there is a session: that could take as long as any time limit of it.
+  const making = new AbortController();
+  const stopMaking = () => making.abort();
+  for (const signal of [gone.signal, drain]) signal.addEventListener('abort', stopMaking, { signal: making.signal });
+  if (drain.aborted) stopMaking();
   let caller: Caller | undefined;
   try {
     caller = deps.callers.accept(socket);
-    const link = await establish(caller, target, { ...deps, signal: gone.signal });
-    if (drain.aborted) {
+    const link = await establish(caller, target, { ...deps, signal: making.signal });
+    if (making.signal.aborted) {
       link.destroy();
-      return await refuse(socket, protocol, { clock: deps.clock, refusal: STOPPING });
+      throw abortError(making.signal);
     }
     counters.targetSessions++;
     log.debug('agent.target.session_opened', { target: target.name, pid: caller.pid });
@@ -53,6 +58,8 @@ export async function serveTargetSession(
     });
   } catch (error) {
     if (gone.signal.aborted) return;
+    // Not heard out: a silent client would be told only when its time is over.
+    if (drain.aborted) return await tell(socket, protocol, STOPPING);
     counters.targetRefusals++;
     deps.refused.info('agent.target.refused', { target: target.name, pid: caller?.pid, problem: messageOf(error) });
     const refusal = refusalFor(error, target, caller);
@@ -62,6 +69,7 @@ export async function serveTargetSession(
   } finally {
     caller?.close();
     end();
+    stopMaking(); // Takes its listener off the signal that all sessions share.
   }
 }
 
@@ -148,18 +156,23 @@ async function refuse(
       received = received.subarray(step.consumed);
       if (step.over || received.length > OPENING_BYTES_MAX) break;
     }
-    if (!socket.writable) return;
-    await new Promise<void>((resolve) => {
-      socket.once('close', resolve);
-      socket.end(protocol.refusal(refusal));
-      socket.resume(); // What the client still says is not read, but its end must be seen.
-      socket.once('end', resolve);
-    });
+    await tell(socket, protocol, refusal);
   } catch {
     // The client went away before it could be told; there is nobody left to tell.
   } finally {
     limit.cancel();
   }
+}
+
+/** Says why there is no session, ends, and waits for the client's own end. */
+async function tell(socket: Socket, protocol: TargetProtocol, refusal: Refusal): Promise<void> {
+  if (!socket.writable) return;
+  await new Promise<void>((resolve) => {
+    socket.once('close', resolve);
+    socket.end(protocol.refusal(refusal));
+    socket.resume(); // What the client still says is not read, but its end must be seen.
+    socket.once('end', resolve);
+  });
 }
 
 function answerOpening(

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { existsSync, statSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -62,6 +63,22 @@ async function connectionError(): Promise<{ code?: string; message: string; hint
       (error: Error) => error,
     ),
   );
+}
+
+/** The same while time stands still. */
+async function rejection(): Promise<unknown> {
+  const client = new pg.Client({ host: join(h.targetsDir, 'orders'), user: 'anyone', database: 'orders' });
+  client.on('error', () => {});
+  return client.connect().then(
+    () => 'connected',
+    (error: unknown) => error,
+  );
+}
+
+function untilAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 }
 
 describe('a target socket', () => {
@@ -240,17 +257,44 @@ describe('when the agent stops', () => {
     expect(received().equals(IN_TRANSACTION)).toBe(true);
   });
 
-  it('who has its session made at that moment gets none', async () => {
+  // The clock stands still in these: whoever waits for a session hears of the end without any time limit.
+  it.each([
+    ['is made', async () => {}],
+    ['waits for what attests the process', (signal: AbortSignal) => untilAborted(signal)],
+  ])('a client whose session %s at that moment is told 57P01', async (_, attest) => {
     const stopping: Promise<void>[] = [];
-    h.whileAttesting = async () => {
+    h.whileAttesting = async (_process, signal) => {
       stopping.push(h.agent().stop());
+      await attest(signal);
     };
-    const error = await connectionError();
-    // Told so, if that is done before the grace is over: here time passes faster than a busy machine gets on.
-    expect(['57P01', undefined]).toContain(error.code);
-    expect(error.message).not.toBe('connected');
-    expect(gateway.links.length).toBeLessThanOrEqual(1);
+    expect(await rejection()).toMatchObject({ code: '57P01' });
+    expect(gateway.links).toEqual([]);
     await h.run(Promise.all(stopping));
+  });
+
+  it('a client whose link is made at that moment is told 57P01', async () => {
+    const stopping: Promise<void>[] = [];
+    gateway.serve = () => void stopping.push(h.agent().stop());
+    expect(await rejection()).toMatchObject({ code: '57P01' });
+    await h.run(Promise.all(stopping));
+  });
+
+  it('a client that says nothing is hung up on', async () => {
+    let attesting: () => void = () => {};
+    const begun = new Promise<void>((resolve) => {
+      attesting = resolve;
+    });
+    h.whileAttesting = async (_process, signal) => {
+      attesting();
+      await untilAborted(signal);
+    };
+    const { socket, received } = open();
+    await begun;
+    const stopping = h.agent().stop();
+    await once(socket, 'end');
+    expect(received().toString('latin1')).toMatch(/^E.*C57P01/s);
+    socket.end();
+    await stopping;
   });
 });
 

@@ -66,6 +66,7 @@ export function createTargetSockets(deps: {
       log.info('agent.target.withdrawn', { target: name });
     }
     for (const [name, { target, protocol }] of wanted) {
+      if (closed) return; // It closed while a door was opened.
       const present = offered.get(name);
       if (present) {
         present.target = target; // Later sessions see its gateways as they are now.
@@ -89,10 +90,12 @@ export function createTargetSockets(deps: {
     names: () => [...offered.keys()],
     async close() {
       closed = true;
-      await queue;
-      // First the doors: whoever comes now must find the next agent, not one that goes.
-      for (const item of offered.values()) await withdraw(item);
+      // First the doors: whoever comes now must find the next agent, not one that goes. And in the same turn of the event loop the sessions: one
+      // that was made in between would wait for an answer that nobody may ever give.
+      for (const { server } of offered.values()) server.close();
       drain.abort();
+      await queue;
+      for (const item of offered.values()) await withdraw(item);
       const grace = timeoutSignal(deps.clock, DRAIN_MS);
       try {
         await raceAbort(Promise.all(serving), grace.signal);

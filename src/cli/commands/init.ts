@@ -22,7 +22,7 @@ export const command: CliCommand = {
         throw new UsageError(`${role} is no role; roles are server, agent, gateway`);
     const path = resolve(context.configPath);
     if (existsSync(path)) throw new UsageError(`${path} exists already; name another file with --config`);
-    mkdirSync(dirname(path), { recursive: true });
+    mkdirSync(dirname(path), { recursive: true, mode: 0o755 }); // Whatever the umask: no role reads what others may change.
     writeFileSync(path, configText(trustDomain, roles, textOption(input, 'dir')), { flag: 'wx', mode: 0o644 });
     context.emit({ path }, () => `wrote ${path}`);
     return exitCodes.ok;

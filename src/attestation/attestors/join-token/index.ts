@@ -1,11 +1,10 @@
 /** Proves a node by a token that an operator made for it: whoever shows it first becomes the node. */
 
-import { readFileSync } from 'node:fs';
 import { IdentityError, spiffeIdOf } from '@countersign/sdk/identity';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
-import { codeOf } from '../../../std/index.ts';
-import type { AttestorMember, NodeVerifierDeps, ProvenNode } from '../../attestor.ts';
+import { messageOf, type Secret } from '../../../std/index.ts';
+import type { AttestorMember, NodeProverDeps, NodeVerifierDeps, ProvenNode } from '../../attestor.ts';
 import { AttestationError } from '../../errors.ts';
 
 const config = Type.Object(
@@ -27,8 +26,8 @@ export const member = {
   summary: 'A token, made by an operator, that the first agent to show it can use once.',
   config,
   node: {
-    async prove(given) {
-      const token = readToken(settings(given));
+    async prove(given, { readSecret }) {
+      const token = await readToken(settings(given), readSecret);
       return {
         payload: Buffer.from(token, 'utf8'),
         answer: () =>
@@ -77,30 +76,21 @@ function settings(given: unknown): Static<typeof config> {
   return value;
 }
 
-function readToken({ token }: Static<typeof config>): string {
+async function readToken({ token }: Static<typeof config>, readSecret: NodeProverDeps['readSecret']): Promise<string> {
   if (token === undefined)
     throw new AttestationError(
       'ERR_ATTEST_CONFIG',
       'this node has no join token yet: make one with `countersign node token` and name it as agent.joinToken',
     );
-  const value = token.startsWith('env:')
-    ? process.env[token.slice('env:'.length)]
-    : readFile(token.slice('file:'.length));
-  const trimmed = value?.trim() ?? '';
-  if (trimmed === '') throw new AttestationError('ERR_ATTEST_CONFIG', `${token} is empty or not set`);
-  return trimmed;
-}
-
-function readFile(path: string): string {
+  let secret: Secret | undefined;
   try {
-    return readFileSync(path, 'utf8');
+    secret = await readSecret(token);
   } catch (cause) {
-    throw new AttestationError(
-      'ERR_ATTEST_CONFIG',
-      `the join token can not be read from ${path}: ${codeOf(cause) ?? 'unknown error'}`,
-      { cause },
-    );
+    throw new AttestationError('ERR_ATTEST_CONFIG', `the join token can not be read: ${messageOf(cause)}`, { cause });
   }
+  const trimmed = secret?.revealText().trim() ?? '';
+  if (trimmed === '') throw new AttestationError('ERR_ATTEST_CONFIG', `the join token ${token} is missing or empty`);
+  return trimmed;
 }
 
 const TOKEN_BYTES_MAX = 255;

@@ -1,8 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseTrustDomain } from '@countersign/sdk/identity';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { readGivenSecret } from '../../../private-files/index.ts';
 import { createManualClock, createSeededRandom } from '../../../std/index.ts';
 import type { NodeAttestor } from '../../attestor.ts';
 import { member } from './index.ts';
@@ -60,19 +61,33 @@ describe('the join-token attestor, server half', () => {
 });
 
 describe('the join-token attestor, agent half', () => {
-  const deps = { random: createSeededRandom('x') };
+  const deps = {
+    random: createSeededRandom('x'),
+    readSecret: (reference: string) => readGivenSecret(reference, { env: {}, bytesMax: 1000 }),
+  };
 
   it('sends the bytes of the file without the line end', async () => {
-    writeFileSync(join(folder, 'token'), 'abc-123\n');
+    writeFileSync(join(folder, 'token'), 'abc-123\n', { mode: 0o600 });
     const proof = await attestor.prove({ token: `file:${join(folder, 'token')}` }, deps);
     expect(proof.payload.toString()).toBe('abc-123');
     await expect(proof.answer(Buffer.from('?'))).rejects.toMatchObject({ code: 'ERR_ATTEST_PAYLOAD' });
   });
 
+  it('sends no token that others could have read', async () => {
+    writeFileSync(join(folder, 'token'), 'abc-123\n', { mode: 0o600 });
+    for (const mode of [0o604, 0o640]) {
+      chmodSync(join(folder, 'token'), mode);
+      await expect(attestor.prove({ token: `file:${join(folder, 'token')}` }, deps)).rejects.toMatchObject({
+        code: 'ERR_ATTEST_CONFIG',
+        message: expect.stringContaining(`${join(folder, 'token')} has mode 0${mode.toString(8)}`),
+      });
+    }
+  });
+
   it.each([
     [{}, 'no join token yet'],
-    [{ token: 'file:/nonexistent' }, 'can not be read from /nonexistent: ENOENT'],
-    [{ token: 'env:COUNTERSIGN_NO_SUCH_VARIABLE' }, 'is empty or not set'],
+    [{ token: 'file:/nonexistent' }, 'file:/nonexistent is missing or empty'],
+    [{ token: 'env:COUNTERSIGN_NO_SUCH_VARIABLE' }, 'is missing or empty'],
     [{ token: 'abc' }, 'do not fit'],
   ])('says what is missing in %j', async (config, message) => {
     await expect(attestor.prove(config, deps)).rejects.toThrow(message);

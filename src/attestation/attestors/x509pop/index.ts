@@ -5,9 +5,9 @@ import { spiffeIdOf } from '@countersign/sdk/identity';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import type { Selector } from '../../../model/index.ts';
-import { codeOf, type Random } from '../../../std/index.ts';
+import { codeOf, messageOf, type Random, type Secret } from '../../../std/index.ts';
 import { type Certificate, decodeCertificatesPem, parseCertificate, verifyChain } from '../../../wire/x509/index.ts';
-import type { AttestorMember, NodeVerifierDeps, ProvenNode } from '../../attestor.ts';
+import type { AttestorMember, NodeProverDeps, NodeVerifierDeps, ProvenNode } from '../../attestor.ts';
 import { AttestationError } from '../../errors.ts';
 import { commonNames } from './common-names.ts';
 import { fromBase64, jsonObject, signatureFromInts, signatureToInts } from './messages.ts';
@@ -20,7 +20,9 @@ const config = Type.Object(
     certificate: Type.Optional(
       Type.String({ description: 'Agents: PEM file of the certificate, followed by its intermediates.' }),
     ),
-    key: Type.Optional(Type.String({ description: 'Agents: PEM file of the private key; mode 0600.' })),
+    key: Type.Optional(
+      Type.String({ description: 'Agents: PEM file of the private key, closed to all others (0600).' }),
+    ),
   },
   { additionalProperties: false },
 );
@@ -33,10 +35,10 @@ export const member = {
   summary: 'A certificate of a CA that the server trusts for this, and proof that the node has its key.',
   config,
   node: {
-    async prove(given, { random }) {
+    async prove(given, { random, readSecret }) {
       const { certificate, key } = settings(given);
       const chain = certificates(required(certificate, 'certificate'));
-      const privateKey = loadKey(required(key, 'key'));
+      const privateKey = await loadKey(required(key, 'key'), readSecret);
       return {
         payload: Buffer.from(JSON.stringify({ certificates: chain.map(({ der }) => der.toString('base64')) })),
         answer: async (challenge) => answer(challenge, privateKey, random),
@@ -158,11 +160,17 @@ function certificates(path: string): Certificate[] {
   return decodeCertificatesPem(read(path)).map(parseCertificate);
 }
 
-function loadKey(path: string): KeyObject {
+async function loadKey(path: string, readSecret: NodeProverDeps['readSecret']): Promise<KeyObject> {
+  let secret: Secret | undefined;
   try {
-    return createPrivateKey(read(path));
+    secret = await readSecret(`file:${path}`);
   } catch (cause) {
-    if (cause instanceof AttestationError) throw cause;
+    throw new AttestationError('ERR_ATTEST_CONFIG', `the key can not be read: ${messageOf(cause)}`, { cause });
+  }
+  if (!secret) throw new AttestationError('ERR_ATTEST_CONFIG', `the key ${path} is missing or empty`);
+  try {
+    return createPrivateKey(secret.revealText());
+  } catch (cause) {
     throw new AttestationError('ERR_ATTEST_CONFIG', `${path} holds no private key that can be used`, { cause });
   }
 }

@@ -1,11 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseTrustDomain } from '@countersign/sdk/identity';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { formatSelector } from '../../../model/index.ts';
+import { readGivenSecret } from '../../../private-files/index.ts';
 import { createManualClock, createSeededRandom } from '../../../std/index.ts';
 import type { NodeAttestor } from '../../attestor.ts';
 import { member } from './index.ts';
@@ -15,6 +16,10 @@ import { signatureFromInts } from './messages.ts';
 
 const attestor: NodeAttestor = member.node;
 const signal = new AbortController().signal;
+const proverDeps = (seed: string) => ({
+  random: createSeededRandom(seed),
+  readSecret: (reference: string) => readGivenSecret(reference, { env: {}, bytesMax: 10_000 }),
+});
 const trustDomain = parseTrustDomain('example.org');
 let folder: string;
 const at = (name: string) => join(folder, name);
@@ -97,10 +102,9 @@ async function attest(options: {
   nowMs?: number;
   tamper?: (response: Buffer) => Buffer;
 }) {
-  const deps = { random: createSeededRandom('agent') };
   const proof = await attestor.prove(
     { certificate: at(`${options.shows}.pem`), key: at(`${options.signsWith ?? options.shows}.key`) },
-    deps,
+    proverDeps('agent'),
   );
   const verifier = await attestor.openVerifier(
     { caBundle: at(`${options.ca ?? 'ca'}.pem`) },
@@ -170,13 +174,22 @@ describe('the x509pop attestor', () => {
         consumeJoinToken: async () => undefined,
       },
     );
-    const proof = await attestor.prove(
-      { certificate: at('ec.pem'), key: at('ec.key') },
-      { random: createSeededRandom('x') },
-    );
+    const proof = await attestor.prove({ certificate: at('ec.pem'), key: at('ec.key') }, proverDeps('x'));
     await expect(verifier.verify(proof.payload, async () => replay ?? Buffer.alloc(0), signal)).rejects.toMatchObject({
       code: 'ERR_ATTEST_REFUSED',
     });
+  });
+
+  it('does not use a key that others could have read', async () => {
+    copyFileSync(at('ec.key'), at('open.key'));
+    chmodSync(at('open.key'), 0o640);
+    const proof = attestor.prove({ certificate: at('ec.pem'), key: at('open.key') }, proverDeps('x'));
+    await expect(proof).rejects.toMatchObject({
+      code: 'ERR_ATTEST_CONFIG',
+      message: expect.stringContaining(`${at('open.key')} has mode 0640`),
+    });
+    const none = attestor.prove({ certificate: at('ec.pem'), key: at('none.key') }, proverDeps('x'));
+    await expect(none).rejects.toThrow('none.key is missing or empty');
   });
 
   it.each([
@@ -184,7 +197,7 @@ describe('the x509pop attestor', () => {
     [{ key: '/nonexistent' }, 'needs certificate'],
     [{ kee: 'x' }, 'do not fit'],
   ])('says what is wrong with the settings %j', async (config, message) => {
-    await expect(attestor.prove(config, { random: createSeededRandom('x') })).rejects.toThrow(message);
+    await expect(attestor.prove(config, proverDeps('x'))).rejects.toThrow(message);
   });
 });
 

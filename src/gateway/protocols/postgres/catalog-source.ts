@@ -10,7 +10,7 @@ import {
 } from '../../../wire/postgres/index.ts';
 import { GatewayError } from '../../errors.ts';
 import { buildCatalog, type Catalog, type CatalogQuery, catalogDigest, catalogQueries } from './sql/index.ts';
-import { openUpstream, type Upstream, type UpstreamDeps } from './upstream.ts';
+import { CONNECT_MS_MAX, openUpstream, type Upstream, type UpstreamDeps } from './upstream.ts';
 
 /** Snapshots of one database's catalog, read over a connection of the gateway's own and shared by its sessions. */
 export interface CatalogSource {
@@ -24,8 +24,23 @@ export interface CatalogSource {
   close(): void;
 }
 
+/**
+ * The source that sessions of one database share, as long as they logged in under the same search path: names mean what a snapshot says only to a
+ * session whose path is that of the source's connection. ALTER ROLE and ALTER DATABASE change the path of later logins alone.
+ */
+export interface SharedCatalogs {
+  /** The source as one session sees it, asked for before it logs in: it has no snapshot for a session whose path may be another. */
+  forSession(): CatalogSource;
+  /** True once new logins have another path: they need another source. */
+  readonly outdated: boolean;
+  /** True when no session holds it. */
+  readonly idle: boolean;
+  /** As {@link CatalogSource.close}. */
+  close(): void;
+}
+
 /** Creates the source for one database of a target. Connects when first held. */
-export function createCatalogSource(deps: CatalogDeps): CatalogSource {
+export function createCatalogSource(deps: CatalogDeps): SharedCatalogs {
   return new Source(deps);
 }
 
@@ -36,7 +51,7 @@ interface CatalogDeps extends UpstreamDeps {
 
 type CatalogRows = readonly (readonly (string | null)[])[];
 
-class Source implements CatalogSource {
+class Source implements SharedCatalogs {
   readonly #deps: CatalogDeps;
   readonly #abort = new AbortController();
   #upstream: Upstream | undefined;
@@ -44,6 +59,11 @@ class Source implements CatalogSource {
   #digest = '';
   /** Answers that stay true for as long as the connection. */
   readonly #lasting = new WeakMap<Upstream, ReadonlyMap<string, CatalogRows>>();
+  /** The search path as set, of the connection and of every session that may rely on it. */
+  #path: string | undefined;
+  /** When it was last seen that new logins still get that path. */
+  #provenMs = Number.NEGATIVE_INFINITY;
+  #outdated = false;
   #version = 0;
   #takenMs = Number.NEGATIVE_INFINITY;
   #holders = 0;
@@ -55,15 +75,37 @@ class Source implements CatalogSource {
     this.#deps = deps;
   }
 
-  current(): Catalog | undefined {
+  get outdated(): boolean {
+    return this.#outdated;
+  }
+
+  get idle(): boolean {
+    return this.#holders === 0;
+  }
+
+  forSession(): CatalogSource {
+    let loggedInByMs = Number.POSITIVE_INFINITY;
+    return {
+      // A login that was over when the path was last proven has it still; of a later one nobody knows.
+      current: () => (this.#outdated && loggedInByMs > this.#provenMs ? undefined : this.#current()),
+      refresh: (signal) => this.#refresh(signal),
+      hold: async (signal) => {
+        loggedInByMs = this.#deps.clock.monotonicMs() + CONNECT_MS_MAX;
+        return this.#hold(signal);
+      },
+      close: () => this.close(),
+    };
+  }
+
+  #current(): Catalog | undefined {
     return this.#deps.clock.monotonicMs() - this.#takenMs > SNAPSHOT_MS_MAX ? undefined : this.#catalog;
   }
 
-  refresh(signal: AbortSignal): Promise<void> {
+  #refresh(signal: AbortSignal): Promise<void> {
     return raceAbort(this.#enqueue(), signal);
   }
 
-  async hold(signal: AbortSignal): Promise<() => void> {
+  async #hold(signal: AbortSignal): Promise<() => void> {
     const fresh = this.#deps.clock.monotonicMs() - this.#takenMs <= FRESH_MS;
     if (!fresh || this.#catalog === undefined) await raceAbort(this.#enqueue(), signal);
     this.#holders++;
@@ -116,6 +158,11 @@ class Source implements CatalogSource {
       this.#upstream ??= await openUpstream(this.#deps, { parameters: startParameters(database), minor: 0, signal });
       const results = new Map<string, CatalogRows>();
       for (const query of catalogQueries) results.set(query.name, await this.#ask(this.#upstream, query, signal));
+      if (!this.#checkPath(results.get('settings')?.[0] ?? [], { kept, startedMs })) {
+        this.#upstream.socket.end(encodeTerminate());
+        this.#upstream = undefined;
+        return this.#take();
+      }
       const digest = catalogDigest(results);
       // An unchanged catalog keeps its version, and with it every verdict that was reached under it.
       if (digest !== this.#digest || this.#catalog === undefined)
@@ -134,6 +181,30 @@ class Source implements CatalogSource {
     } finally {
       timeout.cancel();
     }
+  }
+
+  /** Whether the connection still stands for sessions to come; false when it must be made anew, since nobody needs its path any more. */
+  #checkPath(settings: readonly (string | null)[], seen: { kept: boolean; startedMs: number }): boolean {
+    const path = settings[1] ?? undefined;
+    if (!seen.kept && this.#path !== undefined && path !== this.#path && this.#holders > 0) {
+      // The connection that had the path of these sessions is gone, and with it what their names mean.
+      this.#outdate(Number.NEGATIVE_INFINITY);
+      return true;
+    }
+    this.#path = path; // On a kept connection the server's own configuration changed it, and that of all sessions.
+    if (settings[PATH_OF_NEXT_LOGIN] === 'false') {
+      if (seen.kept && this.#holders === 0) return false;
+      this.#outdate(this.#provenMs);
+    } else if (!this.#outdated) {
+      this.#provenMs = seen.startedMs;
+    }
+    return true;
+  }
+
+  #outdate(provenMs: number): void {
+    if (!this.#outdated) this.#deps.log.info('gateway.postgres.search_path_changed', { sessions: this.#holders });
+    this.#outdated = true;
+    this.#provenMs = provenMs;
   }
 
   async #ask(
@@ -229,6 +300,8 @@ function startParameters(database: string): readonly (readonly [string, string])
   ];
 }
 
+/** Column of the query `settings`. */
+const PATH_OF_NEXT_LOGIN = 5;
 /** While sessions run; statements that change the catalog through the gateway take a snapshot at once. */
 const REFRESH_EVERY_MS = 10_000;
 /** A new session makes do with a snapshot of this age. */

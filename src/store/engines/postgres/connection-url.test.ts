@@ -3,9 +3,12 @@ import * as os from 'node:os';
 import * as path from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Secret } from '../../../std/index.ts';
+import { parseConfig } from '../../../config/index.ts';
+import { readGivenSecretNow } from '../../../private-files/index.ts';
+import { createSilentLog, createSystemClock, Secret } from '../../../std/index.ts';
 import { StoreError } from '../../errors.ts';
 import { parseConnectionUrl, resolveReference } from './connection-url.ts';
+import { member } from './index.ts';
 
 let folder: string;
 let pem: string;
@@ -16,7 +19,10 @@ beforeAll(() => {
 });
 afterAll(() => fs.rmSync(folder, { recursive: true }));
 
-const parse = (url: string) => parseConnectionUrl(Secret.fromText(url));
+const readSecretFile = (file: string) => readGivenSecretNow(`file:${file}`, { env: {}, bytesMax: 1000 });
+const log = createSilentLog();
+const parse = (url: string) => parseConnectionUrl(Secret.fromText(url), readSecretFile);
+const resolve = (reference: string) => resolveReference(reference, readSecretFile);
 
 describe('a connection URL', () => {
   it('names host, port, user, password and database, with escapes', () => {
@@ -97,19 +103,49 @@ describe('a connection URL', () => {
 describe('a reference', () => {
   it('reads a variable, or a file without its last newline', () => {
     process.env['CS_URL_TEST'] = 'value';
-    expect(resolveReference('env:CS_URL_TEST').revealText()).toBe('value');
+    expect(resolve('env:CS_URL_TEST').revealText()).toBe('value');
     delete process.env['CS_URL_TEST'];
-    fs.writeFileSync(path.join(folder, 'url'), 'line\n');
-    expect(resolveReference(`file:${path.join(folder, 'url')}`).revealText()).toBe('line');
+    fs.writeFileSync(path.join(folder, 'url'), 'line\n', { mode: 0o600 });
+    expect(resolve(`file:${path.join(folder, 'url')}`).revealText()).toBe('line');
+  });
+
+  it.each([
+    0o640, 0o604,
+  ])('to a file of mode %o, which others can read, is refused and its text not repeated', (mode) => {
+    const file = path.join(folder, `open-${mode}`);
+    fs.writeFileSync(file, 'postgres://me:hunter2@db/app\n', { mode: 0o600 });
+    fs.chmodSync(file, mode);
+    const refused = expect.objectContaining({
+      code: 'ERR_STORE_CONFIG',
+      message: expect.stringMatching(`${file} has mode 0${mode.toString(8)}`),
+    });
+    expect(() => resolve(`file:${file}`)).toThrow(refused);
+    expect(() => resolve(`file:${file}`)).not.toThrow(/hunter2/);
+    expect(() => parse(`postgres://me@db/app?sslkey=${file}`)).toThrow(refused);
   });
 
   it.each(['env:CS_URL_MISSING', 'file:/nowhere/url'])('to nothing, %s, is refused by name', (reference) => {
-    expect(() => resolveReference(reference)).toThrow(expect.objectContaining({ code: 'ERR_STORE_CONFIG' }));
-    expect(() => resolveReference(reference)).toThrow(/CS_URL_MISSING|nowhere/);
+    expect(() => resolve(reference)).toThrow(expect.objectContaining({ code: 'ERR_STORE_CONFIG' }));
+    expect(() => resolve(reference)).toThrow(/CS_URL_MISSING|nowhere/);
+  });
+
+  it('is what the configuration asks for: a URL in its place is refused and not repeated', () => {
+    const open = () => member.open({ url: 'postgres://me:hunter2@db/app' }, { clock: createSystemClock(), log });
+    expect(open).toThrow(expect.objectContaining({ code: 'ERR_STORE_CONFIG' }));
+    expect(open).not.toThrow(/hunter2/);
+    const parse = () =>
+      parseConfig({
+        file: 'c.yaml',
+        text: 'server: { store: { postgres: { url: "postgres://me:hunter2@db/app" } } }',
+        members: { storeEngines: { postgres: member.config }, keystores: {}, nodeAttestors: {}, workloadAttestors: {} },
+        env: {},
+      });
+    expect(parse).toThrow('c.yaml:1:32: url does not have the right form, ^(file|env):.+$');
+    expect(parse).not.toThrow(/hunter2/);
   });
 
   it('is needed: a URL in its place is refused and not repeated', () => {
-    expect(() => resolveReference('postgres://me:hunter2@db/app')).toThrow(/must be a reference/);
-    expect(() => resolveReference('postgres://me:hunter2@db/app')).not.toThrow(/hunter2/);
+    expect(() => resolve('postgres://me:hunter2@db/app')).toThrow(/must be a reference/);
+    expect(() => resolve('postgres://me:hunter2@db/app')).not.toThrow(/hunter2/);
   });
 });

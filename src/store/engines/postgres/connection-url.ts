@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import type { ClientConfig } from 'pg';
 import { messageOf, Secret } from '../../../std/index.ts';
 import { StoreError } from '../../errors.ts';
+import type { ReadSecretFile } from '../../store.ts';
 
 /** Where the database is and how to log in, from a connection URL. */
 export interface ConnectionTarget {
@@ -19,20 +20,14 @@ export interface ConnectionTarget {
  * The text behind `env:NAME` or `file:PATH` (without its last newline).
  * @throws StoreError ERR_STORE_CONFIG; the message names the reference, never the value
  */
-export function resolveReference(reference: string): Secret {
+export function resolveReference(reference: string, readSecretFile: ReadSecretFile): Secret {
   if (reference.startsWith('env:')) {
     const value = process.env[reference.slice('env:'.length)];
     if (value !== undefined && value !== '') return Secret.fromText(value);
     throw new StoreError('ERR_STORE_CONFIG', `the environment holds no variable ${reference.slice('env:'.length)}`);
   }
   if (reference.startsWith('file:')) {
-    try {
-      return Secret.fromText(fs.readFileSync(reference.slice('file:'.length), 'utf8').replace(/\r?\n$/, ''));
-    } catch (error) {
-      throw new StoreError('ERR_STORE_CONFIG', `the database URL can not be read: ${messageOf(error)}`, {
-        cause: error,
-      });
-    }
+    return readSecret('the database URL', reference.slice('file:'.length), readSecretFile);
   }
   // What stands here may be the URL itself, with its password: it must not be repeated.
   throw new StoreError('ERR_STORE_CONFIG', 'the database URL must be a reference: env:NAME or file:PATH');
@@ -43,7 +38,7 @@ export function resolveReference(reference: string): Secret {
  * `sslcert` and `sslkey` (PEM files) are known; anything else is refused. Without `sslmode`, TCP means `verify-full`.
  * @throws StoreError ERR_STORE_CONFIG; the message never repeats the URL
  */
-export function parseConnectionUrl(secret: Secret): ConnectionTarget {
+export function parseConnectionUrl(secret: Secret, readSecretFile: ReadSecretFile): ConnectionTarget {
   const url = parseUrl(secret.revealText());
   const query = url.searchParams;
   for (const key of query.keys()) {
@@ -63,15 +58,19 @@ export function parseConnectionUrl(secret: Secret): ConnectionTarget {
     user,
     password: url.password === '' ? undefined : Secret.fromText(decode(url.password)),
     database: database === '' ? user : database,
-    tls: host.startsWith('/') ? false : parseTls(query, host),
+    tls: host.startsWith('/') ? false : parseTls(query, { host, readSecretFile }),
   };
 }
 
-function parseTls(query: URLSearchParams, host: string): ConnectionTarget['tls'] {
+function parseTls(
+  query: URLSearchParams,
+  { host, readSecretFile }: { host: string; readSecretFile: ReadSecretFile },
+): ConnectionTarget['tls'] {
   const mode = query.get('sslmode') ?? 'verify-full';
   const authorities = readPem(query, 'sslrootcert');
   const cert = readPem(query, 'sslcert');
-  const key = readPem(query, 'sslkey');
+  const keyFile = query.get('sslkey');
+  const key = keyFile === null ? undefined : readSecret('sslkey', keyFile, readSecretFile).revealText();
   const base = {
     minVersion: 'TLSv1.2',
     ...(authorities === undefined ? {} : { ca: authorities }),
@@ -106,6 +105,17 @@ function readPem(query: URLSearchParams, key: string): string | undefined {
   } catch (error) {
     throw new StoreError('ERR_STORE_CONFIG', `${key} can not be read: ${messageOf(error)}`, { cause: error });
   }
+}
+
+function readSecret(what: string, path: string, readSecretFile: ReadSecretFile): Secret {
+  let secret: Secret | undefined;
+  try {
+    secret = readSecretFile(path);
+  } catch (cause) {
+    throw new StoreError('ERR_STORE_CONFIG', `${what} can not be read: ${messageOf(cause)}`, { cause });
+  }
+  if (secret) return secret;
+  throw new StoreError('ERR_STORE_CONFIG', `${what} can not be read: ${path} is not there or empty`);
 }
 
 function parseUrl(text: string): URL {

@@ -12,7 +12,8 @@ import { createPostgresStore } from './postgres-store.ts';
 const config = Type.Object(
   {
     url: Type.String({
-      minLength: 5,
+      // The configuration is no secret; a URL with its password must not stand in it, nor be found out only at the start.
+      pattern: '^(file|env):.+$',
       description:
         'Reference to the connection URL: env:NAME or file:PATH. Without sslmode in it, TCP connections verify the server (verify-full).',
     }),
@@ -43,6 +44,10 @@ export const member = {
   id: 'postgres',
   summary: 'Keeps everything in a PostgreSQL database (15 or later); for several server processes.',
   config,
-  open: (input, { clock, log }) =>
-    createPostgresStore({ clock, log, config: parseEngineConfig('postgres', config, input) }),
+  open: (input, { clock, log, readSecretFile }) =>
+    createPostgresStore({
+      ...{ clock, log, config: parseEngineConfig('postgres', config, input) },
+      // Who gives no way to read files gets none read: their modes would go unseen.
+      readSecretFile: readSecretFile ?? (() => undefined),
+    }),
 } as const satisfies StoreEngineMember;

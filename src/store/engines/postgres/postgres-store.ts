@@ -3,7 +3,7 @@ import pg from 'pg';
 import { type Clock, type Log, messageOf, type Service, throwIfAborted } from '../../../std/index.ts';
 import { createStoreCore } from '../../core.ts';
 import { StoreError } from '../../errors.ts';
-import type { Store } from '../../store.ts';
+import type { ReadSecretFile, Store } from '../../store.ts';
 import { createPostgresConnection, type PostgresConnection } from './connection.ts';
 import { type ConnectionTarget, parseConnectionUrl, resolveReference } from './connection-url.ts';
 import { createNotificationListener } from './notification-listener.ts';
@@ -19,8 +19,13 @@ export interface PostgresStoreConfig {
 }
 
 /** The store in a PostgreSQL database, for any number of processes. */
-export function createPostgresStore(deps: { clock: Clock; log: Log; config: PostgresStoreConfig }): Store & Service {
-  const { clock, log, config } = deps;
+export function createPostgresStore(deps: {
+  clock: Clock;
+  log: Log;
+  config: PostgresStoreConfig;
+  readSecretFile: ReadSecretFile;
+}): Store & Service {
+  const { clock, log, config, readSecretFile } = deps;
   let opened: { pool: pg.Pool; listener: Service } | undefined;
 
   const connections: ConnectionSource = {
@@ -61,11 +66,11 @@ export function createPostgresStore(deps: { clock: Clock; log: Log; config: Post
     ...core,
     async start(signal) {
       throwIfAborted(signal);
-      const settings = clientSettings(config);
+      const settings = clientSettings(config, readSecretFile);
       const pool = new pg.Pool({ ...settings, max: config.connectionsMax, idleTimeoutMillis: IDLE_MS_MAX });
       // The pool drops a connection that breaks while idle; the next statement gets a new one.
       pool.on('error', (error) => log.warn('store.connection.lost', { reason: messageOf(error) }));
-      const connect = () => new pg.Client(clientSettings(config));
+      const connect = () => new pg.Client(clientSettings(config, readSecretFile));
       const listener = createNotificationListener({
         clock,
         log,
@@ -88,15 +93,16 @@ export function createPostgresStore(deps: { clock: Clock; log: Log; config: Post
   };
 }
 
-function clientSettings(config: PostgresStoreConfig): pg.ClientConfig {
-  const target = parseConnectionUrl(resolveReference(config.url));
+function clientSettings(config: PostgresStoreConfig, readSecretFile: ReadSecretFile): pg.ClientConfig {
+  const read = () => parseConnectionUrl(resolveReference(config.url, readSecretFile), readSecretFile);
+  const target = read();
   return {
     host: target.host,
     port: target.port,
     user: target.user,
     database: target.database,
     // Read again for each connection, so that a rotated password needs no restart.
-    password: () => passwordOf(parseConnectionUrl(resolveReference(config.url))),
+    password: () => passwordOf(read()),
     ssl: target.tls,
     application_name: 'countersign',
     connectionTimeoutMillis: config.connectTimeoutMs,

@@ -4,6 +4,7 @@ import * as path from 'node:path';
 import { sql } from 'kysely';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { startPostgres, type TestPostgres } from '../../../../test/support/postgres.ts';
+import { readGivenSecretNow } from '../../../private-files/index.ts';
 import { createLog, createSilentLog, createSystemClock, type Service } from '../../../std/index.ts';
 import type { Migration, Store } from '../../store.ts';
 import { member } from './index.ts';
@@ -249,7 +250,9 @@ describe('the password', () => {
       fs.writeFileSync(file, url.replace(/\/\/.*@/, `//rotated:${password}@`), { mode: 0o600 });
     };
     write('first');
-    const store = member.open({ url: `file:${file}` }, { clock: createSystemClock(), log: createSilentLog() });
+    const readSecretFile = (name: string) => readGivenSecretNow(`file:${name}`, { env: {}, bytesMax: 1000 });
+    const deps = { clock: createSystemClock(), log: createSilentLog(), readSecretFile };
+    const store = member.open({ url: `file:${file}` }, deps);
     opened.push(store);
     await store.start(signal);
     await postgres.query(`alter role rotated password 'second'`);

@@ -21,11 +21,13 @@ export function catalogDigest(results: Results): string {
  */
 export function buildCatalog(results: Results, version: number): Catalog {
   const rows = createReader(results);
-  const settings = rows('settings', 5)[0];
+  const settings = rows('settings', 6)[0];
   if (settings === undefined) throw malformed('settings', 'no row');
-  const [database, searchPathSetting, schemas, conforming] = settings;
+  const [database, searchPathSetting, schemas, conforming, , pathOfNextLogin] = settings;
   // With it off, backslashes end strings elsewhere than the parser thinks: nothing would be understood.
   if (conforming !== 'on') throw malformed('settings', 'standard_conforming_strings must be on');
+  if (pathOfNextLogin !== 'true' && pathOfNextLogin !== 'false')
+    throw malformed('settings', 'nothing said of the search path of the next login');
   const { relations, bySchema, systemNames } = readRelations(rows);
   const edges = readEdges(rows, relations);
   return {

@@ -40,6 +40,23 @@ const extensionOf = (catalog: string, oid: string) => `
       and x.deptype operator(pg_catalog.=) 'e' limit 1)`;
 
 /**
+ * Whether whoever logs in now gets the search path that this connection has: ALTER ROLE and ALTER DATABASE change it for later logins alone. Of
+ * what is set for the role and the database, the most special counts; with nothing set, the path must not come from there either.
+ */
+const pathOfNextLogin = `
+  select case when s.path is null then g.source not in ('global', 'database', 'user', 'database user')
+         else s.path operator(pg_catalog.=) pg_catalog.current_setting('search_path') end
+    from pg_catalog.pg_settings g left join (
+      select pg_catalog.substr(c.setting, 13) as path from pg_catalog.pg_db_role_setting r, pg_catalog.unnest(r.setconfig) as c(setting)
+       where c.setting operator(pg_catalog.~~) 'search\\_path=%'
+         and (r.setrole operator(pg_catalog.=) 0 or r.setrole operator(pg_catalog.=)
+             (select u.oid from pg_catalog.pg_roles u where u.rolname operator(pg_catalog.=) session_user))
+         and (r.setdatabase operator(pg_catalog.=) 0 or r.setdatabase operator(pg_catalog.=)
+             (select d.oid from pg_catalog.pg_database d where d.datname operator(pg_catalog.=) pg_catalog.current_database()))
+       order by r.setrole operator(pg_catalog.=) 0, r.setdatabase operator(pg_catalog.=) 0 limit 1) s on true
+   where g.name operator(pg_catalog.=) 'search_path'`;
+
+/**
  * What a snapshot asks. Run them in one REPEATABLE READ, READ ONLY transaction of the gateway's own login with its default settings
  * plus a `lock_timeout` of a second or two; rows in text format.
  */
@@ -47,7 +64,8 @@ export const catalogQueries: readonly CatalogQuery[] = [
   query('settings', {
     sql: `select pg_catalog.current_database(), pg_catalog.current_setting('search_path'),
        pg_catalog.array_to_json(pg_catalog.current_schemas(false))::pg_catalog.text,
-       pg_catalog.current_setting('standard_conforming_strings'), pg_catalog.current_setting('server_version_num')`,
+       pg_catalog.current_setting('standard_conforming_strings'), pg_catalog.current_setting('server_version_num'),
+       (${pathOfNextLogin})::pg_catalog.text`,
   }),
   query('relations', {
     sql: `select c.oid, n.nspname, c.relname, c.relkind,

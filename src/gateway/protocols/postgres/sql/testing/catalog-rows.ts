@@ -3,7 +3,7 @@ type Rows = readonly (readonly (string | null)[])[];
 
 export function catalogRows(): Map<string, Rows> {
   return new Map<string, Rows>([
-    ['settings', [['shop', '"$user", public', '["public"]', 'on', '180000']]],
+    ['settings', [['shop', '"$user", public', '["public"]', 'on', '180000', 'true']]],
     [
       'relations',
       [
