@@ -20,7 +20,7 @@ import { readOrCreatePrivateFile } from './create-once.ts';
 import { readPrivateFile, removePrivateFile, removeUnfinished, writePrivateFile } from './files.ts';
 import { readGivenFile, readTrustedFile } from './given-file.ts';
 import { readGivenSecret } from './given-secret.ts';
-import { isReadOnlyMountIn } from './way.ts';
+import { isReadOnlyMountIn, othersMayWrite } from './way.ts';
 
 const root = process.getuid?.() === 0;
 const bytesMax = 1000;
@@ -350,5 +350,20 @@ describe('a secret that an operator gave', () => {
     writeFileSync(path, 'x', { mode: 0o600 });
     chmodSync(path, 0o640);
     await expect(read(`file:${path}`)).rejects.toMatchObject(unsafe);
+  });
+});
+
+describe('who may write', () => {
+  const alice = { uid: 1000, gid: 1000 };
+  it.each([
+    ['nobody but its owner', { mode: 0o755, uid: 1000, gid: 1000 }, alice, false],
+    ['the group that came with the account', { mode: 0o775, uid: 1000, gid: 1000 }, alice, false],
+    ['everybody', { mode: 0o777, uid: 1000, gid: 1000 }, alice, true],
+    ['a group of several', { mode: 0o775, uid: 1000, gid: 50 }, alice, true],
+    ['a group of several that the user acts with', { mode: 0o775, uid: 1000, gid: 1000 }, { uid: 1000, gid: 50 }, true],
+    ['our group, what is root’s', { mode: 0o775, uid: 0, gid: 1000 }, alice, true],
+    ['the group of root, who has no account of his own', { mode: 0o775, uid: 0, gid: 0 }, { uid: 0, gid: 0 }, true],
+  ])('is read off the mode: %s', (_who, stat, self, others) => {
+    expect(othersMayWrite(stat, self)).toBe(others);
   });
 });

@@ -1,7 +1,7 @@
 import { lstatSync, mkdirSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { checkMode, checkOwner, ioFailure, unsafe } from './checks.ts';
-import { OTHERS_WRITE, walkWay } from './way.ts';
+import { othersMayWrite, walkWay } from './way.ts';
 
 /**
  * Makes a folder (0700) when it is missing, and refuses one that is not ours alone: who may write to it could put other files in the place
@@ -42,7 +42,7 @@ export function checkWay(folder: string): void {
     const stat = lstatSync(walkWay(folder));
     if (!stat.isDirectory()) throw unsafe(`${folder} is not a folder`);
     // On the way a sticky folder is good enough, but into this one others could put things.
-    if ((stat.mode & OTHERS_WRITE) !== 0) throw unsafe(`${folder} may be written by others; chmod go-w it`);
+    if (othersMayWrite(stat)) throw unsafe(`${folder} may be written by others; chmod go-w it`);
   } catch (cause) {
     throw ioFailure(`look at the way to ${folder}`, cause);
   }

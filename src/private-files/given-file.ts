@@ -13,7 +13,7 @@ import { dirname, resolve } from 'node:path';
 import { codeOf } from '../std/index.ts';
 import { checkGiver, checkMode, checkPlain, ioFailure, unsafe } from './checks.ts';
 import { PrivateFileError } from './errors.ts';
-import { OTHERS_WRITE, walkWay } from './way.ts';
+import { othersMayWrite, walkWay } from './way.ts';
 
 /**
  * Reads a file with a secret that an operator gave, such as a mounted one: a link may lead there; it must be ours or root's and closed to
@@ -53,7 +53,7 @@ export function readTrustedFile(path: string, options: { bytesMax: number }): Bu
   return read(real, constants.O_NOFOLLOW, (stat) => {
     checkPlain(path, stat, options.bytesMax);
     checkGiver(path, stat);
-    if ((stat.mode & OTHERS_WRITE) !== 0) throw unsafe(`${path} may be written by others; chmod go-w it`);
+    if (othersMayWrite(stat)) throw unsafe(`${path} may be written by others; chmod go-w it`);
   });
 }
 

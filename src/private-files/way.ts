@@ -41,7 +41,7 @@ function checkStep({ at, stat, path }: { at: string; stat: Stats; path: string }
   if (stat.uid !== 0 && !isOurs(stat))
     throw unsafe(`${where} belongs to uid ${stat.uid}, not to root or us; give it to root, or name another`);
   // A link's own mode says nothing, a file is for the caller to judge. In a sticky folder nobody may move away what is ours or root's.
-  if (!stat.isDirectory() || (stat.mode & OTHERS_WRITE) === 0 || (stat.mode & STICKY) !== 0) return;
+  if (!stat.isDirectory() || !othersMayWrite(stat) || (stat.mode & STICKY) !== 0) return;
   if (!isReadOnlyMount(at)) throw unsafe(`${where} may be written by others; chmod go-w it`);
 }
 
@@ -71,10 +71,20 @@ function unescapeOctal(text: string): string {
 }
 
 /**
- * A group's write bit counts even when the group is root's: with an access list on the file, the bit only says that somebody in that list may
- * write.
+ * True when somebody but root and the owner may write, as the mode has it. A group's write bit counts even when the group is root's: with an
+ * access list on the file, the bit only says that somebody in that list may write. The one group that is nobody else is the one that a
+ * user's own account came with, of the same number as the user: with it, distributions let people's files be group-writable by default.
  */
-export const OTHERS_WRITE = 0o022;
+export function othersMayWrite(stat: Pick<Stats, 'mode' | 'uid' | 'gid'>, self = ids()): boolean {
+  if ((stat.mode & 0o002) !== 0) return true;
+  if ((stat.mode & 0o020) === 0) return false;
+  return self.uid === 0 || stat.uid !== self.uid || stat.gid !== self.uid || self.gid !== self.uid;
+}
+
+function ids(): { uid: number | undefined; gid: number | undefined } {
+  return { uid: process.geteuid?.(), gid: process.getegid?.() };
+}
+
 const STICKY = 0o1000;
 /** As many as Linux follows. */
 const LINKS_MAX = 40;

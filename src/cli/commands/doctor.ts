@@ -30,7 +30,7 @@ async function checksOf(context: CliContext): Promise<Check[]> {
     if (!(error instanceof ConfigError)) throw error;
     const remedy =
       error.code === 'ERR_CONFIG_FILE'
-        ? 'name the right file with --config'
+        ? 'do as it says, or name another file with --config'
         : 'docs/reference/config.md lists every key';
     const others = (await runChecks(context, undefined)).filter(({ what }) => what !== 'configuration');
     return [...others, { what: 'configuration', state: 'wrong', found: error.message, remedy }];
