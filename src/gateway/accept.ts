@@ -97,6 +97,10 @@ async function acceptDirect(
   if (typeof peer === 'string') {
     return refuse('untrusted', { code: 'identity', what: `the client certificate is no trusted SVID: ${peer}` });
   }
+  // It may have changed or gone meanwhile: sessions of the old one were told to end, and this would be one more.
+  if (deps.findTarget(open.name)?.target !== open.target) {
+    return refuse('unserved', { code: 'target', what: `target ${open.name} has changed; connect again` });
+  }
   const handle = handleOf(peer, { target: open.name, door: 'direct' }, deps);
   const full = deps.sessions.admit(handle);
   if (full !== undefined) return refuse('unserved', full);

@@ -39,6 +39,7 @@ const echo: ProtocolMember = {
     };
   },
   async negotiateDirect(socket, startTls) {
+    accepted++;
     const first = await new Promise<Buffer>((resolve) => socket.once('data', resolve).resume());
     if (first[0] !== 0x16) {
       socket.end('TLS please\n');
@@ -58,9 +59,12 @@ const web = authority.issue('/web');
 let clock: ManualClock;
 let identity: ReturnType<typeof createTestIdentity>;
 let gateway: ReturnType<typeof createGateway>;
+/** Connections at direct doors. */
+let accepted: number;
 const open: (Socket | TLSSocket)[] = [];
 
 async function startGateway(options: Partial<GatewayDeps> = {}) {
+  accepted = 0;
   clock = createManualClock(NOW_MS);
   identity = createTestIdentity(identityOf(gatewaySvid, [authority]));
   gateway = createGateway(testGatewayDeps({ clock, identity, protocols: [echo], ...options }));
@@ -189,6 +193,22 @@ describe('the direct door', () => {
     open.push(plain);
     plain.write('hello');
     expect(await read(plain)).toBe('TLS please\n');
+  });
+
+  test.each([
+    ['is no longer served', []],
+    ['has changed', [{ name: 'two', protocol: 'echo', config: null }]],
+  ])('refuses a client whose target %s by the time it has said who it is', async (_, targets) => {
+    const socket = connectTcp(gateway.address().targets.get('two') ?? 0, '127.0.0.1');
+    open.push(socket);
+    await new Promise((resolve) => socket.once('connect', resolve));
+    await expect.poll(() => accepted).toBe(1);
+    await gateway.applyTargets(targets);
+    const { certPem: cert, keyPem: key } = web;
+    const tls = connectTls({ socket, rejectUnauthorized: false, ALPNProtocols: ['echo'], cert, key });
+    open.push(tls);
+    expect(await read(tls)).toBe('refused target\n');
+    expect(gateway.sessions()).toEqual([]);
   });
 });
 

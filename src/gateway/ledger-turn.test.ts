@@ -80,4 +80,14 @@ describe('a turn of the ledger', () => {
     expect(writes).toEqual([['old'], ['new']]);
     expect(told).toEqual(['new 1', 'old 0']);
   });
+
+  it('an outcome never comes before its own intent, though room is short: a session may end that has just begun', () => {
+    const { add, endTurn, writes, told } = create((events) => events.length > 1);
+    add(event('new'));
+    add(event('new', 'outcome'));
+    add(event('old', 'outcome'));
+    endTurn();
+    expect(writes).toEqual([['old'], ['new'], ['new']]);
+    expect(told).toEqual(['new 1', 'new 2', 'old 0']);
+  });
 });

@@ -66,7 +66,10 @@ function writeTogether(ledger: Pick<LedgerWriter, 'appendAll'>, all: readonly Le
   }
 }
 
-/** Outcomes first: room is kept for those, and writing them makes room. Told in the order of the calls all the same. */
+/**
+ * Outcomes first: room is kept for those, and writing them makes room. Not those whose intent is of this turn as well (a session that
+ * ended as it began): an intent behind its outcome would be open for good. Told in the order of the calls all the same.
+ */
 function writeApart(
   ledger: Pick<LedgerWriter, 'appendAll'>,
   all: readonly LedgerEvent[],
@@ -81,12 +84,19 @@ function writeApart(
       results.set(one, { error });
     }
   };
-  const isOutcome = ({ start }: Waiting) => all[start]?.kind === 'outcome';
-  for (const one of batch) if (isOutcome(one)) write(one);
-  for (const one of batch) if (!isOutcome(one)) write(one);
+  const begun = new Set(all.filter(({ kind }) => kind === 'intent').map(operationOf));
+  const isOwed = ({ start, end }: Waiting) =>
+    all.slice(start, end).every((event) => event.kind === 'outcome' && !begun.has(operationOf(event)));
+  const owed = new Set(batch.filter(isOwed));
+  for (const one of owed) write(one);
+  for (const one of batch) if (!owed.has(one)) write(one);
   for (const one of batch) {
     const result = results.get(one);
     if (typeof result === 'number') one.recorded.written(result);
     else one.recorded.refused(result?.error);
   }
+}
+
+function operationOf({ session, operation }: LedgerEvent): string {
+  return `${session}\n${operation}`;
 }

@@ -141,3 +141,21 @@ test('a door that opens while the targets are closed is closed as well', async (
   expect(listening()).toBe(0);
   expect(closed).toEqual(['a']);
 });
+
+test('once closed, nothing is opened any more: whoever applies targets late leaves no door behind', async () => {
+  await targets.close();
+  await targets.apply([of('a', 'direct')]);
+  expect(doors).toEqual([]);
+  expect(targets.find('a')).toBeUndefined();
+});
+
+test('of changes that wait while the targets are closed, none is begun', async () => {
+  const open = Promise.withResolvers<void>();
+  opening = () => open.promise;
+  const applied = [targets.apply([of('a', 'direct')]), targets.apply([of('b', 'direct')])];
+  await expect.poll(() => doors.length).toBe(1);
+  const over = targets.close();
+  open.resolve();
+  await Promise.all([...applied, over]);
+  expect([doors.length, listening(), closed]).toEqual([1, 0, ['a']]);
+});

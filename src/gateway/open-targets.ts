@@ -12,7 +12,7 @@ import { createTlsAcceptor, type TlsAcceptor } from './tls.ts';
 export interface OpenTargets {
   /**
    * Makes these the targets. Those that stay as they are keep their sessions; sessions of one that went or changed end at their next
-   * idle moment. A faulty one is left out and logged. Resolves when the doors are open.
+   * idle moment. A faulty one is left out and logged. Resolves when the doors are open. Once closed, nothing is opened any more.
    */
   apply(targets: readonly ResolvedTarget[]): Promise<void>;
   find(name: string): OpenTarget | undefined;
@@ -50,10 +50,11 @@ export interface OpenTargetsDeps {
 export function createOpenTargets(deps: OpenTargetsDeps): OpenTargets {
   const targets = new Map<string, Kept>();
   let applying: Promise<void> = Promise.resolve();
+  let closed = false;
   return {
     /** One change after the other: two at once could open the same door twice. */
     apply(wanted) {
-      const applied = applying.then(() => replaceTargets(targets, wanted, deps));
+      const applied = applying.then(() => (closed ? undefined : replaceTargets(targets, wanted, deps)));
       applying = applied.catch(() => {}); // The caller hears of it.
       return applied;
     },
@@ -70,6 +71,7 @@ export function createOpenTargets(deps: OpenTargetsDeps): OpenTargets {
       for (const { door } of targets.values()) door?.server.close();
     },
     async close() {
+      closed = true;
       await applying; // It may have a door still to open.
       for (const { door } of targets.values()) door?.server.close();
       await Promise.all([...targets.values()].map(({ target }) => target.close()));

@@ -81,8 +81,13 @@ export function createAppender(deps: {
     return firstSeq;
   };
   const allPromised = (events: readonly LedgerEvent[]): boolean => {
-    const from = { firstSeq: sequence + 1, timeMs, syncedSequence: commit.syncedSequence };
-    return room.areOwed(events, (event) => encoder.encode([event], from).bytes.length);
+    // As it will stand behind the others: a number or a time more may be the bytes too many, and half of a batch must not be written.
+    let from = { firstSeq: sequence + 1, timeMs, syncedSequence: commit.syncedSequence };
+    return room.areOwed(events, (event) => {
+      const batch = encoder.encode([event], from);
+      from = { ...from, firstSeq: from.firstSeq + 1, timeMs: batch.timeMs };
+      return batch.bytes.length;
+    });
   };
   const appendOrFail = (events: readonly LedgerEvent[]): number => {
     try {

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { LedgerEvent } from '../model/index.ts';
 import { codeOf, createSeededRandom } from '../std/index.ts';
 import { noteKeyOf } from '../wire/tlog/index.ts';
+import { formatEntry } from './entry.ts';
 import { createLedger, type LedgerEntry, OUTCOME_BYTES_MAX, verifyLedger } from './index.ts';
 import { segmentPath } from './segment.ts';
 import { event, never, ORIGIN, operation, testDeps, testSigner } from './testing/ledger-fixture.ts';
@@ -271,9 +272,10 @@ describe('a sync that fails', () => {
 });
 
 describe('a disk that is full', () => {
-  const fill = async (disk: MemoryDisk) => {
+  const fill = async (disk: MemoryDisk, first = event({ kind: 'admin' })) => {
     const started = await startOn(disk);
     await settle();
+    started.ledger.append(first);
     disk.faults.bytesMax = 1;
     const open: number[] = [];
     const { ledger } = started;
@@ -330,6 +332,31 @@ describe('a disk that is full', () => {
     expect(codeOfAppend(ledger, [largest(first), huge])).toBe('ERR_LEDGER_FULL');
     expect(ledger.sequence).toBe(before);
     expect(codeOfAppend(ledger, [largest(first)])).toBe('written');
+  });
+
+  it('refuses a batch as a whole where an outcome is only over its size in its place among the others', async () => {
+    const { timeMs } = event();
+    let refused = 0;
+    // How much of the segment is left when it is full decides how tight the room is.
+    for (let pad = 0; pad < 4096; pad += 128) {
+      const { ledger, open } = await fill(
+        createMemoryDisk(),
+        event({ kind: 'admin', detail: { pad: 'x'.repeat(pad) } }),
+      );
+      const exact = (i: number, laterMs: number): LedgerEvent => {
+        const bare = { ...operation(i)[1], timeMs: timeMs + laterMs, detail: { pad: '' } };
+        const { length } = formatEntry(bare, { seq: 100, timeMs: bare.timeMs });
+        return { ...bare, detail: { pad: 'x'.repeat(OUTCOME_BYTES_MAX - length) } };
+      };
+      for (let i = 0; i + 1 < open.length; i += 2) {
+        // Behind the first, whose time is later, the second also says what the wall clock said, which takes more bytes.
+        const before = ledger.sequence;
+        if (codeOfAppend(ledger, [exact(i, i + 1), exact(i + 1, i)]) === 'written') continue;
+        expect(ledger.sequence).toBe(before);
+        refused++;
+      }
+    }
+    expect(refused).toBeGreaterThan(0);
   });
 
   it('goes on by itself when there is room again', async () => {

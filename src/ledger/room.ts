@@ -14,7 +14,7 @@ import type { SegmentPool } from './segment-pool.ts';
 export interface Room {
   /** A place for the batch. @throws ERR_LEDGER_FULL when it would take what is owed to others */
   admit(events: readonly LedgerEvent[], bytes: number, active: FreeSegment | undefined): Admission;
-  /** True when every event is an outcome that is owed and within its size (`bytesOf` tells): each alone will be admitted. */
+  /** True when every event is an outcome that is owed and within its size (`bytesOf` tells, asked in order): each alone will be admitted. */
   areOwed(events: readonly LedgerEvent[], bytesOf: (event: LedgerEvent) => number): boolean;
   /** Sequence number of the oldest intent without outcome. */
   oldestOpen(): number | undefined;

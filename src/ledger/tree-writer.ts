@@ -61,7 +61,9 @@ export function createTreeWriter(deps: { readonly files: LedgerFiles; readonly d
     const tiles = fullTiles.map(({ level, index, hashes }) => {
       return { path: join(directory, tilePath({ level, index, width: TILE_WIDTH })), hashes };
     });
-    await writeTiles(files, tiles);
+    for (let at = 0; at < tiles.length; at += TILES_AT_ONCE) {
+      await writeTiles(files, tiles.slice(at, at + TILES_AT_ONCE));
+    }
     // A tile is only there for good once its name is, and those of the folders above it.
     const folders = new Set<string>();
     for (const { path } of tiles) {
@@ -214,4 +216,6 @@ function hashInTails(tails: readonly Buffer[][], node: TreeNode): Buffer {
 
 /** Bounds the hashes and tiles held between two writes: 256 tiles, 2 MiB. */
 const LEAVES_A_ROUND = 65_536;
+/** Enough for the disk to take them as one, and few beside the descriptors that the process keeps in reserve. */
+const TILES_AT_ONCE = 16;
 const TILE_BYTES = TILE_WIDTH * HASH_BYTES;

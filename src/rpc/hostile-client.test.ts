@@ -69,10 +69,13 @@ describe('a client that does not read', () => {
     });
     const test = await begin('unix', { services: [service], limits: { streamQueueBytesMax: 1_000_000 } });
     const session = test.raw();
+    await request(session, { ':path': check }, anyRequest);
+    const before = test.clock.pending();
     const stream = session.request({
       ':method': 'POST',
       ':path': pathOf(SpiffeWorkloadAPI.method.fetchX509Bundles),
       'content-type': 'application/grpc',
+      'grpc-timeout': '1000H',
     });
     stream.on('error', () => {});
     stream.end(anyRequest);
@@ -82,6 +85,42 @@ describe('a client that does not read', () => {
     stream.resume();
     await closed;
     expect(stream.rstCode).toBe(11);
+    // Its deadline as well: for weeks it would keep what is left of the call.
+    await expect.poll(() => test.clock.pending()).toBe(before);
+  });
+
+  it.each([
+    ['a stream', SpiffeWorkloadAPI.method.fetchX509Bundles],
+    ['a single answer', SpiffeWorkloadAPI.method.fetchJWTSVID],
+  ])('and takes back %s again and again leaves nothing behind that other calls would have to wait for', async (_, method) => {
+    const service = implement(SpiffeWorkloadAPI, {
+      async fetchX509Bundles(_request, context, send) {
+        while (!context.signal.aborted) await send(big);
+      },
+      fetchJWTSVID: async () => ({ svids: [{ svid: 'x'.repeat(100_000) }] }),
+      async fetchX509SVID(_request, _context, send) {
+        // The second waits behind the first: it is then that what waits in the connection's other calls counts.
+        await Promise.all([send({}), send({ crl: [Buffer.alloc(60_000)] })]);
+      },
+    });
+    const test = await begin('unix', { services: [service], limits: { connectionQueueBytesMax: 150_000 } });
+    const session = test.raw();
+    const open = (path: string) => {
+      const headers = { ':method': 'POST', ':path': path, 'content-type': 'application/grpc' };
+      const stream = session.request(headers);
+      stream.on('error', () => {});
+      stream.end(anyRequest);
+      return stream;
+    };
+    for (let i = 0; i < 20; i++) {
+      const stream = open(pathOf(method));
+      await new Promise((resolve) => stream.once('response', resolve));
+      stream.close(CANCEL);
+      await new Promise((resolve) => stream.once('close', resolve));
+    }
+    const path = pathOf(SpiffeWorkloadAPI.method.fetchX509SVID);
+    const answer = () => request(session, { ':path': path }, anyRequest);
+    await expect.poll(answer, { timeout: 10_000 }).toMatchObject({ grpcStatus: '0' });
   });
 
   it('may get a single message that is larger than all limits', async () => {

@@ -58,9 +58,12 @@ export function serveCall(options: {
   const cancellation = createCancellation();
   const intake = site.intake.open();
   const timers: Timer[] = [];
-  const end = (error: RpcError | undefined) => {
+  const release = () => {
     for (const timer of timers.splice(0)) timer.cancel();
     intake.close();
+  };
+  const end = (error: RpcError | undefined) => {
+    release();
     response.end(error);
   };
   const abort = (error: RpcError) => {
@@ -73,7 +76,7 @@ export function serveCall(options: {
     const watched = response.started && !response.ended;
     // Most calls have ended by now: no error is made for those.
     if (!response.ended) abort(new RpcError(Code.CANCELLED, 'the client has gone or has cancelled the call'));
-    intake.close();
+    release(); // One that was cut off for not reading has ended by itself.
     options.done({ watched });
     // Node keeps a closed stream until the next full collection; it must not keep the call as well.
     forget(stream);

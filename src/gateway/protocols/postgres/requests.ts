@@ -66,6 +66,12 @@ export class Requests {
     this.pump();
   }
 
+  /** The session is over: what still waits is never begun, so that it leaves no intent without outcome in the ledger. */
+  stop(): void {
+    this.#over = true;
+    this.#leaving = false;
+  }
+
   /** True while there are messages that have to wait: the client should not send more. */
   get stuck(): boolean {
     return this.#held || (this.#blocked() && this.#framer.bufferedBytes > 0);

@@ -242,6 +242,7 @@ class Carrier {
     this.#stopListening();
     this.#options.session.signal.removeEventListener('abort', this.#onEnd);
     this.#options.session.drain.removeEventListener('abort', this.#drainWhenIdle);
+    this.#requests.stop();
     this.#answers.lost();
     endTarget(this.#target, this.#options.conversation.clock, this.#dismissed ? undefined : encodeTerminate());
     endClient(this.#client, error);
