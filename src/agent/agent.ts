@@ -4,7 +4,7 @@ import type { AttestorMember, PeerProcess } from '../attestation/index.ts';
 import { openPrivateFolder, removeUnfinished } from '../private-files/index.ts';
 import { type Clock, type Log, memberById, type Random, type Service, startAll, stopAll } from '../std/index.ts';
 import { createSealer } from '../wire/seal/index.ts';
-import { type Assembly, assemble, type Parts } from './assemble.ts';
+import { type Assembly, assemble, type Parts } from './assemble-agent.ts';
 import type { OpenAttestor } from './callers.ts';
 import type { AgentConfig } from './config.ts';
 import { type Counters, createCounters } from './counters.ts';

@@ -16,7 +16,7 @@ import {
   type StepContext,
   taintAuthority,
   takeNextStep,
-} from './steps.ts';
+} from './rotation-steps.ts';
 import { createTimeline } from './timeline.ts';
 
 /**

@@ -13,7 +13,7 @@ import {
 import { type Conversation, messageBytesMax } from './conversation.ts';
 import { Forwarding, type ForwardingPort } from './forwarding.ts';
 import { expectReply, type PlanStamp, type Portal, type Prepared } from './replies.ts';
-import { type Forward, type Plan, type Refusal, type StatementPlan, sessionNamesMax } from './sql/index.ts';
+import { type Forward, type Plan, type Refusal, type StatementPlan, sessionNamesMax, textBytesMax } from './sql/index.ts';
 
 /** What the session does for this direction. */
 export interface RequestsPort extends ForwardingPort {
@@ -358,7 +358,7 @@ export class Requests {
   /** The message's content, or the refusal of a text that can't be read: a bad text is no reason to lose the connection. */
   #text<T>(read: () => T): T | Refusal {
     if (this.#framer.oversize) {
-      return refusalOf('54000', 'text-too-long', `a statement may have ${TEXT_BYTES_MAX} bytes`);
+      return refusalOf('54000', 'text-too-long', `a statement may have ${textBytesMax} bytes`);
     }
     try {
       return read();
@@ -436,7 +436,7 @@ function refusalOf(sqlstate: string, reason: Refusal['reason'], message: string)
 }
 
 function keptBytesMax(type: number): number | undefined {
-  return type === Frontend.query || type === Frontend.parse ? TEXT_BYTES_MAX + TEXT_OVERHEAD_BYTES : undefined;
+  return type === Frontend.query || type === Frontend.parse ? textBytesMax + TEXT_OVERHEAD_BYTES : undefined;
 }
 
 const NAME_BYTES_MAX = 63;
@@ -446,8 +446,6 @@ const PORTAL_FETCHED = refusalOf(
   'unknown-cursor',
   'FETCH and MOVE serve cursors that were declared in SQL; a portal is asked for its rows by Execute',
 );
-/** Longer texts cost too much to understand; the planner's own limit is the same. */
-const TEXT_BYTES_MAX = 1024 * 1024;
 /** Names, parameter types and header around a text. */
 const TEXT_OVERHEAD_BYTES = 64 * 1024;
 /** Requests sent and not answered; beyond it the client has to wait. */

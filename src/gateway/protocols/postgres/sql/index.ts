@@ -13,7 +13,7 @@ export { type CatalogQuery, catalogQueries } from './catalog-queries.ts';
 export { SqlError } from './errors.ts';
 export { maskColumns } from './mask-columns.ts';
 export { databaseResource } from './names.ts';
-export { loadParser } from './parse.ts';
+export { loadParser, textBytesMax } from './parse.ts';
 export type {
   Decider,
   Forward,
