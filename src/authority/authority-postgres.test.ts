@@ -5,6 +5,7 @@ import * as path from 'node:path';
 import { parseTrustDomain, spiffeIdOf } from '@countersign/sdk/identity';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startPostgres, type TestPostgres } from '../../test/support/postgres.ts';
+import { readGivenSecretNow } from '../private-files/index.ts';
 import {
   createManualClock,
   createSilentLog,
@@ -41,7 +42,11 @@ afterAll(async () => {
 
 async function startServer(serverId: string) {
   const deps = { log: createSilentLog(), random: createSystemRandom() };
-  const store = postgres.open({ url: `file:${path.join(folder, 'url')}` }, { ...deps, clock: createSystemClock() });
+  const readSecretFile = (file: string) => readGivenSecretNow(`file:${file}`, { env: {}, bytesMax: 1000 });
+  const store = postgres.open(
+    { url: `file:${path.join(folder, 'url')}` },
+    { ...deps, clock: createSystemClock(), readSecretFile },
+  );
   const keystore = memory.open({}, deps);
   const options = {
     x509KeyType: 'ec-p256',

@@ -13,7 +13,14 @@ import {
 import { type Conversation, messageBytesMax } from './conversation.ts';
 import { Forwarding, type ForwardingPort } from './forwarding.ts';
 import { expectReply, type PlanStamp, type Portal, type Prepared } from './replies.ts';
-import { type Forward, type Plan, type Refusal, type StatementPlan, sessionNamesMax, textBytesMax } from './sql/index.ts';
+import {
+  type Forward,
+  type Plan,
+  type Refusal,
+  type StatementPlan,
+  sessionNamesMax,
+  textBytesMax,
+} from './sql/index.ts';
 
 /** What the session does for this direction. */
 export interface RequestsPort extends ForwardingPort {
