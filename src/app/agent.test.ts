@@ -16,7 +16,7 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 function create() {
-  const text = `agent: { trustBundle: ${bundle}, dataDir: ${folder}/data, joinToken: env:NONE }`;
+  const text = `trustDomain: example.org\nagent: { trustBundle: ${bundle}, dataDir: ${folder}/data, joinToken: env:NONE }`;
   const { agent, trustDomain } = parseConfig({ file: 'c.yaml', text, members: memberSchemas, env: {} });
   if (agent === undefined) throw new Error('the configuration has a section agent');
   const deps = { clock: createManualClock(0), random: createSeededRandom('agent'), log: createSilentLog(), env: {} };

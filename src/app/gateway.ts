@@ -11,7 +11,7 @@ import { openPrivateFolder } from '../private-files/index.ts';
 import { parseDurationMs, type Random, type Service, startAll, stopAll } from '../std/index.ts';
 import { createWorkloadIdentity } from '../workload-identity/index.ts';
 import { createControlWatch } from './control-watch.ts';
-import { createHealthServer } from './health-server.ts';
+import { createHealthServer, type Problem } from './health-server.ts';
 import { ledgerProblems, type Role, type RoleDeps } from './role.ts';
 import { deriveKey, openLedgerSigner, openSealKey } from './role-keys.ts';
 import { serverConnection } from './server-connection.ts';
@@ -111,12 +111,18 @@ export function createGatewayApp(deps: RoleDeps<GatewayConfig>): GatewayRole {
     },
   ];
   const services: Service[] = [ledger, identity, gateway, watch];
-  if (config.http !== undefined)
-    services.unshift(createHealthServer({ ...parseAddress(config.http), log, notReady, metrics }));
+  if (config.http !== undefined) {
+    const problems = () => problemsOf(gateway);
+    services.unshift(createHealthServer({ ...parseAddress(config.http), log, notReady, problems, metrics }));
+  }
   return {
     ...{ notReady, gateway, ledger },
     start: (signal) => startAll(services, signal),
     stop: () => stopAll(services),
     failure: () => ledger.failure,
   };
+}
+
+function problemsOf(gateway: Gateway): readonly Problem[] {
+  return gateway.problems().map(({ target, what, remedy }) => ({ what: `target ${target}`, found: what, remedy }));
 }

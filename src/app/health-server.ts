@@ -2,7 +2,6 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { type Log, messageOf, type Service } from '../std/index.ts';
-
 import { AppError } from './errors.ts';
 
 /** One number that `/metrics` shows; `read` is called at each scrape. */
@@ -12,17 +11,25 @@ export interface Metric {
   read(): number;
 }
 
-/** `/live`, `/ready` (503 with the reasons while not ready) and `/metrics` (Prometheus text format) on one address. */
+/** Something that a role which can serve can't do; `found` is one sentence. No secret is in it. */
+export interface Problem {
+  readonly what: string;
+  readonly found: string;
+  readonly remedy: string;
+}
+
+/** `/live`, `/ready` (503 with the reasons while not ready, with the problems at any time) and `/metrics` (Prometheus text format) on one address. */
 export interface HealthServer extends Service {
   address(): { host: string; port: number };
 }
 
-/** Creates the health server of one process. `notReady` gives the reasons why it can't serve; none = ready. */
+/** Creates the health server of one process. `notReady` gives the reasons why it can't serve; none = ready, whatever the problems. */
 export function createHealthServer(deps: {
   host: string;
   port: number;
   log: Log;
   notReady: () => readonly string[];
+  problems?: () => readonly Problem[];
   metrics: readonly Metric[];
 }): HealthServer {
   const registry = new Registry();
@@ -63,7 +70,10 @@ export function createHealthServer(deps: {
     if (url === '/metrics') return { status: 200, type: registry.contentType, body: await registry.metrics() };
     if (url !== '/ready') return json(404, { status: 'not found' });
     const reasons = deps.notReady();
-    return reasons.length === 0 ? json(200, { status: 'ready' }) : json(503, { status: 'not ready', reasons });
+    const found = deps.problems?.() ?? [];
+    const problems = found.length === 0 ? {} : { problems: found };
+    if (reasons.length === 0) return json(200, { status: 'ready', ...problems });
+    return json(503, { status: 'not ready', reasons, ...problems });
   }
 
   return {

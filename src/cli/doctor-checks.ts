@@ -1,6 +1,8 @@
 import { lstatSync, statfsSync, statSync } from 'node:fs';
 import { arch, platform, release } from 'node:os';
 import { Bundle } from '@countersign/sdk/contract';
+import { Type } from 'typebox';
+import { Value } from 'typebox/value';
 import { type Config, parseAddress } from '../config/index.ts';
 import { Code, createRpcClient, RpcError } from '../rpc/index.ts';
 import { createSilentLog, messageOf, timeoutSignal } from '../std/index.ts';
@@ -116,19 +118,15 @@ async function checkHttp(role: string, address: string | undefined): Promise<Che
     const response = await fetch(`http://${host.includes(':') ? `[${host}]` : host}:${port}/ready`, {
       signal: AbortSignal.timeout(PROBE_TIMEOUT_MS),
     });
-    if (response.ok) return [{ what, state: 'good', found: address }];
     const body: unknown = await response.json();
-    const reasons =
-      typeof body === 'object' && body !== null && 'reasons' in body && Array.isArray(body.reasons)
-        ? body.reasons.map(String)
-        : [];
+    const { reasons = [], problems = [] } = Value.Check(READY_BODY, body) ? body : {};
+    const found = reasons.join('; ') || `status ${response.status}`;
     return [
-      {
-        what,
-        state: 'wrong',
-        found: reasons.join('; ') || `status ${response.status}`,
-        remedy: `see the log of the ${role}`,
-      },
+      response.ok
+        ? { what, state: 'good', found: address }
+        : { what, state: 'wrong', found, remedy: `see the log of the ${role}` },
+      // What a role can't do though it may be ready.
+      ...problems.map((problem) => ({ ...problem, state: 'wrong' as const })),
     ];
   } catch (error) {
     return [
@@ -221,5 +219,12 @@ function checkRoom(directory: string): Check[] {
   ];
 }
 
+/** What `/ready` of a role answers, as far as it matters here. */
+const READY_BODY = Type.Object({
+  reasons: Type.Optional(Type.Array(Type.String())),
+  problems: Type.Optional(
+    Type.Array(Type.Object({ what: Type.String(), found: Type.String(), remedy: Type.String() })),
+  ),
+});
 const PROBE_TIMEOUT_MS = 3000;
 const ROOM_MIB_MIN = 512;

@@ -1,8 +1,9 @@
-import { connect as connectTcp, type Socket } from 'node:net';
+import { connect as connectTcp, createServer, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { Type } from 'typebox';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createManualClock, type ManualClock } from '../std/index.ts';
+import { portOf } from './doors.ts';
 import { createGateway, type GatewayDeps, type ProtocolMember } from './index.ts';
 import { createTestAuthority, createTestIdentity, identityOf, type TestSvid } from './testing/test-authority.ts';
 import { testGatewayDeps } from './testing/test-gateway.ts';
@@ -18,8 +19,9 @@ const echo: ProtocolMember = {
   checkConfig: () => [],
   openTarget(config, deps) {
     if (config === 'broken') throw new Error('broken');
+    const [word, port] = String(config).split(' ');
     return {
-      listen: config === 'direct' ? { host: '127.0.0.1', port: 0 } : undefined,
+      listen: word === 'direct' ? { host: '127.0.0.1', port: Number(port ?? 0) } : undefined,
       async serve(session) {
         const { promise, resolve } = Promise.withResolvers<void>();
         const bye = (word: string) => session.client.end(`${word}\n`);
@@ -210,6 +212,45 @@ describe('the direct door', () => {
     expect(await read(tls)).toBe('refused target\n');
     expect(gateway.sessions()).toEqual([]);
   });
+});
+
+describe('a direct door whose port is taken', () => {
+  /** Stands in the place of another program. */
+  const taker = createServer();
+  afterEach(() => taker.close());
+
+  test('leaves the way by the agent open, is named among the problems, and opens when the port is free', async () => {
+    await new Promise<void>((resolve) => taker.listen({ host: '127.0.0.1', port: 0 }, resolve));
+    const port = portOf(taker);
+    await gateway.applyTargets([{ name: 'two', protocol: 'echo', config: `direct ${port}` }]);
+    expect(await read(link(web, 'two'))).toBe('\0two spiffe://example.org/web agent\n');
+    expect(gateway.problems()).toMatchObject([{ target: 'two', what: expect.stringContaining(`port ${port}: `) }]);
+    expect(gateway.address().targets.size).toBe(0);
+    await new Promise((resolve) => taker.close(resolve));
+    await clock.advance(1_000);
+    await expect.poll(() => gateway.address().targets.get('two')).toBe(port);
+    expect(gateway.problems()).toEqual([]);
+    expect(await read(connect(port, web, ['echo']))).toBe('two spiffe://example.org/web direct\n');
+  });
+
+  test('is tried no more once the gateway stops, even while sessions still run out', async () => {
+    await new Promise<void>((resolve) => taker.listen({ host: '127.0.0.1', port: 0 }, resolve));
+    const port = portOf(taker);
+    await gateway.applyTargets([{ name: 'two', protocol: 'echo', config: `direct ${port}` }]);
+    await new Promise((resolve) => taker.close(resolve));
+    await read(link(web, 'two'));
+    const stopped = gateway.stop();
+    await clock.advance(5_000);
+    await expect(
+      new Promise((resolve, reject) => connectTcp(port, '127.0.0.1', () => resolve('open')).on('error', reject)),
+    ).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    await clock.advance(10_000);
+    await stopped;
+  });
+});
+
+test('targets that can’t be opened are named among the problems', () => {
+  expect(gateway.problems().map(({ target }) => target)).toEqual(['three', 'four']);
 });
 
 test('new handshakes at every door show the newest identity of the gateway', async () => {

@@ -19,7 +19,7 @@ import { createDoors, portOf } from './doors.ts';
 import { createHeldBytes } from './held-bytes.ts';
 import type { GatewayIdentity } from './identity.ts';
 import { createLedgerTurn } from './ledger-turn.ts';
-import { createOpenTargets } from './open-targets.ts';
+import { createOpenTargets, type TargetProblem } from './open-targets.ts';
 import { createPolicyBoard } from './policy-board.ts';
 import type { ProtocolMember, SecretResolver, SessionRefusal } from './protocol.ts';
 import { serveSession } from './serve-session.ts';
@@ -53,9 +53,15 @@ export interface GatewayDeps {
 export interface Gateway {
   /**
    * The targets from now on. Those that stay as they are keep their sessions; sessions of a target that went or changed end at their
-   * next idle moment. A target with a faulty config is left out and logged; it does not hold up the others. Resolves when doors are open.
+   * next idle moment. A target with a faulty config is left out and logged; it does not hold up the others. A door that can't be opened
+   * is tried again until it opens, its target being served to agents' clients meanwhile. Resolves when each door is open or has failed.
    */
   applyTargets(targets: readonly ResolvedTarget[]): Promise<void>;
+  /**
+   * What is wrong with single targets now, none of which keeps the others from being served: faulty definitions, doors that can't be
+   * opened, secrets that could not be read when they were last needed.
+   */
+  problems(): readonly TargetProblem[];
   /** The policies from now on: also for sessions that run, from their next operation. */
   applyPolicies(policies: CompiledPolicies): void;
   /** Running sessions, for operators. */
@@ -86,6 +92,7 @@ export function createGateway(deps: GatewayDeps): Gateway & Service {
     start: (signal) => core.start(signal),
     stop: () => core.stop(),
     applyTargets: (targets) => core.targets.apply(targets),
+    problems: () => core.targets.problems(),
     applyPolicies: (policies) => core.board.replace(policies),
     sessions: () =>
       core.sessions

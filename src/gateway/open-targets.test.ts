@@ -1,10 +1,12 @@
 import { createServer, type Server } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { Type } from 'typebox';
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import { createManualClock, createSilentLog, createSystemRandom, Secret } from '../std/index.ts';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createLog, createManualClock, createSystemRandom, type ManualClock, Secret } from '../std/index.ts';
+import { portOf } from './doors.ts';
+import { GatewayError } from './errors.ts';
 import { createOpenTargets, type OpenTargets, type OpenTargetsDeps } from './open-targets.ts';
-import type { ProtocolMember } from './protocol.ts';
+import type { ProtocolMember, TargetDeps } from './protocol.ts';
 import { createTestAuthority, createTestIdentity, identityOf } from './testing/test-authority.ts';
 
 // Goal: the set of targets stays whole while it changes: what is half open when something else happens is neither lost nor left behind.
@@ -17,8 +19,15 @@ let doors: Server[];
 let opening: (() => Promise<void> | void) | undefined;
 let identity: ReturnType<typeof createTestIdentity>;
 let targets: OpenTargets;
+let clock: ManualClock;
+/** Events that were logged. */
+let lines: string[];
+/** What each target got to work with. */
+let given: Map<string, TargetDeps>;
+let secretError: Error | undefined;
+const never = new AbortController().signal;
 
-/** Its config says where it listens. */
+/** Its config says whether it listens, and at which port: `direct`, `direct PORT`. */
 const member: ProtocolMember = {
   kind: 'protocol',
   id: 'fake',
@@ -27,13 +36,19 @@ const member: ProtocolMember = {
   policySchema: { namespace: 'Fake', entityTypes: {}, actions: {} },
   alpn: 'fake',
   checkConfig: () => [],
-  openTarget: (config, { name }) => ({
-    listen: config === 'direct' ? { host: '127.0.0.1', port: 0 } : undefined,
-    serve: async () => {},
-    refuse: (client) => void client.destroy(),
-    check: async () => undefined,
-    close: async () => void closed.push(name),
-  }),
+  openTarget(config, deps) {
+    if (config === 'refused') throw new GatewayError('ERR_GATEWAY_TARGET_CONFIG', 'port is 0');
+    if (config === 'bug') throw new TypeError('password is undefined');
+    given.set(deps.name, deps);
+    const [word, port] = String(config).split(' ');
+    return {
+      listen: word === 'direct' ? { host: '127.0.0.1', port: Number(port ?? 0) } : undefined,
+      serve: async () => {},
+      refuse: (client) => void client.destroy(),
+      check: async () => undefined,
+      close: async () => void closed.push(deps.name),
+    };
+  },
   negotiateDirect: async (socket, startTls) => {
     socket.pause();
     return await startTls(Buffer.alloc(0));
@@ -51,7 +66,12 @@ const openDoor: OpenTargetsDeps['openDoor'] = async (where, _, tls) => {
   });
   doors.push(server);
   await opening?.();
-  await new Promise<void>((resolve) => server.listen(where, resolve));
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', ({ message }) =>
+      reject(new GatewayError('ERR_GATEWAY_LISTEN', `can't listen on ${where.host} port ${where.port}: ${message}`)),
+    );
+    server.listen(where, resolve);
+  });
   return server;
 };
 
@@ -59,14 +79,23 @@ beforeEach(() => {
   closed = [];
   doors = [];
   opening = undefined;
+  lines = [];
+  given = new Map();
+  secretError = undefined;
+  clock = createManualClock(NOW_MS);
   identity = createTestIdentity(identityOf(authority.issue('/first'), [authority]));
   targets = createOpenTargets({
-    clock: createManualClock(NOW_MS),
+    clock,
     random: createSystemRandom(),
-    log: createSilentLog(),
+    log: createLog({ level: 'info', write: (line) => lines.push((JSON.parse(line) as { event: string }).event) }), // As the log writes it.
     identity,
     protocols: [member],
-    secrets: { resolve: async () => Secret.fromText('x') },
+    secrets: {
+      resolve: async () => {
+        if (secretError !== undefined) throw secretError;
+        return Secret.fromText('x');
+      },
+    },
     maskKey: new Secret(Buffer.alloc(32)),
     sessions: { drain: () => {} },
     openDoor,
@@ -105,15 +134,175 @@ test('a target that changes is closed with its door; one that stays keeps both',
   expect([...targets.ports().keys()]).toEqual(['b']);
 });
 
-test('a target whose door does not open is closed again and left out, and tried anew when it is applied again', async () => {
-  opening = () => Promise.reject(new Error('the port is taken'));
-  await targets.apply([of('a', 'direct'), of('b', null)]);
-  expect(closed).toEqual(['a']);
-  expect(targets.find('a')).toBeUndefined();
-  expect(targets.find('b')).toBeDefined();
-  opening = undefined;
-  await targets.apply([of('a', 'direct'), of('b', null)]);
-  expect([...targets.ports().keys()]).toEqual(['a']);
+describe('a door that can’t be opened', () => {
+  /** Takes a port, as another program would. */
+  async function takePort(): Promise<{ readonly where: string; readonly port: number; free(): Promise<void> }> {
+    const taker = createServer();
+    await new Promise<void>((resolve) => taker.listen({ host: '127.0.0.1', port: 0 }, resolve));
+    const port = portOf(taker);
+    return {
+      ...{ port, where: `direct ${port}` },
+      free: () => new Promise((resolve) => void taker.close(() => resolve())),
+    };
+  }
+  let taken: Awaited<ReturnType<typeof takePort>>;
+  beforeEach(async () => {
+    taken = await takePort();
+  });
+  afterEach(() => taken.free());
+
+  const inUse = (target: string) => ({
+    target,
+    what: expect.stringMatching(new RegExp(`^can't listen on 127.0.0.1 port ${taken.port}: .*EADDRINUSE`)),
+    remedy: expect.stringContaining('address'),
+  });
+
+  test('leaves its target served to agents’ clients, and is a problem that can be read', async () => {
+    await targets.apply([of('a', taken.where), of('b', null)]);
+    expect(targets.find('a')?.name).toBe('a');
+    expect(targets.find('b')?.name).toBe('b');
+    expect(closed).toEqual([]);
+    expect([...targets.ports()]).toEqual([]);
+    expect(targets.problems()).toEqual([inUse('a')]);
+  });
+
+  test('opens by itself once the port is free, with one line in the log when it fails and one when it opens', async () => {
+    await targets.apply([of('a', taken.where)]);
+    const kept = targets.find('a');
+    for (let turn = 0; turn < 6; turn++) {
+      await clock.advance(10_000);
+      await expect.poll(() => clock.pending()).toBe(1);
+    }
+    expect(doors.length).toBeGreaterThan(6);
+    expect(targets.problems()).toEqual([inUse('a')]);
+    await taken.free();
+    await clock.advance(10_000);
+    await expect.poll(() => [...targets.ports()]).toEqual([['a', taken.port]]);
+    expect(targets.problems()).toEqual([]);
+    expect(targets.find('a')).toBe(kept);
+    expect(await nameAt(taken.port)).toBe('URI:spiffe://example.org/first');
+    expect(lines).toEqual(['gateway.target.door_failed', 'gateway.target.door_opened']);
+    expect(clock.pending()).toBe(0);
+  });
+
+  test('shows the newest identity when it opens', async () => {
+    await targets.apply([of('a', taken.where)]);
+    const renewed = identityOf(authority.issue('/second'), [authority]);
+    identity.set(renewed);
+    targets.present(renewed);
+    await taken.free();
+    await clock.advance(1_000);
+    await expect.poll(() => targets.ports().size).toBe(1);
+    expect(await nameAt(taken.port)).toBe('URI:spiffe://example.org/second');
+  });
+
+  test('is tried after one second, then ever more seldom, but every ten seconds at least', async () => {
+    await targets.apply([of('a', taken.where)]);
+    let tries = 1;
+    for (const delayMs of [1_000, 2_000, 4_000, 8_000, 10_000, 10_000]) {
+      await expect.poll(() => clock.pending()).toBe(1);
+      await clock.advance(delayMs - 1);
+      expect(doors.length).toBe(tries);
+      await clock.advance(1);
+      expect(doors.length).toBe(++tries);
+    }
+  });
+
+  test.each([
+    ['no door may be opened any more', () => targets.closeDoors()],
+    ['the targets are closed', () => targets.close()],
+    ['its target goes', () => targets.apply([])],
+    ['its target is served without a door', () => targets.apply([of('a', null)])],
+  ])('is tried no more once %s', async (_, act) => {
+    await targets.apply([of('a', taken.where)]);
+    expect(clock.pending()).toBe(1);
+    await act();
+    expect(clock.pending()).toBe(0);
+    await taken.free();
+    await clock.advance(60_000);
+    expect(doors.length).toBe(1);
+    expect(targets.ports().size).toBe(0);
+  });
+
+  test('gives way to the one of a changed target', async () => {
+    const other = await takePort();
+    try {
+      await targets.apply([of('a', taken.where)]);
+      await targets.apply([of('a', other.where)]);
+      expect(targets.problems()).toMatchObject([{ what: expect.stringContaining(`${other.port}`) }]);
+      expect(clock.pending()).toBe(1);
+      await Promise.all([taken.free(), other.free()]);
+      await clock.advance(1_000);
+      await expect.poll(() => [...targets.ports()]).toEqual([['a', other.port]]);
+      expect(listening()).toBe(1);
+    } finally {
+      await other.free();
+    }
+  });
+
+  test.each([
+    ['the targets are closed', () => targets.close()],
+    ['its target goes', () => targets.apply([])],
+  ])('and that opens just when %s is closed at once', async (_, act) => {
+    await targets.apply([of('a', taken.where)]);
+    await taken.free();
+    const open = Promise.withResolvers<void>();
+    opening = () => open.promise;
+    await clock.advance(1_000);
+    expect(doors.length).toBe(2);
+    const over = act();
+    open.resolve();
+    await over;
+    expect([listening(), clock.pending(), closed]).toEqual([0, 0, ['a']]);
+  });
+});
+
+describe('problems', () => {
+  test('name targets that could not be opened, until they are mended or go', async () => {
+    const unknown = { name: 'c', protocol: 'unheard', config: null };
+    await targets.apply([of('a', 'refused'), of('b', 'bug'), unknown, of('d', null)]);
+    expect(targets.problems()).toEqual([
+      { target: 'a', what: 'port is 0', remedy: expect.stringContaining('Correct the target') },
+      { target: 'b', what: 'the gateway failed to open it', remedy: expect.stringContaining('log') },
+      { target: 'c', what: expect.stringContaining('unheard'), remedy: expect.stringContaining('protocols') },
+    ]);
+    await targets.apply([of('a', null), of('b', 'bug')]);
+    expect(targets.problems()).toMatchObject([{ target: 'b' }]);
+    await targets.apply([]);
+    expect(targets.problems()).toEqual([]);
+  });
+
+  test('name a target that became faulty, which is served no more', async () => {
+    await targets.apply([of('a', null)]);
+    await targets.apply([of('a', 'refused')]);
+    expect(targets.find('a')).toBeUndefined();
+    expect(targets.problems()).toMatchObject([{ target: 'a' }]);
+  });
+
+  test('name a secret that could not be read, until it can or its target goes', async () => {
+    await targets.apply([of('a', null), of('b', null)]);
+    secretError = new GatewayError('ERR_GATEWAY_SECRET', 'keystore:shop is missing or empty');
+    await expect(given.get('a')?.secrets.resolve('keystore:shop', never)).rejects.toThrow(secretError);
+    await expect(given.get('b')?.secrets.resolve('keystore:shop', never)).rejects.toThrow(secretError);
+    const missing = (target: string) => ({
+      target,
+      what: 'keystore:shop is missing or empty',
+      remedy: expect.stringContaining('keystore'),
+    });
+    expect(targets.problems()).toEqual([missing('a'), missing('b')]);
+    await targets.apply([of('a', null)]);
+    expect(targets.problems()).toEqual([missing('a')]);
+    secretError = undefined;
+    await given.get('a')?.secrets.resolve('keystore:shop', never);
+    expect(targets.problems()).toEqual([]);
+  });
+
+  test('do not name a secret that nobody waited for any more', async () => {
+    await targets.apply([of('a', null)]);
+    secretError = new Error('aborted');
+    await expect(given.get('a')?.secrets.resolve('keystore:shop', AbortSignal.abort())).rejects.toThrow('aborted');
+    expect(targets.problems()).toEqual([]);
+  });
 });
 
 test('an identity that is renewed while a door opens is the one shown there', async () => {

@@ -1,8 +1,8 @@
 import type { Server } from 'node:net';
 import type { ResolvedTarget } from '../model/index.ts';
-import type { Clock, Log, Random, Secret } from '../std/index.ts';
+import type { Clock, Log, Random, Secret, Timer } from '../std/index.ts';
 import { portOf } from './doors.ts';
-import { GatewayError } from './errors.ts';
+import { errorTable, GatewayError } from './errors.ts';
 import type { CurrentIdentity, GatewayIdentity } from './identity.ts';
 import type { ProtocolMember, SecretResolver, Target } from './protocol.ts';
 import type { Sessions } from './sessions.ts';
@@ -12,18 +12,30 @@ import { createTlsAcceptor, type TlsAcceptor } from './tls.ts';
 export interface OpenTargets {
   /**
    * Makes these the targets. Those that stay as they are keep their sessions; sessions of one that went or changed end at their next
-   * idle moment. A faulty one is left out and logged. Resolves when the doors are open. Once closed, nothing is opened any more.
+   * idle moment. A faulty one is left out and logged. Resolves when each door is open or has failed to: then its target is served to
+   * agents' clients, and the door is tried again until it opens. Once closed, nothing is opened any more.
    */
   apply(targets: readonly ResolvedTarget[]): Promise<void>;
+  /** What is wrong with the targets now, as far as it was tried: a secret nobody has needed yet is not. */
+  problems(): readonly TargetProblem[];
   find(name: string): OpenTarget | undefined;
   /** New handshakes at these doors show this identity. */
   present(identity: CurrentIdentity): void;
-  /** Where the doors are, by target. */
+  /** Where the open doors are, by target. */
   ports(): ReadonlyMap<string, number>;
-  /** Lets nobody in any more. */
+  /** Lets nobody in any more, and opens nothing any more. */
   closeDoors(): void;
   /** Drops what the targets hold, those too that are just being opened; their sessions are over. */
   close(): Promise<void>;
+}
+
+/** What keeps a target from being served as it was declared; no secret is in it. */
+export interface TargetProblem {
+  readonly target: string;
+  /** One sentence. */
+  readonly what: string;
+  /** What the operator does about it. */
+  readonly remedy: string;
 }
 
 /** A target that is served. */
@@ -48,76 +60,92 @@ export interface OpenTargetsDeps {
 
 /** Creates an empty set. */
 export function createOpenTargets(deps: OpenTargetsDeps): OpenTargets {
-  const targets = new Map<string, Kept>();
+  const set: TargetSet = { targets: new Map(), faulty: new Map(), closed: false };
+  const { targets, faulty } = set;
   let applying: Promise<void> = Promise.resolve();
-  let closed = false;
+  const closeDoors = () => {
+    set.closed = true;
+    return [...targets.values()].map(({ door }) => door?.close());
+  };
   return {
     /** One change after the other: two at once could open the same door twice. */
     apply(wanted) {
-      const applied = applying.then(() => (closed ? undefined : replaceTargets(targets, wanted, deps)));
+      const applied = applying.then(() => (set.closed ? undefined : replaceTargets(set, wanted, deps)));
       applying = applied.catch(() => {}); // The caller hears of it.
       return applied;
     },
+    problems: () => [...faulty.values(), ...[...targets.values()].flatMap(problemsOf)],
     find: (name) => targets.get(name),
     present(identity) {
-      for (const kept of targets.values()) presentAt(kept, identity);
+      for (const { door } of targets.values()) door?.tls.present(identity);
     },
     ports() {
       const ports = new Map<string, number>();
-      for (const { name, door } of targets.values()) if (door !== undefined) ports.set(name, portOf(door.server));
+      for (const { name, door } of targets.values())
+        if (door?.server !== undefined) ports.set(name, portOf(door.server));
       return ports;
     },
-    closeDoors() {
-      for (const { door } of targets.values()) door?.server.close();
-    },
+    closeDoors: () => void closeDoors(),
     async close() {
-      closed = true;
+      const doors = closeDoors();
       await applying; // It may have a door still to open.
-      for (const { door } of targets.values()) door?.server.close();
+      await Promise.all(doors);
       await Promise.all([...targets.values()].map(({ target }) => target.close()));
       targets.clear();
     },
   };
 }
 
+interface TargetSet {
+  readonly targets: Map<string, Kept>;
+  /** Those that could not be opened, by name. */
+  readonly faulty: Map<string, TargetProblem>;
+  closed: boolean;
+}
+
 interface Kept extends OpenTarget {
   /** Equal texts are equal targets. */
   readonly definition: string;
-  readonly door: { readonly server: Server; readonly tls: TlsAcceptor } | undefined;
+  readonly door: DirectDoor | undefined;
+  /** Those of its secrets that could not be read when they were last needed, by reference. */
+  readonly unread: ReadonlyMap<string, TargetProblem>;
 }
 
-async function replaceTargets(
-  targets: Map<string, Kept>,
-  wanted: readonly ResolvedTarget[],
-  deps: OpenTargetsDeps,
-): Promise<void> {
+async function replaceTargets(set: TargetSet, wanted: readonly ResolvedTarget[], deps: OpenTargetsDeps): Promise<void> {
+  const { targets, faulty } = set;
   const definitions = new Map(wanted.map((target) => [target.name, definitionOf(target)]));
+  for (const name of [...faulty.keys()]) if (!definitions.has(name)) faulty.delete(name);
   for (const [name, kept] of [...targets]) {
     if (definitions.get(name) === kept.definition) continue;
     targets.delete(name);
-    kept.door?.server.close();
+    const shut = kept.door?.close();
     deps.sessions.drain(
       { code: 'target', what: `target ${name} has changed; connect again` },
       (session) => session.target === name,
     );
+    await shut;
     await kept.target.close();
   }
   for (const resolved of wanted) {
-    if (targets.has(resolved.name)) continue;
+    const { name } = resolved;
+    if (targets.has(name)) continue;
+    if (set.closed) return;
     try {
-      const kept = await open(resolved, deps);
-      targets.set(resolved.name, kept);
-      // Once more: it may have changed while the door was opened, and whoever presents a new one knows of none that is not kept yet.
-      presentAt(kept, deps.identity.current());
+      const kept = open(resolved, deps);
+      // Kept before its door opens: whoever presents a new identity or closes meanwhile must know of it.
+      targets.set(name, kept);
+      faulty.delete(name);
+      await kept.door?.open();
     } catch (error) {
       // One faulty target must not keep the others from being served; whoever asks for it is told that it is not there.
-      deps.log.error('gateway.target.faulty', { target: resolved.name, error });
+      deps.log.error('gateway.target.faulty', { target: name, error });
+      faulty.set(name, problemOf(name, error));
     }
   }
 }
 
-async function open(resolved: ResolvedTarget, deps: OpenTargetsDeps): Promise<Kept> {
-  const { clock, random, log, secrets, maskKey, protocols } = deps;
+function open(resolved: ResolvedTarget, deps: OpenTargetsDeps): Kept {
+  const { clock, random, maskKey, protocols } = deps;
   const { name, protocol } = resolved;
   const member = protocols.find((one) => one.id === protocol);
   if (member === undefined) {
@@ -126,28 +154,109 @@ async function open(resolved: ResolvedTarget, deps: OpenTargetsDeps): Promise<Ke
       `target ${name} wants protocol ${protocol}; there are ${protocols.map((one) => one.id).join(', ')}`,
     );
   }
-  const target = member.openTarget(resolved.config, {
-    ...{ name, clock, random, secrets, maskKey },
-    log: log.child({ target: name }),
-  });
+  const unread = new Map<string, TargetProblem>();
+  const secrets = notingSecrets(deps.secrets, name, unread);
+  const log = deps.log.child({ target: name });
+  const target = member.openTarget(resolved.config, { name, clock, random, log, secrets, maskKey });
   const opened: OpenTarget = { name, member, target };
-  const definition = definitionOf(resolved);
-  if (target.listen === undefined) return { ...opened, definition, door: undefined };
-  const tls = createTlsAcceptor({ name: member.alpn, required: false });
-  const current = deps.identity.current();
-  if (current !== undefined) tls.present(current);
-  try {
-    return { ...opened, definition, door: { tls, server: await deps.openDoor(target.listen, opened, tls) } };
-  } catch (error) {
-    await target.close();
-    throw error;
+  const where = target.listen;
+  const door = where === undefined ? undefined : new DirectDoor(opened, where, deps);
+  return { ...opened, definition: definitionOf(resolved), door, unread };
+}
+
+/**
+ * A target's door for direct clients. When it can't be opened, because something else has the port say, the target is served to agents'
+ * clients all the same, and the door is tried again until it opens or is closed.
+ */
+class DirectDoor {
+  readonly tls: TlsAcceptor;
+  server: Server | undefined;
+  /** Why nobody can come in, by the last try. */
+  problem: TargetProblem | undefined;
+  readonly #target: OpenTarget;
+  readonly #where: NonNullable<Target['listen']>;
+  readonly #deps: OpenTargetsDeps;
+  #trying: Promise<void> = Promise.resolve();
+  #failures = 0;
+  #retry: Timer | undefined;
+  #closed = false;
+
+  constructor(target: OpenTarget, where: NonNullable<Target['listen']>, deps: OpenTargetsDeps) {
+    this.#target = target;
+    this.#where = where;
+    this.#deps = deps;
+    this.tls = createTlsAcceptor({ name: target.member.alpn, required: false });
+    const current = deps.identity.current();
+    if (current !== undefined) this.tls.present(current);
+  }
+
+  /** Resolves when the first try is over, whatever came of it. */
+  open(): Promise<void> {
+    this.#trying = this.#try();
+    return this.#trying;
+  }
+
+  /** Resolves when the port is free again. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#retry?.cancel();
+    this.server?.close();
+    await this.#trying;
+  }
+
+  async #try(): Promise<void> {
+    const { clock, log, openDoor } = this.#deps;
+    const { name } = this.#target;
+    try {
+      const server = await openDoor(this.#where, this.#target, this.tls);
+      if (this.#closed) return void server.close();
+      this.server = server;
+      if (this.#failures > 0) log.info('gateway.target.door_opened', { target: name, tries: this.#failures + 1 });
+      this.problem = undefined;
+    } catch (error) {
+      if (this.#closed) return;
+      // Once for all tries: what it fails of now is among the problems.
+      if (this.#failures === 0) log.error('gateway.target.door_failed', { target: name, error });
+      this.problem = problemOf(name, error);
+      const delayMs = Math.min(DOOR_RETRY_MS * 2 ** this.#failures, DOOR_RETRY_MS_MAX);
+      this.#failures++;
+      this.#retry = clock.after(delayMs, () => void this.open());
+    }
   }
 }
 
-function presentAt({ door }: Kept, identity: CurrentIdentity | undefined): void {
-  if (identity !== undefined) door?.tls.present(identity);
+/** Keeps in `unread` what a target's secrets failed of when they were last read. */
+function notingSecrets(secrets: SecretResolver, target: string, unread: Map<string, TargetProblem>): SecretResolver {
+  return {
+    async resolve(reference, signal) {
+      try {
+        const secret = await secrets.resolve(reference, signal);
+        unread.delete(reference);
+        return secret;
+      } catch (error) {
+        // Whoever no longer waits for it says nothing about the secret.
+        if (!signal.aborted) unread.set(reference, problemOf(target, error));
+        throw error;
+      }
+    },
+  };
+}
+
+function problemsOf({ door, unread }: Kept): readonly TargetProblem[] {
+  return [...(door?.problem === undefined ? [] : [door.problem]), ...unread.values()];
+}
+
+function problemOf(target: string, error: unknown): TargetProblem {
+  if (error instanceof GatewayError) return { target, what: error.message, remedy: errorTable[error.code].remedy };
+  // A bug, whose words nobody has chosen: they are for the log.
+  return { target, what: 'the gateway failed to open it', remedy: 'See the log of the gateway.' };
 }
 
 function definitionOf({ protocol, config }: ResolvedTarget): string {
   return JSON.stringify([protocol, config]);
 }
+
+/** A port is free again soon when it was a restart that had it; the first tries follow each other fast. */
+const DOOR_RETRY_MS = 1_000;
+/** Whoever frees a port should not have to wait for long; a try costs next to nothing. */
+const DOOR_RETRY_MS_MAX = 10_000;
