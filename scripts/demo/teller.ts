@@ -42,14 +42,27 @@ export function createTeller(options: { json: boolean }) {
     failed(error: unknown, stage: Stage | undefined) {
       const message = error instanceof Error ? error.message : String(error);
       process.stderr.write(`\nThe step "${current}" did not hold: ${message}\n`);
-      if (!(error instanceof StepFailed))
-        process.stderr.write(`${error instanceof Error ? (error.stack ?? '') : ''}\n${stage?.logs() ?? ''}\n`);
+      if (error instanceof StepFailed) {
+        // The logs are deleted with everything else when the tour ends.
+        const troubles = lastTroubles(stage?.logs() ?? '');
+        if (troubles.length > 0)
+          process.stderr.write(`\nLast warnings and errors of the roles:\n${troubles.join('\n')}\n`);
+      } else process.stderr.write(`${error instanceof Error ? (error.stack ?? '') : ''}\n${stage?.logs() ?? ''}\n`);
       emit({ step: current, ok: false, message });
     },
   };
+}
+
+/** The last lines of a log that are warnings or errors. */
+export function lastTroubles(logs: string): string[] {
+  const lines = logs.split('\n').filter((line) => /"level":"(warn|error|fatal)"/.test(line));
+  return lines.slice(-TROUBLES_SHOWN_MAX);
 }
 
 function shownOf(result: unknown): Shown {
   if (typeof result === 'object' && result !== null && 'lines' in result && 'facts' in result) return result as Shown; // Steps return it; the stage does too.
   return { lines: [], facts: {} };
 }
+
+/** As many as fit a screen beside the step. */
+const TROUBLES_SHOWN_MAX = 20;

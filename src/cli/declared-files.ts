@@ -1,13 +1,15 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { targetSchemas } from '../app/declared-rules.ts';
+import { policySchema, targetSchemas } from '../app/declared-rules.ts';
 import { type Declared, parseDeclared } from '../config/index.ts';
+import { checkPolicies, type PolicyProblem } from '../policy/index.ts';
 import { UsageError } from './command.ts';
+import { inFile, policyErrorOf } from './policy-files.ts';
 
 /**
  * Reads every declared resource of the files and folders named: `*.yaml` and `*.yml` hold resources, `*.cedar` one policy each, named
  * by the file; `*.test.yaml` holds policy tests and is left out. Folders are read with what is below them, in order of name.
- * @throws ConfigError, UsageError
+ * @throws ConfigError, PolicyError, UsageError
  */
 export function readDeclared(paths: readonly string[]): Declared[] {
   const resources = paths.flatMap((path) => filesOf(path)).flatMap(readFile);
@@ -17,7 +19,17 @@ export function readDeclared(paths: readonly string[]): Declared[] {
     if (before !== undefined) throw new UsageError(`${where}: ${kind} ${name} is declared already at ${before}`);
     seen.set(`${kind} ${name}`, where);
   }
+  // The server checks them too; only here the file is known that an editor is to open.
+  const error = policyErrorOf(resources.filter(({ kind }) => kind === 'Policy').flatMap(policyProblems));
+  if (error !== undefined) throw error;
   return resources;
+}
+
+/** A policy that is a file of its own is named by the file, one within YAML by the place of its resource. */
+function policyProblems({ name, spec, where }: Declared): PolicyProblem[] {
+  const source = where.endsWith('.cedar:1:1') ? where.slice(0, -':1:1'.length) : `${where}: ${name}`;
+  const { problems } = checkPolicies([{ name, text: String(spec['cedar']) }], policySchema);
+  return problems.map((problem) => inFile(problem, source));
 }
 
 function filesOf(path: string): string[] {

@@ -16,6 +16,7 @@ describe('the exit code of a failure', () => {
     ['what the server refuses to read', new RpcError(Code.INVALID_ARGUMENT, 'no'), 'INVALID_ARGUMENT', 64],
     ['what is not there', new RpcError(Code.NOT_FOUND, 'there is no entry'), 'NOT_FOUND', 1],
     ['an entry that is not in the ledger', new LedgerError('ERR_LEDGER_NOT_FOUND', 'no'), 'ERR_LEDGER_NOT_FOUND', 1],
+    ['a ledger that is damaged', new LedgerError('ERR_LEDGER_CORRUPT', 'no'), 'ERR_LEDGER_CORRUPT', 1],
     ['a disk that fails the ledger', new LedgerError('ERR_LEDGER_IO', 'EIO'), 'ERR_LEDGER_IO', 74],
     ['what is not allowed', new RpcError(Code.PERMISSION_DENIED, 'no identity issued'), 'PERMISSION_DENIED', 1],
     ['a server that does not answer', new RpcError(Code.UNAVAILABLE, 'no'), 'UNAVAILABLE', 69],

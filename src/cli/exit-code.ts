@@ -38,6 +38,7 @@ const ofCode: ReadonlyMap<string, number> = new Map([
   ['ERR_SPIFFE_ID', exitCodes.usage],
   ['ERR_TRUST_DOMAIN', exitCodes.usage],
   ['ERR_LEDGER_NOT_FOUND', exitCodes.no],
+  ['ERR_LEDGER_CORRUPT', exitCodes.no],
   ['ERR_LEDGER_PROOF_INVALID', exitCodes.no],
   ['ERR_LEDGER_IO', exitCodes.io],
   ['ECONNREFUSED', exitCodes.unavailable],

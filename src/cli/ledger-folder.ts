@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { createDirectoryReader, type LedgerEntry, type LedgerReader } from '../ledger/index.ts';
-import { type NoteKey, parseVerifierKey } from '../wire/tlog/index.ts';
+import { createDirectoryReader, type LedgerEntry, LedgerError, type LedgerReader } from '../ledger/index.ts';
+import { type NoteKey, parseCheckpoint, parseNote, parseVerifierKey, TlogError } from '../wire/tlog/index.ts';
 import { type CliContext, type CliInput, textOption, UsageError } from './command.ts';
 import { loadConfigIfAny } from './load-config.ts';
 
@@ -26,6 +26,59 @@ export function ledgerFolder(context: CliContext, input: CliInput): string {
 /** Reads the folder, beside a role that writes it. */
 export function openLedgerFolder(context: CliContext, input: CliInput): LedgerReader {
   return createDirectoryReader({ clock: context.clock, directory: ledgerFolder(context, input) });
+}
+
+/**
+ * What is wrong with a ledger that can't be read as far as its newest checkpoint says it goes; undefined when it can. Only what hinders
+ * reading is seen so: `ledger verify` finds every change.
+ */
+export async function damageOf(reader: LedgerReader, signal: AbortSignal): Promise<LedgerError | undefined> {
+  try {
+    // Asked first: what is written meanwhile makes the log longer than this says, never shorter.
+    const signed = await signedEntries(reader);
+    let readable = 0;
+    for await (const { seq } of reader.tail({ count: 1, follow: false, signal })) readable = seq + 1;
+    if (readable >= signed) return undefined;
+    return damaged(`entry ${readable} can not be read, though ${signed} entries were signed`);
+  } catch (error) {
+    const damage = asDamage(error);
+    if (damage instanceof LedgerError && damage.code === 'ERR_LEDGER_CORRUPT') return damage;
+    throw error;
+  }
+}
+
+/**
+ * Does what reads one entry. One that was signed and is not there is damage, not a wrong number.
+ * @throws LedgerError
+ */
+export async function readSigned<T>(reader: LedgerReader, sequence: number, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    const isMissing = error instanceof LedgerError && error.code === 'ERR_LEDGER_NOT_FOUND';
+    if (!isMissing || sequence >= (await signedEntries(reader))) throw asDamage(error);
+    throw damaged(`entry ${sequence} was signed and can not be read: it, or one before it, is damaged or gone`, error);
+  }
+}
+
+/** A failure of reading, with what to do when it comes of damage. */
+export function asDamage(error: unknown): unknown {
+  const isDamage = error instanceof TlogError || (error instanceof LedgerError && error.code === 'ERR_LEDGER_CORRUPT');
+  return isDamage ? damaged(error.message, error) : error;
+}
+
+function damaged(what: string, cause?: unknown): LedgerError {
+  return new LedgerError(
+    'ERR_LEDGER_CORRUPT',
+    `reading stopped: ${what}; \`countersign ledger verify\` says what was changed, leave the folder as it is`,
+    { cause },
+  );
+}
+
+/** How many entries the newest checkpoint covers. Its signature is not checked here. @throws TlogError when it can't be read */
+async function signedEntries(reader: LedgerReader): Promise<number> {
+  const note = await reader.checkpoint();
+  return note === undefined ? 0 : parseCheckpoint(parseNote(note).text).size;
 }
 
 /** The public key that verifies the ledger: the file named with --key, else `ledger.vkey` beside the folder. @throws UsageError, TlogError */

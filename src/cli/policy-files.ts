@@ -1,14 +1,66 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { policySchema } from '../app/declared-rules.ts';
 import { parseChecked } from '../config/index.ts';
-import { type PolicyCase, type PolicySource, policyCasesSchema } from '../policy/index.ts';
+import {
+  type CompiledPolicies,
+  checkPolicies,
+  formatProblem,
+  type PolicyCase,
+  PolicyError,
+  type PolicyProblem,
+  type PolicySource,
+  policyCasesSchema,
+} from '../policy/index.ts';
 import { type CliInput, UsageError } from './command.ts';
 
-/** The policies of the files and folders named as arguments: `*.cedar`, in order of name. @throws UsageError */
-export function policySources(input: CliInput): PolicySource[] {
+/** What is wrong with policies in files, each problem with its file as `position.source`; `compiled` when nothing is an error. */
+export interface PolicyFilesReport {
+  readonly problems: readonly PolicyProblem[];
+  readonly compiled: CompiledPolicies | undefined;
+}
+
+/** Checks the policies of the files and folders named as arguments: `*.cedar`. @throws UsageError, PolicyError ERR_POLICY_PARSER */
+export function checkPolicyFiles(input: CliInput): PolicyFilesReport {
+  const sources = policySources(input);
+  const { problems, compiled } = checkPolicies(sources, policySchema);
+  const files = new Map(sources.map(({ name, file }) => [name, file]));
+  return { problems: problems.map((problem) => inFile(problem, files.get(problem.position.source))), compiled };
+}
+
+/** The policies of those files. @throws UsageError, PolicyError with one line for each error, as {@link policyErrorOf} */
+export function loadPolicyFiles(input: CliInput): CompiledPolicies {
+  const { problems, compiled } = checkPolicyFiles(input);
+  const error = policyErrorOf(problems);
+  if (error !== undefined) throw error;
+  if (compiled === undefined) throw new PolicyError('ERR_POLICY_INVALID', 'policies could not be loaded');
+  return compiled;
+}
+
+/** The errors among the problems as one, each on a line `file:line:column: error: …`; undefined when there is none. */
+export function policyErrorOf(all: readonly PolicyProblem[]): PolicyError | undefined {
+  const problems = all.filter(({ severity }) => severity === 'error');
+  const [first] = problems;
+  return first && new PolicyError(first.code, problems.map(formatProblem).join('\n'), { problems });
+}
+
+/** The problem with the file's path in place of the policy's name, which says nothing to an editor. */
+export function inFile(problem: PolicyProblem, file: string | undefined): PolicyProblem {
+  return file === undefined ? problem : { ...problem, position: { ...problem.position, source: file } };
+}
+
+/** In order of name; one name is one file. */
+function policySources(input: CliInput): (PolicySource & { readonly file: string })[] {
   const files = filesOf(input, /\.cedar$/);
   if (files.length === 0) throw new UsageError('name at least one .cedar file, or a folder that holds some');
-  return files.map((file) => ({ name: basename(file, '.cedar'), text: readFileSync(file, 'utf8') }));
+  const seen = new Map<string, string>();
+  return files.map((file) => {
+    const name = basename(file, '.cedar');
+    const before = seen.get(name);
+    if (before !== undefined) throw new UsageError(`${file}: Policy ${name} is declared already at ${before}`);
+    seen.set(name, file);
+    return { name, file, text: readFileSync(file, 'utf8') };
+  });
 }
 
 /** The test cases beside the policies: `*.test.yaml`. @throws ConfigError, UsageError */

@@ -12,7 +12,7 @@ const protocols = { postgres: Type.Object({ host: Type.String() }, { additionalP
 
 export const seeds: readonly Uint8Array[] = [
   'trustDomain: a.b\nserver: { listen: "127.0.0.1:1", store: { sqlite: {} } }\nlog: { level: debug }\n',
-  'agent:\n  server: 127.0.0.1:8081\n  joinToken: file:/x\ngateway: { durability: { reads: strict } }\n',
+  'trustDomain: a.b\nagent:\n  server: 127.0.0.1:8081\n  joinToken: file:/x\ngateway: { durability: { reads: strict } }\n',
   'kind: Target\nname: a\nspec: { protocol: postgres, host: h }\n---\nkind: Entry\nname: b\nspec: { spiffeId: "spiffe://a/b", selectors: ["unix:uid:1"] }\n',
   'kind: Policy\nname: p\nspec:\n  cedar: |\n    permit(principal, action, resource);\n',
   'a: &x [1, 2]\nb: [*x, *x]\nserver: !!map {}\n? complex\n: key\n',

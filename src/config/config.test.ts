@@ -24,8 +24,12 @@ describe('parseConfig', () => {
     });
   });
 
-  it('takes an empty file as all defaults', () => {
-    expect(parse('').trustDomain).toBe('example.org');
+  it.each([
+    '',
+    'server: {}\n',
+  ])('does not make up a trust domain for %j: it says where one belongs, and how it is written', (text) => {
+    expect(() => parse(text)).toThrow('cs.yaml:1:1: trustDomain is required, as in trustDomain: corp.example');
+    expect(parse(text, { COUNTERSIGN_TRUST_DOMAIN: 'corp.test' }).trustDomain).toBe('corp.test');
   });
 
   it.each([
@@ -36,7 +40,9 @@ describe('parseConfig', () => {
     ['gateway:\n  heldBytesMax: 16777215\n', 'cs.yaml:2:3: heldBytesMax must be >= 16777216'],
     ['gateway:\n  sessionsMax: 0\n', 'cs.yaml:2:3: sessionsMax must be >= 1'],
     ['agent:\n  socket: 5\n', 'cs.yaml:2:3: socket must be string'],
-    ['server:\n  listen: nowhere\n', 'cs.yaml:2:3: listen does not have the right form'],
+    ['server:\n  listen: nowhere\n', 'cs.yaml:2:3: listen must be host:port, as in 127.0.0.1:8081'],
+    ['server:\n  listen: 8081\n', 'cs.yaml:2:3: listen must be host:port, as in 127.0.0.1:8081'],
+    ['trustDomain: Corp\n', 'cs.yaml:1:1: trustDomain does not have the right form, ^[a-z0-9._-]{1,255}$'],
     ['a: b: c\n', 'cs.yaml:1:4'],
     ['server: {}\nserver: {}\n', 'cs.yaml:2:1'],
   ])('names the place of %j', (text, message) => {
@@ -50,7 +56,7 @@ describe('parseConfig', () => {
   });
 
   it('lets the environment win over the file', () => {
-    const config = parse('server: { dataDir: /a }\ngateway: {}\n', {
+    const config = parse('trustDomain: corp.test\nserver: { dataDir: /a }\ngateway: {}\n', {
       COUNTERSIGN_SERVER_DATA_DIR: '/b',
       COUNTERSIGN_GATEWAY_SESSIONS_MAX: '7',
     });
@@ -59,7 +65,7 @@ describe('parseConfig', () => {
 
   it('refuses a variable that stands for no key', () => {
     expect(() => parse('', { COUNTERSIGN_SERVER_HTPP: 'x' })).toThrow('COUNTERSIGN_SERVER_HTPP is no key');
-    expect(parse('', { COUNTERSIGN_CONFIG: '/x' }).trustDomain).toBe('example.org');
+    expect(parse('trustDomain: corp.test', { COUNTERSIGN_CONFIG: '/x' }).trustDomain).toBe('corp.test');
   });
 
   it('refuses a wrong value from the environment as it would from the file', () => {

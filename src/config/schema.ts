@@ -15,8 +15,8 @@ export function configSchema(members: MemberSchemas) {
     {
       trustDomain: Type.String({
         pattern: '^[a-z0-9._-]{1,255}$',
-        description: 'Name of the trust domain: the first part of every SPIFFE ID.',
-        default: 'example.org',
+        description: 'Name of the trust domain: the first part of every SPIFFE ID. It can not be changed later.',
+        examples: ['corp.example'],
       }),
       log: closed(
         {

@@ -11,7 +11,12 @@ export function durationSchema(options: { description: string; default?: string 
 
 /** `host:port`; an IPv6 host stands in brackets. */
 export function addressSchema(options: { description: string; default?: string }) {
-  return Type.String({ ...options, pattern: '^(\\[[0-9a-fA-F:.]+\\]|[^:\\[\\]\\s]+):\\d{1,5}$' });
+  return Type.String({
+    ...options,
+    title: 'host:port',
+    examples: ['127.0.0.1:8081'],
+    pattern: '^(\\[[0-9a-fA-F:.]+\\]|[^:\\[\\]\\s]+):\\d{1,5}$',
+  });
 }
 
 /** Splits what {@link addressSchema} has admitted. */

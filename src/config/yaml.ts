@@ -72,12 +72,13 @@ function problemsOf(schema: TSchema, value: unknown): Problem[] {
     const unknown = error.keyword === 'additionalProperties' ? listOf(params['additionalProperties']) : undefined;
     const missing = error.keyword === 'required' ? listOf(params['requiredProperties']) : undefined;
     for (const key of unknown ?? []) add([...path, key], `unknown key ${key}${didYouMean(key, keysAt(schema, path))}`);
-    for (const key of missing ?? []) add(path, `${key} is required`);
-    if (!unknown && !missing)
-      add(
-        path,
-        `${path.length > 0 ? String(path.at(-1)) : 'document'} ${sentence(error.keyword, params, error.message)}`,
-      );
+    for (const key of missing ?? [])
+      add([...path, key], `${key} is required${example(schemaAt(schema, [...path, key]), `${key}: `)}`);
+    if (!unknown && !missing) {
+      const form = formOf(schemaAt(schema, path));
+      const text = form === '' ? sentence(error.keyword, params, error.message) : `must be ${form}`;
+      add(path, `${path.length > 0 ? String(path.at(-1)) : 'document'} ${text}`);
+    }
   }
   return [...problems.values()];
 
@@ -96,14 +97,25 @@ function sentence(keyword: string, params: Record<string, unknown>, message: str
   return message;
 }
 
+/** The form of a value in words, where its schema has a title; empty without one. */
+function formOf(schema: Record<string, unknown>): string {
+  return typeof schema['title'] === 'string' ? `${schema['title']}${example(schema)}` : '';
+}
+
+function example(schema: Record<string, unknown>, before = ''): string {
+  const [first] = listOf(schema['examples']);
+  return first === undefined ? '' : `, as in ${before}${first}`;
+}
+
 /** The keys that the schema knows at that path. */
 function keysAt(schema: TSchema, path: readonly (string | number)[]): string[] {
-  let at: unknown = schema;
-  for (const key of path) {
-    const next = recordOf(recordOf(at)['properties'])[String(key)] ?? recordOf(at)['items'];
-    at = next ?? {};
-  }
-  return Object.keys(recordOf(recordOf(at)['properties']));
+  return Object.keys(recordOf(schemaAt(schema, path)['properties']));
+}
+
+function schemaAt(schema: TSchema, path: readonly (string | number)[]): Record<string, unknown> {
+  let at = recordOf(schema);
+  for (const key of path) at = recordOf(recordOf(at['properties'])[String(key)] ?? at['items']);
+  return at;
 }
 
 function didYouMean(key: string, known: readonly string[]): string {

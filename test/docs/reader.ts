@@ -82,7 +82,7 @@ function asHere(stack: Stack, folder: string, text: string): string {
     ['127.0.0.1:8090', http.server],
     ['127.0.0.1:8091', http.agent],
     ['127.0.0.1:8092', http.gateway],
-    ['host=gateway.example.org', `host=${GATEWAY_NAME} hostaddr=127.0.0.1`],
+    ['host=gateway.example.org', `host=${GATEWAY_NAME}`],
     ['port=6432', `port=${stack.folder.directPort}`],
     [/(?<=(?:-u|-o|chown) )(countersign|shop)-[a-z]+/g, ''],
   ];
@@ -106,8 +106,11 @@ function fillIn(stack: Stack, work: string): void {
     if (!/\.ya?ml$/.test(name) || name.startsWith('examples/')) continue;
     const text = fs.readFileSync(file, 'utf8');
     const filled = text
-      .replaceAll('host: db.example.org', `host: 127.0.0.1\n  port: ${stack.postgres.port}`)
-      .replaceAll('listen: { port: 6432 }', `listen: { host: 127.0.0.1, port: ${stack.folder.directPort} }`)
+      .replaceAll('host: db.example.org\n  port: 5432', `host: 127.0.0.1\n  port: ${stack.postgres.port}`)
+      .replaceAll(
+        'listen: { host: 127.0.0.1, port: 6432 }',
+        `listen: { host: 127.0.0.1, port: ${stack.folder.directPort} }`,
+      )
       // The gateway has its entry already: an entry must not be made twice.
       .replaceAll('name: countersign-gateway', 'name: gateway')
       .replaceAll('gateway.example.org', GATEWAY_NAME)

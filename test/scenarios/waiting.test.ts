@@ -51,12 +51,13 @@ describe('a command that waits', () => {
     expect(await end(child)).toBe(0);
   });
 
-  it('svid fetch without an agent says that it waits, and goes on waiting', async () => {
+  it('svid fetch --watch without an agent says that it waits, and goes on waiting', async () => {
     const { child, seen } = start([
       'svid',
       'fetch',
       '--dir',
       join(folder, 'svid'),
+      '--watch',
       '--workload-api',
       join(folder, 'nobody.sock'),
     ]);

@@ -23,19 +23,51 @@ export const command: CliCommand = {
     const path = resolve(context.configPath);
     if (existsSync(path)) throw new UsageError(`${path} exists already; name another file with --config`);
     mkdirSync(dirname(path), { recursive: true, mode: 0o755 }); // Whatever the umask: no role reads what others may change.
-    writeFileSync(path, configText(trustDomain, roles, textOption(input, 'dir')), { flag: 'wx', mode: 0o644 });
+    const directory = textOption(input, 'dir');
+    const command = context.configNamed ? `countersign --config ${path}` : 'countersign';
+    writeFileSync(path, configText({ trustDomain, roles, directory, command }), { flag: 'wx', mode: 0o644 });
     context.emit({ path }, () => `wrote ${path}`);
     return exitCodes.ok;
   },
 };
 
-function configText(trustDomain: string, roles: readonly string[], directory: string | undefined): string {
+function configText(options: {
+  trustDomain: string;
+  roles: readonly string[];
+  directory: string | undefined;
+  /** How the command line is called so that it reads the file. */
+  command: string;
+}): string {
+  const { trustDomain, roles, directory } = options;
   const run = directory ? join(resolve(directory), 'run') : '/run/countersign';
   const data = directory ? join(resolve(directory), 'data') : '/var/lib/countersign';
   const sections: Readonly<Record<string, string>> = {
     server: `server:\n  listen: 127.0.0.1:8081\n  socket: ${run}/server/server.sock\n  dataDir: ${data}/server\n  http: 127.0.0.1:8090\n  store: { sqlite: {} }\n  keystore: { disk: {} }\n  attestors: { join-token: {} }\n`,
-    agent: `agent:\n  server: 127.0.0.1:8081\n  insecureBootstrap: true # or trustBundle: FILE, the server's CA certificates\n  joinToken: file:${data}/join-token # countersign node token > that file\n  socket: ${run}/agent/agent.sock\n  targetsDir: ${run}/agent/targets\n  dataDir: ${data}/agent\n  http: 127.0.0.1:8091\n`,
+    agent: `agent:\n  server: 127.0.0.1:8081\n  insecureBootstrap: true # or trustBundle: FILE, the server's CA certificates\n${tokenComment(options, `${data}/join-token`)}  joinToken: file:${data}/join-token\n  socket: ${run}/agent/agent.sock\n  targetsDir: ${run}/agent/targets\n  dataDir: ${data}/agent\n  http: 127.0.0.1:8091\n`,
     gateway: `gateway:\n  server: 127.0.0.1:8081\n  workloadApi: ${run}/agent/agent.sock\n  listen: 127.0.0.1:7443\n  dataDir: ${data}/gateway\n  http: 127.0.0.1:8092\n`,
   };
   return `# Countersign. Every key: docs/reference/config.md\ntrustDomain: ${trustDomain}\n\n${roles.map((role) => sections[role] ?? '').join('\n')}`;
+}
+
+/**
+ * How the file of the join token is made. The alias is what entries with that parent hang under; below a folder of one's own everything
+ * runs as one user, and below /var/lib as the user of each role.
+ */
+function tokenComment(
+  options: { trustDomain: string; directory: string | undefined; command: string },
+  file: string,
+): string {
+  const alias = `spiffe://${options.trustDomain}/node/first`;
+  const token = `${options.command} node token --agent-id ${alias}`;
+  const [user, make] =
+    options.directory === undefined
+      ? ['here countersign-agent', `sudo ${token} | sudo install -o countersign-agent -m 0600 /dev/stdin ${file}`]
+      : ['who runs this', `(umask 077 && ${token} > ${file})`];
+  return [
+    `# Made once the server runs; good once, for ten minutes. The file is the agent's user's, ${user}, and nobody else reads it:`,
+    `#   ${make}`,
+    `# ${alias} is then this node, for entries with that parentId: a gateway's entry must have one.`,
+  ]
+    .map((line) => `  ${line}\n`)
+    .join('');
 }

@@ -1,5 +1,5 @@
 import { type CliCommand, exitCodes } from '../command.ts';
-import { ledgerOptions, openLedgerFolder, sequenceArgument } from '../ledger-folder.ts';
+import { ledgerOptions, openLedgerFolder, readSigned, sequenceArgument } from '../ledger-folder.ts';
 
 export const command: CliCommand = {
   summary: 'Show one entry of the ledger, whole.',
@@ -7,7 +7,9 @@ export const command: CliCommand = {
   options: ledgerOptions,
   examples: ['countersign ledger show 42'],
   async run(context, input) {
-    const entry = await openLedgerFolder(context, input).show(sequenceArgument(input), context.signal);
+    const sequence = sequenceArgument(input);
+    const reader = openLedgerFolder(context, input);
+    const entry = await readSigned(reader, sequence, () => reader.show(sequence, context.signal));
     context.emit(entry, () => JSON.stringify(entry, null, 2));
     return exitCodes.ok;
   },

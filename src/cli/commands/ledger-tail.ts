@@ -1,5 +1,5 @@
 import { type CliCommand, exitCodes, flagOption, textOption, UsageError } from '../command.ts';
-import { formatEntryLine, ledgerOptions, openLedgerFolder } from '../ledger-folder.ts';
+import { asDamage, damageOf, formatEntryLine, ledgerOptions, openLedgerFolder } from '../ledger-folder.ts';
 
 export const command: CliCommand = {
   summary: 'Show the newest entries of the ledger.',
@@ -8,12 +8,18 @@ export const command: CliCommand = {
   async run(context, input) {
     const count = Number(textOption(input, 'lines'));
     if (!Number.isSafeInteger(count) || count < 0) throw new UsageError('--lines is a whole number');
-    const entries = openLedgerFolder(context, input).tail({
-      count,
-      follow: flagOption(input, 'follow'),
-      signal: context.signal,
-    });
-    for await (const entry of entries) context.emit(entry, () => formatEntryLine(entry));
+    const reader = openLedgerFolder(context, input);
+    const { signal } = context;
+    const damage = await damageOf(reader, signal);
+    // What can be read is shown all the same; nothing new will ever be read behind the damage.
+    const follow = flagOption(input, 'follow') && damage === undefined;
+    try {
+      for await (const entry of reader.tail({ count, follow, signal }))
+        context.emit(entry, () => formatEntryLine(entry));
+    } catch (error) {
+      throw asDamage(error);
+    }
+    if (damage !== undefined) throw damage;
     return exitCodes.ok;
   },
 };

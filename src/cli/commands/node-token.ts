@@ -12,7 +12,10 @@ export const command: CliCommand = {
     ['--agent-id <id>', 'an alias SPIFFE ID for the node, to hang entries under'],
     ...serverOptions,
   ],
-  examples: ['countersign node token', 'countersign node token --ttl 1h --json'],
+  examples: [
+    'countersign node token --agent-id spiffe://example.org/node/first | sudo install -o countersign-agent -m 0600 /dev/stdin /var/lib/countersign/join-token',
+    'countersign node token --ttl 1h --json',
+  ],
   async run(context, input) {
     const ttlMs = parseDurationMs(textOption(input, 'ttl') ?? '10m');
     if (ttlMs === undefined || ttlMs < 1000) throw new UsageError('--ttl is a duration of a second or more, as in 10m');
@@ -23,7 +26,7 @@ export const command: CliCommand = {
     );
     context.emit({ token: token.value, expiresAtS: Number(token.expiresAt) }, () => token.value);
     context.warn(
-      `It can be used once, until ${formatTimeS(Number(token.expiresAt))}. Put it into a file that only the agent reads, and name it as agent.joinToken: file:PATH.`,
+      `It can be used once, until ${formatTimeS(Number(token.expiresAt))}. Put it into a file of the agent's user with mode 0600, and name it as agent.joinToken: file:PATH.`,
     );
     return exitCodes.ok;
   },

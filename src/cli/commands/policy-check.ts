@@ -1,14 +1,13 @@
-import { policySchema } from '../../app/declared-rules.ts';
-import { checkPolicies, formatProblem } from '../../policy/index.ts';
+import { formatProblem } from '../../policy/index.ts';
 import { type CliCommand, exitCodes } from '../command.ts';
-import { policySources } from '../policy-files.ts';
+import { checkPolicyFiles } from '../policy-files.ts';
 
 export const command: CliCommand = {
   summary: 'Check policies: syntax, names and types, annotations.',
   arguments: '[paths...]',
   examples: ['countersign policy check ./countersign.d'],
   async run(context, input) {
-    const report = checkPolicies(policySources(input), policySchema);
+    const report = checkPolicyFiles(input);
     const broken = report.problems.some(({ severity }) => severity === 'error');
     context.emit({ ok: !broken, policies: report.compiled?.policies.length ?? 0, problems: report.problems }, () => {
       const lines = report.problems.map(formatProblem);

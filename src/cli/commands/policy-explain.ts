@@ -1,7 +1,7 @@
 import { policySchema } from '../../app/declared-rules.ts';
-import { type Explanation, loadPolicies, parsePolicyCases, requestOfCase } from '../../policy/index.ts';
+import { type Explanation, parsePolicyCases, requestOfCase } from '../../policy/index.ts';
 import { type CliCommand, exitCodes, requiredOption, textOption, UsageError } from '../command.ts';
-import { policySources } from '../policy-files.ts';
+import { loadPolicyFiles } from '../policy-files.ts';
 
 export const command: CliCommand = {
   summary: 'Say how policies answer one request, and why.',
@@ -28,7 +28,7 @@ export const command: CliCommand = {
       },
     ]);
     if (!one) throw new UsageError('there is no request');
-    const explanation = loadPolicies(policySources(input), policySchema).explain(requestOfCase(one, policySchema));
+    const explanation = loadPolicyFiles(input).explain(requestOfCase(one, policySchema));
     const { decision } = explanation;
     const value = decision.allow
       ? {

@@ -1,14 +1,14 @@
 import { policySchema } from '../../app/declared-rules.ts';
-import { loadPolicies, runPolicyTests } from '../../policy/index.ts';
+import { runPolicyTests } from '../../policy/index.ts';
 import { type CliCommand, exitCodes, UsageError } from '../command.ts';
-import { policyCases, policySources } from '../policy-files.ts';
+import { loadPolicyFiles, policyCases } from '../policy-files.ts';
 
 export const command: CliCommand = {
   summary: 'Run the test cases (*.test.yaml) that lie beside the policies.',
   arguments: '[paths...]',
   examples: ['countersign policy test ./countersign.d'],
   async run(context, input) {
-    const compiled = loadPolicies(policySources(input), policySchema);
+    const compiled = loadPolicyFiles(input);
     const files = policyCases(input);
     if (files.length === 0) throw new UsageError('there is no *.test.yaml beside these policies');
     const results = files.flatMap(({ file, cases }) =>
