@@ -469,4 +469,5 @@ const REFRESHABLE: ReadonlySet<Refusal['reason']> = new Set([
   'unknown-column',
   'unknown-function',
   'ambiguous-relation',
+  'mask-without-column',
 ]);

@@ -1,5 +1,6 @@
 import type { EntityRef } from '../../../../model/index.ts';
 import type { Catalog, Relation } from './catalog.ts';
+import type { MasksNaming, MissingColumn } from './masks-without-column.ts';
 import type { Place } from './names.ts';
 import type { CreatedRelation } from './plan.ts';
 import type { Masked, Outer, Output, Scope } from './scope.ts';
@@ -14,10 +15,13 @@ export interface Question {
 
 /** Which columns are masked for the principal of this analysis. */
 export interface Taint {
-  /** True when any column of the database is: then nothing unproven may run. */
+  /** True when any column of the database is, or should be and isn't there: then nothing unproven may run. */
   readonly isInForce: boolean;
   /** The masks by position of `relation.columns`; `'opaque'`: masked values are in it in an unknown form. */
   masksOf(relation: Relation): readonly (Masked | undefined)[] | 'opaque';
+  readonly masksNaming: MasksNaming;
+  /** A mask of this relation, or of one whose rows it shows, is for a column that isn't there: it must not be touched. */
+  missingColumn(relation: Relation): MissingColumn | undefined;
 }
 
 /** What one statement's walk knows and gathers. */

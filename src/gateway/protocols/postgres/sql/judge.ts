@@ -2,6 +2,7 @@ import type { Decision } from '../../../../model/index.ts';
 import { type MaskKind, stricterMask } from '../../../../policy/index.ts';
 import type { Analysis } from './analysis.ts';
 import type { Relation } from './catalog.ts';
+import { maskWithoutColumn, missingColumn } from './masks-without-column.ts';
 import { tableResource } from './names.ts';
 import type { Decider, Touch } from './plan.ts';
 import { RefusedText } from './refusal.ts';
@@ -46,8 +47,10 @@ export function judge(analysis: Analysis, decider: Decider): Judgement {
   for (const use of analysis.uses.list()) {
     const decision = askUse(analysis, decider, use);
     take(decision, `postgres:${use.action} on ${tableResource(analysis.place, use.schema, use.name).id}`);
-    if (decision.allow && use.action === 'select')
+    if (decision.allow && use.action === 'select') {
+      refuseMissing(analysis, use, decision);
       addMasks(analysis, { use, demanded: decision.obligations.masks, masks });
+    }
     refuseForbidden(analysis, decider, use);
   }
   for (const { action, resource } of analysis.questions)
@@ -62,6 +65,19 @@ function askUse(analysis: Analysis, decider: Decider, use: RelationUse): Decisio
     columns: Array.from(use.columns).sort(),
     hasWhere: use.hasWhere,
   });
+}
+
+/** A mask that policy brings for this question alone, or for a table of this session, can be for a column that isn't there as well. */
+function refuseMissing(
+  { taint }: Analysis,
+  use: RelationUse,
+  { policies, obligations }: Extract<Decision, { allow: true }>,
+): void {
+  const { columnNames } = use;
+  if (obligations.masks.size === 0 || columnNames === undefined) return;
+  const masks = taint.masksNaming(use).filter(({ policy }) => policies.includes(policy));
+  const missing = missingColumn(use, columnNames, masks);
+  if (missing !== undefined) throw maskWithoutColumn(missing, use);
 }
 
 /** Holds the masks of this answer against those that the walk reckoned with. */

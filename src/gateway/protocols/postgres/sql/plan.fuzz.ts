@@ -5,13 +5,15 @@ import { catalogRows, maskingPolicies } from './testing/catalog-rows.ts';
 import { createShop } from './testing/shop.ts';
 
 const shop = createShop(buildCatalog(catalogRows(), 1), maskingPolicies);
+/** Its mask is for a column that `customers` has not. */
+const misspelt = createShop(shop.catalog, maskingPolicies.replace('customers.ssn', 'customers.snn'));
 
 /** The parser must be there before the first run. */
 export const prepare = loadParser;
 
 /**
  * Plans any text as a client with masks. It must not throw; a refusal has a SQLSTATE; a masked answer column always has its mask; and
- * the same text has the same plan.
+ * the same text has the same plan. Under a mask that misses its column nothing of the table is forwarded.
  */
 export function fuzz(input: Uint8Array): void {
   const sql = Buffer.from(input).toString();
@@ -19,6 +21,7 @@ export function fuzz(input: Uint8Array): void {
   const again = shop.plan(sql);
   assert(JSON.stringify(plan) === JSON.stringify(again), 'the same text has two plans');
   checkShape(sql);
+  checkMisspelt(sql);
   const parsed = shop.plan(sql, { mode: 'parse' });
   if (plan.verdict === 'refuse') {
     assert(/^[0-9A-Z]{5}$/.test(plan.sqlstate), 'a refusal without SQLSTATE');
@@ -37,6 +40,16 @@ export function fuzz(input: Uint8Array): void {
     const kinds = maskColumns(masks, ssn);
     assert(kinds === 'unproven' || kinds[0] === 'redact', 'a masked column without its mask');
   }
+}
+
+function checkMisspelt(sql: string): void {
+  const plan = misspelt.plan(sql);
+  if (plan.verdict === 'refuse') return;
+  const touched = plan.statements.flatMap(({ touches }) => touches.map(({ resource }) => resource));
+  assert(
+    !touched.some((resource) => /^shop\/shop\/public\/customer(s|_all)$/.test(resource)),
+    'a table is touched whose mask misses its column',
+  );
 }
 
 /** Another text of the same shape gets from a planner that knows the first what a fresh one says of it. */

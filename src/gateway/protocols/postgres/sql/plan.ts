@@ -135,6 +135,7 @@ export type RefusalReason =
   | 'restricted-relation'
   | 'restricted-function'
   | 'masked-column-use'
+  | 'mask-without-column'
   | 'unproven-function'
   | 'unproven-operator'
   | 'unproven-cast'

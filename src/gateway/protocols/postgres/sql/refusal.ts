@@ -48,6 +48,7 @@ export const sqlstates: Readonly<Record<RefusalReason, string>> = {
   'restricted-relation': '42501',
   'restricted-function': '42501',
   'masked-column-use': '42501',
+  'mask-without-column': '42501',
   'unproven-function': '42501',
   'unproven-operator': '42501',
   'unproven-cast': '42501',

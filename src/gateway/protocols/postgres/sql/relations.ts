@@ -1,6 +1,7 @@
 import type { Analysis } from './analysis.ts';
 import type { Relation } from './catalog.ts';
 import { overseeingRelations, revealingRelations, secretRelations } from './function-lists.ts';
+import { maskWithoutColumn } from './masks-without-column.ts';
 import { databaseResource } from './names.ts';
 import type { CreatedRelation } from './plan.ts';
 import { RefusedText } from './refusal.ts';
@@ -37,13 +38,24 @@ export function resolveRelation(
   return resolved;
 }
 
-/** As `resolveRelation`, but undefined when there is none, and without the check of system relations. */
+/**
+ * As `resolveRelation`, but undefined when there is none, and without the check of system relations. Every name of a statement comes
+ * through here, so what must not be touched at all is refused here.
+ */
 export function findRelation(analysis: Analysis, range: Fields): ResolvedRelation | undefined {
   const name = textOf(range, 'relname') ?? '';
   const schema = textOf(range, 'schemaname');
   const database = textOf(range, 'catalogname');
   if (database !== undefined && database !== analysis.catalog.database) return undefined;
-  return schema === undefined ? findUnqualified(analysis, name) : findIn(analysis, schema, name);
+  const resolved = schema === undefined ? findUnqualified(analysis, name) : findIn(analysis, schema, name);
+  if (resolved?.kind === 'table') refuseMissingColumn(analysis, resolved.relation);
+  return resolved;
+}
+
+/** Refuses a relation that a mask should protect and doesn't: see `mask-without-column`. */
+export function refuseMissingColumn({ taint }: Analysis, relation: Relation): void {
+  const missing = taint.missingColumn(relation);
+  if (missing !== undefined) throw maskWithoutColumn(missing, relation);
 }
 
 function findUnqualified(analysis: Analysis, name: string): ResolvedRelation | undefined {

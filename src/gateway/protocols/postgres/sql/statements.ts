@@ -6,7 +6,7 @@ import type { CreatedRelation, SessionEffect, SessionFacts } from './plan.ts';
 import { charactersOf, nodeOfPrepared, type PreparedStatement } from './prepared.ts';
 import { refuseMasked } from './query.ts';
 import { notUnderstood, RefusedText } from './refusal.ts';
-import { findRelation, resolveRelation, usedRelation } from './relations.ts';
+import { findRelation, refuseMissingColumn, resolveRelation, usedRelation } from './relations.ts';
 import { createScope, maskedUse, type Output, outermost } from './scope.ts';
 import { sessionNamesMax } from './session-facts.ts';
 import { checkSetting } from './settings.ts';
@@ -275,6 +275,7 @@ function truncateReferencing(analysis: Analysis, oid: number): void {
       if (seen.has(relation.oid)) continue;
       seen.add(relation.oid);
       queue.push(relation.oid);
+      refuseMissingColumn(analysis, relation);
       const used = usedRelation({ kind: 'table', relation });
       analysis.uses.add(used, 'truncate', { hasWhere: false });
     }

@@ -2,6 +2,7 @@ import { type MaskKind, maskCovers, type PotentialMask, stricterMask } from '../
 import type { Taint } from './analysis.ts';
 import { createAnalysis } from './analyze.ts';
 import type { Catalog, Relation } from './catalog.ts';
+import { findMissingColumns, indexMasks } from './masks-without-column.ts';
 import { type Place, tableResource } from './names.ts';
 import { parseText } from './parse.ts';
 import type { Decider } from './plan.ts';
@@ -17,11 +18,16 @@ type ColumnMasks = ReadonlyMap<string, MaskKind>;
  * partitions and inheriting tables, generated columns made of them, and what views show of them.
  */
 export function createTaint({ place, catalog, decider }: { place: Place; catalog: Catalog; decider: Decider }): Taint {
-  const direct = spreadToRelatives(catalog, probePolicy({ place, catalog, decider }));
+  const potential = decider.potentialMasks();
+  const direct = spreadToRelatives(catalog, probePolicy({ place, catalog, decider, potential }));
+  const masksNaming = indexMasks(potential, place);
+  const missing = findMissingColumns({ place, catalog, decider, masksNaming });
   const known = new Map<number, readonly (Masked | undefined)[] | 'opaque'>();
   const inProgress = new Set<number>();
   const taint: Taint = {
-    isInForce: direct.size > 0,
+    isInForce: direct.size > 0 || !missing.isEmpty,
+    masksNaming,
+    missingColumn: missing.reachedBy,
     masksOf(relation) {
       if (!taint.isInForce) return noMasks;
       const before = known.get(relation.oid);
@@ -51,13 +57,15 @@ function probePolicy({
   place,
   catalog,
   decider,
+  potential,
 }: {
   place: Place;
   catalog: Catalog;
   decider: Decider;
+  potential: readonly PotentialMask[];
 }): Map<number, Map<string, MaskKind>> {
   const byColumn = new Map<string, PotentialMask[]>();
-  for (const mask of decider.potentialMasks()) {
+  for (const mask of potential) {
     const list = byColumn.get(mask.column.name);
     if (list === undefined) byColumn.set(mask.column.name, [mask]);
     else list.push(mask);
