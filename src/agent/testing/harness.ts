@@ -14,6 +14,7 @@ import {
   createManualClock,
   createSeededRandom,
   createSilentLog,
+  createSystemClock,
   type Log,
   type ManualClock,
   type Random,
@@ -224,11 +225,21 @@ function fakeAttestor(harness: Harness): AttestorMember {
   };
 }
 
-/** Moves the clock a little, then gives real sockets, files and key generation a moment: without it limits would pass before they answer. */
+/**
+ * Moves the clock a little, then gives real sockets, files and key generation a moment: without it limits would pass before they answer. On a
+ * machine that is late for this very moment they are late as well, so they get more of it.
+ */
 async function step(clock: ManualClock, byMs: number): Promise<void> {
   await clock.advance(byMs);
-  await new Promise((resolve) => setTimeout(resolve, 1));
+  for (let moment = 0; moment < MOMENTS_MAX; moment++) {
+    const beganMs = real.monotonicMs();
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    if (real.monotonicMs() - beganMs < LATE_MS) return;
+  }
 }
 
+const real = createSystemClock();
+const LATE_MS = 4;
+const MOMENTS_MAX = 50;
 const STEP_MS = 10;
 const PASS_STEP_MS = 100;
