@@ -1,4 +1,4 @@
-import type { LedgerWriter } from '../ledger/index.ts';
+import { type LedgerWriter, operationKey } from '../ledger/index.ts';
 import type { LedgerEvent } from '../model/index.ts';
 
 /** Hears what became of events: their last sequence number once they are written, or why they are not. */
@@ -84,9 +84,9 @@ function writeApart(
       results.set(one, { error });
     }
   };
-  const begun = new Set(all.filter(({ kind }) => kind === 'intent').map(operationOf));
+  const begun = new Set(all.filter(({ kind }) => kind === 'intent').map(operationKey));
   const isOwed = ({ start, end }: Waiting) =>
-    all.slice(start, end).every((event) => event.kind === 'outcome' && !begun.has(operationOf(event)));
+    all.slice(start, end).every((event) => event.kind === 'outcome' && !begun.has(operationKey(event)));
   const owed = new Set(batch.filter(isOwed));
   for (const one of owed) write(one);
   for (const one of batch) if (!owed.has(one)) write(one);
@@ -95,8 +95,4 @@ function writeApart(
     if (typeof result === 'number') one.recorded.written(result);
     else one.recorded.refused(result?.error);
   }
-}
-
-function operationOf({ session, operation }: LedgerEvent): string {
-  return `${session}\n${operation}`;
 }

@@ -17,6 +17,7 @@ export type {
 } from './contract.ts';
 export { OUTCOME_BYTES_MAX } from './contract.ts';
 export { createDirectoryReader } from './directory-reader.ts';
+export { operationKey } from './entry.ts';
 export { errorTable, LedgerError } from './errors.ts';
 export { createLedger, type LedgerDeps } from './ledger.ts';
 export { parseProof, verifyProof } from './proof.ts';
