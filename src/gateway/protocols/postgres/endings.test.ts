@@ -2,13 +2,13 @@ import type { Socket } from 'node:net';
 import { parseSpiffeId } from '@countersign/sdk/identity';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { createManualClock, createSilentLog } from '../../../std/index.ts';
-import { SessionEnd, type SessionPolicy } from '../../session.ts';
+import { SessionEnd } from '../../session.ts';
 import { Operations } from './operations.ts';
 import { serve } from './serve.ts';
 import { createTestLedger, kinds, type TestLedger } from './testing/harness.ts';
 import { MemoryStream, turn } from './testing/memory-streams.ts';
 import { query } from './testing/messages.ts';
-import { createStubPlanner, stubCatalog } from './testing/stub-sql.ts';
+import { createStubPlanner, stubCatalog, stubPolicy } from './testing/stub-sql.ts';
 
 // Goal: a session that ends while its requests wait for the ledger begins nothing more: every intent has its outcome, and the target gets
 // nothing.
@@ -26,15 +26,11 @@ beforeEach(() => {
   target = new MemoryStream();
   end = new AbortController();
   const clock = createManualClock(0);
-  const policy: SessionPolicy = {
-    ...{ version: 1, principalKey: 'web', potentialMasks: () => [], onChange: () => () => {} },
-    decide: () => ({ allow: false, reason: 'no-permit', policies: [] }),
-  };
   served = serve({
     session: {
       ...{ id: 's1', identity: parseSpiffeId('spiffe://example.org/web'), client, door: 'agent' },
       ...{
-        policy,
+        policy: stubPolicy,
         ledger: ledger.session,
         signal: end.signal,
         drain: new AbortController().signal,
@@ -49,7 +45,7 @@ beforeEach(() => {
     key: { processId: 1, key: Buffer.alloc(4), close() {} },
     ...{ rest: Buffer.alloc(0), log: createSilentLog() },
     conversation: {
-      ...{ clock, decider: policy, planner: createStubPlanner(), ledger: ledger.session },
+      ...{ clock, decider: stubPolicy, planner: createStubPlanner(), ledger: ledger.session },
       operations: new Operations({ clock, ledger: ledger.session }),
       ...{ maskKey: Buffer.alloc(32), catalog: () => stubCatalog },
     },

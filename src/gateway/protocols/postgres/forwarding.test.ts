@@ -8,7 +8,7 @@ import { Conversation } from './conversation.ts';
 import { Forwarding } from './forwarding.ts';
 import { Operations } from './operations.ts';
 import { expectReply } from './replies.ts';
-import { createStubPlanner, stubCatalog, stubPlan } from './testing/stub-sql.ts';
+import { createStubPlanner, stubCatalog, stubPlan, stubPolicy } from './testing/stub-sql.ts';
 
 // Goal: nothing reaches the target before the ledger has it, nothing overtakes it, and what the ledger refuses never gets there.
 
@@ -47,12 +47,7 @@ beforeEach(() => {
   conversation = new Conversation({
     ...{ clock, ledger },
     planner: createStubPlanner(),
-    decider: {
-      version: 1,
-      principalKey: 'web',
-      decide: () => ({ allow: false, reason: 'no-permit', policies: [] }),
-      potentialMasks: () => [],
-    },
+    decider: stubPolicy,
     operations: new Operations({ clock, ledger }),
     maskKey: Buffer.alloc(32),
     catalog: () => stubCatalog,

@@ -10,7 +10,7 @@ import { type AppDatabase, startPeople } from './testing/app-database.ts';
 import { createTestLedger } from './testing/harness.ts';
 import { MemoryStream, turn } from './testing/memory-streams.ts';
 import { bind, describePortal, execute, parse, query, sync } from './testing/messages.ts';
-import { createStubPlanner, stubCatalog } from './testing/stub-sql.ts';
+import { createStubPlanner, stubCatalog, stubPolicy } from './testing/stub-sql.ts';
 import { openUpstream, type Upstream } from './upstream.ts';
 
 // Goal: where the network cuts the bytes means nothing. One rich session is recorded against a real server; then its bytes come cut in two
@@ -84,13 +84,7 @@ function session(client: MemoryStream, target: MemoryStream): Promise<void> {
       identity: parseSpiffeId('spiffe://example.org/web'),
       client,
       door: 'agent',
-      policy: {
-        version: 1,
-        principalKey: 'web',
-        decide: () => ({ allow: false, reason: 'no-permit', policies: [] }),
-        potentialMasks: () => [],
-        onChange: () => () => {},
-      },
+      policy: stubPolicy,
       ledger: ledger.session,
       signal: new AbortController().signal,
       drain: new AbortController().signal,
@@ -104,12 +98,7 @@ function session(client: MemoryStream, target: MemoryStream): Promise<void> {
     conversation: {
       clock,
       planner: createStubPlanner(),
-      decider: {
-        version: 1,
-        principalKey: 'web',
-        decide: () => ({ allow: false, reason: 'no-permit', policies: [] }),
-        potentialMasks: () => [],
-      },
+      decider: stubPolicy,
       ledger: ledger.session,
       operations: new Operations({ clock, ledger: ledger.session }),
       maskKey: Buffer.alloc(32),

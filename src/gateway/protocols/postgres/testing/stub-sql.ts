@@ -1,3 +1,4 @@
+import type { SessionPolicy } from '../../../session.ts';
 import type { Catalog, Plan, Planner, Refusal, StatementPlan } from '../sql/index.ts';
 
 // A planner that does what marks in the text say, so that tests of the session say nothing of SQL: comments that hold `deny`, `mask`
@@ -18,6 +19,15 @@ export function stubPlan(sql: string, mode: 'simple' | 'parse'): Plan {
   if (mode === 'parse' && texts.length > 1) return refusal('several-statements', '42601', 'several statements');
   return { verdict: 'forward', statements: texts.map(statement), prepared: undefined };
 }
+
+/** The stub planner asks it nothing; asked all the same, it permits nothing. */
+export const stubPolicy: SessionPolicy = {
+  version: 1,
+  principalKey: 'web',
+  decide: () => ({ allow: false, reason: 'no-permit', policies: [] }),
+  potentialMasks: () => [],
+  onChange: () => () => {},
+};
 
 export const stubCatalog = { version: 1 } as Catalog; // The stub planner never looks into it.
 
