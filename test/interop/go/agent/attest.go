@@ -41,7 +41,7 @@ func (a *agent) attest(ctx context.Context, next command) (answer, error) {
 		Data:   &types.AttestationData{Type: next.Type, Payload: payload},
 		Params: &agentv1.AgentX509SVIDParams{Csr: csr},
 	}
-	err = stream.Send(&agentv1.AttestAgentRequest{Step: &agentv1.AttestAgentRequest_Params_{Params: params}})
+	err = send(stream, &agentv1.AttestAgentRequest{Step: &agentv1.AttestAgentRequest_Params_{Params: params}})
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +58,7 @@ func (a *agent) attest(ctx context.Context, next command) (answer, error) {
 				return nil, err
 			}
 			step := &agentv1.AttestAgentRequest_ChallengeResponse{ChallengeResponse: response}
-			if err := stream.Send(&agentv1.AttestAgentRequest{Step: step}); err != nil {
+			if err := send(stream, &agentv1.AttestAgentRequest{Step: step}); err != nil {
 				return nil, err
 			}
 			continue

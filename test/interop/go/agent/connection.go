@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"fmt"
+	"io"
 	"net/url"
 
 	"github.com/spiffe/go-spiffe/v2/bundle/x509bundle"
@@ -64,6 +65,18 @@ func (a *agent) drop() {
 		a.connection.Close()
 		a.connection = nil
 	}
+}
+
+// send writes one message. A stream that the server has ended answers with io.EOF only: its status is what Recv then tells.
+func send[Request, Response any](stream grpc.BidiStreamingClient[Request, Response], message *Request) error {
+	err := stream.Send(message)
+	if err != io.EOF {
+		return err
+	}
+	if _, err := stream.Recv(); err != nil && err != io.EOF {
+		return err
+	}
+	return fmt.Errorf("the stream ended before it was asked to")
 }
 
 // request makes a key and its CSR: with the URI of an identity, or bare as an agent asks for itself.

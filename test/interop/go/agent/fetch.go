@@ -86,7 +86,7 @@ func (a *agent) sync(ctx context.Context) (answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := stream.Send(&entryv1.SyncAuthorizedEntriesRequest{OutputMask: entryMask}); err != nil {
+	if err := send(stream, &entryv1.SyncAuthorizedEntriesRequest{OutputMask: entryMask}); err != nil {
 		return nil, err
 	}
 	message, err := stream.Recv()
@@ -129,7 +129,7 @@ func (a *agent) sync(ctx context.Context) (answer, error) {
 	for len(wanted) > 0 {
 		ids := wanted[:min(len(wanted), pageSize)]
 		wanted = wanted[len(ids):]
-		if err := stream.Send(&entryv1.SyncAuthorizedEntriesRequest{Ids: ids}); err != nil {
+		if err := send(stream, &entryv1.SyncAuthorizedEntriesRequest{Ids: ids}); err != nil {
 			return nil, err
 		}
 		for more := true; more; more = message.More {
