@@ -43,17 +43,17 @@ export function createIntake(limits: { connectionBytesMax: number; bytesMax: num
     release(largest); // First: what closing sets off must not count it again.
     largest.cut();
   };
+  const hold = (holder: Holder, byBytes: number) => {
+    if (byBytes > 0 && holder.bytes + byBytes > limits.connectionBytesMax) return false;
+    change(holder, byBytes);
+    while (totalBytes > limits.bytesMax) cutLargest();
+    return !holder.closed;
+  };
   return {
     open(cut) {
       const holder: Holder = { cut, bytes: 0, closed: false };
       return {
-        open: () =>
-          openCall(holder, (byBytes) => {
-            if (byBytes > 0 && holder.bytes + byBytes > limits.connectionBytesMax) return false;
-            change(holder, byBytes);
-            while (totalBytes > limits.bytesMax) cutLargest();
-            return !holder.closed;
-          }),
+        open: () => new CallHolding(holder, hold),
         close: () => release(holder),
       };
     },
@@ -66,19 +66,27 @@ interface Holder {
   closed: boolean;
 }
 
-function openCall(holder: Holder, change: (byBytes: number) => boolean): CallIntake {
-  let heldBytes = 0;
-  let closed = false;
-  return {
-    hold(bytes) {
-      if (closed || holder.closed) return false;
-      if (!change(bytes - heldBytes)) return false;
-      heldBytes = bytes;
-      return true;
-    },
-    close() {
-      if (!closed && !holder.closed) change(-heldBytes);
-      closed = true;
-    },
-  };
+/** A class, since each call has one. */
+class CallHolding implements CallIntake {
+  readonly #holder: Holder;
+  readonly #change: (holder: Holder, byBytes: number) => boolean;
+  #heldBytes = 0;
+  #closed = false;
+
+  constructor(holder: Holder, change: (holder: Holder, byBytes: number) => boolean) {
+    this.#holder = holder;
+    this.#change = change;
+  }
+
+  hold(bytes: number): boolean {
+    if (this.#closed || this.#holder.closed) return false;
+    if (!this.#change(this.#holder, bytes - this.#heldBytes)) return false;
+    this.#heldBytes = bytes;
+    return true;
+  }
+
+  close(): void {
+    if (!this.#closed && !this.#holder.closed) this.#change(this.#holder, -this.#heldBytes);
+    this.#closed = true;
+  }
 }

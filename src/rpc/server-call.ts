@@ -1,10 +1,8 @@
-import { EventEmitter } from 'node:events';
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { create, type DescMessage, fromBinary, type Message, toBinary } from '@bufbuild/protobuf';
-import type { Clock, Log, Timer } from '../std/index.ts';
+import { assert, type Bag, type Clock, type InBag, type Log, type Timer } from '../std/index.ts';
 import {
   Code,
-  createDeframer,
   encodeFrame,
   GrpcWireError,
   isGrpcContentType,
@@ -14,9 +12,10 @@ import {
 import { abortStatus, type CallContext, type Peer, RpcError } from './call.ts';
 import type { CallIntake, ConnectionIntake } from './intake.ts';
 import type { RpcLimits } from './limits.ts';
-import { createMessageReader, frameStatus } from './message-reader.ts';
+import { createMessageReader } from './message-reader.ts';
+import { OneMessage } from './one-message.ts';
 import { createServerResponse, type ServerResponse } from './server-response.ts';
-import { type Answer, isPrebuilt, pathOf, type RpcMethod } from './service.ts';
+import { type Answer, isPrebuilt, type RpcMethod } from './service.ts';
 
 /** What the calls of one connection share. */
 export interface CallSite {
@@ -31,8 +30,12 @@ export interface CallSite {
   readonly interceptor: ((context: CallContext, next: () => Promise<void>) => Promise<void>) | undefined;
   /** What its requests hold. */
   readonly intake: ConnectionIntake;
+  /** Those under way. */
+  readonly calls: Bag<ServerCall>;
   /** Bytes that all calls together have waiting for the client. */
   queuedBytes: number;
+  /** The stream of a call is closed; `watched`: while answers to it still came, as every watch is. */
+  readonly closed: (stream: ServerHttp2Stream, watched: boolean) => void;
 }
 
 /** A call under way on the server. */
@@ -41,85 +44,240 @@ export interface ServerCall {
   end(error: RpcError): void;
 }
 
-/**
- * Serves one call on `stream`: reads what the method wants, runs its handler, writes answers and status. `done` runs when the stream
- * is closed: `watched` when it was closed while answers to it still came, as every watch is.
- */
-export function serveCall(options: {
-  site: CallSite;
-  stream: ServerHttp2Stream;
-  headers: IncomingHttpHeaders;
-  rawHeaders: readonly string[];
-  method: RpcMethod | undefined;
-  done: (how: { watched: boolean }) => void;
-}): ServerCall {
-  const { site, stream, method } = options;
-  const response = createServerResponse(site, stream);
-  const cancellation = createCancellation();
-  const intake = site.intake.open();
-  const timers: Timer[] = [];
-  const release = () => {
-    for (const timer of timers.splice(0)) timer.cancel();
-    intake.close();
-  };
-  const end = (error: RpcError | undefined) => {
-    release();
-    response.end(error);
-  };
-  const abort = (error: RpcError) => {
-    if (response.ended) return;
-    cancellation.abort(error);
-    end(error);
-  };
-  stream.on('error', ignore); // 'close' follows and says all there is to know.
-  stream.on('close', () => {
-    const watched = response.started && !response.ended;
-    // Most calls have ended by now: no error is made for those.
-    if (!response.ended) abort(new RpcError(Code.CANCELLED, 'the client has gone or has cancelled the call'));
-    release(); // One that was cut off for not reading has ended by itself.
-    options.done({ watched });
-    // Node keeps a closed stream until the next full collection; it must not keep the call as well.
-    forget(stream);
-  });
-  const call: ServerCall = { end: abort };
-  if (!acceptHttp(stream, options.headers)) return call;
-  const head = parseHead(options.headers, options.rawHeaders, site.limits.headerBytesMax);
-  if (head instanceof RpcError || method === undefined) {
-    abort(head instanceof RpcError ? head : new RpcError(Code.UNIMPLEMENTED, 'no such method is served here'));
-    return call;
-  }
-  if (head.timeoutMs !== undefined) timers.push(site.clock.after(head.timeoutMs, () => abort(deadlinePassed())));
-  const context = createContext(site, method, head.metadata, cancellation);
-  const run = (invoke: () => Promise<void>) => {
-    const work = async () => (site.interceptor === undefined ? invoke() : site.interceptor(context, invoke));
-    work().then(
-      () => end(undefined),
-      (error: unknown) => {
-        // After the end of the call a failure is only the echo of its cancellation.
-        if (!response.ended) end(asStatus(error, site.log, context.method));
-      },
-    );
-  };
-  startMethod({ site, stream, method, context, response, intake, timers, abort, run });
-  return call;
+/** Serves one call on `stream`: reads what the method wants, runs its handler, writes answers and status. No `method`: there is none of that path. */
+export function serveCall(
+  site: CallSite,
+  request: {
+    readonly stream: ServerHttp2Stream;
+    readonly headers: IncomingHttpHeaders;
+    readonly rawHeaders: readonly string[];
+    readonly method: RpcMethod | undefined;
+  },
+): void {
+  const { stream, headers, rawHeaders, method } = request;
+  const call = new Call(site, stream);
+  if (!acceptHttp(stream, headers)) return;
+  const head = parseHead(headers, rawHeaders, site.limits.headerBytesMax);
+  if (head instanceof RpcError) call.end(head);
+  else if (method === undefined) call.end(new RpcError(Code.UNIMPLEMENTED, 'no such method is served here'));
+  else call.begin(method, head);
 }
 
-function createContext(
-  site: CallSite,
-  method: RpcMethod,
-  metadata: ReadonlyMap<string, readonly string[]>,
-  cancellation: Cancellation,
-): CallContext {
-  return {
-    peer: site.peer,
-    metadata,
-    get signal() {
-      return cancellation.signal();
-    },
-    draining: site.draining,
-    method: pathOf(method.method),
-    state: site.state,
-  };
+/** One call, and what its handler knows of it. A class: there are tens of thousands in a second, and closures would cost as much as all they do. */
+class Call implements ServerCall, CallContext {
+  method = '';
+  metadata: CallContext['metadata'] = NO_METADATA;
+  readonly #site: CallSite;
+  readonly #stream: CallStream;
+  readonly #response: ServerResponse;
+  readonly #intake: CallIntake;
+  readonly #place: InBag;
+  #rpc: RpcMethod | undefined;
+  /** Reads the request of a method that takes one message. */
+  #reader: OneMessage | undefined;
+  #request: Uint8Array | undefined;
+  #deadline: Timer | undefined;
+  #late: Timer | undefined;
+  #ended: RpcError | undefined;
+  /** Made only when the handler asks for its signal: most never do. */
+  #cancellation: AbortController | undefined;
+
+  constructor(site: CallSite, stream: CallStream) {
+    this.#site = site;
+    this.#stream = stream;
+    this.#response = createServerResponse(site, stream);
+    this.#intake = site.intake.open();
+    this.#place = site.calls.add(this);
+    stream[CALL] = this;
+    stream.on('error', ignore); // 'close' follows and says all there is to know.
+    stream.on('close', onClose);
+    stream.on('wantTrailers', onWantTrailers);
+  }
+
+  get peer(): Peer {
+    return this.#site.peer;
+  }
+
+  get state(): Map<symbol, unknown> {
+    return this.#site.state;
+  }
+
+  get draining(): AbortSignal {
+    return this.#site.draining;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#cancellation === undefined) {
+      this.#cancellation = new AbortController();
+      if (this.#ended !== undefined) this.#cancellation.abort(this.#ended);
+    }
+    return this.#cancellation.signal;
+  }
+
+  begin(rpc: RpcMethod, head: CallHead): void {
+    const { limits, clock, timers } = this.#site;
+    this.#rpc = rpc;
+    this.method = head.path;
+    this.metadata = head.metadata;
+    if (head.timeoutMs !== undefined) {
+      this.#deadline = clock.after(head.timeoutMs, () => this.end(deadlinePassed()));
+    }
+    if (rpc.kind === 'client_streaming' || rpc.kind === 'bidi_streaming') {
+      this.#run();
+      return;
+    }
+    const late = () => this.end(new RpcError(Code.DEADLINE_EXCEEDED, 'the request did not arrive in time'));
+    this.#late = timers.after(limits.requestTimeoutMs, late);
+    this.#reader = new OneMessage(limits.requestBytesMax);
+    this.#stream.on('data', onData);
+    this.#stream.on('end', onEnd);
+  }
+
+  /** Bytes of a request that is one message have come. */
+  push(chunk: Buffer): void {
+    const reader = this.#reader;
+    if (reader === undefined || this.#response.ended) return;
+    const problem = reader.push(chunk) ?? (this.#intake.hold(reader.heldBytes) ? undefined : tooMuchHeld());
+    if (problem) this.end(problem);
+  }
+
+  /** The client has ended its side. */
+  requestEnded(): void {
+    const request = this.#reader?.end();
+    this.#reader = undefined;
+    if (request === undefined || this.#response.ended) return;
+    this.#late?.cancel();
+    if (request instanceof RpcError) {
+      this.end(request);
+      return;
+    }
+    this.#request = request;
+    this.#run();
+  }
+
+  sendTrailers(): void {
+    this.#response.sendTrailers();
+  }
+
+  end(error: RpcError): void {
+    if (this.#response.ended) return;
+    this.#ended = error;
+    this.#cancellation?.abort(error);
+    this.#finish(error);
+  }
+
+  #run(): void {
+    const { interceptor } = this.#site;
+    const work = interceptor === undefined ? this.#handle() : this.#intercept(interceptor);
+    work.then(
+      () => this.#finish(undefined),
+      (error: unknown) => {
+        // After the end of the call a failure is only the echo of its cancellation.
+        if (!this.#response.ended) this.#finish(asStatus(error, this.#site.log, this.method));
+      },
+    );
+  }
+
+  async #intercept(interceptor: NonNullable<CallSite['interceptor']>): Promise<void> {
+    await interceptor(this, () => this.#handle());
+  }
+
+  async #handle(): Promise<void> {
+    const rpc = this.#rpc;
+    assert(rpc, 'a call is run once its method is known');
+    const { output } = rpc.method;
+    const send = (answer: Answer<DescMessage>) => this.#response.write(frameOf(output, answer));
+    switch (rpc.kind) {
+      case 'unary':
+        this.#response.setLast(frameOf(output, await rpc.handler(this.#parseOne(rpc), this)));
+        return;
+      case 'server_streaming':
+        return rpc.handler(this.#parseOne(rpc), this, send);
+      case 'client_streaming':
+        this.#response.setLast(frameOf(output, await rpc.handler(this.#parseMany(rpc), this)));
+        return;
+      case 'bidi_streaming':
+        return rpc.handler(this.#parseMany(rpc), this, send);
+      default:
+        rpc satisfies never;
+    }
+  }
+
+  /** Parsed within the call, after the interceptor: bytes of a caller who may not call are not worth the work. */
+  #parseOne(rpc: RpcMethod): Message {
+    const request = this.#request;
+    assert(request, 'the handler runs once, and once the request is there');
+    this.#request = undefined;
+    return parseRequest(rpc, request);
+  }
+
+  /** The messages of a streamed request, each parsed when it is taken. */
+  async *#parseMany(rpc: RpcMethod): AsyncGenerator<Message> {
+    const { signal } = this;
+    const reader = createMessageReader({
+      stream: this.#stream,
+      messageBytesMax: this.#site.limits.requestBytesMax,
+      broken: (error) => this.end(error),
+      hold: (bytes) => (this.#intake.hold(bytes) ? undefined : tooMuchHeld()),
+    });
+    if (signal.aborted) reader.fail(abortStatus(signal));
+    signal.addEventListener('abort', () => reader.fail(abortStatus(signal)), { once: true });
+    for (let bytes = await reader.next(); bytes !== undefined; bytes = await reader.next()) {
+      yield parseRequest(rpc, bytes);
+    }
+  }
+
+  #finish(error: RpcError | undefined): void {
+    this.#release();
+    this.#response.end(error);
+  }
+
+  #release(): void {
+    this.#deadline?.cancel();
+    this.#late?.cancel();
+    this.#intake.close();
+  }
+
+  closed(): void {
+    const watched = this.#response.started && !this.#response.ended;
+    // Most calls have ended by now: no error is made for those.
+    if (!this.#response.ended) this.end(new RpcError(Code.CANCELLED, 'the client has gone or has cancelled the call'));
+    this.#release(); // One that was cut off for not reading has ended by itself.
+    this.#response.closed();
+    this.#place.remove();
+    this.#site.closed(this.#stream, watched);
+  }
+}
+
+/**
+ * The listeners of all streams find their call here. Node keeps a closed stream until the next full collection: what its listeners held on to
+ * would be kept with it, and moved about by each smaller collection.
+ */
+const CALL = Symbol('call');
+type CallStream = ServerHttp2Stream & { [CALL]?: Call | undefined };
+
+function onClose(this: CallStream): void {
+  const call = this[CALL];
+  this[CALL] = undefined;
+  call?.closed();
+}
+
+function onData(this: CallStream, chunk: Buffer): void {
+  this[CALL]?.push(chunk);
+}
+
+function onEnd(this: CallStream): void {
+  this[CALL]?.requestEnded();
+}
+
+function onWantTrailers(this: CallStream): void {
+  this[CALL]?.sendTrailers();
+}
+
+interface CallHead {
+  readonly path: string;
+  readonly metadata: CallContext['metadata'];
+  readonly timeoutMs: number | undefined;
 }
 
 /** What the headers of a call say, or the status to refuse it with. */
@@ -127,7 +285,7 @@ function parseHead(
   headers: IncomingHttpHeaders,
   rawHeaders: readonly string[],
   headerBytesMax: number,
-): { metadata: Map<string, string[]>; timeoutMs: number | undefined } | RpcError {
+): CallHead | RpcError {
   // Node announces the limit of the settings but takes up to 64 KiB. Counted as HTTP/2 does: 32 bytes more for each field.
   const headerBytes = rawHeaders.reduce((sum, text) => sum + text.length + 16, 0);
   if (headerBytes > headerBytesMax) {
@@ -140,152 +298,23 @@ function parseHead(
   try {
     const timeout = headers['grpc-timeout'];
     const timeoutMs = timeout === undefined ? undefined : parseTimeoutMs(`${timeout}`);
-    return { metadata: parseMetadata(rawHeaders), timeoutMs };
+    return { path: `${headers[':path']}`, metadata: parseMetadata(rawHeaders), timeoutMs };
   } catch (error) {
     if (error instanceof GrpcWireError) return new RpcError(Code.INVALID_ARGUMENT, error.message, { cause: error });
     throw error;
   }
 }
 
-interface Started {
-  readonly site: CallSite;
-  readonly stream: ServerHttp2Stream;
-  readonly method: RpcMethod;
-  readonly context: CallContext;
-  readonly response: ServerResponse;
-  readonly intake: CallIntake;
-  readonly timers: Timer[];
-  readonly abort: (error: RpcError) => void;
-  readonly run: (invoke: () => Promise<void>) => void;
-}
-
-/** Reads the request in the way that the method's kind asks for, then runs the handler. */
-function startMethod(started: Started): void {
-  const { method, context, response, run } = started;
-  const output = method.method.output;
-  const send = (message: Answer<DescMessage>) => response.write(frameOf(output, message));
-  switch (method.kind) {
-    case 'unary':
-      readOne(started, (request) =>
-        run(async () => {
-          response.setLast(frameOf(output, await method.handler(parseRequest(method, request), context)));
-        }),
-      );
-      break;
-    case 'server_streaming':
-      readOne(started, (request) => run(async () => method.handler(parseRequest(method, request), context, send)));
-      break;
-    case 'client_streaming':
-      run(async () => {
-        response.setLast(frameOf(output, await method.handler(readMany(started), context)));
-      });
-      break;
-    case 'bidi_streaming':
-      run(() => method.handler(readMany(started), context, send));
-      break;
-    default:
-      method satisfies never;
-  }
-}
-
-/**
- * Waits for the one message of the request and the client's end of it. It is parsed within the call, after the interceptor: bytes of a caller
- * who may not call are not worth the work.
- */
-function readOne(started: Started, ready: (request: Uint8Array) => void): void {
-  const { site, stream, response, intake, timers, abort } = started;
-  const deframer = createDeframer(site.limits.requestBytesMax);
-  let message: Uint8Array | undefined;
-  let broken = false;
-  const refuse = (error: RpcError) => {
-    broken = true;
-    abort(error);
-  };
-  const late = site.timers.after(site.limits.requestTimeoutMs, () =>
-    refuse(new RpcError(Code.DEADLINE_EXCEEDED, 'the request did not arrive in time')),
-  );
-  timers.push(late);
-  stream.on('data', (chunk: Buffer) => {
-    if (broken) return;
-    try {
-      for (const next of deframer.push(chunk)) {
-        if (message !== undefined) {
-          refuse(new RpcError(Code.INTERNAL, 'the method takes one message, more have come'));
-          return;
-        }
-        message = next;
-      }
-      if (!intake.hold(deframer.pendingBytes + (message?.length ?? 0))) refuse(tooMuchHeld());
-    } catch (error) {
-      refuse(frameStatus(error));
-    }
-  });
-  stream.on('end', () => {
-    late.cancel();
-    if (broken || response.ended) return;
-    try {
-      deframer.end();
-    } catch (error) {
-      refuse(frameStatus(error));
-      return;
-    }
-    if (message === undefined) refuse(new RpcError(Code.INTERNAL, 'the method takes one message, none has come'));
-    else ready(message);
-  });
-}
-
-/** The messages of a streamed request, each parsed when it is taken. */
-async function* readMany(started: Started): AsyncGenerator<Message> {
-  const { site, stream, method, intake, abort } = started;
-  const { signal } = started.context;
-  const hold = (bytes: number) => (intake.hold(bytes) ? undefined : tooMuchHeld());
-  const reader = createMessageReader({ stream, messageBytesMax: site.limits.requestBytesMax, broken: abort, hold });
-  if (signal.aborted) reader.fail(abortStatus(signal));
-  signal.addEventListener('abort', () => reader.fail(abortStatus(signal)), { once: true });
-  for (let bytes = await reader.next(); bytes !== undefined; bytes = await reader.next()) {
-    yield parseRequest(method, bytes);
-  }
-}
-
 /** @throws RpcError */
-function parseRequest(method: RpcMethod, bytes: Uint8Array): Message {
+function parseRequest(rpc: RpcMethod, bytes: Uint8Array): Message {
   try {
-    return fromBinary(method.method.input, bytes);
+    return fromBinary(rpc.method.input, bytes);
   } catch (cause) {
-    throw new RpcError(Code.INTERNAL, `the request is no ${method.method.input.typeName}`, { cause });
+    throw new RpcError(Code.INTERNAL, `the request is no ${rpc.method.input.typeName}`, { cause });
   }
 }
 
 function ignore(): void {}
-
-/** As the stream's own method, but for what that does on top: to look, a turn later, who still reads. */
-function forget(stream: ServerHttp2Stream): void {
-  EventEmitter.prototype.removeAllListeners.call(stream);
-}
-
-interface Cancellation {
-  signal(): AbortSignal;
-  abort(reason: RpcError): void;
-}
-
-/** The signal of a call, made only when a handler asks for it: most never do. */
-function createCancellation(): Cancellation {
-  let controller: AbortController | undefined;
-  let reason: RpcError | undefined;
-  return {
-    signal() {
-      if (controller === undefined) {
-        controller = new AbortController();
-        if (reason !== undefined) controller.abort(reason);
-      }
-      return controller.signal;
-    },
-    abort(error) {
-      reason ??= error;
-      controller?.abort(reason);
-    },
-  };
-}
 
 /** False, and answered in HTTP's own words, when the request is no gRPC call at all. */
 function acceptHttp(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean {
@@ -307,10 +336,12 @@ function asStatus(error: unknown, log: Log, method: string): RpcError {
   return new RpcError(Code.INTERNAL, 'internal error');
 }
 
+function deadlinePassed(): RpcError {
+  return new RpcError(Code.DEADLINE_EXCEEDED, 'the deadline of the call has passed');
+}
+
 function tooMuchHeld(): RpcError {
   return new RpcError(Code.RESOURCE_EXHAUSTED, 'the requests of this connection hold too much memory');
 }
 
-function deadlinePassed(): RpcError {
-  return new RpcError(Code.DEADLINE_EXCEEDED, 'the deadline of the call has passed');
-}
+const NO_METADATA: CallContext['metadata'] = new Map();

@@ -1,6 +1,6 @@
 import { getPackedSettings, performServerHandshake, type ServerHttp2Stream, type Settings } from 'node:http2';
 import type { Duplex } from 'node:stream';
-import type { Clock, Log, Timer } from '../std/index.ts';
+import { type Clock, createBag, type Log, type Timer } from '../std/index.ts';
 import { Code } from '../wire/grpc/index.ts';
 import { type Peer, RpcError } from './call.ts';
 import type { Intake } from './intake.ts';
@@ -32,7 +32,7 @@ export function serveConnection(options: {
   closed: () => void;
 }): ServerConnection {
   const { clock, log, refused, limits, peer } = options;
-  const calls = new Set<ServerCall>();
+  const calls = createBag<ServerCall>();
   const draining = new AbortController();
   const intake = options.intake.open(() => {
     refused.warn('rpc.connection.oversized', {
@@ -51,7 +51,16 @@ export function serveConnection(options: {
     draining: draining.signal,
     interceptor: options.interceptor,
     intake,
+    calls,
     queuedBytes: 0,
+    closed(stream, watched) {
+      if (watched || stream.rstCode === 0 || !resets.isTooMany()) return;
+      refused.warn('rpc.connection.flooded', {
+        remoteAddress: addressOf(peer),
+        resetsPer10sMax: limits.resetsPer10sMax,
+      });
+      session.destroy(undefined, ENHANCE_YOUR_CALM);
+    },
   };
   const session = performServerHandshake(options.stream, sessionOptions(limits));
   const resets = countResets(clock, limits.resetsPer10sMax);
@@ -62,7 +71,7 @@ export function serveConnection(options: {
     if (!draining.signal.aborted && !session.destroyed) {
       draining.abort(why);
       const grace = clock.after(limits.graceMs, () => {
-        for (const call of calls) call.end(why);
+        for (const call of calls.items()) call.end(why);
         // The statuses are written on this turn of the event loop; whoever does not read them by the next is cut off.
         timers.push(clock.after(LAST_WORDS_MS, () => session.destroy()));
       });
@@ -73,23 +82,8 @@ export function serveConnection(options: {
   };
   session.on('stream', (stream: ServerHttp2Stream, headers, _flags, rawHeaders: string[]) => {
     timers[0]?.cancel();
-    const call = serveCall({
-      site,
-      stream,
-      headers,
-      rawHeaders,
-      method: options.methods.get(`${headers[':path']}`),
-      done: ({ watched }) => {
-        calls.delete(call);
-        if (watched || stream.rstCode === 0 || !resets.isTooMany()) return;
-        refused.warn('rpc.connection.flooded', {
-          remoteAddress: addressOf(peer),
-          resetsPer10sMax: limits.resetsPer10sMax,
-        });
-        session.destroy(undefined, ENHANCE_YOUR_CALM);
-      },
-    });
-    calls.add(call);
+    const method = options.methods.get(`${headers[':path']}`);
+    serveCall(site, { stream, headers, rawHeaders, method });
   });
   session.on('error', (error) => log.debug('rpc.connection.failed', { remoteAddress: addressOf(peer), error }));
   session.once('close', () => {

@@ -10,6 +10,10 @@ export interface ServerResponse {
   /** Sets the only message of a unary answer: it goes out together with the status, if that is OK. */
   setLast(frame: Buffer): void;
   end(error: RpcError | undefined): void;
+  /** Writes the status that `end` was given: to be called when the stream asks for trailers. */
+  sendTrailers(): void;
+  /** The stream is closed: nothing of it waits any more. */
+  closed(): void;
   readonly ended: boolean;
   readonly started: boolean;
 }
@@ -33,6 +37,7 @@ class Response implements ServerResponse {
   #ended: RpcError | 'ok' | undefined;
   #trailers: OutgoingHttpHeaders | undefined;
   #last: Buffer | undefined;
+  #lastBytes = 0;
   #room: Promise<void> | undefined;
 
   constructor(site: ResponseSite, stream: ServerHttp2Stream) {
@@ -74,12 +79,28 @@ class Response implements ServerResponse {
     if (last !== undefined) this.#start();
     if (stream.headersSent) {
       this.#trailers = statusHeaders(error);
-      if (last === undefined) stream.end();
-      else stream.end(last, this.#count(last));
+      if (last === undefined) {
+        stream.end();
+      } else {
+        // Until the stream is closed: a callback for each call's last bytes would be seen.
+        this.#lastBytes = last.length;
+        this.#site.queuedBytes += last.length;
+        stream.end(last);
+      }
     } else {
       stream.respond({ ...RESPONSE_HEADERS, ...statusHeaders(error) }, NOTHING_FOLLOWS);
     }
     if (!stream.readableEnded) finishReading(this.#site.clock, stream);
+  }
+
+  sendTrailers(): void {
+    this.#stream.sendTrailers(this.#trailers ?? {});
+  }
+
+  closed(): void {
+    this.#site.queuedBytes -= this.#lastBytes;
+    this.#lastBytes = 0;
+    this.#last = undefined;
   }
 
   get ended(): boolean {
@@ -98,7 +119,6 @@ class Response implements ServerResponse {
     const stream = this.#stream;
     if (stream.headersSent) return;
     stream.respond(RESPONSE_HEADERS, TRAILERS_FOLLOW);
-    stream.on('wantTrailers', () => stream.sendTrailers(this.#trailers ?? {}));
   }
 
   #fits(queuedBytes: number, moreBytes: number): boolean {
@@ -142,7 +162,7 @@ function finishReading(clock: Clock, stream: ServerHttp2Stream): void {
 }
 
 function statusHeaders(error: RpcError | undefined): OutgoingHttpHeaders {
-  if (error === undefined) return { 'grpc-status': '0' };
+  if (error === undefined) return STATUS_OK;
   const headers: OutgoingHttpHeaders = { 'grpc-status': `${error.code}` };
   if (error.message !== '') headers['grpc-message'] = encodeStatusMessage(error.message);
   if (error.details.length > 0) {
@@ -157,6 +177,7 @@ const RESPONSE_HEADERS: OutgoingHttpHeaders = {
   'content-type': 'application/grpc',
   'grpc-accept-encoding': 'identity',
 };
+const STATUS_OK: OutgoingHttpHeaders = { 'grpc-status': '0' };
 /** gRPC has no use for a date header, and making one costs. */
 const TRAILERS_FOLLOW = { waitForTrailers: true, sendDate: false };
 const NOTHING_FOLLOWS = { endStream: true, sendDate: false };

@@ -1,4 +1,5 @@
 import { abortError } from './abort.ts';
+import { type Bag, createBag, type InBag } from './bag.ts';
 
 /** A running timer; cancelling twice, or after it fired, does nothing. */
 export interface Timer {
@@ -97,33 +98,57 @@ export function sleep(clock: Clock, delayMs: number, signal: AbortSignal): Promi
  * For thousands of timers whose moment matters little: an idle process is then woken once a step, not once a timer.
  */
 export function createSharedTimers(clock: Clock, stepMs: number): Pick<Clock, 'after'> {
-  const steps = new Map<number, { readonly runs: Set<() => void>; readonly timer: Timer }>();
+  const steps = new Map<number, Step>();
+  const open = (number: number): Step => {
+    const waiting = createBag<SharedTimer>();
+    const forget = () => steps.get(number) === step && steps.delete(number);
+    const fire = () => {
+      forget();
+      for (const each of waiting.items()) each.fire();
+    };
+    const timer = clock.after(Math.max(0, number * stepMs - clock.monotonicMs()), fire);
+    const step: Step = {
+      waiting,
+      drop() {
+        timer.cancel();
+        forget();
+      },
+    };
+    steps.set(number, step);
+    return step;
+  };
   return {
     after(delayMs, run) {
-      const nowMs = clock.monotonicMs();
-      const number = Math.floor((nowMs + delayMs) / stepMs);
-      let step = steps.get(number);
-      if (step === undefined) {
-        const runs = new Set<() => void>();
-        const fire = () => {
-          steps.delete(number);
-          for (const each of runs) each();
-        };
-        step = { runs, timer: clock.after(Math.max(0, number * stepMs - nowMs), fire) };
-        steps.set(number, step);
-      }
-      const { runs, timer } = step;
-      const own = () => run(); // The same function may wait twice.
-      runs.add(own);
-      return {
-        cancel() {
-          if (!runs.delete(own) || runs.size > 0 || steps.get(number)?.runs !== runs) return;
-          timer.cancel();
-          steps.delete(number);
-        },
-      };
+      const number = Math.floor((clock.monotonicMs() + delayMs) / stepMs);
+      return new SharedTimer(steps.get(number) ?? open(number), run);
     },
   };
+}
+
+interface Step {
+  readonly waiting: Bag<SharedTimer>;
+  /** Nobody waits for it any more. */
+  drop(): void;
+}
+
+class SharedTimer implements Timer {
+  readonly #step: Step;
+  readonly #run: () => void;
+  readonly #place: InBag;
+
+  constructor(step: Step, run: () => void) {
+    this.#step = step;
+    this.#run = run;
+    this.#place = step.waiting.add(this);
+  }
+
+  fire(): void {
+    if (this.#place.remove()) this.#run();
+  }
+
+  cancel(): void {
+    if (this.#place.remove() && this.#step.waiting.size === 0) this.#step.drop();
+  }
 }
 
 /**

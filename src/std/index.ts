@@ -6,6 +6,7 @@
  */
 export { abortError, anySignal, raceAbort, throwIfAborted, timeoutSignal } from './abort.ts';
 export { assert, unreachable } from './assert.ts';
+export { type Bag, createBag, type InBag } from './bag.ts';
 export { compareBytes, concatBytes, constantTimeEqual, sha256 } from './bytes.ts';
 export {
   type Clock,

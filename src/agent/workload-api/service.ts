@@ -1,7 +1,7 @@
 import type { DescMessage, JsonObject } from '@bufbuild/protobuf';
 import { SpiffeWorkloadAPI } from '@countersign/sdk/contract';
 import { parseSpiffeId, type SpiffeId } from '@countersign/sdk/identity';
-import type { Bundle } from '../../model/index.ts';
+import type { Bundle, Selector } from '../../model/index.ts';
 import {
   type CallContext,
   Code,
@@ -15,12 +15,18 @@ import { type Clock, type Log, messageOf } from '../../std/index.ts';
 import { type JsonValue, verifyJwtSvid } from '../../wire/jose/index.ts';
 import type { JwtCache } from '../cache/jwt-cache.ts';
 import type { WorkloadView } from '../cache/subscriptions.ts';
-import type { AgentEntry } from '../cache/types.ts';
+import type { AgentEntry, JwtSvid } from '../cache/types.ts';
 import { type Caller, countDown } from '../callers.ts';
 import type { Counters } from '../counters.ts';
 import { AgentError } from '../errors.ts';
 import type { Identities, Need } from './identities.ts';
-import { jwtBundlesResponse, jwtSvidResponse, x509BundlesResponse, x509SvidResponse } from './responses.ts';
+import {
+  type IssuedJwt,
+  jwtBundlesResponse,
+  jwtSvidResponse,
+  x509BundlesResponse,
+  x509SvidResponse,
+} from './responses.ts';
 
 /** Where a connection keeps its {@link Caller}. */
 export const CALLER = Symbol('caller');
@@ -61,17 +67,20 @@ export function createWorkloadApi(deps: {
       const caller = callerOf(context);
       checkAudience(audience);
       const wanted = spiffeId === '' ? undefined : requestedId(spiffeId);
-      const selectors = await selectorsOf(caller, context);
+      const selectors = knownSelectors(caller) ?? (await askSelectors(caller, context));
       const view =
         identities.known(selectors, 'entries') ?? (await identities.look(selectors, 'entries', context.signal));
       const entries = firstOfEachId(view).filter((entry) => wanted === undefined || entry.spiffeId.uri === wanted.uri);
       if (entries.length === 0) throw new RpcError(Code.PERMISSION_DENIED, 'no identity issued');
-      const issued = await Promise.all(
-        entries.map(async (entry) => {
-          const svid = deps.jwts.fresh(entry, audience) ?? (await issue(entry, audience, context.signal));
-          return { entry, svid };
-        }),
-      );
+      const cached = entries.map((entry) => ({ entry, svid: deps.jwts.fresh(entry, audience) }));
+      const issued = cached.every(isIssued)
+        ? cached
+        : await Promise.all(
+            cached.map(async ({ entry, svid }) => ({
+              entry,
+              svid: svid ?? (await issue(entry, audience, context.signal)),
+            })),
+          );
       refuseDead(caller);
       return jwtSvidResponse(issued);
     },
@@ -113,7 +122,7 @@ function createStreams({ identities, counters }: { identities: Identities; count
     counters.streamsOpened++;
     let last: Buffer | undefined;
     try {
-      const selectors = await selectorsOf(caller, context);
+      const selectors = knownSelectors(caller) ?? (await askSelectors(caller, context));
       await identities.follow(selectors, {
         need,
         signal: context.signal,
@@ -138,7 +147,7 @@ async function viewForVerifier(
   caller: Caller,
   context: CallContext,
 ): Promise<Pick<WorkloadView, 'bundles'>> {
-  const selectors = await selectorsOf(caller, context);
+  const selectors = knownSelectors(caller) ?? (await askSelectors(caller, context));
   try {
     return await identities.look(selectors, 'entries', context.signal);
   } catch (error) {
@@ -158,13 +167,29 @@ function callerOf(context: CallContext): Caller {
   return caller;
 }
 
-async function selectorsOf(caller: Caller, context: CallContext) {
+/** Without waiting, as for all but the first call on a connection. */
+function knownSelectors(caller: Caller): readonly Selector[] | undefined {
   try {
-    return caller.known() ?? (await caller.selectors(context.signal));
+    return caller.known();
   } catch (error) {
-    if (error instanceof AgentError) throw unavailable('the calling process could not be identified');
-    throw error;
+    throw unidentified(error);
   }
+}
+
+async function askSelectors(caller: Caller, context: CallContext): Promise<readonly Selector[]> {
+  try {
+    return await caller.selectors(context.signal);
+  } catch (error) {
+    throw unidentified(error);
+  }
+}
+
+function unidentified(error: unknown): unknown {
+  return error instanceof AgentError ? unavailable('the calling process could not be identified') : error;
+}
+
+function isIssued(one: { readonly entry: AgentEntry; readonly svid: JwtSvid | undefined }): one is IssuedJwt {
+  return one.svid !== undefined;
 }
 
 function refuseDead(caller: Caller): void {
