@@ -23,13 +23,13 @@ if (Number(process.versions.node.split('.')[0]) >= MAJOR_MIN) {
       `countersign needs Node ${MAJOR_MIN} or later; this is ${process.versions.node}, and no packaged Node was found.\n` +
         `Install Node ${MAJOR_MIN}, or run: npm install node-linux-${process.arch}@${MAJOR_MIN}\n`,
     );
-    process.exitCode = 70;
+    process.exitCode = 69;
   } else {
     const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: 'inherit' });
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
     child.on('error', (error) => {
       process.stderr.write(`countersign could not start ${node}: ${error.message}\n`);
-      process.exitCode = 70;
+      process.exitCode = 69;
     });
     child.on('exit', (code, signal) => {
       if (signal) process.kill(process.pid, signal);

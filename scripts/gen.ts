@@ -136,13 +136,13 @@ async function errorsPage(root: string): Promise<string> {
   const files = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
     .filter((file) => /(^|\/)errors\.ts$/.test(file))
     .toSorted();
-  let text = `${GENERATED}# Errors\n\nEvery code that a failure can carry, by feature.\n`;
+  let text = `${GENERATED}# Errors\n\nEvery code that a failure can carry, by feature. \`status\` is that of an HTTP answer; \`exit\` says how a role or a command ends with it: usage 64, config 78, unavailable 69, io 74, no 1, internal 70.\n`;
   for (const file of files) {
     const module: { errorTable?: ErrorTable } = await import(join(root, 'src', file));
     if (!module.errorTable) continue;
-    text += `\n## ${dirname(file)}\n\n| code | status | meaning | what to do |\n| --- | --- | --- | --- |\n`;
+    text += `\n## ${dirname(file)}\n\n| code | status | exit | meaning | what to do |\n| --- | --- | --- | --- | --- |\n`;
     for (const [code, entry] of Object.entries(module.errorTable))
-      text += `| \`${code}\` | ${entry.status} | ${entry.meaning} | ${entry.remedy} |\n`;
+      text += `| \`${code}\` | ${entry.status} | ${entry.exit} | ${entry.meaning} | ${entry.remedy} |\n`;
   }
   return text;
 }

@@ -57,7 +57,14 @@ const identities = createIdentities({
   ...deps,
   cache,
   minter: { mint: neverAsked },
-  sync: { ask: neverAsked, poke: () => {}, start: async () => {}, stop: async () => {} },
+  sync: {
+    ask: neverAsked,
+
+    poke: () => {},
+    problem: () => undefined,
+    start: async () => {},
+    stop: async () => {},
+  },
 });
 const ownBundle = () => cache.bundle(trustDomain);
 const server = createRpcServer({

@@ -158,7 +158,7 @@ describe('a server that is away', () => {
     await openStream();
     await h.run(h.server.stop());
     await h.until(() => h.agent().counters.syncFailures > 0);
-    await h.pass(300_000);
+    await h.pass(300_000, 1000);
     await h.run(h.server.start());
     const beganMs = h.clock.monotonicMs();
     const syncs = h.agent().counters.syncs;
@@ -196,7 +196,10 @@ describe('a server that is away', () => {
     await h.startAgent();
     const stream = await openStream();
     expect(stream.error).toMatchObject({ code: Code.UNAVAILABLE });
-    expect(h.agent().status()).toEqual({ attested: false, ready: false, targets: [] });
+    expect(h.agent().status()).toEqual({
+      ...{ attested: false, ready: false, targets: [] },
+      problem: expect.objectContaining({ code: Code.UNAVAILABLE }),
+    });
   });
 });
 
@@ -271,9 +274,34 @@ describe('a node that is refused', () => {
     await h.startAgent();
     await h.until(() => (h.server.calls['attestAgent'] ?? 0) >= 2);
     expect(h.fatal).toEqual([]);
+    expect(h.agent().status()).toMatchObject({
+      attested: false,
+      problem: {
+        code: 'ERR_AGENT_PROOF',
+        message: "the server does not take this node's proof: unknown token",
+        entry: { remedy: expect.stringContaining('`countersign node token`') },
+      },
+    });
     h.server.attestError = new RpcError(Code.PERMISSION_DENIED, 'not you');
     await h.until(() => h.fatal.length > 0);
     expect(h.fatal[0]).toMatchObject({ code: 'ERR_AGENT_DENIED' });
+  });
+
+  it('takes a proof that was put right within half a minute, however long it waited, and says seldom that it waits', async () => {
+    h.server.attestError = new RpcError(Code.INVALID_ARGUMENT, 'the join token is unknown, used or expired');
+    await h.startAgent();
+    await h.until(() => h.logged('agent.node.proof_not_taken').length === 1);
+    await h.pass(300_000, 1000);
+    expect(h.server.calls['attestAgent']).toBeGreaterThan(10);
+    expect(h.logged('agent.node.proof_not_taken')).toEqual([
+      expect.objectContaining({ remedy: expect.stringContaining('make a new one with `countersign node token`') }),
+    ]);
+    await h.pass(330_000, 1000);
+    expect(h.logged('agent.node.proof_not_taken')).toHaveLength(2);
+    h.server.attestError = undefined;
+    await h.pass(30_000, 1000);
+    await h.until(() => h.agent().status().problem === undefined);
+    expect(h.agent().status()).toMatchObject({ attested: true, ready: true });
   });
 
   it('keeps serving when the bare code says nothing about the node', async () => {

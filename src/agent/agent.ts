@@ -33,8 +33,16 @@ export interface AgentDeps {
 export interface Agent extends Service {
   /** Plain counters, for metrics. */
   readonly counters: Readonly<Counters>;
-  /** `attested`: the node has a valid identity of its own; `ready`: workloads can be served. */
-  status(): { readonly attested: boolean; readonly ready: boolean; readonly targets: readonly string[] };
+  /**
+   * `attested`: the node has a valid identity of its own; `ready`: workloads can be served; `problem`: what the last attempt to reach the
+   * server, or to prove the node to it, failed with, undefined after one that did not.
+   */
+  status(): {
+    readonly attested: boolean;
+    readonly ready: boolean;
+    readonly targets: readonly string[];
+    readonly problem: unknown;
+  };
 }
 
 /**
@@ -53,6 +61,7 @@ export function createAgent(deps: AgentDeps): Agent {
       attested: parts?.attachment.identity() !== undefined,
       ready: parts?.cache.ready() === true,
       targets: parts?.targetNames() ?? [],
+      problem: parts?.problem(),
     }),
     async start(signal) {
       const { config, random } = deps;

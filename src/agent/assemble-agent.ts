@@ -47,6 +47,8 @@ export interface Parts {
   /** Fills the cache with what was kept on disk. */
   restore(): Promise<void>;
   targetNames(): string[];
+  /** What the last sync with the server failed with. */
+  problem(): unknown;
   /** While the services still run: closes the doors of targets and lets their sessions come to an end. */
   drain(): Promise<void>;
   /** After the services have stopped: writes the cache, closes the link. */
@@ -101,6 +103,7 @@ export function assemble(deps: Assembly): Parts {
     cache,
     services: [createExpiryWatch({ clock, cache }), api, sync],
     targetNames: () => sockets.names(),
+    problem: () => sync.problem(),
     restore: () => restore(store, log, showTargets),
     drain: () => sockets.close(),
     async close() {

@@ -31,6 +31,9 @@ describe('socket paths', () => {
     symlinkSync(fine, join(folder, 'link'));
     await expect(prepareSocketFolder(join(folder, 'link'))).rejects.toMatchObject({ code: 'ERR_AGENT_SOCKET' });
     await expect(prepareSocketFolder(`${fine}/../fine`)).rejects.toMatchObject({ code: 'ERR_AGENT_SOCKET' });
+    writeFileSync(join(folder, 'file'), '');
+    for (const below of ['file', 'file/below'])
+      await expect(prepareSocketFolder(join(folder, below))).rejects.toMatchObject({ code: 'ERR_PRIVATE_FILE_IO' });
   });
 
   it('are cleared of a socket nobody listens on, and of nothing else', async () => {

@@ -1,4 +1,4 @@
-import { Agent, Control } from '@countersign/sdk/contract';
+import { Agent, Control, Entry } from '@countersign/sdk/contract';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Code, type RpcClient, type TlsIdentity } from '../rpc/index.ts';
 import { agentsOf, idOf } from './testing/agents.ts';
@@ -65,6 +65,111 @@ describe('applying resources', () => {
       const call = server.client(identity).unary(Control.method.apply, {}, options);
       await expect(call).rejects.toMatchObject({ code: Code.PERMISSION_DENIED });
     }
+  });
+});
+
+// Goal: whoever applies a folder finds all of it at the server or nothing, whatever others do meanwhile.
+describe('applying entries with resources', () => {
+  const ID = { trustDomain: 'example.org', path: '/spire/server' };
+  const entry = (id: string, more: object = {}) => ({
+    id,
+    spiffeId: { trustDomain: 'example.org', path: `/${id}` },
+    parentId: ID,
+    selectors: [{ type: 'unix', value: `user:${id}` }],
+    ...more,
+  });
+  const bad = entry('bad', { federatesWith: ['unknown.test'] });
+  const apply = (entries: object[], more: object = {}) =>
+    operator.unary(Control.method.apply, { resources: [db, policy], entries, ...more }, options);
+  const present = async () => {
+    const { entries } = await operator.unary(Entry.method.listEntries, {}, options);
+    const { resources } = await operator.unary(Control.method.listResources, {}, options);
+    return [...entries.map(({ id, hint }) => `${id} ${hint}`.trim()), ...resources.map(({ name }) => name)].toSorted();
+  };
+
+  it('makes what is missing, changes what is there, and shows it to agents at once', async () => {
+    await operator.unary(Entry.method.batchCreateEntry, { entries: [entry('one')] }, options);
+    const agent = await agents.join();
+    const mine = { parentId: idOf(agent) };
+    await apply([entry('one', { hint: 'new', ...mine }), entry('two', mine)]);
+    expect(await present()).toEqual(['all', 'one new', 'orders', 'two']);
+    const issued = await server.client(agent).unary(Entry.method.getAuthorizedEntries, {}, options);
+    expect(issued.entries.map(({ id }) => id)).toEqual(['one', 'two']);
+    await apply([entry('one', { hint: 'newer', ...mine }), entry('two', mine)]);
+    expect(await present()).toEqual(['all', 'one newer', 'orders', 'two']);
+    expect(server.ledger.map(({ detail }) => detail['names'])).toContainEqual(
+      expect.arrayContaining(['Target/orders', 'Entry/two']),
+    );
+  });
+
+  it('is refused by the dry run for what the act would be refused for, and the dry run keeps nothing', async () => {
+    await expect(apply([entry('good'), bad], { dryRun: true })).rejects.toMatchObject({
+      code: Code.INVALID_ARGUMENT,
+      message: expect.stringMatching(/^nothing was applied:\nEntry\/bad: .*unknown\.test/),
+    });
+    await apply([entry('good')], { dryRun: true });
+    expect(await present()).toEqual([]);
+    expect(server.ledger).toEqual([]);
+  });
+
+  it('keeps nothing at all when one entry is refused, and can be done again once it is put right', async () => {
+    await expect(apply([entry('good'), bad])).rejects.toMatchObject({ code: Code.INVALID_ARGUMENT });
+    expect(await present()).toEqual([]);
+    expect(server.ledger.at(-1)?.detail).toMatchObject({ step: 'failed' });
+    await apply([entry('good'), { ...bad, federatesWith: [] }]);
+    expect(await present()).toEqual(['all', 'bad', 'good', 'orders']);
+  });
+
+  it.each([
+    [
+      'made one of them under another id',
+      () => operator.unary(Entry.method.batchCreateEntry, { entries: [entry('two', { id: 'theirs' })] }, options),
+      ['theirs'],
+    ],
+    [
+      'made both under other ids',
+      async () => {
+        await operator.unary(Entry.method.batchCreateEntry, { entries: [entry('one', { id: 'x' })] }, options);
+        await operator.unary(Entry.method.batchCreateEntry, { entries: [entry('two', { id: 'y' })] }, options);
+      },
+      ['x', 'y'],
+    ],
+  ])('keeps nothing when somebody, after the dry run, %s', async (_, meanwhile, left) => {
+    const entries = [entry('one'), entry('two')];
+    await apply(entries, { dryRun: true });
+    await meanwhile();
+    await expect(apply(entries)).rejects.toMatchObject({ message: expect.stringContaining('nothing was applied') });
+    expect(await present()).toEqual(left);
+  });
+
+  it('makes it as declared when somebody, after the dry run, made or deleted an entry of that id', async () => {
+    await operator.unary(Entry.method.batchCreateEntry, { entries: [entry('gone')] }, options);
+    const entries = [entry('gone', { hint: 'a' }), entry('come', { hint: 'b' })];
+    await apply(entries, { dryRun: true });
+    await operator.unary(Entry.method.batchDeleteEntry, { ids: ['gone'] }, options);
+    await operator.unary(Entry.method.batchCreateEntry, { entries: [entry('come')] }, options);
+    await apply(entries);
+    expect(await present()).toEqual(['all', 'come b', 'gone a', 'orders']);
+  });
+
+  it('is whole, one or the other, when two apply at once, beside who writes entries', async () => {
+    const of = (hint: string) => Array.from({ length: 40 }, (_, index) => entry(`e${index}`, { hint }));
+    const churn = Array.from({ length: 20 }, (_, index) =>
+      operator.unary(Entry.method.batchCreateEntry, { entries: [entry(`other${index}`)] }, options),
+    );
+    await Promise.all([apply(of('first')), apply(of('second')), ...churn]);
+    const { entries } = await operator.unary(Entry.method.listEntries, {}, options);
+    const declared = entries.filter(({ id }) => id.startsWith('e'));
+    expect(declared).toHaveLength(40);
+    expect(new Set(declared.map(({ hint }) => hint)).size).toBe(1);
+    expect(entries).toHaveLength(60);
+  });
+
+  it('takes no entry without an id, nor more than fit a transaction', async () => {
+    await expect(apply([entry('')])).rejects.toMatchObject({ message: 'a declared entry has an id' });
+    const many = Array.from({ length: 20_001 }, (_, index) => ({ id: `${index}` }));
+    await expect(apply(many)).rejects.toMatchObject({ message: expect.stringContaining('allowed are 20000') });
+    expect(await present()).toEqual([]);
   });
 });
 

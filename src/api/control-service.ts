@@ -5,13 +5,15 @@ import type {
   Resource as ResourceMessage,
   TargetViewSchema,
 } from '@countersign/sdk/contract/gen/countersign/control/v1/control_pb.ts';
+import type { Entry as EntryMessage } from '@countersign/sdk/contract/gen/spire/api/types/entry_pb.ts';
 import type { Authority } from '../authority/index.ts';
-import type { Registration } from '../registration/index.ts';
-import type { Plan, Resource, ResourceKind, Resources, Snapshot } from '../resources/index.ts';
+import type { EntryInput, EntryResult, Registration } from '../registration/index.ts';
+import type { ApplyOptions, Plan, Resource, ResourceKind, Resources, Snapshot } from '../resources/index.ts';
 import { implement, type Prebuilt, prebuilt, type RpcService } from '../rpc/index.ts';
 import { assert, type Clock, createSharedTimers, type Log } from '../std/index.ts';
 import type { Audit } from './audit.ts';
 import type { Authorizer } from './authorize.ts';
+import { parseEntry } from './entry-message.ts';
 import { createGatewayPresence } from './gateway-presence.ts';
 import { pushUpdates } from './push-updates.ts';
 import { invalid } from './status.ts';
@@ -21,7 +23,7 @@ export function controlService(deps: {
   clock: Clock;
   log: Log;
   authority: Pick<Authority, 'bundle' | 'onBundle'>;
-  registration: Pick<Registration, 'revision' | 'watchNode'>;
+  registration: Pick<Registration, 'revision' | 'watchNode' | 'declare'>;
   resources: Resources;
   authorizer: Authorizer;
   audit: Audit;
@@ -64,16 +66,30 @@ export function controlService(deps: {
         }),
       );
     },
-    async apply({ dryRun, prune, resources: messages }, context) {
+    async apply({ dryRun, prune, resources: messages, entries }, context) {
       const declared = messages.map(parseResource);
-      if (dryRun) return applied(await resources.plan(declared, { prune }));
-      const names = declared.map(({ kind, name }) => `${kind}/${name}`);
+      const inputs = entries.map(parseDeclaredEntry);
+      const declaration = registration.declare(inputs);
+      if (dryRun) {
+        const plan = applied(await resources.plan(declared, { prune }));
+        if (inputs.length > 0) refuseBad(inputs, await declaration.rehearse({ signal: context.signal }));
+        return plan;
+      }
+      const names = [...declared.map(({ kind, name }) => `${kind}/${name}`), ...inputs.map(({ id }) => `Entry/${id}`)];
+      const alongside: ApplyOptions['alongside'] = async (trx, effects) =>
+        refuseBad(inputs, await declaration.write(trx, effects));
       const outcome = (answer: ReturnType<typeof applied>) => ({
         revision: Number(answer.revision),
         changes: answer.changes.map(({ kind, name, action }) => `${action} ${kind}/${name}`),
       });
-      return audit.act(context, { target: 'resources', detail: { prune, names }, outcome }, async () =>
-        applied(await resources.apply(declared, { prune, signal: context.signal })),
+      return audit.act(
+        context,
+        { target: 'resources', detail: { prune, names: names.slice(0, AUDITED_NAMES_MAX) }, outcome },
+        async () => {
+          const answer = applied(await resources.apply(declared, { prune, signal: context.signal, alongside }));
+          await declaration.committed();
+          return answer;
+        },
       );
     },
     async listResources({ kind }) {
@@ -136,6 +152,20 @@ function applied(plan: Plan) {
   return { changes, revision: BigInt(plan.revision) } satisfies MessageInitShape<typeof ApplyResponseSchema>;
 }
 
+/** Refuses all when the server takes one of them not; thrown in a transaction, it undoes that. @throws RpcError INVALID_ARGUMENT */
+function refuseBad(inputs: readonly EntryInput[], results: readonly EntryResult[]): void {
+  const problems = results.flatMap((result, index) =>
+    result.status === 'ok' ? [] : [`Entry/${inputs[index]?.id}: ${result.message}`],
+  );
+  if (problems.length > 0) throw invalid(`nothing was applied:\n${problems.slice(0, PROBLEMS_TOLD_MAX).join('\n')}`);
+}
+
+/** @throws RpcError INVALID_ARGUMENT */
+function parseDeclaredEntry(message: EntryMessage): EntryInput {
+  if (message.id === '') throw invalid('a declared entry has an id');
+  return parseEntry(message);
+}
+
 /** @throws RpcError INVALID_ARGUMENT */
 function parseResource({ kind, name, specJson }: ResourceMessage): Resource {
   let spec: unknown;
@@ -171,6 +201,8 @@ function parseAdvertised(text: string): string {
   return text;
 }
 
+/** More would not fit a ledger entry. */
+const AUDITED_NAMES_MAX = 1000;
 /** A screenful; the rest shows once these are mended. */
 const PROBLEMS_TOLD_MAX = 20;
 /** Of the five seconds after which each stream is looked at again. */

@@ -1,12 +1,12 @@
 import { parseTrustDomain } from '@countersign/sdk/identity';
-import { createAgent, type AgentConfig as RunningAgentConfig } from '../agent/index.ts';
+import { type Agent, createAgent, type AgentConfig as RunningAgentConfig } from '../agent/index.ts';
 import { attestors } from '../attestation/attestors/registry.generated.ts';
 import { readPeer } from '../attestation/index.ts';
 import { type AgentConfig, parseAddress } from '../config/index.ts';
 import { readTrustedFile } from '../private-files/index.ts';
-import { messageOf, type Service, startAll, stopAll } from '../std/index.ts';
+import { CodedError, messageOf, type Service, startAll, stopAll } from '../std/index.ts';
 import { AppError } from './errors.ts';
-import { createHealthServer } from './health-server.ts';
+import { createHealthServer, type Problem } from './health-server.ts';
 import { allChosen, chosen, type Role, type RoleDeps } from './role.ts';
 import { shieldProcess } from './shield.ts';
 import { VERSION } from './version.ts';
@@ -31,9 +31,15 @@ export function createAgentApp(deps: RoleDeps<AgentConfig> & { onFatal?: (error:
   });
   const notReady = () => {
     if (fatal) return [fatal.message];
-    const { attested, ready } = agent.status();
+    const { attested, ready, problem } = agent.status();
     return [
-      ...(attested ? [] : ['the node has no identity yet: is the server running, and is the join token good?']),
+      ...(attested
+        ? []
+        : [
+            problem === undefined
+              ? 'the node has no identity yet'
+              : `the node has no identity yet: ${messageOf(problem)}`,
+          ]),
       ...(ready ? [] : ['nothing was fetched from the server yet']),
     ];
   };
@@ -44,13 +50,31 @@ export function createAgentApp(deps: RoleDeps<AgentConfig> & { onFatal?: (error:
   }));
   const services: Service[] = [agent];
   if (config.http !== undefined)
-    services.unshift(createHealthServer({ ...parseAddress(config.http), log, notReady, metrics }));
+    services.unshift(
+      createHealthServer({
+        ...parseAddress(config.http),
+        ...{ log, notReady, metrics },
+        problems: () => problemsOf(fatal, agent.status()),
+      }),
+    );
   return {
     start: (signal) => startAll(services, signal),
     stop: () => stopAll(services),
     notReady,
-    failure: () => undefined,
+    // No retry can help any more: its supervisor is to say so, or to begin anew.
+    failure: () => fatal,
   };
+}
+
+/** What a person has to do before this node gets an identity. */
+function problemsOf(fatal: Error | undefined, { attested, problem }: ReturnType<Agent['status']>): Problem[] {
+  const error = fatal ?? (attested ? undefined : problem);
+  if (error === undefined) return [];
+  const remedy =
+    error instanceof CodedError
+      ? error.entry.remedy
+      : 'See that the server runs and that this machine reaches it at agent.server.';
+  return [{ what: 'identity of the node', found: messageOf(error), remedy }];
 }
 
 function runningConfig({ config, trustDomain }: RoleDeps<AgentConfig>): RunningAgentConfig {

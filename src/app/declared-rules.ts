@@ -1,8 +1,10 @@
-import type { TObject } from 'typebox';
+import { isIPv4 } from 'node:net';
+import { type TObject, Type } from 'typebox';
+import { Value } from 'typebox/value';
 import type { ProtocolMember } from '../gateway/index.ts';
 import { protocols } from '../gateway/protocols/registry.generated.ts';
-import { checkPolicies, composeSchema, formatProblem } from '../policy/index.ts';
-import type { ValidateResource } from '../resources/index.ts';
+import { composeSchema, createPolicyLoader, formatProblem, type PolicyLoader } from '../policy/index.ts';
+import type { Problem, Resource, ValidateResource, ValidateTogether } from '../resources/index.ts';
 import { memberById } from '../std/index.ts';
 
 /** Target schemas by protocol id, for declared targets. */
@@ -13,18 +15,88 @@ export const targetSchemas: Readonly<Record<string, TObject>> = Object.fromEntri
 /** The schema of policies over all registered protocols. */
 export const policySchema = composeSchema(protocols.map((protocol) => protocol.policySchema));
 
-/** Checks one declared resource: a target by its protocol's schema, a policy by Cedar's parser and validator. */
-export const validateResource: ValidateResource = (kind, name, spec) => {
+/** The rules that declared resources are held against, so that what a server takes every gateway of its version can use. */
+export function createDeclaredRules(): {
+  readonly validate: ValidateResource;
+  readonly validateTogether: ValidateTogether;
+} {
+  // Kept, since of ten thousand policies it then looks only at those that are new.
+  const loader = createPolicyLoader(policySchema);
+  return {
+    validate: validateResource,
+    validateTogether: (kind, resources) =>
+      kind === 'Target' ? doorProblems(resources) : policyProblems(resources, loader),
+  };
+}
+
+/** What is wrong with policies, short enough to be shown among others: what it quotes may be as long as a policy. */
+export function shortened(message: string): string {
+  return message.length > MESSAGE_CHARS_MAX ? `${message.slice(0, MESSAGE_CHARS_MAX)}…` : message;
+}
+
+/** A target is checked by its protocol, of a policy the form only: what its text says is looked at with the others. */
+function validateResource(...[kind, , spec]: Parameters<ValidateResource>): readonly string[] {
   const fields: Record<string, unknown> = typeof spec === 'object' && spec !== null ? { ...spec } : {};
-  if (kind === 'Policy') {
-    const { cedar, ...rest } = fields;
-    if (typeof cedar !== 'string' || Object.keys(rest).length > 0) return ['a policy has one field, cedar, its text'];
-    return checkPolicies([{ name, text: cedar }], policySchema)
-      .problems.filter(({ severity }) => severity === 'error')
-      .map(formatProblem);
-  }
+  if (kind === 'Policy') return Value.Check(POLICY, fields) ? [] : ['a policy has one field, cedar, its text'];
   const { protocol, ...config } = fields;
   const member = memberById<ProtocolMember>(protocols, String(protocol));
   if (!member) return [`protocol must be one of ${protocols.map(({ id }) => id).join(', ')}`];
   return member.checkConfig(config);
-};
+}
+
+/** All that is wrong with policies, by what gateways read them with: they take all or none. */
+function policyProblems(policies: readonly Resource[], loader: PolicyLoader): readonly Problem[] {
+  const sources = policies.map(({ name, spec }) => ({ name, text: Value.Check(POLICY, spec) ? spec.cedar : '' }));
+  const errors = loader.check(sources).problems.filter(({ severity }) => severity === 'error');
+  return errors.map((problem) => ({
+    kind: 'Policy',
+    name: problem.position.source,
+    message: shortened(formatProblem(problem)),
+  }));
+}
+
+/** Every gateway serves all targets, so two doors in one place are so everywhere: one of them would never open. */
+function doorProblems(targets: readonly Resource[]): readonly Problem[] {
+  /** Who has which host, by port. */
+  const taken = new Map<number, Map<string, string>>();
+  return targets.flatMap(({ kind, name, spec }): Problem[] => {
+    const door = doorOf(spec);
+    if (door === undefined) return [];
+    const { port } = door;
+    const host = door.host.toLowerCase();
+    const hosts = taken.get(port) ?? new Map<string, string>();
+    const other = [...rivalsOf(host, hosts)].find((one) => hosts.has(one));
+    if (other !== undefined) {
+      const message = `listen: port ${port} of ${host} is taken by Target/${hosts.get(other)}, which listens on ${other}`;
+      return [{ kind, name, message }];
+    }
+    taken.set(port, hosts.set(host, name));
+    return [];
+  });
+}
+
+/** The hosts on which a system can't listen at one port with that one; of names that have to be looked up only the gateway can know. */
+function rivalsOf(host: string, others: ReadonlyMap<string, string>): Iterable<string> {
+  if (host === ANY_V6) return others.keys();
+  if (host === ANY_V4) return Array.from(others.keys()).filter((other) => isIPv4(other) || other === ANY_V6);
+  return isIPv4(host) ? [host, ANY_V4, ANY_V6] : [host, ANY_V6];
+}
+
+/** Where clients without an agent come in: `listen`, in the config of any protocol that has such a door. */
+function doorOf(spec: unknown): { readonly host: string; readonly port: number } | undefined {
+  if (!Value.Check(TARGET, spec)) return undefined;
+  const { protocol, ...config } = spec;
+  const schema = targetSchemas[protocol];
+  const filled = schema === undefined ? config : Value.Default(schema, Value.Clone(config));
+  // Port 0 is another one each time.
+  return Value.Check(WITH_DOOR, filled) && filled.listen.port !== 0 ? filled.listen : undefined;
+}
+
+const POLICY = Type.Object({ cedar: Type.String() }, { additionalProperties: false });
+const TARGET = Type.Object({ protocol: Type.String() });
+const WITH_DOOR = Type.Object({ listen: Type.Object({ host: Type.String(), port: Type.Integer() }) });
+/** Twenty of them, as many as one answer of the server brings, fit into a header. */
+const MESSAGE_CHARS_MAX = 400;
+const ANY_V4 = '0.0.0.0';
+/** IPv4 as well, unless it is told otherwise. */
+const ANY_V6 = '::';

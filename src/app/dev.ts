@@ -156,10 +156,11 @@ function defaults(
 }
 
 function configText(trustDomain: string, paths: DevPaths, serverAddress: string): string {
-  return `# Written by countersign dev, for the other commands: countersign --config ${paths.config} …
+  const text = (value: string) => JSON.stringify(value); // JSON is YAML, whatever is in a path.
+  return `# Written by countersign dev, for the other commands: name this file with --config.
 trustDomain: ${trustDomain}
-server: { listen: "${serverAddress}", socket: ${paths.serverSocket}, dataDir: ${join(paths.directory, 'data/server')} }
-agent: { server: "${serverAddress}", socket: ${paths.workloadApi}, targetsDir: ${paths.targetsDir}, dataDir: ${join(paths.directory, 'data/agent')} }
-gateway: { server: "${serverAddress}", workloadApi: ${paths.workloadApi}, dataDir: ${paths.gatewayData} }
+server: { listen: ${text(serverAddress)}, socket: ${text(paths.serverSocket)}, dataDir: ${text(join(paths.directory, 'data/server'))} }
+agent: { server: ${text(serverAddress)}, socket: ${text(paths.workloadApi)}, targetsDir: ${text(paths.targetsDir)}, dataDir: ${text(join(paths.directory, 'data/agent'))} }
+gateway: { server: ${text(serverAddress)}, workloadApi: ${text(paths.workloadApi)}, dataDir: ${text(paths.gatewayData)} }
 `;
 }

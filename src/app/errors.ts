@@ -1,17 +1,29 @@
-import { CodedError, type ErrorTable } from '../std/index.ts';
+import { CodedError, type ErrorEntry, type ErrorTable } from '../std/index.ts';
 
 export const errorTable = {
   ERR_APP_CONFIG: {
     status: 500,
+    exit: 'config',
     meaning: 'The settings of a role do not fit together.',
     remedy: 'Mend the setting that the message names.',
   },
+  ERR_APP_LISTEN: {
+    status: 503,
+    exit: 'unavailable',
+    meaning: 'The address for /live, /ready and /metrics can not be listened on.',
+    remedy: 'Read the message: the address is in use, not of this machine, or not permitted.',
+  },
   ERR_APP_KEY: {
     status: 500,
+    exit: 'config',
     meaning: 'A key file is damaged, or does not belong to the others beside it.',
     remedy: 'Bring the key files back from one copy. Without them, what they sealed is lost.',
   },
 } as const satisfies ErrorTable;
 
 /** What keeps a role from starting. */
-export class AppError extends CodedError<keyof typeof errorTable> {}
+export class AppError extends CodedError<keyof typeof errorTable> {
+  get entry(): ErrorEntry {
+    return errorTable[this.code];
+  }
+}

@@ -6,11 +6,13 @@ import { type GatewayConfig, parseAddress } from '../config/index.ts';
 import { createGateway, createSecretStore, type Gateway, type SecretStore } from '../gateway/index.ts';
 import { protocols } from '../gateway/protocols/registry.generated.ts';
 import { createLedger, type LedgerReader } from '../ledger/index.ts';
-import { composeSchema, createPolicyLoader } from '../policy/index.ts';
+import { createPolicyLoader } from '../policy/index.ts';
 import { openPrivateFolder } from '../private-files/index.ts';
 import { parseDurationMs, type Random, type Service, startAll, stopAll } from '../std/index.ts';
 import { createWorkloadIdentity } from '../workload-identity/index.ts';
 import { createControlWatch } from './control-watch.ts';
+import { policySchema } from './declared-rules.ts';
+import { createGatewayUpdates } from './gateway-updates.ts';
 import { createHealthServer, type Problem } from './health-server.ts';
 import { ledgerProblems, type Role, type RoleDeps } from './role.ts';
 import { deriveKey, openLedgerSigner, openSealKey } from './role-keys.ts';
@@ -57,8 +59,7 @@ export function createGatewayApp(deps: RoleDeps<GatewayConfig>): GatewayRole {
     durability: { reads: config.durability.reads, changes: config.durability.writes },
     drainMs: parseDurationMs(config.drain) ?? 0,
   });
-  const policies = createPolicyLoader(composeSchema(protocols.map((protocol) => protocol.policySchema)));
-  let informed = false;
+  const updates = createGatewayUpdates({ gateway, log, policies: createPolicyLoader(policySchema) });
   const watch = createControlWatch<GatewayUpdate>({
     ...{ clock, random, log },
     connect: serverConnection({
@@ -72,23 +73,13 @@ export function createGatewayApp(deps: RoleDeps<GatewayConfig>): GatewayRole {
       const advertise = port === 0 ? `${host}:${gateway.address().link}` : `${host}:${port}`;
       return client.serverStream(Control.method.watchGateway, { advertise }, { signal });
     },
-    async apply(update) {
-      // Policies first: a target never opens under an older policy than the one it was declared with.
-      gateway.applyPolicies(policies.load(update.policies.map(({ name, text }) => ({ name, text }))));
-      await gateway.applyTargets(
-        update.targets.map(({ name, protocol, specJson }) => ({ name, protocol, config: JSON.parse(specJson) })),
-      );
-      informed = true;
-      log.info('app.gateway.updated', {
-        revision: Number(update.revision),
-        targets: update.targets.length,
-        policies: update.policies.length,
-      });
-    },
+    apply: updates.take,
   });
   const notReady = () => [
     ...(identity.current() ? [] : [`no identity: does the agent at ${config.workloadApi} know this process?`]),
-    ...(informed ? [] : [`the server at ${config.server} has not told targets and policies yet`]),
+    ...(updates.informed()
+      ? []
+      : [`the server at ${config.server} has not told targets and policies that can be used yet`]),
     ...ledgerProblems(ledger),
   ];
   const metrics = [
@@ -112,7 +103,7 @@ export function createGatewayApp(deps: RoleDeps<GatewayConfig>): GatewayRole {
   ];
   const services: Service[] = [ledger, identity, gateway, watch];
   if (config.http !== undefined) {
-    const problems = () => problemsOf(gateway);
+    const problems = () => [...updates.problems(), ...problemsOf(gateway)];
     services.unshift(createHealthServer({ ...parseAddress(config.http), log, notReady, problems, metrics }));
   }
   return {
@@ -124,5 +115,5 @@ export function createGatewayApp(deps: RoleDeps<GatewayConfig>): GatewayRole {
 }
 
 function problemsOf(gateway: Gateway): readonly Problem[] {
-  return gateway.problems().map(({ target, what, remedy }) => ({ what: `target ${target}`, found: what, remedy }));
+  return gateway.problems().map(({ target, what, ...more }) => ({ what: `target ${target}`, found: what, ...more }));
 }

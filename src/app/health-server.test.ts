@@ -30,6 +30,20 @@ beforeEach(async () => {
 });
 afterEach(() => server.stop());
 
+describe('the address', () => {
+  it('that another process has is a failure that may pass, so it is no wrong setting', async () => {
+    const second = createHealthServer({
+      ...server.address(),
+      ...{ log: createSilentLog(), metrics: [], notReady: () => [] },
+    });
+    await expect(second.start(AbortSignal.timeout(10_000))).rejects.toMatchObject({
+      code: 'ERR_APP_LISTEN',
+      entry: { exit: 'unavailable' },
+      message: expect.stringContaining('EADDRINUSE'),
+    });
+  });
+});
+
 describe('/ready', () => {
   it('says no more than that of a role which can serve everything', async () => {
     expect(await ready()).toEqual({ status: 200, body: { status: 'ready' } });

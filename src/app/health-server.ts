@@ -16,6 +16,8 @@ export interface Problem {
   readonly what: string;
   readonly found: string;
   readonly remedy: string;
+  /** There when nobody is kept out by it. */
+  readonly severity?: 'warning';
 }
 
 /** `/live`, `/ready` (503 with the reasons while not ready, with the problems at any time) and `/metrics` (Prometheus text format) on one address. */
@@ -81,7 +83,7 @@ export function createHealthServer(deps: {
       new Promise((resolve, reject) => {
         server.once('error', (cause) =>
           reject(
-            new AppError('ERR_APP_CONFIG', `http can not listen on ${deps.host}:${deps.port}: ${messageOf(cause)}`, {
+            new AppError('ERR_APP_LISTEN', `http can not listen on ${deps.host}:${deps.port}: ${messageOf(cause)}`, {
               cause,
             }),
           ),

@@ -14,14 +14,14 @@ import { type Authority, type AuthorityOptions, authorityMigrations, createAutho
 import { keystores } from '../authority/keystores/registry.generated.ts';
 import { parseAddress, type ServerConfig } from '../config/index.ts';
 import { createLedger, type LedgerReader } from '../ledger/index.ts';
-import { openPrivateFolder, openSocketFolder, readGivenSecretNow } from '../private-files/index.ts';
+import { openPrivateFolder, openSocketFolder, readGivenSecretNow, readTrustedFile } from '../private-files/index.ts';
 import { createRegistration, registrationMigrations } from '../registration/index.ts';
 import { createResources, resourcesMigrations } from '../resources/index.ts';
 import { createRpcServer } from '../rpc/index.ts';
 import { memberById, parseDurationMs, type Service, startAll, stopAll } from '../std/index.ts';
 import { storeEngines } from '../store/engines/registry.generated.ts';
-import type { StoreEngineMember } from '../store/index.ts';
-import { validateResource } from './declared-rules.ts';
+import type { GivenFiles, StoreEngineMember } from '../store/index.ts';
+import { createDeclaredRules } from './declared-rules.ts';
 import { AppError } from './errors.ts';
 import { createHealthServer, type Metric } from './health-server.ts';
 import { allChosen, chosen, ledgerProblems, type Role, type RoleDeps } from './role.ts';
@@ -101,7 +101,7 @@ function openParts(deps: RoleDeps<ServerConfig>) {
   const nodes = createNodes({ store, clock, random, trustDomain });
   const knowsTrustDomain = (name: TrustDomain) => authority.federatedBundle(name) !== undefined;
   const registration = createRegistration({ store, clock, random, log, trustDomain, knowsTrustDomain });
-  const resources = createResources({ store, clock, random, log, validate: validateResource });
+  const resources = createResources({ store, clock, random, log, ...createDeclaredRules() });
   const name = `${trustDomain}/server/${config.serverId}`;
   const signer = openLedgerSigner({
     dataDir: config.dataDir,
@@ -125,6 +125,7 @@ function openParts(deps: RoleDeps<ServerConfig>) {
         log,
         trustDomain,
         issuer: authority,
+        readTrustedFile: readTrusted,
         svidTtlS: durationMs(config.svid.agentTtl) / 1000,
       },
       attestors: allChosen(config.attestors).map(({ id, config: settings }) => ({
@@ -195,9 +196,12 @@ function openStore({ config, clock, log }: RoleDeps<ServerConfig>) {
   const { id, config: settings } = chosen(config.store);
   const member = memberById<StoreEngineMember>(storeEngines, id);
   if (!member) throw new AppError('ERR_APP_CONFIG', `there is no store engine ${id}`);
-  const readSecretFile = (path: string) =>
-    readGivenSecretNow(`file:${path}`, { env: process.env, bytesMax: STORE_SECRET_BYTES_MAX });
-  return member.open(settings, { clock, log, dataDir: config.dataDir, readSecretFile });
+  const files: GivenFiles = {
+    readSecretFile: (path) =>
+      readGivenSecretNow(`file:${path}`, { env: process.env, bytesMax: STORE_SECRET_BYTES_MAX }),
+    readTrustedFile: readTrusted,
+  };
+  return member.open(settings, { clock, log, dataDir: config.dataDir, files });
 }
 
 function openKeystore({ config, log, random }: RoleDeps<ServerConfig>) {
@@ -236,7 +240,14 @@ function durationMs(text: string): number {
   return value;
 }
 
-/** Agents connect anew every three minutes, so that they spread over servers that were added. */
+/** A file of CA certificates: who can change it decides whom this server believes. */
+function readTrusted(path: string): Buffer | undefined {
+  return readTrustedFile(path, { bytesMax: CERTIFICATES_BYTES_MAX });
+}
+
+/** Hundreds of certificates. */
+const CERTIFICATES_BYTES_MAX = 1024 * 1024;
 /** A connection URL, or a private key in PEM. */
 const STORE_SECRET_BYTES_MAX = 65_536;
+/** Agents connect anew every three minutes, so that they spread over servers that were added. */
 const CONNECTION_AGE_MS_MAX = 3 * 60_000;

@@ -42,6 +42,11 @@ export interface NodeVerifierDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly trustDomain: TrustDomain;
+  /**
+   * Reads a file that decides whom the server lets in; undefined when there is none. Throws when others could have written it, with a message
+   * that says what to do.
+   */
+  readonly readTrustedFile: (path: string) => Buffer | undefined;
   /** Consumes an unused, unexpired join token in one atomic step; undefined when there is none such. */
   readonly consumeJoinToken: (token: string) => Promise<{ readonly agentId: SpiffeId | undefined } | undefined>;
 }

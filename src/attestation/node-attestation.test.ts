@@ -31,6 +31,7 @@ async function house(options: { banned?: boolean; alias?: SpiffeId } = {}) {
     random: createSeededRandom('x'),
     log: createSilentLog(),
     trustDomain: parseTrustDomain('example.org'),
+    readTrustedFile: () => undefined,
   });
   const attest = (over: object = {}) =>
     attestation.attest({ type: 'join_token', payload: Buffer.from('good'), csrDer, challenge, signal, ...over });

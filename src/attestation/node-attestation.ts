@@ -1,7 +1,7 @@
 import type { SpiffeId, TrustDomain } from '@countersign/sdk/identity';
 import type { Clock, Log, Random } from '../std/index.ts';
 import { parseCertificateRequest } from '../wire/x509/index.ts';
-import type { AttestorMember, NodeVerifier } from './attestor.ts';
+import type { AttestorMember, NodeVerifier, NodeVerifierDeps } from './attestor.ts';
 import { AttestationError } from './errors.ts';
 import type { Nodes } from './nodes/nodes.ts';
 
@@ -65,16 +65,18 @@ export async function createNodeAttestation(deps: {
   random: Random;
   log: Log;
   trustDomain: TrustDomain;
+  /** See `NodeVerifierDeps`. */
+  readTrustedFile: NodeVerifierDeps['readTrustedFile'];
   /** Life of the SVIDs, seconds; 0 = as the issuer says. */
   svidTtlS?: number;
 }): Promise<NodeAttestation> {
-  const { nodes, clock, random, log, trustDomain, issuer } = deps;
+  const { nodes, clock, random, log, trustDomain, issuer, readTrustedFile } = deps;
   const verifiers = new Map<string, (consume: Nodes['consumeJoinToken']) => Promise<NodeVerifier>>();
   for (const { member, config } of deps.attestors) {
     const half = member.node;
     if (!half) continue;
     const open = (consumeJoinToken: Nodes['consumeJoinToken']) =>
-      half.openVerifier(config, { clock, random, trustDomain, consumeJoinToken });
+      half.openVerifier(config, { clock, random, trustDomain, readTrustedFile, consumeJoinToken });
     await open(nodes.consumeJoinToken);
     verifiers.set(member.type, open);
   }

@@ -42,10 +42,13 @@ afterAll(async () => {
 
 async function startServer(serverId: string) {
   const deps = { log: createSilentLog(), random: createSystemRandom() };
-  const readSecretFile = (file: string) => readGivenSecretNow(`file:${file}`, { env: {}, bytesMax: 1000 });
+  const files = {
+    readSecretFile: (file: string) => readGivenSecretNow(`file:${file}`, { env: {}, bytesMax: 1000 }),
+    readTrustedFile: () => undefined,
+  };
   const store = postgres.open(
     { url: `file:${path.join(folder, 'url')}` },
-    { ...deps, clock: createSystemClock(), readSecretFile },
+    { ...deps, clock: createSystemClock(), files },
   );
   const keystore = memory.open({}, deps);
   const options = {

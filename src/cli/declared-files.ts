@@ -2,16 +2,23 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { policySchema, targetSchemas } from '../app/declared-rules.ts';
 import { type Declared, parseDeclared } from '../config/index.ts';
-import { checkPolicies, type PolicyProblem } from '../policy/index.ts';
+import { checkPolicies } from '../policy/index.ts';
 import { UsageError } from './command.ts';
-import { inFile, policyErrorOf } from './policy-files.ts';
+import { inFile, type PolicyFilesReport, policyErrorOf } from './policy-files.ts';
+
+/** What files declare. */
+export interface DeclaredFiles {
+  readonly resources: readonly Declared[];
+  /** Checked as one set. */
+  readonly policies: PolicyFilesReport;
+}
 
 /**
  * Reads every declared resource of the files and folders named: `*.yaml` and `*.yml` hold resources, `*.cedar` one policy each, named
  * by the file; `*.test.yaml` holds policy tests and is left out. Folders are read with what is below them, in order of name.
  * @throws ConfigError, PolicyError, UsageError
  */
-export function readDeclared(paths: readonly string[]): Declared[] {
+export function readDeclared(paths: readonly string[]): DeclaredFiles {
   const resources = paths.flatMap((path) => filesOf(path)).flatMap(readFile);
   const seen = new Map<string, string>();
   for (const { kind, name, where } of resources) {
@@ -19,17 +26,27 @@ export function readDeclared(paths: readonly string[]): Declared[] {
     if (before !== undefined) throw new UsageError(`${where}: ${kind} ${name} is declared already at ${before}`);
     seen.set(`${kind} ${name}`, where);
   }
-  // The server checks them too; only here the file is known that an editor is to open.
-  const error = policyErrorOf(resources.filter(({ kind }) => kind === 'Policy').flatMap(policyProblems));
+  const policies = checkDeclared(resources.filter(({ kind }) => kind === 'Policy'));
+  // The server checks them too, with those that it has; only here the file is known that an editor is to open.
+  const error = policyErrorOf(policies.problems);
   if (error !== undefined) throw error;
-  return resources;
+  return { resources, policies };
 }
 
 /** A policy that is a file of its own is named by the file, one within YAML by the place of its resource. */
-function policyProblems({ name, spec, where }: Declared): PolicyProblem[] {
-  const source = where.endsWith('.cedar:1:1') ? where.slice(0, -':1:1'.length) : `${where}: ${name}`;
-  const { problems } = checkPolicies([{ name, text: String(spec['cedar']) }], policySchema);
-  return problems.map((problem) => inFile(problem, source));
+function checkDeclared(declared: readonly Declared[]): PolicyFilesReport {
+  const files = new Map(
+    declared.map(({ name, where }) => [
+      name,
+      where.endsWith('.cedar:1:1') ? where.slice(0, -':1:1'.length) : `${where}: ${name}`,
+    ]),
+  );
+  const fileOf = (name: string) => files.get(name);
+  const { problems, compiled } = checkPolicies(
+    declared.map(({ name, spec }) => ({ name, text: String(spec['cedar']) })),
+    policySchema,
+  );
+  return { compiled, fileOf, problems: problems.map((problem) => inFile(problem, fileOf(problem.position.source))) };
 }
 
 function filesOf(path: string): string[] {

@@ -72,6 +72,14 @@ describe('what a role says of itself', () => {
     ]);
   });
 
+  it('is odd for a problem that is a warning', async () => {
+    const checks = await checksOf(200, { status: 'ready', problems: [{ ...problem, severity: 'warning' }] });
+    expect(checks).toEqual([
+      { what: 'gateway ready', state: 'good', found: expect.any(String) },
+      { ...problem, state: 'odd' },
+    ]);
+  });
+
   it('is a failed check for why it is not ready, and one for each problem', async () => {
     expect(await checksOf(503, { status: 'not ready', reasons: ['a', 'b'], problems: [problem] })).toMatchObject([
       { what: 'gateway ready', state: 'wrong', found: 'a; b' },

@@ -8,6 +8,7 @@ import { Code, createRpcClient, RpcError } from '../rpc/index.ts';
 import { createSilentLog, messageOf, timeoutSignal } from '../std/index.ts';
 import type { CliContext } from './command.ts';
 import { fetchOwnSvid } from './own-svid.ts';
+import { shellWord } from './shell-word.ts';
 import { targetsIn } from './targets.ts';
 
 /** One thing looked at. `odd` works, but differently from what is wanted; `remedy` says what to do. */
@@ -104,7 +105,7 @@ function lookAtFolder(what: string, path: string): Check[] {
         what,
         state: 'wrong',
         found: `${path} may be read by others (mode ${(stat.mode & 0o777).toString(8)})`,
-        remedy: `chmod 700 ${path}`,
+        remedy: `chmod 700 ${shellWord(path)}`,
       },
     ];
   return [{ what, state: 'good', found: path }];
@@ -126,7 +127,12 @@ async function checkHttp(role: string, address: string | undefined): Promise<Che
         ? { what, state: 'good', found: address }
         : { what, state: 'wrong', found, remedy: `see the log of the ${role}` },
       // What a role can't do though it may be ready.
-      ...problems.map((problem) => ({ ...problem, state: 'wrong' as const })),
+      ...problems.map(
+        ({ severity, ...problem }): Check => ({
+          ...problem,
+          state: severity === 'warning' ? 'odd' : 'wrong',
+        }),
+      ),
     ];
   } catch (error) {
     return [
@@ -223,7 +229,12 @@ function checkRoom(directory: string): Check[] {
 const READY_BODY = Type.Object({
   reasons: Type.Optional(Type.Array(Type.String())),
   problems: Type.Optional(
-    Type.Array(Type.Object({ what: Type.String(), found: Type.String(), remedy: Type.String() })),
+    Type.Array(
+      Type.Object({
+        ...{ what: Type.String(), found: Type.String(), remedy: Type.String() },
+        severity: Type.Optional(Type.String()),
+      }),
+    ),
   ),
 });
 const PROBE_TIMEOUT_MS = 3000;

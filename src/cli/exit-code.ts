@@ -1,5 +1,6 @@
+import { IdentityError } from '@countersign/sdk/identity';
 import { Code, codeName, RpcError } from '../rpc/index.ts';
-import { codeOf } from '../std/index.ts';
+import { CodedError, codeOf, type ErrorExit } from '../std/index.ts';
 import { exitCodes, UsageError } from './command.ts';
 
 /** What a failed command says of its failure: the code that machines read, and the exit code. */
@@ -9,41 +10,48 @@ export interface Failure {
 }
 
 /**
- * Sorts a failure: what the caller wrote is usage, what is not there or not allowed is no, what can't be reached is unavailable, what the
- * disk of a ledger did not do is io.
+ * Sorts a failure. What has a code of ours ends as the table of its feature says; the rest is what the caller typed, what a server answered,
+ * and what the system says of a file or socket that was named.
  */
 export function failureOf(error: unknown): Failure {
   if (error instanceof UsageError) return { code: 'ERR_USAGE', exitCode: exitCodes.usage };
-  if (error instanceof RpcError)
-    return { code: codeName(error.code), exitCode: ofAnswer.get(error.code) ?? exitCodes.internal };
-  const code = codeOf(error) ?? '';
-  // Policies, like proofs, are what the command was asked to judge.
-  if (code.startsWith('ERR_POLICY_')) return { code, exitCode: exitCodes.no };
-  if (OF_CONFIG.test(code)) return { code, exitCode: exitCodes.config };
-  return { code: code || 'ERR_INTERNAL', exitCode: ofCode.get(code) ?? exitCodes.internal };
+  if (error instanceof RpcError) return { code: codeName(error.code), exitCode: exitCodes[answers[error.code]] };
+  if (error instanceof CodedError) return { code: error.code, exitCode: exitCodes[error.entry.exit] };
+  const code = codeOf(error) ?? 'ERR_INTERNAL';
+  // Names and identities are read from the command line; those of a configuration file were checked with it.
+  if (error instanceof IdentityError) return { code, exitCode: exitCodes.usage };
+  return { code, exitCode: exitCodes[isSystemError(error) ? exitOfSystem(error, code) : 'internal'] };
 }
 
-const ofAnswer: ReadonlyMap<number, number> = new Map([
-  [Code.INVALID_ARGUMENT, exitCodes.usage],
-  [Code.NOT_FOUND, exitCodes.no],
-  [Code.ALREADY_EXISTS, exitCodes.no],
-  [Code.FAILED_PRECONDITION, exitCodes.no],
-  [Code.PERMISSION_DENIED, exitCodes.no],
-  [Code.UNAUTHENTICATED, exitCodes.no],
-  [Code.UNAVAILABLE, exitCodes.unavailable],
-  [Code.DEADLINE_EXCEEDED, exitCodes.unavailable],
-]);
-/** Names and identities are read from the command line; sockets and ledgers may be missing or closed to this user. */
-const ofCode: ReadonlyMap<string, number> = new Map([
-  ['ERR_SPIFFE_ID', exitCodes.usage],
-  ['ERR_TRUST_DOMAIN', exitCodes.usage],
-  ['ERR_LEDGER_NOT_FOUND', exitCodes.no],
-  ['ERR_LEDGER_CORRUPT', exitCodes.no],
-  ['ERR_LEDGER_PROOF_INVALID', exitCodes.no],
-  ['ERR_LEDGER_IO', exitCodes.io],
-  ['ECONNREFUSED', exitCodes.unavailable],
-  ['ENOENT', exitCodes.unavailable],
-  ['EACCES', exitCodes.unavailable],
-]);
-/** Codes of features about their section of the configuration, or about the folders and files that it names. */
-const OF_CONFIG = /^ERR_(CONFIG_|PRIVATE_FILE_|[A-Z]+_(CONFIG|OPTIONS)$)/;
+function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'syscall' in error;
+}
+
+function exitOfSystem(error: NodeJS.ErrnoException, code: string): ErrorExit {
+  if (error.syscall === 'connect') return 'unavailable';
+  if (DISK_FAULTS.has(code)) return 'io';
+  return error.path === undefined ? 'internal' : 'usage';
+}
+
+/** A call that the server refused is a no; one that it could not do may be tried again. */
+const answers: Readonly<Record<RpcError['code'], ErrorExit>> = {
+  [Code.OK]: 'internal',
+  [Code.CANCELLED]: 'unavailable',
+  [Code.UNKNOWN]: 'internal',
+  [Code.INVALID_ARGUMENT]: 'usage',
+  [Code.DEADLINE_EXCEEDED]: 'unavailable',
+  [Code.NOT_FOUND]: 'no',
+  [Code.ALREADY_EXISTS]: 'no',
+  [Code.PERMISSION_DENIED]: 'no',
+  [Code.RESOURCE_EXHAUSTED]: 'no',
+  [Code.FAILED_PRECONDITION]: 'no',
+  [Code.ABORTED]: 'unavailable',
+  [Code.OUT_OF_RANGE]: 'usage',
+  [Code.UNIMPLEMENTED]: 'unavailable',
+  [Code.INTERNAL]: 'internal',
+  [Code.UNAVAILABLE]: 'unavailable',
+  [Code.DATA_LOSS]: 'internal',
+  [Code.UNAUTHENTICATED]: 'no',
+};
+/** What the disk did, whatever file was named. */
+const DISK_FAULTS: ReadonlySet<string> = new Set(['EIO', 'ENOSPC', 'EDQUOT', 'EROFS', 'EMFILE', 'ENFILE']);

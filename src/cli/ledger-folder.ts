@@ -1,6 +1,7 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createDirectoryReader, type LedgerEntry, LedgerError, type LedgerReader } from '../ledger/index.ts';
+import { messageOf } from '../std/index.ts';
 import { type NoteKey, parseCheckpoint, parseNote, parseVerifierKey, TlogError } from '../wire/tlog/index.ts';
 import { type CliContext, type CliInput, textOption, UsageError } from './command.ts';
 import { loadConfigIfAny } from './load-config.ts';
@@ -19,7 +20,8 @@ export function ledgerFolder(context: CliContext, input: CliInput): string {
   const directory = named ?? (role && join(role.dataDir, 'ledger'));
   if (directory === undefined)
     throw new UsageError("name the ledger's folder with --dir, or give a configuration file with --config");
-  if (!existsSync(directory)) throw new UsageError(`there is no ledger in ${directory} that this user may read`);
+  if (!existsSync(directory) || !statSync(directory).isDirectory())
+    throw new UsageError(`there is no ledger in ${directory} that this user may read`);
   return directory;
 }
 
@@ -81,14 +83,18 @@ async function signedEntries(reader: LedgerReader): Promise<number> {
   return note === undefined ? 0 : parseCheckpoint(parseNote(note).text).size;
 }
 
-/** The public key that verifies the ledger: the file named with --key, else `ledger.vkey` beside the folder. @throws UsageError, TlogError */
+/** The public key that verifies the ledger: the file named with --key, else `ledger.vkey` beside the folder. @throws UsageError */
 export function verifierKey(input: CliInput, directory: string): NoteKey {
   const path = textOption(input, 'key') ?? join(dirname(directory), 'ledger.vkey');
   if (!existsSync(path))
     throw new UsageError(
       `there is no verifier key ${path}; name it with --key (the writer keeps it as ledger.vkey beside its ledger)`,
     );
-  return parseVerifierKey(readFileSync(path, 'utf8').trim());
+  try {
+    return parseVerifierKey(readFileSync(path, 'utf8').trim());
+  } catch (cause) {
+    throw new UsageError(`${path} is not the verifier key of a ledger: ${messageOf(cause)}`, { cause });
+  }
 }
 
 /** The sequence number given as an argument. @throws UsageError */

@@ -1,5 +1,6 @@
 import type { Agent } from '@countersign/sdk/contract/gen/spire/api/types/agent_pb.ts';
 import { idText } from './entries.ts';
+import type { NodeAlias } from './node-aliases.ts';
 import { formatFields, formatTable, formatTimeS } from './table.ts';
 
 /** The node as it is shown with `--json`. */
@@ -29,8 +30,8 @@ export function formatNodes(nodes: readonly Agent[]): string {
   return formatTable(['node', 'attestation', 'expires', 'version'], rows);
 }
 
-/** One node for a person. */
-export function formatNode(node: Agent): string {
+/** One node for a person, with its aliases. */
+export function formatNode(node: Agent, aliases: readonly NodeAlias[]): string {
   const value = nodeValue(node);
   return formatFields([
     ['node', value.id],
@@ -38,6 +39,12 @@ export function formatNode(node: Agent): string {
     ['state', value.banned ? 'banned' : 'attested'],
     ['serial', value.serial || '-'],
     ['expires', formatTimeS(value.expiresAtS)],
+    ...(aliases.length === 0 ? [{ spiffeId: '-', entry: '' }] : aliases).map(
+      ({ spiffeId, entry }, index): [string, string] => [
+        index === 0 ? 'aliases' : '',
+        entry === '' ? spiffeId : `${spiffeId} (entry ${entry})`,
+      ],
+    ),
     ['selectors', value.selectors.join(', ') || '-'],
     ['renews by', value.canReattest ? 'attesting again' : 'renewal'],
     ['version', value.version || '-'],

@@ -1,5 +1,5 @@
 import { SpiffeWorkloadAPI } from '@countersign/sdk/contract';
-import { createRpcClient } from '../rpc/index.ts';
+import { Code, createRpcClient, RpcError } from '../rpc/index.ts';
 import { createSilentLog } from '../std/index.ts';
 import { parseCertificate, splitCertificates } from '../wire/x509/index.ts';
 import { type CliContext, type CliInput, textOption } from './command.ts';
@@ -54,7 +54,7 @@ export async function fetchOwnSvid(context: CliContext, socket: string, signal: 
         certificates: chain.length,
       };
     }
-    throw new Error('the Workload API ended the stream without an identity');
+    throw new RpcError(Code.UNAVAILABLE, 'the Workload API ended the stream without an identity');
   } finally {
     await client.close();
   }

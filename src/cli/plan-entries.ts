@@ -48,23 +48,9 @@ export async function planEntries(
   return changes;
 }
 
-/** Makes planned changes; returns one problem line for each that the server refused. */
-export async function applyEntries(
-  client: RpcClient,
-  changes: readonly EntryChange[],
-  options: { signal: AbortSignal; timeoutMs: number },
-): Promise<string[]> {
-  const of = (action: EntryChange['action']) =>
-    changes.filter((change) => change.action === action).map((change) => entryMessage(change.entry));
-  const [create, update] = [of('create'), of('update')];
-  const results = [];
-  for (const entries of batches(create)) {
-    results.push(...(await client.unary(Entry.method.batchCreateEntry, { entries }, options)).results);
-  }
-  for (const entries of batches(update)) {
-    results.push(...(await client.unary(Entry.method.batchUpdateEntry, { entries }, options)).results);
-  }
-  return results.flatMap(({ status }) => (status && status.code !== 0 ? [status.message] : []));
+/** The messages of the entries that are to be made or changed. */
+export function changedEntries(changes: readonly EntryChange[]): ReturnType<typeof entryMessage>[] {
+  return changes.filter(({ action }) => action !== 'unchanged').map(({ entry }) => entryMessage(entry));
 }
 
 async function planEntry(
@@ -99,12 +85,3 @@ async function planEntry(
     throw error;
   }
 }
-
-/** The server takes so many entries in one request, and no more. */
-function batches<T>(items: readonly T[]): T[][] {
-  return Array.from({ length: Math.ceil(items.length / BATCH_MAX) }, (_, index) =>
-    items.slice(index * BATCH_MAX, (index + 1) * BATCH_MAX),
-  );
-}
-
-const BATCH_MAX = 500;

@@ -18,6 +18,8 @@ import { type CliInput, UsageError } from './command.ts';
 export interface PolicyFilesReport {
   readonly problems: readonly PolicyProblem[];
   readonly compiled: CompiledPolicies | undefined;
+  /** The file of the policies with that name as `position.source`. */
+  fileOf(name: string): string | undefined;
 }
 
 /** Checks the policies of the files and folders named as arguments: `*.cedar`. @throws UsageError, PolicyError ERR_POLICY_PARSER */
@@ -25,7 +27,8 @@ export function checkPolicyFiles(input: CliInput): PolicyFilesReport {
   const sources = policySources(input);
   const { problems, compiled } = checkPolicies(sources, policySchema);
   const files = new Map(sources.map(({ name, file }) => [name, file]));
-  return { problems: problems.map((problem) => inFile(problem, files.get(problem.position.source))), compiled };
+  const fileOf = (name: string) => files.get(name);
+  return { problems: problems.map((problem) => inFile(problem, fileOf(problem.position.source))), compiled, fileOf };
 }
 
 /** The policies of those files. @throws UsageError, PolicyError with one line for each error, as {@link policyErrorOf} */
@@ -71,7 +74,8 @@ export function policyCases(input: CliInput): { file: string; cases: readonly Po
   });
 }
 
-function filesOf(input: CliInput, pattern: RegExp): string[] {
+/** Files whose name fits, of those that are named as arguments and those below the folders named. @throws UsageError */
+export function filesOf(input: CliInput, pattern: RegExp): string[] {
   if (input.args.length === 0) throw new UsageError('name a policy file or a folder of them');
   return input.args.flatMap((path) => {
     const stat = statSync(path, { throwIfNoEntry: false });

@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
-import { codeOf } from '../std/index.ts';
+import { codeOf, messageOf } from '../std/index.ts';
 import { exitCodes, UsageError } from './command.ts';
 
 /** Waits for a child that has the terminal; signals reach it by itself or are handed on. Resolves to its exit code (128 + n after signal n). */
@@ -8,7 +8,9 @@ export function runChild(child: ChildProcess, name: string): Promise<number> {
   return new Promise((resolve, reject) => {
     child.once('error', (error) =>
       reject(
-        codeOf(error) === 'ENOENT' ? new UsageError(`there is no ${name} on this machine; install it first`) : error,
+        codeOf(error) === 'ENOENT'
+          ? new UsageError(`there is no ${name} on this machine; install it first`, { cause: error })
+          : new UsageError(`${name} can not be run: ${messageOf(error)}`, { cause: error }),
       ),
     );
     child.once('exit', (code, signal) =>

@@ -3,10 +3,11 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseAddress } from '../config/index.ts';
 import { Code, type Connect, createRpcClient, type RpcClient, RpcError } from '../rpc/index.ts';
-import { createSilentLog } from '../std/index.ts';
+import { createSilentLog, messageOf } from '../std/index.ts';
 import { decodeCertificatesPem, parseCertificate, verifyX509Svid } from '../wire/x509/index.ts';
 import { type CliContext, type CliInput, textOption, UsageError } from './command.ts';
 import { loadConfigIfAny } from './load-config.ts';
+import { shellWord } from './shell-word.ts';
 
 /** Options of every command that talks to the server. */
 export const serverOptions = [
@@ -58,13 +59,12 @@ function serverAddress(context: CliContext, input: CliInput): Connect {
     };
   const directory = textOption(input, 'identity');
   if (directory === undefined) throw new UsageError('--server needs --identity, the folder of an admin identity');
-  const roots = readPem(directory, 'bundle.pem').map((der) => ({ der, tainted: false }));
-  const chainDer = readPem(directory, 'svid.pem');
-  const key = createPrivateKey(readFileSync(join(directory, 'key.pem')));
-  const own = parseCertificate(chainDer[0] ?? Buffer.alloc(0)).names.uris[0] ?? '';
-  const serverId = `${own.split('/').slice(0, 3).join('/')}/spire/server`;
+  const { host, port } = parseAddress(server);
+  if (host === '' || !(port >= 1 && port <= 65_535))
+    throw new UsageError(`--server ${server} is not host:port, as in 127.0.0.1:8081`);
+  const { roots, chainDer, key, serverId } = readIdentity(directory);
   return {
-    ...parseAddress(server),
+    ...{ host, port },
     tls: {
       identity: () => ({ chainDer, key }),
       verifyPeer(presented) {
@@ -74,6 +74,22 @@ function serverAddress(context: CliContext, input: CliInput): Connect {
       },
     },
   };
+}
+
+/** The admin identity in a folder, and the id of the server of its trust domain. @throws UsageError */
+function readIdentity(directory: string) {
+  try {
+    const roots = readPem(directory, 'bundle.pem').map((der) => ({ der, tainted: false }));
+    const chainDer = readPem(directory, 'svid.pem');
+    const key = createPrivateKey(readFileSync(join(directory, 'key.pem')));
+    const own = parseCertificate(chainDer[0] ?? Buffer.alloc(0)).names.uris[0] ?? '';
+    return { roots, chainDer, key, serverId: `${own.split('/').slice(0, 3).join('/')}/spire/server` };
+  } catch (cause) {
+    throw new UsageError(
+      `the identity in ${directory} can not be read: ${messageOf(cause)}; \`countersign svid fetch --dir ${shellWord(directory)}\` writes one`,
+      { cause },
+    );
+  }
 }
 
 function readPem(directory: string, file: string): Buffer[] {

@@ -41,6 +41,7 @@ describe('parseConfig', () => {
     ['gateway:\n  sessionsMax: 0\n', 'cs.yaml:2:3: sessionsMax must be >= 1'],
     ['agent:\n  socket: 5\n', 'cs.yaml:2:3: socket must be string'],
     ['server:\n  listen: nowhere\n', 'cs.yaml:2:3: listen must be host:port, as in 127.0.0.1:8081'],
+    ['server:\n  listen: 127.0.0.1:65536\n', 'cs.yaml:2:3: listen must be host:port, as in 127.0.0.1:8081'],
     ['server:\n  listen: 8081\n', 'cs.yaml:2:3: listen must be host:port, as in 127.0.0.1:8081'],
     ['trustDomain: Corp\n', 'cs.yaml:1:1: trustDomain does not have the right form, ^[a-z0-9._-]{1,255}$'],
     ['a: b: c\n', 'cs.yaml:1:4'],

@@ -15,7 +15,7 @@ export function addressSchema(options: { description: string; default?: string }
     ...options,
     title: 'host:port',
     examples: ['127.0.0.1:8081'],
-    pattern: '^(\\[[0-9a-fA-F:.]+\\]|[^:\\[\\]\\s]+):\\d{1,5}$',
+    pattern: `^(\\[[0-9a-fA-F:.]+\\]|[^:\\[\\]\\s]+):(${PORT})$`,
   });
 }
 
@@ -24,3 +24,6 @@ export function parseAddress(address: string): { host: string; port: number } {
   const colon = address.lastIndexOf(':');
   return { host: address.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(address.slice(colon + 1)) };
 }
+
+/** 0 to 65535; 0 = any that is free. */
+const PORT = '0*(\\d{1,4}|[1-5]\\d{4}|6[0-4]\\d{3}|65[0-4]\\d{2}|655[0-2]\\d|6553[0-5])';

@@ -20,8 +20,9 @@ import { createHeldBytes } from './held-bytes.ts';
 import type { GatewayIdentity } from './identity.ts';
 import { createLedgerTurn } from './ledger-turn.ts';
 import { createOpenTargets, type TargetProblem } from './open-targets.ts';
-import { createPolicyBoard } from './policy-board.ts';
+import { createPolicyBoard, createTargetPolicies } from './policy-board.ts';
 import type { ProtocolMember, SecretResolver, SessionRefusal } from './protocol.ts';
+import { createReach } from './reach.ts';
 import { serveSession } from './serve-session.ts';
 import type { Durability } from './session.ts';
 import { createSessions, type SessionLimits } from './sessions.ts';
@@ -59,7 +60,7 @@ export interface Gateway {
   applyTargets(targets: readonly ResolvedTarget[]): Promise<void>;
   /**
    * What is wrong with single targets now, none of which keeps the others from being served: faulty definitions, doors that can't be
-   * opened, secrets that could not be read when they were last needed.
+   * opened, secrets that could not be read when they were last needed, targets that did not let the gateway in at the last login; and, as warnings, what policies name there in vain.
    */
   problems(): readonly TargetProblem[];
   /** The policies from now on: also for sessions that run, from their next operation. */
@@ -153,6 +154,8 @@ class Core {
     this.targets = createOpenTargets({
       ...deps,
       sessions,
+      policies: createTargetPolicies(board),
+      createReach,
       openDoor: (where, open, tls) => this.#doors.open(where, this.#entrance.direct(open, tls)),
     });
   }

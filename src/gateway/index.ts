@@ -16,6 +16,8 @@ export type {
   StartTls,
   Target,
   TargetDeps,
+  TargetPolicies,
+  TargetWarning,
 } from './protocol.ts';
 export { createSecretStore, type SecretStore } from './secrets.ts';
 export {

@@ -90,4 +90,22 @@ describe('a turn of the ledger', () => {
     expect(writes).toEqual([['old'], ['new'], ['new']]);
     expect(told).toEqual(['new 1', 'new 2', 'old 0']);
   });
+
+  it('an outcome whose intent was refused in the same turn is left out, since nothing happened', () => {
+    const { add, endTurn, writes, told } = create((events) => events.some(({ kind }) => kind === 'intent'));
+    add(event('new'));
+    add(event('new', 'outcome'));
+    endTurn();
+    expect(writes).toEqual([]);
+    expect(told).toEqual(['new Error: refused', 'new -1']);
+  });
+
+  it('and takes none of the outcomes with it that are recorded together', () => {
+    const { add, endTurn, writes, told } = create((events) => events.some(({ operation }) => operation === 'bad'));
+    add(event('bad'), event('worse'));
+    add(event('old', 'outcome'), event('bad', 'outcome'), event('worse', 'outcome'));
+    endTurn();
+    expect(writes).toEqual([['old']]);
+    expect(told).toEqual(['bad Error: refused', 'old 0']);
+  });
 });

@@ -1,7 +1,10 @@
 import { type LedgerWriter, operationKey } from '../ledger/index.ts';
 import type { LedgerEvent } from '../model/index.ts';
 
-/** Hears what became of events: their last sequence number once they are written, or why they are not. */
+/**
+ * Hears what became of events: their last sequence number once they are written, or why they are not. An outcome whose intent was refused in
+ * the same turn is left out, since nothing happened that it could tell of; the number is -1 when nothing else was to be written.
+ */
 export interface Recorded {
   written(sequence: number): void;
   /** None of these events is in the ledger; `error` is a LedgerError. */
@@ -76,12 +79,17 @@ function writeApart(
   batch: readonly Waiting[],
 ): void {
   const results = new Map<Waiting, number | { readonly error: unknown }>();
+  /** Operations whose intent the ledger did not take. */
+  const neverBegun = new Set<string>();
   const write = (one: Waiting) => {
+    const events = all
+      .slice(one.start, one.end)
+      .filter((event) => event.kind !== 'outcome' || !neverBegun.has(operationKey(event)));
     try {
-      const events = all.slice(one.start, one.end);
-      results.set(one, ledger.appendAll(events) + events.length - 1);
+      results.set(one, events.length === 0 ? -1 : ledger.appendAll(events) + events.length - 1);
     } catch (error) {
       results.set(one, { error });
+      for (const event of events) if (event.kind === 'intent') neverBegun.add(operationKey(event));
     }
   };
   const begun = new Set(all.filter(({ kind }) => kind === 'intent').map(operationKey));

@@ -6,7 +6,8 @@ import { createLog, createManualClock, createSystemRandom, type ManualClock, Sec
 import { portOf } from './doors.ts';
 import { GatewayError } from './errors.ts';
 import { createOpenTargets, type OpenTargets, type OpenTargetsDeps } from './open-targets.ts';
-import type { ProtocolMember, TargetDeps } from './protocol.ts';
+import type { LoginProblem, ProtocolMember, TargetDeps } from './protocol.ts';
+import type { Reach } from './reach.ts';
 import { createTestAuthority, createTestIdentity, identityOf } from './testing/test-authority.ts';
 
 // Goal: the set of targets stays whole while it changes: what is half open when something else happens is neither lost nor left behind.
@@ -22,6 +23,8 @@ let targets: OpenTargets;
 let clock: ManualClock;
 /** Events that were logged. */
 let lines: string[];
+/** One for all targets: what it does by itself has its own test. */
+let reach: Reach & { failing: LoginProblem[]; told: string[] };
 /** What each target got to work with. */
 let given: Map<string, TargetDeps>;
 let secretError: Error | undefined;
@@ -46,6 +49,7 @@ const member: ProtocolMember = {
       serve: async () => {},
       refuse: (client) => void client.destroy(),
       check: async () => undefined,
+      ...(word === 'odd' ? { warnings: () => [{ what: 'odd', remedy: 'Look.' }] } : {}),
       close: async () => void closed.push(deps.name),
     };
   },
@@ -82,6 +86,13 @@ beforeEach(() => {
   lines = [];
   given = new Map();
   secretError = undefined;
+  reach = {
+    ...{ failing: [], told: [] },
+    attempted: (place, problem) => void reach.told.push(`${place}: ${problem?.what ?? 'fine'}`),
+    problems: () => reach.failing,
+    start: () => void reach.told.push('start'),
+    close: () => void reach.told.push('close'),
+  };
   clock = createManualClock(NOW_MS);
   identity = createTestIdentity(identityOf(authority.issue('/first'), [authority]));
   targets = createOpenTargets({
@@ -96,7 +107,9 @@ beforeEach(() => {
         return Secret.fromText('x');
       },
     },
+    policies: { names: () => undefined, onChange: () => () => {} },
     maskKey: new Secret(Buffer.alloc(32)),
+    createReach: () => reach,
     sessions: { drain: () => {} },
     openDoor,
   });
@@ -294,6 +307,33 @@ describe('problems', () => {
     expect(targets.problems()).toEqual([missing('a')]);
     secretError = undefined;
     await given.get('a')?.secrets.resolve('keystore:shop', never);
+    expect(targets.problems()).toEqual([]);
+  });
+
+  test('name a target that did not let the gateway in; one that has no secret for it is named once', async () => {
+    await targets.apply([of('a', null)]);
+    given.get('a')?.attempted('app', { what: 'closed', remedy: 'Open it.' });
+    expect(reach.told).toEqual(['start', 'app: closed']);
+    secretError = new GatewayError('ERR_GATEWAY_SECRET', 'keystore:shop is missing or empty');
+    await expect(given.get('a')?.secrets.resolve('keystore:shop', never)).rejects.toThrow(secretError);
+    reach.failing = [
+      { what: 'closed', remedy: 'Open it.' },
+      { what: 'keystore:shop is missing or empty', remedy: 'Put it there.' },
+    ];
+    expect(targets.problems()).toEqual([
+      { target: 'a', what: 'keystore:shop is missing or empty', remedy: expect.stringContaining('keystore') },
+      { target: 'a', what: 'closed', remedy: 'Open it.' },
+    ]);
+    await targets.apply([of('a', 'changed')]);
+    expect(reach.told).toEqual(['start', 'app: closed', 'close', 'start']);
+    targets.closeDoors();
+    expect(reach.told.at(-1)).toBe('close');
+  });
+
+  test('name as a warning what a target finds odd about itself', async () => {
+    await targets.apply([of('a', 'odd'), of('b', null)]);
+    expect(targets.problems()).toEqual([{ target: 'a', what: 'odd', remedy: 'Look.', severity: 'warning' }]);
+    await targets.apply([of('b', null)]);
     expect(targets.problems()).toEqual([]);
   });
 

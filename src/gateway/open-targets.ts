@@ -4,7 +4,8 @@ import type { Clock, Log, Random, Secret, Timer } from '../std/index.ts';
 import { portOf } from './doors.ts';
 import { errorTable, GatewayError } from './errors.ts';
 import type { CurrentIdentity, GatewayIdentity } from './identity.ts';
-import type { ProtocolMember, SecretResolver, Target } from './protocol.ts';
+import type { ProtocolMember, SecretResolver, Target, TargetPolicies } from './protocol.ts';
+import type { Reach, ReachDeps } from './reach.ts';
 import type { Sessions } from './sessions.ts';
 import { createTlsAcceptor, type TlsAcceptor } from './tls.ts';
 
@@ -16,7 +17,7 @@ export interface OpenTargets {
    * agents' clients, and the door is tried again until it opens. Once closed, nothing is opened any more.
    */
   apply(targets: readonly ResolvedTarget[]): Promise<void>;
-  /** What is wrong with the targets now, as far as it was tried: a secret nobody has needed yet is not. */
+  /** What is wrong with the targets now, as far as it was tried; each is logged in to as its {@link Reach} says. */
   problems(): readonly TargetProblem[];
   find(name: string): OpenTarget | undefined;
   /** New handshakes at these doors show this identity. */
@@ -36,6 +37,8 @@ export interface TargetProblem {
   readonly what: string;
   /** What the operator does about it. */
   readonly remedy: string;
+  /** There when it keeps nobody out. */
+  readonly severity?: 'warning';
 }
 
 /** A target that is served. */
@@ -52,8 +55,11 @@ export interface OpenTargetsDeps {
   readonly identity: Pick<GatewayIdentity, 'current'>;
   readonly protocols: readonly ProtocolMember[];
   readonly secrets: SecretResolver;
+  readonly policies: TargetPolicies;
   readonly maskKey: Secret;
   readonly sessions: Pick<Sessions, 'drain'>;
+  /** Makes the watch over the logins to one target. */
+  readonly createReach: (deps: ReachDeps) => Reach;
   /** Opens a door for direct clients of that target, who are to handshake with `tls`. */
   openDoor(where: NonNullable<Target['listen']>, open: OpenTarget, tls: TlsAcceptor): Promise<Server>;
 }
@@ -65,7 +71,10 @@ export function createOpenTargets(deps: OpenTargetsDeps): OpenTargets {
   let applying: Promise<void> = Promise.resolve();
   const closeDoors = () => {
     set.closed = true;
-    return [...targets.values()].map(({ door }) => door?.close());
+    return [...targets.values()].map(({ door, reach }) => {
+      reach.close();
+      return door?.close();
+    });
   };
   return {
     /** One change after the other: two at once could open the same door twice. */
@@ -109,6 +118,7 @@ interface Kept extends OpenTarget {
   readonly door: DirectDoor | undefined;
   /** Those of its secrets that could not be read when they were last needed, by reference. */
   readonly unread: ReadonlyMap<string, TargetProblem>;
+  readonly reach: Reach;
 }
 
 async function replaceTargets(set: TargetSet, wanted: readonly ResolvedTarget[], deps: OpenTargetsDeps): Promise<void> {
@@ -118,6 +128,7 @@ async function replaceTargets(set: TargetSet, wanted: readonly ResolvedTarget[],
   for (const [name, kept] of [...targets]) {
     if (definitions.get(name) === kept.definition) continue;
     targets.delete(name);
+    kept.reach.close();
     const shut = kept.door?.close();
     deps.sessions.drain(
       { code: 'target', what: `target ${name} has changed; connect again` },
@@ -135,6 +146,7 @@ async function replaceTargets(set: TargetSet, wanted: readonly ResolvedTarget[],
       // Kept before its door opens: whoever presents a new identity or closes meanwhile must know of it.
       targets.set(name, kept);
       faulty.delete(name);
+      kept.reach.start();
       await kept.door?.open();
     } catch (error) {
       // One faulty target must not keep the others from being served; whoever asks for it is told that it is not there.
@@ -145,7 +157,7 @@ async function replaceTargets(set: TargetSet, wanted: readonly ResolvedTarget[],
 }
 
 function open(resolved: ResolvedTarget, deps: OpenTargetsDeps): Kept {
-  const { clock, random, maskKey, protocols } = deps;
+  const { clock, random, policies, maskKey, protocols } = deps;
   const { name, protocol } = resolved;
   const member = protocols.find((one) => one.id === protocol);
   if (member === undefined) {
@@ -157,11 +169,15 @@ function open(resolved: ResolvedTarget, deps: OpenTargetsDeps): Kept {
   const unread = new Map<string, TargetProblem>();
   const secrets = notingSecrets(deps.secrets, name, unread);
   const log = deps.log.child({ target: name });
-  const target = member.openTarget(resolved.config, { name, clock, random, log, secrets, maskKey });
+  const reach = deps.createReach({ clock, log, check: (signal, place) => target.check(signal, place) });
+  const target = member.openTarget(resolved.config, {
+    ...{ name, clock, random, log, secrets, policies, maskKey },
+    attempted: (place, problem) => reach.attempted(place, problem),
+  });
   const opened: OpenTarget = { name, member, target };
   const where = target.listen;
   const door = where === undefined ? undefined : new DirectDoor(opened, where, deps);
-  return { ...opened, definition: definitionOf(resolved), door, unread };
+  return { ...opened, definition: definitionOf(resolved), door, unread, reach };
 }
 
 /**
@@ -242,8 +258,17 @@ function notingSecrets(secrets: SecretResolver, target: string, unread: Map<stri
   };
 }
 
-function problemsOf({ door, unread }: Kept): readonly TargetProblem[] {
-  return [...(door?.problem === undefined ? [] : [door.problem]), ...unread.values()];
+function problemsOf({ name, target, door, unread, reach }: Kept): readonly TargetProblem[] {
+  const warnings = target.warnings?.() ?? [];
+  const secrets = [...unread.values()];
+  // A login that failed for want of a secret is told once.
+  const logins = reach.problems().filter(({ what }) => !secrets.some((secret) => secret.what === what));
+  return [
+    ...(door?.problem === undefined ? [] : [door.problem]),
+    ...secrets,
+    ...logins.map(({ what, remedy }): TargetProblem => ({ target: name, what, remedy })),
+    ...warnings.map((warning): TargetProblem => ({ target: name, ...warning, severity: 'warning' })),
+  ];
 }
 
 function problemOf(target: string, error: unknown): TargetProblem {

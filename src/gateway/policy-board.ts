@@ -1,5 +1,6 @@
 import type { SpiffeId } from '@countersign/sdk/identity';
 import { type CompiledPolicies, identityEntity } from '../policy/index.ts';
+import type { TargetPolicies } from './protocol.ts';
 import type { SessionPolicy } from './session.ts';
 
 /** The policies in force; sessions hold on to this, so that a change reaches all of them. */
@@ -53,4 +54,9 @@ export function createSessionPolicy(board: PolicyBoard, identity: SpiffeId): Ses
     potentialMasks: () => board.policies?.maskBearing(principal) ?? [],
     onChange: (listener) => board.onChange(listener),
   };
+}
+
+/** What the board's policies name. */
+export function createTargetPolicies(board: PolicyBoard): TargetPolicies {
+  return { names: () => board.policies?.names(), onChange: (listener) => board.onChange(listener) };
 }

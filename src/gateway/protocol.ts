@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { PolicySchemaFragment } from '../policy/index.ts';
+import type { PolicyNames, PolicySchemaFragment } from '../policy/index.ts';
 import type { Clock, Log, Member, Random, Secret } from '../std/index.ts';
 import type { GatewaySession } from './session.ts';
 
@@ -19,6 +19,11 @@ export interface ProtocolMember extends Member {
   readonly alpn: string | undefined;
   /** Problems of a target's config that its schema can't say, each one sentence; none: `openTarget` takes it. */
   checkConfig(config: unknown): readonly string[];
+  /**
+   * The names that may follow a target's own in the ids of its resources (its databases), when its config says; undefined when it does not,
+   * or is no config.
+   */
+  namesServed?(config: unknown): readonly string[] | undefined;
   /** Opens a target. Connects to nothing yet. @throws GatewayError ERR_GATEWAY_TARGET_CONFIG */
   openTarget(config: unknown, deps: TargetDeps): Target;
   /**
@@ -39,14 +44,42 @@ export interface TargetDeps {
   readonly random: Random;
   readonly log: Log;
   readonly secrets: SecretResolver;
+  readonly policies: TargetPolicies;
   /** 32 bytes: the key of `hash` masks, so that equal values stay equal and nobody outside can try values out. */
   readonly maskKey: Secret;
+  /**
+   * Is told how each login to the target ended, be it for a session or the gateway's own: undefined = it went well. Not of one that
+   * whoever wanted it gave up. `place` names what can fail by itself, such as a database.
+   */
+  attempted(place: string, problem: LoginProblem | undefined): void;
+}
+
+/** Why the target did not let the gateway in. Operators are shown it: no secret is in it, nor any text of the target's. */
+export interface LoginProblem {
+  /** One sentence. */
+  readonly what: string;
+  /** What the operator does about it. */
+  readonly remedy: string;
 }
 
 /** Resolves references such as `env:NAME`, `file:PATH`, `keystore:NAME`; asked each time a secret is needed, so that a rotated one counts at once. */
 export interface SecretResolver {
   /** @throws GatewayError ERR_GATEWAY_SECRET */
   resolve(reference: string, signal: AbortSignal): Promise<Secret>;
+}
+
+/** What the policies in force name, for a target that can tell which of it is not there. */
+export interface TargetPolicies {
+  /** Undefined before the first policies came. */
+  names(): PolicyNames | undefined;
+  /** Calls after each change of policies; returns how to stop. */
+  onChange(listener: () => void): () => void;
+}
+
+/** Something about a target that is worth an operator's look and keeps nobody out; `what` is one sentence. No secret is in it. */
+export interface TargetWarning {
+  readonly what: string;
+  readonly remedy: string;
 }
 
 /** An open target. */
@@ -57,8 +90,10 @@ export interface Target {
   serve(session: GatewaySession): Promise<void>;
   /** Tells a client why it is not served, in the protocol's own words, and ends its connection. */
   refuse(client: Duplex, refusal: SessionRefusal): void;
-  /** Logs in to the target once: undefined = fine, else one sentence for the operator. */
-  check(signal: AbortSignal): Promise<string | undefined>;
+  /** Logs in to the target once, to that place (see `attempted`) or the usual one: undefined = fine, else one sentence for the operator. */
+  check(signal: AbortSignal, place?: string): Promise<string | undefined>;
+  /** What is odd about it now; one that never has anything to say lacks it. */
+  warnings?(): readonly TargetWarning[];
   /** Drops what the target holds beside its sessions; these are ended by their own signals. */
   close(): Promise<void>;
 }

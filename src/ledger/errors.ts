@@ -1,52 +1,64 @@
-import { CodedError, messageOf } from '../std/index.ts';
+import { CodedError, type ErrorEntry, type ErrorTable, messageOf } from '../std/index.ts';
 
 /** Every failure of the ledger. */
 export const errorTable = {
   ERR_LEDGER_FULL: {
     status: 507,
+    exit: 'io',
     meaning: 'No room is left in the ledger folder for a new entry and the outcomes still owed.',
     remedy: 'Free space on the ledger volume or make it larger; the ledger goes on by itself once there is room.',
   },
   ERR_LEDGER_IO: {
     status: 503,
+    exit: 'io',
     meaning:
       'The disk failed to write, sync or read the ledger; after a failed write or sync nothing more is accepted.',
     remedy: 'Look at the disk and the kernel log, then restart: the start re-reads, re-writes and syncs the tail.',
   },
   ERR_LEDGER_CLOSED: {
     status: 503,
+    exit: 'unavailable',
     meaning: 'The ledger is not started yet, or already stopped.',
     remedy: 'None; seen only while the process starts or stops.',
   },
   ERR_LEDGER_ENTRY_INVALID: {
     status: 500,
+    exit: 'internal',
     meaning: 'An event is not canonical JSON (fraction, lone surrogate, too deep) or is larger than an entry may be.',
     remedy: 'Report it: the caller must bound and clean what it records.',
   },
   ERR_LEDGER_LOCKED: {
     status: 503,
+    exit: 'unavailable',
     meaning: 'Another process (or another ledger of this process) is writing to the same folder.',
     remedy: 'Stop the other writer; each server and gateway needs a ledger folder of its own.',
   },
   ERR_LEDGER_CORRUPT: {
     status: 503,
+    exit: 'no',
     meaning: 'The ledger on disk is not what was synced or signed earlier: an entry, a segment or a tile was damaged.',
     remedy: 'Keep the folder as it is and run `countersign ledger verify`, which names the first bad entry.',
   },
   ERR_LEDGER_NOT_FOUND: {
     status: 404,
+    exit: 'no',
     meaning: 'No entry with that sequence number, or it is not covered by a signed checkpoint yet.',
     remedy: 'Check the number; a fresh entry can be proven about a second after it was written.',
   },
   ERR_LEDGER_PROOF_INVALID: {
     status: 422,
+    exit: 'no',
     meaning: 'A proof does not show that its entry is in the log, or was not signed by the given key.',
     remedy: 'Check that the public key is the one of this log; otherwise treat the proof or the entry as forged.',
   },
-} as const;
+} as const satisfies ErrorTable;
 
 /** A failure of the ledger. */
-export class LedgerError extends CodedError<keyof typeof errorTable> {}
+export class LedgerError extends CodedError<keyof typeof errorTable> {
+  get entry(): ErrorEntry {
+    return errorTable[this.code];
+  }
+}
 
 /** Runs what reads or writes files; the system's error becomes ERR_LEDGER_IO, one of the ledger's own stays what it is. */
 export function withIoErrors<T>(what: string, run: () => T): T {

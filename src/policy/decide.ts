@@ -5,7 +5,8 @@ import { createRequestReader } from './conform.ts';
 import { explainRequest } from './explain.ts';
 import { joinObligations } from './obligations.ts';
 import { indexPolicies } from './policy-index.ts';
-import type { CompiledPolicies, PotentialMask } from './types.ts';
+import { namesOf } from './policy-names.ts';
+import type { CompiledPolicies, PolicyNames, PotentialMask } from './types.ts';
 import type { Environment } from './values.ts';
 
 /** Makes compiled policies into a set that answers. `isValidated`: Cedar's validator accepted every one against this schema. */
@@ -18,6 +19,7 @@ export function createPolicySet(deps: {
   const policies = deps.policies.toSorted(byId);
   const index = indexPolicies(policies, { isValidated: deps.isValidated });
   const reader = createRequestReader(deps.schema);
+  let names: PolicyNames | undefined;
 
   function decide(request: DecisionRequest): Decision {
     try {
@@ -37,6 +39,10 @@ export function createPolicySet(deps: {
     maskBearing(principal: EntityRef) {
       const known = reader.readPrincipal(principal);
       return index.forPrincipal(known).toSorted(byId).flatMap(potentialMasks);
+    },
+    names() {
+      names ??= { entities: policies.flatMap(namesOf), masks: policies.flatMap(potentialMasks) };
+      return names;
     },
   };
 }

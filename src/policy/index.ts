@@ -35,12 +35,16 @@ export {
   maskText,
   stricterMask,
 } from './masks.ts';
+export { didYouMean } from './nearest-name.ts';
+export { partsOfId } from './resource-from-id.ts';
 export type { CedarTypeJson, PolicySchemaFragment } from './schema.ts';
 export type {
   CompiledPolicies,
   Explanation,
   MaskedColumn,
   PolicyExplanation,
+  PolicyName,
+  PolicyNames,
   PolicyPosition,
   PolicyProblem,
   PolicySource,
@@ -48,3 +52,4 @@ export type {
   PotentialMask,
   ResourceScope,
 } from './types.ts';
+export { type KnownNames, unmatchedNames } from './unmatched-names.ts';

@@ -21,7 +21,7 @@ export function resourceFromId(
   const kinds = Array.from(schema.namedById.keys()).sort().join(', ');
   if (named === undefined)
     throw new PolicyError('ERR_POLICY_TEST', `there is no resource kind ${JSON.stringify(kind)}; there are ${kinds}`);
-  const parts = id.split('/').map(decodePart);
+  const parts = partsOfId(id);
   if (parts.length !== named.path.length || parts.includes(''))
     throw new PolicyError(
       'ERR_POLICY_TEST',
@@ -29,6 +29,16 @@ export function resourceFromId(
     );
   const made = build(schema, named, parts);
   return { ...made, attributes: { ...made.attributes, ...resource.attributes } };
+}
+
+/** The names in a resource's id: `['shop', 'app', 'public', 'a/b']` of `shop/app/public/a%2Fb`. */
+export function partsOfId(id: string): readonly string[] {
+  return id.split('/').map(decodePart);
+}
+
+/** The id that has these names. */
+export function idOfParts(parts: readonly string[]): string {
+  return parts.map(encodePart).join('/');
 }
 
 function build(schema: PolicySchema, named: NamedById, parts: readonly string[]): EntityRef {
@@ -43,7 +53,7 @@ function build(schema: PolicySchema, named: NamedById, parts: readonly string[])
     if (parent?.path.length === parentParts.length) parents.push(build(schema, parent, parentParts));
     else if (type === 'Target' && parentParts.length === 1) parents.push(targetOf(named, parentParts[0] ?? ''));
   }
-  return { type: named.type, id: parts.map(encodePart).join('/'), attributes, parents };
+  return { type: named.type, id: idOfParts(parts), attributes, parents };
 }
 
 function targetOf({ protocol }: NamedById, name: string): EntityRef {

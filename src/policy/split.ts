@@ -54,7 +54,7 @@ function cut(source: PolicySource, place: (offset: number) => PolicyPosition, st
  * Tokens as far as nesting and ends need them. Left out: blanks and comments, which end at either kind of line break, as in Cedar's
  * own lexer (else a text after a lone carriage return would be hidden from one of the two).
  */
-function* tokens(text: string): Generator<{ readonly start: number; readonly end: number }> {
+export function* tokens(text: string): Generator<{ readonly start: number; readonly end: number }> {
   let at = 0;
   while (at < text.length) {
     const start = at;

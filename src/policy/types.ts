@@ -51,6 +51,26 @@ export interface CompiledPolicies {
    * apply, never leaves one out. Ask {@link maskCovers} whether one could reach a certain resource.
    */
   maskBearing(principal: EntityRef): readonly PotentialMask[];
+  /** What the policies name of the world outside, for whoever knows what there is. Linear in the policies the first time it is asked. */
+  names(): PolicyNames;
+}
+
+/** Everything that a set of policies names, by policy in order of id. */
+export interface PolicyNames {
+  readonly entities: readonly PolicyName[];
+  /** The column masks of all permits. */
+  readonly masks: readonly PotentialMask[];
+}
+
+/** An entity that a policy names, once for each policy. Actions are not among them: unknown ones are errors. */
+export interface PolicyName {
+  readonly policy: string;
+  /** The policy is a forbid or bears a mask: where it does not apply by mistake, something is open that should not be. */
+  readonly hides: boolean;
+  readonly type: string;
+  readonly id: string;
+  /** `attribute`: as the literal that an attribute is compared with, `principal.trustDomain == "example.org"`. */
+  readonly written: 'entity' | 'attribute';
 }
 
 /** A column as `@mask` names it. Parts that are absent match anything. */

@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { openPrivateFolder, openSharedFolder, openSocketFolder } from './folders.ts';
+import { makeFolders, openPrivateFolder, openSharedFolder, openSocketFolder } from './folders.ts';
 
 const unsafe = 'ERR_PRIVATE_FILE_UNSAFE';
 const root = process.getuid?.() === 0;
@@ -86,9 +86,33 @@ describe.each([
     expect(() => open(join(folder, 'file'))).toThrow(expect.objectContaining({ code: 'ERR_PRIVATE_FILE_IO' }));
   });
 
+  it('is refused, and not tried for ever, where nothing can be made', () => {
+    const io = expect.objectContaining({ code: 'ERR_PRIVATE_FILE_IO' });
+    writeFileSync(join(folder, 'file'), '');
+    for (const path of ['/proc/none/below', join(folder, 'file'), join(folder, 'file/below')])
+      expect(() => open(path)).toThrow(io);
+  });
+
   it.runIf(root)('is refused when it belongs to another user', () => {
     open(join(folder, 'a'));
     chownSync(join(folder, 'a'), 65_534, 65_534);
     expect(() => open(join(folder, 'a'))).toThrow(refused);
+  });
+});
+
+describe('folders that are made', () => {
+  it('are those that are missing, and the topmost of them is told', () => {
+    expect(makeFolders(join(folder, 'a/b/c'), 0o700)).toBe(join(folder, 'a'));
+    expect(makeFolders(join(folder, 'a/b/c'), 0o700)).toBeUndefined();
+    expect(makeFolders(join(folder, 'a/b/d/'), 0o700)).toBe(join(folder, 'a/b/d'));
+    expect(makeFolders('/', 0o700)).toBeUndefined();
+    expect(statSync(join(folder, 'a/b')).mode & 0o777).toBe(0o700);
+  });
+
+  it('may lie behind a link', () => {
+    mkdirSync(join(folder, 'real'));
+    symlinkSync('real', join(folder, 'link'));
+    expect(makeFolders(join(folder, 'link/a'), 0o700)).toBe(join(folder, 'link/a'));
+    expect(statSync(join(folder, 'real/a')).isDirectory()).toBe(true);
   });
 });

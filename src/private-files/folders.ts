@@ -1,5 +1,6 @@
-import { lstatSync, mkdirSync } from 'node:fs';
+import { lstatSync, mkdirSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { codeOf } from '../std/index.ts';
 import { checkMode, checkOwner, ioFailure, unsafe } from './checks.ts';
 import { othersMayWrite, walkWay } from './way.ts';
 
@@ -28,8 +29,30 @@ export function openSharedFolder(path: string): void {
  */
 export function openSocketFolder(socket: string): void {
   const folder = resolve(dirname(socket));
-  makeFolder(folder, 0o700);
+  makeFolders(folder, 0o700);
   checkWay(folder);
+}
+
+/**
+ * Makes a folder and those above it that are missing, with that mode less the umask. Returns the topmost that it made, undefined when all were
+ * there. It does not use the system library's own way, which tries for ever where nothing can be made, as below /proc.
+ * @throws PrivateFileError ERR_PRIVATE_FILE_IO
+ */
+export function makeFolders(path: string, mode: number): string | undefined {
+  try {
+    const missing: string[] = [];
+    for (let at = resolve(path); !statSync(at, { throwIfNoEntry: false })?.isDirectory(); at = dirname(at)) {
+      missing.unshift(at);
+      if (at === dirname(at)) break;
+    }
+    for (const folder of missing) makeOne(folder, mode);
+    return missing[0];
+  } catch (cause) {
+    throw ioFailure(
+      `make the folder ${path} as this user: make it for this user (systemd: StateDirectory=, RuntimeDirectory=), or name another`,
+      cause,
+    );
+  }
 }
 
 /**
@@ -50,20 +73,18 @@ export function checkWay(folder: string): void {
 
 /** Makes the folder when it is missing; it must be one, and this user's, and have no more rights than `mode`. */
 function openFolder(path: string, mode: number): void {
-  makeFolder(path, mode);
+  makeFolders(path, mode);
   const stat = lstatSync(path);
   if (!stat.isDirectory()) throw unsafe(`${path} is not a folder`);
   checkOwner(path, stat);
   checkMode(path, stat, mode);
 }
 
-function makeFolder(path: string, mode: number): void {
+function makeOne(folder: string, mode: number): void {
   try {
-    mkdirSync(path, { recursive: true, mode });
-  } catch (cause) {
-    throw ioFailure(
-      `make the folder ${path} as this user: make it for this user (systemd: StateDirectory=, RuntimeDirectory=), or name another`,
-      cause,
-    );
+    mkdirSync(folder, { mode });
+  } catch (error) {
+    // Another process made it just now.
+    if (codeOf(error) !== 'EEXIST' || !statSync(folder).isDirectory()) throw error;
   }
 }

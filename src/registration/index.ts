@@ -8,6 +8,7 @@ export { errorTable, RegistrationError } from './errors.ts';
 export { registrationMigrations } from './migrations.ts';
 export { createRegistration } from './registration.ts';
 export {
+  type Declaration,
   type DeleteResult,
   ENTRIES_PER_BATCH_MAX,
   type EntryField,

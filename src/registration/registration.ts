@@ -1,8 +1,9 @@
 import { spiffeIdOf, type TrustDomain } from '@countersign/sdk/identity';
 import type { Kysely } from 'kysely';
 import { type Clock, type Log, messageOf, type Random, type Service } from '../std/index.ts';
-import type { Store } from '../store/index.ts';
-import { CHANGES_TOPIC, createChangeFeed, type FeedTarget } from './change-feed.ts';
+import type { Store, TransactionEffects } from '../store/index.ts';
+import { CHANGES_TOPIC, type ChangeFeed, createChangeFeed, type FeedTarget } from './change-feed.ts';
+import { createDeclaration } from './declaration.ts';
 import { createEntryIndex, type EntryChange, isCurrent } from './entry-index.ts';
 import { countEntries, findEntry, listEntries } from './entry-queries.ts';
 import { RegistrationError } from './errors.ts';
@@ -40,15 +41,12 @@ export function createRegistration(deps: RegistrationDeps): Registration & Servi
     const written = await store.transaction<RegistrationTables, Written<Result>>(
       async (trx, effects) => {
         const done = await work(trx);
-        if (done.revision !== undefined) effects.notify(CHANGES_TOPIC, String(done.revision));
+        announce(done, effects);
         return done;
       },
       { ...options, order: 'registration' },
     );
-    const { puts, removals, revision } = written;
-    if (revision !== undefined) {
-      await feed.committed(revision - puts.length - removals.length + 1, { puts, removals, revision });
-    }
+    await show(feed, written);
     return written.results;
   };
 
@@ -79,6 +77,8 @@ export function createRegistration(deps: RegistrationDeps): Registration & Servi
       checkBatch(ids.length);
       return write((trx) => deleteEntries(trx, ids), options);
     },
+    declare: (inputs) =>
+      createDeclaration(inputs, { ...deps, ...rules, nowS, announce, show: (written) => show(feed, written) }),
     get: (id) => findEntry(db, id),
     list: (request) => listEntries(db, request),
     count: (filter = {}) => countEntries(db, filter),
@@ -89,6 +89,16 @@ export function createRegistration(deps: RegistrationDeps): Registration & Servi
       view.stop();
     },
   };
+}
+
+function announce({ revision }: Written<unknown>, effects: TransactionEffects): void {
+  if (revision !== undefined) effects.notify(CHANGES_TOPIC, String(revision));
+}
+
+/** Waits until this process shows what was committed. */
+async function show(feed: ChangeFeed, { puts, removals, revision }: Written<unknown>): Promise<void> {
+  if (revision === undefined) return;
+  await feed.committed(revision - puts.length - removals.length + 1, { puts, removals, revision });
 }
 
 /** The entries in memory, who watches them, and when they expire. */

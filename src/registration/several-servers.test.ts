@@ -74,6 +74,27 @@ describe('several servers on one database', () => {
       )
       .sort();
 
+  it('show what was declared in transactions of another order, beside who writes entries, wholly and without a gap', async () => {
+    const [a, b] = [await startServer('a'), await startServer('b')];
+    const of = (hint: string) =>
+      Array.from({ length: 30 }, (_, index) => ({ ...input(`d${index}`), id: `d${index}`, hint }));
+    const declare = async ({ store, registration }: Awaited<ReturnType<typeof startServer>>, hint: string) => {
+      const declaration = registration.declare(of(hint));
+      const results = await store.transaction((trx, effects) => declaration.write(trx, effects), { order: 'other' });
+      expect(results.map(({ status }) => status)).toEqual(Array.from(results, () => 'ok'));
+      await declaration.committed();
+      expect(registration.authorizedEntries(NODE, []).length).toBeGreaterThanOrEqual(30);
+    };
+    const churn = Array.from({ length: 20 }, (_, index) => b.registration.batchCreate([input(`c${index}`)]));
+    await Promise.all([declare(a, 'first'), declare(b, 'second'), ...churn]);
+    for (const { registration } of [a, b]) {
+      const seen = () => registration.authorizedEntries(NODE, []);
+      await expect.poll(() => seen().length, { timeout: 20_000 }).toBe(50);
+      await expect.poll(() => registration.revision(), { timeout: 20_000 }).toBe(80);
+      expect(new Set(seen().flatMap(({ id, hint }) => (id.startsWith('d') ? [hint] : []))).size).toBe(1);
+    }
+  });
+
   it('all show the same after any mix of writes on each of them', async () => {
     const [one, two] = await Promise.all([startServer('one'), startServer('two')]);
     await Promise.all(

@@ -1,5 +1,7 @@
 import type { SpiffeId } from '@countersign/sdk/identity';
+import type { Kysely } from 'kysely';
 import type { Entry, Selector } from '../model/index.ts';
+import type { TransactionEffects } from '../store/index.ts';
 
 /** What a caller says of an entry; texts are not checked yet. Times in seconds, 0 = none. */
 export interface EntryInput {
@@ -68,6 +70,19 @@ export interface NodeView {
   readonly selectors: readonly Selector[];
 }
 
+/** Entries that are declared together with what another feature keeps. */
+export interface Declaration {
+  /** What would become of each; nothing is kept. @throws StoreError */
+  rehearse(options?: { signal?: AbortSignal }): Promise<readonly EntryResult[]>;
+  /**
+   * Writes them as a part of the caller's transaction; items that fail are left out. May be called again when that runs again.
+   * @throws RegistrationError ERR_REGISTRATION_REQUEST above {@link ENTRIES_DECLARED_MAX}
+   */
+  write(trx: Kysely<unknown>, effects: TransactionEffects): Promise<readonly EntryResult[]>;
+  /** To be called after the commit: resolves once this process's `authorizedEntries` shows them. */
+  committed(): Promise<void>;
+}
+
 /** Registration entries, and what follows from them for each node. */
 export interface Registration {
   /**
@@ -79,6 +94,8 @@ export interface Registration {
   batchUpdate(updates: readonly EntryUpdate[], options?: { signal?: AbortSignal }): Promise<readonly EntryResult[]>;
   /** Deletes entries by id. As `batchCreate` otherwise. */
   batchDelete(ids: readonly string[], options?: { signal?: AbortSignal }): Promise<readonly DeleteResult[]>;
+  /** Entries that are to be as given, by id: made when there is none with that id, else changed. Nothing is done yet. */
+  declare(inputs: readonly EntryInput[]): Declaration;
   /** The entry with that id as the database has it. */
   get(id: string): Promise<Entry | undefined>;
   /**
@@ -115,4 +132,6 @@ export interface Registration {
 
 /** Agents and the command line send at most this many in one request. */
 export const ENTRIES_PER_BATCH_MAX = 1000;
+/** Some more than fit one request to the server. */
+export const ENTRIES_DECLARED_MAX = 20_000;
 export const PAGE_SIZE_MAX = 1000;

@@ -1,23 +1,30 @@
-import { CodedError, type ErrorTable } from '../std/index.ts';
+import { CodedError, type ErrorEntry, type ErrorTable } from '../std/index.ts';
 
 /** What can go wrong with declared resources as a whole; what is wrong with one resource is a value. */
 export const errorTable = {
   ERR_RESOURCES_LIMIT: {
     status: 400,
+    exit: 'usage',
     meaning: 'Too many resources, one that is too large, or the same one twice.',
     remedy: 'Split or correct what the message names.',
   },
   ERR_RESOURCES_ADDRESS: {
     status: 400,
+    exit: 'config',
     meaning: 'A gateway advertises an address that agents can not dial.',
     remedy: 'Set the gateway to advertise host:port, a name or address that agents reach.',
   },
   ERR_RESOURCES_NOT_READY: {
     status: 503,
+    exit: 'unavailable',
     meaning: 'The declared resources are not loaded yet, or the server stops.',
     remedy: 'Try again in a moment.',
   },
 } as const satisfies ErrorTable;
 
 /** A failure of resources. */
-export class ResourcesError extends CodedError<keyof typeof errorTable> {}
+export class ResourcesError extends CodedError<keyof typeof errorTable> {
+  get entry(): ErrorEntry {
+    return errorTable[this.code];
+  }
+}

@@ -1,13 +1,14 @@
 /**
  * Declared resources: targets and policies as operators wrote them, and the gateways that serve them.
  *
- * It promises that a set of changes is applied wholly or not at all, that every server learns of it within milliseconds, and that a plan shows what
- * will happen before it does. It must not know any protocol or the policy language: what checks a spec is handed in.
+ * It promises that a set of changes is applied wholly or not at all, that no set is taken which gateways would refuse, that every server learns of it within milliseconds, and that a plan shows what
+ * will happen before it does. It must not know any protocol or the policy language: what checks specs, alone and together, is handed in.
  */
 export { errorTable, ResourcesError } from './errors.ts';
 export { resourcesMigrations } from './migrations.ts';
 export { createResources } from './resources.ts';
 export type {
+  ApplyOptions,
   Change,
   GatewayView,
   Plan,
@@ -17,4 +18,5 @@ export type {
   Resources,
   Snapshot,
   ValidateResource,
+  ValidateTogether,
 } from './types.ts';

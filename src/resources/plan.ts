@@ -1,5 +1,44 @@
 import { compareJson, differencesOf } from './differences.ts';
-import type { Change, Problem, Resource, ResourceKind, ValidateResource } from './types.ts';
+import { ResourcesError } from './errors.ts';
+import type {
+  Change,
+  Plan,
+  Problem,
+  Resource,
+  ResourceKind,
+  Snapshot,
+  ValidateResource,
+  ValidateTogether,
+} from './types.ts';
+
+/**
+ * What becomes of `present` when `declared`, each valid alone, is applied: refused when gateways would refuse the outcome.
+ * @throws ResourcesError ERR_RESOURCES_LIMIT
+ */
+export function planOf(
+  present: Snapshot,
+  declared: readonly Resource[],
+  options: { readonly prune: boolean; readonly validateTogether: ValidateTogether },
+): Plan {
+  const before = [...present.targets, ...present.policies];
+  const changes = changesBetween(before, declared, options);
+  // Taking away makes no set worse, and must be possible when the one that is there is bad, however it came to be.
+  const grown = new Set(
+    changes.filter(({ action }) => action === 'create' || action === 'update').map(({ kind }) => kind),
+  );
+  if (grown.size > 0) {
+    const after = outcomeOf(before, declared, options);
+    checkSize(after);
+    const problems = Array.from(grown).flatMap((kind) =>
+      options.validateTogether(
+        kind,
+        after.filter((resource) => resource.kind === kind),
+      ),
+    );
+    if (problems.length > 0) return { ok: false, problems };
+  }
+  return { ok: true, changes, revision: present.revision };
+}
 
 /** What is wrong with the resources, one by one and together; empty when nothing is. */
 export function problemsOf(resources: readonly Resource[], validate: ValidateResource): readonly Problem[] {
@@ -43,6 +82,35 @@ export function changesBetween(
   return changes.sort((a, b) => compareText(a.kind, b.kind) || compareText(a.name, b.name));
 }
 
+/** All resources as they will be, ordered by name. */
+function outcomeOf(
+  present: readonly Resource[],
+  declared: readonly Resource[],
+  options: { prune: boolean },
+): readonly Resource[] {
+  const isDeclared = new Set(declared.map(({ kind, name }) => keyOf(kind, name)));
+  const kept = options.prune ? [] : present.filter(({ kind, name }) => !isDeclared.has(keyOf(kind, name)));
+  return [...kept, ...declared].sort((a, b) => compareText(a.name, b.name));
+}
+
+/** @throws ResourcesError ERR_RESOURCES_LIMIT */
+function checkSize(resources: readonly Resource[]): void {
+  checkCount(resources);
+  let bytes = 0;
+  for (const { name, spec } of resources)
+    bytes += Buffer.byteLength(JSON.stringify(spec)) + name.length + FRAMING_BYTES;
+  if (bytes <= SET_BYTES_MAX) return;
+  const message = `all resources together would have ${bytes} bytes, allowed are ${SET_BYTES_MAX}: gateways take no more`;
+  throw new ResourcesError('ERR_RESOURCES_LIMIT', message);
+}
+
+/** @throws ResourcesError ERR_RESOURCES_LIMIT */
+export function checkCount(resources: readonly Resource[]): void {
+  const { length } = resources;
+  if (length <= RESOURCES_MAX) return;
+  throw new ResourcesError('ERR_RESOURCES_LIMIT', `${length} resources are too many, allowed are ${RESOURCES_MAX}`);
+}
+
 /** One text for each resource. */
 export function keyOf(kind: ResourceKind, name: string): string {
   return `${kind}/${name}`;
@@ -61,3 +129,9 @@ function isKind(kind: string): kind is ResourceKind {
 const NAME = /^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/;
 /** Room for a policy of the largest size that the policy language takes. */
 const SPEC_BYTES_MAX = 1_200_000;
+/** Every gateway holds all of them; the policy engine takes 20,000 policies. */
+const RESOURCES_MAX = 25_000;
+/** A gateway is told all of them in one message, and takes 16 MiB in one; the CLI lists them in one as well. */
+const SET_BYTES_MAX = 15 * 1024 * 1024;
+/** More than what a resource costs in a message beside name and spec. */
+const FRAMING_BYTES = 32;

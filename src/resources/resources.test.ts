@@ -1,7 +1,12 @@
+import { create as createMessage, toBinary } from '@bufbuild/protobuf';
+import { Control } from '@countersign/sdk/contract';
+import { GatewayUpdateSchema } from '@countersign/sdk/contract/gen/countersign/control/v1/control_pb.ts';
+import type { Kysely } from 'kysely';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { startPostgres, type TestPostgres } from '../../test/support/postgres.ts';
 import { openTestStore, type TestStore } from '../../test/support/store.ts';
 import {
+  createLog,
   createManualClock,
   createSeededRandom,
   createSilentLog,
@@ -15,10 +20,13 @@ import {
   createResources,
   type Plan,
   type Resource,
+  type ResourceKind,
   type Resources,
   resourcesMigrations,
   type ValidateResource,
+  type ValidateTogether,
 } from './index.ts';
+import type { ResourcesTables } from './migrations.ts';
 
 const signal = new AbortController().signal;
 const GATEWAY = 'spiffe://example.org/countersign/gateway';
@@ -30,12 +38,29 @@ let resources: Resources & Service;
 const validate: ValidateResource = (_kind, _name, spec) =>
   typeof spec === 'object' && spec !== null && 'bad' in spec ? ['bad is not allowed', 'and it is bad'] : [];
 
-function create(store: Store, seed = 'resources'): Resources & Service {
-  return createResources({ store, clock, random: createSeededRandom(seed), log: createSilentLog(), validate });
+/** Stands for the loader of policies: `id` is there once. Counts what it was asked. */
+const validateTogether: ValidateTogether = (kind, all) => {
+  asked.push(kind);
+  if (isBroken) throw new Error('the parser is broken');
+  const taken = new Map<unknown, string>();
+  return all.flatMap(({ name, spec }) => {
+    const id = typeof spec === 'object' && spec !== null && 'id' in spec ? spec.id : name;
+    const other = taken.get(id);
+    taken.set(id, other ?? name);
+    return other === undefined ? [] : [{ kind, name, message: `the id ${id} is taken by ${other}` }];
+  });
+};
+let asked: ResourceKind[] = [];
+let isBroken = false;
+
+function create(store: Store, seed = 'resources', log = createSilentLog()): Resources & Service {
+  return createResources({ store, clock, random: createSeededRandom(seed), log, validate, validateTogether });
 }
 
 beforeEach(async () => {
   clock = createManualClock(1_000_000);
+  asked = [];
+  isBroken = false;
   test = await openTestStore(resourcesMigrations, { clock });
   resources = create(test.store);
   await resources.start(signal);
@@ -51,6 +76,8 @@ const policy = (name: string, text = 'permit(principal, action, resource);'): Re
   name,
   spec: { text },
 });
+
+const isTarget = ({ kind }: Resource) => kind === 'Target';
 
 const summary = (plan: Plan) =>
   plan.ok
@@ -235,6 +262,159 @@ describe('applying', () => {
   });
 });
 
+/** A policy that gateways refuse beside another of that id. */
+const withId = (name: string, id: string): Resource => ({ kind: 'Policy', name, spec: { id } });
+
+describe('a set that gateways would refuse', () => {
+  const refused = ['the id x is taken by a'];
+
+  it('is refused as a whole: with what is there already, in a plan as when it is applied', async () => {
+    await resources.apply([withId('a', 'x')], { prune: false });
+    const declared = [withId('b', 'x'), target('t')];
+    expect(summary(await resources.plan(declared, { prune: false }))).toEqual(refused);
+    expect(await resources.apply(declared, { prune: false })).toEqual({
+      ok: false,
+      problems: [{ kind: 'Policy', name: 'b', message: 'the id x is taken by a' }],
+    });
+    expect(resources.snapshot()).toMatchObject({ revision: 1, targets: [], policies: [{ name: 'a' }] });
+  });
+
+  it('is not one that loses the other by the same change, nor one that changes it', async () => {
+    await resources.apply([withId('a', 'x')], { prune: false });
+    expect((await resources.plan([withId('b', 'x')], { prune: true })).ok).toBe(true);
+    expect((await resources.apply([withId('b', 'x'), withId('a', 'y')], { prune: false })).ok).toBe(true);
+    expect((await resources.apply([withId('a', 'x')], { prune: false })).ok).toBe(false);
+    expect((await resources.apply([withId('a', 'x')], { prune: true })).ok).toBe(true);
+  });
+
+  it('is never made by two who apply at once, each of whom alone would be right', async () => {
+    const plans = await Promise.all(['a', 'b'].map((name) => resources.apply([withId(name, 'x')], { prune: false })));
+    expect(plans.map(summary)).toEqual([['create Policy/a'], refused]);
+    expect(resources.snapshot().policies).toHaveLength(1);
+  });
+
+  it('does not write what another feature keeps beside it', async () => {
+    await resources.apply([withId('a', 'x')], { prune: false });
+    let written = 0;
+    const alongside = async () => void written++;
+    await resources.apply([withId('b', 'x')], { prune: false, alongside });
+    expect(written).toBe(0);
+  });
+
+  it('is looked for only among the kinds of which there is more or other than before', async () => {
+    await resources.apply([withId('a', 'x'), target('t')], { prune: false });
+    expect(asked.splice(0).sort()).toEqual(['Policy', 'Target']);
+    await resources.apply([withId('a', 'x'), target('t', { n: 1 })], { prune: false });
+    expect(asked.splice(0)).toEqual(['Target']);
+    await resources.apply([target('t', { n: 1 })], { prune: true });
+    await resources.remove('Target', 't');
+    expect(asked).toEqual([]);
+  });
+
+  it('may be there unseen when what looks for it fails: a server starts, and takes no more', async () => {
+    await resources.apply([withId('a', 'x')], { prune: false });
+    await resources.stop();
+    isBroken = true;
+    resources = create(test.store);
+    await resources.start(signal);
+    expect(resources.snapshot().policies).toHaveLength(1);
+    await expect(resources.apply([withId('a', 'y')], { prune: false })).rejects.toThrow('the parser is broken');
+    expect(resources.snapshot().policies).toEqual([withId('a', 'x')]);
+  });
+
+  describe('that is there since before it was refused', () => {
+    beforeEach(async () => {
+      await resources.stop();
+      const rows = ['a', 'b'].map((name) => ({ kind: 'Policy', name, spec: '{"id":"x"}', revision: 1 }));
+      await test.store.transaction(async (trx) => {
+        const tables = trx as unknown as Kysely<ResourcesTables>; // Written by an older version, past all rules.
+        await tables.insertInto('resources').values(rows).execute();
+        await tables.updateTable('resources_state').set({ revision: 1 }).where('id', '=', 1).execute();
+      });
+      logged = [];
+      const log = createLog({ level: 'error', write: (line) => logged.push(JSON.parse(line)) });
+      resources = create(test.store, 'resources', log);
+      await resources.start(signal);
+    });
+    let logged: object[];
+
+    it('is logged by a server that starts, and in force as before', () => {
+      expect(logged).toMatchObject([{ kind: 'Policy', name: 'b', problem: 'the id x is taken by a' }]);
+      expect(resources.snapshot().policies).toHaveLength(2);
+    });
+
+    it('is mended by whoever changes or deletes one of the two', async () => {
+      expect((await resources.apply([withId('b', 'y')], { prune: false })).ok).toBe(true);
+    });
+
+    it('is mended by deleting, even where more is wrong', async () => {
+      expect((await resources.apply([withId('a', 'x')], { prune: true })).ok).toBe(true);
+      expect(resources.snapshot().policies).toEqual([withId('a', 'x')]);
+    });
+
+    it('is told to whoever changes another policy, and hinders nobody who changes targets', async () => {
+      expect(summary(await resources.apply([withId('c', 'z')], { prune: false }))).toEqual(refused);
+      expect(summary(await resources.apply([target('t')], { prune: false }))).toEqual(['create Target/t']);
+      expect(await resources.remove('Policy', 'b')).toBe(true);
+      expect((await resources.apply([withId('c', 'z')], { prune: false })).ok).toBe(true);
+    });
+  });
+});
+
+describe('the bytes of all resources', () => {
+  const MIB = 1024 * 1024;
+  const large = (name: string, bytes: number) => target(name, 'x'.repeat(bytes));
+  const fourteen = Array.from({ length: 14 }, (_, n) => large(`t${n}`, MIB));
+
+  it('fit into one message to a gateway, or nothing is applied', async () => {
+    expect((await resources.apply(fourteen, { prune: false })).ok).toBe(true);
+    const error = expect.objectContaining({ code: 'ERR_RESOURCES_LIMIT', message: expect.stringMatching(/15728640/) });
+    await expect(resources.plan([large('last', MIB)], { prune: false })).rejects.toEqual(error);
+    await expect(resources.apply([large('last', MIB)], { prune: false })).rejects.toEqual(error);
+    expect((await resources.apply([large('last', MIB - 2_000)], { prune: false })).ok).toBe(true);
+    expect((await resources.apply([large('other', MIB)], { prune: true })).ok).toBe(true);
+  });
+
+  it.each<[string, (n: number) => Resource, number]>([
+    ['few large policies', (n) => ({ kind: 'Policy', name: `p${n}`, spec: { cedar: 'x'.repeat(MIB) } }), 15],
+    [
+      'very many small policies',
+      (n) => ({ kind: 'Policy', name: `p${n}`.padEnd(63, 'x'), spec: { cedar: 'é'.repeat(280) } }),
+      24_700,
+    ],
+    [
+      'very many small targets',
+      (n) => ({ kind: 'Target', name: `t${n}`.padEnd(63, 'x'), spec: { protocol: 'p', host: 'h'.repeat(550) } }),
+      24_700,
+    ],
+  ])('are counted so that the message stays below what a client takes: %s', async (_, resource, most) => {
+    let count = most;
+    const set = () => Array.from({ length: count }, (__, n) => resource(n));
+    const fits = () =>
+      resources.plan(set(), { prune: true }).then(
+        () => true,
+        () => false,
+      );
+    expect(await fits()).toBe(false);
+    while (!(await fits())) count -= Math.ceil(most / 100);
+    const [targets, policies] = [set().filter(isTarget), set().filter((one) => !isTarget(one))];
+    const update = createMessage(GatewayUpdateSchema, {
+      targets: targets.map(({ name, spec }) => ({ name, protocol: 'p', specJson: JSON.stringify(spec) })),
+      policies: policies.map(({ name, spec }) => ({ name, text: `${Object(spec).cedar}` })),
+    });
+    const listed = set().map(({ kind, name, spec }) => ({ kind, name, specJson: JSON.stringify(spec) }));
+    const list = createMessage(Control.method.listResources.output, { resources: listed });
+    const [updateBytes, listBytes] = [
+      toBinary(GatewayUpdateSchema, update).length,
+      toBinary(Control.method.listResources.output, list).length,
+    ];
+    for (const bytes of [updateBytes, listBytes]) {
+      expect(bytes).toBeGreaterThan(12 * MIB);
+      expect(bytes).toBeLessThan(16 * MIB);
+    }
+  });
+});
+
 describe('removing', () => {
   it('takes out one resource and says whether it was there', async () => {
     await resources.apply([target('a'), policy('a')], { prune: false });
@@ -359,6 +539,18 @@ describe('several servers on one database', () => {
       1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
     ]);
     expect(one.snapshot()).toEqual(two.snapshot());
+  });
+
+  it('never make a set that gateways would refuse, though each is told one half of it at the same moment', async () => {
+    const [one, two] = await Promise.all([startServer('one'), startServer('two')]);
+    for (const round of Array.from({ length: 5 }, (_, n) => `r${n}`)) {
+      const plans = await Promise.all([
+        one.apply([withId(`${round}-a`, round)], { prune: false }),
+        two.apply([withId(`${round}-b`, round)], { prune: false }),
+      ]);
+      expect(plans.filter(({ ok }) => ok)).toHaveLength(1);
+    }
+    expect(await two.list('Policy')).toHaveLength(5);
   });
 
   it('keep a gateway that moved from one to the other connected, though the first sees it leave', async () => {

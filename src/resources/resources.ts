@@ -5,8 +5,17 @@ import { ResourcesError } from './errors.ts';
 import { createGateways } from './gateways.ts';
 import { createLiveView } from './live-view.ts';
 import type { ResourcesTables } from './migrations.ts';
-import { changesBetween, compareText, keyOf, problemsOf } from './plan.ts';
-import type { Change, Plan, Resource, ResourceKind, Resources, Snapshot, ValidateResource } from './types.ts';
+import { changesBetween, checkCount, compareText, keyOf, planOf, problemsOf } from './plan.ts';
+import type {
+  Change,
+  Plan,
+  Resource,
+  ResourceKind,
+  Resources,
+  Snapshot,
+  ValidateResource,
+  ValidateTogether,
+} from './types.ts';
 
 /** What resources need. */
 export interface ResourcesDeps {
@@ -15,11 +24,12 @@ export interface ResourcesDeps {
   readonly random: Random;
   readonly log: Log;
   readonly validate: ValidateResource;
+  readonly validateTogether: ValidateTogether;
 }
 
 /** Creates resources over a migrated store. `start` loads them. */
 export function createResources(deps: ResourcesDeps): Resources & Service {
-  const { store, clock, random, log, validate } = deps;
+  const { store, clock, random, log, validate, validateTogether } = deps;
   const db = store.db<ResourcesTables>();
   const view = createLiveView<Snapshot>({
     store,
@@ -45,20 +55,21 @@ export function createResources(deps: ResourcesDeps): Resources & Service {
       checkCount(resources);
       const problems = problemsOf(resources, validate);
       if (problems.length > 0) return { ok: false, problems };
-      const { revision, targets, policies } = await readSnapshot(db);
-      return { ok: true, changes: changesBetween([...targets, ...policies], resources, { prune }), revision };
+      return planOf(await readSnapshot(db), resources, { prune, validateTogether });
     },
-    async apply(resources, { prune, signal }) {
+    async apply(resources, { prune, signal, alongside }) {
       checkCount(resources);
       const problems = problemsOf(resources, validate);
       if (problems.length > 0) return { ok: false, problems };
       return write(async (trx, effects) => {
-        // Read in the transaction: two who apply at once must not undo each other by plans made before.
-        const { revision, targets, policies } = await readSnapshot(trx);
-        const changes = changesBetween([...targets, ...policies], resources, { prune });
-        const kept = targets.length + policies.length + countOf(changes, 'create') - countOf(changes, 'delete');
-        if (kept > RESOURCES_MAX) throw tooMany(kept);
-        return { ok: true, changes, revision: await carryOut(trx, effects, { changes, resources, revision }) };
+        // Read in the transaction: two who apply at once must not undo each other by plans made before, nor make a set that neither declared.
+        const plan = planOf(await readSnapshot(trx), resources, { prune, validateTogether });
+        if (!plan.ok) return plan;
+        const { changes } = plan;
+        const reached = await carryOut(trx, effects, { changes, resources, revision: plan.revision });
+        // Features keep tables of their own: what it writes to is none of ours.
+        await alongside?.(trx as unknown as Kysely<unknown>, effects);
+        return { ok: true, changes, revision: reached };
       }, signal);
     },
     async list(kind) {
@@ -87,6 +98,7 @@ export function createResources(deps: ResourcesDeps): Resources & Service {
     forgetGateway: gateways.forget,
     async start(signal) {
       await view.start(signal);
+      checkPresent(view.current(), deps);
       await gateways.start(signal);
     },
     async stop() {
@@ -94,6 +106,28 @@ export function createResources(deps: ResourcesDeps): Resources & Service {
       await view.stop();
     },
   };
+}
+
+/**
+ * Tells of a set that an older version took and this one would not. It also has rules that remember what they have seen look at thousands
+ * of policies before anyone is served, not while the first to apply one keeps everybody waiting.
+ */
+function checkPresent(
+  snapshot: Snapshot | undefined,
+  { log, validateTogether }: Pick<ResourcesDeps, 'log' | 'validateTogether'>,
+): void {
+  const present = { Target: snapshot?.targets ?? [], Policy: snapshot?.policies ?? [] };
+  try {
+    for (const kind of ['Target', 'Policy'] as const) {
+      const problems = present[kind].length === 0 ? [] : validateTogether(kind, present[kind]);
+      for (const { name, message } of problems.slice(0, PROBLEMS_LOGGED_MAX)) {
+        log.error('resources.present.refused', { kind, name, problem: message });
+      }
+    }
+  } catch (error) {
+    // The rules failed, not the resources: agents and gateways are served all the same, and whoever applies is told.
+    log.error('resources.present.unchecked', { error });
+  }
 }
 
 /** Writes the changes and returns the revision that holds them: the same one when there are none. */
@@ -150,16 +184,8 @@ function countOf(changes: readonly Change[], action: Change['action']): number {
   return changes.filter((change) => change.action === action).length;
 }
 
-function checkCount(resources: readonly Resource[]): void {
-  if (resources.length > RESOURCES_MAX) throw tooMany(resources.length);
-}
-
-function tooMany(count: number): ResourcesError {
-  return new ResourcesError('ERR_RESOURCES_LIMIT', `${count} resources are too many, allowed are ${RESOURCES_MAX}`);
-}
-
+/** Mostly they have one cause. */
+const PROBLEMS_LOGGED_MAX = 20;
 const CHANGES_TOPIC = 'resources.changes';
-/** Every gateway holds all of them; the policy engine takes 20,000 policies. */
-const RESOURCES_MAX = 25_000;
 /** SQLite binds at most 32,766 values in one statement. */
 const ROWS_PER_INSERT = 500;

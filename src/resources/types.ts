@@ -1,3 +1,6 @@
+import type { Kysely } from 'kysely';
+import type { TransactionEffects } from '../store/index.ts';
+
 /** What can be declared here; entries are applied through registration. */
 export type ResourceKind = 'Target' | 'Policy';
 
@@ -48,18 +51,31 @@ export interface Snapshot {
   readonly policies: readonly Resource[];
 }
 
+export interface ApplyOptions {
+  readonly prune: boolean;
+  readonly signal?: AbortSignal;
+  /**
+   * What belongs with the resources and another feature keeps, written in the same transaction: when this throws, nothing of either is kept.
+   * Runs again when the transaction does.
+   */
+  readonly alongside?: (trx: Kysely<unknown>, effects: TransactionEffects) => Promise<void>;
+}
+
 /** Declared targets and policies, and the gateways that serve them. */
 export interface Resources {
-  /** What `apply` would do. With `prune`, whatever is not in `resources` is deleted. @throws ResourcesError ERR_RESOURCES_LIMIT; StoreError */
+  /**
+   * What `apply` would do, and refuse. With `prune`, whatever is not in `resources` is deleted.
+   * @throws ResourcesError ERR_RESOURCES_LIMIT; StoreError
+   */
   plan(resources: readonly Resource[], options: { prune: boolean }): Promise<Plan>;
   /**
    * Makes it so, wholly or not at all, planning against what is there at that moment; the plan returned is what was done.
    * When it resolves, this process's `snapshot` shows it. @throws ResourcesError ERR_RESOURCES_LIMIT; StoreError
    */
-  apply(resources: readonly Resource[], options: { prune: boolean; signal?: AbortSignal }): Promise<Plan>;
+  apply(resources: readonly Resource[], options: ApplyOptions): Promise<Plan>;
   /** All resources, or those of one kind, ordered by kind and name, as the database has them. */
   list(kind?: ResourceKind): Promise<readonly Resource[]>;
-  /** True when it was there. */
+  /** Never refused: what is left of a set that gateways take is one too. True when it was there. */
   remove(kind: ResourceKind, name: string): Promise<boolean>;
   /** What is in force, from memory. @throws ResourcesError ERR_RESOURCES_NOT_READY before `start` */
   snapshot(): Snapshot;
@@ -74,6 +90,12 @@ export interface Resources {
   /** Forgets a gateway that is gone for good. True when it was there. */
   forgetGateway(spiffeId: string, address: string): Promise<boolean>;
 }
+
+/**
+ * Checks all resources of one kind as they are to be, ordered by name, each of them valid alone: a problem for whatever would make a
+ * gateway refuse the set. Messages never repeat values that could be secrets.
+ */
+export type ValidateTogether = (kind: ResourceKind, resources: readonly Resource[]) => readonly Problem[];
 
 /** Checks one resource by its kind; an empty list means valid. Messages never repeat values that could be secrets. */
 export type ValidateResource = (kind: ResourceKind, name: string, spec: unknown) => readonly string[];

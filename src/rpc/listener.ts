@@ -10,6 +10,7 @@ import { assert, type Log } from '../std/index.ts';
 import { encodePem } from '../wire/x509/index.ts';
 import type { Peer } from './call.ts';
 import { RpcSetupError } from './errors.ts';
+import { createHandshakes, type Handshakes } from './handshakes.ts';
 import type { RpcLimits } from './limits.ts';
 import { peerChain } from './peer-chain.ts';
 import { sourceOfAddress } from './source.ts';
@@ -38,10 +39,18 @@ export function createListener(deps: {
 }): Listener {
   const { listen, limits, log, refused } = deps;
   const sockets = new Set<Socket>();
+  const perSourceMax = limits.handshakesPerSourceMax;
+  const handshakes = createHandshakes({
+    perSourceMax,
+    crowdedOut(socket, source) {
+      refused.warn('rpc.handshakes.crowded', { source, handshakesPerSourceMax: perSourceMax });
+      socket.destroy();
+    },
+  });
   const { server, refreshIdentity } =
     'unix' in listen
       ? { server: createServer((socket) => deps.accept({ kind: 'local', socket })), refreshIdentity: () => {} }
-      : createSecureServer(deps, listen.tls);
+      : createSecureServer({ ...deps, handshakes }, listen.tls);
   server.maxConnections = limits.connectionsMax;
   let full = false;
   server.on('drop', () => {
@@ -60,7 +69,10 @@ export function createListener(deps: {
       return;
     }
     sockets.add(socket);
-    if (source !== undefined) bySource.set(source, open + 1);
+    if (source !== undefined) {
+      bySource.set(source, open + 1);
+      handshakes.begin(socket, source);
+    }
     socket.once('close', () => {
       sockets.delete(socket);
       full &&= sockets.size > limits.connectionsMax / 2;
@@ -91,7 +103,7 @@ export function createListener(deps: {
 }
 
 function createSecureServer(
-  deps: { log: Log; limits: RpcLimits; accept: (peer: Peer) => void },
+  deps: { log: Log; limits: RpcLimits; handshakes: Handshakes; accept: (peer: Peer) => void },
   identity: () => TlsIdentity,
 ): { server: TlsServer; refreshIdentity: () => void } {
   const server = createTlsServer({
@@ -118,6 +130,7 @@ function createSecureServer(
     }
   });
   server.on('secureConnection', (socket: TLSSocket) => {
+    deps.handshakes.done(socket);
     if (socket.alpnProtocol !== 'h2') {
       socket.destroy();
       return;

@@ -1,6 +1,21 @@
-/** What the error page says of one code. `status` is the HTTP status that the API answers with; `remedy` tells the operator what to do. */
+/**
+ * How a role or a command ends that fails so:
+ * - `usage`: what was typed, or a file named there, is wrong.
+ * - `config`: a setting, or a file, folder or key that a role was given, must be mended by a person; starting again does not help.
+ * - `unavailable`: something else is not there now, or in the way; starting again may help.
+ * - `io`: the disk failed or is full.
+ * - `no`: nothing failed; the answer is no, or what was to be judged is not good.
+ * - `internal`: a fault of ours.
+ */
+export type ErrorExit = 'usage' | 'config' | 'unavailable' | 'io' | 'no' | 'internal';
+
+/**
+ * What the error page says of one code. `status` is the HTTP status that the API answers with, `exit` how a process ends with it; `remedy`
+ * tells the operator what to do.
+ */
 export interface ErrorEntry {
   readonly status: number;
+  readonly exit: ErrorExit;
   readonly meaning: string;
   readonly remedy: string;
 }
@@ -9,12 +24,15 @@ export interface ErrorEntry {
 export type ErrorTable = Readonly<Record<`ERR_${string}`, ErrorEntry>>;
 
 /**
- * A failure with a code from its feature's closed union. Each feature derives its own class:
- * `export class LedgerError extends CodedError<keyof typeof errorTable> {}`.
+ * A failure with a code from its feature's closed union. Each feature derives its own class, `LedgerError extends
+ * CodedError<keyof typeof errorTable>`, whose `entry` is that of the table.
  * The message says what, which value, what was allowed; never a secret.
  */
-export class CodedError<Code extends string> extends Error {
+export abstract class CodedError<Code extends string> extends Error {
   readonly code: Code;
+
+  /** What its feature's table says of the code. */
+  abstract get entry(): ErrorEntry;
 
   constructor(code: Code, message: string, options: { cause?: unknown } = {}) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined);

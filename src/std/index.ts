@@ -19,7 +19,7 @@ export {
   type Timer,
 } from './clock.ts';
 export { formatDurationMs, parseDurationMs } from './duration.ts';
-export { CodedError, codeOf, type ErrorEntry, type ErrorTable, messageOf } from './errors.ts';
+export { CodedError, codeOf, type ErrorEntry, type ErrorExit, type ErrorTable, messageOf } from './errors.ts';
 export { type BoundedQueue, createBoundedQueue, createGate, type Gate } from './limits.ts';
 export { createLog, createSilentLog, type Log, type LogFields, type LogLevel } from './log.ts';
 export { type Member, type MemberKind, memberById } from './member.ts';

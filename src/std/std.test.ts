@@ -12,6 +12,7 @@ import {
   createManualClock,
   createSeededRandom,
   createSharedTimers,
+  type ErrorEntry,
   formatDurationMs,
   parseDurationMs,
   raceAbort,
@@ -245,7 +246,11 @@ describe('durations', () => {
 
 describe('small things', () => {
   it('an error carries its code', () => {
-    class Own extends CodedError<'ERR_X'> {}
+    class Own extends CodedError<'ERR_X'> {
+      get entry(): ErrorEntry {
+        return { status: 400, exit: 'usage', meaning: 'None.', remedy: 'None.' };
+      }
+    }
     const error = new Own('ERR_X', 'message', { cause: 1 });
     expect([codeOf(error), codeOf({ code: 5 }), codeOf(null), error.name, error.cause]).toEqual([
       'ERR_X',

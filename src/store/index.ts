@@ -8,6 +8,7 @@ export { errorTable, StoreError } from './errors.ts';
 export {
   bytesType,
   type Dialect,
+  type GivenFiles,
   type Migration,
   NOTIFY_BYTES_MAX,
   type Store,

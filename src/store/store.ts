@@ -70,18 +70,27 @@ export interface Store {
  */
 export type ReadSecretFile = (path: string) => Secret | undefined;
 
+/**
+ * Reads a file that is no secret and decides whom the store trusts, as certificates of authorities do; undefined when there is none. Throws
+ * when others could have written it, with a message that says what to do.
+ */
+export type ReadTrustedFile = (path: string) => Buffer | undefined;
+
+/** The ways to read the files that an operator names. */
+export interface GivenFiles {
+  readonly readSecretFile: ReadSecretFile;
+  readonly readTrustedFile: ReadTrustedFile;
+}
+
 /** A kind of database: one folder in `engines/`. */
 export interface StoreEngineMember extends Member {
   readonly kind: 'store-engine';
   /**
    * The store for that config (checked against the member's schema here). Opens nothing: `start` does. Relative paths lie below
-   * `dataDir`, or the working directory without one. Files that hold a secret are read by `readSecretFile` alone.
+   * `dataDir`, or the working directory without one. Files that an operator names are read by `files` alone.
    * @throws StoreError ERR_STORE_CONFIG
    */
-  open(
-    config: unknown,
-    deps: { clock: Clock; log: Log; dataDir?: string; readSecretFile?: ReadSecretFile },
-  ): Store & Service;
+  open(config: unknown, deps: { clock: Clock; log: Log; dataDir?: string; files?: GivenFiles }): Store & Service;
 }
 
 /** The type of a column of bytes. */

@@ -46,7 +46,9 @@ describe.each(cases)('the protocol $id', ({ id, member, config, hello }) => {
       random: createSystemRandom(),
       log: createSilentLog(),
       secrets: { resolve: async () => Secret.fromText(PASSWORD) },
+      policies: { names: () => undefined, onChange: () => () => {} },
       maskKey: new Secret(Buffer.alloc(32)),
+      attempted: () => {},
     });
   });
   afterEach(async () => {

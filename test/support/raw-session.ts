@@ -5,6 +5,7 @@ import { encodeStartup, Framer } from '../../src/wire/postgres/index.ts';
 
 /** Messages are shown as text: `Z:I`, `E:42501:message`, `C:SELECT 1`, `D:a|b`, `d:line`, `K:<process id>:<key in hex>`, else the type alone. */
 export interface RawSession {
+  readonly socket: net.Socket;
   send(...messages: readonly Buffer[]): void;
   /** Messages up to and with the next that starts so; all that came when the connection ends before. */
   until(prefix: string): Promise<string[]>;
@@ -26,7 +27,7 @@ export type Door =
 export async function openDoor(door: Door): Promise<RawSession> {
   const stream = 'path' in door ? net.connect(door.path) : await openTls(door);
   if ('path' in door) await once(stream, 'connect');
-  return createSession(stream);
+  return rawSessionOn(stream);
 }
 
 /** Connects and starts a session; fails when it is refused. */
@@ -39,6 +40,21 @@ export async function openRawSession(
   const started = await session.ready();
   if (!started.at(-1)?.startsWith('Z')) throw new Error(`refused: ${started.join(' ')}`);
   return { ...session, started };
+}
+
+/** Connects to a port of this machine without TLS and, unless told otherwise, starts a session. */
+export async function openRawClient(
+  port: number,
+  options: { parameters?: readonly (readonly [string, string])[]; minor?: number; start?: boolean } = {},
+): Promise<RawSession> {
+  const socket = net.connect({ port, host: '127.0.0.1', noDelay: true });
+  await once(socket, 'connect');
+  const session = rawSessionOn(socket);
+  if (options.start !== false) {
+    session.send(encodeStartup(options.minor ?? 0, options.parameters ?? [['user', 'web']]));
+    await session.ready();
+  }
+  return session;
 }
 
 async function openTls(door: Exclude<Door, { path: string }>): Promise<tls.TLSSocket> {
@@ -57,7 +73,8 @@ async function openTls(door: Exclude<Door, { path: string }>): Promise<tls.TLSSo
   return secured;
 }
 
-function createSession(stream: net.Socket): RawSession {
+/** A session on a connection that is there already. */
+export function rawSessionOn(stream: net.Socket): RawSession {
   const framer = new Framer({ messageBytesMax: 100_000_000 });
   const seen: string[] = [];
   const chunks: Buffer[] = [];
@@ -70,10 +87,11 @@ function createSession(stream: net.Socket): RawSession {
     while (framer.next()) seen.push(show(framer));
     wake();
   });
-  stream.on('close', () => {
+  const over = () => {
     closed = true;
     wake();
-  });
+  };
+  stream.on('end', over).on('close', over);
   const until = async (done: (message: string) => boolean) => {
     const timeout = AbortSignal.timeout(PATIENCE_MS);
     for (;;) {
@@ -88,6 +106,7 @@ function createSession(stream: net.Socket): RawSession {
     }
   };
   return {
+    socket: stream,
     send: (...messages) => void stream.write(Buffer.concat(messages)),
     until: (prefix) => until((message) => message.startsWith(prefix)),
     ready: () => until((message) => message.startsWith('Z')),

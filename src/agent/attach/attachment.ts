@@ -161,10 +161,18 @@ function createProver(deps: Deps) {
   };
 }
 
-/** At attestation the bare code is about the node: nothing else can be meant. A ban says so in its details and is left as it is. */
+/**
+ * At attestation the bare code is about the node: nothing else can be meant. A ban says so in its details and is left as it is. A proof that
+ * the server does not take is tried again: a new token in the file, or one that the server is yet to be told of, is taken.
+ */
 function refusalOf(error: unknown): never {
   if (error instanceof RpcError && error.code === Code.PERMISSION_DENIED && judgeRefusal(error) !== 'banned') {
     throw new AgentError('ERR_AGENT_DENIED', `the server denied this node's proof: ${error.message}`, { cause: error });
+  }
+  if (error instanceof RpcError && error.code === Code.INVALID_ARGUMENT) {
+    throw new AgentError('ERR_AGENT_PROOF', `the server does not take this node's proof: ${error.message}`, {
+      cause: error,
+    });
   }
   throw error;
 }

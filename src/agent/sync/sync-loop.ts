@@ -1,4 +1,4 @@
-import { messageOf, type Random, type Service } from '../../std/index.ts';
+import { CodedError, messageOf, type Random, type Service } from '../../std/index.ts';
 import { isUnreachable, judgeRefusal } from '../attach/refusal.ts';
 import { createBackoff, jitter } from '../backoff.ts';
 import type { AgentConfig } from '../config.ts';
@@ -18,6 +18,8 @@ export interface SyncLoop extends Service {
   ask(signal: AbortSignal): Promise<SyncOutcome>;
   /** Has the next sync begin at once. */
   poke(): void;
+  /** What the last sync failed with; undefined after one that did not. */
+  problem(): unknown;
 }
 
 interface Deps extends SyncDeps {
@@ -38,6 +40,7 @@ export function createSyncLoop(deps: Deps): SyncLoop {
   const failures = createFailures(deps);
   let running: Promise<void> = Promise.resolve();
   let failedAtMs: number | undefined;
+  let problem: unknown;
 
   const attempt = async (): Promise<Rest> => {
     const settle = askers.take();
@@ -47,6 +50,7 @@ export function createSyncLoop(deps: Deps): SyncLoop {
       await syncOnce(deps, stop.signal, () => settle('synced'));
       counters.syncs++;
       failedAtMs = undefined;
+      problem = undefined;
       failures.reset();
       // The stream shows the identity that it was opened with.
       if (attachment.identity() !== before) watch.restart();
@@ -56,6 +60,7 @@ export function createSyncLoop(deps: Deps): SyncLoop {
       if (stop.signal.aborted) return { delayMs: 0, spacingMs: 0, probe: false };
       counters.syncFailures++;
       failedAtMs = clock.monotonicMs();
+      problem = error;
       return await failures.judge(error);
     } finally {
       settle('failed'); // Counts only when the entries were not reached.
@@ -84,6 +89,7 @@ export function createSyncLoop(deps: Deps): SyncLoop {
       await running;
     },
     poke: () => pause.poke(),
+    problem: () => problem,
     async ask(signal) {
       // Just tried in vain: a crowd of callers learns so at once instead of queueing behind the next attempt.
       const justFailed = failedAtMs !== undefined && clock.monotonicMs() - failedAtMs < AWAY_SPACING_MS;
@@ -102,13 +108,25 @@ interface Rest {
 }
 
 /** What to do after a failed sync: how long to rest, or to throw because there is nothing left to try. */
-function createFailures({ random, log, attachment }: Deps) {
+function createFailures({ clock, random, log, attachment }: Deps) {
   const backoff = createBackoff(random, { firstMs: FAIL_FIRST_MS, maxMs: FAIL_MAX_MS });
   let expelled = 0;
+  let told: { problem: string; atMs: number } | undefined;
+  /** Waits for a person who puts another proof in place: who has waited for that long is not to wait for a long pause to end, too. */
+  const awaitProof = (error: CodedError<string>): Rest => {
+    const delayMs = Math.min(backoff.nextMs(), jitter(random, PROOF_RETRY_MS));
+    const nowMs = clock.monotonicMs();
+    if (told?.problem !== error.message || nowMs - told.atMs >= PROOF_TELL_AGAIN_MS) {
+      told = { problem: error.message, atMs: nowMs };
+      log.warn('agent.node.proof_not_taken', { problem: error.message, remedy: error.entry.remedy });
+    }
+    return { delayMs, spacingMs: AWAY_SPACING_MS, probe: false };
+  };
   return {
     reset() {
       backoff.reset();
       expelled = 0;
+      told = undefined;
     },
     /** @throws AgentError ERR_AGENT_BANNED, ERR_AGENT_DENIED */
     async judge(error: unknown): Promise<Rest> {
@@ -118,6 +136,7 @@ function createFailures({ random, log, attachment }: Deps) {
         throw new AgentError('ERR_AGENT_BANNED', message, { cause: error });
       }
       if (error instanceof AgentError && error.code === 'ERR_AGENT_DENIED') throw error;
+      if (error instanceof CodedError && PROOF_CODES.has(error.code)) return awaitProof(error);
       if (refusal === 'reattest') {
         await attachment.expel();
         log.warn('agent.node.expelled', { next: 'attesting anew', attempt: ++expelled });
@@ -146,3 +165,8 @@ const SPACING_MS = 20;
 const AWAY_SPACING_MS = 1_000;
 const FAIL_FIRST_MS = 5_000;
 const FAIL_MAX_MS = 240_000;
+/** A proof that the server does not take, and one that is not there or can't be read. */
+const PROOF_CODES: ReadonlySet<string> = new Set(['ERR_AGENT_PROOF', 'ERR_ATTEST_CONFIG']);
+const PROOF_RETRY_MS = 27_000;
+/** Often enough to stand in what somebody reads who looks for it, seldom enough not to fill the log. */
+const PROOF_TELL_AGAIN_MS = 600_000;

@@ -4,9 +4,9 @@ import type { Duplex } from 'node:stream';
 export interface Farewell {
   /** Aborts when sessions should end. */
   readonly signal: AbortSignal;
-  /** The last bytes from the gateway after which the client waits for nothing. */
+  /** The last bytes of an answer after which the client may wait for nothing. */
   readonly ending: Buffer;
-  /** What the client is told then. */
+  /** What the client is told when it has its answers. */
   readonly words: () => Buffer;
 }
 
@@ -14,9 +14,10 @@ export interface Farewell {
  * Carries bytes both ways until both sides have ended: a slow reader slows the writer down, one side's end is passed on while the
  * other may still speak, and an error on one side ends both. Takes over both streams.
  *
- * When the farewell's signal aborts, the session ends as soon as the client has been answered: the last bytes from the gateway say so,
- * and the client sent none since. (A client that has sent several requests in one go is taken to be answered at the first answer that
- * looks so.) What is sent after that reaches nobody, so it can be sent again.
+ * When the farewell's signal aborts, the session ends behind an answer: once the last bytes from the gateway look like the end of one, and
+ * the client sent none since, nothing more of what it sends is passed on. Whether that was the answer to all it had sent, or the first of
+ * several, only the gateway knows, which reads what is carried here: it is told that the client ends, answers what it has of it, and
+ * ends the link. Behind that the client gets its words. What it sent meanwhile reached nobody, so it can be sent again.
  */
 export function carry(client: Duplex, link: Duplex, farewell: Farewell): Promise<void> {
   return new Promise((resolve) => {
@@ -36,18 +37,21 @@ export function carry(client: Duplex, link: Duplex, farewell: Farewell): Promise
       from.once('error', () => to.destroy());
       from.once('close', () => {
         // A close without an end before it cut something off; the other side must not take it for a proper end.
-        if (!from.readableEnded && !(leaving && from === link)) to.destroy();
+        if (!from.readableEnded) to.destroy();
         closed();
       });
-      from.pipe(to);
     }
+    client.pipe(link);
+    link.pipe(client, { end: false });
+    link.once('end', () => {
+      if (leaving) client.end(farewell.words(), () => client.destroy());
+      else client.end();
+    });
     const leaveWhenAnswered = () => {
       if (leaving || !answered || !farewell.signal.aborted) return;
       leaving = true;
       client.unpipe(link).resume();
-      link.unpipe(client).resume();
       link.end();
-      client.end(farewell.words(), () => client.destroy());
     };
     client.on('data', () => {
       answered = false;

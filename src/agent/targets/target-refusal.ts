@@ -23,7 +23,7 @@ export interface TargetProtocol {
   readonly opening: (received: Buffer) => Opening;
   /** Also ends a session that is open, between two of its messages. */
   readonly refusal: (refusal: Refusal) => Buffer;
-  /** The last bytes from the gateway when the client has its answer and nothing is pending. */
+  /** The last bytes of an answer behind which the client has nothing open, such as a transaction. */
   readonly restEnding: Buffer;
 }
 

@@ -203,7 +203,8 @@ describe('when the agent stops', () => {
   const IN_TRANSACTION = Buffer.from('Z\0\0\0\x05T', 'latin1');
 
   it('a client that waits for nothing is told 57P01, and the door is closed', async () => {
-    gateway.serve = (link) => void link.on('data', () => link.write(Buffer.concat([Buffer.from('rows'), READY])));
+    gateway.serve = (link) =>
+      void link.on('data', () => link.write(Buffer.concat([Buffer.from('rows'), READY]))).on('end', () => link.end());
     const { socket, received, ended } = open();
     socket.write('query');
     await h.until(() => received().includes(READY));
@@ -215,7 +216,7 @@ describe('when the agent stops', () => {
 
   it('an answer on its way arrives whole, also in small pieces, and the session ends behind it', async () => {
     const asked: { write(bytes: Buffer): unknown }[] = [];
-    gateway.serve = (link) => void link.on('data', () => asked.push(link));
+    gateway.serve = (link) => void link.on('data', () => asked.push(link)).on('end', () => link.end());
     const { socket, received, ended } = open();
     socket.write('query');
     await h.until(() => asked.length === 1);

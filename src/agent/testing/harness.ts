@@ -16,6 +16,7 @@ import {
   createSilentLog,
   createSystemClock,
   type Log,
+  type LogFields,
   type ManualClock,
   type Random,
 } from '../../std/index.ts';
@@ -37,6 +38,8 @@ export interface Harness {
   readonly socketPath: string;
   readonly targetsDir: string;
   readonly fatal: AgentError[];
+  /** Fields of the lines that the agent logged for that event. */
+  logged(event: string): LogFields[];
   /** What the next caller to connect shows. */
   selectors: readonly string[];
   readonly processes: FakeProcess[];
@@ -50,7 +53,7 @@ export interface Harness {
   /** Lets time pass in small steps until the promise settles. */
   run<T>(work: Promise<T>): Promise<T>;
   /** Lets that much time pass, with room for what happens meanwhile. */
-  pass(byMs: number): Promise<void>;
+  pass(byMs: number, stepMs?: number): Promise<void>;
   /** Lets time pass until the condition holds. */
   until(condition: () => boolean): Promise<void>;
   connect(): RpcClient;
@@ -83,7 +86,8 @@ export async function createHarness(
   });
   await server.start();
   const clients: RpcClient[] = [];
-  const log: Log = process.env['AGENT_TEST_LOG'] ? createLog({ level: 'debug' }) : createSilentLog();
+  const lines: { event: string; fields: LogFields }[] = [];
+  const log = recordingLog(process.env['AGENT_TEST_LOG'] ? createLog({ level: 'debug' }) : createSilentLog(), lines);
   let agent: Agent | undefined;
 
   const harness: Harness = {
@@ -93,6 +97,7 @@ export async function createHarness(
     socketPath: join(folder, 'api', 'agent.sock'),
     targetsDir: join(folder, 'targets'),
     fatal: [],
+    logged: (event) => lines.filter((line) => line.event === event).map(({ fields }) => fields),
     selectors: ['unix:uid:1000'],
     processes: [],
     whileAttesting: async () => {},
@@ -129,9 +134,9 @@ export async function createHarness(
       while (!settled) await step(clock, STEP_MS);
       return watched;
     },
-    async pass(byMs) {
+    async pass(byMs, stepMs = PASS_STEP_MS) {
       const untilMs = clock.monotonicMs() + byMs;
-      while (clock.monotonicMs() < untilMs) await step(clock, Math.min(PASS_STEP_MS, untilMs - clock.monotonicMs()));
+      while (clock.monotonicMs() < untilMs) await step(clock, Math.min(stepMs, untilMs - clock.monotonicMs()));
     },
     async until(condition) {
       while (!condition()) await step(clock, STEP_MS);
@@ -150,6 +155,19 @@ export async function createHarness(
     },
   };
   return harness;
+}
+
+function recordingLog(log: Log, lines: { event: string; fields: LogFields }[]): Log {
+  const record =
+    (level: 'debug' | 'info' | 'warn' | 'error') =>
+    (event: string, fields: LogFields = {}): void => {
+      lines.push({ event, fields });
+      log[level](event, fields);
+    };
+  return {
+    ...{ debug: record('debug'), info: record('info'), warn: record('warn'), error: record('error') },
+    child: (fields) => recordingLog(log.child(fields), lines),
+  };
 }
 
 function makeAgent(

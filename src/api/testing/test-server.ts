@@ -47,7 +47,7 @@ export async function startTestServer({ log = createSilentLog() }: { log?: Log }
     ...deps,
     knowsTrustDomain: (td) => authority.federatedBundle(td) !== undefined,
   });
-  const resources = createResources({ ...deps, validate: validateResource });
+  const resources = createResources({ ...deps, validate: validateResource, validateTogether: () => [] });
   const nodes = createNodes(deps);
   const signal = new AbortController().signal;
   const features: Service[] = [keystore, authority, registration, resources, nodes];
@@ -59,7 +59,9 @@ export async function startTestServer({ log = createSilentLog() }: { log?: Log }
       await registration.batchCreate([{ id, spiffeId: aliasId.uri, parentId: nodeId.uri, selectors }]);
     },
   };
-  const nodeAttestation = await createNodeAttestation({ ...deps, nodes, attestors, aliases, issuer: authority });
+  const nodeAttestation = await createNodeAttestation({
+    ...{ ...deps, nodes, attestors, aliases, issuer: authority, readTrustedFile: () => undefined },
+  });
   const ledger: LedgerEvent[] = [];
   const write = { fails: false };
   const audit = (event: LedgerEvent) => {

@@ -1,10 +1,12 @@
 import { createInterface } from 'node:readline/promises';
 import { Bundle, Control } from '@countersign/sdk/contract';
+import { formatProblem } from '../../policy/index.ts';
 import { type CliCommand, type CliContext, exitCodes, flagOption, listOption, UsageError } from '../command.ts';
 import { readDeclared } from '../declared-files.ts';
-import { applyEntries, planEntries } from '../plan-entries.ts';
+import { changedEntries, planEntries } from '../plan-entries.ts';
 import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../server-client.ts';
 import { formatTable } from '../table.ts';
+import { warnOfNames } from '../warn-of-names.ts';
 
 export const command: CliCommand = {
   summary: 'Make declared targets, policies and entries true; shows the plan first.',
@@ -19,7 +21,7 @@ export const command: CliCommand = {
   async run(context, input) {
     const paths = listOption(input, 'file');
     if (paths.length === 0) throw new UsageError('-f, the file or folder with resources, is missing');
-    const declared = readDeclared(paths);
+    const { resources: declared, policies } = readDeclared(paths);
     const resources = declared
       .filter(({ kind }) => kind !== 'Entry')
       .map(({ kind, name, spec }) => ({ kind, name, specJson: JSON.stringify(spec) }));
@@ -32,27 +34,25 @@ export const command: CliCommand = {
         declared.filter(({ kind }) => kind === 'Entry'),
         { ...options, trustDomain },
       );
-      const planned = await client.unary(Control.method.apply, { dryRun: true, prune, resources }, options);
+      const warnings = await warnOfNames(client, { declared, policies }, { ...options, trustDomain, prune });
+      if (!context.json) for (const warning of warnings) context.warn(formatProblem(warning));
+      const declaration = { prune, resources, entries: changedEntries(entries) };
+      const planned = await client.unary(Control.method.apply, { ...declaration, dryRun: true }, options);
       const changes = [
         ...planned.changes.map(({ kind, name, action, differences }) => ({ kind, name, action, differences })),
         ...entries.map(({ kind, name, action, differences }) => ({ kind, name, action, differences })),
       ];
       const acting = changes.filter(({ action }) => action !== 'unchanged');
       if (acting.length === 0 || flagOption(input, 'dryRun')) {
-        context.emit({ changes, applied: false }, () => formatPlan(changes));
+        context.emit({ changes, applied: false, warnings }, () => formatPlan(changes));
         return exitCodes.ok;
       }
       context.say(formatPlan(changes));
       if (!flagOption(input, 'yes') && !(await confirm(context))) return exitCodes.no;
-      await client.unary(Control.method.apply, { dryRun: false, prune, resources }, options);
-      const problems = await applyEntries(client, entries, options);
-      for (const problem of problems) context.warn(`countersign: ${problem}`);
-      context.emit({ changes, applied: problems.length === 0 }, () =>
-        problems.length === 0
-          ? `applied ${acting.length} change(s)`
-          : `${problems.length} entries were refused; the rest was applied`,
-      );
-      return problems.length === 0 ? exitCodes.ok : exitCodes.no;
+      // One transaction at the server: all of it, or a failure that says why nothing.
+      await client.unary(Control.method.apply, { ...declaration, dryRun: false }, options);
+      context.emit({ changes, applied: true, warnings }, () => `applied ${acting.length} change(s)`);
+      return exitCodes.ok;
     });
   },
 };

@@ -2,6 +2,7 @@ import { createDevApp } from '../../app/dev.ts';
 import { createLog } from '../../std/index.ts';
 import { type CliCommand, flagOption, textOption } from '../command.ts';
 import { runRole } from '../run-role.ts';
+import { shellWord } from '../shell-word.ts';
 import { formatFields } from '../table.ts';
 
 export const command: CliCommand = {
@@ -33,7 +34,7 @@ export const command: CliCommand = {
             ['target sockets', role.paths.targetsDir],
           ]),
           '',
-          `Declare targets, policies and entries, then: countersign apply -f DIR --config ${role.paths.config}`,
+          `Declare targets, policies and entries, then: countersign apply -f DIR --config ${shellWord(role.paths.config)}`,
         ].join('\n'),
       ),
     );

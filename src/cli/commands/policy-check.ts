@@ -1,20 +1,24 @@
 import { formatProblem } from '../../policy/index.ts';
-import { type CliCommand, exitCodes } from '../command.ts';
+import { type CliCommand, exitCodes, flagOption } from '../command.ts';
 import { checkPolicyFiles } from '../policy-files.ts';
+import { warnOfNamesInFiles } from '../warn-of-names.ts';
 
 export const command: CliCommand = {
-  summary: 'Check policies: syntax, names and types, annotations.',
+  summary: 'Check policies: syntax, names and types, annotations; names against targets and entries in the same files.',
   arguments: '[paths...]',
-  examples: ['countersign policy check ./countersign.d'],
+  options: [['--strict', 'warnings fail too']],
+  examples: ['countersign policy check ./countersign.d', 'countersign policy check ./countersign.d --strict'],
   async run(context, input) {
     const report = checkPolicyFiles(input);
-    const broken = report.problems.some(({ severity }) => severity === 'error');
-    context.emit({ ok: !broken, policies: report.compiled?.policies.length ?? 0, problems: report.problems }, () => {
-      const lines = report.problems.map(formatProblem);
-      return broken
-        ? lines.join('\n')
-        : [...lines, `${report.compiled?.policies.length ?? 0} policies are fine`].join('\n');
+    const warnings = warnOfNamesInFiles(context, input, report);
+    const found = [...report.problems, ...warnings];
+    const isBroken =
+      found.some(({ severity }) => severity === 'error') || (flagOption(input, 'strict') && found.length > 0);
+    const policies = report.compiled?.policies.length ?? 0;
+    context.emit({ ok: !isBroken, policies, problems: report.problems, warnings }, () => {
+      const lines = found.map(formatProblem);
+      return isBroken ? lines.join('\n') : [...lines, `${policies} policies are fine`].join('\n');
     });
-    return broken ? exitCodes.no : exitCodes.ok;
+    return isBroken ? exitCodes.no : exitCodes.ok;
   },
 };

@@ -17,6 +17,10 @@ export const command: CliCommand = {
   ],
   async run(context, input) {
     const name = argument(input, 0, 'the name of the secret');
+    if (!NAME.test(name))
+      throw new UsageError(
+        `${JSON.stringify(name)} is no name: 1 to 64 of a-z, 0-9, dot, dash and underscore are allowed`,
+      );
     const dataDir = textOption(input, 'dataDir') ?? loadConfigIfAny(context)?.gateway?.dataDir;
     if (dataDir === undefined)
       throw new UsageError(
@@ -43,3 +47,6 @@ export const command: CliCommand = {
     return exitCodes.ok;
   },
 };
+
+/** Said here, before anything is read: the keystore, which says the same, speaks of what is at fault in it. */
+const NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;

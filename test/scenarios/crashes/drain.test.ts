@@ -5,7 +5,7 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { eventually } from '../../support/eventually.ts';
-import { openRawSession, query } from '../../support/raw-session.ts';
+import { extended, message, openRawSession, query } from '../../support/raw-session.ts';
 import { type Stack, startStack } from '../../support/stack.ts';
 import { ROLES, type RoleName } from '../../support/stack-folder.ts';
 import { agentWay, directWay, startSvidFiles, type Way } from '../../support/ways.ts';
@@ -22,12 +22,13 @@ beforeAll(async () => {
 afterAll(() => stack?.stop());
 beforeEach(async () => {
   for (const role of ROLES) stack.roles[role].start(); // Nothing happens to those that run.
-  for (const role of ROLES) await stack.roles[role].ready();
-  await eventually('a session', async () => {
+  for (const role of ROLES) await stack.roles[role].ready(START_MS_MAX);
+  const connects = async () => {
     const client = await ways.agent.connect();
     await client.end();
     return true;
-  });
+  };
+  await eventually('a session', connects, { withinMs: START_MS_MAX });
 });
 
 describe.each([
@@ -60,10 +61,45 @@ describe.each([
     expect(await stack.dba(`select id from kept where id = '${id}'`)).toEqual([{ id }]);
   });
 
+  it.each(through)('lets all that was sent in one go be answered (%s)', async (way) => {
+    const id = `pipelined-${role}-${way}`;
+    const session = await openRawSession(ways[way].door, { database: 'shop' });
+    session.send(
+      extended('select 1'),
+      extended('select pg_sleep(1)'),
+      extended('insert into kept values ($1)', [id]),
+      extended('select 4'),
+    );
+    expect((await session.ready()).at(-1)).toBe('Z:I');
+    const stopped = stack.roles[role].end('SIGTERM');
+    for (const tag of ['SELECT 1', 'INSERT 0 1', 'SELECT 1'])
+      expect((await session.ready()).slice(-2)).toEqual([`C:${tag}`, 'Z:I']);
+    expect((await session.end()).join(' ')).toMatch(/^E:57P01:/);
+    expect(await stopped).toBe(0);
+    expect(await stack.dba(`select id from kept where id = '${id}'`)).toEqual([{ id }]);
+  });
+
+  it.each(through)('lets a COPY come to its end (%s)', async (way) => {
+    const id = `copied-${role}-${way}`;
+    const session = await openRawSession(ways[way].door, { database: 'shop' });
+    session.send(query('copy kept from stdin'));
+    await session.until('G');
+    const idle = await openRawSession(ways[way].door, { database: 'shop' });
+    const stopped = stack.roles[role].end('SIGTERM');
+    expect((await idle.end()).join(' ')).toMatch(/^E:57P01:/);
+    session.send(message('d', Buffer.from(`${id}\n`)));
+    session.send(message('d', Buffer.from(`${id}\n`)), message('c'));
+    expect(await session.ready()).toEqual(['C:COPY 2', 'Z:I']);
+    expect((await session.end()).join(' ')).toMatch(/^E:57P01:/);
+    expect(await stopped).toBe(0);
+    expect(await stack.dba(`select count(*)::int as n from kept where id = '${id}'`)).toEqual([{ n: 2 }]);
+  });
+
   it('leaves no client in doubt: the database holds what was acknowledged, and nothing else', async () => {
     const round = ++rounds;
     const acknowledged: string[] = [];
     const codes: string[] = [];
+    const pipelines = through.map((way) => pipeline(ways[way], { name: `load-${round}-${way}`, acknowledged }));
     const writers = Array.from({ length: WRITERS }, (_, number) =>
       write(ways[through[number % through.length] ?? 'agent'], {
         name: `load-${round}-${number}`,
@@ -71,9 +107,11 @@ describe.each([
         codes,
       }),
     );
-    await eventually('a good number of inserts', () => acknowledged.length > 10 * WRITERS);
+    await eventually('a good number of inserts', () => acknowledged.length > 10 * WRITERS, {
+      withinMs: START_MS_MAX,
+    });
     expect(await stack.roles[role].end('SIGTERM')).toBe(0);
-    await Promise.all(writers);
+    await Promise.all([...writers, ...pipelines]);
     expect(codes.filter((code) => !RETRYABLE.test(code))).toEqual([]);
     const rows = await stack.dba(`select id from kept where id like 'load-${round}-%'`);
     expect(rows.map(({ id }) => String(id)).toSorted()).toEqual(acknowledged.toSorted());
@@ -125,9 +163,29 @@ async function write(
   }
 }
 
+/** As `write`, but never without several inserts on their way; the last words must be those of a session that is ended in good order. */
+async function pipeline(way: Way, { name, acknowledged }: { name: string; acknowledged: string[] }): Promise<void> {
+  const session = await openRawSession(way.door, { database: 'shop' });
+  const insert = (number: number) => session.send(extended('insert into kept values ($1)', [`${name}-${number}`]));
+  for (let number = 0; number < IN_FLIGHT; number++) insert(number);
+  for (let number = 0; ; number++) {
+    const answer = await session.ready();
+    if (answer.at(-1) !== 'Z:I') {
+      expect(answer.join(' ')).toMatch(/^E:57P01:/);
+      return;
+    }
+    expect(answer.at(-2)).toBe('C:INSERT 0 1');
+    acknowledged.push(`${name}-${number}`);
+    insert(number + IN_FLIGHT);
+  }
+}
+
+/** A second where the machine has nothing else to do. */
+const START_MS_MAX = 60_000;
 const ROWS = 100_000;
 /** Takes some two seconds, whoever reads it. */
 const LONG_ANSWER = `select g, case when g % 1000 = 0 then pg_sleep(0.015) end from generate_series(1, ${ROWS}) g`;
 const WRITERS = 8;
+const IN_FLIGHT = 5;
 /** A driver that has sent its next statement already reports the end of the connection, or the socket's own error. */
 const RETRYABLE = /^(57P01|08006|ECONNRESET|EPIPE)$|terminated unexpectedly|not queryable/;

@@ -89,7 +89,11 @@ async function readToken({ token }: Static<typeof config>, readSecret: NodeProve
     throw new AttestationError('ERR_ATTEST_CONFIG', `the join token can not be read: ${messageOf(cause)}`, { cause });
   }
   const trimmed = secret?.revealText().trim() ?? '';
-  if (trimmed === '') throw new AttestationError('ERR_ATTEST_CONFIG', `the join token ${token} is missing or empty`);
+  if (trimmed === '')
+    throw new AttestationError(
+      'ERR_ATTEST_CONFIG',
+      `the join token ${token} is missing or empty: make one with \`countersign node token\` and put it there`,
+    );
   return trimmed;
 }
 

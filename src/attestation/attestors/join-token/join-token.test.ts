@@ -23,6 +23,7 @@ async function verify(payload: string, known: readonly string[]) {
       clock: createManualClock(0),
       random: createSeededRandom('x'),
       trustDomain: parseTrustDomain('example.org'),
+      readTrustedFile: () => undefined,
       consumeJoinToken: async (token) => (known.includes(token) ? { agentId: undefined } : undefined),
     },
   );

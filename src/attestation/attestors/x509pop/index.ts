@@ -37,7 +37,7 @@ export const member = {
   node: {
     async prove(given, { random, readSecret }) {
       const { certificate, key } = settings(given);
-      const chain = certificates(required(certificate, 'certificate'));
+      const chain = certificates(required(certificate, 'certificate'), read);
       const privateKey = await loadKey(required(key, 'key'), readSecret);
       return {
         payload: Buffer.from(JSON.stringify({ certificates: chain.map(({ der }) => der.toString('base64')) })),
@@ -45,7 +45,7 @@ export const member = {
       };
     },
     async openVerifier(given, deps) {
-      const roots = certificates(required(settings(given).caBundle, 'caBundle'));
+      const roots = certificates(required(settings(given).caBundle, 'caBundle'), (path) => readTrusted(path, deps));
       return { verify: (payload, challenge) => verifyNode(payload, challenge, { roots, deps }) };
     },
   },
@@ -156,8 +156,25 @@ function sanSelector(uri: string): string[] {
   return match ? [`san:${match[1]}:${match[2]}`] : [];
 }
 
-function certificates(path: string): Certificate[] {
-  return decodeCertificatesPem(read(path)).map(parseCertificate);
+function certificates(path: string, readPem: (path: string) => string): Certificate[] {
+  const pem = readPem(path);
+  try {
+    return decodeCertificatesPem(pem).map(parseCertificate);
+  } catch (cause) {
+    throw new AttestationError('ERR_ATTEST_CONFIG', `${path} holds no certificates: ${messageOf(cause)}`, { cause });
+  }
+}
+
+/** Who can change it decides which nodes are let in. */
+function readTrusted(path: string, { readTrustedFile }: NodeVerifierDeps): string {
+  let pem: Buffer | undefined;
+  try {
+    pem = readTrustedFile(path);
+  } catch (cause) {
+    throw new AttestationError('ERR_ATTEST_CONFIG', `caBundle can not be read: ${messageOf(cause)}`, { cause });
+  }
+  if (pem) return pem.toString('utf8');
+  throw new AttestationError('ERR_ATTEST_CONFIG', `caBundle can not be read: there is no ${path}`);
 }
 
 async function loadKey(path: string, readSecret: NodeProverDeps['readSecret']): Promise<KeyObject> {

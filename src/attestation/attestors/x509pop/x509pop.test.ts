@@ -6,7 +6,7 @@ import { parseTrustDomain } from '@countersign/sdk/identity';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { formatSelector } from '../../../model/index.ts';
-import { readGivenSecret } from '../../../private-files/index.ts';
+import { readGivenSecret, readTrustedFile } from '../../../private-files/index.ts';
 import { createManualClock, createSeededRandom } from '../../../std/index.ts';
 import type { NodeAttestor } from '../../attestor.ts';
 import { member } from './index.ts';
@@ -95,6 +95,8 @@ function makeLeaf(name: string, ca: string, key: readonly string[]): void {
   );
 }
 
+const readTrusted = (path: string) => readTrustedFile(path, { bytesMax: 65_536 });
+
 async function attest(options: {
   ca?: string;
   shows: string;
@@ -113,6 +115,7 @@ async function attest(options: {
       random: createSeededRandom('server'),
       trustDomain,
       consumeJoinToken: async () => undefined,
+      readTrustedFile: readTrusted,
     },
   );
   const tamper = options.tamper ?? ((response: Buffer) => response);
@@ -172,12 +175,42 @@ describe('the x509pop attestor', () => {
         random: createSeededRandom('another'),
         trustDomain,
         consumeJoinToken: async () => undefined,
+        readTrustedFile: readTrusted,
       },
     );
     const proof = await attestor.prove({ certificate: at('ec.pem'), key: at('ec.key') }, proverDeps('x'));
     await expect(verifier.verify(proof.payload, async () => replay ?? Buffer.alloc(0), signal)).rejects.toMatchObject({
       code: 'ERR_ATTEST_REFUSED',
     });
+  });
+
+  it('refuses a CA bundle that others may write, with the remedy, and one that is none', async () => {
+    const open = (caBundle: string) =>
+      attestor.openVerifier(
+        { caBundle },
+        {
+          clock: createManualClock(Date.now()),
+          random: createSeededRandom('server'),
+          trustDomain,
+          consumeJoinToken: async () => undefined,
+          readTrustedFile: readTrusted,
+        },
+      );
+    copyFileSync(at('ca.pem'), at('open.pem'));
+    await expect(open(at('open.pem'))).resolves.toBeDefined();
+    chmodSync(at('open.pem'), 0o646);
+    await expect(open(at('open.pem'))).rejects.toMatchObject({
+      code: 'ERR_ATTEST_CONFIG',
+      message: `caBundle can not be read: ${at('open.pem')} may be written by others; chmod go-w it`,
+    });
+    await expect(open(at('none.pem'))).rejects.toThrow(`there is no ${at('none.pem')}`);
+    writeFileSync(at('no.pem'), 'hello', { mode: 0o644 });
+    writeFileSync(at('bad.pem'), '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n', { mode: 0o644 });
+    for (const name of ['no.pem', 'bad.pem'])
+      await expect(open(at(name))).rejects.toMatchObject({
+        code: 'ERR_ATTEST_CONFIG',
+        message: expect.stringContaining(`${at(name)} holds no certificates`),
+      });
   });
 
   it('does not use a key that others could have read', async () => {

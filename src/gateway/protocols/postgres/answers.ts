@@ -92,11 +92,13 @@ export class Answers {
     return this.#framer.unreadBytes > 0;
   }
 
-  /** The connection to the target is lost: what was running ended nobody knows how. */
+  /** The session is over: what was running ended nobody knows how, and what was not sent yet never will be. */
   lost(): void {
     this.#over = true;
-    for (const reply of this.#session.replies) {
-      for (const operation of reply.operations) this.#session.deps.operations.end(operation, 'unknown', '');
+    const { replies, deps } = this.#session;
+    for (const reply of replies) {
+      for (const operation of reply.operations)
+        deps.operations.end(operation, operation.sent ? 'unknown' : 'skipped', '');
     }
     this.#delivery.conclude();
   }

@@ -47,6 +47,8 @@ export function createCatalogSource(deps: CatalogDeps): SharedCatalogs {
 interface CatalogDeps extends UpstreamDeps {
   readonly log: Log;
   readonly database: string;
+  /** Told of each snapshot that is not like the one before. */
+  readonly taken?: (catalog: Catalog) => void;
 }
 
 type CatalogRows = readonly (readonly (string | null)[])[];
@@ -165,8 +167,10 @@ class Source implements SharedCatalogs {
       }
       const digest = catalogDigest(results);
       // An unchanged catalog keeps its version, and with it every verdict that was reached under it.
-      if (digest !== this.#digest || this.#catalog === undefined)
+      if (digest !== this.#digest || this.#catalog === undefined) {
         this.#catalog = buildCatalog(results, ++this.#version);
+        this.#deps.taken?.(this.#catalog);
+      }
       this.#digest = digest;
       this.#takenMs = startedMs;
     } catch (error) {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { checkConfig, parseConfig } from './config.ts';
+import { checkConfig, databasesOf, parseConfig } from './config.ts';
 
 const least = { host: 'db', database: 'app', user: 'gate' };
 
@@ -37,4 +37,11 @@ describe('a target’s config', () => {
     expect(() => parseConfig(config)).toThrow(expect.objectContaining({ code: 'ERR_GATEWAY_TARGET_CONFIG' }));
     expect(checkConfig(config).join()).not.toContain('hunter2');
   });
+});
+
+test('the databases that a config serves are the usual one and those named besides; of what is no config none are known', () => {
+  expect(databasesOf(least)).toEqual(['app']);
+  expect(databasesOf({ ...least, databases: ['archive'] })).toEqual(['app', 'archive']);
+  expect(databasesOf({ database: 'app' })).toBeUndefined();
+  expect(databasesOf(null)).toBeUndefined();
 });

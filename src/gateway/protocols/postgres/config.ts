@@ -101,6 +101,12 @@ export function parseConfig(config: unknown): PostgresConfig {
   return { ...filled, sslMode: sslModeOf(filled) };
 }
 
+/** The databases that clients of such a target may name; undefined when it is no config. */
+export function databasesOf(config: unknown): readonly string[] | undefined {
+  const filled = Value.Default(configSchema, Value.Clone(config));
+  return Value.Check(configSchema, filled) ? [filled.database, ...filled.databases] : undefined;
+}
+
 /** True for an address that no other machine can listen on. */
 export function isLocal(host: string): boolean {
   return host.startsWith('/') || host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { parseSpiffeId } from '@countersign/sdk/identity';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { createManualClock, createSilentLog } from '../../../std/index.ts';
+import { encodeReadyForQuery } from '../../../wire/postgres/index.ts';
 import { SessionEnd } from '../../session.ts';
 import { Operations } from './operations.ts';
 import { serve } from './serve.ts';
@@ -17,6 +18,10 @@ let ledger: TestLedger;
 let client: MemoryStream;
 let target: MemoryStream;
 let end: AbortController;
+let drain: AbortController;
+/** Nothing can be judged before there is one. */
+let catalog: typeof stubCatalog | undefined;
+let snapshot: PromiseWithResolvers<void>;
 let served: Promise<void>;
 
 beforeEach(() => {
@@ -25,6 +30,9 @@ beforeEach(() => {
   client = new MemoryStream();
   target = new MemoryStream();
   end = new AbortController();
+  drain = new AbortController();
+  catalog = stubCatalog;
+  snapshot = Promise.withResolvers();
   const clock = createManualClock(0);
   served = serve({
     session: {
@@ -33,7 +41,7 @@ beforeEach(() => {
         policy: stubPolicy,
         ledger: ledger.session,
         signal: end.signal,
-        drain: new AbortController().signal,
+        drain: drain.signal,
         memory: { hold() {} },
       },
     },
@@ -47,9 +55,9 @@ beforeEach(() => {
     conversation: {
       ...{ clock, decider: stubPolicy, planner: createStubPlanner(), ledger: ledger.session },
       operations: new Operations({ clock, ledger: ledger.session }),
-      ...{ maskKey: Buffer.alloc(32), catalog: () => stubCatalog },
+      ...{ maskKey: Buffer.alloc(32), catalog: () => catalog },
     },
-    refreshCatalog: async () => {},
+    refreshCatalog: () => snapshot.promise,
     cancelUpstream: async () => {},
     mayConnect: () => true,
   });
@@ -59,6 +67,7 @@ const settle = async () => {
   for (let i = 0; i < 10; i++) await turn();
 };
 const ids = (kind: 'intent' | 'outcome') => kinds(ledger.events, kind).map(({ operation }) => operation);
+const statuses = () => kinds(ledger.events, 'outcome').map(({ detail }) => detail['status']);
 
 describe('a session that ends', () => {
   test('while a statement waits for the disk leaves none behind it that was begun and has no outcome', async () => {
@@ -85,4 +94,51 @@ describe('a session that ends', () => {
     expect(ids('outcome')).toEqual(ids('intent'));
     expect(target.bytes().toString('latin1')).not.toContain('select');
   });
+
+  test('in the turn in which the ledger refuses its statement leaves no outcome of what never began', async () => {
+    ledger.failure = new Error('the ledger is full');
+    client.emit('data', query('select 1'));
+    end.abort(new SessionEnd({ code: 'shutdown', what: 'told to end' }));
+    await served;
+    await settle();
+    expect(ledger.events).toEqual([]);
+    expect(target.bytes().toString('latin1')).not.toContain('select');
+  });
+
+  test('before a statement that is recorded was sent says that it was skipped; once it was sent, nobody knows', async () => {
+    ledger.durability = { reads: 'process', changes: 'strict' };
+    ledger.hold();
+    client.push(query('select 1'));
+    await settle();
+    client.push(query('insert 1'));
+    await settle();
+    end.abort(new SessionEnd({ code: 'shutdown', what: 'told to end' }));
+    await served;
+    await settle();
+    expect(target.bytes().toString('latin1')).toContain('select 1');
+    expect(target.bytes().toString('latin1')).not.toContain('insert 1');
+    expect(ids('outcome')).toEqual(ids('intent'));
+    expect(statuses()).toEqual(['unknown', 'skipped']);
+  });
 });
+
+test('a session that should end when it is idle first has what it has read carried out, though that waits for a snapshot', async () => {
+  ledger.durability = { reads: 'process', changes: 'process' };
+  catalog = undefined;
+  client.push(query('select 1'));
+  await settle();
+  drain.abort(new SessionEnd({ code: 'shutdown', what: 'told to drain' }));
+  await settle();
+  expect(client.bytes().toString('latin1')).not.toContain('told to drain');
+  catalog = stubCatalog;
+  snapshot.resolve();
+  await settle();
+  expect(target.bytes().toString('latin1')).toContain('select 1');
+  target.push(Buffer.concat([selectOne, encodeReadyForQuery('I')]));
+  await served;
+  expect(client.bytes().toString('latin1')).toMatch(/SELECT 1.*told to drain/s);
+  expect(statuses()).toEqual(['done']);
+});
+
+/** CommandComplete. */
+const selectOne = Buffer.from('C\0\0\0\x0dSELECT 1\0', 'latin1');

@@ -135,16 +135,21 @@ export class Forwarding {
       const changes = reply.operations.some((one) => one.plan.writes);
       if (reply.denial === undefined && ledger.durability(changes) === 'strict') sequence = reply.sequence;
     }
-    if (sequence <= ledger.syncedSequence) return this.#port.forward(pieces);
+    if (sequence <= ledger.syncedSequence) return this.#hand(pieces, recorded);
     const resume = this.#waiting.wait();
     ledger.synced(sequence).then(
       () =>
         this.#port.guard(() => {
-          this.#port.forward(pieces);
+          this.#hand(pieces, recorded);
           resume();
         }),
       (error: unknown) => this.#port.fail(ledgerText('FATAL', error)),
     );
+  }
+
+  #hand(pieces: readonly Buffer[], recorded: readonly Recorded[]) {
+    for (const { reply } of recorded) for (const operation of reply.operations) operation.sent = true;
+    this.#port.forward(pieces);
   }
 
   /** The target will skip to the next Sync, so what comes until then is neither sent nor recorded. */

@@ -60,6 +60,7 @@ beforeAll(async () => {
       clock: createSystemClock(),
       random: createSystemRandom(),
       secrets: { resolve: async () => Secret.fromText('secret') },
+      attempted: () => {},
     },
     {
       parameters: [

@@ -1,6 +1,7 @@
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { type RawSession, rawSessionOn } from '../../../../test/support/raw-session.ts';
 import { composeSchema, createPolicyLoader } from '../../../policy/index.ts';
 import { createManualClock, type Log, type ManualClock } from '../../../std/index.ts';
 import { encodeRowDescription, encodeStartup } from '../../../wire/postgres/index.ts';
@@ -10,7 +11,6 @@ import { testGatewayDeps } from '../../testing/test-gateway.ts';
 import { member } from './index.ts';
 import { done, type FakeSession, type FakeTarget, header, startFakeTarget } from './testing/fake-target.ts';
 import { bind, parse, query, sync } from './testing/messages.ts';
-import { listen, type RawClient } from './testing/raw-client.ts';
 
 // Goal: the whole gateway in front of a target, with a clock that the test moves: who is slow, too many, too large or no longer trusted
 // loses his place at the promised moment and hears why, and nobody else notices.
@@ -86,14 +86,14 @@ async function tls(port: number, svid: TestSvid, alpn: string): Promise<TLSSocke
 }
 
 /** A client at the direct door; its session is open unless it is refused. */
-async function client(svid: TestSvid = web): Promise<RawClient> {
-  const raw = listen(await tls(directPort(), svid, 'postgresql'));
+async function client(svid: TestSvid = web): Promise<RawSession> {
+  const raw = rawSessionOn(await tls(directPort(), svid, 'postgresql'));
   raw.send(encodeStartup(0, [['user', 'web']]));
   return raw;
 }
-async function session(svid: TestSvid = web): Promise<{ raw: RawClient; target: FakeSession }> {
+async function session(svid: TestSvid = web): Promise<{ raw: RawSession; target: FakeSession }> {
   const raw = await client(svid);
-  expect((await raw.untilReady()).at(-1)).toBe('Z:I');
+  expect((await raw.ready()).at(-1)).toBe('Z:I');
   const target = fake.sessions.at(-1);
   if (target === undefined) throw new Error('no session at the target');
   return { raw, target };
@@ -110,7 +110,7 @@ describe('bytes held for all sessions', () => {
     await expect.poll(() => gateway.counts().heldBytes).toBeGreaterThan(290_000);
     const greedy = await session();
     greedy.raw.send(header('d', 60_000_000), Buffer.alloc(900_000));
-    expect(await greedy.raw.untilClosed()).toEqual([
+    expect(await greedy.raw.end()).toEqual([
       'E:53200:the gateway holds as many bytes as it may, and this session held most of them',
     ]);
     expect(noted('gateway.session.memory')).toMatchObject([{ fields: { identity: web.uri } }]);
@@ -118,7 +118,7 @@ describe('bytes held for all sessions', () => {
     expect(gateway.sessions().length).toBe(1);
     const other = await session();
     other.raw.send(query('select 1'));
-    expect(await other.raw.untilReady()).toEqual(['C:SELECT 0', 'Z:I']);
+    expect(await other.raw.ready()).toEqual(['C:SELECT 0', 'Z:I']);
   });
 
   test('count what a client binds and prepares and never uses', async () => {
@@ -130,14 +130,14 @@ describe('bytes held for all sessions', () => {
     };
     const { raw } = await session();
     raw.send(parse('select $1', 's'), sync());
-    await raw.untilReady();
+    await raw.ready();
     for (let i = 0; i < 9; i++) {
       raw.send(bind('s', `p${i}`, ['x'.repeat(90_000)]), sync());
-      await raw.untilReady();
+      await raw.ready();
     }
     expect(gateway.counts().heldBytes).toBeGreaterThan(800_000);
     raw.send(bind('s', 'p9', ['x'.repeat(200_000)]), sync());
-    expect((await raw.untilClosed()).at(-1)).toMatch(/^E:53200/);
+    expect((await raw.end()).at(-1)).toMatch(/^E:53200/);
     expect(gateway.counts().heldBytes).toBe(0);
   });
 
@@ -171,7 +171,7 @@ describe('a session whose SVID expires', () => {
     const { raw } = await session(authority.issue('/web', 60));
     await clock.advance(59_000);
     expect(gateway.sessions().length).toBe(1);
-    const closed = raw.untilClosed();
+    const closed = raw.end();
     await clock.advance(2_000);
     expect(await closed).toEqual(['E:57P01:the SVID of this session has expired; connect again']);
   });
@@ -182,7 +182,7 @@ describe('a session whose SVID expires', () => {
     await clock.advance(80_000);
     expect(gateway.sessions().length).toBe(1);
     target.socket.write(done('SELECT 1'));
-    expect(await raw.untilClosed()).toEqual([
+    expect(await raw.end()).toEqual([
       'C:SELECT 1',
       'Z:I',
       'E:57P01:the SVID of this session has expired; connect again',
@@ -195,7 +195,7 @@ describe('a session whose SVID expires', () => {
     await clock.advance(89_000);
     target.socket.write(Buffer.from('440000000b00010000000162', 'hex'));
     expect(await raw.until('D')).toEqual(['D:b']);
-    const closed = raw.untilClosed();
+    const closed = raw.end();
     await clock.advance(2_000);
     expect(await closed).toEqual(['E:57P01:the SVID of this session has expired; connect again']);
     await expect.poll(() => target.socket.destroyed).toBe(true);
@@ -205,7 +205,7 @@ describe('a session whose SVID expires', () => {
     await begin();
     const { raw } = await busy(authority.issue('/web', 3_600));
     clock.step(3_631_000);
-    const closed = raw.untilClosed();
+    const closed = raw.end();
     await clock.advance(1_001);
     expect((await closed).at(-1)).toMatch(/^E:57P01/);
   });
@@ -221,12 +221,12 @@ test('an authority that leaves the bundle ends its sessions in the middle of an 
   for (const { raw } of sessions) await raw.until('D');
   identity.set(identityOf(gatewaySvid, [stranger]));
   for (const { raw } of sessions)
-    expect(await raw.untilClosed()).toEqual(['E:28000:the identity of this session is no longer trusted']);
+    expect(await raw.end()).toEqual(['E:28000:the identity of this session is no longer trusted']);
   expect(gateway.sessions().map((one) => one.identity)).toEqual(['spiffe://example.org/other']);
   answer = ({ socket }) => void socket.write(done());
   kept.raw.send(query('select 1'));
-  expect((await kept.raw.untilReady()).at(-1)).toBe('Z:I');
-  expect((await listen(await tls(directPort(), web, 'postgresql')).untilClosed())[0]).toMatch(/^E:28000/);
+  expect((await kept.raw.ready()).at(-1)).toBe('Z:I');
+  expect((await rawSessionOn(await tls(directPort(), web, 'postgresql')).end())[0]).toMatch(/^E:28000/);
 });
 
 describe('a gateway that stops', () => {
@@ -237,21 +237,21 @@ describe('a gateway that stops', () => {
   test('ends idle sessions at once, lets an open transaction finish, and takes no new ones', async () => {
     await begin({ drainMs: 30_000 });
     const idle = await session();
-    const silent = listen(await tls(directPort(), web, 'postgresql'));
+    const silent = rawSessionOn(await tls(directPort(), web, 'postgresql'));
     const halfway = connectTcp(gateway.address().link, '127.0.0.1');
     open.push(halfway);
     const working = await session();
     answer = inTransaction;
     working.raw.send(query('begin'));
-    await working.raw.untilReady();
+    await working.raw.ready();
     const { link } = gateway.address();
     const port = directPort();
     let stopped = false;
     const stopping = gateway.stop().then(() => {
       stopped = true;
     });
-    expect(await idle.raw.untilClosed()).toEqual([STOPPED]);
-    expect(await silent.untilClosed()).toEqual([STOPPED]);
+    expect(await idle.raw.end()).toEqual([STOPPED]);
+    expect(await silent.end()).toEqual([STOPPED]);
     await new Promise((resolve) =>
       halfway
         .on('error', () => {})
@@ -268,7 +268,7 @@ describe('a gateway that stops', () => {
     expect(stopped).toBe(false);
     answer = ({ socket }) => void socket.write(done('COMMIT'));
     working.raw.send(query('commit'));
-    expect(await working.raw.untilClosed()).toEqual(['C:COMMIT', 'Z:I', STOPPED]);
+    expect(await working.raw.end()).toEqual(['C:COMMIT', 'Z:I', STOPPED]);
     await stopping;
   });
 
@@ -277,9 +277,9 @@ describe('a gateway that stops', () => {
     const { raw, target } = await session();
     answer = inTransaction;
     raw.send(query('begin'));
-    await raw.untilReady();
+    await raw.ready();
     const stopping = gateway.stop();
-    const closed = raw.untilClosed();
+    const closed = raw.end();
     await clock.advance(29_999);
     expect(gateway.sessions().length).toBe(1);
     await clock.advance(1);
@@ -317,9 +317,9 @@ describe('too many', () => {
     const running = [];
     for (let i = 0; i < 6; i++) running.push(await session());
     const refused = await client();
-    expect(await refused.untilClosed()).toEqual(['E:53300:the gateway has as many sessions as it may have']);
+    expect(await refused.end()).toEqual(['E:53300:the gateway has as many sessions as it may have']);
     for (const { raw } of running) raw.send(query('select 1'));
-    for (const { raw } of running) expect(await raw.untilReady()).toEqual(['C:SELECT 0', 'Z:I']);
+    for (const { raw } of running) expect(await raw.ready()).toEqual(['C:SELECT 0', 'Z:I']);
     running[0]?.raw.close();
     await expect.poll(() => gateway.sessions().length).toBe(5);
     await session();
@@ -335,7 +335,7 @@ describe('too many', () => {
     await expect.poll(() => silent.filter((socket) => socket.destroyed).length).toBeGreaterThanOrEqual(33);
     const { raw } = await session();
     raw.send(query('select 1'));
-    expect(await raw.untilReady()).toEqual(['C:SELECT 0', 'Z:I']);
+    expect(await raw.ready()).toEqual(['C:SELECT 0', 'Z:I']);
     expect(gateway.counts().refused).toBeGreaterThanOrEqual(33);
     expect(noted('gateway.client.crowded').length).toBeLessThanOrEqual(10);
   });
@@ -344,8 +344,8 @@ describe('too many', () => {
     await begin();
     const before = gateway.counts().refused;
     for (let i = 0; i < 25; i++) {
-      const refused = listen(await tls(directPort(), stranger.issue('/web'), 'postgresql'));
-      expect((await refused.untilClosed())[0]).toMatch(/^E:28000/);
+      const refused = rawSessionOn(await tls(directPort(), stranger.issue('/web'), 'postgresql'));
+      expect((await refused.end())[0]).toMatch(/^E:28000/);
     }
     expect(gateway.counts().refused - before).toBe(25);
     expect(noted('gateway.client.untrusted').length).toBe(10);
@@ -413,6 +413,6 @@ test('a client that ends its side of TLS right behind a statement is answered', 
     if (message !== 'X') socket.write(done());
   };
   raw.socket.end(query('select 1'));
-  expect(await raw.untilClosed()).toEqual(['C:SELECT 0', 'Z:I']);
+  expect(await raw.end()).toEqual(['C:SELECT 0', 'Z:I']);
   expect(target.messages).toEqual(['Q:select 1', 'X']);
 });

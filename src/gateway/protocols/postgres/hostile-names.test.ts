@@ -1,12 +1,22 @@
 // Goal: a name never means one thing to the planner and another to PostgreSQL, whatever a client does to names in the protocol and in SQL.
 import { parseSpiffeId } from '@countersign/sdk/identity';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { bind, execute, extended, flush, message, parse, query, sync } from '../../../../test/support/raw-session.ts';
+import {
+  bind,
+  execute,
+  extended,
+  flush,
+  message,
+  openRawClient,
+  parse,
+  query,
+  type RawSession,
+  sync,
+} from '../../../../test/support/raw-session.ts';
 import { composeSchema, identityEntity, loadPolicies } from '../../../policy/index.ts';
 import { member } from './index.ts';
 import { type AppDatabase, startAppDatabase } from './testing/app-database.ts';
 import { startTarget } from './testing/harness.ts';
-import { openRawClient, type RawClient } from './testing/raw-client.ts';
 
 const POLICIES = `
   permit (principal, action, resource);
@@ -66,14 +76,14 @@ async function converse(...batches: readonly (readonly Buffer[])[]): Promise<str
 }
 
 async function converseWith({ port }: Gate, batches: readonly (readonly Buffer[])[]): Promise<string[]> {
-  const client: RawClient = await openRawClient(port);
+  const client: RawSession = await openRawClient(port);
   for (const batch of batches) {
     client.send(...batch);
-    received.push(...(await client.untilReady()));
+    received.push(...(await client.ready()));
   }
   client.send(query('rollback'), query('select 1 as alive'));
-  received.push(...(await client.untilReady()));
-  expect(await client.untilReady()).toContain('D:1');
+  received.push(...(await client.ready()));
+  expect(await client.ready()).toContain('D:1');
   client.close();
   expect(received.join(' ')).not.toMatch(/canary/i);
   return received;
@@ -183,8 +193,8 @@ describe('what a transaction dropped or renamed', () => {
   test('by another session leaves no name to a forbidden table either, not even behind a lock', async () => {
     const other = await openRawClient(gate.port);
     other.send(query('begin'), query('drop table own.secrets'));
-    await other.untilReady();
-    await other.untilReady();
+    await other.ready();
+    await other.ready();
     // PostgreSQL would wait for the lock, and look the name up again once the other session has committed.
     expect(errors(await converse(...each('select * from secrets')))).toEqual(['42P09']);
     other.close();
@@ -206,11 +216,11 @@ describe('what a transaction dropped or renamed', () => {
     client.send(parse('create table own.late (x int)'), bind(), execute(), flush());
     await client.until('C:CREATE TABLE');
     client.send(sync());
-    await client.untilReady();
+    await client.ready();
     // Another session sees it only by a snapshot taken after the Sync.
     const other = await openRawClient(gate.port);
     other.send(query('select x from late'));
-    expect(await other.untilReady()).toEqual(['T', 'C:SELECT 0', 'Z:I']);
+    expect(await other.ready()).toEqual(['T', 'C:SELECT 0', 'Z:I']);
     client.close();
     other.close();
   });

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { serialize } from 'pg-protocol';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { openRawClient, type RawSession } from '../../../../test/support/raw-session.ts';
 import type { ManualClock } from '../../../std/index.ts';
 import {
   encodeDataRow,
@@ -12,7 +13,6 @@ import { type FakeGate, startFakeGate } from './testing/fake-gate.ts';
 import { done, type FakeSession, type FakeTarget, header } from './testing/fake-target.ts';
 import { kinds } from './testing/harness.ts';
 import { bind, parse, query, sync } from './testing/messages.ts';
-import { openRawClient, type RawClient } from './testing/raw-client.ts';
 import { maskedAttributes } from './testing/stub-sql.ts';
 
 // Goal: an open session between a hostile client and a hostile target. Neither can make the gateway misread the other, hold much, or
@@ -48,7 +48,7 @@ beforeEach(async () => {
 afterEach(() => close());
 
 /** A client whose session is open, and the target's side of it. */
-async function open(): Promise<{ client: RawClient; target: FakeSession }> {
+async function open(): Promise<{ client: RawSession; target: FakeSession }> {
   const client = await openRawClient(gate.port);
   const target = fake.sessions.at(-1);
   if (target === undefined) throw new Error('no session at the target');
@@ -70,7 +70,7 @@ describe('a client’s message', () => {
   )('of type %j that announces %i bytes ends the session, and nothing of it is sent on', async (type, length) => {
     const { client, target } = await open();
     client.send(header(type, length));
-    expect(await client.untilClosed()).toEqual([expect.stringMatching(/^E:08P01:the client sent a message/)]);
+    expect(await client.end()).toEqual([expect.stringMatching(/^E:08P01:the client sent a message/)]);
     await expectGone();
     expect(target.messages).toEqual(['X']);
   });
@@ -107,8 +107,8 @@ describe('a client’s message', () => {
     await expect.poll(() => client.socket.writableLength).toBe(0);
     expect(gate.heldBytes()).toBeLessThan(200_000);
     client.send(Buffer.alloc(5 * 1024 * 1024, 'x'), Buffer.alloc(1), query('select 1'));
-    expect(await client.untilReady()).toEqual(['E:54000:a statement may have 1048576 bytes', 'Z:I']);
-    expect(await client.untilReady()).toEqual(['C:SELECT 0', 'Z:I']);
+    expect(await client.ready()).toEqual(['E:54000:a statement may have 1048576 bytes', 'Z:I']);
+    expect(await client.ready()).toEqual(['C:SELECT 0', 'Z:I']);
     expect(target.messages).toEqual(['Q:countersign: refused before it reached the server', 'Q:select 1']);
     client.close();
   });
@@ -116,9 +116,7 @@ describe('a client’s message', () => {
   test('with a statement of 1 GB ends the session at its header, whatever is streamed behind it', async () => {
     const { client, target } = await open();
     client.send(header('Q', 1_000_000_000), Buffer.alloc(8 * 1024 * 1024, 'x'));
-    expect(await client.untilClosed()).toEqual([
-      expect.stringMatching(/^E:08P01:.*1000000001 bytes; at most 67108864/),
-    ]);
+    expect(await client.end()).toEqual([expect.stringMatching(/^E:08P01:.*1000000001 bytes; at most 67108864/)]);
     await expectGone();
     expect(target.messages).toEqual(['X']);
   });
@@ -149,10 +147,10 @@ describe('what a client prepares and binds and never uses', () => {
     const text = 'x'.repeat(1_000_000);
     for (let i = 0; i < 9; i++) {
       client.send(parse(text, `s${i}`), sync());
-      expect(await client.untilReady()).toEqual(['1', 'Z:T']);
+      expect(await client.ready()).toEqual(['1', 'Z:T']);
     }
     client.send(parse(text, 's9'), sync());
-    expect(await client.untilReady()).toEqual([expect.stringMatching(/^E:53400:statements .* 16777216 bytes/), 'Z:T']);
+    expect(await client.ready()).toEqual([expect.stringMatching(/^E:53400:statements .* 16777216 bytes/), 'Z:T']);
     expect(gate.heldBytes()).toBeLessThan(20_000_000);
   });
 
@@ -170,12 +168,12 @@ describe('what a client prepares and binds and never uses', () => {
       answers = [];
     };
     client.send(parse('select $1', 's'), sync());
-    await client.untilReady();
+    await client.ready();
     const value = 'x'.repeat(8_000_000);
     // Each takes the place of the one before, so there is no end to how many there may be; but not all at once.
     for (let i = 0; i < 20; i++) client.send(bind('s', '', [value]));
     client.send(sync());
-    const messages = await client.untilReady();
+    const messages = await client.ready();
     expect(messages.filter((message) => message === '2').length).toBe(20);
     // Sixty-four MiB, one more value, and what is on its way between the sockets.
     expect(most).toBeLessThan(100_000_000);
@@ -189,13 +187,13 @@ describe('a client that leaves', () => {
   };
 
   test.each([
-    ['says goodbye right behind it', (client: RawClient) => client.send(query('insert 1'), serialize.end())],
-    ['ends its side right behind it', (client: RawClient) => void client.socket.end(query('insert 1'))],
+    ['says goodbye right behind it', (client: RawSession) => client.send(query('insert 1'), serialize.end())],
+    ['ends its side right behind it', (client: RawSession) => void client.socket.end(query('insert 1'))],
   ])('has what it asked for carried out and answered, when it %s', async (_, leave) => {
     const { client, target } = await open();
     answer = withRows;
     leave(client);
-    expect(await client.untilClosed()).toEqual(['T', 'D:a', 'C:SELECT 1', 'Z:I']);
+    expect(await client.end()).toEqual(['T', 'D:a', 'C:SELECT 1', 'Z:I']);
     await expectGone();
     expect(target.messages).toEqual(['Q:insert 1', 'X']);
     expect(kinds(gate.ledger.events, 'outcome').map((event) => event.detail['status'])).toEqual(['done']);
@@ -206,7 +204,7 @@ describe('a client that leaves', () => {
     answer = withRows;
     target.socket.end = () => target.socket;
     client.send(query('insert 1'), serialize.end());
-    expect((await client.untilClosed()).at(-1)).toBe('Z:I');
+    expect((await client.end()).at(-1)).toBe('Z:I');
     await gate.served();
   });
 
@@ -219,7 +217,7 @@ describe('a client that leaves', () => {
     await expect.poll(() => kinds(gate.ledger.events, 'intent').length).toBe(1);
     expect(target.messages).toEqual([]);
     release();
-    expect(await client.untilClosed()).toEqual(['T', 'D:a', 'C:SELECT 1', 'Z:I']);
+    expect(await client.end()).toEqual(['T', 'D:a', 'C:SELECT 1', 'Z:I']);
     expect(target.messages).toEqual(['Q:insert 1', 'X']);
   });
 
@@ -227,7 +225,7 @@ describe('a client that leaves', () => {
     const { client, target } = await open();
     answer = withRows;
     client.socket.end(Buffer.concat([...Array.from({ length: 50 }, () => query('select 1 /*ddl*/')), query('last')]));
-    const messages = await client.untilClosed();
+    const messages = await client.end();
     expect(messages.filter((message) => message === 'Z:I').length).toBe(51);
     expect(target.messages.slice(-2)).toEqual(['Q:last', 'X']);
   });
@@ -235,7 +233,7 @@ describe('a client that leaves', () => {
   test('in the middle of a message, or of COPY data, has nothing done by halves', async () => {
     const half = await open();
     half.client.socket.end(query('insert 1').subarray(0, 8));
-    expect(await half.client.untilClosed()).toEqual([]);
+    expect(await half.client.end()).toEqual([]);
     expect(half.target.messages).toEqual(['X']);
     const copying = await open();
     answer = ({ socket }, message) => {
@@ -244,7 +242,7 @@ describe('a client that leaves', () => {
     copying.client.send(query('copy notes from stdin'));
     await copying.client.until('G');
     copying.client.socket.end(serialize.copyData(Buffer.from('1\tone\n')));
-    expect(await copying.client.untilClosed()).toEqual([]);
+    expect(await copying.client.end()).toEqual([]);
     expect(copying.target.messages).toEqual(['Q:copy notes from stdin', 'd', 'X']);
     await expectGone();
   });
@@ -260,7 +258,7 @@ describe('a client that leaves', () => {
     const other = await open();
     answer = withRows;
     other.client.send(query('select 1'));
-    expect((await other.client.untilReady()).at(-1)).toBe('Z:I');
+    expect((await other.client.ready()).at(-1)).toBe('Z:I');
   });
 
   test('while it talks on behind its goodbye is not listened to', async () => {
@@ -287,7 +285,7 @@ describe('a target that leaves', () => {
       socket.write(Buffer.concat([ROWS, row('a'), row('bcdefgh').subarray(0, 9)]), () => leave(socket));
     };
     client.send(query('select 1'));
-    expect(await client.untilClosed()).toEqual(['T', 'D:a', LOST]);
+    expect(await client.end()).toEqual(['T', 'D:a', LOST]);
     await expectGone();
     expect(kinds(gate.ledger.events, 'outcome').map((event) => event.detail['status'])).toEqual(['unknown']);
   });
@@ -299,7 +297,7 @@ describe('a target that leaves', () => {
     client.send(query('insert 1'));
     await expect.poll(() => fake.sessions[0]?.socket.destroyed).toBe(true);
     release();
-    expect(await client.untilClosed()).toEqual(['C:INSERT 0 1', 'Z:I', LOST]);
+    expect(await client.end()).toEqual(['C:INSERT 0 1', 'Z:I', LOST]);
     expect(kinds(gate.ledger.events, 'outcome').map((event) => event.detail['status'])).toEqual(['done']);
   });
 
@@ -319,7 +317,7 @@ describe('a target that leaves', () => {
     client.send(query('insert 1'));
     await expect.poll(() => fake.sessions[0]?.socket.destroyed).toBe(true);
     release();
-    expect(await client.untilClosed()).toEqual(['C:INSERT 0 1', 'Z:I', 'E:57P01:going down']);
+    expect(await client.end()).toEqual(['C:INSERT 0 1', 'Z:I', 'E:57P01:going down']);
   });
 });
 
@@ -353,7 +351,7 @@ describe('a target that breaks the protocol', () => {
       if (message.startsWith('Q')) socket.write(bytes);
     };
     client.send(query('/*mask*/ select ssn from people'));
-    const messages = await client.untilClosed();
+    const messages = await client.end();
     expect(messages.at(-1)).toBe(BROKEN);
     expect(messages.join()).not.toContain('123-45-6789');
     await expectGone();
@@ -362,14 +360,14 @@ describe('a target that breaks the protocol', () => {
   test('by an answer before the question', async () => {
     const { client, target } = await open();
     target.socket.write(done());
-    expect(await client.untilClosed()).toEqual([BROKEN]);
+    expect(await client.end()).toEqual([BROKEN]);
   });
 
   test('by the longest row that is no row', async () => {
     const { client } = await open();
     answer = ({ socket }) => void socket.write(Buffer.concat([header('D', 64 * 1024 * 1024), Buffer.alloc(100)]));
     client.send(query('select 1'));
-    expect(await client.untilClosed()).toEqual([BROKEN]);
+    expect(await client.end()).toEqual([BROKEN]);
   });
 });
 

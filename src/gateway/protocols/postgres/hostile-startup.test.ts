@@ -1,11 +1,11 @@
 import type { Socket } from 'node:net';
 import { serialize } from 'pg-protocol';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { openRawClient } from '../../../../test/support/raw-session.ts';
 import type { Log, ManualClock } from '../../../std/index.ts';
 import { encodeCancelRequest, encodeStartup } from '../../../wire/postgres/index.ts';
 import { type FakeGate, startFakeGate } from './testing/fake-gate.ts';
 import { type FakeTarget, header, LOGIN } from './testing/fake-target.ts';
-import { openRawClient } from './testing/raw-client.ts';
 
 // Goal: whatever a client says first, and whatever a target says while the gateway logs in, costs little, ends soon, and is never
 // misread. Nothing of a refused start-up reaches the target.
@@ -29,7 +29,7 @@ afterEach(() => close());
 async function say(...parts: readonly Buffer[]): Promise<string[]> {
   const client = await openRawClient(gate.port, { start: false });
   client.send(...parts);
-  return await client.untilClosed();
+  return await client.end();
 }
 
 /** A start-up packet of that code and body, its length as it is unless told otherwise. */
@@ -67,7 +67,7 @@ describe('a start-up packet', () => {
     const body = Buffer.concat([strings('user', 'x'.repeat(10_000 - 8 - 7)), Buffer.alloc(1)]);
     const client = await openRawClient(gate.port, { start: false });
     client.send(packet(PROTOCOL_3, body));
-    expect((await client.untilReady()).at(-1)).toBe('Z:I');
+    expect((await client.ready()).at(-1)).toBe('Z:I');
     client.close();
   });
 
@@ -163,7 +163,7 @@ describe('a start-up packet', () => {
     await begin();
     const client = await openRawClient(gate.port, { start: false });
     client.send(packet(PROTOCOL_3 | minor, Buffer.concat([strings(...USER, ...more), Buffer.alloc(1)])));
-    const messages = await client.untilReady();
+    const messages = await client.ready();
     expect(messages[0]).toBe('v');
     expect(messages.at(-1)).toBe('Z:I');
     expect([...(fake.sessions[0]?.parameters.keys() ?? [])]).not.toContain('_pq_.what');
@@ -185,9 +185,9 @@ describe('a start-up packet', () => {
         client.send(piece);
         await settle();
       }
-      const messages = await client.untilReady();
+      const messages = await client.ready();
       client.close();
-      return messages;
+      return messages.map((text) => (text.startsWith('K:') ? 'K' : text)); // Each session has a key of its own.
     };
     const wanted = await run([startup]);
     expect(wanted.at(-1)).toBe('Z:I');
@@ -212,8 +212,8 @@ describe('a start-up packet', () => {
     await begin();
     const client = await openRawClient(gate.port, { start: false });
     client.send(encodeStartup(0, [['user', 'web']]), serialize.query('select 1'));
-    await client.untilReady();
-    expect(await client.untilReady()).toEqual(['C:SELECT 0', 'Z:I']);
+    await client.ready();
+    expect(await client.ready()).toEqual(['C:SELECT 0', 'Z:I']);
     client.close();
   });
 });
@@ -232,7 +232,7 @@ describe('time', () => {
       await clock.advance(1_000);
     }
     expect(client.socket.destroyed).toBe(false);
-    const closed = client.untilClosed();
+    const closed = client.end();
     await clock.advance(1_001);
     expect(await closed).toEqual(['E:08006:no start-up packet within 10 seconds']);
     await gate.served();
@@ -249,7 +249,7 @@ describe('time', () => {
     client.send(encodeStartup(0, [['user', 'web']]));
     await expect.poll(() => fake.sessions.length).toBe(1);
     await settle();
-    const closed = client.untilClosed();
+    const closed = client.end();
     await clock.advance(9_999);
     expect(client.socket.destroyed).toBe(false);
     await clock.advance(2);
@@ -264,7 +264,7 @@ describe('time', () => {
     client.send(encodeStartup(0, [['user', 'web']]));
     await expect.poll(() => fake.connections()).toBe(2);
     for (let turn = 0; turn < 20; turn++) await settle();
-    const closed = client.untilClosed();
+    const closed = client.end();
     await clock.advance(45_001);
     expect(await closed).toEqual(['E:08006:target db can not be reached at the moment']);
     await gate.served();
@@ -276,7 +276,7 @@ describe('time', () => {
     const client = await openRawClient(gate.port, { start: false });
     await settle();
     gate.drain();
-    expect(await client.untilClosed()).toEqual(['E:57P01:told to drain']);
+    expect(await client.end()).toEqual(['E:57P01:told to drain']);
   });
 
   test('a session that opens while the gateway drains is sent away at once', async () => {
@@ -287,7 +287,7 @@ describe('time', () => {
     await expect.poll(() => fake.sessions.length).toBe(1);
     gate.drain();
     go();
-    expect(await client.untilClosed()).toEqual(['E:57P01:told to drain']);
+    expect(await client.end()).toEqual(['E:57P01:told to drain']);
   });
 });
 

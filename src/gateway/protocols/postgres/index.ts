@@ -6,7 +6,7 @@
  * policies come from, or how the ledger is kept.
  */
 import type { ProtocolMember } from '../../protocol.ts';
-import { checkConfig, configSchema } from './config.ts';
+import { checkConfig, configSchema, databasesOf } from './config.ts';
 import { negotiateDirect } from './direct.ts';
 import { policySchema } from './sql/index.ts';
 import { openTarget } from './target.ts';
@@ -20,6 +20,7 @@ export const member = {
   policySchema,
   alpn: 'postgresql',
   checkConfig,
+  namesServed: databasesOf,
   openTarget,
   negotiateDirect,
 } as const satisfies ProtocolMember;

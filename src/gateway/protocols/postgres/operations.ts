@@ -5,7 +5,10 @@ import type { OperationEvent, SessionLedger } from '../../session.ts';
 import type { Operation } from './replies.ts';
 import type { Refusal, StatementPlan } from './sql/index.ts';
 
-/** How an operation ended. `unknown`: the connection was lost while it ran; `skipped`: an error before it kept it from running. */
+/**
+ * How an operation ended. `unknown`: the connection was lost while it ran; `skipped`: it never ran, kept from it by an error before it or by
+ * the end of its session.
+ */
 export type OutcomeStatus = 'done' | 'suspended' | 'failed' | 'skipped' | 'unknown' | 'row-limit';
 
 /** Writes a session's operations to the ledger: announcements before anything is forwarded, outcomes in batches. */
@@ -40,7 +43,8 @@ export class Operations {
         touches,
       },
     });
-    return { id, plan, startedMs: this.#clock.monotonicMs(), rows: 0, bytes: 0, over: false, concluded: false };
+    const startedMs = this.#clock.monotonicMs();
+    return { id, plan, startedMs, rows: 0, bytes: 0, over: false, sent: false, concluded: false };
   }
 
   /** Notes a refusal; it is announced with the next `announce`. */

@@ -39,6 +39,8 @@ export interface Operation {
   bytes: number;
   /** Rows beyond the policy's limit are not shown; the answer becomes an error. */
   over: boolean;
+  /** On its way to the target: what becomes of it only the target can tell. */
+  sent: boolean;
   concluded: boolean;
 }
 

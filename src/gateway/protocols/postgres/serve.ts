@@ -162,7 +162,9 @@ class Carrier {
 
   readonly #drainWhenIdle = () => {
     const { drain } = this.#options.session;
-    if (drain.aborted && this.#conversation.idle && this.#delivery.done) this.#finish(refusalText(endOf(drain)));
+    if (!drain.aborted || !this.#conversation.idle || !this.#delivery.done) return;
+    // What was read and waits, for a catalog say, was asked for in time.
+    if (!this.#requests.stuck) this.#finish(refusalText(endOf(drain)));
   };
 
   readonly #clientGone = () => this.#finish(undefined);

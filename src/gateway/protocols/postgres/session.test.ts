@@ -2,6 +2,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import pg from 'pg';
 import { serialize } from 'pg-protocol';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { openRawClient } from '../../../../test/support/raw-session.ts';
 import {
   Backend,
   encodeCancelRequest,
@@ -12,7 +13,6 @@ import {
 import { type AppDatabase, startPeople } from './testing/app-database.ts';
 import { kinds, startTarget } from './testing/harness.ts';
 import { bind, describePortal, describeStatement, execute, parse, query, sync } from './testing/messages.ts';
-import { openRawClient } from './testing/raw-client.ts';
 
 // The session against a real server, with a planner that does what marks in the text say: here only the protocol is at stake.
 vi.mock('./sql/index.ts', async (original) => ({
@@ -36,19 +36,9 @@ describe('an allowed statement', () => {
   test('runs in the simple protocol as it does without the gateway', async () => {
     const client = await openRawClient(gate.port);
     client.send(query('select id from people order by id; select name from people where id = 1'));
-    expect(await client.untilReady()).toEqual([
-      'T',
-      'D:1',
-      'D:2',
-      'D:3',
-      'C:SELECT 3',
-      'T',
-      'D:Ann',
-      'C:SELECT 1',
-      'Z:I',
-    ]);
+    expect(await client.ready()).toEqual(['T', 'D:1', 'D:2', 'D:3', 'C:SELECT 3', 'T', 'D:Ann', 'C:SELECT 1', 'Z:I']);
     client.send(query(''));
-    expect(await client.untilReady()).toEqual(['I', 'Z:I']);
+    expect(await client.ready()).toEqual(['I', 'Z:I']);
     client.close();
   });
 
@@ -85,7 +75,7 @@ describe('an allowed statement', () => {
       client.socket.write(Buffer.from([byte]));
       await new Promise((resolve) => setImmediate(resolve));
     }
-    expect(await client.untilReady()).toEqual(['1', '2', 'T', 'D:Ann', 'C:SELECT 1', 'Z:I']);
+    expect(await client.ready()).toEqual(['1', '2', 'T', 'D:Ann', 'C:SELECT 1', 'Z:I']);
     client.close();
   });
 });
@@ -94,9 +84,9 @@ describe('a denied statement is an error of the server itself', () => {
   test('in the simple protocol: the connection stays usable', async () => {
     const client = await openRawClient(gate.port);
     client.send(query('/*deny*/ delete from people'));
-    expect(await client.untilReady()).toEqual(['E:42501:policy does not allow it', 'Z:I']);
+    expect(await client.ready()).toEqual(['E:42501:policy does not allow it', 'Z:I']);
     client.send(query('select 1'));
-    expect(await client.untilReady()).toEqual(['T', 'D:1', 'C:SELECT 1', 'Z:I']);
+    expect(await client.ready()).toEqual(['T', 'D:1', 'C:SELECT 1', 'Z:I']);
     expect(kinds(gate.ledger.events, 'denial')[0]?.detail).toMatchObject({ decision: 'deny', policies: ['p-deny'] });
     client.close();
   });
@@ -110,11 +100,11 @@ describe('a denied statement is an error of the server itself', () => {
       query('select 2'),
       query('commit'),
     );
-    expect(await client.untilReady()).toEqual(['C:BEGIN', 'Z:T']);
-    expect(await client.untilReady()).toEqual(['C:INSERT 0 1', 'Z:T']);
-    expect(await client.untilReady()).toEqual(['E:42501:policy does not allow it', 'Z:E']);
-    expect((await client.untilReady())[0]).toMatch(/^E:25P02/);
-    expect(await client.untilReady()).toEqual(['C:ROLLBACK', 'Z:I']);
+    expect(await client.ready()).toEqual(['C:BEGIN', 'Z:T']);
+    expect(await client.ready()).toEqual(['C:INSERT 0 1', 'Z:T']);
+    expect(await client.ready()).toEqual(['E:42501:policy does not allow it', 'Z:E']);
+    expect((await client.ready())[0]).toMatch(/^E:25P02/);
+    expect(await client.ready()).toEqual(['C:ROLLBACK', 'Z:I']);
     expect(await server.query('select * from notes', [], 'app')).toEqual([]);
     client.close();
   });
@@ -127,8 +117,8 @@ describe('a denied statement is an error of the server itself', () => {
       ...[parse('select 3'), bind(), execute(), sync()],
       ...[parse('select 4'), bind(), execute(), sync()],
     );
-    expect(await client.untilReady()).toEqual(['1', '2', 'C:INSERT 0 1', 'E:42501:policy does not allow it', 'Z:I']);
-    expect(await client.untilReady()).toEqual(['1', '2', 'D:4', 'C:SELECT 1', 'Z:I']);
+    expect(await client.ready()).toEqual(['1', '2', 'C:INSERT 0 1', 'E:42501:policy does not allow it', 'Z:I']);
+    expect(await client.ready()).toEqual(['1', '2', 'D:4', 'C:SELECT 1', 'Z:I']);
     expect(await server.query('select * from notes', [], 'app')).toEqual([]);
     const outcomes = kinds(gate.ledger.events, 'outcome').map((event) => event.detail['status']);
     expect(outcomes).toEqual(['done', 'done']);
@@ -138,16 +128,16 @@ describe('a denied statement is an error of the server itself', () => {
   test('a fastpath function call is refused', async () => {
     const client = await openRawClient(gate.port);
     client.send(Buffer.from('460000000e0000000100000000' + '0000', 'hex'));
-    expect((await client.untilReady())[0]).toMatch(/^E:0A000/);
+    expect((await client.ready())[0]).toMatch(/^E:0A000/);
     client.close();
   });
 
   test('a text over the limit is refused, and the connection stays usable', async () => {
     const client = await openRawClient(gate.port);
     client.send(query(`/*${'x'.repeat(9 * 1024 * 1024)}*/ delete from people`));
-    expect((await client.untilReady())[0]).toMatch(/^E:54000/);
+    expect((await client.ready())[0]).toMatch(/^E:54000/);
     client.send(query('select count(*) from people'));
-    expect(await client.untilReady()).toEqual(['T', 'D:3', 'C:SELECT 1', 'Z:I']);
+    expect(await client.ready()).toEqual(['T', 'D:3', 'C:SELECT 1', 'Z:I']);
     client.close();
   });
 });
@@ -156,33 +146,33 @@ describe('names of prepared statements', () => {
   test('never run under the plan of another: a Parse that fails leaves the old one, and its plan', async () => {
     const client = await openRawClient(gate.port);
     client.send(parse('/*mask*/ select ssn from people where id = 1', 's1'), sync());
-    await client.untilReady();
+    await client.ready();
     // The second Parse of s1 fails in the server; a gateway that took its word would run the first one unmasked.
     client.send(parse('select 1', 's1'), sync(), bind('s1'), execute(), sync());
-    expect((await client.untilReady())[0]).toMatch(/^E:42P05/);
-    expect(await client.untilReady()).toEqual(['2', 'D:[redacted]', 'C:SELECT 1', 'Z:I']);
+    expect((await client.ready())[0]).toMatch(/^E:42P05/);
+    expect(await client.ready()).toEqual(['2', 'D:[redacted]', 'C:SELECT 1', 'Z:I']);
     client.close();
   });
 
   test('that do not exist are the errors that the server would give', async () => {
     const client = await openRawClient(gate.port);
     client.send(bind('nope'), execute(), sync());
-    expect(await client.untilReady()).toEqual(['E:26000:prepared statement "nope" does not exist', 'Z:I']);
+    expect(await client.ready()).toEqual(['E:26000:prepared statement "nope" does not exist', 'Z:I']);
     client.send(execute('nope'), sync());
-    expect(await client.untilReady()).toEqual(['E:34000:portal "nope" does not exist', 'Z:I']);
+    expect(await client.ready()).toEqual(['E:34000:portal "nope" does not exist', 'Z:I']);
     client.close();
   });
 
   test('closed and dropped ones are gone', async () => {
     const client = await openRawClient(gate.port);
     client.send(parse('select 1', 'a'), parse('select 2', 'b'), sync());
-    await client.untilReady();
+    await client.ready();
     client.send(serialize.close({ type: 'S', name: 'a' }), bind('a'), sync());
-    expect(await client.untilReady()).toEqual(['3', 'E:26000:prepared statement "a" does not exist', 'Z:I']);
+    expect(await client.ready()).toEqual(['3', 'E:26000:prepared statement "a" does not exist', 'Z:I']);
     client.send(query('deallocate b'));
-    await client.untilReady();
+    await client.ready();
     client.send(bind('b'), sync());
-    expect(await client.untilReady()).toEqual(['E:26000:prepared statement "b" does not exist', 'Z:I']);
+    expect(await client.ready()).toEqual(['E:26000:prepared statement "b" does not exist', 'Z:I']);
     client.close();
   });
 });
@@ -191,7 +181,7 @@ describe('masked columns', () => {
   test('are masked in simple queries, NULL stays NULL', async () => {
     const client = await openRawClient(gate.port);
     client.send(query('/*mask*/ select name, ssn as x, id from people order by id'));
-    expect(await client.untilReady()).toEqual([
+    expect(await client.ready()).toEqual([
       'T',
       'D:Ann|[redacted]|1',
       'D:Bob|NULL|2',
@@ -205,10 +195,10 @@ describe('masked columns', () => {
   test('for drivers that describe once and execute often', async () => {
     const client = await openRawClient(gate.port);
     client.send(parse('/*mask*/ select ssn from people order by id', 's'), describeStatement('s'), sync());
-    expect(await client.untilReady()).toEqual(['1', 't', 'T', 'Z:I']);
+    expect(await client.ready()).toEqual(['1', 't', 'T', 'Z:I']);
     for (let i = 0; i < 2; i++) {
       client.send(bind('s'), execute(), sync());
-      expect(await client.untilReady()).toEqual(['2', 'D:[redacted]', 'D:NULL', 'D:[redacted]', 'C:SELECT 3', 'Z:I']);
+      expect(await client.ready()).toEqual(['2', 'D:[redacted]', 'D:NULL', 'D:[redacted]', 'C:SELECT 3', 'Z:I']);
     }
     client.close();
   });
@@ -222,7 +212,7 @@ describe('masked columns', () => {
       bind('t', 'q'),
       ...[describePortal('p'), describePortal('q'), execute('p'), execute('q'), sync()],
     );
-    expect(await client.untilReady()).toEqual([
+    expect(await client.ready()).toEqual([
       ...['1', '1', '2', '2', 'T', 'T', 'D:[redacted]', 'C:SELECT 1', 'D:1|Ann|1', 'C:SELECT 1', 'Z:I'],
     ]);
     client.close();
@@ -231,7 +221,7 @@ describe('masked columns', () => {
   test('over several Executes of one portal', async () => {
     const client = await openRawClient(gate.port);
     client.send(parse('/*mask*/ select ssn from people order by id'), bind(), execute('', 1), execute('', 0), sync());
-    expect(await client.untilReady()).toEqual([
+    expect(await client.ready()).toEqual([
       '1',
       '2',
       'D:[redacted]',
@@ -247,15 +237,15 @@ describe('masked columns', () => {
   test('rows that the plan did not foresee end the session before one of them is shown', async () => {
     const client = await openRawClient(gate.port);
     client.send(query('/*unproven*/ select ssn from people'));
-    expect((await client.untilClosed()).map((message) => message.slice(0, 7))).toEqual(['E:08P01']);
+    expect((await client.end()).map((message) => message.slice(0, 7))).toEqual(['E:08P01']);
   });
 
   test('errors that may tell a value are withheld, those that may not are not', async () => {
     const client = await openRawClient(gate.port);
     client.send(query('select name::int from people'));
-    expect((await client.untilReady()).at(-2)).toContain('Ann');
+    expect((await client.ready()).at(-2)).toContain('Ann');
     client.send(query('/*withhold*/ select ssn::int from people'));
-    const error = (await client.untilReady()).at(-2);
+    const error = (await client.ready()).at(-2);
     expect(error).toMatch(/^E:22P02:.*withheld/);
     client.close();
   });
@@ -268,11 +258,11 @@ describe('COPY', () => {
     expect(await client.until('G')).toEqual(['G']);
     for (let i = 10; i < 1010; i++) client.send(serialize.copyData(Buffer.from(`${i}\tnote\n`)));
     client.send(serialize.copyDone());
-    expect(await client.untilReady()).toEqual(['C:COPY 1000', 'Z:I']);
+    expect(await client.ready()).toEqual(['C:COPY 1000', 'Z:I']);
     client.send(query('copy (select id from notes order by id limit 2) to stdout'));
-    expect(await client.untilReady()).toEqual(['H', 'd:10', 'd:11', 'c', 'C:COPY 2', 'Z:I']);
+    expect(await client.ready()).toEqual(['H', 'd:10', 'd:11', 'c', 'C:COPY 2', 'Z:I']);
     client.send(query('delete from notes'));
-    await client.untilReady();
+    await client.ready();
     client.close();
   });
 
@@ -281,9 +271,9 @@ describe('COPY', () => {
     client.send(parse('copy notes from stdin'), bind(), execute(), sync());
     expect(await client.until('G')).toEqual(['1', '2', 'G']);
     client.send(serialize.copyData(Buffer.from('5\tfive\n')), serialize.copyDone(), sync());
-    expect(await client.untilReady()).toEqual(['C:COPY 1', 'Z:I']);
+    expect(await client.ready()).toEqual(['C:COPY 1', 'Z:I']);
     client.send(query('delete from notes'));
-    expect(await client.untilReady()).toEqual(['C:DELETE 1', 'Z:I']);
+    expect(await client.ready()).toEqual(['C:DELETE 1', 'Z:I']);
     client.close();
   });
 
@@ -296,9 +286,9 @@ describe('COPY', () => {
       serialize.copyData(Buffer.from('8\tz\n')),
       serialize.copyDone(),
     );
-    expect((await client.untilReady())[0]).toMatch(/^E:22P02/);
+    expect((await client.ready())[0]).toMatch(/^E:22P02/);
     client.send(query('select 1'));
-    expect(await client.untilReady()).toEqual(['T', 'D:1', 'C:SELECT 1', 'Z:I']);
+    expect(await client.ready()).toEqual(['T', 'D:1', 'C:SELECT 1', 'Z:I']);
     client.close();
   });
 });
@@ -307,24 +297,24 @@ describe('the row limit of policy', () => {
   test('turns a longer answer into an error, never a shorter answer', async () => {
     const client = await openRawClient(gate.port);
     client.send(query('/*limit 2*/ select id from people order by id'));
-    expect(await client.untilReady()).toEqual(['T', 'D:1', 'D:2', expect.stringMatching(/^E:54000/), 'Z:I']);
+    expect(await client.ready()).toEqual(['T', 'D:1', 'D:2', expect.stringMatching(/^E:54000/), 'Z:I']);
     client.send(query('/*limit 3*/ select id from people order by id'));
-    expect((await client.untilReady()).at(-2)).toBe('C:SELECT 3');
+    expect((await client.ready()).at(-2)).toBe('C:SELECT 3');
     client.send(parse('/*limit 1*/ select id from people order by id'), bind(), execute(), sync());
-    expect(await client.untilReady()).toEqual(['1', '2', 'D:1', expect.stringMatching(/^E:54000/), 'Z:I']);
+    expect(await client.ready()).toEqual(['1', '2', 'D:1', expect.stringMatching(/^E:54000/), 'Z:I']);
     client.send(query('select 1'));
-    expect((await client.untilReady()).at(-2)).toBe('C:SELECT 1');
+    expect((await client.ready()).at(-2)).toBe('C:SELECT 1');
     client.close();
   });
 
   test('stops a long answer in the server', async () => {
     const client = await openRawClient(gate.port);
     client.send(query('/*limit 2*/ select i, pg_sleep(0.001) from generate_series(1, 1000000) i'));
-    const seen = await client.untilReady();
+    const seen = await client.ready();
     expect(seen.slice(-2)).toEqual([expect.stringMatching(/^E:54000/), 'Z:I']);
     expect(kinds(gate.ledger.events, 'outcome').at(-1)?.detail['status']).toBe('row-limit');
     client.send(query('select 1'));
-    expect((await client.untilReady()).at(-2)).toBe('C:SELECT 1');
+    expect((await client.ready()).at(-2)).toBe('C:SELECT 1');
     client.close();
   });
 
@@ -338,16 +328,7 @@ describe('the row limit of policy', () => {
       execute('', 1),
       sync(),
     );
-    expect(await client.untilReady()).toEqual([
-      '1',
-      '2',
-      'D:1',
-      's',
-      'D:2',
-      's',
-      expect.stringMatching(/^E:54000/),
-      'Z:I',
-    ]);
+    expect(await client.ready()).toEqual(['1', '2', 'D:1', 's', 'D:2', 's', expect.stringMatching(/^E:54000/), 'Z:I']);
     client.close();
   });
 });
@@ -357,12 +338,12 @@ describe('the ledger', () => {
     const client = await openRawClient(gate.port);
     gate.ledger.failure = Object.assign(new Error('full'), { code: 'ERR_LEDGER_FULL' });
     client.send(query("insert into notes values (77, 'x')"));
-    expect(await client.untilReady()).toEqual([expect.stringMatching(/^E:53100/), 'Z:I']);
+    expect(await client.ready()).toEqual([expect.stringMatching(/^E:53100/), 'Z:I']);
     client.send(parse("insert into notes values (78, 'x')"), bind(), describePortal(), execute(), sync());
-    expect(await client.untilReady()).toEqual(['1', '2', 'n', expect.stringMatching(/^E:53100/), 'Z:I']);
+    expect(await client.ready()).toEqual(['1', '2', 'n', expect.stringMatching(/^E:53100/), 'Z:I']);
     gate.ledger.failure = undefined;
     client.send(query('select count(*) from notes'));
-    expect((await client.untilReady())[1]).toBe('D:0');
+    expect((await client.ready())[1]).toBe('D:0');
     expect(kinds(gate.ledger.events, 'outcome').length).toBe(1);
     client.close();
   });
@@ -371,9 +352,9 @@ describe('the ledger', () => {
     const client = await openRawClient(gate.port);
     const release = gate.ledger.hold();
     client.send(query('select 1'));
-    await client.untilReady();
+    await client.ready();
     client.send(query('update notes set body = 1'));
-    const answer = client.untilReady();
+    const answer = client.ready();
     const first = await Promise.race([answer, new Promise((resolve) => setTimeout(() => resolve('held'), 100))]);
     expect(first).toBe('held');
     release();
@@ -386,13 +367,13 @@ describe('the ledger', () => {
     const client = await openRawClient(gate.port);
     const release = gate.ledger.hold();
     client.send(query("insert into notes values (90, 'x')"));
-    const answer = client.untilReady();
+    const answer = client.ready();
     await new Promise((resolve) => setTimeout(resolve, 100));
     expect(await server.query('select * from notes', [], 'app')).toEqual([]);
     release();
     expect(await answer).toEqual(['C:INSERT 0 1', 'Z:I']);
     client.send(query('delete from notes'));
-    await client.untilReady();
+    await client.ready();
     client.close();
   });
 
@@ -403,7 +384,7 @@ describe('the ledger', () => {
     await server.query(
       `select pg_terminate_backend(pid) from pg_stat_activity where query like 'select pg_sleep(100)%'`,
     );
-    expect((await client.untilClosed()).at(-1)).toMatch(/^E:57P01/);
+    expect((await client.end()).at(-1)).toMatch(/^E:57P01/);
     await gate.served();
     expect(kinds(gate.ledger.events, 'outcome')[0]?.detail).toMatchObject({ status: 'failed', sqlstate: '57P01' });
   });
@@ -429,24 +410,24 @@ describe('cancel requests', () => {
   ])('in protocol 3.%i have keys of %i bytes and reach the session they belong to', async (minor, bytes) => {
     const { client, processId, key } = await keyOf(minor);
     expect(key.length).toBe(bytes);
-    await client.untilReady();
+    await client.ready();
     client.send(query('select pg_sleep(100)'));
     const wrong = await openRawClient(gate.port, { start: false });
     wrong.send(encodeCancelRequest(processId, Buffer.alloc(bytes)));
-    await wrong.untilClosed();
+    await wrong.end();
     gate.setIdentity('spiffe://example.org/other');
     const stranger = await openRawClient(gate.port, { start: false });
     stranger.send(encodeCancelRequest(processId, key));
-    await stranger.untilClosed();
+    await stranger.end();
     gate.setIdentity('spiffe://example.org/web');
     const early = await Promise.race([
-      client.untilReady(),
+      client.ready(),
       new Promise((resolve) => setTimeout(() => resolve('runs'), 150)),
     ]);
     expect(early).toBe('runs');
     const own = await openRawClient(gate.port, { start: false });
     own.send(encodeCancelRequest(processId, key));
-    await own.untilClosed();
+    await own.end();
     expect((await client.until('Z')).at(-2)).toMatch(/^E:57014/);
     client.close();
   });
@@ -456,12 +437,12 @@ describe('sessions end', () => {
   test('with 57P01 when told to, at once or when idle', async () => {
     const busy = await openRawClient(gate.port);
     busy.send(query('begin'));
-    await busy.untilReady();
+    await busy.ready();
     const idle = await openRawClient(gate.port);
     gate.drain();
-    expect(await idle.untilClosed()).toEqual(['E:57P01:told to drain']);
+    expect(await idle.end()).toEqual(['E:57P01:told to drain']);
     busy.send(query('commit'));
-    expect(await busy.untilClosed()).toEqual(['C:COMMIT', 'Z:I', 'E:57P01:told to drain']);
+    expect(await busy.end()).toEqual(['C:COMMIT', 'Z:I', 'E:57P01:told to drain']);
   });
 
   test('at once, in the middle of a statement', async () => {
@@ -469,7 +450,7 @@ describe('sessions end', () => {
     client.send(query('select pg_sleep(100)'));
     await server.query('select pg_sleep(0.1)');
     gate.end();
-    expect(await client.untilClosed()).toEqual(['E:57P01:told to end']);
+    expect(await client.end()).toEqual(['E:57P01:told to end']);
     await gate.served();
     expect(kinds(gate.ledger.events, 'outcome')[0]?.detail['status']).toBe('unknown');
   });
@@ -478,7 +459,7 @@ describe('sessions end', () => {
     for (const bytes of ['5100000003', 'ff00000004', '420000000561', '7000000005ff', '51ffffffff']) {
       const client = await openRawClient(gate.port);
       client.send(Buffer.from(bytes, 'hex'));
-      expect((await client.untilClosed())[0]).toMatch(/^E:08P01/);
+      expect((await client.end())[0]).toMatch(/^E:08P01/);
     }
   });
 });
@@ -496,7 +477,7 @@ describe('a target that can not be used', () => {
     });
     const client = await openRawClient(other.port, { start: false });
     client.send(encodeStartup(0, [['user', 'web']]));
-    expect(await client.untilClosed()).toEqual([expected]);
+    expect(await client.end()).toEqual([expected]);
     await other.close();
   });
 
@@ -523,7 +504,7 @@ describe('a target that can not be used', () => {
     client.send(query('select pg_sleep(2) /*write*/'));
     await running.promise;
     for (const socket of carried) socket.destroy();
-    expect(await client.untilClosed()).toEqual(['E:08006:the gateway lost the connection to the target']);
+    expect(await client.end()).toEqual(['E:08006:the gateway lost the connection to the target']);
     await other.served();
     expect(kinds(other.ledger.events, 'outcome')[0]?.detail['status']).toBe('unknown');
     await other.close();
@@ -533,6 +514,6 @@ describe('a target that can not be used', () => {
   test('that sends what nobody asked for ends the session', async () => {
     const client = await openRawClient(gate.port);
     client.send(query('/*foreign*/ copy (select 1) to stdout'));
-    expect((await client.untilClosed()).at(-1)).toMatch(/^E:08P01/);
+    expect((await client.end()).at(-1)).toMatch(/^E:08P01/);
   });
 });

@@ -5,6 +5,7 @@ import { createCancelKeys } from './cancel.ts';
 import { createCatalogSource, type SharedCatalogs } from './catalog-source.ts';
 import { parseConfig } from './config.ts';
 import { endClient } from './last-words.ts';
+import { createNameWatch } from './name-watch.ts';
 import { type Database, serveClient } from './open-session.ts';
 import { refusalText } from './refusal.ts';
 import { createPlanner, type Planner } from './sql/index.ts';
@@ -15,6 +16,12 @@ export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
   const config = parseConfig(rawConfig);
   const keys = createCancelKeys(deps.random);
   const failures = createSampledLog(deps);
+  const names = createNameWatch({
+    name: deps.name,
+    databases: [config.database, ...config.databases],
+    policies: deps.policies,
+    log: failures,
+  });
   const databases = new Map<string, { readonly catalogs: SharedCatalogs; readonly planner: Planner }>();
   /** Sources whose sessions go on under a search path that new ones no longer get. */
   const outdated = new Set<SharedCatalogs>();
@@ -33,7 +40,10 @@ export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
     }
     const log = deps.log.child({ database: name });
     const made = {
-      catalogs: createCatalogSource({ ...deps, config, log, database: name }),
+      catalogs: createCatalogSource({
+        ...{ ...deps, config, log, database: name },
+        taken: (catalog) => names.see(name, catalog),
+      }),
       planner: createPlanner({
         target: deps.name,
         database: name,
@@ -48,19 +58,22 @@ export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
     listen: config.listen,
     serve: (session) => serveClient({ config, deps, keys, failures, database }, session),
     refuse: (client, refusal) => endClient(client, refusalText(refusal)),
-    async check(signal) {
+    async check(signal, place = config.database) {
       try {
-        const upstream = await openUpstream(
-          { ...deps, config },
-          { parameters: [['database', config.database]], minor: 0, signal },
-        );
+        const parameters = [
+          ['database', place],
+          ['application_name', 'countersign check'],
+        ] as const;
+        const upstream = await openUpstream({ ...deps, config }, { parameters, minor: 0, signal });
         upstream.socket.end(encodeTerminate());
         return undefined;
       } catch (error) {
         return messageOf(error);
       }
     },
+    warnings: () => names.warnings(),
     async close() {
+      names.close();
       for (const { catalogs } of databases.values()) catalogs.close();
       for (const catalogs of outdated) catalogs.close();
       failures.stop();

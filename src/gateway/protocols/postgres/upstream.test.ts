@@ -1,5 +1,5 @@
 import { createServer, type Socket } from 'node:net';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { startPostgres, type TestPostgres } from '../../../../test/support/postgres.ts';
 import { createSystemClock, createSystemRandom, Secret } from '../../../std/index.ts';
 import {
@@ -10,6 +10,7 @@ import {
   encodeReadyForQuery,
 } from '../../../wire/postgres/index.ts';
 import { encodePem } from '../../../wire/x509/index.ts';
+import type { LoginProblem } from '../../protocol.ts';
 import { createTestAuthority } from '../../testing/test-authority.ts';
 import { parseConfig } from './config.ts';
 import { openUpstream } from './upstream.ts';
@@ -46,7 +47,13 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-function open(config: Record<string, unknown>) {
+/** What the target’s owner was told of each login. */
+let told: { readonly place: string; readonly problem: LoginProblem | undefined }[] = [];
+beforeEach(() => {
+  told = [];
+});
+
+function open(config: Record<string, unknown>, signal = AbortSignal.timeout(10_000)) {
   const deps = {
     config: parseConfig({
       host: server.host,
@@ -59,6 +66,7 @@ function open(config: Record<string, unknown>) {
     clock: createSystemClock(),
     random: createSystemRandom(),
     secrets: { resolve: async (reference: string) => Secret.fromText(secrets[reference] ?? '') },
+    attempted: (place: string, problem: LoginProblem | undefined) => void told.push({ place, problem }),
   };
   return openUpstream(deps, {
     parameters: [
@@ -66,7 +74,7 @@ function open(config: Record<string, unknown>) {
       ['client_encoding', 'UTF8'],
     ],
     minor: 2,
-    signal: AbortSignal.timeout(10_000),
+    signal,
   });
 }
 
@@ -88,17 +96,58 @@ describe('logging in to a real server', () => {
     expect(upstream.parameters.get('client_encoding')).toBe('UTF8');
     expect(upstream.minor).toBe(2);
     expect(upstream.cancelKey.length).toBe(32);
+    expect(told).toEqual([{ place: 'postgres', problem: undefined }]);
     upstream.socket.destroy();
   });
 
   test.each([
-    ['a wrong password', { password: 'env:WRONG' }, 'ERR_GATEWAY_TARGET_LOGIN'],
-    ['roots that do not verify the server', { sslMode: 'verify-ca', sslRoots: 'env:OTHER' }, 'ERR_GATEWAY_TARGET_TLS'],
-    ['a certificate for another name', { sslMode: 'verify-full', sslRoots: 'env:ROOTS' }, 'ERR_GATEWAY_TARGET_TLS'],
-    ['nobody at that port', { port: 1 }, 'ERR_GATEWAY_TARGET_AWAY'],
-    ['a name that does not exist', { host: '/does/not/exist' }, 'ERR_GATEWAY_TARGET_AWAY'],
-  ])('fails with a code for %s', async (_, config, code) => {
-    await expect(open(config)).rejects.toMatchObject({ code });
+    ['a wrong password', { password: 'env:WRONG' }, 'LOGIN', 'HERE refuses the gateway’s credential (28P01)'],
+    [
+      'no password where one is asked for',
+      { password: undefined },
+      'LOGIN',
+      'no login at HERE: the server asks for a password and none is configured',
+    ],
+    ['a role that is not there', { user: 'nobody' }, 'LOGIN', 'HERE refuses the gateway’s credential (28P01)'],
+    [
+      'roots that do not verify the server',
+      { sslMode: 'verify-ca', sslRoots: 'env:OTHER' },
+      'TLS',
+      'no TLS with HERE that proves who it is (SELF_SIGNED_CERT_IN_CHAIN)',
+    ],
+    [
+      'a certificate for another name',
+      { sslMode: 'verify-full', sslRoots: 'env:ROOTS' },
+      'TLS',
+      'no TLS with HERE that proves who it is (ERR_TLS_CERT_ALTNAME_INVALID)',
+    ],
+    ['nobody at that port', { port: 1 }, 'AWAY', '127.0.0.1:1 can’t be reached (ECONNREFUSED)'],
+    [
+      'a name that does not exist',
+      { host: '/does/not/exist' },
+      'AWAY',
+      /^\/does\/not\/exist:\d+ can’t be reached \(ENOENT\)$/,
+    ],
+  ])('fails with a code for %s, and is told without a word of the server’s', async (_, config, code, what) => {
+    await expect(open(config)).rejects.toMatchObject({ code: `ERR_GATEWAY_TARGET_${code}` });
+    const expected = typeof what === 'string' ? what.replace('HERE', `${server.host}:${server.port}`) : what;
+    expect(told).toEqual([
+      {
+        place: 'postgres',
+        problem: {
+          what: typeof expected === 'string' ? expected : expect.stringMatching(expected),
+          remedy: expect.stringMatching(/^[A-Z].*\.$/),
+        },
+      },
+    ]);
+  });
+
+  test('that whoever wanted it gives up is told nobody', async () => {
+    const controller = new AbortController();
+    const login = open({}, controller.signal);
+    controller.abort();
+    await expect(login).rejects.toThrow();
+    expect(told).toEqual([]);
   });
 });
 
@@ -140,6 +189,23 @@ describe('servers that are none', () => {
         void socket.write(Buffer.from(hex.length % 2 === 0 && hex !== 'ff000000' ? hex : 'ff00000000', 'hex')),
       async (port) => void (await expect(open({ port })).rejects.toMatchObject({ code })),
     );
+  });
+
+  test.each([
+    [
+      'an authentication that is not known',
+      '5200000008000000ff',
+      'LOGIN',
+      /^no login at .*: the server asks for authentication method 255/,
+    ],
+    ['a SASL exchange that goes on before it began', '52000000080000000b', 'LOGIN', /^no login at /],
+    ['an authentication cut short', '5200000006ffff', 'PROTOCOL', /^what answers at .* is no PostgreSQL server/],
+  ])('are told apart from bugs of ours: %s', async (_, hex, code, what) => {
+    await fake(
+      (socket) => void socket.write(Buffer.from(hex, 'hex')),
+      async (port) => void (await expect(open({ port })).rejects.toMatchObject({ code: `ERR_GATEWAY_TARGET_${code}` })),
+    );
+    expect(told).toMatchObject([{ problem: { what: expect.stringMatching(what) } }]);
   });
 
   test.each([

@@ -18,8 +18,9 @@ import {
   readReadyForQuery,
 } from '../../../wire/postgres/index.ts';
 import { GatewayError } from '../../errors.ts';
-import type { SecretResolver } from '../../protocol.ts';
+import type { SecretResolver, TargetDeps } from '../../protocol.ts';
 import { isLocal, type PostgresConfig } from './config.ts';
+import { loginProblem } from './login-problem.ts';
 import { createReads } from './reads.ts';
 
 /** A connection to the target, logged in and idle. Nothing listens on the socket; it is paused. */
@@ -40,32 +41,50 @@ export interface UpstreamDeps {
   readonly secrets: SecretResolver;
   readonly clock: Clock;
   readonly random: Random;
+  /** Hears how each login to a database ended, unless it was given up. */
+  readonly attempted: TargetDeps['attempted'];
+}
+
+/** How to log in. `parameters` are the start-up packet's, without the user. */
+export interface LoginOptions {
+  readonly parameters: readonly (readonly [string, string])[];
+  readonly minor: number;
+  readonly signal: AbortSignal;
 }
 
 /**
  * Connects, goes over to TLS as configured, logs in and waits until the target is ready.
  * @throws GatewayError ERR_GATEWAY_TARGET_AWAY, _TLS, _LOGIN, _PROTOCOL, ERR_GATEWAY_SECRET
  */
-export async function openUpstream(
-  deps: UpstreamDeps,
-  options: { parameters: readonly (readonly [string, string])[]; minor: number; signal: AbortSignal },
-): Promise<Upstream> {
+export async function openUpstream(deps: UpstreamDeps, options: LoginOptions): Promise<Upstream> {
+  const place = new Map(options.parameters).get('database') ?? deps.config.database;
   const timeout = timeoutSignal(deps.clock, CONNECT_MS_MAX);
   const signal = anySignal(options.signal, timeout.signal);
   try {
-    const { socket, release } = await openSocket(deps, signal);
-    const stop = () => socket.destroy();
-    signal.addEventListener('abort', stop, { once: true });
-    try {
-      return { ...(await logIn(deps, socket, { ...options, signal })), release };
-    } catch (error) {
-      socket.destroy();
-      throw error;
-    } finally {
-      signal.removeEventListener('abort', stop);
-    }
+    const upstream = await connectAndLogIn(deps, { ...options, signal });
+    deps.attempted(place, undefined);
+    return upstream;
+  } catch (error) {
+    const isLate = timeout.signal.aborted;
+    if (!options.signal.aborted) deps.attempted(place, loginProblem(deps.config, error, isLate));
+    throw error;
   } finally {
     timeout.cancel();
+  }
+}
+
+async function connectAndLogIn(deps: UpstreamDeps, options: LoginOptions): Promise<Upstream> {
+  const { signal } = options;
+  const { socket, release } = await openSocket(deps, signal);
+  const stop = () => socket.destroy();
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    return { ...(await logIn(deps, socket, options)), release };
+  } catch (error) {
+    socket.destroy();
+    throw error instanceof PostgresWireError ? broken(deps.config, error) : error;
+  } finally {
+    signal.removeEventListener('abort', stop);
   }
 }
 
@@ -149,11 +168,7 @@ async function startTls(deps: UpstreamDeps, socket: Socket, signal: AbortSignal)
   return tls;
 }
 
-async function logIn(
-  deps: UpstreamDeps,
-  socket: Socket,
-  options: { parameters: readonly (readonly [string, string])[]; minor: number; signal: AbortSignal },
-): Promise<Omit<Upstream, 'release'>> {
+async function logIn(deps: UpstreamDeps, socket: Socket, options: LoginOptions): Promise<Omit<Upstream, 'release'>> {
   const { config } = deps;
   const authentication = createAuthentication({
     user: config.user,
@@ -245,9 +260,6 @@ async function* messages(socket: Socket, framer: Framer, config: PostgresConfig)
       socket.resume();
       await woken;
     }
-  } catch (cause) {
-    if (!(cause instanceof PostgresWireError)) throw cause;
-    throw garbage(config, cause.message, cause);
   } finally {
     socket.pause();
     socket.off('data', onData).off('end', onEnd).off('close', onEnd).off('error', onError);
@@ -279,6 +291,13 @@ function refused(config: PostgresConfig, fields: ReadonlyMap<string, string>): G
     `${where(config)} refused the gateway: ${message} (${sqlstate})`,
     { cause: Object.assign(new Error(message), { code: sqlstate }) },
   );
+}
+
+/** What the target said can't be read, or is no way to log in. */
+function broken(config: PostgresConfig, cause: PostgresWireError): GatewayError {
+  if (cause.code !== 'ERR_PG_AUTHENTICATION')
+    return garbage(config, `sends what can't be read: ${cause.message}`, cause);
+  return new GatewayError('ERR_GATEWAY_TARGET_LOGIN', `no login at ${where(config)}: ${cause.message}`, { cause });
 }
 
 function garbage(config: PostgresConfig, what: string, cause?: unknown): GatewayError {

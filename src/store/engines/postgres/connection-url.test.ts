@@ -4,7 +4,7 @@ import * as path from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseConfig } from '../../../config/index.ts';
-import { readGivenSecretNow } from '../../../private-files/index.ts';
+import { readGivenSecretNow, readTrustedFile } from '../../../private-files/index.ts';
 import { createSilentLog, createSystemClock, Secret } from '../../../std/index.ts';
 import { StoreError } from '../../errors.ts';
 import { parseConnectionUrl, resolveReference } from './connection-url.ts';
@@ -21,7 +21,8 @@ afterAll(() => fs.rmSync(folder, { recursive: true }));
 
 const readSecretFile = (file: string) => readGivenSecretNow(`file:${file}`, { env: {}, bytesMax: 1000 });
 const log = createSilentLog();
-const parse = (url: string) => parseConnectionUrl(Secret.fromText(url), readSecretFile);
+const files = { readSecretFile, readTrustedFile: (file: string) => readTrustedFile(file, { bytesMax: 1000 }) };
+const parse = (url: string) => parseConnectionUrl(Secret.fromText(url), files);
 const resolve = (reference: string) => resolveReference(reference, readSecretFile);
 
 describe('a connection URL', () => {
@@ -77,6 +78,20 @@ describe('a connection URL', () => {
       expect.objectContaining({ code: 'ERR_STORE_CONFIG', message: expect.stringMatching(message) }),
     );
     expect(() => parse(url)).not.toThrow(/hunter2/);
+  });
+
+  it.each(['sslrootcert', 'sslcert'])('refuses the file of %s when others may write it, with the remedy', (key) => {
+    const file = path.join(folder, `${key}.pem`);
+    fs.writeFileSync(file, 'PEM', { mode: 0o644 });
+    const url = `postgres://me:hunter2@db/app?${key}=${file}`;
+    expect(parse(url).tls).not.toBe(false);
+    fs.chmodSync(file, 0o646);
+    expect(() => parse(url)).toThrow(
+      expect.objectContaining({
+        code: 'ERR_STORE_CONFIG',
+        message: `${key} can not be read: ${file} may be written by others; chmod go-w it`,
+      }),
+    );
   });
 
   it('never fails in another way, whatever the text, nor repeats the password', () => {

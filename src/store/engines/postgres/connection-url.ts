@@ -1,9 +1,8 @@
-import * as fs from 'node:fs';
 import { isIP } from 'node:net';
 import type { ClientConfig } from 'pg';
 import { messageOf, Secret } from '../../../std/index.ts';
 import { StoreError } from '../../errors.ts';
-import type { ReadSecretFile } from '../../store.ts';
+import type { GivenFiles, ReadSecretFile } from '../../store.ts';
 
 /** Where the database is and how to log in, from a connection URL. */
 export interface ConnectionTarget {
@@ -38,7 +37,7 @@ export function resolveReference(reference: string, readSecretFile: ReadSecretFi
  * `sslcert` and `sslkey` (PEM files) are known; anything else is refused. Without `sslmode`, TCP means `verify-full`.
  * @throws StoreError ERR_STORE_CONFIG; the message never repeats the URL
  */
-export function parseConnectionUrl(secret: Secret, readSecretFile: ReadSecretFile): ConnectionTarget {
+export function parseConnectionUrl(secret: Secret, files: GivenFiles): ConnectionTarget {
   const url = parseUrl(secret.revealText());
   const query = url.searchParams;
   for (const key of query.keys()) {
@@ -58,17 +57,18 @@ export function parseConnectionUrl(secret: Secret, readSecretFile: ReadSecretFil
     user,
     password: url.password === '' ? undefined : Secret.fromText(decode(url.password)),
     database: database === '' ? user : database,
-    tls: host.startsWith('/') ? false : parseTls(query, { host, readSecretFile }),
+    tls: host.startsWith('/') ? false : parseTls(query, host, files),
   };
 }
 
 function parseTls(
   query: URLSearchParams,
-  { host, readSecretFile }: { host: string; readSecretFile: ReadSecretFile },
+  host: string,
+  { readSecretFile, readTrustedFile }: GivenFiles,
 ): ConnectionTarget['tls'] {
   const mode = query.get('sslmode') ?? 'verify-full';
-  const authorities = readPem(query, 'sslrootcert');
-  const cert = readPem(query, 'sslcert');
+  const authorities = readPem(query, 'sslrootcert', readTrustedFile);
+  const cert = readPem(query, 'sslcert', readTrustedFile);
   const keyFile = query.get('sslkey');
   const key = keyFile === null ? undefined : readSecret('sslkey', keyFile, readSecretFile).revealText();
   const base = {
@@ -97,14 +97,22 @@ function parseTls(
   }
 }
 
-function readPem(query: URLSearchParams, key: string): string | undefined {
+/** Who can change it decides which database this server believes. */
+function readPem(
+  query: URLSearchParams,
+  key: string,
+  readTrustedFile: GivenFiles['readTrustedFile'],
+): string | undefined {
   const file = query.get(key);
   if (file === null) return undefined;
+  let pem: Buffer | undefined;
   try {
-    return fs.readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new StoreError('ERR_STORE_CONFIG', `${key} can not be read: ${messageOf(error)}`, { cause: error });
+    pem = readTrustedFile(file);
+  } catch (cause) {
+    throw new StoreError('ERR_STORE_CONFIG', `${key} can not be read: ${messageOf(cause)}`, { cause });
   }
+  if (pem) return pem.toString('utf8');
+  throw new StoreError('ERR_STORE_CONFIG', `${key} can not be read: there is no ${file}`);
 }
 
 function readSecret(what: string, path: string, readSecretFile: ReadSecretFile): Secret {

@@ -44,10 +44,10 @@ export const member = {
   id: 'postgres',
   summary: 'Keeps everything in a PostgreSQL database (15 or later); for several server processes.',
   config,
-  open: (input, { clock, log, readSecretFile }) =>
+  open: (input, { clock, log, files }) =>
     createPostgresStore({
       ...{ clock, log, config: parseEngineConfig('postgres', config, input) },
       // Who gives no way to read files gets none read: their modes would go unseen.
-      readSecretFile: readSecretFile ?? (() => undefined),
+      files: files ?? { readSecretFile: () => undefined, readTrustedFile: () => undefined },
     }),
 } as const satisfies StoreEngineMember;

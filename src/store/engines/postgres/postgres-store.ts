@@ -1,9 +1,9 @@
 import { PostgresAdapter, PostgresQueryCompiler } from 'kysely';
 import pg from 'pg';
 import { type Clock, type Log, messageOf, type Service, throwIfAborted } from '../../../std/index.ts';
-import { createStoreCore } from '../../core.ts';
+import { createEngineStore } from '../../engine-port.ts';
 import { StoreError } from '../../errors.ts';
-import type { ReadSecretFile, Store } from '../../store.ts';
+import type { GivenFiles, Store } from '../../store.ts';
 import { createPostgresConnection, type PostgresConnection } from './connection.ts';
 import { type ConnectionTarget, parseConnectionUrl, resolveReference } from './connection-url.ts';
 import { createNotificationListener } from './notification-listener.ts';
@@ -23,9 +23,9 @@ export function createPostgresStore(deps: {
   clock: Clock;
   log: Log;
   config: PostgresStoreConfig;
-  readSecretFile: ReadSecretFile;
+  files: GivenFiles;
 }): Store & Service {
-  const { clock, log, config, readSecretFile } = deps;
+  const { clock, log, config, files } = deps;
   let opened: { pool: pg.Pool; listener: Service } | undefined;
 
   const connections: ConnectionSource = {
@@ -42,7 +42,7 @@ export function createPostgresStore(deps: {
       }
     },
   };
-  const core = createStoreCore(
+  const core = createEngineStore(
     {
       dialect: 'postgres',
       sql: { adapter: () => new PostgresAdapter(), compiler: () => new PostgresQueryCompiler() },
@@ -66,11 +66,11 @@ export function createPostgresStore(deps: {
     ...core,
     async start(signal) {
       throwIfAborted(signal);
-      const settings = clientSettings(config, readSecretFile);
+      const settings = clientSettings(config, files);
       const pool = new pg.Pool({ ...settings, max: config.connectionsMax, idleTimeoutMillis: IDLE_MS_MAX });
       // The pool drops a connection that breaks while idle; the next statement gets a new one.
       pool.on('error', (error) => log.warn('store.connection.lost', { reason: messageOf(error) }));
-      const connect = () => new pg.Client(clientSettings(config, readSecretFile));
+      const connect = () => new pg.Client(clientSettings(config, files));
       const listener = createNotificationListener({
         clock,
         log,
@@ -93,8 +93,8 @@ export function createPostgresStore(deps: {
   };
 }
 
-function clientSettings(config: PostgresStoreConfig, readSecretFile: ReadSecretFile): pg.ClientConfig {
-  const read = () => parseConnectionUrl(resolveReference(config.url, readSecretFile), readSecretFile);
+function clientSettings(config: PostgresStoreConfig, files: GivenFiles): pg.ClientConfig {
+  const read = () => parseConnectionUrl(resolveReference(config.url, files.readSecretFile), files);
   const target = read();
   return {
     host: target.host,

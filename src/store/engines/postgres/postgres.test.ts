@@ -250,8 +250,11 @@ describe('the password', () => {
       fs.writeFileSync(file, url.replace(/\/\/.*@/, `//rotated:${password}@`), { mode: 0o600 });
     };
     write('first');
-    const readSecretFile = (name: string) => readGivenSecretNow(`file:${name}`, { env: {}, bytesMax: 1000 });
-    const deps = { clock: createSystemClock(), log: createSilentLog(), readSecretFile };
+    const files = {
+      readSecretFile: (name: string) => readGivenSecretNow(`file:${name}`, { env: {}, bytesMax: 1000 }),
+      readTrustedFile: () => undefined,
+    };
+    const deps = { clock: createSystemClock(), log: createSilentLog(), files };
     const store = member.open({ url: `file:${file}` }, deps);
     opened.push(store);
     await store.start(signal);

@@ -1,5 +1,5 @@
 import { type Clock, codeOf, createGate, type Gate, type Log, sha256, sleep } from '../../../std/index.ts';
-import type { Attempt, Engine } from '../../core.ts';
+import type { Attempt, Engine } from '../../engine-port.ts';
 import { StoreError } from '../../errors.ts';
 import type { PostgresConnection } from './connection.ts';
 

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { type DatabaseConnection, SqliteAdapter, SqliteQueryCompiler } from 'kysely';
 import { assert, type Clock, type Log, type Service, throwIfAborted } from '../../../std/index.ts';
-import { type Attempt, createStoreCore, type Notice } from '../../core.ts';
+import { type Attempt, createEngineStore, type Notice } from '../../engine-port.ts';
 import { StoreError } from '../../errors.ts';
 import type { Store } from '../../store.ts';
 import { createSqliteConnection } from './connection.ts';
@@ -40,7 +40,7 @@ export function createSqliteStore(deps: { clock: Clock; log: Log; file: string; 
       turns.transaction(job, signal);
     });
 
-  const core = createStoreCore(
+  const core = createEngineStore(
     {
       dialect: 'sqlite',
       sql: { adapter: () => new SqliteAdapter(), compiler: () => new SqliteQueryCompiler() },

@@ -1,12 +1,11 @@
 // Goal: what a misspelt mask should have hidden never reaches a client, in either protocol; a column that is added mends it at once.
 import { parseSpiffeId } from '@countersign/sdk/identity';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { bind, execute, parse, query, sync } from '../../../../../test/support/raw-session.ts';
+import { bind, execute, openRawClient, parse, query, sync } from '../../../../../test/support/raw-session.ts';
 import { composeSchema, identityEntity, loadPolicies } from '../../../../policy/index.ts';
 import { member } from '../index.ts';
 import { type AppDatabase, startAppDatabase } from '../testing/app-database.ts';
 import { startTarget } from '../testing/harness.ts';
-import { openRawClient } from '../testing/raw-client.ts';
 
 const POLICIES = `
   @id("all") permit (principal, action, resource);
@@ -41,9 +40,9 @@ afterAll(async () => {
 async function askAnew(text: string): Promise<string[]> {
   const client = await openRawClient(gate.port);
   client.send(query('select 1 from nowhere'));
-  await client.untilReady();
+  await client.ready();
   client.send(query(text));
-  const answers = await client.untilReady();
+  const answers = await client.ready();
   client.close();
   return answers;
 }
@@ -58,7 +57,7 @@ it('statements and prepared statements on the table are refused, others go on', 
     [query('select id from orders')],
   ]) {
     client.send(...parts);
-    answers.push(...(await client.untilReady()));
+    answers.push(...(await client.ready()));
   }
   client.close();
   expect(answers.filter((one) => /^[DEd]:/.test(one))).toEqual([REFUSED, REFUSED, REFUSED, 'D:7']);

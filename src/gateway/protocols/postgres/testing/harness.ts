@@ -11,6 +11,7 @@ import {
 } from '../../../../std/index.ts';
 import { createHeldBytes } from '../../../held-bytes.ts';
 import { createLedgerTurn } from '../../../ledger-turn.ts';
+import type { TargetPolicies } from '../../../protocol.ts';
 import type { Durability, OperationEvent, SessionLedger, SessionPolicy } from '../../../session.ts';
 import { SessionEnd } from '../../../session.ts';
 import { openTarget } from '../target.ts';
@@ -78,6 +79,7 @@ function complete(events: readonly OperationEvent[]): LedgerEvent[] {
 export async function startTarget(options: {
   config: Record<string, unknown>;
   policy?: Partial<SessionPolicy>;
+  policies?: TargetPolicies;
   log?: Log;
   env?: Readonly<Record<string, string>>;
   clock?: Clock;
@@ -111,7 +113,9 @@ export async function startTarget(options: {
     secrets: {
       resolve: async (reference) => Secret.fromText(options.env?.[reference] ?? ''),
     },
+    policies: options.policies ?? { names: () => undefined, onChange: () => () => {} },
     maskKey: new Secret(Buffer.alloc(32, 1)),
+    attempted: () => {},
   });
   const running = new Set<Promise<void>>();
   const sockets = new Set<Socket>();

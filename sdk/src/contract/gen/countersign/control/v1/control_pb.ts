@@ -6,13 +6,15 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Entry } from "../../../spire/api/types/entry_pb.ts";
+import { file_spire_api_types_entry } from "../../../spire/api/types/entry_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file countersign/control/v1/control.proto.
  */
 export const file_countersign_control_v1_control: GenFile = /*@__PURE__*/
-  fileDesc("CiRjb3VudGVyc2lnbi9jb250cm9sL3YxL2NvbnRyb2wucHJvdG8SFmNvdW50ZXJzaWduLmNvbnRyb2wudjEiEgoQV2F0Y2hOb2RlUmVxdWVzdCJ0CgpOb2RlVXBkYXRlEhgKEGVudHJpZXNfcmV2aXNpb24YASABKAQSFwoPYnVuZGxlX3NlcXVlbmNlGAIgASgEEjMKB3RhcmdldHMYAyADKAsyIi5jb3VudGVyc2lnbi5jb250cm9sLnYxLlRhcmdldFZpZXciXwoKVGFyZ2V0VmlldxIMCgRuYW1lGAEgASgJEhAKCHByb3RvY29sGAIgASgJEjEKCGdhdGV3YXlzGAMgAygLMh8uY291bnRlcnNpZ24uY29udHJvbC52MS5HYXRld2F5Ii0KB0dhdGV3YXkSDwoHYWRkcmVzcxgBIAEoCRIRCglzcGlmZmVfaWQYAiABKAkiKAoTV2F0Y2hHYXRld2F5UmVxdWVzdBIRCglhZHZlcnRpc2UYASABKAkihAEKDUdhdGV3YXlVcGRhdGUSEAoIcmV2aXNpb24YASABKAQSLwoHdGFyZ2V0cxgCIAMoCzIeLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuVGFyZ2V0EjAKCHBvbGljaWVzGAMgAygLMh4uY291bnRlcnNpZ24uY29udHJvbC52MS5Qb2xpY3kiOwoGVGFyZ2V0EgwKBG5hbWUYASABKAkSEAoIcHJvdG9jb2wYAiABKAkSEQoJc3BlY19qc29uGAMgASgJIiQKBlBvbGljeRIMCgRuYW1lGAEgASgJEgwKBHRleHQYAiABKAkiOQoIUmVzb3VyY2USDAoEa2luZBgBIAEoCRIMCgRuYW1lGAIgASgJEhEKCXNwZWNfanNvbhgDIAEoCSJjCgxBcHBseVJlcXVlc3QSDwoHZHJ5X3J1bhgBIAEoCBINCgVwcnVuZRgCIAEoCBIzCglyZXNvdXJjZXMYAyADKAsyIC5jb3VudGVyc2lnbi5jb250cm9sLnYxLlJlc291cmNlIkkKBkNoYW5nZRIMCgRraW5kGAEgASgJEgwKBG5hbWUYAiABKAkSDgoGYWN0aW9uGAMgASgJEhMKC2RpZmZlcmVuY2VzGAQgAygJIlIKDUFwcGx5UmVzcG9uc2USLwoHY2hhbmdlcxgBIAMoCzIeLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuQ2hhbmdlEhAKCHJldmlzaW9uGAIgASgEIiQKFExpc3RSZXNvdXJjZXNSZXF1ZXN0EgwKBGtpbmQYASABKAkiTAoVTGlzdFJlc291cmNlc1Jlc3BvbnNlEjMKCXJlc291cmNlcxgBIAMoCzIgLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuUmVzb3VyY2UiFQoTTGlzdEdhdGV3YXlzUmVxdWVzdCJPChRMaXN0R2F0ZXdheXNSZXNwb25zZRI3CghnYXRld2F5cxgBIAMoCzIlLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuR2F0ZXdheVN0YXR1cyJVCg1HYXRld2F5U3RhdHVzEhEKCXNwaWZmZV9pZBgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEhEKCWNvbm5lY3RlZBgDIAEoCBINCgVzaW5jZRgEIAEoAzL7AwoHQ29udHJvbBJbCglXYXRjaE5vZGUSKC5jb3VudGVyc2lnbi5jb250cm9sLnYxLldhdGNoTm9kZVJlcXVlc3QaIi5jb3VudGVyc2lnbi5jb250cm9sLnYxLk5vZGVVcGRhdGUwARJkCgxXYXRjaEdhdGV3YXkSKy5jb3VudGVyc2lnbi5jb250cm9sLnYxLldhdGNoR2F0ZXdheVJlcXVlc3QaJS5jb3VudGVyc2lnbi5jb250cm9sLnYxLkdhdGV3YXlVcGRhdGUwARJUCgVBcHBseRIkLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuQXBwbHlSZXF1ZXN0GiUuY291bnRlcnNpZ24uY29udHJvbC52MS5BcHBseVJlc3BvbnNlEmwKDUxpc3RSZXNvdXJjZXMSLC5jb3VudGVyc2lnbi5jb250cm9sLnYxLkxpc3RSZXNvdXJjZXNSZXF1ZXN0Gi0uY291bnRlcnNpZ24uY29udHJvbC52MS5MaXN0UmVzb3VyY2VzUmVzcG9uc2USaQoMTGlzdEdhdGV3YXlzEisuY291bnRlcnNpZ24uY29udHJvbC52MS5MaXN0R2F0ZXdheXNSZXF1ZXN0GiwuY291bnRlcnNpZ24uY29udHJvbC52MS5MaXN0R2F0ZXdheXNSZXNwb25zZWIGcHJvdG8z");
+  fileDesc("CiRjb3VudGVyc2lnbi9jb250cm9sL3YxL2NvbnRyb2wucHJvdG8SFmNvdW50ZXJzaWduLmNvbnRyb2wudjEiEgoQV2F0Y2hOb2RlUmVxdWVzdCJ0CgpOb2RlVXBkYXRlEhgKEGVudHJpZXNfcmV2aXNpb24YASABKAQSFwoPYnVuZGxlX3NlcXVlbmNlGAIgASgEEjMKB3RhcmdldHMYAyADKAsyIi5jb3VudGVyc2lnbi5jb250cm9sLnYxLlRhcmdldFZpZXciXwoKVGFyZ2V0VmlldxIMCgRuYW1lGAEgASgJEhAKCHByb3RvY29sGAIgASgJEjEKCGdhdGV3YXlzGAMgAygLMh8uY291bnRlcnNpZ24uY29udHJvbC52MS5HYXRld2F5Ii0KB0dhdGV3YXkSDwoHYWRkcmVzcxgBIAEoCRIRCglzcGlmZmVfaWQYAiABKAkiKAoTV2F0Y2hHYXRld2F5UmVxdWVzdBIRCglhZHZlcnRpc2UYASABKAkihAEKDUdhdGV3YXlVcGRhdGUSEAoIcmV2aXNpb24YASABKAQSLwoHdGFyZ2V0cxgCIAMoCzIeLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuVGFyZ2V0EjAKCHBvbGljaWVzGAMgAygLMh4uY291bnRlcnNpZ24uY29udHJvbC52MS5Qb2xpY3kiOwoGVGFyZ2V0EgwKBG5hbWUYASABKAkSEAoIcHJvdG9jb2wYAiABKAkSEQoJc3BlY19qc29uGAMgASgJIiQKBlBvbGljeRIMCgRuYW1lGAEgASgJEgwKBHRleHQYAiABKAkiOQoIUmVzb3VyY2USDAoEa2luZBgBIAEoCRIMCgRuYW1lGAIgASgJEhEKCXNwZWNfanNvbhgDIAEoCSKMAQoMQXBwbHlSZXF1ZXN0Eg8KB2RyeV9ydW4YASABKAgSDQoFcHJ1bmUYAiABKAgSMwoJcmVzb3VyY2VzGAMgAygLMiAuY291bnRlcnNpZ24uY29udHJvbC52MS5SZXNvdXJjZRInCgdlbnRyaWVzGAQgAygLMhYuc3BpcmUuYXBpLnR5cGVzLkVudHJ5IkkKBkNoYW5nZRIMCgRraW5kGAEgASgJEgwKBG5hbWUYAiABKAkSDgoGYWN0aW9uGAMgASgJEhMKC2RpZmZlcmVuY2VzGAQgAygJIlIKDUFwcGx5UmVzcG9uc2USLwoHY2hhbmdlcxgBIAMoCzIeLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuQ2hhbmdlEhAKCHJldmlzaW9uGAIgASgEIiQKFExpc3RSZXNvdXJjZXNSZXF1ZXN0EgwKBGtpbmQYASABKAkiTAoVTGlzdFJlc291cmNlc1Jlc3BvbnNlEjMKCXJlc291cmNlcxgBIAMoCzIgLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuUmVzb3VyY2UiFQoTTGlzdEdhdGV3YXlzUmVxdWVzdCJPChRMaXN0R2F0ZXdheXNSZXNwb25zZRI3CghnYXRld2F5cxgBIAMoCzIlLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuR2F0ZXdheVN0YXR1cyJVCg1HYXRld2F5U3RhdHVzEhEKCXNwaWZmZV9pZBgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEhEKCWNvbm5lY3RlZBgDIAEoCBINCgVzaW5jZRgEIAEoAzL7AwoHQ29udHJvbBJbCglXYXRjaE5vZGUSKC5jb3VudGVyc2lnbi5jb250cm9sLnYxLldhdGNoTm9kZVJlcXVlc3QaIi5jb3VudGVyc2lnbi5jb250cm9sLnYxLk5vZGVVcGRhdGUwARJkCgxXYXRjaEdhdGV3YXkSKy5jb3VudGVyc2lnbi5jb250cm9sLnYxLldhdGNoR2F0ZXdheVJlcXVlc3QaJS5jb3VudGVyc2lnbi5jb250cm9sLnYxLkdhdGV3YXlVcGRhdGUwARJUCgVBcHBseRIkLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuQXBwbHlSZXF1ZXN0GiUuY291bnRlcnNpZ24uY29udHJvbC52MS5BcHBseVJlc3BvbnNlEmwKDUxpc3RSZXNvdXJjZXMSLC5jb3VudGVyc2lnbi5jb250cm9sLnYxLkxpc3RSZXNvdXJjZXNSZXF1ZXN0Gi0uY291bnRlcnNpZ24uY29udHJvbC52MS5MaXN0UmVzb3VyY2VzUmVzcG9uc2USaQoMTGlzdEdhdGV3YXlzEisuY291bnRlcnNpZ24uY29udHJvbC52MS5MaXN0R2F0ZXdheXNSZXF1ZXN0GiwuY291bnRlcnNpZ24uY29udHJvbC52MS5MaXN0R2F0ZXdheXNSZXNwb25zZWIGcHJvdG8z", [file_spire_api_types_entry]);
 
 /**
  * @generated from message countersign.control.v1.WatchNodeRequest
@@ -248,7 +250,7 @@ export const ResourceSchema: GenMessage<Resource> = /*@__PURE__*/
  */
 export type ApplyRequest = Message<"countersign.control.v1.ApplyRequest"> & {
   /**
-   * Only plan.
+   * Only plan, and refuse what would be refused.
    *
    * @generated from field: bool dry_run = 1;
    */
@@ -265,6 +267,13 @@ export type ApplyRequest = Message<"countersign.control.v1.ApplyRequest"> & {
    * @generated from field: repeated countersign.control.v1.Resource resources = 3;
    */
   resources: Resource[];
+
+  /**
+   * Each with its id: made when there is none with that id, else changed to be as given.
+   *
+   * @generated from field: repeated spire.api.types.Entry entries = 4;
+   */
+  entries: Entry[];
 };
 
 /**
@@ -315,6 +324,8 @@ export const ChangeSchema: GenMessage<Change> = /*@__PURE__*/
  */
 export type ApplyResponse = Message<"countersign.control.v1.ApplyResponse"> & {
   /**
+   * Of the resources.
+   *
    * @generated from field: repeated countersign.control.v1.Change changes = 1;
    */
   changes: Change[];
@@ -458,7 +469,7 @@ export const Control: GenService<{
     output: typeof GatewayUpdateSchema;
   },
   /**
-   * Admins. Makes the declared resources true, all of them or none.
+   * Admins. Makes the declared resources and entries true, all of them or none.
    *
    * @generated from rpc countersign.control.v1.Control.Apply
    */

@@ -28,7 +28,7 @@ export interface Attempt<T> {
   readonly notices: readonly Notice[];
 }
 
-/** What an engine supplies; {@link createStoreCore} makes a store of it. */
+/** What an engine supplies; {@link createEngineStore} makes a store of it. */
 export interface Engine {
   readonly dialect: Dialect;
   readonly sql: SqlParts;
@@ -45,14 +45,14 @@ export interface Engine {
 }
 
 /** A store, and the way for its engine to hand in what was notified. */
-export interface StoreCore extends Store {
+export interface EngineStore extends Store {
   deliver(notice: Notice): void;
   /** Tells every subscriber of every topic that anything may have changed. */
   deliverAnything(): void;
 }
 
 /** The part of a store that is the same over every engine. */
-export function createStoreCore(engine: Engine, deps: { clock: Clock; log: Log }): StoreCore {
+export function createEngineStore(engine: Engine, deps: { clock: Clock; log: Log }): EngineStore {
   const subscriptions = createSubscriptions(deps.log);
   const scopes = new AsyncLocalStorage<{ active: boolean }>();
   const refuseInside = () => {

@@ -1,0 +1,204 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { connect, createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { carry } from './carry.ts';
+
+// Goal: a session that is asked to end does so behind an answer, and each request that was passed on is answered first, whole.
+
+const cleanUp: (() => void)[] = [];
+afterEach(() => {
+  for (const act of cleanUp.splice(0)) act();
+});
+
+const READY = 'Z\0\0\0\x05I';
+const IN_TRANSACTION = 'Z\0\0\0\x05T';
+const WORDS = 'E: 57P01';
+
+/** One side as its peer has it: what it sends, and what it got. */
+interface Side {
+  readonly socket: Socket;
+  readonly got: () => string;
+  readonly ended: () => boolean;
+}
+
+/** A session that is carried between two real sockets. */
+async function carried() {
+  const [client, nearClient] = await pair({ path: join(temporaryFolder(), 'socket') });
+  const [gateway, nearGateway] = await pair({ port: 0, host: '127.0.0.1' });
+  const drain = new AbortController();
+  let over = false;
+  const ending = Buffer.from(READY, 'latin1');
+  const done = carry(nearClient, nearGateway, { signal: drain.signal, ending, words: () => Buffer.from(WORDS) });
+  void done.then(() => {
+    over = true;
+  });
+  /** The client asks, and the gateway has it. */
+  const ask = async (what: string) => {
+    const before = gateway.got();
+    client.socket.write(what, 'latin1');
+    await expect.poll(gateway.got).toBe(before + what);
+  };
+  /** The gateway answers, and the client has it. */
+  const answer = async (what: string) => {
+    const before = client.got();
+    gateway.socket.write(what, 'latin1');
+    await expect.poll(client.got).toBe(before + what);
+  };
+  return { client, gateway, drain, ask, answer, over: () => over };
+}
+
+async function pair(where: { path: string } | { port: number; host: string }): Promise<[Side, Socket]> {
+  const accepted = Promise.withResolvers<Socket>();
+  const server = createServer({ allowHalfOpen: true }, accepted.resolve);
+  await new Promise<void>((resolve) => server.listen(where, resolve));
+  const at = server.address();
+  const place = typeof at === 'object' && at !== null ? { port: at.port } : { path: at ?? '' };
+  const socket = connect({ ...place, allowHalfOpen: true });
+  const near = await accepted.promise;
+  server.close();
+  cleanUp.push(
+    () => socket.destroy(),
+    () => near.destroy(),
+  );
+  let got = '';
+  let ended = false;
+  socket.setEncoding('latin1');
+  socket.on('data', (text: string) => {
+    got += text;
+  });
+  socket.on('end', () => {
+    ended = true;
+  });
+  for (const one of [socket, near]) one.on('error', () => {});
+  return [{ socket, got: () => got, ended: () => ended }, near];
+}
+
+function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'carry-'));
+  cleanUp.push(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+describe('a session that is asked to end', () => {
+  it('is ended at once when its client waits for nothing', async () => {
+    const { client, gateway, drain, ask, answer, over } = await carried();
+    await ask('S');
+    await answer(READY);
+    drain.abort();
+    await expect.poll(gateway.ended).toBe(true);
+    expect(client.ended()).toBe(false);
+    gateway.socket.end();
+    await expect.poll(client.ended).toBe(true);
+    expect(client.got()).toBe(READY + WORDS);
+    client.socket.destroy();
+    await expect.poll(over).toBe(true);
+  });
+
+  it('gets the answers to all that was sent in one go, whichever of them the end was asked at', async () => {
+    const { client, gateway, drain, ask, answer } = await carried();
+    await ask('S1 S2 S3');
+    await answer(`one ${READY}`);
+    drain.abort();
+    await expect.poll(gateway.ended).toBe(true);
+    await answer(`two ${READY}`);
+    await answer(`thr`);
+    expect(client.ended()).toBe(false);
+    await answer(`ee ${READY}`);
+    gateway.socket.end();
+    await expect.poll(client.ended).toBe(true);
+    expect(client.got()).toBe(`one ${READY}two ${READY}three ${READY}${WORDS}`);
+  });
+
+  it('asked before the first of those answers, all the same', async () => {
+    const { client, gateway, drain, ask, answer } = await carried();
+    await ask('S1 S2');
+    drain.abort();
+    await answer(`one ${READY}`);
+    await expect.poll(gateway.ended).toBe(true);
+    await answer(`two ${READY}`);
+    gateway.socket.end();
+    await expect.poll(client.ended).toBe(true);
+    expect(client.got()).toBe(`one ${READY}two ${READY}${WORDS}`);
+  });
+
+  it('passes a COPY on to its end', async () => {
+    const { client, gateway, drain, ask, answer } = await carried();
+    await ask('S');
+    await answer(READY);
+    await ask('COPY');
+    drain.abort();
+    await answer('G');
+    await ask('row');
+    await ask('row');
+    await ask('done');
+    expect(gateway.ended()).toBe(false);
+    await answer(`COPY 2 ${READY}`);
+    await expect.poll(gateway.ended).toBe(true);
+    gateway.socket.end();
+    await expect.poll(client.ended).toBe(true);
+    expect(client.got()).toBe(`${READY}GCOPY 2 ${READY}${WORDS}`);
+  });
+
+  it('passes a transaction on to its end', async () => {
+    const { client, gateway, drain, ask, answer } = await carried();
+    await ask('BEGIN');
+    await answer(IN_TRANSACTION);
+    drain.abort();
+    await ask('COMMIT');
+    expect(gateway.ended()).toBe(false);
+    await answer(READY);
+    await expect.poll(gateway.ended).toBe(true);
+    gateway.socket.end();
+    await expect.poll(client.ended).toBe(true);
+    expect(client.got()).toBe(IN_TRANSACTION + READY + WORDS);
+  });
+
+  it('passes nothing on of a client that does not stop', async () => {
+    const { client, gateway, drain, ask, answer } = await carried();
+    await ask('S1');
+    drain.abort();
+    await answer(READY);
+    await expect.poll(gateway.ended).toBe(true);
+    await new Promise((resolve) => client.socket.write('S2'.repeat(1_000_000), resolve));
+    gateway.socket.end();
+    await expect.poll(client.got).toBe(READY + WORDS);
+    expect(gateway.got()).toBe('S1');
+  });
+
+  it('has no last words behind half an answer', async () => {
+    const { client, gateway, drain, ask, answer, over } = await carried();
+    await ask('S1 S2');
+    drain.abort();
+    await answer(READY);
+    await expect.poll(gateway.ended).toBe(true);
+    await answer('half');
+    gateway.socket.resetAndDestroy();
+    await expect.poll(over).toBe(true);
+    expect(client.got()).toBe(`${READY}half`);
+  });
+});
+
+describe('a session that is not', () => {
+  it('passes the end of one side on while the other still speaks', async () => {
+    const { client, gateway, answer, over } = await carried();
+    client.socket.end('done');
+    await expect.poll(gateway.ended).toBe(true);
+    await answer('last words');
+    gateway.socket.end();
+    await expect.poll(client.ended).toBe(true);
+    await expect.poll(over).toBe(true);
+    expect(client.got()).toBe('last words');
+  });
+
+  it('ends for the client when the gateway breaks off', async () => {
+    const { client, gateway, ask, answer, over } = await carried();
+    await ask('S');
+    await answer(READY);
+    gateway.socket.resetAndDestroy();
+    await expect.poll(over).toBe(true);
+    await expect.poll(client.ended).toBe(true);
+    expect(client.got()).toBe(READY);
+  });
+});

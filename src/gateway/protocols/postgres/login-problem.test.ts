@@ -1,0 +1,52 @@
+import { describe, expect, test } from 'vitest';
+import { GatewayError } from '../../errors.ts';
+import { loginProblem } from './login-problem.ts';
+
+// Goal: an operator sees what is wrong and what to do, and nothing that the server or a secret's source may have put into a text.
+
+const at = { host: 'db.example', port: 5432 };
+const refused = (sqlstate: string) =>
+  new GatewayError('ERR_GATEWAY_TARGET_AWAY', 'db.example:5432 refused the gateway: hunter2', {
+    cause: Object.assign(new Error('hunter2'), { code: sqlstate }),
+  });
+
+describe('a login that failed', () => {
+  test.each([
+    ['53300', 'db.example:5432 has no room for more connections (53300)', /max_connections/],
+    ['57P03', 'db.example:5432 takes no connections now (57P03)', /started/],
+    ['3D000', 'db.example:5432 has no such database (3D000)', /Create the database/],
+    ['XX001', 'db.example:5432 refuses the gateway (XX001)', /target runs/],
+    ['hunter2 (', 'db.example:5432 can’t be reached', /target runs/],
+    ['ECONNRESET', 'db.example:5432 can’t be reached (ECONNRESET)', /target runs/],
+  ])('by %s is told by its code and our own words', (sqlstate, what, remedy) => {
+    expect(loginProblem(at, refused(sqlstate))).toEqual({ what, remedy: expect.stringMatching(remedy) });
+  });
+
+  test('because something else answers says so, and not what it sent', () => {
+    const error = new GatewayError('ERR_GATEWAY_TARGET_PROTOCOL', 'db.example:5432 has client_encoding = "hunter2"');
+    expect(loginProblem(at, error)).toEqual({
+      what: 'what answers at db.example:5432 is no PostgreSQL server that the gateway can serve',
+      remedy: expect.stringContaining('listening'),
+    });
+  });
+
+  test('for want of a secret names its reference', () => {
+    const error = new GatewayError('ERR_GATEWAY_SECRET', 'keystore:shop is missing or empty');
+    expect(loginProblem(at, error).what).toBe('keystore:shop is missing or empty');
+  });
+
+  test('because nobody answers says so, however far it got', () => {
+    const error = new GatewayError('ERR_GATEWAY_TARGET_TLS', 'no TLS with db.example:5432: no answer within 10000 ms');
+    expect(loginProblem(at, error, true)).toEqual({
+      what: 'db.example:5432 does not answer in time',
+      remedy: expect.stringContaining('target runs'),
+    });
+  });
+
+  test('by a bug is for the log', () => {
+    expect(loginProblem(at, new TypeError('hunter2 is undefined'))).toEqual({
+      what: 'the gateway failed to log in',
+      remedy: 'See the log of the gateway.',
+    });
+  });
+});

@@ -1,0 +1,56 @@
+import { codeOf } from '../../../std/index.ts';
+import { PostgresWireError } from '../../../wire/postgres/index.ts';
+import { errorTable, GatewayError } from '../../errors.ts';
+import type { LoginProblem } from '../../protocol.ts';
+import type { PostgresConfig } from './config.ts';
+
+/**
+ * What an operator is shown of a login that failed, outside of the log: its class and the code that it came with. Never a text of the
+ * server's, which may hold anything. `isLate`: it took longer than it may.
+ */
+export function loginProblem(
+  { host, port }: Pick<PostgresConfig, 'host' | 'port'>,
+  error: unknown,
+  isLate = false,
+): LoginProblem {
+  const at = `${host}:${port}`;
+  if (isLate) return { what: `${at} does not answer in time`, remedy: errorTable.ERR_GATEWAY_TARGET_AWAY.remedy };
+  if (!(error instanceof GatewayError)) return FAILED;
+  const code = codeOf(error.cause) ?? '';
+  const state = STATES.get(code);
+  const why = CODE.test(code) ? ` (${code})` : '';
+  const remedy = state?.remedy ?? errorTable[error.code].remedy;
+  switch (error.code) {
+    case 'ERR_GATEWAY_SECRET':
+      return { what: error.message, remedy }; // Its own words, without the secret.
+    case 'ERR_GATEWAY_TARGET_LOGIN':
+      // Our own words too, when it was not the server that refused.
+      if (error.cause instanceof PostgresWireError) return { what: error.message, remedy };
+      return { what: `${at} refuses the gateway’s credential${why}`, remedy };
+    case 'ERR_GATEWAY_TARGET_TLS':
+      return { what: `no TLS with ${at} that proves who it is${why}`, remedy };
+    case 'ERR_GATEWAY_TARGET_PROTOCOL':
+      return { what: `what answers at ${at} is no PostgreSQL server that the gateway can serve`, remedy };
+    default:
+      if (state !== undefined) return { what: `${at} ${state.what}${why}`, remedy };
+      return { what: SQLSTATE.test(code) ? `${at} refuses the gateway${why}` : `${at} can’t be reached${why}`, remedy };
+  }
+}
+
+/** Not foreseen, so nobody has chosen its words. */
+const FAILED: LoginProblem = { what: 'the gateway failed to log in', remedy: 'See the log of the gateway.' };
+/** What a server that is there may lack. */
+const STATES: ReadonlyMap<string, LoginProblem> = new Map([
+  [
+    '53300',
+    {
+      what: 'has no room for more connections',
+      remedy: 'Raise max_connections of the server, or the connection limit of the database or of the gateway’s role.',
+    },
+  ],
+  ['57P03', { what: 'takes no connections now', remedy: 'Wait until the server has started; else look at its log.' }],
+  ['3D000', { what: 'has no such database', remedy: 'Create the database, or correct the target and apply it again.' }],
+]);
+const SQLSTATE = /^[0-9A-Z]{5}$/;
+/** A SQLSTATE, or a constant of the system, of Node or of OpenSSL. */
+const CODE = /^[0-9A-Z_]{5,64}$/;

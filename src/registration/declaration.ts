@@ -1,0 +1,99 @@
+import type { Kysely } from 'kysely';
+import { assert, type Random } from '../std/index.ts';
+import type { Store, TransactionEffects } from '../store/index.ts';
+import { entriesById } from './entry-queries.ts';
+import { RegistrationError } from './errors.ts';
+import type { RegistrationTables } from './migrations.ts';
+import type { EntryRules } from './parse-entry.ts';
+import {
+  type Declaration,
+  ENTRIES_DECLARED_MAX,
+  ENTRIES_PER_BATCH_MAX,
+  type EntryInput,
+  type EntryResult,
+  type EntryUpdate,
+} from './types.ts';
+import { createEntries, updateEntries, type Written } from './write-entries.ts';
+
+/** See `Registration.declare`. `show` waits until this process shows what was committed. */
+export function createDeclaration(
+  inputs: readonly EntryInput[],
+  deps: EntryRules & {
+    store: Store;
+    random: Random;
+    nowS: () => number;
+    announce: (written: Written<EntryResult>, effects: TransactionEffects) => void;
+    show: (written: Written<EntryResult>) => Promise<void>;
+  },
+): Declaration {
+  let last: readonly Written<EntryResult>[] = [];
+
+  const write = async (trx: Kysely<RegistrationTables>, effects: TransactionEffects) => {
+    if (inputs.length > ENTRIES_DECLARED_MAX) {
+      throw new RegistrationError(
+        'ERR_REGISTRATION_REQUEST',
+        `${inputs.length} entries were declared at once, allowed are ${ENTRIES_DECLARED_MAX}`,
+      );
+    }
+    const written: Written<EntryResult>[] = [];
+    const results = new Map<EntryInput, EntryResult>();
+    const note = (items: readonly EntryInput[], done: Written<EntryResult>) => {
+      written.push(done);
+      deps.announce(done, effects);
+      for (const [index, item] of items.entries()) {
+        const result = done.results[index];
+        if (result) results.set(item, result);
+      }
+    };
+    for (let start = 0; start < inputs.length; start += ENTRIES_PER_BATCH_MAX) {
+      const batch = inputs.slice(start, start + ENTRIES_PER_BATCH_MAX);
+      const rows = await entriesById(trx, batch.map(idOf));
+      const present = new Set(rows.map(({ id }) => id));
+      const updates = batch.filter((input) => present.has(idOf(input)));
+      const creations = batch.filter((input) => !present.has(idOf(input)));
+      note(updates, await updateEntries(trx, updates.map(asUpdate), deps));
+      note(creations, await createEntries(trx, creations, { ...deps, nowS: deps.nowS() }));
+    }
+    last = written;
+    return inputs.map((input) => {
+      const result = results.get(input);
+      assert(result, 'every declared entry was made or changed');
+      return result;
+    });
+  };
+
+  return {
+    // The store lets the caller say which tables there are; these are there once registration has migrated.
+    write: (trx, effects) => write(trx as Kysely<RegistrationTables>, effects),
+    async rehearse(options) {
+      let rehearsed: readonly EntryResult[] = [];
+      try {
+        await deps.store.transaction<RegistrationTables, never>(
+          async (trx, effects) => {
+            rehearsed = await write(trx, effects);
+            throw new Undone();
+          },
+          { ...options, order: 'registration' },
+        );
+      } catch (error) {
+        if (!(error instanceof Undone)) throw error; // Being undone is what it is for.
+      }
+      last = [];
+      return rehearsed;
+    },
+    async committed() {
+      for (const written of last) await deps.show(written);
+    },
+  };
+}
+
+function idOf({ id = '' }: EntryInput): string {
+  return id;
+}
+
+function asUpdate({ id = '', ...entry }: EntryInput): EntryUpdate {
+  return { id, entry };
+}
+
+/** Undoes a transaction that was only to show what would become of it. */
+class Undone extends Error {}
