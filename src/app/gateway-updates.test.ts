@@ -14,11 +14,14 @@ let logged: string[];
 /** What is in force: targets by name with their host, and the ids of policies. */
 let targets: Record<string, string>;
 let policies: readonly string[] | undefined;
+/** What was brought into force, in its order. */
+let steps: string[];
 let fails: Error | undefined;
 let breaks: PolicyError | undefined;
 
 beforeEach(() => {
   logged = [];
+  steps = [];
   targets = {};
   policies = undefined;
   fails = undefined;
@@ -26,10 +29,12 @@ beforeEach(() => {
   const gateway: Pick<Gateway, 'applyPolicies' | 'applyTargets'> = {
     applyPolicies: (set) => {
       policies = set.policies.map(({ id }) => id);
+      steps.push(`policies ${policies.join()}`);
     },
     async applyTargets(next) {
       if (fails !== undefined) throw fails;
       targets = Object.fromEntries(next.map(({ name, config }) => [name, Object(config).host]));
+      steps.push(`targets ${Object.keys(targets).join()}`);
     },
   };
   const log = createLog({ level: 'info', write: (line) => logged.push(line) });
@@ -61,6 +66,15 @@ describe('an update', () => {
     expect({ targets, policies }).toEqual({ targets: { shop: 'db1' }, policies: ['a'] });
     expect(updates.informed()).toBe(true);
     expect(updates.problems()).toEqual([]);
+  });
+});
+
+describe('a target', () => {
+  it('closes before policies that may have forbidden something there go, and opens after those that it was declared with came', async () => {
+    await updates.take(update({ kept: 'db1', gone: 'db2' }, policy('before')));
+    steps = [];
+    await updates.take(update({ kept: 'db1', fresh: 'db3' }, policy('after')));
+    expect(steps).toEqual(['targets kept', 'policies after', 'targets kept,fresh']);
   });
 });
 

@@ -42,17 +42,20 @@ export function createGatewayUpdates(deps: {
       ({ name, protocol, specJson }): ResolvedTarget => ({ name, protocol, config: JSON.parse(specJson) }),
     );
     const fields = { revision: Number(update.revision), targets: wanted.length, policies: update.policies.length };
+    const isWanted = new Set(wanted.map(({ name }) => name));
+    const closeOthers = () => applyTargets(targets.filter(({ name }) => isWanted.has(name)));
     try {
-      // Policies first: a target never opens under an older policy than the one it was declared with.
-      gateway.applyPolicies(deps.policies.load(update.policies.map(({ name, text }) => ({ name, text }))));
+      const policies = deps.policies.load(update.policies.map(({ name, text }) => ({ name, text })));
+      // What is no longer declared closes before its forbids go, and a target opens only under the policies that it was declared with.
+      await closeOthers();
+      gateway.applyPolicies(policies);
     } catch (error) {
       if (!(error instanceof PolicyError)) throw error;
       const served = new Map(targets.map((target) => [target.name, target]));
       const waiting = wanted.filter((target) => !isSame(target, served.get(target.name)));
       problems = [policiesRefused(error, waiting)];
       log.error('app.gateway.policies_refused', { ...fields, waiting: waiting.length, error });
-      const isWanted = new Set(wanted.map(({ name }) => name));
-      return applyTargets(targets.filter(({ name }) => isWanted.has(name)));
+      return closeOthers();
     }
     await applyTargets(wanted);
     informed = true;

@@ -4,6 +4,7 @@ import { VERSION } from '../app/version.ts';
 import { codeOf, createSystemClock, createSystemRandom, holdProcess, messageOf } from '../std/index.ts';
 import { type CliCommand, type CliContext, exitCodes } from './command.ts';
 import { commands } from './commands.generated.ts';
+import { printable } from './printable.ts';
 
 process.exitCode = await main(process.argv.slice(2));
 
@@ -96,9 +97,9 @@ function createContext(options: Readonly<Record<string, unknown>>): CliContext {
     signal: controller.signal,
     clock: createSystemClock(),
     random: createSystemRandom(),
-    say: (line) => void (json || process.stdout.write(`${line}\n`)),
-    emit: (value, human) => void process.stdout.write(`${json ? JSON.stringify(value) : human()}\n`),
-    warn: (line) => void process.stderr.write(`${line}\n`),
+    say: (line) => void (json || process.stdout.write(`${printable(line)}\n`)),
+    emit: (value, human) => void process.stdout.write(`${json ? JSON.stringify(value) : printable(human())}\n`),
+    warn: (line) => void process.stderr.write(`${printable(line)}\n`),
     async stdin() {
       const chunks: Buffer[] = [];
       for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk));
@@ -124,7 +125,7 @@ async function report(error: unknown, json: boolean): Promise<number> {
   process.stderr.write(
     json
       ? `${JSON.stringify({ error: { code: failure.code, message } })}\n`
-      : `countersign: ${message}${code ? ` (${code})` : ''}\n`,
+      : `countersign: ${printable(message)}${code ? ` (${code})` : ''}\n`,
   );
   return failure.exitCode;
 }

@@ -185,7 +185,8 @@ function gatewaySchema() {
         maximum: 1_099_511_627_776,
       }),
       drain: durationSchema({
-        description: 'How long running sessions may go on after a stop was asked for.',
+        description:
+          'How long running sessions may go on after a stop was asked for, and those of a target that has changed or is gone.',
         default: '10s',
       }),
     },

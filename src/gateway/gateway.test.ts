@@ -32,7 +32,7 @@ const echo: ProtocolMember = {
           .on('close', () => resolve())
           .resume();
         session.signal.addEventListener('abort', () => bye('cut'));
-        session.drain.addEventListener('abort', () => bye('drained'));
+        if (word !== 'busy') session.drain.addEventListener('abort', () => bye('drained'));
         await promise;
       },
       refuse: (client, refusal) => void client.end(`refused ${refusal.code}\n`),
@@ -313,6 +313,24 @@ describe('a session ends', () => {
     expect(await read(one)).toBe('drained\n');
     two.write('still\n');
     expect(await read(two)).toBe('still\n');
+  });
+
+  test('when its target changes while it is busy: not at once, but as when the gateway stops; one that came after stays', async () => {
+    const busy = (more: string) => [{ name: 'one', protocol: 'echo', config: `busy${more}` }];
+    await gateway.applyTargets(busy(''));
+    const before = link(web, 'one');
+    await read(before);
+    await gateway.applyTargets(busy(' 0'));
+    const after = link(web, 'one');
+    await read(after);
+    await clock.advance(9_999);
+    before.write('still\n');
+    expect(await read(before)).toBe('still\n');
+    const farewell = read(before);
+    await clock.advance(1);
+    expect(await farewell).toBe('cut\n');
+    after.write('still\n');
+    expect(await read(after)).toBe('still\n');
   });
 
   test('when an operator says so', async () => {

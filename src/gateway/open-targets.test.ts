@@ -110,7 +110,8 @@ beforeEach(() => {
     policies: { names: () => undefined, onChange: () => () => {} },
     maskKey: new Secret(Buffer.alloc(32)),
     createReach: () => reach,
-    sessions: { drain: () => {} },
+    sessions: { list: () => [], drain: () => {}, end: () => {} },
+    drainMs: 10_000,
     openDoor,
   });
 });

@@ -4,9 +4,9 @@ import type { Clock, Log, Random, Secret, Timer } from '../std/index.ts';
 import { portOf } from './doors.ts';
 import { errorTable, GatewayError } from './errors.ts';
 import type { CurrentIdentity, GatewayIdentity } from './identity.ts';
-import type { ProtocolMember, SecretResolver, Target, TargetPolicies } from './protocol.ts';
+import type { ProtocolMember, SecretResolver, SessionRefusal, Target, TargetPolicies } from './protocol.ts';
 import type { Reach, ReachDeps } from './reach.ts';
-import type { Sessions } from './sessions.ts';
+import type { SessionHandle, Sessions } from './sessions.ts';
 import { createTlsAcceptor, type TlsAcceptor } from './tls.ts';
 
 /** The targets that are served now, each with its own door if direct clients may come. */
@@ -57,7 +57,9 @@ export interface OpenTargetsDeps {
   readonly secrets: SecretResolver;
   readonly policies: TargetPolicies;
   readonly maskKey: Secret;
-  readonly sessions: Pick<Sessions, 'drain'>;
+  readonly sessions: Pick<Sessions, 'list' | 'drain' | 'end'>;
+  /** How long sessions of a target that is gone or changed may go on. */
+  readonly drainMs: number;
   /** Makes the watch over the logins to one target. */
   readonly createReach: (deps: ReachDeps) => Reach;
   /** Opens a door for direct clients of that target, who are to handshake with `tls`. */
@@ -130,10 +132,7 @@ async function replaceTargets(set: TargetSet, wanted: readonly ResolvedTarget[],
     targets.delete(name);
     kept.reach.close();
     const shut = kept.door?.close();
-    deps.sessions.drain(
-      { code: 'target', what: `target ${name} has changed; connect again` },
-      (session) => session.target === name,
-    );
+    endSessions(name, deps);
     await shut;
     await kept.target.close();
   }
@@ -154,6 +153,16 @@ async function replaceTargets(set: TargetSet, wanted: readonly ResolvedTarget[],
       faulty.set(name, problemOf(name, error));
     }
   }
+}
+
+/** When they are idle, and the busy ones as when the gateway stops: what was forbidden at a target that is gone may be forbidden no more. */
+function endSessions(target: string, { clock, sessions, drainMs }: OpenTargetsDeps): void {
+  const refusal: SessionRefusal = { code: 'target', what: `target ${target} has changed; connect again` };
+  const leaving = new Set(sessions.list().filter((session) => session.target === target));
+  if (leaving.size === 0) return;
+  const which = (session: SessionHandle) => leaving.has(session);
+  sessions.drain(refusal, which);
+  clock.after(drainMs, () => sessions.end(refusal, which));
 }
 
 function open(resolved: ResolvedTarget, deps: OpenTargetsDeps): Kept {

@@ -49,7 +49,7 @@ export interface TargetDeps {
   readonly maskKey: Secret;
   /**
    * Is told how each login to the target ended, be it for a session or the gateway's own: undefined = it went well. Not of one that
-   * whoever wanted it gave up. `place` names what can fail by itself, such as a database.
+   * whoever wanted it gave up, nor of one that may have failed of what a client asked for. `place` names what can fail by itself, such as a database.
    */
   attempted(place: string, problem: LoginProblem | undefined): void;
 }

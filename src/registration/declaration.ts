@@ -45,8 +45,17 @@ export function createDeclaration(
         if (result) results.set(item, result);
       }
     };
-    for (let start = 0; start < inputs.length; start += ENTRIES_PER_BATCH_MAX) {
-      const batch = inputs.slice(start, start + ENTRIES_PER_BATCH_MAX);
+    const seen = new Set<string>();
+    const wanted = inputs.filter((input) => {
+      const id = idOf(input);
+      const isFirst = id === '' || !seen.has(id);
+      seen.add(id);
+      // Else the later of two would win or be refused, by where a batch ends and by what there was before.
+      if (!isFirst) results.set(input, { status: 'invalid', message: 'it is declared twice' });
+      return isFirst;
+    });
+    for (let start = 0; start < wanted.length; start += ENTRIES_PER_BATCH_MAX) {
+      const batch = wanted.slice(start, start + ENTRIES_PER_BATCH_MAX);
       const rows = await entriesById(trx, batch.map(idOf));
       const present = new Set(rows.map(({ id }) => id));
       const updates = batch.filter((input) => present.has(idOf(input)));
@@ -57,7 +66,7 @@ export function createDeclaration(
     last = written;
     return inputs.map((input) => {
       const result = results.get(input);
-      assert(result, 'every declared entry was made or changed');
+      assert(result, 'every declared entry was made, changed or refused');
       return result;
     });
   };

@@ -350,3 +350,18 @@ describe('changes', () => {
     expect(told).toEqual(['node 2', 'all 2', 'other 3']);
   });
 });
+
+describe('declared entries', () => {
+  it.each([
+    ['that are new', 0, 1],
+    ['that are there', 1, 1],
+    ['that are so many that they are written in several batches', 0, 1_000],
+  ])('%s may be declared once each', async (_, present, others) => {
+    if (present > 0) await add(input('web', { id: 'web' }));
+    const between = Array.from({ length: others }, (_, n) => input(`other-${n}`, { id: `other-${n}` }));
+    const inputs = [input('web', { id: 'web', hint: 'one' }), ...between, input('web', { id: 'web', hint: 'two' })];
+    const results = await registration.declare(inputs).rehearse({ signal });
+    expect(results.slice(0, -1).map(({ status }) => status)).toEqual(inputs.slice(1).map(() => 'ok'));
+    expect(results.at(-1)).toEqual({ status: 'invalid', message: 'it is declared twice' });
+  });
+});

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { Health } from '@countersign/sdk/contract';
 import { HealthCheckRequestSchema } from '@countersign/sdk/contract/gen/grpc/health/v1/health_pb.ts';
@@ -34,6 +35,8 @@ const foreverRequest = encodeFrame(
   toBinary(HealthCheckRequestSchema, create(HealthCheckRequestSchema, { service: 'forever' })),
 );
 const call = (stream: number, flags = 0) => frame(FRAME.headers, END_HEADERS | flags, stream, callBlock(check));
+/** GET, http, / and the authority: no call, though good HTTP/2. RFC 7541 appendix A. */
+const getBlock = Buffer.concat([Buffer.from([0x82, 0x86, 0x84, 0x01, 9]), Buffer.from('localhost')]);
 const many = (count: number, one: (n: number) => Buffer) =>
   Buffer.concat(Array.from({ length: count }, (_, n) => one(n)));
 
@@ -84,6 +87,20 @@ describe('a flood of frames', () => {
     await othersAreServed(test);
   });
 
+  it('of requests that are no calls, each taken back behind its answer, ends the connection', async () => {
+    const test = await begin('unix', { limits: { resetsPer10sMax: 50 } });
+    const client = connectRaw(test.path);
+    await client.send(PREFACE);
+    for (let stream = 1; stream < 1000 && !client.isClosed; stream += 2) {
+      await client.send(frame(FRAME.headers, END_HEADERS, stream, getBlock));
+      while (client.answered.at(-1) !== stream && !client.isClosed)
+        await Promise.race([once(client.socket, 'data'), client.closed]);
+      await client.send(frame(FRAME.reset, 0, stream, uint32(8)));
+    }
+    expect(client.isClosed).toBe(true);
+    await othersAreServed(test);
+  });
+
   it('whose answers are never read does not make the server hold them', async () => {
     const test = await begin('unix');
     const client = connectRaw(test.path, { reads: false });
@@ -97,6 +114,39 @@ describe('a flood of frames', () => {
     expect(process.memoryUsage().rss - before).toBeLessThan(100 * 2 ** 20);
     await client.closed;
     await othersAreServed(test);
+  });
+});
+
+describe('a client that is gone by the time its request is looked at', () => {
+  const reset = (code: number) => frame(FRAME.reset, 0, 1, uint32(code));
+  it.each([
+    ['no call', getBlock],
+    ['a call', callBlock(check, [['grpc-timeout', '1H']])],
+    ['a call of nothing', callBlock('/no.such/method')],
+    ['a call that can not be read', callBlock(check, [['grpc-timeout', 'soon']])],
+  ])('is answered nothing, and no other hears of it: %s', async (_, block) => {
+    const test = await begin('unix');
+    const thrown: unknown[] = [];
+    const note = (error: unknown) => void thrown.push(error);
+    process.on('uncaughtException', note);
+    try {
+      const before = test.clock.pending();
+      for (const flags of [END_HEADERS, END_HEADERS | END_STREAM])
+        for (const more of [Buffer.alloc(0), reset(0), reset(8), frame(FRAME.settings, 0, 0, Buffer.alloc(3))])
+          for (const leave of ['end', 'destroy'] as const) {
+            const client = connectRaw(test.path);
+            await once(client.socket, 'connect');
+            const bytes = Buffer.concat([PREFACE, frame(FRAME.headers, flags, 1, block), more]);
+            if (leave === 'end') client.socket.end(bytes);
+            else client.socket.write(bytes, () => client.socket.destroy());
+            await client.closed;
+          }
+      await othersAreServed(test);
+      await expect.poll(() => test.clock.pending()).toBeLessThanOrEqual(before + 1);
+      expect(thrown).toEqual([]);
+    } finally {
+      process.off('uncaughtException', note);
+    }
   });
 });
 

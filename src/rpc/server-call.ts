@@ -185,6 +185,8 @@ class Call implements ServerCall, CallContext {
   async #handle(): Promise<void> {
     const rpc = this.#rpc;
     assert(rpc, 'a call is run once its method is known');
+    // It may have ended while the interceptor looked at it: nobody waits for what the method would do.
+    if (this.#response.ended) throw this.#ended ?? new RpcError(Code.CANCELLED, 'the call has ended');
     const { output } = rpc.method;
     const send = (answer: Answer<DescMessage>) => this.#response.write(frameOf(output, answer));
     switch (rpc.kind) {
@@ -235,15 +237,21 @@ class Call implements ServerCall, CallContext {
   #release(): void {
     this.#deadline?.cancel();
     this.#late?.cancel();
+    // What is counted no longer is kept no longer: the stream of a client that reads nothing, and with it the call, may live on.
+    this.#reader = undefined;
+    this.#request = undefined;
     this.#intake.close();
   }
 
   closed(): void {
-    const watched = this.#response.started && !this.#response.ended;
+    // What never came to a method has been answered at once, however it ends.
+    const watched = this.#rpc !== undefined && this.#response.started && !this.#response.ended;
     // Most calls have ended by now: no error is made for those.
     if (!this.#response.ended) this.end(new RpcError(Code.CANCELLED, 'the client has gone or has cancelled the call'));
     this.#release(); // One that was cut off for not reading has ended by itself.
     this.#response.closed();
+    // Those of a streamed request hold on to its call; the stream lives on (see CALL).
+    this.#stream.removeAllListeners('data').removeAllListeners('end');
     this.#place.remove();
     this.#site.closed(this.#stream, watched);
   }
@@ -320,7 +328,8 @@ function ignore(): void {}
 function acceptHttp(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean {
   const status = headers[':method'] !== 'POST' ? 405 : isGrpcContentType(headers['content-type']) ? undefined : 415;
   if (status === undefined) return true;
-  stream.respond({ ':status': status }, { endStream: true });
+  // Its connection may have ended in the turn in which it came: an answer would throw, and end the process.
+  if (!stream.destroyed && !stream.closed) stream.respond({ ':status': status }, { endStream: true });
   stream.resume();
   return false;
 }

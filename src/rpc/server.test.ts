@@ -193,6 +193,27 @@ describe('stopping', () => {
 });
 
 describe('handlers', () => {
+  it('are not reached by a call that ends while the interceptor looks at it', async () => {
+    const looking = Promise.withResolvers<void>();
+    const looked = Promise.withResolvers<void>();
+    let outcome: unknown;
+    const test = await begin('unix', {
+      interceptor: async (_context, next) => {
+        looking.resolve();
+        await looked.promise;
+        outcome = await next().catch((error: unknown) => error);
+      },
+    });
+    const call = test.client().unary(Health.method.check, {}, options({ timeoutMs: 1_000 }));
+    const failed = expect(call).rejects.toMatchObject({ code: Code.DEADLINE_EXCEEDED });
+    await looking.promise;
+    await test.clock.advance(2_000);
+    await failed;
+    looked.resolve();
+    await expect.poll(() => outcome).toMatchObject({ code: Code.DEADLINE_EXCEEDED });
+    expect(test.seen.contexts).toEqual([]);
+  });
+
   it('can be stood before by an interceptor', async () => {
     const test = await begin('unix', {
       interceptor: async (context, next) => {

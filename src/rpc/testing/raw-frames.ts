@@ -65,6 +65,8 @@ export interface RawClient {
   send(bytes: Uint8Array): Promise<boolean>;
   /** Error codes of the GOAWAY frames that came. */
   readonly goaways: number[];
+  /** Streams that headers came on, in their order. */
+  readonly answered: number[];
   readonly closed: Promise<void>;
   readonly isClosed: boolean;
 }
@@ -73,6 +75,7 @@ export interface RawClient {
 export function connectRaw(path: string, options: { reads?: boolean } = {}): RawClient {
   const socket = connect(path);
   const goaways: number[] = [];
+  const answered: number[] = [];
   let isClosed = false;
   let held: Buffer = Buffer.alloc(0);
   const closed = new Promise<void>((resolve) =>
@@ -88,6 +91,7 @@ export function connectRaw(path: string, options: { reads?: boolean } = {}): Raw
       while (held.length >= 9 && held.length >= 9 + held.readUIntBE(0, 3)) {
         const bytes = held.readUIntBE(0, 3);
         if (held.readUInt8(3) === FRAME.goaway) goaways.push(held.readUInt32BE(13));
+        if (held.readUInt8(3) === FRAME.headers) answered.push(held.readUInt32BE(5));
         held = held.subarray(9 + bytes);
       }
     });
@@ -95,6 +99,7 @@ export function connectRaw(path: string, options: { reads?: boolean } = {}): Raw
   return {
     socket,
     goaways,
+    answered,
     closed,
     get isClosed() {
       return isClosed;

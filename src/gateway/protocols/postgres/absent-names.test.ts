@@ -130,3 +130,28 @@ it('more than can be told are not looked for', () => {
   );
   expect(absent(policies.join('\n'), { shop }, 20)).toHaveLength(20);
 });
+
+it('thousands of masks are held against thousands of tables without a walk over them for each', () => {
+  let walks = 0;
+  const names = Array.from({ length: 2_000 }, (_, n) => `t${n}`);
+  const catalog = catalogOf({ tables: { public: Object.fromEntries(names.map((name) => [name, [`c_${name}`]])) } });
+  const relations = new Map(
+    Array.from(catalog.relations, ([oid, relation]) => [
+      oid,
+      {
+        ...relation,
+        get columns() {
+          walks++;
+          return relation.columns;
+        },
+      },
+    ]),
+  );
+  const counted = { ...catalog, relations };
+  const columns = names.map((name) => `c_${name}:redact`);
+  const texts = columns.map((column) =>
+    mask(column, 'resource in Postgres::Schema::"shop/shop/public"').replace('"m"', `"${column}"`),
+  );
+  expect(absent(texts.join('\n'), { shop: counted })).toEqual([]);
+  expect(walks).toBe(names.length);
+});

@@ -62,7 +62,8 @@ interface Facts {
 type Absent = Omit<AbsentName, 'policy'> | undefined;
 
 function absentEntity({ type, id }: PolicyName, { target, indexes }: Facts): Absent {
-  if (!TYPES.has(type)) return undefined;
+  // Most of ten thousand policies are about other targets: those ids are not taken apart for each target.
+  if (!TYPES.has(type) || !id.startsWith(target.name)) return undefined;
   const [name, database = '', schema, object] = partsOfId(id);
   if (name !== target.name) return undefined;
   if (!target.databases.includes(database))
@@ -135,24 +136,30 @@ function indexOf(catalog: Catalog): CatalogIndex {
     const isQualified = (column.schema ?? schema) !== undefined;
     return among.map((relation) => (isQualified ? qualify(relation.schema, relation.name) : relation.name));
   };
-  // Thousands of policies may mask the same few columns of a large database.
-  const known = new Map<string, boolean>();
-  const look = (column: MaskedColumn, schema: string | undefined) =>
-    reached(column, schema).some(({ name, columns }) =>
-      column.table === undefined ? columns.some((one) => one.name === column.name) : name === column.table,
-    );
+  // Thousands of policies may mask columns of a large database; a walk over its tables for each would hold up all sessions.
+  const ofTables = lazily(() => schemasBy(relations.map(({ schema, name }) => [name, schema])));
+  const ofColumns = lazily(() =>
+    schemasBy(relations.flatMap(({ schema, columns }) => columns.map(({ name }) => [name, schema] as const))),
+  );
   return {
     schemas: new Set([...relations, ...functions].map(({ schema }) => schema)),
     tables: new Set(relations.map(({ schema, name }) => qualify(schema, name))),
     functions: new Set(functions.map(({ schema, name }) => qualify(schema, name))),
     like,
     has(column, schema) {
-      const key = JSON.stringify([schema, column.schema, column.table, column.table === undefined ? column.name : '']);
-      const there = known.get(key) ?? look(column, schema);
-      known.set(key, there);
-      return there;
+      const found = column.table === undefined ? ofColumns().get(column.name) : ofTables().get(column.table);
+      const wanted = column.schema ?? schema;
+      if (found === undefined || (schema !== undefined && schema !== wanted)) return false;
+      return wanted === undefined || found.has(wanted);
     },
   };
+}
+
+/** The schemas that have something of a name. */
+function schemasBy(named: Iterable<readonly [name: string, schema: string]>): ReadonlyMap<string, ReadonlySet<string>> {
+  const found = new Map<string, Set<string>>();
+  for (const [name, schema] of named) found.set(name, (found.get(name) ?? new Set()).add(schema));
+  return found;
 }
 
 /** For people, and as a key: a name with a dot in it may stand for another, which then is thought to be there. */

@@ -9,6 +9,7 @@ import {
   readReadyForQuery,
 } from '../../../wire/postgres/index.ts';
 import { GatewayError } from '../../errors.ts';
+import { endTarget } from './last-words.ts';
 import { buildCatalog, type Catalog, type CatalogQuery, catalogDigest, catalogQueries } from './sql/index.ts';
 import { CONNECT_MS_MAX, openUpstream, type Upstream, type UpstreamDeps } from './upstream.ts';
 
@@ -161,7 +162,7 @@ class Source implements SharedCatalogs {
       const results = new Map<string, CatalogRows>();
       for (const query of catalogQueries) results.set(query.name, await this.#ask(this.#upstream, query, signal));
       if (!this.#checkPath(results.get('settings')?.[0] ?? [], { kept, startedMs })) {
-        this.#upstream.socket.end(encodeTerminate());
+        endTarget(this.#upstream.socket, clock, encodeTerminate());
         this.#upstream = undefined;
         return this.#take();
       }

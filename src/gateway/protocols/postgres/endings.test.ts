@@ -140,5 +140,20 @@ test('a session that should end when it is idle first has what it has read carri
   expect(statuses()).toEqual(['done']);
 });
 
+test('a session that should end does so when the snapshot has come, however little of the next statement has', async () => {
+  ledger.durability = { reads: 'process', changes: 'process' };
+  client.push(query('select 1 /*ddl*/'));
+  await settle();
+  target.push(Buffer.concat([selectOne, encodeReadyForQuery('I')]));
+  await settle();
+  client.push(query('select 2').subarray(0, 7));
+  await settle();
+  drain.abort(new SessionEnd({ code: 'shutdown', what: 'told to drain' }));
+  snapshot.resolve();
+  await settle();
+  expect(client.bytes().toString('latin1')).toContain('told to drain');
+  await served;
+});
+
 /** CommandComplete. */
 const selectOne = Buffer.from('C\0\0\0\x0dSELECT 1\0', 'latin1');

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { GatewayError } from '../../errors.ts';
-import { loginProblem } from './login-problem.ts';
+import { loginProblem, mayBeOfSettings } from './login-problem.ts';
 
 // Goal: an operator sees what is wrong and what to do, and nothing that the server or a secret's source may have put into a text.
 
@@ -49,4 +49,26 @@ describe('a login that failed', () => {
       remedy: 'See the log of the gateway.',
     });
   });
+});
+
+test.each([
+  ['22023', true],
+  ['42704', true],
+  ['57014', true],
+  ['57P05', true],
+  ['25P04', true],
+  ['08P01', true],
+  ['28P01', false],
+  ['3D000', false],
+  ['53300', false],
+  ['57P01', false],
+  ['57P03', false],
+  ['55000', false],
+  ['42501', false],
+  ['XX000', false],
+  ['ECONNRESET', false],
+  ['', false],
+])('a refusal with %s may be for the settings of a client: %s', (code, expected) => {
+  expect(mayBeOfSettings(refused(code))).toBe(expected);
+  expect(mayBeOfSettings(new TypeError(code))).toBe(false);
 });

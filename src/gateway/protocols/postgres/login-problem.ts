@@ -37,6 +37,16 @@ export function loginProblem(
   }
 }
 
+/**
+ * Whether a login with a client's own settings may have failed of those: it was the server that refused, and not for what it says of its own
+ * state or of the gateway's credential. Else whoever may connect could have a target that is well shown as away, with a time zone that is none.
+ */
+export function mayBeOfSettings(error: unknown): boolean {
+  if (!(error instanceof GatewayError)) return false;
+  const code = codeOf(error.cause) ?? '';
+  return error.code === 'ERR_GATEWAY_TARGET_AWAY' && SQLSTATE.test(code) && !OF_SERVER.test(code);
+}
+
 /** Not foreseen, so nobody has chosen its words. */
 const FAILED: LoginProblem = { what: 'the gateway failed to log in', remedy: 'See the log of the gateway.' };
 /** What a server that is there may lack. */
@@ -51,6 +61,11 @@ const STATES: ReadonlyMap<string, LoginProblem> = new Map([
   ['57P03', { what: 'takes no connections now', remedy: 'Wait until the server has started; else look at its log.' }],
   ['3D000', { what: 'has no such database', remedy: 'Create the database, or correct the target and apply it again.' }],
 ]);
+/**
+ * Connection (but not its protocol: poolers refuse settings so), authorization, database, resources, operator (but not time-outs, which
+ * clients may set), system, internal; a database that takes no connections, and one that the role may not connect to.
+ */
+const OF_SERVER = /^(08(?!P01)|28|3D|53|57P0[1-4]|58|XX|55000$|42501$)/;
 const SQLSTATE = /^[0-9A-Z]{5}$/;
 /** A SQLSTATE, or a constant of the system, of Node or of OpenSSL. */
 const CODE = /^[0-9A-Z_]{5,64}$/;

@@ -83,7 +83,7 @@ async function runSession(
     await loadParser();
     const opening = openUpstream(
       { ...deps, config },
-      { parameters: start.parameters, minor: 2, signal: session.signal },
+      { parameters: start.parameters, minor: 2, forClient: true, signal: session.signal },
     );
     let upstream: Upstream;
     try {

@@ -225,6 +225,7 @@ class Carrier {
         if (this.#over) return;
         this.#guard(go);
         this.#flow();
+        this.#drainWhenIdle();
       });
   }
 

@@ -4,7 +4,7 @@ import type { Target, TargetDeps } from '../../protocol.ts';
 import { createCancelKeys } from './cancel.ts';
 import { createCatalogSource, type SharedCatalogs } from './catalog-source.ts';
 import { parseConfig } from './config.ts';
-import { endClient } from './last-words.ts';
+import { endClient, endTarget } from './last-words.ts';
 import { createNameWatch } from './name-watch.ts';
 import { type Database, serveClient } from './open-session.ts';
 import { refusalText } from './refusal.ts';
@@ -65,7 +65,7 @@ export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
           ['application_name', 'countersign check'],
         ] as const;
         const upstream = await openUpstream({ ...deps, config }, { parameters, minor: 0, signal });
-        upstream.socket.end(encodeTerminate());
+        endTarget(upstream.socket, deps.clock, encodeTerminate());
         return undefined;
       } catch (error) {
         return messageOf(error);

@@ -53,7 +53,11 @@ beforeEach(() => {
   told = [];
 });
 
-function open(config: Record<string, unknown>, signal = AbortSignal.timeout(10_000)) {
+function open(
+  config: Record<string, unknown>,
+  signal = AbortSignal.timeout(10_000),
+  client?: Readonly<Record<string, string>>,
+) {
   const deps = {
     config: parseConfig({
       host: server.host,
@@ -69,11 +73,9 @@ function open(config: Record<string, unknown>, signal = AbortSignal.timeout(10_0
     attempted: (place: string, problem: LoginProblem | undefined) => void told.push({ place, problem }),
   };
   return openUpstream(deps, {
-    parameters: [
-      ['database', 'postgres'],
-      ['client_encoding', 'UTF8'],
-    ],
+    parameters: [['database', 'postgres'], ['client_encoding', 'UTF8'], ...Object.entries(client ?? {})],
     minor: 2,
+    forClient: client !== undefined,
     signal,
   });
 }
@@ -140,6 +142,18 @@ describe('logging in to a real server', () => {
         },
       },
     ]);
+  });
+
+  test.each([
+    ['a time zone that is none', { timezone: 'Nowhere/Else' }],
+    ['a time-out that is no time', { statement_timeout: 'soon' }],
+    ['a setting that there is not', { 'no.such thing': '1' }],
+  ])('for a client with %s fails, which says nothing about the target', async (_, client) => {
+    await expect(open({}, undefined, client)).rejects.toMatchObject({ code: 'ERR_GATEWAY_TARGET_AWAY' });
+    expect(told).toEqual([]);
+    await expect(open({ password: 'env:WRONG' }, undefined, client)).rejects.toThrow();
+    await expect(open({ port: 1 }, undefined, client)).rejects.toThrow();
+    expect(told).toHaveLength(2);
   });
 
   test('that whoever wanted it gives up is told nobody', async () => {

@@ -20,7 +20,7 @@ import {
 import { GatewayError } from '../../errors.ts';
 import type { SecretResolver, TargetDeps } from '../../protocol.ts';
 import { isLocal, type PostgresConfig } from './config.ts';
-import { loginProblem } from './login-problem.ts';
+import { loginProblem, mayBeOfSettings } from './login-problem.ts';
 import { createReads } from './reads.ts';
 
 /** A connection to the target, logged in and idle. Nothing listens on the socket; it is paused. */
@@ -41,7 +41,7 @@ export interface UpstreamDeps {
   readonly secrets: SecretResolver;
   readonly clock: Clock;
   readonly random: Random;
-  /** Hears how each login to a database ended, unless it was given up. */
+  /** Hears how each login to a database ended, unless it was given up or may have failed of a client's settings. */
   readonly attempted: TargetDeps['attempted'];
 }
 
@@ -49,6 +49,8 @@ export interface UpstreamDeps {
 export interface LoginOptions {
   readonly parameters: readonly (readonly [string, string])[];
   readonly minor: number;
+  /** True when settings among the parameters are a client's: what the server makes of those says nothing about the server. */
+  readonly forClient?: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -66,7 +68,8 @@ export async function openUpstream(deps: UpstreamDeps, options: LoginOptions): P
     return upstream;
   } catch (error) {
     const isLate = timeout.signal.aborted;
-    if (!options.signal.aborted) deps.attempted(place, loginProblem(deps.config, error, isLate));
+    const isTold = !options.signal.aborted && !(options.forClient === true && mayBeOfSettings(error));
+    if (isTold) deps.attempted(place, loginProblem(deps.config, error, isLate));
     throw error;
   } finally {
     timeout.cancel();

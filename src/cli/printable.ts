@@ -1,0 +1,10 @@
+/**
+ * Text for a terminal. Others have chosen many of the names in it (a table's, a node's, a policy's): what would move the cursor, colour,
+ * clear or turn the direction of text is shown by its number, so that no name can hide or forge what stands around it.
+ */
+export function printable(text: string): string {
+  return text.replace(UNPRINTABLE, (found) => `\\u{${(found.codePointAt(0) ?? 0).toString(16)}}`);
+}
+
+/** Controls (C0 but tab and line feed, DEL, C1), separators of lines and paragraphs, and marks of direction. @see Unicode UAX #9 */
+const UNPRINTABLE = /(?![\t\n])[\p{Cc}\u2028\u2029\p{Bidi_Control}]/gu;
