@@ -10,10 +10,13 @@ import { fileURLToPath } from 'node:url';
 process.on('SIGUSR1', () => {});
 
 const MAJOR_MIN = 24;
+/** Set by a launcher for what it starts: its process ID. */
+const LAUNCHER = 'COUNTERSIGN_LAUNCHER';
 const here = dirname(realpathSync(fileURLToPath(import.meta.url)));
 const compiled = join(here, '../dist/src/cli/main.js');
 const main = existsSync(compiled) ? compiled : join(here, '../src/cli/main.ts');
 
+endWithLauncher();
 if (Number(process.versions.node.split('.')[0]) >= MAJOR_MIN) {
   await import(main);
 } else {
@@ -25,7 +28,11 @@ if (Number(process.versions.node.split('.')[0]) >= MAJOR_MIN) {
     );
     process.exitCode = 69;
   } else {
-    const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: 'inherit' });
+    const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], {
+      // A channel that the kernel closes when this process ends, however it does.
+      stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+      env: { ...process.env, [LAUNCHER]: String(process.pid) },
+    });
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
     child.on('error', (error) => {
       process.stderr.write(`countersign could not start ${node}: ${error.message}\n`);
@@ -36,6 +43,17 @@ if (Number(process.versions.node.split('.')[0]) >= MAJOR_MIN) {
       else process.exitCode = code ?? 70;
     });
   }
+}
+
+/** What an older Node has started ends when that one is gone: nobody would stop it, and it would serve on beside the next. */
+function endWithLauncher() {
+  const launcher = process.env[LAUNCHER];
+  delete process.env[LAUNCHER]; // Programs that this one starts have another parent.
+  if (process.channel === undefined || launcher === undefined) return;
+  const end = () => process.kill(process.pid, 'SIGTERM');
+  if (!process.connected || Number(launcher) !== process.ppid) return end();
+  process.once('disconnect', end);
+  process.channel.unref(); // Whoever has nothing more to do ends by itself.
 }
 
 /** The Node binary that the platform package brought, if it is installed. */

@@ -7,7 +7,7 @@ import type { ErrorTable } from '../src/std/index.ts';
 
 const root = join(import.meta.dirname, '..');
 const read = (file: string) => readFileSync(join(root, file), 'utf8');
-const files = globSync('src/**/*.ts', { cwd: root });
+const files = globSync(['src/**/*.ts', 'sdk/src/identity/*.ts'], { cwd: root });
 const tables = await Promise.all(
   files
     .filter((file) => file.endsWith('/errors.ts'))

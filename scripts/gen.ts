@@ -133,14 +133,17 @@ function table(rows: readonly (readonly string[])[]): string {
 }
 
 async function errorsPage(root: string): Promise<string> {
-  const files = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
-    .filter((file) => /(^|\/)errors\.ts$/.test(file))
-    .toSorted();
+  const tables = ['src', 'sdk/src'].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+      .filter((file) => /(^|\/)errors\.ts$/.test(file))
+      .toSorted()
+      .map((file) => join(folder, file)),
+  );
   let text = `${GENERATED}# Errors\n\nEvery code that a failure can carry, by feature. \`status\` is that of an HTTP answer; \`exit\` says how a role or a command ends with it: usage 64, config 78, unavailable 69, io 74, no 1, internal 70.\n`;
-  for (const file of files) {
-    const module: { errorTable?: ErrorTable } = await import(join(root, 'src', file));
+  for (const file of tables) {
+    const module: { errorTable?: ErrorTable } = await import(join(root, file));
     if (!module.errorTable) continue;
-    text += `\n## ${dirname(file)}\n\n| code | status | exit | meaning | what to do |\n| --- | --- | --- | --- | --- |\n`;
+    text += `\n## ${dirname(file).replace(/^src\//, '')}\n\n| code | status | exit | meaning | what to do |\n| --- | --- | --- | --- | --- |\n`;
     for (const [code, entry] of Object.entries(module.errorTable))
       text += `| \`${code}\` | ${entry.status} | ${entry.exit} | ${entry.meaning} | ${entry.remedy} |\n`;
   }

@@ -42,7 +42,7 @@ export const errorTable = {
     status: 500,
     exit: 'config',
     meaning: 'The configuration of an attestor is wrong, or names a file that can not be read.',
-    remedy: 'Mend the setting that the message names.',
+    remedy: 'Mend the setting or the file that the message names; a file with a secret needs mode 0600 (chmod 600).',
   },
   ERR_NODE_REQUEST: {
     status: 400,

@@ -45,6 +45,10 @@ afterEach(async () => {
 async function checksOf(status: number, body: unknown) {
   answer = { status, body: typeof body === 'string' ? body : JSON.stringify(body) };
   const { port } = server.address() as AddressInfo; // Listening on TCP, so it is neither a path nor null.
+  return gatewayChecks(port);
+}
+
+async function gatewayChecks(port: number) {
   const section = { dataDir: directory, server: '127.0.0.1:1', http: `127.0.0.1:${port}` };
   const text = JSON.stringify({ trustDomain: 'example.org', gateway: section });
   const config = parseConfig({ file: 'countersign.yaml', text, members: memberSchemas, env: {} });
@@ -85,6 +89,20 @@ describe('what a role says of itself', () => {
       { what: 'gateway ready', state: 'wrong', found: 'a; b' },
       { ...problem, state: 'wrong' },
     ]);
+  });
+
+  it('names the entry that a gateway without an identity lacks, and the log for all else', async () => {
+    const [of] = await checksOf(503, { reasons: ['no identity: does the agent at /a know this process?'] });
+    expect(of?.remedy).toContain('unix:user:NAME');
+    const [other] = await checksOf(503, { reasons: ['the ledger is full'] });
+    expect(other?.remedy).toBe('see the log of the gateway');
+  });
+
+  it('is told with the code of the system when nobody answers', async () => {
+    const { port } = server.address() as AddressInfo; // As above.
+    await new Promise((resolve) => server.close(resolve));
+    const [check] = await gatewayChecks(port);
+    expect(check).toMatchObject({ state: 'wrong', found: `127.0.0.1:${port} does not answer: ECONNREFUSED` });
   });
 
   it.each([

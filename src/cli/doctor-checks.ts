@@ -5,7 +5,7 @@ import { Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { type Config, parseAddress } from '../config/index.ts';
 import { Code, createRpcClient, RpcError } from '../rpc/index.ts';
-import { createSilentLog, messageOf, timeoutSignal } from '../std/index.ts';
+import { codeOf, createSilentLog, messageOf, timeoutSignal } from '../std/index.ts';
 import type { CliContext } from './command.ts';
 import { fetchOwnSvid } from './own-svid.ts';
 import { shellWord } from './shell-word.ts';
@@ -125,7 +125,7 @@ async function checkHttp(role: string, address: string | undefined): Promise<Che
     return [
       response.ok
         ? { what, state: 'good', found: address }
-        : { what, state: 'wrong', found, remedy: `see the log of the ${role}` },
+        : { what, state: 'wrong', found, remedy: remedyOf(role, reasons) },
       // What a role can't do though it may be ready.
       ...problems.map(
         ({ severity, ...problem }): Check => ({
@@ -139,11 +139,17 @@ async function checkHttp(role: string, address: string | undefined): Promise<Che
       {
         what,
         state: 'wrong',
-        found: `${address} does not answer: ${messageOf(error)}`,
+        found: `${address} does not answer: ${codeOf(error instanceof Error ? error.cause : undefined) ?? messageOf(error)}`,
         remedy: `start it with \`countersign ${role}\``,
       },
     ];
   }
+}
+
+function remedyOf(role: string, reasons: readonly string[]): string {
+  const log = `see the log of the ${role}`;
+  if (role !== 'gateway' || !reasons.some((reason) => reason.startsWith('no identity'))) return log;
+  return `apply an entry for it, with \`unix:user:NAME\` of the user that it runs as among its selectors and this node as parentId (\`countersign apply\`); else ${log}`;
 }
 
 async function checkServer(context: CliContext, socket: string): Promise<Check> {
@@ -185,7 +191,7 @@ async function checkWorkloadApi(context: CliContext, socket: string): Promise<Ch
       found: messageOf(error),
       remedy:
         error instanceof RpcError && error.code === Code.PERMISSION_DENIED
-          ? 'this process needs an entry whose selectors it shows (countersign entry create)'
+          ? `only for a user who is a client: an entry with its selectors, such as unix:uid:${process.geteuid?.()} (countersign entry create)`
           : 'is the agent running? See its line above and its log',
     };
   } finally {

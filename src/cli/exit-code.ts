@@ -14,7 +14,7 @@ export interface Failure {
  * and what the system says of a file or socket that was named.
  */
 export function failureOf(error: unknown): Failure {
-  if (error instanceof UsageError) return { code: 'ERR_USAGE', exitCode: exitCodes.usage };
+  if (error instanceof UsageError) return { code: codeOf(error) ?? 'ERR_USAGE', exitCode: exitCodes.usage };
   if (error instanceof RpcError) return { code: codeName(error.code), exitCode: exitCodes[answers[error.code]] };
   if (error instanceof CodedError) return { code: error.code, exitCode: exitCodes[error.entry.exit] };
   const code = codeOf(error) ?? 'ERR_INTERNAL';

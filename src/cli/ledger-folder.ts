@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { createDirectoryReader, type LedgerEntry, LedgerError, type LedgerReader } from '../ledger/index.ts';
 import { messageOf } from '../std/index.ts';
 import { type NoteKey, parseCheckpoint, parseNote, parseVerifierKey, TlogError } from '../wire/tlog/index.ts';
-import { type CliContext, type CliInput, textOption, UsageError } from './command.ts';
+import { type CliContext, type CliInput, listOption, textOption, UsageError } from './command.ts';
 import { loadConfigIfAny } from './load-config.ts';
 
 /** Options of every command that reads a ledger. */
@@ -90,11 +90,34 @@ export function verifierKey(input: CliInput, directory: string): NoteKey {
     throw new UsageError(
       `there is no verifier key ${path}; name it with --key (the writer keeps it as ledger.vkey beside its ledger)`,
     );
+  let text: string;
   try {
-    return parseVerifierKey(readFileSync(path, 'utf8').trim());
+    text = readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new UsageError(`the verifier key ${path} can't be read: ${messageOf(cause)}`, { cause });
+  }
+  try {
+    return parseVerifierKey(text.trim());
   } catch (cause) {
     throw new UsageError(`${path} is not the verifier key of a ledger: ${messageOf(cause)}`, { cause });
   }
+}
+
+/**
+ * The signed notes in the files named with --checkpoint. Whose they are, and whether the ledger leads to them, is for its verification to say.
+ * @throws UsageError for a file that holds none: a wrong file says nothing of the ledger
+ */
+export function knownCheckpoints(input: CliInput): readonly string[] {
+  return listOption(input, 'checkpoint').map((file) => {
+    if (!existsSync(file)) throw new UsageError(`there is no checkpoint ${file}`);
+    try {
+      const note = readFileSync(file, 'utf8');
+      parseNote(note);
+      return note;
+    } catch (cause) {
+      throw new UsageError(`${file} is no checkpoint: ${messageOf(cause)}`, { cause });
+    }
+  });
 }
 
 /** The sequence number given as an argument. @throws UsageError */

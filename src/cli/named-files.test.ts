@@ -5,8 +5,10 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createManualClock, createSeededRandom } from '../std/index.ts';
 import { type CliContext, exitCodes, UsageError } from './command.ts';
+import { readDeclared } from './declared-files.ts';
 import { failureOf } from './exit-code.ts';
-import { ledgerFolder, verifierKey } from './ledger-folder.ts';
+import { knownCheckpoints, ledgerFolder, verifierKey } from './ledger-folder.ts';
+import { policyCases } from './policy-files.ts';
 import { runChild } from './run-child.ts';
 import { withServer } from './server-client.ts';
 
@@ -61,6 +63,74 @@ describe('a ledger that is named', () => {
   });
 });
 
+describe('a checkpoint that is named', () => {
+  const read = (name: string) => knownCheckpoints({ args: [], options: { checkpoint: [join(folder, name)] } });
+
+  it('is handed on when it is a signed note, whoever signed it', () => {
+    const note = `example.org/log\n1\n\n\u2014 other ${Buffer.alloc(68).toString('base64')}\n`;
+    writeFileSync(join(folder, 'note'), note);
+    expect(read('note')).toEqual([note]);
+    expect(knownCheckpoints({ args: [], options: {} })).toEqual([]);
+  });
+
+  it.each([
+    ['is none', () => writeFileSync(join(folder, 'note'), 'hello\n')],
+    ['is a folder', () => mkdirSync(join(folder, 'note'))],
+    ['is not there', () => {}],
+  ])('and %s is a wrong use, not a finding', (_, make) => {
+    make();
+    expect(() => read('note')).toThrow(UsageError);
+    expect(() => read('note')).toThrow(/(note is no checkpoint: .|there is no checkpoint .*note$)/);
+  });
+});
+
+describe('a file or folder to apply that is named', () => {
+  const write = (name: string, text: string) => writeFileSync(join(folder, name), text);
+
+  it.each([
+    ['nothing', () => {}, /^there is no \*\.yaml or \*\.cedar below .*named-/],
+    ['only tests', () => write('a.test.yaml', '[]'), /^there is no \*\.yaml or \*\.cedar below .*named-/],
+    ['a file that says nothing', () => write('a.yaml', '# later\n'), /declares no resource$|a\.yaml/],
+  ])('and holds %s is a wrong use', (_, make, message) => {
+    make();
+    expect(() => readDeclared([folder])).toThrow(UsageError);
+    expect(() => readDeclared([folder])).toThrow(message);
+  });
+
+  it('beside one that declares something is refused as well', () => {
+    mkdirSync(join(folder, 'em'));
+    write('a.cedar', 'permit(principal, action, resource);');
+    expect(readDeclared([join(folder, 'a.cedar')]).resources).toHaveLength(1);
+    expect(() => readDeclared([join(folder, 'a.cedar'), join(folder, 'em')])).toThrow(/below .*em$/);
+  });
+
+  it.each([
+    ['no YAML', 'a: [', /a\.yaml:\d+:\d+: ./],
+    ['an unknown key', 'kind: Policy\nname: a\nspec: { cedra: "" }\n', /a\.yaml:3:\d+: ./],
+  ])('and is %s is a wrong use with file and line', (_, text, message) => {
+    write('a.yaml', text);
+    const failure = thrownBy(() => readDeclared([folder]));
+    expect(failure).toMatchObject({ message: expect.stringMatching(message) });
+    expect(failureOf(failure)).toEqual({ code: expect.stringMatching(/^ERR_CONFIG_/), exitCode: exitCodes.usage });
+  });
+
+  it('and is a test of policies that is none is a wrong use too', () => {
+    write('a.test.yaml', '- nmae: x\n');
+    expect(() => policyCases({ args: [folder], options: {} })).toThrow(UsageError);
+    expect(() => policyCases({ args: [folder], options: {} })).toThrow(/a\.test\.yaml:1:/);
+  });
+});
+
+it('a key that can not be read is told so, not as one that is malformed', () => {
+  mkdirSync(join(folder, 'key'));
+  const input = { args: [], options: { key: join(folder, 'key') } };
+  expect(() => verifierKey(input, folder)).toThrow(
+    expect.objectContaining({
+      message: expect.stringContaining(`the verifier key ${join(folder, 'key')} can't be read: `),
+    }),
+  );
+});
+
 describe('a program that is named', () => {
   it.each([
     ['is not there', () => {}],
@@ -71,6 +141,14 @@ describe('a program that is named', () => {
     expect(failureOf(failure)).toEqual({ code: 'ERR_USAGE', exitCode: exitCodes.usage });
   });
 });
+
+function thrownBy(act: () => unknown): unknown {
+  try {
+    return act();
+  } catch (error) {
+    return error;
+  }
+}
 
 function files(texts: Readonly<Record<string, string>>): void {
   mkdirSync(join(folder, 'id'));

@@ -1,4 +1,5 @@
 import { Entry } from '@countersign/sdk/contract';
+import { IdentityError } from '@countersign/sdk/identity';
 import type { Declared } from '../config/index.ts';
 import type { RpcClient } from '../rpc/index.ts';
 import { Code, RpcError } from '../rpc/index.ts';
@@ -17,6 +18,7 @@ export interface EntryChange {
 /**
  * Compares declared entries with the server's, by id (an entry's declared name is its id). Entries without a parent hang under the
  * alias of all attested nodes, which is planned with them (decision 0006).
+ * @throws UsageError with a line for each entry that is none; RpcError
  */
 export async function planEntries(
   client: RpcClient,
@@ -29,12 +31,14 @@ export async function planEntries(
     ...(spec as unknown as Omit<EntryText, 'id' | 'parentId'>),
     id: name,
   })); // Passed the schema of declared entries.
-  for (const { id, parentId, admin } of texts) {
+  for (const [index, { id, parentId, admin }] of texts.entries()) {
     if (admin !== true || parentId !== alias) continue;
     throw new UsageError(
-      `entry ${id} is admin and holds on every attested node, so any one stolen node would be an operator; name the one agent it holds on as parentId`,
+      `${declared[index]?.where ?? 'declared'}: entry ${id} is admin and holds on every attested node, so any one stolen node would be an operator; name the one agent it holds on as parentId`,
     );
   }
+  const problems = texts.flatMap((text, index) => problemOf(text, declared[index]?.where ?? text.id));
+  if (problems.length > 0) throw new UsageError(problems.join('\n'));
   if (texts.some(({ parentId }) => parentId === alias)) {
     texts.unshift({
       id: 'countersign-nodes',
@@ -51,6 +55,17 @@ export async function planEntries(
 /** The messages of the entries that are to be made or changed. */
 export function changedEntries(changes: readonly EntryChange[]): ReturnType<typeof entryMessage>[] {
   return changes.filter(({ action }) => action !== 'unchanged').map(({ entry }) => entryMessage(entry));
+}
+
+/** What makes an entry one that no message can say, with its place; none when nothing does. */
+function problemOf(text: EntryText, where: string): readonly string[] {
+  try {
+    entryMessage(text);
+    return [];
+  } catch (error) {
+    if (!(error instanceof IdentityError || error instanceof UsageError)) throw error;
+    return [`${where}: entry ${text.id}: ${error.message}`];
+  }
 }
 
 async function planEntry(

@@ -13,6 +13,7 @@ import {
   policyCasesSchema,
 } from '../policy/index.ts';
 import { type CliInput, UsageError } from './command.ts';
+import { readNamedFile } from './named-file.ts';
 
 /** What is wrong with policies in files, each problem with its file as `position.source`; `compiled` when nothing is an error. */
 export interface PolicyFilesReport {
@@ -66,10 +67,11 @@ function policySources(input: CliInput): (PolicySource & { readonly file: string
   });
 }
 
-/** The test cases beside the policies: `*.test.yaml`. @throws ConfigError, UsageError */
+/** The test cases beside the policies: `*.test.yaml`. @throws UsageError */
 export function policyCases(input: CliInput): { file: string; cases: readonly PolicyCase[] }[] {
   return filesOf(input, /\.test\.ya?ml$/).map((file) => {
-    const [document] = parseChecked({ file, text: readFileSync(file, 'utf8'), schema: policyCasesSchema });
+    const text = readFileSync(file, 'utf8');
+    const [document] = readNamedFile(() => parseChecked({ file, text, schema: policyCasesSchema }));
     return { file, cases: document?.value ?? [] };
   });
 }

@@ -64,9 +64,7 @@ describe('policy check', () => {
     files({ 'p.cedar': policy({ table: 'shpo/shop/public/orders' }), 'all.yaml': `${TARGET}---\n${ENTRY}` });
     const { exit, text, value } = await checked();
     expect(exit).toBe(0);
-    expect(text).toBe(
-      'p.cedar:5:15: warning: no target "shpo" is declared (did you mean "shop"?)\n1 policies are fine',
-    );
+    expect(text).toBe('p.cedar:5:15: warning: no target "shpo" is declared (did you mean "shop"?)\n1 policy is fine');
     expect(value).toMatchObject({
       ok: true,
       problems: [],
@@ -79,11 +77,11 @@ describe('policy check', () => {
     const { exit, text, value } = await checked({ strict: true });
     expect(exit).toBe(1);
     expect(text).toBe(
-      'p.cedar:3:16: warning: no entry gives the identity "spiffe://example.org/shop/wbe" (did you mean "spiffe://example.org/shop/web"?)',
+      'p.cedar:3:16: warning: no entry gives the identity "spiffe://example.org/shop/wbe" (did you mean "spiffe://example.org/shop/web"?)\n--strict: warnings fail too',
     );
     expect(value).toMatchObject({ ok: false });
     files({ 'p.cedar': policy() });
-    expect(await checked({ strict: true })).toMatchObject({ exit: 0, text: '1 policies are fine' });
+    expect(await checked({ strict: true })).toMatchObject({ exit: 0, text: '1 policy is fine' });
   });
 
   it('knows the databases of a target, and the trust domains of entries', async () => {
@@ -115,14 +113,14 @@ describe('policy check', () => {
       'other.yaml': 'services: [{{ broken }}',
       'x.test.yaml': TARGET,
     });
-    expect(await checked({ strict: true })).toMatchObject({ exit: 0, text: '1 policies are fine' });
+    expect(await checked({ strict: true })).toMatchObject({ exit: 0, text: '1 policy is fine' });
   });
 
   it('warns of a file of targets or entries that can not be read, and then of none of its names', async () => {
     files({ 'p.cedar': policy({ table: 'shpo/x/y/z' }), 'target.yaml': TARGET, 'entries.yaml': `${ENTRY}: [` });
     expect((await checked()).text.split('\n')).toEqual([
       expect.stringMatching(/^entries\.yaml:1:1: warning: names of targets and identities were not checked, because/),
-      '1 policies are fine',
+      '1 policy is fine',
     ]);
   });
 

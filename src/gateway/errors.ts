@@ -19,7 +19,7 @@ export const errorTable = {
     exit: 'config',
     meaning: 'A secret that a target’s config refers to can’t be read.',
     remedy:
-      'Check the reference, the file’s mode (0600, owned by the gateway’s user) or put the secret into the keystore.',
+      'Check the reference, the file’s mode (0600, owned by the gateway’s user or root; only files of certificates may be read by others) or put the secret into the keystore.',
   },
   ERR_GATEWAY_LISTEN: {
     status: 503,
@@ -37,7 +37,8 @@ export const errorTable = {
     status: 502,
     exit: 'config',
     meaning: 'The target has no TLS, or its certificate does not prove who it should be.',
-    remedy: 'Give the target a certificate that the configured roots verify, or set sslMode on purpose.',
+    remedy:
+      'Give the target a certificate that its roots verify, or name its CA as sslRoots: file:PATH, or set sslMode on purpose.',
   },
   ERR_GATEWAY_TARGET_LOGIN: {
     status: 502,

@@ -55,6 +55,39 @@ describe('references', () => {
   });
 });
 
+describe('a file of certificates', () => {
+  const certificate = '# The CA\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n';
+  const put = (text: string, mode: number) => {
+    const path = join(folder, 'ca.pem');
+    writeFileSync(path, text);
+    chmodSync(path, mode);
+    return `file:${path}`;
+  };
+
+  test('may be read by others, and be as large as a system’s list of authorities', async () => {
+    const large = certificate.repeat(4_000);
+    for (const text of [certificate, large])
+      for (const mode of [0o644, 0o444, 0o600]) {
+        const secret = await store().resolve(put(text, mode), signal);
+        expect(secret.revealText().trim()).toBe(text.trim());
+      }
+  });
+
+  test('may be written by nobody else', async () => {
+    for (const mode of [0o646, 0o666])
+      await expect(store().resolve(put(certificate, mode), signal)).rejects.toThrow(/allowed is 0600; chmod 600 it/);
+  });
+
+  test.each([
+    ['a key beside it', `${certificate}-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n`],
+    ['a key alone', '-----BEGIN EC PRIVATE KEY-----\nAAAA\n'],
+    ['no block at all', 'hunter2'],
+    ['nothing', ''],
+  ])('that holds %s is a secret like any other', async (_, text) => {
+    await expect(store().resolve(put(text, 0o644), signal)).rejects.toThrow(/mode 0644, allowed is 0600/);
+  });
+});
+
 describe('the keystore', () => {
   test('keeps its files sealed and for the owner alone', async () => {
     await store().put('db', Secret.fromText('very secret'), signal);

@@ -4,6 +4,7 @@ import {
   openPrivateFolder,
   readGivenSecret,
   readPrivateFile,
+  readTrustedFile,
   removePrivateFile,
   writePrivateFile,
 } from '../private-files/index.ts';
@@ -49,7 +50,15 @@ export function createSecretStore(deps: {
         case 'env':
         case 'file': {
           const options = { env: deps.env, bytesMax: SECRET_BYTES_MAX };
-          return present(reference, () => readGivenSecret(reference, options));
+          return present(reference, async () => {
+            try {
+              return await readGivenSecret(reference, options);
+            } catch (error) {
+              const certificates = kind === 'file' ? readCertificates(rest) : undefined;
+              if (certificates === undefined) throw error;
+              return certificates;
+            }
+          });
         }
         case 'keystore': {
           const path = pathOf(rest);
@@ -90,6 +99,22 @@ export function createSecretStore(deps: {
   };
 }
 
+/**
+ * A file that others may read holds no secret when all it holds is certificates, as those of authorities mostly do. It must still be one that
+ * nobody else may write. Undefined when it is another.
+ */
+function readCertificates(path: string): Secret | undefined {
+  let bytes: Buffer | undefined;
+  try {
+    bytes = readTrustedFile(path, { bytesMax: CERTIFICATES_BYTES_MAX });
+  } catch {
+    return undefined; // What keeps it from being a secret is told.
+  }
+  const labels = [...(bytes?.toString('latin1') ?? '').matchAll(/-----BEGIN ([^\r\n]*)/g)].map(([, label]) => label);
+  const isPublic = labels.length > 0 && labels.every((label) => label === 'CERTIFICATE-----');
+  return bytes !== undefined && isPublic ? new Secret(bytes) : undefined;
+}
+
 async function present<T>(reference: string, read: () => Promise<T | undefined>): Promise<T> {
   let found: T | undefined;
   try {
@@ -120,3 +145,5 @@ function failure(message: string, cause?: unknown): GatewayError {
 const NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 /** Keys and certificates are the largest. */
 const SECRET_BYTES_MAX = 64 * 1024;
+/** A system's own list of authorities has a quarter of that. */
+const CERTIFICATES_BYTES_MAX = 1024 * 1024;

@@ -9,8 +9,10 @@ export function checkOwner(path: string, stat: Stats): void {
 
 /** Refuses modes with more bits than `allowed`. @throws PrivateFileError ERR_PRIVATE_FILE_UNSAFE */
 export function checkMode(path: string, stat: Stats, allowed: number): void {
-  if ((stat.mode & 0o777 & ~allowed) !== 0)
-    throw unsafe(`${path} has mode ${octal(stat.mode)}, allowed is ${octal(allowed)}`);
+  if ((stat.mode & 0o777 & ~allowed) === 0) return;
+  // A file needs no right to run, though it may have it.
+  const told = stat.isFile() ? allowed & 0o666 : allowed;
+  throw unsafe(`${path} has mode ${octal(stat.mode)}, allowed is ${octal(told)}; chmod ${told.toString(8)} it`);
 }
 
 /** Refuses all but a plain file of ours with mode 0600 or less. @throws PrivateFileError ERR_PRIVATE_FILE_UNSAFE, _SIZE */

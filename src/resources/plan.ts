@@ -27,7 +27,7 @@ export function planOf(
     changes.filter(({ action }) => action === 'create' || action === 'update').map(({ kind }) => kind),
   );
   if (grown.size > 0) {
-    const after = outcomeOf(before, declared, options);
+    const after = outcomeOf(before, declared, { ...options, changes });
     checkSize(after);
     const problems = Array.from(grown).flatMap((kind) =>
       options.validateTogether(
@@ -79,18 +79,39 @@ export function changesBetween(
       changes.push({ kind, name, action: 'delete', differences: differencesOf(spec, undefined) });
     }
   }
-  return changes.sort((a, b) => compareText(a.kind, b.kind) || compareText(a.name, b.name));
+  changes.sort((a, b) => compareText(a.kind, b.kind) || compareText(a.name, b.name));
+  return withinRoom(changes);
 }
 
-/** All resources as they will be, ordered by name. */
+/** One message tells all changes: beyond what it holds, it is said that there are differences, not which. */
+function withinRoom(changes: readonly Change[]): readonly Change[] {
+  let room = DIFFERENCES_BYTES_MAX;
+  return changes.map((change) => {
+    if (change.differences.length === 0) return change;
+    for (const line of change.differences) room -= Buffer.byteLength(line) + LINE_FRAMING_BYTES;
+    return room >= 0 ? change : { ...change, differences: ['… not shown: this plan is too long'] };
+  });
+}
+
+/**
+ * All resources as they will be: those that stay as they are, then those that are made or changed, both ordered by name. So where two do
+ * not go together the later one, which is blamed, is one that somebody has just declared.
+ */
 function outcomeOf(
   present: readonly Resource[],
   declared: readonly Resource[],
-  options: { prune: boolean },
+  { prune, changes }: { readonly prune: boolean; readonly changes: readonly Change[] },
 ): readonly Resource[] {
   const isDeclared = new Set(declared.map(({ kind, name }) => keyOf(kind, name)));
-  const kept = options.prune ? [] : present.filter(({ kind, name }) => !isDeclared.has(keyOf(kind, name)));
-  return [...kept, ...declared].sort((a, b) => compareText(a.name, b.name));
+  const isUnchanged = new Set(
+    changes.flatMap(({ action, kind, name }) => (action === 'unchanged' ? [keyOf(kind, name)] : [])),
+  );
+  const kept = prune ? [] : present.filter(({ kind, name }) => !isDeclared.has(keyOf(kind, name)));
+  const [fresh = [], same = []] = [false, true].map((wanted) =>
+    declared.filter(({ kind, name }) => isUnchanged.has(keyOf(kind, name)) === wanted),
+  );
+  const byName = (a: Resource, b: Resource) => compareText(a.name, b.name);
+  return [...[...kept, ...same].sort(byName), ...fresh.sort(byName)];
 }
 
 /** @throws ResourcesError ERR_RESOURCES_LIMIT */
@@ -133,5 +154,9 @@ const SPEC_BYTES_MAX = 1_200_000;
 const RESOURCES_MAX = 25_000;
 /** A gateway is told all of them in one message, and takes 16 MiB in one; the CLI lists them in one as well. */
 const SET_BYTES_MAX = 15 * 1024 * 1024;
+/** Within the 16 MiB of a message, beside the names of as many resources as there may be. */
+const DIFFERENCES_BYTES_MAX = 10 * 1024 * 1024;
+/** What a line costs in a message beside its text. */
+const LINE_FRAMING_BYTES = 4;
 /** More than what a resource costs in a message beside name and spec. */
 const FRAMING_BYTES = 32;

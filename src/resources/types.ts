@@ -17,7 +17,10 @@ export interface Change {
   readonly kind: ResourceKind;
   readonly name: string;
   readonly action: 'create' | 'update' | 'delete' | 'unchanged';
-  /** For people, one line a difference: `config.host: "db1" → "db2"`. Never a secret value. */
+  /**
+   * For people, one line a difference: `config.host: "db1" → "db2"`; of a text of several lines those that changed, `cedar -3: @mask("a:b")`
+   * or `cedar +3: …`, with their numbers. Never a secret value.
+   */
   readonly differences: readonly string[];
 }
 
@@ -92,8 +95,8 @@ export interface Resources {
 }
 
 /**
- * Checks all resources of one kind as they are to be, ordered by name, each of them valid alone: a problem for whatever would make a
- * gateway refuse the set. Messages never repeat values that could be secrets.
+ * Checks all resources of one kind as they are to be, each of them valid alone: a problem for whatever would make a gateway refuse the set.
+ * Those that somebody has just declared come last, so of two that do not go together the later one is to blame. Messages never repeat values that could be secrets.
  */
 export type ValidateTogether = (kind: ResourceKind, resources: readonly Resource[]) => readonly Problem[];
 

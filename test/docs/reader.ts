@@ -62,7 +62,6 @@ function prepare(stack: Stack, folder: string): void {
   // As root the users of the guide are users of the stack; else everything is one user's.
   const become = stack.users.separate ? 'setpriv --reuid "$user" --regid "$user" --clear-groups' : '';
   program('sudo', `if [ "$1" = -u ]; then user=$2; shift 2; exec ${become} "$@"; fi\nexec "$@"`);
-  fs.cpSync(path.join(ROOT, 'examples'), path.join(folder, 'work/examples'), { recursive: true });
   fs.writeFileSync(path.join(folder, 'work/password.txt'), stack.secrets.target, { mode: 0o600 });
 }
 
@@ -70,6 +69,7 @@ function prepare(stack: Stack, folder: string): void {
 function asHere(stack: Stack, folder: string, text: string): string {
   const { data, http, workloadApi, targets, operatorSocket } = stack.folder;
   const pairs: readonly (readonly [string | RegExp, string])[] = [
+    ['/opt/countersign', ROOT],
     ['/etc/countersign', path.join(folder, 'etc')],
     ['/var/lib/countersign/gateway', data.gateway],
     ['/var/lib/countersign/server', data.server],

@@ -1,4 +1,4 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -27,6 +27,24 @@ describe.skipIf(olderNode === undefined)('started by an older Node (skipped wher
     expect(run(['--help']).stdout).toContain('Every server-to-server call verified');
     expect(run(['ledger', 'show']).status).toBe(64);
   });
+
+  it.each([
+    'SIGKILL',
+    'SIGTERM',
+  ] as const)('what it runs ends when the one that was started ends by %s', async (signal) => {
+    const folder = mkdtempSync(join(tmpdir(), 'bin-'));
+    folders.push(folder);
+    const launcher = spawn(olderNode ?? '', [join(root, 'bin/countersign.js'), 'dev', '--dir', folder], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const said: string[] = [];
+    for (const stream of [launcher.stdout, launcher.stderr]) stream.on('data', (text) => said.push(String(text)));
+    // Both ends of its output are closed once the one that it started has ended too.
+    const closed = new Promise((resolve) => launcher.once('close', resolve));
+    await expect.poll(() => said.join(''), { timeout: 60_000 }).toContain('running in one process');
+    launcher.kill(signal);
+    await closed;
+  }, 90_000);
 
   it('it says what to install where there is no packaged one', () => {
     const folder = mkdtempSync(join(tmpdir(), 'bin-'));

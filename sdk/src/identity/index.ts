@@ -4,9 +4,9 @@
  * It promises that whoever holds a `SpiffeId` or `TrustDomain` holds a valid one: both are made only here, by a hand-written
  * parser that never normalises (a URL parser would). It knows nothing of certificates, tokens or sockets.
  */
+export { errorTable, IdentityError } from './errors.ts';
 export {
   formatSpiffeId,
-  IdentityError,
   parseSpiffeId,
   parseTrustDomain,
   type SpiffeId,

@@ -1,3 +1,5 @@
+import { IdentityError } from './errors.ts';
+
 declare const trustDomainBrand: unique symbol;
 
 /** A trust domain name such as `example.org`: 1–255 of `[a-z0-9._-]`. @see SPIFFE-ID §2.1 */
@@ -8,17 +10,6 @@ export interface SpiffeId {
   readonly trustDomain: TrustDomain;
   readonly path: string;
   readonly uri: string;
-}
-
-/** Why a text is no identity. The message never repeats more than the part at fault. */
-export class IdentityError extends Error {
-  readonly code: 'ERR_SPIFFE_ID' | 'ERR_TRUST_DOMAIN';
-
-  constructor(code: 'ERR_SPIFFE_ID' | 'ERR_TRUST_DOMAIN', message: string) {
-    super(message);
-    this.name = 'IdentityError';
-    this.code = code;
-  }
 }
 
 /**

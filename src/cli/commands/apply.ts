@@ -3,7 +3,9 @@ import { Bundle, Control } from '@countersign/sdk/contract';
 import { formatProblem } from '../../policy/index.ts';
 import { type CliCommand, type CliContext, exitCodes, flagOption, listOption, UsageError } from '../command.ts';
 import { readDeclared } from '../declared-files.ts';
+import { lostPolicies } from '../lost-policies.ts';
 import { changedEntries, planEntries } from '../plan-entries.ts';
+import { withFiles } from '../refused-apply.ts';
 import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../server-client.ts';
 import { formatTable } from '../table.ts';
 import { warnOfNames } from '../warn-of-names.ts';
@@ -21,7 +23,7 @@ export const command: CliCommand = {
   async run(context, input) {
     const paths = listOption(input, 'file');
     if (paths.length === 0) throw new UsageError('-f, the file or folder with resources, is missing');
-    const { resources: declared, policies } = readDeclared(paths);
+    const { resources: declared, policies, placeOf } = readDeclared(paths);
     const resources = declared
       .filter(({ kind }) => kind !== 'Entry')
       .map(({ kind, name, spec }) => ({ kind, name, specJson: JSON.stringify(spec) }));
@@ -37,20 +39,25 @@ export const command: CliCommand = {
       const warnings = await warnOfNames(client, { declared, policies }, { ...options, trustDomain, prune });
       if (!context.json) for (const warning of warnings) context.warn(formatProblem(warning));
       const declaration = { prune, resources, entries: changedEntries(entries) };
-      const planned = await client.unary(Control.method.apply, { ...declaration, dryRun: true }, options);
+      const apply = (dryRun: boolean) =>
+        client
+          .unary(Control.method.apply, { ...declaration, dryRun }, options)
+          .catch((error: unknown) => Promise.reject(withFiles(error, placeOf)));
+      const planned = await apply(true);
       const changes = [
         ...planned.changes.map(({ kind, name, action, differences }) => ({ kind, name, action, differences })),
         ...entries.map(({ kind, name, action, differences }) => ({ kind, name, action, differences })),
       ];
       const acting = changes.filter(({ action }) => action !== 'unchanged');
+      const lost = await lostPolicies(client, { changes, declared: policies.compiled }, options);
       if (acting.length === 0 || flagOption(input, 'dryRun')) {
-        context.emit({ changes, applied: false, warnings }, () => formatPlan(changes));
+        context.emit({ changes, applied: false, warnings }, () => formatPlan(changes, lost));
         return exitCodes.ok;
       }
-      context.say(formatPlan(changes));
+      context.say(formatPlan(changes, lost));
       if (!flagOption(input, 'yes') && !(await confirm(context))) return exitCodes.no;
       // One transaction at the server: all of it, or a failure that says why nothing.
-      await client.unary(Control.method.apply, { ...declaration, dryRun: false }, options);
+      await apply(false);
       context.emit({ changes, applied: true, warnings }, () => `applied ${acting.length} change(s)`);
       return exitCodes.ok;
     });
@@ -59,13 +66,15 @@ export const command: CliCommand = {
 
 function formatPlan(
   changes: readonly { kind: string; name: string; action: string; differences: readonly string[] }[],
+  lost: readonly string[],
 ): string {
   if (changes.every(({ action }) => action === 'unchanged')) return 'Nothing to change.';
   const rows = changes.flatMap(({ kind, name, action, differences }) => [
     [SIGNS[action] ?? action, kind, name, action],
     ...differences.map((line) => ['', '', '', `  ${line}`]),
   ]);
-  return formatTable(['', 'kind', 'name', 'change'], rows);
+  const table = formatTable(['', 'kind', 'name', 'change'], rows);
+  return lost.length > 0 ? `${table}\npolicies no longer there: ${lost.join(', ')}` : table;
 }
 
 async function confirm(context: CliContext): Promise<boolean> {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { parseProof, verifyLedger, verifyProof } from '../../ledger/index.ts';
 import { type CliCommand, type CliContext, type CliInput, exitCodes, textOption } from '../command.ts';
-import { formatEntryLine, ledgerFolder, ledgerOptions, verifierKey } from '../ledger-folder.ts';
+import { formatEntryLine, knownCheckpoints, ledgerFolder, ledgerOptions, verifierKey } from '../ledger-folder.ts';
 
 export const command: CliCommand = {
   summary: 'Verify a ledger, or a copy of one, or one proof: names the first entry that was changed, dropped or moved.',
@@ -20,10 +20,9 @@ export const command: CliCommand = {
 
 async function verifyFolder(context: CliContext, input: CliInput): Promise<number> {
   const directory = ledgerFolder(context, input);
-  const known = input.options['checkpoint'];
   const report = await verifyLedger(directory, verifierKey(input, directory), {
     signal: context.signal,
-    knownCheckpoints: Array.isArray(known) ? known.map((file) => readFileSync(String(file), 'utf8')) : [],
+    knownCheckpoints: knownCheckpoints(input),
   });
   context.emit(report, () =>
     [

@@ -12,12 +12,14 @@ export const command: CliCommand = {
     const report = checkPolicyFiles(input);
     const warnings = warnOfNamesInFiles(context, input, report);
     const found = [...report.problems, ...warnings];
-    const isBroken =
-      found.some(({ severity }) => severity === 'error') || (flagOption(input, 'strict') && found.length > 0);
+    const hasError = found.some(({ severity }) => severity === 'error');
+    const isBroken = hasError || (flagOption(input, 'strict') && found.length > 0);
     const policies = report.compiled?.policies.length ?? 0;
     context.emit({ ok: !isBroken, policies, problems: report.problems, warnings }, () => {
       const lines = found.map(formatProblem);
-      return isBroken ? lines.join('\n') : [...lines, `${policies} policies are fine`].join('\n');
+      if (hasError) return lines.join('\n');
+      if (isBroken) return [...lines, '--strict: warnings fail too'].join('\n');
+      return [...lines, policies === 1 ? '1 policy is fine' : `${policies} policies are fine`].join('\n');
     });
     return isBroken ? exitCodes.no : exitCodes.ok;
   },

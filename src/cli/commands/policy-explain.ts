@@ -1,6 +1,7 @@
 import { policySchema } from '../../app/declared-rules.ts';
-import { type Explanation, parsePolicyCases, requestOfCase } from '../../policy/index.ts';
-import { type CliCommand, exitCodes, requiredOption, textOption, UsageError } from '../command.ts';
+import type { DecisionRequest } from '../../model/index.ts';
+import { didYouMean, type Explanation, PolicyError, parsePolicyCases, requestOfCase } from '../../policy/index.ts';
+import { type CliCommand, type CliInput, exitCodes, requiredOption, textOption, UsageError } from '../command.ts';
 import { loadPolicyFiles } from '../policy-files.ts';
 
 export const command: CliCommand = {
@@ -16,19 +17,10 @@ export const command: CliCommand = {
     'countersign policy explain ./countersign.d --principal spiffe://example.org/web --action postgres:select --resource table:orders/shop/public/customers --context \'{"columns":["id"],"hasWhere":false}\'',
   ],
   async run(context, input) {
-    const [kind, id] = splitOnce(requiredOption(input, 'resource'));
-    const [one] = parsePolicyCases([
-      {
-        name: 'request',
-        principal: requiredOption(input, 'principal'),
-        action: requiredOption(input, 'action'),
-        resource: { [kind]: id },
-        context: jsonObject(textOption(input, 'context') ?? '{}'),
-        expect: 'allow',
-      },
-    ]);
-    if (!one) throw new UsageError('there is no request');
-    const explanation = loadPolicyFiles(input).explain(requestOfCase(one, policySchema));
+    const request = requestOf(input);
+    const explanation = loadPolicyFiles(input).explain(request);
+    // Gateways refuse such a request, but they never make one: whoever asks about it has not got an answer about their policies.
+    if (explanation.invalid !== undefined) throw new UsageError(`no such request is possible: ${explanation.invalid}`);
     const { decision } = explanation;
     const value = decision.allow
       ? {
@@ -44,13 +36,47 @@ export const command: CliCommand = {
   },
 };
 
-function formatExplanation({ decision, invalid, policies }: Explanation): string {
+/** @throws UsageError for a question about nothing in the schema */
+function requestOf(input: CliInput): DecisionRequest {
+  const [kind, id] = splitOnce(requiredOption(input, 'resource'));
+  const action = knownAction(requiredOption(input, 'action'));
+  const context = jsonObject(textOption(input, 'context') ?? '{}');
+  const lacking = Object.entries(policySchema.actions.get(action)?.context ?? {}).flatMap(([name, { required }]) =>
+    required === false || Object.hasOwn(context, name) ? [] : [name],
+  );
+  if (lacking.length > 0) throw new UsageError(`--context lacks ${lacking.join(', ')}, which every ${action} has`);
+  const principal = requiredOption(input, 'principal');
+  const value = { name: 'request', principal, action, resource: { [kind]: id }, context, expect: 'allow' };
+  try {
+    const [one] = parsePolicyCases([value]);
+    if (!one) throw new UsageError('there is no request');
+    return requestOfCase(one, policySchema);
+  } catch (cause) {
+    if (!(cause instanceof PolicyError)) throw cause;
+    // The rules are those of test cases; here is only one, and nobody has called it so.
+    throw new UsageError(cause.message.replace(/^case "request": /, ''), { cause });
+  }
+}
+
+/** @throws UsageError */
+function knownAction(action: string): string {
+  const known = Array.from(policySchema.actions).flatMap(([id, { isGroup }]) => (isGroup ? [] : [id]));
+  if (known.includes(action)) return action;
+  const isGroup = policySchema.actions.has(action);
+  const hint = didYouMean(action, known);
+  throw new UsageError(
+    isGroup
+      ? `${action} is a group of actions; ask about one of them`
+      : `there is no action ${JSON.stringify(action)}${hint === undefined ? '' : ` (${hint})`}`,
+  );
+}
+
+function formatExplanation({ decision, policies }: Explanation): string {
   const lines = [
     decision.allow
       ? `allowed by ${decision.policies.join(', ')}`
       : `denied (${decision.reason})${decision.policies.length > 0 ? ` by ${decision.policies.join(', ')}` : ''}`,
   ];
-  if (invalid !== undefined) lines.push(`the request does not fit the schema: ${invalid}`);
   if (decision.allow) {
     for (const [column, kind] of decision.obligations.masks) lines.push(`  mask ${column}: ${kind}`);
     if (decision.obligations.rowsMax !== undefined) lines.push(`  at most ${decision.obligations.rowsMax} rows`);

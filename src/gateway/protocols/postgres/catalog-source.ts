@@ -11,7 +11,7 @@ import {
 import { GatewayError } from '../../errors.ts';
 import { endTarget } from './last-words.ts';
 import { buildCatalog, type Catalog, type CatalogQuery, catalogDigest, catalogQueries } from './sql/index.ts';
-import { CONNECT_MS_MAX, openUpstream, type Upstream, type UpstreamDeps } from './upstream.ts';
+import { CONNECT_MS_MAX, openUpstream, REQUIRED_PARAMETERS, type Upstream, type UpstreamDeps } from './upstream.ts';
 
 /** Snapshots of one database's catalog, read over a connection of the gateway's own and shared by its sessions. */
 export interface CatalogSource {
@@ -297,8 +297,7 @@ function startParameters(database: string): readonly (readonly [string, string])
   return [
     ['database', database],
     ['application_name', 'countersign catalog'],
-    ['client_encoding', 'UTF8'],
-    ['standard_conforming_strings', 'on'],
+    ...REQUIRED_PARAMETERS,
     ['statement_timeout', String(QUERY_MS_MAX)],
     // A migration that holds a lock must not hold up snapshots: what needs the lock is left out of them.
     ['lock_timeout', String(LOCK_MS_MAX)],

@@ -29,7 +29,10 @@ export const configSchema = Type.Object(
       Type.String({ pattern: referencePattern, description: 'Reference to the role’s password.' }),
     ),
     certificate: Type.Optional(
-      Type.String({ pattern: referencePattern, description: 'Reference to a PEM client certificate, with `key`.' }),
+      Type.String({
+        pattern: referencePattern,
+        description: 'Reference to a PEM client certificate, with `key`; its file may be readable by all.',
+      }),
     ),
     key: Type.Optional(
       Type.String({ pattern: referencePattern, description: 'Reference to the PEM key of `certificate`.' }),
@@ -46,7 +49,8 @@ export const configSchema = Type.Object(
     sslRoots: Type.Optional(
       Type.String({
         pattern: referencePattern,
-        description: 'Reference to PEM roots that verify the server; the system’s when absent.',
+        description:
+          'Reference to PEM roots that verify the server, and then no others do. When absent: the public ones that Node brings and those of the system (such as /etc/ssl/certs), as they were when the gateway started to use them. A file of certificates may be readable by all (0644).',
       }),
     ),
     customSettings: Type.Array(Type.String({ pattern: '^[a-z_][a-z0-9_]*\\.[a-z_][a-z0-9_]*$', maxLength: 63 }), {

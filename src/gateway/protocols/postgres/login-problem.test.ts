@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { GatewayError } from '../../errors.ts';
-import { loginProblem, mayBeOfSettings } from './login-problem.ts';
+import { loginProblem, mayBeOfSettings, SettingMismatch } from './login-problem.ts';
 
 // Goal: an operator sees what is wrong and what to do, and nothing that the server or a secret's source may have put into a text.
 
@@ -23,11 +23,32 @@ describe('a login that failed', () => {
   });
 
   test('because something else answers says so, and not what it sent', () => {
-    const error = new GatewayError('ERR_GATEWAY_TARGET_PROTOCOL', 'db.example:5432 has client_encoding = "hunter2"');
+    const error = new GatewayError('ERR_GATEWAY_TARGET_PROTOCOL', 'db.example:5432 sends message hunter2');
     expect(loginProblem(at, error)).toEqual({
       what: 'what answers at db.example:5432 is no PostgreSQL server that the gateway can serve',
       remedy: expect.stringContaining('listening'),
     });
+  });
+
+  test.each([
+    ['client_encoding', 'SQL_ASCII', 'UTF8', 'reports client_encoding = SQL_ASCII; the gateway needs UTF8'],
+    ['standard_conforming_strings', 'off', 'on', 'reports standard_conforming_strings = off; the gateway needs on'],
+    ['client_encoding', 'hunter2', 'UTF8', 'reports client_encoding = something else; the gateway needs UTF8'],
+    ['client_encoding', undefined, 'UTF8', 'reports client_encoding = something else; the gateway needs UTF8'],
+  ])('because %s is %s says so, and shows only what can be such a value', (name, value, wanted, what) => {
+    const cause = new SettingMismatch({ name, value, wanted });
+    const error = new GatewayError('ERR_GATEWAY_TARGET_PROTOCOL', 'db.example:5432 has hunter2', { cause });
+    expect(loginProblem(at, error)).toEqual({
+      what: `db.example:5432 ${what}`,
+      remedy: expect.stringContaining('pooler'),
+    });
+  });
+
+  test('for want of a root that verifies the server names the key for it', () => {
+    const cause = Object.assign(new Error(), { code: 'SELF_SIGNED_CERT_IN_CHAIN' });
+    expect(loginProblem(at, new GatewayError('ERR_GATEWAY_TARGET_TLS', 'no', { cause })).remedy).toContain(
+      'sslRoots: file:PATH',
+    );
   });
 
   test('for want of a secret names its reference', () => {

@@ -30,10 +30,20 @@ export function loginProblem(
     case 'ERR_GATEWAY_TARGET_TLS':
       return { what: `no TLS with ${at} that proves who it is${why}`, remedy };
     case 'ERR_GATEWAY_TARGET_PROTOCOL':
+      if (error.cause instanceof SettingMismatch)
+        return { what: `${at} ${error.cause.message}`, remedy: OTHER_SETTING };
       return { what: `what answers at ${at} is no PostgreSQL server that the gateway can serve`, remedy };
     default:
       if (state !== undefined) return { what: `${at} ${state.what}${why}`, remedy };
       return { what: SQLSTATE.test(code) ? `${at} refuses the gateway${why}` : `${at} can’t be reached${why}`, remedy };
+  }
+}
+
+/** The server reports another value of a setting than the one that was asked for and that texts are read by. */
+export class SettingMismatch extends Error {
+  constructor({ name, value = '', wanted }: { name: string; value: string | undefined; wanted: string }) {
+    // The server chose it, so only what can be a value of such a setting is shown.
+    super(`reports ${name} = ${SETTING.test(value) ? value : 'something else'}; the gateway needs ${wanted}`);
   }
 }
 
@@ -47,6 +57,10 @@ export function mayBeOfSettings(error: unknown): boolean {
   return error.code === 'ERR_GATEWAY_TARGET_AWAY' && SQLSTATE.test(code) && !OF_SERVER.test(code);
 }
 
+/** Encodings, `on` and `off`. */
+const SETTING = /^[A-Z][A-Z0-9_]{1,15}$|^o(n|ff)$/;
+const OTHER_SETTING =
+  'The gateway asks for that setting at each login. Look for a proxy or pooler between that drops or changes it, and point the target at the server itself.';
 /** Not foreseen, so nobody has chosen its words. */
 const FAILED: LoginProblem = { what: 'the gateway failed to log in', remedy: 'See the log of the gateway.' };
 /** What a server that is there may lack. */

@@ -9,7 +9,7 @@ import { createNameWatch } from './name-watch.ts';
 import { type Database, serveClient } from './open-session.ts';
 import { refusalText } from './refusal.ts';
 import { createPlanner, type Planner } from './sql/index.ts';
-import { openUpstream } from './upstream.ts';
+import { openUpstream, REQUIRED_PARAMETERS } from './upstream.ts';
 
 /** Opens a PostgreSQL target: connects when the first session comes. @throws GatewayError ERR_GATEWAY_TARGET_CONFIG */
 export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
@@ -63,6 +63,7 @@ export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
         const parameters = [
           ['database', place],
           ['application_name', 'countersign check'],
+          ...REQUIRED_PARAMETERS, // As sessions ask for them: a database of another encoding has other defaults.
         ] as const;
         const upstream = await openUpstream({ ...deps, config }, { parameters, minor: 0, signal });
         endTarget(upstream.socket, deps.clock, encodeTerminate());

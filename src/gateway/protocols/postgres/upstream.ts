@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
-import { checkServerIdentity, connect as connectTls, type TLSSocket } from 'node:tls';
+import { checkServerIdentity, connect as connectTls, createSecureContext, type TLSSocket } from 'node:tls';
 import { anySignal, type Clock, messageOf, type Random, raceAbort, timeoutSignal } from '../../../std/index.ts';
 import {
   Backend,
@@ -20,7 +20,8 @@ import {
 import { GatewayError } from '../../errors.ts';
 import type { SecretResolver, TargetDeps } from '../../protocol.ts';
 import { isLocal, type PostgresConfig } from './config.ts';
-import { loginProblem, mayBeOfSettings } from './login-problem.ts';
+import { loginProblem, mayBeOfSettings, SettingMismatch } from './login-problem.ts';
+import { publicContext, publicRoots, TLS } from './public-roots.ts';
 import { createReads } from './reads.ts';
 
 /** A connection to the target, logged in and idle. Nothing listens on the socket; it is paused. */
@@ -151,15 +152,15 @@ async function startTls(deps: UpstreamDeps, socket: Socket, signal: AbortSignal)
   const verify = config.sslMode !== 'require';
   const tls = connectTls({
     socket,
-    minVersion: 'TLSv1.2',
     ALPNProtocols: ['postgresql'],
     rejectUnauthorized: verify,
     checkServerIdentity: (host, peer) =>
       config.sslMode === 'verify-full' ? checkServerIdentity(host, peer) : undefined,
     host: config.host,
     ...(isIP(config.host) === 0 ? { servername: config.host } : {}),
-    ...(roots === undefined ? {} : { ca: roots }),
-    ...(certificate === undefined || key === undefined ? {} : { cert: certificate, key }),
+    ...(certificate === undefined || key === undefined
+      ? { secureContext: roots === undefined ? publicContext() : createSecureContext({ ...TLS, ca: roots }) }
+      : { ...TLS, ca: roots ?? publicRoots(), cert: certificate, key }),
   });
   tls.on('error', () => {}); // As for the socket below it.
   try {
@@ -280,6 +281,7 @@ function checkParameters(config: PostgresConfig, parameters: ReadonlyMap<string,
       throw new GatewayError(
         'ERR_GATEWAY_TARGET_PROTOCOL',
         `${where(config)} has ${name} = ${JSON.stringify(value ?? '')}; the gateway needs ${wanted}`,
+        { cause: new SettingMismatch({ name, value, wanted }) },
       );
     }
   }
@@ -352,7 +354,8 @@ const KEEP_ALIVE_MS = 60_000;
 const LOGIN_MESSAGE_BYTES_MAX = 64 * 1024;
 /** PostgreSQL 18 reports 15. */
 const PARAMETERS_MAX = 100;
-const REQUIRED_PARAMETERS = [
+/** What each login asks for, and a server has to report then. */
+export const REQUIRED_PARAMETERS = [
   ['client_encoding', 'UTF8'],
   ['standard_conforming_strings', 'on'],
 ] as const;

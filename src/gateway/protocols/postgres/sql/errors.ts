@@ -5,7 +5,7 @@ export const errorTable = {
     status: 502,
     exit: 'unavailable',
     meaning: 'The answers to the catalog queries of a PostgreSQL target are incomplete or malformed.',
-    remedy: 'Check that the target is PostgreSQL 14 or later and that the login may read pg_catalog.',
+    remedy: 'Check that the target is PostgreSQL 12 or later and that the login may read pg_catalog.',
   },
   ERR_SQL_PARSER: {
     status: 500,
