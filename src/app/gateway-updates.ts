@@ -1,5 +1,5 @@
 import type { GatewayUpdate } from '@countersign/sdk/contract/gen/countersign/control/v1/control_pb.ts';
-import type { Gateway } from '../gateway/index.ts';
+import { definitionOf, type Gateway } from '../gateway/index.ts';
 import type { ResolvedTarget } from '../model/index.ts';
 import { PolicyError, type PolicyLoader } from '../policy/index.ts';
 import type { Log } from '../std/index.ts';
@@ -93,12 +93,7 @@ function policiesRefused(error: PolicyError, waiting: readonly ResolvedTarget[])
 }
 
 function isSame(one: ResolvedTarget, other: ResolvedTarget | undefined): boolean {
-  return other !== undefined && textOf(one) === textOf(other);
-}
-
-/** As gateways tell whether a target has changed. */
-function textOf({ protocol, config }: ResolvedTarget): string {
-  return JSON.stringify([protocol, config]);
+  return other !== undefined && definitionOf(one) === definitionOf(other);
 }
 
 const UPDATE_FAILED: Problem = {

@@ -8,7 +8,7 @@
 export { errorTable, GatewayError } from './errors.ts';
 export { createGateway, type Gateway, type GatewayDeps, type SessionInfo } from './gateway.ts';
 export type { CurrentIdentity, GatewayIdentity } from './identity.ts';
-export type { TargetProblem } from './open-targets.ts';
+export { definitionOf, type TargetProblem } from './open-targets.ts';
 export type {
   ProtocolMember,
   SecretResolver,

@@ -286,7 +286,8 @@ function problemOf(target: string, error: unknown): TargetProblem {
   return { target, what: 'the gateway failed to open it', remedy: 'See the log of the gateway.' };
 }
 
-function definitionOf({ protocol, config }: ResolvedTarget): string {
+/** What a target is declared as: it has changed when this has. */
+export function definitionOf({ protocol, config }: ResolvedTarget): string {
   return JSON.stringify([protocol, config]);
 }
 

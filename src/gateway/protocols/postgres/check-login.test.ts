@@ -1,22 +1,9 @@
 import { createServer, type Socket } from 'node:net';
 import { expect, test } from 'vitest';
-import {
-  encodeAuthenticationOk,
-  encodeBackendKeyData,
-  encodeParameterStatus,
-  encodeReadyForQuery,
-} from '../../../wire/postgres/index.ts';
+import { greeting } from './testing/greeting.ts';
 import { startTarget } from './testing/harness.ts';
 
 // Goal: the gateway's own logins, which come every few minutes for as long as it runs, leave nothing behind.
-
-const greeting = Buffer.concat([
-  encodeAuthenticationOk(),
-  encodeParameterStatus('client_encoding', 'UTF8'),
-  encodeParameterStatus('standard_conforming_strings', 'on'),
-  encodeBackendKeyData(1, Buffer.alloc(4, 1)),
-  encodeReadyForQuery('I'),
-]);
 
 test.each([
   ['goes on talking', (socket: Socket) => void socket.write(greeting)],

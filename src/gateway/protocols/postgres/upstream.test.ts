@@ -2,17 +2,12 @@ import { createServer, type Socket } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { startPostgres, type TestPostgres } from '../../../../test/support/postgres.ts';
 import { createSystemClock, createSystemRandom, Secret } from '../../../std/index.ts';
-import {
-  encodeAuthenticationOk,
-  encodeBackendKeyData,
-  encodeError,
-  encodeParameterStatus,
-  encodeReadyForQuery,
-} from '../../../wire/postgres/index.ts';
+import { encodeError, encodeParameterStatus } from '../../../wire/postgres/index.ts';
 import { encodePem } from '../../../wire/x509/index.ts';
 import type { LoginProblem } from '../../protocol.ts';
 import { createTestAuthority } from '../../testing/test-authority.ts';
 import { parseConfig } from './config.ts';
+import { greeting } from './testing/greeting.ts';
 import { openUpstream } from './upstream.ts';
 
 const authority = createTestAuthority('example.org', Date.now());
@@ -234,14 +229,6 @@ describe('servers that are none', () => {
         })),
     );
   });
-
-  const greeting = Buffer.concat([
-    encodeAuthenticationOk(),
-    encodeParameterStatus('client_encoding', 'UTF8'),
-    encodeParameterStatus('standard_conforming_strings', 'on'),
-    encodeBackendKeyData(1, Buffer.alloc(4, 1)),
-    encodeReadyForQuery('I'),
-  ]);
 
   test('one that is ready and says in the same breath that it stops is away, not foreign', async () => {
     const farewell = encodeError({ severity: 'FATAL', sqlstate: '57P01', message: 'unexpected postmaster exit' });
