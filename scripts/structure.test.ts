@@ -103,6 +103,30 @@ describe('the structure check', () => {
       },
     ],
     ['banned', 'a timer', { 'src/store/wait.ts': 'export const wait = () => setTimeout(() => {}, 1);\n' }],
+    [
+      'banned',
+      'a listener for one error only',
+      { 'src/store/hear.ts': "export const hear = (s: Socket) => s.on('error', () => {}).once('error', () => {});\n" },
+    ],
+    [
+      'banned',
+      'letting go of all listeners',
+      { 'src/store/let-go.ts': "export const letGo = (s: Socket) => s.removeAllListeners('error');\n" },
+    ],
+    ['banned', "the driver's own client", { 'src/store/db.ts': 'export const open = () => new pg.Client({});\n' }],
+    [
+      'banned',
+      "the driver's pool of its own clients",
+      { 'src/store/db.ts': 'export const open = () => new pg.Pool({});\n' },
+    ],
+    [
+      'emitter',
+      'a socket whose errors nobody hears',
+      {
+        'src/store/call.ts':
+          "import { connect, type Socket } from 'node:net';\nexport const call = () => connect(1);\n",
+      },
+    ],
     ['banned', 'the console', { 'src/store/say.ts': "export const say = () => console.log('x');\n" }],
   ])('catches %s: %s', (rule, _what, files) => {
     expect(rulesBrokenBy(files)).toContain(rule);
@@ -121,6 +145,13 @@ describe('the structure check', () => {
       { 'src/std/long.ts': `/** Long because it is one table. */\n${'export const x = 1;\n'.repeat(450)}` },
     ],
     ['the clock in a test', { 'src/store/now.test.ts': 'export const now = () => Date.now();\n' }],
+    [
+      'a socket that is only named',
+      {
+        'src/store/socket.ts':
+          "import { isIP, type Socket } from 'node:net';\nexport const x = (s: Socket) => isIP(s);\n",
+      },
+    ],
     ['a banned word in a comment', { 'src/store/now.ts': '// Not Date.now(): it jumps.\nexport const now = 1;\n' }],
     ['the clock in std', { 'src/std/clock.ts': 'export const now = () => Date.now();\n' }],
   ])('lets %s pass', (_what, files) => {

@@ -25,6 +25,7 @@ export function checkStructure(files: ReadonlyMap<string, string>): Finding[] {
   return [
     ...sources.flatMap(([file, text]) => checkSize(file, text)),
     ...sources.filter(([file]) => !isTest(file)).flatMap(([file, text]) => checkBanned(file, text)),
+    ...sources.filter(([file]) => !isTest(file)).flatMap(([file, text]) => checkEmitters(file, text)),
     ...imports.flatMap((edge) => checkEdge(edge)),
     ...checkUnlistedFolders(sources.map(([file]) => file)),
     ...checkCycles(imports.filter((edge) => !edge.typeOnly && !isTest(edge.from))),
@@ -151,6 +152,14 @@ function checkBanned(file: string, text: string): Finding[] {
   });
 }
 
+/** Whoever makes something that may fail at any moment listens for that for ever: one failure without a listener ends the process. */
+function checkEmitters(file: string, text: string): Finding[] {
+  const code = withoutComments(text);
+  const made = [...code.matchAll(EMITTER_IMPORT)].flatMap(([, names]) => names?.match(EMITTER_MAKERS) ?? []);
+  if (made.length === 0 || /\.on\(\s*'error'/.test(code)) return [];
+  return [{ rule: 'emitter', file, message: `makes something by ${made.join(', ')}, without .on('error', …)` }];
+}
+
 /** Each feature folder has a door, and the door opens with a comment that says what the folder is. */
 function checkDoors(files: ReadonlyMap<string, string>): Finding[] {
   const findings: Finding[] = [];
@@ -212,7 +221,18 @@ const BANNED: readonly (readonly [RegExp, string])[] = [
   [/\bDate\.now\(|\bnew Date\(\)|\bperformance\.now\(/, 'take the time from deps.clock'],
   [/\bMath\.random\(|\brandomBytes\(|\brandomUUID\(|\brandomInt\(|\bgetRandomValues\(/, 'take chance from deps.random'],
   [/\bsetTimeout\(|\bsetInterval\(/, 'use deps.clock.after or sleep'],
+  [/\.once\(\s*'error'/, 'use on: what fails twice would end the process'],
+  [/\.removeAllListeners\(\s*(?:'error')?\s*\)/, 'without a listener for errors, one ends the process'],
+  [
+    /\bnew pg\.Client\(|(?<!\bClient\b[\s\S]*)\bnew pg\.Pool\(/,
+    "use the store's Client, which always has a listener for errors",
+  ],
   [/\bconsole\.\w+\(/, 'use the injected log, or the output of the command line'],
 ];
+const EMITTER_IMPORT =
+  /\bimport\s+\{([^}]*)\}\s+from\s+'node:(?:net|tls|http|https|http2|child_process|worker_threads)'/g;
+/** Not `type Socket`: only what is imported to be called. */
+const EMITTER_MAKERS =
+  /(?<!type )\b(?:connect|createConnection|createServer|createSecureServer|performServerHandshake|Socket|TLSSocket|Worker|fork|spawn)\b/g;
 const FILE_LINES_MAX = 700;
 const FILE_LINES_EXPLAINED = 400;

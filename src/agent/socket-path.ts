@@ -51,7 +51,7 @@ function somebodyListens(path: string): Promise<boolean> {
       resolve(true);
     });
     // Only a refused connection proves that the listener is gone; anything else (no permission, a full backlog) may be alive.
-    socket.once('error', (error) => resolve(codeOf(error) !== 'ECONNREFUSED'));
+    socket.on('error', (error) => resolve(codeOf(error) !== 'ECONNREFUSED'));
   });
 }
 

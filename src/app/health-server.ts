@@ -81,17 +81,15 @@ export function createHealthServer(deps: {
   return {
     start: () =>
       new Promise((resolve, reject) => {
-        server.once('error', (cause) =>
+        // Stays: a connection that can't be accepted, for want of descriptors say, is no reason to end the process.
+        server.on('error', (cause) =>
           reject(
             new AppError('ERR_APP_LISTEN', `http can not listen on ${deps.host}:${deps.port}: ${messageOf(cause)}`, {
               cause,
             }),
           ),
         );
-        server.listen(deps.port, deps.host, () => {
-          server.removeAllListeners('error');
-          resolve();
-        });
+        server.listen(deps.port, deps.host, resolve);
       }),
     stop: () =>
       new Promise((resolve) => {

@@ -4,11 +4,13 @@ import { VERSION } from '../app/version.ts';
 import { codeOf, createSystemClock, createSystemRandom, holdProcess, messageOf } from '../std/index.ts';
 import { type CliCommand, type CliContext, exitCodes } from './command.ts';
 import { commands } from './commands.generated.ts';
+import { createOutput, type Output } from './output.ts';
 import { printable } from './printable.ts';
 
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(argv: readonly string[]): Promise<number> {
+  const output = createOutput();
   const json = ownWords(argv).includes('--json');
   const program = new Command('countersign')
     .description('Every server-to-server call verified, authorised and logged.')
@@ -22,7 +24,7 @@ async function main(argv: readonly string[]): Promise<number> {
   let exitCode: number = exitCodes.ok;
   for (const [name, load] of wanted(argv)) {
     const command = await load();
-    define(program, name, command, async (context, input) => {
+    define({ program, output }, name, command, async (context, input) => {
       exitCode = await command.run(context, input);
     });
   }
@@ -31,7 +33,7 @@ async function main(argv: readonly string[]): Promise<number> {
     await program.parseAsync(argv.length === 0 ? ['--help'] : [...argv], { from: 'user' });
     return exitCode;
   } catch (error) {
-    return await report(error, json);
+    return output.isLost(error) ? exitCodes.ok : await report(error, json);
   } finally {
     release();
   }
@@ -52,7 +54,7 @@ function wanted(argv: readonly string[]): (typeof commands)[number][] {
 }
 
 function define(
-  program: Command,
+  { program, output }: { program: Command; output: Output },
   name: string,
   command: CliCommand,
   run: (context: CliContext, input: { options: Record<string, unknown>; args: string[] }) => Promise<void>,
@@ -78,11 +80,11 @@ function define(
   if (command.passThrough) leaf.passThroughOptions().allowUnknownOption();
   leaf.action(async () => {
     const options: Record<string, unknown> = { ...program.opts(), ...leaf.opts() };
-    await run(createContext(options), { options, args: leaf.args });
+    await run(createContext(options, output), { options, args: leaf.args });
   });
 }
 
-function createContext(options: Readonly<Record<string, unknown>>): CliContext {
+function createContext(options: Readonly<Record<string, unknown>>, output: Output): CliContext {
   const json = options['json'] === true;
   const named = typeof options['config'] === 'string' ? options['config'] : process.env['COUNTERSIGN_CONFIG'];
   const controller = new AbortController();
@@ -97,8 +99,8 @@ function createContext(options: Readonly<Record<string, unknown>>): CliContext {
     signal: controller.signal,
     clock: createSystemClock(),
     random: createSystemRandom(),
-    say: (line) => void (json || process.stdout.write(`${printable(line)}\n`)),
-    emit: (value, human) => void process.stdout.write(`${json ? JSON.stringify(value) : printable(human())}\n`),
+    say: (line) => void (json || output.write(`${printable(line)}\n`)),
+    emit: (value, human) => output.write(`${json ? JSON.stringify(value) : printable(human())}\n`),
     warn: (line) => void process.stderr.write(`${printable(line)}\n`),
     async stdin() {
       const chunks: Buffer[] = [];

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -137,7 +136,7 @@ describe('a program that is named', () => {
     ['may not be run', () => writeFileSync(join(folder, 'tool'), '', { mode: 0o644 })],
   ])('and %s is a wrong use', async (_, make) => {
     make();
-    const failure: unknown = await runChild(spawn(join(folder, 'tool')), 'tool').catch((error: unknown) => error);
+    const failure: unknown = await runChild(join(folder, 'tool'), [], {}).catch((error: unknown) => error);
     expect(failureOf(failure)).toEqual({ code: 'ERR_USAGE', exitCode: exitCodes.usage });
   });
 });

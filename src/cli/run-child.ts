@@ -1,12 +1,13 @@
-import type { ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { codeOf, messageOf } from '../std/index.ts';
 import { exitCodes, UsageError } from './command.ts';
 
-/** Waits for a child that has the terminal; signals reach it by itself or are handed on. Resolves to its exit code (128 + n after signal n). */
-export function runChild(child: ChildProcess, name: string): Promise<number> {
+/** Runs a program that gets the terminal; signals reach it by itself or are handed on. Resolves to its exit code (128 + n after signal n). */
+export function runChild(name: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+  const child = spawn(name, args, { stdio: 'inherit', env });
   for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT'] as const) process.on(signal, () => child.kill(signal));
   return new Promise((resolve, reject) => {
-    child.once('error', (error) =>
+    child.on('error', (error) =>
       reject(
         codeOf(error) === 'ENOENT'
           ? new UsageError(`there is no ${name} on this machine; install it first`, { cause: error })

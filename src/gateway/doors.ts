@@ -72,9 +72,8 @@ export function createDoors(deps: DoorsDeps): Doors {
               { cause },
             ),
           );
-        server.once('error', failed);
+        server.on('error', failed);
         server.listen(where, () => {
-          server.off('error', failed);
           // One connection could not be accepted, for want of descriptors say: no reason to end the process and all sessions with it.
           server.on('error', (error) => deps.refused('crowded', { remote: undefined, reason: messageOf(error) }));
           resolve(server);

@@ -51,6 +51,8 @@ export function createListener(deps: {
     'unix' in listen
       ? { server: createServer((socket) => deps.accept({ kind: 'local', socket })), refreshIdentity: () => {} }
       : createSecureServer({ ...deps, handshakes }, listen.tls);
+  // From the first moment on: a connection that can't be accepted, for want of descriptors say, is no reason to end the process.
+  server.on('error', (error) => log.error('rpc.listener.failed', { error }));
   server.maxConnections = limits.connectionsMax;
   let full = false;
   server.on('drop', () => {
@@ -87,7 +89,6 @@ export function createListener(deps: {
       refreshIdentity(); // A server that can't prove itself must not start.
       if ('unix' in listen) await listenOnUnixSocket(server, listen.unix, listen.mode ?? 0o600);
       else await listenOnTcp(server, listen.host, listen.port);
-      server.on('error', (error) => log.error('rpc.listener.failed', { error }));
     },
     address() {
       if ('unix' in listen) return { unix: listen.unix };
@@ -164,7 +165,7 @@ function listenOnTcp(server: Server, host: string, port: number): Promise<void> 
   return new Promise((resolve, reject) => {
     const onError = (cause: Error) =>
       reject(new RpcSetupError('ERR_RPC_LISTEN', `can't listen on ${host} port ${port}: ${cause.message}`, { cause }));
-    server.once('error', onError);
+    server.on('error', onError);
     server.listen({ host, port }, () => {
       server.removeListener('error', onError);
       resolve();

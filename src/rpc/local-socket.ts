@@ -79,6 +79,7 @@ function mendedStream(socket: Socket, filter: AuthorityFilter, first: Buffer): D
       done(error);
     },
   });
+  stream.on('error', () => {}); // HTTP/2 lets go of it when its session ends; 'close' follows.
   const pass = (chunk: Buffer) => {
     if (!stream.push(chunk)) socket.pause();
   };
@@ -88,7 +89,7 @@ function mendedStream(socket: Socket, filter: AuthorityFilter, first: Buffer): D
     pass(chunk);
   });
   socket.once('end', () => stream.push(null));
-  socket.once('error', (error) => stream.destroy(error));
+  socket.on('error', (error) => stream.destroy(error));
   socket.once('close', () => stream.destroy());
   return stream;
 }

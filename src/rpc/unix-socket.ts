@@ -16,7 +16,7 @@ export async function listenOnUnixSocket(server: Server, path: string, mode: num
   await new Promise<void>((resolve, reject) => {
     const onError = (cause: Error) =>
       reject(new RpcSetupError('ERR_RPC_LISTEN', `can't listen on ${path}: ${cause.message}`, { cause }));
-    server.once('error', onError);
+    server.on('error', onError);
     // Node binds within listen(), so the mask holds for exactly that call; chmod alone would leave the file open for a moment.
     const umask = process.umask(~mode & 0o777);
     try {
@@ -84,7 +84,7 @@ function someoneListens(path: string): Promise<boolean> {
       probe.destroy();
       resolve(true);
     });
-    probe.once('error', (error) => {
+    probe.on('error', (error) => {
       probe.destroy();
       resolve(!['ECONNREFUSED', 'ENOENT'].includes(codeOf(error) ?? ''));
     });

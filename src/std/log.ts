@@ -1,4 +1,4 @@
-import pino from 'pino';
+import pino, { type DestinationStream } from 'pino';
 
 /** Structured values of one log line. Never a secret: a `Secret` prints as redacted. */
 export type LogFields = Readonly<Record<string, unknown>>;
@@ -16,10 +16,17 @@ export interface Log {
 
 /** Writes one JSON object a line to `write` (standard error by default); lines below `level` are dropped. */
 export function createLog(options: { level: LogLevel; write?: (line: string) => void }): Log {
-  const destination = options.write ? { write: options.write } : pino.destination({ fd: 2, sync: true });
+  const destination = options.write ? { write: options.write } : standardError();
   return wrap(
     pino({ level: options.level, base: null, formatters: { level: (label) => ({ level: label }) } }, destination),
   );
+}
+
+/** Whoever reads it may leave and its disk may fill: then lines are lost, and whoever writes them goes on. */
+function standardError(): DestinationStream {
+  const destination = pino.destination({ fd: 2, sync: true, maxLength: UNWRITTEN_CHARS_MAX });
+  destination.on('error', () => {});
+  return destination;
 }
 
 /** A log that keeps nothing. */
@@ -53,3 +60,5 @@ function plainError(error: Error, depth: number): Record<string, unknown> {
 }
 
 const CAUSE_DEPTH_MAX = 4;
+/** What waits for a full disk to have room again. */
+const UNWRITTEN_CHARS_MAX = 1024 * 1024;

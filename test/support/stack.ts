@@ -39,6 +39,8 @@ export interface StackOptions {
   readonly isSearched?: boolean;
   /** More keys for the target `shop`. */
   readonly target?: Readonly<Record<string, unknown>>;
+  /** Is told PostgreSQL's own port, and says by which one the server is to reach its store. */
+  readonly storePort?: (own: number) => number;
 }
 
 /** One role: a process that can be ended in all ways and started again. */
@@ -86,7 +88,8 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const secrets = createSecrets();
   const { seed, words } = seedCanaries(options.seed ?? '', secrets.masked);
   const postgres = await startTarget(secrets, seed);
-  const storeUrl = `postgres://countersign_store:${secrets.store}@127.0.0.1:${postgres.port}/control?sslmode=disable`;
+  const storePort = options.storePort?.(postgres.port) ?? postgres.port;
+  const storeUrl = `postgres://countersign_store:${secrets.store}@127.0.0.1:${storePort}/control?sslmode=disable`;
   folder.privateFile(folder.storeUrl, storeUrl, users.server);
   const gatewayNode = users.separate ? process.execPath : path.join(folder.path, 'gateway-node');
   if (!users.separate) fs.cpSync(process.execPath, gatewayNode);

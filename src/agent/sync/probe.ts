@@ -29,6 +29,6 @@ function opens(address: { host: string; port: number }, signal: AbortSignal): Pr
     const onAbort = () => settle(false);
     signal.addEventListener('abort', onAbort, { once: true });
     socket.once('connect', () => settle(true));
-    socket.once('error', () => settle(false));
+    socket.on('error', () => settle(false));
   });
 }

@@ -34,7 +34,7 @@ export function carry(client: Duplex, link: Duplex, farewell: Farewell): Promise
       [client, link],
       [link, client],
     ] as const) {
-      from.once('error', () => to.destroy());
+      from.on('error', () => to.destroy());
       from.once('close', () => {
         // A close without an end before it cut something off; the other side must not take it for a proper end.
         if (!from.readableEnded) to.destroy();

@@ -67,6 +67,8 @@ async function openOne(options: {
     allowHalfOpen: true,
   };
   const socket = connect(tlsOptions);
+  // Whoever waits hears of it by its own listener or by 'close'; between two of them, and until the session has it, there is no other.
+  socket.on('error', () => {});
   const onAbort = () => socket.destroy(abortError(signal));
   signal.addEventListener('abort', onAbort, { once: true });
   if (signal.aborted) onAbort();
@@ -159,7 +161,7 @@ function once(socket: TLSSocket, event: 'secureConnect' | 'readable'): Promise<v
     const onError = (error: Error) => settle(() => reject(error));
     const onClose = () => settle(() => reject(new Error('it closed the connection')));
     const onEnd = () => settle(() => reject(new Error('it hung up')));
-    socket.once(event, onEvent).once('error', onError).once('close', onClose).once('end', onEnd);
+    socket.once(event, onEvent).on('error', onError).once('close', onClose).once('end', onEnd);
   });
 }
 

@@ -147,11 +147,9 @@ async function offer(
 
 function listen(server: Server, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(path, () => {
-      server.off('error', reject);
-      resolve();
-    });
+    // Stays: a connection that can't be accepted, for want of descriptors say, is no reason to end the process.
+    server.on('error', reject);
+    server.listen(path, resolve);
   });
 }
 

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { type CliCommand, exitCodes, flagOption } from '../command.ts';
 import { runChild } from '../run-child.ts';
 import { chooseTarget, targetEnvironment, targetsDir, targetsOption } from '../targets.ts';
@@ -26,12 +25,6 @@ export const command: CliCommand = {
       return exitCodes.ok;
     }
     const rest = input.args.slice(1);
-    return runChild(
-      spawn('psql', rest[0] === '--' ? rest.slice(1) : rest, {
-        stdio: 'inherit',
-        env: { ...context.env, ...environment },
-      }),
-      'psql',
-    );
+    return runChild('psql', rest[0] === '--' ? rest.slice(1) : rest, { ...context.env, ...environment });
   },
 };

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { type CliCommand, textOption, UsageError } from '../command.ts';
 import { runChild } from '../run-child.ts';
 import { chooseTarget, targetEnvironment, targetsDir, targetsOption } from '../targets.ts';
@@ -16,6 +15,6 @@ export const command: CliCommand = {
     const directory = targetsDir(context, input);
     const target = chooseTarget(directory, textOption(input, 'target'));
     const env = { ...context.env, ...targetEnvironment(directory, target, context.env) };
-    return runChild(spawn(program, rest, { stdio: 'inherit', env }), program);
+    return runChild(program, rest, env);
   },
 };

@@ -326,7 +326,7 @@ function settled(socket: Socket, event: 'connect' | 'secureConnect'): Promise<vo
   return new Promise((resolve, reject) => {
     const onError = (error: Error) => reject(error);
     const onClose = () => reject(new Error('the connection was closed'));
-    socket.once('error', onError).once('close', onClose);
+    socket.on('error', onError).once('close', onClose);
     socket.once(event, () => {
       socket.off('error', onError).off('close', onClose);
       resolve();
@@ -338,7 +338,7 @@ function firstBytes(socket: Socket): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const onError = (error: Error) => reject(error);
     const onEnd = () => reject(new Error('the connection was closed'));
-    socket.once('error', onError).once('end', onEnd);
+    socket.on('error', onError).once('end', onEnd);
     socket.once('data', (chunk: Buffer) => {
       socket.pause();
       socket.off('error', onError).off('end', onEnd);

@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { type Clock, type Log, messageOf, type Service, sleep, throwIfAborted } from '../../../std/index.ts';
+import type { Client } from './client.ts';
 import { storeErrorOf } from './postgres-errors.ts';
 
 /**
@@ -10,28 +11,28 @@ export function createNotificationListener(deps: {
   clock: Clock;
   log: Log;
   channel: string;
-  connect: () => pg.Client;
+  connect: () => Client;
   onPayload: (payload: string) => void;
   onReconnected: () => void;
 }): Service {
   const { clock, log, channel, onPayload } = deps;
   const ending = new AbortController();
-  let current: pg.Client | undefined;
+  let current: Client | undefined;
   let loop: Promise<void> = Promise.resolve();
 
   const listen = async (): Promise<Listening> => {
     const client = deps.connect();
     current = client;
     const ended = new Promise<void>((resolve) => {
-      client.once('end', resolve);
-      client.once('error', () => resolve());
+      client.on('end', resolve);
+      client.on('error', () => resolve());
     });
     client.on('notification', (message) => onPayload(message.payload ?? ''));
     try {
       await client.connect();
       await client.query(`listen ${pg.escapeIdentifier(channel)}`);
     } catch (error) {
-      drop(client);
+      client.cut();
       throw storeErrorOf(error);
     }
     return { client, ended };
@@ -59,7 +60,7 @@ export function createNotificationListener(deps: {
   const keepListening = async (first: Listening) => {
     for (let listening: Listening | undefined = first; listening; ) {
       await watch(listening);
-      drop(listening.client);
+      listening.client.cut();
       if (ending.signal.aborted) return;
       log.warn('store.listener.lost', { channel });
       listening = await reconnect();
@@ -90,7 +91,8 @@ export function createNotificationListener(deps: {
     },
     async stop() {
       ending.abort();
-      if (current) drop(current);
+      // Without a word: the driver never tells whoever still waits for a connection that is ended.
+      current?.cut();
       await loop;
     },
   };
@@ -98,14 +100,8 @@ export function createNotificationListener(deps: {
 
 /** A connection that listens, and the promise of its end. */
 interface Listening {
-  readonly client: pg.Client;
+  readonly client: Client;
   readonly ended: Promise<void>;
-}
-
-/** Ends the connection without waiting for a peer that may be gone. */
-function drop(client: pg.Client): void {
-  client.on('error', () => {}); // It is being thrown away: its errors mean nothing any more.
-  client.end().catch(() => {});
 }
 
 const RECONNECT_MS_MIN = 100;

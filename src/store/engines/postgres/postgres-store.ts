@@ -4,6 +4,7 @@ import { type Clock, type Log, messageOf, type Service, throwIfAborted } from '.
 import { createEngineStore } from '../../engine-port.ts';
 import { StoreError } from '../../errors.ts';
 import type { GivenFiles, Store } from '../../store.ts';
+import { Client } from './client.ts';
 import { createPostgresConnection, type PostgresConnection } from './connection.ts';
 import { type ConnectionTarget, parseConnectionUrl, resolveReference } from './connection-url.ts';
 import { createNotificationListener } from './notification-listener.ts';
@@ -26,7 +27,7 @@ export function createPostgresStore(deps: {
   files: GivenFiles;
 }): Store & Service {
   const { clock, log, config, files } = deps;
-  let opened: { pool: pg.Pool; listener: Service } | undefined;
+  let opened: { pool: pg.Pool; clients: ReadonlySet<Client>; listener: Service } | undefined;
 
   const connections: ConnectionSource = {
     async acquire(queryTimeoutMs) {
@@ -67,10 +68,22 @@ export function createPostgresStore(deps: {
     async start(signal) {
       throwIfAborted(signal);
       const settings = clientSettings(config, files);
-      const pool = new pg.Pool({ ...settings, max: config.connectionsMax, idleTimeoutMillis: IDLE_MS_MAX });
+      const clients = new Set<Client>();
+      const pool = new pg.Pool({
+        ...settings,
+        max: config.connectionsMax,
+        idleTimeoutMillis: IDLE_MS_MAX,
+        Client: class extends Client {
+          constructor(given?: pg.ClientConfig) {
+            super(given);
+            clients.add(this);
+            this.on('end', () => clients.delete(this));
+          }
+        },
+      });
       // The pool drops a connection that breaks while idle; the next statement gets a new one.
       pool.on('error', (error) => log.warn('store.connection.lost', { reason: messageOf(error) }));
-      const connect = () => new pg.Client(clientSettings(config, files));
+      const connect = () => new Client(clientSettings(config, files));
       const listener = createNotificationListener({
         clock,
         log,
@@ -79,16 +92,19 @@ export function createPostgresStore(deps: {
         onPayload,
         onReconnected: () => core.deliverAnything(),
       });
-      opened = { pool, listener };
+      opened = { pool, clients, listener };
       await checkServer(connections, log);
       await listener.start(signal);
     },
     async stop() {
       if (!opened) return;
-      const { pool, listener } = opened;
+      const { pool, clients, listener } = opened;
       opened = undefined;
       await listener.stop();
-      await pool.end();
+      const late = clock.after(GOODBYE_MS_MAX, () => {
+        for (const client of clients) client.cut();
+      });
+      await pool.end().finally(() => late.cancel());
     },
   };
 }
@@ -148,5 +164,7 @@ const WAITING_MAX = 10_000;
 const IDLE_MS_MAX = 60_000;
 const KEEP_ALIVE_MS = 15_000;
 const CHECK_MS_MAX = 10_000;
+/** A database that does not end its side of a connection must not keep this process from ending. */
+const GOODBYE_MS_MAX = 2000;
 /** See transactions.ts. */
 const ANSWER_GRACE_MS = 5000;
