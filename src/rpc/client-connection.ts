@@ -7,6 +7,7 @@ import { RpcError } from './call.ts';
 import { keepAlive } from './keepalive.ts';
 import { secureContext } from './listener.ts';
 import { peerChain } from './peer-chain.ts';
+import { endTogether } from './session-end.ts';
 import type { Connect } from './transport.ts';
 
 /** A connection that calls are made on. */
@@ -30,24 +31,23 @@ export interface ClientConnection {
 export function createClientConnection(deps: { clock: Clock; log: Log; connect: Connect }): ClientConnection {
   let current: Promise<ClientLink> | undefined;
   let closed = false;
-  const sessions = new Set<ClientHttp2Session>();
   const sockets = new Set<Socket>();
 
   const make = async (forget: () => void): Promise<ClientLink> => {
     const socket = await openSocket(deps, sockets);
     const session = openSession(deps.connect, socket);
-    sessions.add(session);
     session.on('goaway', forget);
     session.on('error', (error) => deps.log.debug('rpc.client.connection.failed', { error }));
-    session.once('close', () => {
+    const dead = () => session.destroy();
+    const alive =
+      'unix' in deps.connect
+        ? undefined
+        : keepAlive({ session, clock: deps.clock, intervalMs: PING_INTERVAL_MS, timeoutMs: PING_TIMEOUT_MS, dead });
+    const ended = () => {
       forget();
-      sessions.delete(session);
-      socket.destroy();
-    });
-    if (!('unix' in deps.connect)) {
-      const dead = () => session.destroy();
-      keepAlive({ session, clock: deps.clock, intervalMs: PING_INTERVAL_MS, timeoutMs: PING_TIMEOUT_MS, dead });
-    }
+      alive?.cancel();
+    };
+    endTogether({ session, socket, clock: deps.clock, ended });
     return { session, lost: () => socket.destroyed || session.destroyed };
   };
   const start = (): Promise<ClientLink> => {
@@ -73,7 +73,6 @@ export function createClientConnection(deps: { clock: Clock; log: Log; connect: 
     },
     close() {
       closed = true;
-      for (const session of sessions) session.destroy();
       for (const socket of sockets) socket.destroy();
     },
   };

@@ -2,7 +2,7 @@ import type { Http2Session } from 'node:http2';
 import type { Clock, Timer } from '../std/index.ts';
 
 /**
- * Pings the peer every `intervalMs` while the session lives and calls `dead` when an answer takes longer than `timeoutMs`: a host that
+ * Pings the peer every `intervalMs` until it is cancelled and calls `dead` when an answer takes longer than `timeoutMs`: a host that
  * vanished sends no goodbye.
  */
 export function keepAlive(options: {
@@ -11,7 +11,7 @@ export function keepAlive(options: {
   intervalMs: number;
   timeoutMs: number;
   dead: () => void;
-}): void {
+}): Timer {
   const { session, clock } = options;
   let timer: Timer | undefined;
   const ping = () => {
@@ -19,9 +19,9 @@ export function keepAlive(options: {
     timer = clock.after(options.timeoutMs, options.dead);
     session.ping((error) => {
       timer?.cancel();
-      if (error === null) timer = clock.after(options.intervalMs, ping);
+      if (error === null && !session.destroyed) timer = clock.after(options.intervalMs, ping);
     });
   };
   timer = clock.after(options.intervalMs, ping);
-  session.once('close', () => timer?.cancel());
+  return { cancel: () => timer?.cancel() };
 }

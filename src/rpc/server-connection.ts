@@ -8,10 +8,11 @@ import { keepAlive } from './keepalive.ts';
 import type { RpcLimits } from './limits.ts';
 import { type CallSite, type ServerCall, serveCall } from './server-call.ts';
 import type { RpcMethod } from './service.ts';
+import { endTogether, LAST_WORDS_MS } from './session-end.ts';
 
 /** One connection that is served. */
 export interface ServerConnection {
-  /** Lets calls under way finish within the grace time, then ends them, then closes. Resolves when closed. */
+  /** Lets calls under way finish within the grace time, then ends them, then closes: whatever the peer does. Resolves when closed. */
   drain(why: RpcError): Promise<void>;
 }
 
@@ -65,20 +66,20 @@ export function serveConnection(options: {
   const session = performServerHandshake(options.stream, sessionOptions(limits));
   const resets = countResets(clock, limits.resetsPer10sMax);
   const timers: Timer[] = [clock.after(limits.handshakeTimeoutMs, () => session.destroy())];
-  const closed = new Promise<void>((resolve) => session.once('close', resolve));
+  const closed = Promise.withResolvers<void>();
 
   const drain = (why: RpcError): Promise<void> => {
-    if (!draining.signal.aborted && !session.destroyed) {
+    if (!draining.signal.aborted && !peer.socket.closed) {
       draining.abort(why);
       const grace = clock.after(limits.graceMs, () => {
         for (const call of calls.items()) call.end(why);
         // The statuses are written on this turn of the event loop; whoever does not read them by the next is cut off.
-        timers.push(clock.after(LAST_WORDS_MS, () => session.destroy()));
+        timers.push(clock.after(LAST_WORDS_MS, () => peer.socket.destroy()));
       });
       timers.push(grace);
       session.close();
     }
-    return closed;
+    return closed.promise;
   };
   session.on('stream', (stream: ServerHttp2Stream, headers, _flags, rawHeaders: string[]) => {
     timers[0]?.cancel();
@@ -86,19 +87,21 @@ export function serveConnection(options: {
     serveCall(site, { stream, headers, rawHeaders, method });
   });
   session.on('error', (error) => log.debug('rpc.connection.failed', { remoteAddress: addressOf(peer), error }));
-  session.once('close', () => {
+  const ended = () => {
     for (const timer of timers) timer.cancel();
+    for (const call of calls.items()) call.end(new RpcError(Code.CANCELLED, 'the client has gone'));
     intake.close();
-    peer.socket.destroy();
     options.closed();
-  });
+    closed.resolve();
+  };
+  endTogether({ session, socket: peer.socket, clock, ended });
   if (limits.connectionAgeMsMax !== undefined) {
     const tooOld = new RpcError(Code.UNAVAILABLE, AGED);
     timers.push(clock.after(limits.connectionAgeMsMax, () => void drain(tooOld)));
   }
   if (peer.kind === 'tls') {
     const dead = () => session.destroy();
-    keepAlive({ session, clock, intervalMs: PING_INTERVAL_MS, timeoutMs: PING_TIMEOUT_MS, dead });
+    timers.push(keepAlive({ session, clock, intervalMs: PING_INTERVAL_MS, timeoutMs: PING_TIMEOUT_MS, dead }));
   }
   return { drain };
 }
@@ -166,7 +169,6 @@ const ENHANCE_YOUR_CALM = 11;
 const RESET_WINDOW_MS = 10_000;
 /** Enough for 1,000 calls with full headers; past it further streams are refused. */
 const SESSION_MEGABYTES_MAX = 64;
-const LAST_WORDS_MS = 100;
 /** A vanished gateway or agent counts as gone within 50 s. */
 const PING_INTERVAL_MS = 30_000;
 const PING_TIMEOUT_MS = 20_000;

@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 
 /** HTTP/2 as nobody's library would send it: bytes of frames over a socket. @see RFC 9113 §4.1 */
 export function frame(type: number, flags: number, stream: number, payload: Uint8Array = Buffer.alloc(0)): Buffer {
@@ -71,9 +72,13 @@ export interface RawClient {
   readonly isClosed: boolean;
 }
 
-/** Connects to a unix socket. `reads: false`: what is sent to it stays in the kernel. */
-export function connectRaw(path: string, options: { reads?: boolean } = {}): RawClient {
-  const socket = connect(path);
+/** Connects to a unix socket, or over TLS without a certificate. `reads: false`: what is sent to it stays in the kernel. */
+export function connectRaw(
+  to: string | { readonly host: string; readonly port: number },
+  options: { reads?: boolean } = {},
+): RawClient {
+  const socket =
+    typeof to === 'string' ? connect(to) : connectTls({ ...to, rejectUnauthorized: false, ALPNProtocols: ['h2'] });
   const goaways: number[] = [];
   const answered: number[] = [];
   let isClosed = false;
