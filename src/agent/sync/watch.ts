@@ -46,11 +46,14 @@ export function createWatch(deps: {
       if (polling) notBeforeMs = deps.clock.monotonicMs() + UNIMPLEMENTED_PAUSE_MS;
       log.debug('agent.watch.ended', { problem: messageOf(error), polling });
     } finally {
+      const { aborted } = controller.signal;
+      // The stream is over: this only takes its listener off the agent's own signal, which lives on.
+      controller.abort();
       if (open === controller) {
         open = undefined;
         const lost = live;
         live = false;
-        if (lost && !controller.signal.aborted) deps.onLost();
+        if (lost && !aborted) deps.onLost();
       }
     }
   };
