@@ -22,11 +22,24 @@ export function createSystemClock(): Clock {
     now: () => Date.now(),
     monotonicMs: () => performance.now(),
     after(delayMs, run) {
-      const handle = setTimeout(run, Math.min(delayMs, TIMEOUT_MS_MAX));
+      if (delayMs > TIMEOUT_MS_MAX) return afterLong(delayMs, run);
+      const handle = setTimeout(run, delayMs);
       handle.unref();
       return { cancel: () => clearTimeout(handle) };
     },
   };
+}
+
+/** A timer past what Node's own can wait, one stretch after the other. */
+function afterLong(delayMs: number, run: () => void): Timer {
+  let handle: NodeJS.Timeout | undefined;
+  const wait = (leftMs: number) => {
+    const stretchMs = Math.min(leftMs, TIMEOUT_MS_MAX);
+    handle = setTimeout(() => (leftMs > stretchMs ? wait(leftMs - stretchMs) : run()), stretchMs);
+    handle.unref();
+  };
+  wait(delayMs);
+  return { cancel: () => clearTimeout(handle) };
 }
 
 /** A clock that moves only when told to: for tests. */
