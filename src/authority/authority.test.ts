@@ -1,5 +1,5 @@
 // The whole behaviour of the authority over one fixture (store, disk keystore, manual clock): longer than most, so that the fixture is not repeated.
-import { generateKeyPairSync } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
@@ -526,6 +526,13 @@ describe('an operator', () => {
   });
 });
 
+/** That key with the exponent 1: what it verifies anyone could have signed. */
+function withExponentOne(publicKeyDer: Buffer): Buffer {
+  const { n } = createPublicKey({ key: publicKeyDer, format: 'der', type: 'spki' }).export({ format: 'jwk' });
+  const jwk = { kty: 'RSA', n: n ?? '', e: 'AQ' };
+  return createPublicKey({ key: jwk, format: 'jwk' }).export({ format: 'der', type: 'spki' });
+}
+
 describe('a federated bundle', () => {
   const foreign = async (): Promise<Bundle> => {
     const { authority } = await startServer({ serverId: 'foreign' }, `${keystoreFolder}-foreign`);
@@ -567,6 +574,7 @@ describe('a federated bundle', () => {
       { ...bundle, jwtAuthorities: [key, key] },
       { ...bundle, jwtAuthorities: [{ ...key, publicKeyDer: Buffer.from('nonsense') }] },
       { ...bundle, jwtAuthorities: [{ ...key, publicKeyDer: rsaKey(1024) }] },
+      { ...bundle, jwtAuthorities: [{ ...key, publicKeyDer: withExponentOne(rsaKey(2048)) }] },
       { ...bundle, jwtAuthorities: Array.from({ length: 1001 }, (_, i) => ({ ...key, keyId: `k${i}` })) },
     ];
     for (const each of bad) {

@@ -1,7 +1,7 @@
 import { IdentityError, parseTrustDomain, type TrustDomain } from '@countersign/sdk/identity';
 import type { Bundle, JwtAuthority, X509Authority } from '../model/index.ts';
 import { keyFits } from '../wire/jose/index.ts';
-import { loadPublicKey, parseCertificate, X509Error } from '../wire/x509/index.ts';
+import { loadPublicKey, parseCertificate, parsePublicKeyInfo, X509Error } from '../wire/x509/index.ts';
 import { AuthorityError } from './errors.ts';
 import type { JournalRow, StoredBundle } from './journal.ts';
 
@@ -20,7 +20,8 @@ export function ownBundle(trustDomain: TrustDomain, rows: readonly JournalRow[],
 }
 
 /**
- * Checks a bundle that comes from elsewhere: every certificate is a CA that can be read, every key loads.
+ * Checks a bundle that comes from elsewhere: every certificate is a CA that can be read, every key loads and is strong enough that only its
+ * owner can sign with it.
  * @throws AuthorityError ERR_AUTHORITY_BUNDLE
  */
 export function checkForeignBundle(bundle: Bundle, own: TrustDomain): void {
@@ -54,8 +55,11 @@ export function checkForeignBundle(bundle: Bundle, own: TrustDomain): void {
           `the bundle of ${bundle.trustDomain} holds a certificate that is no CA`,
         );
       }
+      parsePublicKeyInfo(certificate.spkiDer);
+      certificate.publicKey();
     }
     for (const { keyId, publicKeyDer } of bundle.jwtAuthorities) {
+      parsePublicKeyInfo(publicKeyDer);
       const key = loadPublicKey(publicKeyDer);
       if (!SIGNING_ALGORITHMS.some((algorithm) => keyFits(algorithm, key))) {
         throw new AuthorityError(

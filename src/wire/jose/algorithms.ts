@@ -13,14 +13,24 @@ export function algorithmForKeyType(type: KeyType): SigningAlgorithm {
   return type === 'ec-p256' ? 'ES256' : type === 'ec-p384' ? 'ES384' : 'RS256';
 }
 
-/** True when the key may be used with the algorithm: its kind, its curve, and for RSA its size. */
+/**
+ * True when the key may be used with the algorithm: its kind, its curve, and for RSA its size and exponent. With an exponent of 1 the padded
+ * hash is its own signature: anyone could sign.
+ */
 export function keyFits(algorithm: SigningAlgorithm, key: KeyObject): boolean {
   const wanted = algorithms[algorithm];
   if (key.asymmetricKeyType !== wanted.keyType) return false;
   const details = key.asymmetricKeyDetails;
   if (wanted.keyType === 'ec') return details?.namedCurve === wanted.curve;
   const bits = details?.modulusLength ?? 0;
-  return bits >= RSA_BITS_MIN && bits <= RSA_BITS_MAX;
+  const exponent = details?.publicExponent ?? 0n;
+  return (
+    bits >= RSA_BITS_MIN &&
+    bits <= RSA_BITS_MAX &&
+    (exponent & 1n) === 1n &&
+    exponent >= RSA_EXPONENT_MIN &&
+    exponent < RSA_EXPONENT_END
+  );
 }
 
 /** Signs the input as JWS wants it: ECDSA as r‖s, PSS with a salt as long as the hash. @throws JoseError ERR_JWT_KEY */
@@ -62,3 +72,6 @@ const PSS = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RS
 const RSA_BITS_MIN = 2048;
 /** Above it one verification takes milliseconds. */
 const RSA_BITS_MAX = 8192;
+/** As for certificates: odd, no less than this, and of at most 33 bits. */
+const RSA_EXPONENT_MIN = 3n;
+const RSA_EXPONENT_END = 1n << 33n;

@@ -8,7 +8,8 @@
 export { algorithmForKeyType, isSigningAlgorithm, keyFits, signJws } from './algorithms.ts';
 export { errorTable, JoseError } from './errors.ts';
 export { encodeJwks, jwkToPublicKey, parseJwks, publicKeyToJwk } from './jwks.ts';
-export { type JsonValue, type ParsedJwt, parseJwt, signJwt } from './jwt.ts';
+export { type ParsedJwt, parseJwt, signJwt } from './jwt.ts';
+export type { JsonValue } from './strict-json.ts';
 export { createVerifiedTokenCache, type VerifiedTokenCache } from './verified-token-cache.ts';
 export {
   JWT_LEEWAY_S,

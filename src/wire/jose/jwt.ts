@@ -1,17 +1,8 @@
-import { isAscii } from 'node:buffer';
 import type { KeyObject } from 'node:crypto';
 import type { SigningAlgorithm } from '../../model/index.ts';
 import { isSigningAlgorithm, signJws } from './algorithms.ts';
 import { JoseError } from './errors.ts';
-
-/** JSON as claims hold it. */
-export type JsonValue =
-  | string
-  | number
-  | boolean
-  | null
-  | readonly JsonValue[]
-  | { readonly [name: string]: JsonValue };
+import { JSON_DEPTH_MAX, type JsonValue, parseStrictObject } from './strict-json.ts';
 
 /** A parsed but unverified JWT. */
 export interface ParsedJwt {
@@ -46,7 +37,8 @@ export function signJwt(options: {
 }
 
 /**
- * Parses a compact JWT: canonical base64url, a header of exactly `alg`, `kid` and (optional) `typ`, claims that are one object.
+ * Parses a compact JWT: canonical base64url, a header of exactly `alg`, `kid` and (optional) `typ`, claims that are one object, both JSON that
+ * can be read in one way only.
  * Nothing of it is verified.
  * @throws JoseError ERR_JWT
  * @see JWT-SVID §2, RFC 7515 §3.1
@@ -88,18 +80,7 @@ function decodePart(text: string, what: string): Buffer {
 }
 
 function parseObject(text: string, what: string): { readonly [name: string]: JsonValue } {
-  const bytes = decodePart(text, what);
-  let value: unknown;
-  try {
-    // Nearly every token is ASCII, which needs no decoder.
-    value = JSON.parse(isAscii(bytes) ? bytes.toString('latin1') : utf8.decode(bytes));
-  } catch (cause) {
-    throw new JoseError('ERR_JWT', `the token's ${what} is not JSON`, { cause });
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new JoseError('ERR_JWT', `the token's ${what} is not a JSON object`);
-  }
-  return value as { readonly [name: string]: JsonValue }; // JSON.parse makes nothing but JSON.
+  return parseStrictObject(decodePart(text, what), { code: 'ERR_JWT', what: `the token's ${what}` });
 }
 
 function base64url(value: JsonValue): string {
@@ -107,7 +88,7 @@ function base64url(value: JsonValue): string {
 }
 
 function checkNumbers(value: JsonValue, depth: number): void {
-  if (depth > CLAIM_DEPTH_MAX) throw new JoseError('ERR_JWT', `claims nest deeper than ${CLAIM_DEPTH_MAX} levels`);
+  if (depth > JSON_DEPTH_MAX) throw new JoseError('ERR_JWT', `claims nest deeper than ${JSON_DEPTH_MAX} levels`);
   if (typeof value === 'number' && !Number.isSafeInteger(value)) {
     throw new JoseError('ERR_JWT', 'numbers in claims must be safe integers');
   }
@@ -115,9 +96,7 @@ function checkNumbers(value: JsonValue, depth: number): void {
     for (const item of Object.values(value)) checkNumbers(item, depth + 1);
 }
 
-const utf8 = new TextDecoder('utf-8', { fatal: true });
 const HEADER_NAMES: ReadonlySet<string> = new Set(['alg', 'kid', 'typ']);
 /** A token travels in an HTTP header: servers refuse headers over 8 to 16 KiB. */
 const TOKEN_CHARS_MAX = 16 * 1024;
 const KEY_ID_CHARS_MAX = 256;
-const CLAIM_DEPTH_MAX = 16;

@@ -3,7 +3,8 @@ import { IdentityError, parseSpiffeId, type SpiffeId, type TrustDomain } from '@
 import type { JwtAuthority } from '../../model/index.ts';
 import { keyFits, verifyFitting } from './algorithms.ts';
 import { JoseError } from './errors.ts';
-import { type JsonValue, type ParsedJwt, parseJwt } from './jwt.ts';
+import { type ParsedJwt, parseJwt } from './jwt.ts';
+import type { JsonValue } from './strict-json.ts';
 
 /** Why a token is no valid JWT-SVID for the audience. */
 export type JwtSvidReason =
@@ -30,6 +31,7 @@ export interface JwtSvid {
   readonly audience: readonly string[];
   readonly expiresAtS: number;
   readonly notBeforeS: number | undefined;
+  readonly issuedAtS: number | undefined;
   readonly keyId: string;
   readonly claims: { readonly [name: string]: JsonValue };
 }
@@ -92,6 +94,8 @@ export function timeAndAudienceFault(
   const nowS = Math.floor(options.nowMs / 1000);
   if (nowS >= svid.expiresAtS + JWT_LEEWAY_S) return 'expired';
   if (svid.notBeforeS !== undefined && nowS < svid.notBeforeS - JWT_LEEWAY_S) return 'not-yet-valid';
+  // Issued in the future: by a clock that runs ahead, so that its end comes too late as well, or by nobody.
+  if (svid.issuedAtS !== undefined && nowS < svid.issuedAtS - JWT_LEEWAY_S) return 'not-yet-valid';
   return svid.audience.includes(options.audience) ? undefined : 'wrong-audience';
 }
 
@@ -107,7 +111,7 @@ function readClaims(parsed: ParsedJwt): JwtSvid | JwtSvidReason {
     return 'bad-claims';
   }
   if (!isTime(exp) || (iat !== undefined && !isTime(iat)) || (nbf !== undefined && !isTime(nbf))) return 'bad-claims';
-  return { id, audience, expiresAtS: exp, notBeforeS: nbf, keyId: parsed.keyId, claims: parsed.claims };
+  return { id, audience, expiresAtS: exp, notBeforeS: nbf, issuedAtS: iat, keyId: parsed.keyId, claims: parsed.claims };
 }
 
 function isTextList(value: JsonValue | undefined): value is readonly string[] {
@@ -115,7 +119,7 @@ function isTextList(value: JsonValue | undefined): value is readonly string[] {
 }
 
 function isTime(value: JsonValue | undefined): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 && value <= TIME_MAX_S;
 }
 
 function parseToken(token: string): ParsedJwt | undefined {
@@ -153,5 +157,7 @@ function keyOf(authority: JwtAuthority): KeyObject | undefined {
 
 /** What the very bytes of an authority load to: it remembers, and changes no answer. */
 const loadedKeys = new WeakMap<JwtAuthority, { readonly der: Buffer; readonly key: KeyObject }>();
+/** 9999-12-31T23:59:59Z, as for certificates: what lies behind is no date everywhere. */
+const TIME_MAX_S = 253_402_300_799;
 /** Each is compared; real tokens have one or two. */
 const AUDIENCES_MAX = 64;
