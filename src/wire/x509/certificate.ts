@@ -1,5 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import { contextTag, DerReader, readWhole, TAG } from './der-reader.ts';
+import { checkName } from './distinguished-name.ts';
 import { X509Error } from './errors.ts';
 import {
   type AuthorityKeyId,
@@ -73,12 +74,12 @@ export function parseCertificate(der: Buffer): Certificate {
   if (!innerAlgorithm.equals(outerAlgorithm)) {
     throw new X509Error('ERR_CERTIFICATE', 'the two signature algorithms of the certificate differ');
   }
-  const issuerDer = parseName(tbs.element());
+  const issuerDer = checkName(tbs.element());
   const validity = tbs.enter(TAG.sequence);
   const notBeforeS = readTime(validity);
   const notAfterS = readTime(validity);
   validity.finish();
-  const subjectDer = parseName(tbs.element());
+  const subjectDer = checkName(tbs.element());
   const spkiDer = tbs.element();
   if (tbs.contentOptional(contextTag(1, false)) || tbs.contentOptional(contextTag(2, false))) {
     throw new X509Error('ERR_CERTIFICATE', 'unique identifiers are not allowed');
@@ -182,22 +183,6 @@ function parseSerial(bytes: Buffer): string {
 function readTime(reader: DerReader): number {
   const tag = reader.peek() ?? 0;
   return parseTime(tag, reader.content(tag));
-}
-
-/** Checks the frame of a Name: SEQUENCE of SET of (type, value). Names are compared by their bytes. */
-function parseName(element: Buffer): Buffer {
-  const name = new DerReader(element).enter(TAG.sequence);
-  while (!name.done) {
-    const set = name.enter(TAG.set);
-    if (set.done) throw new X509Error('ERR_CERTIFICATE', 'a name holds an empty set');
-    while (!set.done) {
-      const attribute = set.enter(TAG.sequence);
-      attribute.oid();
-      attribute.element();
-      attribute.finish();
-    }
-  }
-  return element;
 }
 
 /** The extensions whose meaning the validators enforce. */

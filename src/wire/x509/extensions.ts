@@ -53,10 +53,14 @@ export function parseKeyUsage(value: Buffer): ReadonlySet<KeyUsage> {
     bytes.length === 0 ||
     bytes.length > 2 ||
     unused > 7 ||
+    ((bytes[1] ?? 0) & 0x7f) !== 0 ||
     (last & ((1 << unused) - 1)) !== 0 ||
     ((last >> unused) & 1) === 0
   ) {
-    throw new X509Error('ERR_CERTIFICATE', 'keyUsage is empty or not a minimal bit string');
+    throw new X509Error(
+      'ERR_CERTIFICATE',
+      'keyUsage is empty, not a minimal bit string, or has bits without a meaning',
+    );
   }
   const usages = KEY_USAGES.filter((_, bit) => (((bytes[bit >> 3] ?? 0) << (bit & 7)) & 0x80) !== 0);
   return new Set(usages);

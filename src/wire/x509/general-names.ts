@@ -1,11 +1,12 @@
 import { contextTag, type DerReader, decodeOid } from './der-reader.ts';
+import { checkName } from './distinguished-name.ts';
 import { X509Error } from './errors.ts';
 
 /** Subject alternative names by kind, in order of appearance. `other` counts names of kinds that are not read. */
 export interface GeneralNames {
   readonly uris: readonly string[];
   readonly dnsNames: readonly string[];
-  /** Four or sixteen bytes each. */
+  /** Four or sixteen bytes each; in constraints twice as many, address and mask. */
   readonly ipAddresses: readonly Buffer[];
   readonly emails: readonly string[];
   /** directoryName: the DER of each Name. */
@@ -24,8 +25,8 @@ export const NAME_TAG = {
   registeredId: contextTag(8, false),
 } as const;
 
-/** Reads the names of a GeneralNames up to its end. `what` names the field in messages. @see RFC 5280 §4.2.1.6 */
-export function readGeneralNames(reader: DerReader, what: string): GeneralNames {
+/** Reads the names of a GeneralNames up to its end: those of a subject, or the bases of constraints. @see RFC 5280 §4.2.1.6 */
+export function readGeneralNames(reader: DerReader, what: 'subjectAltName' | 'nameConstraints'): GeneralNames {
   const uris: string[] = [];
   const dnsNames: string[] = [];
   const ipAddresses: Buffer[] = [];
@@ -38,10 +39,10 @@ export function readGeneralNames(reader: DerReader, what: string): GeneralNames 
     if (tag === NAME_TAG.uri) uris.push(ia5(reader.content(tag), what));
     else if (tag === NAME_TAG.dns) dnsNames.push(ia5(reader.content(tag), what));
     else if (tag === NAME_TAG.email) emails.push(ia5(reader.content(tag), what));
-    else if (tag === NAME_TAG.ip) ipAddresses.push(reader.content(tag));
+    else if (tag === NAME_TAG.ip) ipAddresses.push(ipBytes(reader.content(tag), what));
     else if (tag === NAME_TAG.directory) {
       const name = reader.enter(tag);
-      directoryNames.push(name.element());
+      directoryNames.push(checkName(name.element()));
       name.finish();
     } else if (OTHER_TAGS.has(tag)) {
       if (tag === NAME_TAG.registeredId) decodeOid(reader.content(tag));
@@ -59,6 +60,14 @@ function ia5(content: Buffer, what: string): string {
       throw new X509Error('ERR_CERTIFICATE', `${what} holds a name with a character outside 21–7E`);
   }
   return content.toString('latin1');
+}
+
+/** RFC 5280 §4.2.1.6: four or sixteen bytes; §4.2.1.10: each with a mask behind it. */
+function ipBytes(content: Buffer, what: 'subjectAltName' | 'nameConstraints'): Buffer {
+  const bytes = what === 'subjectAltName' ? content.length : content.length / 2;
+  if (bytes !== 4 && bytes !== 16)
+    throw new X509Error('ERR_CERTIFICATE', `${what} holds an IP address of ${content.length} bytes`);
+  return content;
 }
 
 /** No GeneralNames at all. */

@@ -1,11 +1,12 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
+import { type CurveName, isOnCurve, isSmallOrderEd25519 } from './curve-points.ts';
 import { DerReader, readWhole, TAG } from './der-reader.ts';
 import { X509Error } from './errors.ts';
 import { OID } from './oids.ts';
 
 /** What kind a public key is; RSA with its modulus length in bits. */
 export type PublicKeyKind =
-  | { readonly type: 'ec'; readonly curve: 'P-256' | 'P-384' | 'P-521' }
+  | { readonly type: 'ec'; readonly curve: CurveName }
   | { readonly type: 'rsa'; readonly bits: number }
   | { readonly type: 'ed25519' };
 
@@ -17,8 +18,9 @@ export interface PublicKeyInfo {
 }
 
 /**
- * Reads a SubjectPublicKeyInfo and refuses what no path here may use: explicit curve parameters, compressed points, RSA below
- * 2048 or above 8192 bits (verification time grows with the size), RSA exponents that are even, 1 or over 33 bits.
+ * Reads a SubjectPublicKeyInfo and refuses what no path here may use: explicit curve parameters, compressed points, points off their curve or
+ * of small order, RSA below 2048 or above 8192 bits (verification time grows with the size), even RSA moduli, RSA exponents that are even, 1
+ * or over 33 bits.
  * @throws X509Error ERR_PUBLIC_KEY or ERR_DER
  * @see RFC 5480 §2, RFC 8017 §A.1.1, RFC 8410 §4
  */
@@ -85,6 +87,8 @@ const readersByOid: Readonly<
   [OID.rsaEncryption]: readRsa,
   [OID.ed25519](parameters, keyBits) {
     if (parameters || keyBits.length !== 32) throw new X509Error('ERR_PUBLIC_KEY', 'malformed Ed25519 public key');
+    if (isSmallOrderEd25519(keyBits))
+      throw new X509Error('ERR_PUBLIC_KEY', 'an Ed25519 key can not be a point of small order');
     return { type: 'ed25519' };
   },
 };
@@ -96,6 +100,8 @@ function readEc(parameters: Buffer | undefined, keyBits: Buffer): PublicKeyKind 
   if (keyBits.length !== 1 + 2 * curve.coordinateBytes || keyBits[0] !== 0x04) {
     throw new X509Error('ERR_PUBLIC_KEY', `a ${curve.name} point must be uncompressed`);
   }
+  if (!isOnCurve(curve.name, keyBits.subarray(1)))
+    throw new X509Error('ERR_PUBLIC_KEY', `the point of a ${curve.name} key is not on its curve`);
   return { type: 'ec', curve: curve.name };
 }
 
@@ -108,6 +114,7 @@ function readRsa(parameters: Buffer | undefined, keyBits: Buffer): PublicKeyKind
   const exponent = reader.integerBytes();
   reader.finish();
   const first = modulus[0] ?? 0xff;
+  if (((modulus.at(-1) ?? 0) & 1) === 0) throw new X509Error('ERR_PUBLIC_KEY', 'an RSA modulus can not be even');
   if (first >= 0x80) throw new X509Error('ERR_PUBLIC_KEY', 'an RSA modulus can not be negative');
   const bits = first === 0 ? (modulus.length - 1) * 8 : modulus.length * 8 - (Math.clz32(first) - 24);
   if (bits < RSA_BITS_MIN || bits > RSA_BITS_MAX) {
@@ -132,9 +139,7 @@ function rsaExponent(keyBits: Buffer): number {
   return exponent.readUIntBE(0, Math.min(exponent.length, 6));
 }
 
-const curves: Readonly<
-  Record<string, { readonly name: 'P-256' | 'P-384' | 'P-521'; readonly coordinateBytes: number }>
-> = {
+const curves: Readonly<Record<string, { readonly name: CurveName; readonly coordinateBytes: number }>> = {
   [OID.p256]: { name: 'P-256', coordinateBytes: 32 },
   [OID.p384]: { name: 'P-384', coordinateBytes: 48 },
   [OID.p521]: { name: 'P-521', coordinateBytes: 66 },
