@@ -245,8 +245,8 @@ function readTrusted(path: string): Buffer | undefined {
   return readTrustedFile(path, { bytesMax: CERTIFICATES_BYTES_MAX });
 }
 
-/** Hundreds of certificates. */
-const CERTIFICATES_BYTES_MAX = 1024 * 1024;
+/** Hundreds of certificates, or a CRL of fifty thousand. */
+const CERTIFICATES_BYTES_MAX = 4 * 1024 * 1024;
 /** A connection URL, or a private key in PEM. */
 const STORE_SECRET_BYTES_MAX = 65_536;
 /** Agents connect anew every three minutes, so that they spread over servers that were added. */

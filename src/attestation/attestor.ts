@@ -1,6 +1,6 @@
 import type { SpiffeId, TrustDomain } from '@countersign/sdk/identity';
 import type { AttestedNode, Selector } from '../model/index.ts';
-import type { Clock, Member, Random, Secret } from '../std/index.ts';
+import type { Clock, Log, Member, Random, Secret } from '../std/index.ts';
 import type { PeerProcess } from './process/peer-process.ts';
 
 /**
@@ -47,6 +47,13 @@ export interface NodeVerifierDeps {
    * that says what to do.
    */
   readonly readTrustedFile: (path: string) => Buffer | undefined;
+  /** For what strangers need not know of a refusal; sampled. */
+  readonly log: Log;
+}
+
+/** What belongs to one attestation. */
+export interface VerifyContext {
+  readonly signal: AbortSignal;
   /** Consumes an unused, unexpired join token in one atomic step; undefined when there is none such. */
   readonly consumeJoinToken: (token: string) => Promise<{ readonly agentId: SpiffeId | undefined } | undefined>;
 }
@@ -56,7 +63,7 @@ export interface NodeVerifier {
    * Checks the payload, asking `challenge` as often as it needs. Resolves to what was proven.
    * @throws AttestationError ERR_ATTEST_REFUSED | ERR_ATTEST_PAYLOAD
    */
-  verify(payload: Buffer, challenge: (bytes: Buffer) => Promise<Buffer>, signal: AbortSignal): Promise<ProvenNode>;
+  verify(payload: Buffer, challenge: (bytes: Buffer) => Promise<Buffer>, context: VerifyContext): Promise<ProvenNode>;
 }
 
 export interface ProvenNode {

@@ -12,6 +12,7 @@ export type {
   NodeVerifier,
   NodeVerifierDeps,
   ProvenNode,
+  VerifyContext,
   WorkloadAttestor,
 } from './attestor.ts';
 export { AttestationError, errorTable } from './errors.ts';

@@ -1,5 +1,5 @@
 import type { SpiffeId, TrustDomain } from '@countersign/sdk/identity';
-import type { Clock, Log, Random } from '../std/index.ts';
+import { type Clock, createSampledLog, type Log, type Random } from '../std/index.ts';
 import { parseCertificateRequest } from '../wire/x509/index.ts';
 import type { AttestorMember, NodeVerifier, NodeVerifierDeps } from './attestor.ts';
 import { AttestationError } from './errors.ts';
@@ -71,30 +71,29 @@ export async function createNodeAttestation(deps: {
   svidTtlS?: number;
 }): Promise<NodeAttestation> {
   const { nodes, clock, random, log, trustDomain, issuer, readTrustedFile } = deps;
-  const verifiers = new Map<string, (consume: Nodes['consumeJoinToken']) => Promise<NodeVerifier>>();
+  const verifiers = new Map<string, NodeVerifier>();
+  const refusals = createSampledLog({ clock, log });
   for (const { member, config } of deps.attestors) {
     const half = member.node;
     if (!half) continue;
-    const open = (consumeJoinToken: Nodes['consumeJoinToken']) =>
-      half.openVerifier(config, { clock, random, trustDomain, readTrustedFile, consumeJoinToken });
-    await open(nodes.consumeJoinToken);
-    verifiers.set(member.type, open);
+    const opened = await half.openVerifier(config, { clock, random, trustDomain, readTrustedFile, log: refusals });
+    verifiers.set(member.type, opened);
   }
 
   return {
     async attest({ type, payload, csrDer, challenge, signal }) {
-      const open = verifiers.get(type);
-      if (!open)
+      const verifier = verifiers.get(type);
+      if (!verifier)
         throw new AttestationError('ERR_ATTEST_TYPE', `attestation by ${printable(type)} is not accepted here`);
       // The CSR is checked first: a token must not be used up by a request that can't succeed.
       const request = parseCertificateRequest(csrDer);
       let alias: SpiffeId | undefined;
-      const verifier = await open(async (token) => {
+      const consumeJoinToken = async (token: string) => {
         const used = await nodes.consumeJoinToken(token);
         alias = used?.agentId;
         return used;
-      });
-      const proven = await verifier.verify(payload, challenge, signal);
+      };
+      const proven = await verifier.verify(payload, challenge, { signal, consumeJoinToken });
       const known = await nodes.find(proven.spiffeId);
       if (known?.serial === '') throw new AttestationError('ERR_ATTEST_BANNED', 'this node is banned');
       proven.admit?.(known);

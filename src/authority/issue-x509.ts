@@ -1,11 +1,13 @@
 import type { TrustDomain } from '@countersign/sdk/identity';
 import type { Random } from '../std/index.ts';
 import {
+  algorithmForKey,
   type Certificate,
   createSvidWriter,
   isDnsName,
   leafId,
   parseCertificate,
+  parsePublicKeyInfo,
   parseSubjectKey,
   type SubjectKey,
   type SvidFields,
@@ -39,13 +41,14 @@ export function createX509Issuer(deps: {
   readonly defaultTtlMs: number;
 }): X509Issuer {
   const ca = parseCertificate(deps.row.certificateDer);
-  const { subjectKeyId, signatureAlgorithm: algorithm } = ca;
-  if (!subjectKeyId || !algorithm || !ca.spkiDer.equals(deps.key.publicKeyDer)) {
+  const { subjectKeyId } = ca;
+  if (!subjectKeyId || !ca.spkiDer.equals(deps.key.publicKeyDer)) {
     throw new AuthorityError(
       'ERR_AUTHORITY_JOURNAL',
       `authority ${deps.row.id} and key ${deps.key.keyId} do not belong together`,
     );
   }
+  const algorithm = algorithmForKey(parsePublicKeyInfo(ca.spkiDer).kind);
   const writer = createSvidWriter({
     subjectDer: ca.subjectDer,
     subjectKeyId,

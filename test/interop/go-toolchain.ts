@@ -7,7 +7,10 @@ import { commandIn, runTool } from './toolchain.ts';
 export const go = commandIn(['/usr/local/go/bin'], 'go');
 
 /** Builds the programs, folders of `go/`, into `directory`; every user may run them. */
-export async function buildGo(directory: string, programs: readonly ('agent' | 'client' | 'crowd')[]): Promise<void> {
+export async function buildGo(
+  directory: string,
+  programs: readonly ('agent' | 'chains' | 'client' | 'crowd')[],
+): Promise<void> {
   if (go === undefined) throw new Error('there is no go command: install Go 1.24 or later');
   const packages = programs.map((program) => `./${program}`);
   await runTool(go, ['-C', SOURCES, 'build', '-buildvcs=false', '-o', `${directory}/`, ...packages]);

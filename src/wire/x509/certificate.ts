@@ -17,15 +17,26 @@ import {
 } from './extensions.ts';
 import { type GeneralNames, NO_NAMES } from './general-names.ts';
 import { OID } from './oids.ts';
+import {
+  type PolicyExtensions,
+  parseCertificatePolicies,
+  parseInhibitAnyPolicy,
+  parsePolicyConstraints,
+} from './policies.ts';
 import { loadPublicKey } from './public-key.ts';
-import { parseSignatureAlgorithm, type SignatureAlgorithm } from './signature-algorithm.ts';
-import { parseTime } from './time.ts';
+import {
+  type PssAlgorithm,
+  parsePssAlgorithm,
+  parseSignatureAlgorithm,
+  type SignatureAlgorithm,
+} from './signature-algorithm.ts';
+import { isTimeAsProfiled, parseTime } from './time.ts';
 
 /** A parsed X.509 v3 certificate. Buffers are views of `der`. What it says is not yet believed: see the validators. */
-export interface Certificate {
+export interface Certificate extends PolicyExtensions {
   readonly der: Buffer;
   readonly tbsDer: Buffer;
-  /** Positive; decimal. */
+  /** Not negative; decimal. */
   readonly serial: string;
   /** Epoch seconds; both ends included. */
   readonly notBeforeS: number;
@@ -35,7 +46,7 @@ export interface Certificate {
   readonly issuerDer: Buffer;
   readonly spkiDer: Buffer;
   /** Undefined when the algorithm is not on the allow-list: such a certificate never verifies. */
-  readonly signatureAlgorithm: SignatureAlgorithm | undefined;
+  readonly signatureAlgorithm: SignatureAlgorithm | PssAlgorithm | undefined;
   readonly signature: Buffer;
   readonly names: GeneralNames;
   readonly basicConstraints: BasicConstraints | undefined;
@@ -49,6 +60,8 @@ export interface Certificate {
   readonly criticalByOid: ReadonlyMap<string, boolean>;
   /** Critical extensions that are not understood here. */
   readonly unknownCritical: readonly string[];
+  /** What RFC 5280 §4 tells CAs not to write though a reader understands it well, in words. */
+  readonly outsideProfile: readonly string[];
   /** The subject's key, loaded once. @throws X509Error ERR_PUBLIC_KEY */
   publicKey(): KeyObject;
 }
@@ -68,7 +81,8 @@ export function parseCertificate(der: Buffer): Certificate {
   const version = tbs.enterOptional(contextTag(0, true));
   if (version?.integer() !== 2) throw new X509Error('ERR_CERTIFICATE', 'only version 3 certificates are read');
   version.finish();
-  const serial = parseSerial(tbs.integerBytes());
+  const serialBytes = tbs.integerBytes();
+  const serial = parseSerial(serialBytes);
   const innerAlgorithm = tbs.element();
   // The outer copy is not signed: RFC 5280 §4.1.1.2 wants both the same.
   if (!innerAlgorithm.equals(outerAlgorithm)) {
@@ -76,8 +90,8 @@ export function parseCertificate(der: Buffer): Certificate {
   }
   const issuerDer = checkName(tbs.element());
   const validity = tbs.enter(TAG.sequence);
-  const notBeforeS = readTime(validity);
-  const notAfterS = readTime(validity);
+  const notBefore = readTime(validity);
+  const notAfter = readTime(validity);
   validity.finish();
   const subjectDer = checkName(tbs.element());
   const spkiDer = tbs.element();
@@ -91,14 +105,19 @@ export function parseCertificate(der: Buffer): Certificate {
     der,
     tbsDer,
     serial,
-    notBeforeS,
-    notAfterS,
+    notBeforeS: notBefore.epochS,
+    notAfterS: notAfter.epochS,
     subjectDer,
     issuerDer,
     spkiDer,
-    signatureAlgorithm: parseSignatureAlgorithm(innerAlgorithm),
+    signatureAlgorithm: parseSignatureAlgorithm(innerAlgorithm) ?? parsePssAlgorithm(innerAlgorithm),
     signature,
     ...extensions,
+    outsideProfile: findOutsideProfile({
+      serial: serial === '0' || serialBytes.length > SERIAL_BYTES_PROFILED_MAX,
+      time: !notBefore.asProfiled || !notAfter.asProfiled,
+      pathLength: extensions.basicConstraints?.ca === false && extensions.basicConstraints.pathLength !== undefined,
+    }),
     publicKey: () => {
       key ??= loadPublicKey(spkiDer);
       return key;
@@ -134,6 +153,7 @@ type Extensions = Pick<
   | 'nameConstraints'
   | 'criticalByOid'
   | 'unknownCritical'
+  | keyof PolicyExtensions
 >;
 
 function readExtensions(wrapper: DerReader | undefined): Extensions {
@@ -166,6 +186,9 @@ function readExtensions(wrapper: DerReader | undefined): Extensions {
     subjectKeyId: read(OID.subjectKeyIdentifier, parseSubjectKeyId),
     authorityKeyId: read(OID.authorityKeyIdentifier, parseAuthorityKeyId),
     nameConstraints: read(OID.nameConstraints, parseNameConstraints),
+    policies: read(OID.certificatePolicies, parseCertificatePolicies),
+    requireExplicitPolicy: read(OID.policyConstraints, parsePolicyConstraints),
+    inhibitAnyPolicy: read(OID.inhibitAnyPolicy, parseInhibitAnyPolicy),
     criticalByOid,
     unknownCritical,
   };
@@ -173,16 +196,24 @@ function readExtensions(wrapper: DerReader | undefined): Extensions {
 
 function parseSerial(bytes: Buffer): string {
   if ((bytes[0] ?? 0x80) >= 0x80 || bytes.length > SERIAL_BYTES_MAX) {
-    throw new X509Error('ERR_CERTIFICATE', `a serial number is positive and has at most ${SERIAL_BYTES_MAX} bytes`);
+    throw new X509Error('ERR_CERTIFICATE', `a serial number is not negative and has at most ${SERIAL_BYTES_MAX} bytes`);
   }
-  const serial = BigInt(`0x${bytes.toString('hex')}`);
-  if (serial === 0n) throw new X509Error('ERR_CERTIFICATE', 'a serial number can not be zero');
-  return serial.toString();
+  return BigInt(`0x${bytes.toString('hex')}`).toString();
 }
 
-function readTime(reader: DerReader): number {
+function findOutsideProfile(found: { serial: boolean; time: boolean; pathLength: boolean }): readonly string[] {
+  if (!found.serial && !found.time && !found.pathLength) return NOTHING;
+  return [
+    ...(found.serial ? [`a serial number is positive and has at most 20 bytes (§4.1.2.2)`] : []),
+    ...(found.time ? ['a time before 2050 is UTCTime (§4.1.2.5)'] : []),
+    ...(found.pathLength ? ['only a CA has a path length (§4.2.1.9)'] : []),
+  ];
+}
+
+function readTime(reader: DerReader): { readonly epochS: number; readonly asProfiled: boolean } {
   const tag = reader.peek() ?? 0;
-  return parseTime(tag, reader.content(tag));
+  const epochS = parseTime(tag, reader.content(tag));
+  return { epochS, asProfiled: isTimeAsProfiled(tag, epochS) };
 }
 
 /** The extensions whose meaning the validators enforce. */
@@ -195,8 +226,10 @@ const UNDERSTOOD: ReadonlySet<string> = new Set([
   OID.authorityKeyIdentifier,
   OID.nameConstraints,
 ]);
+const NOTHING: readonly string[] = [];
 /** RFC 5280 §4.1.2.2: 20 octets, and one for the sign. */
-const SERIAL_BYTES_MAX = 21;
+const SERIAL_BYTES_PROFILED_MAX = 21;
+const SERIAL_BYTES_MAX = 64;
 const EXTENSIONS_MAX = 64;
 /** A large trust bundle sent as one field. */
 const CERTIFICATES_MAX = 1024;

@@ -11,7 +11,7 @@ import {
   encodeUnsigned,
 } from './der-writer.ts';
 import { KEY_USAGES, parseKeyUsage } from './extensions.ts';
-import { formatTime, parseTime } from './time.ts';
+import { formatTime, isTimeAsProfiled, parseTime } from './time.ts';
 
 const DER = expect.objectContaining({ code: 'ERR_DER' });
 
@@ -134,17 +134,23 @@ describe('a time', () => {
     [TAG.utcTime, '260229000000Z'],
     [TAG.utcTime, '260101240000Z'],
     [TAG.utcTime, '260101000060Z'],
-    [TAG.generalizedTime, '20260101000000Z'],
     [TAG.generalizedTime, '20500101000000.5Z'],
     [TAG.printableString, '260101000000Z'],
   ])('with tag %i is refused as %s', (tag, text) => {
     expect(() => parseTime(tag, Buffer.from(text))).toThrow(expect.objectContaining({ code: 'ERR_CERTIFICATE' }));
   });
 
+  it('before 2050 is for UTCTime to say, by the profile for those who make certificates', () => {
+    const asProfiled = (tag: number, text: string) => isTimeAsProfiled(tag, parseTime(tag, Buffer.from(text)));
+    expect(asProfiled(TAG.utcTime, '491231235959Z')).toBe(true);
+    expect(asProfiled(TAG.generalizedTime, '20491231235959Z')).toBe(false);
+    expect(asProfiled(TAG.generalizedTime, '20500101000000Z')).toBe(true);
+  });
+
   it('knows leap years', () => {
     for (const [text, valid] of [
       ['240229000000Z', true],
-      ['20000229000000Z', false],
+      ['20000229000000Z', true],
       ['21000229000000Z', false],
       ['24000229000000Z', true],
     ] as const) {

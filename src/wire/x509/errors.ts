@@ -26,6 +26,12 @@ export const errorTable = {
     meaning: 'The certificate request is malformed or its signature does not prove possession of the key.',
     remedy: 'Make the request again with the private key that it asks a certificate for.',
   },
+  ERR_CRL: {
+    status: 400,
+    exit: 'config',
+    meaning: 'A certificate revocation list can not be read, or says something that is not understood.',
+    remedy: 'Give a complete CRL as the CA publishes it, no delta CRL and none of a part of its certificates.',
+  },
   ERR_PUBLIC_KEY: {
     status: 400,
     exit: 'usage',

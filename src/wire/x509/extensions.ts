@@ -19,7 +19,7 @@ export const KEY_USAGES = [
 
 export interface BasicConstraints {
   readonly ca: boolean;
-  /** Most intermediate certificates that may follow; undefined = no limit. */
+  /** Most intermediate certificates that may follow; undefined = no limit. Means nothing without `ca`. */
   readonly pathLength: number | undefined;
 }
 
@@ -35,9 +35,6 @@ export function parseBasicConstraints(value: Buffer): BasicConstraints {
   const ca = reader.peek() === TAG.boolean ? reader.boolean() : false;
   const pathLength = reader.peek() === TAG.integer ? reader.integer() : undefined;
   reader.finish();
-  if (!ca && pathLength !== undefined) {
-    throw new X509Error('ERR_CERTIFICATE', 'basicConstraints has a path length without CA:TRUE');
-  }
   return { ca, pathLength };
 }
 

@@ -5,6 +5,7 @@
  * here, and that a chain it calls an X.509-SVID follows every leaf rule of the SPIFFE specification; what is not understood is
  * refused. It must not know where certificates come from, which keys sign, or what time it is.
  */
+
 export { type Certificate, parseCertificate, splitCertificates } from './certificate.ts';
 export { buildCertificateRequest, type CertificateRequest, parseCertificateRequest } from './certificate-request.ts';
 export {
@@ -15,6 +16,10 @@ export {
   type SvidWriter,
   writeCaCertificate,
 } from './certificate-writer.ts';
+export { type ChainFault, type ChainReason, describeCertificate, describeFault, ruleOf } from './chain-fault.ts';
+export { anchorFault, type ChainRules, type ChainUsage } from './chain-rules.ts';
+export { isListSignedBy, parseRevocationList, type RevocationList } from './crl.ts';
+export { comparableName, describeName } from './distinguished-name.ts';
 export { errorTable, X509Error } from './errors.ts';
 export type { AuthorityKeyId, BasicConstraints, KeyUsage, NameConstraints } from './extensions.ts';
 export type { GeneralNames } from './general-names.ts';
@@ -30,12 +35,5 @@ export {
   type SubjectKey,
 } from './public-key.ts';
 export { algorithmForKey, type SignatureAlgorithm, signWith } from './signature-algorithm.ts';
-export {
-  type ChainOptions,
-  type ChainReason,
-  type ChainResult,
-  type ChainUsage,
-  verifyChain,
-  verifySignedBy,
-} from './verify-chain.ts';
+export { type ChainOptions, type ChainResult, verifyChain, verifySignedBy } from './verify-chain.ts';
 export { leafId, type SvidReason, type SvidResult, verifyX509Svid } from './verify-svid.ts';

@@ -1,15 +1,21 @@
 import type { Certificate } from './certificate.ts';
-import { DerReader, TAG } from './der-reader.ts';
+import { comparableName } from './distinguished-name.ts';
 import type { NameConstraints } from './extensions.ts';
 import type { GeneralNames } from './general-names.ts';
 
 /**
  * True when every name of `certificate` lies within `constraints`. Fails closed: a constraint that is malformed, or of a kind
- * that is not judged here while the certificate holds a name of that kind, is a refusal.
+ * that is not judged here while the certificate holds a name of that kind, is a refusal. `leadingDot` allows DNS constraints in the form that
+ * RFC 5280 has for URIs only, as many CAs write them: `.example.org` for all names below.
  * @see RFC 5280 §4.2.1.10
  */
-export function withinConstraints(certificate: Certificate, constraints: NameConstraints): boolean {
-  for (const set of [constraints.permitted, constraints.excluded]) if (set && !wellFormed(set)) return false;
+export function withinConstraints(
+  certificate: Certificate,
+  constraints: NameConstraints,
+  { leadingDot }: { readonly leadingDot: boolean },
+): boolean {
+  for (const set of [constraints.permitted, constraints.excluded])
+    if (set && !wellFormed(set, leadingDot)) return false;
   return judges.every((judge) => judge(certificate, constraints));
 }
 
@@ -66,7 +72,9 @@ function matchDns(name: string, base: string): boolean | undefined {
   if (!isHostName(bare)) return undefined;
   if (base === '') return true;
   const wanted = base.toLowerCase();
-  if (bare === wanted || bare.endsWith(`.${wanted}`)) return true;
+  if (wanted.startsWith('.')) {
+    if (host.endsWith(wanted)) return true;
+  } else if (bare === wanted || bare.endsWith(`.${wanted}`)) return true;
   if (bare !== host && wanted.endsWith(`.${bare}`)) return undefined;
   return false;
 }
@@ -97,29 +105,27 @@ function matchEmail(email: string, base: string): boolean | undefined {
   return wanted.startsWith('.') ? host.endsWith(wanted) && host.length > wanted.length : host === wanted;
 }
 
-/**
- * Directory names are compared by bytes. For permitted subtrees that is the strict side; an excluded one could be dodged by another
- * spelling of the same name, so any exclusion of directory names refuses every certificate that has one.
- */
+/** Permitted by the form in which names are compared; excluded by a looser one, since an exclusion must not be dodged by another spelling. */
 function judgeDirectoryNames(certificate: Certificate, { permitted, excluded }: NameConstraints): boolean {
   const names = [...certificate.names.directoryNames];
   if (certificate.subjectDer.length > EMPTY_NAME_LENGTH) names.push(certificate.subjectDer);
-  if (names.length === 0) return true;
-  if (excluded && excluded.directoryNames.length > 0) return false;
   const bases = permitted?.directoryNames ?? [];
   return (
-    bases.length === 0 ||
-    names.every((name) => bases.some((base) => nameContent(name).indexOf(nameContent(base)) === 0))
+    names.every((name) => bases.length === 0 || bases.some((base) => isBelow(name, base, { loosely: false }))) &&
+    !names.some((name) => excluded?.directoryNames.some((base) => isBelow(name, base, { loosely: true })))
   );
 }
 
-function nameContent(name: Buffer): Buffer {
-  return new DerReader(name).content(TAG.sequence);
+function isBelow(name: Buffer, base: Buffer, how: { readonly loosely: boolean }): boolean {
+  const parts = comparableName(name, how);
+  return comparableName(base, how).every((part, index) => parts[index] === part);
 }
 
-function wellFormed(bases: GeneralNames): boolean {
+function wellFormed(bases: GeneralNames, leadingDot: boolean): boolean {
   return (
-    bases.dnsNames.every((base) => base === '' || isHostName(base)) &&
+    bases.dnsNames.every(
+      (base) => base === '' || isHostName(leadingDot && base.startsWith('.') ? base.slice(1) : base),
+    ) &&
     bases.uris.every((base) => isHostName(base.startsWith('.') ? base.slice(1) : base)) &&
     bases.emails.every((base) => isEmailBase(base)) &&
     bases.ipAddresses.every(isIpRange)

@@ -1,4 +1,4 @@
-/** Object identifiers by what they name. RFC 5280, 5480, 8017, 8410. */
+/** Object identifiers by what they name. RFC 5280, 4055, 5480, 8017, 8410. */
 export const OID = {
   commonName: '2.5.4.3',
   serialNumber: '2.5.4.5',
@@ -10,9 +10,15 @@ export const OID = {
   subjectAltName: '2.5.29.17',
   basicConstraints: '2.5.29.19',
   nameConstraints: '2.5.29.30',
+  cRLNumber: '2.5.29.20',
+  issuingDistributionPoint: '2.5.29.28',
+  certificatePolicies: '2.5.29.32',
+  anyPolicy: '2.5.29.32.0',
+  policyMappings: '2.5.29.33',
   authorityKeyIdentifier: '2.5.29.35',
   policyConstraints: '2.5.29.36',
   extendedKeyUsage: '2.5.29.37',
+  inhibitAnyPolicy: '2.5.29.54',
   authorityInfoAccess: '1.3.6.1.5.5.7.1.1',
   serverAuth: '1.3.6.1.5.5.7.3.1',
   clientAuth: '1.3.6.1.5.5.7.3.2',
@@ -23,6 +29,11 @@ export const OID = {
   p384: '1.3.132.0.34',
   p521: '1.3.132.0.35',
   rsaEncryption: '1.2.840.113549.1.1.1',
+  mgf1: '1.2.840.113549.1.1.8',
+  rsaPss: '1.2.840.113549.1.1.10',
+  sha256: '2.16.840.1.101.3.4.2.1',
+  sha384: '2.16.840.1.101.3.4.2.2',
+  sha512: '2.16.840.1.101.3.4.2.3',
   ed25519: '1.3.101.112',
   ecdsaSha256: '1.2.840.10045.4.3.2',
   ecdsaSha384: '1.2.840.10045.4.3.3',

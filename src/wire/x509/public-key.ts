@@ -8,6 +8,8 @@ import { OID } from './oids.ts';
 export type PublicKeyKind =
   | { readonly type: 'ec'; readonly curve: CurveName }
   | { readonly type: 'rsa'; readonly bits: number }
+  /** An RSA key that signs by PSS only. */
+  | { readonly type: 'rsa-pss'; readonly bits: number }
   | { readonly type: 'ed25519' };
 
 /** A parsed SubjectPublicKeyInfo. */
@@ -22,7 +24,7 @@ export interface PublicKeyInfo {
  * of small order, RSA below 2048 or above 8192 bits (verification time grows with the size), even RSA moduli, RSA exponents that are even, 1
  * or over 33 bits.
  * @throws X509Error ERR_PUBLIC_KEY or ERR_DER
- * @see RFC 5480 §2, RFC 8017 §A.1.1, RFC 8410 §4
+ * @see RFC 5480 §2, RFC 4055 §1.2, RFC 8017 §A.1.1, RFC 8410 §4
  */
 export function parsePublicKeyInfo(spkiDer: Buffer): PublicKeyInfo {
   const reader = readWhole(spkiDer, TAG.sequence);
@@ -53,7 +55,11 @@ export interface SubjectKey {
  */
 export function parseSubjectKey(spkiDer: Buffer): SubjectKey {
   const info = parsePublicKeyInfo(spkiDer);
-  if (info.kind.type === 'ed25519' || (info.kind.type === 'ec' && info.kind.curve === 'P-521')) {
+  if (
+    info.kind.type === 'ed25519' ||
+    info.kind.type === 'rsa-pss' ||
+    (info.kind.type === 'ec' && info.kind.curve === 'P-521')
+  ) {
     throw new X509Error('ERR_PUBLIC_KEY', 'a workload key is EC on P-256 or P-384, or RSA');
   }
   if (info.kind.type === 'rsa' && rsaExponent(info.keyBits) < RSA_EXPONENT_ISSUE_MIN) {
@@ -84,7 +90,14 @@ const readersByOid: Readonly<
   Record<string, (parameters: Buffer | undefined, keyBits: Buffer) => PublicKeyInfo['kind']>
 > = {
   [OID.ecPublicKey]: readEc,
-  [OID.rsaEncryption]: readRsa,
+  [OID.rsaEncryption](parameters, keyBits) {
+    if (parameters?.length !== 2 || parameters[0] !== TAG.null) {
+      throw new X509Error('ERR_PUBLIC_KEY', 'RSA parameters must be NULL');
+    }
+    return { type: 'rsa', bits: rsaBits(keyBits) };
+  },
+  // Its parameters, if any, say which hashes it signs with: OpenSSL holds signatures to them when it loads the key.
+  [OID.rsaPss]: (_parameters, keyBits) => ({ type: 'rsa-pss', bits: rsaBits(keyBits) }),
   [OID.ed25519](parameters, keyBits) {
     if (parameters || keyBits.length !== 32) throw new X509Error('ERR_PUBLIC_KEY', 'malformed Ed25519 public key');
     if (isSmallOrderEd25519(keyBits))
@@ -105,10 +118,8 @@ function readEc(parameters: Buffer | undefined, keyBits: Buffer): PublicKeyKind 
   return { type: 'ec', curve: curve.name };
 }
 
-function readRsa(parameters: Buffer | undefined, keyBits: Buffer): PublicKeyKind {
-  if (parameters?.length !== 2 || parameters[0] !== TAG.null) {
-    throw new X509Error('ERR_PUBLIC_KEY', 'RSA parameters must be NULL');
-  }
+/** The size of a modulus, once it and the exponent are found to be sound. */
+function rsaBits(keyBits: Buffer): number {
   const reader = readWhole(keyBits, TAG.sequence);
   const modulus = reader.integerBytes();
   const exponent = reader.integerBytes();
@@ -129,7 +140,7 @@ function readRsa(parameters: Buffer | undefined, keyBits: Buffer): PublicKeyKind
   ) {
     throw new X509Error('ERR_PUBLIC_KEY', 'an RSA exponent must be odd, at least 3 and of at most 33 bits');
   }
-  return { type: 'rsa', bits };
+  return bits;
 }
 
 function rsaExponent(keyBits: Buffer): number {

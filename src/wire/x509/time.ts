@@ -1,7 +1,10 @@
 import { TAG } from './der-reader.ts';
 import { X509Error } from './errors.ts';
 
-/** Reads UTCTime or GeneralizedTime content as RFC 5280 §4.1.2.5 profiles it (seconds present, `Z`); epoch seconds. */
+/**
+ * Reads UTCTime or GeneralizedTime content with seconds and `Z`; epoch seconds. Whether the right one of the two was used is
+ * {@link isTimeAsProfiled}'s question.
+ */
 export function parseTime(tag: number, content: Buffer): number {
   const text = content.toString('latin1');
   const isUtc = tag === TAG.utcTime;
@@ -13,9 +16,6 @@ export function parseTime(tag: number, content: Buffer): number {
   const yearDigits = isUtc ? 2 : 4;
   const shortYear = Number(text.slice(0, yearDigits));
   const year = isUtc ? shortYear + (shortYear < 50 ? 2000 : 1900) : shortYear;
-  if (!isUtc && year < GENERALIZED_FROM_YEAR) {
-    throw new X509Error('ERR_CERTIFICATE', `a time before ${GENERALIZED_FROM_YEAR} must be UTCTime`);
-  }
   const at = (offset: number) => Number(text.slice(yearDigits + offset, yearDigits + offset + 2));
   const [month, day, hour, minute, second] = [at(0), at(2), at(4), at(6), at(8)];
   const validDay = month >= 1 && month <= 12 && day >= 1 && day <= daysInMonth(year, month);
@@ -23,6 +23,11 @@ export function parseTime(tag: number, content: Buffer): number {
     throw new X509Error('ERR_CERTIFICATE', `no such time: ${text}`);
   }
   return daysFromEpoch(year, month, day) * DAY_S + hour * 3600 + minute * 60 + second;
+}
+
+/** RFC 5280 §4.1.2.5: UTCTime through 2049. */
+export function isTimeAsProfiled(tag: number, epochS: number): boolean {
+  return tag === TAG.utcTime || epochS >= GENERALIZED_FROM_S;
 }
 
 /** The text of a Time: `YYMMDDHHMMSSZ` through 2049, `YYYYMMDDHHMMSSZ` from 2050. */
@@ -66,5 +71,7 @@ const DAY_S = 86_400;
 /** Days from 0000-03-01 to 1970-01-01. */
 const EPOCH_DAYS = 719_468;
 const GENERALIZED_FROM_YEAR = 2050;
+/** 2050-01-01T00:00:00Z. */
+const GENERALIZED_FROM_S = 2_524_608_000;
 /** 9999-12-31T23:59:59Z: the last time that the four digits can say. */
 const TIME_MAX_S = 253_402_300_799;

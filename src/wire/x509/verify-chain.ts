@@ -1,34 +1,20 @@
 import type { Certificate } from './certificate.ts';
+import type { ChainFault, ChainReason } from './chain-fault.ts';
+import {
+  allowsAlgorithm,
+  type ChainRules,
+  type ChainUsage,
+  caFault,
+  certificateFault,
+  leafFault,
+} from './chain-rules.ts';
+import { comparableName } from './distinguished-name.ts';
 import { X509Error } from './errors.ts';
 import type { NameConstraints } from './extensions.ts';
 import type { GeneralNames } from './general-names.ts';
 import { withinConstraints } from './name-constraints.ts';
-import { isDnsName } from './names.ts';
-import { OID } from './oids.ts';
-import { type PublicKeyInfo, parsePublicKeyInfo } from './public-key.ts';
+import { hasValidPolicy } from './policies.ts';
 import { verifyWith } from './signature-algorithm.ts';
-
-/** What a leaf is used for. `any` leaves extended key usage unasked. */
-export type ChainUsage = 'server-auth' | 'client-auth' | 'any';
-
-/** Why no path was accepted. When several paths were tried, the reason of the one that came furthest. */
-export type ChainReason =
-  | 'expired'
-  | 'not-yet-valid'
-  | 'unknown-issuer'
-  | 'bad-signature'
-  | 'algorithm-not-allowed'
-  | 'key-not-allowed'
-  | 'not-a-ca'
-  | 'leaf-is-a-ca'
-  | 'path-too-long'
-  | 'key-usage'
-  | 'extended-key-usage'
-  | 'name-constraints'
-  | 'unknown-critical-extension'
-  | 'malformed-extensions'
-  | 'too-many-certificates'
-  | 'too-much-work';
 
 export interface ChainOptions {
   readonly leaf: Certificate;
@@ -38,6 +24,8 @@ export interface ChainOptions {
   readonly roots: readonly Certificate[];
   readonly nowMs: number;
   readonly usage: ChainUsage;
+  /** Default: `profile`. */
+  readonly rules?: ChainRules;
   /** Most intermediates on the path that are not self-issued. Default and upper bound: {@link INTERMEDIATES_MAX}. */
   readonly intermediatesMax?: number;
 }
@@ -45,7 +33,7 @@ export interface ChainOptions {
 /** `path` runs from the leaf to the root. */
 export type ChainResult =
   | { readonly ok: true; readonly path: readonly Certificate[] }
-  | { readonly ok: false; readonly reason: ChainReason };
+  | ({ readonly ok: false } & ChainFault);
 
 /**
  * Looks for a path from `leaf` to one of `roots` and validates it: signatures, validity, CA flags, path length, key usage,
@@ -54,24 +42,38 @@ export type ChainResult =
  * @see RFC 5280 §6
  */
 export function verifyChain(options: ChainOptions): ChainResult {
-  if (options.intermediates.length > CERTIFICATES_MAX) return { ok: false, reason: 'too-many-certificates' };
+  const { leaf, rules = 'profile' } = options;
+  const refuse = (fault: ChainReason): ChainResult => ({ ok: false, reason: fault, certificate: leaf, place: 0 });
+  if (options.intermediates.length > CERTIFICATES_MAX) return refuse('too-many-certificates');
   const search: Search = {
     options,
+    rules,
+    sameName: createNameComparison(rules),
     nowS: Math.floor(options.nowMs / 1000),
     depthMax: Math.min(options.intermediatesMax ?? INTERMEDIATES_MAX, INTERMEDIATES_MAX),
     checksLeft: SIGNATURE_CHECKS_MAX,
     comparisonsLeft: NAME_COMPARISONS_MAX,
-    furthest: { depth: -1, reason: 'unknown-issuer' },
+    furthest: { reason: 'unknown-issuer', certificate: leaf, place: 0, depth: -1 },
   };
-  const own = certificateFault(options.leaf, search) ?? leafFault(options.leaf, options.usage);
-  if (own) return { ok: false, reason: own };
-  const path = extend([options.leaf], search);
+  const own = certificateFault(leaf, search.nowS, rules) ?? leafFault(leaf, options.usage, rules);
+  if (own) return refuse(own);
+  const path = extend([leaf], search);
   if (path) return { ok: true, path };
-  return { ok: false, reason: search.checksLeft < 0 ? 'too-much-work' : search.furthest.reason };
+  if (search.checksLeft < 0) return refuse('too-much-work');
+  const { reason, certificate, place } = search.furthest;
+  return { ok: false, reason, certificate, place };
 }
 
 /** True when the signature of `subject` is by the key of `issuer`; nothing else of either is looked at. */
 export function verifySignedBy(subject: Certificate, issuer: Certificate): boolean {
+  return verifySigned(subject, issuer);
+}
+
+/** As {@link verifySignedBy}, for all that is signed in the manner of certificates. */
+export function verifySigned(
+  subject: Pick<Certificate, 'signatureAlgorithm' | 'tbsDer' | 'signature'>,
+  issuer: Certificate,
+): boolean {
   if (!subject.signatureAlgorithm) return false;
   try {
     return verifyWith(subject.signatureAlgorithm, {
@@ -88,11 +90,13 @@ export function verifySignedBy(subject: Certificate, issuer: Certificate): boole
 
 interface Search {
   readonly options: ChainOptions;
+  readonly rules: ChainRules;
+  readonly sameName: (a: Buffer, b: Buffer) => boolean;
   readonly nowS: number;
   readonly depthMax: number;
   checksLeft: number;
   comparisonsLeft: number;
-  furthest: { depth: number; reason: ChainReason };
+  furthest: ChainFault & { readonly depth: number };
 }
 
 function extend(path: readonly Certificate[], search: Search): readonly Certificate[] | undefined {
@@ -100,59 +104,77 @@ function extend(path: readonly Certificate[], search: Search): readonly Certific
   if (!subject) return undefined;
   for (const isRoot of [true, false]) {
     for (const issuer of isRoot ? search.options.roots : search.options.intermediates) {
-      if (!issuer.subjectDer.equals(subject.issuerDer) || !keyIdsAgree(subject, issuer)) continue;
+      if (!search.sameName(issuer.subjectDer, subject.issuerDer) || !keyIdsAgree(subject, issuer)) continue;
       // The same subject and key again would be a loop, however often it was re-issued.
       if (!isRoot && path.some((seen) => sameEntity(seen, issuer))) continue;
-      const fault = issuerFault(path, issuer, { isRoot, search });
+      const longer = [...path, issuer];
+      const fault = issuerFault(longer, { isRoot, search });
       if (search.checksLeft < 0) return undefined;
       if (fault) {
-        note(search, path.length, fault);
+        note(search, fault, path.length);
         continue;
       }
-      const longer = [...path, issuer];
       const complete = isRoot ? longer : extend(longer, search);
       if (complete) return complete;
     }
   }
-  note(search, path.length - 1, 'unknown-issuer');
+  note(search, { reason: 'unknown-issuer', certificate: subject, place: path.length - 1 }, path.length - 1);
   return undefined;
 }
 
-/** Everything that can be wrong with `issuer` as the signer of the last of `path`; cheap checks before the signature. */
+/** Everything that can be wrong with the last of `path` as the signer of the one before; cheap checks before the signature. */
 function issuerFault(
   path: readonly Certificate[],
-  issuer: Certificate,
   { isRoot, search }: { isRoot: boolean; search: Search },
-): ChainReason | undefined {
-  const subject = path.at(-1);
-  if (!subject?.signatureAlgorithm) return 'algorithm-not-allowed';
+): ChainFault | undefined {
+  const [subject, issuer] = path.slice(-2);
+  if (!subject || !issuer) return undefined;
+  const place = path.length - 1;
+  const { rules } = search;
+  const ofSubject = (reason: ChainReason): ChainFault => ({ reason, certificate: subject, place: place - 1 });
+  const ofIssuer = (reason: ChainReason): ChainFault => ({ reason, certificate: issuer, place });
+  if (!allowsAlgorithm(subject, rules)) return ofSubject('algorithm-not-allowed');
   // Self-issued certificates (key rollover) don't count: RFC 5280 §4.2.1.9.
-  const below = path.slice(1).filter((certificate) => !isSelfIssued(certificate)).length;
-  const counted = isRoot || isSelfIssued(issuer) ? below : below + 1;
-  if (counted > search.depthMax || path.length > PATH_MAX) return 'path-too-long';
-  const fault = certificateFault(issuer, search) ?? caFault(issuer, search.options.usage);
-  if (fault) return fault;
+  const below = path.slice(1, -1).filter((certificate) => !isSelfIssued(certificate, search)).length;
+  const counted = isRoot || isSelfIssued(issuer, search) ? below : below + 1;
+  if (counted > search.depthMax || place > PATH_MAX) return ofIssuer('path-too-long');
+  const fault = certificateFault(issuer, search.nowS, rules) ?? caFault(issuer, search.options.usage, rules);
+  if (fault) return ofIssuer(fault);
   const pathLength = issuer.basicConstraints?.pathLength;
-  if (pathLength !== undefined && below > pathLength) return 'path-too-long';
-  if (search.checksLeft-- <= 0) return 'too-much-work';
-  if (!verifySignedBy(subject, issuer)) return 'bad-signature';
-  return issuer.nameConstraints && constraintFault(path, issuer.nameConstraints, search);
+  if (pathLength !== undefined && below > pathLength) return ofIssuer('path-too-long');
+  if (search.checksLeft-- <= 0) return ofSubject('too-much-work');
+  if (!verifySignedBy(subject, issuer)) return ofSubject('bad-signature');
+  const named = issuer.nameConstraints && constraintFault(path.slice(0, -1), issuer.nameConstraints, search);
+  return named ?? (isRoot && rules === 'path' ? policyFault(path, search) : undefined);
+}
+
+function policyFault(path: readonly Certificate[], search: Search): ChainFault | undefined {
+  const [leaf] = path;
+  const selfIssued = (index: number) => {
+    const certificate = path[index];
+    return certificate !== undefined && isSelfIssued(certificate, search);
+  };
+  if (!leaf || hasValidPolicy(path, selfIssued)) return undefined;
+  return { reason: 'no-valid-policy', certificate: leaf, place: 0 };
 }
 
 function constraintFault(
   path: readonly Certificate[],
   constraints: NameConstraints,
   search: Search,
-): ChainReason | undefined {
+): ChainFault | undefined {
   const bases = countNames(constraints.permitted) + countNames(constraints.excluded);
+  const leadingDot = search.rules === 'path';
   // Self-issued intermediates are exempt, the leaf never is: RFC 5280 §6.1.3 (b).
-  for (const certificate of path.filter((each, index) => index === 0 || !isSelfIssued(each))) {
+  for (const [place, certificate] of path.entries()) {
+    if (place > 0 && isSelfIssued(certificate, search)) continue;
     search.comparisonsLeft -= bases * (1 + countNames(certificate.names));
     if (search.comparisonsLeft < 0) {
       search.checksLeft = -1;
-      return 'too-much-work';
+      return { reason: 'too-much-work', certificate, place };
     }
-    if (!withinConstraints(certificate, constraints)) return 'name-constraints';
+    if (!withinConstraints(certificate, constraints, { leadingDot }))
+      return { reason: 'name-constraints', certificate, place };
   }
   return undefined;
 }
@@ -161,64 +183,6 @@ function countNames(names: GeneralNames | undefined): number {
   if (!names) return 0;
   const { uris, dnsNames, ipAddresses, emails, directoryNames, otherTags } = names;
   return [uris, dnsNames, ipAddresses, emails, directoryNames, otherTags].reduce((sum, list) => sum + list.length, 0);
-}
-
-/** What must hold of every certificate on a path. */
-function certificateFault(certificate: Certificate, search: Search): ChainReason | undefined {
-  if (search.nowS < certificate.notBeforeS) return 'not-yet-valid';
-  if (search.nowS > certificate.notAfterS) return 'expired';
-  if (certificate.unknownCritical.length > 0) return 'unknown-critical-extension';
-  if (!criticalAsProfiled(certificate)) return 'malformed-extensions';
-  return publicKeyInfo(certificate.spkiDer) ? undefined : 'key-not-allowed';
-}
-
-function leafFault(leaf: Certificate, usage: ChainUsage): ChainReason | undefined {
-  // A signing key that also serves connections would turn one stolen server into a certificate authority.
-  if (usage !== 'any' && leaf.basicConstraints?.ca) return 'leaf-is-a-ca';
-  if (leaf.nameConstraints || !leaf.names.dnsNames.every(isDnsSan)) return 'malformed-extensions';
-  if (leaf.keyUsage?.has('keyCertSign') && !leaf.basicConstraints?.ca) return 'key-usage';
-  if (!authorityKeyIdFits(leaf)) return 'malformed-extensions';
-  return allowsUsage(leaf, usage) ? undefined : 'extended-key-usage';
-}
-
-function caFault(issuer: Certificate, usage: ChainUsage): ChainReason | undefined {
-  if (!issuer.basicConstraints?.ca) return 'not-a-ca';
-  // SPIFFE wants the extension in every CA (X509-SVID §4.3). Elsewhere one without it may sign (RFC 5280 §6.1.4 n): private PKIs often leave it out.
-  const maySign = issuer.keyUsage ? issuer.keyUsage.has('keyCertSign') : usage === 'any';
-  if (!maySign) return 'key-usage';
-  const critical = issuer.criticalByOid.get(OID.basicConstraints) === true;
-  if (!critical || !issuer.subjectKeyId || isEmptyName(issuer.subjectDer)) return 'malformed-extensions';
-  if (!authorityKeyIdFits(issuer)) return 'malformed-extensions';
-  return allowsUsage(issuer, usage) ? undefined : 'extended-key-usage';
-}
-
-/**
- * An authority key identifier must hold a key id. A certificate without the extension is tolerated: it only helps to find the issuer, which
- * the signature proves, and private PKIs often leave it out.
- */
-function authorityKeyIdFits(certificate: Certificate): boolean {
-  return !certificate.authorityKeyId || certificate.authorityKeyId.keyId !== undefined;
-}
-
-/** RFC 5280 §4.2: each of these is either always critical or never. */
-function criticalAsProfiled(certificate: Certificate): boolean {
-  const critical = certificate.criticalByOid;
-  if (NEVER_CRITICAL.some((oid) => critical.get(oid) === true)) return false;
-  if (ALWAYS_CRITICAL.some((oid) => critical.get(oid) === false)) return false;
-  // With an empty subject the alternative names are the only names: RFC 5280 §4.1.2.6.
-  return !isEmptyName(certificate.subjectDer) || critical.get(OID.subjectAltName) === true;
-}
-
-/** A DNS name in its preferred syntax and no IP address in disguise: RFC 5280 §4.2.1.6. */
-function isDnsSan(name: string): boolean {
-  return isDnsName(name) && !/^[\d.]+$/.test(name);
-}
-
-function allowsUsage(certificate: Certificate, usage: ChainUsage): boolean {
-  const purposes = certificate.extendedKeyUsage;
-  if (usage === 'any' || !purposes) return true;
-  const wanted = usage === 'server-auth' ? OID.serverAuth : OID.clientAuth;
-  return purposes.includes(wanted) || purposes.includes(OID.anyExtendedKeyUsage);
 }
 
 function keyIdsAgree(subject: Certificate, issuer: Certificate): boolean {
@@ -230,34 +194,29 @@ function sameEntity(a: Certificate, b: Certificate): boolean {
   return a.spkiDer.equals(b.spkiDer) && a.subjectDer.equals(b.subjectDer);
 }
 
-function isSelfIssued(certificate: Certificate): boolean {
-  return certificate.subjectDer.equals(certificate.issuerDer);
+function isSelfIssued(certificate: Certificate, search: Search): boolean {
+  return search.sameName(certificate.subjectDer, certificate.issuerDer);
 }
 
-function isEmptyName(name: Buffer): boolean {
-  return name.length === 2;
+/**
+ * By bytes among certificates of our own kind. Elsewhere a CA may have been renewed with its name in another string type or case, so that only
+ * comparable forms are equal: RFC 5280 §7.1.
+ */
+function createNameComparison(rules: ChainRules): Search['sameName'] {
+  if (rules === 'profile') return (a, b) => a.equals(b);
+  const known = new Map<Buffer, string>();
+  const textOf = (name: Buffer) => {
+    const text = known.get(name) ?? comparableName(name).join('\0\0');
+    known.set(name, text);
+    return text;
+  };
+  return (a, b) => a.equals(b) || textOf(a) === textOf(b);
 }
 
-function publicKeyInfo(spkiDer: Buffer): PublicKeyInfo | undefined {
-  try {
-    return parsePublicKeyInfo(spkiDer);
-  } catch (error) {
-    // A key that is not allowed is an answer to the validator's question.
-    if (error instanceof X509Error) return undefined;
-    throw error;
-  }
+function note(search: Search, fault: ChainFault, depth: number): void {
+  if (depth > search.furthest.depth) search.furthest = { ...fault, depth };
 }
 
-function note(search: Search, depth: number, reason: ChainReason): void {
-  if (depth > search.furthest.depth) search.furthest = { depth, reason };
-}
-
-const NEVER_CRITICAL: readonly string[] = [
-  OID.subjectKeyIdentifier,
-  OID.authorityKeyIdentifier,
-  OID.authorityInfoAccess,
-];
-const ALWAYS_CRITICAL: readonly string[] = [OID.nameConstraints, OID.policyConstraints];
 /** Intermediates on one path: nested servers rarely go beyond three. */
 export const INTERMEDIATES_MAX = 8;
 /** With self-issued rollover certificates between them. */

@@ -225,8 +225,8 @@ describe('the search for a path', () => {
     if (!issuer) throw new Error('there are six');
     const leaf = parseCertificate(certificate(workload, issuer, { ...LEAF_PARTS, keyId }));
     const options = { leaf, roots: [], nowMs: NOW_S * 1000, usage: 'any' } as const;
-    expect(verifyChain({ ...options, intermediates })).toEqual({ ok: false, reason: 'too-much-work' });
-    expect(verifyChain({ ...options, intermediates: Array.from({ length: 33 }, () => leaf) })).toEqual({
+    expect(verifyChain({ ...options, intermediates })).toMatchObject({ ok: false, reason: 'too-much-work' });
+    expect(verifyChain({ ...options, intermediates: Array.from({ length: 33 }, () => leaf) })).toMatchObject({
       ok: false,
       reason: 'too-many-certificates',
     });

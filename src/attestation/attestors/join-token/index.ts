@@ -4,7 +4,7 @@ import { IdentityError, spiffeIdOf } from '@countersign/sdk/identity';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { messageOf, type Secret } from '../../../std/index.ts';
-import type { AttestorMember, NodeProverDeps, NodeVerifierDeps, ProvenNode } from '../../attestor.ts';
+import type { AttestorMember, NodeProverDeps, NodeVerifierDeps, ProvenNode, VerifyContext } from '../../attestor.ts';
 import { AttestationError } from '../../errors.ts';
 
 const config = Type.Object(
@@ -38,12 +38,12 @@ export const member = {
     },
     async openVerifier(given, deps) {
       settings(given);
-      return { verify: (payload) => verify(payload, deps) };
+      return { verify: (payload, _challenge, context) => verify(payload, { ...deps, ...context }) };
     },
   },
 } as const satisfies AttestorMember;
 
-async function verify(payload: Buffer, deps: NodeVerifierDeps): Promise<ProvenNode> {
+async function verify(payload: Buffer, deps: NodeVerifierDeps & VerifyContext): Promise<ProvenNode> {
   const token = payload.toString('utf8');
   if (payload.length === 0 || payload.length > TOKEN_BYTES_MAX)
     throw new AttestationError('ERR_ATTEST_PAYLOAD', `a join token has 1 to ${TOKEN_BYTES_MAX} bytes`);

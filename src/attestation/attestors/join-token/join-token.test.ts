@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { parseTrustDomain } from '@countersign/sdk/identity';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readGivenSecret } from '../../../private-files/index.ts';
-import { createManualClock, createSeededRandom } from '../../../std/index.ts';
+import { createManualClock, createSeededRandom, createSilentLog } from '../../../std/index.ts';
 import type { NodeAttestor } from '../../attestor.ts';
 import { member } from './index.ts';
 
@@ -24,14 +24,13 @@ async function verify(payload: string, known: readonly string[]) {
       random: createSeededRandom('x'),
       trustDomain: parseTrustDomain('example.org'),
       readTrustedFile: () => undefined,
-      consumeJoinToken: async (token) => (known.includes(token) ? { agentId: undefined } : undefined),
+      log: createSilentLog(),
     },
   );
-  return verifier.verify(
-    Buffer.from(payload),
-    () => Promise.reject(new Error('no challenge expected')),
-    new AbortController().signal,
-  );
+  return verifier.verify(Buffer.from(payload), () => Promise.reject(new Error('no challenge expected')), {
+    signal: new AbortController().signal,
+    consumeJoinToken: async (token) => (known.includes(token) ? { agentId: undefined } : undefined),
+  });
 }
 
 describe('the join-token attestor, server half', () => {

@@ -52,5 +52,7 @@ function withoutZeros(bytes: Buffer): Buffer {
   return bytes.subarray(start);
 }
 
+/** Of each side. */
+export const NONCE_BYTES = 32;
 /** Five certificates of a few kilobytes each in base64, with room to spare. */
 const MESSAGE_BYTES_MAX = 65_536;

@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { formatSelector } from '../../../model/index.ts';
 import { readGivenSecret, readTrustedFile } from '../../../private-files/index.ts';
-import { createManualClock, createSeededRandom } from '../../../std/index.ts';
+import { createManualClock, createSeededRandom, createSilentLog } from '../../../std/index.ts';
 import type { NodeAttestor } from '../../attestor.ts';
 import { member } from './index.ts';
 import { signatureFromInts } from './messages.ts';
@@ -15,7 +15,7 @@ import { signatureFromInts } from './messages.ts';
 // Certificates by openssl; both halves talk to each other as they would over the wire.
 
 const attestor: NodeAttestor = member.node;
-const signal = new AbortController().signal;
+const context = { signal: new AbortController().signal, consumeJoinToken: async () => undefined };
 const proverDeps = (seed: string) => ({
   random: createSeededRandom(seed),
   readSecret: (reference: string) => readGivenSecret(reference, { env: {}, bytesMax: 10_000 }),
@@ -114,12 +114,12 @@ async function attest(options: {
       clock: createManualClock(options.nowMs ?? Date.now()),
       random: createSeededRandom('server'),
       trustDomain,
-      consumeJoinToken: async () => undefined,
+      log: createSilentLog(),
       readTrustedFile: readTrusted,
     },
   );
   const tamper = options.tamper ?? ((response: Buffer) => response);
-  return verifier.verify(proof.payload, async (challenge) => tamper(await proof.answer(challenge)), signal);
+  return verifier.verify(proof.payload, async (challenge) => tamper(await proof.answer(challenge)), context);
 }
 
 describe('the x509pop attestor', () => {
@@ -174,12 +174,12 @@ describe('the x509pop attestor', () => {
         clock: createManualClock(Date.now()),
         random: createSeededRandom('another'),
         trustDomain,
-        consumeJoinToken: async () => undefined,
+        log: createSilentLog(),
         readTrustedFile: readTrusted,
       },
     );
     const proof = await attestor.prove({ certificate: at('ec.pem'), key: at('ec.key') }, proverDeps('x'));
-    await expect(verifier.verify(proof.payload, async () => replay ?? Buffer.alloc(0), signal)).rejects.toMatchObject({
+    await expect(verifier.verify(proof.payload, async () => replay ?? Buffer.alloc(0), context)).rejects.toMatchObject({
       code: 'ERR_ATTEST_REFUSED',
     });
   });
@@ -192,7 +192,7 @@ describe('the x509pop attestor', () => {
           clock: createManualClock(Date.now()),
           random: createSeededRandom('server'),
           trustDomain,
-          consumeJoinToken: async () => undefined,
+          log: createSilentLog(),
           readTrustedFile: readTrusted,
         },
       );
