@@ -10,3 +10,4 @@ export { type Agent, type AgentDeps, createAgent } from './agent.ts';
 export type { AgentConfig, AttestorChoice } from './config.ts';
 export type { Counters } from './counters.ts';
 export { AgentError, errorTable } from './errors.ts';
+export { TARGETS_DRAIN_MS } from './targets/targets.ts';

@@ -94,7 +94,9 @@ export function createAuthorizer(deps: {
   return {
     async interceptor(context, next) {
       try {
-        callers.set(context, await authorize(context, noteCopy(context)));
+        const caller = await authorize(context, noteCopy(context));
+        if (caller.role !== 'anyone') context.vouch();
+        callers.set(context, caller);
         await next();
       } catch (error) {
         throw statusOf(error, deps.log, context.method);

@@ -1,5 +1,5 @@
 import { parseTrustDomain } from '@countersign/sdk/identity';
-import { type Agent, createAgent, type AgentConfig as RunningAgentConfig } from '../agent/index.ts';
+import { type Agent, createAgent, type AgentConfig as RunningAgentConfig, TARGETS_DRAIN_MS } from '../agent/index.ts';
 import { attestors } from '../attestation/attestors/registry.generated.ts';
 import { readPeer } from '../attestation/index.ts';
 import { type AgentConfig, parseAddress } from '../config/index.ts';
@@ -61,6 +61,7 @@ export function createAgentApp(deps: RoleDeps<AgentConfig> & { onFatal?: (error:
     start: (signal) => startAll(services, signal),
     stop: () => stopAll(services),
     notReady,
+    graceMs: TARGETS_DRAIN_MS,
     // No retry can help any more: its supervisor is to say so, or to begin anew.
     failure: () => fatal,
   };

@@ -51,6 +51,10 @@ export function createDevApp(deps: {
   return {
     paths,
     notReady: () => (running.length === 3 ? running.flatMap((one) => one.notReady()) : ['starting']),
+    // One after the other: the gateway and the agent let sessions finish, the server calls.
+    get graceMs() {
+      return running.reduce((sum, one) => sum + one.graceMs, 0);
+    },
     failure: () => running.map((one) => one.failure()).find((failure) => failure !== undefined),
     async start(signal) {
       // Before anything is written: what lies there may have been put there by somebody else.

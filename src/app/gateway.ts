@@ -50,6 +50,7 @@ export function createGatewayApp(deps: RoleDeps<GatewayConfig>): GatewayRole {
     signer: openLedgerSigner({ dataDir: config.dataDir, name: origin, sealKey, random }),
   });
   const identity = createWorkloadIdentity({ clock, log, socket: config.workloadApi });
+  const drainMs = parseDurationMs(config.drain) ?? 0;
   const gateway = createGateway({
     ...{ clock, random, log, identity, ledger, protocols, secrets },
     maskKey: deriveKey(sealKey, 'hash masks'),
@@ -57,7 +58,7 @@ export function createGatewayApp(deps: RoleDeps<GatewayConfig>): GatewayRole {
     limits: { sessionsMax: config.sessionsMax, sessionsPerIdentityMax: config.sessionsPerIdentityMax },
     heldBytesMax: config.heldBytesMax,
     durability: { reads: config.durability.reads, changes: config.durability.writes },
-    drainMs: parseDurationMs(config.drain) ?? 0,
+    drainMs,
   });
   const updates = createGatewayUpdates({ gateway, log, policies: createPolicyLoader(policySchema) });
   const watch = createControlWatch<GatewayUpdate>({
@@ -108,6 +109,7 @@ export function createGatewayApp(deps: RoleDeps<GatewayConfig>): GatewayRole {
   }
   return {
     ...{ notReady, gateway, ledger },
+    graceMs: drainMs,
     start: (signal) => startAll(services, signal),
     stop: () => stopAll(services),
     failure: () => ledger.failure,

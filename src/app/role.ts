@@ -15,6 +15,8 @@ export interface RoleDeps<Config> {
 export interface Role extends Service {
   /** Reasons why it can't serve at the moment; none = ready. */
   notReady(): readonly string[];
+  /** How long a stop may take for the sake of others, who finish what they are at. */
+  readonly graceMs: number;
   /** Why it can do nothing more until it is started anew: what runs it then ends it, so that its supervisor does that. */
   failure(): Error | undefined;
 }

@@ -17,7 +17,7 @@ import { createLedger, type LedgerReader } from '../ledger/index.ts';
 import { openPrivateFolder, openSocketFolder, readGivenSecretNow, readTrustedFile } from '../private-files/index.ts';
 import { createRegistration, registrationMigrations } from '../registration/index.ts';
 import { createResources, resourcesMigrations } from '../resources/index.ts';
-import { createRpcServer } from '../rpc/index.ts';
+import { createRpcServer, defaultLimits } from '../rpc/index.ts';
 import { memberById, parseDurationMs, type Service, startAll, stopAll } from '../std/index.ts';
 import { storeEngines } from '../store/engines/registry.generated.ts';
 import type { GivenFiles, StoreEngineMember } from '../store/index.ts';
@@ -61,11 +61,19 @@ export function createServerApp(deps: RoleDeps<ServerConfig>): ServerRole {
   });
   const local = createRpcServer({ clock, log, ...api, listen: { unix: config.socket, mode: 0o600 } });
   const notReady = () => [...(started ? [] : ['the server is starting']), ...ledgerProblems(ledger)];
-  const services: Service[] = [...parts.services, remote, local];
+  // Together, so that the grace is not given twice.
+  const doors: Service = {
+    start: (signal) => startAll([remote, local], signal),
+    async stop() {
+      await Promise.all([remote.stop(), local.stop()]);
+    },
+  };
+  const services: Service[] = [...parts.services, doors];
   if (config.http !== undefined)
     services.unshift(createHealthServer({ ...parseAddress(config.http), log, notReady, metrics: metricsOf(parts) }));
   return {
     ...{ authority, ledger, notReady },
+    graceMs: defaultLimits.graceMs,
     failure: () => ledger.failure,
     async start(signal) {
       await startAll(services, signal);

@@ -43,7 +43,16 @@ export interface CliCommand {
 }
 
 /** Exit codes of every command. */
-export const exitCodes = { ok: 0, no: 1, usage: 64, unavailable: 69, internal: 70, io: 74, config: 78 } as const;
+export const exitCodes = {
+  ok: 0,
+  no: 1,
+  usage: 64,
+  unavailable: 69,
+  internal: 70,
+  io: 74,
+  stuck: 75,
+  config: 78,
+} as const;
 
 /** A wrong use of a command; main prints it with a pointer to `--help` and ends with 64. */
 export class UsageError extends Error {}

@@ -8,6 +8,7 @@ import { createOutput, type Output } from './output.ts';
 import { printable } from './printable.ts';
 
 process.exitCode = await main(process.argv.slice(2));
+endSoon();
 
 async function main(argv: readonly string[]): Promise<number> {
   const output = createOutput();
@@ -37,6 +38,16 @@ async function main(argv: readonly string[]): Promise<number> {
   } finally {
     release();
   }
+}
+
+/** All is done: what somebody else still holds open must not keep whoever waits for this process. */
+function endSoon(): void {
+  const lingerMs = 2_000; // What was printed has been written, and a socket closes in a turn.
+  createSystemClock().after(lingerMs, () => {
+    const open = process.getActiveResourcesInfo().join(', ');
+    process.stderr.write(`countersign: ended with something left open; please report it (${open})\n`);
+    process.exit();
+  });
 }
 
 /** The words that are ours: what follows `--` belongs to another program. */

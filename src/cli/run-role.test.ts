@@ -11,13 +11,19 @@ function setUp(changes: Partial<Role> = {}) {
   const clock = createManualClock(0);
   const end = new AbortController();
   const role: Role = {
+    graceMs: 10_000,
     start: async () => void seen.push('start'),
     stop: async () => void seen.push('stop'),
     notReady: () => [],
     failure: () => undefined,
     ...changes,
   };
-  const run = runRole({ clock, signal: end.signal }, role, () => void seen.push('started'));
+  const context = {
+    ...{ clock, signal: end.signal },
+    warn: (line: string) => void seen.push(line.slice(0, 45)),
+    exit: (code: number) => void seen.push(`exit ${code}`),
+  };
+  const run = runRole(context, role, () => void seen.push('started'));
   return { clock, end, run, seen };
 }
 
@@ -31,7 +37,27 @@ describe('a role that runs', () => {
     end.abort();
     expect(await run).toBe(0);
     expect(seen).toEqual(['start', 'started', 'stop']);
-    expect(clock.pending()).toBe(0);
+    expect(clock.pending()).toBe(1); // What would end it if its process did not end now.
+  });
+
+  it.each([
+    ['does not stop', { stop: () => new Promise<void>(() => {}) }],
+    ['does not come to an end with its start', { start: () => new Promise<void>(() => {}) }],
+  ])('and %s is ended with its process, after its grace and ten seconds', async (_name, changes) => {
+    const { clock, end, seen } = setUp(changes);
+    await clock.advance(5000);
+    end.abort();
+    await clock.advance(19_900);
+    expect(seen.filter((event) => event.startsWith('exit'))).toEqual([]);
+    await clock.advance(100);
+    expect(seen.slice(-2)).toEqual(['countersign: it did not stop within 20000 ms,', 'exit 75']);
+  });
+
+  it('and fails, and then does not stop, is ended likewise', async () => {
+    const { clock, seen } = setUp({ failure: () => failed, stop: () => new Promise<void>(() => {}) });
+    await clock.advance(1000);
+    await clock.advance(20_000);
+    expect(seen.at(-1)).toBe('exit 75');
   });
 
   it('is stopped within a second when it has failed for good, and ends with its failure', async () => {

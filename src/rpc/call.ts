@@ -45,6 +45,8 @@ export interface CallContext {
   readonly method: string;
   /** Lives as long as the connection, shared by its calls: a place for what a caller wants to know once per connection. */
   readonly state: Map<symbol, unknown>;
+  /** Says that the caller is known to whoever decides that: its connection is then no stranger's any more, of which there may be few at a time. */
+  vouch(): void;
 }
 
 /** How one call is made. Without `timeoutMs` a call has no deadline but the signal. */

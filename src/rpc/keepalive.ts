@@ -7,7 +7,7 @@ import type { Clock, Timer } from '../std/index.ts';
  */
 export function keepAlive(options: {
   session: Http2Session;
-  clock: Clock;
+  clock: Pick<Clock, 'after'>;
   intervalMs: number;
   timeoutMs: number;
   dead: () => void;
@@ -15,7 +15,7 @@ export function keepAlive(options: {
   const { session, clock } = options;
   let timer: Timer | undefined;
   const ping = () => {
-    if (session.destroyed || session.closed) return;
+    if (session.destroyed) return; // One that only closes is pinged still: calls of a peer that is gone would keep it.
     timer = clock.after(options.timeoutMs, options.dead);
     session.ping((error) => {
       timer?.cancel();

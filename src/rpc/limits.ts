@@ -4,8 +4,14 @@ export interface RpcLimits {
   readonly connectionsMax: number;
   /** Of those, how many may come from one address (over TCP; see `sourceOf`). Who calls over a unix socket is for `onConnection` to count. */
   readonly connectionsPerSourceMax: number;
-  /** Of those, how many may have their TLS handshake under way; beyond it the oldest is closed for the newest. */
-  readonly handshakesPerSourceMax: number;
+  /** Of those, how many may be strangers', which nobody has vouched for yet, their TLS handshakes included; beyond it the oldest is closed for the newest. */
+  readonly strangersPerSourceMax: number;
+  /** The same over all addresses: the oldest is closed of the address that has most. */
+  readonly strangersMax: number;
+  /** How long a connection may be a stranger's, ms; then it is closed as one that has reached its age. */
+  readonly strangerMsMax: number;
+  /** Calls under way on a stranger's connection. */
+  readonly strangerStreamsMax: number;
   /** Calls under way on one connection. */
   readonly streamsPerConnectionMax: number;
   /** Bytes of one request message. */
@@ -24,6 +30,8 @@ export interface RpcLimits {
   readonly connectionQueueBytesMax: number;
   /** Calls that a client may take back unanswered within 10 s on one connection before the connection is closed. */
   readonly resetsPer10sMax: number;
+  /** Connections without a call for so long are told to go, ms. */
+  readonly idleMsMax: number;
   /** How long a TLS handshake, and after it a connection's first call, may take, ms. */
   readonly handshakeTimeoutMs: number;
   /** Connections are told to go (GOAWAY) at this age, ms, and closed when their calls have ended or `graceMs` later; undefined = never. */
@@ -38,8 +46,14 @@ export const defaultLimits: RpcLimits = {
   connectionsMax: 20_000,
   // A cluster behind one address fits; no one address takes all places.
   connectionsPerSourceMax: 5_000,
-  // A cluster that comes back all at once passes: of 4,900 at once none was cut, while a limit of 200 cuts most.
-  handshakesPerSourceMax: 1_000,
+  // A cluster that comes back all at once passes, each of its agents being known by its first call.
+  strangersPerSourceMax: 1_000,
+  // What strangers make the server hold at most is a quarter of a megabyte each: half a gigabyte.
+  strangersMax: 2_000,
+  // The longest that an attestation may take, twice.
+  strangerMsMax: 2 * 60_000,
+  // What clients take for granted before they have read what may be.
+  strangerStreamsMax: 100,
   // A process that serves many threads over one connection opens one stream each.
   streamsPerConnectionMax: 1000,
   // What every gRPC implementation allows by default: 500 signing requests are 250 KiB.
@@ -56,6 +70,8 @@ export const defaultLimits: RpcLimits = {
   connectionQueueBytesMax: 32 * 1024 * 1024,
   // A real client cancels a call of its own once in a while; an attacker does nothing else.
   resetsPer10sMax: 1000,
+  // Each holds a descriptor, and a process handle on the agent; whoever comes back is attested anew.
+  idleMsMax: 15 * 60_000,
   handshakeTimeoutMs: 10_000,
   connectionAgeMsMax: undefined,
   graceMs: 10_000,

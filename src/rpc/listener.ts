@@ -10,10 +10,10 @@ import { assert, type Log } from '../std/index.ts';
 import { encodePem } from '../wire/x509/index.ts';
 import type { Peer } from './call.ts';
 import { RpcSetupError } from './errors.ts';
-import { createHandshakes, type Handshakes } from './handshakes.ts';
 import type { RpcLimits } from './limits.ts';
 import { peerChain } from './peer-chain.ts';
 import { sourceOfAddress } from './source.ts';
+import { createStrangers } from './strangers.ts';
 import type { Listen, TlsIdentity } from './transport.ts';
 import { listenOnUnixSocket } from './unix-socket.ts';
 
@@ -22,6 +22,8 @@ export interface Listener {
   /** @throws RpcSetupError */
   open(): Promise<void>;
   address(): { readonly unix: string } | { readonly host: string; readonly port: number };
+  /** The peer is known: its connection is no stranger's any more. */
+  vouch(peer: Peer): void;
   /** Stops accepting; connections stay. */
   close(): void;
   /** Ends whatever is still open, also connections within their handshake. */
@@ -39,18 +41,19 @@ export function createListener(deps: {
 }): Listener {
   const { listen, limits, log, refused } = deps;
   const sockets = new Set<Socket>();
-  const perSourceMax = limits.handshakesPerSourceMax;
-  const handshakes = createHandshakes({
-    perSourceMax,
+  const { strangersMax, strangersPerSourceMax } = limits;
+  const strangers = createStrangers({
+    max: strangersMax,
+    perSourceMax: strangersPerSourceMax,
     crowdedOut(socket, source) {
-      refused.warn('rpc.handshakes.crowded', { source, handshakesPerSourceMax: perSourceMax });
+      refused.warn('rpc.strangers.crowded', { source, strangersMax, strangersPerSourceMax });
       socket.destroy();
     },
   });
   const { server, refreshIdentity } =
     'unix' in listen
       ? { server: createServer((socket) => deps.accept({ kind: 'local', socket })), refreshIdentity: () => {} }
-      : createSecureServer({ ...deps, handshakes }, listen.tls);
+      : createSecureServer(deps, listen.tls);
   // From the first moment on: a connection that can't be accepted, for want of descriptors say, is no reason to end the process.
   server.on('error', (error) => log.error('rpc.listener.failed', { error }));
   server.maxConnections = limits.connectionsMax;
@@ -73,7 +76,7 @@ export function createListener(deps: {
     sockets.add(socket);
     if (source !== undefined) {
       bySource.set(source, open + 1);
-      handshakes.begin(socket, source);
+      strangers.begin(socket, source);
     }
     socket.once('close', () => {
       sockets.delete(socket);
@@ -96,6 +99,9 @@ export function createListener(deps: {
       assert(address !== null && typeof address === 'object', 'the address of a server is known once it listens');
       return { host: address.address, port: address.port };
     },
+    vouch(peer) {
+      if (peer.kind === 'tls') strangers.known(peer.socket);
+    },
     close: () => void server.close(),
     destroy() {
       for (const socket of sockets) socket.destroy();
@@ -104,7 +110,7 @@ export function createListener(deps: {
 }
 
 function createSecureServer(
-  deps: { log: Log; limits: RpcLimits; handshakes: Handshakes; accept: (peer: Peer) => void },
+  deps: { log: Log; limits: RpcLimits; accept: (peer: Peer) => void },
   identity: () => TlsIdentity,
 ): { server: TlsServer; refreshIdentity: () => void } {
   const server = createTlsServer({
@@ -131,7 +137,6 @@ function createSecureServer(
     }
   });
   server.on('secureConnection', (socket: TLSSocket) => {
-    deps.handshakes.done(socket);
     if (socket.alpnProtocol !== 'h2') {
       socket.destroy();
       return;

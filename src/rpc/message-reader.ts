@@ -20,6 +20,8 @@ export interface MessageReader {
 export function createMessageReader(options: {
   stream: Http2Stream;
   messageBytesMax: number;
+  /** Hears of all bytes that come, also those that are of no use any more. */
+  arrived?: (bytes: number) => void;
   broken: (error: RpcError) => void;
   /** Told of the bytes that are held, whenever more have come or a message was taken; an answer ends reading as `broken` does. */
   hold?: (bytes: number) => RpcError | undefined;
@@ -56,6 +58,7 @@ export function createMessageReader(options: {
     }
   };
   stream.on('data', (chunk: Buffer) => {
+    options.arrived?.(chunk.length);
     if (end !== 'open') return;
     guard(() => queue.push(...deframer.push(chunk)));
     if (waiter !== undefined && queue.length > 0) {

@@ -16,6 +16,7 @@ import { createMessageReader } from './message-reader.ts';
 import { OneMessage } from './one-message.ts';
 import { createServerResponse, type ServerResponse } from './server-response.ts';
 import { type Answer, isPrebuilt, type RpcMethod } from './service.ts';
+import type { Traffic } from './traffic.ts';
 
 /** What the calls of one connection share. */
 export interface CallSite {
@@ -32,8 +33,11 @@ export interface CallSite {
   readonly intake: ConnectionIntake;
   /** Those under way. */
   readonly calls: Bag<ServerCall>;
+  readonly traffic: Traffic;
   /** Bytes that all calls together have waiting for the client. */
   queuedBytes: number;
+  /** Somebody knows who calls: this is no stranger's connection. */
+  readonly vouch: () => void;
   /** The stream of a call is closed; `watched`: while answers to it still came, as every watch is. */
   readonly closed: (stream: ServerHttp2Stream, watched: boolean) => void;
 }
@@ -56,8 +60,16 @@ export function serveCall(
 ): void {
   const { stream, headers, rawHeaders, method } = request;
   const call = new Call(site, stream);
+  // Node announces the limit of the settings but takes up to 64 KiB. Counted as HTTP/2 does: 32 bytes more for each field.
+  const headerBytes = rawHeaders.reduce((sum, text) => sum + text.length + 16, 0);
+  site.traffic.calls++;
+  site.traffic.callBytes += headerBytes;
   if (!acceptHttp(stream, headers)) return;
-  const head = parseHead(headers, rawHeaders, site.limits.headerBytesMax);
+  const { headerBytesMax } = site.limits;
+  const head =
+    headerBytes > headerBytesMax
+      ? new RpcError(Code.RESOURCE_EXHAUSTED, `the headers have ${headerBytes} bytes, at most ${headerBytesMax}`)
+      : parseHead(headers, rawHeaders);
   if (head instanceof RpcError) call.end(head);
   else if (method === undefined) call.end(new RpcError(Code.UNIMPLEMENTED, 'no such method is served here'));
   else call.begin(method, head);
@@ -114,6 +126,10 @@ class Call implements ServerCall, CallContext {
     return this.#cancellation.signal;
   }
 
+  vouch(): void {
+    this.#site.vouch();
+  }
+
   begin(rpc: RpcMethod, head: CallHead): void {
     const { limits, clock, timers } = this.#site;
     this.#rpc = rpc;
@@ -135,6 +151,7 @@ class Call implements ServerCall, CallContext {
 
   /** Bytes of a request that is one message have come. */
   push(chunk: Buffer): void {
+    this.#site.traffic.callBytes += chunk.length;
     const reader = this.#reader;
     if (reader === undefined || this.#response.ended) return;
     const problem = reader.push(chunk) ?? (this.#intake.hold(reader.heldBytes) ? undefined : tooMuchHeld());
@@ -219,6 +236,9 @@ class Call implements ServerCall, CallContext {
     const reader = createMessageReader({
       stream: this.#stream,
       messageBytesMax: this.#site.limits.requestBytesMax,
+      arrived: (bytes) => {
+        this.#site.traffic.callBytes += bytes;
+      },
       broken: (error) => this.end(error),
       hold: (bytes) => (this.#intake.hold(bytes) ? undefined : tooMuchHeld()),
     });
@@ -289,16 +309,7 @@ interface CallHead {
 }
 
 /** What the headers of a call say, or the status to refuse it with. */
-function parseHead(
-  headers: IncomingHttpHeaders,
-  rawHeaders: readonly string[],
-  headerBytesMax: number,
-): CallHead | RpcError {
-  // Node announces the limit of the settings but takes up to 64 KiB. Counted as HTTP/2 does: 32 bytes more for each field.
-  const headerBytes = rawHeaders.reduce((sum, text) => sum + text.length + 16, 0);
-  if (headerBytes > headerBytesMax) {
-    return new RpcError(Code.RESOURCE_EXHAUSTED, `the headers have ${headerBytes} bytes, at most ${headerBytesMax}`);
-  }
+function parseHead(headers: IncomingHttpHeaders, rawHeaders: readonly string[]): CallHead | RpcError {
   const encoding = headers['grpc-encoding'];
   if (encoding !== undefined && encoding !== 'identity') {
     return new RpcError(Code.UNIMPLEMENTED, 'messages are compressed, only identity is understood');

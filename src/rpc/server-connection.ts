@@ -1,6 +1,12 @@
-import { getPackedSettings, performServerHandshake, type ServerHttp2Stream, type Settings } from 'node:http2';
+import {
+  getPackedSettings,
+  performServerHandshake,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+  type Settings,
+} from 'node:http2';
 import type { Duplex } from 'node:stream';
-import { type Clock, createBag, type Log, type Timer } from '../std/index.ts';
+import { type Clock, createBag, type Log, type LogFields, type Timer } from '../std/index.ts';
 import { Code } from '../wire/grpc/index.ts';
 import { type Peer, RpcError } from './call.ts';
 import type { Intake } from './intake.ts';
@@ -9,6 +15,7 @@ import type { RpcLimits } from './limits.ts';
 import { type CallSite, type ServerCall, serveCall } from './server-call.ts';
 import type { RpcMethod } from './service.ts';
 import { endTogether, LAST_WORDS_MS } from './session-end.ts';
+import { watchTraffic } from './traffic.ts';
 
 /** One connection that is served. */
 export interface ServerConnection {
@@ -30,18 +37,21 @@ export function serveConnection(options: {
   methods: ReadonlyMap<string, RpcMethod>;
   intake: Intake;
   interceptor: CallSite['interceptor'];
+  /** Runs once, when a call's caller is known. */
+  vouch: () => void;
   closed: () => void;
 }): ServerConnection {
   const { clock, log, refused, limits, peer } = options;
   const calls = createBag<ServerCall>();
   const draining = new AbortController();
-  const intake = options.intake.open(() => {
-    refused.warn('rpc.connection.oversized', {
-      remoteAddress: addressOf(peer),
-      serverRequestBytesMax: limits.serverRequestBytesMax,
-    });
+  const intake = options.intake.open(() =>
+    cut('rpc.connection.oversized', { serverRequestBytesMax: limits.serverRequestBytesMax }),
+  );
+  const cut = (event: string, fields: LogFields) => {
+    refused.warn(event, { remoteAddress: addressOf(peer), ...fields });
     session.destroy(undefined, ENHANCE_YOUR_CALM);
-  });
+  };
+  let isStranger = peer.kind === 'tls';
   const site: CallSite = {
     clock,
     timers: options.timers,
@@ -53,17 +63,22 @@ export function serveConnection(options: {
     interceptor: options.interceptor,
     intake,
     calls,
+    traffic: { calls: 0, callBytes: 0 },
     queuedBytes: 0,
     closed(stream, watched) {
       if (watched || stream.rstCode === 0 || !resets.isTooMany()) return;
-      refused.warn('rpc.connection.flooded', {
-        remoteAddress: addressOf(peer),
-        resetsPer10sMax: limits.resetsPer10sMax,
-      });
-      session.destroy(undefined, ENHANCE_YOUR_CALM);
+      cut('rpc.connection.flooded', { resetsPer10sMax: limits.resetsPer10sMax });
+    },
+    vouch() {
+      if (!isStranger || session.destroyed) return;
+      isStranger = false;
+      strangerAge?.cancel();
+      session.settings({ maxConcurrentStreams: limits.streamsPerConnectionMax });
+      options.vouch();
     },
   };
-  const session = performServerHandshake(options.stream, sessionOptions(limits));
+  const streamsMax = isStranger ? limits.strangerStreamsMax : limits.streamsPerConnectionMax;
+  const session = performServerHandshake(options.stream, sessionOptions(limits, streamsMax));
   const resets = countResets(clock, limits.resetsPer10sMax);
   const timers: Timer[] = [clock.after(limits.handshakeTimeoutMs, () => session.destroy())];
   const closed = Promise.withResolvers<void>();
@@ -95,15 +110,34 @@ export function serveConnection(options: {
     closed.resolve();
   };
   endTogether({ session, socket: peer.socket, clock, ended });
-  if (limits.connectionAgeMsMax !== undefined) {
-    const tooOld = new RpcError(Code.UNAVAILABLE, AGED);
-    timers.push(clock.after(limits.connectionAgeMsMax, () => void drain(tooOld)));
-  }
-  if (peer.kind === 'tls') {
-    const dead = () => session.destroy();
-    timers.push(keepAlive({ session, clock, intervalMs: PING_INTERVAL_MS, timeoutMs: PING_TIMEOUT_MS, dead }));
-  }
+  const leave = () => void drain(new RpcError(Code.UNAVAILABLE, AGED));
+  const strangerAge = isStranger ? clock.after(limits.strangerMsMax, leave) : undefined;
+  if (strangerAge) timers.push(strangerAge);
+  timers.push(...lookAfter({ site, session, leave, noisy: () => cut('rpc.connection.noisy', {}) }));
   return { drain };
+}
+
+/** Whatever ends a connection by itself, once it has had its first call. */
+function lookAfter(options: {
+  site: CallSite;
+  session: ServerHttp2Session;
+  leave: () => void;
+  noisy: () => void;
+}): Timer[] {
+  const { session, leave, noisy } = options;
+  const { limits, peer, timers, traffic, calls } = options.site;
+  const { connectionAgeMsMax, idleMsMax } = limits;
+  const intervalMs = peer.kind === 'tls' ? PING_INTERVAL_MS : LOCAL_PING_INTERVAL_MS;
+  const dead = () => session.destroy();
+  return [
+    ...(connectionAgeMsMax === undefined ? [] : [options.site.clock.after(connectionAgeMsMax, leave)]),
+    keepAlive({ session, clock: timers, intervalMs, timeoutMs: PING_TIMEOUT_MS, dead }),
+    watchTraffic({
+      ...{ socket: peer.socket, timers, traffic, idleMsMax, noisy },
+      openCalls: () => calls.size,
+      idle: leave,
+    }),
+  ];
 }
 
 /** True when a connection is drained because it has reached its age: its client is expected back at once. */
@@ -111,14 +145,14 @@ export function isAged(draining: AbortSignal): boolean {
   return draining.reason instanceof RpcError && draining.reason.message === AGED;
 }
 
-/** The settings frame that {@link serveConnection} begins with, for clients that wait for it. */
+/** The settings frame that {@link serveConnection} begins with on a unix socket, for clients that wait for it. */
 export function greetingOf(limits: RpcLimits): Buffer {
-  const settings = getPackedSettings(settingsOf(limits));
+  const settings = getPackedSettings(settingsOf(limits, limits.streamsPerConnectionMax));
   const head = Buffer.from([0, 0, settings.length, SETTINGS, 0, 0, 0, 0, 0]);
   return Buffer.concat([head, settings]);
 }
 
-function sessionOptions(limits: RpcLimits): Parameters<typeof performServerHandshake>[1] {
+function sessionOptions(limits: RpcLimits, streamsMax: number): Parameters<typeof performServerHandshake>[1] {
   return {
     maxSessionInvalidFrames: 100,
     maxSessionMemory: SESSION_MEGABYTES_MAX,
@@ -127,14 +161,14 @@ function sessionOptions(limits: RpcLimits): Parameters<typeof performServerHands
     // Node's own counter does not know which resets are an attack: ours does (see countResets); this one is the far limit.
     streamResetBurst: 20_000,
     streamResetRate: 10_000,
-    settings: settingsOf(limits),
+    settings: settingsOf(limits, streamsMax),
   };
 }
 
-function settingsOf(limits: RpcLimits): Settings {
+function settingsOf(limits: RpcLimits, streamsMax: number): Settings {
   return {
     enablePush: false,
-    maxConcurrentStreams: limits.streamsPerConnectionMax,
+    maxConcurrentStreams: streamsMax,
     maxHeaderListSize: limits.headerBytesMax,
   };
 }
@@ -172,4 +206,6 @@ const SESSION_MEGABYTES_MAX = 64;
 /** A vanished gateway or agent counts as gone within 50 s. */
 const PING_INTERVAL_MS = 30_000;
 const PING_TIMEOUT_MS = 20_000;
+/** The kernel tells when a process is gone; this is for those that are there and do not read. */
+const LOCAL_PING_INTERVAL_MS = 5 * 60_000;
 const AGED = 'the connection has reached its age; connect again';

@@ -70,6 +70,7 @@ export function createRpcServer(deps: RpcServerDeps): RpcServer {
       if (!usable()) return;
       const connection = serveConnection({
         ...{ stream, clock, timers, log, refused, limits, peer, state, methods, intake, interceptor: deps.interceptor },
+        vouch: () => listener.vouch(peer),
         closed: () => {
           connections.delete(connection);
           closed();

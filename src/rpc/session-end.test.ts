@@ -150,7 +150,11 @@ describe('a client keeps no socket of a server that', () => {
       void asked.then(() => {
         over = true;
       });
-      await eventually('the call is over', async () => (await clock.advance(1000), over), { everyMs: 1 });
+      const isOver = async () => {
+        await clock.advance(1000);
+        return over;
+      };
+      await eventually('the call is over', isOver, { everyMs: 1 });
     }
     const left = async () => {
       await clock.advance(1000);

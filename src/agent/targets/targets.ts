@@ -96,7 +96,7 @@ export function createTargetSockets(deps: {
       drain.abort();
       await queue;
       for (const item of offered.values()) await withdraw(item);
-      const grace = timeoutSignal(deps.clock, DRAIN_MS);
+      const grace = timeoutSignal(deps.clock, TARGETS_DRAIN_MS);
       try {
         await raceAbort(Promise.all(serving), grace.signal);
       } catch {
@@ -160,7 +160,7 @@ async function withdraw({ server, path, folder }: Offered): Promise<void> {
 }
 
 /** How long `close` waits for answers that are on their way: as the gateway does by default. */
-const DRAIN_MS = 10_000;
+export const TARGETS_DRAIN_MS = 10_000;
 /** One path segment that is the same in every tool: no separators, no leading dot, no spaces. */
 const TARGET_NAME = /^[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?$/;
 /** A node needs a handful; each is a folder and a listener. */
