@@ -1,7 +1,8 @@
 /** Columns aligned for a terminal: a heading line, then one line for each row. */
 export function formatTable(headings: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = headings.map((heading, column) =>
-    Math.max(heading.length, ...rows.map((row) => (row[column] ?? '').length)),
+    // Not as arguments of Math.max: a hundred thousand rows are more than a call takes.
+    rows.reduce((width, row) => Math.max(width, (row[column] ?? '').length), heading.length),
   );
   const line = (cells: readonly string[]) =>
     cells.map((cell, column) => (column === cells.length - 1 ? cell : cell.padEnd(widths[column] ?? 0))).join('  ');
