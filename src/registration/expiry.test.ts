@@ -40,4 +40,39 @@ describe('the schedule of expiries', () => {
     await clock.advance(5000);
     expect(due).toEqual([]);
   });
+
+  it('names an entry once, at the end that was noted last, and not at all when it has none any more', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.constantFrom('a', 'b', 'c'), fc.integer({ min: 0, max: 50 })), { maxLength: 60 }),
+        async (notes) => {
+          const clock = createManualClock(0);
+          const due: [string, number][] = [];
+          const schedule = createExpirySchedule(clock, (ids) => {
+            for (const id of ids) due.push([id, clock.now() / 1000]);
+          });
+          for (const [id, atS] of notes) schedule.add(id, atS);
+          await clock.advance(100_000);
+          expect(due.toSorted()).toEqual([...new Map(notes)].filter(([, atS]) => atS > 0).toSorted());
+          expect(clock.pending()).toBe(0);
+        },
+      ),
+      { numRuns: 100 },
+    );
+  });
+
+  it('keeps a few notes of entries that are given a later end every minute for a year', () => {
+    const schedule = createExpirySchedule(createManualClock(0), () => {});
+    for (let minute = 1; minute <= 525_600; minute++) schedule.add(`${minute % 10}`, (minute + 1440) * 60);
+    expect(schedule.size).toBeLessThan(2_000);
+  });
+
+  it('keeps nothing of entries that come and go before they expire', () => {
+    const schedule = createExpirySchedule(createManualClock(0), () => {});
+    for (let entry = 0; entry < 100_000; entry++) {
+      schedule.add(`${entry}`, 1_000_000 + entry);
+      schedule.add(`${entry}`, 0);
+    }
+    expect(schedule.size).toBeLessThan(2_000);
+  });
 });

@@ -2,14 +2,20 @@ import type { Clock, Timer } from '../std/index.ts';
 
 /** Tells when entries expire. */
 export interface ExpirySchedule {
-  /** Notes that the entry expires then; noting it again, or for an entry that is gone by then, does no harm. */
+  /** Notes when the entry expires, instead of what was noted of it before; 0 is never. One that is gone by then does no harm. */
   add(id: string, atS: number): void;
+  /** Forgets all that was noted. */
+  clear(): void;
   stop(): void;
+  /** Notes that are kept. */
+  readonly size: number;
 }
 
 /** Calls `due` with the ids whose time has come by the wall clock; within a minute when the clock was set forward. */
 export function createExpirySchedule(clock: Clock, due: (ids: readonly string[]) => void): ExpirySchedule {
-  const heap: Expiry[] = [];
+  let heap: Expiry[] = [];
+  /** What holds of each entry: whatever else the heap has of it is stale. */
+  const current = new Map<string, number>();
   let timer: Timer | undefined;
   let timerAtMs = 0;
 
@@ -28,22 +34,41 @@ export function createExpirySchedule(clock: Clock, due: (ids: readonly string[])
     const nowS = Math.floor(clock.now() / 1000);
     const ids: string[] = [];
     for (let first = heap[0]; first && first.atS <= nowS; first = heap[0]) {
-      ids.push(first.id);
       popHeap(heap);
+      if (current.get(first.id) !== first.atS) continue;
+      current.delete(first.id);
+      ids.push(first.id);
     }
     if (ids.length > 0) due(ids);
     arm();
   };
 
+  /** An entry that is given a later end again and again must not leave a note behind each time. */
+  const dropStale = () => {
+    const kept = heap.filter(({ id, atS }) => current.get(id) === atS);
+    heap = [];
+    for (const item of kept) pushHeap(heap, item);
+  };
+  const clear = () => {
+    timer?.cancel();
+    timer = undefined;
+    heap = [];
+    current.clear();
+  };
+
   return {
     add(id, atS) {
-      pushHeap(heap, { id, atS });
+      if (current.get(id) === atS) return;
+      if (atS > 0) current.set(id, atS);
+      else if (!current.delete(id)) return;
+      if (atS > 0) pushHeap(heap, { id, atS });
+      if (heap.length > 2 * current.size + STALE_MAX) dropStale();
       arm();
     },
-    stop() {
-      timer?.cancel();
-      timer = undefined;
-      heap.length = 0;
+    clear,
+    stop: clear,
+    get size() {
+      return heap.length;
     },
   };
 }
@@ -83,3 +108,5 @@ function popHeap(heap: Expiry[]): void {
 
 /** The wall clock may be set: waiting longer than this could miss the moment. */
 const LOOK_EVERY_MS = 60_000;
+/** Beside one stale note for each that holds: dropping them then costs a constant for each note made. */
+const STALE_MAX = 1_000;

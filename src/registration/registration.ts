@@ -125,9 +125,10 @@ function createView(deps: { clock: Clock; log: Log; trustDomain: TrustDomain }) 
   const target: FeedTarget = {
     loaded(entries, at) {
       index = createEntryIndex(serverUri);
+      expiry.clear();
       for (const entry of entries) {
         index.put(entry);
-        if (entry.expiresAtS > 0) expiry.add(entry.id, entry.expiresAtS);
+        expiry.add(entry.id, entry.expiresAtS);
       }
       revision = at;
       log.info('registration.loaded', { entries: index.size, revision });
@@ -136,9 +137,10 @@ function createView(deps: { clock: Clock; log: Log; trustDomain: TrustDomain }) 
     },
     changed({ puts, removals, revision: at }) {
       const changes: EntryChange[] = removals.map((id) => index.remove(id));
+      for (const id of removals) expiry.add(id, 0);
       for (const entry of puts) {
         changes.push(index.put(entry));
-        if (entry.expiresAtS > 0) expiry.add(entry.id, entry.expiresAtS);
+        expiry.add(entry.id, entry.expiresAtS);
       }
       revision = at;
       watchers.notify(index, changes, revision);
@@ -173,7 +175,8 @@ function createView(deps: { clock: Clock; log: Log; trustDomain: TrustDomain }) 
       onExpired = listener;
     },
     expireAgain(ids: readonly string[], atS: number) {
-      for (const id of ids) expiry.add(id, atS);
+      // One that was given a later end meanwhile has its note.
+      for (const id of ids) if ((index.byId(id)?.expiresAtS ?? atS) < atS) expiry.add(id, atS);
     },
     stop() {
       expiry.stop();
