@@ -24,6 +24,7 @@ import type { GivenFiles, StoreEngineMember } from '../store/index.ts';
 import { createDeclaredRules } from './declared-rules.ts';
 import { AppError } from './errors.ts';
 import { createHealthServer, type Metric } from './health-server.ts';
+import { createNodeAliases } from './node-aliases.ts';
 import { allChosen, chosen, ledgerProblems, type Role, type RoleDeps } from './role.ts';
 import { openLedgerSigner, openSealKey } from './role-keys.ts';
 import { createServerIdentity } from './server-identity.ts';
@@ -106,9 +107,10 @@ function openParts(deps: RoleDeps<ServerConfig>) {
     trustDomain,
     options: authorityOptions(config),
   });
-  const nodes = createNodes({ store, clock, random, trustDomain });
   const knowsTrustDomain = (name: TrustDomain) => authority.federatedBundle(name) !== undefined;
   const registration = createRegistration({ store, clock, random, log, trustDomain, knowsTrustDomain });
+  const aliases = createNodeAliases(registration);
+  const nodes = createNodes({ store, clock, random, log, trustDomain, removeAliases: aliases.removeAliases });
   const resources = createResources({ store, clock, random, log, ...createDeclaredRules() });
   const name = `${trustDomain}/server/${config.serverId}`;
   const signer = openLedgerSigner({
@@ -140,12 +142,7 @@ function openParts(deps: RoleDeps<ServerConfig>) {
         member: nodeAttestor(id),
         config: settings,
       })),
-      aliases: {
-        async createAlias(nodeId, aliasId, entryId) {
-          const selectors = [{ type: 'spiffe_id', value: nodeId.uri }];
-          await registration.batchCreate([{ id: entryId, spiffeId: aliasId.uri, parentId: nodeId.uri, selectors }]);
-        },
-      },
+      aliases,
     }),
   );
   const migrations: Service = {

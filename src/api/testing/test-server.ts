@@ -48,7 +48,7 @@ export async function startTestServer({ log = createSilentLog() }: { log?: Log }
     knowsTrustDomain: (td) => authority.federatedBundle(td) !== undefined,
   });
   const resources = createResources({ ...deps, validate: validateResource, validateTogether: () => [] });
-  const nodes = createNodes(deps);
+  const nodes = createNodes({ ...deps, removeAliases: async () => {} });
   const signal = new AbortController().signal;
   const features: Service[] = [keystore, authority, registration, resources, nodes];
   await startAll(features, signal);

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseTrustDomain, spiffeIdOf } from '@countersign/sdk/identity';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { eventually } from '../../../test/support/eventually.ts';
 import type { AttestedNode } from '../../model/index.ts';
 import {
   createManualClock,
@@ -14,6 +15,8 @@ import {
 import { member as sqlite } from '../../store/engines/sqlite/index.ts';
 import type { Store } from '../../store/index.ts';
 import { attestationMigrations, createNodes, type Nodes } from '../index.ts';
+import type { AttestationTables } from './migrations.ts';
+import { rowOf } from './node-rows.ts';
 
 const trustDomain = parseTrustDomain('example.org');
 const id = spiffeIdOf(trustDomain, '/spire/agent/x509pop/aa');
@@ -22,16 +25,28 @@ const clock = createManualClock(1_000_000_000_000);
 let folder: string;
 let store: Store & Service;
 let nodes: Nodes & Service;
+const withoutAliases: string[] = [];
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'nodes-'));
   store = sqlite.open({ file: join(folder, 'db') }, { clock: createSystemClock(), log: createSilentLog() });
   await store.start(signal);
   await store.migrate(attestationMigrations);
-  nodes = createNodes({ store, clock, random: createSeededRandom('nodes'), trustDomain });
+  nodes = create();
   await nodes.start(signal);
 });
+function create(): Nodes & Service {
+  const removeAliases = async (gone: readonly { uri: string }[]) => {
+    withoutAliases.push(...gone.map(({ uri }) => uri));
+  };
+  return createNodes({
+    ...{ store, clock, trustDomain, removeAliases },
+    random: createSeededRandom('nodes'),
+    log: createSilentLog(),
+  });
+}
 afterEach(async () => {
+  withoutAliases.length = 0;
   await nodes.stop();
   await store.stop();
   rmSync(folder, { recursive: true, force: true });
@@ -225,4 +240,64 @@ it('keeps the version that an agent tells, up to 255 characters', async () => {
   await nodes.recordVersion(id, '1.2.3');
   expect((await nodes.find(id))?.agentVersion).toBe('1.2.3');
   await expect(nodes.recordVersion(id, 'x'.repeat(256))).rejects.toMatchObject({ code: 'ERR_NODE_REQUEST' });
+});
+
+describe('nodes that left', () => {
+  const nowS = () => Math.floor(clock.now() / 1000);
+  const longAgoS = () => nowS() - 30 * 86_400 - 1;
+  const named = (name: string, over: Partial<AttestedNode> = {}) =>
+    node({ spiffeId: spiffeIdOf(trustDomain, `/spire/agent/join_token/${name}`), notAfterS: longAgoS(), ...over });
+  const present = async () => (await nodes.list({})).nodes.map(({ spiffeId }) => spiffeId.path.split('/').at(-1));
+
+  it('are forgotten thirty days after their last SVID ended, and not a second before', async () => {
+    await nodes.recordAttestation(named('left'));
+    await nodes.recordAttestation(named('just', { notAfterS: longAgoS() + 1 }));
+    await nodes.recordAttestation(named('renewed'));
+    await nodes.stageRenewal(named('renewed').spiffeId, '2', nowS() + 60);
+    expect(await nodes.prune()).toBe(1);
+    expect(await present()).toEqual(['just', 'renewed']);
+    expect(await nodes.checkSerial(named('left').spiffeId, '1')).toBe('unknown');
+  });
+
+  it('stay when they were banned: forgotten, they could attest again', async () => {
+    await nodes.recordAttestation(named('banned'));
+    await nodes.ban(named('banned').spiffeId);
+    expect(await nodes.prune()).toBe(0);
+    expect(await nodes.recordAttestation(named('banned'))).toBe(false);
+  });
+
+  it('take along the alias that attestation made, unless they can give their proof again', async () => {
+    await nodes.recordAttestation(named('token', { reattestable: false }));
+    await nodes.recordAttestation(named('proof'));
+    await nodes.recordAttestation(named('stays', { reattestable: false, notAfterS: nowS() + 60 }));
+    await nodes.prune();
+    expect(withoutAliases).toEqual([named('token').spiffeId.uri]);
+    await nodes.delete(named('stays').spiffeId);
+    expect(withoutAliases).toEqual([named('token').spiffeId.uri, named('stays').spiffeId.uri]);
+  });
+
+  it('are looked for every hour', async () => {
+    await nodes.recordAttestation(named('one'));
+    await clock.advance(60_000);
+    await eventually('the first look', async () => (await nodes.count()) === 0);
+    await nodes.recordAttestation(named('two'));
+    await clock.advance(3_600_000);
+    await eventually('the next look', async () => (await nodes.count()) === 0);
+  });
+
+  it('may be as many as come and go in a year', async () => {
+    const many = 20_000;
+    const db = store.db<AttestationTables>();
+    for (let from = 0; from < many; from += 1000) {
+      const rows = Array.from({ length: 1000 }, (_, n) => rowOf(named(`n${from + n}`, { reattestable: false })));
+      await db.insertInto('attestation_nodes').values(rows).execute();
+    }
+    await nodes.recordAttestation(named('here', { notAfterS: nowS() + 60 }));
+    await nodes.stop();
+    nodes = create();
+    await nodes.start(signal);
+    expect(await nodes.prune()).toBe(many);
+    expect(await present()).toEqual(['here']);
+    expect(withoutAliases).toHaveLength(many);
+  });
 });

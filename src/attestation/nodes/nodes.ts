@@ -1,13 +1,14 @@
 import type { SpiffeId, TrustDomain } from '@countersign/sdk/identity';
 import type { Kysely } from 'kysely';
 import type { AttestedNode } from '../../model/index.ts';
-import type { Clock, Random, Service } from '../../std/index.ts';
+import type { Clock, Log, Random, Service } from '../../std/index.ts';
 import type { Store } from '../../store/index.ts';
 import { AttestationError } from '../errors.ts';
 import { createJoinTokens, type JoinTokens } from './join-tokens.ts';
 import type { AttestationTables } from './migrations.ts';
 import { countNodes, findNode, listNodes, type NodeFilter, type NodePage, updateNode } from './node-queries.ts';
 import { rowOf } from './node-rows.ts';
+import { createNodePruning, type PastNode } from './prune-nodes.ts';
 
 /** What a serial number says of the certificate that bears it. `promoted`: it was the renewed one, seen for the first time. */
 export type SerialCheck = 'current' | 'promoted' | 'superseded' | 'expired' | 'banned' | 'unknown';
@@ -20,8 +21,10 @@ export interface Nodes extends JoinTokens {
   /** Ordered by id, at most `pageSize` (1 to PAGE_SIZE_MAX, 0 = that maximum). @throws AttestationError ERR_NODE_REQUEST */
   list(request: { filter?: NodeFilter; pageSize?: number; pageToken?: string }): Promise<NodePage>;
   count(filter?: NodeFilter): Promise<number>;
-  /** Forgets a node: it must attest anew. False when there was none. */
+  /** Forgets a node, with its alias when its proof can't be given again: it must attest anew. False when there was none. */
   delete(id: SpiffeId): Promise<boolean>;
+  /** Forgets the nodes that left long ago, as happens every hour; resolves to how many. */
+  prune(): Promise<number>;
   /** Shuts a node out until it is removed. False when there was none. */
   ban(id: SpiffeId): Promise<boolean>;
   /** Stages a renewed certificate; it becomes the current one when first used, and until then both hold. False when there is no such node or it is banned. */
@@ -37,11 +40,29 @@ export function createNodes(deps: {
   store: Store;
   clock: Clock;
   random: Random;
+  log: Log;
   trustDomain: TrustDomain;
+  /** Takes away the aliases that attestation made for those nodes, which are gone for good. To be done before they are forgotten. */
+  removeAliases: (nodes: readonly SpiffeId[]) => Promise<void>;
 }): Nodes & Service {
-  const { store } = deps;
+  const { store, removeAliases } = deps;
   const known = createNodeMemory((id) => findNode(store, id));
+  const pruning = createNodePruning({ ...deps, forget });
   let unsubscribe = () => {};
+
+  async function forget(past: readonly PastNode[], beforeS: number): Promise<number> {
+    await removeAliases(past.filter(({ canReattest }) => !canReattest).map(({ id }) => id));
+    const gone = await store.transaction<AttestationTables, readonly string[]>(
+      async (trx, effects) => {
+        const ids = await deletePast(trx, past, beforeS);
+        for (const id of ids) effects.notify(TOPIC, id);
+        return ids;
+      },
+      { order: 'attestation' },
+    );
+    for (const id of gone) known.forget(id);
+    return gone.length;
+  }
 
   /** Runs one change of one node; `work` returns false when there is nothing to tell. */
   async function change(id: SpiffeId, work: (trx: Tables) => Promise<boolean>): Promise<boolean> {
@@ -58,23 +79,29 @@ export function createNodes(deps: {
   }
 
   return {
-    async start() {
+    async start(signal) {
       unsubscribe = store.subscribe(TOPIC, known.forget);
+      await pruning.start(signal);
     },
     async stop() {
+      await pruning.stop();
       unsubscribe();
     },
+    prune: pruning.prune,
     ...createJoinTokens(deps),
     recordAttestation: (node) => change(node.spiffeId, (trx) => recordNode(trx, node)),
     find: (id) => findNode(store, id),
     list: (request) => listNodes(store, request),
     count: (filter = {}) => countNodes(store, filter),
-    delete: (id) =>
-      change(
+    async delete(id) {
+      const node = await findNode(store, id);
+      if (node?.reattestable === false) await removeAliases([id]);
+      return change(
         id,
         async (trx) =>
           (await trx.deleteFrom('attestation_nodes').where('id', '=', id.uri).executeTakeFirst()).numDeletedRows > 0n,
-      ),
+      );
+    },
     ban: (id) => change(id, (trx) => updateNode(trx, id, { serial: '', new_serial: '', new_not_after_s: 0 })),
     stageRenewal: (id, serial, notAfterS) =>
       change(id, (trx) =>
@@ -121,6 +148,20 @@ async function recordNode(trx: Tables, node: AttestedNode): Promise<boolean> {
     .onConflict((conflict) => conflict.column('id').doUpdateSet(row))
     .execute();
   return true;
+}
+
+/** Deletes those that still are past: one may have attested since it was looked at. */
+async function deletePast(trx: Tables, past: readonly PastNode[], beforeS: number): Promise<readonly string[]> {
+  const ids = past.map(({ id }) => id.uri);
+  const rows = await trx
+    .deleteFrom('attestation_nodes')
+    .where('id', 'in', ids)
+    .where('serial', '!=', '')
+    .where('not_after_s', '<', beforeS)
+    .where('new_not_after_s', '<', beforeS)
+    .returning('id')
+    .execute();
+  return rows.map(({ id }) => id);
 }
 
 /** Nodes as last read, so that an agent's call does not ask the database. A change that comes while one is being read wins. */
