@@ -3,6 +3,7 @@ import type { Kysely } from 'kysely';
 import { type Clock, createGate, type Log, type Random, type Service } from '../std/index.ts';
 import type { Store } from '../store/index.ts';
 import { ResourcesError } from './errors.ts';
+import { createGatewayOwners } from './gateway-owners.ts';
 import { createLiveView } from './live-view.ts';
 import type { ResourcesTables } from './migrations.ts';
 import { compareText } from './plan.ts';
@@ -58,6 +59,13 @@ export function createGateways(deps: { store: Store; clock: Clock; random: Rando
     if (revision !== undefined) await view.reach(revision);
     return revision !== undefined;
   };
+  const reassert = async (trx: Kysely<ResourcesTables>) => {
+    for (const key of connections.keys()) {
+      const [id = '', address = ''] = key.split(' ');
+      await writeReport(trx, { spiffe_id: id, address, connected: 1, since_ms: clock.now(), owner });
+    }
+  };
+  const owners = createGatewayOwners({ ...deps, owner, write, reassert });
 
   return {
     async report({ spiffeId, address, connected }) {
@@ -89,8 +97,12 @@ export function createGateways(deps: { store: Store; clock: Clock; random: Rando
       // The one process of an embedded store has just begun: no gateway can be connected to it.
       if (store.dialect === 'sqlite') await write((trx) => disconnectAll(trx, clock.now()));
       await view.start(signal);
+      if (store.dialect === 'postgres') await owners.start(signal);
     },
-    stop: () => view.stop(),
+    async stop() {
+      await owners.stop();
+      await view.stop();
+    },
   };
 }
 
@@ -128,7 +140,10 @@ async function writeReport(trx: Kysely<ResourcesTables>, row: GatewayRow): Promi
   return true;
 }
 
-/** Forgets gateways that left long ago, and refuses one too many: each may advertise any address. */
+/**
+ * Forgets gateways that left long ago, and those that left first when there are too many: each may advertise any address, and a new one must
+ * not be kept out by what restarts at other addresses have left behind. Refused is one too many of those that are there.
+ */
 async function makeRoom(trx: Kysely<ResourcesTables>, nowMs: number): Promise<void> {
   await trx
     .deleteFrom('resources_gateways')
@@ -140,7 +155,21 @@ async function makeRoom(trx: Kysely<ResourcesTables>, nowMs: number): Promise<vo
     .select((select) => select.fn.countAll<number>().as('count'))
     .executeTakeFirstOrThrow();
   if (count < GATEWAYS_MAX) return;
-  throw new ResourcesError('ERR_RESOURCES_LIMIT', `${count} gateways are known, allowed are ${GATEWAYS_MAX}`);
+  const left = await trx
+    .selectFrom('resources_gateways')
+    .select('since_ms')
+    .where('connected', '=', 0)
+    .orderBy('since_ms')
+    .limit(FORGOTTEN_AT_ONCE)
+    .execute();
+  const last = left.at(-1);
+  if (last === undefined)
+    throw new ResourcesError('ERR_RESOURCES_LIMIT', `${count} gateways are connected, allowed are ${GATEWAYS_MAX}`);
+  await trx
+    .deleteFrom('resources_gateways')
+    .where('connected', '=', 0)
+    .where('since_ms', '<=', last.since_ms)
+    .execute();
 }
 
 async function disconnectAll(trx: Kysely<ResourcesTables>, nowMs: number): Promise<boolean> {
@@ -178,5 +207,7 @@ function checkAddress(address: string): void {
 const TOPIC = 'resources.gateways';
 const GATEWAYS_STATE = 2;
 const GATEWAYS_MAX = 10_000;
+/** So that not each new one looks for room. */
+const FORGOTTEN_AT_ONCE = 100;
 const FORGET_AFTER_MS = 30 * 86_400_000;
 const REPORTS_WAITING_MAX = 10_000;

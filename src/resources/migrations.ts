@@ -34,6 +34,16 @@ export const resourcesMigrations: readonly Migration[] = [
         .execute();
     },
   },
+  {
+    name: '0002-resources-servers',
+    async up(db) {
+      await db.schema
+        .createTable('resources_servers')
+        .addColumn('owner', 'text', (column) => column.primaryKey())
+        .addColumn('beats', 'bigint', (column) => column.notNull())
+        .execute();
+    },
+  },
 ];
 
 /** The tables, as kysely sees them. */
@@ -43,4 +53,6 @@ export interface ResourcesTables {
   resources_state: { id: number; revision: number };
   /** `owner`: which server's report it is. */
   resources_gateways: { spiffe_id: string; address: string; connected: number; since_ms: number; owner: string };
+  /** One row for each server that runs, by what it calls itself in `owner`: `beats` grows as long as it lives. */
+  resources_servers: { owner: string; beats: number };
 }

@@ -3,6 +3,7 @@ import { Control } from '@countersign/sdk/contract';
 import { GatewayUpdateSchema } from '@countersign/sdk/contract/gen/countersign/control/v1/control_pb.ts';
 import type { Kysely } from 'kysely';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { eventually } from '../../test/support/eventually.ts';
 import { startPostgres, type TestPostgres } from '../../test/support/postgres.ts';
 import { openTestStore, type TestStore } from '../../test/support/store.ts';
 import {
@@ -547,6 +548,24 @@ describe('gateways', () => {
     expect(resources.gateways().map((gateway) => gateway.address)).toEqual(['new:1']);
   });
 
+  it('find room however many left at other addresses before them, those going first that left first', async () => {
+    const rows = Array.from({ length: 10_000 }, (_, n) => ({
+      ...{ spiffe_id: GATEWAY, address: `gw${n}:1`, connected: n < 5 ? 1 : 0, since_ms: 1_000_000 - n, owner: 'x' },
+    }));
+    for (let start = 0; start < rows.length; start += 1000)
+      await test.store
+        .db<ResourcesTables>()
+        .insertInto('resources_gateways')
+        .values(rows.slice(start, start + 1000))
+        .execute();
+    await report('new:1', true);
+    const present = resources.gateways().map(({ address }) => address);
+    expect(present).toContain('new:1');
+    expect(present).toHaveLength(9901);
+    expect(present).not.toContain('gw9999:1');
+    expect(present).toEqual(expect.arrayContaining(['gw0:1', 'gw4:1', 'gw5:1', 'gw9899:1']));
+  });
+
   it.each([
     'gw',
     'gw:0',
@@ -579,7 +598,7 @@ describe('several servers on one database', () => {
   });
   afterAll(() => postgres.stop());
 
-  async function startServer(seed: string): Promise<Resources> {
+  async function startServer(seed: string): Promise<Resources & Service> {
     const store = postgresEngine.open(
       { url: 'env:CS_RESOURCES_TEST_URL' },
       { clock: createSystemClock(), log: createSilentLog() },
@@ -591,6 +610,20 @@ describe('several servers on one database', () => {
     await created.start(signal);
     opened.push(created);
     return created;
+  }
+
+  /** Lets the servers that live beat once more each, `count` times. */
+  async function beats(count: number, live: number): Promise<void> {
+    for (let n = 0; n < count; n++) {
+      const [before] = await postgres.query('select max(beats)::int as beats from resources_servers');
+      await clock.advance(30_000);
+      await eventually('every server has beaten', async () => {
+        const [row] = await postgres.query('select count(*)::int as done from resources_servers where beats > $1', [
+          before?.['beats'],
+        ]);
+        return row?.['done'] === live;
+      });
+    }
   }
 
   it('push changes to each other and plan one after the other', async () => {
@@ -632,5 +665,41 @@ describe('several servers on one database', () => {
     expect(two.gateways()).toMatchObject([{ connected: true }]);
     await report(two, false);
     expect(two.gateways()).toMatchObject([{ connected: false }]);
+  });
+
+  it('take the gateways of one that was killed for gone three minutes later, and not those of one that lives', async () => {
+    const [killed, lives, looks] = await Promise.all(['killed', 'lives', 'looks'].map(startServer));
+    if (!killed || !lives || !looks) throw new Error('three were started');
+    const report = (by: Resources, address: string) =>
+      by.reportGateway({ spiffeId: GATEWAY, address, connected: true });
+    await report(killed, 'ghost:1');
+    await report(killed, 'moved:1');
+    await report(lives, 'there:1');
+    await report(lives, 'moved:1');
+    const connected = () =>
+      looks
+        .gateways()
+        .filter((gateway) => gateway.connected)
+        .map(({ address }) => address);
+    await killed.stop(); // Without reporting that its gateways left: that is what a server does that is killed.
+    await beats(5, 2);
+    expect(connected()).toEqual(['ghost:1', 'moved:1', 'there:1']);
+    await beats(2, 2);
+    await eventually('the ghost is gone', () => !connected().includes('ghost:1'));
+    expect(connected()).toEqual(['moved:1', 'there:1']);
+    expect(await postgres.query('select owner from resources_servers')).toHaveLength(2);
+  });
+
+  it('have their gateways back when they were only paused', async () => {
+    const [paused, looks] = await Promise.all([startServer('paused'), startServer('looks')]);
+    await paused.reportGateway({ spiffeId: GATEWAY, address: 'gw:1', connected: true });
+    // What another server does that has not seen it beat.
+    await postgres.query(
+      'update resources_gateways set connected = 0; delete from resources_servers; update resources_state set revision = revision + 1',
+    );
+    await clock.advance(10_000);
+    await eventually('the gateway is gone', () => !looks.gateways().some(({ connected }) => connected));
+    await clock.advance(20_000);
+    await eventually('the gateway is back', () => looks.gateways().some(({ connected }) => connected));
   });
 });
