@@ -1,4 +1,4 @@
-import { fromBinary } from '@bufbuild/protobuf';
+import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import { Agent, Bundle, Control, Entry, Health, SpiffeWorkloadAPI, SVID } from '@countersign/sdk/contract';
 import {
   PermissionDeniedDetails_Reason,
@@ -331,6 +331,43 @@ describe('syncing authorised entries', () => {
     expect(await next()).toMatchObject({ entries: [], more: false });
     call.end();
     expect((await answers.next()).done).toBe(true);
+  });
+
+  it('sends pages that every client of gRPC takes, however large the entries are', async () => {
+    const identity = await agents.join();
+    const selectors = Array.from({ length: 100 }, (_, n) => ({ type: 't', value: `${n}`.padEnd(2000, 'x') }));
+    const ids: string[] = [];
+    for (let batch = 0; batch < 3; batch++)
+      ids.push(
+        ...(await agents.createEntries(identity, 18, {
+          selectors: [...selectors, { type: 'b', value: `${batch}` }].slice(1),
+        })),
+      );
+    const call = server.client(identity).bidi(Entry.method.syncAuthorizedEntries, options);
+    const answers = call.responses[Symbol.asyncIterator]();
+    await call.send({ outputMask: { spiffeId: true, selectors: true, revisionNumber: true } });
+    const first = (await answers.next()).value;
+    expect([first?.entryRevisions.length, first?.more]).toEqual([54, false]);
+    await call.send({ ids });
+    const got: string[] = [];
+    for (let more = true; more; ) {
+      const page = (await answers.next()).value;
+      if (page === undefined) throw new Error('the stream ended');
+      expect(toBinary(Entry.method.syncAuthorizedEntries.output, page).length).toBeLessThan(4 * 1024 * 1024);
+      got.push(...page.entries.map(({ id }: { id: string }) => id));
+      more = page.more;
+    }
+    expect(got.toSorted()).toEqual(ids.toSorted());
+    call.end();
+    const listed: string[] = [];
+    let pageToken = '';
+    do {
+      const page = await operator.unary(Entry.method.listEntries, { pageSize: 1000, pageToken }, options);
+      expect(page.entries.length).toBeLessThan(20);
+      listed.push(...page.entries.map(({ id }) => id));
+      pageToken = page.nextPageToken;
+    } while (pageToken !== '');
+    expect(listed.toSorted()).toEqual(ids.toSorted());
   });
 
   it('refuses first requests that make no sense', async () => {

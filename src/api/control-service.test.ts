@@ -264,6 +264,22 @@ describe('an agent that watches', () => {
     expect(fifth?.bundleSequence).toBeGreaterThan(first?.bundleSequence ?? 0n);
   });
 
+  it('is told of some gateways where there are many, spread over all of them and over the nodes', async () => {
+    const addresses = Array.from({ length: 41 }, (_, n) => `gw${n}:1`);
+    const spiffeId = 'spiffe://example.org/countersign/gateway/g';
+    for (const address of addresses) await server.resources.reportGateway({ spiffeId, address, connected: true });
+    await operator.unary(Control.method.apply, { resources: [db] }, options);
+    const told = new Set<string>();
+    for (let node = 0; node < 12; node++) {
+      const agent = server.client(await agents.join());
+      const updates = agent.serverStream(Control.method.watchNode, {}, options)[Symbol.asyncIterator]();
+      const own = (await updates.next()).value?.targets[0]?.gateways.map(({ address }: { address: string }) => address) ?? [];
+      expect([own.length, new Set(own).size]).toEqual([8, 8]);
+      for (const address of own) told.add(address);
+    }
+    expect(told.size).toBeGreaterThan(20);
+  });
+
   it('is cut off within seconds when it is banned', async () => {
     const identity = await agents.join();
     const updates = server.client(identity).serverStream(Control.method.watchNode, {}, options)[Symbol.asyncIterator]();

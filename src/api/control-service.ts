@@ -8,9 +8,17 @@ import type {
 import type { Entry as EntryMessage } from '@countersign/sdk/contract/gen/spire/api/types/entry_pb.ts';
 import type { Authority } from '../authority/index.ts';
 import type { EntryInput, EntryResult, Registration } from '../registration/index.ts';
-import type { ApplyOptions, Plan, Resource, ResourceKind, Resources, Snapshot } from '../resources/index.ts';
+import type {
+  ApplyOptions,
+  GatewayView,
+  Plan,
+  Resource,
+  ResourceKind,
+  Resources,
+  Snapshot,
+} from '../resources/index.ts';
 import { implement, type Prebuilt, prebuilt, type RpcService } from '../rpc/index.ts';
-import { assert, type Clock, createSharedTimers, type Log } from '../std/index.ts';
+import { assert, type Clock, createSharedTimers, type Log, sha256 } from '../std/index.ts';
 import type { Audit } from './audit.ts';
 import type { Authorizer } from './authorize.ts';
 import { parseEntry } from './entry-message.ts';
@@ -50,7 +58,7 @@ export function controlService(deps: {
         send({
           entriesRevision: BigInt(entriesRevision),
           bundleSequence: BigInt(authority.bundle().sequence),
-          targets: targetViews(resources),
+          targets: targetViews(resources, node.spiffeId.uri),
         });
       await pushUpdates({ timers, context, authorizer, subscribe, push });
     },
@@ -129,15 +137,23 @@ function frameGatewayUpdates(): (snapshot: Snapshot) => Prebuilt<typeof Control.
   };
 }
 
-/** Every target with every gateway that is there: any gateway serves any target. */
-function targetViews(resources: Resources): MessageInitShape<typeof TargetViewSchema>[] {
-  const gateways = resources
-    .gateways()
-    .filter(({ connected }) => connected)
-    .map(({ address, spiffeId }) => ({ address, spiffeId }));
+/** Every target with gateways that are there: any gateway serves any target. */
+function targetViews(resources: Resources, node: string): MessageInitShape<typeof TargetViewSchema>[] {
+  const connected = resources.gateways().filter((gateway) => gateway.connected);
+  const gateways = gatewaysFor(node, connected).map(({ address, spiffeId }) => ({ address, spiffeId }));
   return resources
     .snapshot()
     .targets.map((target) => ({ name: target.name, protocol: `${specOf(target)['protocol']}`, gateways }));
+}
+
+/** All of them, or of many some for each node, spread over all: told with each target, a hundred thousand addresses would fit no message. */
+function gatewaysFor(node: string, connected: readonly GatewayView[]): readonly GatewayView[] {
+  if (connected.length <= GATEWAYS_TOLD_MAX) return connected;
+  const first = sha256(Buffer.from(node)).readUInt32BE() % connected.length;
+  const step = Math.floor(connected.length / GATEWAYS_TOLD_MAX);
+  return Array.from({ length: GATEWAYS_TOLD_MAX }, (_, n) => connected[(first + n * step) % connected.length]).filter(
+    (gateway) => gateway !== undefined,
+  );
 }
 
 function applied(plan: Plan) {
@@ -205,5 +221,7 @@ function parseAdvertised(text: string): string {
 const AUDITED_NAMES_MAX = 1000;
 /** A screenful; the rest shows once these are mended. */
 const PROBLEMS_TOLD_MAX = 20;
+/** Who finds all of them gone is told of others within a second. */
+const GATEWAYS_TOLD_MAX = 8;
 /** Of the five seconds after which each stream is looked at again. */
 const RECHECK_STEP_MS = 500;

@@ -7,7 +7,13 @@ import type {
 } from '@countersign/sdk/contract/gen/spire/api/server/entry/v1/entry_pb.ts';
 import type { EntryMask, Entry as EntryMessage } from '@countersign/sdk/contract/gen/spire/api/types/entry_pb.ts';
 import type { Entry } from '../model/index.ts';
-import type { EntryInput, EntryResult, EntryUpdate, Registration } from '../registration/index.ts';
+import {
+  type EntryInput,
+  type EntryResult,
+  type EntryUpdate,
+  entriesInPage,
+  type Registration,
+} from '../registration/index.ts';
 import { type CallContext, Code, implement, type RpcService, type Send, type StatusCode } from '../rpc/index.ts';
 import type { Log } from '../std/index.ts';
 import type { Audit } from './audit.ts';
@@ -115,7 +121,7 @@ async function eachParsed<Parsed>(batch: {
 }
 
 /**
- * The server's half of the delta protocol: all entries at once when they fit a page; else pages of revisions, then pages of whatever
+ * The server's half of the delta protocol: all entries at once when they fit one message; else pages of revisions, then pages of whatever
  * the agent asks for, until it closes its side. What it may have is decided once, at the start.
  */
 async function syncEntries(
@@ -131,24 +137,32 @@ async function syncEntries(
       if (request.outputMask?.revisionNumber === false) throw invalid('the revision number can not be masked out');
       mask = request.outputMask;
       const entries = authorizedEntries();
-      if (entries.length <= PAGE_ENTRIES) return send({ entries: entries.map((entry) => toEntryMessage(entry, mask)) });
-      for (const { items, more } of pages(entries)) await send({ entryRevisions: items.map(toRevision), more });
+      if (entriesInPage(entries, PAGE_ENTRIES) === entries.length)
+        return send({ entries: entries.map((entry) => toEntryMessage(entry, mask)) });
+      for (const { items, more } of pages(entries, () => PAGE_ENTRIES))
+        await send({ entryRevisions: items.map(toRevision), more });
       entriesById = new Map(entries.map((entry) => [entry.id, entry]));
       continue;
     }
     const known = entriesById;
     const wanted = [...new Set(request.ids)].flatMap((id) => known.get(id) ?? []);
-    for (const { items, more } of pages(wanted)) {
+    for (const { items, more } of pages(wanted, (rest) => entriesInPage(rest, PAGE_ENTRIES))) {
       await send({ entries: items.map((entry) => toEntryMessage(entry, mask)), more });
     }
   }
 }
 
-/** At least one page, though it may be empty: each request is answered. */
-function* pages<T>(items: readonly T[]): Generator<{ items: readonly T[]; more: boolean }> {
-  for (let start = 0; start === 0 || start < items.length; start += PAGE_ENTRIES) {
-    yield { items: items.slice(start, start + PAGE_ENTRIES), more: start + PAGE_ENTRIES < items.length };
-  }
+/** At least one page, though it may be empty: each request is answered. `countOf` says how many of the first go into one. */
+function* pages(
+  entries: readonly Entry[],
+  countOf: (entries: readonly Entry[]) => number,
+): Generator<{ items: readonly Entry[]; more: boolean }> {
+  let rest = entries;
+  do {
+    const items = rest.slice(0, countOf(rest));
+    rest = rest.slice(items.length);
+    yield { items, more: rest.length > 0 };
+  } while (rest.length > 0);
 }
 
 function toRevision(entry: Entry): MessageInitShape<typeof EntryRevisionSchema> {

@@ -1,6 +1,7 @@
 import { type ExpressionBuilder, type Kysely, sql } from 'kysely';
 import type { Entry } from '../model/index.ts';
 import { entryOf, federationFact, selectorFact } from './entry-rows.ts';
+import { entriesInPage } from './entry-size.ts';
 import { RegistrationError } from './errors.ts';
 import type { EntryRow, RegistrationTables } from './migrations.ts';
 import { type EntryFilter, type EntryPage, type MatchMode, PAGE_SIZE_MAX } from './types.ts';
@@ -37,8 +38,9 @@ export async function listEntries(
     .limit(size + 1)
     .execute();
   const parents = new Map();
-  const entries = rows.slice(0, size).map((row) => entryOf(row, parents));
-  return { entries, nextPageToken: rows.length > size ? (entries.at(-1)?.id ?? '') : '' };
+  const found = rows.slice(0, size).map((row) => entryOf(row, parents));
+  const entries = found.slice(0, entriesInPage(found, size));
+  return { entries, nextPageToken: rows.length > entries.length ? (entries.at(-1)?.id ?? '') : '' };
 }
 
 /** See `Registration.count`. */

@@ -99,7 +99,7 @@ export interface Registration {
   /** The entry with that id as the database has it. */
   get(id: string): Promise<Entry | undefined>;
   /**
-   * Entries that pass the filter, ordered by id, at most `pageSize` (1 to {@link PAGE_SIZE_MAX}, 0 = that maximum).
+   * Entries that pass the filter, ordered by id, at most `pageSize` (1 to {@link PAGE_SIZE_MAX}, 0 = that maximum) and what fits a message.
    * @throws RegistrationError ERR_REGISTRATION_REQUEST
    */
   list(request: { filter?: EntryFilter; pageSize?: number; pageToken?: string }): Promise<EntryPage>;
