@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { PermissionDeniedDetails_Reason as Reason } from '@countersign/sdk/contract/gen/spire/api/types/status_pb.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Code, RpcError } from '../rpc/index.ts';
-import { parseCertificate, splitCertificates } from '../wire/x509/index.ts';
+import { encodePem, parseCertificate, splitCertificates } from '../wire/x509/index.ts';
 import { createAgent } from './index.ts';
 import { createHarness, type Harness, type X509Stream } from './testing/harness.ts';
 import { createTestAuthority } from './testing/test-authority.ts';
@@ -340,6 +340,34 @@ describe('the server must prove itself', () => {
     await h.startAgent();
     await h.until(() => h.agent().counters.syncFailures >= 2);
     expect(h.server.calls['sync']).toBe(syncs);
+  });
+});
+
+describe('a node that was away for longer than its authorities live', () => {
+  it('says that the authorities it knows have ended, and when, and what to do; told the present ones it is back', async () => {
+    await h.startAgent();
+    await openStream();
+    await h.run(h.agent().stop());
+    h.clock.step(11 * 365 * 86_400_000);
+    const { clock } = h;
+    const random = { bytes: (count: number) => Buffer.alloc(count, 9), fraction: () => 0.5 };
+    h.server.authority = createTestAuthority({ clock, random, trustDomain: h.config.trustDomain });
+    await h.startAgent();
+    await h.until(() => h.agent().counters.syncFailures >= 1);
+    const { problem, attested } = h.agent().status();
+    expect(attested).toBe(false);
+    expect(problem).toMatchObject({
+      message: expect.stringMatching(/authorities that this node knows ended on 2035-.*told the present ones/),
+      cause: {
+        code: 'ERR_AGENT_SERVER_IDENTITY',
+        entry: { remedy: expect.stringContaining('countersign bundle show') },
+      },
+    });
+    expect(h.fatal).toEqual([]);
+    await h.run(h.agent().stop());
+    h.config = { ...h.config, bootstrap: { bundlePem: encodePem('CERTIFICATE', h.server.authority.rootDer) } };
+    await h.startAgent();
+    await h.until(() => h.agent().status().attested);
   });
 });
 

@@ -25,7 +25,8 @@ export const errorTable = {
     status: 502,
     exit: 'config',
     meaning: 'What answered at the server address did not prove to be the server of the trust domain.',
-    remedy: 'Check the server address and the bootstrap bundle; somebody may be in between.',
+    remedy:
+      'Check the server address: somebody may be in between. A node that was away for longer than the authorities it knows (server.ca.ttl) is told the present ones by `countersign bundle show`, written to the file that agent.trustBundle names, and a start of the agent; with insecureBootstrap, remove node.sealed from its data folder instead.',
   },
   ERR_AGENT_SERVER_ANSWER: {
     status: 502,

@@ -72,10 +72,14 @@ function problemsOf(fatal: Error | undefined, { attested, problem }: ReturnType<
   const error = fatal ?? (attested ? undefined : problem);
   if (error === undefined) return [];
   const remedy =
-    error instanceof CodedError
-      ? error.entry.remedy
-      : 'See that the server runs and that this machine reaches it at agent.server.';
+    codedIn(error)?.entry.remedy ?? 'See that the server runs and that this machine reaches it at agent.server.';
   return [{ what: 'identity of the node', found: messageOf(error), remedy }];
+}
+
+/** A call that failed says why by what caused it. */
+function codedIn(error: unknown): CodedError<string> | undefined {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) if (cause instanceof CodedError) return cause;
+  return undefined;
 }
 
 function runningConfig({ config, trustDomain }: RoleDeps<AgentConfig>): RunningAgentConfig {

@@ -25,8 +25,15 @@ export function verifyServer(input: {
   }
   const bundles = (domain: TrustDomain) => (domain === input.trustDomain ? authorities : undefined);
   const verdict = verifyX509Svid(input.chainDer, bundles, input.nowMs);
-  if (!verdict.ok) throw refuse(verdict.reason);
+  if (!verdict.ok) throw refuse(`${verdict.reason}${endedBundle(authorities, input.nowMs)}`);
   if (verdict.id.uri !== expected) throw refuse(`it is ${verdict.id.uri}`);
+}
+
+/** A node that was away for longer than its authorities live can't know those that came after: that is no attack, and no time mends it. */
+function endedBundle(authorities: readonly X509Authority[], nowMs: number): string {
+  const endS = Math.max(0, ...authorities.map(({ der }) => parseCertificate(der).notAfterS));
+  if (nowMs < endS * 1000) return '';
+  return `; the last of the authorities that this node knows ended on ${new Date(endS * 1000).toISOString()}, so it can know no server any more until it is told the present ones`;
 }
 
 function namesOf(der: Buffer): readonly string[] {
