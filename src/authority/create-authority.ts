@@ -107,7 +107,8 @@ function createUpkeep(deps: AuthorityDeps, tell: (bundle: Bundle) => void): Upke
     const previous = published;
     published = await loadPublished(deps, { timeline, previous, signal });
     for (const bundle of changedBundles(previous, published)) tell(bundle);
-    return { deps, timeline, rows: published.rows, signal };
+    const publish = async () => void (await reload(signal));
+    return { deps, timeline, rows: published.rows, signal, publish };
   }
 
   /** Takes every step that is due, reloading after each: nothing signs before its publication is committed and loaded here. */

@@ -15,6 +15,8 @@ export interface StepContext {
   readonly timeline: Timeline;
   readonly rows: readonly JournalRow[];
   readonly signal: AbortSignal;
+  /** Lets what was committed sign: to be awaited before a key is destroyed that signed until then, or whoever asks in between is refused. */
+  readonly publish: () => Promise<void>;
 }
 
 /** Takes the next step that is due, if any; true when it did something and there may be another. */
@@ -73,7 +75,7 @@ export async function activateNext(kind: AuthorityKind, context: StepContext): P
   });
   context.deps.log.info('authority.activated', { kind, authority: next.id, previous: previous?.id });
   // What no longer signs needs no private key: nobody can steal it any more.
-  if (previous) await context.deps.keystore.remove(previous.keyId, context.signal);
+  if (previous) await destroyKey(previous.keyId, context);
   return next.id;
 }
 
@@ -127,7 +129,12 @@ async function retire(id: string, reason: string, context: StepContext): Promise
   if (!row) return;
   await write(context, (journal) => journal.update(id, { state: 'old' }));
   context.deps.log.warn('authority.retired', { kind: row.kind, authority: id, reason });
-  await context.deps.keystore.remove(row.keyId, context.signal);
+  await destroyKey(row.keyId, context);
+}
+
+async function destroyKey(keyId: string, { deps, signal, publish }: StepContext): Promise<void> {
+  await publish();
+  await deps.keystore.remove(keyId, signal);
 }
 
 /** Forgets expired authorities of every server, so that those of a server that is gone go too. */
