@@ -26,6 +26,8 @@ export interface Appender {
   appendAll(events: readonly LedgerEvent[]): number;
   readonly sequence: number;
   readonly commit: GroupCommit;
+  /** True when an intent would find room now. */
+  hasRoom(): boolean;
   /** Syncs what is left and closes the files; appends fail from now on. */
   close(): Promise<void>;
 }
@@ -116,6 +118,7 @@ export function createAppender(deps: {
       return sequence;
     },
     commit,
+    hasRoom: () => room.hasRoom(segments.active),
     async close() {
       closed = true;
       try {

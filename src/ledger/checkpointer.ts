@@ -9,6 +9,8 @@ export interface Checkpointer {
   synced(size: number): void;
   /** Signs what is still unsigned, whatever the interval; the tree's first failure is thrown. */
   finish(): Promise<void>;
+  /** How far signing is behind: see `LedgerState`. */
+  lag(): { readonly unsignedMs: number; readonly unsignedEntries: number; readonly failure: Error | undefined };
 }
 
 /** Creates a {@link Checkpointer}. The private key never leaves its holder: the tree goes to the signer, not the key to the tree. */
@@ -29,7 +31,9 @@ export function createCheckpointer(deps: {
   let timer: Timer | undefined;
   let running: Promise<void> | undefined;
   let finishing = false;
-  let failing = false;
+  let failing: Error | undefined;
+  /** When the oldest entry without a signature came to be on disk, or the last checkpoint was signed if that was later. */
+  let unsignedSinceMs = 0;
 
   const sign = async () => {
     const head = await tree.advance(syncedSize);
@@ -40,8 +44,9 @@ export function createCheckpointer(deps: {
     verifyCheckpoint(note, deps);
     await tree.publish(note);
     signedSize = head.size;
+    unsignedSinceMs = clock.monotonicMs();
     if (failing) log.info('ledger.checkpoint.resumed', { size: signedSize });
-    failing = false;
+    failing = undefined;
     deps.onSigned();
   };
   const arm = () => {
@@ -53,7 +58,7 @@ export function createCheckpointer(deps: {
           // Entries go on being accepted and synced: they are signed when the tree, the key or the disk is back. A tree that
           // can't be led on from the entries stays unsigned for good, which is what a verifier should see.
           if (!failing) log.error('ledger.checkpoint.failed', { size: syncedSize, code: codeOf(error), error });
-          failing = true;
+          failing = error instanceof Error ? error : new Error(String(error));
         })
         .finally(() => {
           running = undefined;
@@ -63,6 +68,7 @@ export function createCheckpointer(deps: {
   };
   return {
     synced(size) {
+      if (size > syncedSize && syncedSize === signedSize) unsignedSinceMs = clock.monotonicMs();
       syncedSize = size;
       arm();
     },
@@ -71,6 +77,11 @@ export function createCheckpointer(deps: {
       timer?.cancel();
       await running;
       if (syncedSize > signedSize) await sign();
+    },
+    lag() {
+      const unsignedEntries = syncedSize - signedSize;
+      const unsignedMs = unsignedEntries > 0 ? clock.monotonicMs() - unsignedSinceMs : 0;
+      return { unsignedMs, unsignedEntries, failure: failing };
     },
   };
 }

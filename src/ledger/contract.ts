@@ -38,6 +38,26 @@ export interface LedgerHealth {
   readonly failure: LedgerError | undefined;
 }
 
+/** How the log fares, for whoever watches over it. */
+export interface LedgerState {
+  /** Why nothing is accepted any more, until the next start: as {@link LedgerHealth.failure}. */
+  readonly failure: LedgerError | undefined;
+  /** Room for new entries: `low` when the disk refuses the next segment, `none` when an intent would be refused as well. */
+  readonly room: 'enough' | 'low' | 'none';
+  /** Milliseconds since the oldest entry without a checkpoint came to be on disk, or since the last checkpoint when that is less; 0 when all are signed. */
+  readonly unsignedMs: number;
+  /** Entries on disk that no checkpoint covers. */
+  readonly unsignedEntries: number;
+  /** Why the newest checkpoint could not be signed; undefined once one was. */
+  readonly checkpointFailure: Error | undefined;
+}
+
+/** Tells how the log fares. */
+export interface LedgerWatch {
+  /** Undefined while the ledger is not started. */
+  state(): LedgerState | undefined;
+}
+
 /** An entry as it stands in the log. */
 export interface LedgerEntry extends LedgerEvent {
   /** Position in the log, from 0, without gaps: also the leaf index in the Merkle tree. */

@@ -13,6 +13,8 @@ export type {
   LedgerProof,
   LedgerReader,
   LedgerSigner,
+  LedgerState,
+  LedgerWatch,
   LedgerWriter,
 } from './contract.ts';
 export { OUTCOME_BYTES_MAX } from './contract.ts';

@@ -5,7 +5,16 @@ import { noteKeyOf, verifyCheckpoint } from '../wire/tlog/index.ts';
 import { type Appender, createAppender } from './append.ts';
 import { readLastCheckpoint } from './checkpoint-file.ts';
 import { type Checkpointer, createCheckpointer } from './checkpointer.ts';
-import type { LedgerEntry, LedgerHealth, LedgerOptions, LedgerReader, LedgerSigner, LedgerWriter } from './contract.ts';
+import type {
+  LedgerEntry,
+  LedgerHealth,
+  LedgerOptions,
+  LedgerReader,
+  LedgerSigner,
+  LedgerState,
+  LedgerWatch,
+  LedgerWriter,
+} from './contract.ts';
 import { LedgerError, toIoError, withIoErrors } from './errors.ts';
 import { createDiskFiles, type LedgerFiles } from './files.ts';
 import { createReader } from './read.ts';
@@ -34,7 +43,7 @@ export interface LedgerDeps {
  * the outcome `unknown`, and takes up the tree; `stop` syncs, signs a last checkpoint and lets go.
  * @throws (from start) ERR_LEDGER_LOCKED, ERR_LEDGER_CORRUPT, ERR_LEDGER_FULL, ERR_LEDGER_IO; (from stop) ERR_LEDGER_IO
  */
-export function createLedger(deps: LedgerDeps): LedgerWriter & LedgerReader & LedgerHealth & Service {
+export function createLedger(deps: LedgerDeps): LedgerWriter & LedgerReader & LedgerHealth & LedgerWatch & Service {
   const settings = settingsOf(deps);
   const files = deps.files ?? createDiskFiles();
   let running: Running | undefined;
@@ -79,6 +88,7 @@ export function createLedger(deps: LedgerDeps): LedgerWriter & LedgerReader & Le
     get failure() {
       return running?.appender.commit.failure;
     },
+    state: () => running && stateOf(running),
     async start(signal) {
       throwIfAborted(signal);
       unlock = withIoErrors('the ledger folder can not be used', () => {
@@ -112,6 +122,12 @@ interface Running {
   readonly tree: TreeWriter;
   readonly appender: Appender;
   readonly checkpointer: Checkpointer;
+}
+
+function stateOf({ appender, pool, checkpointer }: Running): LedgerState {
+  const { failure: checkpointFailure, ...lag } = checkpointer.lag();
+  const room = !appender.hasRoom() ? 'none' : pool.failure ? 'low' : 'enough';
+  return { failure: appender.commit.failure, room, ...lag, checkpointFailure };
 }
 
 interface Settings {

@@ -16,6 +16,8 @@ export interface Room {
   admit(events: readonly LedgerEvent[], bytes: number, active: FreeSegment | undefined): Admission;
   /** True when every event is an outcome that is owed and within its size (`bytesOf` tells, asked in order): each alone will be admitted. */
   areOwed(events: readonly LedgerEvent[], bytesOf: (event: LedgerEvent) => number): boolean;
+  /** True when an intent of the promised size would be admitted now. */
+  hasRoom(active: FreeSegment | undefined): boolean;
   /** Sequence number of the oldest intent without outcome. */
   oldestOpen(): number | undefined;
 }
@@ -49,16 +51,22 @@ export function createRoom(deps: {
     }
     pool.want(SPARES_MIN + Math.floor((2 * open.size * SLOT_BYTES) / deps.segmentBytes));
   };
+  /** Slots left behind a batch of so many bytes; -1 when it does not fit. */
+  const placeOf = (bytes: number, active: FreeSegment | undefined) => {
+    const next = pool.ready[0];
+    const fits = active !== undefined && active.offset + bytes <= active.bytes;
+    const free = fits ? active.bytes - active.offset : (next?.bytes ?? 0) - SEGMENT_HEADER_BYTES_MAX;
+    if (bytes > free) return { fits, slots: -1 };
+    let slots = slotsIn(free - bytes);
+    for (let i = fits ? 0 : 1; i < pool.ready.length; i++) {
+      slots += slotsIn((pool.ready[i]?.bytes ?? 0) - SEGMENT_HEADER_BYTES_MAX);
+    }
+    return { fits, slots };
+  };
   return {
     admit(events, bytes, active) {
-      const next = pool.ready[0];
-      const fits = active !== undefined && active.offset + bytes <= active.bytes;
-      const free = fits ? active.bytes - active.offset : (next?.bytes ?? 0) - SEGMENT_HEADER_BYTES_MAX;
-      if (bytes > free) throw full(bytes, open.size);
-      let slots = slotsIn(free - bytes);
-      for (let i = fits ? 0 : 1; i < pool.ready.length; i++) {
-        slots += slotsIn((pool.ready[i]?.bytes ?? 0) - SEGMENT_HEADER_BYTES_MAX);
-      }
+      const { fits, slots } = placeOf(bytes, active);
+      if (slots < 0) throw full(bytes, open.size);
       const keyed = events.map(withKey);
       const owed = owedAfter(open, keyed);
       if (owed.count > OPEN_INTENTS_MAX) throw full(bytes, owed.count);
@@ -75,6 +83,7 @@ export function createRoom(deps: {
         events.every((event) => bytesOf(event) <= SLOT_BYTES)
       );
     },
+    hasRoom: (active) => open.size < OPEN_INTENTS_MAX && placeOf(SLOT_BYTES, active).slots >= open.size + 1 + OWN_SLOTS,
     oldestOpen: () => open.values().next().value,
   };
 }

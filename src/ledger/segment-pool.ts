@@ -22,6 +22,8 @@ export interface SegmentPool {
   want(count: number): void;
   /** Resolves when as many as wanted are ready, or the last attempt failed (with its error). */
   settled(): Promise<Error | undefined>;
+  /** Why the last attempt to make one failed; undefined once one succeeded. */
+  readonly failure: Error | undefined;
   /** Gives up making, closes the spares. */
   stop(): Promise<void>;
 }
@@ -41,7 +43,7 @@ export function createSegmentPool(deps: {
   let nextIndex = deps.nextIndex;
   let wanted = 0;
   let stopped = false;
-  let failing = false;
+  let failing: Error | undefined;
   let retry: Timer | undefined;
   let making: Promise<Error | undefined> | undefined;
 
@@ -50,11 +52,11 @@ export function createSegmentPool(deps: {
       const spare = await makeSpare(deps, nextIndex).catch((error: unknown) => asError(error));
       if (spare instanceof Error) {
         if (!failing) log.warn('ledger.segment.unavailable', { segment: nextIndex, code: codeOf(spare), error: spare });
-        failing = true;
+        failing = spare;
         return spare;
       }
       if (failing) log.info('ledger.segment.available', { segment: nextIndex });
-      failing = false;
+      failing = undefined;
       nextIndex++;
       spares.push(spare);
     }
@@ -83,6 +85,9 @@ export function createSegmentPool(deps: {
     want(count) {
       wanted = Math.min(count, SPARES_MAX);
       start();
+    },
+    get failure() {
+      return failing;
     },
     settled: async () => (await making) ?? undefined,
     async stop() {
