@@ -1,6 +1,7 @@
 import { join } from 'node:path';
+import { codeOf } from '../std/index.ts';
 import { type Checkpoint, parseCheckpoint, parseNote, TlogError } from '../wire/tlog/index.ts';
-import { withIoErrors } from './errors.ts';
+import { LedgerError, withIoErrors } from './errors.ts';
 import { type LedgerFiles, readFully, replaceFile, writeFully } from './files.ts';
 
 /** A signed note as it stands in the file of all checkpoints. Its signature is not checked here. */
@@ -13,8 +14,8 @@ export interface CheckpointAt {
 }
 
 /**
- * Every checkpoint ever signed, oldest first: notes, each followed by an empty line. Kept so that an entry changed together with
- * its tiles can still be bounded between two of them. Stops before a note that was cut short.
+ * The checkpoints that were kept, oldest first: notes, each followed by an empty line. They are there so that an entry changed together
+ * with its tiles can still be bounded between two of them. Stops before a note that was cut short, or bytes that hold none.
  */
 export function* readCheckpoints(files: LedgerFiles, directory: string): Generator<CheckpointAt, { torn: number }> {
   const file = openCheckpoints(files, directory, 'read');
@@ -28,20 +29,19 @@ export function* readCheckpoints(files: LedgerFiles, directory: string): Generat
       text = Buffer.concat([text, chunk.subarray(0, count)]);
       let start = 0;
       for (let end = noteEnd(text, 0); end > 0; end = noteEnd(text, start)) {
-        const note = text.toString('utf8', start, end - 1);
-        yield { note, claim: claimOf(note), end: position + end };
+        yield checkpointAt(text.subarray(start, end), position + end);
         start = end;
       }
       position += start;
       text = text.subarray(start);
-      if (count < CHUNK_BYTES || text.length > NOTE_BYTES_MAX) return { torn: text.length };
+      if (count < CHUNK_BYTES || text.length > NOTE_BYTES_MAX) return { torn: files.size(file) - position };
     }
   } finally {
     files.close(file);
   }
 }
 
-/** The newest checkpoint, found from the end of the file. @throws ERR_LEDGER_IO */
+/** The newest checkpoint, found from the end of the file, however long that is. @throws ERR_LEDGER_IO, ERR_LEDGER_CORRUPT */
 export function readLastCheckpoint(files: LedgerFiles, directory: string): CheckpointAt | undefined {
   return withIoErrors('the checkpoints can not be read', () => findLast(files, directory));
 }
@@ -51,18 +51,15 @@ function findLast(files: LedgerFiles, directory: string): CheckpointAt | undefin
   if (file === undefined) return undefined;
   try {
     const size = files.size(file);
-    const from = Math.max(0, size - 2 * NOTE_BYTES_MAX);
+    const from = Math.max(0, size - TAIL_BYTES);
     const bytes = Buffer.alloc(size - from);
     const text = bytes.subarray(0, readFully(files, file, bytes, from));
-    // Somewhere in the file the first whole note begins behind the end of another.
-    let start = from === 0 ? 0 : noteEnd(text, 0);
-    let last: CheckpointAt | undefined;
-    for (let end = noteEnd(text, start); end > 0; end = noteEnd(text, start)) {
-      const note = text.toString('utf8', start, end - 1);
-      last = { note, claim: claimOf(note), end: from + end };
-      start = end;
-    }
-    return last;
+    const ends = [...noteEnds(text, from === 0)];
+    const end = ends.at(-1);
+    const start = ends.at(-2) ?? (from === 0 ? 0 : undefined);
+    if (end !== undefined && start !== undefined) return checkpointAt(text.subarray(start, end), from + end);
+    if (from === 0) return undefined;
+    throw new LedgerError('ERR_LEDGER_CORRUPT', `the last ${TAIL_BYTES} bytes of \`checkpoints\` hold no checkpoint`);
   } finally {
     files.close(file);
   }
@@ -85,8 +82,62 @@ export async function appendCheckpoint(
   } finally {
     files.close(file);
   }
-  replaceFile(files, join(directory, 'checkpoint'), Buffer.from(added.note, 'utf8'));
   return added.end + bytes.length;
+}
+
+/**
+ * Leaves of the older checkpoints only the first in each {@link ENTRIES_A_CHECKPOINT} entries, once the file is twice as long as that
+ * makes it. Returns where it ends then. A failure leaves it as long as it was, to be tried again. @see docs/decisions/0013
+ */
+export async function thinCheckpoints(
+  files: LedgerFiles,
+  directory: string,
+  now: { readonly end: number; readonly thinnedEnd: number; readonly size: number },
+): Promise<number> {
+  const sparse = (now.size / ENTRIES_A_CHECKPOINT) * NOTE_BYTES_USUAL;
+  if (now.end < Math.max(2 * (RECENT_BYTES + sparse), now.thinnedEnd + RECENT_BYTES)) return now.end;
+  const fresh = `${checkpointsPath(directory)}.new`;
+  let end = now.end;
+  try {
+    files.remove(fresh);
+    const file = files.open(fresh, 'create');
+    let written = 0;
+    try {
+      let text = '';
+      const flush = () => {
+        const bytes = Buffer.from(text, 'utf8');
+        writeFully(files, file, bytes, written);
+        written += bytes.length;
+        text = '';
+      };
+      for (const note of thinned(readCheckpoints(files, directory), now.end - RECENT_BYTES)) {
+        text += `${note}\n`;
+        if (text.length > CHUNK_BYTES) flush();
+      }
+      flush();
+      await files.sync(file);
+    } finally {
+      files.close(file);
+    }
+    files.rename(fresh, checkpointsPath(directory));
+    end = written;
+    await files.syncDirectory(directory);
+  } catch (error) {
+    // Every checkpoint is in the one file or the other, whole: nothing is lost but the room.
+    if (codeOf(error) === undefined) throw error;
+  }
+  return end;
+}
+
+/** What stays: all that end behind `recentFrom`, of the others one for each stretch of entries, and whatever is no checkpoint, for a verifier to see. */
+function* thinned(all: Iterable<CheckpointAt>, recentFrom: number): Generator<string> {
+  let stretch = -1;
+  for (const { note, claim, end } of all) {
+    const own = claim && Math.floor(claim.size / ENTRIES_A_CHECKPOINT);
+    if (end <= recentFrom && own === stretch) continue;
+    stretch = own ?? stretch;
+    yield note;
+  }
 }
 
 /** The file of all checkpoints; `checkpoint` beside it holds the newest alone, where C2SP tlog-tiles has it. */
@@ -94,15 +145,44 @@ export function checkpointsPath(directory: string): string {
   return join(directory, 'checkpoints');
 }
 
+/** Puts the newest checkpoint where C2SP tlog-tiles has it. Not synced: it is only ever behind the file of all. */
+export function replaceNewest(files: LedgerFiles, directory: string, note: string): void {
+  replaceFile(files, join(directory, 'checkpoint'), Buffer.from(note, 'utf8'));
+}
+
 function openCheckpoints(files: LedgerFiles, directory: string, mode: 'read' | 'update'): number | undefined {
-  return files.list(directory).includes('checkpoints') ? files.open(checkpointsPath(directory), mode) : undefined;
+  try {
+    return files.open(checkpointsPath(directory), mode);
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** `bytes` are a note and its empty line. */
+function checkpointAt(bytes: Buffer, end: number): CheckpointAt {
+  const note = bytes.toString('utf8', 0, bytes.length - 1);
+  return { note, claim: claimOf(note), end };
 }
 
 /** Offset behind the note that begins at `start` and its empty line; 0 when it is not all there. */
 function noteEnd(text: Buffer, start: number): number {
-  const blank = text.indexOf('\n\n', start);
-  const end = blank < 0 ? -1 : text.indexOf('\n\n', blank + 2);
-  return end < 0 ? 0 : end + 2;
+  const end = noteEnds(text.subarray(start), true).next().value;
+  return end === undefined ? 0 : start + end;
+}
+
+/**
+ * Where notes end: behind an empty line that follows a signature line. That shows from the two lines alone, so it is the same from
+ * wherever one begins to read; the empty line within a note follows a line of its text, which is never a signature line in a checkpoint.
+ */
+function* noteEnds(text: Buffer, beginsLine: boolean): Generator<number, undefined> {
+  for (let blank = text.indexOf(BLANK); blank >= 0; blank = text.indexOf(BLANK, blank + 1)) {
+    const before = blank === 0 ? -1 : text.lastIndexOf(LF, blank - 1);
+    // Of the line that the window cut, nothing is known.
+    if (before < 0 && !beginsLine) continue;
+    if (text.subarray(before + 1, blank).indexOf(SIGNATURE) === 0) yield blank + BLANK.length;
+  }
+  return undefined;
 }
 
 function claimOf(note: string): Checkpoint | undefined {
@@ -114,6 +194,16 @@ function claimOf(note: string): Checkpoint | undefined {
   }
 }
 
+const LF = 0x0a;
+const BLANK = Buffer.from('\n\n');
+const SIGNATURE = Buffer.from('\u2014 ');
 const CHUNK_BYTES = 64 * 1024;
 /** Ours are some 250 bytes; leaves room for long names and witnesses' signatures. */
-const NOTE_BYTES_MAX = 32 * 1024;
+export const NOTE_BYTES_MAX = 32 * 1024;
+/** Holds what a crash left of one note, a whole one, and the line before it that shows where it begins. */
+const TAIL_BYTES = 3 * NOTE_BYTES_MAX;
+/** Some four thousand checkpoints, more than an hour of them: all that are newer than that are kept. */
+export const RECENT_BYTES = 1024 * 1024;
+/** A fifteenth of a byte of checkpoints for each entry, in the long run: less than a thousandth of what the entry takes. */
+export const ENTRIES_A_CHECKPOINT = 4096;
+const NOTE_BYTES_USUAL = 256;

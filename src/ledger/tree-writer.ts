@@ -15,7 +15,7 @@ import {
   tilePath,
   tilesAt,
 } from '../wire/tlog/index.ts';
-import { appendCheckpoint, readLastCheckpoint } from './checkpoint-file.ts';
+import { appendCheckpoint, readLastCheckpoint, replaceNewest, thinCheckpoints } from './checkpoint-file.ts';
 import { LedgerError, withIoErrors } from './errors.ts';
 import { type LedgerFiles, readFile, replaceFile, writeFully } from './files.ts';
 import { createLeafReader, type LeafReader } from './leaf-reader.ts';
@@ -46,6 +46,7 @@ export function createTreeWriter(deps: { readonly files: LedgerFiles; readonly d
   let tails: Buffer[][] = [];
   let fullTiles: { level: number; index: number; hashes: readonly Buffer[] }[] = [];
   let checkpointsEnd = 0;
+  let thinnedEnd = 0;
 
   const seen = (node: TreeNode, hash: Buffer) => {
     if (node.height % TILE_HEIGHT !== 0) return;
@@ -115,7 +116,12 @@ export function createTreeWriter(deps: { readonly files: LedgerFiles; readonly d
         assert(hashes.length === partial, `level ${level} keeps the hashes of its partial tile`);
         if (partial > 0) replaceTile(deps, tilePath({ level, index: full, width: partial }), hashes);
       }
-      checkpointsEnd = await appendCheckpoint(files, directory, { note, end: checkpointsEnd });
+      const end = await appendCheckpoint(files, directory, { note, end: checkpointsEnd });
+      // From here on it counts: what fails after this must not have it overwritten by the next one.
+      checkpointsEnd = end;
+      replaceNewest(files, directory, note);
+      checkpointsEnd = await thinCheckpoints(files, directory, { end, thinnedEnd, size: tree.size });
+      if (checkpointsEnd !== end) thinnedEnd = checkpointsEnd;
     },
     async close() {
       reader.close();
