@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { codeOf } from '../std/index.ts';
 import { type Checkpoint, parseCheckpoint, parseNote, TlogError } from '../wire/tlog/index.ts';
 import { LedgerError, withIoErrors } from './errors.ts';
-import { type LedgerFiles, readFully, replaceFile, writeFully } from './files.ts';
+import { type LedgerFiles, readFully } from './files.ts';
 
 /** A signed note as it stands in the file of all checkpoints. Its signature is not checked here. */
 export interface CheckpointAt {
@@ -65,92 +65,13 @@ function findLast(files: LedgerFiles, directory: string): CheckpointAt | undefin
   }
 }
 
-/** Adds a checkpoint behind `end`, cutting off what a crash left there; on disk when it resolves. Returns the new end. */
-export async function appendCheckpoint(
-  files: LedgerFiles,
-  directory: string,
-  added: { readonly note: string; readonly end: number },
-): Promise<number> {
-  const bytes = Buffer.from(`${added.note}\n`, 'utf8');
-  const existing = openCheckpoints(files, directory, 'update');
-  const file = existing ?? files.open(checkpointsPath(directory), 'create');
-  try {
-    files.truncate(file, added.end);
-    writeFully(files, file, bytes, added.end);
-    await files.sync(file);
-    if (existing === undefined) await files.syncDirectory(directory);
-  } finally {
-    files.close(file);
-  }
-  return added.end + bytes.length;
-}
-
-/**
- * Leaves of the older checkpoints only the first in each {@link ENTRIES_A_CHECKPOINT} entries, once the file is twice as long as that
- * makes it. Returns where it ends then. A failure leaves it as long as it was, to be tried again. @see docs/decisions/0013
- */
-export async function thinCheckpoints(
-  files: LedgerFiles,
-  directory: string,
-  now: { readonly end: number; readonly thinnedEnd: number; readonly size: number },
-): Promise<number> {
-  const sparse = (now.size / ENTRIES_A_CHECKPOINT) * NOTE_BYTES_USUAL;
-  if (now.end < Math.max(2 * (RECENT_BYTES + sparse), now.thinnedEnd + RECENT_BYTES)) return now.end;
-  const fresh = `${checkpointsPath(directory)}.new`;
-  let end = now.end;
-  try {
-    files.remove(fresh);
-    const file = files.open(fresh, 'create');
-    let written = 0;
-    try {
-      let text = '';
-      const flush = () => {
-        const bytes = Buffer.from(text, 'utf8');
-        writeFully(files, file, bytes, written);
-        written += bytes.length;
-        text = '';
-      };
-      for (const note of thinned(readCheckpoints(files, directory), now.end - RECENT_BYTES)) {
-        text += `${note}\n`;
-        if (text.length > CHUNK_BYTES) flush();
-      }
-      flush();
-      await files.sync(file);
-    } finally {
-      files.close(file);
-    }
-    files.rename(fresh, checkpointsPath(directory));
-    end = written;
-    await files.syncDirectory(directory);
-  } catch (error) {
-    // Every checkpoint is in the one file or the other, whole: nothing is lost but the room.
-    if (codeOf(error) === undefined) throw error;
-  }
-  return end;
-}
-
-/** What stays: all that end behind `recentFrom`, of the others one for each stretch of entries, and whatever is no checkpoint, for a verifier to see. */
-function* thinned(all: Iterable<CheckpointAt>, recentFrom: number): Generator<string> {
-  let stretch = -1;
-  for (const { note, claim, end } of all) {
-    const own = claim && Math.floor(claim.size / ENTRIES_A_CHECKPOINT);
-    if (end <= recentFrom && own === stretch) continue;
-    stretch = own ?? stretch;
-    yield note;
-  }
-}
-
 /** The file of all checkpoints; `checkpoint` beside it holds the newest alone, where C2SP tlog-tiles has it. */
 export function checkpointsPath(directory: string): string {
   return join(directory, 'checkpoints');
 }
 
-/** Puts the newest checkpoint where C2SP tlog-tiles has it. Not synced: it is only ever behind the file of all. */
-export function replaceNewest(files: LedgerFiles, directory: string, note: string): void {
-  replaceFile(files, join(directory, 'checkpoint'), Buffer.from(note, 'utf8'));
-}
-
-function openCheckpoints(files: LedgerFiles, directory: string, mode: 'read' | 'update'): number | undefined {
+/** Opens the file of all checkpoints; undefined when there is none. */
+export function openCheckpoints(files: LedgerFiles, directory: string, mode: 'read' | 'update'): number | undefined {
   try {
     return files.open(checkpointsPath(directory), mode);
   } catch (error) {
@@ -202,8 +123,3 @@ const CHUNK_BYTES = 64 * 1024;
 export const NOTE_BYTES_MAX = 32 * 1024;
 /** Holds what a crash left of one note, a whole one, and the line before it that shows where it begins. */
 const TAIL_BYTES = 3 * NOTE_BYTES_MAX;
-/** Some four thousand checkpoints, more than an hour of them: all that are newer than that are kept. */
-export const RECENT_BYTES = 1024 * 1024;
-/** A fifteenth of a byte of checkpoints for each entry, in the long run: less than a thousandth of what the entry takes. */
-export const ENTRIES_A_CHECKPOINT = 4096;
-const NOTE_BYTES_USUAL = 256;

@@ -15,7 +15,8 @@ import {
   tilePath,
   tilesAt,
 } from '../wire/tlog/index.ts';
-import { appendCheckpoint, readLastCheckpoint, replaceNewest, thinCheckpoints } from './checkpoint-file.ts';
+import { readLastCheckpoint } from './checkpoint-file.ts';
+import { createCheckpointWriter } from './checkpoint-writer.ts';
 import { LedgerError, withIoErrors } from './errors.ts';
 import { type LedgerFiles, readFile, replaceFile, writeFully } from './files.ts';
 import { createLeafReader, type LeafReader } from './leaf-reader.ts';
@@ -45,8 +46,7 @@ export function createTreeWriter(deps: { readonly files: LedgerFiles; readonly d
   /** For each level, the hashes of its last, unfinished tile. */
   let tails: Buffer[][] = [];
   let fullTiles: { level: number; index: number; hashes: readonly Buffer[] }[] = [];
-  let checkpointsEnd = 0;
-  let thinnedEnd = 0;
+  const checkpoints = createCheckpointWriter(deps);
 
   const seen = (node: TreeNode, hash: Buffer) => {
     if (node.height % TILE_HEIGHT !== 0) return;
@@ -95,7 +95,7 @@ export function createTreeWriter(deps: { readonly files: LedgerFiles; readonly d
   return {
     async open() {
       const last = readLastCheckpoint(files, directory);
-      checkpointsEnd = last?.end ?? 0;
+      checkpoints.open(last?.end ?? 0);
       const signed = last?.claim;
       if (!signed) return { size: 0, root: tree.root() };
       restart({ size: signed.size, tails: readTails(deps, reader, signed.size) ?? [] });
@@ -116,12 +116,7 @@ export function createTreeWriter(deps: { readonly files: LedgerFiles; readonly d
         assert(hashes.length === partial, `level ${level} keeps the hashes of its partial tile`);
         if (partial > 0) replaceTile(deps, tilePath({ level, index: full, width: partial }), hashes);
       }
-      const end = await appendCheckpoint(files, directory, { note, end: checkpointsEnd });
-      // From here on it counts: what fails after this must not have it overwritten by the next one.
-      checkpointsEnd = end;
-      replaceNewest(files, directory, note);
-      checkpointsEnd = await thinCheckpoints(files, directory, { end, thinnedEnd, size: tree.size });
-      if (checkpointsEnd !== end) thinnedEnd = checkpointsEnd;
+      await checkpoints.add(note, tree.size);
     },
     async close() {
       reader.close();
