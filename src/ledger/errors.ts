@@ -39,6 +39,27 @@ export const errorTable = {
     meaning: 'The ledger on disk is not what was synced or signed earlier: an entry, a segment or a tile was damaged.',
     remedy: 'Keep the folder as it is and run `countersign ledger verify`, which names the first bad entry.',
   },
+  ERR_LEDGER_ROLLED_BACK: {
+    status: 503,
+    exit: 'no',
+    meaning:
+      'The ledger folder ends before, or contradicts, the newest checkpoint that is kept beside the signing key: entries that were signed are gone.',
+    remedy:
+      'Put the newest folder back. If it is lost: move `ledger`, `ledger.key`, `ledger.vkey` and `ledger.checkpoint` away together; the next start begins a new ledger.',
+  },
+  ERR_LEDGER_UNSIGNED: {
+    status: 503,
+    exit: 'unavailable',
+    meaning:
+      'No checkpoint could be signed for 20 s (or since the start), so nothing new is accepted that could be changed unseen.',
+    remedy: 'Look for `ledger.checkpoint.failed` in the log; the ledger goes on by itself once a checkpoint is signed.',
+  },
+  ERR_LEDGER_VERSION: {
+    status: 503,
+    exit: 'no',
+    meaning: 'The ledger was written by an older or a newer version, whose format this one does not read.',
+    remedy: 'Read it with the version that wrote it; to go on with this one, begin a new ledger.',
+  },
   ERR_LEDGER_NOT_FOUND: {
     status: 404,
     exit: 'no',

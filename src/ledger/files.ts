@@ -1,21 +1,24 @@
 import {
   closeSync,
+  constants,
   fdatasync,
   fstatSync,
   fsync,
   ftruncateSync,
   mkdirSync,
   open,
+  opendirSync,
   openSync,
-  readdirSync,
   readSync,
   renameSync,
   rmSync,
+  type Stats,
   write,
   writeSync,
 } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { codeOf } from '../std/index.ts';
+import { LedgerError } from './errors.ts';
 
 /**
  * The disk as the ledger sees it: a port, so that tests can cut a write short, fail a sync or lose power. Every call throws (or
@@ -24,9 +27,12 @@ import { codeOf } from '../std/index.ts';
 export interface LedgerFiles {
   /** Makes a folder, and those above it, for this user alone (0700); an existing one is left as it is. */
   makeDirectory(path: string): void;
-  /** Names in a folder, sorted; none when there is no such folder. */
+  /** Names in a folder, sorted; none when there is no such folder. @throws ERR_LEDGER_CORRUPT for what is no folder, or has no end of names */
   list(directory: string): readonly string[];
-  /** `create` makes a new file for this user alone (0600) and fails when there is one. */
+  /**
+   * `create` makes a new file for this user alone (0600) and fails when there is one. What is there must be a plain file: a link, a pipe
+   * or a device may lead anywhere, hold up the caller, or have no end. @throws ERR_LEDGER_CORRUPT for anything else
+   */
   open(path: string, mode: 'read' | 'update' | 'create'): number;
   /** As {@link open} with `create`, off the caller's thread: a crowded disk may look for a free inode for a tenth of a second. */
   createBehind(path: string): Promise<number>;
@@ -56,7 +62,7 @@ export function createDiskFiles(): LedgerFiles {
   return {
     makeDirectory: (path) => void mkdirSync(path, { recursive: true, mode: 0o700 }),
     list: listDirectory,
-    open: (path, mode) => openSync(path, FLAGS[mode], 0o600),
+    open: openPlain,
     createBehind: (path) =>
       new Promise((resolve, reject) => {
         open(path, FLAGS.create, 0o600, (error, file) => (error ? reject(error) : resolve(file)));
@@ -146,12 +152,44 @@ function progress(written: number): number {
 }
 
 function listDirectory(path: string): readonly string[] {
+  const names: string[] = [];
   try {
-    return readdirSync(path).sort();
+    const folder = opendirSync(path, { bufferSize: NAMES_A_READ });
+    try {
+      for (let each = folder.readSync(); each; each = folder.readSync()) {
+        if (names.push(each.name) <= NAMES_MAX) continue;
+        throw new LedgerError('ERR_LEDGER_CORRUPT', `${path} holds over ${NAMES_MAX} names, more than any ledger`);
+      }
+    } finally {
+      folder.closeSync();
+    }
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return [];
+    if (codeOf(error) === 'ENOTDIR') throw new LedgerError('ERR_LEDGER_CORRUPT', `${path} is not a folder`);
     throw error;
   }
+  return names.sort();
+}
+
+/** Looked at through the descriptor that is then read by, and never waited for. */
+function openPlain(path: string, mode: keyof typeof FLAGS): number {
+  let file: number;
+  try {
+    file = openSync(path, FLAGS[mode], 0o600);
+  } catch (cause) {
+    const what = NOT_OPENED.get(codeOf(cause) ?? '');
+    if (what === undefined) throw cause;
+    throw new LedgerError('ERR_LEDGER_CORRUPT', `${path} is ${what}, not a file`, { cause });
+  }
+  const stats = fstatSync(file);
+  if (stats.isFile()) return file;
+  closeSync(file);
+  throw new LedgerError('ERR_LEDGER_CORRUPT', `${path} is ${kindOf(stats)}, not a file`);
+}
+
+function kindOf(stats: Stats): string {
+  if (stats.isFIFO()) return 'a pipe';
+  return stats.isDirectory() ? 'a folder' : 'a device';
 }
 
 function syncDirectory(path: string): Promise<void> {
@@ -170,7 +208,7 @@ function syncDirectory(path: string): Promise<void> {
  * processes in other PID namespaces are seen too), and it also knows of a second holder inside this process.
  */
 function lockFile(path: string): (() => void) | undefined {
-  closeSync(openSync(path, 'a', 0o600));
+  closeSync(openPlain(path, 'lock'));
   const database = new DatabaseSync(path);
   try {
     database.exec('BEGIN EXCLUSIVE');
@@ -182,4 +220,19 @@ function lockFile(path: string): (() => void) | undefined {
   return () => database.close();
 }
 
-const FLAGS = { read: 'r', update: 'r+', create: 'wx+' } as const;
+const SAFELY = constants.O_NONBLOCK | constants.O_NOFOLLOW;
+const FLAGS = {
+  read: constants.O_RDONLY | SAFELY,
+  update: constants.O_RDWR | SAFELY,
+  create: constants.O_RDWR | constants.O_CREAT | constants.O_EXCL,
+  lock: constants.O_RDWR | constants.O_CREAT | SAFELY,
+} as const;
+/** What an open fails with when there is no plain file. */
+const NOT_OPENED: ReadonlyMap<string, string> = new Map([
+  ['ELOOP', 'a link'],
+  ['ENXIO', 'a socket or a device'],
+  ['EISDIR', 'a folder'],
+]);
+/** As many segments of the usual size are 16 TiB. */
+const NAMES_MAX = 1_000_000;
+const NAMES_A_READ = 1024;

@@ -20,16 +20,18 @@ export function fuzz(input: Uint8Array): void {
     files.close(file);
   }
   let entries = 0;
-  for (const { payload } of walkEntries({ files, directory: DIRECTORY }, () => {})) {
-    entries++;
-    assert(entries <= 2 * bytes.length, 'every entry takes bytes of its own');
-    attempt(() => {
-      const entry = parseEntry(payload);
-      const event = { ...entry, timeMs: entry.wallMs ?? entry.timeMs };
-      assert(formatEntry(event, entry) === payload.toString('utf8'), 'an entry has one spelling');
-    });
-  }
-  for (const frame of framesBehind(bytes, 0)) assert(Number.isSafeInteger(frame.seq), 'an entry has a number');
+  attempt(() => {
+    for (const { payload } of walkEntries({ files, directory: DIRECTORY }, () => {})) {
+      entries++;
+      assert(entries <= 2 * bytes.length, 'every entry takes bytes of its own');
+      attempt(() => {
+        const entry = parseEntry(payload);
+        const event = { ...entry, timeMs: entry.wallMs ?? entry.timeMs };
+        assert(formatEntry(event, entry) === payload.toString('utf8'), 'an entry has one spelling');
+      });
+    }
+  });
+  for (const frame of framesBehind(bytes, 0) ?? []) assert(Number.isSafeInteger(frame.seq), 'an entry has a number');
   attempt(() => readSegmentHeader(files, DIRECTORY, 0));
   attempt(() => parseProof(bytes.toString('utf8')));
   let last: string | undefined;

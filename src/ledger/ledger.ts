@@ -19,7 +19,7 @@ import { LedgerError, toIoError, withIoErrors } from './errors.ts';
 import { createDiskFiles, type LedgerFiles } from './files.ts';
 import { createReader } from './read.ts';
 import { type Recovered, recoverLog } from './recover.ts';
-import { SEGMENT_HEADER_BYTES_MAX, segmentsDirectory } from './segment.ts';
+import { SEGMENT_BYTES_MAX, SEGMENT_HEADER_BYTES_MAX, segmentsDirectory } from './segment.ts';
 import { createSegmentPool, type SegmentPool } from './segment-pool.ts';
 import { createTreeThread } from './tree-thread.ts';
 import { createTreeWriter, type TreeWriter } from './tree-writer.ts';
@@ -274,8 +274,6 @@ function settingsOf(deps: LedgerDeps): Settings {
 const SEGMENT_BYTES = 16 * 1024 * 1024;
 /** Holds a few outcomes of the largest size besides the header; small ones are for tests. */
 const SEGMENT_BYTES_MIN = 64 * SEGMENT_HEADER_BYTES_MAX;
-/** A start reads whole segments into memory. */
-const SEGMENT_BYTES_MAX = 256 * 1024 * 1024;
 /** Half of the 10 ms within which an entry is to be on disk; the other half is the disk's. */
 const SYNC_DELAY_MS = 5;
 const CHECKPOINT_EVERY_MS = 1000;

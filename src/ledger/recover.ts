@@ -7,6 +7,7 @@ import { LedgerError, toIoError } from './errors.ts';
 import { type LedgerFiles, readFully, writeFully } from './files.ts';
 import {
   listSegments,
+  openSegment,
   parseSegmentHeader,
   readSegmentHeader,
   type SegmentHeader,
@@ -155,7 +156,12 @@ function checkNothingSyncedIsLost({ signedSize }: RecoverDeps, scan: Scan): void
     throw new LedgerError('ERR_LEDGER_CORRUPT', message);
   }
   for (const { index, bytes, used } of scan.segments) {
-    const witness = framesBehind(bytes, used).find((frame) => frame.seq - frame.unsynced > scan.nextSeq);
+    const behind = framesBehind(bytes, used);
+    if (!behind) {
+      const message = `segment ${index} ends in bytes that look like entries and are none; no crash leaves that`;
+      throw new LedgerError('ERR_LEDGER_CORRUPT', message);
+    }
+    const witness = behind.find((frame) => frame.seq - frame.unsynced > scan.nextSeq);
     if (witness) {
       const message = `entry ${scan.nextSeq} is damaged or missing, but entry ${witness.seq} in segment ${index} shows that it was on disk`;
       throw new LedgerError('ERR_LEDGER_CORRUPT', message);
@@ -196,7 +202,7 @@ function openRecovered({ files, directory }: RecoverDeps, scan: Scan, segments: 
 }
 
 function readSegment({ files, directory }: RecoverDeps, index: number): Buffer {
-  const file = files.open(segmentPath(directory, index), 'read');
+  const file = openSegment(files, directory, index);
   try {
     const bytes = Buffer.alloc(files.size(file));
     return bytes.subarray(0, readFully(files, file, bytes, 0));

@@ -58,7 +58,7 @@ export function formatSegmentHeader(header: SegmentHeader): Buffer {
   return formatFrame(Buffer.from(formatCanonicalJson({ ...header, format: FORMAT })), 0);
 }
 
-/** The header in a frame's payload; undefined when it is none. */
+/** The header in a frame's payload; undefined when it is none. @throws ERR_LEDGER_VERSION when another version wrote it */
 export function parseSegmentHeader(payload: Buffer): SegmentHeader | undefined {
   let value: JsonValue;
   try {
@@ -66,14 +66,15 @@ export function parseSegmentHeader(payload: Buffer): SegmentHeader | undefined {
   } catch {
     return undefined; // The caller reports where; what the bytes were instead of a header does not matter.
   }
-  if (typeof value !== 'object' || value === null || !('format' in value) || value['format'] !== FORMAT)
-    return undefined;
+  if (typeof value !== 'object' || value === null || !('format' in value)) return undefined;
+  checkVersion(value['format']);
+  if (value['format'] !== FORMAT) return undefined;
   const { index, origin, firstSeq, openFrom } = value;
   if (typeof index !== 'number' || typeof firstSeq !== 'number' || typeof openFrom !== 'number') return undefined;
   return typeof origin === 'string' ? { index, origin, firstSeq, openFrom } : undefined;
 }
 
-/** The header of a segment: undefined while it is unused (zeros), `torn` when its first frame is no header. @throws ERR_LEDGER_IO */
+/** The header of a segment: undefined while it is unused (zeros), `torn` when its first frame is no header. @throws ERR_LEDGER_IO, ERR_LEDGER_VERSION */
 export function readSegmentHeader(
   files: LedgerFiles,
   directory: string,
@@ -82,6 +83,7 @@ export function readSegmentHeader(
   return withSegment(files, directory, index, (file) => {
     const frames = readFrames(files, file, 0, HEADER_CHUNK_BYTES);
     const first = frames.next();
+    if (first.done && first.value.torn !== undefined) checkNotOlder(files, file);
     if (first.done) return first.value.torn === undefined ? undefined : 'torn';
     return parseSegmentHeader(first.value.payload) ?? 'torn';
   });
@@ -97,14 +99,20 @@ export function withSegment<T>(files: LedgerFiles, directory: string, index: num
   }
 }
 
-/** Opens a segment for reading; the caller closes it. @throws ERR_LEDGER_IO */
+/** Opens a segment for reading; the caller closes it. @throws ERR_LEDGER_IO, ERR_LEDGER_CORRUPT for what is no segment's file */
 export function openSegment(files: LedgerFiles, directory: string, index: number): number {
   const path = segmentPath(directory, index);
+  let file: number;
   try {
-    return files.open(path, 'read');
+    file = files.open(path, 'read');
   } catch (cause) {
+    if (cause instanceof LedgerError) throw cause;
     throw new LedgerError('ERR_LEDGER_IO', `segment ${index} can't be opened for reading`, { cause });
   }
+  const bytes = files.size(file);
+  if (bytes <= SEGMENT_BYTES_MAX) return file;
+  files.close(file);
+  throw new LedgerError('ERR_LEDGER_CORRUPT', `segment ${index} has ${bytes} bytes, over ${SEGMENT_BYTES_MAX}`);
 }
 
 /** The frames from `offset` on, in order, holding no more than a chunk and a frame in memory. @throws ERR_LEDGER_IO */
@@ -138,6 +146,34 @@ export function* readFrames(
   }
 }
 
+function checkVersion(format: JsonValue | undefined): void {
+  const found = /^countersign-segment\/(\d{1,9})$/.exec(typeof format === 'string' ? format : '')?.[1];
+  if (found === undefined || Number(found) === VERSION) return;
+  const which = Number(found) > VERSION ? 'a newer' : 'an older';
+  const message = `the ledger was written by ${which} version: it has format ${found}, this version reads ${VERSION}`;
+  throw new LedgerError('ERR_LEDGER_VERSION', message);
+}
+
+/** The first ledgers bore this version's number but another checksum. @see docs/decisions/0012 */
+function checkNotOlder(files: LedgerFiles, file: number): void {
+  const bytes = Buffer.alloc(HEADER_CHUNK_BYTES);
+  readChunk(files, file, bytes, 0);
+  const length = bytes.readUInt32BE(4);
+  if (length === 0 || length > HEADER_CHUNK_BYTES - FRAME_HEADER_BYTES) return;
+  if (bytes.readUInt32BE(0) !== crc32c(bytes.subarray(4, FRAME_HEADER_BYTES + length))) return;
+  const message = 'the ledger was written by an older version: its frames bear CRC-32C, this version reads CRC-32';
+  throw new LedgerError('ERR_LEDGER_VERSION', message);
+}
+
+function crc32c(bytes: Buffer): number {
+  let crc = ~0;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0x82f63b78 : 0);
+  }
+  return ~crc >>> 0;
+}
+
 function readChunk(files: LedgerFiles, file: number, into: Buffer, position: number): number {
   try {
     return readFully(files, file, into, position);
@@ -149,7 +185,12 @@ function readChunk(files: LedgerFiles, file: number, into: Buffer, position: num
 /** Most bytes that a segment's header takes: an origin is bounded to fit. */
 export const SEGMENT_HEADER_BYTES_MAX = 1024;
 
-const FORMAT = 'countersign-segment/1';
+/** Most bytes of a segment: a start reads whole segments into memory. */
+export const SEGMENT_BYTES_MAX = 256 * 1024 * 1024;
+
+/** Of the whole folder: what a header says of its segment holds for entries, tiles and checkpoints too. */
+const VERSION = 1;
+const FORMAT = `countersign-segment/${VERSION}`;
 const NAME_DIGITS = 10;
 const HEADER_CHUNK_BYTES = SEGMENT_HEADER_BYTES_MAX;
 /** Large enough that the cost of a read is lost in that of hashing what it brings. */
