@@ -42,6 +42,8 @@ export function createAppender(deps: {
   readonly syncDelayMs: number;
   readonly pool: SegmentPool;
   readonly state: LogState;
+  /** Why nothing new may be accepted for now. */
+  readonly refusal: () => LedgerError | undefined;
   /** After entries were written; after entries were synced. */
   readonly onAppended: () => void;
   readonly onSynced: () => void;
@@ -104,6 +106,9 @@ export function createAppender(deps: {
       assert(events.length > 0, 'a batch holds at least one event');
       if (closed) throw new LedgerError('ERR_LEDGER_CLOSED', 'the ledger is stopped');
       if (commit.failure) throw commit.failure;
+      const refusal = deps.refusal();
+      // What was begun may end, and the log may speak of itself.
+      if (refusal && !events.every(({ kind }) => kind === 'outcome' || kind === 'ledger')) throw refusal;
       try {
         return appendOrFail(events);
       } catch (error) {

@@ -62,6 +62,16 @@ describe('the newest checkpoint', () => {
     }
   });
 
+  it('is the one before a note that lost a page in a power cut, though its end is there; in the middle such a note is no crash', () => {
+    const holed = Buffer.from(`${note(3, { signatures: 2 })}\n`).fill(0, 10, 60);
+    const before = Buffer.from(`${note(1)}\n${note(2)}\n`);
+    const torn = diskWith(Buffer.concat([before, holed]));
+    expect(last(torn)?.claim?.size).toBe(2);
+    expect(all(torn).map((each) => each.claim?.size)).toEqual([1, 2]);
+    const inside = diskWith(Buffer.concat([before, holed, Buffer.from(`${note(4)}\n`)]));
+    expect(all(inside).map((each) => each.claim?.size)).toEqual([1, 2, undefined, 4]);
+  });
+
   it('is none in a file that is empty, cut within its first note, or missing', () => {
     const only = Buffer.from(`${note(5)}\n`);
     for (let cut = 0; cut < only.length; cut++) expect(last(diskWith(only.subarray(0, cut)))).toBeUndefined();
@@ -93,10 +103,10 @@ describe('old checkpoints', () => {
     diskWith(Array.from({ length: count }, (_, i) => `${note((i + 1) * entriesEach)}\n`).join(''));
   /** Adds one more checkpoint, as the writer of that file does. */
   const addTo = async (disk: MemoryDisk) => {
-    const { end = 0, claim } = last(disk) ?? {};
+    const newest = last(disk);
     const writer = createCheckpointWriter({ files: disk, directory: DIRECTORY });
-    writer.open(end);
-    const size = (claim?.size ?? 0) + 1;
+    writer.open(newest);
+    const size = (newest?.claim?.size ?? 0) + 1;
     await writer.add(note(size), size);
   };
 

@@ -23,13 +23,18 @@ export function* readCheckpoints(files: LedgerFiles, directory: string): Generat
   try {
     let text = Buffer.alloc(0);
     let position = 0;
+    /** A note that lost a page in a power cut: only what was being added then can, so it counts if something follows it. */
+    let holed: CheckpointAt | undefined;
     for (;;) {
       const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
       const count = readFully(files, file, chunk, position + text.length);
       text = Buffer.concat([text, chunk.subarray(0, count)]);
       let start = 0;
       for (let end = noteEnd(text, 0); end > 0; end = noteEnd(text, start)) {
-        yield checkpointAt(text.subarray(start, end), position + end);
+        if (holed) yield holed;
+        const each = checkpointAt(text.subarray(start, end), position + end);
+        holed = isHoled(each) ? each : undefined;
+        if (!holed) yield each;
         start = end;
       }
       position += start;
@@ -54,11 +59,14 @@ function findLast(files: LedgerFiles, directory: string): CheckpointAt | undefin
     const from = Math.max(0, size - TAIL_BYTES);
     const bytes = Buffer.alloc(size - from);
     const text = bytes.subarray(0, readFully(files, file, bytes, from));
-    const ends = [...noteEnds(text, from === 0)];
-    const end = ends.at(-1);
-    const start = ends.at(-2) ?? (from === 0 ? 0 : undefined);
-    if (end !== undefined && start !== undefined) return checkpointAt(text.subarray(start, end), from + end);
-    if (from === 0) return undefined;
+    const ends = [...(from === 0 ? [0] : []), ...noteEnds(text, from === 0)];
+    const at = (back: number): CheckpointAt | undefined => {
+      const [start, end] = ends.slice(ends.length - 1 - back);
+      return start === undefined || end === undefined ? undefined : checkpointAt(text.subarray(start, end), from + end);
+    };
+    const newest = at(1);
+    const last = newest && isHoled(newest) ? at(2) : newest;
+    if (last || from === 0) return last;
     throw new LedgerError('ERR_LEDGER_CORRUPT', `the last ${TAIL_BYTES} bytes of \`checkpoints\` hold no checkpoint`);
   } finally {
     files.close(file);
@@ -84,6 +92,10 @@ export function openCheckpoints(files: LedgerFiles, directory: string, mode: 're
 function checkpointAt(bytes: Buffer, end: number): CheckpointAt {
   const note = bytes.toString('utf8', 0, bytes.length - 1);
   return { note, claim: claimOf(note), end };
+}
+
+function isHoled({ note }: CheckpointAt): boolean {
+  return note.includes('\0');
 }
 
 /** Offset behind the note that begins at `start` and its empty line; 0 when it is not all there. */

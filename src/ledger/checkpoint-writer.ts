@@ -5,8 +5,8 @@ import { type LedgerFiles, replaceFile, writeFully } from './files.ts';
 
 /** Adds to the file of all checkpoints, and keeps it short. */
 export interface CheckpointWriter {
-  /** Goes on behind offset `end`. */
-  open(end: number): void;
+  /** Goes on behind the newest, as it was found; without one, at the beginning. */
+  open(last: CheckpointAt | undefined): void;
   /** Adds the checkpoint of a tree of `size`; on disk when it resolves. */
   add(note: string, size: number): Promise<void>;
 }
@@ -18,14 +18,21 @@ export function createCheckpointWriter(deps: {
 }): CheckpointWriter {
   const { files, directory } = deps;
   let end = 0;
+  /**
+   * The newest as the start found it, to be written again with the next: after a sync that failed, the system may hold in memory, as if
+   * clean, what the disk never took.
+   */
+  let before = Buffer.alloc(0);
   let thinnedEnd = 0;
   return {
-    open(at) {
-      end = at;
+    open(last) {
+      end = last?.end ?? 0;
+      before = last ? Buffer.from(`${last.note}\n`, 'utf8') : Buffer.alloc(0);
     },
     async add(note, size) {
       // From here on it counts: what fails after this must not have it overwritten by the next one.
-      end = await appendCheckpoint(files, directory, { note, end });
+      end = await appendCheckpoint(files, directory, { before, note, end });
+      before = Buffer.alloc(0);
       replaceNewest(files, directory, note);
       const thinned = await thinCheckpoints(files, directory, { end, thinnedEnd, size });
       if (thinned !== end) thinnedEnd = thinned;
@@ -38,16 +45,17 @@ export function createCheckpointWriter(deps: {
 async function appendCheckpoint(
   files: LedgerFiles,
   directory: string,
-  added: { readonly note: string; readonly end: number },
+  added: { readonly before: Buffer; readonly note: string; readonly end: number },
 ): Promise<number> {
   const bytes = Buffer.from(`${added.note}\n`, 'utf8');
   const existing = openCheckpoints(files, directory, 'update');
   const file = existing ?? files.open(checkpointsPath(directory), 'create');
   try {
     files.truncate(file, added.end);
-    writeFully(files, file, bytes, added.end);
+    writeFully(files, file, Buffer.concat([added.before, bytes]), added.end - added.before.length);
     await files.sync(file);
-    if (existing === undefined) await files.syncDirectory(directory);
+    // Also where an earlier attempt made the file and failed then: the first checkpoint must not go with its name.
+    if (added.end === 0) await files.syncDirectory(directory);
   } finally {
     files.close(file);
   }

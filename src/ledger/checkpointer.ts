@@ -1,10 +1,21 @@
-import { type Clock, codeOf, type Log, type Timer } from '../std/index.ts';
+import { type Clock, codeOf, type Log, messageOf, type Timer } from '../std/index.ts';
 import { formatCheckpoint, formatNote, type NoteKey, verifyCheckpoint } from '../wire/tlog/index.ts';
-import type { LedgerSigner } from './contract.ts';
+import type { CheckpointKeeper, LedgerSigner } from './contract.ts';
+import { LedgerError } from './errors.ts';
 import type { TreeWriter } from './tree-writer.ts';
+import { UNSIGNED_MS_MAX } from './unsigned-tail.ts';
 
 /** Signs a checkpoint at most every so often while there are new entries, and once more at the end. */
 export interface Checkpointer {
+  /**
+   * Signs what a start found and wrote: nothing new is accepted before. A disk without room, or a signer that is away, is waited for.
+   * @throws ERR_LEDGER_CORRUPT when the entries can't be joined to the last checkpoint
+   */
+  begin(): Promise<void>;
+  /** Something was written, which is to be signed in time. */
+  wrote(): void;
+  /** Why nothing new may be accepted: what no checkpoint covers could be changed unseen, so it must not grow old. */
+  refusal(): LedgerError | undefined;
   /** Entries below `size` are on disk. */
   synced(size: number): void;
   /** Signs what is still unsigned, whatever the interval; the tree's first failure is thrown. */
@@ -19,23 +30,28 @@ export function createCheckpointer(deps: {
   readonly log: Log;
   readonly origin: string;
   readonly signer: LedgerSigner;
+  readonly keeper?: CheckpointKeeper;
   readonly key: NoteKey;
   readonly tree: TreeWriter;
   readonly everyMs: number;
   readonly signedSize: number;
+  /** Entries written. */
+  readonly writtenSize: () => number;
   readonly onSigned: () => void;
 }): Checkpointer {
-  const { clock, log, tree } = deps;
+  const { clock, log, tree, writtenSize } = deps;
   let syncedSize = deps.signedSize;
   let signedSize = deps.signedSize;
   let timer: Timer | undefined;
   let running: Promise<void> | undefined;
   let finishing = false;
   let failing: Error | undefined;
-  /** When the oldest entry without a signature came to be on disk, or the last checkpoint was signed if that was later. */
-  let unsignedSinceMs = 0;
+  let begun = false;
+  /** When the oldest entry without a signature was written, or the last checkpoint was begun if that was later. */
+  let unsignedSinceMs: number | undefined;
 
   const sign = async () => {
+    const sinceMs = clock.monotonicMs();
     const head = await tree.advance(syncedSize);
     const text = formatCheckpoint({ origin: deps.origin, ...head });
     const signature = await deps.signer.sign(Buffer.from(text, 'utf8'));
@@ -44,31 +60,56 @@ export function createCheckpointer(deps: {
     verifyCheckpoint(note, deps);
     await tree.publish(note);
     signedSize = head.size;
-    unsignedSinceMs = clock.monotonicMs();
+    begun = true;
+    // Whatever was written meanwhile waits since then at most.
+    unsignedSinceMs = unsignedSinceMs === undefined ? undefined : Math.max(unsignedSinceMs, sinceMs);
+    if (writtenSize() === signedSize) unsignedSinceMs = undefined;
+    // Behind all else: what is kept must never be ahead of what is in the folder.
+    await deps.keeper?.write(note);
     if (failing) log.info('ledger.checkpoint.resumed', { size: signedSize });
     failing = undefined;
     deps.onSigned();
+  };
+  const failed = (error: unknown) => {
+    if (!failing) log.error('ledger.checkpoint.failed', { size: syncedSize, code: codeOf(error), error });
+    failing = error instanceof Error ? error : new Error(String(error));
   };
   const arm = () => {
     if (timer || running || finishing || syncedSize <= signedSize) return;
     timer = clock.after(deps.everyMs, () => {
       timer = undefined;
       running = sign()
-        .catch((error: unknown) => {
-          // Entries go on being accepted and synced: they are signed when the tree, the key or the disk is back. A tree that
-          // can't be led on from the entries stays unsigned for good, which is what a verifier should see.
-          if (!failing) log.error('ledger.checkpoint.failed', { size: syncedSize, code: codeOf(error), error });
-          failing = error instanceof Error ? error : new Error(String(error));
-        })
+        // Signing is tried again while entries come; before what is unsigned grows old, nothing new is accepted.
+        .catch(failed)
         .finally(() => {
           running = undefined;
           arm();
         });
     });
   };
+  const unsignedMs = () => (unsignedSinceMs === undefined ? 0 : clock.monotonicMs() - unsignedSinceMs);
   return {
+    async begin() {
+      try {
+        if (syncedSize > signedSize) await sign();
+        begun = true;
+      } catch (error) {
+        if (codeOf(error) === 'ERR_LEDGER_CORRUPT') throw error;
+        failed(error);
+      }
+      arm();
+    },
+    wrote() {
+      unsignedSinceMs ??= clock.monotonicMs();
+    },
+    refusal() {
+      if (begun && unsignedMs() <= UNSIGNED_MS_MAX) return undefined;
+      const why = failing === undefined ? 'it takes too long' : messageOf(failing);
+      return new LedgerError(isFull(failing) ? 'ERR_LEDGER_FULL' : 'ERR_LEDGER_UNSIGNED', `no checkpoint: ${why}`, {
+        cause: failing,
+      });
+    },
     synced(size) {
-      if (size > syncedSize && syncedSize === signedSize) unsignedSinceMs = clock.monotonicMs();
       syncedSize = size;
       arm();
     },
@@ -80,8 +121,11 @@ export function createCheckpointer(deps: {
     },
     lag() {
       const unsignedEntries = syncedSize - signedSize;
-      const unsignedMs = unsignedEntries > 0 ? clock.monotonicMs() - unsignedSinceMs : 0;
-      return { unsignedMs, unsignedEntries, failure: failing };
+      return { unsignedMs: unsignedMs(), unsignedEntries, failure: failing };
     },
   };
+}
+
+function isFull(error: unknown): boolean {
+  return ['ENOSPC', 'EDQUOT', 'ERR_LEDGER_FULL'].includes(codeOf(error) ?? '');
 }

@@ -42,9 +42,11 @@ export interface LedgerHealth {
 export interface LedgerState {
   /** Why nothing is accepted any more, until the next start: as {@link LedgerHealth.failure}. */
   readonly failure: LedgerError | undefined;
+  /** Why nothing new is accepted for now: no checkpoint could be signed for too long, or since the start. */
+  readonly refusal: LedgerError | undefined;
   /** Room for new entries: `low` when the disk refuses the next segment, `none` when an intent would be refused as well. */
   readonly room: 'enough' | 'low' | 'none';
-  /** Milliseconds since the oldest entry without a checkpoint came to be on disk, or since the last checkpoint when that is less; 0 when all are signed. */
+  /** Milliseconds since the oldest entry without a checkpoint was written, or since the last checkpoint when that is less; 0 when all are signed. */
   readonly unsignedMs: number;
   /** Entries on disk that no checkpoint covers. */
   readonly unsignedEntries: number;
@@ -112,6 +114,17 @@ export interface LedgerSigner {
   /** Keys that signed under this name before: a log goes on from a checkpoint of theirs. */
   readonly formerPublicKeys?: readonly KeyObject[];
   sign(bytes: Uint8Array): Uint8Array | Promise<Uint8Array>;
+}
+
+/**
+ * The newest checkpoint, kept where the signing key is and not in the ledger's folder: a start sees by it that the folder was put back to
+ * an earlier state. It may lag behind by a checkpoint or so.
+ */
+export interface CheckpointKeeper {
+  /** The note that was kept last; undefined while there is none. Rejects when there is one that can't be read. */
+  read(): Promise<string | undefined>;
+  /** Puts a note in place of the last one; it is whole, and on disk, when this resolves. */
+  write(note: string): Promise<void>;
 }
 
 /** Sizes and delays; each has a default. */

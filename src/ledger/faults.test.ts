@@ -248,7 +248,7 @@ describe('a sync that fails', () => {
       throw systemError('EIO');
     };
     await expect(ledger.synced(ledger.append(event()))).rejects.toMatchObject({ code: 'ERR_LEDGER_IO' });
-    await expect(ledger.stop()).rejects.toMatchObject({ code: 'ERR_LEDGER_IO' });
+    await ledger.stop();
     const { ledger: again } = await startOn(disk.nextProcess());
     expect(again.failure).toBeUndefined();
     await again.synced(again.append(event({ kind: 'admin' })));

@@ -6,6 +6,7 @@
  * was changed, dropped, inserted or moved. It must not know who writes to it, what a protocol or a policy is, or any secret.
  */
 export type {
+  CheckpointKeeper,
   LedgerEntry,
   LedgerFilter,
   LedgerHealth,

@@ -123,7 +123,9 @@ describe('a ledger', () => {
         expect.objectContaining({ code: 'ERR_LEDGER_PROOF_INVALID' }),
       );
     }
-    await expect(reader.prove(reader.sequence, never)).rejects.toMatchObject({ code: 'ERR_LEDGER_NOT_FOUND' });
+    expect(verifyProof(await reader.prove(reader.sequence, never), { origin: ORIGIN, key }).entry.kind).toBe('ledger');
+    const fresh = reader.append(event());
+    await expect(reader.prove(fresh, never)).rejects.toMatchObject({ code: 'ERR_LEDGER_NOT_FOUND' });
     await reader.stop();
   });
 

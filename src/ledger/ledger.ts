@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import type { LedgerEvent } from '../model/index.ts';
-import { type Clock, codeOf, type Log, messageOf, type Service, throwIfAborted } from '../std/index.ts';
-import { noteKeyOf, verifyCheckpoint } from '../wire/tlog/index.ts';
+import { type Clock, codeOf, type Log, raceAbort, type Service, throwIfAborted } from '../std/index.ts';
+import { noteKeyOf } from '../wire/tlog/index.ts';
 import { type Appender, createAppender } from './append.ts';
-import { readLastCheckpoint } from './checkpoint-file.ts';
 import { type Checkpointer, createCheckpointer } from './checkpointer.ts';
 import type {
+  CheckpointKeeper,
   LedgerEntry,
   LedgerHealth,
   LedgerOptions,
@@ -21,6 +21,7 @@ import { createReader } from './read.ts';
 import { type Recovered, recoverLog } from './recover.ts';
 import { SEGMENT_BYTES_MAX, SEGMENT_HEADER_BYTES_MAX, segmentsDirectory } from './segment.ts';
 import { createSegmentPool, type SegmentPool } from './segment-pool.ts';
+import { readSignedStart } from './signed-start.ts';
 import { createTreeThread } from './tree-thread.ts';
 import { createTreeWriter, type TreeWriter } from './tree-writer.ts';
 
@@ -33,6 +34,8 @@ export interface LedgerDeps {
   /** First line of every checkpoint: names the log for good, such as `countersign.example/gateway-1`. At most 256 characters. */
   readonly origin: string;
   readonly signer: LedgerSigner;
+  /** Keeps the newest checkpoint beside the key. Without one, a folder put back to an earlier state is not told from that state. */
+  readonly keeper?: CheckpointKeeper;
   readonly options?: LedgerOptions;
   /** The disk; a test's own, when given. Hashing then runs inline. */
   readonly files?: LedgerFiles;
@@ -40,8 +43,10 @@ export interface LedgerDeps {
 
 /**
  * Creates the ledger of one process. `start` takes the folder's lock, repairs a torn tail, gives every intent without outcome
- * the outcome `unknown`, and takes up the tree; `stop` syncs, signs a last checkpoint and lets go.
- * @throws (from start) ERR_LEDGER_LOCKED, ERR_LEDGER_CORRUPT, ERR_LEDGER_FULL, ERR_LEDGER_IO; (from stop) ERR_LEDGER_IO
+ * the outcome `unknown`, takes up the tree and signs it; what it can't join to the last checkpoint it does not touch. `stop` syncs,
+ * signs a last checkpoint and lets go.
+ * @throws (from start) ERR_LEDGER_LOCKED, ERR_LEDGER_CORRUPT, ERR_LEDGER_ROLLED_BACK, ERR_LEDGER_VERSION, ERR_LEDGER_FULL,
+ * ERR_LEDGER_IO; (from stop) ERR_LEDGER_IO
  */
 export function createLedger(deps: LedgerDeps): LedgerWriter & LedgerReader & LedgerHealth & LedgerWatch & Service {
   const settings = settingsOf(deps);
@@ -96,7 +101,7 @@ export function createLedger(deps: LedgerDeps): LedgerWriter & LedgerReader & Le
         return files.lock(join(deps.directory, 'lock'));
       });
       if (!unlock) throw new LedgerError('ERR_LEDGER_LOCKED', `another writer holds ${deps.directory}`);
-      running = await open({ ...deps, ...settings, files, wake }).catch((cause: unknown) => {
+      running = await open({ ...deps, ...settings, files, wake, signal }).catch((cause: unknown) => {
         throw toIoError('the ledger could not be started', cause);
       });
       throwIfAborted(signal);
@@ -127,7 +132,7 @@ interface Running {
 function stateOf({ appender, pool, checkpointer }: Running): LedgerState {
   const { failure: checkpointFailure, ...lag } = checkpointer.lag();
   const room = !appender.hasRoom() ? 'none' : pool.failure ? 'low' : 'enough';
-  return { failure: appender.commit.failure, room, ...lag, checkpointFailure };
+  return { failure: appender.commit.failure, refusal: checkpointer.refusal(), room, ...lag, checkpointFailure };
 }
 
 interface Settings {
@@ -137,32 +142,38 @@ interface Settings {
   readonly hashing: 'thread' | 'inline';
 }
 
-type OpenDeps = LedgerDeps & Settings & { readonly files: LedgerFiles; readonly wake: () => void };
+type OpenDeps = LedgerDeps &
+  Settings & { readonly files: LedgerFiles; readonly wake: () => void; readonly signal: AbortSignal };
 
 async function open(deps: OpenDeps): Promise<Running> {
-  const { clock, log, files, directory, origin } = deps;
+  const { clock, log, files, directory, origin, signal } = deps;
   const key = noteKeyOf(deps.signer.name, deps.signer.publicKey);
-  const signedSize = checkLastCheckpoint(deps);
-  const recovered = await recoverLog({ files, directory, origin, signedSize });
+  const signed = await readSignedStart(deps);
+  const recovered = await recoverLog({ files, directory, origin, signedSize: signed.size, signal });
   const { state } = recovered;
   const pool = createSegmentPool({ ...deps, nextIndex: recovered.nextIndex, spares: recovered.spares });
   const tree = deps.hashing === 'thread' ? createTreeThread(directory) : createTreeWriter({ files, directory });
   let appender: Appender | undefined;
   try {
-    const head = await tree.open();
+    const head = await raceAbort(tree.open(signed.kept), signal);
     const checkpointer = createCheckpointer({
       ...deps,
       key,
       tree,
       everyMs: deps.checkpointEveryMs,
       signedSize: head.size,
+      writtenSize: () => (appender?.sequence ?? state.sequence) + 1,
       onSigned: deps.wake,
     });
     const opened: Appender = createAppender({
       ...deps,
       pool,
       state,
-      onAppended: deps.wake,
+      refusal: checkpointer.refusal,
+      onAppended() {
+        checkpointer.wrote();
+        deps.wake();
+      },
       onSynced: () => checkpointer.synced(opened.commit.syncedSequence + 1),
     });
     appender = opened;
@@ -170,7 +181,7 @@ async function open(deps: OpenDeps): Promise<Running> {
     const failure = state.active || pool.ready.length > 0 ? undefined : await pool.settled();
     if (failure) throw noFirstSegment(failure);
     await recordStart(opened, recovered, clock, log);
-    checkpointer.synced(opened.commit.syncedSequence + 1);
+    await checkpointer.begin();
     return { pool, tree, appender: opened, checkpointer };
   } catch (error) {
     // The failure of the start is the one to report.
@@ -182,24 +193,6 @@ async function open(deps: OpenDeps): Promise<Running> {
     ]).catch(() => {});
     throw error;
   }
-}
-
-/** The size of the newest checkpoint, 0 for none. One that this ledger's key did not sign would otherwise be built upon and so made good. */
-function checkLastCheckpoint(deps: OpenDeps): number {
-  const last = readLastCheckpoint(deps.files, deps.directory);
-  if (!last) return 0;
-  const keys = [deps.signer.publicKey, ...(deps.signer.formerPublicKeys ?? [])];
-  let refusal: unknown;
-  for (const publicKey of keys) {
-    try {
-      const key = noteKeyOf(deps.signer.name, publicKey);
-      return verifyCheckpoint(last.note, { origin: deps.origin, key }).size;
-    } catch (error) {
-      refusal = error; // Thrown below unless another key fits.
-    }
-  }
-  const message = `the newest checkpoint can't be continued: ${messageOf(refusal)}`;
-  throw new LedgerError('ERR_LEDGER_CORRUPT', message, { cause: refusal });
 }
 
 /** Says in the log itself that it was taken up again, what was cut off, and which operations have no known outcome. */

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { throwIfAborted } from '../std/index.ts';
 import { formatCanonicalJson, leafHash } from '../wire/tlog/index.ts';
 import { readLastCheckpoint } from './checkpoint-file.ts';
@@ -30,7 +31,7 @@ export async function locateDifference(where: {
       message: `entries from ${at} on are gone: ${note.message}`,
     };
   }
-  const found = readWindow(where);
+  const found = await readWindow(where);
   if (found.length === 0) return ending(at, size, note);
   const tiles = createTileLeaves(where);
   // Entries that moved up from behind the checkpoint are known from the tiles of later ones.
@@ -74,16 +75,19 @@ function ending(at: number, size: number, note: WalkNote | undefined): VerifyFin
 }
 
 /** The entries from number `at` on, as they stand. */
-function readWindow(where: {
+async function readWindow(where: {
   readonly files: LedgerFiles;
   readonly directory: string;
   readonly at: number;
   readonly signal: AbortSignal;
-}): Buffer[] {
+}): Promise<Buffer[]> {
   const payloads: Buffer[] = [];
   let position = 0;
   for (const { payload } of walkEntries(where, () => {})) {
-    if (position % ENTRIES_A_CHECK === 0) throwIfAborted(where.signal);
+    if (position % ENTRIES_A_TURN === 0) {
+      await turn();
+      throwIfAborted(where.signal);
+    }
     if (position++ < where.at) continue;
     payloads.push(Buffer.from(payload));
     if (payloads.length > WINDOW) break;
@@ -99,4 +103,4 @@ function renumbered(payload: Buffer, sequence: number): Buffer | undefined {
 
 /** How far apart a moved entry and its place may be to be told from a dropped one. */
 const WINDOW = 64;
-const ENTRIES_A_CHECK = 4096;
+const ENTRIES_A_TURN = 1024;

@@ -1,14 +1,5 @@
 import { abortError, throwIfAborted } from '../std/index.ts';
-import {
-  evaluatePlan,
-  type ProofPlan,
-  planConsistency,
-  planInclusion,
-  rootInTile,
-  TILE_WIDTH,
-  tileOf,
-  tilesAt,
-} from '../wire/tlog/index.ts';
+import { planConsistency, planInclusion } from '../wire/tlog/index.ts';
 import { readLastCheckpoint } from './checkpoint-file.ts';
 import type { LedgerEntry, LedgerFilter, LedgerReader } from './contract.ts';
 import { parseEntry } from './entry.ts';
@@ -17,7 +8,7 @@ import type { LedgerFiles } from './files.ts';
 import { createLeafReader, type LeafReader } from './leaf-reader.ts';
 import { formatProof, verifyProofAgainst } from './proof.ts';
 import { listSegments, readSegmentHeader } from './segment.ts';
-import { readTile } from './tree-writer.ts';
+import { readHashes } from './tile-hashes.ts';
 
 interface ReaderDeps {
   readonly files: LedgerFiles;
@@ -197,17 +188,6 @@ function readEntry(deps: ReaderDeps, sequence: number): Buffer {
   } finally {
     reader.close();
   }
-}
-
-/** The hashes of a proof within the tree of `size`, from its tiles. @throws ERR_LEDGER_CORRUPT when a tile is missing or cut */
-function readHashes(deps: ReaderDeps, plan: ProofPlan, size: number): Buffer[] {
-  return evaluatePlan(plan, (node) => {
-    const { level, index, start, count } = tileOf(node);
-    const { full, partial } = tilesAt(level, size);
-    const hashes = readTile(deps, { level, index, width: index < full ? TILE_WIDTH : partial });
-    if (!hashes) throw new LedgerError('ERR_LEDGER_CORRUPT', `tile ${index} of level ${level} is missing or cut`);
-    return rootInTile(hashes, start, count);
-  });
 }
 
 function isIndex(value: number): boolean {

@@ -1,4 +1,6 @@
 import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
+import { throwIfAborted } from '../std/index.ts';
 import { parseFrame } from '../wire/tlog/index.ts';
 import type { LogState } from './append.ts';
 import type { LedgerEntry } from './contract.ts';
@@ -15,7 +17,9 @@ import {
   segmentsDirectory,
 } from './segment.ts';
 import { type Spare, UNFINISHED_SUFFIX } from './segment-pool.ts';
+import { entriesInTiles } from './tiles-shown.ts';
 import { entryIn, framesBehind, lastNonZero } from './torn-tail.ts';
+import { createTailCheck, type TailCheck } from './unsigned-tail.ts';
 
 /** What a start finds. */
 export interface Recovered {
@@ -35,6 +39,7 @@ interface RecoverDeps {
   readonly origin: string;
   /** Entries that the newest checkpoint covers: all of them were synced. */
   readonly signedSize: number;
+  readonly signal: AbortSignal;
 }
 
 /**
@@ -50,7 +55,7 @@ export async function recoverLog(deps: RecoverDeps): Promise<Recovered> {
   try {
     removeUnfinished(deps);
     const headers = readHeaders(deps);
-    const scan = scanTail(deps, headers);
+    const scan = await scanTail(deps, headers);
     checkNothingSyncedIsLost(deps, scan);
     for (const segment of scan.segments) await writeBack(deps, segment);
     return openRecovered(deps, scan, headers.length);
@@ -59,10 +64,12 @@ export async function recoverLog(deps: RecoverDeps): Promise<Recovered> {
   }
 }
 
-/** A segment in memory: `bytes` up to `used` hold entries of the log, what is behind it has to go. */
+/** A segment that was read: `bytes` up to `used` hold entries of the log, what is behind it has to go. */
 interface ScannedSegment {
   readonly index: number;
-  readonly bytes: Buffer;
+  readonly length: number;
+  /** Held only where there is something to mend or to write again: an intent that was open for long may lie many segments back. */
+  readonly bytes: Buffer | undefined;
   readonly used: number;
   /** Bytes behind `used` that are not padding. */
   readonly torn: number;
@@ -75,6 +82,8 @@ interface Scan {
   readonly nextSeq: number;
   readonly timeMs: number;
   readonly open: ReadonlyMap<string, LedgerEntry>;
+  /** What in the unsigned tail no crash leaves. */
+  readonly dishonest: string | undefined;
 }
 
 function removeUnfinished({ files, directory }: RecoverDeps): void {
@@ -96,7 +105,7 @@ function readHeaders({ files, directory, origin }: RecoverDeps): (SegmentHeader 
 }
 
 /** Reads from the segment where both the signed part ends and the oldest open intent stands. */
-function scanTail(deps: RecoverDeps, headers: readonly (SegmentHeader | 'torn' | undefined)[]): Scan {
+async function scanTail(deps: RecoverDeps, headers: readonly (SegmentHeader | 'torn' | undefined)[]): Promise<Scan> {
   const good = headers.filter((header) => typeof header === 'object');
   const from = Math.min(deps.signedSize, good.at(-1)?.openFrom ?? 0);
   const start = Math.max(
@@ -107,32 +116,51 @@ function scanTail(deps: RecoverDeps, headers: readonly (SegmentHeader | 'torn' |
     throw new LedgerError('ERR_LEDGER_CORRUPT', `a segment before ${start} has lost its header`);
   }
   const last = headers.findLastIndex((header) => header !== undefined);
-  const open = new Map<string, LedgerEntry>();
   const segments: ScannedSegment[] = [];
-  const cursor = { nextSeq: good[start]?.firstSeq ?? 0, timeMs: 0, open };
+  const cursor = createCursor(good[start]?.firstSeq ?? 0, deps.signedSize);
   let whole = true;
   for (let index = start; index <= last; index++) {
+    await pause(deps.signal);
     const bytes = readSegment(deps, index);
     const used: number = whole ? scanSegment(bytes, index, cursor) : 0;
     const torn = Math.max(0, lastNonZero(bytes) + 1 - used);
     whole &&= used > 0 && torn === 0;
-    segments.push({ index, bytes, used, torn, nextSeq: cursor.nextSeq });
+    const { nextSeq } = cursor;
+    const held = torn > 0 || nextSeq > deps.signedSize ? bytes : undefined;
+    segments.push({ index, length: bytes.length, bytes: held, used, torn, nextSeq });
   }
   // A power cut can keep a segment's later pages and lose its first: what looks unused then holds entries of a life that never was.
   for (let index = last + 1; index < headers.length; index++) {
+    await pause(deps.signal);
     const bytes = readSegment(deps, index);
     const torn = lastNonZero(bytes) + 1;
-    if (torn > 0) segments.push({ index, bytes, used: 0, torn, nextSeq: cursor.nextSeq });
+    if (torn > 0) segments.push({ index, length: bytes.length, bytes, used: 0, torn, nextSeq: cursor.nextSeq });
   }
   return { segments, ...cursor };
 }
 
+/** Where the reading stands, entry by entry. */
+interface Cursor {
+  nextSeq: number;
+  timeMs: number;
+  readonly open: Map<string, LedgerEntry>;
+  readonly signedSize: number;
+  readonly tail: TailCheck;
+  dishonest: string | undefined;
+}
+
+function createCursor(nextSeq: number, signedSize: number): Cursor {
+  return { nextSeq, timeMs: 0, open: new Map(), signedSize, tail: createTailCheck(), dishonest: undefined };
+}
+
+/** A stop asked for meanwhile is heard between two segments. */
+async function pause(signal: AbortSignal): Promise<void> {
+  await turn();
+  throwIfAborted(signal);
+}
+
 /** Follows the entries of one segment; returns the offset behind the last good one, 0 when the segment is not the log's next. */
-function scanSegment(
-  bytes: Buffer,
-  index: number,
-  cursor: { nextSeq: number; timeMs: number; open: Map<string, LedgerEntry> },
-): number {
+function scanSegment(bytes: Buffer, index: number, cursor: Cursor): number {
   const first = parseFrame(bytes, 0);
   const header = first.kind === 'frame' ? parseSegmentHeader(first.payload) : undefined;
   if (first.kind !== 'frame' || header?.index !== index || header.firstSeq !== cursor.nextSeq) return 0;
@@ -143,6 +171,7 @@ function scanSegment(
     if (frame.kind !== 'frame' || entry?.seq !== cursor.nextSeq) return used;
     if (entry.kind === 'intent' && !cursor.open.has(operationKey(entry))) cursor.open.set(operationKey(entry), entry);
     if (entry.kind === 'outcome') cursor.open.delete(operationKey(entry));
+    if (entry.seq >= cursor.signedSize) cursor.dishonest ??= cursor.tail.take(entry);
     cursor.nextSeq++;
     cursor.timeMs = entry.timeMs;
     used = frame.end;
@@ -150,12 +179,22 @@ function scanSegment(
 }
 
 /** A torn tail is what a crash leaves of writes that no sync covered; anything else is damage, and is not touched. */
-function checkNothingSyncedIsLost({ signedSize }: RecoverDeps, scan: Scan): void {
+function checkNothingSyncedIsLost({ files, directory, signedSize }: RecoverDeps, scan: Scan): void {
   if (signedSize > scan.nextSeq) {
     const message = `a checkpoint covers ${signedSize} entries, but only ${scan.nextSeq} are whole`;
     throw new LedgerError('ERR_LEDGER_CORRUPT', message);
   }
+  const tiled = entriesInTiles(files, directory);
+  if (tiled > scan.nextSeq) {
+    const message = `tiles were made of ${tiled} entries on disk, but only ${scan.nextSeq} are whole`;
+    throw new LedgerError('ERR_LEDGER_CORRUPT', message);
+  }
+  if (scan.dishonest !== undefined) {
+    const message = `the entries from ${signedSize} on, which no checkpoint covers, are not what a crash leaves: ${scan.dishonest}`;
+    throw new LedgerError('ERR_LEDGER_CORRUPT', message);
+  }
   for (const { index, bytes, used } of scan.segments) {
+    if (!bytes) continue;
     const behind = framesBehind(bytes, used);
     if (!behind) {
       const message = `segment ${index} ends in bytes that look like entries and are none; no crash leaves that`;
@@ -171,7 +210,7 @@ function checkNothingSyncedIsLost({ signedSize }: RecoverDeps, scan: Scan): void
 
 async function writeBack({ files, directory, signedSize }: RecoverDeps, segment: ScannedSegment): Promise<void> {
   const { index, bytes, used, torn } = segment;
-  if (torn === 0 && segment.nextSeq <= signedSize) return;
+  if (!bytes || (torn === 0 && segment.nextSeq <= signedSize)) return;
   bytes.fill(0, used);
   const file = files.open(segmentPath(directory, index), 'update');
   try {
@@ -187,7 +226,7 @@ function openRecovered({ files, directory }: RecoverDeps, scan: Scan, segments: 
   const active = current && {
     index: current.index,
     file: files.open(segmentPath(directory, current.index), 'update'),
-    bytes: current.bytes.length,
+    bytes: current.length,
     offset: current.used,
   };
   const spares: Spare[] = [];

@@ -63,12 +63,14 @@ async function expectPrefix(disk: MemoryDisk, verify: boolean): Promise<number> 
   expect(of(3)).toEqual(kept === 0 ? [] : ['intent torn-1', 'outcome torn-1']);
   expect(lived.at(-1)).toBe('ledger start');
   await ledger.stop();
-  if (verify)
-    expect(await verifyLedger(DIRECTORY, key, { files: disk, signal: never })).toMatchObject({
-      ok: true,
-      findings: [],
-      signedEntries: entries.length + 1,
-    });
+  if (!verify) return kept;
+  const report = await verifyLedger(DIRECTORY, key, { files: disk, signal: never });
+  // Partial tiles are derived and not synced: a power cut may cost those of earlier checkpoints.
+  expect(report.findings.filter(({ kind }) => kind !== 'tile-damaged')).toEqual([]);
+  expect(report).toMatchObject({
+    ok: true,
+    signedEntries: entries.length + 1,
+  });
   return kept;
 }
 

@@ -5,7 +5,7 @@ import type { TreeHead, TreeWriter } from './tree-writer.ts';
 
 /** A call to the thread; it answers each with the same `id`. */
 export type TreeCall =
-  | { readonly id: number; readonly method: 'open' }
+  | { readonly id: number; readonly method: 'open'; readonly kept?: PlainHead }
   | { readonly id: number; readonly method: 'advance'; readonly size: number }
   | { readonly id: number; readonly method: 'publish'; readonly note: string }
   | { readonly id: number; readonly method: 'close' };
@@ -13,8 +13,14 @@ export type TreeCall =
 /** What the thread answers. Hashes cross as plain bytes. */
 export interface TreeAnswer {
   readonly id: number;
-  readonly head?: { readonly size: number; readonly root: Uint8Array };
+  readonly head?: PlainHead;
   readonly failure?: { readonly code: keyof typeof errorTable; readonly message: string };
+}
+
+/** A tree head as it crosses between threads. */
+interface PlainHead {
+  readonly size: number;
+  readonly root: Uint8Array;
 }
 
 /** A {@link TreeWriter} in a thread of its own, so that hashing takes nothing from the data path. It ends with `close`. */
@@ -56,13 +62,14 @@ export function createTreeThread(directory: string): TreeWriter {
     return { size: head.size, root: Buffer.from(head.root) };
   };
   return {
-    open: () => askHead({ method: 'open' }),
+    open: (kept) => askHead({ method: 'open', ...(kept && { kept }) }),
     advance: (size) => askHead({ method: 'advance', size }),
     async publish(note) {
       await ask({ method: 'publish', note });
     },
     async close() {
-      if (!ended) await ask({ method: 'close' });
+      // A call that is still running was given up: it could take as long as the log is old.
+      if (!ended && waiting.size === 0) await ask({ method: 'close' });
       await worker.terminate();
     },
   };

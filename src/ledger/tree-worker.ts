@@ -16,7 +16,7 @@ port.on('message', (call: TreeCall) => {
   last = last.then(async () => {
     const answer = await run(call).catch((error: unknown): TreeAnswer => {
       const code = codeOf(error) ?? '';
-      return { id: call.id, failure: { code: isCode(code) ? code : 'ERR_LEDGER_IO', message: messageOf(error) } };
+      return { id: call.id, failure: { code: codeToTell(code), message: messageOf(error) } };
     });
     port.postMessage(answer);
   });
@@ -25,7 +25,7 @@ port.on('message', (call: TreeCall) => {
 async function run(call: TreeCall): Promise<TreeAnswer> {
   switch (call.method) {
     case 'open':
-      return { id: call.id, head: await writer.open() };
+      return { id: call.id, head: await writer.open(call.kept && headOf(call.kept)) };
     case 'advance':
       return { id: call.id, head: await writer.advance(call.size) };
     case 'publish':
@@ -37,6 +37,15 @@ async function run(call: TreeCall): Promise<TreeAnswer> {
     default:
       return call satisfies never;
   }
+}
+
+function headOf({ size, root }: { readonly size: number; readonly root: Uint8Array }) {
+  return { size, root: Buffer.from(root) };
+}
+
+function codeToTell(code: string): keyof typeof errorTable {
+  if (code === 'ENOSPC' || code === 'EDQUOT') return 'ERR_LEDGER_FULL';
+  return isCode(code) ? code : 'ERR_LEDGER_IO';
 }
 
 function isCode(code: string): code is keyof typeof errorTable {

@@ -1,11 +1,10 @@
 import { dirname, join } from 'node:path';
-import { assert } from '../std/index.ts';
+import { assert, codeOf } from '../std/index.ts';
 import {
   completeNodes,
   createTree,
-  HASH_BYTES,
   leafHash,
-  parseTile,
+  planConsistency,
   rootInTile,
   TILE_HEIGHT,
   TILE_WIDTH,
@@ -14,12 +13,16 @@ import {
   tileOf,
   tilePath,
   tilesAt,
+  verifyConsistency,
 } from '../wire/tlog/index.ts';
 import { readLastCheckpoint } from './checkpoint-file.ts';
 import { createCheckpointWriter } from './checkpoint-writer.ts';
-import { LedgerError, withIoErrors } from './errors.ts';
-import { type LedgerFiles, readFile, replaceFile, writeFully } from './files.ts';
+import { LedgerError } from './errors.ts';
+import { type LedgerFiles, replaceFile, writeFully } from './files.ts';
 import { createLeafReader, type LeafReader } from './leaf-reader.ts';
+import { readHashes, readTile } from './tile-hashes.ts';
+import { createTileLeaves } from './tile-leaves.ts';
+import { entriesInTiles } from './tiles-shown.ts';
 
 /** A tree head, not signed yet. */
 export interface TreeHead {
@@ -29,8 +32,12 @@ export interface TreeHead {
 
 /** Hashes what the segments hold into the tree and its tiles. Off the data path: it runs in a worker, one call at a time. */
 export interface TreeWriter {
-  /** Takes up the tree of the newest checkpoint. @throws ERR_LEDGER_CORRUPT when the entries do not lead to its root */
-  open(): Promise<TreeHead>;
+  /**
+   * Takes up the tree of the newest checkpoint, which must extend `kept`, a head that is known from elsewhere.
+   * @throws ERR_LEDGER_CORRUPT when the entries do not lead to its root, or those behind it are not those that tiles were made of;
+   * ERR_LEDGER_ROLLED_BACK when it does not extend `kept`
+   */
+  open(kept?: TreeHead): Promise<TreeHead>;
   /** Hashes entries up to `size` (all of them synced) and writes the tiles they fill. May be called again after a failure. */
   advance(size: number): Promise<TreeHead>;
   /** Puts the signed checkpoint of the current head on disk, and the partial tiles it needs. */
@@ -45,7 +52,7 @@ export function createTreeWriter(deps: { readonly files: LedgerFiles; readonly d
   let tree: Tree = createTree();
   /** For each level, the hashes of its last, unfinished tile. */
   let tails: Buffer[][] = [];
-  let fullTiles: { level: number; index: number; hashes: readonly Buffer[] }[] = [];
+  let fullTiles: FullTile[] = [];
   const checkpoints = createCheckpointWriter(deps);
 
   const seen = (node: TreeNode, hash: Buffer) => {
@@ -59,18 +66,7 @@ export function createTreeWriter(deps: { readonly files: LedgerFiles; readonly d
     tails[level] = [];
   };
   const writeFullTiles = async () => {
-    const tiles = fullTiles.map(({ level, index, hashes }) => {
-      return { path: join(directory, tilePath({ level, index, width: TILE_WIDTH })), hashes };
-    });
-    for (let at = 0; at < tiles.length; at += TILES_AT_ONCE) {
-      await writeTiles(files, tiles.slice(at, at + TILES_AT_ONCE));
-    }
-    // A tile is only there for good once its name is, and those of the folders above it.
-    const folders = new Set<string>();
-    for (const { path } of tiles) {
-      for (let folder = dirname(path); folder.length >= directory.length; folder = dirname(folder)) folders.add(folder);
-    }
-    for (const folder of folders) await files.syncDirectory(folder);
+    await writeForGood(deps, fullTiles);
     fullTiles = [];
   };
   const advance = async (size: number): Promise<TreeHead> => {
@@ -92,20 +88,33 @@ export function createTreeWriter(deps: { readonly files: LedgerFiles; readonly d
       completeNodes(0, at.size).map((node) => hashInTails(at.tails, node)),
     );
   };
+  /** The tiles are only derived: before the entries are blamed, everything is hashed again. */
+  const hashAgain = async ({ size, root }: TreeHead) => {
+    restart({ size: 0, tails: [] });
+    await advance(size);
+    if (tree.root().equals(root)) return;
+    throw new LedgerError('ERR_LEDGER_CORRUPT', `the first ${size} entries are not those that were signed`);
+  };
+  const extendsKept = async (kept: TreeHead): Promise<boolean> => {
+    const head = { size: tree.size, root: tree.root() };
+    if (joins(deps, kept, head)) return true;
+    restart({ size: 0, tails: [] });
+    const early = await advance(kept.size);
+    await advance(head.size);
+    return early.root.equals(kept.root) && tree.root().equals(head.root);
+  };
   return {
-    async open() {
+    async open(kept) {
       const last = readLastCheckpoint(files, directory);
-      checkpoints.open(last?.end ?? 0);
-      const signed = last?.claim;
-      if (!signed) return { size: 0, root: tree.root() };
+      checkpoints.open(last);
+      const signed = last?.claim ?? { size: 0, root: tree.root() };
       restart({ size: signed.size, tails: readTails(deps, reader, signed.size) ?? [] });
-      if (tree.root().equals(signed.root)) return { size: tree.size, root: tree.root() };
-      // The tiles are only derived: before the entries are blamed, everything is hashed again.
-      restart({ size: 0, tails: [] });
-      await advance(signed.size);
-      if (!tree.root().equals(signed.root)) {
-        throw new LedgerError('ERR_LEDGER_CORRUPT', `the first ${signed.size} entries are not those that were signed`);
+      if (!tree.root().equals(signed.root)) await hashAgain(signed);
+      if (kept && !(await extendsKept(kept))) {
+        const message = `the first ${kept.size} entries are not those of the checkpoint that is kept beside the key`;
+        throw new LedgerError('ERR_LEDGER_ROLLED_BACK', message);
       }
+      checkTiledTail(deps, reader, tree.size);
       return { size: tree.size, root: tree.root() };
     },
     advance,
@@ -118,23 +127,64 @@ export function createTreeWriter(deps: { readonly files: LedgerFiles; readonly d
       }
       await checkpoints.add(note, tree.size);
     },
-    async close() {
-      reader.close();
-    },
+    close: async () => reader.close(),
   };
 }
 
-/** Reads a tile of at least `width` hashes: the partial one, or the full one that took its place; undefined when neither is whole. */
-export function readTile(
+/** Whether the tiles show that one head extends the other. */
+function joins(
   deps: { readonly files: LedgerFiles; readonly directory: string },
-  tile: { readonly level: number; readonly index: number; readonly width: number },
-): Buffer[] | undefined {
-  for (const width of new Set([tile.width, TILE_WIDTH])) {
-    const path = join(deps.directory, tilePath({ ...tile, width }));
-    const bytes = withIoErrors('a tile can not be read', () => readFile(deps.files, path, TILE_BYTES));
-    if (bytes?.length === width * HASH_BYTES) return parseTile(bytes, tile.width);
+  kept: TreeHead,
+  head: TreeHead,
+): boolean {
+  try {
+    const proof = readHashes(deps, planConsistency(kept.size, head.size), head.size);
+    verifyConsistency({ oldSize: kept.size, oldRoot: kept.root, newSize: head.size, newRoot: head.root, proof });
+    return true;
+  } catch (error) {
+    if (codeOf(error) === undefined) throw error;
+    return false; // Tiles can be damaged: the entries are asked next.
   }
-  return undefined;
+}
+
+/** Tiles are made of entries on disk: what they list behind the last checkpoint is what was written there. @throws ERR_LEDGER_CORRUPT */
+function checkTiledTail(
+  deps: { readonly files: LedgerFiles; readonly directory: string },
+  reader: LeafReader,
+  from: number,
+): void {
+  const listed = entriesInTiles(deps.files, deps.directory);
+  const tiles = createTileLeaves(deps);
+  for (let at = from; at < listed; at++) {
+    const leaf = reader.next(at);
+    if (!leaf) return;
+    if (tiles.differs(at, listed, leafHash(leaf))) {
+      const message = `entry ${at}, behind the last checkpoint, is not the one that its tile was made of`;
+      throw new LedgerError('ERR_LEDGER_CORRUPT', message);
+    }
+  }
+}
+
+interface FullTile {
+  readonly level: number;
+  readonly index: number;
+  readonly hashes: readonly Buffer[];
+}
+
+/** A tile is only there for good once its name is, and those of the folders above it. */
+async function writeForGood(
+  { files, directory }: { readonly files: LedgerFiles; readonly directory: string },
+  full: readonly FullTile[],
+): Promise<void> {
+  const tiles = full.map(({ level, index, hashes }) => {
+    return { path: join(directory, tilePath({ level, index, width: TILE_WIDTH })), hashes };
+  });
+  for (let at = 0; at < tiles.length; at += TILES_AT_ONCE) await writeTiles(files, tiles.slice(at, at + TILES_AT_ONCE));
+  const folders = new Set<string>();
+  for (const { path } of tiles) {
+    for (let folder = dirname(path); folder.length >= directory.length; folder = dirname(folder)) folders.add(folder);
+  }
+  for (const folder of folders) await files.syncDirectory(folder);
 }
 
 interface TileFile {
@@ -219,4 +269,3 @@ function hashInTails(tails: readonly Buffer[][], node: TreeNode): Buffer {
 const LEAVES_A_ROUND = 65_536;
 /** Enough for the disk to take them as one, and few beside the descriptors that the process keeps in reserve. */
 const TILES_AT_ONCE = 16;
-const TILE_BYTES = TILE_WIDTH * HASH_BYTES;

@@ -8,7 +8,8 @@ import { event, never, ORIGIN, realDeps, testDirectory, testSigner } from './tes
 import { buildLog, copyLog, forge, readPayloads, renumber, rewriteLog, rewriteTiles } from './testing/tamper.ts';
 
 // Goal: whatever someone does to the folder of a stopped ledger, verification with the public key alone names the first entry
-// concerned. The log under test: three rounds of 402 entries, each ended by a checkpoint, over several segments.
+// concerned. The log under test: three rounds of 402 entries, each with a checkpoint
+// behind its first entry and its last, over several segments.
 
 const key = noteKeyOf(ORIGIN, testSigner().publicKey);
 const original = testDirectory();
@@ -37,6 +38,13 @@ const notes = () =>
   readFileSync(checkpointsFile(), 'utf8')
     .split(/(?<=\n)\n(?=countersign)/)
     .map((note) => note.replace(/\n\n$/, '\n'));
+/** Cuts the checkpoints off behind the first `count`, from both files. */
+const cutCheckpoints = (count: number) => {
+  const kept = notes().slice(0, count);
+  writeFileSync(checkpointsFile(), kept.map((note) => `${note}\n`).join(''));
+  writeFileSync(join(directory, 'checkpoint'), kept.at(-1) ?? '');
+};
+const SIZES = [0, 1, 402, 403, 804, 805, 1206];
 const mapAt = (at: number, change: (payload: Buffer) => Buffer) => (payloads: Buffer[]) =>
   payloads.map((payload, i) => (i === at ? change(payload) : payload));
 const without =
@@ -53,22 +61,16 @@ describe('an untouched log', () => {
       origin: ORIGIN,
       entries: 1206,
       signedEntries: 1206,
-      checkpoints: 3,
+      checkpoints: 6,
       findings: [],
     });
   });
 
   it('is found whole while its tail waits for a checkpoint, and the tail is told apart', async () => {
-    writeFileSync(
-      checkpointsFile(),
-      notes()
-        .slice(0, 2)
-        .map((note) => `${note}\n`)
-        .join(''),
-    );
+    cutCheckpoints(5);
     const report = await verify();
-    expect(report).toMatchObject({ ok: true, entries: 1206, signedEntries: 804, checkpoints: 2 });
-    expect(report.findings).toMatchObject([{ kind: 'unsigned-tail', broken: false, sequence: 804 }]);
+    expect(report).toMatchObject({ ok: true, entries: 1206, signedEntries: 805, checkpoints: 5 });
+    expect(report.findings).toMatchObject([{ kind: 'unsigned-tail', broken: false, sequence: 805 }]);
   });
 
   it('is found whole when a tile is lost or damaged, which is told', async () => {
@@ -112,8 +114,9 @@ describe.each([0, 1, 255, 256, 401, 402, 403, 700, 1204, 1205])('tampering with 
       mapAt(at, (payload) => Buffer.from(payload.toString().replace('"timeMs":1', '"timeMs":2'))),
     );
     await rewriteTiles(directory);
-    const from = Math.floor(at / 402) * 402;
-    expect(await firstBroken()).toEqual({ kind: 'entries-rewritten', sequence: from, untilSequence: from + 402 });
+    const sequence = SIZES.findLast((size) => size <= at);
+    const untilSequence = SIZES.find((size) => size > at);
+    expect(await firstBroken()).toEqual({ kind: 'entries-rewritten', sequence, untilSequence });
   });
 });
 
@@ -141,7 +144,7 @@ describe('tampering with order and length', () => {
     rewriteLog(directory, (payloads) => payloads.slice(0, 1000));
     expect(await firstBroken()).toEqual({ kind: 'truncated', sequence: 1000, untilSequence: 1206 });
     rewriteLog(directory, () => []);
-    expect(await firstBroken()).toEqual({ kind: 'truncated', sequence: 0, untilSequence: 402 });
+    expect(await firstBroken()).toEqual({ kind: 'truncated', sequence: 0, untilSequence: 1 });
   });
 
   it('names the entry after which a segment is missing', async () => {
@@ -165,15 +168,7 @@ describe('tampering with order and length', () => {
 });
 
 describe('tampering behind the last checkpoint', () => {
-  beforeEach(() =>
-    writeFileSync(
-      checkpointsFile(),
-      notes()
-        .slice(0, 2)
-        .map((note) => `${note}\n`)
-        .join(''),
-    ),
-  );
+  beforeEach(() => cutCheckpoints(5));
 
   it('names a gap in the numbers', async () => {
     rewriteLog(directory, without(900));
@@ -192,7 +187,7 @@ describe('tampering behind the last checkpoint', () => {
 describe('checkpoints', () => {
   const forgedNote = async (size: number) => {
     const stranger = testSigner('stranger');
-    const text = parseNote(notes()[2] ?? '').text.replace(/\n\d+\n/, `\n${size}\n`);
+    const text = parseNote(notes().at(-1) ?? '').text.replace(/\n\d+\n/, `\n${size}\n`);
     return formatNote(text, key, await stranger.sign(Buffer.from(text)));
   };
 
@@ -216,15 +211,10 @@ describe('checkpoints', () => {
   });
 
   it('of a shortened history contradict one kept elsewhere', async () => {
-    const kept = notes()[2] ?? '';
+    const kept = notes().at(-1) ?? '';
     rewriteLog(directory, (payloads) => payloads.slice(0, 804));
-    writeFileSync(
-      checkpointsFile(),
-      notes()
-        .slice(0, 2)
-        .map((note) => `${note}\n`)
-        .join(''),
-    );
+    cutCheckpoints(4);
+    rmSync(join(directory, 'tile'), { recursive: true });
     expect((await verify()).ok).toBe(true);
     expect(await firstBroken({ knownCheckpoints: [kept] })).toEqual({
       kind: 'truncated',
@@ -234,7 +224,7 @@ describe('checkpoints', () => {
   });
 
   it('of two histories signed by the one key contradict each other', async () => {
-    const { root } = parseCheckpoint(parseNote(notes()[2] ?? '').text);
+    const { root } = parseCheckpoint(parseNote(notes().at(-1) ?? '').text);
     const text = `${ORIGIN}\n804\n${root.toString('base64')}\n`;
     const known = formatNote(text, key, await testSigner().sign(Buffer.from(text)));
     expect(await firstBroken({ knownCheckpoints: [known] })).toEqual({

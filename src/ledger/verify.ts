@@ -1,11 +1,13 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { throwIfAborted } from '../std/index.ts';
+import { codeOf, messageOf, throwIfAborted } from '../std/index.ts';
 import { type Checkpoint, createTree, leafHash, type NoteKey, type Tree } from '../wire/tlog/index.ts';
 import { type CheckpointFinding, checkpointsInOrder } from './checkpoint-order.ts';
 import { createDiskFiles, type LedgerFiles } from './files.ts';
 import { locateDifference } from './locate.ts';
 import { createTileLeaves, type TileLeaves } from './tile-leaves.ts';
+import { entriesInTiles } from './tiles-shown.ts';
 import { entryIn } from './torn-tail.ts';
+import { createTailCheck } from './unsigned-tail.ts';
 import { type WalkNote, walkEntries } from './walk.ts';
 
 /**
@@ -28,7 +30,13 @@ export interface VerifyFinding {
     | 'unsigned-tail'
     | 'torn-tail'
     | 'tile-damaged'
-    | 'segment-damaged';
+    | 'segment-damaged'
+    /** There is no ledger, or none of one is left. */
+    | 'nothing-to-verify'
+    /** Something stands in a file's place, or a file is larger than any of a ledger. */
+    | 'not-a-ledger-file'
+    /** It is of an older or newer version: it can't be verified, which says nothing of tampering. */
+    | 'other-version';
   readonly broken: boolean;
   readonly sequence?: number;
   readonly untilSequence?: number;
@@ -64,47 +72,83 @@ export interface VerifyOptions {
 /**
  * Verifies a ledger's folder, or a copy of it, with nothing but the public key: every entry against the signed checkpoints. Names
  * the first entry that was changed, dropped, inserted or moved; where the tiles were rewritten to fit, the two checkpoints that
- * it lies between. Memory does not grow with the log. Whoever can also delete the newest checkpoints can cut the log back to an
- * earlier one: only `knownCheckpoints` show that.
+ * it lies between. Memory does not grow with the log. Whoever can put the whole folder back to an earlier state shows that state:
+ * only `knownCheckpoints` tell.
  * @throws ERR_LEDGER_IO, the abort error
  */
 export async function verifyLedger(directory: string, key: NoteKey, options: VerifyOptions): Promise<VerifyReport> {
   const files = options.files ?? createDiskFiles();
+  const { signal } = options;
   const origin = options.origin ?? key.name;
-  const check = createCheck({ files, directory });
-  const checkpoints = checkpointsInOrder(
-    { files, directory, origin, keys: [key, ...(options.formerKeys ?? [])], known: options.knownCheckpoints ?? [] },
-    (finding) => check.findings.push({ ...finding, broken: true }),
-  );
-  let count = 0;
-  for (const checkpoint of checkpoints) {
-    throwIfAborted(options.signal);
-    count++;
-    if (!check.broken && !(await check.span(checkpoint, options.signal))) check.broken = true;
+  const findings: VerifyFinding[] = [];
+  const found: Found = { entries: 0, signedEntries: 0, checkpoints: 0 };
+  try {
+    // Before anything is walked: a writer that goes on meanwhile makes tiles of later entries.
+    const tiled = entriesInTiles(files, directory);
+    const check = createCheck({ files, directory, tiled, findings, found });
+    const checkpoints = checkpointsInOrder(
+      {
+        ...{ files, directory, origin, signal },
+        keys: [key, ...(options.formerKeys ?? [])],
+        known: options.knownCheckpoints ?? [],
+      },
+      (finding) => findings.push({ ...finding, broken: true }),
+    );
+    let whole = true;
+    for await (const checkpoint of checkpoints) {
+      throwIfAborted(signal);
+      found.checkpoints++;
+      whole &&= await check.span(checkpoint, signal);
+    }
+    if (whole) await check.tail(signal);
+    if (found.entries === 0 && findings.length === 0) findings.push(nothing(files, directory));
+  } catch (error) {
+    findings.push(hindrance(error));
   }
-  if (!check.broken) await check.tail(count, options.signal);
-  const { findings, entries, signedEntries } = check;
-  return {
-    ok: !findings.some((finding) => finding.broken),
-    origin,
-    entries,
-    signedEntries,
-    checkpoints: count,
-    findings,
-  };
+  return { ok: !findings.some((finding) => finding.broken), origin, ...found, findings };
+}
+
+/** What was found so far. */
+interface Found {
+  entries: number;
+  signedEntries: number;
+  checkpoints: number;
+}
+
+/** What keeps the folder from being read any further; a disk that fails is thrown on. */
+function hindrance(error: unknown): VerifyFinding {
+  const code = codeOf(error);
+  if (code !== 'ERR_LEDGER_CORRUPT' && code !== 'ERR_LEDGER_VERSION') throw error;
+  const kind = code === 'ERR_LEDGER_VERSION' ? 'other-version' : 'not-a-ledger-file';
+  return { kind, broken: true, message: messageOf(error) };
+}
+
+function nothing(files: LedgerFiles, directory: string): VerifyFinding {
+  const names = files.list(directory);
+  const has = names.includes('segments') || names.includes('checkpoints');
+  const others = names.slice(0, NAMES_TOLD).join(', ');
+  const message = has
+    ? `${directory} is a ledger's folder without an entry and without a checkpoint: it was emptied, or never written to`
+    : `${directory} ${names.length === 0 ? 'is empty' : `holds ${others}, and no segments`}: this is no ledger's folder, or a disk that is not mounted`;
+  return { kind: 'nothing-to-verify', broken: true, message };
 }
 
 /** The walk over entries and tiles side by side, from checkpoint to checkpoint. */
-function createCheck(deps: { readonly files: LedgerFiles; readonly directory: string }) {
-  const findings: VerifyFinding[] = [];
+function createCheck(deps: {
+  readonly files: LedgerFiles;
+  readonly directory: string;
+  /** Entries that tiles show to have been on disk. */
+  readonly tiled: number;
+  readonly findings: VerifyFinding[];
+  readonly found: Found;
+}) {
+  const { findings, found } = deps;
   const notes: WalkNote[] = [];
   const walk = walkEntries(deps, (note) => {
     if (notes.length < NOTES_MAX) notes.push(note);
   });
   const tiles: TileLeaves = createTileLeaves(deps);
   let good: Tree = createTree();
-  let entries = 0;
-  let signedEntries = 0;
 
   /** Hashes the entries and the tiles' leaves up to the checkpoint; returns both trees and where they first differ. */
   const hashSpan = async (size: number, signal: AbortSignal) => {
@@ -123,15 +167,29 @@ function createCheck(deps: { readonly files: LedgerFiles; readonly directory: st
     }
     return { actual, tiled, differs };
   };
+  /** Follows what no checkpoint covers: numbers must go on without a gap, and it must be what a crash leaves. */
+  const followTail = async (signal: AbortSignal): Promise<VerifyFinding | undefined> => {
+    const tail = createTailCheck();
+    for (let step = walk.next(); !step.done; step = walk.next()) {
+      const at = found.entries;
+      if (at % ENTRIES_A_TURN === 0) await pause(signal);
+      const entry = entryIn(step.value.payload);
+      const damage = notes.find((note) => note.at === at && note.kind !== 'torn-tail');
+      if (entry?.seq !== at || damage) return brokenTail(at, entry?.seq, damage);
+      if (at < deps.tiled && tiles.differs(at, deps.tiled, leafHash(step.value.payload))) {
+        const message = `entry ${at}, behind the last checkpoint, is not the one that its tile was made of`;
+        return { kind: 'entry-changed', broken: true, sequence: at, message };
+      }
+      const dishonest = tail.take(entry);
+      if (dishonest !== undefined && found.checkpoints > 0) {
+        const message = `no checkpoint covers the entries from ${found.signedEntries} on, and a crash leaves none like these: ${dishonest}`;
+        return { kind: 'unsigned-tail', broken: true, sequence: found.signedEntries, message };
+      }
+      found.entries++;
+    }
+    return undefined;
+  };
   return {
-    findings,
-    broken: false,
-    get entries() {
-      return entries;
-    },
-    get signedEntries() {
-      return signedEntries;
-    },
     /** Leads the entries on to a checkpoint; false when they do not get there. */
     async span(checkpoint: Checkpoint, signal: AbortSignal): Promise<boolean> {
       const { size, root } = checkpoint;
@@ -139,8 +197,8 @@ function createCheck(deps: { readonly files: LedgerFiles; readonly directory: st
       if (actual.size === size && actual.root().equals(root)) {
         if (differs !== undefined) findings.push(tileDamaged(differs));
         good = actual;
-        entries = size;
-        signedEntries = size;
+        found.entries = size;
+        found.signedEntries = size;
         return true;
       }
       const tilesAreTrue = tiled.size === size && tiled.root().equals(root);
@@ -149,38 +207,34 @@ function createCheck(deps: { readonly files: LedgerFiles; readonly directory: st
           ? await locateDifference({ ...deps, at: differs, size, notes, signal })
           : bounded({ from: good.size, size, found: actual.size, notes }),
       );
-      if (tilesAreTrue && differs !== undefined) entries = differs;
+      if (tilesAreTrue && differs !== undefined) found.entries = differs;
       return false;
     },
-    /** Follows what no checkpoint covers: numbers must go on without a gap. */
-    async tail(checkpoints: number, signal: AbortSignal): Promise<void> {
-      for (let step = walk.next(); !step.done; step = walk.next()) {
-        if (entries % ENTRIES_A_TURN === 0) await pause(signal);
-        const entry = entryIn(step.value.payload);
-        const damage = notes.find((note) => note.at === entries && note.kind !== 'torn-tail');
-        if (entry?.seq !== entries || damage) {
-          findings.push(brokenTail(entries, entry?.seq, damage));
-          return;
-        }
-        entries++;
-      }
-      for (const note of notes) {
-        findings.push({
-          kind: note.kind,
-          broken: note.kind === 'segment-missing',
-          sequence: note.at,
-          message: note.message,
-        });
-      }
-      if (entries > 0 && checkpoints === 0) {
-        const message = `no signed checkpoint vouches for any of the ${entries} entries`;
-        findings.push({ kind: 'unsigned', broken: true, sequence: 0, message });
-      } else if (entries > signedEntries) {
-        const message = `the last ${entries - signedEntries} entries are whole, but no checkpoint covers them yet`;
-        findings.push({ kind: 'unsigned-tail', broken: false, sequence: signedEntries, message });
-      }
+    async tail(signal: AbortSignal): Promise<void> {
+      const broken = await followTail(signal);
+      if (broken) findings.push(broken);
+      else findings.push(...notes.map(noted), ...ending(found, deps.tiled));
     },
   };
+}
+
+function noted({ kind, at, message }: WalkNote): VerifyFinding {
+  return { kind, broken: kind !== 'torn-tail', sequence: at, message };
+}
+
+/** What is to be said of where the log ends, once all of it is in order. */
+function ending({ entries, signedEntries, checkpoints }: Found, tiled: number): VerifyFinding[] {
+  if (tiled > entries) {
+    const message = `the log ends before entry ${entries}, but tiles were made of ${tiled} entries`;
+    return [{ kind: 'truncated', broken: true, sequence: entries, untilSequence: tiled, message }];
+  }
+  if (entries > 0 && checkpoints === 0) {
+    const message = `no signed checkpoint vouches for any of the ${entries} entries`;
+    return [{ kind: 'unsigned', broken: true, sequence: 0, message }];
+  }
+  if (entries === signedEntries) return [];
+  const message = `the last ${entries - signedEntries} entries are whole, but no checkpoint covers them yet`;
+  return [{ kind: 'unsigned-tail', broken: false, sequence: signedEntries, message }];
 }
 
 async function pause(signal: AbortSignal): Promise<void> {
@@ -226,5 +280,7 @@ function brokenTail(at: number, seq: number | undefined, damage: WalkNote | unde
 }
 
 const ENTRIES_A_TURN = 1024;
+/** Enough to see what the folder is instead. */
+const NAMES_TOLD = 5;
 /** The first ones are what explains a difference; a file of noise has no end of them. */
 const NOTES_MAX = 64;

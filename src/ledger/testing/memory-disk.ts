@@ -49,8 +49,8 @@ function createDisk(names: Names, durableNames: Names): MemoryDisk {
     ...contentOf(names, faults),
     makeDirectory: () => {},
     list(directory) {
-      const paths = [...names.keys()].filter((path) => dirname(path) === directory);
-      return paths.map((path) => path.slice(directory.length + 1)).sort();
+      const inside = [...names.keys()].filter((path) => path.startsWith(`${directory}/`));
+      return [...new Set(inside.map((path) => path.slice(directory.length + 1).split('/', 1)[0] ?? ''))].sort();
     },
     async syncDirectory(path) {
       await turn();
