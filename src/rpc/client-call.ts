@@ -43,6 +43,8 @@ export function openCall(options: {
   path: string;
   responseBytesMax: number;
   call: CallOptions;
+  /** Is told the server's clock, epoch milliseconds, where an answer has it. */
+  onServerTime?: ((epochMs: number) => void) | undefined;
 }): ClientCall {
   const { link, call } = options;
   const stream = requestStream(link.session, options.path, call);
@@ -84,6 +86,8 @@ export function openCall(options: {
   call.signal.addEventListener('abort', onAbort, { once: true });
   stream.on('response', (received) => {
     headers = received;
+    const serverMs = Date.parse(received.date ?? '');
+    if (!Number.isNaN(serverMs)) options.onServerTime?.(serverMs);
   });
   stream.on('trailers', (received) => {
     trailers = received;

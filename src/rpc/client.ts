@@ -64,6 +64,8 @@ export function createRpcClient(deps: {
   connect: Connect;
   /** Bytes of one response message; 16 MiB unless said. */
   responseBytesMax?: number;
+  /** Is told the server's clock, epoch milliseconds to a second, at the start of streams of servers that say it. */
+  onServerTime?: (epochMs: number) => void;
 }): RpcClient {
   const connection = createClientConnection(deps);
   const responseBytesMax = deps.responseBytesMax ?? RESPONSE_BYTES_MAX;
@@ -72,7 +74,14 @@ export function createRpcClient(deps: {
     const link = await raceAbort(connection.link(), call.signal).catch((error: unknown) => {
       throw call.signal.aborted ? abortStatus(call.signal) : error;
     });
-    return openCall({ clock: deps.clock, link, path: pathOf(method), responseBytesMax, call });
+    return openCall({
+      clock: deps.clock,
+      link,
+      path: pathOf(method),
+      responseBytesMax,
+      call,
+      onServerTime: deps.onServerTime,
+    });
   };
   /** Opens a call, sends its one request and waits for the first answer. */
   const openWith = async (

@@ -62,7 +62,7 @@ class Response implements ServerResponse {
       stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
       return Promise.reject(ended);
     }
-    this.#start();
+    this.#start('dated');
     return stream.write(frame, this.#count(frame)) ? ROOM : this.#waitForRoom();
   }
 
@@ -115,10 +115,14 @@ class Response implements ServerResponse {
     return !this.#stream.destroyed && !this.#stream.closed;
   }
 
-  #start(): void {
+  #start(date?: 'dated'): void {
     const stream = this.#stream;
     if (stream.headersSent) return;
-    stream.respond(RESPONSE_HEADERS, TRAILERS_FOLLOW);
+    const headers =
+      date === undefined
+        ? RESPONSE_HEADERS
+        : { ...RESPONSE_HEADERS, date: new Date(this.#site.clock.now()).toUTCString() };
+    stream.respond(headers, TRAILERS_FOLLOW);
   }
 
   #fits(queuedBytes: number, moreBytes: number): boolean {
@@ -178,7 +182,7 @@ const RESPONSE_HEADERS: OutgoingHttpHeaders = {
   'grpc-accept-encoding': 'identity',
 };
 const STATUS_OK: OutgoingHttpHeaders = { 'grpc-status': '0' };
-/** gRPC has no use for a date header, and making one costs. */
+/** Streams alone say what time it is here, by which clients tell clocks that disagree; a date in each unary answer would cost. */
 const TRAILERS_FOLLOW = { waitForTrailers: true, sendDate: false };
 const NOTHING_FOLLOWS = { endStream: true, sendDate: false };
 /** gRPC clients close their side on the status; this is for those that don't. */

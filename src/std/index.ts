@@ -23,6 +23,7 @@ export { CodedError, codeOf, type ErrorEntry, type ErrorExit, type ErrorTable, m
 export { type BoundedQueue, createBoundedQueue, createGate, type Gate } from './limits.ts';
 export { createLog, createSilentLog, type Log, type LogFields, type LogLevel } from './log.ts';
 export { type Member, type MemberKind, memberById } from './member.ts';
+export { type ClockOffset, createPeerClock, type PeerClock } from './peer-clock.ts';
 export { createSeededRandom, createSystemRandom, type Random } from './random.ts';
 export { createSampledLog, type SampledLog } from './sampled-log.ts';
 export { Secret } from './secret.ts';

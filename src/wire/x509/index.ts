@@ -35,5 +35,6 @@ export {
   type SubjectKey,
 } from './public-key.ts';
 export { algorithmForKey, type SignatureAlgorithm, signWith } from './signature-algorithm.ts';
+export { noteSvidTimes } from './svid-times.ts';
 export { type ChainOptions, type ChainResult, verifyChain, verifySignedBy } from './verify-chain.ts';
 export { leafId, type SvidReason, type SvidResult, verifyX509Svid } from './verify-svid.ts';
