@@ -273,7 +273,8 @@ describe('an agent that watches', () => {
     for (let node = 0; node < 12; node++) {
       const agent = server.client(await agents.join());
       const updates = agent.serverStream(Control.method.watchNode, {}, options)[Symbol.asyncIterator]();
-      const own = (await updates.next()).value?.targets[0]?.gateways.map(({ address }: { address: string }) => address) ?? [];
+      const own =
+        (await updates.next()).value?.targets[0]?.gateways.map(({ address }: { address: string }) => address) ?? [];
       expect([own.length, new Set(own).size]).toEqual([8, 8]);
       for (const address of own) told.add(address);
     }
