@@ -42,7 +42,7 @@ beforeAll(() => {
     rename(to, from);
   }
   run('node', ['scripts/gen.ts']);
-}, 120_000);
+});
 
 afterAll(() => rmSync(house, { recursive: true, force: true }), 60_000);
 

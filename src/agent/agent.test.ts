@@ -135,7 +135,7 @@ describe('rotation', () => {
     await h.until(() => h.logged('agent.node.renewed').length >= 1);
     const syncs = h.agent().counters.syncs;
     await h.until(() => h.agent().counters.syncs > syncs);
-  }, 90_000);
+  });
 });
 
 describe('a server that is away', () => {

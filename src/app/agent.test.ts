@@ -76,7 +76,7 @@ describe('an agent whose node has no identity', () => {
     const port = await freePort();
     await start(`, joinToken: env:NONE, http: "127.0.0.1:${port}"`);
     const why = 'the join token env:NONE is missing or empty: make one with `countersign node token` and put it there';
-    await expect.poll(() => role.notReady(), { timeout: 20_000 }).toContain(`the node has no identity yet: ${why}`);
+    await expect.poll(() => role.notReady()).toContain(`the node has no identity yet: ${why}`);
     const answer = await fetch(`http://127.0.0.1:${port}/ready`);
     expect(answer.status).toBe(503);
     expect(await answer.json()).toMatchObject({
@@ -92,7 +92,7 @@ describe('an agent whose node has no identity', () => {
     server.attestError = new RpcError(code, 'no');
     writeFileSync(join(folder, 'token'), 'token', { mode: 0o600 });
     await start(`, joinToken: "file:${folder}/token"`);
-    await expect.poll(() => role.notReady().join(), { timeout: 20_000 }).toMatch(/proof: no/);
+    await expect.poll(() => role.notReady().join()).toMatch(/proof: no/);
     expect(role.failure()).toEqual(ends === undefined ? undefined : expect.objectContaining({ code: ends }));
   });
 });

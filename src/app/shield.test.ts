@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, describe, expect, it } from 'vitest';
+import { own } from '../../test/support/owned.ts';
 
 // Real processes: what a role does for its memory can only be seen from outside.
 
@@ -24,10 +25,12 @@ async function start(attested: boolean, options: readonly string[] = []): Promis
     shieldProcess({ log: { warn: (event) => events.push(event) }, attested: ${attested} });
     console.log(JSON.stringify(events));
     setInterval(() => {}, 1000);`;
-  const child = spawn(process.execPath, [...options, '--input-type=module', '-e', script], {
-    ...(root ? { uid: USER, gid: USER } : {}),
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
+  const child = own(
+    spawn(process.execPath, [...options, '--input-type=module', '-e', script], {
+      ...(root ? { uid: USER, gid: USER } : {}),
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }),
+  );
   children.push(child);
   const [line]: unknown[] = await once(createInterface(child.stdout), 'line');
   return { pid: child.pid ?? 0, events: JSON.parse(String(line)) };
@@ -89,9 +92,11 @@ describe('the executable', () => {
   it('opens no debugger for a signal, and shields the roles it runs', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'shield-'));
     try {
-      const child = spawn(process.execPath, [EXECUTABLE, 'dev', '--dir', join(folder, 'dev'), '--json'], {
-        cwd: folder,
-      });
+      const child = own(
+        spawn(process.execPath, [EXECUTABLE, 'dev', '--dir', join(folder, 'dev'), '--json'], {
+          cwd: folder,
+        }),
+      );
       children.push(child);
       let errors = '';
       child.stderr.on('data', (chunk: Buffer) => {

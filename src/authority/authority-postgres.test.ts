@@ -78,7 +78,7 @@ async function startServer(serverId: string) {
 it('start at the same moment, and each verifies what the others issue, with one sequence for all', async () => {
   const servers = await Promise.all(['a', 'b', 'c'].map(startServer));
   // Three X.509 authorities and three JWT keys were published, each a step of the sequence.
-  for (const authority of servers) await expect.poll(() => authority.bundle().sequence, { timeout: 10_000 }).toBe(6);
+  for (const authority of servers) await expect.poll(() => authority.bundle().sequence).toBe(6);
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const csr = buildCertificateRequest({ privateKey, publicKeyDer: publicKey.export({ format: 'der', type: 'spki' }) });
   const { spkiDer } = parseCertificateRequest(csr);
@@ -93,7 +93,5 @@ it('start at the same moment, and each verifies what the others issue, with one 
   }
   const [first, second] = servers;
   const next = await first?.prepare('x509', signal);
-  await expect
-    .poll(() => second?.authorities().find((each) => each.id === next?.id)?.state, { timeout: 10_000 })
-    .toBe('prepared');
+  await expect.poll(() => second?.authorities().find((each) => each.id === next?.id)?.state).toBe('prepared');
 });

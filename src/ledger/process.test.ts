@@ -4,6 +4,7 @@ import { chmodSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { own } from '../../test/support/owned.ts';
 import { codeOf } from '../std/index.ts';
 import { noteKeyOf } from '../wire/tlog/index.ts';
 import { createDirectoryReader, createLedger, type LedgerEntry, openSignerFile, verifyLedger } from './index.ts';
@@ -36,7 +37,7 @@ const all = async (entries: AsyncIterable<LedgerEntry>): Promise<LedgerEntry[]> 
 describe('kill -9', () => {
   it.each([400, 3000])('loses no entry that append accepted (after %i)', async (lines) => {
     const script = fileURLToPath(new URL('./testing/append-forever.ts', import.meta.url));
-    const child = spawn(process.execPath, [script, folder.directory], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = own(spawn(process.execPath, [script, folder.directory], { stdio: ['ignore', 'pipe', 'inherit'] }));
     let output = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       output += text;

@@ -89,8 +89,8 @@ describe('several servers on one database', () => {
     await Promise.all([declare(a, 'first'), declare(b, 'second'), ...churn]);
     for (const { registration } of [a, b]) {
       const seen = () => registration.authorizedEntries(NODE, []);
-      await expect.poll(() => seen().length, { timeout: 20_000 }).toBe(50);
-      await expect.poll(() => registration.revision(), { timeout: 20_000 }).toBe(80);
+      await expect.poll(() => seen().length).toBe(50);
+      await expect.poll(() => registration.revision()).toBe(80);
       expect(new Set(seen().flatMap(({ id, hint }) => (id.startsWith('d') ? [hint] : []))).size).toBe(1);
     }
   });

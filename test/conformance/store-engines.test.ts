@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { createSilentLog, createSystemClock, type Service } from '../../src/std/index.ts';
 import { storeEngines } from '../../src/store/engines/registry.generated.ts';
 import type { Migration, Store, StoreEngineMember } from '../../src/store/index.ts';
+import { own } from '../support/owned.ts';
 import { type ItemTables, itemMigrations } from './store-items.ts';
 
 /** A database of one engine, empty at first. */
@@ -431,8 +432,10 @@ async function writeUntilKilled(options: {
 
 function spawnWriter(options: { engine: string; database: Database; first: string }): ChildProcess {
   const script = path.join(import.meta.dirname, 'store-writer.ts');
-  return spawn(process.execPath, [script, options.engine, JSON.stringify(options.database.config), options.first], {
-    env: { ...process.env, ...options.database.env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  return own(
+    spawn(process.execPath, [script, options.engine, JSON.stringify(options.database.config), options.first], {
+      env: { ...process.env, ...options.database.env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    }),
+  );
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually } from '../support/eventually.ts';
+import { own } from '../support/owned.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 
 const LIBRARY = `/usr/lib/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu/faketime/libfaketimeMT.so.1`;
@@ -33,16 +34,18 @@ describe.skipIf(!available)('with the clock stepped (skipped without libfaketime
     postgres = await startPostgres({ users: { app: 'clock-test-password' }, databases: ['shop'] });
     await postgres.query('create table t (id int); insert into t values (1); grant select on t to app', [], 'shop');
     setClock('+0');
-    dev = spawn(process.execPath, [EXECUTABLE, 'dev', '--dir', home, '--json'], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: {
-        ...process.env,
-        LD_PRELOAD: LIBRARY,
-        FAKETIME_TIMESTAMP_FILE: join(folder, 'clock'),
-        FAKETIME_NO_CACHE: '1',
-        FAKETIME_DONT_FAKE_MONOTONIC: '1',
-      },
-    });
+    dev = own(
+      spawn(process.execPath, [EXECUTABLE, 'dev', '--dir', home, '--json'], {
+        stdio: ['ignore', 'pipe', 'pipe'],
+        env: {
+          ...process.env,
+          LD_PRELOAD: LIBRARY,
+          FAKETIME_TIMESTAMP_FILE: join(folder, 'clock'),
+          FAKETIME_NO_CACHE: '1',
+          FAKETIME_DONT_FAKE_MONOTONIC: '1',
+        },
+      }),
+    );
     for (const stream of [dev.stdout, dev.stderr]) stream?.on('data', (chunk) => (log += chunk));
     await eventually('dev runs', async () => log.includes('"running"'));
     writeFileSync(
@@ -58,7 +61,7 @@ describe.skipIf(!available)('with the clock stepped (skipped without libfaketime
       status: 0,
     });
     await eventually('the first answer', async () => (await read()) === 1);
-  }, 60_000);
+  });
 
   afterAll(async () => {
     dev.kill('SIGKILL');

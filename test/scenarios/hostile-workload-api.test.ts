@@ -6,6 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import * as fs from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually } from '../support/eventually.ts';
+import { own } from '../support/owned.ts';
 import { run, type User } from '../support/processes.ts';
 import { type Stack, startStack } from '../support/stack.ts';
 
@@ -157,18 +158,19 @@ function agentKilobytes(): number {
 async function askOnce(user: User): Promise<string> {
   const finished = await run(process.execPath, ['-e', SCRIPT, stack.folder.workloadApi, 'once'], {
     user,
-    withinMs: 30_000,
   });
   return finished.stdout.trim() || `exit ${finished.code}: ${finished.stderr}`;
 }
 
 /** Starts the script under that user; `line` is the first that it writes. It goes on until it is killed. */
 function startScript(user: User, mode: string, ...numbers: number[]): { child: ChildProcess; line: Promise<string> } {
-  const child = spawn(process.execPath, ['-e', SCRIPT, stack.folder.workloadApi, mode, ...numbers.map(String)], {
-    ...(user !== undefined && { uid: user, gid: user }),
-    cwd: '/',
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const child = own(
+    spawn(process.execPath, ['-e', SCRIPT, stack.folder.workloadApi, mode, ...numbers.map(String)], {
+      ...(user !== undefined && { uid: user, gid: user }),
+      cwd: '/',
+      stdio: ['ignore', 'pipe', 'inherit'],
+    }),
+  );
   children.push(child);
   const line = new Promise<string>((resolve) => {
     child.stdout.setEncoding('utf8').once('data', (text: string) => resolve(text.trim()));

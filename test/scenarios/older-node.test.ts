@@ -44,7 +44,7 @@ describe.skipIf(olderNode === undefined)('started by an older Node (skipped wher
     await expect.poll(() => said.join(''), { timeout: 60_000 }).toContain('running in one process');
     launcher.kill(signal);
     await closed;
-  }, 90_000);
+  });
 
   it('it says what to install where there is no packaged one', () => {
     const folder = mkdtempSync(join(tmpdir(), 'bin-'));

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually } from '../support/eventually.ts';
+import { own } from '../support/owned.ts';
 
 const EXECUTABLE = join(import.meta.dirname, '../../bin/countersign.js');
 const folder = mkdtempSync(join(tmpdir(), 'cs-wait-'));
@@ -13,7 +14,7 @@ const home = join(folder, 'home');
 const children: ChildProcess[] = [];
 
 function start(args: readonly string[]) {
-  const child = spawn(process.execPath, [EXECUTABLE, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = own(spawn(process.execPath, [EXECUTABLE, ...args], { stdio: ['ignore', 'pipe', 'pipe'] }));
   children.push(child);
   const seen = { text: '' };
   for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => (seen.text += chunk));
@@ -29,8 +30,8 @@ async function end(child: ChildProcess): Promise<number | null> {
 
 beforeAll(async () => {
   const { seen } = start(['dev', '--dir', home, '--json']);
-  await eventually('dev runs', () => seen.text.includes('"running"'), { withinMs: 30_000 });
-}, 60_000);
+  await eventually('dev runs', () => seen.text.includes('"running"'));
+});
 afterAll(() => {
   for (const child of children) child.kill('SIGKILL');
   rmSync(folder, { recursive: true, force: true });

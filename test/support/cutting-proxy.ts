@@ -22,6 +22,8 @@ export interface CuttingProxy {
   readonly cuts: number;
   /** What each side of connection number `n` said, the first 64 KiB of it; the first connection is 0. */
   said(n: number): Readonly<Record<Cut['from'], Buffer>>;
+  /** Ends all connections there are, by a reset. */
+  dropAll(): void;
   close(): Promise<void>;
 }
 
@@ -66,8 +68,8 @@ export async function startCuttingProxy(
         const passed = chunk.subarray(0, left);
         const words = cut?.lastWords ?? Buffer.alloc(0);
         if (name === 'client') {
-          if (passed.length > 0) upstream.write(passed);
-          return end([words]);
+          over = true;
+          return void upstream.write(passed, () => setImmediate(() => end([words])));
         }
         return end(cut?.isSplit === true ? [passed, words] : [Buffer.concat([passed, words])]);
       });
@@ -89,6 +91,9 @@ export async function startCuttingProxy(
       return cuts;
     },
     said: (n) => transcripts[n] ?? { client: Buffer.alloc(0), server: Buffer.alloc(0) },
+    dropAll() {
+      for (const socket of sockets) reset(socket);
+    },
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
@@ -105,14 +110,21 @@ function sayGoodbye(
 ): void {
   const [first, second] = words.filter((word) => word.length > 0);
   const leave = () => {
-    upstream.destroySoon();
-    // A reset throws away what the peer has not read yet: it is only told once the last words are gone from here.
-    if (how === 'reset') client.resetAndDestroy();
-    else client.destroySoon();
+    for (const socket of [client, upstream]) {
+      // A reset throws away what the peer has not read yet: it is only told once the last words are gone from here.
+      if (how === 'reset') reset(socket);
+      else socket.destroySoon();
+    }
   };
   const saySecond = () => (second ? client.write(second, leave) : leave());
   if (first) client.write(first, () => setImmediate(saySecond));
   else leave();
+}
+
+/** Unix sockets know no reset; closing one with unread bytes is the nearest. */
+function reset(socket: net.Socket): void {
+  if (socket.remoteAddress === undefined) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 const TRANSCRIPT_BYTES_MAX = 64 * 1024;

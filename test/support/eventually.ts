@@ -7,7 +7,7 @@ export async function eventually<T>(
   look: () => T | undefined | false | Promise<T | undefined | false>,
   options: { withinMs?: number; everyMs?: number } = {},
 ): Promise<T> {
-  const { withinMs = 15_000, everyMs = 25 } = options;
+  const { withinMs = 60_000, everyMs = 25 } = options;
   const deadline = performance.now() + withinMs;
   let last: unknown;
   for (;;) {

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import * as fs from 'node:fs';
 import * as net from 'node:net';
 import * as path from 'node:path';
+import { own } from './owned.ts';
 import { type Owner, spawnIdentity } from './postgres-cluster.ts';
 
 export interface ClusterProcess {
@@ -58,6 +59,7 @@ export function createClusterProcess(options: {
         cwd: '/',
         stdio: ['ignore', 'ignore', 'pipe'],
       });
+      own(started);
       child = started;
       let recent = '';
       let ready = false;

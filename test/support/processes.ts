@@ -4,6 +4,7 @@ import { randomInt } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as net from 'node:net';
 import * as path from 'node:path';
+import { own, runMark } from './owned.ts';
 
 /** Who runs a process; undefined = the test's own user. */
 export type User = number | undefined;
@@ -20,7 +21,7 @@ export interface RunOptions {
   /** Added to a small environment of its own: nothing of the test's comes through but PATH. */
   readonly env?: Readonly<Record<string, string>>;
   readonly stdin?: string | Buffer;
-  /** Killed after this time: 60 s. */
+  /** Killed after this time: two minutes. */
   readonly withinMs?: number;
   /** Hears of the process as soon as it runs. */
   readonly started?: (child: ChildProcess) => void;
@@ -32,11 +33,12 @@ export function run(file: string, args: readonly string[], options: RunOptions =
     const child = spawn(file, args, {
       ...userOf(options.user),
       cwd: '/',
-      env: { ...BASE_ENV, ...options.env },
+      env: { ...BASE_ENV, ...runMark(), ...options.env },
       stdio: ['pipe', 'pipe', 'pipe'],
-      timeout: options.withinMs ?? 60_000,
+      timeout: options.withinMs ?? 120_000,
       killSignal: 'SIGKILL',
     });
+    own(child);
     let [stdout, stderr] = ['', ''];
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       stdout += text;
@@ -82,7 +84,6 @@ export function createDaemon(options: {
   let exitCode: number | undefined;
   let exited: Promise<number> = Promise.resolve(0);
   fs.writeFileSync(options.logFile, '');
-  process.once('exit', () => child?.kill('SIGKILL'));
   return {
     start() {
       if (child) return;
@@ -90,9 +91,10 @@ export function createDaemon(options: {
       const started = spawn(options.file, options.args, {
         ...userOf(options.user),
         cwd: '/',
-        env: { ...BASE_ENV, ...options.env },
+        env: { ...BASE_ENV, ...runMark(), ...options.env },
         stdio: ['ignore', log, log],
       });
+      own(started);
       fs.closeSync(log);
       child = started;
       exitCode = undefined;

@@ -209,4 +209,4 @@ function cellsOf(body: Buffer): string[] {
   return cells;
 }
 
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 60_000;

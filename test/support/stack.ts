@@ -191,7 +191,7 @@ function createRole(name: RoleName, folder: StackFolder, options: { user: User; 
       return daemon.exitCode;
     },
     readiness,
-    async ready(withinMs = 20_000) {
+    async ready(withinMs = 120_000) {
       let seen = 'no answer';
       const failure = (cause?: unknown) =>
         new Error(`${name} is not ready (${daemon.exitCode ?? seen}):\n${daemon.logs().slice(-LOG_SHOWN)}`, { cause });

@@ -4,14 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { own } from '../../../test/support/owned.ts';
 
 // Goal: where agent and caller do not see the same users and processes, nobody is taken for somebody else. Real namespaces.
 
 const WORKER = join(import.meta.dirname, '../testing/peer-worker.ts');
 const UNSHARE = '/usr/bin/unshare';
 const canUnshare =
-  process.getuid?.() === 0 &&
-  spawnSync(UNSHARE, ['--user', '--map-root-user', '--pid', '--fork', 'true'], { timeout: 10_000 }).status === 0;
+  process.getuid?.() === 0 && spawnSync(UNSHARE, ['--user', '--map-root-user', '--pid', '--fork', 'true']).status === 0;
 /** Its processes end with it. */
 const OWN_PROCESSES = ['--pid', '--fork', '--kill-child'];
 let folder: string;
@@ -37,7 +37,7 @@ async function told(agent: readonly string[], connect: readonly string[] = [], u
 }
 
 function start([file = '', ...args]: readonly string[], uid = 0): AsyncIterator<string> {
-  const child = spawn(file, args, { cwd: '/', uid, gid: uid, stdio: ['ignore', 'pipe', 'ignore'] });
+  const child = own(spawn(file, args, { cwd: '/', uid, gid: uid, stdio: ['ignore', 'pipe', 'ignore'] }));
   children.push(child);
   return createInterface(child.stdout)[Symbol.asyncIterator]();
 }

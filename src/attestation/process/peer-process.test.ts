@@ -5,6 +5,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { own } from '../../../test/support/owned.ts';
 import { type PeerProcess, readPeer } from './peer-process.ts';
 
 // A real Unix socket, real processes, the real kernel.
@@ -38,13 +39,15 @@ async function connect(
   if (root) spawnSync('chmod', ['755', folder]);
   if (root) spawnSync('chmod', ['777', path]);
   const accepted = once(server, 'connection');
-  const child = spawn(
-    process.execPath,
-    [
-      '-e',
-      `${before} require('net').connect(${JSON.stringify(path)}, () => { ${script} }); setInterval(() => {}, 1000);`,
-    ],
-    { ...ids, cwd: '/' },
+  const child = own(
+    spawn(
+      process.execPath,
+      [
+        '-e',
+        `${before} require('net').connect(${JSON.stringify(path)}, () => { ${script} }); setInterval(() => {}, 1000);`,
+      ],
+      { ...ids, cwd: '/' },
+    ),
   );
   children.push(child);
   const [socket]: Socket[] = await accepted;
@@ -116,7 +119,7 @@ describe('readPeer', () => {
 
   it('takes no signal of its own for the end of the other: a profiler sends thousands', async () => {
     const profiled = ['--cpu-prof', '--cpu-prof-interval=50', `--cpu-prof-dir=${folder}`];
-    const watcher = spawn(process.execPath, [...profiled, '--input-type=module', '-e', WATCHER, PEER, `${path}2`]);
+    const watcher = own(spawn(process.execPath, [...profiled, '--input-type=module', '-e', WATCHER, PEER, `${path}2`]));
     children.push(watcher);
     let said = '';
     watcher.stdout.on('data', (chunk: Buffer) => {
@@ -170,7 +173,7 @@ const PEER = join(import.meta.dirname, 'peer-process.ts');
 function takePid(pid: number): ChildProcess {
   for (let tries = 0; tries < 200; tries++) {
     writeFileSync('/proc/sys/kernel/ns_last_pid', String(pid - 1));
-    const heir = spawn('sleep', ['60']);
+    const heir = own(spawn('sleep', ['60']));
     children.push(heir);
     if (heir.pid === pid) return heir;
     heir.kill('SIGKILL');

@@ -11,6 +11,7 @@ import { createSearch } from '../../support/canaries/search.ts';
 import { canary } from '../../support/canaries/stack-canaries.ts';
 import { createWatch, describeLeaks, readRegistry, type Watch } from '../../support/canaries/watch.ts';
 import { eventually } from '../../support/eventually.ts';
+import { own } from '../../support/owned.ts';
 
 const VALUE = canary();
 let folder: string;
@@ -178,10 +179,12 @@ describe('a place', () => {
       ['sleep 60 & wait', [], { SECRET: VALUE }],
       [`sh -c 'sleep 60; : "$0"' ${VALUE} & wait`, [], {}],
     ] as const) {
-      const child = spawn('/bin/sh', ['-c', script, 'sh', ...args], {
-        env: { PATH: '/usr/bin:/bin', ...env },
-        detached: true,
-      });
+      const child = own(
+        spawn('/bin/sh', ['-c', script, 'sh', ...args], {
+          env: { PATH: '/usr/bin:/bin', ...env },
+          detached: true,
+        }),
+      );
       try {
         const leaks = await eventually('the leak', () => {
           const all = found((watch) => lookAtProcesses(watch, [child.pid ?? 0]));

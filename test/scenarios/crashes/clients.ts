@@ -240,7 +240,7 @@ function facts(error: unknown): { code: string; message: string } {
 export const CANARY = 'canary-of-people';
 const PIPELINED = 8;
 /** Half a minute without a word is a hung connection, however busy the machine. */
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 60_000;
 /** Of a client that is polite: eight that hammer would themselves be what keeps a small machine from coming back. */
 const RETRY_MS = 75;
 /** Leaves the machine to the others now and then; without it a run of many rounds is mostly reading back what was written. */

@@ -113,4 +113,4 @@ function isAway(error: unknown): boolean {
 }
 
 const BETWEEN_MS = 100;
-const PATIENCE_MS = 15_000;
+const PATIENCE_MS = 60_000;

@@ -19,6 +19,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import koffi from 'koffi';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { own } from '../../../../test/support/owned.ts';
 import { formatSelector } from '../../../model/index.ts';
 import { lookAtFile } from '../../process/file-look.ts';
 import { member } from './index.ts';
@@ -39,7 +40,7 @@ afterEach(() => {
 });
 
 async function start(program: string, args: readonly string[] = ['60']): Promise<number> {
-  const child = spawn(program, args, { cwd: '/' });
+  const child = own(spawn(program, args, { cwd: '/' }));
   children.push(child);
   await once(child, 'spawn');
   return child.pid ?? 0;
@@ -206,15 +207,17 @@ function changeThroughMapping(path: string): void {
 /** Mounts a file system in user space that holds a copy of sleep; undefined where that is not allowed. */
 async function mountInUserSpace(on: string): Promise<{ server: ChildProcess } | undefined> {
   const script = join(import.meta.dirname, '../../testing/user-file-system-worker.ts');
-  const server = spawn(process.execPath, [script, on, realpathSync('/bin/sleep')], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const server = own(
+    spawn(process.execPath, [script, on, realpathSync('/bin/sleep')], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    }),
+  );
   children.unshift(server); // Ended last of all that use it.
   const ready = await Promise.race([once(server.stdout, 'data'), once(server, 'exit')]);
   if (!Buffer.isBuffer(ready[0])) return undefined;
   mounted.push(on);
   // Should something wait for it after all, a test that fails is better than one that no signal can end.
-  children.push(spawn('sh', ['-c', `sleep 30; kill -CONT ${server.pid}`]));
+  children.push(own(spawn('sh', ['-c', `sleep 30; kill -CONT ${server.pid}`])));
   return { server };
 }
 

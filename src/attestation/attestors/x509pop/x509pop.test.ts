@@ -35,7 +35,7 @@ beforeAll(() => {
   makeLeaf('of-plain', 'plain', ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256']);
   makeLeaf('ed25519', 'ca', ['-newkey', 'ed25519']);
   makeLeaf('foreign', 'stranger', ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256']);
-}, 60_000);
+});
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 function makeCa(name: string, extensions: readonly string[] = ['-addext', 'keyUsage=critical,keyCertSign']): void {

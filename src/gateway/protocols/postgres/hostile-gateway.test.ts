@@ -150,7 +150,7 @@ describe('bytes held for all sessions', () => {
       socket.write(Buffer.concat([ROW, long, Buffer.alloc(40_000_000 - 2)]));
     };
     raw.send(query('select 1'));
-    await expect.poll(() => noted('gateway.session.memory').length, { timeout: 10_000 }).toBe(1);
+    await expect.poll(() => noted('gateway.session.memory').length).toBe(1);
     await expect.poll(() => gateway.sessions().length).toBe(0);
     await expect.poll(() => fake.sessions[0]?.socket.destroyed).toBe(true);
   });

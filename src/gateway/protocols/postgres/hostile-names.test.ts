@@ -47,7 +47,7 @@ beforeAll(async () => {
   server = await startAppDatabase(SEED);
   gate = await openGate('web');
   plain = await openGate('plain');
-}, 60_000);
+});
 afterAll(async () => {
   await gate?.close();
   await plain?.close();

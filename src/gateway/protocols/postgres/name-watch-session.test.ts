@@ -18,7 +18,7 @@ beforeAll(async () => {
     create function tools.close_month() returns int language sql as 'select 1';
     grant all on all tables in schema public to gate;`);
   gate = await startTarget({ ...server.target, policies: createTargetPolicies(board) });
-}, 60_000);
+});
 afterAll(async () => {
   await gate?.close();
   await server?.stop();

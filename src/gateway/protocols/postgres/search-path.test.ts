@@ -73,7 +73,7 @@ const noticed = () =>
       await clock.advance(1_000);
       throw new Error('no change of the search path was noticed');
     },
-    { timeout: 20_000 },
+    { timeout: 60_000 },
   );
 
 /** The query that a snapshot ends with. */
@@ -92,7 +92,7 @@ async function passToNextSnapshot() {
           [row?.['now'], LAST_QUERY],
         ),
       ).toHaveLength(1),
-    { timeout: 20_000 },
+    { timeout: 60_000 },
   );
 }
 

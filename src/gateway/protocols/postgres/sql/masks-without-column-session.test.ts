@@ -30,7 +30,7 @@ beforeAll(async () => {
       potentialMasks: () => compiled.maskBearing(principal),
     },
   });
-}, 60_000);
+});
 afterAll(async () => {
   await gate?.close();
   await server?.stop();

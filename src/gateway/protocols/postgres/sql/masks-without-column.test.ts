@@ -24,7 +24,7 @@ beforeAll(async () => {
     create table invoices (id int primary key);
     create table lines (id int primary key, invoice int references invoices);`);
   catalog = await takeCatalog();
-}, 60_000);
+});
 afterAll(async () => {
   await client?.end();
   await server?.stop();

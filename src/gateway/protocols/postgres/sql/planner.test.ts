@@ -16,7 +16,7 @@ beforeAll(async () => {
   client = await openClient(server, 'shop');
   await client.query(shopSql);
   shop = createShop(await readCatalog(client, 1));
-}, 60_000);
+});
 afterAll(async () => {
   await client?.end();
   await server?.stop();

@@ -186,7 +186,7 @@ describe('with the catalog of a real server', () => {
     await client.query(shopSql);
     shop = createShop(await readCatalog(client, 1));
     await client.end();
-  }, 60_000);
+  });
   afterAll(() => server?.stop());
 
   it('whatever the literals, the verdict is that of a planner which has seen no other text', () => {
