@@ -81,6 +81,21 @@ function temporaryFolder(): string {
   return folder;
 }
 
+it('a side that is gone before it is carried ends the session', async () => {
+  const [client, nearClient] = await pair({ path: join(temporaryFolder(), 'socket') });
+  const [, nearGateway] = await pair({ port: 0, host: '127.0.0.1' });
+  const closed = new Promise((resolve) => nearGateway.once('close', resolve));
+  nearGateway.destroy();
+  await closed;
+  const farewell = {
+    signal: new AbortController().signal,
+    ending: Buffer.from(READY),
+    words: () => Buffer.from(WORDS),
+  };
+  await carry(nearClient, nearGateway, farewell);
+  await expect.poll(client.ended).toBe(true);
+});
+
 describe('a session that is asked to end', () => {
   it('is ended at once when its client waits for nothing', async () => {
     const { client, gateway, drain, ask, answer, over } = await carried();

@@ -20,6 +20,12 @@ export interface Farewell {
  * ends the link. Behind that the client gets its words. What it sent meanwhile reached nobody, so it can be sent again.
  */
 export function carry(client: Duplex, link: Duplex, farewell: Farewell): Promise<void> {
+  // What is gone already tells nobody so again.
+  if (client.destroyed || link.destroyed) {
+    client.destroy();
+    link.destroy();
+    return Promise.resolve();
+  }
   return new Promise((resolve) => {
     let open = 2;
     let leaving = false;

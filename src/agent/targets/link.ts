@@ -161,6 +161,7 @@ function once(socket: TLSSocket, event: 'secureConnect' | 'readable'): Promise<v
     const onError = (error: Error) => settle(() => reject(error));
     const onClose = () => settle(() => reject(new Error('it closed the connection')));
     const onEnd = () => settle(() => reject(new Error('it hung up')));
+    if (socket.destroyed) return onClose(); // Nobody tells that again.
     socket.once(event, onEvent).on('error', onError).once('close', onClose).once('end', onEnd);
   });
 }

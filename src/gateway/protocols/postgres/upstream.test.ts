@@ -52,6 +52,7 @@ function open(
   config: Record<string, unknown>,
   signal = AbortSignal.timeout(10_000),
   client?: Readonly<Record<string, string>>,
+  secretsAreThere: () => Promise<void> = async () => {},
 ) {
   const deps = {
     config: parseConfig({
@@ -64,7 +65,12 @@ function open(
     }),
     clock: createSystemClock(),
     random: createSystemRandom(),
-    secrets: { resolve: async (reference: string) => Secret.fromText(secrets[reference] ?? '') },
+    secrets: {
+      resolve: async (reference: string) => {
+        await secretsAreThere();
+        return Secret.fromText(secrets[reference] ?? '');
+      },
+    },
     attempted: (place: string, problem: LoginProblem | undefined) => void told.push({ place, problem }),
   };
   return openUpstream(deps, {
@@ -270,3 +276,31 @@ describe('servers that are none', () => {
     );
   });
 });
+
+test('a target that is gone before the password is known is told at once, not waited for', async () => {
+  const reset = Promise.withResolvers<void>();
+  const target = createServer((socket) => {
+    socket.on('error', () => {}).on('close', () => reset.resolve());
+    socket.end();
+  });
+  await new Promise<void>((resolve) => target.listen(0, '127.0.0.1', resolve));
+  const address = target.address();
+  const port = typeof address === 'object' ? address?.port : 0;
+  secrets['env:LATE'] = 'x';
+  const late = open(
+    { host: '127.0.0.1', port, sslMode: 'disable', password: 'env:LATE' },
+    undefined,
+    undefined,
+    async () => {
+      await reset.promise;
+      await turns();
+    },
+  );
+  await expect(late).rejects.toMatchObject({ code: 'ERR_GATEWAY_TARGET_AWAY' });
+  target.close();
+});
+
+/** Lets the event loop see all that has happened to sockets. */
+async function turns(): Promise<void> {
+  for (let n = 0; n < 50; n++) await new Promise((resolve) => setImmediate(resolve));
+}

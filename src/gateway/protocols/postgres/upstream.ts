@@ -150,6 +150,7 @@ async function startTls(deps: UpstreamDeps, socket: Socket, signal: AbortSignal)
   const certificate = await material(config.certificate);
   const key = await material(config.key);
   const verify = config.sslMode !== 'require';
+  if (socket.destroyed) throw new Error('the connection was closed'); // While a secret was fetched.
   const tls = connectTls({
     socket,
     ALPNProtocols: ['postgresql'],
@@ -238,7 +239,8 @@ function readBehindReady(framer: Framer, config: PostgresConfig, parameters: Map
 /** Whole messages as they come, until the caller stops asking; the socket is left paused. */
 async function* messages(socket: Socket, framer: Framer, config: PostgresConfig): AsyncGenerator<Framer> {
   let wake = () => {};
-  let over = false;
+  // It may have gone while a secret was fetched: nobody tells that again.
+  let over = socket.destroyed || socket.readableEnded;
   let failure: Error | undefined;
   const onData = (chunk: Buffer) => {
     socket.pause();
@@ -338,10 +340,11 @@ function firstBytes(socket: Socket): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const onError = (error: Error) => reject(error);
     const onEnd = () => reject(new Error('the connection was closed'));
-    socket.on('error', onError).once('end', onEnd);
+    if (socket.destroyed) return onEnd();
+    socket.on('error', onError).once('end', onEnd).once('close', onEnd);
     socket.once('data', (chunk: Buffer) => {
       socket.pause();
-      socket.off('error', onError).off('end', onEnd);
+      socket.off('error', onError).off('end', onEnd).off('close', onEnd);
       resolve(chunk);
     });
   });
