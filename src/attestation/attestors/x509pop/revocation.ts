@@ -93,15 +93,20 @@ export function readLists(
     throw refuse(`CRL or certificate ${lists.length + between.length + 1} can not be read: ${messageOf(cause)}`, cause);
   }
   if (lists.length === 0) throw refuse('it holds no CRL');
+  const expired: Certificate[] = [];
+  const signers = [...roots];
   for (const leaf of between) {
-    // One that has expired is on no path any more, and must not stop a server that starts again.
-    const atMs = Math.min(nowMs, leaf.notAfterS * 1000);
-    const result = verifyChain({ leaf, intermediates: between, roots, nowMs: atMs, usage: 'any', rules: 'path' });
-    if (!result.ok) throw refuse(`a CA is not accepted: ${describeFault(result)}`);
+    const result = verifyChain({ leaf, intermediates: between, roots, nowMs, usage: 'any', rules: 'path' });
+    if (result.ok) signers.push(leaf);
+    else if (result.reason === 'expired') expired.push(leaf);
+    else throw refuse(`a CA is not accepted: ${describeFault(result)}`);
   }
-  return lists.map((list, index) => {
+  return lists.flatMap((list, index) => {
     const what = `CRL ${index + 1}, by ${describeName(list.issuerDer)},`;
-    const named = [...roots, ...between].filter((ca) => isOneName(ca.subjectDer, list.issuerDer));
+    const isNamed = (ca: Certificate) => isOneName(ca.subjectDer, list.issuerDer);
+    const named = signers.filter(isNamed);
+    // On no path any more, and it must not stop a server that starts again.
+    if (named.length === 0 && expired.some(isNamed)) return [];
     if (named.length === 0)
       throw refuse(
         `${what} is of no CA in caBundle, nor of one whose certificate stands in this file (RFC 5280 §6.3.3 (f))`,
@@ -109,7 +114,7 @@ export function readLists(
     const issuer = named.find((ca) => isListSignedBy(list, ca));
     if (!issuer)
       throw refuse(`${what} is not signed by the key of that CA, or the CA may sign none (RFC 5280 §6.3.3 (f), (g))`);
-    return { list, issuer };
+    return [{ list, issuer }];
   });
 }
 

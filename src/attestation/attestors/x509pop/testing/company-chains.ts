@@ -22,6 +22,8 @@ interface Plan extends Omit<CompanyChain, 'name' | 'shown' | 'caBundle'> {
   readonly leaf?: Change;
   /** What is shown behind the leaf, by the place in `between`; all, lowest first, when absent. */
   readonly shows?: readonly number[];
+  /** The first intermediate is shown once more, certified by another root, and only that one is in the bundle. */
+  readonly crossSigned?: true;
   /** Makes the bundle from the root; only the root when absent. */
   readonly bundle?: (ca: OpensslCa, root: MadeCertificate, name: string) => readonly string[];
 }
@@ -45,9 +47,15 @@ function makeChain(ca: OpensslCa, { name, plan, prefix }: { name: string; plan: 
   const behind = (plan.shows ?? between.map((_, index) => between.length - 1 - index)).map(
     (at) => between[at]?.pem ?? '',
   );
+  const other = ca.make(`${prefix}-other`, { subject: '/O=ACME/CN=Other', extensions: ROOT });
+  if (plan.crossSigned) {
+    const keyOf = between[0] ?? root;
+    behind.push(ca.make(`${prefix}-cross`, { subject: '/O=ACME/CN=Sub 1', keyOf, issuer: other, extensions: SUB }).pem);
+  }
+  const trusted = plan.bundle?.(ca, root, prefix) ?? [plan.crossSigned ? other.pem : root.pem];
   const { here, openssl, go, why } = plan;
   return {
-    ...{ name, here, caBundle: ca.join(`${prefix}-ca.pem`, plan.bundle?.(ca, root, prefix) ?? [root.pem]) },
+    ...{ name, here, caBundle: ca.join(`${prefix}-ca.pem`, trusted) },
     shown: { pem: ca.join(`${prefix}-shown.pem`, [leaf.pem, ...behind]), key: leaf.key },
     ...(openssl && { openssl }),
     ...(go && { go }),
@@ -82,6 +90,13 @@ const PLANS: Readonly<Record<string, Plan>> = {
     between: [{}],
     shows: [0, 0],
     here: 'attests',
+  },
+  'an intermediate certified by two roots, of which one is trusted': {
+    between: [{}, {}],
+    crossSigned: true,
+    here: 'attests',
+    openssl: 'refuses',
+    why: 'OpenSSL follows the first issuer that was shown, and does not go back',
   },
   'basicConstraints of the root not critical': {
     root: { extensions: ['basicConstraints=CA:TRUE', SIGNS, SKI] },
