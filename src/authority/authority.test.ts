@@ -385,7 +385,7 @@ describe('after a crash', () => {
     const id = activeId(first.authority);
     await stopServer(first);
     fs.rmSync(keystoreFolder, { recursive: true });
-    const second = await startServer();
+    const second = await startServer({ acceptLoss: true });
     expect(activeId(second.authority)).not.toBe(id);
     expect(verdict(svid, second.authority.bundle())).toMatchObject({ ok: true });
     expect(verdict(await issue(second.authority), second.authority.bundle())).toMatchObject({ ok: true });

@@ -28,6 +28,8 @@ export interface AuthorityOptions {
   readonly serverId: string;
   /** The `iss` of JWT-SVIDs; none when absent. */
   readonly jwtIssuer?: string;
+  /** Go on where keys, or what the store knew of them, were lost: by order of an operator, once. */
+  readonly acceptLoss?: boolean;
 }
 
 /** Issues identities of one trust domain, and publishes what verifies them. */
@@ -68,6 +70,16 @@ export interface Authority {
   taint(authorityId: string, signal: AbortSignal): Promise<void>;
   /** Takes a tainted authority out of the bundle: what it signed verifies no more. @throws ERR_AUTHORITY_NOT_FOUND, ERR_AUTHORITY_STATE */
   revoke(authorityId: string, signal: AbortSignal): Promise<void>;
+}
+
+/** What operators hear of an authority that is not well. */
+export interface AuthorityHealth {
+  /** What the last look at the journal and the keys failed with; undefined after one that did not. */
+  problem(): unknown;
+  /** Kinds that nothing can be signed with now; none before `start`. */
+  unable(): readonly AuthorityKind[];
+  /** Authorities that agents know this server by, whose keys were lost and others made in their place, until they expire. */
+  lost(): readonly AuthorityInfo[];
 }
 
 export interface X509SvidRequest {

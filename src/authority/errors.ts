@@ -46,6 +46,22 @@ export const errorTable = {
     meaning: 'A row of the journal of keys can not be read.',
     remedy: 'Restore the database from a backup.',
   },
+  ERR_AUTHORITY_KEYS_LOST: {
+    status: 500,
+    exit: 'config',
+    meaning:
+      'The keystore has lost the key by which agents and gateways know this server; nothing was made in its place.',
+    remedy:
+      'Bring the keystore folder back from its backup, or the store, if that is the older of the two. If there is none, start once with `countersign server --accept-loss`: new authorities are made, and each agent must be given a fresh bundle.',
+  },
+  ERR_AUTHORITY_STORE_LOST: {
+    status: 500,
+    exit: 'config',
+    meaning:
+      'The store has lost what it knew of authorities, while keys of this server, or agents that it issued to, are there.',
+    remedy:
+      'See that server.store names the right database, or bring it back from its backup. If its data is lost, start once with `countersign server --accept-loss`: new authorities are made, and all nodes attest anew.',
+  },
   ERR_AUTHORITY_OPTIONS: {
     status: 500,
     exit: 'config',

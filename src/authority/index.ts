@@ -7,6 +7,7 @@
 export type {
   Authority,
   AuthorityDeps,
+  AuthorityHealth,
   AuthorityInfo,
   AuthorityKind,
   AuthorityOptions,

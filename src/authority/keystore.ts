@@ -25,6 +25,8 @@ export interface KeystoreDeps {
  * `start` and after `stop`.
  */
 export interface Keystore {
+  /** Keys do not outlive the process: that they are gone at the next start is no loss. */
+  readonly forgets?: true;
   /**
    * Makes a key and keeps it under `keyId` (1–128 of `[a-z0-9._-]`, starting with a letter or digit).
    * @throws AuthorityError ERR_KEYSTORE_KEY (id malformed or taken, too many keys), ERR_KEYSTORE_IO

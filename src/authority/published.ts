@@ -2,6 +2,7 @@ import type { TrustDomain } from '@countersign/sdk/identity';
 import type { Bundle } from '../model/index.ts';
 import type { AuthorityDeps, AuthorityKind } from './authority.ts';
 import { loadBundle, ownBundle, storeBundle } from './bundles.ts';
+import { AuthorityError } from './errors.ts';
 import { createJwtIssuer, type JwtIssuer } from './issue-jwt.ts';
 import { createX509Issuer, type X509Issuer } from './issue-x509.ts';
 import { type JournalRow, journalTransaction } from './journal.ts';
@@ -39,6 +40,13 @@ export async function loadPublished(
       const unchanged = known && JSON.stringify(storeBundle(known)) === JSON.stringify(stored);
       federated.set(bundle.trustDomain, unchanged ? known : bundle);
     }
+  }
+  const before = previous.own?.sequence ?? 0;
+  if (sequence < before) {
+    throw new AuthorityError(
+      'ERR_AUTHORITY_STORE_LOST',
+      `the bundle in the store went back from sequence ${before} to ${sequence}: the store was emptied, exchanged or brought back from a backup`,
+    );
   }
   const active = { deps, timeline, rows };
   return {

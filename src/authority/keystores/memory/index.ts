@@ -27,6 +27,7 @@ export const member: KeystoreMember = {
       if (!running) throw new AuthorityError('ERR_KEYSTORE_CLOSED', 'the memory keystore is not open');
     };
     return {
+      forgets: true,
       async start() {
         running = true;
       },
