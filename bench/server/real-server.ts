@@ -8,7 +8,7 @@ import { stringify } from 'yaml';
 import { toBundle } from '../../src/agent/attach/from-contract.ts';
 import { createServerLink, type ServerLink } from '../../src/agent/attach/server-link.ts';
 import { createRpcClient, type RpcClient } from '../../src/rpc/index.ts';
-import { createSilentLog, createSystemClock } from '../../src/std/index.ts';
+import { createPeerClock, createSilentLog, createSystemClock } from '../../src/std/index.ts';
 import { buildCertificateRequest } from '../../src/wire/x509/index.ts';
 import { eventually } from '../../test/support/eventually.ts';
 import { createDaemon, freePorts, spawnGuard } from '../../test/support/processes.ts';
@@ -100,6 +100,7 @@ async function attestNode(operator: RpcClient, port: number) {
     createServerLink({
       ...QUIET,
       config: { serverAddress: { host: '127.0.0.1', port }, trustDomain: parseTrustDomain('example.org') },
+      serverClock: createPeerClock(QUIET.clock),
       trusted: () => bundle.x509Authorities,
       identity: () => identity,
     });

@@ -2,7 +2,17 @@ import type { Socket } from 'node:net';
 import { dirname } from 'node:path';
 import type { AttestorMember, PeerProcess } from '../attestation/index.ts';
 import { openPrivateFolder, removeUnfinished } from '../private-files/index.ts';
-import { type Clock, type Log, memberById, type Random, type Service, startAll, stopAll } from '../std/index.ts';
+import {
+  type Clock,
+  type ClockOffset,
+  createPeerClock,
+  type Log,
+  memberById,
+  type Random,
+  type Service,
+  startAll,
+  stopAll,
+} from '../std/index.ts';
 import { createSealer } from '../wire/seal/index.ts';
 import { type Assembly, assemble, type Parts } from './assemble-agent.ts';
 import type { OpenAttestor } from './callers.ts';
@@ -29,20 +39,32 @@ export interface AgentDeps {
   readonly onFatal: (error: AgentError) => void;
 }
 
+/** How an agent is. Times are epoch milliseconds. */
+export interface AgentStatus {
+  /** The node has a valid identity of its own. */
+  readonly attested: boolean;
+  /** Workloads can be served. */
+  readonly ready: boolean;
+  readonly targets: readonly string[];
+  /** The node's identity, be it over or not; undefined before the first. */
+  readonly identity: { readonly issuedMs: number; readonly expiresMs: number } | undefined;
+  /** When the first identity of a workload ends that the cache holds; `Infinity` for none. */
+  readonly svidsUntilMs: number;
+  /** What the last attempt to reach the server, or to prove the node to it, failed with, and for how long they have; undefined after one that did not. */
+  readonly problem: { readonly error: unknown; readonly forMs: number } | undefined;
+  /** For how long the server's push stream has been away; undefined while it is open, and of a server that has none. */
+  readonly pushLostForMs: number | undefined;
+  /** What reading or writing the sealed cache last failed with. */
+  readonly cacheProblem: unknown;
+  /** How far the server's clock is from this machine's, as far as it is known. */
+  readonly serverClock: ClockOffset | undefined;
+}
+
 /** A node's agent. */
 export interface Agent extends Service {
   /** Plain counters, for metrics. */
   readonly counters: Readonly<Counters>;
-  /**
-   * `attested`: the node has a valid identity of its own; `ready`: workloads can be served; `problem`: what the last attempt to reach the
-   * server, or to prove the node to it, failed with, undefined after one that did not.
-   */
-  status(): {
-    readonly attested: boolean;
-    readonly ready: boolean;
-    readonly targets: readonly string[];
-    readonly problem: unknown;
-  };
+  status(): AgentStatus;
 }
 
 /**
@@ -53,6 +75,7 @@ export function createAgent(deps: AgentDeps): Agent {
   const counters = createCounters();
   const workloadAttestors = openAttestors(deps);
   const node = nodeAttestor(deps);
+  const serverClock = createPeerClock(deps.clock);
   let parts: Parts | undefined;
   let serving = false;
   return {
@@ -61,14 +84,19 @@ export function createAgent(deps: AgentDeps): Agent {
       attested: parts?.attachment.identity() !== undefined,
       ready: parts?.cache.ready() === true,
       targets: parts?.targetNames() ?? [],
+      identity: parts?.attachment.life(),
+      svidsUntilMs: parts?.cache.nextTimes().expireAtMs ?? Number.POSITIVE_INFINITY,
       problem: parts?.problem(),
+      pushLostForMs: parts?.pushLostForMs(),
+      cacheProblem: parts?.cacheProblem(),
+      serverClock: serverClock.offset(),
     }),
     async start(signal) {
       const { config, random } = deps;
       openPrivateFolder(config.dataDir);
       await removeUnfinished(config.dataDir);
       const key = await openSealKey({ dataDir: config.dataDir, passphraseRef: config.sealPassphrase, random });
-      parts = assemble({ ...deps, counters, workloadAttestors, node, sealer: createSealer(key, random) });
+      parts = assemble({ ...deps, counters, workloadAttestors, node, serverClock, sealer: createSealer(key, random) });
       await parts.attachment.open();
       await parts.restore();
       await prepareSocketFolder(dirname(config.socketPath));

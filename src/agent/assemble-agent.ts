@@ -2,7 +2,15 @@ import type { Socket } from 'node:net';
 import type { NodeAttestor, PeerProcess } from '../attestation/index.ts';
 import type { TargetView } from '../model/index.ts';
 import { createRpcServer, healthService, type RpcService } from '../rpc/index.ts';
-import { type Clock, createSampledLog, type Log, messageOf, type Random, type Service } from '../std/index.ts';
+import {
+  type Clock,
+  createSampledLog,
+  type Log,
+  messageOf,
+  type PeerClock,
+  type Random,
+  type Service,
+} from '../std/index.ts';
 import { type Attachment, createAttachment } from './attach/attachment.ts';
 import { createNodeStateFile } from './attach/node-state.ts';
 import { createServerLink, type ServerLink } from './attach/server-link.ts';
@@ -31,6 +39,8 @@ export interface Assembly {
   readonly log: Log;
   readonly config: AgentConfig;
   readonly counters: Counters;
+  /** Is told what the server says of its clock. */
+  readonly serverClock: PeerClock;
   readonly sealer: Sealer;
   readonly node: { readonly type: string; readonly node: NodeAttestor; readonly config: unknown };
   readonly workloadAttestors: readonly OpenAttestor[];
@@ -47,8 +57,11 @@ export interface Parts {
   /** Fills the cache with what was kept on disk. */
   restore(): Promise<void>;
   targetNames(): string[];
-  /** What the last sync with the server failed with. */
-  problem(): unknown;
+  /** What the last sync with the server failed with, and for how long they have. */
+  problem(): ReturnType<SyncLoop['problem']>;
+  pushLostForMs(): number | undefined;
+  /** What reading or writing the cache's file last failed with. */
+  cacheProblem(): unknown;
   /** While the services still run: closes the doors of targets and lets their sessions come to an end. */
   drain(): Promise<void>;
   /** After the services have stopped: writes the cache, closes the link. */
@@ -104,6 +117,8 @@ export function assemble(deps: Assembly): Parts {
     services: [createExpiryWatch({ clock, cache }), api, sync],
     targetNames: () => sockets.names(),
     problem: () => sync.problem(),
+    pushLostForMs: () => watch.lostForMs(),
+    cacheProblem: () => file.problem(),
     restore: () => restore(store, log, showTargets),
     drain: () => sockets.close(),
     async close() {
@@ -137,7 +152,7 @@ function assembleStore(deps: Assembly, state: { signal: AbortSignal; targets: ()
   const file: CacheFile = createCacheFile({ ...disk, clock, log, snapshot });
   // Likewise the node's identity and the link that shows it.
   const link: ServerLink = createServerLink({
-    ...{ clock, log, config },
+    ...{ clock, log, config, serverClock: deps.serverClock },
     trusted: () => attachment.trusted(),
     identity: () => attachment.identity(),
   });

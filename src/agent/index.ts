@@ -6,7 +6,7 @@
  * learned serves on while the server is away, across restarts too; one caller can't keep another from being served; keys leave the
  * agent only to the process they belong to. It must not know how the server decides, nor what bytes a session carries.
  */
-export { type Agent, type AgentDeps, createAgent } from './agent.ts';
+export { type Agent, type AgentDeps, type AgentStatus, createAgent } from './agent.ts';
 export type { AgentConfig, AttestorChoice } from './config.ts';
 export type { Counters } from './counters.ts';
 export { AgentError, errorTable } from './errors.ts';

@@ -1,12 +1,17 @@
 import { parseTrustDomain } from '@countersign/sdk/identity';
-import { type Agent, createAgent, type AgentConfig as RunningAgentConfig, TARGETS_DRAIN_MS } from '../agent/index.ts';
+import { createAgent, type AgentConfig as RunningAgentConfig, TARGETS_DRAIN_MS } from '../agent/index.ts';
 import { attestors } from '../attestation/attestors/registry.generated.ts';
 import { readPeer } from '../attestation/index.ts';
 import { type AgentConfig, parseAddress } from '../config/index.ts';
 import { readTrustedFile } from '../private-files/index.ts';
-import { CodedError, messageOf, type Service, startAll, stopAll } from '../std/index.ts';
+import { messageOf, type Service, startAll, stopAll } from '../std/index.ts';
+import { createAgentLooks } from './agent-looks.ts';
+import { createClockLook } from './clock-look.ts';
+import { createConditions, reasonsOf } from './conditions.ts';
 import { AppError } from './errors.ts';
-import { createHealthServer, type Problem } from './health-server.ts';
+import { createHealthServer } from './health-server.ts';
+import { clockIsSynchronised } from './machine-clock.ts';
+import { createProcessLooks } from './process-looks.ts';
 import { allChosen, chosen, type Role, type RoleDeps } from './role.ts';
 import { shieldProcess } from './shield.ts';
 import { VERSION } from './version.ts';
@@ -29,57 +34,35 @@ export function createAgentApp(deps: RoleDeps<AgentConfig> & { onFatal?: (error:
       deps.onFatal?.(error);
     },
   });
-  const notReady = () => {
-    if (fatal) return [fatal.message];
-    const { attested, ready, problem } = agent.status();
-    return [
-      ...(attested
-        ? []
-        : [
-            problem === undefined
-              ? 'the node has no identity yet'
-              : `the node has no identity yet: ${messageOf(problem)}`,
-          ]),
-      ...(ready ? [] : ['nothing was fetched from the server yet']),
-    ];
-  };
   const metrics = Object.keys(agent.counters).map((name) => ({
     name: `countersign_agent_${name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}_total`,
     help: `${name} of the agent since it started.`,
     read: () => Number(Object.entries(agent.counters).find(([known]) => known === name)?.[1] ?? 0),
   }));
-  const services: Service[] = [agent];
-  if (config.http !== undefined)
-    services.unshift(
-      createHealthServer({
-        ...parseAddress(config.http),
-        ...{ log, notReady, metrics },
-        problems: () => problemsOf(fatal, agent.status()),
+  const looks = createProcessLooks({ clock, dataDir: config.dataDir });
+  const conditions = createConditions('agent', {
+    ...{ clock, log },
+    looks: {
+      ...looks.looks,
+      ...createAgentLooks({ clock, config, status: agent.status, fatal: () => fatal }),
+      clock: createClockLook({
+        peer: { offset: () => agent.status().serverClock },
+        peerName: 'the server',
+        synchronised: clockIsSynchronised,
       }),
-    );
+    },
+  });
+  const services: Service[] = [looks.service, conditions, agent];
+  if (config.http !== undefined)
+    services.unshift(createHealthServer({ ...parseAddress(config.http), log, conditions, metrics }));
   return {
     start: (signal) => startAll(services, signal),
     stop: () => stopAll(services),
-    notReady,
+    notReady: () => reasonsOf(conditions.findings()),
     graceMs: TARGETS_DRAIN_MS,
     // No retry can help any more: its supervisor is to say so, or to begin anew.
     failure: () => fatal,
   };
-}
-
-/** What a person has to do before this node gets an identity. */
-function problemsOf(fatal: Error | undefined, { attested, problem }: ReturnType<Agent['status']>): Problem[] {
-  const error = fatal ?? (attested ? undefined : problem);
-  if (error === undefined) return [];
-  const remedy =
-    codedIn(error)?.entry.remedy ?? 'See that the server runs and that this machine reaches it at agent.server.';
-  return [{ what: 'identity of the node', found: messageOf(error), remedy }];
-}
-
-/** A call that failed says why by what caused it. */
-function codedIn(error: unknown): CodedError<string> | undefined {
-  for (let cause = error; cause instanceof Error; cause = cause.cause) if (cause instanceof CodedError) return cause;
-  return undefined;
 }
 
 function runningConfig({ config, trustDomain }: RoleDeps<AgentConfig>): RunningAgentConfig {

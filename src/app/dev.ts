@@ -63,7 +63,8 @@ export function createDevApp(deps: {
       for (const name of ['data', 'operator']) openPrivateFolder(join(paths.directory, name));
       chmodSync(paths.directory, 0o755);
       const section = defaults(deps.trustDomain, paths);
-      const server = createServerApp({ ...role, config: section.server });
+      // Its agent is given the bundle anew below, so nobody is left behind by keys that are lost.
+      const server = createServerApp({ ...role, config: section.server, acceptLoss: true });
       await begin(server, signal);
       const address = server.address();
       const serverAddress = `${address.host}:${address.port}`;

@@ -19,6 +19,13 @@ export const errorTable = {
     meaning: 'A key file is damaged, or does not belong to the others beside it.',
     remedy: 'Bring the key files back from one copy. Without them, what they sealed is lost.',
   },
+  ERR_APP_SERVER_IDENTITY: {
+    status: 502,
+    exit: 'unavailable',
+    meaning: 'Whoever answers at the address of the server did not prove to be the server of this trust domain.',
+    remedy:
+      'unknown-issuer: the server lost its keystore or its store, or the address leads elsewhere; expired or not-yet-valid: compare the clocks of both machines.',
+  },
 } as const satisfies ErrorTable;
 
 /** What keeps a role from starting. */

@@ -3,8 +3,11 @@ import { definitionOf, type Gateway } from '../gateway/index.ts';
 import type { ResolvedTarget } from '../model/index.ts';
 import { PolicyError, type PolicyLoader } from '../policy/index.ts';
 import type { Log } from '../std/index.ts';
+import type { Found } from './conditions.ts';
 import { shortened } from './declared-rules.ts';
-import type { Problem } from './health-server.ts';
+
+/** What of an update is not in force; no secret is in it. */
+type Problem = Required<Pick<Found, 'what' | 'found' | 'remedy'>>;
 
 /** What the server tells a gateway, brought into force as far as that is safe. */
 export interface GatewayUpdates {

@@ -8,13 +8,18 @@ import { protocols } from '../gateway/protocols/registry.generated.ts';
 import { createLedger, type LedgerReader } from '../ledger/index.ts';
 import { createPolicyLoader } from '../policy/index.ts';
 import { openPrivateFolder } from '../private-files/index.ts';
-import { parseDurationMs, type Random, type Service, startAll, stopAll } from '../std/index.ts';
+import { createPeerClock, parseDurationMs, type Random, type Service, startAll, stopAll } from '../std/index.ts';
 import { createWorkloadIdentity } from '../workload-identity/index.ts';
+import { createClockLook } from './clock-look.ts';
+import { createConditions, reasonsOf } from './conditions.ts';
 import { createControlWatch } from './control-watch.ts';
 import { policySchema } from './declared-rules.ts';
+import { createGatewayLooks } from './gateway-looks.ts';
 import { createGatewayUpdates } from './gateway-updates.ts';
-import { createHealthServer, type Problem } from './health-server.ts';
-import { ledgerProblems, type Role, type RoleDeps } from './role.ts';
+import { createHealthServer } from './health-server.ts';
+import { clockIsSynchronised } from './machine-clock.ts';
+import { createProcessLooks } from './process-looks.ts';
+import type { Role, RoleDeps } from './role.ts';
 import { deriveKey, openLedgerSigner, openSealKey } from './role-keys.ts';
 import { serverConnection } from './server-connection.ts';
 import { shieldProcess } from './shield.ts';
@@ -61,6 +66,7 @@ export function createGatewayApp(deps: RoleDeps<GatewayConfig>): GatewayRole {
     drainMs,
   });
   const updates = createGatewayUpdates({ gateway, log, policies: createPolicyLoader(policySchema) });
+  const serverClock = createPeerClock(clock);
   const watch = createControlWatch<GatewayUpdate>({
     ...{ clock, random, log },
     connect: serverConnection({
@@ -68,7 +74,9 @@ export function createGatewayApp(deps: RoleDeps<GatewayConfig>): GatewayRole {
       identity,
       serverId: spiffeIdOf(trustDomain, '/spire/server'),
       clock,
+      serverClock,
     }),
+    onServerTime: serverClock.says,
     follow: (client, signal) => {
       const { host, port } = parseAddress(config.advertise ?? config.listen);
       const advertise = port === 0 ? `${host}:${gateway.address().link}` : `${host}:${port}`;
@@ -76,13 +84,6 @@ export function createGatewayApp(deps: RoleDeps<GatewayConfig>): GatewayRole {
     },
     apply: updates.take,
   });
-  const notReady = () => [
-    ...(identity.current() ? [] : [`no identity: does the agent at ${config.workloadApi} know this process?`]),
-    ...(updates.informed()
-      ? []
-      : [`the server at ${config.server} has not told targets and policies that can be used yet`]),
-    ...ledgerProblems(ledger),
-  ];
   const metrics = [
     { name: 'countersign_gateway_sessions', help: 'Sessions open now.', read: () => gateway.sessions().length },
     {
@@ -102,20 +103,28 @@ export function createGatewayApp(deps: RoleDeps<GatewayConfig>): GatewayRole {
       read: () => ledger.sequence - ledger.syncedSequence,
     },
   ];
-  const services: Service[] = [ledger, identity, gateway, watch];
-  if (config.http !== undefined) {
-    const problems = () => [...updates.problems(), ...problemsOf(gateway)];
-    services.unshift(createHealthServer({ ...parseAddress(config.http), log, notReady, problems, metrics }));
-  }
+  const looks = createProcessLooks({ clock, dataDir: config.dataDir });
+  let started = false;
+  const conditions = createConditions('gateway', {
+    ...{ clock, log },
+    looks: {
+      ...looks.looks,
+      ...createGatewayLooks({ clock, config, ledger, identity, gateway, updates, watch, started: () => started }),
+      clock: createClockLook({ peer: serverClock, peerName: 'the server', synchronised: clockIsSynchronised }),
+    },
+  });
+  const services: Service[] = [looks.service, conditions, ledger, identity, gateway, watch];
+  if (config.http !== undefined)
+    services.unshift(createHealthServer({ ...parseAddress(config.http), log, conditions, metrics }));
   return {
-    ...{ notReady, gateway, ledger },
+    ...{ gateway, ledger },
+    notReady: () => reasonsOf(conditions.findings()),
+    async start(signal) {
+      await startAll(services, signal);
+      started = true;
+    },
     graceMs: drainMs,
-    start: (signal) => startAll(services, signal),
     stop: () => stopAll(services),
     failure: () => ledger.failure,
   };
-}
-
-function problemsOf(gateway: Gateway): readonly Problem[] {
-  return gateway.problems().map(({ target, what, ...more }) => ({ what: `target ${target}`, found: what, ...more }));
 }

@@ -1,15 +1,21 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createSilentLog } from '../std/index.ts';
-import { createHealthServer, type HealthServer, type Problem } from './health-server.ts';
+import type { Finding } from './conditions.ts';
+import { createHealthServer, type HealthServer } from './health-server.ts';
 
-const CLOSED_DOOR: Problem = {
+const SINCE_MS = Date.UTC(2027, 0, 1);
+const CLOSED_DOOR: Finding = {
+  ...{ condition: 'targets', severity: 'degraded', sinceMs: SINCE_MS },
   what: 'target shop',
   found: "can't listen on 127.0.0.1 port 6432: address already in use",
   remedy: 'Choose another address.',
 };
+const NO_IDENTITY: Finding = {
+  ...{ condition: 'identity', severity: 'failed', sinceMs: SINCE_MS },
+  ...{ what: 'identity', found: 'no identity', remedy: 'Apply an entry.' },
+};
 
-let reasons: readonly string[];
-let problems: readonly Problem[];
+let findings: readonly Finding[];
 let server: HealthServer;
 
 async function ready(): Promise<{ status: number; body: unknown }> {
@@ -19,12 +25,10 @@ async function ready(): Promise<{ status: number; body: unknown }> {
 }
 
 beforeEach(async () => {
-  reasons = [];
-  problems = [];
+  findings = [];
   server = createHealthServer({
     ...{ host: '127.0.0.1', port: 0, log: createSilentLog(), metrics: [] },
-    notReady: () => reasons,
-    problems: () => problems,
+    conditions: { names: ['targets', 'identity'], findings: () => findings },
   });
   await server.start(AbortSignal.timeout(10_000));
 });
@@ -34,7 +38,7 @@ describe('the address', () => {
   it('that another process has is a failure that may pass, so it is no wrong setting', async () => {
     const second = createHealthServer({
       ...server.address(),
-      ...{ log: createSilentLog(), metrics: [], notReady: () => [] },
+      ...{ log: createSilentLog(), metrics: [], conditions: { names: [], findings: () => [] } },
     });
     await expect(second.start(AbortSignal.timeout(10_000))).rejects.toMatchObject({
       code: 'ERR_APP_LISTEN',
@@ -49,15 +53,49 @@ describe('/ready', () => {
     expect(await ready()).toEqual({ status: 200, body: { status: 'ready' } });
   });
 
-  it('stays 200 while the role can serve, and names what it can’t do', async () => {
-    problems = [CLOSED_DOOR];
-    expect(await ready()).toEqual({ status: 200, body: { status: 'ready', problems: [CLOSED_DOOR] } });
+  it('stays 200 while something is degraded, and says what, since when and what to do', async () => {
+    findings = [CLOSED_DOOR];
+    const { sinceMs: _, ...told } = CLOSED_DOOR;
+    const problems = [{ ...told, since: '2027-01-01T00:00:00.000Z' }];
+    expect(await ready()).toEqual({ status: 200, body: { status: 'ready', problems } });
   });
 
-  it('is 503 for a reason, whatever the problems', async () => {
-    reasons = ['no identity'];
-    expect(await ready()).toEqual({ status: 503, body: { status: 'not ready', reasons } });
-    problems = [CLOSED_DOOR];
-    expect(await ready()).toEqual({ status: 503, body: { status: 'not ready', reasons, problems } });
+  it('is 503 for what has failed, with the words of it as reasons', async () => {
+    findings = [NO_IDENTITY, CLOSED_DOOR];
+    expect(await ready()).toMatchObject({
+      status: 503,
+      body: {
+        status: 'not ready',
+        reasons: ['no identity'],
+        problems: [{ condition: 'identity' }, { what: 'target shop' }],
+      },
+    });
+  });
+});
+
+describe('/live', () => {
+  it('is 200 whatever has failed: starting the process again would mend none of it', async () => {
+    findings = [NO_IDENTITY];
+    const { host, port } = server.address();
+    expect((await fetch(`http://${host}:${port}/live`)).status).toBe(200);
+  });
+});
+
+describe('countersign_condition', () => {
+  const metrics = async () => {
+    const { host, port } = server.address();
+    const text = await (await fetch(`http://${host}:${port}/metrics`)).text();
+    return text.split('\n').filter((line) => line.startsWith('countersign_condition{'));
+  };
+
+  it('is there for every condition and severity of the role, 1 for what is wrong and 0 for what is well', async () => {
+    findings = [NO_IDENTITY];
+    const lines = await metrics();
+    expect(lines).toHaveLength(6);
+    expect(lines.filter((line) => line.endsWith(' 1'))).toEqual([
+      'countersign_condition{condition="identity",severity="failed"} 1',
+    ]);
+    findings = [];
+    expect((await metrics()).every((line) => line.endsWith(' 0'))).toBe(true);
   });
 });

@@ -2,6 +2,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { type Log, messageOf, type Service } from '../std/index.ts';
+import { type Conditions, type Finding, reasonsOf, type Severity } from './conditions.ts';
 import { AppError } from './errors.ts';
 
 /** One number that `/metrics` shows; `read` is called at each scrape. */
@@ -11,38 +12,39 @@ export interface Metric {
   read(): number;
 }
 
-/** Something that a role which can serve can't do; `found` is one sentence. No secret is in it. */
-export interface Problem {
-  readonly what: string;
-  readonly found: string;
-  readonly remedy: string;
-  /** There when nobody is kept out by it. */
-  readonly severity?: 'warning';
-}
-
-/** `/live`, `/ready` (503 with the reasons while not ready, with the problems at any time) and `/metrics` (Prometheus text format) on one address. */
+/**
+ * `/live` (200 while the process runs: nothing else is asked, since starting it again mends no disk and no server), `/ready` (503 with the
+ * reasons while something has failed; what is degraded stays 200, for the rest still works) and `/metrics` (Prometheus text format) on one
+ * address. `/ready` and the metric `countersign_condition` show the same conditions.
+ */
 export interface HealthServer extends Service {
   address(): { host: string; port: number };
 }
 
-/** Creates the health server of one process. `notReady` gives the reasons why it can't serve; none = ready, whatever the problems. */
+/** Creates the health server of one process. */
 export function createHealthServer(deps: {
   host: string;
   port: number;
   log: Log;
-  notReady: () => readonly string[];
-  problems?: () => readonly Problem[];
+  conditions: Pick<Conditions, 'names' | 'findings'>;
   metrics: readonly Metric[];
 }): HealthServer {
+  const { conditions } = deps;
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: LOOP_PRECISION_MS });
+  registerConditions(registry, conditions);
   for (const { name, help, read } of deps.metrics) {
     new Gauge({
       name,
       help,
       registers: [registry],
       collect() {
-        this.set(read());
+        try {
+          this.set(read());
+        } catch {
+          // A part that is not started yet has no figure; the others of the scrape, and the conditions, have.
+          this.reset();
+        }
       },
     });
   }
@@ -71,9 +73,9 @@ export function createHealthServer(deps: {
     if (url === '/live') return json(200, { status: 'live' });
     if (url === '/metrics') return { status: 200, type: registry.contentType, body: await registry.metrics() };
     if (url !== '/ready') return json(404, { status: 'not found' });
-    const reasons = deps.notReady();
-    const found = deps.problems?.() ?? [];
-    const problems = found.length === 0 ? {} : { problems: found };
+    const findings = conditions.findings();
+    const reasons = reasonsOf(findings);
+    const problems = findings.length === 0 ? {} : { problems: findings.map(problemOf) };
     if (reasons.length === 0) return json(200, { status: 'ready', ...problems });
     return json(503, { status: 'not ready', reasons, ...problems });
   }
@@ -103,6 +105,25 @@ export function createHealthServer(deps: {
   };
 }
 
+/** Each condition of the role in each severity, 1 where it has it now: what is well is shown too, so that an alert can tell 0 from nothing. */
+function registerConditions(registry: Registry, conditions: Pick<Conditions, 'names' | 'findings'>): void {
+  new Gauge({
+    name: 'countersign_condition',
+    help: '1 while something is wrong: failed = not ready, degraded = broken and still serving, warning = worth a look.',
+    labelNames: ['condition', 'severity'],
+    registers: [registry],
+    collect() {
+      for (const condition of conditions.names) for (const severity of SEVERITIES) this.set({ condition, severity }, 0);
+      for (const { condition, severity } of conditions.findings()) this.set({ condition, severity }, 1);
+    },
+  });
+}
+
+function problemOf({ sinceMs, ...finding }: Finding) {
+  return { ...finding, since: new Date(sinceMs).toISOString() };
+}
+
+const SEVERITIES: readonly Severity[] = ['warning', 'degraded', 'failed'];
 const REQUEST_TIMEOUT_MS = 5000;
 /** Probes and scrapers; more is somebody else. */
 const CONNECTIONS_MAX = 64;

@@ -1,4 +1,3 @@
-import type { LedgerHealth } from '../ledger/index.ts';
 import type { Clock, Log, Random, Service } from '../std/index.ts';
 
 /** What every role is made of; `config` is its section of the configuration file. */
@@ -30,14 +29,4 @@ export function chosen(section: Readonly<Record<string, unknown>>): { id: string
 /** Every member that a section names. */
 export function allChosen(section: Readonly<Record<string, unknown>>): { id: string; config: unknown }[] {
   return Object.entries(section).map(([id, config]) => ({ id, config }));
-}
-
-/** Why a role that has to record what it does can't do anything while it ends: its ledger takes no entry before the next start. */
-export function ledgerProblems(ledger: LedgerHealth): readonly string[] {
-  const { failure } = ledger;
-  return failure === undefined
-    ? []
-    : [
-        `${failure.message}; nothing is done that is not recorded, so this role ends; see to the disk and start it again`,
-      ];
 }

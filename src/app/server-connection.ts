@@ -2,8 +2,8 @@ import { createPrivateKey } from 'node:crypto';
 import type { SpiffeId } from '@countersign/sdk/identity';
 import { parseAddress } from '../config/index.ts';
 import type { Connect } from '../rpc/index.ts';
-import type { Clock } from '../std/index.ts';
-import { verifyX509Svid } from '../wire/x509/index.ts';
+import type { Clock, PeerClock } from '../std/index.ts';
+import { noteSvidTimes, verifyX509Svid } from '../wire/x509/index.ts';
 import type { WorkloadIdentity } from '../workload-identity/index.ts';
 import { AppError } from './errors.ts';
 
@@ -13,8 +13,9 @@ export function serverConnection(options: {
   identity: WorkloadIdentity;
   serverId: SpiffeId;
   clock: Clock;
+  serverClock: PeerClock;
 }): Connect {
-  const { address, identity, serverId, clock } = options;
+  const { address, identity, serverId, clock, serverClock } = options;
   return {
     ...parseAddress(address),
     tls: {
@@ -30,13 +31,15 @@ export function serverConnection(options: {
           (trustDomain) => identity.current()?.bundles.get(trustDomain),
           clock.now(),
         );
-        if (!verdict.ok)
+        if (!verdict.ok) {
+          if (verdict.reason === 'expired' || verdict.reason === 'not-yet-valid') noteSvidTimes(chainDer, serverClock);
           throw new AppError(
-            'ERR_APP_CONFIG',
+            'ERR_APP_SERVER_IDENTITY',
             `whoever answers at ${address} could not be verified: ${verdict.reason}`,
           );
+        }
         if (verdict.id.uri !== serverId.uri)
-          throw new AppError('ERR_APP_CONFIG', `${address} is ${verdict.id.uri}, not ${serverId.uri}`);
+          throw new AppError('ERR_APP_SERVER_IDENTITY', `${address} is ${verdict.id.uri}, not ${serverId.uri}`);
       },
     },
   };

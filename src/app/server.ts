@@ -18,17 +18,23 @@ import { openPrivateFolder, openSocketFolder, readGivenSecretNow, readTrustedFil
 import { createRegistration, registrationMigrations } from '../registration/index.ts';
 import { createResources, resourcesMigrations } from '../resources/index.ts';
 import { createRpcServer, defaultLimits } from '../rpc/index.ts';
-import { memberById, parseDurationMs, type Service, startAll, stopAll } from '../std/index.ts';
+import { createPeerClock, memberById, parseDurationMs, type Service, startAll, stopAll } from '../std/index.ts';
 import { storeEngines } from '../store/engines/registry.generated.ts';
-import type { GivenFiles, StoreEngineMember } from '../store/index.ts';
+import type { GivenFiles, Store, StoreEngineMember } from '../store/index.ts';
+import { createClockLook } from './clock-look.ts';
+import { type Conditions, createConditions, reasonsOf } from './conditions.ts';
 import { createDeclaredRules } from './declared-rules.ts';
 import { AppError } from './errors.ts';
 import { createHealthServer, type Metric } from './health-server.ts';
+import { clockIsSynchronised } from './machine-clock.ts';
+import { createProcessLooks } from './process-looks.ts';
 import { createNodeAliases } from './node-aliases.ts';
-import { allChosen, chosen, ledgerProblems, type Role, type RoleDeps } from './role.ts';
+import { allChosen, chosen, type Role, type RoleDeps } from './role.ts';
 import { openLedgerSigner, openSealKey } from './role-keys.ts';
 import { createServerIdentity } from './server-identity.ts';
+import { createServerLooks } from './server-looks.ts';
 import { shieldProcess } from './shield.ts';
+import { createStoreProbe } from './store-probe.ts';
 
 /** A server that runs. */
 export interface ServerRole extends Role {
@@ -38,8 +44,13 @@ export interface ServerRole extends Role {
   address(): { host: string; port: number };
 }
 
+export interface ServerDeps extends RoleDeps<ServerConfig> {
+  /** Go on where the authority's keys, or the store's data of it, were lost. */
+  readonly acceptLoss?: boolean;
+}
+
 /** The control plane, as its section of the configuration says. */
-export function createServerApp(deps: RoleDeps<ServerConfig>): ServerRole {
+export function createServerApp(deps: ServerDeps): ServerRole {
   const { config, clock, log } = deps;
   shieldProcess({ log, attested: false }); // Before any key is read.
   openPrivateFolder(config.dataDir);
@@ -61,7 +72,6 @@ export function createServerApp(deps: RoleDeps<ServerConfig>): ServerRole {
     limits: { connectionAgeMsMax: CONNECTION_AGE_MS_MAX },
   });
   const local = createRpcServer({ clock, log, ...api, listen: { unix: config.socket, mode: 0o600 } });
-  const notReady = () => [...(started ? [] : ['the server is starting']), ...ledgerProblems(ledger)];
   // Together, so that the grace is not given twice.
   const doors: Service = {
     start: (signal) => startAll([remote, local], signal),
@@ -69,11 +79,20 @@ export function createServerApp(deps: RoleDeps<ServerConfig>): ServerRole {
       await Promise.all([remote.stop(), local.stop()]);
     },
   };
-  const services: Service[] = [...parts.services, doors];
+  const conditions = conditionsOf(deps, parts, () => started);
+  const services: Service[] = [...conditions.services, ...parts.services, doors];
   if (config.http !== undefined)
-    services.unshift(createHealthServer({ ...parseAddress(config.http), log, notReady, metrics: metricsOf(parts) }));
+    services.unshift(
+      createHealthServer({
+        ...parseAddress(config.http),
+        log,
+        conditions: conditions.conditions,
+        metrics: metricsOf(parts),
+      }),
+    );
   return {
-    ...{ authority, ledger, notReady },
+    ...{ authority, ledger },
+    notReady: () => reasonsOf(conditions.conditions.findings()),
     graceMs: defaultLimits.graceMs,
     failure: () => ledger.failure,
     async start(signal) {
@@ -93,7 +112,7 @@ export function createServerApp(deps: RoleDeps<ServerConfig>): ServerRole {
 }
 
 /** The features that the API stands on, and the order in which they start. */
-function openParts(deps: RoleDeps<ServerConfig>) {
+function openParts(deps: ServerDeps) {
   const { config, clock, random, log } = deps;
   const trustDomain = parseTrustDomain(deps.trustDomain);
   const store = openStore(deps);
@@ -105,7 +124,7 @@ function openParts(deps: RoleDeps<ServerConfig>) {
     random,
     log,
     trustDomain,
-    options: authorityOptions(config),
+    options: { ...authorityOptions(config), acceptLoss: deps.acceptLoss === true },
   });
   const knowsTrustDomain = (name: TrustDomain) => authority.federatedBundle(name) !== undefined;
   const registration = createRegistration({ store, clock, random, log, trustDomain, knowsTrustDomain });
@@ -145,20 +164,13 @@ function openParts(deps: RoleDeps<ServerConfig>) {
       aliases,
     }),
   );
-  const migrations: Service = {
-    start: () =>
-      store.migrate([
-        ...authorityMigrations,
-        ...attestationMigrations,
-        ...registrationMigrations,
-        ...resourcesMigrations,
-      ]),
-    stop: async () => {},
-  };
+  const databaseClock = createPeerClock(clock);
+  const probe = createStoreProbe({ clock, store, databaseClock });
   const services: Service[] = [
     ledger,
     store,
-    migrations,
+    migrationsOf(store),
+    probe,
     keystore,
     authority,
     nodes,
@@ -167,7 +179,37 @@ function openParts(deps: RoleDeps<ServerConfig>) {
     attestation,
     identity,
   ];
-  return { trustDomain, authority, nodes, registration, resources, ledger, identity, attestation, services };
+  return {
+    ...{ trustDomain, authority, nodes, registration, resources, ledger, identity, attestation, services },
+    ...{ probe, databaseClock },
+  };
+}
+
+function migrationsOf(store: Store): Service {
+  const all = [...authorityMigrations, ...attestationMigrations, ...registrationMigrations, ...resourcesMigrations];
+  return { start: () => store.migrate(all), stop: async () => {} };
+}
+
+/** What can be wrong with a server, and the services that look. */
+function conditionsOf(
+  { config, clock, log }: ServerDeps,
+  parts: ReturnType<typeof openParts>,
+  started: () => boolean,
+): { readonly conditions: Conditions; readonly services: readonly Service[] } {
+  const looks = createProcessLooks({ clock, dataDir: config.dataDir });
+  const conditions = createConditions('server', {
+    ...{ clock, log },
+    looks: {
+      ...looks.looks,
+      ...createServerLooks({ ...parts, clock, started }),
+      clock: createClockLook({
+        peer: parts.databaseClock,
+        peerName: 'the database',
+        synchronised: clockIsSynchronised,
+      }),
+    },
+  });
+  return { conditions, services: [looks.service, conditions] };
 }
 
 function authorityOptions(config: ServerConfig): AuthorityOptions {

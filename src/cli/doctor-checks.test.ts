@@ -49,11 +49,15 @@ async function checksOf(status: number, body: unknown) {
 }
 
 async function gatewayChecks(port: number) {
+  const checks = await allChecks(port);
+  return checks.filter(({ what }) => what === 'gateway ready' || what.startsWith('target'));
+}
+
+async function allChecks(port: number) {
   const section = { dataDir: directory, server: '127.0.0.1:1', http: `127.0.0.1:${port}` };
   const text = JSON.stringify({ trustDomain: 'example.org', gateway: section });
   const config = parseConfig({ file: 'countersign.yaml', text, members: memberSchemas, env: {} });
-  const checks = await runChecks(context, config);
-  return checks.filter(({ what }) => what === 'gateway ready' || what.startsWith('target'));
+  return runChecks(context, config);
 }
 
 const problem = {
@@ -91,9 +95,21 @@ describe('what a role says of itself', () => {
     ]);
   });
 
-  it('names the entry that a gateway without an identity lacks, and the log for all else', async () => {
-    const [of] = await checksOf(503, { reasons: ['no identity: does the agent at /a know this process?'] });
-    expect(of?.remedy).toContain('unix:user:NAME');
+  it('leaves the remedy to the lines below it where there are such, and names the log else', async () => {
+    const reason = {
+      condition: 'identity',
+      what: 'identity',
+      severity: 'failed',
+      found: 'no identity',
+      remedy: 'Apply.',
+    };
+    answer = { status: 503, body: JSON.stringify({ reasons: ['no identity'], problems: [reason] }) };
+    const { port } = server.address() as AddressInfo; // Listening on TCP, so it is neither a path nor null.
+    const told = await allChecks(port);
+    expect(told.find(({ what }) => what === 'gateway ready')?.remedy).toBe('see the lines below');
+    expect(told.find(({ what }) => what === 'gateway identity')).toEqual({
+      ...{ what: 'gateway identity', state: 'wrong', found: 'no identity', remedy: 'Apply.' },
+    });
     const [other] = await checksOf(503, { reasons: ['the ledger is full'] });
     expect(other?.remedy).toBe('see the log of the gateway');
   });

@@ -1,8 +1,10 @@
-import { lstatSync, statfsSync, statSync } from 'node:fs';
+import { lstatSync } from 'node:fs';
 import { arch, platform, release } from 'node:os';
 import { Bundle } from '@countersign/sdk/contract';
-import { Type } from 'typebox';
+import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
+import { conditionTable, type RoleName } from '../app/condition-table.ts';
+import { freeMib, ROOM_MIB_MIN } from '../app/process-looks.ts';
 import { type Config, parseAddress } from '../config/index.ts';
 import { Code, createRpcClient, RpcError } from '../rpc/index.ts';
 import { codeOf, createSilentLog, messageOf, timeoutSignal } from '../std/index.ts';
@@ -25,13 +27,13 @@ export async function runChecks(context: CliContext, config: Config | undefined)
   if (config?.server)
     checks.push(
       ...checkFolder('server data', config.server.dataDir),
-      ...(await checkHttp('server', config.server.http)),
+      ...(await checkRole('server', config.server)),
       await checkServer(context, config.server.socket),
     );
   if (config?.agent) {
     checks.push(
       ...checkFolder('agent data', config.agent.dataDir),
-      ...(await checkHttp('agent', config.agent.http)),
+      ...(await checkRole('agent', config.agent)),
       await checkWorkloadApi(context, config.agent.socket),
     );
     checks.push(checkTargets(config.agent.targetsDir));
@@ -39,8 +41,7 @@ export async function runChecks(context: CliContext, config: Config | undefined)
   if (config?.gateway)
     checks.push(
       ...checkFolder('gateway data', config.gateway.dataDir),
-      ...(await checkHttp('gateway', config.gateway.http)),
-      ...checkRoom(config.gateway.dataDir),
+      ...(await checkRole('gateway', config.gateway)),
     );
   return checks;
 }
@@ -111,10 +112,15 @@ function lookAtFolder(what: string, path: string): Check[] {
   return [{ what, state: 'good', found: path }];
 }
 
-async function checkHttp(role: string, address: string | undefined): Promise<Check[]> {
-  if (address === undefined) return [];
+/** What the role says of itself; of one that says nothing, whether there is room for what it keeps. */
+async function checkRole(
+  role: RoleName,
+  section: { readonly http?: string; readonly dataDir: string },
+): Promise<Check[]> {
+  const { http, dataDir } = section;
+  if (http === undefined) return checkRoom(role, dataDir);
   const what = `${role} ready`;
-  const { host, port } = parseAddress(address);
+  const { host, port } = parseAddress(http);
   try {
     const response = await fetch(`http://${host.includes(':') ? `[${host}]` : host}:${port}/ready`, {
       signal: AbortSignal.timeout(PROBE_TIMEOUT_MS),
@@ -122,34 +128,27 @@ async function checkHttp(role: string, address: string | undefined): Promise<Che
     const body: unknown = await response.json();
     const { reasons = [], problems = [] } = Value.Check(READY_BODY, body) ? body : {};
     const found = reasons.join('; ') || `status ${response.status}`;
-    return [
-      response.ok
-        ? { what, state: 'good', found: address }
-        : { what, state: 'wrong', found, remedy: remedyOf(role, reasons) },
-      // What a role can't do though it may be ready.
-      ...problems.map(
-        ({ severity, ...problem }): Check => ({
-          ...problem,
-          state: severity === 'warning' ? 'odd' : 'wrong',
-        }),
-      ),
-    ];
+    const isTold = problems.some(({ severity }) => severity === 'failed');
+    const remedy = isTold ? 'see the lines below' : `see the log of the ${role}`;
+    const ready: Check = response.ok ? { what, state: 'good', found: http } : { what, state: 'wrong', found, remedy };
+    return [ready, ...problems.map((problem) => checkOf(role, problem))];
   } catch (error) {
-    return [
-      {
-        what,
-        state: 'wrong',
-        found: `${address} does not answer: ${codeOf(error instanceof Error ? error.cause : undefined) ?? messageOf(error)}`,
-        remedy: `start it with \`countersign ${role}\``,
-      },
-    ];
+    const why = codeOf(error instanceof Error ? error.cause : undefined) ?? messageOf(error);
+    const remedy = `start it with \`countersign ${role}\``;
+    return [{ what, state: 'wrong', found: `${http} does not answer: ${why}`, remedy }, ...checkRoom(role, dataDir)];
   }
 }
 
-function remedyOf(role: string, reasons: readonly string[]): string {
-  const log = `see the log of the ${role}`;
-  if (role !== 'gateway' || !reasons.some((reason) => reason.startsWith('no identity'))) return log;
-  return `apply an entry for it, with \`unix:user:NAME\` of the user that it runs as among its selectors and this node as parentId (\`countersign apply\`); else ${log}`;
+/** One condition of the role: {@link conditionTable} has all that there are. */
+function checkOf(role: RoleName, problem: Static<typeof PROBLEM>): Check {
+  const { what, condition, found, since, severity, remedy } = problem;
+  return {
+    // One of several of its kind has a name; a condition is one of the role.
+    what: what === condition ? `${role} ${condition}` : what,
+    state: severity === 'warning' ? 'odd' : 'wrong',
+    found: since === undefined ? found : `${found} (since ${since})`,
+    remedy,
+  };
 }
 
 async function checkServer(context: CliContext, socket: string): Promise<Check> {
@@ -210,38 +209,24 @@ function checkTargets(directory: string): Check {
   };
 }
 
-function mayLook(path: string): boolean {
-  try {
-    return statSync(path, { throwIfNoEntry: false }) !== undefined;
-  } catch {
-    return false; // Closed to this user; the folder's own line says so.
-  }
+function checkRoom(role: RoleName, directory: string): Check[] {
+  const free = freeMib(directory);
+  if (free === undefined) return []; // Closed to this user, or not there; the folder's own line says so.
+  const what = `room for the ${role}`;
+  const found = `${free} MiB free below ${directory}`;
+  if (free >= ROOM_MIB_MIN) return [{ what, state: 'good', found }];
+  return [{ what, state: 'wrong', found, remedy: conditionTable.room.remedy }];
 }
 
-/** The ledger refuses operations when the disk is full, so little room is worth saying before. */
-function checkRoom(directory: string): Check[] {
-  if (!mayLook(directory)) return [];
-  const { bavail, bsize } = statfsSync(directory);
-  const freeMib = Math.floor((bavail * bsize) / 2 ** 20);
-  const found = `${freeMib} MiB free below ${directory}`;
-  return [
-    freeMib >= ROOM_MIB_MIN
-      ? { what: 'room for the ledger', state: 'good', found }
-      : { what: 'room for the ledger', state: 'wrong', found, remedy: 'make room: a full disk stops every operation' },
-  ];
-}
-
+const PROBLEM = Type.Object({
+  ...{ what: Type.String(), found: Type.String(), remedy: Type.String() },
+  condition: Type.Optional(Type.String()),
+  severity: Type.Optional(Type.String()),
+  since: Type.Optional(Type.String()),
+});
 /** What `/ready` of a role answers, as far as it matters here. */
 const READY_BODY = Type.Object({
   reasons: Type.Optional(Type.Array(Type.String())),
-  problems: Type.Optional(
-    Type.Array(
-      Type.Object({
-        ...{ what: Type.String(), found: Type.String(), remedy: Type.String() },
-        severity: Type.Optional(Type.String()),
-      }),
-    ),
-  ),
+  problems: Type.Optional(Type.Array(PROBLEM)),
 });
 const PROBE_TIMEOUT_MS = 3000;
-const ROOM_MIB_MIN = 512;

@@ -5,6 +5,8 @@
  * before policy allowed it and the ledger took it; the target's credential never reaches a client; sessions end when their identity
  * does. It must not know where identities, policies and targets come from, nor (that is its members' work) what a protocol says.
  */
+
+export { descriptorsMax } from './descriptors.ts';
 export { errorTable, GatewayError } from './errors.ts';
 export { createGateway, type Gateway, type GatewayDeps, type SessionInfo } from './gateway.ts';
 export type { CurrentIdentity, GatewayIdentity } from './identity.ts';

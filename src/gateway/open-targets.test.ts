@@ -49,7 +49,7 @@ const member: ProtocolMember = {
       serve: async () => {},
       refuse: (client) => void client.destroy(),
       check: async () => undefined,
-      ...(word === 'odd' ? { warnings: () => [{ what: 'odd', remedy: 'Look.' }] } : {}),
+      ...(word === 'odd' ? { warnings: () => [{ about: 'names' as const, what: 'odd', remedy: 'Look.' }] } : {}),
       close: async () => void closed.push(deps.name),
     };
   },
@@ -333,7 +333,7 @@ describe('problems', () => {
 
   test('name as a warning what a target finds odd about itself', async () => {
     await targets.apply([of('a', 'odd'), of('b', null)]);
-    expect(targets.problems()).toEqual([{ target: 'a', what: 'odd', remedy: 'Look.', severity: 'warning' }]);
+    expect(targets.problems()).toEqual([{ target: 'a', what: 'odd', remedy: 'Look.', about: 'names' }]);
     await targets.apply([of('b', null)]);
     expect(targets.problems()).toEqual([]);
   });

@@ -4,7 +4,14 @@ import type { Clock, Log, Random, Secret, Timer } from '../std/index.ts';
 import { portOf } from './doors.ts';
 import { errorTable, GatewayError } from './errors.ts';
 import type { CurrentIdentity, GatewayIdentity } from './identity.ts';
-import type { ProtocolMember, SecretResolver, SessionRefusal, Target, TargetPolicies } from './protocol.ts';
+import type {
+  ProtocolMember,
+  SecretResolver,
+  SessionRefusal,
+  Target,
+  TargetPolicies,
+  TargetWarning,
+} from './protocol.ts';
 import type { Reach, ReachDeps } from './reach.ts';
 import type { SessionHandle, Sessions } from './sessions.ts';
 import { createTlsAcceptor, type TlsAcceptor } from './tls.ts';
@@ -37,8 +44,8 @@ export interface TargetProblem {
   readonly what: string;
   /** What the operator does about it. */
   readonly remedy: string;
-  /** There when it keeps nobody out. */
-  readonly severity?: 'warning';
+  /** Where the target itself is well: what of the policies does not fit it, as {@link TargetWarning} says. */
+  readonly about?: TargetWarning['about'];
 }
 
 /** A target that is served. */
@@ -276,7 +283,7 @@ function problemsOf({ name, target, door, unread, reach }: Kept): readonly Targe
     ...(door?.problem === undefined ? [] : [door.problem]),
     ...secrets,
     ...logins.map(({ what, remedy }): TargetProblem => ({ target: name, what, remedy })),
-    ...warnings.map((warning): TargetProblem => ({ target: name, ...warning, severity: 'warning' })),
+    ...warnings.map((warning): TargetProblem => ({ target: name, ...warning })),
   ];
 }
 

@@ -76,8 +76,12 @@ export interface TargetPolicies {
   onChange(listener: () => void): () => void;
 }
 
-/** Something about a target that is worth an operator's look and keeps nobody out; `what` is one sentence. No secret is in it. */
+/**
+ * Something about a target that is worth an operator's look though the target is served; `what` is one sentence. No secret is in it. `names`:
+ * a policy names what is not there, and nothing is refused for it; `masks`: a policy masks what is not there, and what it may hide is refused.
+ */
 export interface TargetWarning {
+  readonly about: 'names' | 'masks';
   readonly what: string;
   readonly remedy: string;
 }

@@ -46,6 +46,8 @@ export interface LedgerState {
   readonly refusal: LedgerError | undefined;
   /** Room for new entries: `low` when the disk refuses the next segment, `none` when an intent would be refused as well. */
   readonly room: 'enough' | 'low' | 'none';
+  /** Why the next segment can't be made, a full or read-only volume say; undefined once one was. */
+  readonly roomFailure: Error | undefined;
   /** Milliseconds since the oldest entry without a checkpoint was written, or since the last checkpoint when that is less; 0 when all are signed. */
   readonly unsignedMs: number;
   /** Entries on disk that no checkpoint covers. */

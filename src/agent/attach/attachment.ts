@@ -21,6 +21,8 @@ export interface Attachment {
   open(): Promise<void>;
   /** The identity while it is valid. */
   identity(): NodeIdentity | undefined;
+  /** When the identity was issued and ends, be it over or not. */
+  life(): { readonly issuedMs: number; readonly expiresMs: number } | undefined;
   /** What the server must chain to; undefined = first use. */
   trusted(): readonly X509Authority[] | undefined;
   bundle(): Bundle | undefined;
@@ -82,6 +84,7 @@ export function createAttachment(deps: Deps): Attachment {
       if (identity) renewAtMs = halfLifeMs(random, identity.issuedAtMs, identity.expiresAtMs);
     },
     identity: valid,
+    life: () => identity && { issuedMs: identity.issuedAtMs, expiresMs: identity.expiresAtMs },
     trusted: () => bundle?.x509Authorities ?? bootstrap.authorities,
     bundle: () => bundle,
     async ensure(signal) {

@@ -12,7 +12,7 @@ import type { TrustDomain } from '@countersign/sdk/identity';
 import type { NodeProof } from '../../attestation/index.ts';
 import type { Bundle, X509Authority } from '../../model/index.ts';
 import { type BidiCall, Code, createRpcClient, type RpcClient, RpcError } from '../../rpc/index.ts';
-import type { Clock, Log } from '../../std/index.ts';
+import type { Clock, Log, PeerClock } from '../../std/index.ts';
 import type { AgentConfig } from '../config.ts';
 import { AgentError } from '../errors.ts';
 import { toBundle } from './from-contract.ts';
@@ -57,15 +57,18 @@ export function createServerLink(deps: {
   clock: Clock;
   log: Log;
   config: Pick<AgentConfig, 'serverAddress' | 'trustDomain'>;
+  /** Is told what the server says of its clock. */
+  serverClock: PeerClock;
   trusted: () => readonly X509Authority[] | undefined;
   identity: () => { readonly chainDer: readonly Buffer[]; readonly keyDer: Buffer } | undefined;
 }): ServerLink {
-  const { clock, log, config } = deps;
+  const { clock, log, config, serverClock } = deps;
   const connect = (options: { withIdentity: boolean; onPeer?: (chainDer: readonly Buffer[]) => void }): RpcClient =>
     createRpcClient({
       clock,
       log,
       responseBytesMax: RESPONSE_BYTES_MAX,
+      onServerTime: serverClock.says,
       connect: {
         ...config.serverAddress,
         tls: {
@@ -75,6 +78,7 @@ export function createServerLink(deps: {
               trustDomain: config.trustDomain,
               authorities: deps.trusted(),
               nowMs: clock.now(),
+              serverClock,
             });
             options.onPeer?.(chainDer);
           },

@@ -1,6 +1,7 @@
 import type { TrustDomain } from '@countersign/sdk/identity';
 import type { X509Authority } from '../../model/index.ts';
-import { parseCertificate, verifyX509Svid } from '../../wire/x509/index.ts';
+import type { PeerClock } from '../../std/index.ts';
+import { noteSvidTimes, parseCertificate, verifyX509Svid } from '../../wire/x509/index.ts';
 import { AgentError } from '../errors.ts';
 
 /**
@@ -12,6 +13,8 @@ export function verifyServer(input: {
   trustDomain: TrustDomain;
   authorities: readonly X509Authority[] | undefined;
   nowMs: number;
+  /** Is told what a chain that is not valid in time says of the server's clock. */
+  serverClock?: PeerClock;
 }): void {
   const expected = `spiffe://${input.trustDomain}${SERVER_PATH}`;
   const refuse = (problem: string) =>
@@ -25,6 +28,8 @@ export function verifyServer(input: {
   }
   const bundles = (domain: TrustDomain) => (domain === input.trustDomain ? authorities : undefined);
   const verdict = verifyX509Svid(input.chainDer, bundles, input.nowMs);
+  if (!verdict.ok && (verdict.reason === 'expired' || verdict.reason === 'not-yet-valid') && input.serverClock)
+    noteSvidTimes(input.chainDer, input.serverClock);
   if (!verdict.ok) throw refuse(`${verdict.reason}${endedBundle(authorities, input.nowMs)}`);
   if (verdict.id.uri !== expected) throw refuse(`it is ${verdict.id.uri}`);
 }

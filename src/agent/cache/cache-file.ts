@@ -25,6 +25,8 @@ export interface CacheFile {
   changed(): void;
   /** Writes now, when something changed. */
   flush(): Promise<void>;
+  /** What it could not be read or written for, the last time either was tried. */
+  problem(): unknown;
   /** Removes the file, and writes no more. */
   remove(): Promise<void>;
 }
@@ -42,6 +44,7 @@ export function createCacheFile(deps: {
   const context = `countersign agent svid cache v1 ${deps.trustDomain}`;
   let dirty = false;
   let removed = false;
+  let problem: unknown;
   let timer: Timer | undefined;
   let writing: Promise<void> = Promise.resolve();
   let lastWriteMs = Number.NEGATIVE_INFINITY;
@@ -54,9 +57,11 @@ export function createCacheFile(deps: {
       lastWriteMs = deps.clock.monotonicMs();
       try {
         await writeSealed({ path, context, sealer: deps.sealer, random: deps.random, value: toJson(value) });
+        problem = undefined;
       } catch (error) {
         // A full disk costs the restart its cache; it must not cost running workloads their identities.
         dirty = true;
+        problem = error;
         deps.log.error('agent.cache.write_failed', { path, problem: messageOf(error) });
       }
     });
@@ -65,9 +70,15 @@ export function createCacheFile(deps: {
 
   return {
     async read() {
-      const json = await readSealed<SnapshotJson>({ path, context, sealer: deps.sealer });
-      return json && fromJson(json);
+      try {
+        const json = await readSealed<SnapshotJson>({ path, context, sealer: deps.sealer });
+        return json && fromJson(json);
+      } catch (error) {
+        problem = error;
+        throw error;
+      }
     },
+    problem: () => problem,
     changed() {
       dirty = true;
       if (timer || removed) return;

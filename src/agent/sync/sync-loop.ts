@@ -18,8 +18,8 @@ export interface SyncLoop extends Service {
   ask(signal: AbortSignal): Promise<SyncOutcome>;
   /** Has the next sync begin at once. */
   poke(): void;
-  /** What the last sync failed with; undefined after one that did not. */
-  problem(): unknown;
+  /** What the last sync failed with, and for how long they have; undefined after one that did not. */
+  problem(): { readonly error: unknown; readonly forMs: number } | undefined;
 }
 
 interface Deps extends SyncDeps {
@@ -40,7 +40,7 @@ export function createSyncLoop(deps: Deps): SyncLoop {
   const failures = createFailures(deps);
   let running: Promise<void> = Promise.resolve();
   let failedAtMs: number | undefined;
-  let problem: unknown;
+  let problem: { readonly error: unknown; readonly sinceMonoMs: number } | undefined;
 
   const attempt = async (): Promise<Rest> => {
     const settle = askers.take();
@@ -60,7 +60,7 @@ export function createSyncLoop(deps: Deps): SyncLoop {
       if (stop.signal.aborted) return { delayMs: 0, spacingMs: 0, probe: false };
       counters.syncFailures++;
       failedAtMs = clock.monotonicMs();
-      problem = error;
+      problem = { error, sinceMonoMs: problem?.sinceMonoMs ?? failedAtMs };
       return await failures.judge(error);
     } finally {
       settle('failed'); // Counts only when the entries were not reached.
@@ -89,7 +89,7 @@ export function createSyncLoop(deps: Deps): SyncLoop {
       await running;
     },
     poke: () => pause.poke(),
-    problem: () => problem,
+    problem: () => problem && { error: problem.error, forMs: clock.monotonicMs() - problem.sinceMonoMs },
     async ask(signal) {
       // Just tried in vain: a crowd of callers learns so at once instead of queueing behind the next attempt.
       const justFailed = failedAtMs !== undefined && clock.monotonicMs() - failedAtMs < AWAY_SPACING_MS;

@@ -8,6 +8,8 @@ import type { ServerLink } from '../attach/server-link.ts';
 export interface Watch {
   /** True while the stream is open and has spoken: polling is then only a safety net. */
   live(): boolean;
+  /** For how long it has not been live; undefined while it is, before it was first opened, and with a server that has no push. */
+  lostForMs(): number | undefined;
   /** Opens the stream when it is not open. */
   ensure(signal: AbortSignal): void;
   /** Closes the stream, so that the next one is opened with the newest identity. */
@@ -26,6 +28,8 @@ export function createWatch(deps: {
   const { log } = deps;
   let open: AbortController | undefined;
   let live = false;
+  /** Monotonic. */
+  let lostSinceMs: number | undefined;
   let notBeforeMs = Number.NEGATIVE_INFINITY;
 
   const run = async (controller: AbortController) => {
@@ -36,6 +40,7 @@ export function createWatch(deps: {
         const changed =
           last?.entriesRevision !== update.entriesRevision || last?.bundleSequence !== update.bundleSequence;
         live = true;
+        lostSinceMs = undefined;
         last = update;
         deps.onTargets(update.targets.map(toTargetView));
         if (changed) deps.onChange();
@@ -43,6 +48,7 @@ export function createWatch(deps: {
     } catch (error) {
       if (controller.signal.aborted) return;
       const polling = error instanceof RpcError && error.code === Code.UNIMPLEMENTED;
+      if (polling) lostSinceMs = undefined;
       if (polling) notBeforeMs = deps.clock.monotonicMs() + UNIMPLEMENTED_PAUSE_MS;
       log.debug('agent.watch.ended', { problem: messageOf(error), polling });
     } finally {
@@ -60,6 +66,7 @@ export function createWatch(deps: {
 
   return {
     live: () => live,
+    lostForMs: () => (lostSinceMs === undefined ? undefined : deps.clock.monotonicMs() - lostSinceMs),
     ensure(signal) {
       if (open || signal.aborted || deps.clock.monotonicMs() < notBeforeMs) return;
       const controller = new AbortController();
@@ -68,6 +75,7 @@ export function createWatch(deps: {
         signal: controller.signal,
       });
       open = controller;
+      lostSinceMs ??= deps.clock.monotonicMs();
       void run(controller);
     },
     restart() {

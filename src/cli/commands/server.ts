@@ -1,13 +1,19 @@
 import { createServerApp } from '../../app/server.ts';
 import { createLog } from '../../std/index.ts';
-import type { CliCommand } from '../command.ts';
+import { type CliCommand, flagOption } from '../command.ts';
 import { loadConfig, requireSection } from '../load-config.ts';
 import { runRole } from '../run-role.ts';
 
 export const command: CliCommand = {
   summary: 'Run the control plane: identities, entries, targets, policies.',
+  options: [
+    [
+      '--accept-loss',
+      'go on though the keystore or the store has lost the authority: makes a new one, of which each agent must be told',
+    ],
+  ],
   examples: ['countersign server --config /etc/countersign/countersign.yaml'],
-  async run(context) {
+  async run(context, input) {
     const config = loadConfig(context);
     const log = createLog({ level: config.log.level });
     const role = createServerApp({
@@ -17,6 +23,7 @@ export const command: CliCommand = {
       clock: context.clock,
       random: context.random,
       log,
+      acceptLoss: flagOption(input, 'acceptLoss'),
     });
     return runRole(context, role, () =>
       context.emit({ role: 'server', state: 'running' }, () => 'server is running; Ctrl-C stops it'),

@@ -36,6 +36,7 @@ describe('a name that is not there', () => {
     watch.see('shop', withCustomers);
     expect(watch.warnings()).toEqual([
       {
+        about: 'names',
         what: 'policy "masked" names table "public.custmers" of database "shop", which is not there (did you mean "public.customers"?)',
         remedy: expect.stringMatching(/^Correct the name in the policy; .*\.$/),
       },

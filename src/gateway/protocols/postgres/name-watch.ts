@@ -1,7 +1,8 @@
+import type { PotentialMask } from '../../../policy/index.ts';
 import type { Log } from '../../../std/index.ts';
 import type { TargetPolicies, TargetWarning } from '../../protocol.ts';
 import { type AbsentName, absentNames } from './absent-names.ts';
-import type { Catalog } from './sql/index.ts';
+import { type Catalog, indexMasks, type MissingColumn, missingColumn } from './sql/index.ts';
 
 /** Holds what policies name at one target against what is there, whenever either changes. */
 export interface NameWatch {
@@ -14,8 +15,9 @@ export interface NameWatch {
 }
 
 /**
- * Creates one. What of a set of policies is named in vain is logged once. Nothing is refused for it: of a table that is not there nothing can be
- * seen, and one that comes has the policies that name it.
+ * Creates one. What of a set of policies is named in vain is logged once. Nothing is refused for a name: of a table that is not there nothing
+ * can be seen, and one that comes has the policies that name it. A mask for a column that its table has not is another thing: the table is
+ * refused to whomever the policy may be about.
  */
 export function createNameWatch(deps: {
   readonly name: string;
@@ -27,12 +29,21 @@ export function createNameWatch(deps: {
   const catalogs = new Map<string, Catalog>();
   const logged = new Set<string>();
   let absent: readonly AbsentName[] = [];
+  let maskless: readonly (MissingColumn & { readonly database: string })[] = [];
   const look = () => {
     const names = policies.names();
     absent = names === undefined ? [] : absentNames(names, { name, databases, catalogs }, NAMES_TOLD_MAX);
     const fresh = absent.map(({ policy, name }) => `${name} in policy ${policy}`).filter((one) => !logged.has(one));
     for (const one of fresh) logged.add(one);
     if (fresh.length > 0) log.warn('gateway.postgres.absent_names', { names: fresh });
+    maskless =
+      names === undefined
+        ? []
+        : Array.from(catalogs, ([database, catalog]) =>
+            withoutColumns(names.masks, { target: name, database }, catalog),
+          )
+            .flat()
+            .slice(0, NAMES_TOLD_MAX);
   };
   const tryToLook = () => {
     try {
@@ -40,6 +51,7 @@ export function createNameWatch(deps: {
     } catch (error) {
       // What only warns must not keep sessions or policies from going on, whatever is wrong with it.
       absent = [];
+      maskless = [];
       log.error('gateway.postgres.names_failed', { error });
     }
   };
@@ -53,14 +65,47 @@ export function createNameWatch(deps: {
       catalogs.set(database, catalog);
       tryToLook();
     },
-    warnings: () => absent.map(warningOf),
+    warnings: () => [...maskless.map(refusedTable), ...absent.map(warningOf)],
     close: stop,
+  };
+}
+
+/** Tables that a mask names, and a column of theirs that they have not. Whom the policies are about is not asked: somebody it will be. */
+function withoutColumns(
+  masks: readonly PotentialMask[],
+  place: { readonly target: string; readonly database: string },
+  catalog: Catalog,
+): (MissingColumn & { readonly database: string })[] {
+  const masksNaming = indexMasks(masks, place);
+  return Array.from(catalog.relations.values()).flatMap((relation) => {
+    const columns = relation.columns.map((column) => column.name);
+    const missing = missingColumn(relation, columns, masksNaming(relation));
+    return missing === undefined ? [] : [{ ...missing, database: place.database }];
+  });
+}
+
+function refusedTable({
+  schema,
+  table,
+  column,
+  policies,
+  database,
+}: MissingColumn & { database: string }): TargetWarning {
+  const named = policies.map((policy) => JSON.stringify(policy)).join(', ');
+  return {
+    about: 'masks',
+    what: `${policies.length === 1 ? 'policy' : 'policies'} ${named} masks column "${schema}.${table}.${column}" of database ${JSON.stringify(database)}, which is not there: the table is refused`,
+    remedy: 'Mend the column in the mask and apply the policy; until then nobody under it can use the table.',
   };
 }
 
 function warningOf({ policy, name, help }: AbsentName): TargetWarning {
   const hint = help === undefined ? '' : ` (${help})`;
-  return { what: `policy ${JSON.stringify(policy)} names ${name}, which is not there${hint}`, remedy: REMEDY };
+  return {
+    about: 'names',
+    what: `policy ${JSON.stringify(policy)} names ${name}, which is not there${hint}`,
+    remedy: REMEDY,
+  };
 }
 
 const REMEDY =

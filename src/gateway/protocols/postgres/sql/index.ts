@@ -12,6 +12,7 @@ export type { Catalog } from './catalog.ts';
 export { type CatalogQuery, catalogQueries } from './catalog-queries.ts';
 export { SqlError } from './errors.ts';
 export { maskColumns } from './mask-columns.ts';
+export { indexMasks, type MissingColumn, missingColumn } from './masks-without-column.ts';
 export { databaseResource } from './names.ts';
 export { loadParser, textBytesMax } from './parse.ts';
 export type {
