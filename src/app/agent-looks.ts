@@ -46,19 +46,19 @@ function lookAtIdentity(
   { attested, identity, problem }: AgentStatus,
   { fatal, nowMs }: { fatal: Error | undefined; nowMs: number },
 ): readonly Found[] {
-  const what = 'identity of the node';
-  if (fatal !== undefined) return [{ severity: 'failed', what, found: fatal.message, ...remedyOf({ error: fatal }) }];
+  const one = { what: 'identity of the node', key: 'life' };
+  if (fatal !== undefined) return [{ severity: 'failed', ...one, found: fatal.message, ...remedyOf({ error: fatal }) }];
   if (attested) {
     if (identity === undefined || !isOverdue(identity, nowMs)) return [];
     const found = `the node’s identity was not renewed; it is good until ${timeText(identity.expiresMs)}`;
-    return [{ severity: 'degraded', what, found, ...(problem === undefined ? {} : remedyOf(problem)) }];
+    return [{ severity: 'degraded', ...one, found, ...(problem === undefined ? {} : remedyOf(problem)) }];
   }
   const state =
     identity === undefined
       ? 'the node has no identity yet'
       : `the node’s identity expired at ${timeText(identity.expiresMs)}`;
-  if (problem === undefined) return [{ severity: 'failed', what, found: state }];
-  return [{ severity: 'failed', what, found: `${state}: ${messageOf(problem.error)}`, ...remedyOf(problem) }];
+  if (problem === undefined) return [{ severity: 'failed', ...one, found: state }];
+  return [{ severity: 'failed', ...one, found: `${state}: ${messageOf(problem.error)}`, ...remedyOf(problem) }];
 }
 
 /** Whether the socket that was there once is still the one that processes find. */

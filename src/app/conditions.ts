@@ -71,9 +71,9 @@ export function createConditions<Role extends RoleName>(
   const lookRegularly = () => {
     const now = look();
     if (isPastStart(now.values())) {
+      for (const [key, finding] of told) if (!now.has(key)) tell(log, finding, 'ok');
       for (const [key, finding] of now)
         if (told.get(key)?.severity !== finding.severity) tell(log, finding, finding.severity);
-      for (const [key, finding] of told) if (!now.has(key)) tell(log, finding, 'ok');
       told = now;
     }
     timer = clock.after(LOOK_EVERY_MS, lookRegularly);

@@ -41,6 +41,7 @@ export function createGatewayLooks(parts: {
         return [
           {
             severity: 'failed',
+            key: 'life',
             found: `no identity: does the agent at ${config.workloadApi} know this process?`,
             remedy: NO_IDENTITY,
           },
@@ -48,7 +49,14 @@ export function createGatewayLooks(parts: {
       const life = lifeOf(own);
       if (!isOverdue(life, clock.now())) return [];
       const found = `the gateway’s identity was not renewed; sessions can be opened until ${timeText(life.expiresMs)}`;
-      return [{ severity: 'degraded', found, remedy: 'See /ready and the log of the agent, by which it is renewed.' }];
+      return [
+        {
+          severity: 'degraded',
+          key: 'life',
+          found,
+          remedy: 'See /ready and the log of the agent, by which it is renewed.',
+        },
+      ];
     },
     'server-link'() {
       const problem = watch.problem();

@@ -47,10 +47,17 @@ export function createServerLooks(parts: {
       const until = timeText(life.expiresMs);
       const remedy = 'See the condition authority, and the log (app.server.identity_not_renewed).';
       if (clock.now() >= life.expiresMs)
-        return [{ severity: 'failed', found: `the server’s identity expired at ${until}: nobody can connect`, remedy }];
+        return [
+          {
+            severity: 'failed',
+            key: 'life',
+            found: `the server’s identity expired at ${until}: nobody can connect`,
+            remedy,
+          },
+        ];
       if (!isOverdue(life, clock.now())) return [];
       const found = `the server’s identity was not renewed; agents can connect until ${until}`;
-      return [{ severity: 'degraded', found, remedy }];
+      return [{ severity: 'degraded', key: 'life', found, remedy }];
     },
   };
 }

@@ -88,7 +88,9 @@ class Response implements ServerResponse {
         stream.end(last);
       }
     } else {
-      stream.respond({ ...RESPONSE_HEADERS, ...statusHeaders(error) }, NOTHING_FOLLOWS);
+      // A refusal may well be for a clock that is wrong.
+      const date = error === undefined ? {} : { date: this.#date };
+      stream.respond({ ...RESPONSE_HEADERS, ...date, ...statusHeaders(error) }, NOTHING_FOLLOWS);
     }
     if (!stream.readableEnded) finishReading(this.#site.clock, stream);
   }
@@ -118,11 +120,11 @@ class Response implements ServerResponse {
   #start(date?: 'dated'): void {
     const stream = this.#stream;
     if (stream.headersSent) return;
-    const headers =
-      date === undefined
-        ? RESPONSE_HEADERS
-        : { ...RESPONSE_HEADERS, date: new Date(this.#site.clock.now()).toUTCString() };
-    stream.respond(headers, TRAILERS_FOLLOW);
+    stream.respond(date === undefined ? RESPONSE_HEADERS : { ...RESPONSE_HEADERS, date: this.#date }, TRAILERS_FOLLOW);
+  }
+
+  get #date(): string {
+    return new Date(this.#site.clock.now()).toUTCString();
   }
 
   #fits(queuedBytes: number, moreBytes: number): boolean {
@@ -182,7 +184,7 @@ const RESPONSE_HEADERS: OutgoingHttpHeaders = {
   'grpc-accept-encoding': 'identity',
 };
 const STATUS_OK: OutgoingHttpHeaders = { 'grpc-status': '0' };
-/** Streams alone say what time it is here, by which clients tell clocks that disagree; a date in each unary answer would cost. */
+/** Streams and refusals alone say what time it is here, by which clients tell clocks that disagree; a date in each unary answer would cost. */
 const TRAILERS_FOLLOW = { waitForTrailers: true, sendDate: false };
 const NOTHING_FOLLOWS = { endStream: true, sendDate: false };
 /** gRPC clients close their side on the status; this is for those that don't. */

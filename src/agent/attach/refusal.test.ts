@@ -15,7 +15,7 @@ function denied(reason: Reason, code: RpcError['code'] = Code.PERMISSION_DENIED)
 
 describe('what a refusal asks of the agent', () => {
   it.each([
-    [Reason.AGENT_EXPIRED, 'reattest'],
+    [Reason.AGENT_EXPIRED, 'expired'],
     [Reason.AGENT_NOT_ACTIVE, 'reattest'],
     [Reason.AGENT_NOT_ATTESTED, 'reattest'],
     [Reason.AGENT_MUST_REATTEST, 'reattest'],

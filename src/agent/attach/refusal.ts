@@ -12,6 +12,8 @@ export type Refusal =
   | 'retry'
   /** The node's identity is not accepted (any more): prove the node anew. */
   | 'reattest'
+  /** The server takes the node's identity for expired: prove the node anew, unless it is not, by this machine's clock. */
+  | 'expired'
   /** The node was banned: stop. */
   | 'banned';
 
@@ -27,6 +29,7 @@ export function judgeRefusal(error: unknown): Refusal {
       case Reason.AGENT_BANNED:
         return 'banned';
       case Reason.AGENT_EXPIRED:
+        return 'expired';
       case Reason.AGENT_NOT_ACTIVE:
       case Reason.AGENT_NOT_ATTESTED:
       case Reason.AGENT_MUST_REATTEST:

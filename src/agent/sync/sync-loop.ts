@@ -137,7 +137,13 @@ function createFailures({ clock, random, log, attachment }: Deps) {
       }
       if (error instanceof AgentError && error.code === 'ERR_AGENT_DENIED') throw error;
       if (error instanceof CodedError && PROOF_CODES.has(error.code)) return awaitProof(error);
-      if (refusal === 'reattest') {
+      if (refusal === 'expired' && attachment.identity()?.reattestable === false) {
+        // One of two clocks is wrong. If it is the server's, what would be thrown away here can't be had again.
+        const delayMs = Math.min(backoff.nextMs(), jitter(random, PROOF_RETRY_MS));
+        log.warn('agent.node.expired_at_server', { problem: messageOf(error), next: 'compare the clocks' });
+        return { delayMs, spacingMs: AWAY_SPACING_MS, probe: false };
+      }
+      if (refusal === 'reattest' || refusal === 'expired') {
         await attachment.expel();
         log.warn('agent.node.expelled', { next: 'attesting anew', attempt: ++expelled });
         if (expelled === 1) return { delayMs: 0, spacingMs: 0, probe: false };

@@ -46,6 +46,8 @@ export interface Harness {
   /** Runs in the middle of every attestation. */
   whileAttesting: (process: FakeProcess, signal: AbortSignal) => Promise<void>;
   agent(): Agent;
+  /** How far the server's clock is ahead; less than 0: behind. */
+  readonly serverClock: { aheadMs: number };
   config: AgentConfig;
   startAgent(): Promise<Agent>;
   /** Stops the agent and makes a new one over the same folder. */
@@ -78,8 +80,10 @@ export async function createHarness(
   const random = createSeededRandom('agent');
   const trustDomain = parseTrustDomain('example.org');
   const folder = mkdtempSync(join(tmpdir(), 'agent-'));
+  const serverClock = { aheadMs: 0 };
   const server = createFakeServer({
-    clock,
+    // As a clock of another machine is: it goes as this one does, from elsewhere.
+    clock: { ...clock, now: () => clock.now() + serverClock.aheadMs },
     random,
     trustDomain,
     ...(options.pageSize && { pageSize: options.pageSize }),
@@ -100,6 +104,7 @@ export async function createHarness(
     logged: (event) => lines.filter((line) => line.event === event).map(({ fields }) => fields),
     selectors: ['unix:uid:1000'],
     processes: [],
+    serverClock,
     whileAttesting: async () => {},
     agent() {
       if (!agent) throw new Error('the agent was not started');
