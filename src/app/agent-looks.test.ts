@@ -8,11 +8,11 @@ import { createTestAuthority } from '../agent/testing/test-authority.ts';
 import { createSeededRandom } from '../std/index.ts';
 import { createAgentLooks } from './agent-looks.ts';
 import { createClockLook } from './clock-look.ts';
-import { startTelling } from './testing/told.ts';
+import { startTelling, type Telling } from './testing/told.ts';
 
 const HOUR_MS = 3_600_000;
 let h: Harness;
-let telling: Awaited<ReturnType<typeof startTelling<'agent'>>>;
+let telling: Telling<'agent'>;
 
 beforeEach(async () => {
   h = await createHarness();

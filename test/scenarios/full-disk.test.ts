@@ -6,6 +6,7 @@ import * as path from 'node:path';
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually } from '../support/eventually.ts';
+import { expectCondition, expectWell } from '../support/health.ts';
 import { type Stack, startStack } from '../support/stack.ts';
 import { stackUsers } from '../support/stack-folder.ts';
 import { agentWay } from '../support/ways.ts';
@@ -56,10 +57,10 @@ describe.skipIf(!mountable && process.env['CI'] !== 'true')(
       await expectAcknowledged();
     });
 
-    it('is named by doctor', async () => {
-      const doctor = await stack.cli(['doctor'], { user: stack.users.gateway });
-      expect(doctor.stdout).toMatch(/XX +room for the ledger/);
-      expect(doctor.code).toBe(1);
+    it('is named by /ready, metric, doctor and log', async () => {
+      const found = /^the ledger is full \(ENOSPC\): nothing is executed/;
+      await expectCondition(stack, 'gateway', { condition: 'ledger', severity: 'failed', found });
+      expect((await stack.roles.gateway.readiness()).status).toBe(503);
     });
 
     it('lets nothing pass after a restart either', async () => {
@@ -83,6 +84,7 @@ describe.skipIf(!mountable && process.env['CI'] !== 'true')(
       expect(spawnSync('mount', ['-o', 'remount,size=64m', volume]).status).toBe(0);
       stack.roles.gateway.start(); // Nothing happens when it runs.
       await stack.roles.gateway.ready();
+      await expectWell(stack, 'gateway', 'ledger');
       await eventually('an insert', async () => {
         await using client = await open();
         return await client.query(insert(acknowledged));

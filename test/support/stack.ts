@@ -31,6 +31,8 @@ export interface StackOptions {
   readonly policies?: Readonly<Record<string, string>>;
   /** More keys for the section of a role. */
   readonly settings?: Partial<Record<RoleName, Readonly<Record<string, unknown>>>>;
+  /** More of the environment of a role. */
+  readonly env?: Partial<Record<RoleName, Readonly<Record<string, string>>>>;
   /** Where the gateway keeps its data, when not in the stack's own folder; must belong to its user. */
   readonly gatewayData?: string;
   /** Seals the server's keystore and the agent's state under passphrases, from files. */
@@ -93,10 +95,11 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   folder.privateFile(folder.storeUrl, storeUrl, users.server);
   const gatewayNode = users.separate ? process.execPath : path.join(folder.path, 'gateway-node');
   if (!users.separate) fs.cpSync(process.execPath, gatewayNode);
+  const env = (role: RoleName) => ({ env: options.env?.[role] ?? {} });
   const roles = {
-    server: createRole('server', folder, { user: users.server, node: process.execPath }),
-    agent: createRole('agent', folder, { user: users.agent, node: process.execPath }),
-    gateway: createRole('gateway', folder, { user: users.gateway, node: gatewayNode }),
+    server: createRole('server', folder, { user: users.server, node: process.execPath, ...env('server') }),
+    agent: createRole('agent', folder, { user: users.agent, node: process.execPath, ...env('agent') }),
+    gateway: createRole('gateway', folder, { user: users.gateway, node: gatewayNode, ...env('gateway') }),
   };
   const canaries = createStackCanaries({ folder, postgres, roles });
   watchSecrets(canaries, { secrets, folder, rows: words, rowsIn: postgres.dataDir });
@@ -163,13 +166,17 @@ async function startTarget(secrets: { target: string; store: string }, seed: str
   return postgres;
 }
 
-function createRole(name: RoleName, folder: StackFolder, options: { user: User; node: string }): StackRole {
+function createRole(
+  name: RoleName,
+  folder: StackFolder,
+  options: { user: User; node: string; env: Readonly<Record<string, string>> },
+): StackRole {
   const daemon = createDaemon({
     name,
     file: options.node,
     args: [EXECUTABLE, name, '--config', folder.config],
     user: options.user,
-    env: {},
+    env: options.env,
     logFile: folder.log(name),
     pidFile: path.join(folder.pids, name),
   });

@@ -84,8 +84,7 @@ export async function createHarness(
   const server = createFakeServer({
     // As a clock of another machine is: it goes as this one does, from elsewhere.
     clock: { ...clock, now: () => clock.now() + serverClock.aheadMs },
-    random,
-    trustDomain,
+    ...{ random, trustDomain },
     ...(options.pageSize && { pageSize: options.pageSize }),
   });
   await server.start();
@@ -103,8 +102,7 @@ export async function createHarness(
     fatal: [],
     logged: (event) => lines.filter((line) => line.event === event).map(({ fields }) => fields),
     selectors: ['unix:uid:1000'],
-    processes: [],
-    serverClock,
+    ...{ processes: [], serverClock },
     whileAttesting: async () => {},
     agent() {
       if (!agent) throw new Error('the agent was not started');

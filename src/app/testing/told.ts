@@ -21,11 +21,16 @@ export interface Told {
   readonly remedy: string;
 }
 
+export interface Telling<Role extends RoleName> {
+  told(condition: ConditionName<Role>): Promise<Told>;
+  close(): Promise<void>;
+}
+
 /** The conditions of a role, with everything that tells of them: a health server and `doctor` over it, and the log. */
 export async function startTelling<Role extends RoleName>(
   role: Role,
   deps: { readonly clock: Clock; readonly looks: Looks<Role> },
-): Promise<{ told(condition: ConditionName<Role>): Promise<Told>; close(): Promise<void> }> {
+): Promise<Telling<Role>> {
   const lines: { condition?: string; state?: string }[] = [];
   const log = createLog({ level: 'debug', write: (line) => lines.push(JSON.parse(line)) });
   const conditions = createConditions(role, { ...deps, log });
