@@ -27,7 +27,7 @@ async function house(): Promise<House> {
         clock,
         ledger: {
           state: () => ({
-            ...{ failure: undefined, roomFailure: undefined, unsignedMs: 0, unsignedEntries: 0 },
+            ...{ failure: undefined, refusal: undefined, roomFailure: undefined, unsignedMs: 0, unsignedEntries: 0 },
             ...{ checkpointFailure: undefined, room: state.ledger },
           }),
         },
