@@ -56,7 +56,14 @@ describe('a volume without room', () => {
 
   it('is degraded to a role that goes on without', () => {
     const full: LedgerState = {
-      ...{ failure: undefined, refusal: undefined, room: 'none', unsignedMs: 0, unsignedEntries: 0, checkpointFailure: undefined },
+      ...{
+        failure: undefined,
+        refusal: undefined,
+        room: 'none',
+        unsignedMs: 0,
+        unsignedEntries: 0,
+        checkpointFailure: undefined,
+      },
       roomFailure: Object.assign(new Error('read-only file system'), { code: 'EROFS' }),
     };
     const server = createLedgerLooks({ state: () => full }, { severity: 'degraded', effect: 'operators are refused' });

@@ -132,7 +132,14 @@ interface Running {
 function stateOf({ appender, pool, checkpointer }: Running): LedgerState {
   const { failure: checkpointFailure, ...lag } = checkpointer.lag();
   const room = !appender.hasRoom() ? 'none' : pool.failure ? 'low' : 'enough';
-  return { failure: appender.commit.failure, refusal: checkpointer.refusal(), room, roomFailure: pool.failure, ...lag, checkpointFailure };
+  return {
+    failure: appender.commit.failure,
+    refusal: checkpointer.refusal(),
+    room,
+    roomFailure: pool.failure,
+    ...lag,
+    checkpointFailure,
+  };
 }
 
 interface Settings {
