@@ -8,7 +8,16 @@ import { protocols } from '../gateway/protocols/registry.generated.ts';
 import { createLedger, type LedgerReader } from '../ledger/index.ts';
 import { createPolicyLoader } from '../policy/index.ts';
 import { openPrivateFolder } from '../private-files/index.ts';
-import { createPeerClock, parseDurationMs, type Random, type Service, startAll, stopAll } from '../std/index.ts';
+import {
+  createPeerClock,
+  createSystemHeap,
+  memoryBytes,
+  parseDurationMs,
+  type Random,
+  type Service,
+  startAll,
+  stopAll,
+} from '../std/index.ts';
 import { createWorkloadIdentity } from '../workload-identity/index.ts';
 import { createClockLook } from './clock-look.ts';
 import { createConditions, reasonsOf } from './conditions.ts';
@@ -16,7 +25,7 @@ import { createControlWatch } from './control-watch.ts';
 import { policySchema } from './declared-rules.ts';
 import { createGatewayLooks } from './gateway-looks.ts';
 import { createGatewayUpdates } from './gateway-updates.ts';
-import { createHealthServer } from './health-server.ts';
+import { createHealthServer, type Metric } from './health-server.ts';
 import { clockIsSynchronised } from './machine-clock.ts';
 import { createProcessLooks } from './process-looks.ts';
 import type { Role, RoleDeps } from './role.ts';
@@ -61,7 +70,8 @@ export function createGatewayApp(deps: RoleDeps<GatewayConfig>): GatewayRole {
     maskKey: deriveKey(sealKey, 'hash masks'),
     listen: parseAddress(config.listen),
     limits: { sessionsMax: config.sessionsMax, sessionsPerIdentityMax: config.sessionsPerIdentityMax },
-    heldBytesMax: config.heldBytesMax,
+    ...budgets(config),
+    heap: createSystemHeap(),
     durability: { reads: config.durability.reads, changes: config.durability.writes },
     drainMs,
   });
@@ -91,11 +101,7 @@ export function createGatewayApp(deps: RoleDeps<GatewayConfig>): GatewayRole {
       help: 'Connections refused or cut before they were a session, since the start.',
       read: () => gateway.counts().refused,
     },
-    {
-      name: 'countersign_gateway_held_bytes',
-      help: 'Bytes that sessions hold in memory for others.',
-      read: () => gateway.counts().heldBytes,
-    },
+    ...memoryMetrics(gateway),
     { name: 'countersign_ledger_entries', help: 'Entries in the ledger.', read: () => ledger.sequence + 1 },
     {
       name: 'countersign_ledger_unsynced_entries',
@@ -128,3 +134,38 @@ export function createGatewayApp(deps: RoleDeps<GatewayConfig>): GatewayRole {
     failure: () => ledger.failure,
   };
 }
+
+/** As configured, and never more than the machine, or the container, has room for. */
+function budgets({ heldBytesMax, cacheBytesMax }: GatewayConfig): { heldBytesMax: number; cacheBytesMax: number } {
+  const memory = memoryBytes();
+  return {
+    heldBytesMax: Math.min(heldBytesMax, Math.floor(memory * HELD_SHARE_MAX)),
+    cacheBytesMax: Math.min(cacheBytesMax, Math.floor(memory * CACHE_SHARE_MAX)),
+  };
+}
+
+function memoryMetrics(gateway: Gateway): readonly Metric[] {
+  const counts = () => gateway.counts();
+  const of = (name: string, help: string, read: () => number): Metric => ({
+    name: `countersign_gateway_${name}`,
+    help,
+    read,
+  });
+  return [
+    of('held_bytes', 'Bytes that sessions hold in memory for others.', () => counts().heldBytes),
+    of('held_limit_bytes', 'Bytes that sessions may hold together.', () => counts().heldBytesMax),
+    {
+      name: 'countersign_gateway_cache_bytes',
+      help: 'Bytes of what is kept so that it need not be worked out again.',
+      label: 'cache',
+      read: () => counts().cacheBytes,
+    },
+    of('cache_limit_bytes', 'Bytes that all caches may have together.', () => counts().cacheBytesMax),
+    of('catalog_bytes', 'Bytes that the catalogs of all databases take, about.', () => counts().catalogBytes),
+    of('memory_ended', 'Sessions ended for want of memory, since the start.', () => counts().endedForMemory),
+  ];
+}
+
+/** Buffers lie beside the heap, which takes the larger part: see the limit that the executable sets. */
+const HELD_SHARE_MAX = 0.25;
+const CACHE_SHARE_MAX = 0.1;

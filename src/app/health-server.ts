@@ -1,15 +1,17 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import { type Log, messageOf, type Service } from '../std/index.ts';
+import { createSystemHeap, type Log, messageOf, type Service } from '../std/index.ts';
 import { type Conditions, type Finding, reasonsOf, type Severity } from './conditions.ts';
 import { AppError } from './errors.ts';
 
-/** One number that `/metrics` shows; `read` is called at each scrape. */
+/** One number that `/metrics` shows, or one for each value of a label; `read` is called at each scrape. */
 export interface Metric {
   readonly name: string;
   readonly help: string;
-  read(): number;
+  /** Whose values nobody but us can make. */
+  readonly label?: string;
+  read(): number | ReadonlyMap<string, number>;
 }
 
 /**
@@ -33,14 +35,15 @@ export function createHealthServer(deps: {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: LOOP_PRECISION_MS });
   registerConditions(registry, conditions);
-  for (const { name, help, read } of deps.metrics) {
+  for (const { name, help, label, read } of [...heapMetrics(), ...deps.metrics]) {
     new Gauge({
-      name,
-      help,
-      registers: [registry],
+      ...{ name, help, registers: [registry] },
+      labelNames: label === undefined ? [] : [label],
       collect() {
         try {
-          this.set(read());
+          const value = read();
+          if (typeof value === 'number') return this.set(value);
+          for (const [of, one] of value) this.set({ [label ?? '']: of }, one);
         } catch {
           // A part that is not started yet has no figure; the others of the scrape, and the conditions, have.
           this.reset();
@@ -124,6 +127,20 @@ function problemOf({ sinceMs, ...finding }: Finding) {
 }
 
 const SEVERITIES: readonly Severity[] = ['warning', 'degraded', 'failed'];
+
+/** Of every role. */
+function heapMetrics(): readonly Metric[] {
+  const heap = createSystemHeap();
+  return [
+    { name: 'countersign_heap_bytes', help: 'Bytes of the heap in use.', read: () => heap.usedBytes },
+    {
+      name: 'countersign_heap_limit_bytes',
+      help: 'Bytes of heap at which the process ends.',
+      read: () => heap.limitBytes,
+    },
+  ];
+}
+
 const REQUEST_TIMEOUT_MS = 5000;
 /** Probes and scrapers; more is somebody else. */
 const CONNECTIONS_MAX = 64;

@@ -184,6 +184,13 @@ function gatewaySchema() {
         minimum: 16_777_216,
         maximum: 1_099_511_627_776,
       }),
+      cacheBytesMax: Type.Integer({
+        description:
+          'Bytes of memory for what could be worked out again, such as verdicts: what was used longest ago goes first.',
+        default: 67_108_864,
+        minimum: 1_048_576,
+        maximum: 1_099_511_627_776,
+      }),
       drain: durationSchema({
         description:
           'How long running sessions may go on after a stop was asked for, and those of a target that has changed or is gone.',

@@ -4,7 +4,9 @@ import type { ResolvedTarget } from '../model/index.ts';
 import type { CompiledPolicies } from '../policy/index.ts';
 import {
   type Clock,
+  createCacheBudget,
   createSampledLog,
+  type Heap,
   type Log,
   type LogFields,
   type Random,
@@ -19,6 +21,7 @@ import { createDoors, portOf } from './doors.ts';
 import { createHeldBytes } from './held-bytes.ts';
 import type { GatewayIdentity } from './identity.ts';
 import { createLedgerTurn } from './ledger-turn.ts';
+import { createMemoryGuard, type MemoryGuard } from './memory-guard.ts';
 import { createOpenTargets, type TargetProblem } from './open-targets.ts';
 import { createPolicyBoard, createTargetPolicies } from './policy-board.ts';
 import type { ProtocolMember, SecretResolver, SessionRefusal } from './protocol.ts';
@@ -46,6 +49,10 @@ export interface GatewayDeps {
   readonly drainMs: number;
   /** Bytes that all sessions together may hold in memory for others; beyond it the session that holds most is ended. */
   readonly heldBytesMax: number;
+  /** Bytes of what is kept so that it need not be worked out again: verdicts, masks. */
+  readonly cacheBytesMax: number;
+  /** Watched, so that sessions end before the process does; nobody watches it when absent. */
+  readonly heap?: Heap;
   /** Files and sockets this process may have open; the system is asked when absent. */
   readonly descriptorsMax?: number;
 }
@@ -73,8 +80,24 @@ export interface Gateway {
   checkTarget(name: string, signal: AbortSignal): Promise<string | undefined>;
   /** Where the doors are, once started. */
   address(): { readonly link: number; readonly targets: ReadonlyMap<string, number> };
-  /** For metrics: connections refused or cut before they were a session's, since the start; bytes held for sessions now. */
-  counts(): { readonly refused: number; readonly heldBytes: number };
+  /** For metrics. */
+  counts(): GatewayCounts;
+}
+
+/** What a gateway counts; of what was done, since the start. */
+export interface GatewayCounts {
+  /** Connections refused or cut before they were a session's. */
+  readonly refused: number;
+  /** Bytes held for sessions now, and the most that may be. */
+  readonly heldBytes: number;
+  readonly heldBytesMax: number;
+  /** Bytes that each kind of cache has now, and what they may have together. */
+  readonly cacheBytes: ReadonlyMap<string, number>;
+  readonly cacheBytesMax: number;
+  /** What the catalogs of all databases take, about. */
+  readonly catalogBytes: number;
+  /** Sessions ended since the process was short of memory. */
+  readonly endedForMemory: number;
 }
 
 export interface SessionInfo {
@@ -122,11 +145,13 @@ class Core {
   readonly #doors;
   readonly #entrance;
   readonly #held;
+  readonly #caches;
   readonly #refusals;
   readonly #stopping = new AbortController();
   #refused = 0;
   #server: Server | undefined;
   #stopListening = () => {};
+  #guard: MemoryGuard | undefined;
 
   constructor(deps: GatewayDeps) {
     this.#deps = deps;
@@ -135,6 +160,7 @@ class Core {
     const refused = (why: string, detail: LogFields) => this.#noteRefused(why, detail);
     this.#refusals = createSampledLog({ clock, log });
     this.#held = createHeldBytes(deps.heldBytesMax);
+    this.#caches = createCacheBudget(deps.cacheBytesMax);
     this.#doors = createDoors({ ...room, clock, refused });
     this.sessions = createSessions({
       clock,
@@ -154,6 +180,7 @@ class Core {
     this.targets = createOpenTargets({
       ...deps,
       sessions,
+      caches: this.#caches,
       policies: createTargetPolicies(board),
       createReach,
       openDoor: (where, open, tls) => this.#doors.open(where, this.#entrance.direct(open, tls)),
@@ -161,7 +188,8 @@ class Core {
   }
 
   async start(signal: AbortSignal): Promise<void> {
-    const { identity, listen } = this.#deps;
+    const { identity, listen, heap, log } = this.#deps;
+    this.#guard = heap && createMemoryGuard({ heap, log, held: this.#held, caches: this.#caches });
     await identity.ready(signal);
     this.#present();
     this.#stopListening = identity.onChange(() => {
@@ -188,6 +216,7 @@ class Core {
     } finally {
       grace.cancel();
     }
+    this.#guard?.stop();
     this.sessions.stop();
     this.#refusals.stop();
     await this.targets.close();
@@ -197,8 +226,16 @@ class Core {
     return { link: this.#server === undefined ? 0 : portOf(this.#server), targets: this.targets.ports() };
   }
 
-  counts() {
-    return { refused: this.#refused, heldBytes: this.#held.bytes };
+  counts(): GatewayCounts {
+    return {
+      refused: this.#refused,
+      heldBytes: this.#held.bytes,
+      heldBytesMax: this.#held.bytesMax,
+      cacheBytes: this.#caches.usage(),
+      cacheBytesMax: this.#caches.bytesMax,
+      catalogBytes: this.targets.catalogBytes(),
+      endedForMemory: this.#guard?.ended ?? 0,
+    };
   }
 
   #noteRefused(why: string, detail: LogFields): void {

@@ -7,6 +7,10 @@ export interface HeldBytes {
   open(cut: (bytes: number) => void): Holding;
   /** Held by all sessions now. */
   readonly bytes: number;
+  /** What they may hold together. */
+  readonly bytesMax: number;
+  /** Cuts the session that holds most; false when none holds anything. */
+  cutLargest(): boolean;
 }
 
 /** What one session holds. */
@@ -30,13 +34,15 @@ export function createHeldBytes(bytesMax: number): HeldBytes {
   const cutLargest = () => {
     let largest: Holder | undefined;
     for (const holder of holders) if (largest === undefined || holder.bytes > largest.bytes) largest = holder;
-    if (largest === undefined) return;
+    if (largest === undefined) return false;
     const { bytes } = largest;
     change(largest, 0); // First: what ending it sets off must not count it again.
     largest.closed = true;
     largest.cut(bytes);
+    return true;
   };
   return {
+    ...{ bytesMax, cutLargest },
     open(cut) {
       const holder: Holder = { cut, bytes: 0, closed: false };
       return {

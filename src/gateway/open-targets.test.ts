@@ -2,7 +2,14 @@ import { createServer, type Server } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { Type } from 'typebox';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { createLog, createManualClock, createSystemRandom, type ManualClock, Secret } from '../std/index.ts';
+import {
+  createCacheBudget,
+  createLog,
+  createManualClock,
+  createSystemRandom,
+  type ManualClock,
+  Secret,
+} from '../std/index.ts';
 import { portOf } from './doors.ts';
 import { GatewayError } from './errors.ts';
 import { createOpenTargets, type OpenTargets, type OpenTargetsDeps } from './open-targets.ts';
@@ -108,6 +115,7 @@ beforeEach(() => {
       },
     },
     policies: { names: () => undefined, onChange: () => () => {} },
+    caches: createCacheBudget(0),
     maskKey: new Secret(Buffer.alloc(32)),
     createReach: () => reach,
     sessions: { list: () => [], drain: () => {}, end: () => {} },

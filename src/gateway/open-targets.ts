@@ -1,6 +1,6 @@
 import type { Server } from 'node:net';
 import type { ResolvedTarget } from '../model/index.ts';
-import type { Clock, Log, Random, Secret, Timer } from '../std/index.ts';
+import type { CacheBudget, Clock, Log, Random, Secret, Timer } from '../std/index.ts';
 import { portOf } from './doors.ts';
 import { errorTable, GatewayError } from './errors.ts';
 import type { CurrentIdentity, GatewayIdentity } from './identity.ts';
@@ -27,6 +27,8 @@ export interface OpenTargets {
   /** What is wrong with the targets now, as far as it was tried; each is logged in to as its {@link Reach} says. */
   problems(): readonly TargetProblem[];
   find(name: string): OpenTarget | undefined;
+  /** What the targets know of what is in them takes so many bytes, about. */
+  catalogBytes(): number;
   /** New handshakes at these doors show this identity. */
   present(identity: CurrentIdentity): void;
   /** Where the open doors are, by target. */
@@ -63,6 +65,7 @@ export interface OpenTargetsDeps {
   readonly protocols: readonly ProtocolMember[];
   readonly secrets: SecretResolver;
   readonly policies: TargetPolicies;
+  readonly caches: CacheBudget;
   readonly maskKey: Secret;
   readonly sessions: Pick<Sessions, 'list' | 'drain' | 'end'>;
   /** How long sessions of a target that is gone or changed may go on. */
@@ -94,6 +97,7 @@ export function createOpenTargets(deps: OpenTargetsDeps): OpenTargets {
     },
     problems: () => [...faulty.values(), ...[...targets.values()].flatMap(problemsOf)],
     find: (name) => targets.get(name),
+    catalogBytes: () => [...targets.values()].reduce((sum, { target }) => sum + (target.catalogBytes?.() ?? 0), 0),
     present(identity) {
       for (const { door } of targets.values()) door?.tls.present(identity);
     },
@@ -187,7 +191,7 @@ function open(resolved: ResolvedTarget, deps: OpenTargetsDeps): Kept {
   const log = deps.log.child({ target: name });
   const reach = deps.createReach({ clock, log, check: (signal, place) => target.check(signal, place) });
   const target = member.openTarget(resolved.config, {
-    ...{ name, clock, random, log, secrets, policies, maskKey },
+    ...{ name, clock, random, log, secrets, policies, maskKey, caches: deps.caches },
     attempted: (place, problem) => reach.attempted(place, problem),
   });
   const opened: OpenTarget = { name, member, target };

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { PolicyNames, PolicySchemaFragment } from '../policy/index.ts';
-import type { Clock, Log, Member, Random, Secret } from '../std/index.ts';
+import type { CacheBudget, Clock, Log, Member, Random, Secret } from '../std/index.ts';
 import type { GatewaySession } from './session.ts';
 
 /**
@@ -45,6 +45,8 @@ export interface TargetDeps {
   readonly log: Log;
   readonly secrets: SecretResolver;
   readonly policies: TargetPolicies;
+  /** Where everything is kept that could be worked out again. */
+  readonly caches: CacheBudget;
   /** 32 bytes: the key of `hash` masks, so that equal values stay equal and nobody outside can try values out. */
   readonly maskKey: Secret;
   /**
@@ -98,6 +100,8 @@ export interface Target {
   check(signal: AbortSignal, place?: string): Promise<string | undefined>;
   /** What is odd about it now; one that never has anything to say lacks it. */
   warnings?(): readonly TargetWarning[];
+  /** Bytes that it takes to know what is in the target, about; one that knows nothing lacks it. */
+  catalogBytes?(): number;
   /** Drops what the target holds beside its sessions; these are ended by their own signals. */
   close(): Promise<void>;
 }

@@ -8,6 +8,7 @@ export { abortError, anySignal, raceAbort, throwIfAborted, timeoutSignal } from 
 export { assert, unreachable } from './assert.ts';
 export { type Bag, createBag, type InBag } from './bag.ts';
 export { compareBytes, concatBytes, constantTimeEqual, sha256 } from './bytes.ts';
+export { type BudgetedCache, type CacheBudget, createCacheBudget } from './cache-budget.ts';
 export {
   type Clock,
   createManualClock,
@@ -20,6 +21,7 @@ export {
 } from './clock.ts';
 export { formatDurationMs, parseDurationMs } from './duration.ts';
 export { CodedError, codeOf, type ErrorEntry, type ErrorExit, type ErrorTable, messageOf } from './errors.ts';
+export { createSystemHeap, type Heap, memoryBytes } from './heap.ts';
 export { type BoundedQueue, createBoundedQueue, createGate, type Gate } from './limits.ts';
 export { createLog, createSilentLog, type Log, type LogFields, type LogLevel } from './log.ts';
 export { type Member, type MemberKind, memberById } from './member.ts';

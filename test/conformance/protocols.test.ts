@@ -5,7 +5,13 @@ import type { GatewaySession, ProtocolMember, Target } from '../../src/gateway/i
 import { SessionEnd } from '../../src/gateway/index.ts';
 import { protocols } from '../../src/gateway/protocols/registry.generated.ts';
 import { composeSchema } from '../../src/policy/index.ts';
-import { createSilentLog, createSystemClock, createSystemRandom, Secret } from '../../src/std/index.ts';
+import {
+  createCacheBudget,
+  createSilentLog,
+  createSystemClock,
+  createSystemRandom,
+  Secret,
+} from '../../src/std/index.ts';
 
 // What every protocol promises to the gateway, whatever it speaks. Each member says here how a target of it looks that nobody answers for.
 
@@ -47,6 +53,7 @@ describe.each(cases)('the protocol $id', ({ id, member, config, hello }) => {
       log: createSilentLog(),
       secrets: { resolve: async () => Secret.fromText(PASSWORD) },
       policies: { names: () => undefined, onChange: () => () => {} },
+      caches: createCacheBudget(1 << 20),
       maskKey: new Secret(Buffer.alloc(32)),
       attempted: () => {},
     });

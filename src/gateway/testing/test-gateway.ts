@@ -18,6 +18,7 @@ export function testGatewayDeps(
     durability: { reads: 'process', changes: 'release' },
     drainMs: 10_000,
     heldBytesMax: Number.MAX_SAFE_INTEGER,
+    cacheBytesMax: 1 << 20,
     ...given,
   };
 }

@@ -19,7 +19,7 @@ function absent(policies: string, catalogs: Readonly<Record<string, Catalog>> = 
   const compiled = loadPolicies([{ name: 'p', text: policies }], composeSchema([policySchema]));
   const known = new Map(Object.entries(catalogs));
   const target = { name: 'shop', databases: ['shop', 'archive'], catalogs: known };
-  return absentNames(compiled.names(), target, namesMax).map(
+  return absentNames(compiled.names(), target, { namesMax, helpFor: (_name, find) => find() }).map(
     ({ policy, name, help = '' }) => `${policy}: ${name} ${help}`,
   );
 }

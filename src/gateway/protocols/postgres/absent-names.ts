@@ -28,19 +28,21 @@ export interface KnownTarget {
 
 /**
  * The names of databases, schemas, tables, functions and masked columns of that target which are not there: the first `namesMax`, each once
- * for a policy.
+ * for a policy. `helpFor` may remember what was found to be meant: a large database has many names to compare with.
  */
 export function absentNames(
   { entities, masks }: PolicyNames,
   target: KnownTarget,
-  namesMax: number,
+  { namesMax, helpFor }: { readonly namesMax: number; readonly helpFor: HelpFor },
 ): readonly AbsentName[] {
   const indexes = new Map(
     Array.from(target.catalogs, ([database, catalog]) => [database, lazily(() => indexOf(catalog))]),
   );
   const found = new Map<string, AbsentName>();
-  const add = (policy: string, absent: Omit<AbsentName, 'policy'> | undefined) => {
-    if (absent !== undefined) found.set(JSON.stringify([policy, absent.name]), { policy, ...absent });
+  const add = (policy: string, absent: Absent) => {
+    if (absent === undefined) return;
+    const { name } = absent;
+    found.set(JSON.stringify([policy, name]), { policy, name, help: helpFor(name, absent.help) });
   };
   for (const entity of entities) {
     if (found.size >= namesMax) break;
@@ -53,13 +55,16 @@ export function absentNames(
   return Array.from(found.values());
 }
 
+/** What is meant by a name that is not there; `find` looks for it. */
+export type HelpFor = (name: string, find: () => string | undefined) => string | undefined;
+
 interface Facts {
   readonly target: KnownTarget;
   /** Made when first asked for: most policies name nothing here. */
   readonly indexes: ReadonlyMap<string, () => CatalogIndex>;
 }
 
-type Absent = Omit<AbsentName, 'policy'> | undefined;
+type Absent = { readonly name: string; readonly help: () => string | undefined } | undefined;
 
 function absentEntity({ type, id }: PolicyName, { target, indexes }: Facts): Absent {
   // Most of ten thousand policies are about other targets: those ids are not taken apart for each target.
@@ -67,19 +72,22 @@ function absentEntity({ type, id }: PolicyName, { target, indexes }: Facts): Abs
   const [name, database = '', schema, object] = partsOfId(id);
   if (name !== target.name) return undefined;
   if (!target.databases.includes(database))
-    return { name: `database ${JSON.stringify(database)}`, help: didYouMean(database, target.databases) };
+    return { name: `database ${JSON.stringify(database)}`, help: () => didYouMean(database, target.databases) };
   if (schema === undefined || isSystem(schema)) return undefined;
   const index = indexes.get(database)?.();
   if (index === undefined) return undefined;
   const of = `of database ${JSON.stringify(database)}`;
   if (object === undefined) {
-    if (index.schemas.has(schema)) return undefined;
-    return { name: `schema ${JSON.stringify(schema)} ${of}`, help: didYouMean(schema, index.schemas) };
+    if (index.hasSchema(schema)) return undefined;
+    return { name: `schema ${JSON.stringify(schema)} ${of}`, help: () => didYouMean(schema, index.schemas()) };
   }
-  const [kind, qualified] = [type === FUNCTION ? 'function' : 'table', qualify(schema, object)];
-  const known = type === FUNCTION ? index.functions : index.tables;
-  if (known.has(qualified)) return undefined;
-  return { name: `${kind} ${JSON.stringify(qualified)} ${of}`, help: didYouMean(qualified, known) };
+  const [kind, known, has] =
+    type === FUNCTION
+      ? (['function', index.functions, index.hasFunction] as const)
+      : (['table', index.tables, index.hasTable] as const);
+  if (has(schema, object)) return undefined;
+  const qualified = qualify(schema, object);
+  return { name: `${kind} ${JSON.stringify(qualified)} ${of}`, help: () => didYouMean(qualified, known()) };
 }
 
 /**
@@ -93,12 +101,12 @@ function absentColumn({ column, scope }: PotentialMask, { target, indexes }: Fac
   const databases = database === undefined ? target.databases : [database];
   // A mask on a whole target finds its table in any of the databases; those not looked into may have it.
   const looked = databases.flatMap((one) => indexes.get(one)?.() ?? []);
-  if (looked.length < databases.length || looked.some((index) => index.has(column, schema))) return undefined;
+  if (looked.length < databases.length || looked.some((index) => index.hasMasked(column, schema))) return undefined;
   const within = database === undefined ? `target ${JSON.stringify(name)}` : `database ${JSON.stringify(database)}`;
   const wanted = column.table === undefined ? column.name : qualify(column.schema ?? schema, column.table);
-  const known = looked.flatMap((index) => index.like(column, schema));
+  const known = () => looked.flatMap((index) => index.like(column, schema));
   const kind = column.table === undefined ? 'column' : 'table';
-  return { name: `masked ${kind} ${JSON.stringify(wanted)} of ${within}`, help: didYouMean(wanted, known) };
+  return { name: `masked ${kind} ${JSON.stringify(wanted)} of ${within}`, help: () => didYouMean(wanted, known()) };
 }
 
 function lazily<T>(make: () => T): () => T {
@@ -109,57 +117,71 @@ function lazily<T>(make: () => T): () => T {
   };
 }
 
+/** A catalog as it is asked here. Of a large one little is looked at as long as what is named is there. */
 interface CatalogIndex {
-  /** That some table or function is in. */
-  readonly schemas: ReadonlySet<string>;
-  /** `schema.name`. */
-  readonly tables: ReadonlySet<string>;
-  readonly functions: ReadonlySet<string>;
+  /** A table or a function is in it. */
+  hasSchema(schema: string): boolean;
+  hasTable(schema: string, name: string): boolean;
+  hasFunction(schema: string, name: string): boolean;
   /** Whether the mask's table is there or, if it names none, a table that has such a column. */
-  has(column: MaskedColumn, schema: string | undefined): boolean;
+  hasMasked(column: MaskedColumn, schema: string | undefined): boolean;
   /** Names of the same kind that are there. */
+  readonly schemas: () => ReadonlySet<string>;
+  readonly tables: () => readonly string[];
+  readonly functions: () => readonly string[];
   like(column: MaskedColumn, schema: string | undefined): readonly string[];
 }
 
 function indexOf(catalog: Catalog): CatalogIndex {
-  const relations = Array.from(catalog.relations.values());
-  const functions = Array.from(catalog.functions.functions.values()).flat();
+  const { functions } = catalog.functions;
+  const allFunctions = lazily(() => Array.from(functions.values()).flat());
+  const relations = () => catalog.relations.values();
+  const schemas = lazily(() => new Set([...relations(), ...allFunctions()].map(({ schema }) => schema)));
   const reached = (column: MaskedColumn, schema: string | undefined) =>
-    relations.filter(
+    Array.from(relations()).filter(
       (relation) =>
         (schema === undefined || relation.schema === schema) &&
         (column.schema === undefined || relation.schema === column.schema),
     );
-  const like = (column: MaskedColumn, schema: string | undefined): readonly string[] => {
-    const among = reached(column, schema);
-    if (column.table === undefined) return among.flatMap(({ columns }) => columns.map(({ name }) => name));
-    const isQualified = (column.schema ?? schema) !== undefined;
-    return among.map((relation) => (isQualified ? qualify(relation.schema, relation.name) : relation.name));
-  };
-  // Thousands of policies may mask columns of a large database; a walk over its tables for each would hold up all sessions.
-  const ofTables = lazily(() => schemasBy(relations.map(({ schema, name }) => [name, schema])));
-  const ofColumns = lazily(() =>
-    schemasBy(relations.flatMap(({ schema, columns }) => columns.map(({ name }) => [name, schema] as const))),
-  );
   return {
-    schemas: new Set([...relations, ...functions].map(({ schema }) => schema)),
-    tables: new Set(relations.map(({ schema, name }) => qualify(schema, name))),
-    functions: new Set(functions.map(({ schema, name }) => qualify(schema, name))),
-    like,
-    has(column, schema) {
-      const found = column.table === undefined ? ofColumns().get(column.name) : ofTables().get(column.table);
-      const wanted = column.schema ?? schema;
-      if (found === undefined || (schema !== undefined && schema !== wanted)) return false;
-      return wanted === undefined || found.has(wanted);
+    schemas,
+    tables: lazily(() => Array.from(relations(), ({ schema, name }) => qualify(schema, name))),
+    functions: lazily(() => allFunctions().map(({ schema, name }) => qualify(schema, name))),
+    hasSchema: (schema) => catalog.hasSchema(schema) || schemas().has(schema),
+    hasTable: (schema, name) => catalog.relation(schema, name) !== undefined,
+    hasFunction: (schema, name) => functions.get(name)?.some((one) => one.schema === schema) ?? false,
+    hasMasked: createMaskedLookup(catalog, () => Array.from(schemas())),
+    like(column, schema) {
+      const among = reached(column, schema);
+      if (column.table === undefined) return among.flatMap(({ columns }) => columns.map(({ name }) => name));
+      const isQualified = (column.schema ?? schema) !== undefined;
+      return among.map((relation) => (isQualified ? qualify(relation.schema, relation.name) : relation.name));
     },
   };
 }
 
-/** The schemas that have something of a name. */
-function schemasBy(named: Iterable<readonly [name: string, schema: string]>): ReadonlyMap<string, ReadonlySet<string>> {
-  const found = new Map<string, Set<string>>();
-  for (const [name, schema] of named) found.set(name, (found.get(name) ?? new Set()).add(schema));
-  return found;
+function createMaskedLookup(catalog: Catalog, schemas: () => readonly string[]): CatalogIndex['hasMasked'] {
+  // Thousands of policies may mask columns of a large database; a walk over its tables for each would hold up all sessions.
+  const ofColumns = lazily(() => {
+    const found = new Map<string, Set<string>>();
+    for (const { schema, columns } of catalog.relations.values())
+      for (const { name } of columns) {
+        const schemas = found.get(name);
+        if (schemas === undefined) found.set(name, new Set([schema]));
+        else schemas.add(schema);
+      }
+    return found;
+  });
+  return ({ table, name, schema: own }, schema) => {
+    const wanted = own ?? schema;
+    if (schema !== undefined && schema !== wanted) return false;
+    if (table === undefined) {
+      const found = ofColumns().get(name);
+      return found !== undefined && (wanted === undefined || found.has(wanted));
+    }
+    const among = wanted === undefined ? schemas() : [wanted];
+    return among.some((one) => catalog.relation(one, table) !== undefined);
+  };
 }
 
 /** For people, and as a key: a name with a dot in it may stand for another, which then is thought to be there. */

@@ -10,7 +10,7 @@ import {
 } from '../../../wire/postgres/index.ts';
 import { GatewayError } from '../../errors.ts';
 import { endTarget } from './last-words.ts';
-import { buildCatalog, type Catalog, type CatalogQuery, catalogDigest, catalogQueries } from './sql/index.ts';
+import { type Catalog, type CatalogQuestion, createCatalogMirror } from './sql/index.ts';
 import { CONNECT_MS_MAX, openUpstream, REQUIRED_PARAMETERS, type Upstream, type UpstreamDeps } from './upstream.ts';
 
 /** Snapshots of one database's catalog, read over a connection of the gateway's own and shared by its sessions. */
@@ -36,6 +36,8 @@ export interface SharedCatalogs {
   readonly outdated: boolean;
   /** True when no session holds it. */
   readonly idle: boolean;
+  /** What the snapshot takes in memory, about. */
+  readonly bytes: number;
   /** As {@link CatalogSource.close}. */
   close(): void;
 }
@@ -53,21 +55,20 @@ interface CatalogDeps extends UpstreamDeps {
 }
 
 type CatalogRows = readonly (readonly (string | null)[])[];
+type Answers = ReadonlyMap<CatalogQuestion['name'], CatalogRows>;
 
 class Source implements SharedCatalogs {
   readonly #deps: CatalogDeps;
   readonly #abort = new AbortController();
   #upstream: Upstream | undefined;
-  #catalog: Catalog | undefined;
-  #digest = '';
-  /** Answers that stay true for as long as the connection. */
-  readonly #lasting = new WeakMap<Upstream, ReadonlyMap<string, CatalogRows>>();
+  readonly #mirror = createCatalogMirror();
+  /** Who has answered what stays true for as long as the connection. */
+  readonly #lasting = new WeakSet<Upstream>();
   /** The search path as set, of the connection and of every session that may rely on it. */
   #path: string | undefined;
   /** When it was last seen that new logins still get that path. */
   #provenMs = Number.NEGATIVE_INFINITY;
   #outdated = false;
-  #version = 0;
   #takenMs = Number.NEGATIVE_INFINITY;
   #holders = 0;
   #timer: Timer | undefined;
@@ -86,6 +87,10 @@ class Source implements SharedCatalogs {
     return this.#holders === 0;
   }
 
+  get bytes(): number {
+    return this.#mirror.bytes;
+  }
+
   forSession(): CatalogSource {
     let loggedInByMs = Number.POSITIVE_INFINITY;
     return {
@@ -101,7 +106,7 @@ class Source implements SharedCatalogs {
   }
 
   #current(): Catalog | undefined {
-    return this.#deps.clock.monotonicMs() - this.#takenMs > SNAPSHOT_MS_MAX ? undefined : this.#catalog;
+    return this.#deps.clock.monotonicMs() - this.#takenMs > SNAPSHOT_MS_MAX ? undefined : this.#mirror.catalog;
   }
 
   #refresh(signal: AbortSignal): Promise<void> {
@@ -110,7 +115,7 @@ class Source implements SharedCatalogs {
 
   async #hold(signal: AbortSignal): Promise<() => void> {
     const fresh = this.#deps.clock.monotonicMs() - this.#takenMs <= FRESH_MS;
-    if (!fresh || this.#catalog === undefined) await raceAbort(this.#enqueue(), signal);
+    if (!fresh || this.#mirror.catalog === undefined) await raceAbort(this.#enqueue(), signal);
     this.#holders++;
     if (this.#holders === 1) this.#schedule();
     let held = true;
@@ -159,20 +164,17 @@ class Source implements SharedCatalogs {
     const kept = this.#upstream !== undefined;
     try {
       this.#upstream ??= await openUpstream(this.#deps, { parameters: startParameters(database), minor: 0, signal });
-      const results = new Map<string, CatalogRows>();
-      for (const query of catalogQueries) results.set(query.name, await this.#ask(this.#upstream, query, signal));
-      if (!this.#checkPath(results.get('settings')?.[0] ?? [], { kept, startedMs })) {
+      const answers = await this.#askAll(this.#upstream, signal);
+      if (!this.#checkPath(answers.get('settings')?.[0] ?? [], { kept, startedMs })) {
         endTarget(this.#upstream.socket, clock, encodeTerminate());
         this.#upstream = undefined;
         return this.#take();
       }
-      const digest = catalogDigest(results);
       // An unchanged catalog keeps its version, and with it every verdict that was reached under it.
-      if (digest !== this.#digest || this.#catalog === undefined) {
-        this.#catalog = buildCatalog(results, ++this.#version);
-        this.#deps.taken?.(this.#catalog);
-      }
-      this.#digest = digest;
+      const isOther = this.#mirror.take(answers);
+      this.#lasting.add(this.#upstream);
+      const { catalog } = this.#mirror;
+      if (isOther && catalog !== undefined) this.#deps.taken?.(catalog);
       this.#takenMs = startedMs;
     } catch (error) {
       this.#upstream?.socket.destroy();
@@ -212,22 +214,19 @@ class Source implements SharedCatalogs {
     this.#provenMs = provenMs;
   }
 
-  async #ask(
-    upstream: Upstream,
-    { name, sql, lasting, optional }: CatalogQuery,
-    signal: AbortSignal,
-  ): Promise<CatalogRows> {
-    const known = this.#lasting.get(upstream)?.get(name);
-    if (known !== undefined) return known;
-    try {
-      const rows = await runQuery(upstream, sql, signal);
-      if (lasting) this.#lasting.set(upstream, new Map(this.#lasting.get(upstream)).set(name, rows));
-      return rows;
-    } catch (error) {
-      // Without its rows what they would have proven counts as unproven; a lost connection fails the next query.
-      if (optional && !signal.aborted && !upstream.socket.destroyed) return [];
-      throw error;
+  async #askAll(upstream: Upstream, signal: AbortSignal): Promise<Answers> {
+    const answers: Map<CatalogQuestion['name'], CatalogRows> = new Map();
+    const hasLasting = this.#lasting.has(upstream);
+    for (const { name, sql, lasting, optional } of this.#mirror.questions()) {
+      if (lasting && hasLasting) continue;
+      try {
+        answers.set(name, await runQuery(upstream, sql, signal));
+      } catch (error) {
+        // Without its rows what they would have proven counts as unproven; a lost connection fails the next query.
+        if (!optional || signal.aborted || upstream.socket.destroyed) throw error;
+      }
     }
+    return answers;
   }
 
   #schedule(): void {

@@ -6,6 +6,7 @@ import type { Operations } from './operations.ts';
 import { type Portal, type Prepared, ReplyQueue } from './replies.ts';
 import {
   applySessionEffects,
+  bytesOfFacts,
   type Catalog,
   type Decider,
   noSessionFacts,
@@ -49,9 +50,16 @@ export class Conversation {
   facts: SessionFacts = noSessionFacts;
   /** The facts when the last transaction ended: what a failed one falls back to. */
   #settledFacts: SessionFacts = noSessionFacts;
+  #weighed: { readonly facts: SessionFacts; readonly bytes: number } | undefined;
 
   constructor(deps: ConversationDeps) {
     this.deps = deps;
+  }
+
+  /** Bytes of what the session has made, and prepared in SQL. */
+  get factsBytes(): number {
+    if (this.#weighed?.facts !== this.facts) this.#weighed = { facts: this.facts, bytes: bytesOfFacts(this.facts) };
+    return this.#weighed.bytes;
   }
 
   get idle(): boolean {

@@ -100,7 +100,7 @@ it('a watch that is closed hears of no policies any more', () => {
 });
 
 it('a fault of its own is logged, and reaches neither the session that brings a snapshot nor the change of policies', () => {
-  const broken = { ...withCustomers, relations: undefined as never }; // As no snapshot is.
+  const broken = { ...withCustomers, relation: undefined as never, relations: undefined as never }; // As no snapshot is.
   apply('custmers');
   watch.see('shop', broken);
   apply('customers');

@@ -1,7 +1,7 @@
 import type { PotentialMask } from '../../../policy/index.ts';
 import type { Log } from '../../../std/index.ts';
 import type { TargetPolicies, TargetWarning } from '../../protocol.ts';
-import { type AbsentName, absentNames } from './absent-names.ts';
+import { type AbsentName, absentNames, type HelpFor } from './absent-names.ts';
 import { type Catalog, indexMasks, type MissingColumn, missingColumn } from './sql/index.ts';
 
 /** Holds what policies name at one target against what is there, whenever either changes. */
@@ -30,9 +30,20 @@ export function createNameWatch(deps: {
   const logged = new Set<string>();
   let absent: readonly AbsentName[] = [];
   let maskless: readonly (MissingColumn & { readonly database: string })[] = [];
+  const helps = new Map<string, string | undefined>();
+  const helpFor: HelpFor = (wanted, find) => {
+    if (helps.has(wanted)) return helps.get(wanted);
+    const help = find();
+    // Of as many names as are told; the rest is looked for again.
+    if (helps.size < NAMES_TOLD_MAX) helps.set(wanted, help);
+    return help;
+  };
   const look = () => {
     const names = policies.names();
-    absent = names === undefined ? [] : absentNames(names, { name, databases, catalogs }, NAMES_TOLD_MAX);
+    absent =
+      names === undefined
+        ? []
+        : absentNames(names, { name, databases, catalogs }, { namesMax: NAMES_TOLD_MAX, helpFor });
     const fresh = absent.map(({ policy, name }) => `${name} in policy ${policy}`).filter((one) => !logged.has(one));
     for (const one of fresh) logged.add(one);
     if (fresh.length > 0) log.warn('gateway.postgres.absent_names', { names: fresh });
@@ -57,6 +68,7 @@ export function createNameWatch(deps: {
   };
   const stop = policies.onChange(() => {
     logged.clear();
+    helps.clear();
     tryToLook();
   });
   tryToLook();

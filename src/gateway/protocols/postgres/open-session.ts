@@ -125,10 +125,9 @@ async function runSession(
     key?.close();
     release();
     const durationMs = Math.round(deps.clock.monotonicMs() - startedMs);
+    const detail = session.signal.aborted ? { durationMs, ended: endOf(session.signal).code } : { durationMs };
     notable(() =>
-      session.ledger.append([
-        { kind: 'session-close', action: 'postgres:connect', operation: '', detail: { durationMs } },
-      ]),
+      session.ledger.append([{ kind: 'session-close', action: 'postgres:connect', operation: '', detail }]),
     );
   }
 }

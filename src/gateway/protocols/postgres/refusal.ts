@@ -5,7 +5,8 @@ import type { Refusal } from './sql/index.ts';
 
 /** How a refused or ended session looks to a PostgreSQL client. */
 export function refusalText(refusal: SessionRefusal): ErrorText {
-  return { severity: 'FATAL', sqlstate: SQLSTATES[refusal.code], message: refusal.what };
+  const hint = refusal.code === 'memory' ? MEMORY_HINT : undefined;
+  return { severity: 'FATAL', sqlstate: SQLSTATES[refusal.code], message: refusal.what, hint };
 }
 
 /** The error that a refused statement becomes. */
@@ -101,5 +102,7 @@ const SQLSTATES: Readonly<Record<SessionRefusal['code'], string>> = {
   ledger: '58030',
   memory: '53200',
 };
+const MEMORY_HINT =
+  'Connect again and hold less at once: fetch by cursor, close prepared statements and portals, bind smaller values; or give the gateway more memory.';
 /** Refusals of a server that drivers know how to handle: starting up, too many connections, no such database. */
 const TARGET_STATES: ReadonlySet<string> = new Set(['57P03', '53300', '3D000']);

@@ -3,7 +3,7 @@ import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { startPostgres, type TestPostgres } from '../../../../test/support/postgres.ts';
 import { createLog, createManualClock, type ManualClock } from '../../../std/index.ts';
-import { catalogQueries } from './sql/index.ts';
+import { catalogQueries } from './sql/catalog-queries.ts';
 import { startTarget } from './testing/harness.ts';
 
 let server: TestPostgres;
@@ -77,7 +77,7 @@ const noticed = () =>
   );
 
 /** The query that a snapshot ends with. */
-const LAST_QUERY = catalogQueries.findLast(({ lasting }) => lasting !== true)?.sql.slice(0, 200) ?? '';
+const LAST_QUERY = `with i as (${catalogQueries.findLast(({ lasting }) => lasting !== true)?.sql ?? ''}`.slice(0, 200);
 
 /** Lets the ten seconds pass after which a snapshot is taken, and waits until the server has answered all of it. */
 async function passToNextSnapshot() {

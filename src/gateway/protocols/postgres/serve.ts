@@ -194,10 +194,10 @@ class Carrier {
 
   /** Tells what is held for this session in memory; if all sessions hold too much, that may be its end. */
   #account() {
-    const { statements, portals } = this.#conversation;
+    const { statements, portals, factsBytes } = this.#conversation;
     const read = this.#requests.heldBytes + this.#answers.heldBytes;
     const unsent = this.#delivery.heldBytes + this.#client.writableLength + this.#target.writableLength;
-    this.#options.session.memory.hold(read + unsent + statements.bytes + portals.bytes);
+    this.#options.session.memory.hold(read + unsent + statements.bytes + portals.bytes + factsBytes);
   }
 
   #deliver(pieces: readonly Buffer[]) {

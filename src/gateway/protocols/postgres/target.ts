@@ -34,7 +34,8 @@ export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
     if (known !== undefined && !known.catalogs.outdated) return known;
     if (known !== undefined) outdated.add(known.catalogs);
     for (const catalogs of outdated) {
-      if (!catalogs.idle) continue;
+      // A login may change its own path time and again: sessions of the oldest paths get no answer then.
+      if (!catalogs.idle && outdated.size <= OUTDATED_MAX) continue;
       outdated.delete(catalogs);
       catalogs.close();
     }
@@ -47,7 +48,7 @@ export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
       planner: createPlanner({
         target: deps.name,
         database: name,
-        cacheEntriesMax: PLANS_MAX,
+        caches: deps.caches,
         customSettings: config.customSettings,
       }),
     };
@@ -73,6 +74,10 @@ export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
       }
     },
     warnings: () => names.warnings(),
+    catalogBytes() {
+      const all = [...outdated, ...Array.from(databases.values(), ({ catalogs }) => catalogs)];
+      return all.reduce((sum, { bytes }) => sum + bytes, 0);
+    },
     async close() {
       names.close();
       for (const { catalogs } of databases.values()) catalogs.close();
@@ -82,5 +87,5 @@ export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
   };
 }
 
-/** Verdicts kept for one database. */
-const PLANS_MAX = 5_000;
+/** Each holds a catalog of its own. */
+const OUTDATED_MAX = 4;

@@ -1,12 +1,18 @@
-/** One query of a catalog snapshot; all columns come as text. */
+/** One question about a database's catalog; all columns come as text. */
 export interface CatalogQuery {
   readonly name: CatalogQueryName;
+  /**
+   * Gives items, each a JSON array that begins with its key, and the bucket of each: {@link askChanged} makes of it the question for what
+   * has changed. That of `settings` is asked as it is, and gives one row.
+   */
   readonly sql: string;
-  /** The answer stays true as long as the server runs: ask once per connection, hand in the same rows again. */
+  /** How many buckets its items are spread over. What changes is read by bucket: the more there are, the less is read with it. */
+  readonly buckets: number;
+  /** The answer stays true as long as the server runs: ask once per connection. */
   readonly lasting: boolean;
   /**
-   * May fail (it takes locks on user tables, so it can run into `lock_timeout`, or meet a table being dropped): leave its rows out
-   * then. Without them what they would have proven counts as unproven.
+   * May fail (it takes locks on user tables, so it can run into `lock_timeout`, or meet a table being dropped): leave its answer out
+   * then. Without it what it would have proven counts as unproven.
    */
   readonly optional: boolean;
 }
@@ -14,7 +20,6 @@ export interface CatalogQuery {
 export type CatalogQueryName =
   | 'settings'
   | 'relations'
-  | 'columns'
   | 'dependencies'
   | 'definitions'
   | 'inheritance'
@@ -56,91 +61,131 @@ const pathOfNextLogin = `
        order by r.setrole operator(pg_catalog.=) 0, r.setdatabase operator(pg_catalog.=) 0 limit 1) s on true
    where g.name operator(pg_catalog.=) 'search_path'`;
 
-/**
- * What a snapshot asks. Run them in one REPEATABLE READ, READ ONLY transaction of the gateway's own login with its default settings
- * plus a `lock_timeout` of a second or two; rows in text format.
- */
+/** Spreads OIDs evenly, however they were given out. */
+const bucketOf = (oid: string, buckets: number) => `pg_catalog.hashoid(${oid}) & ${buckets - 1}`;
+
+const item = (...columns: readonly string[]) => `pg_catalog.json_build_array(${columns.join(', ')})::pg_catalog.text`;
+const number = (oid: string) => `${oid}::pg_catalog.int8`;
+
+/** What a snapshot asks, of the gateway's own login with its default settings plus a short `lock_timeout`. */
 export const catalogQueries: readonly CatalogQuery[] = [
   query('settings', {
     sql: `select pg_catalog.current_database(), pg_catalog.current_setting('search_path'),
        pg_catalog.array_to_json(pg_catalog.current_schemas(false))::pg_catalog.text,
        pg_catalog.current_setting('standard_conforming_strings'), pg_catalog.current_setting('server_version_num'),
        (${pathOfNextLogin})::pg_catalog.text`,
+    buckets: 0,
   }),
   query('relations', {
-    sql: `select c.oid, n.nspname, c.relname, c.relkind,
-       exists (select 1 from pg_catalog.pg_rewrite r where r.ev_class = c.oid and r.rulename <> '_RETURN')::pg_catalog.text
+    buckets: 256,
+    sql: `select ${bucketOf('c.oid', 256)} as bucket, ${item(
+      ...[number('c.oid'), 'n.nspname', 'c.relname', 'c.relkind'],
+      "exists (select 1 from pg_catalog.pg_rewrite r where r.ev_class = c.oid and r.rulename <> '_RETURN')",
+      'a.columns',
+    )} as item
      from pg_catalog.pg_class c join pg_catalog.pg_namespace n on c.relnamespace = n.oid
-     where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and n.nspname !~ '^pg_(toast_)?temp_' and n.nspname <> 'pg_toast'
-     order by c.oid`,
-  }),
-  query('columns', {
-    sql: `select a.attrelid, a.attnum, a.attname,
-       case when a.attgenerated <> '' then pg_catalog.pg_get_expr(d.adbin, d.adrelid) end
-     from pg_catalog.pg_attribute a
-     join pg_catalog.pg_class c on a.attrelid = c.oid join pg_catalog.pg_namespace n on c.relnamespace = n.oid
-     left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
-     where a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and ${userSchema}
-     order by a.attrelid, a.attnum`,
+     left join (
+       select a.attrelid, pg_catalog.json_agg(pg_catalog.json_build_array(a.attnum, a.attname,
+         case when a.attgenerated <> '' then pg_catalog.pg_get_expr(d.adbin, d.adrelid) end) order by a.attnum) as columns
+       from pg_catalog.pg_attribute a
+       join pg_catalog.pg_class c on a.attrelid = c.oid join pg_catalog.pg_namespace n on c.relnamespace = n.oid
+       left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+       where a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and ${userSchema}
+       group by a.attrelid) a on a.attrelid = c.oid
+     where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and n.nspname !~ '^pg_(toast_)?temp_' and n.nspname <> 'pg_toast'`,
   }),
   query('dependencies', {
-    sql: `select distinct r.ev_class, d.refobjid, a.attname
-     from pg_catalog.pg_rewrite r
-     join pg_catalog.pg_class c on r.ev_class = c.oid join pg_catalog.pg_namespace n on c.relnamespace = n.oid
-     join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass and d.objid = r.oid
-      and d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.refobjid <> r.ev_class
-     left join pg_catalog.pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid and d.refobjsubid > 0
-     where ${userSchema}
-     order by 1, 2, 3`,
+    sql: `select ${bucketOf('x.ev_class', 64)} as bucket,
+       ${item(number('x.ev_class'), 'pg_catalog.json_agg(pg_catalog.json_build_array(x.refobjid, x.columns) order by x.refobjid)')} as item
+     from (
+       select r.ev_class, ${number('d.refobjid')} as refobjid,
+         coalesce(pg_catalog.json_agg(distinct a.attname::pg_catalog.text) filter (where a.attname is not null), '[]') as columns
+       from pg_catalog.pg_rewrite r
+       join pg_catalog.pg_class c on r.ev_class = c.oid join pg_catalog.pg_namespace n on c.relnamespace = n.oid
+       join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass and d.objid = r.oid
+        and d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.refobjid <> r.ev_class
+       left join pg_catalog.pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid and d.refobjsubid > 0
+       where ${userSchema} group by r.ev_class, d.refobjid) x
+     group by x.ev_class`,
   }),
   query('definitions', {
-    sql: `select c.oid, pg_catalog.pg_get_viewdef(c.oid)
+    sql: `select ${bucketOf('c.oid', 64)} as bucket, ${item(number('c.oid'), 'pg_catalog.pg_get_viewdef(c.oid)')} as item
      from pg_catalog.pg_class c join pg_catalog.pg_namespace n on c.relnamespace = n.oid
-     where c.relkind in ('v', 'm') and ${userSchema} order by c.oid`,
+     where c.relkind in ('v', 'm') and ${userSchema}`,
     optional: true,
   }),
   query('inheritance', {
-    sql: `select i.inhrelid, i.inhparent from pg_catalog.pg_inherits i
-     join pg_catalog.pg_class c on i.inhrelid = c.oid where c.relkind in ('r', 'p', 'f') order by 1, 2`,
+    sql: `select ${bucketOf('i.inhrelid', 64)} as bucket,
+       ${item(number('i.inhrelid'), `pg_catalog.json_agg(${number('i.inhparent')} order by i.inhparent)`)} as item
+     from pg_catalog.pg_inherits i join pg_catalog.pg_class c on i.inhrelid = c.oid
+     join pg_catalog.pg_namespace n on c.relnamespace = n.oid
+     where c.relkind in ('r', 'p', 'f') and ${userSchema} group by i.inhrelid`,
   }),
   query('foreign-keys', {
-    sql: `select distinct k.conrelid, k.confrelid from pg_catalog.pg_constraint k where k.contype = 'f' order by 1, 2`,
+    sql: `select ${bucketOf('k.conrelid', 64)} as bucket,
+       ${item(number('k.conrelid'), `pg_catalog.json_agg(distinct ${number('k.confrelid')})`)} as item
+     from pg_catalog.pg_constraint k join pg_catalog.pg_class c on k.conrelid = c.oid
+     join pg_catalog.pg_namespace n on c.relnamespace = n.oid
+     where k.contype = 'f' and ${userSchema} group by k.conrelid`,
   }),
   query('functions', {
-    sql: `select n.nspname, p.proname, p.prokind, l.lanname, p.pronargs::pg_catalog.text, p.pronargdefaults::pg_catalog.text,
-       (p.provariadic <> 0)::pg_catalog.text, ${extensionOf('pg_catalog.pg_proc', 'p.oid')}
+    sql: `select ${bucketOf('p.oid', 64)} as bucket, ${item(
+      ...[number('p.oid'), 'n.nspname', 'p.proname', 'p.prokind', 'l.lanname', 'p.pronargs', 'p.pronargdefaults'],
+      ...['p.provariadic <> 0', extensionOf('pg_catalog.pg_proc', 'p.oid')],
+    )} as item
      from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on p.pronamespace = n.oid
      join pg_catalog.pg_language l on p.prolang = l.oid
-     where p.oid >= ${firstUserOid} and n.nspname !~ '^pg_temp_' order by p.oid`,
+     where p.oid >= ${firstUserOid} and n.nspname !~ '^pg_temp_'`,
   }),
   query('operators', {
-    sql: `select n.nspname, o.oprname, ${extensionOf('pg_catalog.pg_operator', 'o.oid')}
+    sql: `select ${bucketOf('o.oid', 64)} as bucket,
+       ${item(number('o.oid'), 'n.nspname', 'o.oprname', extensionOf('pg_catalog.pg_operator', 'o.oid'))} as item
      from pg_catalog.pg_operator o join pg_catalog.pg_namespace n on o.oprnamespace = n.oid
-     where o.oid >= ${firstUserOid} order by o.oid`,
+     where o.oid >= ${firstUserOid}`,
   }),
   query('casts', {
-    sql: `select s.typname, t.typname, (s.oid >= ${firstUserOid})::pg_catalog.text, (t.oid >= ${firstUserOid})::pg_catalog.text,
-       ${extensionOf('pg_catalog.pg_cast', 'k.oid')}
+    sql: `select ${bucketOf('k.oid', 64)} as bucket, ${item(
+      ...[number('k.oid'), 's.typname', 't.typname', `s.oid >= ${firstUserOid}`, `t.oid >= ${firstUserOid}`],
+      extensionOf('pg_catalog.pg_cast', 'k.oid'),
+    )} as item
      from pg_catalog.pg_cast k
      join pg_catalog.pg_type s on k.castsource = s.oid join pg_catalog.pg_type t on k.casttarget = t.oid
-     where k.oid >= ${firstUserOid} and k.castfunc <> 0 order by k.oid`,
+     where k.oid >= ${firstUserOid} and k.castfunc <> 0`,
   }),
   query('builtin-functions', {
-    sql: `select p.proname, pg_catalog.max(p.provolatile::pg_catalog.text)
+    sql: `select 0 as bucket, ${item('p.proname', 'pg_catalog.max(p.provolatile::pg_catalog.text)')} as item
      from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on p.pronamespace = n.oid
-     where p.oid < ${firstUserOid} and n.nspname = 'pg_catalog' group by p.proname order by 1`,
+     where p.oid < ${firstUserOid} and n.nspname = 'pg_catalog' group by p.proname`,
+    buckets: 1,
     lasting: true,
   }),
   query('builtin-types', {
-    sql: `select t.typname from pg_catalog.pg_type t join pg_catalog.pg_namespace n on t.typnamespace = n.oid
-     where t.oid < ${firstUserOid} and n.nspname = 'pg_catalog' and t.typtype <> 'c' order by 1`,
+    sql: `select 0 as bucket, ${item('t.typname')} as item
+     from pg_catalog.pg_type t join pg_catalog.pg_namespace n on t.typnamespace = n.oid
+     where t.oid < ${firstUserOid} and n.nspname = 'pg_catalog' and t.typtype <> 'c'`,
+    buckets: 1,
     lasting: true,
   }),
 ];
 
+/**
+ * The question for the buckets of a query that are not as they were: `digests` is what was answered of each bucket last, undefined = nothing.
+ * A row is a bucket, its digest, and its items with commas between them; of one that is empty now the latter two are NULL. The server
+ * makes the digest of the very text that it sends, in one statement: what is held is what was digested, and no change goes unseen.
+ */
+export function askChanged({ sql }: CatalogQuery, digests: readonly (string | undefined)[]): string {
+  const known = digests.map((digest) => (digest === undefined ? 'null' : digest)).join(',');
+  return `with i as (${sql}),
+ b as (select i.bucket, pg_catalog.string_agg(i.item, ',' order by i.item collate pg_catalog."C") as items from i group by i.bucket),
+ d as (select b.bucket, b.items, pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(b.items, 'UTF8')), 'base64') as digest from b)
+ select k.bucket - 1, d.digest, d.items
+ from pg_catalog.unnest('{${known}}'::pg_catalog.text[]) with ordinality as k(digest, bucket)
+ left join d on d.bucket = k.bucket - 1 where d.digest is distinct from k.digest`;
+}
+
 function query(
   name: CatalogQueryName,
-  { sql, lasting = false, optional = false }: { sql: string; lasting?: boolean; optional?: boolean },
+  options: { sql: string; buckets?: number; lasting?: boolean; optional?: boolean },
 ): CatalogQuery {
-  return { name, sql, lasting, optional };
+  return { name, buckets: 64, lasting: false, optional: false, ...options };
 }

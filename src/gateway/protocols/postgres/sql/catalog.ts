@@ -28,9 +28,15 @@ export interface Dependency {
   readonly columns: readonly string[];
 }
 
-/** A snapshot of names and dependencies of one database; immutable. */
+/**
+ * Names and dependencies of one database, as far as they are known now. There is one of a database, which changes in place and never
+ * while somebody works on it without waiting; its relations are immutable.
+ */
 export interface Catalog {
+  /** Grows with every change. */
   readonly version: number;
+  /** OIDs of the relations that came, went or changed since that version; undefined: look at all of them. */
+  changesSince(version: number): ReadonlySet<number> | undefined;
   readonly database: string;
   /** Effective default path of the gateway's own login: existing schemas, without the implicit ones. */
   readonly searchPath: readonly string[];
@@ -38,6 +44,8 @@ export interface Catalog {
   readonly searchPathSetting: string;
   readonly relations: ReadonlyMap<number, Relation>;
   relation(schema: string, name: string): Relation | undefined;
+  /** True when some relation is in it. */
+  hasSchema(schema: string): boolean;
   /** Names of a system schema's relations; undefined when the schema is no system schema. */
   systemRelations(schema: string): ReadonlySet<string> | undefined;
   /** What a view or a rule reads or writes directly. */

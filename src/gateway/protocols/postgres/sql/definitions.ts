@@ -8,6 +8,7 @@ import { refuseMasked } from './query.ts';
 import { notUnderstood, RefusedText } from './refusal.ts';
 import { findRelation, usedRelation } from './relations.ts';
 import { outermost } from './scope.ts';
+import { createdBytes, createdBytesMax, sessionNamesMax } from './session-facts.ts';
 import type { StatementClass } from './statement-classes.ts';
 import {
   type Fields,
@@ -119,12 +120,26 @@ function newSchema(analysis: Analysis, range: Fields): string {
   return textOf(range, 'relpersistence') === 't' ? 'pg_temp' : (analysis.searchPath[0] ?? 'public');
 }
 
+/** What a session made is held until a snapshot shows it; temporary relations are in none. */
+function refuseTooMany(created: ReadonlyMap<string, CreatedRelation>): void {
+  if (created.size < sessionNamesMax && createdBytes(created) < createdBytesMax) return;
+  throw new RefusedText(
+    'session-limit',
+    `this session has made ${created.size} relations, the most that are followed`,
+    {
+      sqlstate: '53400',
+      hint: 'Commit before more are made; temporary ones go by DISCARD ALL, or with the session.',
+    },
+  );
+}
+
 /** The relation that a statement makes under the name in `range`. Refuses names that would make an existing one ambiguous. */
 export function newRelation(
   analysis: Analysis,
   range: Fields,
   columns: readonly string[] | undefined,
 ): CreatedRelation {
+  refuseTooMany(analysis.created);
   const name = textOf(range, 'relname') ?? '';
   const schema = textOf(range, 'schemaname') ?? newSchema(analysis, range);
   if (schema.startsWith('pg_temp_') || schema.startsWith('pg_toast'))

@@ -7,9 +7,8 @@
  * RowDescription names by table and attribute. Names are resolved by a catalog snapshot, never by asking. It must not know
  * sockets, messages or time: the same request always has the same plan.
  */
-export { buildCatalog, catalogDigest } from './build-catalog.ts';
 export type { Catalog } from './catalog.ts';
-export { type CatalogQuery, catalogQueries } from './catalog-queries.ts';
+export { type CatalogMirror, type CatalogQuestion, createCatalogMirror } from './catalog-mirror.ts';
 export { SqlError } from './errors.ts';
 export { maskColumns } from './mask-columns.ts';
 export { indexMasks, type MissingColumn, missingColumn } from './masks-without-column.ts';
@@ -28,4 +27,10 @@ export type {
 } from './plan.ts';
 export { createPlanner } from './planner.ts';
 export { policySchema } from './policy-schema.ts';
-export { applySessionEffects, noSessionFacts, sessionNamesMax, settleSessionFacts } from './session-facts.ts';
+export {
+  applySessionEffects,
+  bytesOfFacts,
+  noSessionFacts,
+  sessionNamesMax,
+  settleSessionFacts,
+} from './session-facts.ts';

@@ -1,7 +1,9 @@
 // Goal: a mask that names a table and no column of it refuses the table, whichever way it is reached; it never just does nothing.
+
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startPostgres, type TestPostgres } from '../../../../../test/support/postgres.ts';
+import { createCacheBudget } from '../../../../std/index.ts';
 import { createPlanner, loadParser, noSessionFacts } from './index.ts';
 import { inSession, only, reasonOf } from './testing/plans.ts';
 import { createShop, openClient, readCatalog, shopSql } from './testing/shop.ts';
@@ -241,7 +243,7 @@ describe('a column that comes and goes', () => {
   it('works and is refused with the snapshot that shows it, whatever verdicts are kept', async () => {
     const { shop } = masked('moving.ssn:redact');
     const decider = shop.decider('web');
-    const planner = createPlanner({ target: 'shop', database: 'shop', cacheEntriesMax: 10 });
+    const planner = createPlanner({ target: 'shop', database: 'shop', caches: createCacheBudget(1 << 20) });
     const verdict = (snapshot: typeof catalog, id: number) => {
       const sql = `select id from moving where id = ${id}`;
       return reasonOf(planner.plan({ sql, mode: 'simple', catalog: snapshot, decider, session: noSessionFacts }));

@@ -60,20 +60,8 @@ export interface MissingColumns {
   reachedBy(relation: Relation): MissingColumn | undefined;
 }
 
-/** Asks policy about every relation that a mask names in vain, as it is asked about those that have the column. */
-export function findMissingColumns(facts: {
-  place: Place;
-  catalog: Catalog;
-  decider: Decider;
-  masksNaming: MasksNaming;
-}): MissingColumns {
-  const { catalog } = facts;
-  const direct = new Map<number, MissingColumn>();
-  if (facts.masksNaming !== namesNothing)
-    for (const relation of catalog.relations.values()) {
-      const missing = probe(relation, facts);
-      if (missing !== undefined) direct.set(relation.oid, missing);
-    }
+/** What is missing from the relations themselves, seen from all that lead to them. */
+export function missingColumns(catalog: Catalog, direct: ReadonlyMap<number, MissingColumn>): MissingColumns {
   const known = new Map<number, MissingColumn | undefined>();
   return {
     isEmpty: direct.size === 0,
@@ -96,7 +84,8 @@ export function maskWithoutColumn({ schema, table, column, policies }: MissingCo
   );
 }
 
-function probe(
+/** Asks policy about a relation that a mask names in vain, as it is asked about those that have the column. */
+export function probeMissing(
   relation: Relation,
   { place, decider, masksNaming }: { place: Place; decider: Decider; masksNaming: MasksNaming },
 ): MissingColumn | undefined {

@@ -1,10 +1,10 @@
-import { assert } from '../../../../std/index.ts';
-import { buildCatalog, createPlanner, loadParser, maskColumns, noSessionFacts, type Plan } from './index.ts';
+import { assert, createCacheBudget } from '../../../../std/index.ts';
+import { createPlanner, loadParser, maskColumns, noSessionFacts, type Plan } from './index.ts';
 import { shapeOf } from './shape.ts';
-import { catalogRows, maskingPolicies } from './testing/catalog-rows.ts';
+import { buildCatalog, catalogItems, maskingPolicies } from './testing/catalog-rows.ts';
 import { createShop } from './testing/shop.ts';
 
-const shop = createShop(buildCatalog(catalogRows(), 1), maskingPolicies);
+const shop = createShop(buildCatalog(catalogItems(), 1), maskingPolicies);
 /** Its mask is for a column that `customers` has not. */
 const misspelt = createShop(shop.catalog, maskingPolicies.replace('customers.ssn', 'customers.snn'));
 
@@ -57,7 +57,7 @@ function checkShape(sql: string): void {
   const shape = shapeOf(sql);
   if (shape === undefined || shape.literals.length === 0) return;
   const other = shape.text.replaceAll('\u0001', '31415').replaceAll('\u0002', "'it''s'");
-  const planner = createPlanner({ target: 'shop', database: 'shop', cacheEntriesMax: 10 });
+  const planner = createPlanner({ target: 'shop', database: 'shop', caches: createCacheBudget(1 << 20) });
   const request = {
     mode: 'simple',
     catalog: shop.catalog,

@@ -1,5 +1,6 @@
 import type { AttributeValue, Decision, EntityRef } from '../../../../model/index.ts';
 import type { MaskKind, PotentialMask } from '../../../../policy/index.ts';
+import type { CacheBudget } from '../../../../std/index.ts';
 import type { Catalog } from './catalog.ts';
 import type { PreparedStatement } from './prepared.ts';
 
@@ -186,8 +187,8 @@ export interface PlannerOptions {
   /** Name of the target, first part of every resource id. */
   readonly target: string;
   readonly database: string;
-  /** Verdicts kept; bytes are bounded as well. */
-  readonly cacheEntriesMax: number;
+  /** Where verdicts and masks are kept. */
+  readonly caches: CacheBudget;
   /** Settings with a dot in their name (`app.tenant`) that clients may set; none by default, since row security often trusts them. */
   readonly customSettings?: readonly string[];
 }

@@ -18,7 +18,6 @@ import { applySessionEffects } from './session-facts.ts';
 import { isOpenShape, type Shape, shapeOf } from './shape.ts';
 import { kindName, statementClasses } from './statement-classes.ts';
 import { walkStatement } from './statements.ts';
-import { createTaint } from './taint.ts';
 import { createTaintCache } from './taint-cache.ts';
 import type { Node } from './tree.ts';
 import { createVerdictCache } from './verdict-cache.ts';
@@ -28,8 +27,14 @@ export function createPlanner(options: PlannerOptions): Planner {
   const { target, database } = options;
   const place = { target, database };
   const customSettings = new Set(options.customSettings?.map((name) => name.toLowerCase()));
-  const verdicts = createVerdictCache({ entriesMax: options.cacheEntriesMax, charactersMax: CACHE_CHARACTERS_MAX });
-  const taints = createTaintCache((request) => createTaint({ place, ...request }));
+  const verdicts = createVerdictCache(options.caches.open('verdicts'));
+  const taints = createTaintCache(place, options.caches.open('taints'));
+  let newest = { policy: Number.NaN, catalog: Number.NaN };
+  const letGoOfOld = ({ catalog, decider }: PlanRequest) => {
+    if (newest.policy === decider.version && newest.catalog === catalog.version) return;
+    newest = { policy: decider.version, catalog: catalog.version };
+    verdicts.clear();
+  };
   const planFresh = (request: PlanRequest) => {
     const { catalog, decider } = request;
     const taint = taints.taintOf({ catalog, decider });
@@ -38,6 +43,7 @@ export function createPlanner(options: PlannerOptions): Planner {
   return {
     plan(request) {
       const { sql, session } = request;
+      letGoOfOld(request);
       // The session's own names could matter.
       if (session.created.size > 0 || session.moved) return planFresh(request).plan;
       const basis = basisOf(request);
@@ -198,6 +204,3 @@ function refusalOf(error: unknown, statements: readonly StatementFacts[]): Plan 
 function factsOf({ kind, fingerprint, touches }: StatementFacts): StatementFacts {
   return { kind, fingerprint, touches };
 }
-
-/** Some 16 MiB: two bytes a character at most. */
-const CACHE_CHARACTERS_MAX = 8 << 20;

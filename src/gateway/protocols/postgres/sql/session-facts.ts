@@ -1,4 +1,5 @@
 import type { SessionEffect, SessionFacts } from './plan.ts';
+import { charactersOf } from './prepared.ts';
 
 /** A session that has done nothing yet. */
 export const noSessionFacts: SessionFacts = {
@@ -11,6 +12,24 @@ export const noSessionFacts: SessionFacts = {
 
 /** Prepared statements, cursors or new relations that one session may hold: far more than any driver keeps, and small in memory. */
 export const sessionNamesMax = 5_000;
+
+/** Names of relations and columns that one session may have made: a table has 1,600 columns at most, and nobody makes thousands of those. */
+export const createdBytesMax = 8 * 1024 * 1024;
+
+/** Bytes that the facts take. */
+export function bytesOfFacts({ prepared, cursors, created }: SessionFacts): number {
+  const texts = (charactersOf(prepared) + charactersOf(cursors)) * BYTES_A_CHARACTER;
+  return texts + (prepared.size + cursors.size) * RECORD_BYTES + createdBytes(created);
+}
+
+export function createdBytes(created: SessionFacts['created']): number {
+  let bytes = 0;
+  for (const { name, columns = [] } of created.values()) {
+    bytes += RECORD_BYTES + name.length * BYTES_A_CHARACTER;
+    for (const column of columns) bytes += column.length * BYTES_A_CHARACTER + NAME_BYTES;
+  }
+  return bytes;
+}
 
 /**
  * The facts after a statement has completed; the same object when nothing changed. Maps are copied on change, so facts that a plan was
@@ -65,3 +84,9 @@ function without<Value>(map: ReadonlyMap<string, Value>, name: string | undefine
   rest.delete(name);
   return rest;
 }
+
+/** One that is not Latin takes two. */
+const BYTES_A_CHARACTER = 2;
+const RECORD_BYTES = 200;
+/** Of a name, beside its characters. */
+const NAME_BYTES = 24;

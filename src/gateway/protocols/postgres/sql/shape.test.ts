@@ -1,8 +1,10 @@
 // Goal: one verdict for all texts of a shape is the verdict that each of them would get on its own.
+
 import fc from 'fast-check';
 import { scanSync } from 'libpg-query';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startPostgres, type TestPostgres } from '../../../../../test/support/postgres.ts';
+import { createCacheBudget } from '../../../../std/index.ts';
 import { createPlanner, loadParser, noSessionFacts, type Plan } from './index.ts';
 import { parseText } from './parse.ts';
 import { isOpenShape, shapeOf } from './shape.ts';
@@ -200,7 +202,7 @@ describe('with the catalog of a real server', () => {
         const shape = shapeOf(`${sql} `);
         if (shape === undefined || shape.literals.length === 0) return;
         const variant = shape.text.replaceAll('\u0001', String(integer)).replaceAll('\u0002', `'${text}'`);
-        const seasoned = createPlanner({ target: 'shop', database: 'shop', cacheEntriesMax: 10 });
+        const seasoned = createPlanner({ target: 'shop', database: 'shop', caches: createCacheBudget(1 << 20) });
         const request = {
           mode: 'simple',
           catalog: shop.catalog,
@@ -218,7 +220,7 @@ describe('with the catalog of a real server', () => {
   });
 
   it('serves a new text without parsing it, and not under another identity', () => {
-    const planner = createPlanner({ target: 'shop', database: 'shop', cacheEntriesMax: 10 });
+    const planner = createPlanner({ target: 'shop', database: 'shop', caches: createCacheBudget(1 << 20) });
     const plan = (sql: string, as: string) =>
       planner.plan({ sql, mode: 'simple', catalog: shop.catalog, decider: shop.decider(as), session: noSessionFacts });
     const first = plan('select name from orders o join customers c on c.id = o.customer_id where o.id = 1', 'web');

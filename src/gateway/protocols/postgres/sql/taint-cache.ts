@@ -1,22 +1,30 @@
+import type { BudgetedCache } from '../../../../std/index.ts';
 import type { Taint } from './analysis.ts';
 import type { Catalog } from './catalog.ts';
+import type { Place } from './names.ts';
 import type { Decider } from './plan.ts';
+import { Probes } from './probes.ts';
+import { createTaint } from './taint.ts';
 
-/** Keeps what is masked for a principal as long as policy and snapshot stand; working it out asks policy about many tables. */
-export function createTaintCache(create: (facts: { catalog: Catalog; decider: Decider }) => Taint) {
-  const taints = new Map<string, Taint>();
+/** What is known of one principal's masks: under one version of policy, and of the newest version of the catalog alone. */
+export interface KnownTaint {
+  readonly policyVersion: number;
+  readonly probes: Probes;
+  taint: Taint;
+}
+
+/** Keeps what is masked for a principal as long as policy stands, and lets it follow the catalog; working it out asks policy about many tables. */
+export function createTaintCache(place: Place, known: BudgetedCache<KnownTaint>) {
   return {
     taintOf({ catalog, decider }: { catalog: Catalog; decider: Decider }): Taint {
-      const key = JSON.stringify([decider.version, decider.principalKey, catalog.version]);
-      const known = taints.get(key);
-      if (known !== undefined) return known;
-      const taint = create({ catalog, decider });
-      if (taints.size >= TAINTS_MAX) taints.clear();
-      taints.set(key, taint);
+      const { version: policyVersion, principalKey } = decider;
+      const before = known.take(principalKey);
+      if (before?.policyVersion === policyVersion && !before.probes.catchUp(catalog)) return before.taint;
+      const probes = before?.policyVersion === policyVersion ? before.probes : new Probes(place, decider);
+      probes.catchUp(catalog);
+      const taint = createTaint({ place, catalog, probes });
+      known.keep(principalKey, { policyVersion, probes, taint }, probes.bytes);
       return taint;
     },
   };
 }
-
-/** Principals that use one target at a time; each taint holds its masked columns only. */
-const TAINTS_MAX = 1_000;

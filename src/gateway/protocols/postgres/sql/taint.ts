@@ -1,32 +1,27 @@
-import { type MaskKind, maskCovers, type PotentialMask, stricterMask } from '../../../../policy/index.ts';
+import { type MaskKind, stricterMask } from '../../../../policy/index.ts';
 import type { Taint } from './analysis.ts';
 import { createAnalysis } from './analyze.ts';
 import type { Catalog, Relation } from './catalog.ts';
-import { findMissingColumns, indexMasks } from './masks-without-column.ts';
-import { type Place, tableResource } from './names.ts';
+import { missingColumns } from './masks-without-column.ts';
+import type { Place } from './names.ts';
 import { parseText } from './parse.ts';
-import type { Decider } from './plan.ts';
+import type { ColumnMasks, Probes } from './probes.ts';
 import { RefusedText } from './refusal.ts';
 import { type Masked, type Output, outermost } from './scope.ts';
 import { fieldOf, isFields, listOf, nodeOf, stringOf } from './tree.ts';
-
-/** Column name → mask, of one relation. */
-type ColumnMasks = ReadonlyMap<string, MaskKind>;
 
 /**
  * Which columns of the database are masked for a principal: those that policy masks under any shape of question, the same columns of
  * partitions and inheriting tables, generated columns made of them, and what views show of them.
  */
-export function createTaint({ place, catalog, decider }: { place: Place; catalog: Catalog; decider: Decider }): Taint {
-  const potential = decider.potentialMasks();
-  const direct = spreadToRelatives(catalog, probePolicy({ place, catalog, decider, potential }));
-  const masksNaming = indexMasks(potential, place);
-  const missing = findMissingColumns({ place, catalog, decider, masksNaming });
+export function createTaint({ place, catalog, probes }: { place: Place; catalog: Catalog; probes: Probes }): Taint {
+  const direct = spreadToRelatives(catalog, probes.masked);
+  const missing = missingColumns(catalog, probes.missing);
   const known = new Map<number, readonly (Masked | undefined)[] | 'opaque'>();
   const inProgress = new Set<number>();
   const taint: Taint = {
     isInForce: direct.size > 0 || !missing.isEmpty,
-    masksNaming,
+    masksNaming: probes.masksNaming,
     missingColumn: missing.reachedBy,
     masksOf(relation) {
       if (!taint.isInForce) return noMasks;
@@ -52,69 +47,18 @@ export function createTaint({ place, catalog, decider }: { place: Place; catalog
 
 const noMasks: readonly (Masked | undefined)[] = [];
 
-/** Asks policy about every relation that has a column some mask names: over its whole width, restricted and not. */
-function probePolicy({
-  place,
-  catalog,
-  decider,
-  potential,
-}: {
-  place: Place;
-  catalog: Catalog;
-  decider: Decider;
-  potential: readonly PotentialMask[];
-}): Map<number, Map<string, MaskKind>> {
-  const byColumn = new Map<string, PotentialMask[]>();
-  for (const mask of potential) {
-    const list = byColumn.get(mask.column.name);
-    if (list === undefined) byColumn.set(mask.column.name, [mask]);
-    else list.push(mask);
-  }
-  const masked = new Map<number, Map<string, MaskKind>>();
-  if (byColumn.size === 0) return masked;
-  for (const relation of catalog.relations.values()) {
-    if (!relation.columns.some(({ name }) => byColumn.has(name))) continue;
-    const masks = probeRelation({ place, relation, decider, byColumn });
-    if (masks.size > 0) masked.set(relation.oid, masks);
-  }
-  return masked;
-}
-
-function probeRelation(facts: {
-  place: Place;
-  relation: Relation;
-  decider: Decider;
-  byColumn: ReadonlyMap<string, readonly PotentialMask[]>;
-}): Map<string, MaskKind> {
-  const { relation, decider, byColumn } = facts;
-  const resource = tableResource(facts.place, relation.schema, relation.name);
-  const names = relation.columns.map(({ name }) => name);
-  const possible = names.flatMap((name) => byColumn.get(name) ?? []).filter((mask) => maskCovers(mask, resource));
-  const masks = new Map<string, MaskKind>();
-  if (possible.length === 0) return masks;
-  const add = (column: string, kind: MaskKind) => {
-    const before = masks.get(column);
-    masks.set(column, before === undefined ? kind : stricterMask(before, kind));
-  };
-  for (const hasWhere of [false, true]) {
-    const decision = decider.decide('postgres:select', resource, { columns: names.toSorted(), hasWhere });
-    // A table that can't be read in this shape may still be read in another, or through a view.
-    if (!decision.allow) for (const mask of possible) add(mask.column.name, mask.kind);
-    else for (const [column, kind] of decision.obligations.masks) if (names.includes(column)) add(column, kind);
-  }
-  return masks;
-}
-
 /** A partition's rows are its parent's rows: a mask on one holds for all that share rows with it. */
 function spreadToRelatives(
   catalog: Catalog,
-  masked: Map<number, Map<string, MaskKind>>,
-): ReadonlyMap<number, ColumnMasks> {
-  const queue = Array.from(masked.keys());
+  probed: ReadonlyMap<number, ColumnMasks>,
+): { readonly size: number; get(oid: number): ColumnMasks | undefined } {
+  const spread = new Map<number, ColumnMasks>();
+  const get = (oid: number) => spread.get(oid) ?? probed.get(oid);
+  const queue = Array.from(probed.keys());
   for (let oid = queue.pop(); oid !== undefined; oid = queue.pop()) {
-    const masks = masked.get(oid) ?? new Map<string, MaskKind>();
+    const masks = get(oid) ?? new Map<string, MaskKind>();
     for (const relative of [...catalog.parents(oid), ...catalog.children(oid)]) {
-      const theirs = masked.get(relative.oid) ?? new Map<string, MaskKind>();
+      const theirs = new Map(get(relative.oid));
       let grew = false;
       for (const [column, kind] of masks) {
         if (!relative.columns.some(({ name }) => name === column)) continue;
@@ -124,11 +68,11 @@ function spreadToRelatives(
         theirs.set(column, after);
       }
       if (!grew) continue;
-      masked.set(relative.oid, theirs);
+      spread.set(relative.oid, theirs);
       queue.push(relative.oid);
     }
   }
-  return masked;
+  return { size: probed.size, get };
 }
 
 /** The masks by position; a generated column that reads a masked one is masked most strictly, whatever its type. */

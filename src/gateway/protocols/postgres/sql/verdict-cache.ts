@@ -1,44 +1,44 @@
-import type { Plan } from './plan.ts';
+import type { BudgetedCache } from '../../../../std/index.ts';
+import type { Plan, StatementFacts, StatementPlan } from './plan.ts';
 
-/** Verdicts by key, least recently used out first; bounded by entries and by the bytes of their keys. */
+/** Verdicts by key, as long as the budget lets them be kept. */
 export interface VerdictCache {
   take(key: string): Plan | undefined;
   keep(key: string, plan: Plan): void;
+  /** Of an older version of policy or catalog none is asked for again. */
+  clear(): void;
 }
 
-export function createVerdictCache({
-  entriesMax,
-  charactersMax,
-}: {
-  entriesMax: number;
-  charactersMax: number;
-}): VerdictCache {
-  const plans = new Map<string, Plan>();
-  let characters = 0;
-  const drop = (key: string) => {
-    if (plans.delete(key)) characters -= key.length;
-  };
+export function createVerdictCache(plans: BudgetedCache<Plan>): VerdictCache {
   return {
-    take(key) {
-      const plan = plans.get(key);
-      if (plan === undefined) return undefined;
-      // A Map keeps the order of insertion: to the end with what was just used.
-      plans.delete(key);
-      plans.set(key, plan);
-      return plan;
-    },
+    take: (key) => plans.take(key),
     keep(key, plan) {
-      if (key.length > keyLengthMax || entriesMax < 1) return;
-      drop(key);
-      plans.set(key, plan);
-      characters += key.length;
-      for (const oldest of plans.keys()) {
-        if (plans.size <= entriesMax && characters <= charactersMax) break;
-        drop(oldest);
-      }
+      if (key.length <= keyLengthMax) plans.keep(key, plan, bytesOf(plan));
     },
+    clear: () => plans.clear(),
   };
+}
+
+function bytesOf(plan: Plan): number {
+  const bytes = plan.statements.reduce((sum: number, statement) => sum + factBytes(statement), PLAN_BYTES);
+  if (plan.verdict === 'refuse') return bytes + plan.policies.length * WORD_BYTES;
+  const more = plan.statements.reduce((sum, statement) => sum + planBytes(statement), 0);
+  return bytes + more + (plan.prepared?.text.length ?? 0) * 2;
+}
+
+function factBytes({ touches }: StatementFacts): number {
+  return STATEMENT_BYTES + touches.length * TOUCH_BYTES;
+}
+
+function planBytes({ policies, masks, effects }: StatementPlan): number {
+  const masked = masks === undefined ? 0 : masks.byAttribute.size + masks.relations.size;
+  return policies.length * WORD_BYTES + (masked + effects.length) * TOUCH_BYTES;
 }
 
 /** Longer texts are mostly bulk data, seen once; parsing them is what costs, and keeping them would push out what comes again. */
 export const keyLengthMax = 16_384;
+const PLAN_BYTES = 200;
+const STATEMENT_BYTES = 400;
+/** An action, and the id of a resource. */
+const TOUCH_BYTES = 250;
+const WORD_BYTES = 60;

@@ -1,9 +1,10 @@
 // Goal: verdicts are kept for exactly as long as nothing that they rest on has changed.
+
 import { beforeAll, describe, expect, it } from 'vitest';
+import { createCacheBudget } from '../../../../std/index.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import {
   applySessionEffects,
-  buildCatalog,
   createPlanner,
   type Decider,
   loadParser,
@@ -12,7 +13,7 @@ import {
   noSessionFacts,
 } from './index.ts';
 import { parseText } from './parse.ts';
-import { catalogRows } from './testing/catalog-rows.ts';
+import { buildCatalog, catalogItems } from './testing/catalog-rows.ts';
 import { createVerdictCache, keyLengthMax } from './verdict-cache.ts';
 
 beforeAll(loadParser);
@@ -20,7 +21,7 @@ beforeAll(loadParser);
 describe('the planner asks policy again', () => {
   const create = () => {
     let asked = 0;
-    const planner = createPlanner({ target: 't', database: 'd', cacheEntriesMax: 10 });
+    const planner = createPlanner({ target: 't', database: 'd', caches: createCacheBudget(1 << 20) });
     const decider = (version: number, principalKey: string): Decider => ({
       version,
       principalKey,
@@ -39,7 +40,7 @@ describe('the planner asks policy again', () => {
       planner.plan({
         sql,
         mode: 'simple',
-        catalog: buildCatalog(catalogRows(), catalog),
+        catalog: buildCatalog(catalogItems(), catalog),
         decider: decider(version, principal),
         session,
       });
@@ -73,7 +74,7 @@ describe('the planner asks policy again', () => {
 
 describe('a text with the marks of a shape in it', () => {
   it('neither finds the verdict of that shape nor leaves its own there', () => {
-    const planner = createPlanner({ target: 't', database: 'd', cacheEntriesMax: 10 });
+    const planner = createPlanner({ target: 't', database: 'd', caches: createCacheBudget(1 << 20) });
     const decider: Decider = {
       version: 1,
       principalKey: 'a',
@@ -84,7 +85,7 @@ describe('a text with the marks of a shape in it', () => {
       }),
       potentialMasks: () => [],
     };
-    const catalog = buildCatalog(catalogRows(), 1);
+    const catalog = buildCatalog(catalogItems(), 1);
     const verdictOf = (sql: string) =>
       planner.plan({ sql, mode: 'simple', catalog, decider, session: noSessionFacts }).verdict;
     const marked = (mark: string) => `select note from orders where id = ${mark}`;
@@ -98,18 +99,34 @@ describe('a text with the marks of a shape in it', () => {
 
 describe('the cache', () => {
   const plan = { verdict: 'forward', statements: [], prepared: undefined } as const;
-  it('drops what was used longest ago, by number and by size', () => {
-    const cache = createVerdictCache({ entriesMax: 2, charactersMax: 100 });
-    cache.keep('a', plan);
-    cache.keep('b', plan);
-    cache.take('a');
-    cache.keep('c', plan);
-    expect([cache.take('a'), cache.take('b'), cache.take('c')]).toEqual([plan, undefined, plan]);
-    cache.keep('x'.repeat(99), plan);
-    expect([cache.take('a'), cache.take('x'.repeat(99))]).toEqual([undefined, plan]);
+  it('lets go of what was used longest ago', () => {
+    const budget = createCacheBudget(40_000);
+    const cache = createVerdictCache(budget.open('verdicts'));
+    for (let i = 0; i < 200; i++) {
+      cache.keep(`text ${i}`, plan);
+      cache.take('text 0');
+    }
+    expect([cache.take('text 0'), cache.take('text 1'), cache.take('text 199')]).toEqual([plan, undefined, plan]);
+    expect(budget.bytes).toBeLessThanOrEqual(40_000);
+  });
+  it('weighs a verdict by what it holds', () => {
+    const budget = createCacheBudget(1 << 20);
+    const cache = createVerdictCache(budget.open('verdicts'));
+    const touches = Array.from({ length: 100 }, (_, i) => ({ action: 'postgres:select', resource: `t/d/public/${i}` }));
+    cache.keep('small', plan);
+    const small = budget.bytes;
+    const refused = {
+      verdict: 'refuse',
+      sqlstate: '42501',
+      reason: 'policy-denied',
+      message: '',
+      policies: [],
+    } as const;
+    cache.keep('large', { ...refused, statements: [{ kind: 'select', fingerprint: '', touches }] });
+    expect(budget.bytes - small).toBeGreaterThan(JSON.stringify(touches).length);
   });
   it('keeps no huge text', () => {
-    const cache = createVerdictCache({ entriesMax: 2, charactersMax: 1e9 });
+    const cache = createVerdictCache(createCacheBudget(1 << 20).open('verdicts'));
     cache.keep('x'.repeat(keyLengthMax + 1), plan);
     expect(cache.take('x'.repeat(keyLengthMax + 1))).toBeUndefined();
   });

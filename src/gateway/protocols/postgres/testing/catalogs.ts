@@ -22,7 +22,8 @@ export function catalogOf(has: {
     ...{ version: 1, database: 'shop', searchPath: ['public'], searchPathSetting: 'public' },
     relations: new Map(relations.map((relation) => [relation.oid, relation])),
     relation: (schema, name) => relations.find((relation) => relation.schema === schema && relation.name === name),
-    systemRelations: () => undefined,
+    hasSchema: (schema) => relations.some((relation) => relation.schema === schema),
+    ...{ systemRelations: () => undefined, changesSince: () => undefined },
     ...{ dependencies: () => [], parents: () => [], children: () => [], referencing: () => [] },
     functions: {
       functions: new Map(functions.map((one) => [one.name, [one]])),

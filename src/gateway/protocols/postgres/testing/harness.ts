@@ -3,6 +3,7 @@ import { parseSpiffeId } from '@countersign/sdk/identity';
 import type { LedgerEvent } from '../../../../model/index.ts';
 import {
   type Clock,
+  createCacheBudget,
   createSilentLog,
   createSystemClock,
   createSystemRandom,
@@ -114,6 +115,7 @@ export async function startTarget(options: {
       resolve: async (reference) => Secret.fromText(options.env?.[reference] ?? ''),
     },
     policies: options.policies ?? { names: () => undefined, onChange: () => () => {} },
+    caches: createCacheBudget(1 << 20),
     maskKey: new Secret(Buffer.alloc(32, 1)),
     attempted: () => {},
   });

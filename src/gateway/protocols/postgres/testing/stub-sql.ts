@@ -35,9 +35,10 @@ export const stubCatalog = { version: 1 } as Catalog; // The stub planner never 
 export const stubSql = {
   loadParser: async () => {},
   createPlanner: createStubPlanner,
-  catalogQueries: [{ name: 'one', sql: 'select 1' }],
-  buildCatalog: () => stubCatalog,
-  catalogDigest: () => 'one',
+  createCatalogMirror: () => ({
+    ...{ catalog: stubCatalog, bytes: 0, take: () => false },
+    questions: () => [{ name: 'settings', sql: 'select 1', lasting: false, optional: false }],
+  }),
 };
 
 function statement(text: string): StatementPlan {

@@ -1,42 +1,31 @@
-/** Answers to the catalog queries as a small database would give them, for tests without a server. */
-type Rows = readonly (readonly (string | null)[])[];
+import { createHash } from 'node:crypto';
+import type { AnswerRow } from '../bucket-table.ts';
+import type { Catalog } from '../catalog.ts';
+import { createCatalogMirror } from '../catalog-mirror.ts';
+import type { CatalogQueryName } from '../catalog-queries.ts';
 
-export function catalogRows(): Map<string, Rows> {
-  return new Map<string, Rows>([
+/** Items by query; of `settings`, its one row. */
+export type CatalogItems = Map<CatalogQueryName, readonly (readonly unknown[])[]>;
+
+/** What the catalog queries find in a small database, for tests without a server. */
+export function catalogItems(): CatalogItems {
+  return new Map<CatalogQueryName, readonly (readonly unknown[])[]>([
     ['settings', [['shop', '"$user", public', '["public"]', 'on', '180000', 'true']]],
     [
       'relations',
       [
-        ['1259', 'pg_catalog', 'pg_class', 'r', 'false'],
-        ['1260', 'pg_catalog', 'pg_authid', 'r', 'false'],
-        ['20001', 'public', 'customers', 'r', 'false'],
-        ['20002', 'public', 'orders', 'r', 'false'],
-        ['20003', 'public', 'customer_all', 'v', 'false'],
+        [1259, 'pg_catalog', 'pg_class', 'r', false, null],
+        [1260, 'pg_catalog', 'pg_authid', 'r', false, null],
+        [20_001, 'public', 'customers', 'r', false, columnsOf('id', 'name', 'ssn')],
+        [20_002, 'public', 'orders', 'r', false, columnsOf('id', 'note')],
+        [20_003, 'public', 'customer_all', 'v', false, columnsOf('id', 'tax_number')],
       ],
     ],
-    [
-      'columns',
-      [
-        ['20001', '1', 'id', null],
-        ['20001', '2', 'name', null],
-        ['20001', '3', 'ssn', null],
-        ['20002', '1', 'id', null],
-        ['20002', '2', 'note', null],
-        ['20003', '1', 'id', null],
-        ['20003', '2', 'tax_number', null],
-      ],
-    ],
-    [
-      'dependencies',
-      [
-        ['20003', '20001', 'id'],
-        ['20003', '20001', 'ssn'],
-      ],
-    ],
-    ['definitions', [['20003', 'select id, ssn as tax_number from customers']]],
+    ['dependencies', [[20_003, [[20_001, ['id', 'ssn']]]]]],
+    ['definitions', [[20_003, 'select id, ssn as tax_number from customers']]],
     ['inheritance', []],
     ['foreign-keys', []],
-    ['functions', [['public', 'leak', 'f', 'sql', '0', '0', 'false', null]]],
+    ['functions', [[20_004, 'public', 'leak', 'f', 'sql', 0, 0, false, null]]],
     ['operators', []],
     ['casts', []],
     [
@@ -53,6 +42,28 @@ export function catalogRows(): Map<string, Rows> {
     ],
     ['builtin-types', [['text'], ['int4']]],
   ]);
+}
+
+export function columnsOf(...names: readonly string[]): readonly (readonly unknown[])[] {
+  return names.map((name, index) => [index + 1, name, null]);
+}
+
+/** The answers of a server that has these items, to whoever knows nothing yet. */
+export function answersOf(items: CatalogItems): Map<CatalogQueryName, readonly AnswerRow[]> {
+  const answers = Array.from(items, ([name, list]): [CatalogQueryName, readonly AnswerRow[]] => {
+    if (name === 'settings') return [name, list.map((row) => row.map(String))];
+    const text = list.map((item) => JSON.stringify(item)).join(',');
+    return [name, list.length === 0 ? [] : [['0', createHash('sha256').update(text).digest('base64'), text]]];
+  });
+  return new Map(answers);
+}
+
+/** The catalog that these items make. @throws SqlError ERR_SQL_CATALOG */
+export function buildCatalog(items: CatalogItems, version: number): Catalog {
+  const mirror = createCatalogMirror(version - 1);
+  mirror.take(answersOf(items));
+  if (mirror.catalog === undefined) throw new Error('no catalog was made');
+  return mirror.catalog;
 }
 
 /** A decider that permits everything; with masks on `customers.ssn`. */

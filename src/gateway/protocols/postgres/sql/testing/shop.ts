@@ -3,10 +3,12 @@ import { parseSpiffeId } from '@countersign/sdk/identity';
 import pg from 'pg';
 import type { TestPostgres } from '../../../../../../test/support/postgres.ts';
 import { composeSchema, identityEntity, loadPolicies } from '../../../../../policy/index.ts';
+import { assert, createCacheBudget } from '../../../../../std/index.ts';
 import {
-  buildCatalog,
   type Catalog,
-  catalogQueries,
+  type CatalogMirror,
+  type CatalogQuestion,
+  createCatalogMirror,
   createPlanner,
   type Decider,
   noSessionFacts,
@@ -74,12 +76,20 @@ export interface Shop {
 
 /** Reads the catalog of the database as the gateway does. */
 export async function readCatalog(client: pg.Client, version: number): Promise<Catalog> {
-  const results = new Map<string, readonly (readonly (string | null)[])[]>();
-  for (const { name, sql } of catalogQueries) {
+  const mirror = createCatalogMirror(version - 1);
+  await refreshCatalog(client, mirror);
+  assert(mirror.catalog !== undefined, 'it was read just now');
+  return mirror.catalog;
+}
+
+/** Brings the mirror up to date; true when anything has changed. */
+export async function refreshCatalog(client: pg.Client, mirror: CatalogMirror): Promise<boolean> {
+  const answers: Map<CatalogQuestion['name'], readonly (readonly (string | null)[])[]> = new Map();
+  for (const { name, sql } of mirror.questions()) {
     const { rows } = await client.query({ text: sql, rowMode: 'array', types: asText });
-    results.set(name, rows);
+    answers.set(name, rows);
   }
-  return buildCatalog(results, version);
+  return mirror.take(answers);
 }
 
 /** Values as the server sent them. */
@@ -94,7 +104,7 @@ export async function openClient(server: TestPostgres, database: string): Promis
 
 export function createShop(catalog: Catalog, policies: string = shopPolicies): Shop {
   const compiled = loadPolicies([{ name: 'shop', text: policies }], composeSchema([policySchema]));
-  const planner = createPlanner({ target: 'shop', database: 'shop', cacheEntriesMax: 0 });
+  const planner = createPlanner({ target: 'shop', database: 'shop', caches: createCacheBudget(0) });
   const decider = (name: string): Decider => {
     const principal = identityEntity(parseSpiffeId(`spiffe://example.org/${name}`));
     return {
