@@ -5,11 +5,14 @@ import { existsSync, realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { heapFlags } from './heap-limit.js';
 
 // Node would open its debugger to every user of this machine. A listener of ours takes the place of that.
 process.on('SIGUSR1', () => {});
 
 const MAJOR_MIN = 24;
+/** The commands that run for long. */
+const ROLES = ['dev', 'server', 'agent', 'gateway'];
 /** Set by a launcher for what it starts: its process ID. */
 const LAUNCHER = 'COUNTERSIGN_LAUNCHER';
 const here = dirname(realpathSync(fileURLToPath(import.meta.url)));
@@ -17,7 +20,9 @@ const compiled = join(here, '../dist/src/cli/main.js');
 const main = existsSync(compiled) ? compiled : join(here, '../src/cli/main.ts');
 
 endWithLauncher();
+const flags = flagsOfRole();
 if (Number(process.versions.node.split('.')[0]) >= MAJOR_MIN) {
+  if (flags.length > 0) beginAnew(flags);
   await import(main);
 } else {
   const node = packagedNode();
@@ -28,7 +33,7 @@ if (Number(process.versions.node.split('.')[0]) >= MAJOR_MIN) {
     );
     process.exitCode = 69;
   } else {
-    const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], {
+    const child = spawn(node, [...flags, fileURLToPath(import.meta.url), ...process.argv.slice(2)], {
       // A channel that the kernel closes when this process ends, however it does.
       stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
       env: { ...process.env, [LAUNCHER]: String(process.pid) },
@@ -43,6 +48,28 @@ if (Number(process.versions.node.split('.')[0]) >= MAJOR_MIN) {
       else process.exitCode = code ?? 70;
     });
   }
+}
+
+/** What a role's heap may take; a command that is over in a moment needs no limit of its own. */
+function flagsOfRole() {
+  if (!ROLES.includes(process.argv[2])) return [];
+  try {
+    return heapFlags(process);
+  } catch (error) {
+    process.stderr.write(`countersign: ${error.message}\n`);
+    process.exit(78);
+  }
+}
+
+/** The limit of a heap holds from its beginning on: this process becomes one that has it, with its number, files and parent kept. */
+function beginAnew(flags) {
+  if (process.execve === undefined || process.channel !== undefined) return;
+  const { execPath, execArgv, env } = process;
+  process.execve(
+    execPath,
+    [execPath, ...flags, ...execArgv, fileURLToPath(import.meta.url), ...process.argv.slice(2)],
+    env,
+  );
 }
 
 /** What an older Node has started ends when that one is gone: nobody would stop it, and it would serve on beside the next. */
