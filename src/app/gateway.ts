@@ -29,7 +29,7 @@ import { createHealthServer, type Metric } from './health-server.ts';
 import { clockIsSynchronised } from './machine-clock.ts';
 import { createProcessLooks } from './process-looks.ts';
 import type { Role, RoleDeps } from './role.ts';
-import { deriveKey, openLedgerSigner, openSealKey } from './role-keys.ts';
+import { deriveKey, openCheckpointKeeper, openLedgerSigner, openSealKey } from './role-keys.ts';
 import { serverConnection } from './server-connection.ts';
 import { shieldProcess } from './shield.ts';
 
@@ -62,6 +62,7 @@ export function createGatewayApp(deps: RoleDeps<GatewayConfig>): GatewayRole {
     directory: join(config.dataDir, 'ledger'),
     origin,
     signer: openLedgerSigner({ dataDir: config.dataDir, name: origin, sealKey, random }),
+    keeper: openCheckpointKeeper({ dataDir: config.dataDir, sealKey, random }),
   });
   const identity = createWorkloadIdentity({ clock, log, socket: config.workloadApi });
   const drainMs = parseDurationMs(config.drain) ?? 0;

@@ -1,7 +1,7 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, hkdfSync, type KeyObject } from 'node:crypto';
 import { join } from 'node:path';
-import { createSigner, type LedgerSigner } from '../ledger/index.ts';
-import { readOrCreatePrivateFile } from '../private-files/index.ts';
+import { type CheckpointKeeper, createSigner, type LedgerSigner } from '../ledger/index.ts';
+import { readOrCreatePrivateFile, readPrivateFile, writePrivateFile } from '../private-files/index.ts';
 import { type Random, Secret } from '../std/index.ts';
 import { createSealer, SEAL_KEY_BYTES } from '../wire/seal/index.ts';
 import { formatVerifierKey, noteKeyOf } from '../wire/tlog/index.ts';
@@ -51,6 +51,29 @@ export function openLedgerSigner(options: {
   return createSigner(name, privateKey);
 }
 
+/**
+ * Keeps the ledger's newest checkpoint in `ledger.checkpoint`, sealed as the key beside it is: whoever puts the ledger's folder back to an
+ * earlier state is found out at the next start, unless he has this file and `seal.key` too.
+ */
+export function openCheckpointKeeper(options: { dataDir: string; sealKey: Secret; random: Random }): CheckpointKeeper {
+  const { dataDir, sealKey, random } = options;
+  const sealer = createSealer(sealKey, random);
+  const path = join(dataDir, 'ledger.checkpoint');
+  return {
+    async read() {
+      const sealed = await readPrivateFile(path, { bytesMax: CHECKPOINT_BYTES_MAX });
+      if (sealed === undefined) return undefined;
+      try {
+        return sealer.open(sealed, CHECKPOINT_CONTEXT).toString('utf8');
+      } catch (cause) {
+        const message = `${path} does not open with seal.key beside it; bring both back from one copy`;
+        throw new AppError('ERR_APP_KEY', message, { cause });
+      }
+    },
+    write: (note) => writePrivateFile(path, sealer.seal(Buffer.from(note, 'utf8'), CHECKPOINT_CONTEXT), random),
+  };
+}
+
 function openLedgerKey(path: string, open: () => Buffer): KeyObject {
   try {
     return createPrivateKey({ key: open(), type: 'pkcs8', format: 'der' });
@@ -65,6 +88,9 @@ function readOrCreate(path: string, random: Random, make: () => Buffer): Buffer 
   return readOrCreatePrivateFile(path, { bytesMax: KEY_FILE_BYTES_MAX, random, make });
 }
 
+const CHECKPOINT_CONTEXT = 'ledger/kept-checkpoint';
+/** A checkpoint is a name and a line or two. */
+const CHECKPOINT_BYTES_MAX = 64 * 1024;
 const LEDGER_KEY_CONTEXT = 'ledger/signing-key';
 /** A sealed Ed25519 key is the largest, with some 150 bytes. */
 const KEY_FILE_BYTES_MAX = 4096;

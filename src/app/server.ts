@@ -30,7 +30,7 @@ import { clockIsSynchronised } from './machine-clock.ts';
 import { createNodeAliases } from './node-aliases.ts';
 import { createProcessLooks } from './process-looks.ts';
 import { allChosen, chosen, type Role, type RoleDeps } from './role.ts';
-import { openLedgerSigner, openSealKey } from './role-keys.ts';
+import { openCheckpointKeeper, openLedgerSigner, openSealKey } from './role-keys.ts';
 import { createServerIdentity } from './server-identity.ts';
 import { createServerLooks } from './server-looks.ts';
 import { shieldProcess } from './shield.ts';
@@ -132,13 +132,14 @@ function openParts(deps: ServerDeps) {
   const nodes = createNodes({ store, clock, random, log, trustDomain, removeAliases: aliases.removeAliases });
   const resources = createResources({ store, clock, random, log, ...createDeclaredRules() });
   const name = `${trustDomain}/server/${config.serverId}`;
-  const signer = openLedgerSigner({
-    dataDir: config.dataDir,
-    name,
-    sealKey: openSealKey(config.dataDir, random),
-    random,
+  const keys = { dataDir: config.dataDir, sealKey: openSealKey(config.dataDir, random), random };
+  const ledger = createLedger({
+    ...{ clock, log },
+    directory: join(config.dataDir, 'ledger'),
+    origin: name,
+    signer: openLedgerSigner({ ...keys, name }),
+    keeper: openCheckpointKeeper(keys),
   });
-  const ledger = createLedger({ clock, log, directory: join(config.dataDir, 'ledger'), origin: name, signer });
   const identity = createServerIdentity({
     authority,
     clock,

@@ -1,6 +1,12 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { createDirectoryReader, type LedgerEntry, LedgerError, type LedgerReader } from '../ledger/index.ts';
+import {
+  createDirectoryReader,
+  type LedgerEntry,
+  LedgerError,
+  type LedgerReader,
+  type VerifyReport,
+} from '../ledger/index.ts';
 import { messageOf } from '../std/index.ts';
 import { type NoteKey, parseCheckpoint, parseNote, parseVerifierKey, TlogError } from '../wire/tlog/index.ts';
 import { type CliContext, type CliInput, listOption, textOption, UsageError } from './command.ts';
@@ -27,7 +33,10 @@ export function ledgerFolder(context: CliContext, input: CliInput): string {
 
 /** Reads the folder, beside a role that writes it. */
 export function openLedgerFolder(context: CliContext, input: CliInput): LedgerReader {
-  return createDirectoryReader({ clock: context.clock, directory: ledgerFolder(context, input) });
+  const directory = ledgerFolder(context, input);
+  if (!existsSync(join(directory, 'segments')))
+    throw new UsageError(`${directory} holds no ledger: it is another folder, empty, or a disk that is not mounted`);
+  return createDirectoryReader({ clock: context.clock, directory });
 }
 
 /**
@@ -125,6 +134,18 @@ export function sequenceArgument(input: CliInput): number {
   const text = input.args[0] ?? '';
   if (!/^\d{1,15}$/.test(text)) throw new UsageError('give the sequence number of an entry, as `ledger tail` shows it');
   return Number(text);
+}
+
+/** The first line of what is said of a verified folder. */
+export function verdictOf(report: VerifyReport): string {
+  const { ok, origin, entries, signedEntries, checkpoints, findings } = report;
+  if (ok) {
+    return `The ledger ${origin} is whole: ${entries} entries, ${signedEntries} of them under ${checkpoints} signed checkpoints.`;
+  }
+  const kinds = new Set(findings.filter(({ broken }) => broken).map(({ kind }) => kind));
+  if (kinds.has('nothing-to-verify')) return `There is NOTHING to verify of the ledger ${origin}.`;
+  if (kinds.has('other-version')) return `The ledger ${origin} can NOT be verified by this version of Countersign.`;
+  return `The ledger ${origin} is NOT what was written.`;
 }
 
 /** One entry on one line. */

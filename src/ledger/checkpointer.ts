@@ -2,7 +2,7 @@ import { type Clock, codeOf, type Log, messageOf, type Timer } from '../std/inde
 import { formatCheckpoint, formatNote, type NoteKey, verifyCheckpoint } from '../wire/tlog/index.ts';
 import type { CheckpointKeeper, LedgerSigner } from './contract.ts';
 import { LedgerError } from './errors.ts';
-import type { TreeWriter } from './tree-writer.ts';
+import type { TreeHead, TreeWriter } from './tree-writer.ts';
 import { UNSIGNED_MS_MAX } from './unsigned-tail.ts';
 
 /** Signs a checkpoint at most every so often while there are new entries, and once more at the end. */
@@ -53,26 +53,27 @@ export function createCheckpointer(deps: {
   const sign = async () => {
     const sinceMs = clock.monotonicMs();
     const head = await tree.advance(syncedSize);
-    const text = formatCheckpoint({ origin: deps.origin, ...head });
-    const signature = await deps.signer.sign(Buffer.from(text, 'utf8'));
-    const note = formatNote(text, deps.key, signature);
-    // A signer that holds another key than it says would otherwise be noticed only by an auditor.
-    verifyCheckpoint(note, deps);
+    const note = await signHead(deps, head);
     await tree.publish(note);
     signedSize = head.size;
     begun = true;
     // Whatever was written meanwhile waits since then at most.
     unsignedSinceMs = unsignedSinceMs === undefined ? undefined : Math.max(unsignedSinceMs, sinceMs);
     if (writtenSize() === signedSize) unsignedSinceMs = undefined;
-    // Behind all else: what is kept must never be ahead of what is in the folder.
-    await deps.keeper?.write(note);
+    // Behind all else: what is kept must never be ahead of what is in the folder. It may lag, so its failure stops nothing.
+    const unkept = await deps.keeper?.write(note).then(() => undefined, asError);
+    if (unkept) {
+      failed(unkept);
+      deps.onSigned();
+      return;
+    }
     if (failing) log.info('ledger.checkpoint.resumed', { size: signedSize });
     failing = undefined;
     deps.onSigned();
   };
   const failed = (error: unknown) => {
     if (!failing) log.error('ledger.checkpoint.failed', { size: syncedSize, code: codeOf(error), error });
-    failing = error instanceof Error ? error : new Error(String(error));
+    failing = asError(error);
   };
   const arm = () => {
     if (timer || running || finishing || syncedSize <= signedSize) return;
@@ -104,10 +105,7 @@ export function createCheckpointer(deps: {
     },
     refusal() {
       if (begun && unsignedMs() <= UNSIGNED_MS_MAX) return undefined;
-      const why = failing === undefined ? 'it takes too long' : messageOf(failing);
-      return new LedgerError(isFull(failing) ? 'ERR_LEDGER_FULL' : 'ERR_LEDGER_UNSIGNED', `no checkpoint: ${why}`, {
-        cause: failing,
-      });
+      return unsignedTooLong(failing);
     },
     synced(size) {
       syncedSize = size;
@@ -124,6 +122,27 @@ export function createCheckpointer(deps: {
       return { unsignedMs: unsignedMs(), unsignedEntries, failure: failing };
     },
   };
+}
+
+async function signHead(
+  deps: { readonly origin: string; readonly signer: LedgerSigner; readonly key: NoteKey },
+  head: TreeHead,
+): Promise<string> {
+  const text = formatCheckpoint({ origin: deps.origin, ...head });
+  const note = formatNote(text, deps.key, await deps.signer.sign(Buffer.from(text, 'utf8')));
+  // A signer that holds another key than it says would otherwise be noticed only by an auditor.
+  verifyCheckpoint(note, deps);
+  return note;
+}
+
+function unsignedTooLong(failing: Error | undefined): LedgerError {
+  const code = isFull(failing) ? 'ERR_LEDGER_FULL' : 'ERR_LEDGER_UNSIGNED';
+  const why = failing === undefined ? 'it takes too long' : messageOf(failing);
+  return new LedgerError(code, `no checkpoint can be signed, so nothing new is accepted: ${why}`, { cause: failing });
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }
 
 function isFull(error: unknown): boolean {

@@ -107,7 +107,8 @@ function readHeaders({ files, directory, origin }: RecoverDeps): (SegmentHeader 
 /** Reads from the segment where both the signed part ends and the oldest open intent stands. */
 async function scanTail(deps: RecoverDeps, headers: readonly (SegmentHeader | 'torn' | undefined)[]): Promise<Scan> {
   const good = headers.filter((header) => typeof header === 'object');
-  const from = Math.min(deps.signedSize, good.at(-1)?.openFrom ?? 0);
+  // With the last signed entry: what may follow depends on it.
+  const from = Math.min(Math.max(0, deps.signedSize - 1), good.at(-1)?.openFrom ?? 0);
   const start = Math.max(
     0,
     good.findLastIndex((header) => header.firstSeq <= from),
@@ -171,6 +172,7 @@ function scanSegment(bytes: Buffer, index: number, cursor: Cursor): number {
     if (frame.kind !== 'frame' || entry?.seq !== cursor.nextSeq) return used;
     if (entry.kind === 'intent' && !cursor.open.has(operationKey(entry))) cursor.open.set(operationKey(entry), entry);
     if (entry.kind === 'outcome') cursor.open.delete(operationKey(entry));
+    if (entry.seq === cursor.signedSize - 1) cursor.tail.after(entry);
     if (entry.seq >= cursor.signedSize) cursor.dishonest ??= cursor.tail.take(entry);
     cursor.nextSeq++;
     cursor.timeMs = entry.timeMs;

@@ -108,12 +108,10 @@ export function createTreeWriter(deps: { readonly files: LedgerFiles; readonly d
       const last = readLastCheckpoint(files, directory);
       checkpoints.open(last);
       const signed = last?.claim ?? { size: 0, root: tree.root() };
-      restart({ size: signed.size, tails: readTails(deps, reader, signed.size) ?? [] });
-      if (!tree.root().equals(signed.root)) await hashAgain(signed);
-      if (kept && !(await extendsKept(kept))) {
-        const message = `the first ${kept.size} entries are not those of the checkpoint that is kept beside the key`;
-        throw new LedgerError('ERR_LEDGER_ROLLED_BACK', message);
-      }
+      const tails = readTails(deps, reader, signed.size);
+      if (tails) restart({ size: signed.size, tails });
+      if (!tails || !tree.root().equals(signed.root)) await hashAgain(signed);
+      if (kept && !(await extendsKept(kept))) throw notExtended(kept);
       checkTiledTail(deps, reader, tree.size);
       return { size: tree.size, root: tree.root() };
     },
@@ -129,6 +127,11 @@ export function createTreeWriter(deps: { readonly files: LedgerFiles; readonly d
     },
     close: async () => reader.close(),
   };
+}
+
+function notExtended({ size }: TreeHead): LedgerError {
+  const message = `the first ${size} entries are not those of the checkpoint that is kept beside the key`;
+  return new LedgerError('ERR_LEDGER_ROLLED_BACK', message);
 }
 
 /** Whether the tiles show that one head extends the other. */

@@ -6,6 +6,8 @@ import type { LedgerEntry } from './contract.ts';
  * of a few seconds, and what later starts add to it, until one of them has signed, is their own entries.
  */
 export interface TailCheck {
+  /** Takes the last signed entry: behind a stop there is nothing but what the next start writes. */
+  after(entry: LedgerEntry): void;
   /** Takes the next unsigned entry; says what is wrong once it, and those before, are more than a crash leaves. */
   take(entry: LedgerEntry): string | undefined;
 }
@@ -16,6 +18,9 @@ export function createTailCheck(): TailCheck {
   let lastMs: number | undefined;
   let lifeEndedAt: number | undefined;
   return {
+    after(entry) {
+      if (entry.kind === 'ledger' && entry.action === 'stop') lifeEndedAt = entry.seq;
+    },
     take(entry) {
       const isOwn = entry.kind === 'ledger' || isUnknownOutcome(entry);
       if (entry.kind === 'ledger') lifeEndedAt ??= entry.seq;

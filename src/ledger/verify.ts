@@ -85,7 +85,7 @@ export async function verifyLedger(directory: string, key: NoteKey, options: Ver
   try {
     // Before anything is walked: a writer that goes on meanwhile makes tiles of later entries.
     const tiled = entriesInTiles(files, directory);
-    const check = createCheck({ files, directory, tiled, findings, found });
+    const check = createCheck({ files, directory, origin, tiled, findings, found });
     const checkpoints = checkpointsInOrder(
       {
         ...{ files, directory, origin, signal },
@@ -137,6 +137,7 @@ function nothing(files: LedgerFiles, directory: string): VerifyFinding {
 function createCheck(deps: {
   readonly files: LedgerFiles;
   readonly directory: string;
+  readonly origin: string;
   /** Entries that tiles show to have been on disk. */
   readonly tiled: number;
   readonly findings: VerifyFinding[];
@@ -148,7 +149,10 @@ function createCheck(deps: {
     if (notes.length < NOTES_MAX) notes.push(note);
   });
   const tiles: TileLeaves = createTileLeaves(deps);
+  const tail = createTailCheck();
   let good: Tree = createTree();
+  /** The last entry of what was hashed last. */
+  let last: Buffer | undefined;
 
   /** Hashes the entries and the tiles' leaves up to the checkpoint; returns both trees and where they first differ. */
   const hashSpan = async (size: number, signal: AbortSignal) => {
@@ -159,6 +163,7 @@ function createCheck(deps: {
       if (at % ENTRIES_A_TURN === 0) await pause(signal);
       const step = walk.next();
       const leaf = step.done ? undefined : leafHash(step.value.payload);
+      if (at === size - 1 && !step.done) last = Buffer.from(step.value.payload);
       const listed = tiles.leaf(at, size);
       if (leaf && actual.size === at) actual.append(leaf);
       if (listed && tiled.size === at) tiled.append(listed);
@@ -169,7 +174,8 @@ function createCheck(deps: {
   };
   /** Follows what no checkpoint covers: numbers must go on without a gap, and it must be what a crash leaves. */
   const followTail = async (signal: AbortSignal): Promise<VerifyFinding | undefined> => {
-    const tail = createTailCheck();
+    const lastSigned = last && found.signedEntries > 0 ? entryIn(last) : undefined;
+    if (lastSigned) tail.after(lastSigned);
     for (let step = walk.next(); !step.done; step = walk.next()) {
       const at = found.entries;
       if (at % ENTRIES_A_TURN === 0) await pause(signal);

@@ -21,10 +21,10 @@ export interface WalkNote {
  * it can, and tells `note` of each. Holds one chunk in memory. @throws ERR_LEDGER_IO
  */
 export function* walkEntries(
-  deps: { readonly files: LedgerFiles; readonly directory: string },
+  deps: { readonly files: LedgerFiles; readonly directory: string; readonly origin?: string },
   note: (note: WalkNote) => void,
 ): Generator<WalkedEntry, void> {
-  const { files, directory } = deps;
+  const { files, directory, origin } = deps;
   const segments = listSegments(files, directory);
   const lastUsed = segments.findLast((segment) => readSegmentHeader(files, directory, segment) !== undefined) ?? -1;
   let at = 0;
@@ -38,7 +38,7 @@ export function* walkEntries(
     if (segment > lastUsed) continue;
     const file = openSegment(files, directory, segment);
     try {
-      at = yield* walkSegment({ files, file, segment, isLast: segment === lastUsed, note }, at);
+      at = yield* walkSegment({ files, file, segment, origin, isLast: segment === lastUsed, note }, at);
     } finally {
       files.close(file);
     }
@@ -49,6 +49,7 @@ interface SegmentWalk {
   readonly files: LedgerFiles;
   readonly file: number;
   readonly segment: number;
+  readonly origin: string | undefined;
   readonly isLast: boolean;
   readonly note: (note: WalkNote) => void;
 }
@@ -73,10 +74,11 @@ function* walkSegment(walk: SegmentWalk, start: number): Generator<WalkedEntry, 
   return yield* walkDamaged(walk, { at, offset, reason: step.value.torn ?? 'what follows padding is not nothing' });
 }
 
-function checkHeader({ segment, note }: SegmentWalk, payload: Buffer, at: number): void {
+function checkHeader({ segment, origin, note }: SegmentWalk, payload: Buffer, at: number): void {
   const header = parseSegmentHeader(payload);
   const damaged = (what: string) => note({ at, kind: 'segment-damaged', message: `segment ${segment} ${what}` });
   if (header?.index !== segment) damaged('does not begin with its own header');
+  else if (header.origin !== (origin ?? header.origin)) damaged(`is said to be of the log ${header.origin}`);
   else if (header.firstSeq !== at) damaged(`is said to begin with entry ${header.firstSeq}, and begins with ${at}`);
   else if (header.openFrom > at)
     damaged(`is said to have its oldest open intent, ${header.openFrom}, behind its begin`);

@@ -1,7 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { parseProof, verifyLedger, verifyProof } from '../../ledger/index.ts';
 import { type CliCommand, type CliContext, type CliInput, exitCodes, textOption } from '../command.ts';
-import { formatEntryLine, knownCheckpoints, ledgerFolder, ledgerOptions, verifierKey } from '../ledger-folder.ts';
+import {
+  formatEntryLine,
+  knownCheckpoints,
+  ledgerFolder,
+  ledgerOptions,
+  verdictOf,
+  verifierKey,
+} from '../ledger-folder.ts';
 
 export const command: CliCommand = {
   summary: 'Verify a ledger, or a copy of one, or one proof: names the first entry that was changed, dropped or moved.',
@@ -26,9 +33,7 @@ async function verifyFolder(context: CliContext, input: CliInput): Promise<numbe
   });
   context.emit(report, () =>
     [
-      report.ok
-        ? `The ledger ${report.origin} is whole: ${report.entries} entries, ${report.signedEntries} of them under ${report.checkpoints} signed checkpoints.`
-        : `The ledger ${report.origin} is NOT what was written.`,
+      verdictOf(report),
       ...report.findings.map(({ kind, broken, message }) => `${broken ? 'XX' : ' ?'}  ${kind}: ${message}`),
     ].join('\n'),
   );
