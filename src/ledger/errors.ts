@@ -1,4 +1,4 @@
-import { CodedError, type ErrorEntry, type ErrorTable, messageOf } from '../std/index.ts';
+import { CodedError, codeOf, type ErrorEntry, type ErrorTable, messageOf } from '../std/index.ts';
 
 /** Every failure of the ledger. */
 export const errorTable = {
@@ -92,7 +92,7 @@ export function withIoErrors<T>(what: string, run: () => T): T {
 
 /** What to throw for an error met while doing `what`. */
 export function toIoError(what: string, cause: unknown): unknown {
-  // An error without a code is a bug, and must stay one.
-  const isSystem = cause instanceof Error && 'code' in cause && !(cause instanceof CodedError);
+  // An error without a code is a bug, or tells of an abort, and must stay what it is.
+  const isSystem = codeOf(cause) !== undefined && !(cause instanceof CodedError);
   return isSystem ? new LedgerError('ERR_LEDGER_IO', `${what}: ${messageOf(cause)}`, { cause }) : cause;
 }

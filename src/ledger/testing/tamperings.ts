@@ -63,7 +63,7 @@ const instead = (directory: string, name: string, put: (path: string) => void) =
   rmSync(path, { recursive: true, force: true });
   put(path);
 };
-const fifo = (path: string) => void spawnSync('mkfifo', [path]);
+const fifo = (path: string) => void spawnSync('sh', ['-c', 'mkfifo "$0"', path]);
 const link = (path: string) => {
   renameSync(path, `${path}.elsewhere`);
   symlinkSync(`${path}.elsewhere`, path);
