@@ -1,3 +1,4 @@
+import { connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createSilentLog } from '../std/index.ts';
 import type { Finding } from './conditions.ts';
@@ -17,6 +18,7 @@ const NO_IDENTITY: Finding = {
 
 let findings: readonly Finding[];
 let server: HealthServer;
+const sockets: Socket[] = [];
 
 async function ready(): Promise<{ status: number; body: unknown }> {
   const { host, port } = server.address();
@@ -32,7 +34,10 @@ beforeEach(async () => {
   });
   await server.start(AbortSignal.timeout(10_000));
 });
-afterEach(() => server.stop());
+afterEach(async () => {
+  for (const socket of sockets.splice(0)) socket.destroy();
+  await server.stop();
+});
 
 describe('the address', () => {
   it('that another process has is a failure that may pass, so it is no wrong setting', async () => {
@@ -45,6 +50,30 @@ describe('the address', () => {
       entry: { exit: 'unavailable' },
       message: expect.stringContaining('EADDRINUSE'),
     });
+  });
+});
+
+describe('strangers', () => {
+  const knock = async (say = '') => {
+    const socket = connect(server.address());
+    sockets.push(socket.on('error', () => {}).resume());
+    await new Promise((resolve) => socket.once('connect', resolve));
+    if (say !== '') socket.write(say);
+    return socket;
+  };
+
+  it('who take all places, saying nothing or without end, keep no prober out', async () => {
+    for (let n = 0; n < 200; n++) await knock(n % 2 === 0 ? '' : 'GET /ready HTTP/1.1\r\nX: ');
+    expect(await ready()).toMatchObject({ status: 200 });
+    await expect.poll(() => sockets.filter((socket) => !socket.closed).length).toBeLessThanOrEqual(64);
+  });
+
+  it('who neither ask nor leave are closed, and hold up no stop', async () => {
+    const [silent, half] = [await knock(), await knock('GET /ready HTTP/1.1\r\n')];
+    await expect.poll(() => silent.closed && half.closed, { timeout: 20_000 }).toBe(true);
+    await knock();
+    await server.stop();
+    await server.start(AbortSignal.timeout(10_000)).catch(() => {});
   });
 });
 

@@ -1,5 +1,5 @@
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { createSystemHeap, type Log, messageOf, type Service } from '../std/index.ts';
 import { type Conditions, type Finding, reasonsOf, type Severity } from './conditions.ts';
@@ -52,7 +52,13 @@ export function createHealthServer(deps: {
     });
   }
   const server: Server = createServer(
-    { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS },
+    {
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      headersTimeout: REQUEST_TIMEOUT_MS,
+      keepAliveTimeout: REQUEST_TIMEOUT_MS,
+      connectionsCheckingInterval: LOOK_MS,
+      maxHeaderSize: HEADER_BYTES_MAX,
+    },
     (request, response) => {
       answer(request.method ?? '', request.url ?? '').then(
         ({ status, type, body }) =>
@@ -64,7 +70,16 @@ export function createHealthServer(deps: {
       );
     },
   );
-  server.maxConnections = CONNECTIONS_MAX;
+  // Also who reads no answer.
+  server.timeout = IDLE_MS_MAX;
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket) => {
+    // An honest prober is done in no time: refused for want of room, a role that is well would be taken for dead.
+    const [oldest] = sockets;
+    if (sockets.size >= CONNECTIONS_MAX) oldest?.destroy();
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
 
   async function answer(method: string, url: string): Promise<{ status: number; type: string; body: string }> {
     const json = (status: number, body: unknown) => ({
@@ -99,7 +114,7 @@ export function createHealthServer(deps: {
     stop: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
-        server.closeAllConnections();
+        for (const socket of sockets) socket.destroy();
       }),
     address() {
       const address = server.address() as AddressInfo; // Listening on TCP, so it is neither a path nor null.
@@ -142,7 +157,11 @@ function heapMetrics(): readonly Metric[] {
 }
 
 const REQUEST_TIMEOUT_MS = 5000;
-/** Probes and scrapers; more is somebody else. */
+const LOOK_MS = 1000;
+const IDLE_MS_MAX = 10_000;
+/** A prober's are some hundred bytes. */
+const HEADER_BYTES_MAX = 8192;
+/** Probes and scrapers; more is somebody else, and the oldest makes room. */
 const CONNECTIONS_MAX = 64;
 /** How often the delay of the event loop is sampled. At the library's 10 ms, an idle process would do little else. */
 const LOOP_PRECISION_MS = 100;

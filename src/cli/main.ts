@@ -42,7 +42,7 @@ async function main(argv: readonly string[]): Promise<number> {
 
 /** All is done: what somebody else still holds open must not keep whoever waits for this process. */
 function endSoon(): void {
-  const lingerMs = 2_000; // What was printed has been written, and a socket closes in a turn.
+  const lingerMs = 10_000; // Twice what last words may take.
   createSystemClock().after(lingerMs, () => {
     const open = process.getActiveResourcesInfo().join(', ');
     process.stderr.write(`countersign: ended with something left open; please report it (${open})\n`);

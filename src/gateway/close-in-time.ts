@@ -12,4 +12,4 @@ export function closeInTime(socket: Socket, clock: Clock): void {
 }
 
 /** For a refusal, a goodbye, or what was sent before it, to reach the peer. */
-const LAST_WORDS_MS = 5_000;
+export const LAST_WORDS_MS = 5_000;

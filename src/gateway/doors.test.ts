@@ -28,7 +28,7 @@ async function openDoor(limits: { connectionsMax: number; newcomersMax: number }
     await new Promise((resolve) => socket.once('connect', resolve));
     return socket;
   };
-  return { clock, refused, taken, server, knock };
+  return { clock, refused, taken, server, knock, end: () => doors.end() };
 }
 
 test('beyond the limit of connections new ones are closed, and a place that is free again is given', async () => {
@@ -80,4 +80,16 @@ test('one that is not served any more and does not hang up is hung up on', async
   await clock.advance(1);
   expect(one?.socket.destroyed).toBe(true);
   await expect.poll(() => clock.pending()).toBe(0);
+});
+
+test('those that are still there some time after the end are ended, whatever serves them', async () => {
+  const { clock, taken, knock, end } = await openDoor({ connectionsMax: 2, newcomersMax: 2 });
+  await knock();
+  await expect.poll(() => taken.length).toBe(1);
+  taken[0]?.known();
+  end();
+  await clock.advance(4_999);
+  expect(taken[0]?.socket.destroyed).toBe(false);
+  await clock.advance(1);
+  expect(taken[0]?.socket.destroyed).toBe(true);
 });

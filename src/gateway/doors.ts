@@ -1,12 +1,14 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { type Clock, messageOf } from '../std/index.ts';
-import { closeInTime } from './close-in-time.ts';
+import { closeInTime, LAST_WORDS_MS } from './close-in-time.ts';
 import { GatewayError } from './errors.ts';
 
 /** The listening sockets of a gateway, and every connection that came through them. */
 export interface Doors {
   /** Opens a door: each connection is given to `accept`, paused. @throws GatewayError ERR_GATEWAY_LISTEN */
   open(where: { readonly host: string; readonly port: number }, accept: Accept): Promise<Server>;
+  /** Ends every connection that is still there when last words have had their time. */
+  end(): void;
 }
 
 /** Serves one connection to its end. Calls `known` when it is a session's from then on, by which it is counted. */
@@ -27,11 +29,11 @@ export function createDoors(deps: DoorsDeps): Doors {
   const newcomers = new Set<Socket>();
   /** Those that had to make room; they were counted as that. */
   const crowdedOut = new WeakSet<Socket>();
-  let connections = 0;
+  const connections = new Set<Socket>();
   const take = (socket: Socket, accept: Accept) => {
     socket.on('error', () => {}); // Whoever serves it hears of 'close'.
     const { remoteAddress: remote } = socket;
-    if (connections >= deps.connectionsMax) {
+    if (connections.size >= deps.connectionsMax) {
       deps.refused('crowded', { remote, reason: 'there are as many connections as there may be' });
       socket.destroy();
       return;
@@ -45,10 +47,10 @@ export function createDoors(deps: DoorsDeps): Doors {
         break;
       }
     }
-    connections++;
+    connections.add(socket);
     newcomers.add(socket);
     socket.once('close', () => {
-      connections--;
+      connections.delete(socket);
       newcomers.delete(socket);
     });
     accept(socket, () => newcomers.delete(socket)).then(
@@ -60,6 +62,10 @@ export function createDoors(deps: DoorsDeps): Doors {
     );
   };
   return {
+    end: () =>
+      void deps.clock.after(LAST_WORDS_MS, () => {
+        for (const socket of connections) socket.destroy();
+      }),
     open: (where, accept) =>
       new Promise((resolve, reject) => {
         // A client that has ended its side may still be owed an answer; each connection is ended by whoever serves it.

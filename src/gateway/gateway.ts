@@ -16,6 +16,7 @@ import {
   timeoutSignal,
 } from '../std/index.ts';
 import { createEntrance } from './accept.ts';
+import { LAST_WORDS_MS } from './close-in-time.ts';
 import { fitRoom } from './descriptors.ts';
 import { createDoors, portOf } from './doors.ts';
 import { createHeldBytes } from './held-bytes.ts';
@@ -210,13 +211,16 @@ class Core {
     try {
       await raceAbort(this.sessions.empty(), grace.signal);
     } catch {
-      // The grace is over: what still runs is told so and cut.
+      // The grace is over: what still runs is told so and cut; a session that does not end by itself then ends with its connection.
       this.sessions.end(refusal);
-      await this.sessions.empty();
+      const last = timeoutSignal(this.#deps.clock, LAST_WORDS_MS);
+      await raceAbort(this.sessions.empty(), last.signal).catch(() => {});
+      last.cancel();
     } finally {
       grace.cancel();
     }
     this.#guard?.stop();
+    this.#doors.end();
     this.sessions.stop();
     this.#refusals.stop();
     await this.targets.close();
