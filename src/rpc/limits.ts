@@ -12,6 +12,8 @@ export interface RpcLimits {
   readonly strangerMsMax: number;
   /** Calls under way on a stranger's connection. */
   readonly strangerStreamsMax: number;
+  /** Calls that a stranger's connection may make at all; past it the connection is closed. */
+  readonly strangerCallsMax: number;
   /** Calls under way on one connection. */
   readonly streamsPerConnectionMax: number;
   /** Bytes of one request message. */
@@ -54,6 +56,8 @@ export const defaultLimits: RpcLimits = {
   strangerMsMax: 2 * 60_000,
   // What clients take for granted before they have read what may be.
   strangerStreamsMax: 100,
+  // A health check a second for as long as one may stay; what is taken back in the same read is counted too, before any work is done for it.
+  strangerCallsMax: 200,
   // A process that serves many threads over one connection opens one stream each.
   streamsPerConnectionMax: 1000,
   // What every gRPC implementation allows by default: 500 signing requests are 250 KiB.

@@ -101,7 +101,6 @@ class Call implements ServerCall, CallContext {
     this.#intake = site.intake.open();
     this.#place = site.calls.add(this);
     stream[CALL] = this;
-    stream.on('error', ignore); // 'close' follows and says all there is to know.
     stream.on('close', onClose);
     stream.on('wantTrailers', onWantTrailers);
   }
@@ -332,8 +331,6 @@ function parseRequest(rpc: RpcMethod, bytes: Uint8Array): Message {
     throw new RpcError(Code.INTERNAL, `the request is no ${rpc.method.input.typeName}`, { cause });
   }
 }
-
-function ignore(): void {}
 
 /** False, and answered in HTTP's own words, when the request is no gRPC call at all. */
 function acceptHttp(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean {

@@ -98,6 +98,12 @@ export function serveConnection(options: {
   };
   session.on('stream', (stream: ServerHttp2Stream, headers, _flags, rawHeaders: string[]) => {
     timers[0]?.cancel();
+    stream.on('error', () => {}); // 'close' follows and says all there is to know.
+    // What came in one read with whatever ended the session comes here all the same.
+    if (session.destroyed) return;
+    if (isStranger && site.traffic.calls >= limits.strangerCallsMax) {
+      return cut('rpc.stranger.flooded', { strangerCallsMax: limits.strangerCallsMax });
+    }
     const method = options.methods.get(`${headers[':path']}`);
     serveCall(site, { stream, headers, rawHeaders, method });
   });

@@ -112,6 +112,17 @@ it('a stranger may have few calls at a time, a known one as many as anybody', as
   await expect.poll(() => test.seen.contexts.length).toBe(1 + 20 + 1 + 60);
 });
 
+it('a stranger who calls and calls is cut off, and another is not', async () => {
+  const { client, seen } = await begin(10, { knows: () => false });
+  const callsMax = 200;
+  const options = { signal: new AbortController().signal };
+  const one = client();
+  for (let n = 0; n < callsMax; n++) await one.unary(Health.method.check, {}, options);
+  await expect(one.unary(Health.method.check, {}, options)).rejects.toThrow();
+  expect(seen.contexts).toHaveLength(callsMax);
+  expect((await client().unary(Health.method.check, {}, options)).status).toBe(1);
+});
+
 it('one that stays a stranger is told to go after a while', async () => {
   const { client, clock, seen, server } = await begin(10, { knows: () => false });
   const one = client();
