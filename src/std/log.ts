@@ -1,4 +1,5 @@
-import pino, { type DestinationStream } from 'pino';
+import { writeSync } from 'node:fs';
+import pino from 'pino';
 
 /** Structured values of one log line. Never a secret: a `Secret` prints as redacted. */
 export type LogFields = Readonly<Record<string, unknown>>;
@@ -14,19 +15,44 @@ export interface Log {
   child(fields: LogFields): Log;
 }
 
-/** Writes one JSON object a line to `write` (standard error by default); lines below `level` are dropped. */
-export function createLog(options: { level: LogLevel; write?: (line: string) => void }): Log {
-  const destination = options.write ? { write: options.write } : standardError();
+/** Writes one JSON object a line to `write` (the descriptor `fd`, by default standard error); lines below `level` are dropped. */
+export function createLog(options: { level: LogLevel; write?: (line: string) => void; fd?: number }): Log {
+  const destination = options.write ? { write: options.write } : descriptorOf(options.fd ?? 2);
   return wrap(
     pino({ level: options.level, base: null, formatters: { level: (label) => ({ level: label }) } }, destination),
   );
 }
 
-/** Whoever reads it may leave and its disk may fill: then lines are lost, and whoever writes them goes on. */
-function standardError(): DestinationStream {
-  const destination = pino.destination({ fd: 2, sync: true, maxLength: UNWRITTEN_CHARS_MAX });
-  destination.on('error', () => {});
-  return destination;
+/**
+ * Writes to a descriptor and never throws: a log that can't be written, on a full disk or to a reader that is gone, must not take down what it
+ * is the log of. Of the lines written meanwhile the first are kept for later, and how many were lost is said once there is room again.
+ */
+function descriptorOf(fd: number): { write(line: string): void } {
+  let unwritten: Buffer = NOTHING;
+  let lost = 0;
+  /** True when all of it is written. */
+  const flush = (): boolean => {
+    try {
+      while (unwritten.length > 0) unwritten = unwritten.subarray(writeSync(fd, unwritten));
+      return true;
+    } catch {
+      return false; // Tried again with the next line.
+    }
+  };
+  return {
+    write(line) {
+      const bytes = Buffer.from(line, 'utf8');
+      if (unwritten.length === 0) unwritten = bytes;
+      else if (unwritten.length + bytes.length <= UNWRITTEN_BYTES_MAX) unwritten = Buffer.concat([unwritten, bytes]);
+      else lost++;
+      if (!flush() || lost === 0) return;
+      unwritten = Buffer.from(
+        `${JSON.stringify({ level: 'warn', time: Date.now(), event: 'log.lost', lines: lost })}\n`,
+      );
+      lost = 0;
+      flush();
+    },
+  };
 }
 
 /** A log that keeps nothing. */
@@ -60,5 +86,6 @@ function plainError(error: Error, depth: number): Record<string, unknown> {
 }
 
 const CAUSE_DEPTH_MAX = 4;
-/** What waits for a full disk to have room again. */
-const UNWRITTEN_CHARS_MAX = 1024 * 1024;
+const NOTHING = Buffer.alloc(0);
+/** Enough to see how it began. */
+const UNWRITTEN_BYTES_MAX = 256 * 1024;
