@@ -166,18 +166,17 @@ async function signLedger(): Promise<void> {
 /** Lets time pass, and what came due in it finish. */
 async function pass(byMs: number): Promise<void> {
   await signLedger();
-  const before = server.authority.authorities();
   clock.jump(byMs);
+  let looks = 0;
   const isCurrent = () => {
     const active = server.authority.authorities().filter(({ state }) => state === 'active');
-    return active.length === 2 && active.every(({ expiresAtS }) => expiresAtS * 1000 - clock.now() > JUMP_MS);
+    if (active.length === 2 && active.every(({ expiresAtS }) => expiresAtS * 1000 - clock.now() > JUMP_MS)) return true;
+    // What is prepared signs ten seconds later at the soonest.
+    looks++;
+    if (looks % 10 === 0) clock.jump(10_000);
+    return false;
   };
-  if (isCurrent()) return;
-  for (let look = 0; !isCurrent(); look++) {
-    // The next step of rotation is taken ten seconds after the last.
-    if (look > 0) clock.jump(10_000);
-    await eventually('rotation', () => isCurrent() || server.authority.authorities() !== before, { everyMs: 1 });
-  }
+  await eventually('rotation', isCurrent, { everyMs: 10, withinMs: 30_000 });
 }
 
 describe('a year of a server', () => {
@@ -217,16 +216,18 @@ describe('a year of a server', () => {
         await startServer();
         seen.restarts++;
       }
-      if (jumps % 2 === 0) await renew(node);
+      await renew(node);
       await sync(node, before);
-      await joinNode(`/node/passing-${jumps}`);
-      seen.coming++;
+      if (jumps % 2 === 0) {
+        await joinNode(`/node/passing-${jumps}`);
+        seen.coming++;
+      }
       const { x509Authorities, jwtAuthorities } = server.authority.bundle();
       seen.bundleMax = Math.max(seen.bundleMax, x509Authorities.length, jwtAuthorities.length);
       seen.keysMax = Math.max(seen.keysMax, readdirSync(join(folder, 'data/keystore/keys')).length);
     }
     expect(clock.now() / 1000).toBeGreaterThan(2 ** 31);
-    expect(seen).toMatchObject({ restarts: 11, coming: 92 });
+    expect(seen).toMatchObject({ restarts: 11, coming: 46 });
     expect(seen.bundleMax).toBeLessThanOrEqual(3);
     expect(seen.keysMax).toBeLessThanOrEqual(4);
     const count = await operate(async (client) => ({
