@@ -124,7 +124,8 @@ describe('roles that are a year old', () => {
     expect(gateways).toBe(false);
   });
 
-  it('forget the nodes that left, a minute after the start', async () => {
+  // Its unit tests show the rule; here a minute passes.
+  it.runIf(TIMES > 1)('forget the nodes that left, a minute after the start', async () => {
     const listed = async () => JSON.parse((await stack.cli(['node', 'list', '--json'])).stdout).length;
     await eventually('one node is left', async () => (await listed()) === 1, { withinMs: 100_000, everyMs: 2_000 });
     if (TIMES > 1) process.stdout.write(`server, later: ${costOf(stack.roles.server)}\n`);
