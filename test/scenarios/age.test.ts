@@ -42,7 +42,7 @@ function makeOld(file: string): void {
       ...{
         id: `old-${n}`,
         spiffe_id: `spiffe://example.org/old/${n}`,
-        parent_id: 'spiffe://example.org/countersign/nodes',
+        parent_id: `spiffe://example.org/${n % 10 === 0 ? 'countersign/nodes' : 'elsewhere'}`,
       },
       ...{ selectors: `[{"type":"unix","value":"uid:${100_000 + n}"}]`, selectors_count: 1, federates_with: '[]' },
       ...{
