@@ -92,6 +92,21 @@ export function readExecute(span: MessageSpan): { portal: string; rowsMax: numbe
   return { portal, rowsMax };
 }
 
+/** The function that a FunctionCall (fastpath) names, by OID, and its arguments. @throws PostgresWireError ERR_PG_MALFORMED */
+export function readFunctionCall(span: MessageSpan): { function: number; arguments: (Buffer | null)[] } {
+  const reader = body(span, 'FunctionCall');
+  const oid = reader.uint32();
+  for (let left = reader.uint16(); left > 0; left--) reader.uint16();
+  const values: (Buffer | null)[] = [];
+  for (let left = reader.uint16(); left > 0; left--) {
+    const length = reader.int32();
+    values.push(length === -1 ? null : reader.bytes(length));
+  }
+  reader.uint16();
+  reader.done();
+  return { function: oid, arguments: values };
+}
+
 /** Demands that a message has no body: Sync, Flush, CopyDone, Terminate. @throws PostgresWireError ERR_PG_MALFORMED */
 export function readEmpty(span: MessageSpan): void {
   body(span, 'bodiless').done();

@@ -38,6 +38,7 @@ export {
   readBind,
   readEmpty,
   readExecute,
+  readFunctionCall,
   readNamed,
   readParse,
   readQuery,

@@ -135,6 +135,8 @@ export class Answers {
       case Backend.portalSuspended:
       case Backend.emptyQuery:
         return this.#complete(type, head);
+      case Backend.functionCallResponse:
+        return this.#functionCallDone(head);
       case Backend.parseComplete:
         this.#expect(head.kind === 'parse' && head.denial === undefined);
         this.#session.statements.confirmed(head.name, head.prepared);
@@ -170,6 +172,16 @@ export class Answers {
       default:
         throw this.#outOfTurn();
     }
+  }
+
+  #functionCallDone(head: Reply) {
+    const operation = this.#operation(head);
+    this.#expect(head.kind === 'function-call');
+    if (operation === undefined) throw this.#outOfTurn();
+    operation.bytes += this.#framer.end - this.#framer.start;
+    this.#session.deps.operations.end(operation, 'done', '');
+    head.at++;
+    this.#keep();
   }
 
   #row(head: Reply | undefined) {
@@ -250,9 +262,12 @@ export class Answers {
         // Rows of a statement that shows none are counted by the tag only.
         const tag = readCommandComplete(this.#framer);
         if (operation.rows === 0) operation.rows = Number(/ (\d{1,15})$/.exec(tag)?.[1] ?? 0);
-        this.#session.completed(operation.plan.effects);
+        if (head.portal?.hasRun !== true) this.#session.completed(operation.plan.effects, tag);
         if (operation.plan.changesCatalog) this.#session.catalogChanged = true;
+      } else if (head.portal?.hasRun === false) {
+        this.#session.completed(operation.plan.effects);
       }
+      if (head.portal !== undefined) head.portal.hasRun = true;
       this.#session.deps.operations.end(operation, operation.over ? 'row-limit' : suspended ? 'suspended' : 'done', '');
       head.at++;
       head.masks = undefined;
@@ -302,7 +317,7 @@ export class Answers {
     if (operation !== undefined) {
       this.#session.deps.operations.end(operation, operation.over ? 'row-limit' : 'failed', sqlstate);
     }
-    if (head.kind === 'query') {
+    if (isCycle(head)) {
       for (const skipped of head.operations) this.#session.deps.operations.end(skipped, 'skipped', '');
       head.at = head.operations.length;
     } else if (head.kind !== 'sync') {
@@ -356,8 +371,7 @@ export class Answers {
 
   #ready(head: Reply) {
     this.#expect(
-      head.kind === 'sync' ||
-        (head.kind === 'query' && (head.denial !== undefined || head.at === head.operations.length)),
+      head.kind === 'sync' || (isCycle(head) && (head.denial !== undefined || head.at === head.operations.length)),
     );
     this.#session.ready(readReadyForQuery(this.#framer));
     this.#muted = false;
@@ -421,6 +435,11 @@ export class Answers {
       this.#port.cancel();
     }
   }
+}
+
+/** Answered up to ReadyForQuery by itself. */
+function isCycle({ kind }: Reply): boolean {
+  return kind === 'query' || kind === 'function-call';
 }
 
 function rowLimitError(operation: Operation): ErrorText {

@@ -9,8 +9,11 @@ import {
   bytesOfFacts,
   type Catalog,
   type Decider,
+  endTransaction,
+  failSessionFacts,
   noSessionFacts,
   type Planner,
+  type SearchPath,
   type SessionEffect,
   type SessionFacts,
   settleSessionFacts,
@@ -25,6 +28,8 @@ export interface ConversationDeps {
   readonly operations: Operations;
   /** Key of `hash` masks. */
   readonly maskKey: Uint8Array;
+  /** The search path that the client asked for. */
+  readonly startPath: SearchPath;
   /** The newest catalog snapshot; undefined when it is too old to rely on. */
   catalog(): Catalog | undefined;
 }
@@ -47,13 +52,14 @@ export class Conversation {
   catalogChanged = false;
   /** Masks are in force: texts outside of any reply are withheld as well. */
   withholding = false;
-  facts: SessionFacts = noSessionFacts;
-  /** The facts when the last transaction ended: what a failed one falls back to. */
-  #settledFacts: SessionFacts = noSessionFacts;
+  facts: SessionFacts;
+  /** Names that a snapshot was taken for in vain since the last transaction ended: the server knows them better. */
+  readonly sought = new Set<string>();
   #weighed: { readonly facts: SessionFacts; readonly bytes: number } | undefined;
 
   constructor(deps: ConversationDeps) {
     this.deps = deps;
+    this.facts = { ...noSessionFacts, startPath: deps.startPath };
   }
 
   /** Bytes of what the session has made, and prepared in SQL. */
@@ -66,41 +72,45 @@ export class Conversation {
     return this.replies.length === 0 && !this.replies.open && this.status === 'I';
   }
 
-  /** A statement completed. */
-  completed(effects: readonly SessionEffect[]): void {
+  /** A statement completed, with that tag; a COMMIT of what has failed answers ROLLBACK. */
+  completed(effects: readonly SessionEffect[], tag = ''): void {
     for (const effect of effects) {
-      // What a transaction made is gone with it. After ROLLBACK TO, some of it may remain: to believe too little is safe, since
-      // a name then means the settled relation, whose rows are held against the row description.
-      if (effect.kind === 'transaction' && (effect.verb === 'rollback' || effect.verb === 'rollback-to')) this.failed();
       if (effect.kind === 'discard') this.statements.clear();
       if (effect.kind === 'deallocate') {
         if (effect.name === undefined) this.statements.clear();
         else this.statements.forget(effect.name);
       }
     }
-    if (effects.length > 0) this.facts = applySessionEffects(this.facts, effects);
+    if (effects.length === 0) return;
+    const isUndone = tag === 'ROLLBACK';
+    const done = isUndone
+      ? effects.map((effect) => (effect.kind === 'transaction' ? rolledBack(effect) : effect))
+      : effects;
+    this.facts = applySessionEffects(this.facts, done);
   }
 
   /** A statement failed, and with it whatever its transaction made; prepared statements are not part of transactions. */
   failed(): void {
-    if (this.facts === this.#settledFacts) return;
-    // What else it dropped may stay dropped: ROLLBACK TO goes back to the middle of a transaction.
-    this.facts = { ...this.#settledFacts, prepared: this.facts.prepared, moved: this.facts.moved };
+    this.facts = failSessionFacts(this.facts);
   }
 
   /** A snapshot was taken since the last transaction ended. */
   snapshotTaken(): void {
     this.facts = settleSessionFacts(this.facts);
-    this.#settledFacts = this.facts;
   }
 
   /** The target is ready for the next request. */
   ready(status: TransactionStatus): void {
     this.status = status;
     if (status !== 'I') return;
-    this.#settledFacts = this.facts;
+    this.facts = endTransaction(this.facts);
+    this.sought.clear();
     this.portals.clear();
   }
+}
+
+function rolledBack(effect: Extract<SessionEffect, { kind: 'transaction' }>): SessionEffect {
+  return effect.verb === 'commit' ? { ...effect, verb: 'rollback' } : effect;
 }
 
 function addLength(bytes: number, value: Buffer | null): number {

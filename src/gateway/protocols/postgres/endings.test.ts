@@ -49,13 +49,21 @@ beforeEach(() => {
       socket: target as unknown as Socket, // It has all that is used of a socket.
       ...{ release() {}, parameters: new Map(), minor: 0, processId: 1, cancelKey: Buffer.alloc(4) },
     },
-    start: { database: 'app', parameters: [], minor: 0, negotiate: undefined },
+    start: {
+      database: 'app',
+      parameters: [],
+      minor: 0,
+      negotiate: undefined,
+      searchPath: undefined,
+      asked: [],
+      encoding: undefined,
+    },
     key: { processId: 1, key: Buffer.alloc(4), close() {} },
     ...{ rest: Buffer.alloc(0), log: createSilentLog() },
     conversation: {
       ...{ clock, decider: stubPolicy, planner: createStubPlanner(), ledger: ledger.session },
       operations: new Operations({ clock, ledger: ledger.session }),
-      ...{ maskKey: Buffer.alloc(32), catalog: () => catalog },
+      ...{ maskKey: Buffer.alloc(32), startPath: undefined, catalog: () => catalog },
     },
     refreshCatalog: () => snapshot.promise,
     cancelUpstream: async () => {},

@@ -50,6 +50,7 @@ beforeEach(() => {
     decider: stubPolicy,
     operations: new Operations({ clock, ledger }),
     maskKey: Buffer.alloc(32),
+    startPath: undefined,
     catalog: () => stubCatalog,
   });
   framer = new Framer({ messageBytesMax: 1_000 });

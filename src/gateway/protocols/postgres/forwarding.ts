@@ -171,6 +171,7 @@ function replaceRecorded(recorded: readonly Recorded[], pieces: Buffer[], error:
   for (const { reply, piece } of recorded) {
     reply.denial = error;
     for (const operation of reply.operations) operation.concluded = true; // Never begun, so there is no outcome either.
-    if (piece >= 0) pieces[piece] = reply.kind === 'query' ? deniedQuery() : deniedStep();
+    if (piece >= 0)
+      pieces[piece] = reply.kind === 'query' || reply.kind === 'function-call' ? deniedQuery() : deniedStep();
   }
 }

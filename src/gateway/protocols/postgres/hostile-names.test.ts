@@ -135,7 +135,7 @@ describe('a portal of the protocol', () => {
       portalOf('select ssn from customers'),
       [query('fetch all from c')],
     );
-    expect(errors(answers)).toEqual(['42501']);
+    expect(errors(answers)).toEqual(['34000']);
   });
 
   test.each([

@@ -9,7 +9,7 @@ import { endClient } from './last-words.ts';
 import { Operations } from './operations.ts';
 import { ledgerText, refusalText, targetError } from './refusal.ts';
 import { serve } from './serve.ts';
-import { databaseResource, loadParser, type Planner } from './sql/index.ts';
+import { databaseResource, loadParser, type Planner, settingQuestion } from './sql/index.ts';
 import { admitStartup, type ClientRequest, readClientRequest, type SessionStart } from './startup.ts';
 import { cancelUpstream, openUpstream, type Upstream } from './upstream.ts';
 
@@ -51,7 +51,8 @@ export async function serveClient(target: OpenTarget, session: GatewaySession): 
     target.keys.use(session.identity, request.processId, request.key);
     return endClient(client, undefined);
   }
-  const start = admitStartup(request, { name: deps.name, config: target.config });
+  const mayBeMasked = session.policy.potentialMasks().length > 0;
+  const start = admitStartup(request, { name: deps.name, config: target.config, mayBeMasked });
   if ('error' in start) return endClient(client, start.error);
   await runSession(target, session, { start, rest: request.rest });
 }
@@ -70,6 +71,13 @@ async function runSession(
   if (!decision.allow) {
     const denied = await recordDenial(session.ledger, { ...detail, reason: decision.reason });
     return endClient(session.client, denied ?? { ...CONNECT_DENIED, detail: `countersign: ${decision.reason}` });
+  }
+  for (const setting of start.asked) {
+    const { action, resource, context } = settingQuestion({ target: deps.name, database: start.database }, setting);
+    const answer = session.policy.decide(action, resource, context ?? {});
+    if (answer.allow) continue;
+    const told = await recordDenial(session.ledger, { ...detail, reason: answer.reason, setting });
+    return endClient(session.client, told ?? settingDenied(setting));
   }
   const unrecorded = notable(() =>
     session.ledger.append([{ kind: 'session-open', action: 'postgres:connect', operation: '', detail }]),
@@ -93,7 +101,8 @@ async function runSession(
       throw error;
     }
     const cancel = () => cancelUpstream({ ...deps, config }, upstream, session.signal);
-    key = keys.mint(session.identity, start.minor >= 2 ? KEY_BYTES : KEY_BYTES_3_0, () => {
+    const keyBytes = start.minor >= 2 ? KEY_BYTES : KEY_BYTES_3_0;
+    key = keys.mint({ identity: session.identity, processId: upstream.processId, keyBytes }, () => {
       cancel().catch((error) => deps.log.warn('gateway.postgres.cancel_failed', { error }));
     });
     const operations = new Operations({ clock: deps.clock, ledger: session.ledger });
@@ -111,6 +120,7 @@ async function runSession(
         ledger: session.ledger,
         operations,
         maskKey: deps.maskKey.reveal(),
+        startPath: start.searchPath,
         catalog: () => catalogs.current(),
       },
       refreshCatalog: () => catalogs.refresh(session.signal),
@@ -156,6 +166,15 @@ function startupError(error: unknown, session: GatewaySession): ErrorText {
   for (const signal of [session.signal, session.drain]) if (signal.aborted) return refusalText(endOf(signal));
   if (error instanceof PostgresWireError) return { severity: 'FATAL', sqlstate: '08P01', message: error.message };
   return refusalText({ code: 'timeout', what: `no start-up packet within ${STARTUP_MS_MAX / 1000} seconds` });
+}
+
+function settingDenied(setting: string): ErrorText {
+  return {
+    severity: 'FATAL',
+    sqlstate: '42501',
+    message: `policy does not allow this identity to set "${setting}" at start-up`,
+    hint: `It needs a permit for postgres:set when context.setting == "${setting}"; or leave it out of the connection string.`,
+  };
 }
 
 const CONNECT_DENIED: ErrorText = {

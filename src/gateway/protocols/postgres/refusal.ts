@@ -16,7 +16,7 @@ export function refusalError(refusal: Refusal): ErrorText {
     severity: 'ERROR',
     sqlstate: refusal.sqlstate,
     message: refusal.message,
-    detail: `countersign: ${refusal.reason}${named}`,
+    detail: NATIVE.has(refusal.reason) ? undefined : `countersign: ${refusal.reason}${named}`,
     hint: refusal.hint,
     position: refusal.position,
   };
@@ -86,6 +86,12 @@ export function targetError(target: string, error: unknown): ErrorText {
       );
   }
 }
+
+/** PostgreSQL would have said just that. */
+const NATIVE: ReadonlySet<Refusal['reason']> = new Set([
+  ...(['syntax-error', 'several-statements', 'unknown-relation', 'unknown-column', 'unknown-function'] as const),
+  ...(['unknown-prepared', 'unknown-cursor'] as const),
+]);
 
 /** SQLSTATE of the target's own refusal, kept as the error's cause. */
 function sqlstateOf(error: unknown): string {

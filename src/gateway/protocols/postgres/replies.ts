@@ -1,5 +1,5 @@
 import type { CellMask, ErrorText, RowField } from '../../../wire/postgres/index.ts';
-import type { Forward, MaskPlan, SessionFacts, StatementPlan } from './sql/index.ts';
+import type { Forward, MaskPlan, SearchPath, SessionFacts, StatementPlan } from './sql/index.ts';
 
 /** A prepared statement: its text and what was decided about it, with what that decision rests on. */
 export interface Prepared {
@@ -18,6 +18,10 @@ export interface PlanStamp {
 /** A portal: a bound statement. */
 export interface Portal {
   readonly prepared: Prepared;
+  /** What its names were looked up in when it was bound. */
+  readonly searchPath: SearchPath;
+  /** An Execute of it has been answered: what its statement does is done, even if rows are left. */
+  hasRun: boolean;
   /** A Describe of this portal was sent, so its row layout comes before its rows. */
   described: boolean;
   fields: readonly RowField[] | undefined;
@@ -46,6 +50,7 @@ export interface Operation {
 
 export type ReplyKind =
   | 'query'
+  | 'function-call'
   | 'parse'
   | 'bind'
   | 'close'
@@ -148,7 +153,7 @@ export class ReplyQueue {
 }
 
 function endsReady(reply: Reply): boolean {
-  return reply.kind === 'sync' || reply.kind === 'query';
+  return reply.kind === 'sync' || reply.kind === 'query' || reply.kind === 'function-call';
 }
 
 const NONE: readonly Operation[] = [];

@@ -6,6 +6,7 @@ import {
   readBind,
   readEmpty,
   readExecute,
+  readFunctionCall,
   readNamed,
   readParse,
   readQuery,
@@ -14,11 +15,14 @@ import { type Conversation, messageBytesMax } from './conversation.ts';
 import { Forwarding, type ForwardingPort } from './forwarding.ts';
 import { expectReply, type PlanStamp, type Portal, type Prepared } from './replies.ts';
 import {
+  areSameNames,
   type Forward,
+  mayBringBack,
   type Plan,
   type Refusal,
   type StatementPlan,
   sessionNamesMax,
+  statementOfCall,
   textBytesMax,
 } from './sql/index.ts';
 
@@ -176,8 +180,7 @@ export class Requests {
         this.#forwarding.pass();
         return true;
       case Frontend.functionCall:
-        this.#forwarding.deny('query', refusalOf('0A000', 'statement-refused', FUNCTION_CALL_MESSAGE), '');
-        return true;
+        return this.#functionCall();
       case Frontend.copyData:
       case Frontend.copyDone:
       case Frontend.copyFail:
@@ -229,6 +232,22 @@ export class Requests {
     this.#forwarding.record(
       expectReply('query', { operations, withhold, barrier: statements.some((one) => this.#isBarrier(one)) }),
     );
+    return true;
+  }
+
+  /** A call outside of SQL is judged, and recorded, as the statement that makes the same call. */
+  #functionCall(): boolean {
+    const message = readFunctionCall(this.#framer);
+    const text = statementOfCall(message.function);
+    if (text === undefined)
+      return this.#forwarding.deny('query', refusalOf('0A000', 'statement-refused', FUNCTION_CALL_MESSAGE), '');
+    const plan = this.#plan(text, 'parse');
+    if (plan === 'wait') return false;
+    if (plan.verdict === 'refuse') return this.#forwarding.deny('query', plan, text);
+    const operations = plan.statements.map((statement) =>
+      this.#session.deps.operations.begin(statement, { text, parameters: message.arguments }),
+    );
+    this.#forwarding.record(expectReply('function-call', { operations, withhold: withholds(plan) }));
     return true;
   }
 
@@ -286,6 +305,8 @@ export class Requests {
       masks: undefined,
       masksOf: undefined,
       rows: 0,
+      searchPath: this.#session.facts.searchPath,
+      hasRun: false,
       // A copy: the values are parts of a chunk that would live as long as the portal.
       parameters: keepsParameters ? message.parameters.map((value) => value && Buffer.from(value)) : [],
     };
@@ -320,12 +341,13 @@ export class Requests {
     if (portal === undefined) return this.#forwarding.failStep('34000', `portal "${name}" does not exist`);
     const { prepared } = portal;
     if (this.#namesUncertain(prepared.text)) return false;
-    if (!sameStamp(prepared.stamp, this.#stamp())) {
-      const plan = this.#plan(prepared.text, 'parse');
+    const stamp = this.#stamp(portal.searchPath);
+    if (!sameStamp(prepared.stamp, stamp)) {
+      const plan = this.#plan(prepared.text, 'parse', stamp.facts);
       if (plan === 'wait') return false;
       if (plan.verdict === 'refuse') return this.#forwarding.deny('execute', plan, prepared.text);
       prepared.plan = plan;
-      prepared.stamp = this.#stamp();
+      prepared.stamp = this.#stamp(portal.searchPath);
     }
     const [statement] = prepared.plan.statements;
     if (this.#fetchesPortal(prepared.plan.statements))
@@ -388,8 +410,8 @@ export class Requests {
     return true;
   }
 
-  #plan(sql: string, mode: 'simple' | 'parse'): Plan | 'wait' {
-    const { deps, facts, catalogChanged, replies } = this.#session;
+  #plan(sql: string, mode: 'simple' | 'parse', facts = this.#session.facts): Plan | 'wait' {
+    const { deps, catalogChanged, replies, sought } = this.#session;
     // The change may be settled with the Sync on its way; then a new snapshot is taken before anything else is judged.
     if (catalogChanged && replies.syncs > 0) return 'wait';
     const catalog = deps.catalog();
@@ -402,8 +424,12 @@ export class Requests {
       );
     }
     const plan = deps.planner.plan({ sql, mode, catalog, decider: deps.decider, session: facts });
-    if (plan.verdict === 'refuse' && REFRESHABLE.has(plan.reason) && !this.#refreshed) return this.#refresh();
-    return plan;
+    if (this.#refreshed) return plan;
+    if (plan.verdict === 'refuse') return REFRESHABLE.has(plan.reason) ? this.#refresh() : plan;
+    const unknown = plan.statements.flatMap((statement) => statement.unknown).filter((name) => !sought.has(name));
+    if (unknown.length === 0) return plan;
+    if (sought.size + unknown.length <= SOUGHT_MAX) for (const name of unknown) sought.add(name);
+    return this.#refresh();
   }
 
   #refresh(): 'wait' {
@@ -412,16 +438,21 @@ export class Requests {
     return 'wait';
   }
 
-  #stamp(): PlanStamp {
+  /** What a plan rests on; names mean what they meant when the portal was bound. */
+  #stamp(searchPath = this.#session.facts.searchPath): PlanStamp {
     const { deps, facts } = this.#session;
-    return { policyVersion: deps.decider.version, catalogVersion: deps.catalog()?.version ?? -1, facts };
+    return {
+      policyVersion: deps.decider.version,
+      catalogVersion: deps.catalog()?.version ?? -1,
+      facts: searchPath === facts.searchPath ? facts : { ...facts, searchPath },
+    };
   }
 
   /** What follows can only be judged, or sent, once this statement is done. */
   #isBarrier(statement: StatementPlan): boolean {
     if (statement.copy === 'in' || statement.changesCatalog) return true;
-    const made = this.#session.facts.created.size > 0;
-    return statement.effects.some((effect) => effect.kind !== 'transaction' || made);
+    const bringsBack = mayBringBack(this.#session.facts);
+    return statement.effects.some((effect) => effect.kind !== 'transaction' || bringsBack);
   }
 }
 
@@ -435,7 +466,7 @@ function withholds(plan: Forward): boolean {
 }
 
 function sameStamp(a: PlanStamp, b: PlanStamp): boolean {
-  return a.policyVersion === b.policyVersion && a.catalogVersion === b.catalogVersion && a.facts === b.facts;
+  return a.policyVersion === b.policyVersion && a.catalogVersion === b.catalogVersion && areSameNames(a.facts, b.facts);
 }
 
 function refusalOf(sqlstate: string, reason: Refusal['reason'], message: string): Refusal {
@@ -457,13 +488,16 @@ const PORTAL_FETCHED = refusalOf(
 const TEXT_OVERHEAD_BYTES = 64 * 1024;
 /** Requests sent and not answered; beyond it the client has to wait. */
 const REPLIES_MAX = 10_000;
+/** Names that a snapshot was taken for in one transaction; beyond it each takes one again. */
+const SOUGHT_MAX = 1_000;
 const STATEMENTS_MAX = sessionNamesMax;
 /** Twice the bytes of Latin text. */
 const STATEMENTS_BYTES_MAX = 16 * 1024 * 1024;
 const PORTALS_MAX = 1_000;
 /** As much again may come with one more message. */
 const PORTALS_BYTES_MAX = 64 * 1024 * 1024;
-const FUNCTION_CALL_MESSAGE = 'function calls outside of SQL (fastpath) are not served';
+const FUNCTION_CALL_MESSAGE =
+  'of function calls outside of SQL (fastpath) only those of large objects are served; call it by SELECT';
 const REFRESHABLE: ReadonlySet<Refusal['reason']> = new Set([
   'unknown-relation',
   'unknown-column',

@@ -258,7 +258,10 @@ function greeting(options: ServeOptions): Buffer[] {
   const messages: Buffer[] = [];
   if (start.negotiate !== undefined) messages.push(encodeNegotiateVersion(start.minor, start.negotiate));
   messages.push(encodeAuthenticationOk());
-  for (const [name, value] of upstream.parameters) messages.push(encodeParameterStatus(name, value));
+  for (const [name, value] of upstream.parameters) {
+    const isEncoding = name === 'client_encoding' && start.encoding !== undefined;
+    messages.push(encodeParameterStatus(name, isEncoding ? (start.encoding ?? value) : value));
+  }
   messages.push(encodeBackendKeyData(key.processId, key.key), encodeReadyForQuery('I'));
   return messages;
 }

@@ -11,6 +11,7 @@ const target = {
     user: 'gate',
     customSettings: ['app.tenant'],
   }),
+  mayBeMasked: false,
 };
 const admit = (parameters: Record<string, string>, minor = 0) =>
   admitStartup({ minor, parameters: new Map(Object.entries(parameters)) }, target);
@@ -38,8 +39,47 @@ describe('start-up parameters', () => {
     expect(settings({ client_encoding: name })).toMatchObject({ client_encoding: 'UTF8' });
   });
 
-  test.each(['utf16', 'utf8mb4', '', 'sql_ascii'])('encoding %j is refused', (name) => {
-    expect(settings({ client_encoding: name })).toMatchObject({ sqlstate: '0A000' });
+  test.each(['utf16', 'utf8mb4', '', 'LATIN1'])('encoding %j is refused with the remedy', (name) => {
+    expect(settings({ client_encoding: name })).toMatchObject({
+      sqlstate: '0A000',
+      hint: expect.stringContaining('PGCLIENTENCODING=UTF8'),
+    });
+  });
+
+  test('bytes as they are, as psql asks for in the locale C, are UTF8 to the target and keep their name to the client', () => {
+    expect(admit({ user: 'web', client_encoding: 'SQL_ASCII' })).toMatchObject({ encoding: 'SQL_ASCII' });
+    expect(settings({ client_encoding: 'SQL_ASCII' })).toMatchObject({ client_encoding: 'UTF8' });
+  });
+
+  test('may be any search path, by itself and in options', () => {
+    expect(admit({ user: 'web', search_path: 'App, "$user"' })).toMatchObject({ searchPath: ['app', '$user'] });
+    const options = { options: '-csearch_path=app,public' };
+    expect(admit({ user: 'web', ...options })).toMatchObject({ searchPath: ['app', 'public'] });
+    expect(settings(options)).toMatchObject({ search_path: 'app,public' });
+  });
+
+  test('that SET may change without policy may be given at start-up; policy is asked about the others', () => {
+    const harmless = {
+      work_mem: '8MB',
+      row_security: 'off',
+      'plpgsql.variable_conflict': 'error',
+      'hnsw.ef_search': '40',
+    };
+    expect(admit({ user: 'web', ...harmless })).toMatchObject({ asked: [] });
+    expect(admit({ user: 'web', 'app.user': '1', wal_compression: 'on' })).toMatchObject({
+      asked: ['app.user', 'wal_compression'],
+    });
+  });
+
+  test('that would bring rows in the order of masked values, or that nobody knows, are refused where columns may be masked', () => {
+    const masked = { ...target, mayBeMasked: true };
+    for (const name of ['enable_seqscan', 'app.user', 'wal_compression']) {
+      const parameters = new Map([
+        ['user', 'web'],
+        [name, 'off'],
+      ]);
+      expect(admitStartup({ minor: 0, parameters }, masked)).toMatchObject({ error: { sqlstate: '42501' } });
+    }
   });
 
   test.each([
@@ -69,11 +109,10 @@ describe('start-up parameters', () => {
     ['a role', { role: 'postgres' }, '42501'],
     ['a role inside options', { options: '-c role=postgres' }, '42501'],
     ['a role in capitals', { options: '-c ROLE=postgres' }, '42501'],
-    ['a search path', { search_path: 'evil' }, '42501'],
-    ['a preloaded library', { options: '--session-preload-libraries=x' }, '42501'],
+    ['a search path that is no list', { search_path: 'a b' }, '42501'],
     ['a debug switch', { options: '-d 5' }, '0A000'],
     ['a setting without a value', { options: '-c role' }, '0A000'],
-    ['row security', { row_security: 'off' }, '42501'],
+    ['the replica role of triggers', { session_replication_role: 'replica' }, '42501'],
   ])('%s is refused', (_, parameters, sqlstate) => {
     expect(settings(parameters)).toMatchObject({ severity: 'FATAL', sqlstate });
   });

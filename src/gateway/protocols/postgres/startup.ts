@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 import { abortError } from '../../../std/index.ts';
 import { type ErrorText, PostgresWireError, readStartupPacket } from '../../../wire/postgres/index.ts';
 import type { PostgresConfig } from './config.ts';
+import { parsePath, type SearchPath, startSetting } from './sql/index.ts';
 
 /** What a client wants, once encryption requests are answered. */
 export type ClientRequest =
@@ -66,6 +67,12 @@ export interface SessionStart {
   readonly parameters: readonly (readonly [string, string])[];
   /** Minor protocol version spoken with the client. */
   readonly minor: number;
+  /** The search path asked for; undefined = the login's own. */
+  readonly searchPath: SearchPath;
+  /** Settings that policy has to allow. */
+  readonly asked: readonly string[];
+  /** What the client calls its encoding, where that is another name for bytes as they are. */
+  readonly encoding: string | undefined;
   /** To be sent before anything else when the client asked for what is not spoken here. */
   readonly negotiate: readonly string[] | undefined;
 }
@@ -73,7 +80,7 @@ export interface SessionStart {
 /** Decides what of a start-up packet is taken over: an answer is either a start or the error for the client. */
 export function admitStartup(
   request: { readonly minor: number; readonly parameters: ReadonlyMap<string, string> },
-  target: { readonly name: string; readonly config: PostgresConfig },
+  target: { readonly name: string; readonly config: PostgresConfig; readonly mayBeMasked: boolean },
 ): SessionStart | { readonly error: ErrorText } {
   const { config } = target;
   const settings = new Map<string, string>();
@@ -92,8 +99,12 @@ export function admitStartup(
       settings.set(name.toLowerCase(), value);
     }
   }
-  const problem = checkSettings(settings, config);
-  if (problem !== undefined) return problem;
+  const asked: string[] = [];
+  for (const [name, value] of settings) {
+    const problem = checkStart(name, value, target);
+    if (problem !== undefined) return problem;
+    if (startOf(name, value, target) === 'asked') asked.push(name);
+  }
   if (!request.parameters.has('user')) return refuse('28000', 'no user name in the start-up packet', '');
   const database = chooseDatabase(request.parameters, target);
   if (database === undefined) {
@@ -103,6 +114,8 @@ export function admitStartup(
       `Leave the database out to get ${config.database}, or have it added to the target's databases.`,
     );
   }
+  const path = settings.get('search_path');
+  const isAscii = nameOfEncoding(settings.get('client_encoding') ?? '') === SQL_ASCII;
   settings.set('client_encoding', 'UTF8');
   settings.set('standard_conforming_strings', 'on');
   const minor = request.minor >= MINOR_NEWEST ? MINOR_NEWEST : 0;
@@ -110,6 +123,9 @@ export function admitStartup(
     database,
     parameters: [['database', database], ...settings],
     minor,
+    searchPath: path === undefined ? undefined : parsePath(path),
+    asked,
+    encoding: isAscii ? 'SQL_ASCII' : undefined,
     negotiate: minor !== request.minor || unknown.length > 0 ? unknown : undefined,
   };
 }
@@ -144,22 +160,31 @@ function parseOptions(text: string): [string, string][] | undefined {
   return settings;
 }
 
-function checkSettings(
-  settings: ReadonlyMap<string, string>,
-  config: PostgresConfig,
-): { error: ErrorText } | undefined {
-  for (const [name, value] of settings) {
-    if (name === 'client_encoding') {
-      // PostgreSQL compares letters and digits only; asyncpg sends the name in quotes.
-      if (!UTF8_NAMES.has(value.toLowerCase().replace(/[^a-z0-9]/g, '')))
-        return refuse('0A000', 'only client_encoding UTF8 is served', '');
-    } else if (name === 'standard_conforming_strings') {
-      if (!TRUE_WORDS.has(value.toLowerCase())) return refuse('0A000', 'standard_conforming_strings must be on', '');
-    } else if (!STARTUP_SETTINGS.has(name) && !config.customSettings.includes(name)) {
-      return refuse('42501', `setting ${JSON.stringify(name)} can not be given at start-up through the gateway`, '');
-    }
+type StartRules = { readonly config: PostgresConfig; readonly mayBeMasked: boolean };
+
+function startOf(name: string, value: string, { config, mayBeMasked }: StartRules): ReturnType<typeof startSetting> {
+  return startSetting(name, value, { customSettings: new Set(config.customSettings), mayBeMasked });
+}
+
+function checkStart(name: string, value: string, rules: StartRules): { error: ErrorText } | undefined {
+  if (name === 'client_encoding') {
+    const encoding = nameOfEncoding(value);
+    // Bytes as they are, which are taken for UTF8: psql on a terminal asks for it where the locale is C.
+    if (UTF8_NAMES.has(encoding) || encoding === SQL_ASCII) return undefined;
+    return refuse('0A000', `client_encoding ${value} is not served, only UTF8 is`, ENCODING_HINT);
   }
-  return undefined;
+  if (name === 'standard_conforming_strings' && !TRUE_WORDS.has(value.toLowerCase()))
+    return refuse('0A000', 'standard_conforming_strings must be on', 'Leave the setting out of the connection.');
+  if (name === 'standard_conforming_strings' || startOf(name, value, rules) !== 'refused') return undefined;
+  return refuse(
+    '42501',
+    `setting ${JSON.stringify(name)} can not be given that value at start-up through the gateway`,
+    'Leave it out of the connection string or options.',
+  );
+}
+
+function nameOfEncoding(value: string): string {
+  return value.toLowerCase().replace(/[^a-z0-9]/g, '');
 }
 
 /** libpq sends its user name as database when none was named, so that name alone asks for nothing. */
@@ -179,26 +204,10 @@ function refuse(sqlstate: string, message: string, hint: string): { error: Error
 
 /** Newest minor version of protocol 3 spoken with clients. */
 const MINOR_NEWEST = 2;
-/** Names of the one encoding, as PostgreSQL knows them. */
+/** Names of the one encoding, as PostgreSQL knows them: it compares letters and digits only, and asyncpg sends the name in quotes. */
 const UTF8_NAMES: ReadonlySet<string> = new Set(['utf8', 'unicode']);
 const FALSE_WORDS: ReadonlySet<string> = new Set(['', 'false', 'off', 'no', '0', 'f', 'n']);
 const TRUE_WORDS: ReadonlySet<string> = new Set(['true', 'on', 'yes', '1', 't', 'y']);
-/** Settings that change how values look or how long work may take, never what a text means or who runs it. */
-const STARTUP_SETTINGS: ReadonlySet<string> = new Set([
-  'application_name',
-  'bytea_output',
-  'client_min_messages',
-  'datestyle',
-  'default_transaction_deferrable',
-  'default_transaction_isolation',
-  'default_transaction_read_only',
-  'extra_float_digits',
-  'idle_in_transaction_session_timeout',
-  'idle_session_timeout',
-  'intervalstyle',
-  'jit',
-  'lock_timeout',
-  'statement_timeout',
-  'timezone',
-  'transaction_timeout',
-]);
+const SQL_ASCII = 'sqlascii';
+const ENCODING_HINT =
+  'Set the client to UTF8: PGCLIENTENCODING=UTF8 for libpq, or client_encoding=UTF8 in the connection string.';

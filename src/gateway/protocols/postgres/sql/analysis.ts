@@ -1,8 +1,9 @@
-import type { EntityRef } from '../../../../model/index.ts';
+import type { AttributeValue, EntityRef } from '../../../../model/index.ts';
 import type { Catalog, Relation } from './catalog.ts';
 import type { MasksNaming, MissingColumn } from './masks-without-column.ts';
 import type { Place } from './names.ts';
-import type { CreatedRelation } from './plan.ts';
+import type { CreatedRelation, SearchPath } from './plan.ts';
+import type { RefusedText } from './refusal.ts';
 import type { Masked, Outer, Output, Scope } from './scope.ts';
 import type { Fields } from './tree.ts';
 import type { Uses } from './uses.ts';
@@ -11,6 +12,9 @@ import type { Uses } from './uses.ts';
 export interface Question {
   readonly action: string;
   readonly resource: EntityRef;
+  readonly context?: { readonly [name: string]: AttributeValue };
+  /** See `RelationUse.otherwise`. */
+  readonly otherwise?: RefusedText;
 }
 
 /** Which columns are masked for the principal of this analysis. */
@@ -28,11 +32,25 @@ export interface Taint {
 export interface Analysis {
   readonly place: Place;
   readonly catalog: Catalog;
-  /** Schemas that unqualified names are looked up in, after pg_catalog and the session's temporary ones. */
+  /** Schemas that unqualified names are looked up in, in PostgreSQL's order; see `Lookup`. */
   readonly searchPath: readonly string[];
+  /** Where new objects without a schema go. */
+  readonly creationSchema: string | undefined;
   readonly created: ReadonlyMap<string, CreatedRelation>;
+  /** See `SessionFacts.createdNames`. */
+  readonly createdNames: ReadonlySet<string>;
   /** See `SessionFacts.moved`. */
   readonly moved: boolean;
+  /** The session is another role than the login: schemas that it may not use are passed over, and nobody here knows which. */
+  readonly isOtherRole: boolean;
+  /** Calls that surely run, and once. */
+  readonly certainCalls: Set<Fields>;
+  /** The same analysis for names that mean what they meant under another path. */
+  under(lookup: {
+    readonly path: readonly string[];
+    readonly creation: string | undefined;
+    readonly created?: Analysis['created'];
+  }): Analysis;
   /** Policy lets this principal drop, rename or alter that relation. */
   mayDefine(schema: string, name: string): boolean;
   readonly customSettings: ReadonlySet<string>;
@@ -57,9 +75,11 @@ export interface Found {
   /** A relation of unknown OID takes part. */
   touchesCreated: boolean;
   /** A `set_config` changed the path. */
-  searchPath: 'default' | 'empty' | undefined;
+  searchPath: { readonly path: SearchPath; readonly isLocal: boolean } | undefined;
+  /** See `StatementPlan.unknown`. */
+  readonly unknown: Set<string>;
 }
 
 export function nothingFound(): Found {
-  return { writes: false, touchesMasked: false, touchesCreated: false, searchPath: undefined };
+  return { writes: false, touchesMasked: false, touchesCreated: false, searchPath: undefined, unknown: new Set() };
 }

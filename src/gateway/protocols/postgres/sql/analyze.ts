@@ -8,16 +8,32 @@ import { walkModify } from './writes.ts';
 /** What a new analysis is told; the rest it gathers. */
 export type AnalysisFacts = Pick<
   Analysis,
-  'place' | 'catalog' | 'searchPath' | 'created' | 'moved' | 'mayDefine' | 'customSettings' | 'taint'
+  | 'place'
+  | 'catalog'
+  | 'searchPath'
+  | 'creationSchema'
+  | 'created'
+  | 'createdNames'
+  | 'moved'
+  | 'isOtherRole'
+  | 'mayDefine'
+  | 'customSettings'
+  | 'taint'
 >;
 
 /** An analysis of one statement that has gathered nothing yet. */
 export function createAnalysis(facts: AnalysisFacts): Analysis {
+  return bind(facts, { uses: createUses(facts), questions: [], found: nothingFound(), certainCalls: new Set() });
+}
+
+type Gathered = Pick<Analysis, 'uses' | 'questions' | 'found' | 'certainCalls'>;
+
+function bind(facts: AnalysisFacts, gathered: Gathered): Analysis {
   const analysis: Analysis = {
     ...facts,
-    uses: createUses(facts),
-    questions: [],
-    found: nothingFound(),
+    ...gathered,
+    under: ({ path, creation, created = facts.created }) =>
+      bind({ ...facts, searchPath: path, creationSchema: creation, created }, gathered),
     expression: (value, scope) => walkExpression(analysis, value, scope),
     query: (select, outer) => walkQuery(analysis, select, outer),
     modify: (kind, fields, outer) => walkModify(analysis, kind, fields, outer),

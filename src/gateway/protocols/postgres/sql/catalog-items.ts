@@ -135,19 +135,27 @@ export interface CatalogSettings {
   readonly database: string;
   readonly searchPath: readonly string[];
   readonly searchPathSetting: string;
+  readonly user: string;
+  readonly schemas: readonly string[];
 }
 
 /** @throws SqlError ERR_SQL_CATALOG also when the server reads strings in another way than the parser */
 export function readSettings(rows: readonly (readonly (string | null)[])[] | undefined): CatalogSettings {
-  const [database, searchPathSetting, schemas, conforming, , pathOfNextLogin] = sized(rows?.[0] ?? [], 6, 'settings');
+  const [database, searchPathSetting, path, conforming, , pathOfNextLogin, user, schemas] = sized(
+    rows?.[0] ?? [],
+    8,
+    'settings',
+  );
   // With it off, backslashes end strings elsewhere than the parser thinks: nothing would be understood.
   if (conforming !== 'on') throw malformed('settings', 'standard_conforming_strings must be on');
   if (pathOfNextLogin !== 'true' && pathOfNextLogin !== 'false')
     throw malformed('settings', 'nothing said of the search path of the next login');
   return {
     database: text(database, 'settings'),
-    searchPath: readSchemas(text(schemas, 'settings')),
+    searchPath: readSchemas(text(path, 'settings')),
     searchPathSetting: text(searchPathSetting, 'settings'),
+    user: text(user, 'settings'),
+    schemas: readSchemas(text(schemas, 'settings')),
   };
 }
 
@@ -156,9 +164,9 @@ function readSchemas(json: string): readonly string[] {
     const schemas: unknown = JSON.parse(json);
     if (Array.isArray(schemas) && schemas.every((item) => typeof item === 'string')) return schemas;
   } catch (cause) {
-    throw new SqlError('ERR_SQL_CATALOG', 'catalog query settings: the search path is no JSON', { cause });
+    throw new SqlError('ERR_SQL_CATALOG', 'catalog query settings: a list of schemas is no JSON', { cause });
   }
-  throw malformed('settings', 'the search path is no list of names');
+  throw malformed('settings', 'a list of schemas is no list of names');
 }
 
 export function malformed(query: CatalogQueryName, what: string): SqlError {

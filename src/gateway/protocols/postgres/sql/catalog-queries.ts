@@ -73,7 +73,9 @@ export const catalogQueries: readonly CatalogQuery[] = [
     sql: `select pg_catalog.current_database(), pg_catalog.current_setting('search_path'),
        pg_catalog.array_to_json(pg_catalog.current_schemas(false))::pg_catalog.text,
        pg_catalog.current_setting('standard_conforming_strings'), pg_catalog.current_setting('server_version_num'),
-       (${pathOfNextLogin})::pg_catalog.text`,
+       (${pathOfNextLogin})::pg_catalog.text, current_user::pg_catalog.text,
+       (select pg_catalog.json_agg(n.nspname::pg_catalog.text order by n.nspname)::pg_catalog.text from pg_catalog.pg_namespace n
+         where pg_catalog.has_schema_privilege(n.oid, 'USAGE') and n.nspname !~ '^pg_(toast|temp_)')`,
     buckets: 0,
   }),
   query('relations', {

@@ -38,9 +38,9 @@ describe('a snapshot', () => {
   });
 
   it.each([
-    ['settings', [['shop', 'public', '["public"]', 'off', '180000', 'true']]],
-    ['settings', [['shop', 'public', '{', 'on', '180000', 'true']]],
-    ['settings', [['shop', 'public', '[1]', 'on', '180000', 'true']]],
+    ['settings', [['shop', 'public', '["public"]', 'off', '180000', 'true', 'gateway', '["public"]']]],
+    ['settings', [['shop', 'public', '{', 'on', '180000', 'true', 'gateway', '["public"]']]],
+    ['settings', [['shop', 'public', '[1]', 'on', '180000', 'true', 'gateway', '["public"]']]],
     ['settings', []],
     ['relations', [['x', 'public', 'a', 'r', false, null]]],
     ['relations', [[1, null, 'a', 'r', false, null]]],

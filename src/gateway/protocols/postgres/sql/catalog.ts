@@ -42,6 +42,10 @@ export interface Catalog {
   readonly searchPath: readonly string[];
   /** The setting as written, for `SET search_path` to what it is already. */
   readonly searchPathSetting: string;
+  /** The gateway's own login: what `$user` in a path stands for. */
+  readonly user: string;
+  /** Schemas that are there and that the login may use: the others are passed over in a path. */
+  readonly schemas: ReadonlySet<string>;
   readonly relations: ReadonlyMap<number, Relation>;
   relation(schema: string, name: string): Relation | undefined;
   /** True when some relation is in it. */

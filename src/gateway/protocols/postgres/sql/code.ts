@@ -6,6 +6,7 @@ import {
   computingExtensions,
   harmlessVolatile,
   informationFunctions,
+  largeObjectFunctions,
   overseeingFunctions,
   refusedFunctionPrefixes,
   refusedFunctions,
@@ -13,7 +14,8 @@ import {
 } from './function-lists.ts';
 import { databaseResource, functionResource } from './names.ts';
 import { notUnderstood, RefusedText } from './refusal.ts';
-import { checkSetting, mayHaveAnyValue } from './settings.ts';
+import { codePath } from './search-path.ts';
+import { checkSetting, identitySettings, mayHaveAnyValue } from './settings.ts';
 import { constantOf, type Fields, fieldOf, fieldsOf, hasField, listOf, nodeOf, stringsOf, textOf } from './tree.ts';
 
 interface Call {
@@ -38,8 +40,32 @@ export function checkCall(analysis: Analysis, fields: Fields): void {
   refuseByName(analysis, call);
   const users = candidates(analysis, call);
   if (mayBeBuiltin(analysis, call)) checkBuiltin(analysis, call, fields);
-  else if (users.length === 0 && !isTypeName(analysis, call)) throw unknownFunction(call);
+  else if (users.length === 0 && !isTypeName(analysis, call)) askUnknown(analysis, call);
   for (const user of users) checkUserFunction(analysis, user);
+  if (analysis.createdNames.has(`function ${name}`)) askEverywhere(analysis, call, undefined);
+}
+
+/** A name that nobody here knows may mean a function just made: it is the server's to say, where policy allows whatever it may mean. */
+function askUnknown(analysis: Analysis, call: Call): void {
+  const otherwise = unknownFunction(call);
+  const isSystem = call.schema === 'pg_catalog' || call.schema === 'information_schema';
+  if (analysis.taint.isInForce || isSystem) throw otherwise;
+  if (!analysis.createdNames.has(`function ${call.name}`)) analysis.found.unknown.add(otherwise.message);
+  askEverywhere(analysis, call, otherwise);
+}
+
+/** Asks for a function of that name in every schema it may be in. */
+function askEverywhere(analysis: Analysis, { schema, name }: Call, otherwise: RefusedText | undefined): void {
+  if (analysis.taint.isInForce) throw unproven(name);
+  analysis.found.writes = true;
+  const schemas = schema === undefined ? codePath(analysis.searchPath).filter((one) => one !== 'pg_catalog') : [schema];
+  if (schemas.length === 0) throw otherwise ?? unknownFunction({ schema, name });
+  for (const one of schemas)
+    analysis.questions.push({
+      action: 'postgres:call',
+      resource: functionResource(analysis.place, one, name),
+      ...(otherwise === undefined ? {} : { otherwise }),
+    });
 }
 
 /** Judges `(x).f`, and `t.f` where t may have no column f: if there is no such field either, PostgreSQL calls the function f. */
@@ -49,6 +75,7 @@ export function checkAttribute(analysis: Analysis, name: string | undefined): vo
   refuseByName(analysis, call);
   if (mayBeBuiltin(analysis, call)) checkBuiltin(analysis, call, {});
   for (const user of candidates(analysis, call)) checkUserFunction(analysis, user);
+  if (analysis.createdNames.has(`function ${name}`)) askEverywhere(analysis, call, undefined);
 }
 
 function refuseByName(analysis: Analysis, { name, argumentCount }: Call): void {
@@ -75,6 +102,7 @@ function checkBuiltin(analysis: Analysis, { name }: Call, fields: Fields): void 
   if (name === 'set_config') checkSetConfig(analysis, fields);
   if (name === 'pg_notify')
     analysis.questions.push({ action: 'postgres:notify', resource: databaseResource(analysis.place) });
+  if (largeObjectFunctions.has(name)) askLargeObject(analysis, name);
   if (changingBuiltins.has(name)) analysis.found.writes = true;
   if (overseeingFunctions.has(name))
     analysis.questions.push({ action: 'postgres:admin', resource: databaseResource(analysis.place) });
@@ -83,20 +111,38 @@ function checkBuiltin(analysis: Analysis, { name }: Call, fields: Fields): void 
   if (revealingFunctions.has(name) || (isVolatile && !harmlessVolatile.has(name))) throw unproven(name);
 }
 
+/** Whose object it is and what is in it nobody here knows. */
+export function askLargeObject(analysis: Analysis, name: string): void {
+  if (analysis.taint.isInForce) throw unproven(name);
+  analysis.found.writes = true;
+  analysis.questions.push({
+    action: 'postgres:call',
+    resource: functionResource(analysis.place, 'pg_catalog', name),
+  });
+}
+
 /**
  * `set_config(name, value, local)` is SET in an expression, so it stands under the same list, which reads constants only. A parameter or
  * an expression can be the value of a setting that may have any: drivers restore what they changed so, and services name their tenant.
  */
 function checkSetConfig(analysis: Analysis, fields: Fields): void {
-  const [name, value] = listOf(fields, 'args').map(plainConstantOf);
+  const [name, value, isLocal] = listOf(fields, 'args').map(plainConstantOf);
   if (typeof name !== 'string')
     throw new RefusedText('setting-refused', 'set_config takes the name of the setting as a constant here');
   if (typeof value !== 'string') {
-    if (mayHaveAnyValue(analysis, name)) return;
+    if (mayHaveAnyValue(analysis, name) || name.includes('.')) return void checkSetting(analysis, name, undefined);
     throw new RefusedText('setting-refused', `set_config takes a constant value for "${name.toLowerCase()}" here`);
   }
+  if (identitySettings.has(name.toLowerCase()))
+    throw new RefusedText('setting-refused', 'set_config does not change the role here', { hint: 'Use SET ROLE.' });
   const path = checkSetting(analysis, name, [value]);
-  if (path !== undefined) analysis.found.searchPath = path;
+  if (path === undefined) return;
+  // One that may run or not would leave nobody here knowing what the names after it mean.
+  if (typeof isLocal !== 'boolean' || !analysis.certainCalls.has(fields))
+    throw new RefusedText('setting-refused', 'set_config sets the search_path only by a SELECT of its own here', {
+      hint: 'Write SELECT set_config(...) without FROM or WHERE, with constants, or SET search_path.',
+    });
+  analysis.found.searchPath = { path: path.names, isLocal };
 }
 
 /** A cast to anything but `text` may make another value of a constant: `'role.x'::char(4)` is `'role'`. */
@@ -124,10 +170,7 @@ export function candidates(analysis: Analysis, { schema, name, argumentCount }: 
   const all = analysis.catalog.functions.functions.get(name) ?? [];
   return all.filter((user) => {
     if (!user.isProcedure && (argumentCount < user.argumentsMin || argumentCount > user.argumentsMax)) return false;
-    // The default path counts even while the session says '': a rollback may have brought it back.
-    return schema === undefined
-      ? user.schema === 'pg_catalog' || analysis.catalog.searchPath.includes(user.schema)
-      : user.schema === schema;
+    return schema === undefined ? codePath(analysis.searchPath).includes(user.schema) : user.schema === schema;
   });
 }
 
@@ -151,7 +194,7 @@ export function checkOperatorName(analysis: Analysis, name: string, schema?: str
   if (schema === 'pg_catalog' || !analysis.taint.isInForce) return;
   const users = analysis.catalog.functions.operators.get(name) ?? [];
   const isVisible = (one: string) =>
-    schema === undefined ? analysis.catalog.searchPath.includes(one) : one === schema;
+    schema === undefined ? codePath(analysis.searchPath).includes(one) : one === schema;
   if (users.some((user) => isVisible(user.schema) && !isComputing(user.extension)))
     throw new RefusedText(
       'unproven-operator',

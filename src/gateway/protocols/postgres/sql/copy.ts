@@ -55,7 +55,8 @@ function copyItem(analysis: Analysis, resolved: ResolvedRelation, range: Fields)
     return { alias, schema: resolved.schema, output, use: undefined, relation: undefined };
   const used = usedRelation(resolved);
   const use = analysis.uses.add(used, 'select', { hasWhere: false, isCertain: false });
-  return { alias, schema: used.schema, output, use, relation: used.relation };
+  const relation = resolved.kind === 'open' ? undefined : used.relation;
+  return { alias, schema: used.schema, output, use, relation };
 }
 
 function noteColumns(use: RelationUse, columns: readonly string[]): void {

@@ -2,15 +2,16 @@
 import type { Analysis } from './analysis.ts';
 import type { Relation } from './catalog.ts';
 import { checkAttribute, checkCall, checkComparison, checkType } from './code.ts';
-import { databaseResource, tableResource } from './names.ts';
-import type { CreatedRelation } from './plan.ts';
+import { databaseResource, functionResource, tableResource } from './names.ts';
+import type { CreatedRelation, SessionEffect } from './plan.ts';
 import { refuseMasked } from './query.ts';
 import { notUnderstood, RefusedText } from './refusal.ts';
-import { findRelation, usedRelation } from './relations.ts';
+import { findRelation, meaningsOf } from './relations.ts';
 import { outermost } from './scope.ts';
 import { createdBytes, createdBytesMax, sessionNamesMax } from './session-facts.ts';
 import type { StatementClass } from './statement-classes.ts';
 import {
+  childOf,
   type Fields,
   fieldOf,
   fieldsOf,
@@ -44,8 +45,6 @@ export function walkDefinition(
     analysis.questions.push({ action: 'postgres:admin', resource: databaseResource(analysis.place) });
     return undefined;
   }
-  if (kind === 'CreateSchemaStmt' && listOf(fields, 'schemaElts').length > 0)
-    throw notUnderstood('CREATE SCHEMA with objects in it');
   const ranges = kind === 'DropStmt' ? droppedRelations(fields) : [];
   if (masked === 'shape') collect(analysis, fields, ranges);
   else collectNames(fields, ranges);
@@ -66,7 +65,7 @@ function alteredRelation(analysis: Analysis, fields: Fields): CreatedRelation | 
   const range = fieldsOf(fields, 'relation');
   const known = findRelation(analysis, range);
   if (known === undefined || known.kind === 'system') return undefined;
-  const { schema, name } = usedRelation(known);
+  const [{ schema, name }] = meaningsOf(known);
   const isRenamed = textOf(fields, 'renameType') === 'OBJECT_TABLE' || textOf(fields, 'renameType') === 'OBJECT_VIEW';
   const newName = isRenamed ? textOf(fields, 'newname') : undefined;
   return newName === undefined
@@ -74,21 +73,41 @@ function alteredRelation(analysis: Analysis, fields: Fields): CreatedRelation | 
     : newRelation(analysis, { ...range, schemaname: schema, relname: newName }, undefined);
 }
 
+/** DO: code that runs at once and may define anything. It is asked about as a definition, and as a call of its language. */
+export function walkDo(analysis: Analysis, fields: Fields): void {
+  if (analysis.taint.isInForce)
+    throw new RefusedText(
+      'masked-ddl',
+      'DO is refused: it runs what the gateway can not see, and columns of this database are masked for you',
+    );
+  analysis.found.writes = true;
+  const language = languagesOf(listOf(fields, 'args')).at(0) ?? 'plpgsql';
+  if (!confinedLanguages.has(language))
+    analysis.questions.push({ action: 'postgres:admin', resource: databaseResource(analysis.place) });
+  analysis.questions.push(
+    { action: 'postgres:ddl', resource: databaseResource(analysis.place) },
+    { action: 'postgres:call', resource: functionResource(analysis.place, 'pg_catalog', language) },
+  );
+}
+
 /** A language other than these runs outside of what the server itself confines. */
 function needsAdmin(kind: string, fields: Fields): boolean {
   if (kind !== 'CreateFunctionStmt') return false;
-  const languages = listOf(fields, 'options').map((option) => {
+  return languagesOf(listOf(fields, 'options')).some((language) => !confinedLanguages.has(language));
+}
+
+const confinedLanguages: ReadonlySet<string> = new Set(['sql', 'plpgsql']);
+
+function languagesOf(options: readonly unknown[]): readonly string[] {
+  return options.flatMap((option) => {
     const node = nodeOf(option);
-    if (node === undefined || textOf(node.fields, 'defname') !== 'language') return 'sql';
+    if (node === undefined || textOf(node.fields, 'defname') !== 'language') return [];
     return stringsOf([fieldOf(node.fields, 'arg')])?.[0]?.toLowerCase() ?? '';
   });
-  return languages.some((language) => language !== 'sql' && language !== 'plpgsql');
 }
 
 /** Asks `postgres:ddl` for one relation that a statement names, there or still to be made. */
 export function askDefinition(analysis: Analysis, range: Fields): void {
-  const schema = textOf(range, 'schemaname');
-  const name = textOf(range, 'relname') ?? '';
   const known = findRelation(analysis, range);
   if (known?.kind === 'system')
     throw new RefusedText(
@@ -96,14 +115,15 @@ export function askDefinition(analysis: Analysis, range: Fields): void {
       `"${known.schema}.${known.name}" belongs to the server and is not changed`,
     );
   if (known?.kind === 'table') refuseMaskedRelation(analysis, known.relation);
-  const where =
-    known?.kind === 'table'
-      ? known.relation
-      : (known?.created ?? { schema: schema ?? newSchema(analysis, range), name });
-  analysis.questions.push({
-    action: 'postgres:ddl',
-    resource: tableResource(analysis.place, where.schema, where.name),
-  });
+  const meanings = known === undefined ? newMeanings(analysis, range) : meaningsOf(known);
+  for (const { schema, name } of meanings)
+    analysis.questions.push({ action: 'postgres:ddl', resource: tableResource(analysis.place, schema, name) });
+}
+
+/** What a name that nobody here knows may stand for: a relation to be made, or one that was made just now. */
+function newMeanings(analysis: Analysis, range: Fields): readonly { readonly schema: string; readonly name: string }[] {
+  const name = textOf(range, 'relname') ?? '';
+  return [{ schema: textOf(range, 'schemaname') ?? newSchema(analysis, range), name }];
 }
 
 function refuseMaskedRelation({ taint }: Analysis, relation: Relation): void {
@@ -117,7 +137,7 @@ function refuseMaskedRelation({ taint }: Analysis, relation: Relation): void {
 }
 
 function newSchema(analysis: Analysis, range: Fields): string {
-  return textOf(range, 'relpersistence') === 't' ? 'pg_temp' : (analysis.searchPath[0] ?? 'public');
+  return textOf(range, 'relpersistence') === 't' ? 'pg_temp' : (analysis.creationSchema ?? 'public');
 }
 
 /** What a session made is held until a snapshot shows it; temporary relations are in none. */
@@ -147,7 +167,8 @@ export function newRelation(
   const isTemporary = schema === 'pg_temp' || textOf(range, 'relpersistence') === 't';
   const isTaken =
     isTemporary &&
-    ['pg_catalog', ...analysis.catalog.searchPath].some(
+    analysis.taint.isInForce &&
+    analysis.searchPath.some(
       (one) =>
         analysis.catalog.relation(one, name) !== undefined || analysis.catalog.systemRelations(one)?.has(name) === true,
     );
@@ -168,7 +189,8 @@ function createdRelation(analysis: Analysis, kind: string, fields: Fields): Crea
     kind !== 'CreateStmt' ||
     ['inhRelations', 'partbound', 'ofTypename'].some((name) => hasField(fields, name)) ||
     elements.some((element) => element?.kind === 'TableLikeClause');
-  return newRelation(analysis, range, isOpen ? undefined : names);
+  const relation = newRelation(analysis, range, isOpen ? undefined : names);
+  return textOf(fields, 'oncommit') === 'ONCOMMIT_DROP' ? { ...relation, isDroppedOnCommit: true } : relation;
 }
 
 /** A query whose rows are stored under the name that an IntoClause gives: SELECT INTO, CREATE TABLE AS, CREATE VIEW. */
@@ -183,7 +205,55 @@ export function walkStoredQuery(analysis: Analysis, query: Fields, into: Fields)
   const aliases = stringsOf(listOf(into, 'colNames')) ?? [];
   const names = output.columns.map(({ name }, index) => aliases[index] ?? name);
   const isKnown = output.isExact && names.every((name) => name !== undefined);
-  return newRelation(analysis, range, isKnown ? names : undefined);
+  const relation = newRelation(analysis, range, isKnown ? names : undefined);
+  return textOf(into, 'onCommit') === 'ONCOMMIT_DROP' ? { ...relation, isDroppedOnCommit: true } : relation;
+}
+
+/** What a definition changes beside the relation that it makes: names of code and schemas, and names that are free again. */
+export function definitionEffects(kind: string, fields: Fields): readonly SessionEffect[] {
+  switch (kind) {
+    case 'CreateFunctionStmt':
+      return createdFunction(stringsOf(listOf(fields, 'funcname')));
+    case 'DefineStmt':
+      return textOf(fields, 'kind') === 'OBJECT_AGGREGATE'
+        ? createdFunction(stringsOf(listOf(fields, 'defnames')))
+        : [];
+    case 'CreateSchemaStmt':
+      return createdSchema(textOf(fields, 'schemaname'));
+    case 'RenameStmt': {
+      const newName = textOf(fields, 'newname');
+      if (newName === undefined) return [];
+      if (textOf(fields, 'renameType') === 'OBJECT_SCHEMA') return createdSchema(newName);
+      return codeKinds.has(textOf(fields, 'renameType') ?? '') ? createdFunction([newName]) : [];
+    }
+    case 'AlterObjectSchemaStmt': {
+      const object = childOf(fields, 'object');
+      return createdFunction(stringsOf(listOf(object?.fields ?? {}, 'objname')));
+    }
+    case 'DropStmt': {
+      const relations = droppedRelations(fields).map((range) => ({
+        schema: textOf(range, 'schemaname'),
+        name: textOf(range, 'relname') ?? '',
+      }));
+      return relations.length === 0 ? [] : [{ kind: 'drop', relations }];
+    }
+    default:
+      return [];
+  }
+}
+
+const codeKinds: ReadonlySet<string> = new Set([
+  ...['OBJECT_FUNCTION', 'OBJECT_PROCEDURE', 'OBJECT_AGGREGATE', 'OBJECT_ROUTINE'],
+]);
+
+function createdFunction(path: readonly string[] | undefined): readonly SessionEffect[] {
+  const name = path?.at(-1);
+  return name === undefined ? [] : [{ kind: 'create-name', name: `function ${name}` }];
+}
+
+/** Without a name it is that of a role, which nobody here knows to be another than the login. */
+function createdSchema(name: string | undefined): readonly SessionEffect[] {
+  return name === undefined ? [] : [{ kind: 'create-name', name: `schema ${name}` }];
 }
 
 /** The relations that DROP names, as if they were RangeVars. */

@@ -71,20 +71,31 @@ export const adminFunctions: ReadonlySet<string> = new Set([
   ...['pg_stat_reset_backend_stats', 'pg_nextoid', 'pg_import_system_collations', 'pg_extension_config_dump'],
   ...['pg_stop_making_pinned_objects', 'pg_set_attribute_stats', 'pg_set_relation_stats', 'pg_restore_relation_stats'],
   ...['pg_restore_attribute_stats', 'pg_clear_relation_stats', 'pg_clear_attribute_stats'],
-  // large objects: no policy on tables knows them
-  ...[
-    'lo_get',
-    'lo_put',
-    'lo_create',
-    'lo_creat',
-    'lo_open',
-    'lo_close',
-    'loread',
-    'lowrite',
-    'lo_lseek',
-    'lo_lseek64',
-  ],
-  ...['lo_tell', 'lo_tell64', 'lo_truncate', 'lo_truncate64', 'lo_unlink', 'lo_from_bytea', 'lo_manage'],
+]);
+
+/** Large objects: no policy on tables knows them, so each function is asked about by its name, by SQL and by the protocol's own call (fastpath). */
+export const largeObjectFunctions: ReadonlyMap<string, number | undefined> = new Map([
+  ...([
+    ['lo_open', 952],
+    ['lo_close', 953],
+    ['loread', 954],
+    ['lowrite', 955],
+    ['lo_lseek', 956],
+    ['lo_creat', 957],
+    ['lo_create', 715],
+    ['lo_tell', 958],
+    ['lo_unlink', 964],
+    ['lo_truncate', 1004],
+    ['lo_lseek64', 3170],
+    ['lo_tell64', 3171],
+    ['lo_truncate64', 3172],
+  ] as const),
+  ...([
+    ['lo_get', undefined],
+    ['lo_put', undefined],
+    ['lo_from_bytea', undefined],
+    ['lo_manage', undefined],
+  ] as const),
 ]);
 
 /**
@@ -203,3 +214,9 @@ export const overseeingFunctions: ReadonlySet<string> = new Set([
 
 /** What `FROM … TABLESAMPLE` may name. */
 export const samplingMethods: ReadonlySet<string> = new Set(['system', 'bernoulli']);
+
+/** The statement that says what a call outside of SQL does; undefined for a function that is not served so. */
+export function statementOfCall(oid: number): string | undefined {
+  for (const [name, known] of largeObjectFunctions) if (known === oid) return `select pg_catalog.${name}()`;
+  return undefined;
+}

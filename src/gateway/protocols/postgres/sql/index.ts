@@ -10,6 +10,7 @@
 export type { Catalog } from './catalog.ts';
 export { type CatalogMirror, type CatalogQuestion, createCatalogMirror } from './catalog-mirror.ts';
 export { SqlError } from './errors.ts';
+export { statementOfCall } from './function-lists.ts';
 export { maskColumns } from './mask-columns.ts';
 export { indexMasks, type MissingColumn, missingColumn } from './masks-without-column.ts';
 export { databaseResource } from './names.ts';
@@ -21,16 +22,23 @@ export type {
   Plan,
   Planner,
   Refusal,
+  SearchPath,
   SessionEffect,
   SessionFacts,
   StatementPlan,
 } from './plan.ts';
 export { createPlanner } from './planner.ts';
 export { policySchema } from './policy-schema.ts';
+export { parsePath } from './search-path.ts';
 export {
   applySessionEffects,
+  areSameNames,
   bytesOfFacts,
+  endTransaction,
+  failSessionFacts,
+  mayBringBack,
   noSessionFacts,
   sessionNamesMax,
   settleSessionFacts,
 } from './session-facts.ts';
+export { settingQuestion, startSetting } from './settings.ts';

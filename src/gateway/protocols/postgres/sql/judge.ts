@@ -36,8 +36,8 @@ export function judge(analysis: Analysis, decider: Decider): Judgement {
   let rowsMax: number | undefined;
   let asked = 0;
   let full = 0;
-  const take = (decision: Decision, what: string) => {
-    if (!decision.allow) throw denied(decision, what);
+  const take = (decision: Decision, what: string, otherwise: RefusedText | undefined) => {
+    if (!decision.allow) throw otherwise ?? denied(decision, what);
     for (const policy of decision.policies) policies.add(policy);
     const { obligations } = decision;
     if (obligations.rowsMax !== undefined) rowsMax = Math.min(obligations.rowsMax, rowsMax ?? obligations.rowsMax);
@@ -46,15 +46,16 @@ export function judge(analysis: Analysis, decider: Decider): Judgement {
   };
   for (const use of analysis.uses.list()) {
     const decision = askUse(analysis, decider, use);
-    take(decision, `postgres:${use.action} on ${tableResource(analysis.place, use.schema, use.name).id}`);
+    const where = tableResource(analysis.place, use.schema, use.name).id;
+    take(decision, `postgres:${use.action} on ${where}`, use.otherwise);
     if (decision.allow && use.action === 'select') {
       refuseMissing(analysis, use, decision);
       addMasks(analysis, { use, demanded: decision.obligations.masks, masks });
     }
     refuseForbidden(analysis, decider, use);
   }
-  for (const { action, resource } of analysis.questions)
-    take(decider.decide(action, resource, {}), `${action} on ${resource.id}`);
+  for (const { action, resource, context, otherwise } of analysis.questions)
+    take(decider.decide(action, resource, context ?? {}), `${action} on ${resource.id}`, otherwise);
   const record = asked > 0 && full === asked ? 'full' : 'digest';
   return { touches: touchesOf(analysis), policies: Array.from(policies).sort(), rowsMax, record, masks };
 }

@@ -12,6 +12,8 @@ export class LiveCatalog implements Catalog {
   database = '';
   searchPath: readonly string[] = [];
   searchPathSetting = '';
+  user = '';
+  schemas: ReadonlySet<string> = new Set();
   readonly relations = new Map<number, Relation>();
   readonly functions: FunctionFacts;
   readonly #bySchema = new Map<string, Map<string, Relation>>();
@@ -72,6 +74,8 @@ export class LiveCatalog implements Catalog {
   settle(settings: CatalogSettings): void {
     this.version++;
     ({ database: this.database, searchPath: this.searchPath, searchPathSetting: this.searchPathSetting } = settings);
+    this.user = settings.user;
+    this.schemas = new Set(settings.schemas);
     this.#castList.splice(0, this.#castList.length, ...this.#casts.values());
     this.#journal.push({ version: this.version, oids: this.#changing });
     this.#journalled += this.#changing.size;

@@ -24,7 +24,34 @@ export interface CreatedRelation {
   readonly name: string;
   /** Undefined when the statement doesn't tell (`CREATE TABLE AS`). */
   readonly columns: readonly string[] | undefined;
+  /** ON COMMIT DROP. */
+  readonly isDroppedOnCommit?: boolean;
 }
+
+/** A cursor declared in SQL. Its names mean what they meant then. */
+export interface DeclaredCursor {
+  readonly prepared: PreparedStatement;
+  /** WITH HOLD: it outlives its transaction. */
+  readonly isHeld: boolean;
+  readonly searchPath: SearchPath;
+}
+
+/** The names of a search path as they were set, `$user` and absent schemas included; undefined = the path that the session began with. */
+export type SearchPath = readonly string[] | undefined;
+
+/** Where in a transaction a session stands: what a rollback brings back. */
+export interface TransactionFacts {
+  /** BEGIN was said: a failed statement does not end it. */
+  readonly isBlock: boolean;
+  readonly start: UndoFacts;
+  /** Oldest first; `count`: so many of that name, one after the other, with nothing changed between. */
+  readonly savepoints: readonly { readonly name: string; readonly undo: UndoFacts; readonly count: number }[];
+}
+
+type UndoFacts = Pick<
+  SessionFacts,
+  'searchPath' | 'pathAtCommit' | 'role' | 'roleAtCommit' | 'created' | 'createdNames' | 'cursors' | 'moved'
+>;
 
 /**
  * What the planner must know of the session's past. Start with `noSessionFacts`; after the server has *completed* a statement (never
@@ -33,14 +60,25 @@ export interface CreatedRelation {
  * `{ kind: 'prepare', name, prepared: plan.prepared }`, on Close `{ kind: 'deallocate', name }`.
  */
 export interface SessionFacts {
-  readonly searchPath: 'default' | 'empty';
+  /** The path that the client asked for at start-up, which RESET goes back to; undefined = the login's own. */
+  readonly startPath: SearchPath;
+  readonly searchPath: SearchPath;
+  /** What the path is once the transaction is committed: SET LOCAL ends with it. */
+  readonly pathAtCommit: SearchPath;
+  /** Set by SET ROLE or SET SESSION AUTHORIZATION; undefined = the login itself. */
+  readonly role: string | undefined;
+  readonly roleAtCommit: string | undefined;
   readonly prepared: ReadonlyMap<string, PreparedStatement>;
   /** Cursors declared in SQL. Protocol portals don't belong here: `FETCH` from one is refused while masks are in force. */
-  readonly cursors: ReadonlyMap<string, PreparedStatement>;
+  readonly cursors: ReadonlyMap<string, DeclaredCursor>;
   /** By `schema.name`. */
   readonly created: ReadonlyMap<string, CreatedRelation>;
+  /** `function NAME` and `schema NAME` of those made or renamed since the snapshot: a call may mean one of them. */
+  readonly createdNames: ReadonlySet<string>;
   /** A statement dropped, renamed or altered something: of what the snapshot shows, relations and columns may be gone. */
   readonly moved: boolean;
+  /** Undefined while nothing was begun that a rollback could undo. */
+  readonly transaction: TransactionFacts | undefined;
 }
 
 /** What a completed statement changes for the statements after it. */
@@ -48,15 +86,32 @@ export type SessionEffect =
   | { readonly kind: 'prepare'; readonly name: string; readonly prepared: PreparedStatement }
   /** `name` undefined: all. */
   | { readonly kind: 'deallocate'; readonly name: string | undefined }
-  | { readonly kind: 'declare'; readonly name: string; readonly prepared: PreparedStatement }
+  | {
+      readonly kind: 'declare';
+      readonly name: string;
+      readonly prepared: PreparedStatement;
+      readonly isHeld: boolean;
+    }
   | { readonly kind: 'close'; readonly name: string | undefined }
   | { readonly kind: 'create'; readonly relation: CreatedRelation }
+  | { readonly kind: 'create-name'; readonly name: `function ${string}` | `schema ${string}` }
+  | {
+      readonly kind: 'drop';
+      readonly relations: readonly { readonly schema: string | undefined; readonly name: string }[];
+    }
   | { readonly kind: 'move' }
-  | { readonly kind: 'search-path'; readonly path: 'default' | 'empty' }
+  | { readonly kind: 'search-path'; readonly path: SearchPath; readonly isLocal: boolean }
+  /** `role` undefined: the login itself. */
+  | { readonly kind: 'role'; readonly role: string | undefined; readonly isLocal: boolean }
   | { readonly kind: 'discard' }
+  | { readonly kind: 'discard-temporary' }
   | {
       readonly kind: 'transaction';
       readonly verb: 'begin' | 'commit' | 'rollback' | 'savepoint' | 'release' | 'rollback-to';
+      /** Of the savepoint. */
+      readonly name?: string;
+      /** AND CHAIN. */
+      readonly chains?: boolean;
     };
 
 /** One policy question that a statement raises. `resource` is the entity's id. */
@@ -102,6 +157,11 @@ export interface StatementPlan extends StatementFacts {
   /** Texts of errors and notices may carry masked values: keep severity and SQLSTATE only. */
   readonly withhold: boolean;
   readonly copy: 'in' | 'out' | undefined;
+  /**
+   * Names that neither the snapshot nor the session knows, where policy allows whatever they may mean. Take a new snapshot once for each,
+   * and plan again; then the server knows what they are.
+   */
+  readonly unknown: readonly string[];
   /**
    * The cursor that FETCH or MOVE names. The protocol's portals have the same names, and their rows were not judged as this
    * statement's: one that has such a portal's name must not be forwarded.

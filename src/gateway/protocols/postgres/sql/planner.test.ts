@@ -3,7 +3,7 @@ import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startPostgres, type TestPostgres } from '../../../../../test/support/postgres.ts';
 import { loadParser } from './index.ts';
-import { only, reasonOf, touchesOf } from './testing/plans.ts';
+import { inSession, only, reasonOf, touchesOf } from './testing/plans.ts';
 import { createShop, openClient, readCatalog, type Shop, shopSql } from './testing/shop.ts';
 
 let server: TestPostgres;
@@ -335,26 +335,67 @@ describe('what reaches past the database is refused to everybody', () => {
     ['update pg_catalog.pg_class set relname = relname', 'statement-refused'],
     ['alter table pg_catalog.pg_class add x int', 'statement-refused'],
     ['create schema s create table t (a int)', 'statement-not-understood'],
-    ['set role postgres', 'setting-refused'],
-    ['set session authorization postgres', 'setting-refused'],
-    ['set search_path to other', 'setting-refused'],
-    ["select set_config('search_path', 'other', false)", 'setting-refused'],
+    ["select set_config('search_path', 'other', false) where false", 'setting-refused'],
+    ["select case when $1 then set_config('search_path', 'other', false) end", 'setting-refused'],
+    ["select set_config('search_path', 'other', $1)", 'setting-refused'],
+    ["select set_config('search_path', 'other', false) limit 0", 'setting-refused'],
+    ["select coalesce('', set_config('search_path', 'other', false))", 'setting-refused'],
+    ["declare c cursor for select set_config('search_path', 'other', false)", 'setting-refused'],
+    ["select 1 from orders where set_config('search_path', 'other', false) = ''", 'setting-refused'],
+    ["create table t as select set_config('search_path', 'other', false)", 'setting-refused'],
     ["select set_config('ro' || 'le', 'x', false)", 'setting-refused'],
     ["select set_config('search_path', $1, false)", 'setting-refused'],
     ["select set_config('role', $1, false)", 'setting-refused'],
-    ["select set_config('app.tenant', $1, false)", 'setting-refused'],
     ["select set_config('jit.role'::char(3), $1, false)", 'setting-refused'],
     ["select set_config('search_path', '\"$user\", public'::varchar(7), false)", 'setting-refused'],
     ["select set_config('search_path', null, false)", 'setting-refused'],
     ['set standard_conforming_strings = off', 'setting-refused'],
     ["set client_encoding = 'SJIS'", 'setting-refused'],
     ['set session_replication_role = replica', 'setting-refused'],
-    ["set app.tenant = '7'", 'setting-refused'],
-    ['set local_preload_libraries = x', 'setting-refused'],
     ['select 1 from other_db.public.orders', 'unknown-relation'],
     ['select * from orders tablesample evil(1)', 'restricted-function'],
   ])('%s → %s', (sql, reason) => {
     expect(reasonOf(shop.plan(sql, { as: 'admin' }))).toBe(reason);
+  });
+
+  it.each([
+    ['set role auditor', 'postgres:set-role'],
+    ['set local role auditor', 'postgres:set-role'],
+    ["set session authorization 'auditor'", 'postgres:set-role'],
+    ["set app.tenant = '7'", 'postgres:set'],
+    ["select set_config('app.tenant', $1, false)", 'postgres:set'],
+    ['set local_preload_libraries = x', 'postgres:set'],
+    ['reset log_duration', 'postgres:set'],
+  ])('%s is for policy to decide, and refused to whom columns are masked', (sql, action) => {
+    expect(touchesOf(shop.plan(sql, { as: 'admin' }))).toEqual([`${action} shop/shop`]);
+    expect(reasonOf(shop.plan(sql, { as: 'plain' }))).toMatch(/^(setting-refused|policy-denied)$/);
+    expect(reasonOf(shop.plan(sql, { as: 'web' }))).toBe('setting-refused');
+  });
+
+  it.each([
+    'set role none',
+    'reset role',
+    'set session authorization default',
+    'set session authorization postgres',
+    'set role postgres',
+    "set plpgsql.variable_conflict = 'error'",
+    'set hnsw.ef_search = 40',
+    "set client_encoding to 'UNICODE'",
+    "set names 'utf8'",
+  ])('%s is no change that anybody has to allow', (sql) => {
+    expect(touchesOf(shop.plan(sql, { as: 'web' }))).toEqual([]);
+    expect(reasonOf(shop.plan(sql, { as: 'web' }))).toBe('forward');
+  });
+
+  it('as another role, a name of the path may mean that of any schema on it', () => {
+    const plans = inSession(
+      shop,
+      ['set search_path to "Odd/Schema", public', 'set role auditor', 'select * from x'],
+      'admin',
+    );
+    expect(touchesOf(plans[2] ?? shop.plan(''))).toEqual(
+      ['pg_temp', 'Odd%2FSchema', 'public'].map((schema) => `postgres:select shop/shop/${schema}/x`),
+    );
   });
 
   it('operating the server asks for postgres:admin', () => {

@@ -14,6 +14,7 @@ import type {
   StatementPlan,
 } from './plan.ts';
 import { RefusedText, sqlstates } from './refusal.ts';
+import { lookupOf, pathOf } from './search-path.ts';
 import { applySessionEffects } from './session-facts.ts';
 import { isOpenShape, type Shape, shapeOf } from './shape.ts';
 import { kindName, statementClasses } from './statement-classes.ts';
@@ -45,7 +46,7 @@ export function createPlanner(options: PlannerOptions): Planner {
       const { sql, session } = request;
       letGoOfOld(request);
       // The session's own names could matter.
-      if (session.created.size > 0 || session.moved) return planFresh(request).plan;
+      if (session.created.size > 0 || session.createdNames.size > 0 || session.moved) return planFresh(request).plan;
       const basis = basisOf(request);
       const shape = shapeOf(sql);
       const hasLiterals = shape !== undefined && shape.literals.length > 0;
@@ -79,13 +80,14 @@ function keyOfText(basis: string, sql: string): string {
 
 /** Everything but the text that a verdict depends on. No identity holds a line break. */
 function basisOf({ mode, catalog, decider, session }: PlanRequest): string {
-  return `${mode} ${decider.version} ${catalog.version} ${session.searchPath} ${decider.principalKey}\n`;
+  const names = JSON.stringify([pathOf(session) ?? null, session.role ?? null]);
+  return `${mode} ${decider.version} ${catalog.version} ${names} ${decider.principalKey}\n`;
 }
 
 /** A verdict that another session would get as well, and that a newer snapshot would not change. */
 function isKeepable(plan: Plan): boolean {
   if (plan.verdict === 'refuse') return !bySession.has(plan.reason);
-  return plan.statements.every(({ kind }) => !sessionKinds.test(kind));
+  return plan.statements.every(({ kind, unknown }) => unknown.length === 0 && !sessionKinds.test(kind));
 }
 
 const bySession: ReadonlySet<string> = new Set([
@@ -94,7 +96,7 @@ const bySession: ReadonlySet<string> = new Set([
 ]);
 const sessionKinds = /^(execute|explain|prepare|declare|fetch|move)|create table as/;
 
-type Facts = Omit<AnalysisFacts, 'searchPath' | 'created' | 'moved' | 'mayDefine'>;
+type Facts = Pick<AnalysisFacts, 'place' | 'catalog' | 'customSettings' | 'taint'>;
 
 function planText(request: PlanRequest, facts: Facts): { plan: Plan; nodes: readonly Node[] } {
   const done: StatementPlan[] = [];
@@ -139,11 +141,15 @@ function planStatement(
 ): StatementPlan {
   const { facts, node, index, session } = work;
   const { catalog } = facts;
+  const lookup = lookupOf(catalog, session);
   const analysis = createAnalysis({
     ...facts,
-    searchPath: session.searchPath === 'empty' ? [] : catalog.searchPath,
+    searchPath: lookup.path,
+    creationSchema: lookup.creation,
     created: session.created,
+    createdNames: session.createdNames,
     moved: session.moved,
+    isOtherRole: session.role !== undefined,
     mayDefine: (schema, name) =>
       decider.decide('postgres:ddl', tableResource(facts.place, schema, name), {}).allow ||
       decider.decide('postgres:ddl', databaseResource(facts.place), {}).allow,
@@ -166,7 +172,8 @@ function planStatement(
     withhold: analysis.taint.isInForce,
     copy: outcome.copy,
     cursor: outcome.cursor,
-    effects: path === undefined ? outcome.effects : [...outcome.effects, { kind: 'search-path', path }],
+    unknown: Array.from(found.unknown),
+    effects: path === undefined ? outcome.effects : [...outcome.effects, { kind: 'search-path', ...path }],
     changesCatalog: outcome.changesCatalog,
   };
 }

@@ -47,6 +47,10 @@ export const policySchema: PolicySchemaFragment = {
     'postgres:ddl': onEither,
     'postgres:notify': onDatabase,
     'postgres:admin': onDatabase,
+    // Lower case, as in `app.tenant`; only of settings that are not harmless by nature.
+    'postgres:set': { resources: ['Database'], context: { setting: text } },
+    // Another role than the gateway's own login.
+    'postgres:set-role': { resources: ['Database'], context: { role: text } },
   },
   groups: {
     'postgres:read': ['postgres:select'],
@@ -60,6 +64,8 @@ export const policySchema: PolicySchemaFragment = {
       'postgres:ddl',
       'postgres:notify',
       'postgres:admin',
+      'postgres:set',
+      'postgres:set-role',
     ],
   },
 };

@@ -22,8 +22,8 @@ export function nodeOfPrepared({ text, index, isQuery }: PreparedStatement): Nod
 }
 
 /** Characters of the texts that are held. */
-export function charactersOf(held: ReadonlyMap<string, PreparedStatement>): number {
+export function charactersOf(held: Iterable<PreparedStatement>): number {
   let characters = 0;
-  for (const { text } of held.values()) characters += text.length;
+  for (const { text } of held) characters += text.length;
   return characters;
 }

@@ -1,13 +1,14 @@
 import type { Analysis } from './analysis.ts';
 import { checkAttribute, checkOperator } from './code.ts';
 import { addFrom } from './from.ts';
-import { notUnderstood } from './refusal.ts';
+import { notUnderstood, RefusedText } from './refusal.ts';
 import {
   type Ctes,
   createScope,
   expandAll,
   expandItem,
   maskedUse,
+  noteEverything,
   type Outer,
   type Output,
   type OutputColumn,
@@ -178,6 +179,21 @@ export function resolveReference(analysis: Analysis, path: readonly unknown[], s
   const names = stringsOf(path);
   const name = names?.at(-1);
   if (names === undefined || name === undefined || names.length > 4) throw notUnderstood('column reference');
+  try {
+    return resolveNames(analysis, names, scope);
+  } catch (error) {
+    const isUnknown =
+      error instanceof RefusedText && (error.reason === 'unknown-column' || error.reason === 'unknown-relation');
+    if (!isUnknown || analysis.taint.isInForce) throw error;
+    // It may be a column just added, of any of them: the server knows, where policy allows all columns.
+    noteEverything(scope);
+    analysis.found.unknown.add(error.message);
+    return { masked: undefined, isPlain: false, mayCall: false };
+  }
+}
+
+function resolveNames(analysis: Analysis, names: readonly string[], scope: Scope): Reference {
+  const name = names.at(-1) ?? '';
   const alias = names.at(-2);
   if (alias === undefined) return resolveColumn(scope, name);
   const reference = resolveQualified(scope, { alias, schema: names.at(-3) }, name);

@@ -6,7 +6,7 @@ import { databaseResource } from './names.ts';
 import type { CreatedRelation } from './plan.ts';
 import { RefusedText } from './refusal.ts';
 import type { Output } from './scope.ts';
-import { type Fields, textOf } from './tree.ts';
+import { type Fields, hasField, textOf } from './tree.ts';
 import type { UsedRelation } from './uses.ts';
 
 /** What the name of a relation resolves to. */
@@ -14,7 +14,19 @@ export type ResolvedRelation =
   | { readonly kind: 'table'; readonly relation: Relation }
   /** Made by this session; the snapshot doesn't show it. */
   | { readonly kind: 'created'; readonly created: CreatedRelation }
+  | OpenRelation
   | { readonly kind: 'system'; readonly schema: string; readonly name: string };
+
+/**
+ * A name of which the server knows better what it is: it may mean any of `meanings`, and policy is asked about all of them. Only where no
+ * column is masked: else it would have to be known what comes back.
+ */
+export interface OpenRelation {
+  readonly kind: 'open';
+  readonly meanings: readonly [UsedRelation, ...UsedRelation[]];
+  /** The answer when policy does not allow one of them. */
+  readonly otherwise: RefusedText;
+}
 
 /**
  * Resolves a RangeVar in PostgreSQL's order: temporary relations, pg_catalog, the path. Throws the refusal `unknown-relation` when the
@@ -25,17 +37,29 @@ export function resolveRelation(
   range: Fields,
   { sparesSecrets }: { sparesSecrets: boolean } = { sparesSecrets: false },
 ): ResolvedRelation {
-  const resolved = findRelation(analysis, range);
-  if (resolved === undefined) {
-    const schema = textOf(range, 'schemaname');
-    const name = textOf(range, 'relname') ?? '';
-    throw new RefusedText(
-      'unknown-relation',
-      `relation "${schema === undefined ? name : `${schema}.${name}`}" does not exist`,
-    );
-  }
+  const resolved = findRelation(analysis, range) ?? unknownRelation(analysis, range);
   if (resolved.kind === 'system' && !sparesSecrets) refuseRestricted(analysis, resolved);
   return resolved;
+}
+
+/** What a name that nobody here knows may mean: a relation of that name in any schema of the path, just made. */
+function unknownRelation(analysis: Analysis, range: Fields): OpenRelation {
+  const schema = textOf(range, 'schemaname');
+  const name = textOf(range, 'relname') ?? '';
+  const text = schema === undefined ? name : `${schema}.${name}`;
+  const otherwise = new RefusedText('unknown-relation', `relation "${text}" does not exist`);
+  const isElsewhere = hasField(range, 'catalogname') && textOf(range, 'catalogname') !== analysis.catalog.database;
+  const schemas = (schema === undefined ? analysis.searchPath : [schema]).filter(
+    (one) => analysis.catalog.systemRelations(one) === undefined,
+  );
+  const [first, ...more] = schemas.map((one) => madeIn(one, name));
+  if (analysis.taint.isInForce || isElsewhere || first === undefined) throw otherwise;
+  analysis.found.unknown.add(`relation ${text}`);
+  return { kind: 'open', meanings: [first, ...more], otherwise };
+}
+
+function madeIn(schema: string, name: string): UsedRelation {
+  return { schema, name, relation: undefined, created: { schema, name, columns: undefined } };
 }
 
 /**
@@ -58,35 +82,30 @@ export function refuseMissingColumn({ taint }: Analysis, relation: Relation): vo
   if (missing !== undefined) throw maskWithoutColumn(missing, relation);
 }
 
+/**
+ * The first in the order of the path. Whoever may drop or rename it can do so between this verdict and the server's own look, and then the
+ * name means the next: so it may mean both.
+ */
 function findUnqualified(analysis: Analysis, name: string): ResolvedRelation | undefined {
-  const temporary = analysis.created.get(`pg_temp.${name}`);
-  const [permanent, ...hidden] = findPermanent(analysis, name);
-  // Whoever may drop or rename the first can do so between this verdict and the server's own look; then the name means the next.
-  if (permanent !== undefined && permanent.kind !== 'system' && hidden.length > 0 && mayMove(analysis, permanent))
-    throw new RefusedText(
-      'ambiguous-relation',
-      `several schemas of the path have a relation "${name}", and you may change which one the name means`,
-      { hint: 'Qualify the name with its schema.' },
-    );
-  if (temporary === undefined) return permanent;
-  // The temporary one may be gone again (a rollback), and then the name means the other: which, can't be told.
-  if (permanent !== undefined)
-    throw new RefusedText('ambiguous-relation', `"${name}" is a temporary relation and a permanent one`, {
-      hint: 'Qualify the name with its schema.',
-    });
-  return { kind: 'created', created: temporary };
+  const [first, ...hidden] = analysis.searchPath.flatMap((schema) => findIn(analysis, schema, name) ?? []);
+  if (first === undefined || first.kind === 'system' || hidden.length === 0) return first;
+  const isTemporary = first.kind === 'created' && first.created.schema === 'pg_temp';
+  if (!isTemporary && !analysis.isOtherRole && !mayMove(analysis, first)) return first;
+  const otherwise = new RefusedText(
+    'ambiguous-relation',
+    isTemporary
+      ? `"${name}" is a temporary relation and a permanent one`
+      : `several schemas of the path have a relation "${name}", and you may change which one the name means`,
+    { hint: 'Qualify the name with its schema.' },
+  );
+  if (analysis.taint.isInForce) throw otherwise;
+  const meanings = hidden.flatMap((one) => (one.kind === 'system' || one.kind === 'open' ? [] : usedRelation(one)));
+  return { kind: 'open', meanings: [usedRelation(first), ...meanings], otherwise };
 }
 
 function mayMove(analysis: Analysis, resolved: Exclude<ResolvedRelation, { kind: 'system' }>): boolean {
   const { schema, name } = usedRelation(resolved);
   return analysis.moved || analysis.mayDefine(schema, name);
-}
-
-/** All that the name may mean, in the order of the path. */
-function findPermanent(analysis: Analysis, name: string): readonly ResolvedRelation[] {
-  const { searchPath } = analysis;
-  const path = searchPath.includes('pg_catalog') ? searchPath : ['pg_catalog', ...searchPath];
-  return path.flatMap((schema) => findIn(analysis, schema, name) ?? []);
 }
 
 function findIn(analysis: Analysis, schema: string, name: string): ResolvedRelation | undefined {
@@ -118,6 +137,10 @@ function revealing(name: string): RefusedText {
 
 /** The parts of a resolved relation that a use is made of. */
 export function usedRelation(resolved: Exclude<ResolvedRelation, { kind: 'system' }>): UsedRelation {
+  if (resolved.kind === 'open') {
+    const [first, ...others] = resolved.meanings;
+    return { ...first, others, otherwise: resolved.otherwise };
+  }
   if (resolved.kind === 'created') {
     const { created } = resolved;
     return { schema: created.schema, name: created.name, relation: undefined, created };
@@ -126,9 +149,16 @@ export function usedRelation(resolved: Exclude<ResolvedRelation, { kind: 'system
   return { schema: relation.schema, name: relation.name, relation, created: undefined };
 }
 
+/** All relations that a known name may mean. */
+export function meaningsOf(
+  known: Exclude<ResolvedRelation, { kind: 'system' }>,
+): readonly [UsedRelation, ...UsedRelation[]] {
+  return known.kind === 'open' ? known.meanings : [usedRelation(known)];
+}
+
 /** The columns of a relation with their masks; notes that masked values are touched. Refuses one whose masked columns aren't known. */
 export function outputOf(analysis: Analysis, resolved: ResolvedRelation): Output {
-  if (resolved.kind === 'system') return { columns: [], isExact: false };
+  if (resolved.kind === 'system' || resolved.kind === 'open') return { columns: [], isExact: false };
   if (resolved.kind === 'created') {
     analysis.found.touchesCreated = true;
     const names = analysis.moved ? [] : (resolved.created.columns ?? []);

@@ -138,6 +138,11 @@ export function expandAll(scope: Scope): Output {
   return { columns, isExact };
 }
 
+/** Every column of every relation in sight. */
+export function noteEverything(scope: Scope): void {
+  for (let level: Scope | undefined = scope; level !== undefined; level = level.parent) level.items.forEach(noteAll);
+}
+
 /** Every column at once, as a value: masked as soon as one of them is. */
 export function wholeRow(item: FromItem): Reference {
   noteAll(item);

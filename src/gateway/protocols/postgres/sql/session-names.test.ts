@@ -88,17 +88,75 @@ describe('what shows values of any table is no matter of one table', () => {
 });
 
 describe('names mean what they mean to this session', () => {
-  it('an unknown relation, column or function is its own refusal, with the SQLSTATE of PostgreSQL', () => {
-    for (const [sql, reason, sqlstate] of [
-      ['select * from nowhere', 'unknown-relation', '42P01'],
-      ['select nothing from orders', 'unknown-column', '42703'],
-      ['select o.id from orders', 'unknown-relation', '42P01'],
-      ['select no_such(1)', 'unknown-function', '42883'],
-      ['execute nothing', 'unknown-prepared', '26000'],
+  it('an unknown relation, column or function is its own refusal, with the SQLSTATE of PostgreSQL, where policy does not allow all that it may mean', () => {
+    for (const [sql, as, reason, sqlstate] of [
+      ['select * from nowhere', 'web', 'unknown-relation', '42P01'],
+      ['select * from nowhere', 'nobody', 'unknown-relation', '42P01'],
+      ['select nothing from orders', 'web', 'unknown-column', '42703'],
+      ['select o.id from orders', 'web', 'unknown-relation', '42P01'],
+      ['select no_such(1)', 'web', 'unknown-function', '42883'],
+      ['select no_such(1)', 'plain', 'unknown-function', '42883'],
+      ['select pg_catalog.no_such(1)', 'admin', 'unknown-function', '42883'],
+      ['select * from pg_catalog.no_such', 'admin', 'unknown-relation', '42P01'],
+      ['execute nothing', 'admin', 'unknown-prepared', '26000'],
     ] as const) {
-      const plan = shop.plan(sql, { as: 'admin' });
+      const plan = shop.plan(sql, { as });
       expect(plan.verdict === 'refuse' && [plan.reason, plan.sqlstate], sql).toEqual([reason, sqlstate]);
     }
+  });
+
+  it('where policy allows all that an unknown name may mean, the server says what it is', () => {
+    for (const [sql, unknown, touches] of [
+      [
+        'select * from nowhere',
+        'relation nowhere',
+        ['select shop/shop/pg_temp/nowhere', 'select shop/shop/public/nowhere'],
+      ],
+      ['select * from other.nowhere', 'relation other.nowhere', ['select shop/shop/other/nowhere']],
+      [
+        'insert into nowhere values (1)',
+        'relation nowhere',
+        ['insert shop/shop/pg_temp/nowhere', 'insert shop/shop/public/nowhere'],
+      ],
+      ['select nothing from orders', 'column "nothing" does not exist', ['select shop/shop/public/orders']],
+      ['select no_such(1)', 'function no_such does not exist', ['call shop/shop/public/no_such']],
+      ['select other.no_such(1)', 'function other.no_such does not exist', ['call shop/shop/other/no_such']],
+    ] as const) {
+      const plan = shop.plan(sql, { as: 'admin' });
+      expect(plan.verdict === 'forward' && only(plan).unknown, sql).toEqual([unknown]);
+      expect(touchesOf(plan), sql).toEqual(touches.map((touch) => `postgres:${touch}`));
+    }
+  });
+
+  it('an unknown column counts as all columns, since it may be any', () => {
+    expect(reasonOf(shop.plan('select id, fresh from employees', { as: 'plain' }))).toBe('policy-denied');
+    expect(reasonOf(shop.plan('select id, fresh from orders', { as: 'plain' }))).toBe('forward');
+  });
+
+  it('what a transaction made is known in it, and after ROLLBACK TO what it made before the savepoint', () => {
+    const texts = [
+      'begin; create temp table s (a int)',
+      'savepoint x',
+      'create temp table u (b int)',
+      'rollback to x',
+      'insert into s values (1)',
+      'insert into u values (1)',
+      'rollback',
+      'select * from s',
+    ];
+    expect(inSession(shop, texts, 'web').map(reasonOf)).toEqual([
+      ...['forward', 'forward', 'forward', 'forward', 'forward', 'unknown-relation', 'forward', 'unknown-relation'],
+    ]);
+  });
+
+  it('a function made in the transaction may be meant by every call of its name', () => {
+    const texts = ['begin; create function fresh(int) returns int language sql as $$ select 1 $$', 'select fresh(1)'];
+    const plans = inSession(shop, texts, 'admin');
+    expect(touchesOf(plans[1] ?? shop.plan(''))).toEqual(['postgres:call shop/shop/public/fresh']);
+    expect(plans[1]?.verdict === 'forward' && only(plans[1]).unknown).toEqual([]);
+    const hidden = applySessionEffects(noSessionFacts, [{ kind: 'create-name', name: 'function abs' }]);
+    expect(reasonOf(shop.plan('select abs(1)', { as: 'plain', session: hidden }))).toBe('policy-denied');
+    expect(reasonOf(shop.plan('select abs(1)', { as: 'web', session: hidden }))).toBe('unproven-function');
   });
 
   it('tables made in the session are known before the catalog shows them', () => {
@@ -136,13 +194,27 @@ describe('names mean what they mean to this session', () => {
     expect(reasonOf(shop.plan('select fresh from employees', { as: 'plain', session }))).toBe('policy-denied');
   });
 
-  it('a temporary table may not hide another one', () => {
-    expect(reasonOf(shop.plan('create temp table orders (a int)', { as: 'admin' }))).toBe('name-taken');
+  it('a temporary table may not hide another one while columns are masked', () => {
+    expect(reasonOf(shop.plan('create temp table orders (a int)', { as: 'web' }))).toBe('name-taken');
     expect(reasonOf(shop.plan('create temp view pg_class as select 1', { as: 'admin' }))).toBe('statement-refused');
     const session = applySessionEffects(noSessionFacts, [
       { kind: 'create', relation: { schema: 'pg_temp', name: 'orders', columns: undefined } },
     ]);
-    expect(reasonOf(shop.plan('select * from orders', { as: 'admin', session }))).toBe('ambiguous-relation');
+    expect(reasonOf(shop.plan('select * from orders', { as: 'web', session }))).toBe('ambiguous-relation');
+  });
+
+  it('a temporary table that hides a permanent one: policy is asked about both, until it is dropped', () => {
+    const plans = inSession(
+      shop,
+      ['create temp table orders (a int)', 'select * from orders', 'drop table orders; select * from orders'],
+      'admin',
+    );
+    const both = ['postgres:select shop/shop/pg_temp/orders', 'postgres:select shop/shop/public/orders'];
+    expect(touchesOf(plans[1] ?? shop.plan(''))).toEqual(both);
+    expect(touchesOf(plans[2] ?? shop.plan(''))).toEqual([
+      ...['postgres:ddl shop/shop/pg_temp/orders', 'postgres:ddl shop/shop/public/orders'],
+      'postgres:select shop/shop/public/orders',
+    ]);
   });
 
   it('EXECUTE is judged as the statement that it runs', () => {
@@ -180,32 +252,73 @@ describe('names mean what they mean to this session', () => {
     expect(reasonOf(shop.plan('fetch c', { as: 'web', session }))).toBe('masked-column-use');
   });
 
-  it("the empty search path is followed, the login's own is no change", () => {
+  it.each([
+    ['the default', [], ['select shop/shop/public/orders']],
+    ['empty', ["select pg_catalog.set_config('search_path', '', false)"], 'unknown-relation'],
+    ['the default again', ["set search_path to ''", 'reset search_path'], ['select shop/shop/public/orders']],
+    ['another schema', ['set search_path to "Odd/Schema"'], 'unknown-relation'],
+    ['a schema that is not there', ['set search_path to nowhere, public'], ['select shop/shop/public/orders']],
+    ['SET LOCAL in its transaction', ["begin; set local search_path to ''"], 'unknown-relation'],
+    ['SET LOCAL after it', ["begin; set local search_path to ''; commit"], ['select shop/shop/public/orders']],
+    [
+      'SET in a transaction rolled back',
+      ["begin; set search_path to ''; rollback"],
+      ['select shop/shop/public/orders'],
+    ],
+    ['SET in a transaction committed', ["begin; set search_path to ''; commit"], 'unknown-relation'],
+    [
+      'SET, then back to a savepoint',
+      ["begin; savepoint x; set search_path to ''; rollback to x"],
+      ['select shop/shop/public/orders'],
+    ],
+    ['DISCARD ALL', ["set search_path to ''", 'discard all'], ['select shop/shop/public/orders']],
+    [
+      'EXPLAIN of set_config',
+      ["explain select set_config('search_path', '', false)"],
+      ['select shop/shop/public/orders'],
+    ],
+    [
+      'PREPARE of set_config',
+      ["prepare p as select set_config('search_path', '', false)"],
+      ['select shop/shop/public/orders'],
+    ],
+    [
+      'EXECUTE of set_config',
+      ["prepare p as select set_config('search_path', '', false)", 'execute p'],
+      'unknown-relation',
+    ],
+  ] as const)('the search path is followed: %s', (_, texts, expected) => {
+    const plans = inSession(shop, [...texts, 'select note from orders'], 'web');
+    const last = plans.at(-1) ?? shop.plan('');
+    if (typeof expected === 'string') expect(reasonOf(last)).toBe(expected);
+    else expect(touchesOf(last)).toEqual(expected.map((touch) => `postgres:${touch}`));
+  });
+
+  it('a cursor means what its names meant when it was declared', () => {
     const plans = inSession(
       shop,
-      [
-        "select pg_catalog.set_config('search_path', '', false)",
-        'select * from orders',
-        'select * from public.orders',
-        'set search_path to "$user", public',
-        'select * from orders',
-      ],
-      'admin',
+      ['begin; declare c cursor for select note from orders', 'set search_path to "Odd/Schema"', 'fetch c'],
+      'web',
     );
-    expect(plans.map(reasonOf)).toEqual(['forward', 'unknown-relation', 'forward', 'forward', 'forward']);
+    expect(touchesOf(plans[2] ?? shop.plan(''))).toEqual(['postgres:select shop/shop/public/orders']);
   });
 
   it.each([
-    [`set search_path to '"$user", public'`, 'setting-refused'],
-    ['set search_path to "$user, public"', 'setting-refused'],
-    ['set search_path to public', 'setting-refused'],
-    [`select set_config('search_path', '"$user, public"', false)`, 'setting-refused'],
-    [`select set_config('search_path', '"$user",public,', false)`, 'setting-refused'],
-    [`select set_config('search_path', '"$user" , PUBLIC', false)`, 'forward'],
-    ["set search_path to ''", 'forward'],
-    ['set search_path to pg_catalog', 'forward'],
-  ])('a path is read as the server reads it: %s', (sql, reason) => {
-    expect(reasonOf(shop.plan(sql, { as: 'admin' }))).toBe(reason);
+    [`set search_path to '"$user", public'`, ['"$user", public']],
+    ['set search_path to "$user, public"', ['$user, public']],
+    ['set search_path to public', ['public']],
+    ['set search_path to PUBLIC, "Public"', ['public', 'Public']],
+    [`select set_config('search_path', '"$user, public"', false)`, ['$user, public']],
+    [`select set_config('search_path', '"$user" , PUBLIC', false)`, ['$user', 'public']],
+    [`select set_config('search_path', 'ÉT_É', false)`, ['Ét_É']],
+    ["set search_path to ''", ['']],
+  ])('a path is read as the server reads it: %s', (sql, path) => {
+    expect(only(shop.plan(sql, { as: 'admin' })).effects).toEqual([{ kind: 'search-path', path, isLocal: false }]);
+  });
+
+  it('a list that the server would not read either is refused', () => {
+    const sql = `select set_config('search_path', '"$user",public,', false)`;
+    expect(reasonOf(shop.plan(sql, { as: 'admin' }))).toBe('setting-refused');
   });
 
   it('what the session altered may have lost its columns: their names may be those of the query around', () => {
@@ -231,7 +344,8 @@ describe('names mean what they mean to this session', () => {
     ]);
     expect(applySessionEffects(session, [{ kind: 'discard' }]).moved).toBe(true);
     expect(settleSessionFacts(session)).toEqual({
-      ...noSessionFacts,
+      ...session,
+      moved: false,
       created: new Map([['pg_temp.t', { schema: 'pg_temp', name: 't', columns: ['a'] }]]),
     });
   });

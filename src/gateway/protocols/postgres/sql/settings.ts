@@ -1,75 +1,120 @@
-import type { Analysis } from './analysis.ts';
+import type { Analysis, Question } from './analysis.ts';
+import { databaseResource, type Place } from './names.ts';
+import type { SearchPath } from './plan.ts';
 import { RefusedText } from './refusal.ts';
+import { parsePath } from './search-path.ts';
+
+/** A new search path. */
+export interface SettingPath {
+  readonly names: SearchPath;
+}
 
 /**
  * Judges one assignment of a setting; `values` undefined means its default. Answers what becomes of the search path, undefined when it
- * stays. Settings are an allow list: one that isn't on it may change how statements are read, who the session is, or what row
- * security lets through.
+ * stays. Those that change neither how statements are read, nor who the session is, nor what row security lets through are anybody's;
+ * policy is asked about the others, and while columns are masked nobody may change them.
  */
 export function checkSetting(
-  analysis: Pick<Analysis, 'catalog' | 'customSettings' | 'taint'>,
+  analysis: Pick<Analysis, 'customSettings' | 'taint' | 'questions' | 'place'>,
   name: string,
   values: readonly string[] | undefined,
-): 'default' | 'empty' | undefined {
+): SettingPath | undefined {
   const setting = name.toLowerCase();
-  if (setting === 'search_path') return checkSearchPath(analysis, values);
+  if (setting === 'search_path') return readSearchPath(values);
   if (mayHaveAnyValue(analysis, setting)) return undefined;
   const allowed = settings.get(setting);
   if (allowed !== undefined && values === undefined) return undefined;
-  if (allowed === undefined || allowed === 'any' || values === undefined)
-    throw refused(setting, 'is not one that you may change here');
-  const value = values.join(', ').toLowerCase();
-  if (!allowed.includes(value)) throw refused(setting, `may only be ${allowed.map((one) => `'${one}'`).join(', ')}`);
+  if (allowed === undefined || allowed === 'any') {
+    askSetting(analysis, setting);
+    return undefined;
+  }
+  const value = values?.join(', ').toLowerCase() ?? '';
+  if (!allowed.includes(value) && !(setting === 'client_encoding' && isUtf8(value)))
+    throw refused(setting, `may only be ${allowed.map((one) => `'${one}'`).join(', ')}`);
   return undefined;
+}
+
+function askSetting(
+  { taint, questions, place }: Pick<Analysis, 'taint' | 'questions' | 'place'>,
+  setting: string,
+): void {
+  if (taint.isInForce)
+    throw refused(setting, 'is not one that you may change here while columns are masked for you', {
+      hint: hintOf(setting),
+    });
+  const otherwise = refused(setting, 'is not one that you may change here', { hint: hintOf(setting) });
+  questions.push({ ...settingQuestion(place, setting), otherwise });
+}
+
+/** What policy is asked about a setting that is not harmless by nature. */
+export function settingQuestion(place: Place, setting: string): Pick<Question, 'action' | 'resource' | 'context'> {
+  return { action: 'postgres:set', resource: databaseResource(place), context: { setting } };
+}
+
+function hintOf(setting: string): string {
+  const permit = `A permit for postgres:set when context.setting == "${setting}"`;
+  return setting.includes('.')
+    ? `${permit}, or the target's customSettings, would allow it.`
+    : `${permit} would allow it.`;
+}
+
+/** How a session may begin: what SET may do without policy being asked, and what it is asked about. */
+export function startSetting(
+  name: string,
+  value: string,
+  options: { readonly customSettings: ReadonlySet<string>; readonly mayBeMasked: boolean },
+): 'allowed' | 'refused' | 'asked' {
+  const taint = { isInForce: options.mayBeMasked };
+  if (name === 'search_path') return parsePath(value) === undefined ? 'refused' : 'allowed';
+  if (mayHaveAnyValue({ customSettings: options.customSettings, taint }, name)) return 'allowed';
+  if (identitySettings.has(name)) return 'refused';
+  const allowed = settings.get(name);
+  if (allowed !== undefined && allowed !== 'any') return allowed.includes(value.toLowerCase()) ? 'allowed' : 'refused';
+  return options.mayBeMasked ? 'refused' : 'asked';
+}
+
+/** PostgreSQL compares letters and digits only; asyncpg sends the name in quotes. */
+export function isUtf8(encoding: string): boolean {
+  return utf8Names.has(encoding.toLowerCase().replace(/[^a-z0-9]/g, ''));
 }
 
 /** True when no value of that setting changes what statements mean, who the session is, or what answers tell of masked values. */
 export function mayHaveAnyValue(
-  { customSettings, taint }: Pick<Analysis, 'customSettings' | 'taint'>,
+  {
+    customSettings,
+    taint,
+  }: { readonly customSettings: ReadonlySet<string>; readonly taint: { readonly isInForce: boolean } },
   name: string,
 ): boolean {
   const setting = name.toLowerCase();
-  if (setting.includes('.')) return customSettings.has(setting);
+  if (setting.includes('.')) return customSettings.has(setting) || harmlessExtensions.has(setting.split('.')[0] ?? '');
   // Without ORDER BY rows come as they are found: by an index on masked columns, in the order of their values.
   return settings.get(setting) === 'any' && !(taint.isInForce && steersPlans.test(setting));
 }
 
-/**
- * `''` (as pg_dump sets it) is followed; the path that stands already changes nothing. Any other would let the same text mean other
- * tables, and a rollback would bring the old meaning back unseen.
- */
-function checkSearchPath(
-  { catalog }: Pick<Analysis, 'catalog'>,
-  values: readonly string[] | undefined,
-): 'default' | 'empty' {
-  if (values === undefined) return 'default';
-  const schemas = namesOf(values.join(', '));
-  if (schemas?.every((schema) => schema === '' || schema === 'pg_catalog') === true) return 'empty';
-  const standing = namesOf(catalog.searchPathSetting);
-  if (schemas !== undefined && JSON.stringify(schemas) === JSON.stringify(standing)) return 'default';
-  throw refused('search_path', `may only be '' or the login's own (${catalog.searchPathSetting})`, {
-    hint: 'Qualify names with their schema, or set the path for the login: ALTER ROLE … SET search_path.',
-  });
-}
-
-/** The names in a list as the server reads it, quoted or not; undefined for what is no list of plain names. */
-function namesOf(text: string): readonly string[] | undefined {
-  if (text.trim() === '') return [];
-  const names: string[] = [];
-  const one = /\s*(?:"((?:[^"]|"")*)"|([A-Za-z0-9_$]+))\s*(,|$)/y;
-  for (let isLast = false; !isLast; ) {
-    const match = one.exec(text);
-    if (match === null) return undefined;
-    const [, quoted, plain = '', separator] = match;
-    names.push(quoted?.replaceAll('""', '"') ?? plain.toLowerCase());
-    isLast = separator === '';
-  }
-  return names;
+/** Names are followed wherever the path leads; a text that can't be read as the server would leaves nobody here knowing what they mean. */
+function readSearchPath(values: readonly string[] | undefined): SettingPath {
+  const names = values === undefined ? undefined : parsePath(values.join(', '));
+  if (values !== undefined && names === undefined)
+    throw refused('search_path', 'must be a list of names', {
+      hint: 'Put names with other characters than letters, digits, _ and $ in quotes.',
+    });
+  return { names };
 }
 
 function refused(setting: string, what: string, detail: { hint?: string } = {}): RefusedText {
   return new RefusedText('setting-refused', `setting "${setting}" ${what}`, detail);
 }
+
+/** Who the session is. Statements that change it have rules of their own. */
+export const identitySettings: ReadonlySet<string> = new Set(['role', 'session_authorization']);
+
+const utf8Names: ReadonlySet<string> = new Set(['utf8', 'unicode']);
+
+/** Extensions whose settings tune how they search or what they warn of, and nothing more. */
+const harmlessExtensions: ReadonlySet<string> = new Set([
+  ...['plpgsql', 'pg_trgm', 'hnsw', 'ivfflat', 'diskann', 'postgis', 'timescaledb', 'pgroonga', 'rum', 'vectors'],
+]);
 
 /** What makes PostgreSQL prefer one way to the rows over another. */
 const steersPlans = /^enable_|_(page|tuple|operator|setup)_cost$|^(effective_cache_size|cursor_tuple_fraction)$/;

@@ -49,14 +49,7 @@ export const statementClasses: ReadonlyMap<string, StatementClass> = new Map<str
     ...['GrantStmt', 'ImportForeignSchemaStmt', 'ReassignOwnedStmt', 'SecLabelStmt'],
   ]),
   ...classify({ action: 'refused', masked: 'code' }, [
-    ...[
-      'AlterSubscriptionStmt',
-      'AlterSystemStmt',
-      'CreateSubscriptionStmt',
-      'DoStmt',
-      'DropSubscriptionStmt',
-      'LoadStmt',
-    ],
+    ...['AlterSubscriptionStmt', 'AlterSystemStmt', 'CreateSubscriptionStmt', 'DropSubscriptionStmt', 'LoadStmt'],
   ]),
 ]);
 

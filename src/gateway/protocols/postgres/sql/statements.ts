@@ -1,15 +1,23 @@
 import type { Analysis } from './analysis.ts';
 import { walkCopy } from './copy.ts';
-import { askDefinition, newRelation, walkDefinition, walkStoredQuery } from './definitions.ts';
+import {
+  askDefinition,
+  definitionEffects,
+  newRelation,
+  walkDefinition,
+  walkDo,
+  walkStoredQuery,
+} from './definitions.ts';
 import { databaseResource, tableResource } from './names.ts';
 import type { CreatedRelation, SessionEffect, SessionFacts } from './plan.ts';
 import { charactersOf, nodeOfPrepared, type PreparedStatement } from './prepared.ts';
 import { refuseMasked } from './query.ts';
 import { notUnderstood, RefusedText } from './refusal.ts';
-import { findRelation, refuseMissingColumn, resolveRelation, usedRelation } from './relations.ts';
+import { findRelation, meaningsOf, refuseMissingColumn, resolveRelation, usedRelation } from './relations.ts';
 import { createScope, maskedUse, type Output, outermost } from './scope.ts';
-import { sessionNamesMax } from './session-facts.ts';
-import { checkSetting } from './settings.ts';
+import { lookupOf } from './search-path.ts';
+import { applySessionEffects, sessionNamesMax } from './session-facts.ts';
+import { checkSetting, identitySettings } from './settings.ts';
 import { kindName, statementClasses } from './statement-classes.ts';
 import {
   childOf,
@@ -57,6 +65,7 @@ export function walkStatement(place: Place, statement: Node): Outcome {
     kind,
     effects: [
       ...(created === undefined ? [] : [{ kind: 'create', relation: created } as const]),
+      ...definitionEffects(statement.kind, statement.fields),
       ...(movesNames.test(statement.kind) ? [{ kind: 'move' } as const] : []),
     ],
     changesCatalog: true,
@@ -99,15 +108,29 @@ const walks: ReadonlyMap<string, Walk> = new Map<string, Walk>([
   ['ClusterStmt', walkMaintain],
   ['RefreshMatViewStmt', walkMaintain],
   ['CallStmt', walkCall],
+  ['DoStmt', walkDoStatement],
+  ['CreateSchemaStmt', walkCreateSchema],
   ['CreateTableAsStmt', walkCreateAs],
   ['ViewStmt', walkView],
 ]);
 
 function walkSelectStatement({ analysis }: Place, fields: Fields): Partial<Outcome> {
   const { intoClause, ...query } = fields;
-  if (intoClause === undefined) return { output: analysis.query(fields, outermost) };
+  if (intoClause === undefined) {
+    noteCertainCalls(analysis, fields);
+    return { output: analysis.query(fields, outermost) };
+  }
   const relation = walkStoredQuery(analysis, query, fieldsOf(fields, 'intoClause'));
   return { kind: 'select into', effects: [{ kind: 'create', relation }], changesCatalog: true };
+}
+
+/** `SELECT f(…), g(…)` and nothing more: each runs once. */
+function noteCertainCalls({ certainCalls }: Analysis, select: Fields): void {
+  if (Object.keys(select).some((field) => !plainSelectFields.has(field))) return;
+  for (const item of listOf(select, 'targetList')) {
+    const value = childOf(nodeOf(item)?.fields ?? {}, 'val');
+    if (value?.kind === 'FuncCall') certainCalls.add(value.fields);
+  }
 }
 
 function walkWrite({ analysis }: Place, fields: Fields, kind: string): Partial<Outcome> {
@@ -131,6 +154,7 @@ function walkExplain(place: Place, fields: Fields): Partial<Outcome> {
   });
   if (!isRun) {
     place.analysis.found.writes = false;
+    place.analysis.found.searchPath = undefined;
     return { kind: 'explain' };
   }
   return { kind: 'explain analyze', effects: inner.effects, changesCatalog: inner.changesCatalog };
@@ -143,9 +167,10 @@ function walkPrepare(place: Place, fields: Fields): Partial<Outcome> {
   const { prepared } = place.session;
   if (prepared.has(name))
     throw new RefusedText('name-taken', `prepared statement "${name}" already exists`, { sqlstate: '42P05' });
-  refuseFull(prepared, 'prepared statements');
+  refuseFull(Array.from(prepared.values()), 'prepared statements');
   walkStatement(place, query);
   place.analysis.found.writes = false;
+  place.analysis.found.searchPath = undefined;
   return { effects: [{ kind: 'prepare', name, prepared: preparedQuery(place, query) }] };
 }
 
@@ -162,10 +187,14 @@ function walkExecute(place: Place, fields: Fields): Partial<Outcome> {
 function walkDeclare(place: Place, fields: Fields): Partial<Outcome> {
   const query = childOf(fields, 'query');
   if (query?.kind !== 'SelectStmt') throw notUnderstood('DECLARE');
-  refuseFull(place.session.cursors, 'cursors');
+  refuseFull(
+    Array.from(place.session.cursors.values(), (cursor) => cursor.prepared),
+    'cursors',
+  );
   refuseMasked(place.analysis.query(query.fields, outermost));
   const name = textOf(fields, 'portalname') ?? '';
-  return { effects: [{ kind: 'declare', name, prepared: preparedQuery(place, query) }] };
+  const isHeld = (Number(fieldOf(fields, 'options') ?? 0) & CURSOR_OPT_HOLD) !== 0;
+  return { effects: [{ kind: 'declare', name, prepared: preparedQuery(place, query), isHeld }] };
 }
 
 function walkFetch({ analysis, session }: Place, fields: Fields): Partial<Outcome> {
@@ -173,8 +202,11 @@ function walkFetch({ analysis, session }: Place, fields: Fields): Partial<Outcom
   const isMove = flagOf(fields, 'ismove');
   const cursor = session.cursors.get(name);
   // Policy may have changed since it was declared, so the query is judged again.
-  if (cursor !== undefined) refuseMasked(analysis.query(parsedAgain(cursor).fields, outermost));
-  else if (analysis.taint.isInForce && !isMove)
+  if (cursor !== undefined) {
+    const then = analysis.under(lookupOf(analysis.catalog, { ...session, searchPath: cursor.searchPath }));
+    refuseMasked(then.query(parsedAgain(cursor.prepared).fields, outermost));
+  }
+  if (cursor === undefined && analysis.taint.isInForce && !isMove)
     throw new RefusedText(
       'unknown-cursor',
       `cursor "${name}" was not declared in this session, so its columns aren't known`,
@@ -182,15 +214,38 @@ function walkFetch({ analysis, session }: Place, fields: Fields): Partial<Outcom
   return { kind: isMove ? 'move' : 'fetch', cursor: name };
 }
 
-function walkTransaction(_: Place, fields: Fields): Partial<Outcome> {
+function walkTransaction({ analysis }: Place, fields: Fields): Partial<Outcome> {
   const verb = transactionVerbs.get(textOf(fields, 'kind') ?? '');
-  if (verb === undefined)
-    throw new RefusedText(
-      'statement-refused',
-      'two-phase commit is refused: a prepared transaction would outlive its session',
-    );
-  return { kind: verb, effects: [{ kind: 'transaction', verb }] };
+  if (verb === undefined) return walkTwoPhase(analysis, textOf(fields, 'kind') ?? '');
+  const name = textOf(fields, 'savepoint_name');
+  const chains = flagOf(fields, 'chain');
+  return {
+    kind: verb,
+    effects: [{ kind: 'transaction', verb, ...(name === undefined ? {} : { name }), ...(chains ? { chains } : {}) }],
+  };
 }
+
+/** A prepared transaction outlives its session, holds its locks, and may be ended by any session of the same login. */
+function walkTwoPhase(analysis: Analysis, kind: string): Partial<Outcome> {
+  const words = twoPhaseKinds.get(kind);
+  if (words === undefined) throw notUnderstood(kind);
+  if (analysis.taint.isInForce)
+    throw new RefusedText('statement-refused', `${words.toUpperCase()} is refused while columns are masked for you`);
+  analysis.found.writes = true;
+  analysis.questions.push({ action: 'postgres:maintain', resource: databaseResource(analysis.place) });
+  const isFirst = kind === 'TRANS_STMT_PREPARE';
+  return {
+    kind: words,
+    effects: isFirst ? [{ kind: 'transaction', verb: 'rollback' }] : [],
+    changesCatalog: !isFirst,
+  };
+}
+
+const twoPhaseKinds: ReadonlyMap<string, string> = new Map([
+  ['TRANS_STMT_PREPARE', 'prepare transaction'],
+  ['TRANS_STMT_COMMIT_PREPARED', 'commit prepared'],
+  ['TRANS_STMT_ROLLBACK_PREPARED', 'rollback prepared'],
+]);
 
 const transactionVerbs: ReadonlyMap<string, Extract<SessionEffect, { kind: 'transaction' }>['verb']> = new Map([
   ['TRANS_STMT_BEGIN', 'begin'],
@@ -205,18 +260,37 @@ const transactionVerbs: ReadonlyMap<string, Extract<SessionEffect, { kind: 'tran
 function walkSet({ analysis }: Place, fields: Fields): Partial<Outcome> {
   const kind = textOf(fields, 'kind');
   const name = textOf(fields, 'name') ?? '';
-  if (kind === 'VAR_RESET_ALL') return { kind: 'reset', effects: [{ kind: 'search-path', path: 'default' }] };
+  if (kind === 'VAR_RESET_ALL')
+    return { kind: 'reset', effects: [{ kind: 'search-path', path: undefined, isLocal: false }] };
   // SET TRANSACTION and SET SESSION CHARACTERISTICS: isolation, read only, deferrable, snapshot.
   if (kind === 'VAR_SET_MULTI') return {};
   if (kind !== 'VAR_SET_VALUE' && kind !== 'VAR_SET_DEFAULT' && kind !== 'VAR_RESET') throw notUnderstood('SET');
   const values = kind === 'VAR_SET_VALUE' ? listOf(fields, 'args').map(settingValue) : undefined;
+  if (identitySettings.has(name.toLowerCase()))
+    return setRole(analysis, { values, isLocal: flagOf(fields, 'is_local') });
   // Each value of this list is one schema, whatever is in it; `set_config` gives the text that is cut into names.
   const isPath = name.toLowerCase() === 'search_path';
   const path = checkSetting(analysis, name, isPath ? values && [values.map(quoteName).join(', ')] : values);
   return {
     kind: kind === 'VAR_RESET' ? 'reset' : 'set',
-    effects: path === undefined ? [] : [{ kind: 'search-path', path }],
+    effects: path === undefined ? [] : [{ kind: 'search-path', path: path.names, isLocal: flagOf(fields, 'is_local') }],
   };
+}
+
+/** The session as another role than the login: what it may do then is what policy and the server say of that role. */
+function setRole(
+  analysis: Analysis,
+  { values, isLocal }: { readonly values: readonly string[] | undefined; readonly isLocal: boolean },
+): Partial<Outcome> {
+  const name = values?.join(', ');
+  const isLogin = name === undefined || name.toLowerCase() === 'none' || name === analysis.catalog.user;
+  if (!isLogin) {
+    if (analysis.taint.isInForce)
+      throw new RefusedText('setting-refused', 'SET ROLE is refused while columns are masked for you');
+    const resource = databaseResource(analysis.place);
+    analysis.questions.push({ action: 'postgres:set-role', resource, context: { role: name } });
+  }
+  return { kind: 'set role', effects: [{ kind: 'role', role: isLogin ? undefined : name, isLocal }] };
 }
 
 function quoteName(name: string): string {
@@ -230,9 +304,9 @@ function settingValue(value: unknown): string {
 }
 
 function walkDiscard(_: Place, fields: Fields): Partial<Outcome> {
-  return {
-    effects: textOf(fields, 'target') === 'DISCARD_ALL' || !hasField(fields, 'target') ? [{ kind: 'discard' }] : [],
-  };
+  const target = textOf(fields, 'target') ?? 'DISCARD_ALL';
+  if (target === 'DISCARD_ALL') return { effects: [{ kind: 'discard' }] };
+  return { effects: target === 'DISCARD_TEMP' ? [{ kind: 'discard-temporary' }] : [] };
 }
 
 function walkListen({ analysis }: Place): Partial<Outcome> {
@@ -259,9 +333,9 @@ function walkTruncate({ analysis }: Place, fields: Fields): Partial<Outcome> {
     const resolved = resolveRelation(analysis, range);
     if (resolved.kind === 'system')
       throw new RefusedText('statement-refused', `"${resolved.name}" belongs to the server`);
-    const used = usedRelation(resolved);
-    analysis.uses.add(used, 'truncate', { hasWhere: false, isOnly: !flagOf(range, 'inh') });
-    if (isCascade && used.relation !== undefined) truncateReferencing(analysis, used.relation.oid);
+    analysis.uses.add(usedRelation(resolved), 'truncate', { hasWhere: false, isOnly: !flagOf(range, 'inh') });
+    for (const { relation } of isCascade ? meaningsOf(resolved) : [])
+      if (relation !== undefined) truncateReferencing(analysis, relation.oid);
   }
   return {};
 }
@@ -327,10 +401,11 @@ function askMaintain(analysis: Analysis, range: Fields, kind: string): void {
   // REINDEX names indexes as well, which the snapshot doesn't hold: the database answers for those.
   const resolved = kind === 'LockStmt' ? resolveRelation(analysis, range) : findRelation(analysis, range);
   const isOwn = resolved !== undefined && resolved.kind !== 'system';
-  const used = isOwn ? usedRelation(resolved) : undefined;
-  const resource =
-    used === undefined ? databaseResource(analysis.place) : tableResource(analysis.place, used.schema, used.name);
-  analysis.questions.push({ action: 'postgres:maintain', resource });
+  const meanings = isOwn ? meaningsOf(resolved) : [];
+  if (meanings.length === 0)
+    analysis.questions.push({ action: 'postgres:maintain', resource: databaseResource(analysis.place) });
+  for (const { schema, name } of meanings)
+    analysis.questions.push({ action: 'postgres:maintain', resource: tableResource(analysis.place, schema, name) });
 }
 
 function walkCall({ analysis }: Place, fields: Fields): Partial<Outcome> {
@@ -338,6 +413,40 @@ function walkCall({ analysis }: Place, fields: Fields): Partial<Outcome> {
   analysis.expression({ FuncCall: fieldOf(fields, 'funccall') }, createScope(outermost));
   return {};
 }
+
+function walkDoStatement({ analysis }: Place, fields: Fields): Partial<Outcome> {
+  walkDo(analysis, fields);
+  return { effects: [{ kind: 'move' }], changesCatalog: true };
+}
+
+/** The objects of CREATE SCHEMA are made one after the other in the new schema, where names without one are looked up first. */
+function walkCreateSchema(place: Place, fields: Fields): Partial<Outcome> {
+  const { analysis } = place;
+  const { schemaElts, ...bare } = fields;
+  walkDefinition(analysis, { kind: 'CreateSchemaStmt', fields: bare }, schemaClass);
+  const effects: SessionEffect[] = [...definitionEffects('CreateSchemaStmt', bare)];
+  const elements = listOf({ schemaElts }, 'schemaElts');
+  const name = textOf(fields, 'schemaname');
+  if (elements.length > 0 && name === undefined) throw notUnderstood('CREATE SCHEMA AUTHORIZATION with objects in it');
+  if (elements.length > 0 && analysis.taint.isInForce) throw notUnderstood('CREATE SCHEMA with objects in it');
+  let session = applySessionEffects(place.session, effects);
+  for (const element of elements) {
+    const node = nodeOf(element);
+    if (node === undefined || name === undefined || !schemaElements.has(node.kind))
+      throw notUnderstood('CREATE SCHEMA');
+    const path = analysis.searchPath.flatMap((schema) => (schema === 'pg_catalog' ? [schema, name] : [schema]));
+    const inside = analysis.under({ path, creation: name, created: session.created });
+    const made = walkStatement({ ...place, analysis: inside, session }, node);
+    effects.push(...made.effects);
+    session = applySessionEffects(session, made.effects);
+  }
+  return { effects, changesCatalog: true };
+}
+
+const schemaClass = { action: 'ddl', masked: 'shape' } as const;
+const schemaElements: ReadonlySet<string> = new Set([
+  ...['CreateStmt', 'ViewStmt', 'IndexStmt', 'CreateSeqStmt', 'CreateTrigStmt', 'GrantStmt'],
+]);
 
 function walkCreateAs(place: Place, fields: Fields): Partial<Outcome> {
   const { analysis } = place;
@@ -364,10 +473,11 @@ function walkView({ analysis }: Place, fields: Fields): Partial<Outcome> {
   return { effects: [{ kind: 'create', relation }], changesCatalog: true };
 }
 
-function refuseFull(held: ReadonlyMap<string, PreparedStatement>, what: string): void {
-  const { size } = held;
-  if (size < sessionNamesMax && charactersOf(held) < sessionCharactersMax) return;
-  throw new RefusedText('session-limit', `this session holds ${size} ${what}, the most allowed`, { sqlstate: '53400' });
+function refuseFull(held: readonly PreparedStatement[], what: string): void {
+  if (held.length < sessionNamesMax && charactersOf(held) < sessionCharactersMax) return;
+  throw new RefusedText('session-limit', `this session holds ${held.length} ${what}, the most allowed`, {
+    sqlstate: '53400',
+  });
 }
 
 function preparedQuery({ source: { text, index } }: Place, { kind }: Node): PreparedStatement {
@@ -382,5 +492,9 @@ function parsedAgain(prepared: PreparedStatement): Node {
 
 /** Texts that a session holds in SQL's own PREPARE and DECLARE, two bytes a character at most. */
 const sessionCharactersMax = 8 << 20;
+/** With any other clause a call might run more or less often than once. */
+const plainSelectFields: ReadonlySet<string> = new Set(['targetList', 'limitOption', 'op']);
+/** As the grammar numbers the options of DECLARE. */
+const CURSOR_OPT_HOLD = 0x20;
 /** `AccessShareLock`, as the grammar numbers the modes. */
 const ACCESS_SHARE = 1;

@@ -8,6 +8,8 @@ import { parseText } from './parse.ts';
 import type { ColumnMasks, Probes } from './probes.ts';
 import { RefusedText } from './refusal.ts';
 import { type Masked, type Output, outermost } from './scope.ts';
+import { lookupOf } from './search-path.ts';
+import { noSessionFacts } from './session-facts.ts';
 import { fieldOf, isFields, listOf, nodeOf, stringOf } from './tree.ts';
 
 /**
@@ -112,9 +114,12 @@ function analyzeView(facts: { place: Place; catalog: Catalog; taint: Taint; rela
     place,
     catalog,
     taint,
-    searchPath: catalog.searchPath,
+    searchPath: lookupOf(catalog, noSessionFacts).path,
+    creationSchema: undefined,
+    createdNames: noSessionFacts.createdNames,
     created: new Map(),
     moved: false,
+    isOtherRole: false,
     mayDefine: () => false,
     customSettings: new Set(),
   });

@@ -1,5 +1,6 @@
 import type { Relation } from './catalog.ts';
 import type { CreatedRelation } from './plan.ts';
+import type { RefusedText } from './refusal.ts';
 
 /** What can be done to a table's rows, as policy names it after `postgres:`. */
 export type RowAction = 'select' | 'insert' | 'update' | 'delete' | 'truncate';
@@ -19,6 +20,10 @@ export interface RelationUse {
   readonly hasWhere: boolean;
   /** True when the action takes place even if no column is named (a select of `count(*)`). */
   readonly isCertain: boolean;
+  /** The name may mean something else, or nothing: the answer when policy says no. Undefined: policy's own. */
+  readonly otherwise: RefusedText | undefined;
+  /** See `UsedRelation.others`. */
+  readonly others?: readonly UsedRelation[];
   noteColumn(name: string): void;
   noteAll(): void;
 }
@@ -29,6 +34,9 @@ export interface UsedRelation {
   readonly name: string;
   readonly relation: Relation | undefined;
   readonly created: CreatedRelation | undefined;
+  /** What else the name may mean: whatever is done is done to all of them. */
+  readonly others?: readonly UsedRelation[];
+  readonly otherwise?: RefusedText | undefined;
 }
 
 /** Gathers what a statement does to relations. */
@@ -46,14 +54,32 @@ export interface Uses {
 /** `moved`: names of columns may mean others than the snapshot shows, so a use of one counts as one of all. */
 export function createUses({ moved }: { moved: boolean }): Uses {
   const byKey = new Map<string, MutableUse>();
-  return {
-    add(used, action, { hasWhere, isOnly = false, isCertain = true }) {
+  const uses: Uses = {
+    add(used, action, place) {
+      const { hasWhere, isOnly = false, isCertain = true } = place;
+      const { others = [], ...first } = used;
+      if (others.length > 0) {
+        const one = uses.add(first, action, place);
+        const all = [one, ...others.map((other) => uses.add({ ...other, otherwise: used.otherwise }, action, place))];
+        return {
+          ...one,
+          others,
+          noteColumn(name) {
+            for (const use of all) use.noteColumn(name);
+          },
+          noteAll() {
+            for (const use of all) use.noteAll();
+          },
+        };
+      }
       const key = JSON.stringify([action, used.schema, used.name]);
       const known = byKey.get(key);
       if (known !== undefined) {
         known.hasWhere &&= hasWhere;
         known.isOnly &&= isOnly;
         known.isCertain ||= isCertain;
+        // What is meant elsewhere for certain is policy's to answer for.
+        if (used.otherwise === undefined) known.otherwise = undefined;
         return known;
       }
       const use = createUse(used, action, { hasWhere, isOnly, isCertain, moved });
@@ -62,16 +88,18 @@ export function createUses({ moved }: { moved: boolean }): Uses {
     },
     list: () => Array.from(byKey.values()).filter((use) => use.isCertain || use.columns.size > 0),
   };
+  return uses;
 }
 
 interface MutableUse extends RelationUse {
   isOnly: boolean;
   hasWhere: boolean;
   isCertain: boolean;
+  otherwise: RefusedText | undefined;
 }
 
 function createUse(
-  { schema, name, relation, created }: UsedRelation,
+  { schema, name, relation, created, otherwise }: UsedRelation,
   action: RowAction,
   { moved, ...place }: { hasWhere: boolean; isOnly: boolean; isCertain: boolean; moved: boolean },
 ): MutableUse {
@@ -86,6 +114,7 @@ function createUse(
     columnNames,
     action,
     ...place,
+    otherwise,
     columns,
     noteColumn(column) {
       // A name that the snapshot doesn't have may be a new column or a function of the whole row.

@@ -60,7 +60,7 @@ describe('the planner asks policy again', () => {
     expect(plan('select id from orders', { version: 2 })).toBe(1);
     expect(plan('select id from orders', { catalog: 2 })).toBe(1);
     expect(plan('select id from orders ')).toBe(1);
-    expect(plan('select id from public.orders', { session: { ...noSessionFacts, searchPath: 'empty' } })).toBe(1);
+    expect(plan('select id from public.orders', { session: { ...noSessionFacts, searchPath: [] } })).toBe(1);
   });
   it('for what rests on the names of one session', () => {
     const plan = create();

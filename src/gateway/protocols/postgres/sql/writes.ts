@@ -69,7 +69,7 @@ function openTarget(analysis: Analysis, fields: Fields, scope: Scope): Target {
     schema: alias === undefined ? used.schema : undefined,
     output,
     use: analysis.uses.add(used, 'select', { hasWhere, isOnly, isCertain: false }),
-    relation: used.relation,
+    relation: resolved.kind === 'open' ? undefined : used.relation,
     hasSystemColumns: surelyHasSystemColumns(analysis, resolved),
   };
   return {

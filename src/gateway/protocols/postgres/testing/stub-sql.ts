@@ -64,6 +64,7 @@ function statement(text: string): StatementPlan {
     record: 'digest',
     withhold: masked || text.includes('/*withhold*/'),
     copy,
+    unknown: [],
     effects:
       deallocate === undefined ? [] : [{ kind: 'deallocate', name: deallocate === 'all' ? undefined : deallocate }],
     cursor: undefined,
