@@ -36,10 +36,10 @@ describe('the known ways around a masking gateway are closed, in both protocols'
       'DO with a notice',
       "do $$ begin raise notice '%', (select ssn from customers); end $$",
       'web',
-      'statement-refused',
+      'masked-ddl',
     ],
-    ['DO with a delete', 'do $$ begin delete from orders; end $$', 'plain', 'statement-refused'],
-    ['DO for somebody without masks', 'do $$ begin delete from orders; end $$', 'admin', 'statement-refused'],
+    ['DO with a delete', 'do $$ begin delete from orders; end $$', 'plain', 'policy-denied'],
+    ['DO for somebody without masks', 'do $$ begin delete from orders; end $$', 'admin', 'forward'],
     [
       'a comment of a mebibyte before DELETE',
       `/*${'x'.repeat(1 << 20)}*/ delete from orders`,
@@ -330,11 +330,8 @@ describe('what reaches past the database is refused to everybody', () => {
     ["load 'x'", 'statement-refused'],
     ["alter system set x = 'y'", 'statement-refused'],
     ["create subscription s connection 'x' publication p", 'statement-refused'],
-    ["prepare transaction 'x'", 'statement-refused'],
-    ["commit prepared 'x'", 'statement-refused'],
     ['update pg_catalog.pg_class set relname = relname', 'statement-refused'],
     ['alter table pg_catalog.pg_class add x int', 'statement-refused'],
-    ['create schema s create table t (a int)', 'statement-not-understood'],
     ["select set_config('search_path', 'other', false) where false", 'setting-refused'],
     ["select case when $1 then set_config('search_path', 'other', false) end", 'setting-refused'],
     ["select set_config('search_path', 'other', $1)", 'setting-refused'],
@@ -396,6 +393,28 @@ describe('what reaches past the database is refused to everybody', () => {
     expect(touchesOf(plans[2] ?? shop.plan(''))).toEqual(
       ['pg_temp', 'Odd%2FSchema', 'public'].map((schema) => `postgres:select shop/shop/${schema}/x`),
     );
+  });
+
+  it.each([
+    ['do $$ begin null; end $$', ['ddl shop/shop', 'call shop/shop/pg_catalog/plpgsql']],
+    ['do language plperlu $$ 1 $$', ['admin shop/shop', 'ddl shop/shop', 'call shop/shop/pg_catalog/plperlu']],
+    ["prepare transaction 'x'", ['maintain shop/shop']],
+    ["commit prepared 'x'", ['maintain shop/shop']],
+    ["rollback prepared 'x'", ['maintain shop/shop']],
+    [
+      'select lo_open(1, 262144), loread(0, 10)',
+      ['call shop/shop/pg_catalog/lo_open', 'call shop/shop/pg_catalog/loread'],
+    ],
+    [
+      'create schema s create table t (a int) create view v as select a from t',
+      ['ddl shop/shop', 'ddl shop/shop/s/t', 'ddl shop/shop/s/v', 'select shop/shop/s/t'],
+    ],
+  ])('%s is for policy to decide where no column is masked', (sql, touches) => {
+    expect([...touchesOf(shop.plan(sql, { as: 'admin' }))].sort()).toEqual(
+      touches.map((touch) => `postgres:${touch}`).sort(),
+    );
+    expect(reasonOf(shop.plan(sql, { as: 'plain' }))).toBe('policy-denied');
+    expect(reasonOf(shop.plan(sql, { as: 'web' }))).not.toBe('forward');
   });
 
   it('operating the server asks for postgres:admin', () => {

@@ -64,6 +64,7 @@ export function startSetting(
   value: string,
   options: { readonly customSettings: ReadonlySet<string>; readonly mayBeMasked: boolean },
 ): 'allowed' | 'refused' | 'asked' {
+  if (!settingName.test(name)) return 'refused';
   const taint = { isInForce: options.mayBeMasked };
   if (name === 'search_path') return parsePath(value) === undefined ? 'refused' : 'allowed';
   if (mayHaveAnyValue({ customSettings: options.customSettings, taint }, name)) return 'allowed';
@@ -108,6 +109,9 @@ function refused(setting: string, what: string, detail: { hint?: string } = {}):
 
 /** Who the session is. Statements that change it have rules of their own. */
 export const identitySettings: ReadonlySet<string> = new Set(['role', 'session_authorization']);
+
+/** What the server takes for the name of a setting, one of an extension included. */
+const settingName = /^[a-z_][a-z0-9_$]*(\.[a-z_][a-z0-9_$]*)*$/;
 
 const utf8Names: ReadonlySet<string> = new Set(['utf8', 'unicode']);
 
