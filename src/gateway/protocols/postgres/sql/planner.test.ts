@@ -32,12 +32,7 @@ describe('the known ways around a masking gateway are closed, in both protocols'
     ['a value turned around', 'select reverse(ssn) from customers', 'web', 'masked-column-use'],
     ['COPY of the table', 'copy customers to stdout', 'web', 'masked-column-use'],
     ['a cast whose error tells the value', 'select ssn::int from customers', 'web', 'masked-column-use'],
-    [
-      'DO with a notice',
-      "do $$ begin raise notice '%', (select ssn from customers); end $$",
-      'web',
-      'masked-ddl',
-    ],
+    ['DO with a notice', "do $$ begin raise notice '%', (select ssn from customers); end $$", 'web', 'masked-ddl'],
     ['DO with a delete', 'do $$ begin delete from orders; end $$', 'plain', 'policy-denied'],
     ['DO for somebody without masks', 'do $$ begin delete from orders; end $$', 'admin', 'forward'],
     [
