@@ -17,6 +17,8 @@ import { CONNECT_MS_MAX, openUpstream, REQUIRED_PARAMETERS, type Upstream, type 
 export interface CatalogSource {
   /** The newest snapshot; undefined when none could be taken for {@link SNAPSHOT_MS_MAX}. */
   current(): Catalog | undefined;
+  /** True once nobody knows which path the session has: it can only be made anew. */
+  readonly isOutdated: boolean;
   /** Takes a snapshot that begins after this call, or shares one that is about to begin. @throws GatewayError; the abort error */
   refresh(signal: AbortSignal): Promise<void>;
   /** Keeps snapshots coming while held; makes sure that there is one of the last second. Call the result to let go. @throws as `refresh` */
@@ -31,7 +33,7 @@ export interface CatalogSource {
  */
 export interface SharedCatalogs {
   /** The source as one session sees it, asked for before it logs in: it has no snapshot for a session whose path may be another. */
-  forSession(): CatalogSource;
+  forSession(options?: { readonly hasOwnPath: boolean }): CatalogSource;
   /** True once new logins have another path: they need another source. */
   readonly outdated: boolean;
   /** True when no session holds it. */
@@ -91,11 +93,15 @@ class Source implements SharedCatalogs {
     return this.#mirror.bytes;
   }
 
-  forSession(): CatalogSource {
+  forSession({ hasOwnPath } = { hasOwnPath: false }): CatalogSource {
     let loggedInByMs = Number.POSITIVE_INFINITY;
+    // A login that was over when the path was last proven has it still; of a later one nobody knows, unless it asked for its own.
+    const isOutdated = () => !hasOwnPath && this.#outdated && loggedInByMs > this.#provenMs;
     return {
-      // A login that was over when the path was last proven has it still; of a later one nobody knows.
-      current: () => (this.#outdated && loggedInByMs > this.#provenMs ? undefined : this.#current()),
+      current: () => (isOutdated() ? undefined : this.#current()),
+      get isOutdated() {
+        return isOutdated();
+      },
       refresh: (signal) => this.#refresh(signal),
       hold: async (signal) => {
         loggedInByMs = this.#deps.clock.monotonicMs() + CONNECT_MS_MAX;

@@ -32,6 +32,8 @@ export interface ConversationDeps {
   readonly startPath: SearchPath;
   /** The newest catalog snapshot; undefined when it is too old to rely on. */
   catalog(): Catalog | undefined;
+  /** See `CatalogSource.isOutdated`. */
+  isOutdated(): boolean;
 }
 
 /** One bound value, cell or piece of COPY data: each message is held in memory until it is whole. */

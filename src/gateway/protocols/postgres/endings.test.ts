@@ -63,7 +63,7 @@ beforeEach(() => {
     conversation: {
       ...{ clock, decider: stubPolicy, planner: createStubPlanner(), ledger: ledger.session },
       operations: new Operations({ clock, ledger: ledger.session }),
-      ...{ maskKey: Buffer.alloc(32), startPath: undefined, catalog: () => catalog },
+      ...{ maskKey: Buffer.alloc(32), startPath: undefined, catalog: () => catalog, isOutdated: () => false },
     },
     refreshCatalog: () => snapshot.promise,
     cancelUpstream: async () => {},

@@ -52,6 +52,7 @@ beforeEach(() => {
     maskKey: Buffer.alloc(32),
     startPath: undefined,
     catalog: () => stubCatalog,
+    isOutdated: () => false,
   });
   framer = new Framer({ messageBytesMax: 1_000 });
   forwarding = new Forwarding(conversation, {

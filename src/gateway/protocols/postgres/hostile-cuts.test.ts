@@ -113,6 +113,7 @@ function session(client: MemoryStream, target: MemoryStream): Promise<void> {
       maskKey: Buffer.alloc(32),
       startPath: undefined,
       catalog: () => stubCatalog,
+      isOutdated: () => false,
     },
     refreshCatalog: async () => {},
     cancelUpstream: async () => {},

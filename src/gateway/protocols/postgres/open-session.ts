@@ -26,7 +26,8 @@ export interface OpenTarget {
   readonly keys: CancelKeys;
   /** A client that connects again and again to a target that is away must not fill the log. */
   readonly failures: Log;
-  database(name: string): Database;
+  /** `hasOwnPath`: the session asked for its search path itself. */
+  database(name: string, options: { readonly hasOwnPath: boolean }): Database;
 }
 
 /**
@@ -87,7 +88,7 @@ async function runSession(
   let release = () => {};
   let key: ReturnType<CancelKeys['mint']> | undefined;
   try {
-    const { catalogs, planner } = target.database(start.database);
+    const { catalogs, planner } = target.database(start.database, { hasOwnPath: start.searchPath !== undefined });
     await loadParser();
     const opening = openUpstream(
       { ...deps, config },
@@ -122,6 +123,7 @@ async function runSession(
         maskKey: deps.maskKey.reveal(),
         startPath: start.searchPath,
         catalog: () => catalogs.current(),
+        isOutdated: () => catalogs.isOutdated,
       },
       refreshCatalog: () => catalogs.refresh(session.signal),
       cancelUpstream: cancel,

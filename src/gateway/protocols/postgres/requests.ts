@@ -417,6 +417,11 @@ export class Requests {
     const catalog = deps.catalog();
     if (catalog === undefined) {
       if (!this.#refreshed) return this.#refresh();
+      if (deps.isOutdated()) {
+        this.#over = true;
+        this.#port.fail(OUTDATED);
+        return 'wait';
+      }
       return refusalOf(
         '58000',
         'statement-refused',
@@ -484,6 +489,12 @@ const PORTAL_FETCHED = refusalOf(
   'unknown-cursor',
   'FETCH and MOVE serve cursors that were declared in SQL; a portal is asked for its rows by Execute',
 );
+/** A pool that hears it makes a new connection. */
+const OUTDATED = {
+  severity: 'FATAL',
+  sqlstate: '57P01',
+  message: 'the search path of the login was changed when this connection was young; connect again',
+} as const;
 /** Names, parameter types and header around a text. */
 const TEXT_OVERHEAD_BYTES = 64 * 1024;
 /** Requests sent and not answered; beyond it the client has to wait. */

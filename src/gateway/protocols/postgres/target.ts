@@ -6,7 +6,7 @@ import { createCatalogSource, type SharedCatalogs } from './catalog-source.ts';
 import { parseConfig } from './config.ts';
 import { endClient, endTarget } from './last-words.ts';
 import { createNameWatch } from './name-watch.ts';
-import { type Database, serveClient } from './open-session.ts';
+import { type OpenTarget, serveClient } from './open-session.ts';
 import { refusalText } from './refusal.ts';
 import { createPlanner, type Planner } from './sql/index.ts';
 import { openUpstream, REQUIRED_PARAMETERS } from './upstream.ts';
@@ -25,9 +25,9 @@ export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
   const databases = new Map<string, { readonly catalogs: SharedCatalogs; readonly planner: Planner }>();
   /** Sources whose sessions go on under a search path that new ones no longer get. */
   const outdated = new Set<SharedCatalogs>();
-  const database = (name: string): Database => {
+  const database: OpenTarget['database'] = (name, { hasOwnPath }) => {
     const { catalogs, planner } = shared(name);
-    return { catalogs: catalogs.forSession(), planner };
+    return { catalogs: catalogs.forSession({ hasOwnPath }), planner };
   };
   const shared = (name: string) => {
     const known = databases.get(name);

@@ -56,9 +56,13 @@ export function failSessionFacts(facts: SessionFacts): SessionFacts {
   return facts.transaction?.isBlock === true ? facts : undone(facts);
 }
 
-/** The facts once the server says that no transaction is open: one that no COMMIT or ROLLBACK has ended is committed. */
+/**
+ * The facts once the server says that no transaction is open. What no BEGIN has opened is committed; a block that no completed COMMIT or ROLLBACK
+ * has ended is gone: a COMMIT that fails (a deferred constraint, say) has rolled it back.
+ */
 export function endTransaction(facts: SessionFacts): SessionFacts {
-  return facts.transaction === undefined ? facts : committed(facts);
+  if (facts.transaction === undefined) return facts;
+  return facts.transaction.isBlock ? undone(facts) : committed(facts);
 }
 
 /**

@@ -2,7 +2,14 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startPostgres, type TestPostgres } from '../../../../../test/support/postgres.ts';
-import { applySessionEffects, loadParser, noSessionFacts, settleSessionFacts } from './index.ts';
+import {
+  applySessionEffects,
+  endTransaction,
+  failSessionFacts,
+  loadParser,
+  noSessionFacts,
+  settleSessionFacts,
+} from './index.ts';
 import { inSession, only, reasonOf, touchesOf } from './testing/plans.ts';
 import { createShop, openClient, readCatalog, type Shop, shopSql } from './testing/shop.ts';
 
@@ -458,5 +465,61 @@ describe('names mean what they mean to this session', () => {
     expect(only(shop.plan('discard all')).effects).toEqual([{ kind: 'discard' }]);
     expect(only(shop.plan('select 1')).writes).toBe(false);
     expect(only(shop.plan("select nextval('s')")).writes).toBe(true);
+  });
+});
+
+describe('what a transaction brings back', () => {
+  const path = (names: readonly string[]) => ({ kind: 'search-path', path: names, isLocal: false }) as const;
+  const begun = applySessionEffects(noSessionFacts, [{ kind: 'transaction', verb: 'begin' }, path(['b'])]);
+
+  it('a block that ends without a COMMIT having completed, since that failed, is rolled back', () => {
+    expect(endTransaction(failSessionFacts(begun)).searchPath).toBeUndefined();
+    const committed = applySessionEffects(begun, [{ kind: 'transaction', verb: 'commit' }]);
+    expect(endTransaction(committed).searchPath).toEqual(['b']);
+  });
+
+  it('what no BEGIN has opened is committed with its answer, and undone with its failure', () => {
+    const alone = applySessionEffects(noSessionFacts, [path(['b'])]);
+    expect(endTransaction(alone).searchPath).toEqual(['b']);
+    expect(endTransaction(failSessionFacts(alone)).searchPath).toBeUndefined();
+  });
+
+  it('a failed statement in a block changes nothing until the block or a savepoint is rolled back', () => {
+    const saved = applySessionEffects(begun, [{ kind: 'transaction', verb: 'savepoint', name: 's' }, path(['c'])]);
+    expect(failSessionFacts(saved).searchPath).toEqual(['c']);
+    const back = applySessionEffects(failSessionFacts(saved), [
+      { kind: 'transaction', verb: 'rollback-to', name: 's' },
+    ]);
+    expect(back.searchPath).toEqual(['b']);
+    expect(applySessionEffects(back, [{ kind: 'transaction', verb: 'rollback' }]).searchPath).toBeUndefined();
+  });
+
+  it('savepoints of one name are a stack, also when nothing changed between them', () => {
+    const savepoint = { kind: 'transaction', verb: 'savepoint', name: 's' } as const;
+    const release = { kind: 'transaction', verb: 'release', name: 's' } as const;
+    const stack = applySessionEffects(begun, [savepoint, savepoint, path(['c']), savepoint, release, release]);
+    expect(stack.transaction?.savepoints).toHaveLength(1);
+    expect(applySessionEffects(stack, [{ kind: 'transaction', verb: 'rollback-to', name: 's' }]).searchPath).toEqual([
+      'b',
+    ]);
+    expect(applySessionEffects(stack, [release]).transaction?.savepoints).toEqual([]);
+  });
+
+  it('AND CHAIN opens the next block: what was set stays, and is what the next rollback goes back to', () => {
+    const chained = applySessionEffects(begun, [{ kind: 'transaction', verb: 'commit', chains: true }, path(['c'])]);
+    expect(applySessionEffects(chained, [{ kind: 'transaction', verb: 'rollback' }]).searchPath).toEqual(['b']);
+  });
+
+  it('a cursor ends with its transaction, unless it is held', () => {
+    const declare = (name: string, isHeld: boolean) =>
+      ({
+        kind: 'declare',
+        name,
+        isHeld,
+        prepared: { kind: 'SelectStmt', text: 'select 1', index: 0, isQuery: true },
+      }) as const;
+    const declared = applySessionEffects(begun, [declare('a', false), declare('b', true)]);
+    const after = applySessionEffects(declared, [{ kind: 'transaction', verb: 'commit' }]);
+    expect(Array.from(after.cursors.keys())).toEqual(['b']);
   });
 });
