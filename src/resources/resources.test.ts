@@ -2,61 +2,37 @@ import { create as createMessage, toBinary } from '@bufbuild/protobuf';
 import { Control } from '@countersign/sdk/contract';
 import { GatewayUpdateSchema } from '@countersign/sdk/contract/gen/countersign/control/v1/control_pb.ts';
 import type { Kysely } from 'kysely';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { eventually } from '../../test/support/eventually.ts';
-import { startPostgres, type TestPostgres } from '../../test/support/postgres.ts';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openTestStore, type TestStore } from '../../test/support/store.ts';
-import {
-  createLog,
-  createManualClock,
-  createSeededRandom,
-  createSilentLog,
-  createSystemClock,
-  type ManualClock,
-  type Service,
-} from '../std/index.ts';
-import { member as postgresEngine } from '../store/engines/postgres/index.ts';
+import { createLog, createManualClock, createSilentLog, type ManualClock, type Service } from '../std/index.ts';
 import type { Store } from '../store/index.ts';
 import {
-  createResources,
   type Plan,
   type Resource,
   type ResourceKind,
   type Resources,
   resourcesMigrations,
-  type ValidateResource,
   type ValidateTogether,
 } from './index.ts';
 import type { ResourcesTables } from './migrations.ts';
+import { createTestResources, policy, target, uniqueIds, withId } from './testing/declared.ts';
 
 const signal = new AbortController().signal;
-const GATEWAY = 'spiffe://example.org/countersign/gateway';
 let test: TestStore;
 let clock: ManualClock;
 let resources: Resources & Service;
 
-/** Stands for the schemas of protocols and the checks of policies. */
-const validate: ValidateResource = (_kind, _name, spec) =>
-  typeof spec === 'object' && spec !== null && 'bad' in spec ? ['bad is not allowed', 'and it is bad'] : [];
-
-/** Stands for the loader of policies: `id` is there once. Counts what it was asked. */
+/** `uniqueIds`, counting what it was asked, and failing on demand. */
 const validateTogether: ValidateTogether = (kind, all) => {
   asked.push(kind);
   if (isBroken) throw new Error('the parser is broken');
-  const taken = new Map<unknown, string>();
-  return all.flatMap(({ name, spec }) => {
-    const id = typeof spec === 'object' && spec !== null && 'id' in spec ? spec.id : name;
-    const other = taken.get(id);
-    taken.set(id, other ?? name);
-    return other === undefined ? [] : [{ kind, name, message: `the id ${id} is taken by ${other}` }];
-  });
+  return uniqueIds(kind, all);
 };
 let asked: ResourceKind[] = [];
 let isBroken = false;
 
-function create(store: Store, seed = 'resources', log = createSilentLog()): Resources & Service {
-  return createResources({ store, clock, random: createSeededRandom(seed), log, validate, validateTogether });
-}
+const create = (store: Store, log = createSilentLog()): Resources & Service =>
+  createTestResources({ store, clock }, { log, validateTogether });
 
 beforeEach(async () => {
   clock = createManualClock(1_000_000);
@@ -69,13 +45,6 @@ beforeEach(async () => {
 afterEach(async () => {
   await resources.stop();
   await test.close();
-});
-
-const target = (name: string, spec: unknown = { protocol: 'postgres' }): Resource => ({ kind: 'Target', name, spec });
-const policy = (name: string, text = 'permit(principal, action, resource);'): Resource => ({
-  kind: 'Policy',
-  name,
-  spec: { text },
 });
 
 const isTarget = ({ kind }: Resource) => kind === 'Target';
@@ -170,96 +139,6 @@ describe('a plan', () => {
   });
 });
 
-describe('differences', () => {
-  it.each([
-    [{ password: 'hunter2' }],
-    [{ config: { dbPassword: 'hunter2' } }],
-    [{ config: { api_key: ['hunter2'] } }],
-    [{ token: { value: 'hunter2' } }],
-    [{ auth: { key: 'hunter2' } }],
-    [{ clientSecret: 'hunter2' }],
-  ])('never show a secret that was put inline by mistake: %j', async (spec) => {
-    const created = await resources.apply([target('db', spec)], { prune: false });
-    const deleted = await resources.plan([], { prune: true });
-    const replaced = await resources.plan([target('db', 'plain')], { prune: true });
-    expect(JSON.stringify([created, deleted, replaced])).not.toContain('hunter2');
-    expect(JSON.stringify(created)).toContain('[redacted]');
-  });
-
-  it('show references to secrets', async () => {
-    const plan = await resources.plan([target('db', { password: 'env:DB_PASSWORD' })], { prune: false });
-    expect(plan.ok && plan.changes[0]?.differences).toEqual(['password: none → "env:DB_PASSWORD"']);
-  });
-
-  it('of texts of several lines are the lines that changed, however far from the start', async () => {
-    const text = (...end: string[]) => ['// Who may do what.'.repeat(20), 'a', 'b', ...end, 'last'].join('\n');
-    await resources.apply([target('db', { text: text('@mask', 'permit', 'x') })], { prune: false });
-    expect(await differencesTo({ text: text('permit', 'x', '+ y') })).toEqual(['text -4: @mask', 'text +6: + y']);
-    expect(await differencesTo({ text: text('@mask', 'forbid', 'x') })).toEqual(['text -5: permit', 'text +5: forbid']);
-    expect(await differencesTo({ text: `${text('@mask', 'permit', 'x')}\n` })).toEqual(['text +8: ']);
-    expect(await differencesTo({ text: 'one' })).toContain('text +1: one');
-  });
-
-  it('of long lines begin shortly before the place', async () => {
-    const long = (end: string) => `${'x'.repeat(500)}${end}${'y'.repeat(500)}`;
-    await resources.apply([target('db', { text: long('old'), lines: `a\n${long('old')}` })], { prune: false });
-    const [one = '', ...lines] = await differencesTo({ text: long('new'), lines: `a\n${long('new')}` });
-    expect(one).toMatch(/^text: …"x{24}oldy+"… → …"x{24}newy+"…$/);
-    expect(lines).toEqual([
-      expect.stringMatching(/^lines -2: …x{24}oldy{93}…$/),
-      expect.stringMatching(/^lines \+2: …x{24}newy{93}…$/),
-    ]);
-  });
-
-  it('of texts that have nothing in common show the beginning of both', async () => {
-    const lines = (name: string) => Array.from({ length: 1000 }, (_, n) => `${name}${n}`).join('\n');
-    await resources.apply([target('db', { text: lines('a') })], { prune: false });
-    const shown = await differencesTo({ text: lines('b') });
-    expect([shown[0], shown[50], shown[51], shown.at(-1)]).toEqual([
-      'text -1: a0',
-      'text - … and 950 more lines',
-      'text +1: b0',
-      'text + … and 950 more lines',
-    ]);
-  });
-
-  it('never show a line of a secret of several lines', async () => {
-    const pem = (body: string) => `-----BEGIN PRIVATE KEY-----\n${body}\n-----END PRIVATE KEY-----\n`;
-    await resources.apply([target('db', { password: 'a\nhunter1', ca: pem('hunter1') })], { prune: false });
-    const redacted = '[redacted] → [redacted]';
-    expect(await differencesTo({ password: 'a\nhunter2', ca: pem('hunter2') })).toEqual([
-      `password: ${redacted}`,
-      `ca: ${redacted}`,
-    ]);
-    expect(await differencesTo({ password: 'a\nhunter1', ca: 'public' })).toEqual(['ca: [redacted] → "public"']);
-  });
-
-  it('of all resources together fit into a message', async () => {
-    const many = (sign: string) =>
-      Array.from({ length: 1000 }, (_, n) => target(`t${n}`, { text: `${sign.repeat(99)}\n`.repeat(52) }));
-    await resources.apply(many('a'), { prune: false });
-    const plan = await resources.plan(many('b'), { prune: false });
-    const all = plan.ok ? plan.changes.map(({ differences }) => differences) : [];
-    expect(all[0]).toHaveLength(102);
-    expect(all.at(-1)).toEqual(['… not shown: this plan is too long']);
-    expect(Buffer.byteLength(all.flat().join(''))).toBeLessThan(10 * 1024 * 1024 + 100_000);
-  });
-
-  async function differencesTo(spec: Record<string, unknown>): Promise<readonly string[]> {
-    const plan = await resources.plan([target('db', spec)], { prune: false });
-    return plan.ok ? (plan.changes[0]?.differences ?? []) : [];
-  }
-
-  it('are cut when they are long or many', async () => {
-    const spec = { text: 'x'.repeat(500), ...Object.fromEntries(Array.from({ length: 300 }, (_, n) => [`k${n}`, n])) };
-    const plan = await resources.plan([target('db', spec)], { prune: false });
-    const lines = plan.ok ? (plan.changes[0]?.differences ?? []) : [];
-    expect(lines).toHaveLength(201);
-    expect(lines[0]?.length).toBeLessThan(150);
-    expect(lines.at(-1)).toBe('… and 101 more differences');
-  });
-});
-
 describe('applying', () => {
   it('makes it so, tells listeners once, and shows the new state when it resolves', async () => {
     const told: number[] = [];
@@ -323,7 +202,6 @@ describe('applying', () => {
 });
 
 /** A policy that gateways refuse beside another of that id. */
-const withId = (name: string, id: string): Resource => ({ kind: 'Policy', name, spec: { id } });
 
 describe('a set that gateways would refuse', () => {
   const refused = ['the id x is taken by a'];
@@ -403,7 +281,7 @@ describe('a set that gateways would refuse', () => {
       });
       logged = [];
       const log = createLog({ level: 'error', write: (line) => logged.push(JSON.parse(line)) });
-      resources = create(test.store, 'resources', log);
+      resources = create(test.store, log);
       await resources.start(signal);
     });
     let logged: object[];
@@ -492,214 +370,5 @@ describe('removing', () => {
     expect(await resources.remove('Target', 'a')).toBe(false);
     expect(await resources.list()).toEqual([policy('a')]);
     expect(resources.snapshot().revision).toBe(2);
-  });
-});
-
-describe('gateways', () => {
-  const report = (address: string, connected: boolean, by: Resources = resources) =>
-    by.reportGateway({ spiffeId: GATEWAY, address, connected });
-
-  it('are known with their address and since when they are there or gone', async () => {
-    await report('gw2:7000', true);
-    await clock.advance(5);
-    await report('gw1:7000', true);
-    await clock.advance(5);
-    await report('gw2:7000', false);
-    expect(resources.gateways()).toEqual([
-      { spiffeId: GATEWAY, address: 'gw1:7000', connected: true, sinceMs: 1_000_005 },
-      { spiffeId: GATEWAY, address: 'gw2:7000', connected: false, sinceMs: 1_000_010 },
-    ]);
-    expect(await resources.forgetGateway(GATEWAY, 'gw2:7000')).toBe(true);
-    expect(await resources.forgetGateway(GATEWAY, 'gw2:7000')).toBe(false);
-    expect(resources.gateways()).toHaveLength(1);
-  });
-
-  it('stay connected when they connect again before the old connection is seen to end', async () => {
-    let told = 0;
-    resources.onGateways(() => told++);
-    await report('gw:1', true);
-    await report('gw:1', true);
-    await report('gw:1', false);
-    expect(resources.gateways()).toMatchObject([{ connected: true }]);
-    await report('gw:1', false);
-    expect(resources.gateways()).toMatchObject([{ connected: false }]);
-    expect(told).toBe(2);
-  });
-
-  it('end in the state that was reported last, however many reports come at once', async () => {
-    await Promise.all([report('gw:1', true), report('gw:1', false), report('gw:1', true), report('gw:1', false)]);
-    expect(resources.gateways().filter((gateway) => gateway.connected)).toEqual([]);
-  });
-
-  it('are not connected to a server that has just started', async () => {
-    await report('gw:1', true);
-    await resources.stop();
-    await test.reopen();
-    resources = create(test.store);
-    await resources.start(signal);
-    expect(resources.gateways()).toMatchObject([{ address: 'gw:1', connected: false }]);
-  });
-
-  it('are forgotten a month after they left, when another one comes', async () => {
-    await report('old:1', true);
-    await report('old:1', false);
-    await clock.advance(30 * 86_400_000 + 1);
-    await report('new:1', true);
-    expect(resources.gateways().map((gateway) => gateway.address)).toEqual(['new:1']);
-  });
-
-  it('find room however many left at other addresses before them, those going first that left first', async () => {
-    const rows = Array.from({ length: 10_000 }, (_, n) => ({
-      ...{ spiffe_id: GATEWAY, address: `gw${n}:1`, connected: n < 5 ? 1 : 0, since_ms: 1_000_000 - n, owner: 'x' },
-    }));
-    for (let start = 0; start < rows.length; start += 1000)
-      await test.store
-        .db<ResourcesTables>()
-        .insertInto('resources_gateways')
-        .values(rows.slice(start, start + 1000))
-        .execute();
-    await report('new:1', true);
-    const present = resources.gateways().map(({ address }) => address);
-    expect(present).toContain('new:1');
-    expect(present).toHaveLength(9901);
-    expect(present).not.toContain('gw9999:1');
-    expect(present).toEqual(expect.arrayContaining(['gw0:1', 'gw4:1', 'gw5:1', 'gw9899:1']));
-  });
-
-  it.each([
-    'gw',
-    'gw:0',
-    'gw:65536',
-    'user@gw:1',
-    'http://gw:1',
-    'gw :1',
-    '[::1:1',
-    ':1',
-  ])('may not advertise %s', async (address) => {
-    await expect(report(address, true)).rejects.toMatchObject({ code: 'ERR_RESOURCES_ADDRESS' });
-  });
-
-  it.each(['gw.example:65535', '10.0.0.1:1', '[::1]:7000'])('may advertise %s', async (address) => {
-    await report(address, true);
-    expect(resources.gateways()).toMatchObject([{ address }]);
-  });
-});
-
-describe('several servers on one database', () => {
-  let postgres: TestPostgres;
-  const opened: Service[] = [];
-  beforeAll(async () => {
-    postgres = await startPostgres();
-    process.env['CS_RESOURCES_TEST_URL'] = postgres.url;
-  });
-  afterEach(async () => {
-    for (const service of opened.splice(0).toReversed()) await service.stop();
-    await postgres.query('drop schema public cascade; create schema public');
-  });
-  afterAll(() => postgres.stop());
-
-  async function startServer(seed: string): Promise<Resources & Service> {
-    const store = postgresEngine.open(
-      { url: 'env:CS_RESOURCES_TEST_URL' },
-      { clock: createSystemClock(), log: createSilentLog() },
-    );
-    await store.start(signal);
-    opened.push(store);
-    await store.migrate(resourcesMigrations);
-    const created = create(store, seed);
-    await created.start(signal);
-    opened.push(created);
-    return created;
-  }
-
-  /** Lets the servers that live beat once more each, `count` times. */
-  async function beats(count: number, live: number): Promise<void> {
-    for (let n = 0; n < count; n++) {
-      const [before] = await postgres.query('select max(beats)::int as beats from resources_servers');
-      await clock.advance(30_000);
-      await eventually('every server has beaten', async () => {
-        const [row] = await postgres.query('select count(*)::int as done from resources_servers where beats > $1', [
-          before?.['beats'],
-        ]);
-        return row?.['done'] === live;
-      });
-    }
-  }
-
-  it('push changes to each other and plan one after the other', async () => {
-    const [one, two] = await Promise.all([startServer('one'), startServer('two')]);
-    const both = Promise.all(
-      [one, two].map(
-        (server) => new Promise<void>((resolve) => server.onChange(({ revision }) => revision === 10 && resolve())),
-      ),
-    );
-    const plans = await Promise.all(
-      Array.from({ length: 10 }, (_, n) => (n % 2 === 0 ? one : two).apply([target('a', { n })], { prune: true })),
-    );
-    await both;
-    expect(plans.flatMap((plan) => (plan.ok ? [plan.revision] : [])).sort((a, b) => a - b)).toEqual([
-      1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
-    ]);
-    expect(one.snapshot()).toEqual(two.snapshot());
-  });
-
-  it('never make a set that gateways would refuse, though each is told one half of it at the same moment', async () => {
-    const [one, two] = await Promise.all([startServer('one'), startServer('two')]);
-    for (const round of Array.from({ length: 5 }, (_, n) => `r${n}`)) {
-      const plans = await Promise.all([
-        one.apply([withId(`${round}-a`, round)], { prune: false }),
-        two.apply([withId(`${round}-b`, round)], { prune: false }),
-      ]);
-      expect(plans.filter(({ ok }) => ok)).toHaveLength(1);
-    }
-    expect(await two.list('Policy')).toHaveLength(5);
-  });
-
-  it('keep a gateway that moved from one to the other connected, though the first sees it leave', async () => {
-    const [one, two] = await Promise.all([startServer('one'), startServer('two')]);
-    const report = (by: Resources, connected: boolean) =>
-      by.reportGateway({ spiffeId: GATEWAY, address: 'gw:1', connected });
-    await report(one, true);
-    await report(two, true);
-    await report(one, false);
-    expect(two.gateways()).toMatchObject([{ connected: true }]);
-    await report(two, false);
-    expect(two.gateways()).toMatchObject([{ connected: false }]);
-  });
-
-  it('take the gateways of one that was killed for gone three minutes later, and not those of one that lives', async () => {
-    const [killed, lives, looks] = await Promise.all(['killed', 'lives', 'looks'].map(startServer));
-    if (!killed || !lives || !looks) throw new Error('three were started');
-    const report = (by: Resources, address: string) =>
-      by.reportGateway({ spiffeId: GATEWAY, address, connected: true });
-    await report(killed, 'ghost:1');
-    await report(killed, 'moved:1');
-    await report(lives, 'there:1');
-    await report(lives, 'moved:1');
-    const connected = () =>
-      looks
-        .gateways()
-        .filter((gateway) => gateway.connected)
-        .map(({ address }) => address);
-    await killed.stop(); // Without reporting that its gateways left: that is what a server does that is killed.
-    await beats(5, 2);
-    expect(connected()).toEqual(['ghost:1', 'moved:1', 'there:1']);
-    await beats(2, 2);
-    await eventually('the ghost is gone', () => !connected().includes('ghost:1'));
-    expect(connected()).toEqual(['moved:1', 'there:1']);
-    expect(await postgres.query('select owner from resources_servers')).toHaveLength(2);
-  });
-
-  it('have their gateways back when they were only paused', async () => {
-    const [paused, looks] = await Promise.all([startServer('paused'), startServer('looks')]);
-    await paused.reportGateway({ spiffeId: GATEWAY, address: 'gw:1', connected: true });
-    // What another server does that has not seen it beat.
-    await postgres.query(
-      'update resources_gateways set connected = 0; delete from resources_servers; update resources_state set revision = revision + 1',
-    );
-    await clock.advance(10_000);
-    await eventually('the gateway is gone', () => !looks.gateways().some(({ connected }) => connected));
-    await clock.advance(20_000);
-    await eventually('the gateway is back', () => looks.gateways().some(({ connected }) => connected));
   });
 });

@@ -1,0 +1,112 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openTestStore, type TestStore } from '../../test/support/store.ts';
+import { createManualClock, type ManualClock, type Service } from '../std/index.ts';
+import { type Resources, resourcesMigrations } from './index.ts';
+import type { ResourcesTables } from './migrations.ts';
+import { createTestResources, GATEWAY } from './testing/declared.ts';
+
+const signal = new AbortController().signal;
+let test: TestStore;
+let clock: ManualClock;
+let resources: Resources & Service;
+
+beforeEach(async () => {
+  clock = createManualClock(1_000_000);
+  test = await openTestStore(resourcesMigrations, { clock });
+  resources = createTestResources({ store: test.store, clock });
+  await resources.start(signal);
+});
+afterEach(async () => {
+  await resources.stop();
+  await test.close();
+});
+
+describe('gateways', () => {
+  const report = (address: string, connected: boolean, by: Resources = resources) =>
+    by.reportGateway({ spiffeId: GATEWAY, address, connected });
+
+  it('are known with their address and since when they are there or gone', async () => {
+    await report('gw2:7000', true);
+    await clock.advance(5);
+    await report('gw1:7000', true);
+    await clock.advance(5);
+    await report('gw2:7000', false);
+    expect(resources.gateways()).toEqual([
+      { spiffeId: GATEWAY, address: 'gw1:7000', connected: true, sinceMs: 1_000_005 },
+      { spiffeId: GATEWAY, address: 'gw2:7000', connected: false, sinceMs: 1_000_010 },
+    ]);
+    expect(await resources.forgetGateway(GATEWAY, 'gw2:7000')).toBe(true);
+    expect(await resources.forgetGateway(GATEWAY, 'gw2:7000')).toBe(false);
+    expect(resources.gateways()).toHaveLength(1);
+  });
+
+  it('stay connected when they connect again before the old connection is seen to end', async () => {
+    let told = 0;
+    resources.onGateways(() => told++);
+    await report('gw:1', true);
+    await report('gw:1', true);
+    await report('gw:1', false);
+    expect(resources.gateways()).toMatchObject([{ connected: true }]);
+    await report('gw:1', false);
+    expect(resources.gateways()).toMatchObject([{ connected: false }]);
+    expect(told).toBe(2);
+  });
+
+  it('end in the state that was reported last, however many reports come at once', async () => {
+    await Promise.all([report('gw:1', true), report('gw:1', false), report('gw:1', true), report('gw:1', false)]);
+    expect(resources.gateways().filter((gateway) => gateway.connected)).toEqual([]);
+  });
+
+  it('are not connected to a server that has just started', async () => {
+    await report('gw:1', true);
+    await resources.stop();
+    await test.reopen();
+    resources = createTestResources({ store: test.store, clock });
+    await resources.start(signal);
+    expect(resources.gateways()).toMatchObject([{ address: 'gw:1', connected: false }]);
+  });
+
+  it('are forgotten a month after they left, when another one comes', async () => {
+    await report('old:1', true);
+    await report('old:1', false);
+    await clock.advance(30 * 86_400_000 + 1);
+    await report('new:1', true);
+    expect(resources.gateways().map((gateway) => gateway.address)).toEqual(['new:1']);
+  });
+
+  it('find room however many left at other addresses before them, those going first that left first', async () => {
+    const rows = Array.from({ length: 10_000 }, (_, n) => ({
+      ...{ spiffe_id: GATEWAY, address: `gw${n}:1`, connected: n < 5 ? 1 : 0, since_ms: 1_000_000 - n, owner: 'x' },
+    }));
+    for (let start = 0; start < rows.length; start += 1000)
+      await test.store
+        .db<ResourcesTables>()
+        .insertInto('resources_gateways')
+        .values(rows.slice(start, start + 1000))
+        .execute();
+    await report('new:1', true);
+    const present = resources.gateways().map(({ address }) => address);
+    expect(present).toContain('new:1');
+    expect(present).toHaveLength(9901);
+    expect(present).not.toContain('gw9999:1');
+    expect(present).toEqual(expect.arrayContaining(['gw0:1', 'gw4:1', 'gw5:1', 'gw9899:1']));
+  });
+
+  it.each([
+    'gw',
+    'gw:0',
+    'gw:65536',
+    'user@gw:1',
+    'http://gw:1',
+    'gw :1',
+    '[::1:1',
+    ':1',
+  ])('may not advertise %s', async (address) => {
+    await expect(report(address, true)).rejects.toMatchObject({ code: 'ERR_RESOURCES_ADDRESS' });
+  });
+
+  it.each(['gw.example:65535', '10.0.0.1:1', '[::1]:7000'])('may advertise %s', async (address) => {
+    await report(address, true);
+    expect(resources.gateways()).toMatchObject([{ address }]);
+  });
+});
