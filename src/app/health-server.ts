@@ -35,22 +35,7 @@ export function createHealthServer(deps: {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: LOOP_PRECISION_MS });
   registerConditions(registry, conditions);
-  for (const { name, help, label, read } of [...heapMetrics(), ...deps.metrics]) {
-    new Gauge({
-      ...{ name, help, registers: [registry] },
-      labelNames: label === undefined ? [] : [label],
-      collect() {
-        try {
-          const value = read();
-          if (typeof value === 'number') return this.set(value);
-          for (const [of, one] of value) this.set({ [label ?? '']: of }, one);
-        } catch {
-          // A part that is not started yet has no figure; the others of the scrape, and the conditions, have.
-          this.reset();
-        }
-      },
-    });
-  }
+  for (const metric of [...heapMetrics(), ...deps.metrics]) registerMetric(registry, metric);
   const server: Server = createServer(
     {
       requestTimeout: REQUEST_TIMEOUT_MS,
@@ -121,6 +106,23 @@ export function createHealthServer(deps: {
       return { host: address.address, port: address.port };
     },
   };
+}
+
+function registerMetric(registry: Registry, { name, help, label, read }: Metric): void {
+  new Gauge({
+    ...{ name, help, registers: [registry] },
+    labelNames: label === undefined ? [] : [label],
+    collect() {
+      try {
+        const value = read();
+        if (typeof value === 'number') return this.set(value);
+        for (const [of, one] of value) this.set({ [label ?? '']: of }, one);
+      } catch {
+        // A part that is not started yet has no figure; the others of the scrape, and the conditions, have.
+        this.reset();
+      }
+    },
+  });
 }
 
 /** Each condition of the role in each severity, 1 where it has it now: what is well is shown too, so that an alert can tell 0 from nothing. */
