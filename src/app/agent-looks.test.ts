@@ -89,7 +89,7 @@ describe('a server that is away', () => {
     const told = await telling.told('server-link');
     expect(told).toMatchObject({ ready: '200 degraded', metric: ['degraded'], log: ['degraded'] });
     expect(told.found).toContain('unknown-issuer');
-    expect(told.remedy).toContain('bootstrap bundle');
+    expect(told.remedy).toContain('agent.trustBundle');
   });
 });
 

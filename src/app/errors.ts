@@ -24,7 +24,7 @@ export const errorTable = {
     exit: 'unavailable',
     meaning: 'Whoever answers at the address of the server did not prove to be the server of this trust domain.',
     remedy:
-      'unknown-issuer: the server lost its keystore or its store, or the address leads elsewhere; expired or not-yet-valid: compare the clocks of both machines.',
+      'See the reason in the message. For unknown-issuer: the server lost its keystore or its store, or the address leads elsewhere. For expired or not-yet-valid: compare the clocks of both machines.',
   },
 } as const satisfies ErrorTable;
 
