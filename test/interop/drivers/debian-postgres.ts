@@ -21,8 +21,15 @@ export interface DebianServer {
   stop(): Promise<void>;
 }
 
-/** Starts a server that believes everyone on this machine, with the database `shop` of the role `shop_app`, and runs SQL in it as that role. */
-export async function startDebianServer(bin: string, sql: string): Promise<DebianServer> {
+/**
+ * Starts a server that believes everyone on this machine, with the database `shop` of the role `shop_app`, and runs SQL in it as that role.
+ * `serverArgs` are further arguments of `postgres`.
+ */
+export async function startDebianServer(
+  bin: string,
+  sql: string,
+  serverArgs: readonly string[] = [],
+): Promise<DebianServer> {
   const owner = serverOwner();
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'cs-debian-pg-'));
   const [dataDir, socketDir] = [path.join(folder, 'data'), path.join(folder, 's')];
@@ -37,7 +44,7 @@ export async function startDebianServer(bin: string, sql: string): Promise<Debia
   const args = ['-D', dataDir, '-U', 'postgres', '--auth=trust', '--encoding=UTF8', '--no-locale', '--no-sync'];
   const made = spawnSync(path.join(bin, 'initdb'), args, { ...spawnIdentity(owner), cwd: '/', encoding: 'utf8' });
   if (made.status !== 0) throw new Error(`initdb failed: ${made.error?.message ?? made.stderr}`);
-  const server = createClusterProcess({ owner, folder, dataDir, socketDir, bin, args: [] });
+  const server = createClusterProcess({ owner, folder, dataDir, socketDir, bin, args: serverArgs });
   try {
     const [port = 0] = await freePorts(1);
     await server.start(port);

@@ -1,0 +1,93 @@
+/** Runs a suite in some modes and compares them with what it does directly. */
+import * as fs from 'node:fs';
+import * as os from 'node:os';
+import * as path from 'node:path';
+import { type Comparison, compare } from './compare.ts';
+import { type Mode, openPlace } from './place.ts';
+import type { Outcome, Suite } from './suite.ts';
+
+export interface SuiteRun {
+  readonly cache: string;
+  readonly modes: readonly Exclude<Mode, 'direct'>[];
+  /** Only units that match. */
+  readonly only?: RegExp;
+  /** So many of the units, drawn with that seed. */
+  readonly slice?: { readonly size: number; readonly seed: number };
+  /** A folder with the suite's source, in place of fetching it. */
+  readonly source?: string;
+  /** Where outcomes and logs of the modes are left. */
+  readonly keep?: string;
+  readonly say?: (line: string) => void;
+}
+
+export interface SuiteReport {
+  readonly suite: string;
+  readonly units: number;
+  readonly directly: { readonly passed: number; readonly failed: number; readonly skipped: number };
+  readonly modes: Readonly<Partial<Record<Mode, Comparison>>>;
+}
+
+export async function runSuite(suite: Suite, options: SuiteRun): Promise<SuiteReport> {
+  const { cache, modes, only, slice, say = () => {} } = options;
+  fs.mkdirSync(cache, { recursive: true });
+  const source = await suite.fetch(cache);
+  const all = (await suite.units(source)).filter((unit) => only?.test(unit) ?? true);
+  const units = slice === undefined ? all : draw(all, slice);
+  const runIn = async (mode: Mode) => {
+    const outcomes = await runMode(suite, { mode, source, units, keep: options.keep });
+    say(`${suite.name} ${mode}: ${JSON.stringify(count(outcomes))}`);
+    return outcomes;
+  };
+  const direct = await runIn('direct');
+  const compared: Partial<Record<Mode, Comparison>> = {};
+  for (const mode of modes) compared[mode] = compare(suite.judge, direct, await runIn(mode));
+  return { suite: suite.name, units: units.length, directly: count(direct), modes: compared };
+}
+
+async function runMode(
+  suite: Suite,
+  options: { mode: Mode; source: string; units: readonly string[]; keep: string | undefined },
+): Promise<ReadonlyMap<string, Outcome>> {
+  const { mode, source, units, keep } = options;
+  // Always of the same name: outputs name their files.
+  const work = path.join(os.tmpdir(), `cs-foreign-${suite.name}`);
+  fs.rmSync(work, { recursive: true, force: true });
+  fs.mkdirSync(work, { recursive: true });
+  fs.chmodSync(work, 0o777);
+  const { databases, serverArgs = [] } = suite;
+  await using place = await openPlace({ mode, databases, serverArgs, ...(suite.login ? { login: suite.login } : {}) });
+  const outcomes = await suite.run({ source, units, place, work });
+  if (keep !== undefined) {
+    fs.mkdirSync(keep, { recursive: true });
+    const lines = [...outcomes].map(([name, outcome]) => JSON.stringify({ name, ...outcome }));
+    fs.writeFileSync(path.join(keep, `${suite.name}-${mode}.jsonl`), `${lines.join('\n')}\n`);
+    fs.writeFileSync(path.join(keep, `${suite.name}-${mode}.gateway.log`), place.logs());
+  }
+  fs.rmSync(work, { recursive: true, force: true });
+  return outcomes;
+}
+
+function count(outcomes: ReadonlyMap<string, Outcome>) {
+  const of = (status: Outcome['status']) =>
+    [...outcomes.values()].filter((outcome) => outcome.status === status).length;
+  return { passed: of('passed'), failed: of('failed'), skipped: of('skipped') };
+}
+
+/** The same units for the same seed, in the suite's own order. */
+function draw(units: readonly string[], { size, seed }: { size: number; seed: number }): string[] {
+  const drawn = new Set(
+    units
+      .map((unit) => ({ unit, rank: hash(`${seed}:${unit}`) }))
+      .toSorted((a, b) => a.rank - b.rank)
+      .slice(0, size)
+      .map(({ unit }) => unit),
+  );
+  return units.filter((unit) => drawn.has(unit));
+}
+
+/** FNV-1a, finished so that neighbours lie far apart. */
+function hash(text: string): number {
+  let value = 0x811c9dc5;
+  for (const character of text) value = Math.imul(value ^ (character.codePointAt(0) ?? 0), 0x01000193);
+  return Math.imul(value ^ (value >>> 15), 0x2c1b3c6d) >>> 0;
+}

@@ -1,0 +1,10 @@
+/** All suites by name. A new one is a file of `suites/` and a line here. */
+import type { Suite } from './suite.ts';
+import { asyncpg } from './suites/asyncpg.ts';
+import { isolation } from './suites/isolation.ts';
+import { libpqPipeline } from './suites/libpq-pipeline.ts';
+import { pgx } from './suites/pgx.ts';
+import { regress } from './suites/regress.ts';
+import { tools } from './suites/tools.ts';
+
+export const SUITES: readonly Suite[] = [tools, asyncpg, pgx, libpqPipeline, isolation, regress];

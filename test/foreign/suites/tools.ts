@@ -1,0 +1,85 @@
+/**
+ * Tools of registries, each a folder of `../tools/`: `run.sh` and a few lines of project. What the folder holds besides says what is
+ * installed first: `package.json` by npm, `requirements.txt` by pip into `.venv`, `pom.xml` by Maven, which also compiles it. One unit a tool; it must
+ * print the same as directly.
+ */
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import { command, mustRun } from '../command.ts';
+import type { Place } from '../place.ts';
+import type { Outcome, Suite } from '../suite.ts';
+
+const TOOLS = path.join(import.meta.dirname, '../tools');
+
+export const tools: Suite = {
+  name: 'tools',
+  login: 'shop_app',
+  judge: 'same',
+  databases: toolNames().map((name) => ({ name: databaseOf(name) })),
+  async fetch(cache) {
+    const prepared = path.join(cache, 'tools');
+    fs.mkdirSync(prepared, { recursive: true });
+    return prepared;
+  },
+  units: async () => toolNames(),
+  async run({ source, units, place, work }) {
+    const outcomes = new Map<string, Outcome>();
+    for (const tool of units) outcomes.set(tool, await runTool(tool, { prepared: source, place, work }));
+    return outcomes;
+  },
+};
+
+/** All tools there are. */
+function toolNames(): string[] {
+  const entries = fs.readdirSync(TOOLS, { withFileTypes: true });
+  return entries.flatMap((entry) => (entry.isDirectory() ? [entry.name] : [])).toSorted();
+}
+
+function databaseOf(tool: string): string {
+  return tool.replaceAll('-', '_');
+}
+
+async function runTool(tool: string, at: { prepared: string; place: Place; work: string }): Promise<Outcome> {
+  const { place } = at;
+  const folder = await prepare(at.prepared, tool);
+  const work = path.join(at.work, tool);
+  fs.mkdirSync(work);
+  const env = {
+    ...{ ...place.env, PGDATABASE: databaseOf(tool), TCP_PORT: String(place.port), WORK: work, BIN: place.bin },
+    ...{ BESIDE_HOST: place.beside.PGHOST, BESIDE_PORT: place.beside.PGPORT },
+  };
+  const { code, stdout, stderr } = await command('/bin/sh', ['run.sh'], { cwd: folder, env, withinMs: TOOL_MS_MAX });
+  const text = `${stdout}${stderr}ended with ${code}\n`
+    .replaceAll(place.env.PGHOST, 'HOST')
+    .replaceAll(new RegExp(`\\b(${place.port}|${place.env.PGPORT})\\b`, 'g'), 'PORT');
+  return { status: code === 0 ? 'passed' : 'failed', text };
+}
+
+/** A copy of the tool's folder with what it needs installed, made anew when a file of the folder has changed. */
+async function prepare(prepared: string, tool: string): Promise<string> {
+  const [from, to] = [path.join(TOOLS, tool), path.join(prepared, tool)];
+  const has = (name: string) => fs.existsSync(path.join(from, name));
+  const wants = ['package.json', 'requirements.txt', 'pom.xml']
+    .filter(has)
+    .map((name) => fs.readFileSync(path.join(from, name), 'utf8'));
+  const stamp = path.join(prepared, `${tool}.installed`);
+  const isNew = !fs.existsSync(stamp) || fs.readFileSync(stamp, 'utf8') !== wants.join();
+  if (isNew) fs.rmSync(to, { recursive: true, force: true });
+  fs.cpSync(from, to, { recursive: true });
+  if (isNew && has('package.json'))
+    await mustRun('npm', ['install', '--no-audit', '--no-fund', '--silent', '--no-package-lock'], { cwd: to });
+  if (isNew && has('requirements.txt')) {
+    await mustRun('/usr/bin/python3', ['-m', 'venv', '.venv'], { cwd: to });
+    await mustRun('.venv/bin/pip', ['install', '--quiet', '--only-binary', ':all:', '-r', 'requirements.txt'], {
+      cwd: to,
+    });
+  }
+  if (has('pom.xml')) {
+    const goals = ['compile', ...(isNew ? ['dependency:copy-dependencies'] : [])];
+    await mustRun('mvn', ['-q', '-B', ...goals], { cwd: to });
+  }
+  fs.writeFileSync(stamp, wants.join());
+  return to;
+}
+
+const TOOL_MS_MAX = 5 * 60_000;
