@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-// Three projects: `unit` (beside the code, no services), `scenarios` (whole product, real parts) and `interop` (official
+// Projects: `unit` (beside the code, no services), `scenarios` (whole product, real parts) and `interop` (official
 // clients, needs Debian packages). `npm test` runs the first two.
 export default defineConfig({
   test: {
@@ -27,6 +27,8 @@ export default defineConfig({
           ...patience(600_000),
         },
       },
+      // Tools and suites of registries (test/foreign/README.md).
+      { test: { name: 'foreign', include: ['test/foreign/**/*.test.ts'], ...patience(900_000) } },
       { test: { name: 'interop', include: ['test/interop/**/*.test.ts'], ...patience(600_000) } },
     ],
     maxWorkers: 2,

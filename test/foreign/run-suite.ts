@@ -30,7 +30,7 @@ export interface SuiteReport {
 export async function runSuite(suite: Suite, options: SuiteRun): Promise<SuiteReport> {
   const { cache, modes, only, slice, say = () => {} } = options;
   fs.mkdirSync(cache, { recursive: true });
-  const source = await suite.fetch(cache);
+  const source = await suite.fetch(cache, options.source);
   const all = (await suite.units(source)).filter((unit) => only?.test(unit) ?? true);
   const units = slice === undefined ? all : draw(all, slice);
   const runIn = async (mode: Mode) => {

@@ -11,8 +11,8 @@ export interface Suite {
   readonly serverArgs?: readonly string[];
   /** `passes`: a test passes or fails by itself. `same`: it is the same test when it prints what it prints directly. */
   readonly judge: 'passes' | 'same';
-  /** Fetches and builds it, unless it is there; resolves to the folder that `units` and `run` want. */
-  fetch(cache: string): Promise<string>;
+  /** Fetches it, unless a folder with its source is given, and builds it, once; resolves to the folder that `units` and `run` want. */
+  fetch(cache: string, given?: string): Promise<string>;
   /** What can be run by itself: files, mostly. A slice is some of them. */
   units(source: string): Promise<readonly string[]>;
   /** Runs those units there; resolves to all tests in them by name. */

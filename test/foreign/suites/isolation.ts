@@ -13,7 +13,7 @@ export const isolation: Suite = {
   units: async (source) => scheduled(path.join(source, 'src/test/isolation/isolation_schedule')),
   async run({ source, units, place, work }) {
     const folder = path.join(source, 'src/test/isolation');
-    const env = { ...place.env, PGISOLATIONTIMEOUT: '60', LD_LIBRARY_PATH: path.join(source, 'src/interfaces/libpq') };
+    const env = { ...place.env, PGISOLATIONTIMEOUT: '10', LD_LIBRARY_PATH: path.join(source, 'src/interfaces/libpq') };
     const outcomes = new Map<string, Outcome>();
     for (const name of units) {
       const script = `exec "$0" "dbname=isolation_regression" <"specs/${name}.spec" 2>&1`;

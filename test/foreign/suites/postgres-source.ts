@@ -4,8 +4,8 @@ import { mustRun } from '../command.ts';
 import { debianSource, once } from '../sources.ts';
 
 /** The folder of the built source. It has the version that Debian's main archive has: security updates keep no sources for long. */
-export async function postgresSource(cache: string): Promise<string> {
-  const source = await debianSource(cache, 'postgresql-15', await mainVersion());
+export async function postgresSource(cache: string, given?: string): Promise<string> {
+  const source = given ?? (await debianSource(cache, 'postgresql-15', await mainVersion()));
   return once(cache, 'postgresql-15-built', async () => {
     const make = (folder: string, ...goals: string[]) =>
       mustRun('make', ['-s', '-C', folder, ...goals], { cwd: source });

@@ -30,7 +30,7 @@ export const tools: Suite = {
 };
 
 /** All tools there are. */
-function toolNames(): string[] {
+export function toolNames(): string[] {
   const entries = fs.readdirSync(TOOLS, { withFileTypes: true });
   return entries.flatMap((entry) => (entry.isDirectory() ? [entry.name] : [])).toSorted();
 }
@@ -82,4 +82,4 @@ async function prepare(prepared: string, tool: string): Promise<string> {
   return to;
 }
 
-const TOOL_MS_MAX = 5 * 60_000;
+const TOOL_MS_MAX = 3 * 60_000;

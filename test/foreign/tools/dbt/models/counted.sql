@@ -1,0 +1,2 @@
+{{ config(materialized='materialized_view') }}
+select count(*) as n from {{ ref('orders') }}

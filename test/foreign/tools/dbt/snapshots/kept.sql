@@ -1,0 +1,4 @@
+{% snapshot kept %}
+{{ config(target_schema='dbt_shop', unique_key='id', strategy='check', check_cols=['total']) }}
+select * from {{ ref('orders') }}
+{% endsnapshot %}

@@ -1,0 +1,1 @@
+java -cp 'target/classes:target/dependency/*' Main "jdbc:postgresql://127.0.0.1:$TCP_PORT/$PGDATABASE" "$PGUSER" 2>&1 | sed -E 's/[0-9]+(\.[0-9]+)?(ms|s)\b/N/g; s/00:[0-9:.]+(s|)/N/g' | grep -vE '^\s+at |^WARNING: .*(sun|java)'

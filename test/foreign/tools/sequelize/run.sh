@@ -1,0 +1,2 @@
+export NODE_NO_WARNINGS=1
+node main.mjs
