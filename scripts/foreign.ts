@@ -1,5 +1,5 @@
 /**
- * `npm run foreign -- NAME [--mode all|mask|direct] [--only REGEX] [--slice N --seed S] [--source DIR] [--keep DIR] [--update]`: a foreign suite,
+ * `npm run foreign -- NAME [--mode all|mask|direct] [--only REGEX] [--slice N --seed S] [--source DIR] [--keep DIR [--again]] [--update]`: a foreign suite,
  * whole, directly and through the gateway. Prints a report as JSON and ends with 1 when more tests fail than `test/foreign/ratchet.json` says.
  */
 import * as path from 'node:path';
@@ -19,6 +19,7 @@ const { values, positionals } = parseArgs({
     source: { type: 'string' },
     keep: { type: 'string' },
     cache: { type: 'string', default: path.join(import.meta.dirname, '../.cache/foreign') },
+    again: { type: 'boolean', default: false },
     update: { type: 'boolean', default: false },
   },
 });
@@ -35,6 +36,7 @@ if (suite === undefined) {
     ...(values.slice === undefined ? {} : { slice: { size: Number(values.slice), seed: Number(values.seed) } }),
     ...(values.source === undefined ? {} : { source: path.resolve(values.source) }),
     ...(values.keep === undefined ? {} : { keep: path.resolve(values.keep) }),
+    again: values.again,
     say: (line) => process.stderr.write(`${line}\n`),
   });
   process.stdout.write(`${JSON.stringify(report, undefined, 2)}\n`);

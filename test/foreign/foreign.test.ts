@@ -21,8 +21,7 @@ describe.skipIf(mayLack(debianPostgres()))('tools that nobody here wrote', () =>
 
   beforeAll(async () => {
     source = await tools.fetch(cache);
-    const { databases, login = 'postgres' } = tools;
-    for (const mode of ['direct', ...MODES] as const) places.set(mode, await openPlace({ mode, databases, login }));
+    for (const mode of ['direct', ...MODES] as const) places.set(mode, await openPlace({ mode, ...tools }));
   });
   afterAll(async () => {
     for (const place of places.values()) await place[Symbol.asyncDispose]();

@@ -17,6 +17,8 @@ export interface SuiteRun {
   readonly source?: string;
   /** Where outcomes and logs of the modes are left. */
   readonly keep?: string;
+  /** Takes what ran directly from there, when it is there, in place of running it again. */
+  readonly again?: boolean;
   readonly say?: (line: string) => void;
 }
 
@@ -38,7 +40,9 @@ export async function runSuite(suite: Suite, options: SuiteRun): Promise<SuiteRe
     say(`${suite.name} ${mode}: ${JSON.stringify(count(outcomes))}`);
     return outcomes;
   };
-  const direct = await runIn('direct');
+  const known =
+    options.again && options.keep !== undefined ? path.join(options.keep, `${suite.name}-direct.jsonl`) : '';
+  const direct = fs.existsSync(known) ? readKept(known, units) : await runIn('direct');
   const compared: Partial<Record<Mode, Comparison>> = {};
   for (const mode of modes) compared[mode] = compare(suite.judge, direct, await runIn(mode));
   return { suite: suite.name, units: units.length, directly: count(direct), modes: compared };
@@ -54,8 +58,7 @@ async function runMode(
   fs.rmSync(work, { recursive: true, force: true });
   fs.mkdirSync(work, { recursive: true });
   fs.chmodSync(work, 0o777);
-  const { databases, serverArgs = [] } = suite;
-  await using place = await openPlace({ mode, databases, serverArgs, ...(suite.login ? { login: suite.login } : {}) });
+  await using place = await openPlace({ mode, ...suite });
   const outcomes = await suite.run({ source, units, place, work });
   if (keep !== undefined) {
     fs.mkdirSync(keep, { recursive: true });
@@ -65,6 +68,18 @@ async function runMode(
   }
   fs.rmSync(work, { recursive: true, force: true });
   return outcomes;
+}
+
+/** Outcomes as they were left; of the units, where a unit is a test. */
+function readKept(file: string, units: readonly string[]): ReadonlyMap<string, Outcome> {
+  const lines = fs.readFileSync(file, 'utf8').trim().split('\n');
+  const all = lines.map((line) => {
+    // Written by `runMode` alone.
+    const { name, ...outcome } = JSON.parse(line) as Outcome & { name: string };
+    return [name, outcome] as const;
+  });
+  const wanted = all.filter(([name]) => units.includes(name));
+  return new Map(wanted.length > 0 ? wanted : all);
 }
 
 function count(outcomes: ReadonlyMap<string, Outcome>) {

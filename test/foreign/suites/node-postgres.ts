@@ -2,7 +2,7 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { command, mustRun } from '../command.ts';
-import { debianSource } from '../sources.ts';
+import { debianSource, once } from '../sources.ts';
 import type { Outcome, Suite } from '../suite.ts';
 
 /** What the tests want besides. */
@@ -12,20 +12,17 @@ export const nodePostgres: Suite = {
   name: 'node-postgres',
   judge: 'passes',
   databases: [{ name: 'pg_tests' }],
-  async fetch(cache, given) {
-    const source = path.join(given ?? (await debianSource(cache, 'node-postgres')), 'packages/pg');
-    const { version }: { version: string } = JSON.parse(fs.readFileSync(path.join(source, 'package.json'), 'utf8'));
-    const project = path.join(cache, `node-postgres-${version}`);
-    if (!fs.existsSync(path.join(project, 'node_modules/pg/test'))) {
-      fs.mkdirSync(project, { recursive: true });
+  fetch: (cache, given) =>
+    once(cache, 'node-postgres-project', async (project) => {
+      const source = path.join(given ?? (await debianSource(cache, 'node-postgres')), 'packages/pg');
+      const { version }: { version: string } = JSON.parse(fs.readFileSync(path.join(source, 'package.json'), 'utf8'));
       fs.writeFileSync(path.join(project, 'package.json'), '{ "private": true }');
-      await mustRun('npm', ['install', '--no-audit', '--no-fund', '--silent', `pg@${version}`, ...BESIDES], {
-        cwd: project,
-      });
-      fs.cpSync(path.join(source, 'test'), path.join(project, 'node_modules/pg/test'), { recursive: true });
-    }
-    return path.join(project, 'node_modules/pg');
-  },
+      const install = ['install', '--no-audit', '--no-fund', '--silent', `pg@${version}`, ...BESIDES];
+      await mustRun('npm', install, { cwd: project });
+      const laid = path.join(project, 'node_modules/pg');
+      fs.cpSync(path.join(source, 'test'), path.join(laid, 'test'), { recursive: true });
+      return laid;
+    }),
   async units(source) {
     const files = fs.readdirSync(path.join(source, 'test/integration'), { recursive: true, encoding: 'utf8' });
     return files.filter((file) => file.endsWith('-tests.js')).toSorted();

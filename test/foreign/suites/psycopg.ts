@@ -13,10 +13,10 @@ export const psycopg: Suite = {
   databases: [{ name: 'psycopg_test' }],
   serverArgs: ['-c', 'max_prepared_transactions=10'],
   async fetch(cache, given) {
-    const source = given ?? (await debianSource(cache, 'psycopg3'));
     const python = await pythonWith(cache, 'psycopg', WANTED);
     // The tests alone: the package is the registry's.
     return once(cache, 'psycopg-tests', async (folder) => {
+      const source = given ?? (await debianSource(cache, 'psycopg3'));
       fs.cpSync(path.join(source, 'tests'), path.join(folder, 'tests'), { recursive: true });
       fs.copyFileSync(path.join(source, 'pyproject.toml'), path.join(folder, 'pyproject.toml'));
       fs.writeFileSync(path.join(folder, 'python'), python);

@@ -15,6 +15,7 @@ export const tools: Suite = {
   name: 'tools',
   login: 'shop_app',
   judge: 'same',
+  serverArgs: ['-c', 'max_prepared_transactions=5', '-c', 'wal_level=logical'],
   databases: toolNames().map((name) => ({ name: databaseOf(name) })),
   async fetch(cache) {
     const prepared = path.join(cache, 'tools');
@@ -82,4 +83,4 @@ async function prepare(prepared: string, tool: string): Promise<string> {
   return to;
 }
 
-const TOOL_MS_MAX = 3 * 60_000;
+const TOOL_MS_MAX = 5 * 60_000;
