@@ -29,10 +29,12 @@ export interface PlaceOptions {
   /** Role that everything is done as: `postgres`, or one that owns its databases and is nothing more. */
   readonly login?: 'postgres' | 'shop_app';
   readonly serverArgs?: readonly string[];
+  /** Databases that will be made there. */
+  readonly creates?: readonly string[];
 }
 
 export async function openPlace(options: PlaceOptions): Promise<Place> {
-  const { mode, databases, login = 'postgres' } = options;
+  const { mode, databases, login = 'postgres', creates = [] } = options;
   const bin = debianPostgres();
   if (bin === undefined) throw new Error('psql, pgbench, pg_dump and a server are needed: install postgresql');
   const server = await startDebianServer(bin, '', ['-c', 'max_connections=200', ...(options.serverArgs ?? [])]);
@@ -50,7 +52,7 @@ export async function openPlace(options: PlaceOptions): Promise<Place> {
       ...{ store: 'sqlite', isSearched: false, policies: policies(mode, databases) },
       target: {
         ...{ port: server.port, user: login, password: undefined, database: first.name },
-        databases: [...others.map(({ name }) => name), ...(login === 'postgres' ? ['postgres', 'template1'] : [])],
+        databases: [...others.map(({ name }) => name), ...creates, ...(login === 'postgres' ? ['postgres'] : [])],
       },
     });
     const bridge = await openBridge(path.join(stack.socketDir, '.s.PGSQL.5432'));

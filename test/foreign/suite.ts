@@ -5,6 +5,8 @@ export interface Suite {
   readonly name: string;
   /** Databases it wants, all in UTF8; the first is where clients go that name none. */
   readonly databases: readonly Database[];
+  /** Databases that it creates itself and connects to: the gateway's target serves them too. */
+  readonly creates?: readonly string[];
   /** Who does it all: the superuser, unless it is `shop_app`, who owns the databases. */
   readonly login?: 'postgres' | 'shop_app';
   /** Further arguments of the server, as `['-c', 'max_prepared_transactions=10']`. */

@@ -11,6 +11,7 @@ export const asyncpg: Suite = {
   name: 'asyncpg',
   judge: 'passes',
   databases: [{ name: 'asyncpg' }],
+  creates: ['asyncpg_intro_test'],
   async fetch(cache) {
     const source = await pythonSource(cache, 'asyncpg', VERSION);
     const python = await pythonWith(cache, 'asyncpg', [`asyncpg==${VERSION}`, 'pytest', 'uvloop', 'distro']);

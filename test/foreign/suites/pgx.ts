@@ -59,7 +59,7 @@ function readEvents(text: string): Map<string, Outcome> {
     if (!line.startsWith('{')) continue;
     const event: { Action: string; Package: string; Test?: string; Output?: string } = JSON.parse(line);
     if (event.Test === undefined) continue;
-    const name = `${event.Package.replace(/^.*pgx\/v5/, 'pgx')}.${event.Test}`;
+    const name = `${event.Package.replace(/^.*pgx\/v5/, 'pgx')}.${event.Test}`.replaceAll(/\/tmp\/\w+\/\d+/g, '/tmp');
     if (event.Action === 'output') printed.set(name, `${printed.get(name) ?? ''}${event.Output ?? ''}`);
     const status = STATUSES[event.Action];
     if (status !== undefined) outcomes.set(name, { status, text: printed.get(name) ?? '' });

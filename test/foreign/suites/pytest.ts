@@ -21,17 +21,8 @@ export async function pytest(
   options: { cwd: string; work: string; env: Readonly<Record<string, string>> },
 ): Promise<ReadonlyMap<string, Outcome>> {
   const report = path.join(options.work, 'report.xml');
-  const all = [
-    '-m',
-    'pytest',
-    '-q',
-    '-x',
-    '--maxfail=100000',
-    '-p',
-    'no:cacheprovider',
-    `--junitxml=${report}`,
-    ...args,
-  ];
+  const cache = `cache_dir=${path.join(options.work, 'cache')}`;
+  const all = ['-m', 'pytest', '-q', '--tb=native', '-o', cache, `--junitxml=${report}`, ...args];
   const { stdout, stderr } = await command(python, all, { cwd: options.cwd, env: options.env, withinMs: RUN_MS_MAX });
   if (!fs.existsSync(report)) throw new Error(`pytest left no report:\n${stdout.slice(-4000)}${stderr.slice(-4000)}`);
   return readJunit(fs.readFileSync(report, 'utf8'));
