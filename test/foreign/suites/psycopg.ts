@@ -42,4 +42,5 @@ export const psycopg: Suite = {
 };
 
 /** Of other databases, of type checkers, of other systems. */
-const OTHERS = /^(crdb|scripts)\/|test_(typing|typing_.*|windows|gevent|psycopg_dbapi20|module)\.py$/;
+const OTHERS =
+  /^(crdb|scripts)\/|test_(typing|typing_.*|windows|gevent|psycopg_dbapi20|module|tstring|tstring_async)\.py$/;

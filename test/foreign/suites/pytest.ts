@@ -22,7 +22,17 @@ export async function pytest(
 ): Promise<ReadonlyMap<string, Outcome>> {
   const report = path.join(options.work, 'report.xml');
   const cache = `cache_dir=${path.join(options.work, 'cache')}`;
-  const all = ['-m', 'pytest', '-q', '--tb=native', '-o', cache, `--junitxml=${report}`, ...args];
+  const all = [
+    '-m',
+    'pytest',
+    '-q',
+    '--tb=native',
+    '--continue-on-collection-errors',
+    '-o',
+    cache,
+    `--junitxml=${report}`,
+    ...args,
+  ];
   const { stdout, stderr } = await command(python, all, { cwd: options.cwd, env: options.env, withinMs: RUN_MS_MAX });
   if (!fs.existsSync(report)) throw new Error(`pytest left no report:\n${stdout.slice(-4000)}${stderr.slice(-4000)}`);
   return readJunit(fs.readFileSync(report, 'utf8'));

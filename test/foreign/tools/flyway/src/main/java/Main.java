@@ -3,11 +3,14 @@ import org.flywaydb.core.Flyway;
 /** Flyway: migrations, their state, a repair, a clean; then the same into a schema of its own. */
 public class Main {
   public static void main(String[] args) {
+    java.util.logging.Logger.getLogger("").setLevel(java.util.logging.Level.OFF);
     for (String schema : new String[] {"public", "apart"}) {
       Flyway flyway =
           Flyway.configure()
               .dataSource(args[0], args[1], "unused")
               .defaultSchema(schema)
+              .configuration(java.util.Map.of("flyway.postgresql.transactional.lock", "false"))
+              .lockRetryCount(3)
               .cleanDisabled(false)
               .baselineOnMigrate(true)
               .baselineVersion("0")

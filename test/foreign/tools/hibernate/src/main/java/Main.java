@@ -48,6 +48,7 @@ public class Main {
   }
 
   public static void main(String[] args) {
+    java.util.logging.Logger.getLogger("").setLevel(java.util.logging.Level.OFF);
     for (String schema : new String[] {"public", "elsewhere"}) step("in " + schema, () -> {
       try (SessionFactory made = open(args, "update", schema)) { step("made", () -> made.isOpen()); }
       try (SessionFactory factory = open(args, "validate", schema)) { work(factory); }
