@@ -45,7 +45,7 @@ function kindOf({ status, text }: Outcome): string {
   if (status === 'skipped') return `skipped: ${general(text)}`;
   const lines = text.split('\n').filter((line) => line.trim() !== '');
   const ours = lines.find((line) => line.includes('countersign:'));
-  const message = lines.find((line) => MESSAGE.test(line));
+  const message = lines.find((line) => SERVER_MESSAGE.test(line)) ?? lines.find((line) => MESSAGE.test(line));
   return [message ?? (ours === undefined ? lines.at(-1) : undefined), ours]
     .filter((line) => line !== undefined)
     .map(general)
@@ -63,7 +63,9 @@ function general(line: string): string {
     .slice(0, KIND_CHARS_MAX);
 }
 
-/** A message of a server's as tools and drivers print it. */
+/** A message of a server's as drivers print it: by its severity or by its code. */
+const SERVER_MESSAGE = /\b(ERROR|FATAL): |SQLSTATE|(exceptions|errors)\.[A-Z]\w+: /;
+/** Any other that tells of something amiss. */
 const MESSAGE = /ERROR|FATAL|[Ee]rror:|Exception|SQLSTATE/;
 const DIFFERENCE_LINES = 4;
 const KIND_CHARS_MAX = 240;
