@@ -23,6 +23,8 @@ const { values, positionals } = parseArgs({
     update: { type: 'boolean', default: false },
   },
 });
+// Whoever interrupts it ends what it started, too.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(2));
 const suite = SUITES.find(({ name }) => name === positionals[0]);
 const modes = MODES.filter((mode) => values.mode?.includes(mode) ?? true).filter((mode) => mode !== 'direct');
 if (suite === undefined) {

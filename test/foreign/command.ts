@@ -26,15 +26,19 @@ export function command(file: string, args: readonly string[], options: CommandO
       stdio: ['pipe', 'pipe', 'pipe'],
       detached: true,
     });
-    const end = setTimeout(() => {
-      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
-    }, options.withinMs ?? COMMAND_MS_MAX);
+    // With its children: a build tool's tests are processes of their own.
+    const kill = () => {
+      if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGKILL');
+    };
+    const end = setTimeout(kill, options.withinMs ?? COMMAND_MS_MAX);
+    process.once('exit', kill);
     const [stdout, stderr]: [Buffer[], Buffer[]] = [[], []];
     child.stdout.on('data', (piece: Buffer) => stdout.push(piece));
     child.stderr.on('data', (piece: Buffer) => stderr.push(piece));
     child.once('error', reject);
     child.once('close', (code) => {
       clearTimeout(end);
+      process.off('exit', kill);
       resolve({ code: code ?? 128, stdout: text(stdout), stderr: text(stderr) });
     });
     child.stdin.on('error', () => {}); // A program that does not read its input ends all the same.

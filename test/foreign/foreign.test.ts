@@ -31,10 +31,9 @@ describe.skipIf(mayLack(debianPostgres()))('tools that nobody here wrote', () =>
   const printed = async (tool: string, mode: string) => {
     const place = places.get(mode);
     if (place === undefined) throw new Error(`${mode} is not open`);
-    const work = path.join(os.tmpdir(), 'cs-foreign-test');
-    fs.rmSync(work, { recursive: true, force: true });
-    fs.mkdirSync(work, { recursive: true });
+    const work = fs.mkdtempSync(path.join(os.tmpdir(), 'cs-foreign-'));
     const outcomes = await tools.run({ source, units: [tool], place, work });
+    fs.rmSync(work, { recursive: true, force: true });
     return outcomes.get(tool)?.text;
   };
 

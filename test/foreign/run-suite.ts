@@ -53,13 +53,10 @@ async function runMode(
   options: { mode: Mode; source: string; units: readonly string[]; keep: string | undefined },
 ): Promise<ReadonlyMap<string, Outcome>> {
   const { mode, source, units, keep } = options;
-  // Always of the same name: outputs name their files.
-  const work = path.join(os.tmpdir(), `cs-foreign-${suite.name}`);
-  fs.rmSync(work, { recursive: true, force: true });
-  fs.mkdirSync(work, { recursive: true });
+  const work = fs.mkdtempSync(path.join(os.tmpdir(), 'cs-foreign-'));
   fs.chmodSync(work, 0o777);
   await using place = await openPlace({ mode, ...suite });
-  const outcomes = await suite.run({ source, units, place, work });
+  const outcomes = withoutPath(await suite.run({ source, units, place, work }), work);
   if (keep !== undefined) {
     fs.mkdirSync(keep, { recursive: true });
     const lines = [...outcomes].map(([name, outcome]) => JSON.stringify({ name, ...outcome }));
@@ -68,6 +65,13 @@ async function runMode(
   }
   fs.rmSync(work, { recursive: true, force: true });
   return outcomes;
+}
+
+/** Outputs that name the run's own folder would differ by it; the names are equally long. */
+function withoutPath(outcomes: ReadonlyMap<string, Outcome>, work: string): ReadonlyMap<string, Outcome> {
+  return new Map(
+    [...outcomes].map(([name, { status, text }]) => [name, { status, text: text.replaceAll(work, 'WORK') }]),
+  );
 }
 
 /** Outcomes as they were left; of the units, where a unit is a test. */

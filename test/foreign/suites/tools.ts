@@ -52,6 +52,7 @@ async function runTool(tool: string, at: { prepared: string; place: Place; work:
   const { code, stdout, stderr } = await command('/bin/sh', ['run.sh'], { cwd: folder, env, withinMs: TOOL_MS_MAX });
   const text = `${stdout}${stderr}ended with ${code}\n`
     .replaceAll(place.env.PGHOST, 'HOST')
+    .replaceAll(at.work, 'WORK')
     .replaceAll(new RegExp(`\\b(${place.port}|${place.env.PGPORT})\\b`, 'g'), 'PORT');
   return { status: code === 0 ? 'passed' : 'failed', text };
 }
