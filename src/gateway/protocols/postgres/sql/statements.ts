@@ -13,15 +13,14 @@ import type { CreatedRelation, SessionEffect, SessionFacts } from './plan.ts';
 import { charactersOf, nodeOfPrepared, type PreparedStatement } from './prepared.ts';
 import { refuseMasked } from './query.ts';
 import { notUnderstood, RefusedText } from './refusal.ts';
-import { findRelation, meaningsOf, refuseMissingColumn, resolveRelation, usedRelation } from './relations.ts';
+import { findRelation, meaningsOf, resolveRelation, usedRelation } from './relations.ts';
 import { createScope, maskedUse, type Output, outermost } from './scope.ts';
 import { lookupOf } from './search-path.ts';
 import { applySessionEffects, sessionNamesMax } from './session-facts.ts';
-import { checkSetting, identitySettings } from './settings.ts';
+import { walkDiscard, walkSet, walkTransaction } from './session-statements.ts';
 import { kindName, statementClasses } from './statement-classes.ts';
 import {
   childOf,
-  constantOf,
   type Fields,
   fieldOf,
   fieldsOf,
@@ -32,6 +31,7 @@ import {
   nodeOf,
   textOf,
 } from './tree.ts';
+import { walkTruncate } from './truncate.ts';
 
 /** What a walked statement is, beyond what its analysis gathered. */
 export interface Outcome {
@@ -214,101 +214,6 @@ function walkFetch({ analysis, session }: Place, fields: Fields): Partial<Outcom
   return { kind: isMove ? 'move' : 'fetch', cursor: name };
 }
 
-function walkTransaction({ analysis }: Place, fields: Fields): Partial<Outcome> {
-  const verb = transactionVerbs.get(textOf(fields, 'kind') ?? '');
-  if (verb === undefined) return walkTwoPhase(analysis, textOf(fields, 'kind') ?? '');
-  const name = textOf(fields, 'savepoint_name');
-  const chains = flagOf(fields, 'chain');
-  return {
-    kind: verb,
-    effects: [{ kind: 'transaction', verb, ...(name === undefined ? {} : { name }), ...(chains ? { chains } : {}) }],
-  };
-}
-
-/** A prepared transaction outlives its session, holds its locks, and may be ended by any session of the same login. */
-function walkTwoPhase(analysis: Analysis, kind: string): Partial<Outcome> {
-  const words = twoPhaseKinds.get(kind);
-  if (words === undefined) throw notUnderstood(kind);
-  if (analysis.taint.isInForce)
-    throw new RefusedText('statement-refused', `${words.toUpperCase()} is refused while columns are masked for you`);
-  analysis.found.writes = true;
-  analysis.questions.push({ action: 'postgres:maintain', resource: databaseResource(analysis.place) });
-  const isFirst = kind === 'TRANS_STMT_PREPARE';
-  return {
-    kind: words,
-    effects: isFirst ? [{ kind: 'transaction', verb: 'rollback' }] : [],
-    changesCatalog: !isFirst,
-  };
-}
-
-const twoPhaseKinds: ReadonlyMap<string, string> = new Map([
-  ['TRANS_STMT_PREPARE', 'prepare transaction'],
-  ['TRANS_STMT_COMMIT_PREPARED', 'commit prepared'],
-  ['TRANS_STMT_ROLLBACK_PREPARED', 'rollback prepared'],
-]);
-
-const transactionVerbs: ReadonlyMap<string, Extract<SessionEffect, { kind: 'transaction' }>['verb']> = new Map([
-  ['TRANS_STMT_BEGIN', 'begin'],
-  ['TRANS_STMT_START', 'begin'],
-  ['TRANS_STMT_COMMIT', 'commit'],
-  ['TRANS_STMT_ROLLBACK', 'rollback'],
-  ['TRANS_STMT_SAVEPOINT', 'savepoint'],
-  ['TRANS_STMT_RELEASE', 'release'],
-  ['TRANS_STMT_ROLLBACK_TO', 'rollback-to'],
-] as const);
-
-function walkSet({ analysis }: Place, fields: Fields): Partial<Outcome> {
-  const kind = textOf(fields, 'kind');
-  const name = textOf(fields, 'name') ?? '';
-  if (kind === 'VAR_RESET_ALL')
-    return { kind: 'reset', effects: [{ kind: 'search-path', path: undefined, isLocal: false }] };
-  // SET TRANSACTION and SET SESSION CHARACTERISTICS: isolation, read only, deferrable, snapshot.
-  if (kind === 'VAR_SET_MULTI') return {};
-  if (kind !== 'VAR_SET_VALUE' && kind !== 'VAR_SET_DEFAULT' && kind !== 'VAR_RESET') throw notUnderstood('SET');
-  const values = kind === 'VAR_SET_VALUE' ? listOf(fields, 'args').map(settingValue) : undefined;
-  if (identitySettings.has(name.toLowerCase()))
-    return setRole(analysis, { values, isLocal: flagOf(fields, 'is_local') });
-  // Each value of this list is one schema, whatever is in it; `set_config` gives the text that is cut into names.
-  const isPath = name.toLowerCase() === 'search_path';
-  const path = checkSetting(analysis, name, isPath ? values && [values.map(quoteName).join(', ')] : values);
-  return {
-    kind: kind === 'VAR_RESET' ? 'reset' : 'set',
-    effects: path === undefined ? [] : [{ kind: 'search-path', path: path.names, isLocal: flagOf(fields, 'is_local') }],
-  };
-}
-
-/** The session as another role than the login: what it may do then is what policy and the server say of that role. */
-function setRole(
-  analysis: Analysis,
-  { values, isLocal }: { readonly values: readonly string[] | undefined; readonly isLocal: boolean },
-): Partial<Outcome> {
-  const name = values?.join(', ');
-  const isLogin = name === undefined || name.toLowerCase() === 'none' || name === analysis.catalog.user;
-  if (!isLogin) {
-    if (analysis.taint.isInForce)
-      throw new RefusedText('setting-refused', 'SET ROLE is refused while columns are masked for you');
-    const resource = databaseResource(analysis.place);
-    analysis.questions.push({ action: 'postgres:set-role', resource, context: { role: name } });
-  }
-  return { kind: 'set role', effects: [{ kind: 'role', role: isLogin ? undefined : name, isLocal }] };
-}
-
-function quoteName(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
-}
-
-function settingValue(value: unknown): string {
-  const constant = constantOf(value);
-  if (constant === undefined || constant === null) throw notUnderstood('value of SET');
-  return String(constant);
-}
-
-function walkDiscard(_: Place, fields: Fields): Partial<Outcome> {
-  const target = textOf(fields, 'target') ?? 'DISCARD_ALL';
-  if (target === 'DISCARD_ALL') return { effects: [{ kind: 'discard' }] };
-  return { effects: target === 'DISCARD_TEMP' ? [{ kind: 'discard-temporary' }] : [] };
-}
-
 function walkListen({ analysis }: Place): Partial<Outcome> {
   if (analysis.taint.isInForce)
     throw new RefusedText(
@@ -323,36 +228,6 @@ function walkNotify({ analysis }: Place): Partial<Outcome> {
   analysis.found.writes = true;
   analysis.questions.push({ action: 'postgres:notify', resource: databaseResource(analysis.place) });
   return {};
-}
-
-function walkTruncate({ analysis }: Place, fields: Fields): Partial<Outcome> {
-  analysis.found.writes = true;
-  const isCascade = textOf(fields, 'behavior') === 'DROP_CASCADE';
-  for (const item of listOf(fields, 'relations')) {
-    const range = nodeOf(item)?.fields ?? {};
-    const resolved = resolveRelation(analysis, range);
-    if (resolved.kind === 'system')
-      throw new RefusedText('statement-refused', `"${resolved.name}" belongs to the server`);
-    analysis.uses.add(usedRelation(resolved), 'truncate', { hasWhere: false, isOnly: !flagOf(range, 'inh') });
-    for (const { relation } of isCascade ? meaningsOf(resolved) : [])
-      if (relation !== undefined) truncateReferencing(analysis, relation.oid);
-  }
-  return {};
-}
-
-/** CASCADE empties every table that references this one, and so on. */
-function truncateReferencing(analysis: Analysis, oid: number): void {
-  const seen = new Set([oid]);
-  const queue = [oid];
-  for (let next = queue.pop(); next !== undefined; next = queue.pop())
-    for (const relation of analysis.catalog.referencing(next)) {
-      if (seen.has(relation.oid)) continue;
-      seen.add(relation.oid);
-      queue.push(relation.oid);
-      refuseMissingColumn(analysis, relation);
-      const used = usedRelation({ kind: 'table', relation });
-      analysis.uses.add(used, 'truncate', { hasWhere: false });
-    }
 }
 
 /** LOCK, VACUUM, ANALYZE, REINDEX, CLUSTER, REFRESH: upkeep of relations, or of the whole database. */

@@ -1,0 +1,107 @@
+/** Statements about the session itself: its transactions, its settings, its role. */
+import type { Analysis } from './analysis.ts';
+import { databaseResource } from './names.ts';
+import type { SessionEffect } from './plan.ts';
+import { notUnderstood, RefusedText } from './refusal.ts';
+import { checkSetting, identitySettings } from './settings.ts';
+import type { Outcome } from './statements.ts';
+import { constantOf, type Fields, flagOf, listOf, textOf } from './tree.ts';
+
+interface Where {
+  readonly analysis: Analysis;
+}
+
+export function walkTransaction({ analysis }: Where, fields: Fields): Partial<Outcome> {
+  const verb = transactionVerbs.get(textOf(fields, 'kind') ?? '');
+  if (verb === undefined) return walkTwoPhase(analysis, textOf(fields, 'kind') ?? '');
+  const name = textOf(fields, 'savepoint_name');
+  const chains = flagOf(fields, 'chain');
+  return {
+    kind: verb,
+    effects: [{ kind: 'transaction', verb, ...(name === undefined ? {} : { name }), ...(chains ? { chains } : {}) }],
+  };
+}
+
+/** A prepared transaction outlives its session, holds its locks, and may be ended by any session of the same login. */
+function walkTwoPhase(analysis: Analysis, kind: string): Partial<Outcome> {
+  const words = twoPhaseKinds.get(kind);
+  if (words === undefined) throw notUnderstood(kind);
+  if (analysis.taint.isInForce)
+    throw new RefusedText('statement-refused', `${words.toUpperCase()} is refused while columns are masked for you`);
+  analysis.found.writes = true;
+  analysis.questions.push({ action: 'postgres:maintain', resource: databaseResource(analysis.place) });
+  const isFirst = kind === 'TRANS_STMT_PREPARE';
+  return {
+    kind: words,
+    effects: isFirst ? [{ kind: 'transaction', verb: 'rollback' }] : [],
+    changesCatalog: !isFirst,
+  };
+}
+
+const twoPhaseKinds: ReadonlyMap<string, string> = new Map([
+  ['TRANS_STMT_PREPARE', 'prepare transaction'],
+  ['TRANS_STMT_COMMIT_PREPARED', 'commit prepared'],
+  ['TRANS_STMT_ROLLBACK_PREPARED', 'rollback prepared'],
+]);
+
+const transactionVerbs: ReadonlyMap<string, Extract<SessionEffect, { kind: 'transaction' }>['verb']> = new Map([
+  ['TRANS_STMT_BEGIN', 'begin'],
+  ['TRANS_STMT_START', 'begin'],
+  ['TRANS_STMT_COMMIT', 'commit'],
+  ['TRANS_STMT_ROLLBACK', 'rollback'],
+  ['TRANS_STMT_SAVEPOINT', 'savepoint'],
+  ['TRANS_STMT_RELEASE', 'release'],
+  ['TRANS_STMT_ROLLBACK_TO', 'rollback-to'],
+] as const);
+
+export function walkSet({ analysis }: Where, fields: Fields): Partial<Outcome> {
+  const kind = textOf(fields, 'kind');
+  const name = textOf(fields, 'name') ?? '';
+  if (kind === 'VAR_RESET_ALL')
+    return { kind: 'reset', effects: [{ kind: 'search-path', path: undefined, isLocal: false }] };
+  // SET TRANSACTION and SET SESSION CHARACTERISTICS: isolation, read only, deferrable, snapshot.
+  if (kind === 'VAR_SET_MULTI') return {};
+  if (kind !== 'VAR_SET_VALUE' && kind !== 'VAR_SET_DEFAULT' && kind !== 'VAR_RESET') throw notUnderstood('SET');
+  const values = kind === 'VAR_SET_VALUE' ? listOf(fields, 'args').map(settingValue) : undefined;
+  if (identitySettings.has(name.toLowerCase()))
+    return setRole(analysis, { values, isLocal: flagOf(fields, 'is_local') });
+  // Each value of this list is one schema, whatever is in it; `set_config` gives the text that is cut into names.
+  const isPath = name.toLowerCase() === 'search_path';
+  const path = checkSetting(analysis, name, isPath ? values && [values.map(quoteName).join(', ')] : values);
+  return {
+    kind: kind === 'VAR_RESET' ? 'reset' : 'set',
+    effects: path === undefined ? [] : [{ kind: 'search-path', path: path.names, isLocal: flagOf(fields, 'is_local') }],
+  };
+}
+
+/** The session as another role than the login: what it may do then is what policy and the server say of that role. */
+function setRole(
+  analysis: Analysis,
+  { values, isLocal }: { readonly values: readonly string[] | undefined; readonly isLocal: boolean },
+): Partial<Outcome> {
+  const name = values?.join(', ');
+  const isLogin = name === undefined || name.toLowerCase() === 'none' || name === analysis.catalog.user;
+  if (!isLogin) {
+    if (analysis.taint.isInForce)
+      throw new RefusedText('setting-refused', 'SET ROLE is refused while columns are masked for you');
+    const resource = databaseResource(analysis.place);
+    analysis.questions.push({ action: 'postgres:set-role', resource, context: { role: name } });
+  }
+  return { kind: 'set role', effects: [{ kind: 'role', role: isLogin ? undefined : name, isLocal }] };
+}
+
+function quoteName(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+function settingValue(value: unknown): string {
+  const constant = constantOf(value);
+  if (constant === undefined || constant === null) throw notUnderstood('value of SET');
+  return String(constant);
+}
+
+export function walkDiscard(_: Where, fields: Fields): Partial<Outcome> {
+  const target = textOf(fields, 'target') ?? 'DISCARD_ALL';
+  if (target === 'DISCARD_ALL') return { effects: [{ kind: 'discard' }] };
+  return { effects: target === 'DISCARD_TEMP' ? [{ kind: 'discard-temporary' }] : [] };
+}
