@@ -71,9 +71,10 @@ async function metricOf(stack: Stack, role: RoleName, condition: string): Promis
   return lines.flatMap((line) => (line.endsWith(' 1') ? [/severity="(\w+)"/.exec(line)?.[1] ?? ''] : []));
 }
 
+/** Of the process that runs: what one before it said last is not taken back by the next. */
 function linesOf(stack: Stack, role: RoleName, condition: string): readonly { state: string }[] {
   return stack.roles[role]
-    .logs()
+    .runLogs()
     .split('\n')
     .filter((line) => line.includes('"app.condition.changed"') && line.includes(`"condition":"${condition}"`))
     .map((line): { state: string } => JSON.parse(line));

@@ -68,6 +68,8 @@ export interface Daemon {
   readonly exitCode: number | undefined;
   /** All that any of its processes wrote. */
   logs(): string;
+  /** What the one that was started last wrote. */
+  runLogs(): string;
 }
 
 /** Creates a daemon. `guarded` writes its pid where {@link spawnGuard} looks. */
@@ -83,11 +85,13 @@ export function createDaemon(options: {
   let child: ChildProcess | undefined;
   let exitCode: number | undefined;
   let exited: Promise<number> = Promise.resolve(0);
+  let runAt = 0;
   fs.writeFileSync(options.logFile, '');
   return {
     start() {
       if (child) return;
       const log = fs.openSync(options.logFile, 'a');
+      runAt = fs.fstatSync(log).size;
       const started = spawn(options.file, options.args, {
         ...userOf(options.user),
         cwd: '/',
@@ -122,6 +126,7 @@ export function createDaemon(options: {
       return exitCode;
     },
     logs: () => fs.readFileSync(options.logFile, 'utf8'),
+    runLogs: () => fs.readFileSync(options.logFile).subarray(runAt).toString('utf8'),
   };
 }
 
@@ -140,15 +145,25 @@ export function spawnGuard(folder: string, pidFolder: string): ChildProcess {
 
 /**
  * As many TCP ports as asked for, all different, that nothing listens on. They lie below those that the system gives to outgoing
- * connections, so none is taken by chance until the test's process binds it, or while that process is restarted.
+ * connections, so none is taken by chance until the test's process binds it, or while that process is restarted; and nobody else who
+ * asks here, in whatever process, is given one of them as long as this process runs.
  */
 export async function freePorts(count: number): Promise<number[]> {
-  const found = new Set<number>();
-  while (found.size < count) {
+  const found: number[] = [];
+  while (found.length < count) {
     const port = randomInt(PORT_MIN, PORT_MAX);
-    if (!found.has(port) && (await isFree(port))) found.add(port);
+    if ((await isReserved(port)) && (await isFree(port))) found.push(port);
   }
-  return [...found];
+  return found;
+}
+
+/** Takes a name that the kernel gives to one process at a time, and takes back when that ends. */
+function isReserved(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const name = net.createServer();
+    name.once('error', () => resolve(false));
+    name.listen(`\0countersign-test-port-${port}`, () => resolve(true)).unref();
+  });
 }
 
 function isFree(port: number): Promise<boolean> {

@@ -191,6 +191,7 @@ function createRole(
     end: daemon.end,
     signal: daemon.signal,
     logs: daemon.logs,
+    runLogs: daemon.runLogs,
     get pid() {
       return daemon.pid;
     },
