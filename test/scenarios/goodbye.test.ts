@@ -35,7 +35,6 @@ beforeAll(async () => {
   ]);
   const serverAddress = `127.0.0.1:${server.port}`;
   stack = await startStack({
-    isSearched: false, // Other tests do that, and see no proxies.
     settings: {
       server: { listen: `127.0.0.1:${serverPort}` },
       agent: { server: serverAddress },
