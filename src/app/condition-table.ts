@@ -33,9 +33,9 @@ export const conditionTable = {
   },
   checkpoints: {
     roles: ['server', 'gateway'],
-    meaning: 'Entries wait for longer than half a minute to be signed by a checkpoint.',
+    meaning: 'Entries wait for longer than ten seconds to be signed by a checkpoint.',
     effect:
-      'Entries are still recorded and synced, but nobody can prove them yet. Ends by itself when signing works again.',
+      'Entries are still recorded and synced, but nobody can prove them yet; after twenty seconds the ledger takes no more. Ends by itself when signing works again.',
     remedy:
       'Look at the disk and the log (ledger.checkpoint.failed). If the tree can not be led on, run `countersign ledger verify`.',
   },

@@ -29,7 +29,7 @@ export function createGatewayLooks(parts: {
         .map(({ target, what, remedy }) => ({ severity, what: `target ${target}`, found: what, remedy }));
   };
   return {
-    ...createLedgerLooks(parts.ledger, { severity: 'failed', effect: 'nothing is executed until there is room' }),
+    ...createLedgerLooks(parts.ledger, { severity: 'failed', effect: 'nothing is executed' }),
     // What it waits for while it starts is told by identity: the doors open with the first.
     starting: () =>
       parts.started() || identity.current() === undefined

@@ -16,6 +16,13 @@ async function started() {
   return { ledger, disk, clock: deps.clock, looks: createLedgerLooks(ledger, GATEWAY) };
 }
 
+function failTiles(disk: ReturnType<typeof createMemoryDisk>, code: string): void {
+  disk.faults.write = (path) => {
+    if (path.includes('/tile/')) throw Object.assign(new Error(`${code}: no tiles`), { code });
+    return undefined;
+  };
+}
+
 const turns = async (count = 20) => {
   for (let i = 0; i < count; i++) await new Promise((resolve) => setImmediate(resolve));
 };
@@ -47,10 +54,29 @@ describe('a volume without room', () => {
     expect(seen).toEqual([
       'well',
       'degraded: no further segment can be made (ENOSPC); those that are ready still take entries',
-      'failed: the ledger is full (ENOSPC): nothing is executed',
+      'failed: the ledger is full (ENOSPC): nothing is executed until there is room',
       'well',
     ]);
     expect(ledger.append(event())).toBeGreaterThan(0);
+    await ledger.stop();
+  });
+
+  it('is the same to who looks when only checkpoints met it so far', async () => {
+    const { ledger, disk, clock, looks } = await started();
+    failTiles(disk, 'ENOSPC');
+    await ledger.synced(ledger.append(event()));
+    await clock.advance(21_000);
+    expect(looks.ledger()).toEqual([
+      {
+        severity: 'failed',
+        key: 'full',
+        found: 'the ledger is full (ENOSPC): nothing is executed until there is room',
+      },
+    ]);
+    delete disk.faults.write;
+    await clock.advance(2_000);
+    await turns();
+    expect(looks.ledger()).toEqual([]);
     await ledger.stop();
   });
 
@@ -68,7 +94,7 @@ describe('a volume without room', () => {
     };
     const server = createLedgerLooks({ state: () => full }, { severity: 'degraded', effect: 'operators are refused' });
     expect(server.ledger()).toMatchObject([
-      { severity: 'degraded', found: 'the ledger is full (EROFS): operators are refused' },
+      { severity: 'degraded', found: 'the ledger is full (EROFS): operators are refused until there is room' },
     ]);
   });
 });
@@ -86,23 +112,28 @@ it('a disk that failed is told with what to do: the role ends', async () => {
   ]);
 });
 
-it('checkpoints that no longer come are told of after half a minute with why, and no more once they come', async () => {
+it('checkpoints that no longer come are told of with why, before nothing is taken any more; and no more once they come', async () => {
   const { ledger, disk, clock, looks } = await started();
-  disk.faults.write = (path) => {
-    if (path.includes('/tile/')) throw Object.assign(new Error('EIO: no tiles'), { code: 'EIO' });
-    return undefined;
-  };
+  failTiles(disk, 'EIO');
   await ledger.synced(ledger.append(event()));
-  await clock.advance(29_000);
+  await clock.advance(9_000);
   expect(looks.checkpoints()).toEqual([]);
   await clock.advance(2_000);
   expect(looks.checkpoints()).toMatchObject([
     { severity: 'degraded', found: expect.stringMatching(/wait for a checkpoint: .*no tiles/) },
   ]);
+  expect(looks.ledger()).toEqual([]);
+  await clock.advance(10_000);
+  expect(looks.ledger()).toMatchObject([
+    {
+      severity: 'failed',
+      found: expect.stringMatching(/no checkpoint can be signed.*no tiles; nothing is executed until one is$/),
+    },
+  ]);
   delete disk.faults.write;
   await clock.advance(2_000);
   await turns();
-  expect(looks.checkpoints()).toEqual([]);
+  expect([...looks.checkpoints(), ...looks.ledger()]).toEqual([]);
   await ledger.stop();
 });
 

@@ -20,7 +20,7 @@ export function createServerLooks(parts: {
   return {
     ...createLedgerLooks(parts.ledger, {
       severity: 'degraded',
-      effect: 'what operators do is refused until there is room',
+      effect: 'what operators do is refused',
     }),
     starting: () => (parts.started() ? [] : [{ severity: 'failed', found: 'the server is starting' }]),
     store() {
