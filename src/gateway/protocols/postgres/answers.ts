@@ -150,7 +150,7 @@ export class Answers {
         return this.#done(head);
       case Backend.closeComplete:
         this.#expect(head.kind === 'close');
-        if (head.of === 'P') this.#session.portals.confirmed(head.name, undefined);
+        if (head.of === 'P') this.#session.portalClosed(head.name);
         else this.#statementClosed(head.name);
         return this.#done(head);
       case Backend.parameterDescription:
@@ -189,14 +189,14 @@ export class Answers {
     if (head === undefined || operation === undefined) throw this.#outOfTurn();
     const { start, end } = this.#framer;
     const { portal } = head;
-    const rows = portal === undefined ? operation.rows : portal.rows;
-    if (operation.plan.rowsMax !== undefined && rows >= operation.plan.rowsMax) {
+    const counted = operation.fetched ?? portal ?? operation;
+    if (operation.plan.rowsMax !== undefined && counted.rows >= operation.plan.rowsMax) {
       operation.over = true;
       return;
     }
     operation.rows++;
     operation.bytes += end - start;
-    if (portal !== undefined) portal.rows++;
+    if (counted !== operation) counted.rows++;
     if (this.#muted) return;
     if (operation.plan.masks === undefined) return this.#out.keep(this.#framer.buffer, start, end);
     const masks = portal === undefined ? head.masks : this.#portalMasks(head, operation);
@@ -232,7 +232,10 @@ export class Answers {
   #rowDescription(head: Reply) {
     switch (head.kind) {
       case 'describe-portal':
-        if (head.portal !== undefined) head.portal.fields = readRowDescription(this.#framer);
+        if (head.portal !== undefined) {
+          head.portal.fields = readRowDescription(this.#framer);
+          head.portal.masksOf = undefined;
+        }
         return this.#done(head);
       case 'describe-statement':
         return this.#done(head);

@@ -78,6 +78,9 @@ export class Conversation {
   completed(effects: readonly SessionEffect[], tag = ''): void {
     for (const effect of effects) {
       if (effect.kind === 'discard') this.statements.clear();
+      // Cursors and portals have one space of names: the newest of a name is the one that lives.
+      if (effect.kind === 'discard') this.portals.gone(undefined);
+      if (effect.kind === 'declare' || effect.kind === 'close') this.portals.gone(effect.name);
       if (effect.kind === 'deallocate') {
         if (effect.name === undefined) this.statements.clear();
         else this.statements.forget(effect.name);
@@ -89,6 +92,12 @@ export class Conversation {
       ? effects.map((effect) => (effect.kind === 'transaction' ? rolledBack(effect) : effect))
       : effects;
     this.facts = applySessionEffects(this.facts, done);
+  }
+
+  /** The protocol's Close of a portal, or of a cursor, was carried out. */
+  portalClosed(name: string): void {
+    this.portals.confirmed(name, undefined);
+    if (this.facts.cursors.has(name)) this.facts = applySessionEffects(this.facts, [{ kind: 'close', name }]);
   }
 
   /** A statement failed, and with it whatever its transaction made; prepared statements are not part of transactions. */

@@ -135,7 +135,9 @@ describe('a portal of the protocol', () => {
       portalOf('select ssn from customers'),
       [query('fetch all from c')],
     );
-    expect(errors(answers)).toEqual(['34000']);
+    // Its rows are masked as its own, not as those of the cursor: no value has come (see `converse`).
+    expect(errors(answers)).toEqual([]);
+    expect(answers.filter((one) => one.startsWith('D:'))).toEqual(['D:[redacted]', 'D:[redacted]']);
   });
 
   test.each([
@@ -144,8 +146,9 @@ describe('a portal of the protocol', () => {
     ['by MOVE', [query('move all from c')]],
   ])('is not fetched past its row limit: %s', async (_, batch) => {
     const answers = await converseWith(plain, [[query('begin')], portalOf('select id from many'), batch]);
-    expect(errors(answers)).toEqual(['42501']);
-    expect(answers.filter((one) => one.startsWith('D:'))).toEqual([]);
+    const isMove = answers.some((one) => one.startsWith('C:MOVE'));
+    expect(errors(answers)).toEqual(isMove ? [] : ['54000']);
+    expect(answers.filter((one) => one.startsWith('D:'))).toEqual(isMove ? [] : ['D:1', 'D:2']);
   });
 
   test('that is closed leaves its name to cursors', async () => {

@@ -66,6 +66,22 @@ export class Names<T> {
     this.#confirmedBytes = 0;
   }
 
+  /** The target forgot that name, or all, by a statement that nothing was sent behind. */
+  gone(name: string | undefined): void {
+    if (name === undefined) {
+      this.#segment.clear();
+      this.clear();
+    } else {
+      this.#segment.delete(name);
+      this.forget(name);
+    }
+  }
+
+  /** What is confirmed. */
+  get confirmedOnes(): ReadonlyMap<string, T> {
+    return this.#confirmed;
+  }
+
   forget(name: string): void {
     const value = this.#confirmed.get(name);
     if (value === undefined) return;

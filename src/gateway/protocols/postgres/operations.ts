@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import type { Clock } from '../../../std/index.ts';
 import type { Recorded } from '../../ledger-turn.ts';
 import type { OperationEvent, SessionLedger } from '../../session.ts';
-import type { Operation } from './replies.ts';
+import type { Operation, Portal } from './replies.ts';
 import type { Refusal, StatementPlan } from './sql/index.ts';
 
 /**
@@ -25,7 +25,11 @@ export class Operations {
   }
 
   /** Begins an operation; it is announced with the next `announce`. */
-  begin(plan: StatementPlan, source: { text: string; parameters: readonly (Buffer | null)[] }): Operation {
+  begin(
+    plan: StatementPlan,
+    source: { text: string; parameters: readonly (Buffer | null)[] },
+    fetched?: Portal,
+  ): Operation {
     const id = String(++this.#count);
     const { action, policies, touches } = noted(plan);
     this.#announced.push({
@@ -44,7 +48,7 @@ export class Operations {
       },
     });
     const startedMs = this.#clock.monotonicMs();
-    return { id, plan, startedMs, rows: 0, bytes: 0, over: false, sent: false, concluded: false };
+    return { id, plan, startedMs, fetched, rows: 0, bytes: 0, over: false, sent: false, concluded: false };
   }
 
   /** Notes a refusal; it is announced with the next `announce`. */

@@ -1,5 +1,13 @@
 import type { CellMask, ErrorText, RowField } from '../../../wire/postgres/index.ts';
-import type { Forward, MaskPlan, SearchPath, SessionFacts, StatementPlan } from './sql/index.ts';
+import type {
+  DeclaredCursor,
+  Forward,
+  MaskPlan,
+  PreparedStatement,
+  SearchPath,
+  SessionFacts,
+  StatementPlan,
+} from './sql/index.ts';
 
 /** A prepared statement: its text and what was decided about it, with what that decision rests on. */
 export interface Prepared {
@@ -28,10 +36,20 @@ export interface Portal {
   /** What `fields` make of `masksOf`; undefined until rows come. */
   masks: readonly (CellMask | undefined)[] | undefined;
   masksOf: MaskPlan | undefined;
-  /** Rows shown so far, over all Executes. */
+  /** Rows shown so far, over all Executes, and by FETCH. */
   rows: number;
+  /** What the names meant that its statement reads by; it must not run when they mean something else. */
+  readonly meanings: Meanings;
   /** Digest or text of the bound parameters, for the ledger. */
   readonly parameters: readonly (Buffer | null)[];
+}
+
+/** What `StatementPlan.reads` names: the very objects, since a name may come to mean another. */
+export interface Meanings {
+  readonly cursor: Portal | DeclaredCursor | undefined;
+  readonly prepared: PreparedStatement | undefined;
+  /** What the names in the prepared statement are looked up in. */
+  readonly searchPath: SearchPath;
 }
 
 /** One statement under way. */
@@ -39,6 +57,8 @@ export interface Operation {
   readonly id: string;
   readonly plan: StatementPlan;
   readonly startedMs: number;
+  /** The portal that FETCH reads: its rows are limited together. */
+  readonly fetched: Portal | undefined;
   rows: number;
   bytes: number;
   /** Rows beyond the policy's limit are not shown; the answer becomes an error. */

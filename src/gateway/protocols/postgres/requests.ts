@@ -12,8 +12,9 @@ import {
   readQuery,
 } from '../../../wire/postgres/index.ts';
 import { type Conversation, messageBytesMax } from './conversation.ts';
+import { areSameMeanings, factsWithPortals, mayReadCursor, meaningsOf, portalReadBy } from './cursors.ts';
 import { Forwarding, type ForwardingPort } from './forwarding.ts';
-import { expectReply, type PlanStamp, type Portal, type Prepared } from './replies.ts';
+import { expectReply, type Operation, type PlanStamp, type Portal, type Prepared } from './replies.ts';
 import {
   areSameNames,
   type Forward,
@@ -224,11 +225,8 @@ export class Requests {
     if (plan === 'wait') return false;
     if (plan.verdict === 'refuse') return this.#forwarding.deny('query', plan, text);
     const { statements } = plan;
-    if (this.#fetchesPortal(statements)) return this.#forwarding.deny('query', PORTAL_FETCHED, text);
     const withhold = statements.some((statement) => statement.withhold);
-    const operations = statements.map((statement) =>
-      this.#session.deps.operations.begin(statement, { text, parameters: [] }),
-    );
+    const operations = statements.map((statement) => this.#begin(statement, { text, parameters: [] }));
     this.#forwarding.record(
       expectReply('query', { operations, withhold, barrier: statements.some((one) => this.#isBarrier(one)) }),
     );
@@ -244,9 +242,7 @@ export class Requests {
     const plan = this.#plan(text, 'parse');
     if (plan === 'wait') return false;
     if (plan.verdict === 'refuse') return this.#forwarding.deny('query', plan, text);
-    const operations = plan.statements.map((statement) =>
-      this.#session.deps.operations.begin(statement, { text, parameters: message.arguments }),
-    );
+    const operations = plan.statements.map((one) => this.#begin(one, { text, parameters: message.arguments }));
     this.#forwarding.record(expectReply('function-call', { operations, withhold: withholds(plan) }));
     return true;
   }
@@ -297,6 +293,8 @@ export class Requests {
       const what = `values bound to the portals of a session may have ${PORTALS_BYTES_MAX} bytes together`;
       return this.#forwarding.deny('bind', refusalOf('53400', 'session-limit', what), prepared.text);
     }
+    const meanings = meaningsOf(this.#session, prepared.plan);
+    if (meanings === 'wait') return this.#hold();
     const keepsParameters = message.parameters.length > 0 && prepared.plan.statements.length > 0;
     const portal: Portal = {
       prepared,
@@ -307,6 +305,7 @@ export class Requests {
       rows: 0,
       searchPath: this.#session.facts.searchPath,
       hasRun: false,
+      meanings,
       // A copy: the values are parts of a chunk that would live as long as the portal.
       parameters: keepsParameters ? message.parameters.map((value) => value && Buffer.from(value)) : [],
     };
@@ -327,31 +326,56 @@ export class Requests {
     }
     const portal = this.#session.portals.lookup(name);
     if (portal === 'wait') return false;
-    if (portal === undefined) return this.#forwarding.failStep('34000', `portal "${name}" does not exist`);
+    if (portal === undefined) return this.#describeCursor(name);
+    const meanings = meaningsOf(this.#session, portal.prepared.plan);
+    if (meanings === 'wait') return this.#hold();
+    if (!areSameMeanings(meanings, portal.meanings)) return this.#forwarding.failStep('34000', MEANT_OTHER_MESSAGE);
     portal.described = true;
     this.#forwarding.keep(expectReply('describe-portal', { portal, withhold: withholds(portal.prepared.plan) }));
     return true;
   }
 
+  /** One declared in SQL: none has masked columns. */
+  #describeCursor(name: string): boolean {
+    if (!this.#session.facts.cursors.has(name))
+      return this.#forwarding.failStep('34000', `portal "${name}" does not exist`);
+    this.#forwarding.keep(expectReply('describe-portal'));
+    return true;
+  }
+
+  /** As FETCH of it would be. */
+  #executeCursor(name: string): boolean {
+    if (!this.#session.facts.cursors.has(name))
+      return this.#forwarding.failStep('34000', `portal "${name}" does not exist`);
+    const text = `FETCH FROM "${name.replaceAll('"', '""')}"`;
+    const plan = this.#plan(text, 'parse');
+    if (plan === 'wait') return false;
+    if (plan.verdict === 'refuse') return this.#forwarding.deny('execute', plan, text);
+    const operations = plan.statements.map((one) => this.#begin(one, { text, parameters: [] }));
+    this.#forwarding.record(expectReply('execute', { operations, withhold: withholds(plan) }));
+    return true;
+  }
+
   #execute(): boolean {
-    const { portals, deps } = this.#session;
+    const { portals } = this.#session;
     const { portal: name } = readExecute(this.#framer);
     const portal = portals.lookup(name);
     if (portal === 'wait') return false;
-    if (portal === undefined) return this.#forwarding.failStep('34000', `portal "${name}" does not exist`);
+    if (portal === undefined) return this.#executeCursor(name);
     const { prepared } = portal;
     if (this.#namesUncertain(prepared.text)) return false;
     const stamp = this.#stamp(portal.searchPath);
-    if (!sameStamp(prepared.stamp, stamp)) {
+    const meanings = meaningsOf(this.#session, prepared.plan);
+    if (meanings === 'wait') return this.#hold();
+    if (prepared.plan.statements[0]?.reads !== undefined || !sameStamp(prepared.stamp, stamp)) {
       const plan = this.#plan(prepared.text, 'parse', stamp.facts);
       if (plan === 'wait') return false;
       if (plan.verdict === 'refuse') return this.#forwarding.deny('execute', plan, prepared.text);
       prepared.plan = plan;
       prepared.stamp = this.#stamp(portal.searchPath);
     }
+    if (!areSameMeanings(meanings, portal.meanings)) return this.#forwarding.failStep('34000', MEANT_OTHER_MESSAGE);
     const [statement] = prepared.plan.statements;
-    if (this.#fetchesPortal(prepared.plan.statements))
-      return this.#forwarding.deny('execute', PORTAL_FETCHED, prepared.text);
     const withhold = withholds(prepared.plan);
     if (statement === undefined) {
       this.#forwarding.keep(expectReply('execute', { portal, withhold }));
@@ -362,7 +386,7 @@ export class Requests {
       portal.described = true;
       this.#forwarding.describe(name, expectReply('describe-portal', { portal, own: true, withhold }));
     }
-    const operation = deps.operations.begin(statement, { text: prepared.text, parameters: portal.parameters });
+    const operation = this.#begin(statement, { text: prepared.text, parameters: portal.parameters });
     const barrier = this.#isBarrier(statement);
     this.#forwarding.record(expectReply('execute', { portal, operations: [operation], withhold, barrier }));
     if (barrier) this.#forwarding.hurry();
@@ -378,10 +402,8 @@ export class Requests {
     return true;
   }
 
-  /** FETCH of a portal, which SQL reaches by its name: its rows are neither counted nor masked as those of the portal. */
-  #fetchesPortal(statements: readonly StatementPlan[]): boolean {
-    const { portals } = this.#session;
-    return statements.some(({ cursor }) => cursor !== undefined && portals.lookup(cursor) !== undefined);
+  #begin(statement: StatementPlan, source: { text: string; parameters: readonly (Buffer | null)[] }): Operation {
+    return this.#session.deps.operations.begin(statement, source, portalReadBy(this.#session, statement));
   }
 
   /** The message's content, or the refusal of a text that can't be read: a bad text is no reason to lose the connection. */
@@ -403,11 +425,18 @@ export class Requests {
     return names.busy;
   }
 
-  /** EXECUTE reaches prepared statements by name: while one is being made or dropped, nobody knows what the name means. */
+  /** SQL reaches prepared statements and portals by name: while one is made or dropped, nobody knows what the name means. */
   #namesUncertain(text: string): boolean {
-    if (!this.#session.statements.namedInFlight || !/execute/i.test(text)) return false;
+    const { statements, portals } = this.#session;
+    const isUncertain =
+      (statements.namedInFlight && /execute/i.test(text)) || (portals.namedInFlight && mayReadCursor(text));
+    return isUncertain && !this.#hold();
+  }
+
+  /** The message waits for what is in flight; the target may keep those answers until it is told to send them. */
+  #hold(): false {
     this.#forwarding.hurry();
-    return true;
+    return false;
   }
 
   #plan(sql: string, mode: 'simple' | 'parse', facts = this.#session.facts): Plan | 'wait' {
@@ -428,7 +457,10 @@ export class Requests {
         'the gateway can not read the catalog of the target at the moment',
       );
     }
-    const plan = deps.planner.plan({ sql, mode, catalog, decider: deps.decider, session: facts });
+    const plan = deps.planner.plan({
+      ...{ sql, mode, catalog, decider: deps.decider },
+      session: factsWithPortals(this.#session, sql, facts),
+    });
     if (this.#refreshed) return plan;
     if (plan.verdict === 'refuse') return REFRESHABLE.has(plan.reason) ? this.#refresh() : plan;
     const unknown = plan.statements.flatMap((statement) => statement.unknown).filter((name) => !sought.has(name));
@@ -484,17 +516,13 @@ function keptBytesMax(type: number): number | undefined {
 
 const NAME_BYTES_MAX = 63;
 const CUT_SHORT_MESSAGE = `a name of a statement or portal has at most ${NAME_BYTES_MAX} bytes`;
-const PORTAL_FETCHED = refusalOf(
-  '42501',
-  'unknown-cursor',
-  'FETCH and MOVE serve cursors that were declared in SQL; a portal is asked for its rows by Execute',
-);
 /** A pool that hears it makes a new connection. */
 const OUTDATED = {
   severity: 'FATAL',
   sqlstate: '57P01',
   message: 'the search path of the login was changed when this connection was young; connect again',
 } as const;
+const MEANT_OTHER_MESSAGE = 'the name that this portal reads by means something else than when it was bound';
 /** Names, parameter types and header around a text. */
 const TEXT_OVERHEAD_BYTES = 64 * 1024;
 /** Requests sent and not answered; beyond it the client has to wait. */

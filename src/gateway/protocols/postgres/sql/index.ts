@@ -17,6 +17,7 @@ export { databaseResource } from './names.ts';
 export { loadParser, textBytesMax } from './parse.ts';
 export type {
   Decider,
+  DeclaredCursor,
   Forward,
   MaskPlan,
   Plan,
@@ -29,6 +30,7 @@ export type {
 } from './plan.ts';
 export { createPlanner } from './planner.ts';
 export { policySchema } from './policy-schema.ts';
+export type { PreparedStatement } from './prepared.ts';
 export { parsePath } from './search-path.ts';
 export {
   applySessionEffects,

@@ -28,8 +28,10 @@ export interface CreatedRelation {
   readonly isDroppedOnCommit?: boolean;
 }
 
-/** A cursor declared in SQL. Its names mean what they meant then. */
+/** A cursor declared in SQL, or a portal of the protocol. Its names mean what they meant then. */
 export interface DeclaredCursor {
+  /** A portal: `prepared` is a whole statement of any kind, and its columns may be masked. */
+  readonly isPortal?: boolean;
   readonly prepared: PreparedStatement;
   /** WITH HOLD: it outlives its transaction. */
   readonly isHeld: boolean;
@@ -69,7 +71,10 @@ export interface SessionFacts {
   readonly role: string | undefined;
   readonly roleAtCommit: string | undefined;
   readonly prepared: ReadonlyMap<string, PreparedStatement>;
-  /** Cursors declared in SQL. Protocol portals don't belong here: `FETCH` from one is refused while masks are in force. */
+  /**
+   * Cursors declared in SQL. They share their names with the protocol's portals: to plan a FETCH, add those that the session has, each in
+   * the place of a cursor of its name, since the newer of two is the one that lives.
+   */
   readonly cursors: ReadonlyMap<string, DeclaredCursor>;
   /** By `schema.name`. */
   readonly created: ReadonlyMap<string, CreatedRelation>;
@@ -143,6 +148,16 @@ export interface MaskPlan {
   readonly columnsMasked: number;
 }
 
+/**
+ * A plan is good for what these names mean now: what was bound when they meant another thing must not be executed under it. Rows of a
+ * portal count as the portal's.
+ */
+export interface Reads {
+  readonly cursor?: { readonly name: string; readonly isPortal: boolean };
+  /** The prepared statement. */
+  readonly prepared?: string;
+}
+
 /** One statement that may be forwarded, with what must happen to it and to its answer. */
 export interface StatementPlan extends StatementFacts {
   /** Changes data, schema or settings beyond the session: decides the ledger's durability. */
@@ -162,11 +177,8 @@ export interface StatementPlan extends StatementFacts {
    * and plan again; then the server knows what they are.
    */
   readonly unknown: readonly string[];
-  /**
-   * The cursor that FETCH or MOVE names. The protocol's portals have the same names, and their rows were not judged as this
-   * statement's: one that has such a portal's name must not be forwarded.
-   */
-  readonly cursor: string | undefined;
+  /** What FETCH, MOVE or EXECUTE reads by its name. */
+  readonly reads: Reads | undefined;
   readonly effects: readonly SessionEffect[];
   /** Take a new catalog snapshot once it has completed (and once its transaction has). */
   readonly changesCatalog: boolean;

@@ -171,7 +171,7 @@ function planStatement(
     record: statementClasses.get(node.kind)?.action === 'admin' ? 'digest' : judgement.record,
     withhold: analysis.taint.isInForce,
     copy: outcome.copy,
-    cursor: outcome.cursor,
+    reads: outcome.reads,
     unknown: Array.from(found.unknown),
     effects: path === undefined ? outcome.effects : [...outcome.effects, { kind: 'search-path', ...path }],
     changesCatalog: outcome.changesCatalog,

@@ -1,3 +1,4 @@
+// Long because statements hold statements: their walks call each other through one table.
 import type { Analysis } from './analysis.ts';
 import { walkCopy } from './copy.ts';
 import {
@@ -9,7 +10,7 @@ import {
   walkStoredQuery,
 } from './definitions.ts';
 import { databaseResource, tableResource } from './names.ts';
-import type { CreatedRelation, SessionEffect, SessionFacts } from './plan.ts';
+import type { CreatedRelation, DeclaredCursor, Reads, SessionEffect, SessionFacts } from './plan.ts';
 import { charactersOf, nodeOfPrepared, type PreparedStatement } from './prepared.ts';
 import { refuseMasked } from './query.ts';
 import { notUnderstood, RefusedText } from './refusal.ts';
@@ -40,8 +41,7 @@ export interface Outcome {
   readonly output: Output | undefined;
   readonly effects: readonly SessionEffect[];
   readonly copy: 'in' | 'out' | undefined;
-  /** See `StatementPlan.cursor`. */
-  readonly cursor: string | undefined;
+  readonly reads: Reads | undefined;
   readonly changesCatalog: boolean;
 }
 
@@ -75,7 +75,7 @@ export function walkStatement(place: Place, statement: Node): Outcome {
 /** What only adds (CREATE, COMMENT, GRANT …) leaves every name where it is. */
 const movesNames = /^(Alter|Drop|Rename)/;
 
-const plain = { output: undefined, effects: [], copy: undefined, cursor: undefined, changesCatalog: false } as const;
+const plain = { output: undefined, effects: [], copy: undefined, reads: undefined, changesCatalog: false } as const;
 
 type Walk = (place: Place, fields: Fields, kind: string) => Partial<Outcome>;
 
@@ -181,7 +181,7 @@ function walkExecute(place: Place, fields: Fields): Partial<Outcome> {
   if (prepared.kind === 'ExecuteStmt' || prepared.kind === 'PrepareStmt') throw notUnderstood('EXECUTE of EXECUTE');
   place.analysis.expression(listOf(fields, 'params'), createScope(outermost));
   const inner = walkStatement({ ...place, source: prepared }, parsedAgain(prepared));
-  return { ...inner, kind: `execute ${inner.kind}` };
+  return { ...inner, kind: `execute ${inner.kind}`, reads: { ...inner.reads, prepared: name } };
 }
 
 function walkDeclare(place: Place, fields: Fields): Partial<Outcome> {
@@ -197,11 +197,15 @@ function walkDeclare(place: Place, fields: Fields): Partial<Outcome> {
   return { effects: [{ kind: 'declare', name, prepared: preparedQuery(place, query), isHeld }] };
 }
 
-function walkFetch({ analysis, session }: Place, fields: Fields): Partial<Outcome> {
+function walkFetch(place: Place, fields: Fields): Partial<Outcome> {
+  const { analysis, session } = place;
   const name = textOf(fields, 'portalname') ?? '';
   const isMove = flagOf(fields, 'ismove');
   const cursor = session.cursors.get(name);
+  const kind = isMove ? 'move' : 'fetch';
   // Policy may have changed since it was declared, so the query is judged again.
+  if (cursor?.isPortal === true)
+    return { kind, output: walkPortal(place, cursor), reads: { cursor: { name, isPortal: true } } };
   if (cursor !== undefined) {
     const then = analysis.under(lookupOf(analysis.catalog, { ...session, searchPath: cursor.searchPath }));
     refuseMasked(then.query(parsedAgain(cursor.prepared).fields, outermost));
@@ -211,7 +215,22 @@ function walkFetch({ analysis, session }: Place, fields: Fields): Partial<Outcom
       'unknown-cursor',
       `cursor "${name}" was not declared in this session, so its columns aren't known`,
     );
-  return { kind: isMove ? 'move' : 'fetch', cursor: name };
+  return { kind, reads: { cursor: { name, isPortal: false } } };
+}
+
+/** The statement of a portal, which FETCH carries on, or begins: only one that does nothing but answer rows. */
+function walkPortal({ analysis, session }: Place, { prepared, searchPath }: DeclaredCursor): Output | undefined {
+  const then = { ...session, searchPath };
+  const inner = walkStatement(
+    { analysis: analysis.under(lookupOf(analysis.catalog, then)), session: then, source: prepared },
+    parsedAgain(prepared),
+  );
+  const isMore = inner.effects.length > 0 || inner.changesCatalog || inner.copy !== undefined;
+  if (isMore || inner.reads !== undefined || analysis.found.searchPath !== undefined)
+    throw new RefusedText('unknown-cursor', `FETCH and MOVE of a portal that runs ${inner.kind} are refused`, {
+      hint: 'Ask the portal for its rows by Execute.',
+    });
+  return inner.output;
 }
 
 function walkListen({ analysis }: Place): Partial<Outcome> {

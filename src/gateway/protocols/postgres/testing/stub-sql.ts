@@ -67,7 +67,7 @@ function statement(text: string): StatementPlan {
     unknown: [],
     effects:
       deallocate === undefined ? [] : [{ kind: 'deallocate', name: deallocate === 'all' ? undefined : deallocate }],
-    cursor: undefined,
+    reads: undefined,
     changesCatalog: text.includes('/*ddl*/'),
   };
 }
