@@ -379,3 +379,25 @@ test('a Flush is not needed for what waits for names in flight', async () => {
   expect((await client.until('C:FETCH')).filter((one) => one.startsWith('D:'))).toEqual(['D:1']);
   client.close();
 });
+
+test('under masks a session sees its own cursors, portals and prepared statements, and texts of nobody else', async () => {
+  const other = await openRawClient(masked.port);
+  other.send(
+    parse("select 'of the other'", 'others'),
+    sync(),
+    query("begin; declare d cursor for select 'of the other'"),
+  );
+  await other.ready();
+  await other.ready();
+  const answers = await attack(
+    [parse('select id, ssn from customers', 's'), sync()],
+    begin,
+    [query('declare c cursor for select id from customers')],
+    [bind([], { portal: 'p', name: 's' }), execute('p', 1), sync()],
+    [query("select name from pg_cursors where name <> '' order by 1")],
+    [query('select name, statement from pg_prepared_statements')],
+  );
+  other.close();
+  expect(errors(answers)).toEqual([]);
+  expect(rows(answers).slice(1)).toEqual(['D:c', 'D:p', 'D:s|select id, ssn from customers']);
+});

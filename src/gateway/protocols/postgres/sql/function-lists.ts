@@ -190,11 +190,14 @@ export const secretRelations: ReadonlySet<string> = new Set([
   'pg_file_settings',
 ]);
 
-/** Refused while masks are in force: samples of values, texts of other sessions' statements, raw data. */
+/**
+ * Refused while masks are in force: samples of values, texts of other sessions' statements, raw data.
+ * `pg_cursors` and `pg_prepared_statements` show the session's own texts only.
+ */
 export const revealingRelations: ReadonlySet<string> = new Set([
   ...['pg_statistic', 'pg_statistic_ext_data', 'pg_stats', 'pg_stats_ext', 'pg_stats_ext_exprs', 'pg_stat_activity'],
   ...['pg_stat_statements', 'pg_stat_monitor', 'pg_stat_replication', 'pg_stat_wal_receiver', 'pg_stat_ssl'],
-  ...['pg_stat_gssapi', 'pg_stat_progress_copy', 'pg_largeobject', 'pg_prepared_statements', 'pg_cursors'],
+  ...['pg_stat_gssapi', 'pg_stat_progress_copy', 'pg_largeobject'],
   ...['pg_prepared_xacts', 'pg_stat_subscription', 'pg_backend_memory_contexts', 'pg_foreign_server'],
 ]);
 
