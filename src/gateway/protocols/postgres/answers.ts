@@ -310,6 +310,8 @@ export class Answers {
       // The client had its error already.
     } else if (head.denial !== undefined) {
       this.#out.add(encodeError(head.denial));
+    } else if (head.denialBehind !== undefined && head.at === head.operations.length) {
+      this.#out.add(encodeError(head.denialBehind));
     } else if (operation?.over === true) {
       this.#out.add(encodeError(rowLimitError(operation)));
     } else if (head.withhold || this.#session.withholding) {

@@ -19,4 +19,12 @@ export function deniedStep(): Buffer {
   return encodeParse('countersign_denied', DENIED_TEXT);
 }
 
+/**
+ * A text whose statements are carried out, and then one that is certain to fail: it names a column that nothing in it has. No syntax
+ * error, for which nothing of the text would be carried out.
+ */
+export function deniedBehind(text: string): Buffer {
+  return encodeQuery(`${text}\nselect "${DENIED_TEXT}" from (values (1)) as v(x)`);
+}
+
 const DENIED_TEXT = 'countersign: refused before it reached the server';

@@ -1,6 +1,6 @@
 import { type ErrorText, encodeDescribe, encodeFlush, type Framer, Outbox } from '../../../wire/postgres/index.ts';
 import type { Conversation } from './conversation.ts';
-import { deniedParse, deniedQuery, deniedStep } from './denied-message.ts';
+import { deniedBehind, deniedParse, deniedQuery, deniedStep } from './denied-message.ts';
 import { ledgerText, refusalError } from './refusal.ts';
 import { expectReply, type Reply } from './replies.ts';
 import type { Refusal } from './sql/index.ts';
@@ -53,11 +53,19 @@ export class Forwarding {
   }
 
   /** As `keep`, for a message that must be in the ledger first: it becomes a piece of its own, which can still be replaced. */
-  record(reply: Reply): void {
+  record(reply: Reply, message?: Buffer): void {
     if (reply.operations.length > 0) this.#recorded.push({ reply, piece: this.#out.mark() });
-    this.keep(reply);
+    this.#session.replies.push(reply);
+    if (message === undefined) this.pass();
+    else this.#out.add(message);
     if (reply.operations.length > 0) this.#out.mark();
     if (reply.withhold) this.#session.withholding = true;
+  }
+
+  /** As `record`, of what a text carries out before the statement that is refused; what stands behind it is not sent. */
+  recordBefore(reply: Reply, before: string, denied: { refusal: Refusal; text: string }): void {
+    this.#session.deps.operations.deny(denied.refusal, denied.text);
+    this.record(reply, deniedBehind(before));
   }
 
   /** Notes the refusal for the ledger, and sends in the message's place what is certain to fail. */
@@ -123,7 +131,8 @@ export class Forwarding {
   #announced(recorded: readonly Recorded[], sequence: number) {
     const { ledger } = this.#session.deps;
     for (const { reply } of recorded) {
-      const changes = reply.denial !== undefined || reply.operations.some((one) => one.plan.writes);
+      const isDenied = reply.denial !== undefined || reply.denialBehind !== undefined;
+      const changes = isDenied || reply.operations.some((one) => one.plan.writes);
       if (ledger.durability(changes) !== 'process') reply.sequence = sequence;
     }
   }

@@ -86,6 +86,8 @@ export interface Reply {
   readonly own: boolean;
   /** The message was replaced by one that fails; its error becomes this. */
   denial: ErrorText | undefined;
+  /** What the error becomes that comes behind all operations: the text's rest was replaced by what fails. */
+  readonly denialBehind: ErrorText | undefined;
   /** Error and notice texts may hold masked values. */
   readonly withhold: boolean;
   /** Ledger entry that must be on disk before an answer goes out; -1 = none. */
@@ -110,6 +112,7 @@ export function expectReply(kind: ReplyKind, options: Partial<Omit<Reply, 'kind'
     kind,
     own: options.own ?? false,
     denial: options.denial,
+    denialBehind: options.denialBehind,
     withhold: options.withhold ?? false,
     sequence: options.sequence ?? -1,
     barrier: options.barrier ?? false,

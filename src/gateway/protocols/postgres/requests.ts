@@ -14,7 +14,8 @@ import {
 import { type Conversation, messageBytesMax } from './conversation.ts';
 import { areSameMeanings, factsWithPortals, mayReadCursor, meaningsOf, portalReadBy } from './cursors.ts';
 import { Forwarding, type ForwardingPort } from './forwarding.ts';
-import { expectReply, type Operation, type PlanStamp, type Portal, type Prepared } from './replies.ts';
+import { refusalError } from './refusal.ts';
+import { expectReply, type Operation, type PlanStamp, type Portal, type Prepared, type Reply } from './replies.ts';
 import {
   areSameNames,
   type Forward,
@@ -223,13 +224,30 @@ export class Requests {
     if (this.#namesUncertain(text)) return false;
     const plan = this.#plan(text, 'simple');
     if (plan === 'wait') return false;
-    if (plan.verdict === 'refuse') return this.#forwarding.deny('query', plan, text);
+    if (plan.verdict === 'refuse') return this.#denyQuery(plan, text);
+    this.#forwarding.record(this.#queryReply(plan, text));
+    return true;
+  }
+
+  #queryReply(plan: Forward, text: string, refusal?: Refusal): Reply {
     const { statements } = plan;
-    const withhold = statements.some((statement) => statement.withhold);
-    const operations = statements.map((statement) => this.#begin(statement, { text, parameters: [] }));
-    this.#forwarding.record(
-      expectReply('query', { operations, withhold, barrier: statements.some((one) => this.#isBarrier(one)) }),
-    );
+    return expectReply('query', {
+      operations: statements.map((statement) => this.#begin(statement, { text, parameters: [] })),
+      withhold: withholds(plan),
+      barrier: statements.some((one) => this.#isBarrier(one)),
+      denialBehind: refusal && refusalError(refusal),
+    });
+  }
+
+  /** What a text commits before it comes to the refused statement is carried out, as by PostgreSQL. */
+  #denyQuery(refusal: Refusal, text: string): boolean {
+    const { before } = refusal;
+    if (before === undefined) return this.#forwarding.deny('query', refusal, text);
+    const plan = this.#plan(before, 'simple');
+    if (plan === 'wait') return false;
+    if (plan.verdict === 'refuse' || plan.statements.some(({ copy }) => copy !== undefined))
+      return this.#forwarding.deny('query', refusal, text);
+    this.#forwarding.recordBefore(this.#queryReply(plan, before, refusal), before, { refusal, text });
     return true;
   }
 

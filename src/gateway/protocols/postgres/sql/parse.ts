@@ -41,6 +41,16 @@ export function parseText(sql: string): readonly Node[] {
   return statements;
 }
 
+/** What stands before a statement of a text that could be parsed. */
+export function textBefore(sql: string, index: number): string {
+  const tree = parseTree(sql);
+  const raw = isFields(tree) ? fieldOf(tree, 'stmts') : undefined;
+  const statement: unknown = Array.isArray(raw) ? raw[index] : undefined;
+  const location = isFields(statement) ? fieldOf(statement, 'stmt_location') : undefined;
+  // In bytes, as the parser counts; the first statement of a text has none.
+  return Buffer.from(sql).toString('utf8', 0, Number(location ?? 0));
+}
+
 function refuseMalformed(sql: string): void {
   if (sql.length > textBytesMax || Buffer.byteLength(sql) > textBytesMax)
     throw new RefusedText('text-too-long', `a statement text has at most ${textBytesMax} bytes`);

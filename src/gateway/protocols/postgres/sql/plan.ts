@@ -228,6 +228,11 @@ export interface Refusal {
   readonly policies: readonly string[];
   /** The statements of the text up to and with the refused one, as far as understood. */
   readonly statements: readonly StatementFacts[];
+  /**
+   * The text before the refused statement, when a transaction ends in it: that much PostgreSQL carries out for good before it comes to
+   * the statement. Plan it by itself.
+   */
+  readonly before?: string;
 }
 
 export interface Forward {
@@ -238,7 +243,7 @@ export interface Forward {
   readonly prepared: PreparedStatement | undefined;
 }
 
-/** The verdict on a whole text: one refused statement refuses all of it. */
+/** The verdict on a whole text: one refused statement refuses all of it, but what is committed before. */
 export type Plan = Refusal | Forward;
 
 export interface PlanRequest {

@@ -3,12 +3,14 @@ import { fingerprintOf } from './fingerprint.ts';
 import { judge, touchesOf } from './judge.ts';
 import { maskPlan } from './mask-plan.ts';
 import { databaseResource, tableResource } from './names.ts';
-import { parseText } from './parse.ts';
+import { parseText, textBefore } from './parse.ts';
 import type {
   Plan,
   Planner,
   PlannerOptions,
   PlanRequest,
+  Refusal,
+  SessionEffect,
   SessionFacts,
   StatementFacts,
   StatementPlan,
@@ -125,8 +127,14 @@ function planText(request: PlanRequest, facts: Facts): { plan: Plan; nodes: read
         : undefined;
     return { plan: { verdict: 'forward', statements: done, prepared }, nodes };
   } catch (error) {
-    return { plan: refusalOf(error, current === undefined ? done : [...done, current]), nodes };
+    const refusal = refusalOf(error, current === undefined ? done : [...done, current]);
+    const isCommitted = done.some(({ effects }) => effects.some(endsTransaction));
+    return { plan: isCommitted ? { ...refusal, before: textBefore(request.sql, done.length) } : refusal, nodes };
   }
+}
+
+function endsTransaction(effect: SessionEffect): boolean {
+  return effect.kind === 'transaction' && (effect.verb === 'commit' || effect.verb === 'rollback');
 }
 
 function planStatement(
@@ -179,7 +187,7 @@ function planStatement(
 }
 
 /** Any failure is a refusal: what could not be planned is not forwarded. A failure of the parser itself stays one. */
-function refusalOf(error: unknown, statements: readonly StatementFacts[]): Plan {
+function refusalOf(error: unknown, statements: readonly StatementFacts[]): Refusal {
   if (error instanceof RefusedText) {
     const { reason, detail } = error;
     const { sqlstate = sqlstates[reason], policies = [], ...more } = detail;
