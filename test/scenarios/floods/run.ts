@@ -169,10 +169,21 @@ function doorOf({ folder }: Stack, role: RoleName): Door {
   return { host, port: Number(port) };
 }
 
-/** What a process holds: descriptors, and resident memory in MiB. */
+/** What a process holds: sockets, and resident memory in MiB. Files come and go with what it records. */
 function usage(pid: number): { sockets: number; memory: number } {
   const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(fs.readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1];
-  return { sockets: fs.readdirSync(`/proc/${pid}/fd`).length, memory: Math.round(Number(kilobytes) / 1024) };
+  return {
+    sockets: fs.readdirSync(`/proc/${pid}/fd`).filter((fd) => isSocket(pid, fd)).length,
+    memory: Math.round(Number(kilobytes) / 1024),
+  };
+}
+
+function isSocket(pid: number, fd: string): boolean {
+  try {
+    return fs.readlinkSync(`/proc/${pid}/fd/${fd}`).startsWith('socket:');
+  } catch {
+    return false; // Closed since it was listed.
+  }
 }
 
 const CLIENT = path.join(import.meta.dirname, 'client.ts');
