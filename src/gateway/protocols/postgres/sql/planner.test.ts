@@ -319,7 +319,7 @@ describe('what reaches past the database is refused to everybody', () => {
     ["select ts_rewrite('a'::tsquery, 'select 1')", 'restricted-function'],
     ["select * from dblink('x', 'select 1') as t(a int)", 'restricted-function'],
     ["select any_schema.dblink_exec('x')", 'restricted-function'],
-    ['select pg_temp.f()', 'restricted-function'],
+    ['select pg_temp.lo_export(1)', 'restricted-function'],
     ['select rolpassword from pg_authid', 'restricted-relation'],
     ['select * from pg_catalog.pg_shadow', 'restricted-relation'],
     ["load 'x'", 'statement-refused'],
@@ -391,6 +391,7 @@ describe('what reaches past the database is refused to everybody', () => {
   });
 
   it.each([
+    ['select pg_temp.f()', ['call shop/shop/pg_temp/f']],
     ['do $$ begin null; end $$', ['ddl shop/shop', 'call shop/shop/pg_catalog/plpgsql']],
     ['do language plperlu $$ 1 $$', ['admin shop/shop', 'ddl shop/shop', 'call shop/shop/pg_catalog/plperlu']],
     ["prepare transaction 'x'", ['maintain shop/shop']],
