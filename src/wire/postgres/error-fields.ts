@@ -5,6 +5,9 @@ import { byte, encodeMessage } from './writer.ts';
 /** Fields of an ErrorResponse or NoticeResponse by their type letter (`S` severity, `C` SQLSTATE, `M` message…). */
 export type ErrorFields = ReadonlyMap<string, string>;
 
+/** The bytes of a text in the client's encoding. */
+export type EncodeText = (text: string) => Buffer;
+
 /** What we say in an error of our own. */
 export interface ErrorText {
   readonly severity: 'ERROR' | 'FATAL';
@@ -32,8 +35,8 @@ export function readErrorFields(span: MessageSpan): ErrorFields {
   return fields;
 }
 
-/** Builds an ErrorResponse. */
-export function encodeError(error: ErrorText): Buffer {
+/** Builds an ErrorResponse; without `encode` its texts are UTF-8. */
+export function encodeError(error: ErrorText, encode?: EncodeText): Buffer {
   const fields = new Map([
     ['S', error.severity],
     ['V', error.severity],
@@ -43,12 +46,17 @@ export function encodeError(error: ErrorText): Buffer {
   if (error.detail !== undefined) fields.set('D', error.detail);
   if (error.hint !== undefined) fields.set('H', error.hint);
   if (error.position !== undefined) fields.set('P', String(error.position));
-  return encodeErrorFields('E', fields);
+  return encodeErrorFields('E', fields, encode);
 }
 
 /** Builds an ErrorResponse (`E`) or NoticeResponse (`N`) from fields; a NUL in a text would end it early, so it is replaced. */
-export function encodeErrorFields(type: 'E' | 'N', fields: ErrorFields): Buffer {
+export function encodeErrorFields(type: 'E' | 'N', fields: ErrorFields, encode?: EncodeText): Buffer {
   const parts: (Buffer | string)[] = [];
-  for (const [letter, text] of fields) parts.push(byte(letter), text.replaceAll('\0', '\ufffd'));
+  for (const [letter, text] of fields) {
+    parts.push(byte(letter));
+    const clean = text.replaceAll('\0', '\ufffd');
+    if (encode === undefined) parts.push(clean);
+    else parts.push(encode(clean), byte(0));
+  }
   return encodeMessage(type, ...parts, byte(0));
 }

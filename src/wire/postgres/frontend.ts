@@ -1,4 +1,4 @@
-import { BodyReader } from './reader.ts';
+import { BodyReader, type DecodeText } from './reader.ts';
 import { byte, encodeMessage, int16 } from './writer.ts';
 
 /** Type bytes of messages that a client sends after start-up. */
@@ -27,16 +27,19 @@ export interface MessageSpan {
 }
 
 /** The text of a Query message. @throws PostgresWireError ERR_PG_MALFORMED */
-export function readQuery(span: MessageSpan): string {
-  const reader = body(span, 'Query');
+export function readQuery(span: MessageSpan, decode?: DecodeText): string {
+  const reader = body(span, 'Query', decode);
   const text = reader.string();
   reader.done();
   return text;
 }
 
 /** @throws PostgresWireError ERR_PG_MALFORMED */
-export function readParse(span: MessageSpan): { name: string; text: string; parameterTypes: readonly number[] } {
-  const reader = body(span, 'Parse');
+export function readParse(
+  span: MessageSpan,
+  decode?: DecodeText,
+): { name: string; text: string; parameterTypes: readonly number[] } {
+  const reader = body(span, 'Parse', decode);
   const name = reader.string();
   const text = reader.string();
   const parameterTypes: number[] = [];
@@ -55,8 +58,8 @@ export interface BindMessage {
 }
 
 /** @throws PostgresWireError ERR_PG_MALFORMED */
-export function readBind(span: MessageSpan): BindMessage {
-  const reader = body(span, 'Bind');
+export function readBind(span: MessageSpan, decode?: DecodeText): BindMessage {
+  const reader = body(span, 'Bind', decode);
   const portal = reader.string();
   const statement = reader.string();
   const parameterFormats = readFormats(reader);
@@ -74,8 +77,8 @@ export function readBind(span: MessageSpan): BindMessage {
 }
 
 /** A Describe or Close message: of a prepared statement (`S`) or a portal (`P`). @throws PostgresWireError ERR_PG_MALFORMED */
-export function readNamed(span: MessageSpan): { kind: 'S' | 'P'; name: string } {
-  const reader = body(span, 'Describe or Close');
+export function readNamed(span: MessageSpan, decode?: DecodeText): { kind: 'S' | 'P'; name: string } {
+  const reader = body(span, 'Describe or Close', decode);
   const kind = reader.byte();
   if (kind !== 0x53 && kind !== 0x50) throw reader.malformed('neither statement nor portal');
   const name = reader.string();
@@ -84,8 +87,8 @@ export function readNamed(span: MessageSpan): { kind: 'S' | 'P'; name: string } 
 }
 
 /** @throws PostgresWireError ERR_PG_MALFORMED */
-export function readExecute(span: MessageSpan): { portal: string; rowsMax: number } {
-  const reader = body(span, 'Execute');
+export function readExecute(span: MessageSpan, decode?: DecodeText): { portal: string; rowsMax: number } {
+  const reader = body(span, 'Execute', decode);
   const portal = reader.string();
   const rowsMax = reader.int32();
   reader.done();
@@ -157,6 +160,6 @@ function readFormats(reader: BodyReader): readonly number[] {
   return formats;
 }
 
-function body(span: MessageSpan, what: string): BodyReader {
-  return new BodyReader(span.buffer, { start: span.start + 5, end: span.end }, what);
+function body(span: MessageSpan, what: string, decode?: DecodeText): BodyReader {
+  return new BodyReader(span.buffer, { start: span.start + 5, end: span.end, decode }, what);
 }

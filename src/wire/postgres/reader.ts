@@ -1,5 +1,8 @@
-import { isUtf8 } from 'node:buffer';
+import { isAscii, isUtf8 } from 'node:buffer';
 import { PostgresWireError } from './errors.ts';
+
+/** What the bytes of a text say; throws when they say nothing. Never asked about texts of ASCII alone, which all encodings share. */
+export type DecodeText = (bytes: Buffer) => string;
 
 /** Walks the body of one message; each read checks its bounds. For messages that are looked into, not for rows. */
 export class BodyReader {
@@ -7,13 +10,15 @@ export class BodyReader {
   #offset: number;
   readonly #end: number;
   readonly #what: string;
+  readonly #decode: DecodeText | undefined;
 
-  /** Reads `buffer` from `start` to `end`; `what` names the message in errors. */
-  constructor(buffer: Buffer, span: { start: number; end: number }, what: string) {
+  /** Reads `buffer` from `start` to `end`; `what` names the message in errors. Without `decode`, texts are UTF-8. */
+  constructor(buffer: Buffer, span: { start: number; end: number; decode?: DecodeText | undefined }, what: string) {
     this.#buffer = buffer;
     this.#offset = span.start;
     this.#end = span.end;
     this.#what = what;
+    this.#decode = span.decode;
   }
 
   byte(): number {
@@ -60,7 +65,7 @@ export class BodyReader {
     return value;
   }
 
-  /** NUL-terminated text; it must be UTF-8, since a byte that is read in two ways can mean two things. */
+  /** NUL-terminated text; in one encoding, since a byte that is read in two ways can mean two things. */
   string(): string {
     const buffer = this.#buffer;
     const start = this.#offset;
@@ -74,6 +79,7 @@ export class BodyReader {
       return at === start ? '' : buffer.toString('latin1', start, at);
     }
     const bytes = this.stringBytes();
+    if (this.#decode !== undefined) return isAscii(bytes) ? bytes.toString('latin1') : this.#decode(bytes);
     if (!isUtf8(bytes)) throw this.malformed('text that is not UTF-8');
     return bytes.toString('utf8');
   }

@@ -18,6 +18,7 @@ import { GatewayError } from '../../errors.ts';
 import { type Conversation, messageBytesMax } from './conversation.ts';
 import type { Delivery } from './delivery.ts';
 import { cellMasks } from './masks.ts';
+import { unservedEncoding } from './refusal.ts';
 import type { Operation, Reply } from './replies.ts';
 
 /** What the session does for this direction. */
@@ -290,7 +291,7 @@ export class Answers {
       this.#delivery.flushNow(this.#sequence);
       return this.#port.fail({ ...error, severity: 'FATAL' });
     }
-    if (!this.#muted) this.#out.add(encodeError(error));
+    if (!this.#muted) this.#out.add(this.#encoded(error));
     this.#muted = true;
     if (head.kind !== 'execute') return;
     this.#session.replies.shift();
@@ -309,11 +310,11 @@ export class Answers {
     if (this.#muted) {
       // The client had its error already.
     } else if (head.denial !== undefined) {
-      this.#out.add(encodeError(head.denial));
+      this.#out.add(this.#encoded(head.denial));
     } else if (head.denialBehind !== undefined && head.at === head.operations.length) {
-      this.#out.add(encodeError(head.denialBehind));
+      this.#out.add(this.#encoded(head.denialBehind));
     } else if (operation?.over === true) {
-      this.#out.add(encodeError(rowLimitError(operation)));
+      this.#out.add(this.#encoded(rowLimitError(operation)));
     } else if (head.withhold || this.#session.withholding) {
       this.#out.add(encodeErrorFields('E', withheld(fields)));
     } else {
@@ -366,12 +367,18 @@ export class Answers {
 
   #parameterStatus() {
     const { name, value } = readParameterStatus(this.#framer);
-    // The planner refuses to change these; were they changed all the same, texts would no longer mean what was decided on.
-    const wanted = FIXED_PARAMETERS.get(name);
-    if (wanted !== undefined && value !== wanted) {
+    // The planner refuses to change it; were it changed all the same, texts would no longer mean what was decided on.
+    if (name === 'standard_conforming_strings' && value !== 'on')
       throw new GatewayError('ERR_GATEWAY_TARGET_PROTOCOL', `the target changed ${name} in the middle of a session`);
-    }
+    if (name === 'client_encoding' && !this.#session.encoding.reported(value)) return this.#unreadable(value);
     this.#out.keep(this.#framer.buffer, this.#framer.start, this.#framer.end);
+  }
+
+  /** A function of the database's own has set what SET may not: whatever the client sent next would be read in two ways. */
+  #unreadable(encoding: string) {
+    this.#delivery.flushNow(this.#sequence);
+    this.#over = true;
+    this.#port.fail(unservedEncoding(encoding, this.#session.deps.encodings.server));
   }
 
   #ready(head: Reply) {
@@ -381,6 +388,10 @@ export class Answers {
     this.#session.ready(readReadyForQuery(this.#framer));
     this.#muted = false;
     this.#done(head);
+  }
+
+  #encoded(error: ErrorText): Buffer {
+    return encodeError(error, this.#session.encoding.coding.encode);
   }
 
   #statementClosed(name: string) {
@@ -467,8 +478,3 @@ function withheld(fields: ReadonlyMap<string, string>): Map<string, string> {
   kept.set('M', 'the text of this message is withheld, since it may hold masked values');
   return kept;
 }
-
-const FIXED_PARAMETERS: ReadonlyMap<string, string> = new Map([
-  ['client_encoding', 'UTF8'],
-  ['standard_conforming_strings', 'on'],
-]);

@@ -1,6 +1,7 @@
 import type { Clock } from '../../../std/index.ts';
 import type { TransactionStatus } from '../../../wire/postgres/index.ts';
 import type { SessionLedger } from '../../session.ts';
+import { EncodingInForce } from './encoding-in-force.ts';
 import { Names } from './names.ts';
 import type { Operations } from './operations.ts';
 import { type Portal, type Prepared, ReplyQueue } from './replies.ts';
@@ -30,6 +31,8 @@ export interface ConversationDeps {
   readonly maskKey: Uint8Array;
   /** The search path that the client asked for. */
   readonly startPath: SearchPath;
+  /** As the session begins, by PostgreSQL's own names; one of the pairs that are served. */
+  readonly encodings: { readonly client: string; readonly server: string };
   /** The newest catalog snapshot; undefined when it is too old to rely on. */
   catalog(): Catalog | undefined;
   /** See `CatalogSource.isOutdated`. */
@@ -55,6 +58,7 @@ export class Conversation {
   /** Masks are in force: texts outside of any reply are withheld as well. */
   withholding = false;
   facts: SessionFacts;
+  readonly encoding: EncodingInForce;
   /** Names that a snapshot was taken for in vain since the last transaction ended: the server knows them better. */
   readonly sought = new Set<string>();
   #weighed: { readonly facts: SessionFacts; readonly bytes: number } | undefined;
@@ -62,6 +66,7 @@ export class Conversation {
   constructor(deps: ConversationDeps) {
     this.deps = deps;
     this.facts = { ...noSessionFacts, startPath: deps.startPath };
+    this.encoding = new EncodingInForce(deps.encodings);
   }
 
   /** Bytes of what the session has made, and prepared in SQL. */
@@ -87,6 +92,7 @@ export class Conversation {
       }
     }
     if (effects.length === 0) return;
+    this.encoding.completed(effects);
     const isUndone = tag === 'ROLLBACK';
     const done = isUndone
       ? effects.map((effect) => (effect.kind === 'transaction' ? rolledBack(effect) : effect))
@@ -103,6 +109,7 @@ export class Conversation {
   /** A statement failed, and with it whatever its transaction made; prepared statements are not part of transactions. */
   failed(): void {
     this.facts = failSessionFacts(this.facts);
+    this.encoding.failed();
   }
 
   /** A snapshot was taken since the last transaction ended. */
@@ -113,6 +120,7 @@ export class Conversation {
   /** The target is ready for the next request. */
   ready(status: TransactionStatus): void {
     this.status = status;
+    this.encoding.ready(status);
     if (status !== 'I') return;
     this.facts = endTransaction(this.facts);
     this.sought.clear();

@@ -51,6 +51,7 @@ beforeEach(() => {
     operations: new Operations({ clock, ledger }),
     maskKey: Buffer.alloc(32),
     startPath: undefined,
+    encodings: { client: 'UTF8', server: 'UTF8' },
     catalog: () => stubCatalog,
     isOutdated: () => false,
   });

@@ -344,7 +344,6 @@ describe('a target that breaks the protocol', () => {
     ['an unknown message', header('?', 4)],
     ['a replication stream', Buffer.from('5700000007000000', 'hex')],
     ['rows of a COPY that nobody asked for', Buffer.from('48000000070000006400000004', 'hex')],
-    ['another encoding', Buffer.concat([header('S', 4 + 23), Buffer.from('client_encoding\0LATIN1\0')])],
   ])('by %s ends the session, and shows nothing of it', async (_, bytes) => {
     const { client } = await open();
     answer = ({ socket }, message) => {
@@ -354,6 +353,17 @@ describe('a target that breaks the protocol', () => {
     const messages = await client.end();
     expect(messages.at(-1)).toBe(BROKEN);
     expect(messages.join()).not.toContain('123-45-6789');
+    await expectGone();
+  });
+
+  test('by an encoding that is none ends the session as well', async () => {
+    const { client } = await open();
+    answer = ({ socket }, message) => {
+      if (message.startsWith('Q'))
+        socket.write(Buffer.concat([header('S', 4 + 21), Buffer.from('client_encoding\0SJIS\0'), ROWS]));
+    };
+    client.send(query('/*mask*/ select ssn from people'));
+    expect(await client.end()).toEqual(['E:0A000:client_encoding SJIS is not served at a database in ']);
     await expectGone();
   });
 

@@ -1,11 +1,11 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../../../std/index.ts';
-import { type ErrorText, encodeError } from '../../../wire/postgres/index.ts';
+import { type EncodeText, type ErrorText, encodeError } from '../../../wire/postgres/index.ts';
 import { closeInTime } from '../../close-in-time.ts';
 
-/** Writes an error, when there is one, and ends the client's connection; what it sends from now on goes nowhere. */
-export function endClient(client: Duplex, error: ErrorText | undefined): void {
+/** Writes an error (in the encoding that a session had come to), when there is one, and ends the client's connection; what it sends from now on goes nowhere. */
+export function endClient(client: Duplex, error: ErrorText | undefined, encode?: EncodeText): void {
   // One that far behind would not hear it in time, and what waits for it is counted no longer.
   if (client.writableLength > UNTAKEN_BYTES_MAX) {
     client.destroy();
@@ -15,7 +15,7 @@ export function endClient(client: Duplex, error: ErrorText | undefined): void {
   client.on('error', () => {}); // It may be gone already; nobody is left to tell.
   client.resume();
   if (error === undefined) client.end();
-  else client.end(encodeError({ ...error, severity: 'FATAL' }));
+  else client.end(encodeError({ ...error, severity: 'FATAL' }, encode));
 }
 
 /** Says goodbye to the target, unless that was done. One that does not close by itself, or does not even read it, must not keep the socket. */

@@ -5,11 +5,12 @@ import { endOf, type GatewaySession, type OperationEvent, type SessionLedger } f
 import type { CancelKeys } from './cancel.ts';
 import type { CatalogSource } from './catalog-source.ts';
 import type { PostgresConfig } from './config.ts';
+import type { ConversationDeps } from './conversation.ts';
 import { endClient } from './last-words.ts';
 import { Operations } from './operations.ts';
-import { ledgerText, refusalText, targetError } from './refusal.ts';
+import { ledgerText, refusalText, targetError, unservedEncoding } from './refusal.ts';
 import { serve } from './serve.ts';
-import { databaseResource, loadParser, type Planner, settingQuestion } from './sql/index.ts';
+import { codingBetween, databaseResource, loadParser, type Planner, settingQuestion } from './sql/index.ts';
 import { admitStartup, type ClientRequest, readClientRequest, type SessionStart } from './startup.ts';
 import { cancelUpstream, openUpstream, type Upstream } from './upstream.ts';
 
@@ -101,6 +102,8 @@ async function runSession(
       opening.then((late) => late.socket.destroy()).catch(() => {}); // The first failure is the one to report.
       throw error;
     }
+    const encodings = encodingsOf(start, upstream);
+    if ('error' in encodings) return endClient(session.client, encodings.error);
     const cancel = () => cancelUpstream({ ...deps, config }, upstream, session.signal);
     const keyBytes = start.minor >= 2 ? KEY_BYTES : KEY_BYTES_3_0;
     key = keys.mint({ identity: session.identity, processId: upstream.processId, keyBytes }, () => {
@@ -122,6 +125,7 @@ async function runSession(
         operations,
         maskKey: deps.maskKey.reveal(),
         startPath: start.searchPath,
+        encodings,
         catalog: () => catalogs.current(),
         isOutdated: () => catalogs.isOutdated,
       },
@@ -142,6 +146,14 @@ async function runSession(
       session.ledger.append([{ kind: 'session-close', action: 'postgres:connect', operation: '', detail }]),
     );
   }
+}
+
+/** In what the client's texts are and the server's are; without a pair that is served there is no session. */
+function encodingsOf(start: SessionStart, upstream: Upstream): ConversationDeps['encodings'] | { error: ErrorText } {
+  const pair = { client: start.encoding, server: upstream.parameters.get('server_encoding') ?? '' };
+  if (codingBetween(pair.client, pair.server) !== undefined) return pair;
+  upstream.socket.destroy();
+  return { error: unservedEncoding(pair.client, pair.server) };
 }
 
 /** A denial is on disk before the client hears of it. */

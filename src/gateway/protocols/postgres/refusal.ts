@@ -1,7 +1,7 @@
 import { codeOf } from '../../../std/index.ts';
 import type { ErrorText } from '../../../wire/postgres/index.ts';
 import type { SessionRefusal } from '../../protocol.ts';
-import type { Refusal } from './sql/index.ts';
+import { encodingHint, type Refusal } from './sql/index.ts';
 
 /** How a refused or ended session looks to a PostgreSQL client. */
 export function refusalText(refusal: SessionRefusal): ErrorText {
@@ -20,6 +20,12 @@ export function refusalError(refusal: Refusal): ErrorText {
     hint: refusal.hint,
     position: refusal.position,
   };
+}
+
+/** The end of a session whose texts nobody here could read as the server does. */
+export function unservedEncoding(client: string, server: string): ErrorText {
+  const message = `client_encoding ${client} is not served at a database in ${server}`;
+  return { severity: 'FATAL', sqlstate: '0A000', message, hint: encodingHint };
 }
 
 /** What a client is told when the ledger did not take an entry: nothing happens without one. */

@@ -12,6 +12,8 @@ import type {
 /** A prepared statement: its text and what was decided about it, with what that decision rests on. */
 export interface Prepared {
   readonly text: string;
+  /** Types that Parse named for its parameters, by OID. */
+  readonly parameterTypes: readonly number[];
   plan: Forward;
   stamp: PlanStamp;
 }
@@ -40,8 +42,11 @@ export interface Portal {
   rows: number;
   /** What the names meant that its statement reads by; it must not run when they mean something else. */
   readonly meanings: Meanings;
-  /** Digest or text of the bound parameters, for the ledger. */
+  /** What was bound, for the ledger and for statements that are judged by it. */
   readonly parameters: readonly (Buffer | null)[];
+  readonly formats: readonly number[];
+  /** Reads them as they were when they were bound. */
+  readonly read: (bytes: Buffer) => string | undefined;
 }
 
 /** What `StatementPlan.reads` names: the very objects, since a name may come to mean another. */

@@ -1,5 +1,6 @@
 // Long because every message type works on the same few fields of this direction.
 import {
+  type DecodeText,
   Framer,
   Frontend,
   PostgresWireError,
@@ -13,15 +14,19 @@ import {
 } from '../../../wire/postgres/index.ts';
 import { type Conversation, messageBytesMax } from './conversation.ts';
 import { areSameMeanings, factsWithPortals, mayReadCursor, meaningsOf, portalReadBy } from './cursors.ts';
+import { type UnreadableProblem, UnreadableText } from './encoding-in-force.ts';
 import { Forwarding, type ForwardingPort } from './forwarding.ts';
-import { refusalError } from './refusal.ts';
+import { refusalError, unservedEncoding } from './refusal.ts';
 import { expectReply, type Operation, type PlanStamp, type Portal, type Prepared, type Reply } from './replies.ts';
 import {
   areSameNames,
+  type BoundValue,
+  encodingHint,
   type Forward,
   mayBringBack,
   type Plan,
   type Refusal,
+  type SessionFacts,
   type StatementPlan,
   sessionNamesMax,
   statementOfCall,
@@ -219,8 +224,10 @@ export class Requests {
   }
 
   #query(): boolean {
-    const text = this.#text(() => readQuery(this.#framer));
-    if (typeof text !== 'string') return this.#forwarding.deny('query', text, '');
+    const read = this.#text((decode) => ({ text: readQuery(this.#framer, decode) }));
+    if (read === 'wait') return false;
+    if ('verdict' in read) return this.#forwarding.deny('query', read, '');
+    const { text } = read;
     if (this.#namesUncertain(text)) return false;
     const plan = this.#plan(text, 'simple');
     if (plan === 'wait') return false;
@@ -267,9 +274,10 @@ export class Requests {
 
   #parse(): boolean {
     const { statements } = this.#session;
-    const message = this.#text(() => readParse(this.#framer));
+    const message = this.#text((decode) => readParse(this.#framer, decode));
+    if (message === 'wait') return false;
     if ('verdict' in message) return this.#forwarding.deny('parse', message, '');
-    const { name, text } = message;
+    const { name, text, parameterTypes } = message;
     if (isCutShort(name)) return this.#forwarding.failStep('42622', CUT_SHORT_MESSAGE);
     if (this.#namesUncertain(text)) return false;
     if (name !== '' && statements.size >= STATEMENTS_MAX) {
@@ -284,7 +292,7 @@ export class Requests {
     const plan = this.#plan(text, 'parse');
     if (plan === 'wait') return false;
     if (plan.verdict === 'refuse') return this.#forwarding.deny('parse', plan, text, name);
-    const prepared: Prepared = { text, plan, stamp: this.#stamp() };
+    const prepared: Prepared = { text, parameterTypes, plan, stamp: this.#stamp() };
     statements.sent(name, prepared);
     this.#forwarding.keep(expectReply('parse', { name, prepared, withhold: withholds(plan) }));
     return true;
@@ -292,7 +300,8 @@ export class Requests {
 
   #bind(): boolean {
     const { statements, portals } = this.#session;
-    const message = readBind(this.#framer);
+    const message = this.#named((decode) => readBind(this.#framer, decode));
+    if (typeof message === 'boolean') return message;
     if (isCutShort(message.portal) || isCutShort(message.statement))
       return this.#forwarding.failStep('42622', CUT_SHORT_MESSAGE);
     const prepared = statements.lookup(message.statement);
@@ -326,6 +335,8 @@ export class Requests {
       meanings,
       // A copy: the values are parts of a chunk that would live as long as the portal.
       parameters: keepsParameters ? message.parameters.map((value) => value && Buffer.from(value)) : [],
+      formats: message.parameterFormats,
+      read: this.#session.encoding.reader(),
     };
     portals.sent(message.portal, portal);
     this.#forwarding.keep(expectReply('bind', { name: message.portal, portal, withhold: withholds(prepared.plan) }));
@@ -333,7 +344,9 @@ export class Requests {
   }
 
   #describe(): boolean {
-    const { kind, name } = readNamed(this.#framer);
+    const message = this.#named((decode) => readNamed(this.#framer, decode));
+    if (typeof message === 'boolean') return message;
+    const { kind, name } = message;
     if (kind === 'S') {
       const prepared = this.#session.statements.lookup(name);
       if (prepared === 'wait') return false;
@@ -376,7 +389,9 @@ export class Requests {
 
   #execute(): boolean {
     const { portals } = this.#session;
-    const { portal: name } = readExecute(this.#framer);
+    const message = this.#named((decode) => readExecute(this.#framer, decode));
+    if (typeof message === 'boolean') return message;
+    const { portal: name } = message;
     const portal = portals.lookup(name);
     if (portal === 'wait') return false;
     if (portal === undefined) return this.#executeCursor(name);
@@ -386,15 +401,18 @@ export class Requests {
     const meanings = meaningsOf(this.#session, prepared.plan);
     if (meanings === 'wait') return this.#hold();
     if (prepared.plan.statements[0]?.reads !== undefined || !sameStamp(prepared.stamp, stamp)) {
-      const plan = this.#plan(prepared.text, 'parse', stamp.facts);
+      const plan = this.#plan(prepared.text, 'parse', { facts: stamp.facts });
       if (plan === 'wait') return false;
       if (plan.verdict === 'refuse') return this.#forwarding.deny('execute', plan, prepared.text);
       prepared.plan = plan;
       prepared.stamp = this.#stamp(portal.searchPath);
     }
     if (!areSameMeanings(meanings, portal.meanings)) return this.#forwarding.failStep('34000', MEANT_OTHER_MESSAGE);
-    const [statement] = prepared.plan.statements;
-    const withhold = withholds(prepared.plan);
+    const plan = this.#planBound(portal, stamp.facts);
+    if (plan === 'wait') return false;
+    if (plan.verdict === 'refuse') return this.#forwarding.deny('execute', plan, prepared.text);
+    const [statement] = plan.statements;
+    const withhold = withholds(plan);
     if (statement === undefined) {
       this.#forwarding.keep(expectReply('execute', { portal, withhold }));
       return true;
@@ -412,7 +430,9 @@ export class Requests {
   }
 
   #close(): boolean {
-    const { kind, name } = readNamed(this.#framer);
+    const message = this.#named((decode) => readNamed(this.#framer, decode));
+    if (typeof message === 'boolean') return message;
+    const { kind, name } = message;
     if (isCutShort(name)) return this.#forwarding.failStep('42622', CUT_SHORT_MESSAGE);
     const names = kind === 'S' ? this.#session.statements : this.#session.portals;
     names.sent(name, undefined);
@@ -424,13 +444,48 @@ export class Requests {
     return this.#session.deps.operations.begin(statement, source, portalReadBy(this.#session, statement));
   }
 
+  /** The portal's plan, made again with what is bound to it when only that tells what the statement does. */
+  #planBound({ prepared, parameters, formats, read }: Portal, facts: SessionFacts): Plan | 'wait' {
+    if (!prepared.plan.statements.some((statement) => statement.needsValues)) return prepared.plan;
+    const values = parameters.map((value, i) => ({
+      type: prepared.parameterTypes[i] ?? 0,
+      isBinary: (formats.length === 1 ? formats[0] : formats[i]) === 1,
+      text: value && read(value),
+    }));
+    return this.#plan(prepared.text, 'parse', { facts, values });
+  }
+
+  /** A message that holds names and no text; else whether it was dealt with. */
+  #named<T extends object>(read: (decode: DecodeText) => T): T | boolean {
+    const message = this.#readable(read);
+    if (message === 'wait') return false;
+    if ('value' in message) return message.value;
+    return this.#forwarding.failStep(message.sqlstate, message.message);
+  }
+
+  /** What is read, or why it can't be. */
+  #readable<T>(read: (decode: DecodeText) => T): { readonly value: T } | UnreadableProblem | 'wait' {
+    const { encoding, replies } = this.#session;
+    try {
+      return { value: read(encoding.decode) };
+    } catch (error) {
+      if (!(error instanceof UnreadableText)) throw error;
+      if (error.problem !== 'unsettled') return error.problem;
+      // What it is comes with the answer to a Sync that was sent; without one it would never come.
+      return replies.syncs > 0 ? 'wait' : UNSETTLED;
+    }
+  }
+
   /** The message's content, or the refusal of a text that can't be read: a bad text is no reason to lose the connection. */
-  #text<T>(read: () => T): T | Refusal {
+  #text<T extends object>(read: (decode: DecodeText) => T): T | Refusal | 'wait' {
     if (this.#framer.oversize) {
       return refusalOf('54000', 'text-too-long', `a statement may have ${textBytesMax} bytes`);
     }
     try {
-      return read();
+      const message = this.#readable(read);
+      if (message === 'wait') return message;
+      if ('value' in message) return message.value;
+      return refusalOf(message.sqlstate, 'text-malformed', message.message);
     } catch (error) {
       if (!(error instanceof PostgresWireError)) throw error;
       return refusalOf('08P01', 'text-malformed', error.message);
@@ -457,8 +512,13 @@ export class Requests {
     return false;
   }
 
-  #plan(sql: string, mode: 'simple' | 'parse', facts = this.#session.facts): Plan | 'wait' {
+  #plan(
+    sql: string,
+    mode: 'simple' | 'parse',
+    under: { readonly facts?: SessionFacts; readonly values?: readonly BoundValue[] } = {},
+  ): Plan | 'wait' {
     const { deps, catalogChanged, replies, sought } = this.#session;
+    const { facts = this.#session.facts, values } = under;
     // The change may be settled with the Sync on its way; then a new snapshot is taken before anything else is judged.
     if (catalogChanged && replies.syncs > 0) return 'wait';
     const catalog = deps.catalog();
@@ -475,16 +535,29 @@ export class Requests {
         'the gateway can not read the catalog of the target at the moment',
       );
     }
-    const plan = deps.planner.plan({
-      ...{ sql, mode, catalog, decider: deps.decider },
-      session: factsWithPortals(this.#session, sql, facts),
-    });
+    const bound = values === undefined ? {} : { parameters: values };
+    const request = { sql, mode, catalog, decider: deps.decider, session: factsWithPortals(this.#session, sql, facts) };
+    const plan = this.#inEncoding(deps.planner.plan({ ...request, ...bound }));
     if (this.#refreshed) return plan;
     if (plan.verdict === 'refuse') return REFRESHABLE.has(plan.reason) ? this.#refresh() : plan;
     const unknown = plan.statements.flatMap((statement) => statement.unknown).filter((name) => !sought.has(name));
     if (unknown.length === 0) return plan;
     if (sought.size + unknown.length <= SOUGHT_MAX) for (const name of unknown) sought.add(name);
     return this.#refresh();
+  }
+
+  /** Refuses what the client's encoding stands against: the one that is asked for, or the one that is in force. */
+  #inEncoding(plan: Plan): Plan {
+    if (plan.verdict === 'refuse') return plan;
+    const { encoding, deps } = this.#session;
+    for (const { effects } of plan.statements)
+      for (const effect of effects)
+        if (effect.kind === 'encoding' && !encoding.serves(effect.name)) {
+          const { message, sqlstate } = unservedEncoding(effect.name ?? '', deps.encodings.server);
+          return { ...refusalOf(sqlstate, 'setting-refused', message), hint: encodingHint };
+        }
+    if (encoding.coding.isUtf8 || !withholds(plan) || plan.statements.every(setsEncoding)) return plan;
+    return { ...refusalOf('42501', 'masked-column-use', MASKED_IN_UTF8), hint: encodingHint };
   }
 
   #refresh(): 'wait' {
@@ -506,7 +579,7 @@ export class Requests {
   /** What follows can only be judged, or sent, once this statement is done. */
   #isBarrier(statement: StatementPlan): boolean {
     if (statement.copy === 'in' || statement.changesCatalog) return true;
-    const bringsBack = mayBringBack(this.#session.facts);
+    const bringsBack = mayBringBack(this.#session.facts) || this.#session.encoding.isTouched;
     return statement.effects.some((effect) => effect.kind !== 'transaction' || bringsBack);
   }
 }
@@ -532,6 +605,16 @@ function keptBytesMax(type: number): number | undefined {
   return type === Frontend.query || type === Frontend.parse ? textBytesMax + TEXT_OVERHEAD_BYTES : undefined;
 }
 
+function setsEncoding({ effects }: StatementPlan): boolean {
+  return effects.length > 0 && effects.every(({ kind }) => kind === 'encoding' || kind === 'transaction');
+}
+
+const MASKED_IN_UTF8 =
+  'columns are masked for you, so answers come in UTF8 only: an error would tell which values another encoding lacks';
+const UNSETTLED: UnreadableProblem = {
+  sqlstate: '0A000',
+  message: 'a text beyond ASCII right behind a change of client_encoding comes after a Sync through the gateway',
+};
 const NAME_BYTES_MAX = 63;
 const CUT_SHORT_MESSAGE = `a name of a statement or portal has at most ${NAME_BYTES_MAX} bytes`;
 /** A pool that hears it makes a new connection. */

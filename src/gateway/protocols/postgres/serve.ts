@@ -248,7 +248,7 @@ class Carrier {
     this.#requests.stop();
     this.#answers.lost();
     endTarget(this.#target, this.#options.conversation.clock, this.#dismissed ? undefined : encodeTerminate());
-    endClient(this.#client, error);
+    endClient(this.#client, error, this.#conversation.encoding.coding.encode);
     this.#finished.resolve();
   }
 }
@@ -258,10 +258,7 @@ function greeting(options: ServeOptions): Buffer[] {
   const messages: Buffer[] = [];
   if (start.negotiate !== undefined) messages.push(encodeNegotiateVersion(start.minor, start.negotiate));
   messages.push(encodeAuthenticationOk());
-  for (const [name, value] of upstream.parameters) {
-    const isEncoding = name === 'client_encoding' && start.encoding !== undefined;
-    messages.push(encodeParameterStatus(name, isEncoding ? (start.encoding ?? value) : value));
-  }
+  for (const [name, value] of upstream.parameters) messages.push(encodeParameterStatus(name, value));
   messages.push(encodeBackendKeyData(key.processId, key.key), encodeReadyForQuery('I'));
   return messages;
 }

@@ -2,7 +2,15 @@ import type { Duplex } from 'node:stream';
 import { abortError } from '../../../std/index.ts';
 import { type ErrorText, PostgresWireError, readStartupPacket } from '../../../wire/postgres/index.ts';
 import type { PostgresConfig } from './config.ts';
-import { parsePath, type SearchPath, startSetting } from './sql/index.ts';
+import {
+  encodingHint,
+  encodingNamed,
+  holdsAnyValue,
+  isServedEncoding,
+  parsePath,
+  type SearchPath,
+  startSetting,
+} from './sql/index.ts';
 
 /** What a client wants, once encryption requests are answered. */
 export type ClientRequest =
@@ -71,8 +79,8 @@ export interface SessionStart {
   readonly searchPath: SearchPath;
   /** Settings that policy has to allow. */
   readonly asked: readonly string[];
-  /** What the client calls its encoding, where that is another name for bytes as they are. */
-  readonly encoding: string | undefined;
+  /** Of the client's texts, by PostgreSQL's own name. */
+  readonly encoding: string;
   /** To be sent before anything else when the client asked for what is not spoken here. */
   readonly negotiate: readonly string[] | undefined;
 }
@@ -115,8 +123,8 @@ export function admitStartup(
     );
   }
   const path = settings.get('search_path');
-  const isAscii = nameOfEncoding(settings.get('client_encoding') ?? '') === SQL_ASCII;
-  settings.set('client_encoding', 'UTF8');
+  const encoding = encodingNamed(settings.get('client_encoding') ?? DEFAULT_ENCODING) ?? DEFAULT_ENCODING;
+  settings.set('client_encoding', encoding);
   settings.set('standard_conforming_strings', 'on');
   const minor = request.minor >= MINOR_NEWEST ? MINOR_NEWEST : 0;
   return {
@@ -125,7 +133,7 @@ export function admitStartup(
     minor,
     searchPath: path === undefined ? undefined : parsePath(path),
     asked,
-    encoding: isAscii ? 'SQL_ASCII' : undefined,
+    encoding,
     negotiate: minor !== request.minor || unknown.length > 0 ? unknown : undefined,
   };
 }
@@ -168,10 +176,11 @@ function startOf(name: string, value: string, { config, mayBeMasked }: StartRule
 
 function checkStart(name: string, value: string, rules: StartRules): { error: ErrorText } | undefined {
   if (name === 'client_encoding') {
-    const encoding = nameOfEncoding(value);
-    // Bytes as they are, which are taken for UTF8: psql on a terminal asks for it where the locale is C.
-    if (UTF8_NAMES.has(encoding) || encoding === SQL_ASCII) return undefined;
-    return refuse('0A000', `client_encoding ${value} is not served, only UTF8 is`, ENCODING_HINT);
+    const encoding = encodingNamed(value) ?? '';
+    if (!isServedEncoding(encoding)) return refuse('0A000', `client_encoding ${value} is not served`, encodingHint);
+    // Of values that the server can't write in it, an error would tell.
+    if (!rules.mayBeMasked || holdsAnyValue(encoding)) return undefined;
+    return refuse('42501', `client_encoding ${value} is not served while columns are masked for you`, encodingHint);
   }
   if (name === 'standard_conforming_strings' && !TRUE_WORDS.has(value.toLowerCase()))
     return refuse('0A000', 'standard_conforming_strings must be on', 'Leave the setting out of the connection.');
@@ -181,10 +190,6 @@ function checkStart(name: string, value: string, rules: StartRules): { error: Er
     `setting ${JSON.stringify(name)} can not be given that value at start-up through the gateway`,
     'Leave it out of the connection string or options.',
   );
-}
-
-function nameOfEncoding(value: string): string {
-  return value.toLowerCase().replace(/[^a-z0-9]/g, '');
 }
 
 /** libpq sends its user name as database when none was named, so that name alone asks for nothing. */
@@ -204,10 +209,7 @@ function refuse(sqlstate: string, message: string, hint: string): { error: Error
 
 /** Newest minor version of protocol 3 spoken with clients. */
 const MINOR_NEWEST = 2;
-/** Names of the one encoding, as PostgreSQL knows them: it compares letters and digits only, and asyncpg sends the name in quotes. */
-const UTF8_NAMES: ReadonlySet<string> = new Set(['utf8', 'unicode']);
+/** Of a client that names none: a database's own default may be any. */
+const DEFAULT_ENCODING = 'UTF8';
 const FALSE_WORDS: ReadonlySet<string> = new Set(['', 'false', 'off', 'no', '0', 'f', 'n']);
 const TRUE_WORDS: ReadonlySet<string> = new Set(['true', 'on', 'yes', '1', 't', 'y']);
-const SQL_ASCII = 'sqlascii';
-const ENCODING_HINT =
-  'Set the client to UTF8: PGCLIENTENCODING=UTF8 for libpq, or client_encoding=UTF8 in the connection string.';

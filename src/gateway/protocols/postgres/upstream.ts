@@ -214,7 +214,7 @@ async function logIn(deps: UpstreamDeps, socket: Socket, options: LoginOptions):
         if (!authentication.done || key === undefined || readReadyForQuery(span) !== 'I')
           throw garbage(config, 'is ready too early');
         readBehindReady(framer, config, parameters);
-        checkParameters(config, parameters);
+        checkParameters(config, options, parameters);
         return { socket, parameters, minor, processId: key.processId, cancelKey: key.key };
       default:
         throw garbage(config, `sends message ${span.type} while logging in`);
@@ -276,8 +276,10 @@ async function* messages(socket: Socket, framer: Framer, config: PostgresConfig)
 }
 
 /** What texts mean must not hang on settings that the target's administrator changed for this role. */
-function checkParameters(config: PostgresConfig, parameters: ReadonlyMap<string, string>): void {
-  for (const [name, wanted] of REQUIRED_PARAMETERS) {
+function checkParameters(config: PostgresConfig, asked: LoginOptions, parameters: ReadonlyMap<string, string>): void {
+  const own = new Map(asked.parameters);
+  for (const [name, usual] of REQUIRED_PARAMETERS) {
+    const wanted = own.get(name) ?? usual;
     const value = parameters.get(name);
     if (value !== wanted) {
       throw new GatewayError(
@@ -357,7 +359,7 @@ const KEEP_ALIVE_MS = 60_000;
 const LOGIN_MESSAGE_BYTES_MAX = 64 * 1024;
 /** PostgreSQL 18 reports 15. */
 const PARAMETERS_MAX = 100;
-/** What each login asks for, and a server has to report then. */
+/** What each login asks for, unless a client is served in another encoding; a server has to report what was asked for. */
 export const REQUIRED_PARAMETERS = [
   ['client_encoding', 'UTF8'],
   ['standard_conforming_strings', 'on'],

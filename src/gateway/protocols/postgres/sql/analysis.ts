@@ -1,4 +1,5 @@
 import type { AttributeValue, EntityRef } from '../../../../model/index.ts';
+import type { BoundParameters } from './bound.ts';
 import type { Catalog, Relation } from './catalog.ts';
 import type { MasksNaming, MissingColumn } from './masks-without-column.ts';
 import type { Place } from './names.ts';
@@ -54,6 +55,8 @@ export interface Analysis {
   /** Policy lets this principal drop, rename or alter that relation. */
   mayDefine(schema: string, name: string): boolean;
   readonly customSettings: ReadonlySet<string>;
+  /** What is bound to the statement's parameters; undefined where nobody will know. */
+  readonly bound: BoundParameters | undefined;
   readonly taint: Taint;
   readonly uses: Uses;
   readonly questions: Question[];
@@ -74,6 +77,10 @@ export interface Found {
   touchesMasked: boolean;
   /** A relation of unknown OID takes part. */
   touchesCreated: boolean;
+  /** The client's encoding is set, undefined: to that of the beginning. */
+  encoding: { readonly name: string | undefined } | undefined;
+  /** See `StatementPlan.needsValues`. */
+  needsValues: boolean;
   /** A `set_config` changed the path. */
   searchPath: { readonly path: SearchPath; readonly isLocal: boolean } | undefined;
   /** See `StatementPlan.unknown`. */
@@ -81,5 +88,8 @@ export interface Found {
 }
 
 export function nothingFound(): Found {
-  return { writes: false, touchesMasked: false, touchesCreated: false, searchPath: undefined, unknown: new Set() };
+  return {
+    ...{ writes: false, touchesMasked: false, touchesCreated: false, needsValues: false },
+    ...{ searchPath: undefined, encoding: undefined, unknown: new Set() },
+  };
 }

@@ -18,6 +18,7 @@ export type AnalysisFacts = Pick<
   | 'isOtherRole'
   | 'mayDefine'
   | 'customSettings'
+  | 'bound'
   | 'taint'
 >;
 

@@ -1,5 +1,6 @@
 /** Which code a statement runs on the server: functions, operators, casts; what of it is refused, asked of policy, or proven harmless. */
 import type { Analysis } from './analysis.ts';
+import { type BoundParameters, isPlainCast, parameterOf } from './bound.ts';
 import type { UserFunction } from './catalog-functions.ts';
 import {
   adminFunctions,
@@ -16,7 +17,7 @@ import { databaseResource, functionResource } from './names.ts';
 import { notUnderstood, RefusedText } from './refusal.ts';
 import { codePath } from './search-path.ts';
 import { checkSetting, identitySettings, mayHaveAnyValue } from './settings.ts';
-import { constantOf, type Fields, fieldOf, fieldsOf, hasField, listOf, nodeOf, stringsOf, textOf } from './tree.ts';
+import { constantOf, type Fields, fieldOf, fieldsOf, listOf, nodeOf, stringsOf, textOf } from './tree.ts';
 
 interface Call {
   readonly schema: string | undefined;
@@ -125,37 +126,75 @@ export function askLargeObject(analysis: Analysis, name: string): void {
 }
 
 /**
- * `set_config(name, value, local)` is SET in an expression, so it stands under the same list, which reads constants only. A parameter or
- * an expression can be the value of a setting that may have any: drivers restore what they changed so, and services name their tenant.
+ * `set_config(name, value, local)` is SET in an expression, so it stands under the same list, which reads constants and what is bound to
+ * parameters. Any other expression can be the value of a setting that may have any: services name their tenant so.
  */
 function checkSetConfig(analysis: Analysis, fields: Fields): void {
-  const [name, value, isLocal] = listOf(fields, 'args').map(plainConstantOf);
-  if (typeof name !== 'string')
-    throw new RefusedText('setting-refused', 'set_config takes the name of the setting as a constant here');
-  if (typeof value !== 'string') {
-    if (mayHaveAnyValue(analysis, name) || name.includes('.')) return void checkSetting(analysis, name, undefined);
-    throw new RefusedText('setting-refused', `set_config takes a constant value for "${name.toLowerCase()}" here`);
+  const args = listOf(fields, 'args');
+  // Another function of that name might be the one that is meant, and take other types.
+  const isAlone =
+    !analysis.catalog.functions.functions.has(SET_CONFIG) && !analysis.createdNames.has(FUNCTION_SET_CONFIG);
+  const bound = isAlone ? analysis.bound : undefined;
+  const [name, value] = args.map((one) => textArgument(one, bound));
+  const isLocal = localArgument(args[2], bound);
+  if (name === null) return; // The server refuses it.
+  if (name === LATER) return void noteLater(analysis);
+  if (name === undefined)
+    throw new RefusedText(
+      'setting-refused',
+      'set_config takes the name of the setting as a constant or parameter here',
+    );
+  const setting = name.text.toLowerCase();
+  if (value === undefined || value === LATER) {
+    if (mayHaveAnyValue(analysis, setting) || setting.includes('.'))
+      return void checkSetting(analysis, setting, undefined);
+    if (value === LATER) return void noteLater(analysis);
+    throw new RefusedText(
+      'setting-refused',
+      `set_config takes a constant or a parameter as value for "${setting}" here`,
+    );
   }
-  if (identitySettings.has(name.toLowerCase()))
+  if (identitySettings.has(setting))
     throw new RefusedText('setting-refused', 'set_config does not change the role here', { hint: 'Use SET ROLE.' });
-  const path = checkSetting(analysis, name, [value]);
+  const path = checkSetting(analysis, setting, value === null ? undefined : [value.text]);
   if (path === undefined) return;
+  if (isLocal === LATER) return void noteLater(analysis);
   // One that may run or not would leave nobody here knowing what the names after it mean.
-  if (typeof isLocal !== 'boolean' || !analysis.certainCalls.has(fields))
+  if (isLocal === undefined || !analysis.certainCalls.has(fields))
     throw new RefusedText('setting-refused', 'set_config sets the search_path only by a SELECT of its own here', {
-      hint: 'Write SELECT set_config(...) without FROM or WHERE, with constants, or SET search_path.',
+      hint: 'Write SELECT set_config(...) without FROM or WHERE, with constants or parameters, or SET search_path.',
     });
   analysis.found.searchPath = { path: path.names, isLocal };
+}
+
+function noteLater(analysis: Analysis): void {
+  analysis.found.needsValues = true;
+}
+
+/** A text that is known; null for NULL; undefined when nobody here knows. */
+function textArgument(
+  value: unknown,
+  bound: BoundParameters | undefined,
+): { text: string } | null | 'later' | undefined {
+  const parameter = parameterOf(value);
+  if (parameter !== undefined && bound?.isLater(parameter) === true) return LATER;
+  const known = parameter === undefined ? plainConstantOf(value) : bound?.textOf(parameter);
+  return typeof known === 'string' ? { text: known } : known === null ? null : undefined;
+}
+
+/** NULL is no. */
+function localArgument(value: unknown, bound: BoundParameters | undefined): boolean | 'later' | undefined {
+  const parameter = parameterOf(value);
+  if (parameter !== undefined && bound?.isLater(parameter) === true) return LATER;
+  const known = parameter === undefined ? plainConstantOf(value) : bound?.booleanOf(parameter);
+  return typeof known === 'boolean' ? known : known === null ? false : undefined;
 }
 
 /** A cast to anything but `text` may make another value of a constant: `'role.x'::char(4)` is `'role'`. */
 function plainConstantOf(value: unknown): string | boolean | null | undefined {
   const node = nodeOf(value);
   if (node?.kind !== 'TypeCast') return constantOf(value);
-  const type = fieldsOf(node.fields, 'typeName');
-  const name = stringsOf(listOf(type, 'names'))?.join('.') ?? '';
-  const isText = (name === 'text' || name === 'pg_catalog.text') && !hasField(type, 'arrayBounds');
-  return isText ? plainConstantOf(fieldOf(node.fields, 'arg')) : undefined;
+  return isPlainCast(fieldsOf(node.fields, 'typeName')) ? plainConstantOf(fieldOf(node.fields, 'arg')) : undefined;
 }
 
 function checkUserFunction(analysis: Analysis, user: UserFunction): void {
@@ -246,6 +285,9 @@ export function unknownFunction({ schema, name }: Pick<Call, 'schema' | 'name'>)
   );
 }
 
+const LATER = 'later';
+const SET_CONFIG = 'set_config';
+const FUNCTION_SET_CONFIG = `function ${SET_CONFIG}`;
 /** PostgreSQL's own that change something beyond the statement. */
 const changingBuiltins: ReadonlySet<string> = new Set([
   'nextval',

@@ -7,8 +7,19 @@
  * RowDescription names by table and attribute. Names are resolved by a catalog snapshot, never by asking. It must not know
  * sockets, messages or time: the same request always has the same plan.
  */
+
+export type { BoundValue } from './bound.ts';
 export type { Catalog } from './catalog.ts';
 export { type CatalogMirror, type CatalogQuestion, createCatalogMirror } from './catalog-mirror.ts';
+export {
+  codingBetween,
+  encodingHint,
+  encodingNamed,
+  holdsAnyValue,
+  isServedEncoding,
+  type TextCoding,
+  undecodedBytes,
+} from './encodings.ts';
 export { SqlError } from './errors.ts';
 export { statementOfCall } from './function-lists.ts';
 export { maskColumns } from './mask-columns.ts';

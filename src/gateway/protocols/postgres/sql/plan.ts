@@ -1,6 +1,7 @@
 import type { AttributeValue, Decision, EntityRef } from '../../../../model/index.ts';
 import type { MaskKind, PotentialMask } from '../../../../policy/index.ts';
 import type { CacheBudget } from '../../../../std/index.ts';
+import type { BoundValue } from './bound.ts';
 import type { Catalog } from './catalog.ts';
 import type { PreparedStatement } from './prepared.ts';
 
@@ -107,6 +108,8 @@ export type SessionEffect =
   | { readonly kind: 'move' }
   | { readonly kind: 'search-path'; readonly path: SearchPath; readonly isLocal: boolean }
   /** `role` undefined: the login itself. */
+  /** Of the client's texts; `name` undefined: that of the session's beginning. */
+  | { readonly kind: 'encoding'; readonly name: string | undefined }
   | { readonly kind: 'role'; readonly role: string | undefined; readonly isLocal: boolean }
   | { readonly kind: 'discard' }
   | { readonly kind: 'discard-temporary' }
@@ -180,6 +183,11 @@ export interface StatementPlan extends StatementFacts {
   /** What FETCH, MOVE or EXECUTE reads by its name. */
   readonly reads: Reads | undefined;
   readonly effects: readonly SessionEffect[];
+  /**
+   * What is set, or to what, is said by bound values: plan again with them (`PlanRequest.parameters`) before it is executed. Until then this
+   * plan permits to parse, bind and describe it.
+   */
+  readonly needsValues: boolean;
   /** Take a new catalog snapshot once it has completed (and once its transaction has). */
   readonly changesCatalog: boolean;
 }
@@ -253,6 +261,8 @@ export interface PlanRequest {
   readonly catalog: Catalog;
   readonly decider: Decider;
   readonly session: SessionFacts;
+  /** What is bound to `$1`, `$2` …, for plans that need it. */
+  readonly parameters?: readonly BoundValue[];
 }
 
 export interface Planner {

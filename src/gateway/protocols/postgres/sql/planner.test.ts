@@ -340,10 +340,8 @@ describe('what reaches past the database is refused to everybody', () => {
     ["select set_config('role', $1, false)", 'setting-refused'],
     ["select set_config('jit.role'::char(3), $1, false)", 'setting-refused'],
     ["select set_config('search_path', '\"$user\", public'::varchar(7), false)", 'setting-refused'],
-    ["select set_config('search_path', null, false)", 'setting-refused'],
     ['set standard_conforming_strings = off', 'setting-refused'],
     ["set client_encoding = 'SJIS'", 'setting-refused'],
-    ['set session_replication_role = replica', 'setting-refused'],
     ['select 1 from other_db.public.orders', 'unknown-relation'],
     ['select * from orders tablesample evil(1)', 'restricted-function'],
   ])('%s → %s', (sql, reason) => {
@@ -357,7 +355,12 @@ describe('what reaches past the database is refused to everybody', () => {
     ["set app.tenant = '7'", 'postgres:set'],
     ["select set_config('app.tenant', $1, false)", 'postgres:set'],
     ['set local_preload_libraries = x', 'postgres:set'],
-    ['reset log_duration', 'postgres:set'],
+    ["set log_duration = 'on'", 'postgres:set'],
+    ['set session_replication_role = replica', 'postgres:set'],
+    ['set transform_null_equals = on', 'postgres:set'],
+    ['set lo_compat_privileges = on', 'postgres:set'],
+    ['set no_such_variable = 1', 'postgres:set'],
+    ['set custom.my_guc = 1', 'postgres:set'],
   ])('%s is for policy to decide, and refused to whom columns are masked', (sql, action) => {
     expect(touchesOf(shop.plan(sql, { as: 'admin' }))).toEqual([`${action} shop/shop`]);
     expect(reasonOf(shop.plan(sql, { as: 'plain' }))).toMatch(/^(setting-refused|policy-denied)$/);

@@ -1,4 +1,5 @@
 import { type AnalysisFacts, createAnalysis } from './analyze.ts';
+import { boundParameters } from './bound.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { judge, touchesOf } from './judge.ts';
 import { maskPlan } from './mask-plan.ts';
@@ -48,6 +49,7 @@ export function createPlanner(options: PlannerOptions): Planner {
       const { sql, session } = request;
       letGoOfOld(request);
       // The session's own names could matter.
+      if (request.parameters !== undefined) return planFresh(request).plan;
       if (session.created.size > 0 || session.createdNames.size > 0 || session.moved) return planFresh(request).plan;
       const basis = basisOf(request);
       const shape = shapeOf(sql);
@@ -138,7 +140,7 @@ function endsTransaction(effect: SessionEffect): boolean {
 }
 
 function planStatement(
-  { decider, sql }: PlanRequest,
+  request: PlanRequest,
   work: {
     facts: Facts;
     node: Node;
@@ -147,6 +149,7 @@ function planStatement(
     note: (touches: StatementFacts['touches']) => void;
   },
 ): StatementPlan {
+  const { decider, sql } = request;
   const { facts, node, index, session } = work;
   const { catalog } = facts;
   const lookup = lookupOf(catalog, session);
@@ -157,6 +160,7 @@ function planStatement(
     created: session.created,
     createdNames: session.createdNames,
     moved: session.moved,
+    bound: request.mode === 'parse' ? boundParameters(node, request.parameters) : undefined,
     isOtherRole: session.role !== undefined,
     mayDefine: (schema, name) =>
       decider.decide('postgres:ddl', tableResource(facts.place, schema, name), {}).allow ||
@@ -167,6 +171,8 @@ function planStatement(
   const judgement = judge(analysis, decider);
   const { found } = analysis;
   const path = found.searchPath;
+  const more: SessionEffect[] = path === undefined ? [] : [{ kind: 'search-path', ...path }];
+  if (found.encoding !== undefined) more.push({ kind: 'encoding', ...found.encoding });
   return {
     kind: outcome.kind,
     fingerprint: fingerprintOf(node),
@@ -181,7 +187,8 @@ function planStatement(
     copy: outcome.copy,
     reads: outcome.reads,
     unknown: Array.from(found.unknown),
-    effects: path === undefined ? outcome.effects : [...outcome.effects, { kind: 'search-path', ...path }],
+    effects: more.length === 0 ? outcome.effects : [...outcome.effects, ...more],
+    needsValues: found.needsValues,
     changesCatalog: outcome.changesCatalog,
   };
 }

@@ -126,6 +126,8 @@ function applyEffect(facts: SessionFacts, effect: SessionEffect): SessionFacts {
         role: effect.role,
         roleAtCommit: effect.isLocal ? facts.roleAtCommit : effect.role,
       };
+    case 'encoding':
+      return facts; // The server reports it.
     case 'discard-temporary':
       return { ...inTransaction(facts), created: keepEntries(facts.created, ({ schema }) => schema !== 'pg_temp') };
     case 'discard':

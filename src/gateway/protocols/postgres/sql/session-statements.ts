@@ -57,6 +57,7 @@ const transactionVerbs: ReadonlyMap<string, Extract<SessionEffect, { kind: 'tran
 export function walkSet({ analysis }: Where, fields: Fields): Partial<Outcome> {
   const kind = textOf(fields, 'kind');
   const name = textOf(fields, 'name') ?? '';
+  if (kind === 'VAR_RESET_ALL') analysis.found.encoding = { name: undefined };
   if (kind === 'VAR_RESET_ALL')
     return { kind: 'reset', effects: [{ kind: 'search-path', path: undefined, isLocal: false }] };
   // SET TRANSACTION and SET SESSION CHARACTERISTICS: isolation, read only, deferrable, snapshot.

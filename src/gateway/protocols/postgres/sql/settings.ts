@@ -1,7 +1,8 @@
 import type { Analysis, Question } from './analysis.ts';
+import { encodingHint, encodingNamed, holdsAnyValue, isServedEncoding } from './encodings.ts';
 import { databaseResource, type Place } from './names.ts';
 import type { SearchPath } from './plan.ts';
-import { RefusedText } from './refusal.ts';
+import { type RefusalDetail, RefusedText } from './refusal.ts';
 import { parsePath } from './search-path.ts';
 
 /** A new search path. */
@@ -15,23 +16,45 @@ export interface SettingPath {
  * policy is asked about the others, and while columns are masked nobody may change them.
  */
 export function checkSetting(
-  analysis: Pick<Analysis, 'customSettings' | 'taint' | 'questions' | 'place'>,
+  analysis: Pick<Analysis, 'customSettings' | 'taint' | 'questions' | 'place' | 'found'>,
   name: string,
   values: readonly string[] | undefined,
 ): SettingPath | undefined {
   const setting = name.toLowerCase();
   if (setting === 'search_path') return readSearchPath(values);
-  if (mayHaveAnyValue(analysis, setting)) return undefined;
-  const allowed = settings.get(setting);
-  if (allowed !== undefined && values === undefined) return undefined;
-  if (allowed === undefined || allowed === 'any') {
-    askSetting(analysis, setting);
+  if (setting === 'client_encoding') {
+    analysis.found.encoding = { name: values && readEncoding(analysis, values.join(', ')) };
     return undefined;
   }
+  if (mayHaveAnyValue(analysis, setting)) return undefined;
+  // As the session began. Of a setting of one's own the default may be what row security trusts.
+  if (values === undefined && !setting.includes('.')) return undefined;
   const value = values?.join(', ').toLowerCase() ?? '';
-  if (!allowed.includes(value) && !(setting === 'client_encoding' && isUtf8(value)))
-    throw refused(setting, `may only be ${allowed.map((one) => `'${one}'`).join(', ')}`);
+  if (harmlessValues.get(setting)?.includes(value) === true) return undefined;
+  if (setting === 'standard_conforming_strings')
+    throw refused(setting, "may only be 'on': else a backslash in a text would mean two things", {
+      hint: "Leave it on, and write texts with backslash escapes as E'...'.",
+    });
+  askSetting(analysis, setting);
   return undefined;
+}
+
+/** The server's own name of an encoding that clients may have. */
+function readEncoding({ taint }: Pick<Analysis, 'taint'>, value: string): string {
+  const name = encodingNamed(value);
+  if (name === undefined)
+    throw new RefusedText('setting-refused', `invalid value for parameter "client_encoding": "${value}"`, {
+      sqlstate: '22023',
+      hint: encodingHint,
+    });
+  if (!isServedEncoding(name))
+    throw refused('client_encoding', `can not be ${name} through the gateway`, {
+      sqlstate: '0A000',
+      hint: encodingHint,
+    });
+  if (taint.isInForce && !holdsAnyValue(name))
+    throw refused('client_encoding', `can not be ${name} while columns are masked for you`, { hint: encodingHint });
+  return name;
 }
 
 function askSetting(
@@ -69,14 +92,8 @@ export function startSetting(
   if (name === 'search_path') return parsePath(value) === undefined ? 'refused' : 'allowed';
   if (mayHaveAnyValue({ customSettings: options.customSettings, taint }, name)) return 'allowed';
   if (identitySettings.has(name)) return 'refused';
-  const allowed = settings.get(name);
-  if (allowed !== undefined && allowed !== 'any') return allowed.includes(value.toLowerCase()) ? 'allowed' : 'refused';
+  if (harmlessValues.get(name)?.includes(value.toLowerCase()) === true) return 'allowed';
   return options.mayBeMasked ? 'refused' : 'asked';
-}
-
-/** PostgreSQL compares letters and digits only; asyncpg sends the name in quotes. */
-export function isUtf8(encoding: string): boolean {
-  return utf8Names.has(encoding.toLowerCase().replace(/[^a-z0-9]/g, ''));
 }
 
 /** True when no value of that setting changes what statements mean, who the session is, or what answers tell of masked values. */
@@ -89,8 +106,8 @@ export function mayHaveAnyValue(
 ): boolean {
   const setting = name.toLowerCase();
   if (setting.includes('.')) return customSettings.has(setting) || harmlessExtensions.has(setting.split('.')[0] ?? '');
-  // Without ORDER BY rows come as they are found: by an index on masked columns, in the order of their values.
-  return settings.get(setting) === 'any' && !(taint.isInForce && steersPlans.test(setting));
+  if (taint.isInForce && tellsOfValues.test(setting)) return false;
+  return harmless.has(setting) || harmlessKinds.test(setting);
 }
 
 /** Names are followed wherever the path leads; a text that can't be read as the server would leaves nobody here knowing what they mean. */
@@ -103,7 +120,7 @@ function readSearchPath(values: readonly string[] | undefined): SettingPath {
   return { names };
 }
 
-function refused(setting: string, what: string, detail: { hint?: string } = {}): RefusedText {
+function refused(setting: string, what: string, detail: RefusalDetail = {}): RefusedText {
   return new RefusedText('setting-refused', `setting "${setting}" ${what}`, detail);
 }
 
@@ -113,116 +130,59 @@ export const identitySettings: ReadonlySet<string> = new Set(['role', 'session_a
 /** What the server takes for the name of a setting, one of an extension included. */
 const settingName = /^[a-z_][a-z0-9_$]*(\.[a-z_][a-z0-9_$]*)*$/;
 
-const utf8Names: ReadonlySet<string> = new Set(['utf8', 'unicode']);
-
 /** Extensions whose settings tune how they search or what they warn of, and nothing more. */
 const harmlessExtensions: ReadonlySet<string> = new Set([
   ...['plpgsql', 'pg_trgm', 'hnsw', 'ivfflat', 'diskann', 'postgis', 'timescaledb', 'pgroonga', 'rum', 'vectors'],
 ]);
 
-/** What makes PostgreSQL prefer one way to the rows over another. */
-const steersPlans = /^enable_|_(page|tuple|operator|setup)_cost$|^(effective_cache_size|cursor_tuple_fraction)$/;
+/**
+ * What makes PostgreSQL prefer one way to the rows over another: without ORDER BY they come as they are found, by an index on masked columns
+ * in the order of their values. And what makes it tell of its inner workings in notices.
+ */
+const tellsOfValues =
+  /^(enable|debug|trace)_|_(page|tuple|operator|setup)_cost$|^(effective_cache_size|cursor_tuple_fraction|client_min_messages)$/;
+
+/** How the server searches, counts, measures, cleans up, and shows its work to developers. Where that is not for everybody, it says so itself. */
+const harmlessKinds =
+  /^(enable|track|debug|trace|vacuum|geqo|jit|tcp|max_parallel)_|_(page|tuple|operator|setup)_cost$/;
 
 const switches = ['on', 'off', 'true', 'false', 'yes', 'no', '1', '0', 't', 'f'];
 
-/** `'any'`, or the values (lower case) that are harmless. */
-const settings: ReadonlyMap<string, 'any' | readonly string[]> = new Map<string, 'any' | readonly string[]>([
-  ...anyValue([
-    ...[
-      'application_name',
-      'datestyle',
-      'intervalstyle',
-      'timezone',
-      'extra_float_digits',
-      'bytea_output',
-      'xmlbinary',
-    ],
-    ...[
-      'xmloption',
-      'statement_timeout',
-      'lock_timeout',
-      'idle_in_transaction_session_timeout',
-      'idle_session_timeout',
-    ],
-    ...['transaction_timeout', 'deadlock_timeout', 'lc_monetary', 'lc_numeric', 'lc_time', 'lc_messages', 'seed'],
-    ...['default_text_search_config', 'default_transaction_isolation', 'default_transaction_read_only'],
-    ...['default_transaction_deferrable', 'transaction_isolation', 'transaction_read_only', 'transaction_deferrable'],
-    ...[
-      'synchronous_commit',
-      'work_mem',
-      'maintenance_work_mem',
-      'temp_buffers',
-      'hash_mem_multiplier',
-      'commit_delay',
-    ],
-    ...[
-      'logical_decoding_work_mem',
-      'effective_cache_size',
-      'effective_io_concurrency',
-      'random_page_cost',
-      'seq_page_cost',
-    ],
-    ...['cpu_tuple_cost', 'cpu_index_tuple_cost', 'cpu_operator_cost', 'parallel_setup_cost', 'parallel_tuple_cost'],
-    ...['min_parallel_table_scan_size', 'min_parallel_index_scan_size', 'max_parallel_workers_per_gather'],
-    ...['max_parallel_maintenance_workers', 'max_parallel_workers', 'parallel_leader_participation'],
-    ...[
-      'from_collapse_limit',
-      'join_collapse_limit',
-      'cursor_tuple_fraction',
-      'constraint_exclusion',
-      'plan_cache_mode',
-    ],
-    ...[
-      'jit',
-      'jit_above_cost',
-      'jit_inline_above_cost',
-      'jit_optimize_above_cost',
-      'geqo',
-      'geqo_effort',
-      'geqo_pool_size',
-    ],
-    ...['geqo_generations', 'geqo_selection_bias', 'geqo_seed', 'geqo_threshold', 'default_statistics_target'],
-    ...['gin_fuzzy_search_limit', 'gin_pending_list_limit', 'tcp_keepalives_idle', 'tcp_keepalives_interval'],
-    ...['tcp_keepalives_count', 'tcp_user_timeout', 'client_connection_check_interval', 'check_function_bodies'],
-    ...['quote_all_identifiers', 'synchronize_seqscans', 'default_table_access_method', 'default_toast_compression'],
-    // It takes access away, or gives it back.
-    'restrict_nonsystem_relation_kind',
-    ...['vacuum_cost_delay', 'vacuum_cost_limit', 'parallel_setup_cost', 'escape_string_warning', 'array_nulls'],
-    ...[
-      'enable_async_append',
-      'enable_bitmapscan',
-      'enable_gathermerge',
-      'enable_group_by_reordering',
-      'enable_hashagg',
-    ],
-    ...['enable_hashjoin', 'enable_incremental_sort', 'enable_indexonlyscan', 'enable_indexscan', 'enable_material'],
-    ...['enable_memoize', 'enable_mergejoin', 'enable_nestloop', 'enable_parallel_append', 'enable_parallel_hash'],
-    ...[
-      'enable_partition_pruning',
-      'enable_partitionwise_aggregate',
-      'enable_partitionwise_join',
-      'enable_presorted_aggregate',
-    ],
-    ...[
-      'enable_seqscan',
-      'enable_sort',
-      'enable_tidscan',
-      'enable_distinct_reordering',
-      'enable_self_join_elimination',
-    ],
-  ]),
-  ['client_encoding', ['utf8', 'utf-8', 'unicode']],
-  ['standard_conforming_strings', ['on', 'true', 'yes', '1']],
+/** Of settings that are not harmless with any value, or not while columns are masked: values, in small letters, that are. */
+const harmlessValues: ReadonlyMap<string, readonly string[]> = new Map([
+  ['standard_conforming_strings', ['on', 'true', 'yes', '1', 't', 'y']],
   // Debug levels send internals as notices.
-  ['client_min_messages', ['log', 'notice', 'warning', 'error']],
+  ['client_min_messages', ['log', 'info', 'notice', 'warning', 'error', 'fatal', 'panic']],
   // 'off' makes the server refuse what row security would filter; it never shows more. pg_dump sets it.
   ['row_security', switches],
-  ['default_tablespace', ['']],
-  ['temp_tablespaces', ['']],
   ['session_replication_role', ['origin']],
-  ['transform_null_equals', ['off', 'false', 'no', '0']],
+  ['transform_null_equals', ['off', 'false', 'no', '0', 'f', 'n']],
 ]);
 
-function anyValue(names: readonly string[]): readonly (readonly [string, 'any'])[] {
-  return names.map((name) => [name, 'any'] as const);
-}
+/** Those that are harmless with any value. */
+const harmless: ReadonlySet<string> = new Set([
+  // How values look, and which messages come.
+  ...['application_name', 'client_min_messages', 'datestyle', 'intervalstyle', 'timezone', 'timezone_abbreviations'],
+  ...['extra_float_digits', 'bytea_output', 'xmlbinary', 'xmloption', 'array_nulls', 'quote_all_identifiers'],
+  ...['lc_monetary', 'lc_numeric', 'lc_time', 'lc_messages', 'default_text_search_config', 'escape_string_warning'],
+  ...['operator_precedence_warning', 'md5_password_warnings', 'update_process_title', 'exit_on_error'],
+  // How long, and in which kind of transaction.
+  ...['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout'],
+  ...['transaction_timeout', 'deadlock_timeout', 'client_connection_check_interval', 'default_transaction_isolation'],
+  ...['default_transaction_read_only', 'default_transaction_deferrable', 'transaction_isolation'],
+  ...['transaction_read_only', 'transaction_deferrable', 'synchronous_commit', 'commit_delay', 'commit_siblings'],
+  // With what resources.
+  ...['work_mem', 'maintenance_work_mem', 'temp_buffers', 'hash_mem_multiplier', 'logical_decoding_work_mem'],
+  ...['effective_io_concurrency', 'maintenance_io_concurrency', 'io_combine_limit', 'backend_flush_after'],
+  ...['temp_file_limit', 'max_stack_depth', 'gin_pending_list_limit', 'wal_skip_threshold'],
+  // Which way to the rows.
+  ...['effective_cache_size', 'cursor_tuple_fraction', 'from_collapse_limit', 'join_collapse_limit', 'geqo', 'jit'],
+  ...['constraint_exclusion', 'plan_cache_mode', 'default_statistics_target', 'gin_fuzzy_search_limit', 'seed'],
+  ...['synchronize_seqscans', 'recursive_worktable_factor', 'force_parallel_mode', 'min_parallel_table_scan_size'],
+  ...['min_parallel_index_scan_size', 'parallel_leader_participation', 'compute_query_id', 'stats_fetch_consistency'],
+  // How new objects, and passwords, are stored.
+  ...['default_table_access_method', 'default_toast_compression', 'default_tablespace', 'temp_tablespaces'],
+  ...['default_with_oids', 'check_function_bodies', 'icu_validation_level', 'password_encryption', 'scram_iterations'],
+  // It takes access away, or gives it back.
+  'restrict_nonsystem_relation_kind',
+]);

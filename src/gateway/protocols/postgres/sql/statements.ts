@@ -155,6 +155,7 @@ function walkExplain(place: Place, fields: Fields): Partial<Outcome> {
   if (!isRun) {
     place.analysis.found.writes = false;
     place.analysis.found.searchPath = undefined;
+    place.analysis.found.encoding = undefined;
     return { kind: 'explain' };
   }
   return { kind: 'explain analyze', effects: inner.effects, changesCatalog: inner.changesCatalog };
@@ -171,6 +172,7 @@ function walkPrepare(place: Place, fields: Fields): Partial<Outcome> {
   walkStatement(place, query);
   place.analysis.found.writes = false;
   place.analysis.found.searchPath = undefined;
+  place.analysis.found.encoding = undefined;
   return { effects: [{ kind: 'prepare', name, prepared: preparedQuery(place, query) }] };
 }
 

@@ -122,6 +122,7 @@ function analyzeView(facts: { place: Place; catalog: Catalog; taint: Taint; rela
     isOtherRole: false,
     mayDefine: () => false,
     customSettings: new Set(),
+    bound: undefined,
   });
   try {
     return analysis.query(query.fields, outermost);

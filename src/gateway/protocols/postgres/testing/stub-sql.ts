@@ -68,6 +68,7 @@ function statement(text: string): StatementPlan {
     effects:
       deallocate === undefined ? [] : [{ kind: 'deallocate', name: deallocate === 'all' ? undefined : deallocate }],
     reads: undefined,
+    needsValues: false,
     changesCatalog: text.includes('/*ddl*/'),
   };
 }
