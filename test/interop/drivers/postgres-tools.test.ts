@@ -9,11 +9,13 @@ import { eventually } from '../../support/eventually.ts';
 import { type Daemon, type Finished, run } from '../../support/processes.ts';
 import { ALLOW_ALL, type Stack, startStack } from '../../support/stack.ts';
 import { agentWay, directWay, startSvidFiles } from '../../support/ways.ts';
-import { mayLack } from '../toolchain.ts';
+import { commandIn, mayLack } from '../toolchain.ts';
 import { type DebianServer, debianPostgres, startDebianServer } from './debian-postgres.ts';
 import { firstDifference, messageCount, startTap } from './tap.ts';
 
 const bin = debianPostgres();
+/** Runs a command on a pseudo-terminal. */
+const terminal = commandIn(['/usr/bin'], 'script');
 
 describe.skipIf(mayLack(bin))("PostgreSQL's own tools", () => {
   let server: DebianServer;
@@ -69,6 +71,26 @@ describe.skipIf(mayLack(bin))("PostgreSQL's own tools", () => {
       const script = psqlScript(work);
       const [wanted, found] = [await tool('psql', args, direct(), script), await tool('psql', args, way(), script)];
       expect(withoutPids(found)).toEqual(withoutPids(wanted));
+    });
+
+    it.each([
+      ['the locale C', { LC_ALL: 'C' }, 'SQL_ASCII'],
+      ['LATIN1', { PGCLIENTENCODING: 'LATIN1' }, 'LATIN1'],
+    ])('on a terminal in %s reads what it reads of the database', async (_, locale, encoding) => {
+      if (terminal === undefined) throw new Error('there is no script: install bsdutils (util-linux)');
+      const text = "show client_encoding; select 'gr\u00fcn' as v; set client_encoding to utf8; select 1 as one";
+      const command = `${path.join(bin ?? '', 'psql')} -X -A -P pager=off -c "${text}"`;
+      const onTerminal = (env: Readonly<Record<string, string>>) =>
+        run(terminal, ['-q', '-e', '-c', command, '/dev/null'], {
+          user: stack.users.web,
+          env: { HOME: work, TERM: 'dumb', PGDATABASE: 'shop', PGPASSWORD: 'unused', ...env, ...locale },
+          stdin: '',
+          withinMs: TOOL_MS_MAX,
+        });
+      const found = await onTerminal(agentWay(stack).env);
+      expect(found).toEqual(await onTerminal(direct()));
+      expect(found).toMatchObject({ code: 0, stdout: expect.stringContaining(`${encoding}\r\n`) });
+      expect(found.stdout).toContain('one\r\n1\r\n');
     });
 
     it('reads the same of names that do not exist, though the gateway says it without asking', async () => {

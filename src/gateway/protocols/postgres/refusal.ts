@@ -56,7 +56,7 @@ export function targetError(target: string, error: unknown): ErrorText {
   switch (code) {
     case 'ERR_GATEWAY_TARGET_LOGIN':
       return fatal(
-        '28P01',
+        sqlstateOf(error) === '28P01' ? '28P01' : '28000',
         `the gateway could not log in to target ${target}`,
         'The operator of the gateway has to check the user and password reference of this target.',
       );
@@ -79,11 +79,7 @@ export function targetError(target: string, error: unknown): ErrorText {
         'The operator has to check its address.',
       );
     case 'ERR_GATEWAY_TARGET_AWAY':
-      return fatal(
-        TARGET_STATES.has(sqlstateOf(error)) ? sqlstateOf(error) : '08006',
-        `target ${target} can not be reached at the moment`,
-        'Try again; if it stays so, the operator has to check that the target runs and takes connections.',
-      );
+      return targetAway(target, sqlstateOf(error));
     default:
       return fatal(
         'XX000',
@@ -93,8 +89,20 @@ export function targetError(target: string, error: unknown): ErrorText {
   }
 }
 
+/** A server that is not there, or that says of itself why it takes nobody: drivers know how to handle those states. */
+function targetAway(target: string, sqlstate: string): ErrorText {
+  const [what, hint] = TARGET_STATES.get(sqlstate) ?? ['can not be reached at the moment', TARGET_AWAY_HINT];
+  return {
+    severity: 'FATAL',
+    sqlstate: TARGET_STATES.has(sqlstate) ? sqlstate : '08006',
+    message: `target ${target} ${what}`,
+    hint,
+  };
+}
+
 /** PostgreSQL would have said just that. */
 const NATIVE: ReadonlySet<Refusal['reason']> = new Set([
+  'text-malformed',
   ...(['syntax-error', 'several-statements', 'unknown-relation', 'unknown-column', 'unknown-function'] as const),
   ...(['unknown-prepared', 'unknown-cursor'] as const),
 ]);
@@ -116,5 +124,16 @@ const SQLSTATES: Readonly<Record<SessionRefusal['code'], string>> = {
 };
 const MEMORY_HINT =
   'Connect again and hold less at once: fetch by cursor, close prepared statements and portals, bind smaller values; or give the gateway more memory.';
-/** Refusals of a server that drivers know how to handle: starting up, too many connections, no such database. */
-const TARGET_STATES: ReadonlySet<string> = new Set(['57P03', '53300', '3D000']);
+const TARGET_AWAY_HINT =
+  'Try again; if it stays so, the operator has to check that the target runs and takes connections.';
+const TARGET_STATES: ReadonlyMap<string, readonly [what: string, hint: string]> = new Map([
+  ['57P03', ['takes no connections now: it is starting up, or being stopped', 'Try again in a moment.']],
+  [
+    '53300',
+    [
+      'has too many connections already',
+      'Close what you do not use, or try again; else the operator has to raise max_connections, or the connection limit of the database or role.',
+    ],
+  ],
+  ['3D000', ['has no such database', 'The operator has to create it, or to correct the databases of the target.']],
+]);

@@ -349,6 +349,35 @@ describe('what reaches past the database is refused to everybody', () => {
   });
 
   it.each([
+    ...[
+      "set client_encoding = 'LATIN1'",
+      "set names 'euc-jp'",
+      'set client_min_messages = debug1',
+      'set enable_sort = off',
+    ],
+    ...['set debug_print_plan = on', 'set trace_sort = on', 'set cpu_tuple_cost = 1'],
+  ])('%s is for everybody but those to whom columns are masked: what it changes tells of values', (sql) => {
+    expect(reasonOf(shop.plan(sql, { as: 'plain' }))).toBe('forward');
+    expect(reasonOf(shop.plan(sql, { as: 'web' }))).toBe('setting-refused');
+  });
+
+  it.each([
+    ...[
+      "set client_encoding = 'SQL_ASCII'",
+      'set names default',
+      'reset all',
+      'reset log_duration',
+      'show password_encryption',
+    ],
+    ...['set track_functions = pl', 'set compute_query_id = off', 'set stats_fetch_consistency = none', 'show all'],
+    ...['set force_parallel_mode = off', "set default_tablespace = 'x'", "set password_encryption = 'md5'"],
+    ...['set client_min_messages = log', "set timezone_abbreviations = 'India'", 'set plpgsql.extra_warnings = none'],
+    ...['set max_stack_depth = 100', 'set track_io_timing = on', 'set session_replication_role = default'],
+  ])('%s changes no meaning and shows nothing, so it is for everybody', (sql) => {
+    for (const as of ['plain', 'web', 'admin']) expect(reasonOf(shop.plan(sql, { as }))).toBe('forward');
+  });
+
+  it.each([
     ['set role auditor', 'postgres:set-role'],
     ['set local role auditor', 'postgres:set-role'],
     ["set session authorization 'auditor'", 'postgres:set-role'],
