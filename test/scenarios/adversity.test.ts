@@ -171,6 +171,19 @@ describe('a gateway that is killed under load', () => {
     expect(unknown.length).toBeLessThanOrEqual(LOADS);
     await expectWhole();
   });
+
+  it('leaves no query running at the target', async () => {
+    const busy = await connect();
+    const cut = busy.query('select pg_sleep(3600)').catch(() => {});
+    const running = () =>
+      stack.dba("select 1 from pg_stat_activity where query = 'select pg_sleep(3600)' and state = 'active'");
+    await eventually('the statement runs', async () => (await running()).length === 1);
+    await stack.roles.gateway.end('SIGKILL');
+    await eventually('the server has ended it', async () => (await running()).length === 0);
+    await cut;
+    stack.roles.gateway.start();
+    await stack.roles.gateway.ready();
+  });
 });
 
 describe('SIGTERM to the gateway', () => {

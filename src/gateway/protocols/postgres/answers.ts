@@ -475,6 +475,12 @@ function withheld(fields: ReadonlyMap<string, string>): Map<string, string> {
     const value = fields.get(letter);
     if (value !== undefined) kept.set(letter, value);
   }
-  kept.set('M', 'the text of this message is withheld, since it may hold masked values');
+  kept.set('M', FIXED_TEXTS.get(fields.get('C') ?? '') ?? WITHHELD);
   return kept;
 }
+
+const WITHHELD = 'the text of this message is withheld, since it may hold masked values';
+/** Written here, so that no text of the server's passes: what drivers and people know an aborted transaction by. */
+const FIXED_TEXTS: ReadonlyMap<string, string> = new Map([
+  ['25P02', 'current transaction is aborted, commands ignored until end of transaction block'],
+]);

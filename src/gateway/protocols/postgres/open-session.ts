@@ -4,6 +4,7 @@ import type { TargetDeps } from '../../protocol.ts';
 import { endOf, type GatewaySession, type OperationEvent, type SessionLedger } from '../../session.ts';
 import type { CancelKeys } from './cancel.ts';
 import type { CatalogSource } from './catalog-source.ts';
+import { type ClientCheck, openChecked } from './client-check.ts';
 import type { PostgresConfig } from './config.ts';
 import type { ConversationDeps } from './conversation.ts';
 import { endClient } from './last-words.ts';
@@ -12,7 +13,7 @@ import { ledgerText, refusalText, targetError, unservedEncoding } from './refusa
 import { serve } from './serve.ts';
 import { codingBetween, databaseResource, loadParser, type Planner, settingQuestion } from './sql/index.ts';
 import { admitStartup, type ClientRequest, readClientRequest, type SessionStart } from './startup.ts';
-import { cancelUpstream, openUpstream, type Upstream } from './upstream.ts';
+import { cancelUpstream, type Upstream } from './upstream.ts';
 
 /** What the sessions of one database share. */
 export interface Database {
@@ -25,6 +26,7 @@ export interface OpenTarget {
   readonly config: PostgresConfig;
   readonly deps: TargetDeps;
   readonly keys: CancelKeys;
+  readonly clientCheck: ClientCheck;
   /** A client that connects again and again to a target that is away must not fill the log. */
   readonly failures: Log;
   /** `hasOwnPath`: the session asked for its search path itself. */
@@ -91,9 +93,10 @@ async function runSession(
   try {
     const { catalogs, planner } = target.database(start.database, { hasOwnPath: start.searchPath !== undefined });
     await loadParser();
-    const opening = openUpstream(
+    const opening = openChecked(
       { ...deps, config },
       { parameters: start.parameters, minor: 2, forClient: true, signal: session.signal },
+      target.clientCheck,
     );
     let upstream: Upstream;
     try {

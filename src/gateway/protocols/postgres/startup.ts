@@ -42,6 +42,7 @@ export function readClientRequest(client: Duplex, signal: AbortSignal): Promise<
     const onGone = () => finish(() => resolve(undefined));
     const onData = (chunk: Buffer) => {
       bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk]);
+      if (bytes.subarray(0, 4).equals(GOODBYE)) return onGone();
       try {
         for (let read = readStartupPacket(bytes); read !== undefined; read = readStartupPacket(bytes)) {
           const { packet } = read;
@@ -207,6 +208,8 @@ function refuse(sqlstate: string, message: string, hint: string): { error: Error
   return { error: { severity: 'FATAL', sqlstate, message, ...(hint === '' ? {} : { hint }) } };
 }
 
+/** How a Terminate begins, by a client that gives up before it has said anything: no start-up packet is that long. */
+const GOODBYE = Buffer.from([0x58, 0, 0, 0]);
 /** Newest minor version of protocol 3 spoken with clients. */
 const MINOR_NEWEST = 2;
 /** Of a client that names none: a database's own default may be any. */

@@ -15,6 +15,7 @@ import { openUpstream, REQUIRED_PARAMETERS } from './upstream.ts';
 export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
   const config = parseConfig(rawConfig);
   const keys = createCancelKeys(deps.random);
+  const clientCheck = { isRefused: false };
   const failures = createSampledLog(deps);
   const names = createNameWatch({
     name: deps.name,
@@ -57,7 +58,7 @@ export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
   };
   return {
     listen: config.listen,
-    serve: (session) => serveClient({ config, deps, keys, failures, database }, session),
+    serve: (session) => serveClient({ config, deps, keys, clientCheck, failures, database }, session),
     refuse: (client, refusal) => endClient(client, refusalText(refusal)),
     async check(signal, place = config.database) {
       try {

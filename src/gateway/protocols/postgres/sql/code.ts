@@ -289,10 +289,4 @@ const LATER = 'later';
 const SET_CONFIG = 'set_config';
 const FUNCTION_SET_CONFIG = `function ${SET_CONFIG}`;
 /** PostgreSQL's own that change something beyond the statement. */
-const changingBuiltins: ReadonlySet<string> = new Set([
-  'nextval',
-  'setval',
-  'pg_notify',
-  'setseed',
-  'pg_stat_clear_snapshot',
-]);
+const changingBuiltins: ReadonlySet<string> = new Set(['nextval', 'setval', 'setseed', 'pg_stat_clear_snapshot']);

@@ -1,4 +1,3 @@
-// Long because statements hold statements: their walks call each other through one table.
 import type { Analysis } from './analysis.ts';
 import { walkCopy } from './copy.ts';
 import {
@@ -245,8 +244,8 @@ function walkListen({ analysis }: Place): Partial<Outcome> {
   return {};
 }
 
+/** Changes nothing that lasts, so its entry is not waited for as that of a change is. */
 function walkNotify({ analysis }: Place): Partial<Outcome> {
-  analysis.found.writes = true;
   analysis.questions.push({ action: 'postgres:notify', resource: databaseResource(analysis.place) });
   return {};
 }
