@@ -468,7 +468,7 @@ describe('a target that can not be used', () => {
   test.each([
     ['has another password', { password: 'env:WRONG' }, 'E:28P01:the gateway could not log in to target db'],
     ['is not there', { port: 1 }, 'E:08006:target db can not be reached at the moment'],
-    ['has no such database', { database: 'gone' }, 'E:3D000:target db can not be reached at the moment'],
+    ['has no such database', { database: 'gone' }, 'E:3D000:target db has no such database'],
     ['should have TLS and has none', { sslMode: 'require' }, 'E:08001:the gateway could not verify target db'],
   ])('is told to the client without the gateway’s user or secret: it %s', async (_, config, expected) => {
     const other = await startTarget({

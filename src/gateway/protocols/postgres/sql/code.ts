@@ -38,7 +38,8 @@ export function checkCall(analysis: Analysis, fields: Fields): void {
   // Only this session can have made it, and it is in no snapshot.
   if (call.schema?.startsWith('pg_temp') === true) {
     refuseByName(analysis, call);
-    return askEverywhere(analysis, { ...call, schema: 'pg_temp' }, undefined);
+    askEverywhere(analysis, { ...call, schema: 'pg_temp' }, undefined);
+    return;
   }
   if (call.schema === 'information_schema' && informationFunctions.has(name)) return;
   refuseByName(analysis, call);
