@@ -101,6 +101,16 @@ export function readReadyForQuery(span: MessageSpan): TransactionStatus {
   return status;
 }
 
+/** The same NotificationResponse without its payload. @throws PostgresWireError ERR_PG_MALFORMED */
+export function withoutPayload(span: MessageSpan): Buffer {
+  const reader = body(span, 'NotificationResponse');
+  const pid = reader.int32();
+  const channel = reader.string();
+  reader.stringBytes();
+  reader.done();
+  return encodeMessage('A', pid, channel, '');
+}
+
 /** The command tag, such as `INSERT 0 1`. @throws PostgresWireError ERR_PG_MALFORMED */
 export function readCommandComplete(span: MessageSpan): string {
   const reader = body(span, 'CommandComplete');

@@ -22,6 +22,7 @@ export {
   readParameterStatus,
   readReadyForQuery,
   type TransactionStatus,
+  withoutPayload,
 } from './backend.ts';
 export {
   type EncodeText,

@@ -2,6 +2,7 @@
 import type { Log } from '../../../std/index.ts';
 import {
   Backend,
+  type ErrorFields,
   type ErrorText,
   encodeError,
   encodeErrorFields,
@@ -13,13 +14,16 @@ import {
   readParameterStatus,
   readReadyForQuery,
   readRowDescription,
+  withoutPayload,
 } from '../../../wire/postgres/index.ts';
 import { GatewayError } from '../../errors.ts';
 import { type Conversation, messageBytesMax } from './conversation.ts';
 import type { Delivery } from './delivery.ts';
+import { shownFields } from './error-texts.ts';
 import { cellMasks } from './masks.ts';
 import { unservedEncoding } from './refusal.ts';
 import type { Operation, Reply } from './replies.ts';
+import type { Withholding } from './sql/index.ts';
 
 /** What the session does for this direction. */
 export interface AnswersPort {
@@ -45,6 +49,8 @@ export class Answers {
   /** The client was told of an error that the target knows nothing of: nothing reaches it until the target is ready again. */
   #muted = false;
   #over = false;
+  /** Of the writes answered in this transaction: what they put off is done at its end, which comes with whatever answer. */
+  #deferred: Withholding = 'nothing';
   /** Newest ledger entry that an answer seen so far waits for. */
   #sequence = -1;
   #cancelled: Operation | undefined;
@@ -114,8 +120,7 @@ export class Answers {
       case Backend.notice:
         return this.#notice(head);
       case Backend.notification:
-        if (this.#session.withholding) return; // Its payload may hold what is masked.
-        return this.#keep();
+        return this.#notification();
       case Backend.parameterStatus:
         return this.#parameterStatus();
       case Backend.error:
@@ -268,6 +273,7 @@ export class Answers {
         if (operation.rows === 0) operation.rows = Number(/ (\d{1,15})$/.exec(tag)?.[1] ?? 0);
         if (head.portal?.hasRun !== true) this.#session.completed(operation.plan.effects, tag);
         if (operation.plan.changesCatalog) this.#session.catalogChanged = true;
+        if (operation.plan.writes) this.#deferred = stricter(this.#deferred, head.withhold);
       } else if (head.portal?.hasRun === false) {
         this.#session.completed(operation.plan.effects);
       }
@@ -315,10 +321,8 @@ export class Answers {
       this.#out.add(this.#encoded(head.denialBehind));
     } else if (operation?.over === true) {
       this.#out.add(this.#encoded(rowLimitError(operation)));
-    } else if (head.withhold || this.#session.withholding) {
-      this.#out.add(encodeErrorFields('E', withheld(fields)));
     } else {
-      this.#keep();
+      this.#text('E', fields, this.#withholding(head));
     }
     if (operation !== undefined) {
       this.#session.deps.operations.end(operation, operation.over ? 'row-limit' : 'failed', sqlstate);
@@ -348,12 +352,10 @@ export class Answers {
   }
 
   #fatal(head: Reply | undefined, fields: ReadonlyMap<string, string>) {
-    const withhold = head?.withhold === true || this.#session.withholding;
     const sqlstate = fields.get('C') ?? '';
     const operation = head === undefined ? undefined : this.#operation(head);
     if (operation !== undefined) this.#session.deps.operations.end(operation, 'failed', sqlstate);
-    if (withhold) this.#out.add(encodeErrorFields('E', withheld(fields)));
-    else this.#keep();
+    this.#text('E', fields, this.#withholding(head));
     this.#delivery.flushNow(this.#sequence);
     this.#over = true;
     this.#port.ended();
@@ -361,8 +363,27 @@ export class Answers {
 
   #notice(head: Reply | undefined) {
     if (this.#muted) return;
-    if (head?.withhold !== true && !this.#session.withholding) return this.#keep();
-    this.#out.add(encodeErrorFields('N', withheld(readErrorFields(this.#framer))));
+    const withhold = this.#withholding(head);
+    if (withhold === 'nothing') return this.#keep();
+    this.#text('N', readErrorFields(this.#framer), withhold);
+  }
+
+  /** What may be told of an error or notice that comes now. */
+  #withholding(head: Reply | undefined): Withholding {
+    const isOutside = head === undefined || head.kind === 'sync';
+    if (isOutside) return this.#session.withholding ? 'texts' : 'nothing';
+    return stricter(this.#deferred, head.withhold);
+  }
+
+  #text(type: 'E' | 'N', fields: ErrorFields, withhold: Withholding) {
+    if (withhold === 'nothing') this.#keep();
+    else this.#out.add(encodeErrorFields(type, shownFields(fields, withhold)));
+  }
+
+  /** Its payload may hold what is masked: that something came under a name that the client chose is told all the same. */
+  #notification() {
+    if (!this.#session.withholding) return this.#keep();
+    if (!this.#muted) this.#out.add(withoutPayload(this.#framer));
   }
 
   #parameterStatus() {
@@ -387,6 +408,7 @@ export class Answers {
     );
     this.#session.ready(readReadyForQuery(this.#framer));
     this.#muted = false;
+    if (this.#session.status === 'I') this.#deferred = 'nothing';
     this.#done(head);
   }
 
@@ -468,19 +490,6 @@ function rowLimitError(operation: Operation): ErrorText {
   };
 }
 
-/** Severity and SQLSTATE stay; texts, names and positions may tell a masked value. */
-function withheld(fields: ReadonlyMap<string, string>): Map<string, string> {
-  const kept = new Map<string, string>();
-  for (const letter of ['S', 'V', 'C']) {
-    const value = fields.get(letter);
-    if (value !== undefined) kept.set(letter, value);
-  }
-  kept.set('M', FIXED_TEXTS.get(fields.get('C') ?? '') ?? WITHHELD);
-  return kept;
+function stricter(a: Withholding, b: Withholding): Withholding {
+  return a === 'texts' || b === 'nothing' ? a : b;
 }
-
-const WITHHELD = 'the text of this message is withheld, since it may hold masked values';
-/** Written here, so that no text of the server's passes: what drivers and people know an aborted transaction by. */
-const FIXED_TEXTS: ReadonlyMap<string, string> = new Map([
-  ['25P02', 'current transaction is aborted, commands ignored until end of transaction block'],
-]);

@@ -59,7 +59,7 @@ export class Forwarding {
     if (message === undefined) this.pass();
     else this.#out.add(message);
     if (reply.operations.length > 0) this.#out.mark();
-    if (reply.withhold) this.#session.withholding = true;
+    if (reply.operations.some(({ plan }) => plan.isMasking)) this.#session.withholding = true;
   }
 
   /** As `record`, of what a text carries out before the statement that is refused; what stands behind it is not sent. */

@@ -7,6 +7,7 @@ import type {
   SearchPath,
   SessionFacts,
   StatementPlan,
+  Withholding,
 } from './sql/index.ts';
 
 /** A prepared statement: its text and what was decided about it, with what that decision rests on. */
@@ -14,6 +15,8 @@ export interface Prepared {
   readonly text: string;
   /** Types that Parse named for its parameters, by OID. */
   readonly parameterTypes: readonly number[];
+  /** The client gave a parameter a type that is not PostgreSQL's own. */
+  readonly hasOwnTypes: boolean;
   plan: Forward;
   stamp: PlanStamp;
 }
@@ -93,8 +96,8 @@ export interface Reply {
   denial: ErrorText | undefined;
   /** What the error becomes that comes behind all operations: the text's rest was replaced by what fails. */
   readonly denialBehind: ErrorText | undefined;
-  /** Error and notice texts may hold masked values. */
-  readonly withhold: boolean;
+  /** What its error and notice texts may tell. */
+  readonly withhold: Withholding;
   /** Ledger entry that must be on disk before an answer goes out; -1 = none. */
   sequence: number;
   /** Nothing more is sent until this is answered. */
@@ -118,7 +121,7 @@ export function expectReply(kind: ReplyKind, options: Partial<Omit<Reply, 'kind'
     own: options.own ?? false,
     denial: options.denial,
     denialBehind: options.denialBehind,
-    withhold: options.withhold ?? false,
+    withhold: options.withhold ?? 'nothing',
     sequence: options.sequence ?? -1,
     barrier: options.barrier ?? false,
     operations: options.operations ?? NONE,

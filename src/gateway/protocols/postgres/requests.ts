@@ -23,6 +23,7 @@ import {
   type BoundValue,
   encodingHint,
   type Forward,
+  firstUserOid,
   mayBringBack,
   type Plan,
   type Refusal,
@@ -31,6 +32,7 @@ import {
   sessionNamesMax,
   statementOfCall,
   textBytesMax,
+  type Withholding,
 } from './sql/index.ts';
 
 /** What the session does for this direction. */
@@ -240,7 +242,7 @@ export class Requests {
     const { statements } = plan;
     return expectReply('query', {
       operations: statements.map((statement) => this.#begin(statement, { text, parameters: [] })),
-      withhold: withholds(plan),
+      withhold: withholdingOf(plan),
       barrier: statements.some((one) => this.#isBarrier(one)),
       denialBehind: refusal && refusalError(refusal),
     });
@@ -268,7 +270,7 @@ export class Requests {
     if (plan === 'wait') return false;
     if (plan.verdict === 'refuse') return this.#forwarding.deny('query', plan, text);
     const operations = plan.statements.map((one) => this.#begin(one, { text, parameters: message.arguments }));
-    this.#forwarding.record(expectReply('function-call', { operations, withhold: withholds(plan) }));
+    this.#forwarding.record(expectReply('function-call', { operations, withhold: withholdingOf(plan) }));
     return true;
   }
 
@@ -292,9 +294,12 @@ export class Requests {
     const plan = this.#plan(text, 'parse');
     if (plan === 'wait') return false;
     if (plan.verdict === 'refuse') return this.#forwarding.deny('parse', plan, text, name);
-    const prepared: Prepared = { text, parameterTypes, plan, stamp: this.#stamp() };
+    const hasOwnTypes = parameterTypes.some((oid) => oid >= firstUserOid);
+    if (hasOwnTypes && plan.statements.some(({ hasOwnOperators }) => hasOwnOperators))
+      return this.#forwarding.deny('parse', OWN_TYPES, text, name);
+    const prepared: Prepared = { text, parameterTypes, hasOwnTypes, plan, stamp: this.#stamp() };
     statements.sent(name, prepared);
-    this.#forwarding.keep(expectReply('parse', { name, prepared, withhold: withholds(plan) }));
+    this.#forwarding.keep(expectReply('parse', { name, prepared, withhold: withholdingOf(plan, hasOwnTypes) }));
     return true;
   }
 
@@ -339,7 +344,13 @@ export class Requests {
       read: this.#session.encoding.reader(),
     };
     portals.sent(message.portal, portal);
-    this.#forwarding.keep(expectReply('bind', { name: message.portal, portal, withhold: withholds(prepared.plan) }));
+    this.#forwarding.keep(
+      expectReply('bind', {
+        name: message.portal,
+        portal,
+        withhold: withholdingOf(prepared.plan, prepared.hasOwnTypes),
+      }),
+    );
     return true;
   }
 
@@ -352,7 +363,9 @@ export class Requests {
       if (prepared === 'wait') return false;
       if (prepared === undefined)
         return this.#forwarding.failStep('26000', `prepared statement "${name}" does not exist`);
-      this.#forwarding.keep(expectReply('describe-statement', { withhold: withholds(prepared.plan) }));
+      this.#forwarding.keep(
+        expectReply('describe-statement', { withhold: withholdingOf(prepared.plan, prepared.hasOwnTypes) }),
+      );
       return true;
     }
     const portal = this.#session.portals.lookup(name);
@@ -362,7 +375,12 @@ export class Requests {
     if (meanings === 'wait') return this.#hold();
     if (!areSameMeanings(meanings, portal.meanings)) return this.#forwarding.failStep('34000', MEANT_OTHER_MESSAGE);
     portal.described = true;
-    this.#forwarding.keep(expectReply('describe-portal', { portal, withhold: withholds(portal.prepared.plan) }));
+    this.#forwarding.keep(
+      expectReply('describe-portal', {
+        portal,
+        withhold: withholdingOf(portal.prepared.plan, portal.prepared.hasOwnTypes),
+      }),
+    );
     return true;
   }
 
@@ -383,7 +401,7 @@ export class Requests {
     if (plan === 'wait') return false;
     if (plan.verdict === 'refuse') return this.#forwarding.deny('execute', plan, text);
     const operations = plan.statements.map((one) => this.#begin(one, { text, parameters: [] }));
-    this.#forwarding.record(expectReply('execute', { operations, withhold: withholds(plan) }));
+    this.#forwarding.record(expectReply('execute', { operations, withhold: withholdingOf(plan) }));
     return true;
   }
 
@@ -412,7 +430,9 @@ export class Requests {
     if (plan === 'wait') return false;
     if (plan.verdict === 'refuse') return this.#forwarding.deny('execute', plan, prepared.text);
     const [statement] = plan.statements;
-    const withhold = withholds(plan);
+    if (prepared.hasOwnTypes && statement?.hasOwnOperators === true)
+      return this.#forwarding.deny('execute', OWN_TYPES, prepared.text);
+    const withhold = withholdingOf(plan, prepared.hasOwnTypes);
     if (statement === undefined) {
       this.#forwarding.keep(expectReply('execute', { portal, withhold }));
       return true;
@@ -556,7 +576,8 @@ export class Requests {
           const { message, sqlstate } = unservedEncoding(effect.name ?? '', deps.encodings.server);
           return { ...refusalOf(sqlstate, 'setting-refused', message), hint: encodingHint };
         }
-    if (encoding.coding.isUtf8 || !withholds(plan) || plan.statements.every(setsEncoding)) return plan;
+    const isMasking = plan.statements.some((statement) => statement.isMasking);
+    if (encoding.coding.isUtf8 || !isMasking || plan.statements.every(setsEncoding)) return plan;
     return { ...refusalOf('42501', 'masked-column-use', MASKED_IN_UTF8), hint: encodingHint };
   }
 
@@ -589,9 +610,15 @@ function isCutShort(name: string): boolean {
   return Buffer.byteLength(name) > NAME_BYTES_MAX;
 }
 
-function withholds(plan: Forward): boolean {
-  return plan.statements.some((statement) => statement.withhold);
+function withholdingOf({ statements }: Forward, hasOwnTypes = false): Withholding {
+  // A domain's check runs as soon as a value is bound.
+  if (hasOwnTypes && statements.some(({ isMasking }) => isMasking)) return 'texts';
+  const [strictest = 'nothing'] = WITHHOLDINGS.filter((one) => statements.some(({ withhold }) => withhold === one));
+  return strictest;
 }
+
+/** Strictest first. */
+const WITHHOLDINGS: readonly Withholding[] = ['texts', 'values'];
 
 function sameStamp(a: PlanStamp, b: PlanStamp): boolean {
   return a.policyVersion === b.policyVersion && a.catalogVersion === b.catalogVersion && areSameNames(a.facts, b.facts);
@@ -624,6 +651,11 @@ const OUTDATED = {
   message: 'the search path of the login was changed when this connection was young; connect again',
 } as const;
 const MEANT_OTHER_MESSAGE = 'the name that this portal reads by means something else than when it was bound';
+const OWN_TYPES = refusalOf(
+  '42501',
+  'unproven-operator',
+  'with parameters of this type an operator runs a function that is not proven harmless while columns are masked',
+);
 /** Names, parameter types and header around a text. */
 const TEXT_OVERHEAD_BYTES = 64 * 1024;
 /** Requests sent and not answered; beyond it the client has to wait. */

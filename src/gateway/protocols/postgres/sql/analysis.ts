@@ -85,11 +85,18 @@ export interface Found {
   searchPath: { readonly path: SearchPath; readonly isLocal: boolean } | undefined;
   /** See `StatementPlan.unknown`. */
   readonly unknown: Set<string>;
+  /** Those that the snapshot shows, of all that are named. */
+  readonly relations: Set<Relation>;
+  /** Operators that the database has for types of its own as well: PostgreSQL's are meant as long as no such value is about. */
+  readonly ownOperators: Set<string>;
+  /** Something runs of which nobody here knows what it reads. */
+  runsUnseen: boolean;
 }
 
 export function nothingFound(): Found {
   return {
-    ...{ writes: false, touchesMasked: false, touchesCreated: false, needsValues: false },
-    ...{ searchPath: undefined, encoding: undefined, unknown: new Set() },
+    ...{ writes: false, touchesMasked: false, touchesCreated: false, needsValues: false, runsUnseen: false },
+    ...{ searchPath: undefined, encoding: undefined, unknown: new Set<string>() },
+    ...{ relations: new Set<Relation>(), ownOperators: new Set<string>() },
   };
 }

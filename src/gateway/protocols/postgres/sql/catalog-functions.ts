@@ -15,6 +15,8 @@ export interface UserOperator {
   readonly schema: string;
   readonly name: string;
   readonly extension: string | undefined;
+  /** All it takes are values of types that nothing but a column, a cast or a parameter of the very type can bring. */
+  readonly takesOwnOnly: boolean;
 }
 
 /** A cast by function that isn't PostgreSQL's own. */

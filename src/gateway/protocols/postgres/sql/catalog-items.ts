@@ -12,6 +12,8 @@ export interface RelationItem {
   readonly name: string;
   readonly kind: string;
   readonly hasRules: boolean;
+  readonly runsCode: boolean;
+  readonly hasOwnTypes: boolean;
   readonly columns: readonly Column[];
 }
 
@@ -32,12 +34,14 @@ export function createRelationReader(): (item: Item) => readonly [number, Relati
     return known ?? column;
   };
   return (item) => {
-    const [oid, schema, name, kind, hasRules, columns] = sized(item, 6, 'relations');
+    const [oid, schema, name, kind, hasRules, runsCode, hasOwnTypes, columns] = sized(item, 8, 'relations');
     const relation = {
       schema: text(schema, 'relations'),
       name: text(name, 'relations'),
       kind: text(kind, 'relations'),
       hasRules: hasRules === true,
+      runsCode: runsCode !== false,
+      hasOwnTypes: hasOwnTypes !== false,
       columns: columns === null ? [] : list(columns, 'relations').map((column) => share(readColumn(column))),
     };
     return [number(oid, 'relations'), relation];
@@ -95,13 +99,14 @@ export function readFunction(item: Item): readonly [number, UserFunction] {
 }
 
 export function readOperator(item: Item): readonly [number, UserOperator] {
-  const [oid, schema, name, extension] = sized(item, 4, 'operators');
+  const [oid, schema, name, extension, takesOwnOnly] = sized(item, 5, 'operators');
   return [
     number(oid, 'operators'),
     {
       schema: text(schema, 'operators'),
       name: text(name, 'operators'),
       extension: optionalText(extension, 'operators'),
+      takesOwnOnly: takesOwnOnly === true,
     },
   ];
 }
@@ -137,13 +142,14 @@ export interface CatalogSettings {
   readonly searchPathSetting: string;
   readonly user: string;
   readonly schemas: readonly string[];
+  readonly hasEventTriggers: boolean;
 }
 
 /** @throws SqlError ERR_SQL_CATALOG also when the server reads strings in another way than the parser */
 export function readSettings(rows: readonly (readonly (string | null)[])[] | undefined): CatalogSettings {
-  const [database, searchPathSetting, path, conforming, , pathOfNextLogin, user, schemas] = sized(
+  const [database, searchPathSetting, path, conforming, , pathOfNextLogin, user, schemas, hooks] = sized(
     rows?.[0] ?? [],
-    8,
+    9,
     'settings',
   );
   // With it off, backslashes end strings elsewhere than the parser thinks: nothing would be understood.
@@ -156,6 +162,7 @@ export function readSettings(rows: readonly (readonly (string | null)[])[] | und
     searchPathSetting: text(searchPathSetting, 'settings'),
     user: text(user, 'settings'),
     schemas: readSchemas(text(schemas, 'settings')),
+    hasEventTriggers: hooks !== 'false',
   };
 }
 

@@ -1,3 +1,5 @@
+import { computingExtensions } from './function-lists.ts';
+
 /** One question about a database's catalog; all columns come as text. */
 export interface CatalogQuery {
   readonly name: CatalogQueryName;
@@ -61,6 +63,41 @@ const pathOfNextLogin = `
        order by r.setrole operator(pg_catalog.=) 0, r.setdatabase operator(pg_catalog.=) 0 limit 1) s on true
    where g.name operator(pg_catalog.=) 'search_path'`;
 
+const ofComputingExtension = (object: string) => `exists (
+  select from pg_catalog.pg_depend y join pg_catalog.pg_extension e on y.refobjid operator(pg_catalog.=) e.oid
+   where ${object} and y.deptype operator(pg_catalog.=) 'e'
+     and y.refclassid operator(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass
+     and e.extname operator(pg_catalog.=) any ('{${Array.from(computingExtensions).join(',')}}'))`;
+
+/**
+ * Relations whose rows set off code of the database's own: triggers, and functions, operators and types that a default, a check, an index or a
+ * column depends on. PostgreSQL notes no dependency on what is its own; enumerations run nothing, and the extensions listed only compute.
+ */
+const relationsThatRunCode = `
+  select u.relid, pg_catalog.bool_or(u.by_type) as by_type from (
+  select t.tgrelid as relid, false as by_type from pg_catalog.pg_trigger t where not t.tgisinternal
+  union all select p.relid, d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass from (
+      select 'pg_catalog.pg_class'::pg_catalog.regclass as classid, c.oid as objid, c.oid as relid from pg_catalog.pg_class c
+      union all select 'pg_catalog.pg_class'::pg_catalog.regclass, i.indexrelid, i.indrelid from pg_catalog.pg_index i
+      union all select 'pg_catalog.pg_attrdef'::pg_catalog.regclass, f.oid, f.adrelid from pg_catalog.pg_attrdef f
+      union all select 'pg_catalog.pg_constraint'::pg_catalog.regclass, k.oid, k.conrelid from pg_catalog.pg_constraint k) p
+    join pg_catalog.pg_depend d on d.classid = p.classid and d.objid = p.objid
+    where p.objid >= ${firstUserOid} and d.refobjid >= ${firstUserOid} and not ${ofComputingExtension('y.classid = d.refclassid and y.objid = d.refobjid')}
+      and (d.refclassid in ('pg_catalog.pg_proc'::pg_catalog.regclass, 'pg_catalog.pg_operator'::pg_catalog.regclass,
+          'pg_catalog.pg_opclass'::pg_catalog.regclass, 'pg_catalog.pg_opfamily'::pg_catalog.regclass)
+        or d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass and exists (
+          select from pg_catalog.pg_type t left join pg_catalog.pg_type l on t.typelem = l.oid and t.typelem <> 0
+           where t.oid = d.refobjid and coalesce(l.typtype, t.typtype) <> 'e'))) u group by u.relid`;
+
+/**
+ * A value of that type comes from a column, a cast or a parameter of the type alone: it is one of the database's own, nothing becomes one unasked,
+ * and no other is preferred less.
+ */
+const isOwnOnly = (type: string) => `exists (
+  select from pg_catalog.pg_type t where t.oid = ${type} and t.oid >= ${firstUserOid} and t.typtype in ('b', 'r', 'm') and t.typelem = 0
+     and not t.typispreferred and not ${ofComputingExtension("y.classid = 'pg_catalog.pg_type'::pg_catalog.regclass and y.objid = t.oid")}
+     and not exists (select from pg_catalog.pg_cast k where k.casttarget = t.oid and k.castsource <> t.oid and k.castcontext = 'i'))`;
+
 /** Spreads OIDs evenly, however they were given out. */
 const bucketOf = (oid: string, buckets: number) => `pg_catalog.hashoid(${oid}) & ${buckets - 1}`;
 
@@ -75,7 +112,8 @@ export const catalogQueries: readonly CatalogQuery[] = [
        pg_catalog.current_setting('standard_conforming_strings'), pg_catalog.current_setting('server_version_num'),
        (${pathOfNextLogin})::pg_catalog.text, current_user::pg_catalog.text,
        (select pg_catalog.json_agg(n.nspname::pg_catalog.text order by n.nspname)::pg_catalog.text from pg_catalog.pg_namespace n
-         where pg_catalog.has_schema_privilege(n.oid, 'USAGE') and n.nspname !~ '^pg_(toast|temp_)')`,
+         where pg_catalog.has_schema_privilege(n.oid, 'USAGE') and n.nspname !~ '^pg_(toast|temp_)'),
+       (exists (select from pg_catalog.pg_event_trigger e where e.evtenabled <> 'D'))::pg_catalog.text`,
     buckets: 0,
   }),
   query('relations', {
@@ -83,9 +121,10 @@ export const catalogQueries: readonly CatalogQuery[] = [
     sql: `select ${bucketOf('c.oid', 256)} as bucket, ${item(
       ...[number('c.oid'), 'n.nspname', 'c.relname', 'c.relkind'],
       "exists (select 1 from pg_catalog.pg_rewrite r where r.ev_class = c.oid and r.rulename <> '_RETURN')",
-      'a.columns',
+      ...["c.relrowsecurity or c.relkind = 'f' or x.relid is not null", 'coalesce(x.by_type, false)', 'a.columns'],
     )} as item
      from pg_catalog.pg_class c join pg_catalog.pg_namespace n on c.relnamespace = n.oid
+     left join (${relationsThatRunCode}) x on x.relid = c.oid
      left join (
        select a.attrelid, pg_catalog.json_agg(pg_catalog.json_build_array(a.attnum, a.attname,
          case when a.attgenerated <> '' then pg_catalog.pg_get_expr(d.adbin, d.adrelid) end) order by a.attnum) as columns
@@ -141,7 +180,10 @@ export const catalogQueries: readonly CatalogQuery[] = [
   }),
   query('operators', {
     sql: `select ${bucketOf('o.oid', 64)} as bucket,
-       ${item(number('o.oid'), 'n.nspname', 'o.oprname', extensionOf('pg_catalog.pg_operator', 'o.oid'))} as item
+       ${item(
+         ...[number('o.oid'), 'n.nspname', 'o.oprname', extensionOf('pg_catalog.pg_operator', 'o.oid')],
+         `${isOwnOnly('o.oprright')} and (o.oprleft = 0 or ${isOwnOnly('o.oprleft')})`,
+       )} as item
      from pg_catalog.pg_operator o join pg_catalog.pg_namespace n on o.oprnamespace = n.oid
      where o.oid >= ${firstUserOid}`,
   }),

@@ -38,13 +38,13 @@ describe('a snapshot', () => {
   });
 
   it.each([
-    ['settings', [['shop', 'public', '["public"]', 'off', '180000', 'true', 'gateway', '["public"]']]],
-    ['settings', [['shop', 'public', '{', 'on', '180000', 'true', 'gateway', '["public"]']]],
-    ['settings', [['shop', 'public', '[1]', 'on', '180000', 'true', 'gateway', '["public"]']]],
+    ['settings', [['shop', 'public', '["public"]', 'off', '180000', 'true', 'gateway', '["public"]', 'false']]],
+    ['settings', [['shop', 'public', '{', 'on', '180000', 'true', 'gateway', '["public"]', 'false']]],
+    ['settings', [['shop', 'public', '[1]', 'on', '180000', 'true', 'gateway', '["public"]', 'false']]],
     ['settings', []],
-    ['relations', [['x', 'public', 'a', 'r', false, null]]],
-    ['relations', [[1, null, 'a', 'r', false, null]]],
-    ['relations', [[1, 'public', 'a', 'r', false, [[1, 'a']]]]],
+    ['relations', [['x', 'public', 'a', 'r', false, false, false, null]]],
+    ['relations', [[1, null, 'a', 'r', false, false, false, null]]],
+    ['relations', [[1, 'public', 'a', 'r', false, false, false, [[1, 'a']]]]],
     ['inheritance', [['', [2]]]],
     ['inheritance', [[1, 2]]],
     ['functions', [{}]],

@@ -13,6 +13,10 @@ export interface Relation {
   readonly definition: string | undefined;
   /** True when a rule other than a view's own rewrites its statements. */
   readonly hasRules: boolean;
+  /** Code of the database's own may run when its rows are read or written: triggers, row security, functions in defaults, checks, indexes, types. */
+  readonly runsCode: boolean;
+  /** A column is of a type that is neither PostgreSQL's own nor an enumeration nor of an extension that only computes. */
+  readonly hasOwnTypes: boolean;
 }
 
 export interface Column {
@@ -60,4 +64,6 @@ export interface Catalog {
   /** Tables whose foreign keys reference this one. */
   referencing(oid: number): readonly Relation[];
   readonly functions: FunctionFacts;
+  /** Definitions may set off code that no statement names. */
+  readonly hasEventTriggers: boolean;
 }

@@ -5,6 +5,7 @@ import type { UserFunction } from './catalog-functions.ts';
 import {
   adminFunctions,
   computingExtensions,
+  computingOperators,
   harmlessVolatile,
   informationFunctions,
   largeObjectFunctions,
@@ -238,12 +239,57 @@ export function checkOperatorName(analysis: Analysis, name: string, schema?: str
   const users = analysis.catalog.functions.operators.get(name) ?? [];
   const isVisible = (one: string) =>
     schema === undefined ? codePath(analysis.searchPath).includes(one) : one === schema;
-  if (users.some((user) => isVisible(user.schema) && !isComputing(user.extension)))
-    throw new RefusedText(
-      'unproven-operator',
-      `operator ${name} runs a function that is not proven harmless while columns are masked`,
-    );
+  const meant = users.filter((user) => isVisible(user.schema) && !isComputing(user.extension, computingOperators));
+  if (meant.length === 0) return;
+  if (schema !== undefined || !commonOperators.has(name) || !meant.every((user) => user.takesOwnOnly))
+    throw unprovenOperator(name);
+  analysis.found.ownOperators.add(name);
 }
+
+/**
+ * After the walk: an operator of the database's own, for types of its own, under the name of one of PostgreSQL's is never meant where no value of
+ * such a type is about. PostgreSQL takes it for nothing else (decision 0018).
+ */
+export function refuseOwnOperators({ found }: Analysis): void {
+  const [name] = found.ownOperators;
+  if (name === undefined) return;
+  // What runs unseen, and what was made just now, may have any types.
+  if (found.runsUnseen || Array.from(found.relations).some(({ hasOwnTypes }) => hasOwnTypes))
+    throw unprovenOperator(name);
+}
+
+function unprovenOperator(name: string): RefusedText {
+  return new RefusedText(
+    'unproven-operator',
+    `operator ${name} runs a function that is not proven harmless while columns are masked`,
+  );
+}
+
+/** PostgreSQL has each of these for text or for numbers, so that two values of unknown type never leave its own types. */
+const commonOperators: ReadonlySet<string> = new Set([
+  ...[
+    '=',
+    '<>',
+    '<',
+    '<=',
+    '>',
+    '>=',
+    '+',
+    '-',
+    '*',
+    '/',
+    '%',
+    '||',
+    '~~',
+    '!~~',
+    '~~*',
+    '!~~*',
+    '~',
+    '~*',
+    '!~',
+    '!~*',
+  ],
+]);
 
 /** Judges the type of a cast: a cast function of the database's own may run. */
 export function checkType(analysis: Analysis, type: Fields): void {
@@ -251,8 +297,10 @@ export function checkType(analysis: Analysis, type: Fields): void {
   const name = stringsOf(listOf(type, 'names'))?.at(-1);
   if (name === undefined) throw notUnderstood('type name');
   const plain = name.startsWith('_') ? name.slice(1) : name;
+  // A domain's check may call anything.
+  if (!analysis.catalog.functions.builtinTypes.has(name)) analysis.found.runsUnseen = true;
   const runs = analysis.catalog.functions.casts.some(
-    (cast) => !isComputing(cast.extension) && cast.types.includes(plain),
+    (cast) => !isComputing(cast.extension, computingOperators) && cast.types.includes(plain),
   );
   if (runs)
     throw new RefusedText(
@@ -261,8 +309,8 @@ export function checkType(analysis: Analysis, type: Fields): void {
     );
 }
 
-function isComputing(extension: string | undefined): boolean {
-  return extension !== undefined && computingExtensions.has(extension);
+function isComputing(extension: string | undefined, of = computingExtensions): boolean {
+  return extension !== undefined && of.has(extension);
 }
 
 /** `date('…')`: a type's name called like a function is a cast. */

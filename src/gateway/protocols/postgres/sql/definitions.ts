@@ -36,12 +36,19 @@ export function walkDefinition(
       `${kind.replace(/Stmt$/, '')} is refused: it runs or changes what the gateway can't see`,
     );
   analysis.found.writes = true;
-  if (analysis.taint.isInForce && (masked === 'code' || isTypeChange(kind, fields)))
+  if (analysis.catalog.hasEventTriggers) analysis.found.runsUnseen = true;
+  if (analysis.taint.isInForce && ((masked === 'code' && !isOfRelations(kind, fields)) || isTypeChange(kind, fields)))
     throw new RefusedText(
       'masked-ddl',
       'definitions that run code or change rights are refused, because columns of this database are masked for you',
     );
   if (action === 'admin' || needsAdmin(kind, fields)) {
+    const named: Fields[] = [];
+    if (analysis.taint.isInForce) collectNames(fields, named);
+    for (const range of named) {
+      const known = findRelation(analysis, range);
+      if (known?.kind === 'table') refuseMaskedRelation(analysis, known.relation);
+    }
     analysis.questions.push({ action: 'postgres:admin', resource: databaseResource(analysis.place) });
     return undefined;
   }
@@ -54,6 +61,18 @@ export function walkDefinition(
   if (kind === 'CreateStmt' || kind === 'CreateSeqStmt') return createdRelation(analysis, kind, fields);
   return kind === 'AlterTableStmt' || kind === 'RenameStmt' ? alteredRelation(analysis, fields) : undefined;
 }
+
+/** New names of relations and their parts, and rights on relations that are named: no code runs, and what is masked is refused by its name. */
+function isOfRelations(kind: string, fields: Fields): boolean {
+  if (kind === 'RenameStmt') return relationParts.has(textOf(fields, 'renameType') ?? '');
+  const isNamed = kind === 'GrantStmt' && textOf(fields, 'targtype') === 'ACL_TARGET_OBJECT';
+  return isNamed && ['OBJECT_TABLE', 'OBJECT_SEQUENCE', 'OBJECT_COLUMN'].includes(textOf(fields, 'objtype') ?? '');
+}
+
+const relationParts: ReadonlySet<string> = new Set([
+  ...['OBJECT_TABLE', 'OBJECT_VIEW', 'OBJECT_MATVIEW', 'OBJECT_INDEX', 'OBJECT_SEQUENCE', 'OBJECT_TABCONSTRAINT'],
+  'OBJECT_COLUMN',
+]);
 
 /** ALTER TYPE of a row type: it reaches into the tables made of it, and none of them is named. */
 function isTypeChange(kind: string, fields: Fields): boolean {
@@ -109,6 +128,7 @@ function languagesOf(options: readonly unknown[]): readonly string[] {
 /** Asks `postgres:ddl` for one relation that a statement names, there or still to be made. */
 export function askDefinition(analysis: Analysis, range: Fields): void {
   const known = findRelation(analysis, range);
+  if (analysis.catalog.hasEventTriggers) analysis.found.runsUnseen = true;
   if (known?.kind === 'system')
     throw new RefusedText(
       'statement-refused',

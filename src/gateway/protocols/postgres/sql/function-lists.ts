@@ -110,11 +110,10 @@ export const revealingFunctions: ReadonlySet<string> = new Set([
     'pg_stat_statements',
     'pg_stat_get_wal_senders',
   ],
-  ...['pg_stat_get_wal_receiver', 'pg_stat_get_subscription', 'pg_mcv_list_items', 'pg_options_to_table'],
-  ...['pg_get_backend_memory_contexts', 'pg_stats_ext_mcvlist_items', 'pg_get_publication_tables'],
+  ...['pg_stat_get_wal_receiver', 'pg_mcv_list_items', 'pg_get_backend_memory_contexts', 'pg_stats_ext_mcvlist_items'],
 ]);
 
-/** Volatile functions of PostgreSQL that read nothing but clock, chance, sequences, locks and the session itself. */
+/** Volatile functions of PostgreSQL that read nothing but clock, chance, sequences, locks, names, sizes, counters and the session itself. */
 export const harmlessVolatile: ReadonlySet<string> = new Set([
   ...['random', 'random_normal', 'setseed', 'gen_random_uuid', 'uuidv4', 'uuidv7', 'clock_timestamp', 'timeofday'],
   ...[
@@ -155,6 +154,19 @@ export const harmlessVolatile: ReadonlySet<string> = new Set([
     'pg_relation_filenode',
   ],
   ...['pg_control_system', 'pg_encoding_max_length', 'pg_isolation_test_session_is_blocked', 'inet_client_addr'],
+  // psql, pg_dump and monitors
+  ...['pg_partition_ancestors', 'pg_partition_tree', 'pg_collation_actual_version', 'pg_prepared_xact'],
+  ...['pg_database_collation_actual_version', 'pg_control_checkpoint', 'pg_control_init', 'pg_control_recovery'],
+  ...['pg_get_wal_replay_pause_state', 'pg_notification_queue_usage', 'pg_jit_available', 'pg_get_shmem_allocations'],
+  ...['pg_stat_get_recovery_prefetch', 'pg_stat_force_next_flush', 'pg_stat_have_stats', 'pg_get_multixact_members'],
+  ...['pg_stat_get_xact_blocks_fetched', 'pg_stat_get_xact_blocks_hit', 'pg_stat_get_xact_function_calls'],
+  ...['pg_stat_get_xact_function_self_time', 'pg_stat_get_xact_function_total_time', 'pg_stat_get_xact_numscans'],
+  ...['pg_stat_get_xact_tuples_deleted', 'pg_stat_get_xact_tuples_fetched', 'pg_stat_get_xact_tuples_hot_updated'],
+  ...['pg_stat_get_xact_tuples_inserted', 'pg_stat_get_xact_tuples_returned', 'pg_stat_get_xact_tuples_updated'],
+  ...['pg_xact_commit_timestamp', 'pg_xact_commit_timestamp_origin', 'pg_show_replication_origin_status'],
+  // these ask `postgres:admin` besides
+  ...['pg_terminate_backend', 'pg_cancel_backend', 'pg_reload_conf', 'pg_stat_reset', 'pg_stat_reset_shared'],
+  ...['pg_stat_reset_single_table_counters', 'pg_stat_reset_single_function_counters', 'pg_switch_wal'],
 ]);
 
 /**
@@ -176,6 +188,12 @@ export const computingExtensions: ReadonlySet<string> = new Set([
   ...['pg_trgm', 'pgcrypto', 'uuid-ossp', 'btree_gin', 'btree_gist', 'bloom', 'vector'],
 ]);
 
+/** Those whose operators and casts only compute, while some of their functions read tables or run SQL. */
+export const computingOperators: ReadonlySet<string> = new Set([
+  ...computingExtensions,
+  ...['postgis', 'postgis_raster', 'ip4r', 'prefix', 'semver', 'hll', 'roaringbitmap', 'tdigest', 'rum', 'h3'],
+]);
+
 /** Refused to everybody: password hashes and connection secrets. */
 export const secretRelations: ReadonlySet<string> = new Set([
   'pg_authid',
@@ -190,15 +208,10 @@ export const secretRelations: ReadonlySet<string> = new Set([
   'pg_file_settings',
 ]);
 
-/**
- * Refused while masks are in force: samples of values, texts of other sessions' statements, raw data.
- * `pg_cursors` and `pg_prepared_statements` show the session's own texts only.
- */
+/** Refused while masks are in force: samples of values, texts of other sessions' statements, raw data. What a session reads of itself is its own. */
 export const revealingRelations: ReadonlySet<string> = new Set([
   ...['pg_statistic', 'pg_statistic_ext_data', 'pg_stats', 'pg_stats_ext', 'pg_stats_ext_exprs', 'pg_stat_activity'],
-  ...['pg_stat_statements', 'pg_stat_monitor', 'pg_stat_replication', 'pg_stat_wal_receiver', 'pg_stat_ssl'],
-  ...['pg_stat_gssapi', 'pg_stat_progress_copy', 'pg_largeobject'],
-  ...['pg_prepared_xacts', 'pg_stat_subscription', 'pg_backend_memory_contexts', 'pg_foreign_server'],
+  ...['pg_stat_statements', 'pg_stat_monitor', 'pg_stat_wal_receiver', 'pg_largeobject', 'pg_backend_memory_contexts'],
 ]);
 
 /**

@@ -11,6 +11,7 @@
 export type { BoundValue } from './bound.ts';
 export type { Catalog } from './catalog.ts';
 export { type CatalogMirror, type CatalogQuestion, createCatalogMirror } from './catalog-mirror.ts';
+export { firstUserOid } from './catalog-queries.ts';
 export {
   codingBetween,
   encodingHint,
@@ -38,6 +39,7 @@ export type {
   SessionEffect,
   SessionFacts,
   StatementPlan,
+  Withholding,
 } from './plan.ts';
 export { createPlanner } from './planner.ts';
 export { policySchema } from './policy-schema.ts';

@@ -14,6 +14,7 @@ export class LiveCatalog implements Catalog {
   searchPathSetting = '';
   user = '';
   schemas: ReadonlySet<string> = new Set();
+  hasEventTriggers = true;
   readonly relations = new Map<number, Relation>();
   readonly functions: FunctionFacts;
   readonly #bySchema = new Map<string, Map<string, Relation>>();
@@ -75,6 +76,7 @@ export class LiveCatalog implements Catalog {
     this.version++;
     ({ database: this.database, searchPath: this.searchPath, searchPathSetting: this.searchPathSetting } = settings);
     this.user = settings.user;
+    this.hasEventTriggers = settings.hasEventTriggers;
     this.schemas = new Set(settings.schemas);
     this.#castList.splice(0, this.#castList.length, ...this.#casts.values());
     this.#journal.push({ version: this.version, oids: this.#changing });
@@ -187,6 +189,8 @@ function isSame(relation: Relation, item: RelationItem): boolean {
     relation.schema === item.schema &&
     relation.kind === item.kind &&
     relation.hasRules === item.hasRules &&
+    relation.runsCode === item.runsCode &&
+    relation.hasOwnTypes === item.hasOwnTypes &&
     relation.columns.length === columns.length &&
     relation.columns.every(
       ({ name, attributeNumber, generated }, index) =>

@@ -109,7 +109,7 @@ describe('a mask for a column that its table has not', () => {
   it('counts as a mask in force: code that could read the table unseen does not run', () => {
     const { reason, shop } = masked('public.customers.snn:redact');
     expect(reason('select leak()')).toBe('unproven-function');
-    expect(only(shop.plan('select id from orders')).withhold).toBe(true);
+    expect(only(shop.plan('select id from orders')).isMasking).toBe(true);
   });
 
   it.each([

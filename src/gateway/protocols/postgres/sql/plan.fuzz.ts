@@ -32,8 +32,10 @@ export function fuzz(input: Uint8Array): void {
     parsed.verdict === 'forward' || parsed.reason === 'several-statements',
     'forwarded as Query and refused as Parse',
   );
-  for (const { masks, withhold, fingerprint } of plan.statements) {
-    assert(withhold, 'texts of a masked session are not withheld');
+  for (const { masks, isMasking, withhold, touches, fingerprint } of plan.statements) {
+    assert(isMasking, 'masks are not in force');
+    const touchesMasked = touches.some(({ resource }) => /\/customer(s|_all)$/.test(resource));
+    assert(!touchesMasked || withhold !== 'nothing', 'texts about a masked table are not withheld');
     assert(/^[0-9a-f]{16}$/.test(fingerprint), 'no fingerprint');
     if (masks === undefined) continue;
     const ssn = [{ tableOid: 20_001, attributeNumber: 3 }];

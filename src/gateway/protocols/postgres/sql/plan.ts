@@ -161,6 +161,12 @@ export interface Reads {
   readonly prepared?: string;
 }
 
+/**
+ * `nothing`: no text about the statement can carry a masked value. `values`: the server itself computes with them, but nothing else does, so
+ * what it says of the statement's own text is safe. `texts`: code may run that nobody here has seen, and say anything.
+ */
+export type Withholding = 'nothing' | 'values' | 'texts';
+
 /** One statement that may be forwarded, with what must happen to it and to its answer. */
 export interface StatementPlan extends StatementFacts {
   /** Changes data, schema or settings beyond the session: decides the ledger's durability. */
@@ -172,8 +178,12 @@ export interface StatementPlan extends StatementFacts {
   /** Most rows of this statement; undefined = no limit by policy. */
   readonly rowsMax: number | undefined;
   readonly record: 'digest' | 'full';
-  /** Texts of errors and notices may carry masked values: keep severity and SQLSTATE only. */
-  readonly withhold: boolean;
+  /** What texts of errors and notices about this statement may carry. */
+  readonly withhold: Withholding;
+  /** Masks are in force: texts that belong to no statement may carry masked values. */
+  readonly isMasking: boolean;
+  /** It is proven only as long as no parameter is of a type of the database's own. */
+  readonly hasOwnOperators: boolean;
   readonly copy: 'in' | 'out' | undefined;
   /**
    * Names that neither the snapshot nor the session knows, where policy allows whatever they may mean. Take a new snapshot once for each,
@@ -221,8 +231,7 @@ export type RefusalReason =
   | 'unproven-operator'
   | 'unproven-cast'
   | 'unproven-rule'
-  | 'masked-ddl'
-  | 'masked-notification';
+  | 'masked-ddl';
 
 export interface Refusal {
   readonly verdict: 'refuse';

@@ -231,9 +231,16 @@ describe('writes neither carry a masked value away nor show one', () => {
     'explain select * from orders',
     'insert into orders (id) values (7) on conflict on constraint orders_pkey do nothing',
     'cluster orders using orders_pkey',
+    'listen changes',
+    'alter table orders rename to purchases',
+    'alter table orders rename total to amount',
+    'alter index orders_pkey rename to purchases_pkey',
+    'alter view staff rename salary to pay',
+    'grant select, insert on orders, employees to public with grant option',
+    'revoke update (note) on orders from public',
   ])('%s is allowed', (sql) => {
     expect(reasonOf(shop.plan(sql))).toBe('forward');
-    expect(only(shop.plan(sql)).withhold).toBe(true);
+    expect(only(shop.plan(sql)).isMasking).toBe(true);
   });
 
   it.each([
@@ -264,7 +271,14 @@ describe('writes neither carry a masked value away nor show one', () => {
     // Both are tried on all values there are of the type, in whatever table.
     ["alter domain tax_number add check (value > 'M')", 'masked-ddl'],
     ['alter type odd alter attribute x type text cascade', 'masked-ddl'],
-    ['listen changes', 'masked-notification'],
+    ['alter table customers rename to others', 'masked-ddl'],
+    ['alter table customers rename ssn to shown', 'masked-ddl'],
+    ['alter view customer_all rename tax_number to shown', 'masked-ddl'],
+    ['alter function leak_one(int) rename to lower', 'masked-ddl'],
+    ['grant select on orders, customers to public', 'masked-ddl'],
+    ['grant select on customer_all to public', 'masked-ddl'],
+    ['grant select on all tables in schema public to public', 'masked-ddl'],
+    ['grant pg_read_all_data to public', 'masked-ddl'],
     ["insert into logged values (1, 'x')", 'unproven-rule'],
   ])('%s → %s', (sql, reason) => {
     expect(reasonOf(shop.plan(sql))).toBe(reason);
@@ -283,12 +297,26 @@ describe('code that is not proven harmless does not run while columns are masked
     ['select * from pg_stats', 'restricted-relation'],
     ['select most_common_vals from pg_catalog.pg_stats', 'restricted-relation'],
     ['select query from pg_stat_activity', 'restricted-relation'],
+    ['select a.pid from pg_stat_activity a', 'restricted-relation'],
+    ["select pid from pg_stat_activity where query like 'x%'", 'restricted-relation'],
+    ['select to_jsonb(pg_stat_activity) from pg_stat_activity', 'restricted-relation'],
+    ['select (select query) from pg_stat_activity', 'restricted-relation'],
     ['select pg_stat_get_activity(null)', 'unproven-function'],
     ['select * from pg_largeobject', 'restricted-relation'],
     ["select pg_catalog.brin_summarize_new_values('x')", 'unproven-function'],
     ['fetch all from somebody', 'unknown-cursor'],
   ])('%s → %s', (sql, reason) => {
     expect(reasonOf(shop.plan(sql))).toBe(reason);
+  });
+
+  it.each([
+    'select pid, state from pg_stat_activity where pid = pg_backend_pid()',
+    'select count(*) from pg_stat_activity',
+    'select * from pg_prepared_statements, pg_cursors, pg_prepared_xacts, pg_foreign_server',
+    "select * from pg_partition_ancestors('events'), pg_partition_tree('events'), pg_options_to_table(array['a=b'])",
+    'select pg_terminate_backend(pg_backend_pid())',
+  ])('%s shows no value', (sql) => {
+    expect(reasonOf(shop.plan(sql))).toBe('forward');
   });
 
   it("PostgreSQL's own functions of the qualified name stay", () => {
@@ -579,6 +607,6 @@ describe('masks follow policy', () => {
 
   it('no mask anywhere: rows pass untouched, texts are not withheld, expressions are free', () => {
     const statement = only(shop.plan('select upper(ssn) from customers', { as: 'admin' }));
-    expect([statement.masks, statement.withhold]).toEqual([undefined, false]);
+    expect([statement.masks, statement.withhold, statement.isMasking]).toEqual([undefined, 'nothing', false]);
   });
 });

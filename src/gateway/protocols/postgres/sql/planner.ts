@@ -1,5 +1,6 @@
 import { type AnalysisFacts, createAnalysis } from './analyze.ts';
 import { boundParameters } from './bound.ts';
+import { refuseOwnOperators } from './code.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { judge, touchesOf } from './judge.ts';
 import { maskPlan } from './mask-plan.ts';
@@ -25,6 +26,7 @@ import { walkStatement } from './statements.ts';
 import { createTaintCache } from './taint-cache.ts';
 import type { Node } from './tree.ts';
 import { createVerdictCache } from './verdict-cache.ts';
+import { withholdingOf } from './withholding.ts';
 
 /** A planner for one target database; its verdict cache is shared by all sessions. */
 export function createPlanner(options: PlannerOptions): Planner {
@@ -167,6 +169,7 @@ function planStatement(
       decider.decide('postgres:ddl', databaseResource(facts.place), {}).allow,
   });
   const outcome = walkStatement({ analysis, session, source: { text: sql, index } }, node);
+  refuseOwnOperators(analysis);
   work.note(touchesOf(analysis));
   const judgement = judge(analysis, decider);
   const { found } = analysis;
@@ -183,7 +186,9 @@ function planStatement(
     rowsMax: judgement.rowsMax,
     // Administration carries passwords in its text.
     record: statementClasses.get(node.kind)?.action === 'admin' ? 'digest' : judgement.record,
-    withhold: analysis.taint.isInForce,
+    withhold: withholdingOf(analysis),
+    isMasking: analysis.taint.isInForce,
+    hasOwnOperators: analysis.found.ownOperators.size > 0,
     copy: outcome.copy,
     reads: outcome.reads,
     unknown: Array.from(found.unknown),

@@ -54,7 +54,6 @@ export const sqlstates: Readonly<Record<RefusalReason, string>> = {
   'unproven-cast': '42501',
   'unproven-rule': '42501',
   'masked-ddl': '42501',
-  'masked-notification': '42501',
 };
 
 /** The refusal of a construct that no rule covers. */

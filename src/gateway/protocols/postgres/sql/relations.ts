@@ -38,7 +38,10 @@ export function resolveRelation(
   { sparesSecrets }: { sparesSecrets: boolean } = { sparesSecrets: false },
 ): ResolvedRelation {
   const resolved = findRelation(analysis, range) ?? unknownRelation(analysis, range);
-  if (resolved.kind === 'system' && !sparesSecrets) refuseRestricted(analysis, resolved);
+  if (resolved.kind === 'system') {
+    if (!sparesSecrets) refuseRestricted(analysis, resolved);
+    askOverseeing(analysis, resolved);
+  }
   return resolved;
 }
 
@@ -72,7 +75,12 @@ export function findRelation(analysis: Analysis, range: Fields): ResolvedRelatio
   const database = textOf(range, 'catalogname');
   if (database !== undefined && database !== analysis.catalog.database) return undefined;
   const resolved = schema === undefined ? findUnqualified(analysis, name) : findIn(analysis, schema, name);
-  if (resolved?.kind === 'table') refuseMissingColumn(analysis, resolved.relation);
+  if (resolved?.kind === 'table') {
+    refuseMissingColumn(analysis, resolved.relation);
+    analysis.found.relations.add(resolved.relation);
+    if (mayHaveChanged(analysis, resolved.relation)) analysis.found.runsUnseen = true;
+  }
+  if (resolved?.kind === 'created' || resolved?.kind === 'open') analysis.found.runsUnseen = true;
   return resolved;
 }
 
@@ -122,6 +130,9 @@ function refuseRestricted(analysis: Analysis, { name }: { readonly name: string 
   if (secretRelations.has(name))
     throw new RefusedText('restricted-relation', `"${name}" holds credentials and is not readable here`);
   if (taint.isInForce && revealingRelations.has(name)) throw revealing(name);
+}
+
+function askOverseeing(analysis: Analysis, { name }: { readonly name: string }): void {
   if (overseeingRelations.has(name))
     analysis.questions.push({ action: 'postgres:admin', resource: databaseResource(analysis.place) });
 }

@@ -2,7 +2,7 @@ import { type Fields, fieldOf, hasField, isFields, listOf, nodeOf, stringOf, tex
 
 /**
  * True for a query that reads one system relation and names every column it wants, none of them a secret one: then it may read a
- * relation that nobody may read whole. PostgreSQL grants the other columns to everyone, and pg_dump counts subscriptions by them.
+ * relation that nobody may read whole here. PostgreSQL grants the other columns to everyone, and pg_dump counts subscriptions by them.
  */
 export function readsNoSecretColumn(select: Fields): boolean {
   const [only, ...more] = listOf(select, 'fromClause');
@@ -31,7 +31,8 @@ function namesOnly(tree: unknown, isAllowed: (column: string) => boolean): boole
   return Object.keys(tree).every((name) => namesOnly(fieldOf(tree, name), isAllowed));
 }
 
-/** Where PostgreSQL itself keeps one column from everyone. */
+/** Where PostgreSQL itself keeps one column from everyone, and where one column holds texts of other sessions. */
 const secretColumns: ReadonlyMap<string, ReadonlySet<string>> = new Map([
+  ['pg_stat_activity', new Set(['query'])],
   ['pg_subscription', new Set(['subconninfo'])],
 ]);

@@ -14,6 +14,8 @@ interface Where {
 export function walkTransaction({ analysis }: Where, fields: Fields): Partial<Outcome> {
   const verb = transactionVerbs.get(textOf(fields, 'kind') ?? '');
   if (verb === undefined) return walkTwoPhase(analysis, textOf(fields, 'kind') ?? '');
+  // Deferred triggers run, and the queries of held cursors.
+  if (verb === 'commit') analysis.found.runsUnseen = true;
   const name = textOf(fields, 'savepoint_name');
   const chains = flagOf(fields, 'chain');
   return {

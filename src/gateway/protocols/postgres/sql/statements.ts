@@ -1,4 +1,5 @@
 import type { Analysis } from './analysis.ts';
+import { checkType } from './code.ts';
 import { walkCopy } from './copy.ts';
 import {
   askDefinition,
@@ -95,7 +96,7 @@ const walks: ReadonlyMap<string, Walk> = new Map<string, Walk>([
   ['TransactionStmt', walkTransaction],
   ['VariableSetStmt', walkSet],
   ['VariableShowStmt', () => ({})],
-  ['ConstraintsSetStmt', () => ({})],
+  ['ConstraintsSetStmt', walkUnseen],
   ['DiscardStmt', walkDiscard],
   ['ListenStmt', walkListen],
   ['UnlistenStmt', () => ({})],
@@ -168,6 +169,7 @@ function walkPrepare(place: Place, fields: Fields): Partial<Outcome> {
   if (prepared.has(name))
     throw new RefusedText('name-taken', `prepared statement "${name}" already exists`, { sqlstate: '42P05' });
   refuseFull(Array.from(prepared.values()), 'prepared statements');
+  for (const type of listOf(fields, 'argtypes')) checkType(place.analysis, nodeOf(type)?.fields ?? {});
   walkStatement(place, query);
   place.analysis.found.writes = false;
   place.analysis.found.searchPath = undefined;
@@ -181,6 +183,8 @@ function walkExecute(place: Place, fields: Fields): Partial<Outcome> {
   if (prepared === undefined) throw new RefusedText('unknown-prepared', `prepared statement "${name}" does not exist`);
   if (prepared.kind === 'ExecuteStmt' || prepared.kind === 'PrepareStmt') throw notUnderstood('EXECUTE of EXECUTE');
   place.analysis.expression(listOf(fields, 'params'), createScope(outermost));
+  // They become values of the types that PREPARE named, domains among them.
+  if (hasField(fields, 'params')) place.analysis.found.runsUnseen = true;
   const inner = walkStatement({ ...place, source: prepared }, parsedAgain(prepared));
   return { ...inner, kind: `execute ${inner.kind}`, reads: { ...inner.reads, prepared: name } };
 }
@@ -211,6 +215,7 @@ function walkFetch(place: Place, fields: Fields): Partial<Outcome> {
     const then = analysis.under(lookupOf(analysis.catalog, { ...session, searchPath: cursor.searchPath }));
     refuseMasked(then.query(parsedAgain(cursor.prepared).fields, outermost));
   }
+  if (cursor === undefined) analysis.found.runsUnseen = true;
   if (cursor === undefined && analysis.taint.isInForce && !isMove)
     throw new RefusedText(
       'unknown-cursor',
@@ -222,6 +227,8 @@ function walkFetch(place: Place, fields: Fields): Partial<Outcome> {
 /** The statement of a portal, which FETCH carries on, or begins: only one that does nothing but answer rows. */
 function walkPortal({ analysis, session }: Place, { prepared, searchPath }: DeclaredCursor): Output | undefined {
   const then = { ...session, searchPath };
+  // Of whatever types its parameters are.
+  analysis.found.runsUnseen = true;
   const inner = walkStatement(
     { analysis: analysis.under(lookupOf(analysis.catalog, then)), session: then, source: prepared },
     parsedAgain(prepared),
@@ -235,11 +242,6 @@ function walkPortal({ analysis, session }: Place, { prepared, searchPath }: Decl
 }
 
 function walkListen({ analysis }: Place): Partial<Outcome> {
-  if (analysis.taint.isInForce)
-    throw new RefusedText(
-      'masked-notification',
-      'LISTEN is refused while columns are masked for you: payloads can carry their values',
-    );
   analysis.questions.push({ action: 'postgres:notify', resource: databaseResource(analysis.place) });
   return {};
 }
@@ -250,9 +252,19 @@ function walkNotify({ analysis }: Place): Partial<Outcome> {
   return {};
 }
 
+/** SET CONSTRAINTS runs the triggers that were deferred. */
+function walkUnseen({ analysis }: Place): Partial<Outcome> {
+  analysis.found.runsUnseen = true;
+  return {};
+}
+
 /** LOCK, VACUUM, ANALYZE, REINDEX, CLUSTER, REFRESH: upkeep of relations, or of the whole database. */
 function walkMaintain({ analysis }: Place, fields: Fields, kind: string): Partial<Outcome> {
-  if (kind !== 'LockStmt') analysis.found.writes = true;
+  if (kind !== 'LockStmt') {
+    analysis.found.writes = true;
+    // Expressions of indexes and statistics.
+    analysis.found.runsUnseen = true;
+  }
   const ranges = [...listOf(fields, 'relations'), ...listOf(fields, 'rels')].map((item) => {
     const node = nodeOf(item);
     if (node === undefined) throw notUnderstood(kind);
@@ -305,6 +317,7 @@ function askMaintain(analysis: Analysis, range: Fields, kind: string): void {
 
 function walkCall({ analysis }: Place, fields: Fields): Partial<Outcome> {
   analysis.found.writes = true;
+  analysis.found.runsUnseen = true;
   analysis.expression({ FuncCall: fieldOf(fields, 'funccall') }, createScope(outermost));
   return {};
 }

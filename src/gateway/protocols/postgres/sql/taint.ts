@@ -2,6 +2,7 @@ import { type MaskKind, stricterMask } from '../../../../policy/index.ts';
 import type { Taint } from './analysis.ts';
 import { createAnalysis } from './analyze.ts';
 import type { Catalog, Relation } from './catalog.ts';
+import { refuseOwnOperators } from './code.ts';
 import { missingColumns } from './masks-without-column.ts';
 import type { Place } from './names.ts';
 import { parseText } from './parse.ts';
@@ -125,7 +126,9 @@ function analyzeView(facts: { place: Place; catalog: Catalog; taint: Taint; rela
     bound: undefined,
   });
   try {
-    return analysis.query(query.fields, outermost);
+    const output = analysis.query(query.fields, outermost);
+    refuseOwnOperators(analysis);
+    return output;
   } catch (error) {
     // What a client couldn't ask directly, the view does not make provable.
     if (error instanceof RefusedText) return 'opaque';

@@ -8,7 +8,16 @@ export function catalogOf(has: {
   let oid = 0;
   const relations = Object.entries(has.tables ?? {}).flatMap(([schema, tables]) =>
     Object.entries(tables).map(([name, columns]) => ({
-      ...{ oid: ++oid, schema, name, kind: 'r', definition: undefined, hasRules: false },
+      ...{
+        oid: ++oid,
+        schema,
+        name,
+        kind: 'r',
+        definition: undefined,
+        hasRules: false,
+        runsCode: false,
+        hasOwnTypes: false,
+      },
       columns: columns.map((column, index) => ({ name: column, attributeNumber: index + 1, generated: undefined })),
     })),
   );
@@ -20,7 +29,7 @@ export function catalogOf(has: {
   );
   return {
     ...{ version: 1, database: 'shop', searchPath: ['public'], searchPathSetting: 'public' },
-    ...{ user: 'gateway', schemas: new Set(['public']) },
+    ...{ hasEventTriggers: false, user: 'gateway', schemas: new Set(['public']) },
     relations: new Map(relations.map((relation) => [relation.oid, relation])),
     relation: (schema, name) => relations.find((relation) => relation.schema === schema && relation.name === name),
     hasSchema: (schema) => relations.some((relation) => relation.schema === schema),

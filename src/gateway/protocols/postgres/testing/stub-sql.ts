@@ -62,7 +62,9 @@ function statement(text: string): StatementPlan {
       : undefined,
     rowsMax: limit === undefined ? undefined : Number(limit),
     record: 'digest',
-    withhold: masked || text.includes('/*withhold*/'),
+    withhold: masked || text.includes('/*withhold*/') ? 'texts' : 'nothing',
+    isMasking: masked || text.includes('/*withhold*/'),
+    hasOwnOperators: false,
     copy,
     unknown: [],
     effects:

@@ -10,15 +10,15 @@ export type CatalogItems = Map<CatalogQueryName, readonly (readonly unknown[])[]
 /** What the catalog queries find in a small database, for tests without a server. */
 export function catalogItems(): CatalogItems {
   return new Map<CatalogQueryName, readonly (readonly unknown[])[]>([
-    ['settings', [['shop', '"$user", public', '["public"]', 'on', '180000', 'true', 'gateway', '["public"]']]],
+    ['settings', [['shop', '"$user", public', '["public"]', 'on', '180000', 'true', 'gateway', '["public"]', 'false']]],
     [
       'relations',
       [
-        [1259, 'pg_catalog', 'pg_class', 'r', false, null],
-        [1260, 'pg_catalog', 'pg_authid', 'r', false, null],
-        [20_001, 'public', 'customers', 'r', false, columnsOf('id', 'name', 'ssn')],
-        [20_002, 'public', 'orders', 'r', false, columnsOf('id', 'note')],
-        [20_003, 'public', 'customer_all', 'v', false, columnsOf('id', 'tax_number')],
+        [1259, 'pg_catalog', 'pg_class', 'r', false, false, false, null],
+        [1260, 'pg_catalog', 'pg_authid', 'r', false, false, false, null],
+        [20_001, 'public', 'customers', 'r', false, false, false, columnsOf('id', 'name', 'ssn')],
+        [20_002, 'public', 'orders', 'r', false, false, false, columnsOf('id', 'note')],
+        [20_003, 'public', 'customer_all', 'v', false, false, false, columnsOf('id', 'tax_number')],
       ],
     ],
     ['dependencies', [[20_003, [[20_001, ['id', 'ssn']]]]]],

@@ -1,0 +1,38 @@
+import type { Analysis } from './analysis.ts';
+import type { Catalog, Relation } from './catalog.ts';
+import { computingOperators } from './function-lists.ts';
+import type { Withholding } from './plan.ts';
+
+/** What errors and notices of a walked statement may tell while masks are in force; see {@link Withholding} and decision 0018. */
+export function withholdingOf({ taint, catalog, found }: Analysis): Withholding {
+  if (!taint.isInForce) return 'nothing';
+  if (found.runsUnseen || castsBetweenBuiltins(catalog)) return 'texts';
+  let tells: Withholding = found.touchesMasked ? 'values' : 'nothing';
+  for (const relation of reached(catalog, found.relations, found.writes)) {
+    if (relation.runsCode) return 'texts';
+    const masks = taint.masksOf(relation);
+    if (taint.missingColumn(relation) !== undefined) tells = 'values';
+    if (masks === 'opaque' || masks.some((mask) => mask !== undefined)) tells = 'values';
+  }
+  return tells;
+}
+
+/** All that these relations may lead the server to: what views read, partitions and parents, and where keys of written rows are referenced. */
+function reached(catalog: Catalog, named: ReadonlySet<Relation>, writes: boolean): ReadonlySet<Relation> {
+  const all = new Set(named);
+  // A set's iterator comes to what is added on the way.
+  for (const { oid } of all) {
+    for (const { relation } of catalog.dependencies(oid)) all.add(relation);
+    for (const relative of [...catalog.parents(oid), ...catalog.children(oid)]) all.add(relative);
+    for (const relation of writes ? catalog.referencing(oid) : []) all.add(relation);
+  }
+  return all;
+}
+
+/** A cast of PostgreSQL's own types by a function of the database's own runs where nothing names it. */
+function castsBetweenBuiltins({ functions: { casts, builtinTypes } }: Catalog): boolean {
+  return casts.some(
+    ({ types, extension }) =>
+      !(extension !== undefined && computingOperators.has(extension)) && types.every((name) => builtinTypes.has(name)),
+  );
+}
