@@ -1,6 +1,7 @@
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { GatewayError } from '../../errors.ts';
+import { defaultLimits } from './sql/index.ts';
 
 /** Names as variables and keystores have them: a secret pasted behind the colon is mostly none, and is refused before it is stored and shown. */
 const referencePattern = '^(env:[A-Za-z_][A-Za-z0-9_]{0,254}|file:.{1,1024}|keystore:[a-z0-9][a-z0-9._-]{0,63})$';
@@ -59,6 +60,33 @@ export const configSchema = Type.Object(
       description:
         'Settings with a dot in their name that clients may set; row security often trusts them, so none by default.',
     }),
+    limits: Type.Object(
+      {
+        textBytes: Type.Integer({
+          minimum: 1 << 16,
+          maximum: 1 << 28,
+          default: defaultLimits.textBytes,
+          description: 'Bytes of a statement text; it is held whole until it is forwarded.',
+        }),
+        statements: Type.Integer({
+          minimum: 1,
+          maximum: 10_000_000,
+          default: defaultLimits.statements,
+          description: 'Statements of one text.',
+        }),
+        tokens: Type.Integer({
+          minimum: 1_000,
+          maximum: 5_000_000,
+          default: defaultLimits.tokens,
+          description: 'Words, values and signs of one statement; parsing takes half a kilobyte of memory for each.',
+        }),
+      },
+      {
+        additionalProperties: false,
+        default: {},
+        description: 'What a statement text may have, far above what drivers and tools send.',
+      },
+    ),
     listen: Type.Optional(
       Type.Object(
         {

@@ -18,6 +18,7 @@ import {
   type SessionEffect,
   type SessionFacts,
   settleSessionFacts,
+  type TextLimits,
 } from './sql/index.ts';
 
 /** What both directions of one session share. */
@@ -33,6 +34,7 @@ export interface ConversationDeps {
   readonly startPath: SearchPath;
   /** As the session begins, by PostgreSQL's own names; one of the pairs that are served. */
   readonly encodings: { readonly client: string; readonly server: string };
+  readonly limits: TextLimits;
   /** The newest catalog snapshot; undefined when it is too old to rely on. */
   catalog(): Catalog | undefined;
   /** See `CatalogSource.isOutdated`. */

@@ -6,6 +6,7 @@ import { encodeReadyForQuery } from '../../../wire/postgres/index.ts';
 import { SessionEnd } from '../../session.ts';
 import { Operations } from './operations.ts';
 import { serve } from './serve.ts';
+import { defaultLimits } from './sql/index.ts';
 import { createTestLedger, kinds, type TestLedger } from './testing/harness.ts';
 import { MemoryStream, turn } from './testing/memory-streams.ts';
 import { query } from './testing/messages.ts';
@@ -63,7 +64,12 @@ beforeEach(() => {
     conversation: {
       ...{ clock, decider: stubPolicy, planner: createStubPlanner(), ledger: ledger.session },
       operations: new Operations({ clock, ledger: ledger.session }),
-      ...{ maskKey: Buffer.alloc(32), startPath: undefined, encodings: { client: 'UTF8', server: 'UTF8' } },
+      ...{
+        maskKey: Buffer.alloc(32),
+        startPath: undefined,
+        limits: defaultLimits,
+        encodings: { client: 'UTF8', server: 'UTF8' },
+      },
       ...{ catalog: () => catalog, isOutdated: () => false },
     },
     refreshCatalog: () => snapshot.promise,

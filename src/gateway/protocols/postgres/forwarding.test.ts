@@ -8,6 +8,7 @@ import { Conversation } from './conversation.ts';
 import { Forwarding } from './forwarding.ts';
 import { Operations } from './operations.ts';
 import { expectReply } from './replies.ts';
+import { defaultLimits } from './sql/index.ts';
 import { createStubPlanner, stubCatalog, stubPlan, stubPolicy } from './testing/stub-sql.ts';
 
 // Goal: nothing reaches the target before the ledger has it, nothing overtakes it, and what the ledger refuses never gets there.
@@ -52,6 +53,7 @@ beforeEach(() => {
     maskKey: Buffer.alloc(32),
     startPath: undefined,
     encodings: { client: 'UTF8', server: 'UTF8' },
+    limits: defaultLimits,
     catalog: () => stubCatalog,
     isOutdated: () => false,
   });

@@ -6,6 +6,7 @@ import { createSilentLog, createSystemClock, createSystemRandom, Secret } from '
 import { parseConfig } from './config.ts';
 import { Operations } from './operations.ts';
 import { serve } from './serve.ts';
+import { defaultLimits } from './sql/index.ts';
 import { type AppDatabase, startPeople } from './testing/app-database.ts';
 import { createTestLedger } from './testing/harness.ts';
 import { MemoryStream, turn } from './testing/memory-streams.ts';
@@ -113,6 +114,7 @@ function session(client: MemoryStream, target: MemoryStream): Promise<void> {
       maskKey: Buffer.alloc(32),
       startPath: undefined,
       encodings: { client: 'UTF8', server: 'UTF8' },
+      limits: defaultLimits,
       catalog: () => stubCatalog,
       isOutdated: () => false,
     },

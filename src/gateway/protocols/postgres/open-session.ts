@@ -128,7 +128,7 @@ async function runSession(
         operations,
         maskKey: deps.maskKey.reveal(),
         startPath: start.searchPath,
-        encodings,
+        ...{ encodings, limits: config.limits },
         catalog: () => catalogs.current(),
         isOutdated: () => catalogs.isOutdated,
       },

@@ -26,12 +26,12 @@ import {
   firstUserOid,
   mayBringBack,
   type Plan,
+  type PlanRequest,
   type Refusal,
   type SessionFacts,
   type StatementPlan,
   sessionNamesMax,
   statementOfCall,
-  textBytesMax,
   type Withholding,
 } from './sql/index.ts';
 
@@ -50,12 +50,16 @@ export interface RequestsPort extends ForwardingPort {
 export class Requests {
   readonly #session: Conversation;
   readonly #port: RequestsPort;
-  readonly #framer = new Framer({ messageBytesMax, keptBytesMax });
+  readonly #framer: Framer;
   readonly #forwarding: Forwarding;
   /** The framer's message was looked at but not dealt with yet. */
   #held = false;
   /** A snapshot was taken for the held message: a second one would not help. */
   #refreshed = false;
+  /** The plan of the held message's text, which took longer than others may wait. */
+  #long: { readonly plan: Plan; readonly stamp: PlanStamp; readonly isBound: boolean } | undefined;
+  /** How often one was begun for the held message. */
+  #longTries = 0;
   /** Something outside of both streams is awaited: a catalog snapshot, a sync of the ledger, a cancellation. */
   #waits = 0;
   #over = false;
@@ -67,6 +71,11 @@ export class Requests {
   constructor(session: Conversation, port: RequestsPort) {
     this.#session = session;
     this.#port = port;
+    const textMax = session.deps.limits.textBytes + TEXT_OVERHEAD_BYTES;
+    this.#framer = new Framer({
+      messageBytesMax: Math.max(messageBytesMax, textMax),
+      keptBytesMax: (type) => (type === Frontend.query || type === Frontend.parse ? textMax : undefined),
+    });
     this.#forwarding = new Forwarding(session, { port, framer: this.#framer, waiting: this });
   }
 
@@ -126,6 +135,8 @@ export class Requests {
         if (!this.#handle()) break;
         this.#held = false;
         this.#refreshed = false;
+        this.#long = undefined;
+        this.#longTries = 0;
       }
     } catch (error) {
       if (!(error instanceof PostgresWireError)) throw error;
@@ -499,7 +510,8 @@ export class Requests {
   /** The message's content, or the refusal of a text that can't be read: a bad text is no reason to lose the connection. */
   #text<T extends object>(read: (decode: DecodeText) => T): T | Refusal | 'wait' {
     if (this.#framer.oversize) {
-      return refusalOf('54000', 'text-too-long', `a statement may have ${textBytesMax} bytes`);
+      const what = `a statement text has at most ${this.#session.deps.limits.textBytes} bytes here`;
+      return { ...refusalOf('54000', 'text-too-long', what), hint: TEXT_HINT };
     }
     try {
       const message = this.#readable(read);
@@ -556,8 +568,11 @@ export class Requests {
       );
     }
     const bound = values === undefined ? {} : { parameters: values };
-    const request = { sql, mode, catalog, decider: deps.decider, session: factsWithPortals(this.#session, sql, facts) };
-    const plan = this.#inEncoding(deps.planner.plan({ ...request, ...bound }));
+    const session = factsWithPortals(this.#session, sql, facts);
+    const request = { sql, mode, catalog, decider: deps.decider, session, ...bound };
+    const planned = this.#takeLong(request, facts) ?? deps.planner.plan(request);
+    if (planned.verdict === 'refuse' && planned.reason === 'text-not-at-once') return this.#planLong(request, facts);
+    const plan = this.#inEncoding(planned);
     if (this.#refreshed) return plan;
     if (plan.verdict === 'refuse') return REFRESHABLE.has(plan.reason) ? this.#refresh() : plan;
     const unknown = plan.statements.flatMap((statement) => statement.unknown).filter((name) => !sought.has(name));
@@ -579,6 +594,34 @@ export class Requests {
     const isMasking = plan.statements.some((statement) => statement.isMasking);
     if (encoding.coding.isUtf8 || !isMasking || plan.statements.every(setsEncoding)) return plan;
     return { ...refusalOf('42501', 'masked-column-use', MASKED_IN_UTF8), hint: encodingHint };
+  }
+
+  #takeLong(request: PlanRequest, facts: SessionFacts): Plan | undefined {
+    const known = this.#long;
+    // Of one message the bound values are always the same.
+    const isSame = known !== undefined && known.isBound === (request.parameters !== undefined);
+    return isSame && sameStamp(known.stamp, { ...this.#stamp(), facts }) ? known.plan : undefined;
+  }
+
+  #planLong(request: PlanRequest, facts: SessionFacts): 'wait' | Refusal {
+    const { deps } = this.#session;
+    // Each attempt takes seconds; names that change more often than that are known to nobody.
+    if (this.#longTries++ === LONG_TRIES_MAX)
+      return refusalOf('58000', 'statement-refused', 'the catalog or policy changed while the text was looked at');
+    const stamp = { ...this.#stamp(), facts };
+    const resume = this.wait();
+    deps.planner.planLong(request).then(
+      (plan) =>
+        this.#port.guard(() => {
+          this.#long = plan && { plan, stamp, isBound: request.parameters !== undefined };
+          resume();
+        }),
+      (error: unknown) =>
+        this.#port.guard(() => {
+          throw error;
+        }),
+    );
+    return 'wait';
   }
 
   #refresh(): 'wait' {
@@ -628,10 +671,6 @@ function refusalOf(sqlstate: string, reason: Refusal['reason'], message: string)
   return { verdict: 'refuse', sqlstate, reason, message, policies: [], statements: [] };
 }
 
-function keptBytesMax(type: number): number | undefined {
-  return type === Frontend.query || type === Frontend.parse ? textBytesMax + TEXT_OVERHEAD_BYTES : undefined;
-}
-
 function setsEncoding({ effects }: StatementPlan): boolean {
   return effects.length > 0 && effects.every(({ kind }) => kind === 'encoding' || kind === 'transaction');
 }
@@ -658,6 +697,8 @@ const OWN_TYPES = refusalOf(
 );
 /** Names, parameter types and header around a text. */
 const TEXT_OVERHEAD_BYTES = 64 * 1024;
+const TEXT_HINT = 'Send it in parts, or bulk data by COPY; or raise limits.textBytes of the target.';
+const LONG_TRIES_MAX = 5;
 /** Requests sent and not answered; beyond it the client has to wait. */
 const REPLIES_MAX = 10_000;
 /** Names that a snapshot was taken for in one transaction; beyond it each takes one again. */

@@ -51,6 +51,7 @@ export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
         database: name,
         caches: deps.caches,
         customSettings: config.customSettings,
+        limits: config.limits,
       }),
     };
     databases.set(name, made);

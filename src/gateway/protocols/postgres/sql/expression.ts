@@ -3,7 +3,7 @@ import { checkAttribute, checkCall, checkComparison, checkOperator, checkOperato
 import { refuseMasked, resolveReference } from './query.ts';
 import { notUnderstood } from './refusal.ts';
 import { maskedUse, resolveRow, type Scope } from './scope.ts';
-import { type Fields, fieldOf, isFields, listOf, nodeOf, stringOf, stringsOf, textOf } from './tree.ts';
+import { childOf, type Fields, fieldOf, isFields, listOf, nodeOf, stringOf, stringsOf, textOf } from './tree.ts';
 
 /** Walks any expression; see `Analysis.expression`. Accepts a wrapped node, a list, or a field of fixed type; scalars are no code. */
 export function walkExpression(analysis: Analysis, value: unknown, scope: Scope): void {
@@ -29,8 +29,8 @@ function walkNode(analysis: Analysis, { kind, fields }: { kind: string; fields: 
       for (const item of listOf(fields, 'indirection')) checkAttribute(analysis, stringOf(item));
       break;
     case 'A_Expr':
-      checkComparison(analysis, fields);
-      break;
+      walkOperators(analysis, fields, scope);
+      return;
     case 'CaseExpr':
       checkOperatorName(analysis, '=');
       break;
@@ -50,6 +50,17 @@ function walkNode(analysis: Analysis, { kind, fields }: { kind: string; fields: 
       if (!plainKinds.has(kind)) throw notUnderstood(kind);
   }
   walkFields(analysis, fields, scope);
+}
+
+/** From left to right; by a loop, since a chain of operators is as deep as it is long. */
+function walkOperators(analysis: Analysis, last: Fields, scope: Scope): void {
+  const chain = [last];
+  for (let left = childOf(last, 'lexpr'); left?.kind === 'A_Expr'; left = childOf(left.fields, 'lexpr'))
+    chain.push(left.fields);
+  const [first, ...more] = chain.reverse();
+  for (const fields of chain) checkComparison(analysis, fields);
+  walkFields(analysis, first ?? last, scope);
+  for (const { lexpr: _, ...fields } of more) walkFields(analysis, fields, scope);
 }
 
 /** The fields of a node, each by its own type. Names of functions and operators were looked at before. */

@@ -26,7 +26,7 @@ export { statementOfCall } from './function-lists.ts';
 export { maskColumns } from './mask-columns.ts';
 export { indexMasks, type MissingColumn, missingColumn } from './masks-without-column.ts';
 export { databaseResource } from './names.ts';
-export { loadParser, textBytesMax } from './parse.ts';
+export { loadParser } from './parse.ts';
 export type {
   Decider,
   DeclaredCursor,
@@ -34,14 +34,16 @@ export type {
   MaskPlan,
   Plan,
   Planner,
+  PlanRequest,
   Refusal,
   SearchPath,
   SessionEffect,
   SessionFacts,
   StatementPlan,
+  TextLimits,
   Withholding,
 } from './plan.ts';
-export { createPlanner } from './planner.ts';
+export { createPlanner, defaultLimits } from './planner.ts';
 export { policySchema } from './policy-schema.ts';
 export type { PreparedStatement } from './prepared.ts';
 export { parsePath } from './search-path.ts';

@@ -1,85 +1,91 @@
 /**
- * An upper bound of how deep a text nests, before it is parsed. Needed because the parser is WebAssembly on the JavaScript stack: a
- * long chain such as `1+1+1…` overflows that stack in the middle of the module, and after some of these it never returns from the
- * next call. So a text that could do that never reaches it.
+ * How long a text is and an upper bound of how deep it nests, before it is parsed. Needed because the parser is WebAssembly on the
+ * JavaScript stack: a long chain such as `1+1+1…` overflows that stack in the middle of the module, and after some of these it never
+ * returns from the next call. So a text that could do that never reaches it.
  */
 
-/** Parentheses and brackets in each other. */
-export const parenthesesMax = 250;
-/** Tokens that could lie on one path of the tree; the parser fails at about four times of it, under the whole stack. */
-export const pathTokensMax = 2_000;
+/** Parentheses, brackets and CASEs in each other: each costs every walk some frames. */
+export const nestingMax = 250;
+/** Tokens that could lie on one path of the tree. The parser fails at about four times of it, under the whole stack of the process. */
+const pathTokensMax = 2_000;
+/** As `pathTokensMax`, for the parser in a thread of its own: a chain of 10,000 operators and more. PostgreSQL's own stack ends earlier. */
+const longPathTokensMax = 50_000;
+/** Tokens of a text that is planned in one go: some 3 µs each, during which nobody else is served. */
+export const tokensAtOnceMax = 10_000;
+/** Characters of one: a literal is but one token, and yet each of its characters is copied a few times. */
+const lengthAtOnceMax = 256 * 1024;
 
-/** True when the text surely stays within both bounds. Lexes as PostgreSQL does with `standard_conforming_strings` on. */
-export function isShallow(sql: string): boolean {
+/** How a text is to be taken. */
+export type Extent =
+  | 'short'
+  /** Longer or deeper than is dealt with while all others wait. */
+  | 'long'
+  /** Deeper than anybody deals with. */
+  | 'deep';
+
+/** What a text takes. An upper bound of its depth: whatever the answer, no stack ends. Lexes as PostgreSQL does with `standard_conforming_strings` on. */
+export function extentOf(sql: string, atOnceMax = tokensAtOnceMax): Extent {
   // No token is shorter than a character, and half of any nesting closes again.
-  if (sql.length <= parenthesesMax) return true;
+  if (sql.length <= nestingMax) return 'short';
   const levels: Level[] = [];
-  let level: Level = { segment: 0, sticky: 0 };
+  let level = newLevel('');
   let outer = 0;
   let before = '';
+  let tokens = 0;
+  let extent: Extent = sql.length > lengthAtOnceMax ? 'long' : 'short';
   for (const token of tokensOf(sql)) {
-    if (token === '(' || token === '[') {
-      if (levels.length >= parenthesesMax) return false;
+    tokens += 1;
+    // After a dot or AS a keyword is a plain name: `a.or` must not start a new segment.
+    const word = before === '.' || before === 'as' ? '' : token;
+    if (openings.has(word)) {
+      if (levels.length >= nestingMax) return 'deep';
       levels.push(level);
       outer += level.segment + level.sticky + 1;
-      level = { segment: 0, sticky: 0 };
-    } else if (token === ')' || token === ']') {
+      level = newLevel(word);
+      // A CASE ends with END; both may also be bare labels, which must not end a bracket.
+    } else if (word === ')' || word === ']' || (word === 'end' && level.opening === 'case')) {
       const enclosing = levels.pop();
       if (enclosing !== undefined) {
         level = enclosing;
         outer -= level.segment + level.sticky + 1;
         level.segment += 1;
       }
-    } else if (token === ',') level.segment = 0;
-    else if (token === ';') level = { segment: 0, sticky: 0 };
-    else countWord(level, token, before);
-    if (outer + level.segment + level.sticky > pathTokensMax) return false;
+    } else if (word === ';') level = newLevel(level.opening);
+    else if (separators.has(word)) level.segment = 0;
+    else if (stickyWords.has(word)) {
+      level.segment = 0;
+      level.sticky += 1;
+    } else level.segment += 1;
+    const path = outer + level.segment + level.sticky;
+    if (path > longPathTokensMax) return 'deep';
+    if (path > pathTokensMax || tokens > atOnceMax) extent = 'long';
     before = token;
   }
-  return true;
-}
-
-/** Tokens of a text: parsing and planning costs some 3 µs each, during which nobody else is served. */
-export const tokensMax = 50_000;
-/** Statements of a text; each costs a plan, and two entries of the ledger. */
-export const statementsMax = 1_000;
-
-/** True when the text has few enough of both. */
-export function isBrief(sql: string): boolean {
-  if (sql.length <= statementsMax) return true;
-  let tokens = 0;
-  let statements = 0;
-  for (const token of tokensOf(sql)) {
-    if (token === ';') statements += 1;
-    tokens += 1;
-    if (tokens > tokensMax || statements > statementsMax) return false;
-  }
-  return true;
+  return extent;
 }
 
 interface Level {
+  readonly opening: string;
   /** Tokens since the last thing that only puts siblings beside each other. */
   segment: number;
   /** Left-deep joins and set operations, which commas don't separate. */
   sticky: number;
 }
 
-function countWord(level: Level, token: string, before: string): void {
-  // After a dot or AS a keyword is a plain name: `a.or` must not start a new segment.
-  const isName = before === '.' || before === 'as';
-  if (!isName && (token === 'and' || token === 'or')) level.segment = 0;
-  else if (!isName && stickyWords.has(token)) {
-    level.segment = 0;
-    level.sticky += 1;
-  } else level.segment += 1;
+function newLevel(opening: string): Level {
+  return { opening, segment: 0, sticky: 0 };
 }
 
-const stickyWords = new Set(['union', 'intersect', 'except', 'join']);
+const openings: ReadonlySet<string> = new Set(['(', '[', 'case']);
+/** What only puts siblings beside each other; the branches of a CASE are. */
+const separators: ReadonlySet<string> = new Set([',', 'and', 'or', 'when', 'then', 'else']);
+const stickyWords: ReadonlySet<string> = new Set(['union', 'intersect', 'except', 'join']);
 
 /** Words in lower case, single punctuation, `'` for any string or quoted name; comments and space left out. */
-export function* tokensOf(sql: string): Generator<string> {
+export function* tokensOf(sql: string, place: { at: number } = { at: 0 }): Generator<string> {
   let at = 0;
   while (at < sql.length) {
+    place.at = at;
     const code = sql.charCodeAt(at);
     if (isSpace(code)) at += 1;
     else if (isWordStart(code)) {

@@ -3,8 +3,10 @@ import fc from 'fast-check';
 import { scanSync } from 'libpg-query';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { loadParser } from './index.ts';
-import { isShallow, parenthesesMax, pathTokensMax, tokensOf } from './nesting.ts';
-import { parseText, textBytesMax } from './parse.ts';
+import { extentOf, nestingMax, tokensAtOnceMax, tokensOf } from './nesting.ts';
+import { parseText, statementsOf } from './parse.ts';
+import { createParseThread } from './parse-thread.ts';
+import { piecesOf } from './pieces.ts';
 import { RefusedText } from './refusal.ts';
 
 beforeAll(loadParser);
@@ -29,9 +31,8 @@ describe('texts', () => {
     ["select '\ud800'", 'text-malformed'],
     ['selec 1', 'syntax-error'],
     ["select 'open", 'syntax-error'],
-    [' '.repeat(textBytesMax), '0'],
-    [' '.repeat(textBytesMax + 1), 'text-too-long'],
-    ['é'.repeat(textBytesMax / 2 + 1), 'text-too-long'],
+    ['select 1'.padEnd(300_000), 'text-not-at-once'],
+    [`select ${Array(tokensAtOnceMax).fill('1').join()}`, 'text-not-at-once'],
   ])('case %#', (sql, expected) => {
     expect(reasonOf(sql)).toBe(expected);
   });
@@ -71,9 +72,9 @@ const nests: Readonly<Record<string, (depth: number) => string>> = {
 describe('nesting', () => {
   it.each(Object.keys(nests))('%s: refused in depth before it could overflow, time and again', (name) => {
     const nest = nests[name] ?? nests['chain'];
-    for (const depth of [50_000, 20_000, 5_000, pathTokensMax])
+    for (const depth of [50_000, 20_000, 5_000, 2_000])
       for (let run = 0; run < 5; run += 1)
-        expect(['text-too-deep', 'syntax-error', 'text-too-long']).toContain(reasonOf(nest?.(depth) ?? ''));
+        expect(['text-too-deep', 'syntax-error', 'text-not-at-once']).toContain(reasonOf(nest?.(depth) ?? ''));
     expect(reasonOf('select 1')).toBe('1');
   });
 
@@ -83,9 +84,12 @@ describe('nesting', () => {
 
   it('width is no depth', () => {
     const many = 20_000;
+    const isShallow = (sql: string) =>
+      extentOf(sql, 1_000_000) !== 'deep' && extentOf(`select ${sql.slice(-200_000)}`) !== 'deep';
     expect(isShallow(`select 1 where 1 in (${Array(many).fill('1').join(', ')})`)).toBe(true);
     expect(isShallow(`insert into t values ${Array(many).fill("(1, 'a', now() + 1)").join(', ')}`)).toBe(true);
     expect(isShallow(`select 1 where ${Array(many).fill('(a = 1 and b = 2)').join(' or ')}`)).toBe(true);
+    expect(isShallow(`select case ${'when a = 1 then b + 1 '.repeat(many)} else 2 end`)).toBe(true);
     expect(isShallow(`select '${'word '.repeat(many)}'`)).toBe(true);
     expect(isShallow(`select $$${'( word '.repeat(many)}$$`)).toBe(true);
     expect(isShallow(`select e'${"\\'( word ".repeat(many)}'`)).toBe(true);
@@ -93,10 +97,18 @@ describe('nesting', () => {
     expect(isShallow(Array(many).fill('select 1 + 1').join('; '))).toBe(true);
   });
 
-  it(`takes ${parenthesesMax} parentheses and not one more`, () => {
+  it(`takes ${nestingMax} brackets and not one more`, () => {
     const nest = (n: number) => `select ${'('.repeat(n)}1${')'.repeat(n)}${' '.repeat(300)}`;
-    expect(isShallow(nest(parenthesesMax))).toBe(true);
-    expect(isShallow(nest(parenthesesMax + 1))).toBe(false);
+    expect(extentOf(nest(nestingMax))).toBe('short');
+    expect(extentOf(nest(nestingMax + 1))).toBe('deep');
+  });
+
+  it.each([
+    '(select 1 end from a, ',
+    '(select 1 case from a, ',
+    '(select 1 when, 2 end from a, ',
+  ])('a label that is also the end of a CASE hides no bracket: %s', (opening) => {
+    expect(extentOf(`select * from ${opening.repeat(2_000)}b${')'.repeat(2_000)}`)).toBe('deep');
   });
 
   it('reads strings, names and comments as PostgreSQL does', () => {
@@ -117,6 +129,7 @@ describe('nesting', () => {
         '$$(($$',
         '$t$ $$ ( $t$',
         'a$b$c',
+        ';',
       ],
       ...['-- (\n', '/* ( /* ( */ */', 'x', "n'('", "b'1'", '::', '[', ']', '$1', 'U&"("', "U&'('"],
     );
@@ -126,10 +139,99 @@ describe('nesting', () => {
         const theirs = scanSync(sql).tokens.filter(({ tokenName }) => !tokenName.endsWith('COMMENT'));
         const count = (texts: Iterable<string>, one: string) => Array.from(texts).filter((text) => text === one).length;
         const texts = theirs.map(({ text }) => text);
-        for (const one of ['(', ')', ',', '[', ']', 'or', 'select'])
+        for (const one of ['(', ')', ',', '[', ']', ';', 'or', 'select'])
           expect(count(tokensOf(sql), one), `${one} in ${sql}`).toBe(count(texts, one));
       }),
       { numRuns: 500 },
     );
+  });
+});
+
+describe('pieces of a text', () => {
+  it.each([
+    ['select 1; select 2', 2],
+    ["select ';'; -- ;\n select $a$;$a$ /* ; */;", 2],
+    ['create rule r as on insert to t do also (delete from a; delete from b); select 1', 2],
+    ['create function f() returns int begin atomic select 1; select case when true then 2 end; end; select 1', 2],
+    ['create function f() returns int language sql begin atomic; end; select 1', 2],
+    [';;', 2],
+    ['/* open', 1],
+  ])('%s: %i', (sql, count) => {
+    expect([...piecesOf(sql)].filter(({ text }) => text !== ' ')).toHaveLength(count);
+  });
+
+  it('cut apart, a text is the statements that PostgreSQL takes it for, or none', () => {
+    const word = fc.constantFrom(
+      ...[
+        'select 1',
+        ';',
+        'begin',
+        'atomic',
+        'end',
+        'case',
+        'when',
+        'then',
+        '(',
+        ')',
+        "';'",
+        '--;\n',
+        '/*',
+        '*/',
+        '$$',
+        "e'\\''",
+      ],
+      ...['create function f() returns int', 'language sql', 'as', '.', ',', '+', '$1', 'a$', '"', "'"],
+    );
+    fc.assert(
+      fc.property(fc.array(word, { maxLength: 14 }), (words) => {
+        const sql = words.join(' ');
+        const kinds = (text: string): readonly string[] | undefined => {
+          try {
+            return parseText(text).map((node) =>
+              JSON.stringify(node, (name, value) => (/location|_len/.test(name) ? 0 : value)),
+            );
+          } catch {
+            return undefined;
+          }
+        };
+        const apart = [...piecesOf(sql)].map(({ text }) => kinds(text));
+        if (apart.includes(undefined)) return;
+        expect(apart.flat()).toEqual(kinds(sql));
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+});
+
+describe('the thread for long texts', () => {
+  const thread = createParseThread();
+  const parsed = async (sql: string) => statementsOf(JSON.parse(await thread.parse(sql)));
+
+  it.each([
+    ['a chain of 14,000 operators', `select ${Array(14_000).fill('1').join('+')}`],
+    ['10,000 conditions', `select 1 where ${Array(10_000).fill('a = 1').join(' and ')}`],
+    ['a CASE of 5,000 branches', `select case ${'when a = 1 then 2 '.repeat(5_000)} end`],
+    ['IN with 60,000 values', `select 1 where a in (${Array(60_000).fill('1').join()})`],
+    ['20,000 rows of VALUES', `insert into t values ${Array(20_000).fill("(1, 'a', now())").join()}`],
+  ])('parses %s', async (_, sql) => {
+    expect(await parsed(sql)).toHaveLength(1);
+  });
+
+  it('of values alike it tells one, of anything else all', async () => {
+    const json = async (sql: string) => JSON.stringify(await parsed(sql));
+    expect(await json("insert into t values (1, 'a', x), (2, 'b', x)")).not.toContain("'b'");
+    expect((await json('insert into t values (1, x), (2, y)')).match(/ColumnRef/g)).toHaveLength(2);
+    expect((await json("insert into t values (1, f('x')), (2, f('y'))")).match(/FuncCall/g)).toHaveLength(2);
+    expect((await json('insert into t values (1, 1, 1), (1, 1, 1)')).match(/A_Const/g)).toHaveLength(3);
+    expect((await json("select a in (1, 2, 3, b, 'c')")).match(/A_Const/g)).toHaveLength(1);
+    expect((await json('select f(1, 2, 3), array[1, 2, 3]')).match(/A_Const/g)).toHaveLength(6);
+  });
+
+  it('is there again after a text that is too deep, or too long for its memory', async () => {
+    await expect(parsed(`select ${'(select '.repeat(20_000)}1${')'.repeat(20_000)}`)).rejects.toThrow(
+      /nests too deeply/,
+    );
+    await expect(parsed('selec 1')).rejects.toMatchObject({ reason: 'syntax-error', detail: { position: 1 } });
+    expect(await parsed('select 1')).toHaveLength(1);
   });
 });

@@ -2,14 +2,13 @@ import { setFlagsFromString } from 'node:v8';
 import { hasSqlDetails, loadModule, parseSync } from 'libpg-query';
 import { messageOf } from '../../../../std/index.ts';
 import { SqlError } from './errors.ts';
-import { isBrief, isShallow, statementsMax, tokensMax } from './nesting.ts';
+import { extentOf } from './nesting.ts';
+import { tooDeep } from './parse-thread.ts';
 import { RefusedText } from './refusal.ts';
-import { fieldOf, isFields, type Node, nodeOf } from './tree.ts';
+import { type Fields, fieldOf, isFields, type Node, nodeOf } from './tree.ts';
 
-/** Longest text in bytes; what it costs is bounded by its tokens, see `tokensMax`. */
-export const textBytesMax = 1 << 20;
-/** Levels of JSON in a parsed text; each costs the walk about one stack frame. */
-export const treeDepthMax = 1_500;
+/** Levels of JSON in a parsed text, chains of operators aside; each costs the walk about one stack frame. */
+const treeDepthMax = 1_500;
 
 let isLoaded = false;
 
@@ -23,12 +22,22 @@ export async function loadParser(): Promise<void> {
   isLoaded = true;
 }
 
-/** The statements of a text; none for an empty one. Throws {@link RefusedText} for what is no SQL or is over a limit. */
-export function parseText(sql: string): readonly Node[] {
+/**
+ * The statements of a text; none for an empty one. Throws {@link RefusedText} for what is no SQL, nests too deeply, or has more than so
+ * many tokens (`text-not-at-once`).
+ */
+export function parseText(sql: string, tokensMax?: number): readonly Node[] {
   if (!isLoaded) throw new SqlError('ERR_SQL_PARSER', 'the SQL parser was not loaded: await loadParser() at start');
   refuseMalformed(sql);
   if (sql.trim() === '') return [];
-  const tree = parseTree(sql);
+  const extent = extentOf(sql, tokensMax);
+  if (extent === 'deep') throw tooDeep();
+  if (extent === 'long') throw new RefusedText('text-not-at-once', 'the statement is too long to be looked at here');
+  return statementsOf(parseTree(sql));
+}
+
+/** The statements of a parsed text. Throws {@link RefusedText} for what nobody could walk. */
+export function statementsOf(tree: unknown): readonly Node[] {
   refuseDeep(tree);
   const statements: Node[] = [];
   const raw = isFields(tree) ? fieldOf(tree, 'stmts') : undefined;
@@ -51,25 +60,17 @@ export function textBefore(sql: string, index: number): string {
   return Buffer.from(sql).toString('utf8', 0, Number(location ?? 0));
 }
 
-function refuseMalformed(sql: string): void {
-  if (sql.length > textBytesMax || Buffer.byteLength(sql) > textBytesMax)
-    throw new RefusedText('text-too-long', `a statement text has at most ${textBytesMax} bytes`);
-  // The parser stops at NUL and would not see what follows; PostgreSQL's protocol can't carry one either.
+/** The parser stops at NUL and would not see what follows; PostgreSQL's protocol can't carry one either. */
+export function refuseMalformed(sql: string): void {
   if (sql.includes('\0') || !sql.isWellFormed())
     throw new RefusedText('text-malformed', 'a statement text is UTF-8 without NUL');
-  if (!isBrief(sql))
-    throw new RefusedText('text-too-long', `a text has at most ${tokensMax} tokens and ${statementsMax} statements`, {
-      hint: 'Send it in parts, or bulk data by COPY.',
-    });
-  if (!isShallow(sql)) throw new RefusedText('text-too-deep', 'the statement nests too deeply to be understood');
 }
 
 function parseTree(sql: string): unknown {
   try {
     return parseSync(sql);
   } catch (error) {
-    if (error instanceof RangeError)
-      throw new RefusedText('text-too-deep', 'the statement nests too deeply to be understood');
+    if (error instanceof RangeError) throw tooDeep();
     if (!hasSqlDetails(error)) throw new RefusedText('statement-not-understood', 'the statement could not be parsed');
     const position = error.sqlDetails?.cursorPosition;
     const isMemory = messageOf(error).startsWith('memory exhausted');
@@ -79,17 +80,28 @@ function parseTree(sql: string): unknown {
   }
 }
 
-/** Bounds the depth of the tree with an own stack, since everything after this walks it by recursion. */
+/**
+ * Bounds the depth of the tree with an own stack, since everything after this walks it by recursion; but for the left sides of operators,
+ * which are walked one after the other.
+ */
 function refuseDeep(tree: unknown): void {
   let level: unknown[] = [tree];
   for (let depth = 0; level.length > 0; depth += 1) {
-    if (depth > treeDepthMax) throw new RefusedText('text-too-deep', 'the statement nests too deeply to be understood');
+    if (depth > treeDepthMax) throw tooDeep();
     const next: unknown[] = [];
-    for (const value of level) {
+    for (let value = level.pop(); value !== undefined; value = level.pop()) {
       if (Array.isArray(value)) for (const item of value) next.push(item);
-      else if (isFields(value)) for (const item of Object.values(value)) if (typeof item === 'object') next.push(item);
+      else if (isFields(value)) pushChildren(value, { level, next });
     }
     level = next;
+  }
+}
+
+function pushChildren(value: Fields, { level, next }: { level: unknown[]; next: unknown[] }): void {
+  for (const [name, item] of Object.entries(value)) {
+    const left = name === 'lexpr' ? nodeOf(item) : undefined;
+    if (left?.kind === 'A_Expr') level.push(left.fields);
+    else if (typeof item === 'object' && item !== null) next.push(item);
   }
 }
 

@@ -205,6 +205,8 @@ export interface StatementPlan extends StatementFacts {
 /** Why a text is refused. */
 export type RefusalReason =
   | 'text-too-long'
+  /** Not for clients: it takes longer than all others may wait. Plan it with `planLong`. */
+  | 'text-not-at-once'
   | 'text-malformed'
   | 'text-too-deep'
   | 'syntax-error'
@@ -277,6 +279,21 @@ export interface PlanRequest {
 export interface Planner {
   /** Pure but for its verdict cache. Never throws for any text; `loadParser` must have been awaited. */
   plan(request: PlanRequest): Plan;
+  /**
+   * As `plan`, of a text of any length, statement by statement, others being served in between. Undefined: the catalog or policy has
+   * changed meanwhile, so that one part was judged by what another no longer means. Ask again.
+   */
+  planLong(request: PlanRequest): Promise<Plan | undefined>;
+}
+
+/** What a text may have. */
+export interface TextLimits {
+  /** Bytes of a text, which is held whole until it is forwarded. */
+  readonly textBytes: number;
+  /** Statements of a text; each keeps its place in the answers. */
+  readonly statements: number;
+  /** Tokens of one statement: its tree takes about half a kilobyte of memory for each. */
+  readonly tokens: number;
 }
 
 export interface PlannerOptions {
@@ -287,4 +304,5 @@ export interface PlannerOptions {
   readonly caches: CacheBudget;
   /** Settings with a dot in their name (`app.tenant`) that clients may set; none by default, since row security often trusts them. */
   readonly customSettings?: readonly string[];
+  readonly limits?: TextLimits;
 }

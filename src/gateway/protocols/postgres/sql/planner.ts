@@ -16,7 +16,9 @@ import type {
   SessionFacts,
   StatementFacts,
   StatementPlan,
+  TextLimits,
 } from './plan.ts';
+import { planLong } from './plan-long.ts';
 import { RefusedText, sqlstates } from './refusal.ts';
 import { lookupOf, pathOf } from './search-path.ts';
 import { applySessionEffects } from './session-facts.ts';
@@ -41,12 +43,19 @@ export function createPlanner(options: PlannerOptions): Planner {
     newest = { policy: decider.version, catalog: catalog.version };
     verdicts.clear();
   };
-  const planFresh = (request: PlanRequest) => {
+  const planFresh = (request: PlanRequest, parse = () => parseText(request.sql)) => {
     const { catalog, decider } = request;
     const taint = taints.taintOf({ catalog, decider });
-    return planText(request, { place, catalog, customSettings, taint });
+    return planText(request, { place, catalog, customSettings, taint }, parse);
   };
-  return {
+  const planner: Planner = {
+    planLong: (request) =>
+      planLong(request, {
+        limits: options.limits ?? defaultLimits,
+        plan: planner.plan,
+        planParsed: (piece, parse) => planFresh(piece, parse).plan,
+        refusalOf: (error) => refusalOf(error, []),
+      }),
     plan(request) {
       const { sql, session } = request;
       letGoOfOld(request);
@@ -73,7 +82,11 @@ export function createPlanner(options: PlannerOptions): Planner {
       return plan;
     },
   };
+  return planner;
 }
+
+/** Far above what drivers and tools send: dumps of 20 MB, a million statements, 65,535 parameters, 20,000 rows of ten columns. */
+export const defaultLimits: TextLimits = { textBytes: 32 << 20, statements: 2_000_000, tokens: 1_000_000 };
 
 /** A text that nobody can parse may hold the marks of a shape: it must not find the verdict of one, nor leave its own there. */
 function keyOfShape(basis: string, { text }: Shape): string {
@@ -104,12 +117,16 @@ const sessionKinds = /^(execute|explain|prepare|declare|fetch|move)|create table
 
 type Facts = Pick<AnalysisFacts, 'place' | 'catalog' | 'customSettings' | 'taint'>;
 
-function planText(request: PlanRequest, facts: Facts): { plan: Plan; nodes: readonly Node[] } {
+function planText(
+  request: PlanRequest,
+  facts: Facts,
+  parse: () => readonly Node[],
+): { plan: Plan; nodes: readonly Node[] } {
   const done: StatementPlan[] = [];
   let current: StatementFacts | undefined;
   let nodes: readonly Node[] = [];
   try {
-    nodes = parseText(request.sql);
+    nodes = parse();
     if (request.mode === 'parse' && nodes.length > 1)
       throw new RefusedText('several-statements', 'cannot insert multiple commands into a prepared statement');
     let session = request.session;

@@ -28,6 +28,7 @@ export class RefusedText extends Error {
 /** SQLSTATE of each reason: PostgreSQL's own where it has one for the case, else insufficient_privilege. */
 export const sqlstates: Readonly<Record<RefusalReason, string>> = {
   'text-too-long': '54000',
+  'text-not-at-once': '54000',
   'text-malformed': '22021',
   'text-too-deep': '54001',
   'syntax-error': '42601',

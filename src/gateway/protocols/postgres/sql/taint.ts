@@ -154,7 +154,7 @@ function viewMasks(
 
 function parseQuietly(sql: string) {
   try {
-    const [statement, ...more] = parseText(sql);
+    const [statement, ...more] = parseText(sql, definitionTokensMax);
     return more.length === 0 ? statement : undefined;
   } catch (error) {
     // The server's grammar may be newer than ours; the caller takes undefined for "not known".
@@ -165,3 +165,6 @@ function parseQuietly(sql: string) {
 
 /** Views on views; deeper ones count as unknown. */
 const VIEW_DEPTH_MAX = 50;
+
+/** Of a view: looked at once for all sessions. */
+const definitionTokensMax = 50_000;

@@ -6,7 +6,7 @@ import type { Catalog, Plan, Planner, Refusal, StatementPlan } from '../sql/inde
 export const maskedAttributes = new Map<`${number}:${number}`, 'redact' | 'null' | 'last4'>();
 
 export function createStubPlanner(): Planner {
-  return { plan: ({ sql, mode }) => stubPlan(sql, mode) };
+  return { plan: ({ sql, mode }) => stubPlan(sql, mode), planLong: async ({ sql, mode }) => stubPlan(sql, mode) };
 }
 
 /** What that planner makes of a text. */

@@ -71,7 +71,14 @@ permit (principal == Identity::"spiffe://example.org/admin", action, resource);
 export interface Shop {
   readonly catalog: Catalog;
   decider(name: string): Decider;
-  plan(sql: string, options?: { as?: string; mode?: 'simple' | 'parse'; session?: SessionFacts }): Plan;
+  plan(sql: string, options?: PlanOptions): Plan;
+  planLong(sql: string, options?: PlanOptions): Promise<Plan | undefined>;
+}
+
+interface PlanOptions {
+  as?: string;
+  mode?: 'simple' | 'parse';
+  session?: SessionFacts;
 }
 
 /** Reads the catalog of the database as the gateway does. */
@@ -102,9 +109,9 @@ export async function openClient(server: TestPostgres, database: string): Promis
   return client;
 }
 
-export function createShop(catalog: Catalog, policies: string = shopPolicies): Shop {
+export function createShop(catalog: Catalog, policies: string = shopPolicies, cacheBytes = 0): Shop {
   const compiled = loadPolicies([{ name: 'shop', text: policies }], composeSchema([policySchema]));
-  const planner = createPlanner({ target: 'shop', database: 'shop', caches: createCacheBudget(0) });
+  const planner = createPlanner({ target: 'shop', database: 'shop', caches: createCacheBudget(cacheBytes) });
   const decider = (name: string): Decider => {
     const principal = identityEntity(parseSpiffeId(`spiffe://example.org/${name}`));
     return {
@@ -119,5 +126,7 @@ export function createShop(catalog: Catalog, policies: string = shopPolicies): S
     decider,
     plan: (sql, { as = 'web', mode = 'simple', session = noSessionFacts } = {}) =>
       planner.plan({ sql, mode, catalog, decider: decider(as), session }),
+    planLong: (sql, { as = 'web', mode = 'simple', session = noSessionFacts } = {}) =>
+      planner.planLong({ sql, mode, catalog, decider: decider(as), session }),
   };
 }

@@ -1,0 +1,87 @@
+import { setImmediate as giveWay } from 'node:timers/promises';
+import { extentOf, tokensAtOnceMax } from './nesting.ts';
+import { refuseMalformed, statementsOf } from './parse.ts';
+import { createParseThread, tooDeep } from './parse-thread.ts';
+import { type Piece, piecesOf } from './pieces.ts';
+import type { Forward, Plan, PlanRequest, StatementPlan, TextLimits } from './plan.ts';
+import { RefusedText } from './refusal.ts';
+import { applySessionEffects } from './session-facts.ts';
+import type { Node } from './tree.ts';
+
+/** What the planner does with one statement. */
+export interface PieceWork {
+  readonly limits: TextLimits;
+  /** Plans a text that is short. */
+  plan(request: PlanRequest): Plan;
+  /** Plans one that was parsed. */
+  planParsed(request: PlanRequest, parse: () => readonly Node[]): Plan;
+  refusalOf(error: unknown): Plan;
+}
+
+/** One for all: texts that are long wait for each other, statement by statement. */
+const thread = createParseThread();
+
+/** See `Planner.planLong`. */
+export async function planLong(request: PlanRequest, work: PieceWork): Promise<Plan | undefined> {
+  const { sql, mode, catalog, decider, limits } = { ...request, ...work };
+  const basis = [catalog.version, decider.version, decider.principalKey].join();
+  const statements: StatementPlan[] = [];
+  let { session } = request;
+  let prepared: Forward['prepared'];
+  let tokens = 0;
+  try {
+    refuseMalformed(sql);
+    for (const piece of piecesOf(sql)) {
+      tokens += piece.tokens;
+      if (piece.tokens > limits.tokens) throw tooManyTokens(limits);
+      const plan = await planPiece({ ...request, session, mode: 'simple' }, piece, work);
+      if (basis !== [catalog.version, decider.version, decider.principalKey].join()) return undefined;
+      if (plan.verdict === 'refuse') return movedBy(plan, piece.start);
+      for (const statement of plan.statements) {
+        statements.push(statement);
+        if (statement.effects.length > 0) session = applySessionEffects(session, statement.effects);
+      }
+      if (statements.length > limits.statements) throw tooManyStatements(limits);
+      if (mode === 'parse' && statements.length > 1)
+        throw new RefusedText('several-statements', 'cannot insert multiple commands into a prepared statement');
+      if (plan.prepared !== undefined) prepared = { ...plan.prepared, text: piece.text };
+      if (tokens < TOKENS_A_TURN) continue;
+      tokens = 0;
+      await giveWay();
+    }
+    return { verdict: 'forward', statements, prepared: statements.length === 1 ? prepared : undefined };
+  } catch (error) {
+    return work.refusalOf(error);
+  }
+}
+
+async function planPiece(request: PlanRequest, piece: Piece, work: PieceWork): Promise<Plan> {
+  const own = { ...request, sql: piece.text };
+  if (piece.tokens <= tokensAtOnceMax) {
+    const plan = work.plan(own);
+    if (plan.verdict !== 'refuse' || plan.reason !== 'text-not-at-once') return plan;
+  }
+  if (extentOf(piece.text) === 'deep') throw tooDeep();
+  const json = await thread.parse(piece.text);
+  return work.planParsed(own, () => statementsOf(JSON.parse(json)));
+}
+
+/** A position in one statement is one in the whole text. */
+function movedBy(plan: Extract<Plan, { verdict: 'refuse' }>, start: number): Plan {
+  return plan.position === undefined ? plan : { ...plan, position: plan.position + start };
+}
+
+function tooManyTokens({ tokens }: TextLimits): RefusedText {
+  return new RefusedText('text-too-long', `a statement has at most ${tokens} tokens here`, {
+    hint: 'Send it in parts, or bulk data by COPY; or raise limits.tokens of the target.',
+  });
+}
+
+function tooManyStatements({ statements }: TextLimits): RefusedText {
+  return new RefusedText('text-too-long', `a text has at most ${statements} statements here`, {
+    hint: 'Send it in parts, or raise limits.statements of the target.',
+  });
+}
+
+/** Planned in some milliseconds, which is how long all others wait at most for what goes on here. */
+const TOKENS_A_TURN = 2_000;
