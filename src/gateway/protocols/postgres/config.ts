@@ -70,9 +70,9 @@ export const configSchema = Type.Object(
         }),
         statements: Type.Integer({
           minimum: 1,
-          maximum: 10_000_000,
+          maximum: 1_000_000,
           default: defaultLimits.statements,
-          description: 'Statements of one text.',
+          description: 'Statements of one text. Their intents are one batch of the ledger, so more of them need larger segments.',
         }),
         tokens: Type.Integer({
           minimum: 1_000,

@@ -85,8 +85,11 @@ export function createPlanner(options: PlannerOptions): Planner {
   return planner;
 }
 
-/** Far above what drivers and tools send: dumps of 20 MB, a million statements, 65,535 parameters, 20,000 rows of ten columns. */
-export const defaultLimits: TextLimits = { textBytes: 32 << 20, statements: 2_000_000, tokens: 1_000_000 };
+/**
+ * Far above what drivers and tools send: dumps of 20 MB, 65,535 parameters, 20,000 rows of ten columns. The intents of all statements of
+ * a text are one batch of the ledger, of which a segment must hold all.
+ */
+export const defaultLimits: TextLimits = { textBytes: 32 << 20, statements: 20_000, tokens: 1_000_000 };
 
 /** A text that nobody can parse may hold the marks of a shape: it must not find the verdict of one, nor leave its own there. */
 function keyOfShape(basis: string, { text }: Shape): string {

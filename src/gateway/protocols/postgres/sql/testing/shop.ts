@@ -11,6 +11,7 @@ import {
   createCatalogMirror,
   createPlanner,
   type Decider,
+  defaultLimits,
   noSessionFacts,
   type Plan,
   type SessionFacts,
@@ -111,7 +112,8 @@ export async function openClient(server: TestPostgres, database: string): Promis
 
 export function createShop(catalog: Catalog, policies: string = shopPolicies, cacheBytes = 0): Shop {
   const compiled = loadPolicies([{ name: 'shop', text: policies }], composeSchema([policySchema]));
-  const planner = createPlanner({ target: 'shop', database: 'shop', caches: createCacheBudget(cacheBytes) });
+  const limits = { ...defaultLimits, statements: 1_000_000 };
+  const planner = createPlanner({ target: 'shop', database: 'shop', caches: createCacheBudget(cacheBytes), limits });
   const decider = (name: string): Decider => {
     const principal = identityEntity(parseSpiffeId(`spiffe://example.org/${name}`));
     return {
