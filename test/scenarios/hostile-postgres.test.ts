@@ -107,11 +107,11 @@ describe('a gigabyte on offer', () => {
     await expectServed();
   });
 
-  it('in statements of 9 MiB is refused one by one, on a connection that goes on', async () => {
+  it('in statements of 33 MiB is refused one by one, on a connection that goes on', async () => {
     const before = residentMb();
     const session = await openRawSession(directWay(stack, svid.folder, 'direct').door);
-    const long = query(`/*${'x'.repeat(9 * MB)}*/ select 1`);
-    for (let i = 0; i < 20; i++) {
+    const long = query(`/*${'x'.repeat(33 * MB)}*/ select 1`);
+    for (let i = 0; i < 6; i++) {
       session.send(long);
       expect((await session.ready())[0]).toMatch(/^E:54000/);
     }
