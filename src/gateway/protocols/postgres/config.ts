@@ -72,7 +72,8 @@ export const configSchema = Type.Object(
           minimum: 1,
           maximum: 1_000_000,
           default: defaultLimits.statements,
-          description: 'Statements of one text. Their intents are one batch of the ledger, so more of them need larger segments.',
+          description:
+            'Statements of one text. Their intents are one batch of the ledger, so more of them need larger segments.',
         }),
         tokens: Type.Integer({
           minimum: 1_000,

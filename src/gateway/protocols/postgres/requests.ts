@@ -19,6 +19,18 @@ import { Forwarding, type ForwardingPort } from './forwarding.ts';
 import { refusalError, unservedEncoding } from './refusal.ts';
 import { expectReply, type Operation, type PlanStamp, type Portal, type Prepared, type Reply } from './replies.ts';
 import {
+  CUT_SHORT_MESSAGE,
+  FUNCTION_CALL_MESSAGE,
+  isCutShort,
+  MASKED_IN_UTF8,
+  MEANT_OTHER_MESSAGE,
+  OUTDATED,
+  OWN_TYPES,
+  refusalOf,
+  TEXT_HINT,
+  UNSETTLED,
+} from './request-refusals.ts';
+import {
   areSameNames,
   type BoundValue,
   encodingHint,
@@ -648,11 +660,6 @@ export class Requests {
   }
 }
 
-/** PostgreSQL keeps the first 63 bytes of a name: two longer ones could be one statement to it and two to us. */
-function isCutShort(name: string): boolean {
-  return Buffer.byteLength(name) > NAME_BYTES_MAX;
-}
-
 function withholdingOf({ statements }: Forward, hasOwnTypes = false): Withholding {
   // A domain's check runs as soon as a value is bound.
   if (hasOwnTypes && statements.some(({ isMasking }) => isMasking)) return 'texts';
@@ -667,37 +674,12 @@ function sameStamp(a: PlanStamp, b: PlanStamp): boolean {
   return a.policyVersion === b.policyVersion && a.catalogVersion === b.catalogVersion && areSameNames(a.facts, b.facts);
 }
 
-function refusalOf(sqlstate: string, reason: Refusal['reason'], message: string): Refusal {
-  return { verdict: 'refuse', sqlstate, reason, message, policies: [], statements: [] };
-}
-
 function setsEncoding({ effects }: StatementPlan): boolean {
   return effects.length > 0 && effects.every(({ kind }) => kind === 'encoding' || kind === 'transaction');
 }
 
-const MASKED_IN_UTF8 =
-  'columns are masked for you, so answers come in UTF8 only: an error would tell which values another encoding lacks';
-const UNSETTLED: UnreadableProblem = {
-  sqlstate: '0A000',
-  message: 'a text beyond ASCII right behind a change of client_encoding comes after a Sync through the gateway',
-};
-const NAME_BYTES_MAX = 63;
-const CUT_SHORT_MESSAGE = `a name of a statement or portal has at most ${NAME_BYTES_MAX} bytes`;
-/** A pool that hears it makes a new connection. */
-const OUTDATED = {
-  severity: 'FATAL',
-  sqlstate: '57P01',
-  message: 'the search path of the login was changed when this connection was young; connect again',
-} as const;
-const MEANT_OTHER_MESSAGE = 'the name that this portal reads by means something else than when it was bound';
-const OWN_TYPES = refusalOf(
-  '42501',
-  'unproven-operator',
-  'with parameters of this type an operator runs a function that is not proven harmless while columns are masked',
-);
 /** Names, parameter types and header around a text. */
 const TEXT_OVERHEAD_BYTES = 64 * 1024;
-const TEXT_HINT = 'Send it in parts, or bulk data by COPY; or raise limits.textBytes of the target.';
 const LONG_TRIES_MAX = 5;
 /** Requests sent and not answered; beyond it the client has to wait. */
 const REPLIES_MAX = 10_000;
@@ -709,8 +691,6 @@ const STATEMENTS_BYTES_MAX = 16 * 1024 * 1024;
 const PORTALS_MAX = 1_000;
 /** As much again may come with one more message. */
 const PORTALS_BYTES_MAX = 64 * 1024 * 1024;
-const FUNCTION_CALL_MESSAGE =
-  'of function calls outside of SQL (fastpath) only those of large objects are served; call it by SELECT';
 const REFRESHABLE: ReadonlySet<Refusal['reason']> = new Set([
   'unknown-relation',
   'unknown-column',

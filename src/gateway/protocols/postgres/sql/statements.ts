@@ -9,12 +9,12 @@ import {
   walkDo,
   walkStoredQuery,
 } from './definitions.ts';
-import { databaseResource, tableResource } from './names.ts';
+import { walkMaintain } from './maintain.ts';
+import { databaseResource } from './names.ts';
 import type { CreatedRelation, DeclaredCursor, Reads, SessionEffect, SessionFacts } from './plan.ts';
 import { charactersOf, nodeOfPrepared, type PreparedStatement } from './prepared.ts';
 import { refuseMasked } from './query.ts';
 import { notUnderstood, RefusedText } from './refusal.ts';
-import { findRelation, meaningsOf, resolveRelation, usedRelation } from './relations.ts';
 import { createScope, maskedUse, type Output, outermost } from './scope.ts';
 import { lookupOf } from './search-path.ts';
 import { applySessionEffects, sessionNamesMax } from './session-facts.ts';
@@ -258,63 +258,6 @@ function walkUnseen({ analysis }: Place): Partial<Outcome> {
   return {};
 }
 
-/** LOCK, VACUUM, ANALYZE, REINDEX, CLUSTER, REFRESH: upkeep of relations, or of the whole database. */
-function walkMaintain({ analysis }: Place, fields: Fields, kind: string): Partial<Outcome> {
-  if (kind !== 'LockStmt') {
-    analysis.found.writes = true;
-    // Expressions of indexes and statistics.
-    analysis.found.runsUnseen = true;
-  }
-  const ranges = [...listOf(fields, 'relations'), ...listOf(fields, 'rels')].map((item) => {
-    const node = nodeOf(item);
-    if (node === undefined) throw notUnderstood(kind);
-    return node.kind === 'VacuumRelation' ? fieldsOf(node.fields, 'relation') : node.fields;
-  });
-  if (hasField(fields, 'relation')) ranges.push(fieldsOf(fields, 'relation'));
-  const isReadersLock = kind === 'LockStmt' && fieldOf(fields, 'mode') === ACCESS_SHARE;
-  for (const range of ranges) {
-    if (isReadersLock) askReader(analysis, range);
-    else askMaintain(analysis, range, kind);
-  }
-  if (kind === 'ClusterStmt') refuseSorting(analysis, ranges);
-  if (ranges.length === 0)
-    analysis.questions.push({ action: 'postgres:maintain', resource: databaseResource(analysis.place) });
-  return { changesCatalog: kind === 'RefreshMatViewStmt' };
-}
-
-/** CLUSTER puts rows into the order of an index, and answers show the order of rows: also that of masked values. */
-function refuseSorting(analysis: Analysis, ranges: readonly Fields[]): void {
-  if (!analysis.taint.isInForce) return;
-  const isMasked = ranges.some((range) => {
-    const resolved = resolveRelation(analysis, range);
-    const masks = resolved.kind === 'table' ? analysis.taint.masksOf(resolved.relation) : [];
-    return masks === 'opaque' || masks.some((mask) => mask !== undefined);
-  });
-  if (isMasked || ranges.length === 0)
-    throw new RefusedText(
-      'masked-column-use',
-      'CLUSTER of relations with masked columns is refused: the order of rows tells about their values',
-    );
-}
-
-/** ACCESS SHARE is the lock that every SELECT takes; who may read a table may take it, as in PostgreSQL. pg_dump does. */
-function askReader(analysis: Analysis, range: Fields): void {
-  const resolved = resolveRelation(analysis, range);
-  if (resolved.kind === 'system') askMaintain(analysis, range, 'LockStmt');
-  else analysis.uses.add(usedRelation(resolved), 'select', { hasWhere: false });
-}
-
-function askMaintain(analysis: Analysis, range: Fields, kind: string): void {
-  // REINDEX names indexes as well, which the snapshot doesn't hold: the database answers for those.
-  const resolved = kind === 'LockStmt' ? resolveRelation(analysis, range) : findRelation(analysis, range);
-  const isOwn = resolved !== undefined && resolved.kind !== 'system';
-  const meanings = isOwn ? meaningsOf(resolved) : [];
-  if (meanings.length === 0)
-    analysis.questions.push({ action: 'postgres:maintain', resource: databaseResource(analysis.place) });
-  for (const { schema, name } of meanings)
-    analysis.questions.push({ action: 'postgres:maintain', resource: tableResource(analysis.place, schema, name) });
-}
-
 function walkCall({ analysis }: Place, fields: Fields): Partial<Outcome> {
   analysis.found.writes = true;
   analysis.found.runsUnseen = true;
@@ -404,5 +347,3 @@ const sessionCharactersMax = 8 << 20;
 const plainSelectFields: ReadonlySet<string> = new Set(['targetList', 'limitOption', 'op']);
 /** As the grammar numbers the options of DECLARE. */
 const CURSOR_OPT_HOLD = 0x20;
-/** `AccessShareLock`, as the grammar numbers the modes. */
-const ACCESS_SHARE = 1;
