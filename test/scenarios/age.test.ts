@@ -85,7 +85,7 @@ function costOf(role: StackRole): string {
 
 describe('roles that are a year old', () => {
   beforeAll(async () => {
-    stack = await startStack({ store: 'sqlite', isSearched: false });
+    stack = await startStack({ store: 'sqlite' });
     const { server, agent, gateway } = stack.roles;
     for (const role of [gateway, agent, server]) await role.end('SIGTERM');
     makeOld(join(stack.folder.data.server, 'countersign.sqlite'));
