@@ -13,6 +13,7 @@ import { startTelling, type Telling } from './testing/told.ts';
 const HOUR_MS = 3_600_000;
 let h: Harness;
 let telling: Telling<'agent'>;
+let serves = true;
 
 beforeEach(async () => {
   h = await createHarness();
@@ -24,7 +25,7 @@ beforeEach(async () => {
       ...createAgentLooks({
         clock: h.clock,
         config: { server: 'server.test:8081', socket: h.socketPath },
-        ...{ status, fatal: () => h.fatal[0] },
+        ...{ status, fatal: () => h.fatal[0], serves: () => serves },
       }),
       ...{ room: () => [], descriptors: () => [], 'event-loop': () => [] },
       clock: createClockLook({
@@ -153,6 +154,16 @@ describe('clocks that are apart', () => {
     await h.pass(60_000, 1_000);
     expect((await telling.told('server-link')).ready).toBe('200');
   });
+});
+
+it('a socket that an agent which was killed has left there is not taken for its own', async () => {
+  serves = false;
+  await running();
+  expect((await telling.told('socket')).ready).toBe('200');
+  rmSync(h.socketPath);
+  await h.pass(2_000, 500);
+  expect((await telling.told('socket')).ready).toBe('200');
+  serves = true;
 });
 
 it('a socket that somebody removed is told: no process can be served any more', async () => {

@@ -10,6 +10,8 @@ export function createAgentLooks(parts: {
   readonly config: { readonly server: string; readonly socket: string };
   readonly status: () => AgentStatus;
   readonly fatal: () => Error | undefined;
+  /** True once its socket is its own. */
+  readonly serves: () => boolean;
 }): Omit<Looks<'agent'>, 'clock' | 'room' | 'event-loop' | 'descriptors'> {
   const { clock, config, status, fatal } = parts;
   return {
@@ -33,7 +35,7 @@ export function createAgentLooks(parts: {
       const found = 'the server does not push: changes are noticed within seconds, not at once';
       return [{ severity: 'warning', found, sinceMs: clock.now() - lostForMs }];
     },
-    socket: createSocketLook(config.socket),
+    socket: createSocketLook(config.socket, parts.serves),
     cache() {
       const { cacheProblem } = status();
       if (cacheProblem === undefined) return [];
@@ -62,9 +64,11 @@ function lookAtIdentity(
 }
 
 /** Whether the socket that was there once is still the one that processes find. */
-function createSocketLook(path: string): Look {
+function createSocketLook(path: string, serves: () => boolean): Look {
   let known: { readonly ino: number; readonly dev: number } | undefined;
   return () => {
+    // Until then it is what an agent that was killed has left there.
+    if (!serves()) return [];
     const stat = statOf(path);
     if (known === undefined) {
       // Not before it was seen: a start that can't make it fails by itself.

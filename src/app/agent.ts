@@ -21,6 +21,7 @@ export function createAgentApp(deps: RoleDeps<AgentConfig> & { onFatal?: (error:
   const { config, clock, random, log } = deps;
   shieldProcess({ log, attested: false });
   let fatal: Error | undefined;
+  let serves = false;
   const agent = createAgent({
     clock,
     random,
@@ -44,7 +45,7 @@ export function createAgentApp(deps: RoleDeps<AgentConfig> & { onFatal?: (error:
     ...{ clock, log },
     looks: {
       ...looks.looks,
-      ...createAgentLooks({ clock, config, status: agent.status, fatal: () => fatal }),
+      ...createAgentLooks({ clock, config, status: agent.status, fatal: () => fatal, serves: () => serves }),
       clock: createClockLook({
         peer: { offset: () => agent.status().serverClock },
         peerName: 'the server',
@@ -56,7 +57,10 @@ export function createAgentApp(deps: RoleDeps<AgentConfig> & { onFatal?: (error:
   if (config.http !== undefined)
     services.unshift(createHealthServer({ ...parseAddress(config.http), log, conditions, metrics }));
   return {
-    start: (signal) => startAll(services, signal),
+    async start(signal) {
+      await startAll(services, signal);
+      serves = true;
+    },
     stop: () => stopAll(services),
     notReady: () => reasonsOf(conditions.findings()),
     graceMs: TARGETS_DRAIN_MS,

@@ -84,7 +84,7 @@ describe('a client’s message', () => {
     await expectGone();
   });
 
-  test('with a statement of 9 MiB is refused, costs nothing, and the connection goes on', async () => {
+  test('with a statement of 33 MiB is refused, costs nothing, and the connection goes on', async () => {
     const { client, target } = await open();
     answer = ({ socket, messages }) =>
       void socket.write(
@@ -103,11 +103,11 @@ describe('a client’s message', () => {
             ])
           : done(),
       );
-    client.send(header('Q', 9 * 1024 * 1024 + 5), Buffer.alloc(4 * 1024 * 1024, 'x'));
+    client.send(header('Q', 33 * 1024 * 1024 + 5), Buffer.alloc(20 * 1024 * 1024, 'x'));
     await expect.poll(() => client.socket.writableLength).toBe(0);
     expect(gate.heldBytes()).toBeLessThan(200_000);
-    client.send(Buffer.alloc(5 * 1024 * 1024, 'x'), Buffer.alloc(1), query('select 1'));
-    expect(await client.ready()).toEqual(['E:54000:a statement may have 1048576 bytes', 'Z:I']);
+    client.send(Buffer.alloc(13 * 1024 * 1024, 'x'), Buffer.alloc(1), query('select 1'));
+    expect(await client.ready()).toEqual(['E:54000:a statement text has at most 33554432 bytes here', 'Z:I']);
     expect(await client.ready()).toEqual(['C:SELECT 0', 'Z:I']);
     expect(target.messages).toEqual(['Q:countersign: refused before it reached the server', 'Q:select 1']);
     client.close();
