@@ -223,7 +223,13 @@ describe('the look', () => {
     await stack.cli(['node', 'list'], { env: { NOTE: encodeURIComponent(store) } });
     await stack.cli(['node', 'show', joinToken]);
     const planted = createDaemon({
-      ...{ name: 'planted', file: '/bin/sh', args: ['-c', `sleep 60; : ${store}`], user: undefined, env: {} },
+      ...{
+        name: 'planted',
+        file: '/bin/bash',
+        args: ['-c', 'exec -a "$0" sleep 60', `sleep ${store}`],
+        user: undefined,
+        env: {},
+      },
       ...{ logFile: file('planted.log'), pidFile: path.join(stack.folder.pids, 'planted') },
     });
     planted.start();
