@@ -75,10 +75,10 @@ export const configSchema = Type.Object(
           description:
             'Statements of one text. Their intents are one batch of the ledger, so more of them need larger segments.',
         }),
-        tokens: Type.Integer({
+        words: Type.Integer({
           minimum: 1_000,
           maximum: 5_000_000,
-          default: defaultLimits.tokens,
+          default: defaultLimits.words,
           description: 'Words, values and signs of one statement; parsing takes half a kilobyte of memory for each.',
         }),
       },

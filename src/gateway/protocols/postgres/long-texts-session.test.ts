@@ -80,10 +80,10 @@ it('a text of many statements is carried out, and another session is served mean
 it('over a limit of the target, the error says what to do and the session lives on', async () => {
   await client.end();
   await gate.close();
-  await open({ textBytes: 1 << 16, statements: 10, tokens: 12_000 });
+  await open({ textBytes: 1 << 16, statements: 10, words: 12_000 });
   const cases = [
     [`select '${'x'.repeat(1 << 18)}'`, 'textBytes'],
-    [`select ${ids(7_000)}`, 'tokens'],
+    [`select ${ids(7_000)}`, 'words'],
     [`${'select 1;'.repeat(11)}${' '.repeat(60_000)}${'select 1;'.repeat(11)}`, undefined],
     [Array(5_000).fill('select 1').join(';'), 'statements'],
   ] as const;

@@ -128,7 +128,7 @@ describe('long texts', () => {
 
   it('more tokens than the target takes are refused, with what to do', async () => {
     const plan = await planLong(`insert into orders (id) values ${many(600_000, '(1)')}`, 'web');
-    expect(plan).toMatchObject({ reason: 'text-too-long', hint: expect.stringContaining('limits.tokens') });
+    expect(plan).toMatchObject({ reason: 'text-too-long', hint: expect.stringContaining('limits.words') });
   });
 
   it('the event loop goes around while a long text is planned', async () => {

@@ -33,7 +33,7 @@ export async function planLong(request: PlanRequest, work: PieceWork): Promise<P
     refuseMalformed(sql);
     for (const piece of piecesOf(sql)) {
       tokens += piece.tokens;
-      if (piece.tokens > limits.tokens) throw tooManyTokens(limits);
+      if (piece.tokens > limits.words) throw tooManyTokens(limits);
       const plan = await planPiece({ ...request, session, mode: 'simple' }, piece, work);
       if (basis !== [catalog.version, decider.version, decider.principalKey].join()) return undefined;
       if (plan.verdict === 'refuse') return movedBy(plan, piece.start);
@@ -71,9 +71,9 @@ function movedBy(plan: Extract<Plan, { verdict: 'refuse' }>, start: number): Pla
   return plan.position === undefined ? plan : { ...plan, position: plan.position + start };
 }
 
-function tooManyTokens({ tokens }: TextLimits): RefusedText {
-  return new RefusedText('text-too-long', `a statement has at most ${tokens} tokens here`, {
-    hint: 'Send it in parts, or bulk data by COPY; or raise limits.tokens of the target.',
+function tooManyTokens({ words }: TextLimits): RefusedText {
+  return new RefusedText('text-too-long', `a statement has at most ${words} words, values and signs here`, {
+    hint: 'Send it in parts, or bulk data by COPY; or raise limits.words of the target.',
   });
 }
 

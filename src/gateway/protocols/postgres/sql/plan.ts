@@ -293,7 +293,7 @@ export interface TextLimits {
   /** Statements of a text; each keeps its place in the answers. */
   readonly statements: number;
   /** Tokens of one statement: its tree takes about half a kilobyte of memory for each. */
-  readonly tokens: number;
+  readonly words: number;
 }
 
 export interface PlannerOptions {

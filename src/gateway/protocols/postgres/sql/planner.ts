@@ -89,7 +89,7 @@ export function createPlanner(options: PlannerOptions): Planner {
  * Far above what drivers and tools send: dumps of 20 MB, 65,535 parameters, 20,000 rows of ten columns. The intents of all statements of
  * a text are one batch of the ledger, of which a segment must hold all.
  */
-export const defaultLimits: TextLimits = { textBytes: 32 << 20, statements: 20_000, tokens: 1_000_000 };
+export const defaultLimits: TextLimits = { textBytes: 32 << 20, statements: 20_000, words: 1_000_000 };
 
 /** A text that nobody can parse may hold the marks of a shape: it must not find the verdict of one, nor leave its own there. */
 function keyOfShape(basis: string, { text }: Shape): string {
