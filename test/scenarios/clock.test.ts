@@ -17,7 +17,9 @@ it.runIf(process.env['CI'] === 'true')('has libfaketime, without which nothing h
   expect(available).toBe(true);
 });
 
-describe.skipIf(true)('with the clock stepped (skipped without libfaketime, Debian package faketime)', () => {
+// No first answer comes under libfaketime since entries wait for checkpoints: left out until that is understood.
+const isUnderstood = process.env['CLOCK_TEST'] === '1';
+describe.skipIf(!available || !isUnderstood)('with the clock stepped (skipped without libfaketime, Debian package faketime)', () => {
   const folder = mkdtempSync(join(tmpdir(), 'cs-clock-'));
   const home = join(folder, 'home');
   const setClock = (offset: string) => writeFileSync(join(folder, 'clock'), `${offset}\n`);
