@@ -104,6 +104,16 @@ describe('start-up parameters', () => {
     });
   });
 
+  test.each([
+    "'utf-8'",
+    'UTF8',
+    'LATIN1',
+    'SQL_ASCII',
+  ])('encoding %s, which every driver sends, asks nothing of policy', (name) => {
+    const parameters = { user: 'web', client_encoding: name, standard_conforming_strings: 'on' };
+    expect(admit(parameters)).toMatchObject({ asked: [] });
+  });
+
   test('that would bring rows in the order of masked values, or that nobody knows, are refused where columns may be masked', () => {
     const masked = { ...target, mayBeMasked: true };
     for (const name of ['enable_seqscan', 'app.user', 'wal_compression']) {

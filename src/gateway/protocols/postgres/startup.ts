@@ -112,7 +112,7 @@ export function admitStartup(
   for (const [name, value] of settings) {
     const problem = checkStart(name, value, target);
     if (problem !== undefined) return problem;
-    if (startOf(name, value, target) === 'asked') asked.push(name);
+    if (!fixedSettings.has(name) && startOf(name, value, target) === 'asked') asked.push(name);
   }
   if (!request.parameters.has('user')) return refuse('28000', 'no user name in the start-up packet', '');
   const database = chooseDatabase(request.parameters, target);
@@ -169,6 +169,9 @@ function parseOptions(text: string): [string, string][] | undefined {
   return settings;
 }
 
+/** What these may be is decided here, whatever policy says of settings. */
+const fixedSettings: ReadonlySet<string> = new Set(['client_encoding', 'standard_conforming_strings']);
+
 type StartRules = { readonly config: PostgresConfig; readonly mayBeMasked: boolean };
 
 function startOf(name: string, value: string, { config, mayBeMasked }: StartRules): ReturnType<typeof startSetting> {
@@ -185,7 +188,7 @@ function checkStart(name: string, value: string, rules: StartRules): { error: Er
   }
   if (name === 'standard_conforming_strings' && !TRUE_WORDS.has(value.toLowerCase()))
     return refuse('0A000', 'standard_conforming_strings must be on', 'Leave the setting out of the connection.');
-  if (name === 'standard_conforming_strings' || startOf(name, value, rules) !== 'refused') return undefined;
+  if (fixedSettings.has(name) || startOf(name, value, rules) !== 'refused') return undefined;
   return refuse(
     '42501',
     `setting ${JSON.stringify(name)} can not be given that value at start-up through the gateway`,
