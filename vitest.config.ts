@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config';
 // clients, needs Debian packages). `npm test` runs the first two.
 export default defineConfig({
   test: {
-    globalSetup: ['test/support/no-orphans.ts'],
+    globalSetup: ['test/support/fresh-bundle.ts', 'test/support/no-orphans.ts'],
     projects: [
       {
         test: {

@@ -4,7 +4,8 @@ import { spawn } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { entryOf } from './entry.js';
 import { heapFlags } from './heap-limit.js';
 
 // Node would open its debugger to every user of this machine. A listener of ours takes the place of that.
@@ -16,14 +17,12 @@ const ROLES = ['dev', 'server', 'agent', 'gateway'];
 /** Set by a launcher for what it starts: its process ID. */
 const LAUNCHER = 'COUNTERSIGN_LAUNCHER';
 const here = dirname(realpathSync(fileURLToPath(import.meta.url)));
-const compiled = join(here, '../dist/src/cli/main.js');
-const main = existsSync(compiled) ? compiled : join(here, '../src/cli/main.ts');
 
 endWithLauncher();
 const flags = flagsOfRole();
 if (Number(process.versions.node.split('.')[0]) >= MAJOR_MIN) {
   if (flags.length > 0) beginAnew(flags);
-  await import(main);
+  await import(pathToFileURL(entryOf(join(here, '..'))).href);
 } else {
   const node = packagedNode();
   if (node === undefined) {

@@ -5,14 +5,14 @@ import { join } from 'node:path';
 export const VERSION: string = readVersion();
 
 function readVersion(): string {
-  for (const up of ['../..', '../../..']) {
+  for (const up of ['..', '../..']) {
     try {
       const manifest: { name?: string; version?: string } = JSON.parse(
         readFileSync(join(import.meta.dirname, up, 'package.json'), 'utf8'),
       );
       if (manifest.name === 'countersign' && manifest.version) return manifest.version;
     } catch {
-      // Compiled code lies one folder deeper: the next try finds it.
+      // The bundle lies one folder below the package, this source two.
     }
   }
   return '0.0.0';
