@@ -19,6 +19,8 @@ const template: Record<string, string> = {
 
 beforeAll(() => {
   for (const part of [
+    '.gitignore',
+    'bin',
     'src',
     'scripts',
     'test',

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { type LedgerEntry, LedgerError, type LedgerReader } from '../ledger/index.ts';
+import { createManualClock } from '../std/index.ts';
 import { formatCheckpoint } from '../wire/tlog/index.ts';
-import { damageOf, readSigned } from './ledger-folder.ts';
+import { damageOf, readSigned, untilSigned } from './ledger-folder.ts';
 
 const { signal } = new AbortController();
 const saysVerify = { code: 'ERR_LEDGER_CORRUPT', message: expect.stringContaining('`countersign ledger verify`') };
@@ -46,6 +47,39 @@ describe('one entry', () => {
   it('that was signed and is missing is damage', async () => {
     await expect(read(2, missing)).rejects.toMatchObject(saysVerify);
     await expect(read(2, new LedgerError('ERR_LEDGER_CORRUPT', 'no'))).rejects.toMatchObject(saysVerify);
+  });
+});
+
+describe('the signature of an entry that was just written', () => {
+  const clock = createManualClock(0);
+  /** Its writer signs after so many looks. */
+  const signedAt = (looks: number): LedgerReader => {
+    let looked = 0;
+    return {
+      ...reader({ entries: 3, signed: 2 }),
+      checkpoint: () => reader({ entries: 3, signed: ++looked > looks ? 3 : 2 }).checkpoint(),
+      show: (seq) => (seq < 3 ? Promise.resolve(entry(seq)) : Promise.reject(new Error('none'))),
+    };
+  };
+  /** How long it was waited for, in ms. */
+  const waitFor = async (sequence: number, looks: number) => {
+    const began = clock.monotonicMs();
+    let over = false;
+    const waiting = untilSigned(signedAt(looks), sequence, { clock, signal }).finally(() => {
+      over = true;
+    });
+    while (!over) await clock.advance(clock.pending() > 0 ? 100 : 0);
+    await waiting;
+    return clock.monotonicMs() - began;
+  };
+
+  it.each([
+    ['is not waited for when it is there', 2, 0, 0],
+    ['is waited for', 2, 3, 300],
+    ['is not waited for where there is no such entry', 3, 3, 0],
+    ['is given up when its writer is gone', 2, Number.POSITIVE_INFINITY, 5000],
+  ])('%s', async (_, sequence, looks, ms) => {
+    expect(await waitFor(sequence, looks)).toBe(ms);
   });
 });
 

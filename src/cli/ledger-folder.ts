@@ -7,7 +7,7 @@ import {
   type LedgerReader,
   type VerifyReport,
 } from '../ledger/index.ts';
-import { messageOf } from '../std/index.ts';
+import { messageOf, sleep } from '../std/index.ts';
 import { type NoteKey, parseCheckpoint, parseNote, parseVerifierKey, TlogError } from '../wire/tlog/index.ts';
 import { type CliContext, type CliInput, listOption, textOption, UsageError } from './command.ts';
 import { loadConfigIfAny } from './load-config.ts';
@@ -69,6 +69,24 @@ export async function readSigned<T>(reader: LedgerReader, sequence: number, read
     const isMissing = error instanceof LedgerError && error.code === 'ERR_LEDGER_NOT_FOUND';
     if (!isMissing || sequence >= (await signedEntries(reader))) throw asDamage(error);
     throw damaged(`entry ${sequence} was signed and can not be read: it, or one before it, is damaged or gone`, error);
+  }
+}
+
+/** Waits for a checkpoint over an entry that was just written: its writer makes one each second. What is not there is not waited for. */
+export async function untilSigned(
+  reader: LedgerReader,
+  sequence: number,
+  { clock, signal }: Pick<CliContext, 'clock' | 'signal'>,
+): Promise<void> {
+  const until = clock.monotonicMs() + SIGNED_WITHIN_MS;
+  while (sequence >= (await signedEntries(reader)) && clock.monotonicMs() < until) {
+    // Whoever proves it says why it can't be read.
+    const isThere = await reader.show(sequence, signal).then(
+      () => true,
+      () => false,
+    );
+    if (!isThere) return;
+    await sleep(clock, SIGNED_LOOK_MS, signal);
   }
 }
 
@@ -176,3 +194,7 @@ export function formatEntryLine(entry: LedgerEntry): string {
 function text(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
+
+/** What is not signed after so long is left to the ledger's own conditions. */
+const SIGNED_WITHIN_MS = 5000;
+const SIGNED_LOOK_MS = 100;

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { type CliCommand, exitCodes, textOption } from '../command.ts';
-import { ledgerOptions, openLedgerFolder, readSigned, sequenceArgument } from '../ledger-folder.ts';
+import { ledgerOptions, openLedgerFolder, readSigned, sequenceArgument, untilSigned } from '../ledger-folder.ts';
 
 export const command: CliCommand = {
   summary:
@@ -14,7 +14,10 @@ export const command: CliCommand = {
   async run(context, input) {
     const sequence = sequenceArgument(input);
     const reader = openLedgerFolder(context, input);
-    const proof = await readSigned(reader, sequence, () => reader.prove(sequence, context.signal));
+    const proof = await readSigned(reader, sequence, async () => {
+      await untilSigned(reader, sequence, context);
+      return reader.prove(sequence, context.signal);
+    });
     const file = textOption(input, 'out');
     if (file !== undefined) writeFileSync(file, `${JSON.stringify(proof, null, 2)}\n`);
     context.emit(file === undefined ? proof : { sequence, file }, () =>
