@@ -102,6 +102,19 @@ describe('the structure check', () => {
         'src/store/dice.ts': "import { randomBytes } from 'node:crypto';\nexport const dice = () => randomBytes(1);\n",
       },
     ],
+    [
+      'banned',
+      'signals that are tied by weak references',
+      { 'src/store/tie.ts': 'export const tie = (a: AbortSignal, b: AbortSignal) => AbortSignal.any([a, b]);\n' },
+    ],
+    [
+      'banned',
+      'a listener that another signal is to take away',
+      {
+        'src/store/hear.ts':
+          "export const hear = (on: AbortSignal, run: () => void, signal: AbortSignal) => {\n  on.addEventListener('abort', run, {\n    once: true,\n    signal,\n  });\n};\n",
+      },
+    ],
     ['banned', 'a timer', { 'src/store/wait.ts': 'export const wait = () => setTimeout(() => {}, 1);\n' }],
     [
       'banned',

@@ -220,6 +220,10 @@ const IO_MODULES =
 const BANNED: readonly (readonly [RegExp, string])[] = [
   [/\bDate\.now\(|\bnew Date\(\)|\bperformance\.now\(/, 'take the time from deps.clock'],
   [/\bMath\.random\(|\brandomBytes\(|\brandomUUID\(|\brandomInt\(|\bgetRandomValues\(/, 'take chance from deps.random'],
+  [
+    /\bAbortSignal\.any\(|\.addEventListener\((?:[^;]*,)?\s*\{[^}]*\bsignal\s*[:,}]/,
+    'use followAbort: Node ties these by weak references, and keeps for good what a collection comes across',
+  ],
   [/\bsetTimeout\(|\bsetInterval\(/, 'use deps.clock.after or sleep'],
   [/\.once\(\s*'error'/, 'use on: what fails twice would end the process'],
   [/\.removeAllListeners\(\s*(?:'error')?\s*\)/, 'without a listener for errors, one ends the process'],

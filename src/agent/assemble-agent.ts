@@ -27,6 +27,7 @@ import type { AgentError } from './errors.ts';
 import type { Sealer } from './sealed-json.ts';
 import { createSyncLoop, type SyncLoop } from './sync/sync-loop.ts';
 import { createWatch } from './sync/watch.ts';
+import { createLinkOpener } from './targets/link.ts';
 import { serveTargetSession } from './targets/session.ts';
 import { createTargetSockets, type TargetSockets } from './targets/targets.ts';
 import { createIdentities } from './workload-api/identities.ts';
@@ -184,12 +185,13 @@ function assembleDoors(
   const callers = createCallers({ clock, log: refused, counters, readPeer, attestors });
   const identities = createIdentities({ ...parts, clock, log });
   const ownBundle = () => cache.bundle(config.trustDomain);
+  const openLink = createLinkOpener({ clock });
   const sockets = createTargetSockets({
     targetsDir: config.targetsDir,
     ...{ clock, log },
     serve: (socket, { target, protocol, drain }) =>
       serveTargetSession(socket, target(), {
-        ...{ protocol, clock, log, refused, counters, callers, identities, drain, signal },
+        ...{ protocol, clock, log, refused, counters, callers, identities, openLink, drain, signal },
       }),
   });
   const service = createWorkloadApi({ clock, log, counters, identities, jwts, ownBundle });

@@ -1,16 +1,7 @@
 import type { Socket } from 'node:net';
 import type { PeerProcess } from '../attestation/index.ts';
 import type { Selector } from '../model/index.ts';
-import {
-  anySignal,
-  type Clock,
-  createGate,
-  type Gate,
-  type Log,
-  messageOf,
-  raceAbort,
-  timeoutSignal,
-} from '../std/index.ts';
+import { type Clock, createGate, type Gate, type Log, messageOf, raceAbort, timeoutSignal } from '../std/index.ts';
 import type { Counters } from './counters.ts';
 import { AgentError } from './errors.ts';
 
@@ -79,8 +70,8 @@ export function createCallers(deps: {
   };
 
   const attest = async (process: PeerProcess, signal: AbortSignal): Promise<readonly Selector[]> => {
-    const limit = timeoutSignal(clock, ATTESTATION_MS_MAX);
-    const within = anySignal(signal, limit.signal);
+    const limit = timeoutSignal(clock, ATTESTATION_MS_MAX, signal);
+    const within = limit.signal;
     try {
       const proven = await Promise.all(
         deps.attestors.map(async ({ id, attest }) => {
@@ -102,7 +93,7 @@ export function createCallers(deps: {
     } catch (error) {
       counters.callersRefused++;
       if (error instanceof AgentError) throw error;
-      const problem = limit.signal.aborted ? `not attested within ${ATTESTATION_MS_MAX} ms` : messageOf(error);
+      const problem = limit.isOver ? `not attested within ${ATTESTATION_MS_MAX} ms` : messageOf(error);
       throw new AgentError('ERR_AGENT_CALLER', `pid ${process.pid}: ${problem}`, { cause: error });
     } finally {
       limit.cancel();

@@ -7,7 +7,7 @@ import type { TrustDomain } from '@countersign/sdk/identity';
 import type { NodeAttestation, Nodes } from '../attestation/index.ts';
 import type { Authority } from '../authority/index.ts';
 import { type CallContext, implement, type RpcService, type Send, sourceOf } from '../rpc/index.ts';
-import { anySignal, type Clock, raceAbort, timeoutSignal } from '../std/index.ts';
+import { type Clock, raceAbort, timeoutSignal } from '../std/index.ts';
 import { parseCertificateRequest } from '../wire/x509/index.ts';
 import { createAttestAdmission } from './attest-admission.ts';
 import type { Audit } from './audit.ts';
@@ -110,8 +110,8 @@ async function attestAgent(
   context: CallContext,
   send: Send<typeof AttestAgentResponseSchema>,
 ): Promise<void> {
-  const limit = timeoutSignal(deps.clock, ATTESTATION_MS_MAX);
-  const signal = anySignal(limit.signal, context.signal);
+  const limit = timeoutSignal(deps.clock, ATTESTATION_MS_MAX, context.signal);
+  const { signal } = limit;
   const steps = requests[Symbol.asyncIterator]();
   const nextStep = async () => {
     const { value, done } = await raceAbort(steps.next(), signal);

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import { anySignal, type Clock, type LogFields, type Random, timeoutSignal } from '../std/index.ts';
+import { type Clock, type LogFields, type Random, timeoutSignal } from '../std/index.ts';
 import type { Accept } from './doors.ts';
 import type { CurrentIdentity, GatewayIdentity } from './identity.ts';
 import { encodePrefaceAnswer, readPreface } from './link-preface.ts';
@@ -110,9 +110,9 @@ async function acceptDirect(
 
 /** Does what comes before a session within the time that it may take. */
 async function inTime<T>(deps: EntranceDeps, act: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const timeout = timeoutSignal(deps.clock, HANDSHAKE_MS_MAX);
+  const timeout = timeoutSignal(deps.clock, HANDSHAKE_MS_MAX, deps.stopping);
   try {
-    return await act(anySignal(timeout.signal, deps.stopping));
+    return await act(timeout.signal);
   } finally {
     timeout.cancel();
   }

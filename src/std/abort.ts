@@ -10,18 +10,60 @@ export function throwIfAborted(signal: AbortSignal): void {
   if (signal.aborted) throw abortError(signal);
 }
 
-/** A signal that aborts with a `TimeoutError` after `delayMs` on `clock`. `cancel` drops the timer. */
-export function timeoutSignal(clock: Clock, delayMs: number): { signal: AbortSignal; cancel(): void } {
-  const controller = new AbortController();
-  const timer = clock.after(delayMs, () => {
-    controller.abort(new DOMException(`no answer within ${delayMs} ms`, 'TimeoutError'));
-  });
-  return { signal: controller.signal, cancel: () => timer.cancel() };
+/** An abort of one's own that follows others. Whoever makes it ends it, by either of the two. */
+export interface FollowingAbort {
+  readonly signal: AbortSignal;
+  abort(reason?: unknown): void;
+  /** Follows no longer: the others may live as long as the process, and would hold it for as long. */
+  release(): void;
 }
 
-/** A signal that aborts when any of `signals` does. */
-export function anySignal(...signals: readonly AbortSignal[]): AbortSignal {
-  return AbortSignal.any([...signals]);
+/**
+ * Aborts when it is told to, and as soon as any of `others` does. `AbortSignal.any`, and the option `signal` of a listener, tie signals by weak
+ * references: what hangs on them stays until a full collection, and that option's listener for good where one comes before its time.
+ */
+export function followAbort(...others: readonly AbortSignal[]): FollowingAbort {
+  const controller = new AbortController();
+  const release = () => {
+    for (const other of others) other.removeEventListener('abort', follow);
+  };
+  const abort = (reason?: unknown) => {
+    release();
+    controller.abort(reason);
+  };
+  const follow = () => abort(others.find((other) => other.aborted)?.reason);
+  if (others.some((other) => other.aborted)) follow();
+  else for (const other of others) other.addEventListener('abort', follow, { once: true });
+  return { signal: controller.signal, abort, release };
+}
+
+/** The end of a time, or of what is done in it. */
+export interface TimeLimit {
+  readonly signal: AbortSignal;
+  /** The time was over before anything else ended it. */
+  readonly isOver: boolean;
+  /** Drops the timer, and lets go of the others. */
+  cancel(): void;
+}
+
+/** A signal that aborts with a `TimeoutError` after `delayMs` on `clock`, and as soon as any of `others` does. */
+export function timeoutSignal(clock: Clock, delayMs: number, ...others: readonly AbortSignal[]): TimeLimit {
+  const { signal, abort, release } = followAbort(...others);
+  let isOver = false;
+  const timer = clock.after(delayMs, () => {
+    isOver = !signal.aborted;
+    abort(new DOMException(`no answer within ${delayMs} ms`, 'TimeoutError'));
+  });
+  return {
+    signal,
+    get isOver() {
+      return isOver;
+    },
+    cancel() {
+      timer.cancel();
+      release();
+    },
+  };
 }
 
 /** Settles as `work` does, or rejects as soon as the signal aborts. The work itself is not stopped. */

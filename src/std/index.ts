@@ -4,7 +4,15 @@
  * It promises that time, chance and output are arguments everywhere else, so any behaviour can be replayed in a test. It must
  * not know a single word of the product's domain, and it imports nothing of ours.
  */
-export { abortError, anySignal, raceAbort, throwIfAborted, timeoutSignal } from './abort.ts';
+export {
+  abortError,
+  type FollowingAbort,
+  followAbort,
+  raceAbort,
+  type TimeLimit,
+  throwIfAborted,
+  timeoutSignal,
+} from './abort.ts';
 export { assert, unreachable } from './assert.ts';
 export { type Bag, createBag, type InBag } from './bag.ts';
 export { compareBytes, concatBytes, constantTimeEqual, sha256 } from './bytes.ts';

@@ -1,8 +1,8 @@
+import { getEventListeners } from 'node:events';
 import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
-  anySignal,
   CodedError,
   codeOf,
   constantTimeEqual,
@@ -13,6 +13,7 @@ import {
   createSeededRandom,
   createSharedTimers,
   type ErrorEntry,
+  followAbort,
   formatDurationMs,
   parseDurationMs,
   raceAbort,
@@ -111,7 +112,51 @@ describe('cancellation', () => {
   it('takes the first of a work and an abort, and hears a late rejection', async () => {
     expect(await raceAbort(Promise.resolve(1), never)).toBe(1);
     await expect(raceAbort(Promise.reject(new Error('late')), AbortSignal.abort())).rejects.toThrow('aborted');
-    await expect(raceAbort(new Promise(() => {}), anySignal(never, AbortSignal.abort()))).rejects.toThrow();
+    const { signal } = followAbort(never, AbortSignal.abort());
+    await expect(raceAbort(new Promise(() => {}), signal)).rejects.toThrow('aborted');
+  });
+
+  it('follows others with their reason, and one that has come before', () => {
+    const other = new AbortController();
+    const following = followAbort(never, other.signal);
+    expect(following.signal.aborted).toBe(false);
+    other.abort('why');
+    expect(following.signal.reason).toBe('why');
+    expect(followAbort(never, other.signal).signal.reason).toBe('why');
+  });
+
+  it('keeps nothing with those that it followed, however it ends', async () => {
+    const clock = createManualClock(0);
+    const [one, other] = [new AbortController(), new AbortController()];
+    const held = () => [one, other].flatMap(({ signal }) => getEventListeners(signal, 'abort'));
+    followAbort(one.signal, other.signal).abort();
+    followAbort(one.signal, other.signal).release();
+    timeoutSignal(clock, 100, one.signal, other.signal).cancel();
+    expect(held()).toEqual([]);
+    timeoutSignal(clock, 100, one.signal, other.signal);
+    expect(held()).toHaveLength(2);
+    await clock.advance(100);
+    expect(held()).toEqual([]);
+    const cut = timeoutSignal(clock, 100, one.signal, other.signal);
+    one.abort();
+    expect(held()).toEqual([]);
+    expect(followAbort(other.signal, one.signal).signal.aborted).toBe(true);
+    expect(held()).toEqual([]);
+    cut.cancel();
+    expect(clock.pending()).toBe(0);
+  });
+
+  it('tells a time that is over from an end that came before it', async () => {
+    const clock = createManualClock(0);
+    const other = new AbortController();
+    const late = timeoutSignal(clock, 100, other.signal);
+    const cut = timeoutSignal(clock, 200, other.signal);
+    await clock.advance(100);
+    other.abort();
+    await clock.advance(100);
+    expect(late.isOver).toBe(true);
+    expect(cut.isOver).toBe(false);
+    expect(cut.signal.aborted).toBe(true);
   });
 });
 

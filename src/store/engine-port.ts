@@ -1,7 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { DatabaseConnection, Kysely } from 'kysely';
 import {
-  anySignal,
   assert,
   type Clock,
   codeOf,
@@ -76,8 +75,7 @@ export function createEngineStore(engine: Engine, deps: { clock: Clock; log: Log
     const attempt = async (connection: DatabaseConnection): Promise<Attempt<unknown>> => {
       const notices = new Map<string, Notice>();
       const view = connectionKysely<Tables>(engine.sql, connection);
-      const timeout = timeoutSignal(deps.clock, options.timeoutMs);
-      const signal = options.signal ? anySignal(options.signal, timeout.signal) : timeout.signal;
+      const timeout = timeoutSignal(deps.clock, options.timeoutMs, ...(options.signal ? [options.signal] : []));
       const scope = { active: true };
       const effects = {
         notify(topic: string, payload: string) {
@@ -88,14 +86,14 @@ export function createEngineStore(engine: Engine, deps: { clock: Clock; log: Log
       try {
         // The caller's table type is a promise about the schema that nothing here depends on.
         const running = scopes.run(scope, () => work(view.kysely as Kysely<unknown>, effects));
-        const value = await raceAbort(running, signal);
+        const value = await raceAbort(running, timeout.signal);
         // A statement that failed undoes the whole, even when `work` caught its error: PostgreSQL can't go on, so nobody can.
         if (view.failure() !== undefined) throw view.failure();
         return { value, notices: [...notices.values()] };
       } catch (error) {
         // Whatever `work` made of a conflict, the engine must see the conflict to try again.
         if (codeOf(view.failure()) === 'ERR_STORE_CONFLICT') throw view.failure();
-        if (!timeout.signal.aborted) throw error;
+        if (!timeout.isOver) throw error;
         throw new StoreError('ERR_STORE_TIMEOUT', `the transaction took more than ${options.timeoutMs} ms`, {
           cause: error,
         });

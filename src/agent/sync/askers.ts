@@ -1,4 +1,4 @@
-import { anySignal, type Clock, raceAbort, timeoutSignal } from '../../std/index.ts';
+import { type Clock, raceAbort, timeoutSignal } from '../../std/index.ts';
 
 /** How a sync ended for those who asked for it: `synced` when the cache now holds what the server says. */
 export type SyncOutcome = 'synced' | 'failed';
@@ -15,10 +15,10 @@ export function createAskers(clock: Clock): Askers {
   let waiting: ((outcome: SyncOutcome) => void)[] = [];
   return {
     async wait(signal) {
-      const limit = timeoutSignal(clock, ASK_MS_MAX);
+      const limit = timeoutSignal(clock, ASK_MS_MAX, signal);
       try {
         const answer = new Promise<SyncOutcome>((resolve) => waiting.push(resolve));
-        return await raceAbort(answer, anySignal(signal, limit.signal));
+        return await raceAbort(answer, limit.signal);
       } catch (error) {
         if (signal.aborted) throw error;
         return 'failed';

@@ -1,4 +1,4 @@
-import { anySignal, type Clock, type Random, sleep } from '../../std/index.ts';
+import { type Clock, followAbort, type Random, sleep } from '../../std/index.ts';
 import { probeServer } from './probe.ts';
 
 /** The pause between two syncs. */
@@ -32,13 +32,12 @@ export function createPause(deps: {
       poked = false;
     },
     async wait({ delayMs, spacingMs, probe }) {
-      const woken = new AbortController();
-      const signal = anySignal(woken.signal, deps.signal);
+      const woken = followAbort(deps.signal);
       wake = () => woken.abort();
-      if (probe) void probeServer(deps.address, deps, signal).then(wake);
+      if (probe) void probeServer(deps.address, deps, woken.signal).then(wake);
       // Being woken, or stopped, is what the abort is for: neither is a failure.
       await sleep(clock, Math.min(spacingMs, delayMs), deps.signal).catch(() => {});
-      if (!poked) await sleep(clock, Math.max(0, delayMs - spacingMs), signal).catch(() => {});
+      if (!poked) await sleep(clock, Math.max(0, delayMs - spacingMs), woken.signal).catch(() => {});
       woken.abort();
     },
   };

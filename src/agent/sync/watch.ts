@@ -1,7 +1,7 @@
 import type { NodeUpdate } from '@countersign/sdk/contract/gen/countersign/control/v1/control_pb.ts';
 import type { TargetView } from '../../model/index.ts';
 import { Code, RpcError } from '../../rpc/index.ts';
-import { type Clock, type Log, messageOf } from '../../std/index.ts';
+import { type Clock, type FollowingAbort, followAbort, type Log, messageOf } from '../../std/index.ts';
 import type { ServerLink } from '../attach/server-link.ts';
 
 /** The server's push stream: says when to sync, and which targets to offer. */
@@ -26,13 +26,13 @@ export function createWatch(deps: {
   onLost: () => void;
 }): Watch {
   const { log } = deps;
-  let open: AbortController | undefined;
+  let open: FollowingAbort | undefined;
   let live = false;
   /** Monotonic. */
   let lostSinceMs: number | undefined;
   let notBeforeMs = Number.NEGATIVE_INFINITY;
 
-  const run = async (controller: AbortController) => {
+  const run = async (controller: FollowingAbort) => {
     let last: NodeUpdate | undefined;
     try {
       for await (const update of deps.link.watchNode(controller.signal)) {
@@ -69,11 +69,7 @@ export function createWatch(deps: {
     lostForMs: () => (lostSinceMs === undefined ? undefined : deps.clock.monotonicMs() - lostSinceMs),
     ensure(signal) {
       if (open || signal.aborted || deps.clock.monotonicMs() < notBeforeMs) return;
-      const controller = new AbortController();
-      signal.addEventListener('abort', () => controller.abort(signal.reason), {
-        once: true,
-        signal: controller.signal,
-      });
+      const controller = followAbort(signal);
       open = controller;
       lostSinceMs ??= deps.clock.monotonicMs();
       void run(controller);

@@ -1,29 +1,45 @@
 import { constants } from 'node:crypto';
-import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
+import { type ConnectionOptions, connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
 import { parseSpiffeId, type TrustDomain } from '@countersign/sdk/identity';
 import type { Bundle, TargetView } from '../../model/index.ts';
 import { peerChain } from '../../rpc/index.ts';
-import { abortError, anySignal, type Clock, messageOf, timeoutSignal } from '../../std/index.ts';
+import { abortError, type Clock, messageOf, timeoutSignal } from '../../std/index.ts';
 import { encodePem, verifyX509Svid } from '../../wire/x509/index.ts';
 import type { X509Svid } from '../cache/types.ts';
 import { AgentError } from '../errors.ts';
 
+/** What a session asks of its link. */
+export interface LinkWanted {
+  readonly target: TargetView;
+  readonly svid: X509Svid;
+  /** Bundles that the workload trusts. */
+  readonly bundles: readonly Bundle[];
+  readonly signal: AbortSignal;
+}
+
+export type OpenLink = (wanted: LinkWanted) => Promise<TLSSocket>;
+
 /**
- * Opens a link to one of the target's gateways, trying them in order: TLS 1.3 with the workload's own SVID, the gateway proven by
+ * Creates what opens a link to one of the target's gateways, trying them in order: TLS 1.3 with the workload's own SVID, the gateway proven by
  * its SPIFFE ID, then the preface that names the target. The socket is paused; whoever takes it closes it.
  *
  * The link: `CSL1`, length of the target's name (u16), the name; the gateway answers one byte, 0 for yes, anything else for no,
  * followed by the length (u16) and text of its reason. After a yes, the bytes are the target's protocol, both ways.
  * @throws AgentError ERR_AGENT_GATEWAY saying what was wrong with each gateway
  */
-export async function openLink(options: {
-  clock: Clock;
-  target: TargetView;
-  svid: X509Svid;
-  /** Bundles that the workload trusts. */
-  bundles: readonly Bundle[];
-  signal: AbortSignal;
-}): Promise<TLSSocket> {
+export function createLinkOpener({ clock }: { clock: Clock }): OpenLink {
+  // One for all links of an SVID: OpenSSL's half of it lies beside the heap, and stays until a full collection.
+  const contexts = new WeakMap<X509Svid, SecureContext>();
+  return async (wanted) => {
+    const context = contexts.get(wanted.svid) ?? contextOf(wanted.svid);
+    contexts.set(wanted.svid, context);
+    return openAny({ ...wanted, clock, context });
+  };
+}
+
+type Wanted = LinkWanted & { readonly clock: Clock; readonly context: SecureContext };
+
+async function openAny(options: Wanted): Promise<TLSSocket> {
   const { target, signal } = options;
   const problems: string[] = [];
   for (const gateway of target.gateways) {
@@ -38,28 +54,16 @@ export async function openLink(options: {
   throw new AgentError('ERR_AGENT_GATEWAY', `target ${target.name}: ${what}`);
 }
 
-async function openOne(options: {
-  clock: Clock;
-  target: TargetView;
-  svid: X509Svid;
-  bundles: readonly Bundle[];
-  signal: AbortSignal;
-  address: string;
-  spiffeId: string;
-}): Promise<TLSSocket> {
-  const { clock, svid } = options;
+async function openOne(options: Wanted & { address: string; spiffeId: string }): Promise<TLSSocket> {
+  const { clock } = options;
   const { host, port } = splitAddress(options.address);
-  const limit = timeoutSignal(clock, LINK_MS_MAX);
-  const signal = anySignal(options.signal, limit.signal);
+  const limit = timeoutSignal(clock, LINK_MS_MAX, options.signal);
+  const { signal } = limit;
   const tlsOptions: ConnectionOptions & { allowHalfOpen: boolean } = {
     host,
     port,
-    cert: svid.chainDer.map((der) => encodePem('CERTIFICATE', der)).join(''),
-    key: encodePem('PRIVATE KEY', svid.keyDer),
+    secureContext: options.context,
     ALPNProtocols: [ALPN],
-    minVersion: 'TLSv1.3',
-    // A resumed session shows no certificate, so none is ever taken up.
-    secureOptions: constants.SSL_OP_NO_TICKET,
     // OpenSSL knows nothing of SPIFFE IDs: the chain is verified below, before a byte is sent.
     rejectUnauthorized: false,
     checkServerIdentity: () => undefined,
@@ -86,6 +90,17 @@ async function openOne(options: {
     signal.removeEventListener('abort', onAbort);
     limit.cancel();
   }
+}
+
+function contextOf(svid: X509Svid): SecureContext {
+  return createSecureContext({
+    cert: svid.chainDer.map((der) => encodePem('CERTIFICATE', der)).join(''),
+    key: encodePem('PRIVATE KEY', svid.keyDer),
+    ca: [],
+    minVersion: 'TLSv1.3',
+    // A resumed session shows no certificate, so none is ever taken up.
+    secureOptions: constants.SSL_OP_NO_TICKET,
+  });
 }
 
 function proveGateway(

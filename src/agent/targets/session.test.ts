@@ -1,49 +1,89 @@
-import { once } from 'node:events';
+import { getEventListeners, once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { connect, createServer, type Socket } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
-import { createManualClock, createSilentLog } from '../../std/index.ts';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { collectGarbage } from '../../../bench/harness/garbage.ts';
+import { createManualClock, createSilentLog, raceAbort } from '../../std/index.ts';
+import type { Callers } from '../callers.ts';
 import { createCounters } from '../counters.ts';
 import { AgentError } from '../errors.ts';
 import type { Identities } from '../workload-api/identities.ts';
 import { serveTargetSession } from './session.ts';
 import { type TargetProtocol, targetProtocols } from './target-refusal.ts';
 
-it('a silent client of a user who has too many connections is told so and keeps no place', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'session-'));
-  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true });
-  try {
-    server.listen(join(folder, 's'));
-    await once(server, 'listening');
-    const accepted = once(server, 'connection');
-    const client = connect({ path: join(folder, 's'), allowHalfOpen: true });
-    const chunks: Buffer[] = [];
-    client.on('data', (chunk) => chunks.push(chunk));
-    const [socket] = (await accepted) as [Socket]; // What net emits with 'connection'.
-    const target = { name: 'orders', protocol: 'postgres', gateways: [] };
-    await serveTargetSession(socket, target, {
-      protocol: targetProtocols['postgres'] as TargetProtocol, // It is in the table.
-      clock: createManualClock(0), // It stands still: nothing below waits for a time limit.
-      log: createSilentLog(),
-      refused: createSilentLog(),
-      counters: createCounters(),
-      callers: {
-        accept() {
-          throw new AgentError('ERR_AGENT_BUSY', 'uid 1000 has 2048 connections already');
-        },
-      },
-      identities: {} as Identities, // Nobody gets so far.
-      drain: new AbortController().signal,
-      signal: new AbortController().signal,
-    });
-    expect(socket.destroyed).toBe(true);
-    await once(client, 'end');
-    expect(Buffer.concat(chunks).toString()).toContain('53300');
-    client.destroy();
-  } finally {
-    server.close();
-    rmSync(folder, { recursive: true, force: true });
-  }
+const target = { name: 'orders', protocol: 'postgres', gateways: [] };
+let folder: string;
+let server: Server;
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'session-'));
+  server = createServer({ allowHalfOpen: true, pauseOnConnect: true });
+  server.listen(join(folder, 's'));
+  await once(server, 'listening');
 });
+afterEach(() => {
+  server.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function connected(): Promise<{ client: Socket; socket: Socket }> {
+  const accepted = once(server, 'connection');
+  const client = connect({ path: join(folder, 's'), allowHalfOpen: true });
+  const [socket] = (await accepted) as [Socket]; // What net emits with 'connection'.
+  return { client, socket };
+}
+
+function serve(socket: Socket, callers: Callers, ends = { drain: never, signal: never }): Promise<void> {
+  return serveTargetSession(socket, target, {
+    protocol: targetProtocols['postgres'] as TargetProtocol, // It is in the table.
+    clock: createManualClock(0), // It stands still: nothing below waits for a time limit.
+    log: createSilentLog(),
+    refused: createSilentLog(),
+    counters: createCounters(),
+    callers,
+    identities: {} as Identities, // Nobody gets so far.
+    openLink: () => Promise.reject(new Error('nobody gets so far')),
+    ...ends,
+  });
+}
+
+it('a silent client of a user who has too many connections is told so and keeps no place', async () => {
+  const { client, socket } = await connected();
+  const chunks: Buffer[] = [];
+  client.on('data', (chunk) => chunks.push(chunk));
+  await serve(socket, {
+    accept() {
+      throw new AgentError('ERR_AGENT_BUSY', 'uid 1000 has 2048 connections already');
+    },
+  });
+  expect(socket.destroyed).toBe(true);
+  await once(client, 'end');
+  expect(Buffer.concat(chunks).toString()).toContain('53300');
+  client.destroy();
+});
+
+it('sessions that were open while garbage was collected leave nothing with the agent when they end', async () => {
+  const ends = { drain: new AbortController().signal, signal: new AbortController().signal };
+  const listeners = () => Object.values(ends).map((signal) => getEventListeners(signal, 'abort').length);
+  const sessions = await Promise.all(Array.from({ length: 5 }, connected));
+  const served = sessions.map(({ socket }) => serve(socket, { accept: () => attestedNever }, ends));
+  expect(listeners()).toEqual([5, 5]);
+  await nextTurn();
+  collectGarbage();
+  await nextTurn();
+  for (const { client, socket } of sessions) {
+    client.destroy();
+    socket.destroy();
+  }
+  await Promise.all(served);
+  expect(listeners()).toEqual([0, 0]);
+});
+
+const never = new AbortController().signal;
+/** A process that some attestor takes its time for. */
+const attestedNever = {
+  ...{ pid: 1, uid: 1000, known: () => undefined, assertAlive() {}, close() {} },
+  selectors: (signal: AbortSignal) => raceAbort(new Promise<never>(() => {}), signal),
+};

@@ -1,13 +1,13 @@
 import type { Socket } from 'node:net';
 import type { TargetView } from '../../model/index.ts';
 import { Code, RpcError } from '../../rpc/index.ts';
-import { abortError, type Clock, type Log, messageOf, timeoutSignal } from '../../std/index.ts';
+import { abortError, type Clock, followAbort, type Log, messageOf, timeoutSignal } from '../../std/index.ts';
 import type { Caller, Callers } from '../callers.ts';
 import type { Counters } from '../counters.ts';
 import { AgentError } from '../errors.ts';
 import type { Identities } from '../workload-api/identities.ts';
 import { carry } from './carry.ts';
-import { openLink } from './link.ts';
+import type { OpenLink } from './link.ts';
 import type { Refusal, TargetProtocol } from './target-refusal.ts';
 
 /**
@@ -26,21 +26,17 @@ export async function serveTargetSession(
     counters: Counters;
     callers: Callers;
     identities: Identities;
+    openLink: OpenLink;
     /** Ends sessions once they are answered, and admits no new one. */
     drain: AbortSignal;
     signal: AbortSignal;
   },
 ): Promise<void> {
   const { log, counters, protocol, drain } = deps;
-  const gone = new AbortController();
-  const end = () => gone.abort();
-  deps.signal.addEventListener('abort', end, { once: true, signal: gone.signal });
-  socket.once('close', end);
+  const gone = followAbort(deps.signal);
+  socket.once('close', () => gone.abort());
   // Ends what is waited for before there is a session: that could take as long as any time limit of it.
-  const making = new AbortController();
-  const stopMaking = () => making.abort();
-  for (const signal of [gone.signal, drain]) signal.addEventListener('abort', stopMaking, { signal: making.signal });
-  if (drain.aborted) stopMaking();
+  const making = followAbort(gone.signal, drain);
   let caller: Caller | undefined;
   try {
     caller = deps.callers.accept(socket);
@@ -68,24 +64,23 @@ export async function serveTargetSession(
     else await refuse(socket, protocol, { clock: deps.clock, refusal });
   } finally {
     caller?.close();
-    end();
-    stopMaking(); // Takes its listener off the signal that all sessions share.
+    gone.abort(); // And with it the other: both let go of the signals that all sessions share.
   }
 }
 
 async function establish(
   caller: Caller,
   target: TargetView,
-  deps: { clock: Clock; identities: Identities; signal: AbortSignal },
+  { identities, openLink, signal }: { identities: Identities; openLink: OpenLink; signal: AbortSignal },
 ) {
-  const selectors = await caller.selectors(deps.signal);
-  const view = await deps.identities.look(selectors, 'svids', deps.signal);
+  const selectors = await caller.selectors(signal);
+  const view = await identities.look(selectors, 'svids', signal);
   const [first] = view.identities;
   // The default identity, or none: falling back to another would let an SVID that is late decide who a session belongs to.
   if (!first || first.entry.id !== view.matched[0]?.id) {
     throw new RpcError(Code.UNAVAILABLE, 'the default identity has no valid SVID now');
   }
-  const link = await openLink({ ...deps, target, svid: first.svid, bundles: view.bundles });
+  const link = await openLink({ target, svid: first.svid, bundles: view.bundles, signal });
   try {
     caller.assertAlive();
     return link;

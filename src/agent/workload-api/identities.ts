@@ -1,6 +1,6 @@
 import type { Selector } from '../../model/index.ts';
 import { Code, RpcError } from '../../rpc/index.ts';
-import { anySignal, type Clock, type Log, messageOf, timeoutSignal } from '../../std/index.ts';
+import { type Clock, type Log, messageOf, timeoutSignal } from '../../std/index.ts';
 import type { Minter } from '../cache/mint.ts';
 import type { WorkloadView } from '../cache/subscriptions.ts';
 import type { SvidCache } from '../cache/svid-cache.ts';
@@ -49,9 +49,9 @@ export function createIdentities(deps: {
     const have = new Set(view.identities.map(({ entry }) => entry.id));
     const missing = view.matched.filter((entry) => !have.has(entry.id));
     if (missing.length === 0) return;
-    const limit = timeoutSignal(clock, MINT_MS_MAX);
+    const limit = timeoutSignal(clock, MINT_MS_MAX, signal);
     try {
-      await minter.mint(missing, anySignal(signal, limit.signal));
+      await minter.mint(missing, limit.signal);
       cache.publish();
     } catch (error) {
       if (signal.aborted) throw error;

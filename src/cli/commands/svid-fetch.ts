@@ -62,12 +62,12 @@ function timeoutMs(input: CliInput): number {
 
 /** Whether there is an identity before the time is over. @throws the abort error */
 async function readyWithin(identity: WorkloadIdentity, context: CliContext, limitMs: number): Promise<boolean> {
-  const limit = timeoutSignal(context.clock, limitMs);
+  const limit = timeoutSignal(context.clock, limitMs, context.signal);
   try {
-    await identity.ready(AbortSignal.any([context.signal, limit.signal]));
+    await identity.ready(limit.signal);
     return true;
   } catch (error) {
-    if (context.signal.aborted || !limit.signal.aborted) throw error;
+    if (!limit.isOver) throw error;
     return false;
   } finally {
     limit.cancel();
@@ -76,10 +76,8 @@ async function readyWithin(identity: WorkloadIdentity, context: CliContext, limi
 
 /** Asks once more, as `svid show` does: the Workload API's own answer says more than that time is over, and gives its exit code. */
 async function whyNone(context: CliContext, socket: string): Promise<RpcError> {
-  const limit = timeoutSignal(context.clock, PATIENCE_MS);
-  const answer: unknown = await fetchOwnSvid(context, socket, AbortSignal.any([context.signal, limit.signal])).catch(
-    (error: unknown) => error,
-  );
+  const limit = timeoutSignal(context.clock, PATIENCE_MS, context.signal);
+  const answer: unknown = await fetchOwnSvid(context, socket, limit.signal).catch((error: unknown) => error);
   limit.cancel();
   throwIfAborted(context.signal);
   const given = answer instanceof RpcError && !limit.signal.aborted ? answer : undefined;

@@ -1,4 +1,4 @@
-import { anySignal, type Log, messageOf, raceAbort, sleep, type Timer, timeoutSignal } from '../../../std/index.ts';
+import { type Log, messageOf, raceAbort, sleep, type Timer, timeoutSignal } from '../../../std/index.ts';
 import {
   Backend,
   encodeQuery,
@@ -164,8 +164,8 @@ class Source implements SharedCatalogs {
   async #take(): Promise<void> {
     const { clock, database } = this.#deps;
     // The target's own statement_timeout is a request; a target that hangs would hold up every session that waits for the snapshot.
-    const timeout = timeoutSignal(clock, TAKE_MS_MAX);
-    const signal = anySignal(this.#abort.signal, timeout.signal);
+    const timeout = timeoutSignal(clock, TAKE_MS_MAX, this.#abort.signal);
+    const { signal } = timeout;
     const startedMs = clock.monotonicMs();
     const kept = this.#upstream !== undefined;
     try {
@@ -187,7 +187,7 @@ class Source implements SharedCatalogs {
       this.#upstream = undefined;
       // A connection that stood idle may have died unnoticed, with the server behind it back since: a fresh one tells.
       if (kept && !signal.aborted) return this.#take();
-      if (!timeout.signal.aborted) throw error;
+      if (!timeout.isOver) throw error;
       throw new GatewayError('ERR_GATEWAY_TARGET_AWAY', `the target's catalog was not read within ${TAKE_MS_MAX} ms`, {
         cause: error,
       });

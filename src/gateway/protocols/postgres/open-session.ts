@@ -1,4 +1,4 @@
-import { anySignal, type Log, timeoutSignal } from '../../../std/index.ts';
+import { type Log, timeoutSignal } from '../../../std/index.ts';
 import { type ErrorText, PostgresWireError } from '../../../wire/postgres/index.ts';
 import type { TargetDeps } from '../../protocol.ts';
 import { endOf, type GatewaySession, type OperationEvent, type SessionLedger } from '../../session.ts';
@@ -41,10 +41,10 @@ export async function serveClient(target: OpenTarget, session: GatewaySession): 
   const { deps } = target;
   const { client } = session;
   client.on('error', () => {}); // 'close' follows.
-  const timeout = timeoutSignal(deps.clock, STARTUP_MS_MAX);
+  const timeout = timeoutSignal(deps.clock, STARTUP_MS_MAX, session.signal, session.drain);
   let request: ClientRequest | undefined;
   try {
-    request = await readClientRequest(client, anySignal(session.signal, session.drain, timeout.signal));
+    request = await readClientRequest(client, timeout.signal);
   } catch (error) {
     return endClient(client, startupError(error, session));
   } finally {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { checkServerIdentity, connect as connectTls, createSecureContext, type TLSSocket } from 'node:tls';
-import { anySignal, type Clock, messageOf, type Random, raceAbort, timeoutSignal } from '../../../std/index.ts';
+import { type Clock, messageOf, type Random, raceAbort, timeoutSignal } from '../../../std/index.ts';
 import {
   Backend,
   createAuthentication,
@@ -61,14 +61,13 @@ export interface LoginOptions {
  */
 export async function openUpstream(deps: UpstreamDeps, options: LoginOptions): Promise<Upstream> {
   const place = new Map(options.parameters).get('database') ?? deps.config.database;
-  const timeout = timeoutSignal(deps.clock, CONNECT_MS_MAX);
-  const signal = anySignal(options.signal, timeout.signal);
+  const timeout = timeoutSignal(deps.clock, CONNECT_MS_MAX, options.signal);
   try {
-    const upstream = await connectAndLogIn(deps, { ...options, signal });
+    const upstream = await connectAndLogIn(deps, { ...options, signal: timeout.signal });
     deps.attempted(place, undefined);
     return upstream;
   } catch (error) {
-    const isLate = timeout.signal.aborted;
+    const isLate = timeout.isOver;
     const isTold = !options.signal.aborted && !(options.forClient === true && mayBeOfSettings(error));
     if (isTold) deps.attempted(place, loginProblem(deps.config, error, isLate));
     throw error;
@@ -98,9 +97,9 @@ export async function cancelUpstream(
   target: { processId: number; cancelKey: Buffer },
   signal: AbortSignal,
 ): Promise<void> {
-  const timeout = timeoutSignal(deps.clock, CONNECT_MS_MAX);
+  const timeout = timeoutSignal(deps.clock, CONNECT_MS_MAX, signal);
   try {
-    const { socket } = await openSocket(deps, anySignal(signal, timeout.signal));
+    const { socket } = await openSocket(deps, timeout.signal);
     const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
     socket.on('error', () => {}); // The target closes without a word; a reset is as good an answer.
     socket.resume();
