@@ -217,6 +217,11 @@ function openWorkloadSocket(deps: Assembly, callers: Callers, services: readonly
     onConnection(peer, state) {
       state.set(CALLER, callers.accept(peer.socket));
     },
+    pacedAs(_peer, state) {
+      // As above: without one the connection was refused.
+      const caller = state.get(CALLER) as Caller | undefined;
+      return caller?.isOneOfMany ? `uid ${caller.uid}` : undefined;
+    },
     onDisconnect(_peer, state) {
       // Only onConnection above writes under this symbol; it has not when it refused the connection.
       const caller = state.get(CALLER) as Caller | undefined;

@@ -15,6 +15,8 @@ export interface OpenAttestor {
 export interface Caller {
   readonly pid: number;
   readonly uid: number;
+  /** Its user had some connections already. */
+  readonly isOneOfMany: boolean;
   /**
    * What the process is, attested once per connection, and only while it is alive.
    * @throws AgentError ERR_AGENT_CALLER, ERR_AGENT_BUSY
@@ -114,6 +116,7 @@ export function createCallers(deps: {
       connectionsByUid.set(process.uid, open + 1);
       connections++;
       return openCaller(process, {
+        isOneOfMany: open >= CONNECTIONS_FEW,
         turn,
         attest: (signal) => inTurn(process.uid, () => attest(process, signal), signal),
         onClose() {
@@ -128,6 +131,7 @@ export function createCallers(deps: {
 function openCaller(
   process: PeerProcess,
   deps: {
+    isOneOfMany: boolean;
     turn: () => number;
     attest: (signal: AbortSignal) => Promise<readonly Selector[]>;
     onClose: () => void;
@@ -148,6 +152,7 @@ function openCaller(
   return {
     pid: process.pid,
     uid: process.uid,
+    isOneOfMany: deps.isOneOfMany,
     async selectors(signal) {
       assertAlive();
       attested ??= deps.attest(gone.signal).catch((error: unknown) => {
@@ -214,6 +219,8 @@ const ATTESTATIONS_AT_ONCE = 64;
 const ATTESTATIONS_PER_UID = 4;
 const ATTESTATIONS_WAITING_MAX = 4_096;
 const ATTESTATION_MS_MAX = 10_000;
+/** What a user's first ones send is served as it comes, which costs less. */
+const CONNECTIONS_FEW = 4;
 /** Each holds a descriptor and a pidfd; a node's descriptors must outlast one uid's. */
 const CONNECTIONS_PER_UID_MAX = 2_048;
 /** Half of what the Workload API's socket takes: two users can have that many, and a user can be many (subordinate ids). */

@@ -3,7 +3,7 @@ import type { Nodes } from '../attestation/index.ts';
 import type { Authority } from '../authority/index.ts';
 import type { AttestedNode } from '../model/index.ts';
 import type { Registration } from '../registration/index.ts';
-import { type CallContext, Code, RpcError } from '../rpc/index.ts';
+import { type CallContext, Code, type Peer, RpcError } from '../rpc/index.ts';
 import { assert, type Clock, type Log, unreachable } from '../std/index.ts';
 import { type SvidReason, verifyX509Svid } from '../wire/x509/index.ts';
 import { type AgentRefusal, agentRefused, statusOf } from './status.ts';
@@ -27,6 +27,8 @@ export interface Authorizer {
   callerOf(context: CallContext): Caller;
   /** The node of the calling agent; only for methods that no one but agents may call. */
   agentOf(context: CallContext): AttestedNode;
+  /** True for the operator's local socket, and for whoever shows an SVID of the trust domain that is good at this moment, whatever it may do. */
+  recognises(peer: Peer): boolean;
   /** Decides once more, for a stream that is still open. @throws RpcError */
   recheck(context: CallContext): Promise<void>;
 }
@@ -108,6 +110,7 @@ export function createAuthorizer(deps: {
       assert(caller.role === 'agent', `${context.method} is for agents only`);
       return caller.node;
     },
+    recognises: (peer) => peer.kind === 'local' || verifyChain(deps, peer.chainDer).ok,
     async recheck(context) {
       // A stream may well be older than the agent's newest SVID.
       callers.set(context, await authorize(context, () => {}));
@@ -115,11 +118,20 @@ export function createAuthorizer(deps: {
   };
 }
 
+function verifyChain(deps: ChainDeps, chainDer: readonly Buffer[]) {
+  const { x509Authorities } = deps.authority.bundle();
+  const own = (trustDomain: TrustDomain) => (trustDomain === deps.trustDomain ? x509Authorities : undefined);
+  return verifyX509Svid(chainDer, own, deps.clock.now());
+}
+
+interface ChainDeps {
+  readonly clock: Clock;
+  readonly trustDomain: TrustDomain;
+  readonly authority: Pick<Authority, 'bundle'>;
+}
+
 /** A chain is verified once per connection and bundle; whether it is valid at this moment is looked at on every call. */
-function verifyPeer(
-  deps: { clock: Clock; trustDomain: TrustDomain; authority: Pick<Authority, 'bundle'> },
-  context: CallContext,
-): Verified | { ok: false; reason: SvidReason } {
+function verifyPeer(deps: ChainDeps, context: CallContext): Verified | { ok: false; reason: SvidReason } {
   assert(context.peer.kind === 'tls', 'only a TLS peer has a chain');
   const bundle = deps.authority.bundle();
   const nowMs = deps.clock.now();
@@ -128,8 +140,7 @@ function verifyPeer(
     if (nowMs < known.notBeforeS * 1000) return { ok: false, reason: 'not-yet-valid' };
     return nowMs < known.expiresAtS * 1000 ? known : { ok: false, reason: 'expired' };
   }
-  const own = (trustDomain: TrustDomain) => (trustDomain === deps.trustDomain ? bundle.x509Authorities : undefined);
-  const result = verifyX509Svid(context.peer.chainDer, own, nowMs);
+  const result = verifyChain(deps, context.peer.chainDer);
   if (!result.ok) return result;
   const { serial, notBeforeS } = result.leaf;
   const { id, expiresAtS } = result;

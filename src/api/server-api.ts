@@ -3,7 +3,7 @@ import type { NodeAttestation, Nodes } from '../attestation/index.ts';
 import type { Authority } from '../authority/index.ts';
 import type { Registration } from '../registration/index.ts';
 import type { Resources } from '../resources/index.ts';
-import { type CallContext, healthService, type RpcService } from '../rpc/index.ts';
+import { type CallContext, healthService, type Peer, type RpcService, sourceOf } from '../rpc/index.ts';
 import { type Clock, createSampledLog, type Log } from '../std/index.ts';
 import { agentService } from './agent-service.ts';
 import { createAudit, type WriteAudit } from './audit.ts';
@@ -35,6 +35,7 @@ export interface ServerApiDeps {
 export interface ServerApi {
   readonly services: readonly RpcService[];
   readonly interceptor: (context: CallContext, next: () => Promise<void>) => Promise<void>;
+  readonly pacedAs: (peer: Peer) => string | undefined;
 }
 
 /**
@@ -57,5 +58,6 @@ export function createServerApi(deps: ServerApiDeps): ServerApi {
       healthService((service) => (service === '' ? deps.ready() : undefined)),
     ],
     interceptor: authorizer.interceptor,
+    pacedAs: (peer) => (authorizer.recognises(peer) ? undefined : sourceOf(peer)),
   };
 }

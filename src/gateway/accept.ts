@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import { type Clock, type LogFields, type Random, timeoutSignal } from '../std/index.ts';
+import { sourceOfAddress, type Turns, whenSpoken } from '../rpc/index.ts';
+import { type Clock, type LogFields, type Random, raceAbort, timeoutSignal } from '../std/index.ts';
 import type { Accept } from './doors.ts';
 import type { CurrentIdentity, GatewayIdentity } from './identity.ts';
 import { encodePrefaceAnswer, readPreface } from './link-preface.ts';
@@ -26,6 +27,7 @@ export interface EntranceDeps {
   readonly random: Random;
   readonly identity: GatewayIdentity;
   readonly sessions: Pick<Sessions, 'admit'>;
+  readonly turns: Turns;
   /** Aborts handshakes when the gateway stops. */
   readonly stopping: AbortSignal;
   findTarget(name: string): OpenTarget | undefined;
@@ -53,7 +55,7 @@ interface Arrival {
 
 async function acceptLink(deps: EntranceDeps, acceptor: TlsAcceptor, { socket, known }: Arrival): Promise<void> {
   const { tls, name } = await inTime(deps, async (signal) => {
-    const secured = await acceptor.handshake(socket, signal);
+    const secured = await handshake(deps, acceptor, { socket, signal });
     return { tls: secured, name: await readPreface(secured, signal) };
   });
   if (name === undefined) return void tls.destroy();
@@ -82,7 +84,7 @@ async function acceptDirect(
     let secured: TLSSocket | undefined;
     const startTls = async (first: Buffer): Promise<Duplex> => {
       if (first.length > 0) socket.unshift(first);
-      secured = await tls.handshake(socket, signal);
+      secured = await handshake(deps, tls, { socket, signal });
       return secured;
     };
     await open.member.negotiateDirect(socket, startTls, signal);
@@ -106,6 +108,18 @@ async function acceptDirect(
   if (full !== undefined) return refuse('unserved', full);
   known();
   await deps.serve(open, handle, client);
+}
+
+/** Begins once the client has spoken and its turn has come. */
+async function handshake(
+  { turns }: EntranceDeps,
+  acceptor: TlsAcceptor,
+  { socket, signal }: { socket: Socket; signal: AbortSignal },
+): Promise<TLSSocket> {
+  const source = sourceOfAddress(socket.remoteAddress ?? '');
+  await raceAbort(new Promise<void>((go) => whenSpoken(socket, turns, { source, go })), signal);
+  if (socket.destroyed) throw new Error('the connection was closed');
+  return acceptor.handshake(socket, signal);
 }
 
 /** Does what comes before a session within the time that it may take. */

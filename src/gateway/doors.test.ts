@@ -1,5 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
+import { createTurns } from '../rpc/index.ts';
 import { createManualClock } from '../std/index.ts';
 import { createDoors, portOf } from './doors.ts';
 
@@ -14,15 +15,18 @@ async function openDoor(limits: { connectionsMax: number; newcomersMax: number }
   const clock = createManualClock(0);
   const refused: string[] = [];
   const taken: { socket: Socket; known: () => void; over: (error?: Error) => void }[] = [];
-  const doors = createDoors({ ...limits, clock, refused: (why, { reason }) => void refused.push(`${why}: ${reason}`) });
+  const doors = createDoors({
+    ...{ ...limits, clock, turns: createTurns() },
+    refused: (why, { reason }) => void refused.push(`${why}: ${reason}`),
+  });
   const server = await doors.open({ host: '127.0.0.1', port: 0 }, (socket, known) => {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     taken.push({ socket, known, over: (error) => (error === undefined ? resolve() : reject(error)) });
     return promise;
   });
   cleanUp.push(() => server.close());
-  const knock = async () => {
-    const socket = connect({ port: portOf(server), host: '127.0.0.1', allowHalfOpen: true });
+  const knock = async (localAddress = '127.0.0.1') => {
+    const socket = connect({ port: portOf(server), host: '127.0.0.1', localAddress, allowHalfOpen: true });
     cleanUp.push(() => socket.destroy());
     socket.on('error', () => {}).resume();
     await new Promise((resolve) => socket.once('connect', resolve));
@@ -58,6 +62,17 @@ test('who waits longest to be known makes room; who is known stays', async () =>
   await new Promise((resolve) => setImmediate(resolve));
   expect(refused).toEqual(['crowded: others came and it had not said who it is']);
   expect(known.destroyed).toBe(false);
+});
+
+test('room is made by the address that has most, not by the one that was first', async () => {
+  const { taken, knock } = await openDoor({ connectionsMax: 10, newcomersMax: 3 });
+  const other = await knock('127.0.0.1');
+  const first = await knock('127.0.0.2');
+  await knock('127.0.0.2');
+  await expect.poll(() => taken.length).toBe(3);
+  await knock('127.0.0.3');
+  await new Promise((resolve) => first.once('end', resolve).once('close', resolve));
+  expect(other.readableEnded).toBe(false);
 });
 
 test('one that could not be accepted ends neither the door nor the process', async () => {

@@ -1,4 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net';
+import { createStrangers, sourceOfAddress, type Turns } from '../rpc/index.ts';
 import { type Clock, messageOf } from '../std/index.ts';
 import { closeInTime, LAST_WORDS_MS } from './close-in-time.ts';
 import { GatewayError } from './errors.ts';
@@ -18,19 +19,30 @@ export interface DoorsDeps {
   readonly clock: Clock;
   /** Connections of all doors, authenticated or not; beyond it new ones are closed at once. */
   readonly connectionsMax: number;
-  /** Connections that are no session's yet; beyond it the one that waits longest is closed, since an honest one is known in no time. */
+  /** Connections that are no session's yet; beyond it the one that waits longest is closed of the address that has most, since an honest one is known in no time. */
   readonly newcomersMax: number;
+  /** Hears of each connection that comes. */
+  readonly turns: Pick<Turns, 'came'>;
   /** Hears of each connection that was closed or refused here. */
   refused(why: 'crowded' | 'failed', detail: { readonly remote: string | undefined; readonly reason: string }): void;
 }
 
 /** Creates them. Closing a door is its server's `close`; connections end by themselves. */
 export function createDoors(deps: DoorsDeps): Doors {
-  const newcomers = new Set<Socket>();
   /** Those that had to make room; they were counted as that. */
   const crowdedOut = new WeakSet<Socket>();
+  const newcomers = createStrangers({
+    max: deps.newcomersMax,
+    perSourceMax: deps.newcomersMax,
+    crowdedOut(socket) {
+      deps.refused('crowded', { remote: socket.remoteAddress, reason: 'others came and it had not said who it is' });
+      crowdedOut.add(socket);
+      socket.destroy();
+    },
+  });
   const connections = new Set<Socket>();
   const take = (socket: Socket, accept: Accept) => {
+    deps.turns.came();
     socket.on('error', () => {}); // Whoever serves it hears of 'close'.
     const { remoteAddress: remote } = socket;
     if (connections.size >= deps.connectionsMax) {
@@ -38,22 +50,10 @@ export function createDoors(deps: DoorsDeps): Doors {
       socket.destroy();
       return;
     }
-    if (newcomers.size >= deps.newcomersMax) {
-      for (const slowest of newcomers) {
-        deps.refused('crowded', { remote: slowest.remoteAddress, reason: 'others came and it had not said who it is' });
-        newcomers.delete(slowest);
-        crowdedOut.add(slowest);
-        slowest.destroy();
-        break;
-      }
-    }
     connections.add(socket);
-    newcomers.add(socket);
-    socket.once('close', () => {
-      connections.delete(socket);
-      newcomers.delete(socket);
-    });
-    accept(socket, () => newcomers.delete(socket)).then(
+    newcomers.begin(socket, sourceOfAddress(remote ?? ''));
+    socket.once('close', () => connections.delete(socket));
+    accept(socket, () => newcomers.known(socket)).then(
       () => closeInTime(socket, deps.clock), // Its end was sent.
       (error) => {
         if (!crowdedOut.has(socket)) deps.refused('failed', { remote, reason: messageOf(error) });
@@ -79,7 +79,7 @@ export function createDoors(deps: DoorsDeps): Doors {
             ),
           );
         server.on('error', failed);
-        server.listen(where, () => {
+        server.listen({ ...where, backlog: BACKLOG }, () => {
           // One connection could not be accepted, for want of descriptors say: no reason to end the process and all sessions with it.
           server.on('error', (error) => deps.refused('crowded', { remote: undefined, reason: messageOf(error) }));
           resolve(server);
@@ -103,3 +103,5 @@ const SOCKETS = {
   pauseOnConnect: true,
   allowHalfOpen: true,
 } as const;
+/** Connections that the kernel holds for us, as many as it will by default: it lets those beyond wait for a second or three before they may try again. */
+const BACKLOG = 4096;

@@ -2,6 +2,7 @@ import type { Server } from 'node:net';
 import type { LedgerWriter } from '../ledger/index.ts';
 import type { ResolvedTarget } from '../model/index.ts';
 import type { CompiledPolicies } from '../policy/index.ts';
+import { createTurns } from '../rpc/index.ts';
 import {
   type Clock,
   createCacheBudget,
@@ -162,7 +163,8 @@ class Core {
     this.#refusals = createSampledLog({ clock, log });
     this.#held = createHeldBytes(deps.heldBytesMax);
     this.#caches = createCacheBudget(deps.cacheBytesMax);
-    this.#doors = createDoors({ ...room, clock, refused });
+    const turns = createTurns();
+    this.#doors = createDoors({ ...room, clock, turns, refused });
     this.sessions = createSessions({
       clock,
       log,
@@ -173,7 +175,7 @@ class Core {
     const turn = createLedgerTurn({ ledger });
     const parts = { clock, log, ledger, turn, durability, board, held: this.#held, sessions };
     this.#entrance = createEntrance({
-      ...{ clock, random, identity, sessions, refused },
+      ...{ clock, random, identity, sessions, turns, refused },
       stopping: this.#stopping.signal,
       findTarget: (name) => this.targets.find(name),
       serve: (open, handle, client) => serveSession(parts, open, { handle, client }),

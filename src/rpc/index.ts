@@ -35,5 +35,7 @@ export {
   type ServiceImplementation,
   type UnaryHandler,
 } from './service.ts';
-export { sourceOf } from './source.ts';
+export { sourceOf, sourceOfAddress } from './source.ts';
+export { createStrangers, type Strangers } from './strangers.ts';
 export type { Connect, Listen, TlsIdentity } from './transport.ts';
+export { createTurns, type Turns, whenSpoken } from './turns.ts';

@@ -6,7 +6,7 @@ import {
   type TLSSocket,
   type Server as TlsServer,
 } from 'node:tls';
-import { assert, type Log } from '../std/index.ts';
+import { assert, type Clock, type Log } from '../std/index.ts';
 import { encodePem } from '../wire/x509/index.ts';
 import type { Peer } from './call.ts';
 import { RpcSetupError } from './errors.ts';
@@ -15,6 +15,7 @@ import { peerChain } from './peer-chain.ts';
 import { sourceOfAddress } from './source.ts';
 import { createStrangers } from './strangers.ts';
 import type { Listen, TlsIdentity } from './transport.ts';
+import { type Turns, whenSpoken } from './turns.ts';
 import { listenOnUnixSocket } from './unix-socket.ts';
 
 /** Accepts connections: over unix sockets as they come, over TCP once their TLS handshake is done. */
@@ -32,14 +33,16 @@ export interface Listener {
 
 /** Creates a {@link Listener}; each accepted connection goes to `accept`, which owns its socket from then on. */
 export function createListener(deps: {
+  clock: Clock;
   log: Log;
   /** For lines that strangers can cause. */
   refused: Log;
   listen: Listen;
   limits: RpcLimits;
+  turns: Turns;
   accept: (peer: Peer) => void;
 }): Listener {
-  const { listen, limits, log, refused } = deps;
+  const { listen, limits, log, refused, turns } = deps;
   const sockets = new Set<Socket>();
   const { strangersMax, strangersPerSourceMax } = limits;
   const strangers = createStrangers({
@@ -50,10 +53,20 @@ export function createListener(deps: {
       socket.destroy();
     },
   });
-  const { server, refreshIdentity } =
-    'unix' in listen
-      ? { server: createServer((socket) => deps.accept({ kind: 'local', socket })), refreshIdentity: () => {} }
-      : createSecureServer(deps, listen.tls);
+  const secure = 'unix' in listen ? undefined : createSecureServer(deps, listen.tls);
+  /** Takes a connection up: over TCP, when its peer speaks and its turn has come. */
+  const take = (socket: Socket, source: string | undefined) => {
+    if (secure === undefined || source === undefined) return deps.accept({ kind: 'local', socket });
+    const late = deps.clock.after(limits.handshakeTimeoutMs, () => socket.destroy());
+    socket.on('error', () => {}); // 'close' follows and says all there is to know.
+    const go = () => {
+      late.cancel();
+      if (!socket.destroyed) secure.handshake(socket);
+    };
+    whenSpoken(socket, turns, { source, go });
+  };
+  // Nothing is read before its turn, and then by TLS.
+  const server = createServer(secure === undefined ? {} : { pauseOnConnect: true, highWaterMark: 1 });
   // From the first moment on: a connection that can't be accepted, for want of descriptors say, is no reason to end the process.
   server.on('error', (error) => log.error('rpc.listener.failed', { error }));
   server.maxConnections = limits.connectionsMax;
@@ -64,8 +77,8 @@ export function createListener(deps: {
     full = true;
   });
   const bySource = new Map<string, number>();
-  // Before TLS has its own listener: a handshake costs a signature.
-  server.prependListener('connection', (socket: Socket) => {
+  server.on('connection', (socket: Socket) => {
+    turns.came();
     const source = 'unix' in listen ? undefined : sourceOfAddress(socket.remoteAddress ?? '');
     const open = source === undefined ? 0 : (bySource.get(source) ?? 0);
     if (open >= limits.connectionsPerSourceMax) {
@@ -86,10 +99,11 @@ export function createListener(deps: {
       if (left > 0) bySource.set(source, left);
       else bySource.delete(source);
     });
+    take(socket, source);
   });
   return {
     async open() {
-      refreshIdentity(); // A server that can't prove itself must not start.
+      secure?.refreshIdentity(); // A server that can't prove itself must not start.
       if ('unix' in listen) await listenOnUnixSocket(server, listen.unix, listen.mode ?? 0o600);
       else await listenOnTcp(server, listen.host, listen.port);
     },
@@ -112,8 +126,8 @@ export function createListener(deps: {
 function createSecureServer(
   deps: { log: Log; limits: RpcLimits; accept: (peer: Peer) => void },
   identity: () => TlsIdentity,
-): { server: TlsServer; refreshIdentity: () => void } {
-  const server = createTlsServer({
+): { handshake: (socket: Socket) => void; refreshIdentity: () => void } {
+  const server: TlsServer = createTlsServer({
     ...secureContext(undefined),
     ALPNProtocols: ['h2'],
     handshakeTimeout: deps.limits.handshakeTimeoutMs,
@@ -128,14 +142,6 @@ function createSecureServer(
     server.setSecureContext(secureContext(newest));
     current = newest;
   };
-  server.prependListener('connection', () => {
-    try {
-      refreshIdentity();
-    } catch (error) {
-      // The identity in use is better than none: whether it is still good is for the clients to judge.
-      deps.log.error('rpc.identity.failed', { error });
-    }
-  });
   server.on('secureConnection', (socket: TLSSocket) => {
     if (socket.alpnProtocol !== 'h2') {
       socket.destroy();
@@ -148,7 +154,18 @@ function createSecureServer(
     deps.log.debug('rpc.handshake.failed', { error, remoteAddress: socket.remoteAddress });
     socket.destroy();
   });
-  return { server, refreshIdentity };
+  return {
+    refreshIdentity,
+    handshake(socket) {
+      try {
+        refreshIdentity();
+      } catch (error) {
+        // The identity in use is better than none: whether it is still good is for the clients to judge.
+        deps.log.error('rpc.identity.failed', { error });
+      }
+      server.emit('connection', socket); // The documented way to have it handshake on a socket that it did not accept.
+    },
+  };
 }
 
 /** TLS 1.3 only, no session is ever resumed: a resumed handshake would skip the peer's certificate. */
@@ -171,9 +188,12 @@ function listenOnTcp(server: Server, host: string, port: number): Promise<void> 
     const onError = (cause: Error) =>
       reject(new RpcSetupError('ERR_RPC_LISTEN', `can't listen on ${host} port ${port}: ${cause.message}`, { cause }));
     server.on('error', onError);
-    server.listen({ host, port }, () => {
+    server.listen({ host, port, backlog: BACKLOG }, () => {
       server.removeListener('error', onError);
       resolve();
     });
   });
 }
+
+/** Connections that the kernel holds for us, as many as it will by default: it lets those beyond wait for a second or three before they may try again. */
+const BACKLOG = 4096;

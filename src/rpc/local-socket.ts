@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net';
-import { Duplex } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import type { Clock } from '../std/index.ts';
 import { type AuthorityFilter, createAuthorityFilter, createClientOpening } from '../wire/http2/index.ts';
+import { carriedStream } from './carried-stream.ts';
 
 /**
  * Reads what a client on a unix socket sends first, and says by its first call's headers how HTTP/2 is to be given the connection: the socket
@@ -62,24 +63,9 @@ function given(socket: Socket, bytes: Buffer): Socket {
   return socket;
 }
 
-/** The byte stream of the socket, its paths mended. Its end is the socket's end, either way; who made the socket still owns it. */
+/** The byte stream of the socket, its paths mended. */
 function mendedStream(socket: Socket, filter: AuthorityFilter, first: Buffer): Duplex {
-  const stream = new Duplex({
-    read: () => void socket.resume(),
-    write: (chunk: Buffer, _encoding, done) => void socket.write(chunk, done),
-    writev: (chunks, done) => {
-      socket.cork();
-      for (const { chunk } of chunks.slice(0, -1)) socket.write(chunk);
-      socket.write(chunks.at(-1)?.chunk, done);
-      socket.uncork();
-    },
-    final: (done) => void socket.end(done),
-    destroy: (error, done) => {
-      socket.destroy();
-      done(error);
-    },
-  });
-  stream.on('error', () => {}); // HTTP/2 lets go of it when its session ends; 'close' follows.
+  const stream = carriedStream(socket, () => void socket.resume());
   const pass = (chunk: Buffer) => {
     if (!stream.push(chunk)) socket.pause();
   };
@@ -89,7 +75,5 @@ function mendedStream(socket: Socket, filter: AuthorityFilter, first: Buffer): D
     pass(chunk);
   });
   socket.once('end', () => stream.push(null));
-  socket.on('error', (error) => stream.destroy(error));
-  socket.once('close', () => stream.destroy());
   return stream;
 }

@@ -2,13 +2,16 @@ import type { Duplex } from 'node:stream';
 import { assert, type Clock, createSampledLog, createSharedTimers, type Log, type Service } from '../std/index.ts';
 import { Code } from '../wire/grpc/index.ts';
 import { type CallContext, type Peer, RpcError } from './call.ts';
+import { pacedStream } from './carried-stream.ts';
 import { createIntake } from './intake.ts';
 import { defaultLimits, type RpcLimits } from './limits.ts';
 import { createListener } from './listener.ts';
 import { openLocalSocket } from './local-socket.ts';
 import { greetingOf, type ServerConnection, serveConnection } from './server-connection.ts';
 import type { RpcMethod, RpcService } from './service.ts';
+import { sourceOf } from './source.ts';
 import type { Listen } from './transport.ts';
+import { createTurns } from './turns.ts';
 
 /** What a server needs. */
 export interface RpcServerDeps {
@@ -21,6 +24,11 @@ export interface RpcServerDeps {
   readonly onConnection?: (peer: Peer, state: Map<symbol, unknown>) => void | Promise<void>;
   /** Runs once when a connection that `onConnection` has seen is gone, refused ones too. */
   readonly onDisconnect?: (peer: Peer, state: Map<symbol, unknown>) => void;
+  /**
+   * Under which source the bytes of a connection are handed on in small pieces, each in its turn; undefined: as they come, since somebody is known to
+   * stand behind it. By default that is so when a certificate was shown, and on a unix socket.
+   */
+  readonly pacedAs?: (peer: Peer, state: ReadonlyMap<symbol, unknown>) => string | undefined;
   /** Runs around every call's handler; throwing an RpcError refuses the call. */
   readonly interceptor?: (context: CallContext, next: () => Promise<void>) => Promise<void>;
 }
@@ -48,6 +56,8 @@ export function createRpcServer(deps: RpcServerDeps): RpcServer {
   });
   const greeting = greetingOf(limits);
   const timers = createSharedTimers(clock, TIMER_STEP_MS);
+  const turns = createTurns();
+  const pacedAs = deps.pacedAs ?? ((peer) => (hasShown(peer) ? undefined : sourceOf(peer)));
   let stopping = false;
 
   const accept = (peer: Peer) => {
@@ -68,8 +78,10 @@ export function createRpcServer(deps: RpcServerDeps): RpcServer {
     };
     const begin = (stream: Duplex) => {
       if (!usable()) return;
+      const source = pacedAs(peer, state);
       const connection = serveConnection({
-        ...{ stream, clock, timers, log, refused, limits, peer, state, methods, intake, interceptor: deps.interceptor },
+        stream: source === undefined ? stream : pacedStream(stream, turns, source),
+        ...{ clock, timers, log, refused, limits, peer, state, methods, intake, interceptor: deps.interceptor },
         vouch: () => listener.vouch(peer),
         closed: () => {
           connections.delete(connection);
@@ -106,7 +118,7 @@ export function createRpcServer(deps: RpcServerDeps): RpcServer {
       refuse(error);
     }
   };
-  const listener = createListener({ log, refused, listen: deps.listen, limits, accept });
+  const listener = createListener({ clock, log, refused, listen: deps.listen, limits, turns, accept });
   return {
     start: () => listener.open(),
     async stop() {
@@ -119,6 +131,10 @@ export function createRpcServer(deps: RpcServerDeps): RpcServer {
     },
     address: () => listener.address(),
   };
+}
+
+function hasShown(peer: Peer): boolean {
+  return peer.kind === 'local' || peer.chainDer.length > 0;
 }
 
 function collectMethods(services: readonly RpcService[]): Map<string, RpcMethod> {

@@ -9,8 +9,8 @@ import type { Socket } from 'node:net';
 export interface Strangers {
   /** The socket is one from now on. It is forgotten once it closes. */
   begin(socket: Socket, source: string): void;
-  /** That peer is known; takes either of the sockets that a TLS connection has, since both have the peer's address. False when it was already. */
-  known(peer: Pick<Socket, 'remoteAddress' | 'remotePort'>): boolean;
+  /** That peer is known; takes either of the sockets that a TLS connection has, since both have the same addresses. False when it was already. */
+  known(peer: Pick<Socket, 'remoteAddress' | 'remotePort' | 'localPort'>): boolean;
 }
 
 /** Creates an empty set. `crowdedOut` hears of each socket that has to make room, and destroys it. */
@@ -59,7 +59,7 @@ export function createStrangers(deps: {
   };
 }
 
-/** No two connections of one listener have the same. */
-function peerOf({ remoteAddress, remotePort }: Pick<Socket, 'remoteAddress' | 'remotePort'>): string {
-  return `${remoteAddress} ${remotePort}`;
+/** No two connections have the same, also of several doors. */
+function peerOf({ remoteAddress, remotePort, localPort }: Parameters<Strangers['known']>[0]): string {
+  return `${remoteAddress} ${remotePort} ${localPort}`;
 }

@@ -1,8 +1,9 @@
 /**
- * A process that floods one door: `node client.ts '{"kind":…,"door":…}'`. It keeps so many connections busy, makes no more than so many in
+ * A process that floods one door: `node client.ts '{"kind":…,"way":…}'`. It keeps so many connections busy, makes no more than so many in
  * all, and ends after its time; the line that it writes then says how many it made.
  */
 import * as net from 'node:net';
+import { Duplex } from 'node:stream';
 import * as tls from 'node:tls';
 import {
   callBlock,
@@ -13,7 +14,7 @@ import {
   PREFACE,
   uint32,
 } from '../../../src/rpc/testing/raw-frames.ts';
-import type { FloodOrder } from './kinds.ts';
+import type { FloodKind, FloodOrder } from './kinds.ts';
 
 const CHECK = '/grpc.health.v1.Health/Check';
 const many = (count: number, one: (n: number) => Buffer) =>
@@ -64,45 +65,79 @@ const frames: Readonly<Record<string, (round: number) => Buffer | undefined>> = 
 };
 
 const order = JSON.parse(process.argv[2] ?? '') as FloodOrder; // Written by run.ts.
-const { door, kind } = order;
-const isBare = kind === 'half-open' || kind === 'connect and close';
+const { way, kind } = order;
 const over = performance.now() + order.seconds * 1000;
 let made = 0;
 
-function open(): net.Socket {
-  if ('unix' in door) return net.connect(door.unix);
-  if (isBare) return net.connect(door.port, door.host);
-  return tls.connect({ ...door, rejectUnauthorized: false, ALPNProtocols: ['h2'] });
+/** The first message of a TLS client: made once, then said on each connection at no cost. */
+function clientHello(alpn: string): Promise<Buffer> {
+  return new Promise((resolve) => {
+    const wire = new Duplex({ read() {}, write: (chunk: Buffer) => resolve(chunk) });
+    tls.connect({ socket: wire, ALPNProtocols: [alpn] }).on('error', () => {});
+  });
 }
+
+/** Connects, and calls `ready` where the door's own protocol begins: behind TLS, unless `bare`. */
+function open(bare: boolean, ready: (socket: net.Socket) => void): net.Socket {
+  if ('unix' in way) {
+    const socket = net.connect(way.unix, () => ready(socket));
+    return socket;
+  }
+  const { host, port, alpn, before } = way;
+  const options = { host, port, localAddress: order.from };
+  const secure = (socket?: net.Socket) => {
+    const secured = tls.connect(
+      { ...(socket ? { socket } : options), rejectUnauthorized: false, ALPNProtocols: [alpn] },
+      () => ready(secured),
+    );
+    secured.on('error', () => {});
+    return secured;
+  };
+  if (!bare && before === undefined) return secure();
+  const socket = net.connect(options, () => {
+    if (before === undefined || kind === 'half-open' || kind === 'connect and close') return ready(socket);
+    socket.write(Buffer.from(before, 'hex'));
+    socket.once('data', () => (bare ? ready(socket) : secure(socket)));
+  });
+  return socket;
+}
+
+/** Sends what the kind is made of, as fast as it is taken. */
+function send(socket: net.Socket): void {
+  if (kind !== 'window') socket.resume();
+  socket.write(PREFACE);
+  let round = 0;
+  const more = () => {
+    for (let room = true; room; ) {
+      if (socket.destroyed || performance.now() >= over) return;
+      const bytes = frames[kind]?.(round++);
+      if (bytes === undefined) {
+        // Gone before it is answered: what is under way then is what can be left behind.
+        if (kind === 'headers') socket.destroy();
+        return;
+      }
+      room = socket.write(bytes);
+    }
+  };
+  socket.on('drain', more);
+  more();
+}
+
+const hello = await clientHello('unix' in way ? 'h2' : way.alpn);
+const acts: Partial<Record<FloodKind, (socket: net.Socket) => void>> = {
+  'half-open': (socket) => socket.resume(),
+  'half-open tls': (socket) => void socket.resume().write(hello),
+  handshakes: (socket) => socket.destroy(),
+  'connect and close': (socket) => socket.destroy(),
+};
 
 /** One connection at a time, one after the other. */
 function flood(): void {
   if (made >= order.connectionsMax || performance.now() >= over) return;
   made++;
-  const socket = open();
+  const socket = open(kind.startsWith('half-open') || kind === 'connect and close', acts[kind] ?? send);
   socket.on('error', () => {});
   socket.once('close', () => setImmediate(flood));
-  socket.once('unix' in door || isBare ? 'connect' : 'secureConnect', () => {
-    if (kind === 'connect and close') socket.destroy();
-    if (isBare) return;
-    if (kind !== 'window') socket.resume();
-    socket.write(PREFACE);
-    let round = 0;
-    const more = () => {
-      for (let room = true; room; ) {
-        if (socket.destroyed || performance.now() >= over) return;
-        const bytes = frames[kind]?.(round++);
-        if (bytes === undefined) {
-          // Gone before it is answered: what is under way then is what can be left behind.
-          if (kind === 'headers') socket.destroy();
-          return;
-        }
-        room = socket.write(bytes);
-      }
-    };
-    socket.on('drain', more);
-    more();
-  });
 }
 
 for (let n = 0; n < order.atOnce; n++) flood();
