@@ -39,15 +39,15 @@ function begin() {
 }
 
 describe('a paced stream', () => {
-  it('hands on four kilobytes in a turn, in their order, and then the end', async () => {
+  it('hands on two kilobytes in a turn, in their order, and then the end', async () => {
     const { socket, got, turn, isEnded } = begin();
-    const sent = Buffer.from(Array.from({ length: 10_000 }, (_, n) => n % 251));
+    const sent = Buffer.from(Array.from({ length: 5_000 }, (_, n) => n % 251));
     socket.push(sent);
     socket.push(null);
     await later();
     expect(got).toEqual([]);
     await turn();
-    expect(got.map(({ length }) => length)).toEqual([4096]);
+    expect(got.map(({ length }) => length)).toEqual([2048]);
     await turn();
     expect(isEnded()).toBe(false);
     await turn();
@@ -58,18 +58,18 @@ describe('a paced stream', () => {
 
   it('reads no more of the socket while some of it waits', async () => {
     const { socket, turn, got } = begin();
-    socket.push(Buffer.alloc(5000));
+    socket.push(Buffer.alloc(3000));
     await later();
     expect(socket.isPaused()).toBe(true);
     await turn();
     expect(socket.isPaused()).toBe(true);
     await turn();
-    expect([socket.isPaused(), Buffer.concat(got).length]).toEqual([false, 5000]);
+    expect([socket.isPaused(), Buffer.concat(got).length]).toEqual([false, 3000]);
   });
 
   it('hands on nothing of a socket that is gone', async () => {
     const { socket, stream, turn, got } = begin();
-    socket.push(Buffer.alloc(5000));
+    socket.push(Buffer.alloc(3000));
     await later();
     socket.destroy();
     await later();

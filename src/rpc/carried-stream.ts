@@ -66,5 +66,5 @@ export function pacedStream(socket: Duplex, turns: Turns, source: string): Duple
   return stream;
 }
 
-/** Some fifty calls: a few milliseconds of work. */
-const PIECE_BYTES = 4096;
+/** Some twenty calls: a millisecond or two of work. */
+const PIECE_BYTES = 2048;

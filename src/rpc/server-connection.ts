@@ -86,7 +86,8 @@ export function serveConnection(options: {
   const drain = (why: RpcError): Promise<void> => {
     if (!draining.signal.aborted && !peer.socket.closed) {
       draining.abort(why);
-      const grace = clock.after(limits.graceMs, () => {
+      const graceMs = isStranger ? Math.min(limits.graceMs, STRANGER_GRACE_MS) : limits.graceMs;
+      const grace = clock.after(graceMs, () => {
         for (const call of calls.items()) call.end(why);
         // The statuses are written on this turn of the event loop; whoever does not read them by the next is cut off.
         timers.push(clock.after(LAST_WORDS_MS, () => peer.socket.destroy()));
@@ -214,4 +215,6 @@ const PING_INTERVAL_MS = 30_000;
 const PING_TIMEOUT_MS = 20_000;
 /** The kernel tells when a process is gone; this is for those that are there and do not read. */
 const LOCAL_PING_INTERVAL_MS = 5 * 60_000;
+/** For an attestation that is under way; nobody who is known is to wait for a stranger at the stop. */
+const STRANGER_GRACE_MS = 2_000;
 const AGED = 'the connection has reached its age; connect again';

@@ -15,19 +15,25 @@ afterEach(async () => {
 });
 
 /** A server that lets so many strangers of one address connect, and vouches for who calls it as `knows` says; `crowded` is whom it said that of, as far as it logs them. */
-async function begin(strangersPerSourceMax: number, options: { knows?: () => boolean; strangersMax?: number } = {}) {
+async function begin(
+  strangersPerSourceMax: number,
+  options: { knows?: () => boolean; strangersMax?: number; answers?: boolean } = {},
+) {
   const crowded: unknown[] = [];
+  const unanswered: string[] = [];
   const log: Log = {
     ...createSilentLog(),
     warn: (event, fields) => void (event === 'rpc.strangers.crowded' && crowded.push(fields?.['source'])),
   };
-  const { knows = () => true, strangersMax = 1000 } = options;
+  const { knows = () => true, strangersMax = 1000, answers = true } = options;
   const test = await start('tls', {
     log,
     limits: { strangersPerSourceMax, strangersMax, strangerStreamsMax: 20 },
     async interceptor(context, next) {
       if (knows()) context.vouch();
-      await next();
+      if (answers) return await next();
+      unanswered.push(context.method);
+      await new Promise(() => {});
     },
   });
   started = test;
@@ -48,7 +54,7 @@ async function begin(strangersPerSourceMax: number, options: { knows?: () => boo
     return Object.assign(socket, { isOver: () => over });
   };
   const ask = () => test.client().unary(Health.method.check, {}, { signal: new AbortController().signal });
-  return { ...test, crowded, host, port, knock, ask };
+  return { ...test, crowded, unanswered, host, port, knock, ask };
 }
 
 it('the oldest stranger of an address makes room for its newest', async () => {
@@ -133,6 +139,26 @@ it('one that stays a stranger is told to go after a while', async () => {
   await clock.advance(2 * 60_000 + 11_000);
   expect(await waiting).toMatchObject({ message: expect.stringContaining('reached its age') });
   expect(server.address()).toBeDefined();
+});
+
+it.each([
+  ['two seconds for a stranger', false, 2_000],
+  ['its whole grace for others', true, 10_000],
+])('a stop waits %s', async (_name, known, waitsMs) => {
+  const { client, clock, server, unanswered } = await begin(10, { knows: () => known, answers: false });
+  const options = { signal: new AbortController().signal };
+  const call = client().unary(Health.method.check, {}, options);
+  const problem = call.catch((error: unknown) => error);
+  await expect.poll(() => unanswered.length).toBe(1);
+  let over = false;
+  void problem.then(() => (over = true));
+  const stop = server.stop();
+  await clock.advance(waitsMs - 100);
+  expect(over).toBe(false);
+  await clock.advance(300);
+  expect(await problem).toMatchObject({ message: 'the server is stopping' });
+  await clock.advance(1_000);
+  await stop;
 });
 
 it('nor does one that was given up', async () => {
