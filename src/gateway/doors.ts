@@ -1,5 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net';
-import { createStrangers, sourceOfAddress, type Turns } from '../rpc/index.ts';
+import { BACKLOG, createStrangers, sourceOfAddress, type Turns } from '../rpc/index.ts';
 import { type Clock, messageOf } from '../std/index.ts';
 import { closeInTime, LAST_WORDS_MS } from './close-in-time.ts';
 import { GatewayError } from './errors.ts';
@@ -103,5 +103,3 @@ const SOCKETS = {
   pauseOnConnect: true,
   allowHalfOpen: true,
 } as const;
-/** Connections that the kernel holds for us, as many as it will by default: it lets those beyond wait for a second or three before they may try again. */
-const BACKLOG = 4096;

@@ -37,5 +37,5 @@ export {
 } from './service.ts';
 export { sourceOf, sourceOfAddress } from './source.ts';
 export { createStrangers, type Strangers } from './strangers.ts';
-export type { Connect, Listen, TlsIdentity } from './transport.ts';
+export { BACKLOG, type Connect, type Listen, type TlsIdentity } from './transport.ts';
 export { createTurns, type Turns, whenSpoken } from './turns.ts';

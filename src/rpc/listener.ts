@@ -14,7 +14,7 @@ import type { RpcLimits } from './limits.ts';
 import { peerChain } from './peer-chain.ts';
 import { sourceOfAddress } from './source.ts';
 import { createStrangers } from './strangers.ts';
-import type { Listen, TlsIdentity } from './transport.ts';
+import { BACKLOG, type Listen, type TlsIdentity } from './transport.ts';
 import { type Turns, whenSpoken } from './turns.ts';
 import { listenOnUnixSocket } from './unix-socket.ts';
 
@@ -194,6 +194,3 @@ function listenOnTcp(server: Server, host: string, port: number): Promise<void> 
     });
   });
 }
-
-/** Connections that the kernel holds for us, as many as it will by default: it lets those beyond wait for a second or three before they may try again. */
-const BACKLOG = 4096;

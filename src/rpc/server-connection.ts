@@ -86,8 +86,7 @@ export function serveConnection(options: {
   const drain = (why: RpcError): Promise<void> => {
     if (!draining.signal.aborted && !peer.socket.closed) {
       draining.abort(why);
-      const graceMs = isStranger ? Math.min(limits.graceMs, STRANGER_GRACE_MS) : limits.graceMs;
-      const grace = clock.after(graceMs, () => {
+      const grace = clock.after(Math.min(limits.graceMs, isStranger ? STRANGER_GRACE_MS : limits.graceMs), () => {
         for (const call of calls.items()) call.end(why);
         // The statuses are written on this turn of the event loop; whoever does not read them by the next is cut off.
         timers.push(clock.after(LAST_WORDS_MS, () => peer.socket.destroy()));

@@ -36,3 +36,9 @@ export type Connect =
         identity?: () => TlsIdentity | undefined;
       };
     };
+
+/**
+ * Connections that the kernel holds until they are taken up, as many as it will by default. Whoever comes when it is full waits for a second or
+ * three before his own kernel tries again, and is refused at once on a unix socket.
+ */
+export const BACKLOG = 4096;

@@ -3,6 +3,7 @@ import { connect, type Server } from 'node:net';
 import { dirname, isAbsolute } from 'node:path';
 import { codeOf, messageOf } from '../std/index.ts';
 import { RpcSetupError } from './errors.ts';
+import { BACKLOG } from './transport.ts';
 
 /**
  * Makes `server` listen on the unix socket `path`, the file having `mode` from its first moment on. A socket file that nobody
@@ -20,7 +21,7 @@ export async function listenOnUnixSocket(server: Server, path: string, mode: num
     // Node binds within listen(), so the mask holds for exactly that call; chmod alone would leave the file open for a moment.
     const umask = process.umask(~mode & 0o777);
     try {
-      server.listen({ path }, () => {
+      server.listen({ path, backlog: BACKLOG }, () => {
         server.removeListener('error', onError);
         chmodSync(path, mode);
         resolve();

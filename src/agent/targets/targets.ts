@@ -2,6 +2,7 @@ import { chmod, rmdir, unlink } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { TargetView } from '../../model/index.ts';
+import { BACKLOG } from '../../rpc/index.ts';
 import { type Clock, type Log, messageOf, raceAbort, timeoutSignal } from '../../std/index.ts';
 import { clearSocketPath, prepareSocketFolder } from '../socket-path.ts';
 import { type TargetProtocol, targetProtocols } from './target-refusal.ts';
@@ -149,7 +150,7 @@ function listen(server: Server, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
     // Stays: a connection that can't be accepted, for want of descriptors say, is no reason to end the process.
     server.on('error', reject);
-    server.listen(path, resolve);
+    server.listen({ path, backlog: BACKLOG }, resolve);
   });
 }
 

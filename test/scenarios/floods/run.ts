@@ -5,7 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Stack } from '../../support/stack.ts';
 import { type DoorName, type FloodKind, type FloodOrder, ROLE_OF } from './kinds.ts';
 import { type Latency, openOthers } from './others.ts';
-import { heapOf, type Usage, usageOf } from './usage.ts';
+import { connectionsPutOff, heapOf, type Usage, usageOf } from './usage.ts';
 import { wayTo } from './ways.ts';
 
 /** What one flood cost. */
@@ -23,14 +23,18 @@ export interface FloodReport {
   readonly after: Usage;
   /** After how many seconds sockets and memory were back; when they were not, how long that was looked at. */
   readonly backAfter: number;
+  /** Connections that this machine's kernel put off during the flood, since those before them had not been taken up yet. */
+  readonly putOff: number;
 }
 
 export interface FloodSize {
   readonly seconds: number;
   readonly atOnce: number;
   readonly connectionsMax: number;
-  /** How long after the flood sockets and memory are looked at last; sooner when they are back. */
+  /** How long after the flood what the role holds is looked at last; sooner when it is back. */
   readonly restSeconds: number;
+  /** What is to be back: sockets at least. */
+  readonly awaits: 'sockets' | 'sockets and memory';
   /** The address that the flood comes from; the others are at 127.0.0.1. */
   readonly from: string;
 }
@@ -52,29 +56,37 @@ export async function runFlood(
     const beforeEnds = performance.now() + BEFORE_MS;
     const first = await others.measure(() => performance.now() >= beforeEnds);
     const before = await usage();
+    const putOffBefore = connectionsPutOff();
     const flood = startFlood(stack, { door, kind }, size);
     const peaks = watchPeak(usage, flood.isOver);
     const during = await others.measure(flood.isOver);
     const made = await flood.made;
+    const putOff = connectionsPutOff() - putOffBefore;
     const peak = most(before, await peaks);
     const began = performance.now();
     const seconds = () => Math.round((performance.now() - began) / 100) / 10;
     let after = await usage();
     // A quarter more is what a heap has in young objects at one time and not at another.
     const isBack = () =>
-      after.sockets <= before.sockets && after.rss <= before.rss * 1.25 && after.heap <= before.heap * 1.25 + 5;
+      keptSockets({ before, after }) <= 0 &&
+      (size.awaits === 'sockets' || (after.rss <= before.rss * 1.25 && after.heap <= before.heap * 1.25 + 5));
     while (!isBack() && seconds() < size.restSeconds) {
       await pause(500);
       after = await usage();
     }
     return {
-      ...{ door, kind, made, before, peak, after, backAfter: seconds() },
+      ...{ door, kind, made, before, peak, after, backAfter: seconds(), putOff },
       known: { before: first.known, during: during.known },
       newcomer: { before: first.newcomer, during: during.newcomer },
     };
   } finally {
     await others.close();
   }
+}
+
+/** How many sockets of a flood a role has kept; not counted are those that it has to other roles, which it may have to connect to anew at any time. */
+export function keptSockets({ before, after }: Pick<FloodReport, 'before' | 'after'>): number {
+  return after.sockets - before.sockets - OWN_SOCKETS;
 }
 
 /** Ends the role with SIGTERM in the middle of a flood, and starts it again; how long that took, and the exit code. */
@@ -141,3 +153,4 @@ function most(a: Usage, b: Usage): Usage {
 
 const CLIENT = path.join(import.meta.dirname, 'client.ts');
 const BEFORE_MS = 1500;
+const OWN_SOCKETS = 2;

@@ -31,6 +31,12 @@ export async function heapOf(http: string): Promise<number | undefined> {
   }
 }
 
+/** How many connections over TCP this machine's kernel has put off because too many waited to be taken up. */
+export function connectionsPutOff(): number {
+  const [names = '', values = ''] = fs.readFileSync('/proc/net/netstat', 'latin1').split('\n');
+  return Number(values.split(' ')[names.split(' ').indexOf('ListenOverflows')]);
+}
+
 function isSocket(pid: number, fd: string): boolean {
   try {
     return fs.readlinkSync(`/proc/${pid}/fd/${fd}`).startsWith('socket:');
