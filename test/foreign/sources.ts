@@ -19,7 +19,7 @@ export async function debianSource(cache: string, name: string, version?: string
 /** The folder of a source distribution of PyPI's. */
 export async function pythonSource(cache: string, name: string, version: string): Promise<string> {
   return once(cache, `${name}-${version}`, async (folder) => {
-    const how = ['--no-deps', '--no-binary', ':all:', '--quiet'];
+    const how = ['--no-deps', '--no-binary', name, '--quiet'];
     // pip asks the package's own build for its metadata, which may fail after the file is there.
     await command('python3', ['-m', 'pip', 'download', ...how, '--dest', folder, `${name}==${version}`], {
       cwd: folder,

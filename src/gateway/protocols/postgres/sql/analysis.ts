@@ -3,7 +3,7 @@ import type { BoundParameters } from './bound.ts';
 import type { Catalog, Relation } from './catalog.ts';
 import type { MasksNaming, MissingColumn } from './masks-without-column.ts';
 import type { Place } from './names.ts';
-import type { CreatedRelation, SearchPath } from './plan.ts';
+import type { CreatedRelation, SessionEffect } from './plan.ts';
 import type { RefusedText } from './refusal.ts';
 import type { Masked, Outer, Output, Scope } from './scope.ts';
 import type { Fields } from './tree.ts';
@@ -81,8 +81,8 @@ export interface Found {
   encoding: { readonly name: string | undefined } | undefined;
   /** See `StatementPlan.needsValues`. */
   needsValues: boolean;
-  /** A `set_config` changed the path. */
-  searchPath: { readonly path: SearchPath; readonly isLocal: boolean } | undefined;
+  /** What calls of `set_config` make of the path and the role, in their order. */
+  readonly settings: SessionEffect[];
   /** See `StatementPlan.unknown`. */
   readonly unknown: Set<string>;
   /** Those that the snapshot shows, of all that are named. */
@@ -96,7 +96,7 @@ export interface Found {
 export function nothingFound(): Found {
   return {
     ...{ writes: false, touchesMasked: false, touchesCreated: false, needsValues: false, runsUnseen: false },
-    ...{ searchPath: undefined, encoding: undefined, unknown: new Set<string>() },
+    ...{ settings: [], encoding: undefined, unknown: new Set<string>() },
     ...{ relations: new Set<Relation>(), ownOperators: new Set<string>() },
   };
 }

@@ -61,14 +61,17 @@ describe('set_config with parameters', () => {
     [['search_path', null, null], [{ kind: 'search-path', path: undefined, isLocal: false }]],
     [['client_encoding', 'latin-1', 'f'], [{ kind: 'encoding', name: 'LATIN1' }]],
     [['client_encoding', null, 'f'], [{ kind: 'encoding', name: undefined }]],
+    [['role', 'none', 'f'], [{ kind: 'role', role: undefined, isSession: false, isLocal: false }]],
+    [['role', 'auditor', 't'], [{ kind: 'role', role: 'auditor', isSession: false, isLocal: true }]],
+    [['Session_Authorization', null, 't'], [{ kind: 'role', role: undefined, isSession: true, isLocal: true }]],
     [[null, '1', 'f'], []],
   ])('%j passes with what it does', (values, effects) => {
     expect(verdict(bind(...values))).toMatchObject({ needsValues: false, effects });
   });
 
   it.each([
-    [['role', 'postgres', 'f']],
-    [['Session_Authorization', 'postgres', 'f']],
+    [['role', 'auditor', 'o']],
+    [['Session_Authorization', 'auditor', 'o']],
     [['search_path', 'a b', 'f']],
     [['search_path', 'a', 'o']],
     [['standard_conforming_strings', 'off', 'f']],
@@ -81,7 +84,9 @@ describe('set_config with parameters', () => {
   it('asks policy about what is not harmless, and refuses it while columns are masked', () => {
     const touches = verdict(plan(ALL, [text('app.tenant'), text('7'), text('f')]));
     expect(touches).toMatchObject({ touches: [{ action: 'postgres:set', resource: 'shop/shop' }] });
-    for (const name of ['app.tenant', 'enable_seqscan', 'session_replication_role'])
+    const role = verdict(plan(ALL, [text('role'), text('auditor'), text('t')]));
+    expect(role).toMatchObject({ touches: [{ action: 'postgres:set-role', resource: 'shop/shop' }] });
+    for (const name of ['app.tenant', 'enable_seqscan', 'session_replication_role', 'role'])
       expect(verdict(plan(ALL, [text(name), text('off'), text('f')], { as: 'web' }))).toBe('setting-refused');
     expect(verdict(plan(ALL, [text('track_functions'), text('all'), text('f')], { as: 'web' }))).toMatchObject({
       needsValues: false,
@@ -113,6 +118,7 @@ describe('set_config with parameters', () => {
     'select set_config(coalesce($1, $2), $3, false)',
     'select set_config(setting_name => $1, new_value => $2, is_local => false)',
     "select set_config('search_path', $1, false) from pg_settings",
+    "select set_config('role', $1, false) from pg_settings",
     'prepare p as select set_config($1, $2, false)',
     'declare c cursor for select set_config($1, $2, false)',
     'explain analyze select set_config($1, $2, false)',
@@ -121,7 +127,7 @@ describe('set_config with parameters', () => {
     const refusals = [verdict(plan(sql)), verdict(plan(sql, values))];
     expect(refusals).toContain('setting-refused');
     expect(refusals[1]).not.toMatchObject({ needsValues: true });
-    if (sql.includes('search_path')) expect(verdict(plan(sql, [text('app')]))).toBe('setting-refused');
+    if (/search_path|role/.test(sql)) expect(verdict(plan(sql, [text('app')]))).toBe('setting-refused');
   });
 
   it('is refused where another function of that name could be meant', () => {

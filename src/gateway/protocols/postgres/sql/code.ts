@@ -15,9 +15,10 @@ import {
   revealingFunctions,
 } from './function-lists.ts';
 import { databaseResource, functionResource } from './names.ts';
+import type { SessionEffect } from './plan.ts';
 import { notUnderstood, RefusedText } from './refusal.ts';
 import { codePath } from './search-path.ts';
-import { checkSetting, identitySettings, mayHaveAnyValue } from './settings.ts';
+import { checkRole, checkSetting, identitySettings, mayHaveAnyValue } from './settings.ts';
 import { constantOf, type Fields, fieldOf, fieldsOf, listOf, nodeOf, stringsOf, textOf } from './tree.ts';
 
 interface Call {
@@ -156,17 +157,27 @@ function checkSetConfig(analysis: Analysis, fields: Fields): void {
       `set_config takes a constant or a parameter as value for "${setting}" here`,
     );
   }
-  if (identitySettings.has(setting))
-    throw new RefusedText('setting-refused', 'set_config does not change the role here', { hint: 'Use SET ROLE.' });
-  const path = checkSetting(analysis, setting, value === null ? undefined : [value.text]);
-  if (path === undefined) return;
-  if (isLocal === LATER) return void noteLater(analysis);
+  const values = value === null ? undefined : [value.text];
+  if (isLocal === LATER && followedSettings.has(setting)) return void noteLater(analysis);
+  const effect = settingEffect(analysis, setting, { values, isLocal: isLocal === true });
+  if (effect === undefined) return;
   // One that may run or not would leave nobody here knowing what the names after it mean.
   if (isLocal === undefined || !analysis.certainCalls.has(fields))
-    throw new RefusedText('setting-refused', 'set_config sets the search_path only by a SELECT of its own here', {
-      hint: 'Write SELECT set_config(...) without FROM or WHERE, with constants or parameters, or SET search_path.',
+    throw new RefusedText('setting-refused', `set_config sets "${setting}" only by a SELECT of its own here`, {
+      hint: `Write SELECT set_config(...) without FROM or WHERE, with constants or parameters, or SET ${setting}.`,
     });
-  analysis.found.searchPath = { path: path.names, isLocal };
+  analysis.found.settings.push(effect);
+}
+
+/** Judges an assignment; answers what it makes of the path or the role. */
+function settingEffect(
+  analysis: Analysis,
+  setting: string,
+  to: { readonly values: readonly string[] | undefined; readonly isLocal: boolean },
+): SessionEffect | undefined {
+  if (identitySettings.has(setting)) return checkRole(analysis, setting, to);
+  const path = checkSetting(analysis, setting, to.values);
+  return path && { kind: 'search-path', path: path.names, isLocal: to.isLocal };
 }
 
 function noteLater(analysis: Analysis): void {
@@ -334,6 +345,8 @@ export function unknownFunction({ schema, name }: Pick<Call, 'schema' | 'name'>)
   );
 }
 
+/** What names mean from then on. */
+const followedSettings: ReadonlySet<string> = new Set(['search_path', ...identitySettings]);
 const LATER = 'later';
 const SET_CONFIG = 'set_config';
 const FUNCTION_SET_CONFIG = `function ${SET_CONFIG}`;

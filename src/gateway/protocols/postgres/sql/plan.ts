@@ -42,6 +42,14 @@ export interface DeclaredCursor {
 /** The names of a search path as they were set, `$user` and absent schemas included; undefined = the path that the session began with. */
 export type SearchPath = readonly string[] | undefined;
 
+/** Whose rights a session has; undefined = the login's. */
+export interface Role {
+  /** SET SESSION AUTHORIZATION. */
+  readonly session: string | undefined;
+  /** SET ROLE, from which `none` leads back to the session's. */
+  readonly current: string | undefined;
+}
+
 /** Where in a transaction a session stands: what a rollback brings back. */
 export interface TransactionFacts {
   /** BEGIN was said: a failed statement does not end it. */
@@ -68,9 +76,8 @@ export interface SessionFacts {
   readonly searchPath: SearchPath;
   /** What the path is once the transaction is committed: SET LOCAL ends with it. */
   readonly pathAtCommit: SearchPath;
-  /** Set by SET ROLE or SET SESSION AUTHORIZATION; undefined = the login itself. */
-  readonly role: string | undefined;
-  readonly roleAtCommit: string | undefined;
+  readonly role: Role;
+  readonly roleAtCommit: Role;
   readonly prepared: ReadonlyMap<string, PreparedStatement>;
   /**
    * Cursors declared in SQL. They share their names with the protocol's portals: to plan a FETCH, add those that the session has, each in
@@ -107,10 +114,10 @@ export type SessionEffect =
     }
   | { readonly kind: 'move' }
   | { readonly kind: 'search-path'; readonly path: SearchPath; readonly isLocal: boolean }
-  /** `role` undefined: the login itself. */
   /** Of the client's texts; `name` undefined: that of the session's beginning. */
   | { readonly kind: 'encoding'; readonly name: string | undefined }
-  | { readonly kind: 'role'; readonly role: string | undefined; readonly isLocal: boolean }
+  /** `role` undefined: that of the login, or, unless it is the session's, of the session. */
+  | { readonly kind: 'role'; readonly role: string | undefined; readonly isSession: boolean; readonly isLocal: boolean }
   | { readonly kind: 'discard' }
   | { readonly kind: 'discard-temporary' }
   | {

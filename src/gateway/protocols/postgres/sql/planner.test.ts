@@ -355,6 +355,11 @@ describe('what reaches past the database is refused to everybody', () => {
     ["select set_config('ro' || 'le', 'x', false)", 'setting-refused'],
     ["select set_config('search_path', $1, false)", 'setting-refused'],
     ["select set_config('role', $1, false)", 'setting-refused'],
+    ["select set_config('role', 'auditor', false) where false", 'setting-refused'],
+    ["select set_config('ROLE', 'auditor', $1)", 'setting-refused'],
+    ["select coalesce('', set_config('session_authorization', 'auditor', false))", 'setting-refused'],
+    ["select note, set_config('role', 'auditor', false) from orders", 'setting-refused'],
+    ["declare c cursor for select set_config('role', 'auditor', false)", 'setting-refused'],
     ["select set_config('jit.role'::char(3), $1, false)", 'setting-refused'],
     ["select set_config('search_path', '\"$user\", public'::varchar(7), false)", 'setting-refused'],
     ['set standard_conforming_strings = off', 'setting-refused'],
@@ -398,6 +403,9 @@ describe('what reaches past the database is refused to everybody', () => {
     ['set role auditor', 'postgres:set-role'],
     ['set local role auditor', 'postgres:set-role'],
     ["set session authorization 'auditor'", 'postgres:set-role'],
+    ["select set_config('role', 'auditor', false)", 'postgres:set-role'],
+    ["select pg_catalog.set_config('Session_Authorization', 'auditor', true)", 'postgres:set-role'],
+    ["set role 'NONE'", 'postgres:set-role'],
     ["set app.tenant = '7'", 'postgres:set'],
     ["select set_config('app.tenant', $1, false)", 'postgres:set'],
     ['set local_preload_libraries = x', 'postgres:set'],
@@ -416,6 +424,7 @@ describe('what reaches past the database is refused to everybody', () => {
   it.each([
     'set role none',
     'reset role',
+    "select set_config('role', 'none', true), set_config('role', null, false)",
     'set session authorization default',
     'set session authorization postgres',
     'set role postgres',
@@ -436,6 +445,34 @@ describe('what reaches past the database is refused to everybody', () => {
     );
     expect(touchesOf(plans[2] ?? shop.plan(''))).toEqual(
       ['pg_temp', 'Odd%2FSchema', 'public'].map((schema) => `postgres:select shop/shop/${schema}/x`),
+    );
+  });
+
+  it.each([
+    [['set role auditor'], ['auditor', 'public']],
+    [["select set_config('role', 'auditor', false)"], ['auditor', 'public']],
+    [["begin; select set_config('role', 'auditor', true)"], ['auditor', 'public']],
+    [["begin; select set_config('role', 'auditor', true); commit"], ['public']],
+    [["begin; select set_config('role', 'auditor', false), set_config('role', 'none', true)"], ['public']],
+    [
+      ["begin; select set_config('role', 'auditor', false), set_config('role', 'none', true); commit"],
+      ['auditor', 'public'],
+    ],
+    [["select set_config('role', 'auditor', false)", 'reset role'], ['public']],
+    [
+      ["set session authorization 'auditor'", 'reset role'],
+      ['auditor', 'public'],
+    ],
+    [
+      ["set session authorization 'auditor'", 'set role clerk', 'set role none'],
+      ['auditor', 'public'],
+    ],
+    [["set session authorization 'auditor'", 'set role postgres'], ['public']],
+    [["set session authorization 'auditor'", 'reset session authorization'], ['public']],
+  ])('after %j a name means what it means to that role', (texts, schemas) => {
+    const plans = inSession(shop, ['set search_path to "$user", public', ...texts, 'select * from x'], 'admin');
+    expect(touchesOf(plans.at(-1) ?? shop.plan(''))).toEqual(
+      ['pg_temp', ...schemas].map((schema) => `postgres:select shop/shop/${schema}/x`),
     );
   });
 

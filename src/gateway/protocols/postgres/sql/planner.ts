@@ -20,7 +20,7 @@ import type {
 } from './plan.ts';
 import { planLong } from './plan-long.ts';
 import { RefusedText, sqlstates } from './refusal.ts';
-import { lookupOf, pathOf } from './search-path.ts';
+import { lookupOf, pathOf, roleOf } from './search-path.ts';
 import { applySessionEffects } from './session-facts.ts';
 import { isOpenShape, type Shape, shapeOf } from './shape.ts';
 import { kindName, statementClasses } from './statement-classes.ts';
@@ -102,7 +102,7 @@ function keyOfText(basis: string, sql: string): string {
 
 /** Everything but the text that a verdict depends on. No identity holds a line break. */
 function basisOf({ mode, catalog, decider, session }: PlanRequest): string {
-  const names = JSON.stringify([pathOf(session) ?? null, session.role ?? null]);
+  const names = JSON.stringify([pathOf(session) ?? null, roleOf(catalog, session.role) ?? null]);
   return `${mode} ${decider.version} ${catalog.version} ${names} ${decider.principalKey}\n`;
 }
 
@@ -183,7 +183,7 @@ function planStatement(
     createdNames: session.createdNames,
     moved: session.moved,
     bound: request.mode === 'parse' ? boundParameters(node, request.parameters) : undefined,
-    isOtherRole: session.role !== undefined,
+    isOtherRole: roleOf(catalog, session.role) !== undefined,
     mayDefine: (schema, name) =>
       decider.decide('postgres:ddl', tableResource(facts.place, schema, name), {}).allow ||
       decider.decide('postgres:ddl', databaseResource(facts.place), {}).allow,
@@ -193,8 +193,7 @@ function planStatement(
   work.note(touchesOf(analysis));
   const judgement = judge(analysis, decider);
   const { found } = analysis;
-  const path = found.searchPath;
-  const more: SessionEffect[] = path === undefined ? [] : [{ kind: 'search-path', ...path }];
+  const more: SessionEffect[] = [...found.settings];
   if (found.encoding !== undefined) more.push({ kind: 'encoding', ...found.encoding });
   return {
     kind: outcome.kind,

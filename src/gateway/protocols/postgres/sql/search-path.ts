@@ -1,5 +1,5 @@
 import type { Catalog } from './catalog.ts';
-import type { SearchPath, SessionFacts } from './plan.ts';
+import type { Role, SearchPath, SessionFacts } from './plan.ts';
 
 type NameFacts = Pick<SessionFacts, 'searchPath' | 'startPath' | 'createdNames' | 'role'>;
 
@@ -19,7 +19,7 @@ export function lookupOf(catalog: Catalog, facts: NameFacts): Lookup {
   const names = pathOf(facts) ?? parsePath(catalog.searchPathSetting) ?? catalog.searchPath;
   const listed: string[] = [];
   for (const one of names) {
-    const name = one === '$user' ? (facts.role ?? catalog.user) : one;
+    const name = one === '$user' ? (roleOf(catalog, facts.role) ?? catalog.user) : one;
     if (listed.includes(name) || !isThere(catalog, facts, name)) continue;
     listed.push(name);
   }
@@ -50,6 +50,12 @@ export function parsePath(text: string): readonly string[] | undefined {
   return names.some((name) => Buffer.byteLength(name) > NAME_BYTES_MAX) ? undefined : names;
 }
 
+/** The role in force; undefined = the login itself. */
+export function roleOf(catalog: Catalog, { session, current }: Role): string | undefined {
+  const name = current ?? session;
+  return name === catalog.user ? undefined : name;
+}
+
 /** The path in force. */
 export function pathOf(facts: Pick<SessionFacts, 'searchPath' | 'startPath'>): SearchPath {
   return facts.searchPath ?? facts.startPath;
@@ -57,7 +63,7 @@ export function pathOf(facts: Pick<SessionFacts, 'searchPath' | 'startPath'>): S
 
 function isThere(catalog: Catalog, { createdNames, role }: NameFacts, name: string): boolean {
   // What another role may use is not known here: it counts as all.
-  if (role !== undefined || name === 'pg_catalog' || name === 'pg_temp') return true;
+  if (roleOf(catalog, role) !== undefined || name === 'pg_catalog' || name === 'pg_temp') return true;
   return catalog.schemas.has(name) || createdNames.has(`schema ${name}`);
 }
 

@@ -1,13 +1,15 @@
-import type { CreatedRelation, SessionEffect, SessionFacts, TransactionFacts } from './plan.ts';
+import type { CreatedRelation, Role, SessionEffect, SessionFacts, TransactionFacts } from './plan.ts';
 import { charactersOf } from './prepared.ts';
+
+const LOGIN: Role = { session: undefined, current: undefined };
 
 /** A session that has done nothing yet. */
 export const noSessionFacts: SessionFacts = {
   startPath: undefined,
   searchPath: undefined,
   pathAtCommit: undefined,
-  role: undefined,
-  roleAtCommit: undefined,
+  role: LOGIN,
+  roleAtCommit: LOGIN,
   prepared: new Map(),
   cursors: new Map(),
   created: new Map(),
@@ -123,8 +125,8 @@ function applyEffect(facts: SessionFacts, effect: SessionEffect): SessionFacts {
     case 'role':
       return {
         ...inTransaction(facts),
-        role: effect.role,
-        roleAtCommit: effect.isLocal ? facts.roleAtCommit : effect.role,
+        role: withRole(facts.role, effect),
+        roleAtCommit: effect.isLocal ? facts.roleAtCommit : withRole(facts.roleAtCommit, effect),
       };
     case 'encoding':
       return facts; // The server reports it.
@@ -137,6 +139,11 @@ function applyEffect(facts: SessionFacts, effect: SessionEffect): SessionFacts {
     default:
       return effect satisfies never;
   }
+}
+
+function withRole({ session }: Role, { role, isSession }: Extract<SessionEffect, { kind: 'role' }>): Role {
+  // One that the session is given takes the place of both.
+  return isSession ? { session: role, current: undefined } : { session, current: role };
 }
 
 type TransactionEffect = Extract<SessionEffect, { kind: 'transaction' }>;

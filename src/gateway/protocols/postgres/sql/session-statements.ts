@@ -3,7 +3,7 @@ import type { Analysis } from './analysis.ts';
 import { databaseResource } from './names.ts';
 import type { SessionEffect } from './plan.ts';
 import { notUnderstood, RefusedText } from './refusal.ts';
-import { checkSetting, identitySettings } from './settings.ts';
+import { checkRole, checkSetting, identitySettings } from './settings.ts';
 import type { Outcome } from './statements.ts';
 import { constantOf, type Fields, flagOf, listOf, textOf } from './tree.ts';
 
@@ -67,7 +67,7 @@ export function walkSet({ analysis }: Where, fields: Fields): Partial<Outcome> {
   if (kind !== 'VAR_SET_VALUE' && kind !== 'VAR_SET_DEFAULT' && kind !== 'VAR_RESET') throw notUnderstood('SET');
   const values = kind === 'VAR_SET_VALUE' ? listOf(fields, 'args').map(settingValue) : undefined;
   if (identitySettings.has(name.toLowerCase()))
-    return setRole(analysis, { values, isLocal: flagOf(fields, 'is_local') });
+    return { kind: 'set role', effects: [checkRole(analysis, name, { values, isLocal: flagOf(fields, 'is_local') })] };
   // Each value of this list is one schema, whatever is in it; `set_config` gives the text that is cut into names.
   const isPath = name.toLowerCase() === 'search_path';
   const path = checkSetting(analysis, name, isPath ? values && [values.map(quoteName).join(', ')] : values);
@@ -75,22 +75,6 @@ export function walkSet({ analysis }: Where, fields: Fields): Partial<Outcome> {
     kind: kind === 'VAR_RESET' ? 'reset' : 'set',
     effects: path === undefined ? [] : [{ kind: 'search-path', path: path.names, isLocal: flagOf(fields, 'is_local') }],
   };
-}
-
-/** The session as another role than the login: what it may do then is what policy and the server say of that role. */
-function setRole(
-  analysis: Analysis,
-  { values, isLocal }: { readonly values: readonly string[] | undefined; readonly isLocal: boolean },
-): Partial<Outcome> {
-  const name = values?.join(', ');
-  const isLogin = name === undefined || name.toLowerCase() === 'none' || name === analysis.catalog.user;
-  if (!isLogin) {
-    if (analysis.taint.isInForce)
-      throw new RefusedText('setting-refused', 'SET ROLE is refused while columns are masked for you');
-    const resource = databaseResource(analysis.place);
-    analysis.questions.push({ action: 'postgres:set-role', resource, context: { role: name } });
-  }
-  return { kind: 'set role', effects: [{ kind: 'role', role: isLogin ? undefined : name, isLocal }] };
 }
 
 function quoteName(name: string): string {

@@ -1,7 +1,7 @@
 import type { Analysis, Question } from './analysis.ts';
 import { encodingHint, encodingNamed, holdsAnyValue, isServedEncoding } from './encodings.ts';
 import { databaseResource, type Place } from './names.ts';
-import type { SearchPath } from './plan.ts';
+import type { SearchPath, SessionEffect } from './plan.ts';
 import { type RefusalDetail, RefusedText } from './refusal.ts';
 import { parsePath } from './search-path.ts';
 
@@ -37,6 +37,26 @@ export function checkSetting(
     });
   askSetting(analysis, setting);
   return undefined;
+}
+
+/**
+ * Judges `role` and `session_authorization`: what the session may do as another role than the login is what policy and the server say of that role.
+ * `values` undefined: back to whom it was before.
+ */
+export function checkRole(
+  { catalog, taint, questions, place }: Pick<Analysis, 'catalog' | 'taint' | 'questions' | 'place'>,
+  setting: string,
+  { values, isLocal }: { readonly values: readonly string[] | undefined; readonly isLocal: boolean },
+): Extract<SessionEffect, { kind: 'role' }> {
+  const name = values?.join(', ');
+  const isSession = setting.toLowerCase() === 'session_authorization';
+  const isBack = name === undefined || (!isSession && name === 'none');
+  if (!isBack && name !== catalog.user) {
+    if (taint.isInForce)
+      throw new RefusedText('setting-refused', 'SET ROLE is refused while columns are masked for you');
+    questions.push({ action: 'postgres:set-role', resource: databaseResource(place), context: { role: name } });
+  }
+  return { kind: 'role', role: isBack ? undefined : name, isSession, isLocal };
 }
 
 /** The server's own name of an encoding that clients may have. */

@@ -154,7 +154,7 @@ function walkExplain(place: Place, fields: Fields): Partial<Outcome> {
   });
   if (!isRun) {
     place.analysis.found.writes = false;
-    place.analysis.found.searchPath = undefined;
+    place.analysis.found.settings.length = 0;
     place.analysis.found.encoding = undefined;
     return { kind: 'explain' };
   }
@@ -172,7 +172,7 @@ function walkPrepare(place: Place, fields: Fields): Partial<Outcome> {
   for (const type of listOf(fields, 'argtypes')) checkType(place.analysis, nodeOf(type)?.fields ?? {});
   walkStatement(place, query);
   place.analysis.found.writes = false;
-  place.analysis.found.searchPath = undefined;
+  place.analysis.found.settings.length = 0;
   place.analysis.found.encoding = undefined;
   return { effects: [{ kind: 'prepare', name, prepared: preparedQuery(place, query) }] };
 }
@@ -234,7 +234,7 @@ function walkPortal({ analysis, session }: Place, { prepared, searchPath }: Decl
     parsedAgain(prepared),
   );
   const isMore = inner.effects.length > 0 || inner.changesCatalog || inner.copy !== undefined;
-  if (isMore || inner.reads !== undefined || analysis.found.searchPath !== undefined)
+  if (isMore || inner.reads !== undefined || analysis.found.settings.length > 0)
     throw new RefusedText('unknown-cursor', `FETCH and MOVE of a portal that runs ${inner.kind} are refused`, {
       hint: 'Ask the portal for its rows by Execute.',
     });
