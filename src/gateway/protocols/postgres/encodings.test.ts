@@ -84,6 +84,13 @@ const DENIED = [expect.stringMatching(/^E:42501:/), 'Z:I'];
 /** é in LATIN1, and in UTF-8. */
 const [ONE, TWO] = ['\xe9', '\xc3\xa9'];
 
+test('a client that asks for UTF8 by its old name is told the old name', async () => {
+  const client = await session({ encoding: 'UNICODE' });
+  client.send(query('show client_encoding'));
+  expect(await client.ready()).toContain('D:UNICODE');
+  client.close();
+});
+
 describe('a client in another encoding than the database', () => {
   test('is read as the server reads it: the same bytes are another name', async () => {
     const client = await session({ encoding: 'LATIN1' });

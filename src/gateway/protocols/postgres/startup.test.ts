@@ -34,6 +34,11 @@ describe('start-up parameters', () => {
     });
   });
 
+  test('the old name of UTF8 stays as the server would keep it', () => {
+    expect(settings({ client_encoding: 'UNICODE' })).toMatchObject({ client_encoding: 'UNICODE' });
+    expect(admit({ user: 'web', client_encoding: 'UNICODE' })).toMatchObject({ encoding: 'UTF8' });
+  });
+
   // The first is how libpq spells it, the second is how asyncpg does.
   test.each(['UTF8', "'utf-8'", 'utf_8', 'Unicode'])('encoding %s is UTF8', (name) => {
     expect(settings({ client_encoding: name })).toMatchObject({ client_encoding: 'UTF8' });

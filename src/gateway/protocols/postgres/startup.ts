@@ -124,8 +124,9 @@ export function admitStartup(
     );
   }
   const path = settings.get('search_path');
-  const encoding = encodingNamed(settings.get('client_encoding') ?? DEFAULT_ENCODING) ?? DEFAULT_ENCODING;
-  settings.set('client_encoding', encoding);
+  const asksFor = settings.get('client_encoding') ?? DEFAULT_ENCODING;
+  const encoding = encodingNamed(asksFor) ?? DEFAULT_ENCODING;
+  settings.set('client_encoding', asksFor === OLD_UTF8 ? OLD_UTF8 : encoding);
   settings.set('standard_conforming_strings', 'on');
   const minor = request.minor >= MINOR_NEWEST ? MINOR_NEWEST : 0;
   return {
@@ -215,6 +216,8 @@ function refuse(sqlstate: string, message: string, hint: string): { error: Error
 const GOODBYE = Buffer.from([0x58, 0, 0, 0]);
 /** Newest minor version of protocol 3 spoken with clients. */
 const MINOR_NEWEST = 2;
+/** What the server shows as it was asked for; every other spelling it shows as its own. */
+const OLD_UTF8 = 'UNICODE';
 /** Of a client that names none: a database's own default may be any. */
 const DEFAULT_ENCODING = 'UTF8';
 const FALSE_WORDS: ReadonlySet<string> = new Set(['', 'false', 'off', 'no', '0', 'f', 'n']);

@@ -23,6 +23,7 @@ import { isLocal, type PostgresConfig } from './config.ts';
 import { loginProblem, mayBeOfSettings, SettingMismatch } from './login-problem.ts';
 import { publicContext, publicRoots, TLS } from './public-roots.ts';
 import { createReads } from './reads.ts';
+import { encodingNamed } from './sql/index.ts';
 
 /** A connection to the target, logged in and idle. Nothing listens on the socket; it is paused. */
 export interface Upstream {
@@ -280,7 +281,7 @@ function checkParameters(config: PostgresConfig, asked: LoginOptions, parameters
   for (const [name, usual] of REQUIRED_PARAMETERS) {
     const wanted = own.get(name) ?? usual;
     const value = parameters.get(name);
-    if (value !== wanted) {
+    if (value !== wanted && !(name === 'client_encoding' && isSameEncoding(value, wanted))) {
       throw new GatewayError(
         'ERR_GATEWAY_TARGET_PROTOCOL',
         `${where(config)} has ${name} = ${JSON.stringify(value ?? '')}; the gateway needs ${wanted}`,
@@ -288,6 +289,11 @@ function checkParameters(config: PostgresConfig, asked: LoginOptions, parameters
       );
     }
   }
+}
+
+/** One that has two names. */
+function isSameEncoding(value: string | undefined, wanted: string): boolean {
+  return value !== undefined && encodingNamed(value) === encodingNamed(wanted);
 }
 
 function refused(config: PostgresConfig, fields: ReadonlyMap<string, string>): GatewayError {
