@@ -12,6 +12,8 @@ export const nodePostgres: Suite = {
   name: 'node-postgres',
   judge: 'passes',
   databases: [{ name: 'pg_tests' }],
+  // A test connects there.
+  creates: ['template1'],
   fetch: (cache, given) =>
     once(cache, 'node-postgres-project', async (project) => {
       const source = path.join(given ?? (await debianSource(cache, 'node-postgres')), 'packages/pg');

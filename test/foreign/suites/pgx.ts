@@ -38,7 +38,7 @@ export const pgx: Suite = {
       PGX_TEST_TCP_CONN_STRING: `host=127.0.0.1 port=${place.port} user=${PGUSER} database=${PGDATABASE} sslmode=disable`,
       PGX_TEST_UNIX_SOCKET_CONN_STRING: url,
     };
-    const args = ['test', '-json', '-count=1', '-p=1', '-timeout=20m', ...units];
+    const args = ['test', '-json', '-count=1', '-p=1', '-timeout=6m', ...units];
     const { stdout, stderr } = await command(toolchain(), args, { cwd: source, env });
     const outcomes = readEvents(stdout);
     if (outcomes.size === 0) throw new Error(`go test ran nothing: ${stderr}`);

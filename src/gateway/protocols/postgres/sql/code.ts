@@ -6,6 +6,7 @@ import {
   adminFunctions,
   computingExtensions,
   computingOperators,
+  functionsOfExtensions,
   harmlessVolatile,
   informationFunctions,
   largeObjectFunctions,
@@ -54,11 +55,19 @@ export function checkCall(analysis: Analysis, fields: Fields): void {
 
 /** A name that nobody here knows may mean a function just made: it is the server's to say, where policy allows whatever it may mean. */
 function askUnknown(analysis: Analysis, call: Call): void {
+  if (isOfNewExtension(analysis, call.name)) return;
   const otherwise = unknownFunction(call);
   const isSystem = call.schema === 'pg_catalog' || call.schema === 'information_schema';
   if (analysis.taint.isInForce || isSystem) throw otherwise;
   if (!analysis.createdNames.has(`function ${call.name}`)) analysis.found.unknown.add(otherwise.message);
   askEverywhere(analysis, call, otherwise);
+}
+
+/** The extension that brings it was made by this session, and no snapshot shows another function of that name. */
+function isOfNewExtension({ createdNames }: Analysis, name: string): boolean {
+  for (const [extension, names] of functionsOfExtensions)
+    if (createdNames.has(`extension ${extension}`) && names.test(name)) return true;
+  return false;
 }
 
 /** Asks for a function of that name in every schema it may be in. */

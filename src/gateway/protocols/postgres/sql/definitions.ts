@@ -2,6 +2,7 @@
 import type { Analysis } from './analysis.ts';
 import type { Relation } from './catalog.ts';
 import { checkAttribute, checkCall, checkComparison, checkType } from './code.ts';
+import { computingExtensions } from './function-lists.ts';
 import { databaseResource, functionResource, tableResource } from './names.ts';
 import type { CreatedRelation, SessionEffect } from './plan.ts';
 import { refuseMasked } from './query.ts';
@@ -37,7 +38,7 @@ export function walkDefinition(
     );
   analysis.found.writes = true;
   if (analysis.catalog.hasEventTriggers) analysis.found.runsUnseen = true;
-  if (analysis.taint.isInForce && ((masked === 'code' && !isOfRelations(kind, fields)) || isTypeChange(kind, fields)))
+  if (analysis.taint.isInForce && ((masked === 'code' && !runsNothing(kind, fields)) || isTypeChange(kind, fields)))
     throw new RefusedText(
       'masked-ddl',
       'definitions that run code or change rights are refused, because columns of this database are masked for you',
@@ -49,6 +50,8 @@ export function walkDefinition(
       const known = findRelation(analysis, range);
       if (known?.kind === 'table') refuseMaskedRelation(analysis, known.relation);
     }
+    refuseMaskedIn(analysis, kind, fields);
+    if (kind === 'CreateExtensionStmt') analysis.found.runsUnseen = true;
     analysis.questions.push({ action: 'postgres:admin', resource: databaseResource(analysis.place) });
     return undefined;
   }
@@ -62,12 +65,39 @@ export function walkDefinition(
   return kind === 'AlterTableStmt' || kind === 'RenameStmt' ? alteredRelation(analysis, fields) : undefined;
 }
 
-/** New names of relations and their parts, and rights on relations that are named: no code runs, and what is masked is refused by its name. */
-function isOfRelations(kind: string, fields: Fields): boolean {
+/**
+ * New names of relations and their parts, rights on relations and schemas, extensions that only compute: no code runs that reads anything, and
+ * what is masked is refused by its name.
+ */
+function runsNothing(kind: string, fields: Fields): boolean {
   if (kind === 'RenameStmt') return relationParts.has(textOf(fields, 'renameType') ?? '');
-  const isNamed = kind === 'GrantStmt' && textOf(fields, 'targtype') === 'ACL_TARGET_OBJECT';
-  return isNamed && ['OBJECT_TABLE', 'OBJECT_SEQUENCE', 'OBJECT_COLUMN'].includes(textOf(fields, 'objtype') ?? '');
+  if (kind === 'CreateExtensionStmt') return isComputingExtension(fields);
+  if (kind !== 'GrantStmt') return false;
+  const of = textOf(fields, 'objtype') ?? '';
+  const isNamed = textOf(fields, 'targtype') === 'ACL_TARGET_OBJECT';
+  return isNamed ? [...relationObjects, 'OBJECT_COLUMN', 'OBJECT_SCHEMA'].includes(of) : isOfSchema(fields);
 }
+
+/** Without another version, whose code is not the one that is known, and without those that it needs. */
+function isComputingExtension(fields: Fields): boolean {
+  const options = listOf(fields, 'options').map((option) => textOf(nodeOf(option)?.fields ?? {}, 'defname'));
+  return computingExtensions.has(textOf(fields, 'extname') ?? '') && options.every((option) => option === 'schema');
+}
+
+/** GRANT and REVOKE on all relations of schemas. */
+function isOfSchema(fields: Fields): boolean {
+  const isAll = textOf(fields, 'targtype') === 'ACL_TARGET_ALL_IN_SCHEMA';
+  return isAll && relationObjects.includes(textOf(fields, 'objtype') ?? '');
+}
+
+function refuseMaskedIn(analysis: Analysis, kind: string, fields: Fields): void {
+  if (kind !== 'GrantStmt' || !isOfSchema(fields)) return;
+  const schemas = stringsOf(listOf(fields, 'objects')) ?? [];
+  for (const relation of analysis.catalog.relations.values())
+    if (schemas.includes(relation.schema)) refuseMaskedRelation(analysis, relation);
+}
+
+const relationObjects = ['OBJECT_TABLE', 'OBJECT_SEQUENCE'];
 
 const relationParts: ReadonlySet<string> = new Set([
   ...['OBJECT_TABLE', 'OBJECT_VIEW', 'OBJECT_MATVIEW', 'OBJECT_INDEX', 'OBJECT_SEQUENCE', 'OBJECT_TABCONSTRAINT'],
@@ -238,6 +268,8 @@ export function definitionEffects(kind: string, fields: Fields): readonly Sessio
       return textOf(fields, 'kind') === 'OBJECT_AGGREGATE'
         ? createdFunction(stringsOf(listOf(fields, 'defnames')))
         : [];
+    case 'CreateExtensionStmt':
+      return [{ kind: 'create-name', name: `extension ${textOf(fields, 'extname') ?? ''}` }];
     case 'CreateSchemaStmt':
       return createdSchema(textOf(fields, 'schemaname'));
     case 'RenameStmt': {

@@ -188,6 +188,14 @@ export const computingExtensions: ReadonlySet<string> = new Set([
   ...['pg_trgm', 'pgcrypto', 'uuid-ossp', 'btree_gin', 'btree_gist', 'bloom', 'vector'],
 ]);
 
+/** Of these, functions that definitions call in the very transaction in which the extension is made, when no snapshot shows them. */
+export const functionsOfExtensions: ReadonlyMap<string, RegExp> = new Map([
+  ['uuid-ossp', /^uuid_(nil|ns_(dns|url|oid|x500)|generate_v(1|1mc|3|4|5))$/],
+  ['pgcrypto', /^(digest|hmac|crypt|gen_salt|gen_random_bytes|gen_random_uuid|(en|de)crypt(_iv)?)$/],
+  ['unaccent', /^unaccent$/],
+  ['pg_trgm', /^(strict_)?(word_)?similarity$/],
+]);
+
 /** Those whose operators and casts only compute, while some of their functions read tables or run SQL. */
 export const computingOperators: ReadonlySet<string> = new Set([
   ...computingExtensions,

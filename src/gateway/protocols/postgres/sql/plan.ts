@@ -86,7 +86,7 @@ export interface SessionFacts {
   readonly cursors: ReadonlyMap<string, DeclaredCursor>;
   /** By `schema.name`. */
   readonly created: ReadonlyMap<string, CreatedRelation>;
-  /** `function NAME` and `schema NAME` of those made or renamed since the snapshot: a call may mean one of them. */
+  /** `function NAME`, `schema NAME` and `extension NAME` of those made or renamed since the snapshot: a call may mean one of them. */
   readonly createdNames: ReadonlySet<string>;
   /** A statement dropped, renamed or altered something: of what the snapshot shows, relations and columns may be gone. */
   readonly moved: boolean;
@@ -107,7 +107,7 @@ export type SessionEffect =
     }
   | { readonly kind: 'close'; readonly name: string | undefined }
   | { readonly kind: 'create'; readonly relation: CreatedRelation }
-  | { readonly kind: 'create-name'; readonly name: `function ${string}` | `schema ${string}` }
+  | { readonly kind: 'create-name'; readonly name: `${'function' | 'schema' | 'extension'} ${string}` }
   | {
       readonly kind: 'drop';
       readonly relations: readonly { readonly schema: string | undefined; readonly name: string }[];

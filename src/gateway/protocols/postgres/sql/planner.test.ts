@@ -226,6 +226,10 @@ describe('writes neither carry a masked value away nor show one', () => {
     'alter index orders_pkey rename to purchases_pkey',
     'alter view staff rename salary to pay',
     'grant select, insert on orders, employees to public with grant option',
+    'grant usage, create on schema public, "Odd/Schema" to public',
+    'grant select on all tables in schema "Odd/Schema" to public',
+    'create extension if not exists "uuid-ossp"',
+    'create extension citext with schema "Odd/Schema"',
     'revoke update (note) on orders from public',
   ])('%s is allowed', (sql) => {
     expect(reasonOf(shop.plan(sql))).toBe('forward');
@@ -268,6 +272,16 @@ describe('writes neither carry a masked value away nor show one', () => {
     ['grant select on customer_all to public', 'masked-ddl'],
     ['grant select on all tables in schema public to public', 'masked-ddl'],
     ['grant pg_read_all_data to public', 'masked-ddl'],
+    ['grant execute on function leak_one(int) to public', 'masked-ddl'],
+    ['grant execute on all functions in schema "Odd/Schema" to public', 'masked-ddl'],
+    ['grant select on all tables in schema "Odd/Schema", public to public', 'masked-ddl'],
+    ['revoke select on all tables in schema public from public', 'masked-ddl'],
+    ['create extension dblink', 'masked-ddl'],
+    ['create extension if not exists postgres_fdw', 'masked-ddl'],
+    ['create extension citext cascade', 'masked-ddl'],
+    ["create extension citext version '0.9'", 'masked-ddl'],
+    ['alter extension citext update', 'masked-ddl'],
+    ['create table d (id uuid default uuid_generate_v4())', 'unknown-function'],
     ["insert into logged values (1, 'x')", 'unproven-rule'],
   ])('%s → %s', (sql, reason) => {
     expect(reasonOf(shop.plan(sql))).toBe(reason);

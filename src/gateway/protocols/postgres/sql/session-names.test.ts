@@ -328,6 +328,20 @@ describe('names mean what they mean to this session', () => {
     expect(reasonOf(shop.plan(sql, { as: 'admin' }))).toBe('setting-refused');
   });
 
+  it('an extension made just now has its own functions, and no others', () => {
+    const table = 'create table d (id uuid default uuid_generate_v4())';
+    const made = ['begin; create extension if not exists "uuid-ossp"', table];
+    expect(inSession(shop, made, 'web').map(reasonOf)).toEqual(['forward', 'forward']);
+    expect(inSession(shop, ['begin; create extension citext', table], 'web').map(reasonOf)).toEqual([
+      ...['forward', 'unknown-function'],
+    ]);
+    const undone = ['begin; create extension "uuid-ossp"', 'rollback', table];
+    expect(inSession(shop, undone, 'web').map(reasonOf)).toEqual(['forward', 'forward', 'unknown-function']);
+    // What the snapshot shows under one of these names is the database's own.
+    const own = ['begin; create extension "uuid-ossp"', 'select leak_one(1)'];
+    expect(inSession(shop, own, 'web').map(reasonOf)).toEqual(['forward', 'unproven-function']);
+  });
+
   it('what the session altered may have lost its columns: their names may be those of the query around', () => {
     const outward = 'select (select note from orders o limit 1) from (select ssn as note from customers) c';
     expect(reasonOf(shop.plan(outward))).toBe('forward');
