@@ -9,6 +9,7 @@ import {
   walkDo,
   walkStoredQuery,
 } from './definitions.ts';
+import { type DefinitionBlock, readDefinitions } from './do-block.ts';
 import { walkMaintain } from './maintain.ts';
 import { databaseResource } from './names.ts';
 import type { CreatedRelation, DeclaredCursor, Reads, SessionEffect, SessionFacts } from './plan.ts';
@@ -265,9 +266,27 @@ function walkCall({ analysis }: Place, fields: Fields): Partial<Outcome> {
   return {};
 }
 
-function walkDoStatement({ analysis }: Place, fields: Fields): Partial<Outcome> {
-  walkDo(analysis, fields);
+function walkDoStatement(place: Place, fields: Fields): Partial<Outcome> {
+  const { analysis } = place;
+  const block = analysis.taint.isInForce ? readDefinitions(fields) : undefined;
+  walkDo(analysis, fields, block !== undefined);
+  if (block !== undefined) walkDefinitions(place, block);
   return { effects: [{ kind: 'move' }], changesCatalog: true };
+}
+
+/** Each is judged as if it stood alone; what it makes is known to those behind it. */
+function walkDefinitions(place: Place, { condition, statements }: DefinitionBlock): void {
+  const { analysis } = place;
+  if (condition !== undefined) refuseMasked(analysis.query(condition.fields, outermost));
+  let { session } = place;
+  for (const statement of statements) {
+    const { path, creation } = lookupOf(analysis.catalog, session);
+    const made = walkStatement(
+      { ...place, analysis: analysis.under({ path, creation, created: session.created }), session },
+      statement,
+    );
+    session = applySessionEffects(session, made.effects);
+  }
 }
 
 /** The objects of CREATE SCHEMA are made one after the other in the new schema, where names without one are looked up first. */
