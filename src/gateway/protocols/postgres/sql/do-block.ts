@@ -30,12 +30,12 @@ export function readDefinitions(block: Fields): DefinitionBlock | undefined {
 
 function optionsOf(block: Fields): { readonly body: string | undefined; readonly language: string | undefined } {
   const options = listOf(block, 'args').map((option) => nodeOf(option)?.fields ?? {});
-  const valueOf = (name: string) => {
+  const only = (name: string) => {
     const found = options.filter((option) => textOf(option, 'defname') === name);
     return found.length === 1 ? stringsOf([fieldOf(found[0] ?? {}, 'arg')])?.[0] : undefined;
   };
   const known = options.every((option) => ['as', 'language'].includes(textOf(option, 'defname') ?? ''));
-  return { body: known ? valueOf('as') : undefined, language: valueOf('language') };
+  return { body: known ? only('as') : undefined, language: only('language') };
 }
 
 /** What begins with a word that means nothing to PL/pgSQL, and runs no code while columns are masked. */
