@@ -319,8 +319,8 @@ const FRESH_MS = 1_000;
 const SNAPSHOT_MS_MAX = 60_000;
 /** Bounds the load that unknown names put on the target. */
 const REFRESH_GAP_MS = 200;
-/** The connection is kept this long after the last session. */
-const IDLE_MS = 60_000;
+/** The connection is kept this long after the last session; DROP DATABASE waits 5 s for it to go. */
+const IDLE_MS = 2_000;
 const QUERY_MS_MAX = 30_000;
 /** For a whole snapshot, which takes well under a second of a healthy target. */
 const TAKE_MS_MAX = 45_000;

@@ -20,12 +20,13 @@ import type { SessionEffect } from './plan.ts';
 import { notUnderstood, RefusedText } from './refusal.ts';
 import { codePath } from './search-path.ts';
 import { checkRole, checkSetting, identitySettings, mayHaveAnyValue } from './settings.ts';
-import { constantOf, type Fields, fieldOf, fieldsOf, listOf, nodeOf, stringsOf, textOf } from './tree.ts';
+import { constantOf, type Fields, fieldOf, fieldsOf, listOf, locationOf, nodeOf, stringsOf, textOf } from './tree.ts';
 
 interface Call {
   readonly schema: string | undefined;
   readonly name: string;
   readonly argumentCount: number;
+  readonly location?: number | undefined;
 }
 
 /** Judges one function call; its arguments are walked by the caller. */
@@ -37,6 +38,7 @@ export function checkCall(analysis: Analysis, fields: Fields): void {
     schema: names.length === 2 ? names[0] : undefined,
     name,
     argumentCount: listOf(fields, 'args').length,
+    location: locationOf(fields),
   };
   // Only this session can have made it, and it is in no snapshot.
   if (call.schema?.startsWith('pg_temp') === true) {
@@ -347,10 +349,11 @@ function unproven(name: string): RefusedText {
   );
 }
 
-export function unknownFunction({ schema, name }: Pick<Call, 'schema' | 'name'>): RefusedText {
+export function unknownFunction({ schema, name, location }: Pick<Call, 'schema' | 'name' | 'location'>): RefusedText {
   return new RefusedText(
     'unknown-function',
     `function ${schema === undefined ? name : `${schema}.${name}`} does not exist`,
+    { location },
   );
 }
 

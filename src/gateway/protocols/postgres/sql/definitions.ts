@@ -66,12 +66,14 @@ export function walkDefinition(
 }
 
 /**
- * New names of relations and their parts, rights on relations and schemas, extensions that only compute: no code runs that reads anything, and
+ * New names of relations and their parts, rights on relations and schemas, extensions that only compute, empty databases: no code runs that reads anything, and
  * what is masked is refused by its name.
  */
 function runsNothing(kind: string, fields: Fields): boolean {
   if (kind === 'RenameStmt') return relationParts.has(textOf(fields, 'renameType') ?? '');
   if (kind === 'CreateExtensionStmt') return isComputingExtension(fields);
+  if (kind === 'DropdbStmt') return true;
+  if (kind === 'CreatedbStmt') return isEmptyDatabase(fields);
   if (kind !== 'GrantStmt') return false;
   const of = textOf(fields, 'objtype') ?? '';
   const isNamed = textOf(fields, 'targtype') === 'ACL_TARGET_OBJECT';
@@ -83,6 +85,20 @@ function isComputingExtension(fields: Fields): boolean {
   const options = listOf(fields, 'options').map((option) => textOf(nodeOf(option)?.fields ?? {}, 'defname'));
   return computingExtensions.has(textOf(fields, 'extname') ?? '') && options.every((option) => option === 'schema');
 }
+
+/** A copy of another database would be one without its masks. */
+function isEmptyDatabase(fields: Fields): boolean {
+  return listOf(fields, 'options').every((option) => {
+    const { defname, arg } = nodeOf(option)?.fields ?? {};
+    if (defname === 'template') return stringOf(arg) === 'template0';
+    return typeof defname === 'string' && databaseOptions.has(defname);
+  });
+}
+
+const databaseOptions: ReadonlySet<string> = new Set([
+  ...['owner', 'encoding', 'locale', 'lc_collate', 'lc_ctype', 'icu_locale', 'icu_rules', 'locale_provider'],
+  ...['collation_version', 'tablespace', 'allow_connections', 'connection_limit', 'is_template', 'strategy'],
+]);
 
 /** GRANT and REVOKE on all relations of schemas. */
 function isOfSchema(fields: Fields): boolean {
@@ -104,9 +120,10 @@ const relationParts: ReadonlySet<string> = new Set([
   'OBJECT_COLUMN',
 ]);
 
-/** ALTER TYPE of a row type: it reaches into the tables made of it, and none of them is named. */
+/** ALTER TYPE … CASCADE of a row type: it reaches into the tables made of it, and none of them is named. Without, it fails where there are any. */
 function isTypeChange(kind: string, fields: Fields): boolean {
-  return kind === 'AlterTableStmt' && textOf(fields, 'objtype') === 'OBJECT_TYPE';
+  if (kind !== 'AlterTableStmt' || textOf(fields, 'objtype') !== 'OBJECT_TYPE') return false;
+  return listOf(fields, 'cmds').some((cmd) => textOf(nodeOf(cmd)?.fields ?? {}, 'behavior') === 'DROP_CASCADE');
 }
 
 /** An altered relation has columns that nobody told; a renamed one is a new name as well. */

@@ -1,14 +1,15 @@
 /**
- * Blocks of DO in which PL/pgSQL does nothing of its own: definitions one after the other, perhaps under one condition, perhaps with errors passed
- * over. Migrations are written so to run twice. PL/pgSQL hands each of these statements to the server as it is, so they can be judged as such.
+ * Blocks of DO in which PL/pgSQL does nothing of its own but to say constants: definitions one after the other, perhaps under one condition, perhaps
+ * with errors passed over. Migrations are written so to run twice. PL/pgSQL hands each definition to the server as it is, so it can be judged as such.
  */
 import { parseText } from './parse.ts';
+import { piecesOf } from './pieces.ts';
 import { RefusedText } from './refusal.ts';
 import { statementClasses } from './statement-classes.ts';
 import { type Fields, fieldOf, listOf, type Node, nodeOf, stringsOf, textOf } from './tree.ts';
 
 export interface DefinitionBlock {
-  /** The query that asks for it. */
+  /** The query that asks for it, before anything else is done. */
   readonly condition: Node | undefined;
   readonly statements: readonly Node[];
 }
@@ -21,8 +22,8 @@ export function readDefinitions(block: Fields): DefinitionBlock | undefined {
   const inner = BLOCK.exec(body)?.[1];
   if (inner === undefined) return undefined;
   const [, asked, guarded] = CONDITION.exec(inner) ?? [];
-  const statements = parseQuietly(guarded ?? inner);
-  if (statements === undefined || statements.length === 0 || !statements.every(isDefinition)) return undefined;
+  const statements = definitionsOf(guarded ?? inner);
+  if (statements === undefined) return undefined;
   if (asked === undefined) return { condition: undefined, statements };
   const [condition, ...more] = parseQuietly(`select (${asked})`) ?? [];
   return condition?.kind === 'SelectStmt' && more.length === 0 ? { condition, statements } : undefined;
@@ -36,6 +37,17 @@ function optionsOf(block: Fields): { readonly body: string | undefined; readonly
   };
   const known = options.every((option) => ['as', 'language'].includes(textOf(option, 'defname') ?? ''));
   return { body: known ? only('as') : undefined, language: only('language') };
+}
+
+function definitionsOf(body: string): readonly Node[] | undefined {
+  const statements: Node[] = [];
+  for (const { text } of piecesOf(body)) {
+    if (RAISE.test(text)) continue;
+    const [statement, ...more] = parseQuietly(text) ?? [];
+    if (statement === undefined || more.length > 0 || !isDefinition(statement)) return undefined;
+    statements.push(statement);
+  }
+  return statements;
 }
 
 /** What begins with a word that means nothing to PL/pgSQL, and runs no code while columns are masked. */
@@ -55,7 +67,14 @@ function parseQuietly(sql: string): readonly Node[] | undefined {
   }
 }
 
-const HANDLER = String.raw`exception\s+when\s+\w+(?:\s+or\s+\w+)*\s+then\s+(?:null\s*;|raise\s+notice\s+'[^'%\\]*'\s*;)?\s*`;
+const LITERAL = String.raw`'(?:[^'\\]|'')*'`;
+/** Of constants alone, so that nothing is said that was not sent. */
+const RAISE_CONSTANTS = [
+  String.raw`raise(?:\s+(?:debug|log|info|notice|warning|exception))?\s+(?:${LITERAL}|sqlstate\s+${LITERAL}|\w+)`,
+  String.raw`(?:\s*,\s*(?:${LITERAL}|\d+))*(?:\s+using\s+\w+\s*=\s*${LITERAL}(?:\s*,\s*\w+\s*=\s*${LITERAL})*)?`,
+].join('');
+const RAISE = new RegExp(`^\\s*${RAISE_CONSTANTS}\\s*$`, 'i');
+const HANDLER = String.raw`exception\s+when\s+\w+(?:\s+or\s+\w+)*\s+then\s+(?:(?:null|${RAISE_CONSTANTS})\s*;)?\s*`;
 const BLOCK = new RegExp(String.raw`^\s*begin\s+(\S.*?;)\s*(?:${HANDLER})?end\s*;?\s*$`, 'is');
 /** PL/pgSQL reads the condition up to the first THEN. */
 const CONDITION = /^if\s+((?:(?!\bthen\b).)+?)\s+then\s+(.*;)\s*end\s+if\s*;$/is;

@@ -249,7 +249,7 @@ export interface Refusal {
   /** Safe to send to the client: names of its own text only. */
   readonly message: string;
   readonly hint?: string;
-  /** Character position in the text from 1, for syntax errors. */
+  /** Character position in the text from 1, for syntax errors and names that can't be found. */
   readonly position?: number;
   readonly policies: readonly string[];
   /** The statements of the text up to and with the refused one, as far as understood. */

@@ -230,6 +230,9 @@ describe('writes neither carry a masked value away nor show one', () => {
     'grant select on all tables in schema "Odd/Schema" to public',
     'create extension if not exists "uuid-ossp"',
     'create extension citext with schema "Odd/Schema"',
+    'alter type odd add attribute y int, drop attribute if exists x',
+    "create database fresh owner postgres encoding 'UTF8' template template0",
+    'drop database if exists fresh with (force)',
     'revoke update (note) on orders from public',
   ])('%s is allowed', (sql) => {
     expect(reasonOf(shop.plan(sql))).toBe('forward');
@@ -264,6 +267,12 @@ describe('writes neither carry a masked value away nor show one', () => {
     // Both are tried on all values there are of the type, in whatever table.
     ["alter domain tax_number add check (value > 'M')", 'masked-ddl'],
     ['alter type odd alter attribute x type text cascade', 'masked-ddl'],
+    ['alter type odd add attribute y int, drop attribute x cascade', 'masked-ddl'],
+    ['alter type odd rename attribute x to y cascade', 'masked-ddl'],
+    ['create database copied template shop', 'masked-ddl'],
+    ["create database copied template 'template1'", 'masked-ddl'],
+    ['create database copied is_template true oid 77777', 'masked-ddl'],
+    ["alter database shop set search_path to 'x'", 'masked-ddl'],
     ['alter table customers rename to others', 'masked-ddl'],
     ['alter table customers rename ssn to shown', 'masked-ddl'],
     ['alter view customer_all rename tax_number to shown', 'masked-ddl'],

@@ -151,11 +151,16 @@ function planText(
         : undefined;
     return { plan: { verdict: 'forward', statements: done, prepared }, nodes };
   } catch (error) {
-    const refusal = refusalOf(error, current === undefined ? done : [...done, current]);
+    const node = nodes[done.length];
+    const text = node !== undefined && ownText.has(node.kind) ? undefined : request.sql;
+    const refusal = refusalOf(error, current === undefined ? done : [...done, current], text);
     const isCommitted = done.some(({ effects }) => effects.some(endsTransaction));
     return { plan: isCommitted ? { ...refusal, before: textBefore(request.sql, done.length) } : refusal, nodes };
   }
 }
+
+/** They lead to another text, in which places are counted anew. */
+const ownText: ReadonlySet<string> = new Set(['ExecuteStmt', 'FetchStmt', 'CreateTableAsStmt', 'DoStmt']);
 
 function endsTransaction(effect: SessionEffect): boolean {
   return effect.kind === 'transaction' && (effect.verb === 'commit' || effect.verb === 'rollback');
@@ -218,16 +223,18 @@ function planStatement(
 }
 
 /** Any failure is a refusal: what could not be planned is not forwarded. A failure of the parser itself stays one. */
-function refusalOf(error: unknown, statements: readonly StatementFacts[]): Refusal {
+function refusalOf(error: unknown, statements: readonly StatementFacts[], sql?: string): Refusal {
   if (error instanceof RefusedText) {
     const { reason, detail } = error;
-    const { sqlstate = sqlstates[reason], policies = [], ...more } = detail;
+    const { sqlstate = sqlstates[reason], policies = [], location, ...more } = detail;
+    const position = location === undefined || sql === undefined ? undefined : positionIn(sql, location);
     return {
       verdict: 'refuse',
       sqlstate,
       reason,
       message: error.message,
       ...more,
+      ...(position === undefined ? {} : { position }),
       policies,
       statements: statements.map(factsOf),
     };
@@ -245,6 +252,11 @@ function refusalOf(error: unknown, statements: readonly StatementFacts[]): Refus
     };
   }
   throw error;
+}
+
+/** As PostgreSQL counts: characters, from 1. */
+function positionIn(sql: string, bytes: number): number {
+  return Array.from(Buffer.from(sql).toString('utf8', 0, bytes)).length + 1;
 }
 
 function factsOf({ kind, fingerprint, touches }: StatementFacts): StatementFacts {

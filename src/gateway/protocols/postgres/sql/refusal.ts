@@ -4,6 +4,8 @@ import type { RefusalReason } from './plan.ts';
 export interface RefusalDetail {
   readonly hint?: string;
   readonly position?: number;
+  /** Of what can't be found: bytes before it in the statement's text. */
+  readonly location?: number | undefined;
   readonly policies?: readonly string[];
   /** Where the reason's own isn't PostgreSQL's for this case. */
   readonly sqlstate?: string;

@@ -6,7 +6,7 @@ import { databaseResource } from './names.ts';
 import type { CreatedRelation } from './plan.ts';
 import { RefusedText } from './refusal.ts';
 import type { Output } from './scope.ts';
-import { type Fields, hasField, textOf } from './tree.ts';
+import { type Fields, hasField, locationOf, textOf } from './tree.ts';
 import type { UsedRelation } from './uses.ts';
 
 /** What the name of a relation resolves to. */
@@ -50,7 +50,9 @@ function unknownRelation(analysis: Analysis, range: Fields): OpenRelation {
   const schema = textOf(range, 'schemaname');
   const name = textOf(range, 'relname') ?? '';
   const text = schema === undefined ? name : `${schema}.${name}`;
-  const otherwise = new RefusedText('unknown-relation', `relation "${text}" does not exist`);
+  const otherwise = new RefusedText('unknown-relation', `relation "${text}" does not exist`, {
+    location: locationOf(range),
+  });
   const isElsewhere = hasField(range, 'catalogname') && textOf(range, 'catalogname') !== analysis.catalog.database;
   const schemas = (schema === undefined ? analysis.searchPath : [schema]).filter(
     (one) => analysis.catalog.systemRelations(one) === undefined,

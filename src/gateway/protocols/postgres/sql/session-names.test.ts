@@ -328,6 +328,18 @@ describe('names mean what they mean to this session', () => {
     expect(reasonOf(shop.plan(sql, { as: 'admin' }))).toBe('setting-refused');
   });
 
+  it.each([
+    ["select 'ö' from missing", 17],
+    ['select 1; select 2 from public.missing', 25],
+    ["select id, 'ö', missing(id) from orders", 17],
+    ['prepare p as select 1 from missing; ', 28],
+    ['do $$ begin create table x (a int default missing()); end $$', undefined],
+  ])('says where the name stands that can not be found: %s', (sql, position) => {
+    const refusal = shop.plan(sql, { as: 'web' });
+    expect(refusal).toMatchObject({ verdict: 'refuse' });
+    expect(refusal.verdict === 'refuse' && refusal.position).toBe(position);
+  });
+
   it('an extension made just now has its own functions, and no others', () => {
     const table = 'create table d (id uuid default uuid_generate_v4())';
     const made = ['begin; create extension if not exists "uuid-ossp"', table];

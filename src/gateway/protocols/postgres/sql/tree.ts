@@ -97,3 +97,9 @@ export function constantOf(value: unknown): string | boolean | null | undefined 
   }
   return undefined;
 }
+
+/** Where in its text a node stands, in bytes. */
+export function locationOf(fields: Fields): number | undefined {
+  const location = fieldOf(fields, 'location');
+  return typeof location === 'number' ? location : undefined;
+}
