@@ -2,7 +2,7 @@
 import type { Analysis } from './analysis.ts';
 import type { Relation } from './catalog.ts';
 import { checkAttribute, checkCall, checkComparison, checkType } from './code.ts';
-import { computingExtensions } from './function-lists.ts';
+import { isOfSchema, reachesTables, runsNothing } from './harmless-definitions.ts';
 import { databaseResource, functionResource, tableResource } from './names.ts';
 import type { CreatedRelation, SessionEffect } from './plan.ts';
 import { refuseMasked } from './query.ts';
@@ -38,7 +38,7 @@ export function walkDefinition(
     );
   analysis.found.writes = true;
   if (analysis.catalog.hasEventTriggers) analysis.found.runsUnseen = true;
-  if (analysis.taint.isInForce && ((masked === 'code' && !runsNothing(kind, fields)) || isTypeChange(kind, fields)))
+  if (analysis.taint.isInForce && ((masked === 'code' && !runsNothing(kind, fields)) || reachesTables(kind, fields)))
     throw new RefusedText(
       'masked-ddl',
       'definitions that run code or change rights are refused, because columns of this database are masked for you',
@@ -65,65 +65,11 @@ export function walkDefinition(
   return kind === 'AlterTableStmt' || kind === 'RenameStmt' ? alteredRelation(analysis, fields) : undefined;
 }
 
-/**
- * New names of relations and their parts, rights on relations and schemas, extensions that only compute, empty databases: no code runs that reads anything, and
- * what is masked is refused by its name.
- */
-function runsNothing(kind: string, fields: Fields): boolean {
-  if (kind === 'RenameStmt') return relationParts.has(textOf(fields, 'renameType') ?? '');
-  if (kind === 'CreateExtensionStmt') return isComputingExtension(fields);
-  if (kind === 'DropdbStmt') return true;
-  if (kind === 'CreatedbStmt') return isEmptyDatabase(fields);
-  if (kind !== 'GrantStmt') return false;
-  const of = textOf(fields, 'objtype') ?? '';
-  const isNamed = textOf(fields, 'targtype') === 'ACL_TARGET_OBJECT';
-  return isNamed ? [...relationObjects, 'OBJECT_COLUMN', 'OBJECT_SCHEMA'].includes(of) : isOfSchema(fields);
-}
-
-/** Without another version, whose code is not the one that is known, and without those that it needs. */
-function isComputingExtension(fields: Fields): boolean {
-  const options = listOf(fields, 'options').map((option) => textOf(nodeOf(option)?.fields ?? {}, 'defname'));
-  return computingExtensions.has(textOf(fields, 'extname') ?? '') && options.every((option) => option === 'schema');
-}
-
-/** A copy of another database would be one without its masks. */
-function isEmptyDatabase(fields: Fields): boolean {
-  return listOf(fields, 'options').every((option) => {
-    const { defname, arg } = nodeOf(option)?.fields ?? {};
-    if (defname === 'template') return stringOf(arg) === 'template0';
-    return typeof defname === 'string' && databaseOptions.has(defname);
-  });
-}
-
-const databaseOptions: ReadonlySet<string> = new Set([
-  ...['owner', 'encoding', 'locale', 'lc_collate', 'lc_ctype', 'icu_locale', 'icu_rules', 'locale_provider'],
-  ...['collation_version', 'tablespace', 'allow_connections', 'connection_limit', 'is_template', 'strategy'],
-]);
-
-/** GRANT and REVOKE on all relations of schemas. */
-function isOfSchema(fields: Fields): boolean {
-  const isAll = textOf(fields, 'targtype') === 'ACL_TARGET_ALL_IN_SCHEMA';
-  return isAll && relationObjects.includes(textOf(fields, 'objtype') ?? '');
-}
-
 function refuseMaskedIn(analysis: Analysis, kind: string, fields: Fields): void {
   if (kind !== 'GrantStmt' || !isOfSchema(fields)) return;
   const schemas = stringsOf(listOf(fields, 'objects')) ?? [];
   for (const relation of analysis.catalog.relations.values())
     if (schemas.includes(relation.schema)) refuseMaskedRelation(analysis, relation);
-}
-
-const relationObjects = ['OBJECT_TABLE', 'OBJECT_SEQUENCE'];
-
-const relationParts: ReadonlySet<string> = new Set([
-  ...['OBJECT_TABLE', 'OBJECT_VIEW', 'OBJECT_MATVIEW', 'OBJECT_INDEX', 'OBJECT_SEQUENCE', 'OBJECT_TABCONSTRAINT'],
-  'OBJECT_COLUMN',
-]);
-
-/** ALTER TYPE … CASCADE of a row type: it reaches into the tables made of it, and none of them is named. Without, it fails where there are any. */
-function isTypeChange(kind: string, fields: Fields): boolean {
-  if (kind !== 'AlterTableStmt' || textOf(fields, 'objtype') !== 'OBJECT_TYPE') return false;
-  return listOf(fields, 'cmds').some((cmd) => textOf(nodeOf(cmd)?.fields ?? {}, 'behavior') === 'DROP_CASCADE');
 }
 
 /** An altered relation has columns that nobody told; a renamed one is a new name as well. */

@@ -1,0 +1,57 @@
+/** Which definitions may be made while columns are masked, although others of their kind run code or change who may see what. */
+import { computingExtensions } from './function-lists.ts';
+import { type Fields, listOf, nodeOf, stringOf, textOf } from './tree.ts';
+
+/**
+ * New names of relations and their parts, rights on relations and schemas, extensions that only compute, empty databases: no code runs that
+ * reads anything, and what is masked is refused by its name.
+ */
+export function runsNothing(kind: string, fields: Fields): boolean {
+  if (kind === 'RenameStmt') return relationParts.has(textOf(fields, 'renameType') ?? '');
+  if (kind === 'CreateExtensionStmt') return isComputingExtension(fields);
+  if (kind === 'DropdbStmt') return true;
+  if (kind === 'CreatedbStmt') return isEmptyDatabase(fields);
+  if (kind !== 'GrantStmt') return false;
+  const of = textOf(fields, 'objtype') ?? '';
+  const isNamed = textOf(fields, 'targtype') === 'ACL_TARGET_OBJECT';
+  return isNamed ? [...relationObjects, 'OBJECT_COLUMN', 'OBJECT_SCHEMA'].includes(of) : isOfSchema(fields);
+}
+
+/** Without another version, whose code is not the one that is known, and without those that it needs. */
+function isComputingExtension(fields: Fields): boolean {
+  const options = listOf(fields, 'options').map((option) => textOf(nodeOf(option)?.fields ?? {}, 'defname'));
+  return computingExtensions.has(textOf(fields, 'extname') ?? '') && options.every((option) => option === 'schema');
+}
+
+/** A copy of another database would be one without its masks. */
+function isEmptyDatabase(fields: Fields): boolean {
+  return listOf(fields, 'options').every((option) => {
+    const { defname, arg } = nodeOf(option)?.fields ?? {};
+    if (defname === 'template') return stringOf(arg) === 'template0';
+    return typeof defname === 'string' && databaseOptions.has(defname);
+  });
+}
+
+const databaseOptions: ReadonlySet<string> = new Set([
+  ...['owner', 'encoding', 'locale', 'lc_collate', 'lc_ctype', 'icu_locale', 'icu_rules', 'locale_provider'],
+  ...['collation_version', 'tablespace', 'allow_connections', 'connection_limit', 'is_template', 'strategy'],
+]);
+
+/** GRANT and REVOKE on all relations of schemas. */
+export function isOfSchema(fields: Fields): boolean {
+  const isAll = textOf(fields, 'targtype') === 'ACL_TARGET_ALL_IN_SCHEMA';
+  return isAll && relationObjects.includes(textOf(fields, 'objtype') ?? '');
+}
+
+const relationObjects = ['OBJECT_TABLE', 'OBJECT_SEQUENCE'];
+
+const relationParts: ReadonlySet<string> = new Set([
+  ...['OBJECT_TABLE', 'OBJECT_VIEW', 'OBJECT_MATVIEW', 'OBJECT_INDEX', 'OBJECT_SEQUENCE', 'OBJECT_TABCONSTRAINT'],
+  'OBJECT_COLUMN',
+]);
+
+/** ALTER TYPE … CASCADE of a row type: it reaches into the tables made of it, and none of them is named. Without, it fails where there are any. */
+export function reachesTables(kind: string, fields: Fields): boolean {
+  if (kind !== 'AlterTableStmt' || textOf(fields, 'objtype') !== 'OBJECT_TYPE') return false;
+  return listOf(fields, 'cmds').some((cmd) => textOf(nodeOf(cmd)?.fields ?? {}, 'behavior') === 'DROP_CASCADE');
+}
