@@ -1,4 +1,5 @@
 /** Which code a statement runs on the server: functions, operators, casts; what of it is refused, asked of policy, or proven harmless. */
+import { askAdministration, askPastSight } from './administration.ts';
 import type { Analysis } from './analysis.ts';
 import { type BoundParameters, isPlainCast, parameterOf } from './bound.ts';
 import type { UserFunction } from './catalog-functions.ts';
@@ -56,7 +57,7 @@ export function checkCall(analysis: Analysis, fields: Fields): void {
 }
 
 /** A name that nobody here knows may mean a function just made: it is the server's to say, where policy allows whatever it may mean. */
-function askUnknown(analysis: Analysis, call: Call): void {
+export function askUnknown(analysis: Analysis, call: Pick<Call, 'schema' | 'name'>): void {
   if (isOfNewExtension(analysis, call.name)) return;
   const otherwise = unknownFunction(call);
   const isSystem = call.schema === 'pg_catalog' || call.schema === 'information_schema';
@@ -73,7 +74,11 @@ function isOfNewExtension({ createdNames }: Analysis, name: string): boolean {
 }
 
 /** Asks for a function of that name in every schema it may be in. */
-function askEverywhere(analysis: Analysis, { schema, name }: Call, otherwise: RefusedText | undefined): void {
+function askEverywhere(
+  analysis: Analysis,
+  { schema, name }: Pick<Call, 'schema' | 'name'>,
+  otherwise: RefusedText | undefined,
+): void {
   if (analysis.taint.isInForce) throw unproven(name);
   analysis.found.writes = true;
   const schemas = schema === undefined ? codePath(analysis.searchPath).filter((one) => one !== 'pg_catalog') : [schema];
@@ -102,14 +107,13 @@ function refuseByName(analysis: Analysis, { name, argumentCount }: Call): void {
     refusedFunctionPrefixes.some((prefix) => name.startsWith(prefix)) ||
     // With two arguments the second is SQL that it runs.
     (name === 'ts_rewrite' && argumentCount === 2);
-  if (isRefused)
-    throw new RefusedText(
-      'restricted-function',
-      `function ${name} reaches past what the gateway can see, so nobody calls it here`,
-    );
+  if (isRefused) {
+    const message = `function ${name} reaches past what the gateway can see, so it takes postgres:admin`;
+    askPastSight(analysis, new RefusedText('restricted-function', message));
+  }
   if (!adminFunctions.has(name)) return;
   analysis.found.writes = true;
-  analysis.questions.push({ action: 'postgres:admin', resource: databaseResource(analysis.place) });
+  askAdministration(analysis);
 }
 
 function mayBeBuiltin({ catalog }: Analysis, { schema, name }: Call): boolean {
@@ -122,8 +126,7 @@ function checkBuiltin(analysis: Analysis, { name }: Call, fields: Fields): void 
     analysis.questions.push({ action: 'postgres:notify', resource: databaseResource(analysis.place) });
   if (largeObjectFunctions.has(name)) askLargeObject(analysis, name);
   if (changingBuiltins.has(name)) analysis.found.writes = true;
-  if (overseeingFunctions.has(name))
-    analysis.questions.push({ action: 'postgres:admin', resource: databaseResource(analysis.place) });
+  if (overseeingFunctions.has(name)) askAdministration(analysis);
   if (!analysis.taint.isInForce) return;
   const isVolatile = analysis.catalog.functions.builtins.get(name) === 'volatile';
   if (revealingFunctions.has(name) || (isVolatile && !harmlessVolatile.has(name))) throw unproven(name);

@@ -1,23 +1,28 @@
+import { askPastSight } from './administration.ts';
 import type { Analysis } from './analysis.ts';
 import { refuseMasked } from './query.ts';
 import { notUnderstood, RefusedText } from './refusal.ts';
-import { outputOf, type ResolvedRelation, resolveRelation, usedRelation } from './relations.ts';
+import { belongsToServer, outputOf, type ResolvedRelation, resolveRelation, usedRelation } from './relations.ts';
 import { createScope, type FromItem, maskedUse, outermost } from './scope.ts';
 import { childOf, type Fields, fieldOf, fieldsOf, flagOf, hasField, listOf, stringsOf, textOf } from './tree.ts';
 import type { RelationUse } from './uses.ts';
 
-/** Walks COPY; answers its direction. Files and programs of the server are out of reach for everybody. */
-export function walkCopy(analysis: Analysis, fields: Fields): 'in' | 'out' {
-  if (hasField(fields, 'filename') || flagOf(fields, 'is_program'))
-    throw new RefusedText(
-      'server-file',
-      'COPY reads and writes the connection only (FROM STDIN, TO STDOUT), no files or programs of the server',
+/** Walks COPY; answers its direction by the connection, undefined when it reads or writes a file or a program of the server. */
+export function walkCopy(analysis: Analysis, fields: Fields): 'in' | 'out' | undefined {
+  const isElsewhere = hasField(fields, 'filename') || flagOf(fields, 'is_program');
+  if (isElsewhere)
+    askPastSight(
+      analysis,
+      new RefusedText(
+        'server-file',
+        'COPY of files or programs of the server takes postgres:admin: others read and write the connection (FROM STDIN, TO STDOUT)',
+      ),
     );
   const direction = flagOf(fields, 'is_from') ? 'in' : 'out';
   const query = childOf(fields, 'query');
   if (query !== undefined) walkCopyQuery(analysis, query.kind, query.fields);
   else walkCopyTable(analysis, fields, direction);
-  return direction;
+  return isElsewhere ? undefined : direction;
 }
 
 function walkCopyQuery(analysis: Analysis, kind: string, fields: Fields): void {
@@ -32,8 +37,7 @@ function walkCopyTable(analysis: Analysis, fields: Fields, direction: 'in' | 'ou
   if (columns === undefined) throw notUnderstood('COPY');
   const item = copyItem(analysis, resolved, range);
   if (direction === 'in') {
-    if (resolved.kind === 'system')
-      throw new RefusedText('statement-refused', `"${resolved.name}" belongs to the server and is not written to`);
+    if (resolved.kind === 'system') askPastSight(analysis, belongsToServer(resolved));
     analysis.found.writes = true;
     noteColumns(analysis.uses.add(usedRelation(resolved), 'insert', { hasWhere: false }), columns);
     const scope = createScope(outermost);

@@ -1,4 +1,5 @@
 /** Statements that define or change objects: DDL, administration, and the queries inside of them. */
+import { askAdministration, askPastSight } from './administration.ts';
 import type { Analysis } from './analysis.ts';
 import type { Relation } from './catalog.ts';
 import { checkAttribute, checkCall, checkComparison, checkType } from './code.ts';
@@ -7,7 +8,7 @@ import { databaseResource, functionResource, tableResource } from './names.ts';
 import type { CreatedRelation, SessionEffect } from './plan.ts';
 import { refuseMasked } from './query.ts';
 import { notUnderstood, RefusedText } from './refusal.ts';
-import { findRelation, meaningsOf } from './relations.ts';
+import { belongsToServer, findRelation, meaningsOf } from './relations.ts';
 import { outermost } from './scope.ts';
 import { createdBytes, createdBytesMax, sessionNamesMax } from './session-facts.ts';
 import type { StatementClass } from './statement-classes.ts';
@@ -31,11 +32,6 @@ export function walkDefinition(
   { kind, fields }: { kind: string; fields: Fields },
   { action, masked }: StatementClass,
 ): CreatedRelation | undefined {
-  if (action === 'refused')
-    throw new RefusedText(
-      'statement-refused',
-      `${kind.replace(/Stmt$/, '')} is refused: it runs or changes what the gateway can't see`,
-    );
   analysis.found.writes = true;
   if (analysis.catalog.hasEventTriggers) analysis.found.runsUnseen = true;
   if (analysis.taint.isInForce && ((masked === 'code' && !runsNothing(kind, fields)) || reachesTables(kind, fields)))
@@ -52,7 +48,7 @@ export function walkDefinition(
     }
     refuseMaskedIn(analysis, kind, fields);
     if (kind === 'CreateExtensionStmt') analysis.found.runsUnseen = true;
-    analysis.questions.push({ action: 'postgres:admin', resource: databaseResource(analysis.place) });
+    askAdministration(analysis);
     return undefined;
   }
   const ranges = kind === 'DropStmt' ? droppedRelations(fields) : [];
@@ -94,8 +90,7 @@ export function walkDo(analysis: Analysis, fields: Fields, isUnderstood: boolean
     );
   analysis.found.writes = true;
   const language = languagesOf(listOf(fields, 'args')).at(0) ?? 'plpgsql';
-  if (!confinedLanguages.has(language))
-    analysis.questions.push({ action: 'postgres:admin', resource: databaseResource(analysis.place) });
+  if (!confinedLanguages.has(language)) askAdministration(analysis);
   analysis.questions.push(
     { action: 'postgres:ddl', resource: databaseResource(analysis.place) },
     { action: 'postgres:call', resource: functionResource(analysis.place, 'pg_catalog', language) },
@@ -122,13 +117,14 @@ function languagesOf(options: readonly unknown[]): readonly string[] {
 export function askDefinition(analysis: Analysis, range: Fields): void {
   const known = findRelation(analysis, range);
   if (analysis.catalog.hasEventTriggers) analysis.found.runsUnseen = true;
-  if (known?.kind === 'system')
-    throw new RefusedText(
-      'statement-refused',
-      `"${known.schema}.${known.name}" belongs to the server and is not changed`,
-    );
+  if (known?.kind === 'system') {
+    // One that hides it would leave nobody here knowing which one a name means.
+    if (newSchema(analysis, range) === 'pg_temp') throw belongsToServer(known);
+    askPastSight(analysis, belongsToServer(known));
+  }
   if (known?.kind === 'table') refuseMaskedRelation(analysis, known.relation);
-  const meanings = known === undefined ? newMeanings(analysis, range) : meaningsOf(known);
+  const isNew = known === undefined || known.kind === 'system';
+  const meanings = [...(known === undefined ? [] : meaningsOf(known)), ...(isNew ? newMeanings(analysis, range) : [])];
   for (const { schema, name } of meanings)
     analysis.questions.push({ action: 'postgres:ddl', resource: tableResource(analysis.place, schema, name) });
 }

@@ -1,6 +1,6 @@
 import type { Analysis } from './analysis.ts';
 import { checkAttribute, checkCall, checkComparison, checkOperator, checkOperatorName, checkType } from './code.ts';
-import { refuseMasked, resolveReference } from './query.ts';
+import { orUnknown, refuseMasked, resolveReference } from './query.ts';
 import { notUnderstood } from './refusal.ts';
 import { maskedUse, resolveRow, type Scope } from './scope.ts';
 import { childOf, type Fields, fieldOf, isFields, listOf, nodeOf, stringOf, stringsOf, textOf } from './tree.ts';
@@ -85,8 +85,9 @@ function walkReference(analysis: Analysis, fields: Fields, scope: Scope): void {
     const names = stringsOf(path.slice(0, -1));
     const alias = names?.at(-1);
     if (names === undefined || alias === undefined || names.length > 3) throw notUnderstood('* in an expression');
-    const whole = resolveRow(scope, { alias, schema: names.at(-2) });
-    if (whole.masked !== undefined) throw maskedUse(alias);
+    const resolve = () => resolveRow(scope, { alias, schema: names.at(-2) });
+    const whole = orUnknown(analysis, scope, { resolve, unknown: undefined });
+    if (whole?.masked !== undefined) throw maskedUse(alias);
     return;
   }
   const reference = resolveReference(analysis, path, scope);

@@ -1,5 +1,5 @@
 import type { Analysis } from './analysis.ts';
-import { checkOperatorName } from './code.ts';
+import { askUnknown, checkOperatorName } from './code.ts';
 import { samplingMethods } from './function-lists.ts';
 import { notUnderstood, RefusedText } from './refusal.ts';
 import { outputOf, resolveRelation, surelyHasSystemColumns, usedRelation } from './relations.ts';
@@ -208,8 +208,12 @@ function addSample(analysis: Analysis, fields: Fields, place: Place): void {
   const method = stringsOf(listOf(fields, 'method'));
   const name = method?.at(-1);
   const schema = method?.length === 2 ? method[0] : undefined;
-  if (name === undefined || !samplingMethods.has(name) || (schema !== undefined && schema !== 'pg_catalog'))
-    throw new RefusedText('restricted-function', `sampling method "${method?.join('.') ?? ''}" is not known`);
+  if (name === undefined) throw notUnderstood('sampling method');
+  if (!samplingMethods.has(name) || (schema !== undefined && schema !== 'pg_catalog')) {
+    if (analysis.taint.isInForce)
+      throw new RefusedText('restricted-function', `sampling method "${name}" is not proven harmless`);
+    askUnknown(analysis, { schema, name });
+  }
   addFrom(analysis, fieldOf(fields, 'relation'), place);
   // Unlike functions in FROM, sampling sees nothing of its own level.
   const outside = createScope(place.scope);

@@ -3,7 +3,7 @@
  * under another schema does the same.
  */
 
-/** Refused to everybody: they reach files, programs, other servers, the write-ahead log, or run SQL that stands in a string. */
+/** Past what the gateway can see (`askPastSight`): they reach files, programs, other servers, the write-ahead log, or run SQL that stands in a string. */
 export const refusedFunctions: ReadonlySet<string> = new Set([
   // files and server state on disk
   ...['pg_read_file', 'pg_read_binary_file', 'pg_read_file_old', 'pg_stat_file', 'pg_file_write', 'pg_file_read'],
@@ -202,7 +202,7 @@ export const computingOperators: ReadonlySet<string> = new Set([
   ...['postgis', 'postgis_raster', 'ip4r', 'prefix', 'semver', 'hll', 'roaringbitmap', 'tdigest', 'rum', 'h3'],
 ]);
 
-/** Refused to everybody: password hashes and connection secrets. */
+/** Past what the gateway can see: password hashes and connection secrets. */
 export const secretRelations: ReadonlySet<string> = new Set([
   'pg_authid',
   'pg_shadow',

@@ -1,6 +1,7 @@
 import type { Analysis } from './analysis.ts';
 import { checkAttribute, checkOperator } from './code.ts';
 import { addFrom } from './from.ts';
+import { databaseResource } from './names.ts';
 import { notUnderstood, RefusedText } from './refusal.ts';
 import {
   type Ctes,
@@ -38,8 +39,12 @@ import {
 export function walkQuery(analysis: Analysis, select: Fields, outer: Outer): Output {
   const ctes = withQueries(analysis, select, outer);
   const inside = { parent: outer.parent, ctes };
-  // SELECT INTO makes a table; the statement level takes it away before it comes here.
-  if (hasField(select, 'intoClause')) throw notUnderstood('INTO inside of a query');
+  // SELECT INTO makes a table; the statement level takes it away before it comes here. Anywhere else the server refuses it.
+  if (hasField(select, 'intoClause')) {
+    const otherwise = notUnderstood('INTO inside of a query');
+    if (analysis.taint.isInForce) throw otherwise;
+    analysis.questions.push({ action: 'postgres:ddl', resource: databaseResource(analysis.place), otherwise });
+  }
   const operation = textOf(select, 'op');
   if (operation !== undefined && operation !== 'SETOP_NONE') return walkSetOperation(analysis, select, inside);
   const values = listOf(select, 'valuesLists');
@@ -95,8 +100,8 @@ function walkSetOperation(analysis: Analysis, select: Fields, outer: Outer): Out
     use: undefined,
     relation: undefined,
   });
-  for (const clause of ['sortClause', 'limitOffset', 'limitCount', 'lockingClause'])
-    analysis.expression(fieldOf(select, clause), scope);
+  // Of a set operation no rows can be locked: the server refuses it.
+  for (const clause of ['sortClause', 'limitOffset', 'limitCount']) analysis.expression(fieldOf(select, clause), scope);
   return { columns: left.columns.map(({ name }) => ({ name, masked: undefined })), isExact: left.isExact };
 }
 
@@ -150,7 +155,7 @@ function walkTarget(analysis: Analysis, target: Fields, scope: Scope): Output {
   if (value === undefined) throw notUnderstood('select list');
   if (value.kind === 'ColumnRef') {
     const path = listOf(value.fields, 'fields');
-    if (nodeOf(path.at(-1))?.kind === 'A_Star') return expandStar(path, scope);
+    if (nodeOf(path.at(-1))?.kind === 'A_Star') return expandStar(analysis, path, scope);
     const reference = resolveReference(analysis, path, scope);
     // A whole row, or a name that may mean several columns, arrives without an origin.
     if (reference.masked !== undefined && !reference.isPlain) throw maskedUse(lastName(path));
@@ -166,12 +171,13 @@ function walkTarget(analysis: Analysis, target: Fields, scope: Scope): Output {
     : { columns: [{ name: label, masked: undefined }], isExact: true };
 }
 
-function expandStar(path: readonly unknown[], scope: Scope): Output {
+function expandStar(analysis: Analysis, path: readonly unknown[], scope: Scope): Output {
   if (path.length === 1) return expandAll(scope);
   const names = stringsOf(path.slice(0, -1));
   const alias = names?.at(-1);
   if (names === undefined || alias === undefined || names.length > 3) throw notUnderstood('*');
-  return expandItem(scope, { alias, schema: names.at(-2) });
+  const resolve = () => expandItem(scope, { alias, schema: names.at(-2) });
+  return orUnknown(analysis, scope, { resolve, unknown: { columns: [], isExact: false } });
 }
 
 /** Resolves the path of a ColumnRef that doesn't end in `*`. */
@@ -179,16 +185,21 @@ export function resolveReference(analysis: Analysis, path: readonly unknown[], s
   const names = stringsOf(path);
   const name = names?.at(-1);
   if (names === undefined || name === undefined || names.length > 4) throw notUnderstood('column reference');
+  const resolve = () => resolveNames(analysis, names, scope);
+  return orUnknown(analysis, scope, { resolve, unknown: { masked: undefined, isPlain: false, mayCall: false } });
+}
+
+/** What a name stands for. One that nobody here knows may be a column just added, of any relation in sight: the server knows, where policy allows all. */
+export function orUnknown<T>(analysis: Analysis, scope: Scope, name: { resolve(): T; readonly unknown: T }): T {
   try {
-    return resolveNames(analysis, names, scope);
+    return name.resolve();
   } catch (error) {
     const isUnknown =
       error instanceof RefusedText && (error.reason === 'unknown-column' || error.reason === 'unknown-relation');
     if (!isUnknown || analysis.taint.isInForce) throw error;
-    // It may be a column just added, of any of them: the server knows, where policy allows all columns.
     noteEverything(scope);
     analysis.found.unknown.add(error.message);
-    return { masked: undefined, isPlain: false, mayCall: false };
+    return name.unknown;
   }
 }
 

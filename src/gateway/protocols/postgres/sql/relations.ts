@@ -1,8 +1,8 @@
+import { askAdministration, askPastSight } from './administration.ts';
 import type { Analysis } from './analysis.ts';
 import type { Relation } from './catalog.ts';
 import { overseeingRelations, revealingRelations, secretRelations } from './function-lists.ts';
 import { maskWithoutColumn } from './masks-without-column.ts';
-import { databaseResource } from './names.ts';
 import type { CreatedRelation } from './plan.ts';
 import { RefusedText } from './refusal.ts';
 import type { Output } from './scope.ts';
@@ -30,7 +30,7 @@ export interface OpenRelation {
 
 /**
  * Resolves a RangeVar in PostgreSQL's order: temporary relations, pg_catalog, the path. Throws the refusal `unknown-relation` when the
- * snapshot has no such name, `restricted-relation` when nobody may read it here (unless the query spares what is secret in it).
+ * snapshot has no such name, `restricted-relation` when it holds secrets (unless the query spares them).
  */
 export function resolveRelation(
   analysis: Analysis,
@@ -113,7 +113,7 @@ function findUnqualified(analysis: Analysis, name: string): ResolvedRelation | u
   return { kind: 'open', meanings: [usedRelation(first), ...meanings], otherwise };
 }
 
-function mayMove(analysis: Analysis, resolved: Exclude<ResolvedRelation, { kind: 'system' }>): boolean {
+function mayMove(analysis: Analysis, resolved: ResolvedRelation): boolean {
   const { schema, name } = usedRelation(resolved);
   return analysis.moved || analysis.mayDefine(schema, name);
 }
@@ -128,15 +128,16 @@ function findIn(analysis: Analysis, schema: string, name: string): ResolvedRelat
 }
 
 function refuseRestricted(analysis: Analysis, { name }: { readonly name: string }): void {
-  const { taint } = analysis;
   if (secretRelations.has(name))
-    throw new RefusedText('restricted-relation', `"${name}" holds credentials and is not readable here`);
-  if (taint.isInForce && revealingRelations.has(name)) throw revealing(name);
+    askPastSight(
+      analysis,
+      new RefusedText('restricted-relation', `"${name}" holds credentials, so it takes postgres:admin`),
+    );
+  if (analysis.taint.isInForce && revealingRelations.has(name)) throw revealing(name);
 }
 
 function askOverseeing(analysis: Analysis, { name }: { readonly name: string }): void {
-  if (overseeingRelations.has(name))
-    analysis.questions.push({ action: 'postgres:admin', resource: databaseResource(analysis.place) });
+  if (overseeingRelations.has(name)) askAdministration(analysis);
 }
 
 /** Refuses a relation by its name alone: extensions put such views into user schemas. */
@@ -144,12 +145,22 @@ export function refuseRevealing({ taint }: Analysis, name: string): void {
   if (taint.isInForce && (name === 'pg_stat_statements' || name === 'pg_stat_monitor')) throw revealing(name);
 }
 
+/** The refusal of a change of PostgreSQL's own tables. */
+export function belongsToServer({ schema, name }: { readonly schema: string; readonly name: string }): RefusedText {
+  return new RefusedText(
+    'statement-refused',
+    `"${schema}.${name}" belongs to the server: changing it takes postgres:admin`,
+  );
+}
+
 function revealing(name: string): RefusedText {
   return new RefusedText('restricted-relation', `"${name}" can show masked values and is not readable here`);
 }
 
 /** The parts of a resolved relation that a use is made of. */
-export function usedRelation(resolved: Exclude<ResolvedRelation, { kind: 'system' }>): UsedRelation {
+export function usedRelation(resolved: ResolvedRelation): UsedRelation {
+  if (resolved.kind === 'system')
+    return { schema: resolved.schema, name: resolved.name, relation: undefined, created: undefined };
   if (resolved.kind === 'open') {
     const [first, ...others] = resolved.meanings;
     return { ...first, others, otherwise: resolved.otherwise };
@@ -163,9 +174,7 @@ export function usedRelation(resolved: Exclude<ResolvedRelation, { kind: 'system
 }
 
 /** All relations that a known name may mean. */
-export function meaningsOf(
-  known: Exclude<ResolvedRelation, { kind: 'system' }>,
-): readonly [UsedRelation, ...UsedRelation[]] {
+export function meaningsOf(known: ResolvedRelation): readonly [UsedRelation, ...UsedRelation[]] {
   return known.kind === 'open' ? known.meanings : [usedRelation(known)];
 }
 

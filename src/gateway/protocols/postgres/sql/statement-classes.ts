@@ -47,14 +47,12 @@ export const statementClasses: ReadonlyMap<string, StatementClass> = new Map<str
     ...['CreatePublicationStmt', 'CreateRoleStmt', 'CreateTableSpaceStmt', 'CreateUserMappingStmt', 'CreatedbStmt'],
     ...['DropOwnedStmt', 'DropRoleStmt', 'DropTableSpaceStmt', 'DropUserMappingStmt', 'DropdbStmt', 'GrantRoleStmt'],
     ...['GrantStmt', 'ImportForeignSchemaStmt', 'ReassignOwnedStmt', 'SecLabelStmt'],
-  ]),
-  ...classify({ action: 'refused', masked: 'code' }, [
     ...['AlterSubscriptionStmt', 'AlterSystemStmt', 'CreateSubscriptionStmt', 'DropSubscriptionStmt', 'LoadStmt'],
   ]),
 ]);
 
 export interface StatementClass {
-  readonly action: 'ddl' | 'admin' | 'refused';
+  readonly action: 'ddl' | 'admin';
   readonly masked: 'shape' | 'code';
 }
 

@@ -116,13 +116,23 @@ const walks: ReadonlyMap<string, Walk> = new Map<string, Walk>([
 ]);
 
 function walkSelectStatement({ analysis }: Place, fields: Fields): Partial<Outcome> {
-  const { intoClause, ...query } = fields;
-  if (intoClause === undefined) {
+  const into = intoOf(fields);
+  if (into === undefined) {
     noteCertainCalls(analysis, fields);
     return { output: analysis.query(fields, outermost) };
   }
-  const relation = walkStoredQuery(analysis, query, fieldsOf(fields, 'intoClause'));
+  const relation = walkStoredQuery(analysis, withoutInto(fields), into);
   return { kind: 'select into', effects: [{ kind: 'create', relation }], changesCatalog: true };
+}
+
+/** Of a set operation, INTO stands in the first SELECT. */
+function intoOf(select: Fields): Fields | undefined {
+  if (hasField(select, 'intoClause')) return fieldsOf(select, 'intoClause');
+  return hasField(select, 'larg') ? intoOf(fieldsOf(select, 'larg')) : undefined;
+}
+
+function withoutInto({ intoClause: _, ...select }: Fields): Fields {
+  return hasField(select, 'larg') ? { ...select, larg: withoutInto(fieldsOf(select, 'larg')) } : select;
 }
 
 /** `SELECT f(…), g(…)` and nothing more: each runs once. */
@@ -296,7 +306,7 @@ function walkCreateSchema(place: Place, fields: Fields): Partial<Outcome> {
   walkDefinition(analysis, { kind: 'CreateSchemaStmt', fields: bare }, schemaClass);
   const effects: SessionEffect[] = [...definitionEffects('CreateSchemaStmt', bare)];
   const elements = listOf({ schemaElts }, 'schemaElts');
-  const name = textOf(fields, 'schemaname');
+  const name = textOf(fields, 'schemaname') ?? ownerName(place, fieldsOf(fields, 'authrole'));
   if (elements.length > 0 && name === undefined) throw notUnderstood('CREATE SCHEMA AUTHORIZATION with objects in it');
   if (elements.length > 0 && analysis.taint.isInForce) throw notUnderstood('CREATE SCHEMA with objects in it');
   let session = applySessionEffects(place.session, effects);
@@ -311,6 +321,19 @@ function walkCreateSchema(place: Place, fields: Fields): Partial<Outcome> {
     session = applySessionEffects(session, made.effects);
   }
   return { effects, changesCatalog: true };
+}
+
+/** Without a name of its own a schema has that of its owner. */
+function ownerName({ analysis, session }: Place, role: Fields): string | undefined {
+  switch (textOf(role, 'roletype')) {
+    case 'ROLESPEC_CSTRING':
+      return textOf(role, 'rolename');
+    case 'ROLESPEC_CURRENT_ROLE':
+    case 'ROLESPEC_CURRENT_USER':
+      return session.role ?? analysis.catalog.user;
+    default:
+      return undefined;
+  }
 }
 
 const schemaClass = { action: 'ddl', masked: 'shape' } as const;

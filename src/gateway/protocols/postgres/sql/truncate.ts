@@ -1,6 +1,6 @@
+import { askPastSight } from './administration.ts';
 import type { Analysis } from './analysis.ts';
-import { RefusedText } from './refusal.ts';
-import { meaningsOf, refuseMissingColumn, resolveRelation, usedRelation } from './relations.ts';
+import { belongsToServer, meaningsOf, refuseMissingColumn, resolveRelation, usedRelation } from './relations.ts';
 import type { Outcome } from './statements.ts';
 import { type Fields, flagOf, listOf, nodeOf, textOf } from './tree.ts';
 
@@ -11,8 +11,7 @@ export function walkTruncate({ analysis }: { readonly analysis: Analysis }, fiel
   for (const item of listOf(fields, 'relations')) {
     const range = nodeOf(item)?.fields ?? {};
     const resolved = resolveRelation(analysis, range);
-    if (resolved.kind === 'system')
-      throw new RefusedText('statement-refused', `"${resolved.name}" belongs to the server`);
+    if (resolved.kind === 'system') askPastSight(analysis, belongsToServer(resolved));
     analysis.uses.add(usedRelation(resolved), 'truncate', { hasWhere: false, isOnly: !flagOf(range, 'inh') });
     for (const { relation } of isCascade ? meaningsOf(resolved) : [])
       if (relation !== undefined) truncateReferencing(analysis, relation.oid);

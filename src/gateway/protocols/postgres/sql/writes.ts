@@ -1,8 +1,16 @@
+import { askPastSight } from './administration.ts';
 import type { Analysis } from './analysis.ts';
 import { addFrom, aliasOf } from './from.ts';
 import { refuseMasked, walkTargets, withQueries } from './query.ts';
 import { notUnderstood, RefusedText } from './refusal.ts';
-import { outputOf, type ResolvedRelation, resolveRelation, surelyHasSystemColumns, usedRelation } from './relations.ts';
+import {
+  belongsToServer,
+  outputOf,
+  type ResolvedRelation,
+  resolveRelation,
+  surelyHasSystemColumns,
+  usedRelation,
+} from './relations.ts';
 import { createScope, type FromItem, maskedUse, type Outer, type Output, type Scope } from './scope.ts';
 import {
   childOf,
@@ -53,11 +61,7 @@ interface Target {
 function openTarget(analysis: Analysis, fields: Fields, scope: Scope): Target {
   const range = fieldsOf(fields, 'relation');
   const resolved = resolveRelation(analysis, range);
-  if (resolved.kind === 'system')
-    throw new RefusedText(
-      'statement-refused',
-      `"${resolved.schema}.${resolved.name}" belongs to the server and is not written to`,
-    );
+  if (resolved.kind === 'system') askPastSight(analysis, belongsToServer(resolved));
   const output = outputOf(analysis, resolved);
   refuseUnproven(analysis, resolved);
   const isOnly = !flagOf(range, 'inh');
