@@ -90,6 +90,8 @@ export interface SessionFacts {
   readonly createdNames: ReadonlySet<string>;
   /** A statement dropped, renamed or altered something: of what the snapshot shows, relations and columns may be gone. */
   readonly moved: boolean;
+  /** Settings that choose the way to the rows were changed, and DISCARD ALL has not been said since. */
+  readonly tuned: boolean;
   /** Undefined while nothing was begun that a rollback could undo. */
   readonly transaction: TransactionFacts | undefined;
 }
@@ -113,6 +115,7 @@ export type SessionEffect =
       readonly relations: readonly { readonly schema: string | undefined; readonly name: string }[];
     }
   | { readonly kind: 'move' }
+  | { readonly kind: 'tune' }
   | { readonly kind: 'search-path'; readonly path: SearchPath; readonly isLocal: boolean }
   /** Of the client's texts; `name` undefined: that of the session's beginning. */
   | { readonly kind: 'encoding'; readonly name: string | undefined }

@@ -376,8 +376,8 @@ describe('what reaches past what the gateway can see is administration, and nobo
     ["create subscription s connection 'x' publication p", 'policy-denied'],
     ['alter subscription s disable', 'policy-denied'],
     ['drop subscription s', 'policy-denied'],
-    ['update pg_catalog.pg_class set relname = relname', 'statement-refused'],
-    ['delete from pg_depend', 'statement-refused'],
+    ['update pg_catalog.pg_class set relname = relname where oid = 1', 'statement-refused'],
+    ['delete from pg_depend where objid = 1', 'statement-refused'],
     ['insert into pg_authid select * from pg_authid', 'restricted-relation'],
     ['copy pg_class from stdin', 'statement-refused'],
     ['alter table pg_catalog.pg_class add x int', 'statement-refused'],
@@ -432,9 +432,8 @@ describe('what nobody here could follow is refused to everybody', () => {
       "set client_encoding = 'LATIN1'",
       "set names 'euc-jp'",
       'set client_min_messages = debug1',
-      'set enable_sort = off',
     ],
-    ...['set debug_print_plan = on', 'set trace_sort = on', 'set cpu_tuple_cost = 1'],
+    ...['set debug_print_plan = on', 'set trace_sort = on'],
   ])('%s is for everybody but those to whom columns are masked: what it changes tells of values', (sql) => {
     expect(reasonOf(shop.plan(sql, { as: 'plain' }))).toBe('forward');
     expect(reasonOf(shop.plan(sql, { as: 'web' }))).toBe('setting-refused');

@@ -22,6 +22,7 @@ import { planLong } from './plan-long.ts';
 import { RefusedText, sqlstates } from './refusal.ts';
 import { lookupOf, pathOf, roleOf } from './search-path.ts';
 import { applySessionEffects } from './session-facts.ts';
+import { refuseTuned } from './settings.ts';
 import { isOpenShape, type Shape, shapeOf } from './shape.ts';
 import { kindName, statementClasses } from './statement-classes.ts';
 import { walkStatement } from './statements.ts';
@@ -102,7 +103,7 @@ function keyOfText(basis: string, sql: string): string {
 
 /** Everything but the text that a verdict depends on. No identity holds a line break. */
 function basisOf({ mode, catalog, decider, session }: PlanRequest): string {
-  const names = JSON.stringify([pathOf(session) ?? null, roleOf(catalog, session.role) ?? null]);
+  const names = JSON.stringify([pathOf(session) ?? null, roleOf(catalog, session.role) ?? null, session.tuned]);
   return `${mode} ${decider.version} ${catalog.version} ${names} ${decider.principalKey}\n`;
 }
 
@@ -195,6 +196,7 @@ function planStatement(
   });
   const outcome = walkStatement({ analysis, session, source: { text: sql, index } }, node);
   refuseOwnOperators(analysis);
+  if (session.tuned) refuseTuned(analysis);
   work.note(touchesOf(analysis));
   const judgement = judge(analysis, decider);
   const { found } = analysis;

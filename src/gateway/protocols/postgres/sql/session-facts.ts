@@ -15,6 +15,7 @@ export const noSessionFacts: SessionFacts = {
   created: new Map(),
   createdNames: new Set(),
   moved: false,
+  tuned: false,
   transaction: undefined,
 };
 
@@ -85,7 +86,8 @@ export function areSameNames(a: SessionFacts, b: SessionFacts): boolean {
       a.cursors === b.cursors &&
       a.created === b.created &&
       a.createdNames === b.createdNames &&
-      a.moved === b.moved)
+      a.moved === b.moved &&
+      a.tuned === b.tuned)
   );
 }
 
@@ -116,6 +118,9 @@ function applyEffect(facts: SessionFacts, effect: SessionEffect): SessionFacts {
       return { ...inTransaction(facts), created: withoutDropped(facts.created, effect.relations) };
     case 'move':
       return facts.moved ? facts : { ...inTransaction(facts), moved: true };
+    case 'tune':
+      // No rollback takes it back here: the value before may have been another still.
+      return facts.tuned ? facts : { ...facts, tuned: true };
     case 'search-path':
       return {
         ...inTransaction(facts),

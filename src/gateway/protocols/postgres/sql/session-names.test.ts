@@ -33,8 +33,40 @@ describe('settings that choose an index', () => {
   it.each([
     'set enable_seqscan to off',
     'set random_page_cost = 0',
+    "set local enable_sort = 'off'",
+    'set cursor_tuple_fraction = 1',
+  ])('%s: from then on no relation with masked columns is touched, whose rows would come in the order of masked values', (sql) => {
+    const masked = [
+      'select name from customers',
+      'table customer_names',
+      'select id from events_1',
+      "delete from customers where id = 1 returning id",
+      'select 1; select name from customers',
+    ];
+    for (const reader of masked) {
+      expect(reasonOf(shop.plan(reader)), reader).toBe('forward');
+      const undone = [sql, 'rollback', 'reset all', 'reset enable_seqscan', 'rollback to a', reader];
+      expect(inSession(shop, undone, 'web').map(reasonOf).at(-1), reader).toBe('masked-column-use');
+    }
+    const others = ['select note from orders', 'insert into orders values (1)', 'discard all', 'select name from customers'];
+    expect(inSession(shop, [sql, ...others], 'web').map(reasonOf)).toEqual(Array(5).fill('forward'));
+    expect(inSession(shop, [sql, 'select ssn from customers'], 'admin').map(reasonOf)).toEqual(['forward', 'forward']);
+  });
+
+  it('a cursor, a prepared statement and a text that sets them first show no masked relation either', () => {
+    const texts = ['prepare p as select name from customers', 'set enable_seqscan = off', 'execute p'];
+    expect(inSession(shop, texts, 'web').map(reasonOf)).toEqual(['forward', 'forward', 'masked-column-use']);
+    const cursor = ['declare c cursor for select name from customers', 'set enable_seqscan = off', 'fetch c'];
+    expect(inSession(shop, cursor, 'web').map(reasonOf)).toEqual(['forward', 'forward', 'masked-column-use']);
+    expect(reasonOf(shop.plan('set enable_seqscan = off; select name from customers'))).toBe('masked-column-use');
+  });
+
+  it.each([
     "select set_config('enable_sort', $1, false)",
-  ])('%s: would bring rows in the order of masked values', (sql) => {
+    "create table t (a text default set_config('enable_sort', 'off', false))",
+    'set debug_print_plan = on',
+    'set client_min_messages = debug5',
+  ])('%s is refused: nobody here would know when, or it shows how rows are found', (sql) => {
     expect(reasonOf(shop.plan(sql))).toBe('setting-refused');
     expect(reasonOf(shop.plan(sql, { as: 'admin' }))).toBe('forward');
   });

@@ -3,7 +3,7 @@ import type { Analysis } from './analysis.ts';
 import { databaseResource } from './names.ts';
 import type { SessionEffect } from './plan.ts';
 import { notUnderstood, RefusedText } from './refusal.ts';
-import { checkRole, checkSetting, identitySettings } from './settings.ts';
+import { checkRole, checkSetting, identitySettings, isTuning } from './settings.ts';
 import type { Outcome } from './statements.ts';
 import { constantOf, type Fields, flagOf, listOf, textOf } from './tree.ts';
 
@@ -68,6 +68,7 @@ export function walkSet({ analysis }: Where, fields: Fields): Partial<Outcome> {
   const values = kind === 'VAR_SET_VALUE' ? listOf(fields, 'args').map(settingValue) : undefined;
   if (identitySettings.has(name.toLowerCase()))
     return { kind: 'set role', effects: [checkRole(analysis, name, { values, isLocal: flagOf(fields, 'is_local') })] };
+  if (values !== undefined && isTuning(name)) return { kind: 'set', effects: [{ kind: 'tune' }] };
   // Each value of this list is one schema, whatever is in it; `set_config` gives the text that is cut into names.
   const isPath = name.toLowerCase() === 'search_path';
   const path = checkSetting(analysis, name, isPath ? values && [values.map(quoteName).join(', ')] : values);

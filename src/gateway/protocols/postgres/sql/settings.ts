@@ -4,6 +4,7 @@ import { databaseResource, type Place } from './names.ts';
 import type { SearchPath, SessionEffect } from './plan.ts';
 import { type RefusalDetail, RefusedText } from './refusal.ts';
 import { parsePath } from './search-path.ts';
+import { withholdingOf } from './withholding.ts';
 
 /** A new search path. */
 export interface SettingPath {
@@ -94,6 +95,22 @@ export function settingQuestion(place: Place, setting: string): Pick<Question, '
   return { action: 'postgres:set', resource: databaseResource(place), context: { setting } };
 }
 
+/** True of those that make PostgreSQL prefer one way to the rows over another, and do nothing else. */
+export function isTuning(name: string): boolean {
+  return choosesWay.test(name.toLowerCase());
+}
+
+/** Without ORDER BY rows come as they are found: by an index on masked columns in the order of their values. */
+export function refuseTuned(analysis: Analysis): void {
+  // What can't tell of masked values at all brings no rows of theirs, by whatever view.
+  if (withholdingOf(analysis) !== 'nothing')
+    throw new RefusedText(
+      'masked-column-use',
+      'relations with masked columns are not read once the session has changed how rows are found',
+      { hint: 'Say DISCARD ALL first.' },
+    );
+}
+
 function hintOf(setting: string): string {
   const permit = `A permit for postgres:set when context.setting == "${setting}"`;
   return setting.includes('.')
@@ -155,12 +172,10 @@ const harmlessExtensions: ReadonlySet<string> = new Set([
   ...['plpgsql', 'pg_trgm', 'hnsw', 'ivfflat', 'diskann', 'postgis', 'timescaledb', 'pgroonga', 'rum', 'vectors'],
 ]);
 
-/**
- * What makes PostgreSQL prefer one way to the rows over another: without ORDER BY they come as they are found, by an index on masked columns
- * in the order of their values. And what makes it tell of its inner workings in notices.
- */
-const tellsOfValues =
-  /^(enable|debug|trace)_|_(page|tuple|operator|setup)_cost$|^(effective_cache_size|cursor_tuple_fraction|client_min_messages)$/;
+const choosesWay =
+  /^enable_|_(page|tuple|operator|setup)_cost$|^(effective_cache_size|cursor_tuple_fraction)$/;
+/** What chooses the way to the rows, and what makes PostgreSQL tell of its inner workings in notices. */
+const tellsOfValues = new RegExp(`${choosesWay.source}|^(debug|trace)_|^client_min_messages$`);
 
 /** How the server searches, counts, measures, cleans up, and shows its work to developers. Where that is not for everybody, it says so itself. */
 const harmlessKinds =
