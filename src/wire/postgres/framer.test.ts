@@ -53,13 +53,50 @@ describe('the framer cuts a stream into whole messages', () => {
   });
 });
 
+describe('the framer shows long messages of some types in pieces', () => {
+  const long = 300_000;
+  const framing = () => new Framer({ messageBytesMax: 1000, inPieces: (type) => type === 0x64 });
+
+  test('wherever the stream is cut, they are the bytes that came, and what follows is read as ever', () => {
+    const body = Buffer.from(Array.from({ length: long }, (_, i) => i & 0xff));
+    const stream = Buffer.concat([encodeMessage('D', 'a'), encodeMessage('d', body), encodeMessage('d', 'b')]);
+    for (const cuts of [[8], [9, 10], [11, 200_000], [12, 13], [100_000, 250_000], [stream.length - 7]]) {
+      const framer = framing();
+      const shown: { type: number; bytes: Buffer; first: boolean; last: boolean }[] = [];
+      for (const [i, start] of [0, ...cuts].entries()) {
+        framer.push(stream.subarray(start, cuts[i]));
+        while (framer.next()) {
+          const bytes = framer.buffer.subarray(framer.start, framer.end);
+          shown.push({ type: framer.type, bytes, first: framer.isFirst, last: framer.isLast });
+        }
+        // Never more than a header is kept.
+        expect(framer.bufferedBytes).toBeLessThan(7);
+      }
+      expect(Buffer.concat(shown.map(({ bytes }) => bytes)).equals(stream)).toBe(true);
+      expect(shown.filter(({ first }) => first).map(({ type }) => type)).toEqual([0x44, 0x64, 0x64]);
+      expect(shown.filter(({ last }) => last).map(({ type }) => type)).toEqual([0x44, 0x64, 0x64]);
+    }
+  });
+
+  test('of any length, while others end the stream', () => {
+    const framer = framing();
+    const header = Buffer.from([0x64, 0x3f, 0xff, 0xff, 0xff]);
+    framer.push(header);
+    expect(framer.next()).toBe(true);
+    expect([framer.isFirst, framer.isLast]).toEqual([true, false]);
+    const other = framing();
+    other.push(Buffer.from([0x44, 0x3f, 0xff, 0xff, 0xff]));
+    expect(() => other.next()).toThrow(PostgresWireError);
+  });
+});
+
 describe('the framer refuses what it could not hold', () => {
   test.each([
     [3, 'ERR_PG_LENGTH'],
     [-1, 'ERR_PG_LENGTH'],
     [0, 'ERR_PG_LENGTH'],
     [100, 'ERR_PG_TOO_LONG'],
-    [0x7fffffff, 'ERR_PG_TOO_LONG'],
+    [0x7fffffff, 'ERR_PG_LENGTH'],
   ])('an announced length of %i', (length, code) => {
     const header = Buffer.from([0x44, 0, 0, 0, 0]);
     header.writeInt32BE(length, 1);

@@ -2,10 +2,12 @@ import { PostgresWireError } from './errors.ts';
 
 /** How long messages may be. Lengths count the whole message with its type byte. */
 export interface FramerLimits {
-  /** Longer messages end the stream (ERR_PG_TOO_LONG). */
+  /** Longer messages end the stream (ERR_PG_TOO_LONG), unless their type says otherwise. */
   readonly messageBytesMax: number;
-  /** Longer messages of that type are read and dropped, and come out as `oversize`; undefined: only the hard limit counts. */
+  /** Longer messages of that type are read and dropped, and come out as `oversize`; undefined: `messageBytesMax` counts. */
   readonly keptBytesMax?: (type: number) => number | undefined;
+  /** True of types whose long messages are shown in pieces as they come. */
+  readonly inPieces?: (type: number) => boolean;
 }
 
 /**
@@ -22,6 +24,9 @@ export class Framer {
   end = 0;
   /** True when the current message was too long for its type: its body was dropped, `start` equals `end`. */
   oversize = false;
+  /** Of a message in pieces only the first has the header, and no other begins before the last. Of any other message both are true. */
+  isFirst = true;
+  isLast = true;
   readonly #limits: FramerLimits;
   #chunk: Buffer = EMPTY;
   #offset = 0;
@@ -31,6 +36,8 @@ export class Framer {
   /** Whole size of the message in `#tail`; 0 while its header is incomplete. */
   #need = 0;
   #skipBytes = 0;
+  /** Of a message in pieces, what is still to come. */
+  #pieceBytes = 0;
 
   constructor(limits: FramerLimits) {
     this.#limits = limits;
@@ -47,7 +54,7 @@ export class Framer {
   }
 
   /**
-   * Moves to the next whole message; false when more bytes are needed.
+   * Moves to the next whole message, or piece; false when more bytes are needed.
    * @throws PostgresWireError ERR_PG_LENGTH, ERR_PG_TOO_LONG: the stream can't be read on
    */
   next(): boolean {
@@ -59,6 +66,10 @@ export class Framer {
         this.#chunk = chunk;
         this.#offset = 0;
         continue;
+      }
+      if (this.#pieceBytes > 0) {
+        this.#piece(available);
+        return true;
       }
       if (this.#skipBytes > 0) {
         if (this.#skip(available)) return true;
@@ -75,6 +86,13 @@ export class Framer {
       const need = this.#measure(this.#chunk, this.#offset);
       if (need === 0) continue;
       if (need > available) {
+        if (this.#isInPieces(this.#chunk[this.#offset] ?? 0, need)) {
+          this.type = this.#chunk[this.#offset] ?? 0;
+          this.#pieceBytes = need;
+          this.#piece(available);
+          this.isFirst = true;
+          return true;
+        }
         this.#need = need;
         this.#keep(available, need);
         continue;
@@ -84,6 +102,8 @@ export class Framer {
       this.start = this.#offset;
       this.end = this.#offset + need;
       this.oversize = false;
+      this.isFirst = true;
+      this.isLast = true;
       this.#offset = this.end;
       return true;
     }
@@ -107,14 +127,12 @@ export class Framer {
     if (length < LENGTH_MIN) {
       throw new PostgresWireError('ERR_PG_LENGTH', `message announces ${length} bytes; the least is ${LENGTH_MIN}`);
     }
+    if (length > LENGTH_MAX)
+      throw new PostgresWireError('ERR_PG_LENGTH', `message announces ${length} bytes; the most is ${LENGTH_MAX}`);
     const need = length + 1;
-    if (need > this.#limits.messageBytesMax) {
-      throw new PostgresWireError(
-        'ERR_PG_TOO_LONG',
-        `message of ${need} bytes; at most ${this.#limits.messageBytesMax} are allowed`,
-      );
-    }
     const type = buffer[offset] ?? 0;
+    const { messageBytesMax } = this.#limits;
+    if (this.#isInPieces(type, need)) return need;
     const keptBytesMax = this.#limits.keptBytesMax?.(type);
     if (keptBytesMax !== undefined && need > keptBytesMax) {
       this.type = type;
@@ -122,7 +140,26 @@ export class Framer {
       this.#tailBytes = 0;
       return 0;
     }
+    if (need > messageBytesMax)
+      throw new PostgresWireError(
+        'ERR_PG_TOO_LONG',
+        `message of ${need} bytes; at most ${messageBytesMax} are allowed`,
+      );
     return need;
+  }
+
+  #isInPieces(type: number, need: number): boolean {
+    return need > PIECES_BYTES_MIN && this.#limits.inPieces?.(type) === true;
+  }
+
+  /** Shows what is there of a message in pieces. */
+  #piece(available: number): void {
+    const bytes = Math.min(available, this.#pieceBytes);
+    this.#show(this.#chunk, this.#offset, { end: this.#offset + bytes, type: this.type });
+    this.#offset += bytes;
+    this.#pieceBytes -= bytes;
+    this.isFirst = false;
+    this.isLast = this.#pieceBytes === 0;
   }
 
   /** Drops bytes of an oversize message; true once it is over. */
@@ -131,7 +168,7 @@ export class Framer {
     this.#offset += bytes;
     this.#skipBytes -= bytes;
     if (this.#skipBytes > 0) return false;
-    this.#show(EMPTY, 0, this.type, true);
+    this.#show(EMPTY, 0, { end: 0, type: this.type, oversize: true });
     return true;
   }
 
@@ -142,21 +179,29 @@ export class Framer {
     if (this.#tailBytes < want) return false;
     if (this.#need === 0) {
       this.#need = this.#measure(this.#tail, 0);
-      if (this.#need === 0 || this.#need > HEADER_BYTES) return false;
+      if (this.#need === 0) return false;
+      const type = this.#tail[0] ?? 0;
+      if (this.#isInPieces(type, this.#need)) {
+        this.#pieceBytes = this.#need - HEADER_BYTES;
+        this.#need = HEADER_BYTES;
+      } else if (this.#need > HEADER_BYTES) return false;
     }
-    this.#show(this.#tail, this.#need, this.#tail[0] ?? 0, false);
+    this.#show(this.#tail, 0, { end: this.#need, type: this.#tail[0] ?? 0 });
+    this.isLast = this.#pieceBytes === 0;
     this.#tail = EMPTY;
     this.#tailBytes = 0;
     this.#need = 0;
     return true;
   }
 
-  #show(buffer: Buffer, end: number, type: number, oversize: boolean): void {
-    this.type = type;
+  #show(buffer: Buffer, start: number, message: { end: number; type: number; oversize?: boolean }): void {
+    this.type = message.type;
     this.buffer = buffer;
-    this.start = 0;
-    this.end = end;
-    this.oversize = oversize;
+    this.start = start;
+    this.end = message.end;
+    this.oversize = message.oversize === true;
+    this.isFirst = true;
+    this.isLast = true;
   }
 
   /** Copies `bytes` from the chunk into the tail, which grows by doubling: an announced length alone costs no memory. */
@@ -174,6 +219,10 @@ export class Framer {
   }
 }
 
+/** What PostgreSQL itself sends and takes at most. */
+const LENGTH_MAX = 0x3fffffff;
+/** Shorter messages are whole: most come in one chunk or two. */
+const PIECES_BYTES_MIN = 256 * 1024;
 /** Type byte and length. */
 const HEADER_BYTES = 5;
 const LENGTH_MIN = 4;

@@ -1,5 +1,5 @@
 // Long because every message type works on the same few fields of this direction.
-import type { Log } from '../../../std/index.ts';
+import { codeOf, type Log } from '../../../std/index.ts';
 import {
   Backend,
   type ErrorFields,
@@ -43,7 +43,7 @@ export class Answers {
   readonly #session: Conversation;
   readonly #port: AnswersPort;
   readonly #log: Log;
-  readonly #framer = new Framer({ messageBytesMax });
+  readonly #framer = new Framer({ messageBytesMax, inPieces: (type) => this.#comesInPieces(type) });
   readonly #delivery: Delivery;
   readonly #out;
   /** The client was told of an error that the target knows nothing of: nothing reaches it until the target is ready again. */
@@ -54,6 +54,8 @@ export class Answers {
   /** Newest ledger entry that an answer seen so far waits for. */
   #sequence = -1;
   #cancelled: Operation | undefined;
+  /** The message at hand goes to the client as it is. */
+  #passes = false;
 
   constructor(session: Conversation, deps: { port: AnswersPort; delivery: Delivery; log: Log }) {
     this.#session = session;
@@ -82,11 +84,12 @@ export class Answers {
     this.#delivery.flushNow(this.#sequence);
     this.#over = true;
     this.#log.error('gateway.postgres.target_broken', { error: broken });
-    this.#port.fail({
-      severity: 'FATAL',
-      sqlstate: '08P01',
-      message: 'the target broke the protocol; the session is ended',
-    });
+    this.#port.fail(codeOf(broken) === 'ERR_PG_TOO_LONG' ? ANSWER_TOO_LONG : TARGET_BROKEN);
+  }
+
+  /** The client has got a part of a message: nothing but the rest of it can follow. */
+  get isAmid(): boolean {
+    return this.#passes && !this.#framer.isLast;
   }
 
   /** Bytes kept here: of a message that is not whole yet. */
@@ -110,9 +113,19 @@ export class Answers {
     this.#delivery.conclude();
   }
 
+  /** Values that nobody here has to look at may be as long as PostgreSQL's own. */
+  #comesInPieces(type: number): boolean {
+    const { head } = this.#session.replies;
+    const operation = head === undefined ? undefined : this.#operation(head);
+    if (type === Backend.copyData) return operation?.plan.copy === 'out';
+    return type === Backend.dataRow && operation !== undefined && operation.plan.masks === undefined;
+  }
+
   #handle() {
     const { type } = this.#framer;
     const { head } = this.#session.replies;
+    if (!this.#framer.isFirst) return this.#piece(head);
+    this.#passes = false;
     if (head !== undefined && head.sequence > this.#sequence) this.#sequence = head.sequence;
     if (type === Backend.dataRow) return this.#row(head);
     if (type === Backend.copyData) return this.#copyData(head);
@@ -190,6 +203,14 @@ export class Answers {
     this.#keep();
   }
 
+  /** Of a message whose first piece was judged. */
+  #piece(head: Reply | undefined) {
+    if (!this.#passes) return;
+    const operation = head === undefined ? undefined : this.#operation(head);
+    if (operation !== undefined) operation.bytes += this.#framer.end - this.#framer.start;
+    this.#keep();
+  }
+
   #row(head: Reply | undefined) {
     const operation = head === undefined ? undefined : this.#operation(head);
     if (head === undefined || operation === undefined) throw this.#outOfTurn();
@@ -203,8 +224,8 @@ export class Answers {
     operation.rows++;
     operation.bytes += end - start;
     if (counted !== operation) counted.rows++;
+    if (operation.plan.masks === undefined) return this.#keep();
     if (this.#muted) return;
-    if (operation.plan.masks === undefined) return this.#out.keep(this.#framer.buffer, start, end);
     const masks = portal === undefined ? head.masks : this.#portalMasks(head, operation);
     // Never a row whose layout was not described: what is unmapped can't be masked.
     if (masks === undefined) throw this.#outOfTurn();
@@ -221,7 +242,7 @@ export class Answers {
     }
     operation.rows++; // One message a row in text and CSV; the binary form adds a header to the first.
     operation.bytes += end - start;
-    if (!this.#muted) this.#out.keep(this.#framer.buffer, start, end);
+    this.#keep();
   }
 
   #portalMasks(head: Reply, operation: Operation) {
@@ -428,7 +449,8 @@ export class Answers {
   }
 
   #keep() {
-    if (!this.#muted) this.#out.keep(this.#framer.buffer, this.#framer.start, this.#framer.end);
+    this.#passes = !this.#muted;
+    if (this.#passes) this.#out.keep(this.#framer.buffer, this.#framer.start, this.#framer.end);
   }
 
   #operation(head: Reply): Operation | undefined {
@@ -474,6 +496,18 @@ export class Answers {
     }
   }
 }
+
+const TARGET_BROKEN: ErrorText = {
+  severity: 'FATAL',
+  sqlstate: '08P01',
+  message: 'the target broke the protocol; the session is ended',
+};
+const ANSWER_TOO_LONG: ErrorText = {
+  severity: 'FATAL',
+  sqlstate: '54000',
+  message: `a row with masked columns, or another answer than rows, has more than ${messageBytesMax} bytes, which are not held here`,
+  hint: 'Leave out the long column, or ask for parts of it.',
+};
 
 /** Answered up to ReadyForQuery by itself. */
 function isCycle({ kind }: Reply): boolean {

@@ -41,7 +41,7 @@ export interface ConversationDeps {
   isOutdated(): boolean;
 }
 
-/** One bound value, cell or piece of COPY data: each message is held in memory until it is whole. */
+/** A message that has to be looked at as a whole: bound values, a row with masked cells. Other rows and COPY data pass in pieces. */
 export const messageBytesMax = 64 * 1024 * 1024;
 
 /** The state of one session between client and target, as far as replies have told it. */

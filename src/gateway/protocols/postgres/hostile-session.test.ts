@@ -77,7 +77,7 @@ describe('a client’s message', () => {
 
   test('that never becomes whole costs what it has, not what it announces', async () => {
     const { client } = await open();
-    client.send(header('d', 60_000_000), Buffer.alloc(10_000));
+    client.send(header('B', 60_000_000), Buffer.alloc(10_000));
     await expect.poll(() => gate.heldBytes()).toBeGreaterThanOrEqual(10_000);
     expect(gate.heldBytes()).toBeLessThan(20_000);
     client.close();
@@ -113,10 +113,10 @@ describe('a client’s message', () => {
     client.close();
   });
 
-  test('with a statement of 1 GB ends the session at its header, whatever is streamed behind it', async () => {
+  test('with a longer statement than PostgreSQL takes ends the session at its header, whatever is streamed behind it', async () => {
     const { client, target } = await open();
-    client.send(header('Q', 1_000_000_000), Buffer.alloc(8 * 1024 * 1024, 'x'));
-    expect(await client.end()).toEqual([expect.stringMatching(/^E:08P01:.*1000000001 bytes; at most 67108864/)]);
+    client.send(header('Q', 1_100_000_000), Buffer.alloc(8 * 1024 * 1024, 'x'));
+    expect(await client.end()).toEqual([expect.stringMatching(/^E:08P01:.*1100000000 bytes; the most is 1073741823/)]);
     await expectGone();
     expect(target.messages).toEqual(['X']);
   });
@@ -373,9 +373,17 @@ describe('a target that breaks the protocol', () => {
     expect(await client.end()).toEqual([BROKEN]);
   });
 
-  test('by the longest row that is no row', async () => {
+  test('by a row with masked cells that is longer than what is held, which is told', async () => {
     const { client } = await open();
-    answer = ({ socket }) => void socket.write(Buffer.concat([header('D', 64 * 1024 * 1024), Buffer.alloc(100)]));
+    answer = ({ socket }) => void socket.write(Buffer.concat([ROWS, header('D', 64 * 1024 * 1024), Buffer.alloc(100)]));
+    client.send(query('/*mask*/ select ssn from people'));
+    expect(await client.end()).toEqual(['T', expect.stringMatching(/^E:54000:a row with masked columns/)]);
+    await expectGone();
+  });
+
+  test('by a longer row than PostgreSQL sends', async () => {
+    const { client } = await open();
+    answer = ({ socket }) => void socket.write(Buffer.concat([header('D', 1_100_000_000), Buffer.alloc(100)]));
     client.send(query('select 1'));
     expect(await client.end()).toEqual([BROKEN]);
   });

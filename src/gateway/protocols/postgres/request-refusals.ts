@@ -1,4 +1,6 @@
 /** What the requests direction answers by itself. */
+import { Frontend } from '../../../wire/postgres/index.ts';
+import { messageBytesMax } from './conversation.ts';
 import type { UnreadableProblem } from './encoding-in-force.ts';
 import type { Refusal } from './sql/index.ts';
 
@@ -26,6 +28,16 @@ export const OWN_TYPES = refusalOf(
   'unproven-operator',
   'with parameters of this type an operator runs a function that is not proven harmless while columns are masked',
 );
+/** Longer messages of that type are refused, and the connection stays. */
+export function keptBytesMax(type: number, textBytesMax: number): number | undefined {
+  if (type === Frontend.query || type === Frontend.parse) return textBytesMax;
+  return type === Frontend.bind || type === Frontend.functionCall ? messageBytesMax : undefined;
+}
+
+export const VALUES_TOO_LONG: Refusal = {
+  ...refusalOf('54000', 'text-too-long', `the values of one message have at most ${messageBytesMax} bytes here`),
+  hint: 'Send longer values by COPY, which has no such limit, or in parts.',
+};
 export const TEXT_HINT = 'Send it in parts, or bulk data by COPY; or raise limits.textBytes of the target.';
 export const FUNCTION_CALL_MESSAGE =
   'of function calls outside of SQL (fastpath) only those of large objects are served; call it by SELECT';

@@ -22,6 +22,7 @@ import {
   CUT_SHORT_MESSAGE,
   FUNCTION_CALL_MESSAGE,
   isCutShort,
+  keptBytesMax,
   MASKED_IN_UTF8,
   MEANT_OTHER_MESSAGE,
   OUTDATED,
@@ -29,6 +30,7 @@ import {
   refusalOf,
   TEXT_HINT,
   UNSETTLED,
+  VALUES_TOO_LONG,
 } from './request-refusals.ts';
 import {
   areSameNames,
@@ -79,14 +81,17 @@ export class Requests {
   #ended = false;
   /** The client's goodbye was read and not passed on yet. */
   #leaving = false;
+  /** The message at hand goes to the target as it is. */
+  #passes = false;
 
   constructor(session: Conversation, port: RequestsPort) {
     this.#session = session;
     this.#port = port;
     const textMax = session.deps.limits.textBytes + TEXT_OVERHEAD_BYTES;
     this.#framer = new Framer({
-      messageBytesMax: Math.max(messageBytesMax, textMax),
-      keptBytesMax: (type) => (type === Frontend.query || type === Frontend.parse ? textMax : undefined),
+      messageBytesMax,
+      keptBytesMax: (type) => keptBytesMax(type, textMax),
+      inPieces: (type) => type === Frontend.copyData,
     });
     this.#forwarding = new Forwarding(session, { port, framer: this.#framer, waiting: this });
   }
@@ -185,6 +190,11 @@ export class Requests {
   #handle(): boolean {
     const { type } = this.#framer;
     const session = this.#session;
+    if (!this.#framer.isFirst) {
+      if (this.#passes) this.#forwarding.pass();
+      return true;
+    }
+    this.#passes = false;
     if (session.copyIn) return this.#copy(type);
     if (session.skipping && type !== Frontend.sync && type !== Frontend.terminate) return true;
     switch (type) {
@@ -228,6 +238,7 @@ export class Requests {
   #copy(type: number): boolean {
     switch (type) {
       case Frontend.copyData:
+        this.#passes = true;
         this.#forwarding.pass();
         return true;
       case Frontend.copyDone:
@@ -285,6 +296,7 @@ export class Requests {
 
   /** A call outside of SQL is judged, and recorded, as the statement that makes the same call. */
   #functionCall(): boolean {
+    if (this.#framer.oversize) return this.#forwarding.deny('query', VALUES_TOO_LONG, '');
     const message = readFunctionCall(this.#framer);
     const text = statementOfCall(message.function);
     if (text === undefined)
@@ -328,6 +340,7 @@ export class Requests {
 
   #bind(): boolean {
     const { statements, portals } = this.#session;
+    if (this.#framer.oversize) return this.#forwarding.deny('bind', VALUES_TOO_LONG, '');
     const message = this.#named((decode) => readBind(this.#framer, decode));
     if (typeof message === 'boolean') return message;
     if (isCutShort(message.portal) || isCutShort(message.statement))

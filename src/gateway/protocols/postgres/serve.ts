@@ -248,7 +248,8 @@ class Carrier {
     this.#requests.stop();
     this.#answers.lost();
     endTarget(this.#target, this.#options.conversation.clock, this.#dismissed ? undefined : encodeTerminate());
-    endClient(this.#client, error, this.#conversation.encoding.coding.encode);
+    const last = this.#answers.isAmid ? undefined : error;
+    endClient(this.#client, last, this.#conversation.encoding.coding.encode);
     this.#finished.resolve();
   }
 }

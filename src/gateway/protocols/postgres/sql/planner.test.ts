@@ -428,11 +428,7 @@ describe('what nobody here could follow is refused to everybody', () => {
   });
 
   it.each([
-    ...[
-      "set client_encoding = 'LATIN1'",
-      "set names 'euc-jp'",
-      'set client_min_messages = debug1',
-    ],
+    ...["set client_encoding = 'LATIN1'", "set names 'euc-jp'", 'set client_min_messages = debug1'],
     ...['set debug_print_plan = on', 'set trace_sort = on'],
   ])('%s is for everybody but those to whom columns are masked: what it changes tells of values', (sql) => {
     expect(reasonOf(shop.plan(sql, { as: 'plain' }))).toBe('forward');

@@ -40,7 +40,7 @@ describe('settings that choose an index', () => {
       'select name from customers',
       'table customer_names',
       'select id from events_1',
-      "delete from customers where id = 1 returning id",
+      'delete from customers where id = 1 returning id',
       'select 1; select name from customers',
     ];
     for (const reader of masked) {
@@ -48,7 +48,12 @@ describe('settings that choose an index', () => {
       const undone = [sql, 'rollback', 'reset all', 'reset enable_seqscan', 'rollback to a', reader];
       expect(inSession(shop, undone, 'web').map(reasonOf).at(-1), reader).toBe('masked-column-use');
     }
-    const others = ['select note from orders', 'insert into orders values (1)', 'discard all', 'select name from customers'];
+    const others = [
+      'select note from orders',
+      'insert into orders values (1)',
+      'discard all',
+      'select name from customers',
+    ];
     expect(inSession(shop, [sql, ...others], 'web').map(reasonOf)).toEqual(Array(5).fill('forward'));
     expect(inSession(shop, [sql, 'select ssn from customers'], 'admin').map(reasonOf)).toEqual(['forward', 'forward']);
   });

@@ -172,8 +172,7 @@ const harmlessExtensions: ReadonlySet<string> = new Set([
   ...['plpgsql', 'pg_trgm', 'hnsw', 'ivfflat', 'diskann', 'postgis', 'timescaledb', 'pgroonga', 'rum', 'vectors'],
 ]);
 
-const choosesWay =
-  /^enable_|_(page|tuple|operator|setup)_cost$|^(effective_cache_size|cursor_tuple_fraction)$/;
+const choosesWay = /^enable_|_(page|tuple|operator|setup)_cost$|^(effective_cache_size|cursor_tuple_fraction)$/;
 /** What chooses the way to the rows, and what makes PostgreSQL tell of its inner workings in notices. */
 const tellsOfValues = new RegExp(`${choosesWay.source}|^(debug|trace)_|^client_min_messages$`);
 

@@ -17,7 +17,7 @@ import { charactersOf, nodeOfPrepared, type PreparedStatement } from './prepared
 import { refuseMasked } from './query.ts';
 import { notUnderstood, RefusedText } from './refusal.ts';
 import { createScope, maskedUse, type Output, outermost } from './scope.ts';
-import { lookupOf } from './search-path.ts';
+import { lookupOf, roleOf } from './search-path.ts';
 import { applySessionEffects, sessionNamesMax } from './session-facts.ts';
 import { walkDiscard, walkSet, walkTransaction } from './session-statements.ts';
 import { kindName, statementClasses } from './statement-classes.ts';
@@ -330,7 +330,7 @@ function ownerName({ analysis, session }: Place, role: Fields): string | undefin
       return textOf(role, 'rolename');
     case 'ROLESPEC_CURRENT_ROLE':
     case 'ROLESPEC_CURRENT_USER':
-      return session.role ?? analysis.catalog.user;
+      return roleOf(analysis.catalog, session.role) ?? analysis.catalog.user;
     default:
       return undefined;
   }
