@@ -16,6 +16,7 @@ import { type Conversation, messageBytesMax } from './conversation.ts';
 import { areSameMeanings, factsWithPortals, mayReadCursor, meaningsOf, portalReadBy } from './cursors.ts';
 import { type UnreadableProblem, UnreadableText } from './encoding-in-force.ts';
 import { Forwarding, type ForwardingPort } from './forwarding.ts';
+import { sameStamp, setsEncoding, withholdingOf } from './plans.ts';
 import { refusalError, unservedEncoding } from './refusal.ts';
 import { expectReply, type Operation, type PlanStamp, type Portal, type Prepared, type Reply } from './replies.ts';
 import {
@@ -33,7 +34,6 @@ import {
   VALUES_TOO_LONG,
 } from './request-refusals.ts';
 import {
-  areSameNames,
   type BoundValue,
   encodingHint,
   type Forward,
@@ -46,7 +46,6 @@ import {
   type StatementPlan,
   sessionNamesMax,
   statementOfCall,
-  type Withholding,
 } from './sql/index.ts';
 
 /** What the session does for this direction. */
@@ -671,24 +670,6 @@ export class Requests {
     const bringsBack = mayBringBack(this.#session.facts) || this.#session.encoding.isTouched;
     return statement.effects.some((effect) => effect.kind !== 'transaction' || bringsBack);
   }
-}
-
-function withholdingOf({ statements }: Forward, hasOwnTypes = false): Withholding {
-  // A domain's check runs as soon as a value is bound.
-  if (hasOwnTypes && statements.some(({ isMasking }) => isMasking)) return 'texts';
-  const [strictest = 'nothing'] = WITHHOLDINGS.filter((one) => statements.some(({ withhold }) => withhold === one));
-  return strictest;
-}
-
-/** Strictest first. */
-const WITHHOLDINGS: readonly Withholding[] = ['texts', 'values'];
-
-function sameStamp(a: PlanStamp, b: PlanStamp): boolean {
-  return a.policyVersion === b.policyVersion && a.catalogVersion === b.catalogVersion && areSameNames(a.facts, b.facts);
-}
-
-function setsEncoding({ effects }: StatementPlan): boolean {
-  return effects.length > 0 && effects.every(({ kind }) => kind === 'encoding' || kind === 'transaction');
 }
 
 /** Names, parameter types and header around a text. */
