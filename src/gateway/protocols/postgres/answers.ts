@@ -19,6 +19,7 @@ import {
 import { GatewayError } from '../../errors.ts';
 import { type Conversation, messageBytesMax } from './conversation.ts';
 import type { Delivery } from './delivery.ts';
+import { isAboutText } from './denied-message.ts';
 import { shownFields } from './error-texts.ts';
 import { cellMasks } from './masks.ts';
 import { unservedEncoding } from './refusal.ts';
@@ -337,7 +338,8 @@ export class Answers {
     if (this.#muted) {
       // The client had its error already.
     } else if (head.denial !== undefined) {
-      this.#out.add(this.#encoded(head.denial));
+      if (isServersOwn(head, fields)) this.#keep();
+      else this.#out.add(this.#encoded(head.denial));
     } else if (head.denialBehind !== undefined && head.at === head.operations.length) {
       this.#out.add(this.#encoded(head.denialBehind));
     } else if (operation?.over === true) {
@@ -512,6 +514,14 @@ const ANSWER_TOO_LONG: ErrorText = {
 /** Answered up to ReadyForQuery by itself. */
 function isCycle({ kind }: Reply): boolean {
   return kind === 'query' || kind === 'function-call';
+}
+
+/** The server's error about a text of the client that no parser takes: it has seen nothing but that text. */
+function isServersOwn({ notParsed }: Reply, fields: ErrorFields): boolean {
+  if (notParsed === undefined) return false;
+  const position = fields.get('P');
+  const about = { message: fields.get('M') ?? '', position: position === undefined ? undefined : Number(position) };
+  return isAboutText(about, notParsed);
 }
 
 function rowLimitError(operation: Operation): ErrorText {

@@ -71,10 +71,14 @@ export class Forwarding {
   /** Notes the refusal for the ledger, and sends in the message's place what is certain to fail. */
   deny(kind: 'query' | 'parse' | 'bind' | 'execute', refusal: Refusal, text: string, name = ''): true {
     this.#session.deps.operations.deny(refusal, text);
-    const reply = expectReply(kind, { denial: refusalError(refusal), own: false });
+    // Written as UTF8; in another encoding the server would read another text.
+    const isTold = refusal.reason === 'syntax-error' && this.#session.encoding.coding.isUtf8;
+    const notParsed = isTold && (kind === 'query' || kind === 'parse') ? text : undefined;
+    const reply = expectReply(kind, { denial: refusalError(refusal), notParsed, own: false });
     this.#recorded.push({ reply, piece: -1 });
     this.#session.replies.push(reply);
-    this.#out.add(kind === 'query' ? deniedQuery() : kind === 'parse' ? deniedParse(name) : deniedStep());
+    const isStep = kind !== 'query' && kind !== 'parse';
+    this.#out.add(isStep ? deniedStep() : kind === 'query' ? deniedQuery(notParsed) : deniedParse(name, notParsed));
     if (kind !== 'query') this.#segmentFailed();
     return true;
   }

@@ -94,6 +94,8 @@ export interface Reply {
   readonly own: boolean;
   /** The message was replaced by one that fails; its error becomes this. */
   denial: ErrorText | undefined;
+  /** The client's text, which no parser takes: what the server says of it is told in place of the denial. */
+  readonly notParsed: string | undefined;
   /** What the error becomes that comes behind all operations: the text's rest was replaced by what fails. */
   readonly denialBehind: ErrorText | undefined;
   /** What its error and notice texts may tell. */
@@ -120,6 +122,7 @@ export function expectReply(kind: ReplyKind, options: Partial<Omit<Reply, 'kind'
     kind,
     own: options.own ?? false,
     denial: options.denial,
+    notParsed: options.notParsed,
     denialBehind: options.denialBehind,
     withhold: options.withhold ?? 'nothing',
     sequence: options.sequence ?? -1,

@@ -269,7 +269,6 @@ describe('names mean what they mean to this session', () => {
         'execute p',
         'create table x as execute p',
         'explain execute p',
-        'prepare p as select 1',
         'deallocate p',
         'execute p',
       ],
@@ -280,7 +279,6 @@ describe('names mean what they mean to this session', () => {
       'forward',
       'masked-column-use',
       'masked-column-use',
-      'name-taken',
       'forward',
       'unknown-prepared',
     ]);

@@ -177,8 +177,6 @@ function walkPrepare(place: Place, fields: Fields): Partial<Outcome> {
   const query = childOf(fields, 'query');
   if (query === undefined) throw notUnderstood('PREPARE');
   const { prepared } = place.session;
-  if (prepared.has(name))
-    throw new RefusedText('name-taken', `prepared statement "${name}" already exists`, { sqlstate: '42P05' });
   refuseFull(Array.from(prepared.values()), 'prepared statements');
   for (const type of listOf(fields, 'argtypes')) checkType(place.analysis, nodeOf(type)?.fields ?? {});
   walkStatement(place, query);
