@@ -226,7 +226,7 @@ export const rolesByMethod: ReadonlyMap<string, readonly Role[]> = new Map(
     },
     'countersign.control.v1.Control': {
       agent: ['WatchNode'],
-      gateway: ['WatchGateway'],
+      gateway: ['WatchGateway', 'ReportGateway'],
       admin: ['Apply', 'ListResources', 'ListGateways'],
     },
   } satisfies Record<string, Partial<Record<Role, readonly string[]>>>)

@@ -226,6 +226,52 @@ describe('a gateway', () => {
     await watch(identity, '[::1]:7443').next();
   });
 
+  const FINDING = { condition: 'masks', severity: 'degraded', what: 'target orders', found: 'no ssn', remedy: 'Mend.' };
+  const report = (identity: TlsIdentity | undefined, more: object = {}) =>
+    server
+      .client(identity)
+      .unary(
+        Control.method.reportGateway,
+        { advertise: 'gw.example.org:7443', revision: 3n, findings: [FINDING], ...more },
+        options,
+      );
+
+  it('says what it took and what is wrong with it, and operators see that', async () => {
+    const identity = await server.identify('/countersign/gateway/g1');
+    await watch(identity).next();
+    await report(identity);
+    const { gateways } = await operator.unary(Control.method.listGateways, {}, options);
+    expect(gateways).toMatchObject([{ connected: true, revision: 3n, findings: [FINDING], findingsLeftOut: false }]);
+  });
+
+  it('says it of itself alone: nobody else may, not for it either', async () => {
+    await watch(await server.identify('/countersign/gateway/g1')).next();
+    for (const stranger of [undefined, await agents.join(), await server.identify('/workload')])
+      await expect(report(stranger)).rejects.toMatchObject({ code: Code.PERMISSION_DENIED });
+    await expect(operator.unary(Control.method.reportGateway, {}, options)).rejects.toMatchObject({
+      code: Code.PERMISSION_DENIED,
+    });
+    const other = report(await server.identify('/countersign/gateway/g2'));
+    await expect(other).rejects.toMatchObject({ code: Code.FAILED_PRECONDITION });
+    const { gateways } = await operator.unary(Control.method.listGateways, {}, options);
+    expect(gateways).toMatchObject([{ revision: 0n, findings: [] }]);
+  });
+
+  it.each([
+    ['too many findings', { findings: Array.from({ length: 21 }, () => FINDING) }],
+    ['too long a text', { findings: [{ ...FINDING, found: 'x'.repeat(1001) }] }],
+    ['too long a name', { findings: [{ ...FINDING, what: 'x'.repeat(201) }] }],
+    ['a line that is another one', { findings: [{ ...FINDING, found: 'no ssn\napplied 1 change(s)' }] }],
+    ['a terminal’s control characters', { findings: [{ ...FINDING, remedy: '\u001b[2J' }] }],
+    ['a severity that is none', { findings: [{ ...FINDING, severity: 'fine' }] }],
+    ['a revision that is none', { revision: 2n ** 53n }],
+    ['an address that is none', { advertise: 'gw' }],
+  ])('may not report %s', async (_, more) => {
+    const identity = await server.identify('/countersign/gateway/g1');
+    await watch(identity).next();
+    await expect(report(identity, more)).rejects.toMatchObject({ code: Code.INVALID_ARGUMENT });
+  });
+
   it('is cut off within seconds when its SVID expires', async () => {
     const updates = watch(await server.identify('/countersign/gateway/g1'));
     await updates.next();

@@ -23,6 +23,7 @@ import type { Audit } from './audit.ts';
 import type { Authorizer } from './authorize.ts';
 import { parseEntry } from './entry-message.ts';
 import { createGatewayPresence } from './gateway-presence.ts';
+import { gatewayStatus, parseReport } from './gateway-report.ts';
 import { pushUpdates } from './push-updates.ts';
 import { invalid } from './status.ts';
 
@@ -74,6 +75,14 @@ export function controlService(deps: {
         }),
       );
     },
+    async reportGateway(request, context) {
+      const address = parseAdvertised(request.advertise);
+      const report = parseReport(request);
+      const caller = authorizer.callerOf(context);
+      assert(caller.role === 'gateway', 'only gateways report as gateways');
+      await resources.keepReport({ spiffeId: caller.id.uri, address }, report);
+      return {};
+    },
     async apply({ dryRun, prune, resources: messages, entries }, context) {
       const declared = messages.map(parseResource);
       const inputs = entries.map(parseDeclaredEntry);
@@ -107,12 +116,7 @@ export function controlService(deps: {
       };
     },
     async listGateways() {
-      return {
-        gateways: resources.gateways().map(({ spiffeId, address, connected, sinceMs }) => ({
-          ...{ spiffeId, address, connected },
-          since: BigInt(Math.floor(sinceMs / 1000)),
-        })),
-      };
+      return { gateways: (await resources.reportedGateways()).map(gatewayStatus) };
     },
   });
 }

@@ -1,3 +1,4 @@
+import type { FindingSeverity } from '../model/index.ts';
 import { type Clock, type Log, type LogFields, messageOf, type Service, type Timer } from '../std/index.ts';
 import { type ConditionName, conditionsOf, conditionTable, type RoleName } from './condition-table.ts';
 
@@ -5,7 +6,7 @@ import { type ConditionName, conditionsOf, conditionTable, type RoleName } from 
  * How bad it is: `failed` = the role can't do its work, so it is not ready; `degraded` = something is broken and what can still be done is
  * done; `warning` = somebody should look, and nobody is kept out.
  */
-export type Severity = 'warning' | 'degraded' | 'failed';
+export type Severity = FindingSeverity;
 
 /** One thing that is wrong. No secret is in it. */
 export interface Found {

@@ -3,6 +3,8 @@ import { type Clock, type Log, messageOf, type Random, type Service, sleep } fro
 
 /** The stream of updates from the server. */
 export interface ControlWatch extends Service {
+  /** Calls the server over the connection that the stream has. @throws RpcError */
+  readonly unary: RpcClient['unary'];
   /** What it last failed with, and for how long it has brought nothing; undefined while it is open. */
   problem(): { readonly error: unknown; readonly forMs: number } | undefined;
 }
@@ -48,6 +50,7 @@ export function createControlWatch<Update>(deps: {
   }
 
   return {
+    unary: client.unary,
     problem: () => problem && { error: problem.error, forMs: clock.monotonicMs() - problem.sinceMonoMs },
     async start() {
       running = run();

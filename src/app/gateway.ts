@@ -5,7 +5,7 @@ import { parseTrustDomain, spiffeIdOf } from '@countersign/sdk/identity';
 import { type GatewayConfig, parseAddress } from '../config/index.ts';
 import { createGateway, createSecretStore, type Gateway, type SecretStore } from '../gateway/index.ts';
 import { protocols } from '../gateway/protocols/registry.generated.ts';
-import { createLedger, type LedgerReader } from '../ledger/index.ts';
+import { createLedger, type LedgerReader, type LedgerWriter } from '../ledger/index.ts';
 import { createPolicyLoader } from '../policy/index.ts';
 import { openPrivateFolder } from '../private-files/index.ts';
 import {
@@ -24,6 +24,7 @@ import { createConditions, reasonsOf } from './conditions.ts';
 import { createControlWatch } from './control-watch.ts';
 import { policySchema } from './declared-rules.ts';
 import { createGatewayLooks } from './gateway-looks.ts';
+import { createGatewayReports, type GatewayReports } from './gateway-reports.ts';
 import { createGatewayUpdates } from './gateway-updates.ts';
 import { createHealthServer, type Metric } from './health-server.ts';
 import { clockIsSynchronised } from './machine-clock.ts';
@@ -78,6 +79,11 @@ export function createGatewayApp(deps: RoleDeps<GatewayConfig>): GatewayRole {
   });
   const updates = createGatewayUpdates({ gateway, log, policies: createPolicyLoader(policySchema) });
   const serverClock = createPeerClock(clock);
+  const advertised = () => {
+    const { host, port } = parseAddress(config.advertise ?? config.listen);
+    return port === 0 ? `${host}:${gateway.address().link}` : `${host}:${port}`;
+  };
+  let reports: GatewayReports | undefined;
   const watch = createControlWatch<GatewayUpdate>({
     ...{ clock, random, log },
     connect: serverConnection({
@@ -88,28 +94,11 @@ export function createGatewayApp(deps: RoleDeps<GatewayConfig>): GatewayRole {
       serverClock,
     }),
     onServerTime: serverClock.says,
-    follow: (client, signal) => {
-      const { host, port } = parseAddress(config.advertise ?? config.listen);
-      const advertise = port === 0 ? `${host}:${gateway.address().link}` : `${host}:${port}`;
-      return client.serverStream(Control.method.watchGateway, { advertise }, { signal });
-    },
-    apply: updates.take,
+    follow: (client, signal) =>
+      client.serverStream(Control.method.watchGateway, { advertise: advertised() }, { signal }),
+    apply: (update) => updates.take(update).finally(() => reports?.taken(Number(update.revision))),
   });
-  const metrics = [
-    { name: 'countersign_gateway_sessions', help: 'Sessions open now.', read: () => gateway.sessions().length },
-    {
-      name: 'countersign_gateway_refused',
-      help: 'Connections refused or cut before they were a session, since the start.',
-      read: () => gateway.counts().refused,
-    },
-    ...memoryMetrics(gateway),
-    { name: 'countersign_ledger_entries', help: 'Entries in the ledger.', read: () => ledger.sequence + 1 },
-    {
-      name: 'countersign_ledger_unsynced_entries',
-      help: 'Entries written and not yet on disk.',
-      read: () => ledger.sequence - ledger.syncedSequence,
-    },
-  ];
+  const metrics = metricsOf(gateway, ledger);
   const looks = createProcessLooks({ clock, dataDir: config.dataDir });
   let started = false;
   const conditions = createConditions('gateway', {
@@ -120,7 +109,16 @@ export function createGatewayApp(deps: RoleDeps<GatewayConfig>): GatewayRole {
       clock: createClockLook({ peer: serverClock, peerName: 'the server', synchronised: clockIsSynchronised }),
     },
   });
-  const services: Service[] = [looks.service, conditions, ledger, identity, gateway, watch];
+  reports = createGatewayReports({
+    ...{ clock, log, conditions, look: gateway.look },
+    send: ({ revision, findings }, signal) =>
+      watch.unary(
+        Control.method.reportGateway,
+        { advertise: advertised(), revision: BigInt(revision), findings: findings.map((finding) => ({ ...finding })) },
+        { signal, timeoutMs: REPORT_MS_MAX },
+      ),
+  });
+  const services: Service[] = [looks.service, conditions, ledger, identity, gateway, watch, reports];
   if (config.http !== undefined)
     services.unshift(createHealthServer({ ...parseAddress(config.http), log, conditions, metrics }));
   return {
@@ -145,6 +143,24 @@ function budgets({ heldBytesMax, cacheBytesMax }: GatewayConfig): { heldBytesMax
   };
 }
 
+function metricsOf(gateway: Gateway, ledger: Pick<LedgerWriter, 'sequence' | 'syncedSequence'>): readonly Metric[] {
+  return [
+    { name: 'countersign_gateway_sessions', help: 'Sessions open now.', read: () => gateway.sessions().length },
+    {
+      name: 'countersign_gateway_refused',
+      help: 'Connections refused or cut before they were a session, since the start.',
+      read: () => gateway.counts().refused,
+    },
+    ...memoryMetrics(gateway),
+    { name: 'countersign_ledger_entries', help: 'Entries in the ledger.', read: () => ledger.sequence + 1 },
+    {
+      name: 'countersign_ledger_unsynced_entries',
+      help: 'Entries written and not yet on disk.',
+      read: () => ledger.sequence - ledger.syncedSequence,
+    },
+  ];
+}
+
 function memoryMetrics(gateway: Gateway): readonly Metric[] {
   const counts = () => gateway.counts();
   const of = (name: string, help: string, read: () => number): Metric => ({
@@ -167,6 +183,7 @@ function memoryMetrics(gateway: Gateway): readonly Metric[] {
   ];
 }
 
+const REPORT_MS_MAX = 10_000;
 /** Buffers lie beside the heap, which takes the larger part: see the limit that the executable sets. */
 const HELD_SHARE_MAX = 0.25;
 const CACHE_SHARE_MAX = 0.1;

@@ -6,5 +6,10 @@ export function printable(text: string): string {
   return text.replace(UNPRINTABLE, (found) => `\\u{${(found.codePointAt(0) ?? 0).toString(16)}}`);
 }
 
+/** The same for what is to be one line whatever is in it. */
+export function inOneLine(text: string): string {
+  return printable(text.replace(/[\t\n]/g, ' '));
+}
+
 /** Controls (C0 but tab and line feed, DEL, C1), separators of lines and paragraphs, and marks of direction. @see Unicode UAX #9 */
 const UNPRINTABLE = /(?![\t\n])[\p{Cc}\u2028\u2029\p{Bidi_Control}]/gu;

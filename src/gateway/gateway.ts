@@ -72,6 +72,11 @@ export interface Gateway {
    * opened, secrets that could not be read when they were last needed, targets that did not let the gateway in at the last login; and, as warnings, what policies name there in vain.
    */
   problems(): readonly TargetProblem[];
+  /**
+   * Resolves when each target has been logged in to and what policies name there was read, as far as either changed since the last look: then
+   * `problems` tells of it. At an abort it is left as far as it is.
+   */
+  look(signal: AbortSignal): Promise<void>;
   /** The policies from now on: also for sessions that run, from their next operation. */
   applyPolicies(policies: CompiledPolicies): void;
   /** Running sessions, for operators. */
@@ -118,6 +123,7 @@ export function createGateway(deps: GatewayDeps): Gateway & Service {
     start: (signal) => core.start(signal),
     stop: () => core.stop(),
     applyTargets: (targets) => core.targets.apply(targets),
+    look: (signal) => core.targets.look(signal),
     problems: () => core.targets.problems(),
     applyPolicies: (policies) => core.board.replace(policies),
     sessions: () =>

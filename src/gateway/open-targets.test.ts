@@ -8,6 +8,7 @@ import {
   createManualClock,
   createSystemRandom,
   type ManualClock,
+  raceAbort,
   Secret,
 } from '../std/index.ts';
 import { portOf } from './doors.ts';
@@ -35,6 +36,10 @@ let reach: Reach & { failing: LoginProblem[]; told: string[] };
 /** What each target got to work with. */
 let given: Map<string, TargetDeps>;
 let secretError: Error | undefined;
+/** Targets that were looked into, and how long that takes. */
+let looked: string[];
+let looking: Promise<void> | undefined;
+let policiesChange: () => void;
 const never = new AbortController().signal;
 
 /** Its config says whether it listens, and at which port: `direct`, `direct PORT`. */
@@ -56,6 +61,10 @@ const member: ProtocolMember = {
       serve: async () => {},
       refuse: (client) => void client.destroy(),
       check: async () => undefined,
+      async look(signal) {
+        looked.push(deps.name);
+        if (looking !== undefined) await raceAbort(looking, signal);
+      },
       ...(word === 'odd' ? { warnings: () => [{ about: 'names' as const, what: 'odd', remedy: 'Look.' }] } : {}),
       close: async () => void closed.push(deps.name),
     };
@@ -93,10 +102,14 @@ beforeEach(() => {
   lines = [];
   given = new Map();
   secretError = undefined;
+  looked = [];
+  looking = undefined;
+  policiesChange = () => {};
   reach = {
     ...{ failing: [], told: [] },
     attempted: (place, problem) => void reach.told.push(`${place}: ${problem?.what ?? 'fine'}`),
     problems: () => reach.failing,
+    settled: async () => {},
     start: () => void reach.told.push('start'),
     close: () => void reach.told.push('close'),
   };
@@ -114,7 +127,13 @@ beforeEach(() => {
         return Secret.fromText('x');
       },
     },
-    policies: { names: () => undefined, onChange: () => () => {} },
+    policies: {
+      names: () => undefined,
+      onChange(listener) {
+        policiesChange = listener;
+        return () => {};
+      },
+    },
     caches: createCacheBudget(0),
     maskKey: new Secret(Buffer.alloc(32)),
     createReach: () => reach,
@@ -276,6 +295,45 @@ describe('a door that can’t be opened', () => {
     open.resolve();
     await over;
     expect([listening(), clock.pending(), closed]).toEqual([0, 0, ['a']]);
+  });
+});
+
+describe('a look', () => {
+  test('is into what is new, and into all of it once policies change', async () => {
+    await targets.apply([of('a', null), of('b', null)]);
+    await targets.look(never);
+    expect(looked).toEqual(['a', 'b']);
+    await targets.look(never);
+    await targets.apply([of('a', null), of('b', 'odd')]);
+    await targets.look(never);
+    expect(looked).toEqual(['a', 'b', 'b']);
+    policiesChange();
+    await targets.look(never);
+    expect(looked).toEqual(['a', 'b', 'b', 'a', 'b']);
+  });
+
+  test('is into no target that lets nobody in, until it does', async () => {
+    await targets.apply([of('a', null)]);
+    reach.failing = [{ what: 'it is away', remedy: 'Start it.' }];
+    await targets.look(never);
+    expect(looked).toEqual([]);
+    reach.failing = [];
+    await targets.look(never);
+    expect(looked).toEqual(['a']);
+  });
+
+  test('that takes too long is left, and begun again the next time; one of a target that is gone is not', async () => {
+    looking = new Promise(() => {});
+    await targets.apply([of('a', null), of('b', null)]);
+    const timeout = new AbortController();
+    const look = targets.look(timeout.signal);
+    await new Promise((resolve) => setImmediate(resolve));
+    await targets.apply([of('a', null)]);
+    timeout.abort();
+    await look;
+    looking = undefined;
+    await targets.look(never);
+    expect(looked).toEqual(['a', 'b', 'a']);
   });
 });
 

@@ -1,6 +1,14 @@
 import type { Server } from 'node:net';
 import type { ResolvedTarget } from '../model/index.ts';
-import type { CacheBudget, Clock, Log, Random, Secret, Timer } from '../std/index.ts';
+import {
+  type CacheBudget,
+  type Clock,
+  type Log,
+  type Random,
+  raceAbort,
+  type Secret,
+  type Timer,
+} from '../std/index.ts';
 import { portOf } from './doors.ts';
 import { errorTable, GatewayError } from './errors.ts';
 import type { CurrentIdentity, GatewayIdentity } from './identity.ts';
@@ -24,6 +32,11 @@ export interface OpenTargets {
    * agents' clients, and the door is tried again until it opens. Once closed, nothing is opened any more.
    */
   apply(targets: readonly ResolvedTarget[]): Promise<void>;
+  /**
+   * Resolves when each target has been logged in to, and what policies name in it was read since targets or policies changed, or when that has
+   * failed: `problems` tells of now then. At an abort it is left as far as it is; the rest is looked at the next time.
+   */
+  look(signal: AbortSignal): Promise<void>;
   /** What is wrong with the targets now, as far as it was tried; each is logged in to as its {@link Reach} says. */
   problems(): readonly TargetProblem[];
   find(name: string): OpenTarget | undefined;
@@ -78,11 +91,15 @@ export interface OpenTargetsDeps {
 
 /** Creates an empty set. */
 export function createOpenTargets(deps: OpenTargetsDeps): OpenTargets {
-  const set: TargetSet = { targets: new Map(), faulty: new Map(), closed: false };
+  const set: TargetSet = { targets: new Map(), faulty: new Map(), unlooked: new Set(), closed: false };
   const { targets, faulty } = set;
   let applying: Promise<void> = Promise.resolve();
+  const stopListening = deps.policies.onChange(() => {
+    for (const kept of targets.values()) set.unlooked.add(kept);
+  });
   const closeDoors = () => {
     set.closed = true;
+    stopListening();
     return [...targets.values()].map(({ door, reach }) => {
       reach.close();
       return door?.close();
@@ -94,6 +111,10 @@ export function createOpenTargets(deps: OpenTargetsDeps): OpenTargets {
       const applied = applying.then(() => (set.closed ? undefined : replaceTargets(set, wanted, deps)));
       applying = applied.catch(() => {}); // The caller hears of it.
       return applied;
+    },
+    async look(signal) {
+      await raceAbort(applying, signal).catch(() => {}); // Those that are open already are looked at all the same.
+      await lookAtAll(set, signal);
     },
     problems: () => [...faulty.values(), ...[...targets.values()].flatMap(problemsOf)],
     find: (name) => targets.get(name),
@@ -122,6 +143,8 @@ interface TargetSet {
   readonly targets: Map<string, Kept>;
   /** Those that could not be opened, by name. */
   readonly faulty: Map<string, TargetProblem>;
+  /** Those that were not looked into since they were opened or policies changed. */
+  readonly unlooked: Set<Kept>;
   closed: boolean;
 }
 
@@ -141,6 +164,7 @@ async function replaceTargets(set: TargetSet, wanted: readonly ResolvedTarget[],
   for (const [name, kept] of [...targets]) {
     if (definitions.get(name) === kept.definition) continue;
     targets.delete(name);
+    set.unlooked.delete(kept);
     kept.reach.close();
     const shut = kept.door?.close();
     endSessions(name, deps);
@@ -155,6 +179,7 @@ async function replaceTargets(set: TargetSet, wanted: readonly ResolvedTarget[],
       const kept = open(resolved, deps);
       // Kept before its door opens: whoever presents a new identity or closes meanwhile must know of it.
       targets.set(name, kept);
+      set.unlooked.add(kept);
       faulty.delete(name);
       kept.reach.start();
       await kept.door?.open();
@@ -164,6 +189,24 @@ async function replaceTargets(set: TargetSet, wanted: readonly ResolvedTarget[],
       faulty.set(name, problemOf(name, error));
     }
   }
+}
+
+async function lookAtAll({ targets, unlooked }: TargetSet, signal: AbortSignal): Promise<void> {
+  const due = [...unlooked].values();
+  const lookers = Array.from({ length: LOOKS_AT_ONCE }, async () => {
+    for (const kept of due) {
+      try {
+        await raceAbort(kept.reach.settled(), signal);
+        if (kept.reach.problems().length > 0) continue;
+        unlooked.delete(kept); // A change of policies while it looks is due again.
+        await kept.target.look?.(signal);
+      } catch {
+        // What a login fails of is among the problems; what takes too long is looked at the next time.
+        if (signal.aborted && targets.get(kept.name) === kept) unlooked.add(kept);
+      }
+    }
+  });
+  await Promise.all(lookers);
 }
 
 /** When they are idle, and the busy ones as when the gateway stops: what was forbidden at a target that is gone may be forbidden no more. */
@@ -302,6 +345,8 @@ export function definitionOf({ protocol, config }: ResolvedTarget): string {
   return JSON.stringify([protocol, config]);
 }
 
+/** Each is a login. */
+const LOOKS_AT_ONCE = 8;
 /** A port is free again soon when it was a restart that had it; the first tries follow each other fast. */
 const DOOR_RETRY_MS = 1_000;
 /** Whoever frees a port should not have to wait for long; a try costs next to nothing. */

@@ -98,6 +98,11 @@ export interface Target {
   refuse(client: Duplex, refusal: SessionRefusal): void;
   /** Logs in to the target once, to that place (see `attempted`) or the usual one: undefined = fine, else one sentence for the operator. */
   check(signal: AbortSignal, place?: string): Promise<string | undefined>;
+  /**
+   * Reads anew what is in the target, as far as policies name it, so that `warnings` are of now; one that has none lacks it. A login
+   * that fails is told by `attempted`. @throws the abort error
+   */
+  look?(signal: AbortSignal): Promise<void>;
   /** What is odd about it now; one that never has anything to say lacks it. */
   warnings?(): readonly TargetWarning[];
   /** Bytes that it takes to know what is in the target, about; one that knows nothing lacks it. */

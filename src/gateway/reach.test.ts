@@ -150,6 +150,24 @@ describe('once closed', () => {
   });
 });
 
+test('the login under way can be waited for, and nothing is waited for when there is none', async () => {
+  await reach.settled();
+  const held = Promise.withResolvers<void>();
+  hold = held.promise;
+  wrong.set('-', AWAY);
+  reach.start();
+  let problems: readonly LoginProblem[] | undefined;
+  const settled = reach.settled().then(() => {
+    problems = reach.problems();
+  });
+  await settle();
+  expect(problems).toBeUndefined();
+  held.resolve();
+  await settled;
+  expect(problems).toEqual([AWAY]);
+  reach.close();
+});
+
 test('a check that throws costs a line in the log', async () => {
   const note = (event: string) => void lines.push(event);
   const log: Log = { debug: note, info: note, warn: note, error: note, child: () => log };

@@ -13,6 +13,8 @@ export interface Reach {
   problems(): readonly LoginProblem[];
   /** Begins to log in. */
   start(): void;
+  /** Resolves when the logins that are under way are over; at once when none are. */
+  settled(): Promise<void>;
   /** Stops that; what is told afterwards counts no more. */
   close(): void;
 }
@@ -37,6 +39,7 @@ class Watch implements Reach {
   /** Rounds of logins since something began to fail. */
   #rounds = 0;
   #isUnderWay = false;
+  #round: Promise<void> = Promise.resolve();
   #timer: Timer | undefined;
 
   constructor(deps: ReachDeps) {
@@ -63,7 +66,11 @@ class Watch implements Reach {
   }
 
   start(): void {
-    void this.#round();
+    this.#begin();
+  }
+
+  settled(): Promise<void> {
+    return this.#round;
   }
 
   close(): void {
@@ -72,7 +79,11 @@ class Watch implements Reach {
     this.#failing.clear();
   }
 
-  async #round(): Promise<void> {
+  #begin(): void {
+    this.#round = this.#logIn();
+  }
+
+  async #logIn(): Promise<void> {
     const { clock, log, check } = this.#deps;
     const { signal } = this.#closing;
     this.#isUnderWay = true;
@@ -98,7 +109,7 @@ class Watch implements Reach {
     const sinceMs = clock.monotonicMs() - this.#attemptedMs;
     const restMs = Number.isFinite(sinceMs) ? Math.max(QUIET_MS - sinceMs, RETRY_MS) : QUIET_MS;
     const delayMs = this.#failing.size > 0 ? Math.min(RETRY_MS * 2 ** this.#rounds, RETRY_MS_MAX) : restMs;
-    this.#timer = clock.after(delayMs, () => void this.#round());
+    this.#timer = clock.after(delayMs, () => this.#begin());
   }
 }
 

@@ -14,6 +14,18 @@ export const errorTable = {
     meaning: 'A gateway advertises an address that agents can not dial.',
     remedy: 'Set the gateway to advertise host:port, a name or address that agents reach.',
   },
+  ERR_RESOURCES_GATEWAY: {
+    status: 409,
+    exit: 'unavailable',
+    meaning: 'A gateway reports to a server that it does not watch.',
+    remedy: 'Nothing: it reports again once it is connected.',
+  },
+  ERR_RESOURCES_REPORTS: {
+    status: 429,
+    exit: 'unavailable',
+    meaning: 'A gateway reports too often.',
+    remedy: 'Bring the gateway to the version of the server; if it is, report it.',
+  },
   ERR_RESOURCES_NOT_READY: {
     status: 503,
     exit: 'unavailable',

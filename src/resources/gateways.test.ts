@@ -59,11 +59,13 @@ describe('gateways', () => {
 
   it('are not connected to a server that has just started', async () => {
     await report('gw:1', true);
+    await resources.keepReport(at('gw:1'), { revision: 1, findings: [FINDING] });
     await resources.stop();
     await test.reopen();
     resources = createTestResources({ store: test.store, clock });
     await resources.start(signal);
     expect(resources.gateways()).toMatchObject([{ address: 'gw:1', connected: false }]);
+    expect(await resources.reportedGateways()).toMatchObject([{ report: undefined, findingsLeftOut: false }]);
   });
 
   it('are forgotten a month after they left, when another one comes', async () => {
@@ -90,6 +92,72 @@ describe('gateways', () => {
     expect(present).toHaveLength(9901);
     expect(present).not.toContain('gw9999:1');
     expect(present).toEqual(expect.arrayContaining(['gw0:1', 'gw4:1', 'gw5:1', 'gw9899:1']));
+  });
+
+  const FINDING = {
+    condition: 'masks',
+    severity: 'degraded',
+    what: 'target shop',
+    found: 'no ssn',
+    remedy: 'Mend.',
+  } as const;
+  const at = (address: string) => ({ spiffeId: GATEWAY, address });
+  const said = async () =>
+    (await resources.reportedGateways()).map(
+      ({ address, report }) => `${address} ${report?.revision} ${report?.findings.length}`,
+    );
+
+  it('are listed with what they said last, until they are gone or connect anew', async () => {
+    await report('gw:1', true);
+    expect(await said()).toEqual(['gw:1 undefined undefined']);
+    await resources.keepReport(at('gw:1'), { revision: 1, findings: [FINDING] });
+    await resources.keepReport(at('gw:1'), { revision: 2, findings: [FINDING, FINDING] });
+    expect(await said()).toEqual(['gw:1 2 2']);
+    await report('gw:1', false);
+    expect(await said()).toEqual(['gw:1 undefined undefined']);
+    await report('gw:1', true);
+    expect(await said()).toEqual(['gw:1 undefined undefined']);
+    await resources.keepReport(at('gw:1'), { revision: 2, findings: [] });
+    expect(await said()).toEqual(['gw:1 2 0']);
+  });
+
+  it('say what they have to say to the server that they watch, and nobody hears of it but who asks', async () => {
+    await report('gw:1', true);
+    let told = 0;
+    resources.onGateways(() => told++);
+    await resources.keepReport(at('gw:1'), { revision: 1, findings: [FINDING] });
+    expect(told).toBe(0);
+    await expect(resources.keepReport(at('gw:2'), { revision: 1, findings: [] })).rejects.toMatchObject({
+      code: 'ERR_RESOURCES_GATEWAY',
+    });
+    await report('gw:1', false);
+    await expect(resources.keepReport(at('gw:1'), { revision: 1, findings: [] })).rejects.toMatchObject({
+      code: 'ERR_RESOURCES_GATEWAY',
+    });
+  });
+
+  it('may report fifty times in ten seconds, and no other one pays for it', async () => {
+    await report('gw:1', true);
+    await report('gw:2', true);
+    for (let revision = 1; revision <= 50; revision++)
+      await resources.keepReport(at('gw:1'), { revision, findings: [] });
+    const more = () => resources.keepReport(at('gw:1'), { revision: 51, findings: [] });
+    await expect(more()).rejects.toMatchObject({ code: 'ERR_RESOURCES_REPORTS' });
+    await resources.keepReport(at('gw:2'), { revision: 1, findings: [] });
+    await clock.advance(10_000);
+    await more();
+    expect(await said()).toEqual(['gw:1 51 0', 'gw:2 1 0']);
+  });
+
+  it('may all have something to say: of a hundred it is told, of the others that there is something', async () => {
+    const long = { ...FINDING, found: 'x'.repeat(1000) };
+    for (let n = 100; n < 202; n++) {
+      await report(`gw${n}:1`, true);
+      await resources.keepReport(at(`gw${n}:1`), { revision: 1, findings: n === 100 ? [] : [long] });
+    }
+    const listed = await resources.reportedGateways();
+    expect(listed.filter((one) => one.report?.findings.length === 1)).toHaveLength(100);
+    expect(listed.filter((one) => one.findingsLeftOut).map(({ address }) => address)).toEqual(['gw201:1']);
   });
 
   it.each([

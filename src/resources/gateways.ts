@@ -4,7 +4,8 @@ import { type Clock, createGate, type Log, type Random, type Service } from '../
 import type { Store } from '../store/index.ts';
 import { ResourcesError } from './errors.ts';
 import { createGatewayOwners } from './gateway-owners.ts';
-import { createLiveView } from './live-view.ts';
+import { createGatewayReports, createReportPace, type ReportPace } from './gateway-reports.ts';
+import { createLiveView, type LiveView } from './live-view.ts';
 import type { ResourcesTables } from './migrations.ts';
 import { compareText } from './plan.ts';
 import type { GatewayView, Resources } from './types.ts';
@@ -12,6 +13,8 @@ import type { GatewayView, Resources } from './types.ts';
 /** The gateways that were seen, on any server. */
 export interface Gateways extends Service {
   report: Resources['reportGateway'];
+  keepReport: Resources['keepReport'];
+  reported: Resources['reportedGateways'];
   all: Resources['gateways'];
   onChange: Resources['onGateways'];
   forget: Resources['forgetGateway'];
@@ -32,7 +35,8 @@ export function createGateways(deps: { store: Store; clock: Clock; random: Rando
     revisionOf: (known) => known.revision,
   });
   /** Connections of each gateway to this server: a new one may come before the old one is known to be gone. */
-  const connections = new Map<string, number>();
+  const connections = new Map<string, { readonly count: number; readonly pace: ReportPace }>();
+  const reports = createGatewayReports(deps);
   const inTurn = createGate({
     runningMax: 1,
     waitersMax: REPORTS_WAITING_MAX,
@@ -40,25 +44,7 @@ export function createGateways(deps: { store: Store; clock: Clock; random: Rando
   });
   const none = new AbortController().signal;
 
-  /** Runs `work`; when it changed something, takes the next revision and tells all servers. */
-  const write = async (work: (trx: Kysely<ResourcesTables>) => Promise<boolean>): Promise<boolean> => {
-    const revision = await store.transaction<ResourcesTables, number | undefined>(
-      async (trx, effects) => {
-        if (!(await work(trx))) return undefined;
-        const row = await trx
-          .updateTable('resources_state')
-          .set((set) => ({ revision: set('revision', '+', 1) }))
-          .where('id', '=', GATEWAYS_STATE)
-          .returning('revision')
-          .executeTakeFirstOrThrow();
-        effects.notify(TOPIC, String(row.revision));
-        return row.revision;
-      },
-      { order: 'resources.gateways' },
-    );
-    if (revision !== undefined) await view.reach(revision);
-    return revision !== undefined;
-  };
+  const write = createWrite(store, view);
   const reassert = async (trx: Kysely<ResourcesTables>) => {
     for (const key of connections.keys()) {
       const [id = '', address = ''] = key.split(' ');
@@ -72,16 +58,27 @@ export function createGateways(deps: { store: Store; clock: Clock; random: Rando
       checkAddress(address);
       const id = parseSpiffeId(spiffeId).uri;
       const key = `${id} ${address}`;
-      const count = Math.max(0, (connections.get(key) ?? 0) + (connected ? 1 : -1));
+      const { count: before, pace } = connections.get(key) ?? { count: 0, pace: createReportPace() };
+      const count = Math.max(0, before + (connected ? 1 : -1));
       if (count === 0) connections.delete(key);
-      else connections.set(key, count);
+      else connections.set(key, { count, pace });
+      // What it said belongs to the process that said it; one that comes says it again.
+      const unsaid = connected && before === 0 ? { reported: null, findings: null } : {};
       // One after the other, and each writes what is true when its turn comes: the last one written is the last that happened.
       await inTurn.run(async () => {
         const sinceMs = clock.now();
-        const row = { spiffe_id: id, address, connected: connections.has(key) ? 1 : 0, since_ms: sinceMs, owner };
+        const isConnected = connections.has(key) ? 1 : 0;
+        const row = { spiffe_id: id, address, connected: isConnected, since_ms: sinceMs, owner, ...unsaid };
         await write((trx) => writeReport(trx, row));
       }, none);
     },
+    async keepReport(gateway, report) {
+      const connection = connections.get(`${gateway.spiffeId} ${gateway.address}`);
+      if (connection === undefined)
+        throw new ResourcesError('ERR_RESOURCES_GATEWAY', `no gateway at ${gateway.address} watches this server`);
+      await reports.keep(gateway, report, connection.pace);
+    },
+    reported: reports.all,
     all: () => view.current()?.gateways ?? [],
     onChange: (listener) => view.onChange((known) => listener(known.gateways)),
     forget: (spiffeId, address) =>
@@ -106,12 +103,38 @@ export function createGateways(deps: { store: Store; clock: Clock; random: Rando
   };
 }
 
+/** Runs `work`; when it changed something, takes the next revision and tells all servers. */
+function createWrite(store: Store, view: LiveView<Known>): Write {
+  return async (work) => {
+    const revision = await store.transaction<ResourcesTables, number | undefined>(
+      async (trx, effects) => {
+        if (!(await work(trx))) return undefined;
+        const row = await trx
+          .updateTable('resources_state')
+          .set((set) => ({ revision: set('revision', '+', 1) }))
+          .where('id', '=', GATEWAYS_STATE)
+          .returning('revision')
+          .executeTakeFirstOrThrow();
+        effects.notify(TOPIC, String(row.revision));
+        return row.revision;
+      },
+      { order: 'resources.gateways' },
+    );
+    if (revision !== undefined) await view.reach(revision);
+    return revision !== undefined;
+  };
+}
+
+type Write = (work: (trx: Kysely<ResourcesTables>) => Promise<boolean>) => Promise<boolean>;
+
 interface Known {
   readonly revision: number;
   readonly gateways: readonly GatewayView[];
 }
 
-type GatewayRow = ResourcesTables['resources_gateways'];
+/** What a gateway said is left as it is where it is not given. */
+type GatewayRow = Omit<ResourcesTables['resources_gateways'], 'reported' | 'findings'> &
+  Partial<Pick<ResourcesTables['resources_gateways'], 'reported' | 'findings'>>;
 
 /** True when the report changed something. */
 async function writeReport(trx: Kysely<ResourcesTables>, row: GatewayRow): Promise<boolean> {
@@ -128,7 +151,8 @@ async function writeReport(trx: Kysely<ResourcesTables>, row: GatewayRow): Promi
     return true;
   }
   if (row.connected === 0 && before.owner !== row.owner) return false;
-  if (row.connected === before.connected && row.owner === before.owner) return false;
+  const isUnsaid = row.reported === null && before.reported !== null;
+  if (row.connected === before.connected && row.owner === before.owner && !isUnsaid) return false;
   // Moving to another server is no interruption worth a new date.
   const since_ms = row.connected === before.connected ? before.since_ms : row.since_ms;
   await trx

@@ -13,6 +13,7 @@ export type {
   GatewayView,
   Plan,
   Problem,
+  ReportedGateway,
   Resource,
   ResourceKind,
   Resources,

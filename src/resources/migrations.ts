@@ -44,6 +44,13 @@ export const resourcesMigrations: readonly Migration[] = [
         .execute();
     },
   },
+  {
+    name: '0003-resources-gateway-reports',
+    async up(db) {
+      await db.schema.alterTable('resources_gateways').addColumn('reported', 'bigint').execute();
+      await db.schema.alterTable('resources_gateways').addColumn('findings', 'text').execute();
+    },
+  },
 ];
 
 /** The tables, as kysely sees them. */
@@ -51,8 +58,19 @@ export interface ResourcesTables {
   resources: { kind: string; name: string; spec: string; revision: number };
   /** One row for resources, id 1, and one for gateways, id 2. */
   resources_state: { id: number; revision: number };
-  /** `owner`: which server's report it is. */
-  resources_gateways: { spiffe_id: string; address: string; connected: number; since_ms: number; owner: string };
+  /**
+   * `owner`: which server says that it is connected. `reported` and `findings`: the revision that the gateway said it took last, and, as JSON,
+   * what it finds wrong with that; null before it has said so, or where there is nothing.
+   */
+  resources_gateways: {
+    spiffe_id: string;
+    address: string;
+    connected: number;
+    since_ms: number;
+    owner: string;
+    reported: number | null;
+    findings: string | null;
+  };
   /** One row for each server that runs, by what it calls itself in `owner`: `beats` grows as long as it lives. */
   resources_servers: { owner: string; beats: number };
 }

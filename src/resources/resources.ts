@@ -93,6 +93,8 @@ export function createResources(deps: ResourcesDeps): Resources & Service {
     },
     onChange: view.onChange,
     reportGateway: gateways.report,
+    keepReport: gateways.keepReport,
+    reportedGateways: gateways.reported,
     gateways: gateways.all,
     onGateways: gateways.onChange,
     forgetGateway: gateways.forget,

@@ -117,6 +117,23 @@ describe('several servers on one database', () => {
     expect(await postgres.query('select owner from resources_servers')).toHaveLength(2);
   });
 
+  it('tell what gateways said to any of them, also when one that was only paused has them back', async () => {
+    const [paused, looks] = await Promise.all([startServer('paused'), startServer('looks')]);
+    await paused.reportGateway({ spiffeId: GATEWAY, address: 'gw:1', connected: true });
+    const finding = { condition: 'names', severity: 'warning', what: 'w', found: 'f', remedy: 'r' } as const;
+    const said = { revision: 7, findings: [finding] };
+    await paused.keepReport({ spiffeId: GATEWAY, address: 'gw:1' }, said);
+    expect(await looks.reportedGateways()).toMatchObject([{ address: 'gw:1', report: said }]);
+    await expect(looks.keepReport({ spiffeId: GATEWAY, address: 'gw:1' }, said)).rejects.toMatchObject({
+      code: 'ERR_RESOURCES_GATEWAY',
+    });
+    await postgres.query('update resources_gateways set connected = 0; delete from resources_servers');
+    await clock.advance(30_000);
+    await eventually('it is told again', async () => (await looks.reportedGateways())[0]?.report?.revision === 7);
+    await looks.reportGateway({ spiffeId: GATEWAY, address: 'gw:1', connected: true });
+    expect(await looks.reportedGateways()).toMatchObject([{ report: undefined }]);
+  });
+
   it('have their gateways back when they were only paused', async () => {
     const [paused, looks] = await Promise.all([startServer('paused'), startServer('looks')]);
     await paused.reportGateway({ spiffeId: GATEWAY, address: 'gw:1', connected: true });

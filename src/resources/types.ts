@@ -1,4 +1,5 @@
 import type { Kysely } from 'kysely';
+import type { GatewayReport } from '../model/index.ts';
 import type { TransactionEffects } from '../store/index.ts';
 
 /** What can be declared here; entries are applied through registration. */
@@ -47,6 +48,14 @@ export interface GatewayView {
   readonly sinceMs: number;
 }
 
+/** A gateway with what it said last. */
+export interface ReportedGateway extends GatewayView {
+  /** Undefined when it has said nothing since it connected, or is not connected. */
+  readonly report: GatewayReport | undefined;
+  /** True when it found something that the report here leaves out, since too many gateways have findings. */
+  readonly findingsLeftOut: boolean;
+}
+
 /** All declared resources at one revision. */
 export interface Snapshot {
   readonly revision: number;
@@ -86,6 +95,13 @@ export interface Resources {
   onChange(listener: (snapshot: Snapshot) => void): () => void;
   /** Notes that a gateway connected to this server, or left it. */
   reportGateway(report: { spiffeId: string; address: string; connected: boolean }): Promise<void>;
+  /**
+   * Keeps what a gateway says that is connected to this server, in place of what it said before.
+   * @throws ResourcesError ERR_RESOURCES_GATEWAY, ERR_RESOURCES_REPORTS; StoreError
+   */
+  keepReport(gateway: { spiffeId: string; address: string }, report: GatewayReport): Promise<void>;
+  /** All gateways seen and what they said, on any server, as the database has them. */
+  reportedGateways(): Promise<readonly ReportedGateway[]>;
   /** All gateways seen, ordered by SPIFFE ID and address, from memory. */
   gateways(): readonly GatewayView[];
   /** Calls `listener` when a gateway comes or goes, on any server. Returns the way to stop. */

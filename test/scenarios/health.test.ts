@@ -37,12 +37,19 @@ it('all is well to begin with', async () => {
   }
 });
 
-it('a mask on a column that is not there: the gateway names policy, table and column', async () => {
+it('a mask on a column that is not there: apply and the gateway name policy, table and column', async () => {
   const typo =
     '@id("typo") @mask("customers.snn:redact") permit(principal, action == Action::"postgres:select", resource in Target::"shop");';
-  await stack.apply({ 'web-all.cedar': ALLOW_ALL, 'typo.cedar': typo });
+  const applied = await stack.apply({ 'web-all.cedar': ALLOW_ALL, 'typo.cedar': typo });
   expect((await stack.psql('select id from customers')).stderr).toContain('no such column');
   const found = /policy "typo" masks column "public\.customers\.snn" of database "shop", which is not there/;
+  // Nobody had a session there: the gateway has looked by itself.
+  expect(JSON.parse(applied.stdout)).toMatchObject({
+    applied: true,
+    gateways: [
+      { taken: true, findings: [{ condition: 'masks', what: 'target shop', found: expect.stringMatching(found) }] },
+    ],
+  });
   const told = await expectCondition(stack, 'gateway', { condition: 'masks', severity: 'degraded', found });
   expect(told.remedy).toContain('Mend the column');
   await stack.apply({ 'web-all.cedar': ALLOW_ALL, 'typo.cedar': typo.replace('snn', 'ssn') });
@@ -96,6 +103,10 @@ it('a server that lost its keystore does not start, and says what to do; agent a
   stack.roles.server.start();
   await stack.roles.server.ready();
   for (const role of ['agent', 'gateway'] as const) await expectWell(stack, role, 'server-link');
+  await eventually('the gateway to say again what it has taken', async () => {
+    const { gateways } = JSON.parse((await stack.cli(['target', 'list', '--json'])).stdout);
+    return gateways[0].connected && gateways[0].revision > 0;
+  });
 }, 120_000);
 
 /** What the machine that runs the tests may well be short of. */

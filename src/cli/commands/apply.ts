@@ -1,8 +1,10 @@
 import { createInterface } from 'node:readline/promises';
 import { Bundle, Control } from '@countersign/sdk/contract';
 import { formatProblem } from '../../policy/index.ts';
+import { type RpcClient, RpcError } from '../../rpc/index.ts';
 import { type CliCommand, type CliContext, exitCodes, flagOption, listOption, UsageError } from '../command.ts';
 import { readDeclared } from '../declared-files.ts';
+import { askGateways, type GatewayAnswer, warningsOf } from '../gateway-answers.ts';
 import { lostPolicies } from '../lost-policies.ts';
 import { changedEntries, planEntries } from '../plan-entries.ts';
 import { withFiles } from '../refused-apply.ts';
@@ -57,12 +59,28 @@ export const command: CliCommand = {
       context.say(formatPlan(changes, lost));
       if (!flagOption(input, 'yes') && !(await confirm(context))) return exitCodes.no;
       // One transaction at the server: all of it, or a failure that says why nothing.
-      await apply(false);
-      context.emit({ changes, applied: true, warnings }, () => `applied ${acting.length} change(s)`);
+      const { revision } = await apply(false);
+      context.say(`applied ${acting.length} change(s)`);
+      const concerned = acting.some(({ kind }) => kind !== 'Entry');
+      const gateways = concerned ? await answersOf(context, client, revision) : [];
+      if (context.json) context.emit({ changes, applied: true, warnings, gateways }, () => '');
+      else for (const warning of warningsOf(gateways)) context.warn(warning);
       return exitCodes.ok;
     });
   },
 };
+
+/** It is applied, whatever becomes of the question. */
+async function answersOf(context: CliContext, client: RpcClient, revision: bigint): Promise<readonly GatewayAnswer[]> {
+  const { clock, signal } = context;
+  try {
+    return await askGateways(client, { revision, clock, signal, timeoutMs: CALL_TIMEOUT_MS });
+  } catch (error) {
+    if (!(error instanceof RpcError)) throw error;
+    context.warn(`warning: what the gateways say of it could not be asked: ${error.message}`);
+    return [];
+  }
+}
 
 function formatPlan(
   changes: readonly { kind: string; name: string; action: string; differences: readonly string[] }[],

@@ -1,5 +1,6 @@
 import { Control } from '@countersign/sdk/contract';
 import { type CliCommand, exitCodes } from '../command.ts';
+import { answerOf, warningsOf } from '../gateway-answers.ts';
 import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../server-client.ts';
 import { specOf } from '../specs.ts';
 import { formatTable } from '../table.ts';
@@ -18,9 +19,10 @@ export const command: CliCommand = {
           (await client.unary(Control.method.listResources, { kind: 'Target' }, options)).resources.map(
             ({ name, specJson }) => ({ name, spec: specOf(specJson) }),
           ),
-          (await client.unary(Control.method.listGateways, {}, options)).gateways.map(
-            ({ spiffeId, address, connected, since }) => ({ spiffeId, address, connected, sinceS: Number(since) }),
-          ),
+          (await client.unary(Control.method.listGateways, {}, options)).gateways.map((gateway) => ({
+            ...answerOf(gateway, 1n),
+            ...{ connected: gateway.connected, sinceS: Number(gateway.since), revision: Number(gateway.revision) },
+          })),
         ] as const,
     );
     context.emit({ targets, gateways }, () => {
@@ -34,7 +36,8 @@ export const command: CliCommand = {
         address,
         connected ? 'connected' : 'away',
       ]);
-      return `${list}\n\n${gateways.length === 0 ? 'No gateway has connected yet.' : formatTable(['gateway', 'address', 'state'], served)}`;
+      const warnings = warningsOf(gateways.filter(({ connected, taken }) => connected && taken));
+      return `${list}\n\n${gateways.length === 0 ? 'No gateway has connected yet.' : [formatTable(['gateway', 'address', 'state'], served), ...warnings].join('\n')}`;
     });
     return exitCodes.ok;
   },

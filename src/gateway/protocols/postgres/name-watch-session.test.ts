@@ -57,6 +57,19 @@ it('a table that is not in the catalog is told from the first session on, and no
   expect(whats()).toHaveLength(1);
 });
 
+it('what is named is looked for when the gateway asks, though nobody has come', async () => {
+  const fresh = await startTarget({ ...server.target, policies: createTargetPolicies(board) });
+  try {
+    apply('Table::"db/app/public/custmers"');
+    await fresh.target.look?.(AbortSignal.timeout(60_000));
+    expect((fresh.target.warnings?.() ?? []).map(({ what }) => what)).toEqual([
+      'policy "f#1" names table "public.custmers" of database "app", which is not there (did you mean "public.customers"?)',
+    ]);
+  } finally {
+    await fresh.close();
+  }
+});
+
 it('a change of policies is looked at by the snapshot that is there', () => {
   apply('Schema::"db/app/tool"');
   expect(whats()).toEqual([

@@ -29,6 +29,28 @@ function apply(table: string, more = '') {
 }
 const whats = () => watch.warnings().map(({ what }) => what);
 
+describe('the databases that are worth a look', () => {
+  it('are those in which something is named', () => {
+    expect(watch.named()).toEqual([]);
+    apply('customers');
+    expect(watch.named()).toEqual(['shop']);
+    apply('customers', '@id("f") forbid(principal, action, resource == Postgres::Table::"shop/archive/public/old");');
+    expect(watch.named()).toEqual(['shop', 'archive']);
+    apply('customers', '@id("f") forbid(principal, action, resource == Postgres::Table::"shops/archive/public/old");');
+    expect(watch.named()).toEqual(['shop']);
+  });
+
+  it.each([
+    'resource',
+    'resource in Target::"shop"',
+    'resource in Postgres::Database::"shop/shop"',
+  ])('are the first alone where a mask is on %s', (scope) => {
+    const text = `@mask("customers.ssn:redact") permit(principal, action == Action::"postgres:select", ${scope});`;
+    board.replace(loadPolicies([{ name: 'p', text }], schema));
+    expect(watch.named()).toEqual(['shop']);
+  });
+});
+
 describe('a name that is not there', () => {
   it('is a warning from the first snapshot on, with what was meant and what to do', () => {
     apply('custmers');

@@ -1,4 +1,4 @@
-import type { PotentialMask } from '../../../policy/index.ts';
+import { type PolicyNames, type PotentialMask, partsOfId } from '../../../policy/index.ts';
 import type { Log } from '../../../std/index.ts';
 import type { TargetPolicies, TargetWarning } from '../../protocol.ts';
 import { type AbsentName, absentNames, type HelpFor } from './absent-names.ts';
@@ -8,6 +8,11 @@ import { type Catalog, indexMasks, type MissingColumn, missingColumn } from './s
 export interface NameWatch {
   /** The newest snapshot of one of the target's databases. */
   see(database: string, catalog: Catalog): void;
+  /**
+   * The databases in which the policies in force name something. Of those on everything, or on the whole target, it is the first that the target
+   * serves: each that is looked into costs memory, and sessions look into the others.
+   */
+  named(): readonly string[];
   /** What is named in vain, by the policies in force and the newest snapshots. */
   warnings(): readonly TargetWarning[];
   /** Stops listening. */
@@ -77,9 +82,30 @@ export function createNameWatch(deps: {
       catalogs.set(database, catalog);
       tryToLook();
     },
+    named: () => namedDatabases(policies.names(), { name, databases }),
     warnings: () => [...maskless.map(refusedTable), ...absent.map(warningOf)],
     close: stop,
   };
+}
+
+function namedDatabases(
+  names: PolicyNames | undefined,
+  target: { readonly name: string; readonly databases: readonly string[] },
+): readonly string[] {
+  if (names === undefined) return [];
+  const named = new Set<string | undefined>();
+  const add = (id: string) => {
+    // Most of ten thousand policies are about other targets: those ids are not taken apart for each target.
+    if (!id.startsWith(target.name)) return;
+    const [of, database = target.databases[0]] = partsOfId(id);
+    if (of === target.name) named.add(database);
+  };
+  for (const { hides, type, id } of names.entities) if (hides && type.startsWith('Postgres::')) add(id);
+  for (const { scope } of names.masks) {
+    if (scope.op === 'equals' || scope.op === 'in') add(scope.id);
+    else named.add(target.databases[0]);
+  }
+  return target.databases.filter((database) => named.has(database));
 }
 
 /** Tables that a mask names, and a column of theirs that they have not. Whom the policies are about is not asked: somebody it will be. */

@@ -23,6 +23,7 @@ export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
     policies: deps.policies,
     log: failures,
   });
+  let isClosed = false;
   const databases = new Map<string, { readonly catalogs: SharedCatalogs; readonly planner: Planner }>();
   /** Sources whose sessions go on under a search path that new ones no longer get. */
   const outdated = new Set<SharedCatalogs>();
@@ -75,12 +76,24 @@ export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
         return messageOf(error);
       }
     },
+    async look(signal) {
+      for (const name of names.named()) {
+        if (isClosed) return;
+        try {
+          const letGo = await shared(name).catalogs.forSession().hold(signal);
+          letGo();
+        } catch (error) {
+          if (signal.aborted) throw error; // Another database may still be read.
+        }
+      }
+    },
     warnings: () => names.warnings(),
     catalogBytes() {
       const all = [...outdated, ...Array.from(databases.values(), ({ catalogs }) => catalogs)];
       return all.reduce((sum, { bytes }) => sum + bytes, 0);
     },
     async close() {
+      isClosed = true;
       names.close();
       for (const { catalogs } of databases.values()) catalogs.close();
       for (const catalogs of outdated) catalogs.close();

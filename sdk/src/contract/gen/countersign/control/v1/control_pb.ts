@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file countersign/control/v1/control.proto.
  */
 export const file_countersign_control_v1_control: GenFile = /*@__PURE__*/
-  fileDesc("CiRjb3VudGVyc2lnbi9jb250cm9sL3YxL2NvbnRyb2wucHJvdG8SFmNvdW50ZXJzaWduLmNvbnRyb2wudjEiEgoQV2F0Y2hOb2RlUmVxdWVzdCJ0CgpOb2RlVXBkYXRlEhgKEGVudHJpZXNfcmV2aXNpb24YASABKAQSFwoPYnVuZGxlX3NlcXVlbmNlGAIgASgEEjMKB3RhcmdldHMYAyADKAsyIi5jb3VudGVyc2lnbi5jb250cm9sLnYxLlRhcmdldFZpZXciXwoKVGFyZ2V0VmlldxIMCgRuYW1lGAEgASgJEhAKCHByb3RvY29sGAIgASgJEjEKCGdhdGV3YXlzGAMgAygLMh8uY291bnRlcnNpZ24uY29udHJvbC52MS5HYXRld2F5Ii0KB0dhdGV3YXkSDwoHYWRkcmVzcxgBIAEoCRIRCglzcGlmZmVfaWQYAiABKAkiKAoTV2F0Y2hHYXRld2F5UmVxdWVzdBIRCglhZHZlcnRpc2UYASABKAkihAEKDUdhdGV3YXlVcGRhdGUSEAoIcmV2aXNpb24YASABKAQSLwoHdGFyZ2V0cxgCIAMoCzIeLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuVGFyZ2V0EjAKCHBvbGljaWVzGAMgAygLMh4uY291bnRlcnNpZ24uY29udHJvbC52MS5Qb2xpY3kiOwoGVGFyZ2V0EgwKBG5hbWUYASABKAkSEAoIcHJvdG9jb2wYAiABKAkSEQoJc3BlY19qc29uGAMgASgJIiQKBlBvbGljeRIMCgRuYW1lGAEgASgJEgwKBHRleHQYAiABKAkiOQoIUmVzb3VyY2USDAoEa2luZBgBIAEoCRIMCgRuYW1lGAIgASgJEhEKCXNwZWNfanNvbhgDIAEoCSKMAQoMQXBwbHlSZXF1ZXN0Eg8KB2RyeV9ydW4YASABKAgSDQoFcHJ1bmUYAiABKAgSMwoJcmVzb3VyY2VzGAMgAygLMiAuY291bnRlcnNpZ24uY29udHJvbC52MS5SZXNvdXJjZRInCgdlbnRyaWVzGAQgAygLMhYuc3BpcmUuYXBpLnR5cGVzLkVudHJ5IkkKBkNoYW5nZRIMCgRraW5kGAEgASgJEgwKBG5hbWUYAiABKAkSDgoGYWN0aW9uGAMgASgJEhMKC2RpZmZlcmVuY2VzGAQgAygJIlIKDUFwcGx5UmVzcG9uc2USLwoHY2hhbmdlcxgBIAMoCzIeLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuQ2hhbmdlEhAKCHJldmlzaW9uGAIgASgEIiQKFExpc3RSZXNvdXJjZXNSZXF1ZXN0EgwKBGtpbmQYASABKAkiTAoVTGlzdFJlc291cmNlc1Jlc3BvbnNlEjMKCXJlc291cmNlcxgBIAMoCzIgLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuUmVzb3VyY2UiFQoTTGlzdEdhdGV3YXlzUmVxdWVzdCJPChRMaXN0R2F0ZXdheXNSZXNwb25zZRI3CghnYXRld2F5cxgBIAMoCzIlLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuR2F0ZXdheVN0YXR1cyJVCg1HYXRld2F5U3RhdHVzEhEKCXNwaWZmZV9pZBgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEhEKCWNvbm5lY3RlZBgDIAEoCBINCgVzaW5jZRgEIAEoAzL7AwoHQ29udHJvbBJbCglXYXRjaE5vZGUSKC5jb3VudGVyc2lnbi5jb250cm9sLnYxLldhdGNoTm9kZVJlcXVlc3QaIi5jb3VudGVyc2lnbi5jb250cm9sLnYxLk5vZGVVcGRhdGUwARJkCgxXYXRjaEdhdGV3YXkSKy5jb3VudGVyc2lnbi5jb250cm9sLnYxLldhdGNoR2F0ZXdheVJlcXVlc3QaJS5jb3VudGVyc2lnbi5jb250cm9sLnYxLkdhdGV3YXlVcGRhdGUwARJUCgVBcHBseRIkLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuQXBwbHlSZXF1ZXN0GiUuY291bnRlcnNpZ24uY29udHJvbC52MS5BcHBseVJlc3BvbnNlEmwKDUxpc3RSZXNvdXJjZXMSLC5jb3VudGVyc2lnbi5jb250cm9sLnYxLkxpc3RSZXNvdXJjZXNSZXF1ZXN0Gi0uY291bnRlcnNpZ24uY29udHJvbC52MS5MaXN0UmVzb3VyY2VzUmVzcG9uc2USaQoMTGlzdEdhdGV3YXlzEisuY291bnRlcnNpZ24uY29udHJvbC52MS5MaXN0R2F0ZXdheXNSZXF1ZXN0GiwuY291bnRlcnNpZ24uY29udHJvbC52MS5MaXN0R2F0ZXdheXNSZXNwb25zZWIGcHJvdG8z", [file_spire_api_types_entry]);
+  fileDesc("CiRjb3VudGVyc2lnbi9jb250cm9sL3YxL2NvbnRyb2wucHJvdG8SFmNvdW50ZXJzaWduLmNvbnRyb2wudjEiEgoQV2F0Y2hOb2RlUmVxdWVzdCJ0CgpOb2RlVXBkYXRlEhgKEGVudHJpZXNfcmV2aXNpb24YASABKAQSFwoPYnVuZGxlX3NlcXVlbmNlGAIgASgEEjMKB3RhcmdldHMYAyADKAsyIi5jb3VudGVyc2lnbi5jb250cm9sLnYxLlRhcmdldFZpZXciXwoKVGFyZ2V0VmlldxIMCgRuYW1lGAEgASgJEhAKCHByb3RvY29sGAIgASgJEjEKCGdhdGV3YXlzGAMgAygLMh8uY291bnRlcnNpZ24uY29udHJvbC52MS5HYXRld2F5Ii0KB0dhdGV3YXkSDwoHYWRkcmVzcxgBIAEoCRIRCglzcGlmZmVfaWQYAiABKAkiKAoTV2F0Y2hHYXRld2F5UmVxdWVzdBIRCglhZHZlcnRpc2UYASABKAkihAEKDUdhdGV3YXlVcGRhdGUSEAoIcmV2aXNpb24YASABKAQSLwoHdGFyZ2V0cxgCIAMoCzIeLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuVGFyZ2V0EjAKCHBvbGljaWVzGAMgAygLMh4uY291bnRlcnNpZ24uY29udHJvbC52MS5Qb2xpY3kidQoUUmVwb3J0R2F0ZXdheVJlcXVlc3QSEQoJYWR2ZXJ0aXNlGAEgASgJEhAKCHJldmlzaW9uGAIgASgEEjgKCGZpbmRpbmdzGAMgAygLMiYuY291bnRlcnNpZ24uY29udHJvbC52MS5HYXRld2F5RmluZGluZyIXChVSZXBvcnRHYXRld2F5UmVzcG9uc2UiYgoOR2F0ZXdheUZpbmRpbmcSEQoJY29uZGl0aW9uGAEgASgJEhAKCHNldmVyaXR5GAIgASgJEgwKBHdoYXQYAyABKAkSDQoFZm91bmQYBCABKAkSDgoGcmVtZWR5GAUgASgJIjsKBlRhcmdldBIMCgRuYW1lGAEgASgJEhAKCHByb3RvY29sGAIgASgJEhEKCXNwZWNfanNvbhgDIAEoCSIkCgZQb2xpY3kSDAoEbmFtZRgBIAEoCRIMCgR0ZXh0GAIgASgJIjkKCFJlc291cmNlEgwKBGtpbmQYASABKAkSDAoEbmFtZRgCIAEoCRIRCglzcGVjX2pzb24YAyABKAkijAEKDEFwcGx5UmVxdWVzdBIPCgdkcnlfcnVuGAEgASgIEg0KBXBydW5lGAIgASgIEjMKCXJlc291cmNlcxgDIAMoCzIgLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuUmVzb3VyY2USJwoHZW50cmllcxgEIAMoCzIWLnNwaXJlLmFwaS50eXBlcy5FbnRyeSJJCgZDaGFuZ2USDAoEa2luZBgBIAEoCRIMCgRuYW1lGAIgASgJEg4KBmFjdGlvbhgDIAEoCRITCgtkaWZmZXJlbmNlcxgEIAMoCSJSCg1BcHBseVJlc3BvbnNlEi8KB2NoYW5nZXMYASADKAsyHi5jb3VudGVyc2lnbi5jb250cm9sLnYxLkNoYW5nZRIQCghyZXZpc2lvbhgCIAEoBCIkChRMaXN0UmVzb3VyY2VzUmVxdWVzdBIMCgRraW5kGAEgASgJIkwKFUxpc3RSZXNvdXJjZXNSZXNwb25zZRIzCglyZXNvdXJjZXMYASADKAsyIC5jb3VudGVyc2lnbi5jb250cm9sLnYxLlJlc291cmNlIhUKE0xpc3RHYXRld2F5c1JlcXVlc3QiTwoUTGlzdEdhdGV3YXlzUmVzcG9uc2USNwoIZ2F0ZXdheXMYASADKAsyJS5jb3VudGVyc2lnbi5jb250cm9sLnYxLkdhdGV3YXlTdGF0dXMivAEKDUdhdGV3YXlTdGF0dXMSEQoJc3BpZmZlX2lkGAEgASgJEg8KB2FkZHJlc3MYAiABKAkSEQoJY29ubmVjdGVkGAMgASgIEg0KBXNpbmNlGAQgASgDEhAKCHJldmlzaW9uGAUgASgEEjgKCGZpbmRpbmdzGAYgAygLMiYuY291bnRlcnNpZ24uY29udHJvbC52MS5HYXRld2F5RmluZGluZxIZChFmaW5kaW5nc19sZWZ0X291dBgHIAEoCDLpBAoHQ29udHJvbBJbCglXYXRjaE5vZGUSKC5jb3VudGVyc2lnbi5jb250cm9sLnYxLldhdGNoTm9kZVJlcXVlc3QaIi5jb3VudGVyc2lnbi5jb250cm9sLnYxLk5vZGVVcGRhdGUwARJkCgxXYXRjaEdhdGV3YXkSKy5jb3VudGVyc2lnbi5jb250cm9sLnYxLldhdGNoR2F0ZXdheVJlcXVlc3QaJS5jb3VudGVyc2lnbi5jb250cm9sLnYxLkdhdGV3YXlVcGRhdGUwARJsCg1SZXBvcnRHYXRld2F5EiwuY291bnRlcnNpZ24uY29udHJvbC52MS5SZXBvcnRHYXRld2F5UmVxdWVzdBotLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuUmVwb3J0R2F0ZXdheVJlc3BvbnNlElQKBUFwcGx5EiQuY291bnRlcnNpZ24uY29udHJvbC52MS5BcHBseVJlcXVlc3QaJS5jb3VudGVyc2lnbi5jb250cm9sLnYxLkFwcGx5UmVzcG9uc2USbAoNTGlzdFJlc291cmNlcxIsLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuTGlzdFJlc291cmNlc1JlcXVlc3QaLS5jb3VudGVyc2lnbi5jb250cm9sLnYxLkxpc3RSZXNvdXJjZXNSZXNwb25zZRJpCgxMaXN0R2F0ZXdheXMSKy5jb3VudGVyc2lnbi5jb250cm9sLnYxLkxpc3RHYXRld2F5c1JlcXVlc3QaLC5jb3VudGVyc2lnbi5jb250cm9sLnYxLkxpc3RHYXRld2F5c1Jlc3BvbnNlYgZwcm90bzM", [file_spire_api_types_entry]);
 
 /**
  * @generated from message countersign.control.v1.WatchNodeRequest
@@ -162,6 +162,101 @@ export const GatewayUpdateSchema: GenMessage<GatewayUpdate> = /*@__PURE__*/
   messageDesc(file_countersign_control_v1_control, 5);
 
 /**
+ * @generated from message countersign.control.v1.ReportGatewayRequest
+ */
+export type ReportGatewayRequest = Message<"countersign.control.v1.ReportGatewayRequest"> & {
+  /**
+   * As in WatchGatewayRequest.
+   *
+   * @generated from field: string advertise = 1;
+   */
+  advertise: string;
+
+  /**
+   * Of the update that it took last.
+   *
+   * @generated from field: uint64 revision = 2;
+   */
+  revision: bigint;
+
+  /**
+   * At most 20, worst first.
+   *
+   * @generated from field: repeated countersign.control.v1.GatewayFinding findings = 3;
+   */
+  findings: GatewayFinding[];
+};
+
+/**
+ * Describes the message countersign.control.v1.ReportGatewayRequest.
+ * Use `create(ReportGatewayRequestSchema)` to create a new message.
+ */
+export const ReportGatewayRequestSchema: GenMessage<ReportGatewayRequest> = /*@__PURE__*/
+  messageDesc(file_countersign_control_v1_control, 6);
+
+/**
+ * @generated from message countersign.control.v1.ReportGatewayResponse
+ */
+export type ReportGatewayResponse = Message<"countersign.control.v1.ReportGatewayResponse"> & {
+};
+
+/**
+ * Describes the message countersign.control.v1.ReportGatewayResponse.
+ * Use `create(ReportGatewayResponseSchema)` to create a new message.
+ */
+export const ReportGatewayResponseSchema: GenMessage<ReportGatewayResponse> = /*@__PURE__*/
+  messageDesc(file_countersign_control_v1_control, 7);
+
+/**
+ * What a gateway finds wrong with targets and policies; for people, and no secret is in it.
+ *
+ * @generated from message countersign.control.v1.GatewayFinding
+ */
+export type GatewayFinding = Message<"countersign.control.v1.GatewayFinding"> & {
+  /**
+   * policies, targets, masks or names.
+   *
+   * @generated from field: string condition = 1;
+   */
+  condition: string;
+
+  /**
+   * failed, degraded or warning.
+   *
+   * @generated from field: string severity = 2;
+   */
+  severity: string;
+
+  /**
+   * What it is wrong with, such as one target.
+   *
+   * @generated from field: string what = 3;
+   */
+  what: string;
+
+  /**
+   * One sentence.
+   *
+   * @generated from field: string found = 4;
+   */
+  found: string;
+
+  /**
+   * What to do about it.
+   *
+   * @generated from field: string remedy = 5;
+   */
+  remedy: string;
+};
+
+/**
+ * Describes the message countersign.control.v1.GatewayFinding.
+ * Use `create(GatewayFindingSchema)` to create a new message.
+ */
+export const GatewayFindingSchema: GenMessage<GatewayFinding> = /*@__PURE__*/
+  messageDesc(file_countersign_control_v1_control, 8);
+
+/**
  * @generated from message countersign.control.v1.Target
  */
 export type Target = Message<"countersign.control.v1.Target"> & {
@@ -188,7 +283,7 @@ export type Target = Message<"countersign.control.v1.Target"> & {
  * Use `create(TargetSchema)` to create a new message.
  */
 export const TargetSchema: GenMessage<Target> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 6);
+  messageDesc(file_countersign_control_v1_control, 9);
 
 /**
  * @generated from message countersign.control.v1.Policy
@@ -212,7 +307,7 @@ export type Policy = Message<"countersign.control.v1.Policy"> & {
  * Use `create(PolicySchema)` to create a new message.
  */
 export const PolicySchema: GenMessage<Policy> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 7);
+  messageDesc(file_countersign_control_v1_control, 10);
 
 /**
  * @generated from message countersign.control.v1.Resource
@@ -243,7 +338,7 @@ export type Resource = Message<"countersign.control.v1.Resource"> & {
  * Use `create(ResourceSchema)` to create a new message.
  */
 export const ResourceSchema: GenMessage<Resource> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 8);
+  messageDesc(file_countersign_control_v1_control, 11);
 
 /**
  * @generated from message countersign.control.v1.ApplyRequest
@@ -281,7 +376,7 @@ export type ApplyRequest = Message<"countersign.control.v1.ApplyRequest"> & {
  * Use `create(ApplyRequestSchema)` to create a new message.
  */
 export const ApplyRequestSchema: GenMessage<ApplyRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 9);
+  messageDesc(file_countersign_control_v1_control, 12);
 
 /**
  * @generated from message countersign.control.v1.Change
@@ -317,7 +412,7 @@ export type Change = Message<"countersign.control.v1.Change"> & {
  * Use `create(ChangeSchema)` to create a new message.
  */
 export const ChangeSchema: GenMessage<Change> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 10);
+  messageDesc(file_countersign_control_v1_control, 13);
 
 /**
  * @generated from message countersign.control.v1.ApplyResponse
@@ -341,7 +436,7 @@ export type ApplyResponse = Message<"countersign.control.v1.ApplyResponse"> & {
  * Use `create(ApplyResponseSchema)` to create a new message.
  */
 export const ApplyResponseSchema: GenMessage<ApplyResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 11);
+  messageDesc(file_countersign_control_v1_control, 14);
 
 /**
  * @generated from message countersign.control.v1.ListResourcesRequest
@@ -360,7 +455,7 @@ export type ListResourcesRequest = Message<"countersign.control.v1.ListResources
  * Use `create(ListResourcesRequestSchema)` to create a new message.
  */
 export const ListResourcesRequestSchema: GenMessage<ListResourcesRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 12);
+  messageDesc(file_countersign_control_v1_control, 15);
 
 /**
  * @generated from message countersign.control.v1.ListResourcesResponse
@@ -377,7 +472,7 @@ export type ListResourcesResponse = Message<"countersign.control.v1.ListResource
  * Use `create(ListResourcesResponseSchema)` to create a new message.
  */
 export const ListResourcesResponseSchema: GenMessage<ListResourcesResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 13);
+  messageDesc(file_countersign_control_v1_control, 16);
 
 /**
  * @generated from message countersign.control.v1.ListGatewaysRequest
@@ -390,7 +485,7 @@ export type ListGatewaysRequest = Message<"countersign.control.v1.ListGatewaysRe
  * Use `create(ListGatewaysRequestSchema)` to create a new message.
  */
 export const ListGatewaysRequestSchema: GenMessage<ListGatewaysRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 14);
+  messageDesc(file_countersign_control_v1_control, 17);
 
 /**
  * @generated from message countersign.control.v1.ListGatewaysResponse
@@ -407,7 +502,7 @@ export type ListGatewaysResponse = Message<"countersign.control.v1.ListGatewaysR
  * Use `create(ListGatewaysResponseSchema)` to create a new message.
  */
 export const ListGatewaysResponseSchema: GenMessage<ListGatewaysResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 15);
+  messageDesc(file_countersign_control_v1_control, 18);
 
 /**
  * @generated from message countersign.control.v1.GatewayStatus
@@ -434,6 +529,27 @@ export type GatewayStatus = Message<"countersign.control.v1.GatewayStatus"> & {
    * @generated from field: int64 since = 4;
    */
   since: bigint;
+
+  /**
+   * Of the update that it said it took last; 0 = it has said nothing since it connected.
+   *
+   * @generated from field: uint64 revision = 5;
+   */
+  revision: bigint;
+
+  /**
+   * What it says is wrong with that; of gateways that are connected.
+   *
+   * @generated from field: repeated countersign.control.v1.GatewayFinding findings = 6;
+   */
+  findings: GatewayFinding[];
+
+  /**
+   * It said more, which is left out here: too many gateways have something to say.
+   *
+   * @generated from field: bool findings_left_out = 7;
+   */
+  findingsLeftOut: boolean;
 };
 
 /**
@@ -441,7 +557,7 @@ export type GatewayStatus = Message<"countersign.control.v1.GatewayStatus"> & {
  * Use `create(GatewayStatusSchema)` to create a new message.
  */
 export const GatewayStatusSchema: GenMessage<GatewayStatus> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 16);
+  messageDesc(file_countersign_control_v1_control, 19);
 
 /**
  * @generated from service countersign.control.v1.Control
@@ -467,6 +583,17 @@ export const Control: GenService<{
     methodKind: "server_streaming";
     input: typeof WatchGatewayRequestSchema;
     output: typeof GatewayUpdateSchema;
+  },
+  /**
+   * Gateways. Says what the gateway has taken of the updates that it watches, and what it finds wrong with it; only while it watches, over
+   * the same server. Replaces what it said before.
+   *
+   * @generated from rpc countersign.control.v1.Control.ReportGateway
+   */
+  reportGateway: {
+    methodKind: "unary";
+    input: typeof ReportGatewayRequestSchema;
+    output: typeof ReportGatewayResponseSchema;
   },
   /**
    * Admins. Makes the declared resources and entries true, all of them or none.

@@ -1,0 +1,135 @@
+import { type GatewayFinding, type GatewayReport, reportLimits } from '../model/index.ts';
+import { anySignal, type Clock, type Log, messageOf, type Service, sleep, timeoutSignal } from '../std/index.ts';
+import type { ConditionName } from './condition-table.ts';
+import type { Conditions, Finding } from './conditions.ts';
+
+/** Tells the server what the gateway has taken of its updates, and what it finds wrong with that, for whoever applied them. */
+export interface GatewayReports extends Service {
+  /** An update was taken, with or without problems; each stream begins with one, so each server that it comes to is told. */
+  taken(revision: number): void;
+}
+
+/**
+ * Creates them. Of each update it is told once the targets were looked at, or that took too long; and again whenever something else is found.
+ * A report that fails is sent again, until there is another one.
+ */
+export function createGatewayReports(deps: {
+  clock: Clock;
+  log: Log;
+  conditions: Pick<Conditions, 'findings'>;
+  look: (signal: AbortSignal) => Promise<void>;
+  send: (report: GatewayReport, signal: AbortSignal) => Promise<unknown>;
+}): GatewayReports {
+  const { clock, log, conditions } = deps;
+  const stopping = new AbortController();
+  let revision: number | undefined;
+  let isNew = false;
+  /** What the server was told last, in the form that it was told. */
+  let told = '';
+  let failures = 0;
+  let wake = () => {};
+  let running: Promise<void> = Promise.resolve();
+
+  const pause = (pauseMs: number) =>
+    new Promise<void>((resolve) => {
+      const timer = clock.after(pauseMs, resolve);
+      wake = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
+  const look = async () => {
+    const timeout = timeoutSignal(clock, LOOK_MS_MAX);
+    try {
+      await deps.look(anySignal(timeout.signal, stopping.signal));
+    } catch (error) {
+      // A look that throws has a bug; what is known without it is told all the same.
+      log.error('app.report.look_failed', { error });
+    } finally {
+      timeout.cancel();
+    }
+  };
+  const tell = async (of: number) => {
+    const report = { revision: of, findings: reportedOf(conditions.findings()) };
+    const text = JSON.stringify(report);
+    if (text === told) return;
+    try {
+      await deps.send(report, stopping.signal);
+      told = text;
+      failures = 0;
+    } catch (error) {
+      if (failures === 0 && !stopping.signal.aborted) log.warn('app.report.failed', { problem: messageOf(error) });
+      failures++;
+    }
+  };
+  const run = async () => {
+    while (!stopping.signal.aborted) {
+      if (!isNew) await pause(failures === 0 ? LOOK_EVERY_MS : Math.min(LOOK_EVERY_MS * 2 ** failures, RETRY_MS_MAX));
+      if (revision === undefined || stopping.signal.aborted) continue;
+      const of = revision;
+      if (isNew) {
+        isNew = false;
+        told = '';
+        await look();
+      }
+      if (stopping.signal.aborted) return;
+      await tell(of);
+      await sleep(clock, GAP_MS, stopping.signal).catch(() => {}); // Stopping ends the loop.
+    }
+  };
+  return {
+    taken(next) {
+      revision = next;
+      isNew = true;
+      wake();
+    },
+    async start() {
+      running = run();
+    },
+    async stop() {
+      stopping.abort();
+      wake();
+      await running;
+    },
+  };
+}
+
+/** What of all findings is about what the gateway was given, as much of it as a report takes. */
+function reportedOf(findings: readonly Finding[]): readonly GatewayFinding[] {
+  const about = findings.filter(({ condition }) => ABOUT_UPDATES.has(condition));
+  const left = about.slice(about.length > reportLimits.findings ? reportLimits.findings - 1 : about.length);
+  const [first] = left;
+  const told = about.slice(0, about.length - left.length).map(
+    ({ condition, severity, what, found, remedy }): GatewayFinding => ({
+      ...{ condition, severity },
+      what: inOneLine(what, reportLimits.what),
+      found: inOneLine(found, reportLimits.found),
+      remedy: inOneLine(remedy, reportLimits.remedy),
+    }),
+  );
+  if (first === undefined) return told;
+  const { condition, severity } = first;
+  const remedy = 'Run `countersign doctor` on the machine of the gateway: it shows all of them.';
+  return [...told, { condition, severity, what: 'and more', found: `${left.length} more things are wrong`, remedy }];
+}
+
+/** As the server takes it. */
+function inOneLine(text: string, charsMax: number): string {
+  const line = text.replace(/[\p{Cc}\u2028\u2029]+/gu, ' ');
+  return line.length > charsMax ? `${line.slice(0, charsMax - 1)}…` : line;
+}
+
+const ABOUT_UPDATES: ReadonlySet<ConditionName> = new Set<ConditionName<'gateway'>>([
+  'policies',
+  'targets',
+  'masks',
+  'names',
+]);
+/** Whoever applies waits for five seconds. */
+const LOOK_MS_MAX = 3_000;
+/** So soon is the server told of what comes later: as often as conditions are looked at. */
+const LOOK_EVERY_MS = 1_000;
+/** Between two reports, however fast updates come: each is a write to the server's store. */
+const GAP_MS = 300;
+/** A server that knows no reports is asked seldom. */
+const RETRY_MS_MAX = 60_000;

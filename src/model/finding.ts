@@ -1,0 +1,26 @@
+/** How bad it is: `failed` = work can't be done; `degraded` = what can still be done is done; `warning` = somebody should look. */
+export type FindingSeverity = 'warning' | 'degraded' | 'failed';
+
+/** What a gateway finds wrong with the targets and policies that it was given. No secret is in it. */
+export interface GatewayFinding {
+  /** Which of the gateway's conditions: `masks`, `targets` and so on. */
+  readonly condition: string;
+  readonly severity: FindingSeverity;
+  /** What it is wrong with, such as one target. */
+  readonly what: string;
+  /** One sentence. */
+  readonly found: string;
+  /** What to do. */
+  readonly remedy: string;
+}
+
+/** What a gateway says of the updates of targets and policies that it gets. */
+export interface GatewayReport {
+  /** Of the update that it took last; what of it is not in force is among the findings. */
+  readonly revision: number;
+  /** Worst first. */
+  readonly findings: readonly GatewayFinding[];
+}
+
+/** How much one report may say, in findings and in characters of their texts: a screenful, which ten thousand gateways may all have to say. */
+export const reportLimits = { findings: 20, condition: 32, what: 200, found: 1000, remedy: 500 } as const;
