@@ -49,11 +49,12 @@ if (Number(process.versions.node.split('.')[0]) >= MAJOR_MIN) {
   }
 }
 
-/** What a role's heap may take; a command that is over in a moment needs no limit of its own. */
+/** What a role's heap may take, and that it may collect its garbage when it has time; a command that is over in a moment needs neither. */
 function flagsOfRole() {
   if (!ROLES.includes(process.argv[2])) return [];
   try {
-    return heapFlags(process);
+    const limit = heapFlags(process);
+    return limit.length === 0 ? limit : [...limit, '--expose-gc'];
   } catch (error) {
     process.stderr.write(`countersign: ${error.message}\n`);
     process.exit(78);

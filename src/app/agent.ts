@@ -40,7 +40,7 @@ export function createAgentApp(deps: RoleDeps<AgentConfig> & { onFatal?: (error:
     help: `${name} of the agent since it started.`,
     read: () => Number(Object.entries(agent.counters).find(([known]) => known === name)?.[1] ?? 0),
   }));
-  const looks = createProcessLooks({ clock, dataDir: config.dataDir });
+  const looks = createProcessLooks({ clock, log, dataDir: config.dataDir });
   const conditions = createConditions('agent', {
     ...{ clock, log },
     looks: {

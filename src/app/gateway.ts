@@ -99,7 +99,7 @@ export function createGatewayApp(deps: RoleDeps<GatewayConfig>): GatewayRole {
     apply: (update) => updates.take(update).finally(() => reports?.taken(Number(update.revision))),
   });
   const metrics = metricsOf(gateway, ledger);
-  const looks = createProcessLooks({ clock, dataDir: config.dataDir });
+  const looks = createProcessLooks({ clock, log, dataDir: config.dataDir });
   let started = false;
   const conditions = createConditions('gateway', {
     ...{ clock, log },

@@ -1,19 +1,34 @@
 import { readdirSync, statfsSync } from 'node:fs';
 import { descriptorsMax } from '../gateway/index.ts';
-import { type Clock, codeOf, formatDurationMs, type Service, type Timer } from '../std/index.ts';
+import {
+  type Clock,
+  codeOf,
+  formatDurationMs,
+  type Log,
+  type Service,
+  startAll,
+  stopAll,
+  type Timer,
+} from '../std/index.ts';
 import type { Found, Look } from './conditions.ts';
+import { createMemoryReturn, createOwnUse } from './memory-return.ts';
 
 /** What can be wrong with any process of ours. */
 export interface ProcessLooks {
   readonly looks: { readonly room: Look; readonly 'event-loop': Look; readonly descriptors: Look };
-  /** Measures the event loop while it runs. */
+  /** Measures the event loop, and gives memory back, while it runs. */
   readonly service: Service;
 }
 
 /** Creates the looks at this process, whose role keeps its data in `dataDir`. */
-export function createProcessLooks(deps: { readonly clock: Clock; readonly dataDir: string }): ProcessLooks {
-  const { clock, dataDir } = deps;
+export function createProcessLooks(deps: {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly dataDir: string;
+}): ProcessLooks {
+  const { clock, log, dataDir } = deps;
   const loop = createLoopWatch(clock);
+  const services = [loop.service, createMemoryReturn({ clock, log, process: createOwnUse() })];
   const now = { clock, everyMs: COSTLY_LOOK_EVERY_MS };
   return {
     looks: {
@@ -21,7 +36,7 @@ export function createProcessLooks(deps: { readonly clock: Clock; readonly dataD
       'event-loop': loop.look,
       descriptors: atMostEvery(now, lookAtDescriptors),
     },
-    service: loop.service,
+    service: { start: (signal) => startAll(services, signal), stop: () => stopAll(services) },
   };
 }
 

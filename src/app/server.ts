@@ -197,7 +197,7 @@ function conditionsOf(
   parts: ReturnType<typeof openParts>,
   started: () => boolean,
 ): { readonly conditions: Conditions; readonly services: readonly Service[] } {
-  const looks = createProcessLooks({ clock, dataDir: config.dataDir });
+  const looks = createProcessLooks({ clock, log, dataDir: config.dataDir });
   const conditions = createConditions('server', {
     ...{ clock, log },
     looks: {
