@@ -52,6 +52,20 @@ describe('callers', () => {
     expect(runs).toBe(2);
   });
 
+  it('are one of many from the third connection of their user on, while the others are open', () => {
+    let uid = 1000;
+    const callers = setUp([works], () => peer({ uid }));
+    const open = () => callers.accept(new Socket());
+    const [first, second, third] = [open(), open(), open()];
+    expect([first, second, third].map(({ isOneOfMany }) => isOneOfMany)).toEqual([false, false, true]);
+    uid = 1001;
+    expect(open().isOneOfMany).toBe(false);
+    uid = 1000;
+    first.close();
+    second.close();
+    expect(open().isOneOfMany).toBe(false);
+  });
+
   it('are refused when the kernel does not tell them, or they have ended', async () => {
     const unknown = setUp([works], () => {
       throw new Error('no credentials');

@@ -220,7 +220,7 @@ const ATTESTATIONS_PER_UID = 4;
 const ATTESTATIONS_WAITING_MAX = 4_096;
 const ATTESTATION_MS_MAX = 10_000;
 /** What a user's first ones send is served as it comes, which costs less. */
-const CONNECTIONS_FEW = 4;
+const CONNECTIONS_FEW = 2;
 /** Each holds a descriptor and a pidfd; a node's descriptors must outlast one uid's. */
 const CONNECTIONS_PER_UID_MAX = 2_048;
 /** Half of what the Workload API's socket takes: two users can have that many, and a user can be many (subordinate ids). */

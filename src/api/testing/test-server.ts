@@ -97,7 +97,7 @@ export async function startTestServer({ log = createSilentLog() }: { log?: Log }
   const address = tcp.address();
   if ('unix' in address) throw new Error('a TCP server has a port');
   return {
-    ...{ authority, registration, resources, nodes, ledger, write, identify, clock: base.clock },
+    ...{ authority, registration, resources, nodes, ledger, write, identify, pacedAs: api.pacedAs, clock: base.clock },
     /** A client with that identity, or none. */
     client: (identity?: TlsIdentity) =>
       keep(createRpcClient({ ...base, connect: { ...address, tls: { verifyPeer() {}, identity: () => identity } } })),
