@@ -394,13 +394,13 @@ export class Answers {
   /** What may be told of an error or notice that comes now. */
   #withholding(head: Reply | undefined): Withholding {
     const isOutside = head === undefined || head.kind === 'sync';
-    if (isOutside) return this.#session.withholding ? 'texts' : 'nothing';
+    if (isOutside) return this.#session.withholding ? 'values' : 'nothing';
     return stricter(this.#deferred, head.withhold);
   }
 
   #text(type: 'E' | 'N', fields: ErrorFields, withhold: Withholding) {
     if (withhold === 'nothing') this.#keep();
-    else this.#out.add(encodeErrorFields(type, shownFields(fields, withhold)));
+    else this.#out.add(encodeErrorFields(type, shownFields(fields)));
   }
 
   /** Its payload may hold what is masked: that something came under a name that the client chose is told all the same. */
@@ -535,5 +535,5 @@ function rowLimitError(operation: Operation): ErrorText {
 }
 
 function stricter(a: Withholding, b: Withholding): Withholding {
-  return a === 'texts' || b === 'nothing' ? a : b;
+  return a === 'nothing' ? b : a;
 }

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   bind,
   describePortal,
+  describeStatement,
   execute,
   extended,
   flush,
@@ -203,6 +204,20 @@ describe('a portal of the protocol', () => {
     );
     expect(errors(answers)).toEqual([]);
     expect(rows(answers)).toEqual(['D:a|[redacted]', 'D:b|[redacted]']);
+  });
+
+  test('a FETCH that is prepared before there is a cursor is judged by what the name means when it is executed', async () => {
+    const prepared = [parse('fetch all from c', 'f'), describeStatement('f'), sync()];
+    const run = [bind([], { name: 'f' }), describePortal(), execute(), sync()];
+    const none = await converse(masked, prepared, [query('begin')], run);
+    expect(none.filter((one) => one.startsWith('E'))).toEqual([expect.stringMatching(/^E:34000:/)]);
+    const declared = await converse(
+      masked,
+      ...[prepared, [query('begin; declare c cursor for select note from customers where id = 1')], run],
+    );
+    expect(declared).toContain('D:a');
+    const portal = await converse(masked, prepared, [query('begin')], portalOf('select ssn from customers'), run);
+    expect(portal.join('\n')).not.toMatch(/CANARY/);
   });
 
   test('is moved and fetched in turn with Execute', async () => {

@@ -5,7 +5,7 @@ import pg from 'pg';
 import { serialize } from 'pg-protocol';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually } from '../../../../test/support/eventually.ts';
-import { bind, execute, openRawClient, parse, sync } from '../../../../test/support/raw-session.ts';
+import { bind, execute, message, openRawClient, parse, sync } from '../../../../test/support/raw-session.ts';
 import { composeSchema, identityEntity, loadPolicies } from '../../../policy/index.ts';
 import { member } from './index.ts';
 import { type AppDatabase, startAppDatabase } from './testing/app-database.ts';
@@ -37,6 +37,9 @@ const SEED = `
     raise notice '%', (select ssn from public.people where id = 1); return new; end $$;
   create table triggered (id int); create trigger t before insert on triggered for each row execute function on_write();
   create table saying (id int); create trigger t before insert on saying for each row execute function say();
+  create function rethrow() returns trigger language plpgsql security definer as $$ begin
+    perform run_it(); return new; exception when others then raise; end $$;
+  create table rethrown (id int); create trigger t before insert on rethrown for each row execute function rethrow();
   create table late (id int); create constraint trigger t after insert on late deferrable initially deferred
     for each row execute function on_write();
   create table checked (id int check (cast_it())); create table defaulted (id int, v boolean default run_it());
@@ -173,9 +176,28 @@ describe('what it says of others is told whole', () => {
   });
 });
 
+describe('what the parser says of the text that the client sent is told whole, whatever code would have run', () => {
+  it.each([
+    ['insert into triggered (nothing) values (1)', 'column "nothing" of relation "triggered" does not exist'],
+    ['select 1::nothing', 'type "nothing" does not exist'],
+    ["select 'x'::told", 'invalid input syntax for type integer: "x"'],
+    ['create table made (id nothing)', 'type "nothing" does not exist'],
+  ])('%s: %s', async (sql, message) => {
+    expect((await errorOf([sql])).message).toBe(message);
+  });
+
+  it('a description that does not fit what is bound', async () => {
+    const client = await openRawClient(gate.port);
+    client.send(parse('select id from people'), message('B', '', '', 0, 0, 2, 0, 0), sync());
+    expect((await client.ready()).join('\n')).toContain('bind message has 2 result formats but query has 1 columns');
+    client.close();
+  });
+});
+
 describe('what code of the database says is withheld', () => {
   it.each([
     ['a trigger', ['insert into triggered values (1)']],
+    ['a trigger that passes on what the parser said of its own text', ['insert into rethrown values (1)']],
     ['a check', ['insert into checked values (1)']],
     ['a default', ['insert into defaulted values (1)']],
     ['a domain of a column', ['insert into domained values (1)']],

@@ -1,5 +1,4 @@
 import type { ErrorFields } from '../../../wire/postgres/index.ts';
-import type { Withholding } from './sql/index.ts';
 
 /**
  * What a client sees of an error or notice that may hold masked values (decision 0018): its SQLSTATE, where in the server's code it comes from,
@@ -8,8 +7,8 @@ import type { Withholding } from './sql/index.ts';
  *
  * The routine is the C function that made the message. No code in the database can choose it: RAISE has its own.
  */
-export function shownFields(fields: ErrorFields, withhold: Exclude<Withholding, 'nothing'>): Map<string, string> {
-  if (withhold === 'values' && isAboutText(fields)) return new Map(fields);
+export function shownFields(fields: ErrorFields): Map<string, string> {
+  if (isAboutText(fields)) return new Map(fields);
   const shown = new Map<string, string>();
   const keep = (letters: string) => {
     for (const letter of letters) {
@@ -26,7 +25,10 @@ export function shownFields(fields: ErrorFields, withhold: Exclude<Withholding, 
   return shown;
 }
 
-/** The parser's own errors alone have a position in the client's text: it works with that text and the catalog. */
+/**
+ * The parser's own errors alone have a position in the client's text: it works with that text and the catalog. Of a text that code of the database
+ * runs the position is another field, and the context says whose it is.
+ */
 function isAboutText(fields: ErrorFields): boolean {
   return fields.has('P') && !['p', 'q', 'W'].some((letter) => fields.has(letter));
 }
@@ -135,6 +137,7 @@ const SENTENCES: readonly (readonly [string, string, string])[] = [
   ['25P01', 'CheckTransactionBlock', '{A} can only be used in transaction blocks'],
   ['08P01', 'exec_bind_message', 'bind message supplies {#} parameters, but prepared statement "{*}" requires {#}'],
   ['22P03', 'exec_bind_message', 'incorrect binary data format in bind parameter {#}'],
+  ...both('08P01', ['PortalSetResultFormat'], ['bind message has {#} result formats but query has {#} columns']),
   ...both(
     '22P04',
     ['NextCopyFrom', 'CopyFromTextLikeOneRow', 'CopyFromTextOneRow', 'CopyFromCSVOneRow'],

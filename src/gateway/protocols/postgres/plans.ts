@@ -5,13 +5,9 @@ import { areSameNames, type Forward, type StatementPlan, type Withholding } from
 /** What errors about a whole plan may tell. */
 export function withholdingOf({ statements }: Forward, hasOwnTypes = false): Withholding {
   // A domain's check runs as soon as a value is bound.
-  if (hasOwnTypes && statements.some(({ isMasking }) => isMasking)) return 'texts';
-  const [strictest = 'nothing'] = WITHHOLDINGS.filter((one) => statements.some(({ withhold }) => withhold === one));
-  return strictest;
+  const mayTell = statements.some(({ isMasking, withhold }) => withhold === 'values' || (hasOwnTypes && isMasking));
+  return mayTell ? 'values' : 'nothing';
 }
-
-/** Strictest first. */
-const WITHHOLDINGS: readonly Withholding[] = ['texts', 'values'];
 
 /** True when a plan made then would be made again now. */
 export function sameStamp(a: PlanStamp, b: PlanStamp): boolean {

@@ -72,7 +72,7 @@ async function look({ client }: World, sql: string, plan: Plan): Promise<Sight> 
     expect(statement.isMasking).toBe(true);
     const fields = fieldsOf(error);
     const { withhold } = statement;
-    const shown = withhold === 'nothing' ? fields : shownFields(fields, withhold);
+    const shown = withhold === 'nothing' ? fields : shownFields(fields);
     if (shown.get('M') === fields.get('M')) counts.texts += 1;
     return { rows: [], sqlstate, error: Array.from(shown) };
   }

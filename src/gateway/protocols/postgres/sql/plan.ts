@@ -172,10 +172,10 @@ export interface Reads {
 }
 
 /**
- * `nothing`: no text about the statement can carry a masked value. `values`: the server itself computes with them, but nothing else does, so
- * what it says of the statement's own text is safe. `texts`: code may run that nobody here has seen, and say anything.
+ * `nothing`: no text about the statement can carry a masked value. `values`: one may, since the server computes with them or code runs that nobody
+ * here has seen.
  */
-export type Withholding = 'nothing' | 'values' | 'texts';
+export type Withholding = 'nothing' | 'values';
 
 /** One statement that may be forwarded, with what must happen to it and to its answer. */
 export interface StatementPlan extends StatementFacts {
@@ -204,8 +204,8 @@ export interface StatementPlan extends StatementFacts {
   readonly reads: Reads | undefined;
   readonly effects: readonly SessionEffect[];
   /**
-   * What is set, or to what, is said by bound values: plan again with them (`PlanRequest.parameters`) before it is executed. Until then this
-   * plan permits to parse, bind and describe it.
+   * What is set, or to what, is said by bound values, or there is no cursor of that name yet: plan again with what is bound
+   * (`PlanRequest.parameters`) before it is executed. Until then this plan permits to parse, bind and describe it.
    */
   readonly needsValues: boolean;
   /** Take a new catalog snapshot once it has completed (and once its transaction has). */

@@ -194,7 +194,8 @@ function planStatement(
       decider.decide('postgres:ddl', tableResource(facts.place, schema, name), {}).allow ||
       decider.decide('postgres:ddl', databaseResource(facts.place), {}).allow,
   });
-  const outcome = walkStatement({ analysis, session, source: { text: sql, index } }, node);
+  const isParsed = request.mode === 'parse' && request.parameters === undefined;
+  const outcome = walkStatement({ analysis, session, source: { text: sql, index }, isParsed }, node);
   refuseOwnOperators(analysis);
   if (session.tuned) refuseTuned(analysis);
   work.note(touchesOf(analysis));

@@ -51,6 +51,8 @@ interface Place {
   readonly session: SessionFacts;
   /** Where the statement stands. */
   readonly source: { readonly text: string; readonly index: number };
+  /** It is only parsed, and planned again before it is executed. */
+  readonly isParsed?: boolean;
 }
 
 /** Walks one whole statement. Throws {@link RefusedText} for what isn't understood or can't be allowed. */
@@ -225,11 +227,14 @@ function walkFetch(place: Place, fields: Fields): Partial<Outcome> {
     refuseMasked(then.query(parsedAgain(cursor.prepared).fields, outermost));
   }
   if (cursor === undefined) analysis.found.runsUnseen = true;
-  if (cursor === undefined && analysis.taint.isInForce && !isMove)
-    throw new RefusedText(
-      'unknown-cursor',
-      `cursor "${name}" was not declared in this session, so its columns aren't known`,
-    );
+  if (cursor === undefined && analysis.taint.isInForce && !isMove) {
+    if (place.isParsed !== true)
+      throw new RefusedText(
+        'unknown-cursor',
+        `cursor "${name}" was not declared in this session, so its columns aren't known`,
+      );
+    analysis.found.needsValues = true;
+  }
   return { kind, reads: { cursor: { name, isPortal: false } } };
 }
 

@@ -6,15 +6,13 @@ import type { Withholding } from './plan.ts';
 /** What errors and notices of a walked statement may tell while masks are in force; see {@link Withholding} and decision 0018. */
 export function withholdingOf({ taint, catalog, found }: Analysis): Withholding {
   if (!taint.isInForce) return 'nothing';
-  if (found.runsUnseen || castsBetweenBuiltins(catalog)) return 'texts';
-  let tells: Withholding = found.touchesMasked ? 'values' : 'nothing';
+  if (found.runsUnseen || found.touchesMasked || castsBetweenBuiltins(catalog)) return 'values';
   for (const relation of reached(catalog, found.relations, found.writes)) {
-    if (relation.runsCode) return 'texts';
     const masks = taint.masksOf(relation);
-    if (taint.missingColumn(relation) !== undefined) tells = 'values';
-    if (masks === 'opaque' || masks.some((mask) => mask !== undefined)) tells = 'values';
+    if (relation.runsCode || taint.missingColumn(relation) !== undefined) return 'values';
+    if (masks === 'opaque' || masks.some((mask) => mask !== undefined)) return 'values';
   }
-  return tells;
+  return 'nothing';
 }
 
 /** All that these relations may lead the server to: what views read, partitions and parents, and where keys of written rows are referenced. */

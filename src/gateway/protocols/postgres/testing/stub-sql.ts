@@ -62,7 +62,7 @@ function statement(text: string): StatementPlan {
       : undefined,
     rowsMax: limit === undefined ? undefined : Number(limit),
     record: 'digest',
-    withhold: masked || text.includes('/*withhold*/') ? 'texts' : 'nothing',
+    withhold: masked || text.includes('/*withhold*/') ? 'values' : 'nothing',
     isMasking: masked || text.includes('/*withhold*/'),
     hasOwnOperators: false,
     copy,
