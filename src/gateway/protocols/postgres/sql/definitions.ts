@@ -34,7 +34,10 @@ export function walkDefinition(
 ): CreatedRelation | undefined {
   analysis.found.writes = true;
   if (analysis.catalog.hasEventTriggers) analysis.found.runsUnseen = true;
-  if (analysis.taint.isInForce && ((masked === 'code' && !runsNothing(kind, fields)) || reachesTables(kind, fields)))
+  if (
+    analysis.taint.isInForce &&
+    ((masked === 'code' && !runsNothing(analysis.catalog, kind, fields)) || reachesTables(kind, fields))
+  )
     throw new RefusedText(
       'masked-ddl',
       'definitions that run code or change rights are refused, because columns of this database are masked for you',
@@ -227,6 +230,8 @@ export function definitionEffects(kind: string, fields: Fields): readonly Sessio
       return textOf(fields, 'kind') === 'OBJECT_AGGREGATE'
         ? createdFunction(stringsOf(listOf(fields, 'defnames')))
         : [];
+    case 'CreateRangeStmt':
+      return createdFunction(stringsOf(listOf(fields, 'typeName')));
     case 'CreateExtensionStmt':
       return [{ kind: 'create-name', name: `extension ${textOf(fields, 'extname') ?? ''}` }];
     case 'CreateSchemaStmt':

@@ -1,4 +1,5 @@
 /** Which definitions may be made while columns are masked, although others of their kind run code or change who may see what. */
+import type { Catalog } from './catalog.ts';
 import { computingExtensions } from './function-lists.ts';
 import { type Fields, listOf, nodeOf, stringOf, textOf } from './tree.ts';
 
@@ -6,9 +7,10 @@ import { type Fields, listOf, nodeOf, stringOf, textOf } from './tree.ts';
  * New names of relations and their parts, rights on relations and schemas, extensions that only compute, empty databases: no code runs that
  * reads anything, and what is masked is refused by its name.
  */
-export function runsNothing(kind: string, fields: Fields): boolean {
+export function runsNothing(catalog: Catalog, kind: string, fields: Fields): boolean {
   if (kind === 'RenameStmt') return relationParts.has(textOf(fields, 'renameType') ?? '');
   if (kind === 'CreateExtensionStmt') return isComputingExtension(fields);
+  if (kind === 'CreateRangeStmt') return isPlainRange(fields) && !hasLateCode(catalog);
   if (kind === 'DropdbStmt') return true;
   if (kind === 'CreatedbStmt') return isEmptyDatabase(fields);
   if (kind !== 'GrantStmt') return false;
@@ -21,6 +23,25 @@ export function runsNothing(kind: string, fields: Fields): boolean {
 function isComputingExtension(fields: Fields): boolean {
   const options = listOf(fields, 'options').map((option) => textOf(nodeOf(option)?.fields ?? {}, 'defname'));
   return computingExtensions.has(textOf(fields, 'extname') ?? '') && options.every((option) => option === 'schema');
+}
+
+/** Compared by PostgreSQL's own order. */
+function isPlainRange(fields: Fields): boolean {
+  return listOf(fields, 'params').every((param) => {
+    const name = textOf(nodeOf(param)?.fields ?? {}, 'defname');
+    return name === 'subtype' || name === 'collation' || name === 'multirange_type_name';
+  });
+}
+
+/**
+ * Code of the database's own that looks for what it calls by name when it runs. With a range type come functions of its name, which such code, in
+ * a trigger say, might find in the place of one that was dropped; whether they fail would tell of the values that it passes.
+ */
+function hasLateCode({ functions: { functions } }: Catalog): boolean {
+  for (const alike of functions.values())
+    for (const { language, extension } of alike)
+      if (language !== 'c' && language !== 'internal' && !computingExtensions.has(extension ?? '')) return true;
+  return false;
 }
 
 /** A copy of another database would be one without its masks. */

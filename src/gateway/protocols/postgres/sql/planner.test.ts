@@ -286,6 +286,7 @@ describe('writes neither carry a masked value away nor show one', () => {
     ['grant select on all tables in schema "Odd/Schema", public to public', 'masked-ddl'],
     ['revoke select on all tables in schema public from public', 'masked-ddl'],
     ['create extension dblink', 'masked-ddl'],
+    ['create type spans as range (subtype = int)', 'masked-ddl'],
     ['create extension if not exists postgres_fdw', 'masked-ddl'],
     ['create extension citext cascade', 'masked-ddl'],
     ["create extension citext version '0.9'", 'masked-ddl'],

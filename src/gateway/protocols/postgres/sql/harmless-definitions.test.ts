@@ -1,0 +1,45 @@
+// Goal: with masks in force a range type is made only where nothing could take its functions for what was there before.
+import type pg from 'pg';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { startPostgres, type TestPostgres } from '../../../../../test/support/postgres.ts';
+import { loadParser } from './index.ts';
+import { reasonOf } from './testing/plans.ts';
+import { createShop, openClient, readCatalog } from './testing/shop.ts';
+
+let server: TestPostgres;
+let client: pg.Client;
+beforeAll(async () => {
+  await loadParser();
+  server = await startPostgres({ databases: ['shop'] });
+  client = await openClient(server, 'shop');
+  await client.query('create table customers (id int, ssn text); create type there as range (subtype = int)');
+});
+afterAll(async () => {
+  await client?.end();
+  await server?.stop();
+});
+
+const RANGE = 'create type spans as range (subtype = text, collation = "C", multirange_type_name = many_spans)';
+
+it('a range of values in their own order is made', async () => {
+  const shop = createShop(await readCatalog(client, 1));
+  expect(reasonOf(shop.plan(RANGE))).toBe('forward');
+  expect(reasonOf(shop.plan(RANGE, { as: 'plain' }))).toBe('policy-denied');
+});
+
+it.each([
+  'create type spans as range (subtype = int, subtype_diff = int4mi)',
+  'create type spans as range (subtype = int, canonical = own)',
+  'create type spans as range (subtype = int, subtype_opclass = own)',
+])('%s would run what nobody here can read', async (sql) => {
+  expect(reasonOf(createShop(await readCatalog(client, 1)).plan(sql))).toBe('masked-ddl');
+});
+
+it.each([
+  "create function late() returns trigger language plpgsql as 'begin perform spans(new.ssn, $$x$$); return new; end'",
+  "create function late(int) returns int language sql as 'select 1'",
+])('none is made beside code that finds functions by their names: %s', async (sql) => {
+  await client.query(sql);
+  expect(reasonOf(createShop(await readCatalog(client, 1)).plan(RANGE))).toBe('masked-ddl');
+  await client.query('drop function late');
+});
