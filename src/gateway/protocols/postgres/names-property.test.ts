@@ -90,7 +90,10 @@ const statement = fc.oneof(
     'execute p',
     'deallocate all',
   ),
-  fc.constantFrom('set role none', 'reset role', 'create schema if not exists other', 'reset all'),
+  fc.constantFrom(
+    ...['set role none', 'reset role', 'create schema if not exists other', 'reset all'],
+    "select set_config('role', 'none', false), set_config('search_path', 'closed', true)",
+  ),
 );
 
 /** Messages of one batch; `name` of statement and portal are few, so that they meet. */
