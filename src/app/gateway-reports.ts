@@ -1,5 +1,5 @@
 import { type GatewayFinding, type GatewayReport, reportLimits } from '../model/index.ts';
-import { anySignal, type Clock, type Log, messageOf, type Service, sleep, timeoutSignal } from '../std/index.ts';
+import { type Clock, type Log, messageOf, type Service, sleep, timeoutSignal } from '../std/index.ts';
 import type { ConditionName } from './condition-table.ts';
 import type { Conditions, Finding } from './conditions.ts';
 
@@ -39,9 +39,9 @@ export function createGatewayReports(deps: {
       };
     });
   const look = async () => {
-    const timeout = timeoutSignal(clock, LOOK_MS_MAX);
+    const timeout = timeoutSignal(clock, LOOK_MS_MAX, stopping.signal);
     try {
-      await deps.look(anySignal(timeout.signal, stopping.signal));
+      await deps.look(timeout.signal);
     } catch (error) {
       // A look that throws has a bug; what is known without it is told all the same.
       log.error('app.report.look_failed', { error });
