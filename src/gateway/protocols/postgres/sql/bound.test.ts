@@ -86,8 +86,9 @@ describe('set_config with parameters', () => {
     expect(touches).toMatchObject({ touches: [{ action: 'postgres:set', resource: 'shop/shop' }] });
     const role = verdict(plan(ALL, [text('role'), text('auditor'), text('t')]));
     expect(role).toMatchObject({ touches: [{ action: 'postgres:set-role', resource: 'shop/shop' }] });
-    for (const name of ['app.tenant', 'enable_seqscan', 'session_replication_role', 'role'])
+    for (const name of ['app.tenant', 'enable_seqscan', 'session_replication_role'])
       expect(verdict(plan(ALL, [text(name), text('off'), text('f')], { as: 'web' }))).toBe('setting-refused');
+    expect(verdict(plan(ALL, [text('role'), text('off'), text('f')], { as: 'web' }))).toBe('policy-denied');
     expect(verdict(plan(ALL, [text('track_functions'), text('all'), text('f')], { as: 'web' }))).toMatchObject({
       needsValues: false,
     });

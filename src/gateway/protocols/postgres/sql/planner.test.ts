@@ -453,12 +453,6 @@ describe('what nobody here could follow is refused to everybody', () => {
   });
 
   it.each([
-    ['set role auditor', 'postgres:set-role'],
-    ['set local role auditor', 'postgres:set-role'],
-    ["set session authorization 'auditor'", 'postgres:set-role'],
-    ["select set_config('role', 'auditor', false)", 'postgres:set-role'],
-    ["select pg_catalog.set_config('Session_Authorization', 'auditor', true)", 'postgres:set-role'],
-    ["set role 'NONE'", 'postgres:set-role'],
     ["set app.tenant = '7'", 'postgres:set'],
     ["select set_config('app.tenant', $1, false)", 'postgres:set'],
     ['set local_preload_libraries = x', 'postgres:set'],

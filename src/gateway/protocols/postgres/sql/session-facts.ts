@@ -86,6 +86,7 @@ export function areSameNames(a: SessionFacts, b: SessionFacts): boolean {
       a.cursors === b.cursors &&
       a.created === b.created &&
       a.createdNames === b.createdNames &&
+      areSameRole(a.role, b.role) &&
       a.moved === b.moved &&
       a.tuned === b.tuned)
   );
@@ -144,6 +145,10 @@ function applyEffect(facts: SessionFacts, effect: SessionEffect): SessionFacts {
     default:
       return effect satisfies never;
   }
+}
+
+function areSameRole(a: Role, b: Role): boolean {
+  return a.session === b.session && a.current === b.current;
 }
 
 function withRole({ session }: Role, { role, isSession }: Extract<SessionEffect, { kind: 'role' }>): Role {

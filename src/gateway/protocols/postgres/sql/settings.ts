@@ -45,18 +45,15 @@ export function checkSetting(
  * `values` undefined: back to whom it was before.
  */
 export function checkRole(
-  { catalog, taint, questions, place }: Pick<Analysis, 'catalog' | 'taint' | 'questions' | 'place'>,
+  { catalog, questions, place }: Pick<Analysis, 'catalog' | 'questions' | 'place'>,
   setting: string,
   { values, isLocal }: { readonly values: readonly string[] | undefined; readonly isLocal: boolean },
 ): Extract<SessionEffect, { kind: 'role' }> {
   const name = values?.join(', ');
   const isSession = setting.toLowerCase() === 'session_authorization';
   const isBack = name === undefined || (!isSession && name === 'none');
-  if (!isBack && name !== catalog.user) {
-    if (taint.isInForce)
-      throw new RefusedText('setting-refused', 'SET ROLE is refused while columns are masked for you');
+  if (!isBack && name !== catalog.user)
     questions.push({ action: 'postgres:set-role', resource: databaseResource(place), context: { role: name } });
-  }
   return { kind: 'role', role: isBack ? undefined : name, isSession, isLocal };
 }
 
