@@ -1,15 +1,23 @@
 /**
  * `npm run soak -- [--minutes N]`: server, agent and gateway, a process each, under sessions that come and go, make and drop tables, prepare
- * and are denied. Prints memory of each each ten seconds, and at the end whether it stayed flat once it was warm; ends with 1 if not.
+ * and are denied, and under one small flood after the other. Prints memory of each each ten seconds, and at the end whether it stayed flat once
+ * it was warm; ends with 1 if not.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { residentBytes } from '../bench/gateway/process-usage.ts';
+import { HTTP2_KINDS, SOCKET_KINDS } from '../test/scenarios/floods/kinds.ts';
+import { runFlood } from '../test/scenarios/floods/run.ts';
 import { ALLOW_ALL, type Stack, startStack } from '../test/support/stack.ts';
 import { deeds, type Way } from './soak/clients.ts';
 import { type Reading, trendOf } from './soak/trend.ts';
 
 const ROLES = ['server', 'agent', 'gateway'] as const;
+/** The doors of server and agent speak HTTP/2. */
+const FLOODS = ROLES.flatMap((role) =>
+  [...(role === 'gateway' ? [] : HTTP2_KINDS), ...SOCKET_KINDS].map((kind) => ({ role, kind })),
+);
+const FLOOD_SIZE = { seconds: 1, atOnce: 10, connectionsMax: 200, restSeconds: 5 };
 const EVERY_MS = 10_000;
 /** So that what is done takes a part of the machine only. */
 const BREATH_MS = 50;
@@ -31,8 +39,9 @@ async function main(minutes: number): Promise<number> {
   const done = new Map<string, number>();
   const failed = new Map<string, number>();
   const stop = new AbortController();
-  const working = Object.entries(deeds).map(([name, act]) =>
-    work(stop.signal, async (round) => {
+  const work = { ...deeds, floods: (_way: Way, round: number) => flood(stack, round) };
+  const working = Object.entries(work).map(([name, act]) =>
+    repeat(stop.signal, async (round) => {
       try {
         await act(way, round);
         done.set(name, (done.get(name) ?? 0) + 1);
@@ -52,10 +61,19 @@ async function main(minutes: number): Promise<number> {
       `${isFlat ? 'flat after warm-up' : 'GROWS            '}  ${name}: ${mb(startBytes)} MB, ${mb(grownBytes)} MB more\n`,
     );
   process.stdout.write(`${JSON.stringify({ minutes, done: Object.fromEntries(done), verdicts })}\n`);
-  return verdicts.every(({ isFlat }) => isFlat) && done.size === Object.keys(deeds).length ? 0 : 1;
+  return verdicts.every(({ isFlat }) => isFlat) && done.size === working.length ? 0 : 1;
 }
 
-async function work(signal: AbortSignal, act: (round: number) => Promise<void>): Promise<void> {
+/** One after the other, all doors and kinds in turn. */
+async function flood(stack: Stack, round: number): Promise<void> {
+  const next = FLOODS[round % FLOODS.length];
+  if (next === undefined) return;
+  const { during } = await runFlood(stack, next.role, next.kind, FLOOD_SIZE);
+  if (during.failed > 0)
+    throw new Error(`${during.failed} others failed while ${next.role} was flooded with ${next.kind}`);
+}
+
+async function repeat(signal: AbortSignal, act: (round: number) => Promise<void>): Promise<void> {
   for (let round = 1; !signal.aborted; round++) {
     await act(round);
     await pause(BREATH_MS);
