@@ -102,4 +102,6 @@ const SOCKETS = {
   keepAliveInitialDelay: KEEP_ALIVE_MS,
   pauseOnConnect: true,
   allowHalfOpen: true,
+  // Nothing is read ahead of who is to read it: an end that came before its TLS began would never be heard of.
+  highWaterMark: 1,
 } as const;

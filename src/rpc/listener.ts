@@ -65,7 +65,7 @@ export function createListener(deps: {
     };
     whenSpoken(socket, turns, { source, go });
   };
-  // Nothing is read before its turn, and then by TLS.
+  // Nothing but the first words is read before its turn: an end that came before its TLS began would never be heard of.
   const server = createServer(secure === undefined ? {} : { pauseOnConnect: true, highWaterMark: 1 });
   // From the first moment on: a connection that can't be accepted, for want of descriptors say, is no reason to end the process.
   server.on('error', (error) => log.error('rpc.listener.failed', { error }));

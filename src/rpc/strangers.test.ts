@@ -174,6 +174,17 @@ it('nor does one that was given up', async () => {
   expect(crowded).toEqual([]);
 });
 
+it('one that ends its side in the middle of a handshake is let go at once', async () => {
+  started = await start('tls', { limits: { handshakeTimeoutMs: 3_600_000 } });
+  if ('unix' in started.connect) throw new Error('this is about TLS');
+  const { host, port } = started.connect;
+  const socket = connectSocket({ host, port, allowHalfOpen: true });
+  cleanUp.push(() => socket.destroy());
+  const over = new Promise((resolve) => socket.on('error', resolve).on('end', resolve).resume());
+  socket.end(Buffer.from('16030100c8010000c40303', 'hex'));
+  await over;
+});
+
 it('a crowd that knocks and stays silent is held to its share, and those behind it are served', async () => {
   const { knock, ask } = await begin(20);
   const silent = await Promise.all(Array.from({ length: 200 }, () => knock()));
