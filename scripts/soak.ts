@@ -6,18 +6,22 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { residentBytes } from '../bench/gateway/process-usage.ts';
-import { HTTP2_KINDS, SOCKET_KINDS } from '../test/scenarios/floods/kinds.ts';
-import { runFlood } from '../test/scenarios/floods/run.ts';
+import { DOORS, FRAME_KINDS, SOCKET_KINDS } from '../test/scenarios/floods/kinds.ts';
+import { declareOperator } from '../test/scenarios/floods/others.ts';
+import { type FloodSize, runFlood } from '../test/scenarios/floods/run.ts';
 import { ALLOW_ALL, type Stack, startStack } from '../test/support/stack.ts';
 import { deeds, type Way } from './soak/clients.ts';
 import { type Reading, trendOf } from './soak/trend.ts';
 
 const ROLES = ['server', 'agent', 'gateway'] as const;
 /** The doors of server and agent speak HTTP/2. */
-const FLOODS = ROLES.flatMap((role) =>
-  [...(role === 'gateway' ? [] : HTTP2_KINDS), ...SOCKET_KINDS].map((kind) => ({ role, kind })),
+const FLOODS = DOORS.flatMap((door) =>
+  [...(door === 'server' || door === 'agent' ? FRAME_KINDS : []), ...SOCKET_KINDS].map((kind) => ({ door, kind })),
 );
-const FLOOD_SIZE = { seconds: 1, atOnce: 10, connectionsMax: 200, restSeconds: 5 };
+const FLOOD_SIZE: FloodSize = {
+  ...{ seconds: 1, atOnce: 10, connectionsMax: 200, from: '127.0.0.2' },
+  ...{ restSeconds: 5, awaits: 'sockets' },
+};
 const EVERY_MS = 10_000;
 /** So that what is done takes a part of the machine only. */
 const BREATH_MS = 50;
@@ -35,6 +39,7 @@ async function main(minutes: number): Promise<number> {
       do $$ begin for i in 1 .. 1000 loop execute 'create table filler_' || i || ' (id int, email text, note text)'; end loop; end $$`,
     policies: { soak: `${ALLOW_ALL}\n${FORBIDDEN}` },
   });
+  await declareOperator(stack);
   const way: Way = { options: { host: stack.socketDir, port: 5432, user: 'shop_app', database: 'shop' } };
   const done = new Map<string, number>();
   const failed = new Map<string, number>();
@@ -68,9 +73,9 @@ async function main(minutes: number): Promise<number> {
 async function flood(stack: Stack, round: number): Promise<void> {
   const next = FLOODS[round % FLOODS.length];
   if (next === undefined) return;
-  const { during } = await runFlood(stack, next.role, next.kind, FLOOD_SIZE);
-  if (during.failed > 0)
-    throw new Error(`${during.failed} others failed while ${next.role} was flooded with ${next.kind}`);
+  const { known, newcomer } = await runFlood(stack, next, FLOOD_SIZE);
+  const failed = known.during.failed + newcomer.during.failed;
+  if (failed > 0) throw new Error(`${failed} others failed while ${next.door} was flooded with ${next.kind}`);
 }
 
 async function repeat(signal: AbortSignal, act: (round: number) => Promise<void>): Promise<void> {
