@@ -36,6 +36,7 @@ describe('fenced blocks', () => {
       'docs/guide/first-target.md',
       'docs/guide/policies.md',
       'docs/guide/operations.md',
+      'docs/guide/postgres.md',
       'docs/life-of-a-request.md',
     ];
     const elsewhere = [...of('sh'), ...of('sql')].filter(({ file }) => !run.includes(file) && file !== 'README.md');

@@ -7,6 +7,7 @@ import { createReader, type Reader } from './reader.ts';
 // In the order in which a newcomer reads them: the later ones build on what the first has set up.
 const GUIDES = [
   'docs/guide/first-target.md',
+  'docs/guide/postgres.md',
   'docs/guide/policies.md',
   'docs/guide/operations.md',
   'docs/life-of-a-request.md',
