@@ -1,4 +1,4 @@
-import { computingExtensions } from './function-lists.ts';
+import { computingExtensions, rangeConstructors } from './function-lists.ts';
 
 /** One question about a database's catalog; all columns come as text. */
 export interface CatalogQuery {
@@ -90,6 +90,16 @@ const relationsThatRunCode = `
            where t.oid = d.refobjid and coalesce(l.typtype, t.typtype) <> 'e'))) u group by u.relid`;
 
 /**
+ * The functions that come with a range type only put its values together, and compare them: where PostgreSQL's own order does that, they count as
+ * those of an extension that only computes.
+ */
+const makerOf = (extension: string) => `case when p.prolang = '12' and p.prosrc ~ '^(multi)?range_constructor[0-3]$'
+   and not exists (select from pg_catalog.pg_range r
+     where r.rngtypid in (p.prorettype, p.proargtypes[0], (select e.typelem from pg_catalog.pg_type e where e.oid = p.proargtypes[0]))
+       and (r.rngcanonical::pg_catalog.oid >= ${firstUserOid} or r.rngsubdiff::pg_catalog.oid >= ${firstUserOid}
+         or r.rngsubtype >= ${firstUserOid} or r.rngsubopc >= ${firstUserOid})) then '${rangeConstructors}' else ${extension} end`;
+
+/**
  * A value of that type comes from a column, a cast or a parameter of the type alone: it is one of the database's own, nothing becomes one unasked,
  * and no other is preferred less.
  */
@@ -172,7 +182,7 @@ export const catalogQueries: readonly CatalogQuery[] = [
   query('functions', {
     sql: `select ${bucketOf('p.oid', 64)} as bucket, ${item(
       ...[number('p.oid'), 'n.nspname', 'p.proname', 'p.prokind', 'l.lanname', 'p.pronargs', 'p.pronargdefaults'],
-      ...['p.provariadic <> 0', extensionOf('pg_catalog.pg_proc', 'p.oid')],
+      ...['p.provariadic <> 0', makerOf(extensionOf('pg_catalog.pg_proc', 'p.oid'))],
     )} as item
      from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on p.pronamespace = n.oid
      join pg_catalog.pg_language l on p.prolang = l.oid
@@ -190,11 +200,11 @@ export const catalogQueries: readonly CatalogQuery[] = [
   query('casts', {
     sql: `select ${bucketOf('k.oid', 64)} as bucket, ${item(
       ...[number('k.oid'), 's.typname', 't.typname', `s.oid >= ${firstUserOid}`, `t.oid >= ${firstUserOid}`],
-      extensionOf('pg_catalog.pg_cast', 'k.oid'),
+      makerOf(extensionOf('pg_catalog.pg_cast', 'k.oid')),
     )} as item
-     from pg_catalog.pg_cast k
+     from pg_catalog.pg_cast k join pg_catalog.pg_proc p on k.castfunc = p.oid
      join pg_catalog.pg_type s on k.castsource = s.oid join pg_catalog.pg_type t on k.casttarget = t.oid
-     where k.oid >= ${firstUserOid} and k.castfunc <> 0`,
+     where k.oid >= ${firstUserOid}`,
   }),
   query('builtin-functions', {
     sql: `select 0 as bucket, ${item('p.proname', 'pg_catalog.max(p.provolatile::pg_catalog.text)')} as item

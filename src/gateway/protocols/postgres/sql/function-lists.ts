@@ -179,13 +179,16 @@ export const informationFunctions: ReadonlySet<string> = new Set([
   ...['_pg_numeric_scale', '_pg_datetime_precision'],
 ]);
 
+/** No extension can have this name. */
+export const rangeConstructors = '/range';
+
 /**
  * Extensions whose C functions only compute from their arguments. Their functions and operators count as PostgreSQL's own: no
  * `postgres:call` is asked, and they are proven while masks are in force.
  */
 export const computingExtensions: ReadonlySet<string> = new Set([
   ...['citext', 'hstore', 'ltree', 'intarray', 'cube', 'earthdistance', 'isn', 'seg', 'unaccent', 'fuzzystrmatch'],
-  ...['pg_trgm', 'pgcrypto', 'uuid-ossp', 'btree_gin', 'btree_gist', 'bloom', 'vector'],
+  ...['pg_trgm', 'pgcrypto', 'uuid-ossp', 'btree_gin', 'btree_gist', 'bloom', 'vector', rangeConstructors],
 ]);
 
 /** Of these, functions that definitions call in the very transaction in which the extension is made, when no snapshot shows them. */

@@ -27,6 +27,21 @@ it('a range of values in their own order is made', async () => {
   expect(reasonOf(shop.plan(RANGE, { as: 'plain' }))).toBe('policy-denied');
 });
 
+it('values of a range type are made by its own functions and casts, and by nothing that only looks so', async () => {
+  await client.query(`
+    create function leak(int, int) returns there language sql as 'select null::there';
+    create function range_constructor2(int, int) returns there language sql as 'select null::there';
+    create function difference(int, int) returns float8 language sql immutable as 'select 0::float8';
+    create type seen as range (subtype = int, subtype_diff = difference);`);
+  const shop = createShop(await readCatalog(client, 1));
+  for (const sql of ["select '[1,2)'::there, there(1, 2)", "select there(1, 2, '[]'), '{}'::there_multirange"])
+    expect(reasonOf(shop.plan(sql))).toBe('forward');
+  for (const sql of ['select leak(1, 2)', 'select range_constructor2(1, 2)', 'select seen(1, 2)'])
+    expect(reasonOf(shop.plan(sql))).toBe('unproven-function');
+  expect(reasonOf(shop.plan('select seen_multirange(null::seen)'))).toMatch(/^unproven/);
+  await client.query('drop function leak; drop function range_constructor2; drop type seen; drop function difference');
+});
+
 it.each([
   'create type spans as range (subtype = int, subtype_diff = int4mi)',
   'create type spans as range (subtype = int, canonical = own)',
