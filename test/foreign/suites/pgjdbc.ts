@@ -51,7 +51,7 @@ export const pgjdbc: Suite = {
       '-Dmaven.test.failure.ignore=true',
       '-DfailIfNoTests=false',
     ];
-    const { stdout } = await command('mvn', goals, { cwd: source });
+    const { stdout } = await command('mvn', goals, { cwd: source, withinMs: RUN_MS_MAX });
     if (!fs.existsSync(reports)) throw new Error(`Maven left no reports:\n${stdout.slice(-4000)}`);
     const outcomes = new Map<string, Outcome>();
     for (const file of fs.readdirSync(reports).filter((name) => name.endsWith('.xml')))
@@ -60,3 +60,6 @@ export const pgjdbc: Suite = {
     return outcomes;
   },
 };
+
+/** Tests of metadata define much, and each definition is followed by a look at the catalog. */
+const RUN_MS_MAX = 90 * 60_000;

@@ -1,7 +1,7 @@
 /** Which definitions may be made while columns are masked, although others of their kind run code or change who may see what. */
 import type { Catalog } from './catalog.ts';
 import { computingExtensions } from './function-lists.ts';
-import { type Fields, listOf, nodeOf, stringOf, textOf } from './tree.ts';
+import { childOf, type Fields, listOf, nodeOf, stringOf, stringsOf, textOf } from './tree.ts';
 
 /**
  * New names of relations and their parts, rights on relations and schemas, extensions that only compute, empty databases: no code runs that
@@ -10,7 +10,7 @@ import { type Fields, listOf, nodeOf, stringOf, textOf } from './tree.ts';
 export function runsNothing(catalog: Catalog, kind: string, fields: Fields): boolean {
   if (kind === 'RenameStmt') return relationParts.has(textOf(fields, 'renameType') ?? '');
   if (kind === 'CreateExtensionStmt') return isComputingExtension(fields);
-  if (kind === 'CreateRangeStmt') return isPlainRange(fields) && !hasLateCode(catalog);
+  if (kind === 'CreateRangeStmt') return isPlainRange(catalog, fields) && !hasLateCode(catalog);
   if (kind === 'DropdbStmt') return true;
   if (kind === 'CreatedbStmt') return isEmptyDatabase(fields);
   if (kind !== 'GrantStmt') return false;
@@ -25,11 +25,14 @@ function isComputingExtension(fields: Fields): boolean {
   return computingExtensions.has(textOf(fields, 'extname') ?? '') && options.every((option) => option === 'schema');
 }
 
-/** Compared by PostgreSQL's own order. */
-function isPlainRange(fields: Fields): boolean {
+/** Compared by PostgreSQL's own order, and by a difference that nobody else has a function for. */
+function isPlainRange({ functions: { builtins, functions } }: Catalog, fields: Fields): boolean {
   return listOf(fields, 'params').every((param) => {
-    const name = textOf(nodeOf(param)?.fields ?? {}, 'defname');
-    return name === 'subtype' || name === 'collation' || name === 'multirange_type_name';
+    const option = nodeOf(param)?.fields ?? {};
+    const name = textOf(option, 'defname');
+    if (name === 'subtype' || name === 'collation' || name === 'multirange_type_name') return true;
+    const [difference = '', ...more] = stringsOf(listOf(childOf(option, 'arg')?.fields ?? {}, 'names')) ?? [];
+    return name === 'subtype_diff' && more.length === 0 && builtins.has(difference) && !functions.has(difference);
   });
 }
 
