@@ -90,7 +90,7 @@ function walkReference(analysis: Analysis, fields: Fields, scope: Scope): void {
     if (whole?.masked !== undefined) throw maskedUse(alias);
     return;
   }
-  const reference = resolveReference(analysis, path, scope);
+  const reference = resolveReference(analysis, fields, scope);
   if (reference.masked !== undefined) throw maskedUse(stringOf(path.at(-1)));
 }
 

@@ -2,7 +2,7 @@ import type { Analysis } from './analysis.ts';
 import { checkAttribute, checkOperator } from './code.ts';
 import { addFrom } from './from.ts';
 import { databaseResource } from './names.ts';
-import { notUnderstood, RefusedText } from './refusal.ts';
+import { notUnderstood, type RefusalDetail, RefusedText } from './refusal.ts';
 import {
   type Ctes,
   createScope,
@@ -29,6 +29,7 @@ import {
   flagOf,
   hasField,
   listOf,
+  locationOf,
   nodeOf,
   stringOf,
   stringsOf,
@@ -156,7 +157,7 @@ function walkTarget(analysis: Analysis, target: Fields, scope: Scope): Output {
   if (value.kind === 'ColumnRef') {
     const path = listOf(value.fields, 'fields');
     if (nodeOf(path.at(-1))?.kind === 'A_Star') return expandStar(analysis, path, scope);
-    const reference = resolveReference(analysis, path, scope);
+    const reference = resolveReference(analysis, value.fields, scope);
     // A whole row, or a name that may mean several columns, arrives without an origin.
     if (reference.masked !== undefined && !reference.isPlain) throw maskedUse(lastName(path));
     return { columns: [{ name: label ?? lastName(path), masked: reference.masked }], isExact: true };
@@ -180,23 +181,29 @@ function expandStar(analysis: Analysis, path: readonly unknown[], scope: Scope):
   return orUnknown(analysis, scope, { resolve, unknown: { columns: [], isExact: false } });
 }
 
-/** Resolves the path of a ColumnRef that doesn't end in `*`. */
-export function resolveReference(analysis: Analysis, path: readonly unknown[], scope: Scope): Reference {
-  const names = stringsOf(path);
+/** Resolves a ColumnRef that doesn't end in `*`. */
+export function resolveReference(analysis: Analysis, column: Fields, scope: Scope): Reference {
+  const names = stringsOf(listOf(column, 'fields'));
   const name = names?.at(-1);
   if (names === undefined || name === undefined || names.length > 4) throw notUnderstood('column reference');
   const resolve = () => resolveNames(analysis, names, scope);
-  return orUnknown(analysis, scope, { resolve, unknown: { masked: undefined, isPlain: false, mayCall: false } });
+  const unknown = { masked: undefined, isPlain: false, mayCall: false };
+  return orUnknown(analysis, scope, { resolve, unknown, at: { location: locationOf(column) } });
 }
 
 /** What a name stands for. One that nobody here knows may be a column just added, of any relation in sight: the server knows, where policy allows all. */
-export function orUnknown<T>(analysis: Analysis, scope: Scope, name: { resolve(): T; readonly unknown: T }): T {
+export function orUnknown<T>(
+  analysis: Analysis,
+  scope: Scope,
+  name: { resolve(): T; readonly unknown: T; readonly at?: RefusalDetail },
+): T {
   try {
     return name.resolve();
   } catch (error) {
     const isUnknown =
       error instanceof RefusedText && (error.reason === 'unknown-column' || error.reason === 'unknown-relation');
-    if (!isUnknown || analysis.taint.isInForce) throw error;
+    if (!isUnknown) throw error;
+    if (analysis.taint.isInForce) throw new RefusedText(error.reason, error.message, { ...error.detail, ...name.at });
     noteEverything(scope);
     analysis.found.unknown.add(error.message);
     return name.unknown;

@@ -365,6 +365,8 @@ describe('names mean what they mean to this session', () => {
 
   it.each([
     ["select 'ö' from missing", 17],
+    ["select id, 'ö', missing from orders", 17],
+    ['select id from orders where (missing.id)::text is null', 30],
     ['select 1; select 2 from public.missing', 25],
     ["select id, 'ö', missing(id) from orders", 17],
     ['prepare p as select 1 from missing; ', 28],
