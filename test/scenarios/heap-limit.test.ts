@@ -83,6 +83,6 @@ describe('the limit of the heap', () => {
       ['--import', probe, join(root, 'bin/countersign.js'), 'gateway', '--config', '/nonexistent'],
       { encoding: 'utf8', env: { ...process.env, COUNTERSIGN_HEAP_MB: '333' } },
     );
-    expect(stdout).toMatch(new RegExp(`${pid} --max-old-space-size=333 --expose-gc`));
+    expect(stdout).toMatch(new RegExp(`${pid} --max-old-space-size=333 --max-semi-space-size=16 --expose-gc`));
   });
 });
