@@ -10,7 +10,7 @@ import {
   encodeRowDescription,
 } from '../../../wire/postgres/index.ts';
 import { type FakeGate, startFakeGate } from './testing/fake-gate.ts';
-import { done, type FakeSession, type FakeTarget, header } from './testing/fake-target.ts';
+import { done, errorOf, type FakeSession, type FakeTarget, header } from './testing/fake-target.ts';
 import { kinds } from './testing/harness.ts';
 import { bind, parse, query, sync } from './testing/messages.ts';
 import { maskedAttributes } from './testing/stub-sql.ts';
@@ -88,20 +88,7 @@ describe('a client’s message', () => {
     const { client, target } = await open();
     answer = ({ socket, messages }) =>
       void socket.write(
-        messages.at(-1)?.startsWith('Q:countersign')
-          ? Buffer.concat([
-              encodeErrorFields(
-                'E',
-                new Map([
-                  ['S', 'ERROR'],
-                  ['V', 'ERROR'],
-                  ['C', '42601'],
-                  ['M', 'x'],
-                ]),
-              ),
-              encodeReadyForQuery('I'),
-            ])
-          : done(),
+        messages.at(-1)?.startsWith('Q:countersign') ? Buffer.concat([errorOf(), encodeReadyForQuery('I')]) : done(),
       );
     client.send(header('Q', 33 * 1024 * 1024 + 5), Buffer.alloc(20 * 1024 * 1024, 'x'));
     await expect.poll(() => client.socket.writableLength).toBe(0);
@@ -128,15 +115,7 @@ describe('what a client prepares and binds and never uses', () => {
     if (message === 'B') socket.write(header('2', 4));
     if (message === 'S') socket.write(Buffer.from('5a0000000554', 'hex'));
   };
-  const FAILED = encodeErrorFields(
-    'E',
-    new Map([
-      ['S', 'ERROR'],
-      ['V', 'ERROR'],
-      ['C', '42601'],
-      ['M', 'x'],
-    ]),
-  );
+  const FAILED = errorOf();
 
   test('is limited in bytes: statements', async () => {
     const { client } = await open();

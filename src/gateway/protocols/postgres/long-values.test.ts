@@ -1,10 +1,10 @@
 // Goal: what nobody here has to look at passes in pieces, whatever its length, and is never held; what has to be held has a limit that is told.
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { openRawClient } from '../../../../test/support/raw-session.ts';
-import { encodeErrorFields, encodeReadyForQuery } from '../../../wire/postgres/index.ts';
+import { encodeReadyForQuery } from '../../../wire/postgres/index.ts';
 import { encodeMessage } from '../../../wire/postgres/writer.ts';
 import { type FakeGate, startFakeGate } from './testing/fake-gate.ts';
-import { done, type FakeSession, type FakeTarget, header } from './testing/fake-target.ts';
+import { done, errorOf, type FakeSession, type FakeTarget, header } from './testing/fake-target.ts';
 import { kinds } from './testing/harness.ts';
 import { parse, query, sync } from './testing/messages.ts';
 
@@ -116,10 +116,7 @@ describe('COPY data in one long message', () => {
   }, 60_000);
 
   test('goes in in pieces, also behind an error that ends the COPY meanwhile', async () => {
-    const failed = encodeErrorFields(
-      'E',
-      new Map([...['SERROR', 'VERROR', 'C22P02', 'Mbad'].map((f) => [f[0], f.slice(1)] as [string, string])]),
-    );
+    const failed = errorOf('22P02');
     for (const fails of [false, true]) {
       answer = ({ socket }, message) => {
         if (message.startsWith('Q:copy')) socket.write(encodeMessage('G', Buffer.from([0, 0, 0])));
@@ -149,15 +146,7 @@ describe('bound values that are longer than what is held', () => {
       if (message === 'P') socket.write(isFirst ? header('1', 4) : refused);
       if (message === 'S') socket.write(encodeReadyForQuery('I'));
     };
-    const refused = encodeErrorFields(
-      'E',
-      new Map([
-        ['S', 'ERROR'],
-        ['V', 'ERROR'],
-        ['C', '42601'],
-        ['M', 'x'],
-      ]),
-    );
+    const refused = errorOf();
     const client = await openRawClient(gate.port);
     client.send(parse('insert into files values ($1)'));
     sendLong(client.socket, header('B', BYTES + 4), sync());

@@ -1,27 +1,18 @@
-import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startPostgres, type TestPostgres } from '../../../../../test/support/postgres.ts';
 import { createCacheBudget } from '../../../../std/index.ts';
 import type { BoundValue } from './bound.ts';
-import { createPlanner, loadParser, noSessionFacts, type Plan, type SessionFacts } from './index.ts';
-import { createShop, openClient, readCatalog, type Shop, shopSql } from './testing/shop.ts';
+import { createPlanner, noSessionFacts, type Plan, type SessionFacts } from './index.ts';
+import { createShop, type Shop, type ShopServer, startShopServer } from './testing/shop.ts';
 
 // Goal: `set_config` with parameters is judged by what is bound to them, by nothing else, and before it is executed.
 
-let server: TestPostgres;
-let client: pg.Client;
+let started: ShopServer;
 let shop: Shop;
 beforeAll(async () => {
-  await loadParser();
-  server = await startPostgres({ databases: ['shop'] });
-  client = await openClient(server, 'shop');
-  await client.query(shopSql);
-  shop = createShop(await readCatalog(client, 1));
+  started = await startShopServer();
+  shop = createShop(started.catalog);
 });
-afterAll(async () => {
-  await client?.end();
-  await server?.stop();
-});
+afterAll(() => started?.stop());
 
 const text = (value: string | null, type = 0): BoundValue => ({ type, isBinary: false, text: value });
 const binary = (value: string, type = 0): BoundValue => ({ type, isBinary: true, text: value });

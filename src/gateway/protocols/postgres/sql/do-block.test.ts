@@ -1,25 +1,19 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startPostgres, type TestPostgres } from '../../../../../test/support/postgres.ts';
-import { loadParser, type Plan } from './index.ts';
-import { createShop, openClient, readCatalog, type Shop, shopSql } from './testing/shop.ts';
+import type { Plan } from './index.ts';
+import { createShop, type Shop, type ShopServer, startShopServer } from './testing/shop.ts';
 
 // Goal: with masks in force DO does nothing that its definitions could not do by themselves.
 
-let server: TestPostgres;
+let started: ShopServer;
 let client: pg.Client;
 let shop: Shop;
 beforeAll(async () => {
-  await loadParser();
-  server = await startPostgres({ databases: ['shop'] });
-  client = await openClient(server, 'shop');
-  await client.query(shopSql);
-  shop = createShop(await readCatalog(client, 1));
+  started = await startShopServer();
+  client = started.client;
+  shop = createShop(started.catalog);
 });
-afterAll(async () => {
-  await client?.end();
-  await server?.stop();
-});
+afterAll(() => started?.stop());
 
 const reasonOf = (plan: Plan) => (plan.verdict === 'refuse' ? plan.reason : plan.verdict);
 const ENUM = "create type mood as enum ('low', 'high');";

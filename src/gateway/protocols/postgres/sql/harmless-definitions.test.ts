@@ -1,23 +1,18 @@
 // Goal: with masks in force a range type is made only where nothing could take its functions for what was there before.
 import type pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { startPostgres, type TestPostgres } from '../../../../../test/support/postgres.ts';
-import { loadParser } from './index.ts';
 import { reasonOf } from './testing/plans.ts';
-import { createShop, openClient, readCatalog } from './testing/shop.ts';
+import { createShop, readCatalog, type ShopServer, startShopServer } from './testing/shop.ts';
 
-let server: TestPostgres;
+const SEED = 'create table customers (id int, ssn text); create type there as range (subtype = int)';
+
+let started: ShopServer;
 let client: pg.Client;
 beforeAll(async () => {
-  await loadParser();
-  server = await startPostgres({ databases: ['shop'] });
-  client = await openClient(server, 'shop');
-  await client.query('create table customers (id int, ssn text); create type there as range (subtype = int)');
+  started = await startShopServer(SEED);
+  client = started.client;
 });
-afterAll(async () => {
-  await client?.end();
-  await server?.stop();
-});
+afterAll(() => started?.stop());
 
 const RANGE = 'create type spans as range (subtype = text, collation = "C", multirange_type_name = many_spans)';
 

@@ -1,28 +1,18 @@
 // Goal: how long a text is makes no difference to what it means, and it keeps nobody else waiting.
 import fc from 'fast-check';
-import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startPostgres, type TestPostgres } from '../../../../../test/support/postgres.ts';
-import { loadParser } from './index.ts';
 import type { Plan } from './plan.ts';
 import { reasonOf } from './testing/plans.ts';
-import { createShop, openClient, readCatalog, type Shop, shopPolicies, shopSql } from './testing/shop.ts';
+import { createShop, type Shop, type ShopServer, shopPolicies, startShopServer } from './testing/shop.ts';
 
-let server: TestPostgres;
-let client: pg.Client;
+let started: ShopServer;
 let shop: Shop;
 
 beforeAll(async () => {
-  await loadParser();
-  server = await startPostgres({ databases: ['shop'] });
-  client = await openClient(server, 'shop');
-  await client.query(shopSql);
-  shop = createShop(await readCatalog(client, 1), shopPolicies, 8 << 20);
+  started = await startShopServer();
+  shop = createShop(started.catalog, shopPolicies, 8 << 20);
 });
-afterAll(async () => {
-  await client?.end();
-  await server?.stop();
-});
+afterAll(() => started?.stop());
 
 function many(count: number, text: string | ((index: number) => string), separator = ','): string {
   return Array.from({ length: count }, (_, index) => (typeof text === 'string' ? text : text(index))).join(separator);

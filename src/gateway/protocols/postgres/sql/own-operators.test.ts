@@ -2,10 +2,9 @@
 // The database has operators for types of its own under the names of PostgreSQL's; each raises an error, so that it is seen when one runs.
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startPostgres, type TestPostgres } from '../../../../../test/support/postgres.ts';
-import { applySessionEffects, loadParser, noSessionFacts } from './index.ts';
+import { applySessionEffects, noSessionFacts } from './index.ts';
 import { reasonOf } from './testing/plans.ts';
-import { createShop, openClient, readCatalog, type Shop } from './testing/shop.ts';
+import { createShop, type Shop, type ShopServer, startShopServer } from './testing/shop.ts';
 
 const NAMES = ['=', '<', '<>', '>=', '+', '||', '~'];
 const TYPES = [
@@ -45,21 +44,16 @@ const SEED = `
     end loop; end $$;
   create view shown as select id, v from spans; create view equal as select p.id from plain p where p.id = 1;`;
 
-let server: TestPostgres;
+let started: ShopServer;
 let client: pg.Client;
 let shop: Shop;
 
 beforeAll(async () => {
-  await loadParser();
-  server = await startPostgres({ databases: ['shop'] });
-  client = await openClient(server, 'shop');
-  await client.query(SEED);
-  shop = createShop(await readCatalog(client, 1));
+  started = await startShopServer(SEED);
+  client = started.client;
+  shop = createShop(started.catalog);
 });
-afterAll(async () => {
-  await client?.end();
-  await server?.stop();
-});
+afterAll(() => started?.stop());
 
 /** Plans it under that path. */
 function planned(sql: string, path = 'public') {

@@ -1,26 +1,16 @@
 // Goal: what a text means is found out as PostgreSQL would, and whatever can't be is refused. The database is real, so the names are.
-import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startPostgres, type TestPostgres } from '../../../../../test/support/postgres.ts';
-import { loadParser } from './index.ts';
 import { inSession, only, reasonOf, touchesOf } from './testing/plans.ts';
-import { createShop, openClient, readCatalog, type Shop, shopSql } from './testing/shop.ts';
+import { createShop, type Shop, type ShopServer, startShopServer } from './testing/shop.ts';
 
-let server: TestPostgres;
-let client: pg.Client;
+let started: ShopServer;
 let shop: Shop;
 
 beforeAll(async () => {
-  await loadParser();
-  server = await startPostgres({ databases: ['shop'] });
-  client = await openClient(server, 'shop');
-  await client.query(shopSql);
-  shop = createShop(await readCatalog(client, 1));
+  started = await startShopServer();
+  shop = createShop(started.catalog);
 });
-afterAll(async () => {
-  await client?.end();
-  await server?.stop();
-});
+afterAll(() => started?.stop());
 
 describe('the known ways around a masking gateway are closed, in both protocols', () => {
   // 8 and 9 of the list (layouts remembered or mixed up) and 10 (fastpath) belong to the session: here each plan carries its masks.

@@ -1,33 +1,17 @@
 // Goal: a name means to the planner what it means to PostgreSQL in that session, or the text is refused. The database is real.
-import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startPostgres, type TestPostgres } from '../../../../../test/support/postgres.ts';
-import {
-  applySessionEffects,
-  endTransaction,
-  failSessionFacts,
-  loadParser,
-  noSessionFacts,
-  settleSessionFacts,
-} from './index.ts';
+import { applySessionEffects, endTransaction, failSessionFacts, noSessionFacts, settleSessionFacts } from './index.ts';
 import { inSession, only, reasonOf, touchesOf } from './testing/plans.ts';
-import { createShop, openClient, readCatalog, type Shop, shopSql } from './testing/shop.ts';
+import { createShop, type Shop, type ShopServer, startShopServer } from './testing/shop.ts';
 
-let server: TestPostgres;
-let client: pg.Client;
+let started: ShopServer;
 let shop: Shop;
 
 beforeAll(async () => {
-  await loadParser();
-  server = await startPostgres({ databases: ['shop'] });
-  client = await openClient(server, 'shop');
-  await client.query(shopSql);
-  shop = createShop(await readCatalog(client, 1));
+  started = await startShopServer();
+  shop = createShop(started.catalog);
 });
-afterAll(async () => {
-  await client?.end();
-  await server?.stop();
-});
+afterAll(() => started?.stop());
 
 describe('settings that choose an index', () => {
   it.each([

@@ -2,6 +2,7 @@ import { createServer, type Socket } from 'node:net';
 import {
   encodeAuthenticationOk,
   encodeBackendKeyData,
+  encodeErrorFields,
   encodeParameterStatus,
   encodeReadyForQuery,
   Framer,
@@ -40,6 +41,12 @@ export const LOGIN = Buffer.concat([
 
 /** The answer to a statement without rows. */
 export const done = (tag = 'SELECT 0') => Buffer.concat([encodeMessage('C', tag), encodeReadyForQuery('I')]);
+
+/** What it says of a statement that fails; of a stand-in for a refused one unless told otherwise. */
+export function errorOf(sqlstate = '42601'): Buffer {
+  const fields = { S: 'ERROR', V: 'ERROR', C: sqlstate, M: 'x' };
+  return encodeErrorFields('E', new Map(Object.entries(fields)));
+}
 
 /** A message of that type whose header announces `length`. */
 export function header(type: string, length: number): Buffer {

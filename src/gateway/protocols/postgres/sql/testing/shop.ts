@@ -1,7 +1,7 @@
 /** A small database with masked columns, real policies and a planner: what the tests of this folder share. */
 import { parseSpiffeId } from '@countersign/sdk/identity';
 import pg from 'pg';
-import type { TestPostgres } from '../../../../../../test/support/postgres.ts';
+import { startPostgres, type TestPostgres } from '../../../../../../test/support/postgres.ts';
 import { composeSchema, identityEntity, loadPolicies } from '../../../../../policy/index.ts';
 import { assert, createCacheBudget } from '../../../../../std/index.ts';
 import {
@@ -12,6 +12,7 @@ import {
   createPlanner,
   type Decider,
   defaultLimits,
+  loadParser,
   noSessionFacts,
   type Plan,
   type SessionFacts,
@@ -108,6 +109,30 @@ export async function openClient(server: TestPostgres, database: string): Promis
   const client = new pg.Client({ host, port, user: superuser, password, database });
   await client.connect();
   return client;
+}
+
+/** A database of a server of its own. */
+export interface ShopServer {
+  /** Its superuser's. */
+  readonly client: pg.Client;
+  /** As it was when `sql` had been run. */
+  readonly catalog: Catalog;
+  stop(): Promise<void>;
+}
+
+/** Starts one, and loads what plans statements on it. */
+export async function startShopServer(sql: string = shopSql): Promise<ShopServer> {
+  await loadParser();
+  const server = await startPostgres({ databases: ['shop'] });
+  const client = await openClient(server, 'shop');
+  await client.query(sql);
+  return {
+    ...{ client, catalog: await readCatalog(client, 1) },
+    async stop() {
+      await client.end();
+      await server.stop();
+    },
+  };
 }
 
 export function createShop(catalog: Catalog, policies: string = shopPolicies, cacheBytes = 0): Shop {
