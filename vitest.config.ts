@@ -31,7 +31,7 @@ export default defineConfig({
       { test: { name: 'foreign', include: ['test/foreign/**/*.test.ts'], ...patience(900_000) } },
       { test: { name: 'interop', include: ['test/interop/**/*.test.ts'], ...patience(600_000) } },
     ],
-    maxWorkers: 2,
+    maxWorkers: 4,
     pool: 'forks',
   },
 });

@@ -120,8 +120,8 @@ describe('roles that are a year old', () => {
     });
     const { code, stdout } = await stack.cli(['node', 'token', '--json']);
     expect([code, typeof JSON.parse(stdout).token]).toEqual([0, 'string']);
-    const gateways = stack.roles.server.logs().includes('"level":"error"');
-    expect(gateways).toBe(false);
+    const lines = stack.roles.server.logs().split('\n');
+    expect(lines.filter((line) => line.includes('"level":"error"'))).toEqual([]);
   });
 
   // Its unit tests show the rule; here a minute passes.
