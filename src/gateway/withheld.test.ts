@@ -1,4 +1,5 @@
 // Goal: what was withheld comes back whole under its key, for the operation that it belongs to, and in no other way.
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Secret } from '../std/index.ts';
 import { createSealer } from '../wire/seal/index.ts';
@@ -33,10 +34,26 @@ describe('what was withheld', () => {
   });
 
   it('is cut where it is long, and no half of a character stays', () => {
-    const long = `${'a'.repeat(4095)}😀${'b'.repeat(9000)}`;
-    const many = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`p${i}`, long]));
-    const opened = openWithheld(sealer, sealWithheld(sealer, many, place), place);
-    expect(Object.keys(opened)).toHaveLength(16);
-    expect(opened['p0']).toBe(`${'a'.repeat(4095)}\uFFFD`);
+    const long = { message: '😀'.repeat(9000), detail: 'short', where: 'w'.repeat(70_000_000) };
+    const sealed = sealWithheld(sealer, long, place);
+    expect(sealed.length).toBeLessThanOrEqual(1400);
+    const { message, detail, where } = openWithheld(sealer, sealed, place);
+    expect(detail).toBe('short');
+    expect(message).toMatch(/^(😀)+\uFFFD?$/u);
+    expect(where?.length).toBeGreaterThan(100);
+  });
+
+  it('is bounded however many parts there are, and whatever is in them', () => {
+    fc.assert(
+      fc.property(
+        fc.dictionary(fc.string({ maxLength: 300 }), fc.string({ unit: 'binary', maxLength: 3000 })),
+        (many) => {
+          const sealed = sealWithheld(sealer, many, place);
+          expect(sealed.length).toBeLessThanOrEqual(1400);
+          for (const [name, text] of Object.entries(openWithheld(sealer, sealed, place)))
+            expect(many[name]?.startsWith(text.replace(/\uFFFD$/u, ''))).toBe(true);
+        },
+      ),
+    );
   });
 });

@@ -10,11 +10,12 @@ export interface WithheldPlace {
   readonly operation: string;
 }
 
-/** Seals what a client was not shown, so that it can stand in an entry of the ledger. Long parts are cut, their number is bounded. */
+/**
+ * Seals what a client was not shown, so that it can stand in the entry of the outcome. What is long is cut: an outcome of any statement must find room
+ * in a ledger that is full, and messages quote values of megabytes.
+ */
 export function sealWithheld(sealer: Sealer, parts: Withheld, place: WithheldPlace): string {
-  const kept = Object.entries(parts).slice(0, PARTS_MAX);
-  const cut = Object.fromEntries(kept.map(([name, text]) => [name, text.slice(0, CHARACTERS_MAX).toWellFormed()]));
-  return sealer.seal(Buffer.from(JSON.stringify(cut)), contextOf(place)).toString('base64url');
+  return sealer.seal(shortened(parts), contextOf(place)).toString('base64url');
 }
 
 /**
@@ -26,10 +27,24 @@ export function openWithheld(sealer: Sealer, sealed: string, place: WithheldPlac
   return Object.fromEntries(Object.entries(Object(parts)).map(([name, text]) => [name, String(text)]));
 }
 
+/** The longest part loses its end until all fit. */
+function shortened(parts: Withheld): Buffer {
+  const cut = new Map(Object.entries(parts).map(([name, text]) => [name, text.slice(0, BYTES_MAX)]));
+  for (;;) {
+    const shown = Object.fromEntries(Array.from(cut, ([name, text]) => [name, text.toWellFormed()]));
+    const bytes = Buffer.from(JSON.stringify(shown));
+    if (bytes.length <= BYTES_MAX) return bytes;
+    const [name, text] = Array.from(cut).reduce((long, one) => (one[1].length > long[1].length ? one : long));
+    if (text.length < CHARACTERS_MIN) cut.delete(name);
+    else cut.set(name, text.slice(0, Math.ceil(text.length * 0.8)));
+  }
+}
+
 function contextOf({ session, operation }: WithheldPlace): string {
   return `withheld/${session}/${operation}`;
 }
 
-const PARTS_MAX = 16;
-/** Of one part: a message may quote a value of megabytes. */
-const CHARACTERS_MAX = 4096;
+/** Sealed and written as text it takes 1,400; whose operation it was takes up to 2,600 of the 4,096 that an outcome may have. */
+const BYTES_MAX = 1000;
+/** A part that is cut this short tells nothing. */
+const CHARACTERS_MIN = 8;
