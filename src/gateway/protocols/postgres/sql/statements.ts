@@ -18,6 +18,7 @@ import { refuseMasked } from './query.ts';
 import { notUnderstood, RefusedText } from './refusal.ts';
 import { createScope, maskedUse, type Output, outermost } from './scope.ts';
 import { lookupOf, roleOf } from './search-path.ts';
+import { askNewView } from './server-views.ts';
 import { applySessionEffects, sessionNamesMax } from './session-facts.ts';
 import { walkDiscard, walkSet, walkTransaction } from './session-statements.ts';
 import { kindName, statementClasses } from './statement-classes.ts';
@@ -365,6 +366,7 @@ function walkView({ analysis }: Place, fields: Fields): Partial<Outcome> {
   const query = childOf(fields, 'query');
   if (query?.kind !== 'SelectStmt') throw notUnderstood('CREATE VIEW');
   const into = { rel: fieldsOf(fields, 'view'), colNames: listOf(fields, 'aliases') };
+  askNewView(analysis, query.fields);
   const relation = walkStoredQuery(analysis, query.fields, into);
   return { effects: [{ kind: 'create', relation }], changesCatalog: true };
 }
