@@ -71,7 +71,7 @@ const ofComputingExtension = (object: string) => `exists (
 
 /**
  * Relations whose rows set off code of the database's own: triggers, and functions, operators and types that a default, a check, an index or a
- * column depends on. PostgreSQL notes no dependency on what is its own; enumerations run nothing, and the extensions listed only compute.
+ * column depends on. PostgreSQL notes no dependency on what is its own; enumerations run nothing but casts, and the extensions listed only compute.
  */
 const relationsThatRunCode = `
   select u.relid, pg_catalog.bool_or(u.by_type) as by_type from (
@@ -87,7 +87,9 @@ const relationsThatRunCode = `
           'pg_catalog.pg_opclass'::pg_catalog.regclass, 'pg_catalog.pg_opfamily'::pg_catalog.regclass)
         or d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass and exists (
           select from pg_catalog.pg_type t left join pg_catalog.pg_type l on t.typelem = l.oid and t.typelem <> 0
-           where t.oid = d.refobjid and coalesce(l.typtype, t.typtype) <> 'e'))) u group by u.relid`;
+           where t.oid = d.refobjid and (coalesce(l.typtype, t.typtype) <> 'e' or exists (
+             select from pg_catalog.pg_cast k where k.castfunc <> 0 and k.oid >= ${firstUserOid}
+                and coalesce(l.oid, t.oid) in (k.castsource, k.casttarget)))))) u group by u.relid`;
 
 /**
  * The functions that come with a range type only put its values together, and compare them: where PostgreSQL's own order does that, they count as

@@ -2,7 +2,7 @@
 import { askAdministration, askPastSight } from './administration.ts';
 import type { Analysis } from './analysis.ts';
 import { type BoundParameters, isPlainCast, parameterOf } from './bound.ts';
-import type { UserFunction } from './catalog-functions.ts';
+import type { UserCast, UserFunction } from './catalog-functions.ts';
 import {
   adminFunctions,
   computingExtensions,
@@ -10,6 +10,7 @@ import {
   functionsOfExtensions,
   harmlessVolatile,
   informationFunctions,
+  inputFunctions,
   largeObjectFunctions,
   overseeingFunctions,
   refusedFunctionPrefixes,
@@ -128,6 +129,7 @@ function checkBuiltin(analysis: Analysis, { name }: Call, fields: Fields): void 
   if (changingBuiltins.has(name)) analysis.found.writes = true;
   if (overseeingFunctions.has(name)) askAdministration(analysis);
   if (!analysis.taint.isInForce) return;
+  if (inputFunctions.has(name)) analysis.found.runsUnseen = true;
   const isVolatile = analysis.catalog.functions.builtins.get(name) === 'volatile';
   if (revealingFunctions.has(name) || (isVolatile && !harmlessVolatile.has(name))) throw unproven(name);
 }
@@ -272,15 +274,25 @@ export function checkOperatorName(analysis: Analysis, name: string, schema?: str
 }
 
 /**
- * After the walk: an operator of the database's own, for types of its own, under the name of one of PostgreSQL's is never meant where no value of
+ * After the walk: a cast of the database's own may run wherever values of its types are about. An operator of its own, for types of its own, under the name of one of PostgreSQL's is never meant where no value of
  * such a type is about. PostgreSQL takes it for nothing else (decision 0018).
  */
-export function refuseOwnOperators({ found }: Analysis): void {
+export function refuseOwnOperators({ found, catalog, taint }: Analysis): void {
+  const hasOwnTypes = Array.from(found.relations).some((relation) => relation.hasOwnTypes);
+  // One that the database's owner has made runs wherever such a value becomes another, and nothing need name it.
+  if (taint.isInForce && hasOwnTypes && catalog.functions.casts.some((cast) => isOwnCast(catalog, cast)))
+    throw new RefusedText(
+      'unproven-cast',
+      'a cast of a type of this database runs a function that is not proven harmless while columns are masked',
+    );
   const [name] = found.ownOperators;
   if (name === undefined) return;
   // What runs unseen, and what was made just now, may have any types.
-  if (found.runsUnseen || Array.from(found.relations).some(({ hasOwnTypes }) => hasOwnTypes))
-    throw unprovenOperator(name);
+  if (found.runsUnseen || hasOwnTypes) throw unprovenOperator(name);
+}
+
+function isOwnCast({ functions }: Analysis['catalog'], { types, extension }: UserCast): boolean {
+  return extension === undefined && !types.every((name) => functions.builtinTypes.has(name));
 }
 
 function unprovenOperator(name: string): RefusedText {

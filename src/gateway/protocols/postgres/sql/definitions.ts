@@ -12,6 +12,7 @@ import { belongsToServer, findRelation, meaningsOf } from './relations.ts';
 import { outermost } from './scope.ts';
 import { createdBytes, createdBytesMax, sessionNamesMax } from './session-facts.ts';
 import type { StatementClass } from './statement-classes.ts';
+import { refuseTakenNames, refuseTakenPlace, refuseTakenRelation } from './taken-names.ts';
 import {
   childOf,
   type Fields,
@@ -42,6 +43,7 @@ export function walkDefinition(
       'masked-ddl',
       'definitions that run code or change rights are refused, because columns of this database are masked for you',
     );
+  refuseTakenNames(analysis, kind, fields);
   if (action === 'admin' || needsAdmin(kind, fields)) {
     const named: Fields[] = [];
     if (analysis.taint.isInForce) collectNames(fields, named);
@@ -188,7 +190,9 @@ export function newRelation(
     throw new RefusedText('name-taken', `a temporary relation "${name}" would hide the permanent one`, {
       hint: 'Give the temporary relation another name.',
     });
-  return { schema: isTemporary ? 'pg_temp' : schema, name, columns };
+  const made = { schema: isTemporary ? 'pg_temp' : schema, name, columns };
+  refuseTakenRelation(analysis, made);
+  return made;
 }
 
 function createdRelation(analysis: Analysis, kind: string, fields: Fields): CreatedRelation {
@@ -201,6 +205,7 @@ function createdRelation(analysis: Analysis, kind: string, fields: Fields): Crea
     kind !== 'CreateStmt' ||
     ['inhRelations', 'partbound', 'ofTypename'].some((name) => hasField(fields, name)) ||
     elements.some((element) => element?.kind === 'TableLikeClause');
+  if (isOpen) refuseTakenPlace(analysis);
   const relation = newRelation(analysis, range, isOpen ? undefined : names);
   return textOf(fields, 'oncommit') === 'ONCOMMIT_DROP' ? { ...relation, isDroppedOnCommit: true } : relation;
 }

@@ -113,6 +113,12 @@ export const revealingFunctions: ReadonlySet<string> = new Set([
   ...['pg_stat_get_wal_receiver', 'pg_mcv_list_items', 'pg_get_backend_memory_contexts', 'pg_stats_ext_mcvlist_items'],
 ]);
 
+/** They bring a type into being by its OID or name, and run what checks it has. */
+export const inputFunctions: ReadonlySet<string> = new Set([
+  ...['domain_in', 'domain_recv', 'record_in', 'record_recv', 'array_in', 'array_recv', 'range_in', 'range_recv'],
+  ...['multirange_in', 'multirange_recv', 'pg_input_is_valid', 'pg_input_error_info'],
+]);
+
 /** Volatile functions of PostgreSQL that read nothing but clock, chance, sequences, locks, names, sizes, counters and the session itself. */
 export const harmlessVolatile: ReadonlySet<string> = new Set([
   ...['random', 'random_normal', 'setseed', 'gen_random_uuid', 'uuidv4', 'uuidv7', 'clock_timestamp', 'timeofday'],

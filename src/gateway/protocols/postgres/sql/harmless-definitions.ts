@@ -40,7 +40,7 @@ function isPlainRange({ functions: { builtins, functions } }: Catalog, fields: F
  * Code of the database's own that looks for what it calls by name when it runs. With a range type come functions of its name, which such code, in
  * a trigger say, might find in the place of one that was dropped; whether they fail would tell of the values that it passes.
  */
-function hasLateCode({ functions: { functions } }: Catalog): boolean {
+export function hasLateCode({ functions: { functions } }: Catalog): boolean {
   for (const alike of functions.values())
     for (const { language, extension } of alike)
       if (language !== 'c' && language !== 'internal' && !computingExtensions.has(extension ?? '')) return true;

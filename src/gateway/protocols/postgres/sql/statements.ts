@@ -22,6 +22,7 @@ import { askNewView } from './server-views.ts';
 import { applySessionEffects, sessionNamesMax } from './session-facts.ts';
 import { walkDiscard, walkSet, walkTransaction } from './session-statements.ts';
 import { kindName, statementClasses } from './statement-classes.ts';
+import { refuseTakenPlace } from './taken-names.ts';
 import {
   childOf,
   type Fields,
@@ -368,6 +369,7 @@ function walkView({ analysis }: Place, fields: Fields): Partial<Outcome> {
   const into = { rel: fieldsOf(fields, 'view'), colNames: listOf(fields, 'aliases') };
   askNewView(analysis, query.fields);
   const relation = walkStoredQuery(analysis, query.fields, into);
+  refuseTakenPlace(analysis);
   return { effects: [{ kind: 'create', relation }], changesCatalog: true };
 }
 

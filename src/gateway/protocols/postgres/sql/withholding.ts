@@ -1,4 +1,4 @@
-import type { Analysis } from './analysis.ts';
+import type { Analysis, Taint } from './analysis.ts';
 import type { Catalog, Relation } from './catalog.ts';
 import { computingOperators } from './function-lists.ts';
 import type { Withholding } from './plan.ts';
@@ -7,12 +7,24 @@ import type { Withholding } from './plan.ts';
 export function withholdingOf({ taint, catalog, found }: Analysis): Withholding {
   if (!taint.isInForce) return 'nothing';
   if (found.runsUnseen || found.touchesMasked || castsBetweenBuiltins(catalog)) return 'values';
-  for (const relation of reached(catalog, found.relations, found.writes)) {
-    const masks = taint.masksOf(relation);
-    if (relation.runsCode || taint.missingColumn(relation) !== undefined) return 'values';
-    if (masks === 'opaque' || masks.some((mask) => mask !== undefined)) return 'values';
-  }
-  return 'nothing';
+  return leadsToValues({ taint, catalog }, found.relations, found.writes) ? 'values' : 'nothing';
+}
+
+/** What these relations lead the server to holds masked values, or runs code that nobody here has seen. */
+export function leadsToValues(
+  { taint, catalog }: Pick<Analysis, 'taint' | 'catalog'>,
+  relations: ReadonlySet<Relation>,
+  writes: boolean,
+): boolean {
+  for (const relation of reached(catalog, relations, writes))
+    if (relation.runsCode || taint.missingColumn(relation) !== undefined || isMasked(taint, relation)) return true;
+  return false;
+}
+
+/** It shows masked values, as they are or in another form. */
+export function isMasked(taint: Taint, relation: Relation): boolean {
+  const masks = taint.masksOf(relation);
+  return masks === 'opaque' || masks.some((mask) => mask !== undefined);
 }
 
 /** All that these relations may lead the server to: what views read, partitions and parents, and where keys of written rows are referenced. */
