@@ -31,4 +31,3 @@ export {
   type SessionPolicy,
 } from './session.ts';
 export type { SessionLimits } from './sessions.ts';
-export { openWithheld } from './withheld.ts';

@@ -20,7 +20,7 @@ import { GatewayError } from '../../errors.ts';
 import { type Conversation, messageBytesMax } from './conversation.ts';
 import type { Delivery } from './delivery.ts';
 import { isAboutText } from './denied-message.ts';
-import { shownFields, withheldParts } from './error-texts.ts';
+import { shownFields } from './error-texts.ts';
 import { cellMasks } from './masks.ts';
 import { unservedEncoding } from './refusal.ts';
 import type { Operation, Reply } from './replies.ts';
@@ -348,9 +348,7 @@ export class Answers {
       this.#text('E', fields, this.#withholding(head));
     }
     if (operation !== undefined) {
-      const isShown = operation.over || this.#withholding(head) === 'nothing';
-      const withheld = isShown ? undefined : withheldParts(fields);
-      this.#session.deps.operations.end(operation, operation.over ? 'row-limit' : 'failed', sqlstate, withheld);
+      this.#session.deps.operations.end(operation, operation.over ? 'row-limit' : 'failed', sqlstate);
     }
     if (isCycle(head)) {
       for (const skipped of head.operations) this.#session.deps.operations.end(skipped, 'skipped', '');
@@ -379,8 +377,7 @@ export class Answers {
   #fatal(head: Reply | undefined, fields: ReadonlyMap<string, string>) {
     const sqlstate = fields.get('C') ?? '';
     const operation = head === undefined ? undefined : this.#operation(head);
-    const withheld = this.#withholding(head) === 'nothing' ? undefined : withheldParts(fields);
-    if (operation !== undefined) this.#session.deps.operations.end(operation, 'failed', sqlstate, withheld);
+    if (operation !== undefined) this.#session.deps.operations.end(operation, 'failed', sqlstate);
     this.#text('E', fields, this.#withholding(head));
     this.#delivery.flushNow(this.#sequence);
     this.#over = true;

@@ -50,7 +50,6 @@ function ledgerOf() {
       return syncedSequence;
     },
     durability: () => 'release',
-    seal: () => '',
   };
   return {
     session,

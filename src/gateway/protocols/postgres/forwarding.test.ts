@@ -43,7 +43,6 @@ beforeEach(() => {
       return syncedSequence;
     },
     durability: () => durability,
-    seal: () => '',
   };
   const clock = createManualClock(0);
   conversation = new Conversation({

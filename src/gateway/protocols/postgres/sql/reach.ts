@@ -1,0 +1,30 @@
+/** What a relation leads the server to, and what is masked of it. */
+import type { Taint } from './analysis.ts';
+import type { Catalog, Relation } from './catalog.ts';
+
+/**
+ * All that these relations may lead the server to: what views read, partitions and parents, and, where rows are changed, the tables whose keys refer to
+ * them: those whose own rows change with them, or all, which may be emptied as well.
+ */
+export function reached(
+  catalog: Catalog,
+  named: Iterable<Relation>,
+  changes: 'nothing' | 'rows' | 'tables',
+): ReadonlySet<Relation> {
+  const all = new Set(named);
+  // A set's iterator comes to what is added on the way.
+  for (const { oid } of all) {
+    for (const { relation } of catalog.dependencies(oid)) all.add(relation);
+    for (const relative of [...catalog.parents(oid), ...catalog.children(oid)]) all.add(relative);
+    if (changes === 'nothing') continue;
+    for (const relation of changes === 'rows' ? catalog.acting(oid) : catalog.referencing(oid)) all.add(relation);
+  }
+  return all;
+}
+
+/** In whatever form. */
+export function showsMasked(taint: Pick<Taint, 'masksOf' | 'missingColumn'>, relation: Relation): boolean {
+  if (taint.missingColumn(relation) !== undefined) return true;
+  const masks = taint.masksOf(relation);
+  return masks === 'opaque' || masks.some((mask) => mask !== undefined);
+}
