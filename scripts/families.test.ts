@@ -46,7 +46,7 @@ beforeAll(() => {
   run('node', ['scripts/gen.ts']);
 });
 
-afterAll(() => rmSync(house, { recursive: true, force: true }), 60_000);
+afterAll(() => rmSync(house, { recursive: true, force: true }));
 
 describe.each(families)('a new $kind', ({ kind, folder, registry }) => {
   it('is in the registry', () => {
@@ -72,7 +72,7 @@ describe.each(families)('a new $kind', ({ kind, folder, registry }) => {
     const suite = `test/conformance/${{ keystore: 'keystores', attestor: 'attestors', protocol: 'protocols', 'store-engine': 'store-engines' }[kind]}.test.ts`;
     const output = run('npx', ['vitest', 'run', '--project', 'unit', '--reporter', 'verbose', suite]);
     expect(output).toMatch(/fixture/);
-  }, 120_000);
+  });
 });
 
 it('changes nothing but its own folder and what is generated', () => {

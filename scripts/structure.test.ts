@@ -115,6 +115,11 @@ describe('the structure check', () => {
           "export const hear = (on: AbortSignal, run: () => void, signal: AbortSignal) => {\n  on.addEventListener('abort', run, {\n    once: true,\n    signal,\n  });\n};\n",
       },
     ],
+    [
+      'banned',
+      'a bound of its own on the time of a test',
+      { 'src/store/slow.test.ts': "it('is slow', async () => {\n  await slow();\n}, 60_000);\n" },
+    ],
     ['banned', 'a timer', { 'src/store/wait.ts': 'export const wait = () => setTimeout(() => {}, 1);\n' }],
     [
       'banned',

@@ -116,6 +116,18 @@ describe('a gateway that goes on', () => {
     expect(sent.map((report) => report.findings.length)).toEqual([0, 1, 0]);
   });
 
+  it('looks again at a target that was away when the update came', async () => {
+    looksTake = true;
+    await take(3);
+    looks[0]?.resolve();
+    await settle();
+    await pass(1_500);
+    findings = [mask];
+    looks[1]?.resolve();
+    await settle();
+    expect(sent.map((report) => report.findings.length)).toEqual([0, 1]);
+  });
+
   it('tries again what failed, ever more seldom, and logs it once', async () => {
     fails = new Error('UNIMPLEMENTED');
     await take(3);

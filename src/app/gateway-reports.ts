@@ -67,11 +67,10 @@ export function createGatewayReports(deps: {
       if (!isNew) await pause(failures === 0 ? LOOK_EVERY_MS : Math.min(LOOK_EVERY_MS * 2 ** failures, RETRY_MS_MAX));
       if (revision === undefined || stopping.signal.aborted) continue;
       const of = revision;
-      if (isNew) {
-        isNew = false;
-        told = '';
-        await look();
-      }
+      if (isNew) told = '';
+      isNew = false;
+      // Every time: a target that was away when the policies came may be back.
+      await look();
       if (stopping.signal.aborted) return;
       await tell(of);
       await sleep(clock, GAP_MS, stopping.signal).catch(() => {}); // Stopping ends the loop.

@@ -30,7 +30,7 @@ import { createHealthServer, type Metric } from './health-server.ts';
 import { clockIsSynchronised } from './machine-clock.ts';
 import { createProcessLooks } from './process-looks.ts';
 import type { Role, RoleDeps } from './role.ts';
-import { deriveKey, openCheckpointKeeper, openLedgerSigner, openSealKey } from './role-keys.ts';
+import { deriveKey, openCheckpointKeeper, openLedgerSigner, openSealKey, openWithheldKey } from './role-keys.ts';
 import { serverConnection } from './server-connection.ts';
 import { shieldProcess } from './shield.ts';
 
@@ -70,6 +70,7 @@ export function createGatewayApp(deps: RoleDeps<GatewayConfig>): GatewayRole {
   const gateway = createGateway({
     ...{ clock, random, log, identity, ledger, protocols, secrets },
     maskKey: deriveKey(sealKey, 'hash masks'),
+    withheldKey: openWithheldKey(config.dataDir, random),
     listen: parseAddress(config.listen),
     limits: { sessionsMax: config.sessionsMax, sessionsPerIdentityMax: config.sessionsPerIdentityMax },
     ...budgets(config),

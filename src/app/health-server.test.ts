@@ -70,7 +70,7 @@ describe('strangers', () => {
 
   it('who neither ask nor leave are closed, and hold up no stop', async () => {
     const [silent, half] = [await knock(), await knock('GET /ready HTTP/1.1\r\n')];
-    await expect.poll(() => silent.closed && half.closed, { timeout: 20_000 }).toBe(true);
+    await expect.poll(() => silent.closed && half.closed).toBe(true);
     await knock();
     await server.stop();
     await server.start(AbortSignal.timeout(10_000)).catch(() => {});

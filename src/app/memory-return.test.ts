@@ -74,7 +74,7 @@ describe('memory', () => {
 
   it('is not asked for by a process that took little, nor by one that works', async () => {
     const { use, pass } = await started();
-    use.resident = 170 * MIB;
+    use.resident = 160 * MIB;
     await pass(3600);
     use.resident = 400 * MIB;
     await pass(3600, 0.5);

@@ -1,6 +1,6 @@
 import { cpuUsage, memoryUsage } from 'node:process';
-import koffi from 'koffi';
 import type { Clock, Log, Service, Timer } from '../std/index.ts';
+import { tuneMalloc } from './malloc.ts';
 
 /** What a process takes of its machine. */
 export interface ProcessUse {
@@ -58,9 +58,9 @@ export function createMemoryReturn(deps: { clock: Clock; log: Log; process: Proc
   };
 }
 
-/** The use of this process. */
+/** The use of this process, whose C library is told to keep little. */
 export function createOwnUse(): ProcessUse {
-  let trim: (() => void) | undefined;
+  const { trim } = tuneMalloc();
   return {
     residentBytes: () => memoryUsage.rss(),
     cpuMs() {
@@ -68,7 +68,6 @@ export function createOwnUse(): ProcessUse {
       return (user + system) / 1000;
     },
     giveBack() {
-      trim ??= bindTrim();
       // Where the executable has started this process, which asks for it; elsewhere garbage waits for its time.
       globalThis.gc?.();
       trim();
@@ -76,19 +75,10 @@ export function createOwnUse(): ProcessUse {
   };
 }
 
-function bindTrim(): () => void {
-  try {
-    const malloc_trim = koffi.load(null).func('int malloc_trim(size_t)');
-    return () => void malloc_trim(0);
-  } catch {
-    return () => {}; // Another C library than glibc, which keeps less.
-  }
-}
-
 const LOOK_EVERY_MS = 10_000;
 /** Of one processor. */
 const QUIET_SHARE = 0.25;
 /** Less is what a process takes and gives all the time. */
-const WORTH_BYTES = 32 * 1024 * 1024;
+const WORTH_BYTES = 16 * 1024 * 1024;
 /** Ten minutes. */
 const APART_MAX = 60;

@@ -74,6 +74,28 @@ export function openCheckpointKeeper(options: { dataDir: string; sealKey: Secret
   };
 }
 
+/**
+ * The key of what clients were not shown, which stands sealed in the ledger: `withheld.key`, 32 random bytes in Base64url. It opens nothing else, so
+ * that it can be given to whoever may read those texts.
+ * @throws AppError ERR_APP_KEY, PrivateFileError
+ */
+export function openWithheldKey(dataDir: string, random: Random): Secret {
+  const path = join(dataDir, WITHHELD_KEY_FILE);
+  const make = () => Buffer.from(`${Buffer.from(random.bytes(SEAL_KEY_BYTES)).toString('base64url')}\n`);
+  return parseWithheldKey(path, readOrCreate(path, random, make).toString('latin1'));
+}
+
+/** Reads the text of such a file. @throws AppError ERR_APP_KEY */
+export function parseWithheldKey(path: string, text: string): Secret {
+  const bytes = /^[\w-]{43}\n?$/.test(text) ? Buffer.from(text, 'base64url') : Buffer.alloc(0);
+  if (bytes.length !== SEAL_KEY_BYTES)
+    throw new AppError('ERR_APP_KEY', `${path} is no key of withheld texts: it has 43 characters of Base64url`);
+  return new Secret(bytes);
+}
+
+/** In the gateway's data folder. */
+export const WITHHELD_KEY_FILE = 'withheld.key';
+
 function openLedgerKey(path: string, open: () => Buffer): KeyObject {
   try {
     return createPrivateKey({ key: open(), type: 'pkcs8', format: 'der' });

@@ -16,6 +16,7 @@ import {
   type Service,
   timeoutSignal,
 } from '../std/index.ts';
+import { createSealer } from '../wire/seal/index.ts';
 import { createEntrance } from './accept.ts';
 import { LAST_WORDS_MS } from './close-in-time.ts';
 import { fitRoom } from './descriptors.ts';
@@ -43,6 +44,8 @@ export interface GatewayDeps {
   readonly secrets: SecretResolver;
   /** 32 bytes: key of `hash` masks. */
   readonly maskKey: Secret;
+  /** 32 bytes: opens what clients were not shown of the target's answers, which stands sealed in the ledger. */
+  readonly withheldKey: Secret;
   /** Where agents connect. Port 0: the system chooses. */
   readonly listen: { readonly host: string; readonly port: number };
   readonly limits: SessionLimits;
@@ -179,7 +182,8 @@ class Core {
     });
     const { board, sessions } = this;
     const turn = createLedgerTurn({ ledger });
-    const parts = { clock, log, ledger, turn, durability, board, held: this.#held, sessions };
+    const sealer = createSealer(deps.withheldKey, random);
+    const parts = { clock, log, ledger, turn, durability, sealer, board, held: this.#held, sessions };
     this.#entrance = createEntrance({
       ...{ clock, random, identity, sessions, turns, refused },
       stopping: this.#stopping.signal,

@@ -31,3 +31,4 @@ export {
   type SessionPolicy,
 } from './session.ts';
 export type { SessionLimits } from './sessions.ts';
+export { openWithheld } from './withheld.ts';

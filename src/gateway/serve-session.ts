@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { LedgerWriter } from '../ledger/index.ts';
 import type { Clock, Log } from '../std/index.ts';
+import type { Sealer } from '../wire/seal/index.ts';
 import type { HeldBytes } from './held-bytes.ts';
 import type { LedgerTurn } from './ledger-turn.ts';
 import type { OpenTarget } from './open-targets.ts';
@@ -18,6 +19,8 @@ export interface SessionParts {
   /** Of that ledger. */
   readonly turn: LedgerTurn;
   readonly durability: { readonly reads: Durability; readonly changes: Durability };
+  /** Of what clients are not shown. */
+  readonly sealer: Sealer;
   readonly board: PolicyBoard;
   readonly held: HeldBytes;
   readonly sessions: Pick<Sessions, 'remove'>;
@@ -32,7 +35,7 @@ export async function serveSession(
   { target }: OpenTarget,
   admitted: { readonly handle: SessionHandle; readonly client: Duplex },
 ): Promise<void> {
-  const { clock, log, ledger, turn, durability } = parts;
+  const { clock, log, ledger, turn, durability, sealer } = parts;
   const { handle, client } = admitted;
   const { id, identity, door } = handle;
   const fields = { session: id, identity: identity.uri, target: handle.target, door };
@@ -46,7 +49,7 @@ export async function serveSession(
       ...{ id, identity, client, door, memory },
       policy: createSessionPolicy(parts.board, identity),
       ledger: createSessionLedger({
-        ...{ ledger, turn, clock, durability },
+        ...{ ledger, turn, clock, durability, sealer },
         session: id,
         actor: identity.uri,
         target: handle.target,

@@ -1,8 +1,10 @@
 import type { LedgerWriter } from '../ledger/index.ts';
 import type { LedgerEvent } from '../model/index.ts';
 import type { Clock } from '../std/index.ts';
+import type { Sealer } from '../wire/seal/index.ts';
 import type { LedgerTurn } from './ledger-turn.ts';
 import type { Durability, OperationEvent, SessionLedger } from './session.ts';
+import { sealWithheld } from './withheld.ts';
 
 /** The ledger as one session writes it. `durability`: for operations that only read, and for those that change something or were denied. */
 export function createSessionLedger(deps: {
@@ -14,8 +16,10 @@ export function createSessionLedger(deps: {
   actor: string;
   target: string;
   durability: { readonly reads: Durability; readonly changes: Durability };
+  /** Of what clients are not shown. */
+  sealer: Sealer;
 }): SessionLedger {
-  const { ledger, turn, clock, session, actor, target, durability } = deps;
+  const { ledger, turn, clock, session, actor, target, durability, sealer } = deps;
   const complete = (events: readonly OperationEvent[]): LedgerEvent[] => {
     const timeMs = clock.now();
     return events.map(({ kind, action, operation, detail }) => {
@@ -34,5 +38,6 @@ export function createSessionLedger(deps: {
       return ledger.syncedSequence;
     },
     durability: (changes) => (changes ? durability.changes : durability.reads),
+    seal: (withheld, operation) => sealWithheld(sealer, withheld, { session, operation }),
   };
 }

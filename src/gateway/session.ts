@@ -5,6 +5,7 @@ import type { PotentialMask } from '../policy/index.ts';
 import type { Holding } from './held-bytes.ts';
 import type { Recorded } from './ledger-turn.ts';
 import type { SessionRefusal } from './protocol.ts';
+import type { Withheld } from './withheld.ts';
 
 /** One authenticated client of one target, as a protocol member gets it. */
 export interface GatewaySession {
@@ -58,6 +59,8 @@ export interface SessionLedger {
   readonly syncedSequence: number;
   /** The durability of operations that change something (and of denials) or don't. */
   durability(changes: boolean): Durability;
+  /** What the client was not shown of an answer, as it may stand in the entry of that operation: sealed for who may read it. */
+  seal(withheld: Withheld, operation: string): string;
 }
 
 /** An event of one operation. */

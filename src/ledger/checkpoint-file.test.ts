@@ -95,7 +95,7 @@ describe('a ledger that is opened and closed again and again', () => {
       disk = disk.nextProcess();
     }
     expect(last(disk)?.claim?.size).toBe(840);
-  }, 60_000);
+  });
 });
 
 describe('old checkpoints', () => {

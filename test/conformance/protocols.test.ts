@@ -157,6 +157,7 @@ async function serve(target: Target, clients: Socket[]) {
       synced: async () => {},
       syncedSequence: 1_000_000,
       durability: () => 'process',
+      seal: () => '',
     },
     signal: end.signal,
     drain: new AbortController().signal,

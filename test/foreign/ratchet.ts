@@ -27,9 +27,9 @@ export function holdRatchet(report: SuiteReport): string[] {
   });
 }
 
-/** Tests that are known to differ, where they are known by name. */
-export function knownToDiffer(suite: string, mode: Mode): readonly string[] {
-  return readRatchet()[suite]?.[mode]?.differ ?? [];
+/** Tests that are known to differ; undefined where nothing was counted, or there are too many to be known by name. */
+export function knownByName(suite: string, mode: Mode): readonly string[] | undefined {
+  return readRatchet()[suite]?.[mode]?.differ;
 }
 
 /** Writes what the report counted. */

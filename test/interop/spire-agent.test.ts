@@ -173,7 +173,7 @@ describe.skipIf(mayLack(go))('a SPIRE agent', () => {
     expect(await agent.obey('sync')).toMatchObject({ error: { code: 'Unavailable' } });
     stack.roles.server.start();
     await stack.roles.server.ready();
-    await expect.poll(() => agent.obey('sync'), { timeout: 20_000 }).toMatchObject({ fetched: ENTRIES.length });
+    await expect.poll(() => agent.obey('sync')).toMatchObject({ fetched: ENTRIES.length });
     expect(await agent.obey('mint', { entries: ['web'] })).toMatchObject({ svids: [{ status: 0 }] });
   });
 

@@ -176,7 +176,7 @@ async function pass(byMs: number): Promise<void> {
     if (looks % 10 === 0) clock.jump(10_000);
     return false;
   };
-  await eventually('rotation', isCurrent, { everyMs: 10, withinMs: 30_000 });
+  await eventually('rotation', isCurrent, { everyMs: 10 });
 }
 
 describe('a year of a server', () => {
@@ -238,7 +238,7 @@ describe('a year of a server', () => {
     expect(count.agents).toBeLessThanOrEqual(14);
     expect(count.entries).toBe(count.agents + 1);
     expect(statSync(join(folder, 'data/countersign.sqlite')).size).toBeLessThan(1024 * 1024);
-  }, 120_000);
+  });
 
   it('that is then away for three months makes new authorities, and says of the SVIDs from before that they ended', async () => {
     await stopServer();

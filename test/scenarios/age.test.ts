@@ -89,7 +89,7 @@ describe('roles that are a year old', () => {
     const { server, agent, gateway } = stack.roles;
     for (const role of [gateway, agent, server]) await role.end('SIGTERM');
     makeOld(join(stack.folder.data.server, 'countersign.sqlite'));
-  }, 300_000);
+  });
   afterAll(() => stack.stop());
 
   it('start and serve', async () => {

@@ -81,36 +81,6 @@ describe('by the shape of the conversation', () => {
       expect((await session.ready()).at(-1)).toBe('Z:T');
     }));
 
-  it('a portal of masked rows, fetched inside of code', () =>
-    within(async (session) => {
-      session.send(query('begin'));
-      await session.ready();
-      session.send(parse('select ssn from customers', 's'), bind([], { name: 's', portal: 'p' }), flush());
-      session.send(
-        query("do $$ declare c refcursor := 'p'; x text; begin fetch c into x; raise notice '%', x; end $$"),
-      );
-      expect((await session.ready()).at(-1)).toBe('Z:E');
-    }));
-
-  it('a function that another session replaces once it is proven', async () => {
-    const other = await openRawSession(agentWay(stack).door);
-    const make = (body: string) =>
-      query(`create or replace function swapped() returns text language sql as $$ select ${body} $$`);
-    try {
-      await within(async (session) => {
-        session.send(make("'nothing'"), query('select swapped()'));
-        await session.ready();
-        expect(await session.ready()).toContain('D:nothing');
-        other.send(make('ssn from customers limit 1'));
-        expect((await other.ready()).some((one) => one.startsWith('E:'))).toBe(true);
-        session.send(query('select swapped()'));
-        expect(await session.ready()).toContain('D:nothing');
-      });
-    } finally {
-      other.close();
-    }
-  });
-
   it('10 a fastpath call', () =>
     within(async (session) => {
       const [row] = await stack.dba("select 'leak_sql'::regproc::int4 as oid");

@@ -24,7 +24,7 @@ beforeAll(async () => {
   setServerClock('+0');
   const seed = 'create table customers (id int, ssn text); grant select on customers to shop_app;';
   stack = await startStack({ seed, ...(hasFaketime ? { env: { server: faked } } : {}) });
-}, 120_000);
+});
 afterAll(async () => {
   await stack?.stop();
   fs.rmSync(clocks, { recursive: true });
@@ -55,7 +55,7 @@ it('a mask on a column that is not there: apply and the gateway name policy, tab
   await stack.apply({ 'web-all.cedar': ALLOW_ALL, 'typo.cedar': typo.replace('snn', 'ssn') });
   await expectWell(stack, 'gateway', 'masks');
   expect((await stack.psql('select id from customers')).code).toBe(0);
-}, 90_000);
+});
 
 it('a server whose store is away says so, and no more when it is back', async () => {
   await stack.postgres.query('alter database control allow_connections false');
@@ -64,7 +64,7 @@ it('a server whose store is away says so, and no more when it is back', async ()
   await expectCondition(stack, 'server', { condition: 'store', severity: 'degraded', found });
   await stack.postgres.query('alter database control allow_connections true');
   await expectWell(stack, 'server', 'store');
-}, 90_000);
+});
 
 it.skipIf(!hasFaketime)(
   'a server whose clock is three hours ahead: it, the agent and the gateway say by how much',
@@ -107,7 +107,7 @@ it('a server that lost its keystore does not start, and says what to do; agent a
     const { gateways } = JSON.parse((await stack.cli(['target', 'list', '--json'])).stdout);
     return gateways[0].connected && gateways[0].revision > 0;
   });
-}, 120_000);
+});
 
 /** What the machine that runs the tests may well be short of. */
 const MACHINE = new Set(['room', 'event-loop', 'descriptors']);

@@ -41,7 +41,7 @@ describe.skipIf(olderNode === undefined)('started by an older Node (skipped wher
     for (const stream of [launcher.stdout, launcher.stderr]) stream.on('data', (text) => said.push(String(text)));
     // Both ends of its output are closed once the one that it started has ended too.
     const closed = new Promise((resolve) => launcher.once('close', resolve));
-    await expect.poll(() => said.join(''), { timeout: 60_000 }).toContain('running in one process');
+    await expect.poll(() => said.join('')).toContain('running in one process');
     launcher.kill(signal);
     await closed;
   });

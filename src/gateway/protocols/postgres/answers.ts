@@ -20,7 +20,7 @@ import { GatewayError } from '../../errors.ts';
 import { type Conversation, messageBytesMax } from './conversation.ts';
 import type { Delivery } from './delivery.ts';
 import { isAboutText } from './denied-message.ts';
-import { shownFields } from './error-texts.ts';
+import { shownFields, withheldParts } from './error-texts.ts';
 import { cellMasks } from './masks.ts';
 import { unservedEncoding } from './refusal.ts';
 import type { Operation, Reply } from './replies.ts';
@@ -348,7 +348,9 @@ export class Answers {
       this.#text('E', fields, this.#withholding(head));
     }
     if (operation !== undefined) {
-      this.#session.deps.operations.end(operation, operation.over ? 'row-limit' : 'failed', sqlstate);
+      const isShown = operation.over || this.#withholding(head) === 'nothing';
+      const withheld = isShown ? undefined : withheldParts(fields);
+      this.#session.deps.operations.end(operation, operation.over ? 'row-limit' : 'failed', sqlstate, withheld);
     }
     if (isCycle(head)) {
       for (const skipped of head.operations) this.#session.deps.operations.end(skipped, 'skipped', '');
@@ -377,7 +379,8 @@ export class Answers {
   #fatal(head: Reply | undefined, fields: ReadonlyMap<string, string>) {
     const sqlstate = fields.get('C') ?? '';
     const operation = head === undefined ? undefined : this.#operation(head);
-    if (operation !== undefined) this.#session.deps.operations.end(operation, 'failed', sqlstate);
+    const withheld = this.#withholding(head) === 'nothing' ? undefined : withheldParts(fields);
+    if (operation !== undefined) this.#session.deps.operations.end(operation, 'failed', sqlstate, withheld);
     this.#text('E', fields, this.#withholding(head));
     this.#delivery.flushNow(this.#sequence);
     this.#over = true;

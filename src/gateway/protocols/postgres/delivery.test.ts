@@ -50,6 +50,7 @@ function ledgerOf() {
       return syncedSequence;
     },
     durability: () => 'release',
+    seal: () => '',
   };
   return {
     session,

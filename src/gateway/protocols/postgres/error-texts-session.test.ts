@@ -9,7 +9,7 @@ import { bind, execute, message, openRawClient, parse, sync } from '../../../../
 import { composeSchema, identityEntity, loadPolicies } from '../../../policy/index.ts';
 import { member } from './index.ts';
 import { type AppDatabase, startAppDatabase } from './testing/app-database.ts';
-import { startTarget } from './testing/harness.ts';
+import { kinds, startTarget } from './testing/harness.ts';
 
 const POLICIES = `
   @id("all") permit (principal, action, resource);
@@ -264,5 +264,37 @@ describe('what code of the database says is withheld', () => {
     await eventually('a notification', () => heard.length > 0);
     expect(heard).toEqual([['news', '']]);
     await client.end();
+  });
+});
+
+describe('what a client was not shown', () => {
+  const withheldOf = async (text: string) => {
+    const before = gate.ledger.events.length;
+    await errorOf([text]);
+    const outcomes = await eventually('an outcome', () => {
+      const failed = kinds(gate.ledger.events.slice(before), 'outcome').filter(
+        ({ detail }) => detail['status'] === 'failed',
+      );
+      return failed.length > 0 && failed;
+    });
+    const sealed = outcomes[0]?.detail['withheld'];
+    return sealed === undefined ? undefined : JSON.parse(String(sealed));
+  };
+
+  it('is sealed with the outcome: the rest of a sentence that was told', async () => {
+    expect(await withheldOf("update people set ssn = 'CANARY-3' where id = 1")).toEqual({
+      detail: 'Key (ssn)=(CANARY-3) already exists.',
+    });
+  });
+
+  it('is sealed with the outcome: all that code of the database says', async () => {
+    expect(await withheldOf('insert into triggered values (1)')).toEqual({
+      ...{ message: 'CANARY-1', detail: 'CANARY-1', hint: 'CANARY-1', where: expect.stringContaining('tell()') },
+      ...{ schema: 'CANARY-1', table: 'CANARY-1', column: 'CANARY-1', dataType: 'CANARY-1', constraint: 'CANARY-1' },
+    });
+  });
+
+  it('is nothing where all was shown', async () => {
+    expect(await withheldOf('select 1/0')).toBeUndefined();
   });
 });

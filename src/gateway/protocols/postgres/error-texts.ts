@@ -1,4 +1,5 @@
 import type { ErrorFields } from '../../../wire/postgres/index.ts';
+import type { Withheld } from '../../withheld.ts';
 
 /**
  * What a client sees of an error or notice that may hold masked values (decision 0018): its SQLSTATE, where in the server's code it comes from,
@@ -23,6 +24,14 @@ export function shownFields(fields: ErrorFields): Map<string, string> {
   if (SOURCE_NAME.test(fields.get('F') ?? '')) keep('F');
   for (const [letter, shape] of SHAPES) if (shape.test(fields.get(letter) ?? '')) keep(letter);
   return shown;
+}
+
+/** What of these a client does not see, by the field's name; undefined when it sees all. */
+export function withheldParts(fields: ErrorFields): Withheld | undefined {
+  const shown = shownFields(fields);
+  const parts = Array.from(fields).filter(([letter, text]) => shown.get(letter) !== text);
+  if (parts.length === 0) return undefined;
+  return Object.fromEntries(parts.map(([letter, text]) => [FIELD_NAMES.get(letter) ?? letter, text]));
 }
 
 /**
@@ -63,6 +72,22 @@ function escaped(text: string): string {
   return text.replaceAll(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
 }
 
+/** As PostgreSQL's documentation calls them (protocol, error and notice fields). */
+const FIELD_NAMES: ReadonlyMap<string, string> = new Map([
+  ...([
+    ['M', 'message'],
+    ['D', 'detail'],
+    ['H', 'hint'],
+    ['p', 'internalPosition'],
+    ['q', 'internalQuery'],
+    ['W', 'where'],
+    ['s', 'schema'],
+    ['t', 'table'],
+    ['c', 'column'],
+    ['d', 'dataType'],
+    ['n', 'constraint'],
+  ] as const),
+]);
 const WITHHELD = 'the text of this message is withheld, since it may hold masked values';
 const SOURCE_NAME = /^[\w./-]{1,100}$/;
 /** Line, routine, position. */

@@ -43,6 +43,7 @@ beforeEach(() => {
       return syncedSequence;
     },
     durability: () => durability,
+    seal: () => '',
   };
   const clock = createManualClock(0);
   conversation = new Conversation({

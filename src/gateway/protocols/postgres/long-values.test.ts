@@ -74,7 +74,7 @@ describe('a long row', () => {
     client.send(query('select 1'));
     expect(await client.ready()).toEqual(['C:SELECT 0', 'Z:I']);
     client.close();
-  }, 60_000);
+  });
 
   test('over the limit of rows is dropped whole', async () => {
     answer = ({ socket }) => sendLong(socket, row, done('SELECT 1'));
@@ -82,7 +82,7 @@ describe('a long row', () => {
     client.send(query('/*limit 0*/ select blob from files'));
     expect(await client.ready()).toEqual([expect.stringMatching(/^E:54000/), 'Z:I']);
     client.close();
-  }, 60_000);
+  });
 
   test('that is cut short by the end of the session has nothing behind it: no error is taken for its content', async () => {
     answer = ({ socket }) => void socket.write(Buffer.concat([row, CHUNK]));
@@ -113,7 +113,7 @@ describe('COPY data in one long message', () => {
     });
     expect(most).toBeLessThan(HELD_BYTES_MAX);
     client.close();
-  }, 60_000);
+  });
 
   test('goes in in pieces, also behind an error that ends the COPY meanwhile', async () => {
     const failed = errorOf('22P02');
@@ -136,7 +136,7 @@ describe('COPY data in one long message', () => {
       expect(most).toBeLessThan(HELD_BYTES_MAX);
       client.close();
     }
-  }, 60_000);
+  });
 });
 
 describe('bound values that are longer than what is held', () => {
@@ -156,5 +156,5 @@ describe('bound values that are longer than what is held', () => {
       'Z:I',
     ]);
     client.close();
-  }, 60_000);
+  });
 });

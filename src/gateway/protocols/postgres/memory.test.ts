@@ -70,7 +70,7 @@ it('tables that come and go, and are read meanwhile, leave nothing in memory', a
   });
   await client.end();
   expect(grown / 1e6).toBeLessThan(8);
-}, 120_000);
+});
 
 it('short sessions with temporary tables and statements of their own leave nothing in memory', async () => {
   const grown = await growth(40, async (round) => {
@@ -81,4 +81,4 @@ it('short sessions with temporary tables and statements of their own leave nothi
     await client.end();
   });
   expect(grown / 1e6).toBeLessThan(8);
-}, 120_000);
+});

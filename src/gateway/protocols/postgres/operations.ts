@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import type { Clock } from '../../../std/index.ts';
 import type { Recorded } from '../../ledger-turn.ts';
 import type { OperationEvent, SessionLedger } from '../../session.ts';
+import type { Withheld } from '../../withheld.ts';
 import type { Operation, Portal } from './replies.ts';
 import type { Refusal, StatementPlan } from './sql/index.ts';
 
@@ -82,8 +83,8 @@ export class Operations {
     this.#ledger.record(events, recorded);
   }
 
-  /** Notes how an operation ended; once. */
-  end(operation: Operation, status: OutcomeStatus, sqlstate: string): void {
+  /** Notes how an operation ended, and what of that its client was not shown; once. */
+  end(operation: Operation, status: OutcomeStatus, sqlstate: string, withheld?: Withheld): void {
     if (operation.concluded) return;
     operation.concluded = true;
     this.#outcomes.push({
@@ -96,6 +97,7 @@ export class Operations {
         rows: operation.rows,
         sqlstate,
         status,
+        ...(withheld === undefined ? {} : { withheld: this.#ledger.seal(withheld, operation.id) }),
       },
     });
   }

@@ -1,9 +1,5 @@
-import type { CodeText } from './code-text.ts';
-
 /** A function or procedure that isn't PostgreSQL's own; one entry a signature. */
 export interface UserFunction {
-  /** 0: not yet known to the server's catalog. */
-  readonly oid: number;
   readonly schema: string;
   readonly name: string;
   readonly isProcedure: boolean;
@@ -12,24 +8,6 @@ export interface UserFunction {
   readonly argumentsMax: number;
   /** The extension it came with. */
   readonly extension: string | undefined;
-  /** Of code that is text, loose in languages other than SQL and PL/pgSQL; undefined when there is none to be read. */
-  readonly text: CodeText | undefined;
-  /** It looks for what it calls by name when it runs. */
-  readonly isLate: boolean;
-  /** It is an aggregate: all it does is done by its parts. */
-  readonly isAggregate: boolean;
-  /** Names of the settings that it runs under. */
-  readonly settings: readonly string[];
-  /** Types of the database's own among its arguments and results, tables' among them. */
-  readonly types: readonly string[];
-  /** OIDs of functions that it calls whatever they are called: in defaults of arguments, as parts of an aggregate. */
-  readonly parts: readonly number[];
-  /** Names of an aggregate's parts, PostgreSQL's own among them. */
-  readonly partNames: readonly string[];
-  /** An operator, a cast, a type or the like runs it. */
-  readonly isBuiltUpon: boolean;
-  /** It runs unnamed for values of some type: to read, to order or to join them. */
-  readonly isOfType: boolean;
 }
 
 /** An operator that isn't PostgreSQL's own. */
@@ -39,10 +17,6 @@ export interface UserOperator {
   readonly extension: string | undefined;
   /** All it takes are values of types that nothing but a column, a cast or a parameter of the very type can bring. */
   readonly takesOwnOnly: boolean;
-  /** OID of what it runs. */
-  readonly function: number;
-  /** Names of the types that it takes. */
-  readonly types: readonly string[];
 }
 
 /** A cast by function that isn't PostgreSQL's own. */
@@ -50,25 +24,13 @@ export interface UserCast {
   /** Its types as a statement must name them to set it off: those of the database's own, else both. */
   readonly types: readonly string[];
   readonly extension: string | undefined;
-  /** OID of what it runs. */
-  readonly function: number;
-}
-
-/** A type that is neither PostgreSQL's own, nor an enumeration, nor a table's, nor of an extension that only computes. */
-export interface UserType {
-  readonly name: string;
-  /** OIDs of the functions that a domain runs; 0: of one that can't be told. */
-  readonly code: readonly number[];
 }
 
 /** What can run code, as the snapshot knows it. */
 export interface FunctionFacts {
   /** By name, all schemas. */
   readonly functions: ReadonlyMap<string, readonly UserFunction[]>;
-  readonly functionsByOid: ReadonlyMap<number | string, UserFunction>;
   readonly operators: ReadonlyMap<string, readonly UserOperator[]>;
-  /** By name, all schemas. */
-  readonly types: ReadonlyMap<string, readonly UserType[]>;
   readonly casts: readonly UserCast[];
   /** PostgreSQL's own, in pg_catalog: name → the worst volatility of its signatures. */
   readonly builtins: ReadonlyMap<string, 'immutable' | 'stable' | 'volatile'>;

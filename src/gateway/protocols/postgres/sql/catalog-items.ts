@@ -1,8 +1,7 @@
 /** Reads the items of the catalog queries: JSON that the server made, so what does not fit is a server that is no PostgreSQL. */
 import type { Column } from './catalog.ts';
-import type { UserCast, UserFunction, UserOperator, UserType } from './catalog-functions.ts';
+import type { UserCast, UserFunction, UserOperator } from './catalog-functions.ts';
 import type { CatalogQueryName } from './catalog-queries.ts';
-import { createCodeReader } from './code-text.ts';
 import { SqlError } from './errors.ts';
 
 type Item = readonly unknown[];
@@ -13,16 +12,9 @@ export interface RelationItem {
   readonly name: string;
   readonly kind: string;
   readonly hasRules: boolean;
-  readonly hasUnseenCode: boolean;
-  readonly code: readonly number[];
+  readonly runsCode: boolean;
   readonly hasOwnTypes: boolean;
   readonly columns: readonly Column[];
-}
-
-/** Foreign keys of a table: all that they refer to, and what of that changes the table's rows with its own. */
-export interface ReferenceItem {
-  readonly to: readonly number[];
-  readonly acting: readonly number[];
 }
 
 /** What a view or a rule reads: another relation's OID and the names of its columns. */
@@ -42,14 +34,13 @@ export function createRelationReader(): (item: Item) => readonly [number, Relati
     return known ?? column;
   };
   return (item) => {
-    const [oid, schema, name, kind, hasRules, isUnseen, code, hasOwnTypes, columns] = sized(item, 9, 'relations');
+    const [oid, schema, name, kind, hasRules, runsCode, hasOwnTypes, columns] = sized(item, 8, 'relations');
     const relation = {
       schema: text(schema, 'relations'),
       name: text(name, 'relations'),
       kind: text(kind, 'relations'),
       hasRules: hasRules === true,
-      hasUnseenCode: isUnseen !== false,
-      code: oids(code, 'relations'),
+      runsCode: runsCode !== false,
       hasOwnTypes: hasOwnTypes !== false,
       columns: columns === null ? [] : list(columns, 'relations').map((column) => share(readColumn(column))),
     };
@@ -83,61 +74,32 @@ export function readDependencies(item: Item): readonly [number, readonly Read[]]
   return [number(oid, 'dependencies'), of];
 }
 
-export function readInheritance(item: Item): readonly [number, readonly number[]] {
-  const [from, to] = sized(item, 2, 'inheritance');
-  return [number(from, 'inheritance'), oids(to, 'inheritance')];
-}
-
-export function readType(item: Item): readonly [number, UserType] {
-  const [oid, name, code] = sized(item, 3, 'types');
-  return [number(oid, 'types'), { name: text(name, 'types'), code: oids(code, 'types') }];
-}
-
-export function readReferences(item: Item): readonly [number, ReferenceItem] {
-  const [from, to, acting] = sized(item, 3, 'foreign-keys');
-  return [number(from, 'foreign-keys'), { to: oids(to, 'foreign-keys'), acting: oids(acting, 'foreign-keys') }];
-}
-
-/** Reads functions; their texts are read once, and only the names in them are held. */
-export function createFunctionReader(): (item: Item) => readonly [number, UserFunction] {
-  const readCode = createCodeReader();
+export function readLinks(query: 'inheritance' | 'foreign-keys'): (item: Item) => readonly [number, readonly number[]] {
   return (item) => {
-    const [oid, schema, name, kind, language, count, defaults, isVariadic, extension, ...code] = sized(
-      item,
-      17,
-      'functions',
-    );
-    const [isLate, source, settings, types, parts, partNames, isBuiltUpon, isOfType] = code;
-    const argumentCount = number(count, 'functions');
-    const languageName = text(language, 'functions');
-    const sourceText = optionalText(source, 'functions');
-    return [
-      number(oid, 'functions'),
-      {
-        oid: number(oid, 'functions'),
-        schema: text(schema, 'functions'),
-        name: text(name, 'functions'),
-        isLate: isLate !== false,
-        isProcedure: kind === 'p',
-        isAggregate: kind === 'a',
-        language: languageName,
-        argumentsMin: argumentCount - number(defaults, 'functions') - (isVariadic === true ? 1 : 0),
-        argumentsMax: isVariadic === true ? Number.POSITIVE_INFINITY : argumentCount,
-        extension: optionalText(extension, 'functions'),
-        text: sourceText === undefined ? undefined : readCode(sourceText, languageName),
-        settings: names(settings, 'functions'),
-        types: names(types, 'functions'),
-        parts: oids(parts, 'functions'),
-        partNames: names(partNames, 'functions'),
-        isBuiltUpon: isBuiltUpon !== false,
-        isOfType: isOfType !== false,
-      },
-    ];
+    const [from, to] = sized(item, 2, query);
+    return [number(from, query), list(to, query).map((oid) => number(oid, query))];
   };
 }
 
+export function readFunction(item: Item): readonly [number, UserFunction] {
+  const [oid, schema, name, kind, language, count, defaults, isVariadic, extension] = sized(item, 9, 'functions');
+  const argumentCount = number(count, 'functions');
+  return [
+    number(oid, 'functions'),
+    {
+      schema: text(schema, 'functions'),
+      name: text(name, 'functions'),
+      isProcedure: kind === 'p',
+      language: text(language, 'functions'),
+      argumentsMin: argumentCount - number(defaults, 'functions') - (isVariadic === true ? 1 : 0),
+      argumentsMax: isVariadic === true ? Number.POSITIVE_INFINITY : argumentCount,
+      extension: optionalText(extension, 'functions'),
+    },
+  ];
+}
+
 export function readOperator(item: Item): readonly [number, UserOperator] {
-  const [oid, schema, name, extension, takesOwnOnly, code, types] = sized(item, 7, 'operators');
+  const [oid, schema, name, extension, takesOwnOnly] = sized(item, 5, 'operators');
   return [
     number(oid, 'operators'),
     {
@@ -145,14 +107,12 @@ export function readOperator(item: Item): readonly [number, UserOperator] {
       name: text(name, 'operators'),
       extension: optionalText(extension, 'operators'),
       takesOwnOnly: takesOwnOnly === true,
-      function: number(code, 'operators'),
-      types: names(types, 'operators'),
     },
   ];
 }
 
 export function readCast(item: Item): readonly [number, UserCast] {
-  const [oid, source, target, isOwnSource, isOwnTarget, extension, code] = sized(item, 7, 'casts');
+  const [oid, source, target, isOwnSource, isOwnTarget, extension] = sized(item, 6, 'casts');
   const types = [
     { name: text(source, 'casts'), isOwn: isOwnSource === true },
     { name: text(target, 'casts'), isOwn: isOwnTarget === true },
@@ -160,11 +120,7 @@ export function readCast(item: Item): readonly [number, UserCast] {
   const own = types.filter(({ isOwn }) => isOwn);
   return [
     number(oid, 'casts'),
-    {
-      types: (own.length > 0 ? own : types).map(({ name }) => name),
-      extension: optionalText(extension, 'casts'),
-      function: number(code, 'casts'),
-    },
+    { types: (own.length > 0 ? own : types).map(({ name }) => name), extension: optionalText(extension, 'casts') },
   ];
 }
 
@@ -232,15 +188,6 @@ function sized(item: Item, length: number, query: CatalogQueryName): Item {
 function list(value: unknown, query: CatalogQueryName): readonly unknown[] {
   if (!Array.isArray(value)) throw malformed(query, 'no list where one must be');
   return value;
-}
-
-/** NULL: none. */
-function oids(value: unknown, query: CatalogQueryName): readonly number[] {
-  return value === null ? [] : list(value, query).map((oid) => number(oid, query));
-}
-
-function names(value: unknown, query: CatalogQueryName): readonly string[] {
-  return value === null ? [] : list(value, query).map((name) => text(name, query));
 }
 
 function text(value: unknown, query: CatalogQueryName): string {

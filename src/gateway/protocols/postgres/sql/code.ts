@@ -2,15 +2,15 @@
 import { askAdministration, askPastSight } from './administration.ts';
 import type { Analysis } from './analysis.ts';
 import { type BoundParameters, isPlainCast, parameterOf } from './bound.ts';
-import type { UserFunction } from './catalog-functions.ts';
+import type { UserCast, UserFunction } from './catalog-functions.ts';
 import {
   adminFunctions,
-  commonOperators,
+  computingExtensions,
   computingOperators,
   functionsOfExtensions,
   harmlessVolatile,
   informationFunctions,
-  isComputing,
+  inputFunctions,
   largeObjectFunctions,
   overseeingFunctions,
   refusedFunctionPrefixes,
@@ -45,7 +45,6 @@ export function checkCall(analysis: Analysis, fields: Fields): void {
   // Only this session can have made it, and it is in no snapshot.
   if (call.schema?.startsWith('pg_temp') === true) {
     refuseByName(analysis, call);
-    if (analysis.taint.isInForce) throw unproven(name);
     askEverywhere(analysis, { ...call, schema: 'pg_temp' }, undefined);
     return;
   }
@@ -63,8 +62,7 @@ export function askUnknown(analysis: Analysis, call: Pick<Call, 'schema' | 'name
   if (isOfNewExtension(analysis, call.name)) return;
   const otherwise = unknownFunction(call);
   const isSystem = call.schema === 'pg_catalog' || call.schema === 'information_schema';
-  const isProven = !analysis.taint.isInForce || provesMade(analysis, call.name);
-  if (!isProven || isSystem) throw otherwise;
+  if (analysis.taint.isInForce || isSystem) throw otherwise;
   if (!analysis.createdNames.has(`function ${call.name}`)) analysis.found.unknown.add(otherwise.message);
   askEverywhere(analysis, call, otherwise);
 }
@@ -82,7 +80,7 @@ function askEverywhere(
   { schema, name }: Pick<Call, 'schema' | 'name'>,
   otherwise: RefusedText | undefined,
 ): void {
-  if (analysis.taint.isInForce && !provesMade(analysis, name)) throw unproven(name);
+  if (analysis.taint.isInForce) throw unproven(name);
   analysis.found.writes = true;
   const schemas = schema === undefined ? codePath(analysis.searchPath).filter((one) => one !== 'pg_catalog') : [schema];
   if (schemas.length === 0) throw otherwise ?? unknownFunction({ schema, name });
@@ -92,12 +90,6 @@ function askEverywhere(
       resource: functionResource(analysis.place, one, name),
       ...(otherwise === undefined ? {} : { otherwise }),
     });
-}
-
-/** The session has made functions of that name, and each is proven. */
-export function provesMade({ createdNames, taint }: Analysis, name: string): boolean {
-  const made = createdNames.get(`function ${name}`);
-  return made?.every((one) => taint.proofs.proves(one, createdNames)) === true;
 }
 
 /** Judges `(x).f`, and `t.f` where t may have no column f: if there is no such field either, PostgreSQL calls the function f. */
@@ -137,6 +129,7 @@ function checkBuiltin(analysis: Analysis, { name }: Call, fields: Fields): void 
   if (changingBuiltins.has(name)) analysis.found.writes = true;
   if (overseeingFunctions.has(name)) askAdministration(analysis);
   if (!analysis.taint.isInForce) return;
+  if (inputFunctions.has(name)) analysis.found.runsUnseen = true;
   const isVolatile = analysis.catalog.functions.builtins.get(name) === 'volatile';
   if (revealingFunctions.has(name) || (isVolatile && !harmlessVolatile.has(name))) throw unproven(name);
 }
@@ -240,13 +233,7 @@ function checkUserFunction(analysis: Analysis, user: UserFunction): void {
     action: 'postgres:call',
     resource: functionResource(analysis.place, user.schema, user.name),
   });
-  if (!analysis.taint.proofs.proves(user, analysis.createdNames)) throw unproven(`${user.schema}.${user.name}`);
-  if (user.types.some((name) => isOwnType(analysis, name))) analysis.found.runsUnseen = true;
-}
-
-/** Operators and casts of the database's own may be for its values. */
-function isOwnType({ catalog }: Analysis, name: string): boolean {
-  return catalog.functions.types.has(name) || catalog.relationsNamed(name).some(({ hasOwnTypes }) => hasOwnTypes);
+  if (analysis.taint.isInForce) throw unproven(`${user.schema}.${user.name}`);
 }
 
 /** User functions that the call may mean: by name, number of arguments and visible schemas. */
@@ -279,12 +266,7 @@ export function checkOperatorName(analysis: Analysis, name: string, schema?: str
   const users = analysis.catalog.functions.operators.get(name) ?? [];
   const isVisible = (one: string) =>
     schema === undefined ? codePath(analysis.searchPath).includes(one) : one === schema;
-  const meant = users.filter(
-    (user) =>
-      isVisible(user.schema) &&
-      !isComputing(user.extension, computingOperators) &&
-      !analysis.taint.proofs.provesFunction(user.function, analysis.createdNames),
-  );
+  const meant = users.filter((user) => isVisible(user.schema) && !isComputing(user.extension, computingOperators));
   if (meant.length === 0) return;
   if (schema !== undefined || !commonOperators.has(name) || !meant.every((user) => user.takesOwnOnly))
     throw unprovenOperator(name);
@@ -292,15 +274,25 @@ export function checkOperatorName(analysis: Analysis, name: string, schema?: str
 }
 
 /**
- * After the walk: an operator of the database's own, for types of its own, under the name of one of PostgreSQL's is never meant where no value of
+ * After the walk: a cast of the database's own may run wherever values of its types are about. An operator of its own, for types of its own, under the name of one of PostgreSQL's is never meant where no value of
  * such a type is about. PostgreSQL takes it for nothing else (decision 0018).
  */
-export function refuseOwnOperators({ found }: Analysis): void {
+export function refuseOwnOperators({ found, catalog, taint }: Analysis): void {
+  const hasOwnTypes = Array.from(found.relations).some((relation) => relation.hasOwnTypes);
+  // One that the database's owner has made runs wherever such a value becomes another, and nothing need name it.
+  if (taint.isInForce && hasOwnTypes && catalog.functions.casts.some((cast) => isOwnCast(catalog, cast)))
+    throw new RefusedText(
+      'unproven-cast',
+      'a cast of a type of this database runs a function that is not proven harmless while columns are masked',
+    );
   const [name] = found.ownOperators;
   if (name === undefined) return;
   // What runs unseen, and what was made just now, may have any types.
-  if (found.runsUnseen || Array.from(found.relations).some(({ hasOwnTypes }) => hasOwnTypes))
-    throw unprovenOperator(name);
+  if (found.runsUnseen || hasOwnTypes) throw unprovenOperator(name);
+}
+
+function isOwnCast({ functions }: Analysis['catalog'], { types, extension }: UserCast): boolean {
+  return extension === undefined && !types.every((name) => functions.builtinTypes.has(name));
 }
 
 function unprovenOperator(name: string): RefusedText {
@@ -309,6 +301,32 @@ function unprovenOperator(name: string): RefusedText {
     `operator ${name} runs a function that is not proven harmless while columns are masked`,
   );
 }
+
+/** PostgreSQL has each of these for text or for numbers, so that two values of unknown type never leave its own types. */
+const commonOperators: ReadonlySet<string> = new Set([
+  ...[
+    '=',
+    '<>',
+    '<',
+    '<=',
+    '>',
+    '>=',
+    '+',
+    '-',
+    '*',
+    '/',
+    '%',
+    '||',
+    '~~',
+    '!~~',
+    '~~*',
+    '!~~*',
+    '~',
+    '~*',
+    '!~',
+    '!~*',
+  ],
+]);
 
 /** Judges the type of a cast: a cast function of the database's own may run. */
 export function checkType(analysis: Analysis, type: Fields): void {
@@ -319,16 +337,17 @@ export function checkType(analysis: Analysis, type: Fields): void {
   // A domain's check may call anything.
   if (!analysis.catalog.functions.builtinTypes.has(name)) analysis.found.runsUnseen = true;
   const runs = analysis.catalog.functions.casts.some(
-    (cast) =>
-      !isComputing(cast.extension, computingOperators) &&
-      cast.types.includes(plain) &&
-      !analysis.taint.proofs.provesFunction(cast.function, analysis.createdNames),
+    (cast) => !isComputing(cast.extension, computingOperators) && cast.types.includes(plain),
   );
   if (runs)
     throw new RefusedText(
       'unproven-cast',
       `a cast of type ${name} runs a function that is not proven harmless while columns are masked`,
     );
+}
+
+function isComputing(extension: string | undefined, of = computingExtensions): boolean {
+  return extension !== undefined && of.has(extension);
 }
 
 /** `date('…')`: a type's name called like a function is a cast. */

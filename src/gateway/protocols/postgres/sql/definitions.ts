@@ -2,20 +2,17 @@
 import { askAdministration, askPastSight } from './administration.ts';
 import type { Analysis } from './analysis.ts';
 import type { Relation } from './catalog.ts';
-import type { UserFunction } from './catalog-functions.ts';
 import { checkAttribute, checkCall, checkComparison, checkType } from './code.ts';
-import { isOfSchema, rangeNames, reachesTables, runsNothing } from './harmless-definitions.ts';
+import { isOfSchema, reachesTables, runsNothing } from './harmless-definitions.ts';
 import { databaseResource, functionResource, tableResource } from './names.ts';
 import type { CreatedRelation, SessionEffect } from './plan.ts';
 import { refuseMasked } from './query.ts';
-import { reached } from './reach.ts';
 import { notUnderstood, RefusedText } from './refusal.ts';
 import { belongsToServer, findRelation, meaningsOf } from './relations.ts';
-import { checkNewFunction, checkNewTrigger, readFunction } from './routines.ts';
 import { outermost } from './scope.ts';
 import { createdBytes, createdBytesMax, sessionNamesMax } from './session-facts.ts';
 import type { StatementClass } from './statement-classes.ts';
-import { mayTakeName } from './takeover.ts';
+import { refuseTakenNames, refuseTakenPlace, refuseTakenRelation } from './taken-names.ts';
 import {
   childOf,
   type Fields,
@@ -38,7 +35,15 @@ export function walkDefinition(
 ): CreatedRelation | undefined {
   analysis.found.writes = true;
   if (analysis.catalog.hasEventTriggers) analysis.found.runsUnseen = true;
-  if (analysis.taint.isInForce) refuseUnproven(analysis, { kind, fields }, masked);
+  if (
+    analysis.taint.isInForce &&
+    ((masked === 'code' && !runsNothing(analysis.catalog, kind, fields)) || reachesTables(kind, fields))
+  )
+    throw new RefusedText(
+      'masked-ddl',
+      'definitions that run code or change rights are refused, because columns of this database are masked for you',
+    );
+  refuseTakenNames(analysis, kind, fields);
   if (action === 'admin' || needsAdmin(kind, fields)) {
     const named: Fields[] = [];
     if (analysis.taint.isInForce) collectNames(fields, named);
@@ -53,57 +58,12 @@ export function walkDefinition(
   }
   const ranges = kind === 'DropStmt' ? droppedRelations(fields) : [];
   if (masked === 'shape') collect(analysis, fields, ranges);
-  if (kind === 'CreateDomainStmt') refuseOwnCode(analysis);
   else collectNames(fields, ranges);
   for (const range of ranges) askDefinition(analysis, range);
   if (ranges.length === 0 || reachesFurther.has(kind))
     analysis.questions.push({ action: 'postgres:ddl', resource: databaseResource(analysis.place) });
   if (kind === 'CreateStmt' || kind === 'CreateSeqStmt') return createdRelation(analysis, kind, fields);
   return kind === 'AlterTableStmt' || kind === 'RenameStmt' ? alteredRelation(analysis, fields) : undefined;
-}
-
-/** What makes something run that can't be seen, or on values that can't be. */
-function refuseUnproven(
-  analysis: Analysis,
-  { kind, fields }: { kind: string; fields: Fields },
-  masked: StatementClass['masked'],
-): void {
-  // PostgreSQL cuts longer ones.
-  const mayTake = (name: string) =>
-    Buffer.byteLength(name) <= 63 && mayTakeName(analysis.catalog, analysis.taint, name);
-  const isTaken = kind === 'CreateRangeStmt' && !rangeNames(fields).every(mayTake);
-  if (kind === 'CreateFunctionStmt') checkNewFunction(analysis, fields);
-  else if (kind === 'CreateTrigStmt') refuseTrigger(analysis, fields);
-  else if (
-    (masked === 'code' && !runsNothing(analysis.catalog, kind, fields)) ||
-    isTaken ||
-    reachesTables(kind, fields)
-  )
-    throw new RefusedText(
-      'masked-ddl',
-      'definitions that run code or change rights are refused, because columns of this database are masked for you',
-    );
-}
-
-/** Of the relation, and of all whose rows it has, too. */
-function refuseTrigger(analysis: Analysis, fields: Fields): void {
-  checkNewTrigger(analysis, fields);
-  collect(analysis, fieldOf(fields, 'whenClause'), []);
-  for (const name of ['relation', 'constrrel']) {
-    const known = hasField(fields, name) ? findRelation(analysis, fieldsOf(fields, name)) : undefined;
-    if (known?.kind !== 'table') continue;
-    for (const relation of reached(analysis.catalog, [known.relation], 'nothing'))
-      refuseMaskedRelation(analysis, relation);
-  }
-}
-
-/** Code that finds types by their names would have it run on what it casts. */
-function refuseOwnCode({ taint, questions }: Analysis): void {
-  if (taint.isInForce && questions.some(({ action }) => action === 'postgres:call'))
-    throw new RefusedText(
-      'masked-ddl',
-      'a domain that calls a function of its own is refused while columns are masked',
-    );
 }
 
 function refuseMaskedIn(analysis: Analysis, kind: string, fields: Fields): void {
@@ -127,7 +87,12 @@ function alteredRelation(analysis: Analysis, fields: Fields): CreatedRelation | 
 }
 
 /** DO: code that runs at once and may define anything. It is asked about as a definition, and as a call of its language. */
-export function walkDo(analysis: Analysis, fields: Fields): void {
+export function walkDo(analysis: Analysis, fields: Fields, isUnderstood: boolean): void {
+  if (analysis.taint.isInForce && !isUnderstood)
+    throw new RefusedText(
+      'masked-ddl',
+      'DO is refused: it runs what the gateway can not see, and columns of this database are masked for you',
+    );
   analysis.found.writes = true;
   const language = languagesOf(listOf(fields, 'args')).at(0) ?? 'plpgsql';
   if (!confinedLanguages.has(language)) askAdministration(analysis);
@@ -225,7 +190,9 @@ export function newRelation(
     throw new RefusedText('name-taken', `a temporary relation "${name}" would hide the permanent one`, {
       hint: 'Give the temporary relation another name.',
     });
-  return { schema: isTemporary ? 'pg_temp' : schema, name, columns };
+  const made = { schema: isTemporary ? 'pg_temp' : schema, name, columns };
+  refuseTakenRelation(analysis, made);
+  return made;
 }
 
 function createdRelation(analysis: Analysis, kind: string, fields: Fields): CreatedRelation {
@@ -238,6 +205,7 @@ function createdRelation(analysis: Analysis, kind: string, fields: Fields): Crea
     kind !== 'CreateStmt' ||
     ['inhRelations', 'partbound', 'ofTypename'].some((name) => hasField(fields, name)) ||
     elements.some((element) => element?.kind === 'TableLikeClause');
+  if (isOpen) refuseTakenPlace(analysis);
   const relation = newRelation(analysis, range, isOpen ? undefined : names);
   return textOf(fields, 'oncommit') === 'ONCOMMIT_DROP' ? { ...relation, isDroppedOnCommit: true } : relation;
 }
@@ -262,7 +230,7 @@ export function walkStoredQuery(analysis: Analysis, query: Fields, into: Fields)
 export function definitionEffects(kind: string, fields: Fields): readonly SessionEffect[] {
   switch (kind) {
     case 'CreateFunctionStmt':
-      return createdFunction(stringsOf(listOf(fields, 'funcname')), readFunction(fields));
+      return createdFunction(stringsOf(listOf(fields, 'funcname')));
     case 'DefineStmt':
       return textOf(fields, 'kind') === 'OBJECT_AGGREGATE'
         ? createdFunction(stringsOf(listOf(fields, 'defnames')))
@@ -299,9 +267,9 @@ const codeKinds: ReadonlySet<string> = new Set([
   ...['OBJECT_FUNCTION', 'OBJECT_PROCEDURE', 'OBJECT_AGGREGATE', 'OBJECT_ROUTINE'],
 ]);
 
-function createdFunction(path: readonly string[] | undefined, made?: UserFunction): readonly SessionEffect[] {
+function createdFunction(path: readonly string[] | undefined): readonly SessionEffect[] {
   const name = path?.at(-1);
-  return name === undefined ? [] : [{ kind: 'create-name', name: `function ${name}`, made }];
+  return name === undefined ? [] : [{ kind: 'create-name', name: `function ${name}` }];
 }
 
 /** Without a name it is that of a role, which nobody here knows to be another than the login. */

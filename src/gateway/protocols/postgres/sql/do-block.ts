@@ -50,13 +50,11 @@ function definitionsOf(body: string): readonly Node[] | undefined {
   return statements;
 }
 
-/** What begins with a word that means nothing to PL/pgSQL, and runs no code that isn't proven while columns are masked. */
+/** What begins with a word that means nothing to PL/pgSQL, and runs no code while columns are masked. */
 function isDefinition({ kind }: Node): boolean {
   const known = statementClasses.get(kind);
-  return (known?.action === 'ddl' && known.masked === 'shape') || judgedKinds.has(kind);
+  return (known?.action === 'ddl' && known.masked === 'shape') || kind === 'CreateExtensionStmt';
 }
-
-const judgedKinds: ReadonlySet<string> = new Set(['CreateExtensionStmt', 'CreateFunctionStmt', 'CreateTrigStmt']);
 
 /** PL/pgSQL looks for INTO in whatever it is given. */
 function parseQuietly(sql: string): readonly Node[] | undefined {

@@ -113,6 +113,12 @@ export const revealingFunctions: ReadonlySet<string> = new Set([
   ...['pg_stat_get_wal_receiver', 'pg_mcv_list_items', 'pg_get_backend_memory_contexts', 'pg_stats_ext_mcvlist_items'],
 ]);
 
+/** They bring a type into being by its OID or name, and run what checks it has. */
+export const inputFunctions: ReadonlySet<string> = new Set([
+  ...['domain_in', 'domain_recv', 'record_in', 'record_recv', 'array_in', 'array_recv', 'range_in', 'range_recv'],
+  ...['multirange_in', 'multirange_recv', 'pg_input_is_valid', 'pg_input_error_info'],
+]);
+
 /** Volatile functions of PostgreSQL that read nothing but clock, chance, sequences, locks, names, sizes, counters and the session itself. */
 export const harmlessVolatile: ReadonlySet<string> = new Set([
   ...['random', 'random_normal', 'setseed', 'gen_random_uuid', 'uuidv4', 'uuidv7', 'clock_timestamp', 'timeofday'],
@@ -205,17 +211,6 @@ export const computingOperators: ReadonlySet<string> = new Set([
   ...['postgis', 'postgis_raster', 'ip4r', 'prefix', 'semver', 'hll', 'roaringbitmap', 'tdigest', 'rum', 'h3'],
 ]);
 
-/** True of what only computes, as PostgreSQL's own does. */
-export function isComputing(extension: string | undefined, of = computingExtensions): boolean {
-  return extension !== undefined && of.has(extension);
-}
-
-/** PostgreSQL has each of these for text or for numbers, so that two values of unknown type never leave its own types. */
-export const commonOperators: ReadonlySet<string> = new Set([
-  ...['=', '<>', '<', '<=', '>', '>=', '+', '-', '*', '/', '%', '||'],
-  ...['~~', '!~~', '~~*', '!~~*', '~', '~*', '!~', '!~*'],
-]);
-
 /** Past what the gateway can see: password hashes and connection secrets. */
 export const secretRelations: ReadonlySet<string> = new Set([
   'pg_authid',
@@ -249,23 +244,6 @@ export const overseeingRelations: ReadonlySet<string> = new Set([
 export const overseeingFunctions: ReadonlySet<string> = new Set([
   ...['pg_stat_get_activity', 'pg_stat_get_backend_activity'],
 ]);
-
-/** What no code may name that is to be proven: what the gateway can't see past, and what tells of the session that runs it. */
-export function isPastSight(name: string): boolean {
-  return pastSight.some((names) => names.has(name)) || pastSightPrefixes.some((prefix) => name.startsWith(prefix));
-}
-
-const pastSight: readonly { has(name: string): boolean }[] = [
-  ...[refusedFunctions, revealingFunctions, adminFunctions, overseeingFunctions, largeObjectFunctions],
-  ...[secretRelations, revealingRelations, overseeingRelations],
-  new Set([
-    // They change what names mean, show the texts of whoever sets the code off, make values of a type that a string names.
-    ...['set_config', 'current_query', 'pg_cursors', 'pg_cursor', 'pg_prepared_statements', 'pg_prepared_statement'],
-    ...['pg_input_is_valid', 'pg_input_error_info'],
-  ]),
-];
-/** Of schemas, the last two: no snapshot shows what is in them. */
-const pastSightPrefixes: readonly string[] = [...refusedFunctionPrefixes, 'pg_temp', 'pg_toast'];
 
 /** What `FROM … TABLESAMPLE` may name. */
 export const samplingMethods: ReadonlySet<string> = new Set(['system', 'bernoulli']);

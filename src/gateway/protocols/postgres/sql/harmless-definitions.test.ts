@@ -48,17 +48,10 @@ it.each([
 });
 
 it.each([
-  "create function late() returns trigger language plpgsql as 'begin perform spans(new.ssn, $$x$$); return new; end'; create trigger l before update on customers for each row execute function late()",
-  "create function late() returns trigger language plpgsql as 'begin perform many_spans(new.id); return new; end'; create trigger l before update on customers for each row execute function late()",
-  "create function late() returns text language sql as 'select spans(ssn) from customers'",
-])('none is made beside code that would pass masked values to its functions: %s', async (sql) => {
-  await client.query(`set check_function_bodies = off; ${sql}`);
+  "create function late() returns trigger language plpgsql as 'begin perform spans(new.ssn, $$x$$); return new; end'",
+  "create function late(int) returns int language sql as 'select 1'",
+])('none is made beside code that finds functions by their names: %s', async (sql) => {
+  await client.query(sql);
   expect(reasonOf(createShop(await readCatalog(client, 1)).plan(RANGE))).toBe('masked-ddl');
-  await client.query('drop function late cascade');
-});
-
-it('code that has nothing to do with masked values hinders none', async () => {
-  await client.query("create function late(int) returns text language sql as 'select spans($1)'");
-  expect(reasonOf(createShop(await readCatalog(client, 1)).plan(RANGE))).toBe('forward');
   await client.query('drop function late');
 });

@@ -24,7 +24,7 @@ const TYPES = [
 ];
 const own = (type: string, schema: string) =>
   [
-    `create function ${schema}.ran(${type}, ${type}) returns boolean language plpgsql as $$ begin raise exception 'RAN'; perform 1 from customers; end $$;`,
+    `create function ${schema}.ran(${type}, ${type}) returns boolean language plpgsql as $$ begin raise exception 'RAN'; end $$;`,
     ...NAMES.map(
       (name) => `create operator ${schema}.${name} (leftarg = ${type}, rightarg = ${type}, function = ${schema}.ran);`,
     ),
@@ -106,7 +106,7 @@ describe('where one may be, it is refused as before', () => {
     'select * from plain order by c4 using operator(public.<)',
   ])('%s', (sql) => {
     // The type's own cast, from range to multirange, may be the first reason.
-    expect(reasonOf(planned(sql))).toMatch(/^unproven-(operator|cast)$/);
+    expect(reasonOf(planned(sql))).toMatch(/^(unproven-(operator|cast)|masked-column-use)$/);
   });
 
   it.each([

@@ -3,9 +3,7 @@ import type { MaskKind, PotentialMask } from '../../../../policy/index.ts';
 import type { CacheBudget } from '../../../../std/index.ts';
 import type { BoundValue } from './bound.ts';
 import type { Catalog } from './catalog.ts';
-import type { UserFunction } from './catalog-functions.ts';
 import type { PreparedStatement } from './prepared.ts';
-import type { MadeFunctions } from './proofs.ts';
 
 /**
  * What the planner asks of policy, for one principal. `decide` must answer the same for the same question as long as `version` and
@@ -89,7 +87,7 @@ export interface SessionFacts {
   /** By `schema.name`. */
   readonly created: ReadonlyMap<string, CreatedRelation>;
   /** `function NAME`, `schema NAME` and `extension NAME` of those made or renamed since the snapshot: a call may mean one of them. */
-  readonly createdNames: MadeFunctions;
+  readonly createdNames: ReadonlySet<string>;
   /** A statement dropped, renamed or altered something: of what the snapshot shows, relations and columns may be gone. */
   readonly moved: boolean;
   /** Settings that choose the way to the rows were changed, and DISCARD ALL has not been said since. */
@@ -111,12 +109,7 @@ export type SessionEffect =
     }
   | { readonly kind: 'close'; readonly name: string | undefined }
   | { readonly kind: 'create'; readonly relation: CreatedRelation }
-  | {
-      readonly kind: 'create-name';
-      readonly name: `${'function' | 'schema' | 'extension'} ${string}`;
-      /** The function itself, where its text can be read. */
-      readonly made?: UserFunction | undefined;
-    }
+  | { readonly kind: 'create-name'; readonly name: `${'function' | 'schema' | 'extension'} ${string}` }
   | {
       readonly kind: 'drop';
       readonly relations: readonly { readonly schema: string | undefined; readonly name: string }[];

@@ -223,7 +223,6 @@ describe('writes neither carry a masked value away nor show one', () => {
     'alter type odd add attribute y int, drop attribute if exists x',
     "create database fresh owner postgres encoding 'UTF8' template template0",
     'drop database if exists fresh with (force)',
-    'create type spans as range (subtype = int)',
     'revoke update (note) on orders from public',
   ])('%s is allowed', (sql) => {
     expect(reasonOf(shop.plan(sql))).toBe('forward');
@@ -248,7 +247,7 @@ describe('writes neither carry a masked value away nor show one', () => {
     ['alter table customers rename to c2', 'masked-ddl'],
     ['alter schema public rename to p2', 'masked-ddl'],
     ['alter table customers set schema "Odd/Schema"', 'masked-ddl'],
-    ["create function f() returns text language sql as 'select ssn from customers'", 'masked-ddl'],
+    ["create function f() returns text language sql as 'select 1'", 'masked-ddl'],
     [
       'create trigger t before insert on orders for each row execute function tsvector_update_trigger(a, b, c)',
       'masked-ddl',
@@ -277,6 +276,7 @@ describe('writes neither carry a masked value away nor show one', () => {
     ['grant select on all tables in schema "Odd/Schema", public to public', 'masked-ddl'],
     ['revoke select on all tables in schema public from public', 'masked-ddl'],
     ['create extension dblink', 'masked-ddl'],
+    ['create type spans as range (subtype = int)', 'masked-ddl'],
     ['create extension if not exists postgres_fdw', 'masked-ddl'],
     ['create extension citext cascade', 'masked-ddl'],
     ["create extension citext version '0.9'", 'masked-ddl'],
@@ -515,7 +515,7 @@ describe('what nobody here could follow is refused to everybody', () => {
 
   it.each([
     ['select pg_temp.f()', ['call shop/shop/pg_temp/f']],
-    ["do $$ begin execute ''; end $$", ['ddl shop/shop', 'call shop/shop/pg_catalog/plpgsql']],
+    ['do $$ begin null; end $$', ['ddl shop/shop', 'call shop/shop/pg_catalog/plpgsql']],
     ['do language plperlu $$ 1 $$', ['admin shop/shop', 'ddl shop/shop', 'call shop/shop/pg_catalog/plperlu']],
     ["prepare transaction 'x'", ['maintain shop/shop']],
     ["commit prepared 'x'", ['maintain shop/shop']],

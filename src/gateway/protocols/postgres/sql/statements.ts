@@ -16,12 +16,13 @@ import type { CreatedRelation, DeclaredCursor, Reads, SessionEffect, SessionFact
 import { charactersOf, nodeOfPrepared, type PreparedStatement } from './prepared.ts';
 import { refuseMasked } from './query.ts';
 import { notUnderstood, RefusedText } from './refusal.ts';
-import { refuseUnprovenBlock } from './routines.ts';
 import { createScope, maskedUse, type Output, outermost } from './scope.ts';
 import { lookupOf, roleOf } from './search-path.ts';
+import { askNewView } from './server-views.ts';
 import { applySessionEffects, sessionNamesMax } from './session-facts.ts';
 import { walkDiscard, walkSet, walkTransaction } from './session-statements.ts';
 import { kindName, statementClasses } from './statement-classes.ts';
+import { refuseTakenPlace } from './taken-names.ts';
 import {
   childOf,
   type Fields,
@@ -275,6 +276,7 @@ function walkUnseen({ analysis }: Place): Partial<Outcome> {
 
 function walkCall({ analysis }: Place, fields: Fields): Partial<Outcome> {
   analysis.found.writes = true;
+  analysis.found.runsUnseen = true;
   analysis.expression({ FuncCall: fieldOf(fields, 'funccall') }, createScope(outermost));
   return {};
 }
@@ -282,30 +284,24 @@ function walkCall({ analysis }: Place, fields: Fields): Partial<Outcome> {
 function walkDoStatement(place: Place, fields: Fields): Partial<Outcome> {
   const { analysis } = place;
   const block = analysis.taint.isInForce ? readDefinitions(fields) : undefined;
-  const isRead = block === undefined && analysis.taint.isInForce;
-  if (isRead) refuseUnprovenBlock(analysis, fields);
-  walkDo(analysis, fields);
-  // It can make, drop or set nothing: what could is not proven.
-  if (isRead) return {};
-  const made = block === undefined ? [] : walkDefinitions(place, block);
-  return { effects: [...made, { kind: 'move' }], changesCatalog: true };
+  walkDo(analysis, fields, block !== undefined);
+  if (block !== undefined) walkDefinitions(place, block);
+  return { effects: [{ kind: 'move' }], changesCatalog: true };
 }
 
-/** Each is judged as if it stood alone; what it makes is known to those behind it. Answers the names that are made. */
-function walkDefinitions(place: Place, { condition, statements }: DefinitionBlock): readonly SessionEffect[] {
+/** Each is judged as if it stood alone; what it makes is known to those behind it. */
+function walkDefinitions(place: Place, { condition, statements }: DefinitionBlock): void {
   const { analysis } = place;
   if (condition !== undefined) refuseMasked(analysis.query(condition.fields, outermost));
-  const names: SessionEffect[] = [];
   let { session } = place;
   for (const statement of statements) {
     const { path, creation } = lookupOf(analysis.catalog, session);
-    const { created, createdNames } = session;
-    const inside = analysis.under({ path, creation, created, createdNames });
-    const { effects } = walkStatement({ ...place, analysis: inside, session }, statement);
-    session = applySessionEffects(session, effects);
-    names.push(...effects.filter(({ kind }) => kind === 'create-name'));
+    const made = walkStatement(
+      { ...place, analysis: analysis.under({ path, creation, created: session.created }), session },
+      statement,
+    );
+    session = applySessionEffects(session, made.effects);
   }
-  return names;
 }
 
 /** The objects of CREATE SCHEMA are made one after the other in the new schema, where names without one are looked up first. */
@@ -371,7 +367,9 @@ function walkView({ analysis }: Place, fields: Fields): Partial<Outcome> {
   const query = childOf(fields, 'query');
   if (query?.kind !== 'SelectStmt') throw notUnderstood('CREATE VIEW');
   const into = { rel: fieldsOf(fields, 'view'), colNames: listOf(fields, 'aliases') };
+  askNewView(analysis, query.fields);
   const relation = walkStoredQuery(analysis, query.fields, into);
+  refuseTakenPlace(analysis);
   return { effects: [{ kind: 'create', relation }], changesCatalog: true };
 }
 

@@ -7,7 +7,6 @@ import { missingColumns } from './masks-without-column.ts';
 import type { Place } from './names.ts';
 import { parseText } from './parse.ts';
 import type { ColumnMasks, Probes } from './probes.ts';
-import { createProofs, type Proofs } from './proofs.ts';
 import { RefusedText } from './refusal.ts';
 import { type Masked, type Output, outermost } from './scope.ts';
 import { lookupOf } from './search-path.ts';
@@ -23,15 +22,10 @@ export function createTaint({ place, catalog, probes }: { place: Place; catalog:
   const missing = missingColumns(catalog, probes.missing);
   const known = new Map<number, readonly (Masked | undefined)[] | 'opaque'>();
   const inProgress = new Set<number>();
-  let proofs: Proofs | undefined;
   const taint: Taint = {
     isInForce: direct.size > 0 || !missing.isEmpty,
     masksNaming: probes.masksNaming,
     missingColumn: missing.reachedBy,
-    get proofs() {
-      proofs ??= createProofs(catalog, taint, () => inProgress.size === 0);
-      return proofs;
-    },
     masksOf(relation) {
       if (!taint.isInForce) return noMasks;
       const before = known.get(relation.oid);

@@ -12,6 +12,7 @@ import {
   usedRelation,
 } from './relations.ts';
 import { createScope, type FromItem, maskedUse, type Outer, type Output, type Scope } from './scope.ts';
+import { askBelowView } from './server-views.ts';
 import {
   childOf,
   type Fields,
@@ -62,6 +63,7 @@ function openTarget(analysis: Analysis, fields: Fields, scope: Scope): Target {
   const range = fieldsOf(fields, 'relation');
   const resolved = resolveRelation(analysis, range);
   if (resolved.kind === 'system') askPastSight(analysis, belongsToServer(resolved));
+  askBelowView(analysis, resolved);
   const output = outputOf(analysis, resolved);
   refuseUnproven(analysis, resolved);
   const isOnly = !flagOf(range, 'inh');

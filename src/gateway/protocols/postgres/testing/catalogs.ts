@@ -15,8 +15,7 @@ export function catalogOf(has: {
         kind: 'r',
         definition: undefined,
         hasRules: false,
-        code: [],
-        hasUnseenCode: false,
+        runsCode: false,
         hasOwnTypes: false,
       },
       columns: columns.map((column, index) => ({ name: column, attributeNumber: index + 1, generated: undefined })),
@@ -24,9 +23,8 @@ export function catalogOf(has: {
   );
   const functions = Object.entries(has.functions ?? {}).flatMap(([schema, names]) =>
     names.map((name) => ({
-      ...{ oid: ++oid, schema, name, isProcedure: false, isAggregate: false, language: 'sql', extension: undefined },
-      ...{ argumentsMin: 0, argumentsMax: 0, text: undefined, isLate: true, isBuiltUpon: false, isOfType: false },
-      ...{ settings: [], types: [], parts: [], partNames: [] },
+      ...{ schema, name, isProcedure: false, language: 'sql', extension: undefined },
+      ...{ argumentsMin: 0, argumentsMax: 0 },
     })),
   );
   return {
@@ -37,11 +35,9 @@ export function catalogOf(has: {
     hasSchema: (schema) => relations.some((relation) => relation.schema === schema),
     ...{ systemRelations: () => undefined, changesSince: () => undefined },
     ...{ dependencies: () => [], parents: () => [], children: () => [], referencing: () => [] },
-    ...{ acting: () => [], relationsNamed: (name) => relations.filter((relation) => relation.name === name) },
     functions: {
       functions: new Map(functions.map((one) => [one.name, [one]])),
-      functionsByOid: new Map(functions.map((one) => [one.oid, one])),
-      ...{ types: new Map(), operators: new Map(), casts: [], builtins: new Map(), builtinTypes: new Set() },
+      ...{ operators: new Map(), casts: [], builtins: new Map(), builtinTypes: new Set() },
     },
   };
 }

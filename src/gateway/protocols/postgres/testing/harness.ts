@@ -67,6 +67,7 @@ export function createTestLedger(): TestLedger {
         return held ? synced : events.length - 1;
       },
       durability: (changes) => (changes ? ledger.durability.changes : ledger.durability.reads),
+      seal: (withheld) => JSON.stringify(withheld),
     },
   };
   return ledger;

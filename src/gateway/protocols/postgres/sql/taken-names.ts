@@ -1,0 +1,87 @@
+/**
+ * Names that come to mean something else. Code of the database's own looks for tables, types and functions by name when it runs, and a statement that
+ * has waited for a lock looks once more: while columns are masked, nothing takes a name that either may then find.
+ */
+import type { Analysis } from './analysis.ts';
+import { hasLateCode } from './harmless-definitions.ts';
+import { RefusedText } from './refusal.ts';
+import { findRelation } from './relations.ts';
+import { type Fields, fieldsOf, listOf, nodeOf, textOf } from './tree.ts';
+import { isMasked, leadsToValues } from './withholding.ts';
+
+/** Judges a definition that makes a type, or gives a relation another name or place. */
+export function refuseTakenNames(analysis: Analysis, kind: string, fields: Fields): void {
+  if (!analysis.taint.isInForce) return;
+  if (typeKinds.has(kind) && hasExposedCode(analysis))
+    throw new RefusedText(
+      'masked-ddl',
+      'types are not made while code runs on columns masked for you: it might take their names for those of functions',
+    );
+  if (kind === 'RenameStmt' && relationKinds.has(textOf(fields, 'renameType') ?? ''))
+    refuseLeading(analysis, fieldsOf(fields, 'relation'));
+  if (kind === 'AlterTableStmt') refuseLinks(analysis, fields);
+}
+
+/** Judges the name of a relation to be made: code on masked rows might write to it in the place of another. */
+export function refuseTakenRelation(analysis: Analysis, { schema, name }: { schema: string; name: string }): void {
+  if (!analysis.taint.isInForce || !hasExposedCode(analysis)) return;
+  for (const relation of analysis.catalog.relations.values())
+    if (relation.name === name && relation.schema !== schema)
+      throw new RefusedText(
+        'name-taken',
+        `another schema has a relation "${name}", which code that runs on columns masked for you may mean`,
+        { hint: 'Give the relation another name.' },
+      );
+}
+
+/**
+ * Judges a relation that shows what others do, once all it names is found: in the place of one that this transaction has dropped or renamed, another
+ * session's statement that waits for that one would come to it.
+ */
+export function refuseTakenPlace(analysis: Analysis): void {
+  const { taint, moved, found } = analysis;
+  if (!taint.isInForce || !moved || !leadsToValues(analysis, found.relations, true)) return;
+  throw new RefusedText(
+    'masked-ddl',
+    'what leads to columns masked for you, or runs code that might, takes no place of what this transaction has changed',
+    { hint: 'Make it in a transaction of its own.' },
+  );
+}
+
+/** Partitions, parents and keys by which rows of the one change those of the other. */
+function refuseLinks(analysis: Analysis, fields: Fields): void {
+  for (const item of listOf(fields, 'cmds')) {
+    const command = nodeOf(item)?.fields ?? {};
+    const definition = nodeOf(command['def']);
+    const subtype = textOf(command, 'subtype');
+    if (subtype === 'AT_AttachPartition') refuseLeading(analysis, fieldsOf(definition?.fields ?? {}, 'name'));
+    if (subtype === 'AT_AddInherit' || (subtype === 'AT_AddConstraint' && isActing(definition?.fields ?? {})))
+      refuseLeading(analysis, fieldsOf(fields, 'relation'));
+  }
+}
+
+function isActing(constraint: Fields): boolean {
+  return ['fk_upd_action', 'fk_del_action'].some((name) => ['c', 'n', 'd'].includes(textOf(constraint, name) ?? ''));
+}
+
+function refuseLeading(analysis: Analysis, range: Fields): void {
+  const known = findRelation(analysis, range);
+  if (known?.kind !== 'table' || !leadsToValues(analysis, new Set([known.relation]), true)) return;
+  const { schema, name } = known.relation;
+  throw new RefusedText(
+    'masked-ddl',
+    `"${schema}.${name}" leads to columns masked for you, or runs code that might, so it takes no other name or place`,
+  );
+}
+
+/** Code that looks for names when it runs, on rows that are masked. */
+function hasExposedCode({ catalog, taint }: Analysis): boolean {
+  if (!hasLateCode(catalog)) return false;
+  for (const relation of catalog.relations.values()) if (relation.runsCode && isMasked(taint, relation)) return true;
+  return false;
+}
+
+const typeKinds: ReadonlySet<string> = new Set(['CreateDomainStmt', 'CreateEnumStmt']);
+const relationKinds: ReadonlySet<string> = new Set([
+  ...['OBJECT_TABLE', 'OBJECT_VIEW', 'OBJECT_MATVIEW', 'OBJECT_FOREIGN_TABLE'],
+]);
