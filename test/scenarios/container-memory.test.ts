@@ -15,7 +15,7 @@ it.runIf(mayMakeGroups())(
   'tables come and go beside 1,700 others in a container of 512 MiB, and the gateway goes on',
   async () => {
     using container = createContainer(512);
-    await using stack = await startStack({ isSearched: false, seed: FILLERS });
+    await using stack = await startStack({ seed: FILLERS });
     const { gateway } = stack.roles;
     await gateway.end('SIGTERM');
     container.within(() => gateway.start());
