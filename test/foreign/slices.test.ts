@@ -1,16 +1,15 @@
-/** A slice of each foreign suite: what passes directly passes through the gateway, but for what the ratchet knows by name. */
+/** A slice of those foreign suites whose sources are always to be had: what passes directly passes through the gateway, but for what the ratchet knows by name. */
 import * as path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { debianPostgres } from '../interop/drivers/debian-postgres.ts';
 import { mayLack } from '../interop/toolchain.ts';
-import type { Mode } from './place.ts';
 import { knownByName } from './ratchet.ts';
 import { runSuite } from './run-suite.ts';
 import { SUITES } from './suites.ts';
 
 const cache = path.join(import.meta.dirname, '../../.cache/foreign');
 const SEED = 1;
-/** Units, which are of a size of their own in each suite. The others are run by hand: mirrors lack their sources at times, or they take long to install. */
+/** Units, which are of a size of their own in each suite. The others are run by hand: they take long to install, or mirrors lack them at times. */
 const SIZES: Readonly<Record<string, number>> = {
   ...{ 'libpq-pipeline': 11, regress: 12, isolation: 12, asyncpg: 6, pgx: 40 },
 };
@@ -20,7 +19,7 @@ describe.skipIf(mayLack(debianPostgres()))('tests that nobody here wrote', () =>
     skip,
   }) => {
     await suite.fetch(cache).catch((error: unknown) => skip(`its source can not be had: ${error}`));
-    const modes = (['all', 'mask'] as const).filter((mode: Mode) => knownByName(suite.name, mode) !== undefined);
+    const modes = (['all', 'mask'] as const).filter((mode) => knownByName(suite.name, mode) !== undefined);
     const slice = { size: SIZES[suite.name] ?? 0, seed: SEED };
     const report = await runSuite(suite, { cache, modes, slice });
     expect(report.directly.passed).toBeGreaterThan(0);

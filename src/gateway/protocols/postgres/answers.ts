@@ -348,9 +348,8 @@ export class Answers {
       this.#text('E', fields, this.#withholding(head));
     }
     if (operation !== undefined) {
-      const isShown = operation.over || this.#withholding(head) === 'nothing';
-      const withheld = isShown ? undefined : withheldParts(fields);
-      this.#session.deps.operations.end(operation, operation.over ? 'row-limit' : 'failed', sqlstate, withheld);
+      if (operation.over) this.#session.deps.operations.end(operation, 'row-limit', sqlstate);
+      else this.#failed(operation, head, fields);
     }
     if (isCycle(head)) {
       for (const skipped of head.operations) this.#session.deps.operations.end(skipped, 'skipped', '');
@@ -377,14 +376,17 @@ export class Answers {
   }
 
   #fatal(head: Reply | undefined, fields: ReadonlyMap<string, string>) {
-    const sqlstate = fields.get('C') ?? '';
     const operation = head === undefined ? undefined : this.#operation(head);
-    const withheld = this.#withholding(head) === 'nothing' ? undefined : withheldParts(fields);
-    if (operation !== undefined) this.#session.deps.operations.end(operation, 'failed', sqlstate, withheld);
+    if (operation !== undefined) this.#failed(operation, head, fields);
     this.#text('E', fields, this.#withholding(head));
     this.#delivery.flushNow(this.#sequence);
     this.#over = true;
     this.#port.ended();
+  }
+
+  #failed(operation: Operation, head: Reply | undefined, fields: ErrorFields) {
+    const withheld = this.#withholding(head) === 'nothing' ? undefined : withheldParts(fields);
+    this.#session.deps.operations.end(operation, 'failed', fields.get('C') ?? '', withheld);
   }
 
   #notice(head: Reply | undefined) {

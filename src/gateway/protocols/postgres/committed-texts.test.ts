@@ -1,10 +1,8 @@
 // A text with its own COMMIT in it: what it commits before the statement that is refused is carried out, as PostgreSQL would; nothing else is.
-import { parseSpiffeId } from '@countersign/sdk/identity';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openRawClient, query } from '../../../../test/support/raw-session.ts';
-import { composeSchema, identityEntity, loadPolicies } from '../../../policy/index.ts';
-import { member } from './index.ts';
 import { type AppDatabase, startAppDatabase } from './testing/app-database.ts';
+import { cedarPolicy } from './testing/cedar-policy.ts';
 import { kinds, startTarget } from './testing/harness.ts';
 
 const POLICIES = `
@@ -33,15 +31,9 @@ afterAll(async () => {
 });
 
 function openGate(name: string) {
-  const compiled = loadPolicies([{ name: 'test', text: POLICIES }], composeSchema([member.policySchema]));
-  const principal = identityEntity(parseSpiffeId(`spiffe://example.org/${name}`));
   return startTarget({
     ...server.target,
-    policy: {
-      principalKey: principal.id,
-      decide: (action, resource, context) => compiled.decide({ principal, action, resource, context }),
-      potentialMasks: () => compiled.maskBearing(principal),
-    },
+    policy: cedarPolicy(POLICIES, name),
   });
 }
 

@@ -1,6 +1,5 @@
 // Cursors and portals have one space of names at the server: SQL reaches the protocol's portals, the protocol SQL's cursors. Whatever way
 // rows are reached, they are judged, masked and counted as those of the statement that they come from.
-import { parseSpiffeId } from '@countersign/sdk/identity';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   bind,
@@ -15,9 +14,8 @@ import {
   query,
   sync,
 } from '../../../../test/support/raw-session.ts';
-import { composeSchema, identityEntity, loadPolicies } from '../../../policy/index.ts';
-import { member } from './index.ts';
 import { type AppDatabase, startAppDatabase } from './testing/app-database.ts';
+import { cedarPolicy } from './testing/cedar-policy.ts';
 import { kinds, startTarget } from './testing/harness.ts';
 
 const POLICIES = `
@@ -53,15 +51,9 @@ afterAll(async () => {
 });
 
 function openGate(name: string): Promise<Gate> {
-  const compiled = loadPolicies([{ name: 'test', text: POLICIES }], composeSchema([member.policySchema]));
-  const principal = identityEntity(parseSpiffeId(`spiffe://example.org/${name}`));
   return startTarget({
     ...server.target,
-    policy: {
-      principalKey: principal.id,
-      decide: (action, resource, context) => compiled.decide({ principal, action, resource, context }),
-      potentialMasks: () => compiled.maskBearing(principal),
-    },
+    policy: cedarPolicy(POLICIES, name),
   });
 }
 

@@ -1,5 +1,4 @@
 // Small things that drivers rely on, against a real server.
-import { parseSpiffeId } from '@countersign/sdk/identity';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { eventually } from '../../../../test/support/eventually.ts';
 import {
@@ -13,10 +12,9 @@ import {
   type RawSession,
   sync,
 } from '../../../../test/support/raw-session.ts';
-import { composeSchema, identityEntity, loadPolicies } from '../../../policy/index.ts';
 import { encodeCancelRequest, encodeStartup } from '../../../wire/postgres/index.ts';
-import { member } from './index.ts';
 import { type AppDatabase, startAppDatabase } from './testing/app-database.ts';
+import { cedarPolicy } from './testing/cedar-policy.ts';
 import { startTarget } from './testing/harness.ts';
 
 const POLICIES = `
@@ -127,15 +125,9 @@ test.each([
   false,
   true,
 ])('after a denial an aborted transaction says what PostgreSQL says; with masks: %s', async (isMasked) => {
-  const compiled = loadPolicies([{ name: 'test', text: POLICIES }], composeSchema([member.policySchema]));
-  const principal = identityEntity(parseSpiffeId(`spiffe://example.org/${isMasked ? 'web' : 'plain'}`));
   const denying = await startTarget({
     ...server.target,
-    policy: {
-      principalKey: principal.id,
-      decide: (action, resource, context) => compiled.decide({ principal, action, resource, context }),
-      potentialMasks: () => compiled.maskBearing(principal),
-    },
+    policy: cedarPolicy(POLICIES, isMasked ? 'web' : 'plain'),
   });
   const client = await openRawClient(denying.port);
   await ask(client, query('begin'));

@@ -1,14 +1,12 @@
 // Goal: with masks in force a client reads what PostgreSQL says, but never a masked value, whoever brings it into a message: the server, a
 // trigger, a domain, a row policy, an event trigger; at once, at the end of a pipeline or of the transaction.
-import { parseSpiffeId } from '@countersign/sdk/identity';
 import pg from 'pg';
 import { serialize } from 'pg-protocol';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually } from '../../../../test/support/eventually.ts';
 import { bind, execute, message, openRawClient, parse, sync } from '../../../../test/support/raw-session.ts';
-import { composeSchema, identityEntity, loadPolicies } from '../../../policy/index.ts';
-import { member } from './index.ts';
 import { type AppDatabase, startAppDatabase } from './testing/app-database.ts';
+import { cedarPolicy } from './testing/cedar-policy.ts';
 import { kinds, startTarget } from './testing/harness.ts';
 
 const POLICIES = `
@@ -58,15 +56,9 @@ let gate: Awaited<ReturnType<typeof startTarget>>;
 
 beforeAll(async () => {
   server = await startAppDatabase(SEED);
-  const compiled = loadPolicies([{ name: 'test', text: POLICIES }], composeSchema([member.policySchema]));
-  const principal = identityEntity(parseSpiffeId('spiffe://example.org/web'));
   gate = await startTarget({
     ...server.target,
-    policy: {
-      principalKey: principal.id,
-      decide: (action, resource, context) => compiled.decide({ principal, action, resource, context }),
-      potentialMasks: () => compiled.maskBearing(principal),
-    },
+    policy: cedarPolicy(POLICIES),
   });
 });
 afterAll(async () => {

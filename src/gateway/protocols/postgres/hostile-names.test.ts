@@ -1,5 +1,4 @@
 // Goal: a name never means one thing to the planner and another to PostgreSQL, whatever a client does to names in the protocol and in SQL.
-import { parseSpiffeId } from '@countersign/sdk/identity';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import {
   bind,
@@ -13,9 +12,8 @@ import {
   type RawSession,
   sync,
 } from '../../../../test/support/raw-session.ts';
-import { composeSchema, identityEntity, loadPolicies } from '../../../policy/index.ts';
-import { member } from './index.ts';
 import { type AppDatabase, startAppDatabase } from './testing/app-database.ts';
+import { cedarPolicy } from './testing/cedar-policy.ts';
 import { startTarget } from './testing/harness.ts';
 
 const POLICIES = `
@@ -58,15 +56,9 @@ beforeEach(() => {
 });
 
 function openGate(name: string): Promise<Gate> {
-  const compiled = loadPolicies([{ name: 'test', text: POLICIES }], composeSchema([member.policySchema]));
-  const principal = identityEntity(parseSpiffeId(`spiffe://example.org/${name}`));
   return startTarget({
     ...server.target,
-    policy: {
-      principalKey: principal.id,
-      decide: (action, resource, context) => compiled.decide({ principal, action, resource, context }),
-      potentialMasks: () => compiled.maskBearing(principal),
-    },
+    policy: cedarPolicy(POLICIES, name),
   });
 }
 

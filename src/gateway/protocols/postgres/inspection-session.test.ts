@@ -1,12 +1,10 @@
 // Goal: with a mask on one table, psql shows of all others, and of the database, what it shows without the gateway.
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { parseSpiffeId } from '@countersign/sdk/identity';
 import { afterAll, it as always, beforeAll, expect } from 'vitest';
 import { mayLackPsql, psqlBinary } from '../../../../test/support/psql.ts';
-import { composeSchema, identityEntity, loadPolicies } from '../../../policy/index.ts';
-import { member } from './index.ts';
 import { type AppDatabase, startAppDatabase } from './testing/app-database.ts';
+import { cedarPolicy } from './testing/cedar-policy.ts';
 import { startTarget } from './testing/harness.ts';
 
 const POLICIES = `
@@ -82,15 +80,9 @@ let gate: Awaited<ReturnType<typeof startTarget>>;
 
 beforeAll(async () => {
   server = await startAppDatabase(SEED);
-  const compiled = loadPolicies([{ name: 'test', text: POLICIES }], composeSchema([member.policySchema]));
-  const principal = identityEntity(parseSpiffeId('spiffe://example.org/web'));
   gate = await startTarget({
     ...server.target,
-    policy: {
-      principalKey: principal.id,
-      decide: (action, resource, context) => compiled.decide({ principal, action, resource, context }),
-      potentialMasks: () => compiled.maskBearing(principal),
-    },
+    policy: cedarPolicy(POLICIES),
   });
 });
 afterAll(async () => {

@@ -1,6 +1,5 @@
 // Goal: whatever a session does to its search path, its transactions, its cursors and its portals, no name reaches the server that means there what
 // policy forbids. The same sequences of an identity that may see everything do show it.
-import { parseSpiffeId } from '@countersign/sdk/identity';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
@@ -14,9 +13,8 @@ import {
   query,
   sync,
 } from '../../../../test/support/raw-session.ts';
-import { composeSchema, identityEntity, loadPolicies } from '../../../policy/index.ts';
-import { member } from './index.ts';
 import { type AppDatabase, startAppDatabase } from './testing/app-database.ts';
+import { cedarPolicy } from './testing/cedar-policy.ts';
 import { startTarget } from './testing/harness.ts';
 
 const SEED = `
@@ -38,15 +36,9 @@ const gates = new Map<string, Awaited<ReturnType<typeof startTarget>>>();
 beforeAll(async () => {
   server = await startAppDatabase(SEED);
   for (const name of ['plain', 'web', 'anyone']) {
-    const compiled = loadPolicies([{ name: 'test', text: POLICIES }], composeSchema([member.policySchema]));
-    const principal = identityEntity(parseSpiffeId(`spiffe://example.org/${name}`));
     const gate = await startTarget({
       ...server.target,
-      policy: {
-        principalKey: principal.id,
-        decide: (action, resource, context) => compiled.decide({ principal, action, resource, context }),
-        potentialMasks: () => compiled.maskBearing(principal),
-      },
+      policy: cedarPolicy(POLICIES, name),
     });
     gates.set(name, gate);
   }

@@ -1,12 +1,10 @@
 // Goal: an identity with masks that may define whatever it likes learns no masked value by what a name comes to mean. Each attack goes through
 // the gateway to a real server, step by step, and nothing that comes back to it may hold a canary.
-import { parseSpiffeId } from '@countersign/sdk/identity';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually } from '../../../../test/support/eventually.ts';
-import { composeSchema, identityEntity, loadPolicies } from '../../../policy/index.ts';
-import { member } from './index.ts';
 import { type AppDatabase, startAppDatabase } from './testing/app-database.ts';
+import { cedarPolicy } from './testing/cedar-policy.ts';
 import { startTarget } from './testing/harness.ts';
 
 const POLICIES = `
@@ -52,22 +50,15 @@ const audit = (body: string): readonly Step[] => [
 const touch: Step = ['b', 'update people set name = name'];
 
 let server: AppDatabase;
-let principal: ReturnType<typeof identityEntity>;
 beforeAll(async () => {
   server = await startAppDatabase(SEED);
-  principal = identityEntity(parseSpiffeId('spiffe://example.org/web'));
 });
 afterAll(() => server?.stop());
 
 async function startGate() {
-  const compiled = loadPolicies([{ name: 'test', text: POLICIES }], composeSchema([member.policySchema]));
   return startTarget({
     ...server.target,
-    policy: {
-      principalKey: principal.id,
-      decide: (action, resource, context) => compiled.decide({ principal, action, resource, context }),
-      potentialMasks: () => compiled.maskBearing(principal),
-    },
+    policy: cedarPolicy(POLICIES),
   });
 }
 

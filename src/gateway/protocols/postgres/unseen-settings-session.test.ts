@@ -1,11 +1,9 @@
 // Goal: no statement changes a setting behind the gateway's back. Names would mean one thing to policy and another to the server, and no mask or
 // forbid would hold.
-import { parseSpiffeId } from '@countersign/sdk/identity';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { composeSchema, identityEntity, loadPolicies } from '../../../policy/index.ts';
-import { member } from './index.ts';
 import { type AppDatabase, startAppDatabase } from './testing/app-database.ts';
+import { cedarPolicy } from './testing/cedar-policy.ts';
 import { startTarget } from './testing/harness.ts';
 
 /** The mask is one of the table in `public` alone. */
@@ -23,15 +21,9 @@ let server: AppDatabase;
 let gate: Awaited<ReturnType<typeof startTarget>>;
 beforeAll(async () => {
   server = await startAppDatabase(SEED);
-  const compiled = loadPolicies([{ name: 'test', text: POLICIES }], composeSchema([member.policySchema]));
-  const principal = identityEntity(parseSpiffeId('spiffe://example.org/web'));
   gate = await startTarget({
     ...server.target,
-    policy: {
-      principalKey: principal.id,
-      decide: (action, resource, context) => compiled.decide({ principal, action, resource, context }),
-      potentialMasks: () => compiled.maskBearing(principal),
-    },
+    policy: cedarPolicy(POLICIES),
   });
 });
 afterAll(async () => {

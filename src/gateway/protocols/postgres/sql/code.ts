@@ -274,21 +274,23 @@ export function checkOperatorName(analysis: Analysis, name: string, schema?: str
 }
 
 /**
- * After the walk: a cast of the database's own may run wherever values of its types are about. An operator of its own, for types of its own, under the name of one of PostgreSQL's is never meant where no value of
- * such a type is about. PostgreSQL takes it for nothing else (decision 0018).
+ * After the walk: code of the database's own that types lead to. A cast that its owner has made runs wherever a value of its types becomes another, and
+ * nothing need name it. An operator for types of its own, under the name of one of PostgreSQL's, is never meant where no value of such a type is
+ * about: PostgreSQL takes it for nothing else (decision 0018).
  */
-export function refuseOwnOperators({ found, catalog, taint }: Analysis): void {
+export function refuseOwnCode({ found, catalog, taint }: Analysis): void {
+  if (!taint.isInForce) return;
+  const [operator] = found.ownOperators;
+  const hasCasts = catalog.functions.casts.some((cast) => isOwnCast(catalog, cast));
+  if (operator === undefined && !hasCasts) return;
   const hasOwnTypes = Array.from(found.relations).some((relation) => relation.hasOwnTypes);
-  // One that the database's owner has made runs wherever such a value becomes another, and nothing need name it.
-  if (taint.isInForce && hasOwnTypes && catalog.functions.casts.some((cast) => isOwnCast(catalog, cast)))
+  if (hasCasts && hasOwnTypes)
     throw new RefusedText(
       'unproven-cast',
       'a cast of a type of this database runs a function that is not proven harmless while columns are masked',
     );
-  const [name] = found.ownOperators;
-  if (name === undefined) return;
   // What runs unseen, and what was made just now, may have any types.
-  if (found.runsUnseen || hasOwnTypes) throw unprovenOperator(name);
+  if (operator !== undefined && (found.runsUnseen || hasOwnTypes)) throw unprovenOperator(operator);
 }
 
 function isOwnCast({ functions }: Analysis['catalog'], { types, extension }: UserCast): boolean {

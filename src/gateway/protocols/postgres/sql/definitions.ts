@@ -26,6 +26,7 @@ import {
   stringsOf,
   textOf,
 } from './tree.ts';
+import { isMasked } from './withholding.ts';
 
 /** Judges a definition by its class; answers the relation that it makes. */
 export function walkDefinition(
@@ -141,9 +142,7 @@ function newMeanings(analysis: Analysis, range: Fields): readonly { readonly sch
 }
 
 function refuseMaskedRelation({ taint }: Analysis, relation: Relation): void {
-  if (!taint.isInForce) return;
-  const masks = taint.masksOf(relation);
-  if (masks === 'opaque' || masks.some((mask) => mask !== undefined))
+  if (taint.isInForce && isMasked(taint, relation))
     throw new RefusedText(
       'masked-ddl',
       `"${relation.schema}.${relation.name}" has columns masked for you, so you can't change its definition`,

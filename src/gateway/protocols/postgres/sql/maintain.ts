@@ -4,6 +4,7 @@ import { notUnderstood, RefusedText } from './refusal.ts';
 import { findRelation, meaningsOf, resolveRelation, usedRelation } from './relations.ts';
 import type { Outcome } from './statements.ts';
 import { type Fields, fieldOf, fieldsOf, hasField, listOf, nodeOf } from './tree.ts';
+import { isMasked } from './withholding.ts';
 
 /** LOCK, VACUUM, ANALYZE, REINDEX, CLUSTER, REFRESH: upkeep of relations, or of the whole database. */
 export function walkMaintain(
@@ -36,12 +37,11 @@ export function walkMaintain(
 /** CLUSTER puts rows into the order of an index, and answers show the order of rows: also that of masked values. */
 function refuseSorting(analysis: Analysis, ranges: readonly Fields[]): void {
   if (!analysis.taint.isInForce) return;
-  const isMasked = ranges.some((range) => {
+  const showsMasked = ranges.some((range) => {
     const resolved = resolveRelation(analysis, range);
-    const masks = resolved.kind === 'table' ? analysis.taint.masksOf(resolved.relation) : [];
-    return masks === 'opaque' || masks.some((mask) => mask !== undefined);
+    return resolved.kind === 'table' && isMasked(analysis.taint, resolved.relation);
   });
-  if (isMasked || ranges.length === 0)
+  if (showsMasked || ranges.length === 0)
     throw new RefusedText(
       'masked-column-use',
       'CLUSTER of relations with masked columns is refused: the order of rows tells about their values',

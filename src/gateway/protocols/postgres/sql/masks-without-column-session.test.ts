@@ -1,10 +1,8 @@
 // Goal: what a misspelt mask should have hidden never reaches a client, in either protocol; a column that is added mends it at once.
-import { parseSpiffeId } from '@countersign/sdk/identity';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { bind, execute, openRawClient, parse, query, sync } from '../../../../../test/support/raw-session.ts';
-import { composeSchema, identityEntity, loadPolicies } from '../../../../policy/index.ts';
-import { member } from '../index.ts';
 import { type AppDatabase, startAppDatabase } from '../testing/app-database.ts';
+import { cedarPolicy } from '../testing/cedar-policy.ts';
 import { startTarget } from '../testing/harness.ts';
 
 const POLICIES = `
@@ -20,15 +18,9 @@ beforeAll(async () => {
     create table customers (id int primary key, ssn text); insert into customers values (1, 'CANARY-1');
     create table orders (id int); insert into orders values (7);
     grant all on all tables in schema public to gate;`);
-  const compiled = loadPolicies([{ name: 'test', text: POLICIES }], composeSchema([member.policySchema]));
-  const principal = identityEntity(parseSpiffeId('spiffe://example.org/web'));
   gate = await startTarget({
     ...server.target,
-    policy: {
-      principalKey: principal.id,
-      decide: (action, resource, context) => compiled.decide({ principal, action, resource, context }),
-      potentialMasks: () => compiled.maskBearing(principal),
-    },
+    policy: cedarPolicy(POLICIES),
   });
 });
 afterAll(async () => {

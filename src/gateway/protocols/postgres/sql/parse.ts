@@ -9,6 +9,8 @@ import { type Fields, fieldOf, isFields, type Node, nodeOf } from './tree.ts';
 
 /** Levels of JSON in a parsed text, chains of operators aside; each costs the walk about one stack frame. */
 const treeDepthMax = 1_500;
+/** Of a view: looked at once for all sessions. */
+const definitionTokensMax = 50_000;
 
 let isLoaded = false;
 
@@ -34,6 +36,17 @@ export function parseText(sql: string, tokensMax?: number): readonly Node[] {
   if (extent === 'deep') throw tooDeep();
   if (extent === 'long') throw new RefusedText('text-not-at-once', 'the statement is too long to be looked at here');
   return statementsOf(parseTree(sql));
+}
+
+/** The statement that the catalog gives as a definition; undefined for what can't be read: the server's grammar may be newer than this one. */
+export function parseDefinition(sql: string): Node | undefined {
+  try {
+    const [statement, ...more] = parseText(sql, definitionTokensMax);
+    return more.length === 0 ? statement : undefined;
+  } catch (error) {
+    if (error instanceof RefusedText) return undefined;
+    throw error;
+  }
 }
 
 /** The statements of a parsed text. Throws {@link RefusedText} for what nobody could walk. */

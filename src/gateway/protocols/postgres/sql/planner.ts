@@ -1,6 +1,6 @@
 import { type AnalysisFacts, createAnalysis } from './analyze.ts';
 import { boundParameters } from './bound.ts';
-import { refuseOwnOperators } from './code.ts';
+import { refuseOwnCode } from './code.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { judge, touchesOf } from './judge.ts';
 import { maskPlan } from './mask-plan.ts';
@@ -196,7 +196,7 @@ function planStatement(
   });
   const isParsed = request.mode === 'parse' && request.parameters === undefined;
   const outcome = walkStatement({ analysis, session, source: { text: sql, index }, isParsed }, node);
-  refuseOwnOperators(analysis);
+  refuseOwnCode(analysis);
   if (session.tuned) refuseTuned(analysis);
   work.note(touchesOf(analysis));
   const judgement = judge(analysis, decider);

@@ -5,7 +5,7 @@
 import { askPastSight } from './administration.ts';
 import type { Analysis } from './analysis.ts';
 import type { Catalog, Relation } from './catalog.ts';
-import { parseText } from './parse.ts';
+import { parseDefinition } from './parse.ts';
 import { RefusedText } from './refusal.ts';
 import { belongsToServer, type ResolvedRelation } from './relations.ts';
 import { type Fields, listOf, nodeOf, textOf } from './tree.ts';
@@ -38,9 +38,9 @@ function ownBelow(catalog: Catalog, view: Relation): ServersOwn | undefined {
   const views = new Set([view]);
   // A set's iterator comes to what is added on the way.
   for (const { oid, definition, ...of } of views) {
-    const query = definition === undefined ? undefined : parsed(definition);
+    const query = definition === undefined ? undefined : parseDefinition(definition);
     // What can't be read may be a view of anything.
-    const own = query === undefined ? of : ownIn(catalog, query);
+    const own = query?.kind === 'SelectStmt' ? ownIn(catalog, query.fields) : of;
     if (own !== undefined) return own;
     for (const { relation } of catalog.dependencies(oid)) if (relation.kind === 'v') views.add(relation);
   }
@@ -56,15 +56,3 @@ function ownIn(catalog: Catalog, query: Fields): ServersOwn | undefined {
   const name = textOf(node.fields, 'relname') ?? '';
   return catalog.systemRelations(schema)?.has(name) === true ? { schema, name } : undefined;
 }
-
-function parsed(definition: string): Fields | undefined {
-  try {
-    const [statement, ...more] = parseText(definition, TOKENS_MAX);
-    return statement?.kind === 'SelectStmt' && more.length === 0 ? statement.fields : undefined;
-  } catch (error) {
-    if (error instanceof RefusedText) return undefined;
-    throw error;
-  }
-}
-
-const TOKENS_MAX = 50_000;

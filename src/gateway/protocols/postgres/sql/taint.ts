@@ -2,10 +2,10 @@ import { type MaskKind, stricterMask } from '../../../../policy/index.ts';
 import type { Taint } from './analysis.ts';
 import { createAnalysis } from './analyze.ts';
 import type { Catalog, Relation } from './catalog.ts';
-import { refuseOwnOperators } from './code.ts';
+import { refuseOwnCode } from './code.ts';
 import { missingColumns } from './masks-without-column.ts';
 import type { Place } from './names.ts';
-import { parseText } from './parse.ts';
+import { parseDefinition } from './parse.ts';
 import type { ColumnMasks, Probes } from './probes.ts';
 import { RefusedText } from './refusal.ts';
 import { type Masked, type Output, outermost } from './scope.ts';
@@ -90,7 +90,7 @@ function withGenerated(relation: Relation, masks: ColumnMasks): readonly (Masked
 
 /** True when an expression names one of the columns, or can't be read. */
 function readsAny(expression: string, masks: ColumnMasks): boolean {
-  const tree = parseQuietly(`select ${expression}`);
+  const tree = parseDefinition(`select ${expression}`);
   if (tree === undefined) return true;
   const queue: unknown[] = [tree.fields];
   for (let value = queue.pop(); value !== undefined; value = queue.pop()) {
@@ -109,7 +109,7 @@ function readsAny(expression: string, masks: ColumnMasks): boolean {
 /** A view is a query with a name: the same rules decide what of it shows masked columns as they are. */
 function analyzeView(facts: { place: Place; catalog: Catalog; taint: Taint; relation: Relation }): Output | 'opaque' {
   const { place, catalog, taint, relation } = facts;
-  const query = relation.definition === undefined ? undefined : parseQuietly(relation.definition);
+  const query = relation.definition === undefined ? undefined : parseDefinition(relation.definition);
   if (query?.kind !== 'SelectStmt') return 'opaque';
   const analysis = createAnalysis({
     place,
@@ -127,7 +127,7 @@ function analyzeView(facts: { place: Place; catalog: Catalog; taint: Taint; rela
   });
   try {
     const output = analysis.query(query.fields, outermost);
-    refuseOwnOperators(analysis);
+    refuseOwnCode(analysis);
     return output;
   } catch (error) {
     // What a client couldn't ask directly, the view does not make provable.
@@ -152,19 +152,5 @@ function viewMasks(
   });
 }
 
-function parseQuietly(sql: string) {
-  try {
-    const [statement, ...more] = parseText(sql, definitionTokensMax);
-    return more.length === 0 ? statement : undefined;
-  } catch (error) {
-    // The server's grammar may be newer than ours; the caller takes undefined for "not known".
-    if (error instanceof RefusedText) return undefined;
-    throw error;
-  }
-}
-
 /** Views on views; deeper ones count as unknown. */
 const VIEW_DEPTH_MAX = 50;
-
-/** Of a view: looked at once for all sessions. */
-const definitionTokensMax = 50_000;
