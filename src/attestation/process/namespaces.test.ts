@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { own } from '../../../test/support/owned.ts';
+import { stackUsers } from '../../../test/support/stack-folder.ts';
 
 // Goal: where agent and caller do not see the same users and processes, nobody is taken for somebody else. Real namespaces.
 
@@ -48,14 +49,17 @@ describe.runIf(canUnshare)('an agent in namespaces of its own', () => {
     expect(await told([UNSHARE, '--user', '--map-root-user'])).toEqual({ selectors });
   });
 
-  it('takes no user without a number there for nobody, who is a user like others', async () => {
-    expect(await told([UNSHARE, '--user', '--map-root-user'], [], 12_345)).toEqual({
-      refused: 'the user of the caller has no number in this user namespace',
-    });
-    rmSync(path);
-    const selectors = expect.arrayContaining(['unix:uid:65534', 'unix:gid:65534']);
-    expect(await told([], [], 65_534)).toEqual({ selectors });
-  });
+  it.runIf(stackUsers().separate)(
+    'takes no user without a number there for nobody, who is a user like others',
+    async () => {
+      expect(await told([UNSHARE, '--user', '--map-root-user'], [], 12_345)).toEqual({
+        refused: 'the user of the caller has no number in this user namespace',
+      });
+      rmSync(path);
+      const selectors = expect.arrayContaining(['unix:uid:65534', 'unix:gid:65534']);
+      expect(await told([], [], 65_534)).toEqual({ selectors });
+    },
+  );
 
   it('does not see callers outside its process namespace', async () => {
     expect(await told([UNSHARE, ...OWN_PROCESSES, '--mount-proc'])).toEqual({

@@ -6,11 +6,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { own } from '../../../test/support/owned.ts';
+import { stackUsers } from '../../../test/support/stack-folder.ts';
 import { type PeerProcess, readPeer } from './peer-process.ts';
 
 // A real Unix socket, real processes, the real kernel.
 
 const root = process.getuid?.() === 0;
+/** Root, in a checkout whose Node other users may run. */
+const separate = stackUsers().separate;
 let folder: string;
 let path: string;
 let server: Server;
@@ -63,11 +66,11 @@ async function end(child: ChildProcess): Promise<void> {
 
 describe('readPeer', () => {
   it('tells the process, user and group that connected', async () => {
-    const { child, peer } = await connect(root ? { uid: 12345, gid: 23456 } : {});
+    const { child, peer } = await connect(separate ? { uid: 12345, gid: 23456 } : {});
     expect(peer).toMatchObject({
       pid: child.pid,
-      uid: root ? 12345 : process.getuid?.(),
-      gid: root ? 23456 : process.getgid?.(),
+      uid: separate ? 12345 : process.getuid?.(),
+      gid: separate ? 23456 : process.getgid?.(),
     });
     peer.close();
   });
