@@ -1,5 +1,8 @@
 import { readdirSync, readlinkSync } from 'node:fs';
+import { connect, performServerHandshake } from 'node:http2';
 import { createServer, type Socket } from 'node:net';
+import { PassThrough } from 'node:stream';
+import { queryObjects } from 'node:v8';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { Health } from '@countersign/sdk/contract';
 import { HealthCheckRequestSchema } from '@countersign/sdk/contract/gen/grpc/health/v1/health_pb.ts';
@@ -54,14 +57,32 @@ function socketsOpen(): number {
   }).length;
 }
 
+/** Sessions that this process holds in memory, of servers and of clients, once its garbage is collected. */
+function sessionsKept(): number {
+  return SESSIONS.reduce((sum, kind) => sum + queryObjects(kind, { format: 'count' }), 0);
+}
+const SESSIONS = [
+  performServerHandshake(new PassThrough()).on('error', () => {}),
+  connect('http://localhost', { createConnection: () => new PassThrough() }).on('error', () => {}),
+].map((session) => {
+  session.destroy();
+  // The class itself, which nothing exports.
+  return session.constructor as new () => object;
+});
+
 /** All that peers do to end a session; some go, others stay and do not even read. */
-const ways: readonly (readonly [string, { reads?: boolean }, (client: RawClient) => Promise<unknown>])[] = [
+const ways: readonly (readonly [
+  string,
+  { reads?: boolean; opening?: Buffer },
+  (client: RawClient) => Promise<unknown>,
+])[] = [
   ['is gone at once', {}, async ({ socket }) => socket.destroy()],
   ['ends its half', {}, async ({ socket }) => socket.end()],
   ['ends its half behind a call, and does not read', { reads: false }, async ({ socket }) => socket.end(call(1))],
   ['sends GOAWAY', {}, (client) => client.send(frame(FRAME.goaway, 0, 0, Buffer.alloc(8)))],
   ['sends GOAWAY with an error', {}, (client) => client.send(frame(FRAME.goaway, 0, 0, Buffer.alloc(8, 1)))],
   ['breaks the protocol', {}, (client) => client.send(frame(FRAME.windowUpdate, 0, 0, uint32(0)))],
+  ['speaks something else', { opening: Buffer.alloc(300, 0x16) }, async () => {}],
   [
     'breaks it and does not read',
     { reads: false },
@@ -83,16 +104,16 @@ const ways: readonly (readonly [string, { reads?: boolean }, (client: RawClient)
   ],
 ];
 
-describe.each(['unix', 'tls'] as const)('over %s, the server keeps no socket of a client that', (transport) => {
+describe.each(['unix', 'tls'] as const)('over %s, the server keeps nothing of a client that', (transport) => {
   it.each(ways)('%s', async (_name, options, act) => {
     const test = await start(transport);
     started = test;
-    const before = socketsOpen();
+    const [before, keptBefore] = [socketsOpen(), sessionsKept()];
     const to = 'unix' in test.connect ? test.connect.unix : test.connect;
     const clients = await Promise.all(
       Array.from({ length: 10 }, async () => {
         const client = connectRaw(to, options);
-        await client.send(PREFACE);
+        await client.send(options.opening ?? PREFACE);
         await act(client);
         return client;
       }),
@@ -104,6 +125,7 @@ describe.each(['unix', 'tls'] as const)('over %s, the server keeps no socket of 
     };
     await eventually('nothing is left', async () => (await left()) <= 0, { everyMs: 1 });
     for (const client of clients) client.socket.destroy();
+    await eventually('no session is left', () => sessionsKept() <= keptBefore);
   });
 
   it('is there when the server stops, however little it reads', async () => {
@@ -123,7 +145,7 @@ describe.each(['unix', 'tls'] as const)('over %s, the server keeps no socket of 
   });
 });
 
-describe('a client keeps no socket of a server that', () => {
+describe('a client keeps nothing of a server that', () => {
   it.each([
     ['breaks the protocol', frame(FRAME.windowUpdate, 0, 0, uint32(0))],
     ['sends GOAWAY with an error', frame(FRAME.goaway, 0, 0, Buffer.alloc(8, 1))],
@@ -140,7 +162,7 @@ describe('a client keeps no socket of a server that', () => {
     });
     const sockets = new Set<Socket>();
     await new Promise<void>((resolve) => server.listen(path, resolve));
-    const before = socketsOpen();
+    const [before, keptBefore] = [socketsOpen(), sessionsKept()];
     const clock = createManualClock(0);
     const client = createRpcClient({ clock, log: createSilentLog(), connect: { unix: path } });
     for (let n = 0; n < 5; n++) {
@@ -163,6 +185,7 @@ describe('a client keeps no socket of a server that', () => {
     await eventually('one at most is left', async () => (await left()) <= 1, { everyMs: 1 });
     await client.close();
     await eventually('nothing is left', async () => (await left()) <= 0, { everyMs: 1 });
+    await eventually('no session is left', () => sessionsKept() <= keptBefore);
     for (const socket of sockets) socket.destroy();
     server.close();
     folder.remove();

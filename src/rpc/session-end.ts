@@ -22,6 +22,7 @@ export function endTogether(options: { session: Http2Session; socket: Socket; cl
     cutIn(session.closed ? FLUSH_MS : LAST_WORDS_MS);
   };
   session.once('close', () => socket.destroy());
+  session.on('error', letGo);
   // Nobody who speaks HTTP/2 goes on with half a connection. What is on its way to him leaves by itself, if he reads.
   socket.once('end', () => cutIn(LAST_WORDS_MS));
   socket.once('close', () => {
@@ -29,6 +30,14 @@ export function endTogether(options: { session: Http2Session; socket: Socket; cl
     session.destroy();
     options.ended();
   });
+}
+
+/**
+ * Until its stack is read, an error of V8 holds each receiver on it: here the native session, whose settings, where the peer never acknowledged
+ * them, hold the session that holds the error. Nothing of such a ring is ever collected.
+ */
+function letGo(error: Error): void {
+  void error.stack;
 }
 
 /** For the GOAWAY, and the statuses of calls that were ended with their connection, to be taken by the kernel. */
