@@ -5,7 +5,7 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { eventually } from '../../support/eventually.ts';
-import { extended, message, openRawSession, query } from '../../support/raw-session.ts';
+import { extended, message, openRawSession, query, type RawSession } from '../../support/raw-session.ts';
 import { type Stack, startStack } from '../../support/stack.ts';
 import { ROLES, type RoleName } from '../../support/stack-folder.ts';
 import { agentWay, directWay, startSvidFiles, type Way } from '../../support/ways.ts';
@@ -99,19 +99,19 @@ describe.each([
     const round = ++rounds;
     const acknowledged: string[] = [];
     const codes: string[] = [];
-    const pipelines = through.map((way) => pipeline(ways[way], { name: `load-${round}-${way}`, acknowledged }));
-    const writers = Array.from({ length: WRITERS }, (_, number) =>
-      write(ways[through[number % through.length] ?? 'agent'], {
-        name: `load-${round}-${number}`,
-        acknowledged,
-        codes,
-      }),
+    const sessions = await Promise.all(through.map((way) => openRawSession(ways[way].door, { database: 'shop' })));
+    const clients = await Promise.all(
+      Array.from({ length: WRITERS }, (_, number) => ways[through[number % through.length] ?? 'agent'].connect()),
     );
+    const working = Promise.all([
+      ...sessions.map((session, at) => pipeline(session, { name: `load-${round}-${through[at]}`, acknowledged })),
+      ...clients.map((client, at) => write(client, { name: `load-${round}-${at}`, acknowledged, codes })),
+    ]);
     await eventually('a good number of inserts', () => acknowledged.length > 10 * WRITERS, {
       withinMs: START_MS_MAX,
     });
     expect(await stack.roles[role].end('SIGTERM')).toBe(0);
-    await Promise.all([...writers, ...pipelines]);
+    await working;
     expect(codes.filter((code) => !RETRYABLE.test(code))).toEqual([]);
     const rows = await stack.dba(`select id from kept where id like 'load-${round}-%'`);
     expect(rows.map(({ id }) => String(id)).toSorted()).toEqual(acknowledged.toSorted());
@@ -149,10 +149,9 @@ describe('every role', () => {
 
 /** Inserts until its connection ends; each insert counts once its answer is there. */
 async function write(
-  way: Way,
+  client: pg.Client,
   { name, acknowledged, codes }: { name: string; acknowledged: string[]; codes: string[] },
 ): Promise<void> {
-  const client = await way.connect();
   try {
     for (let number = 0; ; number++) {
       await client.query('insert into kept values ($1)', [`${name}-${number}`]);
@@ -164,8 +163,10 @@ async function write(
 }
 
 /** As `write`, but never without several inserts on their way; the last words must be those of a session that is ended in good order. */
-async function pipeline(way: Way, { name, acknowledged }: { name: string; acknowledged: string[] }): Promise<void> {
-  const session = await openRawSession(way.door, { database: 'shop' });
+async function pipeline(
+  session: RawSession,
+  { name, acknowledged }: { name: string; acknowledged: string[] },
+): Promise<void> {
   const insert = (number: number) => session.send(extended('insert into kept values ($1)', [`${name}-${number}`]));
   for (let number = 0; number < IN_FLIGHT; number++) insert(number);
   for (let number = 0; ; number++) {
