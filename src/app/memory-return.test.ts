@@ -1,5 +1,8 @@
 // Goal: what a rush has taken is back within a minute; a process that works, or needs what it has, is left alone.
-import { describe, expect, it } from 'vitest';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { eventually } from '../../test/support/eventually.ts';
 import { createManualClock, createSilentLog } from '../std/index.ts';
 import { createMemoryReturn, createOwnUse } from './memory-return.ts';
 
@@ -89,6 +92,28 @@ describe('memory', () => {
 });
 
 describe('the use of this process', () => {
+  // As the executable starts every role.
+  beforeAll(() => {
+    setFlagsFromString('--expose-gc');
+    vi.stubGlobal('gc', runInNewContext('gc'));
+  });
+  afterAll(() => void vi.unstubAllGlobals());
+
+  it('is less once objects that are gone have been given back', async () => {
+    const use = createOwnUse();
+    use.giveBack();
+    const before = use.residentBytes();
+    let lists: number[][] = [];
+    for (let i = 0; i < 1_000_000; i++) lists.push(Array.from({ length: 16 }, () => i));
+    expect(use.residentBytes() - before).toBeGreaterThan(100 * MIB);
+    lists = [];
+    await eventually('most of it is back', () => {
+      use.giveBack();
+      return use.residentBytes() - before < 40 * MIB;
+    });
+    expect(lists).toEqual([]);
+  });
+
   it('is that of the kernel, before and after giving back', () => {
     const use = createOwnUse();
     use.giveBack();

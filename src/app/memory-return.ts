@@ -1,4 +1,5 @@
 import { cpuUsage, memoryUsage } from 'node:process';
+import { getHeapStatistics } from 'node:v8';
 import type { Clock, Log, Service, Timer } from '../std/index.ts';
 import { tuneMalloc } from './malloc.ts';
 
@@ -14,7 +15,8 @@ export interface ProcessUse {
 
 /**
  * Gives memory back, while it runs, that a rush has left behind: garbage that a process with nothing to do would not collect, and free memory
- * between what is still used, which the C library keeps for good. Only when there is little to do: it stops everything for tens of milliseconds.
+ * between what is still used, which the C library and V8 keep for good. Only when there is little to do: it stops everything for a tenth of a
+ * second or two.
  */
 export function createMemoryReturn(deps: { clock: Clock; log: Log; process: ProcessUse }): Service {
   const { clock, log, process } = deps;
@@ -68,8 +70,10 @@ export function createOwnUse(): ProcessUse {
       return (user + system) / 1000;
     },
     giveBack() {
-      // Where the executable has started this process, which asks for it; elsewhere garbage waits for its time.
-      globalThis.gc?.();
+      const isSmall = getHeapStatistics().used_heap_size <= SMALL_HEAP_BYTES;
+      // Where the executable has started this process, which asks for it; elsewhere garbage waits for its time. An ordinary collection keeps
+      // all pages that it empties, for objects to come; the other one collects several times, and gives them back.
+      globalThis.gc?.({ type: 'major', execution: 'sync', flavor: isSmall ? 'last-resort' : 'regular' });
       trim();
     },
   };
@@ -78,6 +82,8 @@ export function createOwnUse(): ProcessUse {
 const LOOK_EVERY_MS = 10_000;
 /** Of one processor. */
 const QUIET_SHARE = 0.25;
+/** What several collections of take no more than some hundred milliseconds. */
+const SMALL_HEAP_BYTES = 128 * 1024 * 1024;
 /** Less is what a process takes and gives all the time. */
 const WORTH_BYTES = 16 * 1024 * 1024;
 /** Ten minutes. */
