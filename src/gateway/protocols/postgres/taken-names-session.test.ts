@@ -224,6 +224,15 @@ describe('what leads to masked rows gets no name that a verdict took for somethi
         ['b', 'alter table later rename to before; alter table shops rename to later; commit'],
       ],
     ],
+    ...(['index', 'sequence', 'materialized view'] as const).map((kind): [string, readonly Step[]] => [
+      `a table that takes the name as if it were of another kind: ${kind}`,
+      [
+        ['b', 'create table later (id int, name text)'],
+        ['b', 'begin; lock table later'],
+        ['a…', 'update later set id = 500'],
+        ['b', `alter table later rename to before; alter ${kind} shops rename to later; commit`],
+      ],
+    ]),
     [
       'a view that takes the name while a statement waits for a lock',
       [
@@ -320,6 +329,18 @@ describe('no relation or type takes the place of one that code finds for masked 
         logged,
         ...audit(log),
         ['a', 'create schema other; create table other.log (who text, y text)'],
+        ['b', 'set search_path = other, public'],
+        touch,
+        ['b', 'select * from other.log'],
+      ],
+    ],
+    [
+      'a table of another schema, renamed as if it were an index',
+      [
+        logged,
+        ...audit(log),
+        ['a', 'create schema other; create table other.before (who text, y text)'],
+        ['a', 'alter index other.before rename to log'],
         ['b', 'set search_path = other, public'],
         touch,
         ['b', 'select * from other.log'],

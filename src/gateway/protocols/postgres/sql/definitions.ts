@@ -12,7 +12,7 @@ import { belongsToServer, findRelation, meaningsOf } from './relations.ts';
 import { outermost } from './scope.ts';
 import { createdBytes, createdBytesMax, sessionNamesMax } from './session-facts.ts';
 import type { StatementClass } from './statement-classes.ts';
-import { refuseTakenNames, refuseTakenPlace, refuseTakenRelation } from './taken-names.ts';
+import { refuseTakenNames, refuseTakenPlace, refuseTakenRelation, renamesRelation } from './taken-names.ts';
 import {
   childOf,
   type Fields,
@@ -80,8 +80,7 @@ function alteredRelation(analysis: Analysis, fields: Fields): CreatedRelation | 
   const known = findRelation(analysis, range);
   if (known === undefined || known.kind === 'system') return undefined;
   const [{ schema, name }] = meaningsOf(known);
-  const isRenamed = textOf(fields, 'renameType') === 'OBJECT_TABLE' || textOf(fields, 'renameType') === 'OBJECT_VIEW';
-  const newName = isRenamed ? textOf(fields, 'newname') : undefined;
+  const newName = renamesRelation(fields) ? textOf(fields, 'newname') : undefined;
   return newName === undefined
     ? { schema, name, columns: undefined }
     : newRelation(analysis, { ...range, schemaname: schema, relname: newName }, undefined);

@@ -6,7 +6,7 @@ import type { Analysis } from './analysis.ts';
 import { hasLateCode } from './harmless-definitions.ts';
 import { RefusedText } from './refusal.ts';
 import { findRelation } from './relations.ts';
-import { type Fields, fieldsOf, listOf, nodeOf, textOf } from './tree.ts';
+import { type Fields, fieldsOf, hasField, listOf, nodeOf, textOf } from './tree.ts';
 import { isMasked, leadsToValues } from './withholding.ts';
 
 /** Judges a definition that makes a type, or gives a relation another name or place. */
@@ -17,9 +17,13 @@ export function refuseTakenNames(analysis: Analysis, kind: string, fields: Field
       'masked-ddl',
       'types are not made while code runs on columns masked for you: it might take their names for those of functions',
     );
-  if (kind === 'RenameStmt' && relationKinds.has(textOf(fields, 'renameType') ?? ''))
-    refuseLeading(analysis, fieldsOf(fields, 'relation'));
+  if (kind === 'RenameStmt' && renamesRelation(fields)) refuseRename(analysis, fields);
   if (kind === 'AlterTableStmt') refuseLinks(analysis, fields);
+}
+
+/** Of the relation itself, not of a part of it: whatever kind the statement says, PostgreSQL renames the relation that is there. */
+export function renamesRelation(fields: Fields): boolean {
+  return hasField(fields, 'relation') && !hasField(fields, 'subname');
 }
 
 /** Judges the name of a relation to be made: code on masked rows might write to it in the place of another. */
@@ -46,6 +50,15 @@ export function refuseTakenPlace(analysis: Analysis): void {
     'what leads to columns masked for you, or runs code that might, takes no place of what this transaction has changed',
     { hint: 'Make it in a transaction of its own.' },
   );
+}
+
+function refuseRename(analysis: Analysis, fields: Fields): void {
+  const range = fieldsOf(fields, 'relation');
+  refuseLeading(analysis, range);
+  // Perhaps one that nobody here knows.
+  const schema = textOf(range, 'schemaname') ?? '';
+  if (findRelation(analysis, range) === undefined)
+    refuseTakenRelation(analysis, { schema, name: textOf(fields, 'newname') ?? '' });
 }
 
 /** Partitions, parents and keys by which rows of the one change those of the other. */
@@ -82,6 +95,3 @@ function hasExposedCode({ catalog, taint }: Analysis): boolean {
 }
 
 const typeKinds: ReadonlySet<string> = new Set(['CreateDomainStmt', 'CreateEnumStmt']);
-const relationKinds: ReadonlySet<string> = new Set([
-  ...['OBJECT_TABLE', 'OBJECT_VIEW', 'OBJECT_MATVIEW', 'OBJECT_FOREIGN_TABLE'],
-]);
