@@ -89,7 +89,9 @@ function idsOf(policies: readonly CompiledPolicy[]): readonly string[] {
 
 function potentialMasks(policy: CompiledPolicy): PotentialMask[] {
   const { summary, obligations, resource } = policy;
-  return obligations.masks.map(({ column, kind }) => ({ policy: summary.id, kind, column, scope: resource }));
+  const { masks, derived } = obligations;
+  const more = derived === undefined ? {} : { derived };
+  return masks.map(({ column, kind }) => ({ policy: summary.id, kind, ...more, column, scope: resource }));
 }
 
 const NO_PERMIT: Decision = Object.freeze({ allow: false, reason: 'no-permit', policies: Object.freeze([]) });

@@ -26,7 +26,8 @@ export const errorTable = {
     status: 422,
     exit: 'no',
     meaning: 'An annotation is unknown, malformed, or stands where it means nothing.',
-    remedy: 'Use @id, @description, and on permits @mask, @limit and @record, in the forms of the policy reference.',
+    remedy:
+      'Use @id, @description, and on permits @mask, @derived, @limit and @record, in the forms of the policy reference.',
   },
   ERR_POLICY_NAME: {
     status: 422,

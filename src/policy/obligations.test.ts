@@ -166,6 +166,27 @@ describe('several permits', () => {
   });
 });
 
+describe('@derived', () => {
+  it('says of each mask of its permit what a column is inside of an expression', () => {
+    const text = `
+      @id("a") @mask("ssn:redact, email:email") @derived("null") permit(principal, action, resource);
+      @id("b") @mask("card:last4") permit(principal, action, resource);`;
+    const masks = loadPolicies([{ name: 'p', text }], shopSchema).maskBearing(web);
+    expect(masks.map(({ column, derived }) => [column.name, derived])).toEqual([
+      ['ssn', 'null'],
+      ['email', 'null'],
+      ['card', undefined],
+    ]);
+  });
+
+  it('is refused for what it does not know, and where there is no mask', () => {
+    for (const derived of ['NULL', 'mask', 'refuse', ' null'])
+      expect(() => parseObligations({ mask: 'ssn:null', derived }, 'permit')).toThrow(/@derived is "null"/);
+    expect(() => parseObligations({ derived: 'null' }, 'permit')).toThrow(/@derived.*@mask/);
+    expect(() => parseObligations({ mask: 'ssn:null', derived: 'null' }, 'forbid')).toThrow(AnnotationError);
+  });
+});
+
 describe('the masks that a principal may meet', () => {
   const text = `
     @id("a") @mask("ssn:redact") permit(principal in TrustDomain::"example.org", action == Action::"shop:select", resource == Shop::Table::"shop/app/public/users") when { context.hasWhere };

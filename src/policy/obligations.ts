@@ -5,6 +5,8 @@ import type { MaskedColumn } from './types.ts';
 /** What one permit demands. */
 export interface PolicyObligations {
   readonly masks: readonly { readonly column: MaskedColumn; readonly kind: MaskKind }[];
+  /** What a masked column is inside of an expression; undefined: it may not stand in one. */
+  readonly derived: 'null' | undefined;
   readonly rowsMax: number | undefined;
   readonly record: 'digest' | 'full';
 }
@@ -12,7 +14,7 @@ export interface PolicyObligations {
 /** An annotation that means nothing; the loader adds policy and place. */
 export class AnnotationError extends Error {}
 
-/** Reads `@mask`, `@limit` and `@record`; refuses every annotation that is none of ours. @throws AnnotationError */
+/** Reads `@mask`, `@derived`, `@limit` and `@record`; refuses every annotation that is none of ours. @throws AnnotationError */
 export function parseObligations(
   annotations: Readonly<Record<string, string | null>>,
   effect: 'permit' | 'forbid',
@@ -28,9 +30,14 @@ export function parseObligations(
     if (text.length > ANNOTATION_LENGTH_MAX)
       throw new AnnotationError(`@${name} has at most ${ANNOTATION_LENGTH_MAX} characters`);
   }
-  const { mask, limit, record } = annotations;
+  const { mask, derived, limit, record } = annotations;
+  if (derived !== undefined && mask === undefined)
+    throw new AnnotationError(
+      '@derived says what masked columns are inside of expressions: it needs a @mask beside it',
+    );
   return {
     masks: typeof mask === 'string' ? parseMasks(mask) : [],
+    derived: typeof derived === 'string' ? parseDerived(derived) : undefined,
     rowsMax: typeof limit === 'string' ? parseLimit(limit) : undefined,
     record: typeof record === 'string' ? parseRecord(record) : 'digest',
   };
@@ -94,6 +101,11 @@ function malformedMask(at: number): AnnotationError {
   );
 }
 
+function parseDerived(text: string): 'null' {
+  if (text === 'null') return text;
+  throw new AnnotationError(`@derived is "null", not ${JSON.stringify(text)}`);
+}
+
 function parseLimit(text: string): number {
   const rows = LIMIT.exec(text)?.[1];
   const count = Number(rows);
@@ -108,7 +120,7 @@ function parseRecord(text: string): 'digest' | 'full' {
 }
 
 const DESCRIBING = new Set(['id', 'description']);
-const OBLIGING = new Set(['mask', 'limit', 'record']);
+const OBLIGING = new Set(['mask', 'derived', 'limit', 'record']);
 /** Holds a mask for every column of a table as wide as PostgreSQL has them. */
 const ANNOTATION_LENGTH_MAX = 1 << 17;
 /** Capitals need quotes: unquoted SQL names are lower case, and `SSN` for `ssn` would mask nothing. */

@@ -84,6 +84,8 @@ export interface MaskedColumn {
 export interface PotentialMask {
   readonly policy: string;
   readonly kind: MaskKind;
+  /** The column reads as NULL inside of expressions, where every mask on it says so; else it may not stand in one. */
+  readonly derived?: 'null';
   readonly column: MaskedColumn;
   readonly scope: ResourceScope;
 }
