@@ -119,8 +119,9 @@ export function encodeQuery(text: string): Buffer {
   return encodeMessage('Q', text);
 }
 
-export function encodeParse(name: string, text: string): Buffer {
-  return encodeMessage('P', name, text, int16(0));
+/** `parameterTypes`: OIDs. */
+export function encodeParse(name: string, text: string, parameterTypes: readonly number[] = []): Buffer {
+  return encodeMessage('P', name, text, int16(parameterTypes.length), ...parameterTypes);
 }
 
 export function encodeDescribe(kind: 'S' | 'P', name: string): Buffer {

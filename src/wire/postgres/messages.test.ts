@@ -67,6 +67,9 @@ describe('frontend messages', () => {
   test('are written as pg-protocol writes them', () => {
     expect(encodeQuery('sélect').equals(serialize.query('sélect'))).toBe(true);
     expect(encodeParse('n', 't').equals(serialize.parse({ name: 'n', text: 't' }))).toBe(true);
+    const types = [25, 0, 2_147_483_647];
+    expect(encodeParse('n', 't', types).equals(serialize.parse({ name: 'n', text: 't', types }))).toBe(true);
+    expect(encodeParse('', '', [4_294_967_295]).subarray(-4)).toEqual(Buffer.alloc(4, 0xff));
     expect(encodeDescribe('P', 'n').equals(serialize.describe({ type: 'P', name: 'n' }))).toBe(true);
     expect(encodeSslRequest().equals(serialize.requestSsl())).toBe(true);
     const key = Buffer.from([0, 0, 1, 0]);
