@@ -24,7 +24,7 @@ import { shownFields, withheldParts } from './error-texts.ts';
 import { cellMasks } from './masks.ts';
 import { unservedEncoding } from './refusal.ts';
 import type { Operation, Reply } from './replies.ts';
-import type { Withholding } from './sql/index.ts';
+import { positionInOwnText, type Rewritten, type Withholding } from './sql/index.ts';
 
 /** What the session does for this direction. */
 export interface AnswersPort {
@@ -345,7 +345,7 @@ export class Answers {
     } else if (operation?.over === true) {
       this.#out.add(this.#encoded(rowLimitError(operation)));
     } else {
-      this.#text('E', fields, this.#withholding(head));
+      this.#text('E', fields, head);
     }
     if (operation !== undefined) {
       if (operation.over) this.#session.deps.operations.end(operation, 'row-limit', sqlstate);
@@ -378,7 +378,7 @@ export class Answers {
   #fatal(head: Reply | undefined, fields: ReadonlyMap<string, string>) {
     const operation = head === undefined ? undefined : this.#operation(head);
     if (operation !== undefined) this.#failed(operation, head, fields);
-    this.#text('E', fields, this.#withholding(head));
+    this.#text('E', fields, head);
     this.#delivery.flushNow(this.#sequence);
     this.#over = true;
     this.#port.ended();
@@ -391,9 +391,8 @@ export class Answers {
 
   #notice(head: Reply | undefined) {
     if (this.#muted) return;
-    const withhold = this.#withholding(head);
-    if (withhold === 'nothing') return this.#keep();
-    this.#text('N', readErrorFields(this.#framer), withhold);
+    if (this.#withholding(head) === 'nothing') return this.#keep();
+    this.#text('N', readErrorFields(this.#framer), head);
   }
 
   /** What may be told of an error or notice that comes now. */
@@ -403,9 +402,11 @@ export class Answers {
     return stricter(this.#deferred, head.withhold);
   }
 
-  #text(type: 'E' | 'N', fields: ErrorFields, withhold: Withholding) {
-    if (withhold === 'nothing') this.#keep();
-    else this.#out.add(encodeErrorFields(type, shownFields(fields)));
+  #text(type: 'E' | 'N', received: ErrorFields, head: Reply | undefined) {
+    const withhold = this.#withholding(head);
+    const fields = aboutOwnText(received, head && rewrittenOf(head));
+    if (withhold === 'nothing' && fields === received) this.#keep();
+    else this.#out.add(encodeErrorFields(type, withhold === 'nothing' ? fields : shownFields(fields)));
   }
 
   /** Its payload may hold what is masked: that something came under a name that the client chose is told all the same. */
@@ -527,6 +528,17 @@ function isServersOwn({ notParsed }: Reply, fields: ErrorFields): boolean {
   const position = fields.get('P');
   const about = { message: fields.get('M') ?? '', position: position === undefined ? undefined : Number(position) };
   return isAboutText(about, notParsed);
+}
+
+function rewrittenOf({ rewritten, prepared, portal }: Reply): Rewritten | undefined {
+  return rewritten ?? (prepared ?? portal?.prepared)?.plan.rewritten;
+}
+
+/** The position in the text that was sent is none in the client's. */
+function aboutOwnText(fields: ErrorFields, rewritten: Rewritten | undefined): ErrorFields {
+  const position = Number(fields.get('P'));
+  if (rewritten === undefined || !Number.isSafeInteger(position)) return fields;
+  return new Map(fields).set('P', String(positionInOwnText(rewritten, position)));
 }
 
 function rowLimitError(operation: Operation): ErrorText {

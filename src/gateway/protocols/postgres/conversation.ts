@@ -48,7 +48,9 @@ export const messageBytesMax = 64 * 1024 * 1024;
 export class Conversation {
   readonly deps: ConversationDeps;
   readonly replies = new ReplyQueue();
-  readonly statements = new Names<Prepared>(({ text }) => text.length * TEXT_BYTES_A_CHARACTER + RECORD_BYTES);
+  readonly statements = new Names<Prepared>(
+    ({ text, sent }) => (text.length + (sent === text ? 0 : sent.length)) * TEXT_BYTES_A_CHARACTER + RECORD_BYTES,
+  );
   readonly portals = new Names<Portal>(({ parameters }) => parameters.reduce(addLength, RECORD_BYTES));
   status: TransactionStatus = 'I';
   /** The target reads COPY data. */

@@ -46,10 +46,11 @@ export class Forwarding {
     this.#out.keep(this.#framer.buffer, this.#framer.start, this.#framer.end);
   }
 
-  /** Forwards the message as it is and expects that reply. */
-  keep(reply: Reply): void {
+  /** Forwards the message as it is, or that one in its place, and expects that reply. */
+  keep(reply: Reply, message?: Buffer): void {
     this.#session.replies.push(reply);
-    this.pass();
+    if (message === undefined) this.pass();
+    else this.#out.add(message);
   }
 
   /** As `keep`, for a message that must be in the ledger first: it becomes a piece of its own, which can still be replaced. */

@@ -40,6 +40,7 @@ export class Operations {
       // In the order of the names, which is the order they are written in.
       detail: {
         decision: 'allow',
+        ...(plan.derived === undefined ? {} : { derived: plan.derived.slice(0, TOUCHES_MAX) }),
         fingerprint: plan.fingerprint,
         masked: plan.masks !== undefined,
         ...recorded(plan.record, source),

@@ -1,12 +1,31 @@
 /** What the requests direction asks of plans. */
-import type { PlanStamp } from './replies.ts';
-import { areSameNames, type Forward, type StatementPlan, type Withholding } from './sql/index.ts';
+import type { PlanStamp, Prepared } from './replies.ts';
+import { OTHER_MASKS } from './request-refusals.ts';
+import {
+  areSameNames,
+  type Forward,
+  type Plan,
+  type Refusal,
+  type StatementPlan,
+  type Withholding,
+} from './sql/index.ts';
 
 /** What errors about a whole plan may tell. */
 export function withholdingOf({ statements }: Forward, hasOwnTypes = false): Withholding {
   // A domain's check runs as soon as a value is bound.
   const mayTell = statements.some(({ isMasking, withhold }) => withhold === 'values' || (hasOwnTypes && isMasking));
   return mayTell ? 'values' : 'nothing';
+}
+
+/** What is sent for a text that was planned so. */
+export function textSent({ rewritten }: Forward, text: string): string {
+  return rewritten?.sql ?? text;
+}
+
+/** A plan made anew of what the target has already: refused when that is another text than the one judged now. */
+export function sentAs<Made extends Plan | 'wait'>({ text, sent }: Prepared, plan: Made): Made | Refusal {
+  const isOther = plan !== 'wait' && plan.verdict === 'forward' && textSent(plan, text) !== sent;
+  return isOther ? OTHER_MASKS : plan;
 }
 
 /** True when a plan made then would be made again now. */

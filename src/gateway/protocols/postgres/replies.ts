@@ -4,6 +4,7 @@ import type {
   Forward,
   MaskPlan,
   PreparedStatement,
+  Rewritten,
   SearchPath,
   SessionFacts,
   StatementPlan,
@@ -12,7 +13,10 @@ import type {
 
 /** A prepared statement: its text and what was decided about it, with what that decision rests on. */
 export interface Prepared {
+  /** As the client wrote it. */
   readonly text: string;
+  /** As the target has it, in which masked columns may be NULL. */
+  readonly sent: string;
   /** Types that Parse named for its parameters, by OID. */
   readonly parameterTypes: readonly number[];
   /** The client gave a parameter a type that is not PostgreSQL's own. */
@@ -100,6 +104,8 @@ export interface Reply {
   readonly denialBehind: ErrorText | undefined;
   /** What its error and notice texts may tell. */
   readonly withhold: Withholding;
+  /** Of a simple query: what was sent in place of the client's text. */
+  readonly rewritten: Rewritten | undefined;
   /** Ledger entry that must be on disk before an answer goes out; -1 = none. */
   sequence: number;
   /** Nothing more is sent until this is answered. */
@@ -125,6 +131,7 @@ export function expectReply(kind: ReplyKind, options: Partial<Omit<Reply, 'kind'
     notParsed: options.notParsed,
     denialBehind: options.denialBehind,
     withhold: options.withhold ?? 'nothing',
+    rewritten: options.rewritten,
     sequence: options.sequence ?? -1,
     barrier: options.barrier ?? false,
     operations: options.operations ?? NONE,

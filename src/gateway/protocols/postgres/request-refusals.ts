@@ -28,6 +28,12 @@ export const OWN_TYPES = refusalOf(
   'unproven-operator',
   'with parameters of this type an operator runs a function that is not proven harmless while columns are masked',
 );
+/** Drivers prepare anew for this SQLSTATE. */
+export const OTHER_MASKS = refusalOf(
+  '26000',
+  'masked-column-use',
+  'which columns read as NULL in this statement has changed since it was prepared: prepare it again',
+);
 /** Longer messages of that type are refused, and the connection stays. */
 export function keptBytesMax(type: number, textBytesMax: number): number | undefined {
   if (type === Frontend.query || type === Frontend.parse) return textBytesMax;

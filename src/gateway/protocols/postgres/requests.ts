@@ -1,6 +1,8 @@
 // Long because every message type works on the same few fields of this direction.
 import {
   type DecodeText,
+  encodeParse,
+  encodeQuery,
   Framer,
   Frontend,
   PostgresWireError,
@@ -16,7 +18,7 @@ import { type Conversation, messageBytesMax } from './conversation.ts';
 import { areSameMeanings, factsWithPortals, mayReadCursor, meaningsOf, portalReadBy } from './cursors.ts';
 import { type UnreadableProblem, UnreadableText } from './encoding-in-force.ts';
 import { Forwarding, type ForwardingPort } from './forwarding.ts';
-import { sameStamp, setsEncoding, withholdingOf } from './plans.ts';
+import { sameStamp, sentAs, setsEncoding, textSent, withholdingOf } from './plans.ts';
 import { refusalError, unservedEncoding } from './refusal.ts';
 import { expectReply, type Operation, type PlanStamp, type Portal, type Prepared, type Reply } from './replies.ts';
 import {
@@ -267,15 +269,16 @@ export class Requests {
     const plan = this.#plan(text, 'simple');
     if (plan === 'wait') return false;
     if (plan.verdict === 'refuse') return this.#denyQuery(plan, text);
-    this.#forwarding.record(this.#queryReply(plan, text));
+    this.#forwarding.record(this.#queryReply(plan, text), plan.rewritten && encodeQuery(plan.rewritten.sql));
     return true;
   }
 
   #queryReply(plan: Forward, text: string, refusal?: Refusal): Reply {
     const { statements } = plan;
     return expectReply('query', {
-      operations: statements.map((statement) => this.#begin(statement, { text, parameters: [] })),
+      operations: statements.map((statement) => this.#begin(statement, { text: textSent(plan, text), parameters: [] })),
       withhold: withholdingOf(plan),
+      rewritten: plan.rewritten,
       barrier: statements.some((one) => this.#isBarrier(one)),
       denialBehind: refusal && refusalError(refusal),
     });
@@ -289,7 +292,7 @@ export class Requests {
     if (plan === 'wait') return false;
     if (plan.verdict === 'refuse' || plan.statements.some(({ copy }) => copy !== undefined))
       return this.#forwarding.deny('query', refusal, text);
-    this.#forwarding.recordBefore(this.#queryReply(plan, before, refusal), before, { refusal, text });
+    this.#forwarding.recordBefore(this.#queryReply(plan, before, refusal), textSent(plan, before), { refusal, text });
     return true;
   }
 
@@ -331,9 +334,11 @@ export class Requests {
     const hasOwnTypes = parameterTypes.some((oid) => oid >= firstUserOid);
     if (hasOwnTypes && plan.statements.some(({ hasOwnOperators }) => hasOwnOperators))
       return this.#forwarding.deny('parse', OWN_TYPES, text, name);
-    const prepared: Prepared = { text, parameterTypes, hasOwnTypes, plan, stamp: this.#stamp() };
+    const sent = textSent(plan, text);
+    const prepared: Prepared = { text, sent, parameterTypes, hasOwnTypes, plan, stamp: this.#stamp() };
     statements.sent(name, prepared);
-    this.#forwarding.keep(expectReply('parse', { name, prepared, withhold: withholdingOf(plan, hasOwnTypes) }));
+    const reply = expectReply('parse', { name, prepared, withhold: withholdingOf(plan, hasOwnTypes) });
+    this.#forwarding.keep(reply, plan.rewritten && encodeParse(name, sent, parameterTypes));
     return true;
   }
 
@@ -454,14 +459,14 @@ export class Requests {
     const meanings = meaningsOf(this.#session, prepared.plan);
     if (meanings === 'wait') return this.#hold();
     if (prepared.plan.statements[0]?.reads !== undefined || !sameStamp(prepared.stamp, stamp)) {
-      const plan = this.#plan(prepared.text, 'parse', { facts: stamp.facts });
+      const plan = sentAs(prepared, this.#plan(prepared.text, 'parse', { facts: stamp.facts }));
       if (plan === 'wait') return false;
       if (plan.verdict === 'refuse') return this.#forwarding.deny('execute', plan, prepared.text);
       prepared.plan = plan;
       prepared.stamp = this.#stamp(portal.searchPath);
     }
     if (!areSameMeanings(meanings, portal.meanings)) return this.#forwarding.failStep('34000', MEANT_OTHER_MESSAGE);
-    const plan = this.#planBound(portal, stamp.facts);
+    const plan = sentAs(prepared, this.#planBound(portal, stamp.facts));
     if (plan === 'wait') return false;
     if (plan.verdict === 'refuse') return this.#forwarding.deny('execute', plan, prepared.text);
     const [statement] = plan.statements;
@@ -477,7 +482,7 @@ export class Requests {
       portal.described = true;
       this.#forwarding.describe(name, expectReply('describe-portal', { portal, own: true, withhold }));
     }
-    const operation = this.#begin(statement, { text: prepared.text, parameters: portal.parameters });
+    const operation = this.#begin(statement, { text: prepared.sent, parameters: portal.parameters });
     const barrier = this.#isBarrier(statement);
     this.#forwarding.record(expectReply('execute', { portal, operations: [operation], withhold, barrier }));
     if (barrier) this.#forwarding.hurry();

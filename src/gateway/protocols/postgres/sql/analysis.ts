@@ -1,6 +1,7 @@
 import type { AttributeValue, EntityRef } from '../../../../model/index.ts';
 import type { BoundParameters } from './bound.ts';
 import type { Catalog, Relation } from './catalog.ts';
+import type { DerivedReads } from './derived.ts';
 import type { MasksNaming, MissingColumn } from './masks-without-column.ts';
 import type { Place } from './names.ts';
 import type { CreatedRelation, SessionEffect } from './plan.ts';
@@ -58,6 +59,8 @@ export interface Analysis {
   /** What is bound to the statement's parameters; undefined where nobody will know. */
   readonly bound: BoundParameters | undefined;
   readonly taint: Taint;
+  /** Takes the masked columns that read as NULL; undefined where none may. */
+  readonly reads: DerivedReads | undefined;
   readonly uses: Uses;
   readonly questions: Question[];
   /** What the walk found out about the whole statement. */

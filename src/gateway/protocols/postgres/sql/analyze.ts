@@ -20,6 +20,7 @@ export type AnalysisFacts = Pick<
   | 'customSettings'
   | 'bound'
   | 'taint'
+  | 'reads'
 >;
 
 /** An analysis of one statement that has gathered nothing yet. */

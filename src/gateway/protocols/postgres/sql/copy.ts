@@ -1,6 +1,6 @@
 import { askPastSight } from './administration.ts';
 import type { Analysis } from './analysis.ts';
-import { refuseMasked } from './query.ts';
+import { withoutMasks } from './derived.ts';
 import { notUnderstood, RefusedText } from './refusal.ts';
 import { belongsToServer, outputOf, type ResolvedRelation, resolveRelation, usedRelation } from './relations.ts';
 import { createScope, type FromItem, maskedUse, outermost } from './scope.ts';
@@ -27,7 +27,10 @@ export function walkCopy(analysis: Analysis, fields: Fields): 'in' | 'out' | und
 
 function walkCopyQuery(analysis: Analysis, kind: string, fields: Fields): void {
   // COPY data names no columns, so nothing in it can be masked.
-  refuseMasked(kind === 'SelectStmt' ? analysis.query(fields, outermost) : analysis.modify(kind, fields, outermost));
+  withoutMasks(
+    analysis,
+    kind === 'SelectStmt' ? analysis.query(fields, outermost) : analysis.modify(kind, fields, outermost),
+  );
 }
 
 function walkCopyTable(analysis: Analysis, fields: Fields, direction: 'in' | 'out'): void {

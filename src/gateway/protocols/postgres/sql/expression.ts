@@ -1,6 +1,7 @@
 import type { Analysis } from './analysis.ts';
 import { checkAttribute, checkCall, checkComparison, checkOperator, checkOperatorName, checkType } from './code.ts';
-import { orUnknown, refuseMasked, resolveReference } from './query.ts';
+import { isNullOfMasked, readDerived, withoutMasks } from './derived.ts';
+import { orUnknown, resolveReference } from './query.ts';
 import { notUnderstood } from './refusal.ts';
 import { maskedUse, resolveRow, type Scope } from './scope.ts';
 import { childOf, type Fields, fieldOf, isFields, listOf, nodeOf, stringOf, stringsOf, textOf } from './tree.ts';
@@ -26,6 +27,7 @@ function walkNode(analysis: Analysis, { kind, fields }: { kind: string; fields: 
       checkCall(analysis, fields);
       break;
     case 'A_Indirection':
+      if (isNullOfMasked(analysis, fields)) return;
       for (const item of listOf(fields, 'indirection')) checkAttribute(analysis, stringOf(item));
       break;
     case 'A_Expr':
@@ -91,7 +93,7 @@ function walkReference(analysis: Analysis, fields: Fields, scope: Scope): void {
     return;
   }
   const reference = resolveReference(analysis, fields, scope);
-  if (reference.masked !== undefined) throw maskedUse(stringOf(path.at(-1)));
+  readDerived(analysis, reference, { node: fields, name: stringOf(path.at(-1)) });
 }
 
 function walkSubLink(analysis: Analysis, fields: Fields, scope: Scope): void {
@@ -102,13 +104,13 @@ function walkSubLink(analysis: Analysis, fields: Fields, scope: Scope): void {
   walkExpression(analysis, fieldOf(fields, 'testexpr'), scope);
   const output = analysis.query(query.fields, { parent: scope, ctes: scope.ctes });
   // EXISTS looks at no column of its query.
-  if (textOf(fields, 'subLinkType') !== 'EXISTS_SUBLINK') refuseMasked(output);
+  if (textOf(fields, 'subLinkType') !== 'EXISTS_SUBLINK') withoutMasks(analysis, output);
 }
 
 function walkJsonQuery(analysis: Analysis, fields: Fields, scope: Scope): void {
   const query = nodeOf(fieldOf(fields, 'query'));
   if (query?.kind !== 'SelectStmt') throw notUnderstood('subquery');
-  refuseMasked(analysis.query(query.fields, { parent: scope, ctes: scope.ctes }));
+  withoutMasks(analysis, analysis.query(query.fields, { parent: scope, ctes: scope.ctes }));
   walkExpression(analysis, fieldOf(fields, 'output'), scope);
 }
 

@@ -36,6 +36,7 @@ export type {
   Planner,
   PlanRequest,
   Refusal,
+  Rewritten,
   SearchPath,
   SessionEffect,
   SessionFacts,
@@ -46,6 +47,7 @@ export type {
 export { createPlanner, defaultLimits } from './planner.ts';
 export { policySchema } from './policy-schema.ts';
 export type { PreparedStatement } from './prepared.ts';
+export { positionInOwnText } from './rewrite.ts';
 export { parsePath } from './search-path.ts';
 export {
   applySessionEffects,

@@ -5,6 +5,7 @@ import { createParseThread, tooDeep } from './parse-thread.ts';
 import { type Piece, piecesOf } from './pieces.ts';
 import type { Forward, Plan, PlanRequest, StatementPlan, TextLimits } from './plan.ts';
 import { RefusedText } from './refusal.ts';
+import { maskedUse } from './scope.ts';
 import { applySessionEffects } from './session-facts.ts';
 import type { Node } from './tree.ts';
 
@@ -37,6 +38,8 @@ export async function planLong(request: PlanRequest, work: PieceWork): Promise<P
       const plan = await planPiece({ ...request, session, mode: 'simple' }, piece, work);
       if (basis !== [catalog.version, decider.version, decider.principalKey].join()) return undefined;
       if (plan.verdict === 'refuse') return movedBy(plan, piece.start);
+      // It is sent as it is, since it is looked at in pieces.
+      if (plan.rewritten !== undefined) throw maskedUse();
       for (const statement of plan.statements) {
         statements.push(statement);
         if (statement.effects.length > 0) session = applySessionEffects(session, statement.effects);

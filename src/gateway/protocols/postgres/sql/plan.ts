@@ -188,6 +188,8 @@ export interface StatementPlan extends StatementFacts {
   /** Most rows of this statement; undefined = no limit by policy. */
   readonly rowsMax: number | undefined;
   readonly record: 'digest' | 'full';
+  /** Masked columns that read as NULL in it, or in another statement of its text: see `Rewritten.columns`. */
+  readonly derived?: readonly string[];
   /** What texts of errors and notices about this statement may carry. */
   readonly withhold: Withholding;
   /** Masks are in force: texts that belong to no statement may carry masked values. */
@@ -270,6 +272,17 @@ export interface Forward {
   readonly statements: readonly StatementPlan[];
   /** The parsed statement when the text holds exactly one: for `SessionFacts.prepared`. */
   readonly prepared: PreparedStatement | undefined;
+  /** What must be sent in the place of the text. */
+  readonly rewritten?: Rewritten;
+}
+
+/** A text in which masked columns that are worked with were replaced by NULL. */
+export interface Rewritten {
+  readonly sql: string;
+  /** Where, in characters of the new text from 0, in their order, and how long it was in the old one. */
+  readonly replaced: readonly { readonly at: number; readonly length: number; readonly of: number }[];
+  /** The columns, each as `schema.relation.column`. */
+  readonly columns: readonly string[];
 }
 
 /** The verdict on a whole text: one refused statement refuses all of it, but what is committed before. */

@@ -1,12 +1,14 @@
 import { type AnalysisFacts, createAnalysis } from './analyze.ts';
 import { boundParameters } from './bound.ts';
 import { refuseOwnCode } from './code.ts';
+import type { DerivedReads } from './derived.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { judge, touchesOf } from './judge.ts';
 import { maskPlan } from './mask-plan.ts';
 import { databaseResource, tableResource } from './names.ts';
 import { parseText, textBefore } from './parse.ts';
 import type {
+  Forward,
   Plan,
   Planner,
   PlannerOptions,
@@ -20,6 +22,8 @@ import type {
 } from './plan.ts';
 import { planLong } from './plan-long.ts';
 import { RefusedText, sqlstates } from './refusal.ts';
+import { rewriteReads } from './rewrite.ts';
+import { maskedUse } from './scope.ts';
 import { lookupOf, pathOf, roleOf } from './search-path.ts';
 import { applySessionEffects } from './session-facts.ts';
 import { refuseTuned } from './settings.ts';
@@ -27,7 +31,7 @@ import { isOpenShape, type Shape, shapeOf } from './shape.ts';
 import { kindName, statementClasses } from './statement-classes.ts';
 import { walkStatement } from './statements.ts';
 import { createTaintCache } from './taint-cache.ts';
-import type { Node } from './tree.ts';
+import { childOf, type Node } from './tree.ts';
 import { createVerdictCache } from './verdict-cache.ts';
 import { withholdingOf } from './withholding.ts';
 
@@ -44,17 +48,23 @@ export function createPlanner(options: PlannerOptions): Planner {
     newest = { policy: decider.version, catalog: catalog.version };
     verdicts.clear();
   };
-  const planFresh = (request: PlanRequest, parse = () => parseText(request.sql)) => {
-    const { catalog, decider } = request;
-    const taint = taints.taintOf({ catalog, decider });
-    return planText(request, { place, catalog, customSettings, taint }, parse);
+  const factsOf = ({ catalog, decider }: PlanRequest) => ({
+    ...{ place, catalog, customSettings, reads: undefined },
+    taint: taints.taintOf({ catalog, decider }),
+  });
+  const planFresh = (request: PlanRequest) => {
+    const facts = { ...factsOf(request), reads: new Map() };
+    const planned = planText(request, facts, () => parseText(request.sql));
+    return planned.plan.verdict === 'forward' && facts.reads.size > 0
+      ? { ...planned, plan: planRewritten(request, facts, { ...planned, plan: planned.plan }) }
+      : planned;
   };
   const planner: Planner = {
     planLong: (request) =>
       planLong(request, {
         limits: options.limits ?? defaultLimits,
         plan: planner.plan,
-        planParsed: (piece, parse) => planFresh(piece, parse).plan,
+        planParsed: (piece, parse) => planText(piece, factsOf(piece), parse).plan,
         refusalOf: (error) => refusalOf(error, []),
       }),
     plan(request) {
@@ -76,6 +86,7 @@ export function createPlanner(options: PlannerOptions): Planner {
       const isOpen =
         hasLiterals &&
         plan.verdict === 'forward' &&
+        plan.rewritten === undefined &&
         nodes.length === 1 &&
         only &&
         isOpenShape(only, sql, shape.literals);
@@ -119,7 +130,7 @@ const bySession: ReadonlySet<string> = new Set([
 ]);
 const sessionKinds = /^(execute|explain|prepare|declare|fetch|move)|create table as/;
 
-type Facts = Pick<AnalysisFacts, 'place' | 'catalog' | 'customSettings' | 'taint'>;
+type Facts = Pick<AnalysisFacts, 'place' | 'catalog' | 'customSettings' | 'taint' | 'reads'>;
 
 function planText(
   request: PlanRequest,
@@ -160,6 +171,43 @@ function planText(
   }
 }
 
+/**
+ * The plan of a text in which masked columns read as NULL: the text with NULL in it is judged as any that a client sends, and what was asked is
+ * judged as well.
+ */
+function planRewritten(
+  request: PlanRequest,
+  { reads, ...facts }: Facts & { readonly reads: DerivedReads },
+  asked: { readonly plan: Forward; readonly nodes: readonly Node[] },
+): Plan {
+  try {
+    const { nodes, ...rewritten } = rewriteReads({ sql: request.sql, nodes: asked.nodes }, reads, facts.catalog);
+    const { plan } = planText({ ...request, sql: rewritten.sql }, { ...facts, reads: undefined }, () => nodes);
+    if (plan.verdict === 'refuse') {
+      const { reason, message, sqlstate, policies, hint } = plan;
+      throw new RefusedText(reason, message, { sqlstate, policies, ...(hint === undefined ? {} : { hint }) });
+    }
+    const statements = plan.statements.map((statement, index) =>
+      askedAs(statement, asked.plan.statements[index] ?? statement, rewritten.columns),
+    );
+    return { ...plan, statements, rewritten };
+  } catch (error) {
+    return refusalOf(error, asked.plan.statements);
+  }
+}
+
+/** Under all that policy said to what was asked. */
+function askedAs(plan: StatementPlan, asked: StatementPlan, derived: readonly string[]): StatementPlan {
+  const { fingerprint, touches, record } = asked;
+  const limits = [plan.rowsMax, asked.rowsMax].filter((rows) => rows !== undefined);
+  return {
+    ...plan,
+    ...{ fingerprint, touches, record, derived },
+    policies: Array.from(new Set([...plan.policies, ...asked.policies])).sort(),
+    rowsMax: limits.length === 0 ? undefined : Math.min(...limits),
+  };
+}
+
 /** They lead to another text, in which places are counted anew. */
 const ownText: ReadonlySet<string> = new Set(['ExecuteStmt', 'FetchStmt', 'CreateTableAsStmt', 'DoStmt']);
 
@@ -185,6 +233,7 @@ function planStatement(
     ...facts,
     searchPath: lookup.path,
     creationSchema: lookup.creation,
+    reads: mayDerive(node) ? facts.reads : undefined,
     created: session.created,
     createdNames: session.createdNames,
     moved: session.moved,
@@ -195,7 +244,11 @@ function planStatement(
       decider.decide('postgres:ddl', databaseResource(facts.place), {}).allow,
   });
   const isParsed = request.mode === 'parse' && request.parameters === undefined;
+  const before = facts.reads?.size;
   const outcome = walkStatement({ analysis, session, source: { text: sql, index }, isParsed }, node);
+  // Where more is done than to answer rows, a NULL would be lost data, or do it to other rows.
+  const doesMore = analysis.found.writes || analysis.questions.length > 0;
+  if (doesMore && facts.reads?.size !== before) throw maskedUse();
   refuseOwnCode(analysis);
   if (session.tuned) refuseTuned(analysis);
   work.note(touchesOf(analysis));
@@ -223,6 +276,12 @@ function planStatement(
     needsValues: found.needsValues,
     changesCatalog: outcome.changesCatalog,
   };
+}
+
+/** Statements that answer rows out of the text at hand. */
+function mayDerive({ kind, fields }: Node): boolean {
+  if (kind === 'CopyStmt') return childOf(fields, 'query')?.kind === 'SelectStmt';
+  return kind === 'SelectStmt' || kind === 'DeclareCursorStmt';
 }
 
 /** Any failure is a refusal: what could not be planned is not forwarded. A failure of the parser itself stays one. */

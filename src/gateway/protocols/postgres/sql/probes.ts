@@ -4,8 +4,20 @@ import { indexMasks, type MasksNaming, type MissingColumn, probeMissing } from '
 import { type Place, tableResource } from './names.ts';
 import type { Decider } from './plan.ts';
 
+/** What policy makes of a column. */
+export interface ColumnMask {
+  readonly kind: MaskKind;
+  /** What it is inside of an expression, where every mask on it says so. */
+  readonly derived: 'null' | undefined;
+}
+
 /** Column name → mask, of one relation. */
-export type ColumnMasks = ReadonlyMap<string, MaskKind>;
+export type ColumnMasks = ReadonlyMap<string, ColumnMask>;
+
+/** Both at once: the stricter kind, and inside of expressions what both say. */
+export function joinMasks(a: ColumnMask, b: ColumnMask): ColumnMask {
+  return { kind: stricterMask(a.kind, b.kind), derived: a.derived === b.derived ? a.derived : undefined };
+}
 
 /**
  * What policy answers for one principal about single relations, held for as long as relation and policy stand: a change to the catalog
@@ -83,16 +95,17 @@ function probeRelation(facts: {
   relation: Relation;
   decider: Decider;
   byColumn: ReadonlyMap<string, readonly PotentialMask[]>;
-}): Map<string, MaskKind> {
+}): ColumnMasks {
   const { relation, decider, byColumn } = facts;
   const resource = tableResource(facts.place, relation.schema, relation.name);
   const names = relation.columns.map(({ name }) => name);
   const possible = names.flatMap((name) => byColumn.get(name) ?? []).filter((mask) => maskCovers(mask, resource));
-  const masks = new Map<string, MaskKind>();
+  const masks = new Map<string, ColumnMask>();
   if (possible.length === 0) return masks;
   const add = (column: string, kind: MaskKind) => {
+    const mask = { kind, derived: derivedOf(column, possible) };
     const before = masks.get(column);
-    masks.set(column, before === undefined ? kind : stricterMask(before, kind));
+    masks.set(column, before === undefined ? mask : joinMasks(before, mask));
   };
   for (const hasWhere of [false, true]) {
     const decision = decider.decide('postgres:select', resource, { columns: names.toSorted(), hasWhere });
@@ -101,6 +114,11 @@ function probeRelation(facts: {
     else for (const [column, kind] of decision.obligations.masks) if (names.includes(column)) add(column, kind);
   }
   return masks;
+}
+
+function derivedOf(column: string, possible: readonly PotentialMask[]): 'null' | undefined {
+  const masks = possible.filter((mask) => mask.column.name === column);
+  return masks.length > 0 && masks.every(({ derived }) => derived === 'null') ? 'null' : undefined;
 }
 
 /** The masks that could fall on a principal's answers, by column. */

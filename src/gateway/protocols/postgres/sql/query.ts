@@ -1,5 +1,6 @@
 import type { Analysis } from './analysis.ts';
 import { checkAttribute, checkOperator } from './code.ts';
+import { readDerived, withoutMasks } from './derived.ts';
 import { addFrom } from './from.ts';
 import { databaseResource } from './names.ts';
 import { notUnderstood, type RefusalDetail, RefusedText } from './refusal.ts';
@@ -67,8 +68,7 @@ export function withQueries(analysis: Analysis, statement: Fields, outer: Outer)
   for (const { name, fields } of entries) {
     const output = walkCte(analysis, fields, { parent: outer.parent, ctes: new Map(ctes) });
     // A masked column could have gone around the recursion under another name.
-    if (isRecursive) refuseMasked(output);
-    ctes.set(name, output);
+    ctes.set(name, isRecursive ? withoutMasks(analysis, output) : output);
   }
   return ctes;
 }
@@ -83,7 +83,7 @@ function walkCte(analysis: Analysis, fields: Fields, outer: Outer): Output {
       : analysis.modify(query.kind, query.fields, outer);
   // SEARCH and CYCLE add columns and compare listed ones.
   if (!hasField(fields, 'search_clause') && !hasField(fields, 'cycle_clause')) return renameColumns(output, aliases);
-  refuseMasked(output);
+  withoutMasks(analysis, output);
   return { columns: [], isExact: false };
 }
 
@@ -91,8 +91,8 @@ function walkSetOperation(analysis: Analysis, select: Fields, outer: Outer): Out
   const left = analysis.query(fieldsOf(select, 'larg'), outer);
   const right = analysis.query(fieldsOf(select, 'rarg'), outer);
   // UNION and the like compare rows, and their columns have no origin in the answer.
-  refuseMasked(left);
-  refuseMasked(right);
+  withoutMasks(analysis, left);
+  withoutMasks(analysis, right);
   const scope = createScope(outer);
   scope.items.push({
     alias: undefined,
@@ -126,11 +126,11 @@ function walkSelect(analysis: Analysis, select: Fields, outer: Outer): Output {
   const hasWhere = hasField(select, 'whereClause');
   const sparesSecrets = readsNoSecretColumn(select);
   for (const entry of listOf(select, 'fromClause')) addFrom(analysis, entry, { scope, hasWhere, sparesSecrets });
-  const output = walkTargets(analysis, withSettingName(analysis, select, outer), scope);
+  const shown = walkTargets(analysis, withSettingName(analysis, select, outer), scope);
   analysis.expression(fieldOf(select, 'whereClause'), scope);
   analysis.expression(fieldOf(select, 'havingClause'), scope);
   analysis.expression(listOf(select, 'windowClause'), scope);
-  if (hasField(select, 'distinctClause')) refuseMasked(output);
+  const output = hasField(select, 'distinctClause') ? withoutMasks(analysis, shown) : shown;
   walkOrder(analysis, select, { scope, output });
   lockRows(analysis, select, scope);
   return output;
@@ -160,7 +160,11 @@ function walkTarget(analysis: Analysis, target: Fields, scope: Scope): Output {
     const reference = resolveReference(analysis, value.fields, scope);
     // A whole row, or a name that may mean several columns, arrives without an origin.
     if (reference.masked !== undefined && !reference.isPlain) throw maskedUse(lastName(path));
-    return { columns: [{ name: label ?? lastName(path), masked: reference.masked }], isExact: true };
+    const column = { name: label ?? lastName(path), masked: reference.masked };
+    return {
+      columns: [reference.masked === undefined ? column : { ...column, reference: value.fields }],
+      isExact: true,
+    };
   }
   analysis.expression(fieldOf(target, 'val'), scope);
   const isRowExpansion =
@@ -173,12 +177,17 @@ function walkTarget(analysis: Analysis, target: Fields, scope: Scope): Output {
 }
 
 function expandStar(analysis: Analysis, path: readonly unknown[], scope: Scope): Output {
-  if (path.length === 1) return expandAll(scope);
+  if (path.length === 1) return unnamed(expandAll(scope));
   const names = stringsOf(path.slice(0, -1));
   const alias = names?.at(-1);
   if (names === undefined || alias === undefined || names.length > 3) throw notUnderstood('*');
   const resolve = () => expandItem(scope, { alias, schema: names.at(-2) });
-  return orUnknown(analysis, scope, { resolve, unknown: { columns: [], isExact: false } });
+  return unnamed(orUnknown(analysis, scope, { resolve, unknown: { columns: [], isExact: false } }));
+}
+
+/** Columns that nothing in this select list names: what named them stands in another one. */
+function unnamed({ columns, isExact }: Output): Output {
+  return { columns: columns.map(({ name, masked }) => ({ name, masked })), isExact };
 }
 
 /** Resolves a ColumnRef that doesn't end in `*`. */
@@ -225,15 +234,25 @@ function lastName(path: readonly unknown[]): string | undefined {
 
 /** GROUP BY, DISTINCT ON, ORDER BY and LIMIT: where a number or a lone name can also mean an output column. */
 function walkOrder(analysis: Analysis, select: Fields, { scope, output }: { scope: Scope; output: Output }): void {
-  for (const item of listOf(select, 'groupClause')) walkGroupItem(analysis, item, { scope, output });
+  const before = analysis.reads?.size;
+  for (const item of listOf(select, 'groupClause')) walkGroupItem(analysis, item, { scope, output, isGroup: true });
+  // What is grouped by NULL can't be shown beside.
+  if (analysis.reads?.size !== before) refuseMasked(output);
   for (const clause of ['distinctClause', 'sortClause'])
-    for (const item of listOf(select, clause)) walkOrderItem(analysis, item, { scope, output });
+    for (const item of listOf(select, clause)) walkOrderItem(analysis, item, { scope, output, isGroup: false });
   analysis.expression(fieldOf(select, 'limitOffset'), scope);
   analysis.expression(fieldOf(select, 'limitCount'), scope);
 }
 
+interface OrderPlace {
+  readonly scope: Scope;
+  readonly output: Output;
+  /** GROUP BY, which prefers a column to a label, as nothing else does. */
+  readonly isGroup: boolean;
+}
+
 /** GROUP BY: rows without a name, `(1, 2)`, are lists of the same kind of item, in grouping sets as well. */
-function walkGroupItem(analysis: Analysis, item: unknown, place: { scope: Scope; output: Output }): void {
+function walkGroupItem(analysis: Analysis, item: unknown, place: OrderPlace): void {
   const node = nodeOf(item);
   const items =
     node?.kind === 'GroupingSet'
@@ -243,39 +262,51 @@ function walkGroupItem(analysis: Analysis, item: unknown, place: { scope: Scope;
   else for (const entry of items) walkGroupItem(analysis, entry, place);
 }
 
-function walkOrderItem(analysis: Analysis, item: unknown, place: { scope: Scope; output: Output }): void {
+function walkOrderItem(analysis: Analysis, item: unknown, place: OrderPlace): void {
   const node = nodeOf(item);
   // Plain DISTINCT is a list of one empty entry.
   if (node === undefined) return;
-  const { scope, output } = place;
+  const { output, scope } = place;
   const value = node.kind === 'SortBy' ? childOf(node.fields, 'node') : node;
   if (node.kind === 'SortBy') checkOperator(analysis, listOf(node.fields, 'useOp'));
   if (value === undefined) throw notUnderstood('ORDER BY');
-  if (value.kind === 'A_Const') refuseOrdinal(value.fields, output);
+  if (value.kind === 'A_Const') readOrdinal(analysis, value.fields, place);
   const path = value.kind === 'ColumnRef' ? listOf(value.fields, 'fields') : [];
   const name = path.length === 1 ? lastName(path) : undefined;
   const named = name === undefined ? [] : output.columns.filter((column) => column.name === name);
-  if (named.some(({ masked }) => masked !== undefined)) throw maskedUse(name);
+  const label = named.find(({ masked }) => masked !== undefined);
+  if (label !== undefined) {
+    const isPlain = named.length === 1 && !place.isGroup;
+    readDerived(analysis, { masked: label.masked, isPlain }, { node: value.fields, name });
+    return;
+  }
   // A label of the select list needs no column of that name; an unknown name may be one that PostgreSQL made up.
   const mayBeLabel =
     name !== undefined && (named.length > 0 || output.columns.some((column) => column.name === undefined));
-  if (mayBeLabel) noteIfKnown(scope, name, { isLabel: named.length > 0 });
+  if (mayBeLabel) noteIfKnown(analysis, { ...place, isLabel: named.length > 0 }, { node: value.fields, name });
   else analysis.expression({ [value.kind]: value.fields }, scope);
 }
 
 /** Notes what else the name may mean: a column, which GROUP BY prefers to a label; where there is no such label for certain, also a row. */
-function noteIfKnown(scope: Scope, name: string, { isLabel }: { isLabel: boolean }): void {
+function noteIfKnown(
+  analysis: Analysis,
+  { scope, isGroup, isLabel }: OrderPlace & { readonly isLabel: boolean },
+  at: { readonly node: Fields; readonly name: string },
+): void {
   const known = scope.items.some(
-    ({ alias, output }) => (alias === name && !isLabel) || output.columns.some((column) => column.name === name),
+    ({ alias, output }) => (alias === at.name && !isLabel) || output.columns.some((column) => column.name === at.name),
   );
-  if (known && resolveColumn(scope, name).masked !== undefined) throw maskedUse(name);
+  if (!known) return;
+  const reference = resolveColumn(scope, at.name);
+  if (isGroup || !isLabel) readDerived(analysis, reference, at);
 }
 
-function refuseOrdinal(constant: Fields, output: Output): void {
+function readOrdinal(analysis: Analysis, constant: Fields, { output, isGroup }: OrderPlace): void {
   if (!output.columns.some(({ masked }) => masked !== undefined)) return;
   const position = fieldOf(fieldsOf(constant, 'ival'), 'ival');
   const column = typeof position === 'number' ? output.columns[position - 1] : undefined;
-  if (!output.isExact || column === undefined || column.masked !== undefined) throw maskedUse(column?.name);
+  if (!output.isExact || column === undefined) throw maskedUse();
+  readDerived(analysis, { masked: column.masked, isPlain: !isGroup }, { node: constant, name: column.name });
 }
 
 /** FOR UPDATE and FOR SHARE: PostgreSQL asks for the right to update. */

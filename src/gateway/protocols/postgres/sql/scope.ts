@@ -1,18 +1,20 @@
-import type { MaskKind } from '../../../../policy/index.ts';
 import type { Relation } from './catalog.ts';
+import type { ColumnMask } from './probes.ts';
 import { RefusedText } from './refusal.ts';
+import type { Fields } from './tree.ts';
 import type { RelationUse } from './uses.ts';
 
 /** A masked column at its origin, as a RowDescription will name it. */
-export interface Masked {
+export interface Masked extends ColumnMask {
   readonly attribute: `${number}:${number}`;
-  readonly kind: MaskKind;
 }
 
 /** One output column of a query or of a FROM item. `name` is undefined when it has none that could be known. */
 export interface OutputColumn {
   readonly name: string | undefined;
   readonly masked: Masked | undefined;
+  /** The reference that a masked column of a select list is. */
+  readonly reference?: Fields;
 }
 
 /** Columns of a query in order. `isExact`: there are no further ones, and none is missing between. */

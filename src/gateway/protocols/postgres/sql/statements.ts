@@ -9,6 +9,7 @@ import {
   walkDo,
   walkStoredQuery,
 } from './definitions.ts';
+import { withoutMasks } from './derived.ts';
 import { type DefinitionBlock, readDefinitions } from './do-block.ts';
 import { walkMaintain } from './maintain.ts';
 import { databaseResource } from './names.ts';
@@ -209,7 +210,7 @@ function walkDeclare(place: Place, fields: Fields): Partial<Outcome> {
     Array.from(place.session.cursors.values(), (cursor) => cursor.prepared),
     'cursors',
   );
-  refuseMasked(place.analysis.query(query.fields, outermost));
+  withoutMasks(place.analysis, place.analysis.query(query.fields, outermost));
   const name = textOf(fields, 'portalname') ?? '';
   const isHeld = (Number(fieldOf(fields, 'options') ?? 0) & CURSOR_OPT_HOLD) !== 0;
   return { effects: [{ kind: 'declare', name, prepared: preparedQuery(place, query), isHeld }] };

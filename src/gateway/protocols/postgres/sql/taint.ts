@@ -1,4 +1,3 @@
-import { type MaskKind, stricterMask } from '../../../../policy/index.ts';
 import type { Taint } from './analysis.ts';
 import { createAnalysis } from './analyze.ts';
 import type { Catalog, Relation } from './catalog.ts';
@@ -6,7 +5,7 @@ import { refuseOwnCode } from './code.ts';
 import { missingColumns } from './masks-without-column.ts';
 import type { Place } from './names.ts';
 import { parseDefinition } from './parse.ts';
-import type { ColumnMasks, Probes } from './probes.ts';
+import { type ColumnMasks, joinMasks, type Probes } from './probes.ts';
 import { RefusedText } from './refusal.ts';
 import { type Masked, type Output, outermost } from './scope.ts';
 import { lookupOf } from './search-path.ts';
@@ -59,15 +58,15 @@ function spreadToRelatives(
   const get = (oid: number) => spread.get(oid) ?? probed.get(oid);
   const queue = Array.from(probed.keys());
   for (let oid = queue.pop(); oid !== undefined; oid = queue.pop()) {
-    const masks = get(oid) ?? new Map<string, MaskKind>();
+    const masks = get(oid) ?? new Map();
     for (const relative of [...catalog.parents(oid), ...catalog.children(oid)]) {
       const theirs = new Map(get(relative.oid));
       let grew = false;
-      for (const [column, kind] of masks) {
+      for (const [column, mask] of masks) {
         if (!relative.columns.some(({ name }) => name === column)) continue;
         const before = theirs.get(column);
-        const after = before === undefined ? kind : stricterMask(before, kind);
-        grew ||= after !== before;
+        const after = before === undefined ? mask : joinMasks(before, mask);
+        grew ||= after.kind !== before?.kind || after.derived !== before?.derived;
         theirs.set(column, after);
       }
       if (!grew) continue;
@@ -81,10 +80,11 @@ function spreadToRelatives(
 /** The masks by position; a generated column that reads a masked one is masked most strictly, whatever its type. */
 function withGenerated(relation: Relation, masks: ColumnMasks): readonly (Masked | undefined)[] {
   if (masks.size === 0) return noMasks;
+  const derived = Array.from(masks.values()).every((mask) => mask.derived === 'null') ? 'null' : undefined;
   return relation.columns.map(({ name, attributeNumber, generated }) => {
     const reads = generated !== undefined && readsAny(generated, masks);
-    const kind = masks.get(name) ?? (reads ? 'null' : undefined);
-    return kind === undefined ? undefined : { attribute: `${relation.oid}:${attributeNumber}`, kind };
+    const mask = masks.get(name) ?? (reads ? { kind: 'null' as const, derived } : undefined);
+    return mask && { attribute: `${relation.oid}:${attributeNumber}`, ...mask };
   });
 }
 
@@ -124,6 +124,7 @@ function analyzeView(facts: { place: Place; catalog: Catalog; taint: Taint; rela
     mayDefine: () => false,
     customSettings: new Set(),
     bound: undefined,
+    reads: undefined,
   });
   try {
     const output = analysis.query(query.fields, outermost);
@@ -145,10 +146,10 @@ function viewMasks(
   const isKnown = output.isExact && output.columns.length === columns.length;
   if (!isKnown && output.columns.some(({ masked }) => masked !== undefined)) return 'opaque';
   return columns.map(({ name, attributeNumber }, index) => {
-    const shown = isKnown ? output.columns[index]?.masked?.kind : undefined;
+    const shown = isKnown ? output.columns[index]?.masked : undefined;
     const named = own?.get(name);
-    const kind = shown !== undefined && named !== undefined ? stricterMask(shown, named) : (shown ?? named);
-    return kind === undefined ? undefined : { attribute: `${relation.oid}:${attributeNumber}`, kind };
+    const mask = shown !== undefined && named !== undefined ? joinMasks(shown, named) : (shown ?? named);
+    return mask && { attribute: `${relation.oid}:${attributeNumber}`, kind: mask.kind, derived: mask.derived };
   });
 }
 

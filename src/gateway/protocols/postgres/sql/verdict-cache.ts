@@ -23,7 +23,8 @@ function bytesOf(plan: Plan): number {
   const bytes = plan.statements.reduce((sum: number, statement) => sum + factBytes(statement), PLAN_BYTES);
   if (plan.verdict === 'refuse') return bytes + plan.policies.length * WORD_BYTES;
   const more = plan.statements.reduce((sum, statement) => sum + planBytes(statement), 0);
-  return bytes + more + (plan.prepared?.text.length ?? 0) * 2;
+  const texts = (plan.prepared?.text.length ?? 0) + (plan.rewritten?.sql.length ?? 0);
+  return bytes + more + texts * 2;
 }
 
 function factBytes({ touches }: StatementFacts): number {

@@ -56,10 +56,12 @@ export const shopSql = `
   analyze;
 `;
 
-/** `web` reads everything with masks; `plain` works on all but what is masked; `admin` may do everything without masks. */
+/** `web` reads everything with masks; `reports` as well, with NULL for them inside of expressions; `plain` works on all but what is masked; `admin` may do everything without masks. */
 export const shopPolicies = `
 @id("web-read") @mask("customers.ssn:redact, customers.email:email, events.secret:redact, legacy.secret:null, shop.never:null")
 permit (principal == Identity::"spiffe://example.org/web", action in [Action::"postgres:read", Action::"postgres:write", Action::"postgres:ddl", Action::"postgres:notify", Action::"postgres:call", Action::"postgres:maintain", Action::"postgres:admin"], resource);
+@id("reports-read") @mask("customers.ssn:redact, customers.email:email, events.secret:redact, legacy.secret:null") @derived("null")
+permit (principal == Identity::"spiffe://example.org/reports", action, resource);
 @id("plain-read") @limit("rows=100")
 permit (principal == Identity::"spiffe://example.org/plain", action in [Action::"postgres:read", Action::"postgres:write"], resource);
 @id("plain-no-salary")
