@@ -3,7 +3,7 @@ import { type MaskKind, stricterMask } from '../../../../policy/index.ts';
 import type { Analysis } from './analysis.ts';
 import type { Relation } from './catalog.ts';
 import { maskWithoutColumn, missingColumn } from './masks-without-column.ts';
-import { tableResource } from './names.ts';
+import { databaseResource, tableResource } from './names.ts';
 import type { Decider, Touch } from './plan.ts';
 import { RefusedText } from './refusal.ts';
 import { maskedUse } from './scope.ts';
@@ -56,8 +56,14 @@ export function judge(analysis: Analysis, decider: Decider): Judgement {
   }
   for (const { action, resource, context, otherwise } of analysis.questions)
     take(decider.decide(action, resource, context ?? {}), `${action} on ${resource.id}`, otherwise);
-  const record = asked > 0 && full === asked ? 'full' : 'digest';
+  const record = asked === 0 ? recordOfSession(analysis, decider) : full === asked ? 'full' : 'digest';
   return { touches: touchesOf(analysis), policies: Array.from(policies).sort(), rowsMax, record, masks };
+}
+
+/** Of what asks nothing (settings, transactions, `select 1`) as policy says where it lets the identity in. */
+function recordOfSession({ place }: Analysis, decider: Decider): 'digest' | 'full' {
+  const decision = decider.decide('postgres:connect', databaseResource(place), {});
+  return decision.allow ? decision.obligations.record : 'digest';
 }
 
 function askUse(analysis: Analysis, decider: Decider, use: RelationUse): Decision {

@@ -4,6 +4,7 @@ import { refuseMalformed, statementsOf } from './parse.ts';
 import { createParseThread, tooDeep } from './parse-thread.ts';
 import { type Piece, piecesOf } from './pieces.ts';
 import type { Forward, Plan, PlanRequest, StatementPlan, TextLimits } from './plan.ts';
+import { recordedAlike } from './recorded-alike.ts';
 import { RefusedText } from './refusal.ts';
 import { maskedUse } from './scope.ts';
 import { applySessionEffects } from './session-facts.ts';
@@ -52,7 +53,11 @@ export async function planLong(request: PlanRequest, work: PieceWork): Promise<P
       tokens = 0;
       await giveWay();
     }
-    return { verdict: 'forward', statements, prepared: statements.length === 1 ? prepared : undefined };
+    return {
+      verdict: 'forward',
+      statements: recordedAlike(statements),
+      prepared: statements.length === 1 ? prepared : undefined,
+    };
   } catch (error) {
     return work.refusalOf(error);
   }

@@ -21,6 +21,7 @@ import type {
   TextLimits,
 } from './plan.ts';
 import { planLong } from './plan-long.ts';
+import { recordedAlike } from './recorded-alike.ts';
 import { RefusedText, sqlstates } from './refusal.ts';
 import { rewriteReads } from './rewrite.ts';
 import { maskedUse } from './scope.ts';
@@ -161,7 +162,7 @@ function planText(
       only !== undefined && more.length === 0
         ? { kind: only.kind, text: request.sql, index: 0, isQuery: false }
         : undefined;
-    return { plan: { verdict: 'forward', statements: done, prepared }, nodes };
+    return { plan: { verdict: 'forward', statements: recordedAlike(done), prepared }, nodes };
   } catch (error) {
     const node = nodes[done.length];
     const text = node !== undefined && ownText.has(node.kind) ? undefined : request.sql;
