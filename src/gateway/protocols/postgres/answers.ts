@@ -292,7 +292,7 @@ export class Answers {
       if (!suspended) {
         // Rows of a statement that shows none are counted by the tag only.
         const tag = readCommandComplete(this.#framer);
-        if (operation.rows === 0) operation.rows = Number(/ (\d{1,15})$/.exec(tag)?.[1] ?? 0);
+        if (operation.rows === operation.rowsOfDone) operation.rows += Number(/ (\d{1,15})$/.exec(tag)?.[1] ?? 0);
         if (head.portal?.hasRun !== true) this.#session.completed(operation.plan.effects, tag);
         if (operation.plan.changesCatalog) this.#session.catalogChanged = true;
         if (operation.plan.writes) this.#deferred = stricter(this.#deferred, head.withhold);
@@ -300,6 +300,9 @@ export class Answers {
         this.#session.completed(operation.plan.effects);
       }
       if (head.portal !== undefined) head.portal.hasRun = true;
+      operation.rowsOfDone = operation.rows;
+      operation.done += 1;
+      if (operation.done < operation.statements) return this.#keep();
       this.#session.deps.operations.end(operation, operation.over ? 'row-limit' : suspended ? 'suspended' : 'done', '');
       head.at++;
       head.masks = undefined;

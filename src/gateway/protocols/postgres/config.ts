@@ -73,7 +73,7 @@ export const configSchema = Type.Object(
           maximum: 1_000_000,
           default: defaultLimits.statements,
           description:
-            'Statements of one text. Their intents are one batch of the ledger, so more of them need larger segments.',
+            'Statements of one text, alike ones in a row counting as one. Their intents are one batch of the ledger, so more of them need larger segments.',
         }),
         words: Type.Integer({
           minimum: 1_000,

@@ -2,7 +2,7 @@
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { startPostgres, type TestPostgres } from '../../../../test/support/postgres.ts';
-import { startTarget } from './testing/harness.ts';
+import { kinds, startTarget } from './testing/harness.ts';
 
 let server: TestPostgres;
 let gate: Awaited<ReturnType<typeof startTarget>>;
@@ -77,6 +77,46 @@ it('a text of many statements is carried out, and another session is served mean
   expect((await client.query('select count(*)::int as it from t')).rows).toEqual([{ it: 20_000 }]);
 });
 
+it('a hundred thousand alike statements in a row are one entry of the ledger, and one outcome of them all', async () => {
+  const text = [
+    ids(60_000).map((id) => `insert into t values (${id}, 'it''s ${id}')`),
+    ids(40_000).map((id) => `select ${id}`),
+    ['begin; select 1; select 2; commit'],
+    ids(3_000).map((id) => `select 1 / ${2_000 - id}`),
+    ids(3_000).map((id) => `select ${id}`),
+  ]
+    .flat()
+    .join(';');
+  const before = gate.ledger.events.length;
+  await expect(client.query(text)).rejects.toMatchObject({ code: '22012' });
+  const events = gate.ledger.events.slice(before);
+  const told = (kind: 'intent' | 'outcome') =>
+    kinds(events, kind).map(({ detail }) => [
+      detail?.['statement'] ?? detail?.['status'],
+      detail?.['statements'],
+      detail?.['rows'],
+    ]);
+  expect(told('intent')).toEqual([
+    ['insert', 60_000, undefined],
+    ['select', 40_000, undefined],
+    ['begin', undefined, undefined],
+    ['select', 2, undefined],
+    ['commit', undefined, undefined],
+    ['select', 3_000, undefined],
+    ['select', 3_000, undefined],
+  ]);
+  expect(told('outcome')).toEqual([
+    ['done', 60_000, 60_000],
+    ['done', 40_000, 40_000],
+    ['done', undefined, 0],
+    ['done', 2, 2],
+    ['done', undefined, 0],
+    ['failed', 2_000, 2_000],
+    ['skipped', 0, 0],
+  ]);
+  expect((await client.query('select count(*)::int as it from t')).rows).toEqual([{ it: 60_000 }]);
+});
+
 it('over a limit of the target, the error says what to do and the session lives on', async () => {
   await client.end();
   await gate.close();
@@ -85,7 +125,7 @@ it('over a limit of the target, the error says what to do and the session lives 
     [`select '${'x'.repeat(1 << 18)}'`, 'textBytes'],
     [`select ${ids(7_000)}`, 'words'],
     [`${'select 1;'.repeat(11)}${' '.repeat(60_000)}${'select 1;'.repeat(11)}`, undefined],
-    [Array(5_000).fill('select 1').join(';'), 'statements'],
+    [Array(2_500).fill('select 1; values (1)').join(';'), 'statements'],
   ] as const;
   for (const [sql, limit] of cases) {
     const error = await client.query(sql).then(

@@ -28,9 +28,10 @@ export class Operations {
   /** Begins an operation; it is announced with the next `announce`. */
   begin(
     plan: StatementPlan,
-    source: { text: string; parameters: readonly (Buffer | null)[] },
+    source: { text: string; parameters: readonly (Buffer | null)[]; statements?: number },
     fetched?: Portal,
   ): Operation {
+    const { statements = 1 } = source;
     const id = String(++this.#count);
     const { action, policies, touches } = noted(plan);
     this.#announced.push({
@@ -46,11 +47,13 @@ export class Operations {
         ...recorded(plan.record, source),
         policies,
         statement: plan.kind,
+        ...(statements === 1 ? {} : { statements }),
         touches,
       },
     });
     const startedMs = this.#clock.monotonicMs();
-    return { id, plan, startedMs, fetched, rows: 0, bytes: 0, over: false, sent: false, concluded: false };
+    const nothing = { done: 0, rowsOfDone: 0, rows: 0, bytes: 0, over: false, sent: false, concluded: false };
+    return { id, plan, statements, startedMs, fetched, ...nothing };
   }
 
   /** Notes a refusal; it is announced with the next `announce`. */
@@ -97,6 +100,7 @@ export class Operations {
         durationUs: Math.max(0, Math.round((this.#clock.monotonicMs() - operation.startedMs) * 1000)),
         rows: operation.rows,
         sqlstate,
+        ...(operation.statements === 1 ? {} : { statements: operation.done }),
         status,
         ...(withheld === undefined ? {} : { withheld: this.#ledger.seal(withheld, operation.id) }),
       },

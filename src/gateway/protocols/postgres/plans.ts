@@ -22,6 +22,15 @@ export function textSent({ rewritten }: Forward, text: string): string {
   return rewritten?.sql ?? text;
 }
 
+/** A newer snapshot of the catalog may tell better. */
+export function isRefreshable({ reason }: Refusal): boolean {
+  return REFRESHABLE.has(reason);
+}
+
+const REFRESHABLE: ReadonlySet<Refusal['reason']> = new Set([
+  ...(['unknown-relation', 'unknown-column', 'unknown-function', 'ambiguous-relation', 'mask-without-column'] as const),
+]);
+
 /** A plan made anew of what the target has already: refused when that is another text than the one judged now. */
 export function sentAs<Made extends Plan | 'wait'>({ text, sent }: Prepared, plan: Made): Made | Refusal {
   const isOther = plan !== 'wait' && plan.verdict === 'forward' && textSent(plan, text) !== sent;

@@ -64,10 +64,14 @@ export interface Meanings {
   readonly searchPath: SearchPath;
 }
 
-/** One statement under way. */
+/** One statement under way, or several in a row that differ in values alone. */
 export interface Operation {
   readonly id: string;
   readonly plan: StatementPlan;
+  readonly statements: number;
+  /** Statements of it that are answered, and their rows. */
+  done: number;
+  rowsOfDone: number;
   readonly startedMs: number;
   /** The portal that FETCH reads: its rows are limited together. */
   readonly fetched: Portal | undefined;

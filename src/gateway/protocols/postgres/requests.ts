@@ -18,7 +18,8 @@ import { type Conversation, messageBytesMax } from './conversation.ts';
 import { areSameMeanings, factsWithPortals, mayReadCursor, meaningsOf, portalReadBy } from './cursors.ts';
 import { type UnreadableProblem, UnreadableText } from './encoding-in-force.ts';
 import { Forwarding, type ForwardingPort } from './forwarding.ts';
-import { sameStamp, sentAs, setsEncoding, textSent, withholdingOf } from './plans.ts';
+import type { Operations } from './operations.ts';
+import { isRefreshable, sameStamp, sentAs, setsEncoding, textSent, withholdingOf } from './plans.ts';
 import { refusalError, unservedEncoding } from './refusal.ts';
 import { expectReply, type Operation, type PlanStamp, type Portal, type Prepared, type Reply } from './replies.ts';
 import {
@@ -44,6 +45,7 @@ import {
   type Plan,
   type PlanRequest,
   type Refusal,
+  runsOf,
   type SessionFacts,
   type StatementPlan,
   sessionNamesMax,
@@ -276,7 +278,9 @@ export class Requests {
   #queryReply(plan: Forward, text: string, refusal?: Refusal): Reply {
     const { statements } = plan;
     return expectReply('query', {
-      operations: statements.map((statement) => this.#begin(statement, { text: textSent(plan, text), parameters: [] })),
+      operations: runsOf(statements).map((run) =>
+        this.#begin(run.plan, { text: textSent(plan, text), parameters: [], statements: run.statements }),
+      ),
       withhold: withholdingOf(plan),
       rewritten: plan.rewritten,
       barrier: statements.some((one) => this.#isBarrier(one)),
@@ -500,7 +504,7 @@ export class Requests {
     return true;
   }
 
-  #begin(statement: StatementPlan, source: { text: string; parameters: readonly (Buffer | null)[] }): Operation {
+  #begin(statement: StatementPlan, source: Parameters<Operations['begin']>[1]): Operation {
     return this.#session.deps.operations.begin(statement, source, portalReadBy(this.#session, statement));
   }
 
@@ -603,7 +607,7 @@ export class Requests {
     if (planned.verdict === 'refuse' && planned.reason === 'text-not-at-once') return this.#planLong(request, facts);
     const plan = this.#inEncoding(planned);
     if (this.#refreshed) return plan;
-    if (plan.verdict === 'refuse') return REFRESHABLE.has(plan.reason) ? this.#refresh() : plan;
+    if (plan.verdict === 'refuse') return isRefreshable(plan) ? this.#refresh() : plan;
     const unknown = plan.statements.flatMap((statement) => statement.unknown).filter((name) => !sought.has(name));
     if (unknown.length === 0) return plan;
     if (sought.size + unknown.length <= SOUGHT_MAX) for (const name of unknown) sought.add(name);
@@ -690,10 +694,3 @@ const STATEMENTS_BYTES_MAX = 16 * 1024 * 1024;
 const PORTALS_MAX = 1_000;
 /** As much again may come with one more message. */
 const PORTALS_BYTES_MAX = 64 * 1024 * 1024;
-const REFRESHABLE: ReadonlySet<Refusal['reason']> = new Set([
-  'unknown-relation',
-  'unknown-column',
-  'unknown-function',
-  'ambiguous-relation',
-  'mask-without-column',
-]);

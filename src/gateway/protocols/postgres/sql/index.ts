@@ -48,6 +48,7 @@ export { createPlanner, defaultLimits } from './planner.ts';
 export { policySchema } from './policy-schema.ts';
 export type { PreparedStatement } from './prepared.ts';
 export { positionInOwnText } from './rewrite.ts';
+export { runsOf } from './runs.ts';
 export { parsePath } from './search-path.ts';
 export {
   applySessionEffects,

@@ -6,6 +6,7 @@ import { type Piece, piecesOf } from './pieces.ts';
 import type { Forward, Plan, PlanRequest, StatementPlan, TextLimits } from './plan.ts';
 import { recordedAlike } from './recorded-alike.ts';
 import { RefusedText } from './refusal.ts';
+import { isAlike } from './runs.ts';
 import { maskedUse } from './scope.ts';
 import { applySessionEffects } from './session-facts.ts';
 import type { Node } from './tree.ts';
@@ -31,6 +32,7 @@ export async function planLong(request: PlanRequest, work: PieceWork): Promise<P
   let { session } = request;
   let prepared: Forward['prepared'];
   let tokens = 0;
+  let runs = 0;
   try {
     refuseMalformed(sql);
     for (const piece of piecesOf(sql)) {
@@ -42,10 +44,13 @@ export async function planLong(request: PlanRequest, work: PieceWork): Promise<P
       // It is sent as it is, since it is looked at in pieces.
       if (plan.rewritten !== undefined) throw maskedUse();
       for (const statement of plan.statements) {
-        statements.push(statement);
+        const last = statements.at(-1);
+        const isMore = last !== undefined && isAlike(last, statement);
+        statements.push(isMore ? last : statement);
+        if (!isMore) runs += 1;
         if (statement.effects.length > 0) session = applySessionEffects(session, statement.effects);
       }
-      if (statements.length > limits.statements) throw tooManyStatements(limits);
+      if (runs > limits.statements) throw tooManyStatements(limits);
       if (mode === 'parse' && statements.length > 1)
         throw new RefusedText('several-statements', 'cannot insert multiple commands into a prepared statement');
       if (plan.prepared !== undefined) prepared = { ...plan.prepared, text: piece.text };
@@ -86,9 +91,13 @@ function tooManyTokens({ words }: TextLimits): RefusedText {
 }
 
 function tooManyStatements({ statements }: TextLimits): RefusedText {
-  return new RefusedText('text-too-long', `a text has at most ${statements} statements here`, {
-    hint: 'Send it in parts, or raise limits.statements of the target.',
-  });
+  return new RefusedText(
+    'text-too-long',
+    `a text has at most ${statements} statements here, alike ones in a row counting as one`,
+    {
+      hint: 'Send it in parts, or raise limits.statements of the target.',
+    },
+  );
 }
 
 /** Planned in some milliseconds, which is how long all others wait at most for what goes on here. */

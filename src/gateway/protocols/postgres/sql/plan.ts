@@ -268,7 +268,7 @@ export interface Refusal {
 
 export interface Forward {
   readonly verdict: 'forward';
-  /** In the order of the text; empty for an empty text. */
+  /** In the order of the text; empty for an empty text. Alike ones in a row of a long text have one plan: see `runsOf`. */
   readonly statements: readonly StatementPlan[];
   /** The parsed statement when the text holds exactly one: for `SessionFacts.prepared`. */
   readonly prepared: PreparedStatement | undefined;
@@ -313,7 +313,7 @@ export interface Planner {
 export interface TextLimits {
   /** Bytes of a text, which is held whole until it is forwarded. */
   readonly textBytes: number;
-  /** Statements of a text; each keeps its place in the answers. */
+  /** Statements of a text, each an entry of the ledger; alike ones in a row count as one (see `runsOf`). */
   readonly statements: number;
   /** Tokens of one statement: its tree takes about half a kilobyte of memory for each. */
   readonly words: number;
