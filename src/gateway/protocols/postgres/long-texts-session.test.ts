@@ -137,3 +137,17 @@ it('over a limit of the target, the error says what to do and the session lives 
     expect((await client.query('select 1 as it')).rows).toEqual([{ it: 1 }]);
   }
 });
+
+it('a long statement runs by its name in SQL, and a long query by FETCH', async () => {
+  const values = ids(7_000);
+  const text = `insert into t (id) values ${values.map((id) => `($${id + 1})`)}`;
+  await client.query({ name: 'long', text, values });
+  const constants = values.map((id) => `(${id})`).join();
+  await client.query(`prepare same as insert into t (id) values ${constants}; execute same`);
+  await client.query('execute same');
+  await client.query(`begin; declare c cursor for select id from t where id in (${values}) order by id`);
+  expect((await client.query('fetch 2 from c')).rows).toEqual([{ id: 0 }, { id: 0 }]);
+  const several: unknown = await client.query('select 1; fetch 1 from c; move 5 in c; fetch 1 from c; commit');
+  expect(several).toMatchObject([{}, { rows: [{ id: 0 }] }, {}, { rows: [{ id: 2 }] }, {}]);
+  expect((await client.query('select count(*)::int as it from t')).rows).toEqual([{ it: 21_000 }]);
+});

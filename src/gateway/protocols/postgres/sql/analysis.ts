@@ -5,6 +5,7 @@ import type { DerivedReads } from './derived.ts';
 import type { MasksNaming, MissingColumn } from './masks-without-column.ts';
 import type { Place } from './names.ts';
 import type { CreatedRelation, SessionEffect } from './plan.ts';
+import type { PreparedTrees } from './prepared.ts';
 import type { RefusedText } from './refusal.ts';
 import type { Masked, Outer, Output, Scope } from './scope.ts';
 import type { Fields } from './tree.ts';
@@ -61,6 +62,8 @@ export interface Analysis {
   readonly taint: Taint;
   /** Takes the masked columns that read as NULL; undefined where none may. */
   readonly reads: DerivedReads | undefined;
+  /** See `PlanRequest.trees`. */
+  readonly trees: PreparedTrees | undefined;
   readonly uses: Uses;
   readonly questions: Question[];
   /** What the walk found out about the whole statement. */

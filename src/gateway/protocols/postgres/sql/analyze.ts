@@ -21,6 +21,7 @@ export type AnalysisFacts = Pick<
   | 'bound'
   | 'taint'
   | 'reads'
+  | 'trees'
 >;
 
 /** An analysis of one statement that has gathered nothing yet. */

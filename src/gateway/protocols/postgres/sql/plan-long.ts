@@ -33,12 +33,13 @@ export async function planLong(request: PlanRequest, work: PieceWork): Promise<P
   let prepared: Forward['prepared'];
   let tokens = 0;
   let runs = 0;
+  const trees = { known: new Map<string, readonly Node[]>(), missing: new Set<string>() };
   try {
     refuseMalformed(sql);
     for (const piece of piecesOf(sql)) {
       tokens += piece.tokens;
       if (piece.tokens > limits.words) throw tooManyTokens(limits);
-      const plan = await planPiece({ ...request, session, mode: 'simple' }, piece, work);
+      const plan = await planPiece({ ...request, session, mode: 'simple', trees }, piece, work);
       if (basis !== [catalog.version, decider.version, decider.principalKey].join()) return undefined;
       if (plan.verdict === 'refuse') return movedBy(plan, piece.start);
       // It is sent as it is, since it is looked at in pieces.
@@ -68,15 +69,35 @@ export async function planLong(request: PlanRequest, work: PieceWork): Promise<P
   }
 }
 
-async function planPiece(request: PlanRequest, piece: Piece, work: PieceWork): Promise<Plan> {
+interface Trees {
+  readonly known: Map<string, readonly Node[]>;
+  readonly missing: Set<string>;
+}
+
+/** The thread parses what takes too long here: the piece, or what it runs by a name, which is found when it is planned. */
+async function planPiece(
+  request: PlanRequest & { readonly trees: Trees },
+  piece: Piece,
+  work: PieceWork,
+): Promise<Plan> {
+  const { known, missing } = request.trees;
   const own = { ...request, sql: piece.text };
-  if (piece.tokens <= tokensAtOnceMax) {
-    const plan = work.plan(own);
+  let tree = piece.tokens > tokensAtOnceMax ? await parseApart(piece.text) : undefined;
+  for (;;) {
+    missing.clear();
+    const nodes = tree;
+    const plan = nodes === undefined ? work.plan(own) : work.planParsed(own, () => nodes);
     if (plan.verdict !== 'refuse' || plan.reason !== 'text-not-at-once') return plan;
+    if (missing.size === 0 && tree !== undefined) throw tooDeep();
+    if (missing.size === 0) tree = await parseApart(piece.text);
+    if (known.size + missing.size > TREES_MAX) known.clear();
+    for (const text of missing) known.set(text, await parseApart(text));
   }
-  if (extentOf(piece.text) === 'deep') throw tooDeep();
-  const json = await thread.parse(piece.text);
-  return work.planParsed(own, () => statementsOf(JSON.parse(json)));
+}
+
+async function parseApart(text: string): Promise<readonly Node[]> {
+  if (extentOf(text) === 'deep') throw tooDeep();
+  return statementsOf(JSON.parse(await thread.parse(text)));
 }
 
 /** A position in one statement is one in the whole text. */
@@ -100,5 +121,7 @@ function tooManyStatements({ statements }: TextLimits): RefusedText {
   );
 }
 
+/** Of prepared texts; others are parsed again. */
+const TREES_MAX = 4;
 /** Planned in some milliseconds, which is how long all others wait at most for what goes on here. */
 const TOKENS_A_TURN = 2_000;

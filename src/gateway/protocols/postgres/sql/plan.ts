@@ -3,7 +3,7 @@ import type { MaskKind, PotentialMask } from '../../../../policy/index.ts';
 import type { CacheBudget } from '../../../../std/index.ts';
 import type { BoundValue } from './bound.ts';
 import type { Catalog } from './catalog.ts';
-import type { PreparedStatement } from './prepared.ts';
+import type { PreparedStatement, PreparedTrees } from './prepared.ts';
 
 /**
  * What the planner asks of policy, for one principal. `decide` must answer the same for the same question as long as `version` and
@@ -297,6 +297,8 @@ export interface PlanRequest {
   readonly session: SessionFacts;
   /** What is bound to `$1`, `$2` …, for plans that need it. */
   readonly parameters?: readonly BoundValue[];
+  /** Of what EXECUTE and FETCH run, where `planLong` has had it parsed. */
+  readonly trees?: PreparedTrees;
 }
 
 export interface Planner {

@@ -235,6 +235,7 @@ function planStatement(
     searchPath: lookup.path,
     creationSchema: lookup.creation,
     reads: mayDerive(node) ? facts.reads : undefined,
+    trees: request.trees,
     created: session.created,
     createdNames: session.createdNames,
     moved: session.moved,

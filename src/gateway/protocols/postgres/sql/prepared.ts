@@ -1,4 +1,5 @@
 import { parseText } from './parse.ts';
+import { RefusedText } from './refusal.ts';
 import { childOf, type Node } from './tree.ts';
 
 /**
@@ -15,10 +16,29 @@ export interface PreparedStatement {
   readonly isQuery: boolean;
 }
 
+/** Trees of texts that take longer to parse than others may wait. */
+export interface PreparedTrees {
+  readonly known: ReadonlyMap<string, readonly Node[]>;
+  /** Those that were asked for and are not known. */
+  readonly missing: Set<string>;
+}
+
 /** The statement's node; undefined when the text does not hold it, which only a mistake of ours can bring about. */
-export function nodeOfPrepared({ text, index, isQuery }: PreparedStatement): Node | undefined {
-  const statement = parseText(text)[index];
+export function nodeOfPrepared(
+  { text, index, isQuery }: PreparedStatement,
+  trees: PreparedTrees | undefined,
+): Node | undefined {
+  const statement = (trees?.known.get(text) ?? parsed(text, trees))[index];
   return isQuery && statement !== undefined ? childOf(statement.fields, 'query') : statement;
+}
+
+function parsed(text: string, trees: PreparedTrees | undefined): readonly Node[] {
+  try {
+    return parseText(text);
+  } catch (error) {
+    if (error instanceof RefusedText && error.reason === 'text-not-at-once') trees?.missing.add(text);
+    throw error;
+  }
 }
 
 /** Characters of the texts that are held. */

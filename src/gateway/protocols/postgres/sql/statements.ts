@@ -199,7 +199,7 @@ function walkExecute(place: Place, fields: Fields): Partial<Outcome> {
   place.analysis.expression(listOf(fields, 'params'), createScope(outermost));
   // They become values of the types that PREPARE named, domains among them.
   if (hasField(fields, 'params')) place.analysis.found.runsUnseen = true;
-  const inner = walkStatement({ ...place, source: prepared }, parsedAgain(prepared));
+  const inner = walkStatement({ ...place, source: prepared }, parsedAgain(place, prepared));
   return { ...inner, kind: `execute ${inner.kind}`, reads: { ...inner.reads, prepared: name } };
 }
 
@@ -227,7 +227,7 @@ function walkFetch(place: Place, fields: Fields): Partial<Outcome> {
     return { kind, output: walkPortal(place, cursor), reads: { cursor: { name, isPortal: true } } };
   if (cursor !== undefined) {
     const then = analysis.under(lookupOf(analysis.catalog, { ...session, searchPath: cursor.searchPath }));
-    refuseMasked(then.query(parsedAgain(cursor.prepared).fields, outermost));
+    refuseMasked(then.query(parsedAgain(place, cursor.prepared).fields, outermost));
   }
   if (cursor === undefined) analysis.found.runsUnseen = true;
   if (cursor === undefined && analysis.taint.isInForce && !isMove) {
@@ -248,7 +248,7 @@ function walkPortal({ analysis, session }: Place, { prepared, searchPath }: Decl
   analysis.found.runsUnseen = true;
   const inner = walkStatement(
     { analysis: analysis.under(lookupOf(analysis.catalog, then)), session: then, source: prepared },
-    parsedAgain(prepared),
+    parsedAgain({ analysis }, prepared),
   );
   const isMore = inner.effects.length > 0 || inner.changesCatalog || inner.copy !== undefined;
   if (isMore || inner.reads !== undefined || analysis.found.settings.length > 0)
@@ -385,8 +385,8 @@ function preparedQuery({ source: { text, index } }: Place, { kind }: Node): Prep
   return { kind, text, index, isQuery: true };
 }
 
-function parsedAgain(prepared: PreparedStatement): Node {
-  const node = nodeOfPrepared(prepared);
+function parsedAgain({ analysis }: Pick<Place, 'analysis'>, prepared: PreparedStatement): Node {
+  const node = nodeOfPrepared(prepared, analysis.trees);
   if (node?.kind !== prepared.kind) throw notUnderstood('a prepared statement');
   return node;
 }

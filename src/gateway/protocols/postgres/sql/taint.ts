@@ -125,6 +125,7 @@ function analyzeView(facts: { place: Place; catalog: Catalog; taint: Taint; rela
     customSettings: new Set(),
     bound: undefined,
     reads: undefined,
+    trees: undefined,
   });
   try {
     const output = analysis.query(query.fields, outermost);
