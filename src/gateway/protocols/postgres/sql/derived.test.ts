@@ -203,6 +203,25 @@ describe('a masked column is NULL', () => {
   });
 });
 
+it('a label that is called like a masked column is what ORDER BY and DISTINCT ON mean, as nothing else does', async () => {
+  const order = 'select id, name as ssn from customers order by ssn desc';
+  expect(sent(order, 'web')).toBe(order);
+  expect((await client.query(order)).rows).toEqual([
+    { id: 2, ssn: 'Bob' },
+    { id: 1, ssn: 'Ann' },
+  ]);
+  const distinct = "select distinct on (ssn) id, 'x' as ssn from customers order by ssn, id";
+  expect(sent(distinct, 'web')).toBe(distinct);
+  expect((await client.query(distinct)).rows).toEqual([{ id: 1, ssn: 'x' }]);
+  for (const sql of [
+    "select count(*), 'x' as ssn from customers group by ssn",
+    "select id, 'x' as ssn from customers order by ssn || ''",
+    'select id, name as ssn from customers order by customers.ssn',
+    "select id, rank() over (order by ssn), 'x' as ssn from customers",
+  ])
+    expect(sent(sql, 'web')).toBe('masked-column-use');
+});
+
 describe('it stays refused', () => {
   it.each([
     // What is written, or stored, or changes something.
