@@ -11,7 +11,7 @@ import { loadParser, maskColumns, type Plan } from './index.ts';
 import { queryShape, writeShape } from './testing/query-shapes.ts';
 import { asText, createShop, openClient, readCatalog, type Shop, shopSql } from './testing/shop.ts';
 
-/** More by hand: NONINTERFERENCE_TIMES=84 makes 200,000 statements of it. */
+/** More by hand: NONINTERFERENCE_TIMES=46 makes 200,000 statements of it. */
 const TIMES = Number(process.env['NONINTERFERENCE_TIMES'] ?? 1);
 
 interface World {
