@@ -38,6 +38,8 @@ export interface CliCommand {
   readonly examples: readonly string[];
   /** True when everything after the arguments belongs to another program. */
   readonly passThrough?: boolean;
+  /** True when it goes on until a signal comes, which is then its end in good order. Any other command was stopped before it was done. */
+  readonly waits?: (input: CliInput) => boolean;
   /** Resolves to the exit code (see `exitCodes`); throws for failures, which main prints. */
   run(context: CliContext, input: CliInput): Promise<number>;
 }

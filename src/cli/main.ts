@@ -1,4 +1,5 @@
 /** The command line: finds the command, parses its options, runs it, prints failures, sets the exit code. */
+import { constants } from 'node:os';
 import { Command } from 'commander';
 import { VERSION } from '../app/version.ts';
 import { codeOf, createSystemClock, createSystemRandom, holdProcess, messageOf } from '../std/index.ts';
@@ -23,9 +24,12 @@ async function main(argv: readonly string[]): Promise<number> {
     .configureOutput({ writeErr: (text) => void (json || process.stderr.write(text)) })
     .exitOverride();
   let exitCode: number = exitCodes.ok;
+  let waits = false;
+  const stop: Stop = { signal: undefined };
   for (const [name, load] of wanted(argv)) {
     const command = await load();
-    define({ program, output }, name, command, async (context, input) => {
+    define({ program, output, stop }, name, command, async (context, input) => {
+      waits = command.waits?.(input) ?? false;
       exitCode = await command.run(context, input);
     });
   }
@@ -34,7 +38,10 @@ async function main(argv: readonly string[]): Promise<number> {
     await program.parseAsync(argv.length === 0 ? ['--help'] : [...argv], { from: 'user' });
     return exitCode;
   } catch (error) {
-    return output.isLost(error) ? exitCodes.ok : await report(error, json);
+    if (output.isLost(error)) return exitCodes.ok;
+    if (stop.signal === undefined) return await report(error, json);
+    if (!waits) return reportStop(stop.signal, json);
+    return error instanceof DOMException && error.name === 'AbortError' ? exitCodes.ok : await report(error, json);
   } finally {
     release();
   }
@@ -65,7 +72,7 @@ function wanted(argv: readonly string[]): (typeof commands)[number][] {
 }
 
 function define(
-  { program, output }: { program: Command; output: Output },
+  { program, output, stop }: { program: Command; output: Output; stop: Stop },
   name: string,
   command: CliCommand,
   run: (context: CliContext, input: { options: Record<string, unknown>; args: string[] }) => Promise<void>,
@@ -91,16 +98,29 @@ function define(
   if (command.passThrough) leaf.passThroughOptions().allowUnknownOption();
   leaf.action(async () => {
     const options: Record<string, unknown> = { ...program.opts(), ...leaf.opts() };
-    await run(createContext(options, output), { options, args: leaf.args });
+    await run(createContext(options, { output, stop }), { options, args: leaf.args });
   });
 }
 
-function createContext(options: Readonly<Record<string, unknown>>, output: Output): CliContext {
+/** The signal that came, once one has. */
+interface Stop {
+  signal: StopSignal | undefined;
+}
+
+type StopSignal = 'SIGINT' | 'SIGTERM';
+
+function createContext(
+  options: Readonly<Record<string, unknown>>,
+  { output, stop }: { output: Output; stop: Stop },
+): CliContext {
   const json = options['json'] === true;
   const named = typeof options['config'] === 'string' ? options['config'] : process.env['COUNTERSIGN_CONFIG'];
   const controller = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(name, () => controller.abort(new DOMException(`stopped by ${name}`, 'AbortError')));
+    process.once(name, () => {
+      stop.signal = name;
+      controller.abort(new DOMException(`stopped by ${name}`, 'AbortError'));
+    });
   }
   return {
     json,
@@ -121,6 +141,15 @@ function createContext(options: Readonly<Record<string, unknown>>, output: Outpu
   };
 }
 
+/** What was not done to its end must not look like a success to a script. The exit code is that of the signal, as shells give it. */
+function reportStop(signal: StopSignal, json: boolean): number {
+  const message = `stopped by ${signal} before it was done`;
+  process.stderr.write(
+    json ? `${JSON.stringify({ error: { code: 'ERR_STOPPED', message } })}\n` : `countersign: ${message}\n`,
+  );
+  return 128 + constants.signals[signal];
+}
+
 /** Prints a failure for a person or, with `--json`, as `{ "error": { code, message } }`; returns the exit code. */
 async function report(error: unknown, json: boolean): Promise<number> {
   const code = codeOf(error) ?? '';
@@ -131,7 +160,6 @@ async function report(error: unknown, json: boolean): Promise<number> {
     if (json) process.stderr.write(`${JSON.stringify({ error: { code: 'ERR_USAGE', message } })}\n`);
     return exitCodes.usage;
   }
-  if (error instanceof DOMException && error.name === 'AbortError') return exitCodes.ok;
   const message = messageOf(error);
   const { failureOf } = await import('./exit-code.ts'); // Only a failure needs to know all kinds of them.
   const failure = failureOf(error);

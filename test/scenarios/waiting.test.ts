@@ -1,4 +1,4 @@
-/** Commands that wait, as processes of their own: nothing but the wait keeps them alive, and a signal ends them in good order. */
+/** Commands that wait or take long, as processes of their own: nothing but that keeps them alive, and a signal ends them. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -65,5 +65,23 @@ describe('a command that waits', () => {
     await eventually('the notice', () => seen.text.includes('still waiting for an identity'));
     expect(child.exitCode).toBeNull();
     expect(await end(child)).toBe(0);
+  });
+});
+
+describe('a command that was stopped before it was done', () => {
+  it('ends with the code of the signal, and says so', async () => {
+    const { child, seen } = start([
+      'svid',
+      'fetch',
+      '--dir',
+      join(folder, 'svid'),
+      '--timeout',
+      '1h',
+      '--workload-api',
+      join(folder, 'nobody.sock'),
+    ]);
+    await eventually('the notice', () => seen.text.includes('still waiting for an identity'));
+    expect(await end(child)).toBe(128 + 15);
+    expect(seen.text).toContain('stopped by SIGTERM before it was done');
   });
 });

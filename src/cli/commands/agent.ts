@@ -7,6 +7,7 @@ import { runRole } from '../run-role.ts';
 export const command: CliCommand = {
   summary: 'Run the agent of this node: attests processes, hands out identities, offers target sockets.',
   examples: ['countersign agent --config /etc/countersign/countersign.yaml'],
+  waits: () => true,
   async run(context) {
     const config = loadConfig(context);
     const log = createLog({ level: config.log.level });

@@ -13,6 +13,7 @@ export const command: CliCommand = {
     ['--verbose', 'also log what is ordinary'],
   ],
   examples: ['countersign dev', 'countersign dev --dir /tmp/cs'],
+  waits: () => true,
   async run(context, input) {
     const log = createLog({ level: flagOption(input, 'verbose') ? 'info' : 'warn' });
     const role = createDevApp({

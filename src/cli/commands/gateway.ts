@@ -7,6 +7,7 @@ import { runRole } from '../run-role.ts';
 export const command: CliCommand = {
   summary: 'Run a gateway in the data path: decides, masks and records each command.',
   examples: ['countersign gateway --config /etc/countersign/countersign.yaml'],
+  waits: () => true,
   async run(context) {
     const config = loadConfig(context);
     const log = createLog({ level: config.log.level });

@@ -5,6 +5,7 @@ export const command: CliCommand = {
   summary: 'Show the newest entries of the ledger.',
   options: [['-n, --lines <count>', 'how many', '20'], ['--follow', 'stay and show each new one'], ...ledgerOptions],
   examples: ['countersign ledger tail', 'countersign ledger tail --follow --json'],
+  waits: (input) => flagOption(input, 'follow'),
   async run(context, input) {
     const count = Number(textOption(input, 'lines'));
     if (!Number.isSafeInteger(count) || count < 0) throw new UsageError('--lines is a whole number');

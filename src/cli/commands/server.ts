@@ -13,6 +13,7 @@ export const command: CliCommand = {
     ],
   ],
   examples: ['countersign server --config /etc/countersign/countersign.yaml'],
+  waits: () => true,
   async run(context, input) {
     const config = loadConfig(context);
     const log = createLog({ level: config.log.level });

@@ -30,6 +30,7 @@ export const command: CliCommand = {
     workloadApiOption,
   ],
   examples: ['countersign svid fetch --dir ~/.countersign/svid', 'countersign svid fetch --dir /run/app/svid --watch'],
+  waits: (input) => flagOption(input, 'watch'),
   async run(context, input) {
     const directory = requiredOption(input, 'dir');
     const limitMs = flagOption(input, 'watch') ? undefined : timeoutMs(input);
