@@ -156,14 +156,15 @@ describe('clocks that are apart', () => {
   });
 });
 
-it('a socket that an agent which was killed has left there is not taken for its own', async () => {
+it('an agent that starts is not ready, nor takes the socket that one which was killed has left there for its own', async () => {
   serves = false;
   await running();
-  expect((await telling.told('socket')).ready).toBe('200');
+  expect(await telling.told('starting')).toMatchObject({ ready: '503 failed', found: 'the agent is starting' });
   rmSync(h.socketPath);
   await h.pass(2_000, 500);
-  expect((await telling.told('socket')).ready).toBe('200');
+  expect((await telling.told('socket')).metric).toEqual([]);
   serves = true;
+  expect((await telling.told('starting')).ready).toBe('200');
 });
 
 it('a socket that somebody removed is told: no process can be served any more', async () => {

@@ -35,6 +35,9 @@ export function createAgentLooks(parts: {
       const found = 'the server does not push: changes are noticed within seconds, not at once';
       return [{ severity: 'warning', found, sinceMs: clock.now() - lostForMs }];
     },
+    // What it waits for while it starts is told by identity.
+    starting: () =>
+      parts.serves() || status().identity === undefined ? [] : [{ severity: 'failed', found: 'the agent is starting' }],
     socket: createSocketLook(config.socket, parts.serves),
     cache() {
       const { cacheProblem } = status();

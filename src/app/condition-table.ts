@@ -18,7 +18,7 @@ export interface ConditionEntry {
  */
 export const conditionTable = {
   starting: {
-    roles: ['server', 'gateway'],
+    roles: ['server', 'agent', 'gateway'],
     meaning: 'The role has not finished starting.',
     effect: 'It serves nobody yet. Ends by itself.',
     remedy: 'Wait; if it lasts, see its log for what it waits for.',
