@@ -234,6 +234,19 @@ describe('what leads to masked rows gets no name that a verdict took for somethi
       ],
     ]),
     [
+      'a key that a new column brings while a statement waits for a lock',
+      [
+        [
+          'owner',
+          `alter table people drop constraint people_shop_fkey, alter shop set not null,
+            add foreign key (shop) references shops on delete set null`,
+        ],
+        ['b', 'begin; lock table mine'],
+        ['a…', 'delete from mine'],
+        ['b', 'alter table shops add m int default 1 references mine on delete cascade; commit'],
+      ],
+    ],
+    [
       'a view that takes the name while a statement waits for a lock',
       [
         ['b', 'create table later (id int, name text)'],

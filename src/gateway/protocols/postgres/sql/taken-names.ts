@@ -68,13 +68,16 @@ function refuseLinks(analysis: Analysis, fields: Fields): void {
     const definition = nodeOf(command['def']);
     const subtype = textOf(command, 'subtype');
     if (subtype === 'AT_AttachPartition') refuseLeading(analysis, fieldsOf(definition?.fields ?? {}, 'name'));
-    if (subtype === 'AT_AddInherit' || (subtype === 'AT_AddConstraint' && isActing(definition?.fields ?? {})))
+    if (subtype === 'AT_AddInherit' || bringsActingKey(definition?.fields ?? {}))
       refuseLeading(analysis, fieldsOf(fields, 'relation'));
   }
 }
 
-function isActing(constraint: Fields): boolean {
-  return ['fk_upd_action', 'fk_del_action'].some((name) => ['c', 'n', 'd'].includes(textOf(constraint, name) ?? ''));
+/** The constraint itself, or one of a new column's. */
+function bringsActingKey(definition: Fields): boolean {
+  return [definition, ...listOf(definition, 'constraints').map((one) => nodeOf(one)?.fields ?? {})].some((constraint) =>
+    ['fk_upd_action', 'fk_del_action'].some((name) => ['c', 'n', 'd'].includes(textOf(constraint, name) ?? '')),
+  );
 }
 
 function refuseLeading(analysis: Analysis, range: Fields): void {
