@@ -502,3 +502,76 @@ describe('code that no name leads to', () => {
     expect(await seenBy(steps)).not.toContain('CANARY');
   });
 });
+
+describe('a row policy runs nothing that reads masked rows, in whatever statement has waited for it', () => {
+  const secured = 'alter table mine enable row level security; alter table mine force row level security';
+  it.each([
+    'leaky()',
+    'public.leaky()',
+    'leak() is null',
+    "current_setting('app.x' || leak(), true) is null",
+    'id::told is null',
+    'cast(id as public.told) is null',
+    'mine.odd',
+    '(mine).odd',
+    '(select ssn::int from people where people.id = 1) > 0',
+    'id = any (select ssn::int from people)',
+    'exists (select from people where ssn::int = mine.id)',
+    'id ### 1',
+    'id operator(public.###) 1',
+  ])('%s', async (expression) => {
+    const steps: readonly Step[] = [
+      [
+        'owner',
+        "create function odd(mine) returns boolean language plpgsql as 'begin return (select ssn::int from people where id = 1) > 0; end'",
+      ],
+      ['owner', "create function differ(int, int) returns boolean language sql as 'select leaky()'"],
+      ['owner', 'create operator ### (leftarg = int, rightarg = int, function = differ)'],
+      ['b', 'begin; lock table mine'],
+      ['a…', 'select * from mine'],
+      ['b', `${secured}; create policy p on mine using (${expression}); commit`],
+      ['b', `rollback; create policy p on mine using (true); ${secured}`],
+      ['b', 'begin; lock table mine'],
+      ['a…', 'select * from mine'],
+      ['b', `alter policy p on mine using (${expression}); commit`],
+    ];
+    expect(await seenBy(steps)).not.toContain('CANARY');
+  });
+
+  it('nor keeps what code on masked rows writes', async () => {
+    const seen = await seenBy([
+      ['owner', 'create table staged (id int, v text)'],
+      ...audit('insert into staged values (new.id, new.ssn); delete from staged;'),
+      ['a', 'alter table staged enable row level security'],
+      ['a', 'alter table staged force row level security'],
+      ['a', "create policy p on staged using (true) with check (set_config('hnsw.seen', v, false) is not null)"],
+      touch,
+      ['b', "select current_setting('hnsw.seen', true)"],
+    ]);
+    expect(seen).not.toContain('CANARY');
+  });
+
+  it('nor does a check', async () => {
+    const seen = await seenBy([
+      ['owner', 'create table staged (id int, v text)'],
+      ...audit('insert into staged values (new.id, new.ssn); delete from staged;'),
+      ['a', "alter table staged add check (set_config('hnsw.seen', v, false) is not null)"],
+      touch,
+      ['b', "select current_setting('hnsw.seen', true)"],
+    ]);
+    expect(seen).not.toContain('CANARY');
+  });
+
+  it.each([
+    'leaky()',
+    'exists (select from people where ssn::int = mine.id)',
+  ])('nor shows what one tells that is enabled meanwhile: %s', async (expression) => {
+    const seen = await seenBy([
+      ['owner', `create policy p on mine using (${expression})`],
+      ['b', 'begin; lock table mine'],
+      ['a…', 'select * from mine'],
+      ['b', `${secured}; commit`],
+    ]);
+    expect(seen).not.toContain('CANARY');
+  });
+});

@@ -70,8 +70,8 @@ const ofComputingExtension = (object: string) => `exists (
      and e.extname operator(pg_catalog.=) any ('{${Array.from(computingExtensions).join(',')}}'))`;
 
 /**
- * Relations whose rows set off code of the database's own: triggers, and functions, operators and types that a default, a check, an index or a
- * column depends on. PostgreSQL notes no dependency on what is its own; enumerations run nothing but casts, and the extensions listed only compute.
+ * Relations whose rows set off code of the database's own: triggers, functions, operators and types that a default, a check, an index, a policy or a
+ * column depends on, and relations that a policy reads; policies may be enabled while a statement waits. PostgreSQL notes no dependency on what is its own; enumerations run nothing but casts, and the extensions listed only compute.
  */
 const relationsThatRunCode = `
   select u.relid, pg_catalog.bool_or(u.by_type) as by_type from (
@@ -80,11 +80,13 @@ const relationsThatRunCode = `
       select 'pg_catalog.pg_class'::pg_catalog.regclass as classid, c.oid as objid, c.oid as relid from pg_catalog.pg_class c
       union all select 'pg_catalog.pg_class'::pg_catalog.regclass, i.indexrelid, i.indrelid from pg_catalog.pg_index i
       union all select 'pg_catalog.pg_attrdef'::pg_catalog.regclass, f.oid, f.adrelid from pg_catalog.pg_attrdef f
-      union all select 'pg_catalog.pg_constraint'::pg_catalog.regclass, k.oid, k.conrelid from pg_catalog.pg_constraint k) p
+      union all select 'pg_catalog.pg_constraint'::pg_catalog.regclass, k.oid, k.conrelid from pg_catalog.pg_constraint k
+      union all select 'pg_catalog.pg_policy'::pg_catalog.regclass, l.oid, l.polrelid from pg_catalog.pg_policy l) p
     join pg_catalog.pg_depend d on d.classid = p.classid and d.objid = p.objid
     where p.objid >= ${firstUserOid} and d.refobjid >= ${firstUserOid} and not ${ofComputingExtension('y.classid = d.refclassid and y.objid = d.refobjid')}
       and (d.refclassid in ('pg_catalog.pg_proc'::pg_catalog.regclass, 'pg_catalog.pg_operator'::pg_catalog.regclass,
           'pg_catalog.pg_opclass'::pg_catalog.regclass, 'pg_catalog.pg_opfamily'::pg_catalog.regclass)
+        or p.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass and d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.refobjid <> p.relid
         or d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass and exists (
           select from pg_catalog.pg_type t left join pg_catalog.pg_type l on t.typelem = l.oid and t.typelem <> 0
            where t.oid = d.refobjid and (coalesce(l.typtype, t.typtype) <> 'e' or exists (

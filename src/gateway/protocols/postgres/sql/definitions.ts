@@ -3,12 +3,14 @@ import { askAdministration, askPastSight } from './administration.ts';
 import type { Analysis } from './analysis.ts';
 import type { Relation } from './catalog.ts';
 import { checkAttribute, checkCall, checkComparison, checkType } from './code.ts';
+import { refuseKeepingCheck } from './computing.ts';
 import { isOfSchema, reachesTables, runsNothing } from './harmless-definitions.ts';
 import { databaseResource, functionResource, tableResource } from './names.ts';
 import type { CreatedRelation, SessionEffect } from './plan.ts';
 import { refuseMasked } from './query.ts';
 import { notUnderstood, RefusedText } from './refusal.ts';
 import { belongsToServer, findRelation, meaningsOf } from './relations.ts';
+import { isPlainPolicy, refuseRowSecurity, tableOfDropped } from './row-security.ts';
 import { outermost } from './scope.ts';
 import { createdBytes, createdBytesMax, sessionNamesMax } from './session-facts.ts';
 import type { StatementClass } from './statement-classes.ts';
@@ -38,13 +40,15 @@ export function walkDefinition(
   if (analysis.catalog.hasEventTriggers) analysis.found.runsUnseen = true;
   if (
     analysis.taint.isInForce &&
-    ((masked === 'code' && !runsNothing(analysis.catalog, kind, fields)) || reachesTables(kind, fields))
+    ((masked === 'code' && !runsNothing(analysis.catalog, kind, fields) && !isPlainPolicy(analysis, kind, fields)) ||
+      reachesTables(kind, fields))
   )
     throw new RefusedText(
       'masked-ddl',
       'definitions that run code or change rights are refused, because columns of this database are masked for you',
     );
   refuseTakenNames(analysis, kind, fields);
+  refuseRowSecurity(analysis, kind, fields);
   if (action === 'admin' || needsAdmin(kind, fields)) {
     const named: Fields[] = [];
     if (analysis.taint.isInForce) collectNames(fields, named);
@@ -57,7 +61,7 @@ export function walkDefinition(
     askAdministration(analysis);
     return undefined;
   }
-  const ranges = kind === 'DropStmt' ? droppedRelations(fields) : [];
+  const ranges = kind === 'DropStmt' ? [...droppedRelations(fields), ...tableOfDropped(fields)] : [];
   if (masked === 'shape') collect(analysis, fields, ranges);
   else collectNames(fields, ranges);
   for (const range of ranges) askDefinition(analysis, range);
@@ -309,6 +313,9 @@ function collect(analysis: Analysis, value: unknown, ranges: Fields[]): void {
       throw notUnderstood('a write inside of a definition');
     case 'FuncCall':
       checkCall(analysis, fields);
+      break;
+    case 'Constraint':
+      refuseKeepingCheck(analysis, fields);
       break;
     case 'ColumnRef':
       // `t.f` in a check or a default may call the function f, as `(x).f` may.

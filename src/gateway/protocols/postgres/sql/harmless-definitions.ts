@@ -71,7 +71,7 @@ const relationObjects = ['OBJECT_TABLE', 'OBJECT_SEQUENCE'];
 
 const relationParts: ReadonlySet<string> = new Set([
   ...['OBJECT_TABLE', 'OBJECT_VIEW', 'OBJECT_MATVIEW', 'OBJECT_INDEX', 'OBJECT_SEQUENCE', 'OBJECT_TABCONSTRAINT'],
-  'OBJECT_COLUMN',
+  ...['OBJECT_COLUMN', 'OBJECT_POLICY'],
 ]);
 
 /** ALTER TYPE … CASCADE of a row type: it reaches into the tables made of it, and none of them is named. Without, it fails where there are any. */

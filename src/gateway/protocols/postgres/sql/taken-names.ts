@@ -91,7 +91,7 @@ function refuseLeading(analysis: Analysis, range: Fields): void {
 }
 
 /** Code that looks for names when it runs, on rows that are masked. */
-function hasExposedCode({ catalog, taint }: Analysis): boolean {
+export function hasExposedCode({ catalog, taint }: Pick<Analysis, 'catalog' | 'taint'>): boolean {
   if (!hasLateCode(catalog)) return false;
   for (const relation of catalog.relations.values()) if (relation.runsCode && isMasked(taint, relation)) return true;
   return false;

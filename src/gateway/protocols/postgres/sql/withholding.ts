@@ -28,7 +28,7 @@ export function isMasked(taint: Taint, relation: Relation): boolean {
 }
 
 /** All that these relations may lead the server to: what views read, partitions and parents, and where keys of written rows are referenced. */
-function reached(catalog: Catalog, named: ReadonlySet<Relation>, writes: boolean): ReadonlySet<Relation> {
+export function reached(catalog: Catalog, named: ReadonlySet<Relation>, writes: boolean): ReadonlySet<Relation> {
   const all = new Set(named);
   // A set's iterator comes to what is added on the way.
   for (const { oid } of all) {
