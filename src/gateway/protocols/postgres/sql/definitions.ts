@@ -4,7 +4,7 @@ import type { Analysis } from './analysis.ts';
 import type { Relation } from './catalog.ts';
 import { checkAttribute, checkCall, checkComparison, checkType } from './code.ts';
 import { refuseKeepingCheck } from './computing.ts';
-import { isOfSchema, reachesTables, runsNothing } from './harmless-definitions.ts';
+import { reachesTables, runsNothing, schemasOfRights } from './harmless-definitions.ts';
 import { databaseResource, functionResource, tableResource } from './names.ts';
 import type { CreatedRelation, SessionEffect } from './plan.ts';
 import { refuseMasked } from './query.ts';
@@ -72,8 +72,8 @@ export function walkDefinition(
 }
 
 function refuseMaskedIn(analysis: Analysis, kind: string, fields: Fields): void {
-  if (kind !== 'GrantStmt' || !isOfSchema(fields)) return;
-  const schemas = stringsOf(listOf(fields, 'objects')) ?? [];
+  const schemas = schemasOfRights(kind, fields);
+  if (schemas.length === 0) return;
   for (const relation of analysis.catalog.relations.values())
     if (schemas.includes(relation.schema)) refuseMaskedRelation(analysis, relation);
 }

@@ -1,10 +1,10 @@
 /** Which definitions may be made while columns are masked, although others of their kind run code or change who may see what. */
 import type { Catalog } from './catalog.ts';
 import { computingExtensions } from './function-lists.ts';
-import { childOf, type Fields, listOf, nodeOf, stringOf, stringsOf, textOf } from './tree.ts';
+import { childOf, type Fields, fieldsOf, listOf, nodeOf, stringOf, stringsOf, textOf } from './tree.ts';
 
 /**
- * New names of relations and their parts, rights on relations and schemas, extensions that only compute, empty databases: no code runs that
+ * New names of relations and their parts, rights on relations and schemas, types and schemas of one's own, extensions that only compute, empty databases: no code runs that
  * reads anything, and what is masked is refused by its name.
  */
 export function runsNothing(catalog: Catalog, kind: string, fields: Fields): boolean {
@@ -12,6 +12,8 @@ export function runsNothing(catalog: Catalog, kind: string, fields: Fields): boo
   if (kind === 'CreateExtensionStmt') return isComputingExtension(fields);
   if (kind === 'CreateRangeStmt') return isPlainRange(catalog, fields) && !hasLateCode(catalog);
   if (kind === 'DropdbStmt') return true;
+  if (kind === 'AlterOwnerStmt') return isOwnersTaking(catalog, fields);
+  if (kind === 'AlterDefaultPrivilegesStmt') return isOfNewRelations(fields);
   if (kind === 'CreatedbStmt') return isEmptyDatabase(fields);
   if (kind !== 'GrantStmt') return false;
   const of = textOf(fields, 'objtype') ?? '';
@@ -61,10 +63,35 @@ const databaseOptions: ReadonlySet<string> = new Set([
   ...['collation_version', 'tablespace', 'allow_connections', 'connection_limit', 'is_template', 'strategy'],
 ]);
 
-/** GRANT and REVOKE on all relations of schemas. */
-export function isOfSchema(fields: Fields): boolean {
+/** The schemas whose relations GRANT and REVOKE are about, there or still to be made. */
+export function schemasOfRights(kind: string, fields: Fields): readonly string[] {
+  if (kind === 'GrantStmt' && isOfSchema(fields)) return stringsOf(listOf(fields, 'objects')) ?? [];
+  return kind === 'AlterDefaultPrivilegesStmt' ? schemasOfDefaults(fields) : [];
+}
+
+function isOfSchema(fields: Fields): boolean {
   const isAll = textOf(fields, 'targtype') === 'ACL_TARGET_ALL_IN_SCHEMA';
   return isAll && relationObjects.includes(textOf(fields, 'objtype') ?? '');
+}
+
+/** In schemas that are named: anywhere, a partition of a masked table may be made. */
+function isOfNewRelations(fields: Fields): boolean {
+  const of = textOf(fieldsOf(fields, 'action'), 'objtype') ?? '';
+  return of === 'OBJECT_SCHEMA' || (relationObjects.includes(of) && schemasOfDefaults(fields).length > 0);
+}
+
+function schemasOfDefaults(fields: Fields): readonly string[] {
+  return listOf(fields, 'options').flatMap((option) => {
+    const { defname, arg } = nodeOf(option)?.fields ?? {};
+    return defname === 'schemas' ? (stringsOf(listOf(nodeOf(arg)?.fields ?? {}, 'items')) ?? []) : [];
+  });
+}
+
+/** The session's own role. Another owner might add to a type what runs on masked values, for whoever comes by another way than the gateway. */
+function isOwnersTaking({ user }: Catalog, fields: Fields): boolean {
+  const owner = fieldsOf(fields, 'newowner');
+  const isOwn = textOf(owner, 'roletype') === 'ROLESPEC_CSTRING' ? textOf(owner, 'rolename') === user : true;
+  return isOwn && ['OBJECT_TYPE', 'OBJECT_DOMAIN', 'OBJECT_SCHEMA'].includes(textOf(fields, 'objectType') ?? '');
 }
 
 const relationObjects = ['OBJECT_TABLE', 'OBJECT_SEQUENCE'];
