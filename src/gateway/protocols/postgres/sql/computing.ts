@@ -26,15 +26,28 @@ export function computesOnly(analysis: Analysis, expression: unknown): boolean {
 /** Judges a check: code on masked rows may write to its table, and what is volatile keeps a value, or tells it to others. */
 export function refuseKeepingCheck({ catalog, taint }: Analysis, constraint: Fields): void {
   if (!taint.isInForce || textOf(constraint, 'contype') !== 'CONSTR_CHECK') return;
-  const isVolatile = (node: Node | undefined) => {
-    if (node?.kind !== 'FuncCall') return false;
-    const name = stringsOf(listOf(node.fields, 'funcname'))?.at(-1) ?? '';
-    return catalog.functions.builtins.get(name) === 'volatile';
-  };
-  if (everyNode(fieldOf(constraint, 'raw_expr'), (node) => !isVolatile(node))) return;
+  if (!calls(fieldOf(constraint, 'raw_expr'), (name) => catalog.functions.builtins.get(name) === 'volatile')) return;
   throw new RefusedText(
     'masked-ddl',
     'a check that calls volatile functions is refused while columns are masked for you',
+  );
+}
+
+/** Judges a view: in the place of a table that such code writes to, its conditions would be given what is written. */
+export function refuseKeepingView({ taint }: Analysis, query: Fields): void {
+  if (!taint.isInForce || !calls(query, (name) => keeping.test(name))) return;
+  throw new RefusedText(
+    'masked-ddl',
+    'a view that calls what keeps a value, or tells it to others, is refused while columns are masked for you',
+  );
+}
+
+const keeping = /^(set_config|setval|nextval|pg_notify|pg_sleep.*|pg_(try_)?advisory_.*)$/;
+
+function calls(expression: unknown, isMeant: (name: string) => boolean): boolean {
+  return !everyNode(
+    expression,
+    (node) => node?.kind !== 'FuncCall' || !isMeant(stringsOf(listOf(node.fields, 'funcname'))?.at(-1) ?? ''),
   );
 }
 

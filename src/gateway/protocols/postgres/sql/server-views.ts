@@ -5,6 +5,7 @@
 import { askPastSight } from './administration.ts';
 import type { Analysis } from './analysis.ts';
 import type { Catalog, Relation } from './catalog.ts';
+import { refuseKeepingView } from './computing.ts';
 import { parseDefinition } from './parse.ts';
 import { RefusedText } from './refusal.ts';
 import { belongsToServer, type ResolvedRelation } from './relations.ts';
@@ -27,6 +28,7 @@ export function askBelowView(analysis: Analysis, target: ResolvedRelation): void
  * are not: they count, and can't be written to.
  */
 export function askNewView(analysis: Analysis, query: Fields): void {
+  refuseKeepingView(analysis, query);
   const own = ownIn(analysis.catalog, query);
   if (own === undefined || own.schema !== 'pg_catalog' || own.name.startsWith('pg_stat')) return;
   const message = `a view of "${own.schema}.${own.name}" alone can be written to, so it takes postgres:admin`;
