@@ -538,15 +538,6 @@ describe('a row policy runs nothing that reads masked rows, in whatever statemen
     expect(await seenBy(steps)).not.toContain('CANARY');
   });
 
-  it('and one that computes holds', async () => {
-    const seen = await seenBy([
-      ['a', `insert into mine values (2); create policy p on mine using (id = current_setting('hnsw.me')::int)`],
-      ['a', `${secured}; set hnsw.me = '2'`],
-      ['a', 'select id from mine'],
-    ]);
-    expect(seen).toContain('[[{"id":2}]]');
-  });
-
   it('nor keeps what code on masked rows writes', async () => {
     const seen = await seenBy([
       ['owner', 'create table staged (id int, v text)'],
