@@ -66,6 +66,8 @@ async function startGate() {
 async function seenBy(steps: readonly Step[]): Promise<string> {
   await server.query('drop database app with (force)');
   await server.query('create database app');
+  // What some owners make of it outlives the database.
+  await server.query('alter role gate nosuperuser');
   await server.query(
     `${SEED} set role gate; ${steps.flatMap(([who, sql]) => (who === 'owner' ? [sql] : [])).join(';')}`,
     [],
@@ -536,6 +538,15 @@ describe('a row policy runs nothing that reads masked rows, in whatever statemen
       ['b', `alter policy p on mine using (${expression}); commit`],
     ];
     expect(await seenBy(steps)).not.toContain('CANARY');
+  });
+
+  it('and one that computes holds', async () => {
+    const seen = await seenBy([
+      ['a', `insert into mine values (2); create policy p on mine using (id = current_setting('hnsw.me')::int)`],
+      ['a', `${secured}; set hnsw.me = '2'`],
+      ['a', 'select id from mine'],
+    ]);
+    expect(seen).toContain('[[{"id":2}]]');
   });
 
   it('nor keeps what code on masked rows writes', async () => {
