@@ -373,6 +373,28 @@ describe('no relation or type takes the place of one that code finds for masked 
       ],
     ],
     [
+      'a table of another schema, for code on other rows that reads masked ones',
+      [
+        logged,
+        ['owner', trigger('audit', 'insert into log select name, ssn from people;')],
+        ['owner', 'create trigger audit after insert on mine for each row execute function audit()'],
+        ['a', 'create schema other; create table other.log (who text, y text)'],
+        ['b', 'set search_path = other, public'],
+        ['b', 'insert into mine values (7)'],
+        ['b', 'select * from other.log'],
+      ],
+    ],
+    [
+      'a domain, that of a function, for code on other rows that reads masked ones',
+      [
+        ['owner', trigger('audit', 'insert into notes select id, md5(ssn) from people;')],
+        ['owner', 'create trigger audit after insert on mine for each row execute function audit()'],
+        ['a', 'create domain md5 as text'],
+        ['b', 'insert into mine values (7)'],
+        ['b', 'select * from notes'],
+      ],
+    ],
+    [
       'a trigger on what such code writes to',
       [
         ['owner', 'create table hashes (id int, v text)'],
@@ -399,6 +421,15 @@ describe('no relation or type takes the place of one that code finds for masked 
     ],
   ])('%s', async (_, steps) => {
     expect(await seenBy(steps)).not.toContain('CANARY');
+  });
+
+  it('but an enumeration under a name that nothing has is made, where code runs on other rows alone', async () => {
+    const seen = await seenBy([
+      ['a', "create type grade as enum ('low', 'high'); create table graded (grade grade)"],
+      ['a', "insert into graded values ('low')"],
+      ['a', 'select grade from graded'],
+    ]);
+    expect(seen).toContain('[[{"grade":"low"}]]');
   });
 
   it.each(['code', 'text'])('nor tells by an error which values a type has: %s', async (type) => {

@@ -6,16 +6,16 @@ import type { Analysis } from './analysis.ts';
 import { hasLateCode } from './harmless-definitions.ts';
 import { RefusedText } from './refusal.ts';
 import { findRelation } from './relations.ts';
-import { type Fields, fieldsOf, hasField, listOf, nodeOf, textOf } from './tree.ts';
+import { type Fields, fieldsOf, hasField, listOf, nodeOf, stringsOf, textOf } from './tree.ts';
 import { isMasked, leadsToValues } from './withholding.ts';
 
 /** Judges a definition that makes a type, or gives a relation another name or place. */
 export function refuseTakenNames(analysis: Analysis, kind: string, fields: Fields): void {
   if (!analysis.taint.isInForce) return;
-  if (typeKinds.has(kind) && hasExposedCode(analysis))
+  if (typeKinds.has(kind) && mayBeMeant(analysis, stringsOf(listOf(fields, typeKinds.get(kind) ?? ''))?.at(-1)))
     throw new RefusedText(
       'masked-ddl',
-      'types are not made while code runs on columns masked for you: it might take their names for those of functions',
+      'a type of this name is not made while columns are masked for you: code that reads them might mean it by the name of a function',
     );
   if (kind === 'RenameStmt' && renamesRelation(fields)) refuseRename(analysis, fields);
   if (kind === 'AlterTableStmt') refuseLinks(analysis, fields);
@@ -26,14 +26,14 @@ export function renamesRelation(fields: Fields): boolean {
   return hasField(fields, 'relation') && !hasField(fields, 'subname');
 }
 
-/** Judges the name of a relation to be made: code on masked rows might write to it in the place of another. */
+/** Judges the name of a relation to be made: code that reads masked rows might write to it in the place of another. */
 export function refuseTakenRelation(analysis: Analysis, { schema, name }: { schema: string; name: string }): void {
-  if (!analysis.taint.isInForce || !hasExposedCode(analysis)) return;
+  if (!analysis.taint.isInForce || !hasCodeOnRows(analysis)) return;
   for (const relation of analysis.catalog.relations.values())
     if (relation.name === name && relation.schema !== schema)
       throw new RefusedText(
         'name-taken',
-        `another schema has a relation "${name}", which code that runs on columns masked for you may mean`,
+        `another schema has a relation "${name}", which code that reads columns masked for you may mean`,
         { hint: 'Give the relation another name.' },
       );
 }
@@ -97,4 +97,25 @@ export function hasExposedCode({ catalog, taint }: Pick<Analysis, 'catalog' | 't
   return false;
 }
 
-const typeKinds: ReadonlySet<string> = new Set(['CreateDomainStmt', 'CreateEnumStmt']);
+/**
+ * Code on masked rows may mean any type by its name alone; other code that reads them, those that have the name of a function, whose place a cast to
+ * the type takes, or of another type.
+ */
+function mayBeMeant(analysis: Analysis, name = ''): boolean {
+  if (hasExposedCode(analysis)) return true;
+  const { functions, builtins, builtinTypes } = analysis.catalog.functions;
+  const isKnown = functions.has(name) || builtins.has(name) || builtinTypes.has(name);
+  const isRelation = () => Array.from(analysis.catalog.relations.values()).some((relation) => relation.name === name);
+  return hasCodeOnRows(analysis) && (isKnown || isRelation());
+}
+
+/** The same on any rows: it may read masked ones besides. */
+function hasCodeOnRows({ catalog }: Analysis): boolean {
+  return hasLateCode(catalog) && Array.from(catalog.relations.values()).some(({ runsCode }) => runsCode);
+}
+
+/** The list that holds the name. */
+const typeKinds: ReadonlyMap<string, string> = new Map([
+  ['CreateDomainStmt', 'domainname'],
+  ['CreateEnumStmt', 'typeName'],
+]);
