@@ -423,6 +423,37 @@ describe('no relation or type takes the place of one that code finds for masked 
     expect(await seenBy(steps)).not.toContain('CANARY');
   });
 
+  it.each<[string, string, readonly string[]]>([
+    [
+      'a type, in a materialized view',
+      'declare c text := x; begin return md5(c); end',
+      [
+        "create domain pg_temp.text as pg_catalog.text check (value not like 'CANARY-1%')",
+        'refresh materialized view hashed_people',
+      ],
+    ],
+    [
+      'a table, in a materialized view',
+      'begin insert into kept values (x); return md5(x); end',
+      [
+        'set search_path = pg_catalog; create temp table kept (v text); set search_path = public',
+        'refresh materialized view hashed_people',
+        'select * from pg_temp.kept',
+      ],
+    ],
+  ])('nor of what a view calls: %s', async (_, body, said) => {
+    const seen = await seenBy([
+      [
+        'owner',
+        `drop table defaulted, trapped, moods; create table kept (v text);
+         create function hashed(x text) returns text language plpgsql set search_path = public as $$ ${body} $$;
+         create materialized view hashed_people as select id, hashed(ssn) as h from people`,
+      ],
+      ...said.map((sql): Step => ['a', sql]),
+    ]);
+    expect(seen).not.toMatch(/CANARY|23514/);
+  });
+
   it('but an enumeration under a name that nothing has is made, where code runs on other rows alone', async () => {
     const seen = await seenBy([
       ['a', "create type grade as enum ('low', 'high'); create table graded (grade grade)"],

@@ -3,6 +3,7 @@
  * has waited for a lock looks once more: while columns are masked, nothing takes a name that either may then find.
  */
 import type { Analysis } from './analysis.ts';
+import type { Relation } from './catalog.ts';
 import { hasLateCode } from './harmless-definitions.ts';
 import { RefusedText } from './refusal.ts';
 import { findRelation } from './relations.ts';
@@ -90,11 +91,17 @@ function refuseLeading(analysis: Analysis, range: Fields): void {
   );
 }
 
-/** Code that looks for names when it runs, on rows that are masked. */
+/** Code that looks for names when it runs, on rows that are masked: of their own, or called by a view, which can't be traced then. */
 export function hasExposedCode({ catalog, taint }: Pick<Analysis, 'catalog' | 'taint'>): boolean {
   if (!hasLateCode(catalog)) return false;
-  for (const relation of catalog.relations.values()) if (relation.runsCode && isMasked(taint, relation)) return true;
+  for (const relation of catalog.relations.values())
+    if (relation.runsCode ? isMasked(taint, relation) : isView(relation) && taint.masksOf(relation) === 'opaque')
+      return true;
   return false;
+}
+
+function isView({ kind }: Relation): boolean {
+  return kind === 'v' || kind === 'm';
 }
 
 /**
@@ -110,8 +117,10 @@ function mayBeMeant(analysis: Analysis, name = ''): boolean {
 }
 
 /** The same on any rows: it may read masked ones besides. */
-function hasCodeOnRows({ catalog }: Analysis): boolean {
-  return hasLateCode(catalog) && Array.from(catalog.relations.values()).some(({ runsCode }) => runsCode);
+function hasCodeOnRows(analysis: Analysis): boolean {
+  const { catalog } = analysis;
+  if (!hasLateCode(catalog)) return false;
+  return Array.from(catalog.relations.values()).some(({ runsCode }) => runsCode) || hasExposedCode(analysis);
 }
 
 /** The list that holds the name. */
