@@ -3,7 +3,6 @@
  * has waited for a lock looks once more: while columns are masked, nothing takes a name that either may then find.
  */
 import type { Analysis } from './analysis.ts';
-import type { Relation } from './catalog.ts';
 import { hasLateCode } from './harmless-definitions.ts';
 import { RefusedText } from './refusal.ts';
 import { findRelation } from './relations.ts';
@@ -91,17 +90,16 @@ function refuseLeading(analysis: Analysis, range: Fields): void {
   );
 }
 
-/** Code that looks for names when it runs, on rows that are masked: of their own, or called by a view, which can't be traced then. */
+/**
+ * Code that looks for names when it runs, on rows that are masked: of their own, or called where a materialized view is filled, which can't be
+ * traced then. Another view of that kind is not read.
+ */
 export function hasExposedCode({ catalog, taint }: Pick<Analysis, 'catalog' | 'taint'>): boolean {
   if (!hasLateCode(catalog)) return false;
   for (const relation of catalog.relations.values())
-    if (relation.runsCode ? isMasked(taint, relation) : isView(relation) && taint.masksOf(relation) === 'opaque')
+    if (relation.runsCode ? isMasked(taint, relation) : relation.kind === 'm' && taint.masksOf(relation) === 'opaque')
       return true;
   return false;
-}
-
-function isView({ kind }: Relation): boolean {
-  return kind === 'v' || kind === 'm';
 }
 
 /**
