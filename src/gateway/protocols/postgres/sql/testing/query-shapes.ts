@@ -338,3 +338,94 @@ export const writeShape: fc.Arbitrary<string> = fc
         return `with w as (update customers set name = name returning *) ${source.sql}`;
     }
   });
+
+/** Code for the shapes below: functions that show something masked, and such that don't; triggers of both kinds. */
+export const codeSql = `
+  create function note_of(int) returns text language sql as 'select note from orders where id = $1';
+  create function peek(int) returns text language plpgsql as 'begin return (select ssn from customers where id = $1); end';
+  create function peek_again(int) returns text language sql as 'select peek($1)';
+  create function relay(text) returns text language plpgsql as 'begin insert into orders (id, note) values (70, $1); return $1; end';
+  create function fails(text) returns text language plpgsql as $$ begin raise exception 'it is %', $1; end $$;
+  create function marks() returns trigger language plpgsql as $$ begin raise notice 'row %', new.id; new.note := new.note || '!'; return new; end $$;
+  create trigger marks before insert or update on orders for each row execute function marks();
+  create view noted as select id, note_of(id) as n from orders;
+`;
+
+const value = pick([
+  ...['note_of(1)', 'peek(1)', 'peek_again(2)', "relay('r')", "fails('f')", '(select ssn from customers limit 1)'],
+  ...[
+    '(select max(note) from orders)',
+    '(select n from noted limit 1)',
+    "(select string_agg(x::text, ',') from staff x)",
+  ],
+  ...[
+    '(select count(*) from customers)',
+    "(select tax_number from customer_all where tax_number > 'M' limit 1)",
+    'x',
+    'n',
+  ],
+  ...[
+    '(select name from customer_names limit 1)',
+    "current_setting('server_version')",
+    'current_query()',
+    'x::int::text',
+  ],
+  ...["query_to_xml('select ssn from customers', true, true, '')::text", '(select secret from events_1)', 'r::text'],
+  ...['lower(x)', '(select info from legacy limit 1)', '(select c.leak_one from (select 1 as leak_one) c)'],
+]);
+
+const action = fc.tuple(value, pick(sources), fc.nat(11)).map(([one, { name }, kind]) => {
+  switch (kind) {
+    case 0:
+      return `raise notice '% %', n, ${one};`;
+    case 1:
+      return `insert into orders (id, note) values (n + 60, ${one});`;
+    case 2:
+      return `update employees set name = ${one} where id = 1;`;
+    case 3:
+      return `for r in select * from ${name} loop x := x || r::text; n := n + 1; end loop;`;
+    case 4:
+      return `if ${one} > 'M' then n := n + 5; else raise exception '%', x; end if;`;
+    case 5:
+      return `begin update employees set salary = 1; exception when others then x := sqlerrm; end;`;
+    case 6:
+      return `begin x := ${one}; exception when others then get stacked diagnostics x = message_text; end;`;
+    case 7:
+      return `execute 'select ' || quote_literal(n) into x;`;
+    case 8:
+      return `update orders set note = x where id = (select min(id) from ${name});`;
+    case 9:
+      return `delete from ${name} where id = 1;`;
+    default:
+      return `x := ${one};`;
+  }
+});
+
+/** DO, functions that are made and called at once, triggers, and calls of those that are there. */
+export const codeShape: fc.Arbitrary<string> = fc
+  .record({
+    actions: fc.array(action, { minLength: 1, maxLength: 4 }),
+    handler: fc.boolean(),
+    one: value,
+    kind: fc.nat(6),
+  })
+  .map(({ actions, handler, one, kind }) => {
+    const end = handler ? "exception when others then raise notice 'caught %', sqlerrm; end" : 'end';
+    const body = (last: string) =>
+      `declare x text := ''; n int := 1; r record; begin ${actions.join(' ')} ${last} ${end}`;
+    switch (kind) {
+      case 0:
+        return `create function made() returns text language plpgsql as $f$ ${body('return x;')} $f$; select made()`;
+      case 1:
+        return `create procedure made(inout y text) language plpgsql as $f$ ${body('y := x;')} $f$; call made('')`;
+      case 2:
+        return `create function made() returns trigger language plpgsql as $f$ ${body('new.note := x; return new;')} $f$;
+          create trigger made before update on orders for each row when (pg_trigger_depth() = 0) execute function made(); update orders set note = 'z' where id = 1 returning note`;
+      case 3:
+        return `create function made() returns text language sql as $f$ select ${one.replaceAll(/\bx\b/g, "'x'").replaceAll(/\bn\b/g, "'n'")}::text $f$; select made()`;
+      case 4:
+        return `select ${one} from (values ('x', 1, 2)) v(x, n, r), orders`;
+      default:
+        return `do $b$ ${body("raise notice '%', x;")} $b$`;
+    }
+  });
