@@ -143,42 +143,6 @@ export const FURTHER: readonly Attack[] = [
     'select mine()',
   ),
   attack(
-    'a function of the attacker that runs SQL in a string',
-    'refused',
-    "create function mine_2() returns text language plpgsql as $$ declare x text; begin execute 'select ssn from custo' || 'mers limit 1' into x; return x; end $$",
-    'select mine_2()',
-  ),
-  attack(
-    'a function of the attacker whose strings end elsewhere',
-    'refused',
-    "create function mine_3() returns text language sql as $$ select E'a'\n'\\'' || (select ssn from customers limit 1) || E'\\'' $$",
-    'select mine_3()',
-  ),
-  attack(
-    'a function of the attacker in the place of one that a trigger calls',
-    'refused',
-    'create function noted(a text) returns text language plpgsql as $$ begin insert into notes values (1, a); return a; end $$',
-    'update customers set name = name',
-    'table notes',
-  ),
-  attack(
-    'a trigger of the attacker that reads the table',
-    'refused',
-    'create function mine_4() returns trigger language plpgsql as $$ begin new.note := (select ssn from customers limit 1); return new; end $$',
-    'create trigger mine before insert on notes for each row execute function mine_4()',
-    'insert into notes values (7) returning note',
-  ),
-  attack(
-    'a block that catches what a trigger of the DBA says',
-    'refused',
-    "do $$ begin insert into loud values (1); exception when others then raise notice '%', sqlerrm; end $$",
-  ),
-  attack(
-    'a function of the attacker made and called in one text',
-    'refused',
-    'create function mine_5() returns text language sql as $$ select s from customers_view limit 1 $$; select mine_5()',
-  ),
-  attack(
     'a cast of the attacker',
     undefined,
     "create function pg_temp.f(text) returns text language plpgsql as $$ begin raise notice '%', $1; return $1; end $$",
@@ -318,12 +282,6 @@ export const ATTACK_SEED = `
   create function shout() returns trigger language plpgsql as $$ begin raise notice '%', (select ssn from customers limit 1); return new; end $$;
   create table trigger_trap (id int);
   create trigger shout before insert on trigger_trap for each row execute function shout();
-  create function shout_loud() returns trigger language plpgsql as $$ begin raise exception '%', (select ssn from customers limit 1); end $$;
-  create table loud (id int);
-  create trigger shout before insert on loud for each row execute function shout_loud();
-  create function noted(anyelement) returns anyelement language sql as $$ select $1 $$;
-  create function note_change() returns trigger language plpgsql as $$ begin perform noted(new.name || new.ssn); return new; end $$;
-  create trigger note_change before update on customers for each row execute function note_change();
   create table people (id int, secret text) partition by range (id);
   create table people_1 partition of people for values from (0) to (100);
   insert into people values (1, '%CANARY%');

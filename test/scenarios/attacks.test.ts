@@ -81,17 +81,6 @@ describe('by the shape of the conversation', () => {
       expect((await session.ready()).at(-1)).toBe('Z:T');
     }));
 
-  it('a portal of masked rows, fetched inside of code', () =>
-    within(async (session) => {
-      session.send(query('begin'));
-      await session.ready();
-      session.send(parse('select ssn from customers', 's'), bind([], { name: 's', portal: 'p' }), flush());
-      session.send(
-        query("do $$ declare c refcursor := 'p'; x text; begin fetch c into x; raise notice '%', x; end $$"),
-      );
-      expect((await session.ready()).at(-1)).toBe('Z:E');
-    }));
-
   it('10 a fastpath call', () =>
     within(async (session) => {
       const [row] = await stack.dba("select 'leak_sql'::regproc::int4 as oid");

@@ -4,9 +4,8 @@ import type { Catalog, Relation } from './catalog.ts';
 import type { DerivedReads } from './derived.ts';
 import type { MasksNaming, MissingColumn } from './masks-without-column.ts';
 import type { Place } from './names.ts';
-import type { CreatedRelation, SessionEffect, SessionFacts } from './plan.ts';
+import type { CreatedRelation, SessionEffect } from './plan.ts';
 import type { PreparedTrees } from './prepared.ts';
-import type { Proofs } from './proofs.ts';
 import type { RefusedText } from './refusal.ts';
 import type { Masked, Outer, Output, Scope } from './scope.ts';
 import type { Fields } from './tree.ts';
@@ -30,10 +29,6 @@ export interface Taint {
   readonly masksNaming: MasksNaming;
   /** A mask of this relation, or of one whose rows it shows, is for a column that isn't there: it must not be touched. */
   missingColumn(relation: Relation): MissingColumn | undefined;
-  /** Some column of it is, by policy itself. */
-  masksDirectly(relation: Relation): boolean;
-  /** Which code of the database's own can't show any of them. */
-  readonly proofs: Proofs;
 }
 
 /** What one statement's walk knows and gathers. */
@@ -46,7 +41,7 @@ export interface Analysis {
   readonly creationSchema: string | undefined;
   readonly created: ReadonlyMap<string, CreatedRelation>;
   /** See `SessionFacts.createdNames`. */
-  readonly createdNames: SessionFacts['createdNames'];
+  readonly createdNames: ReadonlySet<string>;
   /** See `SessionFacts.moved`. */
   readonly moved: boolean;
   /** The session is another role than the login: schemas that it may not use are passed over, and nobody here knows which. */
@@ -58,7 +53,6 @@ export interface Analysis {
     readonly path: readonly string[];
     readonly creation: string | undefined;
     readonly created?: Analysis['created'];
-    readonly createdNames?: Analysis['createdNames'];
   }): Analysis;
   /** Policy lets this principal drop, rename or alter that relation. */
   mayDefine(schema: string, name: string): boolean;

@@ -35,8 +35,8 @@ function bind(facts: AnalysisFacts, gathered: Gathered): Analysis {
   const analysis: Analysis = {
     ...facts,
     ...gathered,
-    under: ({ path, creation, created = facts.created, createdNames = facts.createdNames }) =>
-      bind({ ...facts, searchPath: path, creationSchema: creation, created, createdNames }, gathered),
+    under: ({ path, creation, created = facts.created }) =>
+      bind({ ...facts, searchPath: path, creationSchema: creation, created }, gathered),
     expression: (value, scope) => walkExpression(analysis, value, scope),
     query: (select, outer) => walkQuery(analysis, select, outer),
     modify: (kind, fields, outer) => walkModify(analysis, kind, fields, outer),

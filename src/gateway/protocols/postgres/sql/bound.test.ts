@@ -123,7 +123,7 @@ describe('set_config with parameters', () => {
   });
 
   it('is refused where another function of that name could be meant', () => {
-    const session = { ...noSessionFacts, createdNames: new Map([['function set_config', undefined]]) };
+    const session = { ...noSessionFacts, createdNames: new Set(['function set_config']) };
     const values = [text('work_mem'), text('8MB'), text('f')];
     expect(verdict(plan(ALL, values, { session }))).toBe('setting-refused');
   });

@@ -1,9 +1,5 @@
-import type { CodeText } from './code-text.ts';
-
 /** A function or procedure that isn't PostgreSQL's own; one entry a signature. */
 export interface UserFunction {
-  /** 0: not yet known to the server's catalog. */
-  readonly oid: number;
   readonly schema: string;
   readonly name: string;
   readonly isProcedure: boolean;
@@ -12,16 +8,6 @@ export interface UserFunction {
   readonly argumentsMax: number;
   /** The extension it came with. */
   readonly extension: string | undefined;
-  /** Of code in SQL and PL/pgSQL; undefined when there is none to be read. */
-  readonly text: CodeText | undefined;
-  /** It looks for what it calls by name when it runs. */
-  readonly isLate: boolean;
-  /** Names of the settings that it runs under. */
-  readonly settings: readonly string[];
-  /** OIDs of functions that it calls whatever they are called: in defaults of arguments, as parts of an aggregate. */
-  readonly parts: readonly number[];
-  /** An operator, a cast, a type or the like runs it. */
-  readonly isBuiltUpon: boolean;
 }
 
 /** An operator that isn't PostgreSQL's own. */
@@ -44,7 +30,6 @@ export interface UserCast {
 export interface FunctionFacts {
   /** By name, all schemas. */
   readonly functions: ReadonlyMap<string, readonly UserFunction[]>;
-  readonly functionsByOid: ReadonlyMap<number | string, UserFunction>;
   readonly operators: ReadonlyMap<string, readonly UserOperator[]>;
   readonly casts: readonly UserCast[];
   /** PostgreSQL's own, in pg_catalog: name → the worst volatility of its signatures. */

@@ -3,7 +3,6 @@ import { type AnswerRow, BucketTable, type ItemReader, type ItemSink } from './b
 import type { Catalog } from './catalog.ts';
 import {
   type CatalogSettings,
-  createFunctionReader,
   createRelationReader,
   malformed,
   readBuiltinFunction,
@@ -11,9 +10,9 @@ import {
   readCast,
   readDefinition,
   readDependencies,
-  readInheritance,
+  readFunction,
+  readLinks,
   readOperator,
-  readReferences,
   readSettings,
 } from './catalog-items.ts';
 import { askChanged, type CatalogQuery, type CatalogQueryName, catalogQueries } from './catalog-queries.ts';
@@ -87,9 +86,9 @@ function partsOf({ sinks }: LiveCatalog): readonly Part[] {
     part('relations', createRelationReader, sinks.relations),
     part('definitions', () => readDefinition, sinks.definitions),
     part('dependencies', () => readDependencies, sinks.dependencies),
-    part('inheritance', () => readInheritance, sinks.inheritance),
-    part('foreign-keys', () => readReferences, sinks['foreign-keys']),
-    part('functions', createFunctionReader, sinks.functions),
+    part('inheritance', () => readLinks('inheritance'), sinks.inheritance),
+    part('foreign-keys', () => readLinks('foreign-keys'), sinks['foreign-keys']),
+    part('functions', () => readFunction, sinks.functions),
     part('operators', () => readOperator, sinks.operators),
     part('casts', () => readCast, sinks.casts),
     part('builtin-functions', () => readBuiltinFunction, sinks['builtin-functions']),

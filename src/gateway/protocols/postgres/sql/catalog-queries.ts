@@ -1,4 +1,3 @@
-import { codeLengthMax } from './code-text.ts';
 import { computingExtensions, rangeConstructors } from './function-lists.ts';
 
 /** One question about a database's catalog; all columns come as text. */
@@ -70,66 +69,29 @@ const ofComputingExtension = (object: string) => `exists (
      and y.refclassid operator(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass
      and e.extname operator(pg_catalog.=) any ('{${Array.from(computingExtensions).join(',')}}'))`;
 
-/** Spreads OIDs evenly, however they were given out. */
-const bucketOf = (oid: string, buckets: number) => `pg_catalog.hashoid(${oid}) & ${buckets - 1}`;
-
-const item = (...columns: readonly string[]) => `pg_catalog.json_build_array(${columns.join(', ')})::pg_catalog.text`;
-const number = (oid: string) => `${oid}::pg_catalog.int8`;
-
-const ofClass = (column: string, ...names: readonly string[]) =>
-  `${column} in (${names.map((name) => `'pg_catalog.${name}'::pg_catalog.regclass`).join(', ')})`;
-
-/** The code of a body in standard SQL is no text: its names were looked up when it was made. */
-const isText = (row: string, language: string) =>
-  `${language}.lanname not in ('c', 'internal') and ${row}.prosrc <> ''`;
-
-/** The function of the database's own behind what a `pg_depend` row refers to; NULL: nobody knows which. */
-const functionOf = (row: string) => `
-  case when ${ofClass(`${row}.refclassid`, 'pg_proc')} then ${row}.refobjid
-       when ${ofClass(`${row}.refclassid`, 'pg_operator')} then
-         (select o.oprcode::pg_catalog.oid from pg_catalog.pg_operator o where o.oid = ${row}.refobjid and o.oprcode::pg_catalog.oid >= ${firstUserOid}) end`;
-
 /**
- * What of the database's own runs for the rows of a relation: functions of triggers and policies, and those that a view, a default, a check, an index
- * or a column depends on. PostgreSQL notes no dependency on what is its own; enumerations run nothing but casts, and the extensions listed only
- * compute, but for what of theirs is text. Unseen is what no function can be told of, and a policy that reads other relations.
+ * Relations whose rows set off code of the database's own: triggers, functions, operators and types that a default, a check, an index, a policy or a
+ * column depends on, and relations that a policy reads; policies may be enabled while a statement waits. PostgreSQL notes no dependency on what is its own; enumerations run nothing but casts, and the extensions listed only compute.
  */
-const codeOfRelations = `
-  select u.relid, pg_catalog.bool_or(u.by_type) as by_type, pg_catalog.bool_or(u.by_trigger) as by_trigger, pg_catalog.bool_or(u.function is null and not u.by_type) as is_unseen,
-    pg_catalog.json_agg(distinct u.function) filter (where u.function is not null) as functions from (
-  select p.relid, ${ofClass('d.refclassid', 'pg_type')} as by_type, ${ofClass('p.classid', 'pg_trigger')} as by_trigger, (${functionOf('d')})::pg_catalog.int8 as function from (
+const relationsThatRunCode = `
+  select u.relid, pg_catalog.bool_or(u.by_type) as by_type from (
+  select t.tgrelid as relid, false as by_type from pg_catalog.pg_trigger t where not t.tgisinternal
+  union all select p.relid, d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass from (
       select 'pg_catalog.pg_class'::pg_catalog.regclass as classid, c.oid as objid, c.oid as relid from pg_catalog.pg_class c
       union all select 'pg_catalog.pg_class'::pg_catalog.regclass, i.indexrelid, i.indrelid from pg_catalog.pg_index i
       union all select 'pg_catalog.pg_attrdef'::pg_catalog.regclass, f.oid, f.adrelid from pg_catalog.pg_attrdef f
-      union all select 'pg_catalog.pg_constraint'::pg_catalog.regclass, k.oid, k.conrelid from pg_catalog.pg_constraint k where k.conrelid <> 0
-      union all select 'pg_catalog.pg_trigger'::pg_catalog.regclass, t.oid, t.tgrelid from pg_catalog.pg_trigger t where not t.tgisinternal
-      union all select 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass, s.oid, s.stxrelid from pg_catalog.pg_statistic_ext s
-      union all select 'pg_catalog.pg_policy'::pg_catalog.regclass, l.oid, l.polrelid from pg_catalog.pg_policy l
-      union all select 'pg_catalog.pg_rewrite'::pg_catalog.regclass, r.oid, r.ev_class from pg_catalog.pg_rewrite r) p
+      union all select 'pg_catalog.pg_constraint'::pg_catalog.regclass, k.oid, k.conrelid from pg_catalog.pg_constraint k
+      union all select 'pg_catalog.pg_policy'::pg_catalog.regclass, l.oid, l.polrelid from pg_catalog.pg_policy l) p
     join pg_catalog.pg_depend d on d.classid = p.classid and d.objid = p.objid
-    where p.objid >= ${firstUserOid} and d.refobjid >= ${firstUserOid}
-      and (not ${ofComputingExtension('y.classid = d.refclassid and y.objid = d.refobjid')}
-        or ${ofClass('d.refclassid', 'pg_proc')} and d.refobjid in (select f.oid from pg_catalog.pg_proc f join pg_catalog.pg_language l on f.prolang = l.oid where ${isText('f', 'l')}))
-      and (${ofClass('d.refclassid', 'pg_proc')}
-        or ${ofClass('p.classid', 'pg_policy')} and ${ofClass('d.refclassid', 'pg_class')} and d.refobjid <> p.relid
-        or not ${ofClass('p.classid', 'pg_rewrite')} and ${ofClass('d.refclassid', 'pg_operator', 'pg_opclass', 'pg_opfamily')}
-        or ${ofClass('d.refclassid', 'pg_type')} and exists (
+    where p.objid >= ${firstUserOid} and d.refobjid >= ${firstUserOid} and not ${ofComputingExtension('y.classid = d.refclassid and y.objid = d.refobjid')}
+      and (d.refclassid in ('pg_catalog.pg_proc'::pg_catalog.regclass, 'pg_catalog.pg_operator'::pg_catalog.regclass,
+          'pg_catalog.pg_opclass'::pg_catalog.regclass, 'pg_catalog.pg_opfamily'::pg_catalog.regclass)
+        or p.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass and d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.refobjid <> p.relid
+        or d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass and exists (
           select from pg_catalog.pg_type t left join pg_catalog.pg_type l on t.typelem = l.oid and t.typelem <> 0
            where t.oid = d.refobjid and (coalesce(l.typtype, t.typtype) <> 'e' or exists (
              select from pg_catalog.pg_cast k where k.castfunc <> 0 and k.oid >= ${firstUserOid}
-                and (coalesce(l.oid, t.oid) in (k.castsource, k.casttarget) or t.oid in (k.castsource, k.casttarget))))))) u group by u.relid`;
-
-/** Functions of the database's own that a function calls by themselves, whatever their names are by then: in defaults of its arguments, as parts of an aggregate. */
-const partsOf = (oid: string) => `
-  (select pg_catalog.json_agg(distinct ${number(`(${functionOf('d')})`)}) from pg_catalog.pg_depend d
-    where ${ofClass('d.classid', 'pg_proc')} and d.objid = ${oid} and d.refobjid >= ${firstUserOid} and ${functionOf('d')} is not null)`;
-
-/** An operator, a cast, a type or the like runs it, on whatever values. */
-const isBuiltUpon = (oid: string) => `${oid} in (
-  select d.refobjid from pg_catalog.pg_depend d where ${ofClass('d.refclassid', 'pg_proc')} and d.refobjid >= ${firstUserOid} and d.deptype in ('n', 'a', 'i')
-     and not ${ofClass('d.classid', 'pg_trigger', 'pg_policy', 'pg_rewrite', 'pg_attrdef', 'pg_class', 'pg_proc', 'pg_event_trigger')}
-     and not (${ofClass('d.classid', 'pg_constraint')} and exists (
-       select from pg_catalog.pg_constraint k where k.oid = d.objid and k.conrelid <> 0)))`;
+                and coalesce(l.oid, t.oid) in (k.castsource, k.casttarget)))))) u group by u.relid`;
 
 /**
  * The functions that come with a range type only put its values together, and compare them: where PostgreSQL's own order does that, they count as
@@ -150,6 +112,12 @@ const isOwnOnly = (type: string) => `exists (
      and not t.typispreferred and not ${ofComputingExtension("y.classid = 'pg_catalog.pg_type'::pg_catalog.regclass and y.objid = t.oid")}
      and not exists (select from pg_catalog.pg_cast k where k.casttarget = t.oid and k.castsource <> t.oid and k.castcontext = 'i'))`;
 
+/** Spreads OIDs evenly, however they were given out. */
+const bucketOf = (oid: string, buckets: number) => `pg_catalog.hashoid(${oid}) & ${buckets - 1}`;
+
+const item = (...columns: readonly string[]) => `pg_catalog.json_build_array(${columns.join(', ')})::pg_catalog.text`;
+const number = (oid: string) => `${oid}::pg_catalog.int8`;
+
 /** What a snapshot asks, of the gateway's own login with its default settings plus a short `lock_timeout`. */
 export const catalogQueries: readonly CatalogQuery[] = [
   query('settings', {
@@ -167,16 +135,10 @@ export const catalogQueries: readonly CatalogQuery[] = [
     sql: `select ${bucketOf('c.oid', 256)} as bucket, ${item(
       ...[number('c.oid'), 'n.nspname', 'c.relname', 'c.relkind'],
       "exists (select 1 from pg_catalog.pg_rewrite r where r.ev_class = c.oid and r.rulename <> '_RETURN')",
-      ...[
-        "c.relkind = 'f' or coalesce(x.is_unseen, false)",
-        'x.functions',
-        'coalesce(x.by_type, false)',
-        'coalesce(x.by_trigger, false)',
-        'a.columns',
-      ],
+      ...["c.relrowsecurity or c.relkind = 'f' or x.relid is not null", 'coalesce(x.by_type, false)', 'a.columns'],
     )} as item
      from pg_catalog.pg_class c join pg_catalog.pg_namespace n on c.relnamespace = n.oid
-     left join (${codeOfRelations}) x on x.relid = c.oid
+     left join (${relationsThatRunCode}) x on x.relid = c.oid
      left join (
        select a.attrelid, pg_catalog.json_agg(pg_catalog.json_build_array(a.attnum, a.attname,
          case when a.attgenerated <> '' then pg_catalog.pg_get_expr(d.adbin, d.adrelid) end) order by a.attnum) as columns
@@ -216,12 +178,7 @@ export const catalogQueries: readonly CatalogQuery[] = [
   }),
   query('foreign-keys', {
     sql: `select ${bucketOf('k.conrelid', 64)} as bucket,
-       ${item(
-         number('k.conrelid'),
-         `pg_catalog.json_agg(distinct ${number('k.confrelid')})`,
-         // Those that change rows of their own when a row is changed that they refer to.
-         `coalesce(pg_catalog.json_agg(distinct ${number('k.confrelid')}) filter (where k.confupdtype in ('c', 'n', 'd') or k.confdeltype in ('c', 'n', 'd')), '[]')`,
-       )} as item
+       ${item(number('k.conrelid'), `pg_catalog.json_agg(distinct ${number('k.confrelid')})`)} as item
      from pg_catalog.pg_constraint k join pg_catalog.pg_class c on k.conrelid = c.oid
      join pg_catalog.pg_namespace n on c.relnamespace = n.oid
      where k.contype = 'f' and ${userSchema} group by k.conrelid`,
@@ -230,10 +187,6 @@ export const catalogQueries: readonly CatalogQuery[] = [
     sql: `select ${bucketOf('p.oid', 64)} as bucket, ${item(
       ...[number('p.oid'), 'n.nspname', 'p.proname', 'p.prokind', 'l.lanname', 'p.pronargs', 'p.pronargdefaults'],
       ...['p.provariadic <> 0', makerOf(extensionOf('pg_catalog.pg_proc', 'p.oid'))],
-      isText('p', 'l'),
-      `case when ${isText('p', 'l')} and pg_catalog.length(p.prosrc) <= ${codeLengthMax} then p.prosrc end`,
-      "(select pg_catalog.json_agg(pg_catalog.split_part(c, '=', 1)) from pg_catalog.unnest(p.proconfig) as c)",
-      ...[partsOf('p.oid'), `p.prokind = 'a' or ${isBuiltUpon('p.oid')}`],
     )} as item
      from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on p.pronamespace = n.oid
      join pg_catalog.pg_language l on p.prolang = l.oid

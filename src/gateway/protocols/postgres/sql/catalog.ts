@@ -13,14 +13,10 @@ export interface Relation {
   readonly definition: string | undefined;
   /** True when a rule other than a view's own rewrites its statements. */
   readonly hasRules: boolean;
-  /** OIDs of functions of the database's own that run when its rows are read or written: of triggers, policies, defaults, checks, indexes, views. */
-  readonly code: readonly number[];
-  /** More may run than that: for classes of operators of the database's own, at another server, in policies that read other relations. */
-  readonly hasUnseenCode: boolean;
+  /** Code of the database's own may run when its rows are read or written: triggers, row security, functions in defaults, checks, indexes, types. */
+  readonly runsCode: boolean;
   /** A column is of a type that is neither PostgreSQL's own nor an enumeration nor of an extension that only computes. */
   readonly hasOwnTypes: boolean;
-  /** Of its code, some is that of triggers. */
-  readonly hasTriggers: boolean;
 }
 
 export interface Column {
@@ -56,8 +52,6 @@ export interface Catalog {
   readonly schemas: ReadonlySet<string>;
   readonly relations: ReadonlyMap<number, Relation>;
   relation(schema: string, name: string): Relation | undefined;
-  /** In all schemas, outside of the system's. */
-  relationsNamed(name: string): readonly Relation[];
   /** True when some relation is in it. */
   hasSchema(schema: string): boolean;
   /** Names of a system schema's relations; undefined when the schema is no system schema. */
@@ -69,8 +63,6 @@ export interface Catalog {
   children(oid: number): readonly Relation[];
   /** Tables whose foreign keys reference this one. */
   referencing(oid: number): readonly Relation[];
-  /** Of these, tables whose own rows change when this one's do. */
-  acting(oid: number): readonly Relation[];
   readonly functions: FunctionFacts;
   /** Definitions may set off code that no statement names. */
   readonly hasEventTriggers: boolean;

@@ -5,13 +5,12 @@ import { type BoundParameters, isPlainCast, parameterOf } from './bound.ts';
 import type { UserCast, UserFunction } from './catalog-functions.ts';
 import {
   adminFunctions,
-  commonOperators,
+  computingExtensions,
   computingOperators,
   functionsOfExtensions,
   harmlessVolatile,
   informationFunctions,
   inputFunctions,
-  isComputing,
   largeObjectFunctions,
   overseeingFunctions,
   refusedFunctionPrefixes,
@@ -46,7 +45,6 @@ export function checkCall(analysis: Analysis, fields: Fields): void {
   // Only this session can have made it, and it is in no snapshot.
   if (call.schema?.startsWith('pg_temp') === true) {
     refuseByName(analysis, call);
-    if (analysis.taint.isInForce) throw unproven(name);
     askEverywhere(analysis, { ...call, schema: 'pg_temp' }, undefined);
     return;
   }
@@ -64,8 +62,7 @@ export function askUnknown(analysis: Analysis, call: Pick<Call, 'schema' | 'name
   if (isOfNewExtension(analysis, call.name)) return;
   const otherwise = unknownFunction(call);
   const isSystem = call.schema === 'pg_catalog' || call.schema === 'information_schema';
-  const isProven = !analysis.taint.isInForce || provesMade(analysis, call.name);
-  if (!isProven || isSystem) throw otherwise;
+  if (analysis.taint.isInForce || isSystem) throw otherwise;
   if (!analysis.createdNames.has(`function ${call.name}`)) analysis.found.unknown.add(otherwise.message);
   askEverywhere(analysis, call, otherwise);
 }
@@ -83,7 +80,7 @@ function askEverywhere(
   { schema, name }: Pick<Call, 'schema' | 'name'>,
   otherwise: RefusedText | undefined,
 ): void {
-  if (analysis.taint.isInForce && !provesMade(analysis, name)) throw unproven(name);
+  if (analysis.taint.isInForce) throw unproven(name);
   analysis.found.writes = true;
   const schemas = schema === undefined ? codePath(analysis.searchPath).filter((one) => one !== 'pg_catalog') : [schema];
   if (schemas.length === 0) throw otherwise ?? unknownFunction({ schema, name });
@@ -93,12 +90,6 @@ function askEverywhere(
       resource: functionResource(analysis.place, one, name),
       ...(otherwise === undefined ? {} : { otherwise }),
     });
-}
-
-/** The session has made functions of that name, and each is proven. */
-export function provesMade(analysis: Analysis, name: string): boolean {
-  const made = analysis.createdNames.get(`function ${name}`);
-  return made?.every((one) => analysis.taint.proofs.proves(one, analysis)) === true;
 }
 
 /** Judges `(x).f`, and `t.f` where t may have no column f: if there is no such field either, PostgreSQL calls the function f. */
@@ -236,14 +227,13 @@ function plainConstantOf(value: unknown): string | boolean | null | undefined {
 }
 
 function checkUserFunction(analysis: Analysis, user: UserFunction): void {
-  const isProven = analysis.taint.proofs.proves(user, analysis);
-  if (isComputing(user.extension) && (isProven || !user.isLate)) return;
+  if (isComputing(user.extension)) return;
   analysis.found.writes = true;
   analysis.questions.push({
     action: 'postgres:call',
     resource: functionResource(analysis.place, user.schema, user.name),
   });
-  if (!isProven) throw unproven(`${user.schema}.${user.name}`);
+  if (analysis.taint.isInForce) throw unproven(`${user.schema}.${user.name}`);
 }
 
 /** User functions that the call may mean: by name, number of arguments and visible schemas. */
@@ -314,6 +304,32 @@ function unprovenOperator(name: string): RefusedText {
   );
 }
 
+/** PostgreSQL has each of these for text or for numbers, so that two values of unknown type never leave its own types. */
+const commonOperators: ReadonlySet<string> = new Set([
+  ...[
+    '=',
+    '<>',
+    '<',
+    '<=',
+    '>',
+    '>=',
+    '+',
+    '-',
+    '*',
+    '/',
+    '%',
+    '||',
+    '~~',
+    '!~~',
+    '~~*',
+    '!~~*',
+    '~',
+    '~*',
+    '!~',
+    '!~*',
+  ],
+]);
+
 /** Judges the type of a cast: a cast function of the database's own may run. */
 export function checkType(analysis: Analysis, type: Fields): void {
   if (!analysis.taint.isInForce) return;
@@ -330,6 +346,10 @@ export function checkType(analysis: Analysis, type: Fields): void {
       'unproven-cast',
       `a cast of type ${name} runs a function that is not proven harmless while columns are masked`,
     );
+}
+
+function isComputing(extension: string | undefined, of = computingExtensions): boolean {
+  return extension !== undefined && of.has(extension);
 }
 
 /** `date('…')`: a type's name called like a function is a cast. */

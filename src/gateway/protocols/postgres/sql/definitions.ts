@@ -2,22 +2,19 @@
 import { askAdministration, askPastSight } from './administration.ts';
 import type { Analysis } from './analysis.ts';
 import type { Relation } from './catalog.ts';
-import type { UserFunction } from './catalog-functions.ts';
 import { checkAttribute, checkCall, checkComparison, checkType } from './code.ts';
 import { refuseKeepingCheck } from './computing.ts';
 import { reachesTables, runsNothing, schemasOfRights } from './harmless-definitions.ts';
 import { databaseResource, functionResource, tableResource } from './names.ts';
 import type { CreatedRelation, SessionEffect } from './plan.ts';
 import { refuseMasked } from './query.ts';
-import { isMasked } from './reach.ts';
 import { notUnderstood, RefusedText } from './refusal.ts';
 import { belongsToServer, findRelation, meaningsOf } from './relations.ts';
-import { altersFunctions, checkAlteredFunction, checkNewFunction, checkNewTrigger, readFunction } from './routines.ts';
 import { isPlainPolicy, refuseRowSecurity, tableOfDropped } from './row-security.ts';
 import { outermost } from './scope.ts';
 import { createdBytes, createdBytesMax, sessionNamesMax } from './session-facts.ts';
 import type { StatementClass } from './statement-classes.ts';
-import { refuseNear, refuseTakenNames, refuseTakenPlace, refuseTakenRelation, renamesRelation } from './taken-names.ts';
+import { refuseTakenNames, refuseTakenPlace, refuseTakenRelation, renamesRelation } from './taken-names.ts';
 import {
   childOf,
   type Fields,
@@ -31,6 +28,7 @@ import {
   stringsOf,
   textOf,
 } from './tree.ts';
+import { isMasked } from './withholding.ts';
 
 /** Judges a definition by its class; answers the relation that it makes. */
 export function walkDefinition(
@@ -40,7 +38,15 @@ export function walkDefinition(
 ): CreatedRelation | undefined {
   analysis.found.writes = true;
   if (analysis.catalog.hasEventTriggers) analysis.found.runsUnseen = true;
-  if (analysis.taint.isInForce) refuseUnproven(analysis, { kind, fields }, masked);
+  if (
+    analysis.taint.isInForce &&
+    ((masked === 'code' && !runsNothing(analysis.catalog, kind, fields) && !isPlainPolicy(analysis, kind, fields)) ||
+      reachesTables(kind, fields))
+  )
+    throw new RefusedText(
+      'masked-ddl',
+      'definitions that run code or change rights are refused, because columns of this database are masked for you',
+    );
   refuseTakenNames(analysis, kind, fields);
   refuseRowSecurity(analysis, kind, fields);
   if (action === 'admin' || needsAdmin(kind, fields)) {
@@ -58,44 +64,11 @@ export function walkDefinition(
   const ranges = kind === 'DropStmt' ? [...droppedRelations(fields), ...tableOfDropped(fields)] : [];
   if (masked === 'shape') collect(analysis, fields, ranges);
   else collectNames(fields, ranges);
-  refuseOwnCalls(analysis, kind, ranges);
   for (const range of ranges) askDefinition(analysis, range);
   if (ranges.length === 0 || reachesFurther.has(kind))
     analysis.questions.push({ action: 'postgres:ddl', resource: databaseResource(analysis.place) });
   if (kind === 'CreateStmt' || kind === 'CreateSeqStmt') return createdRelation(analysis, kind, fields);
   return kind === 'AlterTableStmt' || kind === 'RenameStmt' ? alteredRelation(analysis, fields) : undefined;
-}
-
-/** What makes something run that can't be seen, or on values that can't be. */
-function refuseUnproven(
-  analysis: Analysis,
-  { kind, fields }: { kind: string; fields: Fields },
-  masked: StatementClass['masked'],
-): void {
-  if (kind === 'CreateFunctionStmt') checkNewFunction(analysis, fields);
-  else if (kind === 'CreateTrigStmt') {
-    checkNewTrigger(analysis, fields);
-    collect(analysis, fieldOf(fields, 'whenClause'), []);
-  } else if (altersFunctions(kind, fields)) checkAlteredFunction(analysis, kind, fields);
-  else if (
-    (masked === 'code' && !runsNothing(analysis.catalog, kind, fields) && !isPlainPolicy(analysis, kind, fields)) ||
-    reachesTables(kind, fields)
-  )
-    throw new RefusedText(
-      'masked-ddl',
-      'definitions that run code or change rights are refused, because columns of this database are masked for you',
-    );
-}
-
-/** A function of the database's own in a domain, or for rows that are made of masked ones, would be given masked values. */
-function refuseOwnCalls(analysis: Analysis, kind: string, ranges: readonly Fields[]): void {
-  if (!analysis.taint.isInForce || !analysis.questions.some((one) => one.action === 'postgres:call')) return;
-  if (kind === 'CreateDomainStmt')
-    throw new RefusedText(
-      'masked-ddl',
-      'a domain that calls a function of the database is refused while columns are masked',
-    );
-  for (const range of ranges) refuseNear(analysis, range);
 }
 
 function refuseMaskedIn(analysis: Analysis, kind: string, fields: Fields): void {
@@ -105,22 +78,25 @@ function refuseMaskedIn(analysis: Analysis, kind: string, fields: Fields): void 
     if (schemas.includes(relation.schema)) refuseMaskedRelation(analysis, relation);
 }
 
-/** An altered relation has columns that nobody told; a renamed one is a new name as well. What may be altered at all stays as plain as it was. */
+/** An altered relation has columns that nobody told; a renamed one is a new name as well. */
 function alteredRelation(analysis: Analysis, fields: Fields): CreatedRelation | undefined {
   const range = fieldsOf(fields, 'relation');
   const known = findRelation(analysis, range);
   if (known === undefined || known.kind === 'system') return undefined;
   const [{ schema, name }] = meaningsOf(known);
   const newName = renamesRelation(fields) ? textOf(fields, 'newname') : undefined;
-  const isPlain =
-    known.kind === 'table' ? known.relation.kind !== 'v' : known.kind === 'created' && known.created.isPlain === true;
   return newName === undefined
-    ? { schema, name, columns: undefined, isPlain }
-    : { ...newRelation(analysis, { ...range, schemaname: schema, relname: newName }, undefined), isPlain };
+    ? { schema, name, columns: undefined }
+    : newRelation(analysis, { ...range, schemaname: schema, relname: newName }, undefined);
 }
 
 /** DO: code that runs at once and may define anything. It is asked about as a definition, and as a call of its language. */
-export function walkDo(analysis: Analysis, fields: Fields): void {
+export function walkDo(analysis: Analysis, fields: Fields, isUnderstood: boolean): void {
+  if (analysis.taint.isInForce && !isUnderstood)
+    throw new RefusedText(
+      'masked-ddl',
+      'DO is refused: it runs what the gateway can not see, and columns of this database are masked for you',
+    );
   analysis.found.writes = true;
   const language = languagesOf(listOf(fields, 'args')).at(0) ?? 'plpgsql';
   if (!confinedLanguages.has(language)) askAdministration(analysis);
@@ -232,7 +208,7 @@ function createdRelation(analysis: Analysis, kind: string, fields: Fields): Crea
     ['inhRelations', 'partbound', 'ofTypename'].some((name) => hasField(fields, name)) ||
     elements.some((element) => element?.kind === 'TableLikeClause');
   if (isOpen) refuseTakenPlace(analysis);
-  const relation = { ...newRelation(analysis, range, isOpen ? undefined : names), isPlain: true };
+  const relation = newRelation(analysis, range, isOpen ? undefined : names);
   return textOf(fields, 'oncommit') === 'ONCOMMIT_DROP' ? { ...relation, isDroppedOnCommit: true } : relation;
 }
 
@@ -248,9 +224,7 @@ export function walkStoredQuery(analysis: Analysis, query: Fields, into: Fields)
   const aliases = stringsOf(listOf(into, 'colNames')) ?? [];
   const names = output.columns.map(({ name }, index) => aliases[index] ?? name);
   const isKnown = output.isExact && names.every((name) => name !== undefined);
-  // A view has no rows of its own, and nothing that happens to them at COMMIT.
-  const isPlain = hasField(into, 'onCommit');
-  const relation = { ...newRelation(analysis, range, isKnown ? names : undefined), isPlain };
+  const relation = newRelation(analysis, range, isKnown ? names : undefined);
   return textOf(into, 'onCommit') === 'ONCOMMIT_DROP' ? { ...relation, isDroppedOnCommit: true } : relation;
 }
 
@@ -258,7 +232,7 @@ export function walkStoredQuery(analysis: Analysis, query: Fields, into: Fields)
 export function definitionEffects(kind: string, fields: Fields): readonly SessionEffect[] {
   switch (kind) {
     case 'CreateFunctionStmt':
-      return createdFunction(stringsOf(listOf(fields, 'funcname')), readFunction(fields));
+      return createdFunction(stringsOf(listOf(fields, 'funcname')));
     case 'DefineStmt':
       return textOf(fields, 'kind') === 'OBJECT_AGGREGATE'
         ? createdFunction(stringsOf(listOf(fields, 'defnames')))
@@ -295,9 +269,9 @@ const codeKinds: ReadonlySet<string> = new Set([
   ...['OBJECT_FUNCTION', 'OBJECT_PROCEDURE', 'OBJECT_AGGREGATE', 'OBJECT_ROUTINE'],
 ]);
 
-function createdFunction(path: readonly string[] | undefined, made?: UserFunction): readonly SessionEffect[] {
+function createdFunction(path: readonly string[] | undefined): readonly SessionEffect[] {
   const name = path?.at(-1);
-  return name === undefined ? [] : [{ kind: 'create-name', name: `function ${name}`, made }];
+  return name === undefined ? [] : [{ kind: 'create-name', name: `function ${name}` }];
 }
 
 /** Without a name it is that of a role, which nobody here knows to be another than the login. */

@@ -4,7 +4,6 @@
  */
 import { parseText } from './parse.ts';
 import { piecesOf } from './pieces.ts';
-import type { SessionEffect } from './plan.ts';
 import { RefusedText } from './refusal.ts';
 import { statementClasses } from './statement-classes.ts';
 import { type Fields, fieldOf, listOf, type Node, nodeOf, stringsOf, textOf } from './tree.ts';
@@ -30,12 +29,6 @@ export function readDefinitions(block: Fields): DefinitionBlock | undefined {
   return condition?.kind === 'SelectStmt' && more.length === 0 ? { condition, statements } : undefined;
 }
 
-/** What a statement of a block makes, if it is carried out, and nothing like it was there. */
-export function perhapsMade(effect: SessionEffect): readonly SessionEffect[] {
-  if (effect.kind !== 'create') return effect.kind === 'create-name' ? [effect] : [];
-  return [{ ...effect, relation: { ...effect.relation, columns: undefined, isPlain: false } }];
-}
-
 function optionsOf(block: Fields): { readonly body: string | undefined; readonly language: string | undefined } {
   const options = listOf(block, 'args').map((option) => nodeOf(option)?.fields ?? {});
   const only = (name: string) => {
@@ -57,13 +50,11 @@ function definitionsOf(body: string): readonly Node[] | undefined {
   return statements;
 }
 
-/** What begins with a word that means nothing to PL/pgSQL, and runs no code that isn't proven while columns are masked. */
+/** What begins with a word that means nothing to PL/pgSQL, and runs no code while columns are masked. */
 function isDefinition({ kind }: Node): boolean {
   const known = statementClasses.get(kind);
-  return (known?.action === 'ddl' && known.masked === 'shape') || judgedKinds.has(kind);
+  return (known?.action === 'ddl' && known.masked === 'shape') || kind === 'CreateExtensionStmt';
 }
-
-const judgedKinds: ReadonlySet<string> = new Set(['CreateExtensionStmt', 'CreateFunctionStmt', 'CreateTrigStmt']);
 
 /** PL/pgSQL looks for INTO in whatever it is given. */
 function parseQuietly(sql: string): readonly Node[] | undefined {

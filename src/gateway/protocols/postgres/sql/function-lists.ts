@@ -136,7 +136,6 @@ export const harmlessVolatile: ReadonlySet<string> = new Set([
   ...['pg_advisory_unlock_all', 'pg_advisory_xact_lock', 'pg_advisory_xact_lock_shared', 'pg_try_advisory_lock'],
   ...['pg_try_advisory_lock_shared', 'pg_try_advisory_xact_lock', 'pg_try_advisory_xact_lock_shared', 'set_config'],
   ...['pg_current_xact_id', 'txid_current', 'pg_is_in_recovery', 'pg_notify', 'pg_export_snapshot', 'pg_lock_status'],
-  'pg_trigger_depth',
   ...['pg_relation_size', 'pg_table_size', 'pg_indexes_size', 'pg_total_relation_size', 'pg_database_size'],
   ...[
     'pg_tablespace_size',
@@ -212,17 +211,6 @@ export const computingOperators: ReadonlySet<string> = new Set([
   ...['postgis', 'postgis_raster', 'ip4r', 'prefix', 'semver', 'hll', 'roaringbitmap', 'tdigest', 'rum', 'h3'],
 ]);
 
-/** True of what only computes, as PostgreSQL's own does. */
-export function isComputing(extension: string | undefined, of = computingExtensions): boolean {
-  return extension !== undefined && of.has(extension);
-}
-
-/** PostgreSQL has each of these for text or for numbers, so that two values of unknown type never leave its own types. */
-export const commonOperators: ReadonlySet<string> = new Set([
-  ...['=', '<>', '<', '<=', '>', '>=', '+', '-', '*', '/', '%', '||'],
-  ...['~~', '!~~', '~~*', '!~~*', '~', '~*', '!~', '!~*'],
-]);
-
 /** Past what the gateway can see: password hashes and connection secrets. */
 export const secretRelations: ReadonlySet<string> = new Set([
   'pg_authid',
@@ -256,24 +244,6 @@ export const overseeingRelations: ReadonlySet<string> = new Set([
 export const overseeingFunctions: ReadonlySet<string> = new Set([
   ...['pg_stat_get_activity', 'pg_stat_get_backend_activity'],
 ]);
-
-/** What no code may name that is to be proven: what the gateway can't see past, and what tells of the session that runs it. */
-export function isPastSight(name: string): boolean {
-  return pastSight.some((names) => names.has(name)) || pastSightPrefixes.some((prefix) => name.startsWith(prefix));
-}
-
-const pastSight: readonly { has(name: string): boolean }[] = [
-  ...[refusedFunctions, revealingFunctions, adminFunctions, overseeingFunctions, largeObjectFunctions, inputFunctions],
-  ...[secretRelations, revealingRelations, overseeingRelations],
-  new Set([
-    // They change what names mean, show the texts of whoever sets the code off, make values of a type that a string names.
-    ...['set_config', 'current_query', 'pg_cursors', 'pg_cursor', 'pg_prepared_statements', 'pg_prepared_statement'],
-    // The last keeps what a column was added with.
-    ...['pg_settings', 'pg_attribute'],
-  ]),
-];
-/** Of schemas, the last two: no snapshot shows what is in them. */
-const pastSightPrefixes: readonly string[] = [...refusedFunctionPrefixes, 'pg_temp', 'pg_toast'];
 
 /** What `FROM … TABLESAMPLE` may name. */
 export const samplingMethods: ReadonlySet<string> = new Set(['system', 'bernoulli']);

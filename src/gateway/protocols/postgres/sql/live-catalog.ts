@@ -1,7 +1,7 @@
 import type { ItemKey, ItemSink } from './bucket-table.ts';
 import type { Catalog, Dependency, Relation } from './catalog.ts';
 import type { FunctionFacts, UserCast, UserFunction, UserOperator } from './catalog-functions.ts';
-import type { CatalogSettings, Read, ReferenceItem, RelationItem, Volatility } from './catalog-items.ts';
+import type { CatalogSettings, Read, RelationItem, Volatility } from './catalog-items.ts';
 
 /**
  * The one catalog of a database, changed in place: what stays as it was is neither read nor built again. A reader sees one version as long
@@ -18,14 +18,12 @@ export class LiveCatalog implements Catalog {
   readonly relations = new Map<number, Relation>();
   readonly functions: FunctionFacts;
   readonly #bySchema = new Map<string, Map<string, Relation>>();
-  readonly #named = new Named<Relation>();
   readonly #system = new Map<number, { readonly schema: string; readonly name: string }>();
   readonly #systemNames = new Map(SYSTEM_SCHEMAS.map((schema) => [schema, new Set<string>()]));
   readonly #definitions = new Map<number, string>();
   readonly #reads = new Map<number, readonly Read[]>();
   readonly #inherits = new Links();
   readonly #references = new Links();
-  readonly #acts = new Links();
   readonly #functions = new Named<UserFunction>();
   readonly #operators = new Named<UserOperator>();
   readonly #casts = new Map<ItemKey, UserCast>();
@@ -40,7 +38,6 @@ export class LiveCatalog implements Catalog {
     this.version = version;
     this.functions = {
       functions: this.#functions.byName,
-      functionsByOid: this.#functions.all,
       operators: this.#operators.byName,
       casts: this.#castList,
       builtins: this.#builtins,
@@ -57,10 +54,7 @@ export class LiveCatalog implements Catalog {
       else this.#reads.set(Number(oid), reads);
     }),
     inheritance: sink<readonly number[]>((oid, to) => this.#inherits.set(Number(oid), to ?? [])),
-    'foreign-keys': sink<ReferenceItem>((oid, item) => {
-      this.#references.set(Number(oid), item?.to ?? []);
-      this.#acts.set(Number(oid), item?.acting ?? []);
-    }),
+    'foreign-keys': sink<readonly number[]>((oid, to) => this.#references.set(Number(oid), to ?? [])),
     functions: sink<UserFunction>((oid, one) => this.#functions.set(oid, one)),
     operators: sink<UserOperator>((oid, one) => this.#operators.set(oid, one)),
     casts: sink<UserCast>((oid, one) => {
@@ -104,10 +98,6 @@ export class LiveCatalog implements Catalog {
     return this.#bySchema.get(schema)?.get(name);
   }
 
-  relationsNamed(name: string): readonly Relation[] {
-    return this.#named.byName.get(name) ?? [];
-  }
-
   systemRelations(schema: string): ReadonlySet<string> | undefined {
     return this.#systemNames.get(schema);
   }
@@ -134,10 +124,6 @@ export class LiveCatalog implements Catalog {
 
   referencing(oid: number): readonly Relation[] {
     return this.#known(this.#references.to(oid));
-  }
-
-  acting(oid: number): readonly Relation[] {
-    return this.#known(this.#acts.to(oid));
   }
 
   #known(oids: Iterable<number>): readonly Relation[] {
@@ -168,7 +154,6 @@ export class LiveCatalog implements Catalog {
 
   #put(oid: number, relation: Relation | undefined): void {
     this.#changing.add(oid);
-    this.#named.set(oid, relation);
     const before = this.relations.get(oid);
     const schema = before && this.#bySchema.get(before.schema);
     // Two that swapped their names: the other one may have this one's by now.
@@ -204,10 +189,8 @@ function isSame(relation: Relation, item: RelationItem): boolean {
     relation.schema === item.schema &&
     relation.kind === item.kind &&
     relation.hasRules === item.hasRules &&
-    relation.hasUnseenCode === item.hasUnseenCode &&
-    relation.code.join() === item.code.join() &&
+    relation.runsCode === item.runsCode &&
     relation.hasOwnTypes === item.hasOwnTypes &&
-    relation.hasTriggers === item.hasTriggers &&
     relation.columns.length === columns.length &&
     relation.columns.every(
       ({ name, attributeNumber, generated }, index) =>
@@ -250,17 +233,17 @@ class Links {
 /** Things by OID that are looked up by name; several may share one. */
 class Named<Value extends { readonly name: string }> {
   readonly byName = new Map<string, readonly Value[]>();
-  readonly all = new Map<ItemKey, Value>();
+  readonly #all = new Map<ItemKey, Value>();
 
   set(key: ItemKey, value: Value | undefined): void {
-    const before = this.all.get(key);
+    const before = this.#all.get(key);
     if (before !== undefined) {
       const rest = this.byName.get(before.name)?.filter((one) => one !== before) ?? [];
       if (rest.length === 0) this.byName.delete(before.name);
       else this.byName.set(before.name, rest);
     }
-    if (value === undefined) return void this.all.delete(key);
-    this.all.set(key, value);
+    if (value === undefined) return void this.#all.delete(key);
+    this.#all.set(key, value);
     this.byName.set(value.name, [...(this.byName.get(value.name) ?? []), value]);
   }
 }

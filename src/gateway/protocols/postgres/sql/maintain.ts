@@ -1,10 +1,10 @@
 import type { Analysis } from './analysis.ts';
 import { databaseResource, tableResource } from './names.ts';
-import { isMasked } from './reach.ts';
 import { notUnderstood, RefusedText } from './refusal.ts';
 import { findRelation, meaningsOf, resolveRelation, usedRelation } from './relations.ts';
 import type { Outcome } from './statements.ts';
 import { type Fields, fieldOf, fieldsOf, hasField, listOf, nodeOf } from './tree.ts';
+import { isMasked } from './withholding.ts';
 
 /** LOCK, VACUUM, ANALYZE, REINDEX, CLUSTER, REFRESH: upkeep of relations, or of the whole database. */
 export function walkMaintain(

@@ -3,9 +3,7 @@ import type { MaskKind, PotentialMask } from '../../../../policy/index.ts';
 import type { CacheBudget } from '../../../../std/index.ts';
 import type { BoundValue } from './bound.ts';
 import type { Catalog } from './catalog.ts';
-import type { UserFunction } from './catalog-functions.ts';
 import type { PreparedStatement, PreparedTrees } from './prepared.ts';
-import type { MadeFunctions } from './proofs.ts';
 
 /**
  * What the planner asks of policy, for one principal. `decide` must answer the same for the same question as long as `version` and
@@ -27,8 +25,6 @@ export interface CreatedRelation {
   readonly name: string;
   /** Undefined when the statement doesn't tell (`CREATE TABLE AS`). */
   readonly columns: readonly string[] | undefined;
-  /** A table or sequence: its rows are no others', and lead nowhere that this session could not have been shown. */
-  readonly isPlain?: boolean;
   /** ON COMMIT DROP. */
   readonly isDroppedOnCommit?: boolean;
 }
@@ -91,7 +87,7 @@ export interface SessionFacts {
   /** By `schema.name`. */
   readonly created: ReadonlyMap<string, CreatedRelation>;
   /** `function NAME`, `schema NAME` and `extension NAME` of those made or renamed since the snapshot: a call may mean one of them. */
-  readonly createdNames: MadeFunctions;
+  readonly createdNames: ReadonlySet<string>;
   /** A statement dropped, renamed or altered something: of what the snapshot shows, relations and columns may be gone. */
   readonly moved: boolean;
   /** Settings that choose the way to the rows were changed, and DISCARD ALL has not been said since. */
@@ -113,12 +109,7 @@ export type SessionEffect =
     }
   | { readonly kind: 'close'; readonly name: string | undefined }
   | { readonly kind: 'create'; readonly relation: CreatedRelation }
-  | {
-      readonly kind: 'create-name';
-      readonly name: `${'function' | 'schema' | 'extension'} ${string}`;
-      /** The function itself, where its text can be read. */
-      readonly made?: UserFunction | undefined;
-    }
+  | { readonly kind: 'create-name'; readonly name: `${'function' | 'schema' | 'extension'} ${string}` }
   | {
       readonly kind: 'drop';
       readonly relations: readonly { readonly schema: string | undefined; readonly name: string }[];

@@ -23,7 +23,7 @@ beforeAll(async () => {
   const relations = items.get('relations') ?? [];
   items.set('relations', [
     ...relations,
-    [20_009, 'clerk', 'customers', 'r', false, false, null, false, false, columnsOf('id', 'name', 'ssn')],
+    [20_009, 'clerk', 'customers', 'r', false, false, false, columnsOf('id', 'name', 'ssn')],
   ]);
   shop = createShop(buildCatalog(items, 1), policies);
 });

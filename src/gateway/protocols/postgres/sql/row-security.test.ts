@@ -96,7 +96,7 @@ describe('one that may do more is not', () => {
 
   it('nor one by a function that the session has just made', () => {
     const sql = "create policy p on tenants using (upper(owner) = 'A')";
-    const session = { ...noSessionFacts, createdNames: new Map([['function upper', undefined]]) };
+    const session = { ...noSessionFacts, createdNames: new Set(['function upper']) };
     expect(plan(sql)).toBe('forward');
     expect(reasonOf(shop.plan(sql, { session }))).toBe('masked-ddl');
   });

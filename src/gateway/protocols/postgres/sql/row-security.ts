@@ -4,12 +4,12 @@
  */
 import type { Analysis } from './analysis.ts';
 import { computesOnly } from './computing.ts';
-import { isMasked, reached } from './reach.ts';
 import { notUnderstood, RefusedText } from './refusal.ts';
 import { findRelation } from './relations.ts';
 import { createScope, outermost } from './scope.ts';
 import { hasExposedCode } from './taken-names.ts';
 import { type Fields, fieldOf, fieldsOf, listOf, nodeOf, stringsOf, textOf } from './tree.ts';
+import { isMasked, reached } from './withholding.ts';
 
 /** True of a policy that computes from a row and the session alone, by PostgreSQL's own functions, operators and types. */
 export function isPlainPolicy(analysis: Analysis, kind: string, fields: Fields): boolean {
@@ -32,8 +32,8 @@ export function refuseRowSecurity(analysis: Analysis, kind: string, fields: Fiel
   if (!taint.isInForce || range === undefined) return;
   const known = findRelation(analysis, range);
   if (known?.kind !== 'table') return;
-  for (const relation of reached(catalog, [known.relation], 'tables'))
-    if (isMasked(taint, relation))
+  for (const relation of reached(catalog, new Set([known.relation]), true))
+    if (isMasked(taint, relation) || taint.missingColumn(relation) !== undefined)
       throw new RefusedText(
         'masked-ddl',
         `"${known.relation.schema}.${known.relation.name}" has or leads to columns masked for you, so its row security stays as it is`,

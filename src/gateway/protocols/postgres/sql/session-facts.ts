@@ -13,7 +13,7 @@ export const noSessionFacts: SessionFacts = {
   prepared: new Map(),
   cursors: new Map(),
   created: new Map(),
-  createdNames: new Map(),
+  createdNames: new Set(),
   moved: false,
   tuned: false,
   transaction: undefined,
@@ -29,16 +29,7 @@ export const createdBytesMax = 8 * 1024 * 1024;
 export function bytesOfFacts({ prepared, cursors, created, createdNames }: SessionFacts): number {
   const declared = Array.from(cursors.values(), (cursor) => cursor.prepared);
   const texts = (charactersOf(prepared.values()) + charactersOf(declared)) * BYTES_A_CHARACTER;
-  const records = (prepared.size + cursors.size + createdNames.size) * RECORD_BYTES;
-  return texts + records + madeBytes(createdNames) + createdBytes(created);
-}
-
-function madeBytes(createdNames: SessionFacts['createdNames']): number {
-  let bytes = 0;
-  for (const made of createdNames.values())
-    for (const { text } of made ?? [])
-      for (const name of text?.names ?? []) bytes += name.length * BYTES_A_CHARACTER + NAME_BYTES;
-  return bytes;
+  return texts + (prepared.size + cursors.size + createdNames.size) * RECORD_BYTES + createdBytes(created);
 }
 
 export function createdBytes(created: SessionFacts['created']): number {
@@ -123,7 +114,7 @@ function applyEffect(facts: SessionFacts, effect: SessionEffect): SessionFacts {
     case 'create':
       return { ...inTransaction(facts), created: new Map(facts.created).set(keyOf(effect.relation), effect.relation) };
     case 'create-name':
-      return { ...inTransaction(facts), createdNames: withMade(facts.createdNames, effect) };
+      return { ...inTransaction(facts), createdNames: new Set(facts.createdNames).add(effect.name) };
     case 'drop':
       return { ...inTransaction(facts), created: withoutDropped(facts.created, effect.relations) };
     case 'move':
@@ -154,15 +145,6 @@ function applyEffect(facts: SessionFacts, effect: SessionEffect): SessionFacts {
     default:
       return effect satisfies never;
   }
-}
-
-/** One that nobody can read makes all of its name so. */
-function withMade(
-  known: SessionFacts['createdNames'],
-  { name, made }: Extract<SessionEffect, { kind: 'create-name' }>,
-): SessionFacts['createdNames'] {
-  const before = known.has(name) ? known.get(name) : [];
-  return new Map(known).set(name, before === undefined || made === undefined ? undefined : [...before, made]);
 }
 
 function areSameRole(a: Role, b: Role): boolean {

@@ -139,8 +139,8 @@ export function mayHaveAnyValue(
   name: string,
 ): boolean {
   const setting = name.toLowerCase();
-  if (taint.isInForce && tellsOfValues.test(setting)) return false;
   if (setting.includes('.')) return customSettings.has(setting) || harmlessExtensions.has(setting.split('.')[0] ?? '');
+  if (taint.isInForce && tellsOfValues.test(setting)) return false;
   return harmless.has(setting) || harmlessKinds.test(setting);
 }
 
@@ -170,13 +170,8 @@ const harmlessExtensions: ReadonlySet<string> = new Set([
 ]);
 
 const choosesWay = /^enable_|_(page|tuple|operator|setup)_cost$|^(effective_cache_size|cursor_tuple_fraction)$/;
-/**
- * What chooses the way to the rows, makes PostgreSQL tell of its inner workings in notices, or code of the database's own fail, or warn, by how many rows
- * have a value.
- */
-const tellsOfValues = new RegExp(
-  `${choosesWay.source}|^(debug|trace)_|^client_min_messages$|^plpgsql\\.(extra_errors|extra_warnings|variable_conflict)$`,
-);
+/** What chooses the way to the rows, and what makes PostgreSQL tell of its inner workings in notices. */
+const tellsOfValues = new RegExp(`${choosesWay.source}|^(debug|trace)_|^client_min_messages$`);
 
 /** How the server searches, counts, measures, cleans up, and shows its work to developers. Where that is not for everybody, it says so itself. */
 const harmlessKinds =
@@ -192,9 +187,6 @@ const harmlessValues: ReadonlyMap<string, readonly string[]> = new Map([
   // 'off' makes the server refuse what row security would filter; it never shows more. pg_dump sets it.
   ['row_security', switches],
   ['session_replication_role', ['origin']],
-  ['plpgsql.extra_errors', ['none']],
-  ['plpgsql.extra_warnings', ['none']],
-  ['plpgsql.variable_conflict', ['error']],
   ['transform_null_equals', ['off', 'false', 'no', '0', 'f', 'n']],
 ]);
 

@@ -10,21 +10,20 @@ import {
   walkStoredQuery,
 } from './definitions.ts';
 import { withoutMasks } from './derived.ts';
-import { type DefinitionBlock, perhapsMade, readDefinitions } from './do-block.ts';
+import { type DefinitionBlock, readDefinitions } from './do-block.ts';
 import { walkMaintain } from './maintain.ts';
 import { databaseResource } from './names.ts';
 import type { CreatedRelation, DeclaredCursor, Reads, SessionEffect, SessionFacts } from './plan.ts';
 import { charactersOf, nodeOfPrepared, type PreparedStatement } from './prepared.ts';
 import { refuseMasked } from './query.ts';
 import { notUnderstood, RefusedText } from './refusal.ts';
-import { refuseUnprovenBlock } from './routines.ts';
 import { createScope, maskedUse, type Output, outermost } from './scope.ts';
 import { lookupOf, roleOf } from './search-path.ts';
 import { askNewView } from './server-views.ts';
 import { applySessionEffects, sessionNamesMax } from './session-facts.ts';
 import { walkDiscard, walkSet, walkTransaction } from './session-statements.ts';
 import { kindName, statementClasses } from './statement-classes.ts';
-import { refuseLeadingView } from './taken-names.ts';
+import { refuseTakenPlace } from './taken-names.ts';
 import {
   childOf,
   type Fields,
@@ -105,7 +104,7 @@ const walks: ReadonlyMap<string, Walk> = new Map<string, Walk>([
   ['VariableShowStmt', () => ({})],
   ['ConstraintsSetStmt', walkUnseen],
   ['DiscardStmt', walkDiscard],
-  ['ListenStmt', walkNotify],
+  ['ListenStmt', walkListen],
   ['UnlistenStmt', () => ({})],
   ['NotifyStmt', walkNotify],
   ['TruncateStmt', walkTruncate],
@@ -259,6 +258,11 @@ function walkPortal({ analysis, session }: Place, { prepared, searchPath }: Decl
   return inner.output;
 }
 
+function walkListen({ analysis }: Place): Partial<Outcome> {
+  analysis.questions.push({ action: 'postgres:notify', resource: databaseResource(analysis.place) });
+  return {};
+}
+
 /** Changes nothing that lasts, so its entry is not waited for as that of a change is. */
 function walkNotify({ analysis }: Place): Partial<Outcome> {
   analysis.questions.push({ action: 'postgres:notify', resource: databaseResource(analysis.place) });
@@ -273,6 +277,7 @@ function walkUnseen({ analysis }: Place): Partial<Outcome> {
 
 function walkCall({ analysis }: Place, fields: Fields): Partial<Outcome> {
   analysis.found.writes = true;
+  analysis.found.runsUnseen = true;
   analysis.expression({ FuncCall: fieldOf(fields, 'funccall') }, createScope(outermost));
   return {};
 }
@@ -280,30 +285,24 @@ function walkCall({ analysis }: Place, fields: Fields): Partial<Outcome> {
 function walkDoStatement(place: Place, fields: Fields): Partial<Outcome> {
   const { analysis } = place;
   const block = analysis.taint.isInForce ? readDefinitions(fields) : undefined;
-  const isRead = block === undefined && analysis.taint.isInForce;
-  if (isRead) refuseUnprovenBlock(analysis, fields);
-  walkDo(analysis, fields);
-  // It can make, drop or set nothing: what could is not proven.
-  if (isRead) return {};
-  const made = block === undefined ? [] : walkDefinitions(place, block);
-  return { effects: [...made, { kind: 'move' }], changesCatalog: true };
+  walkDo(analysis, fields, block !== undefined);
+  if (block !== undefined) walkDefinitions(place, block);
+  return { effects: [{ kind: 'move' }], changesCatalog: true };
 }
 
-/** Each is judged as if it stood alone; what it makes is known to those behind it. Answers the names that are made. */
-function walkDefinitions(place: Place, { condition, statements }: DefinitionBlock): readonly SessionEffect[] {
+/** Each is judged as if it stood alone; what it makes is known to those behind it. */
+function walkDefinitions(place: Place, { condition, statements }: DefinitionBlock): void {
   const { analysis } = place;
   if (condition !== undefined) refuseMasked(analysis.query(condition.fields, outermost));
-  const names: SessionEffect[] = [];
   let { session } = place;
   for (const statement of statements) {
     const { path, creation } = lookupOf(analysis.catalog, session);
-    const { created, createdNames } = session;
-    const inside = analysis.under({ path, creation, created, createdNames });
-    const { effects } = walkStatement({ ...place, analysis: inside, session }, statement);
-    session = applySessionEffects(session, effects);
-    names.push(...effects.flatMap(perhapsMade));
+    const made = walkStatement(
+      { ...place, analysis: analysis.under({ path, creation, created: session.created }), session },
+      statement,
+    );
+    session = applySessionEffects(session, made.effects);
   }
-  return names;
 }
 
 /** The objects of CREATE SCHEMA are made one after the other in the new schema, where names without one are looked up first. */
@@ -371,7 +370,7 @@ function walkView({ analysis }: Place, fields: Fields): Partial<Outcome> {
   const into = { rel: fieldsOf(fields, 'view'), colNames: listOf(fields, 'aliases') };
   askNewView(analysis, query.fields);
   const relation = walkStoredQuery(analysis, query.fields, into);
-  refuseLeadingView(analysis, query.fields);
+  refuseTakenPlace(analysis);
   return { effects: [{ kind: 'create', relation }], changesCatalog: true };
 }
 

@@ -6,7 +6,6 @@ import { missingColumns } from './masks-without-column.ts';
 import type { Place } from './names.ts';
 import { parseDefinition } from './parse.ts';
 import { type ColumnMasks, joinMasks, type Probes } from './probes.ts';
-import { createProofs, noProofs, type Proofs } from './proofs.ts';
 import { RefusedText } from './refusal.ts';
 import { type Masked, type Output, outermost } from './scope.ts';
 import { lookupOf } from './search-path.ts';
@@ -22,16 +21,10 @@ export function createTaint({ place, catalog, probes }: { place: Place; catalog:
   const missing = missingColumns(catalog, probes.missing);
   const known = new Map<number, readonly (Masked | undefined)[] | 'opaque'>();
   const inProgress = new Set<number>();
-  let proofs: Proofs | undefined;
   const taint: Taint = {
     isInForce: direct.size > 0 || !missing.isEmpty,
     masksNaming: probes.masksNaming,
     missingColumn: missing.reachedBy,
-    masksDirectly: ({ oid }) => direct.get(oid) !== undefined,
-    get proofs() {
-      proofs ??= createProofs(catalog, taint);
-      return proofs;
-    },
     masksOf(relation) {
       if (!taint.isInForce) return noMasks;
       const before = known.get(relation.oid);
@@ -118,12 +111,10 @@ function analyzeView(facts: { place: Place; catalog: Catalog; taint: Taint; rela
   const { place, catalog, taint, relation } = facts;
   const query = relation.definition === undefined ? undefined : parseDefinition(relation.definition);
   if (query?.kind !== 'SelectStmt') return 'opaque';
-  const { isInForce, masksNaming, missingColumn, masksDirectly, masksOf } = taint;
   const analysis = createAnalysis({
     place,
     catalog,
-    // A view is none that could be masked once code may be needed to tell.
-    taint: { isInForce, masksNaming, missingColumn, masksDirectly, masksOf, proofs: noProofs },
+    taint,
     searchPath: lookupOf(catalog, noSessionFacts).path,
     creationSchema: undefined,
     createdNames: noSessionFacts.createdNames,

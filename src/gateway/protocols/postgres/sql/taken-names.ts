@@ -3,13 +3,11 @@
  * has waited for a lock looks once more: while columns are masked, nothing takes a name that either may then find.
  */
 import type { Analysis } from './analysis.ts';
-import type { Catalog, Relation } from './catalog.ts';
-import { informationFunctions } from './function-lists.ts';
 import { hasLateCode } from './harmless-definitions.ts';
-import { type Changes, isMasked, reached } from './reach.ts';
 import { RefusedText } from './refusal.ts';
 import { findRelation } from './relations.ts';
 import { type Fields, fieldsOf, hasField, listOf, nodeOf, stringsOf, textOf } from './tree.ts';
+import { isMasked, leadsToValues } from './withholding.ts';
 
 /** Judges a definition that makes a type, or gives a relation another name or place. */
 export function refuseTakenNames(analysis: Analysis, kind: string, fields: Fields): void {
@@ -21,8 +19,6 @@ export function refuseTakenNames(analysis: Analysis, kind: string, fields: Field
     );
   if (kind === 'RenameStmt' && renamesRelation(fields)) refuseRename(analysis, fields);
   if (kind === 'AlterTableStmt') refuseLinks(analysis, fields);
-  if (kind === 'CreateStmt')
-    for (const parent of listOf(fields, 'inhRelations')) refuseMaskedLead(analysis, nodeOf(parent)?.fields ?? {});
 }
 
 /** Of the relation itself, not of a part of it: whatever kind the statement says, PostgreSQL renames the relation that is there. */
@@ -48,7 +44,7 @@ export function refuseTakenRelation(analysis: Analysis, { schema, name }: { sche
  */
 export function refuseTakenPlace(analysis: Analysis): void {
   const { taint, moved, found } = analysis;
-  if (!taint.isInForce || !moved || !Array.from(found.relations).some((one) => leads(analysis, one))) return;
+  if (!taint.isInForce || !moved || !leadsToValues(analysis, found.relations, true)) return;
   throw new RefusedText(
     'masked-ddl',
     'what leads to columns masked for you, or runs code that might, takes no place of what this transaction has changed',
@@ -65,58 +61,13 @@ function refuseRename(analysis: Analysis, fields: Fields): void {
     refuseTakenRelation(analysis, { schema, name: textOf(fields, 'newname') ?? '' });
 }
 
-/**
- * Judges a view, once all it names is found. Under a name that proven code will look for it would lead that code to masked rows; and what it runs itself
- * would run on them.
- */
-export function refuseLeadingView(analysis: Analysis, query: Fields): void {
-  refuseTakenPlace(analysis);
-  if (!analysis.taint.isInForce) return;
-  for (const relation of analysis.found.relations)
-    if (leadsToMasked(analysis, relation, 'rows') && (mayBeWritten(query) || callsOwn(analysis)))
-      throw leading(relation);
-}
-
-function callsOwn({ questions }: Analysis): boolean {
-  return questions.some(({ action }) => action === 'postgres:call');
-}
-
-/** Judges what is to run for rows of the relation: none that are masked, or that masked ones come through. */
-export function refuseNear(analysis: Analysis, range: Fields): void {
-  const known = findRelation(analysis, range);
-  if (known?.kind !== 'table' || !analysis.taint.isInForce || !analysis.taint.proofs.isNear(known.relation)) return;
-  const { schema, name } = known.relation;
-  throw new RefusedText(
-    'masked-ddl',
-    `"${schema}.${name}" shows rows that are masked for you, so no code is made for it`,
-  );
-}
-
-/**
- * Judges the name of a function, new or changed. Statements of others pass values to PostgreSQL's own, to those of extensions, of operators and of types,
- * and PostgreSQL takes the one that fits better.
- */
-export function mayTakeFunction({ catalog: { functions } }: Analysis, name: string): boolean {
-  const { builtins, builtinTypes } = functions;
-  if (Buffer.byteLength(name) > NAME_BYTES_MAX || builtins.has(name) || builtinTypes.has(name)) return false;
-  const known = functions.functions.get(name) ?? [];
-  return !informationFunctions.has(name) && known.every((one) => one.extension === undefined && !one.isBuiltUpon);
-}
-
-/** PostgreSQL cuts longer ones. */
-const NAME_BYTES_MAX = 63;
-
 /** Partitions, parents and keys by which rows of the one change those of the other. */
 function refuseLinks(analysis: Analysis, fields: Fields): void {
   for (const item of listOf(fields, 'cmds')) {
     const command = nodeOf(item)?.fields ?? {};
     const definition = nodeOf(command['def']);
     const subtype = textOf(command, 'subtype');
-    if (subtype === 'AT_AttachPartition') {
-      refuseLeading(analysis, fieldsOf(definition?.fields ?? {}, 'name'));
-      refuseMaskedLead(analysis, fieldsOf(fields, 'relation'));
-    }
-    if (subtype === 'AT_AddInherit') refuseMaskedLead(analysis, definition?.fields ?? {});
+    if (subtype === 'AT_AttachPartition') refuseLeading(analysis, fieldsOf(definition?.fields ?? {}, 'name'));
     if (subtype === 'AT_AddInherit' || bringsActingKey(definition?.fields ?? {}))
       refuseLeading(analysis, fieldsOf(fields, 'relation'));
   }
@@ -131,55 +82,24 @@ function bringsActingKey(definition: Fields): boolean {
 
 function refuseLeading(analysis: Analysis, range: Fields): void {
   const known = findRelation(analysis, range);
-  if (known?.kind === 'table' && leads(analysis, known.relation)) throw leading(known.relation);
-}
-
-function refuseMaskedLead(analysis: Analysis, range: Fields): void {
-  const known = findRelation(analysis, range);
-  if (known?.kind === 'table' && leadsToMasked(analysis, known.relation, 'tables')) throw leading(known.relation);
-}
-
-function leading({ schema, name }: Relation): RefusedText {
-  return new RefusedText(
+  if (known?.kind !== 'table' || !leadsToValues(analysis, new Set([known.relation]), true)) return;
+  const { schema, name } = known.relation;
+  throw new RefusedText(
     'masked-ddl',
     `"${schema}.${name}" leads to columns masked for you, or runs code that might, so it takes no other name or place`,
   );
 }
 
-/** To masked rows, or to code that is not proven. */
-function leads(analysis: Analysis, relation: Relation): boolean {
-  return !analysis.taint.proofs.provesRelation(relation, 'tables', analysis);
-}
-
-function leadsToMasked({ catalog, taint }: Analysis, relation: Relation, changes: Changes): boolean {
-  return Array.from(reached(catalog, [relation], changes)).some((one) => isMasked(taint, one));
-}
-
-/** A view of one relation, each of whose rows is one of that. */
-function mayBeWritten(query: Fields): boolean {
-  const [only, ...more] = listOf(query, 'fromClause');
-  const isOne = more.length === 0 && only !== undefined && nodeOf(only)?.kind === 'RangeVar';
-  return isOne && !summing.some((clause) => hasField(query, clause));
-}
-
-const summing = ['groupClause', 'distinctClause', 'limitCount', 'limitOffset', 'havingClause', 'withClause'];
-
-/** Code that looks for names when it runs, on rows that are masked. */
+/**
+ * Code that looks for names when it runs, on rows that are masked: of their own, or called where a materialized view is filled, which can't be
+ * traced then. Another view of that kind is not read.
+ */
 export function hasExposedCode({ catalog, taint }: Pick<Analysis, 'catalog' | 'taint'>): boolean {
-  if (!hasLateCode(catalog) || taint.proofs.areThere) return false;
+  if (!hasLateCode(catalog)) return false;
   for (const relation of catalog.relations.values())
-    if (isMasked(taint, relation) && runsCode(catalog, relation)) return true;
+    if (relation.runsCode ? isMasked(taint, relation) : relation.kind === 'm' && taint.masksOf(relation) === 'opaque')
+      return true;
   return false;
-}
-
-/** For its rows: what a view's query calls, nobody to whom it shows masked ones may run, but where its rows are kept. */
-function runsCode(catalog: Catalog, relation: Relation): boolean {
-  if (relation.kind === 'm') return Array.from(reached(catalog, [relation], 'nothing')).some(hasCode);
-  return relation.kind === 'v' ? relation.hasTriggers || relation.hasUnseenCode : hasCode(relation);
-}
-
-function hasCode({ code, hasUnseenCode, hasOwnTypes }: Relation): boolean {
-  return code.length > 0 || hasUnseenCode || hasOwnTypes;
 }
 
 /**
@@ -194,10 +114,11 @@ function mayBeMeant(analysis: Analysis, name = ''): boolean {
   return hasCodeOnRows(analysis) && (isKnown || isRelation());
 }
 
-/** The same on any rows: it may read masked ones besides, unless it is proven. */
-function hasCodeOnRows({ catalog, taint }: Analysis): boolean {
-  if (!hasLateCode(catalog) || taint.proofs.areThere) return false;
-  return Array.from(catalog.relations.values()).some((relation) => runsCode(catalog, relation));
+/** The same on any rows: it may read masked ones besides. */
+function hasCodeOnRows(analysis: Analysis): boolean {
+  const { catalog } = analysis;
+  if (!hasLateCode(catalog)) return false;
+  return Array.from(catalog.relations.values()).some(({ runsCode }) => runsCode) || hasExposedCode(analysis);
 }
 
 /** The list that holds the name. */

@@ -15,18 +15,16 @@ export function catalogOf(has: {
         kind: 'r',
         definition: undefined,
         hasRules: false,
-        code: [],
-        hasUnseenCode: false,
+        runsCode: false,
         hasOwnTypes: false,
-        hasTriggers: false,
       },
       columns: columns.map((column, index) => ({ name: column, attributeNumber: index + 1, generated: undefined })),
     })),
   );
   const functions = Object.entries(has.functions ?? {}).flatMap(([schema, names]) =>
     names.map((name) => ({
-      ...{ oid: ++oid, schema, name, isProcedure: false, language: 'sql', extension: undefined, text: undefined },
-      ...{ argumentsMin: 0, argumentsMax: 0, isLate: true, isBuiltUpon: false, settings: [], parts: [] },
+      ...{ schema, name, isProcedure: false, language: 'sql', extension: undefined },
+      ...{ argumentsMin: 0, argumentsMax: 0 },
     })),
   );
   return {
@@ -37,10 +35,8 @@ export function catalogOf(has: {
     hasSchema: (schema) => relations.some((relation) => relation.schema === schema),
     ...{ systemRelations: () => undefined, changesSince: () => undefined },
     ...{ dependencies: () => [], parents: () => [], children: () => [], referencing: () => [] },
-    ...{ acting: () => [], relationsNamed: (name) => relations.filter((relation) => relation.name === name) },
     functions: {
       functions: new Map(functions.map((one) => [one.name, [one]])),
-      functionsByOid: new Map(functions.map((one) => [one.oid, one])),
       ...{ operators: new Map(), casts: [], builtins: new Map(), builtinTypes: new Set() },
     },
   };

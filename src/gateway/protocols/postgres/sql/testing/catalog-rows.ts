@@ -14,26 +14,18 @@ export function catalogItems(): CatalogItems {
     [
       'relations',
       [
-        [1259, 'pg_catalog', 'pg_class', 'r', false, false, null, false, false, null],
-        [1260, 'pg_catalog', 'pg_authid', 'r', false, false, null, false, false, null],
-        [20_001, 'public', 'customers', 'r', false, false, null, false, false, columnsOf('id', 'name', 'ssn')],
-        [20_002, 'public', 'orders', 'r', false, false, null, false, false, columnsOf('id', 'note')],
-        [20_003, 'public', 'customer_all', 'v', false, false, null, false, false, columnsOf('id', 'tax_number')],
+        [1259, 'pg_catalog', 'pg_class', 'r', false, false, false, null],
+        [1260, 'pg_catalog', 'pg_authid', 'r', false, false, false, null],
+        [20_001, 'public', 'customers', 'r', false, false, false, columnsOf('id', 'name', 'ssn')],
+        [20_002, 'public', 'orders', 'r', false, false, false, columnsOf('id', 'note')],
+        [20_003, 'public', 'customer_all', 'v', false, false, false, columnsOf('id', 'tax_number')],
       ],
     ],
     ['dependencies', [[20_003, [[20_001, ['id', 'ssn']]]]]],
     ['definitions', [[20_003, 'select id, ssn as tax_number from customers']]],
     ['inheritance', []],
     ['foreign-keys', []],
-    [
-      'functions',
-      [
-        [
-          ...[20_004, 'public', 'leak', 'f', 'sql', 0, 0, false, null],
-          ...[true, 'select ssn from customers', null, null, false],
-        ],
-      ],
-    ],
+    ['functions', [[20_004, 'public', 'leak', 'f', 'sql', 0, 0, false, null]]],
     ['operators', []],
     ['casts', []],
     [
