@@ -82,7 +82,7 @@ export function createOwnUse(): ProcessUse {
 const LOOK_EVERY_MS = 10_000;
 /** Of one processor. */
 const QUIET_SHARE = 0.25;
-/** What several collections of take no more than some hundred milliseconds. */
+/** Of a larger one, several collections would take longer than some hundred milliseconds. */
 const SMALL_HEAP_BYTES = 128 * 1024 * 1024;
 /** Less is what a process takes and gives all the time. */
 const WORTH_BYTES = 16 * 1024 * 1024;

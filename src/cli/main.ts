@@ -144,9 +144,7 @@ function createContext(
 /** What was not done to its end must not look like a success to a script. The exit code is that of the signal, as shells give it. */
 function reportStop(signal: StopSignal, json: boolean): number {
   const message = `stopped by ${signal} before it was done`;
-  process.stderr.write(
-    json ? `${JSON.stringify({ error: { code: 'ERR_STOPPED', message } })}\n` : `countersign: ${message}\n`,
-  );
+  process.stderr.write(json ? errorLine('ERR_STOPPED', message) : `countersign: ${message}\n`);
   return 128 + constants.signals[signal];
 }
 
@@ -157,16 +155,18 @@ async function report(error: unknown, json: boolean): Promise<number> {
   if (code.startsWith('commander.')) {
     // For a person commander has printed it already.
     const message = messageOf(error).replace(/^error: /, '');
-    if (json) process.stderr.write(`${JSON.stringify({ error: { code: 'ERR_USAGE', message } })}\n`);
+    if (json) process.stderr.write(errorLine('ERR_USAGE', message));
     return exitCodes.usage;
   }
   const message = messageOf(error);
   const { failureOf } = await import('./exit-code.ts'); // Only a failure needs to know all kinds of them.
   const failure = failureOf(error);
   process.stderr.write(
-    json
-      ? `${JSON.stringify({ error: { code: failure.code, message } })}\n`
-      : `countersign: ${printable(message)}${code ? ` (${code})` : ''}\n`,
+    json ? errorLine(failure.code, message) : `countersign: ${printable(message)}${code ? ` (${code})` : ''}\n`,
   );
   return failure.exitCode;
+}
+
+function errorLine(code: string, message: string): string {
+  return `${JSON.stringify({ error: { code, message } })}\n`;
 }

@@ -71,7 +71,8 @@ const ofComputingExtension = (object: string) => `exists (
 
 /**
  * Relations whose rows set off code of the database's own: triggers, functions, operators and types that a default, a check, an index, a policy or a
- * column depends on, and relations that a policy reads; policies may be enabled while a statement waits. PostgreSQL notes no dependency on what is its own; enumerations run nothing but casts, and the extensions listed only compute.
+ * column depends on, and relations that a policy reads; policies may be enabled while a statement waits. PostgreSQL notes no dependency on what is
+ * its own; enumerations run nothing but casts, and the extensions listed only compute.
  */
 const relationsThatRunCode = `
   select u.relid, pg_catalog.bool_or(u.by_type) as by_type from (

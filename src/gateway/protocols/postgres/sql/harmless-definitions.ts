@@ -4,8 +4,8 @@ import { computingExtensions } from './function-lists.ts';
 import { childOf, type Fields, fieldsOf, listOf, nodeOf, stringOf, stringsOf, textOf } from './tree.ts';
 
 /**
- * New names of relations and their parts, rights on relations and schemas, types and schemas of one's own, extensions that only compute, empty databases: no code runs that
- * reads anything, and what is masked is refused by its name.
+ * New names of relations and their parts, rights on relations and schemas, types and schemas of one's own, extensions that only compute, empty
+ * databases: no code runs that reads anything, and what is masked is refused by its name.
  */
 export function runsNothing(catalog: Catalog, kind: string, fields: Fields): boolean {
   if (kind === 'RenameStmt') return relationParts.has(textOf(fields, 'renameType') ?? '');

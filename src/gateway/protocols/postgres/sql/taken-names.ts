@@ -3,6 +3,7 @@
  * has waited for a lock looks once more: while columns are masked, nothing takes a name that either may then find.
  */
 import type { Analysis } from './analysis.ts';
+import type { Relation } from './catalog.ts';
 import { hasLateCode } from './harmless-definitions.ts';
 import { RefusedText } from './refusal.ts';
 import { findRelation } from './relations.ts';
@@ -29,13 +30,12 @@ export function renamesRelation(fields: Fields): boolean {
 /** Judges the name of a relation to be made: code that reads masked rows might write to it in the place of another. */
 export function refuseTakenRelation(analysis: Analysis, { schema, name }: { schema: string; name: string }): void {
   if (!analysis.taint.isInForce || !hasCodeOnRows(analysis)) return;
-  for (const relation of analysis.catalog.relations.values())
-    if (relation.name === name && relation.schema !== schema)
-      throw new RefusedText(
-        'name-taken',
-        `another schema has a relation "${name}", which code that reads columns masked for you may mean`,
-        { hint: 'Give the relation another name.' },
-      );
+  if (!isAnyRelation(analysis, (relation) => relation.name === name && relation.schema !== schema)) return;
+  throw new RefusedText(
+    'name-taken',
+    `another schema has a relation "${name}", which code that reads columns masked for you may mean`,
+    { hint: 'Give the relation another name.' },
+  );
 }
 
 /**
@@ -94,12 +94,17 @@ function refuseLeading(analysis: Analysis, range: Fields): void {
  * Code that looks for names when it runs, on rows that are masked: of their own, or called where a materialized view is filled, which can't be
  * traced then. Another view of that kind is not read.
  */
-export function hasExposedCode({ catalog, taint }: Pick<Analysis, 'catalog' | 'taint'>): boolean {
+export function hasExposedCode({ catalog, taint }: Relations): boolean {
   if (!hasLateCode(catalog)) return false;
-  for (const relation of catalog.relations.values())
-    if (relation.runsCode ? isMasked(taint, relation) : relation.kind === 'm' && taint.masksOf(relation) === 'opaque')
-      return true;
-  return false;
+  return isAnyRelation({ catalog, taint }, (relation) =>
+    relation.runsCode ? isMasked(taint, relation) : relation.kind === 'm' && taint.masksOf(relation) === 'opaque',
+  );
+}
+
+/** The same on any rows: it may read masked ones besides. */
+function hasCodeOnRows(analysis: Relations): boolean {
+  if (!hasLateCode(analysis.catalog)) return false;
+  return isAnyRelation(analysis, ({ runsCode }) => runsCode) || hasExposedCode(analysis);
 }
 
 /**
@@ -108,17 +113,17 @@ export function hasExposedCode({ catalog, taint }: Pick<Analysis, 'catalog' | 't
  */
 function mayBeMeant(analysis: Analysis, name = ''): boolean {
   if (hasExposedCode(analysis)) return true;
+  if (!hasCodeOnRows(analysis)) return false;
   const { functions, builtins, builtinTypes } = analysis.catalog.functions;
   const isKnown = functions.has(name) || builtins.has(name) || builtinTypes.has(name);
-  const isRelation = () => Array.from(analysis.catalog.relations.values()).some((relation) => relation.name === name);
-  return hasCodeOnRows(analysis) && (isKnown || isRelation());
+  return isKnown || isAnyRelation(analysis, (relation) => relation.name === name);
 }
 
-/** The same on any rows: it may read masked ones besides. */
-function hasCodeOnRows(analysis: Analysis): boolean {
-  const { catalog } = analysis;
-  if (!hasLateCode(catalog)) return false;
-  return Array.from(catalog.relations.values()).some(({ runsCode }) => runsCode) || hasExposedCode(analysis);
+type Relations = Pick<Analysis, 'catalog' | 'taint'>;
+
+function isAnyRelation({ catalog }: Relations, holds: (relation: Relation) => boolean): boolean {
+  for (const relation of catalog.relations.values()) if (holds(relation)) return true;
+  return false;
 }
 
 /** The list that holds the name. */
