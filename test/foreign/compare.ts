@@ -11,11 +11,13 @@ export interface Comparison {
 }
 
 export function compare(
-  judge: Suite['judge'],
+  { judge, races = {} }: Pick<Suite, 'judge' | 'races'>,
   direct: ReadonlyMap<string, Outcome>,
   through: ReadonlyMap<string, Outcome>,
 ): Comparison {
-  const counted = [...direct].filter(([, { status }]) => judge === 'same' || status === 'passed');
+  const counted = [...direct].filter(
+    ([name, { status }]) => (judge === 'same' || status === 'passed') && !Object.hasOwn(races, name),
+  );
   const kinds = new Map<string, string[]>();
   for (const [name, wanted] of counted) {
     const found = through.get(name) ?? { status: 'failed', text: 'did not run' };

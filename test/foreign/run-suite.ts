@@ -44,7 +44,7 @@ export async function runSuite(suite: Suite, options: SuiteRun): Promise<SuiteRe
     options.again && options.keep !== undefined ? path.join(options.keep, `${suite.name}-direct.jsonl`) : '';
   const direct = fs.existsSync(known) ? readKept(known, units) : await runIn('direct');
   const compared: Partial<Record<Mode, Comparison>> = {};
-  for (const mode of modes) compared[mode] = compare(suite.judge, direct, await runIn(mode));
+  for (const mode of modes) compared[mode] = compare(suite, direct, await runIn(mode));
   return { suite: suite.name, units: units.length, directly: count(direct), modes: compared };
 }
 

@@ -13,6 +13,8 @@ export interface Suite {
   readonly serverArgs?: readonly string[];
   /** `passes`: a test passes or fails by itself. `same`: it is the same test when it prints what it prints directly. */
   readonly judge: 'passes' | 'same';
+  /** Tests that count how fast an answer comes, each with what it counts: they run, and are not held against what ran directly. */
+  readonly races?: Readonly<Record<string, string>>;
   /** Fetches it, unless a folder with its source is given, and builds it, once; resolves to the folder that `units` and `run` want. */
   fetch(cache: string, given?: string): Promise<string>;
   /** What can be run by itself: files, mostly. A slice is some of them. */
