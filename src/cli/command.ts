@@ -26,8 +26,8 @@ export interface CliInput {
   readonly args: readonly string[];
 }
 
-/** One command, in `commands/<noun>-<verb>.ts`, exported as `command`. */
-export interface CliCommand {
+/** What `--help` says of a command; it stands in the generated table too, so that help needs no command's code. */
+export interface CommandWords {
   /** One sentence for `--help`. */
   readonly summary: string;
   /** Arguments as in `<target>` (required), `[name]`, `[words...]`. */
@@ -38,10 +38,21 @@ export interface CliCommand {
   readonly examples: readonly string[];
   /** True when everything after the arguments belongs to another program. */
   readonly passThrough?: boolean;
+}
+
+/** One command, in `commands/<noun>-<verb>.ts`, exported as `command`. */
+export interface CliCommand extends CommandWords {
   /** True when it goes on until a signal comes, which is then its end in good order. Any other command was stopped before it was done. */
   readonly waits?: (input: CliInput) => boolean;
   /** Resolves to the exit code (see `exitCodes`); throws for failures, which main prints. */
   run(context: CliContext, input: CliInput): Promise<number>;
+}
+
+/** A row of the generated table. */
+export interface CommandRow extends CommandWords {
+  /** Its words: `ledger tail`. */
+  readonly name: string;
+  readonly load: () => Promise<CliCommand>;
 }
 
 /** Exit codes of every command. */

@@ -3,7 +3,7 @@ import { constants } from 'node:os';
 import { Command } from 'commander';
 import { VERSION } from '../app/version.ts';
 import { codeOf, createSystemClock, createSystemRandom, holdProcess, messageOf } from '../std/index.ts';
-import { type CliCommand, type CliContext, exitCodes } from './command.ts';
+import { type CliContext, type CommandRow, exitCodes } from './command.ts';
 import { commands } from './commands.generated.ts';
 import { createOutput, type Output } from './output.ts';
 import { printable } from './printable.ts';
@@ -20,15 +20,17 @@ async function main(argv: readonly string[]): Promise<number> {
     .option('--config <file>', 'configuration file (default: $COUNTERSIGN_CONFIG or /etc/countersign/countersign.yaml)')
     .option('--json', 'print the result as one line of JSON')
     .enablePositionalOptions()
+    // The words of a command stand in its own help; without them what it does fits beside its name in 80 columns.
+    .configureHelp({ subcommandTerm: (command) => command.name() })
     .showHelpAfterError('(--help shows what is allowed)')
     .configureOutput({ writeErr: (text) => void (json || process.stderr.write(text)) })
     .exitOverride();
   let exitCode: number = exitCodes.ok;
   let waits = false;
   const stop: Stop = { signal: undefined };
-  for (const [name, load] of wanted(argv)) {
-    const command = await load();
-    define({ program, output, stop }, name, command, async (context, input) => {
+  for (const row of commands) {
+    define({ program, output, stop }, row, async (context, input) => {
+      const command = await row.load();
       waits = command.waits?.(input) ?? false;
       exitCode = await command.run(context, input);
     });
@@ -63,26 +65,18 @@ function ownWords(argv: readonly string[]): readonly string[] {
   return end < 0 ? argv : argv.slice(0, end);
 }
 
-/** Only the command that was called is loaded; help and unknown words load them all. */
-function wanted(argv: readonly string[]): (typeof commands)[number][] {
-  const words = argv.filter((word) => !word.startsWith('-'));
-  const exact = commands.filter(([name]) => name.split(' ').every((part, index) => words[index] === part));
-  const longest = exact.toSorted((a, b) => b[0].length - a[0].length)[0];
-  return longest && !argv.slice(0, 1).includes('--help') ? [longest] : [...commands];
-}
-
 function define(
   { program, output, stop }: { program: Command; output: Output; stop: Stop },
-  name: string,
-  command: CliCommand,
+  command: CommandRow,
   run: (context: CliContext, input: { options: Record<string, unknown>; args: string[] }) => Promise<void>,
 ): void {
-  const parts = name.split(' ');
+  const parts = command.name.split(' ');
   let parent = program;
   for (const part of parts.slice(0, -1)) {
-    parent =
-      parent.commands.find((known) => known.name() === part) ??
-      parent.command(part).description(`commands about ${part}`).exitOverride().enablePositionalOptions();
+    const known = parent.commands.find((group) => group.name() === part);
+    parent = known ?? parent.command(part).exitOverride().enablePositionalOptions().copyInheritedSettings(parent);
+    // A group is what can be done in it.
+    parent.description([parent.description(), parts.at(-1)].filter(Boolean).join(', '));
   }
   const leaf = parent
     .command(`${parts.at(-1) ?? ''}${command.arguments ? ` ${command.arguments}` : ''}`)

@@ -61,12 +61,12 @@ describe('fenced blocks', () => {
 
   it.each(named(of('ini')))('%s: the unit starts a command that exists', (_, block) => {
     const [, line = ''] = /^ExecStart=\/usr\/local\/bin\/countersign (.+)$/m.exec(block.text) ?? [];
-    expect(commands.some(([name]) => line === name || line.startsWith(`${name} `))).toBe(true);
+    expect(commands.some(({ name }) => line === name || line.startsWith(`${name} `))).toBe(true);
     expect(block.text).toMatch(/^User=\w/m);
   });
 
   it('that show a command show one that exists', () => {
-    const names = commands.map(([name]) => name);
+    const names = commands.map(({ name }) => name);
     const prose = documents().flatMap(({ file, prose }) =>
       [...prose.matchAll(/`countersign ([a-z][a-z ]*[a-z])/g)].map(([, words = '']) => ({ file, words })),
     );
