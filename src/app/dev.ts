@@ -81,7 +81,7 @@ export function createDevApp(deps: {
       const token = await prepare(paths, deps, signal);
       writeFileSync(join(paths.directory, 'data/join-token'), token, { mode: 0o600 });
       await begin(createAgentApp({ ...role, config: { ...section.agent, server: serverAddress } }), signal);
-      await begin(createGatewayApp({ ...role, config: { ...section.gateway, server: serverAddress } }), signal);
+      await begin(await createGatewayApp({ ...role, config: { ...section.gateway, server: serverAddress } }), signal);
     },
     stop: () => stopAll(running),
   };

@@ -3,7 +3,7 @@ import { Control } from '@countersign/sdk/contract';
 import type { GatewayUpdate } from '@countersign/sdk/contract/gen/countersign/control/v1/control_pb.ts';
 import { parseTrustDomain, spiffeIdOf } from '@countersign/sdk/identity';
 import { type GatewayConfig, parseAddress } from '../config/index.ts';
-import { createGateway, createSecretStore, type Gateway, type SecretStore } from '../gateway/index.ts';
+import { createGateway, createSecretStore, type Gateway, loadProtocols, type SecretStore } from '../gateway/index.ts';
 import { protocols } from '../gateway/protocols/registry.generated.ts';
 import { createLedger, type LedgerReader, type LedgerWriter } from '../ledger/index.ts';
 import { createPolicyLoader } from '../policy/index.ts';
@@ -50,7 +50,7 @@ export function openSecrets(dataDir: string, deps: { random: Random; env: RoleDe
  * A gateway, as its section of the configuration says. It is ready when it has an identity and the server has told it targets and
  * policies; from then on it goes on with what it has when the server is away.
  */
-export function createGatewayApp(deps: RoleDeps<GatewayConfig>): GatewayRole {
+export async function createGatewayApp(deps: RoleDeps<GatewayConfig>): Promise<GatewayRole> {
   const { config, clock, random, log, env } = deps;
   shieldProcess({ log, attested: true });
   const trustDomain = parseTrustDomain(deps.trustDomain);
@@ -68,7 +68,7 @@ export function createGatewayApp(deps: RoleDeps<GatewayConfig>): GatewayRole {
   const identity = createWorkloadIdentity({ clock, log, socket: config.workloadApi });
   const drainMs = parseDurationMs(config.drain) ?? 0;
   const gateway = createGateway({
-    ...{ clock, random, log, identity, ledger, protocols, secrets },
+    ...{ clock, random, log, identity, ledger, secrets, protocols: await loadProtocols(protocols) },
     maskKey: deriveKey(sealKey, 'hash masks'),
     withheldKey: openWithheldKey(config.dataDir, random),
     listen: parseAddress(config.listen),

@@ -1,22 +1,16 @@
 import { connect as connectTcp, createServer, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
-import { Type } from 'typebox';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createManualClock, type ManualClock } from '../std/index.ts';
 import { portOf } from './doors.ts';
-import { createGateway, type GatewayDeps, type ProtocolMember } from './index.ts';
+import { createGateway, type GatewayDeps, type LoadedProtocol } from './index.ts';
 import { createTestAuthority, createTestIdentity, identityOf, type TestSvid } from './testing/test-authority.ts';
 import { testGatewayDeps } from './testing/test-gateway.ts';
 
 // The core with a protocol that echoes: who gets in, to what, for how long.
-const echo: ProtocolMember = {
-  kind: 'protocol',
+const echo: LoadedProtocol = {
   id: 'echo',
-  summary: 'Says what it hears.',
-  config: Type.Object({}),
-  policySchema: { namespace: 'Echo', entityTypes: {}, actions: {} },
   alpn: 'echo',
-  checkConfig: () => [],
   openTarget(config, deps) {
     if (config === 'broken') throw new Error('broken');
     const [word, port] = String(config).split(' ');

@@ -27,7 +27,7 @@ import { createLedgerTurn } from './ledger-turn.ts';
 import { createMemoryGuard, type MemoryGuard } from './memory-guard.ts';
 import { createOpenTargets, type TargetProblem } from './open-targets.ts';
 import { createPolicyBoard, createTargetPolicies } from './policy-board.ts';
-import type { ProtocolMember, SecretResolver, SessionRefusal } from './protocol.ts';
+import type { LoadedProtocol, SecretResolver, SessionRefusal } from './protocol.ts';
 import { createReach } from './reach.ts';
 import { serveSession } from './serve-session.ts';
 import type { Durability } from './session.ts';
@@ -40,7 +40,7 @@ export interface GatewayDeps {
   readonly log: Log;
   readonly identity: GatewayIdentity;
   readonly ledger: LedgerWriter;
-  readonly protocols: readonly ProtocolMember[];
+  readonly protocols: readonly LoadedProtocol[];
   readonly secrets: SecretResolver;
   /** 32 bytes: key of `hash` masks. */
   readonly maskKey: Secret;

@@ -11,15 +11,17 @@ export { errorTable, GatewayError } from './errors.ts';
 export { createGateway, type Gateway, type GatewayDeps, type SessionInfo } from './gateway.ts';
 export type { CurrentIdentity, GatewayIdentity } from './identity.ts';
 export { definitionOf, type TargetProblem } from './open-targets.ts';
-export type {
-  ProtocolMember,
-  SecretResolver,
-  SessionRefusal,
-  StartTls,
-  Target,
-  TargetDeps,
-  TargetPolicies,
-  TargetWarning,
+export {
+  type LoadedProtocol,
+  loadProtocols,
+  type ProtocolMember,
+  type SecretResolver,
+  type SessionRefusal,
+  type StartTls,
+  type Target,
+  type TargetDeps,
+  type TargetPolicies,
+  type TargetWarning,
 } from './protocol.ts';
 export { createSecretStore, type SecretStore } from './secrets.ts';
 export {

@@ -1,6 +1,5 @@
 import { createServer, type Server } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { Type } from 'typebox';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   createCacheBudget,
@@ -14,7 +13,7 @@ import {
 import { portOf } from './doors.ts';
 import { GatewayError } from './errors.ts';
 import { createOpenTargets, type OpenTargets, type OpenTargetsDeps } from './open-targets.ts';
-import type { LoginProblem, ProtocolMember, TargetDeps } from './protocol.ts';
+import type { LoadedProtocol, LoginProblem, TargetDeps } from './protocol.ts';
 import type { Reach } from './reach.ts';
 import { createTestAuthority, createTestIdentity, identityOf } from './testing/test-authority.ts';
 
@@ -43,14 +42,9 @@ let policiesChange: () => void;
 const never = new AbortController().signal;
 
 /** Its config says whether it listens, and at which port: `direct`, `direct PORT`. */
-const member: ProtocolMember = {
-  kind: 'protocol',
+const member: LoadedProtocol = {
   id: 'fake',
-  summary: 'Serves nobody.',
-  config: Type.Object({}),
-  policySchema: { namespace: 'Fake', entityTypes: {}, actions: {} },
   alpn: 'fake',
-  checkConfig: () => [],
   openTarget(config, deps) {
     if (config === 'refused') throw new GatewayError('ERR_GATEWAY_TARGET_CONFIG', 'port is 0');
     if (config === 'bug') throw new TypeError('password is undefined');

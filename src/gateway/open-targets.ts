@@ -13,7 +13,7 @@ import { portOf } from './doors.ts';
 import { errorTable, GatewayError } from './errors.ts';
 import type { CurrentIdentity, GatewayIdentity } from './identity.ts';
 import type {
-  ProtocolMember,
+  LoadedProtocol,
   SecretResolver,
   SessionRefusal,
   Target,
@@ -66,7 +66,7 @@ export interface TargetProblem {
 /** A target that is served. */
 export interface OpenTarget {
   readonly name: string;
-  readonly member: ProtocolMember;
+  readonly member: LoadedProtocol;
   readonly target: Target;
 }
 
@@ -75,7 +75,7 @@ export interface OpenTargetsDeps {
   readonly random: Random;
   readonly log: Log;
   readonly identity: Pick<GatewayIdentity, 'current'>;
-  readonly protocols: readonly ProtocolMember[];
+  readonly protocols: readonly LoadedProtocol[];
   readonly secrets: SecretResolver;
   readonly policies: TargetPolicies;
   readonly caches: CacheBudget;

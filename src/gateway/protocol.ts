@@ -15,8 +15,6 @@ export interface ProtocolMember extends Member {
   readonly kind: 'protocol';
   /** What the protocol adds to the policy language. */
   readonly policySchema: PolicySchemaFragment;
-  /** ALPN name that clients of direct TLS may offer, undefined when the protocol has none. */
-  readonly alpn: string | undefined;
   /** Problems of a target's config that its schema can't say, each one sentence; none: `openTarget` takes it. */
   checkConfig(config: unknown): readonly string[];
   /**
@@ -24,6 +22,14 @@ export interface ProtocolMember extends Member {
    * or is no config.
    */
   namesServed?(config: unknown): readonly string[] | undefined;
+  /** Loads what the data path needs: whoever only declares, decides or asks does without. */
+  load(): Promise<ProtocolPath>;
+}
+
+/** The half of a protocol that stands in the data path. */
+export interface ProtocolPath {
+  /** ALPN name that clients of direct TLS may offer, undefined when the protocol has none. */
+  readonly alpn: string | undefined;
   /** Opens a target. Connects to nothing yet. @throws GatewayError ERR_GATEWAY_TARGET_CONFIG */
   openTarget(config: unknown, deps: TargetDeps): Target;
   /**
@@ -31,6 +37,16 @@ export interface ProtocolMember extends Member {
    * `startTls` with bytes that belong to TLS already. Undefined: the client was told why not, and the socket is ended.
    */
   negotiateDirect(socket: Socket, startTls: StartTls, signal: AbortSignal): Promise<Duplex | undefined>;
+}
+
+/** A protocol that a gateway has loaded. */
+export interface LoadedProtocol extends ProtocolPath {
+  readonly id: string;
+}
+
+/** Loads the data path of all of them. */
+export function loadProtocols(members: readonly ProtocolMember[]): Promise<readonly LoadedProtocol[]> {
+  return Promise.all(members.map(async (member) => ({ id: member.id, ...(await member.load()) })));
 }
 
 /** Goes on in TLS on that socket; `first` are bytes already read that belong to it. Resolves once the handshake is done. */

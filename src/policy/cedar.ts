@@ -1,4 +1,5 @@
-import * as cedar from '@cedar-policy/cedar-wasm/nodejs';
+import { createRequire } from 'node:module';
+import { setFlagsFromString } from 'node:v8';
 import type { PolicyJson } from './cedar-json.ts';
 import type { SchemaJson } from './compose-schema.ts';
 import { PolicyError } from './errors.ts';
@@ -10,6 +11,20 @@ import type { PolicyProblem } from './types.ts';
  * Every text that reaches it was weighed by `split.ts` first.
  */
 
+type Cedar = typeof import('@cedar-policy/cedar-wasm/nodejs');
+
+let loaded: Cedar | undefined;
+
+/** Loaded when it is first needed: most commands look at no policy. */
+function cedar(): Cedar {
+  if (loaded !== undefined) return loaded;
+  // What is called a few times is not worth optimising: half of the time that a check of ten policies takes. Of ten thousand it still is.
+  setFlagsFromString('--wasm-tiering-budget=200000000');
+  // The package's own types are those of the module.
+  loaded = createRequire(import.meta.url)('@cedar-policy/cedar-wasm/nodejs') as Cedar;
+  return loaded;
+}
+
 /** What Cedar says of one policy text; `offset` into it in UTF-16 units. */
 export interface CedarFinding extends Pick<PolicyProblem, 'severity' | 'code' | 'message' | 'help'> {
   readonly offset: number;
@@ -17,7 +32,7 @@ export interface CedarFinding extends Pick<PolicyProblem, 'severity' | 'code' | 
 
 /** Parses one policy, or says what is wrong with it. @throws PolicyError ERR_POLICY_PARSER */
 export function parsePolicy(text: string): { readonly json: PolicyJson } | { readonly finding: CedarFinding } {
-  const answer = callCedar(() => cedar.policyToJson(text));
+  const answer = callCedar(() => cedar().policyToJson(text));
   // Cedar's JSON policy format; cedar-json.ts declares the part of it that the compiler accepts, and the compiler refuses the rest.
   if (answer.type === 'success') return { json: answer.json as PolicyJson };
   const [error] = answer.errors;
@@ -26,17 +41,22 @@ export function parsePolicy(text: string): { readonly json: PolicyJson } | { rea
   return { finding: { severity: 'error', code, message, ...placeOf(text, error) } };
 }
 
-/** Checks policies that parse against the schema: what there is to say of each, by index. @throws PolicyError ERR_POLICY_PARSER */
+/**
+ * Checks policies that parse against the schema: what there is to say of each, by index.
+ * @throws PolicyError ERR_POLICY_PARSER, ERR_POLICY_SCHEMA
+ */
 export function validatePolicies(texts: readonly string[], schema: SchemaJson): readonly (readonly CedarFinding[])[] {
   const staticPolicies = Object.fromEntries(texts.entries());
   // The schema type of Cedar's declarations is the mutable twin of ours.
-  const cedarSchema = schema as Parameters<typeof cedar.checkParseSchema>[0];
-  const answer = callCedar(() => cedar.validate({ schema: cedarSchema, policies: { staticPolicies } }));
-  if (answer.type === 'failure')
+  const cedarSchema = schema as Parameters<Cedar['checkParseSchema']>[0];
+  const answer = callCedar(() => cedar().validate({ schema: cedarSchema, policies: { staticPolicies } }));
+  if (answer.type === 'failure') {
+    checkSchema(schema);
     throw new PolicyError(
       'ERR_POLICY_PARSER',
       `Cedar's validator failed: ${answer.errors[0]?.message ?? 'no reason given'}`,
     );
+  }
   const findings = texts.map((): CedarFinding[] => []);
   for (const severity of ['error', 'warning'] as const) {
     for (const { policyId, error } of severity === 'error' ? answer.validationErrors : answer.validationWarnings) {
@@ -55,9 +75,9 @@ export function validatePolicies(texts: readonly string[], schema: SchemaJson): 
 }
 
 /** @throws PolicyError ERR_POLICY_SCHEMA */
-export function checkSchema(schema: SchemaJson): void {
+function checkSchema(schema: SchemaJson): void {
   // As above: the mutable twin.
-  const answer = callCedar(() => cedar.checkParseSchema(schema as Parameters<typeof cedar.checkParseSchema>[0]));
+  const answer = callCedar(() => cedar().checkParseSchema(schema as Parameters<Cedar['checkParseSchema']>[0]));
   if (answer.type === 'success') return;
   throw new PolicyError('ERR_POLICY_SCHEMA', answer.errors.map((error) => error.message).join('; '));
 }

@@ -254,11 +254,11 @@ describe('a loader', () => {
   it('gives the same set and the same problems as a fresh one, at the places of the new text', () => {
     const loader = createPolicyLoader(shopSchema);
     const good = 'permit(principal, action == Action::"shop:select", resource);';
-    const bad = 'permit(principal, action, resource) when { context.colums };';
+    const bad = 'permit(principal, action == Action::"shop:select", resource) when { context.colums };';
     loader.check([{ name: 'p', text: `${good}\n${bad}` }]);
     const moved = [{ name: 'q', text: `\n\n  ${bad}\n${good}` }];
     expect(loader.check(moved).problems).toEqual(checkPolicies(moved, shopSchema).problems);
-    expect(loader.check(moved).problems[0]?.position).toEqual({ source: 'q', line: 3, column: 46 });
+    expect(loader.check(moved).problems[0]?.position).toEqual({ source: 'q', line: 3, column: 71 });
     const fixed = [{ name: 'q', text: good }];
     expect(loader.load(fixed).digest).toBe(loadPolicies(fixed, shopSchema).digest);
     expect(loader.load(fixed).decide(select())).toEqual({ allow: true, policies: ['q#1'], obligations: NONE });
@@ -285,7 +285,9 @@ describe('errors', () => {
       ],
     ];
     for (const [fragments, message] of broken) {
-      const error = failureOf(() => composeSchema(fragments));
+      const error = failureOf(() =>
+        loadPolicies([{ name: 'p', text: 'permit(principal, action, resource);' }], composeSchema(fragments)),
+      );
       expect(error.code).toBe('ERR_POLICY_SCHEMA');
       expect(error.message).toMatch(message);
     }

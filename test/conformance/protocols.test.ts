@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { GatewaySession, ProtocolMember, Target } from '../../src/gateway/index.ts';
 import { SessionEnd } from '../../src/gateway/index.ts';
 import { protocols } from '../../src/gateway/protocols/registry.generated.ts';
-import { composeSchema } from '../../src/policy/index.ts';
+import { composeSchema, loadPolicies } from '../../src/policy/index.ts';
 import {
   createCacheBudget,
   createSilentLog,
@@ -24,7 +24,8 @@ interface ProtocolCase {
 const PASSWORD = 'correct horse';
 
 it('has schema fragments that make one policy schema', () => {
-  expect(() => composeSchema(members.map((member) => member.policySchema))).not.toThrow();
+  const schema = composeSchema(members.map((member) => member.policySchema));
+  expect(() => loadPolicies([{ name: 'p', text: 'permit(principal, action, resource);' }], schema)).not.toThrow();
 });
 
 const cases = await Promise.all(
@@ -32,11 +33,11 @@ const cases = await Promise.all(
     const { conformance }: ProtocolCase = await import(
       `../../src/gateway/protocols/${member.id}/testing/conformance.ts`
     );
-    return { id: member.id, member, ...conformance };
+    return { id: member.id, member, path: await member.load(), ...conformance };
   }),
 );
 
-describe.each(cases)('the protocol $id', ({ id, member, config, hello }) => {
+describe.each(cases)('the protocol $id', ({ id, member, path, config, hello }) => {
   let silent: { port: number; close(): void };
   let target: Target;
   const clients: Socket[] = [];
@@ -46,7 +47,7 @@ describe.each(cases)('the protocol $id', ({ id, member, config, hello }) => {
   });
   afterAll(() => silent.close());
   beforeEach(() => {
-    target = member.openTarget(config(silent.port), {
+    target = path.openTarget(config(silent.port), {
       name: 'target',
       clock: createSystemClock(),
       random: createSystemRandom(),

@@ -11,7 +11,7 @@ export const command: CliCommand = {
   async run(context) {
     const config = loadConfig(context);
     const log = createLog({ level: config.log.level });
-    const role = createGatewayApp({
+    const role = await createGatewayApp({
       trustDomain: config.trustDomain,
       config: requireSection(context, config, 'gateway'),
       env: context.env,

@@ -6,6 +6,7 @@ import { composeSchema, createPolicyLoader } from '../../../policy/index.ts';
 import { createManualClock, type Log, type ManualClock } from '../../../std/index.ts';
 import { encodeRowDescription, encodeStartup } from '../../../wire/postgres/index.ts';
 import { createGateway, type GatewayDeps } from '../../gateway.ts';
+import { loadProtocols } from '../../protocol.ts';
 import { createTestAuthority, createTestIdentity, identityOf, type TestSvid } from '../../testing/test-authority.ts';
 import { testGatewayDeps } from '../../testing/test-gateway.ts';
 import { member } from './index.ts';
@@ -45,7 +46,9 @@ async function begin(options: Partial<GatewayDeps> = {}) {
   clock = createManualClock(NOW_MS);
   identity = createTestIdentity(identityOf(gatewaySvid, [authority]));
   fake = await startFakeTarget({ answer: (session, message) => answer(session, message) });
-  gateway = createGateway(testGatewayDeps({ clock, log, identity, protocols: [member], ...options }));
+  gateway = createGateway(
+    testGatewayDeps({ clock, log, identity, protocols: await loadProtocols([member]), ...options }),
+  );
   await gateway.start(AbortSignal.timeout(10_000));
   gateway.applyPolicies(
     createPolicyLoader(composeSchema([member.policySchema])).load([

@@ -7,9 +7,7 @@
  */
 import type { ProtocolMember } from '../../protocol.ts';
 import { checkConfig, configSchema, databasesOf } from './config.ts';
-import { negotiateDirect } from './direct.ts';
-import { policySchema } from './sql/index.ts';
-import { openTarget } from './target.ts';
+import { policySchema } from './sql/policy-schema.ts';
 
 /** The PostgreSQL protocol member. */
 export const member = {
@@ -18,9 +16,7 @@ export const member = {
   summary: 'PostgreSQL wire protocol 3.0 and 3.2: statements decided one by one, columns masked by provenance.',
   config: configSchema,
   policySchema,
-  alpn: 'postgresql',
   checkConfig,
   namesServed: databasesOf,
-  openTarget,
-  negotiateDirect,
+  load: async () => (await import('./path.ts')).path,
 } as const satisfies ProtocolMember;

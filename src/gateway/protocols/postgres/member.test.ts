@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { composeSchema, loadPolicies } from '../../../policy/index.ts';
 import { createSystemClock } from '../../../std/index.ts';
 import { encodePem } from '../../../wire/x509/index.ts';
-import { createGateway } from '../../index.ts';
+import { createGateway, loadProtocols } from '../../index.ts';
 import { createTestAuthority, createTestIdentity, identityOf } from '../../testing/test-authority.ts';
 import { createMemoryLedger, testGatewayDeps } from '../../testing/test-gateway.ts';
 import { member } from './index.ts';
@@ -41,7 +41,7 @@ beforeAll(async () => {
       clock: createSystemClock(),
       identity: createTestIdentity(identityOf(gatewaySvid, [authority])),
       ledger,
-      protocols: [member],
+      protocols: await loadProtocols([member]),
       drainMs: 200,
     }),
   );

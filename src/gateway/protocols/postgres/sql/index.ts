@@ -12,6 +12,7 @@ export type { BoundValue } from './bound.ts';
 export type { Catalog } from './catalog.ts';
 export { type CatalogMirror, type CatalogQuestion, createCatalogMirror } from './catalog-mirror.ts';
 export { firstUserOid } from './catalog-queries.ts';
+export { defaultLimits } from './default-limits.ts';
 export {
   codingBetween,
   encodingHint,
@@ -44,7 +45,7 @@ export type {
   TextLimits,
   Withholding,
 } from './plan.ts';
-export { createPlanner, defaultLimits } from './planner.ts';
+export { createPlanner } from './planner.ts';
 export { policySchema } from './policy-schema.ts';
 export type { PreparedStatement } from './prepared.ts';
 export { positionInOwnText } from './rewrite.ts';

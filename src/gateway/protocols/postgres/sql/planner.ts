@@ -1,6 +1,7 @@
 import { type AnalysisFacts, createAnalysis } from './analyze.ts';
 import { boundParameters } from './bound.ts';
 import { refuseOwnCode } from './code.ts';
+import { defaultLimits } from './default-limits.ts';
 import type { DerivedReads } from './derived.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { judge, touchesOf } from './judge.ts';
@@ -18,7 +19,6 @@ import type {
   SessionFacts,
   StatementFacts,
   StatementPlan,
-  TextLimits,
 } from './plan.ts';
 import { planLong } from './plan-long.ts';
 import { recordedAlike } from './recorded-alike.ts';
@@ -97,12 +97,6 @@ export function createPlanner(options: PlannerOptions): Planner {
   };
   return planner;
 }
-
-/**
- * Far above what drivers and tools send: dumps of 20 MB, 65,535 parameters, 20,000 rows of ten columns. The intents of all statements of
- * a text are one batch of the ledger, of which a segment must hold all.
- */
-export const defaultLimits: TextLimits = { textBytes: 32 << 20, statements: 20_000, words: 1_000_000 };
 
 /** A text that nobody can parse may hold the marks of a shape: it must not find the verdict of one, nor leave its own there. */
 function keyOfShape(basis: string, { text }: Shape): string {
