@@ -163,7 +163,7 @@ async function measureStart(context: BenchContext, many: number): Promise<readon
   const folder = mkdtempSync(join(tmpdir(), 'cs-bench-sync-'));
   const trustDomain = parseTrustDomain('example.org');
   const deps = { ...QUIET, random: createSystemRandom(), trustDomain, knowsTrustDomain: () => true };
-  const store = sqlite.open({ file: join(folder, 'store.db') }, QUIET);
+  const store = await sqlite.open({ file: join(folder, 'store.db') }, QUIET);
   await store.start(NEVER);
   try {
     await store.migrate(registrationMigrations);

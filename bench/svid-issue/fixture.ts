@@ -30,7 +30,7 @@ export async function startAuthority(): Promise<{ authority: Authority; stop: ()
   const signal = new AbortController().signal;
   const deps = { clock: createSystemClock(), log: createSilentLog(), random: createSystemRandom() };
   const folder = mkdtempSync(join(tmpdir(), 'cs-bench-'));
-  const store = sqlite.open({ file: join(folder, 'store.db') }, deps);
+  const store = await sqlite.open({ file: join(folder, 'store.db') }, deps);
   await store.start(signal);
   await store.migrate(authorityMigrations);
   const keystore = memory.open({}, deps);

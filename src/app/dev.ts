@@ -64,7 +64,7 @@ export function createDevApp(deps: {
       chmodSync(paths.directory, 0o755);
       const section = defaults(deps.trustDomain, paths);
       // Its agent is given the bundle anew below, so nobody is left behind by keys that are lost.
-      const server = createServerApp({ ...role, config: section.server, acceptLoss: true });
+      const server = await createServerApp({ ...role, config: section.server, acceptLoss: true });
       await begin(server, signal);
       const address = server.address();
       const serverAddress = `${address.host}:${address.port}`;

@@ -50,12 +50,12 @@ export interface ServerDeps extends RoleDeps<ServerConfig> {
 }
 
 /** The control plane, as its section of the configuration says. */
-export function createServerApp(deps: ServerDeps): ServerRole {
+export async function createServerApp(deps: ServerDeps): Promise<ServerRole> {
   const { config, clock, log } = deps;
   shieldProcess({ log, attested: false }); // Before any key is read.
   openPrivateFolder(config.dataDir);
   openSocketFolder(config.socket);
-  const parts = openParts(deps);
+  const parts = await openParts(deps);
   const { authority, registration, resources, ledger, nodes, attestation, identity, trustDomain } = parts;
   let started = false;
   const api = createServerApi({
@@ -112,10 +112,10 @@ export function createServerApp(deps: ServerDeps): ServerRole {
 }
 
 /** The features that the API stands on, and the order in which they start. */
-function openParts(deps: ServerDeps) {
+async function openParts(deps: ServerDeps) {
   const { config, clock, random, log } = deps;
   const trustDomain = parseTrustDomain(deps.trustDomain);
-  const store = openStore(deps);
+  const store = await openStore(deps);
   const keystore = openKeystore(deps);
   const authority = createAuthority({
     store,
@@ -194,7 +194,7 @@ function migrationsOf(store: Store): Service {
 /** What can be wrong with a server, and the services that look. */
 function conditionsOf(
   { config, clock, log }: ServerDeps,
-  parts: ReturnType<typeof openParts>,
+  parts: Awaited<ReturnType<typeof openParts>>,
   started: () => boolean,
 ): { readonly conditions: Conditions; readonly services: readonly Service[] } {
   const looks = createProcessLooks({ clock, log, dataDir: config.dataDir });
@@ -224,7 +224,7 @@ function authorityOptions(config: ServerConfig): AuthorityOptions {
   };
 }
 
-function metricsOf({ registration, ledger, resources }: ReturnType<typeof openParts>): Metric[] {
+function metricsOf({ registration, ledger, resources }: Awaited<ReturnType<typeof openParts>>): Metric[] {
   return [
     {
       name: 'countersign_registration_revision',

@@ -46,7 +46,7 @@ async function startServer(serverId: string) {
     readSecretFile: (file: string) => readGivenSecretNow(`file:${file}`, { env: {}, bytesMax: 1000 }),
     readTrustedFile: () => undefined,
   };
-  const store = postgres.open(
+  const store = await postgres.open(
     { url: `file:${path.join(folder, 'url')}` },
     { ...deps, clock: createSystemClock(), files },
   );

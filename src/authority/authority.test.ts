@@ -59,7 +59,7 @@ beforeEach(async () => {
   clock = createManualClock(START_MS);
   const folder = fs.mkdtempSync(path.join(scratch, 'case-'));
   keystoreFolder = path.join(folder, 'keys');
-  store = sqlite.open({ file: path.join(folder, 'store', 'store.db') }, { clock, log: createSilentLog() });
+  store = await sqlite.open({ file: path.join(folder, 'store', 'store.db') }, { clock, log: createSilentLog() });
   running = [store];
   await store.start(signal);
   await store.migrate(authorityMigrations);

@@ -38,7 +38,7 @@ afterEach(async () => {
 const at = (name: string) => path.join(folder, name);
 
 async function openStore(name = 'store'): Promise<Store & Service> {
-  const store = sqlite.open({ file: path.join(at(name), 'store.db') }, { clock, log: createSilentLog() });
+  const store = await sqlite.open({ file: path.join(at(name), 'store.db') }, { clock, log: createSilentLog() });
   await store.start(signal);
   started.push(store);
   await store.migrate(authorityMigrations);
@@ -47,7 +47,7 @@ async function openStore(name = 'store'): Promise<Store & Service> {
 
 async function start(store: Store, changes: Partial<AuthorityOptions> = {}, member: KeystoreMember = disk) {
   const deps = { log: createSilentLog(), random: createSystemRandom() };
-  const keystore = member.open(member === disk ? { directory: at('keys') } : {}, deps);
+  const keystore = await member.open(member === disk ? { directory: at('keys') } : {}, deps);
   const options: AuthorityOptions = {
     ...{ x509KeyType: 'ec-p256', jwtKeyType: 'ec-p256', serverId: 'a' },
     ...{ caTtlMs: 24 * HOUR_MS, x509SvidTtlMs: HOUR_MS, jwtSvidTtlMs: 300_000 },

@@ -44,7 +44,7 @@ describe('several servers on one database', () => {
 
   async function startServer(name: string): Promise<{ store: Store; registration: Registration }> {
     const deps = { clock: createSystemClock(), log: createSilentLog() };
-    const store = postgresEngine.open({ url: 'env:CS_REGISTRATION_TEST_URL' }, deps);
+    const store = await postgresEngine.open({ url: 'env:CS_REGISTRATION_TEST_URL' }, deps);
     await store.start(signal);
     opened.push(store);
     await store.migrate(registrationMigrations);

@@ -26,7 +26,7 @@ describe('several servers on one database', () => {
   afterAll(() => postgres.stop());
 
   async function startServer(seed: string): Promise<Resources & Service> {
-    const store = postgresEngine.open(
+    const store = await postgresEngine.open(
       { url: 'env:CS_RESOURCES_TEST_URL' },
       { clock: createSystemClock(), log: createSilentLog() },
     );

@@ -86,11 +86,14 @@ export interface GivenFiles {
 export interface StoreEngineMember extends Member {
   readonly kind: 'store-engine';
   /**
-   * The store for that config (checked against the member's schema here). Opens nothing: `start` does. Relative paths lie below
+   * The store for that config (checked against the member's schema here), whose code is loaded now. Opens nothing: `start` does. Relative paths lie below
    * `dataDir`, or the working directory without one. Files that an operator names are read by `files` alone.
    * @throws StoreError ERR_STORE_CONFIG
    */
-  open(config: unknown, deps: { clock: Clock; log: Log; dataDir?: string; files?: GivenFiles }): Store & Service;
+  open(
+    config: unknown,
+    deps: { clock: Clock; log: Log; dataDir?: string; files?: GivenFiles },
+  ): Promise<Store & Service>;
 }
 
 /** The type of a column of bytes. */

@@ -7,7 +7,7 @@ import { type ItemTables, itemMigrations } from './store-items.ts';
 const [engine = '', config = '{}', first = '1'] = process.argv.slice(2);
 const member = memberById(storeEngines, engine);
 if (!member) throw new Error(`no store engine ${engine}`);
-const store = member.open(JSON.parse(config), { clock: createSystemClock(), log: createSilentLog() });
+const store = await member.open(JSON.parse(config), { clock: createSystemClock(), log: createSilentLog() });
 await store.start(new AbortController().signal);
 await store.migrate(itemMigrations);
 process.stdout.write('ready\n');

@@ -53,7 +53,7 @@ server:
   const { server: config } = parseConfig({ file: 'year.yaml', text, members: memberSchemas, env: {} });
   if (config === undefined) throw new Error('the configuration has a section server');
   const log = createSilentLog();
-  server = createServerApp({ ...{ trustDomain, config, clock, log }, random: createSystemRandom(), env: {} });
+  server = await createServerApp({ ...{ trustDomain, config, clock, log }, random: createSystemRandom(), env: {} });
   await server.start(options.signal);
 }
 

@@ -24,7 +24,7 @@ export async function openTestStore(
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'cs-store-'));
   const file = path.join(folder, 'test.db');
   const open = async () => {
-    const opened = sqlite.open(
+    const opened = await sqlite.open(
       { file },
       { clock: deps.clock ?? createSystemClock(), log: deps.log ?? createSilentLog() },
     );

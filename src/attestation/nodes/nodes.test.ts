@@ -29,7 +29,7 @@ const withoutAliases: string[] = [];
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'nodes-'));
-  store = sqlite.open({ file: join(folder, 'db') }, { clock: createSystemClock(), log: createSilentLog() });
+  store = await sqlite.open({ file: join(folder, 'db') }, { clock: createSystemClock(), log: createSilentLog() });
   await store.start(signal);
   await store.migrate(attestationMigrations);
   nodes = create();

@@ -17,7 +17,7 @@ export const command: CliCommand = {
   async run(context, input) {
     const config = loadConfig(context);
     const log = createLog({ level: config.log.level });
-    const role = createServerApp({
+    const role = await createServerApp({
       trustDomain: config.trustDomain,
       config: requireSection(context, config, 'server'),
       env: context.env,

@@ -144,10 +144,11 @@ describe('a reference', () => {
     expect(() => resolve(reference)).toThrow(/CS_URL_MISSING|nowhere/);
   });
 
-  it('is what the configuration asks for: a URL in its place is refused and not repeated', () => {
-    const open = () => member.open({ url: 'postgres://me:hunter2@db/app' }, { clock: createSystemClock(), log });
-    expect(open).toThrow(expect.objectContaining({ code: 'ERR_STORE_CONFIG' }));
-    expect(open).not.toThrow(/hunter2/);
+  it('is what the configuration asks for: a URL in its place is refused and not repeated', async () => {
+    const opened = member.open({ url: 'postgres://me:hunter2@db/app' }, { clock: createSystemClock(), log });
+    const refusal: unknown = await opened.catch((error: unknown) => error);
+    expect(refusal).toMatchObject({ code: 'ERR_STORE_CONFIG' });
+    expect(String(refusal)).not.toMatch(/hunter2/);
     const parse = () =>
       parseConfig({
         file: 'c.yaml',

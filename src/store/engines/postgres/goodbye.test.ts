@@ -50,14 +50,14 @@ afterEach(async () => {
 });
 
 async function open(): Promise<Store & Service> {
-  const store = create();
+  const store = await create();
   await store.start(new AbortController().signal);
   return store;
 }
 
-function create(): Store & Service {
+async function create(): Promise<Store & Service> {
   const config = { url: `env:${URL_VARIABLE}`, connectionsMax: 2 };
-  const store = member.open(config, { clock: createSystemClock(), log: createSilentLog() });
+  const store = await member.open(config, { clock: createSystemClock(), log: createSilentLog() });
   opened.push(store);
   return store;
 }
@@ -130,7 +130,7 @@ describe.each(Object.entries(WAYS))('a database that says goodbye by %s', (_name
       for (const afterBytes of offsets(listening, way)) {
         const { connections } = proxy;
         proxy.plan = (n) => (n === connections + 1 ? { ...way, afterBytes } : undefined);
-        const store = create();
+        const store = await create();
         await store.start(new AbortController().signal).then(() => work(store), failedAsItShould);
         await store.stop();
       }

@@ -6,8 +6,7 @@
  */
 import { Type } from 'typebox';
 import { parseEngineConfig } from '../../engine-config.ts';
-import type { StoreEngineMember } from '../../store.ts';
-import { createPostgresStore } from './postgres-store.ts';
+import type { GivenFiles, StoreEngineMember } from '../../store.ts';
 
 const config = Type.Object(
   {
@@ -44,10 +43,11 @@ export const member = {
   id: 'postgres',
   summary: 'Keeps everything in a PostgreSQL database (15 or later); for several server processes.',
   config,
-  open: (input, { clock, log, files }) =>
-    createPostgresStore({
-      ...{ clock, log, config: parseEngineConfig('postgres', config, input) },
-      // Who gives no way to read files gets none read: their modes would go unseen.
-      files: files ?? { readSecretFile: () => undefined, readTrustedFile: () => undefined },
-    }),
+  async open(input, { clock, log, files }) {
+    const parsed = parseEngineConfig('postgres', config, input);
+    const { createPostgresStore } = await import('./postgres-store.ts');
+    // Who gives no way to read files gets none read: their modes would go unseen.
+    const none: GivenFiles = { readSecretFile: () => undefined, readTrustedFile: () => undefined };
+    return createPostgresStore({ clock, log, config: parsed, files: files ?? none });
+  },
 } as const satisfies StoreEngineMember;

@@ -51,7 +51,7 @@ async function open(
   const { log, ...config } = options;
   const variable = 'CS_POSTGRES_TEST_URL';
   process.env[variable] = url;
-  const store = member.open(
+  const store = await member.open(
     { url: `env:${variable}`, ...config },
     {
       clock: createSystemClock(),
@@ -255,7 +255,7 @@ describe('the password', () => {
       readTrustedFile: () => undefined,
     };
     const deps = { clock: createSystemClock(), log: createSilentLog(), files };
-    const store = member.open({ url: `file:${file}` }, deps);
+    const store = await member.open({ url: `file:${file}` }, deps);
     opened.push(store);
     await store.start(signal);
     await postgres.query(`alter role rotated password 'second'`);

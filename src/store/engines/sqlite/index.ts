@@ -8,7 +8,6 @@ import { resolve } from 'node:path';
 import { Type } from 'typebox';
 import { parseEngineConfig } from '../../engine-config.ts';
 import type { StoreEngineMember } from '../../store.ts';
-import { createSqliteStore } from './sqlite-store.ts';
 
 const config = Type.Object(
   {
@@ -33,8 +32,9 @@ export const member = {
   id: 'sqlite',
   summary: 'Keeps everything in one SQLite file; for one server process.',
   config,
-  open(input, { clock, log, dataDir = '.' }) {
+  async open(input, { clock, log, dataDir = '.' }) {
     const { file, lockWaitMs } = parseEngineConfig('sqlite', config, input);
+    const { createSqliteStore } = await import('./sqlite-store.ts');
     return createSqliteStore({ clock, log, file: resolve(dataDir, file), lockWaitMs });
   },
 } as const satisfies StoreEngineMember;

@@ -28,7 +28,7 @@ afterEach(async () => {
 });
 
 async function open(clock = createSystemClock()): Promise<Store & Service> {
-  const store = member.open({ file, lockWaitMs: 0 }, { clock, log: createSilentLog() });
+  const store = await member.open({ file, lockWaitMs: 0 }, { clock, log: createSilentLog() });
   opened.push(store);
   await store.start(signal);
   return store;
