@@ -1,5 +1,6 @@
 import { writeSync } from 'node:fs';
-import pino from 'pino';
+import { createRequire } from 'node:module';
+import type pino from 'pino';
 
 /** Structured values of one log line. Never a secret: a `Secret` prints as redacted. */
 export type LogFields = Readonly<Record<string, unknown>>;
@@ -17,9 +18,11 @@ export interface Log {
 
 /** Writes one JSON object a line to `write` (the descriptor `fd`, by default standard error); lines below `level` are dropped. */
 export function createLog(options: { level: LogLevel; write?: (line: string) => void; fd?: number }): Log {
+  // Loaded now, since most commands log nothing. The type is the package's own.
+  const createPino = createRequire(import.meta.url)('pino') as typeof pino;
   const destination = options.write ? { write: options.write } : descriptorOf(options.fd ?? 2);
   return wrap(
-    pino({ level: options.level, base: null, formatters: { level: (label) => ({ level: label }) } }, destination),
+    createPino({ level: options.level, base: null, formatters: { level: (label) => ({ level: label }) } }, destination),
   );
 }
 
