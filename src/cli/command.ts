@@ -18,6 +18,8 @@ export interface CliContext {
   readonly clock: Clock;
   readonly random: Random;
   stdin(): Promise<Buffer>;
+  /** All commands that there are. */
+  readonly commands: readonly NamedCommand[];
 }
 
 /** Values of one call: options by their long name in camelCase, arguments in order. */
@@ -48,10 +50,13 @@ export interface CliCommand extends CommandWords {
   run(context: CliContext, input: CliInput): Promise<number>;
 }
 
-/** A row of the generated table. */
-export interface CommandRow extends CommandWords {
-  /** Its words: `ledger tail`. */
+/** A command by its words, `ledger tail`, with what is said of it. */
+export interface NamedCommand extends CommandWords {
   readonly name: string;
+}
+
+/** A row of the generated table. */
+export interface CommandRow extends NamedCommand {
   readonly load: () => Promise<CliCommand>;
 }
 

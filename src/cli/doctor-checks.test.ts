@@ -22,6 +22,7 @@ const context: CliContext = {
   env: {},
   configPath: 'countersign.yaml',
   configNamed: true,
+  commands: [],
   signal: new AbortController().signal,
   clock: createManualClock(0),
   random: createSeededRandom('doctor'),

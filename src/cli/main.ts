@@ -118,6 +118,7 @@ function createContext(
   }
   return {
     json,
+    commands,
     env: process.env,
     configPath: named ?? '/etc/countersign/countersign.yaml',
     configNamed: named !== undefined,

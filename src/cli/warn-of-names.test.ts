@@ -51,6 +51,7 @@ describe('policy check', () => {
       env: {},
       configPath: join(directory, 'countersign.conf'),
       configNamed: false,
+      commands: [],
       signal: new AbortController().signal,
       clock: createManualClock(0),
       random: createSeededRandom('check'),

@@ -82,7 +82,16 @@ async function doctor(role: RoleName, { port, clock }: { port: number; clock: Cl
   const config = parseConfig({ file: 'countersign.yaml', text, members: memberSchemas, env: {} });
   const checks = await runChecks(
     {
-      ...{ say() {}, emit() {}, warn() {}, json: false, env: {}, configPath: 'countersign.yaml', configNamed: true },
+      ...{
+        say() {},
+        emit() {},
+        warn() {},
+        json: false,
+        commands: [],
+        env: {},
+        configPath: 'countersign.yaml',
+        configNamed: true,
+      },
       ...{ signal: new AbortController().signal, clock, random: createSeededRandom('doctor') },
       stdin: async () => Buffer.alloc(0),
     },

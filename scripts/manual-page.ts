@@ -1,0 +1,42 @@
+/** The manual page, in man(7), from the table of commands. */
+import type { NamedCommand } from '../src/cli/command.ts';
+
+export function manualPage(commands: readonly NamedCommand[]): string {
+  return [
+    '.TH COUNTERSIGN 1 "" countersign Countersign\n',
+    section('NAME', 'countersign \\- every server\\-to\\-server call verified, authorised and logged'),
+    section('SYNOPSIS', '.B countersign\nCOMMAND [OPTIONS]'),
+    section('COMMANDS', commands.map(commandText).join('')),
+    section('OPTIONS OF ALL COMMANDS', EVERYWHERE.map(([flags, text]) => entry(flags, text)).join('')),
+    section('FILES', entry('/etc/countersign/countersign.yaml', 'The configuration, unless another is named.')),
+    section('ENVIRONMENT', entry('COUNTERSIGN_CONFIG', 'Names the configuration where --config does not.')),
+  ].join('');
+}
+
+function commandText({ name, summary, arguments: words = '', options = [], examples }: NamedCommand): string {
+  const title = `.SS countersign ${escaped(`${name} ${words}`.trim())}\n${escaped(summary)}\n`;
+  const flags = options.map(([flag, text]) => entry(flag, text)).join('');
+  return `${title}${flags}.PP\nExamples:\n.PP\n.nf\n.RS\n${examples.map(escaped).join('\n')}\n.RE\n.fi\n`;
+}
+
+function section(title: string, text: string): string {
+  return `.SH ${title}\n${text}${text.endsWith('\n') ? '' : '\n'}`;
+}
+
+function entry(term: string, text: string): string {
+  return `.TP\n.B ${escaped(term)}\n${escaped(text)}\n`;
+}
+
+/** Text that troff takes as it stands: a backslash, a hyphen that can be copied, no control character at the beginning of a line. */
+function escaped(text: string): string {
+  return text
+    .replaceAll('\\', '\\e')
+    .replaceAll('-', '\\-')
+    .replaceAll(/^([.'])/gm, '\\&$1');
+}
+
+const EVERYWHERE = [
+  ['--json', 'Prints the result as one line of JSON, and a failure too.'],
+  ['--config <file>', 'The configuration file.'],
+  ['-h, --help', 'Says what the command takes.'],
+] as const;

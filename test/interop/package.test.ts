@@ -1,0 +1,92 @@
+/** What `npm pack` makes, installed alone as its user would: no sources, no tools, its Node beside it, and everything works. */
+import * as fs from 'node:fs';
+import * as os from 'node:os';
+import * as path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { eventually } from '../support/eventually.ts';
+import { createDaemon, type Daemon, run, spawnGuard } from '../support/processes.ts';
+import { commandIn, mayLack, runTool } from './toolchain.ts';
+
+const root = path.join(import.meta.dirname, '../..');
+const npm = commandIn([], 'npm');
+/** What the package is made of. */
+const MADE_OF = ['bin', 'src', 'sdk', 'scripts', 'package.json', 'package-lock.json', 'tsconfig.json', 'README.md'];
+
+describe.skipIf(mayLack(npm))('the installed package', () => {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'cs-package-'));
+  const installed = path.join(folder, 'prefix/lib/node_modules/countersign');
+  const executable = path.join(folder, 'prefix/bin/countersign');
+  const home = path.join(folder, 'home');
+  const guard = spawnGuard(folder, folder);
+  let dev: Daemon | undefined;
+
+  beforeAll(async () => {
+    // Its bundle is made anew, and the one of this checkout is in use.
+    const copy = path.join(folder, 'copy');
+    for (const name of [...MADE_OF, 'LICENSE'])
+      fs.cpSync(path.join(root, name), path.join(copy, name), { recursive: true });
+    fs.symlinkSync(path.join(root, 'node_modules'), path.join(copy, 'node_modules'));
+    await runTool(npm ?? '', ['pack', copy, '--pack-destination', folder]);
+    const [file = ''] = fs.readdirSync(folder).filter((name) => name.endsWith('.tgz'));
+    const prefix = ['--global', '--prefix', path.join(folder, 'prefix')];
+    await runTool(npm ?? '', ['install', ...prefix, '--prefer-offline', path.join(folder, file)]);
+  });
+  afterAll(async () => {
+    await dev?.end('SIGKILL');
+    guard.kill();
+    fs.rmSync(folder, { recursive: true, force: true });
+  });
+
+  const countersign = (...args: string[]) =>
+    run(executable, args, { env: { COUNTERSIGN_CONFIG: `${home}/countersign.yaml` } });
+
+  it('has a bundle and a manual page, no sources and no tools, and takes less than 45 MB beside its Node', () => {
+    expect(fs.readdirSync(installed).toSorted()).toEqual([
+      'LICENSE',
+      'README.md',
+      'bin',
+      'dist',
+      'node_modules',
+      'package.json',
+    ]);
+    expect(fs.existsSync(path.join(folder, 'prefix/share/man/man1/countersign.1'))).toBe(true);
+    const packages = fs.readdirSync(path.join(installed, 'node_modules'));
+    expect(packages).toContain(`node-linux-${process.arch}`);
+    expect(packages).not.toContain('typescript');
+    const files = fs
+      .readdirSync(installed, { recursive: true, encoding: 'utf8' })
+      .map((name) => path.join(installed, name));
+    const beside = files.filter((file) => !file.includes('/node_modules/node-linux-'));
+    const bytes = beside
+      .map((file) => fs.lstatSync(file))
+      .reduce((sum, stat) => sum + (stat.isFile() ? stat.size : 0), 0);
+    expect(bytes).toBeLessThan(45e6);
+  });
+
+  it('says its version by the Node that came with it', async () => {
+    const { stdout } = await countersign('--version');
+    expect(stdout).toMatch(/^countersign \d+\.\d+\.\d+ on Node (2[4-9]|[3-9]\d)\./);
+  });
+
+  it('runs dev, and every kind of command against it', async () => {
+    dev = createDaemon({
+      ...{ name: 'dev', file: executable, args: ['dev', '--dir', home, '--json'], user: undefined, env: {} },
+      ...{ logFile: path.join(folder, 'dev.log'), pidFile: path.join(folder, 'dev.pid') },
+    });
+    dev.start();
+    await eventually('dev runs', () => dev?.logs().includes('"state":"running"') === true);
+    const policy = path.join(folder, 'policy.cedar');
+    fs.writeFileSync(policy, 'permit(principal, action == Action::"postgres:connect", resource);\n');
+    for (const args of [
+      ['policy', 'check', policy],
+      ['apply', '-f', policy, '--yes'],
+      ['entry', 'list'],
+      ['node', 'list'],
+      ['bundle', 'show'],
+      ['ledger', 'tail'],
+      ['ledger', 'verify'],
+      ['doctor'],
+    ])
+      expect({ args, ...(await countersign(...args)) }).toMatchObject({ args, code: 0 });
+  });
+});
