@@ -19,7 +19,7 @@ export const errorTable = {
     exit: 'config',
     meaning: 'A secret that a target’s config refers to can’t be read.',
     remedy:
-      'Check the reference, the file’s mode (0600, owned by the gateway’s user or root; only files of certificates may be read by others) or put the secret into the keystore.',
+      'Check the reference. A file with a secret belongs to the gateway’s user, with mode 0600; one with certificates only may also be root’s, with mode 0644. Or put the secret into the keystore.',
   },
   ERR_GATEWAY_LISTEN: {
     status: 503,

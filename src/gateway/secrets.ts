@@ -54,9 +54,8 @@ export function createSecretStore(deps: {
             try {
               return await readGivenSecret(reference, options);
             } catch (error) {
-              const certificates = kind === 'file' ? readCertificates(rest) : undefined;
-              if (certificates === undefined) throw error;
-              return certificates;
+              if (kind !== 'file') throw error;
+              return readCertificates(rest, error);
             }
           });
         }
@@ -101,18 +100,21 @@ export function createSecretStore(deps: {
 
 /**
  * A file that others may read holds no secret when all it holds is certificates, as those of authorities mostly do. It must still be one that
- * nobody else may write. Undefined when it is another.
+ * nobody else may write. @throws what keeps it from being a secret, with what keeps it from being such a file where that is something else
  */
-function readCertificates(path: string): Secret | undefined {
+function readCertificates(path: string, notSecret: unknown): Secret {
   let bytes: Buffer | undefined;
   try {
     bytes = readTrustedFile(path, { bytesMax: CERTIFICATES_BYTES_MAX });
-  } catch {
-    return undefined; // What keeps it from being a secret is told.
+  } catch (cause) {
+    const [asSecret, asCertificates] = [messageOf(notSecret), messageOf(cause)];
+    if (asSecret === asCertificates) throw notSecret;
+    throw failure(`${asSecret}; when it holds certificates only: ${asCertificates}`, notSecret);
   }
   const labels = [...(bytes?.toString('latin1') ?? '').matchAll(/-----BEGIN ([^\r\n]*)/g)].map(([, label]) => label);
   const isPublic = labels.length > 0 && labels.every((label) => label === 'CERTIFICATE-----');
-  return bytes !== undefined && isPublic ? new Secret(bytes) : undefined;
+  if (bytes === undefined || !isPublic) throw notSecret;
+  return new Secret(bytes);
 }
 
 async function present<T>(reference: string, read: () => Promise<T | undefined>): Promise<T> {

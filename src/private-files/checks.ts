@@ -7,12 +7,21 @@ export function checkOwner(path: string, stat: Stats): void {
   if (!isOurs(stat)) throw unsafe(`${path} belongs to uid ${stat.uid}; this process runs as ${process.geteuid?.()}`);
 }
 
-/** Refuses modes with more bits than `allowed`. @throws PrivateFileError ERR_PRIVATE_FILE_UNSAFE */
-export function checkMode(path: string, stat: Stats, allowed: number): void {
+/**
+ * Refuses modes with more bits than `allowed`. What is not ours is to be given to us first: closed to others, we could not read it any more.
+ * @throws PrivateFileError ERR_PRIVATE_FILE_UNSAFE
+ */
+export function checkMode(
+  path: string,
+  stat: Pick<Stats, 'mode' | 'uid' | 'isFile'>,
+  allowed: number,
+  self = process.geteuid?.(),
+): void {
   if ((stat.mode & 0o777 & ~allowed) === 0) return;
   // A file needs no right to run, though it may have it.
   const told = stat.isFile() ? allowed & 0o666 : allowed;
-  throw unsafe(`${path} has mode ${octal(stat.mode)}, allowed is ${octal(told)}; chmod ${told.toString(8)} it`);
+  const give = self === undefined || self === stat.uid ? '' : `chown it to uid ${self}, then `;
+  throw unsafe(`${path} has mode ${octal(stat.mode)}, allowed is ${octal(told)}; ${give}chmod ${told.toString(8)} it`);
 }
 
 /** Refuses all but a plain file of ours with mode 0600 or less. @throws PrivateFileError ERR_PRIVATE_FILE_UNSAFE, _SIZE */
@@ -46,9 +55,10 @@ export function unsafe(message: string, cause?: unknown): PrivateFileError {
 /** The failure of an operation of the file system, in words: `what` is what could not be done. */
 export function ioFailure(what: string, cause: unknown): PrivateFileError {
   if (cause instanceof PrivateFileError) return cause;
-  return new PrivateFileError('ERR_PRIVATE_FILE_IO', `could not ${what} (${codeOf(cause) ?? 'unknown error'})`, {
-    cause,
-  });
+  const code = codeOf(cause) ?? 'unknown error';
+  const isClosed = code === 'EACCES' || code === 'EPERM';
+  const closed = isClosed ? `; uid ${process.geteuid?.()} has no right to it, or to a folder above it` : '';
+  return new PrivateFileError('ERR_PRIVATE_FILE_IO', `could not ${what} (${code})${closed}`, { cause });
 }
 
 function octal(mode: number): string {

@@ -16,6 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createSeededRandom } from '../std/index.ts';
+import { checkMode } from './checks.ts';
 import { readOrCreatePrivateFile } from './create-once.ts';
 import { readPrivateFile, removePrivateFile, removeUnfinished, writePrivateFile } from './files.ts';
 import { readGivenFile, readTrustedFile } from './given-file.ts';
@@ -365,5 +366,21 @@ describe('who may write', () => {
     ['the group of root, who has no account of his own', { mode: 0o775, uid: 0, gid: 0 }, { uid: 0, gid: 0 }, true],
   ])('is read off the mode: %s', (_who, stat, self, others) => {
     expect(othersMayWrite(stat, self)).toBe(others);
+  });
+});
+
+describe('what is told of a mode that is too open', () => {
+  const file = (uid: number) => ({ mode: 0o100_644, uid, isFile: () => true });
+
+  it('is to close it, where it is ours', () => {
+    expect(() => checkMode('/etc/pw', file(1000), 0o600, 1000)).toThrow(
+      '/etc/pw has mode 0644, allowed is 0600; chmod 600 it',
+    );
+  });
+
+  it('is to give it to us first, where it is root’s: closed, it would be closed to us', () => {
+    expect(() => checkMode('/etc/pw', file(0), 0o600, 1000)).toThrow(
+      '/etc/pw has mode 0644, allowed is 0600; chown it to uid 1000, then chmod 600 it',
+    );
   });
 });

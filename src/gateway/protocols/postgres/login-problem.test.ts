@@ -17,6 +17,9 @@ describe('a login that failed', () => {
     ['3D000', 'db.example:5432 has no such database (3D000)', /Create the database/],
     ['XX001', 'db.example:5432 refuses the gateway (XX001)', /target runs/],
     ['hunter2 (', 'db.example:5432 can’t be reached', /target runs/],
+    ['ENOTFOUND', 'db.example:5432 can’t be reached: its name does not resolve (ENOTFOUND)', /host of the target.*DNS/],
+    ['ECONNREFUSED', 'db.example:5432 can’t be reached: nothing listens there (ECONNREFUSED)', /host and port/],
+    ['EHOSTUNREACH', 'db.example:5432 can’t be reached: there is no way to it (EHOSTUNREACH)', /firewall/],
     ['ECONNRESET', 'db.example:5432 can’t be reached (ECONNRESET)', /target runs/],
   ])('by %s is told by its code and our own words', (sqlstate, what, remedy) => {
     expect(loginProblem(at, refused(sqlstate))).toEqual({ what, remedy: expect.stringMatching(remedy) });
@@ -49,6 +52,14 @@ describe('a login that failed', () => {
     expect(loginProblem(at, new GatewayError('ERR_GATEWAY_TARGET_TLS', 'no', { cause })).remedy).toContain(
       'sslRoots: file:PATH',
     );
+  });
+
+  test('because it has no TLS says so', () => {
+    const error = new GatewayError('ERR_GATEWAY_TARGET_TLS', 'db.example:5432 has no TLS; sslMode is verify-full');
+    expect(loginProblem(at, error)).toEqual({
+      what: 'db.example:5432 has no TLS; sslMode is verify-full',
+      remedy: expect.stringContaining('sslMode'),
+    });
   });
 
   test('for want of a secret names its reference', () => {

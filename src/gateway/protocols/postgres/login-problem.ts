@@ -28,6 +28,8 @@ export function loginProblem(
       if (error.cause instanceof PostgresWireError) return { what: error.message, remedy };
       return { what: `${at} refuses the gateway’s credential${why}`, remedy };
     case 'ERR_GATEWAY_TARGET_TLS':
+      // Likewise: its answer to the request for TLS has no code.
+      if (error.cause === undefined) return { what: error.message, remedy: NO_TLS };
       return { what: `no TLS with ${at} that proves who it is${why}`, remedy };
     case 'ERR_GATEWAY_TARGET_PROTOCOL':
       if (error.cause instanceof SettingMismatch)
@@ -63,8 +65,34 @@ const OTHER_SETTING =
   'The gateway asks for that setting at each login. Look for a proxy or pooler between that drops or changes it, and point the target at the server itself.';
 /** Not foreseen, so nobody has chosen its words. */
 const FAILED: LoginProblem = { what: 'the gateway failed to log in', remedy: 'See the log of the gateway.' };
-/** What a server that is there may lack. */
+const NO_TLS = 'Switch TLS on at the target, or set its sslMode to disable on purpose.';
+const NO_WAY = 'See to network and firewall between the gateway’s machine and the target, and that the target runs.';
+/** What a server may lack that is there, and what hinders it from being reached. */
 const STATES: ReadonlyMap<string, LoginProblem> = new Map([
+  [
+    'ENOTFOUND',
+    {
+      what: 'can’t be reached: its name does not resolve',
+      remedy: 'Correct the host of the target and apply it again, or mend the DNS of the gateway’s machine.',
+    },
+  ],
+  [
+    'EAI_AGAIN',
+    {
+      what: 'can’t be reached: its name does not resolve now',
+      remedy: 'See to the DNS of the gateway’s machine; else correct the host of the target and apply it again.',
+    },
+  ],
+  [
+    'ECONNREFUSED',
+    {
+      what: 'can’t be reached: nothing listens there',
+      remedy: 'Start the target, or correct its host and port and apply it again.',
+    },
+  ],
+  ['EHOSTUNREACH', { what: 'can’t be reached: there is no way to it', remedy: NO_WAY }],
+  ['ENETUNREACH', { what: 'can’t be reached: there is no way to it', remedy: NO_WAY }],
+  ['ETIMEDOUT', { what: 'can’t be reached: nobody answers there', remedy: NO_WAY }],
   [
     '53300',
     {

@@ -74,14 +74,14 @@ async function runSession(
   const detail = { database: start.database, door: session.door, policies: [...decision.policies] };
   if (!decision.allow) {
     const denied = await recordDenial(session.ledger, { ...detail, reason: decision.reason });
-    return endClient(session.client, denied ?? { ...CONNECT_DENIED, detail: `countersign: ${decision.reason}` });
+    return endClient(session.client, denied ?? connectDenied(session, { ...start, target: deps.name }, decision));
   }
   for (const setting of start.asked) {
     const { action, resource, context } = settingQuestion({ target: deps.name, database: start.database }, setting);
     const answer = session.policy.decide(action, resource, context ?? {});
     if (answer.allow) continue;
     const told = await recordDenial(session.ledger, { ...detail, reason: answer.reason, setting });
-    return endClient(session.client, told ?? settingDenied(setting));
+    return endClient(session.client, told ?? settingDenied(session, setting));
   }
   const unrecorded = notable(() =>
     session.ledger.append([{ kind: 'session-open', action: 'postgres:connect', operation: '', detail }]),
@@ -184,21 +184,33 @@ function startupError(error: unknown, session: GatewaySession): ErrorText {
   return refusalText({ code: 'timeout', what: `no start-up packet within ${STARTUP_MS_MAX / 1000} seconds` });
 }
 
-function settingDenied(setting: string): ErrorText {
+/** Whoever is refused has proven its identity, and can't tell its operator otherwise which it was. */
+function settingDenied({ identity }: GatewaySession, setting: string): ErrorText {
   return {
     severity: 'FATAL',
     sqlstate: '42501',
-    message: `policy does not allow this identity to set "${setting}" at start-up`,
+    message: `policy does not allow ${identity.uri} to set "${setting}" at start-up`,
     hint: `It needs a permit for postgres:set when context.setting == "${setting}"; or leave it out of the connection string.`,
   };
 }
 
-const CONNECT_DENIED: ErrorText = {
-  severity: 'FATAL',
-  sqlstate: '42501',
-  message: 'policy does not allow this identity to connect to this database',
-  hint: 'It needs a permit for the action postgres:connect.',
-};
+/** As for a setting. */
+function connectDenied(
+  { identity }: GatewaySession,
+  { target, database }: { readonly target: string; readonly database: string },
+  { reason, policies }: { readonly reason: string; readonly policies: readonly string[] },
+): ErrorText {
+  const named = policies.length > 0 ? `; policies: ${policies.slice(0, POLICIES_TOLD_MAX).join(', ')}` : '';
+  return {
+    severity: 'FATAL',
+    sqlstate: '42501',
+    message: `policy does not allow ${identity.uri} to connect to database "${database}" of target "${target}"`,
+    detail: `countersign: ${reason}${named}`,
+    hint: 'It needs a permit for the action postgres:connect, and no forbid that applies.',
+  };
+}
+
+const POLICIES_TOLD_MAX = 10;
 /** A client that has not said what it wants by then holds a place for nothing. */
 const STARTUP_MS_MAX = 10_000;
 const KEY_BYTES_3_0 = 4;

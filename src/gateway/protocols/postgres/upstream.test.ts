@@ -124,7 +124,7 @@ describe('logging in to a real server', () => {
       'TLS',
       'no TLS with HERE that proves who it is (ERR_TLS_CERT_ALTNAME_INVALID)',
     ],
-    ['nobody at that port', { port: 1 }, 'AWAY', '127.0.0.1:1 can’t be reached (ECONNREFUSED)'],
+    ['nobody at that port', { port: 1 }, 'AWAY', '127.0.0.1:1 can’t be reached: nothing listens there (ECONNREFUSED)'],
     [
       'a name that does not exist',
       { host: '/does/not/exist' },
