@@ -69,7 +69,7 @@ const identities = createIdentities({
 const ownBundle = () => cache.bundle(trustDomain);
 const server = createRpcServer({
   ...deps,
-  services: [createWorkloadApi({ ...deps, counters, identities, jwts, ownBundle })],
+  services: [createWorkloadApi({ ...deps, counters, refusals: { note() {} }, identities, jwts, ownBundle })],
   listen: { unix: process.argv[2] ?? '', mode: 0o777 },
   onConnection: (peer, state) => void state.set(CALLER, callers.accept(peer.socket)),
   // Only onConnection writes under this symbol.

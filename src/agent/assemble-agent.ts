@@ -24,6 +24,7 @@ import { type Caller, type Callers, createCallers, type OpenAttestor } from './c
 import type { AgentConfig } from './config.ts';
 import type { Counters } from './counters.ts';
 import type { AgentError } from './errors.ts';
+import { createRefusals, type Refusals } from './refusals.ts';
 import type { Sealer } from './sealed-json.ts';
 import { createSyncLoop, type SyncLoop } from './sync/sync-loop.ts';
 import { createWatch } from './sync/watch.ts';
@@ -110,12 +111,13 @@ export function assemble(deps: Assembly): Parts {
     version: config.version,
     onFatal: (error) => void fail(error),
   });
-  const { sockets, api } = assembleDoors(deps, { ...store, sync, signal: stop.signal });
+  const refusals = createRefusals({ clock, log, report: link.reportRefusals });
+  const { sockets, api } = assembleDoors(deps, { ...store, sync, refusals, signal: stop.signal });
 
   return {
     attachment,
     cache,
-    services: [createExpiryWatch({ clock, cache }), api, sync],
+    services: [createExpiryWatch({ clock, cache }), refusals, api, sync],
     targetNames: () => sockets.names(),
     problem: () => sync.problem(),
     pushLostForMs: () => watch.lostForMs(),
@@ -176,10 +178,10 @@ function assembleStore(deps: Assembly, state: { signal: AbortSignal; targets: ()
 /** Where workloads come in: the Workload API's socket and the sockets of targets. */
 function assembleDoors(
   deps: Assembly,
-  parts: Store & { sync: SyncLoop; signal: AbortSignal },
+  parts: Store & { sync: SyncLoop; refusals: Refusals; signal: AbortSignal },
 ): { sockets: TargetSockets; api: Service } {
   const { clock, log, config, counters } = deps;
-  const { cache, jwts, signal } = parts;
+  const { cache, jwts, refusals, signal } = parts;
   const refused = createSampledLog({ clock, log });
   const { readPeer, workloadAttestors: attestors } = deps;
   const callers = createCallers({ clock, log: refused, counters, readPeer, attestors });
@@ -191,10 +193,10 @@ function assembleDoors(
     ...{ clock, log },
     serve: (socket, { target, protocol, drain }) =>
       serveTargetSession(socket, target(), {
-        ...{ protocol, clock, log, refused, counters, callers, identities, openLink, drain, signal },
+        ...{ protocol, clock, log, refused, refusals, counters, callers, identities, openLink, drain, signal },
       }),
   });
-  const service = createWorkloadApi({ clock, log, counters, identities, jwts, ownBundle });
+  const service = createWorkloadApi({ clock, log, counters, refusals, identities, jwts, ownBundle });
   // What `spire-agent healthcheck` and probes ask; it tells nothing about anybody.
   const health = healthService((name) => (name === '' ? cache.ready() : undefined));
   return { sockets, api: openWorkloadSocket(deps, callers, [service, health]) };

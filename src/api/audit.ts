@@ -29,16 +29,18 @@ export function createAudit(deps: {
 }): Audit {
   return {
     async act(context, what, act) {
+      const caller = deps.authorizer.callerOf(context);
+      const operator = caller.role === 'admin' && caller.operator ? { operator: caller.operator.text } : {};
       const record = async (detail: Detail) =>
         deps.write({
           kind: 'admin',
           timeMs: deps.clock.now(),
-          actor: actorOf(deps.authorizer.callerOf(context)),
+          actor: actorOf(caller),
           target: what.target,
           action: context.method.slice(context.method.lastIndexOf('/') + 1),
           session: '',
           operation: '',
-          detail,
+          detail: { ...operator, ...detail },
         });
       await record({ step: 'request', ...what.detail });
       try {

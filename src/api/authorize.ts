@@ -1,5 +1,5 @@
 import type { SpiffeId, TrustDomain } from '@countersign/sdk/identity';
-import type { Nodes } from '../attestation/index.ts';
+import type { Nodes, Operator } from '../attestation/index.ts';
 import type { Authority } from '../authority/index.ts';
 import type { AttestedNode } from '../model/index.ts';
 import type { Registration } from '../registration/index.ts';
@@ -15,9 +15,12 @@ export type Role = 'anyone' | 'agent' | 'admin' | 'gateway';
 export type Caller =
   | { readonly role: 'anyone' }
   | { readonly role: 'agent'; readonly node: AttestedNode }
-  /** `id` is undefined for the operator's local socket. */
-  | { readonly role: 'admin'; readonly id: SpiffeId | undefined }
+  /** `id` is undefined for the operator's local socket, and `operator` is who came in by that. */
+  | { readonly role: 'admin'; readonly id: SpiffeId | undefined; readonly operator?: Operator | undefined }
   | { readonly role: 'gateway'; readonly id: SpiffeId };
+
+/** Tells who is at the other end of the operator's socket; undefined when that can't be told. */
+export type ReadOperator = (socket: Extract<Peer, { kind: 'local' }>['socket']) => Operator | undefined;
 
 /** Decides who may call what, at every call. */
 export interface Authorizer {
@@ -41,6 +44,7 @@ export function createAuthorizer(deps: {
   authority: Pick<Authority, 'bundle'>;
   registration: Pick<Registration, 'entriesOf'>;
   nodes: Pick<Nodes, 'find' | 'checkSerial'>;
+  readOperator?: ReadOperator;
 }): Authorizer {
   const callers = new WeakMap<CallContext, Caller>();
 
@@ -52,7 +56,7 @@ export function createAuthorizer(deps: {
     }
     if (roles.includes('anyone')) return { role: 'anyone' };
     if (context.peer.kind === 'local') {
-      if (roles.includes('admin')) return { role: 'admin', id: undefined };
+      if (roles.includes('admin')) return { role: 'admin', id: undefined, operator: operatorOf(deps, context) };
       throw denied();
     }
     const verdict = verifyPeer(deps, context);
@@ -178,13 +182,28 @@ async function checkAgent(
   }
 }
 
+/** Asks once per connection: who it is does not change. */
+function operatorOf(
+  { readOperator }: { readonly readOperator?: ReadOperator },
+  context: CallContext,
+): Operator | undefined {
+  if (readOperator === undefined || context.peer.kind !== 'local') return undefined;
+  if (!context.state.has(OPERATOR)) context.state.set(OPERATOR, readOperator(context.peer.socket));
+  return context.state.get(OPERATOR) as Operator | undefined; // Only set here.
+}
+
+/** A user of a machine in the ledger, in the form of the selector. */
+export function userOf(uid: number): string {
+  return `unix:uid:${uid}`;
+}
+
 /** The name of a caller in the ledger. */
 export function actorOf(caller: Caller): string {
   switch (caller.role) {
     case 'agent':
       return caller.node.spiffeId.uri;
     case 'admin':
-      return caller.id?.uri ?? 'admin';
+      return caller.id?.uri ?? (caller.operator === undefined ? 'admin' : userOf(caller.operator.uid));
     case 'gateway':
       return caller.id.uri;
     case 'anyone':
@@ -225,7 +244,7 @@ export const rolesByMethod: ReadonlyMap<string, readonly Role[]> = new Map(
       admin: ['MintX509SVID', 'MintJWTSVID'],
     },
     'countersign.control.v1.Control': {
-      agent: ['WatchNode'],
+      agent: ['WatchNode', 'ReportRefusals'],
       gateway: ['WatchGateway', 'ReportGateway'],
       admin: ['Apply', 'ListResources', 'ListGateways'],
     },
@@ -263,3 +282,4 @@ function denied(): RpcError {
 
 const VERIFIED: unique symbol = Symbol('verified peer');
 const NODE: unique symbol = Symbol('node');
+const OPERATOR: unique symbol = Symbol('operator');

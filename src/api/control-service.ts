@@ -25,6 +25,7 @@ import { parseEntry } from './entry-message.ts';
 import { createGatewayPresence } from './gateway-presence.ts';
 import { gatewayStatus, parseReport } from './gateway-report.ts';
 import { pushUpdates } from './push-updates.ts';
+import type { RefusalIntake } from './refusal-intake.ts';
 import { invalid } from './status.ts';
 
 /** What Countersign's agents, gateways and operators ask of the server beyond the SPIRE API. */
@@ -36,8 +37,9 @@ export function controlService(deps: {
   resources: Resources;
   authorizer: Authorizer;
   audit: Audit;
+  refusals: RefusalIntake;
 }): RpcService {
-  const { authority, registration, resources, authorizer, audit, clock } = deps;
+  const { authority, registration, resources, authorizer, audit, refusals, clock } = deps;
   const presence = createGatewayPresence(deps);
   const gatewayUpdate = frameGatewayUpdates();
   const timers = createSharedTimers(clock, RECHECK_STEP_MS);
@@ -62,6 +64,10 @@ export function controlService(deps: {
           targets: targetViews(resources, node.spiffeId.uri),
         });
       await pushUpdates({ timers, context, authorizer, subscribe, push });
+    },
+    async reportRefusals(request, context) {
+      await refusals.take(authorizer.agentOf(context), request);
+      return {};
     },
     async watchGateway({ advertise }, context, send) {
       const address = parseAdvertised(advertise);

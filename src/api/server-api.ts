@@ -7,10 +7,11 @@ import { type CallContext, healthService, type Peer, type RpcService, sourceOf }
 import { type Clock, createSampledLog, type Log } from '../std/index.ts';
 import { agentService } from './agent-service.ts';
 import { createAudit, type WriteAudit } from './audit.ts';
-import { createAuthorizer } from './authorize.ts';
+import { createAuthorizer, type ReadOperator } from './authorize.ts';
 import { bundleService } from './bundle-service.ts';
 import { controlService } from './control-service.ts';
 import { entryService } from './entry-service.ts';
+import { createRefusalIntake } from './refusal-intake.ts';
 import { svidService } from './svid-service.ts';
 
 /** What the API stands on. */
@@ -29,6 +30,8 @@ export interface ServerApiDeps {
   readonly ready: () => boolean;
   /** Life of the SVIDs that agents renew to, seconds; 0 = as the authority says. */
   readonly agentTtlS?: number;
+  /** Who is at the other end of the operator's socket; without it acts that come in by it are those of `admin`. */
+  readonly readOperator?: ReadOperator;
 }
 
 /** What to give to `createRpcServer`, for the TCP address and for the operator's local socket alike: the peer decides what it may. */
@@ -47,7 +50,8 @@ export function createServerApi(deps: ServerApiDeps): ServerApi {
   const log = createSampledLog(deps);
   const authorizer = createAuthorizer({ ...deps, log });
   const audit = createAudit({ clock: deps.clock, authorizer, write: deps.audit });
-  const shared = { ...deps, authorizer, audit };
+  const refusals = createRefusalIntake({ clock: deps.clock, write: deps.audit });
+  const shared = { ...deps, authorizer, audit, refusals };
   return {
     services: [
       agentService(shared),

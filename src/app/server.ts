@@ -8,6 +8,7 @@ import {
   createNodeAttestation,
   createNodes,
   type NodeAttestation,
+  readOperator,
 } from '../attestation/index.ts';
 import type { KeystoreMember } from '../authority/index.ts';
 import { type Authority, type AuthorityOptions, authorityMigrations, createAuthority } from '../authority/index.ts';
@@ -65,6 +66,7 @@ export async function createServerApp(deps: ServerDeps): Promise<ServerRole> {
     // What an operator did is on disk before anyone is told.
     audit: (event) => ledger.synced(ledger.append(event)),
     ready: () => started,
+    readOperator,
   });
   const remote = createRpcServer({
     ...{ clock, log, ...api },

@@ -79,4 +79,14 @@ export interface ProvenNode {
 export interface WorkloadAttestor {
   /** Opened once with its config. */
   open(config: unknown): (process: PeerProcess, signal: AbortSignal) => Promise<readonly Selector[]>;
+  /** Why no process may ever show a selector with that value; undefined where nothing is odd about it. */
+  doubt(value: string): SelectorDoubt | undefined;
+}
+
+/** What is odd about a selector. */
+export interface SelectorDoubt {
+  /** A part of a sentence, for people. */
+  readonly why: string;
+  /** It is so on this machine, and may be otherwise on another. */
+  readonly isOfMachine: boolean;
 }

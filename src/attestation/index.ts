@@ -12,6 +12,7 @@ export type {
   NodeVerifier,
   NodeVerifierDeps,
   ProvenNode,
+  SelectorDoubt,
   VerifyContext,
   WorkloadAttestor,
 } from './attestor.ts';
@@ -25,4 +26,5 @@ export {
 export { attestationMigrations } from './nodes/migrations.ts';
 export type { NodeFilter, NodePage } from './nodes/node-queries.ts';
 export { createNodes, type Nodes, type SerialCheck } from './nodes/nodes.ts';
+export { type Operator, readOperator } from './process/operator.ts';
 export { type PeerProcess, readPeer } from './process/peer-process.ts';

@@ -12,7 +12,10 @@ export interface LedgerEvent {
   readonly kind: LedgerEventKind;
   /** Epoch milliseconds, as the wall clock says. */
   readonly timeMs: number;
-  /** SPIFFE ID, or `admin` for the local operator socket. */
+  /**
+   * SPIFFE ID; for whoever came in by the local operator socket, or was turned away for want of an identity, `unix:uid:N` of that machine;
+   * `admin` where the kernel does not tell which operator it was.
+   */
   readonly actor: string;
   readonly target: string;
   readonly action: string;

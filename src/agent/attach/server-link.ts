@@ -15,6 +15,7 @@ import { type BidiCall, Code, createRpcClient, type RpcClient, RpcError } from '
 import type { Clock, Log, PeerClock } from '../../std/index.ts';
 import type { AgentConfig } from '../config.ts';
 import { AgentError } from '../errors.ts';
+import type { ProcessRefusal } from '../refusals.ts';
 import { toBundle } from './from-contract.ts';
 import { verifyServer } from './verify-server.ts';
 
@@ -45,6 +46,8 @@ export interface ServerLink {
     options: { signal: AbortSignal; timeoutMs: number },
   ): Promise<JWTSVID>;
   watchNode(signal: AbortSignal): AsyncIterable<NodeUpdate>;
+  /** Says which processes were turned away; `leftOut` is of those that are only counted. */
+  reportRefusals(refusals: readonly ProcessRefusal[], leftOut: number, signal: AbortSignal): Promise<void>;
   /** Later calls use a new connection with the newest identity. */
   reconnect(): void;
   close(): Promise<void>;
@@ -145,6 +148,10 @@ export function createServerLink(deps: {
       return answer.svid ?? missing('NewJWTSVID', 'an SVID');
     },
     watchNode: (signal) => client.serverStream(Control.method.watchNode, {}, { signal }),
+    async reportRefusals(refusals, leftOut, signal) {
+      const request = { refusals: refusals.map(toMessage), leftOut: BigInt(leftOut) };
+      await client.unary(Control.method.reportRefusals, request, { signal, timeoutMs });
+    },
     reconnect: () => client.reconnect(),
     close: () => client.close(),
   };
@@ -175,6 +182,10 @@ async function exchange(
     await call.send({ step: { case: 'challengeResponse', value: answer } });
   }
   return missing('AttestAgent', 'a result');
+}
+
+function toMessage({ count, firstMs, lastMs, ...one }: ProcessRefusal) {
+  return { ...one, count: BigInt(count), firstMs: BigInt(firstMs), lastMs: BigInt(lastMs) };
 }
 
 function missing(method: string, what: string): never {

@@ -41,6 +41,7 @@ function serve(socket: Socket, callers: Callers, ends = { drain: never, signal: 
     clock: createManualClock(0), // It stands still: nothing below waits for a time limit.
     log: createSilentLog(),
     refused: createSilentLog(),
+    refusals: { note() {} },
     counters: createCounters(),
     callers,
     identities: {} as Identities, // Nobody gets so far.

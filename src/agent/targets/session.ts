@@ -5,6 +5,7 @@ import { abortError, type Clock, followAbort, type Log, messageOf, timeoutSignal
 import type { Caller, Callers } from '../callers.ts';
 import type { Counters } from '../counters.ts';
 import { AgentError } from '../errors.ts';
+import { isWithoutIdentity, type Refusals } from '../refusals.ts';
 import type { Identities } from '../workload-api/identities.ts';
 import { carry } from './carry.ts';
 import type { OpenLink } from './link.ts';
@@ -23,6 +24,8 @@ export async function serveTargetSession(
     log: Log;
     /** For lines that callers can cause. */
     refused: Log;
+    /** Is told of processes without an identity. */
+    refusals: Pick<Refusals, 'note'>;
     counters: Counters;
     callers: Callers;
     identities: Identities;
@@ -58,6 +61,7 @@ export async function serveTargetSession(
     if (drain.aborted) return await tell(socket, protocol, STOPPING);
     counters.targetRefusals++;
     deps.refused.info('agent.target.refused', { target: target.name, pid: caller?.pid, problem: messageOf(error) });
+    if (caller !== undefined && isWithoutIdentity(error)) deps.refusals.note(caller, target.name);
     const refusal = refusalFor(error, target, caller);
     // Heard out, those over their share would stand in the socket's places for others.
     if (refusal.kind === 'busy') dismiss(socket, protocol, refusal);
@@ -92,7 +96,7 @@ async function establish(
 
 function refusalFor(error: unknown, target: TargetView, caller: Caller | undefined): Refusal {
   const who = caller ? `process ${caller.pid} (uid ${caller.uid})` : 'this process';
-  if (error instanceof RpcError && error.code === Code.PERMISSION_DENIED) {
+  if (isWithoutIdentity(error)) {
     return {
       kind: 'identity',
       message: `no identity issued: ${who} matches no registration entry of this node`,

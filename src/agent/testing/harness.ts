@@ -236,6 +236,7 @@ function fakeAttestor(harness: Harness): AttestorMember {
       openVerifier: () => Promise.reject(new Error('not on a node')),
     },
     workload: {
+      doubt: () => undefined,
       open: () => async (process, signal) => {
         // The harness makes every process itself, but for the tests that bring real ones: these show their uid.
         const fake = process as FakeProcess;

@@ -19,6 +19,7 @@ import type { AgentEntry, JwtSvid } from '../cache/types.ts';
 import { type Caller, countDown } from '../callers.ts';
 import type { Counters } from '../counters.ts';
 import { AgentError } from '../errors.ts';
+import { isWithoutIdentity, type Refusals } from '../refusals.ts';
 import type { Identities, Need } from './identities.ts';
 import {
   type IssuedJwt,
@@ -39,6 +40,8 @@ export function createWorkloadApi(deps: {
   clock: Clock;
   log: Log;
   counters: Counters;
+  /** Is told of processes without an identity. */
+  refusals: Pick<Refusals, 'note'>;
   identities: Identities;
   jwts: JwtCache;
   /** The own trust domain's bundle, once known. */
@@ -69,7 +72,11 @@ export function createWorkloadApi(deps: {
       const wanted = spiffeId === '' ? undefined : requestedId(spiffeId);
       const selectors = knownSelectors(caller) ?? (await askSelectors(caller, context));
       const view =
-        identities.known(selectors, 'entries') ?? (await identities.look(selectors, 'entries', context.signal));
+        identities.known(selectors, 'entries') ??
+        (await identities.look(selectors, 'entries', context.signal).catch((error: unknown) => {
+          noteRefusal(deps, caller, error);
+          throw error;
+        }));
       const entries = firstOfEachId(view).filter((entry) => wanted === undefined || entry.spiffeId.uri === wanted.uri);
       if (entries.length === 0) throw new RpcError(Code.PERMISSION_DENIED, 'no identity issued');
       const cached = entries.map((entry) => ({ entry, svid: deps.jwts.fresh(entry, audience) }));
@@ -107,7 +114,8 @@ export function createWorkloadApi(deps: {
 }
 
 /** Runs one streaming call: a message at once, and another whenever what the caller may see has changed. */
-function createStreams({ identities, counters }: { identities: Identities; counters: Counters }) {
+function createStreams(deps: { identities: Identities; counters: Counters; refusals: Pick<Refusals, 'note'> }) {
+  const { identities, counters } = deps;
   const streamsByUid = new Map<number, number>();
 
   return async <Output extends DescMessage>(
@@ -135,10 +143,17 @@ function createStreams({ identities, counters }: { identities: Identities; count
           return reply.send(answer);
         },
       });
+    } catch (error) {
+      noteRefusal(deps, caller, error);
+      throw error;
     } finally {
       countDown(streamsByUid, caller.uid);
     }
   };
+}
+
+function noteRefusal({ refusals }: { refusals: Pick<Refusals, 'note'> }, caller: Caller, error: unknown): void {
+  if (isWithoutIdentity(error)) refusals.note(caller, '');
 }
 
 /** A verifier may be a process without identity; it then sees the own trust domain's keys only. */

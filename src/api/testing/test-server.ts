@@ -21,16 +21,18 @@ import {
   createManualClock,
   createSeededRandom,
   createSilentLog,
-  type Log,
   type Service,
   startAll,
   stopAll,
 } from '../../std/index.ts';
 import { buildCertificateRequest } from '../../wire/x509/index.ts';
-import { createServerApi } from '../index.ts';
+import { createServerApi, type ServerApiDeps } from '../index.ts';
+
+type TestServerOptions = Partial<Pick<ServerApiDeps, 'log' | 'readOperator'>>;
 
 /** A whole server over a real store and real sockets; only time, chance and the ledger are the test's. */
-export async function startTestServer({ log = createSilentLog() }: { log?: Log } = {}) {
+export async function startTestServer(options: TestServerOptions = {}) {
+  const { log = createSilentLog(), ...more } = options;
   const folder = mkdtempSync(join(tmpdir(), 'api-'));
   const base = { clock: createManualClock(START_MS), random: createSeededRandom('api'), log };
   const migrations = [
@@ -70,13 +72,7 @@ export async function startTestServer({ log = createSilentLog() }: { log?: Log }
   };
   const api = createServerApi({
     ...deps,
-    authority,
-    registration,
-    resources,
-    nodes,
-    nodeAttestation,
-    audit,
-    ready: () => true,
+    ...{ authority, registration, resources, nodes, nodeAttestation, audit, ready: () => true, ...more },
   });
   const identify = async (path: string): Promise<TlsIdentity> => {
     const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -87,7 +83,8 @@ export async function startTestServer({ log = createSilentLog() }: { log?: Log }
   };
   const serverIdentity = await identify('/spire/server');
   const tcp = createRpcServer({ ...base, ...api, listen: { host: '127.0.0.1', port: 0, tls: () => serverIdentity } });
-  const local = createRpcServer({ ...base, ...api, listen: { unix: join(folder, 'operator.sock') } });
+  const operatorSocket = join(folder, 'operator.sock');
+  const local = createRpcServer({ ...base, ...api, listen: { unix: operatorSocket } });
   await startAll([tcp, local], signal);
   const clients: RpcClient[] = [];
   const keep = (client: RpcClient) => {
@@ -98,11 +95,12 @@ export async function startTestServer({ log = createSilentLog() }: { log?: Log }
   if ('unix' in address) throw new Error('a TCP server has a port');
   return {
     ...{ authority, registration, resources, nodes, ledger, write, identify, pacedAs: api.pacedAs, clock: base.clock },
+    operatorSocket,
     /** A client with that identity, or none. */
     client: (identity?: TlsIdentity) =>
       keep(createRpcClient({ ...base, connect: { ...address, tls: { verifyPeer() {}, identity: () => identity } } })),
     /** A client of the operator's socket. */
-    operator: () => keep(createRpcClient({ ...base, connect: { unix: join(folder, 'operator.sock') } })),
+    operator: () => keep(createRpcClient({ ...base, connect: { unix: operatorSocket } })),
     async stop() {
       await Promise.all(clients.map((client) => client.close()));
       await stopAll([...features, tcp, local]);

@@ -1,4 +1,4 @@
-import { parseNames } from './names.ts';
+import { parseNames } from '../../process/user-names.ts';
 import { coversAll } from './unmapped.ts';
 
 /** The texts that facts about users are read from. */

@@ -6,8 +6,9 @@ import { throwIfAborted } from '../../../std/index.ts';
 import type { AttestorMember } from '../../attestor.ts';
 import { AttestationError } from '../../errors.ts';
 import type { PeerProcess } from '../../process/peer-process.ts';
+import { groupName, userName } from '../../process/user-names.ts';
 import { describeExecutable } from './executable.ts';
-import { groupName, userName } from './names.ts';
+import { doubtOf } from './selector-doubts.ts';
 import { isUnmapped } from './unmapped.ts';
 
 const config = Type.Object(
@@ -41,6 +42,7 @@ export const member = {
         throw new AttestationError('ERR_ATTEST_CONFIG', 'the settings of the unix attestor do not fit its schema');
       return (process, signal) => attest(process, settings, signal);
     },
+    doubt: doubtOf,
   },
 } as const satisfies AttestorMember;
 

@@ -22,8 +22,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { own } from '../../../../test/support/owned.ts';
 import { formatSelector } from '../../../model/index.ts';
 import { lookAtFile } from '../../process/file-look.ts';
+import { parseNames } from '../../process/user-names.ts';
 import { member } from './index.ts';
-import { parseNames } from './names.ts';
 
 const root = process.getuid?.() === 0;
 let folder: string;

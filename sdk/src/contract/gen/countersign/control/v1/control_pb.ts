@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file countersign/control/v1/control.proto.
  */
 export const file_countersign_control_v1_control: GenFile = /*@__PURE__*/
-  fileDesc("CiRjb3VudGVyc2lnbi9jb250cm9sL3YxL2NvbnRyb2wucHJvdG8SFmNvdW50ZXJzaWduLmNvbnRyb2wudjEiEgoQV2F0Y2hOb2RlUmVxdWVzdCJ0CgpOb2RlVXBkYXRlEhgKEGVudHJpZXNfcmV2aXNpb24YASABKAQSFwoPYnVuZGxlX3NlcXVlbmNlGAIgASgEEjMKB3RhcmdldHMYAyADKAsyIi5jb3VudGVyc2lnbi5jb250cm9sLnYxLlRhcmdldFZpZXciXwoKVGFyZ2V0VmlldxIMCgRuYW1lGAEgASgJEhAKCHByb3RvY29sGAIgASgJEjEKCGdhdGV3YXlzGAMgAygLMh8uY291bnRlcnNpZ24uY29udHJvbC52MS5HYXRld2F5Ii0KB0dhdGV3YXkSDwoHYWRkcmVzcxgBIAEoCRIRCglzcGlmZmVfaWQYAiABKAkiKAoTV2F0Y2hHYXRld2F5UmVxdWVzdBIRCglhZHZlcnRpc2UYASABKAkihAEKDUdhdGV3YXlVcGRhdGUSEAoIcmV2aXNpb24YASABKAQSLwoHdGFyZ2V0cxgCIAMoCzIeLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuVGFyZ2V0EjAKCHBvbGljaWVzGAMgAygLMh4uY291bnRlcnNpZ24uY29udHJvbC52MS5Qb2xpY3kidQoUUmVwb3J0R2F0ZXdheVJlcXVlc3QSEQoJYWR2ZXJ0aXNlGAEgASgJEhAKCHJldmlzaW9uGAIgASgEEjgKCGZpbmRpbmdzGAMgAygLMiYuY291bnRlcnNpZ24uY29udHJvbC52MS5HYXRld2F5RmluZGluZyIXChVSZXBvcnRHYXRld2F5UmVzcG9uc2UiYgoOR2F0ZXdheUZpbmRpbmcSEQoJY29uZGl0aW9uGAEgASgJEhAKCHNldmVyaXR5GAIgASgJEgwKBHdoYXQYAyABKAkSDQoFZm91bmQYBCABKAkSDgoGcmVtZWR5GAUgASgJIjsKBlRhcmdldBIMCgRuYW1lGAEgASgJEhAKCHByb3RvY29sGAIgASgJEhEKCXNwZWNfanNvbhgDIAEoCSIkCgZQb2xpY3kSDAoEbmFtZRgBIAEoCRIMCgR0ZXh0GAIgASgJIjkKCFJlc291cmNlEgwKBGtpbmQYASABKAkSDAoEbmFtZRgCIAEoCRIRCglzcGVjX2pzb24YAyABKAkijAEKDEFwcGx5UmVxdWVzdBIPCgdkcnlfcnVuGAEgASgIEg0KBXBydW5lGAIgASgIEjMKCXJlc291cmNlcxgDIAMoCzIgLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuUmVzb3VyY2USJwoHZW50cmllcxgEIAMoCzIWLnNwaXJlLmFwaS50eXBlcy5FbnRyeSJJCgZDaGFuZ2USDAoEa2luZBgBIAEoCRIMCgRuYW1lGAIgASgJEg4KBmFjdGlvbhgDIAEoCRITCgtkaWZmZXJlbmNlcxgEIAMoCSJSCg1BcHBseVJlc3BvbnNlEi8KB2NoYW5nZXMYASADKAsyHi5jb3VudGVyc2lnbi5jb250cm9sLnYxLkNoYW5nZRIQCghyZXZpc2lvbhgCIAEoBCIkChRMaXN0UmVzb3VyY2VzUmVxdWVzdBIMCgRraW5kGAEgASgJIkwKFUxpc3RSZXNvdXJjZXNSZXNwb25zZRIzCglyZXNvdXJjZXMYASADKAsyIC5jb3VudGVyc2lnbi5jb250cm9sLnYxLlJlc291cmNlIhUKE0xpc3RHYXRld2F5c1JlcXVlc3QiTwoUTGlzdEdhdGV3YXlzUmVzcG9uc2USNwoIZ2F0ZXdheXMYASADKAsyJS5jb3VudGVyc2lnbi5jb250cm9sLnYxLkdhdGV3YXlTdGF0dXMivAEKDUdhdGV3YXlTdGF0dXMSEQoJc3BpZmZlX2lkGAEgASgJEg8KB2FkZHJlc3MYAiABKAkSEQoJY29ubmVjdGVkGAMgASgIEg0KBXNpbmNlGAQgASgDEhAKCHJldmlzaW9uGAUgASgEEjgKCGZpbmRpbmdzGAYgAygLMiYuY291bnRlcnNpZ24uY29udHJvbC52MS5HYXRld2F5RmluZGluZxIZChFmaW5kaW5nc19sZWZ0X291dBgHIAEoCDLpBAoHQ29udHJvbBJbCglXYXRjaE5vZGUSKC5jb3VudGVyc2lnbi5jb250cm9sLnYxLldhdGNoTm9kZVJlcXVlc3QaIi5jb3VudGVyc2lnbi5jb250cm9sLnYxLk5vZGVVcGRhdGUwARJkCgxXYXRjaEdhdGV3YXkSKy5jb3VudGVyc2lnbi5jb250cm9sLnYxLldhdGNoR2F0ZXdheVJlcXVlc3QaJS5jb3VudGVyc2lnbi5jb250cm9sLnYxLkdhdGV3YXlVcGRhdGUwARJsCg1SZXBvcnRHYXRld2F5EiwuY291bnRlcnNpZ24uY29udHJvbC52MS5SZXBvcnRHYXRld2F5UmVxdWVzdBotLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuUmVwb3J0R2F0ZXdheVJlc3BvbnNlElQKBUFwcGx5EiQuY291bnRlcnNpZ24uY29udHJvbC52MS5BcHBseVJlcXVlc3QaJS5jb3VudGVyc2lnbi5jb250cm9sLnYxLkFwcGx5UmVzcG9uc2USbAoNTGlzdFJlc291cmNlcxIsLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuTGlzdFJlc291cmNlc1JlcXVlc3QaLS5jb3VudGVyc2lnbi5jb250cm9sLnYxLkxpc3RSZXNvdXJjZXNSZXNwb25zZRJpCgxMaXN0R2F0ZXdheXMSKy5jb3VudGVyc2lnbi5jb250cm9sLnYxLkxpc3RHYXRld2F5c1JlcXVlc3QaLC5jb3VudGVyc2lnbi5jb250cm9sLnYxLkxpc3RHYXRld2F5c1Jlc3BvbnNlYgZwcm90bzM", [file_spire_api_types_entry]);
+  fileDesc("CiRjb3VudGVyc2lnbi9jb250cm9sL3YxL2NvbnRyb2wucHJvdG8SFmNvdW50ZXJzaWduLmNvbnRyb2wudjEiEgoQV2F0Y2hOb2RlUmVxdWVzdCJ0CgpOb2RlVXBkYXRlEhgKEGVudHJpZXNfcmV2aXNpb24YASABKAQSFwoPYnVuZGxlX3NlcXVlbmNlGAIgASgEEjMKB3RhcmdldHMYAyADKAsyIi5jb3VudGVyc2lnbi5jb250cm9sLnYxLlRhcmdldFZpZXciYwoVUmVwb3J0UmVmdXNhbHNSZXF1ZXN0EjgKCHJlZnVzYWxzGAEgAygLMiYuY291bnRlcnNpZ24uY29udHJvbC52MS5Qcm9jZXNzUmVmdXNhbBIQCghsZWZ0X291dBgCIAEoBCIYChZSZXBvcnRSZWZ1c2Fsc1Jlc3BvbnNlImwKDlByb2Nlc3NSZWZ1c2FsEgsKA3VpZBgBIAEoDRILCgNwaWQYAiABKA0SDgoGdGFyZ2V0GAMgASgJEg0KBWNvdW50GAQgASgEEhAKCGZpcnN0X21zGAUgASgDEg8KB2xhc3RfbXMYBiABKAMiXwoKVGFyZ2V0VmlldxIMCgRuYW1lGAEgASgJEhAKCHByb3RvY29sGAIgASgJEjEKCGdhdGV3YXlzGAMgAygLMh8uY291bnRlcnNpZ24uY29udHJvbC52MS5HYXRld2F5Ii0KB0dhdGV3YXkSDwoHYWRkcmVzcxgBIAEoCRIRCglzcGlmZmVfaWQYAiABKAkiKAoTV2F0Y2hHYXRld2F5UmVxdWVzdBIRCglhZHZlcnRpc2UYASABKAkihAEKDUdhdGV3YXlVcGRhdGUSEAoIcmV2aXNpb24YASABKAQSLwoHdGFyZ2V0cxgCIAMoCzIeLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuVGFyZ2V0EjAKCHBvbGljaWVzGAMgAygLMh4uY291bnRlcnNpZ24uY29udHJvbC52MS5Qb2xpY3kidQoUUmVwb3J0R2F0ZXdheVJlcXVlc3QSEQoJYWR2ZXJ0aXNlGAEgASgJEhAKCHJldmlzaW9uGAIgASgEEjgKCGZpbmRpbmdzGAMgAygLMiYuY291bnRlcnNpZ24uY29udHJvbC52MS5HYXRld2F5RmluZGluZyIXChVSZXBvcnRHYXRld2F5UmVzcG9uc2UiYgoOR2F0ZXdheUZpbmRpbmcSEQoJY29uZGl0aW9uGAEgASgJEhAKCHNldmVyaXR5GAIgASgJEgwKBHdoYXQYAyABKAkSDQoFZm91bmQYBCABKAkSDgoGcmVtZWR5GAUgASgJIjsKBlRhcmdldBIMCgRuYW1lGAEgASgJEhAKCHByb3RvY29sGAIgASgJEhEKCXNwZWNfanNvbhgDIAEoCSIkCgZQb2xpY3kSDAoEbmFtZRgBIAEoCRIMCgR0ZXh0GAIgASgJIjkKCFJlc291cmNlEgwKBGtpbmQYASABKAkSDAoEbmFtZRgCIAEoCRIRCglzcGVjX2pzb24YAyABKAkijAEKDEFwcGx5UmVxdWVzdBIPCgdkcnlfcnVuGAEgASgIEg0KBXBydW5lGAIgASgIEjMKCXJlc291cmNlcxgDIAMoCzIgLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuUmVzb3VyY2USJwoHZW50cmllcxgEIAMoCzIWLnNwaXJlLmFwaS50eXBlcy5FbnRyeSJJCgZDaGFuZ2USDAoEa2luZBgBIAEoCRIMCgRuYW1lGAIgASgJEg4KBmFjdGlvbhgDIAEoCRITCgtkaWZmZXJlbmNlcxgEIAMoCSJSCg1BcHBseVJlc3BvbnNlEi8KB2NoYW5nZXMYASADKAsyHi5jb3VudGVyc2lnbi5jb250cm9sLnYxLkNoYW5nZRIQCghyZXZpc2lvbhgCIAEoBCIkChRMaXN0UmVzb3VyY2VzUmVxdWVzdBIMCgRraW5kGAEgASgJIkwKFUxpc3RSZXNvdXJjZXNSZXNwb25zZRIzCglyZXNvdXJjZXMYASADKAsyIC5jb3VudGVyc2lnbi5jb250cm9sLnYxLlJlc291cmNlIhUKE0xpc3RHYXRld2F5c1JlcXVlc3QiTwoUTGlzdEdhdGV3YXlzUmVzcG9uc2USNwoIZ2F0ZXdheXMYASADKAsyJS5jb3VudGVyc2lnbi5jb250cm9sLnYxLkdhdGV3YXlTdGF0dXMivAEKDUdhdGV3YXlTdGF0dXMSEQoJc3BpZmZlX2lkGAEgASgJEg8KB2FkZHJlc3MYAiABKAkSEQoJY29ubmVjdGVkGAMgASgIEg0KBXNpbmNlGAQgASgDEhAKCHJldmlzaW9uGAUgASgEEjgKCGZpbmRpbmdzGAYgAygLMiYuY291bnRlcnNpZ24uY29udHJvbC52MS5HYXRld2F5RmluZGluZxIZChFmaW5kaW5nc19sZWZ0X291dBgHIAEoCDLaBQoHQ29udHJvbBJbCglXYXRjaE5vZGUSKC5jb3VudGVyc2lnbi5jb250cm9sLnYxLldhdGNoTm9kZVJlcXVlc3QaIi5jb3VudGVyc2lnbi5jb250cm9sLnYxLk5vZGVVcGRhdGUwARJvCg5SZXBvcnRSZWZ1c2FscxItLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuUmVwb3J0UmVmdXNhbHNSZXF1ZXN0Gi4uY291bnRlcnNpZ24uY29udHJvbC52MS5SZXBvcnRSZWZ1c2Fsc1Jlc3BvbnNlEmQKDFdhdGNoR2F0ZXdheRIrLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuV2F0Y2hHYXRld2F5UmVxdWVzdBolLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuR2F0ZXdheVVwZGF0ZTABEmwKDVJlcG9ydEdhdGV3YXkSLC5jb3VudGVyc2lnbi5jb250cm9sLnYxLlJlcG9ydEdhdGV3YXlSZXF1ZXN0Gi0uY291bnRlcnNpZ24uY29udHJvbC52MS5SZXBvcnRHYXRld2F5UmVzcG9uc2USVAoFQXBwbHkSJC5jb3VudGVyc2lnbi5jb250cm9sLnYxLkFwcGx5UmVxdWVzdBolLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuQXBwbHlSZXNwb25zZRJsCg1MaXN0UmVzb3VyY2VzEiwuY291bnRlcnNpZ24uY29udHJvbC52MS5MaXN0UmVzb3VyY2VzUmVxdWVzdBotLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuTGlzdFJlc291cmNlc1Jlc3BvbnNlEmkKDExpc3RHYXRld2F5cxIrLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuTGlzdEdhdGV3YXlzUmVxdWVzdBosLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuTGlzdEdhdGV3YXlzUmVzcG9uc2ViBnByb3RvMw", [file_spire_api_types_entry]);
 
 /**
  * @generated from message countersign.control.v1.WatchNodeRequest
@@ -63,6 +63,95 @@ export const NodeUpdateSchema: GenMessage<NodeUpdate> = /*@__PURE__*/
   messageDesc(file_countersign_control_v1_control, 1);
 
 /**
+ * @generated from message countersign.control.v1.ReportRefusalsRequest
+ */
+export type ReportRefusalsRequest = Message<"countersign.control.v1.ReportRefusalsRequest"> & {
+  /**
+   * At most 20.
+   *
+   * @generated from field: repeated countersign.control.v1.ProcessRefusal refusals = 1;
+   */
+  refusals: ProcessRefusal[];
+
+  /**
+   * Of further users and doors, which are only counted.
+   *
+   * @generated from field: uint64 left_out = 2;
+   */
+  leftOut: bigint;
+};
+
+/**
+ * Describes the message countersign.control.v1.ReportRefusalsRequest.
+ * Use `create(ReportRefusalsRequestSchema)` to create a new message.
+ */
+export const ReportRefusalsRequestSchema: GenMessage<ReportRefusalsRequest> = /*@__PURE__*/
+  messageDesc(file_countersign_control_v1_control, 2);
+
+/**
+ * @generated from message countersign.control.v1.ReportRefusalsResponse
+ */
+export type ReportRefusalsResponse = Message<"countersign.control.v1.ReportRefusalsResponse"> & {
+};
+
+/**
+ * Describes the message countersign.control.v1.ReportRefusalsResponse.
+ * Use `create(ReportRefusalsResponseSchema)` to create a new message.
+ */
+export const ReportRefusalsResponseSchema: GenMessage<ReportRefusalsResponse> = /*@__PURE__*/
+  messageDesc(file_countersign_control_v1_control, 3);
+
+/**
+ * Of the processes of one user at one door, since the agent said so last.
+ *
+ * @generated from message countersign.control.v1.ProcessRefusal
+ */
+export type ProcessRefusal = Message<"countersign.control.v1.ProcessRefusal"> & {
+  /**
+   * @generated from field: uint32 uid = 1;
+   */
+  uid: number;
+
+  /**
+   * Of the last one.
+   *
+   * @generated from field: uint32 pid = 2;
+   */
+  pid: number;
+
+  /**
+   * Whose socket it was; empty: the Workload API's.
+   *
+   * @generated from field: string target = 3;
+   */
+  target: string;
+
+  /**
+   * @generated from field: uint64 count = 4;
+   */
+  count: bigint;
+
+  /**
+   * Epoch milliseconds by the node's clock: the first and the last one.
+   *
+   * @generated from field: int64 first_ms = 5;
+   */
+  firstMs: bigint;
+
+  /**
+   * @generated from field: int64 last_ms = 6;
+   */
+  lastMs: bigint;
+};
+
+/**
+ * Describes the message countersign.control.v1.ProcessRefusal.
+ * Use `create(ProcessRefusalSchema)` to create a new message.
+ */
+export const ProcessRefusalSchema: GenMessage<ProcessRefusal> = /*@__PURE__*/
+  messageDesc(file_countersign_control_v1_control, 4);
+
+/**
  * @generated from message countersign.control.v1.TargetView
  */
 export type TargetView = Message<"countersign.control.v1.TargetView"> & {
@@ -87,7 +176,7 @@ export type TargetView = Message<"countersign.control.v1.TargetView"> & {
  * Use `create(TargetViewSchema)` to create a new message.
  */
 export const TargetViewSchema: GenMessage<TargetView> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 2);
+  messageDesc(file_countersign_control_v1_control, 5);
 
 /**
  * @generated from message countersign.control.v1.Gateway
@@ -113,7 +202,7 @@ export type Gateway = Message<"countersign.control.v1.Gateway"> & {
  * Use `create(GatewaySchema)` to create a new message.
  */
 export const GatewaySchema: GenMessage<Gateway> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 3);
+  messageDesc(file_countersign_control_v1_control, 6);
 
 /**
  * @generated from message countersign.control.v1.WatchGatewayRequest
@@ -132,7 +221,7 @@ export type WatchGatewayRequest = Message<"countersign.control.v1.WatchGatewayRe
  * Use `create(WatchGatewayRequestSchema)` to create a new message.
  */
 export const WatchGatewayRequestSchema: GenMessage<WatchGatewayRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 4);
+  messageDesc(file_countersign_control_v1_control, 7);
 
 /**
  * @generated from message countersign.control.v1.GatewayUpdate
@@ -159,7 +248,7 @@ export type GatewayUpdate = Message<"countersign.control.v1.GatewayUpdate"> & {
  * Use `create(GatewayUpdateSchema)` to create a new message.
  */
 export const GatewayUpdateSchema: GenMessage<GatewayUpdate> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 5);
+  messageDesc(file_countersign_control_v1_control, 8);
 
 /**
  * @generated from message countersign.control.v1.ReportGatewayRequest
@@ -192,7 +281,7 @@ export type ReportGatewayRequest = Message<"countersign.control.v1.ReportGateway
  * Use `create(ReportGatewayRequestSchema)` to create a new message.
  */
 export const ReportGatewayRequestSchema: GenMessage<ReportGatewayRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 6);
+  messageDesc(file_countersign_control_v1_control, 9);
 
 /**
  * @generated from message countersign.control.v1.ReportGatewayResponse
@@ -205,7 +294,7 @@ export type ReportGatewayResponse = Message<"countersign.control.v1.ReportGatewa
  * Use `create(ReportGatewayResponseSchema)` to create a new message.
  */
 export const ReportGatewayResponseSchema: GenMessage<ReportGatewayResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 7);
+  messageDesc(file_countersign_control_v1_control, 10);
 
 /**
  * What a gateway finds wrong with targets and policies; for people, and no secret is in it.
@@ -254,7 +343,7 @@ export type GatewayFinding = Message<"countersign.control.v1.GatewayFinding"> & 
  * Use `create(GatewayFindingSchema)` to create a new message.
  */
 export const GatewayFindingSchema: GenMessage<GatewayFinding> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 8);
+  messageDesc(file_countersign_control_v1_control, 11);
 
 /**
  * @generated from message countersign.control.v1.Target
@@ -283,7 +372,7 @@ export type Target = Message<"countersign.control.v1.Target"> & {
  * Use `create(TargetSchema)` to create a new message.
  */
 export const TargetSchema: GenMessage<Target> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 9);
+  messageDesc(file_countersign_control_v1_control, 12);
 
 /**
  * @generated from message countersign.control.v1.Policy
@@ -307,7 +396,7 @@ export type Policy = Message<"countersign.control.v1.Policy"> & {
  * Use `create(PolicySchema)` to create a new message.
  */
 export const PolicySchema: GenMessage<Policy> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 10);
+  messageDesc(file_countersign_control_v1_control, 13);
 
 /**
  * @generated from message countersign.control.v1.Resource
@@ -338,7 +427,7 @@ export type Resource = Message<"countersign.control.v1.Resource"> & {
  * Use `create(ResourceSchema)` to create a new message.
  */
 export const ResourceSchema: GenMessage<Resource> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 11);
+  messageDesc(file_countersign_control_v1_control, 14);
 
 /**
  * @generated from message countersign.control.v1.ApplyRequest
@@ -376,7 +465,7 @@ export type ApplyRequest = Message<"countersign.control.v1.ApplyRequest"> & {
  * Use `create(ApplyRequestSchema)` to create a new message.
  */
 export const ApplyRequestSchema: GenMessage<ApplyRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 12);
+  messageDesc(file_countersign_control_v1_control, 15);
 
 /**
  * @generated from message countersign.control.v1.Change
@@ -412,7 +501,7 @@ export type Change = Message<"countersign.control.v1.Change"> & {
  * Use `create(ChangeSchema)` to create a new message.
  */
 export const ChangeSchema: GenMessage<Change> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 13);
+  messageDesc(file_countersign_control_v1_control, 16);
 
 /**
  * @generated from message countersign.control.v1.ApplyResponse
@@ -436,7 +525,7 @@ export type ApplyResponse = Message<"countersign.control.v1.ApplyResponse"> & {
  * Use `create(ApplyResponseSchema)` to create a new message.
  */
 export const ApplyResponseSchema: GenMessage<ApplyResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 14);
+  messageDesc(file_countersign_control_v1_control, 17);
 
 /**
  * @generated from message countersign.control.v1.ListResourcesRequest
@@ -455,7 +544,7 @@ export type ListResourcesRequest = Message<"countersign.control.v1.ListResources
  * Use `create(ListResourcesRequestSchema)` to create a new message.
  */
 export const ListResourcesRequestSchema: GenMessage<ListResourcesRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 15);
+  messageDesc(file_countersign_control_v1_control, 18);
 
 /**
  * @generated from message countersign.control.v1.ListResourcesResponse
@@ -472,7 +561,7 @@ export type ListResourcesResponse = Message<"countersign.control.v1.ListResource
  * Use `create(ListResourcesResponseSchema)` to create a new message.
  */
 export const ListResourcesResponseSchema: GenMessage<ListResourcesResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 16);
+  messageDesc(file_countersign_control_v1_control, 19);
 
 /**
  * @generated from message countersign.control.v1.ListGatewaysRequest
@@ -485,7 +574,7 @@ export type ListGatewaysRequest = Message<"countersign.control.v1.ListGatewaysRe
  * Use `create(ListGatewaysRequestSchema)` to create a new message.
  */
 export const ListGatewaysRequestSchema: GenMessage<ListGatewaysRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 17);
+  messageDesc(file_countersign_control_v1_control, 20);
 
 /**
  * @generated from message countersign.control.v1.ListGatewaysResponse
@@ -502,7 +591,7 @@ export type ListGatewaysResponse = Message<"countersign.control.v1.ListGatewaysR
  * Use `create(ListGatewaysResponseSchema)` to create a new message.
  */
 export const ListGatewaysResponseSchema: GenMessage<ListGatewaysResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 18);
+  messageDesc(file_countersign_control_v1_control, 21);
 
 /**
  * @generated from message countersign.control.v1.GatewayStatus
@@ -557,7 +646,7 @@ export type GatewayStatus = Message<"countersign.control.v1.GatewayStatus"> & {
  * Use `create(GatewayStatusSchema)` to create a new message.
  */
 export const GatewayStatusSchema: GenMessage<GatewayStatus> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 19);
+  messageDesc(file_countersign_control_v1_control, 22);
 
 /**
  * @generated from service countersign.control.v1.Control
@@ -572,6 +661,16 @@ export const Control: GenService<{
     methodKind: "server_streaming";
     input: typeof WatchNodeRequestSchema;
     output: typeof NodeUpdateSchema;
+  },
+  /**
+   * Agents. Says which processes of the node were turned away because they have no identity. The server's ledger keeps it.
+   *
+   * @generated from rpc countersign.control.v1.Control.ReportRefusals
+   */
+  reportRefusals: {
+    methodKind: "unary";
+    input: typeof ReportRefusalsRequestSchema;
+    output: typeof ReportRefusalsResponseSchema;
   },
   /**
    * Gateways. Every message holds all targets and policies and replaces the one before it. The stream also tells the server that the
