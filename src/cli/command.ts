@@ -6,9 +6,11 @@ export interface CliContext {
   say(line: string): void;
   /** The result: with `--json` the value as one line of JSON, else `human()`. */
   emit(value: unknown, human: () => string): void;
-  /** One line on standard error: progress and warnings. */
+  /** One line on standard error: progress and warnings. With `--json` it is `{ "warning": … }`. */
   warn(line: string): void;
   readonly json: boolean;
+  /** How long a line for a person may be: the width of the terminal, 80 where there is none. */
+  readonly columns: number;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Path given by `--config`, else by COUNTERSIGN_CONFIG, else the usual place. */
   readonly configPath: string;

@@ -19,6 +19,7 @@ const context: CliContext = {
   emit() {},
   warn() {},
   json: false,
+  columns: 80,
   env: {},
   configPath: 'countersign.yaml',
   configNamed: true,
@@ -120,6 +121,20 @@ describe('what a role says of itself', () => {
     await new Promise((resolve) => server.close(resolve));
     const [check] = await gatewayChecks(port);
     expect(check).toMatchObject({ state: 'wrong', found: `127.0.0.1:${port} does not answer: ECONNREFUSED` });
+  });
+
+  it('is told with what is in its way, when something else has its port', async () => {
+    const { port } = server.address() as AddressInfo; // As above.
+    const closed = createServer();
+    await new Promise<void>((resolve) => closed.listen({ host: '127.0.0.1', port: 0 }, resolve));
+    const http = `127.0.0.1:${(closed.address() as AddressInfo).port}`; // As above.
+    await new Promise((resolve) => closed.close(resolve));
+    const section = { dataDir: directory, server: '127.0.0.1:1', listen: `127.0.0.1:${port}`, http };
+    const text = JSON.stringify({ trustDomain: 'example.org', gateway: section });
+    const config = parseConfig({ file: 'countersign.yaml', text, members: memberSchemas, env: {} });
+    const check = (await runChecks(context, config)).find(({ what }) => what === 'gateway port');
+    expect(check).toMatchObject({ state: 'wrong', found: expect.stringContaining(`127.0.0.1:${port} is in use`) });
+    expect(check?.remedy).toContain('gateway.listen');
   });
 
   it.each([

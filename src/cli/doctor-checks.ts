@@ -1,35 +1,28 @@
 import { lstatSync } from 'node:fs';
 import { arch, platform, release } from 'node:os';
-import { Bundle } from '@countersign/sdk/contract';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { conditionTable, type RoleName } from '../app/condition-table.ts';
+import { clockIsSynchronised } from '../app/machine-clock.ts';
 import { freeMib, ROOM_MIB_MIN } from '../app/process-looks.ts';
 import { type Config, parseAddress } from '../config/index.ts';
-import { Code, createRpcClient, RpcError } from '../rpc/index.ts';
-import { codeOf, createSilentLog, messageOf, timeoutSignal } from '../std/index.ts';
+import { Code, RpcError } from '../rpc/index.ts';
+import { codeOf, messageOf, timeoutSignal } from '../std/index.ts';
+import type { Check } from './check.ts';
 import type { CliContext } from './command.ts';
-import { fetchOwnSvid } from './own-svid.ts';
+import { checkServer } from './doctor-server.ts';
+import { isListening } from './is-listening.ts';
+import { fetchOwnSvid, whyDefault } from './own-svid.ts';
 import { shellWord } from './shell-word.ts';
 import { targetsIn } from './targets.ts';
-
-/** One thing looked at. `odd` works, but differently from what is wanted; `remedy` says what to do. */
-export interface Check {
-  readonly what: string;
-  readonly state: 'good' | 'odd' | 'wrong';
-  readonly found: string;
-  readonly remedy?: string;
-}
+import { whyUnreached } from './unreached.ts';
 
 /** Looks at the machine and at each role that the configuration has a section for. */
 export async function runChecks(context: CliContext, config: Config | undefined): Promise<Check[]> {
   const checks = [checkPlatform(), checkKernel(), checkConfig(context, config)];
+  if (config) checks.push(checkClock());
   if (config?.server)
-    checks.push(
-      ...checkFolder('server data', config.server.dataDir),
-      ...(await checkRole('server', config.server)),
-      await checkServer(context, config.server.socket),
-    );
+    checks.push(...checkFolder('server data', config.server.dataDir), ...(await checkRole('server', config.server)));
   if (config?.agent) {
     checks.push(
       ...checkFolder('agent data', config.agent.dataDir),
@@ -43,6 +36,8 @@ export async function runChecks(context: CliContext, config: Config | undefined)
       ...checkFolder('gateway data', config.gateway.dataDir),
       ...(await checkRole('gateway', config.gateway)),
     );
+  // Last, as it leaves out what the roles of this machine have said themselves.
+  if (config?.server) checks.push(...(await checkServer(context, config, checks)));
   return checks;
 }
 
@@ -67,6 +62,24 @@ function checkKernel(): Check {
     found: release(),
     remedy: 'from Linux 6.5 on a caller is pinned without any race; older ones compare start times instead',
   };
+}
+
+/** Where all roles run on one machine there is no other clock to hold its own against. */
+function checkClock(): Check {
+  const what = 'clock';
+  switch (clockIsSynchronised()) {
+    case true:
+      return { what, state: 'good', found: 'kept right, the kernel says' };
+    case false:
+      return {
+        what,
+        state: 'odd',
+        found: 'nothing keeps it right, the kernel says',
+        remedy: 'see that it is right (`date`), and run an NTP client: identities are good for times by the clock',
+      };
+    case undefined:
+      return { what, state: 'good', found: 'the kernel does not say whether it is kept right' };
+  }
 }
 
 function checkConfig(context: CliContext, config: Config | undefined): Check {
@@ -115,9 +128,9 @@ function lookAtFolder(what: string, path: string): Check[] {
 /** What the role says of itself; of one that says nothing, whether there is room for what it keeps. */
 async function checkRole(
   role: RoleName,
-  section: { readonly http?: string; readonly dataDir: string },
+  section: { readonly http?: string; readonly listen?: string; readonly dataDir: string },
 ): Promise<Check[]> {
-  const { http, dataDir } = section;
+  const { http, listen, dataDir } = section;
   if (http === undefined) return checkRoom(role, dataDir);
   const what = `${role} ready`;
   const { host, port } = parseAddress(http);
@@ -134,9 +147,28 @@ async function checkRole(
     return [ready, ...problems.map((problem) => checkOf(role, problem))];
   } catch (error) {
     const why = codeOf(error instanceof Error ? error.cause : undefined) ?? messageOf(error);
-    const remedy = `start it with \`countersign ${role}\``;
-    return [{ what, state: 'wrong', found: `${http} does not answer: ${why}`, remedy }, ...checkRoom(role, dataDir)];
+    const found = `${http} does not answer: ${why}`;
+    const remedy = why === 'ECONNREFUSED' ? startIt(role) : takenBy(`${role}.http`, port);
+    const taken = why === 'ECONNREFUSED' ? await checkDoor(role, listen) : [];
+    return [{ what, state: 'wrong', found, remedy }, ...taken, ...checkRoom(role, dataDir)];
   }
+}
+
+/** Whether something else is where a role would listen that does not run. */
+async function checkDoor(role: RoleName, listen: string | undefined): Promise<Check[]> {
+  if (listen === undefined) return [];
+  const { host, port } = parseAddress(listen);
+  if (!(await isListening({ host, port, timeoutMs: PROBE_TIMEOUT_MS }))) return [];
+  const found = `${listen} is in use, and the ${role} is not what uses it: it can't start`;
+  return [{ what: `${role} port`, state: 'wrong', found, remedy: takenBy(`${role}.listen`, port) }];
+}
+
+function startIt(role: RoleName): string {
+  return `start it with \`countersign ${role}\`; where it ends again, its last line says why`;
+}
+
+function takenBy(setting: string, port: number): string {
+  return `\`sudo ss -ltnp 'sport = :${port}'\` shows what has the port: stop that, or set ${setting} to another`;
 }
 
 /** One condition of the role: {@link conditionTable} has all that there are. */
@@ -151,48 +183,19 @@ function checkOf(role: RoleName, problem: Static<typeof PROBLEM>): Check {
   };
 }
 
-async function checkServer(context: CliContext, socket: string): Promise<Check> {
-  const what = 'operator socket';
-  const client = createRpcClient({ clock: context.clock, log: createSilentLog(), connect: { unix: socket } });
-  try {
-    const bundle = await client.unary(
-      Bundle.method.getBundle,
-      {},
-      { signal: context.signal, timeoutMs: PROBE_TIMEOUT_MS },
-    );
-    return {
-      what,
-      state: 'good',
-      found: `${socket}: ${bundle.x509Authorities.length} X.509 and ${bundle.jwtAuthorities.length} JWT authorities`,
-    };
-  } catch (error) {
-    return {
-      what,
-      state: 'wrong',
-      found: messageOf(error),
-      remedy: 'is the server running, and may this user open its socket?',
-    };
-  } finally {
-    await client.close();
-  }
-}
-
 async function checkWorkloadApi(context: CliContext, socket: string): Promise<Check> {
   const what = 'own identity';
   const timeout = timeoutSignal(context.clock, PROBE_TIMEOUT_MS);
   try {
     const svid = await fetchOwnSvid(context, socket, timeout.signal);
-    return { what, state: 'good', found: svid.spiffeId };
+    const why = whyDefault(svid);
+    return { what, state: 'good', found: why === undefined ? svid.spiffeId : `${svid.spiffeId} (${why})` };
   } catch (error) {
-    return {
-      what,
-      state: 'odd',
-      found: messageOf(error),
-      remedy:
-        error instanceof RpcError && error.code === Code.PERMISSION_DENIED
-          ? `only for a user who is a client: an entry with its selectors, such as unix:uid:${process.geteuid?.()} (countersign entry create)`
-          : 'is the agent running? See its line above and its log',
-    };
+    const remedy =
+      error instanceof RpcError && error.code === Code.PERMISSION_DENIED
+        ? `only for a user who is a client: an entry with its selectors, such as unix:uid:${process.geteuid?.()} (countersign entry create)`
+        : whyUnreached(error, { role: 'agent', connect: { unix: socket }, option: 'agent.socket' }).remedy;
+    return { what, state: 'odd', found: messageOf(error), remedy };
   } finally {
     timeout.cancel();
   }

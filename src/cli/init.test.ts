@@ -80,7 +80,15 @@ function contextOf(configPath: string): CliContext {
     say: () => {},
     emit: () => {},
     warn: () => {},
-    ...{ json: false, commands: [], env: {}, configPath, configNamed: true, signal: new AbortController().signal },
+    ...{
+      json: false,
+      columns: 80,
+      commands: [],
+      env: {},
+      configPath,
+      configNamed: true,
+      signal: new AbortController().signal,
+    },
     ...{ clock: createManualClock(0), random: createSeededRandom('init'), stdin: async () => Buffer.alloc(0) },
   };
 }

@@ -119,6 +119,7 @@ function createContext(
   return {
     json,
     commands,
+    columns: process.stdout.columns ?? 80,
     env: process.env,
     configPath: named ?? '/etc/countersign/countersign.yaml',
     configNamed: named !== undefined,
@@ -127,7 +128,7 @@ function createContext(
     random: createSystemRandom(),
     say: (line) => void (json || output.write(`${printable(line)}\n`)),
     emit: (value, human) => output.write(`${json ? JSON.stringify(value) : printable(human())}\n`),
-    warn: (line) => void process.stderr.write(`${printable(line)}\n`),
+    warn: (line) => void process.stderr.write(json ? `${JSON.stringify({ warning: line })}\n` : `${printable(line)}\n`),
     async stdin() {
       const chunks: Buffer[] = [];
       for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk));

@@ -159,7 +159,7 @@ function context(): CliContext {
     say: () => {},
     emit: () => {},
     warn: () => {},
-    ...{ json: false, commands: [], env: {}, configPath: join(folder, 'none.yaml'), configNamed: false },
+    ...{ json: false, columns: 80, commands: [], env: {}, configPath: join(folder, 'none.yaml'), configNamed: false },
     ...{ clock: createManualClock(0), random: createSeededRandom('named'), stdin: async () => Buffer.alloc(0) },
     signal: new AbortController().signal,
   };

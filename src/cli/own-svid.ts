@@ -5,7 +5,7 @@ import { parseCertificate, splitCertificates } from '../wire/x509/index.ts';
 import { type CliContext, type CliInput, textOption } from './command.ts';
 import { loadConfigIfAny } from './load-config.ts';
 
-/** What the Workload API gives this very process: its default X.509-SVID. */
+/** What the Workload API gives this very process: its default X.509-SVID, by which its sessions go. */
 export interface OwnSvid {
   readonly spiffeId: string;
   readonly serial: string;
@@ -13,6 +13,18 @@ export interface OwnSvid {
   readonly expiresAtS: number;
   readonly hint: string;
   readonly certificates: number;
+  /** SPIFFE IDs of its other identities, where several entries match it. */
+  readonly others: readonly string[];
+}
+
+/** Why this one of several is the default; undefined where there is only one. */
+export function whyDefault({ others, hint }: OwnSvid): string | undefined {
+  if (others.length === 0) return undefined;
+  const why =
+    hint === 'default'
+      ? 'its entry has the hint `default`'
+      : 'its entry is the oldest, and none has the hint `default`';
+  return `taken of ${others.length + 1}: ${why}`;
 }
 
 /** The option of commands that talk to the Workload API. */
@@ -41,7 +53,7 @@ export async function fetchOwnSvid(context: CliContext, socket: string, signal: 
       { signal, metadata: { 'workload.spiffe.io': 'true' } },
     );
     for await (const { svids } of stream) {
-      const svid = svids[0];
+      const [svid, ...more] = svids;
       if (!svid) break;
       const chain = splitCertificates(Buffer.from(svid.x509Svid));
       const leaf = parseCertificate(chain[0] ?? Buffer.alloc(0));
@@ -52,6 +64,7 @@ export async function fetchOwnSvid(context: CliContext, socket: string, signal: 
         expiresAtS: leaf.notAfterS,
         hint: svid.hint,
         certificates: chain.length,
+        others: more.map(({ spiffeId }) => spiffeId),
       };
     }
     throw new RpcError(Code.UNAVAILABLE, 'the Workload API ended the stream without an identity');

@@ -53,7 +53,7 @@ function explain(change: Partial<typeof question>): Promise<number> {
     say: () => {},
     emit: (_, human) => void human(),
     warn: () => {},
-    ...{ json: false, commands: [], env: {}, configPath: join(folder, 'none.yaml'), configNamed: false },
+    ...{ json: false, columns: 80, commands: [], env: {}, configPath: join(folder, 'none.yaml'), configNamed: false },
     ...{ clock: createManualClock(0), random: createSeededRandom('explain'), stdin: async () => Buffer.alloc(0) },
     signal: new AbortController().signal,
   };

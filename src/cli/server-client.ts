@@ -8,6 +8,7 @@ import { decodeCertificatesPem, parseCertificate, verifyX509Svid } from '../wire
 import { type CliContext, type CliInput, textOption, UsageError } from './command.ts';
 import { loadConfigIfAny } from './load-config.ts';
 import { shellWord } from './shell-word.ts';
+import { whyUnreached } from './unreached.ts';
 
 /** Options of every command that talks to the server. */
 export const serverOptions = [
@@ -31,18 +32,15 @@ export async function withServer<T>(
   input: CliInput,
   work: (client: RpcClient) => Promise<T>,
 ): Promise<T> {
-  const client = createRpcClient({
-    clock: context.clock,
-    log: createSilentLog(),
-    connect: serverAddress(context, input),
-  });
+  const connect = serverAddress(context, input);
+  const client = createRpcClient({ clock: context.clock, log: createSilentLog(), connect });
   try {
     return await work(client);
   } catch (error) {
     if (!(error instanceof RpcError) || error.code !== Code.UNAVAILABLE) throw error;
-    throw new RpcError(error.code, `${error.message}; is the server running, and may this user reach it?`, {
-      cause: error,
-    });
+    const option = 'unix' in connect ? '--socket' : '--server';
+    const { remedy } = whyUnreached(error, { role: 'server', connect, option });
+    throw new RpcError(error.code, `${error.message}; ${remedy}`, { cause: error });
   } finally {
     await client.close();
   }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { formatTable } from './table.ts';
+import { formatTable, wrap } from './table.ts';
 
 describe('a table for a terminal', () => {
   it('is as wide as its widest cell', () => {
@@ -9,5 +9,28 @@ describe('a table for a terminal', () => {
   it('takes the nodes of a large estate', () => {
     const rows = Array.from({ length: 300_000 }, (_, row) => [`spiffe://example.org/node/${row}`, 'x509pop']);
     expect(formatTable(['node', 'attestation'], rows).split('\n')).toHaveLength(300_001);
+  });
+});
+
+describe('a text in lines', () => {
+  it('goes on below where it began, and is broken at blanks', () => {
+    const text = wrap('the words of a sentence that is longer than a line', { columns: 40, indent: 4 });
+    expect(text).toBe('the words of a sentence that is\n    longer than a line');
+  });
+
+  it('keeps a word that is longer than a line whole: it may be a path that somebody wants to copy', () => {
+    const path = `/var/lib/${'x'.repeat(90)}`;
+    expect(wrap(`no ${path} here`, { columns: 40, indent: 2 })).toBe(`no\n  ${path}\n  here`);
+  });
+
+  it('is one where it fits, or where nobody says how long a line is', () => {
+    expect(wrap('a b', { columns: 80, indent: 4 })).toBe('a b');
+    expect(formatTable(['a', 'b'], [['x', 'y '.repeat(100)]])).not.toContain('\n  ');
+  });
+
+  it('keeps rows of a table within the columns', () => {
+    const table = formatTable(['', 'what', 'found'], [['XX', 'gateway ready', 'word '.repeat(60).trim()]], 80);
+    expect(table.split('\n').every((line) => line.length <= 80)).toBe(true);
+    expect(table.split('\n')[2]).toMatch(/^ {19}word/);
   });
 });

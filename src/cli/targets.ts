@@ -27,6 +27,28 @@ export function targetsIn(directory: string): string[] {
     .toSorted();
 }
 
+/** The option of commands that take a target as their first word as well. */
+export const targetOption = [
+  '--target <name>',
+  'which target, as by the first word (default: the only one there is)',
+] as const;
+
+/**
+ * What a command that hands words on to another program was given: a target, by `--target` or as the first word, and those words. A first
+ * word with a dash is the other program's.
+ */
+export function splitTarget(input: CliInput): {
+  readonly target: string | undefined;
+  readonly rest: readonly string[];
+} {
+  const { args } = input;
+  const named = textOption(input, 'target');
+  const [first] = args;
+  const isNamed = named !== undefined || first === undefined || first.startsWith('-');
+  const rest = isNamed ? args : args.slice(1);
+  return { target: isNamed ? named : first, rest: rest[0] === '--' ? rest.slice(1) : rest };
+}
+
 /** Picks the target: the one named, or the only one there is. @throws UsageError */
 export function chooseTarget(directory: string, name: string | undefined): string {
   const known = targetsIn(directory);

@@ -48,6 +48,7 @@ describe('policy check', () => {
       },
       warn() {},
       json: false,
+      columns: 80,
       env: {},
       configPath: join(directory, 'countersign.conf'),
       configNamed: false,

@@ -30,7 +30,7 @@ it('is told by /ready and doctor though nobody has connected, and is told no mor
   await restartGateway();
   const refused = `target shop: 127.0.0.1:${stack.postgres.port} refuses the gateway’s credential (28000)`;
   await eventually('the problem of the target', async () => (await problems()).includes(refused));
-  const doctor = await stack.cli(['doctor']);
+  const doctor = await stack.cli(['doctor', '--json']);
   expect(doctor.code).not.toBe(0);
   expect(doctor.stdout).toContain(`127.0.0.1:${stack.postgres.port} refuses the gateway’s credential (28000)`);
   expect(doctor.stdout).toContain('pg_hba.conf');

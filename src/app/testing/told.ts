@@ -88,6 +88,7 @@ async function doctor(role: RoleName, { port, clock }: { port: number; clock: Cl
         warn() {},
         json: false,
         commands: [],
+        columns: 80,
         env: {},
         configPath: 'countersign.yaml',
         configNamed: true,

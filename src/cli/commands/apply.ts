@@ -10,6 +10,7 @@ import { changedEntries, planEntries } from '../plan-entries.ts';
 import { withFiles } from '../refused-apply.ts';
 import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../server-client.ts';
 import { formatTable } from '../table.ts';
+import { formatNote, notesOnDeclared } from '../warn-of-entries.ts';
 import { warnOfNames } from '../warn-of-names.ts';
 
 export const command: CliCommand = {
@@ -39,7 +40,9 @@ export const command: CliCommand = {
         { ...options, trustDomain },
       );
       const warnings = await warnOfNames(client, { declared, policies }, { ...options, trustDomain, prune });
-      if (!context.json) for (const warning of warnings) context.warn(formatProblem(warning));
+      const notes = await notesOnDeclared(client, { declared, entries }, options);
+      if (!context.json)
+        for (const line of [...warnings.map(formatProblem), ...notes.map(formatNote)]) context.warn(line);
       const declaration = { prune, resources, entries: changedEntries(entries) };
       const apply = (dryRun: boolean) =>
         client
@@ -52,8 +55,13 @@ export const command: CliCommand = {
       ];
       const acting = changes.filter(({ action }) => action !== 'unchanged');
       const lost = await lostPolicies(client, { changes, declared: policies.compiled }, options);
+      const told = [...warnings, ...notes];
       if (acting.length === 0 || flagOption(input, 'dryRun')) {
-        context.emit({ changes, applied: false, warnings }, () => formatPlan(changes, lost));
+        context.emit({ changes, applied: false, warnings: told }, () => formatPlan(changes, lost));
+        // Whoever applies the same once more wants to know how it stands.
+        const stands = acting.length === 0 && resources.length > 0;
+        if (stands && !context.json)
+          for (const warning of warningsOf(await answersOf(context, client, planned.revision))) context.warn(warning);
         return exitCodes.ok;
       }
       context.say(formatPlan(changes, lost));
@@ -63,7 +71,7 @@ export const command: CliCommand = {
       context.say(`applied ${acting.length} change(s)`);
       const concerned = acting.some(({ kind }) => kind !== 'Entry');
       const gateways = concerned ? await answersOf(context, client, revision) : [];
-      if (context.json) context.emit({ changes, applied: true, warnings, gateways }, () => '');
+      if (context.json) context.emit({ changes, applied: true, warnings: told, gateways }, () => '');
       else for (const warning of warningsOf(gateways)) context.warn(warning);
       return exitCodes.ok;
     });
@@ -74,7 +82,9 @@ export const command: CliCommand = {
 async function answersOf(context: CliContext, client: RpcClient, revision: bigint): Promise<readonly GatewayAnswer[]> {
   const { clock, signal } = context;
   try {
-    return await askGateways(client, { revision, clock, signal, timeoutMs: CALL_TIMEOUT_MS });
+    const answers = await askGateways(client, { revision, clock, signal, timeoutMs: CALL_TIMEOUT_MS });
+    if (answers.length === 0 && !context.json) context.warn(NO_GATEWAY);
+    return answers;
   } catch (error) {
     if (!(error instanceof RpcError)) throw error;
     context.warn(`warning: what the gateways say of it could not be asked: ${error.message}`);
@@ -106,4 +116,6 @@ async function confirm(context: CliContext): Promise<boolean> {
   }
 }
 
+const NO_GATEWAY =
+  'warning: no gateway is connected, so nobody has looked whether targets answer and masks find their columns; once one is, `countersign doctor` says so';
 const SIGNS: Readonly<Record<string, string>> = { create: '+', update: '~', delete: '-', unchanged: '=' };

@@ -1,11 +1,11 @@
 import { type CliCommand, exitCodes, flagOption } from '../command.ts';
 import { runChild } from '../run-child.ts';
-import { chooseTarget, targetEnvironment, targetsDir, targetsOption } from '../targets.ts';
+import { chooseTarget, splitTarget, targetEnvironment, targetOption, targetsDir, targetsOption } from '../targets.ts';
 
 export const command: CliCommand = {
   summary: 'Open a target with its usual client (psql), as this process is known to the agent: no password.',
   arguments: '[target] [clientArguments...]',
-  options: [targetsOption, ['--print', 'only print the environment that a client needs']],
+  options: [targetOption, targetsOption, ['--print', 'only print the environment that a client needs']],
   examples: [
     'countersign connect orders',
     'countersign connect orders -- -c "select 1"',
@@ -14,7 +14,8 @@ export const command: CliCommand = {
   passThrough: true,
   async run(context, input) {
     const directory = targetsDir(context, input);
-    const target = chooseTarget(directory, input.args[0]);
+    const { target: named, rest } = splitTarget(input);
+    const target = chooseTarget(directory, named);
     const environment = targetEnvironment(directory, target, context.env);
     if (flagOption(input, 'print')) {
       context.emit(environment, () =>
@@ -24,7 +25,6 @@ export const command: CliCommand = {
       );
       return exitCodes.ok;
     }
-    const rest = input.args.slice(1);
-    return runChild('psql', rest[0] === '--' ? rest.slice(1) : rest, { ...context.env, ...environment });
+    return runChild('psql', rest, { ...context.env, ...environment });
   },
 };

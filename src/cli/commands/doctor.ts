@@ -1,8 +1,9 @@
 import { ConfigError } from '../../config/index.ts';
+import type { Check } from '../check.ts';
 import { type CliCommand, type CliContext, exitCodes } from '../command.ts';
-import { type Check, runChecks } from '../doctor-checks.ts';
+import { runChecks } from '../doctor-checks.ts';
 import { loadConfigIfAny } from '../load-config.ts';
-import { formatTable } from '../table.ts';
+import { formatTable, wrap } from '../table.ts';
 
 export const command: CliCommand = {
   summary: 'Look at this machine and say what is wrong and what to do about it.',
@@ -14,9 +15,12 @@ export const command: CliCommand = {
       const list = formatTable(
         ['', 'what', 'found'],
         checks.map(({ state, what, found }) => [SIGNS[state], what, found]),
+        context.columns,
       );
-      const todo = checks.flatMap(({ what, remedy }) => (remedy === undefined ? [] : [`${what}: ${remedy}`]));
-      return todo.length === 0 ? list : `${list}\n\nWhat to do\n${todo.map((line) => `  ${line}`).join('\n')}`;
+      const todo = new Set(checks.flatMap(({ what, remedy }) => (remedy === undefined ? [] : [`${what}: ${remedy}`])));
+      if (todo.size === 0) return list;
+      const lines = Array.from(todo, (line) => `  ${wrap(line, { columns: context.columns, indent: 4 })}`);
+      return `${list}\n\nWhat to do\n${lines.join('\n')}`;
     });
     return broken.length === 0 ? exitCodes.ok : exitCodes.no;
   },

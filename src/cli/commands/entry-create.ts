@@ -1,7 +1,10 @@
 import { Entry } from '@countersign/sdk/contract';
+import { type CallOptions, Code, type RpcClient, RpcError } from '../../rpc/index.ts';
 import { type CliCommand, exitCodes, flagOption, listOption, requiredOption, textOption } from '../command.ts';
 import { entryMessage, entryValue, formatEntry } from '../entries.ts';
+import { type EntryNote, type NotedEntry, notesOnOverlaps, notesOnSelectors } from '../entry-notes.ts';
 import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../server-client.ts';
+import { entriesAt } from '../warn-of-entries.ts';
 
 export const command: CliCommand = {
   summary: 'Create a registration entry: which selectors give which identity.',
@@ -34,20 +37,28 @@ export const command: CliCommand = {
       hint: textOption(input, 'hint'),
       admin: flagOption(input, 'admin'),
     });
-    const { results } = await withServer(context, input, (client) =>
-      client.unary(
-        Entry.method.batchCreateEntry,
-        { entries: [entry] },
-        { signal: context.signal, timeoutMs: CALL_TIMEOUT_MS },
-      ),
-    );
-    const result = results[0];
-    if (!result?.entry || result.status?.code !== 0) {
-      context.warn(`countersign: ${result?.status?.message ?? 'the server gave no answer'}`);
-      return exitCodes.no;
-    }
-    const created = result.entry;
-    context.emit(entryValue(created), () => formatEntry(created));
-    return exitCodes.ok;
+    const options = { signal: context.signal, timeoutMs: CALL_TIMEOUT_MS };
+    return withServer(context, input, async (client) => {
+      const created = await create(client, entry, options);
+      context.emit(entryValue(created), () => formatEntry(created));
+      for (const { found, remedy } of notesOn(entryValue(created), await entriesAt(client, options)))
+        context.warn(`warning: ${found} (${remedy.replace(/\.$/, '')})`);
+      return exitCodes.ok;
+    });
   },
 };
+
+/** @throws RpcError with the server's refusal */
+async function create(client: RpcClient, entry: ReturnType<typeof entryMessage>, options: CallOptions) {
+  const { results } = await client.unary(Entry.method.batchCreateEntry, { entries: [entry] }, options);
+  const result = results[0];
+  if (result?.entry && result.status?.code === 0) return result.entry;
+  throw new RpcError(
+    Object.values(Code).find((code) => code === result?.status?.code) ?? Code.UNKNOWN,
+    result?.status?.message ?? 'the server gave no answer about the entry',
+  );
+}
+
+function notesOn(created: NotedEntry, all: readonly NotedEntry[] = []): readonly EntryNote[] {
+  return [...notesOnSelectors([created]), ...notesOnOverlaps([created], all)];
+}

@@ -1,5 +1,5 @@
 import { type CliCommand, exitCodes } from '../command.ts';
-import { fetchOwnSvid, workloadApiOption, workloadApiSocket } from '../own-svid.ts';
+import { fetchOwnSvid, whyDefault, workloadApiOption, workloadApiSocket } from '../own-svid.ts';
 import { formatFields, formatTimeS } from '../table.ts';
 
 export const command: CliCommand = {
@@ -8,6 +8,7 @@ export const command: CliCommand = {
   examples: ['countersign svid show', 'countersign svid show --json'],
   async run(context, input) {
     const svid = await fetchOwnSvid(context, workloadApiSocket(context, input), context.signal);
+    const why = whyDefault(svid);
     context.emit(svid, () =>
       formatFields([
         ['identity', svid.spiffeId],
@@ -15,6 +16,8 @@ export const command: CliCommand = {
         ['valid from', formatTimeS(svid.notBeforeS)],
         ['valid until', formatTimeS(svid.expiresAtS)],
         ...(svid.hint ? [['hint', svid.hint] as const] : []),
+        ...(why === undefined ? [] : [['why', why] as const]),
+        ...svid.others.map((other, index) => [index === 0 ? 'also' : '', other] as const),
       ]),
     );
     return exitCodes.ok;

@@ -1,5 +1,6 @@
 import { Control } from '@countersign/sdk/contract';
 import { stringify } from 'yaml';
+import { Code, RpcError } from '../../rpc/index.ts';
 import { argument, type CliCommand, exitCodes } from '../command.ts';
 import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../server-client.ts';
 import { specOf } from '../specs.ts';
@@ -19,10 +20,7 @@ export const command: CliCommand = {
       ),
     );
     const found = resources.find((resource) => resource.name === name);
-    if (!found) {
-      context.warn(`countersign: there is no target ${name}; \`countersign target list\` shows all`);
-      return exitCodes.no;
-    }
+    if (!found) throw new RpcError(Code.NOT_FOUND, `there is no target ${name}; \`countersign target list\` shows all`);
     const declared = { kind: 'Target', name, spec: specOf(found.specJson) };
     context.emit(declared, () => stringify(declared).trimEnd());
     return exitCodes.ok;
