@@ -1,16 +1,12 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import {
-  createDirectoryReader,
-  type LedgerEntry,
-  LedgerError,
-  type LedgerReader,
-  type VerifyReport,
-} from '../ledger/index.ts';
+import { createDirectoryReader, LedgerError, type LedgerReader, type VerifyReport } from '../ledger/index.ts';
 import { messageOf, sleep } from '../std/index.ts';
 import { type NoteKey, parseCheckpoint, parseNote, parseVerifierKey, TlogError } from '../wire/tlog/index.ts';
 import { type CliContext, type CliInput, listOption, textOption, UsageError } from './command.ts';
+import { createLedgerLines, type LedgerLines } from './ledger-lines.ts';
 import { loadConfigIfAny } from './load-config.ts';
+import { wrap } from './table.ts';
 
 /** Options of every command that reads a ledger. */
 export const ledgerOptions = [
@@ -47,8 +43,7 @@ export async function damageOf(reader: LedgerReader, signal: AbortSignal): Promi
   try {
     // Asked first: what is written meanwhile makes the log longer than this says, never shorter.
     const signed = await signedEntries(reader);
-    let readable = 0;
-    for await (const { seq } of reader.tail({ count: 1, follow: false, signal })) readable = seq + 1;
+    const readable = await entriesIn(reader, signal);
     if (readable >= signed) return undefined;
     return damaged(`entry ${readable} can not be read, though ${signed} entries were signed`);
   } catch (error) {
@@ -56,6 +51,13 @@ export async function damageOf(reader: LedgerReader, signal: AbortSignal): Promi
     if (damage instanceof LedgerError && damage.code === 'ERR_LEDGER_CORRUPT') return damage;
     throw error;
   }
+}
+
+/** How many entries can be read. @throws LedgerError */
+export async function entriesIn(reader: LedgerReader, signal: AbortSignal): Promise<number> {
+  let entries = 0;
+  for await (const { seq } of reader.tail({ count: 1, follow: false, signal })) entries = seq + 1;
+  return entries;
 }
 
 /**
@@ -112,7 +114,7 @@ async function signedEntries(reader: LedgerReader): Promise<number> {
 
 /** The public key that verifies the ledger: the file named with --key, else `ledger.vkey` beside the folder. @throws UsageError */
 export function verifierKey(input: CliInput, directory: string): NoteKey {
-  const path = textOption(input, 'key') ?? join(dirname(directory), 'ledger.vkey');
+  const path = verifierKeyPath(input, directory);
   if (!existsSync(path))
     throw new UsageError(
       `there is no verifier key ${path}; name it with --key (the writer keeps it as ledger.vkey beside its ledger)`,
@@ -128,6 +130,11 @@ export function verifierKey(input: CliInput, directory: string): NoteKey {
   } catch (cause) {
     throw new UsageError(`${path} is not the verifier key of a ledger: ${messageOf(cause)}`, { cause });
   }
+}
+
+/** Where that key is. */
+export function verifierKeyPath(input: CliInput, directory: string): string {
+  return textOption(input, 'key') ?? join(dirname(directory), 'ledger.vkey');
 }
 
 /**
@@ -154,8 +161,17 @@ export function sequenceArgument(input: CliInput): number {
   return Number(text);
 }
 
-/** The first line of what is said of a verified folder. */
-export function verdictOf(report: VerifyReport): string {
+/** What is said of a verified folder. */
+export function reportLines(report: VerifyReport, columns: number): readonly string[] {
+  return [
+    verdictOf(report),
+    ...report.findings.map(({ kind, broken, message }) => {
+      return `${broken ? 'XX' : ' ?'}  ${wrap(`${kind}: ${message}`, { columns, indent: 4 })}`;
+    }),
+  ];
+}
+
+function verdictOf(report: VerifyReport): string {
   const { ok, origin, entries, signedEntries, checkpoints, findings } = report;
   if (ok) {
     return `The ledger ${origin} is whole: ${entries} entries, ${signedEntries} of them under ${checkpoints} signed checkpoints.`;
@@ -166,33 +182,9 @@ export function verdictOf(report: VerifyReport): string {
   return `The ledger ${origin} is NOT what was written.`;
 }
 
-/** One entry on one line. */
-export function formatEntryLine(entry: LedgerEntry): string {
-  const { decision, policies, rows, sqlstate, status, kind, reason } = entry.detail;
-  const facts = [
-    typeof kind === 'string' && kind,
-    reason !== undefined && `reason ${text(reason)}`,
-    decision !== undefined && `decision ${text(decision)}`,
-    Array.isArray(policies) && policies.length > 0 && `by ${policies.map(text).join(', ')}`,
-    rows !== undefined && `${text(rows)} rows`,
-    sqlstate !== undefined && sqlstate !== null && sqlstate !== '' && `SQLSTATE ${text(sqlstate)}`,
-    status !== undefined && text(status),
-  ].filter((fact) => typeof fact === 'string' && fact !== '');
-  return [
-    String(entry.seq).padStart(6),
-    new Date(entry.timeMs).toISOString(),
-    entry.kind.padEnd(13),
-    entry.actor,
-    entry.target && `→ ${entry.target}`,
-    entry.action,
-    facts.join('; '),
-  ]
-    .filter((part) => part !== '')
-    .join('  ');
-}
-
-function text(value: unknown): string {
-  return typeof value === 'string' ? value : JSON.stringify(value);
+/** Lines for entries, as wide as the terminal; identities of the configuration's trust domain by their paths. */
+export function ledgerLines(context: CliContext): LedgerLines {
+  return createLedgerLines({ columns: context.columns, trustDomain: loadConfigIfAny(context)?.trustDomain });
 }
 
 /** What is not signed after so long is left to the ledger's own conditions. */

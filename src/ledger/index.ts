@@ -19,6 +19,7 @@ export type {
   LedgerWriter,
 } from './contract.ts';
 export { OUTCOME_BYTES_MAX } from './contract.ts';
+export { copyLedger } from './copy.ts';
 export { createDirectoryReader } from './directory-reader.ts';
 export { operationKey } from './entry.ts';
 export { errorTable, LedgerError } from './errors.ts';

@@ -14,9 +14,11 @@ import {
   UsageError,
 } from '../command.ts';
 import { ledgerFolder, ledgerOptions, openLedgerFolder, readSigned, sequenceArgument } from '../ledger-folder.ts';
+import { fieldsOf } from '../ledger-lines.ts';
+import { formatFields } from '../table.ts';
 
 export const command: CliCommand = {
-  summary: 'Show one entry of the ledger, whole.',
+  summary: 'Show one entry of the ledger, whole; with --json as it was written.',
   arguments: '<sequence>',
   options: [
     ...ledgerOptions,
@@ -29,7 +31,7 @@ export const command: CliCommand = {
     const reader = openLedgerFolder(context, input);
     const entry = await readSigned(reader, sequence, () => reader.show(sequence, context.signal));
     const shown = flagOption(input, 'withheld') ? await withWithheld(entry, context, input) : entry;
-    context.emit(shown, () => JSON.stringify(shown, null, 2));
+    context.emit(shown, () => formatFields(fieldsOf(shown), context.columns));
     return exitCodes.ok;
   },
 };

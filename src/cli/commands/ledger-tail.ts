@@ -1,5 +1,5 @@
 import { type CliCommand, exitCodes, flagOption, textOption, UsageError } from '../command.ts';
-import { asDamage, damageOf, formatEntryLine, ledgerOptions, openLedgerFolder } from '../ledger-folder.ts';
+import { asDamage, damageOf, entriesIn, ledgerLines, ledgerOptions, openLedgerFolder } from '../ledger-folder.ts';
 
 export const command: CliCommand = {
   summary: 'Show the newest entries of the ledger.',
@@ -14,9 +14,13 @@ export const command: CliCommand = {
     const damage = await damageOf(reader, signal);
     // What can be read is shown all the same; nothing new will ever be read behind the damage.
     const follow = flagOption(input, 'follow') && damage === undefined;
+    const lines = ledgerLines(context);
     try {
-      for await (const entry of reader.tail({ count, follow, signal }))
-        context.emit(entry, () => formatEntryLine(entry));
+      const first = (await entriesIn(reader, signal)) - count;
+      for await (const entry of reader.tail({ count: count + ENTRIES_BEFORE, follow, signal })) {
+        if (entry.seq < first) lines.pass(entry);
+        else context.emit(entry, () => lines.line(entry));
+      }
     } catch (error) {
       throw asDamage(error);
     }
@@ -24,3 +28,6 @@ export const command: CliCommand = {
     return exitCodes.ok;
   },
 };
+
+/** Outcomes that are shown are mostly about intents among so many entries before them. */
+const ENTRIES_BEFORE = 200;

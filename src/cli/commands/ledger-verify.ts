@@ -2,11 +2,11 @@ import { readFileSync } from 'node:fs';
 import { parseProof, verifyLedger, verifyProof } from '../../ledger/index.ts';
 import { type CliCommand, type CliContext, type CliInput, exitCodes, textOption } from '../command.ts';
 import {
-  formatEntryLine,
   knownCheckpoints,
   ledgerFolder,
+  ledgerLines,
   ledgerOptions,
-  verdictOf,
+  reportLines,
   verifierKey,
 } from '../ledger-folder.ts';
 
@@ -31,12 +31,7 @@ async function verifyFolder(context: CliContext, input: CliInput): Promise<numbe
     signal: context.signal,
     knownCheckpoints: knownCheckpoints(input),
   });
-  context.emit(report, () =>
-    [
-      verdictOf(report),
-      ...report.findings.map(({ kind, broken, message }) => `${broken ? 'XX' : ' ?'}  ${kind}: ${message}`),
-    ].join('\n'),
-  );
+  context.emit(report, () => reportLines(report, context.columns).join('\n'));
   return report.ok ? exitCodes.ok : exitCodes.no;
 }
 
@@ -45,7 +40,8 @@ function verifyOne(context: CliContext, input: CliInput, file: string): number {
   const { entry, checkpoint } = verifyProof(parseProof(readFileSync(file, 'utf8')), { origin: key.name, key });
   context.emit(
     { ok: true, entry, origin: checkpoint.origin, size: checkpoint.size },
-    () => `Proven: entry ${entry.seq} of ${checkpoint.size} in ${checkpoint.origin}.\n${formatEntryLine(entry)}`,
+    () =>
+      `Proven: entry ${entry.seq} of ${checkpoint.size} in ${checkpoint.origin}.\n${ledgerLines(context).line(entry)}`,
   );
   return exitCodes.ok;
 }
