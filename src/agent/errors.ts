@@ -26,7 +26,7 @@ export const errorTable = {
     exit: 'config',
     meaning: 'What answered at the server address did not prove to be the server of the trust domain.',
     remedy:
-      'Check the server address: somebody may be in between. A node that was away for longer than the authorities it knows (server.ca.ttl) is told the present ones by `countersign bundle show`, written to the file that agent.trustBundle names, and a start of the agent; with insecureBootstrap, remove node.sealed from its data folder instead.',
+      'Check the server address: somebody may be in between. If the server lost its keystore or its store, bring those back there (docs/guide/operations.md). A node that was away for longer than the authorities it knows (server.ca.ttl) is told the present ones by `countersign bundle show`, written to the file that agent.trustBundle names, and a start of the agent; with insecureBootstrap, remove node.sealed from its data folder instead.',
   },
   ERR_AGENT_SERVER_ANSWER: {
     status: 502,

@@ -11,6 +11,8 @@ export interface CliContext {
   readonly json: boolean;
   /** How long a line for a person may be: the width of the terminal, 80 where there is none. */
   readonly columns: number;
+  /** The width of the terminal; undefined where there is none. */
+  readonly terminalColumns?: number | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Path given by `--config`, else by COUNTERSIGN_CONFIG, else the usual place. */
   readonly configPath: string;

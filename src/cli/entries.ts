@@ -4,7 +4,7 @@ import { parseSpiffeId } from '@countersign/sdk/identity';
 import { parseSelector } from '../model/index.ts';
 import { formatDurationMs, parseDurationMs } from '../std/index.ts';
 import { UsageError } from './command.ts';
-import { formatFields, formatTable, formatTimeS } from './table.ts';
+import { formatFields, formatList, formatTimeS } from './table.ts';
 
 /** An entry as people write it, in `apply` files and in options. */
 export interface EntryText {
@@ -89,12 +89,12 @@ export function formatEntry(entry: Entry): string {
 }
 
 /** A list of entries for a person. */
-export function formatEntries(entries: readonly Entry[]): string {
+export function formatEntries(entries: readonly Entry[], terminalColumns: number | undefined): string {
   const rows = entries.map((entry) => {
     const value = entryValue(entry);
     return [value.id, value.spiffeId, value.parentId, value.selectors.join(', ')];
   });
-  return formatTable(['entry', 'identity', 'parent', 'selectors'], rows);
+  return formatList(['entry', 'identity', 'parent', 'selectors'], rows, terminalColumns);
 }
 
 function ttlText(ttlS: number): string {

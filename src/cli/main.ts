@@ -120,6 +120,7 @@ function createContext(
     json,
     commands,
     columns: process.stdout.columns ?? 80,
+    terminalColumns: process.stdout.columns,
     env: process.env,
     configPath: named ?? '/etc/countersign/countersign.yaml',
     configNamed: named !== undefined,

@@ -1,7 +1,7 @@
 import type { Agent } from '@countersign/sdk/contract/gen/spire/api/types/agent_pb.ts';
 import { idText } from './entries.ts';
 import type { NodeAlias } from './node-aliases.ts';
-import { formatFields, formatTable, formatTimeS } from './table.ts';
+import { formatFields, formatList, formatTimeS } from './table.ts';
 
 /** The node as it is shown with `--json`. */
 export function nodeValue(node: Agent) {
@@ -18,7 +18,7 @@ export function nodeValue(node: Agent) {
 }
 
 /** Nodes for a person. */
-export function formatNodes(nodes: readonly Agent[]): string {
+export function formatNodes(nodes: readonly Agent[], terminalColumns: number | undefined): string {
   const rows = nodes
     .map(nodeValue)
     .map((node) => [
@@ -27,7 +27,7 @@ export function formatNodes(nodes: readonly Agent[]): string {
       node.banned ? 'banned' : formatTimeS(node.expiresAtS),
       node.version || '-',
     ]);
-  return formatTable(['node', 'attestation', 'expires', 'version'], rows);
+  return formatList(['node', 'attestation', 'expires', 'version'], rows, terminalColumns);
 }
 
 /** One node for a person, with its aliases. */

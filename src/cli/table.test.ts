@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { formatTable, wrap } from './table.ts';
+import { formatList, formatTable, wrap } from './table.ts';
 
 describe('a table for a terminal', () => {
   it('is as wide as its widest cell', () => {
@@ -9,6 +9,27 @@ describe('a table for a terminal', () => {
   it('takes the nodes of a large estate', () => {
     const rows = Array.from({ length: 300_000 }, (_, row) => [`spiffe://example.org/node/${row}`, 'x509pop']);
     expect(formatTable(['node', 'attestation'], rows).split('\n')).toHaveLength(300_001);
+  });
+});
+
+describe('a list', () => {
+  const [headings, rows] = [
+    ['node', 'state'],
+    [
+      ['spiffe://example.org/a', 'connected'],
+      ['b', 'away'],
+    ],
+  ];
+
+  it('is a table where that fits the terminal, and where there is none', () => {
+    expect(formatList(headings, rows, 80)).toBe(formatTable(headings, rows));
+    expect(formatList(headings, rows, undefined)).toBe(formatTable(headings, rows));
+  });
+
+  it('is a block for each row where the terminal is narrower', () => {
+    expect(formatList(headings, rows, 30)).toBe(
+      'node   spiffe://example.org/a\nstate  connected\n\nnode   b\nstate  away',
+    );
   });
 });
 

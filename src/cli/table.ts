@@ -22,6 +22,27 @@ export function formatTable(
 }
 
 /**
+ * A table where it fits a terminal of so many columns, else the fields of each row below each other. What no terminal shows has one line for each
+ * row, however long: `grep` and its like read it.
+ */
+export function formatList(
+  headings: readonly string[],
+  rows: readonly (readonly string[])[],
+  terminalColumns: number | undefined,
+): string {
+  const table = formatTable(headings, rows);
+  if (terminalColumns === undefined || table.split('\n').every((line) => line.length <= terminalColumns)) return table;
+  return rows
+    .map((row) =>
+      formatFields(
+        headings.map((heading, column) => [heading, row[column] ?? '']),
+        terminalColumns,
+      ),
+    )
+    .join('\n\n');
+}
+
+/**
  * The text in lines of so many columns, broken at blanks, where there are any; it begins behind `indent` columns, and each further line with as
  * many blanks. No line is made shorter than it can be read.
  */

@@ -3,7 +3,7 @@ import { type CliCommand, exitCodes } from '../command.ts';
 import { answerOf, warningsOf } from '../gateway-answers.ts';
 import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../server-client.ts';
 import { specOf } from '../specs.ts';
-import { formatTable } from '../table.ts';
+import { formatList } from '../table.ts';
 
 export const command: CliCommand = {
   summary: 'List targets, and the gateways that serve them.',
@@ -30,14 +30,14 @@ export const command: CliCommand = {
       const list =
         targets.length === 0
           ? 'There are no targets. Declare one in a file and run `countersign apply -f FILE`.'
-          : formatTable(['target', 'protocol', 'address'], rows);
+          : formatList(['target', 'protocol', 'address'], rows, context.terminalColumns);
       const served = gateways.map(({ spiffeId, address, connected }) => [
         spiffeId,
         address,
         connected ? 'connected' : 'away',
       ]);
       const warnings = warningsOf(gateways.filter(({ connected, taken }) => connected && taken));
-      return `${list}\n\n${gateways.length === 0 ? 'No gateway has connected yet.' : [formatTable(['gateway', 'address', 'state'], served), ...warnings].join('\n')}`;
+      return `${list}\n\n${gateways.length === 0 ? 'No gateway has connected yet.' : [formatList(['gateway', 'address', 'state'], served, context.terminalColumns), ...warnings].join('\n')}`;
     });
     return exitCodes.ok;
   },
