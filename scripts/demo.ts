@@ -16,6 +16,9 @@ if (unknown !== undefined) {
 const teller = createTeller({ json: flags.has('--json') });
 const stopped = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopped.abort());
+// Whoever reads no further, as `head` does, has seen enough.
+process.stdout.on('error', () => stopped.abort());
+process.stderr.on('error', () => {});
 
 let stage: Stage | undefined;
 try {
