@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { LedgerEntry } from '../ledger/index.ts';
-import { createLedgerLines, fieldsOf } from './ledger-lines.ts';
+import { createLedgerLines, fieldsOf, mentions } from './ledger-lines.ts';
 
 const AT_MS = Date.UTC(2026, 11, 1, 4, 25, 43);
 const entry = (seq: number, more: Partial<LedgerEntry>): LedgerEntry => ({
@@ -59,6 +59,16 @@ describe('a line of the ledger', () => {
 
   it('shows an identity of another trust domain whole', () => {
     expect(lines('example.net').line(intent)).toContain('spiffe://example.org/web');
+  });
+});
+
+describe('what an entry is about', () => {
+  it.each(['items', 'public.items', 'shop/shop/public/items', 'shop'])('is found by %s', (text) => {
+    expect(mentions(intent, text)).toBe(true);
+  });
+
+  it.each(['orders', 'public.item.'])('is not found by %s', (text) => {
+    expect(mentions(intent, text)).toBe(false);
   });
 });
 
