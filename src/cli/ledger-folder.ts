@@ -164,7 +164,7 @@ export function sequenceArgument(input: CliInput): number {
 /** What is said of a verified folder. */
 export function reportLines(report: VerifyReport, columns: number): readonly string[] {
   return [
-    verdictOf(report),
+    wrap(verdictOf(report), { columns, indent: 0 }),
     ...report.findings.map(({ kind, broken, message }) => {
       return `${broken ? 'XX' : ' ?'}  ${wrap(`${kind}: ${message}`, { columns, indent: 4 })}`;
     }),

@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { copyLedger, verifyLedger } from '../../ledger/index.ts';
 import { argument, type CliCommand, exitCodes, UsageError } from '../command.ts';
@@ -37,7 +37,8 @@ export const command: CliCommand = {
     const { signal } = context;
     // Under its own name it is whole and verified; what was cut off is left under this one.
     const unfinished = `${to}.unfinished`;
-    rmSync(unfinished, { recursive: true, force: true });
+    if (existsSync(unfinished))
+      throw new UsageError(`${unfinished} is there, of a backup that came to no good end; look at it and remove it`);
     mkdirSync(unfinished, { recursive: true, mode: 0o700 });
     const ledger = join(unfinished, 'ledger');
     await copyLedger(from, ledger, { signal });
@@ -47,16 +48,17 @@ export const command: CliCommand = {
       context.emit({ ...report, dir: unfinished }, () =>
         [
           ...reportLines(report, context.columns),
-          `The copy is left in ${unfinished}: look at it, and at the ledger with \`countersign ledger verify\`.`,
+          `The copy is left in ${unfinished}.`,
+          'Look at it, and at the ledger with `countersign ledger verify`.',
         ].join('\n'),
       );
       return exitCodes.no;
     }
-    rmSync(to, { recursive: true, force: true }); // It is empty.
+    if (existsSync(to)) rmdirSync(to); // Fails when somebody has put something there meanwhile.
     renameSync(unfinished, to);
     const again = `countersign ledger verify --dir ${shellWord(join(to, 'ledger'))}`;
     context.emit({ ...report, dir: to }, () =>
-      [...reportLines(report, context.columns), `The copy is in ${to}; \`${again}\` verifies it again.`].join('\n'),
+      [...reportLines(report, context.columns), `The copy is in ${to}. To verify it again:`, `  ${again}`].join('\n'),
     );
     return exitCodes.ok;
   },
