@@ -8,34 +8,35 @@ import type { OwnIdentity } from './parse-response.ts';
 
 /**
  * Writes `svid.pem` (chain, leaf first), `key.pem` (PKCS#8, mode 0600) and `bundle.pem` (roots of the own trust domain) into `dir`,
- * which is made with mode 0700 when missing. The three are links through one link, `.current`, to a folder that holds a set written and
- * synced before: one rename changes all three, so a path never shows half a file or an old key beside a new certificate. The set before
+ * which is made with mode 0700 when missing; with `pk8` also `key.pk8`, the key in DER. They are links through one link, `.current`, to a folder that holds a set written and
+ * synced before: one rename changes all of them, so a path never shows half a file or an old key beside a new certificate. The set before
  * is kept until the next write, for a reader that has begun with it.
  * @throws WorkloadIdentityError ERR_SVID_FILES
  */
 export async function writeSvidFiles(
   dir: string,
   identity: Pick<OwnIdentity, 'id' | 'chainDer' | 'keyDer' | 'bundles'>,
-  deps: { random: Random },
+  options: { readonly random: Random; readonly pk8?: boolean },
 ): Promise<void> {
   await openFolder(dir);
-  const tag = deps.random.bytes(8).toString('hex');
+  const tag = options.random.bytes(8).toString('hex');
   const set = `${SET_PREFIX}${tag}`;
   const before = await linkTarget(join(dir, CURRENT));
   await mkdir(join(dir, set), { mode: 0o700 });
   const roots = identity.bundles.get(identity.id.trustDomain) ?? [];
   const files = {
-    'svid.pem': { text: pemOf('CERTIFICATE', identity.chainDer), mode: 0o644 },
-    'key.pem': { text: pemOf('PRIVATE KEY', [identity.keyDer]), mode: 0o600 },
+    'svid.pem': { content: pemOf('CERTIFICATE', identity.chainDer), mode: 0o644 },
+    'key.pem': { content: pemOf('PRIVATE KEY', [identity.keyDer]), mode: 0o600 },
+    ...(options.pk8 === true ? { 'key.pk8': { content: identity.keyDer, mode: 0o600 } } : {}),
     'bundle.pem': {
-      text: pemOf(
+      content: pemOf(
         'CERTIFICATE',
         roots.map((root) => root.der),
       ),
       mode: 0o644,
     },
   };
-  for (const [name, { text, mode }] of Object.entries(files)) await writeSynced(join(dir, set, name), text, mode);
+  for (const [name, { content, mode }] of Object.entries(files)) await writeSynced(join(dir, set, name), content, mode);
   await syncFolder(join(dir, set));
   await replaceLink(dir, { name: CURRENT, target: set, tag });
   for (const name of Object.keys(files)) {
@@ -56,11 +57,11 @@ async function openFolder(dir: string): Promise<void> {
   throw new WorkloadIdentityError('ERR_SVID_FILES', `others can write to ${dir}, so a key would not be safe there`);
 }
 
-async function writeSynced(path: string, text: string, mode: number): Promise<void> {
+async function writeSynced(path: string, content: string | Buffer, mode: number): Promise<void> {
   const file = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, mode);
   try {
     await file.chmod(mode); // The umask may have taken bits away.
-    await file.writeFile(text);
+    await file.writeFile(content);
     await file.sync();
   } finally {
     await file.close();

@@ -1,5 +1,15 @@
 import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseTrustDomain } from '@countersign/sdk/identity';
@@ -185,9 +195,9 @@ describe('an answer of the Workload API', () => {
 });
 
 describe('SVID files', () => {
-  const write = async (dir: string, made: Made) => {
+  const write = async (dir: string, made: Made, options = {}) => {
     const response = { crl: [], ...made.response } as Parameters<typeof parseX509Response>[0]; // As above.
-    await writeSvidFiles(dir, parseX509Response(response), { random });
+    await writeSvidFiles(dir, parseX509Response(response), { random, ...options });
   };
 
   it('hold chain, key and roots, the key readable by nobody else', async () => {
@@ -200,6 +210,14 @@ describe('SVID files', () => {
     expect(key?.label).toBe('PRIVATE KEY');
     expect(statSync(join(dir, 'key.pem')).mode & 0o777).toBe(0o600);
     expect(statSync(dir).mode & 0o777).toBe(0o700);
+  });
+
+  it('hold the key in DER too where that is asked for: the same key, at the same moment', async () => {
+    const dir = join(folder, 'svid');
+    await write(dir, makeResponse('/a', 60), { pk8: true });
+    expect(readFileSync(join(dir, 'key.pk8'))).toEqual(decodePem(readFileSync(join(dir, 'key.pem'), 'utf8'))[0]?.der);
+    expect(statSync(join(dir, 'key.pk8')).mode & 0o777).toBe(0o600);
+    expect(readlinkSync(join(dir, 'key.pk8'))).toBe('.current/key.pk8');
   });
 
   it('change together: whoever reads through one resolved folder sees one set', async () => {

@@ -32,7 +32,17 @@ export async function startSvidFiles(stack: Stack): Promise<{ folder: string; da
   const daemon = createDaemon({
     name: 'svid',
     file: process.execPath,
-    args: [EXECUTABLE, 'svid', 'fetch', '--dir', folder, '--watch', '--workload-api', stack.folder.workloadApi],
+    args: [
+      EXECUTABLE,
+      'svid',
+      'fetch',
+      '--dir',
+      folder,
+      '--watch',
+      '--pk8',
+      '--workload-api',
+      stack.folder.workloadApi,
+    ],
     user: stack.users.web,
     env: {},
     logFile: path.join(stack.folder.path, 'svid.log'),
@@ -41,7 +51,7 @@ export async function startSvidFiles(stack: Stack): Promise<{ folder: string; da
   daemon.start();
   await eventually(
     'the files of the SVID',
-    () => ['svid.pem', 'key.pem', 'bundle.pem'].every((name) => fs.existsSync(path.join(folder, name))),
+    () => ['svid.pem', 'key.pem', 'key.pk8', 'bundle.pem'].every((name) => fs.existsSync(path.join(folder, name))),
     { withinMs: 60_000 },
   );
   return { folder, daemon };

@@ -26,6 +26,7 @@ export const command: CliCommand = {
   options: [
     ['--dir <dir>', 'folder for svid.pem, key.pem and bundle.pem'],
     ['--watch', 'stay and keep the files fresh; waits for the first as long as it takes'],
+    ['--pk8', 'write key.pk8 too: the key in DER, as the PostgreSQL driver of Java reads it'],
     ['--timeout <duration>', 'without --watch: how long to wait for an identity', '30s'],
     workloadApiOption,
   ],
@@ -44,8 +45,9 @@ export const command: CliCommand = {
       if (limitMs === undefined) await identity.ready(context.signal);
       else if (!(await readyWithin(identity, context, limitMs))) throw await whyNone(context, socket);
       waiting.cancel();
-      await write(context, identity, directory);
-      if (flagOption(input, 'watch')) await keepFresh(context, identity, directory);
+      const write = () => writeFiles(context, identity, { directory, pk8: flagOption(input, 'pk8') });
+      await write();
+      if (flagOption(input, 'watch')) await keepFresh(context, identity, write);
       return exitCodes.ok;
     } finally {
       waiting.cancel();
@@ -87,10 +89,14 @@ async function whyNone(context: CliContext, socket: string): Promise<RpcError> {
   return new RpcError(given?.code ?? Code.DEADLINE_EXCEEDED, `${problem}; ${remedy}`, { cause: answer });
 }
 
-async function write(context: CliContext, identity: WorkloadIdentity, directory: string): Promise<void> {
+async function writeFiles(
+  context: CliContext,
+  identity: WorkloadIdentity,
+  { directory, pk8 }: { readonly directory: string; readonly pk8: boolean },
+): Promise<void> {
   const own = identity.current();
   if (!own) return;
-  await writeSvidFiles(directory, own, { random: context.random });
+  await writeSvidFiles(directory, own, { random: context.random, pk8 });
   context.emit(
     { dir: directory, spiffeId: own.id.uri, expiresAtS: own.expiresAtS },
     () => `wrote ${own.id.uri} to ${directory}, valid until ${formatTimeS(own.expiresAtS)}`,
@@ -98,12 +104,10 @@ async function write(context: CliContext, identity: WorkloadIdentity, directory:
 }
 
 /** Writes after each change, one at a time, until Ctrl-C. */
-async function keepFresh(context: CliContext, identity: WorkloadIdentity, directory: string): Promise<void> {
+async function keepFresh(context: CliContext, identity: WorkloadIdentity, write: () => Promise<void>): Promise<void> {
   let writing: Promise<void> = Promise.resolve();
   const unsubscribe = identity.onChange(() => {
-    writing = writing
-      .then(() => write(context, identity, directory))
-      .catch((error) => context.warn(`countersign: ${messageOf(error)}`));
+    writing = writing.then(write).catch((error) => context.warn(`countersign: ${messageOf(error)}`));
   });
   await raceAbort(new Promise<never>(() => {}), context.signal).catch(() => {}); // The abort is what it waits for.
   unsubscribe();

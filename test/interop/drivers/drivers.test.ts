@@ -2,7 +2,6 @@
  * Drivers that nobody here wrote, as their registries have them: each does all steps of `steps.ts` through the agent's socket and by TLS
  * with the files of its SVID. Where policy takes nothing away, the bytes of every answer must be those of the database itself.
  */
-import { createPrivateKey } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -23,7 +22,6 @@ let svid: { folder: string; daemon: Daemon };
 beforeAll(async () => {
   stack = await startStack({ store: 'sqlite', seed: SEED, policies: POLICIES });
   svid = await startSvidFiles(stack);
-  writeDerKey(svid.folder);
 });
 afterAll(async () => {
   await svid?.daemon.end('SIGKILL');
@@ -135,14 +133,6 @@ function byTls(negotiation: 'postgres' | 'direct'): Record<string, string> {
     DB_KEY_PK8: file('key.pk8'),
     DB_ROOTS: file('bundle.pem'),
   };
-}
-
-/** pgjdbc reads keys as DER. */
-function writeDerKey(folder: string) {
-  const key = createPrivateKey(fs.readFileSync(path.join(folder, 'key.pem')));
-  const file = path.join(folder, 'key.pk8');
-  fs.writeFileSync(file, key.export({ type: 'pkcs8', format: 'der' }), { mode: 0o600 });
-  if (stack.users.web !== undefined) fs.chownSync(file, stack.users.web, stack.users.web);
 }
 
 /** Where all processes run as one user, the client is told from the gateway by its program. */
