@@ -8,7 +8,7 @@ const hasMan = spawnSync('man', ['--version']).status === 0;
 
 it('the manual page says of every command what it does, what it takes, and shows one', () => {
   for (const { name, summary } of commands) {
-    expect(page).toContain(`.SS countersign ${name}`);
+    expect(page).toContain(`.SS countersign ${name.replaceAll('-', '\\-')}`);
     expect(page).toContain(summary.replaceAll('-', '\\-'));
   }
 });

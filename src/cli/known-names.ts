@@ -86,10 +86,18 @@ export async function namesAtServer(
   };
 }
 
+/** Targets of declared resources, each with the databases it serves, and the identities of declared entries. */
+export function namesDeclared(resources: readonly Resource[]): {
+  readonly targets: ReadonlyMap<string, readonly string[] | undefined>;
+  readonly identities: ReadonlySet<string>;
+} {
+  return { targets: targetsOf(resources), identities: new Set(entriesOf(resources).map(({ spiffeId }) => spiffeId)) };
+}
+
 type Call = { readonly signal: AbortSignal; readonly timeoutMs: number };
 
-/** Every identity that an entry gives; undefined when there are more than it is worth asking for. */
-async function identitiesAt(client: RpcClient, call: Call): Promise<Set<string> | undefined> {
+/** Every identity that an entry gives; undefined when there are more than it is worth asking for. @throws RpcError */
+export async function identitiesAt(client: RpcClient, call: Call): Promise<Set<string> | undefined> {
   const identities = new Set<string>();
   let pageToken = '';
   for (let page = 0; page < ENTRY_PAGES_MAX; page++) {

@@ -70,6 +70,11 @@ export function formatFields(
   return fields.map(([name, value]) => `${name.padEnd(width)}${GAP}${wrap(value, { columns, indent })}`).join('\n');
 }
 
+/** Words on lines of a terminal's width, each line behind the indent; a word that is longer has a line of its own. */
+export function formatWords(text: string, indent: string): string {
+  return indent + wrap(text, { columns: TERMINAL_WIDTH, indent: indent.length });
+}
+
 /** Epoch seconds as an ISO time without fractions; `-` for 0. */
 export function formatTimeS(epochS: number): string {
   return epochS === 0 ? '-' : new Date(epochS * 1000).toISOString().replace('.000Z', 'Z');
@@ -77,3 +82,4 @@ export function formatTimeS(epochS: number): string {
 
 const GAP = '  ';
 const WIDTH_MIN = 30;
+const TERMINAL_WIDTH = 80;

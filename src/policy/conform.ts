@@ -21,8 +21,10 @@ import {
 export interface RequestReader {
   /** @throws RequestError */
   read(request: DecisionRequest): Environment;
-  /** A principal alone, for questions that no resource is part of. @throws RequestError */
-  readPrincipal(principal: EntityRef): KnownEntity;
+  /** An entity alone, for questions that are not whole. @throws RequestError */
+  readEntity(entity: EntityRef): KnownEntity;
+  /** An action that is no group. @throws RequestError */
+  readAction(action: string): KnownEntity;
 }
 
 /** Why a request does not fit the schema. */
@@ -55,10 +57,15 @@ export function createRequestReader(schema: PolicySchema): RequestReader {
     return made;
   }
 
+  function actionOf(action: string) {
+    const facts = actions.get(action);
+    if (facts === undefined) throw new RequestError(`the schema has no action ${action}`);
+    return facts;
+  }
+
   return {
     read({ principal, action, resource, context }) {
-      const facts = actions.get(action);
-      if (facts === undefined) throw new RequestError(`the schema has no action ${action}`);
+      const facts = actionOf(action);
       if (principal.type !== PRINCIPAL_TYPE)
         throw new RequestError(`a principal is an ${PRINCIPAL_TYPE}, not ${principal.type}`);
       if (!facts.resources.has(resource.type)) throw new RequestError(`${action} does not apply to ${resource.type}`);
@@ -69,7 +76,8 @@ export function createRequestReader(schema: PolicySchema): RequestReader {
         context: facts.readContext(context),
       };
     },
-    readPrincipal: (principal) => entity(principal, 0),
+    readEntity: (ref) => entity(ref, 0),
+    readAction: (action) => actionOf(action).entity,
   };
 }
 

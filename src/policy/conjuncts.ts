@@ -66,7 +66,7 @@ function keyOf(expression: ExprJson): EqualityKey | undefined {
  * True when a validated expression always has a value for a request that fits the schema. Errors are left to arithmetic (overflow),
  * extension functions, and attributes of entities that the request does not bring; so only attributes of its own parts count.
  */
-function isInfallible(expression: ExprJson): boolean {
+export function isInfallible(expression: ExprJson): boolean {
   const [operator = '', operand] = Object.entries(expression)[0] ?? [];
   if (operator === 'Value' || operator === 'Var') return true;
   if (operator === '.') return keyOf(expression) !== undefined;

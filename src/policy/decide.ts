@@ -1,4 +1,5 @@
 import type { Decision, DecisionRequest, EntityRef } from '../model/index.ts';
+import { hindrancesBetween, whatCan, whoCan } from './access.ts';
 import type { CompiledPolicy } from './compile-policy.ts';
 import type { PolicySchema } from './compose-schema.ts';
 import { createRequestReader } from './conform.ts';
@@ -19,6 +20,7 @@ export function createPolicySet(deps: {
   const policies = deps.policies.toSorted(byId);
   const index = indexPolicies(policies, { isValidated: deps.isValidated });
   const reader = createRequestReader(deps.schema);
+  const facts = { policies, schema: deps.schema, reader };
   let names: PolicyNames | undefined;
 
   function decide(request: DecisionRequest): Decision {
@@ -37,9 +39,12 @@ export function createPolicySet(deps: {
     decide,
     explain: (request) => explainRequest({ request, policies, reader, decide }),
     maskBearing(principal: EntityRef) {
-      const known = reader.readPrincipal(principal);
+      const known = reader.readEntity(principal);
       return index.forPrincipal(known).toSorted(byId).flatMap(potentialMasks);
     },
+    whoCan: (question) => whoCan(facts, question),
+    whatCan: (identity) => whatCan(facts, identity),
+    hindrances: (between) => hindrancesBetween(facts, between),
     names() {
       names ??= { entities: policies.flatMap(namesOf), masks: policies.flatMap(potentialMasks) };
       return names;

@@ -1,15 +1,17 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { DecisionRequest } from '../model/index.ts';
+import type { DecisionRequest, EntityRef } from '../model/index.ts';
 import { parsePolicy } from './cedar.ts';
 import { compilePolicy } from './compile-policy.ts';
 import { createPolicySet } from './decide.ts';
-import { checkPolicies } from './load.ts';
+import { checkPolicies, loadPolicies } from './load.ts';
 import { parseObligations } from './obligations.ts';
+import { scopeFits } from './policy-index.ts';
 import { splitPolicies } from './split.ts';
 import { cedarDecides } from './testing/cedar-oracle.ts';
 import { batch, database, select, shopSchema, stranger, table, target, web } from './testing/shop.ts';
-import type { CompiledPolicies } from './types.ts';
+import type { Access, CompiledPolicies, ResourceScope } from './types.ts';
+import { KnownEntity } from './values.ts';
 
 /** More by hand: POLICY_RUNS=20000. */
 const RUNS = Number(process.env['POLICY_RUNS'] ?? 100);
@@ -137,6 +139,51 @@ describe('the index', () => {
   });
 });
 
+describe('who can and what can', () => {
+  // Goal: what is said of requests that are not whole yet is what each whole one is answered.
+  it('say exactly what the engine decides, for whatever policies and requests', { timeout: TIMEOUT_MS }, async () => {
+    const seen = { always: 0, sometimes: 0, never: 0 };
+    await fc.assert(
+      fc.property(
+        fc.array(policyOf(fc.oneof(typedCondition(), columnCondition())), { minLength: 1, maxLength: 8 }),
+        fc.array(request(), { minLength: 4, maxLength: 4 }),
+        (texts, requests) => {
+          const set = accepted(texts);
+          for (const one of requests) {
+            const { principal, action, resource, context } = one;
+            const asked = { action, resource, identities: [principal] };
+            const { identities, others } = set.whoCan(asked);
+            for (const { access } of identities) {
+              seen[access.verdict] += 1;
+              expectToTell(set, one, access);
+            }
+            // What holds for every identity of a scope holds for this one; and if it may, without being known, one scope says so.
+            const within = others.filter(({ scope }) => isWithin(scope, principal));
+            for (const { access } of within) expectNoMoreThan(set, one, access);
+            const isNamed = set.names().entities.some(({ type, id }) => type === 'Identity' && id === principal.id);
+            if (set.decide(one).allow && !isNamed)
+              expect(within.map(({ access }) => says(access, one))).toContain(true);
+            const rows = set
+              .whatCan(principal)
+              .filter((row) => row.action === action && isWithin(row.resource, resource));
+            for (const { access } of rows) expectNoMoreThan(set, one, access);
+            expect(rows.some(({ access }) => says(access, one))).toBe(set.decide(one).allow);
+            const [column] = Array.isArray(context['columns']) ? context['columns'] : [];
+            if (typeof column !== 'string') continue;
+            const [reading] = set.whoCan({ ...asked, column: { attribute: 'columns', name: column } }).identities;
+            if (reading !== undefined) expectToTell(set, one, reading.access);
+            const place = { op: 'in', type: 'Target', id: 'shop' } as const;
+            const [anywhere] = set.whoCan({ ...asked, resource: place }).identities;
+            if (anywhere !== undefined) expectToTell(set, one, anywhere.access);
+          }
+        },
+      ),
+      { numRuns: RUNS },
+    );
+    expect(Math.min(...Object.values(seen))).toBeGreaterThan(RUNS / 10);
+  });
+});
+
 function compare(set: CompiledPolicies, one: DecisionRequest): void {
   const decision = set.decide(one);
   const { allow, policies } = decision;
@@ -157,7 +204,7 @@ function unvalidated(text: string): CompiledPolicies {
     if ('finding' in parsed) throw new Error(`${parsed.finding.message}: ${policy.text}`);
     const { json } = parsed;
     const summary = {
-      id: `p#${index + 1}`,
+      id: json.annotations?.['id'] ?? `p#${index + 1}`,
       effect: json.effect,
       position: policy.position(0),
       description: undefined,
@@ -166,6 +213,71 @@ function unvalidated(text: string): CompiledPolicies {
     return compilePolicy({ json, summary, obligations: parseObligations({}, json.effect) }, shopSchema);
   });
   return createPolicySet({ policies, schema: shopSchema, digest: '', isValidated: false });
+}
+
+/** The answer is the engine's, by the same policies. */
+function expectToTell(set: CompiledPolicies, one: DecisionRequest, access: Access): void {
+  const decision = set.decide(one);
+  const told = asPolicies(access, one).decide(one);
+  const message = `${set.policies.map(({ text }) => text).join('\n')}\n${JSON.stringify(one)}\n${JSON.stringify(access)}`;
+  expect(told.allow, message).toBe(decision.allow);
+  if (decision.allow) expect(told.policies, message).toEqual(decision.policies);
+  if (access.verdict !== 'sometimes') expect(decision.allow, message).toBe(access.verdict === 'always');
+}
+
+/** What is said of many: where it allows, the engine does. */
+function expectNoMoreThan(set: CompiledPolicies, one: DecisionRequest, access: Access): void {
+  const message = `${set.policies.map(({ text }) => text).join('\n')}\n${JSON.stringify(one)}\n${JSON.stringify(access)}`;
+  if (says(access, one)) expect(set.decide(one).allow, message).toBe(true);
+  if (access.verdict === 'never') expect(says(access, one), message).toBe(false);
+}
+
+function says(access: Access, one: DecisionRequest): boolean {
+  return asPolicies(access, one).decide(one).allow;
+}
+
+/** Policies of what was said, word for word. */
+function asPolicies({ permits, forbids }: Access, { action }: DecisionRequest): CompiledPolicies {
+  const texts = [
+    ...permits.map((one) => ({ ...one, effect: 'permit' })),
+    ...forbids.map((one) => ({ ...one, effect: 'forbid' })),
+  ].map(({ policy, effect, within, when }) => {
+    const conditions = [
+      ...within.map((text) => `when { ${text} }`),
+      ...when.map((text) => text.replace(/^(when|unless) (.*)$/s, '$1 { $2 }')),
+    ];
+    return `@id("${policy}") ${effect}(principal, action == Action::"${action}", resource) ${conditions.join(' ')};`;
+  });
+  return unvalidated(texts.join('\n'));
+}
+
+function isWithin(scope: ResourceScope, { type, id, parents }: EntityRef): boolean {
+  const above = (refs: readonly EntityRef[]): KnownEntity[] =>
+    refs.flatMap((ref) => [new KnownEntity(ref, {}, []), ...above(ref.parents)]);
+  return scopeFits(scope, new KnownEntity({ type, id }, {}, above(parents)));
+}
+
+/** Those of the texts that the validator takes. */
+function accepted(texts: readonly string[]): CompiledPolicies {
+  const good = texts.filter((text) => checkPolicies([{ name: 'p', text }], shopSchema).compiled !== undefined);
+  return loadPolicies([{ name: 'p', text: good.join('\n') }], shopSchema);
+}
+
+function columnCondition(): fc.Arbitrary<string> {
+  return fc.constantFrom(
+    'context.columns.contains("ssn")',
+    '["id", "name"].containsAll(context.columns)',
+    'context.columns.containsAny(["ssn", "id"])',
+    'context.columns.containsAll(["id"])',
+    '["id"].containsAny(context.columns)',
+    'context.columns == ["ssn"]',
+    'context.columns != ["id", "ssn"]',
+    'context.columns.isEmpty()',
+    'context.hasWhere || principal.trustDomain == "example.org"',
+    'context.count * context.count * 4 > 0 && resource.name == "users"',
+    'resource.name == "users" || context.count + 9007199254740991 > 0',
+    'if principal.trustDomain == "example.org" then context.hasWhere else resource.name == "orders"',
+  );
 }
 
 function policyOf(condition: fc.Arbitrary<string>): fc.Arbitrary<string> {

@@ -36,12 +36,16 @@ export {
   stricterMask,
 } from './masks.ts';
 export { didYouMean } from './nearest-name.ts';
-export { partsOfId } from './resource-from-id.ts';
+export { idOfParts, partsOfId, resourceFromId } from './resource-from-id.ts';
 export type { CedarTypeJson, PolicySchemaFragment } from './schema.ts';
 export type {
+  Access,
+  AccessPolicy,
   CompiledPolicies,
   Explanation,
+  Hindrance,
   MaskedColumn,
+  PartOfAccess,
   PolicyExplanation,
   PolicyName,
   PolicyNames,
@@ -51,5 +55,7 @@ export type {
   PolicySummary,
   PotentialMask,
   ResourceScope,
+  WhatCan,
+  WhoCan,
 } from './types.ts';
 export { type KnownNames, unmatchedNames } from './unmatched-names.ts';

@@ -51,6 +51,15 @@ export interface CompiledPolicies {
    * apply, never leaves one out. Ask {@link maskCovers} whether one could reach a certain resource.
    */
   maskBearing(principal: EntityRef): readonly PotentialMask[];
+  /** Who may do an action to a resource. Linear in the policies, and in those about it for each identity. @throws RequestError */
+  whoCan(question: WhoCanQuestion): WhoCan;
+  /** What an identity may do. Linear in the policies, and in those about it for each place that they name. @throws RequestError */
+  whatCan(identity: EntityRef): WhatCan;
+  /** Which of those forbids reach into what those permits allow. Linear in each of the two for each of the other. */
+  hindrances(between: {
+    readonly permits: ReadonlySet<string>;
+    readonly forbids: ReadonlySet<string>;
+  }): readonly Hindrance[];
   /** What the policies name of the world outside, for whoever knows what there is. Linear in the policies the first time it is asked. */
   names(): PolicyNames;
 }
@@ -97,6 +106,63 @@ export type ResourceScope =
   | { readonly op: 'equals'; readonly type: string; readonly id: string }
   /** `is`, when present, narrows `in`: `resource is T in E`. */
   | { readonly op: 'in'; readonly type: string; readonly id: string; readonly is?: string };
+
+/** A certain entity, or all of a scope. */
+export type PartOfAccess = EntityRef | ResourceScope;
+
+export interface WhoCanQuestion {
+  readonly action: string;
+  readonly resource: PartOfAccess;
+  /** One of those that the operation works with, by the attribute of the context that holds them all. */
+  readonly column?: { readonly attribute: string; readonly name: string } | undefined;
+  /** Those that are asked about one by one. */
+  readonly identities: readonly EntityRef[];
+}
+
+export interface WhoCan {
+  /** As asked, in that order. */
+  readonly identities: readonly { readonly identity: EntityRef; readonly access: Access }[];
+  /** By scopes of permits: what holds for every other identity in one, which may be in several. */
+  readonly others: readonly { readonly scope: ResourceScope; readonly access: Access }[];
+}
+
+/** By action and scope of permits: an identity may do what one of them that takes in the resource says. */
+export type WhatCan = readonly {
+  readonly action: string;
+  readonly resource: ResourceScope;
+  readonly access: Access;
+}[];
+
+/**
+ * What policies say of all requests of some kind: one is allowed when one of the permits applies to it and none of the forbids. `always` and
+ * `never` hold for each of them.
+ */
+export interface Access {
+  readonly verdict: 'always' | 'sometimes' | 'never';
+  readonly permits: readonly AccessPolicy[];
+  readonly forbids: readonly AccessPolicy[];
+}
+
+/** A policy that applies to all of those requests, or to some, and what it demands then. */
+export interface AccessPolicy {
+  readonly policy: string;
+  /** Parts of its scope that take in some of them only, in Cedar's notation: `principal in TrustDomain::"example.org"`. */
+  readonly within: readonly string[];
+  /** What only the request itself settles, all of it: `when context.hasWhere`. A forbid applies as well where that can't be evaluated. */
+  readonly when: readonly string[];
+  readonly masks: readonly { readonly column: MaskedColumn; readonly kind: MaskKind }[];
+  readonly rowsMax: number | undefined;
+  /** Undefined for a forbid. */
+  readonly record: 'digest' | 'full' | undefined;
+}
+
+/** A forbid that refuses what a permit allows, all of it (`isCertain`) or some; `actions` are those of which it does. */
+export interface Hindrance {
+  readonly permit: string;
+  readonly forbid: string;
+  readonly actions: readonly string[];
+  readonly isCertain: boolean;
+}
 
 /** Why a request was answered as it was. */
 export interface Explanation {

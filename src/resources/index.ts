@@ -7,6 +7,7 @@
 export { errorTable, ResourcesError } from './errors.ts';
 export { resourcesMigrations } from './migrations.ts';
 export { createResources } from './resources.ts';
+export { lineDifferences } from './text-difference.ts';
 export type {
   ApplyOptions,
   Change,

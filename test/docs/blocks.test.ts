@@ -68,10 +68,13 @@ describe('fenced blocks', () => {
   it('that show a command show one that exists', () => {
     const names = commands.map(({ name }) => name);
     const prose = documents().flatMap(({ file, prose }) =>
-      [...prose.matchAll(/`countersign ([a-z][a-z ]*[a-z])/g)].map(([, words = '']) => ({ file, words })),
+      [...prose.matchAll(/`countersign ([a-z][a-z -]*[a-z])/g)].map(([, words = '']) => ({ file, words })),
     );
     const shell = of('sh').flatMap(({ file, text }) =>
-      [...text.matchAll(/(?:^|\s)countersign ([a-z]+(?: [a-z]+)?)/g)].map(([, words = '']) => ({ file, words })),
+      [...text.matchAll(/(?:^|\s)countersign ([a-z]+(?: [a-z]+(?:-[a-z]+)*)?)/g)].map(([, words = '']) => ({
+        file,
+        words,
+      })),
     );
     const isKnown = (words: string) => names.some((name) => words === name || words.startsWith(`${name} `));
     // A group of commands may be named too.

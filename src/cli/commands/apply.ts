@@ -9,7 +9,8 @@ import { lostPolicies } from '../lost-policies.ts';
 import { changedEntries, planEntries } from '../plan-entries.ts';
 import { withFiles } from '../refused-apply.ts';
 import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../server-client.ts';
-import { formatTable } from '../table.ts';
+import { formatStanding, type StandingPolicies, standingPolicies } from '../standing-policies.ts';
+import { formatTable, formatWords } from '../table.ts';
 import { formatNote, notesOnDeclared } from '../warn-of-entries.ts';
 import { warnOfNames } from '../warn-of-names.ts';
 
@@ -55,23 +56,25 @@ export const command: CliCommand = {
       ];
       const acting = changes.filter(({ action }) => action !== 'unchanged');
       const lost = await lostPolicies(client, { changes, declared: policies.compiled }, options);
+      const standing = prune ? NOTHING_STANDS : await standingPolicies(client, declared, options);
+      const plan = () => formatPlan(changes, { lost, standing: formatStanding(standing) });
       const told = [...warnings, ...notes];
       if (acting.length === 0 || flagOption(input, 'dryRun')) {
-        context.emit({ changes, applied: false, warnings: told }, () => formatPlan(changes, lost));
+        context.emit({ changes, applied: false, warnings: told, standing }, plan);
         // Whoever applies the same once more wants to know how it stands.
         const stands = acting.length === 0 && resources.length > 0;
         if (stands && !context.json)
           for (const warning of warningsOf(await answersOf(context, client, planned.revision))) context.warn(warning);
         return exitCodes.ok;
       }
-      context.say(formatPlan(changes, lost));
+      context.say(plan());
       if (!flagOption(input, 'yes') && !(await confirm(context))) return exitCodes.no;
       // One transaction at the server: all of it, or a failure that says why nothing.
       const { revision } = await apply(false);
       context.say(`applied ${acting.length} change(s)`);
       const concerned = acting.some(({ kind }) => kind !== 'Entry');
       const gateways = concerned ? await answersOf(context, client, revision) : [];
-      if (context.json) context.emit({ changes, applied: true, warnings: told, gateways }, () => '');
+      if (context.json) context.emit({ changes, applied: true, warnings: told, gateways, standing }, () => '');
       else for (const warning of warningsOf(gateways)) context.warn(warning);
       return exitCodes.ok;
     });
@@ -94,15 +97,17 @@ async function answersOf(context: CliContext, client: RpcClient, revision: bigin
 
 function formatPlan(
   changes: readonly { kind: string; name: string; action: string; differences: readonly string[] }[],
-  lost: readonly string[],
+  { lost, standing }: { readonly lost: readonly string[]; readonly standing: readonly string[] },
 ): string {
-  if (changes.every(({ action }) => action === 'unchanged')) return 'Nothing to change.';
+  const notes = standing.map((line) => formatWords(line, ''));
+  if (changes.every(({ action }) => action === 'unchanged')) return ['Nothing to change.', ...notes].join('\n');
   const rows = changes.flatMap(({ kind, name, action, differences }) => [
     [SIGNS[action] ?? action, kind, name, action],
     ...differences.map((line) => ['', '', '', `  ${line}`]),
   ]);
   const table = formatTable(['', 'kind', 'name', 'change'], rows);
-  return lost.length > 0 ? `${table}\npolicies no longer there: ${lost.join(', ')}` : table;
+  const gone = lost.length > 0 ? [`policies no longer there: ${lost.join(', ')}`] : [];
+  return [table, ...gone, ...notes].join('\n');
 }
 
 async function confirm(context: CliContext): Promise<boolean> {
@@ -116,6 +121,7 @@ async function confirm(context: CliContext): Promise<boolean> {
   }
 }
 
+const NOTHING_STANDS: StandingPolicies = { others: [], hindrances: [] };
 const NO_GATEWAY =
   'warning: no gateway is connected, so nobody has looked whether targets answer and masks find their columns; once one is, `countersign doctor` says so';
 const SIGNS: Readonly<Record<string, string>> = { create: '+', update: '~', delete: '-', unchanged: '=' };

@@ -1,7 +1,8 @@
 import { policySchema } from '../../app/declared-rules.ts';
 import type { DecisionRequest } from '../../model/index.ts';
-import { didYouMean, type Explanation, PolicyError, parsePolicyCases, requestOfCase } from '../../policy/index.ts';
+import { type Explanation, PolicyError, parsePolicyCases, requestOfCase } from '../../policy/index.ts';
 import { type CliCommand, type CliInput, exitCodes, requiredOption, textOption, UsageError } from '../command.ts';
+import { namedAction } from '../named-actions.ts';
 import { loadPolicyFiles } from '../policy-files.ts';
 
 export const command: CliCommand = {
@@ -39,7 +40,7 @@ export const command: CliCommand = {
 /** @throws UsageError for a question about nothing in the schema */
 function requestOf(input: CliInput): DecisionRequest {
   const [kind, id] = splitOnce(requiredOption(input, 'resource'));
-  const action = knownAction(requiredOption(input, 'action'));
+  const action = namedAction(requiredOption(input, 'action'));
   const context = jsonObject(textOption(input, 'context') ?? '{}');
   const lacking = Object.entries(policySchema.actions.get(action)?.context ?? {}).flatMap(([name, { required }]) =>
     required === false || Object.hasOwn(context, name) ? [] : [name],
@@ -56,19 +57,6 @@ function requestOf(input: CliInput): DecisionRequest {
     // The rules are those of test cases; here is only one, and nobody has called it so.
     throw new UsageError(cause.message.replace(/^case "request": /, ''), { cause });
   }
-}
-
-/** @throws UsageError */
-function knownAction(action: string): string {
-  const known = Array.from(policySchema.actions).flatMap(([id, { isGroup }]) => (isGroup ? [] : [id]));
-  if (known.includes(action)) return action;
-  const isGroup = policySchema.actions.has(action);
-  const hint = didYouMean(action, known);
-  throw new UsageError(
-    isGroup
-      ? `${action} is a group of actions; ask about one of them`
-      : `there is no action ${JSON.stringify(action)}${hint === undefined ? '' : ` (${hint})`}`,
-  );
 }
 
 function formatExplanation({ decision, policies }: Explanation): string {

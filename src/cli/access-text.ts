@@ -1,0 +1,74 @@
+import type { Access, AccessPolicy, ResourceScope } from '../policy/index.ts';
+import { formatWords } from './table.ts';
+
+/** By which policies, and under what. Lines for a terminal, indented. */
+export function accessLines({ verdict, permits, forbids }: Access): readonly string[] {
+  const allowed =
+    verdict === 'never' ? [] : permits.map((one) => `allowed by ${one.policy}${conditionsOf(one)}${demandsOf(one)}`);
+  const refused = forbids.map((one) => `refused by ${one.policy}${conditionsOf(one)}`);
+  return [...allowed, ...refused].map((line) => formatWords(line, '    '));
+}
+
+/** `any identity below spiffe://example.org/shop`. */
+export function identitiesOf(scope: ResourceScope): string {
+  if (scope.op === 'equals') return scope.id;
+  if (scope.op === 'in' && scope.type === 'IdentityPath') return `any identity below ${scope.id}`;
+  if (scope.op === 'in' && scope.type === 'TrustDomain') return `any identity of the trust domain ${scope.id}`;
+  return 'any identity';
+}
+
+/** `table shop/shop/public/orders`, `everything in target shop`. */
+export function resourcesOf(scope: ResourceScope): string {
+  switch (scope.op) {
+    case 'any':
+      return 'everything';
+    case 'is':
+      return `every ${wordOf(scope.type)}`;
+    case 'equals':
+      return `${wordOf(scope.type)} ${scope.id}`;
+    case 'in': {
+      const all = scope.is === undefined ? 'everything' : `every ${wordOf(scope.is)}`;
+      return `${all} in ${wordOf(scope.type)} ${scope.id}`;
+    }
+    default:
+      return scope satisfies never;
+  }
+}
+
+/** An access as JSON: what is not there is left out. */
+export function accessValue({ permits, forbids, verdict }: Access) {
+  const value = ({ policy, within, when, masks, rowsMax, record }: AccessPolicy) => ({
+    ...{ policy, within, when },
+    ...(masks.length === 0
+      ? {}
+      : { masks: Object.fromEntries(masks.map(({ column, kind }) => [columnText(column), kind])) }),
+    ...(rowsMax === undefined ? {} : { rowsMax }),
+    ...(record === undefined ? {} : { record }),
+  });
+  return { verdict, permits: permits.map(value), forbids: forbids.map(value) };
+}
+
+function conditionsOf({ within, when }: AccessPolicy): string {
+  const where = within.length === 0 ? '' : ` where ${within.join(' and ')}`;
+  return `${where}${when.map((one) => ` ${one}`).join('')}`;
+}
+
+function demandsOf({ masks, rowsMax, record }: AccessPolicy): string {
+  const demands = [
+    ...(masks.length === 0
+      ? []
+      : [`masks ${masks.map(({ column, kind }) => `${columnText(column)}:${kind}`).join(', ')}`]),
+    ...(rowsMax === undefined ? [] : [`at most ${rowsMax} rows`]),
+    ...(record === 'full' ? ['recorded in full'] : []),
+  ];
+  return demands.map((demand) => `; ${demand}`).join('');
+}
+
+function columnText({ schema, table, name }: AccessPolicy['masks'][number]['column']): string {
+  return [schema, table, name].filter((part) => part !== undefined).join('.');
+}
+
+/** `table` of `Postgres::Table`. */
+function wordOf(type: string): string {
+  return type.slice(type.lastIndexOf(':') + 1).toLowerCase();
+}

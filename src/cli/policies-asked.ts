@@ -1,0 +1,78 @@
+import { Control } from '@countersign/sdk/contract';
+import { Type } from 'typebox';
+import { Value } from 'typebox/value';
+import { policySchema } from '../app/declared-rules.ts';
+import { type CompiledPolicies, checkPolicies, PolicyError } from '../policy/index.ts';
+import type { RpcClient } from '../rpc/index.ts';
+import { type CliContext, type CliInput, listOption } from './command.ts';
+import { readDeclared } from './declared-files.ts';
+import { identitiesAt, namesDeclared } from './known-names.ts';
+import { policyErrorOf } from './policy-files.ts';
+import { CALL_TIMEOUT_MS, serverOptions, withServer } from './server-client.ts';
+import { specOf } from './specs.ts';
+
+/** Options of every command that asks policies: by default those in force at the server. */
+export const askedOptions = [
+  ['-f, --file <path...>', 'ask the policies, targets and entries of these files or folders, not the server'],
+  ...serverOptions,
+] as const;
+
+/** Policies that are asked, and what there is beside them. */
+export interface AskedPolicies {
+  /** How a sentence names them: `in force`, or `in the files`. */
+  readonly where: string;
+  readonly compiled: CompiledPolicies;
+  /** By target, the databases it serves where that is known. */
+  readonly targets: ReadonlyMap<string, readonly string[] | undefined>;
+  /** That entries give; undefined when there are too many to be asked about one by one. */
+  readonly identities: ReadonlySet<string> | undefined;
+}
+
+/** Reads them from the files named with `-f`, else from the server. @throws UsageError, PolicyError, RpcError */
+export async function askedPolicies(context: CliContext, input: CliInput): Promise<AskedPolicies> {
+  const paths = listOption(input, 'file');
+  if (paths.length > 0) {
+    const { resources, policies } = readDeclared(paths);
+    const compiled = policies.compiled ?? checkPolicies([], policySchema).compiled;
+    if (compiled === undefined) throw new PolicyError('ERR_POLICY_INVALID', 'policies could not be loaded');
+    return { where: 'in the files', compiled, ...namesDeclared(resources) };
+  }
+  return withServer(context, input, async (client) => {
+    const options = { signal: context.signal, timeoutMs: CALL_TIMEOUT_MS };
+    const { resources } = await client.unary(Control.method.listResources, { kind: '' }, options);
+    const declared = resources.map(({ kind, name, specJson }) => ({ kind, name, spec: specOf(specJson) }));
+    return {
+      where: 'in force',
+      compiled: compiledOf(declared),
+      targets: namesDeclared(declared).targets,
+      identities: await identitiesAt(client, options),
+    };
+  });
+}
+
+/** The policies in force at the server. @throws PolicyError, RpcError */
+export async function policiesInForce(
+  client: RpcClient,
+  options: { readonly signal: AbortSignal; readonly timeoutMs: number },
+): Promise<CompiledPolicies> {
+  const { resources } = await client.unary(Control.method.listResources, { kind: 'Policy' }, options);
+  return compiledOf(resources.map(({ kind, name, specJson }) => ({ kind, name, spec: specOf(specJson) })));
+}
+
+/** @throws PolicyError where another version's server has taken what this one can't read */
+function compiledOf(
+  resources: readonly { readonly kind: string; readonly name: string; readonly spec: unknown }[],
+): CompiledPolicies {
+  const sources = resources.flatMap(({ kind, name, spec }) =>
+    kind === 'Policy' && Value.Check(POLICY, spec) ? [{ name, text: spec.cedar }] : [],
+  );
+  const { compiled, problems } = checkPolicies(sources, policySchema);
+  if (compiled !== undefined) return compiled;
+  const error = policyErrorOf(problems);
+  throw new PolicyError(
+    error?.code ?? 'ERR_POLICY_INVALID',
+    `the policies in force can't be read by this version of countersign; use that of the server\n${error?.message ?? ''}`,
+  );
+}
+
+const POLICY = Type.Object({ cedar: Type.String() });

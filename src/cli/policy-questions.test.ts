@@ -1,0 +1,124 @@
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { createManualClock, createSeededRandom } from '../std/index.ts';
+import { type CliCommand, type CliContext, exitCodes } from './command.ts';
+import { command as list } from './commands/policy-list.ts';
+import { command as show } from './commands/policy-show.ts';
+import { command as whatCan } from './commands/policy-what-can.ts';
+import { command as whoCan } from './commands/policy-who-can.ts';
+
+// Goal: everyday questions are one command each, and the answer is read at a glance on 80 columns.
+
+const SHOP = join(import.meta.dirname, '../../examples/shop');
+
+describe('who-can', () => {
+  it('lists identities with what they meet, those of whom the same holds together', async () => {
+    const { text, code } = await ask(whoCan, 'select', 'shop/public.customers');
+    expect(text).toBe(
+      [
+        'postgres:select on table shop/shop/public/customers, by the policies in the',
+        'files:',
+        'spiffe://example.org/shop/reports',
+        'spiffe://example.org/shop/web',
+        'any identity below spiffe://example.org/shop',
+        '    allowed by customers-masked; masks card:last4, email:email, ssn:redact; at',
+        '    most 1000 rows',
+      ].join('\n'),
+    );
+    expect(code).toBe(exitCodes.ok);
+  });
+
+  it('says what depends on the request as the policy has it, and where a permit is narrower than the question', async () => {
+    const { text } = await ask(whoCan, 'update', 'shop');
+    expect(text).toMatch(
+      /shop\/web\n {4}allowed by web-orders where resource ==\n {4}Postgres::Table::"shop\/shop\/public\/orders" when context.hasWhere/,
+    );
+  });
+
+  it('ends with 1 when nobody can, and says what forbids it as well', async () => {
+    const { text, code } = await ask(whoCan, 'truncate', 'shop/public.orders');
+    expect(text.replaceAll('\n', ' ')).toMatch(
+      /Nobody can: no permit in the files is about it; nobody-truncates forbids it as well\.$/,
+    );
+    expect(code).toBe(exitCodes.no);
+  });
+
+  it('has all of it as JSON', async () => {
+    const { value } = await ask(whoCan, 'select', 'shop/public.customers.ssn');
+    const access = {
+      verdict: 'always',
+      permits: [{ policy: 'customers-masked', masks: { ssn: 'redact' }, rowsMax: 1000 }],
+    };
+    expect(value).toMatchObject([
+      {
+        action: 'postgres:select',
+        resource: 'column ssn of table shop/shop/public/customers',
+        identities: [
+          { identity: 'spiffe://example.org/shop/reports', hasEntry: true, ...access },
+          { identity: 'spiffe://example.org/shop/web', ...access },
+        ],
+        others: [{ identities: 'any identity below spiffe://example.org/shop', ...access }],
+      },
+    ]);
+  });
+});
+
+describe('what-can', () => {
+  it('lists actions and resources with what they are tied to', async () => {
+    const { text } = await ask(whatCan, 'spiffe://example.org/shop/web');
+    expect(text.split('\n')).toEqual(
+      expect.arrayContaining([
+        'postgres:connect on database shop/shop',
+        'postgres:select, postgres:update on table shop/shop/public/orders',
+        '    allowed by web-orders when context.hasWhere',
+        'postgres:insert on table shop/shop/public/orders',
+        '    allowed by web-orders',
+      ]),
+    );
+  });
+
+  it('says so when no entry gives the identity, and which was probably meant', async () => {
+    const { text } = await ask(whatCan, 'spiffe://example.org/shop/wbe');
+    expect(text).toContain('No entry gives it (did you mean "spiffe://example.org/shop/web"?)');
+    const nobody = await ask(whatCan, 'spiffe://example.org/x');
+    expect(nobody.text).toContain('It can do nothing.');
+    expect(nobody.code).toBe(exitCodes.no);
+    await expect(ask(whatCan, 'web')).rejects.toThrow(/^web is no identity: a SPIFFE ID starts with/);
+  });
+});
+
+describe('list and show', () => {
+  it('give the ids with where they stand, and one as it is written', async () => {
+    const { text, value } = await ask(list);
+    expect(text).toMatch(/^ID +EFFECT +IN +DESCRIPTION\ncustomers-masked +permit +shop +Both services/);
+    expect(value).toContainEqual(
+      expect.objectContaining({ id: 'nobody-truncates', effect: 'forbid', in: 'shop', line: 40 }),
+    );
+    const shown = await ask(show, 'nobody-truncates');
+    expect(shown.text).toMatch(/^\/\/ Policy shop, line 40\n@id\("nobody-truncates"\)\n/);
+    await expect(ask(show, 'nobody-truncate')).rejects.toThrow(
+      'there is no policy "nobody-truncate" in the files (did you mean "nobody-truncates"?)',
+    );
+  });
+});
+
+/** One command on the example's files. */
+async function ask(command: CliCommand, ...args: readonly string[]) {
+  const seen: { text: string; value: unknown } = { text: '', value: undefined };
+  const context: CliContext = {
+    say: () => {},
+    emit: (value, human) => {
+      seen.value = JSON.parse(JSON.stringify(value));
+      seen.text = human();
+    },
+    warn: () => {},
+    ...{ json: false, env: {}, configPath: '/nowhere', configNamed: false, commands: [] },
+    columns: 80,
+    signal: new AbortController().signal,
+    clock: createManualClock(Date.parse('2026-12-01T00:00:00Z')),
+    random: createSeededRandom('questions'),
+    stdin: async () => Buffer.alloc(0),
+  };
+  const code = await command.run(context, { args, options: { file: [SHOP] } });
+  return { ...seen, code };
+}

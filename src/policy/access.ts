@@ -1,0 +1,225 @@
+import type { EntityRef } from '../model/index.ts';
+import type { ExprJson } from './cedar-json.ts';
+import type { CompiledPolicy } from './compile-policy.ts';
+import type { PolicySchema } from './compose-schema.ts';
+import { RequestError, type RequestReader } from './conform.ts';
+import { isInfallible } from './conjuncts.ts';
+import { columnCovers } from './obligations.ts';
+import { type PartialRequest, reduceCondition } from './partial.ts';
+import { printExpression, printScope } from './print.ts';
+import { entityOfScope, type Part, reachOf } from './scopes.ts';
+import type {
+  Access,
+  AccessPolicy,
+  Hindrance,
+  PartOfAccess,
+  ResourceScope,
+  WhatCan,
+  WhoCan,
+  WhoCanQuestion,
+} from './types.ts';
+import type { KnownEntity } from './values.ts';
+
+/** What a set of policies says of questions that are not whole yet. */
+export interface AccessFacts {
+  readonly policies: readonly CompiledPolicy[];
+  readonly schema: PolicySchema;
+  readonly reader: RequestReader;
+}
+
+/** Who may do an action to a resource: each identity that is known, and any other that permits take in. */
+export function whoCan(facts: AccessFacts, question: WhoCanQuestion): WhoCan {
+  const { action, column } = question;
+  const resource = partOf(facts, question.resource);
+  const about = facts.policies.filter(
+    (policy) =>
+      policy.actions.includes(action) && reachOf(policy.resource, resource, resourceFacts(facts, action)) !== 'none',
+  );
+  const ask = (principal: Part, whole?: 'principal') =>
+    accessOf({ ...facts, policies: about }, { principal, action, resource, column, whole });
+  const identities = question.identities.map((identity) => ({
+    identity,
+    access: ask({ entity: facts.reader.readEntity(identity) }),
+  }));
+  const others = distinctScopes(about.filter(isPermit).map((policy) => policy.principal))
+    .filter((scope) => entityOfScope(scope, facts.schema) === undefined)
+    .map((scope) => ({ scope, access: ask({ scope }, 'principal') }))
+    .filter(({ access }) => access.verdict !== 'never');
+  return { identities, others };
+}
+
+/** What an identity may do: each action with each part of the world that a permit names for it. */
+export function whatCan(facts: AccessFacts, identity: EntityRef): WhatCan {
+  const principal: Part = { entity: facts.reader.readEntity(identity) };
+  const about = facts.policies.filter(
+    (policy) => reachOf(policy.principal, principal, principalFacts(facts)) !== 'none',
+  );
+  const own = { ...facts, policies: about };
+  const actions = Array.from(facts.schema.actions).filter(([, { isGroup }]) => !isGroup);
+  return actions.flatMap(([action]) => {
+    const scopes = distinctScopes(
+      about.filter((policy) => isPermit(policy) && policy.actions.includes(action)).map((policy) => policy.resource),
+    );
+    return scopes
+      .map((scope) => {
+        const resource = partOf(facts, scope);
+        const access = accessOf(own, { principal, action, resource, whole: 'resource' });
+        return { action, resource: scope, access };
+      })
+      .filter(({ access }) => access.permits.length > 0);
+  });
+}
+
+/** Which forbids reach into what permits allow: by their ids. */
+export function hindrancesBetween(
+  facts: AccessFacts,
+  { permits, forbids }: { readonly permits: ReadonlySet<string>; readonly forbids: ReadonlySet<string> },
+): readonly Hindrance[] {
+  const [allowing, refusing] = [permits, forbids].map((ids) =>
+    facts.policies.filter(({ summary }) => ids.has(summary.id)),
+  );
+  const found = new Map<string, { permit: string; forbid: string; actions: string[]; isCertain: boolean }>();
+  for (const { summary, principal, resource, actions } of (allowing ?? []).filter(isPermit))
+    for (const action of actions) {
+      const question = { principal: partOf(facts, principal), action, resource: partOf(facts, resource) };
+      if (reachOf(resource, question.resource, resourceFacts(facts, action)) === 'none') continue;
+      for (const forbid of accessOf({ ...facts, policies: refusing ?? [] }, question).forbids) {
+        const key = JSON.stringify([summary.id, forbid.policy, isCertain(forbid)]);
+        const known = found.get(key) ?? {
+          permit: summary.id,
+          forbid: forbid.policy,
+          actions: [],
+          isCertain: isCertain(forbid),
+        };
+        known.actions.push(action);
+        found.set(key, known);
+      }
+    }
+  return Array.from(found.values());
+}
+
+interface AccessQuestion {
+  readonly principal: Part;
+  readonly action: string;
+  readonly resource: Part;
+  readonly column?: WhoCanQuestion['column'];
+  /** Permits that take in only some of that part are left out: they are said with a part of their own. */
+  readonly whole?: 'principal' | 'resource' | undefined;
+}
+
+function accessOf(facts: AccessFacts, question: AccessQuestion): Access {
+  const { principal, action, resource, column } = question;
+  const known: PartialRequest = {
+    action: facts.reader.readAction(action),
+    principal: principal.entity,
+    resource: resource.entity,
+    holds: column === undefined ? undefined : { attribute: column.attribute, element: column.name },
+  };
+  const permits: AccessPolicy[] = [];
+  const forbids: AccessPolicy[] = [];
+  for (const policy of facts.policies) {
+    if (!policy.actions.includes(action)) continue;
+    const who = reachOf(policy.principal, principal, principalFacts(facts));
+    const what = reachOf(policy.resource, resource, resourceFacts(facts, action));
+    if (who === 'none' || what === 'none') continue;
+    const isPartly = question.whole !== undefined && (question.whole === 'principal' ? who : what) === 'some';
+    if (isPermit(policy) && isPartly) continue;
+    const rest = restOf(policy, known);
+    if (rest === undefined) continue;
+    const within = [
+      ...(who === 'some' ? [printScope('principal', policy.json.principal)] : []),
+      ...(what === 'some' ? [printScope('resource', policy.json.resource)] : []),
+    ];
+    (isPermit(policy) ? permits : forbids).push({
+      ...{ policy: policy.summary.id, within, when: rest.map(({ kind, body }) => `${kind} ${printExpression(body)}`) },
+      ...obligationsOf(policy, resource, column?.name),
+    });
+  }
+  return { verdict: verdictOf(permits, forbids), permits, forbids };
+}
+
+function verdictOf(permits: readonly AccessPolicy[], forbids: readonly AccessPolicy[]): Access['verdict'] {
+  if (permits.length === 0 || forbids.some(isCertain)) return 'never';
+  return forbids.length === 0 && permits.some(isCertain) ? 'always' : 'sometimes';
+}
+
+function isCertain({ within, when }: AccessPolicy): boolean {
+  return within.length === 0 && when.length === 0;
+}
+
+type Conditions = readonly { readonly kind: 'when' | 'unless'; readonly body: ExprJson }[];
+
+/**
+ * The conditions that only a whole request settles, none of them when the policy applies to all; undefined when it applies to none. A forbid
+ * that fails refuses, so for one that fails the answer is as if it applied.
+ */
+function restOf(policy: CompiledPolicy, known: PartialRequest): Conditions | undefined {
+  const rest: { kind: 'when' | 'unless'; body: ExprJson }[] = [];
+  for (const { kind, body } of policy.json.conditions) {
+    const reduced = reduceCondition(body, known);
+    if (reduced === (kind === 'when')) continue;
+    if (typeof reduced === 'object') rest.push({ kind, body: reduced });
+    else if (isPermit(policy)) return undefined;
+    // What stands before may fail where this one would not let it apply.
+    else if (reduced === 'error') return rest;
+    else return rest.every((one) => isInfallible(one.body)) ? undefined : [...rest, { kind, body }];
+  }
+  return rest;
+}
+
+function obligationsOf(
+  { obligations, summary }: CompiledPolicy,
+  resource: Part,
+  column: string | undefined,
+): Pick<AccessPolicy, 'masks' | 'rowsMax' | 'record'> {
+  if (summary.effect === 'forbid') return { masks: [], rowsMax: undefined, record: undefined };
+  const { masks, rowsMax, record } = obligations;
+  const entity =
+    resource.entity === undefined
+      ? undefined
+      : { ...resource.entity, parents: [], attributes: textsOf(resource.entity) };
+  return {
+    masks: masks
+      .filter((mask) => entity === undefined || columnCovers(mask.column, entity))
+      .filter((mask) => column === undefined || mask.column.name === column),
+    rowsMax,
+    record,
+  };
+}
+
+function textsOf({ attributes }: KnownEntity): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(attributes).flatMap(([name, value]) => (typeof value === 'string' ? [[name, value]] : [])),
+  );
+}
+
+function partOf({ reader, schema }: AccessFacts, part: PartOfAccess): Part {
+  if (!('op' in part)) return { entity: reader.readEntity(part) };
+  const entity = entityOfScope(part, schema);
+  if (entity === undefined) return { scope: part };
+  try {
+    return { entity: reader.readEntity(entity) };
+  } catch (error) {
+    // It has attributes of which its id tells nothing.
+    if (error instanceof RequestError) return { scope: part };
+    throw error;
+  }
+}
+
+function distinctScopes(scopes: readonly ResourceScope[]): readonly ResourceScope[] {
+  return Array.from(new Map(scopes.map((scope) => [JSON.stringify(scope), scope])).values());
+}
+
+function isPermit({ summary }: CompiledPolicy): boolean {
+  return summary.effect === 'permit';
+}
+
+function principalFacts({ schema }: AccessFacts) {
+  return { schema, types: PRINCIPAL_TYPES };
+}
+
+function resourceFacts({ schema }: AccessFacts, action: string) {
+  return { schema, types: schema.actions.get(action)?.resources ?? new Set<string>() };
+}
+
+const PRINCIPAL_TYPES: ReadonlySet<string> = new Set(['Identity']);
