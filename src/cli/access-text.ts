@@ -1,5 +1,5 @@
 import type { Access, AccessPolicy, ResourceScope } from '../policy/index.ts';
-import { formatWords } from './table.ts';
+import { formatTimeS, formatWords } from './table.ts';
 
 /** By which policies, and under what. Lines for a terminal, indented. */
 export function accessLines({ verdict, permits, forbids }: Access): readonly string[] {
@@ -37,13 +37,14 @@ export function resourcesOf(scope: ResourceScope): string {
 
 /** An access as JSON: what is not there is left out. */
 export function accessValue({ permits, forbids, verdict }: Access) {
-  const value = ({ policy, within, when, masks, rowsMax, record }: AccessPolicy) => ({
+  const value = ({ policy, within, when, masks, rowsMax, record, expiresMs }: AccessPolicy) => ({
     ...{ policy, within, when },
     ...(masks.length === 0
       ? {}
       : { masks: Object.fromEntries(masks.map(({ column, kind }) => [columnText(column), kind])) }),
     ...(rowsMax === undefined ? {} : { rowsMax }),
     ...(record === undefined ? {} : { record }),
+    ...(expiresMs === undefined ? {} : { expires: formatTimeS(expiresMs / 1000) }),
   });
   return { verdict, permits: permits.map(value), forbids: forbids.map(value) };
 }
@@ -53,8 +54,9 @@ function conditionsOf({ within, when }: AccessPolicy): string {
   return `${where}${when.map((one) => ` ${one}`).join('')}`;
 }
 
-function demandsOf({ masks, rowsMax, record }: AccessPolicy): string {
+function demandsOf({ masks, rowsMax, record, expiresMs }: AccessPolicy): string {
   const demands = [
+    ...(expiresMs === undefined ? [] : [`until ${formatTimeS(expiresMs / 1000)}`]),
     ...(masks.length === 0
       ? []
       : [`masks ${masks.map(({ column, kind }) => `${columnText(column)}:${kind}`).join(', ')}`]),

@@ -11,6 +11,7 @@ import { codeOf, messageOf, timeoutSignal } from '../std/index.ts';
 import type { Check } from './check.ts';
 import type { CliContext } from './command.ts';
 import { checkServer } from './doctor-server.ts';
+import { checkExpired } from './expired-check.ts';
 import { isListening } from './is-listening.ts';
 import { fetchOwnSvid, whyDefault } from './own-svid.ts';
 import { shellWord } from './shell-word.ts';
@@ -22,7 +23,11 @@ export async function runChecks(context: CliContext, config: Config | undefined)
   const checks = [checkPlatform(), checkKernel(), checkConfig(context, config)];
   if (config) checks.push(checkClock());
   if (config?.server)
-    checks.push(...checkFolder('server data', config.server.dataDir), ...(await checkRole('server', config.server)));
+    checks.push(
+      ...checkFolder('server data', config.server.dataDir),
+      ...(await checkRole('server', config.server)),
+      ...(await checkExpired(context, config.server.socket)),
+    );
   if (config?.agent) {
     checks.push(
       ...checkFolder('agent data', config.agent.dataDir),

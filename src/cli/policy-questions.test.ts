@@ -1,7 +1,10 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createManualClock, createSeededRandom } from '../std/index.ts';
 import { type CliCommand, type CliContext, exitCodes } from './command.ts';
+import { command as check } from './commands/policy-check.ts';
 import { command as list } from './commands/policy-list.ts';
 import { command as show } from './commands/policy-show.ts';
 import { command as whatCan } from './commands/policy-what-can.ts';
@@ -102,8 +105,54 @@ describe('list and show', () => {
   });
 });
 
+describe('a permit that expires', () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'questions-'));
+    writeFileSync(
+      join(folder, 'hour.cedar'),
+      '@id("hour")\n@expires("2026-12-01T01:00:00Z")\npermit(principal, action == Action::"postgres:connect", resource);\n',
+    );
+  });
+  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+  const at = (time: string) => ({ file: [folder], at: time });
+
+  it('is told with its time, and to whom it gives something until then', async () => {
+    const [before, after] = [at('2026-12-01T00:59:59Z'), at('2026-12-01T01:00:00Z')];
+    const web = 'spiffe://example.org/web';
+    expect((await askWith(before, whatCan, web)).text).toContain('    allowed by hour; until 2026-12-01T01:00:00Z');
+    expect((await askWith(after, whatCan, web)).code).toBe(exitCodes.no);
+    expect((await askWith(at('2026-12-01T00:00:00Z'), list)).text).toMatch(
+      /hour +permit +hour +until 2026-12-01T01:00:00Z/,
+    );
+    await expect(askWith(at('noon'), whatCan, web)).rejects.toThrow(/^--at: "noon" is no time: a datetime is/);
+  });
+
+  it('is warned of once it has', async () => {
+    const text = '@id("past")\n@expires("2026-11-30T00:00:00Z")\npermit(principal, action, resource);\n';
+    writeFileSync(join(folder, 'past.cedar'), text);
+    const listed = await askWith({ file: [folder] }, list);
+    expect(listed.text).toMatch(/past +permit +past +EXPIRED 2026-11-30T00:00:00Z/);
+    expect(listed.value).toContainEqual(
+      expect.objectContaining({ id: 'past', expires: '2026-11-30T00:00:00Z', expired: true }),
+    );
+    const checked = await askWith({}, check, folder);
+    expect(checked.text).toBe(
+      [
+        `${join(folder, 'past.cedar')}:2:1: warning: permit "past" has expired, and allows nothing (remove it, or give it a later time)`,
+        '2 policies are fine',
+      ].join('\n'),
+    );
+    expect((await askWith({ strict: true }, check, folder)).code).toBe(exitCodes.no);
+  });
+});
+
 /** One command on the example's files. */
-async function ask(command: CliCommand, ...args: readonly string[]) {
+function ask(command: CliCommand, ...args: readonly string[]) {
+  return askWith({ file: [SHOP] }, command, ...args);
+}
+
+async function askWith(options: Readonly<Record<string, unknown>>, command: CliCommand, ...args: readonly string[]) {
   const seen: { text: string; value: unknown } = { text: '', value: undefined };
   const context: CliContext = {
     say: () => {},
@@ -119,6 +168,6 @@ async function ask(command: CliCommand, ...args: readonly string[]) {
     random: createSeededRandom('questions'),
     stdin: async () => Buffer.alloc(0),
   };
-  const code = await command.run(context, { args, options: { file: [SHOP] } });
+  const code = await command.run(context, { args, options });
   return { ...seen, code };
 }

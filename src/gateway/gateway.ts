@@ -149,7 +149,7 @@ export function createGateway(deps: GatewayDeps): Gateway & Service {
 
 /** Puts the parts together, starts and stops them. */
 class Core {
-  readonly board = createPolicyBoard();
+  readonly board;
   readonly sessions;
   readonly targets;
   readonly #deps: GatewayDeps;
@@ -167,6 +167,7 @@ class Core {
   constructor(deps: GatewayDeps) {
     this.#deps = deps;
     const { clock, random, log, identity, ledger, limits, durability } = deps;
+    this.board = createPolicyBoard(clock);
     const room = fitRoom({ log, descriptors: deps.descriptorsMax, sessionsMax: limits.sessionsMax });
     const refused = (why: string, detail: LogFields) => this.#noteRefused(why, detail);
     this.#refusals = createSampledLog({ clock, log });
@@ -231,6 +232,7 @@ class Core {
     } finally {
       grace.cancel();
     }
+    this.board.stop();
     this.#guard?.stop();
     this.#doors.end();
     this.sessions.stop();

@@ -1,25 +1,59 @@
 import type { SpiffeId } from '@countersign/sdk/identity';
 import { type CompiledPolicies, identityEntity } from '../policy/index.ts';
+import type { Clock, Timer } from '../std/index.ts';
 import type { TargetPolicies } from './protocol.ts';
 import type { SessionPolicy } from './session.ts';
 
 /** The policies in force; sessions hold on to this, so that a change reaches all of them. */
 export interface PolicyBoard {
+  /** Grows whenever answers may have changed: with other policies, and with the time where policies look at it. */
   readonly version: number;
+  /**
+   * When questions are asked, epoch milliseconds. It stands still between versions, so that one version has one answer, and moves on from
+   * timers alone, so that nothing is judged half by one time and half by the next.
+   */
+  readonly timeMs: number;
   /** Undefined before the first policies came: then everything is denied. */
   readonly policies: CompiledPolicies | undefined;
   replace(policies: CompiledPolicies): void;
+  /** Calls after each change of `version`; returns how to stop. */
   onChange(listener: () => void): () => void;
+  /** Calls when there are other policies; returns how to stop. */
+  onReplaced(listener: () => void): () => void;
+  stop(): void;
 }
 
 /** Creates an empty board. */
-export function createPolicyBoard(): PolicyBoard {
+export function createPolicyBoard(clock: Clock): PolicyBoard {
   const listeners = new Set<() => void>();
+  const replacedListeners = new Set<() => void>();
   let version = 0;
   let policies: CompiledPolicies | undefined;
+  let timeMs = clock.now();
+  let timer: Timer | undefined;
+  const move = () => {
+    timeMs = clock.now();
+    version++;
+    for (const listener of [...listeners]) listener();
+  };
+  /** By the wall clock, at each step: a timer set hours ago knows nothing of a clock that was put right since. */
+  const watch = () => {
+    timer?.cancel();
+    timer = undefined;
+    const untilMs = policies?.nextChange(timeMs);
+    if (untilMs === undefined) return;
+    timer = clock.after(Math.min(Math.max(untilMs - clock.now(), 0), LOOK_EVERY_MS), () => {
+      const nowMs = clock.now();
+      if (nowMs >= untilMs || nowMs < timeMs) move();
+      watch();
+    });
+  };
   return {
     get version() {
       return version;
+    },
+    get timeMs() {
+      return timeMs;
     },
     get policies() {
       return policies;
@@ -28,13 +62,19 @@ export function createPolicyBoard(): PolicyBoard {
       // Equal sets decide equally: a repeated push must not empty the sessions' verdict caches.
       if (policies?.digest === next.digest) return;
       policies = next;
-      version++;
-      for (const listener of [...listeners]) listener();
+      move();
+      for (const listener of [...replacedListeners]) listener();
+      watch();
     },
     onChange(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);
     },
+    onReplaced(listener) {
+      replacedListeners.add(listener);
+      return () => void replacedListeners.delete(listener);
+    },
+    stop: () => timer?.cancel(),
   };
 }
 
@@ -47,16 +87,19 @@ export function createSessionPolicy(board: PolicyBoard, identity: SpiffeId): Ses
     },
     principalKey: identity.uri,
     decide(action, resource, context) {
-      const { policies } = board;
+      const { policies, timeMs } = board;
       if (policies === undefined) return { allow: false, reason: 'no-permit', policies: [] };
-      return policies.decide({ principal, action, resource, context });
+      return policies.decide({ principal, action, resource, context, timeMs });
     },
-    potentialMasks: () => board.policies?.maskBearing(principal) ?? [],
+    potentialMasks: () => board.policies?.maskBearing(principal, board.timeMs) ?? [],
     onChange: (listener) => board.onChange(listener),
   };
 }
 
 /** What the board's policies name. */
 export function createTargetPolicies(board: PolicyBoard): TargetPolicies {
-  return { names: () => board.policies?.names(), onChange: (listener) => board.onChange(listener) };
+  return { names: () => board.policies?.names(), onChange: (listener) => board.onReplaced(listener) };
 }
+
+/** As soon as this a clock that was put right is noticed. */
+const LOOK_EVERY_MS = 1000;

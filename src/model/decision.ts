@@ -24,6 +24,8 @@ export interface DecisionRequest {
   readonly action: string;
   readonly resource: EntityRef;
   readonly context: { readonly [name: string]: AttributeValue };
+  /** When it is asked, epoch milliseconds. Without it no permit that expires applies, and conditions on `context.time` fail. */
+  readonly timeMs?: number | undefined;
 }
 
 /** What a masked value shows, from the strictest (`null`) to the mildest; their exact meaning is `maskKinds` of policy. */

@@ -1,6 +1,6 @@
 import type { EntityRef } from '../model/index.ts';
 import type { ExprJson } from './cedar-json.ts';
-import type { CompiledPolicy } from './compile-policy.ts';
+import { type CompiledPolicy, isBefore } from './compile-policy.ts';
 import type { PolicySchema } from './compose-schema.ts';
 import { RequestError, type RequestReader } from './conform.ts';
 import { isInfallible } from './conjuncts.ts';
@@ -35,8 +35,9 @@ export function whoCan(facts: AccessFacts, question: WhoCanQuestion): WhoCan {
     (policy) =>
       policy.actions.includes(action) && reachOf(policy.resource, resource, resourceFacts(facts, action)) !== 'none',
   );
+  const { timeMs } = question;
   const ask = (principal: Part, whole?: 'principal') =>
-    accessOf({ ...facts, policies: about }, { principal, action, resource, column, whole });
+    accessOf({ ...facts, policies: about }, { principal, action, resource, column, whole, timeMs });
   const identities = question.identities.map((identity) => ({
     identity,
     access: ask({ entity: facts.reader.readEntity(identity) }),
@@ -49,7 +50,7 @@ export function whoCan(facts: AccessFacts, question: WhoCanQuestion): WhoCan {
 }
 
 /** What an identity may do: each action with each part of the world that a permit names for it. */
-export function whatCan(facts: AccessFacts, identity: EntityRef): WhatCan {
+export function whatCan(facts: AccessFacts, identity: EntityRef, timeMs: number | undefined): WhatCan {
   const principal: Part = { entity: facts.reader.readEntity(identity) };
   const about = facts.policies.filter(
     (policy) => reachOf(policy.principal, principal, principalFacts(facts)) !== 'none',
@@ -63,7 +64,7 @@ export function whatCan(facts: AccessFacts, identity: EntityRef): WhatCan {
     return scopes
       .map((scope) => {
         const resource = partOf(facts, scope);
-        const access = accessOf(own, { principal, action, resource, whole: 'resource' });
+        const access = accessOf(own, { principal, action, resource, whole: 'resource', timeMs });
         return { action, resource: scope, access };
       })
       .filter(({ access }) => access.permits.length > 0);
@@ -81,7 +82,8 @@ export function hindrancesBetween(
   const found = new Map<string, { permit: string; forbid: string; actions: string[]; isCertain: boolean }>();
   for (const { summary, principal, resource, actions } of (allowing ?? []).filter(isPermit))
     for (const action of actions) {
-      const question = { principal: partOf(facts, principal), action, resource: partOf(facts, resource) };
+      const parts = { principal: partOf(facts, principal), resource: partOf(facts, resource) };
+      const question = { ...parts, action, timeMs: undefined };
       if (reachOf(resource, question.resource, resourceFacts(facts, action)) === 'none') continue;
       for (const forbid of accessOf({ ...facts, policies: refusing ?? [] }, question).forbids) {
         const key = JSON.stringify([summary.id, forbid.policy, isCertain(forbid)]);
@@ -103,6 +105,7 @@ interface AccessQuestion {
   readonly action: string;
   readonly resource: Part;
   readonly column?: WhoCanQuestion['column'];
+  readonly timeMs: number | undefined;
   /** Permits that take in only some of that part are left out: they are said with a part of their own. */
   readonly whole?: 'principal' | 'resource' | undefined;
 }
@@ -118,7 +121,9 @@ function accessOf(facts: AccessFacts, question: AccessQuestion): Access {
   const permits: AccessPolicy[] = [];
   const forbids: AccessPolicy[] = [];
   for (const policy of facts.policies) {
-    if (!policy.actions.includes(action)) continue;
+    const { expiresMs } = policy.summary;
+    if (!policy.actions.includes(action) || (expiresMs !== undefined && !isBefore(question.timeMs, expiresMs)))
+      continue;
     const who = reachOf(policy.principal, principal, principalFacts(facts));
     const what = reachOf(policy.resource, resource, resourceFacts(facts, action));
     if (who === 'none' || what === 'none') continue;
@@ -171,8 +176,9 @@ function obligationsOf(
   { obligations, summary }: CompiledPolicy,
   resource: Part,
   column: string | undefined,
-): Pick<AccessPolicy, 'masks' | 'rowsMax' | 'record'> {
-  if (summary.effect === 'forbid') return { masks: [], rowsMax: undefined, record: undefined };
+): Pick<AccessPolicy, 'masks' | 'rowsMax' | 'record' | 'expiresMs'> {
+  const { expiresMs } = summary;
+  if (summary.effect === 'forbid') return { masks: [], rowsMax: undefined, record: undefined, expiresMs };
   const { masks, rowsMax, record } = obligations;
   const entity =
     resource.entity === undefined
@@ -184,6 +190,7 @@ function obligationsOf(
       .filter((mask) => column === undefined || mask.column.name === column),
     rowsMax,
     record,
+    expiresMs,
   };
 }
 

@@ -3,7 +3,7 @@ import { parsePolicyCases, runPolicyTests } from './cases.ts';
 import { PolicyError } from './errors.ts';
 import { loadPolicies } from './load.ts';
 import { resourceFromId } from './resource-from-id.ts';
-import { select, selectContext, shopSchema, table } from './testing/shop.ts';
+import { noon, select, selectContext, shopSchema, table } from './testing/shop.ts';
 
 const policies = loadPolicies(
   [
@@ -100,7 +100,7 @@ describe('a test case', () => {
     ],
     ['too many cases', Array(10_001).fill(base), /at most 10000/],
   ])('is refused: %s', (_, value, message) => {
-    const load = () => runPolicyTests(parsePolicyCases(JSON.parse(JSON.stringify(value))), policies, shopSchema);
+    const load = () => runPolicyTests(parsePolicyCases(JSON.parse(JSON.stringify(value))), policies, at);
     expect(load).toThrow(PolicyError);
     expect(load).toThrow(message);
     expect(load).toThrow(expect.objectContaining({ code: 'ERR_POLICY_TEST' }));
@@ -126,6 +126,45 @@ describe('a resource named by its id', () => {
   });
 });
 
+const at = { schema: shopSchema, nowMs: noon };
+
 function run(...cases: readonly unknown[]) {
-  return runPolicyTests(parsePolicyCases(cases), policies, shopSchema);
+  return runPolicyTests(parsePolicyCases(cases), policies, at);
 }
+
+describe('the time', () => {
+  const hour = loadPolicies(
+    [
+      {
+        name: 'p',
+        text: '@expires("2026-11-22T13:00:00Z") permit(principal, action == Action::"shop:connect", resource);',
+      },
+    ],
+    shopSchema,
+  );
+  const one = {
+    name: 'one',
+    principal: 'spiffe://example.org/web',
+    action: 'shop:connect',
+    resource: { database: 'shop/app' },
+  };
+  const answers = (nowMs: number, ...cases: readonly unknown[]) =>
+    runPolicyTests(parsePolicyCases(cases), hour, { schema: shopSchema, nowMs }).map(({ passed }) => passed);
+
+  it('is that of the case, else that of the test', () => {
+    const [before, after] = ['2026-11-22T12:59:59Z', '2026-11-22T13:00:00Z'];
+    const told = [
+      { ...one, time: before, expect: 'allow' },
+      { ...one, time: after, expect: 'deny' },
+    ];
+    expect(answers(0, ...told)).toEqual([true, true]);
+    expect(answers(Date.parse(before), { ...one, expect: 'allow' })).toEqual([true]);
+    expect(answers(Date.parse(after), { ...one, expect: 'allow' })).toEqual([false]);
+  });
+
+  it('is written as policies write it', () => {
+    expect(() => answers(0, { ...one, time: 'noon', expect: 'deny' })).toThrow(
+      /^case "one": time: "noon" is no time: a datetime is/,
+    );
+  });
+});

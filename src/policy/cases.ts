@@ -4,8 +4,10 @@ import { Value } from 'typebox/value';
 import type { AttributeValue, Decision, DecisionRequest, EntityRef } from '../model/index.ts';
 import type { PolicySchema } from './compose-schema.ts';
 import { PolicyError } from './errors.ts';
+import { EvaluationError } from './evaluation-error.ts';
 import { identityEntity } from './identity-entity.ts';
 import { resourceFromId } from './resource-from-id.ts';
+import { parseDatetime } from './time.ts';
 import type { CompiledPolicies, Explanation } from './types.ts';
 
 /** A file of policy test cases: examples kept beside the policies, run by `policy test`. */
@@ -21,6 +23,9 @@ export const policyCasesSchema = Type.Array(
       }),
       context: Type.Optional(
         Type.Record(Type.String(), Type.Unknown(), { description: 'What the operation shows of itself.' }),
+      ),
+      time: Type.Optional(
+        Type.String({ description: 'When it is asked, `2026-12-31T00:00:00Z`; by default at the time of the test.' }),
       ),
       expect: Type.Enum(['allow', 'deny'], { description: 'The answer.' }),
       reason: Type.Optional(
@@ -66,8 +71,18 @@ export function parsePolicyCases(value: unknown): readonly PolicyCase[] {
   );
 }
 
-/** The request of a case. @throws PolicyError ERR_POLICY_TEST */
-export function requestOfCase(one: PolicyCase, schema: PolicySchema): DecisionRequest {
+/** A time as cases write it, in epoch milliseconds. @throws PolicyError ERR_POLICY_TEST */
+export function parseCaseTime(text: string): number {
+  try {
+    return Number(parseDatetime(text));
+  } catch (cause) {
+    if (!(cause instanceof EvaluationError)) throw cause;
+    throw new PolicyError('ERR_POLICY_TEST', `${JSON.stringify(text)} is no time: ${cause.message}`, { cause });
+  }
+}
+
+/** The request of a case, asked at `nowMs` (epoch milliseconds) unless it says when. @throws PolicyError ERR_POLICY_TEST */
+export function requestOfCase(one: PolicyCase, schema: PolicySchema, nowMs: number): DecisionRequest {
   if (schema.actions.get(one.action)?.isGroup !== false)
     throw new PolicyError(
       'ERR_POLICY_TEST',
@@ -79,17 +94,27 @@ export function requestOfCase(one: PolicyCase, schema: PolicySchema): DecisionRe
     resource: resourceOf(one, schema),
     // Checked when it is decided, against the action's context in the schema.
     context: (one.context ?? {}) as { readonly [name: string]: AttributeValue },
+    timeMs: one.time === undefined ? nowMs : timeOf(one, one.time),
   };
 }
 
-/** Runs cases, all of them, in order. @throws PolicyError ERR_POLICY_TEST for a case that asks about nothing in the schema */
+function timeOf({ name }: PolicyCase, time: string): number {
+  try {
+    return parseCaseTime(time);
+  } catch (cause) {
+    if (!(cause instanceof PolicyError)) throw cause;
+    throw new PolicyError('ERR_POLICY_TEST', `case ${JSON.stringify(name)}: time: ${cause.message}`, { cause });
+  }
+}
+
+/** Runs cases, all of them, in order, at `nowMs` (epoch milliseconds) those that don't say when. @throws PolicyError ERR_POLICY_TEST for a case that asks about nothing in the schema */
 export function runPolicyTests(
   cases: readonly PolicyCase[],
   compiled: CompiledPolicies,
-  schema: PolicySchema,
+  { schema, nowMs }: { readonly schema: PolicySchema; readonly nowMs: number },
 ): readonly PolicyCaseResult[] {
   return cases.map((one) => {
-    const request = requestOfCase(one, schema);
+    const request = requestOfCase(one, schema, nowMs);
     const explanation = compiled.explain(request);
     const differences = compare(one, compiled.decide(request));
     // A request that fits no schema is denied for that alone; a case that expects a denial must not pass by a slip of its own.

@@ -10,7 +10,7 @@ import {
   uidOf,
 } from './cedar-json.ts';
 import { EvaluationError } from './evaluation-error.ts';
-import { extensionFunctions, instantOf } from './extensions.ts';
+import { datetimeOf, extensionFunctions, instantOf } from './extensions.ts';
 import { compileLike } from './like.ts';
 import { addLong, multiplyLong, negateLong, subtractLong } from './long.ts';
 import {
@@ -178,7 +178,9 @@ function variable(name: unknown): Evaluable {
     case 'resource':
       return value((env) => env.resource);
     case 'context':
-      return value((env) => env.context);
+      return value(({ context, timeMs }) =>
+        timeMs === undefined ? context : { ...context, time: datetimeOf(timeMs) },
+      );
     default:
       throw new UnsupportedError(`the variable ${String(name)}`);
   }
@@ -241,8 +243,8 @@ function typeTest(operand: unknown): Evaluable {
 
 function presence(operand: unknown): Evaluable {
   const { left, attr } = fields(operand);
-  const container = compileExpression(expressionOf(left));
   const path = typeof attr === 'string' ? [attr] : namesOf(attr);
+  const container = containerOf(left, path[0]);
   return test((env) => {
     let current = container.evaluate(env);
     for (const name of path) {
@@ -257,7 +259,7 @@ function presence(operand: unknown): Evaluable {
 function access(operand: unknown): Evaluable {
   const { left, attr } = fields(operand);
   if (typeof attr !== 'string') throw new UnsupportedError('an attribute without a name');
-  const container = compileExpression(expressionOf(left));
+  const container = containerOf(left, attr);
   return value((env) => {
     const from = container.evaluate(env);
     const found = read(env, from, attr);
@@ -266,6 +268,13 @@ function access(operand: unknown): Evaluable {
       throw new EvaluationError(`the entity ${from.type}::${JSON.stringify(from.id)} is not in the request`);
     throw new EvaluationError(`there is no attribute ${JSON.stringify(attr)}`);
   });
+}
+
+/** What an attribute is read of: the context without its time, where that is not what is read. */
+function containerOf(node: unknown, attribute: string | undefined): Evaluable {
+  const expression = expressionOf(node);
+  if (expression['Var'] === 'context' && attribute !== TIME) return value((env) => env.context);
+  return compileExpression(expression);
 }
 
 /** An attribute of a record or entity, undefined when there is none. @throws EvaluationError when `from` is neither */
@@ -361,5 +370,7 @@ function pair(operand: unknown): readonly [Evaluable, Evaluable] {
   return [compileExpression(expressionOf(left)), compileExpression(expressionOf(right))];
 }
 
+/** The attribute of every context that the protocol does not bring. */
+const TIME = 'time';
 const NOBODY = new KnownEntity({ type: '', id: '' }, {}, []);
-const NOWHERE: Environment = { principal: NOBODY, action: NOBODY, resource: NOBODY, context: {} };
+const NOWHERE: Environment = { principal: NOBODY, action: NOBODY, resource: NOBODY, context: {}, timeMs: undefined };

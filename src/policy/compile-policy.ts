@@ -2,6 +2,7 @@ import type { ActionScopeJson, PolicyJson, ScopeJson } from './cedar-json.ts';
 import { compileCondition } from './compile-expression.ts';
 import type { PolicySchema } from './compose-schema.ts';
 import type { PolicyObligations } from './obligations.ts';
+import { type PolicyTimes, timesOf } from './policy-times.ts';
 import type { PolicySummary, ResourceScope } from './types.ts';
 import type { Environment } from './values.ts';
 
@@ -14,6 +15,8 @@ export interface CompiledPolicy {
   /** Ids of the actions it speaks of; groups are resolved. */
   readonly actions: readonly string[];
   readonly resource: ResourceScope;
+  /** When its answers may change by themselves. */
+  readonly times: PolicyTimes;
   /** Everything but the scope. @throws EvaluationError */
   readonly holds: (environment: Environment) => boolean;
 }
@@ -33,8 +36,19 @@ export function compilePolicy(
     principal: scopeOf(json.principal),
     actions: actionsOf(json.action, schema),
     resource: scopeOf(json.resource),
-    holds: allOf(conditions),
+    times: timesOf(json, parsed.obligations.expiresMs),
+    holds: until(parsed.obligations.expiresMs, allOf(conditions)),
   };
+}
+
+function until(expiresMs: number | undefined, holds: (env: Environment) => boolean): (env: Environment) => boolean {
+  if (expiresMs === undefined) return holds;
+  return (env) => isBefore(env.timeMs, expiresMs) && holds(env);
+}
+
+/** Not at that moment either, nor at an unknown one. */
+export function isBefore(timeMs: number | undefined, expiresMs: number): boolean {
+  return timeMs !== undefined && timeMs < expiresMs;
 }
 
 function allOf(conditions: readonly ((env: Environment) => boolean)[]): (env: Environment) => boolean {

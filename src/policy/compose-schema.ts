@@ -38,6 +38,7 @@ export interface ActionFacts {
   readonly isGroup: boolean;
   /** Full names of the resource types it applies to. */
   readonly resources: ReadonlySet<string>;
+  /** But for `time`, which every one has. */
   readonly context: { readonly [name: string]: CedarTypeJson };
   /** Every group it is in, directly or not. */
   readonly groups: readonly string[];
@@ -112,7 +113,8 @@ function* actionEntries(
   const memberOf = (name: string) => groups.filter(([, members]) => members.includes(name)).map(([id]) => ({ id }));
   for (const [name, action] of Object.entries(fragment.actions)) {
     const resourceTypes = action.resources.map(full);
-    const context: RecordJson = { type: 'Record', attributes: action.context };
+    if (Object.hasOwn(action.context, TIME)) throw broken(`${name} declares context.${TIME}, which every action has`);
+    const context: RecordJson = { type: 'Record', attributes: { ...action.context, [TIME]: DATETIME } };
     yield [name, { memberOf: memberOf(name), appliesTo: { principalTypes: ['Identity'], resourceTypes, context } }];
   }
   for (const [name] of groups) yield [name, { memberOf: memberOf(name) }];
@@ -157,11 +159,16 @@ function actionFacts(actions: Readonly<Record<string, ActionJson>>): Map<string,
       {
         isGroup: action.appliesTo === undefined,
         resources: new Set(action.appliesTo?.resourceTypes),
-        context: action.appliesTo?.context.attributes ?? {},
+        context: withoutTime(action.appliesTo?.context.attributes ?? {}),
         groups: Array.from(closure(name, parents)),
       },
     ]),
   );
+}
+
+/** It comes with the request, not with what the operation shows of itself. */
+function withoutTime({ [TIME]: _, ...attributes }: ActionFacts['context']): ActionFacts['context'] {
+  return attributes;
 }
 
 function closure(name: string, parents: (name: string) => readonly string[]): Set<string> {
@@ -179,6 +186,8 @@ function broken(message: string): PolicyError {
   return new PolicyError('ERR_POLICY_SCHEMA', message);
 }
 
+const TIME = 'time';
+const DATETIME = { type: 'Extension', name: 'datetime' } as const;
 const STRING = { type: 'String' } as const;
 
 const BASE_TYPES: PolicySchemaFragment['entityTypes'] = {

@@ -64,7 +64,7 @@ export function createRequestReader(schema: PolicySchema): RequestReader {
   }
 
   return {
-    read({ principal, action, resource, context }) {
+    read({ principal, action, resource, context, timeMs }) {
       const facts = actionOf(action);
       if (principal.type !== PRINCIPAL_TYPE)
         throw new RequestError(`a principal is an ${PRINCIPAL_TYPE}, not ${principal.type}`);
@@ -74,6 +74,7 @@ export function createRequestReader(schema: PolicySchema): RequestReader {
         action: facts.entity,
         resource: entity(resource, 0),
         context: facts.readContext(context),
+        timeMs: timeMs === undefined ? undefined : wholeSecond(timeMs),
       };
     },
     readEntity: (ref) => entity(ref, 0),
@@ -238,6 +239,12 @@ function misfit(path: string, wanted: string, value: unknown): never {
 function kindOfGiven(value: unknown): string {
   if (Array.isArray(value)) return 'a list';
   return typeof value === 'number' ? `a number (${kindOf(value)})` : `a ${typeof value}`;
+}
+
+/** As policies see a time: what they say can then change once a second at most. @throws RequestError */
+function wholeSecond(timeMs: number): number {
+  if (!Number.isSafeInteger(Math.floor(timeMs))) throw new RequestError('the time of a request is no time');
+  return Math.floor(timeMs / 1000) * 1000;
 }
 
 const PRINCIPAL_TYPE = 'Identity';

@@ -1,12 +1,13 @@
 import type { Decision, DecisionRequest, EntityRef } from '../model/index.ts';
 import { hindrancesBetween, whatCan, whoCan } from './access.ts';
-import type { CompiledPolicy } from './compile-policy.ts';
+import { type CompiledPolicy, isBefore } from './compile-policy.ts';
 import type { PolicySchema } from './compose-schema.ts';
 import { createRequestReader } from './conform.ts';
 import { explainRequest } from './explain.ts';
 import { joinObligations } from './obligations.ts';
 import { indexPolicies } from './policy-index.ts';
 import { namesOf } from './policy-names.ts';
+import { createTimetable } from './policy-times.ts';
 import type { CompiledPolicies, PolicyNames, PotentialMask } from './types.ts';
 import type { Environment } from './values.ts';
 
@@ -38,12 +39,16 @@ export function createPolicySet(deps: {
     policies: policies.map((policy) => policy.summary),
     decide,
     explain: (request) => explainRequest({ request, policies, reader, decide }),
-    maskBearing(principal: EntityRef) {
+    maskBearing(principal: EntityRef, timeMs?: number) {
       const known = reader.readEntity(principal);
-      return index.forPrincipal(known).toSorted(byId).flatMap(potentialMasks);
+      const bearers = index.forPrincipal(known).filter(({ summary: { expiresMs } }) => {
+        return expiresMs === undefined || timeMs === undefined || isBefore(timeMs, expiresMs);
+      });
+      return bearers.toSorted(byId).flatMap(potentialMasks);
     },
+    nextChange: createTimetable(policies.map(({ times }) => times)),
     whoCan: (question) => whoCan(facts, question),
-    whatCan: (identity) => whatCan(facts, identity),
+    whatCan: (identity, timeMs) => whatCan(facts, identity, timeMs),
     hindrances: (between) => hindrancesBetween(facts, between),
     names() {
       names ??= { entities: policies.flatMap(namesOf), masks: policies.flatMap(potentialMasks) };

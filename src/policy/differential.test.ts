@@ -101,6 +101,11 @@ describe('the corners of the language', () => {
     '{"__proto__": 1} has "__proto__"',
     '{} has constructor',
     'context has shape.depth.x',
+    'context has time',
+    'context["time"] == datetime("2026-11-22T12:00:00Z")',
+    '{"time": context.time} == {"time": datetime("2026-11-22").offset(duration("12h"))}',
+    'context == context',
+    'context has time.x',
     'context.columns has length',
     '"*" like "\\*"',
     '"a\u{1F600}b" like "a*b"',
@@ -208,6 +213,7 @@ function unvalidated(text: string): CompiledPolicies {
       effect: json.effect,
       position: policy.position(0),
       description: undefined,
+      expiresMs: undefined,
       text: policy.text,
     };
     return compilePolicy({ json, summary, obligations: parseObligations({}, json.effect) }, shopSchema);
@@ -263,6 +269,14 @@ function accepted(texts: readonly string[]): CompiledPolicies {
   return loadPolicies([{ name: 'p', text: good.join('\n') }], shopSchema);
 }
 
+/** Beside the moments that conditions name, and between. */
+const TIMES = [
+  '2024-02-29T00:00:00Z',
+  '2026-11-22T11:29:59.999Z',
+  '2026-11-22T11:30:00Z',
+  '2026-11-22T18:00:00.500Z',
+].map((text) => Date.parse(text));
+
 function columnCondition(): fc.Arbitrary<string> {
   return fc.constantFrom(
     'context.columns.contains("ssn")',
@@ -276,6 +290,8 @@ function columnCondition(): fc.Arbitrary<string> {
     'context.hasWhere || principal.trustDomain == "example.org"',
     'context.count * context.count * 4 > 0 && resource.name == "users"',
     'resource.name == "users" || context.count + 9007199254740991 > 0',
+    'context.time < datetime("2026-11-22T11:30:00Z")',
+    'context.time.toTime() >= duration("18h") || context.hasWhere',
     'if principal.trustDomain == "example.org" then context.hasWhere else resource.name == "orders"',
   );
 }
@@ -404,24 +420,28 @@ function request(): fc.Arbitrary<DecisionRequest> {
     },
     { requiredKeys: ['columns', 'hasWhere', 'count', 'address', 'at', 'took', 'price', 'owner', 'peers', 'shape'] },
   );
+  const timeMs = fc.constantFrom(...TIMES);
   const principal = fc.constantFrom(web, web, batch, stranger);
   const selected = fc.record({
     principal,
     action: fc.constant('shop:select'),
     resource: pick('users', 'orders').chain((name) => pick('public', 'audit').map((schema) => table(name, schema))),
     context,
+    timeMs,
   });
   const connected = fc.record({
     principal,
     action: fc.constant('shop:connect'),
     resource: fc.constantFrom(database, target),
     context: fc.constant({}),
+    timeMs,
   });
   const updated = fc.record({
     principal,
     action: fc.constant('shop:update'),
     resource: fc.constant(table('users')),
     context: fc.constant({}),
+    timeMs,
   });
   return fc.oneof(
     { weight: 6, arbitrary: selected },
@@ -522,6 +542,7 @@ function typedCondition(): fc.Arbitrary<string> {
       { depthSize: 'small', maxDepth: 3 },
       pick(
         'context.at',
+        'context.time',
         'datetime("2026-11-22")',
         'datetime("1969-12-31T23:59:59.999Z")',
         'datetime("2000-02-29T00:00:00-2359")',

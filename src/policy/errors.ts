@@ -27,7 +27,7 @@ export const errorTable = {
     exit: 'no',
     meaning: 'An annotation is unknown, malformed, or stands where it means nothing.',
     remedy:
-      'Use @id, @description, and on permits @mask, @derived, @limit and @record, in the forms of the policy reference.',
+      'Use @id, @description, and on permits @mask, @derived, @limit, @record and @expires, in the forms of the policy reference.',
   },
   ERR_POLICY_NAME: {
     status: 422,
@@ -36,6 +36,12 @@ export const errorTable = {
       'A warning: a policy names a target, trust domain, identity or table that does not exist, so it, or that part of it, never applies.',
     remedy:
       'Correct the name, or declare what it names; until then a permit gives nothing, and a forbid or mask keeps nothing back.',
+  },
+  ERR_POLICY_EXPIRED: {
+    status: 422,
+    exit: 'no',
+    meaning: "A warning: the time of a permit's @expires has come, so it allows nothing any more.",
+    remedy: 'Remove the permit, or give it a later time.',
   },
   ERR_POLICY_DUPLICATE_ID: {
     status: 422,

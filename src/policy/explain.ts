@@ -2,8 +2,9 @@ import type { Decision, DecisionRequest } from '../model/index.ts';
 import { messageOf } from '../std/index.ts';
 import { type ActionScopeJson, argumentOf, type ExprJson, expressionOf, fields } from './cedar-json.ts';
 import { compileCondition, compileExpression } from './compile-expression.ts';
-import type { CompiledPolicy } from './compile-policy.ts';
+import { type CompiledPolicy, isBefore } from './compile-policy.ts';
 import type { RequestReader } from './conform.ts';
+import { datetimeOf } from './extensions.ts';
 import { scopeFits } from './policy-index.ts';
 import { printExpression, printScope, printUid, printValue } from './print.ts';
 import type { Explanation, PolicyExplanation } from './types.ts';
@@ -31,7 +32,8 @@ type Why = PolicyExplanation['why'];
 
 function explainPolicy(policy: CompiledPolicy, environment: Environment): PolicyExplanation {
   const { id, effect } = policy.summary;
-  const why = scopeMismatch(policy, environment) ?? conditionMismatch(policy, environment);
+  const why =
+    scopeMismatch(policy, environment) ?? expiry(policy, environment) ?? conditionMismatch(policy, environment);
   if (why === undefined) return { id, effect, outcome: 'matched', why: wholePolicy(policy, environment) };
   return { id, effect, outcome: why.error === undefined ? 'not-matched' : 'error', why };
 }
@@ -58,6 +60,16 @@ function scopeMismatch(policy: CompiledPolicy, environment: Environment): Why | 
       values: [{ path: 'resource', value: printUid(resource) }],
     };
   return undefined;
+}
+
+function expiry({ summary: { expiresMs } }: CompiledPolicy, { timeMs }: Environment): Why | undefined {
+  if (expiresMs === undefined || isBefore(timeMs, expiresMs)) return undefined;
+  const time = timeMs === undefined ? 'unknown' : printValue(datetimeOf(timeMs));
+  return {
+    part: 'expires',
+    expression: `context.time < ${printValue(datetimeOf(expiresMs))}`,
+    values: [{ path: 'context.time', value: time }],
+  };
 }
 
 function conditionMismatch(policy: CompiledPolicy, environment: Environment): Why | undefined {

@@ -60,6 +60,11 @@ export const extensionFunctions: ReadonlyMap<string, ExtensionFunction> = new Ma
   ['toDays', durationIn(86_400_000)],
 ]);
 
+/** A `datetime`. */
+export function datetimeOf(epochMs: Long): NumberExtension {
+  return numeric('datetime', epochMs);
+}
+
 /** The number behind a decimal, datetime or duration. @throws EvaluationError when `value` is of another kind */
 export function numberOf(kind: NumberExtension['kind'], value: Value): Long {
   if (typeof value === 'object' && EXTENSION in value && isNumeric(value) && value.kind === kind) return value.key;

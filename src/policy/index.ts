@@ -9,6 +9,7 @@
 export {
   type PolicyCase,
   type PolicyCaseResult,
+  parseCaseTime,
   parsePolicyCases,
   policyCasesSchema,
   requestOfCase,
@@ -16,6 +17,7 @@ export {
 } from './cases.ts';
 export { composeSchema, type PolicySchema } from './compose-schema.ts';
 export { errorTable, PolicyError, type PolicyErrorCode } from './errors.ts';
+export { expiredPolicies } from './expired.ts';
 export { identityEntity } from './identity-entity.ts';
 export {
   checkPolicies,

@@ -185,7 +185,8 @@ function compileAll(
   for (const [id, { text, json, obligations }] of policies) {
     const position = text.position(0);
     const description = json.annotations?.['description'] ?? undefined;
-    const summary = { id, effect: json.effect, position, description, text: text.text };
+    const { expiresMs } = obligations;
+    const summary = { id, effect: json.effect, position, description, expiresMs, text: text.text };
     try {
       compiled.push(compilePolicy({ json, obligations, summary }, schema));
     } catch (error) {

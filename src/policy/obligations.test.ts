@@ -86,6 +86,30 @@ describe('@mask', () => {
   });
 });
 
+describe('@expires', () => {
+  it('is a moment in UTC, to the second', () => {
+    expect(parseObligations({ expires: '2026-12-31T00:00:00Z' }, 'permit').expiresMs).toBe(Date.UTC(2026, 11, 31));
+  });
+
+  it.each([
+    ['2026-12-31', /@expires is a time in UTC, as in "2026-12-31T00:00:00Z", not "2026-12-31"/],
+    ['2026-12-31T00:00:00', /is a time in UTC/],
+    ['2026-12-31T00:00:00.5Z', /is a time in UTC/],
+    ['2026-12-31T01:00:00+0100', /is a time in UTC/],
+    ['tomorrow', /is a time in UTC/],
+    ['2026-02-30T00:00:00Z', /@expires: this day is in no calendar/],
+    ['2026-12-31T24:00:00Z', /@expires: this time is on no clock/],
+  ])('refuses %s', (expires, message) => {
+    expect(() => parseObligations({ expires }, 'permit')).toThrow(message);
+  });
+
+  it('stands on no forbid, which would open by itself', () => {
+    expect(() => parseObligations({ expires: '2026-12-31T00:00:00Z' }, 'forbid')).toThrow(
+      /@expires on a forbid would open what it keeps shut/,
+    );
+  });
+});
+
 describe('@limit and @record', () => {
   it('are read', () => {
     expect(parseObligations({ limit: 'rows=1000', record: 'full' }, 'permit')).toEqual({

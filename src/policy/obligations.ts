@@ -1,5 +1,7 @@
 import type { EntityRef, Obligations } from '../model/index.ts';
+import { EvaluationError } from './evaluation-error.ts';
 import { isMaskKind, type MaskKind, maskKinds, stricterMask } from './masks.ts';
+import { parseDatetime } from './time.ts';
 import type { MaskedColumn } from './types.ts';
 
 /** What one permit demands. */
@@ -9,12 +11,14 @@ export interface PolicyObligations {
   readonly derived: 'null' | undefined;
   readonly rowsMax: number | undefined;
   readonly record: 'digest' | 'full';
+  /** From then on the permit does not apply, epoch milliseconds. */
+  readonly expiresMs: number | undefined;
 }
 
 /** An annotation that means nothing; the loader adds policy and place. */
 export class AnnotationError extends Error {}
 
-/** Reads `@mask`, `@derived`, `@limit` and `@record`; refuses every annotation that is none of ours. @throws AnnotationError */
+/** Reads `@mask`, `@derived`, `@limit`, `@record` and `@expires`; refuses every annotation that is none of ours. @throws AnnotationError */
 export function parseObligations(
   annotations: Readonly<Record<string, string | null>>,
   effect: 'permit' | 'forbid',
@@ -24,13 +28,17 @@ export function parseObligations(
       throw new AnnotationError(
         `@${name} is unknown; there are ${[...DESCRIBING, ...OBLIGING].map((one) => `@${one}`).join(', ')}`,
       );
+    if (name === 'expires' && effect === 'forbid')
+      throw new AnnotationError(
+        '@expires on a forbid would open what it keeps shut; if it is to, write when { context.time < datetime("…") }',
+      );
     if (OBLIGING.has(name) && effect === 'forbid')
       throw new AnnotationError(`@${name} on a forbid means nothing: obligations belong to permits`);
     if (text === null || text === '') throw new AnnotationError(`@${name} needs a value: @${name}("…")`);
     if (text.length > ANNOTATION_LENGTH_MAX)
       throw new AnnotationError(`@${name} has at most ${ANNOTATION_LENGTH_MAX} characters`);
   }
-  const { mask, derived, limit, record } = annotations;
+  const { mask, derived, limit, record, expires } = annotations;
   if (derived !== undefined && mask === undefined)
     throw new AnnotationError(
       '@derived says what masked columns are inside of expressions: it needs a @mask beside it',
@@ -40,6 +48,7 @@ export function parseObligations(
     derived: typeof derived === 'string' ? parseDerived(derived) : undefined,
     rowsMax: typeof limit === 'string' ? parseLimit(limit) : undefined,
     record: typeof record === 'string' ? parseRecord(record) : 'digest',
+    expiresMs: typeof expires === 'string' ? parseExpires(expires) : undefined,
   };
 }
 
@@ -119,14 +128,26 @@ function parseRecord(text: string): 'digest' | 'full' {
   throw new AnnotationError(`@record is "digest" or "full", not ${JSON.stringify(text)}`);
 }
 
+/** Whole seconds, as policies see the time. */
+function parseExpires(text: string): number {
+  try {
+    if (EXPIRES.test(text)) return Number(parseDatetime(text));
+  } catch (error) {
+    if (!(error instanceof EvaluationError)) throw error;
+    throw new AnnotationError(`@expires: ${error.message}`);
+  }
+  throw new AnnotationError(`@expires is a time in UTC, as in "2026-12-31T00:00:00Z", not ${JSON.stringify(text)}`);
+}
+
 const DESCRIBING = new Set(['id', 'description']);
-const OBLIGING = new Set(['mask', 'derived', 'limit', 'record']);
+const OBLIGING = new Set(['mask', 'derived', 'limit', 'record', 'expires']);
 /** Holds a mask for every column of a table as wide as PostgreSQL has them. */
 const ANNOTATION_LENGTH_MAX = 1 << 17;
 /** Capitals need quotes: unquoted SQL names are lower case, and `SSN` for `ssn` would mask nothing. */
 const COLUMN_NAME = String.raw`(?:[a-z_\u0080-\uffff][a-z0-9_$\u0080-\uffff]*|"(?:[^"]|"")+")`;
 /** One to three names, a kind, and a comma only where another entry follows. */
 const MASK = String.raw`\s*(${COLUMN_NAME}(?:\.${COLUMN_NAME}){0,2})\s*:\s*([\w-]+)\s*(?:,(?=\s*\S)|$)`;
+const EXPIRES = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$/;
 const LIMIT = /^rows=([1-9]\d*)$/;
 /** More rows than this is no limit. */
 const ROWS_MAX = 1_000_000_000;

@@ -64,7 +64,7 @@ function reducePair(
 function settle(expression: ExprJson, known: PartialRequest): Reduced {
   const { action, principal = NOBODY, resource = NOBODY } = known;
   try {
-    return compileCondition(expression)({ action, principal, resource, context: {} });
+    return compileCondition(expression)({ action, principal, resource, context: {}, timeMs: undefined });
   } catch {
     return 'error'; // Nothing it reads is unknown, so it fails for every request.
   }

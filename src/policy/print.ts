@@ -88,7 +88,15 @@ export function printValue(value: Value): string {
     return `{${Object.entries(value)
       .map(([name, one]) => `${printName(name)}: ${printValue(one)}`)
       .join(', ')}}`;
+  if (EXTENSION in value && value.kind === 'datetime')
+    return `datetime(${JSON.stringify(timeText(Number(value.key)))})`;
   return EXTENSION in value ? `${value.kind}(${String(value.key)})` : '';
+}
+
+/** As Cedar takes it, where its years have four digits. */
+function timeText(epochMs: number): string {
+  const date = new Date(epochMs);
+  return Number.isNaN(date.getTime()) ? String(epochMs) : date.toISOString().replace('.000Z', 'Z');
 }
 
 function printPair(operator: string, operand: unknown): string {

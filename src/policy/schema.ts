@@ -27,7 +27,7 @@ export interface PolicySchemaFragment {
       readonly path?: readonly string[];
     };
   };
-  /** `postgres:select` → the resource types it applies to and what its context holds. The principal is always `Identity`. */
+  /** `postgres:select` → the resource types it applies to and what its context holds, beside `time`, which all have. The principal is always `Identity`. */
   readonly actions: {
     readonly [name: string]: {
       readonly resources: readonly string[];

@@ -32,6 +32,8 @@ export interface PolicySummary {
   readonly effect: 'permit' | 'forbid';
   readonly position: PolicyPosition;
   readonly description: string | undefined;
+  /** From then on a permit does not apply, epoch milliseconds. */
+  readonly expiresMs: number | undefined;
   /** The policy's own text, without leading comments. */
   readonly text: string;
 }
@@ -48,13 +50,19 @@ export interface CompiledPolicies {
   explain(request: DecisionRequest): Explanation;
   /**
    * Every mask that any answer to this principal could carry, whatever the resource and the context: may name masks that never
-   * apply, never leaves one out. Ask {@link maskCovers} whether one could reach a certain resource.
+   * apply, never leaves one out. Ask {@link maskCovers} whether one could reach a certain resource. `timeMs`: without permits that have
+   * expired then.
    */
-  maskBearing(principal: EntityRef): readonly PotentialMask[];
+  maskBearing(principal: EntityRef, timeMs?: number): readonly PotentialMask[];
+  /**
+   * The first moment after `timeMs` (both epoch milliseconds) from which an answer may be another one, all else being equal: Infinity when
+   * there is none, undefined when no policy looks at the time at all.
+   */
+  nextChange(timeMs: number): number | undefined;
   /** Who may do an action to a resource. Linear in the policies, and in those about it for each identity. @throws RequestError */
   whoCan(question: WhoCanQuestion): WhoCan;
   /** What an identity may do. Linear in the policies, and in those about it for each place that they name. @throws RequestError */
-  whatCan(identity: EntityRef): WhatCan;
+  whatCan(identity: EntityRef, timeMs?: number): WhatCan;
   /** Which of those forbids reach into what those permits allow. Linear in each of the two for each of the other. */
   hindrances(between: {
     readonly permits: ReadonlySet<string>;
@@ -117,6 +125,8 @@ export interface WhoCanQuestion {
   readonly column?: { readonly attribute: string; readonly name: string } | undefined;
   /** Those that are asked about one by one. */
   readonly identities: readonly EntityRef[];
+  /** Permits that have expired then are left out, as all that expire are without it. */
+  readonly timeMs?: number | undefined;
 }
 
 export interface WhoCan {
@@ -154,6 +164,7 @@ export interface AccessPolicy {
   readonly rowsMax: number | undefined;
   /** Undefined for a forbid. */
   readonly record: 'digest' | 'full' | undefined;
+  readonly expiresMs: number | undefined;
 }
 
 /** A forbid that refuses what a permit allows, all of it (`isCertain`) or some; `actions` are those of which it does. */
@@ -180,7 +191,7 @@ export interface PolicyExplanation {
   readonly outcome: 'matched' | 'not-matched' | 'error';
   /** The part that decided: for a match the whole policy, else the first scope or condition that failed. */
   readonly why: {
-    readonly part: 'all' | 'principal' | 'action' | 'resource' | 'when' | 'unless';
+    readonly part: 'all' | 'principal' | 'action' | 'resource' | 'expires' | 'when' | 'unless';
     /** The deciding part in Cedar's notation; of a condition the smallest expression that settles it. */
     readonly expression: string;
     /** Values that the expression read: `resource.name` → `"users"`. */

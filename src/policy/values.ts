@@ -48,7 +48,10 @@ export interface Environment {
   readonly principal: KnownEntity;
   readonly action: KnownEntity;
   readonly resource: KnownEntity;
+  /** But for `time`. */
   readonly context: RecordValue;
+  /** `context.time`, epoch milliseconds; undefined when the request does not tell it. */
+  readonly timeMs: number | undefined;
 }
 
 /** The kind of a value, as messages name it. */

@@ -119,7 +119,8 @@ describe('the examples', () => {
       text: read('shop.test.yaml'),
       schema: policyCasesSchema,
     });
-    const results = compiled === undefined ? [] : runPolicyTests(document?.value ?? [], compiled, policySchema);
+    const at = { schema: policySchema, nowMs: Date.parse('2026-12-01T00:00:00Z') };
+    const results = compiled === undefined ? [] : runPolicyTests(document?.value ?? [], compiled, at);
     expect(results.length).toBeGreaterThan(5);
     expect(results.filter(({ passed }) => !passed)).toEqual([]);
   });

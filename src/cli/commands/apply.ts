@@ -12,6 +12,7 @@ import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../server-client.ts'
 import { formatStanding, type StandingPolicies, standingPolicies } from '../standing-policies.ts';
 import { formatTable, formatWords } from '../table.ts';
 import { formatNote, notesOnDeclared } from '../warn-of-entries.ts';
+import { warnOfExpired } from '../warn-of-expired.ts';
 import { warnOfNames } from '../warn-of-names.ts';
 
 export const command: CliCommand = {
@@ -40,7 +41,8 @@ export const command: CliCommand = {
         declared.filter(({ kind }) => kind === 'Entry'),
         { ...options, trustDomain },
       );
-      const warnings = await warnOfNames(client, { declared, policies }, { ...options, trustDomain, prune });
+      const names = await warnOfNames(client, { declared, policies }, { ...options, trustDomain, prune });
+      const warnings = [...names, ...warnOfExpired(context, policies)];
       const notes = await notesOnDeclared(client, { declared, entries }, options);
       if (!context.json)
         for (const line of [...warnings.map(formatProblem), ...notes.map(formatNote)]) context.warn(line);

@@ -1,6 +1,7 @@
 import { formatProblem } from '../../policy/index.ts';
 import { type CliCommand, exitCodes, flagOption } from '../command.ts';
 import { checkPolicyFiles } from '../policy-files.ts';
+import { warnOfExpired } from '../warn-of-expired.ts';
 import { warnOfNamesInFiles } from '../warn-of-names.ts';
 
 export const command: CliCommand = {
@@ -10,7 +11,7 @@ export const command: CliCommand = {
   examples: ['countersign policy check ./countersign.d', 'countersign policy check ./countersign.d --strict'],
   async run(context, input) {
     const report = checkPolicyFiles(input);
-    const warnings = warnOfNamesInFiles(context, input, report);
+    const warnings = [...warnOfNamesInFiles(context, input, report), ...warnOfExpired(context, report)];
     const found = [...report.problems, ...warnings];
     const hasError = found.some(({ severity }) => severity === 'error');
     const isBroken = hasError || (flagOption(input, 'strict') && found.length > 0);

@@ -1,6 +1,7 @@
 import { policySchema } from '../../app/declared-rules.ts';
 import type { DecisionRequest } from '../../model/index.ts';
 import { type Explanation, PolicyError, parsePolicyCases, requestOfCase } from '../../policy/index.ts';
+import { askedAt, atOption } from '../asked-at.ts';
 import { type CliCommand, type CliInput, exitCodes, requiredOption, textOption, UsageError } from '../command.ts';
 import { namedAction } from '../named-actions.ts';
 import { loadPolicyFiles } from '../policy-files.ts';
@@ -12,13 +13,14 @@ export const command: CliCommand = {
     ['--principal <id>', 'SPIFFE ID that asks'],
     ['--action <action>', 'such as postgres:select'],
     ['--resource <kind:id>', 'such as table:orders/shop/public/customers'],
-    ['--context <json>', 'context as a JSON object', '{}'],
+    ['--context <json>', 'context as a JSON object, without time', '{}'],
+    atOption,
   ],
   examples: [
     'countersign policy explain ./countersign.d --principal spiffe://example.org/web --action postgres:select --resource table:orders/shop/public/customers --context \'{"columns":["id"],"hasWhere":false}\'',
   ],
   async run(context, input) {
-    const request = requestOf(input);
+    const request = requestOf(input, askedAt(context, input));
     const explanation = loadPolicyFiles(input).explain(request);
     // Gateways refuse such a request, but they never make one: whoever asks about it has not got an answer about their policies.
     if (explanation.invalid !== undefined) throw new UsageError(`no such request is possible: ${explanation.invalid}`);
@@ -38,10 +40,11 @@ export const command: CliCommand = {
 };
 
 /** @throws UsageError for a question about nothing in the schema */
-function requestOf(input: CliInput): DecisionRequest {
+function requestOf(input: CliInput, nowMs: number): DecisionRequest {
   const [kind, id] = splitOnce(requiredOption(input, 'resource'));
   const action = namedAction(requiredOption(input, 'action'));
   const context = jsonObject(textOption(input, 'context') ?? '{}');
+  if (Object.hasOwn(context, 'time')) throw new UsageError('the time is given with --at');
   const lacking = Object.entries(policySchema.actions.get(action)?.context ?? {}).flatMap(([name, { required }]) =>
     required === false || Object.hasOwn(context, name) ? [] : [name],
   );
@@ -51,7 +54,7 @@ function requestOf(input: CliInput): DecisionRequest {
   try {
     const [one] = parsePolicyCases([value]);
     if (!one) throw new UsageError('there is no request');
-    return requestOfCase(one, policySchema);
+    return requestOfCase(one, policySchema, nowMs);
   } catch (cause) {
     if (!(cause instanceof PolicyError)) throw cause;
     // The rules are those of test cases; here is only one, and nobody has called it so.

@@ -1,7 +1,7 @@
 import type { PolicySummary } from '../../policy/index.ts';
 import { type CliCommand, exitCodes } from '../command.ts';
 import { askedOptions, askedPolicies } from '../policies-asked.ts';
-import { formatTable } from '../table.ts';
+import { formatTable, formatTimeS } from '../table.ts';
 
 export const command: CliCommand = {
   summary: 'List the policies in force, or those of files.',
@@ -10,20 +10,28 @@ export const command: CliCommand = {
   async run(context, input) {
     const { compiled, where } = await askedPolicies(context, input);
     const { policies } = compiled;
-    context.emit(policies.map(policyValue), () =>
-      policies.length === 0
-        ? `There are no policies ${where}. Declare some and apply them with \`countersign apply\`.`
-        : formatTable(['id', 'effect', 'in', 'description'], policies.map(row)),
+    context.emit(
+      policies.map((policy) => policyValue(policy, context.clock.now())),
+      () =>
+        policies.length === 0
+          ? `There are no policies ${where}. Declare some and apply them with \`countersign apply\`.`
+          : formatTable(
+              ['id', 'effect', 'in', 'description'],
+              policies.map((policy) => row(policy, context.clock.now())),
+            ),
     );
     return exitCodes.ok;
   },
 };
 
-function policyValue({ id, effect, position, description }: PolicySummary) {
+function policyValue({ id, effect, position, description, expiresMs }: PolicySummary, nowMs: number) {
   const { source, line } = position;
-  return { id, effect, in: source, line, ...(description === undefined ? {} : { description }) };
+  const expiry = expiresMs === undefined ? {} : { expires: formatTimeS(expiresMs / 1000), expired: nowMs >= expiresMs };
+  return { id, effect, in: source, line, ...(description === undefined ? {} : { description }), ...expiry };
 }
 
-function row({ id, effect, position, description = '' }: PolicySummary): string[] {
-  return [id, effect, position.source, description];
+function row({ id, effect, position, description = '', expiresMs }: PolicySummary, nowMs: number): string[] {
+  if (expiresMs === undefined) return [id, effect, position.source, description];
+  const expiry = `${nowMs < expiresMs ? 'until' : 'EXPIRED'} ${formatTimeS(expiresMs / 1000)}`;
+  return [id, effect, position.source, description === '' ? expiry : `${expiry}; ${description}`];
 }

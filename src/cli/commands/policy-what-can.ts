@@ -1,6 +1,7 @@
 import { IdentityError, parseSpiffeId } from '@countersign/sdk/identity';
 import { didYouMean, identityEntity, type WhatCan } from '../../policy/index.ts';
 import { accessLines, accessValue, resourcesOf } from '../access-text.ts';
+import { askedAt, atOption } from '../asked-at.ts';
 import { argument, type CliCommand, exitCodes, UsageError } from '../command.ts';
 import { type AskedPolicies, askedOptions, askedPolicies } from '../policies-asked.ts';
 import { formatWords } from '../table.ts';
@@ -8,7 +9,7 @@ import { formatWords } from '../table.ts';
 export const command: CliCommand = {
   summary: 'Say what an identity may do, by which policies, and under what.',
   arguments: '<identity>',
-  options: askedOptions,
+  options: [atOption, ...askedOptions],
   examples: [
     'countersign policy what-can spiffe://example.org/shop/web',
     'countersign policy what-can spiffe://example.org/shop/web -f ./countersign.d',
@@ -16,7 +17,7 @@ export const command: CliCommand = {
   async run(context, input) {
     const identity = identityArgument(argument(input, 0, 'the identity, a SPIFFE ID,'));
     const asked = await askedPolicies(context, input);
-    const all = asked.compiled.whatCan(identityEntity(identity));
+    const all = asked.compiled.whatCan(identityEntity(identity), askedAt(context, input));
     const rows = all.filter(({ access }) => access.verdict !== 'never');
     const refused = all.filter(({ access }) => access.verdict === 'never');
     const hasEntry = asked.identities?.has(identity.uri);

@@ -2,6 +2,7 @@ import { IdentityError, parseSpiffeId } from '@countersign/sdk/identity';
 import type { EntityRef } from '../../model/index.ts';
 import { identityEntity, type WhoCan } from '../../policy/index.ts';
 import { accessLines, accessValue, identitiesOf } from '../access-text.ts';
+import { askedAt, atOption } from '../asked-at.ts';
 import { argument, type CliCommand, exitCodes } from '../command.ts';
 import { namedActions } from '../named-actions.ts';
 import { type NamedResource, namedResource } from '../named-resource.ts';
@@ -11,7 +12,7 @@ import { formatWords } from '../table.ts';
 export const command: CliCommand = {
   summary: 'Say who may do an action to a resource, by which policies, and under what.',
   arguments: '<action> <resource>',
-  options: askedOptions,
+  options: [atOption, ...askedOptions],
   examples: [
     'countersign policy who-can select shop/public.customers',
     'countersign policy who-can postgres:select shop/public.customers.ssn',
@@ -22,10 +23,11 @@ export const command: CliCommand = {
     const name = argument(input, 1, 'the resource, such as shop/public.customers,');
     const asked = await askedPolicies(context, input);
     const { known, identities } = identitiesAsked(asked);
+    const timeMs = askedAt(context, input);
     const answers = actions.map((action) => {
       const resource = namedResource(name, { action, targets: asked.targets });
       const { part, column } = resource;
-      return { action, resource, found: asked.compiled.whoCan({ action, resource: part, column, identities }) };
+      return { action, resource, found: asked.compiled.whoCan({ action, resource: part, column, identities, timeMs }) };
     });
     const isKnown = (id: string) => known?.has(id) === true;
     context.emit(

@@ -11,7 +11,7 @@ export function cedarDecides(
     principal: { type: request.principal.type, id: request.principal.id },
     action: { type: 'Action', id: request.action },
     resource: { type: request.resource.type, id: request.resource.id },
-    context: cedarRecord(request.context),
+    context: cedarRecord(withTime(request)),
     policies: { staticPolicies: Object.fromEntries(policies.policies.map(({ id, text }) => [id, text])) },
     entities: [...entitiesOf([request.principal, request.resource]).values(), ...ACTIONS],
   });
@@ -27,6 +27,13 @@ export function cedarDecides(
   if (answer.response.decision === 'allow') return { allow: true, policies: reason.sort() };
   if (failedPermits.length > 0) return { allow: false, reason: 'policy-error', policies: failedPermits };
   return { allow: false, reason: 'no-permit', policies: [] };
+}
+
+/** As policies see it: to the second. */
+function withTime({ context, timeMs }: DecisionRequest): DecisionRequest['context'] {
+  if (timeMs === undefined) return context;
+  const arg = new Date(Math.floor(timeMs / 1000) * 1000).toISOString();
+  return { ...context, time: { __extn: { fn: 'datetime', arg } } };
 }
 
 function entitiesOf(roots: readonly EntityRef[]): Map<string, cedar.EntityJson> {

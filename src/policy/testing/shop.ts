@@ -74,9 +74,19 @@ export const selectContext: DecisionRequest['context'] = {
   shape: { depth: 2 },
 };
 
+/** When `select` asks. */
+export const noon = Date.parse('2026-11-22T12:00:00Z');
+
 /** A select by `web` on `public.users`, unless told otherwise. */
 export function select(over: Partial<DecisionRequest> = {}): DecisionRequest {
-  return { principal: web, action: 'shop:select', resource: table('users'), context: selectContext, ...over };
+  return {
+    principal: web,
+    action: 'shop:select',
+    resource: table('users'),
+    context: selectContext,
+    timeMs: noon,
+    ...over,
+  };
 }
 
 function entity(

@@ -2,13 +2,14 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openRawClient, query } from '../../../../test/support/raw-session.ts';
 import { composeSchema, loadPolicies } from '../../../policy/index.ts';
+import { createManualClock } from '../../../std/index.ts';
 import { createPolicyBoard, createTargetPolicies } from '../../policy-board.ts';
 import { policySchema } from './sql/index.ts';
 import { type AppDatabase, startAppDatabase } from './testing/app-database.ts';
 import { startTarget } from './testing/harness.ts';
 
 const schema = composeSchema([policySchema]);
-const board = createPolicyBoard();
+const board = createPolicyBoard(createManualClock(0));
 let server: AppDatabase;
 let gate: Awaited<ReturnType<typeof startTarget>>;
 

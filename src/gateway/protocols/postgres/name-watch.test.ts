@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { composeSchema, loadPolicies } from '../../../policy/index.ts';
-import { createLog } from '../../../std/index.ts';
+import { createLog, createManualClock } from '../../../std/index.ts';
 import { createPolicyBoard, createTargetPolicies } from '../../policy-board.ts';
 import { createNameWatch, type NameWatch } from './name-watch.ts';
 import { policySchema } from './sql/index.ts';
@@ -17,7 +17,7 @@ let watch: NameWatch;
 let lines: { event: string; names: string[] }[];
 
 beforeEach(() => {
-  board = createPolicyBoard();
+  board = createPolicyBoard(createManualClock(0));
   lines = [];
   const log = createLog({ level: 'info', write: (line) => lines.push(JSON.parse(line)) });
   watch = createNameWatch({ name: 'shop', databases: ['shop', 'archive'], policies: createTargetPolicies(board), log });

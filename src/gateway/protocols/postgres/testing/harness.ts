@@ -81,6 +81,8 @@ function complete(events: readonly OperationEvent[]): LedgerEvent[] {
 export async function startTarget(options: {
   config: Record<string, unknown>;
   policy?: Partial<SessionPolicy>;
+  /** The whole of it, as a session of a gateway has it. */
+  sessionPolicy?: SessionPolicy;
   policies?: TargetPolicies;
   log?: Log;
   env?: Readonly<Record<string, string>>;
@@ -92,7 +94,7 @@ export async function startTarget(options: {
   const end = new AbortController();
   const drain = new AbortController();
   const policyListeners = new Set<() => void>();
-  const policy: SessionPolicy = {
+  const policy: SessionPolicy = options.sessionPolicy ?? {
     version: 1,
     principalKey: 'spiffe://example.org/web',
     decide: () => ({
