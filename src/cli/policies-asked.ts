@@ -24,6 +24,8 @@ export interface AskedPolicies {
   readonly compiled: CompiledPolicies;
   /** By target, the databases it serves where that is known. */
   readonly targets: ReadonlyMap<string, readonly string[] | undefined>;
+  /** What each target is declared as. */
+  readonly specs: ReadonlyMap<string, unknown>;
   /** That entries give; undefined when there are too many to be asked about one by one. */
   readonly identities: ReadonlySet<string> | undefined;
 }
@@ -35,7 +37,7 @@ export async function askedPolicies(context: CliContext, input: CliInput): Promi
     const { resources, policies } = readDeclared(paths);
     const compiled = policies.compiled ?? checkPolicies([], policySchema).compiled;
     if (compiled === undefined) throw new PolicyError('ERR_POLICY_INVALID', 'policies could not be loaded');
-    return { where: 'in the files', compiled, ...namesDeclared(resources) };
+    return { where: 'in the files', compiled, specs: specsOf(resources), ...namesDeclared(resources) };
   }
   return withServer(context, input, async (client) => {
     const options = { signal: context.signal, timeoutMs: CALL_TIMEOUT_MS };
@@ -45,9 +47,16 @@ export async function askedPolicies(context: CliContext, input: CliInput): Promi
       where: 'in force',
       compiled: compiledOf(declared),
       targets: namesDeclared(declared).targets,
+      specs: specsOf(declared),
       identities: await identitiesAt(client, options),
     };
   });
+}
+
+function specsOf(
+  resources: readonly { readonly kind: string; readonly name: string; readonly spec: unknown }[],
+): ReadonlyMap<string, unknown> {
+  return new Map(resources.flatMap(({ kind, name, spec }) => (kind === 'Target' ? [[name, spec]] : [])));
 }
 
 /** The policies in force at the server. @throws PolicyError, RpcError */

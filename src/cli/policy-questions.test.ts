@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createManualClock, createSeededRandom } from '../std/index.ts';
 import { type CliCommand, type CliContext, exitCodes } from './command.ts';
 import { command as check } from './commands/policy-check.ts';
+import { command as explain } from './commands/policy-explain.ts';
 import { command as list } from './commands/policy-list.ts';
 import { command as show } from './commands/policy-show.ts';
 import { command as whatCan } from './commands/policy-what-can.ts';
@@ -101,6 +102,68 @@ describe('list and show', () => {
     expect(shown.text).toMatch(/^\/\/ Policy shop, line 40\n@id\("nobody-truncates"\)\n/);
     await expect(ask(show, 'nobody-truncate')).rejects.toThrow(
       'there is no policy "nobody-truncate" in the files (did you mean "nobody-truncates"?)',
+    );
+  });
+});
+
+describe('a statement', () => {
+  const as = (sql: string) => askWith({ file: [SHOP], as: 'spiffe://example.org/shop/web', sql }, explain, 'shop');
+
+  it('is answered question by question', async () => {
+    const { text, code, value } = await as('select name from customers');
+    expect(text.split('\n').slice(0, 4)).toEqual([
+      'postgres:connect on database shop/shop: allowed by services-connect',
+      'postgres:select on table shop/shop/public/customers (columns ["name"], hasWhere',
+      'false): allowed by customers-masked; masks card:last4, email:email, ssn:redact;',
+      'at most 1000 rows',
+    ]);
+    expect(text).toContain('note: the names are those of the statement; its target was not asked');
+    expect(code).toBe(exitCodes.ok);
+    expect(value).toMatchObject({
+      allowed: true,
+      questions: [{}, { context: { columns: ['name'], hasWhere: false } }],
+    });
+  });
+
+  it('that is refused is told what would allow it', async () => {
+    const { text, code } = await as('select total from orders');
+    expect(text).toContain(
+      'false): DENIED\n    permit web-orders is about it, and does not apply, because of its when:',
+    );
+    expect(text).toContain('        permit(\n          principal == Identity::"spiffe://example.org/shop/web",');
+    expect(text).toContain('          resource == Postgres::Table::"shop/shop/public/orders"\n        );');
+    expect(code).toBe(exitCodes.no);
+  });
+
+  it('that masks refuse is told so, though every question is allowed', async () => {
+    const { text, code, value } = await as("select name from customers where ssn = '1'");
+    expect(text).toContain('\nrefused all the same: "ssn" is or holds a masked column');
+    expect(value).toMatchObject({
+      allowed: false,
+      refused: expect.stringMatching(/^"ssn" is or holds a masked column/),
+    });
+    expect(code).toBe(exitCodes.no);
+    expect((await as('select ssn, count(*) from orders, customers group by ssn')).code).toBe(exitCodes.no);
+    expect((await as('select ssn from customers')).code).toBe(exitCodes.ok);
+  });
+
+  it('that a forbid refuses is told that no permit helps', async () => {
+    const { text } = await as('truncate orders');
+    expect(text).toContain('DENIED by nobody-truncates\n    No permit helps against it');
+  });
+
+  it('that is none is refused whatever policies say', async () => {
+    const { text, code } = await as('selct');
+    expect(text).toBe('refused, whatever policies say: syntax error at or near "selct"');
+    expect(code).toBe(exitCodes.no);
+  });
+
+  it('needs a target that is there, and somebody who asks', async () => {
+    const options = { file: [SHOP], sql: 'select 1' };
+    await expect(askWith(options, explain, 'shop')).rejects.toThrow('--as is required');
+    await expect(askWith({ ...options, as: 'web' }, explain, 'shop')).rejects.toThrow(/^--as: a SPIFFE ID starts with/);
+    await expect(askWith({ ...options, as: 'spiffe://example.org/web' }, explain, 'shpo')).rejects.toThrow(
+      'no target "shpo" is declared (did you mean "shop"?)',
     );
   });
 });

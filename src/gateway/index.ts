@@ -12,6 +12,7 @@ export { createGateway, type Gateway, type GatewayDeps, type SessionInfo } from 
 export type { CurrentIdentity, GatewayIdentity } from './identity.ts';
 export { definitionOf, type TargetProblem } from './open-targets.ts';
 export {
+  type AskedQuestions,
   type LoadedProtocol,
   loadProtocols,
   type ProtocolMember,

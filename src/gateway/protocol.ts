@@ -1,8 +1,9 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { DecisionRequest } from '../model/index.ts';
 import type { PolicyNames, PolicySchemaFragment } from '../policy/index.ts';
 import type { CacheBudget, Clock, Log, Member, Random, Secret } from '../std/index.ts';
-import type { GatewaySession } from './session.ts';
+import type { GatewaySession, SessionPolicy } from './session.ts';
 
 /**
  * A protocol that the gateway speaks: the port of `protocols/<id>/`.
@@ -30,6 +31,11 @@ export interface ProtocolMember extends Member {
 export interface ProtocolPath {
   /** ALPN name that clients of direct TLS may offer, undefined when the protocol has none. */
   readonly alpn: string | undefined;
+  /**
+   * What a command would ask of policy, by this protocol's own analysis, with its names taken as they are written: nothing is asked of the
+   * target. `place`: one of `namesServed`, the first where it is not given. A member lacks it whose commands can't be told by their text.
+   */
+  questionsOf?(command: string, target: { name: string; config: unknown; place?: string }): Promise<AskedQuestions>;
   /** Opens a target. Connects to nothing yet. @throws GatewayError ERR_GATEWAY_TARGET_CONFIG */
   openTarget(config: unknown, deps: TargetDeps): Target;
   /**
@@ -48,6 +54,19 @@ export interface LoadedProtocol extends ProtocolPath {
 export function loadProtocols(members: readonly ProtocolMember[]): Promise<readonly LoadedProtocol[]> {
   return Promise.all(members.map(async (member) => ({ id: member.id, ...(await member.load()) })));
 }
+
+/** The questions of one command. */
+export type AskedQuestions =
+  | {
+      readonly ok: true;
+      readonly questions: readonly Pick<DecisionRequest, 'action' | 'resource' | 'context'>[];
+      /** What was assumed, a sentence each. */
+      readonly notes: readonly string[];
+      /** Why the command is refused under policies that allow each of them, as far as can be told: for their masks. Undefined when it is not. */
+      refusedUnder(policy: Pick<SessionPolicy, 'decide' | 'potentialMasks'>): string | undefined;
+    }
+  /** It is refused whatever policy says, and why. */
+  | { readonly ok: false; readonly why: string };
 
 /** Goes on in TLS on that socket; `first` are bytes already read that belong to it. Resolves once the handshake is done. */
 export type StartTls = (first: Buffer) => Promise<Duplex>;

@@ -2,42 +2,82 @@ import { policySchema } from '../../app/declared-rules.ts';
 import type { DecisionRequest } from '../../model/index.ts';
 import { type Explanation, PolicyError, parsePolicyCases, requestOfCase } from '../../policy/index.ts';
 import { askedAt, atOption } from '../asked-at.ts';
-import { type CliCommand, type CliInput, exitCodes, requiredOption, textOption, UsageError } from '../command.ts';
+import {
+  argument,
+  type CliCommand,
+  type CliContext,
+  type CliInput,
+  exitCodes,
+  requiredOption,
+  textOption,
+  UsageError,
+} from '../command.ts';
+import { explainStatement, formatStatement } from '../explain-statement.ts';
 import { namedAction } from '../named-actions.ts';
+import { askedOptions, askedPolicies } from '../policies-asked.ts';
 import { loadPolicyFiles } from '../policy-files.ts';
 
 export const command: CliCommand = {
-  summary: 'Say how policies answer one request, and why.',
-  arguments: '[paths...]',
+  summary: 'Say how policies answer a statement, or one request, why, and what would change it.',
+  arguments: '[target-or-paths...]',
   options: [
-    ['--principal <id>', 'SPIFFE ID that asks'],
+    ['--as <id>', 'SPIFFE ID that asks, of a statement'],
+    ['--sql <statement>', 'the statement, at a target that is the argument: TARGET or TARGET/DATABASE'],
+    [
+      '--principal <id>',
+      'SPIFFE ID that asks, of one request; the arguments are files of policies, by default those in force',
+    ],
     ['--action <action>', 'such as postgres:select'],
     ['--resource <kind:id>', 'such as table:orders/shop/public/customers'],
     ['--context <json>', 'context as a JSON object, without time', '{}'],
     atOption,
+    ...askedOptions,
   ],
   examples: [
+    'countersign policy explain --as spiffe://example.org/web --sql "select id, name from customers" shop',
     'countersign policy explain ./countersign.d --principal spiffe://example.org/web --action postgres:select --resource table:orders/shop/public/customers --context \'{"columns":["id"],"hasWhere":false}\'',
   ],
   async run(context, input) {
+    const statement = textOption(input, 'sql');
+    if (statement !== undefined) return explainSql(context, input, statement);
     const request = requestOf(input, askedAt(context, input));
-    const explanation = loadPolicyFiles(input).explain(request);
+    const isOfFiles = input.args.length > 0;
+    const asked = isOfFiles ? loadPolicyFiles(input) : (await askedPolicies(context, input)).compiled;
+    const explanation = asked.explain(request);
     // Gateways refuse such a request, but they never make one: whoever asks about it has not got an answer about their policies.
     if (explanation.invalid !== undefined) throw new UsageError(`no such request is possible: ${explanation.invalid}`);
     const { decision } = explanation;
-    const value = decision.allow
-      ? {
-          ...explanation,
-          decision: {
-            ...decision,
-            obligations: { ...decision.obligations, masks: Object.fromEntries(decision.obligations.masks) },
-          },
-        }
-      : explanation;
-    context.emit(value, () => formatExplanation(explanation));
+    context.emit(explanationValue(explanation), () => formatExplanation(explanation));
     return decision.allow ? exitCodes.ok : exitCodes.no;
   },
 };
+
+async function explainSql(context: CliContext, input: CliInput, statement: string): Promise<number> {
+  const asking = {
+    statement,
+    identity: requiredOption(input, 'as'),
+    target: argument(input, 0, 'the target, such as shop,'),
+    timeMs: askedAt(context, input),
+  };
+  const told = await explainStatement(await askedPolicies(context, input), asking);
+  const { isAllowed, refused, questions, notes } = told;
+  const value = {
+    ...{ allowed: isAllowed, ...(refused === undefined ? {} : { refused }), notes },
+    questions: questions.map(({ request: { action, resource, context: facts }, explanation }) => ({
+      ...{ action, resource: { type: resource.type, id: resource.id }, context: facts },
+      ...explanationValue(explanation),
+    })),
+  };
+  context.emit(value, () => formatStatement(told));
+  return isAllowed ? exitCodes.ok : exitCodes.no;
+}
+
+function explanationValue(explanation: Explanation) {
+  const { decision } = explanation;
+  if (!decision.allow) return explanation;
+  const obligations = { ...decision.obligations, masks: Object.fromEntries(decision.obligations.masks) };
+  return { ...explanation, decision: { ...decision, obligations } };
+}
 
 /** @throws UsageError for a question about nothing in the schema */
 function requestOf(input: CliInput, nowMs: number): DecisionRequest {

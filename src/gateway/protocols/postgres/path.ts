@@ -1,6 +1,18 @@
-import type { ProtocolPath } from '../../protocol.ts';
+import type { AskedQuestions, ProtocolPath } from '../../protocol.ts';
+import { databasesOf } from './config.ts';
 import { negotiateDirect } from './direct.ts';
+import { askedAsWritten, loadParser } from './sql/index.ts';
 import { openTarget } from './target.ts';
 
 /** What stands in the data path: the parser, the catalog, sessions. */
-export const path: ProtocolPath = { alpn: 'postgresql', openTarget, negotiateDirect };
+export const path: ProtocolPath = { alpn: 'postgresql', questionsOf, openTarget, negotiateDirect };
+
+async function questionsOf(
+  command: string,
+  { name, config, place }: { name: string; config: unknown; place?: string },
+): Promise<AskedQuestions> {
+  const database = place ?? databasesOf(config)?.[0];
+  if (database === undefined) return { ok: false, why: `the target ${name} does not say which database it serves` };
+  await loadParser();
+  return askedAsWritten(command, { target: name, database });
+}

@@ -8,6 +8,7 @@
  * sockets, messages or time: the same request always has the same plan.
  */
 
+export { askedAsWritten } from './as-written.ts';
 export type { BoundValue } from './bound.ts';
 export type { Catalog } from './catalog.ts';
 export { type CatalogMirror, type CatalogQuestion, createCatalogMirror } from './catalog-mirror.ts';
