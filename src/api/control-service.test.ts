@@ -102,6 +102,34 @@ describe('applying entries with resources', () => {
     );
   });
 
+  it('is recorded with what became of policies, line by line, as far as there is room', async () => {
+    const done = () => server.ledger.at(-1)?.detail;
+    const declare = (cedar: string) =>
+      operator.unary(
+        Control.method.apply,
+        { resources: [{ kind: 'Policy', name: 'p', specJson: JSON.stringify({ cedar }) }] },
+        options,
+      );
+    await declare('// one\n// two');
+    expect(done()).toMatchObject({
+      step: 'done',
+      changes: ['create Policy/p'],
+      differences: [expect.stringMatching(/^p: cedar: none → /)],
+    });
+    await declare('// one\n// three');
+    expect(done()).toMatchObject({
+      changes: ['update Policy/p'],
+      differences: ['p: cedar -2: // two', 'p: cedar +2: // three'],
+    });
+    const long = (word: string) =>
+      Array.from({ length: 150 }, (_, line) => `// ${word} ${line} ${'x'.repeat(100)}\n// ${line}`).join('\n');
+    await declare(long('a'));
+    await declare(long('b'));
+    const { differences } = done() as { differences: string[] };
+    expect(differences.at(-1)).toMatch(/^… and \d+ more lines$/);
+    expect(Buffer.byteLength(differences.join(''))).toBeLessThan(17 * 1024);
+  });
+
   it('is refused by the dry run for what the act would be refused for, and the dry run keeps nothing', async () => {
     await expect(apply([entry('good'), bad], { dryRun: true })).rejects.toMatchObject({
       code: Code.INVALID_ARGUMENT,

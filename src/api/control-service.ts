@@ -101,13 +101,9 @@ export function controlService(deps: {
       const names = [...declared.map(({ kind, name }) => `${kind}/${name}`), ...inputs.map(({ id }) => `Entry/${id}`)];
       const alongside: ApplyOptions['alongside'] = async (trx, effects) =>
         refuseBad(inputs, await declaration.write(trx, effects));
-      const outcome = (answer: ReturnType<typeof applied>) => ({
-        revision: Number(answer.revision),
-        changes: answer.changes.map(({ kind, name, action }) => `${action} ${kind}/${name}`),
-      });
       return audit.act(
         context,
-        { target: 'resources', detail: { prune, names: names.slice(0, AUDITED_NAMES_MAX) }, outcome },
+        { target: 'resources', detail: { prune, names: names.slice(0, AUDITED_NAMES_MAX) }, outcome: outcomeOf },
         async () => {
           const answer = applied(await resources.apply(declared, { prune, signal: context.signal, alongside }));
           await declaration.committed();
@@ -178,6 +174,28 @@ function applied(plan: Plan) {
   return { changes, revision: BigInt(plan.revision) } satisfies MessageInitShape<typeof ApplyResponseSchema>;
 }
 
+/** As the ledger has it. */
+function outcomeOf({ revision, changes }: ReturnType<typeof applied>) {
+  return {
+    revision: Number(revision),
+    changes: changes.map(({ kind, name, action }) => `${action} ${kind}/${name}`),
+    differences: differencesOfPolicies(changes),
+  };
+}
+
+/** What became of policies, line by line, as far as an entry has room: what a policy was is kept nowhere else. */
+function differencesOfPolicies(changes: ReturnType<typeof applied>['changes']): string[] {
+  const lines = changes.flatMap(({ kind, name, differences }) =>
+    kind === 'Policy' ? differences.map((line) => `${name}: ${line}`) : [],
+  );
+  let room = AUDITED_DIFFERENCES_BYTES_MAX;
+  const shown = lines.findIndex((line) => {
+    room -= Buffer.byteLength(line);
+    return room < 0;
+  });
+  return shown < 0 ? lines : [...lines.slice(0, shown), `… and ${lines.length - shown} more lines`];
+}
+
 /** Refuses all when the server takes one of them not; thrown in a transaction, it undoes that. @throws RpcError INVALID_ARGUMENT */
 function refuseBad(inputs: readonly EntryInput[], results: readonly EntryResult[]): void {
   const problems = results.flatMap((result, index) =>
@@ -229,6 +247,8 @@ function parseAdvertised(text: string): string {
 
 /** More would not fit a ledger entry. */
 const AUDITED_NAMES_MAX = 1000;
+/** A long policy, and a small part of what an entry may hold. */
+const AUDITED_DIFFERENCES_BYTES_MAX = 16 * 1024;
 /** A screenful; the rest shows once these are mended. */
 const PROBLEMS_TOLD_MAX = 20;
 /** Who finds all of them gone is told of others within a second. */
