@@ -3,6 +3,7 @@ import type { Column } from './catalog.ts';
 import type { UserCast, UserFunction, UserOperator } from './catalog-functions.ts';
 import type { CatalogQueryName } from './catalog-queries.ts';
 import { SqlError } from './errors.ts';
+import type { NameEncoding } from './foreign-names.ts';
 
 type Item = readonly unknown[];
 
@@ -143,13 +144,14 @@ export interface CatalogSettings {
   readonly user: string;
   readonly schemas: readonly string[];
   readonly hasEventTriggers: boolean;
+  readonly encoding: NameEncoding;
 }
 
 /** @throws SqlError ERR_SQL_CATALOG also when the server reads strings in another way than the parser */
 export function readSettings(rows: readonly (readonly (string | null)[])[] | undefined): CatalogSettings {
-  const [database, searchPathSetting, path, conforming, , pathOfNextLogin, user, schemas, hooks] = sized(
+  const [database, searchPathSetting, path, conforming, , pathOfNextLogin, user, schemas, hooks, ...encoding] = sized(
     rows?.[0] ?? [],
-    9,
+    12,
     'settings',
   );
   // With it off, backslashes end strings elsewhere than the parser thinks: nothing would be understood.
@@ -163,7 +165,16 @@ export function readSettings(rows: readonly (readonly (string | null)[])[] | und
     user: text(user, 'settings'),
     schemas: readSchemas(text(schemas, 'settings')),
     hasEventTriggers: hooks !== 'false',
+    encoding: readEncoding(encoding),
   };
+}
+
+function readEncoding([name, bytesMax, letters]: readonly unknown[]): NameEncoding {
+  const bytes = Number(text(bytesMax, 'settings'));
+  if (!(bytes >= 1)) throw malformed('settings', 'no length of characters');
+  // Characters of several bytes are never folded, and the locale C has no capitals but those of ASCII.
+  const foldsLetters = bytes === 1 && !['C', 'POSIX'].includes(text(letters, 'settings'));
+  return { name: text(name, 'settings'), bytesMax: bytes, foldsLetters };
 }
 
 function readSchemas(json: string): readonly string[] {

@@ -128,7 +128,12 @@ export const catalogQueries: readonly CatalogQuery[] = [
        (${pathOfNextLogin})::pg_catalog.text, current_user::pg_catalog.text,
        (select pg_catalog.json_agg(n.nspname::pg_catalog.text order by n.nspname)::pg_catalog.text from pg_catalog.pg_namespace n
          where pg_catalog.has_schema_privilege(n.oid, 'USAGE') and n.nspname !~ '^pg_(toast|temp_)'),
-       (exists (select from pg_catalog.pg_event_trigger e where e.evtenabled <> 'D'))::pg_catalog.text`,
+       (exists (select from pg_catalog.pg_event_trigger e where e.evtenabled <> 'D'))::pg_catalog.text,
+       pg_catalog.current_setting('server_encoding'),
+       (select pg_catalog.pg_encoding_max_length(d.encoding)::pg_catalog.text from pg_catalog.pg_database d
+         where d.datname operator(pg_catalog.=) pg_catalog.current_database()),
+       (select d.datctype::pg_catalog.text from pg_catalog.pg_database d
+         where d.datname operator(pg_catalog.=) pg_catalog.current_database())`,
     buckets: 0,
   }),
   query('relations', {

@@ -38,9 +38,15 @@ describe('a snapshot', () => {
   });
 
   it.each([
-    ['settings', [['shop', 'public', '["public"]', 'off', '180000', 'true', 'gateway', '["public"]', 'false']]],
-    ['settings', [['shop', 'public', '{', 'on', '180000', 'true', 'gateway', '["public"]', 'false']]],
-    ['settings', [['shop', 'public', '[1]', 'on', '180000', 'true', 'gateway', '["public"]', 'false']]],
+    [
+      'settings',
+      [['shop', 'public', '["public"]', 'off', '180000', 'true', 'gateway', '["public"]', 'false', 'UTF8', '4', 'C']],
+    ],
+    ['settings', [['shop', 'public', '{', 'on', '180000', 'true', 'gateway', '["public"]', 'false', 'UTF8', '4', 'C']]],
+    [
+      'settings',
+      [['shop', 'public', '[1]', 'on', '180000', 'true', 'gateway', '["public"]', 'false', 'UTF8', '4', 'C']],
+    ],
     ['settings', []],
     ['relations', [['x', 'public', 'a', 'r', false, false, false, null]]],
     ['relations', [[1, null, 'a', 'r', false, false, false, null]]],

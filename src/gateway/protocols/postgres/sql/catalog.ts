@@ -1,4 +1,5 @@
 import type { FunctionFacts } from './catalog-functions.ts';
+import type { NameEncoding } from './foreign-names.ts';
 
 /** One table, view, materialized view, foreign table or sequence outside of the system schemas. */
 export interface Relation {
@@ -42,6 +43,7 @@ export interface Catalog {
   /** OIDs of the relations that came, went or changed since that version; undefined: look at all of them. */
   changesSince(version: number): ReadonlySet<number> | undefined;
   readonly database: string;
+  readonly encoding: NameEncoding;
   /** Effective default path of the gateway's own login: existing schemas, without the implicit ones. */
   readonly searchPath: readonly string[];
   /** The setting as written, for `SET search_path` to what it is already. */

@@ -2,6 +2,8 @@
  * Blocks of DO in which PL/pgSQL does nothing of its own but to say constants: definitions one after the other, perhaps under one condition, perhaps
  * with errors passed over. Migrations are written so to run twice. PL/pgSQL hands each definition to the server as it is, so it can be judged as such.
  */
+import type { Catalog } from './catalog.ts';
+import { refuseForeignNames } from './foreign-names.ts';
 import { parseText } from './parse.ts';
 import { piecesOf } from './pieces.ts';
 import { RefusedText } from './refusal.ts';
@@ -14,13 +16,14 @@ export interface DefinitionBlock {
   readonly statements: readonly Node[];
 }
 
-/** Undefined for a block that does anything else, or might. */
-export function readDefinitions(block: Fields): DefinitionBlock | undefined {
+/** Undefined for a block that does anything else, or might. Throws the refusal `uncertain-name`. */
+export function readDefinitions(block: Fields, catalog: Catalog): DefinitionBlock | undefined {
   const { body, language } = optionsOf(block);
   if (body === undefined || body.length > BODY_LENGTH_MAX || (language !== undefined && language !== 'plpgsql'))
     return undefined;
   const inner = BLOCK.exec(body)?.[1];
   if (inner === undefined) return undefined;
+  refuseForeignNames(body, catalog);
   const [, asked, guarded] = CONDITION.exec(inner) ?? [];
   const statements = definitionsOf(guarded ?? inner);
   if (statements === undefined) return undefined;

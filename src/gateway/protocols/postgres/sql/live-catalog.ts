@@ -2,6 +2,7 @@ import type { ItemKey, ItemSink } from './bucket-table.ts';
 import type { Catalog, Dependency, Relation } from './catalog.ts';
 import type { FunctionFacts, UserCast, UserFunction, UserOperator } from './catalog-functions.ts';
 import type { CatalogSettings, Read, RelationItem, Volatility } from './catalog-items.ts';
+import type { NameEncoding } from './foreign-names.ts';
 
 /**
  * The one catalog of a database, changed in place: what stays as it was is neither read nor built again. A reader sees one version as long
@@ -10,6 +11,7 @@ import type { CatalogSettings, Read, RelationItem, Volatility } from './catalog-
 export class LiveCatalog implements Catalog {
   version: number;
   database = '';
+  encoding: NameEncoding = UNKNOWN_ENCODING;
   searchPath: readonly string[] = [];
   searchPathSetting = '';
   user = '';
@@ -76,6 +78,7 @@ export class LiveCatalog implements Catalog {
     this.version++;
     ({ database: this.database, searchPath: this.searchPath, searchPathSetting: this.searchPathSetting } = settings);
     this.user = settings.user;
+    this.encoding = settings.encoding;
     this.hasEventTriggers = settings.hasEventTriggers;
     this.schemas = new Set(settings.schemas);
     this.#castList.splice(0, this.#castList.length, ...this.#casts.values());
@@ -249,6 +252,8 @@ class Named<Value extends { readonly name: string }> {
 }
 
 const none: ReadonlySet<number> = new Set();
+/** Before the first answers. */
+const UNKNOWN_ENCODING: NameEncoding = { name: 'SQL_ASCII', bytesMax: 1, foldsLetters: true };
 const SYSTEM_SCHEMAS: readonly string[] = ['pg_catalog', 'information_schema'];
 /** Relations named in the journal: whoever is further behind looks at everything again, which takes some ten milliseconds. */
 const JOURNALLED_MAX = 4_096;

@@ -2,6 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import { hasSqlDetails, loadModule, parseSync } from 'libpg-query';
 import { messageOf } from '../../../../std/index.ts';
 import { SqlError } from './errors.ts';
+import { hasLongName } from './foreign-names.ts';
 import { extentOf } from './nesting.ts';
 import { tooDeep } from './parse-thread.ts';
 import { RefusedText } from './refusal.ts';
@@ -40,6 +41,8 @@ export function parseText(sql: string, tokensMax?: number): readonly Node[] {
 
 /** The statement that the catalog gives as a definition; undefined for what can't be read: the server's grammar may be newer than this one. */
 export function parseDefinition(sql: string): Node | undefined {
+  // A server of another encoding than UTF8 has names that the parser would cut.
+  if (hasLongName(sql)) return undefined;
   try {
     const [statement, ...more] = parseText(sql, definitionTokensMax);
     return more.length === 0 ? statement : undefined;

@@ -234,6 +234,7 @@ export type RefusalReason =
   | 'unknown-cursor'
   | 'ambiguous-relation'
   | 'name-taken'
+  | 'uncertain-name'
   | 'session-limit'
   | 'server-file'
   | 'setting-refused'

@@ -4,6 +4,7 @@ import { refuseOwnCode } from './code.ts';
 import { defaultLimits } from './default-limits.ts';
 import type { DerivedReads } from './derived.ts';
 import { fingerprintOf } from './fingerprint.ts';
+import { refuseForeignNames, refuseForeignPath } from './foreign-names.ts';
 import { judge, touchesOf } from './judge.ts';
 import { maskPlan } from './mask-plan.ts';
 import { databaseResource, tableResource } from './names.ts';
@@ -137,6 +138,8 @@ function planText(
   let nodes: readonly Node[] = [];
   try {
     nodes = parse();
+    refuseForeignNames(request.sql, facts.catalog);
+    refuseForeignPath(request.session, facts.catalog);
     if (request.mode === 'parse' && nodes.length > 1)
       throw new RefusedText('several-statements', 'cannot insert multiple commands into a prepared statement');
     let session = request.session;

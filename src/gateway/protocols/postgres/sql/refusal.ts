@@ -45,6 +45,7 @@ export const sqlstates: Readonly<Record<RefusalReason, string>> = {
   'unknown-cursor': '34000',
   'ambiguous-relation': '42P09',
   'name-taken': '42P07',
+  'uncertain-name': '42602',
   'session-limit': '54000',
   'server-file': '42501',
   'setting-refused': '42501',

@@ -18,7 +18,20 @@ beforeAll(async () => {
   await loadParser();
   const items = catalogItems();
   items.set('settings', [
-    ['shop', '"$user", public', '["public"]', 'on', '180000', 'true', 'gateway', '["public","clerk"]', 'false'],
+    [
+      'shop',
+      '"$user", public',
+      '["public"]',
+      'on',
+      '180000',
+      'true',
+      'gateway',
+      '["public","clerk"]',
+      'false',
+      'UTF8',
+      '4',
+      'C',
+    ],
   ]);
   const relations = items.get('relations') ?? [];
   items.set('relations', [

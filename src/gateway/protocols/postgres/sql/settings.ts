@@ -1,5 +1,6 @@
 import type { Analysis, Question } from './analysis.ts';
 import { encodingHint, encodingNamed, holdsAnyValue, isServedEncoding } from './encodings.ts';
+import { refuseForeignNames } from './foreign-names.ts';
 import { databaseResource, type Place } from './names.ts';
 import type { SearchPath, SessionEffect } from './plan.ts';
 import { type RefusalDetail, RefusedText } from './refusal.ts';
@@ -17,12 +18,12 @@ export interface SettingPath {
  * policy is asked about the others, and while columns are masked nobody may change them.
  */
 export function checkSetting(
-  analysis: Pick<Analysis, 'customSettings' | 'taint' | 'questions' | 'place' | 'found'>,
+  analysis: Pick<Analysis, 'catalog' | 'customSettings' | 'taint' | 'questions' | 'place' | 'found'>,
   name: string,
   values: readonly string[] | undefined,
 ): SettingPath | undefined {
   const setting = name.toLowerCase();
-  if (setting === 'search_path') return readSearchPath(values);
+  if (setting === 'search_path') return readSearchPath(analysis, values);
   if (setting === 'client_encoding') {
     analysis.found.encoding = { name: values && readEncoding(analysis, values.join(', ')) };
     return undefined;
@@ -145,7 +146,8 @@ export function mayHaveAnyValue(
 }
 
 /** Names are followed wherever the path leads; a text that can't be read as the server would leaves nobody here knowing what they mean. */
-function readSearchPath(values: readonly string[] | undefined): SettingPath {
+function readSearchPath({ catalog }: Pick<Analysis, 'catalog'>, values: readonly string[] | undefined): SettingPath {
+  if (values !== undefined) refuseForeignNames(values.join(', '), catalog);
   const names = values === undefined ? undefined : parsePath(values.join(', '));
   if (values !== undefined && names === undefined)
     throw refused('search_path', 'must be a list of names', {

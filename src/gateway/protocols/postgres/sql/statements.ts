@@ -284,7 +284,7 @@ function walkCall({ analysis }: Place, fields: Fields): Partial<Outcome> {
 
 function walkDoStatement(place: Place, fields: Fields): Partial<Outcome> {
   const { analysis } = place;
-  const block = analysis.taint.isInForce ? readDefinitions(fields) : undefined;
+  const block = analysis.taint.isInForce ? readDefinitions(fields, analysis.catalog) : undefined;
   walkDo(analysis, fields, block !== undefined);
   if (block !== undefined) walkDefinitions(place, block);
   return { effects: [{ kind: 'move' }], changesCatalog: true };

@@ -27,13 +27,18 @@ export function renamesRelation(fields: Fields): boolean {
   return hasField(fields, 'relation') && !hasField(fields, 'subname');
 }
 
-/** Judges the name of a relation to be made: code that reads masked rows might write to it in the place of another. */
+/**
+ * Judges the name of a relation to be made: unqualified statements of others about masked rows might come to it, and code, which may read those
+ * wherever it writes, in the place of another.
+ */
 export function refuseTakenRelation(analysis: Analysis, { schema, name }: { schema: string; name: string }): void {
-  if (!analysis.taint.isInForce || !hasCodeOnRows(analysis)) return;
-  if (!isAnyRelation(analysis, (relation) => relation.name === name && relation.schema !== schema)) return;
+  if (!analysis.taint.isInForce) return;
+  const isAnyMeant = hasLateCode(analysis.catalog);
+  const isMeant = (relation: Relation) => isAnyMeant || leadsToValues(analysis, new Set([relation]), true);
+  if (!isAnyRelation(analysis, (one) => one.name === name && one.schema !== schema && isMeant(one))) return;
   throw new RefusedText(
     'name-taken',
-    `another schema has a relation "${name}", which code that reads columns masked for you may mean`,
+    `another schema has a relation "${name}", which others that work on columns masked for you may mean`,
     { hint: 'Give the relation another name.' },
   );
 }

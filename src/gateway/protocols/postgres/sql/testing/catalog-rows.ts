@@ -10,7 +10,25 @@ export type CatalogItems = Map<CatalogQueryName, readonly (readonly unknown[])[]
 /** What the catalog queries find in a small database, for tests without a server. */
 export function catalogItems(): CatalogItems {
   return new Map<CatalogQueryName, readonly (readonly unknown[])[]>([
-    ['settings', [['shop', '"$user", public', '["public"]', 'on', '180000', 'true', 'gateway', '["public"]', 'false']]],
+    [
+      'settings',
+      [
+        [
+          'shop',
+          '"$user", public',
+          '["public"]',
+          'on',
+          '180000',
+          'true',
+          'gateway',
+          '["public"]',
+          'false',
+          'UTF8',
+          '4',
+          'C',
+        ],
+      ],
+    ],
     [
       'relations',
       [

@@ -1,0 +1,84 @@
+import pg from 'pg';
+import { startAppDatabase } from './app-database.ts';
+import { cedarPolicy } from './cedar-policy.ts';
+import { startTarget } from './harness.ts';
+
+/**
+ * Who says what: `a` and `b` are sessions of the same identity, the owner comes before both; `other` is the gateway's login in its turn, whom no
+ * gateway stands before.
+ */
+export type Step = readonly ['owner' | 'a' | 'b' | 'other', string];
+
+const POLICIES = `
+  @id("all") permit (principal, action, resource);
+  @id("mask") @mask("people.ssn:redact") permit (principal, action == Action::"postgres:select", resource);`;
+
+const SEED = `
+  alter schema public owner to gate; grant create on database app to gate; set role gate;
+  create table people (id int primary key, name text not null, ssn varchar(20), shop int);
+  insert into people values (1, 'Ann', 'CANARY-1', 1), (2, 'Bob', 'CANARY-2', 1);
+  create table notes (id int, note text); insert into notes values (1, null);`;
+
+interface Attack {
+  readonly steps: readonly Step[];
+  /** Options of CREATE DATABASE. */
+  readonly database?: string;
+  /** Others than those that permit all and mask `people.ssn`. */
+  readonly policies?: string;
+}
+
+/** A real server whose `people.ssn` is masked for an identity that may do whatever else it likes, and holds canaries. */
+export async function startAttacks() {
+  const server = await startAppDatabase('select 1');
+  const { host, port } = server;
+
+  async function prepare({ steps, database = '' }: Attack): Promise<void> {
+    await server.query('drop database app with (force)');
+    await server.query(`create database app ${database}`);
+    const owned = steps.flatMap(([who, sql]) => (who === 'owner' ? [sql] : [])).join(';');
+    await server.query(`${SEED} ${owned}`, [], 'app');
+  }
+
+  async function play({ steps }: Attack, to: pg.ClientConfig): Promise<string> {
+    const seen: unknown[] = [];
+    const open = async () => {
+      const client = new pg.Client({ database: 'app', ...to });
+      client.on('notice', (notice) => void seen.push(notice.message, Object.entries(notice)));
+      await client.connect();
+      return client;
+    };
+    const sessions = { a: await open(), b: await open() };
+    for (const [who, sql] of steps) {
+      if (who === 'owner') continue;
+      // It may fail on what a refused step has not made.
+      if (who === 'other') await server.query(`set role gate; ${sql}`, [], 'app').catch(() => {});
+      else
+        await sessions[who].query(sql).then(
+          (answers) => void seen.push([answers].flat().map(({ rows }) => rows)),
+          (error: unknown) => void seen.push(String(error), Object.entries(Object(error))),
+        );
+    }
+    for (const client of Object.values(sessions)) await client.end();
+    return JSON.stringify(seen);
+  }
+
+  return {
+    /** All that comes back to the two sessions: rows, and errors and notices with all their fields. */
+    async seenBy(attack: Attack): Promise<string> {
+      await prepare(attack);
+      const policy = cedarPolicy(attack.policies ?? POLICIES);
+      const gate = await startTarget({ ...server.target, policy });
+      try {
+        return await play(attack, { host: '127.0.0.1', port: gate.port, user: 'web' });
+      } finally {
+        await gate.close();
+      }
+    },
+    /** The same of sessions of the gateway's login that no gateway stands before. */
+    async seenWithout(attack: Attack): Promise<string> {
+      await prepare(attack);
+      return play(attack, { host, port, user: 'gate', password: 'secret' });
+    },
+    stop: () => server.stop(),
+  };
+}
