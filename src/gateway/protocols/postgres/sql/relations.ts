@@ -199,7 +199,8 @@ export function outputOf(analysis: Analysis, resolved: ResolvedRelation): Output
     );
   if (masks.some((mask) => mask !== undefined)) analysis.found.touchesMasked = true;
   const columns = relation.columns.map(({ name }, index) => ({ name, masked: masks[index] }));
-  if (!mayHaveChanged(analysis, relation)) return { columns, isExact: true };
+  if (!mayHaveChanged(analysis, relation) && !mayChangeMeanwhile(analysis, relation, masks))
+    return { columns, isExact: true };
   // A column that is gone would leave its name to the query around; what is masked can't be changed while it is.
   return { columns: columns.filter(({ masked }) => masked !== undefined), isExact: false };
 }
@@ -207,6 +208,18 @@ export function outputOf(analysis: Analysis, resolved: ResolvedRelation): Output
 /** True when the relation has ctid, xmin and the like for certain, so that these names mean nothing else. */
 export function surelyHasSystemColumns(analysis: Analysis, resolved: ResolvedRelation): boolean {
   return resolved.kind === 'table' && resolved.relation.kind !== 'v' && !mayHaveChanged(analysis, resolved.relation);
+}
+
+/**
+ * Another session of the same identity may alter it while the statement waits for a lock: a column that is gone then leaves its name, or its
+ * place, to a masked one. What is masked itself can't be altered.
+ */
+function mayChangeMeanwhile(
+  { taint, mayDefine }: Analysis,
+  { schema, name }: Relation,
+  masks: readonly unknown[],
+): boolean {
+  return taint.isInForce && masks.every((mask) => mask === undefined) && mayDefine(schema, name);
 }
 
 /** Altered by this session, perhaps in a transaction that the snapshot doesn't see: columns may be new, or gone. */

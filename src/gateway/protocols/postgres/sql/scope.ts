@@ -166,7 +166,7 @@ export function renameColumns(output: Output, names: readonly string[]): Output 
 export function maskedUse(name?: string): RefusedText {
   const what = name === undefined ? 'a masked column' : `"${name}" is or holds a masked column, which`;
   return new RefusedText('masked-column-use', `${what} may only be selected as it is, not used otherwise`, {
-    hint: 'Name masked columns directly in the outermost select list, and nowhere else in the statement.',
+    hint: 'Name masked columns directly in the outermost select list, with their table where there are several, and nowhere else in the statement.',
   });
 }
 

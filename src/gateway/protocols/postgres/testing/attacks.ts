@@ -1,13 +1,14 @@
 import pg from 'pg';
+import { eventually } from '../../../../../test/support/eventually.ts';
 import { startAppDatabase } from './app-database.ts';
 import { cedarPolicy } from './cedar-policy.ts';
 import { startTarget } from './harness.ts';
 
 /**
- * Who says what: `a` and `b` are sessions of the same identity, the owner comes before both; `other` is the gateway's login in its turn, whom no
- * gateway stands before.
+ * Who says what: `a` and `b` are sessions of the same identity, and `a…` waits for `b`; the owner comes before both; `other` is the gateway's login
+ * in its turn, whom no gateway stands before.
  */
-export type Step = readonly ['owner' | 'a' | 'b' | 'other', string];
+export type Step = readonly ['owner' | 'a' | 'a…' | 'b' | 'other', string];
 
 const POLICIES = `
   @id("all") permit (principal, action, resource);
@@ -32,6 +33,13 @@ export async function startAttacks() {
   const server = await startAppDatabase('select 1');
   const { host, port } = server;
 
+  async function isWaiting(): Promise<boolean> {
+    const [row] = await server.query(
+      "select from pg_stat_activity where usename = 'gate' and wait_event_type = 'Lock'",
+    );
+    return row !== undefined;
+  }
+
   async function prepare({ steps, database = '' }: Attack): Promise<void> {
     await server.query('drop database app with (force)');
     await server.query(`create database app ${database}`);
@@ -48,16 +56,25 @@ export async function startAttacks() {
       return client;
     };
     const sessions = { a: await open(), b: await open() };
+    const say = (who: 'a' | 'b', sql: string) =>
+      sessions[who].query(sql).then(
+        (answers) => void seen.push([answers].flat().map(({ rows }) => rows)),
+        (error: unknown) => void seen.push(String(error), Object.entries(Object(error))),
+      );
+    let pending: Promise<unknown> | undefined;
     for (const [who, sql] of steps) {
       if (who === 'owner') continue;
       // It may fail on what a refused step has not made.
       if (who === 'other') await server.query(`set role gate; ${sql}`, [], 'app').catch(() => {});
-      else
-        await sessions[who].query(sql).then(
-          (answers) => void seen.push([answers].flat().map(({ rows }) => rows)),
-          (error: unknown) => void seen.push(String(error), Object.entries(Object(error))),
-        );
+      else if (who === 'a…') {
+        let isOver = false;
+        pending = say('a', sql).then(() => {
+          isOver = true;
+        });
+        await eventually('the statement waits', async () => isOver || (await isWaiting()));
+      } else await say(who, sql);
     }
+    await pending;
     for (const client of Object.values(sessions)) await client.end();
     return JSON.stringify(seen);
   }
