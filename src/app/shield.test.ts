@@ -108,7 +108,8 @@ describe('the executable', () => {
       child.kill('SIGUSR1');
       child.kill('SIGTERM');
       expect(await once(child, 'close')).toEqual([0, null]);
-      expect(errors).toBe('');
+      // On a busy machine it says that it is still starting.
+      expect(errors.split('\n').filter((line) => line !== '' && !line.includes('"condition":"starting"'))).toEqual([]);
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }

@@ -9,7 +9,9 @@ const has = (shell: string) => spawnSync(shell, ['-c', 'true']).status === 0;
 function offered(...words: string[]): string[] {
   const script = `${completionScript('bash', commands)}
 COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _countersign; printf '%s\\n' "\${COMPREPLY[@]}"`;
-  const { stdout, stderr, status } = spawnSync('bash', ['-u', '-c', script, 'bash', ...words], { encoding: 'utf8' });
+  const { stdout, stderr, status } = spawnSync('bash', ['--norc', '-u', '-c', script, 'bash', ...words], {
+    encoding: 'utf8',
+  });
   expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
   return stdout.trim().split('\n');
 }
