@@ -196,8 +196,9 @@ describe('what a transaction dropped or renamed', () => {
   });
 
   test('and settled is known to the next statement', async () => {
+    await server.query('create table own.customers (x int); alter table own.customers owner to gate', [], 'app');
     const answers = await converse(
-      ...each('create table own.customers (x int)', 'drop table own.customers', 'select upper(ssn) from customers'),
+      ...each('table own.customers', 'drop table own.customers', 'select upper(ssn) from customers'),
     );
     expect(errors(answers)).toEqual(['42501']);
     received = [];

@@ -72,6 +72,11 @@ describe('a name that the server may fold', () => {
     const session = { ...noSessionFacts, startPath: ['É', 'public'] };
     expect(reasonOf(shop.plan('select 1', { session }))).toBe('uncertain-name');
     expect(reasonOf(shop.plan('select 1', { session: { ...session, searchPath: ['public'] } }))).toBe('forward');
+    // Another session's verdict, whose path is spelt alike and was in quotes.
+    expect(reasonOf(shop.plan('select 2', { session: { ...noSessionFacts, searchPath: ['É', 'public'] } }))).toBe(
+      'forward',
+    );
+    expect(reasonOf(shop.plan('select 2', { session }))).toBe('uncertain-name');
   });
 });
 

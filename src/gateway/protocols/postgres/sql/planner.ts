@@ -110,7 +110,8 @@ function keyOfText(basis: string, sql: string): string {
 
 /** Everything but the text that a verdict depends on. No identity holds a line break. */
 function basisOf({ mode, catalog, decider, session }: PlanRequest): string {
-  const names = JSON.stringify([pathOf(session) ?? null, roleOf(catalog, session.role) ?? null, session.tuned]);
+  const path = [pathOf(session) ?? null, session.searchPath === undefined];
+  const names = JSON.stringify([path, roleOf(catalog, session.role) ?? null, session.tuned]);
   return `${mode} ${decider.version} ${catalog.version} ${names} ${decider.principalKey}\n`;
 }
 
