@@ -3,7 +3,6 @@ import { createRpcClient } from '../rpc/index.ts';
 import { createSilentLog } from '../std/index.ts';
 import type { Check } from './check.ts';
 import type { CliContext } from './command.ts';
-
 import { policiesInForce } from './policies-asked.ts';
 
 /** Permits in force that have expired; nothing when there are none, or the server can't be asked, which another check tells. */

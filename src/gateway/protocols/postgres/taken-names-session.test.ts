@@ -1,11 +1,7 @@
 // Goal: an identity with masks that may define whatever it likes learns no masked value by what a name comes to mean. Each attack goes through
 // the gateway to a real server, step by step, and nothing that comes back to it may hold a canary.
-import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { eventually } from '../../../../test/support/eventually.ts';
-import { type AppDatabase, startAppDatabase } from './testing/app-database.ts';
-import { cedarPolicy } from './testing/cedar-policy.ts';
-import { startTarget } from './testing/harness.ts';
+import { type Step, startAttacks } from './testing/attacks.ts';
 
 const POLICIES = `
   @id("all") permit (principal, action, resource);
@@ -29,10 +25,7 @@ const SEED = `
   create table trapped (id int, x text); create trigger trap before insert on trapped for each row execute function trap();
   create type mood as enum ('sad'); create function mood_text(mood) returns text language sql as 'select leak()';
   create table moods (m mood); insert into moods values ('sad');
-  reset role; create cast (mood as text) with function mood_text(mood) as assignment;`;
-
-/** Who says what: `a` and `b` are sessions of the same identity; `a…` isn't waited for. The owner comes before both. */
-type Step = readonly ['owner' | 'a' | 'b' | 'a…', string];
+  reset role; create cast (mood as text) with function mood_text(mood) as assignment; set role gate;`;
 
 const CAUGHT = 'get stacked diagnostics d = pg_exception_detail;';
 const catching = (sql: string, then: string) =>
@@ -49,73 +42,13 @@ const audit = (body: string): readonly Step[] => [
 ];
 const touch: Step = ['b', 'update people set name = name'];
 
-let server: AppDatabase;
+let attacks: Awaited<ReturnType<typeof startAttacks>>;
 beforeAll(async () => {
-  server = await startAppDatabase(SEED);
+  attacks = await startAttacks({ seed: SEED });
 });
-afterAll(() => server?.stop());
+afterAll(() => attacks?.stop());
 
-async function startGate() {
-  return startTarget({
-    ...server.target,
-    policy: cedarPolicy(POLICIES),
-  });
-}
-
-/** All that comes back to the two sessions: rows, and errors and notices with all their fields. */
-async function seenBy(steps: readonly Step[]): Promise<string> {
-  await server.query('drop database app with (force)');
-  await server.query('create database app');
-  // What some owners make of it outlives the database.
-  await server.query('alter role gate nosuperuser');
-  await server.query(
-    `${SEED} set role gate; ${steps.flatMap(([who, sql]) => (who === 'owner' ? [sql] : [])).join(';')}`,
-    [],
-    'app',
-  );
-  const gate = await startGate();
-  const seen: unknown[] = [];
-  const open = async () => {
-    const client = new pg.Client({ port: gate.port, host: '127.0.0.1', user: 'web', database: 'app' });
-    client.on('notice', (notice) => void seen.push(notice.message, Object.entries(notice)));
-    // The database is dropped under what a failed test leaves open.
-    client.on('error', () => {});
-    await client.connect();
-    return client;
-  };
-  const sessions = { a: await open(), b: await open() };
-  const say = async (who: 'a' | 'b', sql: string) => {
-    const answers = await sessions[who].query(sql).catch((error: unknown) => {
-      seen.push(String(error), Object.entries(Object(error)));
-      return [];
-    });
-    seen.push([answers].flat().map(({ rows }) => rows));
-  };
-  let pending: Promise<unknown> | undefined;
-  for (const [who, sql] of steps) {
-    if (who === 'owner') continue;
-    if (who === 'a…') {
-      let isOver = false;
-      pending = say('a', sql).then(() => {
-        isOver = true;
-      });
-      await eventually('the statement waits', async () => isOver || (await isWaiting()));
-    } else await say(who, sql);
-  }
-  await pending;
-  await say('b', 'rollback');
-  for (const client of Object.values(sessions)) await client.end();
-  await gate.close();
-  return JSON.stringify(seen);
-}
-
-/** A statement waits for a lock, or sleeps. */
-async function isWaiting(): Promise<boolean> {
-  const [row] = await server.query(
-    "select from pg_stat_activity where usename = 'gate' and state = 'active' and application_name <> 'countersign catalog' and wait_event_type in ('Lock', 'Timeout')",
-  );
-  return row !== undefined;
-}
+const seenBy = (steps: readonly Step[]) => attacks.seenBy({ steps, policies: POLICIES });
 
 describe('what leads to masked rows gets no name that a verdict took for something else', () => {
   const over = 'create view later as select * from shops';

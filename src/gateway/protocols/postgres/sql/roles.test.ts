@@ -17,22 +17,8 @@ const policies = `
 beforeAll(async () => {
   await loadParser();
   const items = catalogItems();
-  items.set('settings', [
-    [
-      'shop',
-      '"$user", public',
-      '["public"]',
-      'on',
-      '180000',
-      'true',
-      'gateway',
-      '["public","clerk"]',
-      'false',
-      'UTF8',
-      '4',
-      'C',
-    ],
-  ]);
+  const [settings = []] = items.get('settings') ?? [];
+  items.set('settings', [settings.with(SCHEMAS_AT, '["public","clerk"]')]);
   const relations = items.get('relations') ?? [];
   items.set('relations', [
     ...relations,
@@ -40,6 +26,9 @@ beforeAll(async () => {
   ]);
   shop = createShop(buildCatalog(items, 1), policies);
 });
+
+/** The schemas that there are, among the settings. */
+const SCHEMAS_AT = 7;
 
 const read = 'select upper(ssn) from customers';
 const asked = (...texts: readonly string[]) => inSession(shop, texts, 'web').map(reasonOf).at(-1);

@@ -28,14 +28,15 @@ interface Attack {
   readonly policies?: string;
 }
 
-/** A real server whose `people.ssn` is masked for an identity that may do whatever else it likes, and holds canaries. */
-export async function startAttacks() {
+/** A real server whose `people.ssn` is masked for an identity that may do whatever else it likes, and holds canaries; or one with another `seed`. */
+export async function startAttacks({ seed = SEED }: { readonly seed?: string } = {}) {
   const server = await startAppDatabase('select 1');
   const { host, port } = server;
 
+  /** A statement waits for a lock, or sleeps. */
   async function isWaiting(): Promise<boolean> {
     const [row] = await server.query(
-      "select from pg_stat_activity where usename = 'gate' and wait_event_type = 'Lock'",
+      "select from pg_stat_activity where usename = 'gate' and state = 'active' and application_name <> 'countersign catalog' and wait_event_type in ('Lock', 'Timeout')",
     );
     return row !== undefined;
   }
@@ -43,8 +44,10 @@ export async function startAttacks() {
   async function prepare({ steps, database = '' }: Attack): Promise<void> {
     await server.query('drop database app with (force)');
     await server.query(`create database app ${database}`);
+    // What some owners make of it outlives the database.
+    await server.query('alter role gate nosuperuser');
     const owned = steps.flatMap(([who, sql]) => (who === 'owner' ? [sql] : [])).join(';');
-    await server.query(`${SEED} ${owned}`, [], 'app');
+    await server.query(`${seed} ${owned}`, [], 'app');
   }
 
   async function play({ steps }: Attack, to: pg.ClientConfig): Promise<string> {
@@ -52,6 +55,8 @@ export async function startAttacks() {
     const open = async () => {
       const client = new pg.Client({ database: 'app', ...to });
       client.on('notice', (notice) => void seen.push(notice.message, Object.entries(notice)));
+      // The database is dropped under what a failed test leaves open.
+      client.on('error', () => {});
       await client.connect();
       return client;
     };
@@ -75,6 +80,7 @@ export async function startAttacks() {
       } else await say(who, sql);
     }
     await pending;
+    await say('b', 'rollback');
     for (const client of Object.values(sessions)) await client.end();
     return JSON.stringify(seen);
   }
