@@ -211,6 +211,8 @@ function cellsOf(body: Buffer): string[] {
   const cells: string[] = [];
   let offset = 2;
   for (let count = body.readUInt16BE(0); count > 0; count--) {
+    // What a target says that breaks off in the middle of a row and goes on with something else.
+    if (offset + 4 > body.length) return [...cells, '(malformed)'];
     const bytes = body.readInt32BE(offset);
     offset += 4;
     cells.push(bytes < 0 ? 'NULL' : body.toString('utf8', offset, offset + bytes));
