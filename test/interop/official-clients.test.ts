@@ -6,9 +6,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import type { User } from '../support/processes.ts';
 import { type Stack, startStack } from '../support/stack.ts';
-import { buildJavaClient, maven } from './java-client.ts';
+import { buildJavaClient } from './java-client.ts';
 import { startLineProcess } from './line-process.ts';
-import { installPythonClient, python } from './python-client.ts';
+import { maven, python } from './project.ts';
+import { installPythonClient } from './python-client.ts';
 import { mayLack } from './toolchain.ts';
 
 // Each changes the life of the entry's SVIDs to another value, so that it changes whoever comes first.

@@ -5,7 +5,8 @@
  */
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { command, mustRun } from '../command.ts';
+import { compileJava, installProject } from '../../interop/project.ts';
+import { command } from '../command.ts';
 import type { Place } from '../place.ts';
 import type { Outcome, Suite } from '../suite.ts';
 
@@ -57,30 +58,12 @@ async function runTool(tool: string, at: { prepared: string; place: Place; work:
   return { status: code === 0 ? 'passed' : 'failed', text };
 }
 
-/** A copy of the tool's folder with what it needs installed, made anew when a file of the folder has changed. */
+/** A copy of the tool's folder with what it needs installed. */
 async function prepare(prepared: string, tool: string): Promise<string> {
-  const [from, to] = [path.join(TOOLS, tool), path.join(prepared, tool)];
-  const has = (name: string) => fs.existsSync(path.join(from, name));
-  const wants = ['package.json', 'requirements.txt', 'pom.xml']
-    .filter(has)
-    .map((name) => fs.readFileSync(path.join(from, name), 'utf8'));
-  const stamp = path.join(prepared, `${tool}.installed`);
-  const isNew = !fs.existsSync(stamp) || fs.readFileSync(stamp, 'utf8') !== wants.join();
-  if (isNew) fs.rmSync(to, { recursive: true, force: true });
-  fs.cpSync(from, to, { recursive: true });
-  if (isNew && has('package.json'))
-    await mustRun('npm', ['install', '--no-audit', '--no-fund', '--silent', '--no-package-lock'], { cwd: to });
-  if (isNew && has('requirements.txt')) {
-    await mustRun('/usr/bin/python3', ['-m', 'venv', '.venv'], { cwd: to });
-    await mustRun('.venv/bin/pip', ['install', '--quiet', '--only-binary', ':all:', '-r', 'requirements.txt'], {
-      cwd: to,
-    });
-  }
-  if (has('pom.xml')) {
-    const goals = ['compile', ...(isNew ? ['dependency:copy-dependencies'] : [])];
-    await mustRun('mvn', ['-q', '-B', ...goals], { cwd: to });
-  }
-  fs.writeFileSync(stamp, wants.join());
+  const to = path.join(prepared, tool);
+  fs.cpSync(path.join(TOOLS, tool), to, { recursive: true });
+  await installProject(to);
+  if (fs.existsSync(path.join(to, 'pom.xml'))) await compileJava(to);
   return to;
 }
 

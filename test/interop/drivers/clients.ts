@@ -1,9 +1,7 @@
 /** The drivers: how each client is built, and what can't be asked of it. */
-import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { go } from '../go-toolchain.ts';
-import { maven } from '../java-client.ts';
-import { python } from '../python-client.ts';
+import { compileJava, installProject, maven, python, pythonOf } from '../project.ts';
 import { commandIn, runTool } from '../toolchain.ts';
 import type { StepName } from './steps.ts';
 
@@ -92,33 +90,14 @@ export const CLIENTS: readonly DriverClient[] = [
   },
 ];
 
-/** Installs what both Python clients need, once for each list of requirements. */
 async function pythonClient(file: string): Promise<Command> {
-  if (python === undefined) throw new Error('there is no python3: install Python 3.10 or later, with venv');
-  const requirements = source('python/requirements.txt');
-  const environment = source('python/.venv');
-  const wanted = fs.readFileSync(requirements, 'utf8');
-  const done = path.join(environment, 'installed.txt');
-  if (!fs.existsSync(done) || fs.readFileSync(done, 'utf8') !== wanted) {
-    await runTool(python, ['-m', 'venv', '--clear', environment]);
-    const options = ['--quiet', '--only-binary', ':all:', '--require-hashes', '--requirement', requirements];
-    await runTool(path.join(environment, 'bin/pip'), ['install', ...options]);
-    fs.writeFileSync(done, wanted);
-  }
-  return [path.join(environment, 'bin/python'), '-B', source(`python/${file}`)];
+  await installProject(source('python'));
+  return [pythonOf(source('python')), '-B', source(`python/${file}`)];
 }
 
 async function buildJava(): Promise<Command> {
-  const java = commandIn([], 'java');
-  if (maven === undefined || java === undefined) throw new Error('Java 17 and Maven are needed: install both');
-  await runTool(maven, ['-q', '-B', '-f', source('java/pom.xml'), 'compile', 'dependency:copy-dependencies']);
-  return [
-    java,
-    `-Djdk.net.hosts.file=${source('java/hosts')}`,
-    '-cp',
-    `${source('java/target/classes')}:${source('java/target/dependency')}/*`,
-    'Driver',
-  ];
+  const [java, ...args] = await compileJava(source('java'));
+  return [java, `-Djdk.net.hosts.file=${source('java/hosts')}`, ...args, 'Driver'];
 }
 
 async function buildGo(): Promise<Command> {
