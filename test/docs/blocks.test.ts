@@ -1,4 +1,4 @@
-/** Every fenced block is either run (`guides.test.ts`) or checked here. */
+/** Every fenced block is either run (`guides.test.ts`, here and in test/interop) or checked here. */
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -8,16 +8,19 @@ import { memberSchemas } from '../../src/app/members.ts';
 import { commands } from '../../src/cli/commands.generated.ts';
 import { parseChecked, parseConfig, parseDeclared } from '../../src/config/index.ts';
 import { checkPolicies, policyCasesSchema, runPolicyTests } from '../../src/policy/index.ts';
+import { fileOf, PAGES } from '../interop/guides/pages.ts';
 import { type Block, documents, ROOT, readDocument } from './markdown.ts';
 
 const blocks = documents().flatMap(({ blocks }) => blocks);
 const where = ({ file, line }: Block) => `${file}:${line}`;
 const of = (language: string) => blocks.filter((block) => block.language === language);
+/** Languages of programs. */
+const PROGRAMS = ['js', 'python', 'go', 'java', 'ruby'];
 const named = (list: readonly Block[]) => list.map((block) => [where(block), block] as const);
 
 describe('fenced blocks', () => {
   it('say what they are, in words that a test knows', () => {
-    const known = new Set(['sh', 'sql', 'yaml', 'cedar', 'json', 'ini', 'text', 'ts']);
+    const known = new Set(['sh', 'sql', 'yaml', 'cedar', 'json', 'ini', 'text', 'ts', ...PROGRAMS, 'csharp']);
     // README draws one picture, and examples in prose of decisions are no documents of this list.
     const other = blocks.filter(
       ({ language, file }) => !known.has(language) && !(language === '' && file === 'README.md'),
@@ -28,7 +31,26 @@ describe('fenced blocks', () => {
   it('that are not run say why, and are few', () => {
     const skipped = blocks.filter(({ info }) => info.startsWith('no-run'));
     expect(skipped.filter(({ info }) => !/^no-run: .{10,}/.test(info)).map(where)).toEqual([]);
-    expect(skipped.length).toBeLessThanOrEqual(6);
+    // Besides, one whole page says that it is not run.
+    expect(skipped.filter(({ language }) => language !== 'csharp').length).toBeLessThanOrEqual(6);
+    expect(of('csharp').map(({ file, info }) => [file, info.startsWith('no-run')])).toEqual([
+      ['docs/guide/languages/dotnet.md', true],
+    ]);
+  });
+
+  it('of a programming language are files, and stand with their commands where test/interop/guides.test.ts runs them', () => {
+    const run = PAGES.map(({ name }) => `docs/guide/languages/${name}.md`);
+    const programs = blocks.filter(({ language }) => PROGRAMS.includes(language));
+    expect(programs.filter((block) => fileOf(block) === undefined || !run.includes(block.file)).map(where)).toEqual([]);
+    const here = blocks.filter(({ file }) => run.includes(file));
+    const others = here.filter((block) => fileOf(block) === undefined && !['sh', 'text'].includes(block.language));
+    expect(others.map(where)).toEqual([]);
+    expect(blocks.filter((block) => fileOf(block) !== undefined && !run.includes(block.file)).map(where)).toEqual([]);
+  });
+
+  it('of the pages for languages are no wider than a terminal', () => {
+    const shown = blocks.filter(({ file, text }) => file.startsWith('docs/guide/languages/') && /.{81}/.test(text));
+    expect(shown.map(where)).toEqual([]);
   });
 
   it('of shell and SQL stand only where they are run', () => {
@@ -38,12 +60,14 @@ describe('fenced blocks', () => {
       'docs/guide/operations.md',
       'docs/guide/postgres.md',
       'docs/life-of-a-request.md',
+      ...PAGES.map(({ name }) => `docs/guide/languages/${name}.md`),
     ];
     const elsewhere = [...of('sh'), ...of('sql')].filter(({ file }) => !run.includes(file) && file !== 'README.md');
     expect(elsewhere.map(where)).toEqual([]);
   });
 
-  it.each(named(of('yaml')))('%s: YAML is what it says', (_, block) => {
+  // What has a file's name is that of a program.
+  it.each(named(of('yaml').filter((block) => fileOf(block) === undefined)))('%s: YAML is what it says', (_, block) => {
     const { file, text, info } = block;
     if (info === 'config') return void parseConfig({ file, text, members: memberSchemas, env: {} });
     if (info === 'tests') return void parseChecked({ file, text, schema: policyCasesSchema });
@@ -59,7 +83,9 @@ describe('fenced blocks', () => {
     expect(() => JSON.parse(block.text)).not.toThrow();
   });
 
-  it.each(named(of('ini')))('%s: the unit starts a command that exists', (_, block) => {
+  it.each(
+    named(of('ini').filter((block) => fileOf(block) === undefined)),
+  )('%s: the unit starts a command that exists', (_, block) => {
     const [, line = ''] = /^ExecStart=\/usr\/local\/bin\/countersign (.+)$/m.exec(block.text) ?? [];
     expect(commands.some(({ name }) => line === name || line.startsWith(`${name} `))).toBe(true);
     expect(block.text).toMatch(/^User=\w/m);

@@ -10,8 +10,17 @@ import { EXECUTABLE, GATEWAY_NAME, type Stack, startStack } from '../support/sta
 import { type Block, ROOT } from './markdown.ts';
 
 export interface Reader extends AsyncDisposable {
+  readonly stack: Stack;
+  /** Where commands are run. */
+  readonly work: string;
+  /** Their environment. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Text of a guide with this machine's paths, users and addresses. */
+  asHere(text: string): string;
+  /** Puts a program into the PATH of commands: a script of bash. */
+  program(name: string, script: string): void;
   /** Runs one `sh` block, stopping at the first command that fails. */
-  shell(block: Block): Promise<Finished>;
+  shell(block: Pick<Block, 'text'>): Promise<Finished>;
   /** Runs one `sql` block: through the gateway as the web service, or, with the info string `dba`, on the database itself. */
   sql(block: Block): Promise<Finished>;
 }
@@ -34,11 +43,15 @@ export async function createReader(): Promise<Reader> {
     HOME: folder,
     NODE_COMPILE_CACHE: path.join(folder, 'cache'),
   };
+  const work = path.join(folder, 'work');
   return {
+    ...{ stack, work, env },
+    asHere: (text) => asHere(stack, folder, text),
+    program: (name, script) => addProgram(folder, name, script),
     async shell(block) {
-      const script = `set -euo pipefail\ncd ${path.join(folder, 'work')}\n${asHere(stack, folder, block.text)}`;
+      const script = `set -euo pipefail\ncd ${work}\n${asHere(stack, folder, block.text)}`;
       const finished = await run('bash', ['-c', script], { env });
-      fillIn(stack, path.join(folder, 'work'));
+      fillIn(stack, work);
       return finished;
     },
     async sql(block) {
@@ -55,8 +68,7 @@ function prepare(stack: Stack, folder: string): void {
   for (const name of ['bin', 'work', 'etc', 'cache']) fs.mkdirSync(path.join(folder, name), { recursive: true });
   fs.chmodSync(path.join(folder, 'cache'), 0o1777);
   fs.chmodSync(path.join(folder, 'work'), 0o755);
-  const program = (name: string, text: string) =>
-    fs.writeFileSync(path.join(folder, 'bin', name), `#!/bin/bash\n${text}\n`, { mode: 0o755 });
+  const program = (name: string, script: string) => addProgram(folder, name, script);
   program('countersign', `exec '${process.execPath}' '${EXECUTABLE}' "$@"`);
   if (psqlBinary() !== undefined) program('psql', `exec '${psqlBinary()}' -X "$@"`);
   // As root the users of the guide are users of the stack; else everything is one user's.
@@ -65,10 +77,15 @@ function prepare(stack: Stack, folder: string): void {
   fs.writeFileSync(path.join(folder, 'work/password.txt'), stack.secrets.target, { mode: 0o600 });
 }
 
+function addProgram(folder: string, name: string, script: string): void {
+  fs.writeFileSync(path.join(folder, 'bin', name), `#!/bin/bash\n${script}\n`, { mode: 0o755 });
+}
+
 /** A guide's text with this machine's paths, users and addresses. */
 function asHere(stack: Stack, folder: string, text: string): string {
   const { data, http, workloadApi, targets, operatorSocket } = stack.folder;
-  const pairs: readonly (readonly [string | RegExp, string])[] = [
+  const users = usersOf(stack);
+  const pairs: readonly (readonly [string | RegExp, string | ((found: string) => string)])[] = [
     ['/opt/countersign', ROOT],
     ['/etc/countersign', path.join(folder, 'etc')],
     ['/var/lib/countersign/gateway', data.gateway],
@@ -79,21 +96,18 @@ function asHere(stack: Stack, folder: string, text: string): string {
     ['/run/countersign/agent/agent.sock', workloadApi],
     ['/run/countersign/server/server.sock', operatorSocket],
     ['/run/shop-web', path.join(folder, 'work')],
+    ['/run/shop-migrations', path.join(folder, 'work/run-migrations')],
     ['127.0.0.1:8090', http.server],
     ['127.0.0.1:8091', http.agent],
     ['127.0.0.1:8092', http.gateway],
     ['host=gateway.example.org', `host=${GATEWAY_NAME}`],
-    ['port=6432', `port=${stack.folder.directPort}`],
-    [/(?<=(?:-u|-o|chown) )(countersign|shop)-[a-z]+/g, ''],
+    // Who can't be told a name and an address apart finds the gateway by a name that every machine knows.
+    ['gateway.example.org', 'localhost'],
+    [/\b6432\b/g, String(stack.folder.directPort)],
+    [/(?<=unix:)user:(countersign|shop)-[a-z]+/g, (found) => `uid:${users[found.slice('user:'.length)]}`],
+    [/(?<=(?:-u|-o|chown) )(countersign|shop)-[a-z]+/g, (name) => String(users[name] ?? name)],
   ];
-  const users = usersOf(stack);
-  return pairs.reduce(
-    (before, [from, to]) =>
-      typeof from === 'string'
-        ? before.replaceAll(from, to)
-        : before.replaceAll(from, (name) => String(users[name] ?? name)),
-    text,
-  );
+  return pairs.reduce((before, [from, to]) => before.replaceAll(from, typeof to === 'string' ? () => to : to), text);
 }
 
 /** What a reader changes in the files of the example: the database's address, the gateway's name, the users. */
@@ -113,7 +127,7 @@ function fillIn(stack: Stack, work: string): void {
       )
       // The gateway has its entry already: an entry must not be made twice.
       .replaceAll('name: countersign-gateway', 'name: gateway')
-      .replaceAll('gateway.example.org', GATEWAY_NAME)
+      .replaceAll('gateway.example.org', `${GATEWAY_NAME}, localhost`)
       .replaceAll(/"unix:user:([a-z-]+)"/g, (_, user: string) =>
         [`unix:uid:${users[user]}`, ...(user === 'countersign-gateway' ? gatewayNode : [])]
           .map((each) => JSON.stringify(each))
@@ -133,6 +147,7 @@ function usersOf({ users }: Stack): Readonly<Record<string, number>> {
     'shop-web': id(users.web),
     // Where all is one user's, nobody is this one: two identities of one user would be told apart by nothing.
     'shop-reports': users.separate ? id(users.batch) : NOBODY,
+    'shop-migrations': users.separate ? id(users.stranger) : NOBODY,
   };
 }
 

@@ -25,9 +25,11 @@ export function agentWay(stack: Stack): Way {
   };
 }
 
-/** Starts `countersign svid fetch --dir --watch` as `web` and waits for its files. */
-export async function startSvidFiles(stack: Stack): Promise<{ folder: string; daemon: Daemon }> {
-  const folder = stack.folder.privateFolder('svid-web', stack.users.web);
+/** Starts `countersign svid fetch --dir --watch` as `web`, into a folder of its own unless told another, and waits for its files. */
+export async function startSvidFiles(
+  stack: Stack,
+  folder: string = stack.folder.privateFolder('svid-web', stack.users.web),
+): Promise<{ folder: string; daemon: Daemon }> {
   stack.canaries.allowTraces(folder);
   const daemon = createDaemon({
     name: 'svid',
