@@ -39,3 +39,4 @@ export { sourceOf, sourceOfAddress } from './source.ts';
 export { createStrangers, type Strangers } from './strangers.ts';
 export { BACKLOG, type Connect, type Listen, type TlsIdentity } from './transport.ts';
 export { createTurns, type Turns, whenSpoken } from './turns.ts';
+export { openUnixDoor, type UnixDoor } from './unix-door.ts';

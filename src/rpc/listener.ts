@@ -16,7 +16,7 @@ import { sourceOfAddress } from './source.ts';
 import { createStrangers } from './strangers.ts';
 import { BACKLOG, type Listen, type TlsIdentity } from './transport.ts';
 import { type Turns, whenSpoken } from './turns.ts';
-import { listenOnUnixSocket } from './unix-socket.ts';
+import { openUnixDoor, type UnixDoor } from './unix-door.ts';
 
 /** Accepts connections: over unix sockets as they come, over TCP once their TLS handshake is done. */
 export interface Listener {
@@ -65,19 +65,9 @@ export function createListener(deps: {
     };
     whenSpoken(socket, turns, { source, go });
   };
-  // Nothing but the first words is read before its turn: an end that came before its TLS began would never be heard of.
-  const server = createServer(secure === undefined ? {} : { pauseOnConnect: true, highWaterMark: 1 });
-  // From the first moment on: a connection that can't be accepted, for want of descriptors say, is no reason to end the process.
-  server.on('error', (error) => log.error('rpc.listener.failed', { error }));
-  server.maxConnections = limits.connectionsMax;
   let full = false;
-  server.on('drop', () => {
-    // Once each time it fills up: whoever floods the server must not flood the log too.
-    if (!full) log.warn('rpc.connections.full', { connectionsMax: limits.connectionsMax });
-    full = true;
-  });
   const bySource = new Map<string, number>();
-  server.on('connection', (socket: Socket) => {
+  const onConnection = (socket: Socket) => {
     turns.came();
     const source = 'unix' in listen ? undefined : sourceOfAddress(socket.remoteAddress ?? '');
     const open = source === undefined ? 0 : (bySource.get(source) ?? 0);
@@ -100,25 +90,64 @@ export function createListener(deps: {
       else bySource.delete(source);
     });
     take(socket, source);
-  });
+  };
+  const create = () => {
+    // Nothing but the first words is read before its turn: an end that came before its TLS began would never be heard of.
+    const server = createServer(secure === undefined ? {} : { pauseOnConnect: true, highWaterMark: 1 });
+    // From the first moment on: a connection that can't be accepted, for want of descriptors say, is no reason to end the process.
+    server.on('error', (error) => log.error('rpc.listener.failed', { error }));
+    server.maxConnections = limits.connectionsMax;
+    server.on('drop', () => {
+      // Once each time it fills up: whoever floods the server must not flood the log too.
+      if (!full) log.warn('rpc.connections.full', { connectionsMax: limits.connectionsMax });
+      full = true;
+    });
+    return server.on('connection', onConnection);
+  };
+  const place = createPlace(listen, create);
   return {
     async open() {
       secure?.refreshIdentity(); // A server that can't prove itself must not start.
-      if ('unix' in listen) await listenOnUnixSocket(server, listen.unix, listen.mode ?? 0o600);
-      else await listenOnTcp(server, listen.host, listen.port);
+      await place.open();
     },
-    address() {
-      if ('unix' in listen) return { unix: listen.unix };
-      const address = server.address();
-      assert(address !== null && typeof address === 'object', 'the address of a server is known once it listens');
-      return { host: address.address, port: address.port };
-    },
+    address: place.address,
     vouch(peer) {
       if (peer.kind === 'tls') strangers.known(peer.socket);
     },
-    close: () => void server.close(),
+    close: place.close,
     destroy() {
       for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
+/** Where what `create` makes listens. */
+function createPlace(listen: Listen, create: () => Server): Pick<Listener, 'open' | 'address' | 'close'> {
+  let server: Server | undefined;
+  let door: UnixDoor | undefined;
+  return {
+    async open() {
+      if ('unix' in listen) {
+        door = await openUnixDoor({ path: listen.unix, mode: listen.mode ?? 0o600, createServer: create });
+        const place = listen.place ?? ((opened: UnixDoor) => opened.place());
+        await place(door).catch((error: unknown) => {
+          door?.close();
+          throw error;
+        });
+      } else {
+        server = create();
+        await listenOnTcp(server, listen.host, listen.port);
+      }
+    },
+    address() {
+      if ('unix' in listen) return { unix: listen.unix };
+      const address = server?.address();
+      assert(typeof address === 'object' && address !== null, 'the address of a server is known once it listens');
+      return { host: address.address, port: address.port };
+    },
+    close() {
+      server?.close();
+      door?.close();
     },
   };
 }

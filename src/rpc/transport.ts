@@ -1,4 +1,5 @@
 import type { KeyObject } from 'node:crypto';
+import type { UnixDoor } from './unix-door.ts';
 
 /** What one side of a TLS connection proves itself with. */
 export interface TlsIdentity {
@@ -14,6 +15,8 @@ export type Listen =
       readonly unix: string;
       /** Mode of the socket file; 0o600 unless said. */
       readonly mode?: number;
+      /** Puts the socket where clients find it: at once, or when it may. At once, where nobody listens, unless said. */
+      readonly place?: (door: UnixDoor) => Promise<void>;
     }
   | {
       readonly host: string;
