@@ -33,7 +33,7 @@ if (Number(process.versions.node.split('.')[0]) >= MAJOR_MIN) {
     );
     process.exitCode = 69;
   } else {
-    const child = spawn(node, [...flags, fileURLToPath(import.meta.url), ...process.argv.slice(2)], {
+    const child = spawn(node, [...flags, ...process.argv.slice(1)], {
       // A channel that the kernel closes when this process ends, however it does.
       stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
       env: { ...process.env, [LAUNCHER]: String(process.pid) },
@@ -77,7 +77,8 @@ function beginAnew(flags) {
   const { execPath, execArgv, env } = process;
   process.execve(
     execPath,
-    [execPath, ...flags, ...execArgv, fileURLToPath(import.meta.url), ...process.argv.slice(2)],
+    // By the name that it was started by: that may lead to another release when it starts a successor.
+    [execPath, ...flags, ...execArgv, ...process.argv.slice(1)],
     env,
   );
 }

@@ -59,11 +59,7 @@ const identities = createIdentities({
   minter: { mint: neverAsked },
   sync: {
     ask: neverAsked,
-
     poke: () => {},
-    problem: () => undefined,
-    start: async () => {},
-    stop: async () => {},
   },
 });
 const ownBundle = () => cache.bundle(trustDomain);

@@ -213,7 +213,7 @@ describe('a restart', () => {
     await h.until(() => h.agent().counters.syncs === 1);
     expect(h.server.calls['attestAgent']).toBe(1);
     const files = readdirSync(h.config.dataDir).toSorted();
-    expect(files).toEqual(['cache.sealed', 'node.sealed', 'seal.key']);
+    expect(files).toEqual(['cache.sealed', 'handover.sock', 'node.sealed', 'seal.key']);
     for (const file of files) expect(statSync(join(h.config.dataDir, file)).mode & 0o777).toBe(0o600);
   });
 
@@ -244,7 +244,7 @@ describe('a node that is refused', () => {
     await h.until(() => h.fatal.length > 0);
     expect(h.fatal[0]?.code).toBe('ERR_AGENT_BANNED');
     expect(stream.error).toMatchObject({ code: Code.UNAVAILABLE });
-    expect(readdirSync(h.config.dataDir)).toEqual(['seal.key']);
+    expect(readdirSync(h.config.dataDir)).toEqual(['handover.sock', 'seal.key']);
   });
 
   it('proves itself again in place when it was evicted and can', async () => {

@@ -19,6 +19,7 @@ import type { OpenAttestor } from './callers.ts';
 import type { AgentConfig } from './config.ts';
 import { type Counters, createCounters } from './counters.ts';
 import { AgentError } from './errors.ts';
+import { createSuccession, type Stage, type Work } from './handover/succession.ts';
 import { openSealKey } from './seal-key.ts';
 import { prepareSocketFolder } from './socket-path.ts';
 
@@ -37,10 +38,15 @@ export interface AgentDeps {
    * (ERR_AGENT_STATE): identity and cache are removed by then, and the agent serves nobody until it is stopped and started anew.
    */
   readonly onFatal: (error: AgentError) => void;
+  /** Takes over from an agent that runs on the same data folder; without it such an agent is left alone, and the start fails. */
+  readonly replace?: boolean;
+  /** What can be there once on a machine, such as a listener on a port: it runs while the data folder is this agent's. */
+  readonly alone?: Service;
 }
 
 /** How an agent is. Times are epoch milliseconds. */
 export interface AgentStatus {
+  readonly stage: Stage;
   /** The node has a valid identity of its own. */
   readonly attested: boolean;
   /** Workloads can be served. */
@@ -68,19 +74,57 @@ export interface Agent extends Service {
 }
 
 /**
- * Creates an agent. `start` resolves once the Workload API's socket is open, whether or not the server can be reached.
- * @throws AgentError ERR_AGENT_CONFIG at once; from `start` also ERR_AGENT_STATE, ERR_AGENT_SOCKET, PrivateFileError and RpcSetupError
+ * Creates an agent. `start` resolves once the Workload API's socket is open, whether or not the server can be reached. Once it serves it hands
+ * over to a successor that asks for it (docs/decisions/0028).
+ * @throws AgentError ERR_AGENT_CONFIG at once; from `start` also ERR_AGENT_STATE, ERR_AGENT_SOCKET, ERR_AGENT_RUNNING, ERR_AGENT_HANDOVER,
+ * PrivateFileError and RpcSetupError
  */
 export function createAgent(deps: AgentDeps): Agent {
+  const { clock, random, config } = deps;
   const counters = createCounters();
   const workloadAttestors = openAttestors(deps);
   const node = nodeAttestor(deps);
-  const serverClock = createPeerClock(deps.clock);
+  const serverClock = createPeerClock(clock);
   let parts: Parts | undefined;
   let serving = false;
+
+  const work: Work = {
+    async open(doors, { isFirst, signal }) {
+      const { dataDir, sealPassphrase: passphraseRef } = config;
+      await removeUnfinished(dataDir);
+      const key = await openSealKey({ dataDir, passphraseRef, random, mayMake: isFirst });
+      const sealer = createSealer(key, random);
+      parts = assemble({ ...deps, counters, workloadAttestors, node, serverClock, sealer, doors });
+      await parts.attachment.open();
+      await parts.restore();
+      await prepareSocketFolder(dirname(config.socketPath));
+      await startAll(parts.services, signal);
+      serving = true;
+    },
+    isReady: () => parts?.attachment.identity() !== undefined && parts.cache.ready(),
+    begin: async () => parts?.begin(),
+    pause: async () => parts?.pause(),
+    resume: () => parts?.resume(),
+    async outlast(signal) {
+      await parts?.outlast(signal);
+      await parts?.close();
+    },
+    async stop() {
+      await parts?.drain();
+      if (serving) await stopAll(parts?.services ?? []);
+      await parts?.close();
+    },
+  };
+  const succession = createSuccession({
+    ...{ clock, log: deps.log, config, work },
+    pid: process.pid,
+    replace: deps.replace === true,
+    alone: deps.alone ?? NOTHING,
+  });
   return {
     counters,
     status: () => ({
+      stage: succession.stage(),
       attested: parts?.attachment.identity() !== undefined,
       ready: parts?.cache.ready() === true,
       targets: parts?.targetNames() ?? [],
@@ -92,23 +136,10 @@ export function createAgent(deps: AgentDeps): Agent {
       serverClock: serverClock.offset(),
     }),
     async start(signal) {
-      const { config, random } = deps;
       openPrivateFolder(config.dataDir);
-      await removeUnfinished(config.dataDir);
-      const key = await openSealKey({ dataDir: config.dataDir, passphraseRef: config.sealPassphrase, random });
-      parts = assemble({ ...deps, counters, workloadAttestors, node, serverClock, sealer: createSealer(key, random) });
-      await parts.attachment.open();
-      await parts.restore();
-      await prepareSocketFolder(dirname(config.socketPath));
-      await startAll(parts.services, signal);
-      serving = true;
+      await succession.start(signal);
     },
-    async stop() {
-      await parts?.drain();
-      if (serving) await stopAll(parts?.services ?? []);
-      serving = false;
-      await parts?.close();
-    },
+    stop: () => succession.stop(),
   };
 }
 
@@ -126,3 +157,5 @@ function nodeAttestor({ config, attestors }: AgentDeps): Assembly['node'] {
   if (member?.node) return { type: member.type, node: member.node, config: options };
   throw new AgentError('ERR_AGENT_CONFIG', `there is no node attestor ${JSON.stringify(id)}`);
 }
+
+const NOTHING: Service = { start: async () => {}, stop: async () => {} };

@@ -10,6 +10,7 @@ import {
   type PeerClock,
   type Random,
   type Service,
+  stopAll,
 } from '../std/index.ts';
 import { type Attachment, createAttachment } from './attach/attachment.ts';
 import { createNodeStateFile } from './attach/node-state.ts';
@@ -23,6 +24,7 @@ import { createSvidCache, type SvidCache } from './cache/svid-cache.ts';
 import { type Caller, type Callers, createCallers, type OpenAttestor } from './callers.ts';
 import type { AgentConfig } from './config.ts';
 import type { Counters } from './counters.ts';
+import type { Doors } from './doors.ts';
 import type { AgentError } from './errors.ts';
 import { createRefusals, type Refusals } from './refusals.ts';
 import type { Sealer } from './sealed-json.ts';
@@ -41,6 +43,7 @@ export interface Assembly {
   readonly log: Log;
   readonly config: AgentConfig;
   readonly counters: Counters;
+  readonly doors: Doors;
   /** Is told what the server says of its clock. */
   readonly serverClock: PeerClock;
   readonly sealer: Sealer;
@@ -54,10 +57,15 @@ export interface Assembly {
 export interface Parts {
   readonly attachment: Attachment;
   readonly cache: SvidCache;
-  /** In the order in which they start. */
+  /** What serves workloads, in the order in which it starts. */
   readonly services: readonly Service[];
-  /** Fills the cache with what was kept on disk. */
+  /** Fills the cache with what was kept on disk, and opens the doors of its targets. */
   restore(): Promise<void>;
+  /** The data folder is its own, and the server is asked. */
+  begin(): Promise<void>;
+  /** Leaves both alone until `resume`. What is kept is whole by then, and doors neither come nor go. */
+  pause(): Promise<void>;
+  resume(): void;
   targetNames(): string[];
   /** What the last sync with the server failed with, and for how long they have. */
   problem(): ReturnType<SyncLoop['problem']>;
@@ -66,6 +74,8 @@ export interface Parts {
   cacheProblem(): unknown;
   /** While the services still run: closes the doors of targets and lets their sessions come to an end. */
   drain(): Promise<void>;
+  /** After the doors were given up, instead of `drain`: ends what is served, and waits for sessions as long as they may go on. */
+  outlast(signal: AbortSignal): Promise<void>;
   /** After the services have stopped: writes the cache, closes the link. */
   close(): Promise<void>;
 }
@@ -78,17 +88,17 @@ export function assemble(deps: Assembly): Parts {
   const store = assembleStore(deps, { signal: stop.signal, targets: () => targets });
   const { attachment, cache, jwts, file, link } = store;
 
-  const showTargets = (views: readonly TargetView[]) => {
+  const showTargets = (views: readonly TargetView[]): Promise<void> => {
     targets = views;
     file.changed();
-    void sockets.apply(views);
+    return sockets.apply(views);
   };
   const watch = createWatch({
     clock,
     log,
     link,
     onChange: () => sync.poke(),
-    onTargets: showTargets,
+    onTargets: (views) => void showTargets(views),
     // A server that goes takes every agent's stream with it: they must not all come back in the same instant.
     onLost: () => void clock.after(deps.random.fraction() * LOST_SPREAD_MS, () => sync.poke()),
   });
@@ -96,7 +106,7 @@ export function assemble(deps: Assembly): Parts {
     log.error('agent.node.refused', { problem: error.message, code: error.code });
     for (const part of [cache, jwts]) part.clear();
     cache.publish();
-    showTargets([]);
+    void showTargets([]);
     watch.restart();
     await Promise.all([file.remove(), attachment.forget()]).catch((problem: unknown) => {
       // The files open nothing any more, since the server refuses what is in them; whoever is told next must hear of the refusal.
@@ -113,17 +123,38 @@ export function assemble(deps: Assembly): Parts {
   });
   const refusals = createRefusals({ clock, log, report: link.reportRefusals });
   const { sockets, api } = assembleDoors(deps, { ...store, sync, refusals, signal: stop.signal });
-
+  const services = [createExpiryWatch({ clock, cache }), refusals, api];
   return {
-    attachment,
-    cache,
-    services: [createExpiryWatch({ clock, cache }), refusals, api, sync],
+    ...{ attachment, cache, services },
+    async begin() {
+      file.release();
+      await sync.start(stop.signal);
+    },
+    async pause() {
+      await sync.pause();
+      await sockets.settled();
+      await file.hold();
+    },
+    resume() {
+      file.release();
+      sync.resume();
+    },
     targetNames: () => sockets.names(),
     problem: () => sync.problem(),
     pushLostForMs: () => watch.lostForMs(),
     cacheProblem: () => file.problem(),
     restore: () => restore(store, log, showTargets),
-    drain: () => sockets.close(),
+    async drain() {
+      await sockets.close();
+      await sync.stop();
+    },
+    async outlast(signal) {
+      await sync.stop();
+      await stopAll(services);
+      await link.close();
+      await sockets.outlast(config.lingerMs, signal);
+      await sockets.close();
+    },
     async close() {
       stop.abort();
       watch.restart();
@@ -190,7 +221,7 @@ function assembleDoors(
   const openLink = createLinkOpener({ clock });
   const sockets = createTargetSockets({
     targetsDir: config.targetsDir,
-    ...{ clock, log },
+    ...{ clock, log, doors: deps.doors },
     serve: (socket, { target, protocol, drain }) =>
       serveTargetSession(socket, target(), {
         ...{ protocol, clock, log, refused, refusals, counters, callers, identities, openLink, drain, signal },
@@ -208,13 +239,13 @@ function openWorkloadSocket(deps: Assembly, callers: Callers, services: readonly
     log: deps.log,
     services,
     // Every process of the node may connect: what it gets depends on what it is.
-    listen: { unix: deps.config.socketPath, mode: 0o777 },
+    listen: { unix: deps.config.socketPath, mode: 0o777, place: deps.doors.place },
     limits: {
       connectionsMax: WORKLOAD_CONNECTIONS_MAX,
       requestBytesMax: WORKLOAD_REQUEST_BYTES_MAX,
       connectionRequestBytesMax: 4 * WORKLOAD_REQUEST_BYTES_MAX,
       serverRequestBytesMax: WORKLOAD_REQUESTS_BYTES_MAX,
-      graceMs: 0,
+      graceMs: GRACE_MS,
     },
     onConnection(peer, state) {
       state.set(CALLER, callers.accept(peer.socket));
@@ -232,7 +263,11 @@ function openWorkloadSocket(deps: Assembly, callers: Callers, services: readonly
   });
 }
 
-async function restore(store: Store, log: Log, showTargets: (targets: readonly TargetView[]) => void): Promise<void> {
+async function restore(
+  store: Store,
+  log: Log,
+  showTargets: (targets: readonly TargetView[]) => Promise<void>,
+): Promise<void> {
   const { cache, jwts, file } = store;
   const kept = await file.read().catch((error: unknown) => {
     // It is a cache: without it the agent starts as on a new node, and the next write replaces it.
@@ -245,7 +280,7 @@ async function restore(store: Store, log: Log, showTargets: (targets: readonly T
   cache.applyEntries(kept.entries);
   for (const svid of kept.svids) cache.put(svid);
   for (const { key, svid } of kept.jwts) jwts.restore(key, svid);
-  showTargets(kept.targets);
+  await showTargets(kept.targets);
 }
 
 function snapshotOf(parts: { cache: SvidCache; jwts: JwtCache; config: AgentConfig; targets: readonly TargetView[] }) {
@@ -264,6 +299,8 @@ const SVIDS_MAX = 1_000;
 const JWTS_MAX = 1_000;
 const WORKLOAD_CONNECTIONS_MAX = 8_192;
 const LOST_SPREAD_MS = 500;
+/** For answers that are on their way; streams are ended at once. */
+const GRACE_MS = 5_000;
 /** A token to validate is the largest request. */
 const WORKLOAD_REQUEST_BYTES_MAX = 256 * 1024;
 /** What all processes of the node together may make the agent hold: requests of a few hundred bytes, and tokens. */

@@ -16,6 +16,10 @@ export interface AgentConfig {
   readonly workloadAttestors: readonly AttestorChoice[];
   /** What the state is sealed with: a passphrase by reference (`env:NAME`, `file:/path`); without it, a random key file beside the state. */
   readonly sealPassphrase?: string;
+  /** How long sessions may go on in an agent that has handed over to a successor. */
+  readonly lingerMs: number;
+  /** Where the one that serves writes its process ID. */
+  readonly pidFile?: string;
   /** Shown in the server's list of nodes. */
   readonly version: string;
 }

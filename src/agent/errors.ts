@@ -21,6 +21,18 @@ export const errorTable = {
       'A socket path is unsafe or taken: a symbolic link, a folder others may write, or another process listens.',
     remedy: 'Give the agent a folder of its own that only root or the agent may write, and stop the other process.',
   },
+  ERR_AGENT_RUNNING: {
+    status: 409,
+    exit: 'unavailable',
+    meaning: 'Another agent runs on the same data folder.',
+    remedy: 'Start with --replace to take over from it, without cutting anybody; or stop it first.',
+  },
+  ERR_AGENT_HANDOVER: {
+    status: 409,
+    exit: 'unavailable',
+    meaning: 'A start with --replace did not take over from the agent that runs. That one goes on as before.',
+    remedy: 'Mend what the message says and start again. Else stop the one that runs, then start: sessions end.',
+  },
   ERR_AGENT_SERVER_IDENTITY: {
     status: 502,
     exit: 'config',

@@ -10,4 +10,5 @@ export { type Agent, type AgentDeps, type AgentStatus, createAgent } from './age
 export type { AgentConfig, AttestorChoice } from './config.ts';
 export type { Counters } from './counters.ts';
 export { AgentError, errorTable } from './errors.ts';
+export { runningAgent } from './handover/take-over.ts';
 export { TARGETS_DRAIN_MS } from './targets/targets.ts';

@@ -19,15 +19,21 @@ afterEach(() => {
 
 describe('the sealing key', () => {
   it('is made once, mode 0600, and found again', async () => {
-    const first = await openSealKey({ dataDir: folder, passphraseRef: undefined, random });
-    const again = await openSealKey({ dataDir: folder, passphraseRef: undefined, random });
+    const first = await openSealKey({ dataDir: folder, passphraseRef: undefined, random, mayMake: true });
+    const again = await openSealKey({ dataDir: folder, passphraseRef: undefined, random, mayMake: true });
     expect(again.reveal().equals(first.reveal())).toBe(true);
     expect(statSync(join(folder, 'seal.key')).mode & 0o777).toBe(0o600);
   });
 
+  it('is not made where there must be one', async () => {
+    const options = { dataDir: folder, passphraseRef: undefined, random, mayMake: false };
+    await expect(openSealKey(options)).rejects.toMatchObject({ code: 'ERR_AGENT_STATE' });
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
   it('lies on disk only wrapped when there is a passphrase, and opens with no other', async () => {
     process.env['AGENT_TEST_PASSPHRASE'] = 'correct horse';
-    const options = { dataDir: folder, passphraseRef: 'env:AGENT_TEST_PASSPHRASE', random };
+    const options = { dataDir: folder, passphraseRef: 'env:AGENT_TEST_PASSPHRASE', random, mayMake: true };
     const first = await openSealKey(options);
     expect(readdirSync(folder)).toEqual(['seal.key.wrapped']);
     expect((await openSealKey(options)).reveal().equals(first.reveal())).toBe(true);
@@ -37,9 +43,19 @@ describe('the sealing key', () => {
 
   it('reads a passphrase from a file without its last line end', async () => {
     writeFileSync(join(folder, 'pass'), 'correct horse\n', { mode: 0o600 });
-    const first = await openSealKey({ dataDir: folder, passphraseRef: `file:${join(folder, 'pass')}`, random });
+    const first = await openSealKey({
+      dataDir: folder,
+      passphraseRef: `file:${join(folder, 'pass')}`,
+      random,
+      mayMake: true,
+    });
     process.env['AGENT_TEST_PASSPHRASE'] = 'correct horse';
-    const again = await openSealKey({ dataDir: folder, passphraseRef: 'env:AGENT_TEST_PASSPHRASE', random });
+    const again = await openSealKey({
+      dataDir: folder,
+      passphraseRef: 'env:AGENT_TEST_PASSPHRASE',
+      random,
+      mayMake: true,
+    });
     expect(again.reveal().equals(first.reveal())).toBe(true);
   });
 
@@ -47,13 +63,13 @@ describe('the sealing key', () => {
     const path = join(folder, 'pass');
     writeFileSync(path, 'correct horse');
     chmodSync(path, 0o644);
-    const opening = openSealKey({ dataDir: folder, passphraseRef: `file:${path}`, random });
+    const opening = openSealKey({ dataDir: folder, passphraseRef: `file:${path}`, random, mayMake: true });
     await expect(opening).rejects.toMatchObject({
       code: 'ERR_AGENT_CONFIG',
       message: expect.stringContaining('mode 0644'),
     });
     chmodSync(path, 0o640);
-    await openSealKey({ dataDir: folder, passphraseRef: `file:${path}`, random });
+    await openSealKey({ dataDir: folder, passphraseRef: `file:${path}`, random, mayMake: true });
   });
 
   it.each([
@@ -61,12 +77,15 @@ describe('the sealing key', () => {
     'file:/none/such',
     'plain words',
   ])('refuses the reference %s', async (reference) => {
-    const opening = openSealKey({ dataDir: folder, passphraseRef: reference, random });
+    const opening = openSealKey({ dataDir: folder, passphraseRef: reference, random, mayMake: true });
     await expect(opening).rejects.toMatchObject({ code: 'ERR_AGENT_CONFIG' });
   });
 
   it('seals a file so that another name, key or an edit does not open it', async () => {
-    const sealer = createSealer(await openSealKey({ dataDir: folder, passphraseRef: undefined, random }), random);
+    const sealer = createSealer(
+      await openSealKey({ dataDir: folder, passphraseRef: undefined, random, mayMake: true }),
+      random,
+    );
     const path = join(folder, 'sealed');
     await writeSealed({ path, context: 'one', sealer, random, value: { a: 1 } });
     expect(await readSealed({ path, context: 'one', sealer })).toEqual({ a: 1 });
@@ -74,9 +93,9 @@ describe('the sealing key', () => {
   });
 
   it('and what it sealed are refused when others may read them', async () => {
-    await openSealKey({ dataDir: folder, passphraseRef: undefined, random });
+    await openSealKey({ dataDir: folder, passphraseRef: undefined, random, mayMake: true });
     chmodSync(join(folder, 'seal.key'), 0o640);
-    const again = openSealKey({ dataDir: folder, passphraseRef: undefined, random });
+    const again = openSealKey({ dataDir: folder, passphraseRef: undefined, random, mayMake: true });
     await expect(again).rejects.toMatchObject({ code: 'ERR_PRIVATE_FILE_UNSAFE' });
   });
 });

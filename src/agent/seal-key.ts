@@ -6,19 +6,22 @@ import { AgentError } from './errors.ts';
 
 /**
  * The key that seals the agent's state: a random one, kept in a file of mode 0600 beside the state. With a passphrase (given by
- * reference) that file holds it wrapped, so a copy of the folder alone opens nothing.
+ * reference) that file holds it wrapped, so a copy of the folder alone opens nothing. Unless `mayMake` it must be there.
  * @throws AgentError ERR_AGENT_STATE, ERR_AGENT_CONFIG; PrivateFileError
  */
 export async function openSealKey(options: {
   dataDir: string;
   passphraseRef: string | undefined;
   random: Random;
+  mayMake: boolean;
 }): Promise<Secret> {
   const { dataDir, passphraseRef, random } = options;
   const passphrase = passphraseRef === undefined ? undefined : await resolvePassphrase(passphraseRef);
   const path = join(dataDir, passphrase ? WRAPPED_FILE : PLAIN_FILE);
   const kept = await readPrivateFile(path, { bytesMax: KEY_FILE_BYTES_MAX });
   if (kept) return passphrase ? unwrap(path, kept, passphrase) : plainKey(path, kept);
+  if (!options.mayMake)
+    throw new AgentError('ERR_AGENT_STATE', `there is no ${path}, so what lies beside it can not be opened`);
   const key = new Secret(random.bytes(SEAL_KEY_BYTES));
   const bytes = passphrase ? await wrapKey(key, passphrase, random) : key.reveal();
   await writePrivateFile(path, bytes, random);

@@ -10,7 +10,7 @@ export function createAgentLooks(parts: {
   readonly config: { readonly server: string; readonly socket: string };
   readonly status: () => AgentStatus;
   readonly fatal: () => Error | undefined;
-  /** True once its socket is its own. */
+  /** True while its socket is its own. */
   readonly serves: () => boolean;
 }): Omit<Looks<'agent'>, 'clock' | 'room' | 'event-loop' | 'descriptors'> {
   const { clock, config, status, fatal } = parts;
@@ -71,7 +71,10 @@ function createSocketLook(path: string, serves: () => boolean): Look {
   let known: { readonly ino: number; readonly dev: number } | undefined;
   return () => {
     // Until then it is what an agent that was killed has left there.
-    if (!serves()) return [];
+    if (!serves()) {
+      known = undefined; // It may have to be made anew, after a successor that failed.
+      return [];
+    }
     const stat = statOf(path);
     if (known === undefined) {
       // Not before it was seen: a start that can't make it fails by itself.

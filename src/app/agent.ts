@@ -4,7 +4,7 @@ import { attestors } from '../attestation/attestors/registry.generated.ts';
 import { readPeer } from '../attestation/index.ts';
 import { type AgentConfig, parseAddress } from '../config/index.ts';
 import { readTrustedFile } from '../private-files/index.ts';
-import { messageOf, type Service, startAll, stopAll } from '../std/index.ts';
+import { messageOf, parseDurationMs, type Service, startAll, stopAll } from '../std/index.ts';
 import { createAgentLooks } from './agent-looks.ts';
 import { createClockLook } from './clock-look.ts';
 import { createConditions, reasonsOf } from './conditions.ts';
@@ -16,13 +16,26 @@ import { allChosen, chosen, type Role, type RoleDeps } from './role.ts';
 import { shieldProcess } from './shield.ts';
 import { VERSION } from './version.ts';
 
+/** An agent that runs. */
+export interface AgentRole extends Role {
+  /** A successor serves in its place. */
+  isReplaced(): boolean;
+}
+
 /** The agent of a node, as its section of the configuration says. `onFatal` hears why the server shut this node out for good. */
-export function createAgentApp(deps: RoleDeps<AgentConfig> & { onFatal?: (error: Error) => void }): Role {
+export function createAgentApp(
+  deps: RoleDeps<AgentConfig> & {
+    onFatal?: (error: Error) => void;
+    /** Takes over from an agent that runs on the same data folder. */
+    replace?: boolean;
+  },
+): AgentRole {
   const { config, clock, random, log } = deps;
   shieldProcess({ log, attested: false });
   let fatal: Error | undefined;
-  let serves = false;
   const agent = createAgent({
+    ...(deps.replace === undefined ? {} : { replace: deps.replace }),
+    alone: { start: (signal) => startAll(alone, signal), stop: () => stopAll(alone) },
     clock,
     random,
     log,
@@ -40,12 +53,14 @@ export function createAgentApp(deps: RoleDeps<AgentConfig> & { onFatal?: (error:
     help: `${name} of the agent since it started.`,
     read: () => Number(Object.entries(agent.counters).find(([known]) => known === name)?.[1] ?? 0),
   }));
+  const stage = () => agent.status().stage;
+  const serves = () => stage() === 'serving';
   const looks = createProcessLooks({ clock, log, dataDir: config.dataDir });
   const conditions = createConditions('agent', {
     ...{ clock, log },
     looks: {
       ...looks.looks,
-      ...createAgentLooks({ clock, config, status: agent.status, fatal: () => fatal, serves: () => serves }),
+      ...createAgentLooks({ clock, config, status: agent.status, fatal: () => fatal, serves }),
       clock: createClockLook({
         peer: { offset: () => agent.status().serverClock },
         peerName: 'the server',
@@ -53,15 +68,16 @@ export function createAgentApp(deps: RoleDeps<AgentConfig> & { onFatal?: (error:
       }),
     },
   });
-  const services: Service[] = [looks.service, conditions, agent];
+  // One on a machine: a successor listens on the same port, and what is wrong is its to tell.
+  const alone: Service[] = [conditions];
   if (config.http !== undefined)
-    services.unshift(createHealthServer({ ...parseAddress(config.http), log, conditions, metrics }));
+    alone.unshift(createHealthServer({ ...parseAddress(config.http), log, conditions, metrics }));
+  const services = [looks.service, agent];
   return {
-    async start(signal) {
-      await startAll(services, signal);
-      serves = true;
-    },
+    start: (signal) => startAll(services, signal),
     stop: () => stopAll(services),
+    isReplaced: () => stage() === 'leaving' || stage() === 'over',
+    isOver: () => stage() === 'over',
     notReady: () => reasonsOf(conditions.findings()),
     graceMs: TARGETS_DRAIN_MS,
     // No retry can help any more: its supervisor is to say so, or to begin anew.
@@ -85,7 +101,9 @@ function runningConfig({ config, trustDomain }: RoleDeps<AgentConfig>): RunningA
     targetsDir: config.targetsDir,
     nodeAttestor,
     workloadAttestors: allChosen(config.workloadAttestors),
+    lingerMs: parseDurationMs(config.linger) ?? 0,
     version: VERSION,
+    ...(config.pidFile === undefined ? {} : { pidFile: config.pidFile }),
     ...(config.sealPassphrase === undefined ? {} : { sealPassphrase: config.sealPassphrase }),
   };
 }

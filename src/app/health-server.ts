@@ -57,6 +57,8 @@ export function createHealthServer(deps: {
   );
   // Also who reads no answer.
   server.timeout = IDLE_MS_MAX;
+  // A connection that can't be accepted, for want of descriptors say, is no reason to end the process.
+  server.on('error', () => {});
   const sockets = new Set<Socket>();
   server.on('connection', (socket) => {
     // An honest prober is done in no time: refused for want of room, a role that is well would be taken for dead.
@@ -86,15 +88,17 @@ export function createHealthServer(deps: {
   return {
     start: () =>
       new Promise((resolve, reject) => {
-        // Stays: a connection that can't be accepted, for want of descriptors say, is no reason to end the process.
-        server.on('error', (cause) =>
+        const fail = (cause: Error) =>
           reject(
             new AppError('ERR_APP_LISTEN', `http can not listen on ${deps.host}:${deps.port}: ${messageOf(cause)}`, {
               cause,
             }),
-          ),
-        );
-        server.listen(deps.port, deps.host, resolve);
+          );
+        server.on('error', fail);
+        server.listen(deps.port, deps.host, () => {
+          server.off('error', fail);
+          resolve();
+        });
       }),
     stop: () =>
       new Promise((resolve) => {

@@ -16,6 +16,8 @@ export interface Role extends Service {
   notReady(): readonly string[];
   /** How long a stop may take for the sake of others, who finish what they are at. */
   readonly graceMs: number;
+  /** It has nothing more to do, and may be stopped: another process does it. */
+  isOver?(): boolean;
   /** Why it can do nothing more until it is started anew: what runs it then ends it, so that its supervisor does that. */
   failure(): Error | undefined;
 }

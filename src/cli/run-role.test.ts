@@ -40,6 +40,17 @@ describe('a role that runs', () => {
     expect(clock.pending()).toBe(1); // What would end it if its process did not end now.
   });
 
+  it('is stopped when it has nothing more to do, and ends with 0', async () => {
+    let isOver = false;
+    const { clock, run, seen } = setUp({ isOver: () => isOver });
+    await clock.advance(5000);
+    expect(seen).toEqual(['start', 'started']);
+    isOver = true;
+    await clock.advance(1000);
+    expect(await run).toBe(0);
+    expect(seen).toEqual(['start', 'started', 'stop']);
+  });
+
   it.each([
     ['does not stop', { stop: () => new Promise<void>(() => {}) }],
     ['does not come to an end with its start', { start: () => new Promise<void>(() => {}) }],

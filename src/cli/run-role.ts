@@ -54,6 +54,7 @@ async function untilEnd(
   while (!signal.aborted) {
     const failure = role.failure();
     if (failure !== undefined) return failure;
+    if (role.isOver?.()) return undefined;
     await sleep(clock, LOOK_EVERY_MS, signal).catch(() => {}); // The abort is what it waits for.
   }
   return undefined;

@@ -116,6 +116,17 @@ function agentSchema(members: MemberSchemas) {
         default: '/var/lib/countersign/agent',
       }),
       http: Type.Optional(addressSchema({ description: 'Where /live, /ready and /metrics answer; absent = nowhere.' })),
+      linger: durationSchema({
+        description:
+          'How long sessions may go on in an agent that has handed over to its successor; those that are left then end as at a stop.',
+        default: '1h',
+      }),
+      pidFile: Type.Optional(
+        Type.String({
+          description:
+            'File in which the agent that serves writes its process ID, for systemd (PIDFile=); absent = none.',
+        }),
+      ),
       joinToken: Type.Optional(
         Type.String({
           description: 'Reference to the join token: `file:PATH` or `env:NAME`. Used once.',

@@ -23,6 +23,9 @@ export interface CacheFile {
   read(): Promise<CacheSnapshot | undefined>;
   /** Says that the cache changed; it is written soon, at most once per pause. */
   changed(): void;
+  /** Writes what changed, and then nothing more until `release`. At first nothing is written either: the file may be another's yet. */
+  hold(): Promise<void>;
+  release(): void;
   /** Writes now, when something changed. */
   flush(): Promise<void>;
   /** What it could not be read or written for, the last time either was tried. */
@@ -44,6 +47,7 @@ export function createCacheFile(deps: {
   const context = `countersign agent svid cache v1 ${deps.trustDomain}`;
   let dirty = false;
   let removed = false;
+  let held = true;
   let problem: unknown;
   let timer: Timer | undefined;
   let writing: Promise<void> = Promise.resolve();
@@ -51,7 +55,7 @@ export function createCacheFile(deps: {
 
   const write = (): Promise<void> => {
     writing = writing.then(async () => {
-      const value = dirty && !removed ? deps.snapshot() : undefined;
+      const value = dirty && !removed && !held ? deps.snapshot() : undefined;
       if (!value) return;
       dirty = false;
       lastWriteMs = deps.clock.monotonicMs();
@@ -68,6 +72,20 @@ export function createCacheFile(deps: {
     return writing;
   };
 
+  const schedule = () => {
+    if (timer || removed || held) return;
+    const sinceMs = deps.clock.monotonicMs() - lastWriteMs;
+    timer = deps.clock.after(Math.max(WRITE_SOON_MS, WRITE_PAUSE_MS - sinceMs), () => {
+      timer = undefined;
+      void write();
+    });
+  };
+  const flush = () => {
+    timer?.cancel();
+    timer = undefined;
+    return write();
+  };
+
   return {
     async read() {
       try {
@@ -81,18 +99,17 @@ export function createCacheFile(deps: {
     problem: () => problem,
     changed() {
       dirty = true;
-      if (timer || removed) return;
-      const sinceMs = deps.clock.monotonicMs() - lastWriteMs;
-      timer = deps.clock.after(Math.max(WRITE_SOON_MS, WRITE_PAUSE_MS - sinceMs), () => {
-        timer = undefined;
-        void write();
-      });
+      schedule();
     },
-    flush() {
-      timer?.cancel();
-      timer = undefined;
-      return write();
+    async hold() {
+      await flush();
+      held = true;
     },
+    release() {
+      held = false;
+      if (dirty) schedule();
+    },
+    flush,
     async remove() {
       removed = true;
       timer?.cancel();

@@ -9,16 +9,15 @@ export interface Pause {
   begin(): void;
   /**
    * Waits `delayMs`, or until poked, but at least `spacingMs` however often it is poked; with `probe` also until the server can be
-   * reached again. Never rejects.
+   * reached again. Never rejects; the signal ends it.
    */
-  wait(options: { delayMs: number; spacingMs: number; probe: boolean }): Promise<void>;
+  wait(options: { delayMs: number; spacingMs: number; probe: boolean }, signal: AbortSignal): Promise<void>;
 }
 
 export function createPause(deps: {
   clock: Clock;
   random: Random;
   address: { readonly host: string; readonly port: number };
-  signal: AbortSignal;
 }): Pause {
   const { clock } = deps;
   let poked = false;
@@ -31,12 +30,12 @@ export function createPause(deps: {
     begin() {
       poked = false;
     },
-    async wait({ delayMs, spacingMs, probe }) {
-      const woken = followAbort(deps.signal);
+    async wait({ delayMs, spacingMs, probe }, signal) {
+      const woken = followAbort(signal);
       wake = () => woken.abort();
       if (probe) void probeServer(deps.address, deps, woken.signal).then(wake);
       // Being woken, or stopped, is what the abort is for: neither is a failure.
-      await sleep(clock, Math.min(spacingMs, delayMs), deps.signal).catch(() => {});
+      await sleep(clock, Math.min(spacingMs, delayMs), signal).catch(() => {});
       if (!poked) await sleep(clock, Math.max(0, delayMs - spacingMs), woken.signal).catch(() => {});
       woken.abort();
     },

@@ -1,4 +1,4 @@
-import { CodedError, messageOf, type Random, type Service } from '../../std/index.ts';
+import { CodedError, followAbort, messageOf, type Random, type Service } from '../../std/index.ts';
 import { isUnreachable, judgeRefusal } from '../attach/refusal.ts';
 import { createBackoff, jitter } from '../backoff.ts';
 import type { AgentConfig } from '../config.ts';
@@ -18,6 +18,9 @@ export interface SyncLoop extends Service {
   ask(signal: AbortSignal): Promise<SyncOutcome>;
   /** Has the next sync begin at once. */
   poke(): void;
+  /** Rests until `resume`: asks the server nothing and writes nothing. Resolves when that is so; a proof of the node under way is waited for. */
+  pause(): Promise<void>;
+  resume(): void;
   /** What the last sync failed with, and for how long they have; undefined after one that did not. */
   problem(): { readonly error: unknown; readonly forMs: number } | undefined;
 }
@@ -36,28 +39,30 @@ export function createSyncLoop(deps: Deps): SyncLoop {
   const { clock, attachment, watch, counters } = deps;
   const stop = new AbortController();
   const askers = createAskers(clock);
-  const pause = createPause({ ...deps, address: deps.config.serverAddress, signal: stop.signal });
+  const pause = createPause({ ...deps, address: deps.config.serverAddress });
+  /** Until the next pause. */
+  let spell = followAbort(stop.signal);
   const failures = createFailures(deps);
   let running: Promise<void> = Promise.resolve();
   let failedAtMs: number | undefined;
   let problem: { readonly error: unknown; readonly sinceMonoMs: number } | undefined;
 
-  const attempt = async (): Promise<Rest> => {
+  const attempt = async (signal: AbortSignal): Promise<Rest> => {
     const settle = askers.take();
     pause.begin();
     const before = attachment.identity();
     try {
-      await syncOnce(deps, stop.signal, () => settle('synced'));
+      await syncOnce(deps, { signal, proofSignal: stop.signal }, () => settle('synced'));
       counters.syncs++;
       failedAtMs = undefined;
       problem = undefined;
       failures.reset();
       // The stream shows the identity that it was opened with.
       if (attachment.identity() !== before) watch.restart();
-      watch.ensure(stop.signal);
+      watch.ensure(signal);
       return { delayMs: nextSyncInMs(deps), spacingMs: SPACING_MS, probe: false };
     } catch (error) {
-      if (stop.signal.aborted) return { delayMs: 0, spacingMs: 0, probe: false };
+      if (signal.aborted) return { delayMs: 0, spacingMs: 0, probe: false };
       counters.syncFailures++;
       failedAtMs = clock.monotonicMs();
       problem = { error, sinceMonoMs: problem?.sinceMonoMs ?? failedAtMs };
@@ -67,21 +72,24 @@ export function createSyncLoop(deps: Deps): SyncLoop {
     }
   };
 
-  const run = async () => {
-    while (!stop.signal.aborted) await pause.wait(await attempt());
+  const run = async (signal: AbortSignal) => {
+    while (!signal.aborted) await pause.wait(await attempt(signal), signal);
+  };
+  const begin = () => {
+    running = run(spell.signal).catch((error: unknown) => {
+      stop.abort();
+      askers.take()('failed');
+      deps.onFatal(
+        error instanceof AgentError
+          ? error
+          : new AgentError('ERR_AGENT_STATE', `the agent can not go on: ${messageOf(error)}`, { cause: error }),
+      );
+    });
   };
 
   return {
     async start() {
-      running = run().catch((error: unknown) => {
-        stop.abort();
-        askers.take()('failed');
-        deps.onFatal(
-          error instanceof AgentError
-            ? error
-            : new AgentError('ERR_AGENT_STATE', `the agent can not go on: ${messageOf(error)}`, { cause: error }),
-        );
-      });
+      begin();
     },
     async stop() {
       stop.abort();
@@ -89,6 +97,17 @@ export function createSyncLoop(deps: Deps): SyncLoop {
       await running;
     },
     poke: () => pause.poke(),
+    async pause() {
+      spell.abort();
+      watch.restart();
+      await running;
+      watch.restart(); // It may have been opened by the last of it.
+    },
+    resume() {
+      if (stop.signal.aborted) return;
+      spell = followAbort(stop.signal);
+      begin();
+    },
     problem: () => problem && { error: problem.error, forMs: clock.monotonicMs() - problem.sinceMonoMs },
     async ask(signal) {
       // Just tried in vain: a crowd of callers learns so at once instead of queueing behind the next attempt.

@@ -1,6 +1,6 @@
 import type { TrustDomain } from '@countersign/sdk/identity';
 import type { Bundle } from '../../model/index.ts';
-import { type Clock, createGate, type Log, messageOf } from '../../std/index.ts';
+import { type Clock, createGate, type Log, messageOf, throwIfAborted } from '../../std/index.ts';
 import type { Attachment } from '../attach/attachment.ts';
 import type { ServerLink } from '../attach/server-link.ts';
 import type { JwtCache } from '../cache/jwt-cache.ts';
@@ -23,13 +23,19 @@ export interface SyncDeps {
 
 /**
  * Brings the cache to what the server says now: node identity, entries, bundles, then the SVIDs that are due. `onEntries` runs once
- * entries and bundles are in place, whatever becomes of the minting.
+ * entries and bundles are in place, whatever becomes of the minting. A proof of the node that was begun is ended by `proofSignal` alone: cut off,
+ * what proves it would be used up with nothing to show for it.
  * @throws RpcError, AgentError
  */
-export async function syncOnce(deps: SyncDeps, signal: AbortSignal, onEntries: () => void): Promise<void> {
+export async function syncOnce(
+  deps: SyncDeps,
+  { signal, proofSignal }: { signal: AbortSignal; proofSignal: AbortSignal },
+  onEntries: () => void,
+): Promise<void> {
   const { attachment, link, cache } = deps;
   const before = attachment.identity();
-  await attachment.ensure(signal);
+  await attachment.ensure(proofSignal);
+  throwIfAborted(signal);
   if (attachment.identity() !== before) await postStatus(deps, signal);
   const entries = await syncEntries(link.syncEntries(signal), cache.entries(), deps.log);
   const own = await link.bundle(signal);

@@ -1,10 +1,11 @@
-import { chmod, rmdir, unlink } from 'node:fs/promises';
-import { createServer, type Server, type Socket } from 'node:net';
+import { rmdir } from 'node:fs/promises';
+import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { TargetView } from '../../model/index.ts';
-import { BACKLOG } from '../../rpc/index.ts';
-import { type Clock, type Log, messageOf, raceAbort, timeoutSignal } from '../../std/index.ts';
-import { clearSocketPath, prepareSocketFolder } from '../socket-path.ts';
+import { openUnixDoor, type UnixDoor } from '../../rpc/index.ts';
+import { type Clock, type Log, messageOf, raceAbort, type TimeLimit, timeoutSignal } from '../../std/index.ts';
+import type { Doors } from '../doors.ts';
+import { prepareSocketFolder } from '../socket-path.ts';
 import { type TargetProtocol, targetProtocols } from './target-refusal.ts';
 
 /** The local sockets of targets: one folder each, holding the socket where a client of the protocol looks for it. */
@@ -13,6 +14,10 @@ export interface TargetSockets {
   apply(targets: readonly TargetView[]): Promise<void>;
   /** The names offered now. */
   names(): string[];
+  /** Once all that was asked for is done. */
+  settled(): Promise<void>;
+  /** Offers as it does now, and nothing else any more; resolves when the last session has ended, or after `withinMs`, or the signal aborts. */
+  outlast(withinMs: number, signal: AbortSignal): Promise<void>;
   /** Removes all sockets, and ends each session when its client has been answered; after ten seconds all that are left. */
   close(): Promise<void>;
 }
@@ -25,6 +30,7 @@ export function createTargetSockets(deps: {
   targetsDir: string;
   clock: Clock;
   log: Log;
+  doors: Doors;
   serve: (
     socket: Socket,
     session: { readonly target: () => TargetView; readonly protocol: TargetProtocol; readonly drain: AbortSignal },
@@ -33,7 +39,7 @@ export function createTargetSockets(deps: {
   const { log } = deps;
   const offered = new Map<string, Offered>();
   let queue: Promise<void> = Promise.resolve();
-  let closed = false;
+  let [closed, isLeft] = [false, false];
   const drain = new AbortController();
   const serving = new Set<Promise<void>>();
 
@@ -63,7 +69,7 @@ export function createTargetSockets(deps: {
     for (const [name, item] of offered) {
       if (wanted.get(name)?.target.protocol === item.target.protocol) continue;
       offered.delete(name);
-      await withdraw(item);
+      await withdraw(item, deps.doors);
       log.info('agent.target.withdrawn', { target: name });
     }
     for (const [name, { target, protocol }] of wanted) {
@@ -74,7 +80,7 @@ export function createTargetSockets(deps: {
         continue;
       }
       try {
-        offered.set(name, await offer(target, { protocol, targetsDir: deps.targetsDir, take }));
+        offered.set(name, await offer(target, { ...deps, protocol, take }));
         log.info('agent.target.offered', { target: name });
       } catch (error) {
         // One unusable path must not take the other targets away; it is tried again with the next update.
@@ -89,74 +95,90 @@ export function createTargetSockets(deps: {
       return queue;
     },
     names: () => [...offered.keys()],
+    settled: () => queue,
+    async outlast(withinMs, signal) {
+      closed = true;
+      isLeft = true; // Doors and folders are a successor's.
+      await queue;
+      await untilEmpty(serving, timeoutSignal(deps.clock, withinMs, signal));
+    },
     async close() {
       closed = true;
       // First the doors: whoever comes now must find the next agent, not one that goes. And in the same turn of the event loop the sessions: one
       // that was made in between would wait for an answer that nobody may ever give.
-      for (const { server } of offered.values()) server.close();
+      const withdrawn = isLeft ? [] : [...offered.values()];
+      for (const { door } of withdrawn) deps.doors.close(door);
       drain.abort();
       await queue;
-      for (const item of offered.values()) await withdraw(item);
-      const grace = timeoutSignal(deps.clock, TARGETS_DRAIN_MS);
-      try {
-        await raceAbort(Promise.all(serving), grace.signal);
-      } catch {
-        log.warn('agent.target.sessions_cut', { sessions: serving.size });
-      } finally {
-        grace.cancel();
-      }
+      for (const item of withdrawn) await withdraw(item, deps.doors);
+      await untilEmpty(serving, timeoutSignal(deps.clock, TARGETS_DRAIN_MS));
+      if (serving.size > 0) log.warn('agent.target.sessions_cut', { sessions: serving.size });
       for (const { sockets } of offered.values()) for (const socket of sockets) socket.destroy();
       offered.clear();
     },
   };
 }
 
+/** Waits for what is in there, and what comes in meanwhile, as long as the limit lets it. */
+async function untilEmpty(serving: ReadonlySet<Promise<void>>, limit: TimeLimit): Promise<void> {
+  try {
+    while (serving.size > 0) await raceAbort(Promise.all(serving), limit.signal);
+  } catch {
+    // Some are left.
+  } finally {
+    limit.cancel();
+  }
+}
+
 interface Offered {
   target: TargetView;
   readonly protocol: TargetProtocol;
   readonly folder: string;
-  readonly path: string;
-  readonly server: Server;
+  readonly door: UnixDoor;
   readonly sockets: Set<Socket>;
 }
 
 /** Opens the door of one target; `take` gets each connection. */
 async function offer(
   target: TargetView,
-  options: { protocol: TargetProtocol; targetsDir: string; take: (socket: Socket, item: Offered) => void },
+  options: {
+    protocol: TargetProtocol;
+    targetsDir: string;
+    doors: Doors;
+    take: (socket: Socket, item: Offered) => void;
+  },
 ): Promise<Offered> {
-  const { protocol } = options;
+  const { protocol, doors } = options;
   const folder = join(options.targetsDir, target.name);
   await prepareSocketFolder(folder);
-  const path = join(folder, protocol.socketFile);
-  await clearSocketPath(path);
   const sockets = new Set<Socket>();
-  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true });
-  const item: Offered = { target, protocol, folder, path, server, sockets };
-  server.on('connection', (socket) => {
+  const accept = (socket: Socket) => {
     if (sockets.size >= SESSIONS_PER_TARGET_MAX) return void socket.destroy();
     sockets.add(socket);
     socket.on('error', () => {}); // Whoever waits on the socket hears of it too; without a listener it would end the process.
     socket.once('close', () => sockets.delete(socket));
     options.take(socket, item);
+  };
+  const door = await openUnixDoor({
+    path: join(folder, protocol.socketFile),
+    // Anyone may connect: what counts is who the process is, not what files it may open.
+    mode: 0o777,
+    createServer() {
+      const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, accept);
+      // A connection that can't be accepted, for want of descriptors say, is no reason to end the process.
+      return server.on('error', () => {});
+    },
   });
-  await listen(server, path);
-  // Anyone may connect: what counts is who the process is, not what files it may open.
-  await chmod(path, 0o777);
+  const item: Offered = { target, protocol, folder, door, sockets };
+  await doors.place(door).catch((error: unknown) => {
+    door.close();
+    throw error;
+  });
   return item;
 }
 
-function listen(server: Server, path: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    // Stays: a connection that can't be accepted, for want of descriptors say, is no reason to end the process.
-    server.on('error', reject);
-    server.listen({ path, backlog: BACKLOG }, resolve);
-  });
-}
-
-async function withdraw({ server, path, folder }: Offered): Promise<void> {
-  server.close();
-  await unlink(path).catch(() => {}); // Closing the server removes it too.
+async function withdraw({ door, folder }: Offered, doors: Doors): Promise<void> {
+  doors.close(door);
   await rmdir(folder).catch(() => {}); // Left alone when somebody put something into it.
 }
 

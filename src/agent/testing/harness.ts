@@ -18,10 +18,9 @@ import {
   type Log,
   type LogFields,
   type ManualClock,
-  type Random,
 } from '../../std/index.ts';
 import { encodePem } from '../../wire/x509/index.ts';
-import { type Agent, type AgentConfig, type AgentError, createAgent } from '../index.ts';
+import { type Agent, type AgentConfig, type AgentDeps, type AgentError, createAgent } from '../index.ts';
 import { createFakeServer, type FakeServer } from './fake-server.ts';
 
 export interface FakeProcess extends PeerProcess {
@@ -50,6 +49,8 @@ export interface Harness {
   readonly serverClock: { aheadMs: number };
   config: AgentConfig;
   startAgent(): Promise<Agent>;
+  /** Another agent on the same folders, not started, which takes over unless told otherwise; `stop` it by oneself. */
+  another(more?: Partial<AgentDeps>): Agent;
   /** Stops the agent and makes a new one over the same folder. */
   restartAgent(): Promise<Agent>;
   /** Lets time pass in small steps until the promise settles. */
@@ -91,6 +92,7 @@ export async function createHarness(
   const clients: RpcClient[] = [];
   const lines: { event: string; fields: LogFields }[] = [];
   const log = recordingLog(process.env['AGENT_TEST_LOG'] ? createLog({ level: 'debug' }) : createSilentLog(), lines);
+  const readPeer = options.readPeer ?? (() => fakePeer(harness));
   let agent: Agent | undefined;
 
   const harness: Harness = {
@@ -98,11 +100,9 @@ export async function createHarness(
     server,
     folder,
     socketPath: join(folder, 'api', 'agent.sock'),
-    targetsDir: join(folder, 'targets'),
-    fatal: [],
+    ...{ targetsDir: join(folder, 'targets'), fatal: [], processes: [], serverClock },
     logged: (event) => lines.filter((line) => line.event === event).map(({ fields }) => fields),
     selectors: ['unix:uid:1000'],
-    ...{ processes: [], serverClock },
     whileAttesting: async () => {},
     agent() {
       if (!agent) throw new Error('the agent was not started');
@@ -117,13 +117,15 @@ export async function createHarness(
       targetsDir: join(folder, 'targets'),
       nodeAttestor: { id: 'fake', config: {} },
       workloadAttestors: [{ id: 'fake', config: {} }],
+      lingerMs: 3_600_000,
       version: 'test',
     },
     async startAgent() {
-      agent = makeAgent(harness, { random, log, ...(options.readPeer && { readPeer: options.readPeer }) });
+      agent = makeAgent(harness, { random, log, readPeer });
       await harness.run(agent.start(new AbortController().signal));
       return agent;
     },
+    another: (more) => makeAgent(harness, { random, log, readPeer: () => fakePeer(harness), replace: true, ...more }),
     async restartAgent() {
       await harness.run(harness.agent().stop());
       return harness.startAgent();
@@ -141,9 +143,7 @@ export async function createHarness(
       const untilMs = clock.monotonicMs() + byMs;
       while (clock.monotonicMs() < untilMs) await step(clock, Math.min(stepMs, untilMs - clock.monotonicMs()));
     },
-    async until(condition) {
-      while (!condition()) await step(clock, STEP_MS);
-    },
+    until: (condition) => stepUntil(clock, condition),
     connect() {
       const client = createRpcClient({ clock, log, connect: { unix: harness.socketPath } });
       clients.push(client);
@@ -173,17 +173,13 @@ function recordingLog(log: Log, lines: { event: string; fields: LogFields }[]): 
   };
 }
 
-function makeAgent(
-  harness: Harness,
-  deps: { random: Random; log: Log; readPeer?: (socket: Socket) => PeerProcess },
-): Agent {
+function makeAgent(harness: Harness, deps: Pick<AgentDeps, 'random' | 'log' | 'readPeer'> & Partial<AgentDeps>): Agent {
   return createAgent({
-    readPeer: () => fakePeer(harness),
-    ...deps,
     clock: harness.clock,
     config: harness.config,
     attestors: [fakeAttestor(harness)],
     onFatal: (error) => harness.fatal.push(error),
+    ...deps,
   });
 }
 
@@ -258,6 +254,10 @@ async function step(clock: ManualClock, byMs: number): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 1));
     if (real.monotonicMs() - beganMs < LATE_MS) return;
   }
+}
+
+async function stepUntil(clock: ManualClock, condition: () => boolean): Promise<void> {
+  while (!condition()) await step(clock, STEP_MS);
 }
 
 const real = createSystemClock();

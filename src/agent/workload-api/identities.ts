@@ -28,7 +28,7 @@ export type Need = 'entries' | 'svids';
 export function createIdentities(deps: {
   cache: SvidCache;
   minter: Minter;
-  sync: SyncLoop;
+  sync: Pick<SyncLoop, 'ask' | 'poke'>;
   clock: Clock;
   log: Log;
 }): Identities {

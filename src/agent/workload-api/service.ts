@@ -11,7 +11,7 @@ import {
   type RpcService,
   type Send,
 } from '../../rpc/index.ts';
-import { type Clock, type Log, messageOf } from '../../std/index.ts';
+import { type Clock, followAbort, type Log, messageOf } from '../../std/index.ts';
 import { type JsonValue, verifyJwtSvid } from '../../wire/jose/index.ts';
 import type { JwtCache } from '../cache/jwt-cache.ts';
 import type { WorkloadView } from '../cache/subscriptions.ts';
@@ -129,11 +129,13 @@ function createStreams(deps: { identities: Identities; counters: Counters; refus
     streamsByUid.set(caller.uid, open + 1);
     counters.streamsOpened++;
     let last: Buffer | undefined;
+    // At a stop it ends at once: there is no answer to wait for, and the next agent may be there already.
+    const until = followAbort(context.signal, context.draining);
     try {
       const selectors = knownSelectors(caller) ?? (await askSelectors(caller, context));
       await identities.follow(selectors, {
         need,
-        signal: context.signal,
+        signal: until.signal,
         show(view) {
           const answer = reply.build(view);
           if (last?.equals(answer.frame)) return NOTHING_NEW;
@@ -147,6 +149,7 @@ function createStreams(deps: { identities: Identities; counters: Counters; refus
       noteRefusal(deps, caller, error);
       throw error;
     } finally {
+      until.release();
       countDown(streamsByUid, caller.uid);
     }
   };
