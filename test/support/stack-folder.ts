@@ -42,6 +42,8 @@ export interface StackFolder {
   readonly pids: string;
   readonly workloadApi: string;
   readonly targets: string;
+  /** Names the agent that serves. */
+  readonly agentPid: string;
   readonly operatorSocket: string;
   readonly trustBundle: string;
   readonly joinToken: string;
@@ -91,6 +93,7 @@ export async function createStackFolder(options: {
     pids,
     workloadApi: inHome('agent', 'agent.sock'),
     targets: inHome('agent', 'targets'),
+    agentPid: inHome('agent', 'agent.pid'),
     operatorSocket: inHome('server', 'server.sock'),
     trustBundle: path.join(root, 'bundle.pem'),
     joinToken: inHome('agent', 'join-token'),
@@ -127,6 +130,7 @@ export async function createStackFolder(options: {
       joinToken: `file:${made.joinToken}`,
       socket: made.workloadApi,
       targetsDir: made.targets,
+      pidFile: made.agentPid,
       dataDir: made.data.agent,
       http: http.agent,
       // Only root, or CAP_SYS_PTRACE, may look at the executables of other users' processes.

@@ -1,0 +1,298 @@
+// Goal: an agent is restarted, upgraded, or fails to be, and nobody who uses it notices: no session ends, no connect is refused, and whoever watches
+// his identity has it again at once. Real processes under load; three times here, with HANDOVERS=10 as often as that.
+import { spawn, spawnSync } from 'node:child_process';
+import * as fs from 'node:fs';
+import * as net from 'node:net';
+import * as path from 'node:path';
+import * as readline from 'node:readline';
+import { SpiffeWorkloadAPI } from '@countersign/sdk/contract';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { createRpcClient } from '../../src/rpc/index.ts';
+import { createSilentLog, createSystemClock } from '../../src/std/index.ts';
+import { encodeQuery } from '../../src/wire/postgres/index.ts';
+import { eventually } from '../support/eventually.ts';
+import { own } from '../support/owned.ts';
+import { openRawSession, type RawSession } from '../support/raw-session.ts';
+import { EXECUTABLE, type Stack, startStack } from '../support/stack.ts';
+
+const HANDOVERS = Number(process.env['HANDOVERS'] ?? 3);
+let stack: Stack;
+let door: string;
+
+beforeAll(async () => {
+  stack = await startStack();
+  door = path.join(stack.socketDir, '.s.PGSQL.5432');
+});
+afterAll(async () => {
+  for (const pid of agents()) process.kill(pid, 'SIGKILL');
+  await stack?.stop();
+});
+afterEach(async () => {
+  expect(await servingPid()).toBeGreaterThan(0);
+  await select();
+});
+
+/** The process IDs of all agents of this stack, whoever started them. */
+function agents(): number[] {
+  if (stack === undefined) return [];
+  const line = `agent\0--config\0${stack.folder.config}\0`;
+  return fs
+    .readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && commandOf(name).includes(line))
+    .map(Number);
+}
+
+function commandOf(pid: string): string {
+  try {
+    return fs.readFileSync(`/proc/${pid}/cmdline`, 'latin1');
+  } catch {
+    return '';
+  }
+}
+
+async function servingPid(): Promise<number> {
+  return eventually('an agent serves, and says so', async () => {
+    const pid = Number(fs.readFileSync(stack.folder.agentPid, 'latin1'));
+    return (await stack.roles.agent.readiness()).status === 200 && agents().includes(pid) && pid;
+  });
+}
+
+/** What `systemctl reload` runs, with its output where the agents' is: theirs is the same. Resolves to its exit code, and what came since. */
+async function replace(more: readonly string[] = ['--detach']): Promise<{ code: number | null; said: string }> {
+  const log = fs.openSync(stack.folder.log('agent'), 'a');
+  const at = fs.fstatSync(log).size;
+  const user = stack.users.agent;
+  const child = own(
+    spawn(process.execPath, [EXECUTABLE, 'agent', '--config', stack.folder.config, '--replace', ...more], {
+      ...(user === undefined ? {} : { uid: user, gid: user }),
+      cwd: '/',
+      stdio: ['ignore', log, log],
+    }),
+  );
+  fs.closeSync(log);
+  const code = await new Promise<number | null>((resolve) => child.once('exit', resolve));
+  return { code, said: fs.readFileSync(stack.folder.log('agent')).subarray(at).toString('utf8') };
+}
+
+/** Where one asks the agent to hand over. */
+function asked(): string {
+  return path.join(stack.folder.data.agent, 'handover.sock');
+}
+
+/** Reads a socket's lines, each an object. */
+function lines(socket: net.Socket): () => Promise<unknown> {
+  const read = readline.createInterface(socket)[Symbol.asyncIterator]();
+  socket.on('error', () => {});
+  return async () => JSON.parse(String((await read.next()).value));
+}
+
+async function select(): Promise<void> {
+  const session = await openRawSession({ path: door });
+  await work(session);
+  session.close();
+}
+
+async function work(session: RawSession): Promise<void> {
+  for (const sql of ['begin', 'select 1', 'commit']) {
+    session.send(encodeQuery(sql));
+    const answer = await session.ready();
+    if (!answer.at(-1)?.startsWith('Z') || answer.some((message) => message.startsWith('E'))) {
+      throw new Error(`${sql} was answered by ${answer.join(' ')}`);
+    }
+  }
+}
+
+/** Clients of all kinds; `end` tells what they did, and what failed. */
+function startLoad() {
+  const failures: string[] = [];
+  const counts = { transactions: 0, connects: 0, streams: 0 };
+  let isOver = false;
+  const again = async (act: () => Promise<void>) => {
+    while (!isOver) await act().catch((error: unknown) => failures.push(String(error)));
+  };
+  const persistent = async () => {
+    const session = await openRawSession({ path: door });
+    await again(async () => {
+      await work(session);
+      counts.transactions++;
+    });
+    session.close();
+  };
+  const connecting = () =>
+    again(async () => {
+      await select();
+      counts.connects++;
+    });
+  const watching = async () => {
+    const client = createRpcClient({
+      clock: createSystemClock(),
+      log: createSilentLog(),
+      connect: { unix: stack.folder.workloadApi },
+    });
+    const stop = new AbortController();
+    const options = { signal: stop.signal, metadata: { 'workload.spiffe.io': 'true' } };
+    const watch = again(async () => {
+      let seen = 0;
+      counts.streams++;
+      try {
+        for await (const _ of client.serverStream(SpiffeWorkloadAPI.method.fetchX509SVID, {}, options)) seen++;
+      } catch (error) {
+        // That it ends is how it learns of the next agent; a stream that brings nothing is a failure.
+        if (seen === 0 && !stop.signal.aborted) throw error;
+      }
+    });
+    return async () => {
+      stop.abort();
+      await watch;
+      await client.close();
+    };
+  };
+  const watched = watching();
+  const running = [persistent(), persistent(), persistent(), persistent(), connecting(), connecting(), connecting()];
+  return {
+    counts,
+    failures,
+    async end() {
+      isOver = true;
+      await (await watched)();
+      await Promise.all(running);
+      return { ...counts, failures };
+    },
+  };
+}
+
+/** Something new has come to pass with all of them since. */
+async function untilAllMoved(load: ReturnType<typeof startLoad>): Promise<void> {
+  const before = { ...load.counts };
+  await eventually('all go on', () => {
+    const { transactions, connects } = load.counts;
+    return transactions > before.transactions + 20 && connects > before.connects + 10;
+  });
+}
+
+describe('an agent that is restarted under load', () => {
+  it('cuts nobody: not by --replace --detach, nor by SIGHUP; and those before end by themselves', async () => {
+    const first = await servingPid();
+    const load = startLoad();
+    await untilAllMoved(load);
+    for (let round = 1; round <= HANDOVERS; round++) {
+      const before = await servingPid();
+      if (round % 2 === 1)
+        expect(await replace()).toMatchObject({ code: 0, said: expect.stringContaining('in the background') });
+      else process.kill(before, 'SIGHUP');
+      await eventually('another one serves', async () => (await servingPid()) !== before);
+      await untilAllMoved(load);
+    }
+    expect(agents()).toContain(first); // It carries those sessions still.
+    await eventually('who watches has come back each time', () => load.counts.streams > HANDOVERS);
+    expect((await load.end()).failures).toEqual([]);
+    const last = await servingPid();
+    await eventually('those before have ended', () => agents().join() === String(last));
+    expect(stack.roles.agent.exitCode).toBe(0);
+    const left = (folder: string) => fs.readdirSync(folder).toSorted();
+    expect(left(path.dirname(stack.folder.workloadApi))).toEqual(
+      ['agent.pid', 'agent.sock', 'data', 'join-token', 'targets'].toSorted(),
+    );
+    expect(left(stack.socketDir)).toEqual(['.s.PGSQL.5432']);
+    expect(left(stack.folder.data.agent)).toEqual(['cache.sealed', 'handover.sock', 'node.sealed', 'seal.key']);
+  });
+
+  it('goes on when its successor can not start: who asked for it is told why, and its log too', async () => {
+    const load = startLoad();
+    const before = await servingPid();
+    const config = fs.readFileSync(stack.folder.config, 'utf8');
+    try {
+      fs.writeFileSync(stack.folder.config, config.replace('trustDomain: example.org', 'trustDomain: other.org'));
+      expect(await replace()).toMatchObject({
+        code: 69,
+        said: expect.stringContaining('is of trust domain example.org'),
+      });
+      fs.writeFileSync(stack.folder.config, `${config}\nnonsense: 1\n`);
+      expect(await replace()).toMatchObject({ code: 78, said: expect.stringContaining('nonsense') });
+      process.kill(before, 'SIGHUP');
+      await eventually('it says so', () => stack.roles.agent.logs().includes('it ended with exit code 78'));
+    } finally {
+      fs.writeFileSync(stack.folder.config, config);
+    }
+    await untilAllMoved(load);
+    expect(await servingPid()).toBe(before);
+    expect((await load.end()).failures).toEqual([]);
+  });
+
+  it('goes on when its successor is gone at any step, with its port, its doors and its cache', async () => {
+    const load = startLoad();
+    const before = await servingPid();
+    const want = { say: 'want', version: 1, pid: 4711, release: 'test', trustDomain: 'example.org' };
+    for (const said of [[], [want], [want, { say: 'ready' }]]) {
+      const successor = net.connect(asked());
+      const heard = lines(successor);
+      expect(await heard()).toMatchObject({ say: 'hello', pid: before });
+      for (const message of said) {
+        successor.write(`${JSON.stringify(message)}\n`);
+        expect(await heard()).toMatchObject({ say: message === want ? 'paused' : 'go' });
+      }
+      successor.destroy();
+      await untilAllMoved(load);
+      expect(await servingPid()).toBe(before);
+    }
+    expect((await load.end()).failures).toEqual([]);
+  });
+});
+
+describe('an agent that takes over', () => {
+  it('is told what to do when the one that runs hangs, which then goes on', async () => {
+    const before = await servingPid();
+    process.kill(before, 'SIGSTOP');
+    try {
+      expect(await replace()).toMatchObject({
+        code: 69,
+        said: expect.stringContaining('stop it, then start this one'),
+      });
+    } finally {
+      process.kill(before, 'SIGCONT');
+    }
+    expect(await servingPid()).toBe(before);
+  });
+
+  it.each([
+    'successor',
+    'predecessor',
+    'successor',
+    'predecessor',
+  ])('or its predecessor: killed in between, the %s leaves the other to serve', async (which) => {
+    const before = await servingPid();
+    const line = `"agent.handover.asked","successor":`;
+    const told = stack.roles.agent.logs().split(line).length;
+    const replaced = replace();
+    await eventually('it is asked', () => stack.roles.agent.logs().split(line).length > told, { everyMs: 2 });
+    const successor = Number(stack.roles.agent.logs().split(line).at(-1)?.match(/^\d+/)?.[0]);
+    process.kill(which === 'successor' ? successor : before, 'SIGKILL');
+    expect(await replaced).toMatchObject({
+      code: which === 'successor' ? 137 : 0,
+      said: expect.stringMatching(which === 'successor' ? '' : 'in the background'),
+    });
+    expect(await servingPid()).toBe(which === 'successor' ? before : successor);
+  });
+});
+
+describe('another user of the machine', () => {
+  it.runIf(process.getuid?.() === 0)(
+    'can neither ask an agent to hand over, nor put a socket in the place of its own',
+    () => {
+      const attempt = (script: string) =>
+        spawnSync(process.execPath, ['-e', script], {
+          uid: stack.users.stranger,
+          gid: stack.users.stranger,
+          encoding: 'utf8',
+        });
+      const connect = `require('net').connect(${JSON.stringify(asked())}).on('error', (e) => console.log(e.code)).on('connect', () => console.log('in'))`;
+      const bind = `require('net').createServer().on('error', (e) => console.log(e.code)).listen(${JSON.stringify(`${asked()}2`)})`;
+      const move = `try { require('fs').renameSync('/tmp', ${JSON.stringify(asked())}) } catch (e) { console.log(e.code) }`;
+      expect([connect, bind, move].map((script) => attempt(script).stdout.trim())).toEqual([
+        'EACCES',
+        'EACCES',
+        'EACCES',
+      ]);
+    },
+  );
+});
