@@ -23,7 +23,7 @@ import type { Audit } from './audit.ts';
 import type { Authorizer } from './authorize.ts';
 import { parseEntry } from './entry-message.ts';
 import { createGatewayPresence } from './gateway-presence.ts';
-import { gatewayStatus, parseReport } from './gateway-report.ts';
+import { gatewayStatus, parseReport, parseState } from './gateway-report.ts';
 import { pushUpdates } from './push-updates.ts';
 import type { RefusalIntake } from './refusal-intake.ts';
 import { invalid } from './status.ts';
@@ -69,11 +69,12 @@ export function controlService(deps: {
       await refusals.take(authorizer.agentOf(context), request);
       return {};
     },
-    async watchGateway({ advertise }, context, send) {
+    async watchGateway({ advertise, state }, context, send) {
       const address = parseAdvertised(advertise);
       const caller = authorizer.callerOf(context);
       assert(caller.role === 'gateway', 'only gateways watch as gateways');
-      await presence.during({ spiffeId: caller.id.uri, address }, context.draining, () =>
+      const gateway = { spiffeId: caller.id.uri, address, state: parseState(state) };
+      await presence.during(gateway, context.draining, () =>
         pushUpdates({
           ...{ timers, context, authorizer },
           subscribe: (changed) => [resources.onChange(changed)],
@@ -86,8 +87,10 @@ export function controlService(deps: {
       const report = parseReport(request);
       const caller = authorizer.callerOf(context);
       assert(caller.role === 'gateway', 'only gateways report as gateways');
-      await resources.keepReport({ spiffeId: caller.id.uri, address }, report);
-      return {};
+      const spiffeId = caller.id.uri;
+      await resources.keepReport({ spiffeId, address }, report);
+      const others = servingOf(resources).filter((one) => one.spiffeId !== spiffeId || one.address !== address);
+      return { others: others.length };
     },
     async apply({ dryRun, prune, resources: messages, entries }, context) {
       const declared = messages.map(parseResource);
@@ -143,21 +146,24 @@ function frameGatewayUpdates(): (snapshot: Snapshot) => Prebuilt<typeof Control.
   };
 }
 
-/** Every target with gateways that are there: any gateway serves any target. */
+/** Every target with gateways that are there and serve: any gateway serves any target. */
 function targetViews(resources: Resources, node: string): MessageInitShape<typeof TargetViewSchema>[] {
-  const connected = resources.gateways().filter((gateway) => gateway.connected);
-  const gateways = gatewaysFor(node, connected).map(({ address, spiffeId }) => ({ address, spiffeId }));
+  const gateways = gatewaysFor(node, servingOf(resources)).map(({ address, spiffeId }) => ({ address, spiffeId }));
   return resources
     .snapshot()
     .targets.map((target) => ({ name: target.name, protocol: `${specOf(target)['protocol']}`, gateways }));
 }
 
+function servingOf(resources: Resources): readonly GatewayView[] {
+  return resources.gateways().filter(({ connected, state }) => connected && state === 'serving');
+}
+
 /** All of them, or of many some for each node, spread over all: told with each target, a hundred thousand addresses would fit no message. */
-function gatewaysFor(node: string, connected: readonly GatewayView[]): readonly GatewayView[] {
-  if (connected.length <= GATEWAYS_TOLD_MAX) return connected;
-  const first = sha256(Buffer.from(node)).readUInt32BE() % connected.length;
-  const step = Math.floor(connected.length / GATEWAYS_TOLD_MAX);
-  return Array.from({ length: GATEWAYS_TOLD_MAX }, (_, n) => connected[(first + n * step) % connected.length]).filter(
+function gatewaysFor(node: string, serving: readonly GatewayView[]): readonly GatewayView[] {
+  if (serving.length <= GATEWAYS_TOLD_MAX) return serving;
+  const first = sha256(Buffer.from(node)).readUInt32BE() % serving.length;
+  const step = Math.floor(serving.length / GATEWAYS_TOLD_MAX);
+  return Array.from({ length: GATEWAYS_TOLD_MAX }, (_, n) => serving[(first + n * step) % serving.length]).filter(
     (gateway) => gateway !== undefined,
   );
 }

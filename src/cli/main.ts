@@ -101,7 +101,8 @@ interface Stop {
   signal: StopSignal | undefined;
 }
 
-type StopSignal = 'SIGINT' | 'SIGTERM';
+type StopSignal = (typeof STOP_SIGNALS)[number];
+const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
 function createContext(
   options: Readonly<Record<string, unknown>>,
@@ -110,7 +111,7 @@ function createContext(
   const json = options['json'] === true;
   const named = typeof options['config'] === 'string' ? options['config'] : process.env['COUNTERSIGN_CONFIG'];
   const controller = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  for (const name of STOP_SIGNALS) {
     process.once(name, () => {
       stop.signal = name;
       controller.abort(new DOMException(`stopped by ${name}`, 'AbortError'));
@@ -125,6 +126,13 @@ function createContext(
     configPath: named ?? '/etc/countersign/countersign.yaml',
     configNamed: named !== undefined,
     signal: controller.signal,
+    nextSignal(call) {
+      const once = () => {
+        for (const name of STOP_SIGNALS) process.off(name, once);
+        call();
+      };
+      for (const name of STOP_SIGNALS) process.on(name, once);
+    },
     clock: createSystemClock(),
     random: createSystemRandom(),
     say: (line) => void (json || output.write(`${printable(line)}\n`)),

@@ -18,13 +18,17 @@ function setUp(changes: Partial<Role> = {}) {
     failure: () => undefined,
     ...changes,
   };
+  let next = () => {};
   const context = {
     ...{ clock, signal: end.signal },
+    nextSignal(call: () => void) {
+      next = call;
+    },
     warn: (line: string) => void seen.push(line.slice(0, 45)),
     exit: (code: number) => void seen.push(`exit ${code}`),
   };
   const run = runRole(context, role, () => void seen.push('started'));
-  return { clock, end, run, seen };
+  return { clock, end, run, seen, next: () => next() };
 }
 
 const failed = new LedgerError('ERR_LEDGER_IO', 'the disk failed to sync the ledger: EIO');
@@ -38,6 +42,15 @@ describe('a role that runs', () => {
     expect(await run).toBe(0);
     expect(seen).toEqual(['start', 'started', 'stop']);
     expect(clock.pending()).toBe(1); // What would end it if its process did not end now.
+  });
+
+  it('and waits for others when it is stopped does not any more once another signal comes', async () => {
+    const stopped = Promise.withResolvers<void>();
+    const { end, run, next } = setUp({ stop: () => stopped.promise, hurry: () => stopped.resolve() });
+    next();
+    end.abort();
+    next();
+    expect(await run).toBe(0);
   });
 
   it.each([

@@ -5,7 +5,7 @@ import { sourceOfAddress, type Turns, whenSpoken } from '../rpc/index.ts';
 import { type Clock, type LogFields, type Random, raceAbort, timeoutSignal } from '../std/index.ts';
 import type { Accept } from './doors.ts';
 import type { CurrentIdentity, GatewayIdentity } from './identity.ts';
-import { encodePrefaceAnswer, readPreface } from './link-preface.ts';
+import { encodePrefaceAnswer, type LinkRefusal, readPreface } from './link-preface.ts';
 import type { OpenTarget } from './open-targets.ts';
 import { type Peer, verifyPeer } from './peer.ts';
 import type { SessionRefusal } from './protocol.ts';
@@ -31,6 +31,8 @@ export interface EntranceDeps {
   /** Aborts handshakes when the gateway stops. */
   readonly stopping: AbortSignal;
   findTarget(name: string): OpenTarget | undefined;
+  /** Why no link is taken at the moment, whoever asks; undefined: they are. */
+  closedFor(): string | undefined;
   /** Hears of each peer that was told no. */
   refused(why: 'untrusted' | 'unserved', detail: LogFields): void;
   /** Serves an admitted session to its end; owns handle and client from then on. */
@@ -59,12 +61,14 @@ async function acceptLink(deps: EntranceDeps, acceptor: TlsAcceptor, { socket, k
     return { tls: secured, name: await readPreface(secured, signal) };
   });
   if (name === undefined) return void tls.destroy();
-  const refuse = (why: 'untrusted' | 'unserved', what: string) => {
+  const refuse = (why: 'untrusted' | 'unserved', what: string, status: LinkRefusal['status'] = 'no') => {
     deps.refused(why, { remote: socket.remoteAddress, reason: what });
-    tls.end(encodePrefaceAnswer(what));
+    tls.end(encodePrefaceAnswer({ status, what }));
   };
   const peer = verifyPeer(tls, deps.identity, deps.clock.now());
   if (typeof peer === 'string') return refuse('untrusted', `the identity is not trusted: ${peer}`);
+  const closed = deps.closedFor();
+  if (closed !== undefined) return refuse('unserved', closed, 'not-now');
   const open = deps.findTarget(name);
   if (open === undefined) return refuse('unserved', 'this gateway does not serve that target');
   const handle = handleOf(peer, { target: name, door: 'agent' }, deps);

@@ -42,11 +42,21 @@ export function parsePreface(bytes: Buffer): { target: string; bytes: number } |
   return { target: bytes.toString('utf8', HEADER_BYTES, HEADER_BYTES + length), bytes: HEADER_BYTES + length };
 }
 
-/** The answer: undefined = yes; else why not, in one sentence that the workload may see. */
-export function encodePrefaceAnswer(refusal: string | undefined): Buffer {
+/**
+ * Why a link is not taken: one sentence that the workload may see. `not-now`: whoever asks, so the agent leaves this gateway alone for some
+ * seconds; `no`: by what was asked.
+ */
+export interface LinkRefusal {
+  readonly status: 'no' | 'not-now';
+  readonly what: string;
+}
+
+/** The answer: undefined = yes. */
+export function encodePrefaceAnswer(refusal: LinkRefusal | undefined): Buffer {
   if (refusal === undefined) return Buffer.from([0]);
-  const reason = Buffer.from(refusal, 'utf8').subarray(0, REASON_BYTES_MAX);
-  const header = Buffer.from([1, 0, 0]);
+  const reason = Buffer.from(refusal.what, 'utf8').subarray(0, REASON_BYTES_MAX);
+  // An agent that knows only yes and no takes anything but 0 for a no.
+  const header = Buffer.from([refusal.status === 'no' ? 1 : 2, 0, 0]);
   header.writeUInt16BE(reason.length, 1);
   return Buffer.concat([header, reason]);
 }
