@@ -187,12 +187,12 @@ function assembleDoors(
   const callers = createCallers({ clock, log: refused, counters, readPeer, attestors });
   const identities = createIdentities({ ...parts, clock, log });
   const ownBundle = () => cache.bundle(config.trustDomain);
-  const openLink = createLinkOpener({ clock });
+  const openLink = createLinkOpener({ clock, node: () => parts.attachment.identity()?.id.uri ?? '' });
   const sockets = createTargetSockets({
     targetsDir: config.targetsDir,
     ...{ clock, log },
     serve: (socket, { target, protocol, drain }) =>
-      serveTargetSession(socket, target(), {
+      serveTargetSession(socket, target, {
         ...{ protocol, clock, log, refused, refusals, counters, callers, identities, openLink, drain, signal },
       }),
   });

@@ -3,14 +3,17 @@ import { type ConnectionOptions, connect, createSecureContext, type SecureContex
 import { parseSpiffeId, type TrustDomain } from '@countersign/sdk/identity';
 import type { Bundle, TargetView } from '../../model/index.ts';
 import { peerChain } from '../../rpc/index.ts';
-import { abortError, type Clock, messageOf, timeoutSignal } from '../../std/index.ts';
+import { abortError, type Clock, messageOf, sleep, timeoutSignal } from '../../std/index.ts';
 import { encodePem, verifyX509Svid } from '../../wire/x509/index.ts';
 import type { X509Svid } from '../cache/types.ts';
 import { AgentError } from '../errors.ts';
+import { createGatewayChoice, type GatewayChoice, type GatewayPlace } from './choose-gateway.ts';
+import { type Attempt, openFirst } from './open-first.ts';
 
 /** What a session asks of its link. */
 export interface LinkWanted {
-  readonly target: TargetView;
+  /** As the server names it now. */
+  readonly target: () => TargetView;
   readonly svid: X509Svid;
   /** Bundles that the workload trusts. */
   readonly bundles: readonly Bundle[];
@@ -20,49 +23,84 @@ export interface LinkWanted {
 export type OpenLink = (wanted: LinkWanted) => Promise<TLSSocket>;
 
 /**
- * Creates what opens a link to one of the target's gateways, trying them in order: TLS 1.3 with the workload's own SVID, the gateway proven by
- * its SPIFFE ID, then the preface that names the target. The socket is paused; whoever takes it closes it.
+ * Creates what opens a link to one of the target's gateways, as a {@link GatewayChoice} orders them: TLS 1.3 with the workload's own SVID, the
+ * gateway proven by its SPIFFE ID, then the preface that names the target. While none can be reached, or those that are take nobody now, it
+ * waits for some seconds: a gateway that is started again is back by then. The socket is paused; whoever takes it closes it.
  *
- * The link: `CSL1`, length of the target's name (u16), the name; the gateway answers one byte, 0 for yes, anything else for no,
- * followed by the length (u16) and text of its reason. After a yes, the bytes are the target's protocol, both ways.
+ * The link: `CSL1`, length of the target's name (u16), the name; the gateway answers one byte, 0 for yes, 2 for "not now, whoever asks", anything
+ * else for no; unless it is yes, followed by the length (u16) and text of its reason. After a yes, the bytes are the target's protocol, both ways.
  * @throws AgentError ERR_AGENT_GATEWAY saying what was wrong with each gateway
  */
-export function createLinkOpener({ clock }: { clock: Clock }): OpenLink {
+export function createLinkOpener({ clock, node }: { clock: Clock; node: () => string }): OpenLink {
   // One for all links of an SVID: OpenSSL's half of it lies beside the heap, and stays until a full collection.
   const contexts = new WeakMap<X509Svid, SecureContext>();
+  const choice = createGatewayChoice({ clock, node });
   return async (wanted) => {
     const context = contexts.get(wanted.svid) ?? contextOf(wanted.svid);
     contexts.set(wanted.svid, context);
-    return openAny({ ...wanted, clock, context });
+    return openAny({ ...wanted, clock, choice, context });
   };
 }
 
-type Wanted = LinkWanted & { readonly clock: Clock; readonly context: SecureContext };
+type Wanted = LinkWanted & {
+  readonly clock: Clock;
+  readonly choice: GatewayChoice;
+  readonly context: SecureContext;
+};
 
-async function openAny(options: Wanted): Promise<TLSSocket> {
-  const { target, signal } = options;
-  const problems: string[] = [];
-  for (const gateway of target.gateways) {
-    try {
-      return await openOne({ ...options, ...gateway });
-    } catch (error) {
-      if (signal.aborted) throw abortError(signal);
-      problems.push(`${gateway.address}: ${messageOf(error)}`);
+async function openAny(wanted: Wanted): Promise<TLSSocket> {
+  const { clock, signal } = wanted;
+  const endMs = clock.monotonicMs() + NONE_MS_MAX;
+  for (let pauseMs = PAUSE_MS_MIN; ; pauseMs = Math.min(pauseMs * 2, PAUSE_MS_MAX)) {
+    const target = wanted.target();
+    const problems: { readonly place: GatewayPlace; readonly error: unknown }[] = [];
+    const link = await openOnce(wanted, target, (place, error) => problems.push({ place, error }));
+    if (link !== undefined) return link;
+    const isPassing = problems.every(({ error }) => !(error instanceof Refused || error instanceof Unproven));
+    if (!isPassing || clock.monotonicMs() + pauseMs > endMs) {
+      const told = problems.map(({ place, error }) => `${place.address}: ${messageOf(error)}`);
+      const what = told.length === 0 ? 'no gateway serves it now' : told.join('; ');
+      throw new AgentError('ERR_AGENT_GATEWAY', `target ${target.name}: ${what}`);
     }
+    await sleep(clock, pauseMs, signal);
   }
-  const what = problems.length === 0 ? 'no gateway serves it now' : problems.join('; ');
-  throw new AgentError('ERR_AGENT_GATEWAY', `target ${target.name}: ${what}`);
 }
 
-async function openOne(options: Wanted & { address: string; spiffeId: string }): Promise<TLSSocket> {
-  const { clock } = options;
-  const { host, port } = splitAddress(options.address);
-  const limit = timeoutSignal(clock, LINK_MS_MAX, options.signal);
+/** Tries each gateway once; undefined when none can be opened. */
+function openOnce(
+  wanted: Wanted,
+  target: TargetView,
+  failed: (place: GatewayPlace, error: unknown) => void,
+): Promise<TLSSocket | undefined> {
+  const { clock, choice, signal } = wanted;
+  return openFirst(choice.order(target), {
+    ...{ clock, signal },
+    async open(place, attempt) {
+      const link = await openOne(wanted, { ...place, ...attempt, target: target.name });
+      choice.took(place);
+      return link;
+    },
+    close: (link) => link.destroy(),
+    missed(place, error) {
+      // A no says nothing of what others would be told there.
+      if (error instanceof Refused) choice.took(place);
+      else choice.missed(place);
+      failed(place, error);
+    },
+  });
+}
+
+async function openOne(
+  { clock, context, bundles }: Wanted,
+  { address, spiffeId, target, ...attempt }: GatewayPlace & Attempt & { target: string },
+): Promise<TLSSocket> {
+  const { host, port } = splitAddress(address);
+  const limit = timeoutSignal(clock, LINK_MS_MAX, attempt.signal);
   const { signal } = limit;
   const tlsOptions: ConnectionOptions & { allowHalfOpen: boolean } = {
     host,
     port,
-    secureContext: options.context,
+    secureContext: context,
     ALPNProtocols: [ALPN],
     // OpenSSL knows nothing of SPIFFE IDs: the chain is verified below, before a byte is sent.
     rejectUnauthorized: false,
@@ -73,14 +111,15 @@ async function openOne(options: Wanted & { address: string; spiffeId: string }):
   const socket = connect(tlsOptions);
   // Whoever waits hears of it by its own listener or by 'close'; between two of them, and until the session has it, there is no other.
   socket.on('error', () => {});
+  socket.once('connect', attempt.reached);
   const onAbort = () => socket.destroy(abortError(signal));
   signal.addEventListener('abort', onAbort, { once: true });
   if (signal.aborted) onAbort();
   try {
     await once(socket, 'secureConnect');
-    proveGateway(socket, options);
+    proveGateway(socket, { clock, bundles, spiffeId });
     socket.setNoDelay(true);
-    socket.write(encodePreface(options.target.name));
+    socket.write(encodePreface(target));
     await readStatus(socket);
     return socket;
   } catch (error) {
@@ -91,6 +130,12 @@ async function openOne(options: Wanted & { address: string; spiffeId: string }):
     limit.cancel();
   }
 }
+
+/** The gateway takes no link for what was asked; it may take another one. */
+class Refused extends Error {}
+
+/** What answers there is no gateway, or another one. */
+class Unproven extends Error {}
 
 function contextOf(svid: X509Svid): SecureContext {
   return createSecureContext({
@@ -107,13 +152,13 @@ function proveGateway(
   socket: TLSSocket,
   options: { clock: Clock; bundles: readonly Bundle[]; spiffeId: string },
 ): void {
-  if (socket.alpnProtocol !== ALPN) throw new Error(`it does not speak ${ALPN}`);
+  if (socket.alpnProtocol !== ALPN) throw new Unproven(`it does not speak ${ALPN}`);
   const authorities = (domain: TrustDomain) =>
     options.bundles.find((bundle) => bundle.trustDomain === domain)?.x509Authorities;
   const verdict = verifyX509Svid(peerChain(socket), authorities, options.clock.now());
   const expected = parseSpiffeId(options.spiffeId);
-  if (!verdict.ok) throw new Error(`it did not prove to be ${expected.uri} (${verdict.reason})`);
-  if (verdict.id.uri !== expected.uri) throw new Error(`it is ${verdict.id.uri}, not ${expected.uri}`);
+  if (!verdict.ok) throw new Unproven(`it did not prove to be ${expected.uri} (${verdict.reason})`);
+  if (verdict.id.uri !== expected.uri) throw new Unproven(`it is ${verdict.id.uri}, not ${expected.uri}`);
 }
 
 /** `CSL1`, u16 length, name. */
@@ -130,7 +175,10 @@ async function readStatus(socket: TLSSocket): Promise<void> {
   for (;;) {
     const status = parseStatus(received);
     if (status.done) {
-      if (status.reason !== undefined) throw new Error(`it refused: ${status.reason}`);
+      if (status.reason !== undefined) {
+        const told = `it refused: ${status.reason}`;
+        throw status.isPassing ? new Error(told) : new Refused(told);
+      }
       if (received.length > status.bytes) socket.unshift(received.subarray(status.bytes));
       return;
     }
@@ -144,15 +192,15 @@ async function readStatus(socket: TLSSocket): Promise<void> {
 /** The gateway's answer, once all of it is there. The reason is the gateway's, trimmed to what a client may be shown. */
 export function parseStatus(
   received: Buffer,
-): { done: false } | { done: true; bytes: number; reason: string | undefined } {
+): { done: false } | { done: true; bytes: number; reason: string | undefined; isPassing: boolean } {
   const status = received[0];
   if (status === undefined) return { done: false };
-  if (status === 0) return { done: true, bytes: 1, reason: undefined };
+  if (status === 0) return { done: true, bytes: 1, reason: undefined, isPassing: false };
   if (received.length < 3) return { done: false };
   const end = 3 + received.readUInt16BE(1);
   if (received.length < end) return { done: false };
   const reason = received.toString('utf8', 3, Math.min(end, 3 + REASON_BYTES_MAX)).replaceAll(/\p{Cc}/gu, ' ');
-  return { done: true, bytes: end, reason };
+  return { done: true, bytes: end, reason, isPassing: status === NOT_NOW };
 }
 
 /** `host:port`, the host in brackets when it is an IPv6 address. */
@@ -184,7 +232,13 @@ function once(socket: TLSSocket, event: 'secureConnect' | 'readable'): Promise<v
 /** Names the link's protocol in the handshake, so that nothing else is ever taken for it. */
 const ALPN = 'countersign-link/1';
 const MAGIC = Buffer.from('CSL1', 'latin1');
-/** Connecting, handshake and answer of one gateway; the next is tried after it. */
+/** The gateway's answer to whoever asks, while it starts and before it stops. */
+const NOT_NOW = 2;
+/** Connecting, handshake and answer of one gateway. */
 const LINK_MS_MAX = 10_000;
+/** How long a client waits for a gateway when none is there: one that is started again takes a second or two, and a pool gives up later. */
+const NONE_MS_MAX = 5_000;
+const PAUSE_MS_MIN = 100;
+const PAUSE_MS_MAX = 1_000;
 /** Fits an error message on a screen. */
 const REASON_BYTES_MAX = 512;

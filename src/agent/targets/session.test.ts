@@ -36,7 +36,7 @@ async function connected(): Promise<{ client: Socket; socket: Socket }> {
 }
 
 function serve(socket: Socket, callers: Callers, ends = { drain: never, signal: never }): Promise<void> {
-  return serveTargetSession(socket, target, {
+  return serveTargetSession(socket, () => target, {
     protocol: targetProtocols['postgres'] as TargetProtocol, // It is in the table.
     clock: createManualClock(0), // It stands still: nothing below waits for a time limit.
     log: createSilentLog(),

@@ -17,7 +17,8 @@ import type { Refusal, TargetProtocol } from './target-refusal.ts';
  */
 export async function serveTargetSession(
   socket: Socket,
-  target: TargetView,
+  /** As it is now; its gateways may change while it is waited for one. */
+  targetNow: () => TargetView,
   deps: {
     protocol: TargetProtocol;
     clock: Clock;
@@ -36,6 +37,7 @@ export async function serveTargetSession(
   },
 ): Promise<void> {
   const { log, counters, protocol, drain } = deps;
+  const target = targetNow();
   const gone = followAbort(deps.signal);
   socket.once('close', () => gone.abort());
   // Ends what is waited for before there is a session: that could take as long as any time limit of it.
@@ -43,7 +45,7 @@ export async function serveTargetSession(
   let caller: Caller | undefined;
   try {
     caller = deps.callers.accept(socket);
-    const link = await establish(caller, target, { ...deps, signal: making.signal });
+    const link = await establish(caller, targetNow, { ...deps, signal: making.signal });
     if (making.signal.aborted) {
       link.destroy();
       throw abortError(making.signal);
@@ -74,7 +76,7 @@ export async function serveTargetSession(
 
 async function establish(
   caller: Caller,
-  target: TargetView,
+  target: () => TargetView,
   { identities, openLink, signal }: { identities: Identities; openLink: OpenLink; signal: AbortSignal },
 ) {
   const selectors = await caller.selectors(signal);
@@ -114,7 +116,7 @@ function refusalFor(error: unknown, target: TargetView, caller: Caller | undefin
     return {
       kind: 'gateway',
       message: `no gateway took the session: ${error.message}`,
-      hint: 'Check that a gateway for the target is running and that this identity may connect to it.',
+      hint: 'Connect again in a moment where a gateway is being started again; else check that one is running and that this identity may connect to it.',
     };
   }
   if (error instanceof AgentError) {

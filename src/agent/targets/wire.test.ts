@@ -13,8 +13,10 @@ describe('the link', () => {
     for (let length = 0; length < refusal.length; length++) {
       expect(parseStatus(refusal.subarray(0, length))).toEqual({ done: false });
     }
-    expect(parseStatus(refusal)).toEqual({ done: true, bytes: 7, reason: 'no! ' });
-    expect(parseStatus(Buffer.from([0, 9, 9]))).toEqual({ done: true, bytes: 1, reason: undefined });
+    expect(parseStatus(refusal)).toMatchObject({ done: true, bytes: 7, reason: 'no! ', isPassing: false });
+    expect(parseStatus(Buffer.from([0, 9, 9]))).toMatchObject({ done: true, bytes: 1, reason: undefined });
+    refusal[0] = 2;
+    expect(parseStatus(refusal)).toMatchObject({ done: true, reason: 'no! ', isPassing: true });
   });
 
   it('shows no more of a reason than fits a message', () => {

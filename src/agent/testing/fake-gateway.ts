@@ -11,6 +11,8 @@ export interface FakeGateway {
   readonly links: { id: string; target: string }[];
   /** Refuses with this reason. */
   refuse: string | undefined;
+  /** Takes nobody, for this reason. */
+  notNow: string | undefined;
   serve: (socket: TLSSocket) => void;
   close(): Promise<void>;
 }
@@ -46,9 +48,10 @@ export async function startFakeGateway(
       const [leaf] = peerChain(socket);
       const id = leaf ? (parseCertificate(leaf).names.uris[0] ?? '') : '';
       gateway.links.push({ id, target: received.toString('utf8', 6, end) });
-      if (gateway.refuse !== undefined) {
-        const reason = Buffer.from(gateway.refuse);
-        const head = Buffer.from([1, reason.length >> 8, reason.length & 0xff]);
+      const no = gateway.notNow ?? gateway.refuse;
+      if (no !== undefined) {
+        const reason = Buffer.from(no);
+        const head = Buffer.from([gateway.notNow === undefined ? 1 : 2, reason.length >> 8, reason.length & 0xff]);
         socket.end(Buffer.concat([head, reason]));
         return;
       }
@@ -63,7 +66,7 @@ export async function startFakeGateway(
   const gateway: FakeGateway = {
     address: typeof at === 'object' && at ? `127.0.0.1:${at.port}` : '',
     links: [],
-    refuse: undefined,
+    ...{ refuse: undefined, notNow: undefined },
     serve: (socket) => socket.pipe(socket),
     async close() {
       for (const socket of sockets) socket.destroy();
