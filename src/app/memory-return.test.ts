@@ -33,9 +33,28 @@ async function started() {
   return { use, pass, service, clock };
 }
 
+/** One that has given back what its start left behind. */
+async function atRest() {
+  const parts = await started();
+  await parts.pass(10);
+  parts.use.returned = 0;
+  return parts;
+}
+
 describe('memory', () => {
-  it('is given back within a minute after a rush', async () => {
+  it('that the start has left behind is given back once that is over', async () => {
     const { use, pass } = await started();
+    use.needed = 80 * MIB;
+    await pass(30, 1);
+    expect(use.returned).toBe(0);
+    await pass(10);
+    expect(use.resident).toBe(80 * MIB);
+    await pass(3600);
+    expect(use.returned).toBe(1);
+  });
+
+  it('is given back within a minute after a rush', async () => {
+    const { use, pass } = await atRest();
     use.resident = 400 * MIB;
     await pass(30, 1);
     expect(use.returned).toBe(0);
@@ -46,7 +65,7 @@ describe('memory', () => {
   });
 
   it('is given back as well when its use ends long after the rush, and without a sign', async () => {
-    const { use, pass } = await started();
+    const { use, pass } = await atRest();
     use.resident = 400 * MIB;
     use.needed = 400 * MIB;
     await pass(3600);
@@ -56,7 +75,7 @@ describe('memory', () => {
   });
 
   it('is given back within a minute by a process that kept something for hours before', async () => {
-    const { use, pass } = await started();
+    const { use, pass } = await atRest();
     use.resident = 250 * MIB;
     use.needed = 250 * MIB;
     await pass(3 * 3600 + 120);
@@ -66,7 +85,7 @@ describe('memory', () => {
   });
 
   it('that is in use is asked for ever more seldom', async () => {
-    const { use, pass } = await started();
+    const { use, pass } = await atRest();
     use.resident = 400 * MIB;
     use.needed = 400 * MIB;
     await pass(600);
@@ -76,7 +95,7 @@ describe('memory', () => {
   });
 
   it('is not asked for by a process that took little, nor by one that works', async () => {
-    const { use, pass } = await started();
+    const { use, pass } = await atRest();
     use.resident = 160 * MIB;
     await pass(3600);
     use.resident = 400 * MIB;
@@ -85,7 +104,7 @@ describe('memory', () => {
   });
 
   it('is no longer looked at once the process stops', async () => {
-    const { service, clock } = await started();
+    const { service, clock } = await atRest();
     await service.stop();
     expect(clock.pending()).toBe(0);
   });

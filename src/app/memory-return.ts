@@ -21,9 +21,10 @@ export interface ProcessUse {
 export function createMemoryReturn(deps: { clock: Clock; log: Log; process: ProcessUse }): Service {
   const { clock, log, process } = deps;
   let timer: Timer | undefined;
-  let leastBytes = process.residentBytes();
+  /** Nothing: what its start has left behind is given back as well. */
+  let leastBytes = 0;
   /** What it had when it last gave something back. */
-  let restBytes = leastBytes;
+  let restBytes = 0;
   let seen = { atMs: clock.monotonicMs(), cpuMs: process.cpuMs() };
   /** How many looks apart, and how many until the next. */
   let [apart, left] = [1, 0];
@@ -32,12 +33,13 @@ export function createMemoryReturn(deps: { clock: Clock; log: Log; process: Proc
     const isQuiet = now.cpuMs - seen.cpuMs < (now.atMs - seen.atMs) * QUIET_SHARE;
     seen = now;
     const bytes = process.residentBytes();
-    leastBytes = Math.min(leastBytes, bytes);
+    if (bytes < leastBytes) leastBytes = bytes;
     if (!isQuiet || bytes - leastBytes < WORTH_BYTES) return;
     const hasGrown = bytes - restBytes >= WORTH_BYTES;
     if (!hasGrown && left-- > 0) return;
     process.giveBack();
     restBytes = process.residentBytes();
+    if (leastBytes === 0) leastBytes = restBytes;
     const returnedBytes = bytes - restBytes;
     // What stays is in use: it is tried again, for that may end without a sign, but ever more seldom.
     apart = hasGrown || returnedBytes >= WORTH_BYTES ? 1 : Math.min(2 * apart, APART_MAX);

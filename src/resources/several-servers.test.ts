@@ -7,6 +7,8 @@ import { type Resources, resourcesMigrations } from './index.ts';
 import { createTestResources, GATEWAY, target, withId } from './testing/declared.ts';
 
 const signal = new AbortController().signal;
+/** Its next beat, and its next look at each of what it follows. */
+const TIMERS_OF_ONE = 3;
 let clock: ManualClock;
 beforeEach(() => {
   clock = createManualClock(1_000_000);
@@ -42,6 +44,8 @@ describe('several servers on one database', () => {
   /** Lets the servers that live beat once more each, `count` times. */
   async function beats(count: number, live: number): Promise<void> {
     for (let n = 0; n < count; n++) {
+      // Whoever has just beaten is seen to have before it waits again: time that passes in between would pass by it.
+      await eventually('each waits', () => clock.pending() === live * TIMERS_OF_ONE);
       const [before] = await postgres.query('select max(beats)::int as beats from resources_servers');
       await clock.advance(30_000);
       await eventually('every server has beaten', async () => {

@@ -92,7 +92,17 @@ export function rawSessionOn(stream: net.Socket): RawSession {
     wake();
   };
   stream.on('end', over).on('close', over);
+  let isWaitedFor = false;
   const until = async (done: (message: string) => boolean) => {
+    if (isWaitedFor) throw new Error('somebody waits already: each of the two would take what the other waits for');
+    isWaitedFor = true;
+    try {
+      return await next(done);
+    } finally {
+      isWaitedFor = false;
+    }
+  };
+  const next = async (done: (message: string) => boolean) => {
     const timeout = AbortSignal.timeout(PATIENCE_MS);
     for (;;) {
       const at = seen.findIndex(done);
