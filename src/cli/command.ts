@@ -1,5 +1,8 @@
 import type { Clock, Random } from '../std/index.ts';
 
+/** By these a person or a supervisor ends a command. */
+export const stopSignals = ['SIGINT', 'SIGTERM'] as const;
+
 /** What a command may touch: output, environment, time, chance, and the signal of Ctrl-C. */
 export interface CliContext {
   /** One line for a person; dropped with `--json`. */
