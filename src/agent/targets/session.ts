@@ -56,6 +56,7 @@ export async function serveTargetSession(
       signal: drain,
       ending: protocol.restEnding,
       words: () => protocol.refusal(STOPPING),
+      lost: (last) => (protocol.isOpen(last) ? protocol.refusal(LOST) : undefined),
     });
   } catch (error) {
     if (gone.signal.aborted) return;
@@ -204,6 +205,11 @@ const STOPPING: Refusal = {
   kind: 'stopping',
   message: 'the agent is shutting down; connect again',
   hint: 'Nothing of what was sent after the last answer has been carried out.',
+};
+const LOST: Refusal = {
+  kind: 'gateway',
+  message: 'the gateway of this session is gone',
+  hint: 'Whether what was sent after the last answer has been carried out is not known; a transaction that was open is rolled back. Connect again.',
 };
 const OPENING_MS_MAX = 10_000;
 /** Longer than any opening; what comes beyond it is no client of the protocol. */

@@ -421,10 +421,7 @@ describe('cancel requests', () => {
     await stranger.end();
     gate.setIdentity('spiffe://example.org/web');
     const ready = client.ready();
-    const early = await Promise.race([
-      ready,
-      new Promise((resolve) => setTimeout(() => resolve('runs'), 150)),
-    ]);
+    const early = await Promise.race([ready, new Promise((resolve) => setTimeout(() => resolve('runs'), 150))]);
     expect(early).toBe('runs');
     const own = await openRawClient(gate.port, { start: false });
     own.send(encodeCancelRequest(processId, key));
