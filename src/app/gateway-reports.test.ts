@@ -167,10 +167,10 @@ describe('how far a gateway is', () => {
     looksTake = true;
     await pass(300);
     await take(2);
-    expect([reports.state(), states()]).toEqual(['starting', ['starting']]);
+    expect([reports.state(), reports.announced(), states()]).toEqual(['starting', false, ['starting']]);
     looks[0]?.resolve();
     await settle();
-    expect([reports.state(), states()]).toEqual(['serving', ['starting', 'serving']]);
+    expect([reports.state(), reports.announced(), states()]).toEqual(['serving', true, ['starting', 'serving']]);
     informed = false;
     await pass(10_000);
     expect(reports.state()).toBe('serving');
@@ -206,7 +206,18 @@ describe('how far a gateway is', () => {
     expect(states().at(-1)).toBe('leaving');
   });
 
-  it('is not waited for when the server is away, or when it stops', async () => {
+  it('has been said also where the server did not hear it', async () => {
+    const way = Promise.withResolvers<void>();
+    sending = way.promise;
+    fails = new Error('UNIMPLEMENTED');
+    await take(1);
+    expect([reports.state(), reports.announced()]).toEqual(['serving', false]);
+    way.resolve();
+    await settle();
+    expect(reports.announced()).toBe(true);
+  });
+
+  it('is not waited for when the server is away', async () => {
     await take(1);
     fails = new Error('UNAVAILABLE');
     const left = reports.leave();

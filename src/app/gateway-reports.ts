@@ -11,6 +11,8 @@ export interface GatewayReports extends Service {
   /** An update was taken, with or without problems; each stream begins with one, so each server that it comes to is told. */
   taken(revision: number): void;
   state(): GatewayState;
+  /** True once it serves and has said so, whether or not the server heard it: whoever restarts one gateway after the other may go on. */
+  announced(): boolean;
   /** The gateway is about to stop. Resolves to how many others serve as soon as the server was told; undefined when that fails. */
   leave(): Promise<number | undefined>;
 }
@@ -35,6 +37,7 @@ export function createGatewayReports(deps: {
   const leaving = followAbort(stopping.signal);
   const left = Promise.withResolvers<number | undefined>();
   let state: GatewayState = 'starting';
+  let announced = false;
   let revision: number | undefined;
   let isNew = false;
   /** What the server was told last, in the form that it was told. */
@@ -64,6 +67,7 @@ export function createGatewayReports(deps: {
       if (failures === 0 && !stopping.signal.aborted) log.warn('app.report.failed', { problem: messageOf(error) });
       failures++;
     }
+    if (report.state === 'serving') announced = true;
     if (report.state === 'leaving') left.resolve(others);
   };
   const run = async () => {
@@ -89,7 +93,7 @@ export function createGatewayReports(deps: {
       isNew = true;
       wake();
     },
-    state: () => state,
+    ...{ state: () => state, announced: () => announced },
     leave() {
       state = 'leaving';
       leaving.abort();

@@ -2,7 +2,14 @@ import { join } from 'node:path';
 import type { GatewayUpdate } from '@countersign/sdk/contract/gen/countersign/control/v1/control_pb.ts';
 import { parseTrustDomain, spiffeIdOf } from '@countersign/sdk/identity';
 import { type GatewayConfig, parseAddress } from '../config/index.ts';
-import { createGateway, createSecretStore, type Gateway, loadProtocols, type SecretStore } from '../gateway/index.ts';
+import {
+  createGateway,
+  createSecretStore,
+  type Gateway,
+  type GatewayDeps,
+  loadProtocols,
+  type SecretStore,
+} from '../gateway/index.ts';
 import { protocols } from '../gateway/protocols/registry.generated.ts';
 import { createLedger, type LedgerReader, type LedgerWriter } from '../ledger/index.ts';
 import { createPolicyLoader } from '../policy/index.ts';
@@ -61,17 +68,7 @@ export async function createGatewayApp(deps: RoleDeps<GatewayConfig>): Promise<G
   const ledger = openLedger(deps, sealKey);
   const identity = createWorkloadIdentity({ clock, log, socket: config.workloadApi });
   const drainMs = parseDurationMs(config.drain) ?? 0;
-  const gateway = createGateway({
-    ...{ clock, random, log, identity, ledger, secrets, protocols: await loadProtocols(protocols) },
-    maskKey: deriveKey(sealKey, 'hash masks'),
-    withheldKey: openWithheldKey(config.dataDir, random),
-    listen: parseAddress(config.listen),
-    limits: { sessionsMax: config.sessionsMax, sessionsPerIdentityMax: config.sessionsPerIdentityMax },
-    ...budgets(config),
-    heap: createSystemHeap(),
-    durability: { reads: config.durability.reads, changes: config.durability.writes },
-    drainMs,
-  });
+  const gateway = await openGateway(deps, { sealKey, ledger, identity, secrets, drainMs });
   const drainDelayMs = parseDurationMs(config.drainDelay) ?? 0;
   const updates = createGatewayUpdates({ gateway, log, policies: createPolicyLoader(policySchema) });
   const serverClock = createPeerClock(clock);
@@ -97,11 +94,21 @@ export async function createGatewayApp(deps: RoleDeps<GatewayConfig>): Promise<G
   const metrics = metricsOf(gateway, ledger);
   const looks = createProcessLooks({ clock, log, dataDir: config.dataDir });
   let started = false;
+  const isAnnounced = () => !updates.informed() || reports?.announced() === true;
   const conditions = createConditions('gateway', {
     ...{ clock, log },
     looks: {
       ...looks.looks,
-      ...createGatewayLooks({ clock, config, ledger, identity, gateway, updates, watch, started: () => started }),
+      ...createGatewayLooks({
+        clock,
+        config,
+        ledger,
+        identity,
+        gateway,
+        updates,
+        watch,
+        started: () => started && isAnnounced(),
+      }),
       leaving: () => departure?.findings() ?? [],
       clock: createClockLook({ peer: serverClock, peerName: 'the server', synchronised: clockIsSynchronised }),
     },
@@ -130,6 +137,23 @@ export async function createGatewayApp(deps: RoleDeps<GatewayConfig>): Promise<G
     hurry: departure.hurry,
     failure: () => ledger.failure,
   };
+}
+
+async function openGateway(
+  { config, clock, random, log }: RoleDeps<GatewayConfig>,
+  parts: Pick<GatewayDeps, 'ledger' | 'identity' | 'secrets' | 'drainMs'> & { readonly sealKey: Secret },
+) {
+  const { sealKey, ...own } = parts;
+  return createGateway({
+    ...{ clock, random, log, ...own, protocols: await loadProtocols(protocols) },
+    maskKey: deriveKey(sealKey, 'hash masks'),
+    withheldKey: openWithheldKey(config.dataDir, random),
+    listen: parseAddress(config.listen),
+    limits: { sessionsMax: config.sessionsMax, sessionsPerIdentityMax: config.sessionsPerIdentityMax },
+    ...budgets(config),
+    heap: createSystemHeap(),
+    durability: { reads: config.durability.reads, changes: config.durability.writes },
+  });
 }
 
 function openLedger({ config, clock, log, random, trustDomain }: RoleDeps<GatewayConfig>, sealKey: Secret) {

@@ -19,7 +19,9 @@ const echo: LoadedProtocol = {
       async serve(session) {
         const { promise, resolve } = Promise.withResolvers<void>();
         const bye = (word: string) => session.client.end(`${word}\n`);
-        session.client.write(`${deps.name} ${session.identity.uri} ${session.door}\n`);
+        session.client.write(
+          `${deps.name} ${session.identity.uri} ${session.door}${session.isAside ? ' aside' : ''}\n`,
+        );
         session.client
           .on('data', (chunk) => session.client.write(chunk))
           .on('end', () => session.client.end())
@@ -105,10 +107,10 @@ function connect(port: number, svid: TestSvid | undefined, alpn: readonly string
   return socket;
 }
 
-function link(svid: TestSvid | undefined, target: string): TLSSocket {
+function link(svid: TestSvid | undefined, target: string, magic = 'CSL1'): TLSSocket {
   const socket = connect(gateway.address().link, svid, ['countersign-link/1']);
   const name = Buffer.from(target);
-  socket.write(Buffer.concat([Buffer.from('CSL1'), Buffer.from([0, name.length]), name]));
+  socket.write(Buffer.concat([Buffer.from(magic), Buffer.from([0, name.length]), name]));
   return socket;
 }
 
@@ -261,6 +263,14 @@ describe('before it stops, a gateway', () => {
     await left;
     expect(gateway.sessions()).toEqual([]);
     expect(await readAll(link(web, 'one'))).toMatch(/^\x02/);
+  });
+
+  test('takes what is said of those sessions, and knows it from a session', async () => {
+    await read(link(web, 'one'));
+    void gateway.leave(leaving.signal);
+    const aside = link(web, 'one', 'CSA1');
+    expect(await read(aside)).toBe('\0one spiffe://example.org/web agent aside\n');
+    expect(await readAll(link(stranger.issue('/web'), 'one', 'CSA1'))).toMatch(/^\x01/);
   });
 
   test('does not tell who it is not', async () => {

@@ -1,17 +1,18 @@
 import { createServer, type Server } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import { parseSpiffeId, parseTrustDomain } from '@countersign/sdk/identity';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createManualClock, createSeededRandom, type ManualClock } from '../../std/index.ts';
 import type { X509Svid } from '../cache/types.ts';
 import { type FakeGateway, startFakeGateway } from '../testing/fake-gateway.ts';
 import { createTestAuthority, type TestAuthority } from '../testing/test-authority.ts';
-import { createLinkOpener, type OpenLink } from './link.ts';
+import { createLinks, type Links } from './link.ts';
 
 const GATEWAY = 'spiffe://example.org/countersign/gateway';
 let clock: ManualClock;
 let authority: TestAuthority;
 let web: X509Svid;
-let openLink: OpenLink;
+let links: Links;
 let gateways: FakeGateway[];
 /** Those of the target, as the server tells them. */
 let told: { address: string; spiffeId: string }[];
@@ -25,7 +26,7 @@ beforeEach(async () => {
     trustDomain: parseTrustDomain('example.org'),
   });
   web = issue('/web');
-  openLink = createLinkOpener({ clock, node: () => 'node' });
+  links = createLinks({ clock, node: () => 'node' });
   gateways = [];
   told = [];
   for (let n = 0; n < 2; n++) {
@@ -49,7 +50,7 @@ function issue(path: string): X509Svid {
 async function open(svid = web, signal = new AbortController().signal): Promise<FakeGateway | undefined> {
   const before = gateways.map(({ links }) => links.length);
   const target = () => ({ name: 'orders', protocol: 'postgres', gateways: told });
-  const link = await openLink({ target, svid, bundles: [authority.bundle(1)], signal });
+  const link = await links.open({ target, svid, bundles: [authority.bundle(1)], signal });
   const port = link.remotePort;
   link.destroy();
   const taken = gateways.find(({ address }) => address.endsWith(`:${port}`));
@@ -187,5 +188,38 @@ describe('when no gateway takes it, a session', () => {
     end.abort(new Error('gone'));
     expect((await waiting)?.message).toBe('gone');
     await expect.poll(() => clock.pending()).toBe(0);
+  });
+});
+
+describe('a word aside', () => {
+  it('reaches each other gateway that has sessions of that identity at that target, though it takes no new ones', async () => {
+    const [first, second] = await ranked();
+    const batch = issue('/batch');
+    const held = async (svid = web, name = 'orders') => {
+      const target = () => ({ name, protocol: 'postgres', gateways: told });
+      return links.open({ target, svid, bundles: [authority.bundle(1)], signal: new AbortController().signal });
+    };
+    const open = [await held(), await held()];
+    first.notNow = 'the gateway is about to stop';
+    const cancelling = await held();
+    first.asides.length = 0;
+    links.sayAside(cancelling, Buffer.from('cancel it'));
+    await expect.poll(() => first.asides).toEqual(['orders cancel it']);
+    expect(second.asides).toEqual([]);
+    for (const [svid, name] of [
+      [batch, 'orders'],
+      [web, 'other'],
+    ] as const) {
+      const stranger = await held(svid, name);
+      links.sayAside(stranger, Buffer.from('not of theirs'));
+      stranger.destroy();
+    }
+    for (const link of open) link.destroy();
+    await Promise.all(open.map((link) => new Promise((resolve) => link.once('close', resolve))));
+    links.sayAside(cancelling, Buffer.from('nobody is left'));
+    links.sayAside(open[0] as TLSSocket, Buffer.from('it is gone')); // Two are made.
+    cancelling.destroy();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect([first.asides, second.asides]).toEqual([['orders cancel it'], []]);
   });
 });

@@ -20,26 +20,78 @@ export interface LinkWanted {
   readonly signal: AbortSignal;
 }
 
-export type OpenLink = (wanted: LinkWanted) => Promise<TLSSocket>;
+/** The links of an agent. */
+export interface Links {
+  /** @throws AgentError ERR_AGENT_GATEWAY saying what was wrong with each gateway */
+  open(wanted: LinkWanted): Promise<TLSSocket>;
+  /**
+   * Says what came by a link of that identity to all other gateways as well that have sessions of it at this target: such as that a statement is to be
+   * cancelled, which only its own gateway can do. Nobody hears whether it came to anything.
+   */
+  sayAside(link: TLSSocket, words: Buffer): void;
+}
 
 /**
- * Creates what opens a link to one of the target's gateways, as a {@link GatewayChoice} orders them: TLS 1.3 with the workload's own SVID, the
+ * Creates what opens links to one of a target's gateways, as a {@link GatewayChoice} orders them: TLS 1.3 with the workload's own SVID, the
  * gateway proven by its SPIFFE ID, then the preface that names the target. While none can be reached, or those that are take nobody now, it
  * waits for some seconds: a gateway that is started again is back by then. The socket is paused; whoever takes it closes it.
  *
  * The link: `CSL1`, length of the target's name (u16), the name; the gateway answers one byte, 0 for yes, 2 for "not now, whoever asks", anything
  * else for no; unless it is yes, followed by the length (u16) and text of its reason. After a yes, the bytes are the target's protocol, both ways.
- * @throws AgentError ERR_AGENT_GATEWAY saying what was wrong with each gateway
+ * `CSA1` in place of `CSL1`: no session is wanted, only something said of one that there is.
  */
-export function createLinkOpener({ clock, node }: { clock: Clock; node: () => string }): OpenLink {
+export function createLinks({ clock, node }: { clock: Clock; node: () => string }): Links {
   // One for all links of an SVID: OpenSSL's half of it lies beside the heap, and stays until a full collection.
   const contexts = new WeakMap<X509Svid, SecureContext>();
   const choice = createGatewayChoice({ clock, node });
-  return async (wanted) => {
-    const context = contexts.get(wanted.svid) ?? contextOf(wanted.svid);
-    contexts.set(wanted.svid, context);
-    return openAny({ ...wanted, clock, choice, context });
+  const open = new Map<TLSSocket, OpenedLink>();
+  return {
+    async open(asked) {
+      const context = contexts.get(asked.svid) ?? contextOf(asked.svid);
+      contexts.set(asked.svid, context);
+      const wanted = { ...asked, clock, choice, context };
+      const { link, place } = await openAny(wanted);
+      open.set(link, { wanted, place, target: wanted.target().name });
+      link.once('close', () => open.delete(link));
+      if (link.destroyed) open.delete(link);
+      return link;
+    },
+    sayAside(link, words) {
+      const own = open.get(link);
+      if (own === undefined) return;
+      const others = new Map<string, GatewayPlace>();
+      for (const { target, place, wanted } of open.values())
+        if (target === own.target && wanted.svid.spiffeId.uri === own.wanted.svid.spiffeId.uri)
+          others.set(`${place.spiffeId} ${place.address}`, place);
+      others.delete(`${own.place.spiffeId} ${own.place.address}`);
+      for (const place of others.values()) void sayAt(place, own, words);
+    },
   };
+}
+
+interface OpenedLink {
+  readonly wanted: Wanted;
+  readonly place: GatewayPlace;
+  readonly target: string;
+}
+
+async function sayAt(place: GatewayPlace, { wanted, target }: OpenedLink, words: Buffer): Promise<void> {
+  // Not until whoever said it goes: a client that cancels may go at once.
+  const limit = timeoutSignal(wanted.clock, LINK_MS_MAX);
+  try {
+    const { signal } = limit;
+    const link = await openOne(wanted, { ...place, ...{ target, signal, reached() {} }, kind: 'aside' });
+    signal.addEventListener('abort', () => link.destroy(), { once: true });
+    await new Promise<void>((resolve) => {
+      link.once('close', resolve);
+      link.resume().end(words);
+      link.once('end', () => link.destroy());
+    });
+  } catch {
+    // It is said to whoever may know of it, and promised to nobody.
+  } finally {
+    limit.cancel();
+  }
 }
 
 type Wanted = LinkWanted & {
@@ -48,14 +100,14 @@ type Wanted = LinkWanted & {
   readonly context: SecureContext;
 };
 
-async function openAny(wanted: Wanted): Promise<TLSSocket> {
+async function openAny(wanted: Wanted): Promise<{ link: TLSSocket; place: GatewayPlace }> {
   const { clock, signal } = wanted;
   const endMs = clock.monotonicMs() + NONE_MS_MAX;
   for (let pauseMs = PAUSE_MS_MIN; ; pauseMs = Math.min(pauseMs * 2, PAUSE_MS_MAX)) {
     const target = wanted.target();
     const problems: { readonly place: GatewayPlace; readonly error: unknown }[] = [];
-    const link = await openOnce(wanted, target, (place, error) => problems.push({ place, error }));
-    if (link !== undefined) return link;
+    const opened = await openOnce(wanted, target, (place, error) => problems.push({ place, error }));
+    if (opened !== undefined) return opened;
     const isPassing = problems.every(({ error }) => !(error instanceof Refused || error instanceof Unproven));
     if (!isPassing || clock.monotonicMs() + pauseMs > endMs) {
       const told = problems.map(({ place, error }) => `${place.address}: ${messageOf(error)}`);
@@ -71,16 +123,16 @@ function openOnce(
   wanted: Wanted,
   target: TargetView,
   failed: (place: GatewayPlace, error: unknown) => void,
-): Promise<TLSSocket | undefined> {
+): Promise<{ link: TLSSocket; place: GatewayPlace } | undefined> {
   const { clock, choice, signal } = wanted;
   return openFirst(choice.order(target), {
     ...{ clock, signal },
     async open(place, attempt) {
-      const link = await openOne(wanted, { ...place, ...attempt, target: target.name });
+      const link = await openOne(wanted, { ...place, ...attempt, target: target.name, kind: 'session' });
       choice.took(place);
-      return link;
+      return { link, place };
     },
-    close: (link) => link.destroy(),
+    close: ({ link }) => link.destroy(),
     missed(place, error) {
       // A no says nothing of what others would be told there.
       if (error instanceof Refused) choice.took(place);
@@ -92,7 +144,7 @@ function openOnce(
 
 async function openOne(
   { clock, context, bundles }: Wanted,
-  { address, spiffeId, target, ...attempt }: GatewayPlace & Attempt & { target: string },
+  { address, spiffeId, target, kind, ...attempt }: GatewayPlace & Attempt & { target: string; kind: LinkKind },
 ): Promise<TLSSocket> {
   const { host, port } = splitAddress(address);
   const limit = timeoutSignal(clock, LINK_MS_MAX, attempt.signal);
@@ -119,7 +171,7 @@ async function openOne(
     await once(socket, 'secureConnect');
     proveGateway(socket, { clock, bundles, spiffeId });
     socket.setNoDelay(true);
-    socket.write(encodePreface(target));
+    socket.write(encodePreface(target, kind));
     await readStatus(socket);
     return socket;
   } catch (error) {
@@ -161,12 +213,14 @@ function proveGateway(
   if (verdict.id.uri !== expected.uri) throw new Unproven(`it is ${verdict.id.uri}, not ${expected.uri}`);
 }
 
-/** `CSL1`, u16 length, name. */
-export function encodePreface(name: string): Buffer {
+type LinkKind = 'session' | 'aside';
+
+/** `CSL1` or `CSA1`, u16 length, name. */
+export function encodePreface(name: string, kind: LinkKind): Buffer {
   const text = Buffer.from(name, 'utf8');
   const length = Buffer.alloc(2);
   length.writeUInt16BE(text.length);
-  return Buffer.concat([MAGIC, length, text]);
+  return Buffer.concat([Buffer.from(kind === 'session' ? 'CSL1' : 'CSA1', 'latin1'), length, text]);
 }
 
 /** Reads the gateway's answer; what it sent after a yes goes back into the socket, which is left paused. */
@@ -231,7 +285,6 @@ function once(socket: TLSSocket, event: 'secureConnect' | 'readable'): Promise<v
 
 /** Names the link's protocol in the handshake, so that nothing else is ever taken for it. */
 const ALPN = 'countersign-link/1';
-const MAGIC = Buffer.from('CSL1', 'latin1');
 /** The gateway's answer to whoever asks, while it starts and before it stops. */
 const NOT_NOW = 2;
 /** Connecting, handshake and answer of one gateway. */

@@ -8,7 +8,7 @@ import { AgentError } from '../errors.ts';
 import { isWithoutIdentity, type Refusals } from '../refusals.ts';
 import type { Identities } from '../workload-api/identities.ts';
 import { carry } from './carry.ts';
-import type { OpenLink } from './link.ts';
+import type { Links } from './link.ts';
 import type { Refusal, TargetProtocol } from './target-refusal.ts';
 
 /**
@@ -30,7 +30,7 @@ export async function serveTargetSession(
     counters: Counters;
     callers: Callers;
     identities: Identities;
-    openLink: OpenLink;
+    links: Links;
     /** Ends sessions once they are answered, and admits no new one. */
     drain: AbortSignal;
     signal: AbortSignal;
@@ -52,6 +52,9 @@ export async function serveTargetSession(
     }
     counters.targetSessions++;
     log.debug('agent.target.session_opened', { target: target.name, pid: caller.pid });
+    socket.once('data', (first: Buffer) => {
+      if (protocol.isAside(first)) deps.links.sayAside(link, first);
+    });
     await carry(socket, link, {
       signal: drain,
       ending: protocol.restEnding,
@@ -78,7 +81,7 @@ export async function serveTargetSession(
 async function establish(
   caller: Caller,
   target: () => TargetView,
-  { identities, openLink, signal }: { identities: Identities; openLink: OpenLink; signal: AbortSignal },
+  { identities, links, signal }: { identities: Identities; links: Links; signal: AbortSignal },
 ) {
   const selectors = await caller.selectors(signal);
   const view = await identities.look(selectors, 'svids', signal);
@@ -87,7 +90,7 @@ async function establish(
   if (!first || first.entry.id !== view.matched[0]?.id) {
     throw new RpcError(Code.UNAVAILABLE, 'the default identity has no valid SVID now');
   }
-  const link = await openLink({ target, svid: first.svid, bundles: view.bundles, signal });
+  const link = await links.open({ target, svid: first.svid, bundles: view.bundles, signal });
   try {
     caller.assertAlive();
     return link;

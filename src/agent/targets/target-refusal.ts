@@ -10,6 +10,7 @@ export const targetProtocols: Readonly<Record<string, TargetProtocol>> = {
     // ReadyForQuery outside of a transaction.
     restEnding: Buffer.from('Z\0\0\0\x05I', 'latin1'),
     isOpen: isPostgresOpen,
+    isAside: isPostgresCancel,
   },
 };
 
@@ -31,6 +32,8 @@ export interface TargetProtocol {
    * that ends it there without a word was not told to by its client.
    */
   readonly isOpen: (last: { readonly fromGateway: Buffer; readonly fromClient: Buffer }) => boolean;
+  /** True when a client's first bytes are about another session, and begin none. */
+  readonly isAside: (first: Buffer) => boolean;
 }
 
 export type Opening =
@@ -62,6 +65,11 @@ function readPostgresOpening(received: Buffer): Opening {
   // What is no startup packet is answered as if it were one: the text of the refusal is the best that can be said to it.
   if (length < 8 || length > STARTUP_BYTES_MAX) return { step: 'ready' };
   return received.length < length ? { step: 'more' } : { step: 'ready' };
+}
+
+/** @see PostgreSQL protocol, "Message Formats": CancelRequest */
+function isPostgresCancel(first: Buffer): boolean {
+  return first.length >= 8 && first.length === first.readUInt32BE(0) && first.readUInt32BE(4) === CANCEL_REQUEST;
 }
 
 /** Behind ReadyForQuery, whatever it says of a transaction, and not behind Terminate. */

@@ -5,7 +5,8 @@ import { fuzz, seeds } from './wire.fuzz.ts';
 
 describe('the link', () => {
   it('opens with CSL1, the length of the name and the name', () => {
-    expect(encodePreface('orders').toString('latin1')).toBe('CSL1\0\x06orders');
+    expect(encodePreface('orders', 'session').toString('latin1')).toBe('CSL1\0\x06orders');
+    expect(encodePreface('orders', 'aside').toString('latin1')).toBe('CSA1\0\x06orders');
   });
 
   it('waits for the whole answer of the gateway, however it is split', () => {
