@@ -64,12 +64,17 @@ class Race<Place, Opened> {
       trying.isLate = true;
       this.#next();
     };
-    const trying = { end: followAbort(), timer: clock.after(UNREACHED_MS_MAX, late), isLate: false };
+    // Where this process was held up, what came meanwhile is heard of before it counts as late.
+    const after = (delayMs: number) =>
+      clock.after(delayMs, () => {
+        trying.timer = clock.after(0, late);
+      });
+    const trying = { end: followAbort(), timer: after(UNREACHED_MS_MAX), isLate: false };
     this.#trying.set(place, trying);
     const reached = () => {
       if (trying.isLate || !this.#trying.has(place)) return;
       trying.timer.cancel();
-      trying.timer = clock.after(UNANSWERED_MS_MAX, late);
+      trying.timer = after(UNANSWERED_MS_MAX);
     };
     open(place, { signal: trying.end.signal, reached }).then(
       (opened) => this.#opened(place, opened),
