@@ -26,9 +26,10 @@ if (Number(process.versions.node.split('.')[0]) >= MAJOR_MIN) {
 } else {
   const node = packagedNode();
   if (node === undefined) {
-    process.stderr.write(
+    complain(
+      'UNAVAILABLE',
       `countersign needs Node ${MAJOR_MIN} or later; this is ${process.versions.node}, and no packaged Node was found.\n` +
-        `Install Node ${MAJOR_MIN}, or run: npm install node-linux-${process.arch}@${MAJOR_MIN}\n`,
+        `Install Node ${MAJOR_MIN}, or run: npm install node-linux-${process.arch}@${MAJOR_MIN}`,
     );
     process.exitCode = 69;
   } else {
@@ -39,7 +40,7 @@ if (Number(process.versions.node.split('.')[0]) >= MAJOR_MIN) {
     });
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
     child.on('error', (error) => {
-      process.stderr.write(`countersign could not start ${node}: ${error.message}\n`);
+      complain('UNAVAILABLE', `countersign could not start ${node}: ${error.message}`);
       process.exitCode = 69;
     });
     child.on('exit', (code, signal) => {
@@ -59,9 +60,15 @@ function flagsOfRole() {
     const limit = heapFlags(process);
     return limit.length === 0 ? limit : [...limit, '--max-semi-space-size=16', '--expose-gc'];
   } catch (error) {
-    process.stderr.write(`countersign: ${error.message}\n`);
+    complain('ERR_APP_CONFIG', `countersign: ${error.message}`);
     process.exit(78);
   }
+}
+
+/** Says what is wrong as all commands do: in words, or as one line of JSON. */
+function complain(code, message) {
+  const asJson = process.argv.slice(2).includes('--json');
+  process.stderr.write(`${asJson ? JSON.stringify({ error: { code, message } }) : message}\n`);
 }
 
 /** The limit of a heap holds from its beginning on: this process becomes one that has it, with its number, files and parent kept. */

@@ -9,7 +9,7 @@ import { policiesInForce } from './policies-asked.ts';
 export async function checkExpired({ clock, signal }: CliContext, socket: string): Promise<Check[]> {
   const client = createRpcClient({ clock, log: createSilentLog(), connect: { unix: socket } });
   try {
-    const policies = await policiesInForce(client, { signal, timeoutMs: TIMEOUT_MS });
+    const policies = await policiesInForce(client, { signal, timeoutMs: TIMEOUT_MS }, '@expires');
     const expired = expiredPolicies(policies, clock.now());
     if (expired.length === 0) return [];
     const named = expired.slice(0, NAMED_MAX).map(({ policy }) => policy);

@@ -59,13 +59,15 @@ function specsOf(
   return new Map(resources.flatMap(({ kind, name, spec }) => (kind === 'Target' ? [[name, spec]] : [])));
 }
 
-/** The policies in force at the server. @throws PolicyError, RpcError */
+/** The policies in force at the server: all of them, or those of documents that mention a word. @throws PolicyError, RpcError */
 export async function policiesInForce(
   client: RpcClient,
   options: { readonly signal: AbortSignal; readonly timeoutMs: number },
+  mentioning = '',
 ): Promise<CompiledPolicies> {
   const { resources } = await client.unary(Control.method.listResources, { kind: 'Policy' }, options);
-  return compiledOf(resources.map(({ kind, name, specJson }) => ({ kind, name, spec: specOf(specJson) })));
+  const wanted = resources.filter(({ specJson }) => specJson.includes(mentioning));
+  return compiledOf(wanted.map(({ kind, name, specJson }) => ({ kind, name, spec: specOf(specJson) })));
 }
 
 /** @throws PolicyError where another version's server has taken what this one can't read */

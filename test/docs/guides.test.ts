@@ -1,7 +1,8 @@
 /** The guides are followed by the letter: every command and statement in them, in order, on a real stack. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { mayLackPsql } from '../support/psql.ts';
-import { type Block, documents } from './markdown.ts';
+import { documents } from './markdown.ts';
+import { expectPrinted } from './printed.ts';
 import { createReader, type Reader } from './reader.ts';
 
 // In the order in which a newcomer reads them: the later ones build on what the first has set up.
@@ -40,21 +41,3 @@ describe.skipIf(mayLackPsql())('the guides', () => {
     return expect(finished.code, printed).toBe(0);
   });
 });
-
-/** Each line was printed by the block before, whatever the numbers, digests and times in it. */
-function expectPrinted(printed: string, block: Block): void {
-  const lines = printed.split('\n').map(shape);
-  for (const line of block.text.split('\n').map(shape)) {
-    if (line === '' || line === '…') continue;
-    expect(lines, `not printed as ${block.file}:${block.line} says:\n${printed}`).toContain(line);
-  }
-}
-
-function shape(line: string): string {
-  return line
-    .replaceAll(/\b[0-9a-f]{8,}\b/g, 'N')
-    .replaceAll(/\d+/g, 'N')
-    .replaceAll(/[-─]{2,}/g, '--')
-    .replaceAll(/\s+/g, ' ')
-    .trim();
-}

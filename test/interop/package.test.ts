@@ -5,12 +5,10 @@ import * as path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { createDaemon, type Daemon, run, spawnGuard } from '../support/processes.ts';
-import { commandIn, mayLack, runTool } from './toolchain.ts';
+import { installPackage } from './installed-package.ts';
+import { commandIn, mayLack } from './toolchain.ts';
 
-const root = path.join(import.meta.dirname, '../..');
 const npm = commandIn([], 'npm');
-/** What the package is made of. */
-const MADE_OF = ['bin', 'src', 'sdk', 'scripts', 'package.json', 'package-lock.json', 'tsconfig.json', 'README.md'];
 
 describe.skipIf(mayLack(npm))('the installed package', () => {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'cs-package-'));
@@ -21,15 +19,7 @@ describe.skipIf(mayLack(npm))('the installed package', () => {
   let dev: Daemon | undefined;
 
   beforeAll(async () => {
-    // Its bundle is made anew, and the one of this checkout is in use.
-    const copy = path.join(folder, 'copy');
-    for (const name of [...MADE_OF, 'LICENSE'])
-      fs.cpSync(path.join(root, name), path.join(copy, name), { recursive: true });
-    fs.symlinkSync(path.join(root, 'node_modules'), path.join(copy, 'node_modules'));
-    await runTool(npm ?? '', ['pack', copy, '--pack-destination', folder]);
-    const [file = ''] = fs.readdirSync(folder).filter((name) => name.endsWith('.tgz'));
-    const prefix = ['--global', '--prefix', path.join(folder, 'prefix')];
-    await runTool(npm ?? '', ['install', ...prefix, '--prefer-offline', path.join(folder, file)]);
+    await installPackage(npm ?? '', folder);
   });
   afterAll(async () => {
     await dev?.end('SIGKILL');

@@ -102,6 +102,11 @@ function offsets(length: number): number[] {
   return isWhole ? all : all.filter((n) => n === 1 || n % step === 0);
 }
 
+/** Every n-th byte up to `length`. */
+function everyNth(n: number, length: number): number[] {
+  return offsets(length).filter((offset) => offset % n === 0);
+}
+
 /** No role has ended, all are ready, and a statement passes through them. */
 async function expectAllAlive(): Promise<void> {
   expect(ROLES.map((role) => [role, stack.roles[role].exitCode])).toEqual(ROLES.map((role) => [role, undefined]));
@@ -215,7 +220,8 @@ describe('a goodbye at any byte of a conversation ends no process', () => {
     'of agent and gateway with the server',
     async () => {
       for (const way of OF_ANYBODY) {
-        for (const afterBytes of offsets(isWhole ? 4000 : 1).map((n) => n + (isWhole ? 0 : 700))) {
+        // Every byte of what is said here the stranger above was cut off at, by the same code; each of these waits until one comes back by itself.
+        for (const afterBytes of isWhole ? everyNth(37, 4000) : [701]) {
           const { cuts } = between.server;
           between.server.plan = () => ({ ...way, afterBytes });
           between.server.dropAll();

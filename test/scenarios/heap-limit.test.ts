@@ -74,6 +74,15 @@ describe('the limit of the heap', () => {
     expect([status, stderr]).toEqual([78, expect.stringContaining('COUNTERSIGN_HEAP_MB must be a number of MiB')]);
   });
 
+  it('that is no number is told as JSON to whoever asks for that', () => {
+    const { status, stderr } = spawnSync(process.execPath, [join(root, 'bin/countersign.js'), 'server', '--json'], {
+      encoding: 'utf8',
+      env: { ...process.env, COUNTERSIGN_HEAP_MB: '1G' },
+    });
+    const message = expect.stringContaining('COUNTERSIGN_HEAP_MB must be a number of MiB');
+    expect([status, JSON.parse(stderr)]).toEqual([78, { error: { code: 'ERR_APP_CONFIG', message } }]);
+  });
+
   it('is that of the process that serves, under the number that was started', () => {
     const probe = `data:text/javascript,${encodeURIComponent(
       "process.on('exit', () => process.stdout.write(process.pid + ' ' + process.execArgv.join(' ')))",
