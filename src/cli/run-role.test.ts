@@ -44,15 +44,6 @@ describe('a role that runs', () => {
     expect(clock.pending()).toBe(1); // What would end it if its process did not end now.
   });
 
-  it('and waits for others when it is stopped does not any more once another signal comes', async () => {
-    const stopped = Promise.withResolvers<void>();
-    const { end, run, next } = setUp({ stop: () => stopped.promise, hurry: () => stopped.resolve() });
-    next();
-    end.abort();
-    next();
-    expect(await run).toBe(0);
-  });
-
   it.each([
     ['does not stop', { stop: () => new Promise<void>(() => {}) }],
     ['does not come to an end with its start', { start: () => new Promise<void>(() => {}) }],
@@ -83,6 +74,15 @@ describe('a role that runs', () => {
     await clock.advance(1000);
     await ended;
     expect(seen).toEqual(['start', 'started', 'stop']);
+  });
+
+  it('and waits for others when it is stopped does not any more once another signal comes', async () => {
+    const stopped = Promise.withResolvers<void>();
+    const { end, run, next } = setUp({ stop: () => stopped.promise, hurry: () => stopped.resolve() });
+    next();
+    end.abort();
+    next();
+    expect(await run).toBe(0);
   });
 
   it('ends with what it failed by, not with what stopping it failed by then', async () => {
