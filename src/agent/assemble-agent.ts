@@ -187,7 +187,7 @@ function assembleDoors(
   const callers = createCallers({ clock, log: refused, counters, readPeer, attestors });
   const identities = createIdentities({ ...parts, clock, log });
   const ownBundle = () => cache.bundle(config.trustDomain);
-  const links = createLinks({ clock, node: () => parts.attachment.identity()?.id.uri ?? '' });
+  const links = createLinks({ clock, log: refused, node: () => parts.attachment.identity()?.id.uri ?? '' });
   const sockets = createTargetSockets({
     targetsDir: config.targetsDir,
     ...{ clock, log },

@@ -172,6 +172,26 @@ describe('when both are told to stop at once', () => {
   });
 });
 
+it('a gateway that hangs holds up the session that finds it so, for some seconds, and no other', async () => {
+  const { session, holder, other } = await openSession();
+  session.close();
+  holder.signal('SIGSTOP');
+  try {
+    const first = await openSession();
+    expect(first.holder).toBe(other);
+    first.session.close();
+    for (let n = 0; n < 3; n++) {
+      const beganMs = performance.now();
+      const next = await openSession();
+      expect(next.holder).toBe(other);
+      next.session.close();
+      expect(performance.now() - beganMs).toBeLessThan(HEDGE_MS_MAX);
+    }
+  } finally {
+    holder.signal('SIGCONT');
+  }
+});
+
 describe('a gateway that is killed', () => {
   it('ends its sessions with an error that says so, and whoever comes then is served by the other at once', async () => {
     const { session, holder, other } = await openSession();

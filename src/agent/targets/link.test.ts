@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { parseSpiffeId, parseTrustDomain } from '@countersign/sdk/identity';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createManualClock, createSeededRandom, type ManualClock } from '../../std/index.ts';
+import { createManualClock, createSeededRandom, createSilentLog, type ManualClock } from '../../std/index.ts';
 import type { X509Svid } from '../cache/types.ts';
 import { type FakeGateway, startFakeGateway } from '../testing/fake-gateway.ts';
 import { createTestAuthority, type TestAuthority } from '../testing/test-authority.ts';
@@ -26,7 +26,7 @@ beforeEach(async () => {
     trustDomain: parseTrustDomain('example.org'),
   });
   web = issue('/web');
-  links = createLinks({ clock, node: () => 'node' });
+  links = createLinks({ clock, log: createSilentLog(), node: () => 'node' });
   gateways = [];
   told = [];
   for (let n = 0; n < 2; n++) {

@@ -3,7 +3,7 @@ import { type ConnectionOptions, connect, createSecureContext, type SecureContex
 import { parseSpiffeId, type TrustDomain } from '@countersign/sdk/identity';
 import type { Bundle, TargetView } from '../../model/index.ts';
 import { peerChain } from '../../rpc/index.ts';
-import { abortError, type Clock, messageOf, sleep, timeoutSignal } from '../../std/index.ts';
+import { abortError, type Clock, type Log, messageOf, sleep, timeoutSignal } from '../../std/index.ts';
 import { encodePem, verifyX509Svid } from '../../wire/x509/index.ts';
 import type { X509Svid } from '../cache/types.ts';
 import { AgentError } from '../errors.ts';
@@ -40,7 +40,7 @@ export interface Links {
  * else for no; unless it is yes, followed by the length (u16) and text of its reason. After a yes, the bytes are the target's protocol, both ways.
  * `CSA1` in place of `CSL1`: no session is wanted, only something said of one that there is.
  */
-export function createLinks({ clock, node }: { clock: Clock; node: () => string }): Links {
+export function createLinks({ clock, log, node }: { clock: Clock; log: Log; node: () => string }): Links {
   // One for all links of an SVID: OpenSSL's half of it lies beside the heap, and stays until a full collection.
   const contexts = new WeakMap<X509Svid, SecureContext>();
   const choice = createGatewayChoice({ clock, node });
@@ -49,7 +49,7 @@ export function createLinks({ clock, node }: { clock: Clock; node: () => string 
     async open(asked) {
       const context = contexts.get(asked.svid) ?? contextOf(asked.svid);
       contexts.set(asked.svid, context);
-      const wanted = { ...asked, clock, choice, context };
+      const wanted = { ...asked, clock, log, choice, context };
       const { link, place } = await openAny(wanted);
       open.set(link, { wanted, place, target: wanted.target().name });
       link.once('close', () => open.delete(link));
@@ -96,6 +96,8 @@ async function sayAt(place: GatewayPlace, { wanted, target }: OpenedLink, words:
 
 type Wanted = LinkWanted & {
   readonly clock: Clock;
+  /** Of lines that each session may cause. */
+  readonly log: Log;
   readonly choice: GatewayChoice;
   readonly context: SecureContext;
 };
@@ -124,7 +126,7 @@ function openOnce(
   target: TargetView,
   failed: (place: GatewayPlace, error: unknown) => void,
 ): Promise<{ link: TLSSocket; place: GatewayPlace } | undefined> {
-  const { clock, choice, signal } = wanted;
+  const { clock, log, choice, signal } = wanted;
   return openFirst(choice.order(target), {
     ...{ clock, signal },
     async open(place, attempt) {
@@ -137,6 +139,7 @@ function openOnce(
       // A no says nothing of what others would be told there.
       if (error instanceof Refused) choice.took(place);
       else choice.missed(place);
+      log.info('agent.gateway.missed', { gateway: place.address, target: target.name, problem: messageOf(error) });
       failed(place, error);
     },
   });
