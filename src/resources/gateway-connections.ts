@@ -37,7 +37,8 @@ export function createGatewayConnections(deps: {
     const [id = '', address = ''] = key.split(' ');
     const known = connections.get(key);
     const row = { spiffe_id: id, address, since_ms: clock.now(), owner };
-    return known === undefined ? { ...row, connected: 0 } : { ...row, connected: 1, state: known.state };
+    // As what comes next: it may be to a server, or be a gateway, that knows nothing of states.
+    return { ...row, connected: known === undefined ? 0 : 1, state: known?.state ?? 'serving' };
   };
   /** One after the other, and each writes what is true when its turn comes: the last one written is the last that happened. */
   const writeNow = (key: string, said: Pick<GatewayRow, 'reported' | 'findings'>) =>
@@ -83,7 +84,7 @@ interface Connection {
 
 /** What a gateway said is left as it is where it is not given. */
 type GatewayRow = Omit<Row, 'reported' | 'findings' | 'state'> &
-  Partial<Pick<Row, 'reported' | 'findings'>> & { readonly state?: GatewayState };
+  Partial<Pick<Row, 'reported' | 'findings'>> & { readonly state: GatewayState };
 type Row = ResourcesTables['resources_gateways'];
 
 /** True when the report changed something. */
@@ -103,7 +104,7 @@ async function writeReport(trx: Kysely<ResourcesTables>, row: GatewayRow): Promi
   if (row.connected === 0 && before.owner !== row.owner) return false;
   const isUnsaid = row.reported === null && before.reported !== null;
   const isNew = row.connected !== before.connected || row.owner !== before.owner;
-  if (!isNew && !isUnsaid && (row.state ?? before.state) === before.state) return false;
+  if (!isNew && !isUnsaid && row.state === before.state) return false;
   // Moving to another server is no interruption worth a new date.
   const since_ms = row.connected === before.connected ? before.since_ms : row.since_ms;
   await trx

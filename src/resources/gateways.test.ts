@@ -76,6 +76,7 @@ describe('gateways', () => {
     expect(told).toBe(4);
     expect(await resources.reportedGateways()).toMatchObject([{ state: 'leaving' }, { state: 'serving' }]);
     await report('gw:1', false);
+    expect(resources.gateways()).toMatchObject([{ connected: false, state: 'serving' }, { connected: true }]);
     await resources.reportGateway({ spiffeId: GATEWAY, address: 'gw:1', connected: true, state: 'starting' });
     expect(resources.gateways()).toMatchObject([{ connected: true, state: 'starting' }, { connected: true }]);
   });

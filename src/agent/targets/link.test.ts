@@ -119,6 +119,16 @@ describe('a session', () => {
     expect(await open()).toBe(first);
   });
 
+  it('goes back at once to one that was away for a moment when the other goes, whatever the list says', async () => {
+    const [first, second] = await ranked();
+    first.notNow = 'the gateway is about to stop';
+    expect(await open()).toBe(second);
+    first.notNow = undefined;
+    await second.close();
+    told.push({ address: '127.0.0.1:1', spiffeId: GATEWAY });
+    expect(await open()).toBe(first);
+  });
+
   it('does not wait for one that takes connections and says nothing, nor do those after it', async () => {
     const [first, second] = await ranked();
     const silent = createServer(() => {});
