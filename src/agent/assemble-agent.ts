@@ -30,7 +30,7 @@ import { createRefusals, type Refusals } from './refusals.ts';
 import type { Sealer } from './sealed-json.ts';
 import { createSyncLoop, type SyncLoop } from './sync/sync-loop.ts';
 import { createWatch } from './sync/watch.ts';
-import { createLinkOpener } from './targets/link.ts';
+import { createLinks } from './targets/link.ts';
 import { serveTargetSession } from './targets/session.ts';
 import { createTargetSockets, type TargetSockets } from './targets/targets.ts';
 import { createIdentities } from './workload-api/identities.ts';
@@ -218,13 +218,13 @@ function assembleDoors(
   const callers = createCallers({ clock, log: refused, counters, readPeer, attestors });
   const identities = createIdentities({ ...parts, clock, log });
   const ownBundle = () => cache.bundle(config.trustDomain);
-  const openLink = createLinkOpener({ clock });
+  const links = createLinks({ clock, log: refused, node: () => parts.attachment.identity()?.id.uri ?? '' });
   const sockets = createTargetSockets({
     targetsDir: config.targetsDir,
     ...{ clock, log, doors: deps.doors },
     serve: (socket, { target, protocol, drain }) =>
-      serveTargetSession(socket, target(), {
-        ...{ protocol, clock, log, refused, refusals, counters, callers, identities, openLink, drain, signal },
+      serveTargetSession(socket, target, {
+        ...{ protocol, clock, log, refused, refusals, counters, callers, identities, links, drain, signal },
       }),
   });
   const service = createWorkloadApi({ clock, log, counters, refusals, identities, jwts, ownBundle });

@@ -1,4 +1,5 @@
 import { Agent, Control, Entry } from '@countersign/sdk/contract';
+import { GatewayState } from '@countersign/sdk/contract/gen/countersign/control/v1/control_pb.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Code, type RpcClient, type TlsIdentity } from '../rpc/index.ts';
 import { agentsOf, idOf } from './testing/agents.ts';
@@ -270,6 +271,39 @@ describe('a gateway', () => {
     await report(identity);
     const { gateways } = await operator.unary(Control.method.listGateways, {}, options);
     expect(gateways).toMatchObject([{ connected: true, revision: 3n, findings: [FINDING], findingsLeftOut: false }]);
+  });
+
+  it('is told to agents from when it serves until it leaves, and hears how many others are', async () => {
+    const agent = server.client(await agents.join());
+    await operator.unary(Control.method.apply, { resources: [db] }, options);
+    const updates = agent.serverStream(Control.method.watchNode, {}, options)[Symbol.asyncIterator]();
+    const told = async () =>
+      (await updates.next()).value?.targets[0]?.gateways.map(({ address }: { address: string }) => address);
+    expect(await told()).toEqual([]);
+    const [g1, g2] = [
+      await server.identify('/countersign/gateway/g1'),
+      await server.identify('/countersign/gateway/g2'),
+    ];
+    const begin = (identity: TlsIdentity, advertise: string, state: GatewayState) =>
+      server
+        .client(identity)
+        .serverStream(Control.method.watchGateway, { advertise, state }, options)
+        [Symbol.asyncIterator]()
+        .next();
+    await begin(g1, 'gw1:1', GatewayState.STARTING);
+    await begin(g2, 'gw2:1', GatewayState.SERVING);
+    // One that starts is no news to agents.
+    expect(await told()).toEqual(['gw2:1']);
+    const say = async (state: GatewayState) => (await report(g1, { advertise: 'gw1:1', findings: [], state })).others;
+    expect(await say(GatewayState.SERVING)).toBe(1);
+    expect(await told()).toEqual(['gw1:1', 'gw2:1']);
+    expect(await say(GatewayState.LEAVING)).toBe(1);
+    expect(await told()).toEqual(['gw2:1']);
+    const { gateways } = await operator.unary(Control.method.listGateways, {}, options);
+    expect(gateways).toMatchObject([
+      { connected: true, state: GatewayState.LEAVING },
+      { connected: true, state: GatewayState.SERVING },
+    ]);
   });
 
   it('says it of itself alone: nobody else may, not for it either', async () => {

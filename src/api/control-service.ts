@@ -20,12 +20,13 @@ import type {
 import { implement, type Prebuilt, prebuilt, type RpcService } from '../rpc/index.ts';
 import { assert, type Clock, createSharedTimers, type Log, sha256 } from '../std/index.ts';
 import type { Audit } from './audit.ts';
-import type { Authorizer } from './authorize.ts';
+import type { Authorizer, Caller } from './authorize.ts';
 import { parseEntry } from './entry-message.ts';
 import { createGatewayPresence } from './gateway-presence.ts';
-import { gatewayStatus, parseReport } from './gateway-report.ts';
+import { gatewayStatus, parseReport, parseState } from './gateway-report.ts';
 import { pushUpdates } from './push-updates.ts';
 import type { RefusalIntake } from './refusal-intake.ts';
+import { createServingGateways } from './serving-gateways.ts';
 import { invalid } from './status.ts';
 
 /** What Countersign's agents, gateways and operators ask of the server beyond the SPIRE API. */
@@ -41,6 +42,7 @@ export function controlService(deps: {
 }): RpcService {
   const { authority, registration, resources, authorizer, audit, refusals, clock } = deps;
   const presence = createGatewayPresence(deps);
+  const serving = createServingGateways(resources);
   const gatewayUpdate = frameGatewayUpdates();
   const timers = createSharedTimers(clock, RECHECK_STEP_MS);
   return implement(Control, {
@@ -55,13 +57,13 @@ export function controlService(deps: {
         }),
         authority.onBundle(changed),
         resources.onChange(changed),
-        resources.onGateways(changed),
+        serving.onChange(changed),
       ];
       const push = () =>
         send({
           entriesRevision: BigInt(entriesRevision),
           bundleSequence: BigInt(authority.bundle().sequence),
-          targets: targetViews(resources, node.spiffeId.uri),
+          targets: targetViews(resources, gatewaysFor(node.spiffeId.uri, serving.now())),
         });
       await pushUpdates({ timers, context, authorizer, subscribe, push });
     },
@@ -69,11 +71,9 @@ export function controlService(deps: {
       await refusals.take(authorizer.agentOf(context), request);
       return {};
     },
-    async watchGateway({ advertise }, context, send) {
-      const address = parseAdvertised(advertise);
-      const caller = authorizer.callerOf(context);
-      assert(caller.role === 'gateway', 'only gateways watch as gateways');
-      await presence.during({ spiffeId: caller.id.uri, address }, context.draining, () =>
+    async watchGateway({ advertise, state }, context, send) {
+      const gateway = { ...gatewayOf(authorizer.callerOf(context), advertise), state: parseState(state) };
+      await presence.during(gateway, context.draining, () =>
         pushUpdates({
           ...{ timers, context, authorizer },
           subscribe: (changed) => [resources.onChange(changed)],
@@ -82,12 +82,10 @@ export function controlService(deps: {
       );
     },
     async reportGateway(request, context) {
-      const address = parseAdvertised(request.advertise);
-      const report = parseReport(request);
-      const caller = authorizer.callerOf(context);
-      assert(caller.role === 'gateway', 'only gateways report as gateways');
-      await resources.keepReport({ spiffeId: caller.id.uri, address }, report);
-      return {};
+      const { spiffeId, address } = gatewayOf(authorizer.callerOf(context), request.advertise);
+      await resources.keepReport({ spiffeId, address }, parseReport(request));
+      const others = serving.now().filter((one) => one.spiffeId !== spiffeId || one.address !== address);
+      return { others: others.length };
     },
     async apply({ dryRun, prune, resources: messages, entries }, context) {
       const declared = messages.map(parseResource);
@@ -143,21 +141,29 @@ function frameGatewayUpdates(): (snapshot: Snapshot) => Prebuilt<typeof Control.
   };
 }
 
-/** Every target with gateways that are there: any gateway serves any target. */
-function targetViews(resources: Resources, node: string): MessageInitShape<typeof TargetViewSchema>[] {
-  const connected = resources.gateways().filter((gateway) => gateway.connected);
-  const gateways = gatewaysFor(node, connected).map(({ address, spiffeId }) => ({ address, spiffeId }));
+/** @throws RpcError INVALID_ARGUMENT */
+function gatewayOf(caller: Caller, advertise: string): { readonly spiffeId: string; readonly address: string } {
+  assert(caller.role === 'gateway', 'only gateways speak as gateways');
+  return { spiffeId: caller.id.uri, address: parseAdvertised(advertise) };
+}
+
+/** Every target with these gateways: any gateway serves any target. */
+function targetViews(
+  resources: Resources,
+  serving: readonly GatewayView[],
+): MessageInitShape<typeof TargetViewSchema>[] {
+  const gateways = serving.map(({ address, spiffeId }) => ({ address, spiffeId }));
   return resources
     .snapshot()
     .targets.map((target) => ({ name: target.name, protocol: `${specOf(target)['protocol']}`, gateways }));
 }
 
 /** All of them, or of many some for each node, spread over all: told with each target, a hundred thousand addresses would fit no message. */
-function gatewaysFor(node: string, connected: readonly GatewayView[]): readonly GatewayView[] {
-  if (connected.length <= GATEWAYS_TOLD_MAX) return connected;
-  const first = sha256(Buffer.from(node)).readUInt32BE() % connected.length;
-  const step = Math.floor(connected.length / GATEWAYS_TOLD_MAX);
-  return Array.from({ length: GATEWAYS_TOLD_MAX }, (_, n) => connected[(first + n * step) % connected.length]).filter(
+function gatewaysFor(node: string, serving: readonly GatewayView[]): readonly GatewayView[] {
+  if (serving.length <= GATEWAYS_TOLD_MAX) return serving;
+  const first = sha256(Buffer.from(node)).readUInt32BE() % serving.length;
+  const step = Math.floor(serving.length / GATEWAYS_TOLD_MAX);
+  return Array.from({ length: GATEWAYS_TOLD_MAX }, (_, n) => serving[(first + n * step) % serving.length]).filter(
     (gateway) => gateway !== undefined,
   );
 }

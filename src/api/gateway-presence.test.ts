@@ -4,7 +4,7 @@ import { Code, RpcError } from '../rpc/index.ts';
 import { createManualClock, createSilentLog } from '../std/index.ts';
 import { createGatewayPresence } from './gateway-presence.ts';
 
-const gateway = { spiffeId: 'spiffe://example.org/countersign/gateway/g1', address: 'gw:1' };
+const gateway = { spiffeId: 'spiffe://example.org/countersign/gateway/g1', address: 'gw:1', state: 'serving' } as const;
 
 function create() {
   const reports: boolean[] = [];
@@ -31,12 +31,17 @@ const aged = new RpcError(Code.UNAVAILABLE, 'the connection has reached its age;
 const stopping = new RpcError(Code.UNAVAILABLE, 'the server stops');
 
 describe('a gateway', () => {
-  it('is away as soon as it leaves, or the server stops', async () => {
-    for (const reason of [undefined, stopping]) {
-      const { reports, open } = create();
-      await open()(reason);
-      expect(reports).toEqual([true, false]);
-    }
+  it('is away as soon as it leaves', async () => {
+    const { reports, open } = create();
+    await open()();
+    expect(reports).toEqual([true, false]);
+  });
+
+  it('stays when the server stops: the next one will know whether it is there', async () => {
+    const { reports, clock, open } = create();
+    await open()(stopping);
+    await clock.advance(60_000);
+    expect(reports).toEqual([true]);
   });
 
   it('stays when its connection has reached its age and it comes back in time', async () => {

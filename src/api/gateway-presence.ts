@@ -1,11 +1,13 @@
+import type { GatewayState } from '../model/index.ts';
 import type { Resources } from '../resources/index.ts';
 import { isAged } from '../rpc/index.ts';
 import type { Clock, Log } from '../std/index.ts';
 
-/** A gateway, by who it is and where agents find it. */
+/** A gateway that begins to watch: who it is, where agents find it, and whether they may. */
 export interface PresentGateway {
   readonly spiffeId: string;
   readonly address: string;
+  readonly state: GatewayState;
 }
 
 /** Reports gateways as connected while they watch. */
@@ -16,8 +18,8 @@ export interface GatewayPresence {
 
 /**
  * Creates the presence of one server's gateways. Each stream is reported, and its end; whoever takes the reports counts them, so one that
- * reconnects before its old stream ended stays connected. So does one whose connection was ended for its age, if it is back in time: it
- * never was away, and agents must not be told so.
+ * reconnects before its old stream ended stays connected. So does one whose connection this server ended, if it is back in time: it never was
+ * away, and agents must not be told so. When the server itself stops, that is for the server to find to which it comes back.
  */
 export function createGatewayPresence(deps: {
   clock: Clock;
@@ -25,11 +27,11 @@ export function createGatewayPresence(deps: {
   resources: Pick<Resources, 'reportGateway'>;
 }): GatewayPresence {
   const { clock, log, resources } = deps;
-  const leave = async (gateway: PresentGateway) => {
+  const leave = async ({ spiffeId, address }: PresentGateway) => {
     // The stream's own end is what the gateway must hear of, not that noting it failed.
     await resources
-      .reportGateway({ ...gateway, connected: false })
-      .catch((error: unknown) => log.warn('api.gateway.unreported', { ...gateway, error }));
+      .reportGateway({ spiffeId, address, connected: false })
+      .catch((error: unknown) => log.warn('api.gateway.unreported', { spiffeId, address, error }));
   };
   return {
     async during(gateway, draining, work) {
@@ -38,7 +40,7 @@ export function createGatewayPresence(deps: {
         return await work();
       } finally {
         if (isAged(draining)) clock.after(BACK_WITHIN_MS, () => void leave(gateway));
-        else await leave(gateway);
+        else if (!draining.aborted) await leave(gateway);
       }
     },
   };

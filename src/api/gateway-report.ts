@@ -1,9 +1,16 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type {
-  GatewayStatusSchema,
-  ReportGatewayRequest,
+import {
+  GatewayState as GatewayStateMessage,
+  type GatewayStatusSchema,
+  type ReportGatewayRequest,
 } from '@countersign/sdk/contract/gen/countersign/control/v1/control_pb.ts';
-import { type FindingSeverity, type GatewayFinding, type GatewayReport, reportLimits } from '../model/index.ts';
+import {
+  type FindingSeverity,
+  type GatewayFinding,
+  type GatewayReport,
+  type GatewayState,
+  reportLimits,
+} from '../model/index.ts';
 import type { ReportedGateway } from '../resources/index.ts';
 import { invalid } from './status.ts';
 
@@ -11,7 +18,7 @@ import { invalid } from './status.ts';
  * What a gateway says, which others will read on their terminals: within {@link reportLimits}, each text one line. @throws RpcError
  * INVALID_ARGUMENT
  */
-export function parseReport({ revision, findings }: ReportGatewayRequest): GatewayReport {
+export function parseReport({ revision, findings, state }: ReportGatewayRequest): GatewayReport {
   if (revision > Number.MAX_SAFE_INTEGER) throw invalid(`there is no revision ${revision}`);
   if (findings.length > reportLimits.findings)
     throw invalid(`a gateway reports ${reportLimits.findings} findings at most`);
@@ -26,14 +33,27 @@ export function parseReport({ revision, findings }: ReportGatewayRequest): Gatew
         remedy: parseText('remedy', remedy),
       }),
     ),
+    state: parseState(state),
   };
+}
+
+/** A gateway that says nothing of it, or what is not known here, is one that serves. */
+export function parseState(state: GatewayStateMessage): GatewayState {
+  switch (state) {
+    case GatewayStateMessage.STARTING:
+      return 'starting';
+    case GatewayStateMessage.LEAVING:
+      return 'leaving';
+    default:
+      return 'serving';
+  }
 }
 
 /** As operators are told of it. */
 export function gatewayStatus(gateway: ReportedGateway): MessageInitShape<typeof GatewayStatusSchema> {
-  const { spiffeId, address, connected, sinceMs, report, findingsLeftOut } = gateway;
+  const { spiffeId, address, connected, sinceMs, state, report, findingsLeftOut } = gateway;
   return {
-    ...{ spiffeId, address, connected, findingsLeftOut },
+    ...{ spiffeId, address, connected, findingsLeftOut, state: STATES[state] },
     since: BigInt(Math.floor(sinceMs / 1000)),
     revision: BigInt(report?.revision ?? 0),
     findings: report?.findings.map((finding) => ({ ...finding })) ?? [],
@@ -46,6 +66,12 @@ function parseText(name: Exclude<keyof typeof reportLimits, 'findings'>, text: s
   if (/[\p{Cc}\u2028\u2029]/u.test(text)) throw invalid(`${name} of a finding is one line, without control characters`);
   return text;
 }
+
+const STATES: Readonly<Record<GatewayState, GatewayStateMessage>> = {
+  starting: GatewayStateMessage.STARTING,
+  serving: GatewayStateMessage.SERVING,
+  leaving: GatewayStateMessage.LEAVING,
+};
 
 function parseSeverity(text: string): FindingSeverity {
   if (text === 'failed' || text === 'degraded' || text === 'warning') return text;

@@ -23,6 +23,13 @@ export const conditionTable = {
     effect: 'It serves nobody yet. Ends by itself.',
     remedy: 'Wait; if it lasts, see its log for what it waits for.',
   },
+  leaving: {
+    roles: ['gateway'],
+    meaning: 'The gateway was told to stop, and takes no new session.',
+    effect:
+      'Other gateways take them. Sessions that it has go on, for `gateway.drainDelay` at most, and then end when they are idle. Ends with the process.',
+    remedy: 'Nothing; or see who told it to stop.',
+  },
   ledger: {
     roles: ['server', 'gateway'],
     meaning:

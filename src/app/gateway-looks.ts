@@ -19,7 +19,7 @@ export function createGatewayLooks(parts: {
   readonly updates: Pick<GatewayUpdates, 'informed' | 'problems'>;
   readonly watch: Pick<ControlWatch, 'problem'>;
   readonly started: () => boolean;
-}): Omit<Looks<'gateway'>, 'clock' | 'room' | 'event-loop' | 'descriptors'> {
+}): Omit<Looks<'gateway'>, 'clock' | 'room' | 'event-loop' | 'descriptors' | 'leaving'> {
   const { clock, config, identity, gateway, updates, watch } = parts;
   const aboutTargets = (about: 'names' | 'masks' | undefined, severity: Found['severity']): Look => {
     return () =>

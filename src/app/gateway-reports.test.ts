@@ -15,6 +15,9 @@ let fails: Error | undefined;
 /** Looks at targets that are not over. */
 let looks: PromiseWithResolvers<void>[];
 let looksTake: boolean;
+let informed: boolean;
+/** Holds reports up on their way. */
+let sending: Promise<void> | undefined;
 
 beforeEach(async () => {
   clock = createManualClock(0);
@@ -23,11 +26,14 @@ beforeEach(async () => {
   logged = [];
   looks = [];
   looksTake = false;
+  informed = true;
+  sending = undefined;
   fails = undefined;
   reports = createGatewayReports({
     clock,
     log: createLog({ level: 'info', write: (line) => logged.push(line) }),
     conditions: { findings: () => findings },
+    informed: () => informed,
     async look(signal) {
       if (!looksTake) return;
       const look = Promise.withResolvers<void>();
@@ -36,8 +42,9 @@ beforeEach(async () => {
       await look.promise;
     },
     async send(report) {
+      await sending;
       if (fails !== undefined) throw fails;
-      sent.push(report);
+      return sent.push(report);
     },
   });
   await reports.start(new AbortController().signal);
@@ -60,7 +67,8 @@ describe('a gateway that took an update', () => {
     findings = [mask, { ...mask, condition: 'room' }];
     await take(3);
     const { condition, severity, what, found, remedy } = mask;
-    expect(sent).toEqual([{ revision: 3, findings: [{ condition, severity, what, found, remedy }] }]);
+    const told = { condition, severity, what, found, remedy };
+    expect(sent).toEqual([{ revision: 3, findings: [told], state: 'serving' }]);
   });
 
   it('says nothing before it has taken one', async () => {
@@ -145,6 +153,81 @@ describe('a gateway that goes on', () => {
     fails = undefined;
     await take(4);
     expect(revisions()).toEqual([4]);
+  });
+});
+
+describe('how far a gateway is', () => {
+  const states = () => sent.map(({ state }) => state);
+
+  it('is told: it serves once it has taken an update as a whole, and has looked at its targets', async () => {
+    expect(reports.state()).toBe('starting');
+    informed = false;
+    await take(1);
+    informed = true;
+    looksTake = true;
+    await pass(300);
+    await take(2);
+    expect([reports.state(), reports.announced(), states()]).toEqual(['starting', false, ['starting']]);
+    looks[0]?.resolve();
+    await settle();
+    expect([reports.state(), reports.announced(), states()]).toEqual(['serving', true, ['starting', 'serving']]);
+    informed = false;
+    await pass(10_000);
+    expect(reports.state()).toBe('serving');
+  });
+
+  it('is told at once when it leaves, soon after another report as well, and how many others serve is the answer', async () => {
+    await take(1);
+    const left = reports.leave();
+    await settle();
+    expect([await left, states()]).toEqual([2, ['serving', 'leaving']]);
+  });
+
+  it('is told at once when it leaves in the middle of a look', async () => {
+    looksTake = true;
+    await take(1);
+    expect(looks).toHaveLength(1);
+    const left = reports.leave();
+    await settle();
+    expect([await left, states()[0]]).toEqual([1, 'leaving']);
+  });
+
+  it('is told in order: a report that is on its way does not make it serve again', async () => {
+    const way = Promise.withResolvers<void>();
+    sending = way.promise;
+    await take(1);
+    const left = reports.leave();
+    await settle();
+    way.resolve();
+    await settle();
+    expect([await left, states()]).toEqual([2, ['serving', 'leaving']]);
+    await take(2);
+    await pass(300);
+    expect(states().at(-1)).toBe('leaving');
+  });
+
+  it('has been said also where the server did not hear it', async () => {
+    const way = Promise.withResolvers<void>();
+    sending = way.promise;
+    fails = new Error('UNIMPLEMENTED');
+    await take(1);
+    expect([reports.state(), reports.announced()]).toEqual(['serving', false]);
+    way.resolve();
+    await settle();
+    expect(reports.announced()).toBe(true);
+  });
+
+  it('is not waited for when the server is away', async () => {
+    await take(1);
+    fails = new Error('UNAVAILABLE');
+    const left = reports.leave();
+    await settle();
+    expect(await left).toBeUndefined();
+  });
+
+  it('is nobody’s concern before it has taken an update', async () => {
+    expect(await reports.leave()).toBeUndefined();
+    expect(sent).toEqual([]);
   });
 });
 

@@ -1,27 +1,43 @@
-import { type GatewayFinding, type GatewayReport, reportLimits } from '../model/index.ts';
-import { type Clock, type Log, messageOf, type Service, sleep, timeoutSignal } from '../std/index.ts';
+import { type GatewayFinding, type GatewayReport, type GatewayState, reportLimits } from '../model/index.ts';
+import { type Clock, followAbort, type Log, messageOf, type Service, sleep, timeoutSignal } from '../std/index.ts';
 import type { ConditionName } from './condition-table.ts';
 import type { Conditions, Finding } from './conditions.ts';
 
-/** Tells the server what the gateway has taken of its updates, and what it finds wrong with that, for whoever applied them. */
+/**
+ * Tells the server how far the gateway is with its life, so that agents come and go; what it has taken of the server's updates, and what it
+ * finds wrong with that, for whoever applied them.
+ */
 export interface GatewayReports extends Service {
   /** An update was taken, with or without problems; each stream begins with one, so each server that it comes to is told. */
   taken(revision: number): void;
+  state(): GatewayState;
+  /** True once it serves and has said so, whether or not the server heard it: whoever restarts one gateway after the other may go on. */
+  announced(): boolean;
+  /** The gateway is about to stop. Resolves to how many others serve as soon as the server was told; undefined when that fails. */
+  leave(): Promise<number | undefined>;
 }
 
 /**
  * Creates them. Of each update it is told once the targets were looked at, or that took too long; and again whenever something else is found.
- * A report that fails is sent again, until there is another one.
+ * A report that fails is sent again, until there is another one. The gateway serves from the first look on that follows an update taken as a whole.
  */
 export function createGatewayReports(deps: {
   clock: Clock;
   log: Log;
   conditions: Pick<Conditions, 'findings'>;
+  /** True once an update was taken as a whole. */
+  informed: () => boolean;
   look: (signal: AbortSignal) => Promise<void>;
-  send: (report: GatewayReport, signal: AbortSignal) => Promise<unknown>;
+  /** Resolves to how many other gateways serve. */
+  send: (report: GatewayReport, signal: AbortSignal) => Promise<number>;
 }): GatewayReports {
   const { clock, log, conditions } = deps;
   const stopping = new AbortController();
+  /** What is to be told of it can not wait. */
+  const leaving = followAbort(stopping.signal);
+  const left = Promise.withResolvers<number | undefined>();
+  let state: GatewayState = 'starting';
+  let announced = false;
   let revision: number | undefined;
   let isNew = false;
   /** What the server was told last, in the form that it was told. */
@@ -38,29 +54,21 @@ export function createGatewayReports(deps: {
         resolve();
       };
     });
-  const look = async () => {
-    const timeout = timeoutSignal(clock, LOOK_MS_MAX, stopping.signal);
-    try {
-      await deps.look(timeout.signal);
-    } catch (error) {
-      // A look that throws has a bug; what is known without it is told all the same.
-      log.error('app.report.look_failed', { error });
-    } finally {
-      timeout.cancel();
-    }
-  };
   const tell = async (of: number) => {
-    const report = { revision: of, findings: reportedOf(conditions.findings()) };
+    const report = { revision: of, findings: reportedOf(conditions.findings()), state };
     const text = JSON.stringify(report);
     if (text === told) return;
+    let others: number | undefined;
     try {
-      await deps.send(report, stopping.signal);
+      others = await deps.send(report, stopping.signal);
       told = text;
       failures = 0;
     } catch (error) {
       if (failures === 0 && !stopping.signal.aborted) log.warn('app.report.failed', { problem: messageOf(error) });
       failures++;
     }
+    if (report.state === 'serving') announced = true;
+    if (report.state === 'leaving') left.resolve(others);
   };
   const run = async () => {
     while (!stopping.signal.aborted) {
@@ -70,10 +78,13 @@ export function createGatewayReports(deps: {
       if (isNew) told = '';
       isNew = false;
       // Every time: a target that was away when the policies came may be back.
-      await look();
+      if (!leaving.signal.aborted) await lookInTime(deps, leaving.signal);
       if (stopping.signal.aborted) return;
+      if (state === 'starting' && deps.informed()) state = 'serving';
       await tell(of);
-      await sleep(clock, GAP_MS, stopping.signal).catch(() => {}); // Stopping ends the loop.
+      const isUrgent = leaving.signal.aborted && isNew;
+      const end = leaving.signal.aborted ? stopping.signal : leaving.signal;
+      if (!isUrgent) await sleep(clock, GAP_MS, end).catch(() => {}); // Then there is more to say at once, or nothing any more.
     }
   };
   return {
@@ -82,15 +93,41 @@ export function createGatewayReports(deps: {
       isNew = true;
       wake();
     },
+    ...{ state: () => state, announced: () => announced },
+    leave() {
+      state = 'leaving';
+      leaving.abort();
+      // Before it has taken an update nobody was told to come.
+      if (revision === undefined || stopping.signal.aborted) left.resolve(undefined);
+      else isNew = true;
+      wake();
+      return left.promise;
+    },
     async start() {
       running = run();
     },
     async stop() {
       stopping.abort();
+      left.resolve(undefined);
       wake();
       await running;
     },
   };
+}
+
+async function lookInTime(
+  { clock, log, look }: { clock: Clock; log: Log; look: (signal: AbortSignal) => Promise<void> },
+  end: AbortSignal,
+): Promise<void> {
+  const timeout = timeoutSignal(clock, LOOK_MS_MAX, end);
+  try {
+    await look(timeout.signal);
+  } catch (error) {
+    // A look that throws has a bug; what is known without it is told all the same.
+    log.error('app.report.look_failed', { error });
+  } finally {
+    timeout.cancel();
+  }
 }
 
 /** What of all findings is about what the gateway was given, as much of it as a report takes. */

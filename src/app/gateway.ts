@@ -1,9 +1,15 @@
 import { join } from 'node:path';
-import { Control } from '@countersign/sdk/contract';
 import type { GatewayUpdate } from '@countersign/sdk/contract/gen/countersign/control/v1/control_pb.ts';
 import { parseTrustDomain, spiffeIdOf } from '@countersign/sdk/identity';
 import { type GatewayConfig, parseAddress } from '../config/index.ts';
-import { createGateway, createSecretStore, type Gateway, loadProtocols, type SecretStore } from '../gateway/index.ts';
+import {
+  createGateway,
+  createSecretStore,
+  type Gateway,
+  type GatewayDeps,
+  loadProtocols,
+  type SecretStore,
+} from '../gateway/index.ts';
 import { protocols } from '../gateway/protocols/registry.generated.ts';
 import { createLedger, type LedgerReader, type LedgerWriter } from '../ledger/index.ts';
 import { createPolicyLoader } from '../policy/index.ts';
@@ -14,6 +20,7 @@ import {
   memoryBytes,
   parseDurationMs,
   type Random,
+  type Secret,
   type Service,
   startAll,
   stopAll,
@@ -23,6 +30,8 @@ import { createClockLook } from './clock-look.ts';
 import { createConditions, reasonsOf } from './conditions.ts';
 import { createControlWatch } from './control-watch.ts';
 import { policySchema } from './declared-rules.ts';
+import { createDeparture, type Departure } from './departure.ts';
+import { createGatewayControl } from './gateway-control.ts';
 import { createGatewayLooks } from './gateway-looks.ts';
 import { createGatewayReports, type GatewayReports } from './gateway-reports.ts';
 import { createGatewayUpdates } from './gateway-updates.ts';
@@ -56,35 +65,19 @@ export async function createGatewayApp(deps: RoleDeps<GatewayConfig>): Promise<G
   const trustDomain = parseTrustDomain(deps.trustDomain);
   const secrets = openSecrets(config.dataDir, { random, env });
   const sealKey = openSealKey(config.dataDir, random);
-  const origin = `${trustDomain}/gateway/${config.name}`;
-  const ledger = createLedger({
-    clock,
-    log,
-    directory: join(config.dataDir, 'ledger'),
-    origin,
-    signer: openLedgerSigner({ dataDir: config.dataDir, name: origin, sealKey, random }),
-    keeper: openCheckpointKeeper({ dataDir: config.dataDir, sealKey, random }),
-  });
+  const ledger = openLedger(deps, sealKey);
   const identity = createWorkloadIdentity({ clock, log, socket: config.workloadApi });
   const drainMs = parseDurationMs(config.drain) ?? 0;
-  const gateway = createGateway({
-    ...{ clock, random, log, identity, ledger, secrets, protocols: await loadProtocols(protocols) },
-    maskKey: deriveKey(sealKey, 'hash masks'),
-    withheldKey: openWithheldKey(config.dataDir, random),
-    listen: parseAddress(config.listen),
-    limits: { sessionsMax: config.sessionsMax, sessionsPerIdentityMax: config.sessionsPerIdentityMax },
-    ...budgets(config),
-    heap: createSystemHeap(),
-    durability: { reads: config.durability.reads, changes: config.durability.writes },
-    drainMs,
-  });
+  const gateway = await openGateway(deps, { sealKey, ledger, identity, secrets, drainMs });
+  const drainDelayMs = parseDurationMs(config.drainDelay) ?? 0;
   const updates = createGatewayUpdates({ gateway, log, policies: createPolicyLoader(policySchema) });
   const serverClock = createPeerClock(clock);
-  const advertised = () => {
+  const control = createGatewayControl(() => {
     const { host, port } = parseAddress(config.advertise ?? config.listen);
     return port === 0 ? `${host}:${gateway.address().link}` : `${host}:${port}`;
-  };
+  });
   let reports: GatewayReports | undefined;
+  let departure: Departure | undefined;
   const watch = createControlWatch<GatewayUpdate>({
     ...{ clock, random, log },
     connect: serverConnection({
@@ -95,30 +88,36 @@ export async function createGatewayApp(deps: RoleDeps<GatewayConfig>): Promise<G
       serverClock,
     }),
     onServerTime: serverClock.says,
-    follow: (client, signal) =>
-      client.serverStream(Control.method.watchGateway, { advertise: advertised() }, { signal }),
+    follow: (client, signal) => control.updates(client, reports?.state() ?? 'starting', signal),
     apply: (update) => updates.take(update).finally(() => reports?.taken(Number(update.revision))),
   });
   const metrics = metricsOf(gateway, ledger);
   const looks = createProcessLooks({ clock, log, dataDir: config.dataDir });
   let started = false;
+  const isAnnounced = () => !updates.informed() || reports?.announced() === true;
   const conditions = createConditions('gateway', {
     ...{ clock, log },
     looks: {
       ...looks.looks,
-      ...createGatewayLooks({ clock, config, ledger, identity, gateway, updates, watch, started: () => started }),
+      ...createGatewayLooks({
+        clock,
+        config,
+        ledger,
+        identity,
+        gateway,
+        updates,
+        watch,
+        started: () => started && isAnnounced(),
+      }),
+      leaving: () => departure?.findings() ?? [],
       clock: createClockLook({ peer: serverClock, peerName: 'the server', synchronised: clockIsSynchronised }),
     },
   });
   reports = createGatewayReports({
-    ...{ clock, log, conditions, look: gateway.look },
-    send: ({ revision, findings }, signal) =>
-      watch.unary(
-        Control.method.reportGateway,
-        { advertise: advertised(), revision: BigInt(revision), findings: findings.map((finding) => ({ ...finding })) },
-        { signal, timeoutMs: REPORT_MS_MAX },
-      ),
+    ...{ clock, log, conditions, look: gateway.look, informed: updates.informed },
+    send: (report, signal) => control.report(watch, report, signal),
   });
+  departure = createDeparture({ clock, log, delayMs: drainDelayMs, gateway, reports });
   const services: Service[] = [looks.service, conditions, ledger, identity, gateway, watch, reports];
   if (config.http !== undefined)
     services.unshift(createHealthServer({ ...parseAddress(config.http), log, conditions, metrics }));
@@ -129,10 +128,42 @@ export async function createGatewayApp(deps: RoleDeps<GatewayConfig>): Promise<G
       await startAll(services, signal);
       started = true;
     },
-    graceMs: drainMs,
-    stop: () => stopAll(services),
+    graceMs: drainDelayMs + drainMs,
+    async stop() {
+      // Without its ledger it can do nothing for its sessions.
+      if (started && ledger.failure === undefined) await departure.leave();
+      await stopAll(services);
+    },
+    hurry: departure.hurry,
     failure: () => ledger.failure,
   };
+}
+
+async function openGateway(
+  { config, clock, random, log }: RoleDeps<GatewayConfig>,
+  parts: Pick<GatewayDeps, 'ledger' | 'identity' | 'secrets' | 'drainMs'> & { readonly sealKey: Secret },
+) {
+  const { sealKey, ...own } = parts;
+  return createGateway({
+    ...{ clock, random, log, ...own, protocols: await loadProtocols(protocols) },
+    maskKey: deriveKey(sealKey, 'hash masks'),
+    withheldKey: openWithheldKey(config.dataDir, random),
+    listen: parseAddress(config.listen),
+    limits: { sessionsMax: config.sessionsMax, sessionsPerIdentityMax: config.sessionsPerIdentityMax },
+    ...budgets(config),
+    heap: createSystemHeap(),
+    durability: { reads: config.durability.reads, changes: config.durability.writes },
+  });
+}
+
+function openLedger({ config, clock, log, random, trustDomain }: RoleDeps<GatewayConfig>, sealKey: Secret) {
+  const { dataDir } = config;
+  const origin = `${trustDomain}/gateway/${config.name}`;
+  return createLedger({
+    ...{ clock, log, origin, directory: join(dataDir, 'ledger') },
+    signer: openLedgerSigner({ dataDir, name: origin, sealKey, random }),
+    keeper: openCheckpointKeeper({ dataDir, sealKey, random }),
+  });
 }
 
 /** As configured, and never more than the machine, or the container, has room for. */
@@ -184,7 +215,6 @@ function memoryMetrics(gateway: Gateway): readonly Metric[] {
   ];
 }
 
-const REPORT_MS_MAX = 10_000;
 /** Buffers lie beside the heap, which takes the larger part: see the limit that the executable sets. */
 const HELD_SHARE_MAX = 0.25;
 const CACHE_SHARE_MAX = 0.1;

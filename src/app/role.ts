@@ -12,6 +12,8 @@ export interface RoleDeps<Config> {
 
 /** A running role. */
 export interface Role extends Service {
+  /** While it stops: whoever stops it does not want to wait for what ends by itself. A role that waits for nothing lacks it. */
+  hurry?(): void;
   /** Reasons why it can't serve at the moment; none = ready. */
   notReady(): readonly string[];
   /** How long a stop may take for the sake of others, who finish what they are at. */

@@ -1,5 +1,8 @@
 import type { Clock, Random } from '../std/index.ts';
 
+/** By these a person or a supervisor ends a command. */
+export const stopSignals = ['SIGINT', 'SIGTERM'] as const;
+
 /** What a command may touch: output, environment, time, chance, and the signal of Ctrl-C. */
 export interface CliContext {
   /** One line for a person; dropped with `--json`. */
@@ -19,6 +22,8 @@ export interface CliContext {
   /** True when `--config` or COUNTERSIGN_CONFIG names it: it must then be there. */
   readonly configNamed: boolean;
   readonly signal: AbortSignal;
+  /** Calls once when the next SIGINT or SIGTERM comes, which would end the process else. */
+  nextSignal?(call: () => void): void;
   readonly clock: Clock;
   readonly random: Random;
   stdin(): Promise<Buffer>;

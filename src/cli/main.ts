@@ -3,7 +3,7 @@ import { constants } from 'node:os';
 import { Command } from 'commander';
 import { VERSION } from '../app/version.ts';
 import { codeOf, createSystemClock, createSystemRandom, holdProcess, messageOf } from '../std/index.ts';
-import { type CliContext, type CommandRow, exitCodes } from './command.ts';
+import { type CliContext, type CommandRow, exitCodes, stopSignals } from './command.ts';
 import { commands } from './commands.generated.ts';
 import { createOutput, type Output } from './output.ts';
 import { printable } from './printable.ts';
@@ -101,7 +101,7 @@ interface Stop {
   signal: StopSignal | undefined;
 }
 
-type StopSignal = 'SIGINT' | 'SIGTERM';
+type StopSignal = (typeof stopSignals)[number];
 
 function createContext(
   options: Readonly<Record<string, unknown>>,
@@ -110,7 +110,7 @@ function createContext(
   const json = options['json'] === true;
   const named = typeof options['config'] === 'string' ? options['config'] : process.env['COUNTERSIGN_CONFIG'];
   const controller = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  for (const name of stopSignals) {
     process.once(name, () => {
       stop.signal = name;
       controller.abort(new DOMException(`stopped by ${name}`, 'AbortError'));
@@ -125,6 +125,13 @@ function createContext(
     configPath: named ?? '/etc/countersign/countersign.yaml',
     configNamed: named !== undefined,
     signal: controller.signal,
+    nextSignal(call) {
+      const once = () => {
+        for (const name of stopSignals) process.off(name, once);
+        call();
+      };
+      for (const name of stopSignals) process.on(name, once);
+    },
     clock: createSystemClock(),
     random: createSystemRandom(),
     say: (line) => void (json || output.write(`${printable(line)}\n`)),

@@ -18,13 +18,17 @@ function setUp(changes: Partial<Role> = {}) {
     failure: () => undefined,
     ...changes,
   };
+  let next = () => {};
   const context = {
     ...{ clock, signal: end.signal },
+    nextSignal(call: () => void) {
+      next = call;
+    },
     warn: (line: string) => void seen.push(line.slice(0, 45)),
     exit: (code: number) => void seen.push(`exit ${code}`),
   };
   const run = runRole(context, role, () => void seen.push('started'));
-  return { clock, end, run, seen };
+  return { clock, end, run, seen, next: () => next() };
 }
 
 const failed = new LedgerError('ERR_LEDGER_IO', 'the disk failed to sync the ledger: EIO');
@@ -81,6 +85,15 @@ describe('a role that runs', () => {
     await clock.advance(1000);
     await ended;
     expect(seen).toEqual(['start', 'started', 'stop']);
+  });
+
+  it('and waits for others when it is stopped does not any more once another signal comes', async () => {
+    const stopped = Promise.withResolvers<void>();
+    const { end, run, next } = setUp({ stop: () => stopped.promise, hurry: () => stopped.resolve() });
+    next();
+    end.abort();
+    next();
+    expect(await run).toBe(0);
   });
 
   it('ends with what it failed by, not with what stopping it failed by then', async () => {

@@ -3,13 +3,13 @@ import { type Clock, sleep } from '../std/index.ts';
 import { type CliContext, exitCodes } from './command.ts';
 
 /** What {@link runRole} needs of its command's context. */
-export interface RoleContext extends Pick<CliContext, 'clock' | 'signal' | 'warn'> {
+export interface RoleContext extends Pick<CliContext, 'clock' | 'signal' | 'warn' | 'nextSignal'> {
   /** Ends the process at once; as `process.exit` does unless given. */
   readonly exit?: (code: number) => void;
 }
 
 /**
- * Starts a role, says so, and stops it in good order once SIGINT or SIGTERM came. A role that has failed for good is stopped too, as far as
+ * Starts a role, says so, and stops it in good order once SIGINT or SIGTERM came, without waiting once another one comes. A role that has failed for good is stopped too, as far as
  * that goes, and its failure thrown: a supervisor that sees the exit code starts it anew, and that repairs what can be repaired. A role that
  * does not come to its end, while it starts, runs or stops, is ended with the process: its grace and STOP_SLACK_MS after the signal or failure.
  */
@@ -17,6 +17,8 @@ export async function runRole(context: RoleContext, role: Role, started: () => v
   const { signal } = context;
   const endInTime = () => void context.clock.after(role.graceMs + STOP_SLACK_MS, () => endNow(context, role));
   signal.addEventListener('abort', endInTime, { once: true });
+  const { hurry } = role;
+  if (hurry !== undefined) signal.addEventListener('abort', () => context.nextSignal?.(hurry), { once: true });
   let failure: Error | undefined;
   try {
     await role.start(signal);

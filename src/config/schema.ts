@@ -202,9 +202,14 @@ function gatewaySchema() {
         minimum: 1_048_576,
         maximum: 1_099_511_627_776,
       }),
+      drainDelay: durationSchema({
+        description:
+          'How long sessions go on as before once a stop was asked for, while other gateways take the new ones; no time where there is no other. It stops as soon as none is left.',
+        default: '15s',
+      }),
       drain: durationSchema({
         description:
-          'How long running sessions may go on after a stop was asked for, and those of a target that has changed or is gone.',
+          'How long busy sessions may go on after that, and those of a target that has changed or is gone; idle ones are ended at once.',
         default: '10s',
       }),
     },

@@ -5,7 +5,7 @@ import { sourceOfAddress, type Turns, whenSpoken } from '../rpc/index.ts';
 import { type Clock, type LogFields, type Random, raceAbort, timeoutSignal } from '../std/index.ts';
 import type { Accept } from './doors.ts';
 import type { CurrentIdentity, GatewayIdentity } from './identity.ts';
-import { encodePrefaceAnswer, readPreface } from './link-preface.ts';
+import { encodePrefaceAnswer, type LinkRefusal, readPreface } from './link-preface.ts';
 import type { OpenTarget } from './open-targets.ts';
 import { type Peer, verifyPeer } from './peer.ts';
 import type { SessionRefusal } from './protocol.ts';
@@ -31,6 +31,8 @@ export interface EntranceDeps {
   /** Aborts handshakes when the gateway stops. */
   readonly stopping: AbortSignal;
   findTarget(name: string): OpenTarget | undefined;
+  /** Why no link is taken at the moment, whoever asks; undefined: they are. */
+  closedFor(): string | undefined;
   /** Hears of each peer that was told no. */
   refused(why: 'untrusted' | 'unserved', detail: LogFields): void;
   /** Serves an admitted session to its end; owns handle and client from then on. */
@@ -54,20 +56,24 @@ interface Arrival {
 }
 
 async function acceptLink(deps: EntranceDeps, acceptor: TlsAcceptor, { socket, known }: Arrival): Promise<void> {
-  const { tls, name } = await inTime(deps, async (signal) => {
+  const { tls, preface } = await inTime(deps, async (signal) => {
     const secured = await handshake(deps, acceptor, { socket, signal });
-    return { tls: secured, name: await readPreface(secured, signal) };
+    return { tls: secured, preface: await readPreface(secured, signal) };
   });
-  if (name === undefined) return void tls.destroy();
-  const refuse = (why: 'untrusted' | 'unserved', what: string) => {
+  if (preface === undefined) return void tls.destroy();
+  const refuse = (why: 'untrusted' | 'unserved', what: string, status: LinkRefusal['status'] = 'no') => {
     deps.refused(why, { remote: socket.remoteAddress, reason: what });
-    tls.end(encodePrefaceAnswer(what));
+    tls.end(encodePrefaceAnswer({ status, what }));
   };
   const peer = verifyPeer(tls, deps.identity, deps.clock.now());
   if (typeof peer === 'string') return refuse('untrusted', `the identity is not trusted: ${peer}`);
-  const open = deps.findTarget(name);
+  // The sessions that there are go on, so words about them are taken as well.
+  const isAside = preface.kind === 'aside';
+  const closed = isAside ? undefined : deps.closedFor();
+  if (closed !== undefined) return refuse('unserved', closed, 'not-now');
+  const open = deps.findTarget(preface.target);
   if (open === undefined) return refuse('unserved', 'this gateway does not serve that target');
-  const handle = handleOf(peer, { target: name, door: 'agent' }, deps);
+  const handle = handleOf(peer, { target: open.name, door: 'agent', isAside }, deps);
   const full = deps.sessions.admit(handle);
   if (full !== undefined) return refuse('unserved', full.what);
   known();
@@ -103,7 +109,7 @@ async function acceptDirect(
   if (deps.findTarget(open.name)?.target !== open.target) {
     return refuse('unserved', { code: 'target', what: `target ${open.name} has changed; connect again` });
   }
-  const handle = handleOf(peer, { target: open.name, door: 'direct' }, deps);
+  const handle = handleOf(peer, { target: open.name, door: 'direct', isAside: false }, deps);
   const full = deps.sessions.admit(handle);
   if (full !== undefined) return refuse('unserved', full);
   known();
@@ -134,7 +140,7 @@ async function inTime<T>(deps: EntranceDeps, act: (signal: AbortSignal) => Promi
 
 function handleOf(
   peer: Peer,
-  way: Pick<SessionHandle, 'target' | 'door'>,
+  way: Pick<SessionHandle, 'target' | 'door' | 'isAside'>,
   { random, clock }: EntranceDeps,
 ): SessionHandle {
   const switches = { end: new AbortController(), drain: new AbortController() };

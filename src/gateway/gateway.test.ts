@@ -19,7 +19,9 @@ const echo: LoadedProtocol = {
       async serve(session) {
         const { promise, resolve } = Promise.withResolvers<void>();
         const bye = (word: string) => session.client.end(`${word}\n`);
-        session.client.write(`${deps.name} ${session.identity.uri} ${session.door}\n`);
+        session.client.write(
+          `${deps.name} ${session.identity.uri} ${session.door}${session.isAside ? ' aside' : ''}\n`,
+        );
         session.client
           .on('data', (chunk) => session.client.write(chunk))
           .on('end', () => session.client.end())
@@ -105,10 +107,10 @@ function connect(port: number, svid: TestSvid | undefined, alpn: readonly string
   return socket;
 }
 
-function link(svid: TestSvid | undefined, target: string): TLSSocket {
+function link(svid: TestSvid | undefined, target: string, magic = 'CSL1'): TLSSocket {
   const socket = connect(gateway.address().link, svid, ['countersign-link/1']);
   const name = Buffer.from(target);
-  socket.write(Buffer.concat([Buffer.from('CSL1'), Buffer.from([0, name.length]), name]));
+  socket.write(Buffer.concat([Buffer.from(magic), Buffer.from([0, name.length]), name]));
   return socket;
 }
 
@@ -240,6 +242,83 @@ describe('a direct door whose port is taken', () => {
     ).rejects.toMatchObject({ code: 'ECONNREFUSED' });
     await clock.advance(10_000);
     await stopped;
+  });
+});
+
+describe('before it stops, a gateway', () => {
+  const leaving = new AbortController();
+  /** All that comes until the other side closes. */
+  const readAll = (socket: Socket) => read(socket, 'nothing has this');
+
+  test('tells each link that comes that it takes nobody, and goes on with the sessions that it has', async () => {
+    const before = link(web, 'one');
+    await read(before);
+    const left = gateway.leave(leaving.signal);
+    expect(await readAll(link(web, 'one'))).toMatch(/^\x02..the gateway is about to stop/);
+    expect(await readAll(link(web, 'none'))).toMatch(/^\x02/);
+    await clock.advance(60_000);
+    before.write('still\n');
+    expect(await read(before)).toBe('still\n');
+    before.end();
+    await left;
+    expect(gateway.sessions()).toEqual([]);
+    expect(await readAll(link(web, 'one'))).toMatch(/^\x02/);
+  });
+
+  test('takes what is said of those sessions, and knows it from a session', async () => {
+    await read(link(web, 'one'));
+    void gateway.leave(leaving.signal);
+    const aside = link(web, 'one', 'CSA1');
+    expect(await read(aside)).toBe('\0one spiffe://example.org/web agent aside\n');
+    expect(await readAll(link(stranger.issue('/web'), 'one', 'CSA1'))).toMatch(/^\x01/);
+  });
+
+  test('does not tell who it is not', async () => {
+    void gateway.leave(leaving.signal);
+    expect(await readAll(link(stranger.issue('/web'), 'one'))).toMatch(/^\x01..the identity is not trusted/);
+  });
+
+  test('waits no longer than it is told to', async () => {
+    const end = new AbortController();
+    await read(link(web, 'one'));
+    const left = gateway.leave(end.signal);
+    end.abort();
+    await left;
+    expect(gateway.sessions().length).toBe(1);
+  });
+
+  test('lets nobody in at its direct doors, but whoever is in', async () => {
+    const port = gateway.address().targets.get('two') ?? 0;
+    const early = connectTcp(port, '127.0.0.1');
+    open.push(early);
+    await new Promise((resolve) => early.once('connect', resolve));
+    const left = gateway.leave(leaving.signal);
+    const late = connectTcp(port, '127.0.0.1');
+    await expect(new Promise((resolve, reject) => late.once('connect', resolve).on('error', reject))).rejects.toThrow();
+    expect(gateway.address().targets.size).toBe(0);
+    await left;
+    await gateway.applyTargets([{ name: 'two', protocol: 'echo', config: 'direct 0' }]);
+    expect(gateway.address().targets.size).toBe(0);
+    expect(await readAll(link(web, 'two'))).toMatch(/^\x02/);
+  });
+
+  test('still does as policies and targets say', async () => {
+    const session = link(web, 'one');
+    await read(session);
+    const left = gateway.leave(leaving.signal);
+    const farewell = read(session);
+    await gateway.applyTargets([]);
+    expect(await farewell).toBe('drained\n');
+    await left;
+  });
+
+  test('and one that knows no targets yet tells each link that it takes nobody', async () => {
+    await gateway.stop();
+    gateway = createGateway(testGatewayDeps({ clock, identity, protocols: [echo] }));
+    await gateway.start(AbortSignal.timeout(5000));
+    expect(await readAll(link(web, 'one'))).toMatch(/^\x02..the gateway is starting/);
+    await gateway.applyTargets([{ name: 'one', protocol: 'echo', config: null }]);
+    expect(await read(link(web, 'one'))).toMatch(/^\0one/);
   });
 });
 

@@ -82,6 +82,11 @@ export interface Gateway {
   look(signal: AbortSignal): Promise<void>;
   /** The policies from now on: also for sessions that run, from their next operation. */
   applyPolicies(policies: CompiledPolicies): void;
+  /**
+   * Takes no new session any more: links are told so, that agents may go elsewhere, and the doors of direct clients close. Sessions that
+   * there are go on as before. Resolves when none is left, or at the abort; `stop` is then still to be called.
+   */
+  leave(signal: AbortSignal): Promise<void>;
   /** Running sessions, for operators. */
   sessions(): readonly SessionInfo[];
   /** Ends one session at once; false when there is none of that id. */
@@ -125,7 +130,8 @@ export function createGateway(deps: GatewayDeps): Gateway & Service {
   return {
     start: (signal) => core.start(signal),
     stop: () => core.stop(),
-    applyTargets: (targets) => core.targets.apply(targets),
+    applyTargets: (targets) => core.applyTargets(targets),
+    leave: (signal) => core.leave(signal),
     look: (signal) => core.targets.look(signal),
     problems: () => core.targets.problems(),
     applyPolicies: (policies) => core.board.replace(policies),
@@ -160,6 +166,9 @@ class Core {
   readonly #refusals;
   readonly #stopping = new AbortController();
   #refused = 0;
+  #isLeaving = false;
+  /** Why links are not taken. */
+  #closedFor: string | undefined = 'the gateway is starting; try another one, or again in a moment';
   #server: Server | undefined;
   #stopListening = () => {};
   #guard: MemoryGuard | undefined;
@@ -189,6 +198,7 @@ class Core {
       ...{ clock, random, identity, sessions, turns, refused },
       stopping: this.#stopping.signal,
       findTarget: (name) => this.targets.find(name),
+      closedFor: () => this.#closedFor,
       serve: (open, handle, client) => serveSession(parts, open, { handle, client }),
     });
     this.targets = createOpenTargets({
@@ -213,12 +223,25 @@ class Core {
     this.#server = await this.#doors.open(listen, this.#entrance.link);
   }
 
+  /** Links are taken from the first time on: one that comes before is not told that its target is not there. */
+  async applyTargets(targets: readonly ResolvedTarget[]): Promise<void> {
+    await this.targets.apply(targets);
+    if (!this.#isLeaving) this.#closedFor = undefined;
+  }
+
+  async leave(signal: AbortSignal): Promise<void> {
+    this.#isLeaving = true;
+    this.#closedFor = LEAVING;
+    this.targets.closeDoors();
+    await raceAbort(this.sessions.empty(), signal).catch(() => {}); // The abort is the other thing it waits for.
+  }
+
   async stop(): Promise<void> {
     this.#stopListening();
     const refusal: SessionRefusal = { code: 'shutdown', what: 'the gateway is shutting down; connect again' };
     this.#stopping.abort();
     this.#server?.close();
-    this.targets.closeDoors();
+    this.targets.end();
     this.sessions.drain(refusal);
     const grace = timeoutSignal(this.#deps.clock, this.#deps.drainMs);
     try {
@@ -268,3 +291,5 @@ class Core {
     this.targets.present(current);
   }
 }
+
+const LEAVING = 'the gateway is about to stop; connect by another one, or again in a moment';

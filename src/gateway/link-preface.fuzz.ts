@@ -16,8 +16,9 @@ export function fuzz(input: Uint8Array): void {
 export const seeds: readonly Uint8Array[] = [
   Buffer.from('CSL1\0\u0003one'),
   Buffer.from('CSL1\0\u0003onerest'),
+  Buffer.from('CSA1\0\u0003one'),
   Buffer.from('CSL1\0\0'),
   Buffer.from('GET / HTTP/1.1'),
 ];
 
-export const tokens = ['CSL1', '\0\u0003one', '\0'];
+export const tokens = ['CSL1', 'CSA1', '\0\u0003one', '\0'];

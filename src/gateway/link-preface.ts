@@ -1,11 +1,17 @@
 import type { Duplex } from 'node:stream';
 import { abortError } from '../std/index.ts';
 
+/** What a link is for: a session, or, `aside`, a word about one that there is, such as that its statement is to be cancelled. */
+export interface Preface {
+  readonly kind: 'session' | 'aside';
+  readonly target: string;
+}
+
 /**
- * Reads what an agent says before it carries a client's bytes: `CSL1`, length (16 bits), the target's name. Undefined when the peer
- * went away or said something else. The stream is left paused; bytes behind the preface are put back.
+ * Reads what an agent says before it carries a client's bytes: `CSL1`, or for a word aside `CSA1`, length (16 bits), the target's name. Undefined
+ * when the peer went away or said something else. The stream is left paused; bytes behind the preface are put back.
  */
-export function readPreface(link: Duplex, signal: AbortSignal): Promise<string | undefined> {
+export function readPreface(link: Duplex, signal: AbortSignal): Promise<Preface | undefined> {
   return new Promise((resolve, reject) => {
     let bytes: Buffer = Buffer.alloc(0);
     const finish = (act: () => void) => {
@@ -22,7 +28,7 @@ export function readPreface(link: Duplex, signal: AbortSignal): Promise<string |
       if (preface === 'more') return;
       finish(() => {
         if (preface !== undefined && bytes.length > preface.bytes) link.unshift(bytes.subarray(preface.bytes));
-        resolve(preface?.target);
+        resolve(preface);
       });
     };
     if (signal.aborted) return reject(abortError(signal));
@@ -32,27 +38,38 @@ export function readPreface(link: Duplex, signal: AbortSignal): Promise<string |
 }
 
 /** What stands at the start of a link: `'more'` while it is incomplete, undefined when it is no preface. */
-export function parsePreface(bytes: Buffer): { target: string; bytes: number } | 'more' | undefined {
-  const known = Math.min(bytes.length, MAGIC.length);
-  if (!bytes.subarray(0, known).equals(MAGIC.subarray(0, known))) return undefined;
+export function parsePreface(bytes: Buffer): (Preface & { bytes: number }) | 'more' | undefined {
+  const magic = bytes.toString('latin1', 0, MAGIC_BYTES);
+  const kind = magic === 'CSL1' ? 'session' : 'aside';
+  if (!'CSL1'.startsWith(magic) && !'CSA1'.startsWith(magic)) return undefined;
   if (bytes.length < HEADER_BYTES) return 'more';
-  const length = bytes.readUInt16BE(MAGIC.length);
+  const length = bytes.readUInt16BE(MAGIC_BYTES);
   if (length === 0 || length > TARGET_BYTES_MAX) return undefined;
   if (bytes.length < HEADER_BYTES + length) return 'more';
-  return { target: bytes.toString('utf8', HEADER_BYTES, HEADER_BYTES + length), bytes: HEADER_BYTES + length };
+  return { kind, target: bytes.toString('utf8', HEADER_BYTES, HEADER_BYTES + length), bytes: HEADER_BYTES + length };
 }
 
-/** The answer: undefined = yes; else why not, in one sentence that the workload may see. */
-export function encodePrefaceAnswer(refusal: string | undefined): Buffer {
+/**
+ * Why a link is not taken: one sentence that the workload may see. `not-now`: whoever asks, so the agent leaves this gateway alone for some
+ * seconds; `no`: by what was asked.
+ */
+export interface LinkRefusal {
+  readonly status: 'no' | 'not-now';
+  readonly what: string;
+}
+
+/** The answer: undefined = yes. */
+export function encodePrefaceAnswer(refusal: LinkRefusal | undefined): Buffer {
   if (refusal === undefined) return Buffer.from([0]);
-  const reason = Buffer.from(refusal, 'utf8').subarray(0, REASON_BYTES_MAX);
-  const header = Buffer.from([1, 0, 0]);
+  const reason = Buffer.from(refusal.what, 'utf8').subarray(0, REASON_BYTES_MAX);
+  // An agent that knows only yes and no takes anything but 0 for a no.
+  const header = Buffer.from([refusal.status === 'no' ? 1 : 2, 0, 0]);
   header.writeUInt16BE(reason.length, 1);
   return Buffer.concat([header, reason]);
 }
 
-const MAGIC = Buffer.from('CSL1');
-const HEADER_BYTES = MAGIC.length + 2;
+const MAGIC_BYTES = 4;
+const HEADER_BYTES = MAGIC_BYTES + 2;
 /** Names of targets are shorter. */
 const TARGET_BYTES_MAX = 255;
 const REASON_BYTES_MAX = 1024;

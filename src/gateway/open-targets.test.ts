@@ -388,6 +388,8 @@ describe('problems', () => {
     await targets.apply([of('a', 'changed')]);
     expect(reach.told).toEqual(['start', 'app: closed', 'close', 'start']);
     targets.closeDoors();
+    expect(reach.told.at(-1)).toBe('start');
+    targets.end();
     expect(reach.told.at(-1)).toBe('close');
   });
 
@@ -430,6 +432,14 @@ test('a door that opens while the targets are closed is closed as well', async (
   await Promise.all([applied, over]);
   expect(listening()).toBe(0);
   expect(closed).toEqual(['a']);
+});
+
+test('without doors, targets still come, change and go, for the sessions of others', async () => {
+  await targets.apply([of('a', 'direct'), of('b', null)]);
+  targets.closeDoors();
+  await targets.apply([of('a', 'direct'), of('c', 'direct')]);
+  expect([targets.find('b'), targets.find('c')?.name]).toEqual([undefined, 'c']);
+  expect([doors.length, listening(), closed]).toEqual([1, 0, ['b']]);
 });
 
 test('once closed, nothing is opened any more: whoever applies targets late leaves no door behind', async () => {

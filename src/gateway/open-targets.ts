@@ -46,8 +46,10 @@ export interface OpenTargets {
   present(identity: CurrentIdentity): void;
   /** Where the open doors are, by target. */
   ports(): ReadonlyMap<string, number>;
-  /** Lets nobody in any more, and opens nothing any more. */
+  /** Closes the doors of direct clients and opens none any more; changes of targets are still taken, for the sessions that there are. */
   closeDoors(): void;
+  /** Opens nothing any more. */
+  end(): void;
   /** Drops what the targets hold, those too that are just being opened; their sessions are over. */
   close(): Promise<void>;
 }
@@ -91,19 +93,24 @@ export interface OpenTargetsDeps {
 
 /** Creates an empty set. */
 export function createOpenTargets(deps: OpenTargetsDeps): OpenTargets {
-  const set: TargetSet = { targets: new Map(), faulty: new Map(), unlooked: new Set(), closed: false };
+  const set: TargetSet = {
+    ...{ targets: new Map(), faulty: new Map(), unlooked: new Set() },
+    ...{ hasDoors: true, closed: false },
+  };
   const { targets, faulty } = set;
   let applying: Promise<void> = Promise.resolve();
   const stopListening = deps.policies.onChange(() => {
     for (const kept of targets.values()) set.unlooked.add(kept);
   });
   const closeDoors = () => {
+    set.hasDoors = false;
+    return [...targets.values()].map(({ door }) => door?.close());
+  };
+  const end = () => {
     set.closed = true;
     stopListening();
-    return [...targets.values()].map(({ door, reach }) => {
-      reach.close();
-      return door?.close();
-    });
+    for (const { reach } of targets.values()) reach.close();
+    return closeDoors();
   };
   return {
     /** One change after the other: two at once could open the same door twice. */
@@ -129,8 +136,9 @@ export function createOpenTargets(deps: OpenTargetsDeps): OpenTargets {
       return ports;
     },
     closeDoors: () => void closeDoors(),
+    end: () => void end(),
     async close() {
-      const doors = closeDoors();
+      const doors = end();
       await applying; // It may have a door still to open.
       await Promise.all(doors);
       await Promise.all([...targets.values()].map(({ target }) => target.close()));
@@ -145,6 +153,7 @@ interface TargetSet {
   readonly faulty: Map<string, TargetProblem>;
   /** Those that were not looked into since they were opened or policies changed. */
   readonly unlooked: Set<Kept>;
+  hasDoors: boolean;
   closed: boolean;
 }
 
@@ -182,7 +191,7 @@ async function replaceTargets(set: TargetSet, wanted: readonly ResolvedTarget[],
       set.unlooked.add(kept);
       faulty.delete(name);
       kept.reach.start();
-      await kept.door?.open();
+      if (set.hasDoors) await kept.door?.open();
     } catch (error) {
       // One faulty target must not keep the others from being served; whoever asks for it is told that it is not there.
       deps.log.error('gateway.target.faulty', { target: name, error });
@@ -280,6 +289,7 @@ class DirectDoor {
     this.#closed = true;
     this.#retry?.cancel();
     this.server?.close();
+    this.server = undefined;
     await this.#trying;
   }
 

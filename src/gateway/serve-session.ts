@@ -37,7 +37,7 @@ export async function serveSession(
 ): Promise<void> {
   const { clock, log, ledger, turn, durability, sealer } = parts;
   const { handle, client } = admitted;
-  const { id, identity, door } = handle;
+  const { id, identity, door, isAside } = handle;
   const fields = { session: id, identity: identity.uri, target: handle.target, door };
   log.info('gateway.session.opened', fields);
   const memory = parts.held.open((heldBytes) => {
@@ -46,7 +46,7 @@ export async function serveSession(
   });
   try {
     await target.serve({
-      ...{ id, identity, client, door, memory },
+      ...{ id, identity, client, door, isAside, memory },
       policy: createSessionPolicy(parts.board, identity),
       ledger: createSessionLedger({
         ...{ ledger, turn, clock, durability, sealer },

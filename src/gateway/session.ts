@@ -18,6 +18,8 @@ export interface GatewaySession {
    */
   readonly client: Duplex;
   readonly door: 'agent' | 'direct';
+  /** Only a word about another session may come, such as that its statement is to be cancelled: a session of its own is refused. */
+  readonly isAside: boolean;
   readonly policy: SessionPolicy;
   readonly ledger: SessionLedger;
   /** Aborts when the session must end now; its reason is a {@link SessionEnd}. */

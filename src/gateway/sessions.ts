@@ -17,6 +17,7 @@ export interface SessionHandle {
   readonly identity: SpiffeId;
   readonly target: string;
   readonly door: 'agent' | 'direct';
+  readonly isAside: boolean;
   readonly startedMs: number;
   readonly chainDer: readonly Buffer[];
   readonly expiresAtS: number;

@@ -14,12 +14,16 @@ export interface GatewayFinding {
   readonly remedy: string;
 }
 
-/** What a gateway says of the updates of targets and policies that it gets. */
+/** How far a gateway is with its life: agents are told of those that serve. `leaving`: it is about to stop, and takes no new session. */
+export type GatewayState = 'starting' | 'serving' | 'leaving';
+
+/** What a gateway says of itself, and of the updates of targets and policies that it gets. */
 export interface GatewayReport {
   /** Of the update that it took last; what of it is not in force is among the findings. */
   readonly revision: number;
   /** Worst first. */
   readonly findings: readonly GatewayFinding[];
+  readonly state: GatewayState;
 }
 
 /** How much one report may say, in findings and in characters of their texts: a screenful, which ten thousand gateways may all have to say. */

@@ -7,7 +7,13 @@
 export type { Bundle, JwtAuthority, X509Authority } from './bundle.ts';
 export type { AttributeValue, Decision, DecisionRequest, EntityRef, Obligations } from './decision.ts';
 export type { Entry } from './entry.ts';
-export { type FindingSeverity, type GatewayFinding, type GatewayReport, reportLimits } from './finding.ts';
+export {
+  type FindingSeverity,
+  type GatewayFinding,
+  type GatewayReport,
+  type GatewayState,
+  reportLimits,
+} from './finding.ts';
 export type { KeyType, SigningAlgorithm } from './key.ts';
 export type { LedgerEvent, LedgerEventKind } from './ledger-event.ts';
 export type { AttestedNode } from './node.ts';

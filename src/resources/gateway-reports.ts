@@ -39,7 +39,7 @@ export function createGatewayReports(deps: { store: Store; clock: Clock }): {
     async all() {
       const rows = await db
         .selectFrom('resources_gateways')
-        .select(['spiffe_id', 'address', 'connected', 'since_ms', 'reported'])
+        .select(['spiffe_id', 'address', 'connected', 'since_ms', 'reported', 'state'])
         .select((select) => select.fn<number | null>('length', ['findings']).as('size'))
         .execute();
       const told = await db
@@ -59,8 +59,11 @@ export function createGatewayReports(deps: { store: Store; clock: Clock }): {
         const findings = findingsOf.get(`${row.spiffe_id} ${row.address}`);
         return {
           ...{ spiffeId: row.spiffe_id, address: row.address, connected: isConnected, sinceMs: row.since_ms },
+          state: row.state,
           report:
-            isConnected && row.reported !== null ? { revision: row.reported, findings: findings ?? [] } : undefined,
+            isConnected && row.reported !== null
+              ? { revision: row.reported, findings: findings ?? [], state: row.state }
+              : undefined,
           findingsLeftOut: isConnected && row.size !== null && findings === undefined,
         };
       });

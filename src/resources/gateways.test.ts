@@ -32,8 +32,8 @@ describe('gateways', () => {
     await clock.advance(5);
     await report('gw2:7000', false);
     expect(resources.gateways()).toEqual([
-      { spiffeId: GATEWAY, address: 'gw1:7000', connected: true, sinceMs: 1_000_005 },
-      { spiffeId: GATEWAY, address: 'gw2:7000', connected: false, sinceMs: 1_000_010 },
+      { spiffeId: GATEWAY, address: 'gw1:7000', connected: true, state: 'serving', sinceMs: 1_000_005 },
+      { spiffeId: GATEWAY, address: 'gw2:7000', connected: false, state: 'serving', sinceMs: 1_000_010 },
     ]);
     expect(await resources.forgetGateway(GATEWAY, 'gw2:7000')).toBe(true);
     expect(await resources.forgetGateway(GATEWAY, 'gw2:7000')).toBe(false);
@@ -57,14 +57,56 @@ describe('gateways', () => {
     expect(resources.gateways().filter((gateway) => gateway.connected)).toEqual([]);
   });
 
-  it('are not connected to a server that has just started', async () => {
-    await report('gw:1', true);
-    await resources.keepReport(at('gw:1'), { revision: 1, findings: [FINDING] });
+  it('are told of in the state that they say, or serve', async () => {
+    let told = 0;
+    resources.onGateways(() => told++);
+    const say = (state: 'starting' | 'serving' | 'leaving', revision = 1) =>
+      resources.keepReport(at('gw:1'), { revision, findings: [], state });
+    await resources.reportGateway({ spiffeId: GATEWAY, address: 'gw:1', connected: true, state: 'starting' });
+    await report('gw:2', true);
+    const states = () => resources.gateways().map(({ state }) => state);
+    expect(states()).toEqual(['starting', 'serving']);
+    await say('starting', 2);
+    expect(told).toBe(2);
+    for (const state of ['serving', 'leaving'] as const) {
+      await say(state);
+      await say(state, 3);
+      expect(states()).toEqual([state, 'serving']);
+    }
+    expect(told).toBe(4);
+    expect(await resources.reportedGateways()).toMatchObject([{ state: 'leaving' }, { state: 'serving' }]);
+    await report('gw:1', false);
+    expect(resources.gateways()).toMatchObject([{ connected: false, state: 'serving' }, { connected: true }]);
+    await resources.reportGateway({ spiffeId: GATEWAY, address: 'gw:1', connected: true, state: 'starting' });
+    expect(resources.gateways()).toMatchObject([{ connected: true, state: 'starting' }, { connected: true }]);
+  });
+
+  it('have a quarter of a minute to come back to a server that has just started', async () => {
+    await report('gone:1', true);
+    await report('back:1', true);
     await resources.stop();
     await test.reopen();
-    resources = createTestResources({ store: test.store, clock });
+    resources = createTestResources({ store: test.store, clock }, { seed: 'next' });
     await resources.start(signal);
-    expect(resources.gateways()).toMatchObject([{ address: 'gw:1', connected: false }]);
+    const connected = () => resources.gateways().flatMap((one) => (one.connected ? [one.address] : []));
+    await clock.advance(5_000);
+    await report('back:1', true);
+    expect(connected()).toEqual(['back:1', 'gone:1']);
+    await clock.advance(9_999);
+    expect(connected()).toEqual(['back:1', 'gone:1']);
+    await clock.advance(1);
+    await expect.poll(connected).toEqual(['back:1']);
+  });
+
+  it('have said nothing to a server that has just started', async () => {
+    await report('gw:1', true);
+    await resources.keepReport(at('gw:1'), { state: 'serving', revision: 1, findings: [FINDING] });
+    await resources.stop();
+    await test.reopen();
+    resources = createTestResources({ store: test.store, clock }, { seed: 'next' });
+    await resources.start(signal);
+    await clock.advance(15_000);
+    await expect.poll(() => resources.gateways()).toMatchObject([{ address: 'gw:1', connected: false }]);
     expect(await resources.reportedGateways()).toMatchObject([{ report: undefined, findingsLeftOut: false }]);
   });
 
@@ -110,14 +152,14 @@ describe('gateways', () => {
   it('are listed with what they said last, until they are gone or connect anew', async () => {
     await report('gw:1', true);
     expect(await said()).toEqual(['gw:1 undefined undefined']);
-    await resources.keepReport(at('gw:1'), { revision: 1, findings: [FINDING] });
-    await resources.keepReport(at('gw:1'), { revision: 2, findings: [FINDING, FINDING] });
+    await resources.keepReport(at('gw:1'), { state: 'serving', revision: 1, findings: [FINDING] });
+    await resources.keepReport(at('gw:1'), { state: 'serving', revision: 2, findings: [FINDING, FINDING] });
     expect(await said()).toEqual(['gw:1 2 2']);
     await report('gw:1', false);
     expect(await said()).toEqual(['gw:1 undefined undefined']);
     await report('gw:1', true);
     expect(await said()).toEqual(['gw:1 undefined undefined']);
-    await resources.keepReport(at('gw:1'), { revision: 2, findings: [] });
+    await resources.keepReport(at('gw:1'), { state: 'serving', revision: 2, findings: [] });
     expect(await said()).toEqual(['gw:1 2 0']);
   });
 
@@ -125,13 +167,17 @@ describe('gateways', () => {
     await report('gw:1', true);
     let told = 0;
     resources.onGateways(() => told++);
-    await resources.keepReport(at('gw:1'), { revision: 1, findings: [FINDING] });
+    await resources.keepReport(at('gw:1'), { state: 'serving', revision: 1, findings: [FINDING] });
     expect(told).toBe(0);
-    await expect(resources.keepReport(at('gw:2'), { revision: 1, findings: [] })).rejects.toMatchObject({
+    await expect(
+      resources.keepReport(at('gw:2'), { state: 'serving', revision: 1, findings: [] }),
+    ).rejects.toMatchObject({
       code: 'ERR_RESOURCES_GATEWAY',
     });
     await report('gw:1', false);
-    await expect(resources.keepReport(at('gw:1'), { revision: 1, findings: [] })).rejects.toMatchObject({
+    await expect(
+      resources.keepReport(at('gw:1'), { state: 'serving', revision: 1, findings: [] }),
+    ).rejects.toMatchObject({
       code: 'ERR_RESOURCES_GATEWAY',
     });
   });
@@ -140,10 +186,10 @@ describe('gateways', () => {
     await report('gw:1', true);
     await report('gw:2', true);
     for (let revision = 1; revision <= 50; revision++)
-      await resources.keepReport(at('gw:1'), { revision, findings: [] });
-    const more = () => resources.keepReport(at('gw:1'), { revision: 51, findings: [] });
+      await resources.keepReport(at('gw:1'), { state: 'serving', revision, findings: [] });
+    const more = () => resources.keepReport(at('gw:1'), { state: 'serving', revision: 51, findings: [] });
     await expect(more()).rejects.toMatchObject({ code: 'ERR_RESOURCES_REPORTS' });
-    await resources.keepReport(at('gw:2'), { revision: 1, findings: [] });
+    await resources.keepReport(at('gw:2'), { state: 'serving', revision: 1, findings: [] });
     await clock.advance(10_000);
     await more();
     expect(await said()).toEqual(['gw:1 51 0', 'gw:2 1 0']);
@@ -153,7 +199,7 @@ describe('gateways', () => {
     const long = { ...FINDING, found: 'x'.repeat(1000) };
     for (let n = 100; n < 202; n++) {
       await report(`gw${n}:1`, true);
-      await resources.keepReport(at(`gw${n}:1`), { revision: 1, findings: n === 100 ? [] : [long] });
+      await resources.keepReport(at(`gw${n}:1`), { state: 'serving', revision: 1, findings: n === 100 ? [] : [long] });
     }
     const listed = await resources.reportedGateways();
     expect(listed.filter((one) => one.report?.findings.length === 1)).toHaveLength(100);

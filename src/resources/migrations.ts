@@ -1,4 +1,5 @@
-import type { Kysely } from 'kysely';
+import type { Generated, Kysely } from 'kysely';
+import type { GatewayState } from '../model/index.ts';
 import type { Migration } from '../store/index.ts';
 
 /** The tables of resources. */
@@ -51,6 +52,16 @@ export const resourcesMigrations: readonly Migration[] = [
       await db.schema.alterTable('resources_gateways').addColumn('findings', 'text').execute();
     },
   },
+  {
+    name: '0004-resources-gateway-states',
+    async up(db) {
+      // What servers and gateways write that know nothing of states.
+      await db.schema
+        .alterTable('resources_gateways')
+        .addColumn('state', 'text', (column) => column.notNull().defaultTo('serving'))
+        .execute();
+    },
+  },
 ];
 
 /** The tables, as kysely sees them. */
@@ -70,6 +81,7 @@ export interface ResourcesTables {
     owner: string;
     reported: number | null;
     findings: string | null;
+    state: Generated<GatewayState>;
   };
   /** One row for each server that runs, by what it calls itself in `owner`: `beats` grows as long as it lives. */
   resources_servers: { owner: string; beats: number };

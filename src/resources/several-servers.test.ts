@@ -125,7 +125,7 @@ describe('several servers on one database', () => {
     const [paused, looks] = await Promise.all([startServer('paused'), startServer('looks')]);
     await paused.reportGateway({ spiffeId: GATEWAY, address: 'gw:1', connected: true });
     const finding = { condition: 'names', severity: 'warning', what: 'w', found: 'f', remedy: 'r' } as const;
-    const said = { revision: 7, findings: [finding] };
+    const said = { state: 'serving', revision: 7, findings: [finding] } as const;
     await paused.keepReport({ spiffeId: GATEWAY, address: 'gw:1' }, said);
     expect(await looks.reportedGateways()).toMatchObject([{ address: 'gw:1', report: said }]);
     await expect(looks.keepReport({ spiffeId: GATEWAY, address: 'gw:1' }, said)).rejects.toMatchObject({

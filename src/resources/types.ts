@@ -1,5 +1,5 @@
 import type { Kysely } from 'kysely';
-import type { GatewayReport } from '../model/index.ts';
+import type { GatewayReport, GatewayState } from '../model/index.ts';
 import type { TransactionEffects } from '../store/index.ts';
 
 /** What can be declared here; entries are applied through registration. */
@@ -44,6 +44,8 @@ export interface GatewayView {
   /** Where agents reach it: `host:port`. */
   readonly address: string;
   readonly connected: boolean;
+  /** What it said of itself last: while it is connected and serves, agents are told of it. */
+  readonly state: GatewayState;
   /** Since when it is connected, or not. */
   readonly sinceMs: number;
 }
@@ -93,10 +95,11 @@ export interface Resources {
   snapshot(): Snapshot;
   /** Calls `listener` after each change, on every server. Returns the way to stop. */
   onChange(listener: (snapshot: Snapshot) => void): () => void;
-  /** Notes that a gateway connected to this server, or left it. */
-  reportGateway(report: { spiffeId: string; address: string; connected: boolean }): Promise<void>;
+  /** Notes that a gateway connected to this server, in which state (it serves when that is not given), or left it. */
+  reportGateway(report: { spiffeId: string; address: string; connected: boolean; state?: GatewayState }): Promise<void>;
   /**
-   * Keeps what a gateway says that is connected to this server, in place of what it said before.
+   * Keeps what a gateway says that is connected to this server, in place of what it said before. Of a new state all servers have been told
+   * when it resolves.
    * @throws ResourcesError ERR_RESOURCES_GATEWAY, ERR_RESOURCES_REPORTS; StoreError
    */
   keepReport(gateway: { spiffeId: string; address: string }, report: GatewayReport): Promise<void>;

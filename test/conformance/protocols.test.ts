@@ -98,6 +98,14 @@ describe.each(cases)('the protocol $id', ({ id, member, path, config, hello }) =
     expect(events.map((event) => event.kind)).toEqual(['denial']);
   });
 
+  it('opens no session by a way that is there for words about others', async () => {
+    const { served, client, seen, events } = await serve(target, clients, { isAside: true });
+    client.write(hello);
+    await served;
+    expect((await seen).length).toBeGreaterThan(0);
+    expect(events).toEqual([]);
+  });
+
   it('says why when it refuses, and ends the connection', async () => {
     const { port, close } = await listen((socket) =>
       target.refuse(socket, { code: 'limit', what: 'too many sessions' }),
@@ -129,7 +137,7 @@ async function listen(accept: (socket: Socket) => void) {
 }
 
 /** A session without any permit. */
-async function serve(target: Target, clients: Socket[]) {
+async function serve(target: Target, clients: Socket[], { isAside = false } = {}) {
   const events: { kind: string }[] = [];
   const end = new AbortController();
   const accepted = Promise.withResolvers<Socket>();
@@ -141,6 +149,7 @@ async function serve(target: Target, clients: Socket[]) {
     identity: parseSpiffeId('spiffe://example.org/web'),
     client: await accepted.promise,
     door: 'agent',
+    isAside,
     policy: {
       version: 1,
       principalKey: 'spiffe://example.org/web',

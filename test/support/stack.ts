@@ -171,17 +171,18 @@ function createRole(
   folder: StackFolder,
   options: { user: User; node: string; env: Readonly<Record<string, string>> },
 ): StackRole {
-  const daemon = createDaemon({
-    name,
-    file: options.node,
-    args: [EXECUTABLE, name, '--config', folder.config],
-    user: options.user,
-    env: options.env,
-    logFile: folder.log(name),
-    pidFile: path.join(folder.pids, name),
+  return createRoleAt(folder.http[name], {
+    ...{ name, file: options.node, args: [EXECUTABLE, name, '--config', folder.config] },
+    ...{ user: options.user, env: options.env, logFile: folder.log(name), pidFile: path.join(folder.pids, name) },
   });
+}
+
+/** A role that answers /ready at that address. */
+export function createRoleAt(http: string, options: Parameters<typeof createDaemon>[0]): StackRole {
+  const { name } = options;
+  const daemon = createDaemon(options);
   const readiness = async () => {
-    const response = await fetch(`http://${folder.http[name]}/ready`, { signal: AbortSignal.timeout(2000) });
+    const response = await fetch(`http://${http}/ready`, { signal: AbortSignal.timeout(2000) });
     const body: unknown = await response.json();
     const reasons = typeof body === 'object' && body !== null && 'reasons' in body ? body.reasons : [];
     return { status: response.status, reasons: Array.isArray(reasons) ? reasons.map(String) : [] };

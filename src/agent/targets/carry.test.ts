@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { carry } from './carry.ts';
+import { type TargetProtocol, targetProtocols } from './target-refusal.ts';
 
 // Goal: a session that is asked to end does so behind an answer, and each request that was passed on is answered first, whole.
 
@@ -15,6 +16,8 @@ afterEach(() => {
 const READY = 'Z\0\0\0\x05I';
 const IN_TRANSACTION = 'Z\0\0\0\x05T';
 const WORDS = 'E: 57P01';
+const TERMINATE = 'X\0\0\0\x04';
+const LOST = 'E: 08006';
 
 /** One side as its peer has it: what it sends, and what it got. */
 interface Side {
@@ -30,7 +33,11 @@ async function carried() {
   const drain = new AbortController();
   let over = false;
   const ending = Buffer.from(READY, 'latin1');
-  const done = carry(nearClient, nearGateway, { signal: drain.signal, ending, words: () => Buffer.from(WORDS) });
+  const { isOpen } = targetProtocols['postgres'] as TargetProtocol; // It is in the table.
+  const done = carry(nearClient, nearGateway, {
+    ...{ signal: drain.signal, ending, words: () => Buffer.from(WORDS) },
+    lost: (last) => (isOpen(last) ? Buffer.from(LOST) : undefined),
+  });
   void done.then(() => {
     over = true;
   });
@@ -91,6 +98,7 @@ it('a side that is gone before it is carried ends the session', async () => {
     signal: new AbortController().signal,
     ending: Buffer.from(READY),
     words: () => Buffer.from(WORDS),
+    lost: () => undefined,
   };
   await carry(nearClient, nearGateway, farewell);
   await expect.poll(client.ended).toBe(true);
@@ -207,13 +215,37 @@ describe('a session that is not', () => {
     expect(client.got()).toBe('last words');
   });
 
-  it('ends for the client when the gateway breaks off', async () => {
-    const { client, gateway, ask, answer, over } = await carried();
-    await ask('S');
-    await answer(READY);
-    gateway.socket.resetAndDestroy();
-    await expect.poll(over).toBe(true);
-    await expect.poll(client.ended).toBe(true);
-    expect(client.got()).toBe(READY);
+  describe.each([
+    ['breaks off', (socket: Socket) => void socket.resetAndDestroy()],
+    ['ends it without a word', (socket: Socket) => void socket.end()],
+  ])('when the gateway %s', (_, leave) => {
+    it.each([
+      ['between two requests', [READY], READY + LOST],
+      ['in a transaction', [IN_TRANSACTION], IN_TRANSACTION + LOST],
+      ['before it answers', [READY, 'S2'], READY + LOST],
+      ['in the middle of an answer', [READY, 'S2', 'half'], `${READY}half`],
+      ['before it greets', [], ''],
+      ['because the client has said goodbye', [READY, TERMINATE], READY],
+    ])('%s, the client is told as far as it can be', async (_name, steps, got) => {
+      const { client, gateway, ask, answer, over } = await carried();
+      await ask('S');
+      for (const [at, step] of steps.entries()) await (at === 1 ? ask(step) : answer(step));
+      leave(gateway.socket);
+      await expect.poll(client.ended).toBe(true);
+      expect(client.got()).toBe(got);
+      client.socket.destroy();
+      await expect.poll(over).toBe(true);
+    });
+
+    it('after the client has ended its side, nothing more is said', async () => {
+      const { client, gateway, ask, answer } = await carried();
+      await ask('S');
+      await answer(READY);
+      client.socket.end();
+      await expect.poll(gateway.ended).toBe(true);
+      leave(gateway.socket);
+      await expect.poll(client.ended).toBe(true);
+      expect(client.got()).toBe(READY);
+    });
   });
 });

@@ -8,6 +8,8 @@ export interface Farewell {
   readonly ending: Buffer;
   /** What the client is told when it has its answers. */
   readonly words: () => Buffer;
+  /** What it is told when the gateway has gone without a word; undefined where nothing may be said behind those last bytes from the gateway. */
+  readonly lost: (last: { readonly fromGateway: Buffer; readonly fromClient: Buffer }) => Buffer | undefined;
 }
 
 /**
@@ -18,6 +20,8 @@ export interface Farewell {
  * the client sent none since, nothing more of what it sends is passed on. Whether that was the answer to all it had sent, or the first of
  * several, only the gateway knows, which reads what is carried here: it is told that the client ends, answers what it has of it, and
  * ends the link. Behind that the client gets its words. What it sent meanwhile reached nobody, so it can be sent again.
+ *
+ * A gateway that is killed says nothing; where the client would take it for one, it is told so.
  */
 export function carry(client: Duplex, link: Duplex, farewell: Farewell): Promise<void> {
   // What is gone already tells nobody so again.
@@ -30,6 +34,7 @@ export function carry(client: Duplex, link: Duplex, farewell: Farewell): Promise
     let open = 2;
     let leaving = false;
     const tail = Buffer.alloc(farewell.ending.length);
+    const asked = Buffer.alloc(farewell.ending.length);
     let answered = false;
     const closed = () => {
       if (--open > 0) return;
@@ -40,18 +45,25 @@ export function carry(client: Duplex, link: Duplex, farewell: Farewell): Promise
       [client, link],
       [link, client],
     ] as const) {
-      from.on('error', () => to.destroy());
+      from.on('error', () => {
+        if (from === client) to.destroy(); // Of the link, 'close' tells.
+      });
       from.once('close', () => {
         // A close without an end before it cut something off; the other side must not take it for a proper end.
-        if (!from.readableEnded) to.destroy();
+        if (!from.readableEnded && !(from === link && sayLost())) to.destroy();
         closed();
       });
     }
+    const sayLost = () => {
+      const words = client.readableEnded ? undefined : farewell.lost({ fromGateway: tail, fromClient: asked });
+      if (words !== undefined) client.end(words, () => client.destroy());
+      return words !== undefined;
+    };
     client.pipe(link);
     link.pipe(client, { end: false });
     link.once('end', () => {
       if (leaving) client.end(farewell.words(), () => client.destroy());
-      else client.end();
+      else if (!sayLost()) client.end();
     });
     const leaveWhenAnswered = () => {
       if (leaving || !answered || !farewell.signal.aborted) return;
@@ -59,7 +71,8 @@ export function carry(client: Duplex, link: Duplex, farewell: Farewell): Promise
       client.unpipe(link).resume();
       link.end();
     };
-    client.on('data', () => {
+    client.on('data', (chunk: Buffer) => {
+      keepTail(asked, chunk);
       answered = false;
     });
     // After `pipe`, so that the client has been given the chunk.

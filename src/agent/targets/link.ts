@@ -3,66 +3,159 @@ import { type ConnectionOptions, connect, createSecureContext, type SecureContex
 import { parseSpiffeId, type TrustDomain } from '@countersign/sdk/identity';
 import type { Bundle, TargetView } from '../../model/index.ts';
 import { peerChain } from '../../rpc/index.ts';
-import { abortError, type Clock, messageOf, timeoutSignal } from '../../std/index.ts';
+import { abortError, type Clock, type Log, messageOf, sleep, timeoutSignal } from '../../std/index.ts';
 import { encodePem, verifyX509Svid } from '../../wire/x509/index.ts';
 import type { X509Svid } from '../cache/types.ts';
 import { AgentError } from '../errors.ts';
+import { createGatewayChoice, type GatewayChoice, type GatewayPlace } from './choose-gateway.ts';
+import { type Attempt, openFirst } from './open-first.ts';
 
 /** What a session asks of its link. */
 export interface LinkWanted {
-  readonly target: TargetView;
+  /** As the server names it now. */
+  readonly target: () => TargetView;
   readonly svid: X509Svid;
   /** Bundles that the workload trusts. */
   readonly bundles: readonly Bundle[];
   readonly signal: AbortSignal;
 }
 
-export type OpenLink = (wanted: LinkWanted) => Promise<TLSSocket>;
+/** The links of an agent. */
+export interface Links {
+  /** @throws AgentError ERR_AGENT_GATEWAY saying what was wrong with each gateway */
+  open(wanted: LinkWanted): Promise<TLSSocket>;
+  /**
+   * Says what came by a link of that identity to all other gateways as well that have sessions of it at this target: such as that a statement is to be
+   * cancelled, which only its own gateway can do. Nobody hears whether it came to anything.
+   */
+  sayAside(link: TLSSocket, words: Buffer): void;
+}
 
 /**
- * Creates what opens a link to one of the target's gateways, trying them in order: TLS 1.3 with the workload's own SVID, the gateway proven by
- * its SPIFFE ID, then the preface that names the target. The socket is paused; whoever takes it closes it.
+ * Creates what opens links to one of a target's gateways, as a {@link GatewayChoice} orders them: TLS 1.3 with the workload's own SVID, the
+ * gateway proven by its SPIFFE ID, then the preface that names the target. While none can be reached, or those that are take nobody now, it
+ * waits for some seconds: a gateway that is started again is back by then. The socket is paused; whoever takes it closes it.
  *
- * The link: `CSL1`, length of the target's name (u16), the name; the gateway answers one byte, 0 for yes, anything else for no,
- * followed by the length (u16) and text of its reason. After a yes, the bytes are the target's protocol, both ways.
- * @throws AgentError ERR_AGENT_GATEWAY saying what was wrong with each gateway
+ * The link: `CSL1`, length of the target's name (u16), the name; the gateway answers one byte, 0 for yes, 2 for "not now, whoever asks", anything
+ * else for no; unless it is yes, followed by the length (u16) and text of its reason. After a yes, the bytes are the target's protocol, both ways.
+ * `CSA1` in place of `CSL1`: no session is wanted, only something said of one that there is.
  */
-export function createLinkOpener({ clock }: { clock: Clock }): OpenLink {
+export function createLinks({ clock, log, node }: { clock: Clock; log: Log; node: () => string }): Links {
   // One for all links of an SVID: OpenSSL's half of it lies beside the heap, and stays until a full collection.
   const contexts = new WeakMap<X509Svid, SecureContext>();
-  return async (wanted) => {
-    const context = contexts.get(wanted.svid) ?? contextOf(wanted.svid);
-    contexts.set(wanted.svid, context);
-    return openAny({ ...wanted, clock, context });
+  const choice = createGatewayChoice({ clock, node });
+  const open = new Map<TLSSocket, OpenedLink>();
+  return {
+    async open(asked) {
+      const context = contexts.get(asked.svid) ?? contextOf(asked.svid);
+      contexts.set(asked.svid, context);
+      const wanted = { ...asked, clock, log, choice, context };
+      const { link, place } = await openAny(wanted);
+      open.set(link, { wanted, place, target: wanted.target().name });
+      link.once('close', () => open.delete(link));
+      if (link.destroyed) open.delete(link);
+      return link;
+    },
+    sayAside(link, words) {
+      const own = open.get(link);
+      if (own === undefined) return;
+      const others = new Map<string, GatewayPlace>();
+      for (const { target, place, wanted } of open.values())
+        if (target === own.target && wanted.svid.spiffeId.uri === own.wanted.svid.spiffeId.uri)
+          others.set(`${place.spiffeId} ${place.address}`, place);
+      others.delete(`${own.place.spiffeId} ${own.place.address}`);
+      for (const place of others.values()) void sayAt(place, own, words);
+    },
   };
 }
 
-type Wanted = LinkWanted & { readonly clock: Clock; readonly context: SecureContext };
-
-async function openAny(options: Wanted): Promise<TLSSocket> {
-  const { target, signal } = options;
-  const problems: string[] = [];
-  for (const gateway of target.gateways) {
-    try {
-      return await openOne({ ...options, ...gateway });
-    } catch (error) {
-      if (signal.aborted) throw abortError(signal);
-      problems.push(`${gateway.address}: ${messageOf(error)}`);
-    }
-  }
-  const what = problems.length === 0 ? 'no gateway serves it now' : problems.join('; ');
-  throw new AgentError('ERR_AGENT_GATEWAY', `target ${target.name}: ${what}`);
+interface OpenedLink {
+  readonly wanted: Wanted;
+  readonly place: GatewayPlace;
+  readonly target: string;
 }
 
-async function openOne(options: Wanted & { address: string; spiffeId: string }): Promise<TLSSocket> {
-  const { clock } = options;
-  const { host, port } = splitAddress(options.address);
-  const limit = timeoutSignal(clock, LINK_MS_MAX, options.signal);
+async function sayAt(place: GatewayPlace, { wanted, target }: OpenedLink, words: Buffer): Promise<void> {
+  // Not until whoever said it goes: a client that cancels may go at once.
+  const limit = timeoutSignal(wanted.clock, LINK_MS_MAX);
+  try {
+    const { signal } = limit;
+    const link = await openOne(wanted, { ...place, ...{ target, signal, reached() {} }, kind: 'aside' });
+    signal.addEventListener('abort', () => link.destroy(), { once: true });
+    await new Promise<void>((resolve) => {
+      link.once('close', resolve);
+      link.resume().end(words);
+      link.once('end', () => link.destroy());
+    });
+  } catch {
+    // It is said to whoever may know of it, and promised to nobody.
+  } finally {
+    limit.cancel();
+  }
+}
+
+type Wanted = LinkWanted & {
+  readonly clock: Clock;
+  /** Of lines that each session may cause. */
+  readonly log: Log;
+  readonly choice: GatewayChoice;
+  readonly context: SecureContext;
+};
+
+async function openAny(wanted: Wanted): Promise<{ link: TLSSocket; place: GatewayPlace }> {
+  const { clock, signal } = wanted;
+  const endMs = clock.monotonicMs() + NONE_MS_MAX;
+  for (let pauseMs = PAUSE_MS_MIN; ; pauseMs = Math.min(pauseMs * 2, PAUSE_MS_MAX)) {
+    const target = wanted.target();
+    const problems: { readonly place: GatewayPlace; readonly error: unknown }[] = [];
+    const opened = await openOnce(wanted, target, (place, error) => problems.push({ place, error }));
+    if (opened !== undefined) return opened;
+    const isPassing = problems.every(({ error }) => !(error instanceof Refused || error instanceof Unproven));
+    if (!isPassing || clock.monotonicMs() + pauseMs > endMs) {
+      const told = problems.map(({ place, error }) => `${place.address}: ${messageOf(error)}`);
+      const what = told.length === 0 ? 'no gateway serves it now' : told.join('; ');
+      throw new AgentError('ERR_AGENT_GATEWAY', `target ${target.name}: ${what}`);
+    }
+    await sleep(clock, pauseMs, signal);
+  }
+}
+
+/** Tries each gateway once; undefined when none can be opened. */
+function openOnce(
+  wanted: Wanted,
+  target: TargetView,
+  failed: (place: GatewayPlace, error: unknown) => void,
+): Promise<{ link: TLSSocket; place: GatewayPlace } | undefined> {
+  const { clock, log, choice, signal } = wanted;
+  return openFirst(choice.order(target), {
+    ...{ clock, signal },
+    async open(place, attempt) {
+      const link = await openOne(wanted, { ...place, ...attempt, target: target.name, kind: 'session' });
+      choice.took(place);
+      return { link, place };
+    },
+    close: ({ link }) => link.destroy(),
+    missed(place, error) {
+      // A no says nothing of what others would be told there.
+      if (error instanceof Refused) choice.took(place);
+      else choice.missed(place);
+      log.info('agent.gateway.missed', { gateway: place.address, target: target.name, problem: messageOf(error) });
+      failed(place, error);
+    },
+  });
+}
+
+async function openOne(
+  { clock, context, bundles }: Wanted,
+  { address, spiffeId, target, kind, ...attempt }: GatewayPlace & Attempt & { target: string; kind: LinkKind },
+): Promise<TLSSocket> {
+  const { host, port } = splitAddress(address);
+  const limit = timeoutSignal(clock, LINK_MS_MAX, attempt.signal);
   const { signal } = limit;
   const tlsOptions: ConnectionOptions & { allowHalfOpen: boolean } = {
     host,
     port,
-    secureContext: options.context,
+    secureContext: context,
     ALPNProtocols: [ALPN],
     // OpenSSL knows nothing of SPIFFE IDs: the chain is verified below, before a byte is sent.
     rejectUnauthorized: false,
@@ -73,14 +166,15 @@ async function openOne(options: Wanted & { address: string; spiffeId: string }):
   const socket = connect(tlsOptions);
   // Whoever waits hears of it by its own listener or by 'close'; between two of them, and until the session has it, there is no other.
   socket.on('error', () => {});
+  socket.once('connect', attempt.reached);
   const onAbort = () => socket.destroy(abortError(signal));
   signal.addEventListener('abort', onAbort, { once: true });
   if (signal.aborted) onAbort();
   try {
     await once(socket, 'secureConnect');
-    proveGateway(socket, options);
+    proveGateway(socket, { clock, bundles, spiffeId });
     socket.setNoDelay(true);
-    socket.write(encodePreface(options.target.name));
+    socket.write(encodePreface(target, kind));
     await readStatus(socket);
     return socket;
   } catch (error) {
@@ -91,6 +185,12 @@ async function openOne(options: Wanted & { address: string; spiffeId: string }):
     limit.cancel();
   }
 }
+
+/** The gateway takes no link for what was asked; it may take another one. */
+class Refused extends Error {}
+
+/** What answers there is no gateway, or another one. */
+class Unproven extends Error {}
 
 function contextOf(svid: X509Svid): SecureContext {
   return createSecureContext({
@@ -107,21 +207,23 @@ function proveGateway(
   socket: TLSSocket,
   options: { clock: Clock; bundles: readonly Bundle[]; spiffeId: string },
 ): void {
-  if (socket.alpnProtocol !== ALPN) throw new Error(`it does not speak ${ALPN}`);
+  if (socket.alpnProtocol !== ALPN) throw new Unproven(`it does not speak ${ALPN}`);
   const authorities = (domain: TrustDomain) =>
     options.bundles.find((bundle) => bundle.trustDomain === domain)?.x509Authorities;
   const verdict = verifyX509Svid(peerChain(socket), authorities, options.clock.now());
   const expected = parseSpiffeId(options.spiffeId);
-  if (!verdict.ok) throw new Error(`it did not prove to be ${expected.uri} (${verdict.reason})`);
-  if (verdict.id.uri !== expected.uri) throw new Error(`it is ${verdict.id.uri}, not ${expected.uri}`);
+  if (!verdict.ok) throw new Unproven(`it did not prove to be ${expected.uri} (${verdict.reason})`);
+  if (verdict.id.uri !== expected.uri) throw new Unproven(`it is ${verdict.id.uri}, not ${expected.uri}`);
 }
 
-/** `CSL1`, u16 length, name. */
-export function encodePreface(name: string): Buffer {
+type LinkKind = 'session' | 'aside';
+
+/** `CSL1` or `CSA1`, u16 length, name. */
+export function encodePreface(name: string, kind: LinkKind): Buffer {
   const text = Buffer.from(name, 'utf8');
   const length = Buffer.alloc(2);
   length.writeUInt16BE(text.length);
-  return Buffer.concat([MAGIC, length, text]);
+  return Buffer.concat([Buffer.from(kind === 'session' ? 'CSL1' : 'CSA1', 'latin1'), length, text]);
 }
 
 /** Reads the gateway's answer; what it sent after a yes goes back into the socket, which is left paused. */
@@ -130,7 +232,10 @@ async function readStatus(socket: TLSSocket): Promise<void> {
   for (;;) {
     const status = parseStatus(received);
     if (status.done) {
-      if (status.reason !== undefined) throw new Error(`it refused: ${status.reason}`);
+      if (status.reason !== undefined) {
+        const told = `it refused: ${status.reason}`;
+        throw status.isPassing ? new Error(told) : new Refused(told);
+      }
       if (received.length > status.bytes) socket.unshift(received.subarray(status.bytes));
       return;
     }
@@ -144,15 +249,15 @@ async function readStatus(socket: TLSSocket): Promise<void> {
 /** The gateway's answer, once all of it is there. The reason is the gateway's, trimmed to what a client may be shown. */
 export function parseStatus(
   received: Buffer,
-): { done: false } | { done: true; bytes: number; reason: string | undefined } {
+): { done: false } | { done: true; bytes: number; reason: string | undefined; isPassing: boolean } {
   const status = received[0];
   if (status === undefined) return { done: false };
-  if (status === 0) return { done: true, bytes: 1, reason: undefined };
+  if (status === 0) return { done: true, bytes: 1, reason: undefined, isPassing: false };
   if (received.length < 3) return { done: false };
   const end = 3 + received.readUInt16BE(1);
   if (received.length < end) return { done: false };
   const reason = received.toString('utf8', 3, Math.min(end, 3 + REASON_BYTES_MAX)).replaceAll(/\p{Cc}/gu, ' ');
-  return { done: true, bytes: end, reason };
+  return { done: true, bytes: end, reason, isPassing: status === NOT_NOW };
 }
 
 /** `host:port`, the host in brackets when it is an IPv6 address. */
@@ -183,8 +288,13 @@ function once(socket: TLSSocket, event: 'secureConnect' | 'readable'): Promise<v
 
 /** Names the link's protocol in the handshake, so that nothing else is ever taken for it. */
 const ALPN = 'countersign-link/1';
-const MAGIC = Buffer.from('CSL1', 'latin1');
-/** Connecting, handshake and answer of one gateway; the next is tried after it. */
+/** The gateway's answer to whoever asks, while it starts and before it stops. */
+const NOT_NOW = 2;
+/** Connecting, handshake and answer of one gateway. */
 const LINK_MS_MAX = 10_000;
+/** How long a client waits for a gateway when none is there: one that is started again takes a second or two, and a pool gives up later. */
+const NONE_MS_MAX = 5_000;
+const PAUSE_MS_MIN = 100;
+const PAUSE_MS_MAX = 1_000;
 /** Fits an error message on a screen. */
 const REASON_BYTES_MAX = 512;

@@ -36,7 +36,7 @@ async function connected(): Promise<{ client: Socket; socket: Socket }> {
 }
 
 function serve(socket: Socket, callers: Callers, ends = { drain: never, signal: never }): Promise<void> {
-  return serveTargetSession(socket, target, {
+  return serveTargetSession(socket, () => target, {
     protocol: targetProtocols['postgres'] as TargetProtocol, // It is in the table.
     clock: createManualClock(0), // It stands still: nothing below waits for a time limit.
     log: createSilentLog(),
@@ -45,7 +45,7 @@ function serve(socket: Socket, callers: Callers, ends = { drain: never, signal: 
     counters: createCounters(),
     callers,
     identities: {} as Identities, // Nobody gets so far.
-    openLink: () => Promise.reject(new Error('nobody gets so far')),
+    links: { open: () => Promise.reject(new Error('nobody gets so far')), sayAside() {} },
     ...ends,
   });
 }

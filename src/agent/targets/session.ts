@@ -8,7 +8,7 @@ import { AgentError } from '../errors.ts';
 import { isWithoutIdentity, type Refusals } from '../refusals.ts';
 import type { Identities } from '../workload-api/identities.ts';
 import { carry } from './carry.ts';
-import type { OpenLink } from './link.ts';
+import type { Links } from './link.ts';
 import type { Refusal, TargetProtocol } from './target-refusal.ts';
 
 /**
@@ -17,7 +17,8 @@ import type { Refusal, TargetProtocol } from './target-refusal.ts';
  */
 export async function serveTargetSession(
   socket: Socket,
-  target: TargetView,
+  /** As it is now; its gateways may change while it is waited for one. */
+  targetNow: () => TargetView,
   deps: {
     protocol: TargetProtocol;
     clock: Clock;
@@ -29,13 +30,14 @@ export async function serveTargetSession(
     counters: Counters;
     callers: Callers;
     identities: Identities;
-    openLink: OpenLink;
+    links: Links;
     /** Ends sessions once they are answered, and admits no new one. */
     drain: AbortSignal;
     signal: AbortSignal;
   },
 ): Promise<void> {
   const { log, counters, protocol, drain } = deps;
+  const target = targetNow();
   const gone = followAbort(deps.signal);
   socket.once('close', () => gone.abort());
   // Ends what is waited for before there is a session: that could take as long as any time limit of it.
@@ -43,17 +45,21 @@ export async function serveTargetSession(
   let caller: Caller | undefined;
   try {
     caller = deps.callers.accept(socket);
-    const link = await establish(caller, target, { ...deps, signal: making.signal });
+    const link = await establish(caller, targetNow, { ...deps, signal: making.signal });
     if (making.signal.aborted) {
       link.destroy();
       throw abortError(making.signal);
     }
     counters.targetSessions++;
     log.debug('agent.target.session_opened', { target: target.name, pid: caller.pid });
+    socket.once('data', (first: Buffer) => {
+      if (protocol.isAside(first)) deps.links.sayAside(link, first);
+    });
     await carry(socket, link, {
       signal: drain,
       ending: protocol.restEnding,
       words: () => protocol.refusal(STOPPING),
+      lost: (last) => (protocol.isOpen(last) ? protocol.refusal(LOST) : undefined),
     });
   } catch (error) {
     if (gone.signal.aborted) return;
@@ -74,8 +80,8 @@ export async function serveTargetSession(
 
 async function establish(
   caller: Caller,
-  target: TargetView,
-  { identities, openLink, signal }: { identities: Identities; openLink: OpenLink; signal: AbortSignal },
+  target: () => TargetView,
+  { identities, links, signal }: { identities: Identities; links: Links; signal: AbortSignal },
 ) {
   const selectors = await caller.selectors(signal);
   const view = await identities.look(selectors, 'svids', signal);
@@ -84,7 +90,7 @@ async function establish(
   if (!first || first.entry.id !== view.matched[0]?.id) {
     throw new RpcError(Code.UNAVAILABLE, 'the default identity has no valid SVID now');
   }
-  const link = await openLink({ target, svid: first.svid, bundles: view.bundles, signal });
+  const link = await links.open({ target, svid: first.svid, bundles: view.bundles, signal });
   try {
     caller.assertAlive();
     return link;
@@ -114,7 +120,7 @@ function refusalFor(error: unknown, target: TargetView, caller: Caller | undefin
     return {
       kind: 'gateway',
       message: `no gateway took the session: ${error.message}`,
-      hint: 'Check that a gateway for the target is running and that this identity may connect to it.',
+      hint: 'Connect again in a moment where a gateway is being started again; else check that one is running and that this identity may connect to it.',
     };
   }
   if (error instanceof AgentError) {
@@ -202,6 +208,11 @@ const STOPPING: Refusal = {
   kind: 'stopping',
   message: 'the agent is shutting down; connect again',
   hint: 'Nothing of what was sent after the last answer has been carried out.',
+};
+const LOST: Refusal = {
+  kind: 'gateway',
+  message: 'the gateway of this session is gone',
+  hint: 'Whether what was sent after the last answer has been carried out is not known; a transaction that was open is rolled back. Connect again.',
 };
 const OPENING_MS_MAX = 10_000;
 /** Longer than any opening; what comes beyond it is no client of the protocol. */

@@ -9,6 +9,8 @@ export const targetProtocols: Readonly<Record<string, TargetProtocol>> = {
     refusal: postgresRefusal,
     // ReadyForQuery outside of a transaction.
     restEnding: Buffer.from('Z\0\0\0\x05I', 'latin1'),
+    isOpen: isPostgresOpen,
+    isAside: isPostgresCancel,
   },
 };
 
@@ -25,6 +27,13 @@ export interface TargetProtocol {
   readonly refusal: (refusal: Refusal) => Buffer;
   /** The last bytes of an answer behind which the client has nothing open, such as a transaction. */
   readonly restEnding: Buffer;
+  /**
+   * True when a session is open, and between two messages of the gateway, by the last bytes of both sides, as many as `restEnding` has: a gateway
+   * that ends it there without a word was not told to by its client.
+   */
+  readonly isOpen: (last: { readonly fromGateway: Buffer; readonly fromClient: Buffer }) => boolean;
+  /** True when a client's first bytes are about another session, and begin none. */
+  readonly isAside: (first: Buffer) => boolean;
 }
 
 export type Opening =
@@ -58,6 +67,17 @@ function readPostgresOpening(received: Buffer): Opening {
   return received.length < length ? { step: 'more' } : { step: 'ready' };
 }
 
+/** @see PostgreSQL protocol, "Message Formats": CancelRequest */
+function isPostgresCancel(first: Buffer): boolean {
+  return first.length >= 8 && first.length === first.readUInt32BE(0) && first.readUInt32BE(4) === CANCEL_REQUEST;
+}
+
+/** Behind ReadyForQuery, whatever it says of a transaction, and not behind Terminate. */
+function isPostgresOpen(last: { readonly fromGateway: Buffer; readonly fromClient: Buffer }): boolean {
+  const isReady = last.fromGateway.subarray(0, READY.length).equals(READY);
+  return isReady && !last.fromClient.subarray(-TERMINATE.length).equals(TERMINATE);
+}
+
 /** A FATAL ErrorResponse. @see PostgreSQL protocol, "Error and Notice Message Fields" */
 function postgresRefusal(refusal: Refusal): Buffer {
   const fields: readonly [string, string][] = [
@@ -82,6 +102,8 @@ const SQLSTATES: Readonly<Record<Refusal['kind'], string>> = {
   busy: '53300', // too_many_connections
   stopping: '57P01', // admin_shutdown
 };
+const READY = Buffer.from('Z\0\0\0\x05', 'latin1');
+const TERMINATE = Buffer.from('X\0\0\0\x04', 'latin1');
 const SSL_REQUEST = 80877103;
 const GSSENC_REQUEST = 80877104;
 const CANCEL_REQUEST = 80877102;

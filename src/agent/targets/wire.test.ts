@@ -5,7 +5,8 @@ import { fuzz, seeds } from './wire.fuzz.ts';
 
 describe('the link', () => {
   it('opens with CSL1, the length of the name and the name', () => {
-    expect(encodePreface('orders').toString('latin1')).toBe('CSL1\0\x06orders');
+    expect(encodePreface('orders', 'session').toString('latin1')).toBe('CSL1\0\x06orders');
+    expect(encodePreface('orders', 'aside').toString('latin1')).toBe('CSA1\0\x06orders');
   });
 
   it('waits for the whole answer of the gateway, however it is split', () => {
@@ -13,8 +14,10 @@ describe('the link', () => {
     for (let length = 0; length < refusal.length; length++) {
       expect(parseStatus(refusal.subarray(0, length))).toEqual({ done: false });
     }
-    expect(parseStatus(refusal)).toEqual({ done: true, bytes: 7, reason: 'no! ' });
-    expect(parseStatus(Buffer.from([0, 9, 9]))).toEqual({ done: true, bytes: 1, reason: undefined });
+    expect(parseStatus(refusal)).toMatchObject({ done: true, bytes: 7, reason: 'no! ', isPassing: false });
+    expect(parseStatus(Buffer.from([0, 9, 9]))).toMatchObject({ done: true, bytes: 1, reason: undefined });
+    refusal[0] = 2;
+    expect(parseStatus(refusal)).toMatchObject({ done: true, reason: 'no! ', isPassing: true });
   });
 
   it('shows no more of a reason than fits a message', () => {

@@ -9,8 +9,12 @@ export interface FakeGateway {
   readonly address: string;
   /** SPIFFE IDs of those who linked, and the target each named. */
   readonly links: { id: string; target: string }[];
+  /** What was said aside, behind the target's name. */
+  readonly asides: string[];
   /** Refuses with this reason. */
   refuse: string | undefined;
+  /** Takes nobody, for this reason. */
+  notNow: string | undefined;
   serve: (socket: TLSSocket) => void;
   close(): Promise<void>;
 }
@@ -45,10 +49,20 @@ export async function startFakeGateway(
       socket.off('data', onData);
       const [leaf] = peerChain(socket);
       const id = leaf ? (parseCertificate(leaf).names.uris[0] ?? '') : '';
+      if (received.toString('latin1', 0, 4) === 'CSA1') {
+        const target = received.toString('utf8', 6, end);
+        let words = received.subarray(end);
+        socket.on('data', (chunk: Buffer) => {
+          words = Buffer.concat([words, chunk]);
+        });
+        socket.on('end', () => gateway.asides.push(`${target} ${words}`) && socket.end());
+        return void socket.write(Buffer.from([0]));
+      }
       gateway.links.push({ id, target: received.toString('utf8', 6, end) });
-      if (gateway.refuse !== undefined) {
-        const reason = Buffer.from(gateway.refuse);
-        const head = Buffer.from([1, reason.length >> 8, reason.length & 0xff]);
+      const no = gateway.notNow ?? gateway.refuse;
+      if (no !== undefined) {
+        const reason = Buffer.from(no);
+        const head = Buffer.from([gateway.notNow === undefined ? 1 : 2, reason.length >> 8, reason.length & 0xff]);
         socket.end(Buffer.concat([head, reason]));
         return;
       }
@@ -62,8 +76,8 @@ export async function startFakeGateway(
   const at = server.address();
   const gateway: FakeGateway = {
     address: typeof at === 'object' && at ? `127.0.0.1:${at.port}` : '',
-    links: [],
-    refuse: undefined,
+    ...{ links: [], asides: [] },
+    ...{ refuse: undefined, notNow: undefined },
     serve: (socket) => socket.pipe(socket),
     async close() {
       for (const socket of sockets) socket.destroy();

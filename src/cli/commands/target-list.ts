@@ -1,4 +1,5 @@
 import { Control } from '@countersign/sdk/contract';
+import { GatewayState } from '@countersign/sdk/contract/gen/countersign/control/v1/control_pb.ts';
 import { type CliCommand, exitCodes } from '../command.ts';
 import { answerOf, warningsOf } from '../gateway-answers.ts';
 import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../server-client.ts';
@@ -22,6 +23,7 @@ export const command: CliCommand = {
           (await client.unary(Control.method.listGateways, {}, options)).gateways.map((gateway) => ({
             ...answerOf(gateway, 1n),
             ...{ connected: gateway.connected, sinceS: Number(gateway.since), revision: Number(gateway.revision) },
+            state: gateway.connected ? (STATES[gateway.state] ?? 'connected') : 'away',
           })),
         ] as const,
     );
@@ -31,14 +33,16 @@ export const command: CliCommand = {
         targets.length === 0
           ? 'There are no targets. Declare one in a file and run `countersign apply -f FILE`.'
           : formatList(['target', 'protocol', 'address'], rows, context.terminalColumns);
-      const served = gateways.map(({ spiffeId, address, connected }) => [
-        spiffeId,
-        address,
-        connected ? 'connected' : 'away',
-      ]);
+      const served = gateways.map(({ spiffeId, address, state }) => [spiffeId, address, state]);
       const warnings = warningsOf(gateways.filter(({ connected, taken }) => connected && taken));
       return `${list}\n\n${gateways.length === 0 ? 'No gateway has connected yet.' : [formatList(['gateway', 'address', 'state'], served, context.terminalColumns), ...warnings].join('\n')}`;
     });
     return exitCodes.ok;
   },
+};
+
+/** Of one that is connected; nobody is told to go to those that have one of these. */
+const STATES: Readonly<Partial<Record<GatewayState, string>>> = {
+  [GatewayState.STARTING]: 'starting',
+  [GatewayState.LEAVING]: 'leaving',
 };

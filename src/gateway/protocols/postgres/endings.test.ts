@@ -37,7 +37,7 @@ beforeEach(() => {
   const clock = createManualClock(0);
   served = serve({
     session: {
-      ...{ id: 's1', identity: parseSpiffeId('spiffe://example.org/web'), client, door: 'agent' },
+      ...{ id: 's1', identity: parseSpiffeId('spiffe://example.org/web'), client, door: 'agent', isAside: false },
       ...{
         policy: stubPolicy,
         ledger: ledger.session,

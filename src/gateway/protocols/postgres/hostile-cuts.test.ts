@@ -86,6 +86,7 @@ function session(client: MemoryStream, target: MemoryStream): Promise<void> {
       identity: parseSpiffeId('spiffe://example.org/web'),
       client,
       door: 'agent',
+      isAside: false,
       policy: stubPolicy,
       ledger: ledger.session,
       signal: new AbortController().signal,

@@ -55,6 +55,8 @@ export async function serveClient(target: OpenTarget, session: GatewaySession): 
     target.keys.use(session.identity, request.processId, request.key);
     return endClient(client, undefined);
   }
+  if (session.isAside)
+    return endClient(client, refusalText({ code: 'shutdown', what: 'no session is opened by this way' }));
   const mayBeMasked = session.policy.potentialMasks().length > 0;
   const start = admitStartup(request, { name: deps.name, config: target.config, mayBeMasked });
   if ('error' in start) return endClient(client, start.error);

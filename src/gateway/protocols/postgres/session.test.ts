@@ -429,6 +429,21 @@ describe('cancel requests', () => {
     expect((await ready).at(-2)).toMatch(/^E:57014/);
     client.close();
   });
+
+  test('come also where no session may, which is told so', async () => {
+    const { client, processId, key } = await keyOf(2);
+    await client.ready();
+    client.send(query('select pg_sleep(100)'));
+    gate.onlyAside();
+    const session = await openRawClient(gate.port, { start: false });
+    session.send(encodeStartup(0, [['user', 'web']]));
+    expect((await session.end()).join(' ')).toMatch(/^E:57P01:no session is opened by this way/);
+    const own = await openRawClient(gate.port, { start: false });
+    own.send(encodeCancelRequest(processId, key));
+    await own.end();
+    expect((await client.ready()).at(-2)).toMatch(/^E:57014/);
+    client.close();
+  });
 });
 
 describe('sessions end', () => {

@@ -125,14 +125,12 @@ export async function startTarget(options: {
   const running = new Set<Promise<void>>();
   const sockets = new Set<Socket>();
   let identity = 'spiffe://example.org/web';
+  let isAside = false;
   const server = createServer({ noDelay: true, pauseOnConnect: true, allowHalfOpen: true }, (client) => {
     sockets.add(client);
     const memory = held.open(() => end.abort(new SessionEnd({ code: 'memory', what: 'too much is held' })));
     const served = target.serve({
-      id: `s${running.size}`,
-      identity: parseSpiffeId(identity),
-      client,
-      door: 'agent',
+      ...{ id: `s${running.size}`, identity: parseSpiffeId(identity), client, door: 'agent', isAside },
       policy,
       ledger: ledger.session,
       signal: end.signal,
@@ -151,6 +149,10 @@ export async function startTarget(options: {
     target,
     setIdentity(uri: string) {
       identity = uri;
+    },
+    /** From now on nobody comes but for words about sessions that there are. */
+    onlyAside() {
+      isAside = true;
     },
     policyChanged: () => {
       for (const listener of [...policyListeners]) listener();

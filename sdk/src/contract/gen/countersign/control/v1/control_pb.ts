@@ -4,17 +4,17 @@
 // @generated from file countersign/control/v1/control.proto (package countersign.control.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Entry } from "../../../spire/api/types/entry_pb.ts";
 import { file_spire_api_types_entry } from "../../../spire/api/types/entry_pb.ts";
-import type { Message } from "@bufbuild/protobuf";
+import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file countersign/control/v1/control.proto.
  */
 export const file_countersign_control_v1_control: GenFile = /*@__PURE__*/
-  fileDesc("CiRjb3VudGVyc2lnbi9jb250cm9sL3YxL2NvbnRyb2wucHJvdG8SFmNvdW50ZXJzaWduLmNvbnRyb2wudjEiEgoQV2F0Y2hOb2RlUmVxdWVzdCJ0CgpOb2RlVXBkYXRlEhgKEGVudHJpZXNfcmV2aXNpb24YASABKAQSFwoPYnVuZGxlX3NlcXVlbmNlGAIgASgEEjMKB3RhcmdldHMYAyADKAsyIi5jb3VudGVyc2lnbi5jb250cm9sLnYxLlRhcmdldFZpZXciYwoVUmVwb3J0UmVmdXNhbHNSZXF1ZXN0EjgKCHJlZnVzYWxzGAEgAygLMiYuY291bnRlcnNpZ24uY29udHJvbC52MS5Qcm9jZXNzUmVmdXNhbBIQCghsZWZ0X291dBgCIAEoBCIYChZSZXBvcnRSZWZ1c2Fsc1Jlc3BvbnNlImwKDlByb2Nlc3NSZWZ1c2FsEgsKA3VpZBgBIAEoDRILCgNwaWQYAiABKA0SDgoGdGFyZ2V0GAMgASgJEg0KBWNvdW50GAQgASgEEhAKCGZpcnN0X21zGAUgASgDEg8KB2xhc3RfbXMYBiABKAMiXwoKVGFyZ2V0VmlldxIMCgRuYW1lGAEgASgJEhAKCHByb3RvY29sGAIgASgJEjEKCGdhdGV3YXlzGAMgAygLMh8uY291bnRlcnNpZ24uY29udHJvbC52MS5HYXRld2F5Ii0KB0dhdGV3YXkSDwoHYWRkcmVzcxgBIAEoCRIRCglzcGlmZmVfaWQYAiABKAkiKAoTV2F0Y2hHYXRld2F5UmVxdWVzdBIRCglhZHZlcnRpc2UYASABKAkihAEKDUdhdGV3YXlVcGRhdGUSEAoIcmV2aXNpb24YASABKAQSLwoHdGFyZ2V0cxgCIAMoCzIeLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuVGFyZ2V0EjAKCHBvbGljaWVzGAMgAygLMh4uY291bnRlcnNpZ24uY29udHJvbC52MS5Qb2xpY3kidQoUUmVwb3J0R2F0ZXdheVJlcXVlc3QSEQoJYWR2ZXJ0aXNlGAEgASgJEhAKCHJldmlzaW9uGAIgASgEEjgKCGZpbmRpbmdzGAMgAygLMiYuY291bnRlcnNpZ24uY29udHJvbC52MS5HYXRld2F5RmluZGluZyIXChVSZXBvcnRHYXRld2F5UmVzcG9uc2UiYgoOR2F0ZXdheUZpbmRpbmcSEQoJY29uZGl0aW9uGAEgASgJEhAKCHNldmVyaXR5GAIgASgJEgwKBHdoYXQYAyABKAkSDQoFZm91bmQYBCABKAkSDgoGcmVtZWR5GAUgASgJIjsKBlRhcmdldBIMCgRuYW1lGAEgASgJEhAKCHByb3RvY29sGAIgASgJEhEKCXNwZWNfanNvbhgDIAEoCSIkCgZQb2xpY3kSDAoEbmFtZRgBIAEoCRIMCgR0ZXh0GAIgASgJIjkKCFJlc291cmNlEgwKBGtpbmQYASABKAkSDAoEbmFtZRgCIAEoCRIRCglzcGVjX2pzb24YAyABKAkijAEKDEFwcGx5UmVxdWVzdBIPCgdkcnlfcnVuGAEgASgIEg0KBXBydW5lGAIgASgIEjMKCXJlc291cmNlcxgDIAMoCzIgLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuUmVzb3VyY2USJwoHZW50cmllcxgEIAMoCzIWLnNwaXJlLmFwaS50eXBlcy5FbnRyeSJJCgZDaGFuZ2USDAoEa2luZBgBIAEoCRIMCgRuYW1lGAIgASgJEg4KBmFjdGlvbhgDIAEoCRITCgtkaWZmZXJlbmNlcxgEIAMoCSJSCg1BcHBseVJlc3BvbnNlEi8KB2NoYW5nZXMYASADKAsyHi5jb3VudGVyc2lnbi5jb250cm9sLnYxLkNoYW5nZRIQCghyZXZpc2lvbhgCIAEoBCIkChRMaXN0UmVzb3VyY2VzUmVxdWVzdBIMCgRraW5kGAEgASgJIkwKFUxpc3RSZXNvdXJjZXNSZXNwb25zZRIzCglyZXNvdXJjZXMYASADKAsyIC5jb3VudGVyc2lnbi5jb250cm9sLnYxLlJlc291cmNlIhUKE0xpc3RHYXRld2F5c1JlcXVlc3QiTwoUTGlzdEdhdGV3YXlzUmVzcG9uc2USNwoIZ2F0ZXdheXMYASADKAsyJS5jb3VudGVyc2lnbi5jb250cm9sLnYxLkdhdGV3YXlTdGF0dXMivAEKDUdhdGV3YXlTdGF0dXMSEQoJc3BpZmZlX2lkGAEgASgJEg8KB2FkZHJlc3MYAiABKAkSEQoJY29ubmVjdGVkGAMgASgIEg0KBXNpbmNlGAQgASgDEhAKCHJldmlzaW9uGAUgASgEEjgKCGZpbmRpbmdzGAYgAygLMiYuY291bnRlcnNpZ24uY29udHJvbC52MS5HYXRld2F5RmluZGluZxIZChFmaW5kaW5nc19sZWZ0X291dBgHIAEoCDLaBQoHQ29udHJvbBJbCglXYXRjaE5vZGUSKC5jb3VudGVyc2lnbi5jb250cm9sLnYxLldhdGNoTm9kZVJlcXVlc3QaIi5jb3VudGVyc2lnbi5jb250cm9sLnYxLk5vZGVVcGRhdGUwARJvCg5SZXBvcnRSZWZ1c2FscxItLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuUmVwb3J0UmVmdXNhbHNSZXF1ZXN0Gi4uY291bnRlcnNpZ24uY29udHJvbC52MS5SZXBvcnRSZWZ1c2Fsc1Jlc3BvbnNlEmQKDFdhdGNoR2F0ZXdheRIrLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuV2F0Y2hHYXRld2F5UmVxdWVzdBolLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuR2F0ZXdheVVwZGF0ZTABEmwKDVJlcG9ydEdhdGV3YXkSLC5jb3VudGVyc2lnbi5jb250cm9sLnYxLlJlcG9ydEdhdGV3YXlSZXF1ZXN0Gi0uY291bnRlcnNpZ24uY29udHJvbC52MS5SZXBvcnRHYXRld2F5UmVzcG9uc2USVAoFQXBwbHkSJC5jb3VudGVyc2lnbi5jb250cm9sLnYxLkFwcGx5UmVxdWVzdBolLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuQXBwbHlSZXNwb25zZRJsCg1MaXN0UmVzb3VyY2VzEiwuY291bnRlcnNpZ24uY29udHJvbC52MS5MaXN0UmVzb3VyY2VzUmVxdWVzdBotLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuTGlzdFJlc291cmNlc1Jlc3BvbnNlEmkKDExpc3RHYXRld2F5cxIrLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuTGlzdEdhdGV3YXlzUmVxdWVzdBosLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuTGlzdEdhdGV3YXlzUmVzcG9uc2ViBnByb3RvMw", [file_spire_api_types_entry]);
+  fileDesc("CiRjb3VudGVyc2lnbi9jb250cm9sL3YxL2NvbnRyb2wucHJvdG8SFmNvdW50ZXJzaWduLmNvbnRyb2wudjEiEgoQV2F0Y2hOb2RlUmVxdWVzdCJ0CgpOb2RlVXBkYXRlEhgKEGVudHJpZXNfcmV2aXNpb24YASABKAQSFwoPYnVuZGxlX3NlcXVlbmNlGAIgASgEEjMKB3RhcmdldHMYAyADKAsyIi5jb3VudGVyc2lnbi5jb250cm9sLnYxLlRhcmdldFZpZXciYwoVUmVwb3J0UmVmdXNhbHNSZXF1ZXN0EjgKCHJlZnVzYWxzGAEgAygLMiYuY291bnRlcnNpZ24uY29udHJvbC52MS5Qcm9jZXNzUmVmdXNhbBIQCghsZWZ0X291dBgCIAEoBCIYChZSZXBvcnRSZWZ1c2Fsc1Jlc3BvbnNlImwKDlByb2Nlc3NSZWZ1c2FsEgsKA3VpZBgBIAEoDRILCgNwaWQYAiABKA0SDgoGdGFyZ2V0GAMgASgJEg0KBWNvdW50GAQgASgEEhAKCGZpcnN0X21zGAUgASgDEg8KB2xhc3RfbXMYBiABKAMiXwoKVGFyZ2V0VmlldxIMCgRuYW1lGAEgASgJEhAKCHByb3RvY29sGAIgASgJEjEKCGdhdGV3YXlzGAMgAygLMh8uY291bnRlcnNpZ24uY29udHJvbC52MS5HYXRld2F5Ii0KB0dhdGV3YXkSDwoHYWRkcmVzcxgBIAEoCRIRCglzcGlmZmVfaWQYAiABKAkiXQoTV2F0Y2hHYXRld2F5UmVxdWVzdBIRCglhZHZlcnRpc2UYASABKAkSMwoFc3RhdGUYAiABKA4yJC5jb3VudGVyc2lnbi5jb250cm9sLnYxLkdhdGV3YXlTdGF0ZSKEAQoNR2F0ZXdheVVwZGF0ZRIQCghyZXZpc2lvbhgBIAEoBBIvCgd0YXJnZXRzGAIgAygLMh4uY291bnRlcnNpZ24uY29udHJvbC52MS5UYXJnZXQSMAoIcG9saWNpZXMYAyADKAsyHi5jb3VudGVyc2lnbi5jb250cm9sLnYxLlBvbGljeSKqAQoUUmVwb3J0R2F0ZXdheVJlcXVlc3QSEQoJYWR2ZXJ0aXNlGAEgASgJEhAKCHJldmlzaW9uGAIgASgEEjgKCGZpbmRpbmdzGAMgAygLMiYuY291bnRlcnNpZ24uY29udHJvbC52MS5HYXRld2F5RmluZGluZxIzCgVzdGF0ZRgEIAEoDjIkLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuR2F0ZXdheVN0YXRlIicKFVJlcG9ydEdhdGV3YXlSZXNwb25zZRIOCgZvdGhlcnMYASABKA0iYgoOR2F0ZXdheUZpbmRpbmcSEQoJY29uZGl0aW9uGAEgASgJEhAKCHNldmVyaXR5GAIgASgJEgwKBHdoYXQYAyABKAkSDQoFZm91bmQYBCABKAkSDgoGcmVtZWR5GAUgASgJIjsKBlRhcmdldBIMCgRuYW1lGAEgASgJEhAKCHByb3RvY29sGAIgASgJEhEKCXNwZWNfanNvbhgDIAEoCSIkCgZQb2xpY3kSDAoEbmFtZRgBIAEoCRIMCgR0ZXh0GAIgASgJIjkKCFJlc291cmNlEgwKBGtpbmQYASABKAkSDAoEbmFtZRgCIAEoCRIRCglzcGVjX2pzb24YAyABKAkijAEKDEFwcGx5UmVxdWVzdBIPCgdkcnlfcnVuGAEgASgIEg0KBXBydW5lGAIgASgIEjMKCXJlc291cmNlcxgDIAMoCzIgLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuUmVzb3VyY2USJwoHZW50cmllcxgEIAMoCzIWLnNwaXJlLmFwaS50eXBlcy5FbnRyeSJJCgZDaGFuZ2USDAoEa2luZBgBIAEoCRIMCgRuYW1lGAIgASgJEg4KBmFjdGlvbhgDIAEoCRITCgtkaWZmZXJlbmNlcxgEIAMoCSJSCg1BcHBseVJlc3BvbnNlEi8KB2NoYW5nZXMYASADKAsyHi5jb3VudGVyc2lnbi5jb250cm9sLnYxLkNoYW5nZRIQCghyZXZpc2lvbhgCIAEoBCIkChRMaXN0UmVzb3VyY2VzUmVxdWVzdBIMCgRraW5kGAEgASgJIkwKFUxpc3RSZXNvdXJjZXNSZXNwb25zZRIzCglyZXNvdXJjZXMYASADKAsyIC5jb3VudGVyc2lnbi5jb250cm9sLnYxLlJlc291cmNlIhUKE0xpc3RHYXRld2F5c1JlcXVlc3QiTwoUTGlzdEdhdGV3YXlzUmVzcG9uc2USNwoIZ2F0ZXdheXMYASADKAsyJS5jb3VudGVyc2lnbi5jb250cm9sLnYxLkdhdGV3YXlTdGF0dXMi8QEKDUdhdGV3YXlTdGF0dXMSEQoJc3BpZmZlX2lkGAEgASgJEg8KB2FkZHJlc3MYAiABKAkSEQoJY29ubmVjdGVkGAMgASgIEg0KBXNpbmNlGAQgASgDEhAKCHJldmlzaW9uGAUgASgEEjgKCGZpbmRpbmdzGAYgAygLMiYuY291bnRlcnNpZ24uY29udHJvbC52MS5HYXRld2F5RmluZGluZxIZChFmaW5kaW5nc19sZWZ0X291dBgHIAEoCBIzCgVzdGF0ZRgIIAEoDjIkLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuR2F0ZXdheVN0YXRlKn8KDEdhdGV3YXlTdGF0ZRIdChlHQVRFV0FZX1NUQVRFX1VOU1BFQ0lGSUVEEAASGgoWR0FURVdBWV9TVEFURV9TVEFSVElORxABEhkKFUdBVEVXQVlfU1RBVEVfU0VSVklORxACEhkKFUdBVEVXQVlfU1RBVEVfTEVBVklORxADMtoFCgdDb250cm9sElsKCVdhdGNoTm9kZRIoLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuV2F0Y2hOb2RlUmVxdWVzdBoiLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuTm9kZVVwZGF0ZTABEm8KDlJlcG9ydFJlZnVzYWxzEi0uY291bnRlcnNpZ24uY29udHJvbC52MS5SZXBvcnRSZWZ1c2Fsc1JlcXVlc3QaLi5jb3VudGVyc2lnbi5jb250cm9sLnYxLlJlcG9ydFJlZnVzYWxzUmVzcG9uc2USZAoMV2F0Y2hHYXRld2F5EisuY291bnRlcnNpZ24uY29udHJvbC52MS5XYXRjaEdhdGV3YXlSZXF1ZXN0GiUuY291bnRlcnNpZ24uY29udHJvbC52MS5HYXRld2F5VXBkYXRlMAESbAoNUmVwb3J0R2F0ZXdheRIsLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuUmVwb3J0R2F0ZXdheVJlcXVlc3QaLS5jb3VudGVyc2lnbi5jb250cm9sLnYxLlJlcG9ydEdhdGV3YXlSZXNwb25zZRJUCgVBcHBseRIkLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuQXBwbHlSZXF1ZXN0GiUuY291bnRlcnNpZ24uY29udHJvbC52MS5BcHBseVJlc3BvbnNlEmwKDUxpc3RSZXNvdXJjZXMSLC5jb3VudGVyc2lnbi5jb250cm9sLnYxLkxpc3RSZXNvdXJjZXNSZXF1ZXN0Gi0uY291bnRlcnNpZ24uY29udHJvbC52MS5MaXN0UmVzb3VyY2VzUmVzcG9uc2USaQoMTGlzdEdhdGV3YXlzEisuY291bnRlcnNpZ24uY29udHJvbC52MS5MaXN0R2F0ZXdheXNSZXF1ZXN0GiwuY291bnRlcnNpZ24uY29udHJvbC52MS5MaXN0R2F0ZXdheXNSZXNwb25zZWIGcHJvdG8z", [file_spire_api_types_entry]);
 
 /**
  * @generated from message countersign.control.v1.WatchNodeRequest
@@ -214,6 +214,11 @@ export type WatchGatewayRequest = Message<"countersign.control.v1.WatchGatewayRe
    * @generated from field: string advertise = 1;
    */
   advertise: string;
+
+  /**
+   * @generated from field: countersign.control.v1.GatewayState state = 2;
+   */
+  state: GatewayState;
 };
 
 /**
@@ -274,6 +279,11 @@ export type ReportGatewayRequest = Message<"countersign.control.v1.ReportGateway
    * @generated from field: repeated countersign.control.v1.GatewayFinding findings = 3;
    */
   findings: GatewayFinding[];
+
+  /**
+   * @generated from field: countersign.control.v1.GatewayState state = 4;
+   */
+  state: GatewayState;
 };
 
 /**
@@ -287,6 +297,12 @@ export const ReportGatewayRequestSchema: GenMessage<ReportGatewayRequest> = /*@_
  * @generated from message countersign.control.v1.ReportGatewayResponse
  */
 export type ReportGatewayResponse = Message<"countersign.control.v1.ReportGatewayResponse"> & {
+  /**
+   * How many others agents are told of.
+   *
+   * @generated from field: uint32 others = 1;
+   */
+  others: number;
 };
 
 /**
@@ -639,6 +655,13 @@ export type GatewayStatus = Message<"countersign.control.v1.GatewayStatus"> & {
    * @generated from field: bool findings_left_out = 7;
    */
   findingsLeftOut: boolean;
+
+  /**
+   * What it said last; of gateways that are connected.
+   *
+   * @generated from field: countersign.control.v1.GatewayState state = 8;
+   */
+  state: GatewayState;
 };
 
 /**
@@ -647,6 +670,50 @@ export type GatewayStatus = Message<"countersign.control.v1.GatewayStatus"> & {
  */
 export const GatewayStatusSchema: GenMessage<GatewayStatus> = /*@__PURE__*/
   messageDesc(file_countersign_control_v1_control, 22);
+
+/**
+ * Agents are told of gateways that serve; one that says nothing of it does.
+ *
+ * @generated from enum countersign.control.v1.GatewayState
+ */
+export const GatewayState = {
+  /**
+   * @generated from enum value: GATEWAY_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * It has not looked at its targets yet.
+   *
+   * @generated from enum value: GATEWAY_STATE_STARTING = 1;
+   */
+  STARTING: 1,
+
+  /**
+   * @generated from enum value: GATEWAY_STATE_SERVING = 2;
+   */
+  SERVING: 2,
+
+  /**
+   * It is about to stop, and takes no new session.
+   *
+   * @generated from enum value: GATEWAY_STATE_LEAVING = 3;
+   */
+  LEAVING: 3,
+} as const;
+
+/**
+ * Agents are told of gateways that serve; one that says nothing of it does.
+ *
+ * @generated from enum countersign.control.v1.GatewayState
+ */
+export type GatewayState = (typeof GatewayState)[keyof typeof GatewayState] | UnknownEnum;
+
+/**
+ * Describes the enum countersign.control.v1.GatewayState.
+ */
+export const GatewayStateSchema: GenEnum<GatewayState> = /*@__PURE__*/
+  enumDesc(file_countersign_control_v1_control, 0);
 
 /**
  * @generated from service countersign.control.v1.Control
@@ -674,7 +741,7 @@ export const Control: GenService<{
   },
   /**
    * Gateways. Every message holds all targets and policies and replaces the one before it. The stream also tells the server that the
-   * gateway is there.
+   * gateway is there: agents are told of it while it is, and serves.
    *
    * @generated from rpc countersign.control.v1.Control.WatchGateway
    */
