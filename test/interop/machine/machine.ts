@@ -39,10 +39,12 @@ export async function startMachine(shared: string): Promise<Machine> {
   });
   own(outer);
   const gone = new Promise<void>((resolve) => outer.once('exit', () => resolve()));
+  // A bash whose input is a socket takes itself for one at the end of a network, and reads the user's own settings.
+  const bash = ['bash', '--norc', '--noprofile', '-c'];
   const shell = (script: string, stdin = '') =>
     run(
       'nsenter',
-      ['-t', String(firstOf(outer.pid)), '--all', '--wdns=/', 'bash', '-c', `set -euo pipefail; cd; ${script}`],
+      ['-t', String(firstOf(outer.pid)), '--all', '--wdns=/', ...bash, `set -euo pipefail; cd; ${script}`],
       { env: { PATH, HOME: '/root' }, stdin },
     );
   const machine: Machine = {
