@@ -53,6 +53,8 @@ function commandOf(pid: string): string {
 async function servingPid(): Promise<number> {
   return eventually('an agent serves, and says so', async () => {
     const pid = Number(fs.readFileSync(stack.folder.agentPid, 'latin1'));
+    // However this process ends, the agent that nobody here has started ends too.
+    fs.writeFileSync(path.join(stack.folder.pids, `agent-${pid}`), String(pid));
     return (await stack.roles.agent.readiness()).status === 200 && agents().includes(pid) && pid;
   });
 }
