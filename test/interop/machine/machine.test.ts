@@ -99,10 +99,13 @@ describe.skipIf(mayLack(npm) || lackForMachine() !== undefined)('on a machine wi
     });
   });
 
+  /** It runs, and can be asked: by the time that somebody has typed the next command. */
   async function active(role: (typeof ROLES)[number]): Promise<void> {
     await eventually(`${role} is active`, async () => {
-      const { stdout } = await machine.shell(`systemctl is-active countersign-${role}`);
-      return stdout.trim() === 'active';
+      const { stdout } = await machine.shell(
+        `systemctl is-active countersign-${role}; systemctl is-active countersign-server; ls /run/countersign/server/server.sock`,
+      );
+      return stdout.startsWith('active\nactive\n/run');
     });
   }
 
