@@ -11,6 +11,15 @@ cd "$1/root"
 mount -t proc proc proc
 mount --rbind /dev dev
 mount --rbind /sys sys
+# Of control groups it sees its own alone: by them systemd knows whose a process is.
+if [ -e /sys/fs/cgroup/cgroup.procs ]; then
+  mount -t cgroup2 cgroup2 sys/fs/cgroup
+else
+  mount -t tmpfs -o mode=755 cgroup sys/fs/cgroup
+  mkdir sys/fs/cgroup/systemd sys/fs/cgroup/unified
+  mount -t cgroup -o none,name=systemd cgroup sys/fs/cgroup/systemd
+  if [ -e /sys/fs/cgroup/unified/cgroup.procs ]; then mount -t cgroup2 cgroup2 sys/fs/cgroup/unified; fi
+fi
 mount -t tmpfs -o mode=755 run run
 mount -t tmpfs -o mode=1777 tmp tmp
 mkdir -p run/machine

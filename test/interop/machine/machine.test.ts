@@ -83,6 +83,23 @@ describe.skipIf(mayLack(npm) || lackForMachine() !== undefined)('on a machine wi
       }
     });
 
+    it('systemctl reload of the agent cuts no session, and its main process is the one that serves', async () => {
+      const [before, after, serves, ...names] = (await machine.sure(RELOADED)).trim().split('\n');
+      expect(after).not.toBe(before);
+      expect(after).toBe(serves);
+      expect(names).toEqual(['Ada Lovelace', 'Ada Lovelace']);
+      await machine.sure('systemctl kill --kill-who=main --signal=KILL countersign-agent');
+      await served();
+    });
+
+    it('systemctl reload says no when the next agent can not serve, and the one before goes on', async () => {
+      const config = '/etc/countersign/countersign.yaml';
+      await machine.sure(`cp ${config} ~/kept.yaml; sed -i 's/^trustDomain: .*/trustDomain: other.org/' ${config}`);
+      expect(await machine.shell('systemctl reload countersign-agent')).toMatchObject({ code: 1 });
+      await machine.sure(`cp ~/kept.yaml ${config}; systemctl is-active countersign-agent`);
+      await served();
+    });
+
     it('the files of an SVID are kept by a service', async () => {
       await machine.sure('systemctl daemon-reload; systemctl start countersign-svid');
       await eventually(
@@ -141,6 +158,23 @@ const PASSWORD = 'canary-typed-by-hand';
 const IN_FOLDER = 'if [ -d ~/cs ]; then cd ~/cs; fi';
 const CLIENT =
   "sudo -u shop-web psql 'host=/run/countersign/agent/targets/shop user=shop-web' -c 'select name from customers order by id'";
+/** A session that asks before a reload and after it; the main process before and after it, and the one that serves. */
+const RELOADED = `
+main() { systemctl show -p MainPID --value countersign-agent; }
+within() { for _ in $(seq 300); do if [ -e "$1" ]; then return 0; fi; sleep 0.1; done; return 1; }
+folder=$(mktemp -d); chmod 777 $folder; mkfifo $folder/typed
+ask() { printf '%s\\n' 'select name from customers where id = 1;' "\\! touch $folder/$1" >&3; within $folder/$1; }
+sudo -u shop-web psql 'host=/run/countersign/agent/targets/shop user=shop-web' -X -A -t < $folder/typed > $folder/printed &
+exec 3> $folder/typed
+ask first
+main
+systemctl reload countersign-agent
+main
+cat /run/countersign/agent/agent.pid
+ask second
+exec 3>&-
+wait
+cat $folder/printed`;
 const ADMINISTRATOR = 'setpriv --reuid postgres --regid postgres --clear-groups psql -X -v ON_ERROR_STOP=1 -d shop';
 /** The package, a shell's sudo, and the database of the guide, whose administrator comes by its socket. */
 const PREPARED = `
