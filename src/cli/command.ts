@@ -22,7 +22,7 @@ export interface CliContext {
   /** True when `--config` or COUNTERSIGN_CONFIG names it: it must then be there. */
   readonly configNamed: boolean;
   readonly signal: AbortSignal;
-  /** Calls once when the next SIGINT or SIGTERM comes, which would end the process else. */
+  /** Calls once when the next SIGINT or SIGTERM comes, half a second after the first or later; it would end the process else. */
   nextSignal?(call: () => void): void;
   readonly clock: Clock;
   readonly random: Random;

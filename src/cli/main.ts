@@ -3,10 +3,11 @@ import { constants } from 'node:os';
 import { Command } from 'commander';
 import { VERSION } from '../app/version.ts';
 import { codeOf, createSystemClock, createSystemRandom, holdProcess, messageOf } from '../std/index.ts';
-import { type CliContext, type CommandRow, exitCodes, stopSignals } from './command.ts';
+import { type CliContext, type CommandRow, exitCodes } from './command.ts';
 import { commands } from './commands.generated.ts';
 import { createOutput, type Output } from './output.ts';
 import { printable } from './printable.ts';
+import { type StopSignal, watchStopSignals } from './stop-signals.ts';
 
 process.exitCode = await main(process.argv.slice(2));
 endSoon();
@@ -101,8 +102,6 @@ interface Stop {
   signal: StopSignal | undefined;
 }
 
-type StopSignal = (typeof stopSignals)[number];
-
 function createContext(
   options: Readonly<Record<string, unknown>>,
   { output, stop }: { output: Output; stop: Stop },
@@ -110,12 +109,11 @@ function createContext(
   const json = options['json'] === true;
   const named = typeof options['config'] === 'string' ? options['config'] : process.env['COUNTERSIGN_CONFIG'];
   const controller = new AbortController();
-  for (const name of stopSignals) {
-    process.once(name, () => {
-      stop.signal = name;
-      controller.abort(new DOMException(`stopped by ${name}`, 'AbortError'));
-    });
-  }
+  const clock = createSystemClock();
+  const signals = watchStopSignals(process, clock, (name) => {
+    stop.signal = name;
+    controller.abort(new DOMException(`stopped by ${name}`, 'AbortError'));
+  });
   return {
     json,
     commands,
@@ -125,14 +123,8 @@ function createContext(
     configPath: named ?? '/etc/countersign/countersign.yaml',
     configNamed: named !== undefined,
     signal: controller.signal,
-    nextSignal(call) {
-      const once = () => {
-        for (const name of stopSignals) process.off(name, once);
-        call();
-      };
-      for (const name of stopSignals) process.on(name, once);
-    },
-    clock: createSystemClock(),
+    nextSignal: signals.next,
+    clock,
     random: createSystemRandom(),
     say: (line) => void (json || output.write(`${printable(line)}\n`)),
     emit: (value, human) => output.write(`${json ? JSON.stringify(value) : printable(human())}\n`),

@@ -114,6 +114,9 @@ describe('a gateway that is told to stop', () => {
     const stopped = holder.end('SIGTERM');
     await eventually('it leaves', () => holder.runLogs().includes('app.gateway.leaving'));
     const beganMs = performance.now();
+    holder.signal('SIGTERM'); // The same wish: a launcher hands on what its child is told as well.
+    await eventually('another is one more', () => performance.now() - beganMs > 600);
+    expect(holder.exitCode).toBeUndefined();
     holder.signal('SIGTERM');
     expect((await session.end()).join(' ')).toMatch(/^E:57P01:/);
     expect(await stopped).toBe(0);
