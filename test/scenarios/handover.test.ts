@@ -190,6 +190,7 @@ describe('an agent that is restarted under load', () => {
     expect((await load.end()).failures).toEqual([]);
     const last = await servingPid();
     await eventually('those before have ended', () => agents().join() === String(last));
+    await eventually('the first one’s end is known here', () => stack.roles.agent.exitCode !== undefined);
     expect(stack.roles.agent.exitCode).toBe(0);
     const left = (folder: string) => fs.readdirSync(folder).toSorted();
     expect(left(path.dirname(stack.folder.workloadApi))).toEqual(
