@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, lstatSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, lstatSync, mkdtempSync, openSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,6 +13,8 @@ let folder: string;
 let path: string;
 const doors: UnixDoor[] = [];
 const never = new AbortController().signal;
+/** Opens nothing, but holds the file: Linux’s own number. */
+const O_PATH = 0o10000000;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'door-'));
   path = join(folder, 'agent.sock');
@@ -131,6 +133,22 @@ describe('a door', () => {
     stop.abort();
     await stopped;
     expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it('fades within ten seconds though somebody keeps coming, who holds it without its name', async () => {
+    const clock = createManualClock(0);
+    const door = await open('old');
+    await door.place();
+    const held = openSync(path, O_PATH);
+    let faded = false;
+    const fading = door.fade(clock, never).then(() => (faded = true));
+    for (let n = 0; n < 40; n++) {
+      expect(faded).toBe(false);
+      expect(await whoAnswers(`/proc/self/fd/${held}`)).toBe('old');
+      await clock.advance(250);
+    }
+    await fading;
+    closeSync(held);
   });
 
   it('replaces a socket, and no other file', async () => {

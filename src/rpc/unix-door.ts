@@ -27,7 +27,7 @@ export interface UnixDoor {
   replace(): void;
   /** Listens under its name again, if another was put there meanwhile; who came to that other is lost. @throws as `replace` */
   retake(): Promise<void>;
-  /** Gives its name up, and closes once nothing has come for a moment: whoever had found it by then is still let in. */
+  /** Gives its name up, and closes once nothing has come for a second, after ten at the latest: whoever had found it by then is still let in. */
   fade(clock: Clock, signal: AbortSignal): Promise<void>;
   /** Lets nobody in any more. */
   close(): void;
@@ -79,7 +79,9 @@ export async function openUnixDoor(options: {
     async fade(clock, signal) {
       if (isInPlace()) unlinkSync(path);
       // Each look after a turn of the event loop in which the kernel was asked: a process that was held up has not been quiet.
-      for (let quiet = 0, seen = accepted; quiet < QUIET_LOOKS && !signal.aborted; seen = accepted) {
+      // Not for ever: who holds a descriptor of the socket, or has it mounted, finds it without its name.
+      for (let quiet = 0, looks = 0; quiet < QUIET_LOOKS && looks < LOOKS_MAX && !signal.aborted; looks++) {
+        const seen = accepted;
         await sleep(clock, LOOK_MS, signal).catch(() => {}); // The abort is looked at above.
         quiet = accepted === seen ? quiet + 1 : 0;
       }
@@ -234,3 +236,5 @@ const BESIDE_EXAMPLE = '.Ab12Cd';
 const BESIDE_NAME = /^\.[0-9A-Za-z]{6}$/;
 const LOOK_MS = 250;
 const QUIET_LOOKS = 4;
+/** Ten seconds. */
+const LOOKS_MAX = 40;

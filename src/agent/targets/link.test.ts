@@ -224,6 +224,11 @@ describe('a word aside', () => {
       links.sayAside(stranger, Buffer.from('not of theirs'));
       stranger.destroy();
     }
+    first.asides.length = 0;
+    for (let n = 0; n < 100; n++) links.sayAside(cancelling, Buffer.from('again'));
+    // Of one identity, eight at once; the others were promised to nobody.
+    await expect.poll(() => first.asides.length).toBe(8);
+    first.asides.splice(0, 8, 'orders cancel it');
     for (const link of open) link.destroy();
     await Promise.all(open.map((link) => new Promise((resolve) => link.once('close', resolve))));
     links.sayAside(cancelling, Buffer.from('nobody is left'));

@@ -6,6 +6,7 @@ import { peerChain } from '../../rpc/index.ts';
 import { abortError, type Clock, type Log, messageOf, sleep, timeoutSignal } from '../../std/index.ts';
 import { encodePem, verifyX509Svid } from '../../wire/x509/index.ts';
 import type { X509Svid } from '../cache/types.ts';
+import { countDown } from '../callers.ts';
 import { AgentError } from '../errors.ts';
 import { createGatewayChoice, type GatewayChoice, type GatewayPlace } from './choose-gateway.ts';
 import { type Attempt, openFirst } from './open-first.ts';
@@ -45,6 +46,7 @@ export function createLinks({ clock, log, node }: { clock: Clock; log: Log; node
   const contexts = new WeakMap<X509Svid, SecureContext>();
   const choice = createGatewayChoice({ clock, node });
   const open = new Map<TLSSocket, OpenedLink>();
+  const asides = createAsides();
   return {
     async open(asked) {
       const context = contexts.get(asked.svid) ?? contextOf(asked.svid);
@@ -64,7 +66,26 @@ export function createLinks({ clock, log, node }: { clock: Clock; log: Log; node
         if (target === own.target && wanted.svid.spiffeId.uri === own.wanted.svid.spiffeId.uri)
           others.set(`${place.spiffeId} ${place.address}`, place);
       others.delete(`${own.place.spiffeId} ${own.place.address}`);
-      for (const place of others.values()) void sayAt(place, own, words);
+      const { uri } = own.wanted.svid.spiffeId;
+      for (const place of others.values()) asides.run(uri, () => sayAt(place, own, words));
+    },
+  };
+}
+
+/** Bounds what is said aside: each is a link that outlives whoever wanted it. What is too much is not said, as it is promised to nobody. */
+function createAsides(): { run(identity: string, say: () => Promise<void>): void } {
+  const byIdentity = new Map<string, number>();
+  let running = 0;
+  return {
+    run(identity, say) {
+      const own = byIdentity.get(identity) ?? 0;
+      if (running >= ASIDES_MAX || own >= ASIDES_OF_ONE_MAX) return;
+      running++;
+      byIdentity.set(identity, own + 1);
+      void say().finally(() => {
+        running--;
+        countDown(byIdentity, identity);
+      });
     },
   };
 }
@@ -110,8 +131,10 @@ async function openAny(wanted: Wanted): Promise<{ link: TLSSocket; place: Gatewa
     const problems: { readonly place: GatewayPlace; readonly error: unknown }[] = [];
     const opened = await openOnce(wanted, target, (place, error) => problems.push({ place, error }));
     if (opened !== undefined) return opened;
-    const isPassing = problems.every(({ error }) => !(error instanceof Refused || error instanceof Unproven));
-    if (!isPassing || clock.monotonicMs() + pauseMs > endMs) {
+    // One that is somebody else says nothing of the others: its address may be theirs no longer.
+    const isUnproven = problems.length > 0 && problems.every(({ error }) => error instanceof Unproven);
+    const isFinal = isUnproven || problems.some(({ error }) => error instanceof Refused);
+    if (isFinal || clock.monotonicMs() + pauseMs > endMs) {
       const told = problems.map(({ place, error }) => `${place.address}: ${messageOf(error)}`);
       const what = told.length === 0 ? 'no gateway serves it now' : told.join('; ');
       throw new AgentError('ERR_AGENT_GATEWAY', `target ${target.name}: ${what}`);
@@ -294,6 +317,9 @@ const NOT_NOW = 2;
 const LINK_MS_MAX = 10_000;
 /** How long a client waits for a gateway when none is there: one that is started again takes a second or two, and a pool gives up later. */
 const NONE_MS_MAX = 5_000;
+const ASIDES_OF_ONE_MAX = 8;
+/** Descriptors are those of all workloads. */
+const ASIDES_MAX = 64;
 const PAUSE_MS_MIN = 100;
 const PAUSE_MS_MAX = 1_000;
 /** Fits an error message on a screen. */
