@@ -9,9 +9,10 @@ export interface RoleContext extends Pick<CliContext, 'clock' | 'signal' | 'warn
 }
 
 /**
- * Starts a role, says so, and stops it in good order once SIGINT or SIGTERM came, without waiting once another one comes. A role that has failed for good is stopped too, as far as
- * that goes, and its failure thrown: a supervisor that sees the exit code starts it anew, and that repairs what can be repaired. A role that
- * does not come to its end, while it starts, runs or stops, is ended with the process: its grace and STOP_SLACK_MS after the signal or failure.
+ * Starts a role, says so, and stops it in good order once SIGINT or SIGTERM came, without waiting once another one comes; or when it has nothing
+ * more to do. A role that has failed for good is stopped too, as far as that goes, and its failure thrown: a supervisor that sees the exit code
+ * starts it anew, and that repairs what can be repaired. A role that does not come to its end, while it starts, runs or stops, is ended with the
+ * process: its grace and STOP_SLACK_MS after the signal or failure.
  */
 export async function runRole(context: RoleContext, role: Role, started: () => void): Promise<number> {
   const { signal } = context;

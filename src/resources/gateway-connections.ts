@@ -49,7 +49,7 @@ export function createGatewayConnections(deps: {
   return {
     async report({ spiffeId, address, connected, state = 'serving' }) {
       checkAddress(address);
-      const key = `${parseSpiffeId(spiffeId).uri} ${address}`;
+      const key = keyOf({ spiffeId: parseSpiffeId(spiffeId).uri, address });
       const known = connections.get(key);
       const count = Math.max(0, (known?.count ?? 0) + (connected ? 1 : -1));
       if (count === 0) connections.delete(key);
@@ -59,7 +59,7 @@ export function createGatewayConnections(deps: {
       await writeNow(key, connected && known === undefined ? { reported: null, findings: null } : {});
     },
     async keepReport(gateway, report) {
-      const key = `${gateway.spiffeId} ${gateway.address}`;
+      const key = keyOf(gateway);
       const known = connections.get(key);
       if (known === undefined)
         throw new ResourcesError('ERR_RESOURCES_GATEWAY', `no gateway at ${gateway.address} watches this server`);
@@ -72,6 +72,11 @@ export function createGatewayConnections(deps: {
       for (const key of connections.keys()) await writeReport(trx, rowOf(key));
     },
   };
+}
+
+/** Tells one gateway from all others; neither part has a space in it. */
+function keyOf({ spiffeId, address }: { readonly spiffeId: string; readonly address: string }): string {
+  return `${spiffeId} ${address}`;
 }
 
 /** A gateway that watches this server. */

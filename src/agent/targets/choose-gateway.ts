@@ -47,7 +47,8 @@ export function createGatewayChoice({ clock, node }: { clock: Clock; node: () =>
   };
 }
 
-function keyOf({ address, spiffeId }: GatewayPlace): string {
+/** Tells one gateway from all others. */
+export function keyOf({ address, spiffeId }: GatewayPlace): string {
   return `${spiffeId} ${address}`;
 }
 

@@ -8,7 +8,7 @@ import { encodePem, verifyX509Svid } from '../../wire/x509/index.ts';
 import type { X509Svid } from '../cache/types.ts';
 import { countDown } from '../callers.ts';
 import { AgentError } from '../errors.ts';
-import { createGatewayChoice, type GatewayChoice, type GatewayPlace } from './choose-gateway.ts';
+import { createGatewayChoice, type GatewayChoice, type GatewayPlace, keyOf } from './choose-gateway.ts';
 import { type Attempt, openFirst } from './open-first.ts';
 
 /** What a session asks of its link. */
@@ -26,8 +26,8 @@ export interface Links {
   /** @throws AgentError ERR_AGENT_GATEWAY saying what was wrong with each gateway */
   open(wanted: LinkWanted): Promise<TLSSocket>;
   /**
-   * Says what came by a link of that identity to all other gateways as well that have sessions of it at this target: such as that a statement is to be
-   * cancelled, which only its own gateway can do. Nobody hears whether it came to anything.
+   * Says what came by a link of that identity to all other gateways as well that have sessions of it at this target: such as that a statement
+   * is to be cancelled, which only its own gateway can do. Nobody hears whether it came to anything.
    */
   sayAside(link: TLSSocket, words: Buffer): void;
 }
@@ -64,8 +64,8 @@ export function createLinks({ clock, log, node }: { clock: Clock; log: Log; node
       const others = new Map<string, GatewayPlace>();
       for (const { target, place, wanted } of open.values())
         if (target === own.target && wanted.svid.spiffeId.uri === own.wanted.svid.spiffeId.uri)
-          others.set(`${place.spiffeId} ${place.address}`, place);
-      others.delete(`${own.place.spiffeId} ${own.place.address}`);
+          others.set(keyOf(place), place);
+      others.delete(keyOf(own.place));
       const { uri } = own.wanted.svid.spiffeId;
       for (const place of others.values()) asides.run(uri, () => sayAt(place, own, words));
     },
