@@ -30,7 +30,7 @@ import { createPolicyBoard, createTargetPolicies } from './policy-board.ts';
 import type { LoadedProtocol, SecretResolver, SessionRefusal } from './protocol.ts';
 import { createReach } from './reach.ts';
 import { serveSession } from './serve-session.ts';
-import type { Durability } from './session.ts';
+import type { Durability } from './session-ledger.ts';
 import { createSessions, type SessionLimits } from './sessions.ts';
 
 /** What a gateway is made of. */

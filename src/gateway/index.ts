@@ -8,6 +8,7 @@
 
 export { descriptorsMax } from './descriptors.ts';
 export { errorTable, GatewayError } from './errors.ts';
+export { createGate, type Gate } from './gate.ts';
 export { createGateway, type Gateway, type GatewayDeps, type SessionInfo } from './gateway.ts';
 export type { CurrentIdentity, GatewayIdentity } from './identity.ts';
 export { definitionOf, type TargetProblem } from './open-targets.ts';
@@ -25,13 +26,7 @@ export {
   type TargetWarning,
 } from './protocol.ts';
 export { createSecretStore, type SecretStore } from './secrets.ts';
-export {
-  type Durability,
-  type GatewaySession,
-  type OperationEvent,
-  SessionEnd,
-  type SessionLedger,
-  type SessionPolicy,
-} from './session.ts';
+export { type GatewaySession, SessionEnd, type SessionPolicy } from './session.ts';
+export type { Durability, OperationEvent, SessionLedger } from './session-ledger.ts';
 export type { SessionLimits } from './sessions.ts';
 export { openWithheld } from './withheld.ts';

@@ -2,13 +2,14 @@ import type { Duplex } from 'node:stream';
 import type { LedgerWriter } from '../ledger/index.ts';
 import type { Clock, Log } from '../std/index.ts';
 import type { Sealer } from '../wire/seal/index.ts';
+import { createGate } from './gate.ts';
 import type { HeldBytes } from './held-bytes.ts';
 import type { LedgerTurn } from './ledger-turn.ts';
 import type { OpenTarget } from './open-targets.ts';
 import { createSessionPolicy, type PolicyBoard } from './policy-board.ts';
 import type { SessionRefusal } from './protocol.ts';
-import { type Durability, SessionEnd } from './session.ts';
-import { createSessionLedger } from './session-ledger.ts';
+import { SessionEnd } from './session.ts';
+import { createSessionLedger, type Durability } from './session-ledger.ts';
 import type { SessionHandle, Sessions } from './sessions.ts';
 
 /** What all sessions of a gateway share. */
@@ -40,28 +41,32 @@ export async function serveSession(
   const { id, identity, door, isAside } = handle;
   const fields = { session: id, identity: identity.uri, target: handle.target, door };
   log.info('gateway.session.opened', fields);
+  const end = (refusal: SessionRefusal) => handle.end.abort(new SessionEnd(refusal));
   const memory = parts.held.open((heldBytes) => {
     log.warn('gateway.session.memory', { ...fields, heldBytes });
-    handle.end.abort(new SessionEnd(OUT_OF_MEMORY));
+    end(OUT_OF_MEMORY);
+  });
+  const { signal } = handle.end;
+  const policy = createSessionPolicy(parts.board, identity);
+  const gate = createGate({
+    ...{ clock, door, policy, signal, end },
+    log: log.child({ session: id }),
+    ledger: createSessionLedger({
+      ...{ ledger, turn, clock, durability, sealer },
+      session: id,
+      actor: identity.uri,
+      target: handle.target,
+    }),
   });
   try {
-    await target.serve({
-      ...{ id, identity, client, door, isAside, memory },
-      policy: createSessionPolicy(parts.board, identity),
-      ledger: createSessionLedger({
-        ...{ ledger, turn, clock, durability, sealer },
-        session: id,
-        actor: identity.uri,
-        target: handle.target,
-      }),
-      signal: handle.end.signal,
-      drain: handle.drain.signal,
-    });
+    const drain = handle.drain.signal;
+    await target.serve({ id, identity, client, door, isAside, memory, policy, gate, signal, drain });
   } catch (error) {
     // A member that throws has a bug; one session is lost, not the gateway.
     log.error('gateway.session.failed', { ...fields, error });
     client.destroy();
   } finally {
+    gate.close();
     memory.close();
     parts.sessions.remove(handle);
     log.info('gateway.session.closed', fields);

@@ -1,11 +1,10 @@
 import type { Duplex } from 'node:stream';
 import type { SpiffeId } from '@countersign/sdk/identity';
-import type { AttributeValue, Decision, EntityRef, LedgerEvent } from '../model/index.ts';
+import type { AttributeValue, Decision, EntityRef } from '../model/index.ts';
 import type { PotentialMask } from '../policy/index.ts';
+import type { Gate } from './gate.ts';
 import type { Holding } from './held-bytes.ts';
-import type { Recorded } from './ledger-turn.ts';
 import type { SessionRefusal } from './protocol.ts';
-import type { Withheld } from './withheld.ts';
 
 /** One authenticated client of one target, as a protocol member gets it. */
 export interface GatewaySession {
@@ -21,7 +20,8 @@ export interface GatewaySession {
   /** Only a word about another session may come, such as that its statement is to be cancelled: a session of its own is refused. */
   readonly isAside: boolean;
   readonly policy: SessionPolicy;
-  readonly ledger: SessionLedger;
+  /** The only way to the target and back. */
+  readonly gate: Gate;
   /** Aborts when the session must end now; its reason is a {@link SessionEnd}. */
   readonly signal: AbortSignal;
   /** Aborts when the session should end at its next idle moment: the gateway stops or the target's definition changed. */
@@ -40,37 +40,6 @@ export interface SessionPolicy {
   potentialMasks(): readonly PotentialMask[];
   /** Calls after each change of policies; returns how to stop. */
   onChange(listener: () => void): () => void;
-}
-
-/** How long an operation waits for its ledger entry: see design §8. */
-export type Durability = 'process' | 'release' | 'strict';
-
-/** The session's part of the ledger: actor, target, session and time are filled in. */
-export interface SessionLedger {
-  /**
-   * Writes events at once; all or nothing. Returns the last sequence number.
-   * @throws LedgerError: then nothing of what they announce may happen
-   */
-  append(events: readonly OperationEvent[]): number;
-  /** Writes events together with those of other sessions, at the end of this turn of the event loop; all or nothing. */
-  record(events: readonly OperationEvent[], recorded: Recorded): void;
-  /** Writes now what `record` was given. */
-  flush(): void;
-  /** Resolves when the entry with that number is on disk. */
-  synced(sequence: number): Promise<void>;
-  readonly syncedSequence: number;
-  /** The durability of operations that change something (and of denials) or don't. */
-  durability(changes: boolean): Durability;
-  /** What the client was not shown of an answer, as it may stand in the entry of that operation: sealed for who may read it. */
-  seal(withheld: Withheld, operation: string): string;
-}
-
-/** An event of one operation. */
-export interface OperationEvent {
-  readonly kind: 'intent' | 'outcome' | 'denial' | 'session-open' | 'session-close';
-  readonly action: string;
-  readonly operation: string;
-  readonly detail: LedgerEvent['detail'];
 }
 
 /** Why a session's `signal` or `drain` has aborted, in words for the client. */

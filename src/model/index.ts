@@ -17,5 +17,6 @@ export {
 export type { KeyType, SigningAlgorithm } from './key.ts';
 export type { LedgerEvent, LedgerEventKind } from './ledger-event.ts';
 export type { AttestedNode } from './node.ts';
+export type { Operation, Question } from './operation.ts';
 export { compareSelectors, containsAll, formatSelector, parseSelector, type Selector } from './selector.ts';
 export type { ResolvedTarget, TargetView } from './target.ts';

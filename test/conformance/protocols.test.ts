@@ -1,9 +1,10 @@
 import { connect as connectTcp, createServer, type Socket } from 'node:net';
 import { parseSpiffeId } from '@countersign/sdk/identity';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { GatewaySession, ProtocolMember, Target } from '../../src/gateway/index.ts';
+import type { GatewaySession, ProtocolMember, SessionPolicy, Target } from '../../src/gateway/index.ts';
 import { SessionEnd } from '../../src/gateway/index.ts';
 import { protocols } from '../../src/gateway/protocols/registry.generated.ts';
+import { createTestGate, createTestLedger } from '../../src/gateway/testing/test-ledger.ts';
 import { composeSchema, loadPolicies } from '../../src/policy/index.ts';
 import {
   createCacheBudget,
@@ -138,7 +139,14 @@ async function listen(accept: (socket: Socket) => void) {
 
 /** A session without any permit. */
 async function serve(target: Target, clients: Socket[], { isAside = false } = {}) {
-  const events: { kind: string }[] = [];
+  const ledger = createTestLedger();
+  const policy: SessionPolicy = {
+    version: 1,
+    principalKey: 'spiffe://example.org/web',
+    decide: () => ({ allow: false, reason: 'no-permit', policies: [] }),
+    potentialMasks: () => [],
+    onChange: () => () => {},
+  };
   const end = new AbortController();
   const accepted = Promise.withResolvers<Socket>();
   const { port } = await listen((socket) => accepted.resolve(socket));
@@ -150,32 +158,15 @@ async function serve(target: Target, clients: Socket[], { isAside = false } = {}
     client: await accepted.promise,
     door: 'agent',
     isAside,
-    policy: {
-      version: 1,
-      principalKey: 'spiffe://example.org/web',
-      decide: () => ({ allow: false, reason: 'no-permit', policies: [] }),
-      potentialMasks: () => [],
-      onChange: () => () => {},
-    },
-    ledger: {
-      append: (appended) => events.push(...appended) - 1,
-      record(recordedEvents, recorded) {
-        const sequence = events.push(...recordedEvents) - 1;
-        setImmediate(() => recorded.written(sequence));
-      },
-      flush() {},
-      synced: async () => {},
-      syncedSequence: 1_000_000,
-      durability: () => 'process',
-      seal: () => '',
-    },
+    policy,
+    gate: createTestGate(ledger.session, { policy, end }),
     signal: end.signal,
     drain: new AbortController().signal,
     memory: { hold() {} },
   };
   return {
     client,
-    events,
+    events: ledger.events,
     seen: everything(client),
     served: target.serve(session),
     end: () => end.abort(new SessionEnd({ code: 'shutdown', what: 'told to end' })),

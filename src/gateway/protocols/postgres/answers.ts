@@ -8,6 +8,7 @@ import {
   encodeErrorFields,
   Framer,
   maskDataRow,
+  Outbox,
   PostgresWireError,
   readCommandComplete,
   readErrorFields,
@@ -17,13 +18,14 @@ import {
   withoutPayload,
 } from '../../../wire/postgres/index.ts';
 import { GatewayError } from '../../errors.ts';
+import type { OutcomeStatus, Pipeline } from '../../pipeline.ts';
+import type { Withheld } from '../../withheld.ts';
 import { type Conversation, messageBytesMax } from './conversation.ts';
-import type { Delivery } from './delivery.ts';
 import { isAboutText } from './denied-message.ts';
 import { shownFields, withheldParts } from './error-texts.ts';
 import { cellMasks } from './masks.ts';
 import { unservedEncoding } from './refusal.ts';
-import type { Operation, Reply } from './replies.ts';
+import type { Execution, Reply } from './replies.ts';
 import { positionInOwnText, type Rewritten, type Withholding } from './sql/index.ts';
 
 /** What the session does for this direction. */
@@ -45,8 +47,8 @@ export class Answers {
   readonly #port: AnswersPort;
   readonly #log: Log;
   readonly #framer = new Framer({ messageBytesMax, inPieces: (type) => this.#comesInPieces(type) });
-  readonly #delivery: Delivery;
-  readonly #out;
+  readonly #pipeline: Pipeline;
+  readonly #out = new Outbox();
   /** The client was told of an error that the target knows nothing of: nothing reaches it until the target is ready again. */
   #muted = false;
   #over = false;
@@ -54,15 +56,14 @@ export class Answers {
   #deferred: Withholding = 'nothing';
   /** Newest ledger entry that an answer seen so far waits for. */
   #sequence = -1;
-  #cancelled: Operation | undefined;
+  #cancelled: Execution | undefined;
   /** The message at hand goes to the client as it is. */
   #passes = false;
 
-  constructor(session: Conversation, deps: { port: AnswersPort; delivery: Delivery; log: Log }) {
+  constructor(session: Conversation, deps: { port: AnswersPort; pipeline: Pipeline; log: Log }) {
     this.#session = session;
     this.#port = deps.port;
-    this.#delivery = deps.delivery;
-    this.#out = deps.delivery.out;
+    this.#pipeline = deps.pipeline;
     this.#log = deps.log;
   }
 
@@ -79,10 +80,10 @@ export class Answers {
     }
     this.#cancelOver();
     if (broken === undefined) {
-      this.#delivery.flush(this.#sequence);
+      this.#pipeline.deliver(this.#out.take(), this.#sequence);
       return;
     }
-    this.#delivery.flushNow(this.#sequence);
+    this.#deliverNow();
     this.#over = true;
     this.#log.error('gateway.postgres.target_broken', { error: broken });
     this.#port.fail(codeOf(broken) === 'ERR_PG_TOO_LONG' ? ANSWER_TOO_LONG : TARGET_BROKEN);
@@ -98,20 +99,19 @@ export class Answers {
     return this.#framer.bufferedBytes;
   }
 
-  /** True while parts of a chunk that was taken have not been read. */
+  /** True while parts of a chunk that was taken have not been read, or not been handed on. */
   get holdsChunk(): boolean {
-    return this.#framer.unreadBytes > 0;
+    return this.#framer.unreadBytes > 0 || this.#out.bytes > 0;
   }
 
-  /** The session is over: what was running ended nobody knows how, and what was not sent yet never will be. */
-  lost(): void {
+  /** The client has taken everything that was delivered. */
+  recycle(): void {
+    this.#out.recycle();
+  }
+
+  /** The session is over: whatever else comes is for nobody. */
+  stop(): void {
     this.#over = true;
-    const { replies, deps } = this.#session;
-    for (const reply of replies) {
-      for (const operation of reply.operations)
-        deps.operations.end(operation, operation.sent ? 'unknown' : 'skipped', '');
-    }
-    this.#delivery.conclude();
   }
 
   /** Values that nobody here has to look at may be as long as PostgreSQL's own. */
@@ -199,7 +199,7 @@ export class Answers {
     this.#expect(head.kind === 'function-call');
     if (operation === undefined) throw this.#outOfTurn();
     operation.bytes += this.#framer.end - this.#framer.start;
-    this.#session.deps.operations.end(operation, 'done', '');
+    this.#ended(operation, 'done');
     head.at++;
     this.#keep();
   }
@@ -246,7 +246,7 @@ export class Answers {
     this.#keep();
   }
 
-  #portalMasks(head: Reply, operation: Operation) {
+  #portalMasks(head: Reply, operation: Execution) {
     const { portal } = head;
     const { masks } = operation.plan;
     if (portal === undefined || masks === undefined || portal.fields === undefined) return undefined;
@@ -303,7 +303,7 @@ export class Answers {
       operation.rowsOfDone = operation.rows;
       operation.done += 1;
       if (operation.done < operation.statements) return this.#keep();
-      this.#session.deps.operations.end(operation, operation.over ? 'row-limit' : suspended ? 'suspended' : 'done', '');
+      this.#ended(operation, operation.over ? 'row-limit' : suspended ? 'suspended' : 'done');
       head.at++;
       head.masks = undefined;
       if (operation.over) return this.#tooManyRows(head, operation);
@@ -313,13 +313,13 @@ export class Answers {
   }
 
   /** The rows beyond the limit came before the target could be stopped: to the client the statement has failed all the same. */
-  #tooManyRows(head: Reply, operation: Operation) {
+  #tooManyRows(head: Reply, operation: Execution) {
     const error = rowLimitError(operation);
     const rest = head.kind === 'query' ? head.operations.slice(head.at) : this.#restOfSegment();
     if (rest.some((one) => one.plan.writes)) {
       // They run, or have run, although the client would think that they were skipped.
       this.#over = true;
-      this.#delivery.flushNow(this.#sequence);
+      this.#deliverNow();
       return this.#port.fail({ ...error, severity: 'FATAL' });
     }
     if (!this.#muted) this.#out.add(this.#encoded(error));
@@ -351,11 +351,11 @@ export class Answers {
       this.#text('E', fields, head);
     }
     if (operation !== undefined) {
-      if (operation.over) this.#session.deps.operations.end(operation, 'row-limit', sqlstate);
+      if (operation.over) this.#ended(operation, 'row-limit', sqlstate);
       else this.#failed(operation, head, fields);
     }
     if (isCycle(head)) {
-      for (const skipped of head.operations) this.#session.deps.operations.end(skipped, 'skipped', '');
+      for (const skipped of head.operations) this.#ended(skipped, 'skipped');
       head.at = head.operations.length;
     } else if (head.kind !== 'sync') {
       this.#skipSegment();
@@ -367,7 +367,7 @@ export class Answers {
     const { replies, statements, portals } = this.#session;
     for (let head = replies.head; head !== undefined && head.kind !== 'sync'; head = replies.head) {
       replies.shift();
-      for (const operation of head.operations) this.#session.deps.operations.end(operation, 'skipped', '');
+      for (const operation of head.operations) this.#ended(operation, 'skipped');
       if (head.denial !== undefined) continue; // It never changed a name.
       if (head.kind === 'parse' || (head.kind === 'close' && head.of === 'S')) statements.dropped(head.name);
       if (head.kind === 'bind' || (head.kind === 'close' && head.of === 'P')) portals.dropped(head.name);
@@ -382,14 +382,14 @@ export class Answers {
     const operation = head === undefined ? undefined : this.#operation(head);
     if (operation !== undefined) this.#failed(operation, head, fields);
     this.#text('E', fields, head);
-    this.#delivery.flushNow(this.#sequence);
+    this.#deliverNow();
     this.#over = true;
     this.#port.ended();
   }
 
-  #failed(operation: Operation, head: Reply | undefined, fields: ErrorFields) {
+  #failed(operation: Execution, head: Reply | undefined, fields: ErrorFields) {
     const withheld = this.#withholding(head) === 'nothing' ? undefined : withheldParts(fields);
-    this.#session.deps.operations.end(operation, 'failed', fields.get('C') ?? '', withheld);
+    this.#ended(operation, 'failed', fields.get('C') ?? '', withheld);
   }
 
   #notice(head: Reply | undefined) {
@@ -429,7 +429,7 @@ export class Answers {
 
   /** A function of the database's own has set what SET may not: whatever the client sent next would be read in two ways. */
   #unreadable(encoding: string) {
-    this.#delivery.flushNow(this.#sequence);
+    this.#deliverNow();
     this.#over = true;
     this.#port.fail(unservedEncoding(encoding, this.#session.deps.encodings.server));
   }
@@ -464,7 +464,7 @@ export class Answers {
     if (this.#passes) this.#out.keep(this.#framer.buffer, this.#framer.start, this.#framer.end);
   }
 
-  #operation(head: Reply): Operation | undefined {
+  #operation(head: Reply): Execution | undefined {
     return head.denial === undefined ? head.operations[head.at] : undefined;
   }
 
@@ -475,8 +475,20 @@ export class Answers {
     }
   }
 
-  #restOfSegment(): readonly Operation[] {
+  #restOfSegment(): readonly Execution[] {
     return [...this.#segment()].slice(1).flatMap((reply) => reply.operations);
+  }
+
+  #ended(execution: Execution, status: OutcomeStatus, sqlstate = '', withheld?: Withheld) {
+    const { running, bytes, rows, statements, done } = execution;
+    const detail = { bytes, rows, sqlstate, ...(statements === 1 ? {} : { statements: done }) };
+    this.#pipeline.end(running, status, detail, withheld);
+  }
+
+  /** What was collected goes before the end of the session. */
+  #deliverNow() {
+    this.#pipeline.deliver(this.#out.take(), this.#sequence);
+    this.#pipeline.settle();
   }
 
   #hasSync(): boolean {
@@ -544,7 +556,7 @@ function aboutOwnText(fields: ErrorFields, rewritten: Rewritten | undefined): Er
   return new Map(fields).set('P', String(positionInOwnText(rewritten, position)));
 }
 
-function rowLimitError(operation: Operation): ErrorText {
+function rowLimitError(operation: Execution): ErrorText {
   return {
     severity: 'ERROR',
     sqlstate: '54000',

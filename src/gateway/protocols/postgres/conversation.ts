@@ -1,9 +1,7 @@
 import type { Clock } from '../../../std/index.ts';
 import type { TransactionStatus } from '../../../wire/postgres/index.ts';
-import type { SessionLedger } from '../../session.ts';
 import { EncodingInForce } from './encoding-in-force.ts';
 import { Names } from './names.ts';
-import type { Operations } from './operations.ts';
 import { type Portal, type Prepared, ReplyQueue } from './replies.ts';
 import {
   applySessionEffects,
@@ -26,8 +24,6 @@ export interface ConversationDeps {
   readonly clock: Clock;
   readonly planner: Planner;
   readonly decider: Decider;
-  readonly ledger: SessionLedger;
-  readonly operations: Operations;
   /** Key of `hash` masks. */
   readonly maskKey: Uint8Array;
   /** The search path that the client asked for. */

@@ -4,10 +4,10 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { createManualClock, createSilentLog } from '../../../std/index.ts';
 import { encodeReadyForQuery } from '../../../wire/postgres/index.ts';
 import { SessionEnd } from '../../session.ts';
-import { Operations } from './operations.ts';
+import { createTestGate, createTestLedger, type TestLedger } from '../../testing/test-ledger.ts';
 import { serve } from './serve.ts';
 import { defaultLimits } from './sql/index.ts';
-import { createTestLedger, kinds, type TestLedger } from './testing/harness.ts';
+import { kinds } from './testing/harness.ts';
 import { MemoryStream, turn } from './testing/memory-streams.ts';
 import { query } from './testing/messages.ts';
 import { createStubPlanner, stubCatalog, stubPolicy } from './testing/stub-sql.ts';
@@ -40,7 +40,7 @@ beforeEach(() => {
       ...{ id: 's1', identity: parseSpiffeId('spiffe://example.org/web'), client, door: 'agent', isAside: false },
       ...{
         policy: stubPolicy,
-        ledger: ledger.session,
+        gate: createTestGate(ledger.session, { clock, end }),
         signal: end.signal,
         drain: drain.signal,
         memory: { hold() {} },
@@ -62,8 +62,7 @@ beforeEach(() => {
     key: { processId: 1, key: Buffer.alloc(4), close() {} },
     ...{ rest: Buffer.alloc(0), log: createSilentLog() },
     conversation: {
-      ...{ clock, decider: stubPolicy, planner: createStubPlanner(), ledger: ledger.session },
-      operations: new Operations({ clock, ledger: ledger.session }),
+      ...{ clock, decider: stubPolicy, planner: createStubPlanner() },
       ...{
         maskKey: Buffer.alloc(32),
         startPath: undefined,
@@ -74,7 +73,6 @@ beforeEach(() => {
     },
     refreshCatalog: () => snapshot.promise,
     cancelUpstream: async () => {},
-    mayConnect: () => true,
   });
 });
 

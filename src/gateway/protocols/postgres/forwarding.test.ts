@@ -1,56 +1,36 @@
 import { serialize } from 'pg-protocol';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { createManualClock } from '../../../std/index.ts';
-import { type ErrorText, Framer } from '../../../wire/postgres/index.ts';
+import { Framer } from '../../../wire/postgres/index.ts';
 import type { Recorded } from '../../ledger-turn.ts';
-import type { Durability, SessionLedger } from '../../session.ts';
+import type { Pipeline } from '../../pipeline.ts';
+import type { Durability } from '../../session-ledger.ts';
+import { createTestGate, createTestLedger } from '../../testing/test-ledger.ts';
 import { Conversation } from './conversation.ts';
 import { Forwarding } from './forwarding.ts';
-import { Operations } from './operations.ts';
 import { expectReply } from './replies.ts';
 import { defaultLimits } from './sql/index.ts';
 import { createStubPlanner, stubCatalog, stubPlan, stubPolicy } from './testing/stub-sql.ts';
 
-// Goal: nothing reaches the target before the ledger has it, nothing overtakes it, and what the ledger refuses never gets there.
+// Goal: each message that was judged, or what stands for it, goes to the target in its turn, and its reply knows what it waits for.
 
 let durability: Durability;
 let waiting: Recorded[];
-let sync: { resolve(): void; reject(error: Error): void };
-let syncedSequence: number;
 let sent: string[];
-let failed: ErrorText[];
-let held: number;
 let conversation: Conversation;
 let framer: Framer;
+let pipeline: Pipeline;
 let forwarding: Forwarding;
 
 beforeEach(() => {
   durability = 'process';
   waiting = [];
-  syncedSequence = -1;
   sent = [];
-  failed = [];
-  held = 0;
-  const ledger: SessionLedger = {
-    append: () => 0,
-    record: (_, recorded) => void waiting.push(recorded),
-    flush() {},
-    synced: () =>
-      new Promise((resolve, reject) => {
-        sync = { resolve, reject };
-      }),
-    get syncedSequence() {
-      return syncedSequence;
-    },
-    durability: () => durability,
-    seal: () => '',
-  };
   const clock = createManualClock(0);
   conversation = new Conversation({
-    ...{ clock, ledger },
+    clock,
     planner: createStubPlanner(),
     decider: stubPolicy,
-    operations: new Operations({ clock, ledger }),
     maskKey: Buffer.alloc(32),
     startPath: undefined,
     encodings: { client: 'UTF8', server: 'UTF8' },
@@ -58,21 +38,20 @@ beforeEach(() => {
     catalog: () => stubCatalog,
     isOutdated: () => false,
   });
-  framer = new Framer({ messageBytesMax: 1_000 });
-  forwarding = new Forwarding(conversation, {
-    framer,
-    port: {
-      forward: (pieces) => void sent.push(...textsOf(Buffer.concat(pieces))),
-      fail: (error) => void failed.push(error),
-      guard: (act) => act(),
-    },
-    waiting: {
-      wait() {
-        held++;
-        return () => void held--;
-      },
-    },
+  const ledger = {
+    ...createTestLedger().session,
+    record: (_: unknown, recorded: Recorded) => void waiting.push(recorded),
+    durability: () => durability,
+  };
+  pipeline = createTestGate(ledger, { clock }).pipeline({
+    forward: (pieces) => void sent.push(...textsOf(Buffer.concat(pieces))),
+    deliver() {},
+    resume() {},
+    fail() {},
+    guard: (act) => act(),
   });
+  framer = new Framer({ messageBytesMax: 1_000 });
+  forwarding = new Forwarding(conversation, { framer, pipeline });
 });
 
 /** The texts of those messages, the type alone of those that have none. */
@@ -98,13 +77,9 @@ function record(text: string) {
   read(serialize.query(text));
   const plan = stubPlan(text, 'simple');
   if (plan.verdict !== 'forward') throw new Error('refused');
-  const operations = plan.statements.map((statement) =>
-    conversation.deps.operations.begin(statement, { text, parameters: [] }),
-  );
+  const operations = plan.statements.map((statement) => forwarding.begin(statement, { text, parameters: [] }));
   forwarding.record(expectReply('query', { operations }));
 }
-
-const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('a message', () => {
   test('with nothing for the ledger goes out with the flush', () => {
@@ -112,17 +87,17 @@ describe('a message', () => {
     forwarding.keep(expectReply('sync'));
     expect(sent).toEqual([]);
     forwarding.flush();
-    expect([sent, held]).toEqual([['S'], 0]);
+    expect([sent, pipeline.isWaiting]).toEqual([['S'], false]);
     forwarding.flush();
     expect(sent).toEqual(['S']);
   });
 
-  test('that is recorded waits for the ledger, and holds all others back until then', () => {
+  test('that is recorded waits for the ledger', () => {
     record('select 1');
     forwarding.flush();
-    expect([sent, held]).toEqual([[], 1]);
+    expect([sent, pipeline.isWaiting]).toEqual([[], true]);
     waiting[0]?.written(4);
-    expect([sent, held]).toEqual([['select 1'], 0]);
+    expect([sent, pipeline.isWaiting]).toEqual([['select 1'], false]);
     expect(conversation.replies.head?.sequence).toBe(-1);
   });
 
@@ -133,29 +108,6 @@ describe('a message', () => {
     waiting[0]?.written(4);
     expect(sent).toEqual(['update notes set body = 1']);
     expect(conversation.replies.head?.sequence).toBe(4);
-  });
-
-  test('in strict durability waits for the disk, and holds all others back until then', async () => {
-    durability = 'strict';
-    record('select 1');
-    forwarding.flush();
-    waiting[0]?.written(4);
-    expect([sent, held]).toEqual([[], 1]);
-    syncedSequence = 4;
-    sync.resolve();
-    await turn();
-    expect([sent, held]).toEqual([['select 1'], 0]);
-  });
-
-  test('in strict durability never goes out when the disk fails: the session ends', async () => {
-    durability = 'strict';
-    record('select 1');
-    forwarding.flush();
-    waiting[0]?.written(4);
-    sync.reject(new Error('the disk is gone'));
-    await turn();
-    expect([sent, held]).toEqual([[], 1]);
-    expect(failed).toMatchObject([{ severity: 'FATAL', sqlstate: '58030' }]);
   });
 });
 
@@ -170,8 +122,8 @@ test('what the ledger refuses is replaced where it stood, and fails; what needs 
   expect(sent).toEqual(['H', 'countersign: refused before it reached the server', 'S']);
   const [reply] = conversation.replies;
   expect(reply?.denial).toMatchObject({ severity: 'ERROR', sqlstate: '58030' });
-  expect(reply?.operations[0]?.concluded).toBe(true);
-  expect(held).toBe(0);
+  expect(reply?.operations[0]?.running.isOver).toBe(true);
+  expect(pipeline.isWaiting).toBe(false);
 });
 
 test('a denial is in the ledger before its stand-in is sent, and the rest of its segment is skipped', () => {

@@ -1,24 +1,12 @@
-import { type ErrorText, encodeDescribe, encodeFlush, type Framer, Outbox } from '../../../wire/postgres/index.ts';
+import { encodeDescribe, encodeFlush, type Framer, Outbox } from '../../../wire/postgres/index.ts';
+import type { Batch, Pipeline, Started } from '../../pipeline.ts';
 import type { Conversation } from './conversation.ts';
+import { portalReadBy } from './cursors.ts';
 import { deniedBehind, deniedParse, deniedQuery, deniedStep } from './denied-message.ts';
+import { denialOf, operationOf } from './operations.ts';
 import { ledgerText, refusalError } from './refusal.ts';
-import { expectReply, type Reply } from './replies.ts';
-import type { Refusal } from './sql/index.ts';
-
-/** What forwarding needs of the session. */
-export interface ForwardingPort {
-  /** Sends to the target, in one write. */
-  forward(pieces: readonly Buffer[]): void;
-  /** Ends the session with that error to the client. */
-  fail(error: ErrorText): void;
-  /** Does something later, on behalf of this session: what it throws costs this session only. */
-  guard(act: () => void): void;
-}
-
-/** Holds all messages behind back until the returned function is called. */
-export interface Waiting {
-  wait(): () => void;
-}
+import { type Execution, expectReply, type Reply } from './replies.ts';
+import type { Refusal, StatementPlan } from './sql/index.ts';
 
 /**
  * What becomes of a message that was judged: it, or its failing stand-in, goes to the target, in its turn, with a note of the reply that is
@@ -26,19 +14,28 @@ export interface Waiting {
  */
 export class Forwarding {
   readonly #session: Conversation;
-  readonly #port: ForwardingPort;
+  readonly #pipeline: Pipeline;
   readonly #framer: Framer;
-  readonly #waiting: Waiting;
   readonly #out = new Outbox();
   /** Operations and denials of this write: what stands for them when the ledger takes nothing. */
   #recorded: Recorded[] = [];
 
   /** The message at hand is always the framer's. */
-  constructor(session: Conversation, deps: { port: ForwardingPort; framer: Framer; waiting: Waiting }) {
+  constructor(session: Conversation, deps: { pipeline: Pipeline; framer: Framer }) {
     this.#session = session;
-    this.#port = deps.port;
+    this.#pipeline = deps.pipeline;
     this.#framer = deps.framer;
-    this.#waiting = deps.waiting;
+  }
+
+  /** Begins a statement that was allowed. */
+  begin(
+    plan: StatementPlan,
+    source: { text: string; parameters: readonly (Buffer | null)[]; statements?: number },
+  ): Execution {
+    const { statements = 1 } = source;
+    const running = this.#pipeline.begin(operationOf(plan, { ...source, statements }));
+    const fetched = portalReadBy(this.#session, plan);
+    return { running, plan, statements, fetched, done: 0, rowsOfDone: 0, rows: 0, bytes: 0, over: false };
   }
 
   /** Forwards the message as it is; no reply of its own is expected. */
@@ -55,7 +52,7 @@ export class Forwarding {
 
   /** As `keep`, for a message that must be in the ledger first: it becomes a piece of its own, which can still be replaced. */
   record(reply: Reply, message?: Buffer): void {
-    if (reply.operations.length > 0) this.#recorded.push({ reply, piece: this.#out.mark() });
+    if (reply.operations.length > 0) this.#recorded.push({ reply, piece: this.#out.mark(), denied: undefined });
     this.#session.replies.push(reply);
     if (message === undefined) this.pass();
     else this.#out.add(message);
@@ -65,18 +62,19 @@ export class Forwarding {
 
   /** As `record`, of what a text carries out before the statement that is refused; what stands behind it is not sent. */
   recordBefore(reply: Reply, before: string, denied: { refusal: Refusal; text: string }): void {
-    this.#session.deps.operations.deny(denied.refusal, denied.text);
+    const noted = this.#pipeline.deny(denialOf(denied.refusal, denied.text));
     this.record(reply, deniedBehind(before));
+    this.#recorded.push({ reply, piece: -1, denied: noted });
   }
 
   /** Notes the refusal for the ledger, and sends in the message's place what is certain to fail. */
   deny(kind: 'query' | 'parse' | 'bind' | 'execute', refusal: Refusal, text: string, name = ''): true {
-    this.#session.deps.operations.deny(refusal, text);
+    const denied = this.#pipeline.deny(denialOf(refusal, text));
     // Written as UTF8; in another encoding the server would read another text.
     const isTold = refusal.reason === 'syntax-error' && this.#session.encoding.coding.isUtf8;
     const notParsed = isTold && (kind === 'query' || kind === 'parse') ? text : undefined;
     const reply = expectReply(kind, { denial: refusalError(refusal), notParsed, own: false });
-    this.#recorded.push({ reply, piece: -1 });
+    this.#recorded.push({ reply, piece: -1, denied });
     this.#session.replies.push(reply);
     const isStep = kind !== 'query' && kind !== 'parse';
     this.#out.add(isStep ? deniedStep() : kind === 'query' ? deniedQuery(notParsed) : deniedParse(name, notParsed));
@@ -105,65 +103,10 @@ export class Forwarding {
 
   /** Sends all of it in one write, as soon as what must be in the ledger is there. */
   flush(): void {
-    const { operations } = this.#session.deps;
     const recorded = this.#recorded;
-    this.#recorded = [];
     const pieces = this.#out.take();
-    if (!operations.pending) {
-      if (pieces.length > 0) this.#port.forward(pieces);
-      return;
-    }
-    // Nothing of what comes now may overtake these pieces.
-    const resume = this.#waiting.wait();
-    const go = () => {
-      if (pieces.length > 0) this.#send(pieces, recorded);
-      resume();
-    };
-    operations.announce({
-      written: (sequence) =>
-        this.#port.guard(() => {
-          this.#announced(recorded, sequence);
-          go();
-        }),
-      refused: (error) =>
-        this.#port.guard(() => {
-          replaceRecorded(recorded, pieces, ledgerText('ERROR', error));
-          go();
-        }),
-    });
-  }
-
-  #announced(recorded: readonly Recorded[], sequence: number) {
-    const { ledger } = this.#session.deps;
-    for (const { reply } of recorded) {
-      const isDenied = reply.denial !== undefined || reply.denialBehind !== undefined;
-      const changes = isDenied || reply.operations.some((one) => one.plan.writes);
-      if (ledger.durability(changes) !== 'process') reply.sequence = sequence;
-    }
-  }
-
-  #send(pieces: readonly Buffer[], recorded: readonly Recorded[]) {
-    const { ledger } = this.#session.deps;
-    let sequence = -1;
-    for (const { reply } of recorded) {
-      const changes = reply.operations.some((one) => one.plan.writes);
-      if (reply.denial === undefined && ledger.durability(changes) === 'strict') sequence = reply.sequence;
-    }
-    if (sequence <= ledger.syncedSequence) return this.#hand(pieces, recorded);
-    const resume = this.#waiting.wait();
-    ledger.synced(sequence).then(
-      () =>
-        this.#port.guard(() => {
-          this.#hand(pieces, recorded);
-          resume();
-        }),
-      (error: unknown) => this.#port.fail(ledgerText('FATAL', error)),
-    );
-  }
-
-  #hand(pieces: readonly Buffer[], recorded: readonly Recorded[]) {
-    for (const { reply } of recorded) for (const operation of reply.operations) operation.sent = true;
-    this.#port.forward(pieces);
+    if (recorded.length > 0) this.#recorded = [];
+    this.#pipeline.flush(recorded.length === 0 ? { pieces } : new Recording(pieces, recorded));
   }
 
   /** The target will skip to the next Sync, so what comes until then is neither sent nor recorded. */
@@ -174,18 +117,40 @@ export class Forwarding {
   }
 }
 
+/** A message that must be in the ledger before it is sent. */
 interface Recorded {
   readonly reply: Reply;
   /** Index of the message among the pieces; -1: it is a stand-in already. */
   readonly piece: number;
+  readonly denied: Started | undefined;
 }
 
-/** Nothing that the ledger did not take may reach the target: each such message is replaced by one that fails. */
-function replaceRecorded(recorded: readonly Recorded[], pieces: Buffer[], error: ErrorText): void {
-  for (const { reply, piece } of recorded) {
-    reply.denial = error;
-    for (const operation of reply.operations) operation.concluded = true; // Never begun, so there is no outcome either.
-    if (piece >= 0)
-      pieces[piece] = reply.kind === 'query' || reply.kind === 'function-call' ? deniedQuery() : deniedStep();
+/** Messages with what is to be recorded of them. */
+class Recording implements Batch {
+  readonly pieces: Buffer[];
+  readonly #recorded: readonly Recorded[];
+
+  constructor(pieces: Buffer[], recorded: readonly Recorded[]) {
+    this.pieces = pieces;
+    this.#recorded = recorded;
+  }
+
+  recorded(): void {
+    for (const { reply, denied } of this.#recorded) {
+      let after = denied?.after ?? -1;
+      for (const { running } of reply.operations) after = Math.max(after, running.after);
+      reply.sequence = Math.max(reply.sequence, after);
+    }
+  }
+
+  /** Nothing that the ledger did not take may reach the target: each such message is replaced by one that fails. */
+  refused(error: unknown): readonly Buffer[] {
+    const denial = ledgerText('ERROR', error);
+    for (const { reply, piece } of this.#recorded) {
+      reply.denial = denial;
+      if (piece >= 0)
+        this.pieces[piece] = reply.kind === 'query' || reply.kind === 'function-call' ? deniedQuery() : deniedStep();
+    }
+    return this.pieces;
   }
 }

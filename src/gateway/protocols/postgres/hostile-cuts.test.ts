@@ -3,12 +3,11 @@ import { parseSpiffeId } from '@countersign/sdk/identity';
 import { serialize } from 'pg-protocol';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createSilentLog, createSystemClock, createSystemRandom, Secret } from '../../../std/index.ts';
+import { createTestGate, createTestLedger } from '../../testing/test-ledger.ts';
 import { parseConfig } from './config.ts';
-import { Operations } from './operations.ts';
 import { serve } from './serve.ts';
 import { defaultLimits } from './sql/index.ts';
 import { type AppDatabase, startPeople } from './testing/app-database.ts';
-import { createTestLedger } from './testing/harness.ts';
 import { MemoryStream, turn } from './testing/memory-streams.ts';
 import { bind, describePortal, execute, parse, query, sync } from './testing/messages.ts';
 import { createStubPlanner, stubCatalog, stubPolicy } from './testing/stub-sql.ts';
@@ -88,7 +87,7 @@ function session(client: MemoryStream, target: MemoryStream): Promise<void> {
       door: 'agent',
       isAside: false,
       policy: stubPolicy,
-      ledger: ledger.session,
+      gate: createTestGate(ledger.session, { clock }),
       signal: new AbortController().signal,
       drain: new AbortController().signal,
       memory: { hold() {} },
@@ -110,8 +109,6 @@ function session(client: MemoryStream, target: MemoryStream): Promise<void> {
       clock,
       planner: createStubPlanner(),
       decider: stubPolicy,
-      ledger: ledger.session,
-      operations: new Operations({ clock, ledger: ledger.session }),
       maskKey: Buffer.alloc(32),
       startPath: undefined,
       encodings: { client: 'UTF8', server: 'UTF8' },
@@ -121,7 +118,6 @@ function session(client: MemoryStream, target: MemoryStream): Promise<void> {
     },
     refreshCatalog: async () => {},
     cancelUpstream: async () => {},
-    mayConnect: () => true,
   });
 }
 

@@ -1,14 +1,13 @@
 import { type Log, timeoutSignal } from '../../../std/index.ts';
 import { type ErrorText, PostgresWireError } from '../../../wire/postgres/index.ts';
 import type { TargetDeps } from '../../protocol.ts';
-import { endOf, type GatewaySession, type OperationEvent, type SessionLedger } from '../../session.ts';
+import { endOf, type GatewaySession } from '../../session.ts';
 import type { CancelKeys } from './cancel.ts';
 import type { CatalogSource } from './catalog-source.ts';
 import { type ClientCheck, openChecked } from './client-check.ts';
 import type { PostgresConfig } from './config.ts';
 import type { ConversationDeps } from './conversation.ts';
 import { endClient } from './last-words.ts';
-import { Operations } from './operations.ts';
 import { ledgerText, refusalText, targetError, unservedEncoding } from './refusal.ts';
 import { serve } from './serve.ts';
 import { codingBetween, databaseResource, loadParser, type Planner, settingQuestion } from './sql/index.ts';
@@ -70,41 +69,35 @@ async function runSession(
 ): Promise<void> {
   const { config, deps, keys } = target;
   const { start, rest } = client;
-  const entity = databaseResource({ target: deps.name, database: start.database });
-  const decision = session.policy.decide('postgres:connect', entity, {});
-  const mayConnect = () => session.policy.decide('postgres:connect', entity, {}).allow;
-  const detail = { database: start.database, door: session.door, policies: [...decision.policies] };
-  if (!decision.allow) {
-    const denied = await recordDenial(session.ledger, { ...detail, reason: decision.reason });
-    return endClient(session.client, denied ?? connectDenied(session, { ...start, target: deps.name }, decision));
+  const place = { target: deps.name, database: start.database };
+  const also = start.asked.map((setting) => {
+    const { action, resource, context = {} } = settingQuestion(place, setting);
+    return { question: { action, resource, context }, detail: { setting }, setting };
+  });
+  const connect = { action: 'postgres:connect', resource: databaseResource(place), context: {} };
+  const opening = await session.gate.open({ connect, also, detail: { database: start.database } });
+  if (!opening.ok) {
+    if ('unrecorded' in opening) return endClient(session.client, ledgerText('FATAL', opening.unrecorded));
+    const setting = also.find(({ question }) => question === opening.question)?.setting;
+    const denied =
+      setting === undefined ? connectDenied(session, place, opening.decision) : settingDenied(session, setting);
+    return endClient(session.client, denied);
   }
-  for (const setting of start.asked) {
-    const { action, resource, context } = settingQuestion({ target: deps.name, database: start.database }, setting);
-    const answer = session.policy.decide(action, resource, context ?? {});
-    if (answer.allow) continue;
-    const told = await recordDenial(session.ledger, { ...detail, reason: answer.reason, setting });
-    return endClient(session.client, told ?? settingDenied(session, setting));
-  }
-  const unrecorded = notable(() =>
-    session.ledger.append([{ kind: 'session-open', action: 'postgres:connect', operation: '', detail }]),
-  );
-  if (unrecorded !== undefined) return endClient(session.client, unrecorded);
-  const startedMs = deps.clock.monotonicMs();
   let release = () => {};
   let key: ReturnType<CancelKeys['mint']> | undefined;
   try {
     const { catalogs, planner } = target.database(start.database, { hasOwnPath: start.searchPath !== undefined });
     await loadParser();
-    const opening = openChecked(
+    const login = openChecked(
       { ...deps, config },
       { parameters: start.parameters, minor: 2, forClient: true, signal: session.signal },
       target.clientCheck,
     );
     let upstream: Upstream;
     try {
-      [upstream, release] = await Promise.all([opening, catalogs.hold(session.signal)]);
+      [upstream, release] = await Promise.all([login, catalogs.hold(session.signal)]);
     } catch (error) {
-      opening.then((late) => late.socket.destroy()).catch(() => {}); // The first failure is the one to report.
+      login.then((late) => late.socket.destroy()).catch(() => {}); // The first failure is the one to report.
       throw error;
     }
     const encodings = encodingsOf(start, upstream);
@@ -114,7 +107,6 @@ async function runSession(
     key = keys.mint({ identity: session.identity, processId: upstream.processId, keyBytes }, () => {
       cancel().catch((error) => deps.log.warn('gateway.postgres.cancel_failed', { error }));
     });
-    const operations = new Operations({ clock: deps.clock, ledger: session.ledger });
     await serve({
       session,
       upstream,
@@ -126,8 +118,6 @@ async function runSession(
         clock: deps.clock,
         planner,
         decider: session.policy,
-        ledger: session.ledger,
-        operations,
         maskKey: deps.maskKey.reveal(),
         ...{ startPath: start.searchPath, encodings, limits: config.limits },
         catalog: () => catalogs.current(),
@@ -135,7 +125,6 @@ async function runSession(
       },
       refreshCatalog: () => catalogs.refresh(session.signal),
       cancelUpstream: cancel,
-      mayConnect,
     });
   } catch (error) {
     if (session.signal.aborted) return endClient(session.client, startupError(error, session));
@@ -144,11 +133,6 @@ async function runSession(
   } finally {
     key?.close();
     release();
-    const durationMs = Math.round(deps.clock.monotonicMs() - startedMs);
-    const detail = session.signal.aborted ? { durationMs, ended: endOf(session.signal).code } : { durationMs };
-    notable(() =>
-      session.ledger.append([{ kind: 'session-close', action: 'postgres:connect', operation: '', detail }]),
-    );
   }
 }
 
@@ -158,26 +142,6 @@ function encodingsOf(start: SessionStart, upstream: Upstream): ConversationDeps[
   if (codingBetween(pair.client, pair.server) !== undefined) return pair;
   upstream.socket.destroy();
   return { error: unservedEncoding(pair.client, pair.server) };
-}
-
-/** A denial is on disk before the client hears of it. */
-async function recordDenial(ledger: SessionLedger, detail: OperationEvent['detail']): Promise<ErrorText | undefined> {
-  try {
-    await ledger.synced(ledger.append([{ kind: 'denial', action: 'postgres:connect', operation: '0', detail }]));
-    return undefined;
-  } catch (error) {
-    return ledgerText('FATAL', error);
-  }
-}
-
-/** Does what must be in the ledger; the error for the client when it can't be. */
-function notable(write: () => void): ErrorText | undefined {
-  try {
-    write();
-    return undefined;
-  } catch (error) {
-    return ledgerText('FATAL', error);
-  }
 }
 
 function startupError(error: unknown, session: GatewaySession): ErrorText {

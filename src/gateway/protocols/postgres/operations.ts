@@ -1,123 +1,45 @@
 import { hash } from 'node:crypto';
-import type { Clock } from '../../../std/index.ts';
-import type { Recorded } from '../../ledger-turn.ts';
-import type { OperationEvent, SessionLedger } from '../../session.ts';
-import type { Withheld } from '../../withheld.ts';
-import type { Operation, Portal } from './replies.ts';
+import type { Operation } from '../../../model/index.ts';
 import type { Refusal, StatementPlan } from './sql/index.ts';
 
-/**
- * How an operation ended. `unknown`: the connection was lost while it ran; `skipped`: it never ran, kept from it by an error before it or by
- * the end of its session.
- */
-export type OutcomeStatus = 'done' | 'suspended' | 'failed' | 'skipped' | 'unknown' | 'row-limit';
+/** A statement that was allowed, or several in a row that differ in values alone, as an operation. */
+export function operationOf(
+  plan: StatementPlan,
+  source: { text: string; parameters: readonly (Buffer | null)[]; statements: number },
+): Operation {
+  const { action, policies, touches } = noted(plan);
+  return {
+    action,
+    changes: plan.writes,
+    // In the order of the names, which is the order they are written in.
+    detail: {
+      decision: 'allow',
+      ...(plan.derived === undefined ? {} : { derived: plan.derived.slice(0, TOUCHES_MAX) }),
+      fingerprint: plan.fingerprint,
+      masked: plan.masks !== undefined,
+      ...recorded(plan.record, source),
+      policies,
+      statement: plan.kind,
+      ...(source.statements === 1 ? {} : { statements: source.statements }),
+      touches,
+    },
+  };
+}
 
-/** Writes a session's operations to the ledger: announcements before anything is forwarded, outcomes in batches. */
-export class Operations {
-  readonly #clock: Clock;
-  readonly #ledger: SessionLedger;
-  #count = 0;
-  #announced: OperationEvent[] = [];
-  #outcomes: OperationEvent[] = [];
-
-  constructor(deps: { clock: Clock; ledger: SessionLedger }) {
-    this.#clock = deps.clock;
-    this.#ledger = deps.ledger;
-  }
-
-  /** Begins an operation; it is announced with the next `announce`. */
-  begin(
-    plan: StatementPlan,
-    source: { text: string; parameters: readonly (Buffer | null)[]; statements?: number },
-    fetched?: Portal,
-  ): Operation {
-    const { statements = 1 } = source;
-    const id = String(++this.#count);
-    const { action, policies, touches } = noted(plan);
-    this.#announced.push({
-      kind: 'intent',
-      action,
-      operation: id,
-      // In the order of the names, which is the order they are written in.
-      detail: {
-        decision: 'allow',
-        ...(plan.derived === undefined ? {} : { derived: plan.derived.slice(0, TOUCHES_MAX) }),
-        fingerprint: plan.fingerprint,
-        masked: plan.masks !== undefined,
-        ...recorded(plan.record, source),
-        policies,
-        statement: plan.kind,
-        ...(statements === 1 ? {} : { statements }),
-        touches,
-      },
-    });
-    const startedMs = this.#clock.monotonicMs();
-    const nothing = { done: 0, rowsOfDone: 0, rows: 0, bytes: 0, over: false, sent: false, concluded: false };
-    return { id, plan, statements, startedMs, fetched, ...nothing };
-  }
-
-  /** Notes a refusal; it is announced with the next `announce`. */
-  deny(refusal: Refusal, text: string): void {
-    const last = refusal.statements.at(-1);
-    this.#announced.push({
-      kind: 'denial',
-      action: last === undefined ? ACTION_UNKNOWN : actionOf(last),
-      operation: String(++this.#count),
-      detail: {
-        reason: refusal.reason,
-        sqlstate: refusal.sqlstate,
-        decision: 'deny',
-        policies: [...refusal.policies],
-        textDigest: digest(text),
-        ...(last === undefined
-          ? {}
-          : { statement: last.kind, fingerprint: last.fingerprint, touches: touchesOf(last) }),
-      },
-    });
-  }
-
-  get pending(): boolean {
-    return this.#announced.length > 0;
-  }
-
-  /** Records what was begun and denied since the last call; refused, none of it may happen. */
-  announce(recorded: Recorded): void {
-    const events = this.#announced;
-    this.#announced = [];
-    this.#ledger.record(events, recorded);
-  }
-
-  /** Notes how an operation ended, and what of that its client was not shown; once. */
-  end(operation: Operation, status: OutcomeStatus, sqlstate: string, withheld?: Withheld): void {
-    if (operation.concluded) return;
-    operation.concluded = true;
-    this.#outcomes.push({
-      kind: 'outcome',
-      action: noted(operation.plan).action,
-      operation: operation.id,
-      detail: {
-        bytes: operation.bytes,
-        durationUs: Math.max(0, Math.round((this.#clock.monotonicMs() - operation.startedMs) * 1000)),
-        rows: operation.rows,
-        sqlstate,
-        ...(operation.statements === 1 ? {} : { statements: operation.done }),
-        status,
-        ...(withheld === undefined ? {} : { withheld: this.#ledger.seal(withheld, operation.id) }),
-      },
-    });
-  }
-
-  /** Outcomes are noted that were not recorded yet. */
-  get ended(): boolean {
-    return this.#outcomes.length > 0;
-  }
-
-  /** Records the outcomes noted since the last call. */
-  conclude(recorded: Recorded): void {
-    const events = this.#outcomes;
-    this.#outcomes = [];
-    this.#ledger.record(events, recorded);
-  }
+/** What the ledger is told of a statement that is refused. */
+export function denialOf(refusal: Refusal, text: string): Omit<Operation, 'changes'> {
+  const last = refusal.statements.at(-1);
+  return {
+    action: last === undefined ? ACTION_UNKNOWN : actionOf(last),
+    detail: {
+      reason: refusal.reason,
+      sqlstate: refusal.sqlstate,
+      decision: 'deny',
+      policies: [...refusal.policies],
+      textDigest: digest(text),
+      ...(last === undefined ? {} : { statement: last.kind, fingerprint: last.fingerprint, touches: touchesOf(last) }),
+    },
+  };
 }
 
 /** What each entry about a plan says, worked out once; frozen, so that its text is as well. */

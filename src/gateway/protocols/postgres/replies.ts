@@ -1,4 +1,5 @@
 import type { CellMask, ErrorText, RowField } from '../../../wire/postgres/index.ts';
+import type { Running } from '../../pipeline.ts';
 import type {
   DeclaredCursor,
   Forward,
@@ -64,24 +65,20 @@ export interface Meanings {
   readonly searchPath: SearchPath;
 }
 
-/** One statement under way, or several in a row that differ in values alone. */
-export interface Operation {
-  readonly id: string;
+/** One statement under way, or several in a row that differ in values alone: an operation of the pipeline. */
+export interface Execution {
+  readonly running: Running;
   readonly plan: StatementPlan;
   readonly statements: number;
   /** Statements of it that are answered, and their rows. */
   done: number;
   rowsOfDone: number;
-  readonly startedMs: number;
   /** The portal that FETCH reads: its rows are limited together. */
   readonly fetched: Portal | undefined;
   rows: number;
   bytes: number;
   /** Rows beyond the policy's limit are not shown; the answer becomes an error. */
   over: boolean;
-  /** On its way to the target: what becomes of it only the target can tell. */
-  sent: boolean;
-  concluded: boolean;
 }
 
 export type ReplyKind =
@@ -114,7 +111,7 @@ export interface Reply {
   sequence: number;
   /** Nothing more is sent until this is answered. */
   readonly barrier: boolean;
-  readonly operations: readonly Operation[];
+  readonly operations: readonly Execution[];
   /** Index of the operation being answered. */
   at: number;
   /** Name of the statement or portal. */
@@ -201,6 +198,6 @@ function endsReady(reply: Reply): boolean {
   return reply.kind === 'sync' || reply.kind === 'query' || reply.kind === 'function-call';
 }
 
-const NONE: readonly Operation[] = [];
+const NONE: readonly Execution[] = [];
 /** Taken items are let go in batches, so that a long pipeline costs linear time. */
 const COMPACT_AT = 1024;

@@ -1,6 +1,7 @@
 // Long because every message type works on the same few fields of this direction.
 import {
   type DecodeText,
+  type ErrorText,
   encodeParse,
   encodeQuery,
   Framer,
@@ -14,14 +15,23 @@ import {
   readParse,
   readQuery,
 } from '../../../wire/postgres/index.ts';
+import type { Pipeline } from '../../pipeline.ts';
 import { type Conversation, messageBytesMax } from './conversation.ts';
-import { areSameMeanings, factsWithPortals, mayReadCursor, meaningsOf, portalReadBy } from './cursors.ts';
+import { areSameMeanings, factsWithPortals, mayReadCursor, meaningsOf } from './cursors.ts';
 import { type UnreadableProblem, UnreadableText } from './encoding-in-force.ts';
-import { Forwarding, type ForwardingPort } from './forwarding.ts';
-import type { Operations } from './operations.ts';
+import { Forwarding } from './forwarding.ts';
 import { isRefreshable, sameStamp, sentAs, setsEncoding, textSent, withholdingOf } from './plans.ts';
 import { refusalError, unservedEncoding } from './refusal.ts';
-import { expectReply, type Operation, type PlanStamp, type Portal, type Prepared, type Reply } from './replies.ts';
+import { expectReply, type PlanStamp, type Portal, type Prepared, type Reply } from './replies.ts';
+import {
+  longTriesMax,
+  portalsBytesMax,
+  portalsMax,
+  repliesMax,
+  soughtMax,
+  statementsBytesMax,
+  textOverheadBytes,
+} from './request-limits.ts';
 import {
   CUT_SHORT_MESSAGE,
   FUNCTION_CALL_MESSAGE,
@@ -53,7 +63,11 @@ import {
 } from './sql/index.ts';
 
 /** What the session does for this direction. */
-export interface RequestsPort extends ForwardingPort {
+export interface RequestsPort {
+  /** Ends the session with that error to the client. */
+  fail(error: ErrorText): void;
+  /** Does something later, on behalf of this session: what it throws costs this session only. */
+  guard(act: () => void): void;
   /** Takes a new catalog snapshot; `pump` is called again when it is there (or could not be had). */
   refreshCatalog(): void;
   /** The client has said goodbye. */
@@ -67,6 +81,7 @@ export interface RequestsPort extends ForwardingPort {
 export class Requests {
   readonly #session: Conversation;
   readonly #port: RequestsPort;
+  readonly #pipeline: Pipeline;
   readonly #framer: Framer;
   readonly #forwarding: Forwarding;
   /** The framer's message was looked at but not dealt with yet. */
@@ -87,16 +102,17 @@ export class Requests {
   /** The message at hand goes to the target as it is. */
   #passes = false;
 
-  constructor(session: Conversation, port: RequestsPort) {
+  constructor(session: Conversation, deps: { port: RequestsPort; pipeline: Pipeline }) {
     this.#session = session;
-    this.#port = port;
-    const textMax = session.deps.limits.textBytes + TEXT_OVERHEAD_BYTES;
+    this.#port = deps.port;
+    this.#pipeline = deps.pipeline;
+    const textMax = session.deps.limits.textBytes + textOverheadBytes;
     this.#framer = new Framer({
       messageBytesMax,
       keptBytesMax: (type) => keptBytesMax(type, textMax),
       inPieces: (type) => type === Frontend.copyData,
     });
-    this.#forwarding = new Forwarding(session, { port, framer: this.#framer, waiting: this });
+    this.#forwarding = new Forwarding(session, { pipeline: deps.pipeline, framer: this.#framer });
   }
 
   push(chunk: Buffer): void {
@@ -165,7 +181,7 @@ export class Requests {
     this.#forwarding.flush();
     if (broken === undefined && !this.#over) return;
     // What came before a broken message, or the goodbye, was asked for in good order.
-    this.#session.deps.ledger.flush();
+    this.#pipeline.settle();
     this.#leave();
     if (broken === undefined) return;
     this.#over = true;
@@ -179,14 +195,18 @@ export class Requests {
 
   /** Passes the goodbye on once everything before it is on its way. */
   #leave() {
-    if (!this.#leaving || this.#waits > 0) return;
+    if (!this.#leaving || this.#isWaiting) return;
     this.#leaving = false;
     this.#port.terminated();
   }
 
+  get #isWaiting(): boolean {
+    return this.#waits > 0 || this.#pipeline.isWaiting;
+  }
+
   #blocked(): boolean {
     const { replies, copyIn } = this.#session;
-    return this.#waits > 0 || replies.length >= REPLIES_MAX || (replies.barriers > 0 && !copyIn);
+    return this.#isWaiting || replies.length >= repliesMax || (replies.barriers > 0 && !copyIn);
   }
 
   /** Deals with the framer's message; false when it has to wait. */
@@ -279,7 +299,7 @@ export class Requests {
     const { statements } = plan;
     return expectReply('query', {
       operations: runsOf(statements).map((run) =>
-        this.#begin(run.plan, { text: textSent(plan, text), parameters: [], statements: run.statements }),
+        this.#forwarding.begin(run.plan, { text: textSent(plan, text), parameters: [], statements: run.statements }),
       ),
       withhold: withholdingOf(plan),
       rewritten: plan.rewritten,
@@ -310,7 +330,9 @@ export class Requests {
     const plan = this.#plan(text, 'parse');
     if (plan === 'wait') return false;
     if (plan.verdict === 'refuse') return this.#forwarding.deny('query', plan, text);
-    const operations = plan.statements.map((one) => this.#begin(one, { text, parameters: message.arguments }));
+    const operations = plan.statements.map((one) =>
+      this.#forwarding.begin(one, { text, parameters: message.arguments }),
+    );
     this.#forwarding.record(expectReply('function-call', { operations, withhold: withholdingOf(plan) }));
     return true;
   }
@@ -323,13 +345,13 @@ export class Requests {
     const { name, text, parameterTypes } = message;
     if (isCutShort(name)) return this.#forwarding.failStep('42622', CUT_SHORT_MESSAGE);
     if (this.#namesUncertain(text)) return false;
-    if (name !== '' && statements.size >= STATEMENTS_MAX) {
-      const refusal = refusalOf('53400', 'session-limit', `a session may prepare ${STATEMENTS_MAX} statements`);
+    if (name !== '' && statements.size >= sessionNamesMax) {
+      const refusal = refusalOf('53400', 'session-limit', `a session may prepare ${sessionNamesMax} statements`);
       return this.#forwarding.deny('parse', refusal, text, name);
     }
-    if (statements.bytes > STATEMENTS_BYTES_MAX) {
+    if (statements.bytes > statementsBytesMax) {
       if (this.#awaitLanding(statements)) return false;
-      const what = `statements that a session has prepared may have ${STATEMENTS_BYTES_MAX} bytes together`;
+      const what = `statements that a session has prepared may have ${statementsBytesMax} bytes together`;
       if (name !== '') return this.#forwarding.deny('parse', refusalOf('53400', 'session-limit', what), text, name);
     }
     const plan = this.#plan(text, 'parse');
@@ -357,16 +379,16 @@ export class Requests {
     if (prepared === 'wait') return false;
     if (prepared === undefined)
       return this.#forwarding.failStep('26000', `prepared statement "${message.statement}" does not exist`);
-    if (portals.size >= PORTALS_MAX) {
+    if (portals.size >= portalsMax) {
       return this.#forwarding.deny(
         'bind',
-        refusalOf('53400', 'session-limit', `a session may hold ${PORTALS_MAX} portals`),
+        refusalOf('53400', 'session-limit', `a session may hold ${portalsMax} portals`),
         prepared.text,
       );
     }
-    if (portals.bytes > PORTALS_BYTES_MAX) {
+    if (portals.bytes > portalsBytesMax) {
       if (this.#awaitLanding(portals)) return false;
-      const what = `values bound to the portals of a session may have ${PORTALS_BYTES_MAX} bytes together`;
+      const what = `values bound to the portals of a session may have ${portalsBytesMax} bytes together`;
       return this.#forwarding.deny('bind', refusalOf('53400', 'session-limit', what), prepared.text);
     }
     const meanings = meaningsOf(this.#session, prepared.plan);
@@ -444,7 +466,7 @@ export class Requests {
     const plan = this.#plan(text, 'parse');
     if (plan === 'wait') return false;
     if (plan.verdict === 'refuse') return this.#forwarding.deny('execute', plan, text);
-    const operations = plan.statements.map((one) => this.#begin(one, { text, parameters: [] }));
+    const operations = plan.statements.map((one) => this.#forwarding.begin(one, { text, parameters: [] }));
     this.#forwarding.record(expectReply('execute', { operations, withhold: withholdingOf(plan) }));
     return true;
   }
@@ -486,7 +508,7 @@ export class Requests {
       portal.described = true;
       this.#forwarding.describe(name, expectReply('describe-portal', { portal, own: true, withhold }));
     }
-    const operation = this.#begin(statement, { text: prepared.sent, parameters: portal.parameters });
+    const operation = this.#forwarding.begin(statement, { text: prepared.sent, parameters: portal.parameters });
     const barrier = this.#isBarrier(statement);
     this.#forwarding.record(expectReply('execute', { portal, operations: [operation], withhold, barrier }));
     if (barrier) this.#forwarding.hurry();
@@ -502,10 +524,6 @@ export class Requests {
     names.sent(name, undefined);
     this.#forwarding.keep(expectReply('close', { name, of: kind }));
     return true;
-  }
-
-  #begin(statement: StatementPlan, source: Parameters<Operations['begin']>[1]): Operation {
-    return this.#session.deps.operations.begin(statement, source, portalReadBy(this.#session, statement));
   }
 
   /** The portal's plan, made again with what is bound to it when only that tells what the statement does. */
@@ -610,7 +628,7 @@ export class Requests {
     if (plan.verdict === 'refuse') return isRefreshable(plan) ? this.#refresh() : plan;
     const unknown = plan.statements.flatMap((statement) => statement.unknown).filter((name) => !sought.has(name));
     if (unknown.length === 0) return plan;
-    if (sought.size + unknown.length <= SOUGHT_MAX) for (const name of unknown) sought.add(name);
+    if (sought.size + unknown.length <= soughtMax) for (const name of unknown) sought.add(name);
     return this.#refresh();
   }
 
@@ -639,7 +657,7 @@ export class Requests {
   #planLong(request: PlanRequest, facts: SessionFacts): 'wait' | Refusal {
     const { deps } = this.#session;
     // Each attempt takes seconds; names that change more often than that are known to nobody.
-    if (this.#longTries++ === LONG_TRIES_MAX)
+    if (this.#longTries++ === longTriesMax)
       return refusalOf('58000', 'statement-refused', 'the catalog or policy changed while the text was looked at');
     const stamp = { ...this.#stamp(), facts };
     const resume = this.wait();
@@ -680,17 +698,3 @@ export class Requests {
     return statement.effects.some((effect) => effect.kind !== 'transaction' || bringsBack);
   }
 }
-
-/** Names, parameter types and header around a text. */
-const TEXT_OVERHEAD_BYTES = 64 * 1024;
-const LONG_TRIES_MAX = 5;
-/** Requests sent and not answered; beyond it the client has to wait. */
-const REPLIES_MAX = 10_000;
-/** Names that a snapshot was taken for in one transaction; beyond it each takes one again. */
-const SOUGHT_MAX = 1_000;
-const STATEMENTS_MAX = sessionNamesMax;
-/** Twice the bytes of Latin text. */
-const STATEMENTS_BYTES_MAX = 16 * 1024 * 1024;
-const PORTALS_MAX = 1_000;
-/** As much again may come with one more message. */
-const PORTALS_BYTES_MAX = 64 * 1024 * 1024;

@@ -10,13 +10,13 @@ import {
   encodeReadyForQuery,
   encodeTerminate,
 } from '../../../wire/postgres/index.ts';
+import type { Pipeline } from '../../pipeline.ts';
 import { endOf, type GatewaySession } from '../../session.ts';
 import { Answers } from './answers.ts';
 import type { CancelKey } from './cancel.ts';
 import { Conversation, type ConversationDeps } from './conversation.ts';
-import { Delivery } from './delivery.ts';
 import { endClient, endTarget } from './last-words.ts';
-import { refusalText } from './refusal.ts';
+import { ledgerText, refusalText } from './refusal.ts';
 import { Requests } from './requests.ts';
 import type { SessionStart } from './startup.ts';
 import type { Upstream } from './upstream.ts';
@@ -33,8 +33,6 @@ export interface ServeOptions {
   readonly log: Log;
   refreshCatalog(): Promise<void>;
   cancelUpstream(): Promise<void>;
-  /** True when the identity may still connect; asked after each change of policies. */
-  mayConnect(): boolean;
 }
 
 /** Carries one session between client and target until either side, or the session's signal, ends it. Owns both sockets. */
@@ -48,10 +46,9 @@ class Carrier {
   readonly #target: Socket;
   readonly #conversation: Conversation;
   readonly #requests: Requests;
-  readonly #delivery: Delivery;
+  readonly #pipeline: Pipeline;
   readonly #answers: Answers;
   readonly #finished = Promise.withResolvers<void>();
-  #stopListening = () => {};
   #over = false;
   /** The client wants nothing more than what it has asked for. */
   #leaving = false;
@@ -72,34 +69,34 @@ class Carrier {
       this.#drainWhenIdle();
       this.#endWhenDelivered();
     };
-    this.#requests = new Requests(this.#conversation, {
+    const { log } = options;
+    this.#pipeline = options.session.gate.pipeline({
       forward: (pieces) => write(this.#target, pieces),
+      deliver: (pieces) => this.#deliver(pieces),
+      resume: () => this.#requests.pump(),
+      fail: (of, error) => fail(of === 'requests' ? ledgerText('FATAL', error) : LEDGER_LOST),
+      guard,
+    });
+    const pipeline = this.#pipeline;
+    const requests = {
       refreshCatalog: () => this.#waitFor(options.refreshCatalog(), 'gateway.postgres.catalog_failed'),
       fail,
       guard,
       terminated: () => this.#leave(),
-    });
-    const { log } = options;
-    this.#delivery = new Delivery(
-      options.conversation,
-      { deliver: (pieces) => this.#deliver(pieces), fail, guard },
-      log,
-    );
-    const port = {
+    };
+    this.#requests = new Requests(this.#conversation, { port: requests, pipeline });
+    const answers = {
       cancel: () => this.#waitFor(options.cancelUpstream(), 'gateway.postgres.cancel_failed'),
       fail,
       ended: () => this.#end(undefined),
     };
-    this.#answers = new Answers(this.#conversation, { port, delivery: this.#delivery, log });
+    this.#answers = new Answers(this.#conversation, { port: answers, pipeline, log });
   }
 
   run(): Promise<void> {
-    const { session, log, mayConnect, rest } = this.#options;
+    const { session, log, rest } = this.#options;
     const client = this.#client;
     const target = this.#target;
-    this.#stopListening = session.policy.onChange(() => {
-      if (!mayConnect()) this.#finish(refusalText({ code: 'policy', what: 'policy no longer allows this connection' }));
-    });
     session.signal.addEventListener('abort', this.#onEnd, { once: true });
     session.drain.addEventListener('abort', this.#drainWhenIdle, { once: true });
     client.on('data', (chunk: Buffer) => this.#guard(() => this.#fromClient(chunk)));
@@ -154,7 +151,7 @@ class Carrier {
     if (this.#over) return; // It was this session that held too much.
     if (this.#requests.stuck || this.#target.writableNeedDrain) this.#client.pause();
     else this.#client.resume();
-    if (this.#delivery.congested || this.#client.writableLength > UNTAKEN_BYTES_MAX) this.#target.pause();
+    if (this.#pipeline.isCongested || this.#client.writableLength > UNTAKEN_BYTES_MAX) this.#target.pause();
     else this.#target.resume();
   };
 
@@ -162,7 +159,7 @@ class Carrier {
 
   readonly #drainWhenIdle = () => {
     const { drain } = this.#options.session;
-    if (!drain.aborted || !this.#conversation.idle || !this.#delivery.done) return;
+    if (!drain.aborted || !this.#conversation.idle || !this.#pipeline.isDelivered) return;
     // What was read and waits, for a catalog say, was asked for in time.
     if (!this.#requests.stuck) this.#finish(refusalText(endOf(drain)));
   };
@@ -187,7 +184,7 @@ class Carrier {
   }
 
   #endWhenDelivered() {
-    if (!this.#delivery.done) return;
+    if (!this.#pipeline.isDelivered) return;
     if (this.#ending !== undefined) this.#finish(this.#ending.error);
     else if (this.#leaving && this.#conversation.replies.length === 0) this.#finish(undefined);
   }
@@ -196,7 +193,7 @@ class Carrier {
   #account() {
     const { statements, portals, factsBytes } = this.#conversation;
     const read = this.#requests.heldBytes + this.#answers.heldBytes;
-    const unsent = this.#delivery.heldBytes + this.#client.writableLength + this.#target.writableLength;
+    const unsent = this.#pipeline.heldBytes + this.#client.writableLength + this.#target.writableLength;
     this.#options.session.memory.hold(read + unsent + statements.bytes + portals.bytes + factsBytes);
   }
 
@@ -211,8 +208,8 @@ class Carrier {
 
   /** Once the client has taken all that there was, its memory can be used again: long answers pass through the same few buffers. */
   #release() {
-    if (this.#client.writableLength > 0 || this.#delivery.holdsChunk || this.#answers.holdsChunk) return;
-    this.#delivery.recycle();
+    if (this.#client.writableLength > 0 || !this.#pipeline.isDelivered || this.#answers.holdsChunk) return;
+    this.#answers.recycle();
     this.#options.upstream.release();
   }
 
@@ -242,11 +239,11 @@ class Carrier {
   #finish(error: ErrorText | undefined) {
     if (this.#over) return;
     this.#over = true;
-    this.#stopListening();
     this.#options.session.signal.removeEventListener('abort', this.#onEnd);
     this.#options.session.drain.removeEventListener('abort', this.#drainWhenIdle);
     this.#requests.stop();
-    this.#answers.lost();
+    this.#answers.stop();
+    this.#pipeline.close();
     endTarget(this.#target, this.#options.conversation.clock, this.#dismissed ? undefined : encodeTerminate());
     const last = this.#answers.isAmid ? undefined : error;
     endClient(this.#client, last, this.#conversation.encoding.coding.encode);
@@ -291,6 +288,11 @@ const TARGET_LOST: ErrorText = {
   sqlstate: '08006',
   message: 'the gateway lost the connection to the target',
   hint: 'Whether the last statement was carried out is not known. Connect again.',
+};
+const LEDGER_LOST: ErrorText = {
+  severity: 'FATAL',
+  sqlstate: '58030',
+  message: 'the gateway’s ledger can not be written',
 };
 /** Copying this much costs less than a vector write with many parts. */
 const JOIN_BYTES_MAX = 16 * 1024;

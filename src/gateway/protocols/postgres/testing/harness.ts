@@ -11,71 +11,10 @@ import {
   Secret,
 } from '../../../../std/index.ts';
 import { createHeldBytes } from '../../../held-bytes.ts';
-import { createLedgerTurn } from '../../../ledger-turn.ts';
 import type { TargetPolicies } from '../../../protocol.ts';
-import type { Durability, OperationEvent, SessionLedger, SessionPolicy } from '../../../session.ts';
-import { SessionEnd } from '../../../session.ts';
+import { SessionEnd, type SessionPolicy } from '../../../session.ts';
+import { createTestGate, createTestLedger } from '../../../testing/test-ledger.ts';
 import { openTarget } from '../target.ts';
-
-/** A ledger that keeps its events in memory; `failure` makes announcements fail, `hold` keeps entries from being synced. */
-export interface TestLedger {
-  readonly events: LedgerEvent[];
-  failure: Error | undefined;
-  durability: { reads: Durability; changes: Durability };
-  hold(): () => void;
-  readonly session: SessionLedger;
-}
-
-export function createTestLedger(): TestLedger {
-  const events: LedgerEvent[] = [];
-  let gate: Promise<void> = Promise.resolve();
-  let synced = -1;
-  let held = false;
-  // Only what announces can be made to fail: the room for outcomes is promised.
-  const appendAll = (more: readonly LedgerEvent[]): number => {
-    if (ledger.failure !== undefined && more.some(({ kind }) => kind !== 'outcome' && kind !== 'session-close')) {
-      throw ledger.failure;
-    }
-    return events.push(...more) - more.length;
-  };
-  const turn = createLedgerTurn({ ledger: { appendAll } });
-  const ledger: TestLedger = {
-    events,
-    failure: undefined,
-    durability: { reads: 'process', changes: 'release' },
-    hold() {
-      held = true;
-      const { promise, resolve } = Promise.withResolvers<void>();
-      gate = promise;
-      return () => {
-        held = false;
-        resolve();
-      };
-    },
-    session: {
-      append(more) {
-        turn.flush();
-        return appendAll(complete(more)) + more.length - 1;
-      },
-      record: (more, recorded) => turn.add(complete(more), recorded),
-      flush: () => turn.flush(),
-      async synced(sequence) {
-        await gate;
-        synced = Math.max(synced, sequence);
-      },
-      get syncedSequence() {
-        return held ? synced : events.length - 1;
-      },
-      durability: (changes) => (changes ? ledger.durability.changes : ledger.durability.reads),
-      seal: (withheld) => JSON.stringify(withheld),
-    },
-  };
-  return ledger;
-}
-
-function complete(events: readonly OperationEvent[]): LedgerEvent[] {
-  return events.map((event) => ({ ...event, timeMs: 0, actor: '', target: '', session: '' }));
-}
 
 /** A target behind a plain TCP port: what comes in is served as an authenticated session. */
 export async function startTarget(options: {
@@ -89,6 +28,7 @@ export async function startTarget(options: {
   clock?: Clock;
   heldBytesMax?: number;
 }) {
+  const { clock = createSystemClock(), log = createSilentLog() } = options;
   const ledger = createTestLedger();
   const held = createHeldBytes(options.heldBytesMax ?? Number.MAX_SAFE_INTEGER);
   const end = new AbortController();
@@ -111,9 +51,9 @@ export async function startTarget(options: {
   };
   const target = openTarget(options.config, {
     name: 'db',
-    clock: options.clock ?? createSystemClock(),
+    clock,
     random: createSystemRandom(),
-    log: options.log ?? createSilentLog(),
+    log,
     secrets: {
       resolve: async (reference) => Secret.fromText(options.env?.[reference] ?? ''),
     },
@@ -129,15 +69,18 @@ export async function startTarget(options: {
   const server = createServer({ noDelay: true, pauseOnConnect: true, allowHalfOpen: true }, (client) => {
     sockets.add(client);
     const memory = held.open(() => end.abort(new SessionEnd({ code: 'memory', what: 'too much is held' })));
+    const gate = createTestGate(ledger.session, { clock, log, policy, end });
     const served = target.serve({
       ...{ id: `s${running.size}`, identity: parseSpiffeId(identity), client, door: 'agent', isAside },
-      policy,
-      ledger: ledger.session,
+      ...{ policy, gate, memory },
       signal: end.signal,
       drain: drain.signal,
-      memory,
     });
-    running.add(served.finally(() => memory.close()));
+    const over = served.finally(() => {
+      gate.close();
+      memory.close();
+    });
+    running.add(over);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();

@@ -1,0 +1,91 @@
+import type { LedgerEvent } from '../../model/index.ts';
+import { type Clock, createSilentLog, createSystemClock, type Log } from '../../std/index.ts';
+import { createGate, type Gate } from '../gate.ts';
+import { createLedgerTurn } from '../ledger-turn.ts';
+import { SessionEnd, type SessionPolicy } from '../session.ts';
+import type { Durability, OperationEvent, SessionLedger } from '../session-ledger.ts';
+
+/** A ledger that keeps its events in memory; `failure` makes announcements fail, `hold` keeps entries from being synced. */
+export interface TestLedger {
+  readonly events: LedgerEvent[];
+  failure: Error | undefined;
+  durability: { reads: Durability; changes: Durability };
+  hold(): () => void;
+  readonly session: SessionLedger;
+}
+
+export function createTestLedger(): TestLedger {
+  const events: LedgerEvent[] = [];
+  let gate: Promise<void> = Promise.resolve();
+  let synced = -1;
+  let held = false;
+  // Only what announces can be made to fail: the room for outcomes is promised.
+  const appendAll = (more: readonly LedgerEvent[]): number => {
+    if (ledger.failure !== undefined && more.some(({ kind }) => kind !== 'outcome' && kind !== 'session-close')) {
+      throw ledger.failure;
+    }
+    return events.push(...more) - more.length;
+  };
+  const turn = createLedgerTurn({ ledger: { appendAll } });
+  const ledger: TestLedger = {
+    events,
+    failure: undefined,
+    durability: { reads: 'process', changes: 'release' },
+    hold() {
+      held = true;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      gate = promise;
+      return () => {
+        held = false;
+        resolve();
+      };
+    },
+    session: {
+      append(more) {
+        turn.flush();
+        return appendAll(complete(more)) + more.length - 1;
+      },
+      record: (more, recorded) => turn.add(complete(more), recorded),
+      flush: () => turn.flush(),
+      async synced(sequence) {
+        await gate;
+        synced = Math.max(synced, sequence);
+      },
+      get syncedSequence() {
+        return held ? synced : events.length - 1;
+      },
+      durability: (changes) => (changes ? ledger.durability.changes : ledger.durability.reads),
+      seal: (withheld) => JSON.stringify(withheld),
+    },
+  };
+  return ledger;
+}
+
+function complete(events: readonly OperationEvent[]): LedgerEvent[] {
+  return events.map((event) => ({ ...event, timeMs: 0, actor: '', target: '', session: '' }));
+}
+
+/** The gate of one session that writes to that ledger. `end`: of the session. */
+export function createTestGate(
+  ledger: SessionLedger,
+  options: {
+    readonly clock?: Clock;
+    readonly log?: Log;
+    readonly policy?: Pick<SessionPolicy, 'decide' | 'onChange'>;
+    readonly end?: AbortController;
+  } = {},
+): Gate {
+  const { clock = createSystemClock(), log = createSilentLog(), end = new AbortController() } = options;
+  const policy = options.policy ?? { decide: () => ALLOWED, onChange: () => () => {} };
+  return createGate({
+    ...{ clock, log, policy, ledger, door: 'agent' },
+    signal: end.signal,
+    end: (refusal) => end.abort(new SessionEnd(refusal)),
+  });
+}
+
+const ALLOWED = {
+  allow: true,
+  policies: [],
+  obligations: { masks: new Map(), rowsMax: undefined, record: 'digest' },
+} as const;
