@@ -17,6 +17,7 @@ export {
   type LoadedProtocol,
   loadProtocols,
   type ProtocolMember,
+  type ProtocolPath,
   type SecretResolver,
   type SessionRefusal,
   type StartTls,

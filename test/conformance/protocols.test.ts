@@ -13,6 +13,8 @@ import {
   createSystemRandom,
   Secret,
 } from '../../src/std/index.ts';
+import { type Bed, openBed, type ProtocolFixture } from './protocol-bed.ts';
+import { checks } from './protocol-checks.ts';
 
 // What every protocol promises to the gateway, whatever it speaks. Each member says here how a target of it looks that nobody answers for.
 
@@ -20,7 +22,7 @@ const members: readonly ProtocolMember[] = protocols;
 
 /** Each protocol brings what the suite must know of it, in `testing/conformance.ts` of its folder. */
 interface ProtocolCase {
-  readonly conformance: { config(port: number): unknown; readonly hello: Buffer };
+  readonly conformance: ProtocolFixture;
 }
 const PASSWORD = 'correct horse';
 
@@ -34,11 +36,12 @@ const cases = await Promise.all(
     const { conformance }: ProtocolCase = await import(
       `../../src/gateway/protocols/${member.id}/testing/conformance.ts`
     );
-    return { id: member.id, member, path: await member.load(), ...conformance };
+    return { id: member.id, member, path: await member.load(), conformance };
   }),
 );
 
-describe.each(cases)('the protocol $id', ({ id, member, path, config, hello }) => {
+describe.each(cases)('the protocol $id', ({ id, member, path, conformance }) => {
+  const { config, hello } = conformance;
   let silent: { port: number; close(): void };
   let target: Target;
   const clients: Socket[] = [];
@@ -115,6 +118,18 @@ describe.each(cases)('the protocol $id', ({ id, member, path, config, hello }) =
     clients.push(client);
     expect((await everything(client)).toString('latin1')).toContain('too many sessions');
     close();
+  });
+
+  describe('a session', () => {
+    let bed: Bed;
+    beforeEach(async () => {
+      bed = await openBed(path, conformance);
+      await bed.until('told hello');
+    });
+    afterEach(() => bed.close());
+    afterAll(() => conformance.stop?.());
+
+    it.each(checks)('$promise', ({ run }) => run(bed));
   });
 
   it('finds out when a target does not answer', async () => {

@@ -1,20 +1,27 @@
 import type { LedgerEvent } from '../../model/index.ts';
 import { type Clock, createSilentLog, createSystemClock, type Log } from '../../std/index.ts';
 import { createGate, type Gate } from '../gate.ts';
-import { createLedgerTurn } from '../ledger-turn.ts';
+import { createLedgerTurn, type Recorded } from '../ledger-turn.ts';
 import { SessionEnd, type SessionPolicy } from '../session.ts';
 import type { Durability, OperationEvent, SessionLedger } from '../session-ledger.ts';
 
-/** A ledger that keeps its events in memory; `failure` makes announcements fail, `hold` keeps entries from being synced. */
+/** A ledger that keeps its events in memory, and fails and waits as it is told to. */
 export interface TestLedger {
   readonly events: LedgerEvent[];
+  /** Announcements fail with it. */
   failure: Error | undefined;
   durability: { reads: Durability; changes: Durability };
+  /** Entries are not synced until the returned function is called. */
   hold(): () => void;
+  /** What operations record is not written until the returned function is called. */
+  holdWrites(): () => void;
+  /** Events that are not written yet. */
+  readonly waiting: number;
   readonly session: SessionLedger;
 }
 
-export function createTestLedger(): TestLedger {
+/** `written` hears of each event. */
+export function createTestLedger(written: (event: LedgerEvent) => void = () => {}): TestLedger {
   const events: LedgerEvent[] = [];
   let gate: Promise<void> = Promise.resolve();
   let synced = -1;
@@ -24,8 +31,11 @@ export function createTestLedger(): TestLedger {
     if (ledger.failure !== undefined && more.some(({ kind }) => kind !== 'outcome' && kind !== 'session-close')) {
       throw ledger.failure;
     }
+    for (const event of more) written(event);
     return events.push(...more) - more.length;
   };
+  let isWriting = true;
+  const unwritten: { readonly events: readonly LedgerEvent[]; readonly recorded: Recorded }[] = [];
   const turn = createLedgerTurn({ ledger: { appendAll } });
   const ledger: TestLedger = {
     events,
@@ -40,12 +50,25 @@ export function createTestLedger(): TestLedger {
         resolve();
       };
     },
+    holdWrites() {
+      isWriting = false;
+      return () => {
+        isWriting = true;
+        for (const one of unwritten.splice(0)) turn.add(one.events, one.recorded);
+      };
+    },
+    get waiting() {
+      return unwritten.reduce((sum, { events: more }) => sum + more.length, 0);
+    },
     session: {
       append(more) {
         turn.flush();
         return appendAll(complete(more)) + more.length - 1;
       },
-      record: (more, recorded) => turn.add(complete(more), recorded),
+      record(more, recorded) {
+        if (isWriting) turn.add(complete(more), recorded);
+        else unwritten.push({ events: complete(more), recorded });
+      },
       flush: () => turn.flush(),
       async synced(sequence) {
         await gate;

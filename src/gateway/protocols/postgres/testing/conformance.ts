@@ -1,7 +1,111 @@
-import { encodeStartup } from '../../../../wire/postgres/index.ts';
+import { connect, createServer, type Socket } from 'node:net';
+import type { FixtureTarget, ProtocolFixture, Told } from '../../../../../test/conformance/protocol-bed.ts';
+import { startPostgres, type TestPostgres } from '../../../../../test/support/postgres.ts';
+import { encodeQuery, encodeStartup, Framer, readErrorFields } from '../../../../wire/postgres/index.ts';
 
-/** What the conformance suite of protocols needs to know of this one: a target on a port, and how a client begins. */
-export const conformance = {
+let server: Promise<TestPostgres> | undefined;
+
+/** What the conformance suite of protocols needs to know of this one. Its targets are a real server, behind a wire that is listened to. */
+export const conformance: ProtocolFixture = {
   config: (port: number) => ({ host: '127.0.0.1', port, database: 'app', user: 'gate', password: 'env:PW' }),
   hello: encodeStartup(0, [['user', 'app']]),
+  actions: { denied: 'postgres:delete', many: 'postgres:select' },
+  request: (kind, name) => encodeQuery(TEXTS[kind](name)),
+  told,
+  async startTarget(heard, password) {
+    server ??= startServer(password);
+    return listenTo(await server, heard);
+  },
+  async stop() {
+    await (await server)?.stop();
+  },
 };
+
+const TEXTS: Readonly<Record<Parameters<ProtocolFixture['request']>[0], (name: string) => string>> = {
+  read: (name) => `select '${name}'`,
+  change: (name) => `insert into notes (body) values ('${name}')`,
+  denied: (name) => `delete from notes where body = '${name}'`,
+  many: (name) => `select id from five where '${name}' <> ''`,
+};
+
+function startServer(password: string): Promise<TestPostgres> {
+  return startPostgres({ users: { gate: password }, databases: ['app'] }).then(async (started) => {
+    await started.query(
+      `create table notes (body text); create table five (id int); insert into five select generate_series(1, 5);
+       grant all on notes, five to gate`,
+      [],
+      'app',
+    );
+    return started;
+  });
+}
+
+function told(received: Buffer): readonly Told[] {
+  const framer = new Framer({ messageBytesMax: 1 << 30 });
+  framer.push(received);
+  const all: Told[] = [];
+  while (framer.next()) {
+    const type = String.fromCharCode(framer.type);
+    if (type === 'Z' && !all.includes('hello')) all.push('hello');
+    else if (type === 'D') all.push('item');
+    else if (type === 'C') all.push('answer');
+    else if (type === 'E') all.push(readErrorFields(framer).get('V') === 'FATAL' ? 'end' : 'refusal');
+  }
+  return all;
+}
+
+/** A wire to that server. */
+async function listenTo(real: TestPostgres, heard: (name: string) => void): Promise<FixtureTarget> {
+  const sockets = new Set<Socket>();
+  let isHeld = false;
+  const held: (() => void)[] = [];
+  const wire = createServer({ noDelay: true }, (gateway) => {
+    const target = connect(real.port, real.host);
+    target.setNoDelay(true);
+    for (const socket of [gateway, target]) {
+      sockets.add(socket);
+      socket.on('error', () => {}).on('close', () => sockets.delete(socket));
+    }
+    let text = '';
+    gateway.on('data', (chunk: Buffer) => {
+      text += chunk.toString('latin1');
+      for (let found = NAME.exec(text); found !== null; found = NAME.exec(text)) {
+        heard(found[1] ?? '');
+        text = text.slice(found.index + found[0].length);
+      }
+      if (!target.write(chunk)) gateway.pause();
+    });
+    target.on('drain', () => gateway.resume());
+    target.on('data', (chunk: Buffer) => {
+      const pass = () => void gateway.write(chunk);
+      if (isHeld) held.push(pass);
+      else pass();
+    });
+    gateway.on('end', () => target.end());
+    target.on('end', () => gateway.end());
+    gateway.on('close', () => target.destroy());
+    target.on('close', () => gateway.destroy());
+  });
+  await new Promise<void>((resolve) => wire.listen(0, '127.0.0.1', resolve));
+  const address = wire.address();
+  return {
+    port: typeof address === 'object' && address !== null ? address.port : 0,
+    hold() {
+      isHeld = true;
+      return () => {
+        isHeld = false;
+        for (const pass of held.splice(0)) pass();
+      };
+    },
+    lose() {
+      for (const socket of sockets) socket.destroy();
+    },
+    async close() {
+      for (const socket of sockets) socket.destroy();
+      await new Promise<void>((resolve) => wire.close(() => resolve()));
+    },
+  };
+}
+
+/** What stands in a request's text behind it ends a name. */
+const NAME = /'(op-\d+)'/;

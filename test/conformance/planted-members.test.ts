@@ -1,0 +1,62 @@
+import { describe, expect, it } from 'vitest';
+import { type Flaw, linesFixture, linesPath } from './lines-protocol.ts';
+import { openBed } from './protocol-bed.ts';
+import { checks } from './protocol-checks.ts';
+
+// The suite of protocols is only worth what it sees: a member of another shape than SQL passes it, and with any one flaw it does not.
+
+/** Runs one check on a member of its own; why it failed, undefined when it passed. */
+async function failure(id: string, flaw?: Flaw): Promise<unknown> {
+  const check = checks.find((one) => one.id === id);
+  if (check === undefined) throw new Error(`there is no check ${id}`);
+  const bed = await openBed(linesPath(flaw), linesFixture);
+  try {
+    await bed.until('told hello');
+    // A member that breaks a promise may wait for ever; a good one is done long before.
+    const late = AbortSignal.timeout(3_000);
+    const aborted = new Promise((_, reject) =>
+      late.addEventListener('abort', () => reject(new Error('it waits for ever'))),
+    );
+    await Promise.race([check.run(bed), aborted]);
+    return undefined;
+  } catch (error) {
+    return error;
+  } finally {
+    await bed.close();
+  }
+}
+
+describe('a member whose requests run side by side', () => {
+  it.each(checks)('$promise', async ({ id }) => {
+    expect(await failure(id)).toBeUndefined();
+  });
+});
+
+/** Each flaw, with the check that is there for it. */
+const PLANTED: Readonly<Record<Flaw, string>> = {
+  'sends without an intent': 'intent first',
+  'sends while the intent waits': 'intent first',
+  'sends what the ledger refused': 'no ledger, no operation',
+  'answers past the pipeline': 'outcome first',
+  'answers when the intent is not on disk': 'release',
+  'tells denials at once': 'denial on disk',
+  'asks policy nothing': 'denied',
+  'asks once for all requests': 'denied',
+  'opens unasked': 'opened',
+  'shows all items': 'limit',
+  'says done when it sends': 'ended amid',
+  'reports no end': 'drain',
+  'does not hear of its end': 'ends when told',
+  'does not hear of its drain': 'drain',
+  'drops what runs at its drain': 'drain',
+  'leaves when its target does, without a word': 'target lost',
+  'reads without a limit': 'back-pressure',
+  'greets with its credential': 'secret',
+  'logs its credential': 'secret',
+};
+
+describe('the suite catches a member that', () => {
+  it.each(Object.entries(PLANTED) as [Flaw, string][])('%s', async (flaw, id) => {
+    expect(await failure(id, flaw)).toBeInstanceOf(Error);
+  });
+});

@@ -1,0 +1,195 @@
+/** One session of a protocol's member between a client and a target of the member's own fixture, by a ledger and a policy that wait and turn as they are told to. */
+import { connect as connectTcp, createServer, type Socket } from 'node:net';
+import { parseSpiffeId } from '@countersign/sdk/identity';
+import { type ProtocolPath, SessionEnd, type SessionPolicy, type Target } from '../../src/gateway/index.ts';
+import { createTestGate, createTestLedger, type TestLedger } from '../../src/gateway/testing/test-ledger.ts';
+import type { Decision } from '../../src/model/index.ts';
+import { createCacheBudget, createSystemClock, createSystemRandom, type Log, Secret } from '../../src/std/index.ts';
+import { eventually } from '../support/eventually.ts';
+
+/** What a protocol brings for its family's suite, as `conformance` in `testing/conformance.ts` of its folder. */
+export interface ProtocolFixture {
+  /** The config of a target on that port; it names its password by `env:PW`. */
+  config(port: number): unknown;
+  /** What a client says first. */
+  readonly hello: Buffer;
+  /** A target that answers, with that password; `heard` is told of each operation that reaches it, by its name. */
+  startTarget(heard: (name: string) => void, password: string): Promise<FixtureTarget>;
+  /** One request of that kind. Names are letters, digits and `-`, and stand in its content. */
+  request(kind: RequestKind, name: string): Buffer;
+  /** What a client that got these bytes was told, in their order. A member that greets says `hello` once it takes requests. */
+  told(received: Buffer): readonly Told[];
+  /** How the suite's policy knows the question of a request of kind `denied`, and of one of kind `many`. */
+  readonly actions: { readonly denied: string; readonly many: string };
+  /** Ends what its targets share. */
+  stop?(): Promise<void>;
+}
+
+/** `many`: its answer has five items, of which policy allows two. */
+export type RequestKind = 'read' | 'change' | 'denied' | 'many';
+
+/** `item`: a part of an answer; `answer`: the end of one that went well; `refusal`: an ordinary error; `end`: the session is over, and why. */
+export type Told = 'hello' | 'item' | 'answer' | 'refusal' | 'end';
+
+export interface FixtureTarget {
+  readonly port: number;
+  /** Answers wait until the returned function is called. */
+  hold(): () => void;
+  /** All its connections break. */
+  lose(): void;
+  close(): Promise<void>;
+}
+
+export interface Bed {
+  readonly fixture: ProtocolFixture;
+  readonly ledger: TestLedger;
+  readonly target: FixtureTarget;
+  readonly client: Socket;
+  /** What has come to pass, in its order: `intent`, `outcome STATUS`, `denial`, `heard NAME`, `told WHAT`. */
+  readonly story: readonly string[];
+  /** All that the client has got. */
+  received(): Buffer;
+  /** All that was logged, as text. */
+  readonly logged: string[];
+  /** Bytes that the session says it holds; the most so far. */
+  readonly heldBytesMax: number;
+  send(kind: RequestKind, name: string): void;
+  /** Resolves when that is in the story, that often. */
+  until(line: string, times?: number): Promise<void>;
+  /** Lets everything happen that can happen without anybody's doing. */
+  settle(): Promise<void>;
+  end(): void;
+  drain(): void;
+  /** Policy no longer allows anything. */
+  forbid(): void;
+  readonly served: Promise<void>;
+  close(): Promise<void>;
+}
+
+export const PASSWORD = 'correct horse battery';
+
+export async function openBed(path: ProtocolPath, fixture: ProtocolFixture): Promise<Bed> {
+  const story: string[] = [];
+  const logged: string[] = [];
+  const ledger = createTestLedger(({ kind, detail }) => {
+    story.push(kind === 'outcome' ? `outcome ${String(detail['status'])}` : kind);
+  });
+  const target = await fixture.startTarget((name) => void story.push(`heard ${name}`), PASSWORD);
+  const note = (event: string, fields?: object) => void logged.push(`${event} ${textOf(fields)}`);
+  const log: Log = { debug: note, info: note, warn: note, error: note, child: () => log };
+  const opened: Target = path.openTarget(fixture.config(target.port), {
+    name: 'target',
+    clock: createSystemClock(),
+    random: createSystemRandom(),
+    log,
+    secrets: { resolve: async () => Secret.fromText(PASSWORD) },
+    policies: { names: () => undefined, onChange: () => () => {} },
+    caches: createCacheBudget(1 << 20),
+    maskKey: new Secret(Buffer.alloc(32)),
+    attempted: () => {},
+  });
+  const listeners = new Set<() => void>();
+  let isForbidden = false;
+  let version = 1;
+  const policy: SessionPolicy = {
+    get version() {
+      return version;
+    },
+    principalKey: 'spiffe://example.org/web',
+    decide: (action) => (isForbidden ? DENIED : decide(action, fixture)),
+    potentialMasks: () => [],
+    onChange(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+  };
+  const end = new AbortController();
+  const drain = new AbortController();
+  const accepted = Promise.withResolvers<Socket>();
+  const server = createServer({ noDelay: true, pauseOnConnect: true, allowHalfOpen: true }, (socket) =>
+    accepted.resolve(socket),
+  );
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  const client = connectTcp(typeof address === 'object' && address !== null ? address.port : 0, '127.0.0.1');
+  const chunks: Buffer[] = [];
+  let toldBefore = 0;
+  client.on('error', () => {});
+  client.on('data', (chunk: Buffer) => {
+    chunks.push(chunk);
+    const told = fixture.told(Buffer.concat(chunks));
+    for (const one of told.slice(toldBefore)) story.push(`told ${one}`);
+    toldBefore = told.length;
+  });
+  const inner = await accepted.promise;
+  let heldBytesMax = 0;
+  const gate = createTestGate(ledger.session, { policy, log, end });
+  const served = opened
+    .serve({
+      id: 's1',
+      identity: parseSpiffeId('spiffe://example.org/web'),
+      client: inner,
+      door: 'agent',
+      isAside: false,
+      policy,
+      gate,
+      signal: end.signal,
+      drain: drain.signal,
+      memory: {
+        hold(bytes) {
+          heldBytesMax = Math.max(heldBytesMax, bytes);
+        },
+      },
+    })
+    .finally(() => gate.close());
+  client.write(fixture.hello);
+  const until = (line: string, times = 1) =>
+    eventually(`${line} in ${story.join(', ')}`, () => story.filter((one) => one === line).length >= times, {
+      everyMs: 1,
+      withinMs: PATIENCE_MS,
+    }).then(() => {});
+  return {
+    ...{ fixture, ledger, target, client, story, logged, served, until, settle },
+    received: () => Buffer.concat(chunks),
+    get heldBytesMax() {
+      return heldBytesMax;
+    },
+    send: (kind, name) => void client.write(fixture.request(kind, name)),
+    end: () => end.abort(new SessionEnd({ code: 'identity', what: 'the identity is no longer trusted' })),
+    drain: () => drain.abort(new SessionEnd({ code: 'shutdown', what: 'the gateway stops' })),
+    forbid() {
+      isForbidden = true;
+      version++;
+      for (const listener of [...listeners]) listener();
+    },
+    async close() {
+      client.destroy();
+      inner.destroy();
+      server.close();
+      end.abort(new SessionEnd({ code: 'shutdown', what: 'the test is over' }));
+      await target.close();
+      await opened.close();
+    },
+  };
+}
+
+function decide(action: string, { actions }: ProtocolFixture): Decision {
+  if (action === actions.denied) return DENIED;
+  const rowsMax = action === actions.many ? 2 : undefined;
+  return { allow: true, policies: ['p1'], obligations: { masks: new Map(), rowsMax, record: 'digest' } };
+}
+
+function textOf(fields: object | undefined): string {
+  return Object.entries(fields ?? {})
+    .map(([name, value]) => `${name}=${value instanceof Error ? (value.stack ?? '') : String(value)}`)
+    .join(' ');
+}
+
+/** Both sides and the target are of this process: what one of them has written, another has read a few turns later. */
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < TURNS; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+const DENIED: Decision = { allow: false, reason: 'no-permit', policies: [] };
+const TURNS = 100;
+const PATIENCE_MS = 10_000;

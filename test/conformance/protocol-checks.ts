@@ -1,0 +1,304 @@
+/** What each protocol's member promises once its session runs, whatever it speaks: each is a check that a member which breaks it fails. */
+import { expect } from 'vitest';
+import { eventually } from '../support/eventually.ts';
+import { type Bed, PASSWORD } from './protocol-bed.ts';
+
+/** `id`: what planted members are caught by. */
+export interface Check {
+  readonly id: string;
+  readonly promise: string;
+  run(bed: Bed): Promise<void>;
+}
+
+const before = (story: readonly string[], first: string, second: string) => {
+  expect(story).toContain(first);
+  expect(story).toContain(second);
+  expect(story.indexOf(first), `${first} before ${second} in ${story.join(', ')}`).toBeLessThan(story.indexOf(second));
+};
+
+/** Each intent has one outcome. */
+const balanced = ({ ledger }: Bed) => {
+  const of = (kind: string) =>
+    ledger.events
+      .filter((event) => event.kind === kind)
+      .map(({ operation }) => operation)
+      .toSorted();
+  expect(of('outcome')).toEqual(of('intent'));
+};
+
+export const checks: readonly Check[] = [
+  {
+    id: 'intent first',
+    promise: 'sends an operation to the target when its intent is written, not before',
+    async run(bed) {
+      const write = bed.ledger.holdWrites();
+      bed.send('read', 'op-1');
+      await eventually('something came of it', () => bed.ledger.waiting > 0 || bed.story.some(isHeard), {
+        everyMs: 1,
+        withinMs: 5_000,
+      });
+      await bed.settle();
+      expect(bed.story.filter(isHeard)).toEqual([]);
+      write();
+      await bed.until('told answer');
+      before(bed.story, 'intent', 'heard op-1');
+    },
+  },
+  {
+    id: 'outcome first',
+    promise: 'tells the client an answer when its outcome is written, not before',
+    async run(bed) {
+      const answer = bed.target.hold();
+      bed.send('read', 'op-1');
+      await bed.until('heard op-1');
+      const write = bed.ledger.holdWrites();
+      answer();
+      await eventually('something came of it', () => bed.ledger.waiting > 0 || bed.story.includes('told answer'), {
+        everyMs: 1,
+        withinMs: 5_000,
+      });
+      await bed.settle();
+      expect(bed.story).not.toContain('told answer');
+      write();
+      await bed.until('told answer');
+      before(bed.story, 'outcome done', 'told answer');
+    },
+  },
+  {
+    id: 'one outcome',
+    promise: 'ends each operation once, those in flight together as well',
+    async run(bed) {
+      for (let i = 0; i < 20; i++) bed.send(i % 3 === 0 ? 'change' : 'read', `op-${i}`);
+      await bed.until('told answer', 20);
+      await bed.settle();
+      balanced(bed);
+      expect(bed.story.filter(isHeard).length).toBe(20);
+    },
+  },
+  {
+    id: 'no ledger, no operation',
+    promise: 'sends nothing when the ledger refuses, says so, and goes on once it takes entries again',
+    async run(bed) {
+      bed.ledger.failure = Object.assign(new Error('full'), { code: 'ERR_LEDGER_FULL' });
+      bed.send('change', 'op-1');
+      await bed.until('told refusal');
+      await bed.settle();
+      expect(bed.story.filter(isHeard)).toEqual([]);
+      bed.ledger.failure = undefined;
+      bed.send('read', 'op-2');
+      await bed.until('told answer');
+      expect(bed.story.filter(isHeard)).toEqual(['heard op-2']);
+      balanced(bed);
+    },
+  },
+  {
+    id: 'strict',
+    promise: 'in durability strict sends an operation when its intent is on disk',
+    async run(bed) {
+      bed.ledger.durability = { reads: 'strict', changes: 'strict' };
+      const sync = bed.ledger.hold();
+      bed.send('read', 'op-1');
+      await bed.until('intent');
+      await bed.settle();
+      expect(bed.story.filter(isHeard)).toEqual([]);
+      sync();
+      await bed.until('told answer');
+    },
+  },
+  {
+    id: 'release',
+    promise: 'in durability release tells an answer when the intent is on disk, and what is behind it after it',
+    async run(bed) {
+      bed.ledger.durability = { reads: 'process', changes: 'release' };
+      const sync = bed.ledger.hold();
+      bed.send('change', 'op-1');
+      await bed.until('outcome done');
+      await bed.settle();
+      expect(bed.story).not.toContain('told answer');
+      sync();
+      await bed.until('told answer');
+    },
+  },
+  {
+    id: 'denied',
+    promise: 'asks policy for each operation; a denied one reaches nobody, and its client goes on',
+    async run(bed) {
+      bed.send('denied', 'op-1');
+      await bed.until('told refusal');
+      bed.send('read', 'op-2');
+      await bed.until('told answer');
+      expect(bed.story.filter(isHeard)).toEqual(['heard op-2']);
+      before(bed.story, 'denial', 'told refusal');
+    },
+  },
+  {
+    id: 'denial on disk',
+    promise: 'tells a denial when it is on disk, not before',
+    async run(bed) {
+      const sync = bed.ledger.hold();
+      bed.send('denied', 'op-1');
+      await bed.until('denial');
+      await bed.settle();
+      expect(bed.story).not.toContain('told refusal');
+      sync();
+      await bed.until('told refusal');
+    },
+  },
+  {
+    id: 'limit',
+    promise: 'shows no more items than policy allows, and says that there were more',
+    async run(bed) {
+      bed.send('many', 'op-1');
+      await bed.until('told refusal');
+      await bed.settle();
+      expect(bed.story.filter((line) => line === 'told item').length).toBeLessThanOrEqual(2);
+      expect(bed.story).toContain('outcome row-limit');
+    },
+  },
+  {
+    id: 'ended before',
+    promise: 'that is ended while an intent waits to be written sends nothing, and says that it was skipped',
+    async run(bed) {
+      const write = bed.ledger.holdWrites();
+      bed.send('change', 'op-1');
+      await eventually('its intent waits', () => bed.ledger.waiting > 0, { everyMs: 1, withinMs: 5_000 });
+      bed.end();
+      write();
+      await bed.served;
+      await bed.settle();
+      expect(bed.story.filter(isHeard)).toEqual([]);
+      expect(bed.story).toContain('outcome skipped');
+      balanced(bed);
+    },
+  },
+  {
+    id: 'ended amid',
+    promise: 'that is ended while an operation runs ends at once, and says that nobody knows what became of it',
+    async run(bed) {
+      bed.target.hold();
+      bed.send('change', 'op-1');
+      await bed.until('heard op-1');
+      bed.end();
+      await bed.served;
+      await bed.settle();
+      expect(bed.story).toContain('outcome unknown');
+      balanced(bed);
+    },
+  },
+  {
+    id: 'target lost',
+    promise: 'whose target goes away says that nobody knows what became of what ran, and tells the client',
+    async run(bed) {
+      bed.target.hold();
+      bed.send('change', 'op-1');
+      await bed.until('heard op-1');
+      bed.target.lose();
+      await eventually(
+        'its client is told',
+        () => bed.story.some((line) => line === 'told end' || line === 'told refusal'),
+        { everyMs: 1, withinMs: 5_000 },
+      );
+      bed.end();
+      await bed.served;
+      await bed.settle();
+      expect(bed.story).toContain('outcome unknown');
+      balanced(bed);
+    },
+  },
+  {
+    id: 'client lost',
+    promise: 'whose client goes away ends, and leaves no operation without an outcome',
+    async run(bed) {
+      bed.target.hold();
+      bed.send('change', 'op-1');
+      await bed.until('heard op-1');
+      bed.client.destroy();
+      await bed.served;
+      await bed.settle();
+      balanced(bed);
+    },
+  },
+  {
+    id: 'drain',
+    promise: 'that is asked to end finishes what runs, answers it, and takes nothing more',
+    async run(bed) {
+      const answer = bed.target.hold();
+      bed.send('read', 'op-1');
+      await bed.until('heard op-1');
+      bed.drain();
+      await bed.settle();
+      answer();
+      await bed.until('told answer');
+      await bed.served;
+      before(bed.story, 'outcome done', 'told answer');
+      balanced(bed);
+    },
+  },
+  {
+    id: 'policy change',
+    promise: 'ends when policy no longer allows its session',
+    async run(bed) {
+      bed.send('read', 'op-1');
+      await bed.until('told answer');
+      bed.forbid();
+      await bed.served;
+      expect(bed.story.at(-1)).toBe('session-close');
+    },
+  },
+  {
+    id: 'ends when told',
+    promise: 'ends at once when its identity does',
+    async run(bed) {
+      bed.end();
+      await bed.served;
+      expect(bed.story).toContain('session-close');
+    },
+  },
+  {
+    id: 'opened',
+    promise: 'has its opening in the ledger before the client is let in, and its close at the end',
+    async run(bed) {
+      before(bed.story, 'session-open', 'told hello');
+      bed.end();
+      await bed.served;
+      expect(bed.story.filter((line) => line === 'session-close')).toEqual(['session-close']);
+    },
+  },
+  {
+    id: 'back-pressure',
+    promise: 'reads no more of its client than it can hold while the ledger is slow',
+    async run(bed) {
+      bed.ledger.holdWrites();
+      const MIB = 1 << 20;
+      let sent = 0;
+      for (let i = 0; sent < 24 * MIB; ) {
+        const requests: Buffer[] = [];
+        for (const end = i + 10_000; i < end; i++) requests.push(bed.fixture.request('read', `op-${i}`));
+        const bytes = Buffer.concat(requests);
+        sent += bytes.length;
+        bed.client.write(bytes);
+      }
+      await eventually('its intent waits', () => bed.ledger.waiting > 0, { everyMs: 1, withinMs: 5_000 });
+      await bed.settle();
+      expect(bed.client.writableLength).toBeGreaterThan(8 * MIB);
+      expect(bed.heldBytesMax).toBeLessThan(8 * MIB);
+    },
+  },
+  {
+    id: 'secret',
+    promise: 'tells its credential to nobody: not to the client, the log or the ledger',
+    async run(bed) {
+      bed.send('read', 'op-1');
+      await bed.until('told answer');
+      bed.send('denied', 'op-2');
+      await bed.until('told refusal');
+      bed.target.lose();
+      bed.end();
+      await bed.served;
+      for (const text of [bed.received().toString('latin1'), bed.logged.join('\n'), JSON.stringify(bed.ledger.events)])
+        expect(text).not.toContain(PASSWORD);
+    },
+  },
+];
+
+const isHeard = (line: string) => line.startsWith('heard');
