@@ -187,7 +187,12 @@ function catalogOf({ tables, functions, ownFunctions }: Names, place: Place, mas
   });
   return {
     ...{ version: 1, database: '', searchPath: [DEFAULT_SCHEMA], searchPathSetting: DEFAULT_SCHEMA },
-    ...{ hasEventTriggers: false, user: '', encoding: { name: 'UTF8', bytesMax: 4, foldsLetters: false } },
+    ...{
+      hasEventTriggers: false,
+      hasDeferrableTriggers: false,
+      user: '',
+      encoding: { name: 'UTF8', bytesMax: 4, foldsLetters: false },
+    },
     schemas: new Set([DEFAULT_SCHEMA, ...relations.map(({ schema }) => schema)]),
     relations: new Map(relations.map((relation) => [relation.oid, relation])),
     relation: (schema, name) => relations.find((one) => one.schema === schema && one.name === name),

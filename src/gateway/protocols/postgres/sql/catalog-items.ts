@@ -144,16 +144,14 @@ export interface CatalogSettings {
   readonly user: string;
   readonly schemas: readonly string[];
   readonly hasEventTriggers: boolean;
+  readonly hasDeferrableTriggers: boolean;
   readonly encoding: NameEncoding;
 }
 
 /** @throws SqlError ERR_SQL_CATALOG also when the server reads strings in another way than the parser */
 export function readSettings(rows: readonly (readonly (string | null)[])[] | undefined): CatalogSettings {
-  const [database, searchPathSetting, path, conforming, , pathOfNextLogin, user, schemas, hooks, ...encoding] = sized(
-    rows?.[0] ?? [],
-    12,
-    'settings',
-  );
+  const [database, searchPathSetting, path, conforming, , pathOfNextLogin, user, schemas, hooks, late, ...encoding] =
+    sized(rows?.[0] ?? [], 13, 'settings');
   // With it off, backslashes end strings elsewhere than the parser thinks: nothing would be understood.
   if (conforming !== 'on') throw malformed('settings', 'standard_conforming_strings must be on');
   if (pathOfNextLogin !== 'true' && pathOfNextLogin !== 'false')
@@ -165,6 +163,7 @@ export function readSettings(rows: readonly (readonly (string | null)[])[] | und
     user: text(user, 'settings'),
     schemas: readSchemas(text(schemas, 'settings')),
     hasEventTriggers: hooks !== 'false',
+    hasDeferrableTriggers: late !== 'false',
     encoding: readEncoding(encoding),
   };
 }

@@ -129,6 +129,7 @@ export const catalogQueries: readonly CatalogQuery[] = [
        (select pg_catalog.json_agg(n.nspname::pg_catalog.text order by n.nspname)::pg_catalog.text from pg_catalog.pg_namespace n
          where pg_catalog.has_schema_privilege(n.oid, 'USAGE') and n.nspname !~ '^pg_(toast|temp_)'),
        (exists (select from pg_catalog.pg_event_trigger e where e.evtenabled <> 'D'))::pg_catalog.text,
+       (exists (select from pg_catalog.pg_trigger t where t.tgdeferrable and not t.tgisinternal and t.tgenabled <> 'D'))::pg_catalog.text,
        pg_catalog.current_setting('server_encoding'),
        (select pg_catalog.pg_encoding_max_length(d.encoding)::pg_catalog.text from pg_catalog.pg_database d
          where d.datname operator(pg_catalog.=) pg_catalog.current_database()),

@@ -68,4 +68,6 @@ export interface Catalog {
   readonly functions: FunctionFacts;
   /** Definitions may set off code that no statement names. */
   readonly hasEventTriggers: boolean;
+  /** A COMMIT may set off code of the database's own. */
+  readonly hasDeferrableTriggers: boolean;
 }

@@ -17,6 +17,7 @@ export class LiveCatalog implements Catalog {
   user = '';
   schemas: ReadonlySet<string> = new Set();
   hasEventTriggers = true;
+  hasDeferrableTriggers = true;
   readonly relations = new Map<number, Relation>();
   readonly functions: FunctionFacts;
   readonly #bySchema = new Map<string, Map<string, Relation>>();
@@ -80,6 +81,7 @@ export class LiveCatalog implements Catalog {
     this.user = settings.user;
     this.encoding = settings.encoding;
     this.hasEventTriggers = settings.hasEventTriggers;
+    this.hasDeferrableTriggers = settings.hasDeferrableTriggers;
     this.schemas = new Set(settings.schemas);
     this.#castList.splice(0, this.#castList.length, ...this.#casts.values());
     this.#journal.push({ version: this.version, oids: this.#changing });

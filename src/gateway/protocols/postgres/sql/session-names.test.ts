@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { applySessionEffects, endTransaction, failSessionFacts, noSessionFacts, settleSessionFacts } from './index.ts';
 import { inSession, only, reasonOf, touchesOf } from './testing/plans.ts';
-import { createShop, type Shop, type ShopServer, startShopServer } from './testing/shop.ts';
+import { createShop, readCatalog, type Shop, type ShopServer, startShopServer } from './testing/shop.ts';
 
 let started: ShopServer;
 let shop: Shop;
@@ -40,6 +40,20 @@ describe('settings that choose an index', () => {
     ];
     expect(inSession(shop, [sql, ...others], 'web').map(reasonOf)).toEqual(Array(5).fill('forward'));
     expect(inSession(shop, [sql, 'select ssn from customers'], 'admin').map(reasonOf)).toEqual(['forward', 'forward']);
+  });
+
+  it('a transaction is committed all the same, unless triggers of the database’s own wait for that', async () => {
+    const texts = ['begin', 'set local enable_seqscan = off', 'select note from orders', 'commit', 'end'];
+    expect(inSession(shop, texts, 'web').map(reasonOf)).toEqual(Array(5).fill('forward'));
+    const { client } = started;
+    await client.query(
+      `create function late() returns trigger language plpgsql as 'begin return new; end';
+       create constraint trigger late after insert on orders deferrable for each row execute function late()`,
+    );
+    const late = createShop(await readCatalog(client, 2));
+    await client.query('drop function late cascade');
+    expect(inSession(late, texts.slice(0, 4), 'web').map(reasonOf).at(-1)).toBe('masked-column-use');
+    expect(inSession(late, ['begin', 'commit'], 'web').map(reasonOf)).toEqual(['forward', 'forward']);
   });
 
   it('a cursor, a prepared statement and a text that sets them first show no masked relation either', () => {

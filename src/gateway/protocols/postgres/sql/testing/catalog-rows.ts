@@ -23,6 +23,7 @@ export function catalogItems(): CatalogItems {
           'gateway',
           '["public"]',
           'false',
+          'false',
           'UTF8',
           '4',
           'C',
