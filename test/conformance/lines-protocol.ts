@@ -29,6 +29,7 @@ export type Flaw =
   | 'drops what runs at its drain'
   | 'leaves when its target does, without a word'
   | 'reads without a limit'
+  | 'writes to who does not read'
   | 'greets with its credential'
   | 'logs its credential';
 
@@ -113,7 +114,9 @@ class LinesSession {
       const lines = this.#fromTarget.split('\n');
       this.#fromTarget = lines.pop() ?? '';
       for (const line of lines) this.#answer(line);
+      if (client.writableLength > READ_MAX && this.#flaw !== 'writes to who does not read') this.#target.pause();
     });
+    client.on('drain', () => this.#target.resume());
     client.on('end', () => this.#end('')).on('close', () => this.#end(''));
     finished(this.#target, () =>
       this.#end(this.#flaw === 'leaves when its target does, without a word' ? '' : '- target lost\n'),
@@ -254,18 +257,22 @@ export const linesFixture: ProtocolFixture = {
   hello: Buffer.alloc(0),
   actions: { denied: 'lines:denied', many: 'lines:many' },
   request: (kind: RequestKind, name: string) => Buffer.from(`${name} ${kind}\n`),
-  told: (received) =>
-    received
-      .toString('latin1')
-      .split('\n')
-      .slice(0, -1)
-      .map((line): Told => {
-        if (line === 'hello') return 'hello';
-        if (line.startsWith('- ')) return 'end';
-        return line.endsWith(' refused') ? 'refusal' : line.endsWith(' end') ? 'answer' : 'item';
-      }),
+  createReader() {
+    let text = '';
+    return (chunk) => {
+      const lines = (text + chunk.toString('latin1')).split('\n');
+      text = lines.pop() ?? '';
+      return lines.map(toldBy);
+    };
+  },
   startTarget: (heard, password) => startTarget(heard, password),
 };
+
+function toldBy(line: string): Told {
+  if (line === 'hello') return 'hello';
+  if (line.startsWith('- ')) return 'end';
+  return line.endsWith(' refused') ? 'refusal' : line.endsWith(' end') ? 'answer' : 'item';
+}
 
 async function startTarget(heard: (name: string) => void, password: string): Promise<FixtureTarget> {
   const sockets = new Set<Socket>();
@@ -288,7 +295,11 @@ async function startTarget(heard: (name: string) => void, password: string): Pro
         }
         const [name = '', kind] = line.split(' ');
         heard(name);
-        const answer = () => void socket.write(`${`${name} item\n`.repeat(kind === 'many' ? 5 : 1)}${name} end\n`);
+        const items =
+          kind === 'flood'
+            ? `${name} item ${FLOOD}\n`.repeat(50_000)
+            : `${name} item\n`.repeat(kind === 'many' ? 5 : 1);
+        const answer = () => void socket.write(`${items}${name} end\n`);
         if (held === undefined) answer();
         else held.push(answer);
       }
@@ -316,6 +327,7 @@ async function startTarget(heard: (name: string) => void, password: string): Pro
   };
 }
 
+const FLOOD = 'x'.repeat(1_000);
 const REQUESTS_MAX = 100;
 const REQUEST_BYTES = 500;
 const READ_MAX = 64 * 1024;

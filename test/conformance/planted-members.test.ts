@@ -13,7 +13,7 @@ async function failure(id: string, flaw?: Flaw): Promise<unknown> {
   try {
     await bed.until('told hello');
     // A member that breaks a promise may wait for ever; a good one is done long before.
-    const late = AbortSignal.timeout(3_000);
+    const late = AbortSignal.timeout(flaw === undefined ? 60_000 : 3_000);
     const aborted = new Promise((_, reject) =>
       late.addEventListener('abort', () => reject(new Error('it waits for ever'))),
     );
@@ -51,6 +51,7 @@ const PLANTED: Readonly<Record<Flaw, string>> = {
   'drops what runs at its drain': 'drain',
   'leaves when its target does, without a word': 'target lost',
   'reads without a limit': 'back-pressure',
+  'writes to who does not read': 'back-pressure of answers',
   'greets with its credential': 'secret',
   'logs its credential': 'secret',
 };

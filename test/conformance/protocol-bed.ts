@@ -17,16 +17,16 @@ export interface ProtocolFixture {
   startTarget(heard: (name: string) => void, password: string): Promise<FixtureTarget>;
   /** One request of that kind. Names are letters, digits and `-`, and stand in its content. */
   request(kind: RequestKind, name: string): Buffer;
-  /** What a client that got these bytes was told, in their order. A member that greets says `hello` once it takes requests. */
-  told(received: Buffer): readonly Told[];
+  /** Reads what a client gets, and says what it is told by each chunk. A member says `hello` once it takes requests. */
+  createReader(): (chunk: Buffer) => readonly Told[];
   /** How the suite's policy knows the question of a request of kind `denied`, and of one of kind `many`. */
   readonly actions: { readonly denied: string; readonly many: string };
   /** Ends what its targets share. */
   stop?(): Promise<void>;
 }
 
-/** `many`: its answer has five items, of which policy allows two. */
-export type RequestKind = 'read' | 'change' | 'denied' | 'many';
+/** `many`: its answer has five items, of which policy allows two. `flood`: its answer has some 50 MB. */
+export type RequestKind = 'read' | 'change' | 'denied' | 'many' | 'flood';
 
 /** `item`: a part of an answer; `answer`: the end of one that went well; `refusal`: an ordinary error; `end`: the session is over, and why. */
 export type Told = 'hello' | 'item' | 'answer' | 'refusal' | 'end';
@@ -45,6 +45,8 @@ export interface Bed {
   readonly ledger: TestLedger;
   readonly target: FixtureTarget;
   readonly client: Socket;
+  /** The gateway's side of it. */
+  readonly inner: Socket;
   /** What has come to pass, in its order: `intent`, `outcome STATUS`, `denial`, `heard NAME`, `told WHAT`. */
   readonly story: readonly string[];
   /** All that the client has got. */
@@ -113,13 +115,11 @@ export async function openBed(path: ProtocolPath, fixture: ProtocolFixture): Pro
   const address = server.address();
   const client = connectTcp(typeof address === 'object' && address !== null ? address.port : 0, '127.0.0.1');
   const chunks: Buffer[] = [];
-  let toldBefore = 0;
+  const read = fixture.createReader();
   client.on('error', () => {});
   client.on('data', (chunk: Buffer) => {
     chunks.push(chunk);
-    const told = fixture.told(Buffer.concat(chunks));
-    for (const one of told.slice(toldBefore)) story.push(`told ${one}`);
-    toldBefore = told.length;
+    for (const one of read(chunk)) story.push(`told ${one}`);
   });
   const inner = await accepted.promise;
   let heldBytesMax = 0;
@@ -149,7 +149,7 @@ export async function openBed(path: ProtocolPath, fixture: ProtocolFixture): Pro
       withinMs: PATIENCE_MS,
     }).then(() => {});
   return {
-    ...{ fixture, ledger, target, client, story, logged, served, until, settle },
+    ...{ fixture, ledger, target, client, inner, story, logged, served, until, settle },
     received: () => Buffer.concat(chunks),
     get heldBytesMax() {
       return heldBytesMax;

@@ -285,6 +285,24 @@ export const checks: readonly Check[] = [
     },
   },
   {
+    id: 'back-pressure of answers',
+    promise: 'reads no more of the target than its client takes, and hands it all on in the end',
+    async run(bed) {
+      const most = 8 << 20;
+      bed.client.pause();
+      bed.send('flood', 'op-1');
+      await bed.until('heard op-1');
+      for (let round = 0; round < 5; round++) {
+        await bed.settle();
+        expect(bed.inner.writableLength).toBeLessThan(most);
+      }
+      expect(bed.heldBytesMax).toBeLessThan(most);
+      bed.client.resume();
+      await bed.until('told answer');
+      expect(bed.received().length).toBeGreaterThan(40_000_000);
+    },
+  },
+  {
     id: 'secret',
     promise: 'tells its credential to nobody: not to the client, the log or the ledger',
     async run(bed) {

@@ -11,7 +11,7 @@ export const conformance: ProtocolFixture = {
   hello: encodeStartup(0, [['user', 'app']]),
   actions: { denied: 'postgres:delete', many: 'postgres:select' },
   request: (kind, name) => encodeQuery(TEXTS[kind](name)),
-  told,
+  createReader,
   async startTarget(heard, password) {
     server ??= startServer(password);
     return listenTo(await server, heard);
@@ -25,6 +25,7 @@ const TEXTS: Readonly<Record<Parameters<ProtocolFixture['request']>[0], (name: s
   read: (name) => `select '${name}'`,
   change: (name) => `insert into notes (body) values ('${name}')`,
   denied: (name) => `delete from notes where body = '${name}'`,
+  flood: (name) => `select repeat('x', 1000) from generate_series(1, 50000) where '${name}' <> ''`,
   many: (name) => `select id from five where '${name}' <> ''`,
 };
 
@@ -40,18 +41,22 @@ function startServer(password: string): Promise<TestPostgres> {
   });
 }
 
-function told(received: Buffer): readonly Told[] {
-  const framer = new Framer({ messageBytesMax: 1 << 30 });
-  framer.push(received);
-  const all: Told[] = [];
-  while (framer.next()) {
-    const type = String.fromCharCode(framer.type);
-    if (type === 'Z' && !all.includes('hello')) all.push('hello');
-    else if (type === 'D') all.push('item');
-    else if (type === 'C') all.push('answer');
-    else if (type === 'E') all.push(readErrorFields(framer).get('V') === 'FATAL' ? 'end' : 'refusal');
-  }
-  return all;
+function createReader(): (chunk: Buffer) => readonly Told[] {
+  const framer = new Framer({ messageBytesMax: 1 << 20 });
+  let isIn = false;
+  return (chunk) => {
+    framer.push(chunk);
+    const told: Told[] = [];
+    while (framer.next()) {
+      const type = String.fromCharCode(framer.type);
+      if (type === 'Z' && !isIn) told.push('hello');
+      else if (type === 'D') told.push('item');
+      else if (type === 'C') told.push('answer');
+      else if (type === 'E') told.push(readErrorFields(framer).get('V') === 'FATAL' ? 'end' : 'refusal');
+      if (type === 'Z') isIn = true;
+    }
+    return told;
+  };
 }
 
 /** A wire to that server. */
@@ -77,10 +82,13 @@ async function listenTo(real: TestPostgres, heard: (name: string) => void): Prom
     });
     target.on('drain', () => gateway.resume());
     target.on('data', (chunk: Buffer) => {
-      const pass = () => void gateway.write(chunk);
+      const pass = () => {
+        if (!gateway.write(chunk)) target.pause();
+      };
       if (isHeld) held.push(pass);
       else pass();
     });
+    gateway.on('drain', () => target.resume());
     gateway.on('end', () => target.end());
     target.on('end', () => gateway.end());
     gateway.on('close', () => target.destroy());
