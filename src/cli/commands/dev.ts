@@ -3,7 +3,7 @@ import { createLog } from '../../std/index.ts';
 import { type CliCommand, flagOption, textOption } from '../command.ts';
 import { runRole } from '../run-role.ts';
 import { shellWord } from '../shell-word.ts';
-import { formatFields } from '../table.ts';
+import { formatCommand, formatFields } from '../table.ts';
 
 export const command: CliCommand = {
   summary: 'Run server, agent and gateway in one process, to try things out.',
@@ -29,13 +29,17 @@ export const command: CliCommand = {
         [
           'Countersign is running in one process; Ctrl-C stops it.',
           '',
-          formatFields([
-            ['configuration', role.paths.config],
-            ['Workload API', `unix://${role.paths.workloadApi}`],
-            ['target sockets', role.paths.targetsDir],
-          ]),
+          formatFields(
+            [
+              ['configuration', role.paths.config],
+              ['Workload API', `unix://${role.paths.workloadApi}`],
+              ['target sockets', role.paths.targetsDir],
+            ],
+            context.columns,
+          ),
           '',
-          `Declare targets, policies and entries, then: countersign apply -f DIR --config ${shellWord(role.paths.config)}`,
+          'Declare targets, policies and entries, then:',
+          `  ${formatCommand(`countersign apply -f DIR --config ${shellWord(role.paths.config)}`, { columns: context.columns, indent: 2 })}`,
         ].join('\n'),
       ),
     );

@@ -20,6 +20,7 @@ export const command: CliCommand = {
     ['-n, --lines <count>', 'only the newest so many'],
     ...ledgerOptions,
   ],
+  lines: 'each entry',
   examples: [
     'countersign ledger search --kind denial --since 1d',
     'countersign ledger search --identity /shop/web --object customers -n 20',

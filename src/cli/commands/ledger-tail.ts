@@ -4,6 +4,7 @@ import { asDamage, damageOf, entriesIn, ledgerLines, ledgerOptions, openLedgerFo
 export const command: CliCommand = {
   summary: 'Show the newest entries of the ledger.',
   options: [['-n, --lines <count>', 'how many', '20'], ['--follow', 'stay and show each new one'], ...ledgerOptions],
+  lines: 'each entry',
   examples: ['countersign ledger tail', 'countersign ledger tail --follow --json'],
   waits: (input) => flagOption(input, 'follow'),
   async run(context, input) {
