@@ -5,7 +5,7 @@ export const stopSignals = ['SIGINT', 'SIGTERM'] as const;
 
 /** What a command may touch: output, environment, time, chance, and the signal of Ctrl-C. */
 export interface CliContext {
-  /** One line for a person; dropped with `--json`. */
+  /** Lines for a person; dropped with `--json`. Like all that is for a person they are broken at blanks where they are too long. */
   say(line: string): void;
   /** The result: with `--json` the value as one line of JSON, else `human()`. Called once, or for each of `CommandWords.lines`. */
   emit(value: unknown, human: () => string): void;
@@ -54,6 +54,8 @@ export interface CommandWords {
   readonly passThrough?: { readonly words: string; readonly needed?: boolean };
   /** Of a command that may print several lines with `--json`: what each is, as in `each entry`. Any other prints one. */
   readonly lines?: string;
+  /** Its result is a text of its own kind, such as a script or YAML: it is not broken into lines of the terminal's width. */
+  readonly verbatim?: boolean;
 }
 
 /** One command, in `commands/<noun>-<verb>.ts`, exported as `command`. */

@@ -1,7 +1,7 @@
 /** The command line: finds the command, parses its options, runs it, prints failures, sets the exit code. */
 import { constants } from 'node:os';
 import { codeOf, createSystemClock, createSystemRandom, holdProcess, messageOf } from '../std/index.ts';
-import { type CliContext, exitCodes } from './command.ts';
+import { type CliContext, exitCodes, type NamedCommand } from './command.ts';
 import { commands } from './commands.generated.ts';
 import { columnsOf, createOutput, type Output } from './output.ts';
 import { jsonLine, printable } from './printable.ts';
@@ -26,7 +26,7 @@ async function main(argv: readonly string[]): Promise<number> {
       const input = { options, args, handedOn: typed.handedOn };
       const command = await row.load();
       waits = command.waits?.(input) ?? false;
-      exitCode = await command.run(createContext(options, { output, stop }), input);
+      exitCode = await command.run(createContext(options, { row, output, stop }), input);
     },
   });
   const release = holdProcess();
@@ -62,12 +62,14 @@ interface Stop {
 
 function createContext(
   options: Readonly<Record<string, unknown>>,
-  { output, stop }: { output: Output; stop: Stop },
+  { row, output, stop }: { row: NamedCommand; output: Output; stop: Stop },
 ): CliContext {
   const json = options['json'] === true;
   const named = typeof options['config'] === 'string' ? options['config'] : process.env['COUNTERSIGN_CONFIG'];
   const controller = new AbortController();
   const clock = createSystemClock();
+  const columns = columnsOf(process.stdout);
+  const forPerson = (text: string) => (row.verbatim ? printable(text) : wrapLines(printable(text), columns));
   const signals = watchStopSignals(process, clock, (name) => {
     stop.signal = name;
     controller.abort(new DOMException(`stopped by ${name}`, 'AbortError'));
@@ -75,7 +77,7 @@ function createContext(
   return {
     json,
     commands,
-    columns: columnsOf(process.stdout),
+    columns,
     env: process.env,
     configPath: named ?? '/etc/countersign/countersign.yaml',
     configNamed: named !== undefined,
@@ -83,8 +85,8 @@ function createContext(
     nextSignal: signals.next,
     clock,
     random: createSystemRandom(),
-    say: (line) => void (json || output.write(`${printable(line)}\n`)),
-    emit: (value, human) => output.write(json ? jsonLine(value) : `${printable(human())}\n`),
+    say: (line) => void (json || output.write(`${forPerson(line)}\n`)),
+    emit: (value, human) => output.write(json ? jsonLine(value) : `${forPerson(human())}\n`),
     warn: (line) => void process.stderr.write(json ? jsonLine({ warning: line }) : proseOf(line)),
     async stdin() {
       const chunks: Buffer[] = [];

@@ -12,6 +12,25 @@ describe('a table for a terminal', () => {
   });
 });
 
+it('a cell that is much longer than the others has the rest of its row below it', () => {
+  const long = `target ${'x'.repeat(30)}`;
+  const table = formatTable(
+    ['', 'what', 'found'],
+    [
+      ['ok', 'kernel', '6.18'],
+      ['XX', long, 'word '.repeat(20).trim()],
+    ],
+    80,
+  );
+  expect(table.split('\n')).toEqual([
+    '    WHAT    FOUND',
+    'ok  kernel  6.18',
+    `XX  ${long}`,
+    `            ${'word '.repeat(13).trim()}`,
+    `            ${'word '.repeat(7).trim()}`,
+  ]);
+});
+
 describe('a list', () => {
   const [headings, rows] = [
     ['node', 'state'],

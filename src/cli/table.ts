@@ -2,7 +2,7 @@ import { inOneLine } from './printable.ts';
 
 /**
  * Columns aligned for a terminal: a heading line, then one line for each row. With `columns`, the last cell of a row goes on below itself
- * where the row would be longer.
+ * where the row would be longer, and a cell before it that is much longer than others of its column has the rest of its row below it.
  */
 export function formatTable(
   headings: readonly string[],
@@ -10,14 +10,24 @@ export function formatTable(
   columns = Number.POSITIVE_INFINITY,
 ): string {
   const table = rows.map((row) => row.map(inOneLine));
+  const widthMax = columns * CELL_SHARE_MAX;
   const widths = headings.map((heading, column) =>
     // Not as arguments of Math.max: a hundred thousand rows are more than a call takes.
-    table.reduce((width, row) => Math.max(width, (row[column] ?? '').length), heading.length),
+    table.reduce((width, row) => {
+      const { length } = row[column] ?? '';
+      return length > widthMax ? width : Math.max(width, length);
+    }, heading.length),
   );
   const indent = widths.slice(0, -1).reduce((sum, width) => sum + width + GAP.length, 0);
   const line = (cells: readonly string[]) => {
-    const before = cells.slice(0, -1).map((cell, column) => cell.padEnd(widths[column] ?? 0) + GAP);
-    return before.join('') + wrap(cells.at(-1) ?? '', { columns, indent });
+    let before = '';
+    let used = 0;
+    for (const [column, width] of widths.slice(0, -1).entries()) {
+      const cell = cells[column] ?? '';
+      used += width + GAP.length;
+      before += cell.length > width ? `${cell}\n${' '.repeat(used)}` : cell.padEnd(width) + GAP;
+    }
+    return before + wrap(cells.at(-1) ?? '', { columns, indent });
   };
   return withoutTrailing([line(headings.map((heading) => heading.toUpperCase())), ...table.map(line)].join('\n'));
 }
@@ -60,10 +70,12 @@ export function wrap(
 
 /** A text of several lines in lines of so many columns; what goes on in the next is two columns further in. */
 export function wrapLines(text: string, columns: number): string {
+  const firstMax = Math.max(0, columns - WIDTH_MIN - GAP.length);
   const lines = text.split('\n').map((line) => {
-    const first = line.length - line.trimStart().length;
-    const wrapped = wrap(line.slice(first), { columns, indent: first + GAP.length, first });
-    return withoutEmptyStart(line.slice(0, first) + wrapped);
+    if (line.length <= columns) return line;
+    const words = line.trimStart();
+    const first = Math.min(line.length - words.length, firstMax);
+    return withoutEmptyStart(' '.repeat(first) + wrap(words, { columns, indent: first + GAP.length, first }));
   });
   return lines.join('\n');
 }
@@ -140,4 +152,6 @@ const CONTINUED = ' \\';
 const SHELL_WORD = /(?:"[^"]*"|'[^']*'|[^\s"'])+/g;
 const COMMAND_BREAK = / (?=--?[a-zA-Z])|(?<= \|) /;
 const WIDTH_MIN = 30;
+/** Of the columns that there are, for one cell that is not the last of its row. */
+const CELL_SHARE_MAX = 0.4;
 const TERMINAL_WIDTH = 80;

@@ -7,6 +7,7 @@ export const command: CliCommand = {
   arguments: '[target]',
   passThrough: { words: 'psql-arguments...' },
   options: [targetOption, targetsOption, ['--print', 'only print the environment that a client needs']],
+  verbatim: true,
   examples: [
     'countersign connect orders',
     'countersign connect orders -- -c "select 1"',
