@@ -51,7 +51,7 @@ function callsOn(stack: Stack, folder: string): Readonly<Record<string, readonly
     'node list': [{ args: [] }],
     'node show': [{ args: ['%NODE%'] }],
     'node token': [{ args: ['--agent-id', 'spiffe://example.org/node/second'] }],
-    'policy check': [{ args: [folder] }],
+    'policy check': [{ args: [folder], verbatim: 'a line each, as compilers say it, for editors' }],
     'policy diff': [{ args: ['-f', folder] }],
     'policy explain': [{ args: ['--as', alpha, '--sql', 'select id from items', 'shop'] }],
     'policy list': [{ args: [] }],

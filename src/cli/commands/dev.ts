@@ -3,7 +3,7 @@ import { createLog } from '../../std/index.ts';
 import { type CliCommand, flagOption, textOption } from '../command.ts';
 import { runRole } from '../run-role.ts';
 import { shellWord } from '../shell-word.ts';
-import { formatCommand, formatFields } from '../table.ts';
+import { formatFields } from '../table.ts';
 
 export const command: CliCommand = {
   summary: 'Run server, agent and gateway in one process, to try things out.',
@@ -38,8 +38,10 @@ export const command: CliCommand = {
             context.columns,
           ),
           '',
-          'Declare targets, policies and entries, then:',
-          `  ${formatCommand(`countersign apply -f DIR --config ${shellWord(role.paths.config)}`, { columns: context.columns, indent: 2 })}`,
+          'In another terminal:',
+          `  export COUNTERSIGN_CONFIG=${shellWord(role.paths.config)}`,
+          '  countersign doctor',
+          '  countersign apply -f DIR   # your targets, policies and entries',
         ].join('\n'),
       ),
     );

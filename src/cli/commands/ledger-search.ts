@@ -13,7 +13,7 @@ export const command: CliCommand = {
     ['--target <name>', 'which target'],
     ['--action <action>', 'such as postgres:delete'],
     ['--kind <kind>', `one of ${Object.keys(kinds()).join(', ')}`],
-    ['--reason <reason>', 'why it was refused, such as no-permit'],
+    ['--reason <reason>', 'why it was refused, such as policy-denied or no-identity'],
     ['--session <id>', 'of one session'],
     ['--since <time>', 'not before: a time such as 2026-12-01T08:00:00Z, or so long ago, such as 1d'],
     ['--until <time>', 'not after: as for --since'],
