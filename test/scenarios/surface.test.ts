@@ -100,7 +100,7 @@ describe.skipIf(!possible)('what commands print (it needs psql, and root for use
       const node = args.includes('%NODE%') ? await nodeOf(stack) : '';
       const words = [...name.split(' '), ...more, ...args.map((arg) => arg.replace('%NODE%', node))];
       const as = user === undefined ? {} : { user: stack.users[user] };
-      return stack.cli(words, { ...as, ...(stdin === undefined ? {} : { stdin }) });
+      return stack.cli(words, { ...as, ...(stdin === undefined ? {} : { stdin }), env: { COLUMNS: '80' } });
     };
 
     it('fits 80 columns, and shows no control character', async () => {
