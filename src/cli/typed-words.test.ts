@@ -66,6 +66,13 @@ it('help of a command is asked for before it too', () => {
   expect(cut('policy show help')).toBe('policy show help | ');
 });
 
+it('help of what there is not is not given: the word is refused', () => {
+  expect(cut('nonsense --help')).toBe('nonsense | ');
+  expect(cut('help ledger tial')).toBe('ledger tial | ');
+  expect(cut('ledger -h')).toBe('ledger -h | ');
+  expect(cut('ledger show 4 --help')).toBe('ledger show 4 --help | ');
+});
+
 it('--json is ours before the words of another program, and theirs among them', () => {
   const asks = (line: string) => asksForJson(typedWords(line.split(' '), commands));
   expect(['connect shop --json', '--json run -- x', 'policy --json'].map(asks)).toEqual([true, true, true]);

@@ -15,7 +15,7 @@ export interface TypedWords {
  * the command. Whatever comes before is ours, also what nobody knows: that is refused, not handed on.
  */
 export function typedWords(argv: readonly string[], commands: readonly NamedCommand[]): TypedWords {
-  const words = askedForHelp(argv);
+  const words = helpOfSome(askedForHelp(argv), commands);
   const name = words[operandsOf(words, [])[0] ?? words.length];
   const command = commands.find((one) => one.passThrough !== undefined && one.name === name);
   if (command === undefined) return { own: words, handedOn: [] };
@@ -40,6 +40,16 @@ function askedForHelp(argv: readonly string[]): readonly string[] {
   const first = operandsOf(argv, [])[0];
   if (first === undefined || argv[first] !== 'help') return argv;
   return [...argv.slice(0, first), ...argv.slice(first + 1), '--help'];
+}
+
+/** Nobody is helped by the help of all where what was named is not there: without the wish for help the word is refused. */
+function helpOfSome(words: readonly string[], commands: readonly NamedCommand[]): readonly string[] {
+  const [first = '', second] = operandsOf(words, []).map((at) => words[at]);
+  const isThere = commands.some(({ name }) => {
+    const isGroup = name.startsWith(`${first} `);
+    return name === first || (isGroup && (second === undefined || name === `${first} ${second}`));
+  });
+  return first === '' || isThere ? words : words.filter((word) => word !== '--help' && word !== '-h');
 }
 
 /** Places of the words before `--` that are no option, nor the value of one. */
