@@ -22,7 +22,7 @@ process.stderr.on('error', () => {});
 
 let stage: Stage | undefined;
 try {
-  teller.title('Countersign: a process without a password reads a database, and the record proves it');
+  teller.title('A process without a password reads a database, and the record proves it');
   stage = await teller.step('boot', 'A real PostgreSQL, and server, agent and gateway in one process', () =>
     createStage(),
   );

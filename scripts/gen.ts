@@ -70,8 +70,8 @@ async function commandsText(root: string): Promise<string> {
     files.map(async (file) => {
       const { command }: { command: CliCommand } = await import(join(folder, file));
       const name = file.slice(0, -3).replace('-', ' ');
-      const { summary, arguments: words, options, examples, passThrough } = command;
-      const text = JSON.stringify({ name, summary, arguments: words, options, examples, passThrough });
+      const { summary, arguments: words, options, examples, passThrough, lines, verbatim } = command;
+      const text = JSON.stringify({ name, summary, arguments: words, options, examples, passThrough, lines, verbatim });
       return `  { ...${text}, load: async () => (await import('./commands/${file}')).command },\n`;
     }),
   );

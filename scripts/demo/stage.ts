@@ -13,8 +13,10 @@ import {
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { shellWord } from '../../src/cli/shell-word.ts';
 import { createWatch } from '../../test/support/canaries/watch.ts';
 import { startPostgres, type TestPostgres } from '../../test/support/postgres.ts';
+import { invitation } from './invitation.ts';
 import { type Shown, StepFailed } from './teller.ts';
 
 /** Somebody who runs programs on this machine: the client with an entry, or a stranger without one. */
@@ -37,7 +39,7 @@ export interface Stage extends Shown {
   countersign(args: readonly string[], input?: string): Promise<Output>;
   /** Runs one of the tour's scripts as that person, who has no credential. */
   runAs(person: Person, script: string, args: readonly string[], input?: string): Promise<Output>;
-  invitation(): string[];
+  invitation(): readonly string[];
   logs(): string;
   close(): Promise<void>;
 }
@@ -66,12 +68,15 @@ export async function createStage(): Promise<Stage> {
   const [client, stranger] = people(directory);
   const dev = await startDev(home);
   const config = join(home, 'countersign.yaml');
+  const command = join(directory, 'cs');
+  const words = [process.execPath, EXECUTABLE, '--config', config].map(shellWord).join(' ');
+  writeFileSync(command, `#!/bin/sh\nexec ${words} "$@"\n`, { mode: 0o755 });
   const stage: Stage = {
     directory,
     targetSocketDir: join(home, 'run/targets/shop'),
     ...{ password, client, stranger, postgres },
     countersign: (args, input) =>
-      output(spawn(process.execPath, [EXECUTABLE, '--config', config, ...args], { cwd: directory }), input),
+      output(spawn(command, args, { cwd: directory, env: { ...process.env, COLUMNS } }), input),
     runAs: (person, script, args, input) =>
       output(
         spawn(person.node, [join(import.meta.dirname, script), ...args], {
@@ -81,13 +86,14 @@ export async function createStage(): Promise<Stage> {
         }),
         input,
       ),
-    invitation: () => [
-      ...(psqlPath() === undefined ? ['# install psql (Debian: postgresql-client) for the next line'] : []),
-      `psql "host=${join(home, 'run/targets/shop')} user=you"`,
-      `alias cs='${process.execPath} ${EXECUTABLE} --config ${config}'`,
-      'cs ledger tail --follow      # watch what you do, as it happens',
-      'cs entry list ; cs target show shop ; cs doctor',
-    ],
+    invitation: () =>
+      invitation({
+        ...{ directory, command, targetSocketDir: join(home, 'run/targets/shop'), hasPsql: psqlPath() !== undefined },
+        orders:
+          client.node === process.execPath
+            ? { uid: client.uid }
+            : { node: client.node, script: join(import.meta.dirname, 'client.ts') },
+      }),
     logs: dev.logs,
     async close() {
       await dev.stop();
@@ -248,6 +254,8 @@ async function version(postgres: TestPostgres): Promise<string> {
 }
 
 const EXECUTABLE = join(import.meta.dirname, '../../bin/countersign.js');
+/** Of 80, behind the indent of what is shown. */
+const COLUMNS = '77';
 const CLIENT_UID = 12001;
 const STRANGER_UID = 12002;
 const START_MS_MAX = 30_000;

@@ -1,3 +1,4 @@
+import { wrapLines } from '../../src/cli/table.ts';
 import type { Stage } from './stage.ts';
 
 /** What a step shows: lines for a person, and facts for `--json`. */
@@ -28,13 +29,13 @@ export function createTeller(options: { json: boolean }) {
       const result = await run();
       const tookMs = Math.round(performance.now() - startedMs);
       const shown = shownOf(result);
-      for (const line of shown.lines) print(`   ${line}`);
+      for (const line of shown.lines) print(wrapLines(`   ${line}`, COLUMNS));
       print(`   ${dim(`held, ${tookMs} ms`)}\n`);
       emit({ step: name, ok: true, tookMs, ...shown.facts });
       return result;
     },
     invite(stage: Stage) {
-      print(bold('Your turn. All of it is still running; in another terminal:'));
+      print(bold('Your turn. All of it is still running, with you as spiffe://example.org/you.\nIn another terminal:'));
       for (const line of stage.invitation()) print(`   ${line}`);
       print(`\n   ${dim('Ctrl-C here stops everything and removes its files.')}`);
       emit({ step: 'ready', ok: true, invitation: stage.invitation() });
@@ -64,5 +65,6 @@ function shownOf(result: unknown): Shown {
   return { lines: [], facts: {} };
 }
 
+const COLUMNS = 80;
 /** As many as fit a screen beside the step. */
 const TROUBLES_SHOWN_MAX = 20;

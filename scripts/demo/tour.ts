@@ -163,7 +163,7 @@ function showEntries(entries: readonly Entry[]): Shown {
         detail.rows === undefined ? '' : `${detail.rows} rows`,
         detail.sqlstate ? `SQLSTATE ${detail.sqlstate}` : '',
       ];
-      return `#${seq} ${kind.padEnd(7)} ${actor} ${action} ${facts.filter((fact) => fact !== '').join(', ')}`;
+      return `#${seq} ${kind.padEnd(7)} ${actor} ${action.replace('postgres:', '')} ${facts.filter((fact) => fact !== '').join(', ')}`;
     }),
     facts: { entries: ours.length },
   };

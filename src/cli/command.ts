@@ -5,17 +5,15 @@ export const stopSignals = ['SIGINT', 'SIGTERM'] as const;
 
 /** What a command may touch: output, environment, time, chance, and the signal of Ctrl-C. */
 export interface CliContext {
-  /** One line for a person; dropped with `--json`. */
+  /** Lines for a person; dropped with `--json`. Like all that is for a person they are broken at blanks where they are too long. */
   say(line: string): void;
-  /** The result: with `--json` the value as one line of JSON, else `human()`. */
+  /** The result: with `--json` the value as one line of JSON, else `human()`. Called once, or for each of `CommandWords.lines`. */
   emit(value: unknown, human: () => string): void;
   /** One line on standard error: progress and warnings. With `--json` it is `{ "warning": … }`. */
   warn(line: string): void;
   readonly json: boolean;
-  /** How long a line for a person may be: the width of the terminal, 80 where there is none. */
+  /** How long a line for a person may be: the width of the terminal; where there is none what $COLUMNS says, else 80. */
   readonly columns: number;
-  /** The width of the terminal; undefined where there is none. */
-  readonly terminalColumns?: number | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Path given by `--config`, else by COUNTERSIGN_CONFIG, else the usual place. */
   readonly configPath: string;
@@ -35,6 +33,8 @@ export interface CliContext {
 export interface CliInput {
   readonly options: Readonly<Record<string, unknown>>;
   readonly args: readonly string[];
+  /** Words that belong to another program, of a command that hands them on. */
+  readonly handedOn?: readonly string[];
 }
 
 /** What `--help` says of a command; it stands in the generated table too, so that help needs no command's code. */
@@ -47,8 +47,15 @@ export interface CommandWords {
   readonly options?: readonly (readonly [flags: string, description: string, fallback?: string])[];
   /** Lines that a reader can paste. */
   readonly examples: readonly string[];
-  /** True when everything after the arguments belongs to another program. */
-  readonly passThrough?: boolean;
+  /**
+   * Of a command that hands words on to another program: what they are, as in `command...`. They begin behind `--`, else with the first word
+   * that is no argument; where they are `needed`, without a `--` no word is an argument. See `typedWords`.
+   */
+  readonly passThrough?: { readonly words: string; readonly needed?: boolean };
+  /** Of a command that may print several lines with `--json`: what each is, as in `each entry`. Any other prints one. */
+  readonly lines?: string;
+  /** Its result is a text of its own kind, such as a script or YAML: it is not broken into lines of the terminal's width. */
+  readonly verbatim?: boolean;
 }
 
 /** One command, in `commands/<noun>-<verb>.ts`, exported as `command`. */
@@ -81,7 +88,7 @@ export const exitCodes = {
   config: 78,
 } as const;
 
-/** A wrong use of a command; main prints it with a pointer to `--help` and ends with 64. */
+/** A wrong use of a command; it ends with 64. */
 export class UsageError extends Error {}
 
 /** The text of an option; undefined when absent. */

@@ -71,30 +71,33 @@ export function entryValue(entry: Entry) {
 }
 
 /** One entry for a person. */
-export function formatEntry(entry: Entry): string {
+export function formatEntry(entry: Entry, columns: number): string {
   const value = entryValue(entry);
-  return formatFields([
-    ['entry', value.id],
-    ['identity', value.spiffeId],
-    ['parent', value.parentId],
-    ['selectors', value.selectors.join(', ')],
-    ['X.509 TTL', ttlText(value.x509SvidTtlS)],
-    ['JWT TTL', ttlText(value.jwtSvidTtlS)],
-    ...(value.dnsNames.length > 0 ? [['DNS names', value.dnsNames.join(', ')] as const] : []),
-    ...(value.admin ? [['admin', 'yes'] as const] : []),
-    ...(value.hint ? [['hint', value.hint] as const] : []),
-    ['created', formatTimeS(value.createdAtS)],
-    ['revision', String(value.revision)],
-  ]);
+  return formatFields(
+    [
+      ['entry', value.id],
+      ['identity', value.spiffeId],
+      ['parent', value.parentId],
+      ['selectors', value.selectors.join(', ')],
+      ['X.509 TTL', ttlText(value.x509SvidTtlS)],
+      ['JWT TTL', ttlText(value.jwtSvidTtlS)],
+      ...(value.dnsNames.length > 0 ? [['DNS names', value.dnsNames.join(', ')] as const] : []),
+      ...(value.admin ? [['admin', 'yes'] as const] : []),
+      ...(value.hint ? [['hint', value.hint] as const] : []),
+      ['created', formatTimeS(value.createdAtS)],
+      ['revision', String(value.revision)],
+    ],
+    columns,
+  );
 }
 
 /** A list of entries for a person. */
-export function formatEntries(entries: readonly Entry[], terminalColumns: number | undefined): string {
+export function formatEntries(entries: readonly Entry[], columns: number): string {
   const rows = entries.map((entry) => {
     const value = entryValue(entry);
     return [value.id, value.spiffeId, value.parentId, value.selectors.join(', ')];
   });
-  return formatList(['entry', 'identity', 'parent', 'selectors'], rows, terminalColumns);
+  return formatList(['entry', 'identity', 'parent', 'selectors'], rows, columns);
 }
 
 function ttlText(ttlS: number): string {

@@ -18,7 +18,10 @@ export const ledgerOptions = [
 export function ledgerFolder(context: CliContext, input: CliInput): string {
   const named = textOption(input, 'dir');
   const config = loadConfigIfAny(context);
-  const role = textOption(input, 'of') === 'server' ? config?.server : config?.gateway;
+  const of = textOption(input, 'of') ?? 'gateway';
+  // A ledger that was not meant may be whole while the one that was is not.
+  if (of !== 'gateway' && of !== 'server') throw new UsageError(`--of is gateway or server, not ${of}`);
+  const role = config?.[of];
   const directory = named ?? (role && join(role.dataDir, 'ledger'));
   if (directory === undefined)
     throw new UsageError("name the ledger's folder with --dir, or give a configuration file with --config");

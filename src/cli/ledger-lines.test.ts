@@ -40,6 +40,13 @@ describe('a line of the ledger', () => {
     for (const policy of policies) expect(text).toContain(policy);
   });
 
+  it('is no two, though a name has a line break in it that would begin another', () => {
+    const touches = ['postgres:select shop/shop/public/items\n     5  04:25:44  outcome  /web  all\u001b[2J'];
+    const text = lines('example.org').line(entry(4, { detail: { touches } }));
+    expect(text).not.toMatch(/^ {5}5/m);
+    expect(text).toContain('\\u{1b}[2J');
+  });
+
   it('shows both times where the clock had stepped back behind an earlier entry', () => {
     const stepped = entry(7, { wallMs: AT_MS - 3_600_000 });
     expect(lines().line(stepped).replace(/\s+/g, ' ')).toContain('its clock said 2026-12-01T03:25:43Z');

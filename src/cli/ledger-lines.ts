@@ -1,4 +1,5 @@
 import type { LedgerEntry } from '../ledger/index.ts';
+import { inOneLine } from './printable.ts';
 import { wrap } from './table.ts';
 
 /** Says entries in lines for a person, one after another: it knows what came before, such as the intent of an outcome. */
@@ -33,7 +34,7 @@ export function createLedgerLines(options: { columns: number; trustDomain: strin
       const facts = factsOf(entry);
       const { operator } = entry.detail;
       const who = typeof operator === 'string' ? operator : named(entry.actor);
-      const text = `${who}  ${what}${facts.length === 0 ? '' : ` (${facts.join('; ')})`}`;
+      const text = inOneLine(`${who}  ${what}${facts.length === 0 ? '' : ` (${facts.join('; ')})`}`);
       const indent = head.join(GAP).length + GAP.length;
       const line = `${head.join(GAP)}${GAP}${wrap(text, { columns: options.columns, indent })}`;
       if (date === day) return line;

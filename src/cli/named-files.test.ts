@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createManualClock, createSeededRandom } from '../std/index.ts';
 import { type CliContext, exitCodes, UsageError } from './command.ts';
+import { command as verify } from './commands/ledger-verify.ts';
 import { readDeclared } from './declared-files.ts';
 import { failureOf } from './exit-code.ts';
 import { knownCheckpoints, ledgerFolder, verifierKey } from './ledger-folder.ts';
@@ -53,6 +54,11 @@ describe('a ledger that is named', () => {
     expect(() => ledgerFolder(context(), input)).toThrow(UsageError);
   });
 
+  it('by a role that keeps none is a wrong use: it is not taken for another', () => {
+    const input = { args: [], options: { of: 'sever' } };
+    expect(() => ledgerFolder(context(), input)).toThrow('--of is gateway or server, not sever');
+  });
+
   it('with a key that is none is a wrong use', () => {
     writeFileSync(join(folder, 'key'), 'hello');
     const input = { args: [], options: { key: join(folder, 'key') } };
@@ -60,6 +66,13 @@ describe('a ledger that is named', () => {
       expect.objectContaining({ message: expect.stringContaining(`${join(folder, 'key')} is not the verifier key`) }),
     );
   });
+});
+
+it('a proof that is not there is told so, before any key is looked for', async () => {
+  const proof = join(folder, 'none');
+  const verified = async () => verify.run(context(), { args: [], options: { proof } });
+  await expect(verified()).rejects.toThrow(UsageError);
+  await expect(verified()).rejects.toThrow(`there is no proof ${proof}`);
 });
 
 describe('a checkpoint that is named', () => {

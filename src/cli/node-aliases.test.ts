@@ -55,7 +55,7 @@ describe('the aliases of a node', () => {
       { spiffeId: 'spiffe://example.org/countersign/nodes', entry: 'all' },
       { spiffeId: 'spiffe://example.org/node/first', entry: expect.stringMatching(/./) },
     ]);
-    expect(formatNode(node, aliases)).toMatch(
+    expect(formatNode(node, aliases, 100)).toMatch(
       /^aliases +spiffe:\/\/example\.org\/countersign\/nodes \(entry all\)\n +spiffe:\/\/example\.org\/node\/first \(entry .+\)$/m,
     );
   });
@@ -63,7 +63,7 @@ describe('the aliases of a node', () => {
   it('are none where nothing names the node', async () => {
     const node = await join();
     expect(await aliasesOf(operator, node, { ...options, clock })).toEqual([]);
-    expect(formatNode(node, [])).toMatch(/^aliases +-$/m);
+    expect(formatNode(node, [], 80)).toMatch(/^aliases +-$/m);
   });
 
   it('are that of the token alone for a node without selectors', async () => {

@@ -18,7 +18,7 @@ export function nodeValue(node: Agent) {
 }
 
 /** Nodes for a person. */
-export function formatNodes(nodes: readonly Agent[], terminalColumns: number | undefined): string {
+export function formatNodes(nodes: readonly Agent[], columns: number): string {
   const rows = nodes
     .map(nodeValue)
     .map((node) => [
@@ -27,26 +27,29 @@ export function formatNodes(nodes: readonly Agent[], terminalColumns: number | u
       node.banned ? 'banned' : formatTimeS(node.expiresAtS),
       node.version || '-',
     ]);
-  return formatList(['node', 'attestation', 'expires', 'version'], rows, terminalColumns);
+  return formatList(['node', 'attestation', 'expires', 'version'], rows, columns);
 }
 
 /** One node for a person, with its aliases. */
-export function formatNode(node: Agent, aliases: readonly NodeAlias[]): string {
+export function formatNode(node: Agent, aliases: readonly NodeAlias[], columns: number): string {
   const value = nodeValue(node);
-  return formatFields([
-    ['node', value.id],
-    ['attestation', value.attestation],
-    ['state', value.banned ? 'banned' : 'attested'],
-    ['serial', value.serial || '-'],
-    ['expires', formatTimeS(value.expiresAtS)],
-    ...(aliases.length === 0 ? [{ spiffeId: '-', entry: '' }] : aliases).map(
-      ({ spiffeId, entry }, index): [string, string] => [
-        index === 0 ? 'aliases' : '',
-        entry === '' ? spiffeId : `${spiffeId} (entry ${entry})`,
-      ],
-    ),
-    ['selectors', value.selectors.join(', ') || '-'],
-    ['renews by', value.canReattest ? 'attesting again' : 'renewal'],
-    ['version', value.version || '-'],
-  ]);
+  return formatFields(
+    [
+      ['node', value.id],
+      ['attestation', value.attestation],
+      ['state', value.banned ? 'banned' : 'attested'],
+      ['serial', value.serial || '-'],
+      ['expires', formatTimeS(value.expiresAtS)],
+      ...(aliases.length === 0 ? [{ spiffeId: '-', entry: '' }] : aliases).map(
+        ({ spiffeId, entry }, index): [string, string] => [
+          index === 0 ? 'aliases' : '',
+          entry === '' ? spiffeId : `${spiffeId} (entry ${entry})`,
+        ],
+      ),
+      ['selectors', value.selectors.join(', ') || '-'],
+      ['renews by', value.canReattest ? 'attesting again' : 'renewal'],
+      ['version', value.version || '-'],
+    ],
+    columns,
+  );
 }

@@ -30,3 +30,11 @@ export function createOutput(): Output {
     isLost: (error) => lost !== undefined && error === lost,
   };
 }
+
+/** How long a line there may be: the width of the terminal; where there is none what $COLUMNS says, else 80. */
+export function columnsOf(stream: Pick<NodeJS.WriteStream, 'columns'>): number {
+  const told = Number(process.env['COLUMNS']);
+  return stream.columns ?? (Number.isSafeInteger(told) && told > 0 ? told : COLUMNS);
+}
+
+const COLUMNS = 80;

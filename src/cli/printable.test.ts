@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { printable } from './printable.ts';
+import { jsonLine, printable } from './printable.ts';
 
 it.each([
   ['customers é 表 🙂\n\tnext', 'customers é 表 🙂\n\tnext'],
@@ -20,6 +20,18 @@ it('nothing that is shown moves a cursor, whatever the text', () => {
         const code = character.codePointAt(0) ?? 0;
         expect(code === 9 || code === 10 || (code >= 0x20 && code < 0x7f) || code > 0x9f).toBe(true);
       }
+    }),
+  );
+});
+
+it('nor does a line of JSON, and whoever parses it has the text as it was', () => {
+  expect(jsonLine({ name: 'a\u009bJ\u202e' })).toBe('{"name":"a\\u009bJ\\u202e"}\n');
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary' }), (text) => {
+      const line = jsonLine({ text });
+      expect(JSON.parse(line)).toEqual({ text });
+      expect(printable(line)).toBe(line);
+      expect(line.indexOf('\n')).toBe(line.length - 1);
     }),
   );
 });

@@ -11,5 +11,10 @@ export function inOneLine(text: string): string {
   return printable(text.replace(/[\t\n]/g, ' '));
 }
 
+/** The value as one line of JSON that is shown as it stands: by JSON's own escapes, so that whoever parses it has the value as it is. */
+export function jsonLine(value: unknown): string {
+  return `${JSON.stringify(value).replace(UNPRINTABLE, (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, '0')}`)}\n`;
+}
+
 /** Controls (C0 but tab and line feed, DEL, C1), separators of lines and paragraphs, and marks of direction. @see Unicode UAX #9 */
 const UNPRINTABLE = /(?![\t\n])[\p{Cc}\u2028\u2029\p{Bidi_Control}]/gu;

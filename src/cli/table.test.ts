@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { formatList, formatTable, wrap } from './table.ts';
+import { formatCommand, formatFields, formatList, formatTable, wrap, wrapLines } from './table.ts';
 
 describe('a table for a terminal', () => {
   it('is as wide as its widest cell', () => {
@@ -12,6 +12,25 @@ describe('a table for a terminal', () => {
   });
 });
 
+it('a cell that is much longer than the others has the rest of its row below it', () => {
+  const long = `target ${'x'.repeat(30)}`;
+  const table = formatTable(
+    ['', 'what', 'found'],
+    [
+      ['ok', 'kernel', '6.18'],
+      ['XX', long, 'word '.repeat(20).trim()],
+    ],
+    80,
+  );
+  expect(table.split('\n')).toEqual([
+    '    WHAT    FOUND',
+    'ok  kernel  6.18',
+    `XX  ${long}`,
+    `            ${'word '.repeat(13).trim()}`,
+    `            ${'word '.repeat(7).trim()}`,
+  ]);
+});
+
 describe('a list', () => {
   const [headings, rows] = [
     ['node', 'state'],
@@ -21,9 +40,8 @@ describe('a list', () => {
     ],
   ];
 
-  it('is a table where that fits the terminal, and where there is none', () => {
+  it('is a table where that fits the terminal', () => {
     expect(formatList(headings, rows, 80)).toBe(formatTable(headings, rows));
-    expect(formatList(headings, rows, undefined)).toBe(formatTable(headings, rows));
   });
 
   it('is a block for each row where the terminal is narrower', () => {
@@ -44,6 +62,24 @@ describe('a text in lines', () => {
     expect(wrap(`no ${path} here`, { columns: 40, indent: 2 })).toBe(`no\n  ${path}\n  here`);
   });
 
+  it('moves a word that has no room behind the indent to the left, as far as it must', () => {
+    const id = `spiffe://example.org/${'x'.repeat(39)}`;
+    expect(wrap(`${id} it is`, { columns: 80, indent: 26 })).toBe(`\n${' '.repeat(20)}${id}\n${' '.repeat(26)}it is`);
+    expect(formatFields([['the name of a field', id]], 70)).toBe(`the name of a field\n${' '.repeat(10)}${id}`);
+  });
+
+  it('is not broken within backquotes, where a command stands that somebody wants to copy', () => {
+    const text = 'see what there is with `countersign entry list`, then go on';
+    expect(wrap(text, { columns: 40, indent: 0 })).toBe('see what there is with\n`countersign entry list`, then go on');
+    expect(wrap(`one \` ${'word '.repeat(20)}`, { columns: 40, indent: 0 }).split('\n')).toHaveLength(3);
+  });
+
+  it('of several lines goes on two columns further in', () => {
+    const text = `first\n  ${'word '.repeat(10).trim()}`;
+    expect(wrapLines(text, 40)).toBe(`first\n  ${'word '.repeat(7).trim()}\n    word word word`);
+    expect(wrapLines(`  ${'x'.repeat(39)}`, 40)).toBe(` ${'x'.repeat(39)}`);
+  });
+
   it('is one where it fits, or where nobody says how long a line is', () => {
     expect(wrap('a b', { columns: 80, indent: 4 })).toBe('a b');
     expect(formatTable(['a', 'b'], [['x', 'y '.repeat(100)]])).not.toContain('\n  ');
@@ -54,4 +90,25 @@ describe('a text in lines', () => {
     expect(table.split('\n').every((line) => line.length <= 80)).toBe(true);
     expect(table.split('\n')[2]).toMatch(/^ {19}word/);
   });
+});
+
+describe('a command in lines', () => {
+  it('is one for a shell: it is broken before options and behind pipes', () => {
+    const command =
+      'countersign node token --agent-id spiffe://example.org/node/first | sudo install -m 0600 /dev/stdin FILE';
+    expect(formatCommand(command, { columns: 60, indent: 4 }).split('\n')).toEqual([
+      'countersign node token \\',
+      '      --agent-id spiffe://example.org/node/first | \\',
+      '      sudo install -m 0600 /dev/stdin FILE',
+    ]);
+  });
+
+  it('is one line where it fits', () => {
+    expect(formatCommand('countersign ledger tail --follow', { columns: 80, indent: 4 })).not.toContain('\n');
+  });
+});
+
+it('a name with a line break in it makes no line of its own, in a table as in fields', () => {
+  expect(formatTable(['a', 'b'], [['x\ny', 'z\tz\u001b[2J']])).toBe('A    B\nx y  z z\\u{1b}[2J');
+  expect(formatFields([['a', 'x\nb  y']], 80)).toBe('a  x b  y');
 });

@@ -33,20 +33,12 @@ export const targetOption = [
   'which target, as by the first word (default: the only one there is)',
 ] as const;
 
-/**
- * What a command that hands words on to another program was given: a target, by `--target` or as the first word, and those words. A first
- * word with a dash is the other program's.
- */
-export function splitTarget(input: CliInput): {
-  readonly target: string | undefined;
-  readonly rest: readonly string[];
-} {
-  const { args } = input;
-  const named = textOption(input, 'target');
-  const [first] = args;
-  const isNamed = named !== undefined || first === undefined || first.startsWith('-');
-  const rest = isNamed ? args : args.slice(1);
-  return { target: isNamed ? named : first, rest: rest[0] === '--' ? rest.slice(1) : rest };
+/** The target that is named by the first word, or with `--target`. @throws UsageError for two */
+export function namedTarget(input: CliInput): string | undefined {
+  const [first, option] = [input.args[0], textOption(input, 'target')];
+  if (first !== undefined && option !== undefined)
+    throw new UsageError(`${first} and --target ${option} both name the target; give one of them`);
+  return first ?? option;
 }
 
 /** Picks the target: the one named, or the only one there is. @throws UsageError */

@@ -2,7 +2,8 @@
  * Scripts that a user could type, with what they would see. A script is text: a line `$ command` (a line ending in `\` goes on in the next)
  * is followed by the expected output, standard output first, then standard error, then `[exit N]` unless N is 0. `web$ command` runs as
  * that user of the stack. In expected lines `<...>` stands for any text, and a line `<...>` alone for any lines; `/stack` is the
- * stack's folder. Lines with `#` explain.
+ * stack's folder. Lines with `#` explain. The terminal is wide, so a sentence is one line; what is broken at 80 columns is for
+ * `surface.test.ts`, or a command that begins with COLUMNS=80.
  */
 import * as fs from 'node:fs';
 import * as path from 'node:path';
@@ -40,6 +41,7 @@ export async function runStep(stack: Stack, step: Step): Promise<string[]> {
   const env = {
     PATH: `${path.join(stack.folder.path, 'bin')}:/usr/local/bin:/usr/bin:/bin`,
     COUNTERSIGN_CONFIG: stack.folder.config,
+    COLUMNS: '500',
     NODE_COMPILE_CACHE: path.join(folder, '.cache'),
     HOME: folder,
   };

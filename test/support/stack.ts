@@ -315,7 +315,8 @@ function createTools(stack: {
     return watched(process.execPath, [EXECUTABLE, ...args], {
       ...options,
       user,
-      env: { COUNTERSIGN_CONFIG: folder.config, NODE_COMPILE_CACHE: cache, ...options.env },
+      // A sentence that is looked for is one line.
+      env: { COUNTERSIGN_CONFIG: folder.config, NODE_COMPILE_CACHE: cache, COLUMNS: '500', ...options.env },
     });
   };
   const psql: Stack['psql'] = (sql, options = {}) =>

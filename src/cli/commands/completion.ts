@@ -4,6 +4,7 @@ import { completionScript, shells } from '../completion-script.ts';
 export const command: CliCommand = {
   summary: 'Print a script by which a shell completes commands and options.',
   arguments: '<shell>',
+  verbatim: true,
   examples: [
     'source <(countersign completion bash)',
     'source <(countersign completion zsh)',

@@ -1,30 +1,30 @@
 import { type CliCommand, exitCodes, flagOption } from '../command.ts';
 import { runChild } from '../run-child.ts';
-import { chooseTarget, splitTarget, targetEnvironment, targetOption, targetsDir, targetsOption } from '../targets.ts';
+import { chooseTarget, namedTarget, targetEnvironment, targetOption, targetsDir, targetsOption } from '../targets.ts';
 
 export const command: CliCommand = {
   summary: 'Open a target with its usual client (psql), as this process is known to the agent: no password.',
-  arguments: '[target] [clientArguments...]',
+  arguments: '[target]',
+  passThrough: { words: 'psql-arguments...' },
   options: [targetOption, targetsOption, ['--print', 'only print the environment that a client needs']],
+  verbatim: true,
   examples: [
     'countersign connect orders',
     'countersign connect orders -- -c "select 1"',
-    'countersign connect --print orders',
+    'countersign connect orders --print',
   ],
-  passThrough: true,
   async run(context, input) {
     const directory = targetsDir(context, input);
-    const { target: named, rest } = splitTarget(input);
-    const target = chooseTarget(directory, named);
+    const target = chooseTarget(directory, namedTarget(input));
     const environment = targetEnvironment(directory, target, context.env);
     if (flagOption(input, 'print')) {
       context.emit(environment, () =>
         Object.entries(environment)
-          .map(([name, value]) => `export ${name}='${value}'`)
+          .map(([name, value]) => `export ${name}='${value.replaceAll("'", "'\\''")}'`)
           .join('\n'),
       );
       return exitCodes.ok;
     }
-    return runChild('psql', rest, { ...context.env, ...environment });
+    return runChild('psql', input.handedOn ?? [], { ...context.env, ...environment });
   },
 };

@@ -29,13 +29,19 @@ export const command: CliCommand = {
         [
           'Countersign is running in one process; Ctrl-C stops it.',
           '',
-          formatFields([
-            ['configuration', role.paths.config],
-            ['Workload API', `unix://${role.paths.workloadApi}`],
-            ['target sockets', role.paths.targetsDir],
-          ]),
+          formatFields(
+            [
+              ['configuration', role.paths.config],
+              ['Workload API', `unix://${role.paths.workloadApi}`],
+              ['target sockets', role.paths.targetsDir],
+            ],
+            context.columns,
+          ),
           '',
-          `Declare targets, policies and entries, then: countersign apply -f DIR --config ${shellWord(role.paths.config)}`,
+          'In another terminal:',
+          `  export COUNTERSIGN_CONFIG=${shellWord(role.paths.config)}`,
+          '  countersign doctor',
+          '  countersign apply -f DIR   # your targets, policies and entries',
         ].join('\n'),
       ),
     );

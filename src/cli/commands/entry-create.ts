@@ -40,7 +40,7 @@ export const command: CliCommand = {
     const options = { signal: context.signal, timeoutMs: CALL_TIMEOUT_MS };
     return withServer(context, input, async (client) => {
       const created = await create(client, entry, options);
-      context.emit(entryValue(created), () => formatEntry(created));
+      context.emit(entryValue(created), () => formatEntry(created, context.columns));
       for (const { found, remedy } of notesOn(entryValue(created), await entriesAt(client, options)))
         context.warn(`warning: ${found} (${remedy.replace(/\.$/, '')})`);
       return exitCodes.ok;

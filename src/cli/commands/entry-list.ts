@@ -34,7 +34,7 @@ export const command: CliCommand = {
     context.emit(entries.map(entryValue), () =>
       entries.length === 0
         ? 'There are no entries. Create one with `countersign entry create` or `countersign apply`.'
-        : formatEntries(entries, context.terminalColumns),
+        : formatEntries(entries, context.columns),
     );
     return exitCodes.ok;
   },

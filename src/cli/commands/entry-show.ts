@@ -16,7 +16,7 @@ export const command: CliCommand = {
         { signal: context.signal, timeoutMs: CALL_TIMEOUT_MS },
       ),
     );
-    context.emit(entryValue(entry), () => formatEntry(entry));
+    context.emit(entryValue(entry), () => formatEntry(entry, context.columns));
     return exitCodes.ok;
   },
 };

@@ -11,6 +11,7 @@ import {
   verifierKeyPath,
 } from '../ledger-folder.ts';
 import { shellWord } from '../shell-word.ts';
+import { formatCommand, wrapLines } from '../table.ts';
 
 export const command: CliCommand = {
   summary: 'Copy a ledger and its public key into a new folder, while its role writes on, and verify the copy.',
@@ -48,7 +49,7 @@ export const command: CliCommand = {
       context.emit({ ...report, dir: unfinished }, () =>
         [
           ...reportLines(report, context.columns),
-          `The copy is left in ${unfinished}.`,
+          wrapLines(`The copy is left in ${unfinished}.`, context.columns),
           'Look at it, and at the ledger with `countersign ledger verify`.',
         ].join('\n'),
       );
@@ -56,9 +57,16 @@ export const command: CliCommand = {
     }
     if (existsSync(to)) rmdirSync(to); // Fails when somebody has put something there meanwhile.
     renameSync(unfinished, to);
-    const again = `countersign ledger verify --dir ${shellWord(join(to, 'ledger'))}`;
+    const again = formatCommand(`countersign ledger verify --dir ${shellWord(join(to, 'ledger'))}`, {
+      columns: context.columns,
+      indent: 2,
+    });
     context.emit({ ...report, dir: to }, () =>
-      [...reportLines(report, context.columns), `The copy is in ${to}. To verify it again:`, `  ${again}`].join('\n'),
+      [
+        ...reportLines(report, context.columns),
+        wrapLines(`The copy is in ${to}. To verify it again:`, context.columns),
+        `  ${again}`,
+      ].join('\n'),
     );
     return exitCodes.ok;
   },

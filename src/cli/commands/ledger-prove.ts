@@ -7,6 +7,7 @@ export const command: CliCommand = {
     'Make a proof that an entry stands in the signed ledger; it can be checked anywhere, with the public key alone.',
   arguments: '<sequence>',
   options: [['-o, --out <file>', 'write the proof there'], ...ledgerOptions],
+  verbatim: true,
   examples: [
     'countersign ledger prove 42 --out proof.json',
     'countersign ledger verify --proof proof.json --key ledger.vkey',

@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { parseProof, verifyLedger, verifyProof } from '../../ledger/index.ts';
-import { type CliCommand, type CliContext, type CliInput, exitCodes, textOption } from '../command.ts';
+import { type CliCommand, type CliContext, type CliInput, exitCodes, textOption, UsageError } from '../command.ts';
 import {
   knownCheckpoints,
   ledgerFolder,
@@ -36,6 +36,7 @@ async function verifyFolder(context: CliContext, input: CliInput): Promise<numbe
 }
 
 function verifyOne(context: CliContext, input: CliInput, file: string): number {
+  if (!existsSync(file)) throw new UsageError(`there is no proof ${file}`);
   const key = verifierKey(input, textOption(input, 'dir') ?? file);
   const { entry, checkpoint } = verifyProof(parseProof(readFileSync(file, 'utf8')), { origin: key.name, key });
   context.emit(

@@ -25,7 +25,7 @@ export const command: CliCommand = {
     context.emit(nodes.map(nodeValue), () =>
       nodes.length === 0
         ? 'No node has attested yet. Make a token with `countersign node token` and start an agent with it.'
-        : formatNodes(nodes, context.terminalColumns),
+        : formatNodes(nodes, context.columns),
     );
     return exitCodes.ok;
   },

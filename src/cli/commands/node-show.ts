@@ -17,7 +17,7 @@ export const command: CliCommand = {
       const found = await client.unary(Agent.method.getAgent, { id }, options);
       return { node: found, aliases: await aliasesOf(client, found, { ...options, clock: context.clock }) };
     });
-    context.emit({ ...nodeValue(node), aliases }, () => formatNode(node, aliases));
+    context.emit({ ...nodeValue(node), aliases }, () => formatNode(node, aliases, context.columns));
     return exitCodes.ok;
   },
 };

@@ -8,6 +8,7 @@ export const command: CliCommand = {
   summary: 'Check policies: syntax, names and types, annotations; names against targets and entries in the same files.',
   arguments: '[paths...]',
   options: [['--strict', 'warnings fail too']],
+  verbatim: true, // As compilers say it, a line each: editors read it so.
   examples: ['countersign policy check ./countersign.d', 'countersign policy check ./countersign.d --strict'],
   async run(context, input) {
     const report = checkPolicyFiles(input);

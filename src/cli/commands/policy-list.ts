@@ -18,6 +18,7 @@ export const command: CliCommand = {
           : formatTable(
               ['id', 'effect', 'in', 'description'],
               policies.map((policy) => row(policy, context.clock.now())),
+              context.columns,
             ),
     );
     return exitCodes.ok;

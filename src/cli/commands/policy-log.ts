@@ -10,6 +10,7 @@ export const command: CliCommand = {
     ['--since <time>', 'how far back: a duration such as 12h or 7d, or a time such as 2026-12-01T00:00:00Z', '1d'],
     ['--dir <dir>', "the ledger's folder (default: the server's, from the configuration)"],
   ],
+  lines: 'each change',
   examples: ['countersign policy log', 'countersign policy log --since 7d --json'],
   async run(context, input) {
     const sinceMs = sinceOf(context, input);

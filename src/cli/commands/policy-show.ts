@@ -6,6 +6,7 @@ export const command: CliCommand = {
   summary: 'Show one policy as it is written, by its @id.',
   arguments: '<id>',
   options: askedOptions,
+  verbatim: true,
   examples: ['countersign policy show web-orders', 'countersign policy show web-orders -f ./countersign.d'],
   async run(context, input) {
     const id = argument(input, 0, 'the id of the policy');

@@ -1,8 +1,8 @@
-import { type CliCommand, type CliInput, textOption, UsageError } from '../command.ts';
+import { type CliCommand, UsageError } from '../command.ts';
 import { runChild } from '../run-child.ts';
 import {
   chooseTarget,
-  splitTarget,
+  namedTarget,
   targetEnvironment,
   targetOption,
   targetsDir,
@@ -12,13 +12,13 @@ import {
 
 export const command: CliCommand = {
   summary: 'Run a command whose PostgreSQL connections go to a target: sets PGHOST and friends.',
-  arguments: '[target] [words...]',
+  arguments: '[target]',
+  passThrough: { words: 'command...', needed: true },
   options: [targetOption, targetsOption],
   examples: ['countersign run orders -- pg_dump --schema-only', 'countersign run -- node app.js'],
-  passThrough: true,
   async run(context, input) {
-    const { target: named, words } = wordsOf(input);
-    const [program, ...rest] = words;
+    const named = namedTarget(input);
+    const [program, ...rest] = input.handedOn ?? [];
     if (program === undefined) throw new UsageError(`the command to run is missing: ${USE}`);
     const directory = targetsDir(context, input);
     const targets = targetsIn(directory);
@@ -34,13 +34,5 @@ export const command: CliCommand = {
     });
   },
 };
-
-/** A first word is a target when `--` follows it: else it is the command, whatever targets are called. */
-function wordsOf(input: CliInput): { readonly target: string | undefined; readonly words: readonly string[] } {
-  const { args } = input;
-  if (textOption(input, 'target') === undefined && args[1] !== '--') return { target: undefined, words: args };
-  const { target, rest } = splitTarget(input);
-  return { target, words: rest };
-}
 
 const USE = 'countersign run [TARGET] -- COMMAND';

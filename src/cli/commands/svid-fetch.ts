@@ -30,6 +30,7 @@ export const command: CliCommand = {
     ['--timeout <duration>', 'without --watch: how long to wait for an identity', '30s'],
     workloadApiOption,
   ],
+  lines: 'each writing of the files',
   examples: ['countersign svid fetch --dir ~/.countersign/svid', 'countersign svid fetch --dir /run/app/svid --watch'],
   waits: (input) => flagOption(input, 'watch'),
   async run(context, input) {

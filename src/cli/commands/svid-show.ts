@@ -16,15 +16,18 @@ export const command: CliCommand = {
     });
     const why = whyDefault(svid);
     context.emit(svid, () =>
-      formatFields([
-        ['identity', svid.spiffeId],
-        ['serial', svid.serial],
-        ['valid from', formatTimeS(svid.notBeforeS)],
-        ['valid until', formatTimeS(svid.expiresAtS)],
-        ...(svid.hint ? [['hint', svid.hint] as const] : []),
-        ...(why === undefined ? [] : [['why', why] as const]),
-        ...svid.others.map((other, index) => [index === 0 ? 'also' : '', other] as const),
-      ]),
+      formatFields(
+        [
+          ['identity', svid.spiffeId],
+          ['serial', svid.serial],
+          ['valid from', formatTimeS(svid.notBeforeS)],
+          ['valid until', formatTimeS(svid.expiresAtS)],
+          ...(svid.hint ? [['hint', svid.hint] as const] : []),
+          ...(why === undefined ? [] : [['why', why] as const]),
+          ...svid.others.map((other, index) => [index === 0 ? 'also' : '', other] as const),
+        ],
+        context.columns,
+      ),
     );
     return exitCodes.ok;
   },

@@ -32,10 +32,10 @@ export const command: CliCommand = {
       const list =
         targets.length === 0
           ? 'There are no targets. Declare one in a file and run `countersign apply -f FILE`.'
-          : formatList(['target', 'protocol', 'address'], rows, context.terminalColumns);
+          : formatList(['target', 'protocol', 'address'], rows, context.columns);
       const served = gateways.map(({ spiffeId, address, state }) => [spiffeId, address, state]);
       const warnings = warningsOf(gateways.filter(({ connected, taken }) => connected && taken));
-      return `${list}\n\n${gateways.length === 0 ? 'No gateway has connected yet.' : [formatList(['gateway', 'address', 'state'], served, context.terminalColumns), ...warnings].join('\n')}`;
+      return `${list}\n\n${gateways.length === 0 ? 'No gateway has connected yet.' : [formatList(['gateway', 'address', 'state'], served, context.columns), ...warnings].join('\n')}`;
     });
     return exitCodes.ok;
   },

@@ -9,6 +9,7 @@ export const command: CliCommand = {
   summary: 'Show one target as it was declared; secrets appear as references only.',
   arguments: '<name>',
   options: serverOptions,
+  verbatim: true,
   examples: ['countersign target show orders'],
   async run(context, input) {
     const name = argument(input, 0, 'the name of the target');

@@ -1,0 +1,42 @@
+/** What `--help` says of a group of commands. */
+export interface GroupWords {
+  /** One sentence. */
+  readonly summary: string;
+  /** Lines that a reader can paste. */
+  readonly examples: readonly string[];
+}
+
+/** Groups by their word. */
+export const groups: Readonly<Record<string, GroupWords>> = {
+  bundle: {
+    summary: 'CA certificates that verify all identities of the server.',
+    examples: ['countersign bundle show > bundle.pem'],
+  },
+  entry: {
+    summary: 'Registration entries, by which processes get identities.',
+    examples: [
+      'countersign entry list',
+      'countersign entry create --spiffe-id spiffe://example.org/web --parent-id spiffe://example.org/countersign/nodes --selector unix:user:web',
+    ],
+  },
+  ledger: {
+    summary: 'What was asked, by whom and under which policy, on record.',
+    examples: ['countersign ledger tail --follow', 'countersign ledger search --kind denial --since 1d'],
+  },
+  node: {
+    summary: 'Machines whose agents have attested.',
+    examples: ['countersign node list', 'countersign node token --ttl 1h'],
+  },
+  policy: {
+    summary: 'Who may do what, under which masks and limits.',
+    examples: ['countersign policy who-can select shop/public.customers', 'countersign policy test ./countersign.d'],
+  },
+  svid: {
+    summary: 'The identity of the process that asks for it.',
+    examples: ['countersign svid show', 'countersign svid fetch --dir ~/.countersign/svid'],
+  },
+  target: {
+    summary: 'Databases that gateways lead to, and secrets to log in with.',
+    examples: ['countersign target list', 'countersign target secret orders-password < password.txt'],
+  },
+};
