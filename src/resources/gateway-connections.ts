@@ -54,7 +54,14 @@ export function createGatewayConnections(
       await told;
     },
     async reassert(trx) {
-      for (const one of connections.values()) if (one.count > 0) await writeGateway(trx, rowOf(one, deps));
+      for (const one of connections.values()) {
+        if (one.count === 0) continue;
+        await writeGateway(trx, rowOf(one, deps)).catch((error: unknown) => {
+          // Others came in its place. That it is not listed is no reason for this server to be taken for gone once more.
+          if (!(error instanceof ResourcesError)) throw error;
+          deps.log.warn('resources.gateway.unlisted', { ...whoIs(one), problem: error.message });
+        });
+      }
     },
     stop() {
       writer.stop();
@@ -179,11 +186,15 @@ function createChangePace(): ChangePace {
   };
 }
 
+/** For the log: its instance is not for others to know. */
+function whoIs({ spiffeId, address }: GatewayInstance) {
+  return { spiffeId, address };
+}
+
 /** One process may speak as another where both have one SPIFFE ID: who reads the log can give each its own. */
-function sharedBy({ spiffeId, address }: GatewayInstance, others: number) {
+function sharedBy(one: GatewayInstance, others: number) {
   return {
-    spiffeId,
-    address,
+    ...whoIs(one),
     others,
     next: 'give each gateway an entry of its own, unless one was killed and started again just now',
   };
