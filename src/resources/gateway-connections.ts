@@ -92,6 +92,14 @@ function createWriter(
     waitersMax: REPORTS_WAITING_MAX,
     full: () => new ResourcesError('ERR_RESOURCES_LIMIT', `${REPORTS_WAITING_MAX} reports of gateways wait already`),
   });
+  /** Of identities: whoever makes up gateways without end must not have those of others wait for their turn. */
+  const paces = new Map<string, ChangePace>();
+  const paceOf = (spiffeId: string): ChangePace => {
+    const pace = paces.get(spiffeId) ?? createChangePace(IDENTITY_PACE);
+    paces.set(spiffeId, pace);
+    for (const oldest of paces.keys()) if (paces.size > IDENTITIES_MAX) paces.delete(oldest);
+    return pace;
+  };
   const writeNow = async (one: Connection) => {
     one.writing = undefined; // What is new from here on is written after this.
     const { isNew } = one;
@@ -114,7 +122,8 @@ function createWriter(
   const begin = async (one: Connection): Promise<void> => {
     one.later?.cancel();
     try {
-      const waitMs = one.changes.next(clock.monotonicMs());
+      const nowMs = clock.monotonicMs();
+      const waitMs = Math.max(one.changes.next(nowMs), paceOf(one.spiffeId).next(nowMs));
       if (waitMs > 0) await sleep(clock, waitMs, stopping.signal);
       // One after the other, and each writes what is true when its turn comes: the last one written is the last that happened.
       await inTurn.run(() => writeNow(one), stopping.signal);
@@ -165,23 +174,23 @@ function createConnection(gateway: GatewayInstance): Connection {
   return {
     ...gateway,
     ...{ count: 0, state: 'serving', isNew: false, isUnwritten: false, writing: undefined, later: undefined },
-    ...{ changes: createChangePace(), reports: createReportPace() },
+    ...{ changes: createChangePace(INSTANCE_PACE), reports: createReportPace() },
   };
 }
 
-/** How fast changes of one gateway are written. */
+/** How fast changes of one gateway, or of one identity, are written. */
 interface ChangePace {
   /** In how many milliseconds the next one may be. */
   next(nowMs: number): number;
 }
 
-function createChangePace(): ChangePace {
-  let [left, atMs] = [CHANGES_AT_ONCE, 0];
+function createChangePace({ atOnce, everyMs }: { atOnce: number; everyMs: number }): ChangePace {
+  let [left, atMs] = [atOnce, 0];
   return {
     next(nowMs) {
-      left = Math.min(CHANGES_AT_ONCE, left + (nowMs - atMs) / CHANGE_EVERY_MS) - 1;
+      left = Math.min(atOnce, left + (nowMs - atMs) / everyMs) - 1;
       atMs = nowMs;
-      return Math.max(0, -left * CHANGE_EVERY_MS);
+      return Math.max(0, -left * everyMs);
     },
   };
 }
@@ -207,9 +216,12 @@ function checkAddress(address: string): void {
 }
 
 /** One starts, serves, leaves and is gone, and is there again. */
-const CHANGES_AT_ONCE = 6;
-const CHANGE_EVERY_MS = 2_500;
+const INSTANCE_PACE = { atOnce: 6, everyMs: 2_500 };
+/** A hundred gateways may come at once. */
+const IDENTITY_PACE = { atOnce: 200, everyMs: 50 };
+/** As many as there may be gateways. */
+const IDENTITIES_MAX = 10_000;
 /** By then its pace is as new. */
-const FORGOTTEN_MS = CHANGES_AT_ONCE * CHANGE_EVERY_MS;
+const FORGOTTEN_MS = INSTANCE_PACE.atOnce * INSTANCE_PACE.everyMs;
 const RETRY_MS = 5_000;
 const REPORTS_WAITING_MAX = 10_000;

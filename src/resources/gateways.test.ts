@@ -263,6 +263,18 @@ describe('gateways', () => {
       expect(view()).toContain('gw:2 true serving');
     });
 
+    it('are written of at a pace of their own together, and those of other identities do not wait for them', async () => {
+      let told = 0;
+      resources.onGateways(() => told++);
+      const crowd = Array.from({ length: 900 }, (_, n) => be(`i${n}`, true));
+      await resources.reportGateway({ spiffeId: `${GATEWAY}/2`, address: 'gw:2', connected: true });
+      expect(view()).toContain('gw:2 true serving');
+      expect(told).toBeLessThan(300);
+      await clock.advance(60_000);
+      await Promise.all(crowd);
+      expect((await resources.reportedGateways()).filter(({ connected }) => connected)).toHaveLength(901);
+    });
+
     it('are there again after a restart of the server, as they say then', async () => {
       await be('a', true);
       await be('b', true, 'leaving');
