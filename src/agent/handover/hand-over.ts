@@ -35,7 +35,7 @@ export function createHandover(deps: {
   const { log, own, incumbent } = deps;
   const open = new Set<Channel>();
   let successor: number | undefined;
-  /** It was told to take the doors, and nothing was heard of it since. */
+  /** It was told to take the doors, and did not say since what became of it. */
   let mayTake = false;
   /** For too long. */
   let isSilent = false;
@@ -61,9 +61,9 @@ export function createHandover(deps: {
     channel.send({ say: 'go' });
     mayTake = true;
     const done = await channel.next(TAKE_MS_MAX);
-    mayTake = false;
-    if (done?.say === 'taken') return undefined;
-    return done?.say === 'failed' ? done.why : 'it ended while it took the doors';
+    const why = done === undefined ? 'it ended while it took the doors' : whyNot(done);
+    mayTake = why === NOT_UNDERSTOOD;
+    return why;
   };
 
   const answer = async (channel: Channel): Promise<void> => {
@@ -84,7 +84,7 @@ export function createHandover(deps: {
     channel.send({ say: 'refused', why: `this agent goes on: ${why}` });
     await incumbent.resume();
     taking.resolve();
-    if (mayTake && !channel.isOver()) {
+    if (mayTake) {
       isSilent = true;
       // It may be held up in the midst of taking the doors, and do that when it wakes up; then it hears that it may no more, and ends. Until then
       // nobody else may take them, since those would be lost to it.
@@ -114,6 +114,12 @@ export function createHandover(deps: {
   };
 }
 
+function whyNot(done: Message): string | undefined {
+  if (done.say === 'failed') return done.why;
+  return done.say === 'taken' ? undefined : NOT_UNDERSTOOD;
+}
+
+const NOT_UNDERSTOOD = 'what it says is not understood';
 /** Who is there at all says it at once. */
 const WANT_MS_MAX = 5_000;
 /** For a passphrase to be stretched and a full cache to be read, on a machine with much else to do. */

@@ -297,6 +297,21 @@ describe('a successor that comes to nothing', () => {
     await expectAsBefore(first);
   });
 
+  it('by what it says when it may take the doors: what it takes all the same is taken back', async () => {
+    const first = await startFirst();
+    const { channel, next } = await speak();
+    for (const message of [WANT, { say: 'ready' }, { say: 'ready' }] as const) {
+      await next();
+      channel.send(message);
+    }
+    expect(await next()).toMatchObject({ say: 'refused' });
+    await h.until(() => first.status().stage === 'serving');
+    (await listenAt(doorOfTarget())).close();
+    channel.close();
+    await h.until(() => existsSync(doorOfTarget()));
+    await expectAsBefore(first);
+  });
+
   it('by its silence, and the other one is stopped meanwhile: nothing is left of it', async () => {
     const first = await startFirst();
     const { channel, next } = await speak();
