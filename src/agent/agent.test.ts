@@ -155,6 +155,30 @@ describe('a server that is away', () => {
     expect(again.error).toMatchObject({ code: Code.UNAVAILABLE });
   });
 
+  it('or refuses everybody for long is asked again within half a minute, at moments of chance', async () => {
+    h.server.attestError = new RpcError(Code.RESOURCE_EXHAUSTED, 'too many at once');
+    const agent = await h.startAgent();
+    const askedAtMs: number[] = [];
+    for (let seen = 0; h.clock.monotonicMs() < 1_800_000; ) {
+      await h.pass(500, 500);
+      const asked = h.server.calls['attestAgent'] ?? 0;
+      if (asked > seen) askedAtMs.push(h.clock.monotonicMs());
+      seen = asked;
+    }
+    const pauses = askedAtMs
+      .slice(-40)
+      .map((atMs, n, all) => atMs - (all[n - 1] ?? atMs))
+      .slice(1);
+    expect(Math.max(...pauses)).toBeLessThanOrEqual(31_000);
+    expect(Math.max(...pauses)).toBeGreaterThan(22_000);
+    expect(Math.min(...pauses)).toBeLessThan(8_000);
+    expect(Math.min(...pauses)).toBeGreaterThanOrEqual(500);
+    h.server.attestError = undefined;
+    const backMs = h.clock.monotonicMs();
+    await h.until(() => agent.status().ready);
+    expect(h.clock.monotonicMs() - backMs).toBeLessThan(35_000);
+  });
+
   it('is noticed as soon as it is back', async () => {
     await h.startAgent();
     await openStream();

@@ -8,12 +8,16 @@ export interface Backoff {
   reset(): void;
 }
 
-/** Creates a {@link Backoff}: `firstMs` growing by half, jittered by ±10 %, never over `maxMs` before jitter. */
-export function createBackoff(random: Random, options: { firstMs: number; maxMs: number }): Backoff {
+/**
+ * Creates a {@link Backoff}: `firstMs` growing by half, jittered by ±10 %, never over `maxMs` before jitter. With `leastMs` each is anything between
+ * that and what it has grown to: whole fleets that fail together then spread by themselves, and none of them has to wait for long.
+ */
+export function createBackoff(random: Random, options: { firstMs: number; maxMs: number; leastMs?: number }): Backoff {
+  const { leastMs } = options;
   let baseMs = options.firstMs;
   return {
     nextMs() {
-      const pauseMs = jitter(random, baseMs);
+      const pauseMs = leastMs === undefined ? jitter(random, baseMs) : leastMs + random.fraction() * (baseMs - leastMs);
       baseMs = Math.min(baseMs * GROWTH, options.maxMs);
       return pauseMs;
     },

@@ -277,8 +277,10 @@ describe('a gateway', () => {
     const agent = server.client(await agents.join());
     await operator.unary(Control.method.apply, { resources: [db] }, options);
     const updates = agent.serverStream(Control.method.watchNode, {}, options)[Symbol.asyncIterator]();
-    const told = async () =>
-      (await updates.next()).value?.targets[0]?.gateways.map(({ address }: { address: string }) => address);
+    const told = async () => {
+      await server.clock.advance(250);
+      return (await updates.next()).value?.targets[0]?.gateways.map(({ address }: { address: string }) => address);
+    };
     expect(await told()).toEqual([]);
     const [g1, g2] = [
       await server.identify('/countersign/gateway/g1'),
@@ -304,6 +306,52 @@ describe('a gateway', () => {
       { connected: true, state: GatewayState.LEAVING },
       { connected: true, state: GatewayState.SERVING },
     ]);
+  });
+
+  it('has it said of its address by no other process of its identity, and counts as another one where that one leaves', async () => {
+    const identity = await server.identify('/countersign/gateway/g1');
+    const begin = (instance: string, state: GatewayState) =>
+      server
+        .client(identity)
+        .serverStream(Control.method.watchGateway, { advertise: 'gw:1', instance, state }, options)
+        [Symbol.asyncIterator]()
+        .next();
+    const say = (more: object) => report(identity, { advertise: 'gw:1', findings: [], ...more });
+    const states = async () =>
+      (await operator.unary(Control.method.listGateways, {}, options)).gateways.map(({ state }) => state);
+    await begin('first', GatewayState.SERVING);
+    await expect(say({ state: GatewayState.LEAVING })).rejects.toMatchObject({ code: Code.FAILED_PRECONDITION });
+    await begin('second', GatewayState.SERVING);
+    await begin('', GatewayState.SERVING);
+    expect(await say({ instance: 'second', state: GatewayState.LEAVING })).toMatchObject({ others: 1 });
+    expect(await say({ state: GatewayState.LEAVING })).toMatchObject({ others: 1 });
+    expect(await states()).toEqual([GatewayState.LEAVING, GatewayState.SERVING, GatewayState.LEAVING]);
+    await operator.unary(Control.method.apply, { resources: [db] }, options);
+    const updates = server
+      .client(await agents.join())
+      .serverStream(Control.method.watchNode, {}, options)
+      [Symbol.asyncIterator]();
+    expect((await updates.next()).value?.targets[0]?.gateways).toMatchObject([{ address: 'gw:1' }]);
+    expect(await say({ instance: 'first', state: GatewayState.LEAVING })).toMatchObject({ others: 0 });
+    await server.clock.advance(250);
+    expect((await updates.next()).value?.targets[0]?.gateways).toEqual([]);
+  });
+
+  it.each([
+    'a b',
+    'a\nb',
+    '\u001b[2J',
+    'é',
+    'x'.repeat(65),
+    'x'.repeat(1_000_000),
+  ])('may not call itself %.20j', async (instance) => {
+    const client = server.client(await server.identify('/countersign/gateway/g1'));
+    const request = { advertise: 'gw:1', instance };
+    const updates = client.serverStream(Control.method.watchGateway, request, options)[Symbol.asyncIterator]();
+    await expect(updates.next()).rejects.toMatchObject({ code: Code.INVALID_ARGUMENT });
+    await expect(client.unary(Control.method.reportGateway, request, options)).rejects.toMatchObject({
+      code: Code.INVALID_ARGUMENT,
+    });
   });
 
   it('says it of itself alone: nobody else may, not for it either', async () => {
@@ -363,6 +411,7 @@ describe('an agent that watches', () => {
       .serverStream(Control.method.watchGateway, { advertise: 'gw:1' }, options)
       [Symbol.asyncIterator]();
     await watch.next();
+    await server.clock.advance(250);
     const fourth = (await updates.next()).value;
     expect(fourth?.targets[0]?.gateways).toMatchObject([
       { address: 'gw:1', spiffeId: 'spiffe://example.org/countersign/gateway/g1' },

@@ -10,6 +10,7 @@ import type { Authority } from '../authority/index.ts';
 import type { EntryInput, EntryResult, Registration } from '../registration/index.ts';
 import type {
   ApplyOptions,
+  GatewayInstance,
   GatewayView,
   Plan,
   Resource,
@@ -23,7 +24,7 @@ import type { Audit } from './audit.ts';
 import type { Authorizer, Caller } from './authorize.ts';
 import { parseEntry } from './entry-message.ts';
 import { createGatewayPresence } from './gateway-presence.ts';
-import { gatewayStatus, parseReport, parseState } from './gateway-report.ts';
+import { gatewayStatus, parseInstance, parseReport, parseState } from './gateway-report.ts';
 import { pushUpdates } from './push-updates.ts';
 import type { RefusalIntake } from './refusal-intake.ts';
 import { createServingGateways } from './serving-gateways.ts';
@@ -42,7 +43,7 @@ export function controlService(deps: {
 }): RpcService {
   const { authority, registration, resources, authorizer, audit, refusals, clock } = deps;
   const presence = createGatewayPresence(deps);
-  const serving = createServingGateways(resources);
+  const serving = createServingGateways({ resources, clock });
   const gatewayUpdate = frameGatewayUpdates();
   const timers = createSharedTimers(clock, RECHECK_STEP_MS);
   return implement(Control, {
@@ -71,8 +72,8 @@ export function controlService(deps: {
       await refusals.take(authorizer.agentOf(context), request);
       return {};
     },
-    async watchGateway({ advertise, state }, context, send) {
-      const gateway = { ...gatewayOf(authorizer.callerOf(context), advertise), state: parseState(state) };
+    async watchGateway(request, context, send) {
+      const gateway = { ...gatewayOf(authorizer.callerOf(context), request), state: parseState(request.state) };
       await presence.during(gateway, context.draining, () =>
         pushUpdates({
           ...{ timers, context, authorizer },
@@ -82,10 +83,13 @@ export function controlService(deps: {
       );
     },
     async reportGateway(request, context) {
-      const { spiffeId, address } = gatewayOf(authorizer.callerOf(context), request.advertise);
-      await resources.keepReport({ spiffeId, address }, parseReport(request));
-      const others = serving.now().filter((one) => one.spiffeId !== spiffeId || one.address !== address);
-      return { others: others.length };
+      const gateway = gatewayOf(authorizer.callerOf(context), request);
+      const report = parseReport(request);
+      await resources.keepReport(gateway, report);
+      // Where it does not serve itself, whoever serves at its address is another one.
+      const isOwn = ({ spiffeId, address }: GatewayView) =>
+        report.state === 'serving' && spiffeId === gateway.spiffeId && address === gateway.address;
+      return { others: serving.now().filter((one) => !isOwn(one)).length };
     },
     async apply({ dryRun, prune, resources: messages, entries }, context) {
       const declared = messages.map(parseResource);
@@ -142,9 +146,12 @@ function frameGatewayUpdates(): (snapshot: Snapshot) => Prebuilt<typeof Control.
 }
 
 /** @throws RpcError INVALID_ARGUMENT */
-function gatewayOf(caller: Caller, advertise: string): { readonly spiffeId: string; readonly address: string } {
+function gatewayOf(
+  caller: Caller,
+  { advertise, instance }: { readonly advertise: string; readonly instance: string },
+): GatewayInstance {
   assert(caller.role === 'gateway', 'only gateways speak as gateways');
-  return { spiffeId: caller.id.uri, address: parseAdvertised(advertise) };
+  return { spiffeId: caller.id.uri, address: parseAdvertised(advertise), instance: parseInstance(instance) };
 }
 
 /** Every target with these gateways: any gateway serves any target. */

@@ -4,7 +4,12 @@ import { Code, RpcError } from '../rpc/index.ts';
 import { createManualClock, createSilentLog } from '../std/index.ts';
 import { createGatewayPresence } from './gateway-presence.ts';
 
-const gateway = { spiffeId: 'spiffe://example.org/countersign/gateway/g1', address: 'gw:1', state: 'serving' } as const;
+const gateway = {
+  spiffeId: 'spiffe://example.org/countersign/gateway/g1',
+  address: 'gw:1',
+  instance: 'a',
+  state: 'serving',
+} as const;
 
 function create() {
   const reports: boolean[] = [];

@@ -1,12 +1,10 @@
 import type { GatewayState } from '../model/index.ts';
-import type { Resources } from '../resources/index.ts';
+import type { GatewayInstance, Resources } from '../resources/index.ts';
 import { isAged } from '../rpc/index.ts';
 import type { Clock, Log } from '../std/index.ts';
 
 /** A gateway that begins to watch: who it is, where agents find it, and whether they may. */
-export interface PresentGateway {
-  readonly spiffeId: string;
-  readonly address: string;
+export interface PresentGateway extends GatewayInstance {
   readonly state: GatewayState;
 }
 
@@ -27,10 +25,10 @@ export function createGatewayPresence(deps: {
   resources: Pick<Resources, 'reportGateway'>;
 }): GatewayPresence {
   const { clock, log, resources } = deps;
-  const leave = async ({ spiffeId, address }: PresentGateway) => {
+  const leave = async ({ spiffeId, address, instance }: PresentGateway) => {
     // The stream's own end is what the gateway must hear of, not that noting it failed.
     await resources
-      .reportGateway({ spiffeId, address, connected: false })
+      .reportGateway({ spiffeId, address, instance, connected: false })
       .catch((error: unknown) => log.warn('api.gateway.unreported', { spiffeId, address, error }));
   };
   return {

@@ -9,6 +9,7 @@ import {
   type GatewayFinding,
   type GatewayReport,
   type GatewayState,
+  gatewayStateNumbers,
   reportLimits,
 } from '../model/index.ts';
 import type { ReportedGateway } from '../resources/index.ts';
@@ -49,11 +50,17 @@ export function parseState(state: GatewayStateMessage): GatewayState {
   }
 }
 
+/** What a gateway calls itself; older ones say nothing. @throws RpcError INVALID_ARGUMENT */
+export function parseInstance(text: string): string {
+  if (/^[A-Za-z0-9_-]{0,64}$/.test(text)) return text;
+  throw invalid('the instance of a gateway has 64 letters, digits, dashes and underscores at most');
+}
+
 /** As operators are told of it. */
 export function gatewayStatus(gateway: ReportedGateway): MessageInitShape<typeof GatewayStatusSchema> {
   const { spiffeId, address, connected, sinceMs, state, report, findingsLeftOut } = gateway;
   return {
-    ...{ spiffeId, address, connected, findingsLeftOut, state: STATES[state] },
+    ...{ spiffeId, address, connected, findingsLeftOut, state: gatewayStateNumbers[state] },
     since: BigInt(Math.floor(sinceMs / 1000)),
     revision: BigInt(report?.revision ?? 0),
     findings: report?.findings.map((finding) => ({ ...finding })) ?? [],
@@ -66,12 +73,6 @@ function parseText(name: Exclude<keyof typeof reportLimits, 'findings'>, text: s
   if (/[\p{Cc}\u2028\u2029]/u.test(text)) throw invalid(`${name} of a finding is one line, without control characters`);
   return text;
 }
-
-const STATES: Readonly<Record<GatewayState, GatewayStateMessage>> = {
-  starting: GatewayStateMessage.STARTING,
-  serving: GatewayStateMessage.SERVING,
-  leaving: GatewayStateMessage.LEAVING,
-};
 
 function parseSeverity(text: string): FindingSeverity {
   if (text === 'failed' || text === 'degraded' || text === 'warning') return text;

@@ -75,7 +75,7 @@ export async function createGatewayApp(deps: RoleDeps<GatewayConfig>): Promise<G
   const control = createGatewayControl(() => {
     const { host, port } = parseAddress(config.advertise ?? config.listen);
     return port === 0 ? `${host}:${gateway.address().link}` : `${host}:${port}`;
-  });
+  }, deriveKey(sealKey, 'gateway instance').reveal().toString('hex'));
   let reports: GatewayReports | undefined;
   let departure: Departure | undefined;
   const watch = createControlWatch<GatewayUpdate>({

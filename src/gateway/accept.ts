@@ -31,7 +31,7 @@ export interface EntranceDeps {
   /** Aborts handshakes when the gateway stops. */
   readonly stopping: AbortSignal;
   findTarget(name: string): OpenTarget | undefined;
-  /** Why no link is taken at the moment, whoever asks; undefined: they are. */
+  /** Why no session is taken at the moment, whoever asks; undefined: they are. */
   closedFor(): string | undefined;
   /** Hears of each peer that was told no. */
   refused(why: 'untrusted' | 'unserved', detail: LogFields): void;
@@ -105,6 +105,9 @@ async function acceptDirect(
   if (typeof peer === 'string') {
     return refuse('untrusted', { code: 'identity', what: `the client certificate is no trusted SVID: ${peer}` });
   }
+  // Its door may have been found before it was closed.
+  const closed = deps.closedFor();
+  if (closed !== undefined) return refuse('unserved', { code: 'closed', what: closed });
   // It may have changed or gone meanwhile: sessions of the old one were told to end, and this would be one more.
   if (deps.findTarget(open.name)?.target !== open.target) {
     return refuse('unserved', { code: 'target', what: `target ${open.name} has changed; connect again` });

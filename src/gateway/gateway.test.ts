@@ -302,6 +302,19 @@ describe('before it stops, a gateway', () => {
     expect(await readAll(link(web, 'two'))).toMatch(/^\x02/);
   });
 
+  test('lets nobody in who had found a direct door before, and says who he is only now', async () => {
+    const socket = connectTcp(gateway.address().targets.get('two') ?? 0, '127.0.0.1');
+    open.push(socket);
+    await expect.poll(() => accepted).toBe(1);
+    await read(link(web, 'one'));
+    void gateway.leave(leaving.signal);
+    const { certPem: cert, keyPem: key } = web;
+    const tls = connectTls({ socket, rejectUnauthorized: false, ALPNProtocols: ['echo'], cert, key });
+    open.push(tls);
+    expect(await readAll(tls)).toBe('refused closed\n');
+    expect(gateway.sessions()).toMatchObject([{ target: 'one' }]);
+  });
+
   test('still does as policies and targets say', async () => {
     const session = link(web, 'one');
     await read(session);

@@ -146,8 +146,8 @@ export interface Target {
   close(): Promise<void>;
 }
 
-/** Why a session is not opened, or is ended. `what` is safe to show to the client. */
+/** Why a session is not opened, or is ended. `what` is safe to show to the client. `closed`: none is opened now, by anybody; another gateway may. */
 export interface SessionRefusal {
-  readonly code: 'identity' | 'policy' | 'limit' | 'shutdown' | 'timeout' | 'target' | 'ledger' | 'memory';
+  readonly code: 'identity' | 'policy' | 'limit' | 'closed' | 'shutdown' | 'timeout' | 'target' | 'ledger' | 'memory';
   readonly what: string;
 }

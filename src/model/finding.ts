@@ -1,3 +1,5 @@
+import type { GatewayState as GatewayStateMessage } from '@countersign/sdk/contract/gen/countersign/control/v1/control_pb.ts';
+
 /** How bad it is: `failed` = work can't be done; `degraded` = what can still be done is done; `warning` = somebody should look. */
 export type FindingSeverity = 'warning' | 'degraded' | 'failed';
 
@@ -16,6 +18,11 @@ export interface GatewayFinding {
 
 /** How far a gateway is with its life: agents are told of those that serve. `leaving`: it is about to stop, and takes no new session. */
 export type GatewayState = 'starting' | 'serving' | 'leaving';
+
+/** The states as the contract numbers them. */
+export const gatewayStateNumbers = { starting: 1, serving: 2, leaving: 3 } as const satisfies Readonly<
+  Record<GatewayState, GatewayStateMessage>
+>;
 
 /** What a gateway says of itself, and of the updates of targets and policies that it gets. */
 export interface GatewayReport {

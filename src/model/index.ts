@@ -12,6 +12,7 @@ export {
   type GatewayFinding,
   type GatewayReport,
   type GatewayState,
+  gatewayStateNumbers,
   reportLimits,
 } from './finding.ts';
 export type { KeyType, SigningAlgorithm } from './key.ts';

@@ -1,11 +1,12 @@
 import { parseSpiffeId } from '@countersign/sdk/identity';
 import type { Kysely } from 'kysely';
 import type { GatewayReport, GatewayState } from '../model/index.ts';
-import { type Clock, createGate } from '../std/index.ts';
+import { type Clock, createGate, type Log, sleep, type Timer } from '../std/index.ts';
 import { ResourcesError } from './errors.ts';
 import { createReportPace, type ReportPace } from './gateway-reports.ts';
+import { type GatewayRow, writeGateway } from './gateway-rows.ts';
 import type { ResourcesTables } from './migrations.ts';
-import type { Resources } from './types.ts';
+import type { GatewayInstance, Resources } from './types.ts';
 
 /** The gateways that watch this server, and their rows in the store. */
 export interface GatewayConnections {
@@ -13,144 +14,199 @@ export interface GatewayConnections {
   keepReport: Resources['keepReport'];
   /** Writes all of them once more, to a store in which this server was taken for gone. */
   reassert(trx: Kysely<ResourcesTables>): Promise<void>;
+  /** Writes nothing more. */
+  stop(): void;
 }
 
 /** Runs a change of gateways, and tells all servers of it; true from `work` means that there was one. */
 export type Write = (work: (trx: Kysely<ResourcesTables>) => Promise<boolean>) => Promise<boolean>;
 
 /** Creates those of the server that calls itself `owner`; `keep` keeps what they say. */
-export function createGatewayConnections(deps: {
-  clock: Clock;
-  owner: string;
-  write: Write;
-  keep: (gateway: { spiffeId: string; address: string }, report: GatewayReport, pace: ReportPace) => Promise<void>;
-}): GatewayConnections {
-  const { clock, owner, write } = deps;
+export function createGatewayConnections(
+  deps: WriterDeps & {
+    keep: (gateway: GatewayInstance, report: GatewayReport, pace: ReportPace) => Promise<void>;
+  },
+): GatewayConnections {
   const connections = new Map<string, Connection>();
+  const writer = createWriter(deps, (one) => void connections.delete(keyOf(one)));
+  return {
+    async report({ spiffeId, address, instance = '', connected, state = 'serving' }) {
+      checkAddress(address);
+      const gateway = { spiffeId: parseSpiffeId(spiffeId).uri, address, instance };
+      const one = connections.get(keyOf(gateway)) ?? createConnection(gateway);
+      connections.set(keyOf(gateway), one);
+      if (connected && one.count === 0) one.isNew = true;
+      if (connected) one.state = state;
+      one.count = Math.max(0, one.count + (connected ? 1 : -1));
+      await writer.write(one);
+    },
+    async keepReport({ spiffeId, address, instance = '' }, report) {
+      const gateway = { spiffeId, address, instance };
+      const one = connections.get(keyOf(gateway));
+      if (one === undefined || one.count === 0)
+        throw new ResourcesError('ERR_RESOURCES_GATEWAY', `no gateway at ${address} watches this server`);
+      const isNews = one.state !== report.state || one.isUnwritten;
+      one.state = report.state;
+      // First: one that reports too often is heard out on this.
+      const told = isNews ? writer.write(one) : undefined;
+      told?.catch(() => {}); // Looked at below.
+      await deps.keep(gateway, report, one.reports);
+      await told;
+    },
+    async reassert(trx) {
+      for (const one of connections.values()) {
+        if (one.count === 0) continue;
+        await writeGateway(trx, rowOf(one, deps)).catch((error: unknown) => {
+          // Others came in its place. That it is not listed is no reason for this server to be taken for gone once more.
+          if (!(error instanceof ResourcesError)) throw error;
+          deps.log.warn('resources.gateway.unlisted', { ...whoIs(one), problem: error.message });
+        });
+      }
+    },
+    stop() {
+      writer.stop();
+      for (const { later } of connections.values()) later?.cancel();
+    },
+  };
+}
+
+interface WriterDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly owner: string;
+  readonly write: Write;
+}
+
+/**
+ * Writes what is new of an instance: at once, a few times; then at its pace, as it is by then, since each time all servers read it, and agents are
+ * told. `forget` is called for one that is gone when its pace is as new.
+ */
+function createWriter(
+  deps: WriterDeps,
+  forget: (one: Connection) => void,
+): { write(one: Connection): Promise<void>; stop(): void } {
+  const { clock, log } = deps;
+  const stopping = new AbortController();
   const inTurn = createGate({
     runningMax: 1,
     waitersMax: REPORTS_WAITING_MAX,
     full: () => new ResourcesError('ERR_RESOURCES_LIMIT', `${REPORTS_WAITING_MAX} reports of gateways wait already`),
   });
-  const none = new AbortController().signal;
-  const rowOf = (key: string): GatewayRow => {
-    const [id = '', address = ''] = key.split(' ');
-    const known = connections.get(key);
-    const row = { spiffe_id: id, address, since_ms: clock.now(), owner };
-    // As what comes next: it may be to a server, or be a gateway, that knows nothing of states.
-    return { ...row, connected: known === undefined ? 0 : 1, state: known?.state ?? 'serving' };
+  /** Of identities: whoever makes up gateways without end must not have those of others wait for their turn. */
+  const paces = new Map<string, ChangePace>();
+  const paceOf = (spiffeId: string): ChangePace => {
+    const pace = paces.get(spiffeId) ?? createChangePace(IDENTITY_PACE);
+    paces.set(spiffeId, pace);
+    for (const oldest of paces.keys()) if (paces.size > IDENTITIES_MAX) paces.delete(oldest);
+    return pace;
   };
-  /** One after the other, and each writes what is true when its turn comes: the last one written is the last that happened. */
-  const writeNow = (key: string, said: Pick<GatewayRow, 'reported' | 'findings'>) =>
-    inTurn.run(async () => {
-      const row = { ...rowOf(key), ...said };
-      await write((trx) => writeReport(trx, row));
-    }, none);
-  return {
-    async report({ spiffeId, address, connected, state = 'serving' }) {
-      checkAddress(address);
-      const key = keyOf({ spiffeId: parseSpiffeId(spiffeId).uri, address });
-      const known = connections.get(key);
-      const count = Math.max(0, (known?.count ?? 0) + (connected ? 1 : -1));
-      if (count === 0) connections.delete(key);
-      else if (known === undefined) connections.set(key, { count, state, pace: createReportPace() });
-      else Object.assign(known, { count, ...(connected ? { state } : {}) });
-      // What it said belongs to the process that said it; one that comes says it again.
-      await writeNow(key, connected && known === undefined ? { reported: null, findings: null } : {});
-    },
-    async keepReport(gateway, report) {
-      const key = keyOf(gateway);
-      const known = connections.get(key);
-      if (known === undefined)
-        throw new ResourcesError('ERR_RESOURCES_GATEWAY', `no gateway at ${gateway.address} watches this server`);
-      await deps.keep(gateway, report, known.pace);
-      if (known.state === report.state) return;
-      known.state = report.state;
-      await writeNow(key, {});
-    },
-    async reassert(trx) {
-      for (const key of connections.keys()) await writeReport(trx, rowOf(key));
-    },
+  const writeNow = async (one: Connection) => {
+    one.writing = undefined; // What is new from here on is written after this.
+    const { isNew } = one;
+    // What it said belongs to the connection over which it was said.
+    const row = { ...rowOf(one, deps), ...(isNew ? { reported: null, findings: null } : {}) };
+    Object.assign(one, { isNew: false, isUnwritten: false });
+    let shared = 0;
+    try {
+      await deps.write(async (trx) => {
+        const written = await writeGateway(trx, row);
+        shared = written.shared;
+        return written.isChanged;
+      });
+    } catch (error) {
+      one.isNew ||= isNew;
+      throw error;
+    }
+    if (shared > 0) log.warn('resources.gateway.identity_shared', sharedBy(one, shared));
   };
+  const begin = async (one: Connection): Promise<void> => {
+    one.later?.cancel();
+    try {
+      const nowMs = clock.monotonicMs();
+      const waitMs = Math.max(one.changes.next(nowMs), paceOf(one.spiffeId).next(nowMs));
+      if (waitMs > 0) await sleep(clock, waitMs, stopping.signal);
+      // One after the other, and each writes what is true when its turn comes: the last one written is the last that happened.
+      await inTurn.run(() => writeNow(one), stopping.signal);
+      if (one.count === 0 && !one.isUnwritten) one.later = clock.after(FORGOTTEN_MS, () => forget(one));
+    } catch (error) {
+      one.writing = undefined;
+      one.isUnwritten = true;
+      // Whoever said it hears of it; but one that is gone says nothing again, and must not count as there for ever.
+      if (!stopping.signal.aborted) one.later = clock.after(RETRY_MS, () => void write(one).catch(() => {}));
+      throw error;
+    }
+  };
+  const write = (one: Connection): Promise<void> => {
+    one.isUnwritten = true;
+    one.writing ??= begin(one);
+    return one.writing;
+  };
+  return { write, stop: () => stopping.abort() };
 }
 
-/** Tells one gateway from all others; neither part has a space in it. */
-function keyOf({ spiffeId, address }: { readonly spiffeId: string; readonly address: string }): string {
-  return `${spiffeId} ${address}`;
+function rowOf({ spiffeId, address, instance, count, state }: Connection, { clock, owner }: WriterDeps): GatewayRow {
+  const row = { spiffe_id: spiffeId, address, instance, since_ms: clock.now(), owner };
+  // As what comes next: it may be to a server, or be a gateway, that knows nothing of states.
+  return count > 0 ? { ...row, connected: 1, state } : { ...row, connected: 0, state: 'serving' };
 }
 
-/** A gateway that watches this server. */
-interface Connection {
+/** Tells one instance from all others; none of the parts has a space in it. */
+function keyOf({ spiffeId, address, instance }: GatewayInstance): string {
+  return `${spiffeId} ${address} ${instance}`;
+}
+
+/** An instance that watches this server, or did so just now. */
+interface Connection extends GatewayInstance {
   /** Its streams: a new one may come before the old one is known to be gone. */
   count: number;
   state: GatewayState;
-  readonly pace: ReportPace;
+  /** It has come since it was written last. */
+  isNew: boolean;
+  isUnwritten: boolean;
+  /** Waits for its pace, or its turn. */
+  writing: Promise<void> | undefined;
+  later: Timer | undefined;
+  readonly changes: ChangePace;
+  readonly reports: ReportPace;
 }
 
-/** What a gateway said is left as it is where it is not given. */
-type GatewayRow = Omit<Row, 'reported' | 'findings' | 'state'> &
-  Partial<Pick<Row, 'reported' | 'findings'>> & { readonly state: GatewayState };
-type Row = ResourcesTables['resources_gateways'];
-
-/** True when the report changed something. */
-async function writeReport(trx: Kysely<ResourcesTables>, row: GatewayRow): Promise<boolean> {
-  const before = await trx
-    .selectFrom('resources_gateways')
-    .selectAll()
-    .where('spiffe_id', '=', row.spiffe_id)
-    .where('address', '=', row.address)
-    .executeTakeFirst();
-  if (!before) {
-    if (row.connected === 0) return false;
-    await makeRoom(trx, row.since_ms);
-    await trx.insertInto('resources_gateways').values(row).execute();
-    return true;
-  }
-  if (row.connected === 0 && before.owner !== row.owner) return false;
-  const isUnsaid = row.reported === null && before.reported !== null;
-  const isNew = row.connected !== before.connected || row.owner !== before.owner;
-  if (!isNew && !isUnsaid && row.state === before.state) return false;
-  // Moving to another server is no interruption worth a new date.
-  const since_ms = row.connected === before.connected ? before.since_ms : row.since_ms;
-  await trx
-    .updateTable('resources_gateways')
-    .set({ ...row, since_ms })
-    .where('spiffe_id', '=', row.spiffe_id)
-    .where('address', '=', row.address)
-    .execute();
-  return true;
+function createConnection(gateway: GatewayInstance): Connection {
+  return {
+    ...gateway,
+    ...{ count: 0, state: 'serving', isNew: false, isUnwritten: false, writing: undefined, later: undefined },
+    ...{ changes: createChangePace(INSTANCE_PACE), reports: createReportPace() },
+  };
 }
 
-/**
- * Forgets gateways that left long ago, and those that left first when there are too many: each may advertise any address, and a new one must
- * not be kept out by what restarts at other addresses have left behind. Refused is one too many of those that are there.
- */
-async function makeRoom(trx: Kysely<ResourcesTables>, nowMs: number): Promise<void> {
-  await trx
-    .deleteFrom('resources_gateways')
-    .where('connected', '=', 0)
-    .where('since_ms', '<', nowMs - FORGET_AFTER_MS)
-    .execute();
-  const { count } = await trx
-    .selectFrom('resources_gateways')
-    .select((select) => select.fn.countAll<number>().as('count'))
-    .executeTakeFirstOrThrow();
-  if (count < GATEWAYS_MAX) return;
-  const left = await trx
-    .selectFrom('resources_gateways')
-    .select('since_ms')
-    .where('connected', '=', 0)
-    .orderBy('since_ms')
-    .limit(FORGOTTEN_AT_ONCE)
-    .execute();
-  const last = left.at(-1);
-  if (last === undefined)
-    throw new ResourcesError('ERR_RESOURCES_LIMIT', `${count} gateways are connected, allowed are ${GATEWAYS_MAX}`);
-  await trx
-    .deleteFrom('resources_gateways')
-    .where('connected', '=', 0)
-    .where('since_ms', '<=', last.since_ms)
-    .execute();
+/** How fast changes of one gateway, or of one identity, are written. */
+interface ChangePace {
+  /** In how many milliseconds the next one may be. */
+  next(nowMs: number): number;
+}
+
+function createChangePace({ atOnce, everyMs }: { atOnce: number; everyMs: number }): ChangePace {
+  let [left, atMs] = [atOnce, 0];
+  return {
+    next(nowMs) {
+      left = Math.min(atOnce, left + (nowMs - atMs) / everyMs) - 1;
+      atMs = nowMs;
+      return Math.max(0, -left * everyMs);
+    },
+  };
+}
+
+/** For the log: its instance is not for others to know. */
+function whoIs({ spiffeId, address }: GatewayInstance) {
+  return { spiffeId, address };
+}
+
+/** One process may speak as another where both have one SPIFFE ID: who reads the log can give each its own. */
+function sharedBy(one: GatewayInstance, others: number) {
+  return {
+    ...whoIs(one),
+    others,
+    next: 'give each gateway an entry of its own, unless one was killed and started again just now',
+  };
 }
 
 function checkAddress(address: string): void {
@@ -159,8 +215,13 @@ function checkAddress(address: string): void {
   throw new ResourcesError('ERR_RESOURCES_ADDRESS', 'a gateway advertises an address that is no host:port');
 }
 
-const GATEWAYS_MAX = 10_000;
-/** So that not each new one looks for room. */
-const FORGOTTEN_AT_ONCE = 100;
-const FORGET_AFTER_MS = 30 * 86_400_000;
+/** One starts, serves, leaves and is gone, and is there again. */
+const INSTANCE_PACE = { atOnce: 6, everyMs: 2_500 };
+/** A hundred gateways may come at once. */
+const IDENTITY_PACE = { atOnce: 200, everyMs: 50 };
+/** As many as there may be gateways. */
+const IDENTITIES_MAX = 10_000;
+/** By then its pace is as new. */
+const FORGOTTEN_MS = INSTANCE_PACE.atOnce * INSTANCE_PACE.everyMs;
+const RETRY_MS = 5_000;
 const REPORTS_WAITING_MAX = 10_000;

@@ -2,9 +2,10 @@ import type { GatewayFinding, GatewayReport } from '../model/index.ts';
 import type { Clock } from '../std/index.ts';
 import type { Store } from '../store/index.ts';
 import { ResourcesError } from './errors.ts';
+import { presentOf } from './gateway-rows.ts';
 import type { ResourcesTables } from './migrations.ts';
 import { compareText } from './plan.ts';
-import type { ReportedGateway, Resources } from './types.ts';
+import type { GatewayInstance, ReportedGateway, Resources } from './types.ts';
 
 /**
  * What gateways say of what they were given. It lies with each gateway in the store, so that any server can tell it; it is not among what
@@ -12,13 +13,13 @@ import type { ReportedGateway, Resources } from './types.ts';
  */
 export function createGatewayReports(deps: { store: Store; clock: Clock }): {
   /** Keeps it, if `pace` of the gateway's connection allows. */
-  keep(gateway: { spiffeId: string; address: string }, report: GatewayReport, pace: ReportPace): Promise<void>;
+  keep(gateway: GatewayInstance, report: GatewayReport, pace: ReportPace): Promise<void>;
   all: Resources['reportedGateways'];
 } {
   const { store, clock } = deps;
   const db = store.db<ResourcesTables>();
   return {
-    async keep({ spiffeId, address }, { revision, findings }, pace) {
+    async keep({ spiffeId, address, instance }, { revision, findings }, pace) {
       if (!pace.allows(clock.monotonicMs()))
         throw new ResourcesError(
           'ERR_RESOURCES_REPORTS',
@@ -31,6 +32,7 @@ export function createGatewayReports(deps: { store: Store; clock: Clock }): {
             .set({ reported: revision, findings: findings.length === 0 ? null : JSON.stringify(findings) })
             .where('spiffe_id', '=', spiffeId)
             .where('address', '=', address)
+            .where('instance', '=', instance)
             .execute();
         },
         { order: 'resources.gateways' },
@@ -39,24 +41,27 @@ export function createGatewayReports(deps: { store: Store; clock: Clock }): {
     async all() {
       const rows = await db
         .selectFrom('resources_gateways')
-        .select(['spiffe_id', 'address', 'connected', 'since_ms', 'reported', 'state'])
+        .select(['spiffe_id', 'address', 'instance', 'connected', 'since_ms', 'reported', 'state'])
         .select((select) => select.fn<number | null>('length', ['findings']).as('size'))
+        .orderBy('instance')
         .execute();
       const told = await db
         .selectFrom('resources_gateways')
-        .select(['spiffe_id', 'address', 'findings'])
+        .select(['spiffe_id', 'address', 'instance', 'findings'])
         .where('connected', '=', 1)
         .where('findings', 'is not', null)
         .orderBy('spiffe_id')
         .orderBy('address')
+        .orderBy('instance')
         .limit(GATEWAYS_TOLD_MAX)
         .execute();
       const findingsOf = new Map(
-        told.map((row) => [`${row.spiffe_id} ${row.address}`, JSON.parse(row.findings ?? '[]') as GatewayFinding[]]), // As written above.
+        told.map((row) => [keyOf(row), JSON.parse(row.findings ?? '[]') as GatewayFinding[]]), // As written above.
       );
-      const gateways = rows.map((row): ReportedGateway => {
+      const present = presentOf(rows).flatMap((instances) => [...instances]);
+      const gateways = present.map((row): ReportedGateway => {
         const isConnected = row.connected === 1;
-        const findings = findingsOf.get(`${row.spiffe_id} ${row.address}`);
+        const findings = findingsOf.get(keyOf(row));
         return {
           ...{ spiffeId: row.spiffe_id, address: row.address, connected: isConnected, sinceMs: row.since_ms },
           state: row.state,
@@ -70,6 +75,10 @@ export function createGatewayReports(deps: { store: Store; clock: Clock }): {
       return gateways.sort((a, b) => compareText(a.spiffeId, b.spiffeId) || compareText(a.address, b.address));
     },
   };
+}
+
+function keyOf({ spiffe_id, address, instance }: { spiffe_id: string; address: string; instance: string }): string {
+  return `${spiffe_id} ${address} ${instance}`;
 }
 
 /** How often one gateway may report: each report is a write to the store. */

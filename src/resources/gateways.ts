@@ -4,6 +4,7 @@ import type { Store } from '../store/index.ts';
 import { createGatewayConnections, type Write } from './gateway-connections.ts';
 import { createGatewayOwners } from './gateway-owners.ts';
 import { createGatewayReports } from './gateway-reports.ts';
+import { presentOf, viewOf } from './gateway-rows.ts';
 import { createLiveView, type LiveView } from './live-view.ts';
 import type { ResourcesTables } from './migrations.ts';
 import { compareText } from './plan.ts';
@@ -20,7 +21,7 @@ export interface Gateways extends Service {
 }
 
 /**
- * Creates {@link Gateways}. A row belongs to the server that reported the gateway connected last: the late farewell of another, which it left
+ * Creates {@link Gateways}. A row is of one instance, and belongs to the server that reported it connected last: the late farewell of another, which it left
  * for this one, changes nothing.
  */
 export function createGateways(deps: { store: Store; clock: Clock; random: Random; log: Log }): Gateways {
@@ -35,7 +36,7 @@ export function createGateways(deps: { store: Store; clock: Clock; random: Rando
   });
   const reports = createGatewayReports(deps);
   const write = createWrite(store, view);
-  const connections = createGatewayConnections({ clock, owner, write, keep: reports.keep });
+  const connections = createGatewayConnections({ ...deps, owner, write, keep: reports.keep });
   const owners = createGatewayOwners({ ...deps, owner, write, reassert: connections.reassert });
   let expiry: Timer | undefined;
   /**
@@ -69,6 +70,7 @@ export function createGateways(deps: { store: Store; clock: Clock; random: Rando
     },
     async stop() {
       expiry?.cancel();
+      connections.stop();
       await owners.stop();
       await view.stop();
     },
@@ -121,11 +123,12 @@ async function readGateways(db: Kysely<ResourcesTables>): Promise<Known> {
     .select(['resources_state.revision', 'spiffe_id', 'address', 'connected', 'since_ms', 'state'])
     .where('resources_state.id', '=', GATEWAYS_STATE)
     .execute();
-  const gateways: GatewayView[] = [];
-  for (const { spiffe_id, address, connected, since_ms, state } of rows) {
-    if (spiffe_id === null || address === null || since_ms === null || state === null) continue;
-    gateways.push({ spiffeId: spiffe_id, address, connected: connected === 1, sinceMs: since_ms, state });
-  }
+  const instances = rows.flatMap(({ spiffe_id, address, connected, since_ms, state }) =>
+    spiffe_id === null || address === null || connected === null || since_ms === null || state === null
+      ? []
+      : [{ spiffe_id, address, connected, since_ms, state }],
+  );
+  const gateways = presentOf(instances).map(viewOf);
   gateways.sort((a, b) => compareText(a.spiffeId, b.spiffeId) || compareText(a.address, b.address));
   return { revision: rows[0]?.revision ?? 0, gateways };
 }

@@ -11,6 +11,7 @@ export { lineDifferences } from './text-difference.ts';
 export type {
   ApplyOptions,
   Change,
+  GatewayInstance,
   GatewayView,
   Plan,
   Problem,

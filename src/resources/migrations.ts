@@ -62,6 +62,45 @@ export const resourcesMigrations: readonly Migration[] = [
         .execute();
     },
   },
+  {
+    name: '0005-resources-gateway-instances',
+    async up(db) {
+      // Of SQLite's tables the key can not be changed.
+      await db.schema
+        .createTable('resources_gateways_next')
+        .addColumn('spiffe_id', 'text', (column) => column.notNull())
+        .addColumn('address', 'text', (column) => column.notNull())
+        // What servers and gateways write that know nothing of instances.
+        .addColumn('instance', 'text', (column) => column.notNull().defaultTo(''))
+        .addColumn('connected', 'integer', (column) => column.notNull())
+        .addColumn('since_ms', 'bigint', (column) => column.notNull())
+        .addColumn('owner', 'text', (column) => column.notNull())
+        .addColumn('reported', 'bigint')
+        .addColumn('findings', 'text')
+        .addColumn('state', 'text', (column) => column.notNull().defaultTo('serving'))
+        .addPrimaryKeyConstraint('resources_gateways_instance_key', ['spiffe_id', 'address', 'instance'])
+        .execute();
+      const columns = [
+        'spiffe_id',
+        'address',
+        'connected',
+        'since_ms',
+        'owner',
+        'reported',
+        'findings',
+        'state',
+      ] as const;
+      // Made by these very migrations.
+      const tables = db as Kysely<ResourcesTables & { resources_gateways_next: ResourcesTables['resources_gateways'] }>;
+      await tables
+        .insertInto('resources_gateways_next')
+        .columns(columns)
+        .expression(tables.selectFrom('resources_gateways').select(columns))
+        .execute();
+      await db.schema.dropTable('resources_gateways').execute();
+      await db.schema.alterTable('resources_gateways_next').renameTo('resources_gateways').execute();
+    },
+  },
 ];
 
 /** The tables, as kysely sees them. */
@@ -71,11 +110,13 @@ export interface ResourcesTables {
   resources_state: { id: number; revision: number };
   /**
    * `owner`: which server says that it is connected. `reported` and `findings`: the revision that the gateway said it took last, and, as JSON,
-   * what it finds wrong with that; null before it has said so, or where there is nothing.
+   * what it finds wrong with that; null before it has said so, or where there is nothing. Of instances that are gone one is left at each address
+   * where none is connected.
    */
   resources_gateways: {
     spiffe_id: string;
     address: string;
+    instance: Generated<string>;
     connected: number;
     since_ms: number;
     owner: string;

@@ -138,6 +138,24 @@ describe('several servers on one database', () => {
     expect(await looks.reportedGateways()).toMatchObject([{ report: undefined }]);
   });
 
+  it('live on when they were only paused, and find no room for a gateway any more', async () => {
+    const paused = await startServer('paused');
+    await paused.reportGateway({ spiffeId: GATEWAY, address: 'gw:1', connected: true });
+    await paused.reportGateway({ spiffeId: `${GATEWAY}/2`, address: 'gw:2', connected: true });
+    await postgres.query(
+      `delete from resources_servers; delete from resources_gateways;
+       insert into resources_gateways (spiffe_id, address, instance, connected, since_ms, owner)
+       select '${GATEWAY}', 'gw:3', n::text, 1, 1, 'other' from generate_series(1, 1000) as n`,
+    );
+    await clock.advance(30_000);
+    await eventually(
+      'it lives',
+      async () => (await postgres.query('select owner from resources_servers')).length === 1,
+    );
+    const rows = await postgres.query("select address from resources_gateways where owner <> 'other'");
+    expect(rows).toEqual([{ address: 'gw:2' }]);
+  });
+
   it('have their gateways back when they were only paused', async () => {
     const [paused, looks] = await Promise.all([startServer('paused'), startServer('looks')]);
     await paused.reportGateway({ spiffeId: GATEWAY, address: 'gw:1', connected: true });

@@ -38,19 +38,28 @@ export type Plan =
   | { readonly ok: true; readonly changes: readonly Change[]; readonly revision: number }
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
-/** A gateway that was seen. Times in epoch milliseconds. */
+/** One gateway, among those that have or claim its SPIFFE ID and address. */
+export interface GatewayInstance {
+  readonly spiffeId: string;
+  /** Where agents reach it: `host:port`. */
+  readonly address: string;
+  /** What it calls itself, so that nobody else can speak for it; empty: nothing. */
+  readonly instance: string;
+}
+
+/** A gateway that was seen: all its instances. Times in epoch milliseconds. */
 export interface GatewayView {
   readonly spiffeId: string;
   /** Where agents reach it: `host:port`. */
   readonly address: string;
   readonly connected: boolean;
-  /** What it said of itself last: while it is connected and serves, agents are told of it. */
+  /** What it said of itself last, or that one serves where several are connected: then agents are told of it. */
   readonly state: GatewayState;
   /** Since when it is connected, or not. */
   readonly sinceMs: number;
 }
 
-/** A gateway with what it said last. */
+/** One instance with what it said last. */
 export interface ReportedGateway extends GatewayView {
   /** Undefined when it has said nothing since it connected, or is not connected. */
   readonly report: GatewayReport | undefined;
@@ -95,15 +104,21 @@ export interface Resources {
   snapshot(): Snapshot;
   /** Calls `listener` after each change, on every server. Returns the way to stop. */
   onChange(listener: (snapshot: Snapshot) => void): () => void;
-  /** Notes that a gateway connected to this server, in which state (it serves when that is not given), or left it. */
-  reportGateway(report: { spiffeId: string; address: string; connected: boolean; state?: GatewayState }): Promise<void>;
+  /**
+   * Notes that a gateway connected to this server, in which state (it serves when that is not given), or left it. One that does so again and
+   * again is noted at its own pace, as it is by then.
+   * @throws ResourcesError ERR_RESOURCES_ADDRESS, ERR_RESOURCES_LIMIT; StoreError
+   */
+  reportGateway(
+    report: Omit<GatewayInstance, 'instance'> & { instance?: string; connected: boolean; state?: GatewayState },
+  ): Promise<void>;
   /**
    * Keeps what a gateway says that is connected to this server, in place of what it said before. Of a new state all servers have been told
-   * when it resolves.
+   * when it resolves, which is at the gateway's own pace.
    * @throws ResourcesError ERR_RESOURCES_GATEWAY, ERR_RESOURCES_REPORTS; StoreError
    */
-  keepReport(gateway: { spiffeId: string; address: string }, report: GatewayReport): Promise<void>;
-  /** All gateways seen and what they said, on any server, as the database has them. */
+  keepReport(gateway: Omit<GatewayInstance, 'instance'> & { instance?: string }, report: GatewayReport): Promise<void>;
+  /** All gateways seen and what they said, on any server, as the database has them: each instance that is connected. */
   reportedGateways(): Promise<readonly ReportedGateway[]>;
   /** All gateways seen, ordered by SPIFFE ID and address, from memory. */
   gateways(): readonly GatewayView[];

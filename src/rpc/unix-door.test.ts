@@ -1,5 +1,16 @@
 import { execFileSync } from 'node:child_process';
-import { closeSync, existsSync, lstatSync, mkdtempSync, openSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -46,7 +57,7 @@ function whoAnswers(at = path): Promise<string> {
 describe('a door', () => {
   it('is found by nobody before it is placed, and then has its mode and leaves nothing beside', async () => {
     const door = await open('one');
-    expect(readdirSync(folder)).toEqual([expect.stringMatching(/^\.\w{6}$/)]);
+    expect(readdirSync(folder)).toEqual([expect.stringMatching(/^\.~\w{6}$/)]);
     await door.place();
     expect(lstatSync(path).mode & 0o777).toBe(0o660);
     expect(readdirSync(folder)).toEqual(['agent.sock']);
@@ -159,7 +170,7 @@ describe('a door', () => {
   });
 
   it('fits the system wherever its path does', async () => {
-    for (const name of ['s'.repeat(40), 'sp.sock']) {
+    for (const name of ['s'.repeat(40), 'spi.sock']) {
       const deep = join(folder, 'd'.repeat(107 - `${folder}//${name}`.length));
       execFileSync('mkdir', [deep]);
       const at = join(deep, name);
@@ -170,21 +181,31 @@ describe('a door', () => {
       door.close();
       rmSync(deep, { recursive: true });
     }
-    const deeper = join(folder, 'd'.repeat(100 - `${folder}/`.length));
+    const deeper = join(folder, 'd'.repeat(99 - `${folder}/`.length));
     execFileSync('mkdir', [deeper]);
     const refused = { code: 'ERR_RPC_SOCKET_UNSAFE', message: expect.stringMatching(/needs 108 bytes, .* allows 107/) };
     await expect(open('short', join(deeper, 's'))).rejects.toMatchObject(refused);
   });
 
   it('clears away what one that was killed has left beside, and nothing else', async () => {
-    killedAt(join(folder, '.0a1B2c'));
+    killedAt(join(folder, '.~0a1B2c'));
     killedAt(join(folder, 'other.sock'));
+    killedAt(join(folder, '.docker'));
+    mkdirSync(join(folder, '.~0a1B2d'));
+    const others = ['.txt', '.config', '.~full00', '.~link00', '.~file00', '.docker', 'other.sock'];
     writeFileSync(join(folder, '.txt'), 'mine');
+    mkdirSync(join(folder, '.config'));
+    mkdirSync(join(folder, '.~full00'));
+    writeFileSync(join(folder, '.~full00', 'mine'), '');
+    symlinkSync(join(folder, '.config'), join(folder, '.~link00'));
+    writeFileSync(join(folder, '.~file00'), 'mine');
     const waiting = await open('waiting');
-    const beside = readdirSync(folder).filter((name) => name.startsWith('.') && !['.txt', '.0a1B2c'].includes(name));
-    await open('one');
-    expect(readdirSync(folder)).toEqual(expect.arrayContaining(['.txt', 'other.sock', ...beside]));
-    expect(existsSync(join(folder, '.0a1B2c'))).toBe(false);
+    const beside = readdirSync(folder).filter((name) => !others.includes(name));
+    expect(beside).toHaveLength(1);
+    const one = await open('one');
+    expect(readdirSync(folder)).toEqual(expect.arrayContaining([...others, ...beside]));
+    one.close();
+    expect(readdirSync(folder)).toHaveLength(others.length + 1);
     await waiting.place();
     expect(await whoAnswers()).toBe('waiting');
   });

@@ -95,8 +95,8 @@ export async function openUnixDoor(options: {
 async function listenBeside(server: Server, path: string, mode: number): Promise<string> {
   try {
     // Nobody else ever has the same, in other process namespaces neither: Node will remove that name when this one is closed.
-    const beside = mkdtempSync(`${dirname(path)}/.`);
-    rmdirSync(beside);
+    const beside = mkdtempSync(`${dirname(path)}/${BESIDE_START}`);
+    removeFolder(beside);
     await listen(server, beside, mode);
     return beside;
   } catch (cause) {
@@ -121,14 +121,25 @@ function listen(server: Server, path: string, mode: number): Promise<void> {
   });
 }
 
-/** Sockets of names as {@link listenBeside} makes them that nobody listens on. */
+/** What has a name as {@link listenBeside} makes them, and serves nobody: a folder is there for the moment before its name is given to a socket. */
 async function removeLeftOver(folder: string): Promise<void> {
   const uid = process.getuid?.();
   for (const name of readdirSync(folder)) {
     if (!BESIDE_NAME.test(name)) continue;
     const path = join(folder, name);
     const stat = statOf(path);
-    if (stat?.isSocket() && stat.uid === uid && !(await someoneListens(path))) remove(path);
+    if (stat?.uid !== uid) continue;
+    if (stat?.isDirectory()) removeFolder(path);
+    else if (stat?.isSocket() && !(await someoneListens(path))) remove(path);
+  }
+}
+
+/** Whoever made it does the same and may be quicker, and one with something in it is not ours; of a name that stays taken, listening tells. */
+function removeFolder(path: string): void {
+  try {
+    rmdirSync(path);
+  } catch {
+    // As said above.
   }
 }
 
@@ -231,9 +242,10 @@ function isSame(one: Stats, other: Stats | undefined): boolean {
 
 /** sockaddr_un on Linux has 108 bytes, the last of them zero. */
 const PATH_BYTES_MAX = 107;
-/** What the name is made under until it is placed: shorter than most. */
-const BESIDE_EXAMPLE = '.Ab12Cd';
-const BESIDE_NAME = /^\.[0-9A-Za-z]{6}$/;
+/** Of the name that it is made under until it is placed: shorter than most, and nobody else's, as `.config` would be. */
+const BESIDE_START = '.~';
+const BESIDE_EXAMPLE = `${BESIDE_START}Ab12Cd`;
+const BESIDE_NAME = /^\.~[0-9A-Za-z]{6}$/;
 const LOOK_MS = 250;
 const QUIET_LOOKS = 4;
 /** Ten seconds. */

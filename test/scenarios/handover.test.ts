@@ -268,6 +268,65 @@ describe('an agent that takes over', () => {
     expect(await servingPid()).toBe(before);
   });
 
+  it('finds out that it may no more when it was stopped as it was told to take the doors: exactly one serves, at any time', async () => {
+    const before = await servingPid();
+    const logs = () => stack.roles.agent.logs();
+    const stopped = await stopAtGo();
+    const replaced = replace([]);
+    const pid = await stopped.pid;
+    try {
+      await eventually('the one before goes on', () => logs().includes(`"agent.handover.silent","successor":${pid}`));
+      // The port of /ready is held by the one that is stopped; workloads have theirs.
+      expect(Number(fs.readFileSync(stack.folder.agentPid, 'latin1'))).toBe(before);
+      await select();
+      expect(await replace()).toMatchObject({
+        code: 69,
+        said: expect.stringContaining(`process ${pid} was to take over from it and is silent: end that process`),
+      });
+    } finally {
+      process.kill(pid, 'SIGCONT');
+      stopped.close();
+    }
+    expect(await replaced).toMatchObject({ code: 69, said: expect.stringContaining('this agent goes on') });
+    expect(await servingPid()).toBe(before);
+    expect(await replace()).toMatchObject({ code: 0 });
+    expect(await servingPid()).not.toBe(before);
+  });
+
+  /** Stands between the agent that runs and its successor, which it stops before it hears that it may take the doors. */
+  async function stopAtGo() {
+    const real = `${asked()}.real`;
+    fs.renameSync(asked(), real);
+    const pid = Promise.withResolvers<number>();
+    const between = net.createServer((successor) => {
+      const agent = net.connect(real);
+      const [heard, said] = [lines(successor), lines(agent)];
+      const pass = async (next: () => Promise<unknown>, to: net.Socket) => {
+        for (;;) {
+          const message = JSON.stringify(await next());
+          if (message.includes('"go"')) process.kill(await pid.promise, 'SIGSTOP');
+          if (message.includes('"want"')) pid.resolve(JSON.parse(message).pid);
+          to.write(`${message}\n`);
+        }
+      };
+      for (const [next, to] of [
+        [heard, agent],
+        [said, successor],
+      ] as const)
+        void pass(next, to).catch(() => to.end());
+    });
+    // Closing it takes the name away that it was made under.
+    const made = `${asked()}.between`;
+    await new Promise<void>((resolve) => between.listen(made, resolve));
+    fs.chmodSync(made, 0o666);
+    fs.renameSync(made, asked());
+    const close = () => {
+      between.close();
+      fs.rmSync(real);
+    };
+    return { pid: pid.promise, close };
+  }
+
   it.each([
     'successor',
     'predecessor',

@@ -41,6 +41,8 @@ describe('what a refusal asks of the agent', () => {
     const refused = Object.assign(new Error('connect'), { code: 'ECONNREFUSED' });
     expect(isUnreachable(new RpcError(Code.UNAVAILABLE, '', { cause: refused }))).toBe(true);
     expect(isUnreachable(new RpcError(Code.UNAVAILABLE, 'overloaded'))).toBe(false);
+    const crowdedOut = Object.assign(new Error('read'), { code: 'ECONNRESET' });
+    expect(isUnreachable(new RpcError(Code.UNAVAILABLE, '', { cause: crowdedOut }))).toBe(false);
     const impostor = new AgentError('ERR_AGENT_SERVER_IDENTITY', 'another');
     expect(isUnreachable(new RpcError(Code.UNAVAILABLE, '', { cause: impostor }))).toBe(false);
     expect(isUnreachable(new RpcError(Code.INTERNAL, '', { cause: refused }))).toBe(false);

@@ -43,7 +43,7 @@ export function judgeRefusal(error: unknown): Refusal {
 
 /**
  * True when nothing answered at the server's address, so that a connection which opens means that it may be back. A server that
- * answers and refuses, or is not the one it should be, is there already.
+ * answers and refuses, or is not the one it should be, is there already; so is one that resets connections because too many come at once.
  */
 export function isUnreachable(error: unknown): boolean {
   if (!(error instanceof RpcError) || error.code !== Code.UNAVAILABLE) return false;
@@ -60,7 +60,6 @@ function reasonOf(bytes: Uint8Array): number {
 
 const UNREACHABLE_CODES: ReadonlySet<string> = new Set([
   'ECONNREFUSED',
-  'ECONNRESET',
   'EHOSTUNREACH',
   'ENETUNREACH',
   'ENOTFOUND',

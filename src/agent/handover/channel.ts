@@ -7,8 +7,12 @@ export interface Channel {
   send(message: Message): void;
   /** The next message; undefined when the other side has gone. Rejects when none comes in time, or something that is none. */
   next(withinMs?: number): Promise<Message | undefined>;
+  /** One has come that was not asked for yet. */
+  hasMore(): boolean;
   /** The other side has gone. */
   isOver(): boolean;
+  /** Once it has; what it says until then is of no account. */
+  over(): Promise<void>;
   close(): void;
 }
 
@@ -18,8 +22,10 @@ export function createChannel(socket: Socket, clock: Clock): Channel {
   let text = '';
   let isOver = false;
   let wake = () => {};
+  const ended = Promise.withResolvers<void>();
   const over = () => {
     isOver = true;
+    ended.resolve();
     wake();
   };
   socket.setEncoding('utf8');
@@ -43,13 +49,12 @@ export function createChannel(socket: Socket, clock: Clock): Channel {
     },
     async next(withinMs) {
       let isLate = false;
-      const late =
-        withinMs === undefined
-          ? undefined
-          : clock.after(withinMs, () => {
-              isLate = true;
-              wake();
-            });
+      const beLate = () => {
+        isLate = true;
+        wake();
+      };
+      // Where this process was held up, what came meanwhile is heard of before it counts as late.
+      let late = withinMs === undefined ? undefined : clock.after(withinMs, () => (late = clock.after(0, beLate)));
       try {
         for (;;) {
           const message = messages.shift();
@@ -64,7 +69,9 @@ export function createChannel(socket: Socket, clock: Clock): Channel {
         late?.cancel();
       }
     },
+    hasMore: () => messages.length > 0,
     isOver: () => isOver,
+    over: () => ended.promise,
     close: () => void socket.end(() => socket.destroy()),
   };
 }

@@ -1,4 +1,4 @@
-import { type Clock, type Log, messageOf } from '../../std/index.ts';
+import { type Log, messageOf } from '../../std/index.ts';
 import type { Channel } from './channel.ts';
 import { HANDOVER_VERSION, type Message } from './messages.ts';
 
@@ -8,8 +8,10 @@ export interface Incumbent {
   isServing(): boolean;
   /** Stops whatever writes its data folder, or is there once on a machine; workloads are served on. */
   pause(): Promise<{ readonly isReady: boolean; readonly doors: readonly string[] }>;
-  /** Goes on after a pause: the successor came to nothing. */
+  /** Goes on after a pause: the successor came to nothing. Never rejects. */
   resume(): Promise<void>;
+  /** Has its doors again, those that a successor has taken which was told that it may no more. Never rejects. */
+  retake(): Promise<void>;
   /** A successor has its doors: it is there for those it serves, and for nothing else. */
   leave(successor: { readonly pid: number; readonly release: string }): void;
 }
@@ -26,14 +28,17 @@ export interface Handover {
 
 /** Creates a {@link Handover}. One successor at a time: until it has the doors the agent can go on as if nobody had asked, whatever becomes of it. */
 export function createHandover(deps: {
-  clock: Clock;
   log: Log;
   own: { readonly pid: number; readonly release: string; readonly trustDomain: string };
   incumbent: Incumbent;
 }): Handover {
-  const { clock, log, own, incumbent } = deps;
+  const { log, own, incumbent } = deps;
   const open = new Set<Channel>();
   let successor: number | undefined;
+  /** It was told to take the doors, and did not say since what became of it. */
+  let mayTake = false;
+  /** For too long. */
+  let isSilent = false;
   /** Resolves when it is plain who has the doors. */
   let taking = Promise.withResolvers<void>();
   taking.resolve();
@@ -42,6 +47,7 @@ export function createHandover(deps: {
   const refusalOf = (want: Extract<Message, { say: 'want' }>): string | undefined => {
     if (want.version !== HANDOVER_VERSION) return `this agent (release ${own.release}) speaks another version of it`;
     if (want.trustDomain !== own.trustDomain) return `this agent is of trust domain ${own.trustDomain}`;
+    if (isSilent) return `process ${successor} was to take over from it and is silent: end that process`;
     if (successor !== undefined) return `process ${successor} is taking over from it already`;
     return incumbent.isServing() ? undefined : 'it is starting or stopping';
   };
@@ -51,13 +57,13 @@ export function createHandover(deps: {
     const answer = await channel.next(READY_MS_MAX);
     if (answer?.say === 'failed') return answer.why;
     if (answer?.say !== 'ready') return 'it ended before it was ready';
-    // It takes door after door, and only it knows how far it is: from here on its word or its end counts, not the time.
     taking = Promise.withResolvers();
     channel.send({ say: 'go' });
-    const late = clock.after(TAKE_MS, () => log.warn('agent.handover.slow', { successor, next: 'end that process' }));
-    const done = await channel.next().finally(() => late.cancel());
-    if (done?.say === 'taken') return undefined;
-    return done?.say === 'failed' ? done.why : 'it ended while it took the doors';
+    mayTake = true;
+    const done = await channel.next(TAKE_MS_MAX);
+    const why = done === undefined ? 'it ended while it took the doors' : whyNot(done);
+    mayTake = why === NOT_UNDERSTOOD;
+    return why;
   };
 
   const answer = async (channel: Channel): Promise<void> => {
@@ -76,10 +82,17 @@ export function createHandover(deps: {
     }
     log.error('agent.handover.failed', { successor: pid, problem: why, next: 'this agent goes on' });
     channel.send({ say: 'refused', why: `this agent goes on: ${why}` });
-    await incumbent.resume().finally(() => {
-      successor = undefined;
-      taking.resolve();
-    });
+    await incumbent.resume();
+    taking.resolve();
+    if (mayTake) {
+      isSilent = true;
+      // It may be held up in the midst of taking the doors, and do that when it wakes up; then it hears that it may no more, and ends. Until then
+      // nobody else may take them, since those would be lost to it.
+      log.warn('agent.handover.silent', { successor: pid, next: `end process ${pid}` });
+      await channel.over();
+      await incumbent.retake();
+    }
+    [mayTake, isSilent, successor] = [false, false, undefined];
   };
   return {
     async answer(channel) {
@@ -101,11 +114,17 @@ export function createHandover(deps: {
   };
 }
 
+function whyNot(done: Message): string | undefined {
+  if (done.say === 'failed') return done.why;
+  return done.say === 'taken' ? undefined : NOT_UNDERSTOOD;
+}
+
+const NOT_UNDERSTOOD = 'what it says is not understood';
 /** Who is there at all says it at once. */
 const WANT_MS_MAX = 5_000;
 /** For a passphrase to be stretched and a full cache to be read, on a machine with much else to do. */
 const READY_MS_MAX = 60_000;
 /** A handful of renames. */
-const TAKE_MS = 10_000;
+const TAKE_MS_MAX = 10_000;
 /** A successor and some who look; each waits for little. */
 const CHANNELS_MAX = 16;

@@ -10,8 +10,8 @@ import type { Service } from '../../std/index.ts';
 import type { Agent, AgentConfig, AgentDeps } from '../index.ts';
 import { type FakeGateway, startFakeGateway } from '../testing/fake-gateway.ts';
 import { createHarness, type Harness, type X509Stream } from '../testing/harness.ts';
-import { type Channel, openChannel } from './channel.ts';
-import type { Message } from './messages.ts';
+import { type Channel, createChannel, openChannel } from './channel.ts';
+import { encodeMessage, type Message } from './messages.ts';
 import { handoverPath } from './take-over.ts';
 
 let h: Harness;
@@ -227,10 +227,13 @@ describe('a successor that comes to nothing', () => {
   /** All that the one that runs does besides serving goes on. */
   async function expectAsBefore(first: Agent): Promise<void> {
     await h.until(() => first.status().stage === 'serving');
-    const { syncs } = first.counters;
     h.server.entries.set('e2', { id: 'e2', path: '/second', selectors: ['unix:uid:1000'] });
-    h.server.changed();
-    await h.until(() => first.counters.syncs > syncs);
+    // Twice: the first to end may have been under way.
+    for (let round = 0; round < 2; round++) {
+      const { syncs } = first.counters;
+      h.server.changed();
+      await h.until(() => first.counters.syncs > syncs);
+    }
     await (await openSession()).say('served');
     expect((await openStream()).messages[0]?.svids.length).toBe(2);
     await h.pass(6_000);
@@ -268,6 +271,59 @@ describe('a successor that comes to nothing', () => {
     thief.close();
     channel.close();
     await expectAsBefore(first);
+  });
+
+  it('by its silence when it may take the doors: none but it may then, and what it takes when it wakes up is taken back', async () => {
+    const first = await startFirst();
+    const { channel, next } = await speak();
+    await next();
+    channel.send(WANT);
+    await next();
+    channel.send({ say: 'ready' });
+    expect(await next()).toEqual({ say: 'go' });
+    await h.pass(9_000);
+    expect(first.status().stage).toBe('paused');
+    await h.until(() => first.status().stage === 'serving');
+    expect(await next()).toMatchObject({ say: 'refused', why: expect.stringContaining('nothing for 10000 ms') });
+    await (await openSession()).say('served');
+    await expect(startNext()).rejects.toThrow(/process 4711 was to take over from it and is silent: end that process/);
+    const thief = await listenAt(doorOfTarget());
+    channel.send({ say: 'taken' });
+    await h.pass(1_000);
+    expect(first.status().stage).toBe('serving');
+    thief.close();
+    channel.close();
+    await h.until(() => existsSync(doorOfTarget()));
+    await expectAsBefore(first);
+  });
+
+  it('by what it says when it may take the doors: what it takes all the same is taken back', async () => {
+    const first = await startFirst();
+    const { channel, next } = await speak();
+    for (const message of [WANT, { say: 'ready' }, { say: 'ready' }] as const) {
+      await next();
+      channel.send(message);
+    }
+    expect(await next()).toMatchObject({ say: 'refused' });
+    await h.until(() => first.status().stage === 'serving');
+    (await listenAt(doorOfTarget())).close();
+    channel.close();
+    await h.until(() => existsSync(doorOfTarget()));
+    await expectAsBefore(first);
+  });
+
+  it('by its silence, and the other one is stopped meanwhile: nothing is left of it', async () => {
+    const first = await startFirst();
+    const { channel, next } = await speak();
+    for (const message of [WANT, { say: 'ready' }] as const) {
+      await next();
+      channel.send(message);
+    }
+    await h.until(() => first.status().stage === 'serving');
+    await h.run(first.stop());
+    expect([await next(), await next()]).toMatchObject([{ say: 'go' }, { say: 'refused' }]);
+    expect(await next()).toBeUndefined();
+    expect(existsSync(doorOfTarget())).toBe(false);
   });
 
   it('by its time: it is told that the other one goes on', async () => {
@@ -454,6 +510,68 @@ describe('the one before', () => {
       expect(existsSync(path)).toBe(true);
       other.close();
     }
+  });
+});
+
+describe('a successor that was held up when it was to take the doors', () => {
+  /** An agent that does as it is scripted; what it has at the door of the Workload API answers `old`. Resolves to what it hears. */
+  async function scripted(answers: Readonly<Partial<Record<Message['say'], readonly Message[]>>>): Promise<string[]> {
+    await h.run((await startFirst()).stop());
+    await listenAt(h.socketPath, (socket) => socket.end('old'));
+    const heard: string[] = [];
+    const hello: Message = { say: 'hello', version: 1, pid: 42, release: 'test' };
+    const paused: Message = { say: 'paused', isReady: false, doors: [path, h.socketPath] };
+    const said = { want: [paused], ...answers };
+    await listenAt(path, (socket) => {
+      const channel = createChannel(socket, h.clock);
+      channel.send(hello);
+      const hear = async () => {
+        for (;;) {
+          const message = await channel.next();
+          if (message === undefined) return;
+          heard.push(message.say);
+          // Of one write each is read with the one before it.
+          socket.write((said[message.say as keyof typeof said] ?? []).map(encodeMessage).join(''));
+        }
+      };
+      void hear();
+    });
+    return heard;
+  }
+  const whoAnswers = () =>
+    new Promise<string>((resolve) => {
+      const socket = connect(h.socketPath);
+      socket.on('data', (chunk) => resolve(chunk.toString()));
+      socket.on('error', (error) => resolve(error.message));
+    });
+  const refused: Message = { say: 'refused', why: 'this agent goes on: it says nothing for 10000 ms' };
+
+  it('touches none of them when the other one has gone on by then', async () => {
+    const heard = await scripted({ ready: [{ say: 'go' }, refused] });
+    await expect(startNext()).rejects.toThrow(/process 42.* does not hand over: this agent goes on/);
+    expect(await whoAnswers()).toBe('old');
+    expect(heard).toEqual(['want', 'ready', 'failed']);
+  });
+
+  it('ends, and writes nothing, when it finds out after it took them', async () => {
+    const heard = await scripted({ ready: [{ say: 'go' }], taken: [refused] });
+    const filesKept = () =>
+      readdirSync(h.config.dataDir).flatMap((name) =>
+        name.endsWith('.sock') ? [] : [[name, statSync(join(h.config.dataDir, name)).mtimeMs]],
+      );
+    const kept = filesKept();
+    await h.pass(2_000);
+    await expect(startNext()).rejects.toThrow(/process 42.* does not hand over: this agent goes on/);
+    expect(heard).toEqual(['want', 'ready', 'taken']);
+    expect(others.at(-1)?.status().stage).not.toBe('serving');
+    expect(filesKept()).toEqual(kept);
+  });
+
+  it('serves when the other one is held up in its turn, since that will hear of it first', async () => {
+    const heard = await scripted({ ready: [{ say: 'go' }] });
+    const next = await startNext();
+    expect(next.status().stage).toBe('serving');
+    expect(heard).toEqual(['want', 'ready', 'taken']);
   });
 });
 

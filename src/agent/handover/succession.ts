@@ -158,7 +158,7 @@ async function serve(
     if (how === 'gone') await doors.placeAll();
     else doors.takeAll();
     pidFile.write();
-    predecessor.taken();
+    await predecessor.taken();
     log.info('agent.handover.taken', { predecessor: predecessor.pid, how });
   }
   await work.begin();
@@ -204,9 +204,14 @@ function createIncumbent({ log, config, work }: SuccessionDeps, own: Own, left: 
     }
     own.stage = 'over';
   };
-  const resume = async (): Promise<void> => {
-    await own.doors?.retakeAll();
-    own.pidFile?.write(); // A successor may have come as far as that.
+  const retake = async (): Promise<void> => {
+    if (own.ended !== undefined) return; // It stops.
+    try {
+      await own.doors?.retakeAll();
+      own.pidFile?.write(); // A successor may have come as far as that.
+    } catch (error) {
+      log.error('agent.handover.not_resumed', { problem: messageOf(error) });
+    }
   };
   return {
     isServing: () => own.stage === 'serving' && own.ended === undefined,
@@ -216,9 +221,9 @@ function createIncumbent({ log, config, work }: SuccessionDeps, own: Own, left: 
       await own.alone.stop();
       return { isReady: work.isReady(), doors: own.doors?.paths() ?? [] };
     },
+    retake,
     async resume() {
-      if (own.ended !== undefined) return;
-      await resume().catch((error: unknown) => log.error('agent.handover.not_resumed', { problem: messageOf(error) }));
+      await retake();
       if (own.ended !== undefined) return; // It stops.
       work.resume();
       own.stage = 'serving';

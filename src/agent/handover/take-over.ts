@@ -24,7 +24,8 @@ export interface Predecessor {
    * nobody's. @throws AgentError ERR_AGENT_HANDOVER when it goes on
    */
   succeed(): Promise<'go' | 'gone'>;
-  taken(): void;
+  /** Resolves when it will not go on. @throws AgentError ERR_AGENT_HANDOVER when it does: this one took too long, and the doors are not its own */
+  taken(): Promise<void>;
   /** It has ended. */
   isGone(): boolean;
   /** Nothing comes of it, and nothing of its is held any more. */
@@ -98,11 +99,20 @@ function incumbency(
         ...{ pid: hello.pid, isReady, doors },
         async succeed() {
           channel.send({ say: 'ready' });
-          return (await expect('go', GO_MS_MAX)) === undefined ? 'gone' : 'go';
+          const go = await expect('go', GO_MS_MAX);
+          // A process that was held up hears both at once: that it may, and that it may no more.
+          if (go !== undefined && channel.hasMore()) await expect('go', 0);
+          return go === undefined ? 'gone' : 'go';
         },
-        taken() {
+        async taken() {
           channel.send({ say: 'taken' });
+          // It ends the talk when it has heard that. If it is held up, it will hear that before it finds that it has waited for too long.
+          const answer = await channel.next(LEFT_MS_MAX).catch(() => undefined);
           channel.close();
+          if (answer !== undefined)
+            throw refused(
+              `${who} does not hand over: ${answer.say === 'refused' ? answer.why : 'what it says is not understood'}`,
+            );
         },
         isGone: () => channel.isOver(),
         giveUp(why) {
@@ -126,3 +136,4 @@ const HELLO_MS_MAX = 5_000;
 /** A call to the server by which it proves its node is not cut off. */
 const PAUSE_MS_MAX = 45_000;
 const GO_MS_MAX = 10_000;
+const LEFT_MS_MAX = 10_000;

@@ -128,7 +128,7 @@ interface Rest {
 
 /** What to do after a failed sync: how long to rest, or to throw because there is nothing left to try. */
 function createFailures({ clock, random, log, attachment }: Deps) {
-  const backoff = createBackoff(random, { firstMs: FAIL_FIRST_MS, maxMs: FAIL_MAX_MS });
+  const backoff = createBackoff(random, { firstMs: FAIL_FIRST_MS, maxMs: FAIL_MAX_MS, leastMs: AWAY_SPACING_MS });
   let expelled = 0;
   let told: { problem: string; atMs: number } | undefined;
   /** Waits for a person who puts another proof in place: who has waited for that long is not to wait for a long pause to end, too. */
@@ -189,7 +189,8 @@ const SAFETY_POLL_MS = 60_000;
 const SPACING_MS = 20;
 const AWAY_SPACING_MS = 1_000;
 const FAIL_FIRST_MS = 5_000;
-const FAIL_MAX_MS = 240_000;
+/** Ten thousand agents that all fail ask 650 times a second, over connections that they have: a fifth of a core. New identities wait for no longer. */
+const FAIL_MAX_MS = 30_000;
 /** A proof that the server does not take, and one that is not there or can't be read. */
 const PROOF_CODES: ReadonlySet<string> = new Set(['ERR_AGENT_PROOF', 'ERR_ATTEST_CONFIG']);
 const PROOF_RETRY_MS = 27_000;

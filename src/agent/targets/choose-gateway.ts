@@ -6,12 +6,20 @@ export type GatewayPlace = TargetView['gateways'][number];
 
 /** In which order the gateways of a target are tried for a session. */
 export interface GatewayChoice {
-  /** Best first. */
-  order(target: TargetView): readonly GatewayPlace[];
+  /** For one session. */
+  order(target: TargetView): GatewayOrder;
   /** A session was taken there. */
   took(place: GatewayPlace): void;
   /** It could not be reached, did not answer in time, or takes nobody now. */
   missed(place: GatewayPlace): void;
+}
+
+/** The gateways of a target, as one session tries them. */
+export interface GatewayOrder {
+  /** Best first. */
+  readonly places: readonly GatewayPlace[];
+  /** The session has gone before it found out: what it alone was to try is for another one. */
+  giveBack(): void;
 }
 
 /**
@@ -20,13 +28,15 @@ export interface GatewayChoice {
  * time finds out whether it is back, so that a host that is silent holds up only that one.
  */
 export function createGatewayChoice({ clock, node }: { clock: Clock; node: () => string }): GatewayChoice {
-  /** From when on those that were missed may be tried again. */
-  const againAtMs = new Map<string, number>();
-  const leaveAlone = (key: string) => {
-    againAtMs.delete(key);
-    againAtMs.set(key, clock.monotonicMs() + LEFT_ALONE_MS);
+  const missed = new Map<string, Missed>();
+  const leaveAlone = (key: string, forMs: number): Missed => {
+    const nowMs = clock.monotonicMs();
+    const one = { sinceMs: nowMs, untilMs: nowMs + forMs };
+    missed.delete(key);
+    missed.set(key, one);
     // What was missed longest ago may be tried as if it had not been.
-    for (const oldest of againAtMs.keys()) if (againAtMs.size > MISSED_MAX) againAtMs.delete(oldest);
+    for (const oldest of missed.keys()) if (missed.size > MISSED_MAX) missed.delete(oldest);
+    return one;
   };
   return {
     order(target) {
@@ -34,17 +44,30 @@ export function createGatewayChoice({ clock, node }: { clock: Clock; node: () =>
       const rated = target.gateways.map((place) => {
         const key = keyOf(place);
         const weight = sha256(Buffer.from(`${node()}\n${target.name}\n${key}`)).toString('hex');
-        return { place, key, weight, isMissed: (againAtMs.get(key) ?? 0) > nowMs };
+        return { place, key, weight, isMissed: (missed.get(key)?.untilMs ?? 0) > nowMs };
       });
       rated.sort((a, b) => Number(a.isMissed) - Number(b.isMissed) || (a.weight < b.weight ? 1 : -1));
-      const [first] = rated;
+      const first = rated[0]?.key;
       // It is this session that finds out.
-      if (first !== undefined && againAtMs.has(first.key)) leaveAlone(first.key);
-      return rated.map(({ place }) => place);
+      const trial = first !== undefined && missed.has(first) ? leaveAlone(first, LEFT_ALONE_MS) : undefined;
+      return {
+        places: rated.map(({ place }) => place),
+        giveBack() {
+          if (first === undefined || trial === undefined || missed.get(first) !== trial) return;
+          const triedMs = clock.monotonicMs() - trial.sinceMs;
+          leaveAlone(first, Math.min(triedMs * LEFT_ALONE_TIMES, LEFT_ALONE_MS));
+        },
+      };
     },
-    took: (place) => void againAtMs.delete(keyOf(place)),
-    missed: (place) => leaveAlone(keyOf(place)),
+    took: (place) => void missed.delete(keyOf(place)),
+    missed: (place) => void leaveAlone(keyOf(place), LEFT_ALONE_MS),
   };
+}
+
+/** When it was missed, or is tried, and from when on it may be tried again. */
+interface Missed {
+  readonly sinceMs: number;
+  readonly untilMs: number;
 }
 
 /** Tells one gateway from all others. */
@@ -54,5 +77,7 @@ export function keyOf({ address, spiffeId }: GatewayPlace): string {
 
 /** A gateway is started again within some seconds; trying it once more costs one session a quarter of a second at most. */
 const LEFT_ALONE_MS = 5_000;
+/** As long as a session waited in vain: where a host is silent, clients whose patience is short must not all wait for it. */
+const LEFT_ALONE_TIMES = 20;
 /** More than a node is ever told of. */
 const MISSED_MAX = 1_000;

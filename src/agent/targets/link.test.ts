@@ -119,6 +119,19 @@ describe('a session', () => {
     expect(await open()).toBe(first);
   });
 
+  it('that goes before it has an answer leaves it to the next one to find out', async () => {
+    const [first, second] = await ranked();
+    first.notNow = 'the gateway is about to stop';
+    expect(await open()).toBe(second);
+    first.notNow = undefined;
+    await clock.advance(5_000);
+    const gone = new AbortController();
+    const opening = open(web, gone.signal);
+    gone.abort();
+    await expect(opening).rejects.toThrow();
+    expect(await open()).toBe(first);
+  });
+
   it('goes back at once to one that was away for a moment when the other goes, whatever the list says', async () => {
     const [first, second] = await ranked();
     first.notNow = 'the gateway is about to stop';

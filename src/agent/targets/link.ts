@@ -144,13 +144,14 @@ async function openAny(wanted: Wanted): Promise<{ link: TLSSocket; place: Gatewa
 }
 
 /** Tries each gateway once; undefined when none can be opened. */
-function openOnce(
+async function openOnce(
   wanted: Wanted,
   target: TargetView,
   failed: (place: GatewayPlace, error: unknown) => void,
 ): Promise<{ link: TLSSocket; place: GatewayPlace } | undefined> {
   const { clock, log, choice, signal } = wanted;
-  return openFirst(choice.order(target), {
+  const order = choice.order(target);
+  const opened = openFirst(order.places, {
     ...{ clock, signal },
     async open(place, attempt) {
       const link = await openOne(wanted, { ...place, ...attempt, target: target.name, kind: 'session' });
@@ -166,6 +167,12 @@ function openOnce(
       failed(place, error);
     },
   });
+  try {
+    return await opened;
+  } catch (error) {
+    order.giveBack();
+    throw error;
+  }
 }
 
 async function openOne(

@@ -116,6 +116,8 @@ const SQLSTATES: Readonly<Record<SessionRefusal['code'], string>> = {
   identity: '28000',
   policy: '57P01',
   limit: '53300',
+  // libpq tries the next host of its list for no other one.
+  closed: '57P03',
   shutdown: '57P01',
   timeout: '08006',
   target: '57P01',
