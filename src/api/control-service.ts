@@ -1,6 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { Control } from '@countersign/sdk/contract';
 import type {
+  ApplyRequest,
   ApplyResponseSchema,
   Resource as ResourceMessage,
   TargetViewSchema,
@@ -91,38 +92,43 @@ export function controlService(deps: {
         report.state === 'serving' && spiffeId === gateway.spiffeId && address === gateway.address;
       return { others: serving.now().filter((one) => !isOwn(one)).length };
     },
-    async apply({ dryRun, prune, resources: messages, entries }, context) {
-      const declared = messages.map(parseResource);
+    async apply(request, context) {
+      const { dryRun, entries } = request;
+      const declared = request.resources.map(parseResource);
+      const options = planOptionsOf(request);
       const inputs = entries.map(parseDeclaredEntry);
       const declaration = registration.declare(inputs);
       if (dryRun) {
-        const plan = applied(await resources.plan(declared, { prune }));
+        const plan = applied(await resources.plan(declared, options));
         if (inputs.length > 0) refuseBad(inputs, await declaration.rehearse({ signal: context.signal }));
         return plan;
       }
-      const names = [...declared.map(({ kind, name }) => `${kind}/${name}`), ...inputs.map(({ id }) => `Entry/${id}`)];
+      const { prune, remove } = options;
+      const named = [...declared, ...remove].map(({ kind, name }) => `${kind}/${name}`);
+      const names = [...named, ...inputs.map(({ id }) => `Entry/${id}`)].slice(0, AUDITED_NAMES_MAX);
       const alongside: ApplyOptions['alongside'] = async (trx, effects) =>
         refuseBad(inputs, await declaration.write(trx, effects));
-      return audit.act(
-        context,
-        { target: 'resources', detail: { prune, names: names.slice(0, AUDITED_NAMES_MAX) }, outcome: outcomeOf },
-        async () => {
-          const answer = applied(await resources.apply(declared, { prune, signal: context.signal, alongside }));
-          await declaration.committed();
-          return answer;
-        },
-      );
+      return audit.act(context, { target: 'resources', detail: { prune, names }, outcome: outcomeOf }, async () => {
+        const { signal } = context;
+        const answer = applied(await resources.apply(declared, { ...options, signal, alongside }));
+        await declaration.committed();
+        return answer;
+      });
     },
     async listResources({ kind }) {
-      const listed = await resources.list(kind === '' ? undefined : parseKind(kind));
-      return {
-        resources: listed.map((one) => ({ kind: one.kind, name: one.name, specJson: JSON.stringify(one.spec) })),
-      };
+      const wanted = kind === '' ? undefined : parseKind(kind);
+      const snapshot = await resources.list();
+      return { resources: listedOf(snapshot, wanted), revision: BigInt(snapshot.revision) };
     },
     async listGateways() {
       return { gateways: (await resources.reportedGateways()).map(gatewayStatus) };
     },
   });
+}
+
+function listedOf({ policies, targets }: Snapshot, wanted: ResourceKind | undefined) {
+  const listed = [...policies, ...targets].filter(({ kind }) => wanted === undefined || kind === wanted);
+  return listed.map(({ kind, name, spec }) => ({ kind, name, specJson: JSON.stringify(spec) }));
 }
 
 /** All gateways get the same: it is framed once per revision. */
@@ -215,6 +221,15 @@ function refuseBad(inputs: readonly EntryInput[], results: readonly EntryResult[
     result.status === 'ok' ? [] : [`Entry/${inputs[index]?.id}: ${result.message}`],
   );
   if (problems.length > 0) throw invalid(`nothing was applied:\n${problems.slice(0, PROBLEMS_TOLD_MAX).join('\n')}`);
+}
+
+/** @throws RpcError INVALID_ARGUMENT */
+function planOptionsOf({ prune, remove, ifRevision }: ApplyRequest) {
+  return {
+    prune,
+    remove: remove.map(({ kind, name }) => ({ kind: parseKind(kind), name })),
+    ...(ifRevision === undefined ? {} : { ifRevision: Number(ifRevision) }),
+  };
 }
 
 /** @throws RpcError INVALID_ARGUMENT */

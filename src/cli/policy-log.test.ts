@@ -8,17 +8,18 @@ const done = { step: 'done', revision: 7, changes: ['update Policy/shop', 'uncha
 
 describe('an entry', () => {
   it('of an act that changed policies is told with its lines', () => {
-    expect(changeOfPolicies(entry({ ...done, differences: ['shop: cedar -1: a', 'shop: cedar +1: b'] }))).toEqual({
+    const differences = ['shop: cedar -1: a', 'shop: cedar +1: b', '… and 3 more lines'];
+    expect(changeOfPolicies(entry({ ...done, differences }))).toEqual({
       seq: 3,
       timeMs: 1000,
       actor: 'admin',
-      changes: ['update shop'],
-      differences: ['shop: cedar -1: a', 'shop: cedar +1: b'],
+      changes: [{ name: 'shop', action: 'update', differences: ['cedar -1: a', 'cedar +1: b'] }],
+      leftOut: ['… and 3 more lines'],
     });
   });
 
   it('of a version that kept no lines is told without', () => {
-    expect(changeOfPolicies(entry(done))?.differences).toEqual([]);
+    expect(changeOfPolicies(entry(done))?.changes).toEqual([{ name: 'shop', action: 'update', differences: [] }]);
   });
 
   it.each([

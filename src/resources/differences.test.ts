@@ -50,6 +50,19 @@ describe('differences', () => {
     expect(await differencesTo({ text: 'one' })).toContain('text +1: one');
   });
 
+  it('of texts that are new or gone are all of their lines, whole', async () => {
+    const line = `permit(principal, action, resource) ${'x'.repeat(200)};`;
+    expect(await differencesTo({ text: `// one\n${line}\n` })).toEqual(['text +1: // one', `text +2: ${line}`]);
+    expect(await differencesTo({ text: line })).toEqual([`text +1: ${line}`]);
+    expect(await differencesTo({ text: 'short\n', name: 'short' })).toEqual(['text +1: short', 'name: none → "short"']);
+    await resources.apply([target('db', { text: Array.from({ length: 300 }, (_, n) => `line ${n}`).join('\n') })], {
+      prune: false,
+    });
+    const plan = await resources.plan([], { prune: true });
+    const lines = plan.ok ? (plan.changes[0]?.differences ?? []) : [];
+    expect([lines[0], lines.length, lines.at(-1)]).toEqual(['text -1: line 0', 300, 'text -300: line 299']);
+  });
+
   it('of long lines begin shortly before the place', async () => {
     const long = (end: string) => `${'x'.repeat(500)}${end}${'y'.repeat(500)}`;
     await resources.apply([target('db', { text: long('old'), lines: `a\n${long('old')}` })], { prune: false });
@@ -101,11 +114,14 @@ describe('differences', () => {
   }
 
   it('are cut when they are long or many', async () => {
-    const spec = { text: 'x'.repeat(500), ...Object.fromEntries(Array.from({ length: 300 }, (_, n) => [`k${n}`, n])) };
+    const spec = {
+      text: 'x'.repeat(2000),
+      ...Object.fromEntries(Array.from({ length: 1100 }, (_, n) => [`k${n}`, n])),
+    };
     const plan = await resources.plan([target('db', spec)], { prune: false });
     const lines = plan.ok ? (plan.changes[0]?.differences ?? []) : [];
-    expect(lines).toHaveLength(201);
-    expect(lines[0]?.length).toBeLessThan(150);
+    expect(lines).toHaveLength(1001);
+    expect(lines[0]?.length).toBeLessThan(1050);
     expect(lines.at(-1)).toBe('… and 101 more differences');
   });
 });

@@ -1,8 +1,8 @@
-import { lineDifferences, piecesThatDiffer } from './text-difference.ts';
+import { lineDifferences, linesOfText, piecesThatDiffer } from './text-difference.ts';
 
 /**
- * Where two JSON values differ: `config.host: "db1" → "db2"`, and for texts of several lines the lines that changed, `cedar -12: old` and
- * `cedar +12: new`. At most {@link LINES_MAX} lines. Values under a name that smells of a secret are shown only when they are references;
+ * Where two JSON values differ: `config.host: "db1" → "db2"`, and for texts of lines the lines that changed, `cedar -12: old` and
+ * `cedar +12: new`, of one that is new or gone all of them. At most {@link LINES_MAX} lines. Values under a name that smells of a secret are shown only when they are references;
  * of long texts that part is shown where they differ.
  */
 export function differencesOf(before: unknown, after: unknown): readonly string[] {
@@ -49,8 +49,12 @@ function compare(path: string, { before, after }: Sides, found: Difference[]): v
 function linesOf({ path, before, after }: Difference): readonly string[] {
   const name = path || 'spec';
   const areTexts = typeof before === 'string' && typeof after === 'string';
-  if (!areTexts || isSecret(path, before) || isSecret(path, after))
+  if (!areTexts || isSecret(path, before) || isSecret(path, after)) {
+    const [sign, whole] = before === undefined ? ['+', after] : ['-', after === undefined ? before : undefined];
+    if (typeof whole === 'string' && isToBeRead(whole) && !isSecret(path, whole))
+      return linesOfText(whole).map((line, index) => `${name} ${sign}${index + 1}: ${line}`);
     return [`${name}: ${show(path, before)} → ${show(path, after)}`];
+  }
   if (isOfLines(before) || isOfLines(after)) return lineDifferences(before, after).map((line) => `${name} ${line}`);
   const pieces = piecesThatDiffer(before, after).map(({ lead, text, rest }) => `${lead}${JSON.stringify(text)}${rest}`);
   return [`${name}: ${pieces.join(' → ')}`];
@@ -58,6 +62,11 @@ function linesOf({ path, before, after }: Difference): readonly string[] {
 
 function isOfLines(text: string): boolean {
   return text.trimEnd().includes('\n');
+}
+
+/** What ends with a line's end is a file, be it of one line; else it is a name, unless it is too long to be one. */
+function isToBeRead(text: string): boolean {
+  return text.includes('\n') || text.length > NAME_CHARS_MAX;
 }
 
 type Container = Readonly<Record<string, unknown>>;
@@ -102,5 +111,8 @@ const SECRET_NAME = /passw|passphrase|secret|token|credential|private|apikey|api
 /** Whatever it is called: the PEM label of every form of private key (RFC 7468 §10, §11). */
 const SECRET_TEXT = /PRIVATE KEY-----/;
 const REFERENCE = /^(env|file|keystore):/;
-const LINES_MAX = 200;
+/** The longest policy that somebody still reads; one message holds a thousand of them. */
+const LINES_MAX = 1000;
 const TEXT_CHARS_MAX = 120;
+/** A line of a terminal, about. */
+const NAME_CHARS_MAX = 80;

@@ -8,6 +8,12 @@ export const errorTable = {
     meaning: 'Too many resources, one that is too large, or the same one twice.',
     remedy: 'Split or correct what the message names.',
   },
+  ERR_RESOURCES_CHANGED: {
+    status: 409,
+    exit: 'no',
+    meaning: 'Targets or policies were changed by somebody else since they were looked at; nothing was done.',
+    remedy: 'Look again, and repeat what is still wanted.',
+  },
   ERR_RESOURCES_ADDRESS: {
     status: 400,
     exit: 'config',

@@ -3,6 +3,7 @@ import { ResourcesError } from './errors.ts';
 import type {
   Change,
   Plan,
+  PlanOptions,
   Problem,
   Resource,
   ResourceKind,
@@ -13,13 +14,15 @@ import type {
 
 /**
  * What becomes of `present` when `declared`, each valid alone, is applied: refused when gateways would refuse the outcome.
- * @throws ResourcesError ERR_RESOURCES_LIMIT
+ * @throws ResourcesError ERR_RESOURCES_LIMIT, ERR_RESOURCES_CHANGED
  */
 export function planOf(
   present: Snapshot,
   declared: readonly Resource[],
-  options: { readonly prune: boolean; readonly validateTogether: ValidateTogether },
+  options: PlanOptions & { readonly validateTogether: ValidateTogether },
 ): Plan {
+  if (options.ifRevision !== undefined && options.ifRevision !== present.revision)
+    throw new ResourcesError('ERR_RESOURCES_CHANGED', 'targets or policies were changed meanwhile; nothing was done');
   const before = [...present.targets, ...present.policies];
   const changes = changesBetween(before, declared, options);
   // Taking away makes no set worse, and must be possible when the one that is there is bad, however it came to be.
@@ -27,7 +30,7 @@ export function planOf(
     changes.filter(({ action }) => action === 'create' || action === 'update').map(({ kind }) => kind),
   );
   if (grown.size > 0) {
-    const after = outcomeOf(before, declared, { ...options, changes });
+    const after = outcomeOf(before, declared, { changes });
     checkSize(after);
     const problems = Array.from(grown).flatMap((kind) =>
       options.validateTogether(
@@ -60,11 +63,11 @@ export function problemsOf(resources: readonly Resource[], validate: ValidateRes
   });
 }
 
-/** What turns `present` into `declared`, ordered by kind and name; without `prune`, what is not declared stays. */
-export function changesBetween(
+/** What turns `present` into `declared`, ordered by kind and name; what is not declared stays, but for what is to go. */
+function changesBetween(
   present: readonly Resource[],
   declared: readonly Resource[],
-  options: { prune: boolean },
+  { prune, remove = [] }: Pick<PlanOptions, 'prune' | 'remove'>,
 ): readonly Change[] {
   const before = new Map(present.map((resource) => [keyOf(resource.kind, resource.name), resource]));
   const changes = declared.map(({ kind, name, spec }): Change => {
@@ -74,10 +77,10 @@ export function changesBetween(
     if (compareJson(old.spec, spec)) return { kind, name, action: 'unchanged', differences: [] };
     return { kind, name, action: 'update', differences: differencesOf(old.spec, spec) };
   });
-  if (options.prune) {
-    for (const { kind, name, spec } of before.values()) {
-      changes.push({ kind, name, action: 'delete', differences: differencesOf(spec, undefined) });
-    }
+  const going = new Set(remove.map(({ kind, name }) => keyOf(kind, name)));
+  for (const { kind, name, spec } of before.values()) {
+    if (!prune && !going.has(keyOf(kind, name))) continue;
+    changes.push({ kind, name, action: 'delete', differences: differencesOf(spec, undefined) });
   }
   changes.sort((a, b) => compareText(a.kind, b.kind) || compareText(a.name, b.name));
   return withinRoom(changes);
@@ -100,13 +103,14 @@ function withinRoom(changes: readonly Change[]): readonly Change[] {
 function outcomeOf(
   present: readonly Resource[],
   declared: readonly Resource[],
-  { prune, changes }: { readonly prune: boolean; readonly changes: readonly Change[] },
+  { changes }: { readonly changes: readonly Change[] },
 ): readonly Resource[] {
   const isDeclared = new Set(declared.map(({ kind, name }) => keyOf(kind, name)));
   const isUnchanged = new Set(
     changes.flatMap(({ action, kind, name }) => (action === 'unchanged' ? [keyOf(kind, name)] : [])),
   );
-  const kept = prune ? [] : present.filter(({ kind, name }) => !isDeclared.has(keyOf(kind, name)));
+  const gone = new Set(changes.flatMap(({ action, kind, name }) => (action === 'delete' ? [keyOf(kind, name)] : [])));
+  const kept = present.filter(({ kind, name }) => !isDeclared.has(keyOf(kind, name)) && !gone.has(keyOf(kind, name)));
   const [fresh = [], same = []] = [false, true].map((wanted) =>
     declared.filter(({ kind, name }) => isUnchanged.has(keyOf(kind, name)) === wanted),
   );

@@ -58,7 +58,7 @@ describe('a plan', () => {
   it('says what would happen and changes nothing', async () => {
     const plan = await resources.plan([target('db'), policy('p')], { prune: false });
     expect(summary(plan)).toEqual(['create Policy/p', 'create Target/db']);
-    expect(await resources.list()).toEqual([]);
+    expect(await resources.list()).toMatchObject({ targets: [], policies: [] });
   });
 
   it('names differences place by place', async () => {
@@ -115,7 +115,7 @@ describe('a plan', () => {
         'the kind must be Target or Policy',
       ]);
     }
-    expect(await resources.list()).toEqual([]);
+    expect(await resources.list()).toMatchObject({ targets: [], policies: [] });
   });
 
   it.each([
@@ -178,7 +178,7 @@ describe('applying', () => {
     await expect(resources.apply([target('a')], { prune: false, signal: controller.signal })).rejects.toMatchObject({
       name: 'AbortError',
     });
-    expect(await resources.list()).toEqual([]);
+    expect(await resources.list()).toMatchObject({ targets: [], policies: [] });
   });
 
   it('counts what stays too', async () => {
@@ -197,7 +197,7 @@ describe('applying', () => {
     expect(() => resources.snapshot()).toThrow(expect.objectContaining({ code: 'ERR_RESOURCES_NOT_READY' }));
     await resources.start(signal);
     expect(resources.snapshot()).toEqual({ revision: 1, targets: [target('a')], policies: [policy('p')] });
-    expect(await resources.list('Policy')).toEqual([policy('p')]);
+    expect((await resources.list()).policies).toEqual([policy('p')]);
   });
 });
 
@@ -255,7 +255,7 @@ describe('a set that gateways would refuse', () => {
     await resources.apply([withId('a', 'x'), target('t', { n: 1 })], { prune: false });
     expect(asked.splice(0)).toEqual(['Target']);
     await resources.apply([target('t', { n: 1 })], { prune: true });
-    await resources.remove('Target', 't');
+    await resources.apply([], { prune: false, remove: [{ kind: 'Target', name: 't' }] });
     expect(asked).toEqual([]);
   });
 
@@ -303,7 +303,8 @@ describe('a set that gateways would refuse', () => {
     it('is told to whoever changes another policy, and hinders nobody who changes targets', async () => {
       expect(summary(await resources.apply([withId('c', 'z')], { prune: false }))).toEqual(refused);
       expect(summary(await resources.apply([target('t')], { prune: false }))).toEqual(['create Target/t']);
-      expect(await resources.remove('Policy', 'b')).toBe(true);
+      const gone = await resources.apply([], { prune: false, remove: [{ kind: 'Policy', name: 'b' }] });
+      expect(summary(gone)).toEqual(['delete Policy/b']);
       expect((await resources.apply([withId('c', 'z')], { prune: false })).ok).toBe(true);
     });
   });
@@ -364,11 +365,29 @@ describe('the bytes of all resources', () => {
 });
 
 describe('removing', () => {
-  it('takes out one resource and says whether it was there', async () => {
+  const remove = [{ kind: 'Target', name: 'a' } as const];
+
+  it('takes out what is named and nothing else, beside what is made', async () => {
     await resources.apply([target('a'), policy('a')], { prune: false });
-    expect(await resources.remove('Target', 'a')).toBe(true);
-    expect(await resources.remove('Target', 'a')).toBe(false);
-    expect(await resources.list()).toEqual([policy('a')]);
+    const plan = await resources.apply([policy('b')], { prune: false, remove });
+    expect(summary(plan)).toEqual(['create Policy/b', 'delete Target/a']);
+    expect(await resources.list()).toMatchObject({ revision: 2, targets: [], policies: [policy('a'), policy('b')] });
+    expect(summary(await resources.apply([], { prune: false, remove }))).toEqual([]);
     expect(resources.snapshot().revision).toBe(2);
+  });
+});
+
+describe('what was made of a list', () => {
+  it('is refused once somebody else has changed something, planned or done', async () => {
+    await resources.apply([policy('a')], { prune: false });
+    const { revision: ifRevision } = await resources.list();
+    await resources.apply([policy('b')], { prune: false });
+    for (const late of [
+      resources.plan([policy('c')], { prune: false, ifRevision }),
+      resources.apply([policy('c')], { prune: false, ifRevision }),
+    ])
+      await expect(late).rejects.toMatchObject({ code: 'ERR_RESOURCES_CHANGED' });
+    expect((await resources.list()).policies).toEqual([policy('a'), policy('b')]);
+    expect((await resources.apply([policy('c')], { prune: false, ifRevision: 2 })).ok).toBe(true);
   });
 });

@@ -5,7 +5,7 @@ import { ResourcesError } from './errors.ts';
 import { createGateways } from './gateways.ts';
 import { createLiveView } from './live-view.ts';
 import type { ResourcesTables } from './migrations.ts';
-import { changesBetween, checkCount, compareText, keyOf, planOf, problemsOf } from './plan.ts';
+import { checkCount, compareText, keyOf, planOf, problemsOf } from './plan.ts';
 import type {
   Change,
   Plan,
@@ -51,19 +51,19 @@ export function createResources(deps: ResourcesDeps): Resources & Service {
   };
 
   return {
-    async plan(resources, { prune }) {
+    async plan(resources, options) {
       checkCount(resources);
       const problems = problemsOf(resources, validate);
       if (problems.length > 0) return { ok: false, problems };
-      return planOf(await readSnapshot(db), resources, { prune, validateTogether });
+      return planOf(await readSnapshot(db), resources, { ...options, validateTogether });
     },
-    async apply(resources, { prune, signal, alongside }) {
+    async apply(resources, { signal, alongside, ...options }) {
       checkCount(resources);
       const problems = problemsOf(resources, validate);
       if (problems.length > 0) return { ok: false, problems };
       return write(async (trx, effects) => {
         // Read in the transaction: two who apply at once must not undo each other by plans made before, nor make a set that neither declared.
-        const plan = planOf(await readSnapshot(trx), resources, { prune, validateTogether });
+        const plan = planOf(await readSnapshot(trx), resources, { ...options, validateTogether });
         if (!plan.ok) return plan;
         const { changes } = plan;
         const reached = await carryOut(trx, effects, { changes, resources, revision: plan.revision });
@@ -72,20 +72,7 @@ export function createResources(deps: ResourcesDeps): Resources & Service {
         return { ok: true, changes, revision: reached };
       }, signal);
     },
-    async list(kind) {
-      const { targets, policies } = await readSnapshot(db);
-      return [...policies, ...targets].filter((resource) => kind === undefined || resource.kind === kind);
-    },
-    async remove(kind, name) {
-      const plan = await write(async (trx, effects) => {
-        const { revision, targets, policies } = await readSnapshot(trx);
-        const present = [...targets, ...policies];
-        const others = present.filter((resource) => resource.kind !== kind || resource.name !== name);
-        const changes = changesBetween(present, others, { prune: true });
-        return { ok: true, changes, revision: await carryOut(trx, effects, { changes, resources: [], revision }) };
-      });
-      return plan.ok && countOf(plan.changes, 'delete') > 0;
-    },
+    list: () => readSnapshot(db),
     snapshot() {
       const snapshot = view.current();
       if (!snapshot) throw new ResourcesError('ERR_RESOURCES_NOT_READY', 'the resources are not loaded yet');
@@ -180,10 +167,6 @@ async function readSnapshot(db: Kysely<ResourcesTables>): Promise<Snapshot> {
     targets: all.filter((resource) => resource.kind === 'Target'),
     policies: all.filter((resource) => resource.kind === 'Policy'),
   };
-}
-
-function countOf(changes: readonly Change[], action: Change['action']): number {
-  return changes.filter((change) => change.action === action).length;
 }
 
 /** Mostly they have one cause. */

@@ -8,6 +8,15 @@ export function lineDifferences(before: string, after: string): readonly string[
   return lines;
 }
 
+/** The lines of a text, whole unless they are longer than anybody reads; what its last line break ends is no further one. */
+export function linesOfText(text: string): readonly string[] {
+  const lines = text.replace(/\n$/, '').split('\n');
+  return lines.map((line) => {
+    const shown = line.slice(0, LINE_CHARS_MAX).toWellFormed();
+    return line.length > LINE_CHARS_MAX ? `${shown}…` : shown;
+  });
+}
+
 /**
  * Both texts, each cut to a piece that begins shortly before they differ: cut from the start, long texts would look the same.
  * What was left out is marked with `…`.
@@ -100,6 +109,8 @@ function commonLines(a: readonly string[], b: readonly string[]): readonly (read
   return pairs;
 }
 
+/** A policy written on one line. */
+const LINE_CHARS_MAX = 1000;
 /** One line of a terminal, about. */
 const PIECE_CHARS = 120;
 /** Enough to see where in a text one is. */

@@ -74,8 +74,19 @@ export interface Snapshot {
   readonly policies: readonly Resource[];
 }
 
-export interface ApplyOptions {
+/** One declared resource by its name. */
+export type ResourceName = Pick<Resource, 'kind' | 'name'>;
+
+export interface PlanOptions {
+  /** Whatever is not among the resources is deleted. */
   readonly prune: boolean;
+  /** Deleted besides; one that is not there is left alone. */
+  readonly remove?: readonly ResourceName[];
+  /** What the caller has seen: with another one in force nothing is planned or done. */
+  readonly ifRevision?: number;
+}
+
+export interface ApplyOptions extends PlanOptions {
   readonly signal?: AbortSignal;
   /**
    * What belongs with the resources and another feature keeps, written in the same transaction: when this throws, nothing of either is kept.
@@ -87,19 +98,17 @@ export interface ApplyOptions {
 /** Declared targets and policies, and the gateways that serve them. */
 export interface Resources {
   /**
-   * What `apply` would do, and refuse. With `prune`, whatever is not in `resources` is deleted.
-   * @throws ResourcesError ERR_RESOURCES_LIMIT; StoreError
+   * What `apply` would do, and refuse.
+   * @throws ResourcesError ERR_RESOURCES_LIMIT, ERR_RESOURCES_CHANGED; StoreError
    */
-  plan(resources: readonly Resource[], options: { prune: boolean }): Promise<Plan>;
+  plan(resources: readonly Resource[], options: PlanOptions): Promise<Plan>;
   /**
    * Makes it so, wholly or not at all, planning against what is there at that moment; the plan returned is what was done.
-   * When it resolves, this process's `snapshot` shows it. @throws ResourcesError ERR_RESOURCES_LIMIT; StoreError
+   * When it resolves, this process's `snapshot` shows it. @throws ResourcesError ERR_RESOURCES_LIMIT, ERR_RESOURCES_CHANGED; StoreError
    */
   apply(resources: readonly Resource[], options: ApplyOptions): Promise<Plan>;
-  /** All resources, or those of one kind, ordered by kind and name, as the database has them. */
-  list(kind?: ResourceKind): Promise<readonly Resource[]>;
-  /** Never refused: what is left of a set that gateways take is one too. True when it was there. */
-  remove(kind: ResourceKind, name: string): Promise<boolean>;
+  /** All of them as the database has them, those of a kind ordered by name. */
+  list(): Promise<Snapshot>;
   /** What is in force, from memory. @throws ResourcesError ERR_RESOURCES_NOT_READY before `start` */
   snapshot(): Snapshot;
   /** Calls `listener` after each change, on every server. Returns the way to stop. */

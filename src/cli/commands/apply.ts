@@ -2,6 +2,7 @@ import { createInterface } from 'node:readline/promises';
 import { Bundle, Control } from '@countersign/sdk/contract';
 import { formatProblem } from '../../policy/index.ts';
 import { type RpcClient, RpcError } from '../../rpc/index.ts';
+import { changeLines } from '../change-lines.ts';
 import { type CliCommand, type CliContext, exitCodes, flagOption, listOption, UsageError } from '../command.ts';
 import { readDeclared } from '../declared-files.ts';
 import { askGateways, type GatewayAnswer, warningsOf } from '../gateway-answers.ts';
@@ -103,13 +104,13 @@ function formatPlan(
 ): string {
   const notes = standing.map((line) => formatWords(line, ''));
   if (changes.every(({ action }) => action === 'unchanged')) return ['Nothing to change.', ...notes].join('\n');
-  const rows = changes.flatMap(({ kind, name, action, differences }) => [
-    [SIGNS[action] ?? action, kind, name, action],
-    ...differences.map((line) => ['', '', '', `  ${line}`]),
-  ]);
-  const table = formatTable(['', 'kind', 'name', 'change'], rows);
-  const gone = lost.length > 0 ? [`policies no longer there: ${lost.join(', ')}`] : [];
-  return [table, ...gone, ...notes].join('\n');
+  const [heading = '', ...rows] = formatTable(
+    ['', 'kind', 'name', 'change'],
+    changes.map(({ kind, name, action }) => [SIGNS[action] ?? action, kind, name, action]),
+  ).split('\n');
+  const lines = changes.flatMap((change, index) => [rows[index] ?? '', ...changeLines(change, '     ')]);
+  const gone = lost.length > 0 ? [formatWords(`policies no longer there: ${lost.join(', ')}`, '')] : [];
+  return [heading, ...lines, ...gone, ...notes].join('\n');
 }
 
 async function confirm(context: CliContext): Promise<boolean> {

@@ -4,20 +4,32 @@ import { type CliCommand, exitCodes, listOption, UsageError } from '../command.t
 import { readDeclared } from '../declared-files.ts';
 import { policiesInForce } from '../policies-asked.ts';
 import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../server-client.ts';
+import { formatWords } from '../table.ts';
 
 export const command: CliCommand = {
-  summary: 'Say how the policies of files differ from those in force, policy by policy.',
+  summary: 'Say how the policies of files differ from those in force under the same names, policy by policy.',
   options: [['-f, --file <path...>', 'file or folder with policies, as for `countersign apply`'], ...serverOptions],
   examples: ['countersign policy diff -f ./countersign.d'],
   async run(context, input) {
     const paths = listOption(input, 'file');
     if (paths.length === 0) throw new UsageError('-f, the file or folder with policies, is missing');
-    const declared = readDeclared(paths).policies.compiled?.policies ?? [];
+    const files = readDeclared(paths);
+    const declared = files.policies.compiled?.policies ?? [];
+    const names = new Set(files.resources.flatMap(({ kind, name }) => (kind === 'Policy' ? [name] : [])));
     const options = { signal: context.signal, timeoutMs: CALL_TIMEOUT_MS };
-    const { policies: present } = await withServer(context, input, (client) => policiesInForce(client, options));
-    const differences = differencesBetween(present, declared);
+    const { policies: inForce } = await withServer(context, input, (client) => policiesInForce(client, options));
+    const ids = new Set(declared.map(({ id }) => id));
+    const isLookedAt = ({ id, position }: PolicySummary) => names.has(position.source) || ids.has(id);
+    const differences = differencesBetween(
+      withoutTwins(inForce.filter(isLookedAt), declared),
+      withoutTwins(declared, inForce),
+    );
+    const others = inForce.filter((policy) => !isLookedAt(policy));
     context.emit(differences, () =>
-      differences.length === 0 ? 'The policies of the files are those in force.' : formatDifferences(differences),
+      [
+        differences.length === 0 ? 'The policies of the files are those in force.' : formatDifferences(differences),
+        ...notLookedAt(others),
+      ].join('\n'),
     );
     return differences.length === 0 ? exitCodes.ok : exitCodes.no;
   },
@@ -39,8 +51,8 @@ function differencesBetween(
   present: readonly PolicySummary[],
   declared: readonly PolicySummary[],
 ): readonly PolicyDifference[] {
-  const before = new Map(withoutTwins(present, declared).map((policy) => [policy.id, policy]));
-  const after = new Map(withoutTwins(declared, present).map((policy) => [policy.id, policy]));
+  const before = new Map(present.map((policy) => [policy.id, policy]));
+  const after = new Map(declared.map((policy) => [policy.id, policy]));
   return Array.from(new Set([...before.keys(), ...after.keys()]))
     .sort()
     .flatMap((id) => differenceOf(before.get(id), after.get(id)));
@@ -61,6 +73,15 @@ function withoutTwins(policies: readonly PolicySummary[], others: readonly Polic
   return policies.filter(({ text }) => !texts.has(text));
 }
 
+/** What the files have no say in: a file of one policy is not about all the others. */
+function notLookedAt(others: readonly PolicySummary[]): readonly string[] {
+  if (others.length === 0) return [];
+  const names = Array.from(new Set(others.map(({ position }) => position.source)));
+  const count = others.length === 1 ? '1 policy' : `${others.length} policies`;
+  const named = `${names.slice(0, NAMES_MAX).join(', ')}${names.length > NAMES_MAX ? ', …' : ''}`;
+  return [formatWords(`Not looked at: ${count} in force that these files do not have, in ${named}.`, '')];
+}
+
 function formatDifferences(differences: readonly PolicyDifference[]): string {
   return differences
     .flatMap(({ id, effect, kind, in: place, lines }) => [
@@ -70,5 +91,7 @@ function formatDifferences(differences: readonly PolicyDifference[]): string {
     .join('\n');
 }
 
+/** A screenful. */
+const NAMES_MAX = 20;
 const SIGNS = { added: '+', changed: '~', missing: '-' } as const;
 const PLACES = { added: 'only in the files, Policy', changed: 'Policy', missing: 'only in force, Policy' } as const;

@@ -1,4 +1,5 @@
 import { parseDurationMs } from '../../std/index.ts';
+import { changeLines } from '../change-lines.ts';
 import { type CliCommand, type CliContext, type CliInput, exitCodes, textOption, UsageError } from '../command.ts';
 import { asDamage, openLedgerFolder } from '../ledger-folder.ts';
 import { type ChangeOfPolicies, changeOfPolicies } from '../policy-changes.ts';
@@ -21,7 +22,7 @@ export const command: CliCommand = {
         const change = changeOfPolicies(entry);
         if (change === undefined) continue;
         count++;
-        context.emit(change, () => formatChange(change));
+        context.emit(changeValue(change), () => formatChange(change));
       }
     } catch (error) {
       throw asDamage(error);
@@ -30,6 +31,17 @@ export const command: CliCommand = {
     return exitCodes.ok;
   },
 };
+
+function changeValue({ changes, leftOut, ...about }: ChangeOfPolicies) {
+  return {
+    ...about,
+    changes: changes.map(({ name, action }) => `${action} ${name}`),
+    differences: [
+      ...changes.flatMap(({ name, differences }) => differences.map((line) => `${name}: ${line}`)),
+      ...leftOut,
+    ],
+  };
+}
 
 /** Epoch milliseconds. @throws UsageError */
 function sinceOf({ clock }: CliContext, input: CliInput): number {
@@ -44,9 +56,15 @@ function sinceOf({ clock }: CliContext, input: CliInput): number {
   return timeMs;
 }
 
-function formatChange({ seq, timeMs, actor, changes, differences }: ChangeOfPolicies): string {
-  const head = `${formatTimeS(Math.floor(timeMs / 1000))}  ${actor}  ${changes.join(', ')}  (entry ${seq})`;
-  return [head, ...differences.map((line) => `    ${line}`)].join('\n');
+function formatChange({ seq, timeMs, actor, changes, leftOut }: ChangeOfPolicies): string {
+  return [
+    `${formatTimeS(Math.floor(timeMs / 1000))}  ${actor}  (entry ${seq})`,
+    ...changes.flatMap(({ name, action, differences }) => [
+      `  ${action} ${name}`,
+      ...changeLines({ kind: 'Policy', action, differences }, '    '),
+    ]),
+    ...leftOut.map((line) => `    ${line}`),
+  ].join('\n');
 }
 
 const TIME = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2})?Z)?$/;

@@ -14,7 +14,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file countersign/control/v1/control.proto.
  */
 export const file_countersign_control_v1_control: GenFile = /*@__PURE__*/
-  fileDesc("CiRjb3VudGVyc2lnbi9jb250cm9sL3YxL2NvbnRyb2wucHJvdG8SFmNvdW50ZXJzaWduLmNvbnRyb2wudjEiEgoQV2F0Y2hOb2RlUmVxdWVzdCJ0CgpOb2RlVXBkYXRlEhgKEGVudHJpZXNfcmV2aXNpb24YASABKAQSFwoPYnVuZGxlX3NlcXVlbmNlGAIgASgEEjMKB3RhcmdldHMYAyADKAsyIi5jb3VudGVyc2lnbi5jb250cm9sLnYxLlRhcmdldFZpZXciYwoVUmVwb3J0UmVmdXNhbHNSZXF1ZXN0EjgKCHJlZnVzYWxzGAEgAygLMiYuY291bnRlcnNpZ24uY29udHJvbC52MS5Qcm9jZXNzUmVmdXNhbBIQCghsZWZ0X291dBgCIAEoBCIYChZSZXBvcnRSZWZ1c2Fsc1Jlc3BvbnNlImwKDlByb2Nlc3NSZWZ1c2FsEgsKA3VpZBgBIAEoDRILCgNwaWQYAiABKA0SDgoGdGFyZ2V0GAMgASgJEg0KBWNvdW50GAQgASgEEhAKCGZpcnN0X21zGAUgASgDEg8KB2xhc3RfbXMYBiABKAMiXwoKVGFyZ2V0VmlldxIMCgRuYW1lGAEgASgJEhAKCHByb3RvY29sGAIgASgJEjEKCGdhdGV3YXlzGAMgAygLMh8uY291bnRlcnNpZ24uY29udHJvbC52MS5HYXRld2F5Ii0KB0dhdGV3YXkSDwoHYWRkcmVzcxgBIAEoCRIRCglzcGlmZmVfaWQYAiABKAkibwoTV2F0Y2hHYXRld2F5UmVxdWVzdBIRCglhZHZlcnRpc2UYASABKAkSMwoFc3RhdGUYAiABKA4yJC5jb3VudGVyc2lnbi5jb250cm9sLnYxLkdhdGV3YXlTdGF0ZRIQCghpbnN0YW5jZRgDIAEoCSKEAQoNR2F0ZXdheVVwZGF0ZRIQCghyZXZpc2lvbhgBIAEoBBIvCgd0YXJnZXRzGAIgAygLMh4uY291bnRlcnNpZ24uY29udHJvbC52MS5UYXJnZXQSMAoIcG9saWNpZXMYAyADKAsyHi5jb3VudGVyc2lnbi5jb250cm9sLnYxLlBvbGljeSK8AQoUUmVwb3J0R2F0ZXdheVJlcXVlc3QSEQoJYWR2ZXJ0aXNlGAEgASgJEhAKCHJldmlzaW9uGAIgASgEEjgKCGZpbmRpbmdzGAMgAygLMiYuY291bnRlcnNpZ24uY29udHJvbC52MS5HYXRld2F5RmluZGluZxIzCgVzdGF0ZRgEIAEoDjIkLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuR2F0ZXdheVN0YXRlEhAKCGluc3RhbmNlGAUgASgJIicKFVJlcG9ydEdhdGV3YXlSZXNwb25zZRIOCgZvdGhlcnMYASABKA0iYgoOR2F0ZXdheUZpbmRpbmcSEQoJY29uZGl0aW9uGAEgASgJEhAKCHNldmVyaXR5GAIgASgJEgwKBHdoYXQYAyABKAkSDQoFZm91bmQYBCABKAkSDgoGcmVtZWR5GAUgASgJIjsKBlRhcmdldBIMCgRuYW1lGAEgASgJEhAKCHByb3RvY29sGAIgASgJEhEKCXNwZWNfanNvbhgDIAEoCSIkCgZQb2xpY3kSDAoEbmFtZRgBIAEoCRIMCgR0ZXh0GAIgASgJIjkKCFJlc291cmNlEgwKBGtpbmQYASABKAkSDAoEbmFtZRgCIAEoCRIRCglzcGVjX2pzb24YAyABKAkijAEKDEFwcGx5UmVxdWVzdBIPCgdkcnlfcnVuGAEgASgIEg0KBXBydW5lGAIgASgIEjMKCXJlc291cmNlcxgDIAMoCzIgLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuUmVzb3VyY2USJwoHZW50cmllcxgEIAMoCzIWLnNwaXJlLmFwaS50eXBlcy5FbnRyeSJJCgZDaGFuZ2USDAoEa2luZBgBIAEoCRIMCgRuYW1lGAIgASgJEg4KBmFjdGlvbhgDIAEoCRITCgtkaWZmZXJlbmNlcxgEIAMoCSJSCg1BcHBseVJlc3BvbnNlEi8KB2NoYW5nZXMYASADKAsyHi5jb3VudGVyc2lnbi5jb250cm9sLnYxLkNoYW5nZRIQCghyZXZpc2lvbhgCIAEoBCIkChRMaXN0UmVzb3VyY2VzUmVxdWVzdBIMCgRraW5kGAEgASgJIkwKFUxpc3RSZXNvdXJjZXNSZXNwb25zZRIzCglyZXNvdXJjZXMYASADKAsyIC5jb3VudGVyc2lnbi5jb250cm9sLnYxLlJlc291cmNlIhUKE0xpc3RHYXRld2F5c1JlcXVlc3QiTwoUTGlzdEdhdGV3YXlzUmVzcG9uc2USNwoIZ2F0ZXdheXMYASADKAsyJS5jb3VudGVyc2lnbi5jb250cm9sLnYxLkdhdGV3YXlTdGF0dXMi8QEKDUdhdGV3YXlTdGF0dXMSEQoJc3BpZmZlX2lkGAEgASgJEg8KB2FkZHJlc3MYAiABKAkSEQoJY29ubmVjdGVkGAMgASgIEg0KBXNpbmNlGAQgASgDEhAKCHJldmlzaW9uGAUgASgEEjgKCGZpbmRpbmdzGAYgAygLMiYuY291bnRlcnNpZ24uY29udHJvbC52MS5HYXRld2F5RmluZGluZxIZChFmaW5kaW5nc19sZWZ0X291dBgHIAEoCBIzCgVzdGF0ZRgIIAEoDjIkLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuR2F0ZXdheVN0YXRlKn8KDEdhdGV3YXlTdGF0ZRIdChlHQVRFV0FZX1NUQVRFX1VOU1BFQ0lGSUVEEAASGgoWR0FURVdBWV9TVEFURV9TVEFSVElORxABEhkKFUdBVEVXQVlfU1RBVEVfU0VSVklORxACEhkKFUdBVEVXQVlfU1RBVEVfTEVBVklORxADMtoFCgdDb250cm9sElsKCVdhdGNoTm9kZRIoLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuV2F0Y2hOb2RlUmVxdWVzdBoiLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuTm9kZVVwZGF0ZTABEm8KDlJlcG9ydFJlZnVzYWxzEi0uY291bnRlcnNpZ24uY29udHJvbC52MS5SZXBvcnRSZWZ1c2Fsc1JlcXVlc3QaLi5jb3VudGVyc2lnbi5jb250cm9sLnYxLlJlcG9ydFJlZnVzYWxzUmVzcG9uc2USZAoMV2F0Y2hHYXRld2F5EisuY291bnRlcnNpZ24uY29udHJvbC52MS5XYXRjaEdhdGV3YXlSZXF1ZXN0GiUuY291bnRlcnNpZ24uY29udHJvbC52MS5HYXRld2F5VXBkYXRlMAESbAoNUmVwb3J0R2F0ZXdheRIsLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuUmVwb3J0R2F0ZXdheVJlcXVlc3QaLS5jb3VudGVyc2lnbi5jb250cm9sLnYxLlJlcG9ydEdhdGV3YXlSZXNwb25zZRJUCgVBcHBseRIkLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuQXBwbHlSZXF1ZXN0GiUuY291bnRlcnNpZ24uY29udHJvbC52MS5BcHBseVJlc3BvbnNlEmwKDUxpc3RSZXNvdXJjZXMSLC5jb3VudGVyc2lnbi5jb250cm9sLnYxLkxpc3RSZXNvdXJjZXNSZXF1ZXN0Gi0uY291bnRlcnNpZ24uY29udHJvbC52MS5MaXN0UmVzb3VyY2VzUmVzcG9uc2USaQoMTGlzdEdhdGV3YXlzEisuY291bnRlcnNpZ24uY29udHJvbC52MS5MaXN0R2F0ZXdheXNSZXF1ZXN0GiwuY291bnRlcnNpZ24uY29udHJvbC52MS5MaXN0R2F0ZXdheXNSZXNwb25zZWIGcHJvdG8z", [file_spire_api_types_entry]);
+  fileDesc("CiRjb3VudGVyc2lnbi9jb250cm9sL3YxL2NvbnRyb2wucHJvdG8SFmNvdW50ZXJzaWduLmNvbnRyb2wudjEiEgoQV2F0Y2hOb2RlUmVxdWVzdCJ0CgpOb2RlVXBkYXRlEhgKEGVudHJpZXNfcmV2aXNpb24YASABKAQSFwoPYnVuZGxlX3NlcXVlbmNlGAIgASgEEjMKB3RhcmdldHMYAyADKAsyIi5jb3VudGVyc2lnbi5jb250cm9sLnYxLlRhcmdldFZpZXciYwoVUmVwb3J0UmVmdXNhbHNSZXF1ZXN0EjgKCHJlZnVzYWxzGAEgAygLMiYuY291bnRlcnNpZ24uY29udHJvbC52MS5Qcm9jZXNzUmVmdXNhbBIQCghsZWZ0X291dBgCIAEoBCIYChZSZXBvcnRSZWZ1c2Fsc1Jlc3BvbnNlImwKDlByb2Nlc3NSZWZ1c2FsEgsKA3VpZBgBIAEoDRILCgNwaWQYAiABKA0SDgoGdGFyZ2V0GAMgASgJEg0KBWNvdW50GAQgASgEEhAKCGZpcnN0X21zGAUgASgDEg8KB2xhc3RfbXMYBiABKAMiXwoKVGFyZ2V0VmlldxIMCgRuYW1lGAEgASgJEhAKCHByb3RvY29sGAIgASgJEjEKCGdhdGV3YXlzGAMgAygLMh8uY291bnRlcnNpZ24uY29udHJvbC52MS5HYXRld2F5Ii0KB0dhdGV3YXkSDwoHYWRkcmVzcxgBIAEoCRIRCglzcGlmZmVfaWQYAiABKAkiXQoTV2F0Y2hHYXRld2F5UmVxdWVzdBIRCglhZHZlcnRpc2UYASABKAkSMwoFc3RhdGUYAiABKA4yJC5jb3VudGVyc2lnbi5jb250cm9sLnYxLkdhdGV3YXlTdGF0ZSKEAQoNR2F0ZXdheVVwZGF0ZRIQCghyZXZpc2lvbhgBIAEoBBIvCgd0YXJnZXRzGAIgAygLMh4uY291bnRlcnNpZ24uY29udHJvbC52MS5UYXJnZXQSMAoIcG9saWNpZXMYAyADKAsyHi5jb3VudGVyc2lnbi5jb250cm9sLnYxLlBvbGljeSKqAQoUUmVwb3J0R2F0ZXdheVJlcXVlc3QSEQoJYWR2ZXJ0aXNlGAEgASgJEhAKCHJldmlzaW9uGAIgASgEEjgKCGZpbmRpbmdzGAMgAygLMiYuY291bnRlcnNpZ24uY29udHJvbC52MS5HYXRld2F5RmluZGluZxIzCgVzdGF0ZRgEIAEoDjIkLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuR2F0ZXdheVN0YXRlIicKFVJlcG9ydEdhdGV3YXlSZXNwb25zZRIOCgZvdGhlcnMYASABKA0iYgoOR2F0ZXdheUZpbmRpbmcSEQoJY29uZGl0aW9uGAEgASgJEhAKCHNldmVyaXR5GAIgASgJEgwKBHdoYXQYAyABKAkSDQoFZm91bmQYBCABKAkSDgoGcmVtZWR5GAUgASgJIjsKBlRhcmdldBIMCgRuYW1lGAEgASgJEhAKCHByb3RvY29sGAIgASgJEhEKCXNwZWNfanNvbhgDIAEoCSIkCgZQb2xpY3kSDAoEbmFtZRgBIAEoCRIMCgR0ZXh0GAIgASgJIjkKCFJlc291cmNlEgwKBGtpbmQYASABKAkSDAoEbmFtZRgCIAEoCRIRCglzcGVjX2pzb24YAyABKAki7AEKDEFwcGx5UmVxdWVzdBIPCgdkcnlfcnVuGAEgASgIEg0KBXBydW5lGAIgASgIEjMKCXJlc291cmNlcxgDIAMoCzIgLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuUmVzb3VyY2USJwoHZW50cmllcxgEIAMoCzIWLnNwaXJlLmFwaS50eXBlcy5FbnRyeRI0CgZyZW1vdmUYBSADKAsyJC5jb3VudGVyc2lnbi5jb250cm9sLnYxLlJlc291cmNlTmFtZRIYCgtpZl9yZXZpc2lvbhgGIAEoBEgAiAEBQg4KDF9pZl9yZXZpc2lvbiIqCgxSZXNvdXJjZU5hbWUSDAoEa2luZBgBIAEoCRIMCgRuYW1lGAIgASgJIkkKBkNoYW5nZRIMCgRraW5kGAEgASgJEgwKBG5hbWUYAiABKAkSDgoGYWN0aW9uGAMgASgJEhMKC2RpZmZlcmVuY2VzGAQgAygJIlIKDUFwcGx5UmVzcG9uc2USLwoHY2hhbmdlcxgBIAMoCzIeLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuQ2hhbmdlEhAKCHJldmlzaW9uGAIgASgEIiQKFExpc3RSZXNvdXJjZXNSZXF1ZXN0EgwKBGtpbmQYASABKAkiXgoVTGlzdFJlc291cmNlc1Jlc3BvbnNlEjMKCXJlc291cmNlcxgBIAMoCzIgLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuUmVzb3VyY2USEAoIcmV2aXNpb24YAiABKAQiFQoTTGlzdEdhdGV3YXlzUmVxdWVzdCJPChRMaXN0R2F0ZXdheXNSZXNwb25zZRI3CghnYXRld2F5cxgBIAMoCzIlLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuR2F0ZXdheVN0YXR1cyLxAQoNR2F0ZXdheVN0YXR1cxIRCglzcGlmZmVfaWQYASABKAkSDwoHYWRkcmVzcxgCIAEoCRIRCgljb25uZWN0ZWQYAyABKAgSDQoFc2luY2UYBCABKAMSEAoIcmV2aXNpb24YBSABKAQSOAoIZmluZGluZ3MYBiADKAsyJi5jb3VudGVyc2lnbi5jb250cm9sLnYxLkdhdGV3YXlGaW5kaW5nEhkKEWZpbmRpbmdzX2xlZnRfb3V0GAcgASgIEjMKBXN0YXRlGAggASgOMiQuY291bnRlcnNpZ24uY29udHJvbC52MS5HYXRld2F5U3RhdGUqfwoMR2F0ZXdheVN0YXRlEh0KGUdBVEVXQVlfU1RBVEVfVU5TUEVDSUZJRUQQABIaChZHQVRFV0FZX1NUQVRFX1NUQVJUSU5HEAESGQoVR0FURVdBWV9TVEFURV9TRVJWSU5HEAISGQoVR0FURVdBWV9TVEFURV9MRUFWSU5HEAMy2gUKB0NvbnRyb2wSWwoJV2F0Y2hOb2RlEiguY291bnRlcnNpZ24uY29udHJvbC52MS5XYXRjaE5vZGVSZXF1ZXN0GiIuY291bnRlcnNpZ24uY29udHJvbC52MS5Ob2RlVXBkYXRlMAESbwoOUmVwb3J0UmVmdXNhbHMSLS5jb3VudGVyc2lnbi5jb250cm9sLnYxLlJlcG9ydFJlZnVzYWxzUmVxdWVzdBouLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuUmVwb3J0UmVmdXNhbHNSZXNwb25zZRJkCgxXYXRjaEdhdGV3YXkSKy5jb3VudGVyc2lnbi5jb250cm9sLnYxLldhdGNoR2F0ZXdheVJlcXVlc3QaJS5jb3VudGVyc2lnbi5jb250cm9sLnYxLkdhdGV3YXlVcGRhdGUwARJsCg1SZXBvcnRHYXRld2F5EiwuY291bnRlcnNpZ24uY29udHJvbC52MS5SZXBvcnRHYXRld2F5UmVxdWVzdBotLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuUmVwb3J0R2F0ZXdheVJlc3BvbnNlElQKBUFwcGx5EiQuY291bnRlcnNpZ24uY29udHJvbC52MS5BcHBseVJlcXVlc3QaJS5jb3VudGVyc2lnbi5jb250cm9sLnYxLkFwcGx5UmVzcG9uc2USbAoNTGlzdFJlc291cmNlcxIsLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuTGlzdFJlc291cmNlc1JlcXVlc3QaLS5jb3VudGVyc2lnbi5jb250cm9sLnYxLkxpc3RSZXNvdXJjZXNSZXNwb25zZRJpCgxMaXN0R2F0ZXdheXMSKy5jb3VudGVyc2lnbi5jb250cm9sLnYxLkxpc3RHYXRld2F5c1JlcXVlc3QaLC5jb3VudGVyc2lnbi5jb250cm9sLnYxLkxpc3RHYXRld2F5c1Jlc3BvbnNlYgZwcm90bzM", [file_spire_api_types_entry]);
 
 /**
  * @generated from message countersign.control.v1.WatchNodeRequest
@@ -219,14 +219,6 @@ export type WatchGatewayRequest = Message<"countersign.control.v1.WatchGatewayRe
    * @generated from field: countersign.control.v1.GatewayState state = 2;
    */
   state: GatewayState;
-
-  /**
-   * Tells this gateway from others of the same SPIFFE ID and address; nobody but it and the server knows it. At most 64 letters, digits, - and _.
-   * Agents are told of an address while one of its instances serves.
-   *
-   * @generated from field: string instance = 3;
-   */
-  instance: string;
 };
 
 /**
@@ -292,13 +284,6 @@ export type ReportGatewayRequest = Message<"countersign.control.v1.ReportGateway
    * @generated from field: countersign.control.v1.GatewayState state = 4;
    */
   state: GatewayState;
-
-  /**
-   * As in WatchGatewayRequest.
-   *
-   * @generated from field: string instance = 5;
-   */
-  instance: string;
 };
 
 /**
@@ -489,6 +474,20 @@ export type ApplyRequest = Message<"countersign.control.v1.ApplyRequest"> & {
    * @generated from field: repeated spire.api.types.Entry entries = 4;
    */
   entries: Entry[];
+
+  /**
+   * Deleted besides; one that is not there is left alone.
+   *
+   * @generated from field: repeated countersign.control.v1.ResourceName remove = 5;
+   */
+  remove: ResourceName[];
+
+  /**
+   * Refused, FAILED_PRECONDITION, when something was changed since: what was made of a list must not undo what others did meanwhile.
+   *
+   * @generated from field: optional uint64 if_revision = 6;
+   */
+  ifRevision?: bigint | undefined;
 };
 
 /**
@@ -497,6 +496,28 @@ export type ApplyRequest = Message<"countersign.control.v1.ApplyRequest"> & {
  */
 export const ApplyRequestSchema: GenMessage<ApplyRequest> = /*@__PURE__*/
   messageDesc(file_countersign_control_v1_control, 15);
+
+/**
+ * @generated from message countersign.control.v1.ResourceName
+ */
+export type ResourceName = Message<"countersign.control.v1.ResourceName"> & {
+  /**
+   * @generated from field: string kind = 1;
+   */
+  kind: string;
+
+  /**
+   * @generated from field: string name = 2;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message countersign.control.v1.ResourceName.
+ * Use `create(ResourceNameSchema)` to create a new message.
+ */
+export const ResourceNameSchema: GenMessage<ResourceName> = /*@__PURE__*/
+  messageDesc(file_countersign_control_v1_control, 16);
 
 /**
  * @generated from message countersign.control.v1.Change
@@ -532,7 +553,7 @@ export type Change = Message<"countersign.control.v1.Change"> & {
  * Use `create(ChangeSchema)` to create a new message.
  */
 export const ChangeSchema: GenMessage<Change> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 16);
+  messageDesc(file_countersign_control_v1_control, 17);
 
 /**
  * @generated from message countersign.control.v1.ApplyResponse
@@ -556,7 +577,7 @@ export type ApplyResponse = Message<"countersign.control.v1.ApplyResponse"> & {
  * Use `create(ApplyResponseSchema)` to create a new message.
  */
 export const ApplyResponseSchema: GenMessage<ApplyResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 17);
+  messageDesc(file_countersign_control_v1_control, 18);
 
 /**
  * @generated from message countersign.control.v1.ListResourcesRequest
@@ -575,7 +596,7 @@ export type ListResourcesRequest = Message<"countersign.control.v1.ListResources
  * Use `create(ListResourcesRequestSchema)` to create a new message.
  */
 export const ListResourcesRequestSchema: GenMessage<ListResourcesRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 18);
+  messageDesc(file_countersign_control_v1_control, 19);
 
 /**
  * @generated from message countersign.control.v1.ListResourcesResponse
@@ -585,6 +606,13 @@ export type ListResourcesResponse = Message<"countersign.control.v1.ListResource
    * @generated from field: repeated countersign.control.v1.Resource resources = 1;
    */
   resources: Resource[];
+
+  /**
+   * That of all resources, of which these are some or all.
+   *
+   * @generated from field: uint64 revision = 2;
+   */
+  revision: bigint;
 };
 
 /**
@@ -592,7 +620,7 @@ export type ListResourcesResponse = Message<"countersign.control.v1.ListResource
  * Use `create(ListResourcesResponseSchema)` to create a new message.
  */
 export const ListResourcesResponseSchema: GenMessage<ListResourcesResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 19);
+  messageDesc(file_countersign_control_v1_control, 20);
 
 /**
  * @generated from message countersign.control.v1.ListGatewaysRequest
@@ -605,7 +633,7 @@ export type ListGatewaysRequest = Message<"countersign.control.v1.ListGatewaysRe
  * Use `create(ListGatewaysRequestSchema)` to create a new message.
  */
 export const ListGatewaysRequestSchema: GenMessage<ListGatewaysRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 20);
+  messageDesc(file_countersign_control_v1_control, 21);
 
 /**
  * @generated from message countersign.control.v1.ListGatewaysResponse
@@ -622,7 +650,7 @@ export type ListGatewaysResponse = Message<"countersign.control.v1.ListGatewaysR
  * Use `create(ListGatewaysResponseSchema)` to create a new message.
  */
 export const ListGatewaysResponseSchema: GenMessage<ListGatewaysResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 21);
+  messageDesc(file_countersign_control_v1_control, 22);
 
 /**
  * @generated from message countersign.control.v1.GatewayStatus
@@ -684,7 +712,7 @@ export type GatewayStatus = Message<"countersign.control.v1.GatewayStatus"> & {
  * Use `create(GatewayStatusSchema)` to create a new message.
  */
 export const GatewayStatusSchema: GenMessage<GatewayStatus> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 22);
+  messageDesc(file_countersign_control_v1_control, 23);
 
 /**
  * Agents are told of gateways that serve; one that says nothing of it does.
