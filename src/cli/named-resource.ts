@@ -1,5 +1,5 @@
 import { policySchema } from '../app/declared-rules.ts';
-import { didYouMean, idOfParts, type PartOfAccess, PolicyError, resourceFromId } from '../policy/index.ts';
+import { didYouMean, idOfParts, type PartOfAccess, PolicyError, partsOfId, resourceFromId } from '../policy/index.ts';
 import { UsageError } from './command.ts';
 
 /** A resource as an operator names it. */
@@ -11,9 +11,14 @@ export interface NamedResource {
   readonly column: { readonly attribute: string; readonly name: string } | undefined;
 }
 
+/** An action that is not about such a thing: of those of a group it is left out. */
+export class NotAboutError extends UsageError {}
+
 /** What an action of the schema is about. */
 interface Facts {
   readonly action: string;
+  /** It is asked as one of a group: of things that are named alike (a table, a function) the usual one is meant. */
+  readonly isOfGroup?: boolean;
   /** By target, the databases it serves, the first of them where none is named; undefined where that is not known. */
   readonly targets: ReadonlyMap<string, readonly string[] | undefined>;
 }
@@ -21,7 +26,7 @@ interface Facts {
 /**
  * Reads `shop/public.customers`, `shop/public.customers.ssn`, `shop/DATABASE/public.customers`, `shop/DATABASE` and `shop` (whatever is in it), or
  * `table:shop/DATABASE/public/customers` as explanations and tests write it. Names that hold dots or slashes stand in double quotes.
- * @throws UsageError
+ * @throws UsageError, NotAboutError
  */
 export function namedResource(text: string, facts: Facts): NamedResource {
   const byKind = /^([a-z]+):(.+)$/s.exec(text);
@@ -38,9 +43,13 @@ export function namedResource(text: string, facts: Facts): NamedResource {
   const [first, second] = rest;
   if (first === undefined) return inTarget(target, facts);
   // The last step alone may have dots: what stands between slashes is a database.
-  if (first.length === 1 && second === undefined) return ofParts([target, ...first], facts);
+  if (first.length === 1 && second === undefined) {
+    checkDatabase(target, first[0] ?? '', facts);
+    return ofParts([target, ...first], facts);
+  }
   if (second === undefined) return ofParts([target, databaseOf(target, facts), ...first], facts);
   if (first.length > 1) throw unreadable(text);
+  checkDatabase(target, first[0] ?? '', facts);
   return ofParts([target, ...first, ...second], facts);
 }
 
@@ -54,23 +63,26 @@ function inTarget(target: string, facts: Facts): NamedResource {
 }
 
 /** By the names of target, database, schema, table (or function) and column, as far as they go. */
-function ofParts(parts: readonly string[], { action }: Facts): NamedResource {
+function ofParts(parts: readonly string[], { action, isOfGroup = false }: Facts): NamedResource {
   const { resources, context } = actionFacts(action);
   const exact = kindOfLength(parts.length, action);
+  if (isOfGroup && exact !== undefined && exact !== kindOfLength(parts.length)) throw notAbout(action, parts);
   if (exact !== undefined && resources.size === 1) return exactly(exact, idOfParts(parts));
   const [column, ...above] = parts.toReversed();
   const table = kindOfLength(above.length, action);
   if (above.length === COLUMN_DEPTH && table !== undefined && column !== undefined) {
-    if (context['columns'] === undefined) throw new UsageError(`${action} is not about columns; name the table alone`);
+    if (context['columns'] === undefined)
+      throw new NotAboutError(`${action} is not about columns; name the table alone`);
     const of = exactly(table, idOfParts(above.toReversed()));
     return { ...of, label: `column ${column} of ${of.label}`, column: { attribute: 'columns', name: column } };
   }
   const place = exact ?? kindOfLength(parts.length);
-  if (place === undefined) throw new UsageError(`${action} is about no such thing as ${idOfParts(parts)}`);
+  if (place === undefined) throw new NotAboutError(`${action} is about no such thing as ${idOfParts(parts)}`);
   const id = idOfParts(parts);
   // Of what an action is about, some may be exactly that, and some be in it.
   if (exact !== undefined && parts.length === COLUMN_DEPTH) return exactly(exact, id);
   const type = policySchema.namedById.get(place)?.type ?? '';
+  if (!mayBeIn(action, type)) throw notAbout(action, parts);
   return { part: { op: 'in', type, id }, label: `everything in ${place} ${id}`, column: undefined };
 }
 
@@ -80,7 +92,28 @@ function ofKind(kind: string, id: string, facts: Facts): NamedResource {
   const isAbout = named !== undefined && actionFacts(facts.action).resources.has(named.type);
   const exact = exactly(kind, id);
   if (named === undefined || isAbout) return exact;
+  if (!mayBeIn(facts.action, named.type)) throw notAbout(facts.action, partsOfId(id));
   return { ...exact, part: { op: 'in', type: named.type, id }, label: `everything in ${exact.label}` };
+}
+
+/** True where something that the action is about is of that type, or in such a thing. */
+function mayBeIn(action: string, type: string): boolean {
+  const about = Array.from(actionFacts(action).resources);
+  return about.some((one) => one === type || policySchema.entityTypes.get(one)?.ancestorTypes.has(type));
+}
+
+function notAbout(action: string, parts: readonly string[]): NotAboutError {
+  const kinds = Array.from(policySchema.namedById).filter(([, { type }]) => actionFacts(action).resources.has(type));
+  const named = kinds.map(([kind]) => kind).join(' or ');
+  return new NotAboutError(`${action} is about a ${named}, and ${idOfParts(parts)} is none`);
+}
+
+/** Which databases a target serves is known where its declaration says so. @throws UsageError */
+function checkDatabase(target: string, database: string, { targets }: Facts): void {
+  const served = targets.get(target);
+  if (served === undefined || served.length === 0 || served.includes(database)) return;
+  const hint = didYouMean(database, served) ?? `it serves ${served.join(', ')}`;
+  throw new UsageError(`target ${target} serves no database ${JSON.stringify(database)} (${hint})`);
 }
 
 /** @throws UsageError */

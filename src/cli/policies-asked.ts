@@ -2,7 +2,7 @@ import { Control } from '@countersign/sdk/contract';
 import { Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { policySchema } from '../app/declared-rules.ts';
-import { type CompiledPolicies, checkPolicies, PolicyError } from '../policy/index.ts';
+import { type CompiledPolicies, checkPolicies, PolicyError, type PolicySource } from '../policy/index.ts';
 import type { RpcClient } from '../rpc/index.ts';
 import { type CliContext, type CliInput, listOption } from './command.ts';
 import { readDeclared } from './declared-files.ts';
@@ -22,6 +22,8 @@ export interface AskedPolicies {
   /** How a sentence names them: `in force`, or `in the files`. */
   readonly where: string;
   readonly compiled: CompiledPolicies;
+  /** The texts that hold them, by name. */
+  readonly sources: readonly PolicySource[];
   /** By target, the databases it serves where that is known. */
   readonly targets: ReadonlyMap<string, readonly string[] | undefined>;
   /** What each target is declared as. */
@@ -37,20 +39,29 @@ export async function askedPolicies(context: CliContext, input: CliInput): Promi
     const { resources, policies } = readDeclared(paths);
     const compiled = policies.compiled ?? checkPolicies([], policySchema).compiled;
     if (compiled === undefined) throw new PolicyError('ERR_POLICY_INVALID', 'policies could not be loaded');
-    return { where: 'in the files', compiled, specs: specsOf(resources), ...namesDeclared(resources) };
+    const sources = sourcesOf(resources);
+    return { where: 'in the files', compiled, sources, specs: specsOf(resources), ...namesDeclared(resources) };
   }
-  return withServer(context, input, async (client) => {
-    const options = { signal: context.signal, timeoutMs: CALL_TIMEOUT_MS };
-    const { resources } = await client.unary(Control.method.listResources, { kind: '' }, options);
-    const declared = resources.map(({ kind, name, specJson }) => ({ kind, name, spec: specOf(specJson) }));
-    return {
-      where: 'in force',
-      compiled: compiledOf(declared),
-      targets: namesDeclared(declared).targets,
-      specs: specsOf(declared),
-      identities: await identitiesAt(client, options),
-    };
-  });
+  const options = { signal: context.signal, timeoutMs: CALL_TIMEOUT_MS };
+  return withServer(context, input, (client) => policiesAt(client, options));
+}
+
+/** Those in force, with the revision that they are of. @throws PolicyError, RpcError */
+export async function policiesAt(
+  client: RpcClient,
+  options: { readonly signal: AbortSignal; readonly timeoutMs: number },
+): Promise<AskedPolicies & { readonly revision: bigint }> {
+  const { resources, revision } = await client.unary(Control.method.listResources, { kind: '' }, options);
+  const declared = resources.map(({ kind, name, specJson }) => ({ kind, name, spec: specOf(specJson) }));
+  return {
+    where: 'in force',
+    compiled: compiledOf(declared),
+    sources: sourcesOf(declared),
+    targets: namesDeclared(declared).targets,
+    specs: specsOf(declared),
+    identities: await identitiesAt(client, options),
+    revision,
+  };
 }
 
 function specsOf(
@@ -70,13 +81,19 @@ export async function policiesInForce(
   return compiledOf(wanted.map(({ kind, name, specJson }) => ({ kind, name, spec: specOf(specJson) })));
 }
 
+function sourcesOf(
+  resources: readonly { readonly kind: string; readonly name: string; readonly spec: unknown }[],
+): readonly PolicySource[] {
+  return resources.flatMap(({ kind, name, spec }) =>
+    kind === 'Policy' && Value.Check(POLICY, spec) ? [{ name, text: spec.cedar }] : [],
+  );
+}
+
 /** @throws PolicyError where another version's server has taken what this one can't read */
 function compiledOf(
   resources: readonly { readonly kind: string; readonly name: string; readonly spec: unknown }[],
 ): CompiledPolicies {
-  const sources = resources.flatMap(({ kind, name, spec }) =>
-    kind === 'Policy' && Value.Check(POLICY, spec) ? [{ name, text: spec.cedar }] : [],
-  );
+  const sources = sourcesOf(resources);
   const { compiled, problems } = checkPolicies(sources, policySchema);
   if (compiled !== undefined) return compiled;
   const error = policyErrorOf(problems);

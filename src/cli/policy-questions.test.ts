@@ -2,14 +2,14 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createManualClock, createSeededRandom } from '../std/index.ts';
-import { type CliCommand, type CliContext, exitCodes } from './command.ts';
+import { type CliCommand, exitCodes } from './command.ts';
 import { command as check } from './commands/policy-check.ts';
 import { command as explain } from './commands/policy-explain.ts';
 import { command as list } from './commands/policy-list.ts';
 import { command as show } from './commands/policy-show.ts';
 import { command as whatCan } from './commands/policy-what-can.ts';
 import { command as whoCan } from './commands/policy-who-can.ts';
+import { askCommand } from './testing/ask-command.ts';
 
 // Goal: everyday questions are one command each, and the answer is read at a glance on 80 columns.
 
@@ -107,7 +107,7 @@ describe('list and show', () => {
 });
 
 describe('a statement', () => {
-  const as = (sql: string) => askWith({ file: [SHOP], as: 'spiffe://example.org/shop/web', sql }, explain, 'shop');
+  const as = (sql: string) => askCommand({ file: [SHOP], as: 'spiffe://example.org/shop/web', sql }, explain, 'shop');
 
   it('is answered question by question', async () => {
     const { text, code, value } = await as('select name from customers');
@@ -160,9 +160,11 @@ describe('a statement', () => {
 
   it('needs a target that is there, and somebody who asks', async () => {
     const options = { file: [SHOP], sql: 'select 1' };
-    await expect(askWith(options, explain, 'shop')).rejects.toThrow('--as is required');
-    await expect(askWith({ ...options, as: 'web' }, explain, 'shop')).rejects.toThrow(/^--as: a SPIFFE ID starts with/);
-    await expect(askWith({ ...options, as: 'spiffe://example.org/web' }, explain, 'shpo')).rejects.toThrow(
+    await expect(askCommand(options, explain, 'shop')).rejects.toThrow('--as is required');
+    await expect(askCommand({ ...options, as: 'web' }, explain, 'shop')).rejects.toThrow(
+      /^--as: a SPIFFE ID starts with/,
+    );
+    await expect(askCommand({ ...options, as: 'spiffe://example.org/web' }, explain, 'shpo')).rejects.toThrow(
       'no target "shpo" is declared (did you mean "shop"?)',
     );
   });
@@ -183,54 +185,34 @@ describe('a permit that expires', () => {
   it('is told with its time, and to whom it gives something until then', async () => {
     const [before, after] = [at('2026-12-01T00:59:59Z'), at('2026-12-01T01:00:00Z')];
     const web = 'spiffe://example.org/web';
-    expect((await askWith(before, whatCan, web)).text).toContain('    allowed by hour; until 2026-12-01T01:00:00Z');
-    expect((await askWith(after, whatCan, web)).code).toBe(exitCodes.no);
-    expect((await askWith(at('2026-12-01T00:00:00Z'), list)).text).toMatch(
+    expect((await askCommand(before, whatCan, web)).text).toContain('    allowed by hour; until 2026-12-01T01:00:00Z');
+    expect((await askCommand(after, whatCan, web)).code).toBe(exitCodes.no);
+    expect((await askCommand(at('2026-12-01T00:00:00Z'), list)).text).toMatch(
       /hour +permit +hour +until 2026-12-01T01:00:00Z/,
     );
-    await expect(askWith(at('noon'), whatCan, web)).rejects.toThrow(/^--at: "noon" is no time: a datetime is/);
+    await expect(askCommand(at('noon'), whatCan, web)).rejects.toThrow(/^--at: "noon" is no time: a datetime is/);
   });
 
   it('is warned of once it has', async () => {
     const text = '@id("past")\n@expires("2026-11-30T00:00:00Z")\npermit(principal, action, resource);\n';
     writeFileSync(join(folder, 'past.cedar'), text);
-    const listed = await askWith({ file: [folder] }, list);
+    const listed = await askCommand({ file: [folder] }, list);
     expect(listed.text).toMatch(/past +permit +past +EXPIRED 2026-11-30T00:00:00Z/);
     expect(listed.value).toContainEqual(
       expect.objectContaining({ id: 'past', expires: '2026-11-30T00:00:00Z', expired: true }),
     );
-    const checked = await askWith({}, check, folder);
+    const checked = await askCommand({}, check, folder);
     expect(checked.text).toBe(
       [
         `${join(folder, 'past.cedar')}:2:1: warning: permit "past" has expired, and allows nothing (remove it, or give it a later time)`,
         '2 policies are fine',
       ].join('\n'),
     );
-    expect((await askWith({ strict: true }, check, folder)).code).toBe(exitCodes.no);
+    expect((await askCommand({ strict: true }, check, folder)).code).toBe(exitCodes.no);
   });
 });
 
 /** One command on the example's files. */
 function ask(command: CliCommand, ...args: readonly string[]) {
-  return askWith({ file: [SHOP] }, command, ...args);
-}
-
-async function askWith(options: Readonly<Record<string, unknown>>, command: CliCommand, ...args: readonly string[]) {
-  const seen: { text: string; value: unknown } = { text: '', value: undefined };
-  const context: CliContext = {
-    say: () => {},
-    emit: (value, human) => {
-      seen.value = JSON.parse(JSON.stringify(value));
-      seen.text = human();
-    },
-    warn: () => {},
-    ...{ json: false, env: {}, configPath: '/nowhere', configNamed: false, commands: [] },
-    columns: 80,
-    signal: new AbortController().signal,
-    clock: createManualClock(Date.parse('2026-12-01T00:00:00Z')),
-    random: createSeededRandom('questions'),
-    stdin: async () => Buffer.alloc(0),
-  };
-  const code = await command.run(context, { args, options });
-  return { ...seen, code };
+  return askCommand({ file: [SHOP] }, command, ...args);
 }

@@ -7,13 +7,15 @@ import { isInfallible } from './conjuncts.ts';
 import { columnCovers } from './obligations.ts';
 import { type PartialRequest, reduceCondition } from './partial.ts';
 import { printExpression, printScope } from './print.ts';
-import { entityOfScope, type Part, reachOf } from './scopes.ts';
+import { entityOfScope, linesOf, type Part, reachOf } from './scopes.ts';
 import type {
   Access,
   AccessPolicy,
+  AccessQuestion,
   Hindrance,
   PartOfAccess,
   ResourceScope,
+  SessionAccess,
   WhatCan,
   WhoCan,
   WhoCanQuestion,
@@ -38,14 +40,18 @@ export function whoCan(facts: AccessFacts, question: WhoCanQuestion): WhoCan {
   const { timeMs } = question;
   const ask = (principal: Part, whole?: 'principal') =>
     accessOf({ ...facts, policies: about }, { principal, action, resource, column, whole, timeMs });
-  const identities = question.identities.map((identity) => ({
-    identity,
-    access: ask({ entity: facts.reader.readEntity(identity) }),
-  }));
+  const sessionFor = (principal: PartOfAccess) =>
+    sessionOf(facts, { principal, action, resource: question.resource, timeMs });
+  const identities = question.identities.map((identity) => {
+    const access = ask({ entity: facts.reader.readEntity(identity) });
+    // Most of those that are known hold nothing here.
+    return { identity, access, session: access.permits.length > 0 ? sessionFor(identity) : undefined };
+  });
   const others = distinctScopes(about.filter(isPermit).map((policy) => policy.principal))
     .filter((scope) => entityOfScope(scope, facts.schema) === undefined)
     .map((scope) => ({ scope, access: ask({ scope }, 'principal') }))
-    .filter(({ access }) => access.verdict !== 'never');
+    .filter(({ access }) => access.verdict !== 'never')
+    .map((other) => ({ ...other, session: sessionFor(other.scope) }));
   return { identities, others };
 }
 
@@ -65,10 +71,34 @@ export function whatCan(facts: AccessFacts, identity: EntityRef, timeMs: number 
       .map((scope) => {
         const resource = partOf(facts, scope);
         const access = accessOf(own, { principal, action, resource, whole: 'resource', timeMs });
-        return { action, resource: scope, access };
+        const session = sessionOf(own, { principal: identity, action, resource: scope, timeMs });
+        return { action, resource: scope, access, session };
       })
       .filter(({ access }) => access.permits.length > 0);
   });
+}
+
+/** What policies say of all requests of one kind. */
+export function accessTo(facts: AccessFacts, { principal, action, resource, timeMs }: AccessQuestion): Access {
+  const [who, what] = [partOf(facts, principal), partOf(facts, resource)];
+  return accessOf(facts, { principal: who, action, resource: what, timeMs });
+}
+
+/** What they say of the session that an action needs; undefined for one that needs none. */
+function sessionOf(facts: AccessFacts, question: AccessQuestion): SessionAccess | undefined {
+  const action = facts.schema.actions.get(question.action)?.session;
+  if (action === undefined) return undefined;
+  const places = facts.schema.actions.get(action)?.resources ?? new Set();
+  const resource = placeWithin(facts, question.resource, places);
+  return { action, resource, access: accessTo(facts, { ...question, action, resource }) };
+}
+
+/** The thing of one of those types that a resource is, or is in; what is above all of them stands for those in it. */
+function placeWithin({ schema }: AccessFacts, resource: PartOfAccess, types: ReadonlySet<string>): ResourceScope {
+  if ('op' in resource && (resource.op === 'any' || resource.op === 'is')) return { op: 'any' };
+  const { type, id } = resource;
+  const place = linesOf({ type, id }, schema).find((one) => types.has(one.type));
+  return place === undefined ? { op: 'in', type, id } : { op: 'equals', type: place.type, id: place.id };
 }
 
 /** Which forbids reach into what permits allow: by their ids. */
@@ -100,7 +130,7 @@ export function hindrancesBetween(
   return Array.from(found.values());
 }
 
-interface AccessQuestion {
+interface PartialQuestion {
   readonly principal: Part;
   readonly action: string;
   readonly resource: Part;
@@ -110,7 +140,7 @@ interface AccessQuestion {
   readonly whole?: 'principal' | 'resource' | undefined;
 }
 
-function accessOf(facts: AccessFacts, question: AccessQuestion): Access {
+function accessOf(facts: AccessFacts, question: PartialQuestion): Access {
   const { principal, action, resource, column } = question;
   const known: PartialRequest = {
     action: facts.reader.readAction(action),

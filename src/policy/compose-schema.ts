@@ -42,6 +42,8 @@ export interface ActionFacts {
   readonly context: { readonly [name: string]: CedarTypeJson };
   /** Every group it is in, directly or not. */
   readonly groups: readonly string[];
+  /** The action that has to be allowed before; undefined for that one itself, and where a protocol has none. */
+  readonly session: string | undefined;
 }
 
 /** Cedar's JSON schema: namespace → definitions. */
@@ -88,7 +90,13 @@ export function composeSchema(fragments: readonly PolicySchemaFragment[]): Polic
   }
   const digest = createHash('sha256').update(JSON.stringify(json)).digest('hex');
   const namedById = new Map(fragments.flatMap(typesNamedById));
-  return { json, digest, entityTypes: entityTypeFacts(json), actions: actionFacts(actions), namedById };
+  return {
+    json,
+    digest,
+    entityTypes: entityTypeFacts(json),
+    actions: actionFacts(actions, sessionActions(fragments)),
+    namedById,
+  };
 }
 
 function typesNamedById(fragment: PolicySchemaFragment): [string, NamedById][] {
@@ -151,7 +159,22 @@ function entityTypeFacts(json: SchemaJson): Map<string, EntityTypeFacts> {
   );
 }
 
-function actionFacts(actions: Readonly<Record<string, ActionJson>>): Map<string, ActionFacts> {
+/** By each other action of its fragment. @throws PolicyError ERR_POLICY_SCHEMA */
+function sessionActions(fragments: readonly PolicySchemaFragment[]): ReadonlyMap<string, string> {
+  return new Map(
+    fragments.flatMap(({ namespace, session, actions }): [string, string][] => {
+      if (session === undefined) return [];
+      if (!Object.hasOwn(actions, session))
+        throw broken(`the session of ${namespace} is opened by ${session}, which the fragment does not declare`);
+      return Object.keys(actions).flatMap((name) => (name === session ? [] : [[name, session]]));
+    }),
+  );
+}
+
+function actionFacts(
+  actions: Readonly<Record<string, ActionJson>>,
+  sessions: ReadonlyMap<string, string>,
+): Map<string, ActionFacts> {
   const parents = (name: string) => actions[name]?.memberOf.map((group) => group.id) ?? [];
   return new Map(
     Object.entries(actions).map(([name, action]) => [
@@ -161,6 +184,7 @@ function actionFacts(actions: Readonly<Record<string, ActionJson>>): Map<string,
         resources: new Set(action.appliesTo?.resourceTypes),
         context: withoutTime(action.appliesTo?.context.attributes ?? {}),
         groups: Array.from(closure(name, parents)),
+        session: sessions.get(name),
       },
     ]),
   );

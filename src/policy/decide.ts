@@ -1,8 +1,9 @@
 import type { Decision, DecisionRequest, EntityRef } from '../model/index.ts';
-import { hindrancesBetween, whatCan, whoCan } from './access.ts';
+import { accessTo, hindrancesBetween, whatCan, whoCan } from './access.ts';
 import { type CompiledPolicy, isBefore } from './compile-policy.ts';
 import type { PolicySchema } from './compose-schema.ts';
 import { createRequestReader } from './conform.ts';
+import { demandsOn } from './demands.ts';
 import { explainRequest } from './explain.ts';
 import { joinObligations } from './obligations.ts';
 import { indexPolicies } from './policy-index.ts';
@@ -49,6 +50,12 @@ export function createPolicySet(deps: {
     nextChange: createTimetable(policies.map(({ times }) => times)),
     whoCan: (question) => whoCan(facts, question),
     whatCan: (identity, timeMs) => whatCan(facts, identity, timeMs),
+    access: (question) => accessTo(facts, question),
+    demandsOn: (asked) => demandsOn(facts, asked),
+    scopesOf(id) {
+      const found = policies.find(({ summary }) => summary.id === id);
+      return found && { principal: found.principal, actions: found.actions, resource: found.resource };
+    },
     hindrances: (between) => hindrancesBetween(facts, between),
     names() {
       names ??= { entities: policies.flatMap(namesOf), masks: policies.flatMap(potentialMasks) };

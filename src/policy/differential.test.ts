@@ -213,6 +213,7 @@ function unvalidated(text: string): CompiledPolicies {
       effect: json.effect,
       position: policy.position(0),
       description: undefined,
+      reason: undefined,
       expiresMs: undefined,
       text: policy.text,
     };

@@ -27,7 +27,7 @@ export const errorTable = {
     exit: 'no',
     meaning: 'An annotation is unknown, malformed, or stands where it means nothing.',
     remedy:
-      'Use @id, @description, and on permits @mask, @derived, @limit, @record and @expires, in the forms of the policy reference.',
+      'Use @id, @description, @reason, and on permits @mask, @derived, @limit, @record and @expires, in the forms of the policy reference.',
   },
   ERR_POLICY_NAME: {
     status: 422,

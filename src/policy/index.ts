@@ -40,10 +40,12 @@ export {
 export { didYouMean } from './nearest-name.ts';
 export { idOfParts, partsOfId, resourceFromId } from './resource-from-id.ts';
 export type { CedarTypeJson, PolicySchemaFragment } from './schema.ts';
+export { cutPolicies } from './split.ts';
 export type {
   Access,
   AccessPolicy,
   CompiledPolicies,
+  Demands,
   Explanation,
   Hindrance,
   MaskedColumn,
@@ -57,7 +59,9 @@ export type {
   PolicySummary,
   PotentialMask,
   ResourceScope,
+  SessionAccess,
   WhatCan,
   WhoCan,
 } from './types.ts';
 export { type KnownNames, unmatchedNames } from './unmatched-names.ts';
+export { writePermit } from './write-permit.ts';

@@ -280,9 +280,17 @@ describe('errors', () => {
       [[{ ...shopFragment, groups: { 'shop:all': ['shop:delete'] } }], /shop:delete/],
       [[{ ...shopFragment, entityTypes: { Row: { memberOf: ['Sheet'], attributes: {} } } }], /Sheet/],
       [
-        [{ ...shopFragment, actions: { 'shop:x': { resources: ['Nowhere::Table'], context: {} } }, groups: {} }],
+        [
+          {
+            ...shopFragment,
+            actions: { 'shop:x': { resources: ['Nowhere::Table'], context: {} } },
+            groups: {},
+            session: 'shop:x',
+          },
+        ],
         /Nowhere::Table/,
       ],
+      [[{ ...shopFragment, session: 'shop:open' }], /shop:open/],
     ];
     for (const [fragments, message] of broken) {
       const error = failureOf(() =>

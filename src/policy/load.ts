@@ -185,8 +185,9 @@ function compileAll(
   for (const [id, { text, json, obligations }] of policies) {
     const position = text.position(0);
     const description = json.annotations?.['description'] ?? undefined;
+    const reason = json.annotations?.['reason'] ?? undefined;
     const { expiresMs } = obligations;
-    const summary = { id, effect: json.effect, position, description, expiresMs, text: text.text };
+    const summary = { id, effect: json.effect, position, description, reason, expiresMs, text: text.text };
     try {
       compiled.push(compilePolicy({ json, obligations, summary }, schema));
     } catch (error) {

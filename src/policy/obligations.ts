@@ -139,7 +139,7 @@ function parseExpires(text: string): number {
   throw new AnnotationError(`@expires is a time in UTC, as in "2026-12-31T00:00:00Z", not ${JSON.stringify(text)}`);
 }
 
-const DESCRIBING = new Set(['id', 'description']);
+const DESCRIBING = new Set(['id', 'description', 'reason']);
 const OBLIGING = new Set(['mask', 'derived', 'limit', 'record', 'expires']);
 /** Holds a mask for every column of a table as wide as PostgreSQL has them. */
 const ANNOTATION_LENGTH_MAX = 1 << 17;

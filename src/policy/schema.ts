@@ -34,6 +34,8 @@ export interface PolicySchemaFragment {
       readonly context: { readonly [name: string]: CedarTypeJson };
     };
   };
+  /** The action that opens a session, on a place that all other resources are in or are: without it nobody gets to ask for another one. */
+  readonly session?: string;
   /** Action groups: `postgres:read` → its actions or groups. Written `action in Action::"postgres:read"` in a policy. */
   readonly groups?: { readonly [name: string]: readonly string[] };
 }

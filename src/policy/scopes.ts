@@ -69,7 +69,7 @@ function typesOf(scope: ResourceScope, { schema, types }: Facts): ReadonlySet<st
 }
 
 /** An entity and all that it is in, as its id tells. */
-function linesOf(uid: { readonly type: string; readonly id: string }, schema: PolicySchema): readonly Uid[] {
+export function linesOf(uid: { readonly type: string; readonly id: string }, schema: PolicySchema): readonly Uid[] {
   const entity = entityFromId(uid, schema);
   if (entity === undefined) return [uid];
   const found: Uid[] = [];

@@ -37,6 +37,41 @@ export function splitPolicies(source: PolicySource): PolicyText[] {
   return policies;
 }
 
+/**
+ * The source without the policies that begin at those places (as {@link PolicyText} tells them), each with the comment that stands on the lines
+ * right above it; what another policy or a blank line sets apart stays. Empty when no policy is left. @throws PolicyError ERR_POLICY_LIMIT
+ */
+export function cutPolicies(source: PolicySource, places: readonly Pick<PolicyPosition, 'line' | 'column'>[]): string {
+  const { text } = source;
+  const isCut = new Set(places.map(({ line, column }) => `${line}:${column}`));
+  const lines = lineStarts(source);
+  const offsetOf = ({ line, column }: PolicyPosition) => (lines[line - 1] ?? 0) + column - 1;
+  let kept = '';
+  let done = 0;
+  let isAnyLeft = false;
+  for (const policy of splitPolicies(source)) {
+    const place = policy.position(0);
+    const [start, end] = [offsetOf(place), offsetOf(place) + policy.text.length];
+    if (!isCut.has(`${place.line}:${place.column}`)) {
+      kept += text.slice(done, end);
+      isAnyLeft = true;
+      done = end;
+    } else {
+      kept += withoutOwnComment(text.slice(done, start), done > 0);
+      done = text[end] === '\n' ? end + 1 : end;
+    }
+  }
+  return isAnyLeft ? `${kept}${text.slice(done)}`.trimStart() : '';
+}
+
+/** What stands before a policy and stays when it goes: up to the last blank line, and what ends the line of the policy before. */
+function withoutOwnComment(gap: string, followsPolicy: boolean): string {
+  const blank = gap.search(/\n[ \t]*\r?\n(?![\s\S]*\n[ \t]*\r?\n)/);
+  if (blank >= 0) return gap.slice(0, blank + 1);
+  const lineEnd = gap.indexOf('\n');
+  return followsPolicy && lineEnd >= 0 ? gap.slice(0, lineEnd + 1) : '';
+}
+
 /** Turns an offset in UTF-8 bytes, as Cedar counts, into one in UTF-16 units. */
 export function unitsFromBytes(text: string, byteOffset: number): number {
   return Buffer.from(text).subarray(0, byteOffset).toString().length;

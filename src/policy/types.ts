@@ -32,6 +32,8 @@ export interface PolicySummary {
   readonly effect: 'permit' | 'forbid';
   readonly position: PolicyPosition;
   readonly description: string | undefined;
+  /** Why it was granted. */
+  readonly reason: string | undefined;
   /** From then on a permit does not apply, epoch milliseconds. */
   readonly expiresMs: number | undefined;
   /** The policy's own text, without leading comments. */
@@ -63,6 +65,16 @@ export interface CompiledPolicies {
   whoCan(question: WhoCanQuestion): WhoCan;
   /** What an identity may do. Linear in the policies, and in those about it for each place that they name. @throws RequestError */
   whatCan(identity: EntityRef, timeMs?: number): WhatCan;
+  /** What the policies say of all requests of one kind. */
+  access(question: AccessQuestion): Access;
+  /** What permits on a resource demand, joined: the stricter wins. Conditions that only a request settles are taken to hold. */
+  demandsOn(asked: {
+    readonly actions: readonly string[];
+    readonly resource: PartOfAccess;
+    readonly timeMs: number;
+  }): Demands;
+  /** What a policy is about; undefined for an id that none has. */
+  scopesOf(id: string): PolicyScopes | undefined;
   /** Which of those forbids reach into what those permits allow. Linear in each of the two for each of the other. */
   hindrances(between: {
     readonly permits: ReadonlySet<string>;
@@ -70,6 +82,13 @@ export interface CompiledPolicies {
   }): readonly Hindrance[];
   /** What the policies name of the world outside, for whoever knows what there is. Linear in the policies the first time it is asked. */
   names(): PolicyNames;
+}
+
+/** Whom and what a policy is about; groups of actions are resolved. */
+export interface PolicyScopes {
+  readonly principal: ResourceScope;
+  readonly actions: readonly string[];
+  readonly resource: ResourceScope;
 }
 
 /** Everything that a set of policies names, by policy in order of id. */
@@ -131,9 +150,17 @@ export interface WhoCanQuestion {
 
 export interface WhoCan {
   /** As asked, in that order. */
-  readonly identities: readonly { readonly identity: EntityRef; readonly access: Access }[];
+  readonly identities: readonly {
+    readonly identity: EntityRef;
+    readonly access: Access;
+    readonly session: SessionAccess | undefined;
+  }[];
   /** By scopes of permits: what holds for every other identity in one, which may be in several. */
-  readonly others: readonly { readonly scope: ResourceScope; readonly access: Access }[];
+  readonly others: readonly {
+    readonly scope: ResourceScope;
+    readonly access: Access;
+    readonly session: SessionAccess | undefined;
+  }[];
 }
 
 /** By action and scope of permits: an identity may do what one of them that takes in the resource says. */
@@ -141,7 +168,34 @@ export type WhatCan = readonly {
   readonly action: string;
   readonly resource: ResourceScope;
   readonly access: Access;
+  readonly session: SessionAccess | undefined;
 }[];
+
+/** All requests of one kind. */
+export interface AccessQuestion {
+  readonly principal: PartOfAccess;
+  readonly action: string;
+  readonly resource: PartOfAccess;
+  /** Permits that have expired then are left out, as all that expire are without it. */
+  readonly timeMs: number | undefined;
+}
+
+/** What has to be allowed before: who may not open a session gets to ask for nothing else. Undefined where an action needs none. */
+export interface SessionAccess {
+  readonly action: string;
+  readonly resource: ResourceScope;
+  readonly access: Access;
+}
+
+/** What a new permit has to demand so that it opens no more than those that are there. */
+export interface Demands {
+  readonly masks: readonly { readonly column: MaskedColumn; readonly kind: MaskKind }[];
+  readonly derived: 'null' | undefined;
+  readonly rowsMax: number | undefined;
+  readonly record: 'digest' | 'full';
+  /** The ids of those whose demands these are. */
+  readonly policies: readonly string[];
+}
 
 /**
  * What policies say of all requests of some kind: one is allowed when one of the permits applies to it and none of the forbids. `always` and

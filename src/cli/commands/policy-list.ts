@@ -25,13 +25,22 @@ export const command: CliCommand = {
   },
 };
 
-function policyValue({ id, effect, position, description, expiresMs }: PolicySummary, nowMs: number) {
+function policyValue({ id, effect, position, description, reason, expiresMs }: PolicySummary, nowMs: number) {
   const { source, line } = position;
   const expiry = expiresMs === undefined ? {} : { expires: formatTimeS(expiresMs / 1000), expired: nowMs >= expiresMs };
-  return { id, effect, in: source, line, ...(description === undefined ? {} : { description }), ...expiry };
+  return {
+    id,
+    effect,
+    in: source,
+    line,
+    ...(description === undefined ? {} : { description }),
+    ...(reason === undefined ? {} : { reason }),
+    ...expiry,
+  };
 }
 
-function row({ id, effect, position, description = '', expiresMs }: PolicySummary, nowMs: number): string[] {
+function row({ id, effect, position, reason = '', expiresMs, ...more }: PolicySummary, nowMs: number): string[] {
+  const { description = reason } = more;
   if (expiresMs === undefined) return [id, effect, position.source, description];
   const expiry = `${nowMs < expiresMs ? 'until' : 'EXPIRED'} ${formatTimeS(expiresMs / 1000)}`;
   return [id, effect, position.source, description === '' ? expiry : `${expiry}; ${description}`];

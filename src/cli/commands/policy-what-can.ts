@@ -1,9 +1,14 @@
 import { IdentityError, parseSpiffeId } from '@countersign/sdk/identity';
-import { didYouMean, identityEntity, type WhatCan } from '../../policy/index.ts';
-import { accessLines, accessValue, resourcesOf } from '../access-text.ts';
+import { Type } from 'typebox';
+import { Value } from 'typebox/value';
+import { policySchema } from '../../app/declared-rules.ts';
+import type { EntityRef } from '../../model/index.ts';
+import { didYouMean, identityEntity, type SessionAccess, type WhatCan } from '../../policy/index.ts';
+import { accessValue, resourcesOf } from '../access-text.ts';
 import { askedAt, atOption } from '../asked-at.ts';
 import { argument, type CliCommand, exitCodes, UsageError } from '../command.ts';
 import { type AskedPolicies, askedOptions, askedPolicies } from '../policies-asked.ts';
+import { effectOf, lacksSession, linesInSession, sessionValue, whyNoSession } from '../session-text.ts';
 import { formatWords } from '../table.ts';
 
 export const command: CliCommand = {
@@ -17,9 +22,16 @@ export const command: CliCommand = {
   async run(context, input) {
     const identity = identityArgument(argument(input, 0, 'the identity, a SPIFFE ID,'));
     const asked = await askedPolicies(context, input);
-    const all = asked.compiled.whatCan(identityEntity(identity), askedAt(context, input));
-    const rows = all.filter(({ access }) => access.verdict !== 'never');
-    const refused = all.filter(({ access }) => access.verdict === 'never');
+    const timeMs = askedAt(context, input);
+    const principal = identityEntity(identity);
+    const all = asked.compiled.whatCan(principal, timeMs);
+    const answer = {
+      asked,
+      targets: sessionsOf(asked, principal, timeMs),
+      rows: all.filter((one) => effectOf(one) !== 'never'),
+      apart: all.filter(lacksSession),
+      refused: all.filter(({ access }) => access.verdict === 'never'),
+    };
     const hasEntry = asked.identities?.has(identity.uri);
     const value = (some: WhatCan) =>
       some.map(({ action, resource, access }) => ({ action, resource: resourcesOf(resource), ...accessValue(access) }));
@@ -27,14 +39,48 @@ export const command: CliCommand = {
       {
         identity: identity.uri,
         ...(hasEntry === undefined ? {} : { hasEntry }),
-        can: value(rows),
-        refused: value(refused),
+        targets: answer.targets.map(({ target, session }) => ({ target, session: sessionValue(session) })),
+        can: value(answer.rows),
+        withoutEffect: value(answer.apart),
+        refused: value(answer.refused),
       },
-      () => formatAnswer(identity.uri, { asked, rows, refused }),
+      () => formatAnswer(identity.uri, answer),
     );
-    return rows.length > 0 ? exitCodes.ok : exitCodes.no;
+    return answer.rows.length > 0 ? exitCodes.ok : exitCodes.no;
   },
 };
+
+interface TargetSession {
+  readonly target: string;
+  readonly session: SessionAccess;
+}
+
+interface Answer {
+  readonly asked: AskedPolicies;
+  readonly targets: readonly TargetSession[];
+  readonly rows: WhatCan;
+  /** Permits without effect, for want of a session. */
+  readonly apart: WhatCan;
+  readonly refused: WhatCan;
+}
+
+/** Whether it can connect, target by target, as far as these are known. */
+function sessionsOf(
+  { compiled, specs }: AskedPolicies,
+  principal: EntityRef,
+  timeMs: number,
+): readonly TargetSession[] {
+  return Array.from(specs).flatMap(([target, spec]) => {
+    const { protocol } = Value.Check(TARGET, spec) ? spec : { protocol: '' };
+    const [opening] = Array.from(policySchema.actions).flatMap(([id, { session }]) =>
+      id.startsWith(`${protocol}:`) && session !== undefined ? [session] : [],
+    );
+    if (opening === undefined) return [];
+    const resource = { op: 'in', type: 'Target', id: target } as const;
+    const access = compiled.access({ principal, action: opening, resource, timeMs });
+    return [{ target, session: { action: opening, resource, access } }];
+  });
+}
 
 /** @throws UsageError */
 function identityArgument(text: string) {
@@ -46,10 +92,7 @@ function identityArgument(text: string) {
   }
 }
 
-function formatAnswer(
-  identity: string,
-  { asked, rows, refused }: { readonly asked: AskedPolicies; readonly rows: WhatCan; readonly refused: WhatCan },
-): string {
+function formatAnswer(identity: string, { asked, targets, rows, apart, refused }: Answer): string {
   const { where, identities } = asked;
   const near = identities === undefined || identities.has(identity) ? undefined : didYouMean(identity, identities);
   const unknown =
@@ -60,8 +103,11 @@ function formatAnswer(
   return [
     `${identity}, by the policies ${where}:`,
     ...unknown,
+    ...formatTargets(targets),
     ...nothing,
     ...byResource(rows, ''),
+    ...(apart.length > 0 ? [formatWords(WITHOUT_EFFECT, '')] : []),
+    ...byResource(apart, '  '),
     ...byResource(refused, 'not '),
   ].join('\n');
 }
@@ -73,7 +119,7 @@ function byResource(rows: WhatCan, sign: string): readonly string[] {
     { readonly actions: string[]; readonly resource: string; readonly lines: readonly string[] }
   >();
   for (const row of rows) {
-    const [resource, lines] = [resourcesOf(row.resource), accessLines(row.access)];
+    const [resource, lines] = [resourcesOf(row.resource), linesInSession(row)];
     const key = [resource, ...lines].join('\n');
     const group = groups.get(key);
     if (group === undefined) groups.set(key, { actions: [row.action], resource, lines });
@@ -84,3 +130,22 @@ function byResource(rows: WhatCan, sign: string): readonly string[] {
     ...lines,
   ]);
 }
+
+/** Those that it can connect to and some of the others, which may be a great many. */
+function formatTargets(targets: readonly TargetSession[]): readonly string[] {
+  const can = targets.filter(({ session }) => session.access.verdict !== 'never');
+  const others = targets.filter(({ session }) => session.access.verdict === 'never');
+  const by = ({ access }: SessionAccess) => access.permits.map(({ policy }) => policy).join(', ');
+  const more = others.length - OTHERS_MAX;
+  return [
+    ...can.map(({ target, session }) => formatWords(`target ${target}: it can connect, by ${by(session)}`, '')),
+    ...others
+      .slice(0, OTHERS_MAX)
+      .map(({ target, session }) => formatWords(`target ${target}: it can not connect: ${whyNoSession(session)}`, '')),
+    ...(more > 0 ? [`… nor to ${more} more targets`] : []),
+  ];
+}
+
+const WITHOUT_EFFECT = 'Permitted without effect, since it can not connect there:';
+const OTHERS_MAX = 5;
+const TARGET = Type.Object({ protocol: Type.String() });

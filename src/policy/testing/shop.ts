@@ -43,6 +43,7 @@ export const shopFragment: PolicySchemaFragment = {
     },
     'shop:update': { resources: ['Table'], context: {} },
   },
+  session: 'shop:connect',
   groups: { 'shop:read': ['shop:connect', 'shop:select'], 'shop:any': ['shop:read', 'shop:update'] },
 };
 

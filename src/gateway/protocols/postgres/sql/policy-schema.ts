@@ -52,6 +52,7 @@ export const policySchema: PolicySchemaFragment = {
     // Another role than the gateway's own login.
     'postgres:set-role': { resources: ['Database'], context: { role: text } },
   },
+  session: 'postgres:connect',
   groups: {
     'postgres:read': ['postgres:select'],
     'postgres:write': ['postgres:insert', 'postgres:update', 'postgres:delete', 'postgres:truncate'],

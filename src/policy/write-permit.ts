@@ -1,0 +1,70 @@
+import type { EntityRef } from '../model/index.ts';
+import type { Demands, MaskedColumn, ResourceScope } from './types.ts';
+
+/** A permit that nobody has written yet. */
+export interface PermitToWrite {
+  readonly id: string;
+  readonly reason?: string | undefined;
+  /** Epoch milliseconds, in whole seconds. */
+  readonly expiresMs?: number | undefined;
+  readonly demands: Omit<Demands, 'policies'>;
+  readonly principal: EntityRef;
+  readonly actions: readonly string[];
+  readonly resource: ResourceScope;
+}
+
+/** Its text, in the form of the guide, with a line break at its end. What names hold can't be taken for Cedar, nor for a terminal's control. */
+export function writePermit({ principal, actions, resource, demands, ...about }: PermitToWrite): string {
+  const { masks, derived, rowsMax, record } = demands;
+  const listed = masks.map(({ column, kind }) => `${columnText(column)}:${kind}`).sort();
+  const annotations: readonly (readonly [string, string | undefined])[] = [
+    ['id', about.id],
+    ['reason', about.reason],
+    ['expires', about.expiresMs === undefined ? undefined : timeText(about.expiresMs)],
+    ['mask', listed.length === 0 ? undefined : listed.join(', ')],
+    ['derived', derived],
+    ['limit', rowsMax === undefined ? undefined : `rows=${rowsMax}`],
+    ['record', record === 'full' ? 'full' : undefined],
+  ];
+  const [action = '', ...others] = actions.map((one) => `Action::${quoted(one)}`);
+  return [
+    ...annotations.flatMap(([name, value]) => (value === undefined ? [] : [`@${name}(${quoted(value)})`])),
+    'permit(',
+    `  principal == ${principal.type}::${quoted(principal.id)},`,
+    others.length === 0 ? `  action == ${action},` : `  action in [${[action, ...others].join(', ')}],`,
+    `  ${scopeText(resource)}`,
+    ');',
+    '',
+  ].join('\n');
+}
+
+function scopeText(scope: ResourceScope): string {
+  if (scope.op === 'any') return 'resource';
+  if (scope.op === 'is') return `resource is ${scope.type}`;
+  const uid = `${scope.type}::${quoted(scope.id)}`;
+  if (scope.op === 'equals') return `resource == ${uid}`;
+  return scope.is === undefined ? `resource in ${uid}` : `resource is ${scope.is} in ${uid}`;
+}
+
+/** A literal: what is not to be seen, or would turn the direction of what is, is written by its number. @see Cedar, `Str` of its grammar */
+function quoted(text: string): string {
+  const escaped = text.toWellFormed().replace(SPECIAL, (found) => {
+    if (found === '"' || found === '\\') return `\\${found}`;
+    return `\\u{${(found.codePointAt(0) ?? 0).toString(16)}}`;
+  });
+  return `"${escaped}"`;
+}
+
+/** As `@mask` reads it. */
+function columnText({ schema, table, name }: MaskedColumn): string {
+  return [schema, table, name]
+    .flatMap((part) => (part === undefined ? [] : [PLAIN.test(part) ? part : `"${part.replaceAll('"', '""')}"`]))
+    .join('.');
+}
+
+function timeText(epochMs: number): string {
+  return new Date(epochMs).toISOString().replace(/\.\d{3}Z$/, 'Z');
+}
+
+const SPECIAL = /["\\\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+const PLAIN = /^[a-z_][a-z0-9_$]*$/;
