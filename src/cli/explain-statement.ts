@@ -1,23 +1,42 @@
 import { IdentityError, parseSpiffeId } from '@countersign/sdk/identity';
 import { Type } from 'typebox';
 import { Value } from 'typebox/value';
-import type { ProtocolMember } from '../gateway/index.ts';
+import type { ProtocolMember, SessionPolicy } from '../gateway/index.ts';
 import { protocols } from '../gateway/protocols/registry.generated.ts';
-import type { DecisionRequest } from '../model/index.ts';
-import { didYouMean, type Explanation, identityEntity, type PolicyExplanation } from '../policy/index.ts';
+import type { DecisionRequest, EntityRef } from '../model/index.ts';
+import {
+  type CompiledPolicies,
+  didYouMean,
+  type Explanation,
+  identityEntity,
+  type PolicyExplanation,
+} from '../policy/index.ts';
 import { memberById } from '../std/index.ts';
 import { UsageError } from './command.ts';
 import type { AskedPolicies } from './policies-asked.ts';
+import { isPermitLacking, type Suggestion, suggestionLines, suggestPermit } from './suggest-permit.ts';
 import { formatWords } from './table.ts';
+import { type Unmasking, unmaskingLines, unmaskingOf } from './unmasked.ts';
 
 /** What policies say of a statement, question by question. */
 export interface ExplainedStatement {
   readonly isAllowed: boolean;
   /** Why it is refused though no question is answered with no: it is none, or masks stand against it. */
   readonly refused: string | undefined;
-  readonly questions: readonly { readonly request: DecisionRequest; readonly explanation: Explanation }[];
+  readonly questions: readonly ExplainedQuestion[];
+  /** How to let the identity work with columns whose masks are why it is refused. */
+  readonly unmasking: Unmasking | undefined;
   /** What was assumed. */
   readonly notes: readonly string[];
+}
+
+/** One question with its answer, and the permit that would allow it where one would. */
+export interface ExplainedQuestion {
+  readonly request: DecisionRequest;
+  /** Sets of its context of which there is more than could be told. */
+  readonly open: readonly string[];
+  readonly explanation: Explanation;
+  readonly suggestion: Suggestion | undefined;
 }
 
 /**
@@ -25,7 +44,7 @@ export interface ExplainedStatement {
  * @throws UsageError
  */
 export async function explainStatement(
-  { compiled, specs }: AskedPolicies,
+  { compiled, specs, sources }: AskedPolicies,
   asked: { readonly identity: string; readonly statement: string; readonly target: string; readonly timeMs: number },
 ): Promise<ExplainedStatement> {
   const [name = '', place] = asked.target.split('/');
@@ -39,37 +58,71 @@ export async function explainStatement(
   const path = await member?.load();
   if (path?.questionsOf === undefined) throw new UsageError(`of ${protocol} no statement can be told by its text`);
   const principal = principalOf(asked.identity);
-  const found = await path.questionsOf(asked.statement, { name, config, ...(place === undefined ? {} : { place }) });
-  if (!found.ok) return { isAllowed: false, refused: found.why, questions: [], notes: [] };
+  const columnsOf = (resource: EntityRef) => compiled.columnsNamed(resource);
+  const at = place === undefined ? {} : { place };
+  const found = await path.questionsOf(asked.statement, { name, config, ...at, columnsOf });
+  if (!found.ok) return { isAllowed: false, refused: found.why, questions: [], unmasking: undefined, notes: [] };
   const { timeMs } = asked;
-  const questions = found.questions.map((question) => {
+  const taken: string[] = [];
+  const questions = found.questions.map(({ open = [], ...question }): ExplainedQuestion => {
     const request = { ...question, principal, timeMs };
-    return { request, explanation: compiled.explain(request) };
+    const explanation = compiled.explain(request);
+    const suggestion = isPermitLacking(explanation) ? suggestPermit(compiled, request, taken) : undefined;
+    if (suggestion !== undefined) taken.push(suggestion.id);
+    return { request, open, explanation, suggestion };
   });
   const isPermitted = questions.every(({ explanation }) => explanation.decision.allow);
-  const refused = isPermitted
-    ? found.refusedUnder({
-        decide: (action, resource, context) => compiled.decide({ principal, action, resource, context, timeMs }),
-        potentialMasks: () => compiled.maskBearing(principal, timeMs),
-      })
-    : undefined;
+  const refusedBy = (policies: CompiledPolicies, columns?: ReadonlySet<string>) =>
+    found.refusedUnder(maskedPolicy(policies, { principal, timeMs, columns }));
+  const refused = isPermitted ? refusedBy(compiled) : undefined;
+  const unmasking =
+    refused === undefined
+      ? undefined
+      : unmaskingOf({
+          ...{ compiled, sources, requests: questions.map(({ request }) => ({ ...request, timeMs })) },
+          isAllowedWithout: (columns) => refusedBy(compiled, columns) === undefined,
+          isAllowedUnder: (policies) =>
+            questions.every(({ request }) => policies.decide(request).allow) && refusedBy(policies) === undefined,
+        });
   const notes = ['the names are those of the statement; its target was not asked', ...found.notes];
-  return { isAllowed: isPermitted && refused === undefined, refused, questions, notes };
+  return { isAllowed: isPermitted && refused === undefined, refused, questions, unmasking, notes };
+}
+
+/** What a session would be answered, with the masks of those columns taken away. */
+function maskedPolicy(
+  compiled: CompiledPolicies,
+  asked: { readonly principal: EntityRef; readonly timeMs: number; readonly columns: ReadonlySet<string> | undefined },
+): Pick<SessionPolicy, 'decide' | 'potentialMasks'> {
+  const { principal, timeMs, columns = new Set() } = asked;
+  return {
+    decide(action, resource, context) {
+      const decision = compiled.decide({ principal, action, resource, context, timeMs });
+      if (!decision.allow) return decision;
+      const masks = new Map(Array.from(decision.obligations.masks).filter(([column]) => !columns.has(column)));
+      return { ...decision, obligations: { ...decision.obligations, masks } };
+    },
+    potentialMasks: () => compiled.maskBearing(principal, timeMs).filter(({ column }) => !columns.has(column.name)),
+  };
 }
 
 /** Lines for people: each question with its answer, why, and what would change it. */
-export function formatStatement({ refused, questions, notes }: ExplainedStatement): string {
+export function formatStatement({ refused, questions, unmasking, notes }: ExplainedStatement): string {
   const why = questions.length === 0 ? 'refused, whatever policies say' : 'refused all the same';
   return [
-    ...questions.flatMap(({ request, explanation }) => formatQuestion(request, explanation)),
+    ...questions.flatMap(formatQuestion),
     ...(refused === undefined ? [] : [formatWords(`${why}: ${refused}`, '')]),
+    ...(unmasking === undefined ? [] : unmaskingLines(unmasking)),
     ...notes.map((note) => formatWords(`note: ${note}`, '')),
   ].join('\n');
 }
 
-function formatQuestion({ principal, action, resource, context }: DecisionRequest, explanation: Explanation): string[] {
+function formatQuestion({ request, open, explanation, suggestion }: ExplainedQuestion): string[] {
+  const { action, resource, context } = request;
   const { decision, policies } = explanation;
-  const told = Object.entries(context).map(([name, value]) => `${name} ${JSON.stringify(value)}`);
+  const told = Object.entries(context).map(([name, value]) => {
+    if (!open.includes(name)) return `${name} ${JSON.stringify(value)}`;
+    return Array.isArray(value) && value.length > 0 ? `${name} ${JSON.stringify(value)} and others` : `all ${name}`;
+  });
   const question = `${action} on ${wordOf(resource.type)} ${resource.id}${told.length > 0 ? ` (${told.join(', ')})` : ''}:`;
   if (decision.allow) {
     const masks = Array.from(decision.obligations.masks, ([column, kind]) => `${column}:${kind}`);
@@ -84,7 +137,7 @@ function formatQuestion({ principal, action, resource, context }: DecisionReques
     `${question} DENIED${decision.policies.length > 0 ? ` by ${decision.policies.join(', ')}` : ''}`,
     '',
   );
-  if (decision.reason !== 'no-permit') {
+  if (suggestion === undefined) {
     const stop = policies
       .filter(({ id, why }) => decision.policies.includes(id) && why.expression !== '')
       .map(({ effect, id, why }) => `${effect} ${id} ${why.expression}`.trim());
@@ -98,7 +151,7 @@ function formatQuestion({ principal, action, resource, context }: DecisionReques
     head,
     ...policies.flatMap(nearMiss),
     '    To allow it, add this to your policies and apply them:',
-    ...permitFor({ principal, action, resource }).map((line) => `        ${line}`),
+    ...suggestionLines(suggestion).map((line) => `        ${line}`),
   ];
 }
 
@@ -108,20 +161,6 @@ function nearMiss({ id, effect, outcome, why }: PolicyExplanation): string[] {
   const values = why.values.map(({ path, value }) => `${path} is ${value}`);
   const reason = why.error ?? [why.expression, ...values].join('; ');
   return [formatWords(`permit ${id} is about it, and does not apply, because of its ${why.part}: ${reason}`, '    ')];
-}
-
-function permitFor({
-  principal,
-  action,
-  resource,
-}: Pick<DecisionRequest, 'principal' | 'action' | 'resource'>): string[] {
-  return [
-    'permit(',
-    `  principal == ${principal.type}::${JSON.stringify(principal.id)},`,
-    `  action == Action::${JSON.stringify(action)},`,
-    `  resource == ${resource.type}::${JSON.stringify(resource.id)}`,
-    ');',
-  ];
 }
 
 /** @throws UsageError */

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { DecisionRequest } from '../model/index.ts';
+import type { DecisionRequest, EntityRef } from '../model/index.ts';
 import type { PolicyNames, PolicySchemaFragment } from '../policy/index.ts';
 import type { CacheBudget, Clock, Log, Member, Random, Secret } from '../std/index.ts';
 import type { GatewaySession, SessionPolicy } from './session.ts';
@@ -33,9 +33,13 @@ export interface ProtocolPath {
   readonly alpn: string | undefined;
   /**
    * What a command would ask of policy, by this protocol's own analysis, with its names taken as they are written: nothing is asked of the
-   * target. `place`: one of `namesServed`, the first where it is not given. A member lacks it whose commands can't be told by their text.
+   * target. `place`: one of `namesServed`, the first where it is not given. `columnsOf`: what is known of a resource's columns, for a command that
+   * works with all of them. A member lacks it whose commands can't be told by their text.
    */
-  questionsOf?(command: string, target: { name: string; config: unknown; place?: string }): Promise<AskedQuestions>;
+  questionsOf?(
+    command: string,
+    target: { name: string; config: unknown; place?: string; columnsOf?: (resource: EntityRef) => readonly string[] },
+  ): Promise<AskedQuestions>;
   /** Opens a target. Connects to nothing yet. @throws GatewayError ERR_GATEWAY_TARGET_CONFIG */
   openTarget(config: unknown, deps: TargetDeps): Target;
   /**
@@ -55,11 +59,16 @@ export function loadProtocols(members: readonly ProtocolMember[]): Promise<reado
   return Promise.all(members.map(async (member) => ({ id: member.id, ...(await member.load()) })));
 }
 
+/** One of them. `open`: sets of its context of which there is more than could be told. */
+export type AskedQuestion = Pick<DecisionRequest, 'action' | 'resource' | 'context'> & {
+  readonly open?: readonly string[];
+};
+
 /** The questions of one command. */
 export type AskedQuestions =
   | {
       readonly ok: true;
-      readonly questions: readonly Pick<DecisionRequest, 'action' | 'resource' | 'context'>[];
+      readonly questions: readonly AskedQuestion[];
       /** What was assumed, a sentence each. */
       readonly notes: readonly string[];
       /** Why the command is refused under policies that allow each of them, as far as can be told: for their masks. Undefined when it is not. */

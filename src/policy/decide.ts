@@ -1,5 +1,6 @@
 import type { Decision, DecisionRequest, EntityRef } from '../model/index.ts';
 import { accessTo, hindrancesBetween, whatCan, whoCan } from './access.ts';
+import { columnsNamed } from './columns-named.ts';
 import { type CompiledPolicy, isBefore } from './compile-policy.ts';
 import type { PolicySchema } from './compose-schema.ts';
 import { createRequestReader } from './conform.ts';
@@ -52,6 +53,7 @@ export function createPolicySet(deps: {
     whatCan: (identity, timeMs) => whatCan(facts, identity, timeMs),
     access: (question) => accessTo(facts, question),
     demandsOn: (asked) => demandsOn(facts, asked),
+    columnsNamed: (resource) => columnsNamed(policies, resource),
     scopesOf(id) {
       const found = policies.find(({ summary }) => summary.id === id);
       return found && { principal: found.principal, actions: found.actions, resource: found.resource };

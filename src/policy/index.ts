@@ -64,4 +64,4 @@ export type {
   WhoCan,
 } from './types.ts';
 export { type KnownNames, unmatchedNames } from './unmatched-names.ts';
-export { writePermit } from './write-permit.ts';
+export { entityLiteral, writePermit } from './write-permit.ts';

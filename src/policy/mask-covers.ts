@@ -10,7 +10,8 @@ export function maskCovers(mask: PotentialMask, resource: EntityRef): boolean {
   return scopeReaches(mask.scope, resource) && columnCovers(mask.column, resource);
 }
 
-function scopeReaches(scope: ResourceScope, resource: EntityRef): boolean {
+/** Whether a scope takes in a resource, as its parents tell. */
+export function scopeReaches(scope: ResourceScope, resource: EntityRef): boolean {
   switch (scope.op) {
     case 'any':
       return true;

@@ -73,6 +73,8 @@ export interface CompiledPolicies {
     readonly resource: PartOfAccess;
     readonly timeMs: number;
   }): Demands;
+  /** Columns of a resource that the policies mask, or look for in `context.columns`, in order. Linear in the policies. */
+  columnsNamed(resource: EntityRef): readonly string[];
   /** What a policy is about; undefined for an id that none has. */
   scopesOf(id: string): PolicyScopes | undefined;
   /** Which of those forbids reach into what those permits allow. Linear in each of the two for each of the other. */

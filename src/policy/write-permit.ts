@@ -30,7 +30,7 @@ export function writePermit({ principal, actions, resource, demands, ...about }:
   return [
     ...annotations.flatMap(([name, value]) => (value === undefined ? [] : [`@${name}(${quoted(value)})`])),
     'permit(',
-    `  principal == ${principal.type}::${quoted(principal.id)},`,
+    `  principal == ${entityLiteral(principal)},`,
     others.length === 0 ? `  action == ${action},` : `  action in [${[action, ...others].join(', ')}],`,
     `  ${scopeText(resource)}`,
     ');',
@@ -38,10 +38,15 @@ export function writePermit({ principal, actions, resource, demands, ...about }:
   ].join('\n');
 }
 
+/** An entity as a policy writes it: `Identity::"spiffe://example.org/web"`. */
+export function entityLiteral({ type, id }: { readonly type: string; readonly id: string }): string {
+  return `${type}::${quoted(id)}`;
+}
+
 function scopeText(scope: ResourceScope): string {
   if (scope.op === 'any') return 'resource';
   if (scope.op === 'is') return `resource is ${scope.type}`;
-  const uid = `${scope.type}::${quoted(scope.id)}`;
+  const uid = entityLiteral(scope);
   if (scope.op === 'equals') return `resource == ${uid}`;
   return scope.is === undefined ? `resource in ${uid}` : `resource is ${scope.is} in ${uid}`;
 }

@@ -16,6 +16,7 @@ import { explainStatement, formatStatement } from '../explain-statement.ts';
 import { namedAction } from '../named-actions.ts';
 import { askedOptions, askedPolicies } from '../policies-asked.ts';
 import { loadPolicyFiles } from '../policy-files.ts';
+import { isPermitLacking, suggestionLines, suggestPermit } from '../suggest-permit.ts';
 
 export const command: CliCommand = {
   summary: 'Say how policies answer a statement, or one request, why, and what would change it.',
@@ -47,7 +48,14 @@ export const command: CliCommand = {
     // Gateways refuse such a request, but they never make one: whoever asks about it has not got an answer about their policies.
     if (explanation.invalid !== undefined) throw new UsageError(`no such request is possible: ${explanation.invalid}`);
     const { decision } = explanation;
-    context.emit(explanationValue(explanation), () => formatExplanation(explanation));
+    const suggestion = isPermitLacking(explanation) ? suggestPermit(asked, request) : undefined;
+    context.emit({ ...explanationValue(explanation), ...(suggestion === undefined ? {} : { suggestion }) }, () =>
+      [
+        formatExplanation(explanation),
+        ...(suggestion === undefined ? [] : ['To allow it, add this to your policies and apply them:']),
+        ...(suggestion === undefined ? [] : suggestionLines(suggestion)),
+      ].join('\n'),
+    );
     return decision.allow ? exitCodes.ok : exitCodes.no;
   },
 };
@@ -60,12 +68,15 @@ async function explainSql(context: CliContext, input: CliInput, statement: strin
     timeMs: askedAt(context, input),
   };
   const told = await explainStatement(await askedPolicies(context, input), asking);
-  const { isAllowed, refused, questions, notes } = told;
+  const { isAllowed, refused, questions, unmasking, notes } = told;
   const value = {
     ...{ allowed: isAllowed, ...(refused === undefined ? {} : { refused }), notes },
-    questions: questions.map(({ request: { action, resource, context: facts }, explanation }) => ({
+    ...(unmasking === undefined ? {} : { unmasking }),
+    questions: questions.map(({ request: { action, resource, context: facts }, open, explanation, suggestion }) => ({
       ...{ action, resource: { type: resource.type, id: resource.id }, context: facts },
+      ...(open.length === 0 ? {} : { open }),
       ...explanationValue(explanation),
+      ...(suggestion === undefined ? {} : { suggestion }),
     })),
   };
   context.emit(value, () => formatStatement(told));
@@ -80,7 +91,7 @@ function explanationValue(explanation: Explanation) {
 }
 
 /** @throws UsageError for a question about nothing in the schema */
-function requestOf(input: CliInput, nowMs: number): DecisionRequest {
+function requestOf(input: CliInput, nowMs: number): DecisionRequest & { readonly timeMs: number } {
   const [kind, id] = splitOnce(requiredOption(input, 'resource'));
   const action = namedAction(requiredOption(input, 'action'));
   const context = jsonObject(textOption(input, 'context') ?? '{}');
@@ -94,7 +105,7 @@ function requestOf(input: CliInput, nowMs: number): DecisionRequest {
   try {
     const [one] = parsePolicyCases([value]);
     if (!one) throw new UsageError('there is no request');
-    return requestOfCase(one, policySchema, nowMs);
+    return { ...requestOfCase(one, policySchema, nowMs), timeMs: nowMs };
   } catch (cause) {
     if (!(cause instanceof PolicyError)) throw cause;
     // The rules are those of test cases; here is only one, and nobody has called it so.

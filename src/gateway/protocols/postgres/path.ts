@@ -9,10 +9,10 @@ export const path: ProtocolPath = { alpn: 'postgresql', questionsOf, openTarget,
 
 async function questionsOf(
   command: string,
-  { name, config, place }: { name: string; config: unknown; place?: string },
+  { name, config, place, columnsOf }: Parameters<NonNullable<ProtocolPath['questionsOf']>>[1],
 ): Promise<AskedQuestions> {
   const database = place ?? databasesOf(config)?.[0];
   if (database === undefined) return { ok: false, why: `the target ${name} does not say which database it serves` };
   await loadParser();
-  return askedAsWritten(command, { target: name, database });
+  return askedAsWritten(command, { target: name, database }, columnsOf);
 }

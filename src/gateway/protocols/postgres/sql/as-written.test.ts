@@ -25,6 +25,18 @@ function notes(sql: string): readonly string[] {
 }
 
 describe('the questions', () => {
+  it('about all columns of a table are those that are known of it, and say that there may be more', () => {
+    const columnsOf = ({ id }: { readonly id: string }) => (id.endsWith('/customers') ? ['email', 'ssn'] : []);
+    const told = (sql: string) => {
+      const found = askedAsWritten(sql, place, columnsOf);
+      return found.ok ? found.questions.slice(1).map(({ context, open = [] }) => [context['columns'], ...open]) : [];
+    };
+    expect(told('select * from customers where name = $1')).toEqual([[['email', 'name', 'ssn'], 'columns']]);
+    expect(told('select o.*, c.id from orders o, customers c')).toEqual([[[], 'columns'], [['id']]]);
+    expect(told('insert into notes select * from customers')).toContainEqual([['email', 'ssn'], 'columns']);
+    expect(told('select id from customers')).toEqual([[['id']]]);
+  });
+
   it('begin with that for the session', () => {
     expect(askedAsWritten('select 1', place)).toMatchObject({
       ok: true,
@@ -83,7 +95,7 @@ describe('what was assumed', () => {
     ['select id from sales.customers', []],
     [
       'select * from sales.customers',
-      ['* is taken for the columns that the statement names elsewhere; name those that matter'],
+      ['* is taken for the columns that the statement and the policies name; the table may have more'],
     ],
     [
       'select total from a.customers c join b.orders o on o.customer = c.id',

@@ -1,7 +1,7 @@
-import type { DecisionRequest, EntityRef } from '../../../../model/index.ts';
+import type { EntityRef } from '../../../../model/index.ts';
 import { maskCovers, type PotentialMask } from '../../../../policy/index.ts';
 import { createCacheBudget } from '../../../../std/index.ts';
-import type { AskedQuestions } from '../../../protocol.ts';
+import type { AskedQuestion, AskedQuestions } from '../../../protocol.ts';
 import type { Catalog, Relation } from './catalog.ts';
 import { databaseResource, type Place, tableResource } from './names.ts';
 import { parseText } from './parse.ts';
@@ -13,9 +13,14 @@ import { type Fields, fieldOf, fieldsOf, isFields, listOf, stringOf, textOf } fr
 
 /**
  * The questions that a text raises at a database of which nothing is known: the gateway's own analysis, on a catalog that has just what the text
- * names. Tables without a schema are those of `public`, functions without one PostgreSQL's own. `loadParser` first.
+ * names, and for `*` of what `columnsOf` knows besides. Tables without a schema are those of `public`, functions without one PostgreSQL's own.
+ * `loadParser` first.
  */
-export function askedAsWritten(sql: string, place: Place): AskedQuestions {
+export function askedAsWritten(
+  sql: string,
+  place: Place,
+  columnsOf: (table: EntityRef) => readonly string[] = () => [],
+): AskedQuestions {
   let names: Names;
   try {
     names = namesIn(parseText(sql).map(({ fields }) => fields));
@@ -23,12 +28,22 @@ export function askedAsWritten(sql: string, place: Place): AskedQuestions {
     if (error instanceof RefusedText) return { ok: false, why: error.message };
     throw error;
   }
-  const asked = new Map<string, Pick<DecisionRequest, 'action' | 'resource' | 'context'>>();
+  const whole = new Set<string>();
+  for (const { schema, name, isWhole, columns } of names.tables.values()) {
+    if (!isWhole) continue;
+    const table = tableResource(place, schema, name);
+    whole.add(table.id);
+    for (const column of columnsOf(table)) columns.add(column);
+  }
+  const asked = new Map<string, AskedQuestion>();
+  let version = 1;
   const decider: Decider = {
-    version: 1,
+    version,
     principalKey: '',
     decide(action, resource, context) {
-      asked.set(`${action} ${resource.id}`, { action, resource, context });
+      const isOpen = Array.isArray(context['columns']) && action === READING && whole.has(resource.id);
+      const question = { action, resource, context };
+      asked.set(`${action} ${resource.id}`, isOpen ? { ...question, open: ['columns'] } : question);
       return { allow: true, policies: [], obligations: { masks: new Map(), rowsMax: undefined, record: 'digest' } };
     },
     potentialMasks: () => [],
@@ -54,7 +69,8 @@ export function askedAsWritten(sql: string, place: Place): AskedQuestions {
       ...questions.flatMap((key) => asked.get(key) ?? []),
     ],
     refusedUnder(policy) {
-      const under = planUnder({ version: 2, principalKey: '', ...policy }, policy.potentialMasks());
+      // A planner keeps what it found under a version: these are other policies each time.
+      const under = planUnder({ version: ++version, principalKey: '', ...policy }, policy.potentialMasks());
       return under.verdict === 'refuse' ? under.message : undefined;
     },
     notes: notesOn(
@@ -66,18 +82,25 @@ export function askedAsWritten(sql: string, place: Place): AskedQuestions {
 
 interface Names {
   /** Columns by table, `schema.name`, in the order in which tables are named. */
-  readonly tables: Map<string, { readonly schema: string; readonly name: string; readonly columns: Set<string> }>;
+  readonly tables: Map<string, NamedTable>;
   /** Those without a schema. */
   readonly functions: Set<string>;
   /** By name, with their schemas. */
   readonly ownFunctions: Map<string, { readonly schema: string; readonly isProcedure: boolean }>;
   readonly withoutTable: Set<string>;
-  hasStar: boolean;
+}
+
+interface NamedTable {
+  readonly schema: string;
+  readonly name: string;
+  readonly columns: Set<string>;
+  /** All of its columns are read. */
+  isWhole: boolean;
 }
 
 function namesIn(statements: readonly Fields[]): Names {
   const names: Names = {
-    ...{ tables: new Map(), functions: new Set(), ownFunctions: new Map(), withoutTable: new Set(), hasStar: false },
+    ...{ tables: new Map(), functions: new Set(), ownFunctions: new Map(), withoutTable: new Set() },
   };
   for (const fields of statements) addStatement(fields, names);
   return names;
@@ -90,8 +113,8 @@ function addStatement(statement: Fields, names: Names): void {
     const name = textOf(fields, 'ctename');
     if (name !== undefined) expressions.add(name);
   });
-  const called = new Map<string, Named>();
-  const read: Named[] = [];
+  const called = new Map<string, NamedTable>();
+  const read: NamedTable[] = [];
   const filled = new Set<unknown>();
   walk(statement, (fields) => {
     // What an INSERT names is no table that its query reads.
@@ -100,14 +123,15 @@ function addStatement(statement: Fields, names: Names): void {
     const schema = textOf(fields, 'schemaname');
     if (name === undefined || (schema === undefined && expressions.has(name))) return;
     const key = `${schema ?? DEFAULT_SCHEMA}.${name}`;
-    const table = names.tables.get(key) ?? { schema: schema ?? DEFAULT_SCHEMA, name, columns: new Set<string>() };
+    const fresh = { schema: schema ?? DEFAULT_SCHEMA, name, columns: new Set<string>(), isWhole: false };
+    const table = names.tables.get(key) ?? fresh;
     names.tables.set(key, table);
     if (filled.has(fields)) called.set(EXCLUDED, table);
     else read.push(table);
     called.set(textOf(fieldsOf(fields, 'alias'), 'aliasname') ?? name, table);
   });
   const [first = Array.from(called.values())[0]] = read;
-  const from = { called, first, isAlone: new Set(called.values()).size === 1 };
+  const from = { called, read, first, isAlone: new Set(called.values()).size === 1 };
   walk(statement, (fields) => {
     addWritten(fields, called);
     addReference(fields, names, from);
@@ -115,10 +139,8 @@ function addStatement(statement: Fields, names: Names): void {
   });
 }
 
-type Named = { readonly columns: Set<string> };
-
 /** Columns that are set, filled or copied: all that is named below the statement, since what is no column of it is never asked for. */
-function addWritten(fields: Fields, called: ReadonlyMap<string, Named>): void {
+function addWritten(fields: Fields, called: ReadonlyMap<string, NamedTable>): void {
   const relation = fieldsOf(fields, 'relation');
   const table = called.get(textOf(fieldsOf(relation, 'alias'), 'aliasname') ?? textOf(relation, 'relname') ?? '');
   if (table === undefined) return;
@@ -132,13 +154,22 @@ function addWritten(fields: Fields, called: ReadonlyMap<string, Named>): void {
 function addReference(
   fields: Fields,
   names: Names,
-  from: { readonly called: ReadonlyMap<string, Named>; readonly first: Named | undefined; readonly isAlone: boolean },
+  from: {
+    readonly called: ReadonlyMap<string, NamedTable>;
+    readonly read: readonly NamedTable[];
+    readonly first: NamedTable | undefined;
+    readonly isAlone: boolean;
+  },
 ): void {
   const parts = fieldOf(fields, 'ColumnRef');
   if (!isFields(parts)) return;
   const path = listOf(parts, 'fields');
-  if (path.some((part) => isFields(part) && 'A_Star' in part)) names.hasStar = true;
   const [column, table] = path.map((part) => stringOf(part)).toReversed();
+  if (path.some((part) => isFields(part) && 'A_Star' in part)) {
+    const one = table === undefined ? undefined : from.called.get(table);
+    for (const each of one === undefined ? from.read : [one]) each.isWhole = true;
+    return;
+  }
   if (column === undefined) return;
   if (table !== undefined) from.called.get(table)?.columns.add(column);
   else {
@@ -215,11 +246,14 @@ function withMasked(
   return new Set([...columns, ...masks.filter((mask) => maskCovers(mask, table)).map(({ column }) => column.name)]);
 }
 
-function notesOn({ tables, functions, withoutTable, hasStar }: Names, unknown: readonly string[]): readonly string[] {
+function notesOn({ tables, functions, withoutTable }: Names, unknown: readonly string[]): readonly string[] {
+  const hasStar = Array.from(tables.values()).some(({ isWhole }) => isWhole);
   const isUnqualified = Array.from(tables.values()).some(({ schema }) => schema === DEFAULT_SCHEMA);
   return [
     ...(isUnqualified ? [`tables without a schema are taken for those of ${DEFAULT_SCHEMA}`] : []),
-    ...(hasStar ? ['* is taken for the columns that the statement names elsewhere; name those that matter'] : []),
+    ...(hasStar
+      ? ['* is taken for the columns that the statement and the policies name; the table may have more']
+      : []),
     ...(withoutTable.size > 0
       ? [
           `columns without a table are taken for those of the first one that is read: ${Array.from(withoutTable).join(', ')}`,
@@ -230,6 +264,7 @@ function notesOn({ tables, functions, withoutTable, hasStar }: Names, unknown: r
   ];
 }
 
+const READING = 'postgres:select';
 const DEFAULT_SCHEMA = 'public';
 /** The row that an INSERT would have made. */
 const EXCLUDED = 'excluded';
