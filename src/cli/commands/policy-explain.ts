@@ -19,7 +19,7 @@ import { loadPolicyFiles } from '../policy-files.ts';
 import { isPermitLacking, suggestionLines, suggestPermit } from '../suggest-permit.ts';
 
 export const command: CliCommand = {
-  summary: 'Say how policies answer a statement, or one request, why, and what would change it.',
+  summary: 'Say how policies answer a statement, or one request, why, and what would allow it.',
   arguments: '[target-or-paths...]',
   options: [
     ['--as <id>', 'SPIFFE ID that asks, of a statement'],

@@ -12,7 +12,7 @@ export const command: CliCommand = {
     ['--dir <dir>', "the ledger's folder (default: the server's, from the configuration)"],
   ],
   lines: 'each change',
-  examples: ['countersign policy log', 'countersign policy log --since 7d --json'],
+  examples: ['countersign policy log --since 1d', 'countersign policy log --since 7d --json'],
   async run(context, input) {
     const sinceMs = sinceOf(context, input);
     const reader = openLedgerFolder(context, { ...input, options: { ...input.options, of: 'server' } });

@@ -12,7 +12,7 @@ import { effectOf, lacksSession, linesInSession, sessionValue, whyNoSession } fr
 import { formatWords } from '../table.ts';
 
 export const command: CliCommand = {
-  summary: 'Say what an identity may do, by which policies, and under what.',
+  summary: 'Say what a service may do and where it can connect, by which policies, and under what.',
   arguments: '<identity>',
   options: [atOption, ...askedOptions],
   examples: [

@@ -20,7 +20,7 @@ import { formatWords } from '../table.ts';
 import { unnamedNote } from '../unnamed-note.ts';
 
 export const command: CliCommand = {
-  summary: 'Say who may do an action to a resource, by which policies, and under what.',
+  summary: 'Say who can reach a table or another resource, by which policies, and under what.',
   arguments: '<action> <resource>',
   options: [atOption, ...askedOptions],
   examples: [
