@@ -20,7 +20,8 @@ export async function checkExpired({ clock, signal }: CliContext, socket: string
         what: 'policies',
         state: 'odd',
         found,
-        remedy: 'take them out of their files and apply these, with --prune for whole files',
+        remedy:
+          'take them out of their files and apply these, with --prune for whole files; what `policy grant` made ends by `policy delete`',
       },
     ];
   } catch {

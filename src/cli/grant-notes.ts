@@ -2,6 +2,7 @@ import { type CompiledPolicies, identityEntity } from '../policy/index.ts';
 import { resourcesOf } from './access-text.ts';
 import type { Granted } from './grants.ts';
 import { lacksSession, remedyOfSession, whyNoSession } from './session-text.ts';
+import { unnamedNote } from './unnamed-note.ts';
 
 /** What whoever grants should know, and lines with what to do about it. */
 export interface GrantNotes {
@@ -31,6 +32,8 @@ export function grantNotes(
   const known = actions.filter((action) => before.access({ principal, action, resource, timeMs }).verdict === 'always');
   if (known.length > 0)
     notes.push(`${known.join(', ')} on ${resourcesOf(resource)} is allowed without it; masks and limits of both count`);
+  const unnamed = unnamedNote(before, resource);
+  if (unnamed !== undefined) notes.push(`${unnamed}. Of a view, masks on the tables that it reads do not go along`);
   const session = rows.find(lacksSession)?.session;
   if (session === undefined) return { notes, remedy: [] };
   notes.push(`it has no effect until ${identity.uri} can connect: ${whyNoSession(session)}`);

@@ -121,6 +121,13 @@ permit(
     expect(both.value).toMatchObject({ policy: expect.stringContaining('@mask("public.customers.card:last4")') });
   });
 
+  it('says of a table that no policy names what that may mean', async () => {
+    const { text } = await give({ ...HOUR, dryRun: true }, WEB, 'select', 'shop/public.custmers');
+    expect(text.replaceAll('\n', ' ')).toContain(
+      'note: no policy names table shop/shop/public/custmers (did you mean "customers"?); whether it is there only the target knows. Of a view, masks on the tables that it reads do not go along',
+    );
+  });
+
   it('warns of an identity of a trust domain that nobody knows', async () => {
     const foreign = await give(HOUR, 'spiffe://other.test/web', 'select', 'shop/public.customers');
     expect(foreign.warned).toEqual(['warning: the trust domain "other.test" is neither our own nor a federated one']);

@@ -5,7 +5,7 @@ import { type CompiledPolicies, didYouMean, type PartOfAccess, partsOfId } from 
  * would look like an answer. Undefined where one does, and of whatever is in a place.
  */
 export function unnamedNote(compiled: CompiledPolicies, resource: PartOfAccess): string | undefined {
-  if ('op' in resource) return undefined;
+  if ('op' in resource && resource.op !== 'equals') return undefined;
   const named = new Set(compiled.names().entities.flatMap(({ type, id }) => (type === resource.type ? [id] : [])));
   if (named.has(resource.id)) return undefined;
   const word = resource.type.slice(resource.type.lastIndexOf(':') + 1).toLowerCase();

@@ -35,7 +35,7 @@ export const command: CliCommand = {
     ...askedOptions,
   ],
   examples: [
-    'countersign policy explain --as spiffe://example.org/web --sql "select id, name from customers" shop',
+    'countersign policy explain --as spiffe://example.org/web shop --sql "select id, name from customers"',
     'countersign policy explain ./countersign.d --principal spiffe://example.org/web --action postgres:select --resource table:orders/shop/public/customers --context \'{"columns":["id"],"hasWhere":false}\'',
   ],
   async run(context, input) {

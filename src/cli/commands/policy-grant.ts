@@ -43,9 +43,9 @@ export const command: CliCommand = {
     ...serverOptions,
   ],
   examples: [
-    'countersign policy grant spiffe://example.org/shop/web read shop/public.orders --for 1h --reason "ticket 4711"',
-    'countersign policy grant spiffe://example.org/shop/web connect select shop --for 30m --dry-run',
-    'countersign policy grant spiffe://example.org/shop/web delete shop/public.orders --until 2026-12-31T00:00:00Z',
+    'countersign policy grant spiffe://example.org/web read shop/public.orders --for 1h --reason "ticket 4711"',
+    'countersign policy grant spiffe://example.org/web connect select shop --for 30m --dry-run',
+    'countersign policy grant spiffe://example.org/web delete shop/public.orders --until 2026-12-31T00:00:00Z',
   ],
   async run(context, input) {
     const identity = identityOf(argument(input, 0, 'the identity, a SPIFFE ID,'));
