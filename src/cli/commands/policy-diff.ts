@@ -9,6 +9,7 @@ import { formatWords } from '../table.ts';
 export const command: CliCommand = {
   summary: 'Say how the policies of files differ from those in force under the same names, policy by policy.',
   options: [['-f, --file <path...>', 'file or folder with policies, as for `countersign apply`'], ...serverOptions],
+  verbatim: true,
   examples: ['countersign policy diff -f ./countersign.d'],
   async run(context, input) {
     const paths = listOption(input, 'file');

@@ -34,6 +34,7 @@ export const command: CliCommand = {
     atOption,
     ...askedOptions,
   ],
+  verbatim: true,
   examples: [
     'countersign policy explain --as spiffe://example.org/web shop --sql "select id, name from customers"',
     'countersign policy explain ./countersign.d --principal spiffe://example.org/web --action postgres:select --resource table:orders/shop/public/customers --context \'{"columns":["id"],"hasWhere":false}\'',

@@ -42,6 +42,7 @@ export const command: CliCommand = {
     ['--dry-run', 'only show the policy and what comes of it'],
     ...serverOptions,
   ],
+  verbatim: true,
   examples: [
     'countersign policy grant spiffe://example.org/web read shop/public.orders --for 1h --reason "ticket 4711"',
     'countersign policy grant spiffe://example.org/web connect select shop --for 30m --dry-run',

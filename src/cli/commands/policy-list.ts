@@ -1,7 +1,7 @@
 import type { PolicySummary } from '../../policy/index.ts';
 import { type CliCommand, exitCodes } from '../command.ts';
 import { askedOptions, askedPolicies } from '../policies-asked.ts';
-import { formatList, formatTimeS } from '../table.ts';
+import { formatTable, formatTimeS } from '../table.ts';
 
 export const command: CliCommand = {
   summary: 'List the policies in force, or those of files.',
@@ -15,10 +15,10 @@ export const command: CliCommand = {
       () =>
         policies.length === 0
           ? `There are no policies ${where}. Declare some and apply them with \`countersign apply\`.`
-          : formatList(
+          : formatTable(
               ['id', 'effect', 'in', 'description'],
               policies.map((policy) => row(policy, context.clock.now())),
-              context.terminalColumns,
+              context.columns,
             ),
     );
     return exitCodes.ok;

@@ -12,6 +12,7 @@ export const command: CliCommand = {
     ['--dir <dir>', "the ledger's folder (default: the server's, from the configuration)"],
   ],
   lines: 'each change',
+  verbatim: true,
   examples: ['countersign policy log --since 1d', 'countersign policy log --since 7d --json'],
   async run(context, input) {
     const sinceMs = sinceOf(context, input);
