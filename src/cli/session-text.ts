@@ -1,6 +1,6 @@
 import { type Access, partsOfId, type ResourceScope, type SessionAccess } from '../policy/index.ts';
 import { accessLines, accessValue, resourcesOf } from './access-text.ts';
-import { commandLines } from './command-lines.ts';
+import { commandToPaste } from './command-to-paste.ts';
 import { formatWords } from './table.ts';
 
 /** What policies say of an action, with what they say of the session that it needs. */
@@ -47,7 +47,7 @@ export function remedyOfSession(
   const name = nameOf(resource);
   return [
     `To let ${whom} connect, for an hour:`,
-    ...commandLines(['countersign', 'policy', 'grant', identity, action, name, '--for', '1h'], '    '),
+    `    ${commandToPaste(['countersign', 'policy', 'grant', identity, action, name, '--for', '1h'], 4)}`,
   ];
 }
 

@@ -154,4 +154,4 @@ const COMMAND_BREAK = / (?=--?[a-zA-Z])|(?<= \|) /;
 const WIDTH_MIN = 30;
 /** Of the columns that there are, for one cell that is not the last of its row. */
 const CELL_SHARE_MAX = 0.4;
-const TERMINAL_WIDTH = 80;
+export const TERMINAL_WIDTH = 80;

@@ -52,10 +52,16 @@ function callsOn(stack: Stack, folder: string): Readonly<Record<string, readonly
     'node show': [{ args: ['%NODE%'] }],
     'node token': [{ args: ['--agent-id', 'spiffe://example.org/node/second'] }],
     'policy check': [{ args: [folder], verbatim: 'a line each, as compilers say it, for editors' }],
+    'policy delete': [{ args: [LONG_POLICY, '--dry-run'] }],
     'policy diff': [{ args: ['-f', folder] }],
-    'policy explain': [{ args: ['--as', alpha, '--sql', 'select id from items', 'shop'] }],
+    'policy explain': [
+      { args: ['--as', alpha, '--sql', 'select id from items', 'shop'], verbatim: 'the permit that would allow it' },
+    ],
+    'policy grant': [
+      { args: [alpha, 'read', 'shop', '--for', '1h', '--dry-run'], verbatim: 'the permit as it is made' },
+    ],
     'policy list': [{ args: [] }],
-    'policy log': [{ args: [] }, { args: ['--since', '0s'] }],
+    'policy log': [{ args: [], verbatim: 'policies as they were written' }, { args: ['--since', '0s'] }],
     'policy show': [{ args: [LONG_POLICY], verbatim: 'the policy as it is written' }],
     'policy test': [{ args: [folder] }],
     'policy what-can': [{ args: [alpha] }],

@@ -22,7 +22,7 @@ import {
   textOption,
   UsageError,
 } from '../command.ts';
-import { commandLines } from '../command-lines.ts';
+import { commandToPaste } from '../command-to-paste.ts';
 import { type EditedPolicy, editPolicies, type PolicyEdit } from '../edit-policies.ts';
 import { type GrantNotes, grantNotes } from '../grant-notes.ts';
 import { checkName, parseGranted, writeGrant } from '../grants.ts';
@@ -144,7 +144,7 @@ function formatGrant(
       : [formatWords(`Its masks, limit and recording are those of ${policies.join(', ')}.`, '')]),
     ...notes.map((note) => formatWords(`note: ${note}`, '')),
     ...remedy,
-    ...(dryRun ? [] : ['To take it back:', ...commandLines(['countersign', 'policy', 'delete', id], '    ')]),
+    ...(dryRun ? [] : ['To take it back:', `    ${commandToPaste(['countersign', 'policy', 'delete', id], 4)}`]),
   ].join('\n');
 }
 
