@@ -8,9 +8,10 @@ import type { GatewaySession, SessionPolicy } from './session.ts';
 /**
  * A protocol that the gateway speaks: the port of `protocols/<id>/`.
  *
- * Duties of a member: both sides' authentication ends in it; each operation is understood, decided, recorded and only then forwarded;
- * what it does not understand it refuses; a denial is an ordinary error of the protocol that leaves the connection usable; nothing it
- * buffers grows without a limit; it never tells the client the target's credential, nor writes it to log or ledger.
+ * Duties of a member: both sides' authentication ends in it; each operation is understood and decided, and goes to the target, as its answer
+ * to the client, by a pipeline of the session's gate alone; what it does not understand it refuses; a denial is an ordinary error of the protocol
+ * that leaves the connection usable; nothing it buffers grows without a limit; it never tells the client the target's credential, nor writes
+ * it to log or ledger.
  */
 export interface ProtocolMember extends Member {
   readonly kind: 'protocol';
