@@ -129,7 +129,9 @@ function tell({ note, ...error }: { code: string; message: string; note?: string
   process.stderr.write(json ? jsonLine({ error }) : proseOf(text));
 }
 
-/** Sentences for a person, on standard error. */
+/** Sentences for a person, on standard error; where that is no terminal, each stays the one line that a journal or `grep` wants. */
 function proseOf(text: string): string {
-  return `${wrapLines(printable(text), columnsOf(process.stderr))}\n`;
+  const shown = printable(text);
+  const isAsked = process.stderr.isTTY || process.env['COLUMNS'] !== undefined;
+  return `${isAsked ? wrapLines(shown, columnsOf(process.stderr)) : shown}\n`;
 }

@@ -42,7 +42,10 @@ describe('a snapshot', () => {
       'settings',
       [['shop', 'public', '["public"]', 'off', '180000', 'true', 'gateway', '["public"]', 'false', 'UTF8', '4', 'C']],
     ],
-    ['settings', [['shop', 'public', '{', 'on', '180000', 'true', 'gateway', '["public"]', 'false', 'UTF8', '4', 'C']]],
+    [
+      'settings',
+      [['shop', 'public', '{', 'on', '180000', 'true', 'gateway', '["public"]', 'false', 'false', 'UTF8', '4', 'C']],
+    ],
     [
       'settings',
       [['shop', 'public', '[1]', 'on', '180000', 'true', 'gateway', '["public"]', 'false', 'UTF8', '4', 'C']],

@@ -11,7 +11,7 @@ beforeAll(loadParser);
 function shopIn(encoding: string, bytesMax = 1, letters = 'C'): Shop {
   const items = catalogItems();
   const [row = []] = items.get('settings') ?? [];
-  items.set('settings', [[...row.slice(0, 9), encoding, String(bytesMax), letters]]);
+  items.set('settings', [[...row.slice(0, -3), encoding, String(bytesMax), letters]]);
   return createShop(buildCatalog(items, 1), maskingPolicies, 1 << 20);
 }
 
