@@ -40,7 +40,23 @@ describe('a snapshot', () => {
   it.each([
     [
       'settings',
-      [['shop', 'public', '["public"]', 'off', '180000', 'true', 'gateway', '["public"]', 'false', 'UTF8', '4', 'C']],
+      [
+        [
+          'shop',
+          'public',
+          '["public"]',
+          'off',
+          '180000',
+          'true',
+          'gateway',
+          '["public"]',
+          'false',
+          'false',
+          'UTF8',
+          '4',
+          'C',
+        ],
+      ],
     ],
     [
       'settings',
@@ -48,7 +64,7 @@ describe('a snapshot', () => {
     ],
     [
       'settings',
-      [['shop', 'public', '[1]', 'on', '180000', 'true', 'gateway', '["public"]', 'false', 'UTF8', '4', 'C']],
+      [['shop', 'public', '[1]', 'on', '180000', 'true', 'gateway', '["public"]', 'false', 'false', 'UTF8', '4', 'C']],
     ],
     ['settings', []],
     ['relations', [['x', 'public', 'a', 'r', false, false, false, null]]],
