@@ -1,6 +1,7 @@
 import * as path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { run } from '../../test/support/processes.ts';
+import { columnsOf } from './output.ts';
 
 const EXECUTABLE = path.join(import.meta.dirname, '../../bin/countersign.js');
 const LOGGER = `
@@ -12,6 +13,14 @@ const LOGGER = `
 /** Runs Node with its outputs redirected as the shell does it. */
 const redirected = (args: readonly string[], redirection: string) =>
   run('/bin/sh', ['-c', `"$@" ${redirection}`, 'sh', process.execPath, ...args]);
+
+describe('the width of lines', () => {
+  it('is that of the terminal, and 80 where it says none', () => {
+    expect(columnsOf({ columns: 120 })).toBe(120);
+    expect(columnsOf({ columns: 0 })).toBe(80);
+    expect(columnsOf({} as NodeJS.WriteStream)).toBe(80);
+  });
+});
 
 describe('an output that is lost', () => {
   it('to a reader that left early ends a command without a word', async () => {

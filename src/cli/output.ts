@@ -31,10 +31,10 @@ export function createOutput(): Output {
   };
 }
 
-/** How long a line there may be: the width of the terminal; where there is none what $COLUMNS says, else 80. */
+/** How long a line there may be: the width of the terminal; where there is none, or it does not know, what $COLUMNS says, else 80. */
 export function columnsOf(stream: Pick<NodeJS.WriteStream, 'columns'>): number {
   const told = Number(process.env['COLUMNS']);
-  return stream.columns ?? (Number.isSafeInteger(told) && told > 0 ? told : COLUMNS);
+  return stream.columns || (Number.isSafeInteger(told) && told > 0 ? told : COLUMNS);
 }
 
 const COLUMNS = 80;

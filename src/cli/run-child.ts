@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { constants } from 'node:os';
 import { codeOf, messageOf } from '../std/index.ts';
 import { exitCodes, UsageError } from './command.ts';
 
@@ -15,9 +16,7 @@ export function runChild(name: string, args: readonly string[], env: NodeJS.Proc
       ),
     );
     child.once('exit', (code, signal) =>
-      resolve(code ?? (signal ? 128 + (SIGNAL_NUMBERS[signal] ?? 0) : exitCodes.internal)),
+      resolve(code ?? (signal ? 128 + constants.signals[signal] : exitCodes.internal)),
     );
   });
 }
-
-const SIGNAL_NUMBERS: Readonly<Record<string, number>> = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGKILL: 9, SIGTERM: 15 };
