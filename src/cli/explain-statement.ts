@@ -13,10 +13,12 @@ import {
 } from '../policy/index.ts';
 import { memberById } from '../std/index.ts';
 import { UsageError } from './command.ts';
+import { checkDatabase } from './named-resource.ts';
 import type { AskedPolicies } from './policies-asked.ts';
 import { isPermitLacking, type Suggestion, suggestionLines, suggestPermit } from './suggest-permit.ts';
 import { formatWords } from './table.ts';
 import { type Unmasking, unmaskingLines, unmaskingOf } from './unmasked.ts';
+import { unnamedNote } from './unnamed-note.ts';
 
 /** What policies say of a statement, question by question. */
 export interface ExplainedStatement {
@@ -44,15 +46,17 @@ export interface ExplainedQuestion {
  * @throws UsageError
  */
 export async function explainStatement(
-  { compiled, specs, sources }: AskedPolicies,
+  policies: AskedPolicies,
   asked: { readonly identity: string; readonly statement: string; readonly target: string; readonly timeMs: number },
 ): Promise<ExplainedStatement> {
+  const { compiled, specs, sources } = policies;
   const [name = '', place] = asked.target.split('/');
   const spec = specs.get(name);
   if (!Value.Check(TARGET, spec)) {
     const hint = didYouMean(name, specs.keys()) ?? '`countersign target list` shows all';
     throw new UsageError(`no target ${JSON.stringify(name)} is declared (${hint})`);
   }
+  if (place !== undefined) checkDatabase(name, place, policies);
   const { protocol, ...config } = spec;
   const member = memberById<ProtocolMember>(protocols, protocol);
   const path = await member?.load();
@@ -84,8 +88,26 @@ export async function explainStatement(
           isAllowedUnder: (policies) =>
             questions.every(({ request }) => policies.decide(request).allow) && refusedBy(policies) === undefined,
         });
-  const notes = ['the names are those of the statement; its target was not asked', ...found.notes];
+  const notes = [
+    'the names are those of the statement; its target was not asked',
+    ...found.notes,
+    ...slipsIn(policies, { identity: asked.identity, questions }),
+  ];
   return { isAllowed: isPermitted && refused === undefined, refused, questions, unmasking, notes };
+}
+
+/** Names that nobody has, or policies do not: a permit for a slip of the hand would help nobody. */
+function slipsIn(
+  { compiled, identities, where }: AskedPolicies,
+  asked: { readonly identity: string; readonly questions: readonly ExplainedQuestion[] },
+): readonly string[] {
+  const { identity, questions } = asked;
+  const lacking = questions.flatMap(({ request, suggestion }) =>
+    suggestion === undefined ? [] : (unnamedNote(compiled, request.resource) ?? []),
+  );
+  if (identities === undefined || identities.has(identity)) return lacking;
+  const near = didYouMean(identity, identities);
+  return [`no entry ${where} gives ${identity}${near === undefined ? '' : ` (${near})`}`, ...lacking];
 }
 
 /** What a session would be answered, with the masks of those columns taken away. */

@@ -109,7 +109,7 @@ function notAbout(action: string, parts: readonly string[]): NotAboutError {
 }
 
 /** Which databases a target serves is known where its declaration says so. @throws UsageError */
-function checkDatabase(target: string, database: string, { targets }: Facts): void {
+export function checkDatabase(target: string, database: string, { targets }: Pick<Facts, 'targets'>): void {
   const served = targets.get(target);
   if (served === undefined || served.length === 0 || served.includes(database)) return;
   const hint = didYouMean(database, served) ?? `it serves ${served.join(', ')}`;
