@@ -47,6 +47,15 @@ describe('who-can', () => {
     expect(code).toBe(exitCodes.no);
   });
 
+  it('says of a column that no policy names which was meant, since it would read as one without a mask', async () => {
+    const { text } = await ask(whoCan, 'select', 'shop/public.customers.snn');
+    expect(text.replaceAll(/\s+/g, ' ')).toContain(
+      'note: no policy names column snn of shop/shop/public/customers (did you mean "ssn"?)',
+    );
+    expect((await ask(whoCan, 'select', 'shop/public.customers.ssn')).text).not.toContain('note:');
+    expect((await ask(whoCan, 'select', 'shop/public.orders.snn')).text).not.toContain('note:');
+  });
+
   it('has all of it as JSON', async () => {
     const { value } = await ask(whoCan, 'select', 'shop/public.customers.ssn');
     const access = {

@@ -21,5 +21,18 @@ export function unnamedNote(compiled: CompiledPolicies, resource: PartOfAccess):
   return `no policy names ${word} ${resource.id} (${near ?? known}); whether it is there only the target knows`;
 }
 
+/** As that, of a column, where policies name others of the same thing: what none of them names is masked for nobody. */
+export function unnamedColumnNote(
+  compiled: CompiledPolicies,
+  resource: PartOfAccess,
+  column: string | undefined,
+): string | undefined {
+  if (column === undefined || 'op' in resource) return undefined;
+  const named = compiled.columnsNamed(resource);
+  if (named.length === 0 || named.includes(column)) return undefined;
+  const hint = didYouMean(column, named) ?? `they name ${named.slice(0, NAMES_MAX).join(', ')}`;
+  return `no policy names column ${column} of ${resource.id} (${hint}); whether it is there only the target knows`;
+}
+
 /** A few lines. */
 const NAMES_MAX = 20;

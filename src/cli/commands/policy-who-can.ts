@@ -17,7 +17,7 @@ import {
   whyNoSession,
 } from '../session-text.ts';
 import { formatWords } from '../table.ts';
-import { unnamedNote } from '../unnamed-note.ts';
+import { unnamedColumnNote, unnamedNote } from '../unnamed-note.ts';
 
 export const command: CliCommand = {
   summary: 'Say who can reach a table or another resource, by which policies, and under what.',
@@ -61,7 +61,14 @@ function answersTo(
       const resource = namedResource(name, { action, targets, isOfGroup: actions.length > 1 });
       const { part, column } = resource;
       const found = compiled.whoCan({ action, resource: part, column, identities, timeMs });
-      return [{ action, resource, found, note: unnamedNote(compiled, part) }];
+      return [
+        {
+          action,
+          resource,
+          found,
+          note: unnamedNote(compiled, part) ?? unnamedColumnNote(compiled, part, column?.name),
+        },
+      ];
     } catch (error) {
       if (!(error instanceof NotAboutError)) throw error;
       refusal ??= error;
