@@ -53,7 +53,7 @@ export function unmaskingLines({ columns, replaced, added }: Unmasking): readonl
       .map((line) => `        ${line}`);
   return [
     formatWords(
-      `To allow it, leave ${columns.join(', ')} out of all but the output. Or let this identity alone work with it: in place of ${replaced.map(({ id }) => id).join(', ')} put`,
+      `To allow it, leave ${columns.join(', ')} out of all but the output. Or let this identity alone see and work with its values: in place of ${replaced.map(({ id }) => id).join(', ')} put`,
       '',
     ),
     ...replaced.flatMap(({ cedar }) => indented(cedar)),
