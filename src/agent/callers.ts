@@ -1,7 +1,15 @@
 import type { Socket } from 'node:net';
 import type { PeerProcess } from '../attestation/index.ts';
 import type { Selector } from '../model/index.ts';
-import { type Clock, createGate, type Gate, type Log, messageOf, raceAbort, timeoutSignal } from '../std/index.ts';
+import {
+  type Clock,
+  createLimiter,
+  type Limiter,
+  type Log,
+  messageOf,
+  raceAbort,
+  timeoutSignal,
+} from '../std/index.ts';
 import type { Counters } from './counters.ts';
 import { AgentError } from './errors.ts';
 
@@ -58,11 +66,11 @@ export function createCallers(deps: {
   let connections = 0;
   const full = () => new AgentError('ERR_AGENT_BUSY', `over ${ATTESTATIONS_WAITING_MAX} processes wait to be attested`);
   const limits = { waitersMax: ATTESTATIONS_WAITING_MAX, full };
-  const everybody = createGate({ ...limits, runningMax: ATTESTATIONS_AT_ONCE });
-  const gatesByUid = new Map<number, Gate>();
+  const everybody = createLimiter({ ...limits, runningMax: ATTESTATIONS_AT_ONCE });
+  const gatesByUid = new Map<number, Limiter>();
   /** First the user's own gate, so that whoever waits for the others of his user does not stand in the way of another user. */
   const inTurn = async <T>(uid: number, work: () => Promise<T>, signal: AbortSignal): Promise<T> => {
-    const own = gatesByUid.get(uid) ?? createGate({ ...limits, runningMax: ATTESTATIONS_PER_UID });
+    const own = gatesByUid.get(uid) ?? createLimiter({ ...limits, runningMax: ATTESTATIONS_PER_UID });
     gatesByUid.set(uid, own);
     try {
       return await own.run(() => everybody.run(work, signal), signal);

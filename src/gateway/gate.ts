@@ -35,9 +35,11 @@ export interface SessionQuestions {
 /** Whether a session may begin. `question`: the one that policy does not allow. */
 export type Opening =
   | { readonly ok: true }
-  | { readonly ok: false; readonly question: Question; readonly decision: Extract<Decision, { allow: false }> }
+  | { readonly ok: false; readonly question: Question; readonly decision: Refused }
   /** The ledger did not take it, so nothing happened. */
   | { readonly ok: false; readonly unrecorded: unknown };
+
+type Refused = Extract<Decision, { allow: false }>;
 
 export interface GateDeps {
   readonly clock: Clock;
@@ -63,13 +65,16 @@ export function createGate(deps: GateDeps): Gate {
       const { action } = connect;
       const decision = may(connect);
       const noted = { ...detail, door: deps.door, policies: [...decision.policies] };
+      const deny = async (question: Question, refused: Refused, more: LedgerEvent['detail']): Promise<Opening> => {
+        const denial = { ...noted, ...more, reason: refused.reason };
+        await ledger.synced(ledger.append([{ kind: 'denial', action, operation: '0', detail: denial }]));
+        return { ok: false, question, decision: refused };
+      };
       try {
-        for (const asked of [{ question: connect, detail: NOTHING }, ...also]) {
+        if (!decision.allow) return await deny(connect, decision, {});
+        for (const asked of also) {
           const answer = may(asked.question);
-          if (answer.allow) continue;
-          const denial = { ...noted, ...asked.detail, reason: answer.reason };
-          await ledger.synced(ledger.append([{ kind: 'denial', action, operation: '0', detail: denial }]));
-          return { ok: false, question: asked.question, decision: answer };
+          if (!answer.allow) return await deny(asked.question, answer, asked.detail);
         }
         ledger.append([{ kind: 'session-open', action, operation: '', detail: noted }]);
       } catch (error) {
@@ -107,5 +112,4 @@ export function createGate(deps: GateDeps): Gate {
   };
 }
 
-const NOTHING = Object.freeze({});
 const NO_LONGER: SessionRefusal = { code: 'policy', what: 'policy no longer allows this connection' };

@@ -8,7 +8,6 @@
 
 export { descriptorsMax } from './descriptors.ts';
 export { errorTable, GatewayError } from './errors.ts';
-export { createGate, type Gate } from './gate.ts';
 export { createGateway, type Gateway, type GatewayDeps, type SessionInfo } from './gateway.ts';
 export type { CurrentIdentity, GatewayIdentity } from './identity.ts';
 export { definitionOf, type TargetProblem } from './open-targets.ts';
@@ -28,6 +27,5 @@ export {
 } from './protocol.ts';
 export { createSecretStore, type SecretStore } from './secrets.ts';
 export { type GatewaySession, SessionEnd, type SessionPolicy } from './session.ts';
-export type { Durability, OperationEvent, SessionLedger } from './session-ledger.ts';
 export type { SessionLimits } from './sessions.ts';
 export { openWithheld } from './withheld.ts';

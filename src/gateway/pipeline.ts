@@ -104,7 +104,9 @@ class SessionPipeline implements Pipeline {
   readonly #port: PipelinePort;
   readonly #running = new Set<Running>();
   #announced: OperationEvent[] = [];
-  #started: (Started | Running)[] = [];
+  /** Begun and denied since the last flush. */
+  #begun: Running[] = [];
+  #denied: Started[] = [];
   #outcomes: OperationEvent[] = [];
   /** Flushed and not forwarded, oldest first. */
   readonly #queue: Flushed[] = [];
@@ -153,7 +155,7 @@ class SessionPipeline implements Pipeline {
     const running: Running = { id, operation, startedMs, after: -1, isForwarded: false, isOver: false };
     const { action, detail } = operation;
     this.#announced.push({ kind: 'intent', action, operation: id, detail });
-    this.#started.push(running);
+    this.#begun.push(running);
     this.#running.add(running);
     return running;
   }
@@ -161,21 +163,22 @@ class SessionPipeline implements Pipeline {
   deny({ action, detail }: Omit<Operation, 'changes'>): Started {
     const started = { after: -1 };
     this.#announced.push({ kind: 'denial', action, operation: this.#deps.nextId(), detail });
-    this.#started.push(started);
+    this.#denied.push(started);
     return started;
   }
 
   flush(batch: Batch): void {
     if (this.#isClosed) return;
     if (this.#announced.length === 0) {
-      if (this.#queue.length > 0) this.#queue.push(new Flushed(batch, NONE, true));
+      if (this.#queue.length > 0) this.#queue.push(new Flushed(batch, NONE, NONE));
       else if (batch.pieces.length > 0) this.#port.forward(batch.pieces);
       return;
     }
-    const flushed = new Flushed(batch, this.#started, false);
+    const flushed = new Flushed(batch, this.#begun, this.#denied);
     const events = this.#announced;
     this.#announced = [];
-    this.#started = [];
+    this.#begun = [];
+    this.#denied = [];
     this.#queue.push(flushed);
     this.#deps.ledger.record(events, {
       written: (sequence) => this.#later(() => this.#recorded(flushed, sequence)),
@@ -225,7 +228,7 @@ class SessionPipeline implements Pipeline {
     if (this.#isClosed) return;
     this.#isClosed = true;
     // Begun and never flushed: nothing of it is in the ledger, so nothing is owed to it.
-    for (const one of this.#started) if ('operation' in one) this.#running.delete(one);
+    for (const running of this.#begun) this.#running.delete(running);
     this.#announced = [];
     this.#held = [];
     this.#heldBytes = 0;
@@ -237,12 +240,12 @@ class SessionPipeline implements Pipeline {
   #recorded(flushed: Flushed, sequence: number) {
     const { ledger } = this.#deps;
     let strict = -1;
-    for (const one of flushed.started) {
-      const running = 'operation' in one ? one : undefined;
-      const durability = ledger.durability(running === undefined || running.operation.changes);
-      if (durability !== 'process') one.after = sequence;
-      if (durability === 'strict' && running !== undefined) strict = sequence;
+    for (const running of flushed.begun) {
+      const durability = ledger.durability(running.operation.changes);
+      if (durability !== 'process') running.after = sequence;
+      if (durability === 'strict') strict = sequence;
     }
+    for (const denied of flushed.denied) if (ledger.durability(true) !== 'process') denied.after = sequence;
     flushed.batch.recorded?.();
     if (strict <= ledger.syncedSequence) return this.#ready(flushed);
     ledger.synced(strict).then(
@@ -252,10 +255,9 @@ class SessionPipeline implements Pipeline {
   }
 
   #refused(flushed: Flushed, error: unknown) {
-    for (const one of flushed.started) {
-      if (!('operation' in one)) continue;
-      one.isOver = true; // Never begun, so there is no outcome either.
-      this.#running.delete(one);
+    for (const running of flushed.begun) {
+      running.isOver = true; // Never begun, so there is no outcome either.
+      this.#running.delete(running);
     }
     flushed.instead = flushed.batch.refused?.(error) ?? [];
     this.#ready(flushed);
@@ -265,7 +267,7 @@ class SessionPipeline implements Pipeline {
     flushed.isReady = true;
     for (let [first] = this.#queue; first?.isReady === true; [first] = this.#queue) {
       this.#queue.shift();
-      for (const one of first.started) if ('operation' in one && !one.isOver) one.isForwarded = true;
+      for (const running of first.begun) if (!running.isOver) running.isForwarded = true;
       const pieces = first.instead ?? first.batch.pieces;
       if (pieces.length > 0) this.#port.forward(pieces);
     }
@@ -319,21 +321,24 @@ class SessionPipeline implements Pipeline {
   }
 }
 
+/** A batch on its way. */
 class Flushed {
   readonly batch: Batch;
-  readonly started: readonly (Started | Running)[];
+  readonly begun: readonly Running[];
+  readonly denied: readonly Started[];
   isReady: boolean;
   /** Sent in place of the batch's own. */
   instead: readonly Buffer[] | undefined;
 
-  constructor(batch: Batch, started: readonly (Started | Running)[], isReady: boolean) {
+  constructor(batch: Batch, begun: readonly Running[], denied: readonly Started[]) {
     this.batch = batch;
-    this.started = started;
-    this.isReady = isReady;
+    this.begun = begun;
+    this.denied = denied;
+    this.isReady = begun.length + denied.length === 0; // Nothing of it waits for the ledger.
   }
 }
 
-const NONE: readonly Started[] = [];
+const NONE: readonly never[] = [];
 const NOTHING = Object.freeze({});
 /** Answers that wait for the ledger (10 ms at most in good health) beyond which the target is not read on. */
 const HELD_BYTES_MAX = 1024 * 1024;

@@ -1,7 +1,7 @@
 import { parseSpiffeId } from '@countersign/sdk/identity';
 import type { Kysely } from 'kysely';
 import type { GatewayReport, GatewayState } from '../model/index.ts';
-import { type Clock, createGate, type Log, sleep, type Timer } from '../std/index.ts';
+import { type Clock, createLimiter, type Log, sleep, type Timer } from '../std/index.ts';
 import { ResourcesError } from './errors.ts';
 import { createReportPace, type ReportPace } from './gateway-reports.ts';
 import { type GatewayRow, writeGateway } from './gateway-rows.ts';
@@ -87,7 +87,7 @@ function createWriter(
 ): { write(one: Connection): Promise<void>; stop(): void } {
   const { clock, log } = deps;
   const stopping = new AbortController();
-  const inTurn = createGate({
+  const inTurn = createLimiter({
     runningMax: 1,
     waitersMax: REPORTS_WAITING_MAX,
     full: () => new ResourcesError('ERR_RESOURCES_LIMIT', `${REPORTS_WAITING_MAX} reports of gateways wait already`),

@@ -31,15 +31,15 @@ export function createBoundedQueue<T>(itemsMax: number): BoundedQueue<T> {
 }
 
 /** Lets at most so many through at once; the rest wait in order. */
-export interface Gate {
+export interface Limiter {
   /** Runs `work` when there is room; rejects at once when `waitersMax` already wait, or when the signal aborts while waiting. */
   run<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T>;
   readonly running: number;
   readonly waiting: number;
 }
 
-/** Creates a {@link Gate}. `full` makes the error thrown when too many wait. */
-export function createGate(options: { runningMax: number; waitersMax: number; full: () => Error }): Gate {
+/** Creates a {@link Limiter}. `full` makes the error thrown when too many wait. */
+export function createLimiter(options: { runningMax: number; waitersMax: number; full: () => Error }): Limiter {
   const waiters = new Set<() => void>();
   let running = 0;
   const leave = () => {

@@ -7,7 +7,7 @@ import {
   codeOf,
   constantTimeEqual,
   createBoundedQueue,
-  createGate,
+  createLimiter,
   createLog,
   createManualClock,
   createSeededRandom,
@@ -207,7 +207,7 @@ describe('limits', () => {
   });
 
   it('a gate lets so many through, the rest wait in order, too many are refused', async () => {
-    const gate = createGate({ runningMax: 1, waitersMax: 1, full: () => new Error('full') });
+    const gate = createLimiter({ runningMax: 1, waitersMax: 1, full: () => new Error('full') });
     const done: string[] = [];
     let release = () => {};
     const first = gate.run(
@@ -224,7 +224,7 @@ describe('limits', () => {
   });
 
   it('a gate forgets who gave up waiting', async () => {
-    const gate = createGate({ runningMax: 1, waitersMax: 1, full: () => new Error('full') });
+    const gate = createLimiter({ runningMax: 1, waitersMax: 1, full: () => new Error('full') });
     let release = () => {};
     const first = gate.run(() => new Promise<void>((resolve) => (release = resolve)), never);
     const controller = new AbortController();

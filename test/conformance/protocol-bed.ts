@@ -1,8 +1,9 @@
 /** One session of a protocol's member between a client and a target of the member's own fixture, by a ledger and a policy that wait and turn as they are told to. */
 import { connect as connectTcp, createServer, type Socket } from 'node:net';
 import { parseSpiffeId } from '@countersign/sdk/identity';
-import { type ProtocolPath, SessionEnd, type SessionPolicy, type Target } from '../../src/gateway/index.ts';
-import { createTestGate, createTestLedger, type TestLedger } from '../../src/gateway/testing/test-ledger.ts';
+import { type ProtocolPath, SessionEnd, type SessionPolicy, type TargetDeps } from '../../src/gateway/index.ts';
+import { createTestGate } from '../../src/gateway/testing/test-gate.ts';
+import { createTestLedger, type TestLedger } from '../../src/gateway/testing/test-ledger.ts';
 import type { Decision } from '../../src/model/index.ts';
 import { createCacheBudget, createSystemClock, createSystemRandom, type Log, Secret } from '../../src/std/index.ts';
 import { eventually } from '../support/eventually.ts';
@@ -70,16 +71,9 @@ export interface Bed {
 
 export const PASSWORD = 'correct horse battery';
 
-export async function openBed(path: ProtocolPath, fixture: ProtocolFixture): Promise<Bed> {
-  const story: string[] = [];
-  const logged: string[] = [];
-  const ledger = createTestLedger(({ kind, detail }) => {
-    story.push(kind === 'outcome' ? `outcome ${String(detail['status'])}` : kind);
-  });
-  const target = await fixture.startTarget((name) => void story.push(`heard ${name}`), PASSWORD);
-  const note = (event: string, fields?: object) => void logged.push(`${event} ${textOf(fields)}`);
-  const log: Log = { debug: note, info: note, warn: note, error: note, child: () => log };
-  const opened: Target = path.openTarget(fixture.config(target.port), {
+/** What a target is opened with; its secret is the password. */
+export function targetDeps(log: Log): TargetDeps {
+  return {
     name: 'target',
     clock: createSystemClock(),
     random: createSystemRandom(),
@@ -89,7 +83,19 @@ export async function openBed(path: ProtocolPath, fixture: ProtocolFixture): Pro
     caches: createCacheBudget(1 << 20),
     maskKey: new Secret(Buffer.alloc(32)),
     attempted: () => {},
+  };
+}
+
+export async function openBed(path: ProtocolPath, fixture: ProtocolFixture): Promise<Bed> {
+  const story: string[] = [];
+  const logged: string[] = [];
+  const ledger = createTestLedger(({ kind, detail }) => {
+    story.push(kind === 'outcome' ? `outcome ${String(detail['status'])}` : kind);
   });
+  const target = await fixture.startTarget((name) => void story.push(`heard ${name}`), PASSWORD);
+  const note = (event: string, fields?: object) => void logged.push(`${event} ${textOf(fields)}`);
+  const log: Log = { debug: note, info: note, warn: note, error: note, child: () => log };
+  const opened = path.openTarget(fixture.config(target.port), targetDeps(log));
   const listeners = new Set<() => void>();
   let isForbidden = false;
   let version = 1;

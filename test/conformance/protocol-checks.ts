@@ -26,6 +26,15 @@ const balanced = ({ ledger }: Bed) => {
   expect(of('outcome')).toEqual(of('intent'));
 };
 
+/** Sends a change that the target has heard and does not answer. */
+async function withOneRunning(bed: Bed): Promise<void> {
+  bed.target.hold();
+  bed.send('change', 'op-1');
+  await bed.until('heard op-1');
+}
+
+const soon = (what: string, look: () => boolean) => eventually(what, look, { everyMs: 1, withinMs: 5_000 });
+
 export const checks: readonly Check[] = [
   {
     id: 'intent first',
@@ -33,10 +42,7 @@ export const checks: readonly Check[] = [
     async run(bed) {
       const write = bed.ledger.holdWrites();
       bed.send('read', 'op-1');
-      await eventually('something came of it', () => bed.ledger.waiting > 0 || bed.story.some(isHeard), {
-        everyMs: 1,
-        withinMs: 5_000,
-      });
+      await soon('something came of it', () => bed.ledger.waiting > 0 || bed.story.some(isHeard));
       await bed.settle();
       expect(bed.story.filter(isHeard)).toEqual([]);
       write();
@@ -53,10 +59,7 @@ export const checks: readonly Check[] = [
       await bed.until('heard op-1');
       const write = bed.ledger.holdWrites();
       answer();
-      await eventually('something came of it', () => bed.ledger.waiting > 0 || bed.story.includes('told answer'), {
-        everyMs: 1,
-        withinMs: 5_000,
-      });
+      await soon('something came of it', () => bed.ledger.waiting > 0 || bed.story.includes('told answer'));
       await bed.settle();
       expect(bed.story).not.toContain('told answer');
       write();
@@ -161,7 +164,7 @@ export const checks: readonly Check[] = [
     async run(bed) {
       const write = bed.ledger.holdWrites();
       bed.send('change', 'op-1');
-      await eventually('its intent waits', () => bed.ledger.waiting > 0, { everyMs: 1, withinMs: 5_000 });
+      await soon('its intent waits', () => bed.ledger.waiting > 0);
       bed.end();
       write();
       await bed.served;
@@ -175,9 +178,7 @@ export const checks: readonly Check[] = [
     id: 'ended amid',
     promise: 'that is ended while an operation runs ends at once, and says that nobody knows what became of it',
     async run(bed) {
-      bed.target.hold();
-      bed.send('change', 'op-1');
-      await bed.until('heard op-1');
+      await withOneRunning(bed);
       bed.end();
       await bed.served;
       await bed.settle();
@@ -189,15 +190,9 @@ export const checks: readonly Check[] = [
     id: 'target lost',
     promise: 'whose target goes away says that nobody knows what became of what ran, and tells the client',
     async run(bed) {
-      bed.target.hold();
-      bed.send('change', 'op-1');
-      await bed.until('heard op-1');
+      await withOneRunning(bed);
       bed.target.lose();
-      await eventually(
-        'its client is told',
-        () => bed.story.some((line) => line === 'told end' || line === 'told refusal'),
-        { everyMs: 1, withinMs: 5_000 },
-      );
+      await soon('its client is told', () => bed.story.some((line) => line === 'told end' || line === 'told refusal'));
       bed.end();
       await bed.served;
       await bed.settle();
@@ -209,9 +204,7 @@ export const checks: readonly Check[] = [
     id: 'client lost',
     promise: 'whose client goes away ends, and leaves no operation without an outcome',
     async run(bed) {
-      bed.target.hold();
-      bed.send('change', 'op-1');
-      await bed.until('heard op-1');
+      await withOneRunning(bed);
       bed.client.destroy();
       await bed.served;
       await bed.settle();
@@ -278,7 +271,7 @@ export const checks: readonly Check[] = [
         sent += bytes.length;
         bed.client.write(bytes);
       }
-      await eventually('its intent waits', () => bed.ledger.waiting > 0, { everyMs: 1, withinMs: 5_000 });
+      await soon('its intent waits', () => bed.ledger.waiting > 0);
       await bed.settle();
       expect(bed.client.writableLength).toBeGreaterThan(8 * MIB);
       expect(bed.heldBytesMax).toBeLessThan(8 * MIB);

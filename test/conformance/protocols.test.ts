@@ -4,16 +4,11 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { GatewaySession, ProtocolMember, SessionPolicy, Target } from '../../src/gateway/index.ts';
 import { SessionEnd } from '../../src/gateway/index.ts';
 import { protocols } from '../../src/gateway/protocols/registry.generated.ts';
-import { createTestGate, createTestLedger } from '../../src/gateway/testing/test-ledger.ts';
+import { createTestGate } from '../../src/gateway/testing/test-gate.ts';
+import { createTestLedger } from '../../src/gateway/testing/test-ledger.ts';
 import { composeSchema, loadPolicies } from '../../src/policy/index.ts';
-import {
-  createCacheBudget,
-  createSilentLog,
-  createSystemClock,
-  createSystemRandom,
-  Secret,
-} from '../../src/std/index.ts';
-import { type Bed, openBed, type ProtocolFixture } from './protocol-bed.ts';
+import { createSilentLog } from '../../src/std/index.ts';
+import { type Bed, openBed, PASSWORD, type ProtocolFixture, targetDeps } from './protocol-bed.ts';
 import { checks } from './protocol-checks.ts';
 
 // What every protocol promises to the gateway, whatever it speaks. Each member says here how a target of it looks that nobody answers for.
@@ -24,7 +19,6 @@ const members: readonly ProtocolMember[] = protocols;
 interface ProtocolCase {
   readonly conformance: ProtocolFixture;
 }
-const PASSWORD = 'correct horse';
 
 it('has schema fragments that make one policy schema', () => {
   const schema = composeSchema(members.map((member) => member.policySchema));
@@ -51,17 +45,7 @@ describe.each(cases)('the protocol $id', ({ id, member, path, conformance }) => 
   });
   afterAll(() => silent.close());
   beforeEach(() => {
-    target = path.openTarget(config(silent.port), {
-      name: 'target',
-      clock: createSystemClock(),
-      random: createSystemRandom(),
-      log: createSilentLog(),
-      secrets: { resolve: async () => Secret.fromText(PASSWORD) },
-      policies: { names: () => undefined, onChange: () => () => {} },
-      caches: createCacheBudget(1 << 20),
-      maskKey: new Secret(Buffer.alloc(32)),
-      attempted: () => {},
-    });
+    target = path.openTarget(config(silent.port), targetDeps(createSilentLog()));
   });
   afterEach(async () => {
     for (const client of clients.splice(0)) client.destroy();

@@ -1,6 +1,6 @@
 import type { TrustDomain } from '@countersign/sdk/identity';
 import type { Bundle } from '../../model/index.ts';
-import { type Clock, createGate, type Log, messageOf, throwIfAborted } from '../../std/index.ts';
+import { type Clock, createLimiter, type Log, messageOf, throwIfAborted } from '../../std/index.ts';
 import type { Attachment } from '../attach/attachment.ts';
 import type { ServerLink } from '../attach/server-link.ts';
 import type { JwtCache } from '../cache/jwt-cache.ts';
@@ -77,7 +77,7 @@ async function fetchFederated(
   signal: AbortSignal,
 ): Promise<Map<TrustDomain, Bundle>> {
   const domains = new Set(entries.flatMap((entry) => entry.federatesWith));
-  const gate = createGate({
+  const gate = createLimiter({
     runningMax: FEDERATED_AT_ONCE,
     waitersMax: domains.size,
     full: () => new Error('bug: full'),

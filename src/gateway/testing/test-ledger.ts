@@ -1,8 +1,5 @@
 import type { LedgerEvent } from '../../model/index.ts';
-import { type Clock, createSilentLog, createSystemClock, type Log } from '../../std/index.ts';
-import { createGate, type Gate } from '../gate.ts';
 import { createLedgerTurn, type Recorded } from '../ledger-turn.ts';
-import { SessionEnd, type SessionPolicy } from '../session.ts';
 import type { Durability, OperationEvent, SessionLedger } from '../session-ledger.ts';
 
 /** A ledger that keeps its events in memory, and fails and waits as it is told to. */
@@ -87,28 +84,3 @@ export function createTestLedger(written: (event: LedgerEvent) => void = () => {
 function complete(events: readonly OperationEvent[]): LedgerEvent[] {
   return events.map((event) => ({ ...event, timeMs: 0, actor: '', target: '', session: '' }));
 }
-
-/** The gate of one session that writes to that ledger. `end`: of the session. */
-export function createTestGate(
-  ledger: SessionLedger,
-  options: {
-    readonly clock?: Clock;
-    readonly log?: Log;
-    readonly policy?: Pick<SessionPolicy, 'decide' | 'onChange'>;
-    readonly end?: AbortController;
-  } = {},
-): Gate {
-  const { clock = createSystemClock(), log = createSilentLog(), end = new AbortController() } = options;
-  const policy = options.policy ?? { decide: () => ALLOWED, onChange: () => () => {} };
-  return createGate({
-    ...{ clock, log, policy, ledger, door: 'agent' },
-    signal: end.signal,
-    end: (refusal) => end.abort(new SessionEnd(refusal)),
-  });
-}
-
-const ALLOWED = {
-  allow: true,
-  policies: [],
-  obligations: { masks: new Map(), rowsMax: undefined, record: 'digest' },
-} as const;

@@ -1,4 +1,4 @@
-import { type Clock, codeOf, createGate, type Gate, type Log, sha256, sleep } from '../../../std/index.ts';
+import { type Clock, codeOf, createLimiter, type Limiter, type Log, sha256, sleep } from '../../../std/index.ts';
 import type { Attempt, Engine } from '../../engine-port.ts';
 import { StoreError } from '../../errors.ts';
 import type { PostgresConnection } from './connection.ts';
@@ -20,11 +20,11 @@ export function createTransactions(deps: {
   connections: ConnectionSource;
 }): Engine['atomically'] {
   const { clock, log } = deps;
-  const gates = new Map<string, Gate>();
-  const gateOf = (order: string): Gate => {
+  const gates = new Map<string, Limiter>();
+  const gateOf = (order: string): Limiter => {
     const known = gates.get(order);
     if (known) return known;
-    const gate = createGate({
+    const gate = createLimiter({
       runningMax: 1,
       waitersMax: WAITING_MAX,
       full: () => new StoreError('ERR_STORE_QUEUE_FULL', `${WAITING_MAX} transactions wait already`),

@@ -13,7 +13,8 @@ import {
 import { createHeldBytes } from '../../../held-bytes.ts';
 import type { TargetPolicies } from '../../../protocol.ts';
 import { SessionEnd, type SessionPolicy } from '../../../session.ts';
-import { createTestGate, createTestLedger } from '../../../testing/test-ledger.ts';
+import { createTestGate } from '../../../testing/test-gate.ts';
+import { createTestLedger } from '../../../testing/test-ledger.ts';
 import { openTarget } from '../target.ts';
 
 /** A target behind a plain TCP port: what comes in is served as an authenticated session. */
