@@ -10,6 +10,8 @@ export interface ConditionEntry {
   readonly effect: string;
   /** What a person does, where the finding itself does not say it better. */
   readonly remedy: string;
+  /** Somebody wants it so: the log has it without alarm. */
+  readonly isWanted?: true;
 }
 
 /**
@@ -29,6 +31,7 @@ export const conditionTable = {
     effect:
       'Other gateways take them. Sessions that it has go on, for `gateway.drainDelay` at most, and then end when they are idle. Ends with the process.',
     remedy: 'Nothing; or see who told it to stop.',
+    isWanted: true,
   },
   ledger: {
     roles: ['server', 'gateway'],

@@ -6,7 +6,8 @@ import { type Conditions, createConditions, type Found, type Looks, reasonsOf } 
 // Goal: one table is all that /ready, metric, doctor and log are told by: what is in it shows, with since when, and each change is one line.
 
 const START_MS = Date.UTC(2027, 0, 1);
-const none: Looks<'server'> = Object.fromEntries(conditionsOf('server').map((name) => [name, () => []])) as never; // One for each.
+const quiet = <Role extends RoleName>(role: Role): Looks<Role> =>
+  Object.fromEntries(conditionsOf(role).map((name) => [name, () => []])) as never; // One for each.
 
 let clock: ManualClock;
 let lines: Record<string, unknown>[];
@@ -21,7 +22,7 @@ beforeEach(async () => {
   keys = [];
   const log = createLog({ level: 'debug', write: (line) => lines.push(JSON.parse(line)) });
   const looks: Looks<'server'> = {
-    ...none,
+    ...quiet('server'),
     store: () => store,
     keys() {
       if (keys instanceof Error) throw keys;
@@ -87,6 +88,20 @@ describe('the log', () => {
     await clock.advance(10_000);
     expect(told()).toEqual(['warn store degraded', 'error store failed', 'info store ok']);
     expect(lines[0]).toMatchObject({ event: 'app.condition.changed', found: AWAY.found, remedy: expect.any(String) });
+  });
+
+  it('has what somebody wanted without alarm: a stop that takes its time is no error', async () => {
+    const log = createLog({ level: 'debug', write: (line) => lines.push(JSON.parse(line)) });
+    let leaving: readonly Found[] = [];
+    const looks = { ...quiet('gateway'), leaving: () => leaving };
+    const gateway = createConditions('gateway', { clock, log, looks });
+    await gateway.start(new AbortController().signal);
+    await clock.advance(2_000);
+    leaving = [{ severity: 'failed', key: 'left', found: 'the gateway is stopping; it has 1 session' }];
+    await clock.advance(2_000);
+    expect(told()).toEqual(['info leaving failed']);
+    expect(reasonsOf(gateway.findings())).toHaveLength(1);
+    await gateway.stop();
   });
 
   it('says nothing of what a start passes through, and nothing once stopped', async () => {

@@ -132,7 +132,7 @@ function findingOf(condition: ConditionName, found: Found, sinceMs: number): Fin
 
 function tell(log: Log, { condition, what, found, remedy, sinceMs }: Finding, state: Severity | 'ok'): void {
   const fields: LogFields = { condition, state, what, found, since: new Date(sinceMs).toISOString() };
-  if (state === 'ok') log.info('app.condition.changed', fields);
+  if (state === 'ok' || 'isWanted' in conditionTable[condition]) log.info('app.condition.changed', fields);
   else log[state === 'failed' ? 'error' : 'warn']('app.condition.changed', { ...fields, remedy });
 }
 

@@ -1,5 +1,6 @@
 /** A program that answers each line of its input with some lines of output. */
 import { spawn } from 'node:child_process';
+import { processesOf } from '../../support/at-rest.ts';
 import { own, runMark } from '../../support/owned.ts';
 
 export interface Conversation {
@@ -8,6 +9,8 @@ export interface Conversation {
    * printed and said by then.
    */
   ask(line: string, like: string): Promise<string>;
+  /** It and what it has started. */
+  processes(): readonly number[];
   /** Ends its input, and soon it and all that it has started. */
   end(): Promise<void>;
 }
@@ -48,6 +51,7 @@ export function startConversation(
       const isWhole = await Promise.race([whole.then(() => true), ended.then(() => false), late.then(() => false)]);
       return isWhole ? printed : `${printed}${said}`;
     },
+    processes: () => (child.pid === undefined ? [] : processesOf(child.pid)),
     async end() {
       child.stdin.end();
       const late = new Promise((resolve) => AbortSignal.timeout(ENDS_MS_MAX).addEventListener('abort', resolve));

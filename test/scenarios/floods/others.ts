@@ -39,7 +39,8 @@ export async function declareOperator(stack: Stack): Promise<void> {
   const own = process.getuid?.() ?? 0;
   const selectors = [`unix:uid:${own}`, ...(stack.users.separate ? [] : [`unix:path:${process.execPath}`])];
   const spec = { spiffeId: 'spiffe://example.org/operator', parentId: 'spiffe://example.org/node/first', selectors };
-  const entry = { kind: 'Entry', name: 'operator', spec: { ...spec, admin: true, hint: OPERATOR } };
+  // Of entries of one second the first by name gives the default identity, and that is to stay the web service's.
+  const entry = { kind: 'Entry', name: 'z-operator', spec: { ...spec, admin: true, hint: OPERATOR } };
   const { code, stdout, stderr } = await stack.apply({ 'operator.yaml': stringify(entry) });
   if (code !== 0) throw new Error(`the operator could not be declared: ${stdout}${stderr}`);
 }
