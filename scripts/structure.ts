@@ -24,7 +24,7 @@ export function checkStructure(files: ReadonlyMap<string, string>): Finding[] {
   const imports = sources.flatMap(([file, text]) => importsOf(file, text));
   return [
     ...sources.flatMap(([file, text]) => checkSize(file, text)),
-    ...sources.flatMap(([file, text]) => checkBanned(file, text, isTest(file) ? BANNED_IN_TESTS : BANNED)),
+    ...sources.flatMap(([file, text]) => checkBanned(file, text, bannedIn(file))),
     ...sources.filter(([file]) => !isTest(file)).flatMap(([file, text]) => checkEmitters(file, text)),
     ...imports.flatMap((edge) => checkEdge(edge)),
     ...checkUnlistedFolders(sources.map(([file]) => file)),
@@ -213,6 +213,11 @@ function isTest(file: string): boolean {
   return /\.(test|fuzz|bench)\.ts$/.test(file) || /\/(testdata|testing)\//.test(file);
 }
 
+function bannedIn(file: string): typeof BANNED {
+  if (!isTest(file)) return BANNED;
+  return file.endsWith('.alone.test.ts') ? BANNED_IN_TESTS : [...BANNED_IN_TESTS, ...BANNED_IN_SHARED_TESTS];
+}
+
 const STATIC_IMPORT = /(?:^|[\n;])\s*(?:import|export)\s+(type\s+)?(?:[^'";]*?\sfrom\s+)?'([^']+)'/g;
 const DYNAMIC_IMPORT = /\bimport\(\s*'([^']+)'\s*\)/g;
 const IO_MODULES =
@@ -237,6 +242,12 @@ const BANNED_IN_TESTS: typeof BANNED = [
   [
     /^ *\}, \d[\d_]*\);$|\btestTimeout\b|\.poll\([^;]*\btimeout:/m,
     'leave the bound to vitest.config.ts: a shorter one fails on a machine with much else to do',
+  ],
+];
+const BANNED_IN_SHARED_TESTS: typeof BANNED = [
+  [
+    /\bvi\.mock\(|\.rss\b|\bgetActiveResourcesInfo\(/,
+    'name the file *.alone.test.ts: the others share what they have loaded',
   ],
 ];
 const EMITTER_IMPORT =

@@ -132,6 +132,7 @@ export async function createGatewayApp(deps: RoleDeps<GatewayConfig>): Promise<G
     async stop() {
       // Without its ledger it can do nothing for its sessions.
       if (started && ledger.failure === undefined) await departure.leave();
+      await conditions.stop(); // What has been stopped is no condition.
       await stopAll(services);
     },
     hurry: departure.hurry,

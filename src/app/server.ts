@@ -103,6 +103,7 @@ export async function createServerApp(deps: ServerDeps): Promise<ServerRole> {
     },
     async stop() {
       started = false;
+      await conditions.conditions.stop(); // What has been stopped is no condition.
       await stopAll(services);
     },
     address() {

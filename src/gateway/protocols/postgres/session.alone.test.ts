@@ -2,6 +2,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import pg from 'pg';
 import { serialize } from 'pg-protocol';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { eventually } from '../../../../test/support/eventually.ts';
 import { openRawClient } from '../../../../test/support/raw-session.ts';
 import {
   Backend,
@@ -380,7 +381,7 @@ describe('the ledger', () => {
   test('says what ended the session when the target did', async () => {
     const client = await openRawClient(gate.port);
     client.send(query('select pg_sleep(100)'));
-    await server.query(`select pg_sleep(0.2)`);
+    await runs('select pg_sleep(100)');
     await server.query(
       `select pg_terminate_backend(pid) from pg_stat_activity where query like 'select pg_sleep(100)%'`,
     );
@@ -389,6 +390,12 @@ describe('the ledger', () => {
     expect(kinds(gate.ledger.events, 'outcome')[0]?.detail).toMatchObject({ status: 'failed', sqlstate: '57P01' });
   });
 });
+
+/** By then the server is at it. */
+async function runs(text: string): Promise<void> {
+  const active = `select 1 from pg_stat_activity where query like '${text}%' and state = 'active'`;
+  await eventually(`${text} runs`, async () => (await server.query(active)).length > 0);
+}
 
 describe('cancel requests', () => {
   async function keyOf(minor: number) {
@@ -412,6 +419,7 @@ describe('cancel requests', () => {
     expect(key.length).toBe(bytes);
     await client.ready();
     client.send(query('select pg_sleep(100)'));
+    await runs('select pg_sleep(100)');
     const wrong = await openRawClient(gate.port, { start: false });
     wrong.send(encodeCancelRequest(processId, Buffer.alloc(bytes)));
     await wrong.end();
@@ -434,6 +442,7 @@ describe('cancel requests', () => {
     const { client, processId, key } = await keyOf(2);
     await client.ready();
     client.send(query('select pg_sleep(100)'));
+    await runs('select pg_sleep(100)');
     gate.onlyAside();
     const session = await openRawClient(gate.port, { start: false });
     session.send(encodeStartup(0, [['user', 'web']]));
@@ -461,7 +470,7 @@ describe('sessions end', () => {
   test('at once, in the middle of a statement', async () => {
     const client = await openRawClient(gate.port);
     client.send(query('select pg_sleep(100)'));
-    await server.query('select pg_sleep(0.1)');
+    await runs('select pg_sleep(100)');
     gate.end();
     expect(await client.end()).toEqual(['E:57P01:told to end']);
     await gate.served();
