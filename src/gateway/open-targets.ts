@@ -273,7 +273,8 @@ class DirectDoor {
     this.#target = target;
     this.#where = where;
     this.#deps = deps;
-    this.tls = createTlsAcceptor({ name: target.member.alpn, required: false });
+    const { alpn } = target.member;
+    this.tls = createTlsAcceptor({ names: alpn === undefined ? [] : [alpn], required: false });
     const current = deps.identity.current();
     if (current !== undefined) this.tls.present(current);
   }

@@ -85,6 +85,15 @@ it('sessions that were open while garbage was collected leave nothing with the a
 const never = new AbortController().signal;
 /** A process that some attestor takes its time for. */
 const attestedNever = {
-  ...{ pid: 1, uid: 1000, isOneOfMany: false, known: () => undefined, assertAlive() {}, close() {} },
+  ...{
+    pid: 1,
+    uid: 1000,
+    gid: 1000,
+    executable: () => undefined,
+    isOneOfMany: false,
+    known: () => undefined,
+    assertAlive() {},
+    close() {},
+  },
   selectors: (signal: AbortSignal) => raceAbort(new Promise<never>(() => {}), signal),
 };

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { TargetView } from '../../model/index.ts';
+import { formatSelector, type Selector, type TargetView } from '../../model/index.ts';
 import { Code, RpcError } from '../../rpc/index.ts';
 import { abortError, type Clock, followAbort, type Log, messageOf, timeoutSignal } from '../../std/index.ts';
 import type { Caller, Callers } from '../callers.ts';
@@ -90,7 +90,16 @@ async function establish(
   if (!first || first.entry.id !== view.matched[0]?.id) {
     throw new RpcError(Code.UNAVAILABLE, 'the default identity has no valid SVID now');
   }
-  const link = await links.open({ target, svid: first.svid, bundles: view.bundles, signal });
+  const { pid, uid, gid } = caller;
+  const link = await links.open({
+    ...{ target, svid: first.svid, bundles: view.bundles, signal },
+    caller: {
+      entryId: first.entry.id,
+      process: { pid, uid, gid, executable: caller.executable() },
+      selectors: theirsFirst(first.entry.selectors, selectors),
+      selectorsLeftOut: 0,
+    },
+  });
   try {
     caller.assertAlive();
     return link;
@@ -98,6 +107,11 @@ async function establish(
     link.destroy();
     throw error;
   }
+}
+
+/** The selectors by which it has its identity before the others: only so many are told. */
+function theirsFirst(matched: readonly Selector[], all: readonly Selector[]): string[] {
+  return [...new Set([...matched, ...all].map(formatSelector))];
 }
 
 function refusalFor(error: unknown, target: TargetView, caller: Caller | undefined): Refusal {

@@ -1,15 +1,10 @@
 import { AgentError } from '../errors.ts';
-import { parseStatus } from './link.ts';
 import { targetProtocols } from './target-refusal.ts';
 
 /** What a gateway answers and what a client opens with: both come from outside, and neither parser may throw or read past the end. */
 export function fuzz(input: Uint8Array): void {
   const bytes = Buffer.from(input);
   try {
-    const status = parseStatus(bytes);
-    if (status.done && status.bytes > bytes.length) throw new Error('the status reads past its end');
-    if (status.done && status.reason !== undefined && /\p{Cc}/u.test(status.reason))
-      throw new Error('a control character got through');
     for (const protocol of Object.values(targetProtocols)) {
       const opening = protocol.opening(bytes);
       if (opening.step === 'decline' && (opening.consumed === 0 || opening.consumed > bytes.length)) {

@@ -192,6 +192,7 @@ function fakePeer(harness: Harness): FakeProcess {
     selectors: harness.selectors.flatMap((text) => parseSelector(text) ?? []),
     dead: false,
     closed: false,
+    executable: () => '/usr/bin/psql',
     alive: () => !made.dead,
     close: () => {
       made.closed = true;
