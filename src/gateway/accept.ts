@@ -8,7 +8,7 @@ import type { Accept } from './doors.ts';
 import type { CurrentIdentity, GatewayIdentity } from './identity.ts';
 import type { OpenTarget } from './open-targets.ts';
 import { type Peer, verifyPeer } from './peer.ts';
-import type { SessionRefusal } from './protocol.ts';
+import type { MemberDoor, SessionRefusal, SvidDoor } from './protocol.ts';
 import { readPreface } from './read-preface.ts';
 import type { ToldCaller } from './session.ts';
 import type { SessionHandle, Sessions } from './sessions.ts';
@@ -19,7 +19,7 @@ export interface Entrance {
   /** The way of agents' clients: the target's name comes by the link's preface. */
   readonly link: Accept;
   /** The way of clients without an agent, to that target only. */
-  direct(open: OpenTarget, tls: TlsAcceptor): Accept;
+  direct(open: OpenTarget, door: MemberDoor, tls: TlsAcceptor): Accept;
   /** New handshakes of agents' clients show this identity. */
   present(identity: CurrentIdentity): void;
 }
@@ -46,7 +46,13 @@ export function createEntrance(deps: EntranceDeps): Entrance {
   const tls = createTlsAcceptor({ names: linkAlpn, required: true });
   return {
     link: (socket, known) => acceptLink(deps, tls, { socket, known }),
-    direct: (open, own) => (socket, known) => acceptDirect(deps, { open, tls: own }, { socket, known }),
+    direct(open, door, own) {
+      // By kind of proof: one more has its own way in, or this does not compile.
+      switch (door.proof) {
+        case 'svid':
+          return (socket, known) => acceptBySvid(deps, { open, door, tls: own }, { socket, known });
+      }
+    },
     present: (identity) => tls.present(identity),
   };
 }
@@ -84,9 +90,9 @@ async function acceptLink(deps: EntranceDeps, acceptor: TlsAcceptor, { socket, k
   await deps.serve(open, handle, tls);
 }
 
-async function acceptDirect(
+async function acceptBySvid(
   deps: EntranceDeps,
-  { open, tls }: { open: OpenTarget; tls: TlsAcceptor },
+  { open, door, tls }: { open: OpenTarget; door: SvidDoor; tls: TlsAcceptor },
   { socket, known }: Arrival,
 ): Promise<void> {
   const client = await inTime(deps, async (signal) => {
@@ -96,7 +102,7 @@ async function acceptDirect(
       secured = await handshake(deps, tls, { socket, signal });
       return secured;
     };
-    await open.member.negotiateDirect(socket, startTls, signal);
+    await door.negotiate(socket, startTls, signal);
     return secured;
   });
   if (client === undefined) return void socket.end(); // Whoever left without a word is owed none.
