@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { type Flaw, linesFixture, linesPath } from './lines-protocol.ts';
+import { type Flaw, linesFixture, linesLocal, linesPath, linesPolicySchema } from './lines-protocol.ts';
 import { openBed } from './protocol-bed.ts';
 import { checks } from './protocol-checks.ts';
+import { offerChecks, withOffer } from './protocol-offer.ts';
 
 // The suite of protocols is only worth what it sees: a member of another shape than SQL passes it, and with any one flaw it does not.
 
@@ -29,6 +30,13 @@ async function failure(id: string, flaw?: Flaw): Promise<unknown> {
 describe('a member whose requests run side by side', () => {
   it.each(checks)('$promise', async ({ id }) => {
     expect(await failure(id)).toBeUndefined();
+  });
+});
+
+describe('a member whose server speaks first', () => {
+  it.each(offerChecks)('$promise', async ({ run }) => {
+    const halves = { local: linesLocal, path: linesPath(), policySchema: linesPolicySchema };
+    await withOffer({ ...halves, fixture: linesFixture }, run);
   });
 });
 
