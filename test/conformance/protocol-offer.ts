@@ -44,6 +44,8 @@ export interface OfferedProtocol {
   readonly path: ProtocolPath;
   readonly policySchema: PolicySchemaFragment;
   readonly fixture: ProtocolFixture;
+  /** How long a client waits for what it is to be told. */
+  readonly patienceMs?: number;
 }
 
 /** Offers it as long as that runs. */
@@ -56,7 +58,8 @@ export async function withOffer(halves: OfferedProtocol, run: (offer: Offer) => 
   }
 }
 
-async function openOffer({ local, path, policySchema, fixture }: OfferedProtocol): Promise<Offer> {
+async function openOffer(halves: OfferedProtocol): Promise<Offer> {
+  const { local, path, policySchema, fixture, patienceMs = PATIENCE_MS } = halves;
   const agent = await createHarness();
   agent.protocols = [local];
   agent.server.entries.set('e1', { id: 'e1', path: '/web', selectors: ['unix:uid:1000'] });
@@ -85,7 +88,7 @@ async function openOffer({ local, path, policySchema, fixture }: OfferedProtocol
     connect() {
       const socket = connect(join(folder, local.socketFile));
       sockets.push(socket);
-      return clientOf(socket, fixture);
+      return clientOf(socket, { fixture, patienceMs });
     },
     async close() {
       for (const socket of sockets) socket.destroy();
@@ -109,7 +112,10 @@ function identityOfGateway({ server }: Harness) {
   };
 }
 
-function clientOf(socket: Socket, fixture: ProtocolFixture): OfferClient {
+function clientOf(
+  socket: Socket,
+  { fixture, patienceMs: withinMs }: { fixture: ProtocolFixture; patienceMs: number },
+): OfferClient {
   const told: Told[] = [];
   const read = fixture.createReader();
   let received = '';
@@ -122,16 +128,22 @@ function clientOf(socket: Socket, fixture: ProtocolFixture): OfferClient {
     begin: () => void socket.write(fixture.hello),
     send: (kind, name) => void socket.write(fixture.request(kind, name)),
     until: (what) =>
-      eventually(`${what} in ${told.join(', ')} of ${received}`, () => told.includes(what), { everyMs: 1 }).then(
-        () => {},
-      ),
+      eventually(`${what} in ${told.join(', ')} of ${received}`, () => told.includes(what), {
+        everyMs: 1,
+        withinMs,
+      }).then(() => {}),
     received: () => received,
   };
 }
 
 /** What every protocol with a half for agents promises. */
-export const offerChecks: readonly { readonly promise: string; run(offer: Offer): Promise<void> }[] = [
+export const offerChecks: readonly {
+  readonly id: string;
+  readonly promise: string;
+  run(offer: Offer): Promise<void>;
+}[] = [
   {
+    id: 'offered',
     promise:
       'is offered by an agent: a client finds the socket, and what it asks is decided, recorded, done and answered',
     async run({ fixture, connect: open, heard, ledger }) {
@@ -146,6 +158,7 @@ export const offerChecks: readonly { readonly promise: string; run(offer: Offer)
     },
   },
   {
+    id: 'refused',
     promise: 'tells a process without an identity why it gets no session, in its own words',
     async run({ agent, fixture, connect: open, local, heard }) {
       agent.selectors = ['unix:uid:4000'];
@@ -160,6 +173,7 @@ export const offerChecks: readonly { readonly promise: string; run(offer: Offer)
     },
   },
   {
+    id: 'stopping',
     promise:
       'tells a client in the middle of nothing that its agent stops, in its own words, and has given all answers before',
     async run({ agent, connect: open }) {
@@ -175,6 +189,7 @@ export const offerChecks: readonly { readonly promise: string; run(offer: Offer)
     },
   },
   {
+    id: 'amid',
     promise: 'says nothing into an answer that its agent’s stop cuts off',
     async run({ local, fixture }) {
       const session = local.follow();
@@ -185,4 +200,5 @@ export const offerChecks: readonly { readonly promise: string; run(offer: Offer)
   },
 ];
 
+const PATIENCE_MS = 60_000;
 const GATEWAY = 'spiffe://example.org/countersign/gateway';
