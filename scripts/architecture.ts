@@ -2,7 +2,7 @@
  * The one table of directions: which top folder may import which. `scripts/check.ts` holds every import against it, and
  * `scripts/gen.ts` prints the map in `ARCHITECTURE.md` from it. Features import each other only through their door (`index.ts`).
  */
-const below = ['wire', 'model', 'std', 'sdk'];
+export const below: readonly string[] = ['wire', 'model', 'std', 'sdk'];
 
 /** Folder → what it promises, what it may import. Listed from the bottom up. */
 export const architecture: Readonly<Record<string, readonly [promise: string, imports: readonly string[]]>> = {
@@ -42,3 +42,10 @@ export const pureFolders: readonly string[] = ['wire', 'model', 'policy'];
 
 /** Registries may be imported from these only. */
 export const registryReaders: readonly string[] = ['app', 'cli'];
+
+/** Of the gateway's folder an agent loads the local halves of protocols, by a registry of their own, and nothing else: no parser, no policy. */
+export const agentParts = {
+  root: 'src/app/agent.ts',
+  registry: 'src/gateway/protocols/local-registry.generated.ts',
+  half: /^src\/gateway\/protocols\/[^/]+\/local\.ts$/,
+} as const;

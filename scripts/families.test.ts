@@ -55,6 +55,12 @@ describe.each(families)('a new $kind', ({ kind, folder, registry }) => {
     );
   });
 
+  it.runIf(kind === 'protocol')('is what agents load its half of', () => {
+    expect(readFileSync(join(house, folder, 'local-registry.generated.ts'), 'utf8')).toMatch(
+      /localProtocols = \[.*\bfixture\b/,
+    );
+  });
+
   it('is in the reference pages and on the map', () => {
     const page = readFileSync(
       join(house, `docs/reference/${registry.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}.md`),
@@ -72,6 +78,8 @@ describe.each(families)('a new $kind', ({ kind, folder, registry }) => {
     const suite = `test/conformance/${{ keystore: 'keystores', attestor: 'attestors', protocol: 'protocols', 'store-engine': 'store-engines' }[kind]}.test.ts`;
     const output = run('npx', ['vitest', 'run', '--project', 'unit', '--reporter', 'verbose', suite]);
     expect(output).toMatch(/fixture/);
+    if (kind === 'protocol')
+      expect(output).toMatch(/the protocol fixture > at an agent’s socket > is offered by an agent/);
   });
 });
 

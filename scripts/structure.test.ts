@@ -85,6 +85,34 @@ describe('the structure check', () => {
           "import { keystores } from './keystores/registry.generated.ts';\nexport const x = keystores;\n",
       },
     ],
+    [
+      'registry',
+      'the registry of what agents load, read by another',
+      {
+        'src/gateway/protocols/local-registry.generated.ts': 'export const localProtocols = [];\n',
+        'src/gateway/index.ts': `${DOOR}export const gateway = 1;\n`,
+        'src/app/dev.ts':
+          "import { localProtocols } from '../gateway/protocols/local-registry.generated.ts';\nexport const x = localProtocols;\n",
+      },
+    ],
+    [
+      'half',
+      'an agent’s half that knows its gateway’s half',
+      {
+        'src/gateway/protocols/lines/parse.ts': 'export const parse = 1;\n',
+        'src/gateway/protocols/lines/local.ts': "import { parse } from './parse.ts';\nexport const local = parse;\n",
+        'src/gateway/index.ts': `${DOOR}export const gateway = 1;\n`,
+      },
+    ],
+    [
+      'agent',
+      'an agent that loads the gateway by way of another file',
+      {
+        'src/gateway/index.ts': `${DOOR}export const gateway = 1;\n`,
+        'src/app/looks.ts': "import { gateway } from '../gateway/index.ts';\nexport const looks = gateway;\n",
+        'src/app/agent.ts': "import { looks } from './looks.ts';\nexport const agent = looks;\n",
+      },
+    ],
     ['pure', 'a socket in wire', { 'src/wire/x509/io.ts': "import net from 'node:net';\nexport const x = net;\n" }],
     [
       'pure',

@@ -3,7 +3,7 @@
  * plant each violation. Rules and their limits are constants at the end; tighten them, never loosen.
  */
 import { posix } from 'node:path';
-import { architecture, pureFolders, registryReaders } from './architecture.ts';
+import { agentParts, architecture, below, pureFolders, registryReaders } from './architecture.ts';
 import { families } from './families.ts';
 
 export interface Finding {
@@ -29,6 +29,7 @@ export function checkStructure(files: ReadonlyMap<string, string>): Finding[] {
     ...imports.flatMap((edge) => checkEdge(edge)),
     ...checkUnlistedFolders(sources.map(([file]) => file)),
     ...checkCycles(imports.filter((edge) => !edge.typeOnly && !isTest(edge.from))),
+    ...checkAgent(imports.filter((edge) => !edge.typeOnly && !isTest(edge.from))),
     ...checkDoors(files),
   ];
 }
@@ -69,8 +70,12 @@ function checkEdge({ from, target, typeOnly }: Import): Finding[] {
     say('direction', `${home} may not import ${goal} (${target}); allowed: ${rule.join(', ') || 'nothing'}`);
   if (goal !== home && target.startsWith('src/') && !isDoor(target, goal))
     say('door', `${target} is inside ${goal}; import its door instead`);
+  if (target === agentParts.registry && from !== agentParts.root)
+    say('registry', `only ${agentParts.root} reads it; pass the halves in`);
   if (target.endsWith('registry.generated.ts') && !registryReaders.includes(home))
     say('registry', `only ${registryReaders.join(' and ')} read registries; pass the members in`);
+  if (agentParts.half.test(from) && !below.includes(goal))
+    say('half', `an agent loads it without the gateway, so it can't import ${target}; allowed: ${below.join(', ')}`);
   const [mine, theirs] = [memberOf(from), memberOf(target)];
   if (mine && theirs && mine !== theirs) say('sibling', `${mine} may not know its sibling ${theirs}`);
   return findings;
@@ -78,7 +83,7 @@ function checkEdge({ from, target, typeOnly }: Import): Finding[] {
 
 /** A feature's door is its index.ts; wire has one a codec, app one a role; who may read registries is another rule. */
 function isDoor(target: string, goal: string): boolean {
-  if (target.endsWith('/registry.generated.ts')) return true;
+  if (/[/-]registry\.generated\.ts$/.test(target)) return true;
   if (goal === 'app') return /^src\/app\/[^/]+\.ts$/.test(target);
   if (goal === 'wire') return /^src\/wire\/[^/]+\/index\.ts$/.test(target);
   return target === `src/${goal}/index.ts`;
@@ -92,6 +97,22 @@ function checkUnlistedFolders(files: readonly string[]): Finding[] {
     file,
     message: `${folder} is not in scripts/architecture.ts`,
   }));
+}
+
+/** What an agent loads of the gateway at run time, at whatever distance. */
+function checkAgent(imports: readonly Import[]): Finding[] {
+  const reached = new Set<string>([agentParts.root]);
+  const findings: Finding[] = [];
+  for (const file of reached) {
+    for (const { from, target } of imports) {
+      if (from !== file || reached.has(target)) continue;
+      const isAllowed = target === agentParts.registry || agentParts.half.test(target);
+      if (!target.startsWith('src/gateway/') || isAllowed) reached.add(target);
+      else
+        findings.push({ rule: 'agent', file: from, message: `an agent would load ${target}, which is the gateway's` });
+    }
+  }
+  return findings;
 }
 
 /** Run-time import cycles, one finding for each strongly connected group. */

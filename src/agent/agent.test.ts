@@ -430,6 +430,7 @@ it('refuses a config that names attestors which do not exist', () => {
   const deps = {
     clock: h.clock,
     attestors: [],
+    protocols: [],
     onFatal: () => {},
     readPeer: () => {
       throw new Error('not called');

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { dirname } from 'node:path';
 import type { AttestorMember, PeerProcess } from '../attestation/index.ts';
+import type { LocalProtocol } from '../model/index.ts';
 import { openPrivateFolder, removeUnfinished } from '../private-files/index.ts';
 import {
   type Clock,
@@ -31,6 +32,8 @@ export interface AgentDeps {
   readonly config: AgentConfig;
   /** The registered attestors; `config` names those that are used. */
   readonly attestors: readonly AttestorMember[];
+  /** The agent's halves of the registered protocols: targets of these get a socket. */
+  readonly protocols: readonly LocalProtocol[];
   /** Tells the process at the other end of a Unix socket just accepted. */
   readonly readPeer: (socket: Socket) => PeerProcess;
   /**

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { NodeAttestor, PeerProcess } from '../attestation/index.ts';
-import type { TargetView } from '../model/index.ts';
+import type { LocalProtocol, TargetView } from '../model/index.ts';
 import { createRpcServer, healthService, type RpcService } from '../rpc/index.ts';
 import {
   type Clock,
@@ -49,6 +49,7 @@ export interface Assembly {
   readonly sealer: Sealer;
   readonly node: { readonly type: string; readonly node: NodeAttestor; readonly config: unknown };
   readonly workloadAttestors: readonly OpenAttestor[];
+  readonly protocols: readonly LocalProtocol[];
   readonly readPeer: (socket: Socket) => PeerProcess;
   readonly onFatal: (error: AgentError) => void;
 }
@@ -221,7 +222,7 @@ function assembleDoors(
   const links = createLinks({ clock, log: refused, node: () => parts.attachment.identity()?.id.uri ?? '' });
   const sockets = createTargetSockets({
     targetsDir: config.targetsDir,
-    ...{ clock, log, doors: deps.doors },
+    ...{ clock, log, doors: deps.doors, protocols: deps.protocols },
     serve: (socket, { target, protocol, drain }) =>
       serveTargetSession(socket, target, {
         ...{ protocol, clock, log, refused, refusals, counters, callers, identities, links, drain, signal },

@@ -17,7 +17,16 @@ function setUp(
 }
 
 function peer(change: Partial<PeerProcess> = {}): PeerProcess {
-  return { pid: 7, uid: 1000, gid: 1000, groups: [], alive: () => true, close: () => {}, ...change };
+  return {
+    pid: 7,
+    uid: 1000,
+    gid: 1000,
+    groups: [],
+    executable: () => undefined,
+    alive: () => true,
+    close: () => {},
+    ...change,
+  };
 }
 
 const works: OpenAttestor = { id: 'a', attest: async () => [{ type: 'a', value: '1' }] };

@@ -23,6 +23,9 @@ export interface OpenAttestor {
 export interface Caller {
   readonly pid: number;
   readonly uid: number;
+  readonly gid: number;
+  /** What it runs, for people to read. */
+  executable(): string | undefined;
   /** Its user had some connections already. */
   readonly isOneOfMany: boolean;
   /**
@@ -160,6 +163,8 @@ function openCaller(
   return {
     pid: process.pid,
     uid: process.uid,
+    gid: process.gid,
+    executable: process.executable,
     isOneOfMany: deps.isOneOfMany,
     async selectors(signal) {
       assertAlive();

@@ -3,6 +3,7 @@ import { createAgent, type AgentConfig as RunningAgentConfig, TARGETS_DRAIN_MS }
 import { attestors } from '../attestation/attestors/registry.generated.ts';
 import { readPeer } from '../attestation/index.ts';
 import { type AgentConfig, parseAddress } from '../config/index.ts';
+import { localProtocols } from '../gateway/protocols/local-registry.generated.ts';
 import { readTrustedFile } from '../private-files/index.ts';
 import { messageOf, parseDurationMs, type Service, startAll, stopAll } from '../std/index.ts';
 import { createAgentLooks } from './agent-looks.ts';
@@ -41,6 +42,7 @@ export function createAgentApp(
     log,
     config: runningConfig(deps),
     attestors,
+    protocols: localProtocols,
     readPeer,
     onFatal(error) {
       fatal = error;

@@ -1,8 +1,8 @@
 import { readdirSync, statfsSync } from 'node:fs';
-import { descriptorsMax } from '../gateway/index.ts';
 import {
   type Clock,
   codeOf,
+  descriptorsMax,
   formatDurationMs,
   type Log,
   type Service,

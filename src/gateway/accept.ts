@@ -3,12 +3,14 @@ import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { sourceOfAddress, type Turns, whenSpoken } from '../rpc/index.ts';
 import { type Clock, type LogFields, type Random, raceAbort, timeoutSignal } from '../std/index.ts';
+import { encodeLinkAnswer, type LinkPreface, linkAlpn, linkVersionOf } from '../wire/link/index.ts';
 import type { Accept } from './doors.ts';
 import type { CurrentIdentity, GatewayIdentity } from './identity.ts';
-import { encodePrefaceAnswer, type LinkRefusal, readPreface } from './link-preface.ts';
 import type { OpenTarget } from './open-targets.ts';
 import { type Peer, verifyPeer } from './peer.ts';
-import type { SessionRefusal } from './protocol.ts';
+import type { MemberDoor, SessionRefusal, SvidDoor } from './protocol.ts';
+import { readPreface } from './read-preface.ts';
+import type { ToldCaller } from './session.ts';
 import type { SessionHandle, Sessions } from './sessions.ts';
 import { createTlsAcceptor, type TlsAcceptor } from './tls.ts';
 
@@ -17,7 +19,7 @@ export interface Entrance {
   /** The way of agents' clients: the target's name comes by the link's preface. */
   readonly link: Accept;
   /** The way of clients without an agent, to that target only. */
-  direct(open: OpenTarget, tls: TlsAcceptor): Accept;
+  direct(open: OpenTarget, door: MemberDoor, tls: TlsAcceptor): Accept;
   /** New handshakes of agents' clients show this identity. */
   present(identity: CurrentIdentity): void;
 }
@@ -41,10 +43,16 @@ export interface EntranceDeps {
 
 /** Creates it. */
 export function createEntrance(deps: EntranceDeps): Entrance {
-  const tls = createTlsAcceptor({ name: LINK_ALPN, required: true });
+  const tls = createTlsAcceptor({ names: linkAlpn, required: true });
   return {
     link: (socket, known) => acceptLink(deps, tls, { socket, known }),
-    direct: (open, own) => (socket, known) => acceptDirect(deps, { open, tls: own }, { socket, known }),
+    direct(open, door, own) {
+      // By kind of proof: one more has its own way in, or this does not compile.
+      switch (door.proof) {
+        case 'svid':
+          return (socket, known) => acceptBySvid(deps, { open, door, tls: own }, { socket, known });
+      }
+    },
     present: (identity) => tls.present(identity),
   };
 }
@@ -58,12 +66,13 @@ interface Arrival {
 async function acceptLink(deps: EntranceDeps, acceptor: TlsAcceptor, { socket, known }: Arrival): Promise<void> {
   const { tls, preface } = await inTime(deps, async (signal) => {
     const secured = await handshake(deps, acceptor, { socket, signal });
-    return { tls: secured, preface: await readPreface(secured, signal) };
+    const version = linkVersionOf(secured.alpnProtocol);
+    return { tls: secured, preface: version && (await readPreface(secured, version, signal)) };
   });
   if (preface === undefined) return void tls.destroy();
-  const refuse = (why: 'untrusted' | 'unserved', what: string, status: LinkRefusal['status'] = 'no') => {
+  const refuse = (why: 'untrusted' | 'unserved', what: string, status: 'no' | 'not-now' = 'no') => {
     deps.refused(why, { remote: socket.remoteAddress, reason: what });
-    tls.end(encodePrefaceAnswer({ status, what }));
+    tls.end(encodeLinkAnswer({ status, what }));
   };
   const peer = verifyPeer(tls, deps.identity, deps.clock.now());
   if (typeof peer === 'string') return refuse('untrusted', `the identity is not trusted: ${peer}`);
@@ -73,17 +82,17 @@ async function acceptLink(deps: EntranceDeps, acceptor: TlsAcceptor, { socket, k
   if (closed !== undefined) return refuse('unserved', closed, 'not-now');
   const open = deps.findTarget(preface.target);
   if (open === undefined) return refuse('unserved', 'this gateway does not serve that target');
-  const handle = handleOf(peer, { target: open.name, door: 'agent', isAside }, deps);
+  const handle = handleOf(peer, { target: open.name, door: 'agent', isAside, caller: toldBy(preface) }, deps);
   const full = deps.sessions.admit(handle);
   if (full !== undefined) return refuse('unserved', full.what);
   known();
-  tls.write(encodePrefaceAnswer(undefined));
+  tls.write(encodeLinkAnswer({ status: 'yes' }));
   await deps.serve(open, handle, tls);
 }
 
-async function acceptDirect(
+async function acceptBySvid(
   deps: EntranceDeps,
-  { open, tls }: { open: OpenTarget; tls: TlsAcceptor },
+  { open, door, tls }: { open: OpenTarget; door: SvidDoor; tls: TlsAcceptor },
   { socket, known }: Arrival,
 ): Promise<void> {
   const client = await inTime(deps, async (signal) => {
@@ -93,7 +102,7 @@ async function acceptDirect(
       secured = await handshake(deps, tls, { socket, signal });
       return secured;
     };
-    await open.member.negotiateDirect(socket, startTls, signal);
+    await door.negotiate(socket, startTls, signal);
     return secured;
   });
   if (client === undefined) return void socket.end(); // Whoever left without a word is owed none.
@@ -112,7 +121,7 @@ async function acceptDirect(
   if (deps.findTarget(open.name)?.target !== open.target) {
     return refuse('unserved', { code: 'target', what: `target ${open.name} has changed; connect again` });
   }
-  const handle = handleOf(peer, { target: open.name, door: 'direct', isAside: false }, deps);
+  const handle = handleOf(peer, { target: open.name, door: 'direct', isAside: false, caller: undefined }, deps);
   const full = deps.sessions.admit(handle);
   if (full !== undefined) return refuse('unserved', full);
   known();
@@ -141,16 +150,18 @@ async function inTime<T>(deps: EntranceDeps, act: (signal: AbortSignal) => Promi
   }
 }
 
+function toldBy({ caller }: LinkPreface): ToldCaller | undefined {
+  return caller && { ...caller, toldBy: 'agent' };
+}
+
 function handleOf(
   peer: Peer,
-  way: Pick<SessionHandle, 'target' | 'door' | 'isAside'>,
+  way: Pick<SessionHandle, 'target' | 'door' | 'isAside' | 'caller'>,
   { random, clock }: EntranceDeps,
 ): SessionHandle {
   const switches = { end: new AbortController(), drain: new AbortController() };
   return { ...peer, ...switches, ...way, id: random.bytes(12).toString('hex'), startedMs: clock.now() };
 }
 
-/** ALPN name of the link from agents. */
-const LINK_ALPN = 'countersign-link/1';
 /** For TLS, preface and encryption requests. */
 const HANDSHAKE_MS_MAX = 10_000;

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { descriptorsMax, roomFor } from './descriptors.ts';
+import { descriptorsMax } from '../std/index.ts';
+import { roomFor } from './descriptors.ts';
 
 describe('the room that descriptors leave', () => {
   test.each([

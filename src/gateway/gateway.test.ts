@@ -10,7 +10,6 @@ import { testGatewayDeps } from './testing/test-gateway.ts';
 // The core with a protocol that echoes: who gets in, to what, for how long.
 const echo: LoadedProtocol = {
   id: 'echo',
-  alpn: 'echo',
   openTarget(config, deps) {
     if (config === 'broken') throw new Error('broken');
     const [word, port] = String(config).split(' ');
@@ -36,15 +35,18 @@ const echo: LoadedProtocol = {
       close: async () => {},
     };
   },
-  async negotiateDirect(socket, startTls) {
-    accepted++;
-    const first = await new Promise<Buffer>((resolve) => socket.once('data', resolve).resume());
-    if (first[0] !== 0x16) {
-      socket.end('TLS please\n');
-      return undefined;
-    }
-    socket.pause();
-    return await startTls(first);
+  door: {
+    ...{ proof: 'svid', alpn: 'echo' },
+    async negotiate(socket, startTls) {
+      accepted++;
+      const first = await new Promise<Buffer>((resolve) => socket.once('data', resolve).resume());
+      if (first[0] !== 0x16) {
+        socket.end('TLS please\n');
+        return undefined;
+      }
+      socket.pause();
+      return await startTls(first);
+    },
   },
 };
 

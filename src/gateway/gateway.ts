@@ -207,7 +207,7 @@ class Core {
       caches: this.#caches,
       policies: createTargetPolicies(board),
       createReach,
-      openDoor: (where, open, tls) => this.#doors.open(where, this.#entrance.direct(open, tls)),
+      openDoor: (where, open, { kind, tls }) => this.#doors.open(where, this.#entrance.direct(open, kind, tls)),
     });
   }
 

@@ -6,7 +6,6 @@
  * does. It must not know where identities, policies and targets come from, nor (that is its members' work) what a protocol says.
  */
 
-export { descriptorsMax } from './descriptors.ts';
 export { errorTable, GatewayError } from './errors.ts';
 export { createGateway, type Gateway, type GatewayDeps, type SessionInfo } from './gateway.ts';
 export type { CurrentIdentity, GatewayIdentity } from './identity.ts';

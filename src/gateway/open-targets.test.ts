@@ -44,7 +44,6 @@ const never = new AbortController().signal;
 /** Its config says whether it listens, and at which port: `direct`, `direct PORT`. */
 const member: LoadedProtocol = {
   id: 'fake',
-  alpn: 'fake',
   openTarget(config, deps) {
     if (config === 'refused') throw new GatewayError('ERR_GATEWAY_TARGET_CONFIG', 'port is 0');
     if (config === 'bug') throw new TypeError('password is undefined');
@@ -63,13 +62,16 @@ const member: LoadedProtocol = {
       close: async () => void closed.push(deps.name),
     };
   },
-  negotiateDirect: async (socket, startTls) => {
-    socket.pause();
-    return await startTls(Buffer.alloc(0));
+  door: {
+    ...{ proof: 'svid', alpn: 'fake' },
+    async negotiate(socket, startTls) {
+      socket.pause();
+      return await startTls(Buffer.alloc(0));
+    },
   },
 };
 
-const openDoor: OpenTargetsDeps['openDoor'] = async (where, _, tls) => {
+const openDoor: OpenTargetsDeps['openDoor'] = async (where, _, { tls }) => {
   const server = createServer({ pauseOnConnect: true }, (socket) => {
     tls
       .handshake(
@@ -114,7 +116,7 @@ beforeEach(() => {
     random: createSystemRandom(),
     log: createLog({ level: 'info', write: (line) => lines.push((JSON.parse(line) as { event: string }).event) }), // As the log writes it.
     identity,
-    protocols: [member],
+    protocols: [member, { ...member, id: 'agents only', door: undefined }],
     secrets: {
       resolve: async () => {
         if (secretError !== undefined) throw secretError;
@@ -343,6 +345,15 @@ describe('problems', () => {
     await targets.apply([of('a', null), of('b', 'bug')]);
     expect(targets.problems()).toMatchObject([{ target: 'b' }]);
     await targets.apply([]);
+    expect(targets.problems()).toEqual([]);
+  });
+
+  test('name a target that listens though its protocol has no door for clients without an agent', async () => {
+    const target = { name: 'shut', protocol: 'agents only' };
+    await targets.apply([{ ...target, config: 'direct' }]);
+    expect(targets.problems()).toMatchObject([{ target: 'shut', what: expect.stringContaining('without an agent') }]);
+    expect([closed, listening()]).toEqual([['shut'], 0]);
+    await targets.apply([{ ...target, config: null }]);
     expect(targets.problems()).toEqual([]);
   });
 

@@ -14,6 +14,7 @@ import { errorTable, GatewayError } from './errors.ts';
 import type { CurrentIdentity, GatewayIdentity } from './identity.ts';
 import type {
   LoadedProtocol,
+  MemberDoor,
   SecretResolver,
   SessionRefusal,
   Target,
@@ -87,9 +88,16 @@ export interface OpenTargetsDeps {
   readonly drainMs: number;
   /** Makes the watch over the logins to one target. */
   readonly createReach: (deps: ReachDeps) => Reach;
-  /** Opens a door for direct clients of that target, who are to handshake with `tls`. */
-  openDoor(where: NonNullable<Target['listen']>, open: OpenTarget, tls: TlsAcceptor): Promise<Server>;
+  /** Opens a door for direct clients of that target: they prove who they are as `door` says, and handshake with `tls`. */
+  openDoor(
+    where: Where,
+    open: OpenTarget,
+    door: { readonly kind: MemberDoor; readonly tls: TlsAcceptor },
+  ): Promise<Server>;
 }
+
+/** Where a door is. */
+type Where = NonNullable<Target['listen']>;
 
 /** Creates an empty set. */
 export function createOpenTargets(deps: OpenTargetsDeps): OpenTargets {
@@ -248,7 +256,13 @@ function open(resolved: ResolvedTarget, deps: OpenTargetsDeps): Kept {
   });
   const opened: OpenTarget = { name, member, target };
   const where = target.listen;
-  const door = where === undefined ? undefined : new DirectDoor(opened, where, deps);
+  if (where === undefined) return { ...opened, definition: definitionOf(resolved), door: undefined, unread, reach };
+  if (member.door === undefined) {
+    void target.close();
+    const what = `target ${name} listens for clients without an agent, and ${protocol} has no way in for them`;
+    throw new GatewayError('ERR_GATEWAY_TARGET_CONFIG', what);
+  }
+  const door = new DirectDoor(opened, { where, kind: member.door }, deps);
   return { ...opened, definition: definitionOf(resolved), door, unread, reach };
 }
 
@@ -262,18 +276,21 @@ class DirectDoor {
   /** Why nobody can come in, by the last try. */
   problem: TargetProblem | undefined;
   readonly #target: OpenTarget;
-  readonly #where: NonNullable<Target['listen']>;
+  readonly #where: Where;
+  readonly #kind: MemberDoor;
   readonly #deps: OpenTargetsDeps;
   #trying: Promise<void> = Promise.resolve();
   #failures = 0;
   #retry: Timer | undefined;
   #closed = false;
 
-  constructor(target: OpenTarget, where: NonNullable<Target['listen']>, deps: OpenTargetsDeps) {
+  constructor(target: OpenTarget, door: { readonly where: Where; readonly kind: MemberDoor }, deps: OpenTargetsDeps) {
     this.#target = target;
-    this.#where = where;
+    this.#where = door.where;
+    this.#kind = door.kind;
     this.#deps = deps;
-    this.tls = createTlsAcceptor({ name: target.member.alpn, required: false });
+    const { alpn } = door.kind;
+    this.tls = createTlsAcceptor({ names: alpn === undefined ? [] : [alpn], required: false });
     const current = deps.identity.current();
     if (current !== undefined) this.tls.present(current);
   }
@@ -297,7 +314,7 @@ class DirectDoor {
     const { clock, log, openDoor } = this.#deps;
     const { name } = this.#target;
     try {
-      const server = await openDoor(this.#where, this.#target, this.tls);
+      const server = await openDoor(this.#where, this.#target, { kind: this.#kind, tls: this.tls });
       if (this.#closed) return void server.close();
       this.server = server;
       if (this.#failures > 0) log.info('gateway.target.door_opened', { target: name, tries: this.#failures + 1 });

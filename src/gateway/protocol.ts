@@ -30,8 +30,8 @@ export interface ProtocolMember extends Member {
 
 /** The half of a protocol that stands in the data path. */
 export interface ProtocolPath {
-  /** ALPN name that clients of direct TLS may offer, undefined when the protocol has none. */
-  readonly alpn: string | undefined;
+  /** The way in for clients without an agent; undefined: there is none, and a target can't listen for them. */
+  readonly door: MemberDoor | undefined;
   /**
    * What a command would ask of policy, by this protocol's own analysis, with its names taken as they are written: nothing is asked of the
    * target. `place`: one of `namesServed`, the first where it is not given. `columnsOf`: what is known of a resource's columns, for a command that
@@ -43,11 +43,24 @@ export interface ProtocolPath {
   ): Promise<AskedQuestions>;
   /** Opens a target. Connects to nothing yet. @throws GatewayError ERR_GATEWAY_TARGET_CONFIG */
   openTarget(config: unknown, deps: TargetDeps): Target;
+}
+
+/**
+ * How clients without an agent prove who they are, by kind of proof. One that comes with each request on TLS, or by the protocol's own handshake, is
+ * another kind, with a way in of its own at `accept.ts` (decision 0032).
+ */
+export type MemberDoor = SvidDoor;
+
+/** The client shows its SVID to TLS: who it is stands for the whole connection, before the member hears of it. */
+export interface SvidDoor {
+  readonly proof: 'svid';
+  /** ALPN name that clients of direct TLS may offer, undefined when the protocol has none. */
+  readonly alpn: string | undefined;
   /**
-   * Brings a client without an agent to the point where TLS starts: answers the protocol's own encryption request, then calls
-   * `startTls` with bytes that belong to TLS already. Undefined: the client was told why not, and the socket is ended.
+   * Brings a client to the point where TLS starts: answers the protocol's own encryption request, then calls `startTls` with bytes that belong
+   * to TLS already. Undefined: the client was told why not, and the socket is ended.
    */
-  negotiateDirect(socket: Socket, startTls: StartTls, signal: AbortSignal): Promise<Duplex | undefined>;
+  negotiate(socket: Socket, startTls: StartTls, signal: AbortSignal): Promise<Duplex | undefined>;
 }
 
 /** A protocol that a gateway has loaded. */

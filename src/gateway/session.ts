@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 import type { SpiffeId } from '@countersign/sdk/identity';
 import type { AttributeValue, Decision, EntityRef } from '../model/index.ts';
 import type { PotentialMask } from '../policy/index.ts';
+import type { LinkCaller } from '../wire/link/index.ts';
 import type { Gate } from './gate.ts';
 import type { Holding } from './held-bytes.ts';
 import type { SessionRefusal } from './protocol.ts';
@@ -29,6 +30,12 @@ export interface GatewaySession {
   /** Told of every change in what the session holds in memory for others; may abort `signal`. */
   readonly memory: Pick<Holding, 'hold'>;
 }
+
+/**
+ * What the agent says of the process behind a session: its word, bounded and of one line each, proven by nothing. It is there to be recorded and
+ * shown as that; nothing may be decided by it, since whoever holds the workload's key can say anything here.
+ */
+export type ToldCaller = LinkCaller & { readonly toldBy: 'agent' };
 
 /** Policy for one principal; always answers by the newest policies. */
 export interface SessionPolicy {

@@ -3,7 +3,7 @@ import type { X509Authority } from '../model/index.ts';
 import type { Clock, Log, Timer } from '../std/index.ts';
 import { verifyX509Svid } from '../wire/x509/index.ts';
 import type { SessionRefusal } from './protocol.ts';
-import { SessionEnd } from './session.ts';
+import { SessionEnd, type ToldCaller } from './session.ts';
 
 /** How many sessions there may be. */
 export interface SessionLimits {
@@ -18,6 +18,8 @@ export interface SessionHandle {
   readonly target: string;
   readonly door: 'agent' | 'direct';
   readonly isAside: boolean;
+  /** Undefined of direct clients, and where the agent says nothing. */
+  readonly caller: ToldCaller | undefined;
   readonly startedMs: number;
   readonly chainDer: readonly Buffer[];
   readonly expiresAtS: number;

@@ -16,9 +16,9 @@ export interface TlsAcceptor {
   present(identity: CurrentIdentity): void;
 }
 
-/** Creates an acceptor for clients that offer that ALPN name; with `required`, only for those. */
+/** Creates an acceptor for clients that offer one of these ALPN names, the first of them that both have; with `required`, only for those. */
 export function createTlsAcceptor(alpn: {
-  readonly name: string | undefined;
+  readonly names: readonly string[];
   readonly required: boolean;
 }): TlsAcceptor {
   let context: SecureContext | undefined;
@@ -45,15 +45,15 @@ export function createTlsAcceptor(alpn: {
           secureContext: context,
           requestCert: true,
           rejectUnauthorized: false,
-          ...(alpn.name === undefined ? {} : { ALPNProtocols: [alpn.name] }),
+          ...(alpn.names.length === 0 ? {} : { ALPNProtocols: [...alpn.names] }),
         });
         const onAbort = () => finish(() => fail(abortError(signal)));
         const onError = (error: Error) => finish(() => fail(error));
         const onClose = () => finish(() => fail(new Error('the connection was closed')));
         const onSecure = () =>
           finish(() => {
-            if (alpn.required && tls.alpnProtocol !== alpn.name)
-              return fail(new Error(`the peer does not speak ${alpn.name}`));
+            if (alpn.required && !alpn.names.includes(String(tls.alpnProtocol)))
+              return fail(new Error(`the peer does not speak ${alpn.names.join(' or ')}`));
             resolve(tls);
           });
         const finish = (act: () => void) => {

@@ -17,6 +17,7 @@ export {
 } from './finding.ts';
 export type { KeyType, SigningAlgorithm } from './key.ts';
 export type { LedgerEvent, LedgerEventKind } from './ledger-event.ts';
+export type { LocalOpening, LocalProtocol, LocalRefusal, LocalSession } from './local-protocol.ts';
 export type { AttestedNode } from './node.ts';
 export type { Operation, Question } from './operation.ts';
 export { compareSelectors, containsAll, formatSelector, parseSelector, type Selector } from './selector.ts';

@@ -27,6 +27,7 @@ export {
   sleep,
   type Timer,
 } from './clock.ts';
+export { descriptorsMax } from './descriptors.ts';
 export { formatDurationMs, parseDurationMs } from './duration.ts';
 export { CodedError, codeOf, type ErrorEntry, type ErrorExit, type ErrorTable, messageOf } from './errors.ts';
 export { createSystemHeap, type Heap, memoryBytes } from './heap.ts';

@@ -34,6 +34,7 @@ describe.each(members.map((member) => [member.id, member] as const))('the attest
         uid: process.getuid?.() ?? 0,
         gid: process.getgid?.() ?? 0,
         groups: process.getgroups?.() ?? [],
+        executable: () => process.execPath,
         alive: () => true,
         close() {},
       };
@@ -46,7 +47,15 @@ describe.each(members.map((member) => [member.id, member] as const))('the attest
   );
 
   it.runIf(member.workload)('stops when it is told to', async () => {
-    const self = { pid: process.pid, uid: 0, gid: 0, groups: [], alive: () => true, close() {} };
+    const self = {
+      pid: process.pid,
+      uid: 0,
+      gid: 0,
+      groups: [],
+      executable: () => undefined,
+      alive: () => true,
+      close() {},
+    };
     await expect(member.workload?.open({})(self, AbortSignal.abort())).rejects.toThrow();
   });
 

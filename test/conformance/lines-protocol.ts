@@ -7,7 +7,8 @@ import { connect, createServer, type Socket } from 'node:net';
 import { finished } from 'node:stream';
 import type { GatewaySession, ProtocolPath, Target, TargetDeps } from '../../src/gateway/index.ts';
 import type { Pipeline, Running } from '../../src/gateway/pipeline.ts';
-import type { EntityRef } from '../../src/model/index.ts';
+import type { EntityRef, LocalProtocol, LocalSession } from '../../src/model/index.ts';
+import type { PolicySchemaFragment } from '../../src/policy/index.ts';
 import type { FixtureTarget, ProtocolFixture, RequestKind, Told } from './protocol-bed.ts';
 
 /** What a member can do wrong. */
@@ -35,9 +36,8 @@ export type Flaw =
 
 export function linesPath(flaw?: Flaw): ProtocolPath {
   return {
-    alpn: undefined,
+    door: undefined,
     openTarget: (config, deps) => openTarget(config as { port: number }, { ...deps, flaw }),
-    negotiateDirect: async () => undefined,
   };
 }
 
@@ -49,7 +49,7 @@ function openTarget(
     listen: undefined,
     async serve(session) {
       session.client.on('error', () => {});
-      const resource: EntityRef = { type: 'Lines::Target', id: deps.name, attributes: {}, parents: [] };
+      const resource: EntityRef = { type: 'Lines::Server', id: deps.name, attributes: {}, parents: [] };
       const connectQuestion = { action: 'lines:connect', resource, context: {} };
       if (deps.flaw !== 'opens unasked') {
         const opening = await session.gate.open({ connect: connectQuestion, detail: {} });
@@ -251,6 +251,48 @@ class LinesSession {
     this.#over.resolve();
   }
 }
+
+/** Its server speaks first, so an agent has no opening to hear. */
+export const linesLocal: LocalProtocol = {
+  id: 'lines',
+  socketFile: 'lines.sock',
+  speaksFirst: 'server',
+  opening: () => ({ step: 'ready' }),
+  refusal: ({ message }) => Buffer.from(`- ${message}\n`),
+  follow: followLines,
+};
+
+function followLines(): LocalSession {
+  const rest = { client: '', gateway: '' };
+  let isGreeted = false;
+  let running = 0;
+  return {
+    saw(from, bytes) {
+      const lines = (rest[from] + bytes.toString('latin1')).split('\n');
+      // The longest word that is looked for, and some.
+      rest[from] = (lines.pop() ?? '').slice(-16);
+      if (from === 'client') running += lines.length;
+      for (const line of from === 'gateway' ? lines : []) {
+        if (line === 'hello') isGreeted = true;
+        else if (/ (?:end|refused)$/.test(line)) running--;
+      }
+    },
+    place() {
+      if (!isGreeted || rest.gateway !== '') return 'amid';
+      return running === 0 && rest.client === '' ? 'rest' : 'between';
+    },
+  };
+}
+
+const onServer = { resources: ['Server'], context: {} };
+export const linesPolicySchema: PolicySchemaFragment = {
+  namespace: 'Lines',
+  entityTypes: { Server: { memberOf: [], attributes: {} } },
+  actions: {
+    ...{ 'lines:connect': onServer, 'lines:read': onServer, 'lines:change': onServer },
+    ...{ 'lines:denied': onServer, 'lines:many': onServer, 'lines:flood': onServer },
+  },
+};
 
 export const linesFixture: ProtocolFixture = {
   config: (port) => ({ port }),

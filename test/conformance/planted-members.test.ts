@@ -1,9 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { type Flaw, linesFixture, linesPath } from './lines-protocol.ts';
+import type { LocalProtocol, LocalSession } from '../../src/model/index.ts';
+import { type Flaw, linesFixture, linesLocal, linesPath, linesPolicySchema } from './lines-protocol.ts';
 import { openBed } from './protocol-bed.ts';
 import { checks } from './protocol-checks.ts';
+import { offerChecks, withOffer } from './protocol-offer.ts';
 
 // The suite of protocols is only worth what it sees: a member of another shape than SQL passes it, and with any one flaw it does not.
+
+const offered = {
+  ...{ local: linesLocal, path: linesPath(), policySchema: linesPolicySchema },
+  fixture: linesFixture,
+};
 
 /** Runs one check on a member of its own; why it failed, undefined when it passed. */
 async function failure(id: string, flaw?: Flaw): Promise<unknown> {
@@ -29,6 +36,24 @@ async function failure(id: string, flaw?: Flaw): Promise<unknown> {
 describe('a member whose requests run side by side', () => {
   it.each(checks)('$promise', async ({ id }) => {
     expect(await failure(id)).toBeUndefined();
+  });
+});
+
+describe('a member whose server speaks first', () => {
+  it.each(offerChecks)('$promise', ({ run }) => withOffer(offered, run));
+});
+
+describe('the suite catches an agent’s half that', () => {
+  const following = (place: ReturnType<LocalSession['place']>) => () => ({ saw() {}, place: () => place });
+  it.each<[string, string, Partial<LocalProtocol>]>([
+    ['waits for a client who waits for it', 'refused', { speaksFirst: 'client', opening: () => ({ step: 'more' }) }],
+    ['has no words', 'refused', { refusal: () => Buffer.alloc(0) }],
+    ['is never at rest', 'stopping', { follow: following('amid') }],
+    ['is always at rest', 'amid', { follow: following('rest') }],
+  ])('%s', async (_, id, flaw) => {
+    const check = offerChecks.find((one) => one.id === id);
+    const halves = { ...offered, local: { ...linesLocal, ...flaw }, patienceMs: 2_000 };
+    await expect(withOffer(halves, async (offer) => check?.run(offer))).rejects.toThrow();
   });
 });
 

@@ -3,6 +3,7 @@ import { parseSpiffeId } from '@countersign/sdk/identity';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { GatewaySession, ProtocolMember, SessionPolicy, Target } from '../../src/gateway/index.ts';
 import { SessionEnd } from '../../src/gateway/index.ts';
+import { localProtocols } from '../../src/gateway/protocols/local-registry.generated.ts';
 import { protocols } from '../../src/gateway/protocols/registry.generated.ts';
 import { createTestGate } from '../../src/gateway/testing/test-gate.ts';
 import { createTestLedger } from '../../src/gateway/testing/test-ledger.ts';
@@ -10,6 +11,7 @@ import { composeSchema, loadPolicies } from '../../src/policy/index.ts';
 import { createSilentLog } from '../../src/std/index.ts';
 import { type Bed, openBed, PASSWORD, type ProtocolFixture, targetDeps } from './protocol-bed.ts';
 import { checks } from './protocol-checks.ts';
+import { offerChecks, withOffer } from './protocol-offer.ts';
 
 // What every protocol promises to the gateway, whatever it speaks. Each member says here how a target of it looks that nobody answers for.
 
@@ -30,11 +32,12 @@ const cases = await Promise.all(
     const { conformance }: ProtocolCase = await import(
       `../../src/gateway/protocols/${member.id}/testing/conformance.ts`
     );
-    return { id: member.id, member, path: await member.load(), conformance };
+    const local = localProtocols.find((half) => half.id === member.id);
+    return { id: member.id, member, local, path: await member.load(), conformance };
   }),
 );
 
-describe.each(cases)('the protocol $id', ({ id, member, path, conformance }) => {
+describe.each(cases)('the protocol $id', ({ id, member, local, path, conformance }) => {
   const { config, hello } = conformance;
   let silent: { port: number; close(): void };
   let target: Target;
@@ -43,7 +46,10 @@ describe.each(cases)('the protocol $id', ({ id, member, path, conformance }) => 
   beforeAll(async () => {
     silent = await listen((socket) => void socket.on('error', () => {}));
   });
-  afterAll(() => silent.close());
+  afterAll(async () => {
+    silent.close();
+    await conformance.stop?.();
+  });
   beforeEach(() => {
     target = path.openTarget(config(silent.port), targetDeps(createSilentLog()));
   });
@@ -111,9 +117,15 @@ describe.each(cases)('the protocol $id', ({ id, member, path, conformance }) => 
       await bed.until('told hello');
     });
     afterEach(() => bed.close());
-    afterAll(() => conformance.stop?.());
 
     it.each(checks)('$promise', ({ run }) => run(bed));
+  });
+
+  describe.skipIf(local === undefined)('at an agent’s socket', () => {
+    it.each(offerChecks)('$promise', async ({ run }) => {
+      if (local === undefined) throw new Error('it has no half for agents');
+      await withOffer({ local, path, policySchema: member.policySchema, fixture: conformance }, run);
+    });
   });
 
   it('finds out when a target does not answer', async () => {

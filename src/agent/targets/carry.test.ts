@@ -3,8 +3,8 @@ import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { local } from '../../gateway/protocols/postgres/local.ts';
 import { carry } from './carry.ts';
-import { type TargetProtocol, targetProtocols } from './target-refusal.ts';
 
 // Goal: a session that is asked to end does so behind an answer, and each request that was passed on is answered first, whole.
 
@@ -32,11 +32,9 @@ async function carried() {
   const [gateway, nearGateway] = await pair({ port: 0, host: '127.0.0.1' });
   const drain = new AbortController();
   let over = false;
-  const ending = Buffer.from(READY, 'latin1');
-  const { isOpen } = targetProtocols['postgres'] as TargetProtocol; // It is in the table.
   const done = carry(nearClient, nearGateway, {
-    ...{ signal: drain.signal, ending, words: () => Buffer.from(WORDS) },
-    lost: (last) => (isOpen(last) ? Buffer.from(LOST) : undefined),
+    ...{ signal: drain.signal, session: local.follow() },
+    ...{ words: () => Buffer.from(WORDS), lost: () => Buffer.from(LOST) },
   });
   void done.then(() => {
     over = true;
@@ -96,9 +94,9 @@ it('a side that is gone before it is carried ends the session', async () => {
   await closed;
   const farewell = {
     signal: new AbortController().signal,
-    ending: Buffer.from(READY),
+    session: local.follow(),
     words: () => Buffer.from(WORDS),
-    lost: () => undefined,
+    lost: () => Buffer.from(LOST),
   };
   await carry(nearClient, nearGateway, farewell);
   await expect.poll(client.ended).toBe(true);

@@ -1,23 +1,24 @@
 import type { Duplex } from 'node:stream';
+import type { LocalSession } from '../../model/index.ts';
 
 /** How a session is asked to end early without cutting an answer off. */
 export interface Farewell {
   /** Aborts when sessions should end. */
   readonly signal: AbortSignal;
-  /** The last bytes of an answer after which the client may wait for nothing. */
-  readonly ending: Buffer;
+  /** Says where the session may be ended. */
+  readonly session: LocalSession;
   /** What the client is told when it has its answers. */
   readonly words: () => Buffer;
-  /** What it is told when the gateway has gone without a word; undefined where nothing may be said behind those last bytes from the gateway. */
-  readonly lost: (last: { readonly fromGateway: Buffer; readonly fromClient: Buffer }) => Buffer | undefined;
+  /** What it is told when the gateway has gone without a word, where that may be said. */
+  readonly lost: () => Buffer;
 }
 
 /**
  * Carries bytes both ways until both sides have ended: a slow reader slows the writer down, one side's end is passed on while the
  * other may still speak, and an error on one side ends both. Takes over both streams.
  *
- * When the farewell's signal aborts, the session ends behind an answer: once the last bytes from the gateway look like the end of one, and
- * the client sent none since, nothing more of what it sends is passed on. Whether that was the answer to all it had sent, or the first of
+ * When the farewell's signal aborts, the session ends behind an answer: once the client seems to wait for nothing, nothing more of what it
+ * sends is passed on. Whether that was the answer to all it had sent, or the first of
  * several, only the gateway knows, which reads what is carried here: it is told that the client ends, answers what it has of it, and
  * ends the link. Behind that the client gets its words. What it sent meanwhile reached nobody, so it can be sent again.
  *
@@ -33,9 +34,7 @@ export function carry(client: Duplex, link: Duplex, farewell: Farewell): Promise
   return new Promise((resolve) => {
     let open = 2;
     let leaving = false;
-    const tail = Buffer.alloc(farewell.ending.length);
-    const asked = Buffer.alloc(farewell.ending.length);
-    let answered = false;
+    const { session } = farewell;
     const closed = () => {
       if (--open > 0) return;
       farewell.signal.removeEventListener('abort', leaveWhenAnswered);
@@ -55,9 +54,9 @@ export function carry(client: Duplex, link: Duplex, farewell: Farewell): Promise
       });
     }
     const sayLost = () => {
-      const words = client.readableEnded ? undefined : farewell.lost({ fromGateway: tail, fromClient: asked });
-      if (words !== undefined) client.end(words, () => client.destroy());
-      return words !== undefined;
+      const isHeard = !client.readableEnded && session.place() !== 'amid';
+      if (isHeard) client.end(farewell.lost(), () => client.destroy());
+      return isHeard;
     };
     client.pipe(link);
     link.pipe(client, { end: false });
@@ -66,27 +65,17 @@ export function carry(client: Duplex, link: Duplex, farewell: Farewell): Promise
       else if (!sayLost()) client.end();
     });
     const leaveWhenAnswered = () => {
-      if (leaving || !answered || !farewell.signal.aborted) return;
+      if (leaving || !farewell.signal.aborted || session.place() !== 'rest') return;
       leaving = true;
       client.unpipe(link).resume();
       link.end();
     };
-    client.on('data', (chunk: Buffer) => {
-      keepTail(asked, chunk);
-      answered = false;
-    });
+    client.on('data', (chunk: Buffer) => session.saw('client', chunk));
     // After `pipe`, so that the client has been given the chunk.
     link.on('data', (chunk: Buffer) => {
-      keepTail(tail, chunk);
-      answered = tail.equals(farewell.ending);
+      session.saw('gateway', chunk);
       leaveWhenAnswered();
     });
     farewell.signal.addEventListener('abort', leaveWhenAnswered, { once: true });
   });
-}
-
-function keepTail(tail: Buffer, chunk: Buffer): void {
-  const kept = Math.max(0, tail.length - chunk.length);
-  tail.copyWithin(0, tail.length - kept);
-  chunk.copy(tail, kept, Math.max(0, chunk.length - tail.length));
 }

@@ -8,6 +8,10 @@ import { type FakeGateway, startFakeGateway } from '../testing/fake-gateway.ts';
 import { createTestAuthority, type TestAuthority } from '../testing/test-authority.ts';
 import { createLinks, type Links } from './link.ts';
 
+const CALLER = {
+  ...{ entryId: 'e1', selectors: ['unix:uid:1000'], selectorsLeftOut: 0 },
+  process: { pid: 7, uid: 1000, gid: 1000, executable: '/usr/bin/psql' },
+};
 const GATEWAY = 'spiffe://example.org/countersign/gateway';
 let clock: ManualClock;
 let authority: TestAuthority;
@@ -50,7 +54,7 @@ function issue(path: string): X509Svid {
 async function open(svid = web, signal = new AbortController().signal): Promise<FakeGateway | undefined> {
   const before = gateways.map(({ links }) => links.length);
   const target = () => ({ name: 'orders', protocol: 'postgres', gateways: told });
-  const link = await links.open({ target, svid, bundles: [authority.bundle(1)], signal });
+  const link = await links.open({ target, svid, bundles: [authority.bundle(1)], caller: CALLER, signal });
   const port = link.remotePort;
   link.destroy();
   const taken = gateways.find(({ address }) => address.endsWith(`:${port}`));
@@ -87,6 +91,36 @@ it('each link shows the SVID that it was asked with, whatever those before it ha
   expect(first.links.map(({ id }) => id)).toEqual(
     ['/web', '/batch', '/web', '/web'].map((path) => `spiffe://example.org${path}`),
   );
+});
+
+describe('a gateway', () => {
+  it('is told who the caller is, and on which node', async () => {
+    const taken = await open();
+    expect(taken?.callers).toEqual([{ ...CALLER, nodeId: 'node' }]);
+  });
+
+  it('of the first version of the link takes sessions and words aside as ever, and hears nothing of callers', async () => {
+    const older = await Promise.all(gateways.map(() => startFakeGateway(authority, { alpn: 'countersign-link/1' })));
+    for (const gateway of gateways.splice(0, 2, ...older)) await gateway.close();
+    told = older.map(({ address }) => ({ address, spiffeId: GATEWAY }));
+    const target = () => ({ name: 'orders', protocol: 'postgres', gateways: told });
+    const held = () =>
+      links.open({
+        target,
+        svid: web,
+        bundles: [authority.bundle(1)],
+        caller: CALLER,
+        signal: new AbortController().signal,
+      });
+    const [first] = await ranked();
+    const session = await held();
+    first.notNow = 'the gateway is about to stop';
+    const cancelling = await held();
+    links.sayAside(cancelling, Buffer.from('cancel it'));
+    await expect.poll(() => first.asides).toEqual(['orders cancel it']);
+    expect(older.flatMap(({ callers }) => callers)).toEqual([undefined, undefined, undefined, undefined]);
+    for (const link of [session, cancelling]) link.destroy();
+  });
 });
 
 describe('a session', () => {
@@ -220,7 +254,8 @@ describe('a word aside', () => {
     const batch = issue('/batch');
     const held = async (svid = web, name = 'orders') => {
       const target = () => ({ name, protocol: 'postgres', gateways: told });
-      return links.open({ target, svid, bundles: [authority.bundle(1)], signal: new AbortController().signal });
+      const { signal } = new AbortController();
+      return links.open({ target, svid, bundles: [authority.bundle(1)], caller: CALLER, signal });
     };
     const open = [await held(), await held()];
     first.notNow = 'the gateway is about to stop';

@@ -4,6 +4,14 @@ import { parseSpiffeId, type TrustDomain } from '@countersign/sdk/identity';
 import type { Bundle, TargetView } from '../../model/index.ts';
 import { peerChain } from '../../rpc/index.ts';
 import { abortError, type Clock, type Log, messageOf, sleep, timeoutSignal } from '../../std/index.ts';
+import {
+  encodeLinkPreface,
+  type LinkCaller,
+  type LinkPreface,
+  linkAlpn,
+  linkVersionOf,
+  parseLinkAnswer,
+} from '../../wire/link/index.ts';
 import { encodePem, verifyX509Svid } from '../../wire/x509/index.ts';
 import type { X509Svid } from '../cache/types.ts';
 import { countDown } from '../callers.ts';
@@ -18,6 +26,8 @@ export interface LinkWanted {
   readonly svid: X509Svid;
   /** Bundles that the workload trusts. */
   readonly bundles: readonly Bundle[];
+  /** What the gateway is told of the process; the node is added here. */
+  readonly caller: Omit<LinkCaller, 'nodeId'>;
   readonly signal: AbortSignal;
 }
 
@@ -36,10 +46,6 @@ export interface Links {
  * Creates what opens links to one of a target's gateways, as a {@link GatewayChoice} orders them: TLS 1.3 with the workload's own SVID, the
  * gateway proven by its SPIFFE ID, then the preface that names the target. While none can be reached, or those that are take nobody now, it
  * waits for some seconds: a gateway that is started again is back by then. The socket is paused; whoever takes it closes it.
- *
- * The link: `CSL1`, length of the target's name (u16), the name; the gateway answers one byte, 0 for yes, 2 for "not now, whoever asks", anything
- * else for no; unless it is yes, followed by the length (u16) and text of its reason. After a yes, the bytes are the target's protocol, both ways.
- * `CSA1` in place of `CSL1`: no session is wanted, only something said of one that there is.
  */
 export function createLinks({ clock, log, node }: { clock: Clock; log: Log; node: () => string }): Links {
   // One for all links of an SVID: OpenSSL's half of it lies beside the heap, and stays until a full collection.
@@ -51,7 +57,8 @@ export function createLinks({ clock, log, node }: { clock: Clock; log: Log; node
     async open(asked) {
       const context = contexts.get(asked.svid) ?? contextOf(asked.svid);
       contexts.set(asked.svid, context);
-      const wanted = { ...asked, clock, log, choice, context };
+      const caller = { ...asked.caller, nodeId: node() };
+      const wanted = { ...asked, caller, clock, log, choice, context };
       const { link, place } = await openAny(wanted);
       open.set(link, { wanted, place, target: wanted.target().name });
       link.once('close', () => open.delete(link));
@@ -101,7 +108,8 @@ async function sayAt(place: GatewayPlace, { wanted, target }: OpenedLink, words:
   const limit = timeoutSignal(wanted.clock, LINK_MS_MAX);
   try {
     const { signal } = limit;
-    const link = await openOne(wanted, { ...place, ...{ target, signal, reached() {} }, kind: 'aside' });
+    const preface: LinkPreface = { kind: 'aside', target, caller: undefined };
+    const link = await openOne(wanted, { ...place, ...{ signal, reached() {} }, preface });
     signal.addEventListener('abort', () => link.destroy(), { once: true });
     await new Promise<void>((resolve) => {
       link.once('close', resolve);
@@ -116,6 +124,7 @@ async function sayAt(place: GatewayPlace, { wanted, target }: OpenedLink, words:
 }
 
 type Wanted = LinkWanted & {
+  readonly caller: LinkCaller;
   readonly clock: Clock;
   /** Of lines that each session may cause. */
   readonly log: Log;
@@ -149,12 +158,13 @@ async function openOnce(
   target: TargetView,
   failed: (place: GatewayPlace, error: unknown) => void,
 ): Promise<{ link: TLSSocket; place: GatewayPlace } | undefined> {
-  const { clock, log, choice, signal } = wanted;
+  const { clock, log, choice, caller, signal } = wanted;
+  const preface: LinkPreface = { kind: 'session', target: target.name, caller };
   const order = choice.order(target);
   const opened = openFirst(order.places, {
     ...{ clock, signal },
     async open(place, attempt) {
-      const link = await openOne(wanted, { ...place, ...attempt, target: target.name, kind: 'session' });
+      const link = await openOne(wanted, { ...place, ...attempt, preface });
       choice.took(place);
       return { link, place };
     },
@@ -177,7 +187,7 @@ async function openOnce(
 
 async function openOne(
   { clock, context, bundles }: Wanted,
-  { address, spiffeId, target, kind, ...attempt }: GatewayPlace & Attempt & { target: string; kind: LinkKind },
+  { address, spiffeId, preface, ...attempt }: GatewayPlace & Attempt & { preface: LinkPreface },
 ): Promise<TLSSocket> {
   const { host, port } = splitAddress(address);
   const limit = timeoutSignal(clock, LINK_MS_MAX, attempt.signal);
@@ -186,7 +196,7 @@ async function openOne(
     host,
     port,
     secureContext: context,
-    ALPNProtocols: [ALPN],
+    ALPNProtocols: [...linkAlpn],
     // OpenSSL knows nothing of SPIFFE IDs: the chain is verified below, before a byte is sent.
     rejectUnauthorized: false,
     checkServerIdentity: () => undefined,
@@ -202,10 +212,12 @@ async function openOne(
   if (signal.aborted) onAbort();
   try {
     await once(socket, 'secureConnect');
+    const version = linkVersionOf(socket.alpnProtocol);
+    if (version === undefined) throw new Unproven('it does not speak countersign-link');
     proveGateway(socket, { clock, bundles, spiffeId });
     socket.setNoDelay(true);
-    socket.write(encodePreface(target, kind));
-    await readStatus(socket);
+    socket.write(encodeLinkPreface(preface, version));
+    await readAnswer(socket);
     return socket;
   } catch (error) {
     socket.destroy();
@@ -237,7 +249,6 @@ function proveGateway(
   socket: TLSSocket,
   options: { clock: Clock; bundles: readonly Bundle[]; spiffeId: string },
 ): void {
-  if (socket.alpnProtocol !== ALPN) throw new Unproven(`it does not speak ${ALPN}`);
   const authorities = (domain: TrustDomain) =>
     options.bundles.find((bundle) => bundle.trustDomain === domain)?.x509Authorities;
   const verdict = verifyX509Svid(peerChain(socket), authorities, options.clock.now());
@@ -246,27 +257,16 @@ function proveGateway(
   if (verdict.id.uri !== expected.uri) throw new Unproven(`it is ${verdict.id.uri}, not ${expected.uri}`);
 }
 
-type LinkKind = 'session' | 'aside';
-
-/** `CSL1` or `CSA1`, u16 length, name. */
-export function encodePreface(name: string, kind: LinkKind): Buffer {
-  const text = Buffer.from(name, 'utf8');
-  const length = Buffer.alloc(2);
-  length.writeUInt16BE(text.length);
-  return Buffer.concat([Buffer.from(kind === 'session' ? 'CSL1' : 'CSA1', 'latin1'), length, text]);
-}
-
 /** Reads the gateway's answer; what it sent after a yes goes back into the socket, which is left paused. */
-async function readStatus(socket: TLSSocket): Promise<void> {
+async function readAnswer(socket: TLSSocket): Promise<void> {
   let received: Buffer = Buffer.alloc(0);
   for (;;) {
-    const status = parseStatus(received);
-    if (status.done) {
-      if (status.reason !== undefined) {
-        const told = `it refused: ${status.reason}`;
-        throw status.isPassing ? new Error(told) : new Refused(told);
-      }
-      if (received.length > status.bytes) socket.unshift(received.subarray(status.bytes));
+    const read = parseLinkAnswer(received);
+    if (read !== 'more') {
+      const { answer, bytes } = read;
+      if (answer.status === 'no') throw new Refused(`it refused: ${answer.what}`);
+      if (answer.status === 'not-now') throw new Error(`it refused: ${answer.what}`);
+      if (received.length > bytes) socket.unshift(received.subarray(bytes));
       return;
     }
     await once(socket, 'readable');
@@ -274,20 +274,6 @@ async function readStatus(socket: TLSSocket): Promise<void> {
     if (chunk) received = Buffer.concat([received, chunk]);
     else if (socket.readableEnded) throw new Error('it hung up');
   }
-}
-
-/** The gateway's answer, once all of it is there. The reason is the gateway's, trimmed to what a client may be shown. */
-export function parseStatus(
-  received: Buffer,
-): { done: false } | { done: true; bytes: number; reason: string | undefined; isPassing: boolean } {
-  const status = received[0];
-  if (status === undefined) return { done: false };
-  if (status === 0) return { done: true, bytes: 1, reason: undefined, isPassing: false };
-  if (received.length < 3) return { done: false };
-  const end = 3 + received.readUInt16BE(1);
-  if (received.length < end) return { done: false };
-  const reason = received.toString('utf8', 3, Math.min(end, 3 + REASON_BYTES_MAX)).replaceAll(/\p{Cc}/gu, ' ');
-  return { done: true, bytes: end, reason, isPassing: status === NOT_NOW };
 }
 
 /** `host:port`, the host in brackets when it is an IPv6 address. */
@@ -316,10 +302,6 @@ function once(socket: TLSSocket, event: 'secureConnect' | 'readable'): Promise<v
   });
 }
 
-/** Names the link's protocol in the handshake, so that nothing else is ever taken for it. */
-const ALPN = 'countersign-link/1';
-/** The gateway's answer to whoever asks, while it starts and before it stops. */
-const NOT_NOW = 2;
 /** Connecting, handshake and answer of one gateway. */
 const LINK_MS_MAX = 10_000;
 /** How long a client waits for a gateway when none is there: one that is started again takes a second or two, and a pool gives up later. */
@@ -329,5 +311,3 @@ const ASIDES_OF_ONE_MAX = 8;
 const ASIDES_MAX = 64;
 const PAUSE_MS_MIN = 100;
 const PAUSE_MS_MAX = 1_000;
-/** Fits an error message on a screen. */
-const REASON_BYTES_MAX = 512;

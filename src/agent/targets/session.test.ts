@@ -6,13 +6,13 @@ import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { collectGarbage } from '../../../bench/harness/garbage.ts';
+import { local } from '../../gateway/protocols/postgres/local.ts';
 import { createManualClock, createSilentLog, raceAbort } from '../../std/index.ts';
 import type { Callers } from '../callers.ts';
 import { createCounters } from '../counters.ts';
 import { AgentError } from '../errors.ts';
 import type { Identities } from '../workload-api/identities.ts';
 import { serveTargetSession } from './session.ts';
-import { type TargetProtocol, targetProtocols } from './target-refusal.ts';
 
 const target = { name: 'orders', protocol: 'postgres', gateways: [] };
 let folder: string;
@@ -37,7 +37,7 @@ async function connected(): Promise<{ client: Socket; socket: Socket }> {
 
 function serve(socket: Socket, callers: Callers, ends = { drain: never, signal: never }): Promise<void> {
   return serveTargetSession(socket, () => target, {
-    protocol: targetProtocols['postgres'] as TargetProtocol, // It is in the table.
+    protocol: local,
     clock: createManualClock(0), // It stands still: nothing below waits for a time limit.
     log: createSilentLog(),
     refused: createSilentLog(),
@@ -85,6 +85,15 @@ it('sessions that were open while garbage was collected leave nothing with the a
 const never = new AbortController().signal;
 /** A process that some attestor takes its time for. */
 const attestedNever = {
-  ...{ pid: 1, uid: 1000, isOneOfMany: false, known: () => undefined, assertAlive() {}, close() {} },
+  ...{
+    pid: 1,
+    uid: 1000,
+    gid: 1000,
+    executable: () => undefined,
+    isOneOfMany: false,
+    known: () => undefined,
+    assertAlive() {},
+    close() {},
+  },
   selectors: (signal: AbortSignal) => raceAbort(new Promise<never>(() => {}), signal),
 };

@@ -1,5 +1,11 @@
 import type { Socket } from 'node:net';
-import type { TargetView } from '../../model/index.ts';
+import {
+  formatSelector,
+  type LocalProtocol,
+  type LocalRefusal,
+  type Selector,
+  type TargetView,
+} from '../../model/index.ts';
 import { Code, RpcError } from '../../rpc/index.ts';
 import { abortError, type Clock, followAbort, type Log, messageOf, timeoutSignal } from '../../std/index.ts';
 import type { Caller, Callers } from '../callers.ts';
@@ -9,7 +15,6 @@ import { isWithoutIdentity, type Refusals } from '../refusals.ts';
 import type { Identities } from '../workload-api/identities.ts';
 import { carry } from './carry.ts';
 import type { Links } from './link.ts';
-import type { Refusal, TargetProtocol } from './target-refusal.ts';
 
 /**
  * Serves one connection to a target's socket: who is it, its default identity, a link to a gateway under that identity, then bytes
@@ -20,7 +25,7 @@ export async function serveTargetSession(
   /** As it is now; its gateways may change while it is waited for one. */
   targetNow: () => TargetView,
   deps: {
-    protocol: TargetProtocol;
+    protocol: LocalProtocol;
     clock: Clock;
     log: Log;
     /** For lines that callers can cause. */
@@ -53,13 +58,14 @@ export async function serveTargetSession(
     counters.targetSessions++;
     log.debug('agent.target.session_opened', { target: target.name, pid: caller.pid });
     socket.once('data', (first: Buffer) => {
-      if (protocol.isAside(first)) deps.links.sayAside(link, first);
+      const opening = protocol.speaksFirst === 'client' ? protocol.opening(first) : undefined;
+      if (opening?.step === 'aside') deps.links.sayAside(link, first.subarray(0, opening.bytes));
     });
     await carry(socket, link, {
       signal: drain,
-      ending: protocol.restEnding,
-      words: () => protocol.refusal(STOPPING),
-      lost: (last) => (protocol.isOpen(last) ? protocol.refusal(LOST) : undefined),
+      session: protocol.follow(),
+      words: () => protocol.refusal(STOPPING, 'session'),
+      lost: () => protocol.refusal(LOST, 'session'),
     });
   } catch (error) {
     if (gone.signal.aborted) return;
@@ -90,7 +96,16 @@ async function establish(
   if (!first || first.entry.id !== view.matched[0]?.id) {
     throw new RpcError(Code.UNAVAILABLE, 'the default identity has no valid SVID now');
   }
-  const link = await links.open({ target, svid: first.svid, bundles: view.bundles, signal });
+  const { pid, uid, gid } = caller;
+  const link = await links.open({
+    ...{ target, svid: first.svid, bundles: view.bundles, signal },
+    caller: {
+      entryId: first.entry.id,
+      process: { pid, uid, gid, executable: caller.executable() },
+      selectors: theirsFirst(first.entry.selectors, selectors),
+      selectorsLeftOut: 0,
+    },
+  });
   try {
     caller.assertAlive();
     return link;
@@ -100,7 +115,12 @@ async function establish(
   }
 }
 
-function refusalFor(error: unknown, target: TargetView, caller: Caller | undefined): Refusal {
+/** The selectors by which it has its identity before the others: only so many are told. */
+function theirsFirst(matched: readonly Selector[], all: readonly Selector[]): string[] {
+  return [...new Set([...matched, ...all].map(formatSelector))];
+}
+
+function refusalFor(error: unknown, target: TargetView, caller: Caller | undefined): LocalRefusal {
   const who = caller ? `process ${caller.pid} (uid ${caller.uid})` : 'this process';
   if (isWithoutIdentity(error)) {
     return {
@@ -138,29 +158,23 @@ function refusalFor(error: unknown, target: TargetView, caller: Caller | undefin
 }
 
 /** Says why there is no session and hangs up, whatever the client was about to say. */
-function dismiss(socket: Socket, protocol: TargetProtocol, refusal: Refusal): void {
+function dismiss(socket: Socket, protocol: LocalProtocol, refusal: LocalRefusal): void {
   // What the kernel does not take at once is lost: waiting for the client to read is what must not be.
-  socket.write(protocol.refusal(refusal));
+  socket.write(protocol.refusal(refusal, 'opening'));
   socket.destroy();
 }
 
-/** Hears the client's opening out, says why there is no session, and ends. */
+/** Hears the client's opening out, where it speaks first, says why there is no session, and ends. */
 async function refuse(
   socket: Socket,
-  protocol: TargetProtocol,
-  { clock, refusal }: { clock: Clock; refusal: Refusal },
+  protocol: LocalProtocol,
+  { clock, refusal }: { clock: Clock; refusal: LocalRefusal },
 ): Promise<void> {
   const limit = timeoutSignal(clock, OPENING_MS_MAX);
   const onLimit = () => socket.destroy();
   limit.signal.addEventListener('abort', onLimit, { once: true });
   try {
-    let received: Buffer = Buffer.alloc(0);
-    for await (const chunk of socket.iterator({ destroyOnReturn: false })) {
-      received = Buffer.concat([received, chunk]);
-      const step = answerOpening(socket, protocol, received);
-      received = received.subarray(step.consumed);
-      if (step.over || received.length > OPENING_BYTES_MAX) break;
-    }
+    if (protocol.speaksFirst === 'client') await hearOpening(socket, protocol);
     await tell(socket, protocol, refusal);
   } catch {
     // The client went away before it could be told; there is nobody left to tell.
@@ -169,22 +183,28 @@ async function refuse(
   }
 }
 
+async function hearOpening(socket: Socket, protocol: LocalProtocol): Promise<void> {
+  let received: Buffer = Buffer.alloc(0);
+  for await (const chunk of socket.iterator({ destroyOnReturn: false })) {
+    received = Buffer.concat([received, chunk]);
+    const step = answerOpening(socket, protocol, received);
+    received = received.subarray(step.consumed);
+    if (step.over || received.length > OPENING_BYTES_MAX) return;
+  }
+}
+
 /** Says why there is no session, ends, and waits for the client's own end. */
-async function tell(socket: Socket, protocol: TargetProtocol, refusal: Refusal): Promise<void> {
+async function tell(socket: Socket, protocol: LocalProtocol, refusal: LocalRefusal): Promise<void> {
   if (!socket.writable) return;
   await new Promise<void>((resolve) => {
     socket.once('close', resolve);
-    socket.end(protocol.refusal(refusal));
+    socket.end(protocol.refusal(refusal, 'opening'));
     socket.resume(); // What the client still says is not read, but its end must be seen.
     socket.once('end', resolve);
   });
 }
 
-function answerOpening(
-  socket: Socket,
-  protocol: TargetProtocol,
-  received: Buffer,
-): { consumed: number; over: boolean } {
+function answerOpening(socket: Socket, protocol: LocalProtocol, received: Buffer): { consumed: number; over: boolean } {
   let consumed = 0;
   for (;;) {
     const opening = protocol.opening(received.subarray(consumed));
@@ -192,24 +212,24 @@ function answerOpening(
       case 'more':
         return { consumed, over: false };
       case 'decline':
-        consumed += opening.consumed;
+        consumed += opening.bytes;
         socket.write(opening.answer);
         break;
       case 'ready':
         return { consumed, over: true };
-      case 'silence':
+      case 'aside':
         socket.destroy();
         return { consumed, over: true };
     }
   }
 }
 
-const STOPPING: Refusal = {
+const STOPPING: LocalRefusal = {
   kind: 'stopping',
   message: 'the agent is shutting down; connect again',
   hint: 'Nothing of what was sent after the last answer has been carried out.',
 };
-const LOST: Refusal = {
+const LOST: LocalRefusal = {
   kind: 'gateway',
   message: 'the gateway of this session is gone',
   hint: 'Whether what was sent after the last answer has been carried out is not known; a transaction that was open is rolled back. Connect again.',

@@ -119,6 +119,15 @@ describe('a session', () => {
     socket.write('hello');
     await h.until(() => received().toString() === 'hello');
     expect(gateway.links).toEqual([{ id: 'spiffe://example.org/web', target: 'orders' }]);
+    const { pid } = h.processes.at(-1) ?? {};
+    expect(gateway.callers).toMatchObject([
+      {
+        entryId: 'e1',
+        nodeId: expect.stringMatching(/^spiffe:\/\/example\.org\/./),
+        process: { pid, uid: 1000, gid: 1000, executable: '/usr/bin/psql' },
+        ...{ selectors: ['unix:uid:1000'], selectorsLeftOut: 0 },
+      },
+    ]);
     expect(h.agent().counters.targetSessions).toBe(1);
   });
 

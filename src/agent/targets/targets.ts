@@ -1,12 +1,11 @@
 import { rmdir } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
-import type { TargetView } from '../../model/index.ts';
+import type { LocalProtocol, TargetView } from '../../model/index.ts';
 import { openUnixDoor, type UnixDoor } from '../../rpc/index.ts';
 import { type Clock, type Log, messageOf, raceAbort, type TimeLimit, timeoutSignal } from '../../std/index.ts';
 import type { Doors } from '../doors.ts';
 import { prepareSocketFolder } from '../socket-path.ts';
-import { type TargetProtocol, targetProtocols } from './target-refusal.ts';
 
 /** The local sockets of targets: one folder each, holding the socket where a client of the protocol looks for it. */
 export interface TargetSockets {
@@ -28,15 +27,18 @@ export interface TargetSockets {
  */
 export function createTargetSockets(deps: {
   targetsDir: string;
+  /** Targets of these are offered, and no others. */
+  protocols: readonly LocalProtocol[];
   clock: Clock;
   log: Log;
   doors: Doors;
   serve: (
     socket: Socket,
-    session: { readonly target: () => TargetView; readonly protocol: TargetProtocol; readonly drain: AbortSignal },
+    session: { readonly target: () => TargetView; readonly protocol: LocalProtocol; readonly drain: AbortSignal },
   ) => Promise<void>;
 }): TargetSockets {
   const { log } = deps;
+  const protocols = new Map(deps.protocols.map((protocol) => [protocol.id, protocol]));
   const offered = new Map<string, Offered>();
   let queue: Promise<void> = Promise.resolve();
   let [closed, isLeft] = [false, false];
@@ -59,9 +61,9 @@ export function createTargetSockets(deps: {
 
   const applyNow = async (targets: readonly TargetView[]): Promise<void> => {
     if (closed) return;
-    const wanted = new Map<string, { target: TargetView; protocol: TargetProtocol }>();
+    const wanted = new Map<string, { target: TargetView; protocol: LocalProtocol }>();
     for (const target of targets) {
-      const protocol = Object.hasOwn(targetProtocols, target.protocol) ? targetProtocols[target.protocol] : undefined;
+      const protocol = protocols.get(target.protocol);
       if (!protocol || !TARGET_NAME.test(target.name)) {
         log.warn('agent.target.skipped', { target: target.name.slice(0, 64), protocol: target.protocol.slice(0, 64) });
       } else if (wanted.size < TARGETS_MAX) wanted.set(target.name, { target, protocol });
@@ -132,7 +134,7 @@ async function untilEmpty(serving: ReadonlySet<Promise<void>>, limit: TimeLimit)
 
 interface Offered {
   target: TargetView;
-  readonly protocol: TargetProtocol;
+  readonly protocol: LocalProtocol;
   readonly folder: string;
   readonly door: UnixDoor;
   readonly sockets: Set<Socket>;
@@ -142,7 +144,7 @@ interface Offered {
 async function offer(
   target: TargetView,
   options: {
-    protocol: TargetProtocol;
+    protocol: LocalProtocol;
     targetsDir: string;
     doors: Doors;
     take: (socket: Socket, item: Offered) => void;

@@ -1,6 +1,14 @@
 import type { Socket } from 'node:net';
 import { createServer, type TLSSocket } from 'node:tls';
 import { peerChain } from '../../rpc/index.ts';
+import {
+  encodeLinkAnswer,
+  type LinkAnswer,
+  type LinkCaller,
+  linkAlpn,
+  linkVersionOf,
+  parseLinkPreface,
+} from '../../wire/link/index.ts';
 import { encodePem, parseCertificate } from '../../wire/x509/index.ts';
 import type { TestAuthority } from './test-authority.ts';
 
@@ -9,6 +17,8 @@ export interface FakeGateway {
   readonly address: string;
   /** SPIFFE IDs of those who linked, and the target each named. */
   readonly links: { id: string; target: string }[];
+  /** What was told of the process behind each. */
+  readonly callers: (LinkCaller | undefined)[];
   /** What was said aside, behind the target's name. */
   readonly asides: string[];
   /** Refuses with this reason. */
@@ -28,7 +38,7 @@ export async function startFakeGateway(
   const server = createServer({
     cert: chainDer.map((der) => encodePem('CERTIFICATE', der)).join(''),
     key: encodePem('PRIVATE KEY', keyDer),
-    ALPNProtocols: [options.alpn ?? 'countersign-link/1'],
+    ALPNProtocols: options.alpn === undefined ? [...linkAlpn] : [options.alpn],
     minVersion: 'TLSv1.3',
     requestCert: true,
     rejectUnauthorized: false,
@@ -41,33 +51,31 @@ export async function startFakeGateway(
   });
   server.on('secureConnection', (socket) => {
     socket.on('error', () => {});
-    let received = Buffer.alloc(0);
+    let received: Buffer = Buffer.alloc(0);
     const onData = (chunk: Buffer) => {
       received = Buffer.concat([received, chunk]);
-      const end = 6 + (received.length >= 6 ? received.readUInt16BE(4) : 0);
-      if (received.length < 6 || received.length < end) return;
+      const version = linkVersionOf(socket.alpnProtocol);
+      const read = version === undefined ? 'wrong' : parseLinkPreface(received, version);
+      if (read === 'wrong') return void socket.destroy();
+      if (read === 'more') return;
       socket.off('data', onData);
-      const [leaf] = peerChain(socket);
-      const id = leaf ? (parseCertificate(leaf).names.uris[0] ?? '') : '';
-      if (received.toString('latin1', 0, 4) === 'CSA1') {
-        const target = received.toString('utf8', 6, end);
-        let words = received.subarray(end);
-        socket.on('data', (chunk: Buffer) => {
-          words = Buffer.concat([words, chunk]);
+      const { kind, target, caller } = read.preface;
+      const rest = received.subarray(read.bytes);
+      if (kind === 'aside') {
+        let words = rest;
+        socket.on('data', (more: Buffer) => {
+          words = Buffer.concat([words, more]);
         });
         socket.on('end', () => gateway.asides.push(`${target} ${words}`) && socket.end());
-        return void socket.write(Buffer.from([0]));
+        return void socket.write(encodeLinkAnswer({ status: 'yes' }));
       }
-      gateway.links.push({ id, target: received.toString('utf8', 6, end) });
-      const no = gateway.notNow ?? gateway.refuse;
-      if (no !== undefined) {
-        const reason = Buffer.from(no);
-        const head = Buffer.from([gateway.notNow === undefined ? 1 : 2, reason.length >> 8, reason.length & 0xff]);
-        socket.end(Buffer.concat([head, reason]));
-        return;
-      }
-      socket.write(Buffer.from([0]));
-      if (received.length > end) socket.unshift(received.subarray(end));
+      const [leaf] = peerChain(socket);
+      gateway.links.push({ id: leaf ? (parseCertificate(leaf).names.uris[0] ?? '') : '', target });
+      gateway.callers.push(caller);
+      const answer = answerOf(gateway);
+      if (answer.status !== 'yes') return void socket.end(encodeLinkAnswer(answer));
+      socket.write(encodeLinkAnswer(answer));
+      if (rest.length > 0) socket.unshift(rest);
       gateway.serve(socket);
     };
     socket.on('data', onData);
@@ -76,7 +84,7 @@ export async function startFakeGateway(
   const at = server.address();
   const gateway: FakeGateway = {
     address: typeof at === 'object' && at ? `127.0.0.1:${at.port}` : '',
-    ...{ links: [], asides: [] },
+    ...{ links: [], callers: [], asides: [] },
     ...{ refuse: undefined, notNow: undefined },
     serve: (socket) => socket.pipe(socket),
     async close() {
@@ -85,4 +93,9 @@ export async function startFakeGateway(
     },
   };
   return gateway;
+}
+
+function answerOf({ notNow, refuse }: FakeGateway): LinkAnswer {
+  if (notNow !== undefined) return { status: 'not-now', what: notNow };
+  return refuse === undefined ? { status: 'yes' } : { status: 'no', what: refuse };
 }

@@ -7,7 +7,8 @@ import type { X509SVIDResponse } from '@countersign/sdk/contract/gen/spiffe/work
 import { parseTrustDomain } from '@countersign/sdk/identity';
 import Type from 'typebox';
 import type { AttestorMember, PeerProcess } from '../../attestation/index.ts';
-import { parseSelector, type Selector } from '../../model/index.ts';
+import { local as postgres } from '../../gateway/protocols/postgres/local.ts';
+import { type LocalProtocol, parseSelector, type Selector } from '../../model/index.ts';
 import { createRpcClient, type RpcClient } from '../../rpc/index.ts';
 import {
   createLog,
@@ -48,6 +49,7 @@ export interface Harness {
   /** How far the server's clock is ahead; less than 0: behind. */
   readonly serverClock: { aheadMs: number };
   config: AgentConfig;
+  protocols: readonly LocalProtocol[];
   startAgent(): Promise<Agent>;
   /** Another agent on the same folders, not started, which takes over unless told otherwise; `stop` it by oneself. */
   another(more?: Partial<AgentDeps>): Agent;
@@ -100,7 +102,7 @@ export async function createHarness(
     server,
     folder,
     socketPath: join(folder, 'api', 'agent.sock'),
-    ...{ targetsDir: join(folder, 'targets'), fatal: [], processes: [], serverClock },
+    ...{ targetsDir: join(folder, 'targets'), fatal: [], processes: [], serverClock, protocols: [postgres] },
     logged: (event) => lines.filter((line) => line.event === event).map(({ fields }) => fields),
     selectors: ['unix:uid:1000'],
     whileAttesting: async () => {},
@@ -178,6 +180,7 @@ function makeAgent(harness: Harness, deps: Pick<AgentDeps, 'random' | 'log' | 'r
     clock: harness.clock,
     config: harness.config,
     attestors: [fakeAttestor(harness)],
+    protocols: harness.protocols,
     onFatal: (error) => harness.fatal.push(error),
     ...deps,
   });
@@ -192,6 +195,7 @@ function fakePeer(harness: Harness): FakeProcess {
     selectors: harness.selectors.flatMap((text) => parseSelector(text) ?? []),
     dead: false,
     closed: false,
+    executable: () => '/usr/bin/psql',
     alive: () => !made.dead,
     close: () => {
       made.closed = true;

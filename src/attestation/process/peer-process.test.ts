@@ -72,6 +72,7 @@ describe('readPeer', () => {
       uid: separate ? 12345 : process.getuid?.(),
       gid: separate ? 23456 : process.getgid?.(),
     });
+    expect(peer.executable()).toBe(process.execPath);
     peer.close();
   });
 

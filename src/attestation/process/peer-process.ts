@@ -15,6 +15,8 @@ export interface PeerProcess {
   readonly gid: number;
   /** Supplementary groups. */
   readonly groups: readonly number[];
+  /** Path of the file it runs, as /proc shows it now, for people to read: a path proves nothing. Undefined where we may not look. */
+  executable(): string | undefined;
   /** False once the process has ended, even when its pid belongs to another by now, and once it runs another program than at first. */
   alive(): boolean;
   close(): void;
@@ -63,7 +65,7 @@ function groupsOf(fd: number): number[] {
   return Array.from({ length: (length[0] ?? 0) / GROUP_BYTES }, (_, index) => out.readUInt32LE(index * GROUP_BYTES));
 }
 
-function pin(who: Omit<PeerProcess, 'alive' | 'close'>, pidfd: Pidfd): PeerProcess {
+function pin(who: Omit<PeerProcess, 'executable' | 'alive' | 'close'>, pidfd: Pidfd): PeerProcess {
   let open = true;
   const program = programOf(who.pid);
   // The program first: that its pid was still its own is only sure when the process has not ended after.
@@ -72,6 +74,7 @@ function pin(who: Omit<PeerProcess, 'alive' | 'close'>, pidfd: Pidfd): PeerProce
     programOf(who.pid) === program && (pidfd.startTime === undefined || startTime(who.pid) === pidfd.startTime);
   return {
     ...who,
+    executable: () => executableOf(who.pid),
     alive: () => open && unchanged() && !hasEnded(pidfd.fd),
     close() {
       if (open) closeSync(pidfd.fd);
@@ -126,6 +129,15 @@ function hasEnded(pidfd: number): boolean {
 function programOf(pid: number): string | undefined {
   const file = lookAtFile(`/proc/${pid}/exe`);
   return file && `${file.device}:${file.inode}`;
+}
+
+/** A link is read without asking its file's file system. */
+function executableOf(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/exe`);
+  } catch {
+    return undefined; // Gone, or another user's.
+  }
 }
 
 /** Field 22 of /proc/PID/stat; undefined when there is no such process. */

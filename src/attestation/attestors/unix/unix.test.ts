@@ -47,7 +47,15 @@ async function start(program: string, args: readonly string[] = ['60']): Promise
 }
 
 async function selectorsOf(pid: number, config: unknown = {}): Promise<string[]> {
-  const peer = { pid, uid: 4_000_000_001, gid: 0, groups: [0, 4_000_000_001], alive: () => true, close() {} };
+  const peer = {
+    pid,
+    uid: 4_000_000_001,
+    gid: 0,
+    groups: [0, 4_000_000_001],
+    executable: () => undefined,
+    alive: () => true,
+    close() {},
+  };
   return (await member.workload.open(config)(peer, new AbortController().signal)).map(formatSelector);
 }
 

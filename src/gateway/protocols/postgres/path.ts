@@ -5,7 +5,11 @@ import { askedAsWritten, loadParser } from './sql/index.ts';
 import { openTarget } from './target.ts';
 
 /** What stands in the data path: the parser, the catalog, sessions. */
-export const path: ProtocolPath = { alpn: 'postgresql', questionsOf, openTarget, negotiateDirect };
+export const path: ProtocolPath = {
+  door: { proof: 'svid', alpn: 'postgresql', negotiate: negotiateDirect },
+  questionsOf,
+  openTarget,
+};
 
 async function questionsOf(
   command: string,
