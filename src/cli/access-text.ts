@@ -1,4 +1,4 @@
-import type { Access, AccessPolicy, ResourceScope } from '../policy/index.ts';
+import { type Access, type AccessPolicy, fieldText, type ResourceScope } from '../policy/index.ts';
 import { formatTimeS, formatWords } from './table.ts';
 
 /** By which policies, and under what. Lines for a terminal, indented. */
@@ -41,7 +41,7 @@ export function accessValue({ permits, forbids, verdict }: Access) {
     ...{ policy, within, when },
     ...(masks.length === 0
       ? {}
-      : { masks: Object.fromEntries(masks.map(({ column, kind }) => [columnText(column), kind])) }),
+      : { masks: Object.fromEntries(masks.map((mask) => [fieldText(mask), mask.kind])) }),
     ...(rowsMax === undefined ? {} : { rowsMax }),
     ...(record === undefined ? {} : { record }),
     ...(expiresMs === undefined ? {} : { expires: formatTimeS(expiresMs / 1000) }),
@@ -59,15 +59,11 @@ function demandsOf({ masks, rowsMax, record, expiresMs }: AccessPolicy): string 
     ...(expiresMs === undefined ? [] : [`until ${formatTimeS(expiresMs / 1000)}`]),
     ...(masks.length === 0
       ? []
-      : [`masks ${masks.map(({ column, kind }) => `${columnText(column)}:${kind}`).join(', ')}`]),
+      : [`masks ${masks.map((mask) => `${fieldText(mask)}:${mask.kind}`).join(', ')}`]),
     ...(rowsMax === undefined ? [] : [`at most ${rowsMax} rows`]),
     ...(record === 'full' ? ['recorded in full'] : []),
   ];
   return demands.map((demand) => `; ${demand}`).join('');
-}
-
-function columnText({ schema, table, name }: AccessPolicy['masks'][number]['column']): string {
-  return [schema, table, name].filter((part) => part !== undefined).join('.');
 }
 
 /** `table` of `Postgres::Table`. */

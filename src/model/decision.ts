@@ -31,15 +31,28 @@ export interface DecisionRequest {
 /** What a masked value shows, from the strictest (`null`) to the mildest; their exact meaning is `maskKinds` of policy. */
 export type MaskKind = 'null' | 'redact' | 'hash' | 'last4' | 'email';
 
+/** One field of a resource and what is shown in its place. */
+export interface FieldMask {
+  /**
+   * Names down to the field, all that the resource's type declares: `['public', 'customers', 'ssn']` of a table, `['body', 'items', '*', 'card']` of a
+   * route. Where fields nest, `*` is every name there, and of several masks that find one field the strictest applies.
+   */
+  readonly path: readonly string[];
+  readonly kind: MaskKind;
+}
+
 /** What the permits that determined the answer demand; all apply, the stricter wins. */
 export interface Obligations {
-  /** Column name (as the resource names it) to the kind of mask. */
-  readonly masks: ReadonlyMap<string, MaskKind>;
+  /** Each field once. */
+  readonly masks: readonly FieldMask[];
   /** Most rows one operation may return; undefined = no limit by policy. */
   readonly rowsMax: number | undefined;
   /** What the ledger keeps of parameters: `digest` unless every determining permit says more. */
   readonly record: 'digest' | 'full';
 }
+
+/** Of an answer that demands nothing. */
+export const noObligations: Obligations = { masks: [], rowsMax: undefined, record: 'digest' };
 
 /**
  * An answer of policy, with the sorted ids of the policies that determined it. Anything but `allow: true` is a refusal.

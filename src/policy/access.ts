@@ -4,7 +4,8 @@ import { type CompiledPolicy, isBefore } from './compile-policy.ts';
 import type { PolicySchema } from './compose-schema.ts';
 import { RequestError, type RequestReader } from './conform.ts';
 import { isInfallible } from './conjuncts.ts';
-import { columnCovers } from './obligations.ts';
+import { isFieldOf } from './fields.ts';
+import type { PermitMask } from './obligations.ts';
 import { type PartialRequest, reduceCondition } from './partial.ts';
 import { printExpression, printScope } from './print.ts';
 import { entityOfScope, linesOf, type Part, reachOf } from './scopes.ts';
@@ -210,18 +211,24 @@ function obligationsOf(
   const { expiresMs } = summary;
   if (summary.effect === 'forbid') return { masks: [], rowsMax: undefined, record: undefined, expiresMs };
   const { masks, rowsMax, record } = obligations;
-  const entity =
-    resource.entity === undefined
-      ? undefined
-      : { ...resource.entity, parents: [], attributes: textsOf(resource.entity) };
   return {
     masks: masks
-      .filter((mask) => entity === undefined || columnCovers(mask.column, entity))
-      .filter((mask) => column === undefined || mask.column.name === column),
+      .filter((mask) => isMaskOn(mask, resource.entity, column))
+      .map(({ path, hasWildcard, kind }) => ({ path, hasWildcard, kind })),
     rowsMax,
     record,
     expiresMs,
   };
+}
+
+/** Whether it can be on a field of the resource, the one of that name where there is one. */
+function isMaskOn({ on }: PermitMask, entity: KnownEntity | undefined, name: string | undefined): boolean {
+  const readings = entity === undefined ? Array.from(on.values()) : [on.get(entity.type)];
+  return readings.some((reading) => {
+    if (reading === undefined || (name !== undefined && !(reading.own.length === 1 && reading.own[0] === name)))
+      return false;
+    return entity === undefined || isFieldOf(reading, { attributes: textsOf(entity) });
+  });
 }
 
 function textsOf({ attributes }: KnownEntity): Readonly<Record<string, string>> {

@@ -31,6 +31,16 @@ describe('a test case', () => {
     expect(result).toEqual({ name: 'web reads users', passed: true, differences: [] });
   });
 
+  it('writes of the path of a masked field as much as it likes', () => {
+    for (const masks of [{ 'users.ssn': 'redact' }, { 'public.users.ssn': 'redact' }, { '"ssn"': 'redact' }])
+      expect(run({ ...base, masks })[0]?.differences).toEqual([]);
+    expect(run({ ...base, masks: { 'public.users.name': 'redact' } })[0]?.differences).toEqual([
+      'masks: expected {"name":"redact"}, got {"ssn":"redact"}',
+    ]);
+    for (const field of ['orders.ssn', 'a.public.users.ssn', 'SSN', '*'])
+      expect(() => run({ ...base, masks: { [field]: 'redact' } })).toThrow(/masks: ".+" is no field of Shop::Table::/);
+  });
+
   it('fails with a line for each difference, and why', () => {
     const [result] = run({
       ...base,

@@ -5,7 +5,9 @@ import type { AttributeValue, Decision, DecisionRequest, EntityRef } from '../mo
 import type { PolicySchema } from './compose-schema.ts';
 import { PolicyError } from './errors.ts';
 import { EvaluationError } from './evaluation-error.ts';
+import { fieldWithin, isFieldOf, pathIn, readField, type WrittenField } from './fields.ts';
 import { identityEntity } from './identity-entity.ts';
+import { AnnotationError, parseField } from './obligations.ts';
 import { resourceFromId } from './resource-from-id.ts';
 import { parseDatetime } from './time.ts';
 import type { CompiledPolicies, Explanation } from './types.ts';
@@ -35,7 +37,7 @@ export const policyCasesSchema = Type.Array(
         Type.Array(Type.String(), { description: 'Ids of exactly the policies that determine the answer.' }),
       ),
       masks: Type.Optional(
-        Type.Record(Type.String(), Type.String(), { description: 'Exactly the masks: column to kind.' }),
+        Type.Record(Type.String(), Type.String(), { description: 'Exactly the masks: field to kind.' }),
       ),
       rowsMax: Type.Optional(
         Type.Union([Type.Integer(), Type.Null()], { description: 'The row limit; null for none.' }),
@@ -116,7 +118,7 @@ export function runPolicyTests(
   return cases.map((one) => {
     const request = requestOfCase(one, schema, nowMs);
     const explanation = compiled.explain(request);
-    const differences = compare(one, compiled.decide(request));
+    const differences = compare(one, { decision: compiled.decide(request), resource: request.resource, schema });
     // A request that fits no schema is denied for that alone; a case that expects a denial must not pass by a slip of its own.
     if (explanation.invalid !== undefined)
       differences.push(`request: it does not fit the schema: ${explanation.invalid}`);
@@ -125,25 +127,57 @@ export function runPolicyTests(
   });
 }
 
-function compare(one: PolicyCase, decision: Decision): string[] {
+function compare(
+  one: PolicyCase,
+  told: { readonly decision: Decision; readonly resource: EntityRef; readonly schema: PolicySchema },
+): string[] {
+  const { decision, resource, schema } = told;
   const differences: string[] = [];
   const differ = (what: string, expected: unknown, got: unknown) => {
     const [a, b] = [JSON.stringify(expected), JSON.stringify(got)];
     if (expected !== undefined && a !== b) differences.push(`${what}: expected ${a}, got ${b ?? 'none'}`);
   };
   const obligations = decision.allow ? decision.obligations : undefined;
-  const masks = obligations === undefined ? undefined : sortedEntries(obligations.masks);
+  const masks = obligations?.masks.map(({ path, kind }) => [fieldWithin(schema, resource, path), kind] as const);
   differ('answer', one.expect, decision.allow ? 'allow' : 'deny');
   differ('reason', one.reason, decision.allow ? undefined : decision.reason);
   differ('policies', one.policies?.toSorted(), decision.policies);
-  differ('masks', one.masks === undefined ? undefined : sortedEntries(new Map(Object.entries(one.masks))), masks);
+  differ('masks', one.masks && sorted(expectedMasks(one, resource, schema)), masks && sorted(masks));
   differ('rowsMax', one.rowsMax, obligations === undefined ? undefined : (obligations.rowsMax ?? null));
   differ('record', one.record, obligations?.record);
   return differences;
 }
 
-function sortedEntries(masks: ReadonlyMap<string, string>): Record<string, string> {
-  return Object.fromEntries(Array.from(masks).sort(([a], [b]) => (a < b ? -1 : 1)));
+function sorted(masks: readonly (readonly [string, string])[]): Record<string, string> {
+  return Object.fromEntries(masks.toSorted(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** As the answer has them, however much of its path a case writes. @throws PolicyError ERR_POLICY_TEST */
+function expectedMasks(
+  { name, masks = {} }: PolicyCase,
+  resource: EntityRef,
+  schema: PolicySchema,
+): readonly (readonly [string, string])[] {
+  const fields = schema.entityTypes.get(resource.type)?.fields;
+  return Object.entries(masks).map(([text, kind]) => {
+    const written = attemptField(text);
+    const reading = written && fields && readField(written, fields);
+    if (reading === undefined || !isFieldOf(reading, resource))
+      throw new PolicyError(
+        'ERR_POLICY_TEST',
+        `case ${JSON.stringify(name)}: masks: ${JSON.stringify(text)} is no field of ${resource.type}::${JSON.stringify(resource.id)}`,
+      );
+    return [fieldWithin(schema, resource, pathIn(reading, resource)), kind] as const;
+  });
+}
+
+function attemptField(text: string): WrittenField | undefined {
+  try {
+    return parseField(text);
+  } catch (error) {
+    if (error instanceof AnnotationError) return undefined;
+    throw error;
+  }
 }
 
 function principalOf(one: PolicyCase): EntityRef {

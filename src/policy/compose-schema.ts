@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import { PolicyError } from './errors.ts';
-import type { CedarTypeJson, PolicySchemaFragment } from './schema.ts';
+import { fieldsProblem } from './fields.ts';
+import type { CedarTypeJson, PolicySchemaFragment, ResourceFields } from './schema.ts';
 
 /** The whole schema, in Cedar's JSON form, with what the evaluator asks of it. Made by {@link composeSchema}. */
 export interface PolicySchema {
   readonly json: SchemaJson;
-  /** SHA-256, hex, of the JSON. */
+  /** SHA-256, hex, of the JSON and of what masks can name. */
   readonly digest: string;
   /** By full type name. */
   readonly entityTypes: ReadonlyMap<string, EntityTypeFacts>;
@@ -31,6 +32,8 @@ export interface EntityTypeFacts {
   readonly attributes: { readonly [name: string]: CedarTypeJson };
   /** Full names of every type that an ancestor may have. */
   readonly ancestorTypes: ReadonlySet<string>;
+  /** What masks can name in one; undefined: nothing. */
+  readonly fields: ResourceFields | undefined;
 }
 
 /** What the schema says of an action or group. */
@@ -88,12 +91,15 @@ export function composeSchema(fragments: readonly PolicySchemaFragment[]): Polic
       actions[name] = action;
     }
   }
-  const digest = createHash('sha256').update(JSON.stringify(json)).digest('hex');
+  const fields = fieldsByType(fragments);
+  const digest = createHash('sha256')
+    .update(JSON.stringify([json, Array.from(fields)]))
+    .digest('hex');
   const namedById = new Map(fragments.flatMap(typesNamedById));
   return {
     json,
     digest,
-    entityTypes: entityTypeFacts(json),
+    entityTypes: entityTypeFacts(json, fields),
     actions: actionFacts(actions, sessionActions(fragments)),
     namedById,
   };
@@ -142,7 +148,7 @@ function fullTypeName(fragment: PolicySchemaFragment, name: string): string {
   throw broken(`fragment ${fragment.namespace} names the entity type ${name}, which neither it nor the base declares`);
 }
 
-function entityTypeFacts(json: SchemaJson): Map<string, EntityTypeFacts> {
+function entityTypeFacts(json: SchemaJson, fields: ReadonlyMap<string, ResourceFields>): Map<string, EntityTypeFacts> {
   const direct = new Map<string, { memberOf: readonly string[]; attributes: EntityTypeFacts['attributes'] }>();
   for (const [namespace, definitions] of Object.entries(json))
     for (const [name, type] of Object.entries(definitions.entityTypes))
@@ -154,8 +160,23 @@ function entityTypeFacts(json: SchemaJson): Map<string, EntityTypeFacts> {
   return new Map(
     Array.from(direct, ([name, type]) => [
       name,
-      { attributes: type.attributes, ancestorTypes: closure(name, parents) },
+      { attributes: type.attributes, ancestorTypes: closure(name, parents), fields: fields.get(name) },
     ]),
+  );
+}
+
+/** @throws PolicyError ERR_POLICY_SCHEMA */
+function fieldsByType(fragments: readonly PolicySchemaFragment[]): ReadonlyMap<string, ResourceFields> {
+  return new Map(
+    fragments.flatMap(({ namespace, entityTypes }) =>
+      Object.entries(entityTypes).flatMap(([name, type]): [string, ResourceFields][] => {
+        const { fields } = type;
+        if (fields === undefined) return [];
+        const problem = fieldsProblem(fields, type);
+        if (problem !== undefined) throw broken(`${namespace}::${name}: ${problem}`);
+        return [[`${namespace}::${name}`, fields]];
+      }),
+    ),
   );
 }
 

@@ -110,7 +110,7 @@ function potentialMasks(policy: CompiledPolicy): PotentialMask[] {
   const { summary, obligations, resource } = policy;
   const { masks, derived } = obligations;
   const more = derived === undefined ? {} : { derived };
-  return masks.map(({ column, kind }) => ({ policy: summary.id, kind, ...more, column, scope: resource }));
+  return masks.map((mask) => ({ policy: summary.id, ...mask, ...more, scope: resource }));
 }
 
 const NO_PERMIT: Decision = Object.freeze({ allow: false, reason: 'no-permit', policies: Object.freeze([]) });

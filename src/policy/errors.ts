@@ -25,7 +25,7 @@ export const errorTable = {
   ERR_POLICY_ANNOTATION: {
     status: 422,
     exit: 'no',
-    meaning: 'An annotation is unknown, malformed, or stands where it means nothing.',
+    meaning: 'An annotation is unknown, malformed, or can not apply where it stands.',
     remedy:
       'Use @id, @description, @reason, and on permits @mask, @derived, @limit, @record and @expires, in the forms of the policy reference.',
   },

@@ -18,6 +18,7 @@ export {
 export { composeSchema, type PolicySchema } from './compose-schema.ts';
 export { errorTable, PolicyError, type PolicyErrorCode } from './errors.ts';
 export { expiredPolicies } from './expired.ts';
+export { fieldText, fieldWithin, mayBeOneField, type WrittenField } from './fields.ts';
 export { identityEntity } from './identity-entity.ts';
 export {
   checkPolicies,
@@ -39,7 +40,7 @@ export {
 } from './masks.ts';
 export { didYouMean } from './nearest-name.ts';
 export { idOfParts, partsOfId, resourceFromId } from './resource-from-id.ts';
-export type { CedarTypeJson, PolicySchemaFragment } from './schema.ts';
+export type { CedarTypeJson, PolicySchemaFragment, ResourceFields } from './schema.ts';
 export { cutPolicies } from './split.ts';
 export type {
   Access,
@@ -48,7 +49,6 @@ export type {
   Demands,
   Explanation,
   Hindrance,
-  MaskedColumn,
   PartOfAccess,
   PolicyExplanation,
   PolicyName,
@@ -62,6 +62,7 @@ export type {
   SessionAccess,
   WhatCan,
   WhoCan,
+  WrittenMask,
 } from './types.ts';
 export { type KnownNames, unmatchedNames } from './unmatched-names.ts';
 export { entityLiteral, writePermit } from './write-permit.ts';

@@ -1,13 +1,13 @@
-import type { EntityRef, Obligations } from '../model/index.ts';
+import type { EntityRef, FieldMask, Obligations } from '../model/index.ts';
 import { EvaluationError } from './evaluation-error.ts';
+import { ANY, type FieldReading, isFieldOf, pathIn, type WrittenField } from './fields.ts';
 import { isMaskKind, type MaskKind, maskKinds, stricterMask } from './masks.ts';
 import { parseDatetime } from './time.ts';
-import type { MaskedColumn } from './types.ts';
 
-/** What one permit demands. */
-export interface PolicyObligations {
-  readonly masks: readonly { readonly column: MaskedColumn; readonly kind: MaskKind }[];
-  /** What a masked column is inside of an expression; undefined: it may not stand in one. */
+/** What the annotations of one policy say, wherever it is. */
+export interface WrittenObligations {
+  readonly masks: readonly (WrittenField & { readonly kind: MaskKind })[];
+  /** What a masked field is inside of an expression; undefined: it may not stand in one. */
   readonly derived: 'null' | undefined;
   readonly rowsMax: number | undefined;
   readonly record: 'digest' | 'full';
@@ -15,14 +15,34 @@ export interface PolicyObligations {
   readonly expiresMs: number | undefined;
 }
 
-/** An annotation that means nothing; the loader adds policy and place. */
-export class AnnotationError extends Error {}
+/** What one permit demands. */
+export interface PolicyObligations extends Omit<WrittenObligations, 'masks'> {
+  readonly masks: readonly PermitMask[];
+}
+
+/** A mask of a permit: as it is written, and by type of resource what that means. */
+export interface PermitMask extends WrittenField {
+  readonly kind: MaskKind;
+  readonly on: ReadonlyMap<string, FieldReading>;
+}
+
+/** An annotation that means nothing; the loader adds policy and place. `annotation`: which one, where it can be told; `help`: what to do about it. */
+export class AnnotationError extends Error {
+  readonly annotation: string | undefined;
+  readonly help: string | undefined;
+
+  constructor(message: string, about: { readonly annotation?: string; readonly help?: string } = {}) {
+    super(message);
+    this.annotation = about.annotation;
+    this.help = about.help;
+  }
+}
 
 /** Reads `@mask`, `@derived`, `@limit`, `@record` and `@expires`; refuses every annotation that is none of ours. @throws AnnotationError */
 export function parseObligations(
   annotations: Readonly<Record<string, string | null>>,
   effect: 'permit' | 'forbid',
-): PolicyObligations {
+): WrittenObligations {
   for (const [name, text] of Object.entries(annotations)) {
     if (!DESCRIBING.has(name) && !OBLIGING.has(name))
       throw new AnnotationError(
@@ -54,32 +74,24 @@ export function parseObligations(
 
 /** Everything that several permits demand of an operation on `resource`: the stricter wins. */
 export function joinObligations(permits: readonly PolicyObligations[], resource: EntityRef): Obligations {
-  const masks = new Map<string, MaskKind>();
+  const masks = new Map<string, FieldMask>();
   let rowsMax: number | undefined;
   for (const permit of permits) {
-    for (const { column, kind } of permit.masks) {
-      if (!columnCovers(column, resource)) continue;
-      const before = masks.get(column.name);
-      masks.set(column.name, before === undefined ? kind : stricterMask(before, kind));
+    for (const { on, kind } of permit.masks) {
+      const reading = on.get(resource.type);
+      if (reading === undefined || !isFieldOf(reading, resource)) continue;
+      const before = masks.get(reading.key);
+      if (before === undefined) masks.set(reading.key, { path: pathIn(reading, resource), kind });
+      else masks.set(reading.key, { path: before.path, kind: stricterMask(before.kind, kind) });
     }
     if (permit.rowsMax !== undefined) rowsMax = Math.min(permit.rowsMax, rowsMax ?? permit.rowsMax);
   }
   const isFull = permits.length > 0 && permits.every((permit) => permit.record === 'full');
-  return { masks, rowsMax, record: isFull ? 'full' : 'digest' };
+  return { masks: Array.from(masks.values()), rowsMax, record: isFull ? 'full' : 'digest' };
 }
 
-/**
- * Whether a qualified column can be one of `resource`: its table part is held against the attribute `name`, its schema part against
- * `schema`. A resource without such an attribute is no table, so nothing can be ruled out.
- */
-export function columnCovers(column: MaskedColumn, resource: EntityRef): boolean {
-  const { name, schema } = resource.attributes;
-  if (column.table !== undefined && typeof name === 'string' && name !== column.table) return false;
-  return !(column.schema !== undefined && typeof schema === 'string' && schema !== column.schema);
-}
-
-function parseMasks(text: string): PolicyObligations['masks'] {
-  const masks: { column: MaskedColumn; kind: MaskKind }[] = [];
+function parseMasks(text: string): WrittenObligations['masks'] {
+  const masks: WrittenObligations['masks'][number][] = [];
   const entries = new RegExp(MASK, 'y');
   while (entries.lastIndex < text.length || masks.length === 0) {
     const at = entries.lastIndex;
@@ -90,14 +102,21 @@ function parseMasks(text: string): PolicyObligations['masks'] {
       throw new AnnotationError(
         `@mask knows the kinds ${Object.keys(maskKinds).join(', ')}, not ${JSON.stringify(kind)}`,
       );
-    const names = path.match(new RegExp(COLUMN_NAME, 'g'))?.map(unquote) ?? [];
-    const [name = '', table, schema] = names.toReversed();
-    masks.push({
-      kind,
-      column: { name, ...(table === undefined ? {} : { table }), ...(schema === undefined ? {} : { schema }) },
-    });
+    masks.push({ kind, ...fieldOf(path) });
   }
   return masks;
+}
+
+/** A field as `@mask` names it. @throws AnnotationError */
+export function parseField(text: string): WrittenField {
+  if (!ONE_FIELD.test(text)) throw malformedMask(0);
+  return fieldOf(text);
+}
+
+function fieldOf(text: string): WrittenField {
+  const names: readonly string[] = text.match(new RegExp(FIELD_NAME, 'g')) ?? [];
+  if (names.length > NAMES_MAX) throw new AnnotationError(`@mask names a field by at most ${NAMES_MAX} names`);
+  return { path: names.map(unquote), hasWildcard: names.includes(ANY) };
 }
 
 function unquote(name: string): string {
@@ -106,7 +125,7 @@ function unquote(name: string): string {
 
 function malformedMask(at: number): AnnotationError {
   return new AnnotationError(
-    `@mask is a list of column:kind, as in "ssn:redact, public.users.email:email" (capitals and blanks in double quotes); what starts at character ${at + 1} is none`,
+    `@mask is a list of field:kind, as in "ssn:redact, public.users.email:email" (capitals and blanks in double quotes); what starts at character ${at + 1} is none`,
   );
 }
 
@@ -144,9 +163,13 @@ const OBLIGING = new Set(['mask', 'derived', 'limit', 'record', 'expires']);
 /** Holds a mask for every column of a table as wide as PostgreSQL has them. */
 const ANNOTATION_LENGTH_MAX = 1 << 17;
 /** Capitals need quotes: unquoted SQL names are lower case, and `SSN` for `ssn` would mask nothing. */
-const COLUMN_NAME = String.raw`(?:[a-z_\u0080-\uffff][a-z0-9_$\u0080-\uffff]*|"(?:[^"]|"")+")`;
-/** One to three names, a kind, and a comma only where another entry follows. */
-const MASK = String.raw`\s*(${COLUMN_NAME}(?:\.${COLUMN_NAME}){0,2})\s*:\s*([\w-]+)\s*(?:,(?=\s*\S)|$)`;
+const FIELD_NAME = String.raw`(?:[a-z_\u0080-\uffff][a-z0-9_$\u0080-\uffff]*|"(?:[^"]|"")+"|\*)`;
+const FIELD = String.raw`${FIELD_NAME}(?:\.${FIELD_NAME})*`;
+const ONE_FIELD = new RegExp(`^(?:${FIELD})$`);
+/** A field, a kind, and a comma only where another entry follows. */
+const MASK = String.raw`\s*(${FIELD})\s*:\s*([\w-]+)\s*(?:,(?=\s*\S)|$)`;
+/** Deeper than what people name by hand. */
+const NAMES_MAX = 32;
 const EXPIRES = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$/;
 const LIMIT = /^rows=([1-9]\d*)$/;
 /** More rows than this is no limit. */

@@ -8,6 +8,22 @@ export type CedarTypeJson = (
   | { readonly type: 'Extension'; readonly name: 'decimal' | 'ipaddr' | 'datetime' | 'duration' }
 ) & { readonly required?: boolean };
 
+/** The fields of a resource of some type, by their paths. */
+export interface ResourceFields {
+  /**
+   * Attributes of the resource that may stand before a field's own names, all of them or the last ones: with `['schema', 'name']` both
+   * `public.customers.ssn` and `customers.ssn` name `ssn`.
+   */
+  readonly within: readonly string[];
+  /**
+   * What a field's own names can be: each as it is written here, `*` for any one, a last `**` for one or more. Below `**` a mask
+   * may write `*` for every name there, such as the elements of a list: `['body', '**']` takes `body.items.*.card`.
+   */
+  readonly paths: readonly (readonly string[])[];
+  /** A whole path, for messages: `['public', 'customers', 'ssn']`. */
+  readonly example: readonly string[];
+}
+
 /**
  * What one protocol adds to the policy language. Type names inside a fragment are short (`Table` means `Postgres::Table`);
  * `Target` and other full names reach the base types.
@@ -25,6 +41,8 @@ export interface PolicySchemaFragment {
        * `memberOf` types whose path is one part shorter.
        */
       readonly path?: readonly string[];
+      /** What masks can name in one. Without it there is nothing to mask, and a mask that could be on nothing else is refused. */
+      readonly fields?: ResourceFields;
     };
   };
   /** `postgres:select` → the resource types it applies to and what its context holds, beside `time`, which all have. The principal is always `Identity`. */

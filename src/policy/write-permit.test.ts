@@ -24,7 +24,7 @@ describe('a permit that is written', () => {
       id: 'web-reads',
       reason: 'ticket 7',
       expiresMs: noon,
-      demands: { ...NOTHING, masks: [{ column: { name: 'SSN' }, kind: 'redact' }], rowsMax: 10, derived: 'null' },
+      demands: { ...NOTHING, masks: [{ path: ['SSN'], hasWildcard: false, kind: 'redact' }], rowsMax: 10, derived: 'null' },
       principal: web,
       actions: ['shop:select', 'shop:update'],
       resource: equals(users.id),
@@ -60,7 +60,7 @@ permit(
     );
     fc.assert(
       fc.property(hostile, hostile, hostile, (name, reason, column) => {
-        const masked = { column: { name: column.toWellFormed() }, kind: 'redact' } as const;
+        const masked = { path: [column.toWellFormed()], hasWildcard: false, kind: 'redact' } as const;
         const text = writePermit({
           ...{ id: `id ${name}`, reason, demands: { ...NOTHING, masks: [masked] }, principal: web },
           ...{ actions: ['shop:select'], resource: equals(`shop/app/public/${name}`) },
@@ -69,7 +69,7 @@ permit(
         expect(set.policies.map(({ id, reason: why }) => [id, why])).toEqual([
           [`id ${name}`.toWellFormed(), reason.toWellFormed()],
         ]);
-        expect(set.names().masks.map((mask) => mask.column.name)).toEqual([column.toWellFormed()]);
+        expect(set.names().masks.map((mask) => mask.path)).toEqual([[column.toWellFormed()]]);
         expect(set.names().entities.map(({ id }) => id)).toContain(`shop/app/public/${name}`.toWellFormed());
         expect(set.decide(select({ principal: stranger })).allow).toBe(false);
         expect(set.decide(select({ resource: table('a table of another name') })).allow).toBe(false);
@@ -95,8 +95,8 @@ describe('what permits on a resource demand', () => {
     );
     expect(set.demandsOn(asked)).toEqual({
       masks: [
-        { column: { name: 'ssn' }, kind: 'null' },
-        { column: { name: 'mail' }, kind: 'email' },
+        { path: ['ssn'], hasWildcard: false, kind: 'null' },
+        { path: ['mail'], hasWildcard: false, kind: 'email' },
       ],
       ...{ derived: undefined, rowsMax: 10, record: 'digest', policies: ['a', 'b'] },
     });
@@ -117,8 +117,8 @@ describe('what permits on a resource demand', () => {
     );
     const resource = { op: 'in', type: 'Target', id: 'shop' } as const;
     expect(set.demandsOn({ ...asked, resource }).masks).toEqual([
-      { column: { schema: 'public', table: 'users', name: 'ssn' }, kind: 'hash' },
-      { column: { name: 'mail' }, kind: 'email' },
+      { path: ['public', 'users', 'ssn'], hasWildcard: false, kind: 'hash' },
+      { path: ['mail'], hasWildcard: false, kind: 'email' },
     ]);
   });
 });

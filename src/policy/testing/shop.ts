@@ -18,6 +18,7 @@ export const shopFragment: PolicySchemaFragment = {
       memberOf: ['Schema'],
       attributes: { schema: { type: 'String' }, name: { type: 'String' }, rows: { type: 'Long' } },
       path: ['target', 'database', 'schema', 'name'],
+      fields: { within: ['schema', 'name'], paths: [['*']], example: ['public', 'users', 'ssn'] },
     },
   },
   actions: {

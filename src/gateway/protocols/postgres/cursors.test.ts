@@ -1,5 +1,6 @@
 // Cursors and portals have one space of names at the server: SQL reaches the protocol's portals, the protocol SQL's cursors. Whatever way
 // rows are reached, they are judged, masked and counted as those of the statement that they come from.
+import { noObligations } from '../../../model/index.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   bind,
@@ -234,7 +235,7 @@ describe('a portal of the protocol', () => {
             ? {
                 allow: true,
                 policies: ['p1'],
-                obligations: { masks: new Map(), rowsMax: undefined, record: 'digest' },
+                obligations: noObligations,
               }
             : { allow: false, reason: 'no-permit', policies: [] },
       },

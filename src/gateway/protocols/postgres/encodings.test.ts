@@ -1,3 +1,4 @@
+import { noObligations } from '../../../model/index.ts';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { startPostgres, type TestPostgres } from '../../../../test/support/postgres.ts';
 import {
@@ -63,7 +64,7 @@ async function session(
       decide: (_, resource) =>
         resource.id.includes('%C3%83') || resource.id.includes('Ã')
           ? { allow: false, reason: 'no-permit', policies: [] }
-          : { allow: true, policies: ['p'], obligations: { masks: new Map(), rowsMax: undefined, record: 'digest' } },
+          : { allow: true, policies: ['p'], obligations: noObligations },
     },
   });
   open.push(gate);

@@ -1,4 +1,5 @@
 // Goal: a name means to policy what it means to the server, also after somebody changed the search path that logins get.
+import { noObligations } from '../../../model/index.ts';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { startPostgres, type TestPostgres } from '../../../../test/support/postgres.ts';
@@ -40,7 +41,7 @@ beforeEach(async () => {
           : {
               allow: true,
               policies: ['p1'],
-              obligations: { masks: new Map(), rowsMax: undefined, record: 'digest' },
+              obligations: noObligations,
             },
     },
   });

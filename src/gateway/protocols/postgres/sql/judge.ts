@@ -1,4 +1,4 @@
-import type { Decision } from '../../../../model/index.ts';
+import type { Decision, FieldMask } from '../../../../model/index.ts';
 import { type MaskKind, stricterMask } from '../../../../policy/index.ts';
 import type { Analysis } from './analysis.ts';
 import type { Relation } from './catalog.ts';
@@ -7,6 +7,7 @@ import { databaseResource, tableResource } from './names.ts';
 import type { Decider, Touch } from './plan.ts';
 import { RefusedText } from './refusal.ts';
 import { maskedUse } from './scope.ts';
+import { kindsByColumn } from './table-masks.ts';
 import type { RelationUse } from './uses.ts';
 
 /** What policy says to one statement. */
@@ -81,7 +82,7 @@ function refuseMissing(
   { policies, obligations }: Extract<Decision, { allow: true }>,
 ): void {
   const { columnNames } = use;
-  if (obligations.masks.size === 0 || columnNames === undefined) return;
+  if (obligations.masks.length === 0 || columnNames === undefined) return;
   const masks = taint.masksNaming(use).filter(({ policy }) => policies.includes(policy));
   const missing = missingColumn(use, columnNames, masks);
   if (missing !== undefined) throw maskWithoutColumn(missing, use);
@@ -90,10 +91,11 @@ function refuseMissing(
 /** Holds the masks of this answer against those that the walk reckoned with. */
 function addMasks(
   { taint }: Analysis,
-  facts: { use: RelationUse; demanded: ReadonlyMap<string, MaskKind>; masks: Map<`${number}:${number}`, MaskKind> },
+  facts: { use: RelationUse; demanded: readonly FieldMask[]; masks: Map<`${number}:${number}`, MaskKind> },
 ): void {
-  const { use, demanded, masks } = facts;
-  if (demanded.size === 0) return;
+  const { use, masks } = facts;
+  if (facts.demanded.length === 0) return;
+  const demanded = kindsByColumn(facts.demanded);
   const { relation } = use;
   if (relation === undefined) {
     // Its columns have no known origin yet, so none that may have this name can be masked.

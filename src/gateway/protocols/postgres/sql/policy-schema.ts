@@ -28,6 +28,7 @@ export const policySchema: PolicySchemaFragment = {
       memberOf: ['Schema'],
       attributes: { target: text, database: text, schema: text, name: text },
       path: ['target', 'database', 'schema', 'name'],
+      fields: { within: ['schema', 'name'], paths: [['*']], example: ['public', 'customers', 'ssn'] },
     },
     Function: {
       memberOf: ['Schema'],
