@@ -14,6 +14,8 @@ export interface EntityRef {
   readonly type: string;
   readonly id: string;
   readonly attributes: { readonly [name: string]: AttributeValue };
+  /** Values under keys that no schema lists, such as labels; all are of the one type that the schema says of them. */
+  readonly tags?: { readonly [key: string]: AttributeValue };
   readonly parents: readonly EntityRef[];
 }
 

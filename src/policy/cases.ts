@@ -21,7 +21,7 @@ export const policyCasesSchema = Type.Array(
       action: Type.String({ description: 'Such as postgres:select.' }),
       resource: Type.Record(Type.String(), Type.Unknown(), {
         description:
-          'One kind with an id, `table: shop/app/public/users`, or `type`, `id`, `attributes` and `parents` of any entity.',
+          'One kind with an id, `table: shop/app/public/users`, or `type`, `id`, `attributes`, `tags` and `parents` of any entity.',
       }),
       context: Type.Optional(
         Type.Record(Type.String(), Type.Unknown(), { description: 'What the operation shows of itself.' }),
@@ -192,18 +192,19 @@ function principalOf(one: PolicyCase): EntityRef {
 }
 
 function resourceOf(one: PolicyCase, schema: PolicySchema): EntityRef {
-  const { attributes, ...rest } = one.resource;
+  const { attributes, tags, ...rest } = one.resource;
   if ('type' in rest) {
     if (Value.Check(entitySchema, one.resource)) return entityOf(one.resource);
     throw new PolicyError(
       'ERR_POLICY_TEST',
-      `case ${JSON.stringify(one.name)}: a resource has type, id, attributes and parents`,
+      `case ${JSON.stringify(one.name)}: a resource has type, id, attributes, tags and parents`,
     );
   }
   const [[kind, id] = [], ...others] = Object.entries(rest);
   if (kind === undefined || typeof id !== 'string' || others.length > 0)
     throw new PolicyError('ERR_POLICY_TEST', `case ${JSON.stringify(one.name)}: a resource is one kind with its id`);
-  return resourceFromId(schema, { kind, id, attributes: attributesOf(attributes) });
+  const named = resourceFromId(schema, { kind, id, attributes: attributesOf(attributes) });
+  return tags === undefined ? named : { ...named, tags: attributesOf(tags) };
 }
 
 function entityOf(given: EntityCase): EntityRef {
@@ -211,6 +212,7 @@ function entityOf(given: EntityCase): EntityRef {
     type: given.type,
     id: given.id,
     attributes: attributesOf(given.attributes),
+    ...(given.tags === undefined ? {} : { tags: attributesOf(given.tags) }),
     parents: (given.parents ?? []).map(entityOf),
   };
 }
@@ -224,6 +226,7 @@ interface EntityCase {
   readonly type: string;
   readonly id: string;
   readonly attributes?: Record<string, unknown>;
+  readonly tags?: Record<string, unknown>;
   readonly parents?: readonly EntityCase[];
 }
 
@@ -234,6 +237,7 @@ const entitySchema = Type.Cyclic(
         type: Type.String(),
         id: Type.String(),
         attributes: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+        tags: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
         parents: Type.Optional(Type.Array(Type.Ref('Entity'))),
       },
       { additionalProperties: false },

@@ -32,6 +32,8 @@ export interface EntityTypeFacts {
   readonly attributes: { readonly [name: string]: CedarTypeJson };
   /** Full names of every type that an ancestor may have. */
   readonly ancestorTypes: ReadonlySet<string>;
+  /** The type of each tag; undefined: it has none. */
+  readonly tags: CedarTypeJson | undefined;
   /** What masks can name in one; undefined: nothing. */
   readonly fields: ResourceFields | undefined;
 }
@@ -53,8 +55,14 @@ export interface ActionFacts {
 export type SchemaJson = Readonly<Record<string, NamespaceJson>>;
 
 interface NamespaceJson {
-  readonly entityTypes: Readonly<Record<string, { memberOfTypes: string[]; shape: RecordJson }>>;
+  readonly entityTypes: Readonly<Record<string, EntityTypeJson>>;
   readonly actions: Readonly<Record<string, ActionJson>>;
+}
+
+interface EntityTypeJson {
+  readonly memberOfTypes: string[];
+  readonly shape: RecordJson;
+  readonly tags?: CedarTypeJson;
 }
 
 interface RecordJson {
@@ -135,10 +143,11 @@ function* actionEntries(
 }
 
 function entityType(
-  type: { readonly memberOf: readonly string[]; readonly attributes: { readonly [name: string]: CedarTypeJson } },
+  { memberOf, attributes, tags }: PolicySchemaFragment['entityTypes'][string],
   full: (name: string) => string,
-) {
-  return { memberOfTypes: type.memberOf.map(full), shape: { type: 'Record', attributes: type.attributes } as const };
+): EntityTypeJson {
+  const shape = { type: 'Record', attributes } as const;
+  return { memberOfTypes: memberOf.map(full), shape, ...(tags === undefined ? {} : { tags }) };
 }
 
 function fullTypeName(fragment: PolicySchemaFragment, name: string): string {
@@ -149,18 +158,18 @@ function fullTypeName(fragment: PolicySchemaFragment, name: string): string {
 }
 
 function entityTypeFacts(json: SchemaJson, fields: ReadonlyMap<string, ResourceFields>): Map<string, EntityTypeFacts> {
-  const direct = new Map<string, { memberOf: readonly string[]; attributes: EntityTypeFacts['attributes'] }>();
-  for (const [namespace, definitions] of Object.entries(json))
-    for (const [name, type] of Object.entries(definitions.entityTypes))
-      direct.set(namespace === '' ? name : `${namespace}::${name}`, {
-        memberOf: type.memberOfTypes,
-        attributes: type.shape.attributes,
-      });
-  const parents = (name: string) => direct.get(name)?.memberOf ?? [];
+  const types = new Map(
+    Object.entries(json).flatMap(([namespace, { entityTypes }]) =>
+      Object.entries(entityTypes).map(
+        ([name, type]) => [namespace === '' ? name : `${namespace}::${name}`, type] as const,
+      ),
+    ),
+  );
+  const parents = (name: string) => types.get(name)?.memberOfTypes ?? [];
   return new Map(
-    Array.from(direct, ([name, type]) => [
+    Array.from(types, ([name, { shape, tags }]) => [
       name,
-      { attributes: type.attributes, ancestorTypes: closure(name, parents), fields: fields.get(name) },
+      { attributes: shape.attributes, tags, ancestorTypes: closure(name, parents), fields: fields.get(name) },
     ]),
   );
 }

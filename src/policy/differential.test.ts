@@ -114,13 +114,28 @@ describe('the corners of the language', () => {
     '1 && false',
     '(if 1 then true else true)',
     '!1',
+    'resource.hasTag("team")',
+    'resource.getTag("team") == "red"',
+    'resource.getTag("none") == "red"',
+    'resource.hasTag(1)',
+    '(1).hasTag("team")',
+    'resource.getTag(1) == 1',
+    'context.getTag("team") == "red"',
+    'resource.hasTag("constructor") || resource.hasTag("__proto__")',
+    'resource.getTag("") == ""',
+    'Identity::"nobody".hasTag("team")',
+    'Identity::"nobody".getTag("team") == "red"',
+    'Shop::Table::"shop/app/public/users".getTag("team") == "red"',
+    'Shop::Database::"shop/app".getTag("owners").contains("anna")',
+    'Action::"shop:select".hasTag("team")',
+    'principal.hasTag("team")',
     '1 == true',
     '1 != "1"',
   ])('%s', (body) => {
     for (const effect of ['permit', 'forbid'])
       compare(
         unvalidated(`permit(principal, action, resource); ${effect}(principal, action, resource) when { ${body} };`),
-        select(),
+        select({ resource: tagged(table('users'), { team: 'red', '': '' }) }),
       );
   });
 });
@@ -289,6 +304,8 @@ function columnCondition(): fc.Arbitrary<string> {
     'context.columns != ["id", "ssn"]',
     'context.columns.isEmpty()',
     'context.hasWhere || principal.trustDomain == "example.org"',
+    'resource.hasTag("team") && resource.getTag("team") == "red"',
+    'context.hasWhere && !resource.hasTag("env")',
     'context.count * context.count * 4 > 0 && resource.name == "users"',
     'resource.name == "users" || context.count + 9007199254740991 > 0',
     'context.time < datetime("2026-11-22T11:30:00Z")',
@@ -426,7 +443,9 @@ function request(): fc.Arbitrary<DecisionRequest> {
   const selected = fc.record({
     principal,
     action: fc.constant('shop:select'),
-    resource: pick('users', 'orders').chain((name) => pick('public', 'audit').map((schema) => table(name, schema))),
+    resource: fc
+      .tuple(pick('users', 'orders'), pick('public', 'audit'), tags())
+      .map(([name, schema, own]) => tagged(table(name, schema), own)),
     context,
     timeMs,
   });
@@ -452,6 +471,24 @@ function request(): fc.Arbitrary<DecisionRequest> {
 }
 
 /** Conditions in which every operator has operands of its type. */
+/** None are given, or some; those of the database above are the same in all. */
+function tags(): fc.Arbitrary<EntityRef['tags']> {
+  const key = pick('team', 'env', '', 'constructor', '__proto__');
+  return fc
+    .option(fc.uniqueArray(fc.tuple(key, pick('red', 'a', '')), { selector: ([name]) => name }), {
+      nil: undefined,
+    })
+    .map((pairs) => pairs && Object.fromEntries(pairs));
+}
+
+function tagged(entity: EntityRef, own: EntityRef['tags']): EntityRef {
+  const above = (ref: EntityRef): EntityRef =>
+    ref.type === 'Shop::Database'
+      ? { ...ref, tags: { owners: ['anna', 'x'] } }
+      : { ...ref, parents: ref.parents.map(above) };
+  return { ...entity, ...(own === undefined ? {} : { tags: own }), parents: entity.parents.map(above) };
+}
+
 function typedCondition(): fc.Arbitrary<string> {
   const { bool } = fc.letrec<{
     bool: string;
@@ -479,7 +516,12 @@ function typedCondition(): fc.Arbitrary<string> {
         '(principal.trustDomain == "example.org")',
         '(context.count == 3)',
         '(principal.path == "/ns/shop/sa/web")',
+        'resource.hasTag("team")',
+        '(resource.hasTag("team") && resource.getTag("team") == "red")',
+        '(resource.hasTag("constructor") || (resource.hasTag("__proto__") && resource.getTag("__proto__") like "*a*"))',
+        '(Shop::Database::"shop/app".hasTag("owners") && Shop::Database::"shop/app".getTag("owners").contains("anna"))',
       ),
+      tie('text').map((a) => `resource.hasTag(${a})`),
       fc.tuple(tie('bool'), pick('&&', '||', '==', '!='), tie('bool')).map(([a, op, b]) => `(${a} ${op} ${b})`),
       tie('bool').map((a) => `!(${a})`),
       fc.tuple(tie('bool'), tie('bool'), tie('bool')).map(([a, b, c]) => `(if ${a} then ${b} else ${c})`),
@@ -576,6 +618,7 @@ function wildCondition(): fc.Arbitrary<string> {
         '9007199254740991',
         '""',
         '"a"',
+        '"team"',
         'principal',
         'action',
         'resource',
@@ -617,6 +660,8 @@ function wildCondition(): fc.Arbitrary<string> {
             'greaterThan',
             'offset',
             'durationSince',
+            'hasTag',
+            'getTag',
           ),
           tie('any'),
         )

@@ -41,6 +41,8 @@ export interface PolicySchemaFragment {
        * `memberOf` types whose path is one part shorter.
        */
       readonly path?: readonly string[];
+      /** The type of each of its tags, which have any key: conditions read them by `hasTag` and `getTag`. Without it, it has none. */
+      readonly tags?: CedarTypeJson;
       /** What masks can name in one. Without it there is nothing to mask, and a mask that could be on nothing else is refused. */
       readonly fields?: ResourceFields;
     };

@@ -41,7 +41,8 @@ function entitiesOf(roots: readonly EntityRef[]): Map<string, cedar.EntityJson> 
   const visit = (ref: EntityRef): void => {
     const uid = { type: ref.type, id: ref.id };
     const parents = ref.parents.map((parent) => ({ type: parent.type, id: parent.id }));
-    found.set(`${ref.type}::${ref.id}`, { uid, attrs: cedarRecord(ref.attributes), parents });
+    const tags = cedarRecord(ref.tags ?? {});
+    found.set(`${ref.type}::${ref.id}`, { uid, attrs: cedarRecord(ref.attributes), tags, parents });
     ref.parents.forEach(visit);
   };
   roots.forEach(visit);

@@ -8,7 +8,12 @@ import type { PolicySchemaFragment } from '../schema.ts';
 export const shopFragment: PolicySchemaFragment = {
   namespace: 'Shop',
   entityTypes: {
-    Database: { memberOf: ['Target'], attributes: { name: { type: 'String' } }, path: ['target', 'name'] },
+    Database: {
+      memberOf: ['Target'],
+      attributes: { name: { type: 'String' } },
+      tags: { type: 'Set', element: { type: 'String' } },
+      path: ['target', 'name'],
+    },
     Schema: {
       memberOf: ['Database'],
       attributes: { name: { type: 'String' } },
@@ -17,6 +22,7 @@ export const shopFragment: PolicySchemaFragment = {
     Table: {
       memberOf: ['Schema'],
       attributes: { schema: { type: 'String' }, name: { type: 'String' }, rows: { type: 'Long' } },
+      tags: { type: 'String' },
       path: ['target', 'database', 'schema', 'name'],
       fields: { within: ['schema', 'name'], paths: [['*']], example: ['public', 'users', 'ssn'] },
     },
