@@ -1,12 +1,16 @@
-import { type Access, type AccessPolicy, fieldText, type ResourceScope } from '../policy/index.ts';
+import { type Access, type AccessPolicy, approvalText, fieldText, type ResourceScope } from '../policy/index.ts';
 import { formatTimeS, formatWords } from './table.ts';
 
 /** By which policies, and under what. Lines for a terminal, indented. */
 export function accessLines({ verdict, permits, forbids }: Access): readonly string[] {
+  const free = permits.filter(({ approval }) => approval === undefined);
   const allowed =
-    verdict === 'never' ? [] : permits.map((one) => `allowed by ${one.policy}${conditionsOf(one)}${demandsOf(one)}`);
+    verdict === 'never' ? [] : free.map((one) => `allowed by ${one.policy}${conditionsOf(one)}${demandsOf(one)}`);
+  const held = permits.flatMap((one) =>
+    one.approval === undefined ? [] : [`held by ${one.policy}${conditionsOf(one)}: it ${approvalText([one.approval])}`],
+  );
   const refused = forbids.map((one) => `refused by ${one.policy}${conditionsOf(one)}`);
-  return [...allowed, ...refused].map((line) => formatWords(line, '    '));
+  return [...allowed, ...held, ...refused].map((line) => formatWords(line, '    '));
 }
 
 /** `any identity below spiffe://example.org/shop`. */
@@ -37,13 +41,14 @@ export function resourcesOf(scope: ResourceScope): string {
 
 /** An access as JSON: what is not there is left out. */
 export function accessValue({ permits, forbids, verdict }: Access) {
-  const value = ({ policy, within, when, masks, rowsMax, record, expiresMs }: AccessPolicy) => ({
+  const value = ({ policy, within, when, masks, rowsMax, record, approval, expiresMs }: AccessPolicy) => ({
     ...{ policy, within, when },
     ...(masks.length === 0
       ? {}
       : { masks: Object.fromEntries(masks.map((mask) => [fieldText(mask), mask.kind])) }),
     ...(rowsMax === undefined ? {} : { rowsMax }),
     ...(record === undefined ? {} : { record }),
+    ...(approval === undefined ? {} : { approval }),
     ...(expiresMs === undefined ? {} : { expires: formatTimeS(expiresMs / 1000) }),
   });
   return { verdict, permits: permits.map(value), forbids: forbids.map(value) };

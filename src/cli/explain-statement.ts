@@ -6,6 +6,7 @@ import type { ProtocolMember, SessionPolicy } from '../gateway/index.ts';
 import { protocols } from '../gateway/protocols/registry.generated.ts';
 import type { DecisionRequest, EntityRef } from '../model/index.ts';
 import {
+  approvalText,
   type CompiledPolicies,
   didYouMean,
   type Explanation,
@@ -168,9 +169,10 @@ function formatQuestion({ request, open, explanation, suggestion }: ExplainedQue
     const stop = policies
       .filter(({ id, why }) => decision.policies.includes(id) && why.expression !== '')
       .map(({ effect, id, why }) => `${effect} ${id} ${why.expression}`.trim());
+    const held = 'rules' in decision ? [`It ${approvalText(decision.rules)}.`] : [];
     return [
       head,
-      ...stop.map((line) => formatWords(line, '    ')),
+      ...[...held, ...stop].map((line) => formatWords(line, '    ')),
       '    No permit helps against it: change it, or what is asked.',
     ];
   }

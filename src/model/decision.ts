@@ -66,4 +66,11 @@ export type Decision =
       readonly allow: false;
       readonly reason: 'no-permit' | 'forbidden' | 'policy-error';
       readonly policies: readonly string[];
+    }
+  /** Permitted, and a permit that applies wants somebody's approval: `rules` names by whose, sorted. */
+  | {
+      readonly allow: false;
+      readonly reason: 'approval-needed';
+      readonly policies: readonly string[];
+      readonly rules: readonly string[];
     };

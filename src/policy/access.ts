@@ -159,7 +159,8 @@ function accessOf(facts: AccessFacts, question: PartialQuestion): Access {
     const what = reachOf(policy.resource, resource, resourceFacts(facts, action));
     if (who === 'none' || what === 'none') continue;
     const isPartly = question.whole !== undefined && (question.whole === 'principal' ? who : what) === 'some';
-    if (isPermit(policy) && isPartly) continue;
+    // But for one that wants an approval: it refuses where it applies.
+    if (isPermit(policy) && isPartly && policy.obligations.approval === undefined) continue;
     const rest = restOf(policy, known);
     if (rest === undefined) continue;
     const within = [
@@ -175,8 +176,10 @@ function accessOf(facts: AccessFacts, question: PartialQuestion): Access {
 }
 
 function verdictOf(permits: readonly AccessPolicy[], forbids: readonly AccessPolicy[]): Access['verdict'] {
-  if (permits.length === 0 || forbids.some(isCertain)) return 'never';
-  return forbids.length === 0 && permits.some(isCertain) ? 'always' : 'sometimes';
+  const held = permits.filter(({ approval }) => approval !== undefined);
+  const refusing = [...forbids, ...held];
+  if (permits.length === held.length || refusing.some(isCertain)) return 'never';
+  return refusing.length === 0 && permits.some(isCertain) ? 'always' : 'sometimes';
 }
 
 function isCertain({ within, when }: AccessPolicy): boolean {
@@ -207,16 +210,18 @@ function obligationsOf(
   { obligations, summary }: CompiledPolicy,
   resource: Part,
   column: string | undefined,
-): Pick<AccessPolicy, 'masks' | 'rowsMax' | 'record' | 'expiresMs'> {
+): Pick<AccessPolicy, 'masks' | 'rowsMax' | 'record' | 'approval' | 'expiresMs'> {
   const { expiresMs } = summary;
-  if (summary.effect === 'forbid') return { masks: [], rowsMax: undefined, record: undefined, expiresMs };
-  const { masks, rowsMax, record } = obligations;
+  if (summary.effect === 'forbid')
+    return { masks: [], rowsMax: undefined, record: undefined, approval: undefined, expiresMs };
+  const { masks, rowsMax, record, approval } = obligations;
   return {
     masks: masks
       .filter((mask) => isMaskOn(mask, resource.entity, column))
       .map(({ path, hasWildcard, kind }) => ({ path, hasWildcard, kind })),
     rowsMax,
     record,
+    approval,
     expiresMs,
   };
 }

@@ -106,7 +106,7 @@ describe('a test case', () => {
     [
       'an entity with an unknown key',
       [{ ...base, resource: { type: 'Target', id: 'shop', attrs: {} } }],
-      /type, id, attributes and parents/,
+      /type, id, attributes, tags and parents/,
     ],
     ['too many cases', Array(10_001).fill(base), /at most 10000/],
   ])('is refused: %s', (_, value, message) => {

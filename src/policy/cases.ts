@@ -31,7 +31,10 @@ export const policyCasesSchema = Type.Array(
       ),
       expect: Type.Enum(['allow', 'deny'], { description: 'The answer.' }),
       reason: Type.Optional(
-        Type.Enum(['no-permit', 'forbidden', 'policy-error'], { description: 'Why it is denied.' }),
+        Type.Enum(['no-permit', 'forbidden', 'policy-error', 'approval-needed'], { description: 'Why it is denied.' }),
+      ),
+      approvals: Type.Optional(
+        Type.Array(Type.String(), { description: 'Exactly the rules of which an approval is needed.' }),
       ),
       policies: Type.Optional(
         Type.Array(Type.String(), { description: 'Ids of exactly the policies that determine the answer.' }),
@@ -141,6 +144,7 @@ function compare(
   const masks = obligations?.masks.map(({ path, kind }) => [fieldWithin(schema, resource, path), kind] as const);
   differ('answer', one.expect, decision.allow ? 'allow' : 'deny');
   differ('reason', one.reason, decision.allow ? undefined : decision.reason);
+  differ('approvals', one.approvals?.toSorted(), 'rules' in decision ? decision.rules : undefined);
   differ('policies', one.policies?.toSorted(), decision.policies);
   differ('masks', one.masks && sorted(expectedMasks(one, resource, schema)), masks && sorted(masks));
   differ('rowsMax', one.rowsMax, obligations === undefined ? undefined : (obligations.rowsMax ?? null));

@@ -31,10 +31,15 @@ export function demandsOn(
     derived: isDerived ? 'null' : undefined,
     rowsMax: limits.length === 0 ? undefined : Math.min(...limits),
     record: isFull ? 'full' : 'digest',
+    approval: permits.find(isHeld)?.obligations.approval,
     policies: permits
-      .filter((permit) => bearing.has(permit) || permit.obligations.rowsMax !== undefined || isFull)
+      .filter((permit) => bearing.has(permit) || permit.obligations.rowsMax !== undefined || isHeld(permit) || isFull)
       .map(({ summary }) => summary.id),
   };
+}
+
+function isHeld({ obligations }: CompiledPolicy): boolean {
+  return obligations.approval !== undefined;
 }
 
 /** All that can apply to anybody's request there. */

@@ -6,6 +6,7 @@
  * the request. It must not know where policies are kept, who asks, or what a protocol looks like: protocols bring schema fragments.
  * It does no I/O and reads no clock.
  */
+export { approvalText } from './approval.ts';
 export {
   type PolicyCase,
   type PolicyCaseResult,

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { approvalWarning } from './approval.ts';
 import { type CedarFinding, parsePolicy, validatePolicies } from './cedar.ts';
 import { type PolicyJson, UnsupportedError } from './cedar-json.ts';
 import { type CompiledPolicy, compilePolicy } from './compile-policy.ts';
@@ -191,6 +192,7 @@ function compileAll(
     const summary = { id, effect: json.effect, position, description, reason, expiresMs, text: text.text };
     try {
       compiled.push(compilePolicy({ json, obligations, summary }, schema));
+      if (obligations.approval !== undefined) problems.push(approvalWarning(summary, obligations.approval));
     } catch (error) {
       if (error instanceof AnnotationError) problems.push(misapplied(summary, error));
       else if (error instanceof UnsupportedError)

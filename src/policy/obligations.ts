@@ -11,6 +11,8 @@ export interface WrittenObligations {
   readonly derived: 'null' | undefined;
   readonly rowsMax: number | undefined;
   readonly record: 'digest' | 'full';
+  /** The rule by which somebody has to approve of each operation. */
+  readonly approval: string | undefined;
   /** From then on the permit does not apply, epoch milliseconds. */
   readonly expiresMs: number | undefined;
 }
@@ -38,7 +40,7 @@ export class AnnotationError extends Error {
   }
 }
 
-/** Reads `@mask`, `@derived`, `@limit`, `@record` and `@expires`; refuses every annotation that is none of ours. @throws AnnotationError */
+/** Reads `@mask`, `@derived`, `@limit`, `@record`, `@approval` and `@expires`; refuses every annotation that is none of ours. @throws AnnotationError */
 export function parseObligations(
   annotations: Readonly<Record<string, string | null>>,
   effect: 'permit' | 'forbid',
@@ -58,7 +60,7 @@ export function parseObligations(
     if (text.length > ANNOTATION_LENGTH_MAX)
       throw new AnnotationError(`@${name} has at most ${ANNOTATION_LENGTH_MAX} characters`);
   }
-  const { mask, derived, limit, record, expires } = annotations;
+  const { mask, derived, limit, record, approval, expires } = annotations;
   if (derived !== undefined && mask === undefined)
     throw new AnnotationError(
       '@derived says what masked columns are inside of expressions: it needs a @mask beside it',
@@ -68,6 +70,7 @@ export function parseObligations(
     derived: typeof derived === 'string' ? parseDerived(derived) : undefined,
     rowsMax: typeof limit === 'string' ? parseLimit(limit) : undefined,
     record: typeof record === 'string' ? parseRecord(record) : 'digest',
+    approval: typeof approval === 'string' ? parseApproval(approval) : undefined,
     expiresMs: typeof expires === 'string' ? parseExpires(expires) : undefined,
   };
 }
@@ -147,6 +150,13 @@ function parseRecord(text: string): 'digest' | 'full' {
   throw new AnnotationError(`@record is "digest" or "full", not ${JSON.stringify(text)}`);
 }
 
+function parseApproval(text: string): string {
+  if (RULE.test(text)) return text;
+  throw new AnnotationError(
+    `@approval names one rule, as in "dba-on-call" (letters, digits, - _ and .), not ${JSON.stringify(text)}`,
+  );
+}
+
 /** Whole seconds, as policies see the time. */
 function parseExpires(text: string): number {
   try {
@@ -159,7 +169,7 @@ function parseExpires(text: string): number {
 }
 
 const DESCRIBING = new Set(['id', 'description', 'reason']);
-const OBLIGING = new Set(['mask', 'derived', 'limit', 'record', 'expires']);
+const OBLIGING = new Set(['mask', 'derived', 'limit', 'record', 'approval', 'expires']);
 /** Holds a mask for every column of a table as wide as PostgreSQL has them. */
 const ANNOTATION_LENGTH_MAX = 1 << 17;
 /** Capitals need quotes: unquoted SQL names are lower case, and `SSN` for `ssn` would mask nothing. */
@@ -170,6 +180,7 @@ const ONE_FIELD = new RegExp(`^(?:${FIELD})$`);
 const MASK = String.raw`\s*(${FIELD})\s*:\s*([\w-]+)\s*(?:,(?=\s*\S)|$)`;
 /** Deeper than what people name by hand. */
 const NAMES_MAX = 32;
+const RULE = /^[A-Za-z0-9][\w.-]{0,99}$/;
 const EXPIRES = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$/;
 const LIMIT = /^rows=([1-9]\d*)$/;
 /** More rows than this is no limit. */

@@ -55,10 +55,13 @@ describe('tags of an entity', () => {
 
   it('stand in test cases', () => {
     const one = {
-      ...{ name: 'red', principal: 'spiffe://example.org/ns/shop/sa/web', action: 'shop:select', expect: 'allow' },
+      name: 'red',
+      principal: web.id,
+      action: 'shop:select',
       resource: { table: 'shop/app/public/users', attributes: { rows: 5 }, tags: { team: 'red' } },
       context: selectContext,
-    } as const;
+      expect: 'allow' as const,
+    };
     const [result] = runPolicyTests([one], set, { schema: shopSchema, nowMs: noon });
     expect(result?.differences).toEqual([]);
   });

@@ -194,12 +194,15 @@ export interface Demands {
   readonly derived: 'null' | undefined;
   readonly rowsMax: number | undefined;
   readonly record: 'digest' | 'full';
+  /** The rule of one of them, where any has one: until there are approvals each refuses alike. */
+  readonly approval: string | undefined;
   /** The ids of those whose demands these are. */
   readonly policies: readonly string[];
 }
 
 /**
- * What policies say of all requests of some kind: one is allowed when one of the permits applies to it and none of the forbids. `always` and
+ * What policies say of all requests of some kind: one is allowed when one of the permits applies to it, and none of the forbids and of the permits that
+ * want an approval. `always` and
  * `never` hold for each of them.
  */
 export interface Access {
@@ -219,6 +222,8 @@ export interface AccessPolicy {
   readonly rowsMax: number | undefined;
   /** Undefined for a forbid. */
   readonly record: 'digest' | 'full' | undefined;
+  /** Of a permit that wants an approval, by which rule: then it refuses where it applies, whatever else permits. */
+  readonly approval: string | undefined;
   readonly expiresMs: number | undefined;
 }
 

@@ -8,7 +8,9 @@ import { writePermit } from './write-permit.ts';
 
 // Goal: a permit that is made from names of others says what was meant, whatever is in them, and opens no more than those beside it.
 
-const NOTHING: Demands = { masks: [], derived: undefined, rowsMax: undefined, record: 'digest', policies: [] };
+const NOTHING: Demands = {
+  ...{ masks: [], derived: undefined, rowsMax: undefined, record: 'digest', approval: undefined, policies: [] },
+};
 const load = (...texts: readonly string[]) =>
   loadPolicies(
     texts.map((text, index) => ({ name: `p${index}`, text })),

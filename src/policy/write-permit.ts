@@ -16,7 +16,7 @@ export interface PermitToWrite {
 
 /** Its text, in the form of the guide, with a line break at its end. What names hold can't be taken for Cedar, nor for a terminal's control. */
 export function writePermit({ principal, actions, resource, demands, ...about }: PermitToWrite): string {
-  const { masks, derived, rowsMax, record } = demands;
+  const { masks, derived, rowsMax, record, approval } = demands;
   const listed = masks.map((mask) => `${fieldText(mask)}:${mask.kind}`).sort();
   const annotations: readonly (readonly [string, string | undefined])[] = [
     ['id', about.id],
@@ -26,6 +26,7 @@ export function writePermit({ principal, actions, resource, demands, ...about }:
     ['derived', derived],
     ['limit', rowsMax === undefined ? undefined : `rows=${rowsMax}`],
     ['record', record === 'full' ? 'full' : undefined],
+    ['approval', approval],
   ];
   const [action = '', ...others] = actions.map((one) => `Action::${quoted(one)}`);
   return [

@@ -1,6 +1,6 @@
 import { policySchema } from '../../app/declared-rules.ts';
 import type { DecisionRequest } from '../../model/index.ts';
-import { type Explanation, fieldWithin, PolicyError, parsePolicyCases, requestOfCase } from '../../policy/index.ts';
+import { approvalText, type Explanation, fieldWithin, PolicyError, parsePolicyCases, requestOfCase } from '../../policy/index.ts';
 import { askedAt, atOption } from '../asked-at.ts';
 import {
   argument,
@@ -122,6 +122,7 @@ function formatExplanation({ decision, policies }: Explanation, { resource }: De
       ? `allowed by ${decision.policies.join(', ')}`
       : `denied (${decision.reason})${decision.policies.length > 0 ? ` by ${decision.policies.join(', ')}` : ''}`,
   ];
+  if ('rules' in decision) lines.push(`  ${approvalText(decision.rules)}`);
   if (decision.allow) {
     for (const { path, kind } of decision.obligations.masks)
       lines.push(`  mask ${fieldWithin(policySchema, resource, path)}: ${kind}`);

@@ -69,6 +69,15 @@ export function table(name: string, schema = 'public'): EntityRef {
   return entity('Shop::Table', `shop/app/${schema}/${name}`, { schema, name, rows: name.length }, [parent]);
 }
 
+/** With tags of its own, and some on the database above. */
+export function tagged(entity: EntityRef, own: EntityRef['tags']): EntityRef {
+  const above = (ref: EntityRef): EntityRef =>
+    ref.type === 'Shop::Database'
+      ? { ...ref, tags: { owners: ['anna', 'x'] } }
+      : { ...ref, parents: ref.parents.map(above) };
+  return { ...entity, ...(own === undefined ? {} : { tags: own }), parents: entity.parents.map(above) };
+}
+
 export const selectContext: DecisionRequest['context'] = {
   columns: ['id', 'name'],
   hasWhere: true,

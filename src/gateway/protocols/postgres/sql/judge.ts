@@ -1,5 +1,5 @@
 import type { Decision, FieldMask } from '../../../../model/index.ts';
-import { type MaskKind, stricterMask } from '../../../../policy/index.ts';
+import { approvalText, type MaskKind, stricterMask } from '../../../../policy/index.ts';
 import type { Analysis } from './analysis.ts';
 import type { Relation } from './catalog.ts';
 import { maskWithoutColumn, missingColumn } from './masks-without-column.ts';
@@ -174,6 +174,8 @@ function related({ catalog }: Analysis, start: Relation, use: RelationUse): read
 }
 
 function denied(decision: Exclude<Decision, { allow: true }>, what: string): RefusedText {
+  if (decision.reason === 'approval-needed')
+    return new RefusedText('policy-denied', `${what} ${approvalText(decision.rules)}`, { policies: decision.policies });
   const why = {
     'no-permit': 'no policy permits',
     forbidden: 'a policy forbids',
