@@ -1,5 +1,3 @@
-import { columnMask } from '../src/gateway/protocols/postgres/sql/testing/column-mask.ts';
-import { noObligations } from '../src/model/index.ts';
 import { createCatalogSource } from '../src/gateway/protocols/postgres/catalog-source.ts';
 import { parseConfig } from '../src/gateway/protocols/postgres/config.ts';
 import {
@@ -8,6 +6,8 @@ import {
   loadParser,
   noSessionFacts,
 } from '../src/gateway/protocols/postgres/sql/index.ts';
+import { columnMask } from '../src/gateway/protocols/postgres/sql/testing/column-mask.ts';
+import { noObligations } from '../src/model/index.ts';
 import { createCacheBudget, createSilentLog, createSystemClock, createSystemRandom, Secret } from '../src/std/index.ts';
 import { startPostgres, type TestPostgres } from '../test/support/postgres.ts';
 import { heldBytes } from './harness/garbage.ts';

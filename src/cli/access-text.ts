@@ -1,4 +1,11 @@
-import { type Access, type AccessPolicy, approvalText, fieldText, type ResourceScope } from '../policy/index.ts';
+import {
+  type Access,
+  type AccessPolicy,
+  approvalText,
+  fieldText,
+  limitText,
+  type ResourceScope,
+} from '../policy/index.ts';
 import { formatTimeS, formatWords } from './table.ts';
 
 /** By which policies, and under what. Lines for a terminal, indented. */
@@ -41,12 +48,10 @@ export function resourcesOf(scope: ResourceScope): string {
 
 /** An access as JSON: what is not there is left out. */
 export function accessValue({ permits, forbids, verdict }: Access) {
-  const value = ({ policy, within, when, masks, rowsMax, record, approval, expiresMs }: AccessPolicy) => ({
+  const value = ({ policy, within, when, masks, limits, record, approval, expiresMs }: AccessPolicy) => ({
     ...{ policy, within, when },
-    ...(masks.length === 0
-      ? {}
-      : { masks: Object.fromEntries(masks.map((mask) => [fieldText(mask), mask.kind])) }),
-    ...(rowsMax === undefined ? {} : { rowsMax }),
+    ...(masks.length === 0 ? {} : { masks: Object.fromEntries(masks.map((mask) => [fieldText(mask), mask.kind])) }),
+    ...(limits.length === 0 ? {} : { limits: Object.fromEntries(limits.map(({ word, most }) => [word, most])) }),
     ...(record === undefined ? {} : { record }),
     ...(approval === undefined ? {} : { approval }),
     ...(expiresMs === undefined ? {} : { expires: formatTimeS(expiresMs / 1000) }),
@@ -59,13 +64,11 @@ function conditionsOf({ within, when }: AccessPolicy): string {
   return `${where}${when.map((one) => ` ${one}`).join('')}`;
 }
 
-function demandsOf({ masks, rowsMax, record, expiresMs }: AccessPolicy): string {
+function demandsOf({ masks, limits, record, expiresMs }: AccessPolicy): string {
   const demands = [
     ...(expiresMs === undefined ? [] : [`until ${formatTimeS(expiresMs / 1000)}`]),
-    ...(masks.length === 0
-      ? []
-      : [`masks ${masks.map((mask) => `${fieldText(mask)}:${mask.kind}`).join(', ')}`]),
-    ...(rowsMax === undefined ? [] : [`at most ${rowsMax} rows`]),
+    ...(masks.length === 0 ? [] : [`masks ${masks.map((mask) => `${fieldText(mask)}:${mask.kind}`).join(', ')}`]),
+    ...limits.map(limitText),
     ...(record === 'full' ? ['recorded in full'] : []),
   ];
   return demands.map((demand) => `; ${demand}`).join('');

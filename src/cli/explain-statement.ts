@@ -12,6 +12,9 @@ import {
   type Explanation,
   fieldWithin,
   identityEntity,
+  limitsWith,
+  limitText,
+  limitWords,
   type PolicyExplanation,
 } from '../policy/index.ts';
 import { memberById } from '../std/index.ts';
@@ -127,7 +130,8 @@ function maskedPolicy(
       const masks = decision.obligations.masks.filter(({ path }) => isKept(path));
       return { ...decision, obligations: { ...decision.obligations, masks } };
     },
-    potentialMasks: () => compiled.maskBearing(principal, timeMs).filter((mask) => !fieldsOf(mask).some((field) => columns.has(field))),
+    potentialMasks: () =>
+      compiled.maskBearing(principal, timeMs).filter((mask) => !fieldsOf(mask).some((field) => columns.has(field))),
   };
 }
 
@@ -156,7 +160,7 @@ function formatQuestion({ request, open, explanation, suggestion }: ExplainedQue
     );
     const demands = [
       ...(masks.length > 0 ? [`masks ${masks.join(', ')}`] : []),
-      ...(decision.obligations.rowsMax === undefined ? [] : [`at most ${decision.obligations.rowsMax} rows`]),
+      ...limitsWith(decision.obligations.limits, limitWords(policySchema, [action])).map(limitText),
     ];
     const answer = [`allowed by ${decision.policies.join(', ')}`, ...demands].join('; ');
     return [formatWords(`${question} ${answer}`, '')];

@@ -43,18 +43,23 @@ export interface FieldMask {
   readonly kind: MaskKind;
 }
 
+/** What a limit counts: items of an answer, bytes, the time of one operation (milliseconds), operations a minute, sessions at once. */
+export type LimitUnit = 'items' | 'bytesIn' | 'bytesOut' | 'duration' | 'rate' | 'sessions';
+
+/** The most of each; what is not there has no limit by policy. */
+export type Limits = { readonly [unit in LimitUnit]?: number };
+
 /** What the permits that determined the answer demand; all apply, the stricter wins. */
 export interface Obligations {
   /** Each field once. */
   readonly masks: readonly FieldMask[];
-  /** Most rows one operation may return; undefined = no limit by policy. */
-  readonly rowsMax: number | undefined;
+  readonly limits: Limits;
   /** What the ledger keeps of parameters: `digest` unless every determining permit says more. */
   readonly record: 'digest' | 'full';
 }
 
 /** Of an answer that demands nothing. */
-export const noObligations: Obligations = { masks: [], rowsMax: undefined, record: 'digest' };
+export const noObligations: Obligations = { masks: [], limits: {}, record: 'digest' };
 
 /**
  * An answer of policy, with the sorted ids of the policies that determined it. Anything but `allow: true` is a refusal.

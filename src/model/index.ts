@@ -11,6 +11,8 @@ export {
   type DecisionRequest,
   type EntityRef,
   type FieldMask,
+  type Limits,
+  type LimitUnit,
   noObligations,
   type Obligations,
 } from './decision.ts';

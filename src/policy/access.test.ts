@@ -85,7 +85,14 @@ describe('what can', () => {
         resource: { op: 'in', id: 'shop/app/public' },
         access: {
           verdict: 'sometimes',
-          permits: [{ policy: 'reads', masks: [{ kind: 'redact' }], rowsMax: 10, record: 'digest' }],
+          permits: [
+            {
+              policy: 'reads',
+              masks: [{ kind: 'redact' }],
+              limits: [{ unit: 'items', word: 'rows', most: 10 }],
+              record: 'digest',
+            },
+          ],
           forbids: [{ policy: 'not-orders', within: ['resource == Shop::Table::"shop/app/public/orders"'] }],
         },
       },

@@ -210,16 +210,15 @@ function obligationsOf(
   { obligations, summary }: CompiledPolicy,
   resource: Part,
   column: string | undefined,
-): Pick<AccessPolicy, 'masks' | 'rowsMax' | 'record' | 'approval' | 'expiresMs'> {
+): Pick<AccessPolicy, 'masks' | 'limits' | 'record' | 'approval' | 'expiresMs'> {
   const { expiresMs } = summary;
-  if (summary.effect === 'forbid')
-    return { masks: [], rowsMax: undefined, record: undefined, approval: undefined, expiresMs };
-  const { masks, rowsMax, record, approval } = obligations;
+  if (summary.effect === 'forbid') return { masks: [], limits: [], record: undefined, approval: undefined, expiresMs };
+  const { masks, limits, record, approval } = obligations;
   return {
     masks: masks
       .filter((mask) => isMaskOn(mask, resource.entity, column))
       .map(({ path, hasWildcard, kind }) => ({ path, hasWildcard, kind })),
-    rowsMax,
+    limits,
     record,
     approval,
     expiresMs,

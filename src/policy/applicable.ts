@@ -1,6 +1,6 @@
+import { AnnotationError } from './annotation-error.ts';
 import type { PolicySchema } from './compose-schema.ts';
 import { type FieldReading, fieldForms, fieldText, isFieldOf, readField, type WrittenField } from './fields.ts';
-import { AnnotationError } from './obligations.ts';
 import { partsOfId } from './resource-from-id.ts';
 import type { ResourceFields } from './schema.ts';
 import { typesOf } from './scopes.ts';
@@ -59,6 +59,11 @@ function fieldsOf(types: readonly string[], schema: PolicySchema): readonly (rea
   });
 }
 
+/** The actions that a permit can be about something by. */
+export function reachableActions({ actions, resource }: PermitScope, schema: PolicySchema): readonly string[] {
+  return actions.filter((action) => typesOfPermit({ actions: [action], resource }, schema).length > 0);
+}
+
 function typesOfPermit({ actions, resource }: PermitScope, schema: PolicySchema): readonly string[] {
   const types = actions.flatMap((action) =>
     Array.from(typesOf(resource, { schema, types: schema.actions.get(action)?.resources ?? new Set() })),
@@ -89,10 +94,7 @@ function withoutFields(types: readonly string[], schema: PolicySchema): Annotati
   });
 }
 
-function noSuchField(
-  mask: WrittenField,
-  fields: readonly (readonly [string, ResourceFields])[],
-): AnnotationError {
+function noSuchField(mask: WrittenField, fields: readonly (readonly [string, ResourceFields])[]): AnnotationError {
   const forms = fields.map(([type, one]) => `${fieldForms(one).join(', ')} in ${type}`);
   const types = fields.map(([type]) => type).join(', ');
   return new AnnotationError(`${fieldText(mask)} can be no field of ${types}`, {

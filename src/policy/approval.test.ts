@@ -56,7 +56,10 @@ describe('@approval', () => {
   });
 
   it('is warned of at its place, and loads', () => {
-    const { compiled, problems } = checkPolicies([{ name: 'p', text: `@id("x")\n@approval("dba")\n${READ};` }], shopSchema);
+    const { compiled, problems } = checkPolicies(
+      [{ name: 'p', text: `@id("x")\n@approval("dba")\n${READ};` }],
+      shopSchema,
+    );
     expect(compiled).toBeDefined();
     expect(problems.map(formatProblem)).toEqual([
       'p:2:1: warning: what permit "x" is about needs an approval by rule "dba"; approvals are not available yet, so it is refused (take @approval away, or leave the permit out until then)',

@@ -27,7 +27,13 @@ const base = {
 
 describe('a test case', () => {
   it('passes when answer, policies and obligations are as expected', () => {
-    const [result] = run({ ...base, policies: ['read'], masks: { ssn: 'redact' }, rowsMax: 10, record: 'digest' });
+    const [result] = run({
+      ...base,
+      policies: ['read'],
+      masks: { ssn: 'redact' },
+      limits: { rows: 10 },
+      record: 'digest',
+    });
     expect(result).toEqual({ name: 'web reads users', passed: true, differences: [] });
   });
 
@@ -48,7 +54,7 @@ describe('a test case', () => {
       reason: 'forbidden',
       policies: ['x', 'read'],
       masks: {},
-      rowsMax: null,
+      limits: {},
       record: 'full',
     });
     expect(result?.differences).toEqual([
@@ -56,7 +62,7 @@ describe('a test case', () => {
       'reason: expected "forbidden", got none',
       'policies: expected ["read","x"], got ["read"]',
       'masks: expected {}, got {"ssn":"redact"}',
-      'rowsMax: expected null, got 10',
+      'limits: expected "", got "rows=10"',
       'record: expected "full", got "digest"',
     ]);
     expect(result?.explanation?.policies.map(({ id, outcome }) => `${id} ${outcome}`)).toEqual([

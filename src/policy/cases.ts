@@ -1,13 +1,15 @@
 import { IdentityError, parseSpiffeId } from '@countersign/sdk/identity';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
-import type { AttributeValue, Decision, DecisionRequest, EntityRef } from '../model/index.ts';
+import type { AttributeValue, Decision, DecisionRequest, EntityRef, Limits } from '../model/index.ts';
+import { AnnotationError } from './annotation-error.ts';
 import type { PolicySchema } from './compose-schema.ts';
 import { PolicyError } from './errors.ts';
 import { EvaluationError } from './evaluation-error.ts';
 import { fieldWithin, isFieldOf, pathIn, readField, type WrittenField } from './fields.ts';
 import { identityEntity } from './identity-entity.ts';
-import { AnnotationError, parseField } from './obligations.ts';
+import { leastLimits, limitsOn, limitsWith, limitWords, parseLimits, writtenLimit } from './limits.ts';
+import { parseField } from './obligations.ts';
 import { resourceFromId } from './resource-from-id.ts';
 import { parseDatetime } from './time.ts';
 import type { CompiledPolicies, Explanation } from './types.ts';
@@ -42,8 +44,10 @@ export const policyCasesSchema = Type.Array(
       masks: Type.Optional(
         Type.Record(Type.String(), Type.String(), { description: 'Exactly the masks: field to kind.' }),
       ),
-      rowsMax: Type.Optional(
-        Type.Union([Type.Integer(), Type.Null()], { description: 'The row limit; null for none.' }),
+      limits: Type.Optional(
+        Type.Record(Type.String(), Type.Union([Type.Integer(), Type.String()]), {
+          description: 'Exactly the limits, `{ rows: 1000 }`; `{}` for none.',
+        }),
       ),
       record: Type.Optional(Type.Enum(['digest', 'full'], { description: 'What is recorded of parameters.' })),
     },
@@ -147,7 +151,9 @@ function compare(
   differ('approvals', one.approvals?.toSorted(), 'rules' in decision ? decision.rules : undefined);
   differ('policies', one.policies?.toSorted(), decision.policies);
   differ('masks', one.masks && sorted(expectedMasks(one, resource, schema)), masks && sorted(masks));
-  differ('rowsMax', one.rowsMax, obligations === undefined ? undefined : (obligations.rowsMax ?? null));
+  const words = limitWords(schema, [one.action]);
+  const limited = (limits: Limits) => limitsWith(limits, words).map(writtenLimit).join(', ');
+  differ('limits', one.limits && limited(expectedLimits(one, schema)), obligations && limited(obligations.limits));
   differ('record', one.record, obligations?.record);
   return differences;
 }
@@ -173,6 +179,17 @@ function expectedMasks(
       );
     return [fieldWithin(schema, resource, pathIn(reading, resource)), kind] as const;
   });
+}
+
+/** @throws PolicyError ERR_POLICY_TEST */
+function expectedLimits({ name, action, limits = {} }: PolicyCase, schema: PolicySchema): Limits {
+  const text = Object.entries(limits).map(([word, most]) => `${word}=${most}`);
+  try {
+    return leastLimits([text.length === 0 ? [] : limitsOn(parseLimits(text.join(',')), [action], schema)]);
+  } catch (cause) {
+    if (!(cause instanceof AnnotationError)) throw cause;
+    throw new PolicyError('ERR_POLICY_TEST', `case ${JSON.stringify(name)}: limits: ${cause.message}`, { cause });
+  }
 }
 
 function attemptField(text: string): WrittenField | undefined {

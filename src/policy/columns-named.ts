@@ -4,7 +4,6 @@ import type { CompiledPolicy } from './compile-policy.ts';
 import { isFieldOf } from './fields.ts';
 import { scopeReaches } from './mask-covers.ts';
 
-
 /** Columns of a resource that policies speak of: those that they mask, and those that conditions look for in `context.columns`. In order. */
 export function columnsNamed(policies: readonly CompiledPolicy[], resource: EntityRef): readonly string[] {
   const found = new Set<string>();

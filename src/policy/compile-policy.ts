@@ -1,7 +1,8 @@
-import { requireReadings } from './applicable.ts';
+import { reachableActions, requireReadings } from './applicable.ts';
 import type { ActionScopeJson, PolicyJson, ScopeJson } from './cedar-json.ts';
 import { compileCondition } from './compile-expression.ts';
 import type { PolicySchema } from './compose-schema.ts';
+import { limitsOn } from './limits.ts';
 import type { PolicyObligations, WrittenObligations } from './obligations.ts';
 import { type PolicyTimes, timesOf } from './policy-times.ts';
 import type { PolicySummary, ResourceScope } from './types.ts';
@@ -33,13 +34,14 @@ export function compilePolicy(
   const masks = parsed.obligations.masks.map((mask) => {
     return { ...mask, on: requireReadings(mask, { actions, resource }, schema) };
   });
+  const limits = limitsOn(parsed.obligations.limits, reachableActions({ actions, resource }, schema), schema);
   const conditions = json.conditions.map(({ kind, body }) => {
     const condition = compileCondition(body);
     return kind === 'when' ? condition : (env: Environment) => !condition(env);
   });
   return {
     ...parsed,
-    obligations: { ...parsed.obligations, masks },
+    obligations: { ...parsed.obligations, masks, limits },
     principal: scopeOf(json.principal),
     actions,
     resource,

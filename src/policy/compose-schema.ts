@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { PolicyError } from './errors.ts';
 import { fieldsProblem } from './fields.ts';
-import type { CedarTypeJson, PolicySchemaFragment, ResourceFields } from './schema.ts';
+import type { CedarTypeJson, LimitNames, PolicySchemaFragment, ResourceFields } from './schema.ts';
 
 /** The whole schema, in Cedar's JSON form, with what the evaluator asks of it. Made by {@link composeSchema}. */
 export interface PolicySchema {
   readonly json: SchemaJson;
-  /** SHA-256, hex, of the JSON and of what masks can name. */
+  /** SHA-256, hex, of the JSON, of what masks can name and limits can count. */
   readonly digest: string;
   /** By full type name. */
   readonly entityTypes: ReadonlyMap<string, EntityTypeFacts>;
@@ -45,6 +45,8 @@ export interface ActionFacts {
   readonly resources: ReadonlySet<string>;
   /** But for `time`, which every one has. */
   readonly context: { readonly [name: string]: CedarTypeJson };
+  /** Units of `@limit` that are kept for it. */
+  readonly limits: LimitNames;
   /** Every group it is in, directly or not. */
   readonly groups: readonly string[];
   /** The action that has to be allowed before; undefined for that one itself, and where a protocol has none. */
@@ -100,15 +102,16 @@ export function composeSchema(fragments: readonly PolicySchemaFragment[]): Polic
     }
   }
   const fields = fieldsByType(fragments);
+  const limits = limitsByAction(fragments);
   const digest = createHash('sha256')
-    .update(JSON.stringify([json, Array.from(fields)]))
+    .update(JSON.stringify([json, Array.from(fields), Array.from(limits)]))
     .digest('hex');
   const namedById = new Map(fragments.flatMap(typesNamedById));
   return {
     json,
     digest,
     entityTypes: entityTypeFacts(json, fields),
-    actions: actionFacts(actions, sessionActions(fragments)),
+    actions: actionFacts(actions, { sessions: sessionActions(fragments), limits }),
     namedById,
   };
 }
@@ -189,6 +192,16 @@ function fieldsByType(fragments: readonly PolicySchemaFragment[]): ReadonlyMap<s
   );
 }
 
+function limitsByAction(fragments: readonly PolicySchemaFragment[]): ReadonlyMap<string, LimitNames> {
+  return new Map(
+    fragments.flatMap(({ actions }) =>
+      Object.entries(actions).flatMap(([name, { limits }]): [string, LimitNames][] =>
+        limits === undefined ? [] : [[name, limits]],
+      ),
+    ),
+  );
+}
+
 /** By each other action of its fragment. @throws PolicyError ERR_POLICY_SCHEMA */
 function sessionActions(fragments: readonly PolicySchemaFragment[]): ReadonlyMap<string, string> {
   return new Map(
@@ -203,7 +216,7 @@ function sessionActions(fragments: readonly PolicySchemaFragment[]): ReadonlyMap
 
 function actionFacts(
   actions: Readonly<Record<string, ActionJson>>,
-  sessions: ReadonlyMap<string, string>,
+  more: { readonly sessions: ReadonlyMap<string, string>; readonly limits: ReadonlyMap<string, LimitNames> },
 ): Map<string, ActionFacts> {
   const parents = (name: string) => actions[name]?.memberOf.map((group) => group.id) ?? [];
   return new Map(
@@ -214,7 +227,8 @@ function actionFacts(
         resources: new Set(action.appliesTo?.resourceTypes),
         context: withoutTime(action.appliesTo?.context.attributes ?? {}),
         groups: Array.from(closure(name, parents)),
-        session: sessions.get(name),
+        limits: more.limits.get(name) ?? {},
+        session: more.sessions.get(name),
       },
     ]),
   );

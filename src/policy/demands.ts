@@ -2,6 +2,7 @@ import { type AccessFacts, accessTo } from './access.ts';
 import { readingsOf } from './applicable.ts';
 import type { CompiledPolicy } from './compile-policy.ts';
 import { isFieldOf, pathIn, type WrittenField } from './fields.ts';
+import { leastLimits, limitsWith, limitWords } from './limits.ts';
 import { stricterMask } from './masks.ts';
 import type { PermitMask } from './obligations.ts';
 import { entityOfScope } from './scopes.ts';
@@ -23,17 +24,22 @@ export function demandsOn(
       const key = JSON.stringify(field.path);
       masks.set(key, { ...field, kind: stricterMask(mask.kind, masks.get(key)?.kind ?? mask.kind) });
     }
-  const limits = permits.flatMap(({ obligations }) => obligations.rowsMax ?? []);
+  // One that the new permit's actions don't honour is none of theirs.
+  const words = limitWords(facts.schema, asked.actions);
+  const kept = (permit: CompiledPolicy) => {
+    const honoured = new Set(words.values());
+    return permit.obligations.limits.filter(({ unit }) => honoured.has(unit));
+  };
   const isDerived = bearing.size > 0 && Array.from(bearing).every(({ obligations }) => obligations.derived === 'null');
   const isFull = permits.length > 0 && permits.every(({ obligations }) => obligations.record === 'full');
   return {
     masks: Array.from(masks.values()),
     derived: isDerived ? 'null' : undefined,
-    rowsMax: limits.length === 0 ? undefined : Math.min(...limits),
+    limits: limitsWith(leastLimits(permits.map(kept)), words),
     record: isFull ? 'full' : 'digest',
     approval: permits.find(isHeld)?.obligations.approval,
     policies: permits
-      .filter((permit) => bearing.has(permit) || permit.obligations.rowsMax !== undefined || isHeld(permit) || isFull)
+      .filter((permit) => bearing.has(permit) || kept(permit).length > 0 || isHeld(permit) || isFull)
       .map(({ summary }) => summary.id),
   };
 }

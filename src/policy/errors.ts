@@ -46,7 +46,8 @@ export const errorTable = {
   ERR_POLICY_APPROVAL: {
     status: 422,
     exit: 'no',
-    meaning: 'A warning: a permit needs an approval, and approvals are not available yet, so what it is about is refused.',
+    meaning:
+      'A warning: a permit needs an approval, and approvals are not available yet, so what it is about is refused.',
     remedy: 'Take @approval away, or leave the permit out until approvals are available.',
   },
   ERR_POLICY_DUPLICATE_ID: {

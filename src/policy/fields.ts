@@ -44,8 +44,13 @@ export function isFieldOf({ within }: FieldReading, { attributes }: Pick<EntityR
 }
 
 /** The whole path of a field in `resource`: `['public', 'customers', 'ssn']`. */
-export function pathIn({ above, own }: FieldReading, { attributes }: EntityRef): readonly string[] {
-  return [...above.map((attribute) => String(attributes[attribute])), ...own];
+export function pathIn(reading: FieldReading, resource: EntityRef): readonly string[] {
+  return leadIn(reading, resource).concat(reading.own);
+}
+
+/** What it begins with, which is the same for all fields of the resource. */
+export function leadIn({ above }: FieldReading, { attributes }: EntityRef): readonly string[] {
+  return above.map((attribute) => String(attributes[attribute]));
 }
 
 /** A field as `@mask` reads it: `public."Tax Id".ssn`. */

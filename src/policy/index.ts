@@ -21,6 +21,7 @@ export { errorTable, PolicyError, type PolicyErrorCode } from './errors.ts';
 export { expiredPolicies } from './expired.ts';
 export { fieldText, fieldWithin, mayBeOneField, type WrittenField } from './fields.ts';
 export { identityEntity } from './identity-entity.ts';
+export { limitsWith, limitText, limitWords, type PermitLimit, writtenLimit } from './limits.ts';
 export {
   checkPolicies,
   createPolicyLoader,

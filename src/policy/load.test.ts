@@ -309,7 +309,7 @@ describe('errors', () => {
   });
 });
 
-const NONE = { masks: [], rowsMax: undefined, record: 'digest' };
+const NONE = { masks: [], limits: {}, record: 'digest' };
 
 function failureOf(run: () => unknown): PolicyError {
   try {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { AnnotationError } from './annotation-error.ts';
 import { approvalWarning } from './approval.ts';
 import { type CedarFinding, parsePolicy, validatePolicies } from './cedar.ts';
 import { type PolicyJson, UnsupportedError } from './cedar-json.ts';
@@ -7,7 +8,7 @@ import type { PolicySchema } from './compose-schema.ts';
 import { createPolicySet } from './decide.ts';
 import { PolicyError } from './errors.ts';
 import { placeOfAnnotation } from './find-in-text.ts';
-import { AnnotationError, parseObligations, type WrittenObligations } from './obligations.ts';
+import { parseObligations, type WrittenObligations } from './obligations.ts';
 import { type PolicyText, splitPolicies } from './split.ts';
 import type { CompiledPolicies, PolicyProblem, PolicySource, PolicySummary } from './types.ts';
 

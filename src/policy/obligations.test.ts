@@ -1,6 +1,7 @@
 import { parseSpiffeId } from '@countersign/sdk/identity';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { AnnotationError } from './annotation-error.ts';
 import { identityEntity } from './identity-entity.ts';
 import { checkPolicies, loadPolicies } from './load.ts';
 import { maskCovers } from './mask-covers.ts';
@@ -13,7 +14,7 @@ import {
   maskText,
   stricterMask,
 } from './masks.ts';
-import { AnnotationError, parseObligations } from './obligations.ts';
+import { parseObligations } from './obligations.ts';
 import { batch, database, select, selectContext, shopSchema, stranger, table, web } from './testing/shop.ts';
 
 // Goal: what a permit demands is demanded exactly, or the policy is refused; several permits together demand the strictest of each.
@@ -115,10 +116,10 @@ describe('@limit and @record', () => {
   it('are read', () => {
     expect(parseObligations({ limit: 'rows=1000', record: 'full' }, 'permit')).toEqual({
       masks: [],
-      rowsMax: 1000,
+      limits: [{ word: 'rows', form: 'count', most: 1000 }],
       record: 'full',
     });
-    expect(parseObligations({}, 'permit')).toEqual({ masks: [], rowsMax: undefined, record: 'digest' });
+    expect(parseObligations({}, 'permit')).toEqual({ masks: [], limits: [], record: 'digest' });
   });
 
   it.each([
@@ -129,9 +130,18 @@ describe('@limit and @record', () => {
     'rows=01',
     'rows=1000000001',
     '1000',
-    'rows=5,rows=6',
+    'rows=5,',
+    ',rows=5',
+    'rows=5 items=6',
+    '=5',
+    'duration=30',
+    'duration=0s',
+    'duration=1.5s',
+    'rate=60/s',
+    'rate=/min',
   ])('refuse the limit %s', (limit) => {
-    expect(() => parseObligations({ limit }, 'permit')).toThrow(/rows=N/);
+    const refused = () => loadPolicies([{ name: 'p', text: `@limit("${limit}") ${READ}` }], shopSchema);
+    expect(refused).toThrow(/@limit/);
   });
 
   it.each(['Full', 'none', 'digest '])('refuse the recording %s', (record) => {
@@ -160,7 +170,7 @@ describe('several permits', () => {
         { path: ['public', 'users', 'ssn'], kind: 'hash' },
         { path: ['public', 'users', 'email'], kind: 'email' },
       ],
-      rowsMax: 50,
+      limits: { items: 50 },
       record: 'full',
     });
     expect(decide(text, select({ principal: batch }))).toEqual({
@@ -169,10 +179,10 @@ describe('several permits', () => {
         { path: ['public', 'users', 'email'], kind: 'email' },
         { path: ['public', 'users', 'name'], kind: 'null' },
       ],
-      rowsMax: 1000,
+      limits: { items: 1000 },
       record: 'digest',
     });
-    expect(decide(text, select({ principal: stranger }))?.rowsMax).toBe(1000);
+    expect(decide(text, select({ principal: stranger }))?.limits).toEqual({ items: 1000 });
   });
 
   it('of which one does not hold demand nothing of it', () => {
@@ -298,7 +308,9 @@ describe('the masks that a principal may meet', () => {
         fc.constantFrom(table('users'), table('orders'), table('users', 'audit')),
         (texts, principal, resource) => {
           // A mask on another table than its policy does not load.
-          const loading = texts.filter((text) => checkPolicies([{ name: 'p', text }], shopSchema).compiled !== undefined);
+          const loading = texts.filter(
+            (text) => checkPolicies([{ name: 'p', text }], shopSchema).compiled !== undefined,
+          );
           const one = loadPolicies([{ name: 'p', text: loading.join('\n') }], shopSchema);
           const bearing = one.maskBearing(principal).filter((mask) => maskCovers(mask, resource));
           const decision = one.decide(select({ principal, resource }));
@@ -367,6 +379,7 @@ describe('a masked value', () => {
   });
 });
 
+const READ = 'permit(principal, action == Action::"shop:select", resource);';
 const NOBODY = parseSpiffeId('spiffe://other.test/nobody');
 
 function decide(text: string, request = select()) {

@@ -1,6 +1,8 @@
 import type { EntityRef, FieldMask, Obligations } from '../model/index.ts';
+import { AnnotationError } from './annotation-error.ts';
 import { EvaluationError } from './evaluation-error.ts';
-import { ANY, type FieldReading, isFieldOf, pathIn, type WrittenField } from './fields.ts';
+import { ANY, type FieldReading, isFieldOf, leadIn, type WrittenField } from './fields.ts';
+import { leastLimits, type PermitLimit, parseLimits, type WrittenLimit } from './limits.ts';
 import { isMaskKind, type MaskKind, maskKinds, stricterMask } from './masks.ts';
 import { parseDatetime } from './time.ts';
 
@@ -9,7 +11,7 @@ export interface WrittenObligations {
   readonly masks: readonly (WrittenField & { readonly kind: MaskKind })[];
   /** What a masked field is inside of an expression; undefined: it may not stand in one. */
   readonly derived: 'null' | undefined;
-  readonly rowsMax: number | undefined;
+  readonly limits: readonly WrittenLimit[];
   readonly record: 'digest' | 'full';
   /** The rule by which somebody has to approve of each operation. */
   readonly approval: string | undefined;
@@ -18,26 +20,15 @@ export interface WrittenObligations {
 }
 
 /** What one permit demands. */
-export interface PolicyObligations extends Omit<WrittenObligations, 'masks'> {
+export interface PolicyObligations extends Omit<WrittenObligations, 'masks' | 'limits'> {
   readonly masks: readonly PermitMask[];
+  readonly limits: readonly PermitLimit[];
 }
 
 /** A mask of a permit: as it is written, and by type of resource what that means. */
 export interface PermitMask extends WrittenField {
   readonly kind: MaskKind;
   readonly on: ReadonlyMap<string, FieldReading>;
-}
-
-/** An annotation that means nothing; the loader adds policy and place. `annotation`: which one, where it can be told; `help`: what to do about it. */
-export class AnnotationError extends Error {
-  readonly annotation: string | undefined;
-  readonly help: string | undefined;
-
-  constructor(message: string, about: { readonly annotation?: string; readonly help?: string } = {}) {
-    super(message);
-    this.annotation = about.annotation;
-    this.help = about.help;
-  }
 }
 
 /** Reads `@mask`, `@derived`, `@limit`, `@record`, `@approval` and `@expires`; refuses every annotation that is none of ours. @throws AnnotationError */
@@ -68,7 +59,7 @@ export function parseObligations(
   return {
     masks: typeof mask === 'string' ? parseMasks(mask) : [],
     derived: typeof derived === 'string' ? parseDerived(derived) : undefined,
-    rowsMax: typeof limit === 'string' ? parseLimit(limit) : undefined,
+    limits: typeof limit === 'string' ? parseLimits(limit) : [],
     record: typeof record === 'string' ? parseRecord(record) : 'digest',
     approval: typeof approval === 'string' ? parseApproval(approval) : undefined,
     expiresMs: typeof expires === 'string' ? parseExpires(expires) : undefined,
@@ -78,19 +69,23 @@ export function parseObligations(
 /** Everything that several permits demand of an operation on `resource`: the stricter wins. */
 export function joinObligations(permits: readonly PolicyObligations[], resource: EntityRef): Obligations {
   const masks = new Map<string, FieldMask>();
-  let rowsMax: number | undefined;
+  let lead: readonly string[] | undefined;
   for (const permit of permits) {
     for (const { on, kind } of permit.masks) {
       const reading = on.get(resource.type);
       if (reading === undefined || !isFieldOf(reading, resource)) continue;
       const before = masks.get(reading.key);
-      if (before === undefined) masks.set(reading.key, { path: pathIn(reading, resource), kind });
-      else masks.set(reading.key, { path: before.path, kind: stricterMask(before.kind, kind) });
+      if (before !== undefined) {
+        masks.set(reading.key, { path: before.path, kind: stricterMask(before.kind, kind) });
+        continue;
+      }
+      lead ??= leadIn(reading, resource);
+      masks.set(reading.key, { path: lead.concat(reading.own), kind });
     }
-    if (permit.rowsMax !== undefined) rowsMax = Math.min(permit.rowsMax, rowsMax ?? permit.rowsMax);
   }
   const isFull = permits.length > 0 && permits.every((permit) => permit.record === 'full');
-  return { masks: Array.from(masks.values()), rowsMax, record: isFull ? 'full' : 'digest' };
+  const limits = leastLimits(permits.map((permit) => permit.limits));
+  return { masks: Array.from(masks.values()), limits, record: isFull ? 'full' : 'digest' };
 }
 
 function parseMasks(text: string): WrittenObligations['masks'] {
@@ -137,14 +132,6 @@ function parseDerived(text: string): 'null' {
   throw new AnnotationError(`@derived is "null", not ${JSON.stringify(text)}`);
 }
 
-function parseLimit(text: string): number {
-  const rows = LIMIT.exec(text)?.[1];
-  const count = Number(rows);
-  if (rows === undefined || count > ROWS_MAX)
-    throw new AnnotationError(`@limit is "rows=N" with N from 1 to ${ROWS_MAX}, not ${JSON.stringify(text)}`);
-  return count;
-}
-
 function parseRecord(text: string): 'digest' | 'full' {
   if (text === 'digest' || text === 'full') return text;
   throw new AnnotationError(`@record is "digest" or "full", not ${JSON.stringify(text)}`);
@@ -182,6 +169,3 @@ const MASK = String.raw`\s*(${FIELD})\s*:\s*([\w-]+)\s*(?:,(?=\s*\S)|$)`;
 const NAMES_MAX = 32;
 const RULE = /^[A-Za-z0-9][\w.-]{0,99}$/;
 const EXPIRES = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$/;
-const LIMIT = /^rows=([1-9]\d*)$/;
-/** More rows than this is no limit. */
-const ROWS_MAX = 1_000_000_000;

@@ -1,3 +1,5 @@
+import type { LimitUnit } from '../model/index.ts';
+
 /** A Cedar attribute type in Cedar's JSON schema form. `required` is true unless said otherwise. */
 export type CedarTypeJson = (
   | { readonly type: 'String' | 'Long' | 'Boolean' }
@@ -7,6 +9,9 @@ export type CedarTypeJson = (
   | { readonly type: 'Entity'; readonly name: string }
   | { readonly type: 'Extension'; readonly name: 'decimal' | 'ipaddr' | 'datetime' | 'duration' }
 ) & { readonly required?: boolean };
+
+/** Units of `@limit` by name, and what a protocol calls them. */
+export type LimitNames = { readonly [unit in LimitUnit]?: string };
 
 /** The fields of a resource of some type, by their paths. */
 export interface ResourceFields {
@@ -52,6 +57,8 @@ export interface PolicySchemaFragment {
     readonly [name: string]: {
       readonly resources: readonly string[];
       readonly context: { readonly [name: string]: CedarTypeJson };
+      /** The units that are kept for it, each with the protocol's own word: `{ items: 'rows' }`. A `@limit` of others is refused. */
+      readonly limits?: LimitNames;
     };
   };
   /** The action that opens a session, on a place that all other resources are in or are: without it nobody gets to ask for another one. */

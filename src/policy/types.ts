@@ -1,6 +1,7 @@
 import type { Decision, DecisionRequest, EntityRef } from '../model/index.ts';
 import type { PolicyErrorCode } from './errors.ts';
 import type { FieldReading, WrittenField } from './fields.ts';
+import type { PermitLimit } from './limits.ts';
 import type { MaskKind } from './masks.ts';
 
 /** One policy text: `name` is what messages call it (a file name or the name of the declared resource). At most 1 MiB. */
@@ -192,7 +193,7 @@ export interface SessionAccess {
 export interface Demands {
   readonly masks: readonly WrittenMask[];
   readonly derived: 'null' | undefined;
-  readonly rowsMax: number | undefined;
+  readonly limits: readonly PermitLimit[];
   readonly record: 'digest' | 'full';
   /** The rule of one of them, where any has one: until there are approvals each refuses alike. */
   readonly approval: string | undefined;
@@ -219,7 +220,7 @@ export interface AccessPolicy {
   /** What only the request itself settles, all of it: `when context.hasWhere`. A forbid applies as well where that can't be evaluated. */
   readonly when: readonly string[];
   readonly masks: readonly WrittenMask[];
-  readonly rowsMax: number | undefined;
+  readonly limits: readonly PermitLimit[];
   /** Undefined for a forbid. */
   readonly record: 'digest' | 'full' | undefined;
   /** Of a permit that wants an approval, by which rule: then it refuses where it applies, whatever else permits. */

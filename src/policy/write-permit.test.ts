@@ -9,7 +9,7 @@ import { writePermit } from './write-permit.ts';
 // Goal: a permit that is made from names of others says what was meant, whatever is in them, and opens no more than those beside it.
 
 const NOTHING: Demands = {
-  ...{ masks: [], derived: undefined, rowsMax: undefined, record: 'digest', approval: undefined, policies: [] },
+  ...{ masks: [], derived: undefined, limits: [], record: 'digest', approval: undefined, policies: [] },
 };
 const load = (...texts: readonly string[]) =>
   loadPolicies(
@@ -26,7 +26,12 @@ describe('a permit that is written', () => {
       id: 'web-reads',
       reason: 'ticket 7',
       expiresMs: noon,
-      demands: { ...NOTHING, masks: [{ path: ['SSN'], hasWildcard: false, kind: 'redact' }], rowsMax: 10, derived: 'null' },
+      demands: {
+        ...NOTHING,
+        masks: [{ path: ['SSN'], hasWildcard: false, kind: 'redact' }],
+        limits: [{ unit: 'items', word: 'rows', most: 10 }],
+        derived: 'null',
+      },
       principal: web,
       actions: ['shop:select', 'shop:update'],
       resource: equals(users.id),
@@ -100,7 +105,12 @@ describe('what permits on a resource demand', () => {
         { path: ['ssn'], hasWildcard: false, kind: 'null' },
         { path: ['mail'], hasWildcard: false, kind: 'email' },
       ],
-      ...{ derived: undefined, rowsMax: 10, record: 'digest', policies: ['a', 'b'] },
+      ...{
+        derived: undefined,
+        limits: [{ unit: 'items', word: 'rows', most: 10 }],
+        record: 'digest',
+        policies: ['a', 'b'],
+      },
     });
   });
 

@@ -1,5 +1,6 @@
 import type { EntityRef } from '../model/index.ts';
 import { fieldText } from './fields.ts';
+import { writtenLimit } from './limits.ts';
 import type { Demands, ResourceScope } from './types.ts';
 
 /** A permit that nobody has written yet. */
@@ -16,7 +17,7 @@ export interface PermitToWrite {
 
 /** Its text, in the form of the guide, with a line break at its end. What names hold can't be taken for Cedar, nor for a terminal's control. */
 export function writePermit({ principal, actions, resource, demands, ...about }: PermitToWrite): string {
-  const { masks, derived, rowsMax, record, approval } = demands;
+  const { masks, derived, limits, record, approval } = demands;
   const listed = masks.map((mask) => `${fieldText(mask)}:${mask.kind}`).sort();
   const annotations: readonly (readonly [string, string | undefined])[] = [
     ['id', about.id],
@@ -24,7 +25,7 @@ export function writePermit({ principal, actions, resource, demands, ...about }:
     ['expires', about.expiresMs === undefined ? undefined : timeText(about.expiresMs)],
     ['mask', listed.length === 0 ? undefined : listed.join(', ')],
     ['derived', derived],
-    ['limit', rowsMax === undefined ? undefined : `rows=${rowsMax}`],
+    ['limit', limits.length === 0 ? undefined : limits.map(writtenLimit).join(', ')],
     ['record', record === 'full' ? 'full' : undefined],
     ['approval', approval],
   ];

@@ -168,7 +168,7 @@ class LinesSession {
       });
       return;
     }
-    const itemsMax = decision.obligations.rowsMax ?? Number.POSITIVE_INFINITY;
+    const itemsMax = decision.obligations.limits.items ?? Number.POSITIVE_INFINITY;
     if (this.#flaw === 'sends without an intent') {
       this.#requests.set(name, { name, pipeline, running: undefined, itemsMax, items: 0, isOver: false });
       pipeline.flush({ pieces: line });

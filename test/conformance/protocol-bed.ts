@@ -181,8 +181,8 @@ export async function openBed(path: ProtocolPath, fixture: ProtocolFixture): Pro
 
 function decide(action: string, { actions }: ProtocolFixture): Decision {
   if (action === actions.denied) return DENIED;
-  const rowsMax = action === actions.many ? 2 : undefined;
-  return { allow: true, policies: ['p1'], obligations: { ...noObligations, rowsMax } };
+  const limits = action === actions.many ? { items: 2 } : {};
+  return { allow: true, policies: ['p1'], obligations: { ...noObligations, limits } };
 }
 
 function textOf(fields: object | undefined): string {

@@ -1,6 +1,16 @@
 import { policySchema } from '../../app/declared-rules.ts';
 import type { DecisionRequest } from '../../model/index.ts';
-import { approvalText, type Explanation, fieldWithin, PolicyError, parsePolicyCases, requestOfCase } from '../../policy/index.ts';
+import {
+  approvalText,
+  type Explanation,
+  fieldWithin,
+  limitsWith,
+  limitText,
+  limitWords,
+  PolicyError,
+  parsePolicyCases,
+  requestOfCase,
+} from '../../policy/index.ts';
 import { askedAt, atOption } from '../asked-at.ts';
 import {
   argument,
@@ -50,12 +60,14 @@ export const command: CliCommand = {
     if (explanation.invalid !== undefined) throw new UsageError(`no such request is possible: ${explanation.invalid}`);
     const { decision } = explanation;
     const suggestion = isPermitLacking(explanation) ? suggestPermit(asked, request) : undefined;
-    context.emit({ ...explanationValue(explanation, request), ...(suggestion === undefined ? {} : { suggestion }) }, () =>
-      [
-        formatExplanation(explanation, request),
-        ...(suggestion === undefined ? [] : ['To allow it, add this to your policies and apply them:']),
-        ...(suggestion === undefined ? [] : suggestionLines(suggestion)),
-      ].join('\n'),
+    context.emit(
+      { ...explanationValue(explanation, request), ...(suggestion === undefined ? {} : { suggestion }) },
+      () =>
+        [
+          formatExplanation(explanation, request),
+          ...(suggestion === undefined ? [] : ['To allow it, add this to your policies and apply them:']),
+          ...(suggestion === undefined ? [] : suggestionLines(suggestion)),
+        ].join('\n'),
     );
     return decision.allow ? exitCodes.ok : exitCodes.no;
   },
@@ -116,7 +128,7 @@ function requestOf(input: CliInput, nowMs: number): DecisionRequest & { readonly
   }
 }
 
-function formatExplanation({ decision, policies }: Explanation, { resource }: DecisionRequest): string {
+function formatExplanation({ decision, policies }: Explanation, { action, resource }: DecisionRequest): string {
   const lines = [
     decision.allow
       ? `allowed by ${decision.policies.join(', ')}`
@@ -126,7 +138,8 @@ function formatExplanation({ decision, policies }: Explanation, { resource }: De
   if (decision.allow) {
     for (const { path, kind } of decision.obligations.masks)
       lines.push(`  mask ${fieldWithin(policySchema, resource, path)}: ${kind}`);
-    if (decision.obligations.rowsMax !== undefined) lines.push(`  at most ${decision.obligations.rowsMax} rows`);
+    for (const limit of limitsWith(decision.obligations.limits, limitWords(policySchema, [action])))
+      lines.push(`  ${limitText(limit)}`);
   }
   for (const { id, effect, outcome, why } of policies) {
     lines.push(

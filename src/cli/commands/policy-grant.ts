@@ -217,7 +217,7 @@ function reasonOf(input: CliInput): string | undefined {
 }
 
 const NO_DEMANDS: Demands = {
-  ...{ masks: [], derived: undefined, rowsMax: undefined, record: 'digest', approval: undefined, policies: [] },
+  ...{ masks: [], derived: undefined, limits: [], record: 'digest', approval: undefined, policies: [] },
 };
 /** What nobody looks at for a year is no exception any more. */
 const GRANT_MS_MAX = 366 * 86_400_000;

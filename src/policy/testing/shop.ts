@@ -31,6 +31,7 @@ export const shopFragment: PolicySchemaFragment = {
     'shop:connect': { resources: ['Database', 'Target'], context: {} },
     'shop:select': {
       resources: ['Table'],
+      limits: { items: 'rows' },
       context: {
         columns: { type: 'Set', element: { type: 'String' } },
         hasWhere: { type: 'Boolean' },

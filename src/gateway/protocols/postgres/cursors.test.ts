@@ -1,6 +1,6 @@
 // Cursors and portals have one space of names at the server: SQL reaches the protocol's portals, the protocol SQL's cursors. Whatever way
 // rows are reached, they are judged, masked and counted as those of the statement that they come from.
-import { noObligations } from '../../../model/index.ts';
+
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   bind,
@@ -15,6 +15,7 @@ import {
   query,
   sync,
 } from '../../../../test/support/raw-session.ts';
+import { noObligations } from '../../../model/index.ts';
 import { type AppDatabase, startAppDatabase } from './testing/app-database.ts';
 import { cedarPolicy } from './testing/cedar-policy.ts';
 import { kinds, startTarget } from './testing/harness.ts';

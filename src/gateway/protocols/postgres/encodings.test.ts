@@ -1,4 +1,3 @@
-import { noObligations } from '../../../model/index.ts';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { startPostgres, type TestPostgres } from '../../../../test/support/postgres.ts';
 import {
@@ -11,6 +10,7 @@ import {
   query,
   sync,
 } from '../../../../test/support/raw-session.ts';
+import { noObligations } from '../../../model/index.ts';
 import { startTarget } from './testing/harness.ts';
 
 // Goal: what the gateway says of a database is what its sessions find, whatever the database's own defaults are; and clients of any served

@@ -1,10 +1,11 @@
 // Goal: whatever clients make and drop, the gateway holds one catalog of a database, and no session leaves anything behind.
-import { columnMask } from './sql/testing/column-mask.ts';
-import { noObligations } from '../../../model/index.ts';
+
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { heldBytes } from '../../../../bench/harness/garbage.ts';
 import { startPostgres, type TestPostgres } from '../../../../test/support/postgres.ts';
+import { noObligations } from '../../../model/index.ts';
+import { columnMask } from './sql/testing/column-mask.ts';
 import { startTarget } from './testing/harness.ts';
 
 const RELATIONS = 800;

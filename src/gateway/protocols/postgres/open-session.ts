@@ -1,7 +1,7 @@
 import type { Decision } from '../../../model/index.ts';
+import { approvalText } from '../../../policy/index.ts';
 import { type Log, timeoutSignal } from '../../../std/index.ts';
 import { type ErrorText, PostgresWireError } from '../../../wire/postgres/index.ts';
-import { approvalText } from '../../../policy/index.ts';
 import type { TargetDeps } from '../../protocol.ts';
 import { endOf, type GatewaySession } from '../../session.ts';
 import type { CancelKeys } from './cancel.ts';

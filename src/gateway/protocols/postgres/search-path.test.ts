@@ -1,8 +1,9 @@
 // Goal: a name means to policy what it means to the server, also after somebody changed the search path that logins get.
-import { noObligations } from '../../../model/index.ts';
+
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { startPostgres, type TestPostgres } from '../../../../test/support/postgres.ts';
+import { noObligations } from '../../../model/index.ts';
 import { createLog, createManualClock, type ManualClock } from '../../../std/index.ts';
 import { catalogQueries } from './sql/catalog-queries.ts';
 import { startTarget } from './testing/harness.ts';

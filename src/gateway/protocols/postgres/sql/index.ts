@@ -48,7 +48,6 @@ export type {
 } from './plan.ts';
 export { createPlanner } from './planner.ts';
 export { policySchema } from './policy-schema.ts';
-export { type MaskedColumn, type TableMask, tableMasks } from './table-masks.ts';
 export type { PreparedStatement } from './prepared.ts';
 export { positionInOwnText } from './rewrite.ts';
 export { runsOf } from './runs.ts';
@@ -65,3 +64,4 @@ export {
   settleSessionFacts,
 } from './session-facts.ts';
 export { settingQuestion, startSetting } from './settings.ts';
+export { type MaskedColumn, type TableMask, tableMasks } from './table-masks.ts';

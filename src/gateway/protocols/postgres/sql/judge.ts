@@ -41,7 +41,8 @@ export function judge(analysis: Analysis, decider: Decider): Judgement {
     if (!decision.allow) throw otherwise ?? denied(decision, what);
     for (const policy of decision.policies) policies.add(policy);
     const { obligations } = decision;
-    if (obligations.rowsMax !== undefined) rowsMax = Math.min(obligations.rowsMax, rowsMax ?? obligations.rowsMax);
+    const { items } = obligations.limits;
+    if (items !== undefined) rowsMax = Math.min(items, rowsMax ?? items);
     asked += 1;
     if (obligations.record === 'full') full += 1;
   };

@@ -19,8 +19,8 @@ export function tableMasks(masks: readonly PotentialMask[]): readonly TableMask[
     const reading = mask.on.get(TABLE);
     const name = reading?.own[0];
     if (reading === undefined || name === undefined) return [];
-    const valueOf = (wanted: string) => reading.within.find(({ attribute }) => attribute === wanted)?.value;
-    const [schema, table] = [valueOf('schema'), valueOf('name')];
+    const partOf = (wanted: string) => reading.within.find(({ attribute }) => attribute === wanted)?.value;
+    const [schema, table] = [partOf('schema'), partOf('name')];
     const column = { name, ...(table === undefined ? {} : { table }), ...(schema === undefined ? {} : { schema }) };
     return [{ ...mask, column }];
   });

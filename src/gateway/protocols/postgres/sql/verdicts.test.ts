@@ -1,7 +1,7 @@
 // Goal: verdicts are kept for exactly as long as nothing that they rest on has changed.
 
-import { noObligations } from '../../../../model/index.ts';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { noObligations } from '../../../../model/index.ts';
 import { createCacheBudget } from '../../../../std/index.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import {
