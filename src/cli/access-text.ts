@@ -20,6 +20,11 @@ export function accessLines({ verdict, permits, forbids }: Access): readonly str
   return [...allowed, ...held, ...refused].map((line) => formatWords(line, '    '));
 }
 
+/** Rules of which somebody has to approve, each once. */
+export function rulesOf({ permits }: Access): readonly string[] {
+  return Array.from(new Set(permits.flatMap(({ approval }) => approval ?? []))).sort();
+}
+
 /** `any identity below spiffe://example.org/shop`. */
 export function identitiesOf(scope: ResourceScope): string {
   if (scope.op === 'equals') return scope.id;
