@@ -45,7 +45,7 @@ export function isFieldOf({ within }: FieldReading, { attributes }: Pick<EntityR
 
 /** The whole path of a field in `resource`: `['public', 'customers', 'ssn']`. */
 export function pathIn(reading: FieldReading, resource: EntityRef): readonly string[] {
-  return leadIn(reading, resource).concat(reading.own);
+  return [...leadIn(reading, resource), ...reading.own];
 }
 
 /** What it begins with, which is the same for all fields of the resource. */

@@ -80,7 +80,7 @@ export function joinObligations(permits: readonly PolicyObligations[], resource:
         continue;
       }
       lead ??= leadIn(reading, resource);
-      masks.set(reading.key, { path: lead.concat(reading.own), kind });
+      masks.set(reading.key, { path: [...lead, ...reading.own], kind });
     }
   }
   const isFull = permits.length > 0 && permits.every((permit) => permit.record === 'full');

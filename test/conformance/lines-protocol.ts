@@ -8,7 +8,25 @@ import { finished } from 'node:stream';
 import type { GatewaySession, ProtocolPath, Target, TargetDeps } from '../../src/gateway/index.ts';
 import type { Pipeline, Running } from '../../src/gateway/pipeline.ts';
 import type { EntityRef } from '../../src/model/index.ts';
+import type { PolicySchemaFragment } from '../../src/policy/index.ts';
 import type { FixtureTarget, ProtocolFixture, RequestKind, Told } from './protocol-bed.ts';
+
+/** What it adds to the policy language: its items have fields that nest, and are counted. */
+export const linesPolicySchema: PolicySchemaFragment = {
+  namespace: 'Lines',
+  entityTypes: {
+    Channel: {
+      memberOf: [],
+      attributes: {},
+      fields: { within: [], paths: [['item', '**']], example: ['item', 'card'] },
+    },
+  },
+  actions: {
+    'lines:connect': { resources: ['Channel'], context: {} },
+    'lines:many': { resources: ['Channel'], context: {}, limits: { items: 'items' } },
+  },
+  session: 'lines:connect',
+};
 
 /** What a member can do wrong. */
 export type Flaw =
@@ -49,7 +67,7 @@ function openTarget(
     listen: undefined,
     async serve(session) {
       session.client.on('error', () => {});
-      const resource: EntityRef = { type: 'Lines::Target', id: deps.name, attributes: {}, parents: [] };
+      const resource: EntityRef = { type: 'Lines::Channel', id: deps.name, attributes: {}, parents: [] };
       const connectQuestion = { action: 'lines:connect', resource, context: {} };
       if (deps.flaw !== 'opens unasked') {
         const opening = await session.gate.open({ connect: connectQuestion, detail: {} });
