@@ -6,6 +6,8 @@ import {
   loadParser,
   noSessionFacts,
 } from '../src/gateway/protocols/postgres/sql/index.ts';
+import { columnMask } from '../src/gateway/protocols/postgres/sql/testing/column-mask.ts';
+import { noObligations } from '../src/model/index.ts';
 import { createCacheBudget, createSilentLog, createSystemClock, createSystemRandom, Secret } from '../src/std/index.ts';
 import { startPostgres, type TestPostgres } from '../test/support/postgres.ts';
 import { heldBytes } from './harness/garbage.ts';
@@ -95,9 +97,8 @@ async function measure(server: TestPostgres, relations: number, context: BenchCo
 /** Plans a statement for one who has a mask that is good for every table. */
 function createDecisions(catalog: () => Catalog | undefined): () => void {
   const planner = createPlanner({ target: 't', database: 'large', caches: createCacheBudget(1 << 26) });
-  const mask = { policy: 'p', column: { name: 'email' }, kind: 'redact', scope: { op: 'any' } } as const;
-  const masks: ReadonlyMap<string, 'redact'> = new Map([['email', 'redact']]);
-  const obligations = { masks, rowsMax: undefined, record: 'digest' } as const;
+  const mask = columnMask('email', 'redact');
+  const obligations = { ...noObligations, masks: [{ path: ['public', 'any', 'email'], kind: 'redact' }] } as const;
   const decision = { allow: true, policies: ['p'], obligations } as const;
   const decider = { version: 1, principalKey: 'p', decide: () => decision, potentialMasks: () => [mask] };
   return () => {

@@ -55,6 +55,16 @@ describe('policies together', () => {
     ],
     ['an annotation that is none', [policy('a', `@mask("x") ${permit('a')}`)], { name: 'a', message: /@mask/ }],
     [
+      'a mask that can not apply',
+      [policy('a', '@mask("ssn:redact") permit(principal, action == Action::"postgres:connect", resource);')],
+      { name: 'a', message: /^a:1:1: error: @mask of "a#1" can't apply: .* no fields to mask \(take the mask away/ },
+    ],
+    [
+      'a limit that nobody keeps',
+      [policy('a', '@limit("rows=5, sessions=5") permit(principal, action, resource);')],
+      { name: 'a', message: /^a:1:1: error: @limit of "a#1" can't apply: .*"sessions" \(they honour rows; take/ },
+    ],
+    [
       'a template',
       [policy('a', 'permit(principal == ?principal, action, resource);')],
       { name: 'a', message: /template/ },

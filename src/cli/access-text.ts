@@ -1,12 +1,28 @@
-import type { Access, AccessPolicy, ResourceScope } from '../policy/index.ts';
+import {
+  type Access,
+  type AccessPolicy,
+  approvalText,
+  fieldText,
+  limitText,
+  type ResourceScope,
+} from '../policy/index.ts';
 import { formatTimeS, formatWords } from './table.ts';
 
 /** By which policies, and under what. Lines for a terminal, indented. */
 export function accessLines({ verdict, permits, forbids }: Access): readonly string[] {
+  const free = permits.filter(({ approval }) => approval === undefined);
   const allowed =
-    verdict === 'never' ? [] : permits.map((one) => `allowed by ${one.policy}${conditionsOf(one)}${demandsOf(one)}`);
+    verdict === 'never' ? [] : free.map((one) => `allowed by ${one.policy}${conditionsOf(one)}${demandsOf(one)}`);
+  const held = permits.flatMap((one) =>
+    one.approval === undefined ? [] : [`held by ${one.policy}${conditionsOf(one)}: it ${approvalText([one.approval])}`],
+  );
   const refused = forbids.map((one) => `refused by ${one.policy}${conditionsOf(one)}`);
-  return [...allowed, ...refused].map((line) => formatWords(line, '    '));
+  return [...allowed, ...held, ...refused].map((line) => formatWords(line, '    '));
+}
+
+/** Rules of which somebody has to approve, each once. */
+export function rulesOf({ permits }: Access): readonly string[] {
+  return Array.from(new Set(permits.flatMap(({ approval }) => approval ?? []))).sort();
 }
 
 /** `any identity below spiffe://example.org/shop`. */
@@ -37,13 +53,12 @@ export function resourcesOf(scope: ResourceScope): string {
 
 /** An access as JSON: what is not there is left out. */
 export function accessValue({ permits, forbids, verdict }: Access) {
-  const value = ({ policy, within, when, masks, rowsMax, record, expiresMs }: AccessPolicy) => ({
+  const value = ({ policy, within, when, masks, limits, record, approval, expiresMs }: AccessPolicy) => ({
     ...{ policy, within, when },
-    ...(masks.length === 0
-      ? {}
-      : { masks: Object.fromEntries(masks.map(({ column, kind }) => [columnText(column), kind])) }),
-    ...(rowsMax === undefined ? {} : { rowsMax }),
+    ...(masks.length === 0 ? {} : { masks: Object.fromEntries(masks.map((mask) => [fieldText(mask), mask.kind])) }),
+    ...(limits.length === 0 ? {} : { limits: Object.fromEntries(limits.map(({ word, most }) => [word, most])) }),
     ...(record === undefined ? {} : { record }),
+    ...(approval === undefined ? {} : { approval }),
     ...(expiresMs === undefined ? {} : { expires: formatTimeS(expiresMs / 1000) }),
   });
   return { verdict, permits: permits.map(value), forbids: forbids.map(value) };
@@ -54,20 +69,14 @@ function conditionsOf({ within, when }: AccessPolicy): string {
   return `${where}${when.map((one) => ` ${one}`).join('')}`;
 }
 
-function demandsOf({ masks, rowsMax, record, expiresMs }: AccessPolicy): string {
+function demandsOf({ masks, limits, record, expiresMs }: AccessPolicy): string {
   const demands = [
     ...(expiresMs === undefined ? [] : [`until ${formatTimeS(expiresMs / 1000)}`]),
-    ...(masks.length === 0
-      ? []
-      : [`masks ${masks.map(({ column, kind }) => `${columnText(column)}:${kind}`).join(', ')}`]),
-    ...(rowsMax === undefined ? [] : [`at most ${rowsMax} rows`]),
+    ...(masks.length === 0 ? [] : [`masks ${masks.map((mask) => `${fieldText(mask)}:${mask.kind}`).join(', ')}`]),
+    ...limits.map(limitText),
     ...(record === 'full' ? ['recorded in full'] : []),
   ];
   return demands.map((demand) => `; ${demand}`).join('');
-}
-
-function columnText({ schema, table, name }: AccessPolicy['masks'][number]['column']): string {
-  return [schema, table, name].filter((part) => part !== undefined).join('.');
 }
 
 /** `table` of `Postgres::Table`. */

@@ -1,4 +1,11 @@
-import type { Access, CompiledPolicies, PolicySummary } from '../policy/index.ts';
+import {
+  type Access,
+  type CompiledPolicies,
+  fieldText,
+  mayBeOneField,
+  type PolicySummary,
+  type WrittenMask,
+} from '../policy/index.ts';
 import { accessLines, accessValue, identitiesOf, resourcesOf } from './access-text.ts';
 import { formatWords } from './table.ts';
 
@@ -39,7 +46,7 @@ export function deletedPolicy(
     const freed = Array.from(new Set(held));
     return { id, effect, about, isExpired, rest: [], freed, value: { effect, actions, about, freed } };
   }
-  const masked = before.demandsOn({ actions, resource, timeMs }).masks.map(({ column }) => column.name);
+  const masked = before.demandsOn({ actions, resource, timeMs }).masks;
   const groups = new Map<string, { actions: string[]; access: Access; unmasked: readonly string[] }>();
   for (const action of actions) {
     const access = after.access({ principal, action, resource, timeMs });
@@ -84,8 +91,9 @@ export function formatDeleted(
   ];
 }
 
-/** Columns that were masked there, and that a permit which stays shows. */
-function unmaskedBy({ permits, verdict }: Access, masked: readonly string[]): readonly string[] {
+/** Fields that were masked there, and that a permit which stays shows. */
+function unmaskedBy({ permits, verdict }: Access, masked: readonly WrittenMask[]): readonly string[] {
   if (verdict === 'never') return [];
-  return masked.filter((name) => permits.some(({ masks }) => masks.every(({ column }) => column.name !== name)));
+  const isShown = (field: WrittenMask) => permits.some(({ masks }) => !masks.some((one) => mayBeOneField(one, field)));
+  return masked.filter(isShown).map(fieldText);
 }

@@ -1,14 +1,20 @@
 import { IdentityError, parseSpiffeId } from '@countersign/sdk/identity';
 import { Type } from 'typebox';
 import { Value } from 'typebox/value';
+import { policySchema } from '../app/declared-rules.ts';
 import type { ProtocolMember, SessionPolicy } from '../gateway/index.ts';
 import { protocols } from '../gateway/protocols/registry.generated.ts';
 import type { DecisionRequest, EntityRef } from '../model/index.ts';
 import {
+  approvalText,
   type CompiledPolicies,
   didYouMean,
   type Explanation,
+  fieldWithin,
   identityEntity,
+  limitsWith,
+  limitText,
+  limitWords,
   type PolicyExplanation,
 } from '../policy/index.ts';
 import { memberById } from '../std/index.ts';
@@ -17,7 +23,7 @@ import { checkDatabase } from './named-resource.ts';
 import type { AskedPolicies } from './policies-asked.ts';
 import { isPermitLacking, type Suggestion, suggestionLines, suggestPermit } from './suggest-permit.ts';
 import { formatWords } from './table.ts';
-import { type Unmasking, unmaskingLines, unmaskingOf } from './unmasked.ts';
+import { fieldsOf, type Unmasking, unmaskingLines, unmaskingOf } from './unmasked.ts';
 import { unnamedNote } from './unnamed-note.ts';
 
 /** What policies say of a statement, question by question. */
@@ -120,10 +126,12 @@ function maskedPolicy(
     decide(action, resource, context) {
       const decision = compiled.decide({ principal, action, resource, context, timeMs });
       if (!decision.allow) return decision;
-      const masks = new Map(Array.from(decision.obligations.masks).filter(([column]) => !columns.has(column)));
+      const isKept = (path: readonly string[]) => !columns.has(fieldWithin(policySchema, resource, path));
+      const masks = decision.obligations.masks.filter(({ path }) => isKept(path));
       return { ...decision, obligations: { ...decision.obligations, masks } };
     },
-    potentialMasks: () => compiled.maskBearing(principal, timeMs).filter(({ column }) => !columns.has(column.name)),
+    potentialMasks: () =>
+      compiled.maskBearing(principal, timeMs).filter((mask) => !fieldsOf(mask).some((field) => columns.has(field))),
   };
 }
 
@@ -147,10 +155,12 @@ function formatQuestion({ request, open, explanation, suggestion }: ExplainedQue
   });
   const question = `${action} on ${wordOf(resource.type)} ${resource.id}${told.length > 0 ? ` (${told.join(', ')})` : ''}:`;
   if (decision.allow) {
-    const masks = Array.from(decision.obligations.masks, ([column, kind]) => `${column}:${kind}`);
+    const masks = decision.obligations.masks.map(
+      ({ path, kind }) => `${fieldWithin(policySchema, resource, path)}:${kind}`,
+    );
     const demands = [
       ...(masks.length > 0 ? [`masks ${masks.join(', ')}`] : []),
-      ...(decision.obligations.rowsMax === undefined ? [] : [`at most ${decision.obligations.rowsMax} rows`]),
+      ...limitsWith(decision.obligations.limits, limitWords(policySchema, [action])).map(limitText),
     ];
     const answer = [`allowed by ${decision.policies.join(', ')}`, ...demands].join('; ');
     return [formatWords(`${question} ${answer}`, '')];
@@ -163,9 +173,10 @@ function formatQuestion({ request, open, explanation, suggestion }: ExplainedQue
     const stop = policies
       .filter(({ id, why }) => decision.policies.includes(id) && why.expression !== '')
       .map(({ effect, id, why }) => `${effect} ${id} ${why.expression}`.trim());
+    const held = 'rules' in decision ? [`It ${approvalText(decision.rules)}.`] : [];
     return [
       head,
-      ...stop.map((line) => formatWords(line, '    ')),
+      ...[...held, ...stop].map((line) => formatWords(line, '    ')),
       '    No permit helps against it: change it, or what is asked.',
     ];
   }

@@ -1,5 +1,5 @@
-import { type CompiledPolicies, identityEntity } from '../policy/index.ts';
-import { resourcesOf } from './access-text.ts';
+import { approvalText, type CompiledPolicies, identityEntity } from '../policy/index.ts';
+import { resourcesOf, rulesOf } from './access-text.ts';
 import type { Granted } from './grants.ts';
 import { lacksSession, remedyOfSession, whyNoSession } from './session-text.ts';
 import { unnamedNote } from './unnamed-note.ts';
@@ -26,7 +26,10 @@ export function grantNotes(
     .filter((row) => actions.includes(row.action) && JSON.stringify(row.resource) === key);
   const notes = rows.flatMap(({ action, access }) => {
     const stop = access.forbids.map(({ policy }) => policy).join(', ');
+    const rules = rulesOf(access);
+    if (access.verdict === 'never' && stop === '') return [`it has no effect: ${action} ${approvalText(rules)}`];
     if (access.verdict === 'never') return [`it has no effect for ${action}: forbid ${stop} refuses it`];
+    if (rules.length > 0) return [`some of ${action} ${approvalText(rules)}`];
     return stop === '' ? [] : [`of ${action}, forbid ${stop} may refuse some`];
   });
   const known = actions.filter((action) => before.access({ principal, action, resource, timeMs }).verdict === 'always');

@@ -58,6 +58,15 @@ const give = (more: object, ...words: readonly string[]) => askCommand({ ...here
 const HOUR = { for: '1h' };
 
 describe('a grant', () => {
+  it('of what needs an approval needs it too, and says so', async () => {
+    await apply(['Policy', 'shop', { cedar: SHOP.replace('@id("reads")', '@id("reads")\n@approval("dba")') }]);
+    const { text, value } = await give(HOUR, WEB, 'select', 'shop/public.customers');
+    expect(value).toMatchObject({ policy: expect.stringContaining('@approval("dba")') });
+    expect(text.replaceAll(/\s+/g, ' ')).toContain(
+      'it has no effect: postgres:select needs an approval by rule "dba"; approvals are not available yet',
+    );
+  });
+
   it('is a policy of its own with its end and its reason, and the masks that stand on the table', async () => {
     const { text, code } = await give({ ...HOUR, reason: 'ticket 7' }, WEB, 'read', 'shop/public.customers');
     expect(code).toBe(exitCodes.ok);

@@ -60,7 +60,7 @@ describe('who-can', () => {
     const { value } = await ask(whoCan, 'select', 'shop/public.customers.ssn');
     const access = {
       verdict: 'always',
-      permits: [{ policy: 'customers-masked', masks: { ssn: 'redact' }, rowsMax: 1000 }],
+      permits: [{ policy: 'customers-masked', masks: { ssn: 'redact' }, limits: { rows: 1000 } }],
     };
     expect(value).toMatchObject([
       {

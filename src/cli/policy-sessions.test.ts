@@ -52,6 +52,25 @@ describe('who-can', () => {
     );
   });
 
+  it('says of an approval that it is needed, of the thing itself or of the session', async () => {
+    add('held', `@id("held") @approval("dba") ${readsCustomers('principal')}`);
+    const { text, value } = await askCommand(asked(), whoCan, 'select', 'shop/public.customers');
+    expect(text).toContain('Nobody can: what permits allow needs an approval');
+    expect(text.replaceAll(/\s+/g, ' ')).toContain(
+      'held by held: it needs an approval by rule "dba"; approvals are not available yet',
+    );
+    const [answer] = value as [{ identities: object[] }];
+    expect(answer.identities).toContainEqual(
+      expect.objectContaining({ identity: 'spiffe://example.org/shop/web', verdict: 'never' }),
+    );
+    add('held', '@id("held") @approval("dba") permit(principal, action == Action::"postgres:connect", resource);');
+    const apart = await askCommand(asked(), whoCan, 'select', 'shop/public.customers');
+    expect(apart.text.replaceAll(/\s+/g, ' ')).toContain(
+      'postgres:connect on database shop/shop needs an approval by rule "dba"',
+    );
+    expect(apart.text).toContain('To let one of them connect, change what wants an approval of it.');
+  });
+
   it('is answered with nobody where all who hold a permit can not connect', async () => {
     add('stop', '@id("stop") forbid(principal, action == Action::"postgres:connect", resource in Target::"shop");');
     const { text, code } = await askCommand(asked(), whoCan, 'select', 'shop/public.customers');

@@ -1,5 +1,5 @@
-import { type Access, partsOfId, type ResourceScope, type SessionAccess } from '../policy/index.ts';
-import { accessLines, accessValue, resourcesOf } from './access-text.ts';
+import { type Access, approvalText, partsOfId, type ResourceScope, type SessionAccess } from '../policy/index.ts';
+import { accessLines, accessValue, resourcesOf, rulesOf } from './access-text.ts';
 import { commandToPaste } from './command-to-paste.ts';
 import { formatWords } from './table.ts';
 
@@ -29,10 +29,12 @@ export function linesInSession({ access, session }: AccessInSession): readonly s
 }
 
 /** Why there can be no session. */
-export function whyNoSession({ action, resource, access: { permits, forbids } }: SessionAccess): string {
+export function whyNoSession({ action, resource, access }: SessionAccess): string {
+  const { permits, forbids } = access;
   const what = `${action} on ${resourcesOf(resource)}`;
   const stop = forbids.map(({ policy }) => policy).join(', ');
-  if (permits.length > 0) return `${what} is refused by ${stop}`;
+  if (permits.length > 0)
+    return stop === '' ? `${what} ${approvalText(rulesOf(access))}` : `${what} is refused by ${stop}`;
   return `no permit for ${what}${stop === '' ? '' : `, and ${stop} forbids it as well`}`;
 }
 
@@ -42,6 +44,7 @@ export function remedyOfSession(
   { whom, identity }: { readonly whom: string; readonly identity: string | undefined },
 ): readonly string[] {
   if (access.forbids.length > 0) return [`To let ${whom} connect, change what forbids it.`];
+  if (rulesOf(access).length > 0) return [`To let ${whom} connect, change what wants an approval of it.`];
   if (identity === undefined)
     return [formatWords(`To let ${whom} connect, permit ${action} on ${resourcesOf(resource)}.`, '')];
   const name = nameOf(resource);

@@ -1,6 +1,14 @@
 import { policySchema } from '../app/declared-rules.ts';
 import type { DecisionRequest } from '../model/index.ts';
-import { type CompiledPolicies, checkPolicies, entityLiteral, maskCovers, type PolicySource } from '../policy/index.ts';
+import {
+  type CompiledPolicies,
+  checkPolicies,
+  entityLiteral,
+  fieldText,
+  maskCovers,
+  type PolicySource,
+  type PotentialMask,
+} from '../policy/index.ts';
 import { permitWith, type Suggestion } from './suggest-permit.ts';
 import { formatWords } from './table.ts';
 
@@ -62,10 +70,15 @@ export function unmaskingLines({ columns, replaced, added }: Unmasking): readonl
   ];
 }
 
+/** The fields that a mask is on, as a policy on their resource alone would write them. */
+export function fieldsOf({ on, hasWildcard }: PotentialMask): readonly string[] {
+  return Array.from(on.values(), ({ own }) => fieldText({ path: own, hasWildcard }));
+}
+
 function columnsInTheWay({ requests, compiled, isAllowedWithout }: Masked): ReadonlySet<string> | undefined {
   const [first] = requests;
   if (first === undefined) return undefined;
-  const all = new Set(compiled.maskBearing(first.principal, first.timeMs).map(({ column }) => column.name));
+  const all = new Set(compiled.maskBearing(first.principal, first.timeMs).flatMap(fieldsOf));
   if (all.size > COLUMNS_MAX || !isAllowedWithout(all)) return undefined;
   for (const column of all) {
     const fewer = new Set(Array.from(all).filter((one) => one !== column));
@@ -83,7 +96,7 @@ function bearersOf(
   const bearing = new Set(
     compiled
       .maskBearing(principal, timeMs)
-      .filter((mask) => columns.has(mask.column.name) && maskCovers(mask, resource))
+      .filter((mask) => fieldsOf(mask).some((field) => columns.has(field)) && maskCovers(mask, resource))
       .map(({ policy }) => policy),
   );
   return policies.filter(({ id }) => bearing.has(id) && compiled.scopesOf(id)?.actions.includes(action));
@@ -109,7 +122,7 @@ function ownPermit(
 ): Suggestion {
   const { action, resource, timeMs } = request;
   const demands = compiled.demandsOn({ actions: [action], resource, timeMs });
-  const masks = demands.masks.filter(({ column }) => !columns.has(column.name));
+  const masks = demands.masks.filter((mask) => !columns.has(fieldText(mask)));
   const derived = masks.length === 0 ? undefined : demands.derived;
   return permitWith(compiled, request, { demands: { ...demands, masks, derived }, taken });
 }

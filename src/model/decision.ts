@@ -14,6 +14,8 @@ export interface EntityRef {
   readonly type: string;
   readonly id: string;
   readonly attributes: { readonly [name: string]: AttributeValue };
+  /** Values under keys that no schema lists, such as labels; all are of the one type that the schema says of them. */
+  readonly tags?: { readonly [key: string]: AttributeValue };
   readonly parents: readonly EntityRef[];
 }
 
@@ -31,15 +33,33 @@ export interface DecisionRequest {
 /** What a masked value shows, from the strictest (`null`) to the mildest; their exact meaning is `maskKinds` of policy. */
 export type MaskKind = 'null' | 'redact' | 'hash' | 'last4' | 'email';
 
+/** One field of a resource and what is shown in its place. */
+export interface FieldMask {
+  /**
+   * Names down to the field, all that the resource's type declares: `['public', 'customers', 'ssn']` of a table, `['body', 'items', '*', 'card']` of a
+   * route. Where fields nest, `*` is every name there, and of several masks that find one field the strictest applies.
+   */
+  readonly path: readonly string[];
+  readonly kind: MaskKind;
+}
+
+/** What a limit counts: items of an answer, bytes, the time of one operation (milliseconds), operations a minute, sessions at once. */
+export type LimitUnit = 'items' | 'bytesIn' | 'bytesOut' | 'duration' | 'rate' | 'sessions';
+
+/** The most of each; what is not there has no limit by policy. */
+export type Limits = { readonly [unit in LimitUnit]?: number };
+
 /** What the permits that determined the answer demand; all apply, the stricter wins. */
 export interface Obligations {
-  /** Column name (as the resource names it) to the kind of mask. */
-  readonly masks: ReadonlyMap<string, MaskKind>;
-  /** Most rows one operation may return; undefined = no limit by policy. */
-  readonly rowsMax: number | undefined;
+  /** Each field once. */
+  readonly masks: readonly FieldMask[];
+  readonly limits: Limits;
   /** What the ledger keeps of parameters: `digest` unless every determining permit says more. */
   readonly record: 'digest' | 'full';
 }
+
+/** Of an answer that demands nothing. */
+export const noObligations: Obligations = { masks: [], limits: {}, record: 'digest' };
 
 /**
  * An answer of policy, with the sorted ids of the policies that determined it. Anything but `allow: true` is a refusal.
@@ -51,4 +71,11 @@ export type Decision =
       readonly allow: false;
       readonly reason: 'no-permit' | 'forbidden' | 'policy-error';
       readonly policies: readonly string[];
+    }
+  /** Permitted, and a permit that applies wants somebody's approval: `rules` names by whose, sorted. */
+  | {
+      readonly allow: false;
+      readonly reason: 'approval-needed';
+      readonly policies: readonly string[];
+      readonly rules: readonly string[];
     };

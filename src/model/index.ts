@@ -5,7 +5,17 @@
  * sent or decided.
  */
 export type { Bundle, JwtAuthority, X509Authority } from './bundle.ts';
-export type { AttributeValue, Decision, DecisionRequest, EntityRef, Obligations } from './decision.ts';
+export {
+  type AttributeValue,
+  type Decision,
+  type DecisionRequest,
+  type EntityRef,
+  type FieldMask,
+  type Limits,
+  type LimitUnit,
+  noObligations,
+  type Obligations,
+} from './decision.ts';
 export type { Entry } from './entry.ts';
 export {
   type FindingSeverity,

@@ -66,7 +66,7 @@ describe('who can', () => {
     );
     const of = (name: string) => set.whoCan({ ...asked, column: { attribute: 'columns', name } }).identities;
     expect(of('ssn').map(({ access }) => access.verdict)).toEqual(['sometimes', 'never', 'never']);
-    expect(of('ssn')[0]?.access.permits[0]?.masks).toEqual([{ column: { name: 'ssn' }, kind: 'redact' }]);
+    expect(of('ssn')[0]?.access.permits[0]?.masks).toEqual([{ path: ['ssn'], hasWildcard: false, kind: 'redact' }]);
     expect(of('name').map(({ access }) => access.verdict)).toEqual(['never', 'sometimes', 'never']);
   });
 });
@@ -85,7 +85,14 @@ describe('what can', () => {
         resource: { op: 'in', id: 'shop/app/public' },
         access: {
           verdict: 'sometimes',
-          permits: [{ policy: 'reads', masks: [{ kind: 'redact' }], rowsMax: 10, record: 'digest' }],
+          permits: [
+            {
+              policy: 'reads',
+              masks: [{ kind: 'redact' }],
+              limits: [{ unit: 'items', word: 'rows', most: 10 }],
+              record: 'digest',
+            },
+          ],
           forbids: [{ policy: 'not-orders', within: ['resource == Shop::Table::"shop/app/public/orders"'] }],
         },
       },

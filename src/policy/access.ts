@@ -4,7 +4,8 @@ import { type CompiledPolicy, isBefore } from './compile-policy.ts';
 import type { PolicySchema } from './compose-schema.ts';
 import { RequestError, type RequestReader } from './conform.ts';
 import { isInfallible } from './conjuncts.ts';
-import { columnCovers } from './obligations.ts';
+import { isFieldOf } from './fields.ts';
+import type { PermitMask } from './obligations.ts';
 import { type PartialRequest, reduceCondition } from './partial.ts';
 import { printExpression, printScope } from './print.ts';
 import { entityOfScope, linesOf, type Part, reachOf } from './scopes.ts';
@@ -158,7 +159,8 @@ function accessOf(facts: AccessFacts, question: PartialQuestion): Access {
     const what = reachOf(policy.resource, resource, resourceFacts(facts, action));
     if (who === 'none' || what === 'none') continue;
     const isPartly = question.whole !== undefined && (question.whole === 'principal' ? who : what) === 'some';
-    if (isPermit(policy) && isPartly) continue;
+    // But for one that wants an approval: it refuses where it applies.
+    if (isPermit(policy) && isPartly && policy.obligations.approval === undefined) continue;
     const rest = restOf(policy, known);
     if (rest === undefined) continue;
     const within = [
@@ -174,8 +176,10 @@ function accessOf(facts: AccessFacts, question: PartialQuestion): Access {
 }
 
 function verdictOf(permits: readonly AccessPolicy[], forbids: readonly AccessPolicy[]): Access['verdict'] {
-  if (permits.length === 0 || forbids.some(isCertain)) return 'never';
-  return forbids.length === 0 && permits.some(isCertain) ? 'always' : 'sometimes';
+  const held = permits.filter(({ approval }) => approval !== undefined);
+  const refusing = [...forbids, ...held];
+  if (permits.length === held.length || refusing.some(isCertain)) return 'never';
+  return refusing.length === 0 && permits.some(isCertain) ? 'always' : 'sometimes';
 }
 
 function isCertain({ within, when }: AccessPolicy): boolean {
@@ -206,22 +210,29 @@ function obligationsOf(
   { obligations, summary }: CompiledPolicy,
   resource: Part,
   column: string | undefined,
-): Pick<AccessPolicy, 'masks' | 'rowsMax' | 'record' | 'expiresMs'> {
+): Pick<AccessPolicy, 'masks' | 'limits' | 'record' | 'approval' | 'expiresMs'> {
   const { expiresMs } = summary;
-  if (summary.effect === 'forbid') return { masks: [], rowsMax: undefined, record: undefined, expiresMs };
-  const { masks, rowsMax, record } = obligations;
-  const entity =
-    resource.entity === undefined
-      ? undefined
-      : { ...resource.entity, parents: [], attributes: textsOf(resource.entity) };
+  if (summary.effect === 'forbid') return { masks: [], limits: [], record: undefined, approval: undefined, expiresMs };
+  const { masks, limits, record, approval } = obligations;
   return {
     masks: masks
-      .filter((mask) => entity === undefined || columnCovers(mask.column, entity))
-      .filter((mask) => column === undefined || mask.column.name === column),
-    rowsMax,
+      .filter((mask) => isMaskOn(mask, resource.entity, column))
+      .map(({ path, hasWildcard, kind }) => ({ path, hasWildcard, kind })),
+    limits,
     record,
+    approval,
     expiresMs,
   };
+}
+
+/** Whether it can be on a field of the resource, the one of that name where there is one. */
+function isMaskOn({ on }: PermitMask, entity: KnownEntity | undefined, name: string | undefined): boolean {
+  const readings = entity === undefined ? Array.from(on.values()) : [on.get(entity.type)];
+  return readings.some((reading) => {
+    if (reading === undefined || (name !== undefined && !(reading.own.length === 1 && reading.own[0] === name)))
+      return false;
+    return entity === undefined || isFieldOf(reading, { attributes: textsOf(entity) });
+  });
 }
 
 function textsOf({ attributes }: KnownEntity): Readonly<Record<string, string>> {

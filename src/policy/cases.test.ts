@@ -27,8 +27,24 @@ const base = {
 
 describe('a test case', () => {
   it('passes when answer, policies and obligations are as expected', () => {
-    const [result] = run({ ...base, policies: ['read'], masks: { ssn: 'redact' }, rowsMax: 10, record: 'digest' });
+    const [result] = run({
+      ...base,
+      policies: ['read'],
+      masks: { ssn: 'redact' },
+      limits: { rows: 10 },
+      record: 'digest',
+    });
     expect(result).toEqual({ name: 'web reads users', passed: true, differences: [] });
+  });
+
+  it('writes of the path of a masked field as much as it likes', () => {
+    for (const masks of [{ 'users.ssn': 'redact' }, { 'public.users.ssn': 'redact' }, { '"ssn"': 'redact' }])
+      expect(run({ ...base, masks })[0]?.differences).toEqual([]);
+    expect(run({ ...base, masks: { 'public.users.name': 'redact' } })[0]?.differences).toEqual([
+      'masks: expected {"name":"redact"}, got {"ssn":"redact"}',
+    ]);
+    for (const field of ['orders.ssn', 'a.public.users.ssn', 'SSN', '*'])
+      expect(() => run({ ...base, masks: { [field]: 'redact' } })).toThrow(/masks: ".+" is no field of Shop::Table::/);
   });
 
   it('fails with a line for each difference, and why', () => {
@@ -38,7 +54,7 @@ describe('a test case', () => {
       reason: 'forbidden',
       policies: ['x', 'read'],
       masks: {},
-      rowsMax: null,
+      limits: {},
       record: 'full',
     });
     expect(result?.differences).toEqual([
@@ -46,7 +62,7 @@ describe('a test case', () => {
       'reason: expected "forbidden", got none',
       'policies: expected ["read","x"], got ["read"]',
       'masks: expected {}, got {"ssn":"redact"}',
-      'rowsMax: expected null, got 10',
+      'limits: expected "", got "rows=10"',
       'record: expected "full", got "digest"',
     ]);
     expect(result?.explanation?.policies.map(({ id, outcome }) => `${id} ${outcome}`)).toEqual([
@@ -96,7 +112,7 @@ describe('a test case', () => {
     [
       'an entity with an unknown key',
       [{ ...base, resource: { type: 'Target', id: 'shop', attrs: {} } }],
-      /type, id, attributes and parents/,
+      /type, id, attributes, tags and parents/,
     ],
     ['too many cases', Array(10_001).fill(base), /at most 10000/],
   ])('is refused: %s', (_, value, message) => {

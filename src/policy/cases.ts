@@ -1,11 +1,15 @@
 import { IdentityError, parseSpiffeId } from '@countersign/sdk/identity';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
-import type { AttributeValue, Decision, DecisionRequest, EntityRef } from '../model/index.ts';
+import type { AttributeValue, Decision, DecisionRequest, EntityRef, Limits } from '../model/index.ts';
+import { AnnotationError } from './annotation-error.ts';
 import type { PolicySchema } from './compose-schema.ts';
 import { PolicyError } from './errors.ts';
 import { EvaluationError } from './evaluation-error.ts';
+import { fieldWithin, isFieldOf, pathIn, readField, type WrittenField } from './fields.ts';
 import { identityEntity } from './identity-entity.ts';
+import { leastLimits, limitsOn, limitsWith, limitWords, parseLimits, writtenLimit } from './limits.ts';
+import { parseField } from './obligations.ts';
 import { resourceFromId } from './resource-from-id.ts';
 import { parseDatetime } from './time.ts';
 import type { CompiledPolicies, Explanation } from './types.ts';
@@ -19,7 +23,7 @@ export const policyCasesSchema = Type.Array(
       action: Type.String({ description: 'Such as postgres:select.' }),
       resource: Type.Record(Type.String(), Type.Unknown(), {
         description:
-          'One kind with an id, `table: shop/app/public/users`, or `type`, `id`, `attributes` and `parents` of any entity.',
+          'One kind with an id, `table: shop/app/public/users`, or `type`, `id`, `attributes`, `tags` and `parents` of any entity.',
       }),
       context: Type.Optional(
         Type.Record(Type.String(), Type.Unknown(), { description: 'What the operation shows of itself.' }),
@@ -29,16 +33,21 @@ export const policyCasesSchema = Type.Array(
       ),
       expect: Type.Enum(['allow', 'deny'], { description: 'The answer.' }),
       reason: Type.Optional(
-        Type.Enum(['no-permit', 'forbidden', 'policy-error'], { description: 'Why it is denied.' }),
+        Type.Enum(['no-permit', 'forbidden', 'policy-error', 'approval-needed'], { description: 'Why it is denied.' }),
+      ),
+      approvals: Type.Optional(
+        Type.Array(Type.String(), { description: 'Exactly the rules of which an approval is needed.' }),
       ),
       policies: Type.Optional(
         Type.Array(Type.String(), { description: 'Ids of exactly the policies that determine the answer.' }),
       ),
       masks: Type.Optional(
-        Type.Record(Type.String(), Type.String(), { description: 'Exactly the masks: column to kind.' }),
+        Type.Record(Type.String(), Type.String(), { description: 'Exactly the masks: field to kind.' }),
       ),
-      rowsMax: Type.Optional(
-        Type.Union([Type.Integer(), Type.Null()], { description: 'The row limit; null for none.' }),
+      limits: Type.Optional(
+        Type.Record(Type.String(), Type.Union([Type.Integer(), Type.String()]), {
+          description: 'Exactly the limits, `{ rows: 1000 }`; `{}` for none.',
+        }),
       ),
       record: Type.Optional(Type.Enum(['digest', 'full'], { description: 'What is recorded of parameters.' })),
     },
@@ -116,7 +125,7 @@ export function runPolicyTests(
   return cases.map((one) => {
     const request = requestOfCase(one, schema, nowMs);
     const explanation = compiled.explain(request);
-    const differences = compare(one, compiled.decide(request));
+    const differences = compare(one, { decision: compiled.decide(request), resource: request.resource, schema });
     // A request that fits no schema is denied for that alone; a case that expects a denial must not pass by a slip of its own.
     if (explanation.invalid !== undefined)
       differences.push(`request: it does not fit the schema: ${explanation.invalid}`);
@@ -125,25 +134,71 @@ export function runPolicyTests(
   });
 }
 
-function compare(one: PolicyCase, decision: Decision): string[] {
+function compare(
+  one: PolicyCase,
+  told: { readonly decision: Decision; readonly resource: EntityRef; readonly schema: PolicySchema },
+): string[] {
+  const { decision, resource, schema } = told;
   const differences: string[] = [];
   const differ = (what: string, expected: unknown, got: unknown) => {
     const [a, b] = [JSON.stringify(expected), JSON.stringify(got)];
     if (expected !== undefined && a !== b) differences.push(`${what}: expected ${a}, got ${b ?? 'none'}`);
   };
   const obligations = decision.allow ? decision.obligations : undefined;
-  const masks = obligations === undefined ? undefined : sortedEntries(obligations.masks);
+  const masks = obligations?.masks.map(({ path, kind }) => [fieldWithin(schema, resource, path), kind] as const);
   differ('answer', one.expect, decision.allow ? 'allow' : 'deny');
   differ('reason', one.reason, decision.allow ? undefined : decision.reason);
+  differ('approvals', one.approvals?.toSorted(), 'rules' in decision ? decision.rules : undefined);
   differ('policies', one.policies?.toSorted(), decision.policies);
-  differ('masks', one.masks === undefined ? undefined : sortedEntries(new Map(Object.entries(one.masks))), masks);
-  differ('rowsMax', one.rowsMax, obligations === undefined ? undefined : (obligations.rowsMax ?? null));
+  differ('masks', one.masks && sorted(expectedMasks(one, resource, schema)), masks && sorted(masks));
+  const words = limitWords(schema, [one.action]);
+  const limited = (limits: Limits) => limitsWith(limits, words).map(writtenLimit).join(', ');
+  differ('limits', one.limits && limited(expectedLimits(one, schema)), obligations && limited(obligations.limits));
   differ('record', one.record, obligations?.record);
   return differences;
 }
 
-function sortedEntries(masks: ReadonlyMap<string, string>): Record<string, string> {
-  return Object.fromEntries(Array.from(masks).sort(([a], [b]) => (a < b ? -1 : 1)));
+function sorted(masks: readonly (readonly [string, string])[]): Record<string, string> {
+  return Object.fromEntries(masks.toSorted(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** As the answer has them, however much of its path a case writes. @throws PolicyError ERR_POLICY_TEST */
+function expectedMasks(
+  { name, masks = {} }: PolicyCase,
+  resource: EntityRef,
+  schema: PolicySchema,
+): readonly (readonly [string, string])[] {
+  const fields = schema.entityTypes.get(resource.type)?.fields;
+  return Object.entries(masks).map(([text, kind]) => {
+    const written = attemptField(text);
+    const reading = written && fields && readField(written, fields);
+    if (reading === undefined || !isFieldOf(reading, resource))
+      throw new PolicyError(
+        'ERR_POLICY_TEST',
+        `case ${JSON.stringify(name)}: masks: ${JSON.stringify(text)} is no field of ${resource.type}::${JSON.stringify(resource.id)}`,
+      );
+    return [fieldWithin(schema, resource, pathIn(reading, resource)), kind] as const;
+  });
+}
+
+/** @throws PolicyError ERR_POLICY_TEST */
+function expectedLimits({ name, action, limits = {} }: PolicyCase, schema: PolicySchema): Limits {
+  const text = Object.entries(limits).map(([word, most]) => `${word}=${most}`);
+  try {
+    return leastLimits([text.length === 0 ? [] : limitsOn(parseLimits(text.join(',')), [action], schema)]);
+  } catch (cause) {
+    if (!(cause instanceof AnnotationError)) throw cause;
+    throw new PolicyError('ERR_POLICY_TEST', `case ${JSON.stringify(name)}: limits: ${cause.message}`, { cause });
+  }
+}
+
+function attemptField(text: string): WrittenField | undefined {
+  try {
+    return parseField(text);
+  } catch (error) {
+    if (error instanceof AnnotationError) return undefined;
+    throw error;
+  }
 }
 
 function principalOf(one: PolicyCase): EntityRef {
@@ -158,18 +213,19 @@ function principalOf(one: PolicyCase): EntityRef {
 }
 
 function resourceOf(one: PolicyCase, schema: PolicySchema): EntityRef {
-  const { attributes, ...rest } = one.resource;
+  const { attributes, tags, ...rest } = one.resource;
   if ('type' in rest) {
     if (Value.Check(entitySchema, one.resource)) return entityOf(one.resource);
     throw new PolicyError(
       'ERR_POLICY_TEST',
-      `case ${JSON.stringify(one.name)}: a resource has type, id, attributes and parents`,
+      `case ${JSON.stringify(one.name)}: a resource has type, id, attributes, tags and parents`,
     );
   }
   const [[kind, id] = [], ...others] = Object.entries(rest);
   if (kind === undefined || typeof id !== 'string' || others.length > 0)
     throw new PolicyError('ERR_POLICY_TEST', `case ${JSON.stringify(one.name)}: a resource is one kind with its id`);
-  return resourceFromId(schema, { kind, id, attributes: attributesOf(attributes) });
+  const named = resourceFromId(schema, { kind, id, attributes: attributesOf(attributes) });
+  return tags === undefined ? named : { ...named, tags: attributesOf(tags) };
 }
 
 function entityOf(given: EntityCase): EntityRef {
@@ -177,6 +233,7 @@ function entityOf(given: EntityCase): EntityRef {
     type: given.type,
     id: given.id,
     attributes: attributesOf(given.attributes),
+    ...(given.tags === undefined ? {} : { tags: attributesOf(given.tags) }),
     parents: (given.parents ?? []).map(entityOf),
   };
 }
@@ -190,6 +247,7 @@ interface EntityCase {
   readonly type: string;
   readonly id: string;
   readonly attributes?: Record<string, unknown>;
+  readonly tags?: Record<string, unknown>;
   readonly parents?: readonly EntityCase[];
 }
 
@@ -200,6 +258,7 @@ const entitySchema = Type.Cyclic(
         type: Type.String(),
         id: Type.String(),
         attributes: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+        tags: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
         parents: Type.Optional(Type.Array(Type.Ref('Entity'))),
       },
       { additionalProperties: false },

@@ -1,15 +1,20 @@
 import type { EntityRef } from '../model/index.ts';
 import { fields } from './cedar-json.ts';
 import type { CompiledPolicy } from './compile-policy.ts';
+import { isFieldOf } from './fields.ts';
 import { scopeReaches } from './mask-covers.ts';
-import { columnCovers } from './obligations.ts';
 
 /** Columns of a resource that policies speak of: those that they mask, and those that conditions look for in `context.columns`. In order. */
 export function columnsNamed(policies: readonly CompiledPolicy[], resource: EntityRef): readonly string[] {
   const found = new Set<string>();
   for (const { resource: scope, obligations, json } of policies) {
     if (!scopeReaches(scope, resource)) continue;
-    for (const { column } of obligations.masks) if (columnCovers(column, resource)) found.add(column.name);
+    for (const { on } of obligations.masks) {
+      const reading = on.get(resource.type);
+      // A column has one name; paths of more are no columns.
+      const [name, ...more] = reading !== undefined && isFieldOf(reading, resource) ? reading.own : [];
+      if (name !== undefined && more.length === 0) found.add(name);
+    }
     for (const { body } of json.conditions) visit(body, found);
   }
   return Array.from(found).sort();

@@ -134,6 +134,18 @@ const operators: Readonly<Record<string, (operand: unknown) => Evaluable>> = {
     const argument = compileExpression(argumentOf(operand));
     return test((env) => asSet(argument.evaluate(env)).length === 0);
   },
+  hasTag: (operand) => {
+    const tag = tagOf(operand);
+    return test((env) => tag(env) !== undefined);
+  },
+  getTag: (operand) => {
+    const tag = tagOf(operand);
+    return value((env) => {
+      const found = tag(env);
+      if (found === undefined) throw new EvaluationError('there is no such tag');
+      return found;
+    });
+  },
   'if-then-else': (operand) => {
     const branches = fields(operand);
     const condition = asBoolean(compileExpression(expressionOf(branches['if'])));
@@ -268,6 +280,18 @@ function access(operand: unknown): Evaluable {
       throw new EvaluationError(`the entity ${from.type}::${JSON.stringify(from.id)} is not in the request`);
     throw new EvaluationError(`there is no attribute ${JSON.stringify(attr)}`);
   });
+}
+
+/** A tag of an entity, undefined where it has none of that key, or is not in the request. */
+function tagOf(operand: unknown): (environment: Environment) => Value | undefined {
+  const [left, right] = pair(operand);
+  return (env) => {
+    const [from, key] = [left.evaluate(env), right.evaluate(env)];
+    const entity = known(env, asEntity(from));
+    if (typeof key !== 'string') throw typeError('string', key);
+    if (!(entity instanceof KnownEntity) || entity.tags === 'untold') return undefined;
+    return attributeOf(entity.tags, key);
+  };
 }
 
 /** What an attribute is read of: the context without its time, where that is not what is read. */

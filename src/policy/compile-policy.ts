@@ -1,7 +1,9 @@
+import { reachableActions, requireReadings } from './applicable.ts';
 import type { ActionScopeJson, PolicyJson, ScopeJson } from './cedar-json.ts';
 import { compileCondition } from './compile-expression.ts';
 import type { PolicySchema } from './compose-schema.ts';
-import type { PolicyObligations } from './obligations.ts';
+import { limitsOn } from './limits.ts';
+import type { PolicyObligations, WrittenObligations } from './obligations.ts';
 import { type PolicyTimes, timesOf } from './policy-times.ts';
 import type { PolicySummary, ResourceScope } from './types.ts';
 import type { Environment } from './values.ts';
@@ -21,21 +23,28 @@ export interface CompiledPolicy {
   readonly holds: (environment: Environment) => boolean;
 }
 
-/** Compiles one parsed policy. @throws UnsupportedError */
+/** Compiles one parsed policy. @throws UnsupportedError, AnnotationError */
 export function compilePolicy(
-  parsed: { readonly json: PolicyJson; readonly summary: PolicySummary; readonly obligations: PolicyObligations },
+  parsed: { readonly json: PolicyJson; readonly summary: PolicySummary; readonly obligations: WrittenObligations },
   schema: PolicySchema,
 ): CompiledPolicy {
   const { json } = parsed;
+  const actions = actionsOf(json.action, schema);
+  const resource = scopeOf(json.resource);
+  const masks = parsed.obligations.masks.map((mask) => {
+    return { ...mask, on: requireReadings(mask, { actions, resource }, schema) };
+  });
+  const limits = limitsOn(parsed.obligations.limits, reachableActions({ actions, resource }, schema), schema);
   const conditions = json.conditions.map(({ kind, body }) => {
     const condition = compileCondition(body);
     return kind === 'when' ? condition : (env: Environment) => !condition(env);
   });
   return {
     ...parsed,
+    obligations: { ...parsed.obligations, masks, limits },
     principal: scopeOf(json.principal),
-    actions: actionsOf(json.action, schema),
-    resource: scopeOf(json.resource),
+    actions,
+    resource,
     times: timesOf(json, parsed.obligations.expiresMs),
     holds: until(parsed.obligations.expiresMs, allOf(conditions)),
   };

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import { PolicyError } from './errors.ts';
-import type { CedarTypeJson, PolicySchemaFragment } from './schema.ts';
+import { fieldsProblem } from './fields.ts';
+import type { CedarTypeJson, LimitNames, PolicySchemaFragment, ResourceFields } from './schema.ts';
 
 /** The whole schema, in Cedar's JSON form, with what the evaluator asks of it. Made by {@link composeSchema}. */
 export interface PolicySchema {
   readonly json: SchemaJson;
-  /** SHA-256, hex, of the JSON. */
+  /** SHA-256, hex, of the JSON, of what masks can name and limits can count. */
   readonly digest: string;
   /** By full type name. */
   readonly entityTypes: ReadonlyMap<string, EntityTypeFacts>;
@@ -31,6 +32,10 @@ export interface EntityTypeFacts {
   readonly attributes: { readonly [name: string]: CedarTypeJson };
   /** Full names of every type that an ancestor may have. */
   readonly ancestorTypes: ReadonlySet<string>;
+  /** The type of each tag; undefined: it has none. */
+  readonly tags: CedarTypeJson | undefined;
+  /** What masks can name in one; undefined: nothing. */
+  readonly fields: ResourceFields | undefined;
 }
 
 /** What the schema says of an action or group. */
@@ -40,6 +45,8 @@ export interface ActionFacts {
   readonly resources: ReadonlySet<string>;
   /** But for `time`, which every one has. */
   readonly context: { readonly [name: string]: CedarTypeJson };
+  /** Units of `@limit` that are kept for it. */
+  readonly limits: LimitNames;
   /** Every group it is in, directly or not. */
   readonly groups: readonly string[];
   /** The action that has to be allowed before; undefined for that one itself, and where a protocol has none. */
@@ -50,8 +57,14 @@ export interface ActionFacts {
 export type SchemaJson = Readonly<Record<string, NamespaceJson>>;
 
 interface NamespaceJson {
-  readonly entityTypes: Readonly<Record<string, { memberOfTypes: string[]; shape: RecordJson }>>;
+  readonly entityTypes: Readonly<Record<string, EntityTypeJson>>;
   readonly actions: Readonly<Record<string, ActionJson>>;
+}
+
+interface EntityTypeJson {
+  readonly memberOfTypes: string[];
+  readonly shape: RecordJson;
+  readonly tags?: CedarTypeJson;
 }
 
 interface RecordJson {
@@ -88,13 +101,17 @@ export function composeSchema(fragments: readonly PolicySchemaFragment[]): Polic
       actions[name] = action;
     }
   }
-  const digest = createHash('sha256').update(JSON.stringify(json)).digest('hex');
+  const fields = fieldsByType(fragments);
+  const limits = limitsByAction(fragments);
+  const digest = createHash('sha256')
+    .update(JSON.stringify([json, Array.from(fields), Array.from(limits)]))
+    .digest('hex');
   const namedById = new Map(fragments.flatMap(typesNamedById));
   return {
     json,
     digest,
-    entityTypes: entityTypeFacts(json),
-    actions: actionFacts(actions, sessionActions(fragments)),
+    entityTypes: entityTypeFacts(json, fields),
+    actions: actionFacts(actions, { sessions: sessionActions(fragments), limits }),
     namedById,
   };
 }
@@ -129,10 +146,11 @@ function* actionEntries(
 }
 
 function entityType(
-  type: { readonly memberOf: readonly string[]; readonly attributes: { readonly [name: string]: CedarTypeJson } },
+  { memberOf, attributes, tags }: PolicySchemaFragment['entityTypes'][string],
   full: (name: string) => string,
-) {
-  return { memberOfTypes: type.memberOf.map(full), shape: { type: 'Record', attributes: type.attributes } as const };
+): EntityTypeJson {
+  const shape = { type: 'Record', attributes } as const;
+  return { memberOfTypes: memberOf.map(full), shape, ...(tags === undefined ? {} : { tags }) };
 }
 
 function fullTypeName(fragment: PolicySchemaFragment, name: string): string {
@@ -142,20 +160,45 @@ function fullTypeName(fragment: PolicySchemaFragment, name: string): string {
   throw broken(`fragment ${fragment.namespace} names the entity type ${name}, which neither it nor the base declares`);
 }
 
-function entityTypeFacts(json: SchemaJson): Map<string, EntityTypeFacts> {
-  const direct = new Map<string, { memberOf: readonly string[]; attributes: EntityTypeFacts['attributes'] }>();
-  for (const [namespace, definitions] of Object.entries(json))
-    for (const [name, type] of Object.entries(definitions.entityTypes))
-      direct.set(namespace === '' ? name : `${namespace}::${name}`, {
-        memberOf: type.memberOfTypes,
-        attributes: type.shape.attributes,
-      });
-  const parents = (name: string) => direct.get(name)?.memberOf ?? [];
+function entityTypeFacts(json: SchemaJson, fields: ReadonlyMap<string, ResourceFields>): Map<string, EntityTypeFacts> {
+  const types = new Map(
+    Object.entries(json).flatMap(([namespace, { entityTypes }]) =>
+      Object.entries(entityTypes).map(
+        ([name, type]) => [namespace === '' ? name : `${namespace}::${name}`, type] as const,
+      ),
+    ),
+  );
+  const parents = (name: string) => types.get(name)?.memberOfTypes ?? [];
   return new Map(
-    Array.from(direct, ([name, type]) => [
+    Array.from(types, ([name, { shape, tags }]) => [
       name,
-      { attributes: type.attributes, ancestorTypes: closure(name, parents) },
+      { attributes: shape.attributes, tags, ancestorTypes: closure(name, parents), fields: fields.get(name) },
     ]),
+  );
+}
+
+/** @throws PolicyError ERR_POLICY_SCHEMA */
+function fieldsByType(fragments: readonly PolicySchemaFragment[]): ReadonlyMap<string, ResourceFields> {
+  return new Map(
+    fragments.flatMap(({ namespace, entityTypes }) =>
+      Object.entries(entityTypes).flatMap(([name, type]): [string, ResourceFields][] => {
+        const { fields } = type;
+        if (fields === undefined) return [];
+        const problem = fieldsProblem(fields, type);
+        if (problem !== undefined) throw broken(`${namespace}::${name}: ${problem}`);
+        return [[`${namespace}::${name}`, fields]];
+      }),
+    ),
+  );
+}
+
+function limitsByAction(fragments: readonly PolicySchemaFragment[]): ReadonlyMap<string, LimitNames> {
+  return new Map(
+    fragments.flatMap(({ actions }) =>
+      Object.entries(actions).flatMap(([name, { limits }]): [string, LimitNames][] =>
+        limits === undefined ? [] : [[name, limits]],
+      ),
+    ),
   );
 }
 
@@ -173,7 +216,7 @@ function sessionActions(fragments: readonly PolicySchemaFragment[]): ReadonlyMap
 
 function actionFacts(
   actions: Readonly<Record<string, ActionJson>>,
-  sessions: ReadonlyMap<string, string>,
+  more: { readonly sessions: ReadonlyMap<string, string>; readonly limits: ReadonlyMap<string, LimitNames> },
 ): Map<string, ActionFacts> {
   const parents = (name: string) => actions[name]?.memberOf.map((group) => group.id) ?? [];
   return new Map(
@@ -184,7 +227,8 @@ function actionFacts(
         resources: new Set(action.appliesTo?.resourceTypes),
         context: withoutTime(action.appliesTo?.context.attributes ?? {}),
         groups: Array.from(closure(name, parents)),
-        session: sessions.get(name),
+        limits: more.limits.get(name) ?? {},
+        session: more.sessions.get(name),
       },
     ]),
   );

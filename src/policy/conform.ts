@@ -52,7 +52,7 @@ export function createRequestReader(schema: PolicySchema): RequestReader {
     }
     for (const one of ancestors)
       if (!type.ancestorTypes.has(one.type)) throw new RequestError(`${ref.type} can not be in ${one.type}`);
-    const made = new KnownEntity(ref, type.readAttributes(ref.attributes), ancestors);
+    const made = type.make(ref, ancestors);
     entities.set(ref, made);
     return made;
   }
@@ -85,8 +85,33 @@ export function createRequestReader(schema: PolicySchema): RequestReader {
 type ReadValue = (value: AttributeValue) => Value;
 type ReadRecord = (value: unknown) => RecordValue;
 
-function entityReader(name: string, facts: EntityTypeFacts) {
-  return { ancestorTypes: facts.ancestorTypes, readAttributes: recordReader(facts.attributes, name).read };
+function entityReader(name: string, { ancestorTypes, attributes, tags }: EntityTypeFacts) {
+  const readAttributes = recordReader(attributes, name).read;
+  const readTags = tags === undefined ? undefined : tagsReader(tags, name);
+  return {
+    ancestorTypes,
+    make(ref: EntityRef, ancestors: readonly KnownEntity[]): KnownEntity {
+      if (readTags === undefined && ref.tags !== undefined) throw new RequestError(`${name} has no tags in the schema`);
+      const own = readAttributes(ref.attributes);
+      if (readTags === undefined) return new KnownEntity(ref, own, ancestors);
+      return new KnownEntity(ref, own, ancestors, ref.tags === undefined ? 'untold' : readTags(ref.tags));
+    },
+  };
+}
+
+/** Any key may be there: each value is of the one type. */
+function tagsReader(type: CedarTypeJson, name: string): ReadRecord {
+  const path = `a tag of ${name}`;
+  const { read } = valueReader(type, path);
+  return (given) => {
+    if (typeof given !== 'object' || given === null || Array.isArray(given))
+      return misfit(`the tags of ${name}`, 'a record', given);
+    const entries = Object.entries(given);
+    if (entries.length > TAGS_MAX) throw new RequestError(`${name} has more than ${TAGS_MAX} tags`);
+    const made: Record<string, Value> = Object.create(null);
+    for (const [key, value] of entries) made[key] = read(value);
+    return made;
+  };
 }
 
 function actionReaders(facts: ReadonlyMap<string, ActionFacts>) {
@@ -108,8 +133,15 @@ function addAncestor(ancestors: KnownEntity[], one: KnownEntity): void {
     ancestors.push(one);
     return;
   }
-  if (before !== one && !(equal(before.attributes, one.attributes) && sameAncestors(before, one)))
+  if (
+    before !== one &&
+    !(equal(before.attributes, one.attributes) && sameTags(before, one) && sameAncestors(before, one))
+  )
     throw new RequestError(`the entity ${one.type}::${JSON.stringify(one.id)} is there twice, with differences`);
+}
+
+function sameTags({ tags: a }: KnownEntity, { tags: b }: KnownEntity): boolean {
+  return equal(a, b);
 }
 
 function sameAncestors(a: KnownEntity, b: KnownEntity): boolean {
@@ -253,5 +285,7 @@ const ANCESTORS_MAX = 80;
 const ANCESTRY_DEPTH_MAX = 80;
 /** A PostgreSQL table has at most 1,600 columns. */
 const SET_ELEMENTS_MAX = 4096;
+/** Labels are for people to look through. */
+const TAGS_MAX = 1024;
 /** Never written: only plain records use it, and those keep what was given. */
 const NO_VALUES: Record<string, Value> = {};

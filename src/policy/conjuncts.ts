@@ -95,4 +95,5 @@ const INFALLIBLE = new Set([
   'contains',
   'containsAll',
   'containsAny',
+  'hasTag',
 ]);

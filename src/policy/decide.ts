@@ -87,6 +87,8 @@ function judge(candidates: readonly CompiledPolicy[], environment: Environment, 
   if (forbids.length > 0) return { allow: false, reason: 'forbidden', policies: idsOf(forbids) };
   if (failedForbids.length > 0) return { allow: false, reason: 'policy-error', policies: idsOf(failedForbids) };
   if (permits.length > 0) {
+    const held = permits.filter(({ obligations }) => obligations.approval !== undefined);
+    if (held.length > 0) return approvalNeeded(held);
     const obligations = joinObligations(
       permits.map((policy) => policy.obligations),
       resource,
@@ -95,6 +97,12 @@ function judge(candidates: readonly CompiledPolicy[], environment: Environment, 
   }
   if (failedPermits.length > 0) return { allow: false, reason: 'policy-error', policies: idsOf(failedPermits) };
   return NO_PERMIT;
+}
+
+/** Whatever else permits it: the stricter wins. */
+function approvalNeeded(permits: readonly CompiledPolicy[]): Decision {
+  const rules = new Set(permits.flatMap(({ obligations }) => obligations.approval ?? []));
+  return { allow: false, reason: 'approval-needed', policies: idsOf(permits), rules: Array.from(rules).sort() };
 }
 
 function byId(a: CompiledPolicy, b: CompiledPolicy): number {
@@ -110,7 +118,7 @@ function potentialMasks(policy: CompiledPolicy): PotentialMask[] {
   const { summary, obligations, resource } = policy;
   const { masks, derived } = obligations;
   const more = derived === undefined ? {} : { derived };
-  return masks.map(({ column, kind }) => ({ policy: summary.id, kind, ...more, column, scope: resource }));
+  return masks.map((mask) => ({ policy: summary.id, ...mask, ...more, scope: resource }));
 }
 
 const NO_PERMIT: Decision = Object.freeze({ allow: false, reason: 'no-permit', policies: Object.freeze([]) });

@@ -9,7 +9,7 @@ import { parseObligations } from './obligations.ts';
 import { scopeFits } from './policy-index.ts';
 import { splitPolicies } from './split.ts';
 import { cedarDecides } from './testing/cedar-oracle.ts';
-import { batch, database, select, shopSchema, stranger, table, target, web } from './testing/shop.ts';
+import { batch, database, select, shopSchema, stranger, table, tagged, target, web } from './testing/shop.ts';
 import type { Access, CompiledPolicies, ResourceScope } from './types.ts';
 import { KnownEntity } from './values.ts';
 
@@ -114,13 +114,23 @@ describe('the corners of the language', () => {
     '1 && false',
     '(if 1 then true else true)',
     '!1',
+    'resource.hasTag("team")',
+    'resource.getTag("team") == "red"',
+    'resource.hasTag("constructor") || resource.hasTag("__proto__")',
+    'resource.getTag("") == ""',
+    'Identity::"nobody".hasTag("team")',
+    'Identity::"nobody".getTag("team") == "red"',
+    'Shop::Table::"shop/app/public/users".getTag("team") == "red"',
+    'Shop::Database::"shop/app".getTag("owners").contains("anna")',
+    'Action::"shop:select".hasTag("team")',
+    'principal.hasTag("team")',
     '1 == true',
     '1 != "1"',
   ])('%s', (body) => {
     for (const effect of ['permit', 'forbid'])
       compare(
         unvalidated(`permit(principal, action, resource); ${effect}(principal, action, resource) when { ${body} };`),
-        select(),
+        select({ resource: tagged(table('users'), { team: 'red', '': '' }) }),
       );
   });
 });
@@ -198,7 +208,7 @@ function compare(set: CompiledPolicies, one: DecisionRequest): void {
   // Explaining takes another way through the policies and has to come out at the same place.
   const explained = set.explain(one);
   expect(explained.decision).toEqual(decision);
-  const outcome = allow || decision.reason === 'forbidden' ? 'matched' : 'error';
+  const outcome = allow || decision.reason !== 'policy-error' ? 'matched' : 'error';
   for (const id of policies) expect(explained.policies.find((policy) => policy.id === id)?.outcome, id).toBe(outcome);
 }
 
@@ -217,7 +227,10 @@ function unvalidated(text: string): CompiledPolicies {
       expiresMs: undefined,
       text: policy.text,
     };
-    return compilePolicy({ json, summary, obligations: parseObligations({}, json.effect) }, shopSchema);
+    return compilePolicy(
+      { json, summary, obligations: parseObligations(json.annotations ?? {}, json.effect) },
+      shopSchema,
+    );
   });
   return createPolicySet({ policies, schema: shopSchema, digest: '', isValidated: false });
 }
@@ -248,12 +261,13 @@ function asPolicies({ permits, forbids }: Access, { action }: DecisionRequest): 
   const texts = [
     ...permits.map((one) => ({ ...one, effect: 'permit' })),
     ...forbids.map((one) => ({ ...one, effect: 'forbid' })),
-  ].map(({ policy, effect, within, when }) => {
+  ].map(({ policy, effect, within, when, approval }) => {
     const conditions = [
       ...within.map((text) => `when { ${text} }`),
       ...when.map((text) => text.replace(/^(when|unless) (.*)$/s, '$1 { $2 }')),
     ];
-    return `@id("${policy}") ${effect}(principal, action == Action::"${action}", resource) ${conditions.join(' ')};`;
+    const held = approval === undefined ? '' : `@approval("${approval}") `;
+    return `@id("${policy}") ${held}${effect}(principal, action == Action::"${action}", resource) ${conditions.join(' ')};`;
   });
   return unvalidated(texts.join('\n'));
 }
@@ -289,6 +303,8 @@ function columnCondition(): fc.Arbitrary<string> {
     'context.columns != ["id", "ssn"]',
     'context.columns.isEmpty()',
     'context.hasWhere || principal.trustDomain == "example.org"',
+    'resource.hasTag("team") && resource.getTag("team") == "red"',
+    'context.hasWhere && !resource.hasTag("env")',
     'context.count * context.count * 4 > 0 && resource.name == "users"',
     'resource.name == "users" || context.count + 9007199254740991 > 0',
     'context.time < datetime("2026-11-22T11:30:00Z")',
@@ -301,8 +317,9 @@ function policyOf(condition: fc.Arbitrary<string>): fc.Arbitrary<string> {
   return fc
     .record({
       effect: fc.oneof(
-        { weight: 3, arbitrary: fc.constant('permit') },
-        { weight: 1, arbitrary: fc.constant('forbid') },
+        { weight: 6, arbitrary: fc.constant('permit') },
+        { weight: 1, arbitrary: fc.constant('@approval("dba") permit') },
+        { weight: 2, arbitrary: fc.constant('forbid') },
       ),
       principal: pick(
         'principal',
@@ -426,7 +443,9 @@ function request(): fc.Arbitrary<DecisionRequest> {
   const selected = fc.record({
     principal,
     action: fc.constant('shop:select'),
-    resource: pick('users', 'orders').chain((name) => pick('public', 'audit').map((schema) => table(name, schema))),
+    resource: fc
+      .tuple(pick('users', 'orders'), pick('public', 'audit'), tags())
+      .map(([name, schema, own]) => tagged(table(name, schema), own)),
     context,
     timeMs,
   });
@@ -452,6 +471,16 @@ function request(): fc.Arbitrary<DecisionRequest> {
 }
 
 /** Conditions in which every operator has operands of its type. */
+/** None are given, or some; those of the database above are the same in all. */
+function tags(): fc.Arbitrary<EntityRef['tags']> {
+  const key = pick('team', 'env', '', 'constructor', '__proto__');
+  return fc
+    .option(fc.uniqueArray(fc.tuple(key, pick('red', 'a', '')), { selector: ([name]) => name }), {
+      nil: undefined,
+    })
+    .map((pairs) => pairs && Object.fromEntries(pairs));
+}
+
 function typedCondition(): fc.Arbitrary<string> {
   const { bool } = fc.letrec<{
     bool: string;
@@ -479,7 +508,12 @@ function typedCondition(): fc.Arbitrary<string> {
         '(principal.trustDomain == "example.org")',
         '(context.count == 3)',
         '(principal.path == "/ns/shop/sa/web")',
+        'resource.hasTag("team")',
+        '(resource.hasTag("team") && resource.getTag("team") == "red")',
+        '(resource.hasTag("constructor") || (resource.hasTag("__proto__") && resource.getTag("__proto__") like "*a*"))',
+        '(Shop::Database::"shop/app".hasTag("owners") && Shop::Database::"shop/app".getTag("owners").contains("anna"))',
       ),
+      tie('text').map((a) => `resource.hasTag(${a})`),
       fc.tuple(tie('bool'), pick('&&', '||', '==', '!='), tie('bool')).map(([a, op, b]) => `(${a} ${op} ${b})`),
       tie('bool').map((a) => `!(${a})`),
       fc.tuple(tie('bool'), tie('bool'), tie('bool')).map(([a, b, c]) => `(if ${a} then ${b} else ${c})`),
@@ -576,6 +610,7 @@ function wildCondition(): fc.Arbitrary<string> {
         '9007199254740991',
         '""',
         '"a"',
+        '"team"',
         'principal',
         'action',
         'resource',
@@ -617,6 +652,8 @@ function wildCondition(): fc.Arbitrary<string> {
             'greaterThan',
             'offset',
             'durationSince',
+            'hasTag',
+            'getTag',
           ),
           tie('any'),
         )

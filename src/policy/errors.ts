@@ -25,9 +25,9 @@ export const errorTable = {
   ERR_POLICY_ANNOTATION: {
     status: 422,
     exit: 'no',
-    meaning: 'An annotation is unknown, malformed, or stands where it means nothing.',
+    meaning: 'An annotation is unknown, malformed, or can not apply where it stands.',
     remedy:
-      'Use @id, @description, @reason, and on permits @mask, @derived, @limit, @record and @expires, in the forms of the policy reference.',
+      'Use @id, @description, @reason, and on permits @mask, @derived, @limit, @record, @approval and @expires, in the forms of the policy reference.',
   },
   ERR_POLICY_NAME: {
     status: 422,
@@ -42,6 +42,13 @@ export const errorTable = {
     exit: 'no',
     meaning: "A warning: the time of a permit's @expires has come, so it allows nothing any more.",
     remedy: 'Remove the permit, or give it a later time.',
+  },
+  ERR_POLICY_APPROVAL: {
+    status: 422,
+    exit: 'no',
+    meaning:
+      'A warning: a permit needs an approval, and approvals are not available yet, so what it is about is refused.',
+    remedy: 'Take @approval away, or leave the permit out until approvals are available.',
   },
   ERR_POLICY_DUPLICATE_ID: {
     status: 422,

@@ -115,7 +115,7 @@ function valuesIn(expression: ExprJson, environment: Environment): Why['values']
     if (Array.isArray(node)) node.forEach(visit);
     else if (typeof node === 'object' && node !== null) {
       const expression = fields(node);
-      if ('.' in expression || 'Var' in expression) {
+      if ('.' in expression || 'getTag' in expression || 'Var' in expression) {
         const result = evaluate(expression, environment);
         found.push({
           path: printExpression(expression),

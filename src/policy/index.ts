@@ -6,6 +6,7 @@
  * the request. It must not know where policies are kept, who asks, or what a protocol looks like: protocols bring schema fragments.
  * It does no I/O and reads no clock.
  */
+export { approvalText } from './approval.ts';
 export {
   type PolicyCase,
   type PolicyCaseResult,
@@ -18,7 +19,9 @@ export {
 export { composeSchema, type PolicySchema } from './compose-schema.ts';
 export { errorTable, PolicyError, type PolicyErrorCode } from './errors.ts';
 export { expiredPolicies } from './expired.ts';
+export { fieldText, fieldWithin, mayBeOneField, type WrittenField } from './fields.ts';
 export { identityEntity } from './identity-entity.ts';
+export { limitsWith, limitText, limitWords, type PermitLimit, writtenLimit } from './limits.ts';
 export {
   checkPolicies,
   createPolicyLoader,
@@ -39,7 +42,7 @@ export {
 } from './masks.ts';
 export { didYouMean } from './nearest-name.ts';
 export { idOfParts, partsOfId, resourceFromId } from './resource-from-id.ts';
-export type { CedarTypeJson, PolicySchemaFragment } from './schema.ts';
+export type { CedarTypeJson, PolicySchemaFragment, ResourceFields } from './schema.ts';
 export { cutPolicies } from './split.ts';
 export type {
   Access,
@@ -48,7 +51,6 @@ export type {
   Demands,
   Explanation,
   Hindrance,
-  MaskedColumn,
   PartOfAccess,
   PolicyExplanation,
   PolicyName,
@@ -62,6 +64,7 @@ export type {
   SessionAccess,
   WhatCan,
   WhoCan,
+  WrittenMask,
 } from './types.ts';
 export { type KnownNames, unmatchedNames } from './unmatched-names.ts';
 export { entityLiteral, writePermit } from './write-permit.ts';

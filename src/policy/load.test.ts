@@ -62,9 +62,9 @@ describe('a policy that is wrong is refused with its place and a hint', () => {
     ],
     [
       'an unknown annotation',
-      '@approval("sre")\npermit(principal, action, resource);',
+      '@approve("sre")\npermit(principal, action, resource);',
       'ERR_POLICY_ANNOTATION',
-      /^p:1:1: .*@approval is unknown; there are @id/,
+      /^p:1:1: .*@approve is unknown; there are @id/,
     ],
     [
       'an obligation on a forbid',
@@ -309,7 +309,7 @@ describe('errors', () => {
   });
 });
 
-const NONE = { masks: new Map(), rowsMax: undefined, record: 'digest' };
+const NONE = { masks: [], limits: {}, record: 'digest' };
 
 function failureOf(run: () => unknown): PolicyError {
   try {

@@ -1,13 +1,16 @@
 import { createHash } from 'node:crypto';
+import { AnnotationError } from './annotation-error.ts';
+import { approvalWarning } from './approval.ts';
 import { type CedarFinding, parsePolicy, validatePolicies } from './cedar.ts';
 import { type PolicyJson, UnsupportedError } from './cedar-json.ts';
 import { type CompiledPolicy, compilePolicy } from './compile-policy.ts';
 import type { PolicySchema } from './compose-schema.ts';
 import { createPolicySet } from './decide.ts';
 import { PolicyError } from './errors.ts';
-import { AnnotationError, type PolicyObligations, parseObligations } from './obligations.ts';
+import { placeOfAnnotation } from './find-in-text.ts';
+import { parseObligations, type WrittenObligations } from './obligations.ts';
 import { type PolicyText, splitPolicies } from './split.ts';
-import type { CompiledPolicies, PolicyProblem, PolicySource } from './types.ts';
+import type { CompiledPolicies, PolicyProblem, PolicySource, PolicySummary } from './types.ts';
 
 /** What `policy check` says of policy texts. `compiled` is there when no problem is an error. */
 export interface PolicyReport {
@@ -84,7 +87,7 @@ interface KnownText {
 interface ParsedPolicy {
   readonly text: PolicyText;
   readonly json: PolicyJson;
-  readonly obligations: PolicyObligations;
+  readonly obligations: WrittenObligations;
 }
 
 interface ReadSources {
@@ -190,12 +193,22 @@ function compileAll(
     const summary = { id, effect: json.effect, position, description, reason, expiresMs, text: text.text };
     try {
       compiled.push(compilePolicy({ json, obligations, summary }, schema));
+      if (obligations.approval !== undefined) problems.push(approvalWarning(summary, obligations.approval));
     } catch (error) {
-      if (!(error instanceof UnsupportedError)) throw error;
-      problems.push(problemAt(position, 'ERR_POLICY_UNSUPPORTED', `policies can not use ${error.message}`, id));
+      if (error instanceof AnnotationError) problems.push(misapplied(summary, error));
+      else if (error instanceof UnsupportedError)
+        problems.push(problemAt(position, 'ERR_POLICY_UNSUPPORTED', `policies can not use ${error.message}`, id));
+      else throw error;
     }
   }
   return compiled;
+}
+
+/** An annotation that says something, and not on this policy. */
+function misapplied(summary: PolicySummary, { annotation = '', message, help }: AnnotationError): PolicyProblem {
+  const place = placeOfAnnotation(summary, annotation);
+  const told = `@${annotation} of ${JSON.stringify(summary.id)} can't apply: ${message}`;
+  return { ...problemAt(place, 'ERR_POLICY_ANNOTATION', told, summary.id), help };
 }
 
 function problemAt(

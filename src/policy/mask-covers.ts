@@ -1,13 +1,14 @@
 import type { EntityRef } from '../model/index.ts';
-import { columnCovers } from './obligations.ts';
+import { isFieldOf } from './fields.ts';
 import type { PotentialMask, ResourceScope } from './types.ts';
 
 /**
- * Whether a mask of `maskBearing` could reach `resource`: its policy's scope fits it, and the column may be one of its own. True where
- * that is not certain. The column to hide is `mask.column.name`.
+ * Whether a mask of `maskBearing` could reach `resource`: its policy's scope fits it, and the field may be one of its own. True where
+ * that is not certain. The field to hide is the one that `on` has for the resource's type.
  */
 export function maskCovers(mask: PotentialMask, resource: EntityRef): boolean {
-  return scopeReaches(mask.scope, resource) && columnCovers(mask.column, resource);
+  const reading = mask.on.get(resource.type);
+  return reading !== undefined && isFieldOf(reading, resource) && scopeReaches(mask.scope, resource);
 }
 
 /** Whether a scope takes in a resource, as its parents tell. */

@@ -1,8 +1,8 @@
 import { createHmac } from 'node:crypto';
-import type { Obligations } from '../model/index.ts';
+import type { FieldMask } from '../model/index.ts';
 
 /** A kind of mask. */
-export type MaskKind = Obligations['masks'] extends ReadonlyMap<string, infer Kind> ? Kind : never;
+export type MaskKind = FieldMask['kind'];
 
 /**
  * What each kind leaves of a value in text form. SQL NULL stays NULL under every kind. `strictness` orders them: of two masks on one

@@ -1,28 +1,41 @@
-import type { EntityRef, Obligations } from '../model/index.ts';
+import type { EntityRef, FieldMask, Obligations } from '../model/index.ts';
+import { AnnotationError } from './annotation-error.ts';
 import { EvaluationError } from './evaluation-error.ts';
+import { ANY, type FieldReading, isFieldOf, leadIn, type WrittenField } from './fields.ts';
+import { leastLimits, type PermitLimit, parseLimits, type WrittenLimit } from './limits.ts';
 import { isMaskKind, type MaskKind, maskKinds, stricterMask } from './masks.ts';
 import { parseDatetime } from './time.ts';
-import type { MaskedColumn } from './types.ts';
 
-/** What one permit demands. */
-export interface PolicyObligations {
-  readonly masks: readonly { readonly column: MaskedColumn; readonly kind: MaskKind }[];
-  /** What a masked column is inside of an expression; undefined: it may not stand in one. */
+/** What the annotations of one policy say, wherever it is. */
+export interface WrittenObligations {
+  readonly masks: readonly (WrittenField & { readonly kind: MaskKind })[];
+  /** What a masked field is inside of an expression; undefined: it may not stand in one. */
   readonly derived: 'null' | undefined;
-  readonly rowsMax: number | undefined;
+  readonly limits: readonly WrittenLimit[];
   readonly record: 'digest' | 'full';
+  /** The rule by which somebody has to approve of each operation. */
+  readonly approval: string | undefined;
   /** From then on the permit does not apply, epoch milliseconds. */
   readonly expiresMs: number | undefined;
 }
 
-/** An annotation that means nothing; the loader adds policy and place. */
-export class AnnotationError extends Error {}
+/** What one permit demands. */
+export interface PolicyObligations extends Omit<WrittenObligations, 'masks' | 'limits'> {
+  readonly masks: readonly PermitMask[];
+  readonly limits: readonly PermitLimit[];
+}
 
-/** Reads `@mask`, `@derived`, `@limit`, `@record` and `@expires`; refuses every annotation that is none of ours. @throws AnnotationError */
+/** A mask of a permit: as it is written, and by type of resource what that means. */
+export interface PermitMask extends WrittenField {
+  readonly kind: MaskKind;
+  readonly on: ReadonlyMap<string, FieldReading>;
+}
+
+/** Reads `@mask`, `@derived`, `@limit`, `@record`, `@approval` and `@expires`; refuses every annotation that is none of ours. @throws AnnotationError */
 export function parseObligations(
   annotations: Readonly<Record<string, string | null>>,
   effect: 'permit' | 'forbid',
-): PolicyObligations {
+): WrittenObligations {
   for (const [name, text] of Object.entries(annotations)) {
     if (!DESCRIBING.has(name) && !OBLIGING.has(name))
       throw new AnnotationError(
@@ -38,7 +51,7 @@ export function parseObligations(
     if (text.length > ANNOTATION_LENGTH_MAX)
       throw new AnnotationError(`@${name} has at most ${ANNOTATION_LENGTH_MAX} characters`);
   }
-  const { mask, derived, limit, record, expires } = annotations;
+  const { mask, derived, limit, record, approval, expires } = annotations;
   if (derived !== undefined && mask === undefined)
     throw new AnnotationError(
       '@derived says what masked columns are inside of expressions: it needs a @mask beside it',
@@ -46,40 +59,37 @@ export function parseObligations(
   return {
     masks: typeof mask === 'string' ? parseMasks(mask) : [],
     derived: typeof derived === 'string' ? parseDerived(derived) : undefined,
-    rowsMax: typeof limit === 'string' ? parseLimit(limit) : undefined,
+    limits: typeof limit === 'string' ? parseLimits(limit) : [],
     record: typeof record === 'string' ? parseRecord(record) : 'digest',
+    approval: typeof approval === 'string' ? parseApproval(approval) : undefined,
     expiresMs: typeof expires === 'string' ? parseExpires(expires) : undefined,
   };
 }
 
 /** Everything that several permits demand of an operation on `resource`: the stricter wins. */
 export function joinObligations(permits: readonly PolicyObligations[], resource: EntityRef): Obligations {
-  const masks = new Map<string, MaskKind>();
-  let rowsMax: number | undefined;
+  const masks = new Map<string, FieldMask>();
+  let lead: readonly string[] | undefined;
   for (const permit of permits) {
-    for (const { column, kind } of permit.masks) {
-      if (!columnCovers(column, resource)) continue;
-      const before = masks.get(column.name);
-      masks.set(column.name, before === undefined ? kind : stricterMask(before, kind));
+    for (const { on, kind } of permit.masks) {
+      const reading = on.get(resource.type);
+      if (reading === undefined || !isFieldOf(reading, resource)) continue;
+      const before = masks.get(reading.key);
+      if (before !== undefined) {
+        masks.set(reading.key, { path: before.path, kind: stricterMask(before.kind, kind) });
+        continue;
+      }
+      lead ??= leadIn(reading, resource);
+      masks.set(reading.key, { path: [...lead, ...reading.own], kind });
     }
-    if (permit.rowsMax !== undefined) rowsMax = Math.min(permit.rowsMax, rowsMax ?? permit.rowsMax);
   }
   const isFull = permits.length > 0 && permits.every((permit) => permit.record === 'full');
-  return { masks, rowsMax, record: isFull ? 'full' : 'digest' };
+  const limits = leastLimits(permits.map((permit) => permit.limits));
+  return { masks: Array.from(masks.values()), limits, record: isFull ? 'full' : 'digest' };
 }
 
-/**
- * Whether a qualified column can be one of `resource`: its table part is held against the attribute `name`, its schema part against
- * `schema`. A resource without such an attribute is no table, so nothing can be ruled out.
- */
-export function columnCovers(column: MaskedColumn, resource: EntityRef): boolean {
-  const { name, schema } = resource.attributes;
-  if (column.table !== undefined && typeof name === 'string' && name !== column.table) return false;
-  return !(column.schema !== undefined && typeof schema === 'string' && schema !== column.schema);
-}
-
-function parseMasks(text: string): PolicyObligations['masks'] {
-  const masks: { column: MaskedColumn; kind: MaskKind }[] = [];
+function parseMasks(text: string): WrittenObligations['masks'] {
+  const masks: WrittenObligations['masks'][number][] = [];
   const entries = new RegExp(MASK, 'y');
   while (entries.lastIndex < text.length || masks.length === 0) {
     const at = entries.lastIndex;
@@ -90,14 +100,21 @@ function parseMasks(text: string): PolicyObligations['masks'] {
       throw new AnnotationError(
         `@mask knows the kinds ${Object.keys(maskKinds).join(', ')}, not ${JSON.stringify(kind)}`,
       );
-    const names = path.match(new RegExp(COLUMN_NAME, 'g'))?.map(unquote) ?? [];
-    const [name = '', table, schema] = names.toReversed();
-    masks.push({
-      kind,
-      column: { name, ...(table === undefined ? {} : { table }), ...(schema === undefined ? {} : { schema }) },
-    });
+    masks.push({ kind, ...fieldOf(path) });
   }
   return masks;
+}
+
+/** A field as `@mask` names it. @throws AnnotationError */
+export function parseField(text: string): WrittenField {
+  if (!ONE_FIELD.test(text)) throw malformedMask(0);
+  return fieldOf(text);
+}
+
+function fieldOf(text: string): WrittenField {
+  const names: readonly string[] = text.match(new RegExp(FIELD_NAME, 'g')) ?? [];
+  if (names.length > NAMES_MAX) throw new AnnotationError(`@mask names a field by at most ${NAMES_MAX} names`);
+  return { path: names.map(unquote), hasWildcard: names.includes(ANY) };
 }
 
 function unquote(name: string): string {
@@ -106,7 +123,7 @@ function unquote(name: string): string {
 
 function malformedMask(at: number): AnnotationError {
   return new AnnotationError(
-    `@mask is a list of column:kind, as in "ssn:redact, public.users.email:email" (capitals and blanks in double quotes); what starts at character ${at + 1} is none`,
+    `@mask is a list of field:kind, as in "ssn:redact, public.users.email:email" (capitals and blanks in double quotes); what starts at character ${at + 1} is none`,
   );
 }
 
@@ -115,17 +132,16 @@ function parseDerived(text: string): 'null' {
   throw new AnnotationError(`@derived is "null", not ${JSON.stringify(text)}`);
 }
 
-function parseLimit(text: string): number {
-  const rows = LIMIT.exec(text)?.[1];
-  const count = Number(rows);
-  if (rows === undefined || count > ROWS_MAX)
-    throw new AnnotationError(`@limit is "rows=N" with N from 1 to ${ROWS_MAX}, not ${JSON.stringify(text)}`);
-  return count;
-}
-
 function parseRecord(text: string): 'digest' | 'full' {
   if (text === 'digest' || text === 'full') return text;
   throw new AnnotationError(`@record is "digest" or "full", not ${JSON.stringify(text)}`);
+}
+
+function parseApproval(text: string): string {
+  if (RULE.test(text)) return text;
+  throw new AnnotationError(
+    `@approval names one rule, as in "dba-on-call" (letters, digits, - _ and .), not ${JSON.stringify(text)}`,
+  );
 }
 
 /** Whole seconds, as policies see the time. */
@@ -140,14 +156,16 @@ function parseExpires(text: string): number {
 }
 
 const DESCRIBING = new Set(['id', 'description', 'reason']);
-const OBLIGING = new Set(['mask', 'derived', 'limit', 'record', 'expires']);
+const OBLIGING = new Set(['mask', 'derived', 'limit', 'record', 'approval', 'expires']);
 /** Holds a mask for every column of a table as wide as PostgreSQL has them. */
 const ANNOTATION_LENGTH_MAX = 1 << 17;
 /** Capitals need quotes: unquoted SQL names are lower case, and `SSN` for `ssn` would mask nothing. */
-const COLUMN_NAME = String.raw`(?:[a-z_\u0080-\uffff][a-z0-9_$\u0080-\uffff]*|"(?:[^"]|"")+")`;
-/** One to three names, a kind, and a comma only where another entry follows. */
-const MASK = String.raw`\s*(${COLUMN_NAME}(?:\.${COLUMN_NAME}){0,2})\s*:\s*([\w-]+)\s*(?:,(?=\s*\S)|$)`;
+const FIELD_NAME = String.raw`(?:[a-z_\u0080-\uffff][a-z0-9_$\u0080-\uffff]*|"(?:[^"]|"")+"|\*)`;
+const FIELD = String.raw`${FIELD_NAME}(?:\.${FIELD_NAME})*`;
+const ONE_FIELD = new RegExp(`^(?:${FIELD})$`);
+/** A field, a kind, and a comma only where another entry follows. */
+const MASK = String.raw`\s*(${FIELD})\s*:\s*([\w-]+)\s*(?:,(?=\s*\S)|$)`;
+/** Deeper than what people name by hand. */
+const NAMES_MAX = 32;
+const RULE = /^[A-Za-z0-9][\w.-]{0,99}$/;
 const EXPIRES = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$/;
-const LIMIT = /^rows=([1-9]\d*)$/;
-/** More rows than this is no limit. */
-const ROWS_MAX = 1_000_000_000;

@@ -108,8 +108,21 @@ function dependsOnUnknown(node: unknown, known: PartialRequest): boolean {
     if (operator === 'Var') return !isKnown(operand, known);
     // What stands in a literal or a record's names is no variable.
     if (operator === 'Value') return false;
+    if (TAG_READS.has(operator) && !areTagsTold(fields(operand)['left'], known)) return true;
     return dependsOnUnknown(operator === 'Record' ? Object.values(fields(operand)) : operand, known);
   });
+}
+
+/** Whether a whole request would have no other tags there than what is known; an entity that is named may be one of those that are not. */
+function areTagsTold(of: unknown, { principal, resource }: PartialRequest): boolean {
+  const variable = fields(of)['Var'];
+  if (variable === 'principal' || variable === 'resource') {
+    const entity = variable === 'principal' ? principal : resource;
+    return entity !== undefined && entity.tags !== 'untold';
+  }
+  return [principal, resource].every(
+    (entity) => entity !== undefined && [entity, ...entity.ancestors].every(({ tags }) => tags !== 'untold'),
+  );
 }
 
 function isKnown(variable: unknown, { principal, resource }: PartialRequest): boolean {
@@ -118,4 +131,5 @@ function isKnown(variable: unknown, { principal, resource }: PartialRequest): bo
 }
 
 const SET_TESTS = new Set(['contains', 'containsAll', 'containsAny', '==', '!=']);
+const TAG_READS = new Set(['getTag', 'hasTag']);
 const NOBODY = new KnownEntity({ type: '', id: '' }, {}, []);

@@ -56,7 +56,7 @@ function placeOf(scope: ResourceScope, asked: ResourceScope, schema: PolicySchem
 }
 
 /** Those of the types that a scope can take in. */
-function typesOf(scope: ResourceScope, { schema, types }: Facts): ReadonlySet<string> {
+export function typesOf(scope: ResourceScope, { schema, types }: Facts): ReadonlySet<string> {
   if (scope.op === 'any') return types;
   const fits = (type: string): boolean => {
     if (scope.op === 'in') {

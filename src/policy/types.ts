@@ -1,5 +1,7 @@
 import type { Decision, DecisionRequest, EntityRef } from '../model/index.ts';
 import type { PolicyErrorCode } from './errors.ts';
+import type { FieldReading, WrittenField } from './fields.ts';
+import type { PermitLimit } from './limits.ts';
 import type { MaskKind } from './masks.ts';
 
 /** One policy text: `name` is what messages call it (a file name or the name of the declared resource). At most 1 MiB. */
@@ -73,7 +75,7 @@ export interface CompiledPolicies {
     readonly resource: PartOfAccess;
     readonly timeMs: number;
   }): Demands;
-  /** Columns of a resource that the policies mask, or look for in `context.columns`, in order. Linear in the policies. */
+  /** Columns of a resource, fields of one name, that the policies mask or look for in `context.columns`, in order. Linear in the policies. */
   columnsNamed(resource: EntityRef): readonly string[];
   /** What a policy is about; undefined for an id that none has. */
   scopesOf(id: string): PolicyScopes | undefined;
@@ -96,7 +98,7 @@ export interface PolicyScopes {
 /** Everything that a set of policies names, by policy in order of id. */
 export interface PolicyNames {
   readonly entities: readonly PolicyName[];
-  /** The column masks of all permits. */
+  /** The masks of all permits. */
   readonly masks: readonly PotentialMask[];
 }
 
@@ -111,20 +113,18 @@ export interface PolicyName {
   readonly written: 'entity' | 'attribute';
 }
 
-/** A column as `@mask` names it. Parts that are absent match anything. */
-export interface MaskedColumn {
-  readonly schema?: string;
-  readonly table?: string;
-  readonly name: string;
+/** A mask as a policy writes it: leading names of the path may be left out. */
+export interface WrittenMask extends WrittenField {
+  readonly kind: MaskKind;
 }
 
-/** One column mask of one permit, with what the permit's scope says of the resource. */
-export interface PotentialMask {
+/** One mask of one permit, with what the permit's scope says of the resource. */
+export interface PotentialMask extends WrittenMask {
   readonly policy: string;
-  readonly kind: MaskKind;
-  /** The column reads as NULL inside of expressions, where every mask on it says so; else it may not stand in one. */
+  /** The field reads as NULL inside of expressions, where every mask on it says so; else it may not stand in one. */
   readonly derived?: 'null';
-  readonly column: MaskedColumn;
+  /** What its path means, by type of resource: no other type has such a field. */
+  readonly on: ReadonlyMap<string, FieldReading>;
   readonly scope: ResourceScope;
 }
 
@@ -191,16 +191,19 @@ export interface SessionAccess {
 
 /** What a new permit has to demand so that it opens no more than those that are there. */
 export interface Demands {
-  readonly masks: readonly { readonly column: MaskedColumn; readonly kind: MaskKind }[];
+  readonly masks: readonly WrittenMask[];
   readonly derived: 'null' | undefined;
-  readonly rowsMax: number | undefined;
+  readonly limits: readonly PermitLimit[];
   readonly record: 'digest' | 'full';
+  /** The rule of one of them, where any has one: until there are approvals each refuses alike. */
+  readonly approval: string | undefined;
   /** The ids of those whose demands these are. */
   readonly policies: readonly string[];
 }
 
 /**
- * What policies say of all requests of some kind: one is allowed when one of the permits applies to it and none of the forbids. `always` and
+ * What policies say of all requests of some kind: one is allowed when one of the permits applies to it, and none of the forbids and of the permits that
+ * want an approval. `always` and
  * `never` hold for each of them.
  */
 export interface Access {
@@ -216,10 +219,12 @@ export interface AccessPolicy {
   readonly within: readonly string[];
   /** What only the request itself settles, all of it: `when context.hasWhere`. A forbid applies as well where that can't be evaluated. */
   readonly when: readonly string[];
-  readonly masks: readonly { readonly column: MaskedColumn; readonly kind: MaskKind }[];
-  readonly rowsMax: number | undefined;
+  readonly masks: readonly WrittenMask[];
+  readonly limits: readonly PermitLimit[];
   /** Undefined for a forbid. */
   readonly record: 'digest' | 'full' | undefined;
+  /** Of a permit that wants an approval, by which rule: then it refuses where it applies, whatever else permits. */
+  readonly approval: string | undefined;
   readonly expiresMs: number | undefined;
 }
 

@@ -148,34 +148,6 @@ describe('an id that no resource can have', () => {
   });
 });
 
-describe('a mask on another table than its policy', () => {
-  const masked = (mask: string, scope: string) =>
-    `@id("p#1")\n@mask("${mask}")\npermit(principal, action == Action::"shop:select", ${scope});`;
-  it.each([
-    ['custmers.ssn', 'resource == Shop::Table::"shop/app/public/customers"'],
-    ['crm.customers.ssn', 'resource == Shop::Table::"shop/app/public/customers"'],
-    ['crm.customers.ssn', 'resource in Shop::Schema::"shop/app/public"'],
-  ])('is told: %s where %s', (column, scope) => {
-    expect(warningsOf(masked(`${column}:redact, id:hash`, scope), NOTHING)).toEqual([
-      expect.stringMatching(
-        /^p:2:1: warning: @mask names ".+", and the policy is about Shop::\w+::".+" alone \(write /,
-      ),
-    ]);
-  });
-
-  it.each([
-    ['customers.ssn', 'resource == Shop::Table::"shop/app/public/customers"'],
-    ['public.customers.ssn', 'resource in Shop::Schema::"shop/app/public"'],
-    ['customers.ssn', 'resource in Shop::Schema::"shop/app/public"'],
-    ['public.customers.ssn', 'resource in Shop::Database::"shop/app"'],
-    ['public.customers.ssn', 'resource in Target::"shop"'],
-    ['public.customers.ssn', 'resource'],
-    ['ssn', 'resource == Shop::Table::"shop/app/public/customers"'],
-  ])('is not told: %s where %s', (column, scope) => {
-    expect(warningsOf(masked(`${column}:redact`, scope))).toEqual([]);
-  });
-});
-
 it('a guess is made for the first fifty: more slips than that have one cause', () => {
   const text = Array.from({ length: 60 }, (_, n) => `@id("p${n}") ${resource('resource in Target::"shpo"')}`).join(
     '\n',

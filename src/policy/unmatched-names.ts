@@ -1,19 +1,10 @@
 import { IdentityError, parseSpiffeId, parseTrustDomain } from '@countersign/sdk/identity';
 import type { NamedById, PolicySchema } from './compose-schema.ts';
 import type { PolicyErrorCode } from './errors.ts';
-import { placeOfAnnotation, placeOfName } from './find-in-text.ts';
+import { placeOfName } from './find-in-text.ts';
 import { didYouMean } from './nearest-name.ts';
-import { columnCovers } from './obligations.ts';
 import { idOfParts, partsOfId } from './resource-from-id.ts';
-import type {
-  CompiledPolicies,
-  MaskedColumn,
-  PolicyName,
-  PolicyPosition,
-  PolicyProblem,
-  PolicySummary,
-  PotentialMask,
-} from './types.ts';
+import type { CompiledPolicies, PolicyName, PolicyPosition, PolicyProblem } from './types.ts';
 
 /** What there is for policies to name, as far as somebody knows: of what is undefined, nothing is said. */
 export interface KnownNames {
@@ -37,23 +28,17 @@ export function unmatchedNames(
   const summaries = new Map(compiled.policies.map((summary) => [summary.id, summary]));
   const types = new Map(Array.from(schema.namedById.values(), (named) => [named.type, named]));
   const paths = known.identities && pathsAbove(known.identities);
-  const { entities, masks } = compiled.names();
+  const { entities } = compiled.names();
   const problems: PolicyProblem[] = [];
   let hints = 0;
-  const warn = (policy: string, finding: Finding, place: (summary: PolicySummary) => PolicyPosition) => {
+  for (const name of entities) {
+    const { policy } = name;
+    const finding = findingOf(name, { types, known, paths });
     const summary = summaries.get(policy);
-    if (summary === undefined) return;
+    if (finding === undefined || summary === undefined) continue;
     const { message, near } = finding;
     const help = finding.help ?? (near && hints++ < HINTS_MAX ? didYouMean(near.name, near.known) : undefined);
-    problems.push({ severity: 'warning', code: CODE, message, help, policy, position: place(summary) });
-  };
-  for (const name of entities) {
-    const finding = findingOf(name, { types, known, paths });
-    if (finding !== undefined) warn(name.policy, finding, (summary) => placeOfName(summary, name));
-  }
-  for (const mask of masks) {
-    const finding = maskFinding(mask, types);
-    if (finding !== undefined) warn(mask.policy, finding, (summary) => placeOfAnnotation(summary, 'mask'));
+    problems.push({ severity: 'warning', code: CODE, message, help, policy, position: placeOfName(summary, name) });
   }
   return problems.sort((a, b) => comparePlaces(a.position, b.position));
 }
@@ -139,25 +124,6 @@ function resourceFinding({ type, id }: PolicyName, named: NamedById, known: Know
   };
 }
 
-/** A mask whose column is of another table or schema than those that its own policy is about. */
-function maskFinding({ column, scope }: PotentialMask, types: Facts['types']): Finding | undefined {
-  if (column.table === undefined || (scope.op !== 'equals' && scope.op !== 'in')) return undefined;
-  const parts = partsOfId(scope.id);
-  const named = types.get(scope.type);
-  if (named === undefined || parts.length !== named.path.length) return undefined;
-  // What the place says of every table in it: a type's path begins with the path of the type that it is in.
-  const about = Array.from(types.values()).filter(({ path }) => path.length >= parts.length && path.includes('schema'));
-  const covers = about.some(({ path }) => {
-    const attributes = Object.fromEntries(parts.map((part, index) => [path[index] ?? '', part]));
-    return columnCovers(column, { type: scope.type, id: scope.id, attributes, parents: [] });
-  });
-  if (about.length === 0 || covers) return undefined;
-  return {
-    message: `@mask names ${columnText(column)}, and the policy is about ${scope.type}::${JSON.stringify(scope.id)} alone`,
-    help: `write the column alone, ${JSON.stringify(column.name)}, or name the policy's own table`,
-  };
-}
-
 function undeclared(target: string, targets: KnownNames['targets']): Finding | undefined {
   if (targets === undefined || targets.has(target)) return undefined;
   return { message: `no target ${JSON.stringify(target)} is declared`, near: { name: target, known: targets.keys() } };
@@ -196,10 +162,6 @@ function pathsAbove(identities: ReadonlySet<string>): ReadonlySet<string> {
 
 function written({ type, id }: PolicyName): string {
   return `${type}::${JSON.stringify(id)}`;
-}
-
-function columnText({ schema, table, name }: MaskedColumn): string {
-  return JSON.stringify([schema, table, name].filter((part) => part !== undefined).join('.'));
 }
 
 const CODE: PolicyErrorCode = 'ERR_POLICY_NAME';

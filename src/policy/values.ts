@@ -26,9 +26,11 @@ export class EntityValue {
   }
 }
 
-/** An entity whose attributes and ancestors the request brought. */
+/** An entity whose attributes, tags and ancestors the request brought. */
 export class KnownEntity extends EntityValue {
   readonly attributes: RecordValue;
+  /** `untold`: its type has tags, and which ones it has was not said. To a whole request that is none. */
+  readonly tags: RecordValue | 'untold';
   /** All of them, each once. */
   readonly ancestors: readonly KnownEntity[];
 
@@ -36,9 +38,11 @@ export class KnownEntity extends EntityValue {
     uid: { readonly type: string; readonly id: string },
     attributes: RecordValue,
     ancestors: readonly KnownEntity[],
+    tags: RecordValue | 'untold' = NO_TAGS,
   ) {
     super(uid.type, uid.id);
     this.attributes = attributes;
+    this.tags = tags;
     this.ancestors = ancestors;
   }
 }
@@ -150,6 +154,8 @@ function lookupOf(set: SetValue, questions: number): (value: Value) => boolean {
   }
   return (value) => (typeof value === 'object' ? includes(others, value) : plain.has(value));
 }
+
+const NO_TAGS: RecordValue = {};
 
 /** Marks extension values: a symbol, so no record of a request can pretend to be one. */
 export const EXTENSION: unique symbol = Symbol('extension');

@@ -8,7 +8,9 @@ import { writePermit } from './write-permit.ts';
 
 // Goal: a permit that is made from names of others says what was meant, whatever is in them, and opens no more than those beside it.
 
-const NOTHING: Demands = { masks: [], derived: undefined, rowsMax: undefined, record: 'digest', policies: [] };
+const NOTHING: Demands = {
+  ...{ masks: [], derived: undefined, limits: [], record: 'digest', approval: undefined, policies: [] },
+};
 const load = (...texts: readonly string[]) =>
   loadPolicies(
     texts.map((text, index) => ({ name: `p${index}`, text })),
@@ -24,7 +26,12 @@ describe('a permit that is written', () => {
       id: 'web-reads',
       reason: 'ticket 7',
       expiresMs: noon,
-      demands: { ...NOTHING, masks: [{ column: { name: 'SSN' }, kind: 'redact' }], rowsMax: 10, derived: 'null' },
+      demands: {
+        ...NOTHING,
+        masks: [{ path: ['SSN'], hasWildcard: false, kind: 'redact' }],
+        limits: [{ unit: 'items', word: 'rows', most: 10 }],
+        derived: 'null',
+      },
       principal: web,
       actions: ['shop:select', 'shop:update'],
       resource: equals(users.id),
@@ -60,7 +67,7 @@ permit(
     );
     fc.assert(
       fc.property(hostile, hostile, hostile, (name, reason, column) => {
-        const masked = { column: { name: column.toWellFormed() }, kind: 'redact' } as const;
+        const masked = { path: [column.toWellFormed()], hasWildcard: false, kind: 'redact' } as const;
         const text = writePermit({
           ...{ id: `id ${name}`, reason, demands: { ...NOTHING, masks: [masked] }, principal: web },
           ...{ actions: ['shop:select'], resource: equals(`shop/app/public/${name}`) },
@@ -69,7 +76,7 @@ permit(
         expect(set.policies.map(({ id, reason: why }) => [id, why])).toEqual([
           [`id ${name}`.toWellFormed(), reason.toWellFormed()],
         ]);
-        expect(set.names().masks.map((mask) => mask.column.name)).toEqual([column.toWellFormed()]);
+        expect(set.names().masks.map((mask) => mask.path)).toEqual([[column.toWellFormed()]]);
         expect(set.names().entities.map(({ id }) => id)).toContain(`shop/app/public/${name}`.toWellFormed());
         expect(set.decide(select({ principal: stranger })).allow).toBe(false);
         expect(set.decide(select({ resource: table('a table of another name') })).allow).toBe(false);
@@ -95,10 +102,15 @@ describe('what permits on a resource demand', () => {
     );
     expect(set.demandsOn(asked)).toEqual({
       masks: [
-        { column: { name: 'ssn' }, kind: 'null' },
-        { column: { name: 'mail' }, kind: 'email' },
+        { path: ['ssn'], hasWildcard: false, kind: 'null' },
+        { path: ['mail'], hasWildcard: false, kind: 'email' },
       ],
-      ...{ derived: undefined, rowsMax: 10, record: 'digest', policies: ['a', 'b'] },
+      ...{
+        derived: undefined,
+        limits: [{ unit: 'items', word: 'rows', most: 10 }],
+        record: 'digest',
+        policies: ['a', 'b'],
+      },
     });
   });
 
@@ -117,8 +129,8 @@ describe('what permits on a resource demand', () => {
     );
     const resource = { op: 'in', type: 'Target', id: 'shop' } as const;
     expect(set.demandsOn({ ...asked, resource }).masks).toEqual([
-      { column: { schema: 'public', table: 'users', name: 'ssn' }, kind: 'hash' },
-      { column: { name: 'mail' }, kind: 'email' },
+      { path: ['public', 'users', 'ssn'], hasWildcard: false, kind: 'hash' },
+      { path: ['mail'], hasWildcard: false, kind: 'email' },
     ]);
   });
 });

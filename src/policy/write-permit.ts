@@ -1,5 +1,7 @@
 import type { EntityRef } from '../model/index.ts';
-import type { Demands, MaskedColumn, ResourceScope } from './types.ts';
+import { fieldText } from './fields.ts';
+import { writtenLimit } from './limits.ts';
+import type { Demands, ResourceScope } from './types.ts';
 
 /** A permit that nobody has written yet. */
 export interface PermitToWrite {
@@ -15,16 +17,17 @@ export interface PermitToWrite {
 
 /** Its text, in the form of the guide, with a line break at its end. What names hold can't be taken for Cedar, nor for a terminal's control. */
 export function writePermit({ principal, actions, resource, demands, ...about }: PermitToWrite): string {
-  const { masks, derived, rowsMax, record } = demands;
-  const listed = masks.map(({ column, kind }) => `${columnText(column)}:${kind}`).sort();
+  const { masks, derived, limits, record, approval } = demands;
+  const listed = masks.map((mask) => `${fieldText(mask)}:${mask.kind}`).sort();
   const annotations: readonly (readonly [string, string | undefined])[] = [
     ['id', about.id],
     ['reason', about.reason],
     ['expires', about.expiresMs === undefined ? undefined : timeText(about.expiresMs)],
     ['mask', listed.length === 0 ? undefined : listed.join(', ')],
     ['derived', derived],
-    ['limit', rowsMax === undefined ? undefined : `rows=${rowsMax}`],
+    ['limit', limits.length === 0 ? undefined : limits.map(writtenLimit).join(', ')],
     ['record', record === 'full' ? 'full' : undefined],
+    ['approval', approval],
   ];
   const [action = '', ...others] = actions.map((one) => `Action::${quoted(one)}`);
   return [
@@ -60,16 +63,8 @@ function quoted(text: string): string {
   return `"${escaped}"`;
 }
 
-/** As `@mask` reads it. */
-function columnText({ schema, table, name }: MaskedColumn): string {
-  return [schema, table, name]
-    .flatMap((part) => (part === undefined ? [] : [PLAIN.test(part) ? part : `"${part.replaceAll('"', '""')}"`]))
-    .join('.');
-}
-
 function timeText(epochMs: number): string {
   return new Date(epochMs).toISOString().replace(/\.\d{3}Z$/, 'Z');
 }
 
 const SPECIAL = /["\\\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
-const PLAIN = /^[a-z_][a-z0-9_$]*$/;

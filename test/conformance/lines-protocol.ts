@@ -11,6 +11,23 @@ import type { EntityRef, LocalProtocol, LocalSession } from '../../src/model/ind
 import type { PolicySchemaFragment } from '../../src/policy/index.ts';
 import type { FixtureTarget, ProtocolFixture, RequestKind, Told } from './protocol-bed.ts';
 
+/** What it adds to the policy language: its items have fields that nest, and are counted. */
+export const linesPolicySchema: PolicySchemaFragment = {
+  namespace: 'Lines',
+  entityTypes: {
+    Channel: {
+      memberOf: [],
+      attributes: {},
+      fields: { within: [], paths: [['item', '**']], example: ['item', 'card'] },
+    },
+  },
+  actions: {
+    'lines:connect': { resources: ['Channel'], context: {} },
+    'lines:many': { resources: ['Channel'], context: {}, limits: { items: 'items' } },
+  },
+  session: 'lines:connect',
+};
+
 /** What a member can do wrong. */
 export type Flaw =
   | 'sends without an intent'
@@ -49,7 +66,7 @@ function openTarget(
     listen: undefined,
     async serve(session) {
       session.client.on('error', () => {});
-      const resource: EntityRef = { type: 'Lines::Server', id: deps.name, attributes: {}, parents: [] };
+      const resource: EntityRef = { type: 'Lines::Channel', id: deps.name, attributes: {}, parents: [] };
       const connectQuestion = { action: 'lines:connect', resource, context: {} };
       if (deps.flaw !== 'opens unasked') {
         const opening = await session.gate.open({ connect: connectQuestion, detail: {} });
@@ -168,7 +185,7 @@ class LinesSession {
       });
       return;
     }
-    const itemsMax = decision.obligations.rowsMax ?? Number.POSITIVE_INFINITY;
+    const itemsMax = decision.obligations.limits.items ?? Number.POSITIVE_INFINITY;
     if (this.#flaw === 'sends without an intent') {
       this.#requests.set(name, { name, pipeline, running: undefined, itemsMax, items: 0, isOver: false });
       pipeline.flush({ pieces: line });

@@ -4,7 +4,7 @@ import { parseSpiffeId } from '@countersign/sdk/identity';
 import { type ProtocolPath, SessionEnd, type SessionPolicy, type TargetDeps } from '../../src/gateway/index.ts';
 import { createTestGate } from '../../src/gateway/testing/test-gate.ts';
 import { createTestLedger, type TestLedger } from '../../src/gateway/testing/test-ledger.ts';
-import type { Decision } from '../../src/model/index.ts';
+import { type Decision, noObligations } from '../../src/model/index.ts';
 import { createCacheBudget, createSystemClock, createSystemRandom, type Log, Secret } from '../../src/std/index.ts';
 import { eventually } from '../support/eventually.ts';
 
@@ -181,8 +181,8 @@ export async function openBed(path: ProtocolPath, fixture: ProtocolFixture): Pro
 
 function decide(action: string, { actions }: ProtocolFixture): Decision {
   if (action === actions.denied) return DENIED;
-  const rowsMax = action === actions.many ? 2 : undefined;
-  return { allow: true, policies: ['p1'], obligations: { masks: new Map(), rowsMax, record: 'digest' } };
+  const limits = action === actions.many ? { items: 2 } : {};
+  return { allow: true, policies: ['p1'], obligations: { ...noObligations, limits } };
 }
 
 function textOf(fields: object | undefined): string {

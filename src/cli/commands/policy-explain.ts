@@ -1,6 +1,16 @@
 import { policySchema } from '../../app/declared-rules.ts';
 import type { DecisionRequest } from '../../model/index.ts';
-import { type Explanation, PolicyError, parsePolicyCases, requestOfCase } from '../../policy/index.ts';
+import {
+  approvalText,
+  type Explanation,
+  fieldWithin,
+  limitsWith,
+  limitText,
+  limitWords,
+  PolicyError,
+  parsePolicyCases,
+  requestOfCase,
+} from '../../policy/index.ts';
 import { askedAt, atOption } from '../asked-at.ts';
 import {
   argument,
@@ -50,12 +60,14 @@ export const command: CliCommand = {
     if (explanation.invalid !== undefined) throw new UsageError(`no such request is possible: ${explanation.invalid}`);
     const { decision } = explanation;
     const suggestion = isPermitLacking(explanation) ? suggestPermit(asked, request) : undefined;
-    context.emit({ ...explanationValue(explanation), ...(suggestion === undefined ? {} : { suggestion }) }, () =>
-      [
-        formatExplanation(explanation),
-        ...(suggestion === undefined ? [] : ['To allow it, add this to your policies and apply them:']),
-        ...(suggestion === undefined ? [] : suggestionLines(suggestion)),
-      ].join('\n'),
+    context.emit(
+      { ...explanationValue(explanation, request), ...(suggestion === undefined ? {} : { suggestion }) },
+      () =>
+        [
+          formatExplanation(explanation, request),
+          ...(suggestion === undefined ? [] : ['To allow it, add this to your policies and apply them:']),
+          ...(suggestion === undefined ? [] : suggestionLines(suggestion)),
+        ].join('\n'),
     );
     return decision.allow ? exitCodes.ok : exitCodes.no;
   },
@@ -73,10 +85,11 @@ async function explainSql(context: CliContext, input: CliInput, statement: strin
   const value = {
     ...{ allowed: isAllowed, ...(refused === undefined ? {} : { refused }), notes },
     ...(unmasking === undefined ? {} : { unmasking }),
-    questions: questions.map(({ request: { action, resource, context: facts }, open, explanation, suggestion }) => ({
-      ...{ action, resource: { type: resource.type, id: resource.id }, context: facts },
+    questions: questions.map(({ request, open, explanation, suggestion }) => ({
+      ...{ action: request.action, resource: { type: request.resource.type, id: request.resource.id } },
+      context: request.context,
       ...(open.length === 0 ? {} : { open }),
-      ...explanationValue(explanation),
+      ...explanationValue(explanation, request),
       ...(suggestion === undefined ? {} : { suggestion }),
     })),
   };
@@ -84,10 +97,11 @@ async function explainSql(context: CliContext, input: CliInput, statement: strin
   return isAllowed ? exitCodes.ok : exitCodes.no;
 }
 
-function explanationValue(explanation: Explanation) {
+function explanationValue(explanation: Explanation, { resource }: DecisionRequest) {
   const { decision } = explanation;
   if (!decision.allow) return explanation;
-  const obligations = { ...decision.obligations, masks: Object.fromEntries(decision.obligations.masks) };
+  const masks = decision.obligations.masks.map(({ path, kind }) => [fieldWithin(policySchema, resource, path), kind]);
+  const obligations = { ...decision.obligations, masks: Object.fromEntries(masks) };
   return { ...explanation, decision: { ...decision, obligations } };
 }
 
@@ -114,15 +128,18 @@ function requestOf(input: CliInput, nowMs: number): DecisionRequest & { readonly
   }
 }
 
-function formatExplanation({ decision, policies }: Explanation): string {
+function formatExplanation({ decision, policies }: Explanation, { action, resource }: DecisionRequest): string {
   const lines = [
     decision.allow
       ? `allowed by ${decision.policies.join(', ')}`
       : `denied (${decision.reason})${decision.policies.length > 0 ? ` by ${decision.policies.join(', ')}` : ''}`,
   ];
+  if ('rules' in decision) lines.push(`  ${approvalText(decision.rules)}`);
   if (decision.allow) {
-    for (const [column, kind] of decision.obligations.masks) lines.push(`  mask ${column}: ${kind}`);
-    if (decision.obligations.rowsMax !== undefined) lines.push(`  at most ${decision.obligations.rowsMax} rows`);
+    for (const { path, kind } of decision.obligations.masks)
+      lines.push(`  mask ${fieldWithin(policySchema, resource, path)}: ${kind}`);
+    for (const limit of limitsWith(decision.obligations.limits, limitWords(policySchema, [action])))
+      lines.push(`  ${limitText(limit)}`);
   }
   for (const { id, effect, outcome, why } of policies) {
     lines.push(

@@ -216,7 +216,9 @@ function reasonOf(input: CliInput): string | undefined {
   return reason.trim();
 }
 
-const NO_DEMANDS: Demands = { masks: [], derived: undefined, rowsMax: undefined, record: 'digest', policies: [] };
+const NO_DEMANDS: Demands = {
+  ...{ masks: [], derived: undefined, limits: [], record: 'digest', approval: undefined, policies: [] },
+};
 /** What nobody looks at for a year is no exception any more. */
 const GRANT_MS_MAX = 366 * 86_400_000;
 /** A sentence or two, and a link. */

@@ -115,7 +115,7 @@ function answerValue({ action, resource, found, note }: Answer, isKnown: (id: st
     resource: resource.label,
     ...(note === undefined ? {} : { note }),
     identities: found.identities
-      .filter(({ access }) => access.verdict !== 'never' || access.forbids.length > 0)
+      .filter(({ access }) => access.permits.length > 0 || access.forbids.length > 0)
       .map(({ identity, ...one }) => ({ identity: identity.id, hasEntry: isKnown(identity.id), ...value(one) })),
     others: found.others.map(({ scope, ...one }) => ({ identities: identitiesOf(scope), ...value(one) })),
   };
@@ -198,6 +198,8 @@ function nobodyCan(
   where: string,
   { isRefused, isApart }: { readonly isRefused: boolean; readonly isApart: boolean },
 ): string {
+  if (isRefused && identities.every(({ access }) => access.forbids.length === 0))
+    return 'Nobody can: what permits allow needs an approval, and approvals are not available yet.';
   if (isRefused) return 'Nobody can: forbids refuse what permits allow.';
   if (isApart) return 'Nobody can: those who hold a permit can not connect.';
   const forbids = new Set(identities.flatMap(({ access }) => access.forbids.map(({ policy }) => policy)));

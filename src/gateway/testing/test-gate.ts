@@ -1,3 +1,4 @@
+import { noObligations } from '../../model/index.ts';
 import { type Clock, createSilentLog, createSystemClock, type Log } from '../../std/index.ts';
 import { createGate, type Gate } from '../gate.ts';
 import { SessionEnd, type SessionPolicy } from '../session.ts';
@@ -25,5 +26,5 @@ export function createTestGate(
 const ALLOWED = {
   allow: true,
   policies: [],
-  obligations: { masks: new Map(), rowsMax: undefined, record: 'digest' },
+  obligations: noObligations,
 } as const;

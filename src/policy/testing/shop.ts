@@ -8,7 +8,12 @@ import type { PolicySchemaFragment } from '../schema.ts';
 export const shopFragment: PolicySchemaFragment = {
   namespace: 'Shop',
   entityTypes: {
-    Database: { memberOf: ['Target'], attributes: { name: { type: 'String' } }, path: ['target', 'name'] },
+    Database: {
+      memberOf: ['Target'],
+      attributes: { name: { type: 'String' } },
+      tags: { type: 'Set', element: { type: 'String' } },
+      path: ['target', 'name'],
+    },
     Schema: {
       memberOf: ['Database'],
       attributes: { name: { type: 'String' } },
@@ -17,13 +22,16 @@ export const shopFragment: PolicySchemaFragment = {
     Table: {
       memberOf: ['Schema'],
       attributes: { schema: { type: 'String' }, name: { type: 'String' }, rows: { type: 'Long' } },
+      tags: { type: 'String' },
       path: ['target', 'database', 'schema', 'name'],
+      fields: { within: ['schema', 'name'], paths: [['*']], example: ['public', 'users', 'ssn'] },
     },
   },
   actions: {
     'shop:connect': { resources: ['Database', 'Target'], context: {} },
     'shop:select': {
       resources: ['Table'],
+      limits: { items: 'rows' },
       context: {
         columns: { type: 'Set', element: { type: 'String' } },
         hasWhere: { type: 'Boolean' },
@@ -60,6 +68,15 @@ export const database: EntityRef = entity('Shop::Database', 'shop/app', { name: 
 export function table(name: string, schema = 'public'): EntityRef {
   const parent = entity('Shop::Schema', `shop/app/${schema}`, { name: schema }, [database]);
   return entity('Shop::Table', `shop/app/${schema}/${name}`, { schema, name, rows: name.length }, [parent]);
+}
+
+/** With tags of its own, and some on the database above. */
+export function tagged(entity: EntityRef, own: EntityRef['tags']): EntityRef {
+  const above = (ref: EntityRef): EntityRef =>
+    ref.type === 'Shop::Database'
+      ? { ...ref, tags: { owners: ['anna', 'x'] } }
+      : { ...ref, parents: ref.parents.map(above) };
+  return { ...entity, ...(own === undefined ? {} : { tags: own }), parents: entity.parents.map(above) };
 }
 
 export const selectContext: DecisionRequest['context'] = {

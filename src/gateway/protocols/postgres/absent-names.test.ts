@@ -48,7 +48,10 @@ describe('a forbid, or a permit with masks', () => {
     ['Table', 'shop/sohp/public/customers', 'database "sohp" did you mean "shop"?'],
   ])('that names a %s %s names what is not there', (type, id, expected) => {
     expect(absent(forbid(`resource in Postgres::${type}::"${id}"`))).toEqual([`f: ${expected}`]);
-    expect(absent(mask('ssn:redact', `resource == Postgres::${type}::"${id}"`))[0]).toBe(`m: ${expected}`);
+    // A function shows no columns: its permits have no masks.
+    if (type === 'Function') return;
+    const op = type === 'Table' ? '==' : 'in';
+    expect(absent(mask('ssn:redact', `resource ${op} Postgres::${type}::"${id}"`))[0]).toBe(`m: ${expected}`);
   });
 
   it.each([

@@ -1,12 +1,5 @@
-import {
-  didYouMean,
-  type MaskedColumn,
-  type PolicyName,
-  type PolicyNames,
-  type PotentialMask,
-  partsOfId,
-} from '../../../policy/index.ts';
-import type { Catalog } from './sql/index.ts';
+import { didYouMean, type PolicyName, type PolicyNames, partsOfId } from '../../../policy/index.ts';
+import { type Catalog, type MaskedColumn, type TableMask, tableMasks } from './sql/index.ts';
 
 /** A name in a forbid, or in a permit with masks, that nothing at the target has: the policy, or the mask, keeps nothing back there. */
 export interface AbsentName {
@@ -48,7 +41,7 @@ export function absentNames(
     if (found.size >= namesMax) break;
     if (entity.hides) add(entity.policy, absentEntity(entity, { target, indexes }));
   }
-  for (const mask of masks) {
+  for (const mask of tableMasks(masks)) {
     if (found.size >= namesMax) break;
     add(mask.policy, absentColumn(mask, { target, indexes }));
   }
@@ -94,7 +87,7 @@ function absentEntity({ type, id }: PolicyName, { target, indexes }: Facts): Abs
  * A mask of a policy on several tables: a qualified column whose table none of them is, a bare one that none of them has. What a policy on one
  * table masks is refused together with the table when it is not there.
  */
-function absentColumn({ column, scope }: PotentialMask, { target, indexes }: Facts): Absent {
+function absentColumn({ column, scope }: TableMask, { target, indexes }: Facts): Absent {
   if ((scope.op !== 'equals' && scope.op !== 'in') || !PLACES.has(scope.type)) return undefined;
   const [name, database, schema] = partsOfId(scope.id);
   if (name !== target.name) return undefined;

@@ -1,5 +1,6 @@
 // Cursors and portals have one space of names at the server: SQL reaches the protocol's portals, the protocol SQL's cursors. Whatever way
 // rows are reached, they are judged, masked and counted as those of the statement that they come from.
+
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   bind,
@@ -14,6 +15,7 @@ import {
   query,
   sync,
 } from '../../../../test/support/raw-session.ts';
+import { noObligations } from '../../../model/index.ts';
 import { type AppDatabase, startAppDatabase } from './testing/app-database.ts';
 import { cedarPolicy } from './testing/cedar-policy.ts';
 import { kinds, startTarget } from './testing/harness.ts';
@@ -234,7 +236,7 @@ describe('a portal of the protocol', () => {
             ? {
                 allow: true,
                 policies: ['p1'],
-                obligations: { masks: new Map(), rowsMax: undefined, record: 'digest' },
+                obligations: noObligations,
               }
             : { allow: false, reason: 'no-permit', policies: [] },
       },

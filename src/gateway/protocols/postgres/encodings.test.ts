@@ -10,6 +10,7 @@ import {
   query,
   sync,
 } from '../../../../test/support/raw-session.ts';
+import { noObligations } from '../../../model/index.ts';
 import { startTarget } from './testing/harness.ts';
 
 // Goal: what the gateway says of a database is what its sessions find, whatever the database's own defaults are; and clients of any served
@@ -63,7 +64,7 @@ async function session(
       decide: (_, resource) =>
         resource.id.includes('%C3%83') || resource.id.includes('Ã')
           ? { allow: false, reason: 'no-permit', policies: [] }
-          : { allow: true, policies: ['p'], obligations: { masks: new Map(), rowsMax: undefined, record: 'digest' } },
+          : { allow: true, policies: ['p'], obligations: noObligations },
     },
   });
   open.push(gate);

@@ -1,8 +1,11 @@
 // Goal: whatever clients make and drop, the gateway holds one catalog of a database, and no session leaves anything behind.
+
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { heldBytes } from '../../../../bench/harness/garbage.ts';
 import { startPostgres, type TestPostgres } from '../../../../test/support/postgres.ts';
+import { noObligations } from '../../../model/index.ts';
+import { columnMask } from './sql/testing/column-mask.ts';
 import { startTarget } from './testing/harness.ts';
 
 const RELATIONS = 800;
@@ -35,12 +38,14 @@ beforeEach(async () => {
         allow: true,
         policies: ['p'],
         obligations: {
-          masks: new Map(id.endsWith('/filler_7') && action === 'postgres:select' ? [['email', 'redact']] : []),
-          rowsMax: undefined,
-          record: 'digest',
+          ...noObligations,
+          masks:
+            id.endsWith('/filler_7') && action === 'postgres:select'
+              ? [{ path: ['public', 'filler_7', 'email'], kind: 'redact' }]
+              : [],
         },
       }),
-      potentialMasks: () => [{ policy: 'p', column: { name: 'email' }, kind: 'redact', scope: { op: 'any' } }],
+      potentialMasks: () => [columnMask('email', 'redact')],
     },
   });
 });

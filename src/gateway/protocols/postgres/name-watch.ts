@@ -2,7 +2,7 @@ import { type PolicyNames, type PotentialMask, partsOfId } from '../../../policy
 import type { Log } from '../../../std/index.ts';
 import type { TargetPolicies, TargetWarning } from '../../protocol.ts';
 import { type AbsentName, absentNames, type HelpFor } from './absent-names.ts';
-import { type Catalog, indexMasks, type MissingColumn, missingColumn } from './sql/index.ts';
+import { type Catalog, indexMasks, type MissingColumn, missingColumn, tableMasks } from './sql/index.ts';
 
 /** Holds what policies name at one target against what is there, whenever either changes. */
 export interface NameWatch {
@@ -114,7 +114,7 @@ function withoutColumns(
   place: { readonly target: string; readonly database: string },
   catalog: Catalog,
 ): (MissingColumn & { readonly database: string })[] {
-  const masksNaming = indexMasks(masks, place);
+  const masksNaming = indexMasks(tableMasks(masks), place);
   return Array.from(catalog.relations.values()).flatMap((relation) => {
     const columns = relation.columns.map((column) => column.name);
     const missing = missingColumn(relation, columns, masksNaming(relation));

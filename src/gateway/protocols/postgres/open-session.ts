@@ -1,3 +1,5 @@
+import type { Decision } from '../../../model/index.ts';
+import { approvalText } from '../../../policy/index.ts';
 import { type Log, timeoutSignal } from '../../../std/index.ts';
 import { type ErrorText, PostgresWireError } from '../../../wire/postgres/index.ts';
 import type { TargetDeps } from '../../protocol.ts';
@@ -164,15 +166,19 @@ function settingDenied({ identity }: GatewaySession, setting: string): ErrorText
 function connectDenied(
   { identity }: GatewaySession,
   { target, database }: { readonly target: string; readonly database: string },
-  { reason, policies }: { readonly reason: string; readonly policies: readonly string[] },
+  decision: Exclude<Decision, { allow: true }>,
 ): ErrorText {
+  const { reason, policies } = decision;
   const named = policies.length > 0 ? `; policies: ${policies.slice(0, POLICIES_TOLD_MAX).join(', ')}` : '';
   return {
     severity: 'FATAL',
     sqlstate: '42501',
     message: `policy does not allow ${identity.uri} to connect to database "${database}" of target "${target}"`,
     detail: `countersign: ${reason}${named}`,
-    hint: 'It needs a permit for the action postgres:connect, and no forbid that applies.',
+    hint:
+      decision.reason === 'approval-needed'
+        ? `It ${approvalText(decision.rules)}.`
+        : 'It needs a permit for the action postgres:connect, and no forbid that applies.',
   };
 }
 

@@ -1,7 +1,9 @@
 // Goal: a name means to policy what it means to the server, also after somebody changed the search path that logins get.
+
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { startPostgres, type TestPostgres } from '../../../../test/support/postgres.ts';
+import { noObligations } from '../../../model/index.ts';
 import { createLog, createManualClock, type ManualClock } from '../../../std/index.ts';
 import { catalogQueries } from './sql/catalog-queries.ts';
 import { startTarget } from './testing/harness.ts';
@@ -40,7 +42,7 @@ beforeEach(async () => {
           : {
               allow: true,
               policies: ['p1'],
-              obligations: { masks: new Map(), rowsMax: undefined, record: 'digest' },
+              obligations: noObligations,
             },
     },
   });

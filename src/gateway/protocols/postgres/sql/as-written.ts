@@ -1,4 +1,4 @@
-import type { EntityRef } from '../../../../model/index.ts';
+import { type EntityRef, noObligations } from '../../../../model/index.ts';
 import { maskCovers, type PotentialMask } from '../../../../policy/index.ts';
 import { createCacheBudget } from '../../../../std/index.ts';
 import type { AskedQuestion, AskedQuestions } from '../../../protocol.ts';
@@ -9,6 +9,7 @@ import type { Decider } from './plan.ts';
 import { createPlanner } from './planner.ts';
 import { RefusedText } from './refusal.ts';
 import { noSessionFacts } from './session-facts.ts';
+import { tableMasks } from './table-masks.ts';
 import { type Fields, fieldOf, fieldsOf, isFields, listOf, stringOf, textOf } from './tree.ts';
 
 /**
@@ -44,7 +45,7 @@ export function askedAsWritten(
       const isOpen = Array.isArray(context['columns']) && action === READING && whole.has(resource.id);
       const question = { action, resource, context };
       asked.set(`${action} ${resource.id}`, isOpen ? { ...question, open: ['columns'] } : question);
-      return { allow: true, policies: [], obligations: { masks: new Map(), rowsMax: undefined, record: 'digest' } };
+      return { allow: true, policies: [], obligations: noObligations };
     },
     potentialMasks: () => [],
   };
@@ -243,7 +244,8 @@ function withMasked(
   masks: readonly PotentialMask[],
   table: EntityRef,
 ): ReadonlySet<string> {
-  return new Set([...columns, ...masks.filter((mask) => maskCovers(mask, table)).map(({ column }) => column.name)]);
+  const covering = tableMasks(masks).filter((mask) => maskCovers(mask, table));
+  return new Set([...columns, ...covering.map(({ column }) => column.name)]);
 }
 
 function notesOn({ tables, functions, withoutTable }: Names, unknown: readonly string[]): readonly string[] {

@@ -64,3 +64,4 @@ export {
   settleSessionFacts,
 } from './session-facts.ts';
 export { settingQuestion, startSetting } from './settings.ts';
+export { type MaskedColumn, type TableMask, tableMasks } from './table-masks.ts';

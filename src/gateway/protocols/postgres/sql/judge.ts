@@ -1,5 +1,5 @@
-import type { Decision } from '../../../../model/index.ts';
-import { type MaskKind, stricterMask } from '../../../../policy/index.ts';
+import type { Decision, FieldMask } from '../../../../model/index.ts';
+import { approvalText, type MaskKind, stricterMask } from '../../../../policy/index.ts';
 import type { Analysis } from './analysis.ts';
 import type { Relation } from './catalog.ts';
 import { maskWithoutColumn, missingColumn } from './masks-without-column.ts';
@@ -7,6 +7,7 @@ import { databaseResource, tableResource } from './names.ts';
 import type { Decider, Touch } from './plan.ts';
 import { RefusedText } from './refusal.ts';
 import { maskedUse } from './scope.ts';
+import { kindsByColumn } from './table-masks.ts';
 import type { RelationUse } from './uses.ts';
 
 /** What policy says to one statement. */
@@ -40,7 +41,8 @@ export function judge(analysis: Analysis, decider: Decider): Judgement {
     if (!decision.allow) throw otherwise ?? denied(decision, what);
     for (const policy of decision.policies) policies.add(policy);
     const { obligations } = decision;
-    if (obligations.rowsMax !== undefined) rowsMax = Math.min(obligations.rowsMax, rowsMax ?? obligations.rowsMax);
+    const { items } = obligations.limits;
+    if (items !== undefined) rowsMax = Math.min(items, rowsMax ?? items);
     asked += 1;
     if (obligations.record === 'full') full += 1;
   };
@@ -81,7 +83,7 @@ function refuseMissing(
   { policies, obligations }: Extract<Decision, { allow: true }>,
 ): void {
   const { columnNames } = use;
-  if (obligations.masks.size === 0 || columnNames === undefined) return;
+  if (obligations.masks.length === 0 || columnNames === undefined) return;
   const masks = taint.masksNaming(use).filter(({ policy }) => policies.includes(policy));
   const missing = missingColumn(use, columnNames, masks);
   if (missing !== undefined) throw maskWithoutColumn(missing, use);
@@ -90,10 +92,11 @@ function refuseMissing(
 /** Holds the masks of this answer against those that the walk reckoned with. */
 function addMasks(
   { taint }: Analysis,
-  facts: { use: RelationUse; demanded: ReadonlyMap<string, MaskKind>; masks: Map<`${number}:${number}`, MaskKind> },
+  facts: { use: RelationUse; demanded: readonly FieldMask[]; masks: Map<`${number}:${number}`, MaskKind> },
 ): void {
-  const { use, demanded, masks } = facts;
-  if (demanded.size === 0) return;
+  const { use, masks } = facts;
+  if (facts.demanded.length === 0) return;
+  const demanded = kindsByColumn(facts.demanded);
   const { relation } = use;
   if (relation === undefined) {
     // Its columns have no known origin yet, so none that may have this name can be masked.
@@ -172,6 +175,8 @@ function related({ catalog }: Analysis, start: Relation, use: RelationUse): read
 }
 
 function denied(decision: Exclude<Decision, { allow: true }>, what: string): RefusedText {
+  if (decision.reason === 'approval-needed')
+    return new RefusedText('policy-denied', `${what} ${approvalText(decision.rules)}`, { policies: decision.policies });
   const why = {
     'no-permit': 'no policy permits',
     forbidden: 'a policy forbids',

@@ -1,8 +1,9 @@
-import { maskCovers, type PotentialMask } from '../../../../policy/index.ts';
+import { maskCovers } from '../../../../policy/index.ts';
 import type { Catalog, Relation } from './catalog.ts';
 import { type Place, tableResource } from './names.ts';
 import type { Decider } from './plan.ts';
 import { RefusedText } from './refusal.ts';
+import { TABLE, type TableMask } from './table-masks.ts';
 
 /** A column that a mask names and its table has not: misspelt, renamed or dropped. */
 export interface MissingColumn {
@@ -14,7 +15,7 @@ export interface MissingColumn {
 }
 
 /** Finds the masks that name a certain table: by a qualified column, or because their policy is about that one table. */
-export type MasksNaming = (table: TableName) => readonly PotentialMask[];
+export type MasksNaming = (table: TableName) => readonly TableMask[];
 
 interface TableName {
   readonly schema: string;
@@ -22,9 +23,9 @@ interface TableName {
 }
 
 /** Puts masks in order for {@link MasksNaming}. A mask that is good for any table that has such a column names none. */
-export function indexMasks(masks: readonly PotentialMask[], place: Place): MasksNaming {
-  const byName = new Map<string, PotentialMask[]>();
-  const byId = new Map<string, PotentialMask[]>();
+export function indexMasks(masks: readonly TableMask[], place: Place): MasksNaming {
+  const byName = new Map<string, TableMask[]>();
+  const byId = new Map<string, TableMask[]>();
   for (const mask of masks) {
     const { column, scope } = mask;
     if (column.table !== undefined) append(byName, column.table, mask);
@@ -45,7 +46,7 @@ export function indexMasks(masks: readonly PotentialMask[], place: Place): Masks
 export function missingColumn(
   { schema, name: table }: TableName,
   columns: readonly string[],
-  masks: readonly PotentialMask[],
+  masks: readonly TableMask[],
 ): MissingColumn | undefined {
   const missing = masks.filter(({ column }) => !columns.includes(column.name));
   const column = missing[0]?.column.name;
@@ -125,13 +126,11 @@ function search(
   return undefined;
 }
 
-function append(map: Map<string, PotentialMask[]>, key: string, mask: PotentialMask): void {
+function append(map: Map<string, TableMask[]>, key: string, mask: TableMask): void {
   const list = map.get(key);
   if (list === undefined) map.set(key, [mask]);
   else list.push(mask);
 }
 
-const none: readonly PotentialMask[] = [];
+const none: readonly TableMask[] = [];
 const namesNothing: MasksNaming = () => none;
-/** The type of `tableResource`. */
-const TABLE = 'Postgres::Table';

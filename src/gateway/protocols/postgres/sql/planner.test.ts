@@ -633,6 +633,23 @@ describe('policy is asked what PostgreSQL would need rights for', () => {
   });
 });
 
+describe('an approval that a permit wants', () => {
+  const held =
+    '@id("a") permit (principal, action, resource); @id("h") @approval("dba") permit (principal, action == Action::"postgres:select", resource == Postgres::Table::"shop/shop/public/customers");';
+
+  it.each([
+    'select id from customers',
+    'update customers set email = null where id = 1',
+    'select * from customer_all',
+  ])('refuses the client, and tells it by which rule: %s', (sql) => {
+    const plan = createShop(shop.catalog, held).plan(sql);
+    expect(plan).toMatchObject({ verdict: 'refuse', reason: 'policy-denied', sqlstate: '42501', policies: ['h'] });
+    expect(plan.verdict === 'refuse' && plan.message).toContain(
+      'needs an approval by rule "dba"; approvals are not available yet',
+    );
+  });
+});
+
 describe('masks follow policy', () => {
   const customers = (policies: string) => {
     const made = createShop(shop.catalog, policies);

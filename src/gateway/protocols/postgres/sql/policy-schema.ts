@@ -10,9 +10,11 @@ const rows: Readonly<Record<string, CedarTypeJson>> = {
   hasWhere: { type: 'Boolean' },
 };
 
-const onTable = { resources: ['Table'], context: rows };
-const onDatabase = { resources: ['Database'], context: {} };
-const onEither = { resources: ['Table', 'Database'], context: {} };
+/** The rows of an answer are counted, whatever was asked for it. */
+const limits = { items: 'rows' };
+const onTable = { resources: ['Table'], context: rows, limits };
+const onDatabase = { resources: ['Database'], context: {}, limits };
+const onEither = { resources: ['Table', 'Database'], context: {}, limits };
 
 /** What PostgreSQL adds to the policy language. */
 export const policySchema: PolicySchemaFragment = {
@@ -28,6 +30,7 @@ export const policySchema: PolicySchemaFragment = {
       memberOf: ['Schema'],
       attributes: { target: text, database: text, schema: text, name: text },
       path: ['target', 'database', 'schema', 'name'],
+      fields: { within: ['schema', 'name'], paths: [['*']], example: ['public', 'customers', 'ssn'] },
     },
     Function: {
       memberOf: ['Schema'],
@@ -36,21 +39,21 @@ export const policySchema: PolicySchemaFragment = {
     },
   },
   actions: {
-    'postgres:connect': onDatabase,
+    'postgres:connect': { resources: ['Database'], context: {} },
     'postgres:select': onTable,
     'postgres:insert': onTable,
     'postgres:update': onTable,
     'postgres:delete': onTable,
     'postgres:truncate': onTable,
-    'postgres:call': { resources: ['Function'], context: {} },
+    'postgres:call': { resources: ['Function'], context: {}, limits },
     'postgres:maintain': onEither,
     'postgres:ddl': onEither,
     'postgres:notify': onDatabase,
     'postgres:admin': onDatabase,
     // Lower case, as in `app.tenant`; only of settings that are not harmless by nature.
-    'postgres:set': { resources: ['Database'], context: { setting: text } },
+    'postgres:set': { resources: ['Database'], context: { setting: text }, limits },
     // Another role than the gateway's own login.
-    'postgres:set-role': { resources: ['Database'], context: { role: text } },
+    'postgres:set-role': { resources: ['Database'], context: { role: text }, limits },
   },
   session: 'postgres:connect',
   groups: {

@@ -1,8 +1,9 @@
-import { type MaskKind, maskCovers, type PotentialMask, stricterMask } from '../../../../policy/index.ts';
+import { type MaskKind, maskCovers, stricterMask } from '../../../../policy/index.ts';
 import type { Catalog, Relation } from './catalog.ts';
 import { indexMasks, type MasksNaming, type MissingColumn, probeMissing } from './masks-without-column.ts';
 import { type Place, tableResource } from './names.ts';
 import type { Decider } from './plan.ts';
+import { kindsByColumn, type TableMask, tableMasks } from './table-masks.ts';
 
 /** What policy makes of a column. */
 export interface ColumnMask {
@@ -32,13 +33,13 @@ export class Probes {
   readonly #place: Place;
   readonly #decider: Decider;
   readonly #shared = new Map<string, ColumnMasks>();
-  readonly #byColumn = new Map<string, PotentialMask[]>();
+  readonly #byColumn = new Map<string, TableMask[]>();
   #seen: { readonly catalog: Catalog; readonly version: number } | undefined;
 
   constructor(place: Place, decider: Decider) {
     this.#place = place;
     this.#decider = decider;
-    const potential = decider.potentialMasks();
+    const potential = tableMasks(decider.potentialMasks());
     this.masksNaming = indexMasks(potential, place);
     for (const mask of potential) {
       const list = this.#byColumn.get(mask.column.name);
@@ -94,7 +95,7 @@ function probeRelation(facts: {
   place: Place;
   relation: Relation;
   decider: Decider;
-  byColumn: ReadonlyMap<string, readonly PotentialMask[]>;
+  byColumn: ReadonlyMap<string, readonly TableMask[]>;
 }): ColumnMasks {
   const { relation, decider, byColumn } = facts;
   const resource = tableResource(facts.place, relation.schema, relation.name);
@@ -111,12 +112,14 @@ function probeRelation(facts: {
     const decision = decider.decide('postgres:select', resource, { columns: names.toSorted(), hasWhere });
     // A table that can't be read in this shape may still be read in another, or through a view.
     if (!decision.allow) for (const mask of possible) add(mask.column.name, mask.kind);
-    else for (const [column, kind] of decision.obligations.masks) if (names.includes(column)) add(column, kind);
+    else
+      for (const [column, kind] of kindsByColumn(decision.obligations.masks))
+        if (names.includes(column)) add(column, kind);
   }
   return masks;
 }
 
-function derivedOf(column: string, possible: readonly PotentialMask[]): 'null' | undefined {
+function derivedOf(column: string, possible: readonly TableMask[]): 'null' | undefined {
   const masks = possible.filter((mask) => mask.column.name === column);
   return masks.length > 0 && masks.every(({ derived }) => derived === 'null') ? 'null' : undefined;
 }

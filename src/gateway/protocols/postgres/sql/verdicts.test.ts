@@ -1,6 +1,7 @@
 // Goal: verdicts are kept for exactly as long as nothing that they rest on has changed.
 
 import { beforeAll, describe, expect, it } from 'vitest';
+import { noObligations } from '../../../../model/index.ts';
 import { createCacheBudget } from '../../../../std/index.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import {
@@ -30,7 +31,7 @@ describe('the planner asks policy again', () => {
         return {
           allow: true,
           policies: ['p'],
-          obligations: { masks: new Map(), rowsMax: undefined, record: 'digest' },
+          obligations: noObligations,
         };
       },
       potentialMasks: () => [],
@@ -81,7 +82,7 @@ describe('a text with the marks of a shape in it', () => {
       decide: () => ({
         allow: true,
         policies: [],
-        obligations: { masks: new Map(), rowsMax: undefined, record: 'digest' },
+        obligations: noObligations,
       }),
       potentialMasks: () => [],
     };

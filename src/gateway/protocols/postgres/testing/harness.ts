@@ -1,6 +1,6 @@
 import { createServer, type Socket } from 'node:net';
 import { parseSpiffeId } from '@countersign/sdk/identity';
-import type { LedgerEvent } from '../../../../model/index.ts';
+import { type LedgerEvent, noObligations } from '../../../../model/index.ts';
 import {
   type Clock,
   createCacheBudget,
@@ -41,7 +41,7 @@ export async function startTarget(options: {
     decide: () => ({
       allow: true,
       policies: ['p1'],
-      obligations: { masks: new Map(), rowsMax: undefined, record: 'digest' },
+      obligations: noObligations,
     }),
     potentialMasks: () => [],
     onChange(listener) {
