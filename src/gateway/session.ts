@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { SpiffeId } from '@countersign/sdk/identity';
-import type { AttributeValue, Decision, EntityRef } from '../model/index.ts';
+import type { AttributeValue, Decision, EntityRef, PolicySet } from '../model/index.ts';
 import type { PotentialMask } from '../policy/index.ts';
 import type { Gate } from './gate.ts';
 import type { Holding } from './held-bytes.ts';
@@ -34,6 +34,8 @@ export interface GatewaySession {
 export interface SessionPolicy {
   /** Grows whenever answers may have changed. */
   readonly version: number;
+  /** The policies of this version, for the ledger; undefined before the first ones came. */
+  readonly policySet: PolicySet | undefined;
   readonly principalKey: string;
   decide(action: string, resource: EntityRef, context: { readonly [name: string]: AttributeValue }): Decision;
   /** Every mask that could fall on an answer to this principal; may over-report. */
