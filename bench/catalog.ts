@@ -100,7 +100,13 @@ function createDecisions(catalog: () => Catalog | undefined): () => void {
   const mask = columnMask('email', 'redact');
   const obligations = { ...noObligations, masks: [{ path: ['public', 'any', 'email'], kind: 'redact' }] } as const;
   const decision = { allow: true, policies: ['p'], obligations } as const;
-  const decider = { version: 1, principalKey: 'p', decide: () => decision, potentialMasks: () => [mask] };
+  const decider = {
+    version: 1,
+    policySet: undefined,
+    principalKey: 'p',
+    decide: () => decision,
+    potentialMasks: () => [mask],
+  };
   return () => {
     const known = catalog();
     if (known === undefined) throw new Error('no catalog was read');

@@ -22,15 +22,15 @@ export async function lastOperation(bed: Bed): Promise<Operation> {
   const intents = new Map<string, LedgerEvent>();
   let found: Operation | undefined;
   const signal = new AbortController().signal;
-  for await (const { seq: _, wallMs: __, ...event } of reader.tail({
+  for await (const { seq: _, wallMs: __, v: ___, kind, ...event } of reader.tail({
     count: ENTRIES_LOOKED_AT,
     follow: false,
     signal,
   })) {
     const name = `${event.session} ${event.operation}`;
-    if (event.kind === 'intent') intents.set(name, event);
+    if (kind === 'intent') intents.set(name, { ...event, kind });
     const intent = intents.get(name);
-    if (event.kind === 'outcome' && intent !== undefined) found = { intent, outcome: event };
+    if (kind === 'outcome' && intent !== undefined) found = { intent, outcome: { ...event, kind } };
   }
   if (found === undefined) throw new Error(`no statement among the last ${ENTRIES_LOOKED_AT} entries of ${directory}`);
   return found;

@@ -22,7 +22,7 @@ interface Entry {
   readonly kind: string;
   readonly actor: string;
   readonly action: string;
-  readonly detail: { readonly policies?: readonly string[]; readonly rows?: number; readonly sqlstate?: string };
+  readonly detail: { readonly policies?: readonly string[]; readonly items?: number; readonly code?: string };
 }
 
 /** The tour, step by step. Each step checks what it shows and throws StepFailed when it does not hold. */
@@ -160,8 +160,8 @@ function showEntries(entries: readonly Entry[]): Shown {
     lines: ours.map(({ seq, kind, actor, action, detail }) => {
       const facts = [
         detail.policies?.length ? `by ${detail.policies.join(', ')}` : '',
-        detail.rows === undefined ? '' : `${detail.rows} rows`,
-        detail.sqlstate ? `SQLSTATE ${detail.sqlstate}` : '',
+        detail.items === undefined ? '' : `${detail.items} rows`,
+        detail.code ? `SQLSTATE ${detail.code}` : '',
       ];
       return `#${seq} ${kind.padEnd(7)} ${actor} ${action.replace('postgres:', '')} ${facts.filter((fact) => fact !== '').join(', ')}`;
     }),

@@ -1,5 +1,5 @@
 import type { LedgerEvent } from '../model/index.ts';
-import type { CallContext } from '../rpc/index.ts';
+import { type CallContext, Code } from '../rpc/index.ts';
 import { type Clock, messageOf } from '../std/index.ts';
 import { type Authorizer, actorOf } from './authorize.ts';
 
@@ -20,6 +20,18 @@ export interface Audit {
 }
 
 type Detail = LedgerEvent['detail'];
+
+/** What became of each item of a batch, in its order: gRPC's codes, 0 for what was done. */
+export function codesOf({
+  results,
+}: {
+  readonly results: readonly { readonly status?: { readonly code: number } }[];
+}): Detail {
+  return { codes: results.slice(0, AUDITED_ITEMS_MAX).map(({ status }) => status?.code ?? Code.UNKNOWN) };
+}
+
+/** A batch has at most 1,000 items; more identifiers would not fit a ledger entry. */
+export const AUDITED_ITEMS_MAX = 1000;
 
 /** Creates an {@link Audit}. */
 export function createAudit(deps: {

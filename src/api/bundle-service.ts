@@ -7,7 +7,7 @@ import type { Bundle } from '../model/index.ts';
 import type { Registration } from '../registration/index.ts';
 import { type CallContext, Code, implement, prebuilt, RpcError, type RpcService } from '../rpc/index.ts';
 import type { Log } from '../std/index.ts';
-import type { Audit } from './audit.ts';
+import { type Audit, codesOf } from './audit.ts';
 import { mergeBundle, parseBundle, toBundleMessage } from './bundle-message.ts';
 import { trustDomainText } from './ids.ts';
 import { invalid, itemStatusOf, notFound, OK_STATUS } from './status.ts';
@@ -34,7 +34,7 @@ export function bundleService(deps: {
   ) =>
     audit.act(
       context,
-      { target: 'bundles', detail: { trustDomains: batch.bundle.map((one) => one.trustDomain) } },
+      { target: 'bundles', detail: { trustDomains: batch.bundle.map((one) => one.trustDomain) }, outcome: codesOf },
       async () => {
         const results = [];
         for (const message of batch.bundle) {
@@ -91,7 +91,7 @@ export function bundleService(deps: {
       return writeEach(context, request, (_known, sent) => sent);
     },
     async batchDeleteFederatedBundle({ trustDomains, mode }, context) {
-      return audit.act(context, { target: 'bundles', detail: { trustDomains, mode } }, async () => {
+      return audit.act(context, { target: 'bundles', detail: { trustDomains, mode }, outcome: codesOf }, async () => {
         const results = [];
         for (const name of trustDomains) {
           try {

@@ -16,7 +16,7 @@ import {
 } from '../registration/index.ts';
 import { type CallContext, Code, implement, type RpcService, type Send, type StatusCode } from '../rpc/index.ts';
 import type { Log } from '../std/index.ts';
-import type { Audit } from './audit.ts';
+import { AUDITED_ITEMS_MAX, type Audit, codesOf } from './audit.ts';
 import type { Authorizer } from './authorize.ts';
 import { parseEntry, parseEntryFilter, parseInputMask, toEntryMessage } from './entry-message.ts';
 import { invalid, itemStatusOf, notFound, OK_STATUS } from './status.ts';
@@ -69,7 +69,8 @@ export function entryService(deps: {
       );
     },
     async batchDeleteEntry({ ids }, context) {
-      return audit.act(context, { target: 'entries', detail: { ids: ids.slice(0, AUDITED_ITEMS_MAX) } }, async () => {
+      const what = { target: 'entries', detail: { ids: ids.slice(0, AUDITED_ITEMS_MAX) }, outcome: codesOf };
+      return audit.act(context, what, async () => {
         const results = await registration.batchDelete(ids, { signal: context.signal });
         return {
           results: results.map((result) => ({
@@ -180,7 +181,7 @@ function auditOfBatch(entries: readonly EntryMessage[]) {
       spiffeIds: entries.slice(0, AUDITED_ITEMS_MAX).map(({ spiffeId }) => `${spiffeId?.trustDomain}${spiffeId?.path}`),
     },
     outcome: ({ results }: { results: readonly { status?: { code: StatusCode }; entry?: { id?: string } }[] }) => ({
-      codes: results.slice(0, AUDITED_ITEMS_MAX).map(({ status }) => status?.code ?? Code.UNKNOWN),
+      ...codesOf({ results }),
       ids: results.slice(0, AUDITED_ITEMS_MAX).map(({ entry }) => entry?.id ?? ''),
     }),
   };
@@ -197,5 +198,3 @@ const CODES: Readonly<Record<'already-exists' | 'invalid' | 'not-found', StatusC
 };
 /** Agents ask for as many entries at once as the first page held. */
 const PAGE_ENTRIES = 500;
-/** A batch has at most 1,000 items; more identifiers would not fit a ledger entry. */
-const AUDITED_ITEMS_MAX = 1000;

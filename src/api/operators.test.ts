@@ -72,6 +72,7 @@ describe('an operator', () => {
     expect(listed.entries).toMatchObject([{ id, spiffeId: { path: '/a' }, selectors: [] }]);
     const deleted = await operator.unary(Entry.method.batchDeleteEntry, { ids: [id, 'unknown'] }, options);
     expect(deleted.results.map(({ status }) => status?.code)).toEqual([OK, NOT_FOUND]);
+    expect(server.ledger.at(-1)).toMatchObject({ action: 'BatchDeleteEntry', detail: { codes: [OK, NOT_FOUND] } });
     await expect(operator.unary(Entry.method.getEntry, { id }, options)).rejects.toMatchObject({ code: NOT_FOUND });
   });
 
@@ -181,6 +182,7 @@ describe('bundles', () => {
     const remove = { trustDomains: [trustDomain], mode: BatchDeleteFederatedBundleRequest_Mode.DELETE };
     const { results } = await operator.unary(Bundle.method.batchDeleteFederatedBundle, remove, options);
     expect(results).toMatchObject([{ trustDomain, status: { code: Code.OK } }]);
+    expect(server.ledger.at(-1)).toMatchObject({ action: 'BatchDeleteFederatedBundle', detail: { codes: [Code.OK] } });
   });
 
   it('are deleted with, or in spite of, the entries that name them', async () => {

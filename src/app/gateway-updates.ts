@@ -51,7 +51,7 @@ export function createGatewayUpdates(deps: {
       const policies = deps.policies.load(update.policies.map(({ name, text }) => ({ name, text })));
       // What is no longer declared closes before its forbids go, and a target opens only under the policies that it was declared with.
       await closeOthers();
-      gateway.applyPolicies(policies);
+      gateway.applyPolicies(policies, fields.revision);
     } catch (error) {
       if (!(error instanceof PolicyError)) throw error;
       const served = new Map(targets.map((target) => [target.name, target]));

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { LedgerEntry } from '../ledger/index.ts';
-import { createLedgerLines, fieldsOf, mentions } from './ledger-lines.ts';
+import { EVENT_VERSION } from '../model/index.ts';
+import { createLedgerLines, fieldsOf, mentions, namesColumn } from './ledger-lines.ts';
 
 const AT_MS = Date.UTC(2026, 11, 1, 4, 25, 43);
 const entry = (seq: number, more: Partial<LedgerEntry>): LedgerEntry => ({
@@ -8,22 +9,37 @@ const entry = (seq: number, more: Partial<LedgerEntry>): LedgerEntry => ({
   ...{ action: 'postgres:select', session: 's', operation: '1', detail: {}, ...more },
 });
 const intent = entry(4, {
-  detail: { decision: 'allow', masked: true, policies: ['web'], touches: ['postgres:select shop/shop/public/items'] },
+  detail: {
+    policies: ['web'],
+    questions: [
+      {
+        action: 'postgres:select',
+        context: { columns: ['cost', 'id'], hasWhere: true },
+        masks: [{ kind: 'redact', path: ['public', 'items', 'cost'] }],
+        resource: { id: 'shop/shop/public/items', type: 'Postgres::Table' },
+      },
+    ],
+    shape: '0123456789abcdef',
+  },
 });
 const lines = (trustDomain?: string) => createLedgerLines({ columns: 80, trustDomain });
 
 describe('a line of the ledger', () => {
-  it('shows identity, action and object', () => {
+  it('shows identity, action, object and columns, and what is masked', () => {
     expect(lines('example.org').line(intent)).toBe(
-      '2026-12-01 UTC\n     4  04:25:43  intent   /web  select shop/shop/public/items (by web; masked)',
+      [
+        '2026-12-01 UTC',
+        '     4  04:25:43  intent   /web  select shop/shop/public/items (cost, id) (by',
+        '                           web; masked cost:redact)',
+      ].join('\n'),
     );
   });
 
   it('shows of an outcome the object of its intent, also where that was not shown', () => {
     const shown = lines('example.org');
     shown.pass(intent);
-    const outcome = entry(5, { kind: 'outcome', detail: { rows: 1, sqlstate: '', status: 'done' } });
-    expect(shown.line(outcome)).toContain('outcome  /web  select shop/shop/public/items (1 row; done)');
+    const outcome = entry(5, { kind: 'outcome', detail: { items: 1, status: 'done' } });
+    expect(shown.line(outcome)).toContain('outcome  /web  select shop/shop/public/items (1 item; done)');
   });
 
   it('shows the day once, and again when it is another', () => {
@@ -41,8 +57,9 @@ describe('a line of the ledger', () => {
   });
 
   it('is no two, though a name has a line break in it that would begin another', () => {
-    const touches = ['postgres:select shop/shop/public/items\n     5  04:25:44  outcome  /web  all\u001b[2J'];
-    const text = lines('example.org').line(entry(4, { detail: { touches } }));
+    const resource = { id: 'shop/shop/public/items\n     5  04:25:44  outcome  /web  all\u001b[2J', type: 'T' };
+    const questions = [{ action: 'postgres:select', context: { columns: ['a\n     5  04'] }, resource }];
+    const text = lines('example.org').line(entry(4, { detail: { questions } }));
     expect(text).not.toMatch(/^ {5}5/m);
     expect(text).toContain('\\u{1b}[2J');
   });
@@ -64,6 +81,29 @@ describe('a line of the ledger', () => {
     expect(lines().line(stranger)).toContain('(no-identity; 3 times)');
   });
 
+  it('shows of a session where it comes from, and what its client says that it is', () => {
+    const detail = { client: { application: 'psql' }, peer: '10.0.0.7', postgres: { database: 'shop' }, questions: [] };
+    const open = entry(9, { kind: 'session-open', action: 'postgres:connect', operation: '', detail });
+    expect(lines('example.org').line(open).replace(/\s+/g, ' ')).toContain(
+      'connect shop/shop (from 10.0.0.7; application psql)',
+    );
+  });
+
+  it('shows an entry of a newer version, and says that it is one', () => {
+    const newer = { ...entry(10, { kind: 'approval', detail: { by: ['ada'] } }), v: EVENT_VERSION + 1, zone: { a: 1 } };
+    expect(lines('example.org').line(newer)).toContain('approval  /web  select shop (written by a newer version)');
+    const fields = fieldsOf(newer);
+    for (const field of [
+      ['by', '["ada"]'],
+      ['zone', '{"a":1}'],
+    ])
+      expect(fields).toContainEqual(field);
+    expect(fieldsOf({ ...newer, detail: { questions: 'of another form' } })).toContainEqual([
+      'questions',
+      'of another form',
+    ]);
+  });
+
   it('shows an identity of another trust domain whole', () => {
     expect(lines('example.net').line(intent)).toContain('spiffe://example.org/web');
   });
@@ -79,9 +119,19 @@ describe('what an entry is about', () => {
   });
 });
 
+describe('a column', () => {
+  it.each(['cost', 'id'])('is found by its whole name: %s', (name) => {
+    expect(namesColumn(intent, name)).toBe(true);
+  });
+
+  it.each(['cos', 'items', 'hasWhere'])('is not found by %s', (name) => {
+    expect(namesColumn(intent, name)).toBe(false);
+  });
+});
+
 describe('the fields of an entry', () => {
   it('are what it is about, then everything else, and nothing that is empty', () => {
-    const fields = fieldsOf({ ...intent, detail: { ...intent.detail, sqlstate: '' } });
+    const fields = fieldsOf({ ...intent, detail: { ...intent.detail, note: '' } });
     expect(fields.slice(0, 6)).toEqual([
       ['entry', '4'],
       ['time', '2026-12-01T04:25:43.000Z'],
@@ -90,8 +140,11 @@ describe('the fields of an entry', () => {
       ['target', 'shop'],
       ['action', 'postgres:select'],
     ]);
-    expect(fields).toContainEqual(['object', 'postgres:select shop/shop/public/items']);
+    expect(fields).toContainEqual([
+      'object',
+      'postgres:select shop/shop/public/items (columns cost, id; masked cost:redact; hasWhere: true)',
+    ]);
     expect(fields).toContainEqual(['policies', '["web"]']);
-    expect(fields.some(([name]) => name === 'sqlstate')).toBe(false);
+    expect(fields.some(([name]) => name === 'note')).toBe(false);
   });
 });

@@ -1,4 +1,5 @@
 import type { LedgerEntry } from '../ledger/index.ts';
+import { EVENT_VERSION } from '../model/index.ts';
 import { inOneLine } from './printable.ts';
 import { wrap } from './table.ts';
 
@@ -19,7 +20,8 @@ export function createLedgerLines(options: { columns: number; trustDomain: strin
   const pass = (entry: LedgerEntry) => {
     if (entry.kind !== 'intent') return;
     if (objects.size >= OBJECTS_MAX) objects.clear();
-    objects.set(operationOf(entry), objectsOf(entry));
+    // Columns stand with the intent.
+    objects.set(operationOf(entry), objectsOf(entry, { columns: false }));
   };
   return {
     pass,
@@ -29,7 +31,7 @@ export function createLedgerLines(options: { columns: number; trustDomain: strin
       const head = [String(entry.seq).padStart(SEQ_WIDTH), time, (WORDS[entry.kind] ?? entry.kind).padEnd(WORD_WIDTH)];
       const what = whatOf(
         { ...entry, target: named(entry.target) },
-        objects.get(operationOf(entry)) ?? objectsOf(entry),
+        (entry.kind === 'outcome' ? objects.get(operationOf(entry)) : undefined) ?? objectsOf(entry, { columns: true }),
       );
       const facts = factsOf(entry);
       const { operator } = entry.detail;
@@ -46,9 +48,9 @@ export function createLedgerLines(options: { columns: number; trustDomain: strin
 
 /** All of one entry: names and values, what it is about first. */
 export function fieldsOf(entry: LedgerEntry): readonly (readonly [string, string])[] {
-  const { seq, timeMs, wallMs, kind, actor, target, action, session, operation, detail } = entry;
-  const { touches, ...rest } = detail;
-  const objects = Array.isArray(touches) ? touches.map(textOf) : [];
+  const { seq, timeMs, wallMs, kind, actor, target, action, session, operation, detail, v, ...newer } = entry;
+  const { questions, ...rest } = detail;
+  const objects = questionsOf(entry).map(objectText);
   const fields: (readonly [string, string])[] = [
     ['entry', String(seq)],
     ['time', new Date(timeMs).toISOString()],
@@ -60,17 +62,24 @@ export function fieldsOf(entry: LedgerEntry): readonly (readonly [string, string
     ...objects.map((object, index) => [index === 0 ? 'object' : '', object] as const),
     ['session', session],
     ['operation', operation],
-    ...Object.entries(rest).map(([name, value]) => [name, textOf(value)] as const),
+    ...fieldsIn(rest),
+    ...(questions !== undefined && objects.length === 0 ? fieldsIn({ questions }) : []),
+    ...fieldsIn(newer),
+    ...(isNewer(entry) ? [['', `${NEWER}: event version ${v}`] as const] : []),
   ];
   return fields.filter(([, value]) => value !== '');
 }
 
 /** Whether what an entry is about has that text in its name; a table is found by `schema.table` as well. */
-export function mentions({ target, detail }: LedgerEntry, text: string): boolean {
-  const { touches } = detail;
-  const objects = Array.isArray(touches) ? touches.map(textOf) : [];
+export function mentions(entry: LedgerEntry, text: string): boolean {
+  const objects = questionsOf(entry).map(({ action, object }) => `${action} ${object}`);
   const dotted = text.replaceAll('.', '/');
-  return [target, ...objects].some((object) => object.includes(text) || object.includes(dotted));
+  return [entry.target, ...objects].some((object) => object.includes(text) || object.includes(dotted));
+}
+
+/** Whether policy was asked about a column, or another item of a context, of that name; a mask names it as well. */
+export function namesColumn(entry: LedgerEntry, name: string): boolean {
+  return questionsOf(entry).some(({ columns, masks }) => columns.includes(name) || masks.some(([of]) => of === name));
 }
 
 function operationOf({ session, operation }: LedgerEntry): string {
@@ -79,19 +88,104 @@ function operationOf({ session, operation }: LedgerEntry): string {
 
 /** Action and object, as in `select shop/shop/public/items`; the first of them where an operation has many. */
 function whatOf({ action, target, detail }: LedgerEntry, objects: string): string {
-  const { database, setting } = detail;
+  const own = ownOf(action, detail);
+  const { database, setting } = own;
   if (objects !== '') return objects;
   const verb = verbOf(action);
   const place = typeof database === 'string' ? `${target}/${database}` : target;
-  const statement = typeof detail['statement'] === 'string' && verb === 'statement' ? detail['statement'] : verb;
+  const statement = typeof own['statement'] === 'string' && verb === 'statement' ? own['statement'] : verb;
   return [statement, typeof setting === 'string' ? setting : '', place].filter((part) => part !== '').join(' ');
 }
 
-function objectsOf({ detail: { touches } }: LedgerEntry): string {
-  if (!Array.isArray(touches) || touches.length === 0) return '';
-  const shown = touches.slice(0, TOUCHES_SHOWN).map((touch) => verbOf(textOf(touch)));
-  const more = touches.length - shown.length;
+/** Of a session only what it asks besides: that it connects is told already. */
+function objectsOf(entry: LedgerEntry, show: { readonly columns: boolean }): string {
+  if (entry.operation === '' || entry.operation === '0') return '';
+  const questions = questionsOf(entry).filter(({ isAside }) => !isAside);
+  if (questions.length === 0) return '';
+  const shown = questions.slice(0, OBJECTS_SHOWN).map(({ action, object, columns }) => {
+    return `${verbOf(action)} ${object}${show.columns && columns.length > 0 ? ` (${listed(columns, COLUMNS_SHOWN)})` : ''}`;
+  });
+  const more = questions.length - shown.length;
   return `${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}
+
+function listed(names: readonly string[], most: number): string {
+  const more = names.length - most;
+  return `${names.slice(0, most).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}
+
+interface ShownQuestion {
+  readonly action: string;
+  readonly object: string;
+  readonly columns: readonly string[];
+  /** Field and kind. */
+  readonly masks: readonly (readonly [string, string])[];
+  readonly rest: string;
+  /** Asked for its forbids alone: the client named something else. */
+  readonly isAside: boolean;
+}
+
+/** What policy was asked, of entries that say so: a newer writer may say more. */
+function questionsOf({ detail: { questions } }: LedgerEntry): readonly ShownQuestion[] {
+  if (!Array.isArray(questions)) return [];
+  return questions.flatMap((question): ShownQuestion[] => {
+    const { action, resource, context, masks, forbidsOnly, ...rest } = recordOf(question);
+    const { id } = recordOf(resource);
+    if (typeof action !== 'string' || typeof id !== 'string') return [];
+    const { columns, ...conditions } = recordOf(context);
+    return [
+      {
+        ...{ action, object: id, isAside: forbidsOnly === true },
+        columns: Array.isArray(columns) ? columns.map(textOf) : [],
+        masks: Array.isArray(masks) ? masks.map((mask) => maskOf(mask, id)) : [],
+        rest: [...Object.entries(conditions), ...Object.entries(rest)]
+          .map(([name, value]) => `${name}: ${textOf(value)}`)
+          .join('; '),
+      },
+    ];
+  });
+}
+
+/** A field by its name in its object, so without the parts of its path that the object's id ends with. */
+function maskOf(mask: unknown, object: string): readonly [string, string] {
+  const { path, kind } = recordOf(mask);
+  const parts = Array.isArray(path) ? path.map(textOf) : [];
+  const above = parts
+    .slice(0, -1)
+    .map((part) => part.replaceAll('%', '%25').replaceAll('/', '%2F'))
+    .join('/');
+  const isOwn = above === '' || object === above || object.endsWith(`/${above}`);
+  return [isOwn ? parts.slice(-1).join() : parts.join('.'), textOf(kind)];
+}
+
+/** All of one question. */
+function objectText({ action, object, columns, masks, rest, isAside }: ShownQuestion): string {
+  const facts = [
+    columns.length > 0 && `columns ${columns.join(', ')}`,
+    masks.length > 0 && `masked ${masks.map((mask) => mask.join(':')).join(', ')}`,
+    isAside && 'for its forbids',
+    rest,
+  ].filter((fact) => typeof fact === 'string' && fact !== '');
+  return `${action} ${object}${facts.length === 0 ? '' : ` (${facts.join('; ')})`}`;
+}
+
+function recordOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Readonly<Record<string, unknown>>)
+    : {};
+}
+
+/** What only the protocol says of it. */
+function ownOf(action: string, detail: LedgerEntry['detail']): Readonly<Record<string, unknown>> {
+  return recordOf(detail[action.slice(0, Math.max(0, action.indexOf(':')))]);
+}
+
+function fieldsIn(values: object): readonly (readonly [string, string])[] {
+  return Object.entries(values).map(([name, value]) => [name, textOf(value)] as const);
+}
+
+function isNewer({ v = 0 }: LedgerEntry): boolean {
+  return v > EVENT_VERSION;
 }
 
 function verbOf(action: string): string {
@@ -100,18 +194,23 @@ function verbOf(action: string): string {
 
 function factsOf(entry: LedgerEntry): readonly string[] {
   const { kind, wallMs, detail } = entry;
-  const { reason, policies, rows, sqlstate, status, step, masked, ended, count } = detail;
+  const { reason, policies, items, code, status, step, ended, count, client, peer } = detail;
+  const masks = questionsOf(entry).flatMap((question) => question.masks.map((mask) => mask.join(':')));
+  const { application } = recordOf(client);
   const facts = [
     typeof detail['kind'] === 'string' && detail['kind'],
     step !== undefined && textOf(step),
     reason !== undefined && textOf(reason),
     Array.isArray(policies) && policies.length > 0 && `by ${policies.map(textOf).join(', ')}`,
-    masked === true && 'masked',
-    kind === 'outcome' && rows !== undefined && `${textOf(rows)} ${rows === 1 ? 'row' : 'rows'}`,
-    sqlstate !== undefined && sqlstate !== null && sqlstate !== '' && `SQLSTATE ${textOf(sqlstate)}`,
+    masks.length > 0 && `masked ${listed(Array.from(new Set(masks)), COLUMNS_SHOWN)}`,
+    kind === 'outcome' && items !== undefined && `${textOf(items)} ${items === 1 ? 'item' : 'items'}`,
+    code !== undefined && `code ${textOf(code)}`,
     status !== undefined && textOf(status),
     ended !== undefined && `ended: ${textOf(ended)}`,
+    peer !== undefined && `from ${textOf(peer)}`,
+    application !== undefined && `application ${textOf(application)}`,
     count !== undefined && (count === 1 ? 'once' : `${textOf(count)} times`),
+    isNewer(entry) && NEWER,
     wallMs !== undefined && `its clock said ${new Date(wallMs).toISOString().replace(/\.\d+Z$/, 'Z')}`,
   ];
   return facts.flatMap((fact) => (typeof fact === 'string' && fact !== '' ? [fact] : []));
@@ -125,6 +224,8 @@ const WORDS: Readonly<Record<string, string>> = { 'session-open': 'open', 'sessi
 const SEQ_WIDTH = 6;
 const WORD_WIDTH = 7;
 const GAP = '  ';
-const TOUCHES_SHOWN = 3;
+const OBJECTS_SHOWN = 3;
+const COLUMNS_SHOWN = 8;
+const NEWER = 'written by a newer version';
 /** Operations under way at one time; those that are forgotten are shown without their objects. */
 const OBJECTS_MAX = 10_000;

@@ -1,7 +1,9 @@
-import type { Decision, LedgerEvent, Question } from '../model/index.ts';
+import type { Asked, Decision, LedgerEvent, Question } from '../model/index.ts';
 import type { Clock, Log } from '../std/index.ts';
+import { ownDetail } from './entry-detail.ts';
 import { createPipeline, type Pipeline, type PipelinePort } from './pipeline.ts';
 import type { SessionRefusal } from './protocol.ts';
+import type { Recorder } from './recorder.ts';
 import { endOf, type SessionPolicy } from './session.ts';
 import type { SessionLedger } from './session-ledger.ts';
 
@@ -28,8 +30,21 @@ export interface SessionQuestions {
   readonly connect: Question;
   /** What else its client asked for as it connected; `detail` says so in a denial. */
   readonly also?: readonly { readonly question: Question; readonly detail: LedgerEvent['detail'] }[];
-  /** Of the session, for the ledger. */
+  /** What the client says that it is; anybody can say anything. */
+  readonly client?: { readonly application?: string | undefined; readonly driver?: string | undefined };
+  /** What only the protocol knows of the session, for the ledger. */
   readonly detail: LedgerEvent['detail'];
+}
+
+/** Where a session comes from, for the ledger. */
+export interface SessionOrigin {
+  readonly door: 'agent' | 'direct';
+  /** The address of the other end: the client's own, or its agent's. */
+  readonly peer: string | undefined;
+  /** Of the SVID that was shown; `serial` in decimal digits. */
+  readonly certificate: { readonly serial: string; readonly expiresMs: number } | undefined;
+  /** The process behind it, as its agent says: recorded as it comes. */
+  readonly caller?: LedgerEvent['detail'] | undefined;
 }
 
 /** Whether a session may begin. `question`: the one that policy does not allow. */
@@ -44,9 +59,10 @@ type Refused = Extract<Decision, { allow: false }>;
 export interface GateDeps {
   readonly clock: Clock;
   readonly log: Log;
-  readonly door: 'agent' | 'direct';
-  readonly policy: Pick<SessionPolicy, 'decide' | 'onChange'>;
+  readonly origin: SessionOrigin;
+  readonly policy: Pick<SessionPolicy, 'decide' | 'onChange' | 'policySet'>;
   readonly ledger: SessionLedger;
+  readonly recorder: Recorder;
   /** The session's own: see `GatewaySession.signal`. */
   readonly signal: AbortSignal;
   /** Aborts it. */
@@ -54,29 +70,35 @@ export interface GateDeps {
 }
 
 export function createGate(deps: GateDeps): Gate {
-  const { clock, policy, ledger, signal } = deps;
+  const { clock, policy, ledger, recorder, signal } = deps;
   const pipelines = new Set<Pipeline>();
   let operations = 0;
   let opened: { readonly action: string; readonly startedMs: number; stopListening(): void } | undefined;
   const may = ({ action, resource, context }: Question) => policy.decide(action, resource, context);
 
   return {
-    async open({ connect, also = [], detail }) {
+    async open({ connect, also = [], client, detail }) {
       const { action } = connect;
-      const decision = may(connect);
-      const noted = { ...detail, door: deps.door, policies: [...decision.policies] };
-      const deny = async (question: Question, refused: Refused, more: LedgerEvent['detail']): Promise<Opening> => {
-        const denial = { ...noted, ...more, reason: refused.reason };
-        await ledger.synced(ledger.append([{ kind: 'denial', action, operation: '0', detail: denial }]));
-        return { ok: false, question, decision: refused };
-      };
+      const about = { ...originDetail(deps.origin), ...clientDetail(client) };
+      const asked: (Asked & { readonly detail: LedgerEvent['detail'] })[] = [
+        { question: connect, decision: may(connect), detail: {} },
+        ...also.map((one) => ({ question: one.question, decision: may(one.question), detail: one.detail })),
+      ];
+      const judged = { set: policy.policySet, asked, omitted: 0 };
       try {
-        if (!decision.allow) return await deny(connect, decision, {});
-        for (const asked of also) {
-          const answer = may(asked.question);
-          if (!answer.allow) return await deny(asked.question, answer, asked.detail);
+        for (const { question, decision, detail: more } of asked) {
+          if (decision.allow) continue;
+          const denial = {
+            ...about,
+            ...recorder.denied(judged, decision.policies),
+            ...ownDetail({ action, detail: { ...detail, ...more } }),
+            reason: decision.reason,
+          };
+          await ledger.synced(ledger.append([{ kind: 'denial', action, operation: '0', detail: denial }]));
+          return { ok: false, question, decision };
         }
-        ledger.append([{ kind: 'session-open', action, operation: '', detail: noted }]);
+        const opening = { ...about, ...recorder.allowed(judged), ...ownDetail({ action, detail }) };
+        ledger.append([{ kind: 'session-open', action, operation: '', detail: opening }]);
       } catch (error) {
         return { ok: false, unrecorded: error };
       }
@@ -90,7 +112,7 @@ export function createGate(deps: GateDeps): Gate {
     pipeline(port) {
       const nextId = () => String(++operations);
       const closed = () => void pipelines.delete(pipeline);
-      const pipeline = createPipeline({ clock, log: deps.log, ledger, nextId, closed }, port);
+      const pipeline = createPipeline({ clock, log: deps.log, ledger, recorder, nextId, closed }, port);
       pipelines.add(pipeline);
       return pipeline;
     },
@@ -112,4 +134,30 @@ export function createGate(deps: GateDeps): Gate {
   };
 }
 
+function originDetail({ door, peer, certificate, caller }: SessionOrigin): LedgerEvent['detail'] {
+  return {
+    ...(caller === undefined ? {} : { caller }),
+    ...(certificate === undefined ? {} : { certificate }),
+    door,
+    ...(peer === undefined ? {} : { peer }),
+  };
+}
+
+function clientDetail({ application, driver }: NonNullable<SessionQuestions['client']> = {}): LedgerEvent['detail'] {
+  const told = Object.entries({ application, driver }).flatMap(([name, text]) => {
+    return text === undefined || text === '' ? [] : [[name, oneLine(text)] as const];
+  });
+  return told.length === 0 ? {} : { client: Object.fromEntries(told) };
+}
+
+/** What a client says of itself, in one line that can't pretend to be another. */
+function oneLine(text: string): string {
+  return text
+    .slice(0, CLIENT_TEXT_MAX)
+    .toWellFormed()
+    .replaceAll(/\p{Cc}|\p{Cf}|\p{Zl}|\p{Zp}/gu, '\u{fffd}');
+}
+
+/** As much of a name as PostgreSQL keeps, and a little more. */
+const CLIENT_TEXT_MAX = 128;
 const NO_LONGER: SessionRefusal = { code: 'policy', what: 'policy no longer allows this connection' };

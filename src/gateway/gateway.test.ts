@@ -10,6 +10,7 @@ import { testGatewayDeps } from './testing/test-gateway.ts';
 // The core with a protocol that echoes: who gets in, to what, for how long.
 const echo: LoadedProtocol = {
   id: 'echo',
+  policySchema: { namespace: 'Echo', entityTypes: {}, actions: {} },
   openTarget(config, deps) {
     if (config === 'broken') throw new Error('broken');
     const [word, port] = String(config).split(' ');

@@ -1,7 +1,7 @@
 import type { Server } from 'node:net';
 import type { LedgerWriter } from '../ledger/index.ts';
 import type { ResolvedTarget } from '../model/index.ts';
-import type { CompiledPolicies } from '../policy/index.ts';
+import { type CompiledPolicies, composeSchema } from '../policy/index.ts';
 import { createTurns } from '../rpc/index.ts';
 import {
   type Clock,
@@ -29,6 +29,7 @@ import { createOpenTargets, type TargetProblem } from './open-targets.ts';
 import { createPolicyBoard, createTargetPolicies } from './policy-board.ts';
 import type { LoadedProtocol, SecretResolver, SessionRefusal } from './protocol.ts';
 import { createReach } from './reach.ts';
+import { createRecorder } from './recorder.ts';
 import { serveSession } from './serve-session.ts';
 import type { Durability } from './session-ledger.ts';
 import { createSessions, type SessionLimits } from './sessions.ts';
@@ -80,8 +81,8 @@ export interface Gateway {
    * `problems` tells of it. At an abort it is left as far as it is.
    */
   look(signal: AbortSignal): Promise<void>;
-  /** The policies from now on: also for sessions that run, from their next operation. */
-  applyPolicies(policies: CompiledPolicies): void;
+  /** The policies from now on, of that revision of the server's declarations: also for sessions that run, from their next operation. */
+  applyPolicies(policies: CompiledPolicies, revision?: number): void;
   /**
    * Takes no new session any more: links are told so, that agents may go elsewhere, and the doors of direct clients close. Sessions that
    * there are go on as before. Resolves when none is left, or at the abort; `stop` is then still to be called.
@@ -134,7 +135,7 @@ export function createGateway(deps: GatewayDeps): Gateway & Service {
     leave: (signal) => core.leave(signal),
     look: (signal) => core.targets.look(signal),
     problems: () => core.targets.problems(),
-    applyPolicies: (policies) => core.board.replace(policies),
+    applyPolicies: (policies, revision) => core.board.replace(policies, revision),
     sessions: () =>
       core.sessions
         .list()
@@ -193,7 +194,8 @@ class Core {
     const { board, sessions } = this;
     const turn = createLedgerTurn({ ledger });
     const sealer = createSealer(deps.withheldKey, random);
-    const parts = { clock, log, ledger, turn, durability, sealer, board, held: this.#held, sessions };
+    const recorder = createRecorder(composeSchema(deps.protocols.map(({ policySchema }) => policySchema)));
+    const parts = { clock, log, ledger, turn, durability, sealer, board, held: this.#held, sessions, recorder };
     this.#entrance = createEntrance({
       ...{ clock, random, identity, sessions, turns, refused },
       stopping: this.#stopping.signal,

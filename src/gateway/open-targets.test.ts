@@ -44,6 +44,7 @@ const never = new AbortController().signal;
 /** Its config says whether it listens, and at which port: `direct`, `direct PORT`. */
 const member: LoadedProtocol = {
   id: 'fake',
+  policySchema: { namespace: 'Fake', entityTypes: {}, actions: {} },
   openTarget(config, deps) {
     if (config === 'refused') throw new GatewayError('ERR_GATEWAY_TARGET_CONFIG', 'port is 0');
     if (config === 'bug') throw new TypeError('password is undefined');

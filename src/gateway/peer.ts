@@ -1,7 +1,7 @@
 import type { TLSSocket } from 'node:tls';
 import type { SpiffeId } from '@countersign/sdk/identity';
 import { peerChain } from '../rpc/index.ts';
-import { verifyX509Svid } from '../wire/x509/index.ts';
+import { parseCertificate, verifyX509Svid } from '../wire/x509/index.ts';
 import type { GatewayIdentity } from './identity.ts';
 
 /** A peer whose SVID was verified. */
@@ -9,6 +9,9 @@ export interface Peer {
   readonly identity: SpiffeId;
   /** Leaf first. */
   readonly chainDer: readonly Buffer[];
+  /** Of the leaf, in decimal digits. */
+  readonly serial: string;
+  readonly address: string | undefined;
   readonly expiresAtS: number;
 }
 
@@ -19,5 +22,7 @@ export function verifyPeer(tls: TLSSocket, identity: GatewayIdentity, nowMs: num
   const bundles = identity.current()?.bundles;
   const result = verifyX509Svid(chainDer, (trustDomain) => bundles?.get(trustDomain), nowMs);
   if (!result.ok) return result.reason;
-  return { identity: result.id, chainDer, expiresAtS: result.expiresAtS };
+  // It was parsed to be verified.
+  const { serial } = parseCertificate(chainDer[0] ?? Buffer.alloc(0));
+  return { identity: result.id, chainDer, serial, address: tls.remoteAddress, expiresAtS: result.expiresAtS };
 }

@@ -3,6 +3,7 @@ import type { Operation } from '../model/index.ts';
 import { createManualClock, type Log } from '../std/index.ts';
 import type { Recorded } from './ledger-turn.ts';
 import { createPipeline, type Pipeline, type Running } from './pipeline.ts';
+import { createRecorder } from './recorder.ts';
 import type { Durability, OperationEvent } from './session-ledger.ts';
 
 // Goal: nothing reaches the target before the ledger has it, no answer overtakes what the ledger must hold first, nothing overtakes another,
@@ -33,6 +34,7 @@ beforeEach(() => {
       clock: createManualClock(0),
       log,
       ledger: ledger.session,
+      recorder: createRecorder(undefined),
       nextId: () => String(++ids),
       closed() {
         isClosed = true;
@@ -91,8 +93,10 @@ function ledgerOf() {
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 const pieces = (text: string) => [Buffer.from(text)];
-const READ: Operation = { action: 'test:read', changes: false, detail: {} };
-const CHANGE: Operation = { action: 'test:write', changes: true, detail: {} };
+const judged = { set: undefined, asked: [], omitted: 0 };
+const wanted = { judged, shape: 's', contentDigest: undefined, detail: {} };
+const READ: Operation = { ...wanted, action: 'test:read', changes: false };
+const CHANGE: Operation = { ...wanted, action: 'test:write', changes: true };
 
 /** Begins an operation and flushes it. */
 function request(text: string, operation = READ): Running {
@@ -105,7 +109,7 @@ function request(text: string, operation = READ): Running {
 function ended(): Running {
   const running = request('', CHANGE);
   ledger.write();
-  pipeline.end(running, 'done', {});
+  pipeline.end(running, { status: 'done', items: 0 });
   return running;
 }
 
@@ -159,7 +163,7 @@ describe('a request', () => {
     pipeline.flush({ pieces: pieces('b') });
     ledger.refuse();
     expect([forwarded, running.isForwarded]).toEqual(['refused b', false]);
-    pipeline.end(running, 'done', {});
+    pipeline.end(running, { status: 'done', items: 0 });
     pipeline.close();
     ledger.write();
     expect(ledger.kinds()).toEqual([]);
@@ -167,7 +171,13 @@ describe('a request', () => {
 
   test('that is denied is recorded before anything is told of it', () => {
     ledger.setDurability('release');
-    const denied = pipeline.deny({ action: 'test:write', detail: { reason: 'no-permit' } });
+    const denied = pipeline.deny({
+      ...wanted,
+      action: 'test:write',
+      reason: 'no-permit',
+      code: undefined,
+      policies: [],
+    });
     const seen: number[] = [];
     pipeline.flush({ pieces: [], recorded: () => void seen.push(denied.after) });
     expect(seen).toEqual([]);
@@ -267,7 +277,7 @@ describe('a pipeline that is closed', () => {
     const over = request('a');
     const running = request('b');
     ledger.write();
-    pipeline.end(over, 'failed', {});
+    pipeline.end(over, { status: 'failed', items: 0 });
     const waiting = request('c');
     pipeline.close();
     ledger.write();

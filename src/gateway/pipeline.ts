@@ -1,6 +1,8 @@
-import type { LedgerEvent, Operation } from '../model/index.ts';
+import type { Denial, LedgerEvent, Operation, OutcomeStatus } from '../model/index.ts';
 import { type Clock, type Log, messageOf } from '../std/index.ts';
+import { denialDetail, intentDetail, ownDetail } from './entry-detail.ts';
 import type { Recorded } from './ledger-turn.ts';
+import type { Recorder } from './recorder.ts';
 import type { OperationEvent, SessionLedger } from './session-ledger.ts';
 import type { Withheld } from './withheld.ts';
 
@@ -13,13 +15,13 @@ export interface Pipeline {
   /** Begins an operation that was allowed: it goes with the next `flush`. Whatever its member does, it has one outcome in the end. */
   begin(operation: Operation): Running;
   /** Notes that something was refused; its refusal must not be told before `after` is on disk. Goes with the next `flush`. */
-  deny(denial: Omit<Operation, 'changes'>): Started;
+  deny(denial: Denial): Started;
   /** Sends what is for the target, once all that was begun and denied since the last call is recorded, and behind all that still waits. */
   flush(batch: Batch): void;
   /** What was flushed waits for the ledger: no more should be read from the client until `resume`. */
   readonly isWaiting: boolean;
-  /** Notes how an operation ended, and what of that its client was not shown; the first time counts. */
-  end(running: Running, status: OutcomeStatus, detail: LedgerEvent['detail'], withheld?: Withheld): void;
+  /** Notes how an operation ended; the first time counts. */
+  end(running: Running, ending: Ending): void;
   /**
    * Sends what is for the client, behind the outcomes that were noted and all that still waits; not before the ledger entry `after`, and
    * all before it, are on disk.
@@ -66,29 +68,45 @@ export interface Started {
   after: number;
 }
 
+/** How an operation ended, by the names that all protocols share. */
+export interface Ending {
+  readonly status: OutcomeStatus;
+  /** The protocol's own, of a failure. */
+  readonly code?: string;
+  /** Of what its answer is made of: rows, lines, messages. */
+  readonly items: number;
+  /**
+   * Bytes that came with it from the client, and of its answer. Whose they were only its member knows where operations share a pipeline;
+   * without these, all that has passed since it was begun is counted.
+   */
+  readonly bytesIn?: number;
+  readonly bytesOut?: number;
+  /** What only the protocol knows. */
+  readonly detail?: LedgerEvent['detail'];
+  /** What of it its client was not shown. */
+  readonly withheld?: Withheld | undefined;
+}
+
 /** An operation under way. */
 export interface Running extends Started {
   /** Unique within the session. */
   readonly id: string;
   readonly operation: Operation;
   readonly startedMs: number;
+  /** Bytes that had gone either way when it was begun. */
+  readonly before: { readonly bytesIn: number; readonly bytesOut: number };
   /** On its way to the target: what becomes of it only the target can tell. */
   isForwarded: boolean;
   /** Its outcome was noted, or it was never begun. */
   isOver: boolean;
 }
 
-/**
- * How an operation ended. `unknown`: the connection was lost while it ran; `skipped`: it never ran, kept from it by an error before it or by
- * the end of its session.
- */
-export type OutcomeStatus = 'done' | 'suspended' | 'failed' | 'skipped' | 'unknown' | 'row-limit';
-
 /** What the pipelines of one session share. */
 export interface PipelineDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly ledger: Omit<SessionLedger, 'append'>;
+  readonly recorder: Recorder;
   /** A number that no other operation of the session has. */
   nextId(): string;
   /** The pipeline was closed. */
@@ -107,7 +125,9 @@ class SessionPipeline implements Pipeline {
   /** Begun and denied since the last flush. */
   #begun: Running[] = [];
   #denied: Started[] = [];
-  #outcomes: OperationEvent[] = [];
+  #endings: Ended[] = [];
+  #bytesIn = 0;
+  #bytesOut = 0;
   /** Flushed and not forwarded, oldest first. */
   readonly #queue: Flushed[] = [];
   /** Newest ledger entry that something to be delivered waits for. */
@@ -152,16 +172,20 @@ class SessionPipeline implements Pipeline {
     if (this.#isClosed) throw new Error('an operation was begun on a pipeline that is closed');
     const id = this.#deps.nextId();
     const startedMs = this.#deps.clock.monotonicMs();
-    const running: Running = { id, operation, startedMs, after: -1, isForwarded: false, isOver: false };
-    const { action, detail } = operation;
+    const before = { bytesIn: this.#bytesIn, bytesOut: this.#bytesOut };
+    const running: Running = { id, operation, startedMs, before, after: -1, isForwarded: false, isOver: false };
+    const { action } = operation;
+    const detail = intentDetail(operation, this.#deps.recorder);
     this.#announced.push({ kind: 'intent', action, operation: id, detail });
     this.#begun.push(running);
     this.#running.add(running);
     return running;
   }
 
-  deny({ action, detail }: Omit<Operation, 'changes'>): Started {
+  deny(denial: Denial): Started {
     const started = { after: -1 };
+    const { action } = denial;
+    const detail = denialDetail(denial, this.#deps.recorder);
     this.#announced.push({ kind: 'denial', action, operation: this.#deps.nextId(), detail });
     this.#denied.push(started);
     return started;
@@ -169,6 +193,7 @@ class SessionPipeline implements Pipeline {
 
   flush(batch: Batch): void {
     if (this.#isClosed) return;
+    for (const piece of batch.pieces) this.#bytesIn += piece.length;
     if (this.#announced.length === 0) {
       if (this.#queue.length > 0) this.#queue.push(new Flushed(batch, NONE, NONE));
       else if (batch.pieces.length > 0) this.#port.forward(batch.pieces);
@@ -186,27 +211,18 @@ class SessionPipeline implements Pipeline {
     });
   }
 
-  end(running: Running, status: OutcomeStatus, detail: LedgerEvent['detail'], withheld?: Withheld): void {
+  end(running: Running, ending: Omit<Ending, 'items'> & Partial<Ending>): void {
     if (running.isOver) return;
     running.isOver = true;
     this.#running.delete(running);
-    const { clock, ledger } = this.#deps;
-    this.#outcomes.push({
-      kind: 'outcome',
-      action: running.operation.action,
-      operation: running.id,
-      detail: {
-        durationUs: Math.max(0, Math.round((clock.monotonicMs() - running.startedMs) * 1000)),
-        ...detail,
-        status,
-        ...(withheld === undefined ? {} : { withheld: ledger.seal(withheld, running.id) }),
-      },
-    });
+    const durationUs = Math.max(0, Math.round((this.#deps.clock.monotonicMs() - running.startedMs) * 1000));
+    this.#endings.push({ running, ending, durationUs });
   }
 
   deliver(pieces: readonly Buffer[], after: number): void {
     if (this.#isClosed) return;
     if (after > this.#after) this.#after = after;
+    for (const piece of pieces) this.#bytesOut += piece.length;
     this.#conclude();
     if (this.isDelivered && this.#isOnDisk()) {
       if (pieces.length > 0) this.#port.deliver(pieces);
@@ -232,7 +248,7 @@ class SessionPipeline implements Pipeline {
     this.#announced = [];
     this.#held = [];
     this.#heldBytes = 0;
-    for (const running of this.#running) this.end(running, running.isForwarded ? 'unknown' : 'skipped', NOTHING);
+    for (const running of this.#running) this.end(running, { status: running.isForwarded ? 'unknown' : 'skipped' });
     this.#conclude();
     this.#deps.closed();
   }
@@ -276,11 +292,31 @@ class SessionPipeline implements Pipeline {
 
   /** Records the outcomes that were noted; what is to be delivered waits until they are written. */
   #conclude() {
-    if (this.#outcomes.length === 0) return;
-    const events = this.#outcomes;
-    this.#outcomes = [];
+    if (this.#endings.length === 0) return;
+    const events = this.#endings.map((ended) => this.#outcomeOf(ended));
+    this.#endings = [];
     this.#concluding++;
     this.#deps.ledger.record(events, this.#concluded);
+  }
+
+  #outcomeOf({ running, ending, durationUs }: Ended): OperationEvent {
+    const { operation, before, id } = running;
+    const { status, code = '', items, detail = NOTHING, withheld } = ending;
+    return {
+      kind: 'outcome',
+      action: operation.action,
+      operation: id,
+      detail: {
+        bytesIn: ending.bytesIn ?? this.#bytesIn - before.bytesIn,
+        bytesOut: ending.bytesOut ?? this.#bytesOut - before.bytesOut,
+        ...(code === '' ? NOTHING : { code }),
+        durationUs,
+        ...(items === undefined ? NOTHING : { items }),
+        ...ownDetail({ action: operation.action, detail }),
+        status,
+        ...(withheld === undefined ? NOTHING : { withheld: this.#deps.ledger.seal(withheld, id) }),
+      },
+    };
   }
 
   #isOnDisk(): boolean {
@@ -319,6 +355,14 @@ class SessionPipeline implements Pipeline {
       if (!this.#isClosed) act();
     });
   }
+}
+
+/** An operation whose outcome is to be recorded. */
+interface Ended {
+  readonly running: Running;
+  /** Of what its member did not end, the items are not known. */
+  readonly ending: Omit<Ending, 'items'> & Partial<Ending>;
+  readonly durationUs: number;
 }
 
 /** A batch on its way. */

@@ -1,4 +1,5 @@
 import type { SpiffeId } from '@countersign/sdk/identity';
+import type { PolicySet } from '../model/index.ts';
 import { type CompiledPolicies, identityEntity } from '../policy/index.ts';
 import type { Clock, Timer } from '../std/index.ts';
 import type { TargetPolicies } from './protocol.ts';
@@ -15,7 +16,10 @@ export interface PolicyBoard {
   readonly timeMs: number;
   /** Undefined before the first policies came: then everything is denied. */
   readonly policies: CompiledPolicies | undefined;
-  replace(policies: CompiledPolicies): void;
+  /** Those, and the time at which they are asked; undefined as they are. */
+  readonly policySet: PolicySet | undefined;
+  /** `revision`: of the declarations with which they came. */
+  replace(policies: CompiledPolicies, revision?: number): void;
   /** Calls after each change of `version`; returns how to stop. */
   onChange(listener: () => void): () => void;
   /** Calls when there are other policies; returns how to stop. */
@@ -29,10 +33,13 @@ export function createPolicyBoard(clock: Clock): PolicyBoard {
   const replacedListeners = new Set<() => void>();
   let version = 0;
   let policies: CompiledPolicies | undefined;
+  let revision = 0;
+  let policySet: PolicySet | undefined;
   let timeMs = clock.now();
   let timer: Timer | undefined;
   const move = () => {
     timeMs = clock.now();
+    policySet = policies && Object.freeze({ digest: policies.digest, revision, timeMs });
     version++;
     for (const listener of [...listeners]) listener();
   };
@@ -58,10 +65,14 @@ export function createPolicyBoard(clock: Clock): PolicyBoard {
     get policies() {
       return policies;
     },
-    replace(next) {
+    get policySet() {
+      return policySet;
+    },
+    replace(next, of = 0) {
       // Equal sets decide equally: a repeated push must not empty the sessions' verdict caches.
       if (policies?.digest === next.digest) return;
       policies = next;
+      revision = of;
       move();
       for (const listener of [...replacedListeners]) listener();
       watch();
@@ -84,6 +95,9 @@ export function createSessionPolicy(board: PolicyBoard, identity: SpiffeId): Ses
   return {
     get version() {
       return board.version;
+    },
+    get policySet() {
+      return board.policySet;
     },
     principalKey: identity.uri,
     decide(action, resource, context) {

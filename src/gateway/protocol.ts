@@ -64,13 +64,18 @@ export interface SvidDoor {
 }
 
 /** A protocol that a gateway has loaded. */
-export interface LoadedProtocol extends ProtocolPath {
+export interface LoadedProtocol extends ProtocolPath, Pick<ProtocolMember, 'policySchema'> {
   readonly id: string;
 }
 
 /** Loads the data path of all of them. */
 export function loadProtocols(members: readonly ProtocolMember[]): Promise<readonly LoadedProtocol[]> {
-  return Promise.all(members.map(async (member) => ({ id: member.id, ...(await member.load()) })));
+  return Promise.all(
+    members.map(async (member) => {
+      const { id, policySchema } = member;
+      return { id, policySchema, ...(await member.load()) };
+    }),
+  );
 }
 
 /** One of them. `open`: sets of its context of which there is more than could be told. */

@@ -2,13 +2,14 @@ import type { Duplex } from 'node:stream';
 import type { LedgerWriter } from '../ledger/index.ts';
 import type { Clock, Log } from '../std/index.ts';
 import type { Sealer } from '../wire/seal/index.ts';
-import { createGate } from './gate.ts';
+import { createGate, type SessionOrigin } from './gate.ts';
 import type { HeldBytes } from './held-bytes.ts';
 import type { LedgerTurn } from './ledger-turn.ts';
 import type { OpenTarget } from './open-targets.ts';
 import { createSessionPolicy, type PolicyBoard } from './policy-board.ts';
 import type { SessionRefusal } from './protocol.ts';
-import { SessionEnd } from './session.ts';
+import type { Recorder } from './recorder.ts';
+import { SessionEnd, type ToldCaller } from './session.ts';
 import { createSessionLedger, type Durability } from './session-ledger.ts';
 import type { SessionHandle, Sessions } from './sessions.ts';
 
@@ -23,6 +24,7 @@ export interface SessionParts {
   /** Of what clients are not shown. */
   readonly sealer: Sealer;
   readonly board: PolicyBoard;
+  readonly recorder: Recorder;
   readonly held: HeldBytes;
   readonly sessions: Pick<Sessions, 'remove'>;
 }
@@ -36,7 +38,7 @@ export async function serveSession(
   { target }: OpenTarget,
   admitted: { readonly handle: SessionHandle; readonly client: Duplex },
 ): Promise<void> {
-  const { clock, log, ledger, turn, durability, sealer } = parts;
+  const { clock, log, ledger, turn, durability, sealer, recorder } = parts;
   const { handle, client } = admitted;
   const { id, identity, door, isAside } = handle;
   const fields = { session: id, identity: identity.uri, target: handle.target, door };
@@ -49,7 +51,8 @@ export async function serveSession(
   const { signal } = handle.end;
   const policy = createSessionPolicy(parts.board, identity);
   const gate = createGate({
-    ...{ clock, door, policy, signal, end },
+    ...{ clock, policy, signal, end, recorder },
+    origin: originOf(handle),
     log: log.child({ session: id }),
     ledger: createSessionLedger({
       ...{ ledger, turn, clock, durability, sealer },
@@ -71,6 +74,20 @@ export async function serveSession(
     parts.sessions.remove(handle);
     log.info('gateway.session.closed', fields);
   }
+}
+
+function originOf({ door, address, serial, expiresAtS, caller }: SessionHandle): SessionOrigin {
+  const certificate = { serial, expiresMs: expiresAtS * 1000 };
+  return { door, peer: address, certificate, ...(caller === undefined ? {} : { caller: recordedCaller(caller) }) };
+}
+
+/** Its values are bounded where they were read. */
+function recordedCaller({ process, selectors, ...told }: ToldCaller): NonNullable<SessionOrigin['caller']> {
+  const { executable, ...ids } = process;
+  return {
+    ...{ ...told, selectors: [...selectors] },
+    process: { ...ids, ...(executable === undefined ? {} : { executable }) },
+  };
 }
 
 const OUT_OF_MEMORY: SessionRefusal = {

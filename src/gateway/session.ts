@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { SpiffeId } from '@countersign/sdk/identity';
-import type { AttributeValue, Decision, EntityRef } from '../model/index.ts';
+import type { AttributeValue, Decision, EntityRef, PolicySet } from '../model/index.ts';
 import type { PotentialMask } from '../policy/index.ts';
 import type { LinkCaller } from '../wire/link/index.ts';
 import type { Gate } from './gate.ts';
@@ -41,6 +41,8 @@ export type ToldCaller = LinkCaller & { readonly toldBy: 'agent' };
 export interface SessionPolicy {
   /** Grows whenever answers may have changed. */
   readonly version: number;
+  /** The policies of this version, for the ledger; undefined before the first ones came. */
+  readonly policySet: PolicySet | undefined;
   readonly principalKey: string;
   decide(action: string, resource: EntityRef, context: { readonly [name: string]: AttributeValue }): Decision;
   /** Every mask that could fall on an answer to this principal; may over-report. */

@@ -22,6 +22,10 @@ export interface SessionHandle {
   readonly caller: ToldCaller | undefined;
   readonly startedMs: number;
   readonly chainDer: readonly Buffer[];
+  /** Of the leaf, in decimal digits. */
+  readonly serial: string;
+  /** Of the other end of its connection. */
+  readonly address: string | undefined;
   readonly expiresAtS: number;
   readonly end: AbortController;
   readonly drain: AbortController;

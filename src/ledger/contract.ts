@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import type { LedgerEvent, LedgerEventKind } from '../model/index.ts';
+import type { LedgerEvent } from '../model/index.ts';
 import type { LedgerError } from './errors.ts';
 
 /** The write side: what gateway and server hold. */
@@ -63,7 +63,11 @@ export interface LedgerWatch {
 }
 
 /** An entry as it stands in the log. */
-export interface LedgerEntry extends LedgerEvent {
+export interface LedgerEntry extends Omit<LedgerEvent, 'kind'> {
+  /** A `LedgerEventKind`, or one of a newer writer. */
+  readonly kind: string;
+  /** The version of the event; entries of before the first release have none. */
+  readonly v?: number;
   /** Position in the log, from 0, without gaps: also the leaf index in the Merkle tree. */
   readonly seq: number;
   /** Epoch milliseconds; never less than that of the entry before. */
@@ -74,7 +78,7 @@ export interface LedgerEntry extends LedgerEvent {
 
 /** Which entries a search gives: all that are set must hold. Times are epoch milliseconds, compared with the wall clock's. */
 export interface LedgerFilter {
-  readonly kinds?: readonly LedgerEventKind[];
+  readonly kinds?: readonly string[];
   readonly actor?: string;
   readonly target?: string;
   readonly action?: string;

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { EVENT_VERSION } from '../model/index.ts';
 import { formatCanonicalJson } from '../wire/tlog/index.ts';
 import { formatEntry, parseEntry } from './entry.ts';
 import { fuzz, seeds } from './folder.fuzz.ts';
@@ -32,7 +33,13 @@ describe('an entry', () => {
     fc.assert(
       fc.property(events, fc.maxSafeNat(), fc.maxSafeNat(), (given, seq, timeMs) => {
         const written = formatEntry(given, { seq, timeMs });
-        const entry = { ...given, seq, timeMs, ...(given.timeMs === timeMs ? {} : { wallMs: given.timeMs }) };
+        const entry = {
+          ...given,
+          seq,
+          timeMs,
+          v: EVENT_VERSION,
+          ...(given.timeMs === timeMs ? {} : { wallMs: given.timeMs }),
+        };
         expect(written).toBe(formatCanonicalJson(entry));
         expect(parseEntry(Buffer.from(written))).toEqual(JSON.parse(written));
       }),
@@ -41,9 +48,9 @@ describe('an entry', () => {
 
   const good = formatEntry(event(), { seq: 1, timeMs: 2_000_000_000_000 });
   it.each([
-    ['a field too many', good.replace('"wallMs"', '"value":1,"wallMs"')],
     ['a field too few', good.replace(/"target":"[^"]*",/, '')],
-    ['a kind that is none', good.replace('intent', 'extent')],
+    ['a kind that is no word', good.replace('"intent"', '1')],
+    ['a version that is no number', good.replace('"v":1', '"v":"1"')],
     ['a number below zero', good.replace('"seq":1', '"seq":-1')],
     ['a number as text', good.replace('"seq":1', '"seq":"1"')],
     ['a list for detail', good.replace(/"detail":\{[^}]*\}/, '"detail":[]')],

@@ -1,4 +1,4 @@
-import type { LedgerEvent, LedgerEventKind } from '../model/index.ts';
+import { EVENT_VERSION, type LedgerEvent } from '../model/index.ts';
 import { formatCanonicalJson, type JsonValue, parseCanonicalJson, TlogError } from '../wire/tlog/index.ts';
 import type { LedgerEntry } from './contract.ts';
 import { LedgerError } from './errors.ts';
@@ -14,7 +14,8 @@ export function formatEntry(event: LedgerEvent, at: { readonly seq: number; read
       `{"action":${oftenText(event.action)},"actor":${oftenText(event.actor)},"detail":` +
       formatCanonicalJson(event.detail) +
       `,"kind":${oftenText(event.kind)},"operation":${formatCanonicalJson(event.operation)},"seq":${at.seq}` +
-      `,"session":${oftenText(event.session)},"target":${oftenText(event.target)},"timeMs":${timeText(at.timeMs)}${wall}}`
+      `,"session":${oftenText(event.session)},"target":${oftenText(event.target)},"timeMs":${timeText(at.timeMs)}` +
+      `,"v":${EVENT_VERSION}${wall}}`
     );
   } catch (cause) {
     if (!(cause instanceof TlogError)) throw cause;
@@ -22,7 +23,10 @@ export function formatEntry(event: LedgerEvent, at: { readonly seq: number; read
   }
 }
 
-/** Reads what {@link formatEntry} writes, and nothing else. @throws ERR_LEDGER_CORRUPT */
+/**
+ * Reads what {@link formatEntry} writes, and what a newer one may: kinds and fields that are not known here stay as they are, and a newer
+ * version's entry has all that every version has. @throws ERR_LEDGER_CORRUPT
+ */
 export function parseEntry(bytes: Uint8Array): LedgerEntry {
   let value: JsonValue;
   try {
@@ -31,19 +35,18 @@ export function parseEntry(bytes: Uint8Array): LedgerEntry {
     throw new LedgerError('ERR_LEDGER_CORRUPT', `an entry of ${bytes.length} bytes is not canonical JSON`, { cause });
   }
   if (!isObject(value)) throw new LedgerError('ERR_LEDGER_CORRUPT', 'an entry is not an object');
-  const { action, actor, detail, kind, operation, seq, session, target, timeMs, wallMs } = value;
-  const names = Object.keys(value).length - (wallMs === undefined ? 0 : 1);
-  const texts = [action, actor, operation, session, target].every((text) => typeof text === 'string');
-  const numbers = [seq, timeMs, wallMs ?? 0].every((number) => typeof number === 'number' && number >= 0);
-  if (names !== 9 || !texts || !numbers || !isKind(kind) || detail === undefined || !isObject(detail)) {
+  const { action, actor, detail, kind, operation, seq, session, target, timeMs, v, wallMs } = value;
+  const texts = [action, actor, kind, operation, session, target].every((text) => typeof text === 'string');
+  const numbers = [seq, timeMs, v ?? 0, wallMs ?? 0].every((number) => typeof number === 'number' && number >= 0);
+  if (!texts || !numbers || detail === undefined || !isObject(detail)) {
     throw new LedgerError('ERR_LEDGER_CORRUPT', 'an entry has not the fields of an entry');
   }
-  // Every field of the type was checked just above, and there is none besides.
+  // Every field of the type was checked just above.
   return value as unknown as LedgerEntry;
 }
 
 /** What joins an intent to its outcome. */
-export function operationKey(event: LedgerEvent): string {
+export function operationKey(event: Pick<LedgerEvent, 'session' | 'operation'>): string {
   return `${event.session}\n${event.operation}`;
 }
 
@@ -67,20 +70,6 @@ function timeText(timeMs: number): string {
 function isObject(value: JsonValue): value is { readonly [name: string]: JsonValue } {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
-
-function isKind(value: JsonValue | undefined): value is LedgerEventKind {
-  return typeof value === 'string' && Object.hasOwn(KINDS, value);
-}
-
-const KINDS: Readonly<Record<LedgerEventKind, true>> = {
-  intent: true,
-  outcome: true,
-  denial: true,
-  'session-open': true,
-  'session-close': true,
-  admin: true,
-  ledger: true,
-};
 
 const often = new Map<string, string>();
 /** Sessions come and go; those that are open fit. */

@@ -26,9 +26,15 @@ export {
   reportLimits,
 } from './finding.ts';
 export type { KeyType, SigningAlgorithm } from './key.ts';
-export type { LedgerEvent, LedgerEventKind } from './ledger-event.ts';
+export {
+  EVENT_VERSION,
+  type LedgerEvent,
+  type LedgerEventKind,
+  type LedgerValue,
+  type OutcomeStatus,
+} from './ledger-event.ts';
 export type { LocalOpening, LocalProtocol, LocalRefusal, LocalSession } from './local-protocol.ts';
 export type { AttestedNode } from './node.ts';
-export type { Operation, Question } from './operation.ts';
+export type { Asked, Denial, Judged, Operation, PolicySet, Question } from './operation.ts';
 export { compareSelectors, containsAll, formatSelector, parseSelector, type Selector } from './selector.ts';
 export type { ResolvedTarget, TargetView } from './target.ts';

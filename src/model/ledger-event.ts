@@ -1,8 +1,20 @@
 /**
+ * How an operation ended. `suspended`: not all of its answer was asked for; `row-limit`: it has more items than policy allows; `unknown`: the
+ * connection was lost while it ran; `skipped`: it never ran, kept from it by an error before it or by the end of its session.
+ */
+export type OutcomeStatus = 'done' | 'suspended' | 'failed' | 'skipped' | 'unknown' | 'row-limit';
+
+/**
  * What happened. `intent` comes before an operation is forwarded, `outcome` after; `denial` stands alone; `ledger` is what the
  * ledger says of itself (started, stopped, cut a torn tail).
  */
 export type LedgerEventKind = 'intent' | 'outcome' | 'denial' | 'session-open' | 'session-close' | 'admin' | 'ledger';
+
+/**
+ * Version of what an entry says. It grows when something that was there before comes to mean something else, not with what is added: entries of
+ * a newer version are shown as they are, by whoever reads them, with a word that they are newer.
+ */
+export const EVENT_VERSION = 1;
 
 /**
  * One event for the ledger, before it gets its sequence number. Values are JSON: no undefined, no floats, no secrets; integers
@@ -22,7 +34,7 @@ export interface LedgerEvent {
   readonly session: string;
   /** Joins intent and outcome: unique within the session. Empty for session and admin events. */
   readonly operation: string;
-  /** Everything else, by kind: statement fingerprint, decision, policies, rows, bytes, duration, sqlstate. */
+  /** Everything else, by kind, as docs/reference/ledger.md has it; what only a protocol knows, under its name. */
   readonly detail: { readonly [name: string]: LedgerValue };
 }
 

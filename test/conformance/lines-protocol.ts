@@ -11,6 +11,8 @@ import type { EntityRef, LocalProtocol, LocalSession } from '../../src/model/ind
 import type { PolicySchemaFragment } from '../../src/policy/index.ts';
 import type { FixtureTarget, ProtocolFixture, RequestKind, Told } from './protocol-bed.ts';
 
+const onChannel = { resources: ['Channel'], context: {} };
+
 /** What it adds to the policy language: its items have fields that nest, and are counted. */
 export const linesPolicySchema: PolicySchemaFragment = {
   namespace: 'Lines',
@@ -22,8 +24,9 @@ export const linesPolicySchema: PolicySchemaFragment = {
     },
   },
   actions: {
-    'lines:connect': { resources: ['Channel'], context: {} },
-    'lines:many': { resources: ['Channel'], context: {}, limits: { items: 'items' } },
+    ...{ 'lines:connect': onChannel, 'lines:read': onChannel, 'lines:change': onChannel },
+    ...{ 'lines:denied': onChannel, 'lines:flood': onChannel },
+    'lines:many': { ...onChannel, limits: { items: 'items' } },
   },
   session: 'lines:connect',
 };
@@ -49,7 +52,9 @@ export type Flaw =
   | 'reads without a limit'
   | 'writes to who does not read'
   | 'greets with its credential'
-  | 'logs its credential';
+  | 'logs its credential'
+  | 'forgets what was asked'
+  | 'counts nothing';
 
 export function linesPath(flaw?: Flaw): ProtocolPath {
   return {
@@ -173,10 +178,17 @@ class LinesSession {
     });
     const line = [Buffer.from(`${name} ${kind}\n`)];
     const decision = this.#decide(kind);
+    const question = { action: `lines:${kind}`, resource: this.#resource, context: {} };
+    const isForgetful = this.#flaw === 'forgets what was asked';
+    const asked = isForgetful ? [] : [{ question, decision }];
+    const judged = { set: this.#session.policy.policySet, asked, omitted: 0 };
     if (!decision.allow) {
       this.#requests.set(name, { name, pipeline, running: undefined, itemsMax: 0, items: 0, isOver: true });
       const refused = [Buffer.from(`${name} refused\n`)];
-      const denied = pipeline.deny({ action: `lines:${kind}`, detail: { reason: decision.reason } });
+      const denied = pipeline.deny({
+        ...{ action: `lines:${kind}`, judged, reason: decision.reason, code: undefined, policies: decision.policies },
+        ...{ shape: kind, contentDigest: undefined, detail: {} },
+      });
       if (this.#flaw === 'tells denials at once') client.write(refused[0] ?? '');
       pipeline.flush({
         pieces: [],
@@ -191,9 +203,12 @@ class LinesSession {
       pipeline.flush({ pieces: line });
       return;
     }
-    const running = pipeline.begin({ action: `lines:${kind}`, changes: kind === 'change', detail: { name } });
+    const running = pipeline.begin({
+      ...{ action: `lines:${kind}`, changes: kind === 'change', judged },
+      ...{ shape: kind, contentDigest: undefined, detail: { name } },
+    });
     this.#requests.set(name, { name, pipeline, running, itemsMax, items: 0, isOver: false });
-    if (this.#flaw === 'says done when it sends') pipeline.end(running, 'done', {});
+    if (this.#flaw === 'says done when it sends') pipeline.end(running, { status: 'done', items: 0 });
     const early = this.#flaw === 'sends while the intent waits';
     if (early) this.#target.write(line[0] ?? '');
     pipeline.flush({
@@ -236,7 +251,10 @@ class LinesSession {
     if (isEnd || isTooMuch) {
       request.isOver = true;
       if (running !== undefined && this.#flaw !== 'reports no end')
-        pipeline.end(running, isTooMuch ? 'row-limit' : 'done', {});
+        pipeline.end(running, {
+          status: isTooMuch ? 'row-limit' : 'done',
+          items: this.#flaw === 'counts nothing' ? 0 : request.items,
+        });
     }
     if (this.#flaw === 'answers past the pipeline') {
       pipeline.deliver([], -1);
@@ -300,16 +318,6 @@ function followLines(): LocalSession {
     },
   };
 }
-
-const onServer = { resources: ['Server'], context: {} };
-export const linesPolicySchema: PolicySchemaFragment = {
-  namespace: 'Lines',
-  entityTypes: { Server: { memberOf: [], attributes: {} } },
-  actions: {
-    ...{ 'lines:connect': onServer, 'lines:read': onServer, 'lines:change': onServer },
-    ...{ 'lines:denied': onServer, 'lines:many': onServer, 'lines:flood': onServer },
-  },
-};
 
 export const linesFixture: ProtocolFixture = {
   config: (port) => ({ port }),

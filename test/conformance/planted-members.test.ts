@@ -79,6 +79,8 @@ const PLANTED: Readonly<Record<Flaw, string>> = {
   'writes to who does not read': 'back-pressure of answers',
   'greets with its credential': 'secret',
   'logs its credential': 'secret',
+  'forgets what was asked': 'questions',
+  'counts nothing': 'common names',
 };
 
 describe('the suite catches a member that', () => {

@@ -103,6 +103,7 @@ export async function openBed(path: ProtocolPath, fixture: ProtocolFixture): Pro
     get version() {
       return version;
     },
+    policySet: POLICY_SET,
     principalKey: 'spiffe://example.org/web',
     decide: (action) => (isForbidden ? DENIED : decide(action, fixture)),
     potentialMasks: () => [],
@@ -179,7 +180,8 @@ export async function openBed(path: ProtocolPath, fixture: ProtocolFixture): Pro
   };
 }
 
-function decide(action: string, { actions }: ProtocolFixture): Decision {
+/** What the suite's policy answers. */
+export function decide(action: string, { actions }: ProtocolFixture): Decision {
   if (action === actions.denied) return DENIED;
   const limits = action === actions.many ? { items: 2 } : {};
   return { allow: true, policies: ['p1'], obligations: { ...noObligations, limits } };
@@ -196,6 +198,8 @@ async function settle(): Promise<void> {
   for (let turn = 0; turn < TURNS; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
 
+/** What each entry says that it was judged by. */
+export const POLICY_SET = { digest: 'd'.repeat(64), revision: 3, timeMs: 1_800_000_000_000 };
 const DENIED: Decision = { allow: false, reason: 'no-permit', policies: [] };
 const TURNS = 100;
 const PATIENCE_MS = 10_000;

@@ -1,7 +1,8 @@
 /** What each protocol's member promises once its session runs, whatever it speaks: each is a check that a member which breaks it fails. */
 import { expect } from 'vitest';
+import type { LedgerEvent } from '../../src/model/index.ts';
 import { eventually } from '../support/eventually.ts';
-import { type Bed, PASSWORD } from './protocol-bed.ts';
+import { type Bed, decide, PASSWORD, POLICY_SET } from './protocol-bed.ts';
 
 /** `id`: what planted members are caught by. */
 export interface Check {
@@ -35,7 +36,65 @@ async function withOneRunning(bed: Bed): Promise<void> {
 
 const soon = (what: string, look: () => boolean) => eventually(what, look, { everyMs: 1, withinMs: 5_000 });
 
+/** What policy was asked and answered is what it answers again; how many questions there were. */
+const toldWhole = ({ fixture }: Bed, { kind, detail }: LedgerEvent): number => {
+  expect(detail['policySet']).toEqual(POLICY_SET);
+  expect(detail).not.toHaveProperty('questionsCut');
+  const { questions } = detail;
+  if (!Array.isArray(questions)) throw new Error(`an entry of kind ${kind} tells no questions`);
+  const answers = questions.map((question) => {
+    expect(question).toMatchObject({ action: expect.any(String), context: {} });
+    expect(question.resource).toMatchObject({ type: expect.any(String), id: expect.any(String) });
+    const again = decide(question.action, fixture);
+    expect(question.decision).toBe(again.allow ? undefined : again.reason);
+    expect(question.limits?.items).toBe(again.allow ? again.obligations.limits.items : undefined);
+    return again.allow;
+  });
+  expect(answers.every((isAllowed) => isAllowed)).toBe(kind !== 'denial');
+  return questions.length;
+};
+
 export const checks: readonly Check[] = [
+  {
+    id: 'questions',
+    promise: 'records of all that is allowed and denied what policy was asked, so that it can be asked again',
+    async run(bed) {
+      bed.send('read', 'op-1');
+      await bed.until('told answer');
+      bed.send('many', 'op-2');
+      await bed.until('told refusal');
+      bed.send('denied', 'op-3');
+      await bed.until('denial');
+      const told = bed.ledger.events.filter(({ kind }) => ['session-open', 'intent', 'denial'].includes(kind));
+      expect(told.map(({ kind }) => kind)).toEqual(['session-open', 'intent', 'intent', 'denial']);
+      // What reads nothing of anybody's may ask nothing.
+      const [opening = 0, , many = 0, denied = 0] = told.map((event) => toldWhole(bed, event));
+      expect(Math.min(opening, many, denied)).toBeGreaterThan(0);
+      const shapes = told.slice(1).map(({ detail }) => detail['shape']);
+      expect(shapes).toEqual(shapes.map(() => expect.any(String)));
+    },
+  },
+  {
+    id: 'common names',
+    promise:
+      'says of each outcome, by the names that all protocols share, how it ended, how long it took and how much went either way',
+    async run(bed) {
+      bed.send('read', 'op-1');
+      await bed.until('told answer');
+      bed.send('many', 'op-2');
+      await bed.until('told refusal');
+      await bed.settle();
+      const [read, many] = bed.ledger.events.filter(({ kind }) => kind === 'outcome').map(({ detail }) => detail);
+      const bytes = bed.fixture.request('read', 'op-1').length;
+      expect(read).toMatchObject({ status: 'done', items: 1, durationUs: expect.any(Number) });
+      expect(Number(read?.['bytesIn'])).toBeGreaterThanOrEqual('op-1'.length);
+      expect(Number(read?.['bytesIn'])).toBeLessThanOrEqual(bytes);
+      expect(Number(read?.['bytesOut'])).toBeGreaterThan(0);
+      expect(Number(read?.['bytesOut'])).toBeLessThanOrEqual(bed.received().length);
+      expect(many).toMatchObject({ status: 'row-limit', durationUs: expect.any(Number) });
+      expect(Number(many?.['items'])).toBeGreaterThanOrEqual(2);
+    },
+  },
   {
     id: 'intent first',
     promise: 'sends an operation to the target when its intent is written, not before',

@@ -68,7 +68,7 @@ async function openOffer(halves: OfferedProtocol): Promise<Offer> {
   const ledger = createMemoryLedger();
   const gateway = createGateway(
     testGatewayDeps({
-      ...{ clock: agent.clock, ledger, protocols: [{ id: local.id, ...path }] },
+      ...{ clock: agent.clock, ledger, protocols: [{ id: local.id, policySchema, ...path }] },
       identity: createTestIdentity(identityOfGateway(agent)),
       secrets: { resolve: async () => Secret.fromText(PASSWORD) },
     }),

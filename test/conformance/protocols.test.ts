@@ -153,6 +153,7 @@ async function serve(target: Target, clients: Socket[], { isAside = false } = {}
   const ledger = createTestLedger();
   const policy: SessionPolicy = {
     version: 1,
+    policySet: undefined,
     principalKey: 'spiffe://example.org/web',
     decide: () => ({ allow: false, reason: 'no-permit', policies: [] }),
     potentialMasks: () => [],

@@ -314,7 +314,7 @@ function isInsert(entry: LedgerEntry): boolean {
 }
 
 function touches(entry: LedgerEntry, table: string): boolean {
-  return JSON.stringify(entry.detail['touches']).includes(`/${table}"`);
+  return JSON.stringify(entry.detail['questions']).includes(`/${table}"`);
 }
 
 async function expectWhole(): Promise<void> {

@@ -2,14 +2,17 @@ import type { LedgerEntry, LedgerFilter } from '../../ledger/index.ts';
 import type { LedgerEventKind } from '../../model/index.ts';
 import { type CliCommand, type CliInput, exitCodes, textOption, UsageError } from '../command.ts';
 import { asDamage, damageOf, ledgerLines, ledgerOptions, openLedgerFolder } from '../ledger-folder.ts';
-import { mentions } from '../ledger-lines.ts';
+import { mentions, namesColumn } from '../ledger-lines.ts';
 import { parseTime } from '../parse-time.ts';
 
 export const command: CliCommand = {
-  summary: 'Find entries of the ledger by identity, object, kind, reason or time.',
+  summary: 'Find entries of the ledger by identity, object, column, policy, kind, reason or time.',
   options: [
     ['--identity <id>', 'whose: a SPIFFE ID, or its path from / on'],
     ['--object <text>', 'what was reached: a part of its name, such as public.customers or shop/shop/public/customers'],
+    ['--column <name>', 'what was read, written or masked of it'],
+    ['--policy <id>', 'which policy allowed or refused it'],
+    ['--shape <shape>', 'operations that differ in values only'],
     ['--target <name>', 'which target'],
     ['--action <action>', 'such as postgres:delete'],
     ['--kind <kind>', `one of ${Object.keys(kinds()).join(', ')}`],
@@ -24,6 +27,7 @@ export const command: CliCommand = {
   examples: [
     'countersign ledger search --kind denial --since 1d',
     'countersign ledger search --identity /shop/web --object customers -n 20',
+    'countersign ledger search --object customers --column ssn --since 7d',
     'countersign ledger search --of server --since 7d --json',
   ],
   async run(context, input) {
@@ -76,16 +80,30 @@ function given<Name extends string>(input: CliInput, names: readonly Name[]): Pa
 }
 
 function matcherOf(input: CliInput): (entry: LedgerEntry) => boolean {
-  const [identity, object, reason] = ['identity', 'object', 'reason'].map((name) => textOption(input, name));
+  const { identity, object, column, policy, shape, reason } = given(input, [
+    'identity',
+    'object',
+    'column',
+    'policy',
+    'shape',
+    'reason',
+  ]);
   return (entry) =>
     (identity === undefined || isOf(entry, identity)) &&
     (object === undefined || mentions(entry, object)) &&
+    (column === undefined || namesColumn(entry, column)) &&
+    (policy === undefined || isBy(entry, policy)) &&
+    (shape === undefined || entry.detail['shape'] === shape) &&
     (reason === undefined || entry.detail['reason'] === reason);
 }
 
 /** A path is that of an identity in any trust domain. */
 function isOf({ actor }: LedgerEntry, identity: string): boolean {
   return actor === identity || (identity.startsWith('/') && /^spiffe:\/\/[^/]+(\/.*)$/.exec(actor)?.[1] === identity);
+}
+
+function isBy({ detail: { policies } }: LedgerEntry, policy: string): boolean {
+  return Array.isArray(policies) && policies.includes(policy);
 }
 
 /** @throws UsageError */

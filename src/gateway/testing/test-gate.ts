@@ -1,6 +1,8 @@
 import { noObligations } from '../../model/index.ts';
+import type { PolicySchema } from '../../policy/index.ts';
 import { type Clock, createSilentLog, createSystemClock, type Log } from '../../std/index.ts';
 import { createGate, type Gate } from '../gate.ts';
+import { createRecorder } from '../recorder.ts';
 import { SessionEnd, type SessionPolicy } from '../session.ts';
 import type { SessionLedger } from '../session-ledger.ts';
 
@@ -10,14 +12,16 @@ export function createTestGate(
   options: {
     readonly clock?: Clock;
     readonly log?: Log;
-    readonly policy?: Pick<SessionPolicy, 'decide' | 'onChange'>;
+    readonly policy?: Pick<SessionPolicy, 'decide' | 'onChange' | 'policySet'>;
+    readonly schema?: PolicySchema | undefined;
     readonly end?: AbortController;
   } = {},
 ): Gate {
   const { clock = createSystemClock(), log = createSilentLog(), end = new AbortController() } = options;
-  const policy = options.policy ?? { decide: () => ALLOWED, onChange: () => () => {} };
+  const policy = options.policy ?? { policySet: undefined, decide: () => ALLOWED, onChange: () => () => {} };
   return createGate({
-    ...{ clock, log, policy, ledger, door: 'agent' },
+    ...{ clock, log, policy, ledger, recorder: createRecorder(options.schema) },
+    origin: { door: 'agent', peer: '192.0.2.1', certificate: { serial: '7', expiresMs: 1_800_000_000_000 } },
     signal: end.signal,
     end: (refusal) => end.abort(new SessionEnd(refusal)),
   });

@@ -55,6 +55,40 @@ describe('canonical JSON', () => {
     refused(() => formatCanonicalJson(number));
   });
 
+  it('writes what is frozen as it writes everything, however often and deep it stands', () => {
+    const freeze = <T>(value: T): T => {
+      if (typeof value !== 'object' || value === null) return value;
+      for (const member of Object.values(value)) freeze(member);
+      return Object.freeze(value);
+    };
+    fc.assert(
+      fc.property(json, (value) => {
+        const text = formatCanonicalJson(value);
+        const frozen = freeze(structuredClone(value));
+        for (let times = 0; times < 2; times++) {
+          expect(formatCanonicalJson(frozen)).toBe(text);
+          expect(formatCanonicalJson({ a: [frozen] })).toBe(`{"a":[${text}]}`);
+        }
+      }),
+    );
+  });
+
+  it('keeps no text of what is frozen in part', () => {
+    const inner = { n: 1 };
+    const value = Object.freeze([Object.freeze({ inner })]);
+    expect(formatCanonicalJson(value)).toBe('[{"inner":{"n":1}}]');
+    inner.n = 2;
+    expect(formatCanonicalJson(value)).toBe('[{"inner":{"n":2}}]');
+  });
+
+  it('counts how deep what is frozen stands, though its text is known', () => {
+    const deep = (depth: number, inner: JsonValue): JsonValue => (depth === 0 ? inner : [deep(depth - 1, inner)]);
+    const frozen = Object.freeze(Array.from({ length: 1 }, () => Object.freeze(['x'])));
+    formatCanonicalJson(frozen);
+    expect(formatCanonicalJson(deep(30, frozen))).toContain('x');
+    refused(() => formatCanonicalJson(deep(31, frozen)));
+  });
+
   it('refuses what JSON has no value for', () => {
     const odd: unknown[] = [
       undefined,

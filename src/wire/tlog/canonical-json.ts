@@ -55,12 +55,25 @@ function formatString(value: string): string {
 }
 
 function formatArray(values: readonly JsonValue[], depth: number): string {
-  const known = frozenTexts.get(values);
+  return Object.isFrozen(values) ? frozenText(values, depth) : formatItems(values, depth);
+}
+
+/** What can't change has one text for good: what policy was asked of a statement comes with each of its entries. */
+function frozenText(value: readonly JsonValue[] | { readonly [name: string]: JsonValue }, depth: number): string {
+  // A kept text says nothing of how deep it goes.
+  const isShallow = depth + FROZEN_DEPTH_MAX <= DEPTH_MAX;
+  const known = isShallow ? frozenTexts.get(value) : undefined;
   if (known !== undefined) return known;
-  const text = formatItems(values, depth);
-  // What can't change has one text for good; a statement's list of tables comes with each of its entries.
-  if (Object.isFrozen(values) && values.every((item) => typeof item === 'string')) frozenTexts.set(values, text);
+  const text = isArray(value) ? formatItems(value, depth) : formatMembers(value, depth);
+  if (isShallow && isFrozenThrough(value, FROZEN_DEPTH_MAX)) frozenTexts.set(value, text);
   return text;
+}
+
+function isFrozenThrough(value: JsonValue, depthMax: number): boolean {
+  if (typeof value !== 'object' || value === null) return true;
+  return (
+    depthMax > 0 && Object.isFrozen(value) && Object.values(value).every((item) => isFrozenThrough(item, depthMax - 1))
+  );
 }
 
 function formatItems(values: readonly JsonValue[], depth: number): string {
@@ -77,6 +90,10 @@ function formatObject(value: { readonly [name: string]: JsonValue }, depth: numb
   if (prototype !== Object.prototype && prototype !== null) {
     throw new TlogError('ERR_TLOG_JSON', 'an object with a prototype of its own is not a JSON value');
   }
+  return Object.isFrozen(value) ? frozenText(value, depth) : formatMembers(value, depth);
+}
+
+function formatMembers(value: { readonly [name: string]: JsonValue }, depth: number): string {
   let text = '';
   for (const key of sorted(Object.keys(value))) {
     text += (text === '' ? nameText('{', key) : nameText(',', key)) + format(present(value[key], key), depth + 1);
@@ -113,7 +130,9 @@ function isArray(value: object): value is readonly JsonValue[] {
 /** Printable ASCII that JSON writes as it is. */
 const PLAIN = /^[ !#-[\]-~]*$/;
 
-const frozenTexts = new WeakMap<readonly JsonValue[], string>();
+const frozenTexts = new WeakMap<object, string>();
+/** Texts are kept of what nests no deeper. */
+const FROZEN_DEPTH_MAX = 16;
 
 const firstNames = new Map<string, string>();
 const nextNames = new Map<string, string>();

@@ -18,7 +18,7 @@ function history() {
   attempt('two', { verdict: 'kept', group: 'pair', alone: false });
   attempt('doubtful', { verdict: 'open' });
   const entries = ['alone', 'one', 'two', 'doubtful'].flatMap((id) => [
-    entry('intent', id, { text: `insert into marks values ('${id}')` }),
+    entry('intent', id, { postgres: { text: `insert into marks values ('${id}')` } }),
     entry('outcome', id, { status: id === 'doubtful' ? 'unknown' : 'done' }),
   ]);
   return { record, entries, rows: { marks: ['alone', 'one', 'two'], digested: [] as string[] } };
@@ -72,7 +72,7 @@ describe('the rules', () => {
       /entry 0 is an insert that no client sent/,
       (of) => {
         of.entries.push(
-          entry('intent', 'other', { text: "insert into marks values ('x')" }),
+          entry('intent', 'other', { postgres: { text: "insert into marks values ('x')" } }),
           entry('outcome', 'other', {}),
         );
       },
@@ -122,9 +122,7 @@ describe('the rules', () => {
   it('know by its digest an insert whose text is not recorded', () => {
     const of = history();
     of.entries = of.entries.map((one) =>
-      one.kind === 'intent' && one.operation === 'alone'
-        ? { ...one, detail: { parametersDigest: DIGEST_OF_ALONE } }
-        : one,
+      one.kind === 'intent' && one.operation === 'alone' ? { ...one, detail: { contentDigest: DIGEST_OF_ALONE } } : one,
     );
     expect(findings(of)).toEqual([]);
   });
@@ -165,4 +163,4 @@ function end(operation: string, status: string) {
 }
 
 /** `printf '5:alone' | sha256sum` */
-const DIGEST_OF_ALONE = '93875860a38e5ff457e4263101b51c57ca9f01c90ca2375f6e8c78d58b4aa28a';
+const DIGEST_OF_ALONE = '728bfb1e726aff7e2d944a37e42cb5a15d0c8a310d3b3a9653a4cd38ff551ac1';

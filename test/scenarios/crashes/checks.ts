@@ -23,7 +23,7 @@ export function createMemory(): Memory {
 /** Takes in new entries of the gateway's ledger; says what can't be right about them. */
 export function remember(memory: Memory, entries: readonly LedgerEntry[], record: LoadRecord): string[] {
   const wrong: string[] = [];
-  const byDigest = new Map([...record.attempts.keys()].map((id) => [parametersDigest(id), id]));
+  const byDigest = new Map([...record.attempts.keys()].map((id) => [contentDigest(id), id]));
   for (const entry of entries) {
     const key = keyOf(entry);
     if (entry.kind === 'intent') {
@@ -113,17 +113,18 @@ function checkAttempt(
   return wrong;
 }
 
-/** By the recorded text or parameter where policy records them, by the digest of the parameters elsewhere. */
+/** By the recorded text or parameter where policy records them, by the digest of text and parameter elsewhere. */
 function idOf(entry: LedgerEntry, byDigest: ReadonlyMap<string, string>): string | undefined {
-  const { text, parametersDigest: digest } = entry.detail;
+  const { postgres, contentDigest } = entry.detail;
   if (entry.action !== 'postgres:insert') return undefined;
-  if (typeof digest === 'string') return byDigest.get(digest);
-  return typeof text === 'string' ? /'([^']+)'/.exec(text)?.[1] : undefined;
+  const id = /'([^']+)'/.exec(JSON.stringify(postgres) ?? '')?.[1];
+  return id ?? byDigest.get(String(contentDigest));
 }
 
-/** As the gateway digests one parameter: its length, a colon, its bytes. */
-function parametersDigest(id: string): string {
+/** As the gateway digests a text with one value: over the text's digest, the value's length, a colon, its bytes. */
+function contentDigest(id: string): string {
   return createHash('sha256')
+    .update(createHash('sha256').update('insert into digested values ($1)').digest('hex'))
     .update(`${Buffer.byteLength(id)}:`)
     .update(id)
     .digest('hex');

@@ -1,4 +1,5 @@
 // Long because every message type works on the same few fields of this direction.
+import type { OutcomeStatus } from '../../../model/index.ts';
 import { codeOf, type Log } from '../../../std/index.ts';
 import {
   Backend,
@@ -18,7 +19,7 @@ import {
   withoutPayload,
 } from '../../../wire/postgres/index.ts';
 import { GatewayError } from '../../errors.ts';
-import type { OutcomeStatus, Pipeline } from '../../pipeline.ts';
+import type { Pipeline } from '../../pipeline.ts';
 import type { Withheld } from '../../withheld.ts';
 import { type Conversation, messageBytesMax } from './conversation.ts';
 import { isAboutText } from './denied-message.ts';
@@ -198,7 +199,7 @@ export class Answers {
     const operation = this.#operation(head);
     this.#expect(head.kind === 'function-call');
     if (operation === undefined) throw this.#outOfTurn();
-    operation.bytes += this.#framer.end - this.#framer.start;
+    operation.bytesOut += this.#framer.end - this.#framer.start;
     this.#ended(operation, 'done');
     head.at++;
     this.#keep();
@@ -208,7 +209,7 @@ export class Answers {
   #piece(head: Reply | undefined) {
     if (!this.#passes) return;
     const operation = head === undefined ? undefined : this.#operation(head);
-    if (operation !== undefined) operation.bytes += this.#framer.end - this.#framer.start;
+    if (operation !== undefined) operation.bytesOut += this.#framer.end - this.#framer.start;
     this.#keep();
   }
 
@@ -223,7 +224,7 @@ export class Answers {
       return;
     }
     operation.rows++;
-    operation.bytes += end - start;
+    operation.bytesOut += end - start;
     if (counted !== operation) counted.rows++;
     if (operation.plan.masks === undefined) return this.#keep();
     if (this.#muted) return;
@@ -242,7 +243,7 @@ export class Answers {
       return;
     }
     operation.rows++; // One message a row in text and CSV; the binary form adds a header to the first.
-    operation.bytes += end - start;
+    operation.bytesOut += end - start;
     this.#keep();
   }
 
@@ -480,9 +481,9 @@ export class Answers {
   }
 
   #ended(execution: Execution, status: OutcomeStatus, sqlstate = '', withheld?: Withheld) {
-    const { running, bytes, rows, statements, done } = execution;
-    const detail = { bytes, rows, sqlstate, ...(statements === 1 ? {} : { statements: done }) };
-    this.#pipeline.end(running, status, detail, withheld);
+    const { running, bytesIn, bytesOut, rows, statements, done } = execution;
+    const detail = statements === 1 ? {} : { statements: done };
+    this.#pipeline.end(running, { status, code: sqlstate, items: rows, bytesIn, bytesOut, detail, withheld });
   }
 
   /** What was collected goes before the end of the session. */

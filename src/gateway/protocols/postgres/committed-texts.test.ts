@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openRawClient, query } from '../../../../test/support/raw-session.ts';
 import { type AppDatabase, startAppDatabase } from './testing/app-database.ts';
 import { cedarPolicy } from './testing/cedar-policy.ts';
-import { kinds, startTarget } from './testing/harness.ts';
+import { kinds, startTarget, statementOf } from './testing/harness.ts';
 
 const POLICIES = `
   permit (principal, action, resource);
@@ -68,7 +68,7 @@ test('what is committed stays, what is not is undone, what stands behind does no
   ]);
   const events = gate.ledger.events.slice(from);
   expect(kinds(events, 'denial')).toHaveLength(1);
-  expect(kinds(events, 'intent').map(({ detail }) => detail['statement'])).toEqual([
+  expect(kinds(events, 'intent').map(({ detail }) => statementOf(detail))).toEqual([
     ...['begin', 'insert', 'commit', 'insert'],
     ...['select', 'delete', 'rollback', 'select'],
   ]);

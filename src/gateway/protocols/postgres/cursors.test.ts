@@ -18,7 +18,7 @@ import {
 import { noObligations } from '../../../model/index.ts';
 import { type AppDatabase, startAppDatabase } from './testing/app-database.ts';
 import { cedarPolicy } from './testing/cedar-policy.ts';
-import { kinds, startTarget } from './testing/harness.ts';
+import { kinds, startTarget, statementOf } from './testing/harness.ts';
 
 const POLICIES = `
   permit (principal, action, resource);
@@ -146,7 +146,7 @@ describe('a cursor declared in SQL', () => {
     expect(rows(answers)).toEqual(['D:1', 'D:2']);
     expect(errors(answers)).toEqual(['54000']);
     const last = kinds(plain.ledger.events.slice(from), 'intent').at(-1);
-    expect(last).toMatchObject({ action: 'postgres:select', detail: { statement: 'fetch' } });
+    expect(last).toMatchObject({ action: 'postgres:select', detail: { postgres: { statement: 'fetch' } } });
     expect(JSON.stringify(last)).toContain('db/app/public/many');
   });
 
@@ -270,9 +270,12 @@ describe('a portal of the protocol', () => {
     const from = masked.ledger.events.length;
     await attack(begin, portalOf('select ssn from customers'), [query('fetch all from c')]);
     const fetched = kinds(masked.ledger.events.slice(from), 'intent').find(
-      ({ detail }) => detail['statement'] === 'fetch',
+      ({ detail }) => statementOf(detail) === 'fetch',
     );
-    expect(fetched).toMatchObject({ action: 'postgres:select', detail: { masked: true } });
+    expect(fetched).toMatchObject({
+      action: 'postgres:select',
+      detail: { questions: [{ masks: { ssn: expect.any(String) } }] },
+    });
     expect(JSON.stringify(fetched)).toContain('db/app/public/customers');
   });
 

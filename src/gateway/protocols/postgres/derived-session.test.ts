@@ -137,12 +137,20 @@ describe('a masked column inside of an expression', () => {
     await client.query('select ssn as ledger from people');
     const [derived, plain] = kinds(gate.ledger.events.slice(before), 'intent');
     expect(derived?.detail).toMatchObject({
-      derived: ['public.people.born', 'public.people.ssn'],
-      text: 'select upper(((null::"public"."people")."ssn")) as ledger from people where ((null::"public"."people")."born") is null',
-      touches: ['postgres:select db/app/public/people'],
+      postgres: {
+        derived: ['public.people.born', 'public.people.ssn'],
+        text: 'select upper(((null::"public"."people")."ssn")) as ledger from people where ((null::"public"."people")."born") is null',
+      },
     });
-    expect(plain?.detail).toMatchObject({ text: 'select ssn as ledger from people' });
-    expect(plain?.detail).not.toHaveProperty('derived');
+    expect(derived?.detail['questions']).toContainEqual(
+      expect.objectContaining({
+        action: 'postgres:select',
+        context: { columns: ['born', 'ssn'], hasWhere: true },
+        resource: expect.objectContaining({ id: 'db/app/public/people' }),
+      }),
+    );
+    expect(plain?.detail).toMatchObject({ postgres: { text: 'select ssn as ledger from people' } });
+    expect(plain?.detail).not.toHaveProperty('postgres.derived');
     await client.end();
   });
 

@@ -1,4 +1,4 @@
-import { encodeDescribe, encodeFlush, type Framer, Outbox } from '../../../wire/postgres/index.ts';
+import { encodeDescribe, encodeFlush, type Framer, Frontend, Outbox } from '../../../wire/postgres/index.ts';
 import type { Batch, Pipeline, Started } from '../../pipeline.ts';
 import type { Conversation } from './conversation.ts';
 import { portalReadBy } from './cursors.ts';
@@ -19,6 +19,8 @@ export class Forwarding {
   readonly #out = new Outbox();
   /** Operations and denials of this write: what stands for them when the ledger takes nothing. */
   #recorded: Recorded[] = [];
+  /** The message at hand has begun an operation. */
+  #isBegun = false;
 
   /** The message at hand is always the framer's. */
   constructor(session: Conversation, deps: { pipeline: Pipeline; framer: Framer }) {
@@ -33,14 +35,23 @@ export class Forwarding {
     source: { text: string; parameters: readonly (Buffer | null)[]; statements?: number },
   ): Execution {
     const { statements = 1 } = source;
+    const bytesIn = this.#bytesBegun(source.parameters);
     const running = this.#pipeline.begin(operationOf(plan, { ...source, statements }));
     const fetched = portalReadBy(this.#session, plan);
-    return { running, plan, statements, fetched, done: 0, rowsOfDone: 0, rows: 0, bytes: 0, over: false };
+    return { running, plan, statements, fetched, done: 0, rowsOfDone: 0, rows: 0, bytesIn, bytesOut: 0, over: false };
   }
 
   /** Forwards the message as it is; no reply of its own is expected. */
   pass(): void {
     this.#out.keep(this.#framer.buffer, this.#framer.start, this.#framer.end);
+  }
+
+  /** As `pass`, of data for the COPY that runs: nothing that is to be answered stands before it. */
+  passData(): void {
+    const { head } = this.#session.replies;
+    const operation = head?.operations[head.at];
+    if (operation !== undefined) operation.bytesIn += this.#framer.end - this.#framer.start;
+    this.pass();
   }
 
   /** Forwards the message as it is, or that one in its place, and expects that reply. */
@@ -52,6 +63,7 @@ export class Forwarding {
 
   /** As `keep`, for a message that must be in the ledger first: it becomes a piece of its own, which can still be replaced. */
   record(reply: Reply, message?: Buffer): void {
+    this.#isBegun = false;
     if (reply.operations.length > 0) this.#recorded.push({ reply, piece: this.#out.mark(), denied: undefined });
     this.#session.replies.push(reply);
     if (message === undefined) this.pass();
@@ -107,6 +119,15 @@ export class Forwarding {
     const pieces = this.#out.take();
     if (recorded.length > 0) this.#recorded = [];
     this.#pipeline.flush(recorded.length === 0 ? { pieces } : new Recording(pieces, recorded));
+  }
+
+  /** The message counts for the first operation that it begins, and what was bound before for the one that is executed. */
+  #bytesBegun(parameters: readonly (Buffer | null)[]): number {
+    if (this.#isBegun) return 0;
+    this.#isBegun = true;
+    const { type, start, end } = this.#framer;
+    if (type !== Frontend.execute) return end - start;
+    return parameters.reduce((sum, value) => sum + (value?.length ?? 0), end - start);
   }
 
   /** The target will skip to the next Sync, so what comes until then is neither sent nor recorded. */

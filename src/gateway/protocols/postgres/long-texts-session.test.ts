@@ -2,7 +2,7 @@
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { startPostgres, type TestPostgres } from '../../../../test/support/postgres.ts';
-import { kinds, startTarget } from './testing/harness.ts';
+import { kinds, ownOf, startTarget } from './testing/harness.ts';
 
 let server: TestPostgres;
 let gate: Awaited<ReturnType<typeof startTarget>>;
@@ -91,11 +91,10 @@ it('a hundred thousand alike statements in a row are one entry of the ledger, an
   await expect(client.query(text)).rejects.toMatchObject({ code: '22012' });
   const events = gate.ledger.events.slice(before);
   const told = (kind: 'intent' | 'outcome') =>
-    kinds(events, kind).map(({ detail }) => [
-      detail?.['statement'] ?? detail?.['status'],
-      detail?.['statements'],
-      detail?.['rows'],
-    ]);
+    kinds(events, kind).map(({ detail }) => {
+      const own = ownOf(detail);
+      return [own['statement'] ?? detail['status'], own['statements'], detail['items']];
+    });
   expect(told('intent')).toEqual([
     ['insert', 60_000, undefined],
     ['select', 40_000, undefined],

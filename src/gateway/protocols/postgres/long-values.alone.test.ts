@@ -70,7 +70,7 @@ describe('a long row', () => {
     });
     expect(most).toBeLessThan(HELD_BYTES_MAX);
     const [outcome] = kinds(gate.ledger.events, 'outcome');
-    expect(outcome?.detail).toMatchObject({ rows: 1, bytes: BYTES + 11, status: 'done' });
+    expect(outcome?.detail).toMatchObject({ items: 1, bytesOut: BYTES + 11, status: 'done' });
     client.send(query('select 1'));
     expect(await client.ready()).toEqual(['C:SELECT 0', 'Z:I']);
     client.close();

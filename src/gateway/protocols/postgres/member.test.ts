@@ -46,7 +46,7 @@ beforeAll(async () => {
     }),
   );
   await gateway.start(AbortSignal.timeout(10_000));
-  gateway.applyPolicies(policies(BASE));
+  gateway.applyPolicies(policies(BASE), 41);
   await gateway.applyTargets([
     {
       name: 'db',
@@ -123,6 +123,36 @@ describe('an identity with permits', () => {
     await server.query('create table beside (id int); grant all on beside to gate', [], 'app');
     expect((await client.query('select * from beside')).rows).toEqual([]);
     await client.end();
+  });
+
+  test('stands in the ledger with its address, its certificate and what it calls itself', async () => {
+    const from = ledger.events.length;
+    const client = await connect(web, { application_name: 'reports' });
+    await client.query('select name, ssn from people where id = 1');
+    await client.end();
+    const [open, intent] = ledger.events.slice(from);
+    expect(open).toMatchObject({
+      kind: 'session-open',
+      detail: {
+        certificate: { serial: expect.stringMatching(/^[1-9]\d+$/), expiresMs: expect.any(Number) },
+        client: { application: 'reports' },
+        door: 'direct',
+        peer: '127.0.0.1',
+        policySet: { digest: policies(BASE).digest, revision: 41, timeMs: expect.any(Number) },
+        postgres: { database: 'app' },
+        questions: [{ action: 'postgres:connect', resource: { id: 'db/app', type: 'Postgres::Database' } }],
+      },
+    });
+    expect(intent?.detail).toMatchObject({
+      policySet: open?.detail['policySet'],
+      questions: [
+        {
+          context: { columns: ['id', 'name', 'ssn'], hasWhere: true },
+          masks: { ssn: 'last4', email: 'email' },
+          resource: { id: 'db/app/public/people', type: 'Postgres::Table' },
+        },
+      ],
+    });
   });
 
   test('sees what its own pipelined DDL made', async () => {

@@ -77,7 +77,13 @@ async function runSession(
     return { question: { action, resource, context }, detail: { setting }, setting };
   });
   const connect = { action: 'postgres:connect', resource: databaseResource(place), context: {} };
-  const opening = await session.gate.open({ connect, also, detail: { database: start.database } });
+  const [, application] = start.parameters.find(([name]) => name === 'application_name') ?? [];
+  const opening = await session.gate.open({
+    connect,
+    also,
+    client: { application },
+    detail: { database: start.database },
+  });
   if (!opening.ok) {
     if ('unrecorded' in opening) return endClient(session.client, ledgerText('FATAL', opening.unrecorded));
     const setting = also.find(({ question }) => question === opening.question)?.setting;

@@ -1,55 +1,60 @@
 import { hash } from 'node:crypto';
-import type { Operation } from '../../../model/index.ts';
-import type { Refusal, StatementPlan } from './sql/index.ts';
+import type { Denial, Operation } from '../../../model/index.ts';
+import { type Refusal, type StatementFacts, type StatementPlan, unasked } from './sql/index.ts';
 
 /** A statement that was allowed, or several in a row that differ in values alone, as an operation. */
 export function operationOf(
   plan: StatementPlan,
   source: { text: string; parameters: readonly (Buffer | null)[]; statements: number },
 ): Operation {
-  const { action, policies, touches } = noted(plan);
+  const note = noted(plan);
+  const { action, detail } = note;
+  const { text, parameters, statements } = source;
   return {
     action,
     changes: plan.writes,
-    // In the order of the names, which is the order they are written in.
-    detail: {
-      decision: 'allow',
-      ...(plan.derived === undefined ? {} : { derived: plan.derived.slice(0, TOUCHES_MAX) }),
-      fingerprint: plan.fingerprint,
-      masked: plan.masks !== undefined,
-      ...recorded(plan.record, source),
-      policies,
-      statement: plan.kind,
-      ...(source.statements === 1 ? {} : { statements: source.statements }),
-      touches,
-    },
+    judged: plan.judged,
+    shape: plan.fingerprint,
+    contentDigest: plan.record === 'nothing' ? undefined : contentDigest(note, text, parameters),
+    detail:
+      statements === 1 && plan.record !== 'full'
+        ? detail
+        : { ...detail, ...(statements === 1 ? {} : { statements }), ...(plan.record === 'full' ? inFull(source) : {}) },
   };
 }
 
 /** What the ledger is told of a statement that is refused. */
-export function denialOf(refusal: Refusal, text: string): Omit<Operation, 'changes'> {
+export function denialOf(refusal: Refusal, text: string): Denial {
+  const { reason, sqlstate, policies } = refusal;
   const last = refusal.statements.at(-1);
+  const action = last === undefined ? ACTION_UNKNOWN : actionOf(last);
   return {
-    action: last === undefined ? ACTION_UNKNOWN : actionOf(last),
-    detail: {
-      reason: refusal.reason,
-      sqlstate: refusal.sqlstate,
-      decision: 'deny',
-      policies: [...refusal.policies],
-      textDigest: digest(text),
-      ...(last === undefined ? {} : { statement: last.kind, fingerprint: last.fingerprint, touches: touchesOf(last) }),
-    },
+    ...{ action, reason, code: sqlstate, policies },
+    judged: last?.judged ?? unasked,
+    shape: last?.fingerprint,
+    contentDigest: refusal.statements.some(isAdministration) ? undefined : digest(text),
+    detail: last === undefined ? {} : { statement: last.kind },
   };
+}
+
+/** Its text may carry a password. */
+function isAdministration({ touches }: StatementFacts): boolean {
+  return touches.some(({ action }) => action === 'postgres:admin');
 }
 
 /** What each entry about a plan says, worked out once; frozen, so that its text is as well. */
 function noted(plan: StatementPlan): Noted {
   const known = notes.get(plan);
   if (known !== undefined) return known;
+  const derived = plan.derived?.slice(0, DERIVED_MAX).map((name) => name.slice(0, NAME_MAX).toWellFormed());
   const note = {
     action: actionOf(plan),
-    policies: Object.freeze([...plan.policies]),
-    touches: Object.freeze(touchesOf(plan)),
+    detail: Object.freeze({
+      ...(derived === undefined ? {} : { derived: Object.freeze(derived) }),
+      statement: plan.kind,
+    }),
+    text: undefined,
+    textDigest: '',
   };
   notes.set(plan, note);
   return note;
@@ -57,8 +62,10 @@ function noted(plan: StatementPlan): Noted {
 
 interface Noted {
   readonly action: string;
-  readonly policies: readonly string[];
-  readonly touches: readonly string[];
+  readonly detail: Operation['detail'];
+  /** The last text, and its digest: one that is prepared comes again and again. */
+  text: string | undefined;
+  textDigest: string;
 }
 
 const notes = new WeakMap<StatementPlan, Noted>();
@@ -70,32 +77,30 @@ function actionOf(facts: { readonly touches: readonly { readonly action: string 
   return (changing ?? reading)?.action ?? ACTION_UNKNOWN;
 }
 
-function touchesOf(facts: { readonly touches: readonly { readonly action: string; readonly resource: string }[] }) {
-  return facts.touches
-    .slice(0, TOUCHES_MAX)
-    .map(({ action, resource }) => `${action} ${resource}`.slice(0, TEXT_MAX).toWellFormed());
+/** By default only a digest: texts hold literals, and literals hold secrets. Policy can ask for more. */
+function inFull({ text, parameters }: { text: string; parameters: readonly (Buffer | null)[] }): Operation['detail'] {
+  return {
+    text: text.slice(0, TEXT_MAX).toWellFormed(),
+    parameters: parameters
+      .slice(0, PARAMETERS_MAX)
+      .map((value) => (value === null ? null : value.toString('utf8').slice(0, PARAMETER_MAX).toWellFormed())),
+  };
 }
 
-/** By default only digests: texts hold literals, and literals hold secrets. Policy can ask for more. */
-function recorded(record: 'digest' | 'full', source: { text: string; parameters: readonly (Buffer | null)[] }) {
-  const { text, parameters } = source;
-  if (record === 'full') {
-    return {
-      text: text.slice(0, TEXT_MAX).toWellFormed(),
-      parameters: parameters
-        .slice(0, PARAMETERS_MAX)
-        .map((value) => (value === null ? null : value.toString('utf8').slice(0, PARAMETER_MAX).toWellFormed())),
-    };
+/**
+ * Over the text; where values are bound, over that digest and each value behind its length (-1 for NULL) and a colon.
+ */
+function contentDigest(note: Noted, text: string, parameters: readonly (Buffer | null)[]): string {
+  if (note.text !== text) {
+    note.textDigest = digest(text);
+    // Longer ones are mostly bulk data, which is not said twice.
+    note.text = text.length <= TEXT_MAX ? text : undefined;
   }
-  return parameters.length === 0 ? {} : { parametersDigest: parametersDigest(parameters) };
-}
-
-/** Over each value behind its length (-1 for NULL) and a colon. */
-function parametersDigest(parameters: readonly (Buffer | null)[]): string {
-  let bytes = 0;
+  if (parameters.length === 0) return note.textDigest;
+  let bytes = note.textDigest.length;
   for (const value of parameters) bytes += LENGTH_BYTES_MAX + (value?.length ?? 0);
   const input = bytes <= scratch.length ? scratch : Buffer.allocUnsafe(bytes);
-  let at = 0;
+  let at = input.write(note.textDigest, 'latin1');
   for (const value of parameters) {
     at += input.write(`${value === null ? -1 : value.length}:`, at, 'latin1');
     if (value !== null) at += value.copy(input, at);
@@ -109,8 +114,9 @@ function digest(text: string): string {
 
 /** Statements that ask policy nothing: settings, transactions, reads of the system's own catalogs. */
 const ACTION_UNKNOWN = 'postgres:statement';
-/** An entry stays small whatever the statement: the fingerprint stands for the rest. */
-const TOUCHES_MAX = 32;
+/** An entry stays small whatever the statement: its shape stands for the rest. */
+const DERIVED_MAX = 32;
+const NAME_MAX = 256;
 const TEXT_MAX = 8192;
 const PARAMETERS_MAX = 100;
 const PARAMETER_MAX = 256;

@@ -76,7 +76,10 @@ export interface Execution {
   /** The portal that FETCH reads: its rows are limited together. */
   readonly fetched: Portal | undefined;
   rows: number;
-  bytes: number;
+  /** From the client. */
+  bytesIn: number;
+  /** Of its answer. */
+  bytesOut: number;
   /** Rows beyond the policy's limit are not shown; the answer becomes an error. */
   over: boolean;
 }

@@ -214,7 +214,7 @@ export class Requests {
     const { type } = this.#framer;
     const session = this.#session;
     if (!this.#framer.isFirst) {
-      if (this.#passes) this.#forwarding.pass();
+      if (this.#passes) this.#forwarding.passData();
       return true;
     }
     this.#passes = false;
@@ -262,7 +262,7 @@ export class Requests {
     switch (type) {
       case Frontend.copyData:
         this.#passes = true;
-        this.#forwarding.pass();
+        this.#forwarding.passData();
         return true;
       case Frontend.copyDone:
       case Frontend.copyFail:

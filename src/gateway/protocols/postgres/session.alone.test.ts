@@ -59,8 +59,12 @@ describe('an allowed statement', () => {
       ...['intent', 'outcome', 'intent', 'outcome', 'intent', 'outcome'],
       'session-close',
     ]);
-    expect(kinds(events, 'outcome')[1]?.detail).toMatchObject({ status: 'done', rows: 1, sqlstate: '' });
-    expect(kinds(events, 'intent')[1]?.detail).toMatchObject({ decision: 'allow', policies: ['p1'] });
+    expect(kinds(events, 'outcome')[1]?.detail).toMatchObject({ status: 'done', items: 1 });
+    expect(kinds(events, 'intent')[1]?.detail).toMatchObject({
+      policies: ['p1'],
+      shape: '0123456789abcdef',
+      postgres: { statement: 'select' },
+    });
   });
 
   test('runs however its bytes are split', async () => {
@@ -88,7 +92,9 @@ describe('a denied statement is an error of the server itself', () => {
     expect(await client.ready()).toEqual(['E:42501:policy does not allow it', 'Z:I']);
     client.send(query('select 1'));
     expect(await client.ready()).toEqual(['T', 'D:1', 'C:SELECT 1', 'Z:I']);
-    expect(kinds(gate.ledger.events, 'denial')[0]?.detail).toMatchObject({ decision: 'deny', policies: ['p-deny'] });
+    expect(kinds(gate.ledger.events, 'denial')[0]?.detail).toMatchObject({
+      ...{ policies: ['p-deny'], reason: 'policy-denied', code: '42501' },
+    });
     client.close();
   });
 
@@ -387,7 +393,7 @@ describe('the ledger', () => {
     );
     expect((await client.end()).at(-1)).toMatch(/^E:57P01/);
     await gate.served();
-    expect(kinds(gate.ledger.events, 'outcome')[0]?.detail).toMatchObject({ status: 'failed', sqlstate: '57P01' });
+    expect(kinds(gate.ledger.events, 'outcome')[0]?.detail).toMatchObject({ status: 'failed', code: '57P01' });
   });
 });
 

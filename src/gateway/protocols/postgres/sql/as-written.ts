@@ -40,6 +40,7 @@ export function askedAsWritten(
   let version = 1;
   const decider: Decider = {
     version,
+    policySet: undefined,
     principalKey: '',
     decide(action, resource, context) {
       const isOpen = Array.isArray(context['columns']) && action === READING && whole.has(resource.id);
@@ -71,7 +72,10 @@ export function askedAsWritten(
     ],
     refusedUnder(policy) {
       // A planner keeps what it found under a version: these are other policies each time.
-      const under = planUnder({ version: ++version, principalKey: '', ...policy }, policy.potentialMasks());
+      const under = planUnder(
+        { version: ++version, policySet: undefined, principalKey: '', ...policy },
+        policy.potentialMasks(),
+      );
       return under.verdict === 'refuse' ? under.message : undefined;
     },
     notes: notesOn(

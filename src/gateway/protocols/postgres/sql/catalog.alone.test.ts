@@ -84,6 +84,7 @@ it('planning before the parser is loaded is a failure, not a verdict', () => {
   const planner = createPlanner({ target: 't', database: 'd', caches: createCacheBudget(1 << 20) });
   const decider = {
     version: 1,
+    policySet: undefined,
     principalKey: 'p',
     decide: () => ({ allow: false, reason: 'no-permit', policies: [] }) as const,
     potentialMasks: () => [],

@@ -25,6 +25,7 @@ export {
 } from './encodings.ts';
 export { SqlError } from './errors.ts';
 export { statementOfCall } from './function-lists.ts';
+export { unasked } from './judge.ts';
 export { maskColumns } from './mask-columns.ts';
 export { indexMasks, type MissingColumn, missingColumn } from './masks-without-column.ts';
 export { databaseResource } from './names.ts';
@@ -42,6 +43,7 @@ export type {
   SearchPath,
   SessionEffect,
   SessionFacts,
+  StatementFacts,
   StatementPlan,
   TextLimits,
   Withholding,

@@ -1,4 +1,4 @@
-import type { Decision, FieldMask } from '../../../../model/index.ts';
+import type { Asked, Decision, FieldMask, Judged } from '../../../../model/index.ts';
 import { approvalText, type MaskKind, stricterMask } from '../../../../policy/index.ts';
 import type { Analysis } from './analysis.ts';
 import type { Relation } from './catalog.ts';
@@ -13,6 +13,7 @@ import type { RelationUse } from './uses.ts';
 /** What policy says to one statement. */
 export interface Judgement {
   readonly touches: readonly Touch[];
+  readonly judged: Judged;
   readonly policies: readonly string[];
   readonly rowsMax: number | undefined;
   readonly record: 'digest' | 'full';
@@ -30,8 +31,17 @@ export function touchesOf(analysis: Analysis): readonly Touch[] {
   return Array.from(touches.values());
 }
 
-/** Asks policy everything that a walked statement raises. Throws the refusal `policy-denied` at the first no. */
-export function judge(analysis: Analysis, decider: Decider): Judgement {
+/** What nothing was asked of yet. */
+export const unasked: Judged = { set: undefined, asked: [], omitted: 0 };
+
+/**
+ * Asks policy everything that a walked statement raises, and tells `note` of it; then throws the refusal `policy-denied` at the first no. All of
+ * it is asked whatever the answers are: what the ledger has of a refusal can be judged again under policies that allow more.
+ */
+export function judge(analysis: Analysis, decider: Decider, note: (judged: Judged) => void): Judgement {
+  const answers = ask(analysis, decider);
+  const judged = judgedBy(decider, answers);
+  note(judged);
   const policies = new Set<string>();
   const masks = new Map<`${number}:${number}`, MaskKind>();
   let rowsMax: number | undefined;
@@ -46,20 +56,54 @@ export function judge(analysis: Analysis, decider: Decider): Judgement {
     asked += 1;
     if (obligations.record === 'full') full += 1;
   };
-  for (const use of analysis.uses.list()) {
-    const decision = askUse(analysis, decider, use);
-    const where = tableResource(analysis.place, use.schema, use.name).id;
-    take(decision, `postgres:${use.action} on ${where}`, use.otherwise);
-    if (decision.allow && use.action === 'select') {
-      refuseMissing(analysis, use, decision);
-      addMasks(analysis, { use, demanded: decision.obligations.masks, masks });
+  for (const { question, decision, use, forbidsOnly, otherwise } of answers) {
+    const what = `${question.action} on ${question.resource.id}`;
+    if (forbidsOnly) {
+      if (!decision.allow && decision.reason !== 'no-permit')
+        throw denied(decision, `${what}, which ${use?.schema}.${use?.name} leads to`);
+      continue;
     }
-    refuseForbidden(analysis, decider, use);
+    take(decision, what, otherwise);
+    if (use === undefined || !decision.allow || use.action !== 'select') continue;
+    refuseMissing(analysis, use, decision);
+    addMasks(analysis, { use, demanded: decision.obligations.masks, masks });
   }
-  for (const { action, resource, context, otherwise } of analysis.questions)
-    take(decider.decide(action, resource, context ?? {}), `${action} on ${resource.id}`, otherwise);
   const record = asked === 0 ? recordOfSession(analysis, decider) : full === asked ? 'full' : 'digest';
-  return { touches: touchesOf(analysis), policies: Array.from(policies).sort(), rowsMax, record, masks };
+  return { touches: touchesOf(analysis), judged, policies: Array.from(policies).sort(), rowsMax, record, masks };
+}
+
+/** A question of a statement, with its answer. */
+interface Answer extends Asked {
+  /** Undefined of what is not about a table's rows. */
+  readonly use: RelationUse | undefined;
+  /** See `RelationUse.otherwise`. */
+  readonly otherwise: RefusedText | undefined;
+}
+
+/** In the order in which the answers count. */
+function ask(analysis: Analysis, decider: Decider): readonly Answer[] {
+  const answers: Answer[] = [];
+  for (const use of analysis.uses.list()) {
+    answers.push(
+      { ...askUse(analysis, decider, use), use, otherwise: use.otherwise },
+      ...askRelated(analysis, decider, use),
+    );
+  }
+  for (const { action, resource, context = {}, otherwise } of analysis.questions) {
+    const decision = decider.decide(action, resource, context);
+    answers.push({ question: { action, resource, context }, decision, use: undefined, otherwise });
+  }
+  return answers;
+}
+
+/** What was asked for its own sake comes first: of the rest, which a table with many partitions has much of, some is left out. */
+function judgedBy({ policySet }: Decider, answers: readonly Answer[]): Judged {
+  const first = answers.filter(({ forbidsOnly }) => !forbidsOnly);
+  const all = [...first, ...answers.filter(({ forbidsOnly }) => forbidsOnly)];
+  const asked = all.slice(0, ASKED_MAX).map(({ question, decision, forbidsOnly = false }): Asked => {
+    return forbidsOnly ? { question, decision, forbidsOnly } : { question, decision };
+  });
+  return { set: policySet, asked, omitted: all.length - asked.length };
 }
 
 /** Of what asks nothing (settings, transactions, `select 1`) as policy says where it lets the identity in. */
@@ -68,12 +112,16 @@ function recordOfSession({ place }: Analysis, decider: Decider): 'digest' | 'ful
   return decision.allow ? decision.obligations.record : 'digest';
 }
 
-function askUse(analysis: Analysis, decider: Decider, use: RelationUse): Decision {
-  const resource = tableResource(analysis.place, use.schema, use.name);
-  return decider.decide(`postgres:${use.action}`, resource, {
-    columns: Array.from(use.columns).sort(),
-    hasWhere: use.hasWhere,
+function askUse({ place }: Analysis, decider: Decider, use: RelationUse): Asked {
+  return askTable(decider, {
+    action: `postgres:${use.action}`,
+    resource: tableResource(place, use.schema, use.name),
+    context: { columns: Array.from(use.columns).sort(), hasWhere: use.hasWhere },
   });
+}
+
+function askTable(decider: Decider, question: Asked['question']): Asked {
+  return { question, decision: decider.decide(question.action, question.resource, question.context) };
 }
 
 /** A mask that policy brings for this question alone, or for a table of this session, can be for a column that isn't there as well. */
@@ -119,20 +167,21 @@ function addMasks(
  * An explicit forbid on a table also holds when its rows are reached by another name: a view or rule on it, a partition, a parent. That
  * no policy permits the other name's table is no matter: the view is what was permitted.
  */
-function refuseForbidden(analysis: Analysis, decider: Decider, use: RelationUse): void {
-  if (use.relation === undefined) return;
+function askRelated(analysis: Analysis, decider: Decider, use: RelationUse): readonly Answer[] {
+  const answers: Answer[] = [];
+  if (use.relation === undefined) return answers;
   for (const { relation, columns, isByRule } of related(analysis, use.relation, use)) {
     const actions = isByRule ? (['select', 'insert', 'update', 'delete'] as const) : [use.action];
     for (const action of actions) {
-      const resource = tableResource(analysis.place, relation.schema, relation.name);
-      const decision = decider.decide(`postgres:${action}`, resource, {
-        columns: Array.from(columns).sort(),
-        hasWhere: use.hasWhere,
+      const asked = askTable(decider, {
+        action: `postgres:${action}`,
+        resource: tableResource(analysis.place, relation.schema, relation.name),
+        context: { columns: Array.from(columns).sort(), hasWhere: use.hasWhere },
       });
-      if (!decision.allow && decision.reason !== 'no-permit')
-        throw denied(decision, `postgres:${action} on ${resource.id}, which ${use.schema}.${use.name} leads to`);
+      answers.push({ ...asked, forbidsOnly: true, use, otherwise: undefined });
     }
   }
+  return answers;
 }
 
 interface Related {
@@ -184,3 +233,6 @@ function denied(decision: Exclude<Decision, { allow: true }>, what: string): Ref
   }[decision.reason];
   return new RefusedText('policy-denied', `${why} ${what}`, { policies: decision.policies });
 }
+
+/** An entry stays small, and so does a plan, whatever the statement. */
+const ASKED_MAX = 64;

@@ -1,4 +1,4 @@
-import type { AttributeValue, Decision, EntityRef } from '../../../../model/index.ts';
+import type { AttributeValue, Decision, EntityRef, Judged, PolicySet } from '../../../../model/index.ts';
 import type { MaskKind, PotentialMask } from '../../../../policy/index.ts';
 import type { CacheBudget } from '../../../../std/index.ts';
 import type { BoundValue } from './bound.ts';
@@ -12,6 +12,8 @@ import type { PreparedStatement, PreparedTrees } from './prepared.ts';
  */
 export interface Decider {
   readonly version: number;
+  /** Of this version, for the ledger. */
+  readonly policySet: PolicySet | undefined;
   readonly principalKey: string;
   decide(action: string, resource: EntityRef, context: { readonly [name: string]: AttributeValue }): Decision;
   /** Every mask that could fall on an answer to this principal; may over-report, never under-report. */
@@ -145,6 +147,8 @@ export interface StatementFacts {
   /** Equal for statements that differ only in constants, comments, spacing and lengths of constant lists: 16 hex digits. */
   readonly fingerprint: string;
   readonly touches: readonly Touch[];
+  /** What policy was asked of it, and answered. */
+  readonly judged: Judged;
 }
 
 /** Which answer columns are masked; ask it through `maskColumns`, never by hand. */
@@ -187,7 +191,8 @@ export interface StatementPlan extends StatementFacts {
   readonly masks: MaskPlan | undefined;
   /** Most rows of this statement; undefined = no limit by policy. */
   readonly rowsMax: number | undefined;
-  readonly record: 'digest' | 'full';
+  /** Of its text: all of it, its digest, or not even that, since it carries a password that could be tried out by it. */
+  readonly record: 'full' | 'digest' | 'nothing';
   /** Masked columns that read as NULL in it, or in another statement of its text: see `Rewritten.columns`. */
   readonly derived?: readonly string[];
   /** What texts of errors and notices about this statement may carry. */

@@ -5,7 +5,7 @@ import { defaultLimits } from './default-limits.ts';
 import type { DerivedReads } from './derived.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { refuseForeignNames, refuseForeignPath } from './foreign-names.ts';
-import { judge, touchesOf } from './judge.ts';
+import { judge, touchesOf, unasked } from './judge.ts';
 import { maskPlan } from './mask-plan.ts';
 import { databaseResource, tableResource } from './names.ts';
 import { parseText, textBefore } from './parse.ts';
@@ -145,10 +145,10 @@ function planText(
       throw new RefusedText('several-statements', 'cannot insert multiple commands into a prepared statement');
     let session = request.session;
     for (const [index, node] of nodes.entries()) {
-      const started = { kind: kindName(node.kind), fingerprint: fingerprintOf(node), touches: [] };
+      const started = { kind: kindName(node.kind), fingerprint: fingerprintOf(node), touches: [], judged: unasked };
       current = started;
-      const note = (touches: StatementFacts['touches']) => {
-        current = { ...started, touches };
+      const note = (facts: Pick<StatementFacts, 'touches' | 'judged'>) => {
+        current = { ...started, ...facts };
       };
       const plan = planStatement(request, { facts, node, index, session, note });
       done.push(plan);
@@ -198,10 +198,15 @@ function planRewritten(
 /** Under all that policy said to what was asked. */
 function askedAs(plan: StatementPlan, asked: StatementPlan, derived: readonly string[]): StatementPlan {
   const { fingerprint, touches, record } = asked;
+  const judged = {
+    ...asked.judged,
+    asked: [...asked.judged.asked, ...plan.judged.asked],
+    omitted: asked.judged.omitted + plan.judged.omitted,
+  };
   const limits = [plan.rowsMax, asked.rowsMax].filter((rows) => rows !== undefined);
   return {
     ...plan,
-    ...{ fingerprint, touches, record, derived },
+    ...{ fingerprint, touches, judged, record, derived },
     policies: Array.from(new Set([...plan.policies, ...asked.policies])).sort(),
     rowsMax: limits.length === 0 ? undefined : Math.min(...limits),
   };
@@ -221,7 +226,7 @@ function planStatement(
     node: Node;
     index: number;
     session: SessionFacts;
-    note: (touches: StatementFacts['touches']) => void;
+    note: (facts: Pick<StatementFacts, 'touches' | 'judged'>) => void;
   },
 ): StatementPlan {
   const { decider, sql } = request;
@@ -253,8 +258,7 @@ function planStatement(
   // A COMMIT shows no rows, and what it sets off reads none in another order unless there is code that waited for it.
   const isPlainCommit = outcome.kind === 'commit' && !catalog.hasDeferrableTriggers;
   if (session.tuned && !isPlainCommit) refuseTuned(analysis);
-  work.note(touchesOf(analysis));
-  const judgement = judge(analysis, decider);
+  const judgement = judge(analysis, decider, (judged) => work.note({ touches: touchesOf(analysis), judged }));
   const { found } = analysis;
   const more: SessionEffect[] = [...found.settings];
   if (found.encoding !== undefined) more.push({ kind: 'encoding', ...found.encoding });
@@ -262,12 +266,13 @@ function planStatement(
     kind: outcome.kind,
     fingerprint: fingerprintOf(node),
     touches: judgement.touches,
+    judged: judgement.judged,
     writes: found.writes,
     policies: judgement.policies,
     masks: maskPlan(analysis, { output: outcome.output, demanded: judgement.masks }),
     rowsMax: judgement.rowsMax,
     // Administration carries passwords in its text.
-    record: statementClasses.get(node.kind)?.action === 'admin' ? 'digest' : judgement.record,
+    record: statementClasses.get(node.kind)?.action === 'admin' ? 'nothing' : judgement.record,
     withhold: withholdingOf(analysis),
     isMasking: analysis.taint.isInForce,
     hasOwnOperators: analysis.found.ownOperators.size > 0,
@@ -323,6 +328,6 @@ function positionIn(sql: string, bytes: number): number {
   return Array.from(Buffer.from(sql).toString('utf8', 0, bytes)).length + 1;
 }
 
-function factsOf({ kind, fingerprint, touches }: StatementFacts): StatementFacts {
-  return { kind, fingerprint, touches };
+function factsOf({ kind, fingerprint, touches, judged }: StatementFacts): StatementFacts {
+  return { kind, fingerprint, touches, judged };
 }

@@ -27,8 +27,12 @@ function bytesOf(plan: Plan): number {
   return bytes + more + texts * 2;
 }
 
-function factBytes({ touches }: StatementFacts): number {
-  return STATEMENT_BYTES + touches.length * TOUCH_BYTES;
+function factBytes({ touches, judged }: StatementFacts): number {
+  const asked = judged.asked.reduce((sum, { question: { context } }) => {
+    const { columns } = context;
+    return sum + ASKED_BYTES + (Array.isArray(columns) ? columns.length * WORD_BYTES : 0);
+  }, 0);
+  return STATEMENT_BYTES + touches.length * TOUCH_BYTES + asked;
 }
 
 function planBytes({ policies, masks, effects }: StatementPlan): number {
@@ -43,3 +47,5 @@ const STATEMENT_BYTES = 400;
 /** An action, and the id of a resource. */
 const TOUCH_BYTES = 250;
 const WORD_BYTES = 60;
+/** A question with its table and what that is in, its answer, and their text for the ledger. */
+const ASKED_BYTES = 1_200;

@@ -13,6 +13,7 @@ import {
   maskColumns,
   noSessionFacts,
 } from './index.ts';
+import { unasked } from './judge.ts';
 import { parseText } from './parse.ts';
 import { buildCatalog, catalogItems } from './testing/catalog-rows.ts';
 import { createVerdictCache, keyLengthMax } from './verdict-cache.ts';
@@ -25,6 +26,7 @@ describe('the planner asks policy again', () => {
     const planner = createPlanner({ target: 't', database: 'd', caches: createCacheBudget(1 << 20) });
     const decider = (version: number, principalKey: string): Decider => ({
       version,
+      policySet: undefined,
       principalKey,
       decide: () => {
         asked += 1;
@@ -78,6 +80,7 @@ describe('a text with the marks of a shape in it', () => {
     const planner = createPlanner({ target: 't', database: 'd', caches: createCacheBudget(1 << 20) });
     const decider: Decider = {
       version: 1,
+      policySet: undefined,
       principalKey: 'a',
       decide: () => ({
         allow: true,
@@ -123,7 +126,7 @@ describe('the cache', () => {
       message: '',
       policies: [],
     } as const;
-    cache.keep('large', { ...refused, statements: [{ kind: 'select', fingerprint: '', touches }] });
+    cache.keep('large', { ...refused, statements: [{ kind: 'select', fingerprint: '', touches, judged: unasked }] });
     expect(budget.bytes - small).toBeGreaterThan(JSON.stringify(touches).length);
   });
   it('keeps no huge text', () => {

@@ -7,10 +7,11 @@ import { member } from '../index.ts';
 export function cedarPolicy(
   text: string,
   name = 'web',
-): Pick<SessionPolicy, 'principalKey' | 'decide' | 'potentialMasks'> {
+): Pick<SessionPolicy, 'policySet' | 'principalKey' | 'decide' | 'potentialMasks'> {
   const compiled = loadPolicies([{ name: 'test', text }], composeSchema([member.policySchema]));
   const principal = identityEntity(parseSpiffeId(`spiffe://example.org/${name}`));
   return {
+    policySet: { digest: compiled.digest, revision: 1, timeMs: 0 },
     principalKey: principal.id,
     decide: (action, resource, context) => compiled.decide({ principal, action, resource, context }),
     potentialMasks: () => compiled.maskBearing(principal),

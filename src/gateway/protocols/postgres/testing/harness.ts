@@ -1,6 +1,7 @@
 import { createServer, type Socket } from 'node:net';
 import { parseSpiffeId } from '@countersign/sdk/identity';
 import { type LedgerEvent, noObligations } from '../../../../model/index.ts';
+import type { PolicySchema } from '../../../../policy/index.ts';
 import {
   type Clock,
   createCacheBudget,
@@ -21,8 +22,9 @@ import { openTarget } from '../target.ts';
 export async function startTarget(options: {
   config: Record<string, unknown>;
   policy?: Partial<SessionPolicy>;
-  /** The whole of it, as a session of a gateway has it. */
+  /** The whole of it, as a session of a gateway has it, and the schema by which ids tell resources. */
   sessionPolicy?: SessionPolicy;
+  schema?: PolicySchema;
   policies?: TargetPolicies;
   log?: Log;
   env?: Readonly<Record<string, string>>;
@@ -36,7 +38,7 @@ export async function startTarget(options: {
   const drain = new AbortController();
   const policyListeners = new Set<() => void>();
   const policy: SessionPolicy = options.sessionPolicy ?? {
-    version: 1,
+    ...{ version: 1, policySet: undefined },
     principalKey: 'spiffe://example.org/web',
     decide: () => ({
       allow: true,
@@ -70,7 +72,7 @@ export async function startTarget(options: {
   const server = createServer({ noDelay: true, pauseOnConnect: true, allowHalfOpen: true }, (client) => {
     sockets.add(client);
     const memory = held.open(() => end.abort(new SessionEnd({ code: 'memory', what: 'too much is held' })));
-    const gate = createTestGate(ledger.session, { clock, log, policy, end });
+    const gate = createTestGate(ledger.session, { clock, log, policy, end, schema: options.schema });
     const served = target.serve({
       ...{ id: `s${running.size}`, identity: parseSpiffeId(identity), client, door: 'agent', isAside },
       ...{ policy, gate, memory },
@@ -112,6 +114,18 @@ export async function startTarget(options: {
       await target.close();
     },
   };
+}
+
+/** What only this protocol says of an event. */
+export function ownOf({ postgres }: LedgerEvent['detail']): LedgerEvent['detail'] {
+  return typeof postgres === 'object' && postgres !== null && !Array.isArray(postgres)
+    ? (postgres as LedgerEvent['detail'])
+    : {};
+}
+
+/** The kind of the statement that an event is about. */
+export function statementOf(detail: LedgerEvent['detail']) {
+  return ownOf(detail)['statement'];
 }
 
 /** Events of one kind, with what tests ask about. */

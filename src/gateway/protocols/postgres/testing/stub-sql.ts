@@ -1,3 +1,4 @@
+import { type Decision, type Judged, noObligations } from '../../../../model/index.ts';
 import type { SessionPolicy } from '../../../session.ts';
 import type { Catalog, Plan, Planner, Refusal, StatementPlan } from '../sql/index.ts';
 
@@ -23,6 +24,7 @@ export function stubPlan(sql: string, mode: 'simple' | 'parse'): Plan {
 /** The stub planner asks it nothing; asked all the same, it permits nothing. */
 export const stubPolicy: SessionPolicy = {
   version: 1,
+  policySet: undefined,
   principalKey: 'web',
   decide: () => ({ allow: false, reason: 'no-permit', policies: [] }),
   potentialMasks: () => [],
@@ -41,6 +43,16 @@ export const stubSql = {
   }),
 };
 
+function judged(decision: Decision): Judged {
+  const resource = { type: 'Postgres::Table', id: 'db/app/public/people', attributes: {}, parents: [] };
+  const context = { columns: ['name'], hasWhere: false };
+  return {
+    set: undefined,
+    asked: [{ question: { action: 'postgres:select', resource, context }, decision }],
+    omitted: 0,
+  };
+}
+
 function statement(text: string): StatementPlan {
   const masked = text.includes('/*mask*/') || text.includes('/*unproven*/');
   const limit = /\/\*limit (\d+)\*\//.exec(text)?.[1];
@@ -50,6 +62,7 @@ function statement(text: string): StatementPlan {
     kind: text.split(' ')[0] ?? '',
     fingerprint: '0123456789abcdef',
     touches: [{ action: 'postgres:select', resource: 'db/app/public/people' }],
+    judged: judged({ allow: true, policies: ['p1'], obligations: noObligations }),
     writes: /^(insert|update|delete|copy .* from)/i.test(text) || text.includes('/*write*/'),
     policies: ['p1'],
     masks: masked
@@ -83,7 +96,12 @@ function refusal(reason: Refusal['reason'], sqlstate: string, message: string): 
     message,
     policies: ['p-deny'],
     statements: [
-      { kind: 'select', fingerprint: 'fedcba9876543210', touches: [{ action: 'postgres:select', resource: 'x' }] },
+      {
+        kind: 'select',
+        fingerprint: 'fedcba9876543210',
+        touches: [{ action: 'postgres:select', resource: 'x' }],
+        judged: judged({ allow: false, reason: 'no-permit', policies: [] }),
+      },
     ],
   };
 }

@@ -145,6 +145,7 @@ export function createShop(catalog: Catalog, policies: string = shopPolicies, ca
     const principal = identityEntity(parseSpiffeId(`spiffe://example.org/${name}`));
     return {
       version: 1,
+      policySet: undefined,
       principalKey: principal.id,
       decide: (action, resource, context) => compiled.decide({ principal, action, resource, context }),
       potentialMasks: () => compiled.maskBearing(principal),
