@@ -64,7 +64,10 @@ export function entryService(deps: {
         return { id: id ?? '', entry, ...(mask && { mask }) };
       };
       const update = (updates: readonly EntryUpdate[]) => registration.batchUpdate(updates, { signal: context.signal });
-      return audit.act(context, { target: 'entries', ...auditOfBatch(entries) }, () =>
+      const { detail, outcome } = auditOfBatch(entries);
+      // Without a mask an entry is replaced.
+      const what = { target: 'entries', detail: { ...detail, fields: mask ? Array.from(mask) : ['*'] }, outcome };
+      return audit.act(context, what, () =>
         eachParsed({ deps, context, messages: entries, outputMask, parse, write: update }),
       );
     },

@@ -62,6 +62,10 @@ describe('an operator', () => {
     const update = { entries: [{ id, hint: 'new', x509SvidTtl: 5 }, { id: 'unknown' }], inputMask: { hint: true } };
     const updated = await operator.unary(Entry.method.batchUpdateEntry, update, options);
     expect(updated.results.map(({ status }) => status?.code)).toEqual([OK, NOT_FOUND]);
+    expect(server.ledger.slice(-2)).toMatchObject([
+      { action: 'BatchUpdateEntry', detail: { step: 'request', fields: ['hint'] } },
+      { action: 'BatchUpdateEntry', detail: { step: 'done', codes: [OK, NOT_FOUND] } },
+    ]);
     expect(await operator.unary(Entry.method.getEntry, { id }, options)).toMatchObject({
       hint: 'new',
       x509SvidTtl: 0,
