@@ -148,7 +148,10 @@ describe('an identity with permits', () => {
       questions: [
         {
           context: { columns: ['id', 'name', 'ssn'], hasWhere: true },
-          masks: { ssn: 'last4', email: 'email' },
+          masks: [
+            { kind: 'last4', path: ['public', 'people', 'ssn'] },
+            { kind: 'email', path: ['public', 'people', 'email'] },
+          ],
           resource: { id: 'db/app/public/people', type: 'Postgres::Table' },
         },
       ],

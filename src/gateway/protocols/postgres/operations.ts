@@ -15,12 +15,17 @@ export function operationOf(
     changes: plan.writes,
     judged: plan.judged,
     shape: plan.fingerprint,
-    contentDigest: plan.record === 'nothing' ? undefined : contentDigest(note, text, parameters),
+    contentDigest: hasDigest(plan, parameters) ? contentDigest(note, text, parameters) : undefined,
     detail:
       statements === 1 && plan.record !== 'full'
         ? detail
         : { ...detail, ...(statements === 1 ? {} : { statements }), ...(plan.record === 'full' ? inFull(source) : {}) },
   };
+}
+
+/** Who reads the ledger could try out what literals a text may have had, so one that brings none beside it has no digest. */
+function hasDigest({ record }: StatementPlan, parameters: readonly unknown[]): boolean {
+  return record === 'full' || (record === 'digest' && parameters.length > 0);
 }
 
 /** What the ledger is told of a statement that is refused. */

@@ -126,12 +126,13 @@ it('what a table leads to is asked for its forbids, and that nothing permits it 
   ]);
 });
 
-it('statements that differ in values alone have one shape and contents of their own; values stand in full records only', async () => {
+it('statements that differ in values alone have one shape; what their values were stands in full records only, and of what was allowed is no digest to try them out on', async () => {
   const events = await session();
   const deletes = events.filter(({ action, detail }) => action === 'postgres:delete' && detail['shape'] !== undefined);
   const [one, , three] = deletes.filter(({ kind }) => kind !== 'outcome');
   expect(one?.detail['shape']).toBe(three?.detail['shape']);
-  expect(one?.detail['contentDigest']).not.toBe(three?.detail['contentDigest']);
+  expect(one).toMatchObject({ kind: 'intent' });
+  expect(one?.detail).not.toHaveProperty('contentDigest');
   const telling = events.filter((event) => JSON.stringify(event).includes('CANARY'));
   expect(telling).toMatchObject([
     { kind: 'intent', action: 'postgres:insert', detail: { questions: [{ record: 'full' }] } },
