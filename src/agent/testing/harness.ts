@@ -61,6 +61,8 @@ export interface Harness {
   pass(byMs: number, stepMs?: number): Promise<void>;
   /** Lets time pass until the condition holds. */
   until(condition: () => boolean): Promise<void>;
+  /** The same, but no more time than that: however busy the machine is, what holds then came of nothing later. */
+  within(ms: number, condition: () => boolean): Promise<void>;
   connect(): RpcClient;
   /** An X.509 stream: its messages as they come, and how it ended. */
   watchX509(client: RpcClient): X509Stream;
@@ -146,6 +148,10 @@ export async function createHarness(
       while (clock.monotonicMs() < untilMs) await step(clock, Math.min(stepMs, untilMs - clock.monotonicMs()));
     },
     until: (condition) => stepUntil(clock, condition),
+    async within(ms, condition) {
+      const lastMs = clock.monotonicMs() + ms;
+      while (!condition()) await step(clock, Math.min(STEP_MS, lastMs - clock.monotonicMs()));
+    },
     connect() {
       const client = createRpcClient({ clock, log, connect: { unix: harness.socketPath } });
       clients.push(client);

@@ -243,10 +243,10 @@ export const acts: Readonly<Record<string, Act>> = {
 
 /** Entries that go on from one, each a second after the other. */
 function hourOf(payload: Buffer, from: number): Buffer[] {
-  const { timeMs, ...entry } = JSON.parse(payload.toString('utf8'));
+  const { timeMs, v, ...entry } = JSON.parse(payload.toString('utf8'));
   return Array.from({ length: 3600 }, (_, i) => {
-    // Names sorted, as canonical JSON has them: `timeMs` is the last.
-    const text = JSON.stringify({ ...entry, operation: `h${i}`, seq: from + i, timeMs: timeMs + i * 1000 });
+    // Names sorted, as canonical JSON has them: these are the last.
+    const text = JSON.stringify({ ...entry, operation: `h${i}`, seq: from + i, timeMs: timeMs + i * 1000, v });
     return Buffer.from(text);
   });
 }

@@ -274,7 +274,7 @@ describe('a portal of the protocol', () => {
     );
     expect(fetched).toMatchObject({
       action: 'postgres:select',
-      detail: { questions: [{ masks: { ssn: expect.any(String) } }] },
+      detail: { questions: [{ masks: [{ path: ['public', 'customers', 'ssn'] }] }] },
     });
     expect(JSON.stringify(fetched)).toContain('db/app/public/customers');
   });
