@@ -1,6 +1,5 @@
 import type { Asked, AttributeValue, EntityRef, Judged, LedgerValue } from '../model/index.ts';
-import { type PolicySchema, resourceFromId } from '../policy/index.ts';
-import { formatObligations } from './recorded-obligations.ts';
+import { formatObligations, type PolicySchema, resourceFromId } from '../policy/index.ts';
 
 /** How what policy was asked of an operation stands in the ledger: whole, so that it can be asked again (decision 0033). */
 export interface Recorder {

@@ -41,9 +41,14 @@ export {
   stricterMask,
 } from './masks.ts';
 export { didYouMean } from './nearest-name.ts';
+export { readOperation, readRecorded } from './read-recorded.ts';
+export type { Occurrences, RecordedOperation } from './recorded.ts';
+export { formatObligations } from './recorded-obligations.ts';
+export { createReplay, type Replay, type ReplayDifference } from './replay.ts';
 export { idOfParts, partsOfId, resourceFromId } from './resource-from-id.ts';
 export type { CedarTypeJson, PolicySchemaFragment, ResourceFields } from './schema.ts';
 export { cutPolicies } from './split.ts';
+export { createTightening, type TightPermit } from './tighten.ts';
 export type {
   Access,
   AccessPolicy,

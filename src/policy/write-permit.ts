@@ -13,10 +13,12 @@ export interface PermitToWrite {
   readonly principal: EntityRef;
   readonly actions: readonly string[];
   readonly resource: ResourceScope;
+  /** Conditions in Cedar's notation, all of which must hold. */
+  readonly when?: readonly string[];
 }
 
 /** Its text, in the form of the guide, with a line break at its end. What names hold can't be taken for Cedar, nor for a terminal's control. */
-export function writePermit({ principal, actions, resource, demands, ...about }: PermitToWrite): string {
+export function writePermit({ principal, actions, resource, demands, when = [], ...about }: PermitToWrite): string {
   const { masks, derived, limits, record, approval } = demands;
   const listed = masks.map((mask) => `${fieldText(mask)}:${mask.kind}`).sort();
   const annotations: readonly (readonly [string, string | undefined])[] = [
@@ -36,7 +38,8 @@ export function writePermit({ principal, actions, resource, demands, ...about }:
     `  principal == ${entityLiteral(principal)},`,
     others.length === 0 ? `  action == ${action},` : `  action in [${[action, ...others].join(', ')}],`,
     `  ${scopeText(resource)}`,
-    ');',
+    when.length === 0 ? ');' : ')',
+    ...when.map((condition, at) => `when { ${condition} }${at === when.length - 1 ? ';' : ''}`),
     '',
   ].join('\n');
 }
@@ -54,8 +57,8 @@ function scopeText(scope: ResourceScope): string {
   return scope.is === undefined ? `resource in ${uid}` : `resource is ${scope.is} in ${uid}`;
 }
 
-/** A literal: what is not to be seen, or would turn the direction of what is, is written by its number. @see Cedar, `Str` of its grammar */
-function quoted(text: string): string {
+/** A string literal: what is not to be seen, or would turn the direction of what is, is written by its number. @see Cedar, `Str` of its grammar */
+export function quoted(text: string): string {
   const escaped = text.toWellFormed().replace(SPECIAL, (found) => {
     if (found === '"' || found === '\\') return `\\${found}`;
     return `\\u{${(found.codePointAt(0) ?? 0).toString(16)}}`;

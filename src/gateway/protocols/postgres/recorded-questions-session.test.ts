@@ -3,10 +3,15 @@ import { parseSpiffeId } from '@countersign/sdk/identity';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { openRawClient } from '../../../../test/support/raw-session.ts';
 import type { LedgerEvent } from '../../../model/index.ts';
-import { type CompiledPolicies, composeSchema, identityEntity, loadPolicies } from '../../../policy/index.ts';
+import {
+  type CompiledPolicies,
+  composeSchema,
+  identityEntity,
+  loadPolicies,
+  readRecorded,
+} from '../../../policy/index.ts';
 import { createManualClock, type ManualClock } from '../../../std/index.ts';
 import { createPolicyBoard, createSessionPolicy } from '../../policy-board.ts';
-import { readRecorded } from '../../read-recorded.ts';
 import { policySchema } from './sql/index.ts';
 import { type AppDatabase, startAppDatabase } from './testing/app-database.ts';
 import { kinds, startTarget } from './testing/harness.ts';

@@ -1,3 +1,4 @@
+import { parseSpiffeId } from '@countersign/sdk/identity';
 import type {
   Asked,
   AttributeValue,
@@ -7,8 +8,11 @@ import type {
   LedgerValue,
   PolicySet,
 } from '../model/index.ts';
-import { type PolicySchema, resourceFromId } from '../policy/index.ts';
+import type { PolicySchema } from './compose-schema.ts';
+import { identityEntity } from './identity-entity.ts';
+import type { RecordedOperation } from './recorded.ts';
 import { isRecord, parseObligations } from './recorded-obligations.ts';
+import { resourceFromId } from './resource-from-id.ts';
 
 /** What policy was asked of one entry, read from it alone. */
 export interface RecordedQuestions {
@@ -30,6 +34,43 @@ export function readRecorded(detail: LedgerEvent['detail'], schema: PolicySchema
     asked,
     isWhole: Array.isArray(questions) && questionsCut === undefined && !isCut && asked.length === all.length,
   };
+}
+
+/**
+ * The operation, denial or opening of a session that an entry is about; undefined where it is about none of these. `cut`: the entry does not
+ * say all that was asked, so nobody can ask it again.
+ */
+export function readOperation(
+  {
+    kind,
+    actor,
+    action,
+    detail,
+    timeMs,
+    seq,
+  }: Omit<LedgerEvent, 'kind'> & { readonly kind: string; readonly seq: number },
+  schema: PolicySchema,
+): RecordedOperation | 'cut' | undefined {
+  if (kind !== 'intent' && kind !== 'denial' && kind !== 'session-open') return undefined;
+  const principal = principalOf(actor);
+  if (principal === undefined) return undefined; // Whoever was turned away for want of an identity asked policy nothing.
+  const { asked, isWhole, policySet } = readRecorded(detail, schema);
+  if (!isWhole) return 'cut';
+  const { shape } = detail;
+  return {
+    ...{ principal, action, asked, sequence: seq },
+    shape: typeof shape === 'string' ? shape : '',
+    timeMs: policySet?.timeMs ?? timeMs,
+    isAllowed: kind !== 'denial',
+  };
+}
+
+function principalOf(actor: string): EntityRef | undefined {
+  try {
+    return identityEntity(parseSpiffeId(actor));
+  } catch {
+    return undefined;
+  }
 }
 
 function askedIn(value: LedgerValue, detail: LedgerEvent['detail'], schema: PolicySchema): Asked | undefined {
