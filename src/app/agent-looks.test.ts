@@ -1,8 +1,10 @@
 // Goal: an agent that is cut off from its server says so within seconds, with why, since when, and how long what it has stays good.
+
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PermissionDeniedDetails_Reason as Reason } from '@countersign/sdk/contract/gen/spire/api/types/status_pb.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { AgentStatus } from '../agent/index.ts';
 import { createHarness, type Harness } from '../agent/testing/harness.ts';
 import { createTestAuthority } from '../agent/testing/test-authority.ts';
 import { createSeededRandom, messageOf } from '../std/index.ts';
@@ -14,19 +16,24 @@ const SECOND_MS = 1_000;
 const HOUR_MS = 3_600_000;
 let h: Harness;
 let telling: Telling<'agent'>;
-let serves = true;
+/** In place of its own. */
+let stage: AgentStatus['stage'] | undefined;
 
 beforeEach(async () => {
   h = await createHarness();
   h.server.entries.set('e1', { id: 'e1', path: '/web', selectors: ['unix:uid:1000'] });
-  const status = () => h.agent().status();
+  stage = undefined;
+  const status = () => {
+    const own = h.agent().status();
+    return { ...own, stage: stage ?? own.stage };
+  };
   telling = await startTelling('agent', {
     clock: h.clock,
     looks: {
       ...createAgentLooks({
         clock: h.clock,
         config: { server: 'server.test:8081', socket: h.socketPath },
-        ...{ status, fatal: () => h.fatal[0], serves: () => serves },
+        ...{ status, fatal: () => h.fatal[0] },
       }),
       ...{ room: () => [], descriptors: () => [], 'event-loop': () => [] },
       clock: createClockLook({
@@ -166,14 +173,25 @@ describe('clocks that are apart', () => {
 });
 
 it('an agent that starts is not ready, nor takes the socket that one which was killed has left there for its own', async () => {
-  serves = false;
+  stage = 'starting';
   await running();
   expect(await telling.told('starting')).toMatchObject({ ready: '503 failed', found: 'the agent is starting' });
   rmSync(h.socketPath);
   await h.pass(2_000, 500);
   expect((await telling.told('socket')).metric).toEqual([]);
-  serves = true;
+  stage = undefined;
   expect((await telling.told('starting')).ready).toBe('200');
+});
+
+it.each([
+  'paused',
+  'leaving',
+  'over',
+] as const)('an agent that is %s, for a successor, is not one that starts', async (at) => {
+  await running();
+  stage = at;
+  await h.pass(2_000, 500);
+  expect(await telling.told('starting')).toMatchObject({ metric: [], log: [] });
 });
 
 it('a socket that somebody removed is told: no process can be served any more', async () => {

@@ -10,8 +10,6 @@ export function createAgentLooks(parts: {
   readonly config: { readonly server: string; readonly socket: string };
   readonly status: () => AgentStatus;
   readonly fatal: () => Error | undefined;
-  /** True while its socket is its own. */
-  readonly serves: () => boolean;
 }): Omit<Looks<'agent'>, 'clock' | 'room' | 'event-loop' | 'descriptors'> {
   const { clock, config, status, fatal } = parts;
   return {
@@ -37,8 +35,10 @@ export function createAgentLooks(parts: {
     },
     // What it waits for while it starts is told by identity.
     starting: () =>
-      parts.serves() || status().identity === undefined ? [] : [{ severity: 'failed', found: 'the agent is starting' }],
-    socket: createSocketLook(config.socket, parts.serves),
+      status().stage !== 'starting' || status().identity === undefined
+        ? []
+        : [{ severity: 'failed', found: 'the agent is starting' }],
+    socket: createSocketLook(config.socket, () => status().stage === 'serving'),
     cache() {
       const { cacheProblem } = status();
       if (cacheProblem === undefined) return [];

@@ -56,13 +56,12 @@ export function createAgentApp(
     read: () => Number(Object.entries(agent.counters).find(([known]) => known === name)?.[1] ?? 0),
   }));
   const stage = () => agent.status().stage;
-  const serves = () => stage() === 'serving';
   const looks = createProcessLooks({ clock, log, dataDir: config.dataDir });
   const conditions = createConditions('agent', {
     ...{ clock, log },
     looks: {
       ...looks.looks,
-      ...createAgentLooks({ clock, config, status: agent.status, fatal: () => fatal, serves }),
+      ...createAgentLooks({ clock, config, status: agent.status, fatal: () => fatal }),
       clock: createClockLook({
         peer: { offset: () => agent.status().serverClock },
         peerName: 'the server',
@@ -77,7 +76,10 @@ export function createAgentApp(
   const services = [looks.service, agent];
   return {
     start: (signal) => startAll(services, signal),
-    stop: () => stopAll(services),
+    async stop() {
+      await conditions.stop(); // What has been stopped is no condition.
+      await stopAll(services);
+    },
     isReplaced: () => stage() === 'leaving' || stage() === 'over',
     isOver: () => stage() === 'over',
     notReady: () => reasonsOf(conditions.findings()),
