@@ -76,10 +76,8 @@ export function createAgentApp(
   const services = [looks.service, agent];
   return {
     start: (signal) => startAll(services, signal),
-    async stop() {
-      await conditions.stop(); // What has been stopped is no condition.
-      await stopAll(services);
-    },
+    // What has been stopped is no condition.
+    stop: () => conditions.stop().then(() => stopAll(services)),
     isReplaced: () => stage() === 'leaving' || stage() === 'over',
     isOver: () => stage() === 'over',
     notReady: () => reasonsOf(conditions.findings()),
