@@ -103,7 +103,7 @@ test('others differ by what was changed in them, and by nothing else', async () 
 });
 
 test('the least permits replay without a difference, and serve the same day and nothing more', async () => {
-  const made = await stack.cli(['policy', 'tighten'], { user: stack.users.gateway });
+  const made = await stack.cli(['policy', 'tighten'], { user: stack.users.gateway, env: { COLUMNS: '80' } });
   expect(made.code, made.stderr).toBe(0);
   const tight = candidate('tight', made.stdout);
   const { code, value } = await ask<Replayed>('policy', 'replay', tight);

@@ -7,6 +7,7 @@ import { eachRecorded, recordedOptions } from '../recorded-operations.ts';
 export const command: CliCommand = {
   summary: 'Write the least permits that still allow what was used, with the evidence, by what stands in a ledger.',
   options: [...recordedOptions, ...ledgerOptions],
+  verbatim: true,
   examples: [
     'countersign policy tighten --since 90d',
     'countersign policy tighten --since 90d --identity spiffe://example.org/shop/web --target shop',
