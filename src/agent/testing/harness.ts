@@ -148,10 +148,7 @@ export async function createHarness(
       while (clock.monotonicMs() < untilMs) await step(clock, Math.min(stepMs, untilMs - clock.monotonicMs()));
     },
     until: (condition) => stepUntil(clock, condition),
-    async within(ms, condition) {
-      const lastMs = clock.monotonicMs() + ms;
-      while (!condition()) await step(clock, Math.min(STEP_MS, lastMs - clock.monotonicMs()));
-    },
+    within: (ms, condition) => stepUntil(clock, condition, clock.monotonicMs() + ms),
     connect() {
       const client = createRpcClient({ clock, log, connect: { unix: harness.socketPath } });
       clients.push(client);
@@ -266,8 +263,13 @@ async function step(clock: ManualClock, byMs: number): Promise<void> {
   }
 }
 
-async function stepUntil(clock: ManualClock, condition: () => boolean): Promise<void> {
-  while (!condition()) await step(clock, STEP_MS);
+/** At most to `lastMs`; from then on time stands still. */
+async function stepUntil(
+  clock: ManualClock,
+  condition: () => boolean,
+  lastMs = Number.POSITIVE_INFINITY,
+): Promise<void> {
+  while (!condition()) await step(clock, Math.min(STEP_MS, lastMs - clock.monotonicMs()));
 }
 
 const real = createSystemClock();
