@@ -57,7 +57,7 @@ describe('push and poll', () => {
     await h.pass(1_000);
     h.server.entries.set('e1', { ...WEB, revision: 1 });
     h.server.changed();
-    await h.within(2_000, () => stream.messages.length === 2);
+    await h.until(() => stream.messages.length === 2, 2_000);
     expect(serialOf(stream, 1)).not.toBe(serialOf(stream, 0));
   });
 
@@ -67,7 +67,7 @@ describe('push and poll', () => {
     await h.until(() => h.agent().counters.syncs === 1);
     await h.pass(4_000);
     expect(h.agent().counters.syncs).toBe(1);
-    await h.within(2_500, () => h.agent().counters.syncs === 2);
+    await h.until(() => h.agent().counters.syncs === 2, 2_500);
   });
 
   it('ends a stream whose last identity was taken away, and takes one of several away at once', async () => {

@@ -59,10 +59,8 @@ export interface Harness {
   run<T>(work: Promise<T>): Promise<T>;
   /** Lets that much time pass, with room for what happens meanwhile. */
   pass(byMs: number, stepMs?: number): Promise<void>;
-  /** Lets time pass until the condition holds. */
-  until(condition: () => boolean): Promise<void>;
-  /** The same, but no more time than that: however busy the machine is, what holds then came of nothing later. */
-  within(ms: number, condition: () => boolean): Promise<void>;
+  /** Lets time pass until the condition holds, but no more than `ms`: however busy the machine is, what holds then came of nothing later. */
+  until(condition: () => boolean, ms?: number): Promise<void>;
   connect(): RpcClient;
   /** An X.509 stream: its messages as they come, and how it ended. */
   watchX509(client: RpcClient): X509Stream;
@@ -147,8 +145,7 @@ export async function createHarness(
       const untilMs = clock.monotonicMs() + byMs;
       while (clock.monotonicMs() < untilMs) await step(clock, Math.min(stepMs, untilMs - clock.monotonicMs()));
     },
-    until: (condition) => stepUntil(clock, condition),
-    within: (ms, condition) => stepUntil(clock, condition, clock.monotonicMs() + ms),
+    until: (condition, ms = Number.POSITIVE_INFINITY) => stepUntil(clock, condition, clock.monotonicMs() + ms),
     connect() {
       const client = createRpcClient({ clock, log, connect: { unix: harness.socketPath } });
       clients.push(client);
@@ -264,11 +261,7 @@ async function step(clock: ManualClock, byMs: number): Promise<void> {
 }
 
 /** At most to `lastMs`; from then on time stands still. */
-async function stepUntil(
-  clock: ManualClock,
-  condition: () => boolean,
-  lastMs = Number.POSITIVE_INFINITY,
-): Promise<void> {
+async function stepUntil(clock: ManualClock, condition: () => boolean, lastMs: number): Promise<void> {
   while (!condition()) await step(clock, Math.min(STEP_MS, lastMs - clock.monotonicMs()));
 }
 
