@@ -1,5 +1,5 @@
 import { parseDurationMs } from '../std/index.ts';
-import { UsageError } from './command.ts';
+import { type CliInput, textOption, UsageError } from './command.ts';
 
 /** A time as people give it: RFC 3339 with its zone, a day (from its begin, UTC), or a duration before now. Epoch milliseconds. @throws UsageError */
 export function parseTime(text: string, { nowMs, what }: { readonly nowMs: number; readonly what: string }): number {
@@ -11,6 +11,15 @@ export function parseTime(text: string, { nowMs, what }: { readonly nowMs: numbe
       `${what} ${text} is no time: write 2026-12-01T08:00:00Z, 2026-12-01, or 90m, 12h, 1d for so long ago`,
     );
   return atMs;
+}
+
+/** The entries between --since and --until. @throws UsageError */
+export function spanOf(input: CliInput, nowMs: number): { readonly sinceMs?: number; readonly untilMs?: number } {
+  const [since, until] = [textOption(input, 'since'), textOption(input, 'until')];
+  return {
+    ...(since === undefined ? {} : { sinceMs: parseTime(since, { nowMs, what: '--since' }) }),
+    ...(until === undefined ? {} : { untilMs: parseTime(until, { nowMs, what: '--until' }) }),
+  };
 }
 
 function daysMs(text: string): number | undefined {

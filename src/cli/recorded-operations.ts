@@ -1,9 +1,8 @@
 import { policySchema } from '../app/declared-rules.ts';
-import type { LedgerFilter, LedgerReader } from '../ledger/index.ts';
 import { type RecordedOperation, readOperation } from '../policy/index.ts';
 import { type CliContext, type CliInput, textOption } from './command.ts';
 import { asDamage, damageOf, openLedgerFolder } from './ledger-folder.ts';
-import { parseTime } from './parse-time.ts';
+import { spanOf } from './parse-time.ts';
 
 /** Options of every command that goes through what was done. */
 export const recordedOptions = [
@@ -24,12 +23,13 @@ export async function eachRecorded(
   input: CliInput,
   take: (operation: RecordedOperation) => void,
 ): Promise<RecordedCount> {
-  const reader: LedgerReader = openLedgerFolder(context, input);
+  const reader = openLedgerFolder(context, input);
   const damage = await damageOf(reader, context.signal);
-  const identity = textOption(input, 'identity');
+  const [identity, target] = [textOption(input, 'identity'), textOption(input, 'target')];
+  const filter = { kinds: KINDS, ...(target === undefined ? {} : { target }), ...spanOf(input, context.clock.now()) };
   let cut = 0;
   try {
-    for await (const entry of reader.search(filterOf(input, context.clock.now()), context.signal)) {
+    for await (const entry of reader.search(filter, context.signal)) {
       if (identity !== undefined && entry.actor !== identity) continue;
       const operation = readOperation(entry, policySchema);
       if (operation === 'cut') cut++;
@@ -42,13 +42,5 @@ export async function eachRecorded(
   return { cut };
 }
 
-/** @throws UsageError */
-function filterOf(input: CliInput, nowMs: number): LedgerFilter {
-  const [since, until, target] = ['since', 'until', 'target'].map((name) => textOption(input, name));
-  return {
-    kinds: ['intent', 'denial', 'session-open'],
-    ...(target === undefined ? {} : { target }),
-    ...(since === undefined ? {} : { sinceMs: parseTime(since, { nowMs, what: '--since' }) }),
-    ...(until === undefined ? {} : { untilMs: parseTime(until, { nowMs, what: '--until' }) }),
-  };
-}
+/** Those that say what policy was asked. */
+const KINDS = ['intent', 'denial', 'session-open'] as const;

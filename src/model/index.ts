@@ -35,6 +35,14 @@ export {
 } from './ledger-event.ts';
 export type { LocalOpening, LocalProtocol, LocalRefusal, LocalSession } from './local-protocol.ts';
 export type { AttestedNode } from './node.ts';
-export type { Asked, Denial, Judged, Operation, PolicySet, Question } from './operation.ts';
+export {
+  type Asked,
+  type Denial,
+  type Judged,
+  type Operation,
+  type PolicySet,
+  passes,
+  type Question,
+} from './operation.ts';
 export { compareSelectors, containsAll, formatSelector, parseSelector, type Selector } from './selector.ts';
 export type { ResolvedTarget, TargetView } from './target.ts';

@@ -27,6 +27,11 @@ export interface Asked {
   readonly forbidsOnly?: boolean;
 }
 
+/** Whether an operation may pass, as far as that question goes: of what is asked for its forbids alone, nothing has to permit it. */
+export function passes({ decision, forbidsOnly }: Pick<Asked, 'decision' | 'forbidsOnly'>): boolean {
+  return decision.allow || (forbidsOnly === true && decision.reason === 'no-permit');
+}
+
 /** Everything that policy was asked of one operation. Never changed after it was made: what is recorded of it is worked out once. */
 export interface Judged {
   /** Undefined before the first policies came: then everything is denied. */
@@ -43,7 +48,7 @@ interface Wanted {
   readonly judged: Judged;
   /** Equal for operations that differ in values only. */
   readonly shape: string | undefined;
-  /** SHA-256, hex, of all that the client said of it, values as well; undefined where its content is a secret, such as a password. */
+  /** SHA-256, hex, of all that the client said of it, values as well; undefined where it could be tried out what they were, or is a secret, such as a password. */
   readonly contentDigest: string | undefined;
   /** What the protocol has to say besides: no secret, and no value unless policy asks for values. */
   readonly detail: LedgerEvent['detail'];

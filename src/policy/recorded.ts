@@ -26,22 +26,18 @@ export interface Occurrences {
   readonly lastSequence: number;
 }
 
-/** One more. */
-export function countIn(
-  before: Occurrences | undefined,
-  { timeMs, sequence }: Pick<RecordedOperation, 'timeMs' | 'sequence'>,
-): Occurrences {
-  if (before === undefined) return { count: 1, firstMs: timeMs, lastMs: timeMs, lastSequence: sequence };
-  const { count, firstMs, lastMs, lastSequence } = before;
-  return {
-    count: count + 1,
-    firstMs: Math.min(firstMs, timeMs),
-    lastMs: Math.max(lastMs, timeMs),
-    lastSequence: Math.max(lastSequence, sequence),
-  };
+/** One of them. */
+export function occurrenceOf({ timeMs, sequence }: Pick<RecordedOperation, 'timeMs' | 'sequence'>): Occurrences {
+  return { count: 1, firstMs: timeMs, lastMs: timeMs, lastSequence: sequence };
 }
 
-/** Whether an answer lets the operation pass, as far as that question goes: of what is asked for its forbids, nothing has to permit it. */
-export function passes({ decision, forbidsOnly }: Omit<Asked, 'question'>): boolean {
-  return decision.allow || (forbidsOnly === true && decision.reason === 'no-permit');
+/** All of both. */
+export function joinOccurrences(before: Occurrences | undefined, more: Occurrences): Occurrences {
+  if (before === undefined) return more;
+  return {
+    count: before.count + more.count,
+    firstMs: Math.min(before.firstMs, more.firstMs),
+    lastMs: Math.max(before.lastMs, more.lastMs),
+    lastSequence: Math.max(before.lastSequence, more.lastSequence),
+  };
 }

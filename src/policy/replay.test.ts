@@ -2,21 +2,14 @@ import { describe, expect, it } from 'vitest';
 import type { Asked, Question } from '../model/index.ts';
 import { loadPolicies } from './load.ts';
 import type { RecordedOperation } from './recorded.ts';
-import { createReplay, type Replay } from './replay.ts';
+import { replayed } from './testing/replayed.ts';
 import { batch, database, noon, select, selectContext, shopSchema, table, web } from './testing/shop.ts';
-import type { CompiledPolicies } from './types.ts';
 
 // Goal: exactly what would be answered otherwise, by identity and shape, with how often.
 
 const load = (...texts: string[]) => loadPolicies([{ name: 'p', text: texts.join('\n') }], shopSchema);
 const READS = '@id("reads") permit(principal, action in Action::"shop:read", resource);';
 const before = load(READS);
-
-function replay(operations: readonly RecordedOperation[], policies: CompiledPolicies): Replay {
-  const replaying = createReplay(policies);
-  for (const one of operations) replaying.judge(one);
-  return replaying.result();
-}
 
 function operation(over: Partial<RecordedOperation> & { questions?: readonly Question[] } = {}): RecordedOperation {
   const { principal: own, timeMs: at = noon, ...question } = select();
@@ -37,7 +30,7 @@ const update = { action: 'shop:update', resource: table('orders'), context: {} }
 describe('operations judged again', () => {
   it('are answered as they were under the same policies', () => {
     const all = [operation(), operation({ questions: [update] }), operation({ principal: batch })];
-    expect(replay(all, before)).toEqual({ judged: 3, notByPolicy: 0, differences: [] });
+    expect(replayed(all, before)).toEqual({ judged: 3, notByPolicy: 0, differences: [] });
   });
 
   it('are denied by a new forbid: counted by identity and shape, the most frequent first', () => {
@@ -51,7 +44,7 @@ describe('operations judged again', () => {
     const about = { kind: 'denied', action: 'shop:select', shape: 'select users', policies: ['no-users'] };
     const question = { action: 'shop:select', resource: 'shop/app/public/users' };
     const lines = { before: [], after: [] };
-    expect(replay(all, after).differences).toEqual([
+    expect(replayed(all, after).differences).toEqual([
       {
         ...{ ...about, ...lines, question, identity: web.id, count: 2 },
         ...{ firstMs: noon, lastMs: noon + 5000, lastSequence: 12 },
@@ -66,18 +59,18 @@ describe('operations judged again', () => {
   it('are denied when one of their questions is', () => {
     const after = load(READS);
     const both = [{ action: 'shop:connect', resource: database, context: {} }, update];
-    expect(replay([operation({ questions: both, isAllowed: true })], after).differences).toMatchObject([
+    expect(replayed([operation({ questions: both, isAllowed: true })], after).differences).toMatchObject([
       { kind: 'denied', question: { action: 'shop:update', resource: 'shop/app/public/orders' } },
     ]);
   });
 
   it('are allowed by a new permit', () => {
     const after = load(READS, '@id("writes") permit(principal, action == Action::"shop:update", resource);');
-    expect(replay([operation({ questions: [update] })], after).differences).toMatchObject([
+    expect(replayed([operation({ questions: [update] })], after).differences).toMatchObject([
       { kind: 'allowed', policies: ['writes'], count: 1 },
     ]);
     const both = [select(), update].map(({ action, resource, context }) => ({ action, resource, context }));
-    expect(replay([operation({ questions: both })], after).differences).toMatchObject([
+    expect(replayed([operation({ questions: both })], after).differences).toMatchObject([
       { kind: 'allowed', policies: ['writes'], question: { action: 'shop:update' } },
     ]);
   });
@@ -86,7 +79,7 @@ describe('operations judged again', () => {
     const after = load(
       '@id("reads") @mask("name:redact") @limit("rows=5") permit(principal, action in Action::"shop:read", resource);',
     );
-    expect(replay([operation()], after).differences).toMatchObject([
+    expect(replayed([operation()], after).differences).toMatchObject([
       {
         kind: 'obligations',
         before: [],
@@ -99,15 +92,15 @@ describe('operations judged again', () => {
     const [{ question, decision } = fail()] = operation({ questions: [update] }).asked;
     const base: Asked = { question, decision, forbidsOnly: true };
     const one = { ...operation(), asked: [...operation().asked, base] };
-    expect(replay([one], before).differences).toEqual([]);
+    expect(replayed([one], before).differences).toEqual([]);
     const after = load(READS, '@id("no") forbid(principal, action == Action::"shop:update", resource);');
-    expect(replay([one], after).differences).toMatchObject([{ kind: 'denied', policies: ['no'] }]);
+    expect(replayed([one], after).differences).toMatchObject([{ kind: 'denied', policies: ['no'] }]);
   });
 
   it('are judged at their own time', () => {
     const after = load('@id("reads") @expires("2026-11-22T12:00:01Z") permit(principal, action, resource);');
     const late = operation({ timeMs: noon + 1000 });
-    expect(replay([operation(), late], after).differences).toMatchObject([
+    expect(replayed([operation(), late], after).differences).toMatchObject([
       { kind: 'denied', count: 1, firstMs: noon + 1000 },
     ]);
   });
@@ -116,7 +109,7 @@ describe('operations judged again', () => {
     const after = load('permit(principal, action, resource);');
     const notUnderstood = operation({ isAllowed: false });
     const nothing = operation({ questions: [] });
-    expect(replay([notUnderstood, nothing], after)).toEqual({ judged: 1, notByPolicy: 1, differences: [] });
+    expect(replayed([notUnderstood, nothing], after)).toEqual({ judged: 1, notByPolicy: 1, differences: [] });
   });
 
   it('are judged by what their context holds', () => {
@@ -126,6 +119,6 @@ describe('operations judged again', () => {
     );
     const asked = (columns: readonly string[]) => [{ ...select(), context: { ...selectContext, columns } }];
     const all = [operation({ questions: asked(['id']) }), operation({ questions: asked(['id', 'ssn']) })];
-    expect(replay(all, after).differences).toMatchObject([{ kind: 'denied', count: 1 }]);
+    expect(replayed(all, after).differences).toMatchObject([{ kind: 'denied', count: 1 }]);
   });
 });

@@ -1,6 +1,6 @@
-import { type Asked, type Decision, noObligations, type Obligations } from '../model/index.ts';
+import { type Asked, passes } from '../model/index.ts';
 import { fieldText } from './fields.ts';
-import { countIn, type Occurrences, passes, type RecordedOperation } from './recorded.ts';
+import { joinOccurrences, type Occurrences, occurrenceOf, type RecordedOperation } from './recorded.ts';
 import type { CompiledPolicies } from './types.ts';
 
 /** What a set of policies would have answered otherwise than what stands in a ledger. */
@@ -51,7 +51,7 @@ export function createReplay(policies: Pick<CompiledPolicies, 'decide'>): Replay
       const about = differenceOf(operation, policies);
       if (about === undefined) return;
       const key = JSON.stringify(about);
-      found.set(key, { about, times: countIn(found.get(key)?.times, operation) });
+      found.set(key, { about, times: joinOccurrences(found.get(key)?.times, occurrenceOf(operation)) });
     },
     result() {
       const differences = Array.from(found.values(), ({ about, times }) => ({ ...about, ...times }));
@@ -70,7 +70,7 @@ function differenceOf(
     return { ...one, decision: policies.decide({ principal, timeMs, ...one.question }) };
   });
   const refused = again.find((one) => !passes(one));
-  const deciding = refused ?? again.find((_, at) => !passes(asked[at] ?? PASSED)) ?? again[0];
+  const deciding = refused ?? again[asked.findIndex((one) => !passes(one))] ?? again[0];
   if (deciding === undefined) return undefined; // Nothing was asked, so nothing can be answered otherwise.
   const about = {
     ...{ identity: principal.id, action, shape, before: [], after: [] },
@@ -91,21 +91,14 @@ function idsOf(asked: readonly Asked[]): readonly string[] {
 
 /** One line for each thing that is demanded of an operation on a resource. */
 function wordsOf({ question: { resource }, decision }: Asked): string[] {
-  const obligations = obligationsOf(decision);
-  if (obligations === undefined) return [];
-  const { masks, limits, record } = obligations;
+  if (!decision.allow) return [];
+  const { masks, limits, record } = decision.obligations;
   return [
     ...masks.map(({ path, kind }) => `${resource.id} masks ${fieldText({ path, hasWildcard: true })}:${kind}`),
     ...Object.entries(limits).map(([unit, most]) => `${resource.id} limits ${unit}=${most}`),
     ...(record === 'full' ? [`${resource.id} is recorded in full`] : []),
   ];
 }
-
-function obligationsOf(decision: Decision): Obligations | undefined {
-  return decision.allow ? decision.obligations : undefined;
-}
-
-const PASSED: Omit<Asked, 'question'> = { decision: { allow: true, policies: [], obligations: noObligations } };
 
 function without(lines: readonly string[], others: readonly string[]): readonly string[] {
   const known = new Set(others);

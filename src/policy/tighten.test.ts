@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { DecisionRequest, EntityRef } from '../model/index.ts';
 import { checkPolicies, loadPolicies } from './load.ts';
 import type { RecordedOperation } from './recorded.ts';
-import { createReplay, type Replay } from './replay.ts';
+import { replayed } from './testing/replayed.ts';
 import { batch, database, noon, select, selectContext, shopSchema, table, web } from './testing/shop.ts';
 import { createTightening, type TightPermit } from './tighten.ts';
 import type { CompiledPolicies } from './types.ts';
@@ -33,12 +33,6 @@ function recorded(requests: readonly DecisionRequest[], policies: CompiledPolici
     const asked = [{ question, decision }];
     return { principal, action: question.action, shape: 'x', sequence, timeMs, asked, isAllowed: decision.allow };
   });
-}
-
-function replay(operations: readonly RecordedOperation[], policies: CompiledPolicies): Replay {
-  const replaying = createReplay(policies);
-  for (const one of operations) replaying.judge(one);
-  return replaying.result();
 }
 
 function tighten(operations: readonly RecordedOperation[]): readonly TightPermit[] {
@@ -109,7 +103,7 @@ permit(
       masks: [{ path: ['public', 'users', 'name'] }, { path: ['public', 'users', 'ssn'], kind: 'redact' }],
       limits: { items: 50 },
     });
-    expect(replay(recorded([request]), set)).toMatchObject({ judged: 1, differences: [] });
+    expect(replayed(recorded([request]), set)).toMatchObject({ judged: 1, differences: [] });
   });
 
   it('leaves out what was refused', () => {
@@ -131,7 +125,7 @@ it('whatever was used replays without a difference, and nothing that was not use
   await fc.assert(
     fc.property(fc.array(anyRequest(), { minLength: 1, maxLength: 20 }), anyRequest(), (used, other) => {
       const { set, text } = tight(used);
-      expect(replay(recorded(used), set), text).toMatchObject({ judged: used.length, differences: [] });
+      expect(replayed(recorded(used), set), text).toMatchObject({ judged: used.length, differences: [] });
       expect(set.decide(other).allow, `${text}\n${JSON.stringify(other)}`).toBe(isCovered(other, used));
     }),
     { numRuns: RUNS },

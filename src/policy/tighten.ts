@@ -3,7 +3,7 @@ import type { PolicySchema } from './compose-schema.ts';
 import { ANY } from './fields.ts';
 import { limitsWith, limitWords } from './limits.ts';
 import { elementsOf, literalOf } from './literal.ts';
-import { countIn, type Occurrences, type RecordedOperation } from './recorded.ts';
+import { joinOccurrences, type Occurrences, occurrenceOf, type RecordedOperation } from './recorded.ts';
 import type { CedarTypeJson } from './schema.ts';
 import type { Demands } from './types.ts';
 import { writePermit } from './write-permit.ts';
@@ -37,12 +37,13 @@ export function createTightening(schema: PolicySchema): Tightening {
     note(operation) {
       if (!operation.isAllowed) return;
       for (const one of operation.asked)
-        if (one.decision.allow) noteUse(useOf(uses, { operation, one, schema }), operation, one); // Else it was asked for its forbids alone.
+        if (one.decision.allow) noteContext(useOf(uses, { operation, one, schema }), one.question.context); // Else it was asked for its forbids alone.
     },
     permits: () => permitsOf([...uses.values()], schema),
   };
 }
 
+/** With one occurrence more. */
 function useOf(
   uses: Map<string, Use>,
   { operation, one, schema }: { operation: RecordedOperation; one: Asked; schema: PolicySchema },
@@ -54,11 +55,12 @@ function useOf(
   const flags = Object.keys(types).filter((name) => types[name]?.type === 'Boolean');
   const known = flags.map((name) => attributeIn(context, name));
   const key = JSON.stringify([principal.id, resource.type, resource.id, action, known]);
-  let use = uses.get(key);
-  if (use === undefined) {
-    use = { principal, resource, action, seen: attributesOf(types, []), evidence: undefined, last: undefined };
-    uses.set(key, use);
-  }
+  const before = uses.get(key);
+  const evidence = joinOccurrences(before?.evidence, occurrenceOf(operation));
+  const use = before ?? { principal, resource, action, seen: attributesOf(types, []), evidence, last: one };
+  use.evidence = evidence;
+  if (evidence.lastSequence === operation.sequence) use.last = one;
+  uses.set(key, use);
   return use;
 }
 
@@ -68,9 +70,9 @@ interface Use {
   readonly resource: EntityRef;
   readonly action: string;
   readonly seen: readonly Seen[];
-  evidence: Occurrences | undefined;
+  evidence: Occurrences;
   /** The newest: what it demanded is what is demanded now. */
-  last: Asked | undefined;
+  last: Asked;
 }
 
 /** What an attribute of the context was; those of records are looked at one by one. */
@@ -92,11 +94,8 @@ function attributesOf(types: Types, above: readonly string[]): Seen[] {
   });
 }
 
-function noteUse(use: Use, operation: RecordedOperation, one: Asked): void {
-  const { context } = one.question;
-  use.evidence = countIn(use.evidence, operation);
-  if (use.evidence.lastSequence === operation.sequence) use.last = one;
-  for (const seen of use.seen) {
+function noteContext({ seen: all }: Use, context: Context): void {
+  for (const seen of all) {
     const { type, path } = seen;
     const holder = path.slice(0, -1).reduce<AttributeValue | undefined>(attributeIn, context);
     if (holder === undefined) continue; // Told of at the record that is not there.
@@ -118,40 +117,27 @@ function attributeIn(holder: AttributeValue | undefined, name: string): Attribut
 
 /** Actions that are used alike share a permit. */
 function permitsOf(uses: readonly Use[], schema: PolicySchema): readonly TightPermit[] {
-  const alike = Map.groupBy(uses, (use) =>
-    JSON.stringify([
-      ...[use.principal.id, use.resource.type, use.resource.id],
-      ...[conditionsOf(use), demandsOf(use, schema)],
-    ]),
-  );
-  const sorted = Array.from(alike.values(), (some) => some.toSorted((a, b) => compare(a.action, b.action)));
-  const ordered = sorted.toSorted((a, b) => compareUses(a[0], b[0]));
-  const width = String(ordered.length).length;
-  return ordered.flatMap((some, at) => {
-    const [first] = some;
-    return first === undefined
-      ? []
-      : [permitOf(first, some, { schema, id: `tight-${String(at + 1).padStart(width, '0')}` })];
+  const found = uses
+    .map((use) => ({ use, when: conditionsOf(use), demands: demandsOf(use, schema) }))
+    .toSorted((a, b) => compare(placeOf(a.use), placeOf(b.use)));
+  const groups = [
+    ...Map.groupBy(found, ({ use: { principal, resource }, when, demands }) =>
+      JSON.stringify([principal.id, resource.type, resource.id, when, demands]),
+    ).values(),
+  ];
+  const width = String(groups.length).length;
+  return groups.flatMap((group, at) => {
+    const [{ use, when, demands } = {}] = group;
+    if (use === undefined || when === undefined || demands === undefined) return [];
+    const { principal, resource } = use;
+    const actions = [...new Set(group.map((one) => one.use.action))];
+    const evidence = group.map((one) => one.use.evidence).reduce(joinOccurrences);
+    const id = `tight-${String(at + 1).padStart(width, '0')}`;
+    const scope = { op: 'equals', type: resource.type, id: resource.id } as const;
+    const comments = group.map((one) => `// ${one.use.action}: ${evidenceText(one.use.evidence)}\n`);
+    const text = `${comments.join('')}${writePermit({ id, principal, actions, demands, when, resource: scope })}`;
+    return [{ id, text, identity: principal.id, actions, resource: resource.id, evidence }];
   });
-}
-
-function permitOf(
-  first: Use,
-  some: readonly Use[],
-  { id, schema }: { readonly id: string; readonly schema: PolicySchema },
-): TightPermit {
-  const { principal, resource } = first;
-  const actions = [...new Set(some.map(({ action }) => action))];
-  const evidence = some.flatMap((use) => use.evidence ?? []).reduce(joined);
-  const text = writePermit({
-    ...{ id, principal, actions, demands: demandsOf(first, schema), when: conditionsOf(first) },
-    resource: { op: 'equals', type: resource.type, id: resource.id },
-  });
-  const comments = some.map((use) => `// ${use.action}: ${evidenceText(use.evidence)}\n`);
-  return {
-    ...{ id, actions, evidence, identity: principal.id, resource: resource.id },
-    text: `${comments.join('')}${text}`,
-  };
 }
 
 /** In Cedar's notation: the context is one of those that were seen. */
@@ -164,7 +150,7 @@ function conditionsOf({ seen }: Pick<Use, 'seen'>): readonly string[] {
       const record = seen.find(
         ({ path }) => path.length === at + 1 && path.every((part, index) => part === above[index]),
       );
-      return record === undefined || !mayLack(record) ? [] : [hasOf(record.path)];
+      return record?.type.required === false ? [hasOf(record.path)] : [];
     });
     const inner = conditionOf(one, { path: ['context', ...above, name].join('.'), has: hasOf(one.path) });
     if (inner === undefined) return [];
@@ -190,16 +176,12 @@ function conditionOf(
   return isOptional ? `${has} && ${isSeen}` : isSeen;
 }
 
-function mayLack({ type }: Seen): boolean {
-  return type.required === false;
-}
-
 function hasOf(path: readonly string[]): string {
   return `${['context', ...path.slice(0, -1)].join('.')} has ${path.at(-1)}`;
 }
 
 function demandsOf({ last, action, resource }: Use, schema: PolicySchema): Omit<Demands, 'policies'> {
-  const { masks, limits, record } = last?.decision.allow ? last.decision.obligations : noObligations;
+  const { masks, limits, record } = last.decision.allow ? last.decision.obligations : noObligations;
   // On one resource alone, so without what of a path its name says.
   const lead = schema.entityTypes.get(resource.type)?.fields?.within.length ?? 0;
   return {
@@ -209,32 +191,16 @@ function demandsOf({ last, action, resource }: Use, schema: PolicySchema): Omit<
   };
 }
 
-function joined(a: Occurrences, b: Occurrences): Occurrences {
-  return {
-    count: a.count + b.count,
-    firstMs: Math.min(a.firstMs, b.firstMs),
-    lastMs: Math.max(a.lastMs, b.lastMs),
-    lastSequence: Math.max(a.lastSequence, b.lastSequence),
-  };
-}
-
-function evidenceText(evidence: Occurrences | undefined): string {
-  if (evidence === undefined) return 'never';
-  const { count, firstMs, lastMs, lastSequence } = evidence;
+function evidenceText({ count, firstMs, lastMs, lastSequence }: Occurrences): string {
   const [first, last] = [firstMs, lastMs].map((ms) => new Date(ms).toISOString());
   return count === 1
     ? `once, ${last}, ledger entry ${lastSequence}`
     : `${count} times, ${first} to ${last}, last in ledger entry ${lastSequence}`;
 }
 
-function compareUses(a: Use | undefined, b: Use | undefined): number {
-  const key = (use: Use | undefined) => [use?.principal.id ?? '', use?.resource.id ?? '', use?.action ?? ''];
-  const [left, right] = [key(a), key(b)];
-  for (const [at, part] of left.entries()) {
-    const order = compare(part, right[at] ?? '');
-    if (order !== 0) return order;
-  }
-  return 0;
+/** Identities together, and what is in one thing behind it. */
+function placeOf({ principal, resource, action }: Use): string {
+  return [principal.id, resource.id, action].join('\n');
 }
 
 function compare(a: string, b: string): number {

@@ -3,7 +3,7 @@ import type { LedgerEventKind } from '../../model/index.ts';
 import { type CliCommand, type CliInput, exitCodes, textOption, UsageError } from '../command.ts';
 import { asDamage, damageOf, ledgerLines, ledgerOptions, openLedgerFolder } from '../ledger-folder.ts';
 import { mentions, namesColumn } from '../ledger-lines.ts';
-import { parseTime } from '../parse-time.ts';
+import { spanOf } from '../parse-time.ts';
 
 export const command: CliCommand = {
   summary: 'Find entries of the ledger by identity, object, column, policy, kind, reason or time.',
@@ -61,12 +61,10 @@ function filterOf(input: CliInput, nowMs: number): LedgerFilter {
   const known: LedgerEventKind | undefined = kind === undefined ? undefined : kinds()[kind];
   if (kind !== undefined && known === undefined)
     throw new UsageError(`there is no kind ${kind}; kinds are ${Object.keys(kinds()).join(', ')}`);
-  const [since, until] = [textOption(input, 'since'), textOption(input, 'until')];
   return {
     ...(known === undefined ? {} : { kinds: [known] }),
     ...given(input, ['target', 'action', 'session']),
-    ...(since === undefined ? {} : { sinceMs: parseTime(since, { nowMs, what: '--since' }) }),
-    ...(until === undefined ? {} : { untilMs: parseTime(until, { nowMs, what: '--until' }) }),
+    ...spanOf(input, nowMs),
   };
 }
 

@@ -1,4 +1,4 @@
-import type { Asked, Decision, FieldMask, Judged } from '../../../../model/index.ts';
+import { type Asked, type Decision, type FieldMask, type Judged, passes } from '../../../../model/index.ts';
 import { approvalText, type MaskKind, stricterMask } from '../../../../policy/index.ts';
 import type { Analysis } from './analysis.ts';
 import type { Relation } from './catalog.ts';
@@ -59,7 +59,7 @@ export function judge(analysis: Analysis, decider: Decider, note: (judged: Judge
   for (const { question, decision, use, forbidsOnly, otherwise } of answers) {
     const what = `${question.action} on ${question.resource.id}`;
     if (forbidsOnly) {
-      if (!decision.allow && decision.reason !== 'no-permit')
+      if (!decision.allow && !passes({ decision, forbidsOnly }))
         throw denied(decision, `${what}, which ${use?.schema}.${use?.name} leads to`);
       continue;
     }
