@@ -38,6 +38,8 @@ describe('a recorded question', () => {
 
   it.each([
     ['an attribute of its own', { ...table, attributes: { ...table.attributes, label: 'x' } }],
+    ['tags', { ...table, tags: { team: 'blue' } }],
+    ['a parent with tags', { ...table, parents: table.parents.map((one) => ({ ...one, tags: { team: 'blue' } })) }],
     ['another parent', { ...table, parents: [] }],
     ['a name that its id does not tell', { ...table, attributes: { ...table.attributes, name: 'other' } }],
     ['a type of no schema', { type: 'Lines::Target', id: 't', attributes: { n: 1 }, parents: [table] }],

@@ -90,7 +90,10 @@ function questionOf(
   const named = { id: bounded(resource.id, room), type: bounded(resource.type, room) };
   const whole = isToldById(resource)
     ? named
-    : { attributes: bounded(resource.attributes, room), ...named, parents: bounded(parentsOf(resource, 0), room) };
+    : {
+        ...{ attributes: bounded(resource.attributes, room), ...named, parents: bounded(parentsOf(resource, 0), room) },
+        ...(resource.tags === undefined ? {} : { tags: bounded(resource.tags, room) }),
+      };
   const context = bounded(question.context, room);
   const isByAll = decision.policies.join('\n') === policies.join('\n');
   return {
@@ -111,8 +114,8 @@ type Plain = { readonly [name: string]: AttributeValue };
 function parentsOf({ parents }: EntityRef, depth: number): readonly Plain[] {
   if (depth >= DEPTH_MAX) return [];
   return parents.map((parent) => {
-    const { type, id, attributes } = parent;
-    return { type, id, attributes, parents: parentsOf(parent, depth + 1) };
+    const { type, id, attributes, tags } = parent;
+    return { type, id, attributes, parents: parentsOf(parent, depth + 1), ...(tags === undefined ? {} : { tags }) };
   });
 }
 
@@ -156,8 +159,9 @@ function isSame(one: EntityRef, other: EntityRef): boolean {
   return JSON.stringify(sortedEntity(one)) === JSON.stringify(sortedEntity(other));
 }
 
-function sortedEntity({ type, id, attributes, parents }: EntityRef): unknown {
-  return [type, id, Object.entries(attributes).sort(([a], [b]) => (a < b ? -1 : 1)), parents.map(sortedEntity)];
+function sortedEntity({ type, id, attributes, tags, parents }: EntityRef): unknown {
+  const sorted = (values: object) => Object.entries(values).sort(([a], [b]) => (a < b ? -1 : 1));
+  return [type, id, sorted(attributes), tags === undefined ? null : sorted(tags), parents.map(sortedEntity)];
 }
 
 function frozen<T extends object>(value: T): T {

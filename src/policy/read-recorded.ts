@@ -96,11 +96,12 @@ function decisionIn(value: { readonly [name: string]: LedgerValue }, policies: r
 /** With its attributes where those stand there, else with what its id tells. */
 function resourceIn(value: LedgerValue | undefined, schema: PolicySchema): EntityRef | undefined {
   if (!isRecord(value)) return undefined;
-  const { type, id, attributes, parents } = value;
+  const { type, id, attributes, parents, tags } = value;
   if (typeof type !== 'string' || typeof id !== 'string') return undefined;
   if (isRecord(attributes)) {
     const above = Array.isArray(parents) ? parents.flatMap((parent) => resourceIn(parent, schema) ?? []) : [];
-    return { type, id, attributes: attributes as EntityRef['attributes'], parents: above };
+    const own = { type, id, attributes: attributes as EntityRef['attributes'], parents: above };
+    return isRecord(tags) ? { ...own, tags: tags as EntityRef['attributes'] } : own;
   }
   const [kind] = Array.from(schema.namedById).find(([, named]) => named.type === type) ?? [];
   try {
