@@ -1,9 +1,9 @@
 import { askPastSight } from './administration.ts';
 import type { Analysis } from './analysis.ts';
 import { withoutMasks } from './derived.ts';
-import { notUnderstood, RefusedText } from './refusal.ts';
+import { maskedUse, notUnderstood, RefusedText } from './refusal.ts';
 import { belongsToServer, outputOf, type ResolvedRelation, resolveRelation, usedRelation } from './relations.ts';
-import { createScope, type FromItem, maskedUse, outermost } from './scope.ts';
+import { createScope, type FromItem, outermost } from './scope.ts';
 import { childOf, type Fields, fieldOf, fieldsOf, flagOf, hasField, listOf, stringsOf, textOf } from './tree.ts';
 import type { RelationUse } from './uses.ts';
 

@@ -1,6 +1,7 @@
 /** Masked columns inside of expressions: refused, or NULL where policy says `@derived("null")` (decision 0024). */
 import type { Analysis } from './analysis.ts';
-import { type Masked, maskedUse, type Output, type Reference } from './scope.ts';
+import { maskedUse } from './refusal.ts';
+import type { Masked, Output, Reference } from './scope.ts';
 import { type Fields, fieldOf, flagOf, hasField, isFields, listOf, locationOf, nodeOf, stringsOf } from './tree.ts';
 
 /** The places of a text in which NULL takes that column's place: its ColumnRef, or the number by which ORDER BY names an output. */

@@ -2,8 +2,8 @@ import type { Analysis } from './analysis.ts';
 import { checkAttribute, checkCall, checkComparison, checkOperator, checkOperatorName, checkType } from './code.ts';
 import { isNullOfMasked, readDerived, withoutMasks } from './derived.ts';
 import { orUnknown, resolveReference } from './query.ts';
-import { notUnderstood } from './refusal.ts';
-import { maskedUse, resolveRow, type Scope } from './scope.ts';
+import { maskedUse, notUnderstood } from './refusal.ts';
+import { resolveRow, type Scope } from './scope.ts';
 import { childOf, type Fields, fieldOf, isFields, listOf, nodeOf, stringOf, stringsOf, textOf } from './tree.ts';
 
 /** Walks any expression; see `Analysis.expression`. Accepts a wrapped node, a list, or a field of fixed type; scalars are no code. */

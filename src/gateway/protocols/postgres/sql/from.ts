@@ -1,9 +1,9 @@
 import type { Analysis } from './analysis.ts';
 import { askUnknown, checkOperatorName } from './code.ts';
 import { samplingMethods } from './function-lists.ts';
-import { notUnderstood, RefusedText } from './refusal.ts';
+import { maskedUse, notUnderstood, RefusedText } from './refusal.ts';
 import { outputOf, resolveRelation, surelyHasSystemColumns, usedRelation } from './relations.ts';
-import { createScope, type FromItem, maskedUse, type Output, renameColumns, type Scope } from './scope.ts';
+import { createScope, type FromItem, type Output, renameColumns, type Scope } from './scope.ts';
 import {
   childOf,
   type Fields,

@@ -5,8 +5,7 @@ import type { Relation } from './catalog.ts';
 import { maskWithoutColumn, missingColumn } from './masks-without-column.ts';
 import { databaseResource, tableResource } from './names.ts';
 import type { Decider, Touch } from './plan.ts';
-import { RefusedText } from './refusal.ts';
-import { maskedUse } from './scope.ts';
+import { maskedUse, RefusedText } from './refusal.ts';
 import { kindsByColumn } from './table-masks.ts';
 import type { RelationUse } from './uses.ts';
 

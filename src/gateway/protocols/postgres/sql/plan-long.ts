@@ -5,9 +5,8 @@ import { createParseThread, tooDeep } from './parse-thread.ts';
 import { type Piece, piecesOf } from './pieces.ts';
 import type { Forward, Plan, PlanRequest, StatementPlan, TextLimits } from './plan.ts';
 import { recordedAlike } from './recorded-alike.ts';
-import { RefusedText } from './refusal.ts';
+import { maskedUse, RefusedText } from './refusal.ts';
 import { isAlike } from './runs.ts';
-import { maskedUse } from './scope.ts';
 import { applySessionEffects } from './session-facts.ts';
 import type { Node } from './tree.ts';
 

@@ -23,9 +23,8 @@ import type {
 } from './plan.ts';
 import { planLong } from './plan-long.ts';
 import { recordedAlike } from './recorded-alike.ts';
-import { RefusedText, sqlstates } from './refusal.ts';
+import { maskedUse, RefusedText, sqlstates } from './refusal.ts';
 import { rewriteReads } from './rewrite.ts';
-import { maskedUse } from './scope.ts';
 import { lookupOf, pathOf, roleOf } from './search-path.ts';
 import { applySessionEffects } from './session-facts.ts';
 import { refuseTuned } from './settings.ts';

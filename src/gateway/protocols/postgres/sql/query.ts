@@ -3,13 +3,12 @@ import { checkAttribute, checkOperator } from './code.ts';
 import { readDerived, withoutMasks } from './derived.ts';
 import { addFrom } from './from.ts';
 import { databaseResource } from './names.ts';
-import { notUnderstood, type RefusalDetail, RefusedText } from './refusal.ts';
+import { maskedUse, notUnderstood, type RefusalDetail, RefusedText } from './refusal.ts';
 import {
   type Ctes,
   createScope,
   expandAll,
   expandItem,
-  maskedUse,
   noteEverything,
   type Outer,
   type Output,

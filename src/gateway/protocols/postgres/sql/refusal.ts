@@ -64,3 +64,11 @@ export const sqlstates: Readonly<Record<RefusalReason, string>> = {
 export function notUnderstood(what: string): RefusedText {
   return new RefusedText('statement-not-understood', `${what} is not understood here, so it is not forwarded`);
 }
+
+/** The refusal of a masked column that is used otherwise than to be shown; `name` where it has one. */
+export function maskedUse(name?: string): RefusedText {
+  const what = name === undefined ? 'a masked column' : `"${name}" is or holds a masked column, which`;
+  return new RefusedText('masked-column-use', `${what} may only be selected as it is, not used otherwise`, {
+    hint: 'Name masked columns directly in the outermost select list, with their table where there are several, and nowhere else in the statement.',
+  });
+}

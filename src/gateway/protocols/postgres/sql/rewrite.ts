@@ -7,7 +7,8 @@ import type { Catalog } from './catalog.ts';
 import type { DerivedReads } from './derived.ts';
 import { parseText } from './parse.ts';
 import type { Rewritten } from './plan.ts';
-import { type Masked, maskedUse } from './scope.ts';
+import { maskedUse } from './refusal.ts';
+import type { Masked } from './scope.ts';
 import { type Fields, fieldOf, fieldsOf, isFields, listOf, locationOf, type Node, nodeOf, stringsOf } from './tree.ts';
 
 /** The text with NULL in these places, and its statements. Throws the refusal `masked-column-use` where that isn't certain. */

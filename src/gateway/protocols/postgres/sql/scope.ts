@@ -1,6 +1,6 @@
 import type { Relation } from './catalog.ts';
 import type { ColumnMask } from './probes.ts';
-import { RefusedText } from './refusal.ts';
+import { maskedUse, RefusedText } from './refusal.ts';
 import type { Fields } from './tree.ts';
 import type { RelationUse } from './uses.ts';
 
@@ -161,13 +161,6 @@ export function renameColumns(output: Output, names: readonly string[]): Output 
   }
   const columns = output.columns.map((column, index) => ({ ...column, name: names[index] ?? column.name }));
   return { columns, isExact: true };
-}
-
-export function maskedUse(name?: string): RefusedText {
-  const what = name === undefined ? 'a masked column' : `"${name}" is or holds a masked column, which`;
-  return new RefusedText('masked-column-use', `${what} may only be selected as it is, not used otherwise`, {
-    hint: 'Name masked columns directly in the outermost select list, with their table where there are several, and nowhere else in the statement.',
-  });
 }
 
 function columnOf(item: FromItem, name: string): OutputColumn | 'maybe' | undefined {

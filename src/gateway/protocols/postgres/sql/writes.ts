@@ -2,7 +2,7 @@ import { askPastSight } from './administration.ts';
 import type { Analysis } from './analysis.ts';
 import { addFrom, aliasOf } from './from.ts';
 import { refuseMasked, walkTargets, withQueries } from './query.ts';
-import { notUnderstood, RefusedText } from './refusal.ts';
+import { maskedUse, notUnderstood, RefusedText } from './refusal.ts';
 import {
   belongsToServer,
   outputOf,
@@ -11,7 +11,7 @@ import {
   surelyHasSystemColumns,
   usedRelation,
 } from './relations.ts';
-import { createScope, type FromItem, maskedUse, type Outer, type Output, type Scope } from './scope.ts';
+import { createScope, type FromItem, type Outer, type Output, type Scope } from './scope.ts';
 import { askBelowView } from './server-views.ts';
 import {
   childOf,
