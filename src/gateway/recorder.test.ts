@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { type AttributeValue, type EntityRef, type Judged, noObligations } from '../model/index.ts';
 import { composeSchema, readRecorded } from '../policy/index.ts';
 import { formatCanonicalJson } from '../wire/tlog/index.ts';
-import { tableResource } from './protocols/postgres/sql/names.ts';
 import { policySchema } from './protocols/postgres/sql/policy-schema.ts';
+import { tableResource } from './protocols/postgres/sql/resources.ts';
 import { createRecorder } from './recorder.ts';
 
 // Goal: what policy was asked stands in an entry so that it can be asked again; where it does not fit, the entry says so.

@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import { startPostgres, type TestPostgres } from '../../../../test/support/postgres.ts';
 import { noObligations } from '../../../model/index.ts';
 import { createLog, createManualClock, type ManualClock } from '../../../std/index.ts';
-import { catalogQueries } from './sql/catalog-queries.ts';
+import { catalogQueries } from './sql/catalog/queries.ts';
 import { startTarget } from './testing/harness.ts';
 
 let server: TestPostgres;

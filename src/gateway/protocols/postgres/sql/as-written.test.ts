@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { askedAsWritten } from './as-written.ts';
-import { loadParser } from './parse.ts';
+import { loadParser } from './text/parse.ts';
 
 // Goal: without its database, a statement asks of policy what the gateway would ask, as far as its own names tell; what was assumed is said.
 

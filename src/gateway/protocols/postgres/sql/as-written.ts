@@ -2,15 +2,15 @@ import { type EntityRef, noObligations } from '../../../../model/index.ts';
 import { maskCovers, type PotentialMask } from '../../../../policy/index.ts';
 import { createCacheBudget } from '../../../../std/index.ts';
 import type { AskedQuestion, AskedQuestions } from '../../../protocol.ts';
-import type { Catalog, Relation } from './catalog.ts';
-import { databaseResource, type Place, tableResource } from './names.ts';
-import { parseText } from './parse.ts';
+import type { Catalog, Relation } from './catalog/catalog.ts';
+import { tableMasks } from './masks/table-masks.ts';
 import type { Decider } from './plan.ts';
 import { createPlanner } from './planner.ts';
 import { RefusedText } from './refusal.ts';
-import { noSessionFacts } from './session-facts.ts';
-import { tableMasks } from './table-masks.ts';
-import { type Fields, fieldOf, fieldsOf, isFields, listOf, stringOf, textOf } from './tree.ts';
+import { databaseResource, type Place, tableResource } from './resources.ts';
+import { noSessionFacts } from './session/facts.ts';
+import { parseText } from './text/parse.ts';
+import { type Fields, fieldOf, fieldsOf, isFields, listOf, stringOf, textOf } from './text/tree.ts';
 
 /**
  * The questions that a text raises at a database of which nothing is known: the gateway's own analysis, on a catalog that has just what the text

@@ -6,30 +6,24 @@
  * with masks in force a statement is forwarded only when no masked value can reach the client but through a column that the
  * RowDescription names by table and attribute. Names are resolved by a catalog snapshot, never by asking. It must not know
  * sockets, messages or time: the same request always has the same plan.
+ *
+ * The rooms, each of which needs only those before it, and what lies beside this file: `text` (from characters to a tree, what texts share),
+ * `catalog` (what the database says of itself), `masks` (what a mask does to columns, texts and answers), `verdict` (what policy is asked, and
+ * what follows from its answers), `session` (what went before in a session and gives names their meaning), `walk` (queries and expressions, name by name),
+ * `statements` (each other kind of statement) and `taint` (which columns are masked for a principal). `planner.ts` puts them together.
  */
 
 export { askedAsWritten } from './as-written.ts';
-export type { BoundValue } from './bound.ts';
-export type { Catalog } from './catalog.ts';
-export { type CatalogMirror, type CatalogQuestion, createCatalogMirror } from './catalog-mirror.ts';
-export { firstUserOid } from './catalog-queries.ts';
+export type { Catalog } from './catalog/catalog.ts';
+export { statementOfCall } from './catalog/function-lists.ts';
+export { type CatalogMirror, type CatalogQuestion, createCatalogMirror } from './catalog/mirror.ts';
+export { firstUserOid } from './catalog/queries.ts';
 export { defaultLimits } from './default-limits.ts';
-export {
-  codingBetween,
-  encodingHint,
-  encodingNamed,
-  holdsAnyValue,
-  isServedEncoding,
-  type TextCoding,
-  undecodedBytes,
-} from './encodings.ts';
 export { SqlError } from './errors.ts';
-export { statementOfCall } from './function-lists.ts';
-export { unasked } from './judge.ts';
-export { maskColumns } from './mask-columns.ts';
-export { indexMasks, type MissingColumn, missingColumn } from './masks-without-column.ts';
-export { databaseResource } from './names.ts';
-export { loadParser } from './parse.ts';
+export { maskColumns } from './masks/mask-columns.ts';
+export { positionInOwnText } from './masks/rewrite.ts';
+export { type MaskedColumn, type TableMask, tableMasks } from './masks/table-masks.ts';
+export { indexMasks, type MissingColumn, missingColumn } from './masks/without-column.ts';
 export type {
   Decider,
   DeclaredCursor,
@@ -50,10 +44,7 @@ export type {
 } from './plan.ts';
 export { createPlanner } from './planner.ts';
 export { policySchema } from './policy-schema.ts';
-export type { PreparedStatement } from './prepared.ts';
-export { positionInOwnText } from './rewrite.ts';
-export { runsOf } from './runs.ts';
-export { parsePath } from './search-path.ts';
+export { databaseResource } from './resources.ts';
 export {
   applySessionEffects,
   areSameNames,
@@ -64,6 +55,20 @@ export {
   noSessionFacts,
   sessionNamesMax,
   settleSessionFacts,
-} from './session-facts.ts';
-export { settingQuestion, startSetting } from './settings.ts';
-export { type MaskedColumn, type TableMask, tableMasks } from './table-masks.ts';
+} from './session/facts.ts';
+export type { PreparedStatement } from './session/prepared.ts';
+export { parsePath } from './session/search-path.ts';
+export { settingQuestion, startSetting } from './session/settings.ts';
+export {
+  codingBetween,
+  encodingHint,
+  encodingNamed,
+  holdsAnyValue,
+  isServedEncoding,
+  type TextCoding,
+  undecodedBytes,
+} from './text/encodings.ts';
+export { loadParser } from './text/parse.ts';
+export { unasked } from './verdict/judge.ts';
+export { runsOf } from './verdict/runs.ts';
+export type { BoundValue } from './walk/bound-parameters.ts';

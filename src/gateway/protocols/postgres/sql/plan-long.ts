@@ -1,14 +1,14 @@
 import { setImmediate as giveWay } from 'node:timers/promises';
-import { extentOf, tokensAtOnceMax } from './nesting.ts';
-import { refuseMalformed, statementsOf } from './parse.ts';
-import { createParseThread, tooDeep } from './parse-thread.ts';
-import { type Piece, piecesOf } from './pieces.ts';
 import type { Forward, Plan, PlanRequest, StatementPlan, TextLimits } from './plan.ts';
-import { recordedAlike } from './recorded-alike.ts';
 import { maskedUse, RefusedText } from './refusal.ts';
-import { isAlike } from './runs.ts';
-import { applySessionEffects } from './session-facts.ts';
-import type { Node } from './tree.ts';
+import { applySessionEffects } from './session/facts.ts';
+import { extentOf, tokensAtOnceMax } from './text/nesting.ts';
+import { refuseMalformed, statementsOf } from './text/parse.ts';
+import { createParseThread, tooDeep } from './text/parse-thread.ts';
+import { type Piece, piecesOf } from './text/split.ts';
+import type { Node } from './text/tree.ts';
+import { recordedAlike } from './verdict/recorded-alike.ts';
+import { isAlike } from './verdict/runs.ts';
 
 /** What the planner does with one statement. */
 export interface PieceWork {

@@ -1,8 +1,8 @@
 import { assert, createCacheBudget } from '../../../../std/index.ts';
 import { createPlanner, loadParser, maskColumns, noSessionFacts, type Plan } from './index.ts';
-import { shapeOf } from './shape.ts';
 import { buildCatalog, catalogItems, maskingPolicies } from './testing/catalog-rows.ts';
 import { createShop } from './testing/shop.ts';
+import { shapeOf } from './text/shape.ts';
 
 const shop = createShop(buildCatalog(catalogItems(), 1), maskingPolicies);
 /** Its mask is for a column that `customers` has not. */

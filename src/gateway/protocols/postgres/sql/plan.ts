@@ -1,9 +1,9 @@
 import type { AttributeValue, Decision, EntityRef, Judged, PolicySet } from '../../../../model/index.ts';
 import type { MaskKind, PotentialMask } from '../../../../policy/index.ts';
 import type { CacheBudget } from '../../../../std/index.ts';
-import type { BoundValue } from './bound.ts';
-import type { Catalog } from './catalog.ts';
-import type { PreparedStatement, PreparedTrees } from './prepared.ts';
+import type { Catalog } from './catalog/catalog.ts';
+import type { PreparedStatement, PreparedTrees } from './session/prepared.ts';
+import type { BoundValue } from './walk/bound-parameters.ts';
 
 /**
  * What the planner asks of policy, for one principal. `decide` must answer the same for the same question as long as `version` and

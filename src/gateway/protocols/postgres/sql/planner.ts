@@ -1,14 +1,8 @@
-import { type AnalysisFacts, createAnalysis } from './analyze.ts';
-import { boundParameters } from './bound.ts';
-import { refuseOwnCode } from './code.ts';
 import { defaultLimits } from './default-limits.ts';
-import type { DerivedReads } from './derived.ts';
-import { fingerprintOf } from './fingerprint.ts';
-import { refuseForeignNames, refuseForeignPath } from './foreign-names.ts';
-import { judge, touchesOf, unasked } from './judge.ts';
-import { maskPlan } from './mask-plan.ts';
-import { databaseResource, tableResource } from './names.ts';
-import { parseText, textBefore } from './parse.ts';
+import type { DerivedReads } from './masks/derived.ts';
+import { maskPlan } from './masks/mask-plan.ts';
+import { rewriteReads } from './masks/rewrite.ts';
+import { withholdingOf } from './masks/withholding.ts';
 import type {
   Forward,
   Plan,
@@ -22,19 +16,25 @@ import type {
   StatementPlan,
 } from './plan.ts';
 import { planLong } from './plan-long.ts';
-import { recordedAlike } from './recorded-alike.ts';
 import { maskedUse, RefusedText, sqlstates } from './refusal.ts';
-import { rewriteReads } from './rewrite.ts';
-import { lookupOf, pathOf, roleOf } from './search-path.ts';
-import { applySessionEffects } from './session-facts.ts';
-import { refuseTuned } from './settings.ts';
-import { isOpenShape, type Shape, shapeOf } from './shape.ts';
-import { kindName, statementClasses } from './statement-classes.ts';
-import { walkStatement } from './statements.ts';
-import { createTaintCache } from './taint-cache.ts';
-import { childOf, type Node } from './tree.ts';
-import { createVerdictCache } from './verdict-cache.ts';
-import { withholdingOf } from './withholding.ts';
+import { databaseResource, tableResource } from './resources.ts';
+import { applySessionEffects } from './session/facts.ts';
+import { lookupOf, pathOf, roleOf } from './session/search-path.ts';
+import { refuseTuned } from './session/settings.ts';
+import { kindName, statementClasses } from './statements/classes.ts';
+import { walkStatement } from './statements/statements.ts';
+import { createTaintCache } from './taint/cache.ts';
+import { fingerprintOf } from './text/fingerprint.ts';
+import { refuseForeignNames, refuseForeignPath } from './text/foreign-names.ts';
+import { parseText, textBefore } from './text/parse.ts';
+import { isOpenShape, type Shape, shapeOf } from './text/shape.ts';
+import { childOf, type Node } from './text/tree.ts';
+import { createVerdictCache } from './verdict/cache.ts';
+import { judge, touchesOf, unasked } from './verdict/judge.ts';
+import { recordedAlike } from './verdict/recorded-alike.ts';
+import { type AnalysisFacts, createAnalysis } from './walk/analyze.ts';
+import { boundParameters } from './walk/bound-parameters.ts';
+import { refuseOwnCode } from './walk/code.ts';
 
 /** A planner for one target database; its verdict cache is shared by all sessions. */
 export function createPlanner(options: PlannerOptions): Planner {

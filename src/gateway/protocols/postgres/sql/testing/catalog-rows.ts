@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import type { AnswerRow } from '../bucket-table.ts';
-import type { Catalog } from '../catalog.ts';
-import { createCatalogMirror } from '../catalog-mirror.ts';
-import type { CatalogQueryName } from '../catalog-queries.ts';
+import type { AnswerRow } from '../catalog/bucket-table.ts';
+import type { Catalog } from '../catalog/catalog.ts';
+import { createCatalogMirror } from '../catalog/mirror.ts';
+import type { CatalogQueryName } from '../catalog/queries.ts';
 
 /** Items by query; of `settings`, its one row. */
 export type CatalogItems = Map<CatalogQueryName, readonly (readonly unknown[])[]>;
