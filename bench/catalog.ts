@@ -1,4 +1,4 @@
-import { createCatalogSource } from '../src/gateway/protocols/postgres/catalog-source.ts';
+import { createCatalogSource } from '../src/gateway/protocols/postgres/catalog/source.ts';
 import { parseConfig } from '../src/gateway/protocols/postgres/config.ts';
 import {
   type Catalog,

@@ -4,6 +4,10 @@
  * It promises that each statement is understood, decided and recorded before it reaches the server, that masked columns are masked by
  * where they come from, and that a denial is an ordinary error of the server. It must not know how a client was authenticated, where
  * policies come from, or how the ledger is kept.
+ *
+ * The rooms: `login` (how a client comes in, and how the gateway logs in at the server), `catalog` (what is at the server, kept fresh, and held
+ * against what policies name), `session` (both directions of one session, request by request) and `sql` (what a text means). `target.ts` puts
+ * them together; `local.ts` is the agent's half.
  */
 import type { ProtocolMember } from '../../protocol.ts';
 import { checkConfig, configSchema, databasesOf } from './config.ts';

@@ -1,6 +1,6 @@
 import type { AskedQuestions, ProtocolPath } from '../../protocol.ts';
 import { databasesOf } from './config.ts';
-import { negotiateDirect } from './direct.ts';
+import { negotiateDirect } from './login/negotiate-tls.ts';
 import { askedAsWritten, loadParser } from './sql/index.ts';
 import { openTarget } from './target.ts';
 

@@ -1,15 +1,15 @@
 import { createSampledLog, messageOf } from '../../../std/index.ts';
 import { encodeTerminate } from '../../../wire/postgres/index.ts';
 import type { Target, TargetDeps } from '../../protocol.ts';
-import { createCancelKeys } from './cancel.ts';
-import { createCatalogSource, type SharedCatalogs } from './catalog-source.ts';
+import { createNameWatch } from './catalog/name-watch.ts';
+import { createCatalogSource, type SharedCatalogs } from './catalog/source.ts';
 import { parseConfig } from './config.ts';
-import { endClient, endTarget } from './last-words.ts';
-import { createNameWatch } from './name-watch.ts';
-import { type OpenTarget, serveClient } from './open-session.ts';
+import { endClient, endTarget } from './end-connections.ts';
+import { createCancelKeys } from './login/cancel.ts';
+import { openUpstream, REQUIRED_PARAMETERS } from './login/upstream.ts';
 import { refusalText } from './refusal.ts';
+import { type OpenTarget, serveClient } from './session/open-session.ts';
 import { createPlanner, type Planner } from './sql/index.ts';
-import { openUpstream, REQUIRED_PARAMETERS } from './upstream.ts';
 
 /** Opens a PostgreSQL target: connects when the first session comes. @throws GatewayError ERR_GATEWAY_TARGET_CONFIG */
 export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {

@@ -7,10 +7,11 @@
  * RowDescription names by table and attribute. Names are resolved by a catalog snapshot, never by asking. It must not know
  * sockets, messages or time: the same request always has the same plan.
  *
- * The rooms, each of which needs only those before it, and what lies beside this file: `text` (from characters to a tree, what texts share),
- * `catalog` (what the database says of itself), `masks` (what a mask does to columns, texts and answers), `verdict` (what policy is asked, and
- * what follows from its answers), `session` (what went before in a session and gives names their meaning), `walk` (queries and expressions, name by name),
- * `statements` (each other kind of statement) and `taint` (which columns are masked for a principal). `planner.ts` puts them together.
+ * The rooms, each of which needs only those before it: `text` (from characters to a tree, and what texts have in common), `catalog` (what
+ * the database says of itself), `masks` (what a mask does to columns, texts and answers), `verdict` (what policy is asked, and what
+ * follows from its answers), `session` (what went before in a session and gives names their meaning), `walk` (queries and expressions,
+ * name by name), `statements` (every other kind of statement) and `taint` (which columns are masked for a principal). `planner.ts` puts them
+ * together; `plan.ts`, `refusal.ts` and `resources.ts` are words that all of them use.
  */
 
 export { askedAsWritten } from './as-written.ts';

@@ -6,7 +6,7 @@ import type pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startPostgres, type TestPostgres } from '../../../../../test/support/postgres.ts';
 import { codeOf } from '../../../../std/index.ts';
-import { shownFields } from '../error-texts.ts';
+import { shownFields } from '../session/error-texts.ts';
 import { loadParser, maskColumns, type Plan } from './index.ts';
 import { queryShape, writeShape } from './testing/query-shapes.ts';
 import { asText, createShop, openClient, readCatalog, type Shop, shopSql } from './testing/shop.ts';

@@ -1,0 +1,59 @@
+import type { SpiffeId } from '@countersign/sdk/identity';
+import { constantTimeEqual, type Random } from '../../../../std/index.ts';
+
+/** Keys that clients cancel by: ours, never the target's. */
+export interface CancelKeys {
+  /**
+   * Mints a key for a session of that process of the target; `cancel` is called when its own identity shows it. `keyBytes`: 4 in protocol 3.0,
+   * 32 in 3.2.
+   */
+  mint(
+    session: { readonly identity: SpiffeId; readonly processId: number; readonly keyBytes: number },
+    cancel: () => void,
+  ): CancelKey;
+  /** Calls the session's `cancel` when key and identity are its own; says nothing either way, as PostgreSQL does. */
+  use(identity: SpiffeId, processId: number, key: Buffer): boolean;
+}
+
+export interface CancelKey {
+  readonly processId: number;
+  readonly key: Buffer;
+  /** Forgets the key. */
+  close(): void;
+}
+
+interface Session {
+  readonly identity: string;
+  readonly key: Buffer;
+  readonly cancel: () => void;
+}
+
+/** Creates the keys of one target. */
+export function createCancelKeys(random: Random): CancelKeys {
+  // What stands behind a target's name may be several servers, which number their processes alike.
+  const sessions = new Map<number, Set<Session>>();
+  return {
+    mint({ identity, processId, keyBytes }, cancel) {
+      const session: Session = { identity: identity.uri, key: random.bytes(keyBytes), cancel };
+      const alike = sessions.get(processId) ?? new Set();
+      sessions.set(processId, alike.add(session));
+      return {
+        processId,
+        key: session.key,
+        close() {
+          alike.delete(session);
+          if (alike.size === 0 && sessions.get(processId) === alike) sessions.delete(processId);
+        },
+      };
+    },
+    use(identity, processId, key) {
+      for (const session of sessions.get(processId) ?? []) {
+        // A key alone does not do: it may have been seen in the memory or the traffic of the workload it was given to.
+        if (session.identity !== identity.uri || !constantTimeEqual(session.key, key)) continue;
+        session.cancel();
+        return true;
+      }
+      return false;
+    },
+  };
+}
