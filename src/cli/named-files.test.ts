@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createManualClock, createSeededRandom } from '../std/index.ts';
 import { type CliContext, exitCodes, UsageError } from './command.ts';
-import { command as verify } from './commands/ledger-verify.ts';
+import { command as verify } from './commands/ledger/verify.ts';
 import { readDeclared } from './declared-files.ts';
 import { failureOf } from './exit-code.ts';
 import { knownCheckpoints, ledgerFolder, verifierKey } from './ledger-folder.ts';

@@ -5,8 +5,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { policySchema } from '../app/declared-rules.ts';
 import { checkPolicies } from '../policy/index.ts';
 import { exitCodes } from './command.ts';
-import { command as check } from './commands/policy-check.ts';
-import { command as explain } from './commands/policy-explain.ts';
+import { command as check } from './commands/policy/check.ts';
+import { command as explain } from './commands/policy/explain.ts';
 import { askCommand } from './testing/ask-command.ts';
 
 // Goal: whoever follows the advice has what was refused, and opens nothing that others on the table have masked.

@@ -7,7 +7,7 @@ import { formatProblem } from '../policy/index.ts';
 import type { RpcClient } from '../rpc/index.ts';
 import { createManualClock, createSeededRandom } from '../std/index.ts';
 import type { CliContext } from './command.ts';
-import { command as check } from './commands/policy-check.ts';
+import { command as check } from './commands/policy/check.ts';
 import { readDeclared } from './declared-files.ts';
 import { warnOfNames } from './warn-of-names.ts';
 
