@@ -1,4 +1,4 @@
-import { runChecks } from '../../cli/doctor-checks.ts';
+import { runChecks } from '../../cli/doctor/run-checks.ts';
 import { parseConfig } from '../../config/index.ts';
 import { type Clock, createLog, createSeededRandom, createSilentLog } from '../../std/index.ts';
 import type { ConditionName, RoleName } from '../condition-table.ts';

@@ -1,10 +1,10 @@
 import { Entry } from '@countersign/sdk/contract';
 import { type CallOptions, Code, type RpcClient, RpcError } from '../../../rpc/index.ts';
 import { type CliCommand, exitCodes, flagOption, listOption, requiredOption, textOption } from '../../command.ts';
-import { entryMessage, entryValue, formatEntry } from '../../entries.ts';
-import { type EntryNote, type NotedEntry, notesOnOverlaps, notesOnSelectors } from '../../entry-notes.ts';
-import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../../server-client.ts';
-import { entriesAt } from '../../warn-of-entries.ts';
+import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../../connections/server-client.ts';
+import { type EntryNote, type NotedEntry, notesOnOverlaps, notesOnSelectors } from '../../entries/entry-notes.ts';
+import { entryMessage, entryValue, formatEntry } from '../../entries/entry-text.ts';
+import { entriesAt } from '../../entries/warn-of-entries.ts';
 
 export const command: CliCommand = {
   summary: 'Create a registration entry: which selectors give which identity.',

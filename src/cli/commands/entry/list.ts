@@ -1,8 +1,8 @@
 import { Entry } from '@countersign/sdk/contract';
 import type { Entry as EntryMessage } from '@countersign/sdk/contract/gen/spire/api/types/entry_pb.ts';
 import { type CliCommand, exitCodes, textOption } from '../../command.ts';
-import { entryValue, formatEntries, idMessage } from '../../entries.ts';
-import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../../server-client.ts';
+import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../../connections/server-client.ts';
+import { entryValue, formatEntries, idMessage } from '../../entries/entry-text.ts';
 
 export const command: CliCommand = {
   summary: 'List registration entries.',

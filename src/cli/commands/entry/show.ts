@@ -1,7 +1,7 @@
 import { Entry } from '@countersign/sdk/contract';
 import { argument, type CliCommand, exitCodes } from '../../command.ts';
-import { entryValue, formatEntry } from '../../entries.ts';
-import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../../server-client.ts';
+import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../../connections/server-client.ts';
+import { entryValue, formatEntry } from '../../entries/entry-text.ts';
 
 export const command: CliCommand = {
   summary: 'Show one registration entry.',

@@ -9,9 +9,9 @@ import {
   reportLines,
   verifierKey,
   verifierKeyPath,
-} from '../../ledger-folder.ts';
-import { shellWord } from '../../shell-word.ts';
-import { formatCommand, wrapLines } from '../../table.ts';
+} from '../../ledger/folder.ts';
+import { shellWord } from '../../terminal/shell-word.ts';
+import { formatCommand, wrapLines } from '../../terminal/table.ts';
 
 export const command: CliCommand = {
   summary: 'Copy a ledger and its public key into a new folder, while its role writes on, and verify the copy.',

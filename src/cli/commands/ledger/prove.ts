@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { type CliCommand, exitCodes, textOption } from '../../command.ts';
-import { ledgerOptions, openLedgerFolder, readSigned, sequenceArgument, untilSigned } from '../../ledger-folder.ts';
+import { ledgerOptions, openLedgerFolder, readSigned, sequenceArgument, untilSigned } from '../../ledger/folder.ts';
 
 export const command: CliCommand = {
   summary:

@@ -1,9 +1,9 @@
 import type { LedgerEntry, LedgerFilter } from '../../../ledger/index.ts';
 import type { LedgerEventKind } from '../../../model/index.ts';
 import { type CliCommand, type CliInput, exitCodes, textOption, UsageError } from '../../command.ts';
-import { asDamage, damageOf, ledgerLines, ledgerOptions, openLedgerFolder } from '../../ledger-folder.ts';
-import { mentions, namesColumn } from '../../ledger-lines.ts';
-import { spanOf } from '../../parse-time.ts';
+import { asDamage, damageOf, ledgerLines, ledgerOptions, openLedgerFolder } from '../../ledger/folder.ts';
+import { mentions, namesColumn } from '../../ledger/lines.ts';
+import { spanOf } from '../../ledger/parse-time.ts';
 
 export const command: CliCommand = {
   summary: 'Find entries of the ledger by identity, object, column, policy, kind, reason or time.',

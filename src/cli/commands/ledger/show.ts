@@ -13,9 +13,9 @@ import {
   textOption,
   UsageError,
 } from '../../command.ts';
-import { ledgerFolder, ledgerOptions, openLedgerFolder, readSigned, sequenceArgument } from '../../ledger-folder.ts';
-import { fieldsOf } from '../../ledger-lines.ts';
-import { formatFields } from '../../table.ts';
+import { ledgerFolder, ledgerOptions, openLedgerFolder, readSigned, sequenceArgument } from '../../ledger/folder.ts';
+import { fieldsOf } from '../../ledger/lines.ts';
+import { formatFields } from '../../terminal/table.ts';
 
 export const command: CliCommand = {
   summary: 'Show one entry of the ledger, whole; with --json as it was written.',

@@ -1,6 +1,6 @@
 import { type CliCommand, exitCodes, flagOption, textOption, UsageError } from '../../command.ts';
-import { asDamage, damageOf, entriesIn, ledgerLines, ledgerOptions, openLedgerFolder } from '../../ledger-folder.ts';
-import { watchReader } from '../../watch-reader.ts';
+import { asDamage, damageOf, entriesIn, ledgerLines, ledgerOptions, openLedgerFolder } from '../../ledger/folder.ts';
+import { watchReader } from '../../terminal/watch-reader.ts';
 
 export const command: CliCommand = {
   summary: 'Show the newest entries of the ledger.',

@@ -8,7 +8,7 @@ import {
   ledgerOptions,
   reportLines,
   verifierKey,
-} from '../../ledger-folder.ts';
+} from '../../ledger/folder.ts';
 
 export const command: CliCommand = {
   summary: 'Verify a ledger, or a copy of one, or one proof: names the first entry that was changed, dropped or moved.',

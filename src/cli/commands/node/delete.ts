@@ -1,7 +1,7 @@
 import { Agent } from '@countersign/sdk/contract';
 import { argument, type CliCommand, exitCodes } from '../../command.ts';
-import { idMessage } from '../../entries.ts';
-import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../../server-client.ts';
+import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../../connections/server-client.ts';
+import { idMessage } from '../../entries/entry-text.ts';
 
 export const command: CliCommand = {
   summary: 'Evict a node: its agent must attest anew.',

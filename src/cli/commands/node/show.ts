@@ -1,9 +1,9 @@
 import { Agent } from '@countersign/sdk/contract';
 import { argument, type CliCommand, exitCodes } from '../../command.ts';
-import { idMessage } from '../../entries.ts';
-import { aliasesOf } from '../../node-aliases.ts';
-import { formatNode, nodeValue } from '../../nodes.ts';
-import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../../server-client.ts';
+import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../../connections/server-client.ts';
+import { idMessage } from '../../entries/entry-text.ts';
+import { aliasesOf } from '../../entries/node-aliases.ts';
+import { formatNode, nodeValue } from '../../entries/nodes.ts';
 
 export const command: CliCommand = {
   summary: 'Show one attested node, and the aliases that entries can name as their parent to hold on it.',

@@ -1,9 +1,9 @@
 import { Agent } from '@countersign/sdk/contract';
 import { parseDurationMs } from '../../../std/index.ts';
 import { type CliCommand, exitCodes, textOption, UsageError } from '../../command.ts';
-import { idMessage } from '../../entries.ts';
-import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../../server-client.ts';
-import { formatTimeS } from '../../table.ts';
+import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../../connections/server-client.ts';
+import { idMessage } from '../../entries/entry-text.ts';
+import { formatTimeS } from '../../terminal/table.ts';
 
 export const command: CliCommand = {
   summary: 'Make a join token: the first agent that shows it becomes a node.',

@@ -1,8 +1,8 @@
 import { formatProblem } from '../../../policy/index.ts';
 import { type CliCommand, exitCodes, flagOption } from '../../command.ts';
-import { checkPolicyFiles } from '../../policy-files.ts';
-import { warnOfExpired } from '../../warn-of-expired.ts';
-import { warnOfNamesInFiles } from '../../warn-of-names.ts';
+import { checkPolicyFiles } from '../../declared/policy-files.ts';
+import { warnOfExpired } from '../../declared/warn-of-expired.ts';
+import { warnOfNamesInFiles } from '../../declared/warn-of-names.ts';
 
 export const command: CliCommand = {
   summary: 'Check policies: syntax, names and types, annotations; names against targets and entries in the same files.',

@@ -7,12 +7,12 @@ import {
   type PolicySummary,
 } from '../../../policy/index.ts';
 import { type CliCommand, exitCodes, flagOption, UsageError } from '../../command.ts';
-import { type DeletedPolicy, deletedPolicy, formatDeleted } from '../../deleted-policy.ts';
-import { editPolicies, type PolicyEdit } from '../../edit-policies.ts';
-import { isGrantName } from '../../grants.ts';
-import type { AskedPolicies } from '../../policies-asked.ts';
-import { serverOptions, withServer } from '../../server-client.ts';
-import { formatWords } from '../../table.ts';
+import { serverOptions, withServer } from '../../connections/server-client.ts';
+import { type DeletedPolicy, deletedPolicy, formatDeleted } from '../../policy/deleted-policy.ts';
+import { editPolicies, type PolicyEdit } from '../../policy/edit-policies.ts';
+import { isGrantName } from '../../policy/grants.ts';
+import type { AskedPolicies } from '../../policy/policies-asked.ts';
+import { formatWords } from '../../terminal/table.ts';
 
 export const command: CliCommand = {
   summary: 'Delete policies in force by their @id; says what is no longer permitted.',

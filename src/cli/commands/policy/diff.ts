@@ -1,10 +1,10 @@
 import type { PolicySummary } from '../../../policy/index.ts';
 import { lineDifferences } from '../../../resources/index.ts';
 import { type CliCommand, exitCodes, listOption, UsageError } from '../../command.ts';
-import { readDeclared } from '../../declared-files.ts';
-import { policiesInForce } from '../../policies-asked.ts';
-import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../../server-client.ts';
-import { formatWords } from '../../table.ts';
+import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../../connections/server-client.ts';
+import { readDeclared } from '../../declared/files.ts';
+import { policiesInForce } from '../../policy/policies-asked.ts';
+import { formatWords } from '../../terminal/table.ts';
 
 export const command: CliCommand = {
   summary: 'Say how the policies of files differ from those in force under the same names, policy by policy.',

@@ -11,7 +11,6 @@ import {
   parsePolicyCases,
   requestOfCase,
 } from '../../../policy/index.ts';
-import { askedAt, atOption } from '../../asked-at.ts';
 import {
   argument,
   type CliCommand,
@@ -22,11 +21,12 @@ import {
   textOption,
   UsageError,
 } from '../../command.ts';
-import { explainStatement, formatStatement } from '../../explain-statement.ts';
-import { namedAction } from '../../named-actions.ts';
-import { askedOptions, askedPolicies } from '../../policies-asked.ts';
-import { loadPolicyFiles } from '../../policy-files.ts';
-import { isPermitLacking, suggestionLines, suggestPermit } from '../../suggest-permit.ts';
+import { loadPolicyFiles } from '../../declared/policy-files.ts';
+import { askedAt, atOption } from '../../policy/asked-at.ts';
+import { explainStatement, formatStatement } from '../../policy/explain-statement.ts';
+import { namedAction } from '../../policy/named-actions.ts';
+import { askedOptions, askedPolicies } from '../../policy/policies-asked.ts';
+import { isPermitLacking, suggestionLines, suggestPermit } from '../../policy/suggest-permit.ts';
 
 export const command: CliCommand = {
   summary: 'Say how policies answer a statement, or one request, why, and what would allow it.',

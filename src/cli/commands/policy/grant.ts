@@ -11,7 +11,6 @@ import {
 } from '../../../policy/index.ts';
 import type { RpcClient } from '../../../rpc/index.ts';
 import { parseDurationMs } from '../../../std/index.ts';
-import { changeLines } from '../../change-lines.ts';
 import {
   argument,
   type CliCommand,
@@ -22,15 +21,16 @@ import {
   textOption,
   UsageError,
 } from '../../command.ts';
-import { commandToPaste } from '../../command-to-paste.ts';
-import { type EditedPolicy, editPolicies, type PolicyEdit } from '../../edit-policies.ts';
-import { type GrantNotes, grantNotes } from '../../grant-notes.ts';
-import { checkName, parseGranted, writeGrant } from '../../grants.ts';
-import type { AskedPolicies } from '../../policies-asked.ts';
-import { policyErrorOf } from '../../policy-files.ts';
-import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../../server-client.ts';
-import { formatTimeS, formatWords } from '../../table.ts';
-import { warnOfNames } from '../../warn-of-names.ts';
+import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../../connections/server-client.ts';
+import { changeLines } from '../../declared/change-lines.ts';
+import { policyErrorOf } from '../../declared/policy-files.ts';
+import { warnOfNames } from '../../declared/warn-of-names.ts';
+import { type EditedPolicy, editPolicies, type PolicyEdit } from '../../policy/edit-policies.ts';
+import { type GrantNotes, grantNotes } from '../../policy/grant-notes.ts';
+import { checkName, parseGranted, writeGrant } from '../../policy/grants.ts';
+import type { AskedPolicies } from '../../policy/policies-asked.ts';
+import { commandToPaste } from '../../terminal/command-to-paste.ts';
+import { formatTimeS, formatWords } from '../../terminal/table.ts';
 
 export const command: CliCommand = {
   summary: 'Give an identity access for a while, as a policy of its own.',

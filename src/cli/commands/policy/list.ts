@@ -1,7 +1,7 @@
 import type { PolicySummary } from '../../../policy/index.ts';
 import { type CliCommand, exitCodes } from '../../command.ts';
-import { askedOptions, askedPolicies } from '../../policies-asked.ts';
-import { formatTable, formatTimeS } from '../../table.ts';
+import { askedOptions, askedPolicies } from '../../policy/policies-asked.ts';
+import { formatTable, formatTimeS } from '../../terminal/table.ts';
 
 export const command: CliCommand = {
   summary: 'List the policies in force, or those of files.',

@@ -1,9 +1,9 @@
 import { parseDurationMs } from '../../../std/index.ts';
-import { changeLines } from '../../change-lines.ts';
 import { type CliCommand, type CliContext, type CliInput, exitCodes, textOption, UsageError } from '../../command.ts';
-import { asDamage, openLedgerFolder } from '../../ledger-folder.ts';
-import { type ChangeOfPolicies, changeOfPolicies } from '../../policy-changes.ts';
-import { formatTimeS } from '../../table.ts';
+import { changeLines } from '../../declared/change-lines.ts';
+import { asDamage, openLedgerFolder } from '../../ledger/folder.ts';
+import { type ChangeOfPolicies, changeOfPolicies } from '../../policy/changes.ts';
+import { formatTimeS } from '../../terminal/table.ts';
 
 export const command: CliCommand = {
   summary: "Show who changed policies, when and how, from the server's ledger.",

@@ -1,10 +1,10 @@
 import { createReplay, type Replay, type ReplayDifference } from '../../../policy/index.ts';
 import { type CliCommand, exitCodes } from '../../command.ts';
-import { ledgerOptions } from '../../ledger-folder.ts';
-import { loadPolicyFiles } from '../../policy-files.ts';
-import { inOneLine } from '../../printable.ts';
-import { eachRecorded, recordedOptions } from '../../recorded-operations.ts';
-import { formatTimeS, formatWords } from '../../table.ts';
+import { loadPolicyFiles } from '../../declared/policy-files.ts';
+import { ledgerOptions } from '../../ledger/folder.ts';
+import { eachRecorded, recordedOptions } from '../../ledger/recorded-operations.ts';
+import { inOneLine } from '../../terminal/printable.ts';
+import { formatTimeS, formatWords } from '../../terminal/table.ts';
 
 export const command: CliCommand = {
   summary: 'Judge what stands in a ledger again by the policies of files, and say what would be answered otherwise.',

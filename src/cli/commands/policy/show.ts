@@ -1,6 +1,6 @@
 import { didYouMean } from '../../../policy/index.ts';
 import { argument, type CliCommand, exitCodes, UsageError } from '../../command.ts';
-import { askedOptions, askedPolicies } from '../../policies-asked.ts';
+import { askedOptions, askedPolicies } from '../../policy/policies-asked.ts';
 
 export const command: CliCommand = {
   summary: 'Show one policy as it is written, by its @id.',

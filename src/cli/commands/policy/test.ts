@@ -1,8 +1,8 @@
 import { policySchema } from '../../../app/declared-rules.ts';
 import { runPolicyTests } from '../../../policy/index.ts';
-import { askedAt, atOption } from '../../asked-at.ts';
 import { type CliCommand, exitCodes, UsageError } from '../../command.ts';
-import { loadPolicyFiles, policyCases } from '../../policy-files.ts';
+import { loadPolicyFiles, policyCases } from '../../declared/policy-files.ts';
+import { askedAt, atOption } from '../../policy/asked-at.ts';
 
 export const command: CliCommand = {
   summary: 'Run the test cases (*.test.yaml) that lie beside the policies.',

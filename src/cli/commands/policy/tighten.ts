@@ -1,8 +1,8 @@
 import { policySchema } from '../../../app/declared-rules.ts';
 import { createTightening } from '../../../policy/index.ts';
 import { type CliCommand, exitCodes, UsageError } from '../../command.ts';
-import { ledgerOptions } from '../../ledger-folder.ts';
-import { eachRecorded, recordedOptions } from '../../recorded-operations.ts';
+import { ledgerOptions } from '../../ledger/folder.ts';
+import { eachRecorded, recordedOptions } from '../../ledger/recorded-operations.ts';
 
 export const command: CliCommand = {
   summary: 'Write the least permits that still allow what was used, with the evidence, by what stands in a ledger.',

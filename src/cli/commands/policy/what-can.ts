@@ -4,12 +4,12 @@ import { Value } from 'typebox/value';
 import { policySchema } from '../../../app/declared-rules.ts';
 import type { EntityRef } from '../../../model/index.ts';
 import { didYouMean, identityEntity, type SessionAccess, type WhatCan } from '../../../policy/index.ts';
-import { accessValue, resourcesOf } from '../../access-text.ts';
-import { askedAt, atOption } from '../../asked-at.ts';
 import { argument, type CliCommand, exitCodes, UsageError } from '../../command.ts';
-import { type AskedPolicies, askedOptions, askedPolicies } from '../../policies-asked.ts';
-import { effectOf, lacksSession, linesInSession, sessionValue, whyNoSession } from '../../session-text.ts';
-import { formatWords } from '../../table.ts';
+import { accessValue, resourcesOf } from '../../policy/access-text.ts';
+import { askedAt, atOption } from '../../policy/asked-at.ts';
+import { type AskedPolicies, askedOptions, askedPolicies } from '../../policy/policies-asked.ts';
+import { effectOf, lacksSession, linesInSession, sessionValue, whyNoSession } from '../../policy/session-text.ts';
+import { formatWords } from '../../terminal/table.ts';
 
 export const command: CliCommand = {
   summary: 'Say what a service may do and where it can connect, by which policies, and under what.',

@@ -1,12 +1,12 @@
 import { IdentityError, parseSpiffeId } from '@countersign/sdk/identity';
 import type { EntityRef } from '../../../model/index.ts';
 import { identityEntity, type SessionAccess, type WhoCan } from '../../../policy/index.ts';
-import { accessLines, accessValue, identitiesOf } from '../../access-text.ts';
-import { askedAt, atOption } from '../../asked-at.ts';
 import { argument, type CliCommand, exitCodes } from '../../command.ts';
-import { namedActions } from '../../named-actions.ts';
-import { type NamedResource, NotAboutError, namedResource } from '../../named-resource.ts';
-import { type AskedPolicies, askedOptions, askedPolicies } from '../../policies-asked.ts';
+import { accessLines, accessValue, identitiesOf } from '../../policy/access-text.ts';
+import { askedAt, atOption } from '../../policy/asked-at.ts';
+import { namedActions } from '../../policy/named-actions.ts';
+import { type NamedResource, NotAboutError, namedResource } from '../../policy/named-resource.ts';
+import { type AskedPolicies, askedOptions, askedPolicies } from '../../policy/policies-asked.ts';
 import {
   type AccessInSession,
   effectOf,
@@ -15,9 +15,9 @@ import {
   remedyOfSession,
   sessionValue,
   whyNoSession,
-} from '../../session-text.ts';
-import { formatWords } from '../../table.ts';
-import { unnamedColumnNote, unnamedNote } from '../../unnamed-note.ts';
+} from '../../policy/session-text.ts';
+import { unnamedColumnNote, unnamedNote } from '../../policy/unnamed-note.ts';
+import { formatWords } from '../../terminal/table.ts';
 
 export const command: CliCommand = {
   summary: 'Say who can reach a table or another resource, by which policies, and under what.',

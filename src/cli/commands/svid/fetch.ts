@@ -18,8 +18,8 @@ import {
   textOption,
   UsageError,
 } from '../../command.ts';
-import { fetchOwnSvid, workloadApiOption, workloadApiSocket } from '../../own-svid.ts';
-import { formatTimeS } from '../../table.ts';
+import { fetchOwnSvid, workloadApiOption, workloadApiSocket } from '../../connections/own-svid.ts';
+import { formatTimeS } from '../../terminal/table.ts';
 
 export const command: CliCommand = {
   summary: "Write this process's X.509-SVID, key and bundle to files, for clients that speak TLS themselves.",

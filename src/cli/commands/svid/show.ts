@@ -1,9 +1,9 @@
 import { Code, RpcError } from '../../../rpc/index.ts';
 import { codeOf } from '../../../std/index.ts';
 import { type CliCommand, exitCodes } from '../../command.ts';
-import { fetchOwnSvid, whyDefault, workloadApiOption, workloadApiSocket } from '../../own-svid.ts';
-import { formatFields, formatTimeS } from '../../table.ts';
-import { whyUnreached } from '../../unreached.ts';
+import { fetchOwnSvid, whyDefault, workloadApiOption, workloadApiSocket } from '../../connections/own-svid.ts';
+import { whyUnreached } from '../../connections/unreached.ts';
+import { formatFields, formatTimeS } from '../../terminal/table.ts';
 
 export const command: CliCommand = {
   summary: 'Show the identity that this process has, without its key.',

@@ -1,10 +1,10 @@
 import { Control } from '@countersign/sdk/contract';
 import { GatewayState } from '@countersign/sdk/contract/gen/countersign/control/v1/control_pb.ts';
 import { type CliCommand, exitCodes } from '../../command.ts';
-import { answerOf, warningsOf } from '../../gateway-answers.ts';
-import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../../server-client.ts';
-import { specOf } from '../../specs.ts';
-import { formatList } from '../../table.ts';
+import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../../connections/server-client.ts';
+import { answerOf, warningsOf } from '../../declared/gateway-answers.ts';
+import { specOf } from '../../declared/specs.ts';
+import { formatList } from '../../terminal/table.ts';
 
 export const command: CliCommand = {
   summary: 'List targets, and the gateways that serve them.',

@@ -2,8 +2,8 @@ import { Control } from '@countersign/sdk/contract';
 import { stringify } from 'yaml';
 import { Code, RpcError } from '../../../rpc/index.ts';
 import { argument, type CliCommand, exitCodes } from '../../command.ts';
-import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../../server-client.ts';
-import { specOf } from '../../specs.ts';
+import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../../connections/server-client.ts';
+import { specOf } from '../../declared/specs.ts';
 
 export const command: CliCommand = {
   summary: 'Show one target as it was declared; secrets appear as references only.',
