@@ -5,7 +5,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { TObject, TSchema } from 'typebox';
-import { type ConditionEntry, conditionTable } from '../src/app/condition-table.ts';
+import { type ConditionEntry, conditionTable } from '../src/app/health/condition-table.ts';
 import type { CliCommand } from '../src/cli/command.ts';
 import { configSchema, type MemberSchemas } from '../src/config/index.ts';
 import type { LocalProtocol } from '../src/model/index.ts';

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { remedyOfLink } from '../../app/link-look.ts';
+import { remedyOfLink } from '../../app/health/server-link.ts';
 import { type Connect, RpcError } from '../../rpc/index.ts';
 import { codeOf } from '../../std/index.ts';
 

@@ -1,7 +1,7 @@
 import { Agent, Bundle, Control, Entry } from '@countersign/sdk/contract';
-import { createClockLook } from '../../app/clock-look.ts';
-import { timeText } from '../../app/link-look.ts';
-import { clockIsSynchronised } from '../../app/machine-clock.ts';
+import { createClockCheck } from '../../app/health/clock-check.ts';
+import { clockIsSynchronised } from '../../app/health/machine-clock.ts';
+import { timeText } from '../../app/health/server-link.ts';
 import type { Config } from '../../config/index.ts';
 import { type CallOptions, createRpcClient, type RpcClient } from '../../rpc/index.ts';
 import { createPeerClock, createSilentLog, messageOf } from '../../std/index.ts';
@@ -37,7 +37,7 @@ export async function checkServer(
     const madeMs = Math.min(...bundle.x509Authorities.map(({ asn1 }) => notBeforeMs(Buffer.from(asn1))));
     return [
       { what, state: 'good', found },
-      ...createClockLook({ peer, peerName: 'the server', synchronised: clockIsSynchronised })().map(
+      ...createClockCheck({ peer, peerName: 'the server', synchronised: clockIsSynchronised })().map(
         ({ found, remedy = 'Set both clocks by NTP.' }): Check => ({
           what: 'server clock',
           state: 'wrong',

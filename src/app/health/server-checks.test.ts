@@ -1,11 +1,11 @@
 // Goal: what a server lacks is told with what still goes on: a store that is away, keys that were lost, authorities that can't sign, its own identity.
 import { afterEach, describe, expect, it } from 'vitest';
-import { AuthorityError, type AuthorityInfo, type AuthorityKind } from '../authority/index.ts';
-import { createManualClock, createPeerClock, type ManualClock, type PeerClock } from '../std/index.ts';
-import { createClockLook } from './clock-look.ts';
+import { AuthorityError, type AuthorityInfo, type AuthorityKind } from '../../authority/index.ts';
+import { createManualClock, createPeerClock, type ManualClock, type PeerClock } from '../../std/index.ts';
+import { startTelling, type Telling } from '../testing/told.ts';
+import { createClockCheck } from './clock-check.ts';
 import type { ConditionName } from './condition-table.ts';
-import { createServerLooks } from './server-looks.ts';
-import { startTelling, type Telling } from './testing/told.ts';
+import { createServerChecks } from './server-checks.ts';
 
 const START_MS = Date.UTC(2027, 0, 1);
 const HOUR_MS = 3_600_000;
@@ -22,8 +22,8 @@ async function house(): Promise<House> {
   };
   telling = await startTelling('server', {
     clock,
-    looks: {
-      ...createServerLooks({
+    checks: {
+      ...createServerChecks({
         clock,
         ledger: {
           state: () => ({
@@ -37,7 +37,7 @@ async function house(): Promise<House> {
         started: () => true,
       }),
       ...{ room: () => [], descriptors: () => [], 'event-loop': () => [] },
-      clock: createClockLook({ peer: database, peerName: 'the database', synchronised: () => true }),
+      clock: createClockCheck({ peer: database, peerName: 'the database', synchronised: () => true }),
     },
   });
   const { told } = telling;

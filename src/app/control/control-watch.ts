@@ -1,5 +1,5 @@
-import { type Connect, createRpcClient, type RpcClient } from '../rpc/index.ts';
-import { type Clock, type Log, messageOf, type Random, type Service, sleep } from '../std/index.ts';
+import { type Connect, createRpcClient, type RpcClient } from '../../rpc/index.ts';
+import { type Clock, type Log, messageOf, type Random, type Service, sleep } from '../../std/index.ts';
 
 /** The stream of updates from the server. */
 export interface ControlWatch extends Service {

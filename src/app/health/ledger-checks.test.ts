@@ -1,10 +1,10 @@
 // Goal: a ledger that takes nothing, soon will not, or is signed no more is told of, to each role as much as it is to it, and is well again by itself.
 import { describe, expect, it } from 'vitest';
-import { createLedger, LedgerError, type LedgerState, type LedgerWatch } from '../ledger/index.ts';
-import { event, never, operation, testDeps } from '../ledger/testing/ledger-fixture.ts';
-import { createMemoryDisk } from '../ledger/testing/memory-disk.ts';
-import { codeOf } from '../std/index.ts';
-import { createLedgerLooks } from './ledger-looks.ts';
+import { createLedger, LedgerError, type LedgerState, type LedgerWatch } from '../../ledger/index.ts';
+import { event, never, operation, testDeps } from '../../ledger/testing/ledger-fixture.ts';
+import { createMemoryDisk } from '../../ledger/testing/memory-disk.ts';
+import { codeOf } from '../../std/index.ts';
+import { createLedgerChecks } from './ledger-checks.ts';
 
 const GATEWAY = { severity: 'failed', effect: 'nothing is executed' } as const;
 
@@ -13,7 +13,7 @@ async function started() {
   const deps = { ...testDeps('/ledger'), files: disk };
   const ledger = createLedger({ ...deps, options: { segmentBytes: 64 * 1024 } });
   await ledger.start(never);
-  return { ledger, disk, clock: deps.clock, looks: createLedgerLooks(ledger, GATEWAY) };
+  return { ledger, disk, clock: deps.clock, checks: createLedgerChecks(ledger, GATEWAY) };
 }
 
 function failTiles(disk: ReturnType<typeof createMemoryDisk>, code: string): void {
@@ -29,10 +29,10 @@ const turns = async (count = 20) => {
 
 describe('a volume without room', () => {
   it('is told of before it stops anything, then as failed, and no more once there is room', async () => {
-    const { ledger, disk, clock, looks } = await started();
+    const { ledger, disk, clock, checks } = await started();
     const seen: string[] = [];
     const note = () => {
-      const text = looks.ledger().map(({ severity, found }) => `${severity}: ${found}`)[0] ?? 'well';
+      const text = checks.ledger().map(({ severity, found }) => `${severity}: ${found}`)[0] ?? 'well';
       if (seen.at(-1) !== text) seen.push(text);
     };
     note();
@@ -62,11 +62,11 @@ describe('a volume without room', () => {
   });
 
   it('is the same to who looks when only checkpoints met it so far', async () => {
-    const { ledger, disk, clock, looks } = await started();
+    const { ledger, disk, clock, checks } = await started();
     failTiles(disk, 'ENOSPC');
     await ledger.synced(ledger.append(event()));
     await clock.advance(21_000);
-    expect(looks.ledger()).toEqual([
+    expect(checks.ledger()).toEqual([
       {
         severity: 'failed',
         key: 'full',
@@ -76,7 +76,7 @@ describe('a volume without room', () => {
     delete disk.faults.write;
     await clock.advance(2_000);
     await turns();
-    expect(looks.ledger()).toEqual([]);
+    expect(checks.ledger()).toEqual([]);
     await ledger.stop();
   });
 
@@ -92,7 +92,7 @@ describe('a volume without room', () => {
       },
       roomFailure: Object.assign(new Error('read-only file system'), { code: 'EROFS' }),
     };
-    const server = createLedgerLooks({ state: () => full }, { severity: 'degraded', effect: 'operators are refused' });
+    const server = createLedgerChecks({ state: () => full }, { severity: 'degraded', effect: 'operators are refused' });
     expect(server.ledger()).toMatchObject([
       { severity: 'degraded', found: 'the ledger is full (EROFS): operators are refused until there is room' },
     ]);
@@ -103,7 +103,7 @@ it('a disk that failed is told with what to do: the role ends', async () => {
   const failure = new LedgerError('ERR_LEDGER_IO', 'the disk failed to sync the ledger: EIO');
   const state = { failure, refusal: undefined, room: 'enough', unsignedMs: 0, unsignedEntries: 0 } as const;
   const watch: LedgerWatch = { state: () => ({ ...state, roomFailure: undefined, checkpointFailure: undefined }) };
-  expect(createLedgerLooks(watch, GATEWAY).ledger()).toMatchObject([
+  expect(createLedgerChecks(watch, GATEWAY).ledger()).toMatchObject([
     {
       severity: 'failed',
       found: expect.stringMatching(/EIO; .*start it again$/),
@@ -113,18 +113,18 @@ it('a disk that failed is told with what to do: the role ends', async () => {
 });
 
 it('checkpoints that no longer come are told of with why, before nothing is taken any more; and no more once they come', async () => {
-  const { ledger, disk, clock, looks } = await started();
+  const { ledger, disk, clock, checks } = await started();
   failTiles(disk, 'EIO');
   await ledger.synced(ledger.append(event()));
   await clock.advance(9_000);
-  expect(looks.checkpoints()).toEqual([]);
+  expect(checks.checkpoints()).toEqual([]);
   await clock.advance(2_000);
-  expect(looks.checkpoints()).toMatchObject([
+  expect(checks.checkpoints()).toMatchObject([
     { severity: 'degraded', found: expect.stringMatching(/wait for a checkpoint: .*no tiles/) },
   ]);
-  expect(looks.ledger()).toEqual([]);
+  expect(checks.ledger()).toEqual([]);
   await clock.advance(10_000);
-  expect(looks.ledger()).toMatchObject([
+  expect(checks.ledger()).toMatchObject([
     {
       severity: 'failed',
       found: expect.stringMatching(/no checkpoint can be signed.*no tiles; nothing is executed until one is$/),
@@ -133,11 +133,11 @@ it('checkpoints that no longer come are told of with why, before nothing is take
   delete disk.faults.write;
   await clock.advance(2_000);
   await turns();
-  expect([...looks.checkpoints(), ...looks.ledger()]).toEqual([]);
+  expect([...checks.checkpoints(), ...checks.ledger()]).toEqual([]);
   await ledger.stop();
 });
 
 it('a ledger that is not started is not called broken', () => {
-  const looks = createLedgerLooks({ state: () => undefined }, GATEWAY);
-  expect([...looks.ledger(), ...looks.checkpoints()]).toEqual([]);
+  const checks = createLedgerChecks({ state: () => undefined }, GATEWAY);
+  expect([...checks.ledger(), ...checks.checkpoints()]).toEqual([]);
 });

@@ -1,19 +1,19 @@
 import { lstatSync } from 'node:fs';
-import type { AgentStatus } from '../agent/index.ts';
-import { type Clock, messageOf } from '../std/index.ts';
-import type { Found, Look, Looks } from './conditions.ts';
-import { isOverdue, remedyOfLink, timeText } from './link-look.ts';
+import type { AgentStatus } from '../../agent/index.ts';
+import { type Clock, messageOf } from '../../std/index.ts';
+import type { Found, HealthCheck, HealthChecks } from './conditions.ts';
+import { isOverdue, remedyOfLink, timeText } from './server-link.ts';
 
-/** The looks at the parts that only an agent has. `fatal` is why the server shut this node out for good. */
-export function createAgentLooks(parts: {
+/** The checks of the parts that only an agent has. `fatal` is why the server shut this node out for good. */
+export function createAgentChecks(parts: {
   readonly clock: Clock;
   readonly config: { readonly server: string; readonly socket: string };
   readonly status: () => AgentStatus;
   readonly fatal: () => Error | undefined;
-}): Omit<Looks<'agent'>, 'clock' | 'room' | 'event-loop' | 'descriptors'> {
+}): Omit<HealthChecks<'agent'>, 'clock' | 'room' | 'event-loop' | 'descriptors'> {
   const { clock, config, status, fatal } = parts;
   return {
-    identity: () => lookAtIdentity(status(), { fatal: fatal(), nowMs: clock.now() }),
+    identity: () => checkIdentity(status(), { fatal: fatal(), nowMs: clock.now() }),
     'server-link'() {
       const { attested, ready, problem, identity, svidsUntilMs } = status();
       if (!ready && fatal() === undefined)
@@ -38,7 +38,7 @@ export function createAgentLooks(parts: {
       status().stage !== 'starting' || status().identity === undefined
         ? []
         : [{ severity: 'failed', found: 'the agent is starting' }],
-    socket: createSocketLook(config.socket, () => status().stage === 'serving'),
+    socket: createSocketCheck(config.socket, () => status().stage === 'serving'),
     cache() {
       const { cacheProblem } = status();
       if (cacheProblem === undefined) return [];
@@ -47,7 +47,7 @@ export function createAgentLooks(parts: {
   };
 }
 
-function lookAtIdentity(
+function checkIdentity(
   { attested, identity, problem }: AgentStatus,
   { fatal, nowMs }: { fatal: Error | undefined; nowMs: number },
 ): readonly Found[] {
@@ -67,7 +67,7 @@ function lookAtIdentity(
 }
 
 /** Whether the socket that was there once is still the one that processes find. */
-function createSocketLook(path: string, serves: () => boolean): Look {
+function createSocketCheck(path: string, serves: () => boolean): HealthCheck {
   let known: { readonly ino: number; readonly dev: number } | undefined;
   return () => {
     // Until then it is what an agent that was killed has left there.

@@ -1,6 +1,6 @@
 import { cpuUsage, memoryUsage } from 'node:process';
 import { getHeapStatistics } from 'node:v8';
-import type { Clock, Log, Service, Timer } from '../std/index.ts';
+import type { Clock, Log, Service, Timer } from '../../std/index.ts';
 import { tuneMalloc } from './malloc.ts';
 
 /** What a process takes of its machine. */

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { createManualClock, createSilentLog, type ManualClock, raceAbort } from '../std/index.ts';
-import { createDeparture } from './departure.ts';
+import { createManualClock, createSilentLog, type ManualClock, raceAbort } from '../../std/index.ts';
+import { createDrain } from './drain.ts';
 
 // Goal: a stop disturbs nobody who has somewhere to go and time to do so, and takes no longer than that.
 
@@ -16,7 +16,7 @@ beforeEach(() => {
 });
 
 function leave() {
-  const departure = createDeparture({
+  const drain = createDrain({
     ...{ clock, log: createSilentLog(), delayMs: 15_000 },
     gateway: {
       leave: (signal) => raceAbort(empty.promise, signal).catch(() => {}),
@@ -25,18 +25,18 @@ function leave() {
     reports: { leave: () => others.promise },
   });
   const seen = { over: false };
-  expect(departure.findings()).toEqual([]);
-  void departure.leave().then(() => {
+  expect(drain.findings()).toEqual([]);
+  void drain.leave().then(() => {
     seen.over = true;
   });
-  return { departure, seen };
+  return { drain, seen };
 }
 
 describe('a gateway that leaves', () => {
   it('waits for its sessions for so long, and tells so', async () => {
-    const { departure, seen } = leave();
+    const { drain, seen } = leave();
     others.resolve(1);
-    expect(departure.findings()).toMatchObject([{ severity: 'failed', found: expect.stringMatching(/1 session$/) }]);
+    expect(drain.findings()).toMatchObject([{ severity: 'failed', found: expect.stringMatching(/1 session$/) }]);
     await clock.advance(14_999);
     expect(seen.over).toBe(false);
     await clock.advance(1);
@@ -67,8 +67,8 @@ describe('a gateway that leaves', () => {
   });
 
   it('waits for nobody when it is told to hurry', async () => {
-    const { departure, seen } = leave();
-    departure.hurry();
+    const { drain, seen } = leave();
+    drain.hurry();
     await clock.advance(0);
     expect(seen.over).toBe(true);
   });

@@ -1,6 +1,6 @@
 import { url as debuggerUrl } from 'node:inspector';
 import koffi from 'koffi';
-import { type Log, messageOf } from '../std/index.ts';
+import { type Log, messageOf } from '../../std/index.ts';
 
 /**
  * Keeps what a role holds in memory out of core files and, unless `attested`, away from other processes of its user: they can neither trace it nor
@@ -9,7 +9,7 @@ import { type Log, messageOf } from '../std/index.ts';
  * is logged, since a role without this protection does what it does all the same.
  * @see PR_SET_DUMPABLE(2const), core(5)
  */
-export function shieldProcess({ log, attested }: { log: Log; attested: boolean }): void {
+export function hardenProcess({ log, attested }: { log: Log; attested: boolean }): void {
   const open = debuggerUrl();
   // Whoever started it so wanted it so; but any user of the machine may connect there.
   if (open !== undefined) log.warn('app.role.debugger_open', { address: new URL(open).host });

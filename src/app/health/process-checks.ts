@@ -9,32 +9,36 @@ import {
   startAll,
   stopAll,
   type Timer,
-} from '../std/index.ts';
-import type { Found, Look } from './conditions.ts';
-import { createMemoryReturn, createOwnUse } from './memory-return.ts';
+} from '../../std/index.ts';
+import { createMemoryReturn, createOwnUse } from '../process/memory-return.ts';
+import type { Found, HealthCheck } from './conditions.ts';
 
 /** What can be wrong with any process of ours. */
-export interface ProcessLooks {
-  readonly looks: { readonly room: Look; readonly 'event-loop': Look; readonly descriptors: Look };
+export interface ProcessChecks {
+  readonly checks: {
+    readonly room: HealthCheck;
+    readonly 'event-loop': HealthCheck;
+    readonly descriptors: HealthCheck;
+  };
   /** Measures the event loop, and gives memory back, while it runs. */
   readonly service: Service;
 }
 
-/** Creates the looks at this process, whose role keeps its data in `dataDir`. */
-export function createProcessLooks(deps: {
+/** Creates the checks of this process, whose role keeps its data in `dataDir`. */
+export function createProcessChecks(deps: {
   readonly clock: Clock;
   readonly log: Log;
   readonly dataDir: string;
-}): ProcessLooks {
+}): ProcessChecks {
   const { clock, log, dataDir } = deps;
   const loop = createLoopWatch(clock);
   const services = [loop.service, createMemoryReturn({ clock, log, process: createOwnUse() })];
-  const now = { clock, everyMs: COSTLY_LOOK_EVERY_MS };
+  const now = { clock, everyMs: COSTLY_CHECK_EVERY_MS };
   return {
-    looks: {
-      room: atMostEvery(now, () => lookAtRoom(dataDir)),
-      'event-loop': loop.look,
-      descriptors: atMostEvery(now, lookAtDescriptors),
+    checks: {
+      room: atMostEvery(now, () => checkRoom(dataDir)),
+      'event-loop': loop.check,
+      descriptors: atMostEvery(now, checkDescriptors),
     },
     service: { start: (signal) => startAll(services, signal), stop: () => stopAll(services) },
   };
@@ -50,13 +54,13 @@ export function freeMib(directory: string): number | undefined {
   }
 }
 
-function lookAtRoom(dataDir: string): readonly Found[] {
+function checkRoom(dataDir: string): readonly Found[] {
   const free = freeMib(dataDir);
   if (free === undefined || free >= ROOM_MIB_MIN) return [];
   return [{ severity: 'warning', key: 'room', found: `${free} MiB free below ${dataDir}` }];
 }
 
-function lookAtDescriptors(): readonly Found[] {
+function checkDescriptors(): readonly Found[] {
   const max = descriptorsMax();
   if (max === undefined) return [];
   try {
@@ -70,7 +74,7 @@ function lookAtDescriptors(): readonly Found[] {
   }
 }
 
-function createLoopWatch(clock: Clock): { readonly look: Look; readonly service: Service } {
+function createLoopWatch(clock: Clock): { readonly check: HealthCheck; readonly service: Service } {
   let blocked: { readonly forMs: number; readonly atMs: number } | undefined;
   let timer: Timer | undefined;
   const beat = () => {
@@ -82,7 +86,7 @@ function createLoopWatch(clock: Clock): { readonly look: Look; readonly service:
     });
   };
   return {
-    look() {
+    check() {
       if (blocked === undefined || clock.monotonicMs() - blocked.atMs > BLOCKED_TOLD_MS) return [];
       const forMs = Math.round(blocked.forMs / 100) * 100;
       return [{ severity: 'warning', key: 'blocked', found: `nothing was served for ${formatDurationMs(forMs)}` }];
@@ -98,12 +102,12 @@ function createLoopWatch(clock: Clock): { readonly look: Look; readonly service:
   };
 }
 
-/** Looks again only when the last look is old enough. */
-function atMostEvery({ clock, everyMs }: { clock: Clock; everyMs: number }, look: Look): Look {
+/** Checks again only when the last time is long enough ago. */
+function atMostEvery({ clock, everyMs }: { clock: Clock; everyMs: number }, check: HealthCheck): HealthCheck {
   let last: { readonly found: readonly Found[]; readonly atMs: number } | undefined;
   return () => {
     const atMs = clock.monotonicMs();
-    if (last === undefined || atMs - last.atMs >= everyMs) last = { found: look(), atMs };
+    if (last === undefined || atMs - last.atMs >= everyMs) last = { found: check(), atMs };
     return last.found;
   };
 }
@@ -112,7 +116,7 @@ function atMostEvery({ clock, everyMs }: { clock: Clock; everyMs: number }, look
 export const ROOM_MIB_MIN = 512;
 const DESCRIPTORS_SHARE_MAX = 0.9;
 /** Listing ten thousand descriptors takes milliseconds. */
-const COSTLY_LOOK_EVERY_MS = 10_000;
+const COSTLY_CHECK_EVERY_MS = 10_000;
 const BEAT_MS = 500;
 const BLOCKED_MS_MAX = 1000;
 const BLOCKED_TOLD_MS = 60_000;

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
-import { type Clock, type PeerClock, raceAbort, type Service, type Timer, timeoutSignal } from '../std/index.ts';
-import type { Store } from '../store/index.ts';
+import { type Clock, type PeerClock, raceAbort, type Service, type Timer, timeoutSignal } from '../../std/index.ts';
+import type { Store } from '../../store/index.ts';
 
 /** Asks the store for a sign of life while it runs. */
 export interface StoreProbe extends Service {

@@ -1,9 +1,9 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import { createSystemHeap, type Log, messageOf, type Service } from '../std/index.ts';
+import { createSystemHeap, type Log, messageOf, type Service } from '../../std/index.ts';
+import { AppError } from '../errors.ts';
 import { type Conditions, type Finding, reasonsOf, type Severity } from './conditions.ts';
-import { AppError } from './errors.ts';
 
 /** One number that `/metrics` shows, or one for each value of a label; `read` is called at each scrape. */
 export interface Metric {

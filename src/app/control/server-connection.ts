@@ -1,11 +1,11 @@
 import { createPrivateKey } from 'node:crypto';
 import type { SpiffeId } from '@countersign/sdk/identity';
-import { parseAddress } from '../config/index.ts';
-import type { Connect } from '../rpc/index.ts';
-import type { Clock, PeerClock } from '../std/index.ts';
-import { noteSvidTimes, verifyX509Svid } from '../wire/x509/index.ts';
-import type { WorkloadIdentity } from '../workload-identity/index.ts';
-import { AppError } from './errors.ts';
+import { parseAddress } from '../../config/index.ts';
+import type { Connect } from '../../rpc/index.ts';
+import type { Clock, PeerClock } from '../../std/index.ts';
+import { noteSvidTimes, verifyX509Svid } from '../../wire/x509/index.ts';
+import type { WorkloadIdentity } from '../../workload-identity/index.ts';
+import { AppError } from '../errors.ts';
 
 /** Mutual TLS to the server as the identity that the Workload API gives this process: each new connection takes the newest. */
 export function serverConnection(options: {

@@ -16,7 +16,7 @@ export interface ConditionEntry {
 
 /**
  * Everything that can be wrong with a running role, once. `/ready`, the metric `countersign_condition`, `doctor`, the log and the guide are
- * made of this table, and a role does not compile without a look at each of its conditions: a part can't be in one of them and not in another.
+ * made of this table, and a role does not compile without a check of each of its conditions: a part can't be in one of them and not in another.
  */
 export const conditionTable = {
   starting: {

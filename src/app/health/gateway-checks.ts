@@ -1,16 +1,16 @@
-import type { Gateway } from '../gateway/index.ts';
-import type { LedgerWatch } from '../ledger/index.ts';
-import { type Clock, messageOf } from '../std/index.ts';
-import { parseCertificate } from '../wire/x509/index.ts';
-import type { OwnIdentity, WorkloadIdentity } from '../workload-identity/index.ts';
-import type { Found, Look, Looks } from './conditions.ts';
-import type { ControlWatch } from './control-watch.ts';
-import type { GatewayUpdates } from './gateway-updates.ts';
-import { createLedgerLooks } from './ledger-looks.ts';
-import { isOverdue, remedyOfLink, timeText } from './link-look.ts';
+import type { Gateway } from '../../gateway/index.ts';
+import type { LedgerWatch } from '../../ledger/index.ts';
+import { type Clock, messageOf } from '../../std/index.ts';
+import { parseCertificate } from '../../wire/x509/index.ts';
+import type { OwnIdentity, WorkloadIdentity } from '../../workload-identity/index.ts';
+import type { ControlWatch } from '../control/control-watch.ts';
+import type { GatewayUpdates } from '../control/gateway-updates.ts';
+import type { Found, HealthCheck, HealthChecks } from './conditions.ts';
+import { createLedgerChecks } from './ledger-checks.ts';
+import { isOverdue, remedyOfLink, timeText } from './server-link.ts';
 
-/** The looks at the parts that only a gateway has. */
-export function createGatewayLooks(parts: {
+/** The checks of the parts that only a gateway has. */
+export function createGatewayChecks(parts: {
   readonly clock: Clock;
   readonly config: { readonly server: string; readonly workloadApi: string };
   readonly ledger: LedgerWatch;
@@ -19,9 +19,9 @@ export function createGatewayLooks(parts: {
   readonly updates: Pick<GatewayUpdates, 'informed' | 'problems'>;
   readonly watch: Pick<ControlWatch, 'problem'>;
   readonly started: () => boolean;
-}): Omit<Looks<'gateway'>, 'clock' | 'room' | 'event-loop' | 'descriptors' | 'leaving'> {
+}): Omit<HealthChecks<'gateway'>, 'clock' | 'room' | 'event-loop' | 'descriptors' | 'leaving'> {
   const { clock, config, identity, gateway, updates, watch } = parts;
-  const aboutTargets = (about: 'names' | 'masks' | undefined, severity: Found['severity']): Look => {
+  const aboutTargets = (about: 'names' | 'masks' | undefined, severity: Found['severity']): HealthCheck => {
     return () =>
       gateway
         .problems()
@@ -29,7 +29,7 @@ export function createGatewayLooks(parts: {
         .map(({ target, what, remedy }) => ({ severity, what: `target ${target}`, found: what, remedy }));
   };
   return {
-    ...createLedgerLooks(parts.ledger, { severity: 'failed', effect: 'nothing is executed' }),
+    ...createLedgerChecks(parts.ledger, { severity: 'failed', effect: 'nothing is executed' }),
     // What it waits for while it starts is told by identity: the doors open with the first.
     starting: () =>
       parts.started() || identity.current() === undefined

@@ -2,8 +2,8 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { eventually } from '../../test/support/eventually.ts';
-import { createManualClock, createSilentLog } from '../std/index.ts';
+import { eventually } from '../../../test/support/eventually.ts';
+import { createManualClock, createSilentLog } from '../../std/index.ts';
 import { createMemoryReturn, createOwnUse } from './memory-return.ts';
 
 const MIB = 1024 * 1024;

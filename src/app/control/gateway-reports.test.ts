@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { GatewayReport } from '../model/index.ts';
-import { createLog, createManualClock, type ManualClock } from '../std/index.ts';
-import type { Finding } from './conditions.ts';
+import type { GatewayReport } from '../../model/index.ts';
+import { createLog, createManualClock, type ManualClock } from '../../std/index.ts';
+import type { Finding } from '../health/conditions.ts';
 import { createGatewayReports, type GatewayReports } from './gateway-reports.ts';
 
 // Goal: the server knows soon what a gateway has taken and what is wrong with it, and is not asked to keep more than changes.

@@ -1,12 +1,12 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { createLog, createManualClock, type ManualClock } from '../std/index.ts';
+import { createLog, createManualClock, type ManualClock } from '../../std/index.ts';
 import { conditionsOf, conditionTable, type RoleName } from './condition-table.ts';
-import { type Conditions, createConditions, type Found, type Looks, reasonsOf } from './conditions.ts';
+import { type Conditions, createConditions, type Found, type HealthChecks, reasonsOf } from './conditions.ts';
 
 // Goal: one table is all that /ready, metric, doctor and log are told by: what is in it shows, with since when, and each change is one line.
 
 const START_MS = Date.UTC(2027, 0, 1);
-const quiet = <Role extends RoleName>(role: Role): Looks<Role> =>
+const quiet = <Role extends RoleName>(role: Role): HealthChecks<Role> =>
   Object.fromEntries(conditionsOf(role).map((name) => [name, () => []])) as never; // One for each.
 
 let clock: ManualClock;
@@ -21,7 +21,7 @@ beforeEach(async () => {
   store = [];
   keys = [];
   const log = createLog({ level: 'debug', write: (line) => lines.push(JSON.parse(line)) });
-  const looks: Looks<'server'> = {
+  const checks: HealthChecks<'server'> = {
     ...quiet('server'),
     store: () => store,
     keys() {
@@ -29,7 +29,7 @@ beforeEach(async () => {
       return keys;
     },
   };
-  conditions = createConditions('server', { clock, log, looks });
+  conditions = createConditions('server', { clock, log, checks });
   await conditions.start(new AbortController().signal);
 });
 
@@ -62,7 +62,7 @@ describe('what is wrong', () => {
     expect(reasonsOf(conditions.findings())).toEqual(['no key']);
   });
 
-  it('is not silence when a look fails, and keeps nobody from hearing of the others', () => {
+  it('is not silence when a check fails, and keeps nobody from hearing of the others', () => {
     keys = new TypeError('rows is undefined');
     store = [AWAY];
     expect(conditions.findings()).toMatchObject([{ condition: 'store' }, { condition: 'keys', severity: 'degraded' }]);
@@ -93,8 +93,8 @@ describe('the log', () => {
   it('has what somebody wanted without alarm: a stop that takes its time is no error', async () => {
     const log = createLog({ level: 'debug', write: (line) => lines.push(JSON.parse(line)) });
     let leaving: readonly Found[] = [];
-    const looks = { ...quiet('gateway'), leaving: () => leaving };
-    const gateway = createConditions('gateway', { clock, log, looks });
+    const checks = { ...quiet('gateway'), leaving: () => leaving };
+    const gateway = createConditions('gateway', { clock, log, checks });
     await gateway.start(new AbortController().signal);
     await clock.advance(2_000);
     leaving = [{ severity: 'failed', key: 'left', found: 'the gateway is stopping; it has 1 session' }];

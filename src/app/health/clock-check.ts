@@ -1,14 +1,14 @@
-import { type ClockOffset, formatDurationMs, type PeerClock } from '../std/index.ts';
-import type { Found, Look } from './conditions.ts';
+import { type ClockOffset, formatDurationMs, type PeerClock } from '../../std/index.ts';
+import type { Found, HealthCheck } from './conditions.ts';
 
 /** Tells when this machine's clock and another's are apart, by how much, and which of them is likely wrong. */
-export function createClockLook(deps: {
+export function createClockCheck(deps: {
   readonly peer: Pick<PeerClock, 'offset'>;
   /** Whose clock the other is: "the server". */
   readonly peerName: string;
   /** Whether the kernel holds this machine's clock for synchronised; undefined = it does not tell. */
   readonly synchronised: () => boolean | undefined;
-}): Look {
+}): HealthCheck {
   return () => {
     const offset = deps.peer.offset();
     if (offset === undefined || Math.abs(offset.aheadMs) < APART_MS_MAX) return [];
@@ -18,7 +18,7 @@ export function createClockLook(deps: {
 
 function sayApart(
   offset: ClockOffset,
-  { peerName, synchronised }: Parameters<typeof createClockLook>[0],
+  { peerName, synchronised }: Parameters<typeof createClockCheck>[0],
 ): Pick<Found, 'found' | 'remedy'> {
   const by = formatDurationMs(roundMs(Math.abs(offset.aheadMs)));
   const side = offset.aheadMs > 0 ? 'ahead of' : 'behind';

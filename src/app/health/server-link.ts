@@ -1,5 +1,5 @@
-import { RpcError } from '../rpc/index.ts';
-import { CodedError, codeOf } from '../std/index.ts';
+import { RpcError } from '../../rpc/index.ts';
+import { CodedError, codeOf } from '../../std/index.ts';
 
 /** What a person does about a server that could not be reached, by what the system or the other side said; undefined = nothing in particular. */
 export function remedyOfLink(error: unknown, setting: string): string | undefined {

@@ -4,13 +4,13 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PermissionDeniedDetails_Reason as Reason } from '@countersign/sdk/contract/gen/spire/api/types/status_pb.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { AgentStatus } from '../agent/index.ts';
-import { createHarness, type Harness } from '../agent/testing/harness.ts';
-import { createTestAuthority } from '../agent/testing/test-authority.ts';
-import { createSeededRandom, messageOf } from '../std/index.ts';
-import { createAgentLooks } from './agent-looks.ts';
-import { createClockLook } from './clock-look.ts';
-import { startTelling, type Telling } from './testing/told.ts';
+import type { AgentStatus } from '../../agent/index.ts';
+import { createHarness, type Harness } from '../../agent/testing/harness.ts';
+import { createTestAuthority } from '../../agent/testing/test-authority.ts';
+import { createSeededRandom, messageOf } from '../../std/index.ts';
+import { startTelling, type Telling } from '../testing/told.ts';
+import { createAgentChecks } from './agent-checks.ts';
+import { createClockCheck } from './clock-check.ts';
 
 const SECOND_MS = 1_000;
 const HOUR_MS = 3_600_000;
@@ -29,14 +29,14 @@ beforeEach(async () => {
   };
   telling = await startTelling('agent', {
     clock: h.clock,
-    looks: {
-      ...createAgentLooks({
+    checks: {
+      ...createAgentChecks({
         clock: h.clock,
         config: { server: 'server.test:8081', socket: h.socketPath },
         ...{ status, fatal: () => h.fatal[0] },
       }),
       ...{ room: () => [], descriptors: () => [], 'event-loop': () => [] },
-      clock: createClockLook({
+      clock: createClockCheck({
         ...{ peer: { offset: () => status().serverClock }, peerName: 'the server', synchronised: () => undefined },
       }),
     },

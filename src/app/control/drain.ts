@@ -1,10 +1,10 @@
-import type { Gateway } from '../gateway/index.ts';
-import { type Clock, type Log, timeoutSignal } from '../std/index.ts';
-import type { Found } from './conditions.ts';
+import type { Gateway } from '../../gateway/index.ts';
+import { type Clock, type Log, timeoutSignal } from '../../std/index.ts';
+import type { Found } from '../health/conditions.ts';
 import type { GatewayReports } from './gateway-reports.ts';
 
 /** The time between the word to stop and the stop: new sessions go to other gateways, those that are here come to their end. */
-export interface Departure {
+export interface Drain {
   /** Resolves when the gateway may be stopped: no session is left, the time is over, or no other gateway is there for whom it would wait. */
   leave(): Promise<void>;
   /** Whoever stops it does not want to wait. */
@@ -13,13 +13,13 @@ export interface Departure {
 }
 
 /** Creates the one of a gateway; `delayMs` is the longest that it waits. */
-export function createDeparture(deps: {
+export function createDrain(deps: {
   clock: Clock;
   log: Log;
   delayMs: number;
   gateway: Pick<Gateway, 'leave' | 'sessions'>;
   reports: Pick<GatewayReports, 'leave'>;
-}): Departure {
+}): Drain {
   const { clock, log, delayMs, gateway, reports } = deps;
   const hurried = new AbortController();
   let isLeaving = false;

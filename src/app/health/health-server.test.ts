@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createSilentLog } from '../std/index.ts';
+import { createSilentLog } from '../../std/index.ts';
 import type { Finding } from './conditions.ts';
 import { createHealthServer, type HealthServer } from './health-server.ts';
 

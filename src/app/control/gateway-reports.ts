@@ -1,7 +1,7 @@
-import { type GatewayFinding, type GatewayReport, type GatewayState, reportLimits } from '../model/index.ts';
-import { type Clock, followAbort, type Log, messageOf, type Service, sleep, timeoutSignal } from '../std/index.ts';
-import type { ConditionName } from './condition-table.ts';
-import type { Conditions, Finding } from './conditions.ts';
+import { type GatewayFinding, type GatewayReport, type GatewayState, reportLimits } from '../../model/index.ts';
+import { type Clock, followAbort, type Log, messageOf, type Service, sleep, timeoutSignal } from '../../std/index.ts';
+import type { ConditionName } from '../health/condition-table.ts';
+import type { Conditions, Finding } from '../health/conditions.ts';
 
 /**
  * Tells the server how far the gateway is with its life, so that agents come and go; what it has taken of the server's updates, and what it

@@ -1,7 +1,7 @@
 import { Control } from '@countersign/sdk/contract';
 import type { GatewayUpdate } from '@countersign/sdk/contract/gen/countersign/control/v1/control_pb.ts';
-import { type GatewayReport, type GatewayState, gatewayStateNumbers } from '../model/index.ts';
-import type { RpcClient } from '../rpc/index.ts';
+import { type GatewayReport, type GatewayState, gatewayStateNumbers } from '../../model/index.ts';
+import type { RpcClient } from '../../rpc/index.ts';
 
 /** What a gateway says to the server, and hears from it. */
 export interface GatewayControl {

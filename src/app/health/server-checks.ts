@@ -1,24 +1,24 @@
-import type { AuthorityHealth } from '../authority/index.ts';
-import type { LedgerWatch } from '../ledger/index.ts';
-import { type Clock, CodedError, messageOf } from '../std/index.ts';
-import type { Found, Look, Looks } from './conditions.ts';
-import { createLedgerLooks } from './ledger-looks.ts';
-import { isOverdue, timeText } from './link-look.ts';
-import type { ServerIdentity } from './server-identity.ts';
+import type { AuthorityHealth } from '../../authority/index.ts';
+import type { LedgerWatch } from '../../ledger/index.ts';
+import { type Clock, CodedError, messageOf } from '../../std/index.ts';
+import type { ServerIdentity } from '../server-identity.ts';
+import type { Found, HealthCheck, HealthChecks } from './conditions.ts';
+import { createLedgerChecks } from './ledger-checks.ts';
+import { isOverdue, timeText } from './server-link.ts';
 import type { StoreProbe } from './store-probe.ts';
 
-/** The looks at the parts that only a server has. */
-export function createServerLooks(parts: {
+/** The checks of the parts that only a server has. */
+export function createServerChecks(parts: {
   readonly clock: Clock;
   readonly ledger: LedgerWatch;
   readonly authority: AuthorityHealth;
   readonly identity: Pick<ServerIdentity, 'life'>;
   readonly probe: Pick<StoreProbe, 'problem'>;
   readonly started: () => boolean;
-}): Omit<Looks<'server'>, 'clock' | 'room' | 'event-loop' | 'descriptors'> {
+}): Omit<HealthChecks<'server'>, 'clock' | 'room' | 'event-loop' | 'descriptors'> {
   const { clock, authority, identity, probe } = parts;
   return {
-    ...createLedgerLooks(parts.ledger, {
+    ...createLedgerChecks(parts.ledger, {
       severity: 'degraded',
       effect: 'what operators do is refused',
     }),
@@ -39,7 +39,7 @@ export function createServerLooks(parts: {
         severity: 'degraded',
         found: `the ${kind} authority ${id} was lost and another made in its place: agents and gateways that know only the lost one, good until ${timeText(expiresAtS * 1000)}, do not know this server`,
       })),
-    authority: lookAtAuthority(authority),
+    authority: checkAuthority(authority),
     identity() {
       const life = identity.life();
       if (life === undefined)
@@ -62,7 +62,7 @@ export function createServerLooks(parts: {
   };
 }
 
-function lookAtAuthority(authority: AuthorityHealth): Look {
+function checkAuthority(authority: AuthorityHealth): HealthCheck {
   return () => {
     const missing = authority.unable().map((kind): Found => {
       return { severity: 'failed', found: `no ${kind} authority is there to sign with` };

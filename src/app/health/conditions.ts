@@ -1,5 +1,5 @@
-import type { FindingSeverity } from '../model/index.ts';
-import { type Clock, type Log, type LogFields, messageOf, type Service, type Timer } from '../std/index.ts';
+import type { FindingSeverity } from '../../model/index.ts';
+import { type Clock, type Log, type LogFields, messageOf, type Service, type Timer } from '../../std/index.ts';
 import { type ConditionName, conditionsOf, conditionTable, type RoleName } from './condition-table.ts';
 
 /**
@@ -34,10 +34,10 @@ export interface Finding {
 }
 
 /** Tells what is wrong with one part now, without waiting for anything; called every second, and for whoever asks. */
-export type Look = () => readonly Found[];
+export type HealthCheck = () => readonly Found[];
 
-/** A look for each condition of a role: a new row of the table without one does not compile. */
-export type Looks<Role extends RoleName> = { readonly [Name in ConditionName<Role>]: Look };
+/** A check for each condition of a role: a new row of the table without one does not compile. */
+export type HealthChecks<Role extends RoleName> = { readonly [Name in ConditionName<Role>]: HealthCheck };
 
 /** What is wrong with one role. While it runs, each change is a line of the log. */
 export interface Conditions extends Service {
@@ -49,19 +49,19 @@ export interface Conditions extends Service {
 /** Creates those of a role. */
 export function createConditions<Role extends RoleName>(
   role: Role,
-  deps: { readonly clock: Clock; readonly log: Log; readonly looks: Looks<Role> },
+  deps: { readonly clock: Clock; readonly log: Log; readonly checks: HealthChecks<Role> },
 ): Conditions {
-  const { clock, log, looks } = deps;
+  const { clock, log, checks } = deps;
   const names = conditionsOf(role);
   const isPastStart = createStartGrace(clock);
   let standing: ReadonlyMap<string, Finding> = new Map();
   let told: ReadonlyMap<string, Finding> = new Map();
   let timer: Timer | undefined;
 
-  const look = (): ReadonlyMap<string, Finding> => {
+  const check = (): ReadonlyMap<string, Finding> => {
     const now = new Map<string, Finding>();
     for (const name of names) {
-      for (const found of lookAt(looks[name])) {
+      for (const found of runCheck(checks[name])) {
         const key = JSON.stringify([name, found.what, found.key ?? found.found]);
         now.set(key, findingOf(name, found, standing.get(key)?.sinceMs ?? clock.now()));
       }
@@ -70,7 +70,7 @@ export function createConditions<Role extends RoleName>(
     return now;
   };
   const lookRegularly = () => {
-    const now = look();
+    const now = check();
     if (isPastStart(now.values())) {
       for (const [key, finding] of told) if (!now.has(key)) tell(log, finding, 'ok');
       for (const [key, finding] of now)
@@ -81,7 +81,7 @@ export function createConditions<Role extends RoleName>(
   };
   return {
     names,
-    findings: () => [...look().values()].toSorted((a, b) => BADNESS[b.severity] - BADNESS[a.severity]),
+    findings: () => [...check().values()].toSorted((a, b) => BADNESS[b.severity] - BADNESS[a.severity]),
     async start() {
       timer = clock.after(LOOK_EVERY_MS, lookRegularly);
     },
@@ -106,10 +106,10 @@ function createStartGrace(clock: Clock): (findings: Iterable<Finding>) => boolea
   };
 }
 
-/** What a look says, within bounds. One that throws has a bug: nobody knows how its part is, which is not the same as well. */
-function lookAt(look: Look): readonly Found[] {
+/** What a check says, within bounds. One that throws has a bug: nobody knows how its part is, which is not the same as well. */
+function runCheck(check: HealthCheck): readonly Found[] {
   try {
-    const all = look();
+    const all = check();
     if (all.length <= FINDINGS_MAX) return all;
     const severity = all.some((one) => one.severity === 'failed') ? 'failed' : 'degraded';
     const more: Found = { severity, key: 'more', found: `${all.length - FINDINGS_MAX} more are wrong in the same way` };
@@ -138,7 +138,7 @@ function tell(log: Log, { condition, what, found, remedy, sinceMs }: Finding, st
 
 const BADNESS: Readonly<Record<Severity, number>> = { warning: 0, degraded: 1, failed: 2 };
 const REPORT = 'Report it: the look at this condition is at fault.';
-/** So soon is a change in the log; a look reads what is in memory, and little else. */
+/** So soon is a change in the log; a check reads what is in memory, and little else. */
 const LOOK_EVERY_MS = 1000;
 /** Longer than any role takes to start beside the others on a slow machine. */
 const START_MS_MAX = 30_000;

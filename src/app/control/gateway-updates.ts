@@ -1,10 +1,10 @@
 import type { GatewayUpdate } from '@countersign/sdk/contract/gen/countersign/control/v1/control_pb.ts';
-import { definitionOf, type Gateway } from '../gateway/index.ts';
-import type { ResolvedTarget } from '../model/index.ts';
-import { PolicyError, type PolicyLoader } from '../policy/index.ts';
-import type { Log } from '../std/index.ts';
-import type { Found } from './conditions.ts';
-import { shortened } from './declared-rules.ts';
+import { definitionOf, type Gateway } from '../../gateway/index.ts';
+import type { ResolvedTarget } from '../../model/index.ts';
+import { PolicyError, type PolicyLoader } from '../../policy/index.ts';
+import type { Log } from '../../std/index.ts';
+import { shortened } from '../declared-rules.ts';
+import type { Found } from '../health/conditions.ts';
 
 /** What of an update is not in force; no secret is in it. */
 type Problem = Required<Pick<Found, 'what' | 'found' | 'remedy'>>;

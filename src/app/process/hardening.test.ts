@@ -5,24 +5,24 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, describe, expect, it } from 'vitest';
-import { own } from '../../test/support/owned.ts';
+import { own } from '../../../test/support/owned.ts';
 
 // Real processes: what a role does for its memory can only be seen from outside.
 
 const root = process.getuid?.() === 0;
 const USER = 54_321;
-const EXECUTABLE = join(import.meta.dirname, '../../bin/countersign.js');
+const EXECUTABLE = join(import.meta.dirname, '../../../bin/countersign.js');
 const children: ChildProcess[] = [];
 afterEach(() => {
   for (const child of children.splice(0)) child.kill('SIGKILL');
 });
 
-/** A process that shielded itself, under another user where this one may do that; what it wrote as log lines. */
+/** A process that hardened itself, under another user where this one may do that; what it wrote as log lines. */
 async function start(attested: boolean, options: readonly string[] = []): Promise<{ pid: number; events: string[] }> {
   const script = `
-    import { shieldProcess } from ${JSON.stringify(join(import.meta.dirname, 'shield.ts'))};
+    import { hardenProcess } from ${JSON.stringify(join(import.meta.dirname, 'hardening.ts'))};
     const events = [];
-    shieldProcess({ log: { warn: (event) => events.push(event) }, attested: ${attested} });
+    hardenProcess({ log: { warn: (event) => events.push(event) }, attested: ${attested} });
     console.log(JSON.stringify(events));
     setInterval(() => {}, 1000);`;
   const child = own(
@@ -59,7 +59,7 @@ function neighbourMay(act: () => void): boolean {
 /** As root the neighbour needs another user than root, who must be able to run what lies here. */
 const canSee = process.platform === 'linux' && (!root || othersMayEnter(import.meta.dirname));
 
-describe.runIf(canSee)('a shielded process', () => {
+describe.runIf(canSee)('a hardened process', () => {
   it('can be read by no neighbour of its user, and belongs to root as far as /proc goes', async () => {
     const { pid, events } = await start(false);
     expect(events).toEqual([]);
@@ -89,8 +89,8 @@ describe.runIf(canSee)('a shielded process', () => {
 });
 
 describe('the executable', () => {
-  it('opens no debugger for a signal, and shields the roles it runs', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'shield-'));
+  it('opens no debugger for a signal, and hardens the roles it runs', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'hardening-'));
     try {
       const child = own(
         spawn(process.execPath, [EXECUTABLE, 'dev', '--dir', join(folder, 'dev'), '--json'], {

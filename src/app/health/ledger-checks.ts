@@ -1,16 +1,16 @@
-import type { LedgerWatch } from '../ledger/index.ts';
-import { codeOf, messageOf } from '../std/index.ts';
+import type { LedgerWatch } from '../../ledger/index.ts';
+import { codeOf, messageOf } from '../../std/index.ts';
 import { conditionTable } from './condition-table.ts';
-import type { Look, Severity } from './conditions.ts';
+import type { HealthCheck, Severity } from './conditions.ts';
 
 /**
  * What can be wrong with the ledger of a role; `refusing` says what it is to that role when nothing new is taken. A ledger that failed ends
  * its role, since what the disk holds can't be taken for granted before a start has read it again.
  */
-export function createLedgerLooks(
+export function createLedgerChecks(
   ledger: LedgerWatch,
   refusing: { readonly severity: Severity; readonly effect: string },
-): { readonly ledger: Look; readonly checkpoints: Look } {
+): { readonly ledger: HealthCheck; readonly checkpoints: HealthCheck } {
   return {
     ledger() {
       const state = ledger.state();
