@@ -43,6 +43,28 @@ export const pureFolders: readonly string[] = ['wire', 'model', 'policy'];
 /** Registries may be imported from these only. */
 export const registryReaders: readonly string[] = ['app', 'cli'];
 
+/**
+ * The doors of app: the roles and what each is made of, and what `doctor` shares with them, so that it finds wrong by the same words what they
+ * do. The rest is their own: `health/` says what is wrong with a role, `process/` is about the process that it runs in, and by `control/` a
+ * gateway hears from the server and reports to it.
+ */
+export const appDoors: readonly string[] = [
+  'src/app/agent.ts',
+  'src/app/declared-rules.ts',
+  'src/app/dev.ts',
+  'src/app/gateway.ts',
+  'src/app/health/clock-check.ts',
+  'src/app/health/condition-table.ts',
+  'src/app/health/machine-clock.ts',
+  'src/app/health/process-checks.ts',
+  'src/app/health/server-link.ts',
+  'src/app/members.ts',
+  'src/app/role-keys.ts',
+  'src/app/role.ts',
+  'src/app/server.ts',
+  'src/app/version.ts',
+];
+
 /** Of the gateway's folder an agent loads the local halves of protocols, by a registry of their own, and nothing else: no parser, no policy. */
 export const agentParts = {
   root: 'src/app/agent.ts',

@@ -1,7 +1,7 @@
 /** The manual page, in man(7), from the table of commands. */
 import type { NamedCommand } from '../src/cli/command.ts';
-import { jsonOption } from '../src/cli/help.ts';
-import { formatCommand } from '../src/cli/table.ts';
+import { jsonOption } from '../src/cli/program/help.ts';
+import { formatCommand } from '../src/cli/terminal/table.ts';
 
 export function manualPage(commands: readonly NamedCommand[]): string {
   return [

@@ -67,6 +67,16 @@ describe('the structure check', () => {
       'an import past a codec door',
       { 'src/rpc/index.ts': `${DOOR}import { y } from '../wire/x509/inside.ts';\nexport const x = y;\n` },
     ],
+    [
+      'door',
+      'an import past the doors of app',
+      { 'src/cli/x.ts': "import { y } from '../app/health/conditions.ts';\nexport const x = y;\n" },
+    ],
+    [
+      'door',
+      'a file of app beside its doors, which is none',
+      { 'src/cli/x.ts': "import { y } from '../app/errors.ts';\nexport const x = y;\n" },
+    ],
     ['door', 'a feature without a door', { 'src/ledger/append.ts': 'export const x = 1;\n' }],
     ['door', 'a door without a comment', { 'src/store/index.ts': 'export const store = 1;\n' }],
     [
@@ -109,8 +119,9 @@ describe('the structure check', () => {
       'an agent that loads the gateway by way of another file',
       {
         'src/gateway/index.ts': `${DOOR}export const gateway = 1;\n`,
-        'src/app/looks.ts': "import { gateway } from '../gateway/index.ts';\nexport const looks = gateway;\n",
-        'src/app/agent.ts': "import { looks } from './looks.ts';\nexport const agent = looks;\n",
+        'src/app/health/checks.ts':
+          "import { gateway } from '../../gateway/index.ts';\nexport const checks = gateway;\n",
+        'src/app/agent.ts': "import { checks } from './health/checks.ts';\nexport const agent = checks;\n",
       },
     ],
     ['pure', 'a socket in wire', { 'src/wire/x509/io.ts': "import net from 'node:net';\nexport const x = net;\n" }],
@@ -199,6 +210,7 @@ describe('the structure check', () => {
       },
     ],
     ['a banned word in a comment', { 'src/store/now.ts': '// Not Date.now(): it jumps.\nexport const now = 1;\n' }],
+    ['a door of app', { 'src/cli/x.ts': "import { y } from '../app/health/clock-check.ts';\nexport const x = y;\n" }],
     ['the clock in std', { 'src/std/clock.ts': 'export const now = () => Date.now();\n' }],
   ])('lets %s pass', (_what, files) => {
     expect(rulesBrokenBy(files)).toEqual([]);

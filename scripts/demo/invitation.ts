@@ -1,4 +1,4 @@
-import { shellWord } from '../../src/cli/shell-word.ts';
+import { shellWord } from '../../src/cli/terminal/shell-word.ts';
 
 /** What of the stage somebody needs who goes on by hand. */
 export interface Place {

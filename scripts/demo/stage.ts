@@ -13,7 +13,7 @@ import {
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { shellWord } from '../../src/cli/shell-word.ts';
+import { shellWord } from '../../src/cli/terminal/shell-word.ts';
 import { createWatch } from '../../test/support/canaries/watch.ts';
 import { startPostgres, type TestPostgres } from '../../test/support/postgres.ts';
 import { invitation } from './invitation.ts';

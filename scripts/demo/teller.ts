@@ -1,4 +1,4 @@
-import { wrapLines } from '../../src/cli/table.ts';
+import { wrapLines } from '../../src/cli/terminal/table.ts';
 import type { Stage } from './stage.ts';
 
 /** What a step shows: lines for a person, and facts for `--json`. */

@@ -6,15 +6,15 @@ import { type AgentConfig, parseAddress } from '../config/index.ts';
 import { localProtocols } from '../gateway/protocols/local-registry.generated.ts';
 import { readTrustedFile } from '../private-files/index.ts';
 import { messageOf, parseDurationMs, type Service, startAll, stopAll } from '../std/index.ts';
-import { createAgentLooks } from './agent-looks.ts';
-import { createClockLook } from './clock-look.ts';
-import { createConditions, reasonsOf } from './conditions.ts';
 import { AppError } from './errors.ts';
-import { createHealthServer } from './health-server.ts';
-import { clockIsSynchronised } from './machine-clock.ts';
-import { createProcessLooks } from './process-looks.ts';
+import { createAgentChecks } from './health/agent-checks.ts';
+import { createClockCheck } from './health/clock-check.ts';
+import { createConditions, reasonsOf } from './health/conditions.ts';
+import { createHealthServer } from './health/health-server.ts';
+import { clockIsSynchronised } from './health/machine-clock.ts';
+import { createProcessChecks } from './health/process-checks.ts';
+import { hardenProcess } from './process/hardening.ts';
 import { allChosen, chosen, type Role, type RoleDeps } from './role.ts';
-import { shieldProcess } from './shield.ts';
 import { VERSION } from './version.ts';
 
 /** An agent that runs. */
@@ -32,7 +32,7 @@ export function createAgentApp(
   },
 ): AgentRole {
   const { config, clock, random, log } = deps;
-  shieldProcess({ log, attested: false });
+  hardenProcess({ log, attested: false });
   let fatal: Error | undefined;
   const agent = createAgent({
     ...(deps.replace === undefined ? {} : { replace: deps.replace }),
@@ -56,13 +56,13 @@ export function createAgentApp(
     read: () => Number(Object.entries(agent.counters).find(([known]) => known === name)?.[1] ?? 0),
   }));
   const stage = () => agent.status().stage;
-  const looks = createProcessLooks({ clock, log, dataDir: config.dataDir });
+  const checks = createProcessChecks({ clock, log, dataDir: config.dataDir });
   const conditions = createConditions('agent', {
     ...{ clock, log },
-    looks: {
-      ...looks.looks,
-      ...createAgentLooks({ clock, config, status: agent.status, fatal: () => fatal }),
-      clock: createClockLook({
+    checks: {
+      ...checks.checks,
+      ...createAgentChecks({ clock, config, status: agent.status, fatal: () => fatal }),
+      clock: createClockCheck({
         peer: { offset: () => agent.status().serverClock },
         peerName: 'the server',
         synchronised: clockIsSynchronised,
@@ -73,7 +73,7 @@ export function createAgentApp(
   const alone: Service[] = [conditions];
   if (config.http !== undefined)
     alone.unshift(createHealthServer({ ...parseAddress(config.http), log, conditions, metrics }));
-  const services = [looks.service, agent];
+  const services = [checks.service, agent];
   return {
     start: (signal) => startAll(services, signal),
     // What has been stopped is no condition.

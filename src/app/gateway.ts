@@ -26,22 +26,22 @@ import {
   stopAll,
 } from '../std/index.ts';
 import { createWorkloadIdentity } from '../workload-identity/index.ts';
-import { createClockLook } from './clock-look.ts';
-import { createConditions, reasonsOf } from './conditions.ts';
-import { createControlWatch } from './control-watch.ts';
+import { createControlWatch } from './control/control-watch.ts';
+import { createDrain, type Drain } from './control/drain.ts';
+import { createGatewayControl } from './control/gateway-control.ts';
+import { createGatewayReports, type GatewayReports } from './control/gateway-reports.ts';
+import { createGatewayUpdates } from './control/gateway-updates.ts';
+import { serverConnection } from './control/server-connection.ts';
 import { policySchema } from './declared-rules.ts';
-import { createDeparture, type Departure } from './departure.ts';
-import { createGatewayControl } from './gateway-control.ts';
-import { createGatewayLooks } from './gateway-looks.ts';
-import { createGatewayReports, type GatewayReports } from './gateway-reports.ts';
-import { createGatewayUpdates } from './gateway-updates.ts';
-import { createHealthServer, type Metric } from './health-server.ts';
-import { clockIsSynchronised } from './machine-clock.ts';
-import { createProcessLooks } from './process-looks.ts';
+import { createClockCheck } from './health/clock-check.ts';
+import { createConditions, reasonsOf } from './health/conditions.ts';
+import { createGatewayChecks } from './health/gateway-checks.ts';
+import { createHealthServer, type Metric } from './health/health-server.ts';
+import { clockIsSynchronised } from './health/machine-clock.ts';
+import { createProcessChecks } from './health/process-checks.ts';
+import { hardenProcess } from './process/hardening.ts';
 import type { Role, RoleDeps } from './role.ts';
 import { deriveKey, openCheckpointKeeper, openLedgerSigner, openSealKey, openWithheldKey } from './role-keys.ts';
-import { serverConnection } from './server-connection.ts';
-import { shieldProcess } from './shield.ts';
 
 /** A gateway that runs. */
 export interface GatewayRole extends Role {
@@ -61,7 +61,7 @@ export function openSecrets(dataDir: string, deps: { random: Random; env: RoleDe
  */
 export async function createGatewayApp(deps: RoleDeps<GatewayConfig>): Promise<GatewayRole> {
   const { config, clock, random, log, env } = deps;
-  shieldProcess({ log, attested: true });
+  hardenProcess({ log, attested: true });
   const trustDomain = parseTrustDomain(deps.trustDomain);
   const secrets = openSecrets(config.dataDir, { random, env });
   const sealKey = openSealKey(config.dataDir, random);
@@ -77,7 +77,7 @@ export async function createGatewayApp(deps: RoleDeps<GatewayConfig>): Promise<G
     return port === 0 ? `${host}:${gateway.address().link}` : `${host}:${port}`;
   }, deriveKey(sealKey, 'gateway instance').reveal().toString('hex'));
   let reports: GatewayReports | undefined;
-  let departure: Departure | undefined;
+  let drain: Drain | undefined;
   const watch = createControlWatch<GatewayUpdate>({
     ...{ clock, random, log },
     connect: serverConnection({
@@ -92,14 +92,14 @@ export async function createGatewayApp(deps: RoleDeps<GatewayConfig>): Promise<G
     apply: (update) => updates.take(update).finally(() => reports?.taken(Number(update.revision))),
   });
   const metrics = metricsOf(gateway, ledger);
-  const looks = createProcessLooks({ clock, log, dataDir: config.dataDir });
+  const checks = createProcessChecks({ clock, log, dataDir: config.dataDir });
   let started = false;
   const isAnnounced = () => !updates.informed() || reports?.announced() === true;
   const conditions = createConditions('gateway', {
     ...{ clock, log },
-    looks: {
-      ...looks.looks,
-      ...createGatewayLooks({
+    checks: {
+      ...checks.checks,
+      ...createGatewayChecks({
         clock,
         config,
         ledger,
@@ -109,16 +109,16 @@ export async function createGatewayApp(deps: RoleDeps<GatewayConfig>): Promise<G
         watch,
         started: () => started && isAnnounced(),
       }),
-      leaving: () => departure?.findings() ?? [],
-      clock: createClockLook({ peer: serverClock, peerName: 'the server', synchronised: clockIsSynchronised }),
+      leaving: () => drain?.findings() ?? [],
+      clock: createClockCheck({ peer: serverClock, peerName: 'the server', synchronised: clockIsSynchronised }),
     },
   });
   reports = createGatewayReports({
     ...{ clock, log, conditions, look: gateway.look, informed: updates.informed },
     send: (report, signal) => control.report(watch, report, signal),
   });
-  departure = createDeparture({ clock, log, delayMs: drainDelayMs, gateway, reports });
-  const services: Service[] = [looks.service, conditions, ledger, identity, gateway, watch, reports];
+  drain = createDrain({ clock, log, delayMs: drainDelayMs, gateway, reports });
+  const services: Service[] = [checks.service, conditions, ledger, identity, gateway, watch, reports];
   if (config.http !== undefined)
     services.unshift(createHealthServer({ ...parseAddress(config.http), log, conditions, metrics }));
   return {
@@ -131,11 +131,11 @@ export async function createGatewayApp(deps: RoleDeps<GatewayConfig>): Promise<G
     graceMs: drainDelayMs + drainMs,
     async stop() {
       // Without its ledger it can do nothing for its sessions.
-      if (started && ledger.failure === undefined) await departure.leave();
+      if (started && ledger.failure === undefined) await drain.leave();
       await conditions.stop(); // What has been stopped is no condition.
       await stopAll(services);
     },
-    hurry: departure.hurry,
+    hurry: drain.hurry,
     failure: () => ledger.failure,
   };
 }

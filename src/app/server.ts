@@ -22,20 +22,20 @@ import { createRpcServer, defaultLimits } from '../rpc/index.ts';
 import { createPeerClock, memberById, parseDurationMs, type Service, startAll, stopAll } from '../std/index.ts';
 import { storeEngines } from '../store/engines/registry.generated.ts';
 import type { GivenFiles, Store, StoreEngineMember } from '../store/index.ts';
-import { createClockLook } from './clock-look.ts';
-import { type Conditions, createConditions, reasonsOf } from './conditions.ts';
 import { createDeclaredRules } from './declared-rules.ts';
 import { AppError } from './errors.ts';
-import { createHealthServer, type Metric } from './health-server.ts';
-import { clockIsSynchronised } from './machine-clock.ts';
+import { createClockCheck } from './health/clock-check.ts';
+import { type Conditions, createConditions, reasonsOf } from './health/conditions.ts';
+import { createHealthServer, type Metric } from './health/health-server.ts';
+import { clockIsSynchronised } from './health/machine-clock.ts';
+import { createProcessChecks } from './health/process-checks.ts';
+import { createServerChecks } from './health/server-checks.ts';
+import { createStoreProbe } from './health/store-probe.ts';
 import { createNodeAliases } from './node-aliases.ts';
-import { createProcessLooks } from './process-looks.ts';
+import { hardenProcess } from './process/hardening.ts';
 import { allChosen, chosen, type Role, type RoleDeps } from './role.ts';
 import { openCheckpointKeeper, openLedgerSigner, openSealKey } from './role-keys.ts';
 import { createServerIdentity } from './server-identity.ts';
-import { createServerLooks } from './server-looks.ts';
-import { shieldProcess } from './shield.ts';
-import { createStoreProbe } from './store-probe.ts';
 
 /** A server that runs. */
 export interface ServerRole extends Role {
@@ -53,7 +53,7 @@ export interface ServerDeps extends RoleDeps<ServerConfig> {
 /** The control plane, as its section of the configuration says. */
 export async function createServerApp(deps: ServerDeps): Promise<ServerRole> {
   const { config, clock, log } = deps;
-  shieldProcess({ log, attested: false }); // Before any key is read.
+  hardenProcess({ log, attested: false }); // Before any key is read.
   openPrivateFolder(config.dataDir);
   openSocketFolder(config.socket);
   const parts = await openParts(deps);
@@ -194,26 +194,26 @@ function migrationsOf(store: Store): Service {
   return { start: () => store.migrate(all), stop: async () => {} };
 }
 
-/** What can be wrong with a server, and the services that look. */
+/** What can be wrong with a server, and the services that check. */
 function conditionsOf(
   { config, clock, log }: ServerDeps,
   parts: Awaited<ReturnType<typeof openParts>>,
   started: () => boolean,
 ): { readonly conditions: Conditions; readonly services: readonly Service[] } {
-  const looks = createProcessLooks({ clock, log, dataDir: config.dataDir });
+  const checks = createProcessChecks({ clock, log, dataDir: config.dataDir });
   const conditions = createConditions('server', {
     ...{ clock, log },
-    looks: {
-      ...looks.looks,
-      ...createServerLooks({ ...parts, clock, started }),
-      clock: createClockLook({
+    checks: {
+      ...checks.checks,
+      ...createServerChecks({ ...parts, clock, started }),
+      clock: createClockCheck({
         peer: parts.databaseClock,
         peerName: 'the database',
         synchronised: clockIsSynchronised,
       }),
     },
   });
-  return { conditions, services: [looks.service, conditions] };
+  return { conditions, services: [checks.service, conditions] };
 }
 
 function authorityOptions(config: ServerConfig): AuthorityOptions {

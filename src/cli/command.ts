@@ -58,7 +58,7 @@ export interface CommandWords {
   readonly verbatim?: boolean;
 }
 
-/** One command, in `commands/<noun>-<verb>.ts`, exported as `command`. */
+/** One command, in `commands/<noun>/<verb>.ts`, or in `commands/<word>.ts` where it has one word, exported as `command`. */
 export interface CliCommand extends CommandWords {
   /** True when it goes on until a signal comes, which is then its end in good order. Any other command was stopped before it was done. */
   readonly waits?: (input: CliInput) => boolean;

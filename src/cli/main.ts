@@ -1,14 +1,27 @@
-/** The command line: finds the command, parses its options, runs it, prints failures, sets the exit code. */
+/**
+ * The command line: finds the command, parses its options, runs it, prints failures, sets the exit code. Below it are
+ *
+ * - `commands/`: the commands, `<noun>/<verb>.ts`, each loaded when it is called;
+ * - `program/`: the words that were typed, help, completion, what a failure ends with;
+ * - `terminal/`: what is printed, in lines of the reader's width, and standard output itself;
+ * - `processes/`: roles and other programs that a command runs, and the signals that end them;
+ * - `connections/`: the server and the agent as commands reach them;
+ * - `ledger/`, `entries/`, `policy/`: what is asked of each of these, and how the answer reads;
+ * - `declared/`: files of targets, policies and entries, and what becomes of them at the server and its gateways;
+ * - `doctor/`: the checks of `doctor`.
+ *
+ * No import between these goes round: `terminal` knows none of the others, `doctor` most of them, and none knows a command.
+ */
 import { constants } from 'node:os';
 import { codeOf, createSystemClock, createSystemRandom, holdProcess, messageOf } from '../std/index.ts';
 import { type CliContext, exitCodes, type NamedCommand } from './command.ts';
 import { commands } from './commands.generated.ts';
-import { columnsOf, createOutput, type Output } from './output.ts';
-import { jsonLine, printable } from './printable.ts';
-import { createProgram } from './program.ts';
-import { type StopSignal, watchStopSignals } from './stop-signals.ts';
-import { wrapLines } from './table.ts';
-import { asksForJson, type TypedWords, typedWords } from './typed-words.ts';
+import { type StopSignal, watchStopSignals } from './processes/stop-signals.ts';
+import { createProgram } from './program/create-program.ts';
+import { asksForJson, type TypedWords, typedWords } from './program/typed-words.ts';
+import { columnsOf, createOutput, type Output } from './terminal/output.ts';
+import { jsonLine, printable } from './terminal/printable.ts';
+import { wrapLines } from './terminal/table.ts';
 
 process.exitCode = await main(process.argv.slice(2));
 endSoon();
@@ -117,7 +130,7 @@ async function report(error: unknown, { typed, json }: { typed: TypedWords; json
     tell({ code: 'ERR_USAGE', message: message + remedy, note: '--help shows what is allowed' }, json);
     return exitCodes.usage;
   }
-  const { failureOf } = await import('./exit-code.ts'); // Only a failure needs to know all kinds of them.
+  const { failureOf } = await import('./program/exit-code.ts'); // Only a failure needs to know all kinds of them.
   const failure = failureOf(error);
   tell({ code: failure.code, message: messageOf(error), note: code }, json);
   return failure.exitCode;

@@ -1,9 +1,9 @@
-import { runChecks } from '../../cli/doctor-checks.ts';
+import { runChecks } from '../../cli/doctor/run-checks.ts';
 import { parseConfig } from '../../config/index.ts';
 import { type Clock, createLog, createSeededRandom, createSilentLog } from '../../std/index.ts';
-import type { ConditionName, RoleName } from '../condition-table.ts';
-import { createConditions, type Looks } from '../conditions.ts';
-import { createHealthServer } from '../health-server.ts';
+import type { ConditionName, RoleName } from '../health/condition-table.ts';
+import { createConditions, type HealthChecks } from '../health/conditions.ts';
+import { createHealthServer } from '../health/health-server.ts';
 import { memberSchemas } from '../members.ts';
 
 /** What an operator sees of one condition in each of the four places. */
@@ -29,7 +29,7 @@ export interface Telling<Role extends RoleName> {
 /** The conditions of a role, with everything that tells of them: a health server and `doctor` over it, and the log. */
 export async function startTelling<Role extends RoleName>(
   role: Role,
-  deps: { readonly clock: Clock; readonly looks: Looks<Role> },
+  deps: { readonly clock: Clock; readonly checks: HealthChecks<Role> },
 ): Promise<Telling<Role>> {
   const lines: { condition?: string; state?: string }[] = [];
   const log = createLog({ level: 'debug', write: (line) => lines.push(JSON.parse(line)) });

@@ -3,8 +3,8 @@ import { createAgentApp } from '../../app/agent.ts';
 import { createLog } from '../../std/index.ts';
 import { type CliCommand, type CliContext, exitCodes, flagOption } from '../command.ts';
 import { loadConfig, requireSection } from '../load-config.ts';
-import { runRole } from '../run-role.ts';
-import { startDetached, succeedOnHangup } from '../successor.ts';
+import { runRole } from '../processes/run-role.ts';
+import { startDetached, succeedOnHangup } from '../processes/successor.ts';
 
 export const command: CliCommand = {
   summary: 'Run the agent of this node: attests processes, hands out identities, offers target sockets.',

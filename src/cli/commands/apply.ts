@@ -2,19 +2,19 @@ import { createInterface } from 'node:readline/promises';
 import { Bundle, Control } from '@countersign/sdk/contract';
 import { formatProblem } from '../../policy/index.ts';
 import { type RpcClient, RpcError } from '../../rpc/index.ts';
-import { changeLines } from '../change-lines.ts';
 import { type CliCommand, type CliContext, exitCodes, flagOption, listOption, UsageError } from '../command.ts';
-import { readDeclared } from '../declared-files.ts';
-import { askGateways, type GatewayAnswer, warningsOf } from '../gateway-answers.ts';
-import { lostPolicies } from '../lost-policies.ts';
-import { changedEntries, planEntries } from '../plan-entries.ts';
-import { withFiles } from '../refused-apply.ts';
-import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../server-client.ts';
-import { formatStanding, type StandingPolicies, standingPolicies } from '../standing-policies.ts';
-import { formatTable, formatWords } from '../table.ts';
-import { formatNote, notesOnDeclared } from '../warn-of-entries.ts';
-import { warnOfExpired } from '../warn-of-expired.ts';
-import { warnOfNames } from '../warn-of-names.ts';
+import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../connections/server-client.ts';
+import { changeLines } from '../declared/change-lines.ts';
+import { readDeclared } from '../declared/files.ts';
+import { askGateways, type GatewayAnswer, warningsOf } from '../declared/gateway-answers.ts';
+import { lostPolicies } from '../declared/lost-policies.ts';
+import { withFiles } from '../declared/refused-apply.ts';
+import { formatStanding, type StandingPolicies, standingPolicies } from '../declared/standing-policies.ts';
+import { warnOfExpired } from '../declared/warn-of-expired.ts';
+import { warnOfNames } from '../declared/warn-of-names.ts';
+import { changedEntries, planEntries } from '../entries/plan-entries.ts';
+import { formatNote, notesOnDeclared } from '../entries/warn-of-entries.ts';
+import { formatTable, formatWords } from '../terminal/table.ts';
 
 export const command: CliCommand = {
   summary: 'Make declared targets, policies and entries true; shows the plan first.',

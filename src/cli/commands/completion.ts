@@ -1,5 +1,5 @@
 import { argument, type CliCommand, exitCodes, UsageError } from '../command.ts';
-import { completionScript, shells } from '../completion-script.ts';
+import { completionScript, shells } from '../program/completion-script.ts';
 
 export const command: CliCommand = {
   summary: 'Print a script by which a shell completes commands and options.',

@@ -1,6 +1,13 @@
 import { type CliCommand, exitCodes, flagOption } from '../command.ts';
-import { runChild } from '../run-child.ts';
-import { chooseTarget, namedTarget, targetEnvironment, targetOption, targetsDir, targetsOption } from '../targets.ts';
+import {
+  chooseTarget,
+  namedTarget,
+  targetEnvironment,
+  targetOption,
+  targetsDir,
+  targetsOption,
+} from '../connections/targets.ts';
+import { runChild } from '../processes/run-child.ts';
 
 export const command: CliCommand = {
   summary: 'Open a target with its usual client (psql), as this process is known to the agent: no password.',

@@ -1,9 +1,9 @@
 import { createDevApp } from '../../app/dev.ts';
 import { createLog } from '../../std/index.ts';
 import { type CliCommand, flagOption, textOption } from '../command.ts';
-import { runRole } from '../run-role.ts';
-import { shellWord } from '../shell-word.ts';
-import { formatFields } from '../table.ts';
+import { runRole } from '../processes/run-role.ts';
+import { shellWord } from '../terminal/shell-word.ts';
+import { formatFields } from '../terminal/table.ts';
 
 export const command: CliCommand = {
   summary: 'Run server, agent and gateway in one process, to try things out.',

@@ -1,9 +1,9 @@
 import { ConfigError } from '../../config/index.ts';
-import type { Check } from '../check.ts';
 import { type CliCommand, type CliContext, exitCodes } from '../command.ts';
-import { runChecks } from '../doctor-checks.ts';
+import type { Check } from '../doctor/check.ts';
+import { runChecks } from '../doctor/run-checks.ts';
 import { loadConfigIfAny } from '../load-config.ts';
-import { formatTable, wrap } from '../table.ts';
+import { formatTable, wrap } from '../terminal/table.ts';
 
 export const command: CliCommand = {
   summary: 'Look at this machine and say what is wrong and what to do about it.',

@@ -2,7 +2,7 @@ import { createGatewayApp } from '../../app/gateway.ts';
 import { createLog } from '../../std/index.ts';
 import type { CliCommand } from '../command.ts';
 import { loadConfig, requireSection } from '../load-config.ts';
-import { runRole } from '../run-role.ts';
+import { runRole } from '../processes/run-role.ts';
 
 export const command: CliCommand = {
   summary: 'Run a gateway in the data path: decides, masks and records each command.',

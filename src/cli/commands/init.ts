@@ -4,7 +4,7 @@ import { parseTrustDomain } from '@countersign/sdk/identity';
 import { makeFolders } from '../../private-files/index.ts';
 import { messageOf } from '../../std/index.ts';
 import { type CliCommand, exitCodes, textOption, UsageError } from '../command.ts';
-import { shellWord } from '../shell-word.ts';
+import { shellWord } from '../terminal/shell-word.ts';
 
 export const command: CliCommand = {
   summary: 'Write a configuration file to begin with.',

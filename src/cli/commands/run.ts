@@ -1,5 +1,4 @@
 import { type CliCommand, UsageError } from '../command.ts';
-import { runChild } from '../run-child.ts';
 import {
   chooseTarget,
   namedTarget,
@@ -8,7 +7,8 @@ import {
   targetsDir,
   targetsIn,
   targetsOption,
-} from '../targets.ts';
+} from '../connections/targets.ts';
+import { runChild } from '../processes/run-child.ts';
 
 export const command: CliCommand = {
   summary: 'Run a command whose PostgreSQL connections go to a target: sets PGHOST and friends.',

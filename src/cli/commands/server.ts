@@ -2,7 +2,7 @@ import { createServerApp } from '../../app/server.ts';
 import { createLog } from '../../std/index.ts';
 import { type CliCommand, flagOption } from '../command.ts';
 import { loadConfig, requireSection } from '../load-config.ts';
-import { runRole } from '../run-role.ts';
+import { runRole } from '../processes/run-role.ts';
 
 export const command: CliCommand = {
   summary: 'Run the control plane: identities, entries, targets, policies.',

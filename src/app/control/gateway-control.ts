@@ -1,0 +1,37 @@
+import { Control } from '@countersign/sdk/contract';
+import type { GatewayUpdate } from '@countersign/sdk/contract/gen/countersign/control/v1/control_pb.ts';
+import { type GatewayReport, type GatewayState, gatewayStateNumbers } from '../../model/index.ts';
+import type { RpcClient } from '../../rpc/index.ts';
+
+/** What a gateway says to the server, and hears from it. */
+export interface GatewayControl {
+  /** The server's updates, for as long as the gateway is there. */
+  updates(client: RpcClient, state: GatewayState, signal: AbortSignal): AsyncIterable<GatewayUpdate>;
+  /** Resolves to how many other gateways agents are told of. @throws RpcError */
+  report(client: Pick<RpcClient, 'unary'>, report: GatewayReport, signal: AbortSignal): Promise<number>;
+}
+
+/**
+ * Creates that of the gateway that agents reach at the address that `advertised` tells. `instance` tells it from all others that may say something
+ * of that address: nobody else is to know it, and it stays over restarts, so that a server never counts one gateway twice.
+ */
+export function createGatewayControl(advertised: () => string, instance: string): GatewayControl {
+  const own = () => ({ advertise: advertised(), instance });
+  return {
+    updates: (client, state, signal) =>
+      client.serverStream(Control.method.watchGateway, { ...own(), state: gatewayStateNumbers[state] }, { signal }),
+    async report(client, { revision, findings, state }, signal) {
+      const { others } = await client.unary(
+        Control.method.reportGateway,
+        {
+          ...{ ...own(), revision: BigInt(revision), state: gatewayStateNumbers[state] },
+          findings: findings.map((finding) => ({ ...finding })),
+        },
+        { signal, timeoutMs: REPORT_MS_MAX },
+      );
+      return others;
+    },
+  };
+}
+
+const REPORT_MS_MAX = 10_000;

@@ -1,0 +1,167 @@
+/** A role that runs as a process of its own. */
+export type RoleName = 'server' | 'agent' | 'gateway';
+
+/** What operators are told of one condition; the guide's table of what is red is made of it. */
+export interface ConditionEntry {
+  readonly roles: readonly RoleName[];
+  /** What is so while it stands. */
+  readonly meaning: string;
+  /** What of the role goes on meanwhile, and how it ends. */
+  readonly effect: string;
+  /** What a person does, where the finding itself does not say it better. */
+  readonly remedy: string;
+  /** Somebody wants it so: the log has it without alarm. */
+  readonly isWanted?: true;
+}
+
+/**
+ * Everything that can be wrong with a running role, once. `/ready`, the metric `countersign_condition`, `doctor`, the log and the guide are
+ * made of this table, and a role does not compile without a check of each of its conditions: a part can't be in one of them and not in another.
+ */
+export const conditionTable = {
+  starting: {
+    roles: ['server', 'agent', 'gateway'],
+    meaning: 'The role has not finished starting.',
+    effect: 'It serves nobody yet. Ends by itself.',
+    remedy: 'Wait; if it lasts, see its log for what it waits for.',
+  },
+  leaving: {
+    roles: ['gateway'],
+    meaning: 'The gateway was told to stop, and takes no new session.',
+    effect:
+      'Other gateways take them. Sessions that it has go on, for `gateway.drainDelay` at most, and then end when they are idle. Ends with the process.',
+    remedy: 'Nothing; or see who told it to stop.',
+    isWanted: true,
+  },
+  ledger: {
+    roles: ['server', 'gateway'],
+    meaning:
+      'The ledger takes no entries, or soon will not: its volume is full or read-only, or a write or sync failed.',
+    effect:
+      'A gateway executes nothing; a server refuses what operators do, and issues on. Full: goes on by itself once there is room. Failed: the role ends, and its next start repairs.',
+    remedy: 'Make room on the volume of the data folder, or see to its disk; docs/guide/operations.md says more.',
+  },
+  checkpoints: {
+    roles: ['server', 'gateway'],
+    meaning: 'Entries wait for longer than ten seconds to be signed by a checkpoint.',
+    effect:
+      'Entries are still recorded and synced, but nobody can prove them yet; after twenty seconds the ledger takes no more. Ends by itself when signing works again.',
+    remedy:
+      'Look at the disk and the log (ledger.checkpoint.failed). If the tree can not be led on, run `countersign ledger verify`.',
+  },
+  clock: {
+    roles: ['server', 'agent', 'gateway'],
+    meaning:
+      'The clock of this machine and that of the server (of a server: that of its database) are more than half a minute apart.',
+    effect:
+      'What one side issues is not valid yet, or not any more, at the other. Ends by itself when the clocks agree.',
+    remedy: 'Set both clocks by NTP.',
+  },
+  room: {
+    roles: ['server', 'agent', 'gateway'],
+    meaning: 'Less than 512 MiB are free where the role keeps its data.',
+    effect: 'All goes on until it is full. Ends by itself when there is room.',
+    remedy: 'Make room: a full disk stops what has to be recorded or kept.',
+  },
+  'event-loop': {
+    roles: ['server', 'agent', 'gateway'],
+    meaning: 'The process was blocked for over a second, within the last minute.',
+    effect: 'All that it serves waited for so long. Ends by itself a minute after the last time.',
+    remedy: 'Look at the load of the machine and its swap; report it if the machine was idle.',
+  },
+  descriptors: {
+    roles: ['server', 'agent', 'gateway'],
+    meaning: 'Nine tenths of the files and sockets that the process may have open are open.',
+    effect: 'New connections fail at the limit. Ends by itself.',
+    remedy: 'Raise the limit (systemd: LimitNOFILE), and see who connects.',
+  },
+  store: {
+    roles: ['server'],
+    meaning: 'The store does not answer.',
+    effect:
+      'The server goes on with what it holds in memory; changes, join tokens and first attestations fail. Ends by itself.',
+    remedy: 'See to the database, or to the volume that it lies on.',
+  },
+  keys: {
+    roles: ['server'],
+    meaning: 'Keys of an authority that agents trust were lost, and others were made in their place as it was told to.',
+    effect:
+      'SVIDs stay good until they expire, but agents and gateways do not know this server. Ends when the lost authority expires.',
+    remedy: 'Give each agent a fresh bundle: `countersign bundle show`, then agent.trustBundle.',
+  },
+  authority: {
+    roles: ['server'],
+    meaning: 'Authorities can not be rotated, or none is there to sign with.',
+    effect: 'The active keys go on until they expire; then nothing is issued. Ends by itself when a check succeeds.',
+    remedy: 'The finding says what fails: the store, the keystore or the clock.',
+  },
+  identity: {
+    roles: ['server', 'agent', 'gateway'],
+    meaning: 'The role has no valid identity of its own, or it could not be renewed in time.',
+    effect: 'Without one nobody can be served; one that was not renewed is good until it expires. Ends by itself.',
+    remedy: 'See that the server runs and is reached.',
+  },
+  'server-link': {
+    roles: ['agent', 'gateway'],
+    meaning: 'The server can not be reached, is not the one it should be, or refuses.',
+    effect:
+      'What was fetched stays in force until it expires; nothing new comes. Ends by itself when the server answers.',
+    remedy: 'See that the server runs and that this machine reaches it.',
+  },
+  push: {
+    roles: ['agent'],
+    meaning: 'The stream by which the server tells of changes is not open.',
+    effect: 'The agent asks every five seconds instead. Ends by itself.',
+    remedy: 'Nothing, unless it lasts: then see the log of the server.',
+  },
+  socket: {
+    roles: ['agent'],
+    meaning: 'The socket of the Workload API is not where processes look for it.',
+    effect: 'No process can get or renew its identity. Ends when the agent is started again.',
+    remedy: 'Find out what removed it (a cleaner of /tmp or /run?), then start the agent again.',
+  },
+  cache: {
+    roles: ['agent'],
+    meaning: 'What the agent keeps on disk for times without a server could not be read or written.',
+    effect:
+      'All goes on, but an agent that is restarted while the server is away serves nobody. Ends with the next write.',
+    remedy: 'See to the volume of agent.dataDir, and that only the agent writes there.',
+  },
+  policies: {
+    roles: ['gateway'],
+    meaning: 'Targets and policies at the server are not in force at this gateway.',
+    effect: 'Those before stay in force; without any, nobody is served. Ends by itself with the next that can be used.',
+    remedy: 'Correct what the finding names, or bring gateway and server to one version.',
+  },
+  targets: {
+    roles: ['gateway'],
+    meaning: 'A target is not served as it was declared: its door, its secret, its definition or its login fails.',
+    effect: 'Other targets are served. Ends by itself; the gateway tries again, every minute at least.',
+    remedy: 'Do as the finding says.',
+  },
+  masks: {
+    roles: ['gateway'],
+    meaning: 'A policy masks a column that its table has not.',
+    effect:
+      'Whatever reads that table as somebody under the policy is refused. Ends when the policy is mended or the column is there.',
+    remedy: 'Mend the column in the mask, and apply the policy.',
+  },
+  names: {
+    roles: ['gateway'],
+    meaning: 'A policy names something that a target has not.',
+    effect: 'Nothing is refused. Ends when the policy is mended or the thing is there.',
+    remedy: 'Correct the name in the policy.',
+  },
+} as const satisfies Readonly<Record<string, ConditionEntry>>;
+
+/** The conditions of one role. */
+export type ConditionName<Role extends RoleName = RoleName> = {
+  [Name in keyof typeof conditionTable]: Role extends (typeof conditionTable)[Name]['roles'][number] ? Name : never;
+}[keyof typeof conditionTable];
+
+/** Their names, in the order of the table. */
+export function conditionsOf<Role extends RoleName>(role: Role): readonly ConditionName<Role>[] {
+  return Object.entries(conditionTable)
+    .filter(([, { roles }]: [string, ConditionEntry]) => roles.includes(role))
+    .map(([name]) => name as ConditionName<Role>); // Just selected by its role.
+}

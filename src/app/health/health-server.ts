@@ -1,0 +1,173 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { createSystemHeap, type Log, messageOf, type Service } from '../../std/index.ts';
+import { AppError } from '../errors.ts';
+import { type Conditions, type Finding, reasonsOf, type Severity } from './conditions.ts';
+
+/** One number that `/metrics` shows, or one for each value of a label; `read` is called at each scrape. */
+export interface Metric {
+  readonly name: string;
+  readonly help: string;
+  /** Whose values nobody but us can make. */
+  readonly label?: string;
+  read(): number | ReadonlyMap<string, number>;
+}
+
+/**
+ * `/live` (200 while the process runs: nothing else is asked, since starting it again mends no disk and no server), `/ready` (503 with the
+ * reasons while something has failed; what is degraded stays 200, for the rest still works) and `/metrics` (Prometheus text format) on one
+ * address. `/ready` and the metric `countersign_condition` show the same conditions.
+ */
+export interface HealthServer extends Service {
+  address(): { host: string; port: number };
+}
+
+/** Creates the health server of one process. */
+export function createHealthServer(deps: {
+  host: string;
+  port: number;
+  log: Log;
+  conditions: Pick<Conditions, 'names' | 'findings'>;
+  metrics: readonly Metric[];
+}): HealthServer {
+  const { conditions } = deps;
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: LOOP_PRECISION_MS });
+  registerConditions(registry, conditions);
+  for (const metric of [...heapMetrics(), ...deps.metrics]) registerMetric(registry, metric);
+  const server: Server = createServer(
+    {
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      headersTimeout: REQUEST_TIMEOUT_MS,
+      keepAliveTimeout: REQUEST_TIMEOUT_MS,
+      connectionsCheckingInterval: LOOK_MS,
+      maxHeaderSize: HEADER_BYTES_MAX,
+    },
+    (request, response) => {
+      answer(request.method ?? '', request.url ?? '').then(
+        ({ status, type, body }) =>
+          response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' }).end(body),
+        (error) => {
+          deps.log.error('app.health.failed', { error: error instanceof Error ? error : messageOf(error) });
+          response.writeHead(500).end();
+        },
+      );
+    },
+  );
+  // Also who reads no answer.
+  server.timeout = IDLE_MS_MAX;
+  // A connection that can't be accepted, for want of descriptors say, is no reason to end the process.
+  server.on('error', () => {});
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket) => {
+    // An honest prober is done in no time: refused for want of room, a role that is well would be taken for dead.
+    const [oldest] = sockets;
+    if (sockets.size >= CONNECTIONS_MAX) oldest?.destroy();
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+
+  async function answer(method: string, url: string): Promise<{ status: number; type: string; body: string }> {
+    const json = (status: number, body: unknown) => ({
+      status,
+      type: 'application/json',
+      body: `${JSON.stringify(body)}\n`,
+    });
+    if (method !== 'GET' && method !== 'HEAD') return json(405, { status: 'method not allowed' });
+    if (url === '/live') return json(200, { status: 'live' });
+    if (url === '/metrics') return { status: 200, type: registry.contentType, body: await registry.metrics() };
+    if (url !== '/ready') return json(404, { status: 'not found' });
+    const findings = conditions.findings();
+    const reasons = reasonsOf(findings);
+    const problems = findings.length === 0 ? {} : { problems: findings.map(problemOf) };
+    if (reasons.length === 0) return json(200, { status: 'ready', ...problems });
+    return json(503, { status: 'not ready', reasons, ...problems });
+  }
+
+  return {
+    start: () =>
+      new Promise((resolve, reject) => {
+        const fail = (cause: Error) =>
+          reject(
+            new AppError('ERR_APP_LISTEN', `http can not listen on ${deps.host}:${deps.port}: ${messageOf(cause)}`, {
+              cause,
+            }),
+          );
+        server.on('error', fail);
+        server.listen(deps.port, deps.host, () => {
+          server.off('error', fail);
+          resolve();
+        });
+      }),
+    stop: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        for (const socket of sockets) socket.destroy();
+      }),
+    address() {
+      const address = server.address() as AddressInfo; // Listening on TCP, so it is neither a path nor null.
+      return { host: address.address, port: address.port };
+    },
+  };
+}
+
+function registerMetric(registry: Registry, { name, help, label, read }: Metric): void {
+  new Gauge({
+    ...{ name, help, registers: [registry] },
+    labelNames: label === undefined ? [] : [label],
+    collect() {
+      try {
+        const value = read();
+        if (typeof value === 'number') return this.set(value);
+        for (const [of, one] of value) this.set({ [label ?? '']: of }, one);
+      } catch {
+        // A part that is not started yet has no figure; the others of the scrape, and the conditions, have.
+        this.reset();
+      }
+    },
+  });
+}
+
+/** Each condition of the role in each severity, 1 where it has it now: what is well is shown too, so that an alert can tell 0 from nothing. */
+function registerConditions(registry: Registry, conditions: Pick<Conditions, 'names' | 'findings'>): void {
+  new Gauge({
+    name: 'countersign_condition',
+    help: '1 while something is wrong: failed = not ready, degraded = broken and still serving, warning = worth a look.',
+    labelNames: ['condition', 'severity'],
+    registers: [registry],
+    collect() {
+      for (const condition of conditions.names) for (const severity of SEVERITIES) this.set({ condition, severity }, 0);
+      for (const { condition, severity } of conditions.findings()) this.set({ condition, severity }, 1);
+    },
+  });
+}
+
+function problemOf({ sinceMs, ...finding }: Finding) {
+  return { ...finding, since: new Date(sinceMs).toISOString() };
+}
+
+const SEVERITIES: readonly Severity[] = ['warning', 'degraded', 'failed'];
+
+/** Of every role. */
+function heapMetrics(): readonly Metric[] {
+  const heap = createSystemHeap();
+  return [
+    { name: 'countersign_heap_bytes', help: 'Bytes of the heap in use.', read: () => heap.usedBytes },
+    {
+      name: 'countersign_heap_limit_bytes',
+      help: 'Bytes of heap at which the process ends.',
+      read: () => heap.limitBytes,
+    },
+  ];
+}
+
+const REQUEST_TIMEOUT_MS = 5000;
+const LOOK_MS = 1000;
+const IDLE_MS_MAX = 10_000;
+/** A prober's are some hundred bytes. */
+const HEADER_BYTES_MAX = 8192;
+/** Probes and scrapers; more is somebody else, and the oldest makes room. */
+const CONNECTIONS_MAX = 64;
+/** How often the delay of the event loop is sampled. At the library's 10 ms, an idle process would do little else. */
+const LOOP_PRECISION_MS = 100;

@@ -1,0 +1,100 @@
+// Goal: what a server lacks is told with what still goes on: a store that is away, keys that were lost, authorities that can't sign, its own identity.
+import { afterEach, describe, expect, it } from 'vitest';
+import { AuthorityError, type AuthorityInfo, type AuthorityKind } from '../../authority/index.ts';
+import { createManualClock, createPeerClock, type ManualClock, type PeerClock } from '../../std/index.ts';
+import { startTelling, type Telling } from '../testing/told.ts';
+import { createClockCheck } from './clock-check.ts';
+import type { ConditionName } from './condition-table.ts';
+import { createServerChecks } from './server-checks.ts';
+
+const START_MS = Date.UTC(2027, 0, 1);
+const HOUR_MS = 3_600_000;
+
+let telling: Telling<'server'> | undefined;
+afterEach(() => telling?.close());
+
+async function house(): Promise<House> {
+  const clock = createManualClock(START_MS);
+  const database = createPeerClock(clock);
+  const state: State = {
+    ...{ ledger: 'enough', store: undefined, check: undefined, unable: [], lost: [] },
+    life: { issuedMs: START_MS, expiresMs: START_MS + HOUR_MS },
+  };
+  telling = await startTelling('server', {
+    clock,
+    checks: {
+      ...createServerChecks({
+        clock,
+        ledger: {
+          state: () => ({
+            ...{ failure: undefined, refusal: undefined, roomFailure: undefined, unsignedMs: 0, unsignedEntries: 0 },
+            ...{ checkpointFailure: undefined, room: state.ledger },
+          }),
+        },
+        authority: { problem: () => state.check, unable: () => state.unable, lost: () => state.lost },
+        identity: { life: () => state.life },
+        probe: { problem: () => state.store && { error: state.store, forMs: 5_000 } },
+        started: () => true,
+      }),
+      ...{ room: () => [], descriptors: () => [], 'event-loop': () => [] },
+      clock: createClockCheck({ peer: database, peerName: 'the database', synchronised: () => true }),
+    },
+  });
+  const { told } = telling;
+  return { clock, database, state, told };
+}
+
+const gone = new AuthorityError('ERR_AUTHORITY_STORE_LOST', 'went back from 7 to 0');
+const set = (change: Partial<State>) => (h: House) => {
+  Object.assign(h.state, change);
+};
+const LOST: AuthorityInfo = {
+  ...{ id: 'ab12', kind: 'x509', serverId: 'a', state: 'old', tainted: false },
+  ...{ notBeforeS: START_MS / 1000, expiresAtS: START_MS / 1000 + 3600 },
+};
+const BROKEN: readonly (readonly [ConditionName<'server'>, string, (h: House) => void])[] = [
+  ['ledger', '200 degraded', set({ ledger: 'none' })],
+  ['store', '200 degraded', set({ store: new Error('connection refused') })],
+  ['authority', '200 degraded', set({ check: gone })],
+  ['authority', '503 failed', set({ unable: ['x509'] })],
+  ['keys', '200 degraded', set({ lost: [LOST] })],
+  ['identity', '503 failed', (h) => h.clock.step(2 * HOUR_MS)],
+  ['identity', '200 degraded', (h) => h.clock.step(50 * 60_000)],
+  ['clock', '200 degraded', (h) => h.database.says(START_MS + HOUR_MS)],
+];
+
+describe('each is told at /ready, metric, doctor and log, and no more once it is mended', () => {
+  it.each(BROKEN)('%s: %s', async (condition, ready, breakIt) => {
+    const h = await house();
+    await h.clock.advance(1_000);
+    expect(await h.told(condition)).toMatchObject({ ready: '200', metric: [], doctor: [], log: [] });
+    breakIt(h);
+    await h.clock.advance(40_000);
+    const [, severity] = ready.split(' ');
+    const told = await h.told(condition);
+    expect(told).toMatchObject({ ready, metric: [severity], log: [severity] });
+    expect(told.doctor).toEqual([expect.stringMatching(new RegExp(`^wrong server ${condition}: `))]);
+    expect(told.remedy).not.toBe('');
+    Object.assign(h.state, { ledger: 'enough', store: undefined, check: undefined, unable: [], lost: [] });
+    Object.assign(h.state, { life: { issuedMs: h.clock.now(), expiresMs: h.clock.now() + HOUR_MS } });
+    h.database.says(h.clock.now());
+    await h.clock.advance(1_000);
+    expect(await h.told(condition)).toMatchObject({ metric: [], doctor: [], log: [severity, 'ok'] });
+  });
+});
+
+interface House {
+  readonly clock: ManualClock;
+  readonly database: PeerClock;
+  readonly state: State;
+  readonly told: Telling<'server'>['told'];
+}
+
+interface State {
+  ledger: 'enough' | 'none';
+  store: Error | undefined;
+  check: Error | undefined;
+  unable: AuthorityKind[];
+  lost: AuthorityInfo[];
+  life: { readonly issuedMs: number; readonly expiresMs: number };
+}

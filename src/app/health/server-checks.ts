@@ -1,0 +1,79 @@
+import type { AuthorityHealth } from '../../authority/index.ts';
+import type { LedgerWatch } from '../../ledger/index.ts';
+import { type Clock, CodedError, messageOf } from '../../std/index.ts';
+import type { ServerIdentity } from '../server-identity.ts';
+import type { Found, HealthCheck, HealthChecks } from './conditions.ts';
+import { createLedgerChecks } from './ledger-checks.ts';
+import { isOverdue, timeText } from './server-link.ts';
+import type { StoreProbe } from './store-probe.ts';
+
+/** The checks of the parts that only a server has. */
+export function createServerChecks(parts: {
+  readonly clock: Clock;
+  readonly ledger: LedgerWatch;
+  readonly authority: AuthorityHealth;
+  readonly identity: Pick<ServerIdentity, 'life'>;
+  readonly probe: Pick<StoreProbe, 'problem'>;
+  readonly started: () => boolean;
+}): Omit<HealthChecks<'server'>, 'clock' | 'room' | 'event-loop' | 'descriptors'> {
+  const { clock, authority, identity, probe } = parts;
+  return {
+    ...createLedgerChecks(parts.ledger, {
+      severity: 'degraded',
+      effect: 'what operators do is refused',
+    }),
+    starting: () => (parts.started() ? [] : [{ severity: 'failed', found: 'the server is starting' }]),
+    store() {
+      const problem = probe.problem();
+      if (problem === undefined) return [];
+      const found = `the store does not answer: ${messageOf(problem.error)}; the server goes on with what it holds in memory`;
+      return [
+        {
+          ...{ severity: 'degraded', key: 'away', found, sinceMs: clock.now() - problem.forMs },
+          ...remedyOf(problem.error),
+        },
+      ];
+    },
+    keys: () =>
+      authority.lost().map(({ kind, id, expiresAtS }) => ({
+        severity: 'degraded',
+        found: `the ${kind} authority ${id} was lost and another made in its place: agents and gateways that know only the lost one, good until ${timeText(expiresAtS * 1000)}, do not know this server`,
+      })),
+    authority: checkAuthority(authority),
+    identity() {
+      const life = identity.life();
+      if (life === undefined)
+        return parts.started() ? [{ severity: 'failed', found: 'the server has no identity' }] : [];
+      const until = timeText(life.expiresMs);
+      const remedy = 'See the condition authority, and the log (app.server.identity_not_renewed).';
+      if (clock.now() >= life.expiresMs)
+        return [
+          {
+            severity: 'failed',
+            key: 'life',
+            found: `the server’s identity expired at ${until}: nobody can connect`,
+            remedy,
+          },
+        ];
+      if (!isOverdue(life, clock.now())) return [];
+      const found = `the server’s identity was not renewed; agents can connect until ${until}`;
+      return [{ severity: 'degraded', key: 'life', found, remedy }];
+    },
+  };
+}
+
+function checkAuthority(authority: AuthorityHealth): HealthCheck {
+  return () => {
+    const missing = authority.unable().map((kind): Found => {
+      return { severity: 'failed', found: `no ${kind} authority is there to sign with` };
+    });
+    const problem = authority.problem();
+    if (problem === undefined) return missing;
+    const found = `the last look at the authorities failed: ${messageOf(problem)}`;
+    return [...missing, { severity: 'degraded', key: 'check', found, ...remedyOf(problem) }];
+  };
+}
+
+function remedyOf(error: unknown): { remedy?: string } {
+  return error instanceof CodedError ? { remedy: error.entry.remedy } : {};
+}

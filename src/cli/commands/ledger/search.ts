@@ -1,0 +1,126 @@
+import type { LedgerEntry, LedgerFilter } from '../../../ledger/index.ts';
+import type { LedgerEventKind } from '../../../model/index.ts';
+import { type CliCommand, type CliInput, exitCodes, textOption, UsageError } from '../../command.ts';
+import { asDamage, damageOf, ledgerLines, ledgerOptions, openLedgerFolder } from '../../ledger/folder.ts';
+import { mentions, namesColumn } from '../../ledger/lines.ts';
+import { spanOf } from '../../ledger/parse-time.ts';
+
+export const command: CliCommand = {
+  summary: 'Find entries of the ledger by identity, object, column, policy, kind, reason or time.',
+  options: [
+    ['--identity <id>', 'whose: a SPIFFE ID, or its path from / on'],
+    ['--object <text>', 'what was reached: a part of its name, such as public.customers or shop/shop/public/customers'],
+    ['--column <name>', 'what was read, written or masked of it'],
+    ['--policy <id>', 'which policy allowed or refused it'],
+    ['--shape <shape>', 'operations that differ in values only'],
+    ['--target <name>', 'which target'],
+    ['--action <action>', 'such as postgres:delete'],
+    ['--kind <kind>', `one of ${Object.keys(kinds()).join(', ')}`],
+    ['--reason <reason>', 'why it was refused, such as policy-denied or no-identity'],
+    ['--session <id>', 'of one session'],
+    ['--since <time>', 'not before: a time such as 2026-12-01T08:00:00Z, or so long ago, such as 1d'],
+    ['--until <time>', 'not after: as for --since'],
+    ['-n, --lines <count>', 'only the newest so many'],
+    ...ledgerOptions,
+  ],
+  lines: 'each entry',
+  examples: [
+    'countersign ledger search --kind denial --since 1d',
+    'countersign ledger search --identity /shop/web --object customers -n 20',
+    'countersign ledger search --object customers --column ssn --since 7d',
+    'countersign ledger search --of server --since 7d --json',
+  ],
+  async run(context, input) {
+    const matches = matcherOf(input);
+    const filter = filterOf(input, context.clock.now());
+    const count = countOf(input);
+    const reader = openLedgerFolder(context, input);
+    const { signal } = context;
+    const damage = await damageOf(reader, signal);
+    const lines = ledgerLines(context);
+    const show = (entry: LedgerEntry) => context.emit(entry, () => lines.line(entry));
+    const newest: LedgerEntry[] = [];
+    try {
+      for await (const entry of reader.search(filter, signal)) {
+        if (!matches(entry)) continue;
+        if (count === undefined) show(entry);
+        else if (newest.push(entry) > count) newest.shift();
+      }
+    } catch (error) {
+      throw asDamage(error);
+    }
+    for (const entry of newest) show(entry);
+    if (damage !== undefined) throw damage;
+    return exitCodes.ok;
+  },
+};
+
+/** @throws UsageError */
+function filterOf(input: CliInput, nowMs: number): LedgerFilter {
+  const kind = textOption(input, 'kind');
+  const known: LedgerEventKind | undefined = kind === undefined ? undefined : kinds()[kind];
+  if (kind !== undefined && known === undefined)
+    throw new UsageError(`there is no kind ${kind}; kinds are ${Object.keys(kinds()).join(', ')}`);
+  return {
+    ...(known === undefined ? {} : { kinds: [known] }),
+    ...given(input, ['target', 'action', 'session']),
+    ...spanOf(input, nowMs),
+  };
+}
+
+function given<Name extends string>(input: CliInput, names: readonly Name[]): Partial<Record<Name, string>> {
+  const found: Partial<Record<Name, string>> = {};
+  for (const name of names) {
+    const value = textOption(input, name);
+    if (value !== undefined) found[name] = value;
+  }
+  return found;
+}
+
+function matcherOf(input: CliInput): (entry: LedgerEntry) => boolean {
+  const { identity, object, column, policy, shape, reason } = given(input, [
+    'identity',
+    'object',
+    'column',
+    'policy',
+    'shape',
+    'reason',
+  ]);
+  return (entry) =>
+    (identity === undefined || isOf(entry, identity)) &&
+    (object === undefined || mentions(entry, object)) &&
+    (column === undefined || namesColumn(entry, column)) &&
+    (policy === undefined || isBy(entry, policy)) &&
+    (shape === undefined || entry.detail['shape'] === shape) &&
+    (reason === undefined || entry.detail['reason'] === reason);
+}
+
+/** A path is that of an identity in any trust domain. */
+function isOf({ actor }: LedgerEntry, identity: string): boolean {
+  return actor === identity || (identity.startsWith('/') && /^spiffe:\/\/[^/]+(\/.*)$/.exec(actor)?.[1] === identity);
+}
+
+function isBy({ detail: { policies } }: LedgerEntry, policy: string): boolean {
+  return Array.isArray(policies) && policies.includes(policy);
+}
+
+/** @throws UsageError */
+function countOf(input: CliInput): number | undefined {
+  const text = textOption(input, 'lines');
+  if (text === undefined) return undefined;
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new UsageError('--lines is a whole number up to 999999');
+  return Number(text);
+}
+
+/** As they are called in lines, and in the ledger. A function: the command above is made before any constant below it. */
+function kinds(): Readonly<Record<string, LedgerEventKind>> {
+  return {
+    intent: 'intent',
+    outcome: 'outcome',
+    denial: 'denial',
+    open: 'session-open',
+    close: 'session-close',
+    admin: 'admin',
+    ledger: 'ledger',
+  };
+}

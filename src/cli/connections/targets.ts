@@ -1,0 +1,73 @@
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { type CliContext, type CliInput, textOption, UsageError } from '../command.ts';
+import { loadConfigIfAny } from '../load-config.ts';
+
+/** The option of commands that use target sockets. */
+export const targetsOption = [
+  '--targets-dir <dir>',
+  'folder of the target sockets (default: $COUNTERSIGN_TARGETS_DIR, the configuration, else /run/countersign/agent/targets)',
+] as const;
+
+/** Folder in which the agent of this machine keeps the target sockets. */
+export function targetsDir(context: CliContext, input: CliInput): string {
+  return (
+    textOption(input, 'targetsDir') ??
+    context.env['COUNTERSIGN_TARGETS_DIR'] ??
+    loadConfigIfAny(context)?.agent?.targetsDir ??
+    '/run/countersign/agent/targets'
+  );
+}
+
+/** Names of the targets that have a socket there. */
+export function targetsIn(directory: string): string[] {
+  if (!statSync(directory, { throwIfNoEntry: false })?.isDirectory()) return [];
+  return readdirSync(directory)
+    .filter((name) => statSync(join(directory, name, '.s.PGSQL.5432'), { throwIfNoEntry: false })?.isSocket())
+    .toSorted();
+}
+
+/** The option of commands that take a target as their first word as well. */
+export const targetOption = [
+  '--target <name>',
+  'which target, as by the first word (default: the only one there is)',
+] as const;
+
+/** The target that is named by the first word, or with `--target`. @throws UsageError for two */
+export function namedTarget(input: CliInput): string | undefined {
+  const [first, option] = [input.args[0], textOption(input, 'target')];
+  if (first !== undefined && option !== undefined)
+    throw new UsageError(`${first} and --target ${option} both name the target; give one of them`);
+  return first ?? option;
+}
+
+/** Picks the target: the one named, or the only one there is. @throws UsageError */
+export function chooseTarget(directory: string, name: string | undefined): string {
+  const known = targetsIn(directory);
+  const list =
+    known.length > 0
+      ? `here are: ${known.join(', ')}`
+      : `none is in ${directory}; is an agent running on this machine, and has a target been applied?`;
+  if (name === undefined && known.length === 1 && known[0] !== undefined) return known[0];
+  if (name === undefined) throw new UsageError(`name a target; ${list}`);
+  if (!known.includes(name)) throw new UsageError(`there is no socket for target ${name}; ${list}`);
+  return name;
+}
+
+/**
+ * Environment with which libpq programs and most drivers connect through the target's socket. libpq's own default names are kept
+ * from failing where the user id has no name.
+ */
+export function targetEnvironment(
+  directory: string,
+  target: string,
+  env: Readonly<Record<string, string | undefined>>,
+): Record<string, string> {
+  return {
+    PGHOST: join(directory, target),
+    PGPORT: '5432',
+    PGUSER: env['PGUSER'] ?? 'workload',
+    PGSSLMODE: 'disable',
+    PGGSSENCMODE: 'disable',
+  };
+}

@@ -1,0 +1,81 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { policySchema, targetSchemas } from '../../app/declared-rules.ts';
+import { type Declared, parseDeclared } from '../../config/index.ts';
+import { checkPolicies } from '../../policy/index.ts';
+import { UsageError } from '../command.ts';
+import { readNamedFile } from './named-file.ts';
+import { inFile, type PolicyFilesReport, policyErrorOf } from './policy-files.ts';
+
+/** What files declare. */
+export interface DeclaredFiles {
+  readonly resources: readonly Declared[];
+  /** Checked as one set. */
+  readonly policies: PolicyFilesReport;
+  /** The file, or the place in it, by `kind/name`; of a policy that from which its lines are counted. */
+  placeOf(resource: string): string | undefined;
+}
+
+/**
+ * Reads every declared resource of the files and folders named: `*.yaml` and `*.yml` hold resources, `*.cedar` one policy each, named
+ * by the file; `*.test.yaml` holds policy tests and is left out. Folders are read with what is below them, in order of name. A path that
+ * declares nothing is refused: more likely it is the wrong one than that everything is to be pruned.
+ * @throws PolicyError, UsageError
+ */
+export function readDeclared(paths: readonly string[]): DeclaredFiles {
+  const resources = paths.flatMap(readPath);
+  const seen = new Map<string, string>();
+  for (const { kind, name, where } of resources) {
+    const before = seen.get(`${kind} ${name}`);
+    if (before !== undefined) throw new UsageError(`${where}: ${kind} ${name} is declared already at ${before}`);
+    seen.set(`${kind} ${name}`, where);
+  }
+  const policies = checkDeclared(resources.filter(({ kind }) => kind === 'Policy'));
+  // The server checks them too, with those that it has; only here the file is known that an editor is to open.
+  const error = policyErrorOf(policies.problems);
+  if (error !== undefined) throw error;
+  const places = new Map(resources.map((resource) => [`${resource.kind}/${resource.name}`, placeOf(resource)]));
+  return { resources, policies, placeOf: (resource) => places.get(resource) };
+}
+
+function checkDeclared(declared: readonly Declared[]): PolicyFilesReport {
+  const files = new Map(declared.map((resource) => [resource.name, placeOf(resource)]));
+  const fileOf = (name: string) => files.get(name);
+  const { problems, compiled } = checkPolicies(
+    declared.map(({ name, spec }) => ({ name, text: String(spec['cedar']) })),
+    policySchema,
+  );
+  return { compiled, fileOf, problems: problems.map((problem) => inFile(problem, fileOf(problem.position.source))) };
+}
+
+/** A policy that is a file of its own is named by the file, one within YAML by the place of its resource. */
+function placeOf({ kind, name, where }: Declared): string {
+  if (kind !== 'Policy') return where;
+  return where.endsWith('.cedar:1:1') ? where.slice(0, -':1:1'.length) : `${where}: ${name}`;
+}
+
+function readPath(path: string): Declared[] {
+  const files = filesOf(path);
+  if (files.length === 0) throw new UsageError(`there is no *.yaml or *.cedar below ${path}`);
+  const resources = files.flatMap(readFile);
+  if (resources.length === 0) throw new UsageError(`${path} declares no resource`);
+  return resources;
+}
+
+function filesOf(path: string): string[] {
+  if (!statSync(path, { throwIfNoEntry: false })) throw new UsageError(`there is no ${path}`);
+  if (!statSync(path).isDirectory()) return [path];
+  const entries = readdirSync(path, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile() && /\.(ya?ml|cedar)$/.test(entry.name) && !/\.test\.ya?ml$/.test(entry.name))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .toSorted();
+}
+
+function readFile(file: string): Declared[] {
+  const text = readFileSync(file, 'utf8');
+  if (!file.endsWith('.cedar')) {
+    return readNamedFile(() => parseDeclared({ file, text, protocols: targetSchemas }));
+  }
+  return [{ kind: 'Policy', name: basename(file, '.cedar'), spec: { cedar: text }, where: `${file}:1:1` }];
+}

@@ -1,0 +1,231 @@
+import type { LedgerEntry } from '../../ledger/index.ts';
+import { EVENT_VERSION } from '../../model/index.ts';
+import { inOneLine } from '../terminal/printable.ts';
+import { wrap } from '../terminal/table.ts';
+
+/** Says entries in lines for a person, one after another: it knows what came before, such as the intent of an outcome. */
+export interface LedgerLines {
+  /** The line of an entry, before it the day where that is another than the last one's. */
+  line(entry: LedgerEntry): string;
+  /** Takes note of an entry that is not shown, but that a later one may be about. */
+  pass(entry: LedgerEntry): void;
+}
+
+/** Creates them. Identities of the trust domain, where there is one, are shown by their paths. Times are UTC. */
+export function createLedgerLines(options: { columns: number; trustDomain: string | undefined }): LedgerLines {
+  const own = options.trustDomain === undefined ? undefined : `spiffe://${options.trustDomain}/`;
+  const named = (id: string) => (own !== undefined && id.startsWith(own) ? id.slice(own.length - 1) : id);
+  const objects = new Map<string, string>();
+  let day = '';
+  const pass = (entry: LedgerEntry) => {
+    if (entry.kind !== 'intent') return;
+    if (objects.size >= OBJECTS_MAX) objects.clear();
+    // Columns stand with the intent.
+    objects.set(operationOf(entry), objectsOf(entry, { columns: false }));
+  };
+  return {
+    pass,
+    line(entry) {
+      pass(entry);
+      const [date = '', time = ''] = new Date(entry.timeMs).toISOString().split(/[T.]/);
+      const head = [String(entry.seq).padStart(SEQ_WIDTH), time, (WORDS[entry.kind] ?? entry.kind).padEnd(WORD_WIDTH)];
+      const what = whatOf(
+        { ...entry, target: named(entry.target) },
+        (entry.kind === 'outcome' ? objects.get(operationOf(entry)) : undefined) ?? objectsOf(entry, { columns: true }),
+      );
+      const facts = factsOf(entry);
+      const { operator } = entry.detail;
+      const who = typeof operator === 'string' ? operator : named(entry.actor);
+      const text = inOneLine(`${who}  ${what}${facts.length === 0 ? '' : ` (${facts.join('; ')})`}`);
+      const indent = head.join(GAP).length + GAP.length;
+      const line = `${head.join(GAP)}${GAP}${wrap(text, { columns: options.columns, indent })}`;
+      if (date === day) return line;
+      day = date;
+      return `${date} UTC\n${line}`;
+    },
+  };
+}
+
+/** All of one entry: names and values, what it is about first. */
+export function fieldsOf(entry: LedgerEntry): readonly (readonly [string, string])[] {
+  const { seq, timeMs, wallMs, kind, actor, target, action, session, operation, detail, v, ...newer } = entry;
+  const { questions, ...rest } = detail;
+  const objects = questionsOf(entry).map(objectText);
+  const fields: (readonly [string, string])[] = [
+    ['entry', String(seq)],
+    ['time', new Date(timeMs).toISOString()],
+    ...(wallMs === undefined ? [] : [['clock said', new Date(wallMs).toISOString()] as const]),
+    ['kind', kind],
+    ['identity', actor],
+    ['target', target],
+    ['action', action],
+    ...objects.map((object, index) => [index === 0 ? 'object' : '', object] as const),
+    ['session', session],
+    ['operation', operation],
+    ...fieldsIn(rest),
+    ...(questions !== undefined && objects.length === 0 ? fieldsIn({ questions }) : []),
+    ...fieldsIn(newer),
+    ...(isNewer(entry) ? [['', `${NEWER}: event version ${v}`] as const] : []),
+  ];
+  return fields.filter(([, value]) => value !== '');
+}
+
+/** Whether what an entry is about has that text in its name; a table is found by `schema.table` as well. */
+export function mentions(entry: LedgerEntry, text: string): boolean {
+  const objects = questionsOf(entry).map(({ action, object }) => `${action} ${object}`);
+  const dotted = text.replaceAll('.', '/');
+  return [entry.target, ...objects].some((object) => object.includes(text) || object.includes(dotted));
+}
+
+/** Whether policy was asked about a column, or another item of a context, of that name; a mask names it as well. */
+export function namesColumn(entry: LedgerEntry, name: string): boolean {
+  return questionsOf(entry).some(({ columns, masks }) => columns.includes(name) || masks.some(([of]) => of === name));
+}
+
+function operationOf({ session, operation }: LedgerEntry): string {
+  return `${session} ${operation}`;
+}
+
+/** Action and object, as in `select shop/shop/public/items`; the first of them where an operation has many. */
+function whatOf({ action, target, detail }: LedgerEntry, objects: string): string {
+  const own = ownOf(action, detail);
+  const { database, setting } = own;
+  if (objects !== '') return objects;
+  const verb = verbOf(action);
+  const place = typeof database === 'string' ? `${target}/${database}` : target;
+  const statement = typeof own['statement'] === 'string' && verb === 'statement' ? own['statement'] : verb;
+  return [statement, typeof setting === 'string' ? setting : '', place].filter((part) => part !== '').join(' ');
+}
+
+/** Of a session only what it asks besides: that it connects is told already. */
+function objectsOf(entry: LedgerEntry, show: { readonly columns: boolean }): string {
+  if (entry.operation === '' || entry.operation === '0') return '';
+  const questions = questionsOf(entry).filter(({ isAside }) => !isAside);
+  if (questions.length === 0) return '';
+  const shown = questions.slice(0, OBJECTS_SHOWN).map(({ action, object, columns }) => {
+    return `${verbOf(action)} ${object}${show.columns && columns.length > 0 ? ` (${listed(columns, COLUMNS_SHOWN)})` : ''}`;
+  });
+  const more = questions.length - shown.length;
+  return `${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}
+
+function listed(names: readonly string[], most: number): string {
+  const more = names.length - most;
+  return `${names.slice(0, most).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}
+
+interface ShownQuestion {
+  readonly action: string;
+  readonly object: string;
+  readonly columns: readonly string[];
+  /** Field and kind. */
+  readonly masks: readonly (readonly [string, string])[];
+  readonly rest: string;
+  /** Asked for its forbids alone: the client named something else. */
+  readonly isAside: boolean;
+}
+
+/** What policy was asked, of entries that say so: a newer writer may say more. */
+function questionsOf({ detail: { questions } }: LedgerEntry): readonly ShownQuestion[] {
+  if (!Array.isArray(questions)) return [];
+  return questions.flatMap((question): ShownQuestion[] => {
+    const { action, resource, context, masks, forbidsOnly, ...rest } = recordOf(question);
+    const { id } = recordOf(resource);
+    if (typeof action !== 'string' || typeof id !== 'string') return [];
+    const { columns, ...conditions } = recordOf(context);
+    return [
+      {
+        ...{ action, object: id, isAside: forbidsOnly === true },
+        columns: Array.isArray(columns) ? columns.map(textOf) : [],
+        masks: Array.isArray(masks) ? masks.map((mask) => maskOf(mask, id)) : [],
+        rest: [...Object.entries(conditions), ...Object.entries(rest)]
+          .map(([name, value]) => `${name}: ${textOf(value)}`)
+          .join('; '),
+      },
+    ];
+  });
+}
+
+/** A field by its name in its object, so without the parts of its path that the object's id ends with. */
+function maskOf(mask: unknown, object: string): readonly [string, string] {
+  const { path, kind } = recordOf(mask);
+  const parts = Array.isArray(path) ? path.map(textOf) : [];
+  const above = parts
+    .slice(0, -1)
+    .map((part) => part.replaceAll('%', '%25').replaceAll('/', '%2F'))
+    .join('/');
+  const isOwn = above === '' || object === above || object.endsWith(`/${above}`);
+  return [isOwn ? parts.slice(-1).join() : parts.join('.'), textOf(kind)];
+}
+
+/** All of one question. */
+function objectText({ action, object, columns, masks, rest, isAside }: ShownQuestion): string {
+  const facts = [
+    columns.length > 0 && `columns ${columns.join(', ')}`,
+    masks.length > 0 && `masked ${masks.map((mask) => mask.join(':')).join(', ')}`,
+    isAside && 'for its forbids',
+    rest,
+  ].filter((fact) => typeof fact === 'string' && fact !== '');
+  return `${action} ${object}${facts.length === 0 ? '' : ` (${facts.join('; ')})`}`;
+}
+
+function recordOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Readonly<Record<string, unknown>>)
+    : {};
+}
+
+/** What only the protocol says of it. */
+function ownOf(action: string, detail: LedgerEntry['detail']): Readonly<Record<string, unknown>> {
+  return recordOf(detail[action.slice(0, Math.max(0, action.indexOf(':')))]);
+}
+
+function fieldsIn(values: object): readonly (readonly [string, string])[] {
+  return Object.entries(values).map(([name, value]) => [name, textOf(value)] as const);
+}
+
+function isNewer({ v = 0 }: LedgerEntry): boolean {
+  return v > EVENT_VERSION;
+}
+
+function verbOf(action: string): string {
+  return action.replace(/^[a-z]+:/, '');
+}
+
+function factsOf(entry: LedgerEntry): readonly string[] {
+  const { kind, wallMs, detail } = entry;
+  const { reason, policies, items, code, status, step, ended, count, client, peer } = detail;
+  const masks = questionsOf(entry).flatMap((question) => question.masks.map((mask) => mask.join(':')));
+  const { application } = recordOf(client);
+  const facts = [
+    typeof detail['kind'] === 'string' && detail['kind'],
+    step !== undefined && textOf(step),
+    reason !== undefined && textOf(reason),
+    Array.isArray(policies) && policies.length > 0 && `by ${policies.map(textOf).join(', ')}`,
+    masks.length > 0 && `masked ${listed(Array.from(new Set(masks)), COLUMNS_SHOWN)}`,
+    kind === 'outcome' && items !== undefined && `${textOf(items)} ${items === 1 ? 'item' : 'items'}`,
+    code !== undefined && `code ${textOf(code)}`,
+    status !== undefined && textOf(status),
+    ended !== undefined && `ended: ${textOf(ended)}`,
+    peer !== undefined && `from ${textOf(peer)}`,
+    application !== undefined && `application ${textOf(application)}`,
+    count !== undefined && (count === 1 ? 'once' : `${textOf(count)} times`),
+    isNewer(entry) && NEWER,
+    wallMs !== undefined && `its clock said ${new Date(wallMs).toISOString().replace(/\.\d+Z$/, 'Z')}`,
+  ];
+  return facts.flatMap((fact) => (typeof fact === 'string' && fact !== '' ? [fact] : []));
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+const WORDS: Readonly<Record<string, string>> = { 'session-open': 'open', 'session-close': 'close' };
+const SEQ_WIDTH = 6;
+const WORD_WIDTH = 7;
+const GAP = '  ';
+const OBJECTS_SHOWN = 3;
+const COLUMNS_SHOWN = 8;
+const NEWER = 'written by a newer version';
+/** Operations under way at one time; those that are forgotten are shown without their objects. */
+const OBJECTS_MAX = 10_000;

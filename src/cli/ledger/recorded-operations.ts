@@ -1,0 +1,46 @@
+import { policySchema } from '../../app/declared-rules.ts';
+import { type RecordedOperation, readOperation } from '../../policy/index.ts';
+import { type CliContext, type CliInput, textOption } from '../command.ts';
+import { asDamage, damageOf, openLedgerFolder } from './folder.ts';
+import { spanOf } from './parse-time.ts';
+
+/** Options of every command that goes through what was done. */
+export const recordedOptions = [
+  ['--identity <id>', 'only what one did: a SPIFFE ID'],
+  ['--target <name>', 'only at that target'],
+  ['--since <time>', 'not before: a time such as 2026-12-01T08:00:00Z, or so long ago, such as 30d'],
+  ['--until <time>', 'not after: as for --since'],
+] as const;
+
+/** How many entries could not be asked again, since they do not say all that was asked. */
+export interface RecordedCount {
+  readonly cut: number;
+}
+
+/** Goes through the operations of a ledger's folder. @throws LedgerError where it can't be read as far as it was signed */
+export async function eachRecorded(
+  context: CliContext,
+  input: CliInput,
+  take: (operation: RecordedOperation) => void,
+): Promise<RecordedCount> {
+  const reader = openLedgerFolder(context, input);
+  const damage = await damageOf(reader, context.signal);
+  const [identity, target] = [textOption(input, 'identity'), textOption(input, 'target')];
+  const filter = { kinds: KINDS, ...(target === undefined ? {} : { target }), ...spanOf(input, context.clock.now()) };
+  let cut = 0;
+  try {
+    for await (const entry of reader.search(filter, context.signal)) {
+      if (identity !== undefined && entry.actor !== identity) continue;
+      const operation = readOperation(entry, policySchema);
+      if (operation === 'cut') cut++;
+      else if (operation !== undefined) take(operation);
+    }
+  } catch (error) {
+    throw asDamage(error);
+  }
+  if (damage !== undefined) throw damage;
+  return { cut };
+}
+
+/** Those that say what policy was asked. */
+const KINDS = ['intent', 'denial', 'session-open'] as const;

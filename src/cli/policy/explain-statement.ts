@@ -1,0 +1,215 @@
+import { IdentityError, parseSpiffeId } from '@countersign/sdk/identity';
+import { Type } from 'typebox';
+import { Value } from 'typebox/value';
+import { policySchema } from '../../app/declared-rules.ts';
+import type { ProtocolMember, SessionPolicy } from '../../gateway/index.ts';
+import { protocols } from '../../gateway/protocols/registry.generated.ts';
+import type { DecisionRequest, EntityRef } from '../../model/index.ts';
+import {
+  approvalText,
+  type CompiledPolicies,
+  didYouMean,
+  type Explanation,
+  fieldWithin,
+  identityEntity,
+  limitsWith,
+  limitText,
+  limitWords,
+  type PolicyExplanation,
+} from '../../policy/index.ts';
+import { memberById } from '../../std/index.ts';
+import { UsageError } from '../command.ts';
+import { formatWords } from '../terminal/table.ts';
+import { checkDatabase } from './named-resource.ts';
+import type { AskedPolicies } from './policies-asked.ts';
+import { isPermitLacking, type Suggestion, suggestionLines, suggestPermit } from './suggest-permit.ts';
+import { fieldsOf, type Unmasking, unmaskingLines, unmaskingOf } from './unmasked.ts';
+import { unnamedNote } from './unnamed-note.ts';
+
+/** What policies say of a statement, question by question. */
+export interface ExplainedStatement {
+  readonly isAllowed: boolean;
+  /** Why it is refused though no question is answered with no: it is none, or masks stand against it. */
+  readonly refused: string | undefined;
+  readonly questions: readonly ExplainedQuestion[];
+  /** How to let the identity work with columns whose masks are why it is refused. */
+  readonly unmasking: Unmasking | undefined;
+  /** What was assumed. */
+  readonly notes: readonly string[];
+}
+
+/** One question with its answer, and the permit that would allow it where one would. */
+export interface ExplainedQuestion {
+  readonly request: DecisionRequest;
+  /** Sets of its context of which there is more than could be told. */
+  readonly open: readonly string[];
+  readonly explanation: Explanation;
+  readonly suggestion: Suggestion | undefined;
+}
+
+/**
+ * Asks policies what a statement would ask of them at a target, `shop` or `shop/DATABASE`, for that identity at that time (epoch milliseconds).
+ * @throws UsageError
+ */
+export async function explainStatement(
+  policies: AskedPolicies,
+  asked: { readonly identity: string; readonly statement: string; readonly target: string; readonly timeMs: number },
+): Promise<ExplainedStatement> {
+  const { compiled, specs, sources } = policies;
+  const [name = '', place] = asked.target.split('/');
+  const spec = specs.get(name);
+  if (!Value.Check(TARGET, spec)) {
+    const hint = didYouMean(name, specs.keys()) ?? '`countersign target list` shows all';
+    throw new UsageError(`no target ${JSON.stringify(name)} is declared (${hint})`);
+  }
+  if (place !== undefined) checkDatabase(name, place, policies);
+  const { protocol, ...config } = spec;
+  const member = memberById<ProtocolMember>(protocols, protocol);
+  const path = await member?.load();
+  if (path?.questionsOf === undefined) throw new UsageError(`of ${protocol} no statement can be told by its text`);
+  const principal = principalOf(asked.identity);
+  const columnsOf = (resource: EntityRef) => compiled.columnsNamed(resource);
+  const at = place === undefined ? {} : { place };
+  const found = await path.questionsOf(asked.statement, { name, config, ...at, columnsOf });
+  if (!found.ok) return { isAllowed: false, refused: found.why, questions: [], unmasking: undefined, notes: [] };
+  const { timeMs } = asked;
+  const taken: string[] = [];
+  const questions = found.questions.map(({ open = [], ...question }): ExplainedQuestion => {
+    const request = { ...question, principal, timeMs };
+    const explanation = compiled.explain(request);
+    const suggestion = isPermitLacking(explanation) ? suggestPermit(compiled, request, taken) : undefined;
+    if (suggestion !== undefined) taken.push(suggestion.id);
+    return { request, open, explanation, suggestion };
+  });
+  const isPermitted = questions.every(({ explanation }) => explanation.decision.allow);
+  const refusedBy = (policies: CompiledPolicies, columns?: ReadonlySet<string>) =>
+    found.refusedUnder(maskedPolicy(policies, { principal, timeMs, columns }));
+  const refused = isPermitted ? refusedBy(compiled) : undefined;
+  const unmasking =
+    refused === undefined
+      ? undefined
+      : unmaskingOf({
+          ...{ compiled, sources, requests: questions.map(({ request }) => ({ ...request, timeMs })) },
+          isAllowedWithout: (columns) => refusedBy(compiled, columns) === undefined,
+          isAllowedUnder: (policies) =>
+            questions.every(({ request }) => policies.decide(request).allow) && refusedBy(policies) === undefined,
+        });
+  const notes = [
+    'the names are those of the statement; its target was not asked',
+    ...found.notes,
+    ...slipsIn(policies, { identity: asked.identity, questions }),
+  ];
+  return { isAllowed: isPermitted && refused === undefined, refused, questions, unmasking, notes };
+}
+
+/** Names that nobody has, or policies do not: a permit for a slip of the hand would help nobody. */
+function slipsIn(
+  { compiled, identities, where }: AskedPolicies,
+  asked: { readonly identity: string; readonly questions: readonly ExplainedQuestion[] },
+): readonly string[] {
+  const { identity, questions } = asked;
+  const lacking = questions.flatMap(({ request, suggestion }) =>
+    suggestion === undefined ? [] : (unnamedNote(compiled, request.resource) ?? []),
+  );
+  if (identities === undefined || identities.has(identity)) return lacking;
+  const near = didYouMean(identity, identities);
+  return [`no entry ${where} gives ${identity}${near === undefined ? '' : ` (${near})`}`, ...lacking];
+}
+
+/** What a session would be answered, with the masks of those columns taken away. */
+function maskedPolicy(
+  compiled: CompiledPolicies,
+  asked: { readonly principal: EntityRef; readonly timeMs: number; readonly columns: ReadonlySet<string> | undefined },
+): Pick<SessionPolicy, 'decide' | 'potentialMasks'> {
+  const { principal, timeMs, columns = new Set() } = asked;
+  return {
+    decide(action, resource, context) {
+      const decision = compiled.decide({ principal, action, resource, context, timeMs });
+      if (!decision.allow) return decision;
+      const isKept = (path: readonly string[]) => !columns.has(fieldWithin(policySchema, resource, path));
+      const masks = decision.obligations.masks.filter(({ path }) => isKept(path));
+      return { ...decision, obligations: { ...decision.obligations, masks } };
+    },
+    potentialMasks: () =>
+      compiled.maskBearing(principal, timeMs).filter((mask) => !fieldsOf(mask).some((field) => columns.has(field))),
+  };
+}
+
+/** Lines for people: each question with its answer, why, and what would change it. */
+export function formatStatement({ refused, questions, unmasking, notes }: ExplainedStatement): string {
+  const why = questions.length === 0 ? 'refused, whatever policies say' : 'refused all the same';
+  return [
+    ...questions.flatMap(formatQuestion),
+    ...(refused === undefined ? [] : [formatWords(`${why}: ${refused}`, '')]),
+    ...(unmasking === undefined ? [] : unmaskingLines(unmasking)),
+    ...notes.map((note) => formatWords(`note: ${note}`, '')),
+  ].join('\n');
+}
+
+function formatQuestion({ request, open, explanation, suggestion }: ExplainedQuestion): string[] {
+  const { action, resource, context } = request;
+  const { decision, policies } = explanation;
+  const told = Object.entries(context).map(([name, value]) => {
+    if (!open.includes(name)) return `${name} ${JSON.stringify(value)}`;
+    return Array.isArray(value) && value.length > 0 ? `${name} ${JSON.stringify(value)} and others` : `all ${name}`;
+  });
+  const question = `${action} on ${wordOf(resource.type)} ${resource.id}${told.length > 0 ? ` (${told.join(', ')})` : ''}:`;
+  if (decision.allow) {
+    const masks = decision.obligations.masks.map(
+      ({ path, kind }) => `${fieldWithin(policySchema, resource, path)}:${kind}`,
+    );
+    const demands = [
+      ...(masks.length > 0 ? [`masks ${masks.join(', ')}`] : []),
+      ...limitsWith(decision.obligations.limits, limitWords(policySchema, [action])).map(limitText),
+    ];
+    const answer = [`allowed by ${decision.policies.join(', ')}`, ...demands].join('; ');
+    return [formatWords(`${question} ${answer}`, '')];
+  }
+  const head = formatWords(
+    `${question} DENIED${decision.policies.length > 0 ? ` by ${decision.policies.join(', ')}` : ''}`,
+    '',
+  );
+  if (suggestion === undefined) {
+    const stop = policies
+      .filter(({ id, why }) => decision.policies.includes(id) && why.expression !== '')
+      .map(({ effect, id, why }) => `${effect} ${id} ${why.expression}`.trim());
+    const held = 'rules' in decision ? [`It ${approvalText(decision.rules)}.`] : [];
+    return [
+      head,
+      ...[...held, ...stop].map((line) => formatWords(line, '    ')),
+      '    No permit helps against it: change it, or what is asked.',
+    ];
+  }
+  return [
+    head,
+    ...policies.flatMap(nearMiss),
+    '    To allow it, add this to your policies and apply them:',
+    ...suggestionLines(suggestion).map((line) => `        ${line}`),
+  ];
+}
+
+/** A permit about it that does not apply to this request. */
+function nearMiss({ id, effect, outcome, why }: PolicyExplanation): string[] {
+  if (effect === 'forbid' || outcome === 'matched' || !CONDITIONS.has(why.part)) return [];
+  const values = why.values.map(({ path, value }) => `${path} is ${value}`);
+  const reason = why.error ?? [why.expression, ...values].join('; ');
+  return [formatWords(`permit ${id} is about it, and does not apply, because of its ${why.part}: ${reason}`, '    ')];
+}
+
+/** @throws UsageError */
+function principalOf(identity: string) {
+  try {
+    return identityEntity(parseSpiffeId(identity));
+  } catch (cause) {
+    if (!(cause instanceof IdentityError)) throw cause;
+    throw new UsageError(`--as: ${cause.message}`, { cause });
+  }
+}
+
+/** `table` of `Postgres::Table`. */
+function wordOf(type: string): string {
+  return type.slice(type.lastIndexOf(':') + 1).toLowerCase();
+}
+
+const CONDITIONS: ReadonlySet<string> = new Set(['when', 'unless', 'expires']);
+const TARGET = Type.Object({ protocol: Type.String() });

@@ -1,0 +1,44 @@
+import { approvalText, type CompiledPolicies, identityEntity } from '../../policy/index.ts';
+import { resourcesOf, rulesOf } from './access-text.ts';
+import type { Granted } from './grants.ts';
+import { lacksSession, remedyOfSession, whyNoSession } from './session-text.ts';
+import { unnamedNote } from './unnamed-note.ts';
+
+/** What whoever grants should know, and lines with what to do about it. */
+export interface GrantNotes {
+  readonly notes: readonly string[];
+  readonly remedy: readonly string[];
+}
+
+/** What keeps the grant from having effect, and what is allowed without it. */
+export function grantNotes(
+  { identity, actions, resource }: Granted,
+  {
+    before,
+    after,
+    timeMs,
+  }: { readonly before: CompiledPolicies; readonly after: CompiledPolicies; readonly timeMs: number },
+): GrantNotes {
+  const principal = identityEntity(identity);
+  const key = JSON.stringify(resource);
+  const rows = after
+    .whatCan(principal, timeMs)
+    .filter((row) => actions.includes(row.action) && JSON.stringify(row.resource) === key);
+  const notes = rows.flatMap(({ action, access }) => {
+    const stop = access.forbids.map(({ policy }) => policy).join(', ');
+    const rules = rulesOf(access);
+    if (access.verdict === 'never' && stop === '') return [`it has no effect: ${action} ${approvalText(rules)}`];
+    if (access.verdict === 'never') return [`it has no effect for ${action}: forbid ${stop} refuses it`];
+    if (rules.length > 0) return [`some of ${action} ${approvalText(rules)}`];
+    return stop === '' ? [] : [`of ${action}, forbid ${stop} may refuse some`];
+  });
+  const known = actions.filter((action) => before.access({ principal, action, resource, timeMs }).verdict === 'always');
+  if (known.length > 0)
+    notes.push(`${known.join(', ')} on ${resourcesOf(resource)} is allowed without it; masks and limits of both count`);
+  const unnamed = unnamedNote(before, resource);
+  if (unnamed !== undefined) notes.push(`${unnamed}. Of a view, masks on the tables that it reads do not go along`);
+  const session = rows.find(lacksSession)?.session;
+  if (session === undefined) return { notes, remedy: [] };
+  notes.push(`it has no effect until ${identity.uri} can connect: ${whyNoSession(session)}`);
+  return { notes, remedy: remedyOfSession(session, { whom: 'it', identity: identity.uri }) };
+}

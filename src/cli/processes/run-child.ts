@@ -1,0 +1,22 @@
+import { spawn } from 'node:child_process';
+import { constants } from 'node:os';
+import { codeOf, messageOf } from '../../std/index.ts';
+import { exitCodes, UsageError } from '../command.ts';
+
+/** Runs a program that gets the terminal; signals reach it by itself or are handed on. Resolves to its exit code (128 + n after signal n). */
+export function runChild(name: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+  const child = spawn(name, args, { stdio: 'inherit', env });
+  for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT'] as const) process.on(signal, () => child.kill(signal));
+  return new Promise((resolve, reject) => {
+    child.on('error', (error) =>
+      reject(
+        codeOf(error) === 'ENOENT'
+          ? new UsageError(`there is no ${name} on this machine; install it first`, { cause: error })
+          : new UsageError(`${name} can not be run: ${messageOf(error)}`, { cause: error }),
+      ),
+    );
+    child.once('exit', (code, signal) =>
+      resolve(code ?? (signal ? 128 + constants.signals[signal] : exitCodes.internal)),
+    );
+  });
+}
