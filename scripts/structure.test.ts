@@ -67,7 +67,7 @@ describe('the structure check', () => {
       'an import past a codec door',
       { 'src/rpc/index.ts': `${DOOR}import { y } from '../wire/x509/inside.ts';\nexport const x = y;\n` },
     ],
-    ['door', 'a feature without a door', { 'src/ledger/append.ts': 'export const x = 1;\n' }],
+    ['door', 'a feature without a door', { 'src/ledger/segments/append.ts': 'export const x = 1;\n' }],
     ['door', 'a door without a comment', { 'src/store/index.ts': 'export const store = 1;\n' }],
     [
       'sibling',

@@ -2,8 +2,8 @@ import { join } from 'node:path';
 import type { LedgerEvent } from '../model/index.ts';
 import { type Clock, codeOf, type Log, raceAbort, type Service, throwIfAborted } from '../std/index.ts';
 import { noteKeyOf } from '../wire/tlog/index.ts';
-import { type Appender, createAppender } from './append.ts';
-import { type Checkpointer, createCheckpointer } from './checkpointer.ts';
+import { type Checkpointer, createCheckpointer } from './checkpoints/checkpointer.ts';
+import { readSignedStart } from './checkpoints/signed-start.ts';
 import type {
   CheckpointKeeper,
   LedgerEntry,
@@ -17,13 +17,13 @@ import type {
 } from './contract.ts';
 import { LedgerError, toIoError, withIoErrors } from './errors.ts';
 import { createDiskFiles, type LedgerFiles } from './files.ts';
-import { createReader } from './read.ts';
+import { createReader } from './reader/read.ts';
 import { type Recovered, recoverLog } from './recover.ts';
-import { SEGMENT_BYTES_MAX, SEGMENT_HEADER_BYTES_MAX, segmentsDirectory } from './segment.ts';
-import { createSegmentPool, type SegmentPool } from './segment-pool.ts';
-import { readSignedStart } from './signed-start.ts';
-import { createTreeThread } from './tree-thread.ts';
-import { createTreeWriter, type TreeWriter } from './tree-writer.ts';
+import { type Appender, createAppender } from './segments/append.ts';
+import { SEGMENT_BYTES_MAX, SEGMENT_HEADER_BYTES_MAX, segmentsDirectory } from './segments/segment.ts';
+import { createSegmentPool, type SegmentPool } from './segments/segment-pool.ts';
+import { createTreeThread } from './tree/tree-thread.ts';
+import { createTreeWriter, type TreeWriter } from './tree/tree-writer.ts';
 
 /** What a ledger is made of. */
 export interface LedgerDeps {
