@@ -1,5 +1,5 @@
 import { isIPv6 } from 'node:net';
-import type { Peer } from './call.ts';
+import type { Peer } from '../call.ts';
 
 /** Under what a peer's connections and calls are counted together: its address, or the network that one IPv6 host has to itself. */
 export function sourceOf(peer: Peer): string {

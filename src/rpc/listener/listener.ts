@@ -6,17 +6,17 @@ import {
   type TLSSocket,
   type Server as TlsServer,
 } from 'node:tls';
-import { assert, type Clock, type Log } from '../std/index.ts';
-import { encodePem } from '../wire/x509/index.ts';
-import type { Peer } from './call.ts';
-import { RpcSetupError } from './errors.ts';
-import type { RpcLimits } from './limits.ts';
-import { peerChain } from './peer-chain.ts';
+import { assert, type Clock, type Log } from '../../std/index.ts';
+import { encodePem } from '../../wire/x509/index.ts';
+import type { Peer } from '../call.ts';
+import { peerChain } from '../connection/peer-chain.ts';
+import { BACKLOG, type Listen, type TlsIdentity } from '../connection/transport.ts';
+import { RpcSetupError } from '../errors.ts';
+import type { RpcLimits } from '../limits.ts';
 import { sourceOfAddress } from './source.ts';
 import { createStrangers } from './strangers.ts';
-import { BACKLOG, type Listen, type TlsIdentity } from './transport.ts';
 import { type Turns, whenSpoken } from './turns.ts';
-import { openUnixDoor, type UnixDoor } from './unix-door.ts';
+import { openUnixDoor, type UnixDoor } from './unix-listener.ts';
 
 /** Accepts connections: over unix sockets as they come, over TCP once their TLS handshake is done. */
 export interface Listener {

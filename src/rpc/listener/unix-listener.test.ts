@@ -15,8 +15,8 @@ import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createManualClock } from '../std/index.ts';
-import { openUnixDoor, type UnixDoor } from './unix-door.ts';
+import { createManualClock } from '../../std/index.ts';
+import { openUnixDoor, type UnixDoor } from './unix-listener.ts';
 
 // Goal: whoever connects finds somebody, while one door takes the place of another; and nobody takes away what is another's. Real sockets.
 

@@ -1,5 +1,5 @@
 import type { Http2Session } from 'node:http2';
-import type { Clock, Timer } from '../std/index.ts';
+import type { Clock, Timer } from '../../std/index.ts';
 
 /**
  * Pings the peer every `intervalMs` until it is cancelled and calls `dead` when an answer takes longer than `timeoutMs`: a host that

@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import type { UnixDoor } from './unix-door.ts';
+import type { UnixDoor } from '../listener/unix-listener.ts';
 
 /** What one side of a TLS connection proves itself with. */
 export interface TlsIdentity {

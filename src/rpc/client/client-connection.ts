@@ -1,14 +1,14 @@
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import { connect as connectNet, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { type Clock, type Log, messageOf } from '../std/index.ts';
-import { Code } from '../wire/grpc/index.ts';
-import { RpcError } from './call.ts';
-import { keepAlive } from './keepalive.ts';
-import { secureContext } from './listener.ts';
-import { peerChain } from './peer-chain.ts';
-import { endTogether } from './session-end.ts';
-import type { Connect } from './transport.ts';
+import { type Clock, type Log, messageOf } from '../../std/index.ts';
+import { Code } from '../../wire/grpc/index.ts';
+import { RpcError } from '../call.ts';
+import { keepAlive } from '../connection/keepalive.ts';
+import { peerChain } from '../connection/peer-chain.ts';
+import { endTogether } from '../connection/session-end.ts';
+import type { Connect } from '../connection/transport.ts';
+import { secureContext } from '../listener/listener.ts';
 
 /** A connection that calls are made on. */
 export interface ClientLink {

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { create, type DescMessage, fromBinary, type Message, toBinary } from '@bufbuild/protobuf';
-import { assert, type Bag, type Clock, type InBag, type Log, type Timer } from '../std/index.ts';
+import { assert, type Bag, type Clock, type InBag, type Log, type Timer } from '../../std/index.ts';
 import {
   Code,
   encodeFrame,
@@ -8,14 +8,14 @@ import {
   isGrpcContentType,
   parseMetadata,
   parseTimeoutMs,
-} from '../wire/grpc/index.ts';
-import { abortStatus, type CallContext, type Peer, RpcError } from './call.ts';
+} from '../../wire/grpc/index.ts';
+import { abortStatus, type CallContext, type Peer, RpcError } from '../call.ts';
+import { createMessageReader } from '../connection/message-reader.ts';
+import type { RpcLimits } from '../limits.ts';
+import { type Answer, isPrebuilt, type RpcMethod } from '../service.ts';
 import type { CallIntake, ConnectionIntake } from './intake.ts';
-import type { RpcLimits } from './limits.ts';
-import { createMessageReader } from './message-reader.ts';
 import { OneMessage } from './one-message.ts';
 import { createServerResponse, type ServerResponse } from './server-response.ts';
-import { type Answer, isPrebuilt, type RpcMethod } from './service.ts';
 import type { Traffic } from './traffic.ts';
 
 /** What the calls of one connection share. */

@@ -3,7 +3,7 @@ import { connect as connectSocket, createServer, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { Health, SpiffeWorkloadAPI } from '@countersign/sdk/contract';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createManualClock, createSilentLog } from '../std/index.ts';
+import { createManualClock, createSilentLog } from '../../std/index.ts';
 import {
   type CallOptions,
   Code,
@@ -12,10 +12,10 @@ import {
   errorTable,
   peerChain,
   RpcSetupError,
-} from './index.ts';
-import { echoServices } from './testing/echo-service.ts';
-import { createTestAuthority, temporaryFolder, uriOf } from './testing/fixtures.ts';
-import { authority, type Started, serverIdentity, start } from './testing/start.ts';
+} from '../index.ts';
+import { echoServices } from '../testing/echo-service.ts';
+import { createTestAuthority, temporaryFolder, uriOf } from '../testing/fixtures.ts';
+import { authority, type Started, serverIdentity, start } from '../testing/start.ts';
 
 // Goal: who is at the other end is what the socket says, on both sides; nothing unsafe is listened on.
 

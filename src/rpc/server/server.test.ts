@@ -5,10 +5,10 @@ import {
   HealthCheckResponseSchema,
 } from '@countersign/sdk/contract/gen/grpc/health/v1/health_pb.ts';
 import { afterEach, describe, expect, it } from 'vitest';
-import { encodeFrame } from '../wire/grpc/index.ts';
-import { type CallOptions, Code, healthService, implement, pathOf, prebuilt, RpcError } from './index.ts';
-import { bundleOf } from './testing/echo-service.ts';
-import { request, type Started, start } from './testing/start.ts';
+import { encodeFrame } from '../../wire/grpc/index.ts';
+import { type CallOptions, Code, healthService, implement, pathOf, prebuilt, RpcError } from '../index.ts';
+import { bundleOf } from '../testing/echo-service.ts';
+import { request, type Started, start } from '../testing/start.ts';
 
 // Goal: every call of every client is answered, and told how it ended.
 

@@ -7,11 +7,11 @@ import { create, toBinary } from '@bufbuild/protobuf';
 import { Health } from '@countersign/sdk/contract';
 import { HealthCheckRequestSchema } from '@countersign/sdk/contract/gen/grpc/health/v1/health_pb.ts';
 import { afterEach, describe, it } from 'vitest';
-import { eventually } from '../../test/support/eventually.ts';
-import { createManualClock, createSilentLog } from '../std/index.ts';
-import { encodeFrame } from '../wire/grpc/index.ts';
-import { createRpcClient, pathOf } from './index.ts';
-import { temporaryFolder } from './testing/fixtures.ts';
+import { eventually } from '../../../test/support/eventually.ts';
+import { createManualClock, createSilentLog } from '../../std/index.ts';
+import { encodeFrame } from '../../wire/grpc/index.ts';
+import { createRpcClient, pathOf } from '../index.ts';
+import { temporaryFolder } from '../testing/fixtures.ts';
 import {
   callBlock,
   connectRaw,
@@ -22,8 +22,8 @@ import {
   PREFACE,
   type RawClient,
   uint32,
-} from './testing/raw-frames.ts';
-import { type Started, start } from './testing/start.ts';
+} from '../testing/raw-frames.ts';
+import { type Started, start } from '../testing/start.ts';
 
 // Goal: however an HTTP/2 session ends, and whoever ends it, its socket is given back, and nothing that waits for its end waits for ever.
 

@@ -6,15 +6,15 @@ import {
   type Settings,
 } from 'node:http2';
 import type { Duplex } from 'node:stream';
-import { type Clock, createBag, type Log, type LogFields, type Timer } from '../std/index.ts';
-import { Code } from '../wire/grpc/index.ts';
-import { type Peer, RpcError } from './call.ts';
+import { type Clock, createBag, type Log, type LogFields, type Timer } from '../../std/index.ts';
+import { Code } from '../../wire/grpc/index.ts';
+import { type Peer, RpcError } from '../call.ts';
+import { keepAlive } from '../connection/keepalive.ts';
+import { endTogether, LAST_WORDS_MS } from '../connection/session-end.ts';
+import type { RpcLimits } from '../limits.ts';
+import type { RpcMethod } from '../service.ts';
 import type { Intake } from './intake.ts';
-import { keepAlive } from './keepalive.ts';
-import type { RpcLimits } from './limits.ts';
 import { type CallSite, type ServerCall, serveCall } from './server-call.ts';
-import type { RpcMethod } from './service.ts';
-import { endTogether, LAST_WORDS_MS } from './session-end.ts';
 import { watchTraffic } from './traffic.ts';
 
 /** One connection that is served. */

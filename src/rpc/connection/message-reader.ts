@@ -1,7 +1,7 @@
 import type { Http2Stream } from 'node:http2';
-import { assert } from '../std/index.ts';
-import { Code, createDeframer, GrpcWireError } from '../wire/grpc/index.ts';
-import { RpcError } from './call.ts';
+import { assert } from '../../std/index.ts';
+import { Code, createDeframer, GrpcWireError } from '../../wire/grpc/index.ts';
+import { RpcError } from '../call.ts';
 
 /** The messages that arrive on a stream, in order, read no faster than they are taken. */
 export interface MessageReader {

@@ -1,17 +1,17 @@
 import type { Duplex } from 'node:stream';
-import { assert, type Clock, createSampledLog, createSharedTimers, type Log, type Service } from '../std/index.ts';
-import { Code } from '../wire/grpc/index.ts';
-import { type CallContext, type Peer, RpcError } from './call.ts';
-import { pacedStream } from './carried-stream.ts';
+import { assert, type Clock, createSampledLog, createSharedTimers, type Log, type Service } from '../../std/index.ts';
+import { Code } from '../../wire/grpc/index.ts';
+import { type CallContext, type Peer, RpcError } from '../call.ts';
+import type { Listen } from '../connection/transport.ts';
+import { defaultLimits, type RpcLimits } from '../limits.ts';
+import { pacedStream } from '../listener/carried-stream.ts';
+import { createListener } from '../listener/listener.ts';
+import { openLocalSocket } from '../listener/local-socket.ts';
+import { sourceOf } from '../listener/source.ts';
+import { createTurns } from '../listener/turns.ts';
+import type { RpcMethod, RpcService } from '../service.ts';
 import { createIntake } from './intake.ts';
-import { defaultLimits, type RpcLimits } from './limits.ts';
-import { createListener } from './listener.ts';
-import { openLocalSocket } from './local-socket.ts';
 import { greetingOf, type ServerConnection, serveConnection } from './server-connection.ts';
-import type { RpcMethod, RpcService } from './service.ts';
-import { sourceOf } from './source.ts';
-import type { Listen } from './transport.ts';
-import { createTurns } from './turns.ts';
 
 /** What a server needs. */
 export interface RpcServerDeps {

@@ -1,6 +1,6 @@
 import type { Http2Session } from 'node:http2';
 import type { Socket } from 'node:net';
-import type { Clock, Timer } from '../std/index.ts';
+import type { Clock, Timer } from '../../std/index.ts';
 
 /**
  * Has an HTTP/2 session and its socket end together, whichever goes first; `ended` runs once, when the socket is closed.

@@ -2,10 +2,10 @@ import { create, toBinary } from '@bufbuild/protobuf';
 import { Health } from '@countersign/sdk/contract';
 import { HealthCheckRequestSchema } from '@countersign/sdk/contract/gen/grpc/health/v1/health_pb.ts';
 import { afterEach, describe, expect, it } from 'vitest';
-import { encodeFrame } from '../wire/grpc/index.ts';
-import { pathOf } from './index.ts';
-import { callBlock, connectRaw, END_HEADERS, END_STREAM, FRAME, frame, PREFACE } from './testing/raw-frames.ts';
-import { request, type Started, start } from './testing/start.ts';
+import { encodeFrame } from '../../wire/grpc/index.ts';
+import { pathOf } from '../index.ts';
+import { callBlock, connectRaw, END_HEADERS, END_STREAM, FRAME, frame, PREFACE } from '../testing/raw-frames.ts';
+import { request, type Started, start } from '../testing/start.ts';
 
 // Goal: whatever a local client says first, and whether or not it waits for us to speak, it is served; one that says nothing is not kept.
 

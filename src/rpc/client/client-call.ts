@@ -5,7 +5,7 @@ import {
   type IncomingHttpHeaders,
   type OutgoingHttpHeaders,
 } from 'node:http2';
-import { type Clock, messageOf } from '../std/index.ts';
+import { type Clock, messageOf } from '../../std/index.ts';
 import {
   Code,
   checkMetadata,
@@ -16,10 +16,10 @@ import {
   parseCode,
   type StatusCode,
   type StatusDetail,
-} from '../wire/grpc/index.ts';
-import { abortStatus, type CallOptions, RpcError } from './call.ts';
+} from '../../wire/grpc/index.ts';
+import { abortStatus, type CallOptions, RpcError } from '../call.ts';
+import { createMessageReader } from '../connection/message-reader.ts';
 import type { ClientLink } from './client-connection.ts';
-import { createMessageReader } from './message-reader.ts';
 
 /** A call under way on the client: bytes of messages in, bytes of messages out. */
 export interface ClientCall {

@@ -1,6 +1,6 @@
-import { Code, createDeframer, type Deframer } from '../wire/grpc/index.ts';
-import { RpcError } from './call.ts';
-import { frameStatus } from './message-reader.ts';
+import { Code, createDeframer, type Deframer } from '../../wire/grpc/index.ts';
+import { RpcError } from '../call.ts';
+import { frameStatus } from '../connection/message-reader.ts';
 
 /** Puts together the one message of a request from the bytes of its stream. After it has told of a problem it is to be dropped. */
 export class OneMessage {

@@ -1,8 +1,8 @@
 import { connect as connectSocket } from 'node:net';
 import { Health } from '@countersign/sdk/contract';
 import { afterEach, expect, it } from 'vitest';
-import { createSilentLog, type Log } from '../std/index.ts';
-import { type Started, start } from './testing/start.ts';
+import { createSilentLog, type Log } from '../../std/index.ts';
+import { type Started, start } from '../testing/start.ts';
 
 // Goal: who connects and does not say who he is keeps nobody out: not from elsewhere, and not from the same address.
 

@@ -16,11 +16,11 @@ import {
 } from '@countersign/sdk/contract/gen/spire/api/server/entry/v1/entry_pb.ts';
 import * as grpc from '@grpc/grpc-js';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createManualClock, createSilentLog, type ManualClock } from '../std/index.ts';
-import { decodeStatusDetails } from '../wire/grpc/index.ts';
-import { createRpcServer, pathOf, type RpcServer } from './index.ts';
-import { echoServices, type Seen } from './testing/echo-service.ts';
-import { createTestAuthority, temporaryFolder, uriOf } from './testing/fixtures.ts';
+import { createManualClock, createSilentLog, type ManualClock } from '../../std/index.ts';
+import { decodeStatusDetails } from '../../wire/grpc/index.ts';
+import { createRpcServer, pathOf, type RpcServer } from '../index.ts';
+import { echoServices, type Seen } from '../testing/echo-service.ts';
+import { createTestAuthority, temporaryFolder, uriOf } from '../testing/fixtures.ts';
 
 // Goal: a client written by others (grpc-js) can do every kind of call with our server, over both kinds of socket.
 

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { Clock, Timer } from '../std/index.ts';
+import type { Clock, Timer } from '../../std/index.ts';
 
 /** What the calls of a connection account for, counted since it began. */
 export interface Traffic {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createManualClock } from '../std/index.ts';
+import { createManualClock } from '../../std/index.ts';
 import { watchTraffic } from './traffic.ts';
 
 // Goal: what a connection brings is accounted for by its calls, or it goes; and one without calls does not stay for ever.

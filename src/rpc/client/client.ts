@@ -10,13 +10,13 @@ import {
   type MessageShape,
   toBinary,
 } from '@bufbuild/protobuf';
-import { type Clock, type Log, raceAbort } from '../std/index.ts';
-import { Code, encodeFrame } from '../wire/grpc/index.ts';
-import { abortStatus, type CallOptions, RpcError } from './call.ts';
+import { type Clock, type Log, raceAbort } from '../../std/index.ts';
+import { Code, encodeFrame } from '../../wire/grpc/index.ts';
+import { abortStatus, type CallOptions, RpcError } from '../call.ts';
+import type { Connect } from '../connection/transport.ts';
+import { pathOf } from '../service.ts';
 import { type ClientCall, openCall, UnprocessedError } from './client-call.ts';
 import { createClientConnection } from './client-connection.ts';
-import { pathOf } from './service.ts';
-import type { Connect } from './transport.ts';
 
 /** A bidirectional call. */
 export interface BidiCall<Input extends DescMessage, Output extends DescMessage> {

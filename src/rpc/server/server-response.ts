@@ -1,8 +1,8 @@
 import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
-import type { Clock } from '../std/index.ts';
-import { Code, encodeStatusDetails, encodeStatusMessage } from '../wire/grpc/index.ts';
-import { RpcError } from './call.ts';
-import type { RpcLimits } from './limits.ts';
+import type { Clock } from '../../std/index.ts';
+import { Code, encodeStatusDetails, encodeStatusMessage } from '../../wire/grpc/index.ts';
+import { RpcError } from '../call.ts';
+import type { RpcLimits } from '../limits.ts';
 
 /** The writing half of a call. */
 export interface ServerResponse {

@@ -11,9 +11,9 @@ import {
 } from 'node:fs';
 import { connect, type Server } from 'node:net';
 import { dirname, isAbsolute, join } from 'node:path';
-import { type Clock, codeOf, messageOf, sleep } from '../std/index.ts';
-import { RpcSetupError } from './errors.ts';
-import { BACKLOG } from './transport.ts';
+import { type Clock, codeOf, messageOf, sleep } from '../../std/index.ts';
+import { BACKLOG } from '../connection/transport.ts';
+import { RpcSetupError } from '../errors.ts';
 
 /**
  * A unix socket that listens, under a name of its own beside the one that clients know, until it is put there: so that it can take the place

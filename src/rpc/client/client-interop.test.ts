@@ -17,10 +17,10 @@ import {
 } from '@countersign/sdk/contract/gen/spire/api/server/entry/v1/entry_pb.ts';
 import * as grpc from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createManualClock, createSilentLog } from '../std/index.ts';
-import { type CallOptions, Code, createRpcClient, pathOf, type RpcClient, RpcError } from './index.ts';
-import { bundleOf } from './testing/echo-service.ts';
-import { createTestAuthority, temporaryFolder, uriOf } from './testing/fixtures.ts';
+import { createManualClock, createSilentLog } from '../../std/index.ts';
+import { type CallOptions, Code, createRpcClient, pathOf, type RpcClient, RpcError } from '../index.ts';
+import { bundleOf } from '../testing/echo-service.ts';
+import { createTestAuthority, temporaryFolder, uriOf } from '../testing/fixtures.ts';
 
 // Goal: our client can do every kind of call with a server written by others (grpc-js), over both kinds of socket.
 

@@ -1,8 +1,8 @@
 import { Duplex } from 'node:stream';
 import { afterEach, describe, expect, it } from 'vitest';
+import { callBlock, connectRaw, END_HEADERS, END_STREAM, FRAME, frame, PREFACE } from '../testing/raw-frames.ts';
+import { type Started, start } from '../testing/start.ts';
 import { pacedStream } from './carried-stream.ts';
-import { callBlock, connectRaw, END_HEADERS, END_STREAM, FRAME, frame, PREFACE } from './testing/raw-frames.ts';
-import { type Started, start } from './testing/start.ts';
 import { createTurns } from './turns.ts';
 
 // Goal: what somebody unknown sends is worked off in small pieces, each in its turn; nothing of it is lost or reordered, and it ends as the socket does.

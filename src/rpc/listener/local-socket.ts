@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { Clock } from '../std/index.ts';
-import { type AuthorityFilter, createAuthorityFilter, createClientOpening } from '../wire/http2/index.ts';
+import type { Clock } from '../../std/index.ts';
+import { type AuthorityFilter, createAuthorityFilter, createClientOpening } from '../../wire/http2/index.ts';
 import { carriedStream } from './carried-stream.ts';
 
 /**
