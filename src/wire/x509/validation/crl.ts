@@ -1,16 +1,16 @@
-import type { Certificate } from './certificate.ts';
-import { contextTag, DerReader, readWhole, TAG } from './der-reader.ts';
-import { checkName } from './distinguished-name.ts';
-import { X509Error } from './errors.ts';
-import { parseAuthorityKeyId } from './extensions.ts';
-import { OID } from './oids.ts';
+import type { Certificate } from '../certificates/certificate.ts';
+import { parseAuthorityKeyId } from '../certificates/extensions.ts';
+import { OID } from '../der/oids.ts';
+import { contextTag, DerReader, readWhole, TAG } from '../der/reader.ts';
+import { parseTime } from '../der/time.ts';
+import { X509Error } from '../errors.ts';
 import {
   type PssAlgorithm,
   parsePssAlgorithm,
   parseSignatureAlgorithm,
   type SignatureAlgorithm,
-} from './signature-algorithm.ts';
-import { parseTime } from './time.ts';
+} from '../keys/signature-algorithm.ts';
+import { checkName } from '../names/distinguished-name.ts';
 import { verifySigned } from './verify-chain.ts';
 
 /** A parsed CRL: complete, of one CA. What it says is not yet believed: see {@link isListSignedBy}. */

@@ -1,7 +1,7 @@
-import type { Certificate } from './certificate.ts';
-import { comparableName } from './distinguished-name.ts';
-import type { NameConstraints } from './extensions.ts';
-import type { GeneralNames } from './general-names.ts';
+import type { Certificate } from '../certificates/certificate.ts';
+import type { NameConstraints } from '../certificates/extensions.ts';
+import { comparableName } from '../names/distinguished-name.ts';
+import type { GeneralNames } from '../names/general-names.ts';
 
 /**
  * True when every name of `certificate` lies within `constraints`. Fails closed: a constraint that is malformed, or of a kind

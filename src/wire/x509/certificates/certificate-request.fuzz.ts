@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
+import { X509Error } from '../errors.ts';
+import { parsePublicKeyInfo } from '../keys/public-key.ts';
 import { buildCertificateRequest, parseCertificateRequest } from './certificate-request.ts';
-import { X509Error } from './errors.ts';
-import { parsePublicKeyInfo } from './public-key.ts';
 
 /** What an agent may send to have signed: refused with our own error, or read, and then it holds the key that signed it. */
 export function fuzz(input: Uint8Array): void {

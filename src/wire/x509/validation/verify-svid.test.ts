@@ -1,6 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { contextTag } from './der-reader.ts';
+import { OID } from '../der/oids.ts';
+import { contextTag } from '../der/reader.ts';
 import {
   encodeBitString,
   encodeBoolean,
@@ -12,11 +13,10 @@ import {
   encodeSequence,
   encodeTime,
   encodeUnsigned,
-} from './der-writer.ts';
-import { encodeName, keyIdOf, parseCertificate, signWith, verifyChain, verifyX509Svid } from './index.ts';
-import { encodeSubjectAltName } from './names.ts';
-import { OID } from './oids.ts';
-import { encodeSignatureAlgorithm } from './signature-algorithm.ts';
+} from '../der/writer.ts';
+import { encodeName, keyIdOf, parseCertificate, signWith, verifyChain, verifyX509Svid } from '../index.ts';
+import { encodeSignatureAlgorithm } from '../keys/signature-algorithm.ts';
+import { encodeSubjectAltName } from '../names/name-writer.ts';
 
 // X.509-SVIDs against every rule of the specification. Certificates are put together by hand here, so that each can break one rule.
 

@@ -1,6 +1,6 @@
-import { checkInteger, contextTag, DerReader, readWhole, TAG } from './der-reader.ts';
-import { X509Error } from './errors.ts';
-import { OID } from './oids.ts';
+import { OID } from '../der/oids.ts';
+import { checkInteger, contextTag, DerReader, readWhole, TAG } from '../der/reader.ts';
+import { X509Error } from '../errors.ts';
 
 /** What a certificate says of the policies under which it was issued. */
 export interface PolicyExtensions {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { decodeCertificatesPem, parseCertificate, verifyChain, X509Error } from './index.ts';
+import { decodeCertificatesPem, parseCertificate, verifyChain, X509Error } from '../index.ts';
 
 // Path validation against a sample of the x509-limbo vectors (C2SP, Apache-2.0). Peer names are not part of path validation here: a
 // SPIFFE verifier goes by the URI. Each vector that we answer otherwise is listed below with its reason; the table must be exact.
@@ -18,7 +18,7 @@ interface Vector {
 
 describe('path validation', () => {
   // The file is ours and this is its shape.
-  const file = JSON.parse(readFileSync(new URL('./testdata/limbo-sample.json', import.meta.url), 'utf8')) as {
+  const file = JSON.parse(readFileSync(new URL('../testdata/limbo-sample.json', import.meta.url), 'utf8')) as {
     testcases: readonly Vector[];
   };
 

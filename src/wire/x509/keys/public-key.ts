@@ -1,8 +1,8 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
+import { OID } from '../der/oids.ts';
+import { DerReader, readWhole, TAG } from '../der/reader.ts';
+import { X509Error } from '../errors.ts';
 import { type CurveName, isOnCurve, isSmallOrderEd25519 } from './curve-points.ts';
-import { DerReader, readWhole, TAG } from './der-reader.ts';
-import { X509Error } from './errors.ts';
-import { OID } from './oids.ts';
 
 /** What kind a public key is; RSA with its modulus length in bits. */
 export type PublicKeyKind =

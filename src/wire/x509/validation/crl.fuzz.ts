@@ -1,6 +1,6 @@
 import { createPrivateKey } from 'node:crypto';
-import { parseRevocationList } from './crl.ts';
-import { contextTag } from './der-reader.ts';
+import { OID } from '../der/oids.ts';
+import { contextTag } from '../der/reader.ts';
 import {
   encodeBitString,
   encodeElement,
@@ -10,11 +10,11 @@ import {
   encodeSequence,
   encodeTime,
   encodeUnsigned,
-} from './der-writer.ts';
-import { X509Error } from './errors.ts';
-import { encodeName } from './names.ts';
-import { OID } from './oids.ts';
-import { encodeSignatureAlgorithm, signWith } from './signature-algorithm.ts';
+} from '../der/writer.ts';
+import { X509Error } from '../errors.ts';
+import { encodeSignatureAlgorithm, signWith } from '../keys/signature-algorithm.ts';
+import { encodeName } from '../names/name-writer.ts';
+import { parseRevocationList } from './crl.ts';
 
 /** A CRL is read or refused with the codec's own error; what was read holds together. */
 export function fuzz(input: Uint8Array): void {

@@ -1,5 +1,6 @@
 import type { KeyObject } from 'node:crypto';
-import { contextTag, DerReader, readWhole, TAG } from './der-reader.ts';
+import { OID } from '../der/oids.ts';
+import { contextTag, DerReader, readWhole, TAG } from '../der/reader.ts';
 import {
   encodeBitString,
   encodeElement,
@@ -8,20 +9,19 @@ import {
   encodeOid,
   encodeSequence,
   encodeSet,
-} from './der-writer.ts';
-import { X509Error } from './errors.ts';
-import { parseSubjectAltName } from './extensions.ts';
-import { type GeneralNames, NO_NAMES } from './general-names.ts';
-import { encodeName, encodeSubjectAltName, type NameAttributes } from './names.ts';
-import { OID } from './oids.ts';
-import { type PublicKeyKind, parsePublicKeyInfo, parseSubjectKey, type SubjectKey } from './public-key.ts';
+} from '../der/writer.ts';
+import { X509Error } from '../errors.ts';
+import { type PublicKeyKind, parsePublicKeyInfo, parseSubjectKey, type SubjectKey } from '../keys/public-key.ts';
 import {
   algorithmForKey,
   encodeSignatureAlgorithm,
   parseSignatureAlgorithm,
   signWith,
   verifyWith,
-} from './signature-algorithm.ts';
+} from '../keys/signature-algorithm.ts';
+import { type GeneralNames, NO_NAMES } from '../names/general-names.ts';
+import { encodeName, encodeSubjectAltName, type NameAttributes } from '../names/name-writer.ts';
+import { parseSubjectAltName } from './extensions.ts';
 
 /** A parsed PKCS #10 request whose signature proved possession of `publicKey`. Everything but the key is only a wish. */
 export interface CertificateRequest {

@@ -1,4 +1,6 @@
-import { contextTag, TAG } from './der-reader.ts';
+import { OID } from '../der/oids.ts';
+import { contextTag, TAG } from '../der/reader.ts';
+import { formatTime } from '../der/time.ts';
 import {
   encodeBoolean,
   encodeElement,
@@ -10,15 +12,13 @@ import {
   encodeSequence,
   encodeTime,
   encodeUnsigned,
-} from './der-writer.ts';
-import { X509Error } from './errors.ts';
+} from '../der/writer.ts';
+import { X509Error } from '../errors.ts';
+import { keyIdOf, keyIdOfBits } from '../keys/key-id.ts';
+import { parsePublicKeyInfo } from '../keys/public-key.ts';
+import { encodeSignatureAlgorithm, type SignatureAlgorithm } from '../keys/signature-algorithm.ts';
+import { encodeName, encodeSubjectAltName } from '../names/name-writer.ts';
 import { KEY_USAGES, type KeyUsage } from './extensions.ts';
-import { keyIdOf, keyIdOfBits } from './key-id.ts';
-import { encodeName, encodeSubjectAltName } from './names.ts';
-import { OID } from './oids.ts';
-import { parsePublicKeyInfo } from './public-key.ts';
-import { encodeSignatureAlgorithm, type SignatureAlgorithm } from './signature-algorithm.ts';
-import { formatTime } from './time.ts';
 
 /** Who signs: the name and key identifier that go into what it signs, and its signing operation. */
 export interface CertificateIssuer {

@@ -1,4 +1,4 @@
-import { X509Error } from './errors.ts';
+import { X509Error } from '../errors.ts';
 
 /** Universal and context tags used in X.509; one byte each. */
 export const TAG = {

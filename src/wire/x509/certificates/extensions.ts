@@ -1,6 +1,6 @@
-import { contextTag, DerReader, readWhole, TAG } from './der-reader.ts';
-import { X509Error } from './errors.ts';
-import { type GeneralNames, readGeneralNames } from './general-names.ts';
+import { contextTag, DerReader, readWhole, TAG } from '../der/reader.ts';
+import { X509Error } from '../errors.ts';
+import { type GeneralNames, readGeneralNames } from '../names/general-names.ts';
 
 /** Bits of the keyUsage extension, by position. @see RFC 5280 §4.2.1.3 */
 export type KeyUsage = (typeof KEY_USAGES)[number];

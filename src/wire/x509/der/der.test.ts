@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { contextTag, DerReader, readWhole, TAG } from './der-reader.ts';
+import { KEY_USAGES, parseKeyUsage } from '../certificates/extensions.ts';
+import { contextTag, DerReader, readWhole, TAG } from './reader.ts';
+import { formatTime, isTimeAsProfiled, parseTime } from './time.ts';
 import {
   encodeElement,
   encodeInteger,
@@ -9,9 +11,7 @@ import {
   encodeSequence,
   encodeTime,
   encodeUnsigned,
-} from './der-writer.ts';
-import { KEY_USAGES, parseKeyUsage } from './extensions.ts';
-import { formatTime, isTimeAsProfiled, parseTime } from './time.ts';
+} from './writer.ts';
 
 const DER = expect.objectContaining({ code: 'ERR_DER' });
 

@@ -1,8 +1,8 @@
 import { constants, type KeyObject, sign, verify } from 'node:crypto';
-import { contextTag, DerReader, TAG } from './der-reader.ts';
-import { encodeElement, encodeOid, encodeSequence } from './der-writer.ts';
-import { X509Error } from './errors.ts';
-import { OID } from './oids.ts';
+import { OID } from '../der/oids.ts';
+import { contextTag, DerReader, TAG } from '../der/reader.ts';
+import { encodeElement, encodeOid, encodeSequence } from '../der/writer.ts';
+import { X509Error } from '../errors.ts';
 import type { PublicKeyKind } from './public-key.ts';
 
 /** The signature algorithms that we sign with and that an SVID may carry: the allow-list. No SHA-1, no MD5, no DSA. */

@@ -1,5 +1,5 @@
-import type { Certificate } from './certificate.ts';
-import { describeName } from './distinguished-name.ts';
+import type { Certificate } from '../certificates/certificate.ts';
+import { describeName } from '../names/distinguished-name.ts';
 
 /** Why no path was accepted. When several paths were tried, the reason of the one that came furthest. */
 export type ChainReason = keyof typeof RULES;

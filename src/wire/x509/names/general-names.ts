@@ -1,6 +1,6 @@
-import { contextTag, type DerReader, decodeOid } from './der-reader.ts';
+import { contextTag, type DerReader, decodeOid } from '../der/reader.ts';
+import { X509Error } from '../errors.ts';
 import { checkName } from './distinguished-name.ts';
-import { X509Error } from './errors.ts';
 
 /** Subject alternative names by kind, in order of appearance. `other` counts names of kinds that are not read. */
 export interface GeneralNames {

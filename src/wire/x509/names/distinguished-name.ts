@@ -1,7 +1,7 @@
-import { DerReader, TAG } from './der-reader.ts';
+import { OID } from '../der/oids.ts';
+import { DerReader, TAG } from '../der/reader.ts';
+import { X509Error } from '../errors.ts';
 import { checkDirectoryString, readDirectoryString } from './directory-string.ts';
-import { X509Error } from './errors.ts';
-import { OID } from './oids.ts';
 
 /**
  * Checks a Name, DER: SEQUENCE of SET of (type, value), each value a string that is well encoded. Gives back what it was given.

@@ -1,9 +1,9 @@
 import { IdentityError, parseSpiffeId, type SpiffeId, type TrustDomain } from '@countersign/sdk/identity';
-import type { X509Authority } from '../../model/index.ts';
-import { type Certificate, parseCertificate } from './certificate.ts';
+import type { X509Authority } from '../../../model/index.ts';
+import { type Certificate, parseCertificate } from '../certificates/certificate.ts';
+import { OID } from '../der/oids.ts';
+import { X509Error } from '../errors.ts';
 import type { ChainReason } from './chain-fault.ts';
-import { X509Error } from './errors.ts';
-import { OID } from './oids.ts';
 import { verifyChain } from './verify-chain.ts';
 
 /** Why a chain is no valid X.509-SVID: the leaf's own faults, then those of its path. */

@@ -1,7 +1,17 @@
 import type { KeyObject } from 'node:crypto';
-import { contextTag, DerReader, readWhole, TAG } from './der-reader.ts';
-import { checkName } from './distinguished-name.ts';
-import { X509Error } from './errors.ts';
+import { OID } from '../der/oids.ts';
+import { contextTag, DerReader, readWhole, TAG } from '../der/reader.ts';
+import { isTimeAsProfiled, parseTime } from '../der/time.ts';
+import { X509Error } from '../errors.ts';
+import { loadPublicKey } from '../keys/public-key.ts';
+import {
+  type PssAlgorithm,
+  parsePssAlgorithm,
+  parseSignatureAlgorithm,
+  type SignatureAlgorithm,
+} from '../keys/signature-algorithm.ts';
+import { checkName } from '../names/distinguished-name.ts';
+import { type GeneralNames, NO_NAMES } from '../names/general-names.ts';
 import {
   type AuthorityKeyId,
   type BasicConstraints,
@@ -15,22 +25,12 @@ import {
   parseSubjectAltName,
   parseSubjectKeyId,
 } from './extensions.ts';
-import { type GeneralNames, NO_NAMES } from './general-names.ts';
-import { OID } from './oids.ts';
 import {
   type PolicyExtensions,
   parseCertificatePolicies,
   parseInhibitAnyPolicy,
   parsePolicyConstraints,
 } from './policies.ts';
-import { loadPublicKey } from './public-key.ts';
-import {
-  type PssAlgorithm,
-  parsePssAlgorithm,
-  parseSignatureAlgorithm,
-  type SignatureAlgorithm,
-} from './signature-algorithm.ts';
-import { isTimeAsProfiled, parseTime } from './time.ts';
 
 /** A parsed X.509 v3 certificate. Buffers are views of `der`. What it says is not yet believed: see the validators. */
 export interface Certificate extends PolicyExtensions {

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { X509Error } from './errors.ts';
+import { X509Error } from '../errors.ts';
 
 /**
  * Reads the value of an attribute in a Name as text, by the rules of its string type. A NUL is in none: for some readers the text would end

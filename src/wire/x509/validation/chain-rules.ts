@@ -1,10 +1,10 @@
-import type { Certificate } from './certificate.ts';
+import type { Certificate } from '../certificates/certificate.ts';
+import { OID } from '../der/oids.ts';
+import { X509Error } from '../errors.ts';
+import { type PublicKeyInfo, parsePublicKeyInfo } from '../keys/public-key.ts';
+import { isPss } from '../keys/signature-algorithm.ts';
+import { isDnsName } from '../names/name-writer.ts';
 import type { ChainReason } from './chain-fault.ts';
-import { X509Error } from './errors.ts';
-import { isDnsName } from './names.ts';
-import { OID } from './oids.ts';
-import { type PublicKeyInfo, parsePublicKeyInfo } from './public-key.ts';
-import { isPss } from './signature-algorithm.ts';
 
 /** What a leaf is used for. `any` leaves extended key usage unasked. */
 export type ChainUsage = 'server-auth' | 'client-auth' | 'any';

@@ -1,5 +1,5 @@
-import { TAG } from './der-reader.ts';
-import { X509Error } from './errors.ts';
+import { X509Error } from '../errors.ts';
+import { TAG } from './reader.ts';
 import { formatTime } from './time.ts';
 
 /** One element: tag, minimal length, the parts joined. */

@@ -1,4 +1,10 @@
-import type { Certificate } from './certificate.ts';
+import type { Certificate } from '../certificates/certificate.ts';
+import type { NameConstraints } from '../certificates/extensions.ts';
+import { hasValidPolicy } from '../certificates/policies.ts';
+import { X509Error } from '../errors.ts';
+import { verifyWith } from '../keys/signature-algorithm.ts';
+import { comparableName } from '../names/distinguished-name.ts';
+import type { GeneralNames } from '../names/general-names.ts';
 import type { ChainFault, ChainReason } from './chain-fault.ts';
 import {
   allowsAlgorithm,
@@ -8,13 +14,7 @@ import {
   certificateFault,
   leafFault,
 } from './chain-rules.ts';
-import { comparableName } from './distinguished-name.ts';
-import { X509Error } from './errors.ts';
-import type { NameConstraints } from './extensions.ts';
-import type { GeneralNames } from './general-names.ts';
 import { withinConstraints } from './name-constraints.ts';
-import { hasValidPolicy } from './policies.ts';
-import { verifyWith } from './signature-algorithm.ts';
 
 export interface ChainOptions {
   readonly leaf: Certificate;

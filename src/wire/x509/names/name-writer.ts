@@ -1,8 +1,8 @@
-import { TAG } from './der-reader.ts';
-import { encodeElement, encodeOid, encodeSequence, encodeSet } from './der-writer.ts';
-import { X509Error } from './errors.ts';
+import { OID } from '../der/oids.ts';
+import { TAG } from '../der/reader.ts';
+import { encodeElement, encodeOid, encodeSequence, encodeSet } from '../der/writer.ts';
+import { X509Error } from '../errors.ts';
 import { NAME_TAG } from './general-names.ts';
-import { OID } from './oids.ts';
 
 /** The attributes that our Names have, written in this order. */
 export interface NameAttributes {

@@ -1,4 +1,4 @@
-import { X509Error } from './errors.ts';
+import { X509Error } from '../errors.ts';
 
 /** One PEM block: what stands between `-----BEGIN label-----` and its END. */
 export interface PemBlock {

@@ -1,5 +1,5 @@
-import type { PeerClock } from '../../std/index.ts';
-import { parseCertificate } from './certificate.ts';
+import type { PeerClock } from '../../../std/index.ts';
+import { parseCertificate } from '../certificates/certificate.ts';
 
 /**
  * Takes from the certificate by which a server could not prove itself in time what it says of the server's clock: one that is not valid yet was made

@@ -1,5 +1,5 @@
-import { TAG } from './der-reader.ts';
-import { X509Error } from './errors.ts';
+import { X509Error } from '../errors.ts';
+import { TAG } from './reader.ts';
 
 /**
  * Reads UTCTime or GeneralizedTime content with seconds and `Z`; epoch seconds. Whether the right one of the two was used is
