@@ -8,13 +8,13 @@ import type {
   IssuedX509Svid,
   X509SvidRequest,
 } from './authority.ts';
+import { forgetForeignBundle, keepForeignBundle } from './bundles/federation.ts';
 import { AuthorityError } from './errors.ts';
-import { forgetForeignBundle, keepForeignBundle } from './federation.ts';
-import { issueBatch } from './issue-batch.ts';
+import { issueBatch } from './issuing/issue-batch.ts';
 import type { JournalRow } from './journal.ts';
 import { checkOptions } from './options.ts';
-import { activateNext, prepareNext, revokeAuthority, taintAuthority } from './rotation-steps.ts';
-import { createUpkeep } from './upkeep.ts';
+import { activateNext, prepareNext, revokeAuthority, taintAuthority } from './rotation/rotation-steps.ts';
+import { createUpkeep } from './rotation/upkeep.ts';
 
 /**
  * Creates the authority of one server. `start` loads the journal, makes the first keys when there are none, and from then on looks every ten

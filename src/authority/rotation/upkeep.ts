@@ -1,12 +1,12 @@
-import type { Bundle } from '../model/index.ts';
-import { messageOf, type Service, type Timer } from '../std/index.ts';
-import type { AuthorityDeps, AuthorityHealth, AuthorityKind } from './authority.ts';
-import { JOURNAL_TOPIC, type JournalRow } from './journal.ts';
+import type { Bundle } from '../../model/index.ts';
+import { messageOf, type Service, type Timer } from '../../std/index.ts';
+import type { AuthorityDeps, AuthorityHealth, AuthorityKind } from '../authority.ts';
+import { changedBundles, loadPublished, NOTHING_PUBLISHED, type Published } from '../bundles/published.ts';
+import { JOURNAL_TOPIC, type JournalRow } from '../journal.ts';
+import { createTimeline, type Timeline } from '../timeline.ts';
 import { checkLoss } from './loss.ts';
-import { changedBundles, loadPublished, NOTHING_PUBLISHED, type Published } from './published.ts';
 import { CHECK_INTERVAL_MS } from './rotation.ts';
 import { removeOrphanKeys, type StepContext, takeNextStep } from './rotation-steps.ts';
-import { createTimeline, type Timeline } from './timeline.ts';
 
 /** Keeps what is published equal to the journal, and takes the steps of rotation when they are due. */
 export interface Upkeep extends Service, Omit<AuthorityHealth, 'lost'> {

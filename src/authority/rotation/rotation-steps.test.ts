@@ -1,10 +1,10 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { parseTrustDomain, spiffeIdOf } from '@countersign/sdk/identity';
 import { expect, it } from 'vitest';
-import { openTestStore } from '../../test/support/store.ts';
-import { createManualClock, createSeededRandom, createSilentLog, startAll } from '../std/index.ts';
-import { authorityMigrations, createAuthority, type Keystore } from './index.ts';
-import { member as memory } from './keystores/memory/index.ts';
+import { openTestStore } from '../../../test/support/store.ts';
+import { createManualClock, createSeededRandom, createSilentLog, startAll } from '../../std/index.ts';
+import { authorityMigrations, createAuthority, type Keystore } from '../index.ts';
+import { member as memory } from '../keystores/memory/index.ts';
 
 const trustDomain = parseTrustDomain('example.org');
 const signal = new AbortController().signal;

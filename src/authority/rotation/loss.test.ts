@@ -11,13 +11,13 @@ import {
   type Service,
   startAll,
   stopAll,
-} from '../std/index.ts';
-import { member as sqlite } from '../store/engines/sqlite/index.ts';
-import type { Store } from '../store/index.ts';
-import { type AuthorityOptions, createAuthority, type KeystoreMember } from './index.ts';
-import { type AuthorityTables, authorityMigrations } from './journal.ts';
-import { member as disk } from './keystores/disk/index.ts';
-import { member as memory } from './keystores/memory/index.ts';
+} from '../../std/index.ts';
+import { member as sqlite } from '../../store/engines/sqlite/index.ts';
+import type { Store } from '../../store/index.ts';
+import { type AuthorityOptions, createAuthority, type KeystoreMember } from '../index.ts';
+import { type AuthorityTables, authorityMigrations } from '../journal.ts';
+import { member as disk } from '../keystores/disk/index.ts';
+import { member as memory } from '../keystores/memory/index.ts';
 
 const signal = new AbortController().signal;
 const HOUR_MS = 3_600_000;

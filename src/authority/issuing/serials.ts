@@ -1,5 +1,5 @@
-import type { Random } from '../std/index.ts';
-import { fixedWidthSerial } from '../wire/x509/index.ts';
+import type { Random } from '../../std/index.ts';
+import { fixedWidthSerial } from '../../wire/x509/index.ts';
 
 /**
  * Serial numbers, one after another. Chance is drawn for many at once, which costs the system as much as for one: serial numbers are

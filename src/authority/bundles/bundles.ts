@@ -1,9 +1,9 @@
 import { IdentityError, parseTrustDomain, type TrustDomain } from '@countersign/sdk/identity';
-import type { Bundle, JwtAuthority, X509Authority } from '../model/index.ts';
-import { keyFits } from '../wire/jose/index.ts';
-import { loadPublicKey, parseCertificate, parsePublicKeyInfo, X509Error } from '../wire/x509/index.ts';
-import { AuthorityError } from './errors.ts';
-import type { JournalRow, StoredBundle } from './journal.ts';
+import type { Bundle, JwtAuthority, X509Authority } from '../../model/index.ts';
+import { keyFits } from '../../wire/jose/index.ts';
+import { loadPublicKey, parseCertificate, parsePublicKeyInfo, X509Error } from '../../wire/x509/index.ts';
+import { AuthorityError } from '../errors.ts';
+import type { JournalRow, StoredBundle } from '../journal.ts';
 
 /** The own bundle: every authority of every server, from prepared until pruned, oldest first. */
 export function ownBundle(trustDomain: TrustDomain, rows: readonly JournalRow[], sequence: number): Bundle {

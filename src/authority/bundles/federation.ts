@@ -1,9 +1,9 @@
 import type { TrustDomain } from '@countersign/sdk/identity';
-import type { Bundle } from '../model/index.ts';
-import type { AuthorityDeps } from './authority.ts';
+import type { Bundle } from '../../model/index.ts';
+import type { AuthorityDeps } from '../authority.ts';
+import { AuthorityError } from '../errors.ts';
+import { journalTransaction } from '../journal.ts';
 import { checkForeignBundle, storeBundle } from './bundles.ts';
-import { AuthorityError } from './errors.ts';
-import { journalTransaction } from './journal.ts';
 
 /** Keeps a foreign bundle unless a newer one is known: an older one could bring back a key that was revoked. */
 export async function keepForeignBundle(deps: AuthorityDeps, bundle: Bundle, signal: AbortSignal): Promise<void> {

@@ -1,4 +1,4 @@
-import type { SignatureAlgorithm } from '../wire/x509/index.ts';
+import type { SignatureAlgorithm } from '../../wire/x509/index.ts';
 
 /** Decides which of an issuer's own signatures are verified before they leave. */
 export interface SignatureCheck {

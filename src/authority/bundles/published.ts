@@ -1,12 +1,12 @@
 import type { TrustDomain } from '@countersign/sdk/identity';
-import type { Bundle } from '../model/index.ts';
-import type { AuthorityDeps, AuthorityKind } from './authority.ts';
+import type { Bundle } from '../../model/index.ts';
+import type { AuthorityDeps, AuthorityKind } from '../authority.ts';
+import { AuthorityError } from '../errors.ts';
+import { createJwtIssuer, type JwtIssuer } from '../issuing/issue-jwt.ts';
+import { createX509Issuer, type X509Issuer } from '../issuing/issue-x509.ts';
+import { type JournalRow, journalTransaction } from '../journal.ts';
+import type { Timeline } from '../timeline.ts';
 import { loadBundle, ownBundle, storeBundle } from './bundles.ts';
-import { AuthorityError } from './errors.ts';
-import { createJwtIssuer, type JwtIssuer } from './issue-jwt.ts';
-import { createX509Issuer, type X509Issuer } from './issue-x509.ts';
-import { type JournalRow, journalTransaction } from './journal.ts';
-import type { Timeline } from './timeline.ts';
 
 /** The journal as it is committed, and what follows from it: bundles and issuers. Nothing else makes an issuer, so nothing unpublished signs. */
 export interface Published {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createSeededRandom } from '../std/index.ts';
+import { createSeededRandom } from '../../std/index.ts';
 import { createSerials } from './serials.ts';
 
 describe('serial numbers', () => {

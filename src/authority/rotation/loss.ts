@@ -1,5 +1,5 @@
-import { AuthorityError } from './errors.ts';
-import type { JournalRow } from './journal.ts';
+import { AuthorityError } from '../errors.ts';
+import type { JournalRow } from '../journal.ts';
 import type { StepContext } from './rotation-steps.ts';
 
 /**

@@ -1,9 +1,9 @@
-import type { AuthorityDeps, AuthorityKind } from './authority.ts';
-import { AuthorityError } from './errors.ts';
-import { type JournalRow, type JournalWriter, journalTransaction } from './journal.ts';
+import type { AuthorityDeps, AuthorityKind } from '../authority.ts';
+import { AuthorityError } from '../errors.ts';
+import { type JournalRow, type JournalWriter, journalTransaction } from '../journal.ts';
+import type { Timeline } from '../timeline.ts';
 import { prepareAuthority } from './prepare-authority.ts';
 import { decideRotation, type RotationSlot } from './rotation.ts';
-import type { Timeline } from './timeline.ts';
 
 // The steps in an authority's life. Each is one transaction on the journal, and key files are touched only so that a crash in between
 // leaves something harmless: a key is made before its row (a key without a row is removed at the next start) and destroyed after its row

@@ -1,13 +1,13 @@
 import type { TrustDomain } from '@countersign/sdk/identity';
-import type { JwtAuthority } from '../model/index.ts';
-import type { Random } from '../std/index.ts';
-import { algorithmForKeyType, signJwt, verifyJwtSvid } from '../wire/jose/index.ts';
-import type { IssuedJwtSvid, JwtSvidRequest } from './authority.ts';
-import { AuthorityError } from './errors.ts';
+import type { JwtAuthority } from '../../model/index.ts';
+import type { Random } from '../../std/index.ts';
+import { algorithmForKeyType, signJwt, verifyJwtSvid } from '../../wire/jose/index.ts';
+import type { IssuedJwtSvid, JwtSvidRequest } from '../authority.ts';
+import { AuthorityError } from '../errors.ts';
+import type { JournalRow } from '../journal.ts';
+import type { SigningKey } from '../keystore.ts';
+import type { Timeline } from '../timeline.ts';
 import { checkTtl } from './issue-x509.ts';
-import type { JournalRow } from './journal.ts';
-import type { SigningKey } from './keystore.ts';
-import type { Timeline } from './timeline.ts';
 
 /** Issues JWT-SVIDs of one active key. */
 export interface JwtIssuer {

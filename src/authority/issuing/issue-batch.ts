@@ -1,6 +1,6 @@
-import { messageOf, throwIfAborted } from '../std/index.ts';
-import type { IssuedX509Svid, X509SvidRequest } from './authority.ts';
-import { AuthorityError } from './errors.ts';
+import { messageOf, throwIfAborted } from '../../std/index.ts';
+import type { IssuedX509Svid, X509SvidRequest } from '../authority.ts';
+import { AuthorityError } from '../errors.ts';
 
 /** Issues each request by itself: one that is refused does not stop the others. Other work gets its turn in between. */
 export async function issueBatch(

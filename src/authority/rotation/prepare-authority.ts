@@ -1,5 +1,5 @@
 import { formatSpiffeId, type TrustDomain } from '@countersign/sdk/identity';
-import type { Random } from '../std/index.ts';
+import type { Random } from '../../std/index.ts';
 import {
   algorithmForKey,
   encodeName,
@@ -9,13 +9,13 @@ import {
   parsePublicKeyInfo,
   verifySignedBy,
   writeCaCertificate,
-} from '../wire/x509/index.ts';
-import type { AuthorityKind } from './authority.ts';
-import { AuthorityError } from './errors.ts';
-import { BACKDATE_S } from './issue-x509.ts';
-import type { JournalRow } from './journal.ts';
-import type { SigningKey } from './keystore.ts';
-import type { Timeline } from './timeline.ts';
+} from '../../wire/x509/index.ts';
+import type { AuthorityKind } from '../authority.ts';
+import { AuthorityError } from '../errors.ts';
+import { BACKDATE_S } from '../issuing/issue-x509.ts';
+import type { JournalRow } from '../journal.ts';
+import type { SigningKey } from '../keystore.ts';
+import type { Timeline } from '../timeline.ts';
 
 /** The journal row of a new authority for a key that is in the keystore already: with a self-signed certificate for `x509`. */
 export function prepareAuthority(deps: {

@@ -1,5 +1,5 @@
 import type { TrustDomain } from '@countersign/sdk/identity';
-import type { Random } from '../std/index.ts';
+import type { Random } from '../../std/index.ts';
 import {
   algorithmForKey,
   type Certificate,
@@ -13,14 +13,14 @@ import {
   type SvidFields,
   verifySignedBy,
   X509Error,
-} from '../wire/x509/index.ts';
-import type { IssuedX509Svid, X509SvidRequest } from './authority.ts';
-import { AuthorityError } from './errors.ts';
-import type { JournalRow } from './journal.ts';
-import type { SigningKey } from './keystore.ts';
+} from '../../wire/x509/index.ts';
+import type { IssuedX509Svid, X509SvidRequest } from '../authority.ts';
+import { AuthorityError } from '../errors.ts';
+import type { JournalRow } from '../journal.ts';
+import type { SigningKey } from '../keystore.ts';
+import type { Timeline } from '../timeline.ts';
 import { createSerials } from './serials.ts';
 import { createSignatureCheck } from './signature-check.ts';
-import type { Timeline } from './timeline.ts';
 
 /** Issues X.509-SVIDs of one active authority. */
 export interface X509Issuer {
