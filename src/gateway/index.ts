@@ -9,7 +9,6 @@
 export { errorTable, GatewayError } from './errors.ts';
 export { createGateway, type Gateway, type GatewayDeps, type SessionInfo } from './gateway.ts';
 export type { CurrentIdentity, GatewayIdentity } from './identity.ts';
-export { definitionOf, type TargetProblem } from './open-targets.ts';
 export {
   type AskedQuestions,
   type LoadedProtocol,
@@ -24,7 +23,8 @@ export {
   type TargetPolicies,
   type TargetWarning,
 } from './protocol.ts';
-export { createSecretStore, type SecretStore } from './secrets.ts';
-export { type GatewaySession, SessionEnd, type SessionPolicy } from './session.ts';
-export type { SessionLimits } from './sessions.ts';
-export { openWithheld } from './withheld.ts';
+export { openWithheld } from './recording/withheld.ts';
+export { type GatewaySession, SessionEnd, type SessionPolicy } from './sessions/session.ts';
+export type { SessionLimits } from './sessions/sessions.ts';
+export { definitionOf, type TargetProblem } from './targets/open-targets.ts';
+export { createSecretStore, type SecretStore } from './targets/secrets.ts';

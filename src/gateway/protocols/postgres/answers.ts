@@ -19,8 +19,8 @@ import {
   withoutPayload,
 } from '../../../wire/postgres/index.ts';
 import { GatewayError } from '../../errors.ts';
-import type { Pipeline } from '../../pipeline.ts';
-import type { Withheld } from '../../withheld.ts';
+import type { Withheld } from '../../recording/withheld.ts';
+import type { Pipeline } from '../../sessions/pipeline.ts';
 import { type Conversation, messageBytesMax } from './conversation.ts';
 import { isAboutText } from './denied-message.ts';
 import { shownFields, withheldParts } from './error-texts.ts';

@@ -1,5 +1,5 @@
 import { encodeDescribe, encodeFlush, type Framer, Frontend, Outbox } from '../../../wire/postgres/index.ts';
-import type { Batch, Pipeline, Started } from '../../pipeline.ts';
+import type { Batch, Pipeline, Started } from '../../sessions/pipeline.ts';
 import type { Conversation } from './conversation.ts';
 import { portalReadBy } from './cursors.ts';
 import { deniedBehind, deniedParse, deniedQuery, deniedStep } from './denied-message.ts';

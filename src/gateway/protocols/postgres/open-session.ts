@@ -3,7 +3,7 @@ import { approvalText } from '../../../policy/index.ts';
 import { type Log, timeoutSignal } from '../../../std/index.ts';
 import { type ErrorText, PostgresWireError } from '../../../wire/postgres/index.ts';
 import type { TargetDeps } from '../../protocol.ts';
-import { endOf, type GatewaySession } from '../../session.ts';
+import { endOf, type GatewaySession } from '../../sessions/session.ts';
 import type { CancelKeys } from './cancel.ts';
 import type { CatalogSource } from './catalog-source.ts';
 import { type ClientCheck, openChecked } from './client-check.ts';

@@ -15,7 +15,7 @@ import {
   readParse,
   readQuery,
 } from '../../../wire/postgres/index.ts';
-import type { Pipeline } from '../../pipeline.ts';
+import type { Pipeline } from '../../sessions/pipeline.ts';
 import { type Conversation, messageBytesMax } from './conversation.ts';
 import { areSameMeanings, factsWithPortals, mayReadCursor, meaningsOf } from './cursors.ts';
 import { type UnreadableProblem, UnreadableText } from './encoding-in-force.ts';

@@ -10,8 +10,8 @@ import {
   encodeReadyForQuery,
   encodeTerminate,
 } from '../../../wire/postgres/index.ts';
-import type { Pipeline } from '../../pipeline.ts';
-import { endOf, type GatewaySession } from '../../session.ts';
+import type { Pipeline } from '../../sessions/pipeline.ts';
+import { endOf, type GatewaySession } from '../../sessions/session.ts';
 import { Answers } from './answers.ts';
 import type { CancelKey } from './cancel.ts';
 import { Conversation, type ConversationDeps } from './conversation.ts';
