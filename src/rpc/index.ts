@@ -23,7 +23,7 @@ export { defaultLimits, type RpcLimits } from './limits.ts';
 export { sourceOf, sourceOfAddress } from './listener/source.ts';
 export { createStrangers, type Strangers } from './listener/strangers.ts';
 export { createTurns, type Turns, whenSpoken } from './listener/turns.ts';
-export { openUnixDoor, type UnixDoor } from './listener/unix-listener.ts';
+export { openUnixListener, type UnixListener } from './listener/unix-listener.ts';
 export { createRpcServer, type RpcServer, type RpcServerDeps } from './server/server.ts';
 export { isAged } from './server/server-connection.ts';
 export {

@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import type { UnixDoor } from '../listener/unix-listener.ts';
+import type { UnixListener } from '../listener/unix-listener.ts';
 
 /** What one side of a TLS connection proves itself with. */
 export interface TlsIdentity {
@@ -16,7 +16,7 @@ export type Listen =
       /** Mode of the socket file; 0o600 unless said. */
       readonly mode?: number;
       /** Puts the socket where clients find it: at once, or when it may. At once, where nobody listens, unless said. */
-      readonly place?: (door: UnixDoor) => Promise<void>;
+      readonly place?: (door: UnixListener) => Promise<void>;
     }
   | {
       readonly host: string;

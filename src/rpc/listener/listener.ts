@@ -16,7 +16,7 @@ import type { RpcLimits } from '../limits.ts';
 import { sourceOfAddress } from './source.ts';
 import { createStrangers } from './strangers.ts';
 import { type Turns, whenSpoken } from './turns.ts';
-import { openUnixDoor, type UnixDoor } from './unix-listener.ts';
+import { openUnixListener, type UnixListener } from './unix-listener.ts';
 
 /** Accepts connections: over unix sockets as they come, over TCP once their TLS handshake is done. */
 export interface Listener {
@@ -124,12 +124,12 @@ export function createListener(deps: {
 /** Where what `create` makes listens. */
 function createPlace(listen: Listen, create: () => Server): Pick<Listener, 'open' | 'address' | 'close'> {
   let server: Server | undefined;
-  let door: UnixDoor | undefined;
+  let door: UnixListener | undefined;
   return {
     async open() {
       if ('unix' in listen) {
-        door = await openUnixDoor({ path: listen.unix, mode: listen.mode ?? 0o600, createServer: create });
-        const place = listen.place ?? ((opened: UnixDoor) => opened.place());
+        door = await openUnixListener({ path: listen.unix, mode: listen.mode ?? 0o600, createServer: create });
+        const place = listen.place ?? ((opened: UnixListener) => opened.place());
         await place(door).catch((error: unknown) => {
           door?.close();
           throw error;

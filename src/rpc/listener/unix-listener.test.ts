@@ -16,13 +16,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createManualClock } from '../../std/index.ts';
-import { openUnixDoor, type UnixDoor } from './unix-listener.ts';
+import { openUnixListener, type UnixListener } from './unix-listener.ts';
 
 // Goal: whoever connects finds somebody, while one door takes the place of another; and nobody takes away what is another's. Real sockets.
 
 let folder: string;
 let path: string;
-const doors: UnixDoor[] = [];
+const doors: UnixListener[] = [];
 const never = new AbortController().signal;
 /** Opens nothing, but holds the file: Linux’s own number. */
 const O_PATH = 0o10000000;
@@ -36,9 +36,9 @@ afterEach(() => {
 });
 
 /** A door that says its name to whoever comes. */
-async function open(name: string, at = path): Promise<UnixDoor> {
+async function open(name: string, at = path): Promise<UnixListener> {
   const createNamed = () => createServer((socket: Socket) => socket.on('error', () => {}).end(name));
-  const door = await openUnixDoor({ path: at, mode: 0o660, createServer: createNamed });
+  const door = await openUnixListener({ path: at, mode: 0o660, createServer: createNamed });
   doors.push(door);
   return door;
 }

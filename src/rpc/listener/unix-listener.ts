@@ -19,7 +19,7 @@ import { RpcSetupError } from '../errors.ts';
  * A unix socket that listens, under a name of its own beside the one that clients know, until it is put there: so that it can take the place
  * of another's in one step, without a moment in which nobody is found. What it makes it removes, but never what another put in its place.
  */
-export interface UnixDoor {
+export interface UnixListener {
   readonly path: string;
   /** Puts it under its name, where nobody else may listen. @throws RpcSetupError ERR_RPC_SOCKET_BUSY, ERR_RPC_SOCKET_UNSAFE, ERR_RPC_LISTEN */
   place(): Promise<void>;
@@ -38,11 +38,11 @@ export interface UnixDoor {
  * beside is removed. `createServer` makes what listens, again for each `retake`.
  * @throws RpcSetupError ERR_RPC_SOCKET_UNSAFE, ERR_RPC_LISTEN
  */
-export async function openUnixDoor(options: {
+export async function openUnixListener(options: {
   path: string;
   mode: number;
   createServer: () => Server;
-}): Promise<UnixDoor> {
+}): Promise<UnixListener> {
   const { path, mode } = options;
   checkPath(path);
   checkFolder(dirname(path));

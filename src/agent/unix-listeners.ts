@@ -1,14 +1,14 @@
 import { dirname } from 'node:path';
-import { RpcSetupError, type UnixDoor } from '../rpc/index.ts';
+import { RpcSetupError, type UnixListener } from '../rpc/index.ts';
 import { type Clock, type Log, messageOf, sleep } from '../std/index.ts';
 import { prepareSocketFolder } from './socket-path.ts';
 
 /** All doors of an agent. Those of another agent that lets go are taken together. */
-export interface Doors {
+export interface UnixListeners {
   /** Puts a door in place: at once where nobody listens, or with `takeAll` where the other agent does. @throws RpcSetupError */
-  place(door: UnixDoor): Promise<void>;
+  place(door: UnixListener): Promise<void>;
   /** Closes one. */
-  close(door: UnixDoor): void;
+  close(door: UnixListener): void;
   closeAll(): void;
   /** Where they are. */
   paths(): readonly string[];
@@ -23,12 +23,16 @@ export interface Doors {
 }
 
 /** Creates them; `taken`: the paths of another agent that may hand over; undefined: there is none. */
-export function createDoors(deps: { clock: Clock; log: Log; taken: readonly string[] | undefined }): Doors {
+export function createUnixListeners(deps: {
+  clock: Clock;
+  log: Log;
+  taken: readonly string[] | undefined;
+}): UnixListeners {
   const { clock, log } = deps;
   const taken = new Set(deps.taken);
-  const place = (door: UnixDoor) => (deps.taken === undefined ? door.place() : placeInTime(door, clock));
-  const doors = new Set<UnixDoor>();
-  const waiting = new Set<UnixDoor>();
+  const place = (door: UnixListener) => (deps.taken === undefined ? door.place() : placeInTime(door, clock));
+  const doors = new Set<UnixListener>();
+  const waiting = new Set<UnixListener>();
   return {
     async place(door) {
       if (taken.has(door.path)) waiting.add(door);
@@ -71,7 +75,7 @@ export function createDoors(deps: { clock: Clock; log: Log; taken: readonly stri
 }
 
 /** One that is killed closes its sockets one after the other: that the first is closed is no reason to give up for the next. */
-async function placeInTime(door: UnixDoor, clock: Clock): Promise<void> {
+async function placeInTime(door: UnixListener, clock: Clock): Promise<void> {
   for (let leftMs = CLOSING_MS_MAX; ; leftMs -= LOOK_MS) {
     try {
       return await door.place();
@@ -88,7 +92,7 @@ export function isBusy(error: unknown): boolean {
 }
 
 /** The folder goes with the last socket in it. */
-async function retake(door: UnixDoor): Promise<void> {
+async function retake(door: UnixListener): Promise<void> {
   await prepareSocketFolder(dirname(door.path));
   await door.retake();
 }
