@@ -3,11 +3,11 @@ import { dirname, join } from 'node:path';
 import { isOurs, unsafe } from './checks.ts';
 
 /**
- * Goes a way (an absolute path) as the kernel does, link by link, and gives where it ends. Every folder and link on it must be ours or root's,
+ * Goes along a path (absolute) as the kernel does, link by link, and gives where it ends. Every folder and link on it must be ours or root's,
  * and no folder may be written by others: who may write one can put something else in the place of the next.
  * @throws PrivateFileError ERR_PRIVATE_FILE_UNSAFE; what the file system says
  */
-export function walkWay(path: string): string {
+export function checkPath(path: string): string {
   let at = '/';
   let links = 0;
   let rest = parts(path);
