@@ -83,7 +83,7 @@ export function createSuccession(deps: SuccessionDeps): Succession {
     limit.cancel();
     own.leave.abort();
     if (own.leaving === undefined) {
-      // UnixListeners and sessions in one turn of the event loop; and who waits to take over must not find the doors still held.
+      // Listeners and sessions in one turn of the event loop; and who waits to take over must not find the doors still held.
       own.doors?.closeAll();
       handover.close();
       await deps.work.stop();

@@ -100,7 +100,7 @@ export function createTargetSockets(deps: {
     settled: () => queue,
     async outlast(withinMs, signal) {
       closed = true;
-      isLeft = true; // UnixListeners and folders are a successor's.
+      isLeft = true; // Listeners and folders are a successor's.
       await queue;
       await untilEmpty(serving, timeoutSignal(deps.clock, withinMs, signal));
     },
