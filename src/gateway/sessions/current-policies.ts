@@ -1,7 +1,7 @@
 import type { SpiffeId } from '@countersign/sdk/identity';
 import type { PolicySet } from '../../model/index.ts';
 import { type CompiledPolicies, identityEntity } from '../../policy/index.ts';
-import type { Clock, Timer } from '../../std/index.ts';
+import { type Clock, createListeners, type Timer } from '../../std/index.ts';
 import type { TargetPolicies } from '../protocol.ts';
 import type { SessionPolicy } from './session.ts';
 
@@ -29,8 +29,8 @@ export interface CurrentPolicies {
 
 /** Creates them; there are none yet. */
 export function createCurrentPolicies(clock: Clock): CurrentPolicies {
-  const listeners = new Set<() => void>();
-  const replacedListeners = new Set<() => void>();
+  const listeners = createListeners();
+  const replacedListeners = createListeners();
   let version = 0;
   let policies: CompiledPolicies | undefined;
   let revision = 0;
@@ -41,7 +41,7 @@ export function createCurrentPolicies(clock: Clock): CurrentPolicies {
     timeMs = clock.now();
     policySet = policies && Object.freeze({ digest: policies.digest, revision, timeMs });
     version++;
-    for (const listener of [...listeners]) listener();
+    listeners.tell();
   };
   /** By the wall clock, at each step: a timer set hours ago knows nothing of a clock that was put right since. */
   const watch = () => {
@@ -74,17 +74,11 @@ export function createCurrentPolicies(clock: Clock): CurrentPolicies {
       policies = next;
       revision = of;
       move();
-      for (const listener of [...replacedListeners]) listener();
+      replacedListeners.tell();
       watch();
     },
-    onChange(listener) {
-      listeners.add(listener);
-      return () => void listeners.delete(listener);
-    },
-    onReplaced(listener) {
-      replacedListeners.add(listener);
-      return () => void replacedListeners.delete(listener);
-    },
+    onChange: listeners.add,
+    onReplaced: replacedListeners.add,
     stop: () => timer?.cancel(),
   };
 }

@@ -5,6 +5,7 @@ import type { PolicySchema } from '../../../../policy/index.ts';
 import {
   type Clock,
   createCacheBudget,
+  createListeners,
   createSilentLog,
   createSystemClock,
   createSystemRandom,
@@ -36,7 +37,7 @@ export async function startTarget(options: {
   const budget = createMemoryBudget(options.heldBytesMax ?? Number.MAX_SAFE_INTEGER);
   const end = new AbortController();
   const drain = new AbortController();
-  const policyListeners = new Set<() => void>();
+  const policyListeners = createListeners();
   const policy: SessionPolicy = options.sessionPolicy ?? {
     ...{ version: 1, policySet: undefined },
     principalKey: 'spiffe://example.org/web',
@@ -46,10 +47,7 @@ export async function startTarget(options: {
       obligations: noObligations,
     }),
     potentialMasks: () => [],
-    onChange(listener) {
-      policyListeners.add(listener);
-      return () => void policyListeners.delete(listener);
-    },
+    onChange: policyListeners.add,
     ...options.policy,
   };
   const target = openTarget(options.config, {
@@ -100,9 +98,7 @@ export async function startTarget(options: {
     onlyAside() {
       isAside = true;
     },
-    policyChanged: () => {
-      for (const listener of [...policyListeners]) listener();
-    },
+    policyChanged: () => policyListeners.tell(),
     end: () => end.abort(new SessionEnd({ code: 'shutdown', what: 'told to end' })),
     drain: () => drain.abort(new SessionEnd({ code: 'shutdown', what: 'told to drain' })),
     heldBytes: () => budget.bytes,
