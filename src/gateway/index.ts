@@ -4,6 +4,14 @@
  * It promises: no byte of a client reaches a target before its identity is proven by this gateway itself; no operation reaches a target
  * before policy allowed it and the ledger took it; the target's credential never reaches a client; sessions end when their identity
  * does. It must not know where identities, policies and targets come from, nor (that is its members' work) what a protocol says.
+ *
+ * Its folders:
+ * - `listeners/` sockets, TLS, and how a connection becomes a session's
+ * - `targets/` what is served, whether it can be reached, and by which secrets
+ * - `sessions/` one client's way to its target: the gate, its pipelines, the policies in force
+ * - `recording/` what the ledger gets of a session
+ * - `capacity/` how much may be held at once: bytes, heap, descriptors
+ * - `protocols/` one folder a member
  */
 
 export { errorTable, GatewayError } from './errors.ts';

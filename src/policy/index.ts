@@ -5,6 +5,14 @@
  * the same answers and determining policies as Cedar; a cost per decision that does not grow with the policies that do not concern
  * the request. It must not know where policies are kept, who asks, or what a protocol looks like: protocols bring schema fragments.
  * It does no I/O and reads no clock.
+ *
+ * Its folders:
+ * - `expressions/` Cedar's values and expressions, ready to be evaluated
+ * - `schema/` what there is to ask about: types, fields, entities, requests that fit
+ * - `obligations/` what annotations demand: masks, limits
+ * - `policy-set/` compiled policies, and all that they are asked together
+ * - `loading/` from texts to a policy set, and what is to be said of the texts
+ * - `recorded/` what a ledger has of questions, judged again and turned into permits
  */
 
 export {

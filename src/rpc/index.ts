@@ -4,6 +4,12 @@
  * It promises: the caller's deadline, cancellation and loss reach the handler as one signal; every call is answered with a status
  * and its details; no client can make the server hold more than the limits say; a client's connection comes back by itself. It
  * must not know what any service means, nor who is authorised: it hands over the peer as it showed itself.
+ *
+ * Its folders:
+ * - `listener/` who may come, and when it is their turn
+ * - `connection/` what both ends do with an HTTP/2 connection
+ * - `server/` calls that are served
+ * - `client/` calls that are made
  */
 
 export { Code, codeName, type StatusCode, type StatusDetail } from '../wire/grpc/index.ts';

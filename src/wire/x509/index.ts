@@ -4,6 +4,13 @@
  * It promises that nothing it parsed had a second reading, that a path it accepted holds for every rule of RFC 5280 §6 that applies
  * here, and that a chain it calls an X.509-SVID follows every leaf rule of the SPIFFE specification; what is not understood is
  * refused. It must not know where certificates come from, which keys sign, or what time it is.
+ *
+ * Its folders:
+ * - `der/` the encoding
+ * - `names/` names of all kinds
+ * - `keys/` public keys and signatures
+ * - `certificates/` certificates and requests, read and written
+ * - `validation/` paths, SVIDs and revocation lists: what may be believed
  */
 
 export { type Certificate, parseCertificate, splitCertificates } from './certificates/certificate.ts';
