@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
-import { createLedgerTurn } from '../src/gateway/ledger-turn.ts';
+import { createLedgerBatch } from '../src/gateway/recording/ledger-batch.ts';
 import { createLedger } from '../src/ledger/index.ts';
 import { createSilentLog, createSystemClock } from '../src/std/index.ts';
 import { startPostgres } from '../test/support/postgres.ts';
@@ -81,11 +81,11 @@ async function measure(
       return seen.length;
     });
   // As the sessions of a gateway do: what all of them record in one turn of the event loop is one write.
-  const turn = createLedgerTurn({ ledger });
+  const batch = createLedgerBatch({ ledger });
   const appendInTurn = (index: number) =>
     new Promise<void>((resolve, reject) => {
       const written = (sequence: number) => void ledger.synced(sequence).then(resolve, reject);
-      turn.add([eventOf(index)], { written, refused: reject });
+      batch.add([eventOf(index)], { written, refused: reject });
     });
   const samples = await interleave(context.rounds, {
     ledger: () => run('ledger', writers, appendInTurn),

@@ -77,7 +77,7 @@ describe('the structure check', () => {
       'a file of app beside its doors, which is none',
       { 'src/cli/x.ts': "import { y } from '../app/errors.ts';\nexport const x = y;\n" },
     ],
-    ['door', 'a feature without a door', { 'src/ledger/append.ts': 'export const x = 1;\n' }],
+    ['door', 'a feature without a door', { 'src/ledger/segments/append.ts': 'export const x = 1;\n' }],
     ['door', 'a door without a comment', { 'src/store/index.ts': 'export const store = 1;\n' }],
     [
       'sibling',

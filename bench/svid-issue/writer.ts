@@ -1,5 +1,5 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { createSerials } from '../../src/authority/serials.ts';
+import { createSerials } from '../../src/authority/issuing/serials.ts';
 import { createSystemRandom } from '../../src/std/index.ts';
 import { createSvidWriter, encodeName, keyIdOf, signWith } from '../../src/wire/x509/index.ts';
 import { identity, wishes } from './fixture.ts';

@@ -24,7 +24,6 @@ import { createSvidCache, type SvidCache } from './cache/svid-cache.ts';
 import { type Caller, type Callers, createCallers, type OpenAttestor } from './callers.ts';
 import type { AgentConfig } from './config.ts';
 import type { Counters } from './counters.ts';
-import type { Doors } from './doors.ts';
 import type { AgentError } from './errors.ts';
 import { createRefusals, type Refusals } from './refusals.ts';
 import type { Sealer } from './sealed-json.ts';
@@ -33,6 +32,7 @@ import { createWatch } from './sync/watch.ts';
 import { createLinks } from './targets/link.ts';
 import { serveTargetSession } from './targets/session.ts';
 import { createTargetSockets, type TargetSockets } from './targets/targets.ts';
+import type { UnixListeners } from './unix-listeners.ts';
 import { createIdentities } from './workload-api/identities.ts';
 import { CALLER, createWorkloadApi } from './workload-api/service.ts';
 
@@ -43,7 +43,7 @@ export interface Assembly {
   readonly log: Log;
   readonly config: AgentConfig;
   readonly counters: Counters;
-  readonly doors: Doors;
+  readonly doors: UnixListeners;
   /** Is told what the server says of its clock. */
   readonly serverClock: PeerClock;
   readonly sealer: Sealer;

@@ -1,6 +1,6 @@
 import { lstatSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { checkWay } from '../private-files/index.ts';
+import { checkFolderPath } from '../private-files/index.ts';
 import { messageOf } from '../std/index.ts';
 import { AgentError } from './errors.ts';
 
@@ -18,7 +18,7 @@ export interface PidFile {
  */
 export function createPidFile(path: string | undefined, pid: number): PidFile {
   if (path === undefined) return { write() {}, remove() {} };
-  checkWay(dirname(path));
+  checkFolderPath(dirname(path));
   checkPlace(path);
   const text = `${pid}\n`;
   return {

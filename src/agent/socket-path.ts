@@ -1,6 +1,6 @@
 import { chmod, lstat } from 'node:fs/promises';
 import { dirname, isAbsolute, normalize } from 'node:path';
-import { checkWay, makeFolders } from '../private-files/index.ts';
+import { checkFolderPath, makeFolders } from '../private-files/index.ts';
 import { AgentError } from './errors.ts';
 
 /**
@@ -16,5 +16,5 @@ export async function prepareSocketFolder(folder: string): Promise<void> {
   // The umask may have taken away what workloads of other users need to get through.
   if (made !== undefined) for (let at = folder; at.length >= made.length; at = dirname(at)) await chmod(at, 0o755);
   if ((await lstat(folder)).isSymbolicLink()) throw new AgentError('ERR_AGENT_SOCKET', `${folder} is a symbolic link`);
-  checkWay(folder);
+  checkFolderPath(folder);
 }

@@ -9,7 +9,7 @@ import { type SvidReason, verifyX509Svid } from '../wire/x509/index.ts';
 import { type AgentRefusal, agentRefused, statusOf } from './status.ts';
 
 /** Who may call a method. */
-export type Role = 'anyone' | 'agent' | 'admin' | 'gateway';
+export type CallerRole = 'anyone' | 'agent' | 'admin' | 'gateway';
 
 /** Who is calling: what {@link createAuthorizer} has made sure of. */
 export type Caller =
@@ -214,7 +214,7 @@ export function actorOf(caller: Caller): string {
 }
 
 /** Every method that is served, and who may call it. A method that is missing here is refused to everyone. */
-export const rolesByMethod: ReadonlyMap<string, readonly Role[]> = new Map(
+export const rolesByMethod: ReadonlyMap<string, readonly CallerRole[]> = new Map(
   Object.entries({
     'grpc.health.v1.Health': { anyone: ['Check'] },
     'spire.api.server.agent.v1.Agent': {
@@ -248,14 +248,17 @@ export const rolesByMethod: ReadonlyMap<string, readonly Role[]> = new Map(
       gateway: ['WatchGateway', 'ReportGateway'],
       admin: ['Apply', 'ListResources', 'ListGateways'],
     },
-  } satisfies Record<string, Partial<Record<Role, readonly string[]>>>)
+  } satisfies Record<string, Partial<Record<CallerRole, readonly string[]>>>)
     .flatMap(([service, methodsByRole]) =>
       Object.entries(methodsByRole).flatMap(([role, methods]) =>
         // Object.entries forgets that its keys are roles; `satisfies` has checked them.
-        methods.map((method) => ({ path: `/${service}/${method}`, role: role as Role })),
+        methods.map((method) => ({ path: `/${service}/${method}`, role: role as CallerRole })),
       ),
     )
-    .reduce((table, { path, role }) => table.set(path, [...(table.get(path) ?? []), role]), new Map<string, Role[]>()),
+    .reduce(
+      (table, { path, role }) => table.set(path, [...(table.get(path) ?? []), role]),
+      new Map<string, CallerRole[]>(),
+    ),
 );
 
 interface Verified {

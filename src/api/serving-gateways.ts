@@ -1,5 +1,5 @@
 import type { GatewayView, Resources } from '../resources/index.ts';
-import type { Clock, Timer } from '../std/index.ts';
+import { type Clock, createListeners, type Timer } from '../std/index.ts';
 
 /** The gateways that agents are told of, worked out once for all agents. */
 export interface ServingGateways {
@@ -18,7 +18,7 @@ export function createServingGateways(deps: {
   clock: Pick<Clock, 'after'>;
 }): ServingGateways {
   const { resources, clock } = deps;
-  const listeners = new Set<{ readonly call: () => void }>();
+  const listeners = createListeners();
   let all: readonly GatewayView[] | undefined;
   let serving: readonly GatewayView[] = [];
   let told: readonly GatewayView[] = [];
@@ -36,22 +36,21 @@ export function createServingGateways(deps: {
     gathering = undefined;
     if (keyOf(now()) === keyOf(told)) return;
     told = now();
-    for (const { call } of [...listeners]) call();
+    listeners.tell();
   };
   const changed = () => {
     if (now() !== told) gathering ??= clock.after(GATHERED_MS, tell);
   };
   return {
     now,
-    onChange(call) {
-      const listener = { call };
+    onChange(listener) {
       if (listeners.size === 0) {
         told = now();
         unsubscribe = resources.onGateways(changed);
       }
-      listeners.add(listener);
+      const stop = listeners.add(listener);
       return () => {
-        listeners.delete(listener);
+        stop();
         if (listeners.size > 0) return;
         unsubscribe();
         gathering?.cancel();

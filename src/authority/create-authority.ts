@@ -1,5 +1,5 @@
 import type { Bundle } from '../model/index.ts';
-import { messageOf, type Service, throwIfAborted } from '../std/index.ts';
+import { createListeners, messageOf, type Service, throwIfAborted } from '../std/index.ts';
 import type {
   Authority,
   AuthorityDeps,
@@ -8,13 +8,13 @@ import type {
   IssuedX509Svid,
   X509SvidRequest,
 } from './authority.ts';
+import { forgetForeignBundle, keepForeignBundle } from './bundles/federation.ts';
 import { AuthorityError } from './errors.ts';
-import { forgetForeignBundle, keepForeignBundle } from './federation.ts';
-import { issueBatch } from './issue-batch.ts';
+import { issueBatch } from './issuing/issue-batch.ts';
 import type { JournalRow } from './journal.ts';
 import { checkOptions } from './options.ts';
-import { activateNext, prepareNext, revokeAuthority, taintAuthority } from './rotation-steps.ts';
-import { createUpkeep } from './upkeep.ts';
+import { activateNext, prepareNext, revokeAuthority, taintAuthority } from './rotation/rotation-steps.ts';
+import { createUpkeep } from './rotation/upkeep.ts';
 
 /**
  * Creates the authority of one server. `start` loads the journal, makes the first keys when there are none, and from then on looks every ten
@@ -23,17 +23,11 @@ import { createUpkeep } from './upkeep.ts';
  */
 export function createAuthority(deps: AuthorityDeps): Authority & AuthorityHealth & Service {
   checkOptions(deps.options);
-  const listeners = new Set<(bundle: Bundle) => void>();
-  const upkeep = createUpkeep(deps, (bundle) => {
-    for (const listener of listeners) {
-      try {
-        listener(bundle);
-      } catch (error) {
-        // A listener's fault is its own: it must not stop rotation, nor the other listeners.
-        deps.log.error('authority.listener.failed', { error: messageOf(error) });
-      }
-    }
-  });
+  // A listener's fault is its own: it must not stop rotation, nor the other listeners.
+  const listeners = createListeners<Bundle>((error) =>
+    deps.log.error('authority.listener.failed', { error: messageOf(error) }),
+  );
+  const upkeep = createUpkeep(deps, listeners.tell);
   const issue = (request: X509SvidRequest): IssuedX509Svid => {
     if (request.signal) throwIfAborted(request.signal);
     const { x509 } = upkeep.published();
@@ -63,10 +57,7 @@ export function createAuthority(deps: AuthorityDeps): Authority & AuthorityHealt
       if (!own) throw new AuthorityError('ERR_AUTHORITY_NOT_READY', 'the bundle is not loaded yet');
       return own;
     },
-    onBundle(listener) {
-      listeners.add(listener);
-      return () => void listeners.delete(listener);
-    },
+    onBundle: listeners.add,
     federatedBundle: (trustDomain) => upkeep.published().federated.get(trustDomain),
     federatedBundles: () => [...upkeep.published().federated.values()],
     setFederatedBundle: (bundle, signal) => upkeep.change(signal, () => keepForeignBundle(deps, bundle, signal)),

@@ -3,6 +3,12 @@
  *
  * It promises that what it issues is verified by the bundle it publishes and never outlives its issuer, and that a private key never
  * leaves its keystore. It must not know who may have which identity: its callers have decided that.
+ *
+ * Its folders:
+ * - `issuing/` SVIDs of one active key
+ * - `bundles/` what is published: own and foreign authorities, and the issuers that follow
+ * - `rotation/` an authority's life, step by step
+ * - `keystores/` one folder a member
  */
 export type {
   Authority,

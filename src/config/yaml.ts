@@ -58,13 +58,13 @@ function plainValue(document: Document, file: string): unknown {
   }
 }
 
-interface Problem {
+interface ValueProblem {
   readonly path: (string | number)[];
   readonly text: string;
 }
 
-function problemsOf(schema: TSchema, value: unknown): Problem[] {
-  const problems = new Map<string, Problem>();
+function problemsOf(schema: TSchema, value: unknown): ValueProblem[] {
+  const problems = new Map<string, ValueProblem>();
   for (const error of Value.Errors(schema, value)) {
     const path = pathOf(error.instancePath);
     if (error.keyword === 'boolean') continue; // The unknown key is reported by additionalProperties, with its name.

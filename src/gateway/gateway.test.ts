@@ -2,8 +2,8 @@ import { connect as connectTcp, createServer, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createManualClock, type ManualClock } from '../std/index.ts';
-import { portOf } from './doors.ts';
 import { createGateway, type GatewayDeps, type LoadedProtocol } from './index.ts';
+import { portOf } from './listeners/socket-listeners.ts';
 import { createTestAuthority, createTestIdentity, identityOf, type TestSvid } from './testing/test-authority.ts';
 import { testGatewayDeps } from './testing/test-gateway.ts';
 

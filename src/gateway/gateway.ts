@@ -17,22 +17,22 @@ import {
   timeoutSignal,
 } from '../std/index.ts';
 import { createSealer } from '../wire/seal/index.ts';
-import { createEntrance } from './accept.ts';
-import { LAST_WORDS_MS } from './close-in-time.ts';
-import { fitRoom } from './descriptors.ts';
-import { createDoors, portOf } from './doors.ts';
-import { createHeldBytes } from './held-bytes.ts';
+import { fitRoom } from './capacity/descriptors.ts';
+import { createMemoryBudget } from './capacity/memory-budget.ts';
+import { createMemoryGuard, type MemoryGuard } from './capacity/memory-guard.ts';
 import type { GatewayIdentity } from './identity.ts';
-import { createLedgerTurn } from './ledger-turn.ts';
-import { createMemoryGuard, type MemoryGuard } from './memory-guard.ts';
-import { createOpenTargets, type TargetProblem } from './open-targets.ts';
-import { createPolicyBoard, createTargetPolicies } from './policy-board.ts';
+import { createAdmission } from './listeners/admission.ts';
+import { LAST_WORDS_MS } from './listeners/close-in-time.ts';
+import { createSocketListeners, portOf } from './listeners/socket-listeners.ts';
 import type { LoadedProtocol, SecretResolver, SessionRefusal } from './protocol.ts';
-import { createReach } from './reach.ts';
-import { createRecorder } from './recorder.ts';
-import { serveSession } from './serve-session.ts';
-import type { Durability } from './session-ledger.ts';
-import { createSessions, type SessionLimits } from './sessions.ts';
+import { createLedgerBatch } from './recording/ledger-batch.ts';
+import { createRecorder } from './recording/recorder.ts';
+import type { Durability } from './recording/session-ledger.ts';
+import { createCurrentPolicies, createTargetPolicies } from './sessions/current-policies.ts';
+import { serveSession } from './sessions/serve-session.ts';
+import { createSessions, type SessionLimits } from './sessions/sessions.ts';
+import { createOpenTargets, type TargetProblem } from './targets/open-targets.ts';
+import { createTargetHealth } from './targets/target-health.ts';
 
 /** What a gateway is made of. */
 export interface GatewayDeps {
@@ -135,7 +135,7 @@ export function createGateway(deps: GatewayDeps): Gateway & Service {
     leave: (signal) => core.leave(signal),
     look: (signal) => core.targets.look(signal),
     problems: () => core.targets.problems(),
-    applyPolicies: (policies, revision) => core.board.replace(policies, revision),
+    applyPolicies: (policies, revision) => core.currentPolicies.replace(policies, revision),
     sessions: () =>
       core.sessions
         .list()
@@ -156,13 +156,13 @@ export function createGateway(deps: GatewayDeps): Gateway & Service {
 
 /** Puts the parts together, starts and stops them. */
 class Core {
-  readonly board;
+  readonly currentPolicies;
   readonly sessions;
   readonly targets;
   readonly #deps: GatewayDeps;
-  readonly #doors;
-  readonly #entrance;
-  readonly #held;
+  readonly #listeners;
+  readonly #admission;
+  readonly #budget;
   readonly #caches;
   readonly #refusals;
   readonly #stopping = new AbortController();
@@ -177,26 +177,37 @@ class Core {
   constructor(deps: GatewayDeps) {
     this.#deps = deps;
     const { clock, random, log, identity, ledger, limits, durability } = deps;
-    this.board = createPolicyBoard(clock);
+    this.currentPolicies = createCurrentPolicies(clock);
     const room = fitRoom({ log, descriptors: deps.descriptorsMax, sessionsMax: limits.sessionsMax });
     const refused = (why: string, detail: LogFields) => this.#noteRefused(why, detail);
     this.#refusals = createSampledLog({ clock, log });
-    this.#held = createHeldBytes(deps.heldBytesMax);
+    this.#budget = createMemoryBudget(deps.heldBytesMax);
     this.#caches = createCacheBudget(deps.cacheBytesMax);
     const turns = createTurns();
-    this.#doors = createDoors({ ...room, clock, turns, refused });
+    this.#listeners = createSocketListeners({ ...room, clock, turns, refused });
     this.sessions = createSessions({
       clock,
       log,
       limits: { ...limits, sessionsMax: room.sessionsMax },
       bundle: (trustDomain) => identity.current()?.bundles.get(trustDomain),
     });
-    const { board, sessions } = this;
-    const turn = createLedgerTurn({ ledger });
+    const { currentPolicies, sessions } = this;
+    const batch = createLedgerBatch({ ledger });
     const sealer = createSealer(deps.withheldKey, random);
     const recorder = createRecorder(composeSchema(deps.protocols.map(({ policySchema }) => policySchema)));
-    const parts = { clock, log, ledger, turn, durability, sealer, board, held: this.#held, sessions, recorder };
-    this.#entrance = createEntrance({
+    const parts = {
+      clock,
+      log,
+      ledger,
+      batch,
+      durability,
+      sealer,
+      currentPolicies,
+      budget: this.#budget,
+      sessions,
+      recorder,
+    };
+    this.#admission = createAdmission({
       ...{ clock, random, identity, sessions, turns, refused },
       stopping: this.#stopping.signal,
       findTarget: (name) => this.targets.find(name),
@@ -207,22 +218,22 @@ class Core {
       ...deps,
       sessions,
       caches: this.#caches,
-      policies: createTargetPolicies(board),
-      createReach,
-      openDoor: (where, open, { kind, tls }) => this.#doors.open(where, this.#entrance.direct(open, kind, tls)),
+      policies: createTargetPolicies(currentPolicies),
+      createTargetHealth,
+      openDoor: (where, open, { kind, tls }) => this.#listeners.open(where, this.#admission.direct(open, kind, tls)),
     });
   }
 
   async start(signal: AbortSignal): Promise<void> {
     const { identity, listen, heap, log } = this.#deps;
-    this.#guard = heap && createMemoryGuard({ heap, log, held: this.#held, caches: this.#caches });
+    this.#guard = heap && createMemoryGuard({ heap, log, budget: this.#budget, caches: this.#caches });
     await identity.ready(signal);
     this.#present();
     this.#stopListening = identity.onChange(() => {
       this.#present();
       this.sessions.reverify();
     });
-    this.#server = await this.#doors.open(listen, this.#entrance.link);
+    this.#server = await this.#listeners.open(listen, this.#admission.link);
   }
 
   /** Links are taken from the first time on: one that comes before is not told that its target is not there. */
@@ -257,9 +268,9 @@ class Core {
     } finally {
       grace.cancel();
     }
-    this.board.stop();
+    this.currentPolicies.stop();
     this.#guard?.stop();
-    this.#doors.end();
+    this.#listeners.end();
     this.sessions.stop();
     this.#refusals.stop();
     await this.targets.close();
@@ -272,8 +283,8 @@ class Core {
   counts(): GatewayCounts {
     return {
       refused: this.#refused,
-      heldBytes: this.#held.bytes,
-      heldBytesMax: this.#held.bytesMax,
+      heldBytes: this.#budget.bytes,
+      heldBytesMax: this.#budget.bytesMax,
       cacheBytes: this.#caches.usage(),
       cacheBytesMax: this.#caches.bytesMax,
       catalogBytes: this.targets.catalogBytes(),
@@ -289,7 +300,7 @@ class Core {
   #present(): void {
     const current = this.#deps.identity.current();
     if (current === undefined) return;
-    this.#entrance.present(current);
+    this.#admission.present(current);
     this.targets.present(current);
   }
 }

@@ -4,12 +4,19 @@
  * It promises: no byte of a client reaches a target before its identity is proven by this gateway itself; no operation reaches a target
  * before policy allowed it and the ledger took it; the target's credential never reaches a client; sessions end when their identity
  * does. It must not know where identities, policies and targets come from, nor (that is its members' work) what a protocol says.
+ *
+ * Its folders:
+ * - `listeners/` sockets, TLS, and how a connection becomes a session's
+ * - `targets/` what is served, whether it can be reached, and by which secrets
+ * - `sessions/` one client's way to its target: the gate, its pipelines, the policies in force
+ * - `recording/` what the ledger gets of a session
+ * - `capacity/` how much may be held at once: bytes, heap, descriptors
+ * - `protocols/` one folder a member
  */
 
 export { errorTable, GatewayError } from './errors.ts';
 export { createGateway, type Gateway, type GatewayDeps, type SessionInfo } from './gateway.ts';
 export type { CurrentIdentity, GatewayIdentity } from './identity.ts';
-export { definitionOf, type TargetProblem } from './open-targets.ts';
 export {
   type AskedQuestions,
   type LoadedProtocol,
@@ -24,7 +31,8 @@ export {
   type TargetPolicies,
   type TargetWarning,
 } from './protocol.ts';
-export { createSecretStore, type SecretStore } from './secrets.ts';
-export { type GatewaySession, SessionEnd, type SessionPolicy } from './session.ts';
-export type { SessionLimits } from './sessions.ts';
-export { openWithheld } from './withheld.ts';
+export { openWithheld } from './recording/withheld.ts';
+export { type GatewaySession, SessionEnd, type SessionPolicy } from './sessions/session.ts';
+export type { SessionLimits } from './sessions/sessions.ts';
+export { definitionOf, type TargetProblem } from './targets/open-targets.ts';
+export { createSecretStore, type SecretStore } from './targets/secrets.ts';

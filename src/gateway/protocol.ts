@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { DecisionRequest, EntityRef } from '../model/index.ts';
 import type { PolicyNames, PolicySchemaFragment } from '../policy/index.ts';
 import type { CacheBudget, Clock, Log, Member, Random, Secret } from '../std/index.ts';
-import type { GatewaySession, SessionPolicy } from './session.ts';
+import type { GatewaySession, SessionPolicy } from './sessions/session.ts';
 
 /**
  * A protocol that the gateway speaks: the port of `protocols/<id>/`.
@@ -47,7 +47,7 @@ export interface ProtocolPath {
 
 /**
  * How clients without an agent prove who they are, by kind of proof. One that comes with each request on TLS, or by the protocol's own handshake, is
- * another kind, with a way in of its own at `accept.ts` (decision 0032).
+ * another kind, with a way in of its own at `admission.ts` (decision 0032).
  */
 export type MemberDoor = SvidDoor;
 

@@ -5,7 +5,7 @@ import { codeOf, createSeededRandom } from '../std/index.ts';
 import { noteKeyOf } from '../wire/tlog/index.ts';
 import { formatEntry } from './entry.ts';
 import { createLedger, type LedgerEntry, OUTCOME_BYTES_MAX, verifyLedger } from './index.ts';
-import { segmentPath } from './segment.ts';
+import { segmentPath } from './segments/segment.ts';
 import { event, never, ORIGIN, operation, testDeps, testSigner } from './testing/ledger-fixture.ts';
 import { createMemoryDisk, type MemoryDisk, systemError } from './testing/memory-disk.ts';
 

@@ -1,14 +1,14 @@
 import { join } from 'node:path';
 import { assert } from '../std/index.ts';
 import { formatCanonicalJson, formatFrame } from '../wire/tlog/index.ts';
-import { readCheckpoints, readLastCheckpoint } from './checkpoint-file.ts';
+import { readCheckpoints, readLastCheckpoint } from './checkpoints/checkpoint-file.ts';
 import { formatEntry, parseEntry } from './entry.ts';
 import { LedgerError } from './errors.ts';
-import { parseProof } from './proof.ts';
-import { formatSegmentHeader, readSegmentHeader, segmentPath } from './segment.ts';
+import { parseProof } from './reader/proof.ts';
+import { formatSegmentHeader, readSegmentHeader, segmentPath } from './segments/segment.ts';
+import { framesBehind } from './segments/torn-tail.ts';
 import { createMemoryDisk } from './testing/memory-disk.ts';
-import { framesBehind } from './torn-tail.ts';
-import { walkEntries } from './walk.ts';
+import { walkEntries } from './verify/walk.ts';
 
 /** A folder of noise, as a verifier may be handed it: two segments and the checkpoints are all the input. Reading ends, and fails in no other way than the ledger's own. */
 export function fuzz(input: Uint8Array): void {

@@ -1,9 +1,17 @@
 import { join } from 'node:path';
 import type { LedgerEvent } from '../model/index.ts';
-import { type Clock, codeOf, type Log, raceAbort, type Service, throwIfAborted } from '../std/index.ts';
+import {
+  type Clock,
+  codeOf,
+  createListeners,
+  type Log,
+  raceAbort,
+  type Service,
+  throwIfAborted,
+} from '../std/index.ts';
 import { noteKeyOf } from '../wire/tlog/index.ts';
-import { type Appender, createAppender } from './append.ts';
-import { type Checkpointer, createCheckpointer } from './checkpointer.ts';
+import { type Checkpointer, createCheckpointer } from './checkpoints/checkpointer.ts';
+import { readSignedStart } from './checkpoints/signed-start.ts';
 import type {
   CheckpointKeeper,
   LedgerEntry,
@@ -17,13 +25,13 @@ import type {
 } from './contract.ts';
 import { LedgerError, toIoError, withIoErrors } from './errors.ts';
 import { createDiskFiles, type LedgerFiles } from './files.ts';
-import { createReader } from './read.ts';
+import { createReader } from './reader/read.ts';
 import { type Recovered, recoverLog } from './recover.ts';
-import { SEGMENT_BYTES_MAX, SEGMENT_HEADER_BYTES_MAX, segmentsDirectory } from './segment.ts';
-import { createSegmentPool, type SegmentPool } from './segment-pool.ts';
-import { readSignedStart } from './signed-start.ts';
-import { createTreeThread } from './tree-thread.ts';
-import { createTreeWriter, type TreeWriter } from './tree-writer.ts';
+import { type Appender, createAppender } from './segments/append.ts';
+import { SEGMENT_BYTES_MAX, SEGMENT_HEADER_BYTES_MAX, segmentsDirectory } from './segments/segment.ts';
+import { createSegmentPool, type SegmentPool } from './segments/segment-pool.ts';
+import { createTreeThread } from './tree/tree-thread.ts';
+import { createTreeWriter, type TreeWriter } from './tree/tree-writer.ts';
 
 /** What a ledger is made of. */
 export interface LedgerDeps {
@@ -53,10 +61,7 @@ export function createLedger(deps: LedgerDeps): LedgerWriter & LedgerReader & Le
   const files = deps.files ?? createDiskFiles();
   let running: Running | undefined;
   let unlock: (() => void) | undefined;
-  const watchers = new Set<() => void>();
-  const wake = () => {
-    for (const watcher of watchers) watcher();
-  };
+  const watchers = createListeners();
   const up = (): Running => {
     if (!running) throw new LedgerError('ERR_LEDGER_CLOSED', 'the ledger is not started, or stopped');
     return running;
@@ -65,10 +70,7 @@ export function createLedger(deps: LedgerDeps): LedgerWriter & LedgerReader & Le
     files,
     directory: deps.directory,
     lastSequence: () => running?.appender.sequence,
-    onMore: (watcher) => {
-      watchers.add(watcher);
-      return () => watchers.delete(watcher);
-    },
+    onMore: watchers.add,
   });
   return {
     ...reader,
@@ -101,9 +103,11 @@ export function createLedger(deps: LedgerDeps): LedgerWriter & LedgerReader & Le
         return files.lock(join(deps.directory, 'lock'));
       });
       if (!unlock) throw new LedgerError('ERR_LEDGER_LOCKED', `another writer holds ${deps.directory}`);
-      running = await open({ ...deps, ...settings, files, wake, signal }).catch((cause: unknown) => {
-        throw toIoError('the ledger could not be started', cause);
-      });
+      running = await open({ ...deps, ...settings, files, wake: () => watchers.tell(), signal }).catch(
+        (cause: unknown) => {
+          throw toIoError('the ledger could not be started', cause);
+        },
+      );
       throwIfAborted(signal);
     },
     async stop() {
@@ -116,7 +120,7 @@ export function createLedger(deps: LedgerDeps): LedgerWriter & LedgerReader & Le
       } finally {
         unlock?.();
         unlock = undefined;
-        wake();
+        watchers.tell();
       }
     },
   };

@@ -2,11 +2,12 @@ import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { throwIfAborted } from '../std/index.ts';
 import { parseFrame } from '../wire/tlog/index.ts';
-import type { LogState } from './append.ts';
+import { createTailCheck, type TailCheck } from './checkpoints/unsigned-tail.ts';
 import type { LedgerEntry } from './contract.ts';
 import { operationKey } from './entry.ts';
 import { LedgerError, toIoError } from './errors.ts';
 import { type LedgerFiles, readFully, writeFully } from './files.ts';
+import type { LogState } from './segments/append.ts';
 import {
   listSegments,
   openSegment,
@@ -15,11 +16,10 @@ import {
   type SegmentHeader,
   segmentPath,
   segmentsDirectory,
-} from './segment.ts';
-import { type Spare, UNFINISHED_SUFFIX } from './segment-pool.ts';
-import { entriesInTiles } from './tiles-shown.ts';
-import { entryIn, framesBehind, lastNonZero } from './torn-tail.ts';
-import { createTailCheck, type TailCheck } from './unsigned-tail.ts';
+} from './segments/segment.ts';
+import { type Spare, UNFINISHED_SUFFIX } from './segments/segment-pool.ts';
+import { entryIn, framesBehind, lastNonZero } from './segments/torn-tail.ts';
+import { entriesInTiles } from './tree/tiles-shown.ts';
 
 /** What a start finds. */
 export interface Recovered {

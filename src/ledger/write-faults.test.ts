@@ -3,11 +3,11 @@ import { codeOf, createSeededRandom } from '../std/index.ts';
 import { noteKeyOf } from '../wire/tlog/index.ts';
 import type { LedgerFiles } from './files.ts';
 import { createLedger, type LedgerEntry, LedgerError, verifyLedger } from './index.ts';
-import { segmentPath } from './segment.ts';
+import { segmentPath } from './segments/segment.ts';
+import { lastNonZero } from './segments/torn-tail.ts';
 import { createFaultyDisk, type Fault, faultsOf } from './testing/faulty-disk.ts';
 import { event, never, ORIGIN, operation, testDeps, testSigner } from './testing/ledger-fixture.ts';
 import { createMemoryDisk, type MemoryDisk } from './testing/memory-disk.ts';
-import { lastNonZero } from './torn-tail.ts';
 
 // Goal: one fault of every kind at every single call that changes the disk, in the life of a ledger from its first start over segments,
 // checkpoints, a crash and a repair. Whatever the fault: what was accepted is there after the process dies, what was told synced after

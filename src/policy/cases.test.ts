@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { parsePolicyCases, runPolicyTests } from './cases.ts';
 import { PolicyError } from './errors.ts';
-import { loadPolicies } from './load.ts';
-import { resourceFromId } from './resource-from-id.ts';
+import { loadPolicies } from './loading/load.ts';
+import { resourceFromId } from './schema/resource-from-id.ts';
 import { noon, select, selectContext, shopSchema, table } from './testing/shop.ts';
 
 const policies = loadPolicies(

@@ -2,16 +2,16 @@ import { IdentityError, parseSpiffeId } from '@countersign/sdk/identity';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import type { AttributeValue, Decision, DecisionRequest, EntityRef, Limits } from '../model/index.ts';
-import { AnnotationError } from './annotation-error.ts';
-import type { PolicySchema } from './compose-schema.ts';
 import { PolicyError } from './errors.ts';
-import { EvaluationError } from './evaluation-error.ts';
-import { fieldWithin, isFieldOf, pathIn, readField, type WrittenField } from './fields.ts';
-import { identityEntity } from './identity-entity.ts';
-import { leastLimits, limitsOn, limitsWith, limitWords, parseLimits, writtenLimit } from './limits.ts';
-import { parseField } from './obligations.ts';
-import { resourceFromId } from './resource-from-id.ts';
-import { parseDatetime } from './time.ts';
+import { EvaluationError } from './expressions/evaluation-error.ts';
+import { parseDatetime } from './expressions/time.ts';
+import { AnnotationError } from './obligations/annotation-error.ts';
+import { leastLimits, limitsOn, limitsWith, limitWords, parseLimits, writtenLimit } from './obligations/limits.ts';
+import { parseField } from './obligations/obligations.ts';
+import type { PolicySchema } from './schema/compose-schema.ts';
+import { fieldWithin, isFieldOf, pathIn, readField, type WrittenField } from './schema/fields.ts';
+import { identityEntity } from './schema/identity-entity.ts';
+import { resourceFromId } from './schema/resource-from-id.ts';
 import type { CompiledPolicies, Explanation } from './types.ts';
 
 /** A file of policy test cases: examples kept beside the policies, run by `policy test`. */

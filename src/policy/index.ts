@@ -5,8 +5,16 @@
  * the same answers and determining policies as Cedar; a cost per decision that does not grow with the policies that do not concern
  * the request. It must not know where policies are kept, who asks, or what a protocol looks like: protocols bring schema fragments.
  * It does no I/O and reads no clock.
+ *
+ * Its folders:
+ * - `expressions/` Cedar's values and expressions, ready to be evaluated
+ * - `schema/` what there is to ask about: types, fields, entities, requests that fit
+ * - `obligations/` what annotations demand: masks, limits
+ * - `policy-set/` compiled policies, and all that they are asked together
+ * - `loading/` from texts to a policy set, and what is to be said of the texts
+ * - `recorded/` what a ledger has of questions, judged again and turned into permits
  */
-export { approvalText } from './approval.ts';
+
 export {
   type PolicyCase,
   type PolicyCaseResult,
@@ -16,12 +24,9 @@ export {
   requestOfCase,
   runPolicyTests,
 } from './cases.ts';
-export { composeSchema, type PolicySchema } from './compose-schema.ts';
 export { errorTable, PolicyError, type PolicyErrorCode } from './errors.ts';
-export { expiredPolicies } from './expired.ts';
-export { fieldText, fieldWithin, mayBeOneField, type WrittenField } from './fields.ts';
-export { identityEntity } from './identity-entity.ts';
-export { limitsWith, limitText, limitWords, type PermitLimit, writtenLimit } from './limits.ts';
+export { approvalText } from './loading/approval.ts';
+export { expiredPolicies } from './loading/expired.ts';
 export {
   checkPolicies,
   createPolicyLoader,
@@ -29,8 +34,12 @@ export {
   loadPolicies,
   type PolicyLoader,
   type PolicyReport,
-} from './load.ts';
-export { maskCovers } from './mask-covers.ts';
+} from './loading/load.ts';
+export { didYouMean } from './loading/nearest-name.ts';
+export { cutPolicies } from './loading/split.ts';
+export { type KnownNames, unmatchedNames } from './loading/unmatched-names.ts';
+export { limitsWith, limitText, limitWords, type PermitLimit, writtenLimit } from './obligations/limits.ts';
+export { maskCovers } from './obligations/mask-covers.ts';
 export {
   type ByteMask,
   createByteMask,
@@ -39,16 +48,18 @@ export {
   maskKinds,
   maskText,
   stricterMask,
-} from './masks.ts';
-export { didYouMean } from './nearest-name.ts';
-export { readOperation, readRecorded } from './read-recorded.ts';
-export type { Occurrences, RecordedOperation } from './recorded.ts';
-export { formatObligations } from './recorded-obligations.ts';
-export { createReplay, type Replay, type ReplayDifference } from './replay.ts';
-export { idOfParts, partsOfId, resourceFromId } from './resource-from-id.ts';
-export type { CedarTypeJson, PolicySchemaFragment, ResourceFields } from './schema.ts';
-export { cutPolicies } from './split.ts';
-export { createTightening, type TightPermit } from './tighten.ts';
+} from './obligations/masks.ts';
+export type { Occurrences, RecordedOperation } from './recorded/operation.ts';
+export { readOperation, readRecorded } from './recorded/read-recorded.ts';
+export { formatObligations } from './recorded/recorded-obligations.ts';
+export { createReplay, type Replay, type ReplayDifference } from './recorded/replay.ts';
+export { createTightening, type TightPermit } from './recorded/tighten.ts';
+export { entityLiteral, writePermit } from './recorded/write-permit.ts';
+export { composeSchema, type PolicySchema } from './schema/compose-schema.ts';
+export { fieldText, fieldWithin, mayBeOneField, type WrittenField } from './schema/fields.ts';
+export { identityEntity } from './schema/identity-entity.ts';
+export { idOfParts, partsOfId, resourceFromId } from './schema/resource-from-id.ts';
+export type { CedarTypeJson, PolicySchemaFragment, ResourceFields } from './schema/schema.ts';
 export type {
   Access,
   AccessPolicy,
@@ -71,5 +82,3 @@ export type {
   WhoCan,
   WrittenMask,
 } from './types.ts';
-export { type KnownNames, unmatchedNames } from './unmatched-names.ts';
-export { entityLiteral, writePermit } from './write-permit.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { EntityRef } from '../model/index.ts';
 import { runPolicyTests } from './cases.ts';
-import { loadPolicies } from './load.ts';
+import { loadPolicies } from './loading/load.ts';
 import { noon, select, selectContext, shopSchema, table, web } from './testing/shop.ts';
 
 // Goal: tags are read as Cedar reads them (differential.test.ts holds that), are held against the schema, and are never taken for none where nobody has told them.

@@ -1,8 +1,8 @@
 import type { Decision, DecisionRequest, EntityRef } from '../model/index.ts';
 import type { PolicyErrorCode } from './errors.ts';
-import type { FieldReading, WrittenField } from './fields.ts';
-import type { PermitLimit } from './limits.ts';
-import type { MaskKind } from './masks.ts';
+import type { PermitLimit } from './obligations/limits.ts';
+import type { MaskKind } from './obligations/masks.ts';
+import type { FieldReading, WrittenField } from './schema/fields.ts';
 
 /** One policy text: `name` is what messages call it (a file name or the name of the declared resource). At most 1 MiB. */
 export interface PolicySource {

@@ -21,7 +21,7 @@ import { readOrCreatePrivateFile } from './create-once.ts';
 import { readPrivateFile, removePrivateFile, removeUnfinished, writePrivateFile } from './files.ts';
 import { readGivenFile, readTrustedFile } from './given-file.ts';
 import { readGivenSecret } from './given-secret.ts';
-import { isReadOnlyMountIn, othersMayWrite } from './way.ts';
+import { isReadOnlyMountIn, othersMayWrite } from './path-check.ts';
 
 const root = process.getuid?.() === 0;
 const bytesMax = 1000;

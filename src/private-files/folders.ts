@@ -2,7 +2,7 @@ import { lstatSync, mkdirSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { codeOf } from '../std/index.ts';
 import { checkMode, checkOwner, ioFailure, unsafe } from './checks.ts';
-import { othersMayWrite, walkWay } from './way.ts';
+import { checkPath, othersMayWrite } from './path-check.ts';
 
 /**
  * Makes a folder (0700) when it is missing, and refuses one that is not ours alone: who may write to it could put other files in the place
@@ -30,7 +30,7 @@ export function openSharedFolder(path: string): void {
 export function openSocketFolder(socket: string): void {
   const folder = resolve(dirname(socket));
   makeFolders(folder, 0o700);
-  checkWay(folder);
+  checkFolderPath(folder);
 }
 
 /**
@@ -60,9 +60,9 @@ export function makeFolders(path: string, mode: number): string | undefined {
  * where links on the way lead.
  * @throws PrivateFileError ERR_PRIVATE_FILE_UNSAFE, ERR_PRIVATE_FILE_IO
  */
-export function checkWay(folder: string): void {
+export function checkFolderPath(folder: string): void {
   try {
-    const stat = lstatSync(walkWay(folder));
+    const stat = lstatSync(checkPath(folder));
     if (!stat.isDirectory()) throw unsafe(`${folder} is not a folder`);
     // On the way a sticky folder is good enough, but into this one others could put things.
     if (othersMayWrite(stat)) throw unsafe(`${folder} may be written by others; chmod go-w it`);

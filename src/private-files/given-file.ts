@@ -13,7 +13,7 @@ import { dirname, resolve } from 'node:path';
 import { codeOf } from '../std/index.ts';
 import { checkGiver, checkMode, checkPlain, ioFailure, unsafe } from './checks.ts';
 import { PrivateFileError } from './errors.ts';
-import { othersMayWrite, walkWay } from './way.ts';
+import { checkPath, othersMayWrite } from './path-check.ts';
 
 /**
  * Reads a file with a secret that an operator gave, such as a mounted one: a link may lead there; it must be ours or root's and closed to
@@ -44,7 +44,7 @@ export function readTrustedFile(path: string, options: { bytesMax: number }): Bu
   if (handed !== undefined) return readHanded(path, Number(handed), options.bytesMax);
   let real: string;
   try {
-    real = walkWay(resolve(path));
+    real = checkPath(resolve(path));
   } catch (cause) {
     if (codeOf(cause) === 'ENOENT') return undefined;
     throw ioFailure(`look at the way to ${path}`, cause);

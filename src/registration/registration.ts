@@ -1,6 +1,6 @@
 import { spiffeIdOf, type TrustDomain } from '@countersign/sdk/identity';
 import type { Kysely } from 'kysely';
-import { type Clock, type Log, messageOf, type Random, type Service } from '../std/index.ts';
+import { type Clock, createListeners, type Log, messageOf, type Random, type Service } from '../std/index.ts';
 import type { Store, TransactionEffects } from '../store/index.ts';
 import { CHANGES_TOPIC, type ChangeFeed, createChangeFeed, type FeedTarget } from './change-feed.ts';
 import { createDeclaration } from './declaration.ts';
@@ -105,23 +105,14 @@ async function show(feed: ChangeFeed, { puts, removals, revision }: Written<unkn
 function createView(deps: { clock: Clock; log: Log; trustDomain: TrustDomain }) {
   const { clock, log, trustDomain } = deps;
   const serverUri = spiffeIdOf(trustDomain, '/spire/server').uri;
-  const listeners = new Set<{ readonly call: (revision: number) => void }>();
   const failed = (error: unknown) => log.error('registration.listener.failed', { reason: messageOf(error) });
+  const listeners = createListeners<number>(failed); // The others must hear of the change all the same.
   const watchers = createNodeWatchers(failed);
   let onExpired: (ids: readonly string[]) => void = () => {};
   const expiry = createExpirySchedule(clock, (ids) => onExpired(ids));
   let index = createEntryIndex(serverUri);
   let revision = -1;
 
-  const announce = () => {
-    for (const listener of [...listeners]) {
-      try {
-        listener.call(revision);
-      } catch (error) {
-        failed(error); // The others must hear of the change all the same.
-      }
-    }
-  };
   const target: FeedTarget = {
     loaded(entries, at) {
       index = createEntryIndex(serverUri);
@@ -133,7 +124,7 @@ function createView(deps: { clock: Clock; log: Log; trustDomain: TrustDomain }) 
       revision = at;
       log.info('registration.loaded', { entries: index.size, revision });
       watchers.notifyAll(revision);
-      announce();
+      listeners.tell(revision);
     },
     changed({ puts, removals, revision: at }) {
       const changes: EntryChange[] = removals.map((id) => index.remove(id));
@@ -144,7 +135,7 @@ function createView(deps: { clock: Clock; log: Log; trustDomain: TrustDomain }) 
       }
       revision = at;
       watchers.notify(index, changes, revision);
-      announce();
+      listeners.tell(revision);
     },
   };
   const ready = () => {
@@ -161,11 +152,7 @@ function createView(deps: { clock: Clock; log: Log; trustDomain: TrustDomain }) 
       ready().authorizedOne({ entryId, nodeId, nodeSelectors, nowS: nowS() }),
     entriesOf: (spiffeId) => [...ready().bySpiffeId(spiffeId)].filter((entry) => isCurrent(entry, nowS())),
     revision: () => Math.max(revision, 0),
-    onChange(call) {
-      const listener = { call };
-      listeners.add(listener);
-      return () => void listeners.delete(listener);
-    },
+    onChange: listeners.add,
     watchNode: watchers.add,
   };
   return {

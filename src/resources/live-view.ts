@@ -1,4 +1,12 @@
-import { type Clock, type Log, messageOf, type Service, type Timer, throwIfAborted } from '../std/index.ts';
+import {
+  type Clock,
+  createListeners,
+  type Log,
+  messageOf,
+  type Service,
+  type Timer,
+  throwIfAborted,
+} from '../std/index.ts';
 import type { Store } from '../store/index.ts';
 
 /** A value of the store kept in memory, read again whenever a topic says that it changed. */
@@ -20,7 +28,10 @@ export function createLiveView<T>(deps: {
   revisionOf: (value: T) => number;
 }): LiveView<T> {
   const { store, clock, log, topic, revisionOf } = deps;
-  const listeners = new Set<{ readonly call: (value: T) => void }>();
+  // The others must hear of a change all the same.
+  const listeners = createListeners<T>((error) =>
+    log.error('resources.listener.failed', { topic, reason: messageOf(error) }),
+  );
   let value: T | undefined;
   let stopped = false;
   let reading: Promise<void> | undefined;
@@ -31,13 +42,7 @@ export function createLiveView<T>(deps: {
   const take = (fresh: T) => {
     if (stopped || (value !== undefined && revisionOf(fresh) <= revisionOf(value))) return;
     value = fresh;
-    for (const listener of [...listeners]) {
-      try {
-        listener.call(fresh);
-      } catch (error) {
-        log.error('resources.listener.failed', { topic, reason: messageOf(error) }); // The others must hear of it all the same.
-      }
-    }
+    listeners.tell(fresh);
   };
 
   const run = async () => {
@@ -75,11 +80,7 @@ export function createLiveView<T>(deps: {
 
   return {
     current: () => value,
-    onChange(call) {
-      const listener = { call };
-      listeners.add(listener);
-      return () => void listeners.delete(listener);
-    },
+    onChange: listeners.add,
     async reach(revision) {
       while (!stopped && value !== undefined && revisionOf(value) < revision) await refresh();
     },

@@ -32,6 +32,7 @@ export { formatDurationMs, parseDurationMs } from './duration.ts';
 export { CodedError, codeOf, type ErrorEntry, type ErrorExit, type ErrorTable, messageOf } from './errors.ts';
 export { createSystemHeap, type Heap, memoryBytes } from './heap.ts';
 export { type BoundedQueue, createBoundedQueue, createLimiter, type Limiter } from './limits.ts';
+export { createListeners, type Listeners } from './listeners.ts';
 export { createLog, createSilentLog, type Log, type LogFields, type LogLevel } from './log.ts';
 export { type Member, type MemberKind, memberById } from './member.ts';
 export { type ClockOffset, createPeerClock, type PeerClock } from './peer-clock.ts';

@@ -4,6 +4,8 @@ import {
   assert,
   type Clock,
   codeOf,
+  createListeners,
+  type Listeners,
   type Log,
   messageOf,
   raceAbort,
@@ -127,28 +129,22 @@ export function createEngineStore(engine: Engine, deps: { clock: Clock; log: Log
 }
 
 function createSubscriptions(log: Log) {
-  const byTopic = new Map<string, Set<{ readonly call: (payload: string) => void }>>();
-  const deliver = ({ topic, payload }: Notice) => {
-    for (const listener of [...(byTopic.get(topic) ?? [])]) {
-      try {
-        listener.call(payload);
-      } catch (error) {
-        // The change is committed already, and the other listeners must hear of it.
-        log.error('store.listener.failed', { topic, reason: messageOf(error) });
-      }
-    }
-  };
+  const byTopic = new Map<string, Listeners<string>>();
+  const deliver = ({ topic, payload }: Notice) => byTopic.get(topic)?.tell(payload);
+  // The change is committed already, and the other listeners must hear of it.
+  const create = (topic: string) =>
+    createListeners<string>((error) => log.error('store.listener.failed', { topic, reason: messageOf(error) }));
   return {
     deliver,
     deliverAnything() {
       for (const topic of [...byTopic.keys()]) deliver({ topic, payload: '' });
     },
     subscribe(topic: string, call: (payload: string) => void) {
-      const listener = { call };
-      const listeners = byTopic.get(topic) ?? new Set();
-      byTopic.set(topic, listeners.add(listener));
+      const listeners = byTopic.get(topic) ?? create(topic);
+      byTopic.set(topic, listeners);
+      const stop = listeners.add(call);
       return () => {
-        listeners.delete(listener);
+        stop();
         if (listeners.size === 0 && byTopic.get(topic) === listeners) byTopic.delete(topic);
       };
     },

@@ -1,6 +1,6 @@
 import { SpiffeWorkloadAPI } from '@countersign/sdk/contract';
 import { createRpcClient } from '../rpc/index.ts';
-import { type Clock, type Log, messageOf, raceAbort, type Service, sleep } from '../std/index.ts';
+import { type Clock, createListeners, type Log, messageOf, raceAbort, type Service, sleep } from '../std/index.ts';
 import { WorkloadIdentityError } from './errors.ts';
 import { type OwnIdentity, parseX509Response } from './parse-response.ts';
 
@@ -31,7 +31,7 @@ export function createWorkloadIdentity(deps: {
 }): WorkloadIdentity {
   const { clock, log } = deps;
   const client = createRpcClient({ clock, log, connect: { unix: deps.socket } });
-  const listeners = new Set<() => void>();
+  const listeners = createListeners();
   const stop = new AbortController();
   let latest: OwnIdentity | undefined;
   let running: Promise<void> = Promise.resolve();
@@ -47,7 +47,7 @@ export function createWorkloadIdentity(deps: {
         latest = parseX509Response(response, deps.hint);
         fruitful = true;
         log.debug('workload_identity.updated', { id: latest.id.uri, expiresAtS: latest.expiresAtS });
-        for (const listener of [...listeners]) listener();
+        listeners.tell();
       }
     } catch (error) {
       if (!stop.signal.aborted) log.warn('workload_identity.stream_ended', { problem: messageOf(error) });
@@ -64,14 +64,9 @@ export function createWorkloadIdentity(deps: {
     }
   };
 
-  const onChange = (listener: () => void) => {
-    listeners.add(listener);
-    return () => void listeners.delete(listener);
-  };
-
   return {
     current,
-    onChange,
+    onChange: listeners.add,
     async start() {
       running = run();
     },
@@ -84,7 +79,7 @@ export function createWorkloadIdentity(deps: {
       while (!current()) {
         let unsubscribe = () => {};
         const changed = new Promise<void>((resolve) => {
-          unsubscribe = onChange(resolve);
+          unsubscribe = listeners.add(resolve);
         });
         await raceAbort(changed, signal).finally(unsubscribe);
       }

@@ -6,7 +6,7 @@
 import { connect, createServer, type Socket } from 'node:net';
 import { finished } from 'node:stream';
 import type { GatewaySession, ProtocolPath, Target, TargetDeps } from '../../src/gateway/index.ts';
-import type { Pipeline, Running } from '../../src/gateway/pipeline.ts';
+import type { Pipeline, Running } from '../../src/gateway/sessions/pipeline.ts';
 import type { EntityRef, LocalProtocol, LocalSession } from '../../src/model/index.ts';
 import type { PolicySchemaFragment } from '../../src/policy/index.ts';
 import type { FixtureTarget, ProtocolFixture, RequestKind, Told } from './protocol-bed.ts';

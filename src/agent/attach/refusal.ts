@@ -7,7 +7,7 @@ import { Code, RpcError } from '../../rpc/index.ts';
 import { codeOf } from '../../std/index.ts';
 
 /** What a failed call to the server asks of the agent. */
-export type Refusal =
+export type NodeRefusal =
   /** Nothing is said about the node: try again later. */
   | 'retry'
   /** The node's identity is not accepted (any more): prove the node anew. */
@@ -21,7 +21,7 @@ export type Refusal =
  * Judges what a call failed with. Only the status details of PERMISSION_DENIED speak about the node; the bare code may come from
  * anything on the way, so it never makes the agent throw its identity away.
  */
-export function judgeRefusal(error: unknown): Refusal {
+export function judgeRefusal(error: unknown): NodeRefusal {
   if (!(error instanceof RpcError) || error.code !== Code.PERMISSION_DENIED) return 'retry';
   for (const detail of error.details) {
     if (detail.typeName !== PermissionDeniedDetailsSchema.typeName) continue;

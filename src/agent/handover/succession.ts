@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:net';
 import { dirname } from 'node:path';
-import { openUnixDoor } from '../../rpc/index.ts';
+import { openUnixListener } from '../../rpc/index.ts';
 import {
   type Clock,
   type Log,
@@ -11,9 +11,9 @@ import {
   timeoutSignal,
 } from '../../std/index.ts';
 import type { AgentConfig } from '../config.ts';
-import { createDoors, type Doors, isBusy } from '../doors.ts';
 import { AgentError } from '../errors.ts';
 import { createPidFile, type PidFile } from '../pid-file.ts';
+import { createUnixListeners, isBusy, type UnixListeners } from '../unix-listeners.ts';
 import { type Alone, createAlone } from './alone.ts';
 import { createChannel } from './channel.ts';
 import { createHandover, type Incumbent } from './hand-over.ts';
@@ -25,7 +25,7 @@ export type Stage = 'starting' | 'serving' | 'paused' | 'leaving' | 'over';
 /** An agent's work, as far as its succession moves it. */
 export interface Work {
   /** Opens all but what others would see: where it listens is for `doors` to show. `isFirst`: no other agent uses the data folder. */
-  open(doors: Doors, options: { readonly isFirst: boolean; readonly signal: AbortSignal }): Promise<void>;
+  open(doors: UnixListeners, options: { readonly isFirst: boolean; readonly signal: AbortSignal }): Promise<void>;
   /** Workloads can be served. */
   isReady(): boolean;
   /** The data folder is its own now. */
@@ -83,7 +83,7 @@ export function createSuccession(deps: SuccessionDeps): Succession {
     limit.cancel();
     own.leave.abort();
     if (own.leaving === undefined) {
-      // Doors and sessions in one turn of the event loop; and who waits to take over must not find the doors still held.
+      // Listeners and sessions in one turn of the event loop; and who waits to take over must not find the doors still held.
       own.doors?.closeAll();
       handover.close();
       await deps.work.stop();
@@ -122,7 +122,7 @@ export function createSuccession(deps: SuccessionDeps): Succession {
 /** What it has and is. */
 interface Own {
   stage: Stage;
-  doors: Doors | undefined;
+  doors: UnixListeners | undefined;
   pidFile: PidFile | undefined;
   leaving: Promise<void> | undefined;
   ended: Promise<void> | undefined;
@@ -138,7 +138,7 @@ async function serve(
 ): Promise<void> {
   const { predecessor, createAnswer, signal } = from;
   const pidFile = createPidFile(config.pidFile, pid);
-  const doors = createDoors({ clock, log, taken: predecessor?.doors });
+  const doors = createUnixListeners({ clock, log, taken: predecessor?.doors });
   own.doors = doors;
   await claim(doors, config.dataDir, createAnswer).catch((error: unknown) => {
     if (predecessor !== undefined) throw error;
@@ -166,8 +166,8 @@ async function serve(
 }
 
 /** The claim on the data folder is where others ask. */
-async function claim(doors: Doors, dataDir: string, createAnswer: () => Server): Promise<void> {
-  const door = await openUnixDoor({ path: handoverPath(dataDir), mode: 0o600, createServer: createAnswer });
+async function claim(doors: UnixListeners, dataDir: string, createAnswer: () => Server): Promise<void> {
+  const door = await openUnixListener({ path: handoverPath(dataDir), mode: 0o600, createServer: createAnswer });
   await doors.place(door).catch((error: unknown) => {
     door.close();
     throw error;

@@ -2,10 +2,10 @@ import { rmdir } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { LocalProtocol, TargetView } from '../../model/index.ts';
-import { openUnixDoor, type UnixDoor } from '../../rpc/index.ts';
+import { openUnixListener, type UnixListener } from '../../rpc/index.ts';
 import { type Clock, type Log, messageOf, raceAbort, type TimeLimit, timeoutSignal } from '../../std/index.ts';
-import type { Doors } from '../doors.ts';
 import { prepareSocketFolder } from '../socket-path.ts';
+import type { UnixListeners } from '../unix-listeners.ts';
 
 /** The local sockets of targets: one folder each, holding the socket where a client of the protocol looks for it. */
 export interface TargetSockets {
@@ -31,7 +31,7 @@ export function createTargetSockets(deps: {
   protocols: readonly LocalProtocol[];
   clock: Clock;
   log: Log;
-  doors: Doors;
+  doors: UnixListeners;
   serve: (
     socket: Socket,
     session: { readonly target: () => TargetView; readonly protocol: LocalProtocol; readonly drain: AbortSignal },
@@ -100,7 +100,7 @@ export function createTargetSockets(deps: {
     settled: () => queue,
     async outlast(withinMs, signal) {
       closed = true;
-      isLeft = true; // Doors and folders are a successor's.
+      isLeft = true; // Listeners and folders are a successor's.
       await queue;
       await untilEmpty(serving, timeoutSignal(deps.clock, withinMs, signal));
     },
@@ -136,7 +136,7 @@ interface Offered {
   target: TargetView;
   readonly protocol: LocalProtocol;
   readonly folder: string;
-  readonly door: UnixDoor;
+  readonly door: UnixListener;
   readonly sockets: Set<Socket>;
 }
 
@@ -146,7 +146,7 @@ async function offer(
   options: {
     protocol: LocalProtocol;
     targetsDir: string;
-    doors: Doors;
+    doors: UnixListeners;
     take: (socket: Socket, item: Offered) => void;
   },
 ): Promise<Offered> {
@@ -161,7 +161,7 @@ async function offer(
     socket.once('close', () => sockets.delete(socket));
     options.take(socket, item);
   };
-  const door = await openUnixDoor({
+  const door = await openUnixListener({
     path: join(folder, protocol.socketFile),
     // Anyone may connect: what counts is who the process is, not what files it may open.
     mode: 0o777,
@@ -179,7 +179,7 @@ async function offer(
   return item;
 }
 
-async function withdraw({ door, folder }: Offered, doors: Doors): Promise<void> {
+async function withdraw({ door, folder }: Offered, doors: UnixListeners): Promise<void> {
   doors.close(door);
   await rmdir(folder).catch(() => {}); // Left alone when somebody put something into it.
 }

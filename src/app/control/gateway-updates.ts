@@ -7,7 +7,7 @@ import { shortened } from '../declared-rules.ts';
 import type { Found } from '../health/conditions.ts';
 
 /** What of an update is not in force; no secret is in it. */
-type Problem = Required<Pick<Found, 'what' | 'found' | 'remedy'>>;
+type UpdateProblem = Required<Pick<Found, 'what' | 'found' | 'remedy'>>;
 
 /** What the server tells a gateway, brought into force as far as that is safe. */
 export interface GatewayUpdates {
@@ -16,7 +16,7 @@ export interface GatewayUpdates {
   /** True once an update was taken as a whole. */
   informed(): boolean;
   /** What of the last update is not in force, and why. */
-  problems(): readonly Problem[];
+  problems(): readonly UpdateProblem[];
 }
 
 /**
@@ -33,7 +33,7 @@ export function createGatewayUpdates(deps: {
   /** What was last wanted of the gateway. */
   let targets: readonly ResolvedTarget[] = [];
   let informed = false;
-  let problems: readonly Problem[] = [];
+  let problems: readonly UpdateProblem[] = [];
 
   const applyTargets = (next: readonly ResolvedTarget[]) => {
     targets = next;
@@ -81,7 +81,7 @@ export function createGatewayUpdates(deps: {
   };
 }
 
-function policiesRefused(error: PolicyError, waiting: readonly ResolvedTarget[]): Problem {
+function policiesRefused(error: PolicyError, waiting: readonly ResolvedTarget[]): UpdateProblem {
   const names = waiting.slice(0, NAMES_TOLD_MAX).map(({ name }) => name);
   const more = waiting.length > names.length ? ` and ${waiting.length - names.length} more` : '';
   const targets = waiting.length === 0 ? '' : `; new and changed targets wait for them: ${names.join(', ')}${more}`;
@@ -99,7 +99,7 @@ function isSame(one: ResolvedTarget, other: ResolvedTarget | undefined): boolean
   return other !== undefined && definitionOf(one) === definitionOf(other);
 }
 
-const UPDATE_FAILED: Problem = {
+const UPDATE_FAILED: UpdateProblem = {
   what: 'targets and policies',
   found: 'the last change at the server could not be brought into force',
   remedy: 'See the log of the gateway.',

@@ -42,7 +42,7 @@ export async function startTelling<Role extends RoleName>(
   return {
     async told(condition) {
       const response = await fetch(`http://127.0.0.1:${port}/ready`);
-      const body = (await response.json()) as { problems?: readonly Problem[] }; // As the server writes it.
+      const body = (await response.json()) as { problems?: readonly ToldProblem[] }; // As the server writes it.
       const problem = body.problems?.find((one) => one.condition === condition);
       const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
       return {
@@ -65,7 +65,7 @@ export async function startTelling<Role extends RoleName>(
   };
 }
 
-interface Problem {
+interface ToldProblem {
   readonly condition: string;
   readonly severity: string;
   readonly found: string;

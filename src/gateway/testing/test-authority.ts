@@ -1,5 +1,6 @@
 import { generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 import { parseSpiffeId, parseTrustDomain } from '@countersign/sdk/identity';
+import { createListeners } from '../../std/index.ts';
 import {
   algorithmForKey,
   type CertificateIssuer,
@@ -94,17 +95,14 @@ export function identityOf(
 /** A Workload API that says what it is told. */
 export function createTestIdentity(first: CurrentIdentity) {
   let current: CurrentIdentity | undefined = first;
-  const listeners = new Set<() => void>();
+  const listeners = createListeners();
   return {
     current: () => current,
     ready: async () => {},
-    onChange(listener: () => void) {
-      listeners.add(listener);
-      return () => void listeners.delete(listener);
-    },
+    onChange: listeners.add,
     set(next: CurrentIdentity | undefined) {
       current = next;
-      for (const listener of [...listeners]) listener();
+      listeners.tell();
     },
   };
 }

@@ -1,10 +1,10 @@
 import { noObligations } from '../../model/index.ts';
 import type { PolicySchema } from '../../policy/index.ts';
 import { type Clock, createSilentLog, createSystemClock, type Log } from '../../std/index.ts';
-import { createGate, type Gate } from '../gate.ts';
-import { createRecorder } from '../recorder.ts';
-import { SessionEnd, type SessionPolicy } from '../session.ts';
-import type { SessionLedger } from '../session-ledger.ts';
+import { createRecorder } from '../recording/recorder.ts';
+import type { SessionLedger } from '../recording/session-ledger.ts';
+import { createGate, type Gate } from '../sessions/gate.ts';
+import { SessionEnd, type SessionPolicy } from '../sessions/session.ts';
 
 /** The gate of one session that writes to that ledger. `end`: of the session. */
 export function createTestGate(

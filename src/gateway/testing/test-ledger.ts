@@ -1,6 +1,6 @@
 import type { LedgerEvent } from '../../model/index.ts';
-import { createLedgerTurn, type Recorded } from '../ledger-turn.ts';
-import type { Durability, OperationEvent, SessionLedger } from '../session-ledger.ts';
+import { createLedgerBatch, type Recorded } from '../recording/ledger-batch.ts';
+import type { Durability, OperationEvent, SessionLedger } from '../recording/session-ledger.ts';
 
 /** A ledger that keeps its events in memory, and fails and waits as it is told to. */
 export interface TestLedger {
@@ -33,7 +33,7 @@ export function createTestLedger(written: (event: LedgerEvent) => void = () => {
   };
   let isWriting = true;
   const unwritten: { readonly events: readonly LedgerEvent[]; readonly recorded: Recorded }[] = [];
-  const turn = createLedgerTurn({ ledger: { appendAll } });
+  const batch = createLedgerBatch({ ledger: { appendAll } });
   const ledger: TestLedger = {
     events,
     failure: undefined,
@@ -51,7 +51,7 @@ export function createTestLedger(written: (event: LedgerEvent) => void = () => {
       isWriting = false;
       return () => {
         isWriting = true;
-        for (const one of unwritten.splice(0)) turn.add(one.events, one.recorded);
+        for (const one of unwritten.splice(0)) batch.add(one.events, one.recorded);
       };
     },
     get waiting() {
@@ -59,14 +59,14 @@ export function createTestLedger(written: (event: LedgerEvent) => void = () => {
     },
     session: {
       append(more) {
-        turn.flush();
+        batch.flush();
         return appendAll(complete(more)) + more.length - 1;
       },
       record(more, recorded) {
-        if (isWriting) turn.add(complete(more), recorded);
+        if (isWriting) batch.add(complete(more), recorded);
         else unwritten.push({ events: complete(more), recorded });
       },
-      flush: () => turn.flush(),
+      flush: () => batch.flush(),
       async synced(sequence) {
         await gate;
         synced = Math.max(synced, sequence);

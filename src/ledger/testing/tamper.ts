@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { formatFrame, parseFrame } from '../../wire/tlog/index.ts';
 import { createDiskFiles } from '../files.ts';
 import { createLedger } from '../index.ts';
-import { formatSegmentHeader, listSegments, segmentPath } from '../segment.ts';
-import { createTreeWriter } from '../tree-writer.ts';
+import { formatSegmentHeader, listSegments, segmentPath } from '../segments/segment.ts';
+import { createTreeWriter } from '../tree/tree-writer.ts';
 import { never, ORIGIN, operation, realDeps } from './ledger-fixture.ts';
 
 // What someone with write access to a ledger's folder can do to it.

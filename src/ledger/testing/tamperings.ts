@@ -17,7 +17,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { FRAME_HEADER_BYTES, formatFrame, formatNote, noteKeyOf, parseNote } from '../../wire/tlog/index.ts';
-import { formatSegmentHeader, segmentPath } from '../segment.ts';
+import { formatSegmentHeader, segmentPath } from '../segments/segment.ts';
 import { ORIGIN, testSigner } from './ledger-fixture.ts';
 import { forge, renumber, rewriteLog, rewriteTiles } from './tamper.ts';
 

@@ -1,5 +1,5 @@
-import type { RecordedOperation } from '../recorded.ts';
-import { createReplay, type Replay } from '../replay.ts';
+import type { RecordedOperation } from '../recorded/operation.ts';
+import { createReplay, type Replay } from '../recorded/replay.ts';
 import type { CompiledPolicies } from '../types.ts';
 
 /** Those operations, judged again. */

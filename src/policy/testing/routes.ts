@@ -1,6 +1,6 @@
 import type { EntityRef } from '../../model/index.ts';
-import { composeSchema } from '../compose-schema.ts';
-import type { PolicySchemaFragment } from '../schema.ts';
+import { composeSchema } from '../schema/compose-schema.ts';
+import type { PolicySchemaFragment } from '../schema/schema.ts';
 import { shopFragment } from './shop.ts';
 
 /** A protocol whose fields nest, as HTTP's do; health checks have none. */

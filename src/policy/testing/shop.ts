@@ -1,8 +1,8 @@
 import { parseSpiffeId } from '@countersign/sdk/identity';
 import type { AttributeValue, DecisionRequest, EntityRef } from '../../model/index.ts';
-import { composeSchema } from '../compose-schema.ts';
-import { identityEntity } from '../identity-entity.ts';
-import type { PolicySchemaFragment } from '../schema.ts';
+import { composeSchema } from '../schema/compose-schema.ts';
+import { identityEntity } from '../schema/identity-entity.ts';
+import type { PolicySchemaFragment } from '../schema/schema.ts';
 
 /** A small protocol for this folder's tests: tables in schemas in databases of a target, and an action whose context holds every type. */
 export const shopFragment: PolicySchemaFragment = {

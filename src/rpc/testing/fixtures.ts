@@ -13,7 +13,7 @@ import {
   keyIdOf,
   writeCaCertificate,
 } from '../../wire/x509/index.ts';
-import type { TlsIdentity } from '../transport.ts';
+import type { TlsIdentity } from '../connection/transport.ts';
 
 /** A folder that `remove` takes away. */
 export function temporaryFolder(): { path: string; remove(): void } {

@@ -1,6 +1,7 @@
 import { createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { contextTag } from './der-reader.ts';
+import { OID } from './der/oids.ts';
+import { contextTag } from './der/reader.ts';
 import {
   encodeBitString,
   encodeBoolean,
@@ -12,7 +13,7 @@ import {
   encodeSet,
   encodeTime,
   encodeUnsigned,
-} from './der-writer.ts';
+} from './der/writer.ts';
 import {
   encodeName,
   keyIdOf,
@@ -22,8 +23,7 @@ import {
   verifyX509Svid,
   X509Error,
 } from './index.ts';
-import { OID } from './oids.ts';
-import { encodeSignatureAlgorithm } from './signature-algorithm.ts';
+import { encodeSignatureAlgorithm } from './keys/signature-algorithm.ts';
 
 // Goal: an SVID whose key is no key, or whose names two readers would read in two ways, is refused though its signature is right.
 

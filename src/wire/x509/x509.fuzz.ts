@@ -1,15 +1,15 @@
 import { createPrivateKey, createPublicKey } from 'node:crypto';
-import { parseCertificate, splitCertificates } from './certificate.ts';
-import { buildCertificateRequest, parseCertificateRequest } from './certificate-request.ts';
-import { createSvidWriter, fixedWidthSerial } from './certificate-writer.ts';
+import { parseCertificate, splitCertificates } from './certificates/certificate.ts';
+import { buildCertificateRequest, parseCertificateRequest } from './certificates/certificate-request.ts';
+import { createSvidWriter, fixedWidthSerial } from './certificates/certificate-writer.ts';
+import { decodePem, encodePem } from './certificates/pem.ts';
 import { X509Error } from './errors.ts';
-import { keyIdOf } from './key-id.ts';
-import { encodeName } from './names.ts';
-import { decodePem, encodePem } from './pem.ts';
-import { parsePublicKeyInfo } from './public-key.ts';
-import { signWith } from './signature-algorithm.ts';
-import { verifyChain } from './verify-chain.ts';
-import { verifyX509Svid } from './verify-svid.ts';
+import { keyIdOf } from './keys/key-id.ts';
+import { parsePublicKeyInfo } from './keys/public-key.ts';
+import { signWith } from './keys/signature-algorithm.ts';
+import { encodeName } from './names/name-writer.ts';
+import { verifyChain } from './validation/verify-chain.ts';
+import { verifyX509Svid } from './validation/verify-svid.ts';
 
 /** Every reader must either read or refuse with its own error, and what it read must hold together. */
 export function fuzz(input: Uint8Array): void {

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../../../std/index.ts';
 import { type EncodeText, type ErrorText, encodeError } from '../../../wire/postgres/index.ts';
-import { closeInTime } from '../../close-in-time.ts';
+import { closeInTime } from '../../listeners/close-in-time.ts';
 
 /** Writes an error (in the encoding that a session had come to), when there is one, and ends the client's connection; what it sends from now on goes nowhere. */
 export function endClient(client: Duplex, error: ErrorText | undefined, encode?: EncodeText): void {

@@ -3,13 +3,13 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openRawClient, query } from '../../../../../test/support/raw-session.ts';
 import { composeSchema, loadPolicies } from '../../../../policy/index.ts';
 import { createManualClock } from '../../../../std/index.ts';
-import { createPolicyBoard, createTargetPolicies } from '../../../policy-board.ts';
+import { createCurrentPolicies, createTargetPolicies } from '../../../sessions/current-policies.ts';
 import { policySchema } from '../sql/index.ts';
 import { type AppDatabase, startAppDatabase } from '../testing/app-database.ts';
 import { startTarget } from '../testing/harness.ts';
 
 const schema = composeSchema([policySchema]);
-const board = createPolicyBoard(createManualClock(0));
+const currentPolicies = createCurrentPolicies(createManualClock(0));
 let server: AppDatabase;
 let gate: Awaited<ReturnType<typeof startTarget>>;
 
@@ -18,7 +18,7 @@ beforeAll(async () => {
     create table customers (id int primary key, ssn text); create schema tools;
     create function tools.close_month() returns int language sql as 'select 1';
     grant all on all tables in schema public to gate;`);
-  gate = await startTarget({ ...server.target, policies: createTargetPolicies(board) });
+  gate = await startTarget({ ...server.target, policies: createTargetPolicies(currentPolicies) });
 });
 afterAll(async () => {
   await gate?.close();
@@ -27,7 +27,7 @@ afterAll(async () => {
 
 function apply(...resources: readonly string[]): void {
   const text = resources.map((resource) => `forbid(principal, action, resource == Postgres::${resource});`).join('\n');
-  board.replace(loadPolicies([{ name: 'f', text }], schema));
+  currentPolicies.replace(loadPolicies([{ name: 'f', text }], schema));
 }
 const whats = () => (gate.target.warnings?.() ?? []).map(({ what }) => what);
 
@@ -59,7 +59,7 @@ it('a table that is not in the catalog is told from the first session on, and no
 });
 
 it('what is named is looked for when the gateway asks, though nobody has come', async () => {
-  const fresh = await startTarget({ ...server.target, policies: createTargetPolicies(board) });
+  const fresh = await startTarget({ ...server.target, policies: createTargetPolicies(currentPolicies) });
   try {
     apply('Table::"db/app/public/custmers"');
     await fresh.target.look?.(AbortSignal.timeout(60_000));

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { composeSchema, loadPolicies } from '../../../../policy/index.ts';
 import { createLog, createManualClock } from '../../../../std/index.ts';
-import { createPolicyBoard, createTargetPolicies } from '../../../policy-board.ts';
+import { createCurrentPolicies, createTargetPolicies } from '../../../sessions/current-policies.ts';
 import { policySchema } from '../sql/index.ts';
 import { catalogOf } from '../testing/catalogs.ts';
 import { createNameWatch, type NameWatch } from './name-watch.ts';
@@ -12,20 +12,25 @@ const schema = composeSchema([policySchema]);
 const withCustomers = catalogOf({ tables: { public: { customers: ['ssn'] } } });
 const without = catalogOf({ tables: { public: { orders: ['id'] } } });
 
-let board: ReturnType<typeof createPolicyBoard>;
+let currentPolicies: ReturnType<typeof createCurrentPolicies>;
 let watch: NameWatch;
 let lines: { event: string; names: string[] }[];
 
 beforeEach(() => {
-  board = createPolicyBoard(createManualClock(0));
+  currentPolicies = createCurrentPolicies(createManualClock(0));
   lines = [];
   const log = createLog({ level: 'info', write: (line) => lines.push(JSON.parse(line)) });
-  watch = createNameWatch({ name: 'shop', databases: ['shop', 'archive'], policies: createTargetPolicies(board), log });
+  watch = createNameWatch({
+    name: 'shop',
+    databases: ['shop', 'archive'],
+    policies: createTargetPolicies(currentPolicies),
+    log,
+  });
 });
 
 function apply(table: string, more = '') {
   const text = `@id("masked") @mask("ssn:redact") permit(principal, action == Action::"postgres:select", resource == Postgres::Table::"shop/shop/public/${table}");${more}`;
-  board.replace(loadPolicies([{ name: 'p', text }], schema));
+  currentPolicies.replace(loadPolicies([{ name: 'p', text }], schema));
 }
 const whats = () => watch.warnings().map(({ what }) => what);
 
@@ -46,7 +51,7 @@ describe('the databases that are worth a look', () => {
     'resource in Postgres::Database::"shop/shop"',
   ])('are the first alone where a mask is on %s', (scope) => {
     const text = `@mask("customers.ssn:redact") permit(principal, action == Action::"postgres:select", ${scope});`;
-    board.replace(loadPolicies([{ name: 'p', text }], schema));
+    currentPolicies.replace(loadPolicies([{ name: 'p', text }], schema));
     expect(watch.named()).toEqual(['shop']);
   });
 });

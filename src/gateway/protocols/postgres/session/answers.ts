@@ -19,8 +19,8 @@ import {
   withoutPayload,
 } from '../../../../wire/postgres/index.ts';
 import { GatewayError } from '../../../errors.ts';
-import type { Pipeline } from '../../../pipeline.ts';
-import type { Withheld } from '../../../withheld.ts';
+import type { Withheld } from '../../../recording/withheld.ts';
+import type { Pipeline } from '../../../sessions/pipeline.ts';
 import { unservedEncoding } from '../refusal.ts';
 import { positionInOwnText, type Rewritten, type Withholding } from '../sql/index.ts';
 import { type Conversation, messageBytesMax } from './conversation.ts';

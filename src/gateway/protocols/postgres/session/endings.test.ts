@@ -3,7 +3,7 @@ import { parseSpiffeId } from '@countersign/sdk/identity';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { createManualClock, createSilentLog } from '../../../../std/index.ts';
 import { encodeReadyForQuery } from '../../../../wire/postgres/index.ts';
-import { SessionEnd } from '../../../session.ts';
+import { SessionEnd } from '../../../sessions/session.ts';
 import { createTestGate } from '../../../testing/test-gate.ts';
 import { createTestLedger, type TestLedger } from '../../../testing/test-ledger.ts';
 import { defaultLimits } from '../sql/index.ts';

@@ -1,5 +1,5 @@
 import type { ErrorFields } from '../../../../wire/postgres/index.ts';
-import type { Withheld } from '../../../withheld.ts';
+import type { Withheld } from '../../../recording/withheld.ts';
 
 /**
  * What a client sees of an error or notice that may hold masked values (decision 0018): its SQLSTATE, where in the server's code it comes from,

@@ -5,7 +5,7 @@ import { eventually } from '../../../../../test/support/eventually.ts';
 import { openRawClient, type RawSession } from '../../../../../test/support/raw-session.ts';
 import { composeSchema, loadPolicies } from '../../../../policy/index.ts';
 import { createManualClock, type ManualClock } from '../../../../std/index.ts';
-import { createPolicyBoard, createSessionPolicy } from '../../../policy-board.ts';
+import { createCurrentPolicies, createSessionPolicy } from '../../../sessions/current-policies.ts';
 import { policySchema } from '../sql/index.ts';
 import { type AppDatabase, startAppDatabase } from '../testing/app-database.ts';
 import { kinds, startTarget } from '../testing/harness.ts';
@@ -31,11 +31,11 @@ beforeEach(async () => {
 
 /** A client under a permit for an hour, of those actions; others it has for good. */
 async function open(action: string): Promise<RawSession> {
-  const board = createPolicyBoard(clock);
+  const currentPolicies = createCurrentPolicies(clock);
   const text = `@id("always") permit(principal, action in Action::"postgres:any", resource) unless { action == Action::"${action}" };
     @id("hour") @expires("2026-11-22T13:00:00Z") permit(principal, action == Action::"${action}", resource);`;
-  board.replace(loadPolicies([{ name: 'p', text }], schema));
-  const sessionPolicy = createSessionPolicy(board, parseSpiffeId('spiffe://example.org/web'));
+  currentPolicies.replace(loadPolicies([{ name: 'p', text }], schema));
+  const sessionPolicy = createSessionPolicy(currentPolicies, parseSpiffeId('spiffe://example.org/web'));
   gate = await startTarget({ ...server.target, sessionPolicy });
   return openRawClient(gate.port);
 }

@@ -1,5 +1,5 @@
 import { encodeDescribe, encodeFlush, type Framer, Frontend, Outbox } from '../../../../wire/postgres/index.ts';
-import type { Batch, Pipeline, Started } from '../../../pipeline.ts';
+import type { Batch, Pipeline, Started } from '../../../sessions/pipeline.ts';
 import { ledgerText, refusalError } from '../refusal.ts';
 import type { Refusal, StatementPlan } from '../sql/index.ts';
 import type { Conversation } from './conversation.ts';

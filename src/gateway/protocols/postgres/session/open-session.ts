@@ -3,7 +3,7 @@ import { approvalText } from '../../../../policy/index.ts';
 import { type Log, timeoutSignal } from '../../../../std/index.ts';
 import { type ErrorText, PostgresWireError } from '../../../../wire/postgres/index.ts';
 import type { TargetDeps } from '../../../protocol.ts';
-import { endOf, type GatewaySession } from '../../../session.ts';
+import { endOf, type GatewaySession } from '../../../sessions/session.ts';
 import type { CatalogSource } from '../catalog/source.ts';
 import type { PostgresConfig } from '../config.ts';
 import { endClient } from '../end-connections.ts';

@@ -11,7 +11,7 @@ import {
   readRecorded,
 } from '../../../../policy/index.ts';
 import { createManualClock, type ManualClock } from '../../../../std/index.ts';
-import { createPolicyBoard, createSessionPolicy } from '../../../policy-board.ts';
+import { createCurrentPolicies, createSessionPolicy } from '../../../sessions/current-policies.ts';
 import { policySchema } from '../sql/index.ts';
 import { type AppDatabase, startAppDatabase } from '../testing/app-database.ts';
 import { kinds, startTarget } from '../testing/harness.ts';
@@ -37,7 +37,7 @@ let server: AppDatabase;
 let clock: ManualClock;
 let gate: Awaited<ReturnType<typeof startTarget>>;
 let policies: CompiledPolicies;
-let board: ReturnType<typeof createPolicyBoard>;
+let currentPolicies: ReturnType<typeof createCurrentPolicies>;
 
 beforeAll(async () => {
   server = await startAppDatabase(`
@@ -52,10 +52,10 @@ afterAll(() => server?.stop());
 
 beforeEach(async () => {
   clock = createManualClock(Date.parse('2026-11-22T12:59:59.500Z'));
-  board = createPolicyBoard(clock);
+  currentPolicies = createCurrentPolicies(clock);
   policies = loadPolicies([{ name: 'p', text: TEXT }], schema);
-  board.replace(policies, 7);
-  gate = await startTarget({ ...server.target, sessionPolicy: createSessionPolicy(board, IDENTITY), schema });
+  currentPolicies.replace(policies, 7);
+  gate = await startTarget({ ...server.target, sessionPolicy: createSessionPolicy(currentPolicies, IDENTITY), schema });
 });
 afterEach(() => gate.close());
 

@@ -1,5 +1,5 @@
 import type { CellMask, ErrorText, RowField } from '../../../../wire/postgres/index.ts';
-import type { Running } from '../../../pipeline.ts';
+import type { Running } from '../../../sessions/pipeline.ts';
 import type {
   DeclaredCursor,
   Forward,

@@ -15,7 +15,7 @@ import {
   readParse,
   readQuery,
 } from '../../../../wire/postgres/index.ts';
-import type { Pipeline } from '../../../pipeline.ts';
+import type { Pipeline } from '../../../sessions/pipeline.ts';
 import { refusalError, unservedEncoding } from '../refusal.ts';
 import {
   type BoundValue,

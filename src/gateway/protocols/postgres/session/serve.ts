@@ -10,8 +10,8 @@ import {
   encodeReadyForQuery,
   encodeTerminate,
 } from '../../../../wire/postgres/index.ts';
-import type { Pipeline } from '../../../pipeline.ts';
-import { endOf, type GatewaySession } from '../../../session.ts';
+import type { Pipeline } from '../../../sessions/pipeline.ts';
+import { endOf, type GatewaySession } from '../../../sessions/session.ts';
 import { endClient, endTarget } from '../end-connections.ts';
 import type { CancelKey } from '../login/cancel.ts';
 import type { SessionStart } from '../login/startup.ts';

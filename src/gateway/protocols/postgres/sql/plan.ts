@@ -45,7 +45,7 @@ export interface DeclaredCursor {
 export type SearchPath = readonly string[] | undefined;
 
 /** Whose rights a session has; undefined = the login's. */
-export interface Role {
+export interface SessionRole {
   /** SET SESSION AUTHORIZATION. */
   readonly session: string | undefined;
   /** SET ROLE, from which `none` leads back to the session's. */
@@ -78,8 +78,8 @@ export interface SessionFacts {
   readonly searchPath: SearchPath;
   /** What the path is once the transaction is committed: SET LOCAL ends with it. */
   readonly pathAtCommit: SearchPath;
-  readonly role: Role;
-  readonly roleAtCommit: Role;
+  readonly role: SessionRole;
+  readonly roleAtCommit: SessionRole;
   readonly prepared: ReadonlyMap<string, PreparedStatement>;
   /**
    * Cursors declared in SQL. They share their names with the protocol's portals: to plan a FETCH, add those that the session has, each in

@@ -1,6 +1,6 @@
 import { parseSpiffeId } from '@countersign/sdk/identity';
 import { composeSchema, identityEntity, loadPolicies } from '../../../../policy/index.ts';
-import type { SessionPolicy } from '../../../session.ts';
+import type { SessionPolicy } from '../../../sessions/session.ts';
 import { member } from '../index.ts';
 
 /** What real policies, in Cedar, decide about `spiffe://example.org/NAME`: for a target of the harness. */

@@ -5,15 +5,16 @@ import type { PolicySchema } from '../../../../policy/index.ts';
 import {
   type Clock,
   createCacheBudget,
+  createListeners,
   createSilentLog,
   createSystemClock,
   createSystemRandom,
   type Log,
   Secret,
 } from '../../../../std/index.ts';
-import { createHeldBytes } from '../../../held-bytes.ts';
+import { createMemoryBudget } from '../../../capacity/memory-budget.ts';
 import type { TargetPolicies } from '../../../protocol.ts';
-import { SessionEnd, type SessionPolicy } from '../../../session.ts';
+import { SessionEnd, type SessionPolicy } from '../../../sessions/session.ts';
 import { createTestGate } from '../../../testing/test-gate.ts';
 import { createTestLedger } from '../../../testing/test-ledger.ts';
 import { openTarget } from '../target.ts';
@@ -33,10 +34,10 @@ export async function startTarget(options: {
 }) {
   const { clock = createSystemClock(), log = createSilentLog() } = options;
   const ledger = createTestLedger();
-  const held = createHeldBytes(options.heldBytesMax ?? Number.MAX_SAFE_INTEGER);
+  const budget = createMemoryBudget(options.heldBytesMax ?? Number.MAX_SAFE_INTEGER);
   const end = new AbortController();
   const drain = new AbortController();
-  const policyListeners = new Set<() => void>();
+  const policyListeners = createListeners();
   const policy: SessionPolicy = options.sessionPolicy ?? {
     ...{ version: 1, policySet: undefined },
     principalKey: 'spiffe://example.org/web',
@@ -46,10 +47,7 @@ export async function startTarget(options: {
       obligations: noObligations,
     }),
     potentialMasks: () => [],
-    onChange(listener) {
-      policyListeners.add(listener);
-      return () => void policyListeners.delete(listener);
-    },
+    onChange: policyListeners.add,
     ...options.policy,
   };
   const target = openTarget(options.config, {
@@ -71,7 +69,7 @@ export async function startTarget(options: {
   let isAside = false;
   const server = createServer({ noDelay: true, pauseOnConnect: true, allowHalfOpen: true }, (client) => {
     sockets.add(client);
-    const memory = held.open(() => end.abort(new SessionEnd({ code: 'memory', what: 'too much is held' })));
+    const memory = budget.open(() => end.abort(new SessionEnd({ code: 'memory', what: 'too much is held' })));
     const gate = createTestGate(ledger.session, { clock, log, policy, end, schema: options.schema });
     const served = target.serve({
       ...{ id: `s${running.size}`, identity: parseSpiffeId(identity), client, door: 'agent', isAside },
@@ -100,12 +98,10 @@ export async function startTarget(options: {
     onlyAside() {
       isAside = true;
     },
-    policyChanged: () => {
-      for (const listener of [...policyListeners]) listener();
-    },
+    policyChanged: () => policyListeners.tell(),
     end: () => end.abort(new SessionEnd({ code: 'shutdown', what: 'told to end' })),
     drain: () => drain.abort(new SessionEnd({ code: 'shutdown', what: 'told to drain' })),
-    heldBytes: () => held.bytes,
+    heldBytes: () => budget.bytes,
     served: () => Promise.all(running),
     async close() {
       server.close();

@@ -1,5 +1,5 @@
 import { type Decision, type Judged, noObligations } from '../../../../model/index.ts';
-import type { SessionPolicy } from '../../../session.ts';
+import type { SessionPolicy } from '../../../sessions/session.ts';
 import type { Catalog, Plan, Planner, Refusal, StatementPlan } from '../sql/index.ts';
 
 // A planner that does what marks in the text say, so that tests of the session say nothing of SQL: comments that hold `deny`, `mask`

@@ -1,7 +1,7 @@
-import type { CreatedRelation, Role, SessionEffect, SessionFacts, TransactionFacts } from '../plan.ts';
+import type { CreatedRelation, SessionEffect, SessionFacts, SessionRole, TransactionFacts } from '../plan.ts';
 import { charactersOf } from './prepared.ts';
 
-const LOGIN: Role = { session: undefined, current: undefined };
+const LOGIN: SessionRole = { session: undefined, current: undefined };
 
 /** A session that has done nothing yet. */
 export const noSessionFacts: SessionFacts = {
@@ -147,11 +147,14 @@ function applyEffect(facts: SessionFacts, effect: SessionEffect): SessionFacts {
   }
 }
 
-function areSameRole(a: Role, b: Role): boolean {
+function areSameRole(a: SessionRole, b: SessionRole): boolean {
   return a.session === b.session && a.current === b.current;
 }
 
-function withRole({ session }: Role, { role, isSession }: Extract<SessionEffect, { kind: 'role' }>): Role {
+function withRole(
+  { session }: SessionRole,
+  { role, isSession }: Extract<SessionEffect, { kind: 'role' }>,
+): SessionRole {
   // One that the session is given takes the place of both.
   return isSession ? { session: role, current: undefined } : { session, current: role };
 }

@@ -1,5 +1,5 @@
 import type { Catalog } from '../catalog/catalog.ts';
-import type { Role, SearchPath, SessionFacts } from '../plan.ts';
+import type { SearchPath, SessionFacts, SessionRole } from '../plan.ts';
 
 type NameFacts = Pick<SessionFacts, 'searchPath' | 'startPath' | 'createdNames' | 'role'>;
 
@@ -51,7 +51,7 @@ export function parsePath(text: string): readonly string[] | undefined {
 }
 
 /** The role in force; undefined = the login itself. */
-export function roleOf(catalog: Catalog, { session, current }: Role): string | undefined {
+export function roleOf(catalog: Catalog, { session, current }: SessionRole): string | undefined {
   const name = current ?? session;
   return name === catalog.user ? undefined : name;
 }

@@ -1,0 +1,34 @@
+import type { Denial, LedgerEvent, Operation } from '../../model/index.ts';
+import type { Recorder } from './recorder.ts';
+
+type Detail = LedgerEvent['detail'];
+
+/** Names in their order, which is the order they are written in. */
+export function intentDetail(operation: Operation, recorder: Recorder): Detail {
+  const { contentDigest, judged, shape } = operation;
+  return {
+    ...(contentDigest === undefined ? NOTHING : { contentDigest }),
+    ...recorder.allowed(judged),
+    ...ownDetail(operation),
+    ...(shape === undefined ? NOTHING : { shape }),
+  };
+}
+
+export function denialDetail(denial: Denial, recorder: Recorder): Detail {
+  const { code, contentDigest, judged, policies, reason, shape } = denial;
+  return {
+    ...(code === undefined ? NOTHING : { code }),
+    ...(contentDigest === undefined ? NOTHING : { contentDigest }),
+    ...recorder.denied(judged, policies),
+    ...ownDetail(denial),
+    reason,
+    ...(shape === undefined ? NOTHING : { shape }),
+  };
+}
+
+/** What only a protocol knows stands under its name, so that it can't be taken for what all have in common. */
+export function ownDetail({ action, detail }: Pick<LedgerEvent, 'action' | 'detail'>): Detail {
+  return Object.keys(detail).length === 0 ? NOTHING : { [action.slice(0, action.indexOf(':'))]: detail };
+}
+
+const NOTHING = Object.freeze({});

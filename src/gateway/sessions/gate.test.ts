@@ -1,0 +1,91 @@
+import { describe, expect, it } from 'vitest';
+import { type Decision, type LedgerEvent, noObligations } from '../../model/index.ts';
+import { createManualClock, createSilentLog } from '../../std/index.ts';
+import { createRecorder } from '../recording/recorder.ts';
+import { createTestLedger } from '../testing/test-ledger.ts';
+import { createGate, type SessionOrigin, type SessionQuestions } from './gate.ts';
+
+// Goal: a session's first entry says whose it is, where it comes from and by what it was allowed, whatever its client says of itself.
+
+const resource = { type: 'Lines::Target', id: 'db', attributes: {}, parents: [] };
+const connect = { action: 'lines:connect', resource, context: {} };
+const allowed: Decision = {
+  allow: true,
+  policies: ['in'],
+  obligations: noObligations,
+};
+const ORIGIN: SessionOrigin = {
+  door: 'direct',
+  peer: '10.0.0.7',
+  certificate: { serial: '123456789012345678901234567890', expiresMs: 1_800_000_000_000 },
+};
+
+/** The first entry of a session that is opened so. */
+async function opening(
+  asked: Partial<SessionQuestions>,
+  options: { origin?: SessionOrigin; decide?: (action: string) => Decision } = {},
+): Promise<LedgerEvent | undefined> {
+  const ledger = createTestLedger();
+  const gate = createGate({
+    clock: createManualClock(0),
+    log: createSilentLog(),
+    origin: options.origin ?? ORIGIN,
+    policy: {
+      policySet: { digest: 'd', revision: 4, timeMs: 5 },
+      decide: options.decide ?? (() => allowed),
+      onChange: () => () => {},
+    },
+    ledger: ledger.session,
+    recorder: createRecorder(undefined),
+    signal: new AbortController().signal,
+    end() {},
+  });
+  await gate.open({ connect, detail: {}, ...asked });
+  return ledger.events[0];
+}
+
+describe('the opening of a session', () => {
+  it('says where it comes from and what was asked; what only the protocol knows stands under its name', async () => {
+    const event = await opening({ client: { application: 'psql' }, detail: { place: 'shop', door: 'mine' } });
+    expect(event).toMatchObject({ kind: 'session-open', action: 'lines:connect' });
+    expect(event?.detail).toEqual({
+      ...ORIGIN,
+      client: { application: 'psql' },
+      lines: { place: 'shop', door: 'mine' },
+      policies: ['in'],
+      policySet: { digest: 'd', revision: 4, timeMs: 5 },
+      questions: [{ action: 'lines:connect', context: {}, resource }],
+    });
+  });
+
+  it('says which process it is, when the agent does', async () => {
+    const caller = { entry: 'e1', node: 'n1', process: { pid: 7, uid: 1000, selectors: ['unix:uid:1000'] } };
+    expect((await opening({}, { origin: { ...ORIGIN, caller } }))?.detail['caller']).toEqual(caller);
+    expect((await opening({}))?.detail).not.toHaveProperty('caller');
+  });
+
+  it.each([
+    ['a line of its own', 'psql\n     5  04:25:44  outcome', 'psql\ufffd     5  04:25:44  outcome'],
+    ['what turns a line around', 'a\u202eb\u0000\u001b[2J', 'a\ufffdb\ufffd\ufffd[2J'],
+    ['half a letter', 'a\ud83d', 'a\ufffd'],
+    ['more than a name', 'x'.repeat(5_000), 'x'.repeat(128)],
+  ])('has no room for %s in what the client calls itself', async (_, application, shown) => {
+    expect((await opening({ client: { application } }))?.detail['client']).toEqual({ application: shown });
+  });
+
+  it('that is denied says the same, all that was asked, and who refused which', async () => {
+    const also = [{ question: { ...connect, action: 'lines:set' }, detail: { setting: 'tenant' } }];
+    const decide = (action: string): Decision =>
+      action === 'lines:set' ? { allow: false, reason: 'forbidden', policies: ['no-set'] } : allowed;
+    const event = await opening({ also, detail: { place: 'shop' } }, { decide });
+    expect(event).toMatchObject({ kind: 'denial', action: 'lines:connect' });
+    expect(event?.detail).toMatchObject({
+      ...ORIGIN,
+      ...{ policies: ['no-set'], reason: 'forbidden', lines: { place: 'shop', setting: 'tenant' } },
+      questions: [
+        { action: 'lines:connect', policies: ['in'] },
+        { action: 'lines:set', decision: 'forbidden' },
+      ],
+    });
+  });
+});

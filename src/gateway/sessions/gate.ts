@@ -1,0 +1,163 @@
+import type { Asked, Decision, LedgerEvent, Question } from '../../model/index.ts';
+import type { Clock, Log } from '../../std/index.ts';
+import type { SessionRefusal } from '../protocol.ts';
+import { ownDetail } from '../recording/entry-detail.ts';
+import type { Recorder } from '../recording/recorder.ts';
+import type { SessionLedger } from '../recording/session-ledger.ts';
+import { createPipeline, type Pipeline, type PipelinePort } from './pipeline.ts';
+import { endOf, type SessionPolicy } from './session.ts';
+
+/**
+ * What stands between one session's client and its target, whatever protocol they speak. A member turns bytes into questions and operations,
+ * and answers into bytes; that they are recorded first, in order, as durably as configured, and that the session ends when policy no
+ * longer allows it, is done here.
+ */
+export interface Gate {
+  /**
+   * Asks whether the client may have this session, and records the answer: an opening, which `close` ends, or a denial, which is on disk
+   * before this resolves. From now on the session ends when policy no longer allows what `connect` asks. Once a session.
+   */
+  open(asked: SessionQuestions): Promise<Opening>;
+  /** A way to the target and back; a member without such a need of order takes one for each operation. */
+  pipeline(port: PipelinePort): Pipeline;
+  /** Ends all pipelines, and records that the session is over. */
+  close(): void;
+}
+
+/** What a session needs. */
+export interface SessionQuestions {
+  /** Whether it may be at all: asked again after each change of policies. */
+  readonly connect: Question;
+  /** What else its client asked for as it connected; `detail` says so in a denial. */
+  readonly also?: readonly { readonly question: Question; readonly detail: LedgerEvent['detail'] }[];
+  /** What the client says that it is; anybody can say anything. */
+  readonly client?: { readonly application?: string | undefined; readonly driver?: string | undefined };
+  /** What only the protocol knows of the session, for the ledger. */
+  readonly detail: LedgerEvent['detail'];
+}
+
+/** Where a session comes from, for the ledger. */
+export interface SessionOrigin {
+  readonly door: 'agent' | 'direct';
+  /** The address of the other end: the client's own, or its agent's. */
+  readonly peer: string | undefined;
+  /** Of the SVID that was shown; `serial` in decimal digits. */
+  readonly certificate: { readonly serial: string; readonly expiresMs: number } | undefined;
+  /** The process behind it, as its agent says: recorded as it comes. */
+  readonly caller?: LedgerEvent['detail'] | undefined;
+}
+
+/** Whether a session may begin. `question`: the one that policy does not allow. */
+export type Opening =
+  | { readonly ok: true }
+  | { readonly ok: false; readonly question: Question; readonly decision: Refused }
+  /** The ledger did not take it, so nothing happened. */
+  | { readonly ok: false; readonly unrecorded: unknown };
+
+type Refused = Extract<Decision, { allow: false }>;
+
+export interface GateDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly origin: SessionOrigin;
+  readonly policy: Pick<SessionPolicy, 'decide' | 'onChange' | 'policySet'>;
+  readonly ledger: SessionLedger;
+  readonly recorder: Recorder;
+  /** The session's own: see `GatewaySession.signal`. */
+  readonly signal: AbortSignal;
+  /** Aborts it. */
+  end(refusal: SessionRefusal): void;
+}
+
+export function createGate(deps: GateDeps): Gate {
+  const { clock, policy, ledger, recorder, signal } = deps;
+  const pipelines = new Set<Pipeline>();
+  let operations = 0;
+  let opened: { readonly action: string; readonly startedMs: number; stopListening(): void } | undefined;
+  const may = ({ action, resource, context }: Question) => policy.decide(action, resource, context);
+
+  return {
+    async open({ connect, also = [], client, detail }) {
+      const { action } = connect;
+      const about = { ...originDetail(deps.origin), ...clientDetail(client) };
+      const asked: (Asked & { readonly detail: LedgerEvent['detail'] })[] = [
+        { question: connect, decision: may(connect), detail: {} },
+        ...also.map((one) => ({ question: one.question, decision: may(one.question), detail: one.detail })),
+      ];
+      const judged = { set: policy.policySet, asked, omitted: 0 };
+      try {
+        for (const { question, decision, detail: more } of asked) {
+          if (decision.allow) continue;
+          const denial = {
+            ...about,
+            ...recorder.denied(judged, decision.policies),
+            ...ownDetail({ action, detail: { ...detail, ...more } }),
+            reason: decision.reason,
+          };
+          await ledger.synced(ledger.append([{ kind: 'denial', action, operation: '0', detail: denial }]));
+          return { ok: false, question, decision };
+        }
+        const opening = { ...about, ...recorder.allowed(judged), ...ownDetail({ action, detail }) };
+        ledger.append([{ kind: 'session-open', action, operation: '', detail: opening }]);
+      } catch (error) {
+        return { ok: false, unrecorded: error };
+      }
+      const stopListening = policy.onChange(() => {
+        if (!may(connect).allow) deps.end(NO_LONGER);
+      });
+      opened = { action, startedMs: clock.monotonicMs(), stopListening };
+      return { ok: true };
+    },
+
+    pipeline(port) {
+      const nextId = () => String(++operations);
+      const closed = () => void pipelines.delete(pipeline);
+      const pipeline = createPipeline({ clock, log: deps.log, ledger, recorder, nextId, closed }, port);
+      pipelines.add(pipeline);
+      return pipeline;
+    },
+
+    close() {
+      for (const pipeline of pipelines) pipeline.close();
+      if (opened === undefined) return;
+      const { action, startedMs, stopListening } = opened;
+      opened = undefined;
+      stopListening();
+      const durationMs = Math.round(clock.monotonicMs() - startedMs);
+      const detail = signal.aborted ? { durationMs, ended: endOf(signal).code } : { durationMs };
+      try {
+        ledger.append([{ kind: 'session-close', action, operation: '', detail }]);
+      } catch (error) {
+        deps.log.error('gateway.close_lost', { error });
+      }
+    },
+  };
+}
+
+function originDetail({ door, peer, certificate, caller }: SessionOrigin): LedgerEvent['detail'] {
+  return {
+    ...(caller === undefined ? {} : { caller }),
+    ...(certificate === undefined ? {} : { certificate }),
+    door,
+    ...(peer === undefined ? {} : { peer }),
+  };
+}
+
+function clientDetail({ application, driver }: NonNullable<SessionQuestions['client']> = {}): LedgerEvent['detail'] {
+  const told = Object.entries({ application, driver }).flatMap(([name, text]) => {
+    return text === undefined || text === '' ? [] : [[name, oneLine(text)] as const];
+  });
+  return told.length === 0 ? {} : { client: Object.fromEntries(told) };
+}
+
+/** What a client says of itself, in one line that can't pretend to be another. */
+function oneLine(text: string): string {
+  return text
+    .slice(0, CLIENT_TEXT_MAX)
+    .toWellFormed()
+    .replaceAll(/\p{Cc}|\p{Cf}|\p{Zl}|\p{Zp}/gu, '\u{fffd}');
+}
+
+/** As much of a name as PostgreSQL keeps, and a little more. */
+const CLIENT_TEXT_MAX = 128;
+const NO_LONGER: SessionRefusal = { code: 'policy', what: 'policy no longer allows this connection' };

@@ -1,0 +1,96 @@
+import type { Duplex } from 'node:stream';
+import type { LedgerWriter } from '../../ledger/index.ts';
+import type { Clock, Log } from '../../std/index.ts';
+import type { Sealer } from '../../wire/seal/index.ts';
+import type { MemoryBudget } from '../capacity/memory-budget.ts';
+import type { SessionRefusal } from '../protocol.ts';
+import type { LedgerBatch } from '../recording/ledger-batch.ts';
+import type { Recorder } from '../recording/recorder.ts';
+import { createSessionLedger, type Durability } from '../recording/session-ledger.ts';
+import type { OpenTarget } from '../targets/open-targets.ts';
+import { type CurrentPolicies, createSessionPolicy } from './current-policies.ts';
+import { createGate, type SessionOrigin } from './gate.ts';
+import { SessionEnd, type ToldCaller } from './session.ts';
+import type { SessionHandle, Sessions } from './sessions.ts';
+
+/** What all sessions of a gateway share. */
+export interface SessionParts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly ledger: LedgerWriter;
+  /** Of that ledger. */
+  readonly batch: LedgerBatch;
+  readonly durability: { readonly reads: Durability; readonly changes: Durability };
+  /** Of what clients are not shown. */
+  readonly sealer: Sealer;
+  readonly currentPolicies: CurrentPolicies;
+  readonly recorder: Recorder;
+  readonly budget: MemoryBudget;
+  readonly sessions: Pick<Sessions, 'remove'>;
+}
+
+/**
+ * Gives an admitted session its policy, its part of the ledger and its share of memory, and has the target serve it. Resolves when it is
+ * over, its handle removed, whatever the target did.
+ */
+export async function serveSession(
+  parts: SessionParts,
+  { target }: OpenTarget,
+  admitted: { readonly handle: SessionHandle; readonly client: Duplex },
+): Promise<void> {
+  const { clock, log, ledger, batch, durability, sealer, recorder } = parts;
+  const { handle, client } = admitted;
+  const { id, identity, door, isAside } = handle;
+  const fields = { session: id, identity: identity.uri, target: handle.target, door };
+  log.info('gateway.session.opened', fields);
+  const end = (refusal: SessionRefusal) => handle.end.abort(new SessionEnd(refusal));
+  const memory = parts.budget.open((heldBytes) => {
+    log.warn('gateway.session.memory', { ...fields, heldBytes });
+    end(OUT_OF_MEMORY);
+  });
+  const { signal } = handle.end;
+  const policy = createSessionPolicy(parts.currentPolicies, identity);
+  const gate = createGate({
+    ...{ clock, policy, signal, end, recorder },
+    origin: originOf(handle),
+    log: log.child({ session: id }),
+    ledger: createSessionLedger({
+      ...{ ledger, batch, clock, durability, sealer },
+      session: id,
+      actor: identity.uri,
+      target: handle.target,
+    }),
+  });
+  try {
+    const drain = handle.drain.signal;
+    await target.serve({ id, identity, client, door, isAside, memory, policy, gate, signal, drain });
+  } catch (error) {
+    // A member that throws has a bug; one session is lost, not the gateway.
+    log.error('gateway.session.failed', { ...fields, error });
+    client.destroy();
+  } finally {
+    gate.close();
+    memory.close();
+    parts.sessions.remove(handle);
+    log.info('gateway.session.closed', fields);
+  }
+}
+
+function originOf({ door, address, serial, expiresAtS, caller }: SessionHandle): SessionOrigin {
+  const certificate = { serial, expiresMs: expiresAtS * 1000 };
+  return { door, peer: address, certificate, ...(caller === undefined ? {} : { caller: recordedCaller(caller) }) };
+}
+
+/** Its values are bounded where they were read. */
+function recordedCaller({ process, selectors, ...told }: ToldCaller): NonNullable<SessionOrigin['caller']> {
+  const { executable, ...ids } = process;
+  return {
+    ...{ ...told, selectors: [...selectors] },
+    process: { ...ids, ...(executable === undefined ? {} : { executable }) },
+  };
+}
+
+const OUT_OF_MEMORY: SessionRefusal = {
+  code: 'memory',
+  what: 'the gateway holds as many bytes as it may, and this session held most of them',
+};

@@ -1,0 +1,69 @@
+import type { Duplex } from 'node:stream';
+import type { SpiffeId } from '@countersign/sdk/identity';
+import type { AttributeValue, Decision, EntityRef, PolicySet } from '../../model/index.ts';
+import type { PotentialMask } from '../../policy/index.ts';
+import type { LinkCaller } from '../../wire/link/index.ts';
+import type { Holding } from '../capacity/memory-budget.ts';
+import type { SessionRefusal } from '../protocol.ts';
+import type { Gate } from './gate.ts';
+
+/** One authenticated client of one target, as a protocol member gets it. */
+export interface GatewaySession {
+  /** Random, unique; what ledger entries and logs call it. */
+  readonly id: string;
+  readonly identity: SpiffeId;
+  /**
+   * The client's bytes, after TLS and link preface: a socket, so what it has taken it holds no more. It may end its side and still read:
+   * the member ends the other one.
+   */
+  readonly client: Duplex;
+  readonly door: 'agent' | 'direct';
+  /** Only a word about another session may come, such as that its statement is to be cancelled: a session of its own is refused. */
+  readonly isAside: boolean;
+  readonly policy: SessionPolicy;
+  /** The only way to the target and back. */
+  readonly gate: Gate;
+  /** Aborts when the session must end now; its reason is a {@link SessionEnd}. */
+  readonly signal: AbortSignal;
+  /** Aborts when the session should end at its next idle moment: the gateway stops or the target's definition changed. */
+  readonly drain: AbortSignal;
+  /** Told of every change in what the session holds in memory for others; may abort `signal`. */
+  readonly memory: Pick<Holding, 'hold'>;
+}
+
+/**
+ * What the agent says of the process behind a session: its word, bounded and of one line each, proven by nothing. It is there to be recorded and
+ * shown as that; nothing may be decided by it, since whoever holds the workload's key can say anything here.
+ */
+export type ToldCaller = LinkCaller & { readonly toldBy: 'agent' };
+
+/** Policy for one principal; always answers by the newest policies. */
+export interface SessionPolicy {
+  /** Grows whenever answers may have changed. */
+  readonly version: number;
+  /** The policies of this version, for the ledger; undefined before the first ones came. */
+  readonly policySet: PolicySet | undefined;
+  readonly principalKey: string;
+  decide(action: string, resource: EntityRef, context: { readonly [name: string]: AttributeValue }): Decision;
+  /** Every mask that could fall on an answer to this principal; may over-report. */
+  potentialMasks(): readonly PotentialMask[];
+  /** Calls after each change of policies; returns how to stop. */
+  onChange(listener: () => void): () => void;
+}
+
+/** Why a session's `signal` or `drain` has aborted, in words for the client. */
+export function endOf(signal: AbortSignal): SessionRefusal {
+  const { reason } = signal;
+  return reason instanceof SessionEnd ? reason.refusal : { code: 'shutdown', what: 'the gateway ends this session' };
+}
+
+/** Reason of an ended session's signal. */
+export class SessionEnd extends Error {
+  readonly refusal: SessionRefusal;
+
+  constructor(refusal: SessionRefusal) {
+    super(refusal.what);
+    this.name = 'SessionEnd';
+    this.refusal = refusal;
+  }
+}

@@ -1,0 +1,131 @@
+import type { SpiffeId, TrustDomain } from '@countersign/sdk/identity';
+import type { X509Authority } from '../../model/index.ts';
+import type { Clock, Log, Timer } from '../../std/index.ts';
+import { verifyX509Svid } from '../../wire/x509/index.ts';
+import type { SessionRefusal } from '../protocol.ts';
+import { SessionEnd, type ToldCaller } from './session.ts';
+
+/** How many sessions there may be. */
+export interface SessionLimits {
+  readonly sessionsMax: number;
+  readonly sessionsPerIdentityMax: number;
+}
+
+/** A session as the gateway keeps it: who it is, by which chain, and the switches that end it. */
+export interface SessionHandle {
+  readonly id: string;
+  readonly identity: SpiffeId;
+  readonly target: string;
+  readonly door: 'agent' | 'direct';
+  readonly isAside: boolean;
+  /** Undefined of direct clients, and where the agent says nothing. */
+  readonly caller: ToldCaller | undefined;
+  readonly startedMs: number;
+  readonly chainDer: readonly Buffer[];
+  /** Of the leaf, in decimal digits. */
+  readonly serial: string;
+  /** Of the other end of its connection. */
+  readonly address: string | undefined;
+  readonly expiresAtS: number;
+  readonly end: AbortController;
+  readonly drain: AbortController;
+}
+
+/** The running sessions: admits, and ends those whose identity no longer stands. */
+export interface Sessions {
+  /** Adds a session, or says why there is no room. */
+  admit(session: SessionHandle): SessionRefusal | undefined;
+  remove(session: SessionHandle): void;
+  /** Verifies every session's chain again: after a change of bundles. */
+  reverify(): void;
+  /** Asks sessions to end when they are idle. */
+  drain(refusal: SessionRefusal, which?: (session: SessionHandle) => boolean): void;
+  /** Ends sessions now. */
+  end(refusal: SessionRefusal, which?: (session: SessionHandle) => boolean): void;
+  list(): readonly SessionHandle[];
+  /** Resolves when no session is left. */
+  empty(): Promise<void>;
+  stop(): void;
+}
+
+/** Creates the registry. `bundle` gives the newest authorities of a trust domain. */
+export function createSessions(deps: {
+  clock: Clock;
+  log: Log;
+  limits: SessionLimits;
+  bundle: (trustDomain: TrustDomain) => readonly X509Authority[] | undefined;
+}): Sessions {
+  const { clock, log, limits } = deps;
+  const sessions = new Set<SessionHandle>();
+  const counts = new Map<string, number>();
+  const waiting = new Set<() => void>();
+  let timer: Timer | undefined;
+  const drain = (session: SessionHandle, refusal: SessionRefusal) => session.drain.abort(new SessionEnd(refusal));
+  const end = (session: SessionHandle, refusal: SessionRefusal) => session.end.abort(new SessionEnd(refusal));
+  /** By the wall clock, at each step: a timer set hours ago knows nothing of a clock that was put right since. */
+  const sweep = () => {
+    timer = clock.after(SWEEP_EVERY_MS, sweep);
+    const nowS = clock.now() / 1000;
+    for (const session of sessions) {
+      if (nowS >= session.expiresAtS + EXPIRY_GRACE_S) end(session, EXPIRED);
+      else if (nowS >= session.expiresAtS) drain(session, EXPIRED);
+    }
+  };
+  return {
+    admit(session) {
+      const { uri } = session.identity;
+      const count = counts.get(uri) ?? 0;
+      if (sessions.size >= limits.sessionsMax)
+        return { code: 'limit', what: 'the gateway has as many sessions as it may have' };
+      if (count >= limits.sessionsPerIdentityMax) {
+        return { code: 'limit', what: `this identity has ${count} sessions; it may have no more` };
+      }
+      sessions.add(session);
+      counts.set(uri, count + 1);
+      if (timer === undefined) timer = clock.after(SWEEP_EVERY_MS, sweep);
+      return undefined;
+    },
+    remove(session) {
+      if (!sessions.delete(session)) return;
+      const { uri } = session.identity;
+      const count = (counts.get(uri) ?? 1) - 1;
+      if (count === 0) counts.delete(uri);
+      else counts.set(uri, count);
+      if (sessions.size > 0) return;
+      for (const resolve of waiting) resolve();
+      waiting.clear();
+    },
+    reverify() {
+      const nowMs = clock.now();
+      const results = new Map<string, ReturnType<typeof verifyX509Svid>>();
+      for (const session of sessions) {
+        // A workload has many sessions by one SVID, and all of it happens at once: each chain is verified once.
+        const chain = session.chainDer.map((der) => der.toString('latin1')).join();
+        const result = results.get(chain) ?? verifyX509Svid(session.chainDer, deps.bundle, nowMs);
+        results.set(chain, result);
+        // Expiry has its own, gentler way; every other reason means that this identity is no longer vouched for.
+        if (result.ok || nowMs / 1000 >= session.expiresAtS) continue;
+        log.warn('gateway.session.untrusted', {
+          session: session.id,
+          identity: session.identity.uri,
+          reason: result.reason,
+        });
+        end(session, { code: 'identity', what: 'the identity of this session is no longer trusted' });
+      }
+    },
+    drain(refusal, which = () => true) {
+      for (const session of sessions) if (which(session)) drain(session, refusal);
+    },
+    end(refusal, which = () => true) {
+      for (const session of sessions) if (which(session)) end(session, refusal);
+    },
+    list: () => [...sessions],
+    empty: () => (sessions.size === 0 ? Promise.resolve() : new Promise((resolve) => waiting.add(resolve))),
+    stop: () => timer?.cancel(),
+  };
+}
+
+const EXPIRED: SessionRefusal = { code: 'shutdown', what: 'the SVID of this session has expired; connect again' };
+const SWEEP_EVERY_MS = 1_000;
+/** A session that is busy when its SVID expires may finish what it does for this long. */
+const EXPIRY_GRACE_S = 30;

@@ -1,0 +1,76 @@
+import { mkdirSync, readdirSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createSystemClock } from '../../std/index.ts';
+import { noteKeyOf, parseCheckpoint, parseNote } from '../../wire/tlog/index.ts';
+import { createDirectoryReader, createLedger, verifyLedger } from '../index.ts';
+import { never, ORIGIN, operation, realDeps, testDeps, testDirectory, testSigner } from '../testing/ledger-fixture.ts';
+import { copyLedger } from './copy.ts';
+
+// Goal: a copy made while the ledger is written is whole, and holds what was signed before it was begun.
+
+const key = noteKeyOf(ORIGIN, testSigner().publicKey);
+let folder: ReturnType<typeof testDirectory>;
+let copy: string;
+beforeEach(() => {
+  folder = testDirectory();
+  copy = join(dirname(folder.directory), 'copy');
+});
+afterEach(() => folder.remove());
+
+async function signedEntries(directory: string): Promise<number> {
+  const note = await createDirectoryReader({ clock: createSystemClock(), directory }).checkpoint();
+  return note === undefined ? 0 : parseCheckpoint(parseNote(note).text).size;
+}
+
+describe('a copy of a ledger', () => {
+  it('is whole though it is written on meanwhile, over several segments', { timeout: 120_000 }, async () => {
+    const deps = realDeps(folder.directory);
+    const ledger = createLedger({ ...deps, options: { ...deps.options, hashing: 'thread', checkpointEveryMs: 20 } });
+    await ledger.start(never);
+    const writing = { goesOn: true, operations: 0 };
+    const writer = (async () => {
+      while (writing.goesOn) await ledger.synced(ledger.appendAll(operation(writing.operations++)));
+    })();
+    const isLong = () => readdirSync(join(folder.directory, 'segments')).length > 3;
+    while (!isLong() || (await signedEntries(folder.directory)) < 500) await turn();
+    const before = { signed: await signedEntries(folder.directory), operations: writing.operations };
+    await copyLedger(folder.directory, copy, { signal: never });
+    expect(writing.operations).toBeGreaterThan(before.operations);
+    writing.goesOn = false;
+    await writer;
+    await ledger.stop();
+    const report = await verifyLedger(copy, key, { signal: never });
+    expect(report.findings.filter(({ broken }) => broken)).toEqual([]);
+    expect(report.ok).toBe(true);
+    expect(report.signedEntries).toBeGreaterThanOrEqual(before.signed);
+  });
+
+  it('of one that nobody writes holds all of it, closed to others', async () => {
+    const ledger = createLedger(testDeps(folder.directory));
+    await ledger.start(never);
+    for (let i = 0; i < 100; i++) await ledger.synced(ledger.appendAll(operation(i)));
+    await ledger.stop();
+    await copyLedger(folder.directory, copy, { signal: never });
+    const [whole, copied] = [folder.directory, copy].map((directory) =>
+      verifyLedger(directory, key, { signal: never }),
+    );
+    expect(await copied).toEqual(await whole);
+    expect(await copied).toMatchObject({ ok: true, entries: 202 });
+    expect(statSync(copy).mode & 0o777).toBe(0o700);
+  });
+
+  it('is made into a new folder only', async () => {
+    mkdirSync(copy);
+    await expect(copyLedger(folder.directory, copy, { signal: never })).rejects.toMatchObject({
+      code: 'ERR_LEDGER_IO',
+    });
+  });
+
+  it('stops when it is told to', async () => {
+    await expect(copyLedger(folder.directory, copy, { signal: AbortSignal.abort() })).rejects.toMatchObject({
+      name: 'AbortError',
+    });
+  });
+});
