@@ -28,6 +28,7 @@ import { createMemoryGuard, type MemoryGuard } from './memory-guard.ts';
 import { createOpenTargets, type TargetProblem } from './open-targets.ts';
 import { createPolicyBoard, createTargetPolicies } from './policy-board.ts';
 import type { LoadedProtocol, SecretResolver, SessionRefusal } from './protocol.ts';
+import { createQuotas } from './quotas.ts';
 import { createReach } from './reach.ts';
 import { createRecorder } from './recorder.ts';
 import { serveSession } from './serve-session.ts';
@@ -195,7 +196,8 @@ class Core {
     const turn = createLedgerTurn({ ledger });
     const sealer = createSealer(deps.withheldKey, random);
     const recorder = createRecorder(composeSchema(deps.protocols.map(({ policySchema }) => policySchema)));
-    const parts = { clock, log, ledger, turn, durability, sealer, board, held: this.#held, sessions, recorder };
+    const quotas = createQuotas(clock);
+    const parts = { clock, log, ledger, turn, durability, sealer, board, held: this.#held, sessions, recorder, quotas };
     this.#entrance = createEntrance({
       ...{ clock, random, identity, sessions, turns, refused },
       stopping: this.#stopping.signal,

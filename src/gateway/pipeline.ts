@@ -1,7 +1,9 @@
-import type { Denial, LedgerEvent, Operation, OutcomeStatus } from '../model/index.ts';
-import { type Clock, type Log, messageOf } from '../std/index.ts';
-import { denialDetail, intentDetail, ownDetail } from './entry-detail.ts';
+import type { Denial, Judged, LedgerEvent, Operation, OutcomeStatus, ReachedLimit } from '../model/index.ts';
+import { type Clock, type Log, messageOf, type Timer } from '../std/index.ts';
+import { denialDetail, intentDetail, limitDetail, ownDetail } from './entry-detail.ts';
 import type { Recorded } from './ledger-turn.ts';
+import type { SessionRefusal } from './protocol.ts';
+import type { QuotaHolder, Quotas, ReachedQuota } from './quotas.ts';
 import type { Recorder } from './recorder.ts';
 import type { OperationEvent, SessionLedger } from './session-ledger.ts';
 import type { Withheld } from './withheld.ts';
@@ -12,6 +14,11 @@ import type { Withheld } from './withheld.ts';
  * outcome, both wait for the disk where durability asks for that, and none overtakes another.
  */
 export interface Pipeline {
+  /**
+   * Takes operations, each so many times, from what policy lets this identity do over time: all of them, or none, when that is used up; then
+   * none of them may begin. Asked right before they begin.
+   */
+  admit(operations: readonly { readonly judged: Judged; readonly times: number }[]): ReachedQuota | undefined;
   /** Begins an operation that was allowed: it goes with the next `flush`. Whatever its member does, it has one outcome in the end. */
   begin(operation: Operation): Running;
   /** Notes that something was refused; its refusal must not be told before `after` is on disk. Goes with the next `flush`. */
@@ -47,6 +54,11 @@ export interface PipelinePort {
   deliver(pieces: readonly Buffer[]): void;
   /** What was flushed is on its way. */
   resume(): void;
+  /**
+   * Policy lets that operation, the oldest that runs, go on no longer: the member has its target stop it, and tells its client. One that has not
+   * ended some seconds later ends the session.
+   */
+  stop(running: Running, limit: ReachedLimit): void;
   /** The ledger does not keep what it must hold of requests to come, or of answers: the session has to end, with that to the client. */
   fail(of: 'requests' | 'answers', error: unknown): void;
   /** Does something later, on behalf of this session: what it throws costs this session only. */
@@ -81,6 +93,8 @@ export interface Ending {
    */
   readonly bytesIn?: number;
   readonly bytesOut?: number;
+  /** Of status `over-limit`. */
+  readonly limit?: ReachedLimit | undefined;
   /** What only the protocol knows. */
   readonly detail?: LedgerEvent['detail'];
   /** What of it its client was not shown. */
@@ -107,6 +121,10 @@ export interface PipelineDeps {
   readonly log: Log;
   readonly ledger: Omit<SessionLedger, 'append'>;
   readonly recorder: Recorder;
+  readonly quotas: Pick<Quotas, 'take'>;
+  readonly holder: QuotaHolder;
+  /** Ends the session. */
+  endSession(refusal: SessionRefusal): void;
   /** A number that no other operation of the session has. */
   nextId(): string;
   /** The pipeline was closed. */
@@ -124,6 +142,10 @@ class SessionPipeline implements Pipeline {
   #announced: OperationEvent[] = [];
   /** Begun and denied since the last flush. */
   #begun: Running[] = [];
+  /** Taken from what policy allows over time, and not begun yet. */
+  readonly #admitted = new Set<Judged>();
+  /** Of the oldest operation that runs, where policy says how long it may. */
+  #deadline: { readonly running: Running; timer: Timer } | undefined;
   #denied: Started[] = [];
   #endings: Ended[] = [];
   #bytesIn = 0;
@@ -168,8 +190,22 @@ class SessionPipeline implements Pipeline {
     return this.#concluding === 0 && this.#held.length === 0;
   }
 
+  admit(operations: readonly { readonly judged: Judged; readonly times: number }[]): ReachedQuota | undefined {
+    const { quotas, holder } = this.#deps;
+    const limited = operations.filter(({ judged }) => judged.quotas.length > 0);
+    if (limited.length === 0) return undefined;
+    const reached = quotas.take(
+      holder,
+      limited.flatMap(({ judged, times }) => judged.quotas.map((quota) => ({ quota, times }))),
+    );
+    if (reached === undefined) for (const { judged } of limited) this.#admitted.add(judged);
+    return reached;
+  }
+
   begin(operation: Operation): Running {
     if (this.#isClosed) throw new Error('an operation was begun on a pipeline that is closed');
+    if (operation.judged.quotas.length > 0 && !this.#admitted.has(operation.judged))
+      throw new Error('an operation that policy limits over time was begun unasked');
     const id = this.#deps.nextId();
     const startedMs = this.#deps.clock.monotonicMs();
     const before = { bytesIn: this.#bytesIn, bytesOut: this.#bytesOut };
@@ -199,6 +235,7 @@ class SessionPipeline implements Pipeline {
       else if (batch.pieces.length > 0) this.#port.forward(batch.pieces);
       return;
     }
+    if (this.#admitted.size > 0) this.#admitted.clear();
     const flushed = new Flushed(batch, this.#begun, this.#denied);
     const events = this.#announced;
     this.#announced = [];
@@ -215,6 +252,8 @@ class SessionPipeline implements Pipeline {
     if (running.isOver) return;
     running.isOver = true;
     this.#running.delete(running);
+    if (this.#deadline?.running === running) this.#endDeadline();
+    if (this.#running.size > 0) this.#limitOldest();
     const durationUs = Math.max(0, Math.round((this.#deps.clock.monotonicMs() - running.startedMs) * 1000));
     this.#endings.push({ running, ending, durationUs });
   }
@@ -243,6 +282,7 @@ class SessionPipeline implements Pipeline {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#endDeadline();
     // Begun and never flushed: nothing of it is in the ledger, so nothing is owed to it.
     for (const running of this.#begun) this.#running.delete(running);
     this.#announced = [];
@@ -287,7 +327,36 @@ class SessionPipeline implements Pipeline {
       const pieces = first.instead ?? first.batch.pieces;
       if (pieces.length > 0) this.#port.forward(pieces);
     }
+    this.#limitOldest();
     if (this.#queue.length === 0) this.#port.resume();
+  }
+
+  /** Answers come in the order of their operations: the time of one begins when it is the oldest that the target has. */
+  #limitOldest() {
+    if (this.#deadline !== undefined || this.#isClosed) return;
+    for (const running of this.#running) {
+      const most = running.operation.judged.limits.duration;
+      if (most === undefined || !running.isForwarded) return;
+      this.#deadline = {
+        running,
+        timer: this.#deps.clock.after(most, () => this.#later(() => this.#stop(running, most))),
+      };
+      return;
+    }
+  }
+
+  #stop(running: Running, most: number) {
+    if (this.#deadline?.running !== running) return;
+    const limit = { unit: 'duration', most } as const;
+    this.#deadline.timer = this.#deps.clock.after(STOP_MS_MAX, () => {
+      this.#later(() => this.#deps.endSession(NOT_STOPPED));
+    });
+    this.#port.stop(running, limit);
+  }
+
+  #endDeadline() {
+    this.#deadline?.timer.cancel();
+    this.#deadline = undefined;
   }
 
   /** Records the outcomes that were noted; what is to be delivered waits until they are written. */
@@ -301,7 +370,7 @@ class SessionPipeline implements Pipeline {
 
   #outcomeOf({ running, ending, durationUs }: Ended): OperationEvent {
     const { operation, before, id } = running;
-    const { status, code = '', items, detail = NOTHING, withheld } = ending;
+    const { status, code = '', items, limit, detail = NOTHING, withheld } = ending;
     return {
       kind: 'outcome',
       action: operation.action,
@@ -312,6 +381,7 @@ class SessionPipeline implements Pipeline {
         ...(code === '' ? NOTHING : { code }),
         durationUs,
         ...(items === undefined ? NOTHING : { items }),
+        ...limitDetail(limit),
         ...ownDetail({ action: operation.action, detail }),
         status,
         ...(withheld === undefined ? NOTHING : { withheld: this.#deps.ledger.seal(withheld, id) }),
@@ -386,3 +456,9 @@ const NONE: readonly never[] = [];
 const NOTHING = Object.freeze({});
 /** Answers that wait for the ledger (10 ms at most in good health) beyond which the target is not read on. */
 const HELD_BYTES_MAX = 1024 * 1024;
+/** What a target takes to stop something, at most. */
+const STOP_MS_MAX = 5_000;
+const NOT_STOPPED: SessionRefusal = {
+  code: 'timeout',
+  what: 'an operation took longer than policy allows, and its target did not stop it',
+};

@@ -8,6 +8,7 @@ import type { LedgerTurn } from './ledger-turn.ts';
 import type { OpenTarget } from './open-targets.ts';
 import { createSessionPolicy, type PolicyBoard } from './policy-board.ts';
 import type { SessionRefusal } from './protocol.ts';
+import type { Quotas } from './quotas.ts';
 import type { Recorder } from './recorder.ts';
 import { SessionEnd, type ToldCaller } from './session.ts';
 import { createSessionLedger, type Durability } from './session-ledger.ts';
@@ -25,6 +26,7 @@ export interface SessionParts {
   readonly sealer: Sealer;
   readonly board: PolicyBoard;
   readonly recorder: Recorder;
+  readonly quotas: Quotas;
   readonly held: HeldBytes;
   readonly sessions: Pick<Sessions, 'remove'>;
 }
@@ -38,7 +40,7 @@ export async function serveSession(
   { target }: OpenTarget,
   admitted: { readonly handle: SessionHandle; readonly client: Duplex },
 ): Promise<void> {
-  const { clock, log, ledger, turn, durability, sealer, recorder } = parts;
+  const { clock, log, ledger, turn, durability, sealer, recorder, quotas } = parts;
   const { handle, client } = admitted;
   const { id, identity, door, isAside } = handle;
   const fields = { session: id, identity: identity.uri, target: handle.target, door };
@@ -51,7 +53,8 @@ export async function serveSession(
   const { signal } = handle.end;
   const policy = createSessionPolicy(parts.board, identity);
   const gate = createGate({
-    ...{ clock, policy, signal, end, recorder },
+    ...{ clock, policy, signal, end, recorder, quotas },
+    holder: { identity: identity.uri, target: handle.target },
     origin: originOf(handle),
     log: log.child({ session: id }),
     ledger: createSessionLedger({

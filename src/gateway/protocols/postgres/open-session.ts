@@ -10,6 +10,7 @@ import { type ClientCheck, openChecked } from './client-check.ts';
 import type { PostgresConfig } from './config.ts';
 import type { ConversationDeps } from './conversation.ts';
 import { endClient } from './last-words.ts';
+import { sessionsReached } from './over-limit.ts';
 import { ledgerText, refusalText, targetError, unservedEncoding } from './refusal.ts';
 import { serve } from './serve.ts';
 import { codingBetween, databaseResource, loadParser, type Planner, settingQuestion } from './sql/index.ts';
@@ -86,6 +87,7 @@ async function runSession(
   });
   if (!opening.ok) {
     if ('unrecorded' in opening) return endClient(session.client, ledgerText('FATAL', opening.unrecorded));
+    if ('limit' in opening) return endClient(session.client, sessionsReached(opening.limit));
     const setting = also.find(({ question }) => question === opening.question)?.setting;
     const denied =
       setting === undefined ? connectDenied(session, place, opening.decision) : settingDenied(session, setting);

@@ -20,6 +20,7 @@ import { type Conversation, messageBytesMax } from './conversation.ts';
 import { areSameMeanings, factsWithPortals, mayReadCursor, meaningsOf } from './cursors.ts';
 import { type UnreadableProblem, UnreadableText } from './encoding-in-force.ts';
 import { Forwarding } from './forwarding.ts';
+import { sizeRefusal } from './over-limit.ts';
 import { isRefreshable, sameStamp, sentAs, setsEncoding, textSent, withholdingOf } from './plans.ts';
 import { refusalError, unservedEncoding } from './refusal.ts';
 import { expectReply, type PlanStamp, type Portal, type Prepared, type Reply } from './replies.ts';
@@ -55,6 +56,7 @@ import {
   type Plan,
   type PlanRequest,
   type Refusal,
+  type Run,
   runsOf,
   type SessionFacts,
   type StatementPlan,
@@ -101,6 +103,8 @@ export class Requests {
   #leaving = false;
   /** The message at hand goes to the target as it is. */
   #passes = false;
+  /** The COPY that runs is to end as soon as the message at hand is whole. */
+  #stopsCopy = false;
 
   constructor(session: Conversation, deps: { port: RequestsPort; pipeline: Pipeline }) {
     this.#session = session;
@@ -129,6 +133,14 @@ export class Requests {
   end(): void {
     this.#ended = true;
     this.pump();
+  }
+
+  /** Policy lets what runs go on no longer; the target may have answered and keep that until it is told to send it. */
+  stopOperation(): void {
+    if (!this.#session.copyIn) this.#forwarding.hurry();
+    else if (this.#passes && !this.#framer.isLast) this.#stopsCopy = true;
+    else this.#forwarding.failCopy();
+    this.#forwarding.flush();
   }
 
   /** The session is over: what still waits is never begun, so that it leaves no intent without outcome in the ledger. */
@@ -218,6 +230,8 @@ export class Requests {
       return true;
     }
     this.#passes = false;
+    if (session.copyIn && this.#stopsCopy) this.#forwarding.failCopy();
+    this.#stopsCopy = false;
     if (session.copyIn) return this.#copy(type);
     if (session.skipping && type !== Frontend.sync && type !== Frontend.terminate) return true;
     switch (type) {
@@ -261,8 +275,7 @@ export class Requests {
   #copy(type: number): boolean {
     switch (type) {
       case Frontend.copyData:
-        this.#passes = true;
-        this.#forwarding.passData();
+        this.#passes = this.#forwarding.passData();
         return true;
       case Frontend.copyDone:
       case Frontend.copyFail:
@@ -291,8 +304,19 @@ export class Requests {
     const plan = this.#plan(text, 'simple');
     if (plan === 'wait') return false;
     if (plan.verdict === 'refuse') return this.#denyQuery(plan, text);
+    const over = this.#overLimit(runsOf(plan.statements));
+    if (over !== undefined) return this.#forwarding.deny('query', over, text);
     this.#forwarding.record(this.#queryReply(plan, text), plan.rewritten && encodeQuery(plan.rewritten.sql));
     return true;
+  }
+
+  /** Why statements that policy allows may not begin: for the size of the message that has them, or for how many there were before. */
+  #overLimit(runs: readonly Run[], boundBytes = 0): Refusal | undefined {
+    for (const { plan } of runs) {
+      const refusal = sizeRefusal(this.#framer.messageBytes + boundBytes, plan);
+      if (refusal !== undefined) return refusal;
+    }
+    return this.#forwarding.admit(runs);
   }
 
   #queryReply(plan: Forward, text: string, refusal?: Refusal): Reply {
@@ -316,6 +340,8 @@ export class Requests {
     if (plan === 'wait') return false;
     if (plan.verdict === 'refuse' || plan.statements.some(({ copy }) => copy !== undefined))
       return this.#forwarding.deny('query', refusal, text);
+    const over = this.#overLimit(runsOf(plan.statements));
+    if (over !== undefined) return this.#forwarding.deny('query', over, text);
     this.#forwarding.recordBefore(this.#queryReply(plan, before, refusal), textSent(plan, before), { refusal, text });
     return true;
   }
@@ -330,6 +356,8 @@ export class Requests {
     const plan = this.#plan(text, 'parse');
     if (plan === 'wait') return false;
     if (plan.verdict === 'refuse') return this.#forwarding.deny('query', plan, text);
+    const over = this.#overLimit(runsOf(plan.statements));
+    if (over !== undefined) return this.#forwarding.deny('query', over, text);
     const operations = plan.statements.map((one) =>
       this.#forwarding.begin(one, { text, parameters: message.arguments }),
     );
@@ -401,11 +429,13 @@ export class Requests {
       masks: undefined,
       masksOf: undefined,
       rows: 0,
+      bytesOut: 0,
       searchPath: this.#session.facts.searchPath,
       hasRun: false,
       meanings,
       // A copy: the values are parts of a chunk that would live as long as the portal.
       parameters: keepsParameters ? message.parameters.map((value) => value && Buffer.from(value)) : [],
+      boundBytes: message.parameters.reduce((sum, value) => sum + (value?.length ?? 0), 0),
       formats: message.parameterFormats,
       read: this.#session.encoding.reader(),
     };
@@ -466,6 +496,8 @@ export class Requests {
     const plan = this.#plan(text, 'parse');
     if (plan === 'wait') return false;
     if (plan.verdict === 'refuse') return this.#forwarding.deny('execute', plan, text);
+    const over = this.#overLimit(runsOf(plan.statements));
+    if (over !== undefined) return this.#forwarding.deny('execute', over, text);
     const operations = plan.statements.map((one) => this.#forwarding.begin(one, { text, parameters: [] }));
     this.#forwarding.record(expectReply('execute', { operations, withhold: withholdingOf(plan) }));
     return true;
@@ -503,12 +535,16 @@ export class Requests {
       this.#forwarding.keep(expectReply('execute', { portal, withhold }));
       return true;
     }
+    const over = this.#overLimit([{ plan: statement, statements: 1 }], portal.boundBytes);
+    if (over !== undefined) return this.#forwarding.deny('execute', over, prepared.text);
     // Rows are only masked by the very description that the target gives of this portal; without one, ask for it first.
     if (statement.masks !== undefined && !portal.described) {
       portal.described = true;
       this.#forwarding.describe(name, expectReply('describe-portal', { portal, own: true, withhold }));
     }
-    const operation = this.#forwarding.begin(statement, { text: prepared.sent, parameters: portal.parameters });
+    const operation = this.#forwarding.begin(statement, {
+      ...{ text: prepared.sent, parameters: portal.parameters, boundBytes: portal.boundBytes },
+    });
     const barrier = this.#isBarrier(statement);
     this.#forwarding.record(expectReply('execute', { portal, operations: [operation], withhold, barrier }));
     if (barrier) this.#forwarding.hurry();

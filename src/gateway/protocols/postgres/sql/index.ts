@@ -52,7 +52,7 @@ export { createPlanner } from './planner.ts';
 export { policySchema } from './policy-schema.ts';
 export type { PreparedStatement } from './prepared.ts';
 export { positionInOwnText } from './rewrite.ts';
-export { runsOf } from './runs.ts';
+export { type Run, runsOf } from './runs.ts';
 export { parsePath } from './search-path.ts';
 export {
   applySessionEffects,

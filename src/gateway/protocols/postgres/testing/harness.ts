@@ -13,6 +13,7 @@ import {
 } from '../../../../std/index.ts';
 import { createHeldBytes } from '../../../held-bytes.ts';
 import type { TargetPolicies } from '../../../protocol.ts';
+import { createQuotas } from '../../../quotas.ts';
 import { SessionEnd, type SessionPolicy } from '../../../session.ts';
 import { createTestGate } from '../../../testing/test-gate.ts';
 import { createTestLedger } from '../../../testing/test-ledger.ts';
@@ -33,9 +34,9 @@ export async function startTarget(options: {
 }) {
   const { clock = createSystemClock(), log = createSilentLog() } = options;
   const ledger = createTestLedger();
+  const quotas = createQuotas(clock);
   const held = createHeldBytes(options.heldBytesMax ?? Number.MAX_SAFE_INTEGER);
-  const end = new AbortController();
-  const drain = new AbortController();
+  const [end, drain] = [new AbortController(), new AbortController()];
   const policyListeners = new Set<() => void>();
   const policy: SessionPolicy = options.sessionPolicy ?? {
     ...{ version: 1, policySet: undefined },
@@ -72,7 +73,7 @@ export async function startTarget(options: {
   const server = createServer({ noDelay: true, pauseOnConnect: true, allowHalfOpen: true }, (client) => {
     sockets.add(client);
     const memory = held.open(() => end.abort(new SessionEnd({ code: 'memory', what: 'too much is held' })));
-    const gate = createTestGate(ledger.session, { clock, log, policy, end, schema: options.schema });
+    const gate = createTestGate(ledger.session, { clock, log, policy, end, quotas, schema: options.schema });
     const served = target.serve({
       ...{ id: `s${running.size}`, identity: parseSpiffeId(identity), client, door: 'agent', isAside },
       ...{ policy, gate, memory },
