@@ -29,6 +29,7 @@ import { createLedgerBatch } from './recording/ledger-batch.ts';
 import { createRecorder } from './recording/recorder.ts';
 import type { Durability } from './recording/session-ledger.ts';
 import { createCurrentPolicies, createTargetPolicies } from './sessions/current-policies.ts';
+import { createQuotas } from './sessions/quotas.ts';
 import { serveSession } from './sessions/serve-session.ts';
 import { createSessions, type SessionLimits } from './sessions/sessions.ts';
 import { createOpenTargets, type TargetProblem } from './targets/open-targets.ts';
@@ -206,6 +207,7 @@ class Core {
       budget: this.#budget,
       sessions,
       recorder,
+      quotas: createQuotas(clock),
     };
     this.#admission = createAdmission({
       ...{ clock, random, identity, sessions, turns, refused },

@@ -46,14 +46,32 @@ export interface FieldMask {
 /** What a limit counts: items of an answer, bytes, the time of one operation (milliseconds), operations a minute, sessions at once. */
 export type LimitUnit = 'items' | 'bytesIn' | 'bytesOut' | 'duration' | 'rate' | 'sessions';
 
+/** A limit that was reached, as it is recorded and told. */
+export interface ReachedLimit {
+  readonly unit: LimitUnit;
+  readonly most: number;
+}
+
 /** The most of each; what is not there has no limit by policy. */
 export type Limits = { readonly [unit in LimitUnit]?: number };
+
+/** Units that count over more than one operation. */
+export type QuotaUnit = Extract<LimitUnit, 'rate' | 'sessions'>;
+
+/** A limit on all that one identity does by a permit, not on one operation: `most` a minute, or at once. */
+export interface Quota {
+  readonly policy: string;
+  readonly unit: QuotaUnit;
+  readonly most: number;
+}
 
 /** What the permits that determined the answer demand; all apply, the stricter wins. */
 export interface Obligations {
   /** Each field once. */
   readonly masks: readonly FieldMask[];
   readonly limits: Limits;
+  /** Whose the limits of `rate` and `sessions` are, each permit's own; without any it lacks this. */
+  readonly quotas?: readonly Quota[];
   /** What the ledger keeps of parameters: `digest` unless every determining permit says more. */
   readonly record: 'digest' | 'full';
 }

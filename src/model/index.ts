@@ -15,6 +15,9 @@ export {
   type LimitUnit,
   noObligations,
   type Obligations,
+  type Quota,
+  type QuotaUnit,
+  type ReachedLimit,
 } from './decision.ts';
 export type { Entry } from './entry.ts';
 export {
@@ -39,6 +42,8 @@ export {
   type Asked,
   type Denial,
   type Judged,
+  judgedBy,
+  judgedTogether,
   type Operation,
   type PolicySet,
   passes,

@@ -1,8 +1,8 @@
 /**
- * How an operation ended. `suspended`: not all of its answer was asked for; `row-limit`: it has more items than policy allows; `unknown`: the
+ * How an operation ended. `suspended`: not all of its answer was asked for; `over-limit`: it was stopped at a limit of policy; `unknown`: the
  * connection was lost while it ran; `skipped`: it never ran, kept from it by an error before it or by the end of its session.
  */
-export type OutcomeStatus = 'done' | 'suspended' | 'failed' | 'skipped' | 'unknown' | 'row-limit';
+export type OutcomeStatus = 'done' | 'suspended' | 'failed' | 'skipped' | 'unknown' | 'over-limit';
 
 /**
  * What happened. `intent` comes before an operation is forwarded, `outcome` after; `denial` stands alone; `ledger` is what the

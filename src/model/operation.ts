@@ -1,4 +1,4 @@
-import type { AttributeValue, Decision, EntityRef } from './decision.ts';
+import type { AttributeValue, Decision, EntityRef, Limits, LimitUnit, Quota, ReachedLimit } from './decision.ts';
 import type { LedgerEvent } from './ledger-event.ts';
 
 /** What policy is asked of one identity: may it do this action to this resource, in this context? */
@@ -32,14 +32,58 @@ export function passes({ decision, forbidsOnly }: Pick<Asked, 'decision' | 'forb
   return decision.allow || (forbidsOnly === true && decision.reason === 'no-permit');
 }
 
-/** Everything that policy was asked of one operation. Never changed after it was made: what is recorded of it is worked out once. */
+/**
+ * Everything that policy was asked of one operation, as `judgedBy` makes it. Never changed after it was made: what is recorded of it is worked out
+ * once.
+ */
 export interface Judged {
   /** Undefined before the first policies came: then everything is denied. */
   readonly set: PolicySet | undefined;
   readonly asked: readonly Asked[];
   /** How many more there were than are kept. */
   readonly omitted: number;
+  /** Of all that were asked: of each unit the least. */
+  readonly limits: Limits;
+  /** Of all that were asked, each once. */
+  readonly quotas: readonly Quota[];
 }
+
+/** What was asked, in the order in which it is kept when there is no room for all. */
+export function judgedBy(set: PolicySet | undefined, asked: readonly Asked[]): Judged {
+  const limits: { [unit in LimitUnit]?: number } = {};
+  const quotas = new Map<string, Quota>();
+  for (const { decision, forbidsOnly } of asked) {
+    if (!decision.allow || forbidsOnly === true) continue;
+    addLeast(limits, decision.obligations.limits);
+    for (const quota of decision.obligations.quotas ?? []) quotas.set(`${quota.unit} ${quota.policy}`, quota);
+  }
+  const kept = asked.slice(0, ASKED_MAX);
+  return { set, asked: kept, omitted: asked.length - kept.length, limits, quotas: Array.from(quotas.values()) };
+}
+
+/** Both were asked of one operation. */
+export function judgedTogether(one: Judged, other: Judged): Judged {
+  const limits = { ...one.limits };
+  addLeast(limits, other.limits);
+  const quotas = [...one.quotas, ...other.quotas.filter((quota) => !one.quotas.some((known) => isSame(known, quota)))];
+  const asked = [...one.asked, ...other.asked];
+  return { set: one.set, asked, omitted: one.omitted + other.omitted, limits, quotas };
+}
+
+function addLeast(least: { [unit in LimitUnit]?: number }, limits: Limits): void {
+  for (const unit of UNITS) {
+    const most = limits[unit];
+    if (most !== undefined) least[unit] = Math.min(most, least[unit] ?? most);
+  }
+}
+
+function isSame(one: Quota, other: Quota): boolean {
+  return one.unit === other.unit && one.policy === other.policy;
+}
+
+/** An entry has room for no more. */
+const ASKED_MAX = 64;
+const UNITS: readonly LimitUnit[] = ['items', 'bytesIn', 'bytesOut', 'duration', 'rate', 'sessions'];
 
 /** What is known of something that a client wants of a target, whatever became of it. */
 interface Wanted {
@@ -67,4 +111,6 @@ export interface Denial extends Wanted {
   readonly code: string | undefined;
   /** The policies that refuse it. */
   readonly policies: readonly string[];
+  /** Of what was refused for that alone. */
+  readonly limit?: ReachedLimit | undefined;
 }

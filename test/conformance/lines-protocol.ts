@@ -7,7 +7,15 @@ import { connect, createServer, type Socket } from 'node:net';
 import { finished } from 'node:stream';
 import type { GatewaySession, ProtocolPath, Target, TargetDeps } from '../../src/gateway/index.ts';
 import type { Pipeline, Running } from '../../src/gateway/sessions/pipeline.ts';
-import type { EntityRef, LocalProtocol, LocalSession } from '../../src/model/index.ts';
+import {
+  type Decision,
+  type EntityRef,
+  judgedBy,
+  type Limits,
+  type LocalProtocol,
+  type LocalSession,
+  type ReachedLimit,
+} from '../../src/model/index.ts';
 import type { PolicySchemaFragment } from '../../src/policy/index.ts';
 import type { FixtureTarget, ProtocolFixture, RequestKind, Told } from './protocol-bed.ts';
 
@@ -27,6 +35,10 @@ export const linesPolicySchema: PolicySchemaFragment = {
     ...{ 'lines:connect': onChannel, 'lines:read': onChannel, 'lines:change': onChannel },
     ...{ 'lines:denied': onChannel, 'lines:flood': onChannel },
     'lines:many': { ...onChannel, limits: { items: 'items' } },
+    'lines:bulky': { ...onChannel, limits: { bytesOut: 'bytesOut' } },
+    'lines:heavy': { ...onChannel, limits: { bytesIn: 'bytesIn' } },
+    'lines:slow': { ...onChannel, limits: { duration: 'duration' } },
+    'lines:rated': { ...onChannel, limits: { rate: 'rate' } },
   },
   session: 'lines:connect',
 };
@@ -43,6 +55,10 @@ export type Flaw =
   | 'asks once for all requests'
   | 'opens unasked'
   | 'shows all items'
+  | 'shows all bytes'
+  | 'takes any size'
+  | 'stops nothing'
+  | 'asks for no rate'
   | 'says done when it sends'
   | 'reports no end'
   | 'does not hear of its end'
@@ -95,8 +111,9 @@ interface Request {
   readonly name: string;
   readonly pipeline: Pipeline;
   readonly running: Running | undefined;
-  readonly itemsMax: number;
+  readonly limits: Limits;
   items: number;
+  bytes: number;
   isOver: boolean;
 }
 
@@ -154,17 +171,18 @@ class LinesSession {
     while (!this.#isOver && !(isBounded && this.#requests.size >= REQUESTS_MAX)) {
       const at = this.#fromClient.indexOf('\n');
       if (at < 0) break;
-      const [name = '', kind = ''] = this.#fromClient.slice(0, at).split(' ');
+      const line = this.#fromClient.slice(0, at + 1);
       this.#fromClient = this.#fromClient.slice(at + 1);
-      this.#request(name, kind);
+      this.#request(line);
     }
     this.#session.memory.hold(this.#fromClient.length + this.#requests.size * REQUEST_BYTES);
     if (this.#fromClient.length > READ_MAX && isBounded) this.#session.client.pause();
     else this.#session.client.resume();
   }
 
-  #request(name: string, kind: string) {
-    const { gate, client } = this.#session;
+  #request(text: string) {
+    const [name = '', kind = ''] = text.trim().split(' ');
+    const { gate, client, policy } = this.#session;
     const pipeline: Pipeline = gate.pipeline({
       forward: (pieces) => void this.#target.write(Buffer.concat(pieces)),
       deliver: (pieces) => {
@@ -173,20 +191,27 @@ class LinesSession {
         if (request?.isOver === true) this.#done(request);
       },
       resume() {},
+      stop: (_, limit) => {
+        if (this.#flaw !== 'stops nothing') this.#tooMuch(name, limit);
+      },
       fail: () => this.#end('- ledger lost\n'),
       guard: (act) => act(),
     });
-    const line = [Buffer.from(`${name} ${kind}\n`)];
+    const line = [Buffer.from(text)];
     const decision = this.#decide(kind);
     const question = { action: `lines:${kind}`, resource: this.#resource, context: {} };
     const isForgetful = this.#flaw === 'forgets what was asked';
     const asked = isForgetful ? [] : [{ question, decision }];
-    const judged = { set: this.#session.policy.policySet, asked, omitted: 0 };
-    if (!decision.allow) {
-      this.#requests.set(name, { name, pipeline, running: undefined, itemsMax: 0, items: 0, isOver: true });
+    const judged = judgedBy(policy.policySet, asked);
+    const unlimited = this.#flaw === 'asks for no rate' ? { ...judged, quotas: [] } : judged;
+    const request = { name, pipeline, limits: judged.limits, items: 0, bytes: 0 };
+    const refusal = refusalBy(decision) ?? this.#overLimit(text, judged.limits);
+    const over = refusal ?? refusalOver(pipeline.admit([{ judged: unlimited, times: 1 }]));
+    if (over !== undefined) {
+      this.#requests.set(name, { ...request, running: undefined, isOver: true });
       const refused = [Buffer.from(`${name} refused\n`)];
       const denied = pipeline.deny({
-        ...{ action: `lines:${kind}`, judged, reason: decision.reason, code: undefined, policies: decision.policies },
+        ...{ action: `lines:${kind}`, judged, code: undefined, ...over },
         ...{ shape: kind, contentDigest: undefined, detail: {} },
       });
       if (this.#flaw === 'tells denials at once') client.write(refused[0] ?? '');
@@ -197,17 +222,16 @@ class LinesSession {
       });
       return;
     }
-    const itemsMax = decision.obligations.limits.items ?? Number.POSITIVE_INFINITY;
     if (this.#flaw === 'sends without an intent') {
-      this.#requests.set(name, { name, pipeline, running: undefined, itemsMax, items: 0, isOver: false });
+      this.#requests.set(name, { ...request, running: undefined, isOver: false });
       pipeline.flush({ pieces: line });
       return;
     }
     const running = pipeline.begin({
-      ...{ action: `lines:${kind}`, changes: kind === 'change', judged },
+      ...{ action: `lines:${kind}`, changes: kind === 'change', judged: unlimited },
       ...{ shape: kind, contentDigest: undefined, detail: { name } },
     });
-    this.#requests.set(name, { name, pipeline, running, itemsMax, items: 0, isOver: false });
+    this.#requests.set(name, { ...request, running, isOver: false });
     if (this.#flaw === 'says done when it sends') pipeline.end(running, { status: 'done', items: 0 });
     const early = this.#flaw === 'sends while the intent waits';
     if (early) this.#target.write(line[0] ?? '');
@@ -244,17 +268,18 @@ class LinesSession {
     const [name = '', what = ''] = line.split(' ');
     const request = this.#requests.get(name);
     if (request === undefined || request.isOver) return;
-    const { pipeline, running, itemsMax } = request;
+    const { pipeline, running } = request;
     const isEnd = what === 'end';
-    const isTooMuch = !isEnd && ++request.items > itemsMax && this.#flaw !== 'shows all items';
-    const text = Buffer.from(isTooMuch ? `${name} refused\n` : `${line}\n`);
-    if (isEnd || isTooMuch) {
+    const text = Buffer.from(`${line}\n`);
+    if (!isEnd) {
+      request.items++;
+      request.bytes += text.length;
+      const limit = this.#reached(request);
+      if (limit !== undefined) return this.#tooMuch(name, limit);
+    } else {
       request.isOver = true;
       if (running !== undefined && this.#flaw !== 'reports no end')
-        pipeline.end(running, {
-          status: isTooMuch ? 'row-limit' : 'done',
-          items: this.#flaw === 'counts nothing' ? 0 : request.items,
-        });
+        pipeline.end(running, { status: 'done', items: this.#flaw === 'counts nothing' ? 0 : request.items });
     }
     if (this.#flaw === 'answers past the pipeline') {
       pipeline.deliver([], -1);
@@ -263,6 +288,30 @@ class LinesSession {
       return;
     }
     pipeline.deliver([text], this.#flaw === 'answers when the intent is not on disk' ? -1 : (running?.after ?? -1));
+  }
+
+  /** The limit that the item at hand is beyond. */
+  #reached({ limits, items, bytes }: Request): ReachedLimit | undefined {
+    if (limits.items !== undefined && items > limits.items && this.#flaw !== 'shows all items')
+      return { unit: 'items', most: limits.items };
+    if (limits.bytesOut !== undefined && bytes > limits.bytesOut && this.#flaw !== 'shows all bytes')
+      return { unit: 'bytesOut', most: limits.bytesOut };
+    return undefined;
+  }
+
+  #overLimit(text: string, { bytesIn }: Limits): Refused | undefined {
+    if (bytesIn === undefined || text.length <= bytesIn || this.#flaw === 'takes any size') return undefined;
+    return { reason: 'over-limit', policies: [], limit: { unit: 'bytesIn', most: bytesIn } };
+  }
+
+  /** A refusal in place of the rest; what the target says of it later is for nobody. */
+  #tooMuch(name: string, limit: ReachedLimit) {
+    const request = this.#requests.get(name);
+    if (request?.running === undefined || request.isOver) return;
+    const { pipeline, running } = request;
+    request.isOver = true;
+    pipeline.end(running, { status: 'over-limit', items: this.#flaw === 'counts nothing' ? 0 : request.items, limit });
+    pipeline.deliver([Buffer.from(`${name} refused\n`)], running.after);
   }
 
   #done(request: Request) {
@@ -285,6 +334,20 @@ class LinesSession {
     this.#target.destroy();
     this.#over.resolve();
   }
+}
+
+interface Refused {
+  readonly reason: string;
+  readonly policies: readonly string[];
+  readonly limit?: ReachedLimit;
+}
+
+function refusalBy(decision: Decision): Refused | undefined {
+  return decision.allow ? undefined : { reason: decision.reason, policies: decision.policies };
+}
+
+function refusalOver(reached: ReturnType<Pipeline['admit']>): Refused | undefined {
+  return reached && { reason: 'over-limit', policies: [reached.policy], limit: reached };
 }
 
 /** Its server speaks first, so an agent has no opening to hear. */
@@ -322,8 +385,9 @@ function followLines(): LocalSession {
 export const linesFixture: ProtocolFixture = {
   config: (port) => ({ port }),
   hello: Buffer.alloc(0),
-  actions: { denied: 'lines:denied', many: 'lines:many' },
-  request: (kind: RequestKind, name: string) => Buffer.from(`${name} ${kind}\n`),
+  kindOf: (action) => action.slice('lines:'.length),
+  request: (kind: RequestKind, name: string) =>
+    Buffer.from(`${name} ${kind}${kind === 'heavy' ? ` ${'x'.repeat(20_000)}` : ''}\n`),
   createReader() {
     let text = '';
     return (chunk) => {
@@ -365,7 +429,10 @@ async function startTarget(heard: (name: string) => void, password: string): Pro
         const items =
           kind === 'flood'
             ? `${name} item ${FLOOD}\n`.repeat(50_000)
-            : `${name} item\n`.repeat(kind === 'many' ? 5 : 1);
+            : kind === 'bulky'
+              ? `${name} item ${FLOOD}\n`.repeat(20)
+              : `${name} item\n`.repeat(kind === 'many' ? 5 : 1);
+        if (kind === 'slow') continue;
         const answer = () => void socket.write(`${items}${name} end\n`);
         if (held === undefined) answer();
         else held.push(answer);

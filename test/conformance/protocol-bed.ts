@@ -4,8 +4,15 @@ import { parseSpiffeId } from '@countersign/sdk/identity';
 import { type ProtocolPath, SessionEnd, type SessionPolicy, type TargetDeps } from '../../src/gateway/index.ts';
 import { createTestGate } from '../../src/gateway/testing/test-gate.ts';
 import { createTestLedger, type TestLedger } from '../../src/gateway/testing/test-ledger.ts';
-import { type Decision, noObligations } from '../../src/model/index.ts';
-import { createCacheBudget, createSystemClock, createSystemRandom, type Log, Secret } from '../../src/std/index.ts';
+import { type Decision, type Limits, noObligations } from '../../src/model/index.ts';
+import {
+  createCacheBudget,
+  createManualClock,
+  createSystemClock,
+  createSystemRandom,
+  type Log,
+  Secret,
+} from '../../src/std/index.ts';
 import { eventually } from '../support/eventually.ts';
 
 /** What a protocol brings for its family's suite, as `conformance` in `testing/conformance.ts` of its folder. */
@@ -20,14 +27,18 @@ export interface ProtocolFixture {
   request(kind: RequestKind, name: string): Buffer;
   /** Reads what a client gets, and says what it is told by each chunk. A member says `hello` once it takes requests. */
   createReader(): (chunk: Buffer) => readonly Told[];
-  /** How the suite's policy knows the question of a request of kind `denied`, and of one of kind `many`. */
-  readonly actions: { readonly denied: string; readonly many: string };
+  /** The kind of the requests that ask this; of those that policy says nothing special to, anything else. */
+  kindOf(action: string, resourceId: string): string | undefined;
   /** Ends what its targets share. */
   stop?(): Promise<void>;
 }
 
-/** `many`: its answer has five items, of which policy allows two. `flood`: its answer has some 50 MB. */
-export type RequestKind = 'read' | 'change' | 'denied' | 'many' | 'flood';
+/**
+ * `many`: its answer has five items, of which policy allows two. `bulky`: its answer has 20 kB, of which policy allows half. `heavy`: it has twice the
+ * bytes that policy allows. `slow`: it does not end by itself, and policy allows it a second. `rated`: policy allows two a minute. `flood`: its answer
+ * has some 50 MB.
+ */
+export type RequestKind = 'read' | 'change' | 'denied' | 'many' | 'bulky' | 'heavy' | 'slow' | 'rated' | 'flood';
 
 /** `item`: a part of an answer; `answer`: the end of one that went well; `refusal`: an ordinary error; `end`: the session is over, and why. */
 export type Told = 'hello' | 'item' | 'answer' | 'refusal' | 'end';
@@ -59,6 +70,8 @@ export interface Bed {
   send(kind: RequestKind, name: string): void;
   /** Resolves when that is in the story, that often. */
   until(line: string, times?: number): Promise<void>;
+  /** Lets time pass for the gate. */
+  pass(ms: number): Promise<void>;
   /** Lets everything happen that can happen without anybody's doing. */
   settle(): Promise<void>;
   end(): void;
@@ -105,7 +118,7 @@ export async function openBed(path: ProtocolPath, fixture: ProtocolFixture): Pro
     },
     policySet: POLICY_SET,
     principalKey: 'spiffe://example.org/web',
-    decide: (action) => (isForbidden ? DENIED : decide(action, fixture)),
+    decide: (action, { id }) => (isForbidden ? DENIED : decide({ action, resourceId: id }, fixture)),
     potentialMasks: () => [],
     onChange(listener) {
       listeners.add(listener);
@@ -130,7 +143,8 @@ export async function openBed(path: ProtocolPath, fixture: ProtocolFixture): Pro
   });
   const inner = await accepted.promise;
   let heldBytesMax = 0;
-  const gate = createTestGate(ledger.session, { policy, log, end });
+  const clock = createManualClock(0);
+  const gate = createTestGate(ledger.session, { policy, log, end, clock });
   const served = opened
     .serve({
       id: 's1',
@@ -158,6 +172,7 @@ export async function openBed(path: ProtocolPath, fixture: ProtocolFixture): Pro
   return {
     ...{ fixture, ledger, target, client, inner, story, logged, served, until, settle },
     received: () => Buffer.concat(chunks),
+    pass: (ms) => clock.advance(ms),
     get heldBytesMax() {
       return heldBytesMax;
     },
@@ -181,11 +196,22 @@ export async function openBed(path: ProtocolPath, fixture: ProtocolFixture): Pro
 }
 
 /** What the suite's policy answers. */
-export function decide(action: string, { actions }: ProtocolFixture): Decision {
-  if (action === actions.denied) return DENIED;
-  const limits = action === actions.many ? { items: 2 } : {};
-  return { allow: true, policies: ['p1'], obligations: { ...noObligations, limits } };
+export function decide(question: { action: string; resourceId: string }, { kindOf }: ProtocolFixture): Decision {
+  const kind = kindOf(question.action, question.resourceId);
+  if (kind === 'denied') return DENIED;
+  const limits = LIMITS.get(kind ?? '') ?? {};
+  const quotas =
+    limits.rate === undefined ? {} : { quotas: [{ policy: 'p1', unit: 'rate', most: limits.rate } as const] };
+  return { allow: true, policies: ['p1'], obligations: { ...noObligations, limits, ...quotas } };
 }
+
+const LIMITS: ReadonlyMap<string, Limits> = new Map<RequestKind, Limits>([
+  ['many', { items: 2 }],
+  ['bulky', { bytesOut: 10_000 }],
+  ['heavy', { bytesIn: 10_000 }],
+  ['slow', { duration: 1_000 }],
+  ['rated', { rate: 2 }],
+]);
 
 function textOf(fields: object | undefined): string {
   return Object.entries(fields ?? {})

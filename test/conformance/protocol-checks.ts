@@ -1,6 +1,6 @@
 /** What each protocol's member promises once its session runs, whatever it speaks: each is a check that a member which breaks it fails. */
 import { expect } from 'vitest';
-import type { LedgerEvent } from '../../src/model/index.ts';
+import type { LedgerEvent, ReachedLimit } from '../../src/model/index.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Bed, decide, PASSWORD, POLICY_SET } from './protocol-bed.ts';
 
@@ -34,6 +34,14 @@ async function withOneRunning(bed: Bed): Promise<void> {
   await bed.until('heard op-1');
 }
 
+/** That is what the ledger says of it. */
+const reached = ({ ledger }: Bed, limit: ReachedLimit, kind: 'outcome' | 'denial') => {
+  const told = ledger.events.filter((event) => event.kind === kind).map(({ detail }) => detail);
+  expect(told.filter((detail) => detail['limit'] !== undefined)).toMatchObject([
+    { limit, ...(kind === 'outcome' ? { status: 'over-limit' } : { reason: 'over-limit' }) },
+  ]);
+};
+
 const soon = (what: string, look: () => boolean) => eventually(what, look, { everyMs: 1, withinMs: 5_000 });
 
 /** What policy was asked and answered is what it answers again; how many questions there were. */
@@ -45,7 +53,7 @@ const toldWhole = ({ fixture }: Bed, { kind, detail }: LedgerEvent): number => {
   const answers = questions.map((question) => {
     expect(question).toMatchObject({ action: expect.any(String), context: {} });
     expect(question.resource).toMatchObject({ type: expect.any(String), id: expect.any(String) });
-    const again = decide(question.action, fixture);
+    const again = decide({ action: question.action, resourceId: question.resource.id }, fixture);
     expect(question.decision).toBe(again.allow ? undefined : again.reason);
     expect(question.limits?.items).toBe(again.allow ? again.obligations.limits.items : undefined);
     return again.allow;
@@ -91,7 +99,7 @@ export const checks: readonly Check[] = [
       expect(Number(read?.['bytesIn'])).toBeLessThanOrEqual(bytes);
       expect(Number(read?.['bytesOut'])).toBeGreaterThan(0);
       expect(Number(read?.['bytesOut'])).toBeLessThanOrEqual(bed.received().length);
-      expect(many).toMatchObject({ status: 'row-limit', durationUs: expect.any(Number) });
+      expect(many).toMatchObject({ status: 'over-limit', durationUs: expect.any(Number) });
       expect(Number(many?.['items'])).toBeGreaterThanOrEqual(2);
     },
   },
@@ -214,7 +222,66 @@ export const checks: readonly Check[] = [
       await bed.until('told refusal');
       await bed.settle();
       expect(bed.story.filter((line) => line === 'told item').length).toBeLessThanOrEqual(2);
-      expect(bed.story).toContain('outcome row-limit');
+      expect(bed.story).toContain('outcome over-limit');
+    },
+  },
+  {
+    id: 'bytes out',
+    promise: 'shows no more bytes than policy allows, says that there were more, and goes on',
+    async run(bed) {
+      bed.send('bulky', 'op-1');
+      await bed.until('told refusal');
+      expect(bed.received().length).toBeLessThan(15_000);
+      reached(bed, { unit: 'bytesOut', most: 10_000 }, 'outcome');
+      bed.send('read', 'op-2');
+      await bed.until('told answer');
+    },
+  },
+  {
+    id: 'bytes in',
+    promise: 'sends nothing of a request with more bytes than policy allows, and goes on',
+    async run(bed) {
+      bed.send('heavy', 'op-1');
+      await bed.until('told refusal');
+      expect(bed.story.filter(isHeard)).toEqual([]);
+      reached(bed, { unit: 'bytesIn', most: 10_000 }, 'denial');
+      bed.send('read', 'op-2');
+      await bed.until('told answer');
+    },
+  },
+  {
+    id: 'duration',
+    promise: 'stops what takes longer than policy allows, says so, and goes on',
+    async run(bed) {
+      bed.send('slow', 'op-1');
+      await bed.until('heard op-1');
+      await bed.pass(999);
+      await bed.settle();
+      expect(bed.story).not.toContain('told refusal');
+      await bed.pass(1);
+      await bed.until('told refusal');
+      reached(bed, { unit: 'duration', most: 1_000 }, 'outcome');
+      bed.send('read', 'op-2');
+      await bed.until('told answer');
+      await bed.pass(60_000);
+      expect(bed.story).not.toContain('told end');
+      balanced(bed);
+    },
+  },
+  {
+    id: 'rate',
+    promise:
+      'sends no more operations a minute than policy allows; the next one is refused, and allowed when the minute is over',
+    async run(bed) {
+      for (const name of ['op-1', 'op-2', 'op-3']) bed.send('rated', name);
+      await bed.until('told refusal');
+      await bed.until('told answer', 2);
+      expect(bed.story.filter(isHeard)).toEqual(['heard op-1', 'heard op-2']);
+      reached(bed, { unit: 'rate', most: 2 }, 'denial');
+      await bed.pass(61_000);
+      bed.send('rated', 'op-4');
+      await bed.until('told answer', 3);
+      balanced(bed);
     },
   },
   {

@@ -1,4 +1,4 @@
-import type { Denial, LedgerEvent, Operation } from '../../model/index.ts';
+import type { Denial, LedgerEvent, Operation, ReachedLimit } from '../../model/index.ts';
 import type { Recorder } from './recorder.ts';
 
 type Detail = LedgerEvent['detail'];
@@ -15,15 +15,21 @@ export function intentDetail(operation: Operation, recorder: Recorder): Detail {
 }
 
 export function denialDetail(denial: Denial, recorder: Recorder): Detail {
-  const { code, contentDigest, judged, policies, reason, shape } = denial;
+  const { code, contentDigest, judged, limit, policies, reason, shape } = denial;
   return {
     ...(code === undefined ? NOTHING : { code }),
     ...(contentDigest === undefined ? NOTHING : { contentDigest }),
+    ...limitDetail(limit),
     ...recorder.denied(judged, policies),
     ...ownDetail(denial),
     reason,
     ...(shape === undefined ? NOTHING : { shape }),
   };
+}
+
+/** Which limit it was, by its unit and the most that policy allows. */
+export function limitDetail(limit: ReachedLimit | undefined): Detail {
+  return limit === undefined ? NOTHING : { limit: { most: limit.most, unit: limit.unit } };
 }
 
 /** What only a protocol knows stands under its name, so that it can't be taken for what all have in common. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type AttributeValue, type EntityRef, type Judged, noObligations } from '../../model/index.ts';
+import { type AttributeValue, type EntityRef, type Judged, judgedBy, noObligations } from '../../model/index.ts';
 import { composeSchema, readRecorded } from '../../policy/index.ts';
 import { formatCanonicalJson } from '../../wire/tlog/index.ts';
 import { policySchema } from '../protocols/postgres/sql/policy-schema.ts';
@@ -22,7 +22,10 @@ const judgedOf = (
   times = 1,
 ): Judged => {
   const one = { question: { action: 'postgres:select', resource, context }, decision: allow };
-  return { set: { digest: 'd', revision: 1, timeMs: 2 }, asked: Array.from({ length: times }, () => one), omitted: 0 };
+  return judgedBy(
+    { digest: 'd', revision: 1, timeMs: 2 },
+    Array.from({ length: times }, () => one),
+  );
 };
 const read = (judged: Judged) => readRecorded(JSON.parse(formatCanonicalJson({ ...recorder.allowed(judged) })), schema);
 

@@ -4,6 +4,7 @@ import { createManualClock, createSilentLog } from '../../std/index.ts';
 import { createRecorder } from '../recording/recorder.ts';
 import { createTestLedger } from '../testing/test-ledger.ts';
 import { createGate, type SessionOrigin, type SessionQuestions } from './gate.ts';
+import { createQuotas } from './quotas.ts';
 
 // Goal: a session's first entry says whose it is, where it comes from and by what it was allowed, whatever its client says of itself.
 
@@ -37,6 +38,8 @@ async function opening(
     },
     ledger: ledger.session,
     recorder: createRecorder(undefined),
+    quotas: createQuotas(createManualClock(0)),
+    holder: { identity: 'spiffe://example.org/app', target: 'db' },
     signal: new AbortController().signal,
     end() {},
   });
@@ -87,5 +90,54 @@ describe('the opening of a session', () => {
         { action: 'lines:set', decision: 'forbidden' },
       ],
     });
+  });
+});
+
+describe('sessions that policy limits', () => {
+  const limited: Decision = {
+    ...allowed,
+    obligations: { ...noObligations, limits: { sessions: 2 }, quotas: [{ policy: 'in', unit: 'sessions', most: 2 }] },
+  };
+  const quotas = createQuotas(createManualClock(0));
+  const ledger = createTestLedger();
+  const gateOf = (identity: string) =>
+    createGate({
+      ...{ clock: createManualClock(0), log: createSilentLog(), origin: ORIGIN, ledger: ledger.session },
+      policy: { policySet: undefined, decide: () => limited, onChange: () => () => {} },
+      ...{ recorder: createRecorder(undefined), quotas, holder: { identity, target: 'db' } },
+      signal: new AbortController().signal,
+      end() {},
+    });
+  const enter = async (identity = 'web') => {
+    const gate = gateOf(identity);
+    return { gate, opening: await gate.open({ connect, detail: { place: 'shop' } }) };
+  };
+
+  it('are refused beyond that with an entry that says so, until one closes; others are not counted with them', async () => {
+    const [first] = [await enter(), await enter()];
+    const third = await enter();
+    expect(third.opening).toMatchObject({ ok: false, limit: { policy: 'in', unit: 'sessions', most: 2 } });
+    expect(ledger.events.at(-1)).toMatchObject({
+      kind: 'denial',
+      action: 'lines:connect',
+      detail: {
+        limit: { unit: 'sessions', most: 2 },
+        policies: ['in'],
+        reason: 'over-limit',
+        lines: { place: 'shop' },
+      },
+    });
+    expect((await enter('job')).opening.ok).toBe(true);
+    third.gate.close(); // It never was one.
+    expect((await enter()).opening.ok).toBe(false);
+    first.gate.close();
+    expect((await enter()).opening.ok).toBe(true);
+  });
+
+  it('do not count when the ledger does not take their opening', async () => {
+    ledger.failure = new Error('full');
+    for (let i = 0; i < 5; i++) expect((await enter('late')).opening).toHaveProperty('unrecorded');
+    ledger.failure = undefined;
+    expect((await enter('late')).opening.ok).toBe(true);
   });
 });

@@ -1,10 +1,12 @@
-import type { Asked, Decision, LedgerEvent, Question } from '../../model/index.ts';
+import { type Asked, type Decision, judgedBy, type LedgerEvent, type Question } from '../../model/index.ts';
 import type { Clock, Log } from '../../std/index.ts';
 import type { SessionRefusal } from '../protocol.ts';
-import { ownDetail } from '../recording/entry-detail.ts';
+import { limitDetail, ownDetail } from '../recording/entry-detail.ts';
 import type { Recorder } from '../recording/recorder.ts';
 import type { SessionLedger } from '../recording/session-ledger.ts';
-import { createPipeline, type Pipeline, type PipelinePort } from './pipeline.ts';
+import { createPipeline } from './create-pipeline.ts';
+import type { Pipeline, PipelinePort } from './pipeline.ts';
+import type { QuotaHolder, Quotas, ReachedQuota } from './quotas.ts';
 import { endOf, type SessionPolicy } from './session.ts';
 
 /**
@@ -51,6 +53,8 @@ export interface SessionOrigin {
 export type Opening =
   | { readonly ok: true }
   | { readonly ok: false; readonly question: Question; readonly decision: Refused }
+  /** Policy would allow it, but for those that there are. */
+  | { readonly ok: false; readonly limit: ReachedQuota }
   /** The ledger did not take it, so nothing happened. */
   | { readonly ok: false; readonly unrecorded: unknown };
 
@@ -63,6 +67,8 @@ export interface GateDeps {
   readonly policy: Pick<SessionPolicy, 'decide' | 'onChange' | 'policySet'>;
   readonly ledger: SessionLedger;
   readonly recorder: Recorder;
+  readonly quotas: Quotas;
+  readonly holder: QuotaHolder;
   /** The session's own: see `GatewaySession.signal`. */
   readonly signal: AbortSignal;
   /** Aborts it. */
@@ -70,10 +76,10 @@ export interface GateDeps {
 }
 
 export function createGate(deps: GateDeps): Gate {
-  const { clock, policy, ledger, recorder, signal } = deps;
+  const { clock, policy, ledger, recorder, quotas, holder, signal } = deps;
   const pipelines = new Set<Pipeline>();
   let operations = 0;
-  let opened: { readonly action: string; readonly startedMs: number; stopListening(): void } | undefined;
+  let opened: { readonly action: string; readonly startedMs: number; over(): void } | undefined;
   const may = ({ action, resource, context }: Question) => policy.decide(action, resource, context);
 
   return {
@@ -84,7 +90,8 @@ export function createGate(deps: GateDeps): Gate {
         { question: connect, decision: may(connect), detail: {} },
         ...also.map((one) => ({ question: one.question, decision: may(one.question), detail: one.detail })),
       ];
-      const judged = { set: policy.policySet, asked, omitted: 0 };
+      const judged = judgedBy(policy.policySet, asked);
+      let entered: ReturnType<Quotas['enter']> | undefined;
       try {
         for (const { question, decision, detail: more } of asked) {
           if (decision.allow) continue;
@@ -97,22 +104,43 @@ export function createGate(deps: GateDeps): Gate {
           await ledger.synced(ledger.append([{ kind: 'denial', action, operation: '0', detail: denial }]));
           return { ok: false, question, decision };
         }
+        entered = quotas.enter(holder, judged.quotas);
+        if ('unit' in entered) {
+          const denial = {
+            ...about,
+            ...limitDetail(entered),
+            ...recorder.denied(judged, [entered.policy]),
+            ...ownDetail({ action, detail }),
+            reason: 'over-limit',
+          };
+          await ledger.synced(ledger.append([{ kind: 'denial', action, operation: '0', detail: denial }]));
+          return { ok: false, limit: entered };
+        }
         const opening = { ...about, ...recorder.allowed(judged), ...ownDetail({ action, detail }) };
         ledger.append([{ kind: 'session-open', action, operation: '', detail: opening }]);
       } catch (error) {
+        if (entered !== undefined && 'leave' in entered) entered.leave();
         return { ok: false, unrecorded: error };
       }
       const stopListening = policy.onChange(() => {
         if (!may(connect).allow) deps.end(NO_LONGER);
       });
-      opened = { action, startedMs: clock.monotonicMs(), stopListening };
+      const { leave } = entered;
+      const over = () => {
+        stopListening();
+        leave();
+      };
+      opened = { action, startedMs: clock.monotonicMs(), over };
       return { ok: true };
     },
 
     pipeline(port) {
       const nextId = () => String(++operations);
       const closed = () => void pipelines.delete(pipeline);
-      const pipeline = createPipeline({ clock, log: deps.log, ledger, recorder, nextId, closed }, port);
+      const pipeline = createPipeline(
+        { clock, log: deps.log, ledger, recorder, quotas, holder, nextId, closed, endSession: deps.end },
+        port,
+      );
       pipelines.add(pipeline);
       return pipeline;
     },
@@ -120,9 +148,9 @@ export function createGate(deps: GateDeps): Gate {
     close() {
       for (const pipeline of pipelines) pipeline.close();
       if (opened === undefined) return;
-      const { action, startedMs, stopListening } = opened;
+      const { action, startedMs, over } = opened;
       opened = undefined;
-      stopListening();
+      over();
       const durationMs = Math.round(clock.monotonicMs() - startedMs);
       const detail = signal.aborted ? { durationMs, ended: endOf(signal).code } : { durationMs };
       try {

@@ -10,6 +10,7 @@ import { createSessionLedger, type Durability } from '../recording/session-ledge
 import type { OpenTarget } from '../targets/open-targets.ts';
 import { type CurrentPolicies, createSessionPolicy } from './current-policies.ts';
 import { createGate, type SessionOrigin } from './gate.ts';
+import type { Quotas } from './quotas.ts';
 import { SessionEnd, type ToldCaller } from './session.ts';
 import type { SessionHandle, Sessions } from './sessions.ts';
 
@@ -25,6 +26,7 @@ export interface SessionParts {
   readonly sealer: Sealer;
   readonly currentPolicies: CurrentPolicies;
   readonly recorder: Recorder;
+  readonly quotas: Quotas;
   readonly budget: MemoryBudget;
   readonly sessions: Pick<Sessions, 'remove'>;
 }
@@ -38,7 +40,7 @@ export async function serveSession(
   { target }: OpenTarget,
   admitted: { readonly handle: SessionHandle; readonly client: Duplex },
 ): Promise<void> {
-  const { clock, log, ledger, batch, durability, sealer, recorder } = parts;
+  const { clock, log, ledger, batch, durability, sealer, recorder, quotas } = parts;
   const { handle, client } = admitted;
   const { id, identity, door, isAside } = handle;
   const fields = { session: id, identity: identity.uri, target: handle.target, door };
@@ -51,7 +53,8 @@ export async function serveSession(
   const { signal } = handle.end;
   const policy = createSessionPolicy(parts.currentPolicies, identity);
   const gate = createGate({
-    ...{ clock, policy, signal, end, recorder },
+    ...{ clock, policy, signal, end, recorder, quotas },
+    holder: { identity: identity.uri, target: handle.target },
     origin: originOf(handle),
     log: log.child({ session: id }),
     ledger: createSessionLedger({

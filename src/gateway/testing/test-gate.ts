@@ -4,6 +4,7 @@ import { type Clock, createSilentLog, createSystemClock, type Log } from '../../
 import { createRecorder } from '../recording/recorder.ts';
 import type { SessionLedger } from '../recording/session-ledger.ts';
 import { createGate, type Gate } from '../sessions/gate.ts';
+import { createQuotas, type Quotas } from '../sessions/quotas.ts';
 import { SessionEnd, type SessionPolicy } from '../sessions/session.ts';
 
 /** The gate of one session that writes to that ledger. `end`: of the session. */
@@ -15,12 +16,21 @@ export function createTestGate(
     readonly policy?: Pick<SessionPolicy, 'decide' | 'onChange' | 'policySet'>;
     readonly schema?: PolicySchema | undefined;
     readonly end?: AbortController;
+    readonly quotas?: Quotas;
   } = {},
 ): Gate {
   const { clock = createSystemClock(), log = createSilentLog(), end = new AbortController() } = options;
   const policy = options.policy ?? { policySet: undefined, decide: () => ALLOWED, onChange: () => () => {} };
   return createGate({
-    ...{ clock, log, policy, ledger, recorder: createRecorder(options.schema) },
+    ...{
+      clock,
+      log,
+      policy,
+      ledger,
+      recorder: createRecorder(options.schema),
+      quotas: options.quotas ?? createQuotas(clock),
+    },
+    holder: { identity: 'spiffe://example.org/test', target: 'db' },
     origin: { door: 'agent', peer: '192.0.2.1', certificate: { serial: '7', expiresMs: 1_800_000_000_000 } },
     signal: end.signal,
     end: (refusal) => end.abort(new SessionEnd(refusal)),

@@ -1,4 +1,4 @@
-import type { EntityRef, FieldMask, Obligations } from '../../model/index.ts';
+import type { EntityRef, FieldMask, Obligations, Quota } from '../../model/index.ts';
 import { EvaluationError } from '../expressions/evaluation-error.ts';
 import { parseDatetime } from '../expressions/time.ts';
 import { ANY, type FieldReading, isFieldOf, leadIn, type WrittenField } from '../schema/fields.ts';
@@ -23,6 +23,12 @@ export interface WrittenObligations {
 export interface PolicyObligations extends Omit<WrittenObligations, 'masks' | 'limits'> {
   readonly masks: readonly PermitMask[];
   readonly limits: readonly PermitLimit[];
+}
+
+/** A permit that applies. */
+export interface ObligingPermit {
+  readonly summary: { readonly id: string };
+  readonly obligations: PolicyObligations;
 }
 
 /** A mask of a permit: as it is written, and by type of resource what that means. */
@@ -67,11 +73,11 @@ export function parseObligations(
 }
 
 /** Everything that several permits demand of an operation on `resource`: the stricter wins. */
-export function joinObligations(permits: readonly PolicyObligations[], resource: EntityRef): Obligations {
+export function joinObligations(permits: readonly ObligingPermit[], resource: EntityRef): Obligations {
   const masks = new Map<string, FieldMask>();
   let lead: readonly string[] | undefined;
-  for (const permit of permits) {
-    for (const { on, kind } of permit.masks) {
+  for (const { obligations } of permits) {
+    for (const { on, kind } of obligations.masks) {
       const reading = on.get(resource.type);
       if (reading === undefined || !isFieldOf(reading, resource)) continue;
       const before = masks.get(reading.key);
@@ -83,9 +89,18 @@ export function joinObligations(permits: readonly PolicyObligations[], resource:
       masks.set(reading.key, { path: [...lead, ...reading.own], kind });
     }
   }
-  const isFull = permits.length > 0 && permits.every((permit) => permit.record === 'full');
-  const limits = leastLimits(permits.map((permit) => permit.limits));
-  return { masks: Array.from(masks.values()), limits, record: isFull ? 'full' : 'digest' };
+  const isFull = permits.length > 0 && permits.every(({ obligations }) => obligations.record === 'full');
+  const limits = leastLimits(permits.map(({ obligations }) => obligations.limits));
+  const joined: Obligations = { masks: Array.from(masks.values()), limits, record: isFull ? 'full' : 'digest' };
+  const quotas = permits.flatMap(quotasOf);
+  return quotas.length === 0 ? joined : { ...joined, quotas };
+}
+
+/** Each counts by itself, whatever other permits apply. */
+function quotasOf({ summary, obligations }: ObligingPermit): readonly Quota[] {
+  return obligations.limits.flatMap(({ unit, most }) => {
+    return unit === 'rate' || unit === 'sessions' ? [{ policy: summary.id, unit, most }] : [];
+  });
 }
 
 function parseMasks(text: string): WrittenObligations['masks'] {

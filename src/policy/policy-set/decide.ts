@@ -89,11 +89,7 @@ function judge(candidates: readonly CompiledPolicy[], environment: Environment, 
   if (permits.length > 0) {
     const held = permits.filter(({ obligations }) => obligations.approval !== undefined);
     if (held.length > 0) return approvalNeeded(held);
-    const obligations = joinObligations(
-      permits.map((policy) => policy.obligations),
-      resource,
-    );
-    return { allow: true, policies: idsOf(permits), obligations };
+    return { allow: true, policies: idsOf(permits), obligations: joinObligations(permits, resource) };
   }
   if (failedPermits.length > 0) return { allow: false, reason: 'policy-error', policies: idsOf(failedPermits) };
   return NO_PERMIT;

@@ -110,6 +110,11 @@ export class Framer {
   }
 
   /** Bytes of the chunks given that were not looked at yet. */
+  /** Of the message whose first piece is at hand: all of it, as it announces. */
+  get messageBytes(): number {
+    return this.isLast ? this.end - this.start : this.buffer.readInt32BE(this.start + 1) + 1;
+  }
+
   get unreadBytes(): number {
     let bytes = this.#chunk.length - this.#offset;
     for (const chunk of this.#queued) bytes += chunk.length;

@@ -132,6 +132,11 @@ export function encodeFlush(): Buffer {
   return encodeMessage('H');
 }
 
+/** The server ends the COPY with an error that says so. */
+export function encodeCopyFail(message: string): Buffer {
+  return encodeMessage('f', message);
+}
+
 export function encodeTerminate(): Buffer {
   return encodeMessage('X');
 }

@@ -36,6 +36,7 @@ export { errorTable, PostgresWireError } from './errors.ts';
 export { Framer, type FramerLimits } from './framer.ts';
 export {
   type BindMessage,
+  encodeCopyFail,
   encodeDescribe,
   encodeFlush,
   encodeParse,

@@ -1,5 +1,5 @@
 // Long because every message type works on the same few fields of this direction.
-import type { OutcomeStatus } from '../../../../model/index.ts';
+import type { OutcomeStatus, ReachedLimit } from '../../../../model/index.ts';
 import { codeOf, type Log } from '../../../../std/index.ts';
 import {
   Backend,
@@ -20,13 +20,14 @@ import {
 } from '../../../../wire/postgres/index.ts';
 import { GatewayError } from '../../../errors.ts';
 import type { Withheld } from '../../../recording/withheld.ts';
-import type { Pipeline } from '../../../sessions/pipeline.ts';
+import type { Pipeline, Running } from '../../../sessions/pipeline.ts';
 import { unservedEncoding } from '../refusal.ts';
 import { positionInOwnText, type Rewritten, type Withholding } from '../sql/index.ts';
 import { type Conversation, messageBytesMax } from './conversation.ts';
 import { isAboutText } from './denied-message.ts';
 import { shownFields, withheldParts } from './error-texts.ts';
 import { cellMasks } from './masks.ts';
+import { overLimitError, passedBy } from './over-limit.ts';
 import type { Execution, Reply } from './replies.ts';
 
 /** What the session does for this direction. */
@@ -108,6 +109,17 @@ export class Answers {
   /** The client has taken everything that was delivered. */
   recycle(): void {
     this.#out.recycle();
+  }
+
+  /** Policy lets that operation go on no longer. */
+  stopOperation(running: Running, limit: ReachedLimit): void {
+    for (const { operations } of this.#session.replies) {
+      const operation = operations.find((one) => one.running === running);
+      if (operation === undefined) continue;
+      operation.over ??= limit;
+      this.#cancel(operation);
+      return;
+    }
   }
 
   /** The session is over: whatever else comes is for nobody. */
@@ -219,13 +231,13 @@ export class Answers {
     const { start, end } = this.#framer;
     const { portal } = head;
     const counted = operation.fetched ?? portal ?? operation;
-    if (operation.plan.rowsMax !== undefined && counted.rows >= operation.plan.rowsMax) {
-      operation.over = true;
-      return;
-    }
+    if (this.#isPast(operation, counted)) return;
     operation.rows++;
     operation.bytesOut += end - start;
-    if (counted !== operation) counted.rows++;
+    if (counted !== operation) {
+      counted.rows++;
+      counted.bytesOut += end - start;
+    }
     if (operation.plan.masks === undefined) return this.#keep();
     if (this.#muted) return;
     const masks = portal === undefined ? head.masks : this.#portalMasks(head, operation);
@@ -238,13 +250,20 @@ export class Answers {
     const operation = head === undefined ? undefined : this.#operation(head);
     if (operation?.plan.copy !== 'out') throw this.#outOfTurn();
     const { start, end } = this.#framer;
-    if (operation.plan.rowsMax !== undefined && operation.rows >= operation.plan.rowsMax) {
-      operation.over = true;
-      return;
-    }
+    if (this.#isPast(operation, operation)) return;
     operation.rows++; // One message a row in text and CSV; the binary form adds a header to the first.
     operation.bytesOut += end - start;
     this.#keep();
+  }
+
+  /** The row at hand is more than policy allows: neither it nor any behind it is shown. */
+  #isPast(operation: Execution, { rows, bytesOut }: Pick<Execution, 'rows' | 'bytesOut'>): boolean {
+    const { limits } = operation.plan.judged;
+    if (limits.items === undefined && limits.bytesOut === undefined) return false;
+    if (isPast(operation.over)) return true;
+    const bytes = bytesOut + this.#framer.messageBytes;
+    operation.over = passedBy(limits, { rows, bytes }) ?? operation.over;
+    return isPast(operation.over);
   }
 
   #portalMasks(head: Reply, operation: Execution) {
@@ -304,18 +323,20 @@ export class Answers {
       operation.rowsOfDone = operation.rows;
       operation.done += 1;
       if (operation.done < operation.statements) return this.#keep();
-      this.#ended(operation, operation.over ? 'row-limit' : suspended ? 'suspended' : 'done');
+      // It was over before it could be stopped for its time.
+      if (operation.over?.unit === 'duration') operation.over = undefined;
+      this.#ended(operation, operation.over ? 'over-limit' : suspended ? 'suspended' : 'done');
       head.at++;
       head.masks = undefined;
-      if (operation.over) return this.#tooManyRows(head, operation);
+      if (operation.over) return this.#tooMuch(head, operation, operation.over);
     }
     if (head.kind === 'execute') return this.#done(head);
     this.#keep();
   }
 
-  /** The rows beyond the limit came before the target could be stopped: to the client the statement has failed all the same. */
-  #tooManyRows(head: Reply, operation: Execution) {
-    const error = rowLimitError(operation);
+  /** What is beyond the limit came before the target could be stopped: to the client the statement has failed all the same. */
+  #tooMuch(head: Reply, operation: Execution, limit: ReachedLimit) {
+    const error = overLimitError(limit, operation);
     const rest = head.kind === 'query' ? head.operations.slice(head.at) : this.#restOfSegment();
     if (rest.some((one) => one.plan.writes)) {
       // They run, or have run, although the client would think that they were skipped.
@@ -346,13 +367,13 @@ export class Answers {
       else this.#out.add(this.#encoded(head.denial));
     } else if (head.denialBehind !== undefined && head.at === head.operations.length) {
       this.#out.add(this.#encoded(head.denialBehind));
-    } else if (operation?.over === true) {
-      this.#out.add(this.#encoded(rowLimitError(operation)));
+    } else if (operation?.over !== undefined) {
+      this.#out.add(this.#encoded(overLimitError(operation.over, operation)));
     } else {
       this.#text('E', fields, head);
     }
     if (operation !== undefined) {
-      if (operation.over) this.#ended(operation, 'row-limit', sqlstate);
+      if (operation.over) this.#ended(operation, 'over-limit', sqlstate);
       else this.#failed(operation, head, fields);
     }
     if (isCycle(head)) {
@@ -481,9 +502,10 @@ export class Answers {
   }
 
   #ended(execution: Execution, status: OutcomeStatus, sqlstate = '', withheld?: Withheld) {
-    const { running, bytesIn, bytesOut, rows, statements, done } = execution;
+    const { running, bytesIn, bytesOut, rows: items, statements, done } = execution;
     const detail = statements === 1 ? {} : { statements: done };
-    this.#pipeline.end(running, { status, code: sqlstate, items: rows, bytesIn, bytesOut, detail, withheld });
+    const limit = status === 'over-limit' ? execution.over : undefined;
+    this.#pipeline.end(running, { status, code: sqlstate, items, bytesIn, bytesOut, limit, detail, withheld });
   }
 
   /** What was collected goes before the end of the session. */
@@ -514,10 +536,13 @@ export class Answers {
   #cancelOver() {
     const { head } = this.#session.replies;
     const operation = head === undefined ? undefined : this.#operation(head);
-    if (operation?.over === true && operation !== this.#cancelled) {
-      this.#cancelled = operation;
-      this.#port.cancel();
-    }
+    if (operation !== undefined && isPast(operation.over)) this.#cancel(operation);
+  }
+
+  #cancel(operation: Execution) {
+    if (operation === this.#cancelled) return;
+    this.#cancelled = operation;
+    this.#port.cancel();
   }
 }
 
@@ -557,14 +582,9 @@ function aboutOwnText(fields: ErrorFields, rewritten: Rewritten | undefined): Er
   return new Map(fields).set('P', String(positionInOwnText(rewritten, position)));
 }
 
-function rowLimitError(operation: Execution): ErrorText {
-  return {
-    severity: 'ERROR',
-    sqlstate: '54000',
-    message: `the answer has more rows than policy allows (${operation.plan.rowsMax ?? 0})`,
-    detail: operation.plan.writes ? 'The statement itself may have been carried out.' : undefined,
-    hint: 'Ask for fewer rows, by LIMIT or a narrower condition.',
-  };
+/** Nothing more is shown of such an answer; of one whose time is over, what comes until it stops. */
+function isPast(over: ReachedLimit | undefined): boolean {
+  return over?.unit === 'items' || over?.unit === 'bytesOut';
 }
 
 function stricter(a: Withholding, b: Withholding): Withholding {

@@ -48,6 +48,7 @@ beforeEach(() => {
     forward: (pieces) => void sent.push(...textsOf(Buffer.concat(pieces))),
     deliver() {},
     resume() {},
+    stop() {},
     fail() {},
     guard: (act) => act(),
   });

@@ -1,11 +1,12 @@
-import { encodeDescribe, encodeFlush, type Framer, Frontend, Outbox } from '../../../../wire/postgres/index.ts';
+import { encodeCopyFail, encodeDescribe, encodeFlush, type Framer, Outbox } from '../../../../wire/postgres/index.ts';
 import type { Batch, Pipeline, Started } from '../../../sessions/pipeline.ts';
 import { ledgerText, refusalError } from '../refusal.ts';
-import type { Refusal, StatementPlan } from '../sql/index.ts';
+import type { Refusal, Run, StatementPlan } from '../sql/index.ts';
 import type { Conversation } from './conversation.ts';
 import { portalReadBy } from './cursors.ts';
 import { deniedBehind, deniedParse, deniedQuery, deniedStep } from './denied-message.ts';
 import { denialOf, operationOf } from './operations.ts';
+import { quotaRefusal } from './over-limit.ts';
 import { type Execution, expectReply, type Reply } from './replies.ts';
 
 /**
@@ -32,13 +33,24 @@ export class Forwarding {
   /** Begins a statement that was allowed. */
   begin(
     plan: StatementPlan,
-    source: { text: string; parameters: readonly (Buffer | null)[]; statements?: number },
+    source: { text: string; parameters: readonly (Buffer | null)[]; statements?: number; boundBytes?: number },
   ): Execution {
-    const { statements = 1 } = source;
-    const bytesIn = this.#bytesBegun(source.parameters);
+    const { statements = 1, boundBytes = 0 } = source;
+    const bytesIn = this.#bytesBegun(boundBytes);
     const running = this.#pipeline.begin(operationOf(plan, { ...source, statements }));
     const fetched = portalReadBy(this.#session, plan);
-    return { running, plan, statements, fetched, done: 0, rowsOfDone: 0, rows: 0, bytesIn, bytesOut: 0, over: false };
+    return {
+      running,
+      plan,
+      statements,
+      fetched,
+      done: 0,
+      rowsOfDone: 0,
+      rows: 0,
+      bytesIn,
+      bytesOut: 0,
+      over: undefined,
+    };
   }
 
   /** Forwards the message as it is; no reply of its own is expected. */
@@ -46,12 +58,45 @@ export class Forwarding {
     this.#out.keep(this.#framer.buffer, this.#framer.start, this.#framer.end);
   }
 
-  /** As `pass`, of data for the COPY that runs: nothing that is to be answered stands before it. */
-  passData(): void {
+  /**
+   * As `pass`, of data for the COPY that runs: nothing that is to be answered stands before it. False when that would be more than policy
+   * allows: the COPY fails instead.
+   */
+  passData(): boolean {
     const { head } = this.#session.replies;
     const operation = head?.operations[head.at];
-    if (operation !== undefined) operation.bytesIn += this.#framer.end - this.#framer.start;
+    if (operation !== undefined) {
+      const { bytesIn } = operation.plan.judged.limits;
+      if (bytesIn !== undefined && this.#framer.isFirst && operation.bytesIn + this.#framer.messageBytes > bytesIn) {
+        operation.over ??= { unit: 'bytesIn', most: bytesIn };
+        this.failCopy();
+        return false;
+      }
+      operation.bytesIn += this.#framer.end - this.#framer.start;
+    }
     this.pass();
+    return true;
+  }
+
+  /** Ends the COPY that runs: what the client sends more of it is dropped, as PostgreSQL does. */
+  failCopy(): void {
+    this.#session.copyIn = false;
+    this.#out.add(encodeCopyFail('stopped at a limit of policy'));
+    this.hurry();
+  }
+
+  /** Takes these statements, each so often, from what policy allows over time; the refusal, when that is used up. */
+  admit(statements: readonly Run[]): Refusal | undefined {
+    const reached = this.#pipeline.admit(
+      statements.map(({ plan, statements: times }) => ({ judged: plan.judged, times })),
+    );
+    return (
+      reached &&
+      quotaRefusal(
+        reached,
+        statements.map(({ plan }) => plan),
+      )
+    );
   }
 
   /** Forwards the message as it is, or that one in its place, and expects that reply. */
@@ -122,12 +167,10 @@ export class Forwarding {
   }
 
   /** The message counts for the first operation that it begins, and what was bound before for the one that is executed. */
-  #bytesBegun(parameters: readonly (Buffer | null)[]): number {
+  #bytesBegun(boundBytes: number): number {
     if (this.#isBegun) return 0;
     this.#isBegun = true;
-    const { type, start, end } = this.#framer;
-    if (type !== Frontend.execute) return end - start;
-    return parameters.reduce((sum, value) => sum + (value?.length ?? 0), end - start);
+    return this.#framer.messageBytes + boundBytes;
   }
 
   /** The target will skip to the next Sync, so what comes until then is neither sent nor recorded. */

@@ -14,6 +14,7 @@ import { cancelUpstream, type Upstream } from '../login/upstream.ts';
 import { ledgerText, refusalText, targetError, unservedEncoding } from '../refusal.ts';
 import { codingBetween, databaseResource, loadParser, type Planner, settingQuestion } from '../sql/index.ts';
 import type { ConversationDeps } from './conversation.ts';
+import { sessionsReached } from './over-limit.ts';
 import { serve } from './serve.ts';
 
 /** What the sessions of one database share. */
@@ -86,6 +87,7 @@ async function runSession(
   });
   if (!opening.ok) {
     if ('unrecorded' in opening) return endClient(session.client, ledgerText('FATAL', opening.unrecorded));
+    if ('limit' in opening) return endClient(session.client, sessionsReached(opening.limit));
     const setting = also.find(({ question }) => question === opening.question)?.setting;
     const denied =
       setting === undefined ? connectDenied(session, place, opening.decision) : settingDenied(session, setting);

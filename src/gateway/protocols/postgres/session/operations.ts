@@ -30,11 +30,11 @@ function hasDigest({ record }: StatementPlan, parameters: readonly unknown[]): b
 
 /** What the ledger is told of a statement that is refused. */
 export function denialOf(refusal: Refusal, text: string): Denial {
-  const { reason, sqlstate, policies } = refusal;
+  const { reason, sqlstate, policies, limit } = refusal;
   const last = refusal.statements.at(-1);
   const action = last === undefined ? ACTION_UNKNOWN : actionOf(last);
   return {
-    ...{ action, reason, code: sqlstate, policies },
+    ...{ action, reason, code: sqlstate, policies, limit },
     judged: last?.judged ?? unasked,
     shape: last?.fingerprint,
     contentDigest: refusal.statements.some(isAdministration) ? undefined : digest(text),

@@ -1,15 +1,18 @@
 /** What the requests direction asks of plans. */
 
+import { unservedEncoding } from '../refusal.ts';
 import {
   areSameNames,
+  encodingHint,
   type Forward,
   type Plan,
   type Refusal,
   type StatementPlan,
   type Withholding,
 } from '../sql/index.ts';
+import type { Conversation } from './conversation.ts';
 import type { PlanStamp, Prepared } from './replies.ts';
-import { OTHER_MASKS } from './request-refusals.ts';
+import { MASKED_IN_UTF8, OTHER_MASKS, refusalOf } from './request-refusals.ts';
 
 /** What errors about a whole plan may tell. */
 export function withholdingOf({ statements }: Forward, hasOwnTypes = false): Withholding {
@@ -46,4 +49,18 @@ export function sameStamp(a: PlanStamp, b: PlanStamp): boolean {
 /** True of a statement that changes the encoding and nothing else. */
 export function setsEncoding({ effects }: StatementPlan): boolean {
   return effects.length > 0 && effects.every(({ kind }) => kind === 'encoding' || kind === 'transaction');
+}
+
+/** Refuses what the client's encoding stands against: the one that is asked for, or the one that is in force. */
+export function servedInEncoding(plan: Plan, { encoding, deps }: Conversation): Plan {
+  if (plan.verdict === 'refuse') return plan;
+  for (const { effects } of plan.statements)
+    for (const effect of effects)
+      if (effect.kind === 'encoding' && !encoding.serves(effect.name)) {
+        const { message, sqlstate } = unservedEncoding(effect.name ?? '', deps.encodings.server);
+        return { ...refusalOf(sqlstate, 'setting-refused', message), hint: encodingHint };
+      }
+  const isMasking = plan.statements.some((statement) => statement.isMasking);
+  if (encoding.coding.isUtf8 || !isMasking || plan.statements.every(setsEncoding)) return plan;
+  return { ...refusalOf('42501', 'masked-column-use', MASKED_IN_UTF8), hint: encodingHint };
 }

@@ -1,3 +1,4 @@
+import type { ReachedLimit } from '../../../../model/index.ts';
 import type { CellMask, ErrorText, RowField } from '../../../../wire/postgres/index.ts';
 import type { Running } from '../../../sessions/pipeline.ts';
 import type {
@@ -46,12 +47,15 @@ export interface Portal {
   /** What `fields` make of `masksOf`; undefined until rows come. */
   masks: readonly (CellMask | undefined)[] | undefined;
   masksOf: MaskPlan | undefined;
-  /** Rows shown so far, over all Executes, and by FETCH. */
+  /** Rows and bytes shown so far, over all Executes, and by FETCH. */
   rows: number;
+  bytesOut: number;
   /** What the names meant that its statement reads by; it must not run when they mean something else. */
   readonly meanings: Meanings;
   /** What was bound, for the ledger and for statements that are judged by it. */
   readonly parameters: readonly (Buffer | null)[];
+  /** Of all that was bound, whether it is kept or not. */
+  readonly boundBytes: number;
   readonly formats: readonly number[];
   /** Reads them as they were when they were bound. */
   readonly read: (bytes: Buffer) => string | undefined;
@@ -73,15 +77,15 @@ export interface Execution {
   /** Statements of it that are answered, and their rows. */
   done: number;
   rowsOfDone: number;
-  /** The portal that FETCH reads: its rows are limited together. */
+  /** The portal that FETCH reads: its rows and bytes are limited together. */
   readonly fetched: Portal | undefined;
   rows: number;
   /** From the client. */
   bytesIn: number;
   /** Of its answer. */
   bytesOut: number;
-  /** Rows beyond the policy's limit are not shown; the answer becomes an error. */
-  over: boolean;
+  /** The limit of policy that it has reached: nothing more of its answer is shown, and it becomes an error. */
+  over: ReachedLimit | undefined;
 }
 
 export type ReplyKind =

@@ -16,16 +16,16 @@ import {
   readQuery,
 } from '../../../../wire/postgres/index.ts';
 import type { Pipeline } from '../../../sessions/pipeline.ts';
-import { refusalError, unservedEncoding } from '../refusal.ts';
+import { refusalError } from '../refusal.ts';
 import {
   type BoundValue,
-  encodingHint,
   type Forward,
   firstUserOid,
   mayBringBack,
   type Plan,
   type PlanRequest,
   type Refusal,
+  type Run,
   runsOf,
   type SessionFacts,
   type StatementPlan,
@@ -33,10 +33,12 @@ import {
   statementOfCall,
 } from '../sql/index.ts';
 import { type Conversation, messageBytesMax } from './conversation.ts';
+import { CopyIn } from './copy-in.ts';
 import { areSameMeanings, factsWithPortals, mayReadCursor, meaningsOf } from './cursors.ts';
 import { type UnreadableProblem, UnreadableText } from './encoding-in-force.ts';
 import { Forwarding } from './forwarding.ts';
-import { isRefreshable, sameStamp, sentAs, setsEncoding, textSent, withholdingOf } from './plans.ts';
+import { sizeRefusal } from './over-limit.ts';
+import { isRefreshable, sameStamp, sentAs, servedInEncoding, textSent, withholdingOf } from './plans.ts';
 import { expectReply, type PlanStamp, type Portal, type Prepared, type Reply } from './replies.ts';
 import {
   longTriesMax,
@@ -52,7 +54,6 @@ import {
   FUNCTION_CALL_MESSAGE,
   isCutShort,
   keptBytesMax,
-  MASKED_IN_UTF8,
   MEANT_OTHER_MESSAGE,
   OUTDATED,
   OWN_TYPES,
@@ -84,6 +85,7 @@ export class Requests {
   readonly #pipeline: Pipeline;
   readonly #framer: Framer;
   readonly #forwarding: Forwarding;
+  readonly #copy: CopyIn;
   /** The framer's message was looked at but not dealt with yet. */
   #held = false;
   /** A snapshot was taken for the held message: a second one would not help. */
@@ -99,8 +101,6 @@ export class Requests {
   #ended = false;
   /** The client's goodbye was read and not passed on yet. */
   #leaving = false;
-  /** The message at hand goes to the target as it is. */
-  #passes = false;
 
   constructor(session: Conversation, deps: { port: RequestsPort; pipeline: Pipeline }) {
     this.#session = session;
@@ -112,7 +112,10 @@ export class Requests {
       keptBytesMax: (type) => keptBytesMax(type, textMax),
       inPieces: (type) => type === Frontend.copyData,
     });
-    this.#forwarding = new Forwarding(session, { pipeline: deps.pipeline, framer: this.#framer });
+    const framer = this.#framer;
+    const forwarding = new Forwarding(session, { pipeline: deps.pipeline, framer });
+    this.#forwarding = forwarding;
+    this.#copy = new CopyIn(session, { framer, forwarding });
   }
 
   push(chunk: Buffer): void {
@@ -129,6 +132,13 @@ export class Requests {
   end(): void {
     this.#ended = true;
     this.pump();
+  }
+
+  /** Policy lets what runs go on no longer; the target may have answered and keep that until it is told to send it. */
+  stopOperation(): void {
+    if (this.#session.copyIn) this.#copy.stop();
+    else this.#forwarding.hurry();
+    this.#forwarding.flush();
   }
 
   /** The session is over: what still waits is never begun, so that it leaves no intent without outcome in the ledger. */
@@ -214,11 +224,13 @@ export class Requests {
     const { type } = this.#framer;
     const session = this.#session;
     if (!this.#framer.isFirst) {
-      if (this.#passes) this.#forwarding.passData();
+      this.#copy.piece();
       return true;
     }
-    this.#passes = false;
-    if (session.copyIn) return this.#copy(type);
+    if (this.#copy.begin()) {
+      if (this.#copy.take(type) === 'goodbye') this.#goodbye();
+      return true;
+    }
     if (session.skipping && type !== Frontend.sync && type !== Frontend.terminate) return true;
     switch (type) {
       case Frontend.query:
@@ -258,30 +270,6 @@ export class Requests {
     }
   }
 
-  #copy(type: number): boolean {
-    switch (type) {
-      case Frontend.copyData:
-        this.#passes = true;
-        this.#forwarding.passData();
-        return true;
-      case Frontend.copyDone:
-      case Frontend.copyFail:
-        this.#session.copyIn = false;
-        this.#forwarding.pass();
-        // Else the end of the COPY would stay in the target's buffer until a Sync that waits here for that very end.
-        this.#forwarding.hurry();
-        return true;
-      case Frontend.flush:
-      case Frontend.sync:
-        return true; // PostgreSQL ignores these while it reads COPY data.
-      case Frontend.terminate:
-        this.#goodbye();
-        return true;
-      default:
-        throw new PostgresWireError('ERR_PG_MALFORMED', `message of type ${type} in the middle of COPY data`);
-    }
-  }
-
   #query(): boolean {
     const read = this.#text((decode) => ({ text: readQuery(this.#framer, decode) }));
     if (read === 'wait') return false;
@@ -291,8 +279,19 @@ export class Requests {
     const plan = this.#plan(text, 'simple');
     if (plan === 'wait') return false;
     if (plan.verdict === 'refuse') return this.#denyQuery(plan, text);
+    const over = this.#overLimit(runsOf(plan.statements));
+    if (over !== undefined) return this.#forwarding.deny('query', over, text);
     this.#forwarding.record(this.#queryReply(plan, text), plan.rewritten && encodeQuery(plan.rewritten.sql));
     return true;
+  }
+
+  /** Why statements that policy allows may not begin: for the size of the message that has them, or for how many there were before. */
+  #overLimit(runs: readonly Run[], boundBytes = 0): Refusal | undefined {
+    for (const { plan } of runs) {
+      const refusal = sizeRefusal(this.#framer.messageBytes + boundBytes, plan);
+      if (refusal !== undefined) return refusal;
+    }
+    return this.#forwarding.admit(runs);
   }
 
   #queryReply(plan: Forward, text: string, refusal?: Refusal): Reply {
@@ -316,6 +315,8 @@ export class Requests {
     if (plan === 'wait') return false;
     if (plan.verdict === 'refuse' || plan.statements.some(({ copy }) => copy !== undefined))
       return this.#forwarding.deny('query', refusal, text);
+    const over = this.#overLimit(runsOf(plan.statements));
+    if (over !== undefined) return this.#forwarding.deny('query', over, text);
     this.#forwarding.recordBefore(this.#queryReply(plan, before, refusal), textSent(plan, before), { refusal, text });
     return true;
   }
@@ -330,6 +331,8 @@ export class Requests {
     const plan = this.#plan(text, 'parse');
     if (plan === 'wait') return false;
     if (plan.verdict === 'refuse') return this.#forwarding.deny('query', plan, text);
+    const over = this.#overLimit(runsOf(plan.statements));
+    if (over !== undefined) return this.#forwarding.deny('query', over, text);
     const operations = plan.statements.map((one) =>
       this.#forwarding.begin(one, { text, parameters: message.arguments }),
     );
@@ -401,11 +404,13 @@ export class Requests {
       masks: undefined,
       masksOf: undefined,
       rows: 0,
+      bytesOut: 0,
       searchPath: this.#session.facts.searchPath,
       hasRun: false,
       meanings,
       // A copy: the values are parts of a chunk that would live as long as the portal.
       parameters: keepsParameters ? message.parameters.map((value) => value && Buffer.from(value)) : [],
+      boundBytes: message.parameters.reduce((sum, value) => sum + (value?.length ?? 0), 0),
       formats: message.parameterFormats,
       read: this.#session.encoding.reader(),
     };
@@ -466,6 +471,8 @@ export class Requests {
     const plan = this.#plan(text, 'parse');
     if (plan === 'wait') return false;
     if (plan.verdict === 'refuse') return this.#forwarding.deny('execute', plan, text);
+    const over = this.#overLimit(runsOf(plan.statements));
+    if (over !== undefined) return this.#forwarding.deny('execute', over, text);
     const operations = plan.statements.map((one) => this.#forwarding.begin(one, { text, parameters: [] }));
     this.#forwarding.record(expectReply('execute', { operations, withhold: withholdingOf(plan) }));
     return true;
@@ -503,12 +510,16 @@ export class Requests {
       this.#forwarding.keep(expectReply('execute', { portal, withhold }));
       return true;
     }
+    const over = this.#overLimit([{ plan: statement, statements: 1 }], portal.boundBytes);
+    if (over !== undefined) return this.#forwarding.deny('execute', over, prepared.text);
     // Rows are only masked by the very description that the target gives of this portal; without one, ask for it first.
     if (statement.masks !== undefined && !portal.described) {
       portal.described = true;
       this.#forwarding.describe(name, expectReply('describe-portal', { portal, own: true, withhold }));
     }
-    const operation = this.#forwarding.begin(statement, { text: prepared.sent, parameters: portal.parameters });
+    const operation = this.#forwarding.begin(statement, {
+      ...{ text: prepared.sent, parameters: portal.parameters, boundBytes: portal.boundBytes },
+    });
     const barrier = this.#isBarrier(statement);
     this.#forwarding.record(expectReply('execute', { portal, operations: [operation], withhold, barrier }));
     if (barrier) this.#forwarding.hurry();
@@ -623,28 +634,13 @@ export class Requests {
     const request = { sql, mode, catalog, decider: deps.decider, session, ...bound };
     const planned = this.#takeLong(request, facts) ?? deps.planner.plan(request);
     if (planned.verdict === 'refuse' && planned.reason === 'text-not-at-once') return this.#planLong(request, facts);
-    const plan = this.#inEncoding(planned);
+    const plan = servedInEncoding(planned, this.#session);
     if (this.#refreshed) return plan;
     if (plan.verdict === 'refuse') return isRefreshable(plan) ? this.#refresh() : plan;
     const unknown = plan.statements.flatMap((statement) => statement.unknown).filter((name) => !sought.has(name));
     if (unknown.length === 0) return plan;
     if (sought.size + unknown.length <= soughtMax) for (const name of unknown) sought.add(name);
     return this.#refresh();
-  }
-
-  /** Refuses what the client's encoding stands against: the one that is asked for, or the one that is in force. */
-  #inEncoding(plan: Plan): Plan {
-    if (plan.verdict === 'refuse') return plan;
-    const { encoding, deps } = this.#session;
-    for (const { effects } of plan.statements)
-      for (const effect of effects)
-        if (effect.kind === 'encoding' && !encoding.serves(effect.name)) {
-          const { message, sqlstate } = unservedEncoding(effect.name ?? '', deps.encodings.server);
-          return { ...refusalOf(sqlstate, 'setting-refused', message), hint: encodingHint };
-        }
-    const isMasking = plan.statements.some((statement) => statement.isMasking);
-    if (encoding.coding.isUtf8 || !isMasking || plan.statements.every(setsEncoding)) return plan;
-    return { ...refusalOf('42501', 'masked-column-use', MASKED_IN_UTF8), hint: encodingHint };
   }
 
   #takeLong(request: PlanRequest, facts: SessionFacts): Plan | undefined {

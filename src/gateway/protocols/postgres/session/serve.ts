@@ -74,6 +74,10 @@ class Carrier {
       forward: (pieces) => write(this.#target, pieces),
       deliver: (pieces) => this.#deliver(pieces),
       resume: () => this.#requests.pump(),
+      stop: (running, limit) => {
+        this.#requests.stopOperation();
+        this.#answers.stopOperation(running, limit);
+      },
       fail: (of, error) => fail(of === 'requests' ? ledgerText('FATAL', error) : LEDGER_LOST),
       guard,
     });

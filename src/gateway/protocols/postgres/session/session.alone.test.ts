@@ -319,7 +319,7 @@ describe('the row limit of policy', () => {
     client.send(query('/*limit 2*/ select i, pg_sleep(0.001) from generate_series(1, 1000000) i'));
     const seen = await client.ready();
     expect(seen.slice(-2)).toEqual([expect.stringMatching(/^E:54000/), 'Z:I']);
-    expect(kinds(gate.ledger.events, 'outcome').at(-1)?.detail['status']).toBe('row-limit');
+    expect(kinds(gate.ledger.events, 'outcome').at(-1)?.detail['status']).toBe('over-limit');
     client.send(query('select 1'));
     expect((await client.ready()).at(-2)).toBe('C:SELECT 1');
     client.close();

@@ -71,5 +71,5 @@ export {
 } from './text/encodings.ts';
 export { loadParser } from './text/parse.ts';
 export { unasked } from './verdict/judge.ts';
-export { runsOf } from './verdict/runs.ts';
+export { type Run, runsOf } from './verdict/runs.ts';
 export type { BoundValue } from './walk/bound-parameters.ts';

@@ -1,4 +1,4 @@
-import type { AttributeValue, Decision, EntityRef, Judged, PolicySet } from '../../../../model/index.ts';
+import type { AttributeValue, Decision, EntityRef, Judged, PolicySet, ReachedLimit } from '../../../../model/index.ts';
 import type { MaskKind, PotentialMask } from '../../../../policy/index.ts';
 import type { CacheBudget } from '../../../../std/index.ts';
 import type { Catalog } from './catalog/catalog.ts';
@@ -189,8 +189,6 @@ export interface StatementPlan extends StatementFacts {
   readonly policies: readonly string[];
   /** Undefined: rows are forwarded untouched. Else every RowDescription goes through `maskColumns` before a row does. */
   readonly masks: MaskPlan | undefined;
-  /** Most rows of this statement; undefined = no limit by policy. */
-  readonly rowsMax: number | undefined;
   /** Of its text: all of it, its digest, or not even that, since it carries a password that could be tried out by it. */
   readonly record: 'full' | 'digest' | 'nothing';
   /** Masked columns that read as NULL in it, or in another statement of its text: see `Rewritten.columns`. */
@@ -241,6 +239,7 @@ export type RefusalReason =
   | 'name-taken'
   | 'uncertain-name'
   | 'session-limit'
+  | 'over-limit'
   | 'server-file'
   | 'setting-refused'
   | 'restricted-relation'
@@ -263,6 +262,8 @@ export interface Refusal {
   /** Character position in the text from 1, for syntax errors and names that can't be found. */
   readonly position?: number;
   readonly policies: readonly string[];
+  /** Of `over-limit`. */
+  readonly limit?: ReachedLimit;
   /** The statements of the text up to and with the refused one, as far as understood. */
   readonly statements: readonly StatementFacts[];
   /**

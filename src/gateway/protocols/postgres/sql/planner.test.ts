@@ -618,7 +618,7 @@ describe('policy is asked what PostgreSQL would need rights for', () => {
 
   it('obligations of all answers come together', () => {
     const plan = only(shop.plan('select id from orders', { as: 'plain' }));
-    expect([plan.rowsMax, plan.record, plan.policies]).toEqual([100, 'digest', ['plain-read']]);
+    expect([plan.judged.limits.items, plan.record, plan.policies]).toEqual([100, 'digest', ['plain-read']]);
     expect(only(shop.plan('select id from orders', { as: 'admin' })).record).toBe('full');
     expect(only(shop.plan("alter role x password 'y'", { as: 'admin' })).record).toBe('nothing');
   });

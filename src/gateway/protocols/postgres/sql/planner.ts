@@ -1,3 +1,4 @@
+import { judgedTogether } from '../../../../model/index.ts';
 import { defaultLimits } from './default-limits.ts';
 import type { DerivedReads } from './masks/derived.ts';
 import { maskPlan } from './masks/mask-plan.ts';
@@ -197,17 +198,11 @@ function planRewritten(
 /** Under all that policy said to what was asked. */
 function askedAs(plan: StatementPlan, asked: StatementPlan, derived: readonly string[]): StatementPlan {
   const { fingerprint, touches, record } = asked;
-  const judged = {
-    ...asked.judged,
-    asked: [...asked.judged.asked, ...plan.judged.asked],
-    omitted: asked.judged.omitted + plan.judged.omitted,
-  };
-  const limits = [plan.rowsMax, asked.rowsMax].filter((rows) => rows !== undefined);
+  const judged = judgedTogether(asked.judged, plan.judged);
   return {
     ...plan,
     ...{ fingerprint, touches, judged, record, derived },
     policies: Array.from(new Set([...plan.policies, ...asked.policies])).sort(),
-    rowsMax: limits.length === 0 ? undefined : Math.min(...limits),
   };
 }
 
@@ -269,7 +264,6 @@ function planStatement(
     writes: found.writes,
     policies: judgement.policies,
     masks: maskPlan(analysis, { output: outcome.output, demanded: judgement.masks }),
-    rowsMax: judgement.rowsMax,
     // Administration carries passwords in its text.
     record: statementClasses.get(node.kind)?.action === 'admin' ? 'nothing' : judgement.record,
     withhold: withholdingOf(analysis),

@@ -10,8 +10,8 @@ const rows: Readonly<Record<string, CedarTypeJson>> = {
   hasWhere: { type: 'Boolean' },
 };
 
-/** The rows of an answer are counted, whatever was asked for it. */
-const limits = { items: 'rows' };
+/** Whatever was asked for a statement, its rows, bytes and time are counted. */
+const limits = { items: 'rows', bytesIn: 'bytesIn', bytesOut: 'bytesOut', duration: 'duration', rate: 'rate' };
 const onTable = { resources: ['Table'], context: rows, limits };
 const onDatabase = { resources: ['Database'], context: {}, limits };
 const onEither = { resources: ['Table', 'Database'], context: {}, limits };
@@ -39,7 +39,7 @@ export const policySchema: PolicySchemaFragment = {
     },
   },
   actions: {
-    'postgres:connect': { resources: ['Database'], context: {} },
+    'postgres:connect': { resources: ['Database'], context: {}, limits: { sessions: 'sessions' } },
     'postgres:select': onTable,
     'postgres:insert': onTable,
     'postgres:update': onTable,

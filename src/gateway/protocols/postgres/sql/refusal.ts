@@ -47,6 +47,7 @@ export const sqlstates: Readonly<Record<RefusalReason, string>> = {
   'name-taken': '42P07',
   'uncertain-name': '42602',
   'session-limit': '54000',
+  'over-limit': '54000',
   'server-file': '42501',
   'setting-refused': '42501',
   'restricted-relation': '42501',

@@ -9,7 +9,7 @@ let server: Promise<TestPostgres> | undefined;
 export const conformance: ProtocolFixture = {
   config: (port: number) => ({ host: '127.0.0.1', port, database: 'app', user: 'gate', password: 'env:PW' }),
   hello: encodeStartup(0, [['user', 'app']]),
-  actions: { denied: 'postgres:delete', many: 'postgres:select' },
+  kindOf: (action, id) => (action === 'postgres:delete' ? 'denied' : id.split('/').at(-1)),
   request: (kind, name) => encodeQuery(TEXTS[kind](name)),
   createReader,
   async startTarget(heard, password) {
@@ -26,14 +26,19 @@ const TEXTS: Readonly<Record<Parameters<ProtocolFixture['request']>[0], (name: s
   change: (name) => `insert into notes (body) values ('${name}')`,
   denied: (name) => `delete from notes where body = '${name}'`,
   flood: (name) => `select repeat('x', 1000) from generate_series(1, 50000) where '${name}' <> ''`,
-  many: (name) => `select id from five where '${name}' <> ''`,
+  bulky: (name) => `select repeat('x', 1000) from bulky where '${name}' <> ''`,
+  heavy: (name) => `insert into heavy (body) values ('${name}'), ('${'x'.repeat(20_000)}')`,
+  slow: (name) => `select pg_sleep(600) from slow where '${name}' <> ''`,
+  rated: (name) => `update rated set body = '${name}'`,
+  many: (name) => `select id from many where '${name}' <> ''`,
 };
 
 function startServer(password: string): Promise<TestPostgres> {
   return startPostgres({ users: { gate: password }, databases: ['app'] }).then(async (started) => {
     await started.query(
-      `create table notes (body text); create table five (id int); insert into five select generate_series(1, 5);
-       grant all on notes, five to gate`,
+      `create table notes (body text); create table heavy (body text); create table rated (body text);
+       create table many as select generate_series(1, 5) as id; create table bulky as select generate_series(1, 20) as id;
+       create table slow as select 1 as id; grant all on notes, heavy, rated, many, bulky, slow to gate`,
       [],
       'app',
     );

@@ -14,6 +14,7 @@ import {
 } from '../../../../std/index.ts';
 import { createMemoryBudget } from '../../../capacity/memory-budget.ts';
 import type { TargetPolicies } from '../../../protocol.ts';
+import { createQuotas } from '../../../sessions/quotas.ts';
 import { SessionEnd, type SessionPolicy } from '../../../sessions/session.ts';
 import { createTestGate } from '../../../testing/test-gate.ts';
 import { createTestLedger } from '../../../testing/test-ledger.ts';
@@ -35,8 +36,8 @@ export async function startTarget(options: {
   const { clock = createSystemClock(), log = createSilentLog() } = options;
   const ledger = createTestLedger();
   const budget = createMemoryBudget(options.heldBytesMax ?? Number.MAX_SAFE_INTEGER);
-  const end = new AbortController();
-  const drain = new AbortController();
+  const quotas = createQuotas(clock);
+  const [end, drain] = [new AbortController(), new AbortController()];
   const policyListeners = createListeners();
   const policy: SessionPolicy = options.sessionPolicy ?? {
     ...{ version: 1, policySet: undefined },
@@ -70,7 +71,7 @@ export async function startTarget(options: {
   const server = createServer({ noDelay: true, pauseOnConnect: true, allowHalfOpen: true }, (client) => {
     sockets.add(client);
     const memory = budget.open(() => end.abort(new SessionEnd({ code: 'memory', what: 'too much is held' })));
-    const gate = createTestGate(ledger.session, { clock, log, policy, end, schema: options.schema });
+    const gate = createTestGate(ledger.session, { clock, log, policy, end, quotas, schema: options.schema });
     const served = target.serve({
       ...{ id: `s${running.size}`, identity: parseSpiffeId(identity), client, door: 'agent', isAside },
       ...{ policy, gate, memory },

@@ -1,9 +1,9 @@
-import { type Decision, type Judged, noObligations } from '../../../../model/index.ts';
+import { type Decision, type Judged, judgedBy, noObligations } from '../../../../model/index.ts';
 import type { SessionPolicy } from '../../../sessions/session.ts';
 import type { Catalog, Plan, Planner, Refusal, StatementPlan } from '../sql/index.ts';
 
 // A planner that does what marks in the text say, so that tests of the session say nothing of SQL: comments that hold `deny`, `mask`
-// (by the attributes in `maskedAttributes`), `limit 3`, `write`, `withhold`, `unproven`, `ddl`. COPY is told by its first word.
+// (by the attributes in `maskedAttributes`), `limit 3` (and `bytesIn`, `bytesOut`, `duration`, `rate`), `write`, `withhold`, `unproven`, `ddl`. COPY is told by its first word.
 export const maskedAttributes = new Map<`${number}:${number}`, 'redact' | 'null' | 'last4'>();
 
 export function createStubPlanner(): Planner {
@@ -46,23 +46,26 @@ export const stubSql = {
 function judged(decision: Decision): Judged {
   const resource = { type: 'Postgres::Table', id: 'db/app/public/people', attributes: {}, parents: [] };
   const context = { columns: ['name'], hasWhere: false };
-  return {
-    set: undefined,
-    asked: [{ question: { action: 'postgres:select', resource, context }, decision }],
-    omitted: 0,
-  };
+  return judgedBy(undefined, [{ question: { action: 'postgres:select', resource, context }, decision }]);
 }
 
 function statement(text: string): StatementPlan {
   const masked = text.includes('/*mask*/') || text.includes('/*unproven*/');
-  const limit = /\/\*limit (\d+)\*\//.exec(text)?.[1];
+  const limits = Object.fromEntries(
+    Array.from(text.matchAll(/\/\*(limit|bytesIn|bytesOut|duration|rate) (\d+)\*\//g), ([, unit = '', most]) => [
+      unit === 'limit' ? 'items' : unit,
+      Number(most),
+    ]),
+  );
+  const quotas =
+    limits['rate'] === undefined ? {} : { quotas: [{ policy: 'p1', unit: 'rate', most: limits['rate'] } as const] };
   const copy = /^copy .* from stdin/i.test(text) ? 'in' : /^copy .* to stdout/i.test(text) ? 'out' : undefined;
   const deallocate = /^deallocate (\w+)/i.exec(text)?.[1];
   return {
     kind: text.split(' ')[0] ?? '',
     fingerprint: '0123456789abcdef',
     touches: [{ action: 'postgres:select', resource: 'db/app/public/people' }],
-    judged: judged({ allow: true, policies: ['p1'], obligations: noObligations }),
+    judged: judged({ allow: true, policies: ['p1'], obligations: { ...noObligations, limits, ...quotas } }),
     writes: /^(insert|update|delete|copy .* from)/i.test(text) || text.includes('/*write*/'),
     policies: ['p1'],
     masks: masked
@@ -73,7 +76,6 @@ function statement(text: string): StatementPlan {
           columnsMasked: text.includes('/*unproven*/') ? 99 : 1,
         }
       : undefined,
-    rowsMax: limit === undefined ? undefined : Number(limit),
     record: 'digest',
     withhold: masked || text.includes('/*withhold*/') ? 'values' : 'nothing',
     isMasking: masked || text.includes('/*withhold*/'),

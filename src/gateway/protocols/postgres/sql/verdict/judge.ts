@@ -1,4 +1,11 @@
-import { type Asked, type Decision, type FieldMask, type Judged, passes } from '../../../../../model/index.ts';
+import {
+  type Asked,
+  type Decision,
+  type FieldMask,
+  type Judged,
+  judgedBy,
+  passes,
+} from '../../../../../model/index.ts';
 import { approvalText, type MaskKind, stricterMask } from '../../../../../policy/index.ts';
 import type { Relation } from '../catalog/catalog.ts';
 import { kindsByColumn } from '../masks/table-masks.ts';
@@ -14,7 +21,6 @@ export interface Judgement {
   readonly touches: readonly Touch[];
   readonly judged: Judged;
   readonly policies: readonly string[];
-  readonly rowsMax: number | undefined;
   readonly record: 'digest' | 'full';
   /** Masks that the answers to these very questions demand, by attribute. */
   readonly masks: ReadonlyMap<`${number}:${number}`, MaskKind>;
@@ -31,7 +37,7 @@ export function touchesOf(analysis: Analysis): readonly Touch[] {
 }
 
 /** What nothing was asked of yet. */
-export const unasked: Judged = { set: undefined, asked: [], omitted: 0 };
+export const unasked: Judged = judgedBy(undefined, []);
 
 /**
  * Asks policy everything that a walked statement raises, and tells `note` of it; then throws the refusal `policy-denied` at the first no. All of
@@ -39,19 +45,16 @@ export const unasked: Judged = { set: undefined, asked: [], omitted: 0 };
  */
 export function judge(analysis: Analysis, decider: Decider, note: (judged: Judged) => void): Judgement {
   const answers = ask(analysis, decider);
-  const judged = judgedBy(decider, answers);
+  const judged = judgedOf(decider, answers);
   note(judged);
   const policies = new Set<string>();
   const masks = new Map<`${number}:${number}`, MaskKind>();
-  let rowsMax: number | undefined;
   let asked = 0;
   let full = 0;
   const take = (decision: Decision, what: string, otherwise: RefusedText | undefined) => {
     if (!decision.allow) throw otherwise ?? denied(decision, what);
     for (const policy of decision.policies) policies.add(policy);
     const { obligations } = decision;
-    const { items } = obligations.limits;
-    if (items !== undefined) rowsMax = Math.min(items, rowsMax ?? items);
     asked += 1;
     if (obligations.record === 'full') full += 1;
   };
@@ -68,7 +71,7 @@ export function judge(analysis: Analysis, decider: Decider, note: (judged: Judge
     addMasks(analysis, { use, demanded: decision.obligations.masks, masks });
   }
   const record = asked === 0 ? recordOfSession(analysis, decider) : full === asked ? 'full' : 'digest';
-  return { touches: touchesOf(analysis), judged, policies: Array.from(policies).sort(), rowsMax, record, masks };
+  return { touches: touchesOf(analysis), judged, policies: Array.from(policies).sort(), record, masks };
 }
 
 /** A question of a statement, with its answer. */
@@ -96,13 +99,13 @@ function ask(analysis: Analysis, decider: Decider): readonly Answer[] {
 }
 
 /** What was asked for its own sake comes first: of the rest, which a table with many partitions has much of, some is left out. */
-function judgedBy({ policySet }: Decider, answers: readonly Answer[]): Judged {
+function judgedOf({ policySet }: Decider, answers: readonly Answer[]): Judged {
   const first = answers.filter(({ forbidsOnly }) => !forbidsOnly);
-  const all = [...first, ...answers.filter(({ forbidsOnly }) => forbidsOnly)];
-  const asked = all.slice(0, ASKED_MAX).map(({ question, decision, forbidsOnly = false }): Asked => {
+  const all = [...first, ...answers.filter(({ forbidsOnly }) => forbidsOnly)].map((answer): Asked => {
+    const { question, decision, forbidsOnly = false } = answer;
     return forbidsOnly ? { question, decision, forbidsOnly } : { question, decision };
   });
-  return { set: policySet, asked, omitted: all.length - asked.length };
+  return judgedBy(policySet, all);
 }
 
 /** Of what asks nothing (settings, transactions, `select 1`) as policy says where it lets the identity in. */
@@ -232,6 +235,3 @@ function denied(decision: Exclude<Decision, { allow: true }>, what: string): Ref
   }[decision.reason];
   return new RefusedText('policy-denied', `${why} ${what}`, { policies: decision.policies });
 }
-
-/** An entry stays small, and so does a plan, whatever the statement. */
-const ASKED_MAX = 64;

@@ -29,7 +29,7 @@ export function isAlike(a: StatementPlan, b: StatementPlan): boolean {
 /** Nothing has to be done to its answer, and nothing follows from it for those behind it. */
 function isPlain({
   masks,
-  rowsMax,
+  judged,
   copy,
   reads,
   effects,
@@ -37,7 +37,8 @@ function isPlain({
   needsValues,
   unknown,
 }: StatementPlan): boolean {
-  const isUntouched = masks === undefined && rowsMax === undefined && copy === undefined && reads === undefined;
+  const isLimited = Object.keys(judged.limits).some((unit) => unit !== 'rate' && unit !== 'sessions');
+  const isUntouched = masks === undefined && !isLimited && copy === undefined && reads === undefined;
   return isUntouched && effects.length === 0 && !changesCatalog && !needsValues && unknown.length === 0;
 }
 

@@ -1,10 +1,12 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { Operation } from '../../model/index.ts';
-import { createManualClock, type Log } from '../../std/index.ts';
+import { judgedBy, type Limits, noObligations, type Operation } from '../../model/index.ts';
+import { createManualClock, type Log, type ManualClock } from '../../std/index.ts';
 import type { Recorded } from '../recording/ledger-batch.ts';
 import { createRecorder } from '../recording/recorder.ts';
 import type { Durability, OperationEvent } from '../recording/session-ledger.ts';
-import { createPipeline, type Pipeline, type Running } from './pipeline.ts';
+import { createPipeline } from './create-pipeline.ts';
+import type { Pipeline, Running } from './pipeline.ts';
+import { createQuotas } from './quotas.ts';
 
 // Goal: nothing reaches the target before the ledger has it, no answer overtakes what the ledger must hold first, nothing overtakes another,
 // and without the ledger nothing goes either way.
@@ -17,6 +19,8 @@ let resumed: number;
 let failed: string[];
 let logged: string[];
 let isClosed: boolean;
+let stopped: string[];
+let clock: ManualClock;
 
 beforeEach(() => {
   ledger = ledgerOf();
@@ -26,15 +30,20 @@ beforeEach(() => {
   failed = [];
   logged = [];
   isClosed = false;
+  stopped = [];
+  clock = createManualClock(0);
   let ids = 0;
   const note = (event: string) => void logged.push(event);
   const log: Log = { debug: note, info: note, warn: note, error: note, child: () => log };
   pipeline = createPipeline(
     {
-      clock: createManualClock(0),
+      clock,
       log,
       ledger: ledger.session,
       recorder: createRecorder(undefined),
+      quotas: createQuotas(clock),
+      holder: { identity: 'spiffe://example.org/app', target: 'db' },
+      endSession: ({ what }) => void failed.push(what),
       nextId: () => String(++ids),
       closed() {
         isClosed = true;
@@ -48,6 +57,7 @@ beforeEach(() => {
         delivered += Buffer.concat(pieces).toString();
       },
       resume: () => void resumed++,
+      stop: ({ id }, { unit, most }) => void stopped.push(`${id} ${unit} ${most}`),
       fail: (of) => void failed.push(of),
       guard: (act) => act(),
     },
@@ -93,7 +103,7 @@ function ledgerOf() {
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 const pieces = (text: string) => [Buffer.from(text)];
-const judged = { set: undefined, asked: [], omitted: 0 };
+const judged = judgedBy(undefined, []);
 const wanted = { judged, shape: 's', contentDigest: undefined, detail: {} };
 const READ: Operation = { ...wanted, action: 'test:read', changes: false };
 const CHANGE: Operation = { ...wanted, action: 'test:write', changes: true };
@@ -309,5 +319,65 @@ describe('a pipeline that is closed', () => {
     pipeline.close();
     ledger.write();
     expect(ledger.kinds()).toEqual([]);
+  });
+});
+
+describe('limits of policy', () => {
+  const limitedBy = (limits: Limits): Operation => {
+    const quotas = limits.rate === undefined ? [] : [{ policy: 'p1', unit: 'rate', most: limits.rate } as const];
+    const resource = { type: 'T', id: 't', attributes: {}, parents: [] };
+    const decision = { allow: true, policies: ['p1'], obligations: { ...noObligations, limits, quotas } } as const;
+    const asked = [{ question: { action: 'test:read', resource, context: {} }, decision }];
+    return { ...READ, judged: judgedBy(undefined, asked) };
+  };
+
+  test('over time are taken before an operation begins: one that was not admitted never does', () => {
+    const operation = limitedBy({ rate: 2 });
+    expect(() => pipeline.begin(operation)).toThrow('unasked');
+    const one = [{ judged: operation.judged, times: 1 }];
+    expect(pipeline.admit(one)).toBeUndefined();
+    request('a', operation);
+    // What was admitted holds until it is flushed, not for ever.
+    expect(() => pipeline.begin(operation)).toThrow('unasked');
+    expect(pipeline.admit([...one, ...one])).toMatchObject({ policy: 'p1', most: 2 });
+    expect(pipeline.admit(one)).toBeUndefined();
+    expect(pipeline.admit(one)).toMatchObject({ unit: 'rate', retryMs: 61_000 });
+  });
+
+  test('of time begin when an operation is the oldest that the target has, and stop it once', async () => {
+    const [first, second] = [request('a', limitedBy({ duration: 100 })), request('b', limitedBy({ duration: 50 }))];
+    await clock.advance(1_000);
+    expect(stopped).toEqual([]); // Neither was forwarded.
+    ledger.write();
+    await clock.advance(99);
+    expect(stopped).toEqual([]);
+    pipeline.end(first, { status: 'done', items: 0 });
+    await clock.advance(49);
+    expect(stopped).toEqual([]);
+    await clock.advance(1);
+    expect(stopped).toEqual(['2 duration 50']);
+    pipeline.end(second, { status: 'over-limit', items: 0, limit: { unit: 'duration', most: 50 } });
+    await clock.advance(60_000);
+    expect([stopped.length, failed]).toEqual([1, []]);
+  });
+
+  test('of time end the session when the operation goes on all the same', async () => {
+    request('a', limitedBy({ duration: 100 }));
+    ledger.write();
+    await clock.advance(100 + 4_999);
+    expect([stopped, failed]).toEqual([['1 duration 100'], []]);
+    await clock.advance(1);
+    expect(failed).toEqual(['an operation took longer than policy allows, and its target did not stop it']);
+  });
+
+  test('of time stop nothing of a pipeline that was closed, nor what has no limit', async () => {
+    const free = request('a');
+    request('b', limitedBy({ duration: 100 }));
+    ledger.write();
+    await clock.advance(5_000);
+    pipeline.end(free, { status: 'done', items: 0 });
+    pipeline.close();
+    await clock.advance(60_000);
+    expect([stopped, failed, clock.pending()]).toEqual([[], [], 0]);
   });
 });
