@@ -41,6 +41,9 @@ export const architecture: Readonly<Record<string, readonly [promise: string, im
 export const pureFolders: readonly string[] = ['wire', 'model', 'policy'];
 
 /** Registries may be imported from these only. */
+/** Files that may use the words of a protocol: its own, its codec's, and what shows examples of it. */
+export const protocolsOwn = /^src\/(gateway\/protocols\/[^/]+|wire\/[^/]+|cli\/commands)\/|\.generated\.ts$/;
+
 export const registryReaders: readonly string[] = ['app', 'cli'];
 
 /**
@@ -69,5 +72,7 @@ export const appDoors: readonly string[] = [
 export const agentParts = {
   root: 'src/app/agent.ts',
   registry: 'src/gateway/protocols/local-registry.generated.ts',
+  /** Who reads it: the agent, and commands that open a target at its socket. */
+  readers: ['src/app/agent.ts', 'src/cli/connections/targets.ts'] as readonly string[],
   half: /^src\/gateway\/protocols\/[^/]+\/local\.ts$/,
 } as const;

@@ -184,6 +184,16 @@ describe('the structure check', () => {
           "import { connect, type Socket } from 'node:net';\nexport const call = () => connect(1);\n",
       },
     ],
+    [
+      'banned',
+      'a word of one protocol in shared code',
+      { 'src/gateway/limits.ts': "export const action = 'postgres:select';\n", 'src/gateway/index.ts': `${DOOR}\n` },
+    ],
+    [
+      'shelf',
+      'a folder with too many files',
+      Object.fromEntries(Array.from({ length: 21 }, (_, i) => [`src/std/one-${i}.ts`, `export const x${i} = 1;\n`])),
+    ],
     ['banned', 'the console', { 'src/store/say.ts': "export const say = () => console.log('x');\n" }],
   ])('catches %s: %s', (rule, _what, files) => {
     expect(rulesBrokenBy(files)).toContain(rule);

@@ -3,7 +3,15 @@
  * plant each violation. Rules and their limits are constants at the end; tighten them, never loosen.
  */
 import { posix } from 'node:path';
-import { agentParts, appDoors, architecture, below, pureFolders, registryReaders } from './architecture.ts';
+import {
+  agentParts,
+  appDoors,
+  architecture,
+  below,
+  protocolsOwn,
+  pureFolders,
+  registryReaders,
+} from './architecture.ts';
 import { families } from './families.ts';
 
 export interface Finding {
@@ -31,6 +39,7 @@ export function checkStructure(files: ReadonlyMap<string, string>): Finding[] {
     ...checkCycles(imports.filter((edge) => !edge.typeOnly && !isTest(edge.from))),
     ...checkAgent(imports.filter((edge) => !edge.typeOnly && !isTest(edge.from))),
     ...checkDoors(files),
+    ...checkShelves(sources.map(([file]) => file)),
   ];
 }
 
@@ -70,8 +79,8 @@ function checkEdge({ from, target, typeOnly }: Import): Finding[] {
     say('direction', `${home} may not import ${goal} (${target}); allowed: ${rule.join(', ') || 'nothing'}`);
   if (goal !== home && target.startsWith('src/') && !isDoor(target, goal))
     say('door', `${target} is inside ${goal}; import its door instead`);
-  if (target === agentParts.registry && from !== agentParts.root)
-    say('registry', `only ${agentParts.root} reads it; pass the halves in`);
+  if (target === agentParts.registry && !agentParts.readers.includes(from))
+    say('registry', `only ${agentParts.readers.join(' and ')} read it; pass the halves in`);
   if (target.endsWith('registry.generated.ts') && !registryReaders.includes(home))
     say('registry', `only ${registryReaders.join(' and ')} read registries; pass the members in`);
   if (agentParts.half.test(from) && !below.includes(goal))
@@ -164,6 +173,20 @@ function checkSize(file: string, text: string): Finding[] {
   return [];
 }
 
+/** A folder with more is a heap: what belongs together gets a folder of its own. */
+function checkShelves(files: readonly string[]): Finding[] {
+  const counts = new Map<string, number>();
+  for (const file of files) {
+    if (/\.(test|fuzz|bench|generated)\.ts$/.test(file) || file.startsWith('sdk/src/contract/gen/')) continue;
+    const folder = posix.dirname(file);
+    counts.set(folder, (counts.get(folder) ?? 0) + 1);
+  }
+  return [...counts].flatMap(([file, count]) => {
+    const message = `${count} source files at one level; at most ${FILES_A_LEVEL_MAX}: group what belongs together`;
+    return count > FILES_A_LEVEL_MAX ? [{ rule: 'shelf', file, message }] : [];
+  });
+}
+
 function checkBanned(file: string, text: string, banned: typeof BANNED): Finding[] {
   if (file.startsWith('src/std/') || file.startsWith('sdk/src/contract/gen/')) return [];
   const code = withoutComments(text);
@@ -235,7 +258,7 @@ function isTest(file: string): boolean {
 }
 
 function bannedIn(file: string): typeof BANNED {
-  if (!isTest(file)) return BANNED;
+  if (!isTest(file)) return protocolsOwn.test(file) ? BANNED : [...BANNED, ...BANNED_IN_SHARED];
   return file.endsWith('.alone.test.ts') ? BANNED_IN_TESTS : [...BANNED_IN_TESTS, ...BANNED_IN_SHARED_TESTS];
 }
 
@@ -259,6 +282,13 @@ const BANNED: readonly (readonly [RegExp, string])[] = [
   ],
   [/\bconsole\.\w+\(/, 'use the injected log, or the output of the command line'],
 ];
+/** What only one protocol means. Help texts of commands may have examples of it. */
+const BANNED_IN_SHARED: typeof BANNED = [
+  [
+    /(?<![Ss]uch as )\bpostgres:[a-z]|\bPostgres::|\bPG[A-Z]{3,}\b|['"`]psql['"`]|\.s\.PGSQL\b|\bsqlstate\b/,
+    'a word of one protocol: let its member say it (local.ts, its schema, its path)',
+  ],
+];
 const BANNED_IN_TESTS: typeof BANNED = [
   [
     /^ *\}, \d[\d_]*\);$|\btestTimeout\b|\.poll\([^;]*\btimeout:/m,
@@ -277,4 +307,5 @@ const EMITTER_IMPORT =
 const EMITTER_MAKERS =
   /(?<!type )\b(?:connect|createConnection|createServer|createSecureServer|performServerHandshake|Socket|TLSSocket|Worker|fork|spawn)\b/g;
 const FILE_LINES_MAX = 700;
+const FILES_A_LEVEL_MAX = 20;
 const FILE_LINES_EXPLAINED = 400;

@@ -36,7 +36,7 @@ export {
   type LedgerValue,
   type OutcomeStatus,
 } from './ledger-event.ts';
-export type { LocalOpening, LocalProtocol, LocalRefusal, LocalSession } from './local-protocol.ts';
+export type { LocalClient, LocalOpening, LocalProtocol, LocalRefusal, LocalSession } from './local-protocol.ts';
 export type { AttestedNode } from './node.ts';
 export {
   type Asked,

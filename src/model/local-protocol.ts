@@ -22,6 +22,15 @@ export interface LocalProtocol {
   refusal(refusal: LocalRefusal, place: 'opening' | 'session'): Buffer;
   /** Follows a session from its first byte on, to know where it can be ended. */
   follow(): LocalSession;
+  /** How people open a target at that socket; one whose clients are told by their own arguments lacks it. */
+  readonly client?: LocalClient;
+}
+
+/** The usual client of a protocol. */
+export interface LocalClient {
+  readonly program: string;
+  /** Variables with which it, and most drivers, come by the socket in that folder. `env`: what there is already. */
+  environment(folder: string, env: Readonly<Record<string, string | undefined>>): Readonly<Record<string, string>>;
 }
 
 /**

@@ -2,7 +2,7 @@ import { type CliCommand, exitCodes, flagOption } from '../command.ts';
 import {
   chooseTarget,
   namedTarget,
-  targetEnvironment,
+  targetClient,
   targetOption,
   targetsDir,
   targetsOption,
@@ -23,7 +23,7 @@ export const command: CliCommand = {
   async run(context, input) {
     const directory = targetsDir(context, input);
     const target = chooseTarget(directory, namedTarget(input));
-    const environment = targetEnvironment(directory, target, context.env);
+    const { program, environment } = targetClient(directory, target, context.env);
     if (flagOption(input, 'print')) {
       context.emit(environment, () =>
         Object.entries(environment)
@@ -32,6 +32,6 @@ export const command: CliCommand = {
       );
       return exitCodes.ok;
     }
-    return runChild('psql', input.handedOn ?? [], { ...context.env, ...environment });
+    return runChild(program, input.handedOn ?? [], { ...context.env, ...environment });
   },
 };

@@ -2,7 +2,7 @@ import { type CliCommand, UsageError } from '../command.ts';
 import {
   chooseTarget,
   namedTarget,
-  targetEnvironment,
+  targetClient,
   targetOption,
   targetsDir,
   targetsIn,
@@ -28,7 +28,7 @@ export const command: CliCommand = {
     const isTarget = named === undefined && targets.includes(program);
     if (isTarget && targets.length > 1) throw misplaced();
     const target = chooseTarget(directory, named);
-    const env = { ...context.env, ...targetEnvironment(directory, target, context.env) };
+    const env = { ...context.env, ...targetClient(directory, target, context.env).environment };
     return runChild(program, rest, env).catch((error: unknown) => {
       throw isTarget && error instanceof UsageError ? misplaced(error) : error;
     });

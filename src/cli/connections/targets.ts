@@ -1,7 +1,11 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { localProtocols as all } from '../../gateway/protocols/local-registry.generated.ts';
+import type { LocalProtocol } from '../../model/index.ts';
 import { type CliContext, type CliInput, textOption, UsageError } from '../command.ts';
 import { loadConfigIfAny } from '../load-config.ts';
+
+const localProtocols: readonly LocalProtocol[] = all;
 
 /** The option of commands that use target sockets. */
 export const targetsOption = [
@@ -23,8 +27,15 @@ export function targetsDir(context: CliContext, input: CliInput): string {
 export function targetsIn(directory: string): string[] {
   if (!statSync(directory, { throwIfNoEntry: false })?.isDirectory()) return [];
   return readdirSync(directory)
-    .filter((name) => statSync(join(directory, name, '.s.PGSQL.5432'), { throwIfNoEntry: false })?.isSocket())
+    .filter((name) => protocolIn(join(directory, name)) !== undefined)
     .toSorted();
+}
+
+/** The protocol whose socket is in that folder. */
+function protocolIn(folder: string): LocalProtocol | undefined {
+  return localProtocols.find(({ socketFile }) =>
+    statSync(join(folder, socketFile), { throwIfNoEntry: false })?.isSocket(),
+  );
 }
 
 /** The option of commands that take a target as their first word as well. */
@@ -54,20 +65,18 @@ export function chooseTarget(directory: string, name: string | undefined): strin
   return name;
 }
 
-/**
- * Environment with which libpq programs and most drivers connect through the target's socket. libpq's own default names are kept
- * from failing where the user id has no name.
- */
-export function targetEnvironment(
+/** The usual client of a target's protocol, and the environment in which it and most drivers come by its socket. @throws UsageError */
+export function targetClient(
   directory: string,
   target: string,
   env: Readonly<Record<string, string | undefined>>,
-): Record<string, string> {
-  return {
-    PGHOST: join(directory, target),
-    PGPORT: '5432',
-    PGUSER: env['PGUSER'] ?? 'workload',
-    PGSSLMODE: 'disable',
-    PGGSSENCMODE: 'disable',
-  };
+): { readonly program: string; readonly environment: Readonly<Record<string, string>> } {
+  const folder = join(directory, target);
+  const protocol = protocolIn(folder);
+  if (protocol === undefined)
+    throw new UsageError(`target ${target} has no socket in ${folder}; is the agent running?`);
+  const { id, client, socketFile } = protocol;
+  if (client === undefined)
+    throw new UsageError(`${id} has no usual client; give yours the socket ${join(folder, socketFile)}`);
+  return { program: client.program, environment: client.environment(folder, env) };
 }

@@ -10,6 +10,17 @@ export const local: LocalProtocol = {
   /** The same at either place. */
   refusal: ({ kind, message, hint }) => encodeError({ severity: 'FATAL', sqlstate: SQLSTATES[kind], message, hint }),
   follow: () => new FollowedSession(),
+  client: {
+    program: 'psql',
+    /** libpq's own default names are kept from failing where the user id has no name. */
+    environment: (folder, env) => ({
+      PGHOST: folder,
+      PGPORT: '5432',
+      PGUSER: env['PGUSER'] ?? 'workload',
+      PGSSLMODE: 'disable',
+      PGGSSENCMODE: 'disable',
+    }),
+  },
 };
 
 function opening(received: Buffer): LocalOpening {
