@@ -22,7 +22,7 @@ process.exitCode = findings.length === 0 ? 0 : 1;
 
 function readSources(): Map<string, string> {
   const files = new Map<string, string>();
-  for (const top of ['src', 'sdk/src']) {
+  for (const top of ['src', 'sdk/src', 'scripts', 'test']) {
     for (const entry of readdirSync(join(root, top), { recursive: true, withFileTypes: true })) {
       const path = join(entry.parentPath, entry.name);
       if (entry.isFile() && entry.name.endsWith('.ts')) files.set(relative(root, path), readFileSync(path, 'utf8'));

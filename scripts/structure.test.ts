@@ -159,6 +159,44 @@ describe('the structure check', () => {
       'a bound of its own on the time of a test',
       { 'src/store/slow.test.ts': "it('is slow', async () => {\n  await slow();\n}, 60_000);\n" },
     ],
+    [
+      'banned',
+      'such a bound among the options of a test',
+      { 'src/store/slow.test.ts': "it('is slow', { retry: 1, timeout: LONG_MS }, async () => {});\n" },
+    ],
+    [
+      'banned',
+      'such a bound on a line of its own',
+      {
+        'src/store/slow.test.ts': "it(\n  'is slow',\n  async () => {\n  },\n  isWhole ? 3_600_000 : undefined,\n);\n",
+      },
+    ],
+    [
+      'banned',
+      'such a bound behind a test',
+      { 'src/store/slow.test.ts': "it(\n  'is slow',\n  async () => {},\n  timeout,\n);\n" },
+    ],
+    [
+      'banned',
+      'a look at all that its process holds, beside others',
+      { 'src/store/held.test.ts': "expect(queryObjects(Store, { format: 'count' })).toBe(0);\n" },
+    ],
+    [
+      'banned',
+      'a wait of a second at most',
+      { 'src/store/slow.test.ts': 'await vi.waitFor(() => expect(open).toBe(0));\n' },
+    ],
+    [
+      'banned',
+      'a bound of its own in a test of the whole product',
+      { 'test/scenarios/slow.test.ts': "it('is slow', { timeout: 60_000 }, async () => {});\n" },
+    ],
+    ['banned', 'a whole collection of garbage, beside others', { 'src/store/held.test.ts': 'globalThis.gc?.();\n' }],
+    [
+      'banned',
+      'a look at the descriptors of its process, beside others',
+      { 'src/store/held.test.ts': "const open = readdirSync('/proc/self/fd').length;\n" },
+    ],
     ['banned', 'a timer', { 'src/store/wait.ts': 'export const wait = () => setTimeout(() => {}, 1);\n' }],
     [
       'banned',
@@ -210,6 +248,18 @@ describe('the structure check', () => {
     [
       'a long file with its reason',
       { 'src/std/long.ts': `/** Long because it is one table. */\n${'export const x = 1;\n'.repeat(450)}` },
+    ],
+    [
+      'a test of the whole product that looks at its process',
+      { 'test/scenarios/held.test.ts': "const own = readFileSync('/proc/self/cgroup');\n" },
+    ],
+    [
+      'a test alone that looks at its process',
+      { 'src/store/held.alone.test.ts': "gc();\nconst open = readdirSync('/proc/self/fd').length;\n" },
+    ],
+    [
+      'a time-out that is no bound of a test',
+      { 'src/store/slow.test.ts': "const sent = { 'grpc-timeout': '1S', statement_timeout: '1s' };\n" },
     ],
     ['the clock in a test', { 'src/store/now.test.ts': 'export const now = () => Date.now();\n' }],
     [

@@ -26,13 +26,16 @@ interface Import {
   readonly typeOnly: boolean;
 }
 
-/** Checks `files` (repository-relative path → text; TypeScript files of src/ and sdk/src/). */
+/** Checks `files` (repository-relative path → text; TypeScript files of src/, sdk/src/, scripts/ and test/). */
 export function checkStructure(files: ReadonlyMap<string, string>): Finding[] {
   const sources = [...files].filter(([file]) => isSource(file));
   const imports = sources.flatMap(([file, text]) => importsOf(file, text));
   return [
     ...sources.flatMap(([file, text]) => checkSize(file, text)),
     ...sources.flatMap(([file, text]) => checkBanned(file, text, bannedIn(file))),
+    ...[...files]
+      .filter(([file]) => OTHER_TESTS.test(file))
+      .flatMap(([file, text]) => checkBanned(file, text, bannedIn(file))),
     ...sources.filter(([file]) => !isTest(file)).flatMap(([file, text]) => checkEmitters(file, text)),
     ...imports.flatMap((edge) => checkEdge(edge)),
     ...checkUnlistedFolders(sources.map(([file]) => file)),
@@ -259,7 +262,7 @@ function isTest(file: string): boolean {
 
 function bannedIn(file: string): typeof BANNED {
   if (!isTest(file)) return protocolsOwn.test(file) ? BANNED : [...BANNED, ...BANNED_IN_SHARED];
-  return file.endsWith('.alone.test.ts') ? BANNED_IN_TESTS : [...BANNED_IN_TESTS, ...BANNED_IN_SHARED_TESTS];
+  return WITHOUT_OTHERS.test(file) ? BANNED_IN_TESTS : [...BANNED_IN_TESTS, ...BANNED_IN_SHARED_TESTS];
 }
 
 const STATIC_IMPORT = /(?:^|[\n;])\s*(?:import|export)\s+(type\s+)?(?:[^'";]*?\sfrom\s+)?'([^']+)'/g;
@@ -291,16 +294,20 @@ const BANNED_IN_SHARED: typeof BANNED = [
 ];
 const BANNED_IN_TESTS: typeof BANNED = [
   [
-    /^ *\}, \d[\d_]*\);$|\btestTimeout\b|\.poll\([^;]*\btimeout:/m,
-    'leave the bound to vitest.config.ts: a shorter one fails on a machine with much else to do',
+    /^ *\}, \d[\d_]*\);$|^ *\},\n[^\n{]*\d_\d{3}[^\n{]*,\n *\);|\btestTimeout\b|\.poll\([^;]*\btimeout:|[{,]\s*timeout\s*[:,}]|\bvi\.wait(?:For|Until)\(/m,
+    'leave the bound to vitest.config.ts, and wait by `eventually`: a shorter one fails on a machine with much else to do',
   ],
 ];
 const BANNED_IN_SHARED_TESTS: typeof BANNED = [
   [
-    /\bvi\.mock\(|\.rss\b|\bgetActiveResourcesInfo\(/,
-    'name the file *.alone.test.ts: the others share what they have loaded',
+    /\bvi\.mock\(|\.rss\b|\bgetActiveResourcesInfo\(|\bqueryObjects\(|\bgc\??\.?\(|\/proc\/self\/(?!fd\/\$\{)/,
+    'name the file *.alone.test.ts: the others share what they have loaded, and their memory',
   ],
 ];
+/** Tests outside the sources; not the one that plants what is banned. */
+const OTHER_TESTS = /^(?:scripts|test)\/(?!structure\.test\.ts$).*\.test\.ts$/;
+/** Tests that vitest.config.ts gives a process of their own. */
+const WITHOUT_OTHERS = /\.alone\.test\.ts$|^test\/(?:scenarios|docs|interop|foreign)\//;
 const EMITTER_IMPORT =
   /\bimport\s+\{([^}]*)\}\s+from\s+'node:(?:net|tls|http|https|http2|child_process|worker_threads)'/g;
 /** Not `type Socket`: only what is imported to be called. */

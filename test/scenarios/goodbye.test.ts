@@ -14,8 +14,6 @@ import { type Stack, startStack } from '../support/stack.ts';
 import { ROLES } from '../support/stack-folder.ts';
 
 const isWhole = process.env['GOODBYE'] === 'all';
-/** For a run of every byte. */
-const timeout = isWhole ? 3_600_000 : undefined;
 const signal = new AbortController().signal;
 
 /** Stands before the store's database, the target, the server, the gateway's link, and the agent's two kinds of sockets. */
@@ -145,103 +143,74 @@ const createToken = () =>
   );
 
 describe('a goodbye at any byte of a conversation ends no process', () => {
-  it(
-    'of the store with its database',
-    async () => {
+  it('of the store with its database', async () => {
+    between.store.dropAll();
+    await eventually('the server has its store again', () => createToken().then(() => true));
+    await sayGoodbyes(between.store, OF_A_DATABASE, async () => {
       between.store.dropAll();
-      await eventually('the server has its store again', () => createToken().then(() => true));
-      await sayGoodbyes(between.store, OF_A_DATABASE, async () => {
-        between.store.dropAll();
-        // Two: by the first some of them learn that their connection is gone.
-        await createToken().catch(() => {});
-        await createToken();
-      });
-      await eventually('the server has its store again', () => createToken().then(() => true));
-      await expectAllAlive();
-    },
-    timeout,
-  );
+      // Two: by the first some of them learn that their connection is gone.
+      await createToken().catch(() => {});
+      await createToken();
+    });
+    await eventually('the server has its store again', () => createToken().then(() => true));
+    await expectAllAlive();
+  });
 
-  it(
-    'of the gateway with a target',
-    async () => {
-      await sayGoodbyes(between.target, OF_A_DATABASE, select);
-      await expectAllAlive();
-    },
-    timeout,
-  );
+  it('of the gateway with a target', async () => {
+    await sayGoodbyes(between.target, OF_A_DATABASE, select);
+    await expectAllAlive();
+  });
 
-  it(
-    'of the agent with the gateway',
-    async () => {
-      await sayGoodbyes(between.link, OF_ANYBODY, select);
-      await expectAllAlive();
-    },
-    timeout,
-  );
+  it('of the agent with the gateway', async () => {
+    await sayGoodbyes(between.link, OF_ANYBODY, select);
+    await expectAllAlive();
+  });
 
-  it(
-    'of a client with the agent, at a target’s socket',
-    async () => {
-      const socket = path.join(stack.folder.path, 'target');
-      await sayGoodbyes(between.socket, OF_ANYBODY, () => select(socket));
-      await expectAllAlive();
-    },
-    timeout,
-  );
+  it('of a client with the agent, at a target’s socket', async () => {
+    const socket = path.join(stack.folder.path, 'target');
+    await sayGoodbyes(between.socket, OF_ANYBODY, () => select(socket));
+    await expectAllAlive();
+  });
 
-  it(
-    'of a client with the agent, at the Workload API',
-    async () => {
-      const connect = { unix: path.join(stack.folder.path, 'workload-api') };
-      const metadata = { 'workload.spiffe.io': 'true' };
-      await sayGoodbyes(between.workloadApi, OF_ANYBODY, () =>
-        call(connect, async (client) => {
-          for await (const _ of client.serverStream(SpiffeWorkloadAPI.method.fetchX509SVID, {}, { signal, metadata }))
-            break;
-        }),
-      );
-      await expectAllAlive();
-    },
-    timeout,
-  );
+  it('of a client with the agent, at the Workload API', async () => {
+    const connect = { unix: path.join(stack.folder.path, 'workload-api') };
+    const metadata = { 'workload.spiffe.io': 'true' };
+    await sayGoodbyes(between.workloadApi, OF_ANYBODY, () =>
+      call(connect, async (client) => {
+        for await (const _ of client.serverStream(SpiffeWorkloadAPI.method.fetchX509SVID, {}, { signal, metadata }))
+          break;
+      }),
+    );
+    await expectAllAlive();
+  });
 
-  it(
-    'of a stranger with the server',
-    async () => {
-      const connect = { host: '127.0.0.1', port: between.server.port, tls: { verifyPeer: () => {} } };
-      await sayGoodbyes(between.server, OF_ANYBODY, () =>
-        call(connect, (client) => client.unary(Bundle.method.getBundle, {}, once)),
-      );
-      await expectAllAlive();
-    },
-    timeout,
-  );
+  it('of a stranger with the server', async () => {
+    const connect = { host: '127.0.0.1', port: between.server.port, tls: { verifyPeer: () => {} } };
+    await sayGoodbyes(between.server, OF_ANYBODY, () =>
+      call(connect, (client) => client.unary(Bundle.method.getBundle, {}, once)),
+    );
+    await expectAllAlive();
+  });
 
-  it(
-    'of agent and gateway with the server',
-    async () => {
-      // Whoever was cut off often waits for up to four minutes.
-      const afterAWait = { withinMs: 300_000 };
-      const first = between.server.connections;
-      between.server.dropAll();
-      await eventually('both are back', () => between.server.connections >= first + 2, afterAWait);
-      await expectAllAlive();
-      const said = (from: Cut['from']) =>
-        Math.max(...[first, first + 1].map((n) => between.server.said(n)[from].length));
-      for (const way of OF_ANYBODY) {
-        // At every byte of the same the stranger above was cut off, by the same code; each of these waits until one comes back by itself.
-        for (const afterBytes of isWhole ? everyNth(149, said(way.from) - SAID_LESS) : [701]) {
-          const { cuts } = between.server;
-          between.server.plan = () => ({ ...way, afterBytes });
-          between.server.dropAll();
-          await eventually('one of them was cut off', () => between.server.cuts > cuts, afterAWait);
-        }
+  it('of agent and gateway with the server', async () => {
+    // Whoever was cut off often waits for up to four minutes.
+    const afterAWait = { withinMs: 300_000 };
+    const first = between.server.connections;
+    between.server.dropAll();
+    await eventually('both are back', () => between.server.connections >= first + 2, afterAWait);
+    await expectAllAlive();
+    const said = (from: Cut['from']) => Math.max(...[first, first + 1].map((n) => between.server.said(n)[from].length));
+    for (const way of OF_ANYBODY) {
+      // At every byte of the same the stranger above was cut off, by the same code; each of these waits until one comes back by itself.
+      for (const afterBytes of isWhole ? everyNth(149, said(way.from) - SAID_LESS) : [701]) {
+        const { cuts } = between.server;
+        between.server.plan = () => ({ ...way, afterBytes });
+        between.server.dropAll();
+        await eventually('one of them was cut off', () => between.server.cuts > cuts, afterAWait);
       }
-      between.server.plan = () => undefined;
-      between.server.dropAll();
-      await expectAllAlive();
-    },
-    timeout,
-  );
+    }
+    between.server.plan = () => undefined;
+    between.server.dropAll();
+    await expectAllAlive();
+  });
 });

@@ -84,7 +84,6 @@ it.skipIf(!hasFaketime)(
     await expectWell(stack, 'server', 'clock');
     for (const role of ['agent', 'gateway'] as const) await expectWell(stack, role, 'clock', 100_000);
   },
-  300_000,
 );
 
 it('a server that lost its keystore does not start, and says what to do; agent and gateway say that it is away', async () => {

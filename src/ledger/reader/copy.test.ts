@@ -25,7 +25,7 @@ async function signedEntries(directory: string): Promise<number> {
 }
 
 describe('a copy of a ledger', () => {
-  it('is whole though it is written on meanwhile, over several segments', { timeout: 120_000 }, async () => {
+  it('is whole though it is written on meanwhile, over several segments', async () => {
     const deps = realDeps(folder.directory);
     const ledger = createLedger({ ...deps, options: { ...deps.options, hashing: 'thread', checkpointEveryMs: 20 } });
     await ledger.start(never);

@@ -106,38 +106,30 @@ const ENDS_OTHERS = `select pg_terminate_backend(pid) from pg_stat_activity
 const failedAsItShould = (error: unknown) => expect(codeOf(error)).toMatch(/^ERR_STORE_(UNAVAILABLE|TIMEOUT)$/);
 
 describe.each(Object.entries(WAYS))('a database that says goodbye by %s', (_name, way) => {
-  it(
-    'costs the statements of that connection, at whatever byte, and the next are served',
-    async () => {
-      const store = await open();
-      await postgres.query(ENDS_OTHERS);
-      for (const afterBytes of offsets(working, way)) {
-        // One after the other, so that each finds no connection there and makes one.
-        const { cuts } = proxy;
-        proxy.plan = () => ({ ...way, afterBytes });
-        for (let tries = 0; proxy.cuts === cuts && tries < 5; tries++) await work(store).catch(failedAsItShould);
-        expect(proxy.cuts).toBeGreaterThan(cuts);
-      }
-      proxy.plan = () => undefined;
-      await eventually('the next is served', () => work(store).then(() => true));
-    },
-    isWhole ? 3_600_000 : undefined,
-  );
+  it('costs the statements of that connection, at whatever byte, and the next are served', async () => {
+    const store = await open();
+    await postgres.query(ENDS_OTHERS);
+    for (const afterBytes of offsets(working, way)) {
+      // One after the other, so that each finds no connection there and makes one.
+      const { cuts } = proxy;
+      proxy.plan = () => ({ ...way, afterBytes });
+      for (let tries = 0; proxy.cuts === cuts && tries < 5; tries++) await work(store).catch(failedAsItShould);
+      expect(proxy.cuts).toBeGreaterThan(cuts);
+    }
+    proxy.plan = () => undefined;
+    await eventually('the next is served', () => work(store).then(() => true));
+  });
 
-  it(
-    'while the store starts fails that start, or costs what was being listened to, and the next start works',
-    async () => {
-      for (const afterBytes of offsets(listening, way)) {
-        const { connections } = proxy;
-        proxy.plan = (n) => (n === connections + 1 ? { ...way, afterBytes } : undefined);
-        const store = await create();
-        await store.start(new AbortController().signal).then(() => work(store), failedAsItShould);
-        await store.stop();
-      }
-      await work(await open());
-    },
-    isWhole ? 3_600_000 : undefined,
-  );
+  it('while the store starts fails that start, or costs what was being listened to, and the next start works', async () => {
+    for (const afterBytes of offsets(listening, way)) {
+      const { connections } = proxy;
+      proxy.plan = (n) => (n === connections + 1 ? { ...way, afterBytes } : undefined);
+      const store = await create();
+      await store.start(new AbortController().signal).then(() => work(store), failedAsItShould);
+      await store.stop();
+    }
+    await work(await open());
+  });
 });
 
 describe('a store that is stopped', () => {

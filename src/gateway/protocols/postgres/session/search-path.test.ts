@@ -1,7 +1,8 @@
 // Goal: a name means to policy what it means to the server, also after somebody changed the search path that logins get.
 
 import pg from 'pg';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { eventually } from '../../../../../test/support/eventually.ts';
 import { startPostgres, type TestPostgres } from '../../../../../test/support/postgres.ts';
 import { noObligations } from '../../../../model/index.ts';
 import { createLog, createManualClock, type ManualClock } from '../../../../std/index.ts';
@@ -69,14 +70,11 @@ const people = (client: pg.Client): Promise<string> =>
 
 /** Lets more time pass as long as it takes: the next look is due ten seconds after the last one was over, whenever that was. */
 const noticed = () =>
-  vi.waitFor(
-    async () => {
-      if (lines.join().includes('gateway.postgres.search_path_changed')) return;
-      await clock.advance(1_000);
-      throw new Error('no change of the search path was noticed');
-    },
-    { timeout: 60_000 },
-  );
+  eventually('a change of the search path is noticed', async () => {
+    if (lines.join().includes('gateway.postgres.search_path_changed')) return true;
+    await clock.advance(1_000);
+    return false;
+  });
 
 /** The query that a snapshot ends with. */
 const LAST_QUERY = `with i as (${catalogQueries.findLast(({ lasting }) => lasting !== true)?.sql ?? ''}`.slice(0, 200);
@@ -85,17 +83,14 @@ const LAST_QUERY = `with i as (${catalogQueries.findLast(({ lasting }) => lastin
 async function passToNextSnapshot() {
   const [row] = await server.query('select clock_timestamp()::text as now');
   await clock.advance(10_000);
-  await vi.waitFor(
-    async () =>
-      expect(
-        await server.query(
-          `select 1 from pg_stat_activity where application_name = 'countersign catalog' and state = 'idle'
-           and query_start > $1::timestamptz and starts_with(query, $2)`,
-          [row?.['now'], LAST_QUERY],
-        ),
-      ).toHaveLength(1),
-    { timeout: 60_000 },
-  );
+  await eventually('the snapshot is taken', async () => {
+    const answered = await server.query(
+      `select 1 from pg_stat_activity where application_name = 'countersign catalog' and state = 'idle'
+       and query_start > $1::timestamptz and starts_with(query, $2)`,
+      [row?.['now'], LAST_QUERY],
+    );
+    return answered.length === 1;
+  });
 }
 
 describe('after ALTER ROLE … SET search_path', () => {
@@ -134,7 +129,7 @@ describe('after ALTER ROLE … SET search_path', () => {
   it('sessions are ended when the connection that had their path is lost', async () => {
     const before = await connect();
     await clock.advance(10_000);
-    await vi.waitFor(async () => expect(await people(before)).toBe('free'));
+    await eventually('it is free', async () => (await people(before)) === 'free');
     await server.query('alter role gate set search_path = closed');
     await server.query(
       `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'countersign catalog'`,
