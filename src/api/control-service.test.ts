@@ -116,6 +116,10 @@ describe('applying entries with resources', () => {
     expect(server.ledger.map(({ detail }) => detail['names'])).toContainEqual(
       expect.arrayContaining(['Target/orders', 'Entry/two']),
     );
+    expect(server.ledger.at(-1)?.detail).toMatchObject({
+      step: 'done',
+      changes: expect.arrayContaining(['write Entry/one', 'write Entry/two']),
+    });
   });
 
   it('is recorded with what became of policies, line by line, as far as there is room', async () => {

@@ -108,7 +108,8 @@ export function controlService(deps: {
       const names = [...named, ...inputs.map(({ id }) => `Entry/${id}`)].slice(0, AUDITED_NAMES_MAX);
       const alongside: ApplyOptions['alongside'] = async (trx, effects) =>
         refuseBad(inputs, await declaration.write(trx, effects));
-      return audit.act(context, { target: 'resources', detail: { prune, names }, outcome: outcomeOf }, async () => {
+      const outcome = (answer: ReturnType<typeof applied>) => outcomeOf(answer, inputs);
+      return audit.act(context, { target: 'resources', detail: { prune, names }, outcome }, async () => {
         const { signal } = context;
         const answer = applied(await resources.apply(declared, { ...options, signal, alongside }));
         await declaration.committed();
@@ -193,11 +194,13 @@ function applied(plan: Plan) {
   return { changes, revision: BigInt(plan.revision) } satisfies MessageInitShape<typeof ApplyResponseSchema>;
 }
 
-/** As the ledger has it. */
-function outcomeOf({ revision, changes }: ReturnType<typeof applied>) {
+/** As the ledger has it. Entries are written as they are declared, whatever was there. */
+function outcomeOf({ revision, changes }: ReturnType<typeof applied>, entries: readonly EntryInput[]) {
+  const changed = changes.map(({ kind, name, action }) => `${action} ${kind}/${name}`);
+  const written = entries.slice(0, AUDITED_NAMES_MAX).map(({ id }) => `write Entry/${id}`);
   return {
     revision: Number(revision),
-    changes: changes.map(({ kind, name, action }) => `${action} ${kind}/${name}`),
+    changes: [...changed, ...written],
     differences: differencesOfPolicies(changes),
   };
 }

@@ -181,7 +181,9 @@ function auditOfBatch(entries: readonly EntryMessage[]) {
   return {
     detail: {
       count: entries.length,
-      spiffeIds: entries.slice(0, AUDITED_ITEMS_MAX).map(({ spiffeId }) => `${spiffeId?.trustDomain}${spiffeId?.path}`),
+      spiffeIds: entries
+        .slice(0, AUDITED_ITEMS_MAX)
+        .map(({ spiffeId }) => `spiffe://${spiffeId?.trustDomain}${spiffeId?.path}`),
     },
     outcome: ({ results }: { results: readonly { status?: { code: StatusCode }; entry?: { id?: string } }[] }) => ({
       ...codesOf({ results }),

@@ -230,6 +230,20 @@ describe('when no gateway takes it, a session', () => {
     expect(gateways).toContain(await meanwhile(early));
   });
 
+  it('goes to one that the server told of while the only one it knew was silent', async () => {
+    const [first, second] = await ranked();
+    const silent = createServer(() => {});
+    others.push(silent);
+    await first.close();
+    await new Promise<void>((resolve) => silent.listen(Number(first.address.split(':')[1]), '127.0.0.1', resolve));
+    const all = told;
+    told = all.filter(({ address }) => address === first.address);
+    const waiting = open();
+    await clock.advance(3_000);
+    told = all;
+    expect(await meanwhile(waiting)).toBe(second);
+  });
+
   it('does not wait where one has said no to what it asks', async () => {
     for (const gateway of gateways) gateway.refuse = 'the identity is not trusted';
     const beganMs = clock.monotonicMs();

@@ -135,6 +135,7 @@ type Wanted = LinkWanted & {
 async function openAny(wanted: Wanted): Promise<{ link: TLSSocket; place: GatewayPlace }> {
   const { clock, signal } = wanted;
   const endMs = clock.monotonicMs() + NONE_MS_MAX;
+  const tried = new Set<string>();
   for (let pauseMs = PAUSE_MS_MIN; ; pauseMs = Math.min(pauseMs * 2, PAUSE_MS_MAX)) {
     const target = wanted.target();
     const problems: { readonly place: GatewayPlace; readonly error: unknown }[] = [];
@@ -143,6 +144,10 @@ async function openAny(wanted: Wanted): Promise<{ link: TLSSocket; place: Gatewa
     // One that is somebody else says nothing of the others: its address may be theirs no longer.
     const isUnproven = problems.length > 0 && problems.every(({ error }) => error instanceof Unproven);
     const isFinal = isUnproven || problems.some(({ error }) => error instanceof Refused);
+    for (const place of target.gateways) tried.add(keyOf(place));
+    // Where the only one that was known hangs, its own time is longer than that of all: who came meanwhile has its turn at once.
+    const isNews = wanted.target().gateways.some((place) => !tried.has(keyOf(place)));
+    if (isNews && !isFinal) continue;
     if (isFinal || clock.monotonicMs() + pauseMs > endMs) {
       const told = problems.map(({ place, error }) => `${place.address}: ${messageOf(error)}`);
       const what = told.length === 0 ? 'no gateway serves it now' : told.join('; ');

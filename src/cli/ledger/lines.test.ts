@@ -22,6 +22,7 @@ const intent = entry(4, {
     shape: '0123456789abcdef',
   },
 });
+const MANY = Array.from({ length: 5 }, (_, index) => `delete Target/t${index}`);
 const lines = (trustDomain?: string) => createLedgerLines({ columns: 80, trustDomain });
 
 describe('a line of the ledger', () => {
@@ -81,6 +82,33 @@ describe('a line of the ledger', () => {
     expect(lines().line(stranger)).toContain('(no-identity; 3 times)');
   });
 
+  it.each([
+    ['what was to change', { step: 'request', names: ['Policy/stop', 'Target/db'] }, 'Apply Policy/stop, Target/db'],
+    [
+      'what changed, and nothing that did not',
+      { step: 'done', changes: ['unchanged Policy/old', 'create Policy/stop'] },
+      'Apply create Policy/stop',
+    ],
+    ['three of many', { step: 'done', changes: ['create Entry/a', ...MANY] }, 'and 3 more (done)'],
+    ['that nothing changed', { step: 'done', changes: ['unchanged Policy/old'] }, 'Apply resources (done)'],
+    ['another form as it can', { step: 'done', changes: 'all' }, 'Apply resources (done)'],
+  ])('shows of what an operator applied %s', (_, detail, shown) => {
+    const act = entry(8, { kind: 'admin', actor: 'admin', action: 'Apply', target: 'resources', operation: '' });
+    expect(
+      lines()
+        .line({ ...act, detail })
+        .replace(/\s+/g, ' '),
+    ).toContain(shown);
+  });
+
+  it('shows whose entry an operator made, and which one deleted', () => {
+    const act = entry(8, { kind: 'admin', actor: 'admin', target: 'entries', operation: '' });
+    const made = { ...act, action: 'BatchCreateEntry', detail: { count: 1, spiffeIds: ['spiffe://example.org/web'] } };
+    expect(lines('example.org').line(made).replace(/\s+/g, ' ')).toContain('BatchCreateEntry /web (');
+    const deleted = { ...act, action: 'BatchDeleteEntry', detail: { ids: ['shop-web'] } };
+    expect(lines().line(deleted)).toContain('BatchDeleteEntry shop-web');
+  });
+
   it('shows of a session where it comes from, and what its client says that it is', () => {
     const detail = { client: { application: 'psql' }, peer: '10.0.0.7', postgres: { database: 'shop' }, questions: [] };
     const open = entry(9, { kind: 'session-open', action: 'postgres:connect', operation: '', detail });
@@ -94,8 +122,8 @@ describe('a line of the ledger', () => {
     expect(lines('example.org').line(newer)).toContain('approval  /web  select shop (written by a newer version)');
     const fields = fieldsOf(newer);
     for (const field of [
-      ['by', '["ada"]'],
-      ['zone', '{"a":1}'],
+      ['by', 'ada'],
+      ['zone', '{ "a": 1 }'],
     ])
       expect(fields).toContainEqual(field);
     expect(fieldsOf({ ...newer, detail: { questions: 'of another form' } })).toContainEqual([
@@ -112,6 +140,13 @@ describe('a line of the ledger', () => {
 describe('what an entry is about', () => {
   it.each(['items', 'public.items', 'shop/shop/public/items', 'shop'])('is found by %s', (text) => {
     expect(mentions(intent, text)).toBe(true);
+  });
+
+  it('is what an operator changed', () => {
+    const detail = { changes: ['unchanged Policy/old', 'create Policy/stop'] };
+    const act = entry(8, { kind: 'admin', action: 'Apply', target: 'resources', detail });
+    expect(mentions(act, 'Policy/stop')).toBe(true);
+    expect(mentions(act, 'Policy/old')).toBe(false);
   });
 
   it.each(['orders', 'public.item.'])('is not found by %s', (text) => {
@@ -144,7 +179,19 @@ describe('the fields of an entry', () => {
       'object',
       'postgres:select shop/shop/public/items (columns cost, id; masked cost:redact; hasWhere: true)',
     ]);
-    expect(fields).toContainEqual(['policies', '["web"]']);
+    expect(fields).toContainEqual(['policies', 'web']);
     expect(fields.some(([name]) => name === 'note')).toBe(false);
+  });
+
+  it('have a line for each of several texts', () => {
+    const act = entry(8, { kind: 'admin', action: 'Apply', operation: '' });
+    const fields = fieldsOf({ ...act, detail: { differences: ['a +1: x', 'a +2: y'], codes: [0], policies: [] } });
+    const at = fields.findIndex(([name]) => name === 'differences');
+    expect(fields.slice(at)).toEqual([
+      ['differences', 'a +1: x'],
+      ['', 'a +2: y'],
+      ['codes', '[ 0 ]'],
+      ['policies', '[]'],
+    ]);
   });
 });

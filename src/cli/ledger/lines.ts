@@ -29,8 +29,9 @@ export function createLedgerLines(options: { columns: number; trustDomain: strin
       pass(entry);
       const [date = '', time = ''] = new Date(entry.timeMs).toISOString().split(/[T.]/);
       const head = [String(entry.seq).padStart(SEQ_WIDTH), time, (WORDS[entry.kind] ?? entry.kind).padEnd(WORD_WIDTH)];
+      const acted = actedOn(entry).map(named);
       const what = whatOf(
-        { ...entry, target: named(entry.target) },
+        { ...entry, target: acted.length === 0 ? named(entry.target) : listed(acted, OBJECTS_SHOWN) },
         (entry.kind === 'outcome' ? objects.get(operationOf(entry)) : undefined) ?? objectsOf(entry, { columns: true }),
       );
       const facts = factsOf(entry);
@@ -74,7 +75,9 @@ export function fieldsOf(entry: LedgerEntry): readonly (readonly [string, string
 export function mentions(entry: LedgerEntry, text: string): boolean {
   const objects = questionsOf(entry).map(({ action, object }) => `${action} ${object}`);
   const dotted = text.replaceAll('.', '/');
-  return [entry.target, ...objects].some((object) => object.includes(text) || object.includes(dotted));
+  return [entry.target, ...actedOn(entry), ...objects].some(
+    (object) => object.includes(text) || object.includes(dotted),
+  );
 }
 
 /** Whether policy was asked about a column, or another item of a context, of that name; a mask names it as well. */
@@ -112,6 +115,19 @@ function objectsOf(entry: LedgerEntry, show: { readonly columns: boolean }): str
 function listed(names: readonly string[], most: number): string {
   const more = names.length - most;
   return `${names.slice(0, most).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}
+
+/** What an operator's act was about, where that is not its target alone: what it changed, or was to. */
+function actedOn({ kind, detail }: LedgerEntry): readonly string[] {
+  if (kind !== 'admin') return [];
+  const { changes, names, spiffeIds, ids, trustDomains } = detail;
+  const given = [changes, names, spiffeIds, ids, trustDomains].map(textsIn).find((texts) => texts.length > 0) ?? [];
+  return given.filter((text) => text !== '' && !text.startsWith(UNCHANGED));
+}
+
+/** Texts of an array that has nothing else. */
+function textsIn(value: unknown): readonly string[] {
+  return Array.isArray(value) && value.every((one) => typeof one === 'string') ? value : [];
 }
 
 interface ShownQuestion {
@@ -181,7 +197,11 @@ function ownOf(action: string, detail: LedgerEntry['detail']): Readonly<Record<s
 }
 
 function fieldsIn(values: object): readonly (readonly [string, string])[] {
-  return Object.entries(values).map(([name, value]) => [name, textOf(value)] as const);
+  return Object.entries(values).flatMap(([name, value]) => {
+    const texts = textsIn(value);
+    if (texts.length === 0) return [[name, spacedTextOf(value)] as const];
+    return texts.map((text, index) => [index === 0 ? name : '', text] as const);
+  });
 }
 
 function isNewer({ v = 0 }: LedgerEntry): boolean {
@@ -220,7 +240,14 @@ function textOf(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
+/** With blanks where a line may be broken. */
+function spacedTextOf(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value, null, 1).replaceAll(/\n */g, ' ');
+}
+
 const WORDS: Readonly<Record<string, string>> = { 'session-open': 'open', 'session-close': 'close' };
+/** So begins what a plan says of what was as it should be. */
+const UNCHANGED = 'unchanged ';
 const SEQ_WIDTH = 6;
 const WORD_WIDTH = 7;
 const GAP = '  ';

@@ -18,6 +18,11 @@ describe('an entry', () => {
     });
   });
 
+  it('names the person where it can', () => {
+    const operator = 'root (uid 0), logged in as ada (uid 1000)';
+    expect(changeOfPolicies(entry({ ...done, operator }))).toMatchObject({ actor: 'admin', operator });
+  });
+
   it('of a version that kept no lines is told without', () => {
     expect(changeOfPolicies(entry(done))?.changes).toEqual([{ name: 'shop', action: 'update', differences: [] }]);
   });

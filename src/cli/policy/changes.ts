@@ -6,6 +6,8 @@ export interface ChangeOfPolicies {
   /** Epoch milliseconds. */
   readonly timeMs: number;
   readonly actor: string;
+  /** The person, where the entry says who that was. */
+  readonly operator?: string;
   readonly changes: readonly PolicyChange[];
   /** What was left out of their differences: an entry has not room for everything. */
   readonly leftOut: readonly string[];
@@ -31,7 +33,9 @@ export function changeOfPolicies({ seq, timeMs, actor, action, detail }: LedgerE
     return [{ name, action, differences }];
   });
   if (changes.length === 0) return undefined;
-  return { seq, timeMs, actor, changes, leftOut: lines.filter((line) => line.startsWith('… ')) };
+  const { operator } = detail;
+  const person = typeof operator === 'string' ? { operator } : {};
+  return { seq, timeMs, actor, ...person, changes, leftOut: lines.filter((line) => line.startsWith('… ')) };
 }
 
 function isAction(text: string | undefined): text is PolicyChange['action'] {

@@ -63,9 +63,8 @@ describe('the least set of permits', () => {
       { ...connect(batch), timeMs: noon + 60_000 },
       { ...connect(batch), action: 'shop:update', resource: table('orders') },
     ]);
-    expect(
-      text,
-    ).toBe(`// shop:connect: 2 times, 2026-11-22T12:00:00.000Z to 2026-11-22T12:01:00.000Z, last in ledger entry 1
+    expect(text).toBe(`// shop:connect: 2 times, last in ledger entry 1
+//   2026-11-22T12:00:00.000Z to 2026-11-22T12:01:00.000Z
 @id("tight-1")
 permit(
   principal == Identity::"spiffe://example.org/ns/batch/sa/job",

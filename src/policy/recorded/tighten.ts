@@ -191,11 +191,12 @@ function demandsOf({ last, action, resource }: Use, schema: PolicySchema): Omit<
   };
 }
 
+/** In comments of no more than 80 columns. */
 function evidenceText({ count, firstMs, lastMs, lastSequence }: Occurrences): string {
   const [first, last] = [firstMs, lastMs].map((ms) => new Date(ms).toISOString());
   return count === 1
     ? `once, ${last}, ledger entry ${lastSequence}`
-    : `${count} times, ${first} to ${last}, last in ledger entry ${lastSequence}`;
+    : `${count} times, last in ledger entry ${lastSequence}\n//   ${first} to ${last}`;
 }
 
 /** Identities together, and what is in one thing behind it. */

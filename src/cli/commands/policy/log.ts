@@ -3,6 +3,7 @@ import { type CliCommand, type CliContext, type CliInput, exitCodes, textOption,
 import { changeLines } from '../../declared/change-lines.ts';
 import { asDamage, openLedgerFolder } from '../../ledger/folder.ts';
 import { type ChangeOfPolicies, changeOfPolicies } from '../../policy/changes.ts';
+import { inOneLine } from '../../terminal/printable.ts';
 import { formatTimeS } from '../../terminal/table.ts';
 
 export const command: CliCommand = {
@@ -57,9 +58,9 @@ function sinceOf({ clock }: CliContext, input: CliInput): number {
   return timeMs;
 }
 
-function formatChange({ seq, timeMs, actor, changes, leftOut }: ChangeOfPolicies): string {
+function formatChange({ seq, timeMs, actor, operator, changes, leftOut }: ChangeOfPolicies): string {
   return [
-    `${formatTimeS(Math.floor(timeMs / 1000))}  ${actor}  (entry ${seq})`,
+    `${formatTimeS(Math.floor(timeMs / 1000))}  ${inOneLine(operator ?? actor)}  (entry ${seq})`,
     ...changes.flatMap(({ name, action, differences }) => [
       `  ${action} ${name}`,
       ...changeLines({ kind: 'Policy', action, differences }, '    '),
