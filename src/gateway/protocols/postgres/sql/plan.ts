@@ -29,6 +29,8 @@ export interface CreatedRelation {
   readonly columns: readonly string[] | undefined;
   /** ON COMMIT DROP. */
   readonly isDroppedOnCommit?: boolean;
+  /** A temporary table of the session's own, as it was made: all its rows are its own, of types that are PostgreSQL's. */
+  readonly isOwnTable?: true;
 }
 
 /** A cursor declared in SQL, or a portal of the protocol. Its names mean what they meant then. */
@@ -116,7 +118,8 @@ export type SessionEffect =
       readonly kind: 'drop';
       readonly relations: readonly { readonly schema: string | undefined; readonly name: string }[];
     }
-  | { readonly kind: 'move' }
+  /** `isUntold`: nobody here knows which names. */
+  | { readonly kind: 'move'; readonly isUntold?: true }
   | { readonly kind: 'tune' }
   | { readonly kind: 'search-path'; readonly path: SearchPath; readonly isLocal: boolean }
   /** Of the client's texts; `name` undefined: that of the session's beginning. */

@@ -117,8 +117,10 @@ function applyEffect(facts: SessionFacts, effect: SessionEffect): SessionFacts {
       return { ...inTransaction(facts), createdNames: new Set(facts.createdNames).add(effect.name) };
     case 'drop':
       return { ...inTransaction(facts), created: withoutDropped(facts.created, effect.relations) };
-    case 'move':
-      return facts.moved ? facts : { ...inTransaction(facts), moved: true };
+    case 'move': {
+      const created = effect.isUntold === true ? withoutOwn(facts.created) : facts.created;
+      return facts.moved && created === facts.created ? facts : { ...inTransaction(facts), created, moved: true };
+    }
     case 'tune':
       // No rollback takes it back here: the value before may have been another still.
       return facts.tuned ? facts : { ...facts, tuned: true };
@@ -274,6 +276,13 @@ function withoutDropped(
   for (const { schema, name } of dropped)
     rest.delete(keyOf({ schema: schema?.startsWith('pg_temp') === false ? schema : 'pg_temp', name }));
   return rest.size === created.size ? created : rest;
+}
+
+/** Any of them may be under another's name. */
+function withoutOwn(created: SessionFacts['created']): SessionFacts['created'] {
+  const rest = new Map(created);
+  for (const [key, { isOwnTable: _, ...relation }] of created) rest.set(key, relation);
+  return rest;
 }
 
 function keepEntries<Value>(

@@ -23,6 +23,7 @@ import { askAdministration, askPastSight } from '../verdict/administration.ts';
 import type { Analysis } from '../walk/analysis.ts';
 import { checkAttribute, checkCall, checkComparison, checkType } from '../walk/code.ts';
 import { refuseKeepingCheck } from '../walk/computing.ts';
+import { asOwnTable } from '../walk/own-tables.ts';
 import { refuseMasked } from '../walk/query.ts';
 import { belongsToServer, findRelation, meaningsOf } from '../walk/relations.ts';
 import { outermost } from '../walk/scope.ts';
@@ -65,11 +66,21 @@ export function walkDefinition(
   const ranges = kind === 'DropStmt' ? [...droppedRelations(fields), ...tableOfDropped(fields)] : [];
   if (masked === 'shape') collect(analysis, fields, ranges);
   else collectNames(fields, ranges);
+  if (analysis.taint.isInForce && kind !== 'DropStmt') for (const range of ranges) refuseByNumber(range);
   for (const range of ranges) askDefinition(analysis, range);
   if (ranges.length === 0 || reachesFurther.has(kind))
     analysis.questions.push({ action: 'postgres:ddl', resource: databaseResource(analysis.place) });
   if (kind === 'CreateStmt' || kind === 'CreateSeqStmt') return createdRelation(analysis, kind, fields);
   return kind === 'AlterTableStmt' || kind === 'RenameStmt' ? alteredRelation(analysis, fields) : undefined;
+}
+
+/** The session's own temporary relations, or another's, by a name under which nobody here follows what becomes of them. */
+function refuseByNumber(range: Fields): void {
+  const schema = textOf(range, 'schemaname') ?? '';
+  if (schema.startsWith('pg_temp_'))
+    throw new RefusedText('statement-refused', `"${schema}" is not named while columns are masked for you`, {
+      hint: 'Say pg_temp for the temporary relations of this session.',
+    });
 }
 
 function refuseMaskedIn(analysis: Analysis, kind: string, fields: Fields): void {
@@ -209,7 +220,8 @@ function createdRelation(analysis: Analysis, kind: string, fields: Fields): Crea
     ['inhRelations', 'partbound', 'ofTypename'].some((name) => hasField(fields, name)) ||
     elements.some((element) => element?.kind === 'TableLikeClause');
   if (isOpen) refuseTakenPlace(analysis);
-  const relation = newRelation(analysis, range, isOpen ? undefined : names);
+  const made = newRelation(analysis, range, isOpen ? undefined : names);
+  const relation = kind === 'CreateStmt' ? asOwnTable(analysis, fields, made) : made;
   return textOf(fields, 'oncommit') === 'ONCOMMIT_DROP' ? { ...relation, isDroppedOnCommit: true } : relation;
 }
 

@@ -19,6 +19,7 @@ import {
 } from '../text/tree.ts';
 import type { Analysis } from '../walk/analysis.ts';
 import { checkType } from '../walk/code.ts';
+import { asOwnTable } from '../walk/own-tables.ts';
 import { refuseMasked } from '../walk/query.ts';
 import { createScope, type Output, outermost } from '../walk/scope.ts';
 import { askNewView } from '../walk/server-views.ts';
@@ -126,7 +127,7 @@ function walkSelectStatement({ analysis }: Place, fields: Fields): Partial<Outco
     noteCertainCalls(analysis, fields);
     return { output: analysis.query(fields, outermost) };
   }
-  const relation = walkStoredQuery(analysis, withoutInto(fields), into);
+  const relation = asOwnTable(analysis, into, walkStoredQuery(analysis, withoutInto(fields), into));
   return { kind: 'select into', effects: [{ kind: 'create', relation }], changesCatalog: true };
 }
 
@@ -287,7 +288,7 @@ function walkDoStatement(place: Place, fields: Fields): Partial<Outcome> {
   const block = analysis.taint.isInForce ? readDefinitions(fields, analysis.catalog) : undefined;
   walkDo(analysis, fields, block !== undefined);
   if (block !== undefined) walkDefinitions(place, block);
-  return { effects: [{ kind: 'move' }], changesCatalog: true };
+  return { effects: [{ kind: 'move', isUntold: true }], changesCatalog: true };
 }
 
 /** Each is judged as if it stood alone; what it makes is known to those behind it. */
@@ -351,15 +352,15 @@ function walkCreateAs(place: Place, fields: Fields): Partial<Outcome> {
   const { analysis } = place;
   const query = childOf(fields, 'query');
   const into = fieldsOf(fields, 'into');
-  const range = fieldsOf(into, 'rel');
   let relation: CreatedRelation;
-  if (query?.kind === 'SelectStmt') relation = walkStoredQuery(analysis, query.fields, into);
+  if (query?.kind === 'SelectStmt')
+    relation = asOwnTable(analysis, fields, walkStoredQuery(analysis, query.fields, into));
   else if (query?.kind === 'ExecuteStmt') {
     const { output } = walkExecute(place, query.fields);
     if (output !== undefined) refuseMasked(output);
     if (analysis.found.touchesMasked) throw maskedUse();
-    askDefinition(analysis, range);
-    relation = newRelation(analysis, range, undefined);
+    askDefinition(analysis, fieldsOf(into, 'rel'));
+    relation = newRelation(analysis, fieldsOf(into, 'rel'), undefined);
   } else throw notUnderstood('CREATE TABLE AS');
   return { effects: [{ kind: 'create', relation }], changesCatalog: true };
 }

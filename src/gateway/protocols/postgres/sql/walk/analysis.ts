@@ -97,11 +97,14 @@ export interface Found {
   readonly ownOperators: Set<string>;
   /** Something runs of which nobody here knows what it reads. */
   runsUnseen: boolean;
+  /** Temporary tables of the session's own take part. */
+  hasOwnTables: boolean;
 }
 
 export function nothingFound(): Found {
   return {
     ...{ writes: false, touchesMasked: false, touchesCreated: false, needsValues: false, runsUnseen: false },
+    ...{ hasOwnTables: false },
     ...{ settings: [], encoding: undefined, unknown: new Set<string>() },
     ...{ relations: new Set<Relation>(), ownOperators: new Set<string>() },
   };

@@ -301,7 +301,8 @@ export function refuseOwnCode({ found, catalog, taint }: Analysis): void {
       'a cast of a type of this database runs a function that is not proven harmless while columns are masked',
     );
   // What runs unseen, and what was made just now, may have any types.
-  if (operator !== undefined && (found.runsUnseen || hasOwnTypes)) throw unprovenOperator(operator);
+  if (operator !== undefined && (found.runsUnseen || found.hasOwnTables || hasOwnTypes))
+    throw unprovenOperator(operator);
 }
 
 function isOwnCast({ functions }: Analysis['catalog'], { types, extension }: UserCast): boolean {

@@ -7,6 +7,7 @@ import { type Fields, hasField, locationOf, textOf } from '../text/tree.ts';
 import { askAdministration, askPastSight } from '../verdict/administration.ts';
 import type { UsedRelation } from '../verdict/uses.ts';
 import type { Analysis } from './analysis.ts';
+import { isOwnTable } from './own-tables.ts';
 import type { Output } from './scope.ts';
 
 /** What the name of a relation resolves to. */
@@ -82,7 +83,8 @@ export function findRelation(analysis: Analysis, range: Fields): ResolvedRelatio
     analysis.found.relations.add(resolved.relation);
     if (mayHaveChanged(analysis, resolved.relation)) analysis.found.runsUnseen = true;
   }
-  if (resolved?.kind === 'created' || resolved?.kind === 'open') analysis.found.runsUnseen = true;
+  if (resolved?.kind === 'created' && isOwnTable(analysis, resolved.created)) analysis.found.hasOwnTables = true;
+  else if (resolved?.kind === 'created' || resolved?.kind === 'open') analysis.found.runsUnseen = true;
   return resolved;
 }
 

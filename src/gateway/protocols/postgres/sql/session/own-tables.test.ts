@@ -1,0 +1,180 @@
+// Goal: once the session has changed how rows are found, no row of a masked relation comes in an order that it chose, by whatever name; the session's
+// own temporary tables, which hold rows of their own, are read all the same. The database is real, and has no code of its own unless a test says so.
+import type pg from 'pg';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { applySessionEffects, noSessionFacts, type SessionFacts, settleSessionFacts } from '../index.ts';
+import { inSession, only, reasonOf } from '../testing/plans.ts';
+import { createShop, readCatalog, type Shop, type ShopServer, startShopServer } from '../testing/shop.ts';
+
+const sql = `
+  create table customers (id int primary key, name text, ssn text unique);
+  create table orders (id int primary key, note text);
+  create table parents (id int);
+  create view customer_names as select id, name from customers;
+  create type mood as enum ('ok', 'bad');
+  create domain short as text check (length(value) < 9);
+  create table moods (m mood, s short);
+`;
+const policies = `
+  @id("web") @mask("customers.ssn:redact")
+  permit (principal == Identity::"spiffe://example.org/web", action, resource);`;
+
+let started: ShopServer;
+let client: pg.Client;
+let shop: Shop;
+
+beforeAll(async () => {
+  started = await startShopServer(sql);
+  client = started.client;
+  shop = createShop(started.catalog, policies);
+});
+afterAll(() => started?.stop());
+
+const tune = 'set enable_seqscan = off';
+const reasons = (texts: readonly string[], of = shop) => inSession(of, texts, 'web').map(reasonOf);
+const last = (texts: readonly string[], of = shop) => reasons(texts, of).at(-1);
+
+/** What a session says before it reads `t`, which is then, or may be, more than a table of its own. */
+const disguises: readonly (readonly string[])[] = [
+  ['create temp view t as table customer_names'],
+  ['create temp view t (id, name) as select * from customer_names where id > 0'],
+  ['create temp view t as table customer_names', 'create temp table if not exists t (id int, name text)'],
+  ['create temp view t as table customer_names', 'create temp table if not exists t as select 1 as id'],
+  [
+    'create temp table t (id int, name text)',
+    'create temp view v as table customer_names',
+    'alter table t rename to u',
+    'alter view v rename to t',
+  ],
+  ['create temp table t (id int)', 'drop table t', 'create temp view t as table customer_names'],
+  ['create temp table t (id int)', 'drop table pg_temp.t', 'create temp view t as table customer_names'],
+  ['create temp table t (id int)', 'create or replace temp view t as table customer_names'],
+  ['create temp table t (id int)', 'alter table t enable row level security'],
+  ['create temp table t (id int)', 'alter table t add column s short'],
+  ['create temp table t (id int)', 'do $$ begin alter table t add column s short; end $$'],
+  ['create temp table t as execute p'],
+  ['create table t (id int)'],
+  ['create temp table t (m mood)'],
+  ['create temp table t (s short)'],
+  ['create temp table t as select s from moods'],
+  ['create temp table t (like moods)'],
+  ['create temp table t as select 1::short as s'],
+];
+
+describe('in a session that has changed how rows are found', () => {
+  it.each(
+    disguises.map((texts) => [texts.join('; '), texts] as const),
+  )('%s: no table of rows of its own', (_, texts) => {
+    const session = ['prepare p as table customer_names', 'begin', ...texts];
+    for (const reader of [
+      'select * from t',
+      'delete from t',
+      'copy t to stdout',
+      'execute r',
+      'select * from t, orders',
+    ]) {
+      expect(last([...session, 'prepare r as table t', tune, reader]), reader).not.toBe('forward');
+    }
+  });
+
+  it('a temporary table that was another before a rollback is that one again', () => {
+    const view = ['begin', 'create temp view t as table customer_names', 'commit'];
+    const changed = ['begin', 'drop view t', 'create temp table t (id int)', tune];
+    expect(last([...view, ...changed, 'rollback', 'table t'])).toBe('masked-column-use');
+    expect(last([...view, 'begin', 'savepoint a', ...changed.slice(1), 'rollback to a', 'table t'])).toBe(
+      'masked-column-use',
+    );
+  });
+
+  it('what a DO block has changed is no table of its own, also once a snapshot was taken', () => {
+    const plan = (text: string, session: SessionFacts) => {
+      const planned = only(shop.plan(text, { session }));
+      return settleSessionFacts(applySessionEffects(session, planned.effects));
+    };
+    const block = 'do $$ begin alter table t enable row level security; end $$';
+    const made = plan(tune, plan('create temp table t (id int)', noSessionFacts));
+    expect(reasonOf(shop.plan('table t', { session: made }))).toBe('forward');
+    expect(reasonOf(shop.plan('table t', { session: plan(block, made) }))).toBe('masked-column-use');
+  });
+
+  it.each([
+    'alter table pg_temp_3.t rename to u',
+    'alter view pg_temp_3.v rename to t',
+    'alter table pg_temp_3.t enable row level security',
+    'alter table pg_temp_12.t rename column a to b',
+    'create index on pg_temp_3.t (a)',
+    'create policy p on pg_temp_3.t',
+  ])('%s: the number of a temporary schema names what nobody here follows', (text) => {
+    expect(reasonOf(shop.plan(text))).toBe('statement-refused');
+  });
+
+  it('a masked relation, or a view of one, is not read beside it', () => {
+    const made = ['create temp table t as select 1 as id', tune];
+    expect(last([...made, 'select id from t join orders using (id)'])).toBe('forward');
+    for (const reader of [
+      'select name from customers',
+      'select name from customers join t using (id)',
+      'insert into t select id from customer_names',
+      'create temp table u as table customer_names',
+      'with x as (insert into t values (1) returning id) select name from x, customers',
+    ])
+      expect(last([...made, reader]), reader).toBe('masked-column-use');
+  });
+
+  it.each([
+    ['create temp table t (id int, name text not null default upper(current_user), at timestamptz, n int[])'],
+    ['create temp table t as select id, note from orders where note is not null'],
+    ['select id into temp t from orders'],
+    ['create temp table t (id int primary key)', 'insert into t values (1)', 'create index on t (id)', 'analyze t'],
+    ['create temp table p (id int) partition by range (id)', 'create temp table t partition of p default'],
+    ['create temp table t () inherits (parents)'],
+    ['begin', 'create temp table t (id int) on commit drop', 'drop table orders'],
+    [tune, 'create temp table t as select 1 as id', 'create temp table u as table t'],
+    ['create temp view v as table orders', 'create temp table t (id int)', 'alter view v rename to w'],
+    ['create temp table u (id int)', 'alter table u rename to v', 'create temp table t (id int)'],
+  ])('%s; %s: its own temporary tables are read', (...texts) => {
+    const readers = ['select * from t order by id', 'select count(*) from t x join t y using (id)', 'table t'];
+    const writers = ['insert into t values (9)', 'delete from t where id = 1', 'copy t (id) from stdin'];
+    expect(reasons([...texts, tune, ...readers, ...writers])).not.toContainEqual(expect.stringContaining('-'));
+  });
+
+  it('a table is no longer its own alone where the database has code of its own, but what extensions bring that only compute', async () => {
+    const texts = ['create temp table t (id int)', tune, 'table t'];
+    const hasIt = async (code: string, gone: string) => {
+      await client.query(code);
+      const reason = last(texts, createShop(await readCatalog(client, 2), policies));
+      await client.query(gone);
+      return reason;
+    };
+    const body = "returns int language sql as 'select 1'";
+    expect(await hasIt(`create function f() ${body}`, 'drop function f')).toBe('masked-column-use');
+    const hook = "returns event_trigger language plpgsql as 'begin end'";
+    expect(
+      await hasIt(
+        `create function e() ${hook}; create event trigger e on ddl_command_end execute function e()`,
+        'drop function e cascade',
+      ),
+    ).toBe('masked-column-use');
+    expect(await hasIt('create extension citext', 'drop extension citext')).toBe('forward');
+    expect(await hasIt('create type span as range (subtype = int4)', 'drop type span')).toBe('forward');
+    expect(last(texts)).toBe('forward');
+  });
+
+  it('errors on such tables say all they have to say, and on others of the session’s no values', () => {
+    const withheld = (texts: readonly string[]) =>
+      inSession(shop, texts, 'web')
+        .map((plan) => only(plan).withhold)
+        .at(-1);
+    expect(withheld(['create temp table t (id int)', 'insert into t values (1)'])).toBe('nothing');
+    expect(withheld(['create temp table t (id int)', 'insert into t select id from customers'])).toBe('values');
+    expect(withheld(['create temp table t (s short)', 'insert into t values (1)'])).toBe('values');
+    expect(withheld(['create table t (id int)', 'insert into t values (1)'])).toBe('values');
+  });
+
+  it('another identity without masks reads whatever it has made', () => {
+    const free = createShop(started.catalog, policies.replace('@mask("customers.ssn:redact")', ''));
+    expect(reasons(['create temp view t as table customer_names', tune, 'table t'], free)).toEqual(
+      Array(3).fill('forward'),
+    );
+  });
+});
