@@ -9,7 +9,7 @@ const ALONE = '**/*.alone.test.ts';
 // clients, needs Debian packages). `npm test` runs the first three.
 export default defineConfig({
   test: {
-    globalSetup: ['test/support/fresh-bundle.ts', 'test/support/no-orphans.ts'],
+    globalSetup: ['test/support/quick-files.ts', 'test/support/fresh-bundle.ts', 'test/support/no-orphans.ts'],
     projects: [
       // Its files share what their worker has loaded: loading it anew for each costs a third of the whole.
       { test: { name: 'unit', include: UNIT, exclude: [ALONE], isolate: false, ...patience(180_000) } },

@@ -6,6 +6,8 @@ import { join } from 'node:path';
 const STAMP = 'dist/built';
 /** What the bundle is made of. */
 const MADE_OF = ['src', 'sdk/src', 'package-lock.json'];
+/** What no bundle holds; every start looks at all others. */
+const OF_TESTS = /\.(?:test|fuzz|bench)\.ts$|^(?:testing|testdata)$|\.md$/;
 
 /** The file to run, of the package or checkout in this folder. */
 export function entryOf(root) {
@@ -23,7 +25,9 @@ function newest(paths) {
     const found = statSync(path, { throwIfNoEntry: false });
     if (found === undefined) continue;
     ms = Math.max(ms, found.mtimeMs);
-    if (found.isDirectory()) ms = Math.max(ms, newest(readdirSync(path).map((name) => join(path, name))));
+    if (!found.isDirectory()) continue;
+    const names = readdirSync(path).filter((name) => !OF_TESTS.test(name));
+    ms = Math.max(ms, newest(names.map((name) => join(path, name))));
   }
   return ms;
 }

@@ -39,6 +39,13 @@ describe('what a start runs', () => {
     expect(await entryOf(root)).toBe(join(root, 'dist/main.js'));
   });
 
+  it('is the bundle where only a test is newer', async () => {
+    builtCheckout();
+    for (const path of ['src/gateway/deep/part.test.ts', 'src/gateway/testing/fixture.ts']) write(path, AFTER);
+    for (const path of ['src', 'src/gateway', 'src/gateway/deep']) utimesSync(join(root, path), BEFORE, BEFORE);
+    expect(await entryOf(root)).toBe(join(root, 'dist/main.js'));
+  });
+
   it('is the bundle of a package, which has no sources', async () => {
     write('dist/main.js', BUILT);
     expect(await entryOf(root)).toBe(join(root, 'dist/main.js'));

@@ -5,6 +5,7 @@ import * as fs from 'node:fs';
 import * as net from 'node:net';
 import * as path from 'node:path';
 import * as readline from 'node:readline';
+import { setTimeout as pause } from 'node:timers/promises';
 import { SpiffeWorkloadAPI } from '@countersign/sdk/contract';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createRpcClient } from '../../src/rpc/index.ts';
@@ -17,6 +18,8 @@ import { openRawSession, type RawSession } from '../support/raw-session.ts';
 import { EXECUTABLE, type Stack, startStack } from '../support/stack.ts';
 
 const HANDOVERS = Number(process.env['HANDOVERS'] ?? 3);
+/** Between two acts of a client. */
+const BETWEEN_MS = 20;
 let stack: Stack;
 let door: string;
 
@@ -118,6 +121,7 @@ function startLoad() {
         isFailed = true;
         failures.push(String(error));
       });
+      await pause(BETWEEN_MS); // Clients that hammer would take the machine from what they wait for.
     }
   };
   const persistent = async () => {

@@ -2,6 +2,7 @@
  * Two gateways of one target, each with its own folder, ledger and secret: while one is restarted nobody notices who comes, nor who goes by
  * himself within `gateway.drainDelay`. One that is killed takes with it what it was at, says so where that can be said, and nothing else.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { encodeCancelRequest } from '../../src/wire/postgres/index.ts';
@@ -249,6 +250,7 @@ function startLoad(name: string) {
           await client.query('insert into kept values ($1)', [id]);
           await client.query('commit');
           acknowledged.push(id);
+          await pause(BETWEEN_MS);
         } while (performance.now() < untilMs && !stopped);
         await client.end();
       } catch (error) {
@@ -268,6 +270,8 @@ function startLoad(name: string) {
 
 const START_MS_MAX = 60_000;
 const DRAIN_DELAY_MS = 5_000;
+/** Clients that hammer would take the machine from what they wait for. */
+const BETWEEN_MS = 20;
 /** Of those that stay: less than they are given by a gateway that stops. */
 const STAY_MS = 1_500;
 /** A gateway whose port is closed costs nothing; what the machine takes for a session is on top. */

@@ -2,8 +2,8 @@
 import { spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
-import * as os from 'node:os';
 import * as path from 'node:path';
+import { steadyFolder } from './quick-files.ts';
 
 /** Who runs the server: `uid` undefined = the test's own user. */
 export interface Owner {
@@ -58,7 +58,7 @@ function initialize(options: { bin: string; owner: Owner; folder: string; initAr
 function templateFolder(native: string, bin: string, owner: Owner): string {
   const uid = owner.uid ?? process.getuid?.() ?? 0;
   return shared({ name: `cs-pg-template-${uid}-${tagOf(native)}`, uid, closedTo: 0o077 }, () => {
-    const fresh = makeOwned(fs.mkdtempSync(path.join(os.tmpdir(), 'cs-pg-fresh-')), owner);
+    const fresh = makeOwned(fs.mkdtempSync(path.join(steadyFolder(), 'cs-pg-fresh-')), owner);
     initialize({ bin, owner, folder: fresh, initArgs: [] });
     return fresh;
   });
@@ -73,7 +73,7 @@ function tagOf(native: string): string {
 /** A folder that all tests of this machine use; made under another name and renamed, so nobody sees half of one. */
 function shared(options: { name: string; uid: number; closedTo: number }, make: () => string): string {
   const { uid, closedTo } = options;
-  const folder = path.join(os.tmpdir(), options.name);
+  const folder = path.join(steadyFolder(), options.name);
   const found = fs.lstatSync(folder, { throwIfNoEntry: false });
   if (found?.isDirectory() && found.uid === uid && (found.mode & closedTo) === 0) return folder;
   if (found) throw new Error(`${folder} is not a folder of uid ${uid} that others can't change: remove it`);
@@ -126,7 +126,7 @@ function othersMayEnter(folder: string): boolean {
 function copyWhereAllMayEnter(native: string): string {
   const uid = process.getuid?.() ?? 0;
   const folder = shared({ name: `cs-pg-binaries-${uid}-${tagOf(native)}`, uid, closedTo: 0o022 }, () => {
-    const fresh = fs.mkdtempSync(path.join(os.tmpdir(), 'cs-pg-fresh-'));
+    const fresh = fs.mkdtempSync(path.join(steadyFolder(), 'cs-pg-fresh-'));
     copyTree(native, path.join(fresh, 'native'));
     linkLibraries(path.join(fresh, 'native'));
     fs.chmodSync(fresh, 0o755);

@@ -244,4 +244,4 @@ const PATIENCE_MS = 60_000;
 /** Of a client that is polite: eight that hammer would themselves be what keeps a small machine from coming back. */
 const RETRY_MS = 75;
 /** Leaves the machine to the others now and then; without it a run of many rounds is mostly reading back what was written. */
-const BETWEEN_MS = 8;
+const BETWEEN_MS = 20;
