@@ -53,6 +53,7 @@ const disguises: readonly (readonly string[])[] = [
   ['create temp table t (id int)', 'alter table t enable row level security'],
   ['create temp table t (id int)', 'alter table t add column s short'],
   ['create temp table t (id int)', 'do $$ begin alter table t add column s short; end $$'],
+  ['create temp table if not exists t (id int)'],
   ['create temp table t as execute p'],
   ['create table t (id int)'],
   ['create temp table t (m mood)'],
