@@ -24,7 +24,8 @@ let worlds: readonly [World, World];
 
 beforeAll(async () => {
   await loadParser();
-  server = await startPostgres({ databases: ['shop', 'other'] });
+  // What is vacuumed when would be another estimate in one of the two, hence another order of rows.
+  server = await startPostgres({ databases: ['shop', 'other'], args: ['-c', 'autovacuum=off'] });
   const open = async (database: string, sql: string): Promise<World> => {
     const client = await openClient(server, database);
     await client.query(sql);
@@ -96,6 +97,16 @@ function fieldsOf(error: unknown): Map<string, string> {
   return fields;
 }
 
+/** Writes that were rolled back leave dead rows, as long as masked values are: so many of them make a table look larger than the other. */
+const WRITES_KEPT_MAX = 50;
+let writes = 0;
+
+async function tidy(): Promise<void> {
+  writes += 1;
+  if (writes % WRITES_KEPT_MAX !== 0) return;
+  for (const { client } of worlds) await client.query('vacuum (full, analyze) customers, orders');
+}
+
 const counts = { forwarded: 0, masked: 0, rows: 0, refused: 0, texts: 0, rewritten: 0 };
 
 /** `reports`: masked columns are NULL inside of expressions. */
@@ -155,6 +166,7 @@ it.each([
   await fc.assert(
     fc.asyncProperty(writeShape, async (sql) => {
       await compare(as, sql, unmasked);
+      await tidy();
       // Nor is NULL written in their place.
       const { shop } = worlds[0];
       expect(shop.plan(sql, { as }).verdict).toBe(shop.plan(sql).verdict);

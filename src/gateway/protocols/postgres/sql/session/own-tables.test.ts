@@ -14,6 +14,7 @@ const sql = `
   create type mood as enum ('ok', 'bad');
   create domain short as text check (length(value) < 9);
   create table moods (m mood, s short);
+  create materialized view copies as table customer_names;
 `;
 const policies = `
   @id("web") @mask("customers.ssn:redact")
@@ -52,6 +53,7 @@ const disguises: readonly (readonly string[])[] = [
   ['create temp table t (id int)', 'alter table t enable row level security'],
   ['create temp table t (id int)', 'alter table t add column s short'],
   ['create temp table t (id int)', 'do $$ begin alter table t add column s short; end $$'],
+  ['create temp table if not exists t (id int)'],
   ['create temp table t as execute p'],
   ['create table t (id int)'],
   ['create temp table t (m mood)'],
@@ -106,6 +108,28 @@ describe('in a session that has changed how rows are found', () => {
     'create policy p on pg_temp_3.t',
   ])('%s: the number of a temporary schema names what nobody here follows', (text) => {
     expect(reasonOf(shop.plan(text))).toBe('statement-refused');
+  });
+
+  it.each([
+    'analyze orders',
+    'vacuum orders, parents',
+    'vacuum (full, analyze) orders',
+  ])('%s: upkeep of what is masked nowhere goes on, as long as no code of the database’s own may run by it', async (text) => {
+    expect(reasons([tune, text])).toEqual(['forward', 'forward']);
+    await client.query("create function f() returns int language sql as 'select 1'");
+    const reason = last([tune, text], createShop(await readCatalog(client, 2), policies));
+    await client.query('drop function f');
+    expect(reason).toBe('masked-column-use');
+  });
+
+  it.each([
+    'analyze',
+    'vacuum customers',
+    'analyze orders, customer_names',
+    'reindex table orders',
+    'refresh materialized view copies',
+  ])('%s is not carried out', (text) => {
+    expect(last([tune, text])).toBe('masked-column-use');
   });
 
   it('a masked relation, or a view of one, is not read beside it', () => {

@@ -3,6 +3,7 @@ import { notUnderstood, RefusedText } from '../refusal.ts';
 import { databaseResource, tableResource } from '../resources.ts';
 import { type Fields, fieldOf, fieldsOf, hasField, listOf, nodeOf } from '../text/tree.ts';
 import type { Analysis } from '../walk/analysis.ts';
+import { hasOwnCode } from '../walk/own-tables.ts';
 import { findRelation, meaningsOf, resolveRelation, usedRelation } from '../walk/relations.ts';
 import type { Outcome } from './statements.ts';
 
@@ -14,8 +15,8 @@ export function walkMaintain(
 ): Partial<Outcome> {
   if (kind !== 'LockStmt') {
     analysis.found.writes = true;
-    // Expressions of indexes and statistics.
-    analysis.found.runsUnseen = true;
+    // Expressions of indexes and statistics; materialized views are filled by whatever they read.
+    if (kind !== 'VacuumStmt' || hasOwnCode(analysis.catalog)) analysis.found.runsUnseen = true;
   }
   const ranges = [...listOf(fields, 'relations'), ...listOf(fields, 'rels')].map((item) => {
     const node = nodeOf(item);
@@ -29,8 +30,10 @@ export function walkMaintain(
     else askMaintain(analysis, range, kind);
   }
   if (kind === 'ClusterStmt') refuseSorting(analysis, ranges);
-  if (ranges.length === 0)
+  if (ranges.length === 0) {
+    analysis.found.runsUnseen = true;
     analysis.questions.push({ action: 'postgres:maintain', resource: databaseResource(analysis.place) });
+  }
   return { changesCatalog: kind === 'RefreshMatViewStmt' };
 }
 

@@ -25,7 +25,8 @@ export function isOwnTable({ catalog }: Pick<Analysis, 'catalog'>, created: Crea
   return created.isOwnTable === true && !catalog.hasEventTriggers && !hasOwnCode(catalog);
 }
 
-function hasOwnCode({ functions: { functions } }: Catalog): boolean {
+/** Functions but those of extensions that only compute, in whatever language. */
+export function hasOwnCode({ functions: { functions } }: Catalog): boolean {
   for (const alike of functions.values())
     if (alike.some(({ extension }) => extension === undefined || !computingExtensions.has(extension))) return true;
   return false;
