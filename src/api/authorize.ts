@@ -246,7 +246,7 @@ export const rolesByMethod: ReadonlyMap<string, readonly CallerRole[]> = new Map
     'countersign.control.v1.Control': {
       agent: ['WatchNode', 'ReportRefusals'],
       gateway: ['WatchGateway', 'ReportGateway'],
-      admin: ['Apply', 'ListResources', 'ListGateways'],
+      admin: ['Apply', 'CreateEntry', 'ListEntryAttributes', 'ListResources', 'ListGateways'],
     },
   } satisfies Record<string, Partial<Record<CallerRole, readonly string[]>>>)
     .flatMap(([service, methodsByRole]) =>

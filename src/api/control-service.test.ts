@@ -247,6 +247,62 @@ describe('a gateway', () => {
       .toMatchObject([{ ...gateway, connected: false }]);
   });
 
+  it('is told what identities are to policies before policies, and then by difference, when it asks for that', async () => {
+    const web = { trustDomain: 'example.org', path: '/web' };
+    const entry = (hint: string) => ({
+      ...{ id: 'web', spiffeId: web, parentId: { ...web, path: '/spire/server' }, hint },
+      selectors: [{ type: 'unix', value: 'user:web' }],
+    });
+    const said = { owner: 'ops', environment: '', labels: [{ name: 'team', value: 'red' }] };
+    const apply = (hint: string, attributes: object | undefined) =>
+      operator.unary(
+        Control.method.apply,
+        {
+          ...{ resources: [db, policy], entries: [entry(hint)] },
+          entryAttributes: attributes === undefined ? [] : [{ entryId: 'web', attributes }],
+        },
+        options,
+      );
+    await apply('', said);
+    const updates = server
+      .client(await server.identify('/countersign/gateway/g1'))
+      .serverStream(Control.method.watchGateway, { advertise: 'gw:1', principals: true }, options)
+      [Symbol.asyncIterator]();
+    const principals = (await updates.next()).value?.principals;
+    expect(principals).toMatchObject({ whole: true, more: false });
+    expect(principals?.principals).toMatchObject([{ spiffeId: 'spiffe://example.org/web', attributes: said }]);
+    const snapshot = (await updates.next()).value;
+    expect([snapshot?.principals, snapshot?.policies.length]).toEqual([undefined, 1]);
+    // Nothing is said of them, so they stay, as by an update of SPIRE's own.
+    await apply('new', undefined);
+    await operator.unary(Entry.method.batchUpdateEntry, { entries: [entry('newer')] }, options);
+    const listed = () => operator.unary(Control.method.listEntryAttributes, { entryIds: ['web', 'none'] }, options);
+    expect((await listed()).attributes).toMatchObject([{ entryId: 'web', attributes: said }]);
+    await apply('newest', {});
+    const next = (await updates.next()).value;
+    expect(next?.principals).toMatchObject({ whole: false, principals: [{ spiffeId: 'spiffe://example.org/web' }] });
+    expect([next?.principals?.principals[0]?.attributes, next?.policies]).toEqual([undefined, []]);
+    expect((await listed()).attributes).toEqual([]);
+  });
+
+  it.each([
+    ['a label twice', { labels: ['a', 'b'].map((value) => ({ name: 'team', value })) }, /a label is given twice/],
+    ['a label called __proto__', { labels: [{ name: '__proto__', value: 'x' }] }, /no name of a label/],
+    ['an escape', { owner: '\u001b[2J' }, /owner is one line/],
+    ['too much', { owner: 'x'.repeat(100_000) }, /100000 characters, allowed are 256/],
+  ])('is never told of %s: no entry can say so', async (_, attributes, message) => {
+    const id = { trustDomain: 'example.org', path: '/web' };
+    const entry = { spiffeId: id, parentId: { ...id, path: '/spire/server' }, selectors: [{ type: 'a', value: 'b' }] };
+    const made = operator.unary(Control.method.createEntry, { entry, attributes }, options);
+    await expect(made).rejects.toMatchObject({ code: Code.INVALID_ARGUMENT, message: expect.stringMatching(message) });
+    const { entry: good } = await operator.unary(
+      Control.method.createEntry,
+      { entry, attributes: { owner: 'ops' } },
+      options,
+    );
+    expect(good?.id).not.toBe('');
+  });
+
   it('that reconnects before its old stream ended stays connected', async () => {
     const identity = await server.identify('/countersign/gateway/g1');
     const [old, next] = [watch(identity), watch(identity)];

@@ -6,7 +6,6 @@ import type {
   Resource as ResourceMessage,
   TargetViewSchema,
 } from '@countersign/sdk/contract/gen/countersign/control/v1/control_pb.ts';
-import type { Entry as EntryMessage } from '@countersign/sdk/contract/gen/spire/api/types/entry_pb.ts';
 import type { Authority } from '../authority/index.ts';
 import type { EntryInput, EntryResult, Registration } from '../registration/index.ts';
 import type {
@@ -19,24 +18,32 @@ import type {
   Resources,
   Snapshot,
 } from '../resources/index.ts';
-import { implement, type Prebuilt, prebuilt, type RpcService } from '../rpc/index.ts';
+import { implement, type RpcService } from '../rpc/index.ts';
 import { assert, type Clock, createSharedTimers, type Log, sha256 } from '../std/index.ts';
+import { parseEntryAttributes } from './attributes-message.ts';
 import type { Audit } from './audit.ts';
 import type { Authorizer, Caller } from './authorize.ts';
+import { createEntry, listEntryAttributes } from './entry-attributes.ts';
 import { parseEntry } from './entry-message.ts';
 import { createGatewayPresence } from './gateway-presence.ts';
 import { gatewayStatus, parseInstance, parseReport, parseState } from './gateway-report.ts';
+import { frameGatewayUpdates, gatewayStream, specOf } from './gateway-stream.ts';
 import { pushUpdates } from './push-updates.ts';
 import type { RefusalIntake } from './refusal-intake.ts';
 import { createServingGateways } from './serving-gateways.ts';
 import { invalid } from './status.ts';
+
+type EntriesOfControl = Pick<
+  Registration,
+  'revision' | 'watchNode' | 'declare' | 'principals' | 'attributesOf' | 'batchCreate'
+>;
 
 /** What Countersign's agents, gateways and operators ask of the server beyond the SPIRE API. */
 export function controlService(deps: {
   clock: Clock;
   log: Log;
   authority: Pick<Authority, 'bundle' | 'onBundle'>;
-  registration: Pick<Registration, 'revision' | 'watchNode' | 'declare'>;
+  registration: EntriesOfControl;
   resources: Resources;
   authorizer: Authorizer;
   audit: Audit;
@@ -75,12 +82,10 @@ export function controlService(deps: {
     },
     async watchGateway(request, context, send) {
       const gateway = { ...gatewayOf(authorizer.callerOf(context), request), state: parseState(request.state) };
+      const principals = request.principals ? registration.principals : undefined;
+      const { subscribe, push } = gatewayStream({ resources, principals, gatewayUpdate });
       await presence.during(gateway, context.draining, () =>
-        pushUpdates({
-          ...{ timers, context, authorizer },
-          subscribe: (changed) => [resources.onChange(changed)],
-          push: () => send(gatewayUpdate(resources.snapshot())),
-        }),
+        pushUpdates({ timers, context, authorizer, subscribe, push: () => push(send) }),
       );
     },
     async reportGateway(request, context) {
@@ -93,10 +98,10 @@ export function controlService(deps: {
       return { others: serving.now().filter((one) => !isOwn(one)).length };
     },
     async apply(request, context) {
-      const { dryRun, entries } = request;
+      const { dryRun } = request;
       const declared = request.resources.map(parseResource);
       const options = planOptionsOf(request);
-      const inputs = entries.map(parseDeclaredEntry);
+      const inputs = declaredEntries(request);
       const declaration = registration.declare(inputs);
       if (dryRun) {
         const plan = applied(await resources.plan(declared, options));
@@ -116,6 +121,8 @@ export function controlService(deps: {
         return answer;
       });
     },
+    createEntry: (request, context) => createEntry(deps, request, context),
+    listEntryAttributes: ({ entryIds }) => listEntryAttributes(registration, entryIds),
     async listResources({ kind }) {
       const wanted = kind === '' ? undefined : parseKind(kind);
       const snapshot = await resources.list();
@@ -130,26 +137,6 @@ export function controlService(deps: {
 function listedOf({ policies, targets }: Snapshot, wanted: ResourceKind | undefined) {
   const listed = [...policies, ...targets].filter(({ kind }) => wanted === undefined || kind === wanted);
   return listed.map(({ kind, name, spec }) => ({ kind, name, specJson: JSON.stringify(spec) }));
-}
-
-/** All gateways get the same: it is framed once per revision. */
-function frameGatewayUpdates(): (snapshot: Snapshot) => Prebuilt<typeof Control.method.watchGateway.output> {
-  const schema = Control.method.watchGateway.output;
-  let known: { revision: number; frame: Prebuilt<typeof schema> } | undefined;
-  return (snapshot) => {
-    if (known?.revision !== snapshot.revision) {
-      const frame = prebuilt(schema, {
-        revision: BigInt(snapshot.revision),
-        targets: snapshot.targets.map((target) => {
-          const { protocol, ...config } = specOf(target);
-          return { name: target.name, protocol: `${protocol}`, specJson: JSON.stringify(config) };
-        }),
-        policies: snapshot.policies.map((policy) => ({ name: policy.name, text: `${specOf(policy)['cedar']}` })),
-      });
-      known = { revision: snapshot.revision, frame };
-    }
-    return known.frame;
-  };
 }
 
 /** @throws RpcError INVALID_ARGUMENT */
@@ -236,9 +223,13 @@ function planOptionsOf({ prune, remove, ifRevision }: ApplyRequest) {
 }
 
 /** @throws RpcError INVALID_ARGUMENT */
-function parseDeclaredEntry(message: EntryMessage): EntryInput {
-  if (message.id === '') throw invalid('a declared entry has an id');
-  return parseEntry(message);
+function declaredEntries({ entries, entryAttributes }: ApplyRequest): readonly EntryInput[] {
+  const said = parseEntryAttributes(entryAttributes, new Set(entries.map(({ id }) => id)));
+  return entries.map((message) => {
+    if (message.id === '') throw invalid('a declared entry has an id');
+    const attributes = said.get(message.id);
+    return { ...parseEntry(message), ...(attributes === undefined ? {} : { attributes }) };
+  });
 }
 
 /** @throws RpcError INVALID_ARGUMENT */
@@ -259,13 +250,6 @@ function parseResource({ kind, name, specJson }: ResourceMessage): Resource {
 function parseKind(kind: string): ResourceKind {
   if (kind === 'Target' || kind === 'Policy') return kind;
   throw invalid(`there is no resource kind ${kind}; it must be Target or Policy`);
-}
-
-/** The spec as an object: that it is one was checked when it was applied. */
-function specOf(resource: Resource): Readonly<Record<string, unknown>> {
-  const { spec } = resource;
-  assert(typeof spec === 'object' && spec !== null, 'a spec is an object');
-  return { ...spec };
 }
 
 /** `host:port`, an IPv6 address in brackets. @throws RpcError INVALID_ARGUMENT */

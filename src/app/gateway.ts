@@ -78,6 +78,7 @@ export async function createGatewayApp(deps: RoleDeps<GatewayConfig>): Promise<G
   }, deriveKey(sealKey, 'gateway instance').reveal().toString('hex'));
   let reports: GatewayReports | undefined;
   let drain: Drain | undefined;
+  const taken = ({ revision }: GatewayUpdate) => reports?.taken(Number(revision));
   const watch = createControlWatch<GatewayUpdate>({
     ...{ clock, random, log },
     connect: serverConnection({
@@ -89,7 +90,7 @@ export async function createGatewayApp(deps: RoleDeps<GatewayConfig>): Promise<G
     }),
     onServerTime: serverClock.says,
     follow: (client, signal) => control.updates(client, reports?.state() ?? 'starting', signal),
-    apply: (update) => updates.take(update).finally(() => reports?.taken(Number(update.revision))),
+    apply: (update) => updates.take(update).finally(() => void (update.principals ?? taken(update))),
   });
   const metrics = metricsOf(gateway, ledger);
   const checks = createProcessChecks({ clock, log, dataDir: config.dataDir });

@@ -80,4 +80,16 @@ const entrySpec = closed({
       maxLength: 1024,
     }),
   ),
+  owner: Type.Optional(
+    Type.String({ description: 'Who answers for it; policies read `principal.owner`.', maxLength: 256 }),
+  ),
+  environment: Type.Optional(
+    Type.String({ description: 'Where it belongs; policies read `principal.environment`.', maxLength: 256 }),
+  ),
+  labels: Type.Optional(
+    Type.Record(Type.String(), Type.String({ maxLength: 256 }), {
+      description: 'What else policies may know of it, `team: payments`; they read `principal.getTag("team")`.',
+      maxProperties: 32,
+    }),
+  ),
 });

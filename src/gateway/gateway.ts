@@ -29,6 +29,7 @@ import { createLedgerBatch } from './recording/ledger-batch.ts';
 import { createRecorder } from './recording/recorder.ts';
 import type { Durability } from './recording/session-ledger.ts';
 import { createCurrentPolicies, createTargetPolicies } from './sessions/current-policies.ts';
+import type { PrincipalsUpdate } from './sessions/known-identities.ts';
 import { createQuotas } from './sessions/quotas.ts';
 import { serveSession } from './sessions/serve-session.ts';
 import { createSessions, type SessionLimits } from './sessions/sessions.ts';
@@ -84,6 +85,8 @@ export interface Gateway {
   look(signal: AbortSignal): Promise<void>;
   /** The policies from now on, of that revision of the server's declarations: also for sessions that run, from their next operation. */
   applyPolicies(policies: CompiledPolicies, revision?: number): void;
+  /** What identities are to policies, from now on: also for sessions that run, those that are no longer allowed end. */
+  applyPrincipals(update: PrincipalsUpdate): void;
   /**
    * Takes no new session any more: links are told so, that agents may go elsewhere, and the doors of direct clients close. Sessions that
    * there are go on as before. Resolves when none is left, or at the abort; `stop` is then still to be called.
@@ -137,6 +140,7 @@ export function createGateway(deps: GatewayDeps): Gateway & Service {
     look: (signal) => core.targets.look(signal),
     problems: () => core.targets.problems(),
     applyPolicies: (policies, revision) => core.currentPolicies.replace(policies, revision),
+    applyPrincipals: (update) => core.currentPolicies.applyPrincipals(update),
     sessions: () =>
       core.sessions
         .list()

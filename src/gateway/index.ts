@@ -32,6 +32,7 @@ export {
   type TargetWarning,
 } from './protocol.ts';
 export { openWithheld } from './recording/withheld.ts';
+export type { PrincipalsUpdate } from './sessions/known-identities.ts';
 export { type GatewaySession, SessionEnd, type SessionPolicy } from './sessions/session.ts';
 export type { SessionLimits } from './sessions/sessions.ts';
 export { definitionOf, type TargetProblem } from './targets/open-targets.ts';

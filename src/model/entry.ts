@@ -1,4 +1,5 @@
 import type { SpiffeId, TrustDomain } from '@countersign/sdk/identity';
+import type { IdentityAttributes } from './identity-attributes.ts';
 import type { Selector } from './selector.ts';
 
 /** A registration entry: a workload under `parentId` that shows all `selectors` is `spiffeId`. Times in epoch seconds, 0 = none. */
@@ -18,4 +19,6 @@ export interface Entry {
   readonly storeSvid: boolean;
   readonly hint: string;
   readonly createdAtS: number;
+  /** What policies may know of it; the SPIRE API says nothing of them. */
+  readonly attributes: IdentityAttributes;
 }

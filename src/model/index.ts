@@ -28,6 +28,18 @@ export {
   gatewayStateNumbers,
   reportLimits,
 } from './finding.ts';
+export {
+  agreedAttributes,
+  attributesDigest,
+  attributesText,
+  disputedAttributes,
+  hasAttributes,
+  type IdentityAttributes,
+  InvalidAttributes,
+  NO_ATTRIBUTES,
+  parseIdentityAttributes,
+  type WrittenAttributes,
+} from './identity-attributes.ts';
 export type { KeyType, SigningAlgorithm } from './key.ts';
 export {
   EVENT_VERSION,
@@ -48,6 +60,7 @@ export {
   type PolicySet,
   passes,
   type Question,
+  type ToldIdentity,
 } from './operation.ts';
 export { compareSelectors, containsAll, formatSelector, parseSelector, type Selector } from './selector.ts';
 export type { ResolvedTarget, TargetView } from './target.ts';

@@ -1,4 +1,5 @@
 import type { AttributeValue, Decision, EntityRef, Limits, LimitUnit, Quota, ReachedLimit } from './decision.ts';
+import type { IdentityAttributes } from './identity-attributes.ts';
 import type { LedgerEvent } from './ledger-event.ts';
 
 /** What policy is asked of one identity: may it do this action to this resource, in this context? */
@@ -17,6 +18,15 @@ export interface PolicySet {
   readonly revision: number;
   /** Epoch milliseconds. */
   readonly timeMs: number;
+  /** What the identity was to them beside its id; undefined: it had no attributes. */
+  readonly identity?: ToldIdentity;
+}
+
+/** Attributes that policy was asked with. Equal ones have one digest. */
+export interface ToldIdentity {
+  /** See `attributesDigest`. */
+  readonly digest: string;
+  readonly attributes: IdentityAttributes;
 }
 
 /** A question with its answer. */

@@ -1,7 +1,15 @@
 import { IdentityError, parseSpiffeId } from '@countersign/sdk/identity';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
-import type { AttributeValue, Decision, DecisionRequest, EntityRef, Limits } from '../model/index.ts';
+import {
+  type AttributeValue,
+  type Decision,
+  type DecisionRequest,
+  type EntityRef,
+  InvalidAttributes,
+  type Limits,
+  parseIdentityAttributes,
+} from '../model/index.ts';
 import { PolicyError } from './errors.ts';
 import { EvaluationError } from './expressions/evaluation-error.ts';
 import { parseDatetime } from './expressions/time.ts';
@@ -20,6 +28,19 @@ export const policyCasesSchema = Type.Array(
     {
       name: Type.String({ minLength: 1, description: 'What the case shows, as a sentence.' }),
       principal: Type.String({ description: 'A SPIFFE ID.' }),
+      attributes: Type.Optional(
+        Type.Object(
+          {
+            owner: Type.Optional(Type.String()),
+            environment: Type.Optional(Type.String()),
+            labels: Type.Optional(Type.Record(Type.String(), Type.String())),
+          },
+          {
+            additionalProperties: false,
+            description: 'What its entries say of it: `owner`, `environment` and `labels`; by default nothing.',
+          },
+        ),
+      ),
       action: Type.String({ description: 'Such as postgres:select.' }),
       resource: Type.Record(Type.String(), Type.Unknown(), {
         description:
@@ -203,9 +224,9 @@ function attemptField(text: string): WrittenField | undefined {
 
 function principalOf(one: PolicyCase): EntityRef {
   try {
-    return identityEntity(parseSpiffeId(one.principal));
+    return identityEntity(parseSpiffeId(one.principal), parseIdentityAttributes(one.attributes ?? {}));
   } catch (cause) {
-    if (!(cause instanceof IdentityError)) throw cause;
+    if (!(cause instanceof IdentityError || cause instanceof InvalidAttributes)) throw cause;
     throw new PolicyError('ERR_POLICY_TEST', `case ${JSON.stringify(one.name)}: principal: ${cause.message}`, {
       cause,
     });

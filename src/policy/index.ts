@@ -50,7 +50,7 @@ export {
   stricterMask,
 } from './obligations/masks.ts';
 export type { Occurrences, RecordedOperation } from './recorded/operation.ts';
-export { readOperation, readRecorded } from './recorded/read-recorded.ts';
+export { createKnownAttributes, type KnownAttributes, readOperation, readRecorded } from './recorded/read-recorded.ts';
 export { formatObligations } from './recorded/recorded-obligations.ts';
 export { createReplay, type Replay, type ReplayDifference } from './recorded/replay.ts';
 export { createTightening, type TightPermit } from './recorded/tighten.ts';

@@ -1,7 +1,9 @@
+import { parseSpiffeId } from '@countersign/sdk/identity';
 import { describe, expect, it } from 'vitest';
-import type { EntityRef } from '../model/index.ts';
-import { runPolicyTests } from './cases.ts';
-import { loadPolicies } from './loading/load.ts';
+import { type EntityRef, parseIdentityAttributes } from '../model/index.ts';
+import { parsePolicyCases, runPolicyTests } from './cases.ts';
+import { checkPolicies, loadPolicies } from './loading/load.ts';
+import { identityEntity } from './schema/identity-entity.ts';
 import { noon, select, selectContext, shopSchema, table, web } from './testing/shop.ts';
 
 // Goal: tags are read as Cedar reads them (differential.test.ts holds that), are held against the schema, and are never taken for none where nobody has told them.
@@ -89,3 +91,61 @@ function databaseOf({ tags }: { readonly tags: NonNullable<EntityRef['tags']> })
   if (schema === undefined || database === undefined) throw new Error('a table is in a schema of a database');
   return { ...schema, id: `${schema.id}${JSON.stringify(tags)}`, parents: [{ ...database, tags }] };
 }
+
+describe('what entries say of an identity', () => {
+  const MINE =
+    'permit(principal, action == Action::"shop:select", resource) when { principal has owner && principal.owner == "ops" };' +
+    'permit(principal, action == Action::"shop:select", resource) when { principal.hasTag("team") && principal.getTag("team") == "red" };' +
+    'forbid(principal, action, resource) when { principal has environment && principal.environment == "test" };' +
+    'forbid(principal, action, resource) when { principal.quarantined };';
+  const mine = loadPolicies([{ name: 'p', text: MINE }], shopSchema);
+  const known = (attributes: Parameters<typeof parseIdentityAttributes>[0]) =>
+    identityEntity(parseSpiffeId(web.id), parseIdentityAttributes(attributes));
+  const CASES = [
+    [{ owner: 'ops' }, true],
+    [{ owner: 'ops ltd' }, false],
+    [{ labels: { team: 'red' } }, true],
+    [{ labels: { team: 'red' }, environment: 'test' }, false],
+    [{ labels: { constructor: 'red' } }, false],
+    [{}, false],
+  ] as const;
+
+  it.each(CASES)('decides: %j', (attributes, allow) => {
+    expect(mine.decide(select({ principal: known(attributes) })).allow).toBe(allow);
+    const one = { name: 'x', principal: web.id, attributes, action: 'shop:select' };
+    const resource = { table: 'shop/app/public/users', attributes: { rows: 5 } };
+    const expected = { ...one, resource, context: selectContext, expect: allow ? 'allow' : 'deny' } as const;
+    const [result] = runPolicyTests(parsePolicyCases([expected]), mine, { schema: shopSchema, nowMs: noon });
+    expect(result?.differences).toEqual([]);
+  });
+
+  it('answers who can for sure, and leaves a condition of one of whom nobody has said anything', () => {
+    const verdict = (identity: EntityRef) =>
+      mine.whoCan({ action: 'shop:select', resource: table('users'), identities: [identity] }).identities[0]?.access;
+    expect(CASES.map(([attributes]) => verdict(known(attributes))?.verdict)).toEqual(
+      CASES.map(([, allow]) => (allow ? 'always' : 'never')),
+    );
+    const open = verdict(web);
+    expect(open?.verdict).toBe('sometimes');
+    expect(open?.permits.map(({ when }) => when)).toEqual([
+      ['when (principal has owner) && (principal.owner == "ops")'],
+      ['when principal.hasTag("team") && (principal.getTag("team") == "red")'],
+    ]);
+    expect(open?.forbids).toHaveLength(1);
+    expect(mine.whatCan(known({})).map(({ access }) => access.verdict)).not.toContain('always');
+  });
+
+  it('has to be asked for before it is read, as Cedar demands', () => {
+    const { problems } = checkPolicies(
+      [{ name: 'p', text: 'permit(principal, action, resource) when { principal.owner == "ops" };' }],
+      shopSchema,
+    );
+    expect(problems.map(({ severity }) => severity)).toContain('error');
+  });
+
+  it('is refused in a test case that could be no entry', () => {
+    const one = { ...{ name: 'x', principal: web.id, attributes: { owner: 'a\nb' } }, action: 'shop:update' };
+    const cases = parsePolicyCases([{ ...one, resource: { table: 'shop/app/public/users' }, expect: 'deny' }]);
+    expect(() => runPolicyTests(cases, mine, { schema: shopSchema, nowMs: noon })).toThrow(/owner is one line/);
+  });
+});

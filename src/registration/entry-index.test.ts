@@ -2,7 +2,7 @@
 import { parseSpiffeId, type SpiffeId } from '@countersign/sdk/identity';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { containsAll, type Entry, type Selector } from '../model/index.ts';
+import { containsAll, type Entry, NO_ATTRIBUTES, type Selector } from '../model/index.ts';
 import { createEntryIndex, type EntryChange } from './entry-index.ts';
 import { createNodeWatchers } from './node-watchers.ts';
 
@@ -33,6 +33,7 @@ function entry(fields: {
     storeSvid: false,
     hint: '',
     createdAtS: 0,
+    attributes: NO_ATTRIBUTES,
   };
 }
 

@@ -1,6 +1,6 @@
 import { type ExpressionBuilder, type Kysely, sql } from 'kysely';
-import type { Entry } from '../model/index.ts';
-import { entryOf, federationFact, selectorFact } from './entry-rows.ts';
+import type { Entry, IdentityAttributes } from '../model/index.ts';
+import { entryOf, federationFact, NO_ATTRIBUTES_TEXT, selectorFact } from './entry-rows.ts';
 import { entriesInPage } from './entry-size.ts';
 import { RegistrationError } from './errors.ts';
 import type { EntryRow, RegistrationTables } from './migrations.ts';
@@ -60,6 +60,15 @@ export async function entriesById(
 ): Promise<readonly EntryRow[]> {
   if (ids.length === 0) return [];
   return db.selectFrom('registration_entries').selectAll().where('id', 'in', ids).execute();
+}
+
+/** See `Registration.attributesOf`. */
+export async function attributesById(
+  db: Kysely<RegistrationTables>,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, IdentityAttributes>> {
+  const rows = (await entriesById(db, ids)).filter(({ attributes }) => attributes !== NO_ATTRIBUTES_TEXT);
+  return new Map(rows.map((row) => [row.id, entryOf(row).attributes]));
 }
 
 type Where = ExpressionBuilder<RegistrationTables, 'registration_entries'>;

@@ -1,5 +1,12 @@
 import { parseSpiffeId, parseTrustDomain, type SpiffeId } from '@countersign/sdk/identity';
-import { type Entry, formatSelector, type Selector } from '../model/index.ts';
+import {
+  type Entry,
+  formatSelector,
+  hasAttributes,
+  type IdentityAttributes,
+  NO_ATTRIBUTES,
+  type Selector,
+} from '../model/index.ts';
 import { sha256 } from '../std/index.ts';
 import type { EntryRow } from './migrations.ts';
 
@@ -17,6 +24,7 @@ export const ENTRY_COLUMNS = [
   'downstream',
   'store_svid',
   'hint',
+  'attributes',
   'expires_at_s',
   'created_at_s',
   'revision_number',
@@ -42,6 +50,7 @@ export function rowOf(entry: Entry): EntryRow {
     downstream: entry.downstream ? 1 : 0,
     store_svid: entry.storeSvid ? 1 : 0,
     hint: entry.hint,
+    attributes: hasAttributes(entry.attributes) ? JSON.stringify(entry.attributes) : NO_ATTRIBUTES_TEXT,
     expires_at_s: entry.expiresAtS,
     created_at_s: entry.createdAtS,
     revision_number: entry.revisionNumber,
@@ -71,6 +80,7 @@ export function entryOf(row: EntryColumns, parents: Map<string, SpiffeId> = new 
     revisionNumber: row.revision_number,
     storeSvid: row.store_svid === 1,
     hint: row.hint,
+    attributes: row.attributes === NO_ATTRIBUTES_TEXT ? NO_ATTRIBUTES : attributesOf(row.attributes),
     createdAtS: row.created_at_s,
   };
 }
@@ -99,9 +109,15 @@ function selectorsOf(text: string): readonly Selector[] {
   return JSON.parse(text) as Selector[]; // Written by `rowOf`.
 }
 
+function attributesOf(text: string): IdentityAttributes {
+  return JSON.parse(text) as IdentityAttributes; // Written by `rowOf`.
+}
+
 function textsOf(text: string): readonly string[] {
   return JSON.parse(text) as string[]; // Written by `rowOf`.
 }
 
+/** What the migration gives to entries that were there before. */
+export const NO_ATTRIBUTES_TEXT = '';
 /** Most entries have none: they share it. */
 const NONE: readonly never[] = [];

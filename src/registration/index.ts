@@ -7,6 +7,7 @@
 export { entriesInPage } from './entry-size.ts';
 export { errorTable, RegistrationError } from './errors.ts';
 export { registrationMigrations } from './migrations.ts';
+export type { PrincipalChanges, Principals } from './principals.ts';
 export { createRegistration } from './registration.ts';
 export {
   type Declaration,

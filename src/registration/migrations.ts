@@ -64,6 +64,15 @@ export const registrationMigrations: readonly Migration[] = [
       await tables.insertInto('registration_state').values({ id: 1, revision: 0, pruned_through: 0 }).execute();
     },
   },
+  {
+    name: '0002-entry-attributes',
+    async up(db) {
+      await db.schema
+        .alterTable('registration_entries')
+        .addColumn('attributes', 'text', (column) => column.notNull().defaultTo(''))
+        .execute();
+    },
+  },
 ];
 
 /** The tables, as kysely sees them. Lists are JSON text, booleans 0 or 1. */
@@ -92,6 +101,8 @@ export interface EntryRow {
   downstream: number;
   store_svid: number;
   hint: string;
+  /** JSON text; empty: none. */
+  attributes: string;
   expires_at_s: number;
   created_at_s: number;
   revision_number: number;

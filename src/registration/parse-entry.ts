@@ -1,5 +1,14 @@
 import { parseSpiffeId, parseTrustDomain, type SpiffeId, type TrustDomain } from '@countersign/sdk/identity';
-import { compareSelectors, type Entry, formatSelector, type Selector } from '../model/index.ts';
+import {
+  compareSelectors,
+  type Entry,
+  formatSelector,
+  type IdentityAttributes,
+  InvalidAttributes,
+  NO_ATTRIBUTES,
+  parseIdentityAttributes,
+  type Selector,
+} from '../model/index.ts';
 import { messageOf } from '../std/index.ts';
 import type { EntryInput } from './types.ts';
 
@@ -49,7 +58,18 @@ export function parseEntryContent(input: EntryInput, rules: EntryRules): EntryCo
     dnsNames: parseDnsNames(input.dnsNames ?? []),
     storeSvid,
     hint,
+    attributes: attributesOf(input),
   };
+}
+
+function attributesOf({ attributes }: EntryInput): IdentityAttributes {
+  if (attributes === undefined) return NO_ATTRIBUTES;
+  try {
+    return parseIdentityAttributes(attributes);
+  } catch (error) {
+    if (error instanceof InvalidAttributes) throw new InvalidEntry(error.message);
+    throw error;
+  }
 }
 
 /**

@@ -5,11 +5,12 @@ import type { Store, TransactionEffects } from '../store/index.ts';
 import { CHANGES_TOPIC, type ChangeFeed, createChangeFeed, type FeedTarget } from './change-feed.ts';
 import { createDeclaration } from './declaration.ts';
 import { createEntryIndex, type EntryChange, isCurrent } from './entry-index.ts';
-import { countEntries, findEntry, listEntries } from './entry-queries.ts';
+import { attributesById, countEntries, findEntry, listEntries } from './entry-queries.ts';
 import { RegistrationError } from './errors.ts';
 import { createExpirySchedule } from './expiry.ts';
 import type { RegistrationTables } from './migrations.ts';
 import { createNodeWatchers } from './node-watchers.ts';
+import { createPrincipals } from './principals.ts';
 import { ENTRIES_PER_BATCH_MAX, type Registration } from './types.ts';
 import { createEntries, deleteEntries, deleteExpired, updateEntries, type Written } from './write-entries.ts';
 
@@ -81,6 +82,7 @@ export function createRegistration(deps: RegistrationDeps): Registration & Servi
       createDeclaration(inputs, { ...deps, ...rules, nowS, announce, show: (written) => show(feed, written) }),
     get: (id) => findEntry(db, id),
     list: (request) => listEntries(db, request),
+    attributesOf: (ids) => attributesById(db, ids),
     count: (filter = {}) => countEntries(db, filter),
     ...view.questions,
     start: (signal) => feed.start(signal),
@@ -101,6 +103,12 @@ async function show(feed: ChangeFeed, { puts, removals, revision }: Written<unkn
   await feed.committed(revision - puts.length - removals.length + 1, { puts, removals, revision });
 }
 
+/** What is answered from memory. */
+type Questions = Pick<
+  Registration,
+  'authorizedEntries' | 'entryFor' | 'entriesOf' | 'principals' | 'revision' | 'onChange' | 'watchNode'
+>;
+
 /** The entries in memory, who watches them, and when they expire. */
 function createView(deps: { clock: Clock; log: Log; trustDomain: TrustDomain }) {
   const { clock, log, trustDomain } = deps;
@@ -108,6 +116,7 @@ function createView(deps: { clock: Clock; log: Log; trustDomain: TrustDomain }) 
   const failed = (error: unknown) => log.error('registration.listener.failed', { reason: messageOf(error) });
   const listeners = createListeners<number>(failed); // The others must hear of the change all the same.
   const watchers = createNodeWatchers(failed);
+  const { principals, ...identities } = createPrincipals(failed);
   let onExpired: (ids: readonly string[]) => void = () => {};
   const expiry = createExpirySchedule(clock, (ids) => onExpired(ids));
   let index = createEntryIndex(serverUri);
@@ -123,6 +132,7 @@ function createView(deps: { clock: Clock; log: Log; trustDomain: TrustDomain }) 
       }
       revision = at;
       log.info('registration.loaded', { entries: index.size, revision });
+      identities.loaded(entries, at);
       watchers.notifyAll(revision);
       listeners.tell(revision);
     },
@@ -134,6 +144,7 @@ function createView(deps: { clock: Clock; log: Log; trustDomain: TrustDomain }) 
         expiry.add(entry.id, entry.expiresAtS);
       }
       revision = at;
+      identities.changed(changes, (id) => index.bySpiffeId(id), at);
       watchers.notify(index, changes, revision);
       listeners.tell(revision);
     },
@@ -143,14 +154,12 @@ function createView(deps: { clock: Clock; log: Log; trustDomain: TrustDomain }) 
     return index;
   };
   const nowS = () => Math.floor(clock.now() / 1000);
-  const questions: Pick<
-    Registration,
-    'authorizedEntries' | 'entryFor' | 'entriesOf' | 'revision' | 'onChange' | 'watchNode'
-  > = {
+  const questions: Questions = {
     authorizedEntries: (nodeId, nodeSelectors) => ready().authorized(nodeId, nodeSelectors, nowS()),
     entryFor: (entryId, nodeId, nodeSelectors) =>
       ready().authorizedOne({ entryId, nodeId, nodeSelectors, nowS: nowS() }),
     entriesOf: (spiffeId) => [...ready().bySpiffeId(spiffeId)].filter((entry) => isCurrent(entry, nowS())),
+    principals,
     revision: () => Math.max(revision, 0),
     onChange: listeners.add,
     watchNode: watchers.add,

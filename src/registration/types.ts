@@ -1,7 +1,8 @@
 import type { SpiffeId } from '@countersign/sdk/identity';
 import type { Kysely } from 'kysely';
-import type { Entry, Selector } from '../model/index.ts';
+import type { Entry, IdentityAttributes, Selector, WrittenAttributes } from '../model/index.ts';
 import type { TransactionEffects } from '../store/index.ts';
+import type { Principals } from './principals.ts';
 
 /** What a caller says of an entry; texts are not checked yet. Times in seconds, 0 = none. */
 export interface EntryInput {
@@ -20,10 +21,12 @@ export interface EntryInput {
   readonly dnsNames?: readonly string[];
   readonly storeSvid?: boolean;
   readonly hint?: string;
+  /** Absent: a new entry has none, a changed one keeps its own. */
+  readonly attributes?: WrittenAttributes;
 }
 
 /** Names of the fields that an update may change. */
-export type EntryField = Exclude<keyof EntryInput, 'id'>;
+export type EntryField = Exclude<keyof EntryInput, 'id' | 'attributes'>;
 
 /** An update: `id` says which entry; the fields of the mask are taken from `entry`, all of them when there is no mask. */
 export interface EntryUpdate {
@@ -103,6 +106,8 @@ export interface Registration {
    * @throws RegistrationError ERR_REGISTRATION_REQUEST
    */
   list(request: { filter?: EntryFilter; pageSize?: number; pageToken?: string }): Promise<EntryPage>;
+  /** The attributes of those of the entries that have any, by entry id, as the database has them. */
+  attributesOf(ids: readonly string[]): Promise<ReadonlyMap<string, IdentityAttributes>>;
   /** The number of entries that pass the filter. */
   count(filter?: EntryFilter): Promise<number>;
   /**
@@ -119,6 +124,8 @@ export interface Registration {
   entryFor(entryId: string, nodeId: SpiffeId, nodeSelectors: readonly Selector[]): Entry | undefined;
   /** The entries for that SPIFFE ID, wherever they are parented: to know admins and downstreams by their identity. */
   entriesOf(spiffeId: SpiffeId): readonly Entry[];
+  /** What the entries say of their identities, for policies. */
+  readonly principals: Principals;
   /** Grows with every change of any entry. */
   revision(): number;
   /** Calls `listener` after each change, in every process; `revision()` is the new one. Returns the way to stop. */

@@ -135,7 +135,8 @@ async function updateOne(trx: Trx, update: EntryUpdate, rules: EntryRules): Prom
 function merge(before: EntryContent, { entry, mask }: EntryUpdate): EntryInput {
   const empty = { spiffeId: '', parentId: '', selectors: [] };
   const old: EntryInput = { ...before, spiffeId: before.spiffeId.uri, parentId: before.parentId.uri };
-  if (mask === undefined) return { ...empty, ...entry };
+  // Who says nothing of attributes leaves them: the SPIRE API can't say anything of them.
+  if (mask === undefined) return { ...empty, attributes: before.attributes, ...entry };
   const masked: EntryField[] = [...mask];
   const without = Object.fromEntries(Object.entries(old).filter(([field]) => !mask.has(field as EntryField))); // Fields of EntryInput.
   const taken = Object.fromEntries(
@@ -234,7 +235,7 @@ function* chunks<T>(items: readonly T[], size: number): Iterable<readonly T[]> {
   for (let start = 0; start < items.length; start += size) yield items.slice(start, start + size);
 }
 
-/** SQLite binds at most 32,766 values in one statement; a row of entries has 18. */
+/** SQLite binds at most 32,766 values in one statement; a row of entries has 19. */
 const ROWS_PER_INSERT = 500;
 /** A server that missed more than this loads all entries anew. */
 const CHANGES_KEPT = 100_000;

@@ -19,7 +19,11 @@ export function createGatewayControl(advertised: () => string, instance: string)
   const own = () => ({ advertise: advertised(), instance });
   return {
     updates: (client, state, signal) =>
-      client.serverStream(Control.method.watchGateway, { ...own(), state: gatewayStateNumbers[state] }, { signal }),
+      client.serverStream(
+        Control.method.watchGateway,
+        { ...own(), state: gatewayStateNumbers[state], principals: true },
+        { signal },
+      ),
     async report(client, { revision, findings, state }, signal) {
       const { others } = await client.unary(
         Control.method.reportGateway,

@@ -14,19 +14,26 @@ let logged: string[];
 /** What is in force: targets by name with their host, and the ids of policies. */
 let targets: Record<string, string>;
 let policies: readonly string[] | undefined;
+/** Owners by identity. */
+let principals: Map<string, string>;
 /** What was brought into force, in its order. */
 let steps: string[];
 let fails: Error | undefined;
 let breaks: PolicyError | undefined;
 
-beforeEach(() => {
+beforeEach(async () => {
   logged = [];
   steps = [];
+  principals = new Map();
   targets = {};
   policies = undefined;
   fails = undefined;
   breaks = undefined;
-  const gateway: Pick<Gateway, 'applyPolicies' | 'applyTargets'> = {
+  const gateway: Pick<Gateway, 'applyPolicies' | 'applyPrincipals' | 'applyTargets'> = {
+    applyPrincipals: ({ whole, changes }) => {
+      if (whole) principals.clear();
+      for (const [id, { owner }] of changes) principals.set(id, owner);
+    },
     applyPolicies: (set) => {
       policies = set.policies.map(({ id }) => id);
       steps.push(`policies ${policies.join()}`);
@@ -44,8 +51,16 @@ beforeEach(() => {
     return loader.load(sources);
   };
   updates = createGatewayUpdates({ gateway, log, policies: { load } });
+  await updates.take(owners({ whole: true }, {}));
 });
 
+function owners(how: { whole?: boolean; more?: boolean; revision?: bigint }, of: Record<string, string>) {
+  const told = Object.entries(of).map(([spiffeId, owner]) => ({
+    spiffeId,
+    ...(owner ? { attributes: { owner } } : {}),
+  }));
+  return create(GatewayUpdateSchema, { principals: { revision: 1n, ...how, principals: told } });
+}
 const policy = (name: string, id = name) => ({ name, text: `@id("${id}")\npermit(principal, action, resource);` });
 const update = (hosts: Record<string, string>, ...sources: { name: string; text: string }[]) =>
   create(GatewayUpdateSchema, {
@@ -154,5 +169,48 @@ describe('an update that fails for no reason of its own', () => {
     await updates.take(update({}, policy('a')));
     await expect(updates.take(broken)).rejects.toThrow(SyntaxError);
     expect(policies).toEqual(['a']);
+  });
+});
+
+describe('what identities are to policies', () => {
+  it('is in force once all of its messages are here, and then by difference', async () => {
+    await updates.take(owners({ whole: true, more: true }, { a: 'ops' }));
+    expect(principals.size).toBe(0);
+    await updates.take(owners({ whole: true }, { b: 'web' }));
+    expect([...principals]).toEqual([
+      ['a', 'ops'],
+      ['b', 'web'],
+    ]);
+    await updates.take(owners({}, { a: '' }));
+    expect(principals.get('a')).toBe('');
+    expect(steps).toEqual([]);
+  });
+
+  it('leaves nothing of a stream that ended before all of it was here', async () => {
+    await updates.take(owners({ whole: true, more: true }, { gone: 'ops' }));
+    await updates.take(owners({ whole: true, revision: 2n }, { a: 'ops' }));
+    expect([...principals.keys()]).toEqual(['a']);
+  });
+
+  it('is what policies wait for: until it has come, none of them is in force, and it is told', async () => {
+    const log = createLog({ level: 'info', write: () => {} });
+    const applied: string[] = [];
+    const fresh = createGatewayUpdates({
+      log,
+      policies: createPolicyLoader(policySchema),
+      gateway: {
+        applyPolicies: () => void applied.push('policies'),
+        applyPrincipals: () => void applied.push('principals'),
+        applyTargets: async () => void applied.push('targets'),
+      },
+    });
+    await fresh.take(update({ shop: 'db1' }, policy('a')));
+    expect({ applied, informed: fresh.informed() }).toEqual({ applied: [], informed: false });
+    expect(fresh.problems()).toMatchObject([
+      { what: 'policies', found: expect.stringMatching(/not yet what identities/) },
+    ]);
+    await fresh.take(owners({ whole: true }, {}));
+    expect(applied).toEqual(['principals', 'targets', 'policies', 'targets']);
+    expect({ informed: fresh.informed(), problems: fresh.problems() }).toEqual({ informed: true, problems: [] });
   });
 });

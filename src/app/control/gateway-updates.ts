@@ -1,6 +1,16 @@
-import type { GatewayUpdate } from '@countersign/sdk/contract/gen/countersign/control/v1/control_pb.ts';
-import { definitionOf, type Gateway } from '../../gateway/index.ts';
-import type { ResolvedTarget } from '../../model/index.ts';
+import type {
+  GatewayUpdate,
+  Principal,
+  Principals,
+} from '@countersign/sdk/contract/gen/countersign/control/v1/control_pb.ts';
+import { definitionOf, type Gateway, type PrincipalsUpdate } from '../../gateway/index.ts';
+import {
+  type IdentityAttributes,
+  InvalidAttributes,
+  NO_ATTRIBUTES,
+  parseIdentityAttributes,
+  type ResolvedTarget,
+} from '../../model/index.ts';
 import { PolicyError, type PolicyLoader } from '../../policy/index.ts';
 import type { Log } from '../../std/index.ts';
 import { shortened } from '../declared-rules.ts';
@@ -23,9 +33,11 @@ export interface GatewayUpdates {
  * Policies and targets of one update belong together: a target that is new or changed may have been declared with the very forbid or
  * mask that it needs. So while policies can't be used, those in force stay, and of targets only what takes access away is done: what
  * is no longer declared closes, what is declared as it was is served on, and the rest waits, a changed one as it was.
+ *
+ * What identities are to policies comes apart, whole and then by difference. Policies wait until it has come once: by its absence nothing is decided.
  */
 export function createGatewayUpdates(deps: {
-  gateway: Pick<Gateway, 'applyPolicies' | 'applyTargets'>;
+  gateway: Pick<Gateway, 'applyPolicies' | 'applyPrincipals' | 'applyTargets'>;
   policies: Pick<PolicyLoader, 'load'>;
   log: Log;
 }): GatewayUpdates {
@@ -34,6 +46,10 @@ export function createGatewayUpdates(deps: {
   let targets: readonly ResolvedTarget[] = [];
   let informed = false;
   let problems: readonly UpdateProblem[] = [];
+  let knowsPrincipals = false;
+  /** Came before principals did. */
+  let waiting: GatewayUpdate | undefined;
+  const principals = createPrincipalsReader(log);
 
   const applyTargets = (next: readonly ResolvedTarget[]) => {
     targets = next;
@@ -71,7 +87,19 @@ export function createGatewayUpdates(deps: {
     problems: () => problems,
     async take(update) {
       try {
-        await take(update);
+        if (update.principals === undefined) {
+          if (knowsPrincipals) return await take(update);
+          waiting = update;
+          problems = [PRINCIPALS_AWAITED];
+          return;
+        }
+        const complete = principals.read(update.principals);
+        if (complete === undefined) return;
+        gateway.applyPrincipals(complete);
+        knowsPrincipals = true;
+        const held = waiting;
+        waiting = undefined;
+        if (held !== undefined) await take(held);
       } catch (error) {
         // A bug, whose words nobody has chosen: they are for the log.
         problems = [UPDATE_FAILED];
@@ -79,6 +107,41 @@ export function createGatewayUpdates(deps: {
       }
     },
   };
+}
+
+/** Puts together what comes in several messages. */
+function createPrincipalsReader(log: Log) {
+  let parts = new Map<string, IdentityAttributes>();
+  /** What they are parts of. */
+  let of = '';
+  return {
+    /** Undefined while more is to come. */
+    read({ whole, more, principals, revision }: Principals): PrincipalsUpdate | undefined {
+      // What has come of a stream that ended in between belongs to nothing else.
+      if (of !== `${whole} ${revision}`) parts = new Map();
+      of = `${whole} ${revision}`;
+      for (const principal of principals) parts.set(principal.spiffeId, attributesOf(principal, log));
+      if (more) return undefined;
+      const changes = parts;
+      parts = new Map();
+      log.info('app.gateway.principals', { revision: Number(revision), whole, changes: changes.size });
+      return { whole, changes };
+    },
+  };
+}
+
+/** One that this version does not take has none: policies that need it do not apply, as where entries differ. */
+function attributesOf({ spiffeId, attributes }: Principal, log: Log): IdentityAttributes {
+  if (attributes === undefined) return NO_ATTRIBUTES;
+  const { owner, environment, labels } = attributes;
+  try {
+    const named = Object.fromEntries(labels.map(({ name, value }) => [name, value]));
+    return parseIdentityAttributes({ owner, environment, labels: named });
+  } catch (error) {
+    if (!(error instanceof InvalidAttributes)) throw error;
+    log.error('app.gateway.principal_refused', { identity: spiffeId, error });
+    return NO_ATTRIBUTES;
+  }
 }
 
 function policiesRefused(error: PolicyError, waiting: readonly ResolvedTarget[]): UpdateProblem {
@@ -99,6 +162,11 @@ function isSame(one: ResolvedTarget, other: ResolvedTarget | undefined): boolean
   return other !== undefined && definitionOf(one) === definitionOf(other);
 }
 
+const PRINCIPALS_AWAITED: UpdateProblem = {
+  what: 'policies',
+  found: 'the server has told targets and policies, and not yet what identities are to policies',
+  remedy: 'Nothing, if it lasts a moment; else bring the server to the version of this gateway.',
+};
 const UPDATE_FAILED: UpdateProblem = {
   what: 'targets and policies',
   found: 'the last change at the server could not be brought into force',

@@ -12,7 +12,7 @@ import { withFiles } from '../declared/refused-apply.ts';
 import { formatStanding, type StandingPolicies, standingPolicies } from '../declared/standing-policies.ts';
 import { warnOfExpired } from '../declared/warn-of-expired.ts';
 import { warnOfNames } from '../declared/warn-of-names.ts';
-import { changedEntries, planEntries } from '../entries/plan-entries.ts';
+import { changedAttributes, changedEntries, planEntries } from '../entries/plan-entries.ts';
 import { formatNote, notesOnDeclared } from '../entries/warn-of-entries.ts';
 import { formatTable, formatWords } from '../terminal/table.ts';
 
@@ -47,7 +47,10 @@ export const command: CliCommand = {
       const notes = await notesOnDeclared(client, { declared, entries }, options);
       if (!context.json)
         for (const line of [...warnings.map(formatProblem), ...notes.map(formatNote)]) context.warn(line);
-      const declaration = { prune, resources, entries: changedEntries(entries) };
+      const declaration = {
+        ...{ prune, resources, entries: changedEntries(entries) },
+        entryAttributes: changedAttributes(entries),
+      };
       const apply = (dryRun: boolean) =>
         client
           .unary(Control.method.apply, { ...declaration, dryRun }, options)

@@ -5,10 +5,12 @@ import { Value } from 'typebox/value';
 import { ConfigError, parseChecked } from '../../config/index.ts';
 import type { ProtocolMember } from '../../gateway/index.ts';
 import { protocols } from '../../gateway/protocols/registry.generated.ts';
+import { agreedAttributes, type IdentityAttributes, NO_ATTRIBUTES } from '../../model/index.ts';
 import type { KnownNames } from '../../policy/index.ts';
 import type { RpcClient } from '../../rpc/index.ts';
 import { memberById } from '../../std/index.ts';
-import { idText } from '../entries/entry-text.ts';
+import { entryAttributes } from '../entries/entry-attributes.ts';
+import { attributesOf, idText } from '../entries/entry-text.ts';
 
 /** A declared resource, as far as names go. */
 interface Resource {
@@ -89,9 +91,34 @@ export async function namesAtServer(
 /** Targets of declared resources, each with the databases it serves, and the identities of declared entries. */
 export function namesDeclared(resources: readonly Resource[]): {
   readonly targets: ReadonlyMap<string, readonly string[] | undefined>;
-  readonly identities: ReadonlySet<string>;
+  readonly identities: ReadonlyMap<string, IdentityAttributes>;
 } {
-  return { targets: targetsOf(resources), identities: new Set(entriesOf(resources).map(({ spiffeId }) => spiffeId)) };
+  const entries = entriesOf(resources).map((entry) => [entry.spiffeId, attributesOf(entry)] as const);
+  return { targets: targetsOf(resources), identities: agreed(entries) };
+}
+
+/** What all entries of an identity say alike, by identity. */
+function agreed(entries: readonly (readonly [string, IdentityAttributes])[]): ReadonlyMap<string, IdentityAttributes> {
+  const found = new Map<string, IdentityAttributes[]>();
+  for (const [id, attributes] of entries) found.set(id, [...(found.get(id) ?? []), attributes]);
+  return new Map(Array.from(found, ([id, all]) => [id, agreedAttributes(all)]));
+}
+
+/** Every identity that an entry gives, and what it is to policies; undefined when there are more than it is worth asking for. @throws RpcError */
+export async function principalsAt(
+  client: RpcClient,
+  call: Call,
+): Promise<ReadonlyMap<string, IdentityAttributes> | undefined> {
+  const entries: (readonly [string, IdentityAttributes])[] = [];
+  const isWhole = await eachEntryPage(client, call, async (page) => {
+    const said = await entryAttributes(
+      client,
+      page.map(({ id }) => id),
+      call,
+    );
+    for (const { id, spiffeId } of page) entries.push([spiffeId, said.get(id) ?? NO_ATTRIBUTES]);
+  });
+  return isWhole ? agreed(entries) : undefined;
 }
 
 type Call = { readonly signal: AbortSignal; readonly timeoutMs: number };
@@ -99,6 +126,18 @@ type Call = { readonly signal: AbortSignal; readonly timeoutMs: number };
 /** Every identity that an entry gives; undefined when there are more than it is worth asking for. @throws RpcError */
 export async function identitiesAt(client: RpcClient, call: Call): Promise<Set<string> | undefined> {
   const identities = new Set<string>();
+  const isWhole = await eachEntryPage(client, call, async (page) => {
+    for (const { spiffeId } of page) identities.add(spiffeId);
+  });
+  return isWhole ? identities : undefined;
+}
+
+/** False when there are too many. */
+async function eachEntryPage(
+  client: RpcClient,
+  call: Call,
+  take: (page: readonly { readonly id: string; readonly spiffeId: string }[]) => Promise<void>,
+): Promise<boolean> {
   let pageToken = '';
   for (let page = 0; page < ENTRY_PAGES_MAX; page++) {
     const answer = await client.unary(
@@ -106,11 +145,11 @@ export async function identitiesAt(client: RpcClient, call: Call): Promise<Set<s
       { outputMask: { spiffeId: true }, pageSize: ENTRIES_A_PAGE, pageToken },
       call,
     );
-    for (const { spiffeId } of answer.entries) identities.add(idText(spiffeId));
+    await take(answer.entries.map(({ id, spiffeId }) => ({ id, spiffeId: idText(spiffeId) })));
     pageToken = answer.nextPageToken;
-    if (pageToken === '') return identities;
+    if (pageToken === '') return true;
   }
-  return undefined;
+  return false;
 }
 
 async function federatedAt(client: RpcClient, call: Call): Promise<string[]> {
@@ -156,6 +195,9 @@ const TARGET = Type.Object({ protocol: Type.String() });
 const ENTRY = Type.Object({
   spiffeId: Type.String(),
   federatesWith: Type.Optional(Type.Array(Type.String())),
+  owner: Type.Optional(Type.String()),
+  environment: Type.Optional(Type.String()),
+  labels: Type.Optional(Type.Record(Type.String(), Type.String())),
 });
 const ENTRIES_A_PAGE = 500;
 /** Twenty thousand entries; a plan that reads more takes longer than the hint is worth. */

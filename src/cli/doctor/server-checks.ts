@@ -9,7 +9,7 @@ import { parseCertificate } from '../../wire/x509/index.ts';
 import type { CliContext } from '../command.ts';
 import { whyUnreached } from '../connections/unreached.ts';
 import { answerOf, type GatewayAnswer } from '../declared/gateway-answers.ts';
-import { type EntryNote, notesOnOverlaps, notesOnSelectors } from '../entries/entry-notes.ts';
+import { type EntryNote, notesOnAttributes, notesOnOverlaps, notesOnSelectors } from '../entries/entry-notes.ts';
 import { entriesAt } from '../entries/warn-of-entries.ts';
 import type { Check } from './check.ts';
 
@@ -71,9 +71,11 @@ async function checkContents(
   const connected = gateways.filter((gateway) => gateway.connected).map((gateway) => answerOf(gateway, 1n));
   // What is so on one machine says nothing of an estate of many.
   const isWhole = nodes <= 1 && known.config.agent !== undefined;
-  const notes = [...notesOnSelectors(entries), ...notesOnOverlaps(entries, entries)].filter(
-    ({ isOfMachine }) => isWhole || !isOfMachine,
-  );
+  const notes = [
+    ...notesOnSelectors(entries),
+    ...notesOnOverlaps(entries, entries),
+    ...notesOnAttributes(entries, entries),
+  ].filter(({ isOfMachine }) => isWhole || !isOfMachine);
   return [
     ...(nodes + targets + entries.length === 0 ? [emptiness(known.madeMs)] : []),
     ...checkEntries(notes),

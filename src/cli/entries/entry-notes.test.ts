@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { doubtAbout, type NotedEntry, notesOnOverlaps, notesOnSelectors } from './entry-notes.ts';
+import { doubtAbout, type NotedEntry, notesOnAttributes, notesOnOverlaps, notesOnSelectors } from './entry-notes.ts';
 
 const entry = (id: string, selectors: readonly string[], more: Partial<NotedEntry> = {}): NotedEntry => ({
   ...{ id, spiffeId: `spiffe://example.org/${id}`, parentId: 'spiffe://example.org/countersign/nodes', selectors },
-  ...{ hint: '', createdAtS: 100, ...more },
+  ...{ hint: '', createdAtS: 100, owner: '', environment: '', labels: {}, ...more },
 });
 
 describe('selectors that no process shows', () => {
@@ -62,5 +62,27 @@ describe('two entries that match one process', () => {
 
   it('are not told where neither is asked about', () => {
     expect(notesOnOverlaps([entry('else', ['unix:uid:9'])], [web, narrow])).toEqual([]);
+  });
+});
+
+describe('entries of one identity', () => {
+  const web = { spiffeId: 'spiffe://example.org/web' };
+  const one = entry('one', ['unix:uid:7'], { ...web, owner: 'ops', labels: { team: 'web', tier: '1' } });
+  const two = entry('two', ['unix:uid:8'], { ...web, owner: 'dev', labels: { team: 'web' } });
+
+  it('that differ in what they say of it are told once, with what policies make of that', () => {
+    expect(notesOnAttributes([one, two], [one, two])).toEqual([
+      {
+        ...{ entry: 'one', isOfMachine: false, remedy: expect.stringContaining('all entries') },
+        found: 'entries one, two differ in owner, labels.tier; to policies spiffe://example.org/web has none of that',
+      },
+    ]);
+    expect(notesOnAttributes([two], [one])).toHaveLength(1);
+  });
+
+  it('that agree, or are of other identities, are not', () => {
+    expect(
+      notesOnAttributes([one], [one, { ...one, id: 'three' }, { ...two, spiffeId: 'spiffe://example.org/b' }]),
+    ).toEqual([]);
   });
 });

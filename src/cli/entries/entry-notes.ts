@@ -1,10 +1,10 @@
 import { attestors } from '../../attestation/attestors/registry.generated.ts';
 import type { AttestorMember, SelectorDoubt } from '../../attestation/index.ts';
-import { parseSelector } from '../../model/index.ts';
+import { disputedAttributes, type IdentityAttributes, parseSelector } from '../../model/index.ts';
 import { didYouMean } from '../../policy/index.ts';
 
 /** An entry, as far as it matters here. */
-export interface NotedEntry {
+export interface NotedEntry extends IdentityAttributes {
   readonly id: string;
   readonly spiffeId: string;
   readonly parentId: string;
@@ -78,6 +78,27 @@ export function notesOnOverlaps(about: readonly NotedEntry[], all: readonly Note
   return notes;
 }
 
+/**
+ * Identities of `about` of which several of `all` say different things: to policies they have none of these attributes. An entry that says nothing
+ * of one differs as well.
+ */
+export function notesOnAttributes(about: readonly NotedEntry[], all: readonly NotedEntry[]): readonly EntryNote[] {
+  const byIdentity = new Map<string, NotedEntry[]>();
+  for (const entry of new Map([...all, ...about].map((one) => [one.id, one])).values())
+    byIdentity.set(entry.spiffeId, [...(byIdentity.get(entry.spiffeId) ?? []), entry]);
+  const told = new Set<string>();
+  return about.flatMap(({ id, spiffeId }) => {
+    const entries = byIdentity.get(spiffeId) ?? [];
+    const disputed = disputedAttributes(entries);
+    if (disputed.length === 0 || told.has(spiffeId)) return [];
+    told.add(spiffeId);
+    const names = entries.slice(0, NAMED_MAX).map((one) => one.id);
+    const more = entries.length > names.length ? ` and ${entries.length - names.length} more` : '';
+    const found = `entries ${names.join(', ')}${more} differ in ${disputed.join(', ')}; to policies ${spiffeId} has none of that`;
+    return [{ entry: id, isOfMachine: false, found, remedy: AGREE }];
+  });
+}
+
 function overlap(wide: NotedEntry, narrow: NotedEntry): Omit<EntryNote, 'entry'> {
   const [first, second] = [wide, narrow].toSorted(
     // As agents put them in order.
@@ -116,5 +137,7 @@ export function doubtAbout(text: string): SelectorDoubt | undefined {
 const MEND = 'Correct the selector, and apply the entry again.';
 const OTHER_MACHINE = 'Correct the name or make the user; nothing, if it is one of another machine.';
 const DEFAULT = 'default';
+const AGREE = 'Say the same in all entries of the identity.';
+const NAMED_MAX = 10;
 /** What agents of SPIRE attest processes by, and what the server itself says of nodes. */
 const OF_OTHERS: ReadonlySet<string> = new Set(['docker', 'k8s', 'systemd', 'windows', 'spiffe_id', 'countersign']);

@@ -1,7 +1,14 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { Entry, EntrySchema } from '@countersign/sdk/contract/gen/spire/api/types/entry_pb.ts';
 import { parseSpiffeId } from '@countersign/sdk/identity';
-import { parseSelector } from '../../model/index.ts';
+import {
+  hasAttributes,
+  type IdentityAttributes,
+  InvalidAttributes,
+  NO_ATTRIBUTES,
+  parseIdentityAttributes,
+  parseSelector,
+} from '../../model/index.ts';
 import { formatDurationMs, parseDurationMs } from '../../std/index.ts';
 import { UsageError } from '../command.ts';
 import { formatFields, formatList, formatTimeS } from '../terminal/table.ts';
@@ -18,6 +25,23 @@ export interface EntryText {
   readonly federatesWith?: readonly string[] | undefined;
   readonly admin?: boolean | undefined;
   readonly hint?: string | undefined;
+  readonly owner?: string | undefined;
+  readonly environment?: string | undefined;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+}
+
+/** What it says of its identity. @throws UsageError */
+export function attributesOf({
+  owner,
+  environment,
+  labels,
+}: Pick<EntryText, 'owner' | 'environment' | 'labels'>): IdentityAttributes {
+  try {
+    return parseIdentityAttributes({ owner, environment, labels });
+  } catch (cause) {
+    if (!(cause instanceof InvalidAttributes)) throw cause;
+    throw new UsageError(cause.message, { cause });
+  }
 }
 
 /** The message for the server. @throws IdentityError, UsageError */
@@ -51,8 +75,8 @@ export function idText(id: { trustDomain: string; path: string } | undefined): s
   return id ? `spiffe://${id.trustDomain}${id.path}` : '';
 }
 
-/** The entry as it is shown with `--json`. */
-export function entryValue(entry: Entry) {
+/** The entry as it is shown with `--json`. `attributes`: of {@link entryAttributes}. */
+export function entryValue(entry: Entry, attributes: IdentityAttributes = NO_ATTRIBUTES) {
   return {
     id: entry.id,
     spiffeId: idText(entry.spiffeId),
@@ -64,15 +88,20 @@ export function entryValue(entry: Entry) {
     federatesWith: entry.federatesWith,
     admin: entry.admin,
     hint: entry.hint,
+    owner: attributes.owner,
+    environment: attributes.environment,
+    labels: attributes.labels,
     expiresAtS: Number(entry.expiresAt),
     createdAtS: Number(entry.createdAt),
     revision: Number(entry.revisionNumber),
   };
 }
 
+/** See {@link entryValue}. */
+export type EntryValue = ReturnType<typeof entryValue>;
+
 /** One entry for a person. */
-export function formatEntry(entry: Entry, columns: number): string {
-  const value = entryValue(entry);
+export function formatEntry(value: EntryValue, columns: number): string {
   return formatFields(
     [
       ['entry', value.id],
@@ -84,6 +113,9 @@ export function formatEntry(entry: Entry, columns: number): string {
       ...(value.dnsNames.length > 0 ? [['DNS names', value.dnsNames.join(', ')] as const] : []),
       ...(value.admin ? [['admin', 'yes'] as const] : []),
       ...(value.hint ? [['hint', value.hint] as const] : []),
+      ...(value.owner ? [['owner', value.owner] as const] : []),
+      ...(value.environment ? [['environment', value.environment] as const] : []),
+      ...(Object.keys(value.labels).length > 0 ? [['labels', labelsText(value.labels)] as const] : []),
       ['created', formatTimeS(value.createdAtS)],
       ['revision', String(value.revision)],
     ],
@@ -92,12 +124,20 @@ export function formatEntry(entry: Entry, columns: number): string {
 }
 
 /** A list of entries for a person. */
-export function formatEntries(entries: readonly Entry[], columns: number): string {
-  const rows = entries.map((entry) => {
-    const value = entryValue(entry);
-    return [value.id, value.spiffeId, value.parentId, value.selectors.join(', ')];
+export function formatEntries(entries: readonly EntryValue[], columns: number): string {
+  const isAny = entries.some(hasAttributes);
+  const rows = entries.map((value) => {
+    const about = [value.owner && `owner=${value.owner}`, value.environment && `environment=${value.environment}`];
+    const said = [...about, labelsText(value.labels)].filter((text) => text !== '').join(', ');
+    return [value.id, value.spiffeId, value.parentId, value.selectors.join(', '), ...(isAny ? [said] : [])];
   });
-  return formatList(['entry', 'identity', 'parent', 'selectors'], rows, columns);
+  return formatList(['entry', 'identity', 'parent', 'selectors', ...(isAny ? ['attributes'] : [])], rows, columns);
+}
+
+function labelsText(labels: Readonly<Record<string, string>>): string {
+  return Object.entries(labels)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(', ');
 }
 
 function ttlText(ttlS: number): string {

@@ -1,10 +1,12 @@
 import { Entry } from '@countersign/sdk/contract';
 import { IdentityError } from '@countersign/sdk/identity';
 import type { Declared } from '../../config/index.ts';
+import type { IdentityAttributes } from '../../model/index.ts';
 import type { RpcClient } from '../../rpc/index.ts';
 import { Code, RpcError } from '../../rpc/index.ts';
 import { UsageError } from '../command.ts';
-import { type EntryText, entryMessage, entryValue } from './entry-text.ts';
+import { attributesMessage, entryAttributes } from './entry-attributes.ts';
+import { attributesOf, type EntryText, entryMessage, entryValue } from './entry-text.ts';
 
 /** What `apply` would do to one entry. */
 export interface EntryChange {
@@ -48,7 +50,12 @@ export async function planEntries(
     });
   }
   const changes: EntryChange[] = [];
-  for (const entry of texts) changes.push(await planEntry(client, entry, options));
+  const said = await entryAttributes(
+    client,
+    texts.map(({ id }) => id),
+    options,
+  );
+  for (const entry of texts) changes.push(await planEntry(client, { entry, before: said.get(entry.id) }, options));
   return changes;
 }
 
@@ -57,10 +64,18 @@ export function changedEntries(changes: readonly EntryChange[]): ReturnType<type
   return changes.filter(({ action }) => action !== 'unchanged').map(({ entry }) => entryMessage(entry));
 }
 
+/** What they say beyond the SPIRE API, be it nothing: what is no longer declared is no longer so. */
+export function changedAttributes(changes: readonly EntryChange[]) {
+  return changes
+    .filter(({ action }) => action !== 'unchanged')
+    .map(({ entry }) => ({ entryId: entry.id, attributes: attributesMessage(attributesOf(entry)) }));
+}
+
 /** What makes an entry one that no message can say, with its place; none when nothing does. */
 function problemOf(text: EntryText, where: string): readonly string[] {
   try {
     entryMessage(text);
+    attributesOf(text);
     return [];
   } catch (error) {
     if (!(error instanceof IdentityError || error instanceof UsageError)) throw error;
@@ -70,13 +85,13 @@ function problemOf(text: EntryText, where: string): readonly string[] {
 
 async function planEntry(
   client: RpcClient,
-  entry: EntryText,
+  { entry, before }: { readonly entry: EntryText; readonly before: IdentityAttributes | undefined },
   options: { signal: AbortSignal; timeoutMs: number },
 ): Promise<EntryChange> {
   const base = { kind: 'Entry', name: entry.id, entry } as const;
   try {
-    const present = entryValue(await client.unary(Entry.method.getEntry, { id: entry.id }, options));
-    const wanted = entryMessage(entry);
+    const present = entryValue(await client.unary(Entry.method.getEntry, { id: entry.id }, options), before);
+    const wanted = { ...entryMessage(entry), ...attributesOf(entry) };
     const pairs: readonly (readonly [string, unknown, unknown])[] = [
       ['spiffeId', present.spiffeId, entry.spiffeId],
       ['parentId', present.parentId, entry.parentId],
@@ -87,6 +102,9 @@ async function planEntry(
       ['federatesWith', present.federatesWith.toSorted(), [...(entry.federatesWith ?? [])].sort()],
       ['admin', present.admin, wanted.admin],
       ['hint', present.hint, wanted.hint],
+      ['owner', present.owner, wanted.owner],
+      ['environment', present.environment, wanted.environment],
+      ['labels', present.labels, wanted.labels],
     ];
     const differences = pairs.flatMap(([key, before, after]) =>
       JSON.stringify(before) === JSON.stringify(after)

@@ -1,8 +1,15 @@
 import { Entry } from '@countersign/sdk/contract';
 import type { Declared } from '../../config/index.ts';
 import type { CallOptions, RpcClient } from '../../rpc/index.ts';
-import { type EntryNote, type NotedEntry, notesOnOverlaps, notesOnSelectors } from './entry-notes.ts';
-import { entryValue } from './entry-text.ts';
+import { entryAttributes } from './entry-attributes.ts';
+import {
+  type EntryNote,
+  type NotedEntry,
+  notesOnAttributes,
+  notesOnOverlaps,
+  notesOnSelectors,
+} from './entry-notes.ts';
+import { attributesOf, entryValue } from './entry-text.ts';
 import type { EntryChange } from './plan-entries.ts';
 
 /** What is odd about a declared entry, and where it is declared. */
@@ -29,11 +36,12 @@ export async function notesOnDeclared(
   const ages = new Map(present.map(({ id, createdAtS }) => [id, createdAtS]));
   const about = entries.map(({ name, entry }): NotedEntry => {
     const { spiffeId, parentId, selectors, hint = '' } = entry;
-    return { id: name, spiffeId, parentId, selectors, hint, createdAtS: ages.get(name) ?? Number.POSITIVE_INFINITY };
+    const createdAtS = ages.get(name) ?? Number.POSITIVE_INFINITY;
+    return { id: name, spiffeId, parentId, selectors, hint, createdAtS, ...attributesOf(entry) };
   });
   const names = new Set(about.map(({ id }) => id));
   const all = [...present.filter(({ id }) => !names.has(id)), ...about];
-  return [...notesOnSelectors(about), ...notesOnOverlaps(about, all)].map((note) => {
+  return [...notesOnSelectors(about), ...notesOnOverlaps(about, all), ...notesOnAttributes(about, all)].map((note) => {
     return { ...note, severity: 'warning', where: places.get(note.entry) ?? `Entry/${note.entry}` };
   });
 }
@@ -49,7 +57,12 @@ export async function entriesAt(client: RpcClient, options: CallOptions): Promis
   let pageToken = '';
   for (let page = 0; page < PAGES_MAX; page++) {
     const answer = await client.unary(Entry.method.listEntries, { pageSize: ENTRIES_A_PAGE, pageToken }, options);
-    entries.push(...answer.entries.map(entryValue));
+    const said = await entryAttributes(
+      client,
+      answer.entries.map(({ id }) => id),
+      options,
+    );
+    entries.push(...answer.entries.map((entry) => entryValue(entry, said.get(entry.id))));
     pageToken = answer.nextPageToken;
     if (pageToken === '') return entries;
   }

@@ -1,5 +1,5 @@
 import { policySchema } from '../../app/declared-rules.ts';
-import { type RecordedOperation, readOperation } from '../../policy/index.ts';
+import { createKnownAttributes, type RecordedOperation, readOperation } from '../../policy/index.ts';
 import { type CliContext, type CliInput, textOption } from '../command.ts';
 import { asDamage, damageOf, openLedgerFolder } from './folder.ts';
 import { spanOf } from './parse-time.ts';
@@ -26,12 +26,24 @@ export async function eachRecorded(
   const reader = openLedgerFolder(context, input);
   const damage = await damageOf(reader, context.signal);
   const [identity, target] = [textOption(input, 'identity'), textOption(input, 'target')];
-  const filter = { kinds: KINDS, ...(target === undefined ? {} : { target }), ...spanOf(input, context.clock.now()) };
+  const span = spanOf(input, context.clock.now());
+  const about = { kinds: KINDS, ...(target === undefined ? {} : { target }) };
+  const known = createKnownAttributes();
+  /** What an identity was may have been said before that time, such as when its session opened. */
+  let isBehind = span.sinceMs !== undefined;
   let cut = 0;
   try {
-    for await (const entry of reader.search(filter, context.signal)) {
+    for await (const entry of reader.search({ ...about, ...span }, context.signal)) {
       if (identity !== undefined && entry.actor !== identity) continue;
-      const operation = readOperation(entry, policySchema);
+      known.take(entry.detail);
+      if (isBehind && known.attributesOf(entry.detail) === undefined) {
+        isBehind = false;
+        for await (const before of reader.search(about, context.signal)) {
+          if (before.seq >= entry.seq) break;
+          known.take(before.detail);
+        }
+      }
+      const operation = readOperation(entry, policySchema, known);
       if (operation === 'cut') cut++;
       else if (operation !== undefined) take(operation);
     }

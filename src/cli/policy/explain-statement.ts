@@ -11,7 +11,6 @@ import {
   didYouMean,
   type Explanation,
   fieldWithin,
-  identityEntity,
   limitsWith,
   limitText,
   limitWords,
@@ -21,7 +20,7 @@ import { memberById } from '../../std/index.ts';
 import { UsageError } from '../command.ts';
 import { formatWords } from '../terminal/table.ts';
 import { checkDatabase } from './named-resource.ts';
-import type { AskedPolicies } from './policies-asked.ts';
+import { type AskedPolicies, principalAsked } from './policies-asked.ts';
 import { isPermitLacking, type Suggestion, suggestionLines, suggestPermit } from './suggest-permit.ts';
 import { fieldsOf, type Unmasking, unmaskingLines, unmaskingOf } from './unmasked.ts';
 import { unnamedNote } from './unnamed-note.ts';
@@ -67,7 +66,7 @@ export async function explainStatement(
   const member = memberById<ProtocolMember>(protocols, protocol);
   const path = await member?.load();
   if (path?.questionsOf === undefined) throw new UsageError(`of ${protocol} no statement can be told by its text`);
-  const principal = principalOf(asked.identity);
+  const principal = principalOf(policies, asked.identity);
   const columnsOf = (resource: EntityRef) => compiled.columnsNamed(resource);
   const at = place === undefined ? {} : { place };
   const found = await path.questionsOf(asked.statement, { name, config, ...at, columnsOf });
@@ -111,8 +110,9 @@ function slipsIn(
   const lacking = questions.flatMap(({ request, suggestion }) =>
     suggestion === undefined ? [] : (unnamedNote(compiled, request.resource) ?? []),
   );
-  if (identities === undefined || identities.has(identity)) return lacking;
-  const near = didYouMean(identity, identities);
+  if (identities === undefined) return [UNKNOWN_ATTRIBUTES, ...lacking];
+  if (identities.has(identity)) return lacking;
+  const near = didYouMean(identity, identities.keys());
   return [`no entry ${where} gives ${identity}${near === undefined ? '' : ` (${near})`}`, ...lacking];
 }
 
@@ -197,9 +197,9 @@ function nearMiss({ id, effect, outcome, why }: PolicyExplanation): string[] {
 }
 
 /** @throws UsageError */
-function principalOf(identity: string) {
+function principalOf(asked: AskedPolicies, identity: string) {
   try {
-    return identityEntity(parseSpiffeId(identity));
+    return principalAsked(asked, parseSpiffeId(identity));
   } catch (cause) {
     if (!(cause instanceof IdentityError)) throw cause;
     throw new UsageError(`--as: ${cause.message}`, { cause });
@@ -211,5 +211,7 @@ function wordOf(type: string): string {
   return type.slice(type.lastIndexOf(':') + 1).toLowerCase();
 }
 
+const UNKNOWN_ATTRIBUTES =
+  'there are too many entries to look for its own, so it was asked about as one without owner, environment and labels';
 const CONDITIONS: ReadonlySet<string> = new Set(['when', 'unless', 'expires']);
 const TARGET = Type.Object({ protocol: Type.String() });

@@ -1,13 +1,21 @@
 import { Control } from '@countersign/sdk/contract';
+import type { SpiffeId } from '@countersign/sdk/identity';
 import { Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { policySchema } from '../../app/declared-rules.ts';
-import { type CompiledPolicies, checkPolicies, PolicyError, type PolicySource } from '../../policy/index.ts';
+import type { EntityRef, IdentityAttributes } from '../../model/index.ts';
+import {
+  type CompiledPolicies,
+  checkPolicies,
+  identityEntity,
+  PolicyError,
+  type PolicySource,
+} from '../../policy/index.ts';
 import type { RpcClient } from '../../rpc/index.ts';
 import { type CliContext, type CliInput, listOption } from '../command.ts';
 import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../connections/server-client.ts';
 import { readDeclared } from '../declared/files.ts';
-import { identitiesAt, namesDeclared } from '../declared/known-names.ts';
+import { namesDeclared, principalsAt } from '../declared/known-names.ts';
 import { policyErrorOf } from '../declared/policy-files.ts';
 import { specOf } from '../declared/specs.ts';
 
@@ -28,8 +36,13 @@ export interface AskedPolicies {
   readonly targets: ReadonlyMap<string, readonly string[] | undefined>;
   /** What each target is declared as. */
   readonly specs: ReadonlyMap<string, unknown>;
-  /** That entries give; undefined when there are too many to be asked about one by one. */
-  readonly identities: ReadonlySet<string> | undefined;
+  /** That entries give, and what these say of them; undefined when there are too many to be asked about one by one. */
+  readonly identities: ReadonlyMap<string, IdentityAttributes> | undefined;
+}
+
+/** An identity as its entries make it; of one that none is known to give, nobody has said what it is. */
+export function principalAsked({ identities }: Pick<AskedPolicies, 'identities'>, identity: SpiffeId): EntityRef {
+  return identityEntity(identity, identities?.get(identity.uri));
 }
 
 /** Reads them from the files named with `-f`, else from the server. @throws UsageError, PolicyError, RpcError */
@@ -59,7 +72,7 @@ export async function policiesAt(
     sources: sourcesOf(declared),
     targets: namesDeclared(declared).targets,
     specs: specsOf(declared),
-    identities: await identitiesAt(client, options),
+    identities: await principalsAt(client, options),
     revision,
   };
 }

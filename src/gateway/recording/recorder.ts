@@ -1,4 +1,4 @@
-import type { Asked, AttributeValue, EntityRef, Judged, LedgerValue } from '../../model/index.ts';
+import type { Asked, AttributeValue, EntityRef, Judged, LedgerValue, PolicySet } from '../../model/index.ts';
 import { formatObligations, type PolicySchema, resourceFromId } from '../../policy/index.ts';
 
 /** How what policy was asked of an operation stands in the ledger: whole, so that it can be asked again (decision 0033). */
@@ -72,10 +72,15 @@ function recordOf(
   const cut = asked.length - questions.length + omitted;
   return frozen({
     policies: [...policies],
-    ...(set === undefined ? {} : { policySet: { digest: set.digest, revision: set.revision, timeMs: set.timeMs } }),
+    ...(set === undefined ? {} : { policySet: setOf(set) }),
     questions,
     ...(cut === 0 ? {} : { questionsCut: cut }),
   });
+}
+
+/** Of what the identity was, the digest: which attributes that are stands in an entry of its session before, or in this one. */
+function setOf({ digest, revision, timeMs, identity }: PolicySet) {
+  return { ...(identity === undefined ? {} : { attributes: identity.digest }), digest, revision, timeMs };
 }
 
 /** What a question does not say of its answer is as for the whole entry: allowed, by its policies. */

@@ -4,6 +4,7 @@ import { createManualClock, type Log, type ManualClock } from '../../std/index.t
 import type { Recorded } from '../recording/ledger-batch.ts';
 import { createRecorder } from '../recording/recorder.ts';
 import type { Durability, OperationEvent } from '../recording/session-ledger.ts';
+import { createToldAttributes } from '../recording/told-attributes.ts';
 import { createPipeline } from './create-pipeline.ts';
 import type { Pipeline, Running } from './pipeline.ts';
 import { createQuotas } from './quotas.ts';
@@ -41,6 +42,7 @@ beforeEach(() => {
       log,
       ledger: ledger.session,
       recorder: createRecorder(undefined),
+      told: createToldAttributes(),
       quotas: createQuotas(clock),
       holder: { identity: 'spiffe://example.org/app', target: 'db' },
       endSession: ({ what }) => void failed.push(what),

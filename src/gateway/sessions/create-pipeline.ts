@@ -87,7 +87,7 @@ class SessionPipeline implements Pipeline {
     const before = { bytesIn: this.#bytesIn, bytesOut: this.#bytesOut };
     const running: Running = { id, operation, startedMs, before, after: -1, isForwarded: false, isOver: false };
     const { action } = operation;
-    const detail = intentDetail(operation, this.#deps.recorder);
+    const detail = { ...this.#deps.told.detail(operation.judged), ...intentDetail(operation, this.#deps.recorder) };
     this.#announced.push({ kind: 'intent', action, operation: id, detail });
     this.#begun.push(running);
     this.#running.add(running);
@@ -97,7 +97,7 @@ class SessionPipeline implements Pipeline {
   deny(denial: Denial): Started {
     const started = { after: -1 };
     const { action } = denial;
-    const detail = denialDetail(denial, this.#deps.recorder);
+    const detail = { ...this.#deps.told.detail(denial.judged), ...denialDetail(denial, this.#deps.recorder) };
     this.#announced.push({ kind: 'denial', action, operation: this.#deps.nextId(), detail });
     this.#denied.push(started);
     return started;
@@ -187,6 +187,7 @@ class SessionPipeline implements Pipeline {
   }
 
   #refused(flushed: Flushed, error: unknown) {
+    this.#deps.told.forget();
     for (const running of flushed.begun) {
       running.isOver = true; // Never begun, so there is no outcome either.
       this.#running.delete(running);

@@ -1,5 +1,6 @@
 import { parseSpiffeId } from '@countersign/sdk/identity';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { NO_ATTRIBUTES } from '../../model/index.ts';
 import { composeSchema, loadPolicies } from '../../policy/index.ts';
 import { createManualClock, type ManualClock } from '../../std/index.ts';
 import { protocols } from '../protocols/registry.generated.ts';
@@ -107,5 +108,54 @@ describe('time', () => {
     apply(text);
     current.stop();
     expect(clock.pending()).toBe(0);
+  });
+});
+
+describe('what identities are', () => {
+  const id = parseSpiffeId('spiffe://example.org/web');
+  const ops = { owner: 'ops', environment: '', labels: {} };
+  const tell = (attributes: typeof ops | undefined, of = id.uri) =>
+    current.applyPrincipals({ whole: false, changes: new Map([[of, attributes ?? NO_ATTRIBUTES]]) });
+
+  it('decides from its next question on, with another version, and tells the sessions that it concerns alone', () => {
+    apply('permit(principal, action, resource) when { principal has owner && principal.owner == "ops" };');
+    const policy = createSessionPolicy(current, id);
+    const other = createSessionPolicy(current, parseSpiffeId('spiffe://example.org/other'));
+    let [told, toldOther] = [0, 0];
+    policy.onChange(() => told++);
+    other.onChange(() => toldOther++);
+    const before = [policy.version, other.version];
+    const may = () => policy.decide('postgres:connect', database, {}).allow;
+    expect([may(), policy.policySet?.identity]).toEqual([false, undefined]);
+    tell(ops);
+    expect([may(), policy.policySet?.identity?.attributes, told, toldOther]).toEqual([true, ops, 1, 0]);
+    expect([policy.version, other.version]).toEqual([(before[0] ?? 0) + 1, before[1]]);
+    expect(policy.policySet).toBe(policy.policySet);
+    tell({ ...ops });
+    expect([policy.version, told]).toEqual([(before[0] ?? 0) + 1, 1]);
+    tell(undefined);
+    expect([may(), policy.policySet?.identity, told]).toEqual([false, undefined, 2]);
+  });
+
+  it('is nothing of whom a whole set does not name', () => {
+    tell(ops);
+    const { version } = createSessionPolicy(current, id);
+    current.applyPrincipals({ whole: true, changes: new Map([['spiffe://example.org/other', ops]]) });
+    expect(current.attributesOf(id.uri)).toBe(NO_ATTRIBUTES);
+    expect(createSessionPolicy(current, id).version).toBe(version + 1);
+  });
+
+  it('never brings a version back, however many identities change', () => {
+    const policy = createSessionPolicy(current, id);
+    let last = policy.version;
+    for (let round = 0; round < 3; round++) {
+      tell(round % 2 === 0 ? ops : undefined);
+      expect(policy.version).toBeGreaterThan(last);
+      last = policy.version;
+      const many = Array.from({ length: 50_000 }, (_, n) => [`spiffe://example.org/${round}/${n}`, ops] as const);
+      current.applyPrincipals({ whole: false, changes: new Map(many) });
+      expect(policy.version).toBeGreaterThanOrEqual(last);
+      last = policy.version;
+    }
   });
 });

@@ -1,8 +1,15 @@
 import type { SpiffeId } from '@countersign/sdk/identity';
-import type { PolicySet } from '../../model/index.ts';
+import {
+  attributesDigest,
+  type EntityRef,
+  hasAttributes,
+  type IdentityAttributes,
+  type PolicySet,
+} from '../../model/index.ts';
 import { type CompiledPolicies, identityEntity } from '../../policy/index.ts';
 import { type Clock, createListeners, type Timer } from '../../std/index.ts';
 import type { TargetPolicies } from '../protocol.ts';
+import { createKnownIdentities, type PrincipalsUpdate } from './known-identities.ts';
 import type { SessionPolicy } from './session.ts';
 
 /** The policies in force; sessions hold on to this, so that a change reaches all of them. */
@@ -20,7 +27,12 @@ export interface CurrentPolicies {
   readonly policySet: PolicySet | undefined;
   /** `revision`: of the declarations with which they came. */
   replace(policies: CompiledPolicies, revision?: number): void;
-  /** Calls after each change of `version`; returns how to stop. */
+  /** What entries say of identities, from now on. Sessions of those that change are judged anew. */
+  applyPrincipals(update: PrincipalsUpdate): void;
+  attributesOf(uri: string): IdentityAttributes;
+  /** Grows whenever answers to that identity may have changed: with `version`, and with what it is. The same for all of its sessions. */
+  versionFor(uri: string): number;
+  /** Calls after each change of `version` or of some identity's; returns how to stop. */
   onChange(listener: () => void): () => void;
   /** Calls when there are other policies; returns how to stop. */
   onReplaced(listener: () => void): () => void;
@@ -37,6 +49,7 @@ export function createCurrentPolicies(clock: Clock): CurrentPolicies {
   let policySet: PolicySet | undefined;
   let timeMs = clock.now();
   let timer: Timer | undefined;
+  const identities = createKnownIdentities();
   const move = () => {
     timeMs = clock.now();
     policySet = policies && Object.freeze({ digest: policies.digest, revision, timeMs });
@@ -77,6 +90,11 @@ export function createCurrentPolicies(clock: Clock): CurrentPolicies {
       replacedListeners.tell();
       watch();
     },
+    applyPrincipals(update) {
+      if (identities.apply(update)) listeners.tell();
+    },
+    attributesOf: identities.attributesOf,
+    versionFor: (uri) => version + identities.versionFor(uri),
     onChange: listeners.add,
     onReplaced: replacedListeners.add,
     stop: () => timer?.cancel(),
@@ -85,22 +103,45 @@ export function createCurrentPolicies(clock: Clock): CurrentPolicies {
 
 /** Policy as one identity's session asks it. */
 export function createSessionPolicy(current: CurrentPolicies, identity: SpiffeId): SessionPolicy {
-  const principal = identityEntity(identity);
+  const { uri } = identity;
+  /** One object for as long as it stands: it is read once for all decisions. */
+  let known: { readonly attributes: IdentityAttributes; readonly principal: EntityRef } | undefined;
+  const principalNow = () => {
+    const attributes = current.attributesOf(uri);
+    if (known?.attributes !== attributes) known = { attributes, principal: identityEntity(identity, attributes) };
+    return known.principal;
+  };
+  let told: { readonly of: PolicySet; readonly attributes: IdentityAttributes; readonly set: PolicySet } | undefined;
   return {
     get version() {
-      return current.version;
+      return current.versionFor(uri);
     },
     get policySet() {
-      return current.policySet;
+      const { policySet } = current;
+      const attributes = current.attributesOf(uri);
+      if (policySet === undefined || !hasAttributes(attributes)) return policySet;
+      if (told?.of !== policySet || told.attributes !== attributes) {
+        const own = Object.freeze({ digest: attributesDigest(attributes), attributes });
+        told = { of: policySet, attributes, set: Object.freeze({ ...policySet, identity: own }) };
+      }
+      return told.set;
     },
-    principalKey: identity.uri,
+    principalKey: uri,
     decide(action, resource, context) {
       const { policies, timeMs } = current;
       if (policies === undefined) return { allow: false, reason: 'no-permit', policies: [] };
-      return policies.decide({ principal, action, resource, context, timeMs });
+      return policies.decide({ principal: principalNow(), action, resource, context, timeMs });
     },
-    potentialMasks: () => current.policies?.maskBearing(principal, current.timeMs) ?? [],
-    onChange: (listener) => current.onChange(listener),
+    potentialMasks: () => current.policies?.maskBearing(principalNow(), current.timeMs) ?? [],
+    onChange(listener) {
+      let seen = current.versionFor(uri);
+      return current.onChange(() => {
+        const version = current.versionFor(uri);
+        if (version === seen) return; // Another identity is another one now.
+        seen = version;
+        listener();
+      });
+    },
   };
 }
 

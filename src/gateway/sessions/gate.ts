@@ -4,6 +4,7 @@ import type { SessionRefusal } from '../protocol.ts';
 import { limitDetail, ownDetail } from '../recording/entry-detail.ts';
 import type { Recorder } from '../recording/recorder.ts';
 import type { SessionLedger } from '../recording/session-ledger.ts';
+import { createToldAttributes } from '../recording/told-attributes.ts';
 import { createPipeline } from './create-pipeline.ts';
 import type { Pipeline, PipelinePort } from './pipeline.ts';
 import type { QuotaHolder, Quotas, ReachedQuota } from './quotas.ts';
@@ -77,7 +78,7 @@ export interface GateDeps {
 
 export function createGate(deps: GateDeps): Gate {
   const { clock, policy, ledger, recorder, quotas, holder, signal } = deps;
-  const pipelines = new Set<Pipeline>();
+  const [pipelines, told] = [new Set<Pipeline>(), createToldAttributes()];
   let operations = 0;
   let opened: { readonly action: string; readonly startedMs: number; over(): void } | undefined;
   const may = ({ action, resource, context }: Question) => policy.decide(action, resource, context);
@@ -85,12 +86,12 @@ export function createGate(deps: GateDeps): Gate {
   return {
     async open({ connect, also = [], client, detail }) {
       const { action } = connect;
-      const about = { ...originDetail(deps.origin), ...clientDetail(client) };
       const asked: (Asked & { readonly detail: LedgerEvent['detail'] })[] = [
         { question: connect, decision: may(connect), detail: {} },
         ...also.map((one) => ({ question: one.question, decision: may(one.question), detail: one.detail })),
       ];
       const judged = judgedBy(policy.policySet, asked);
+      const about = { ...told.detail(judged), ...originDetail(deps.origin), ...clientDetail(client) };
       let entered: ReturnType<Quotas['enter']> | undefined;
       try {
         for (const { question, decision, detail: more } of asked) {
@@ -138,7 +139,7 @@ export function createGate(deps: GateDeps): Gate {
       const nextId = () => String(++operations);
       const closed = () => void pipelines.delete(pipeline);
       const pipeline = createPipeline(
-        { clock, log: deps.log, ledger, recorder, quotas, holder, nextId, closed, endSession: deps.end },
+        { clock, log: deps.log, ledger, recorder, told, quotas, holder, nextId, closed, endSession: deps.end },
         port,
       );
       pipelines.add(pipeline);

@@ -3,6 +3,7 @@ import type { Clock, Log } from '../../std/index.ts';
 import type { SessionRefusal } from '../protocol.ts';
 import type { Recorder } from '../recording/recorder.ts';
 import type { SessionLedger } from '../recording/session-ledger.ts';
+import type { ToldAttributes } from '../recording/told-attributes.ts';
 import type { Withheld } from '../recording/withheld.ts';
 import type { QuotaHolder, Quotas, ReachedQuota } from './quotas.ts';
 
@@ -119,6 +120,8 @@ export interface PipelineDeps {
   readonly log: Log;
   readonly ledger: Omit<SessionLedger, 'append'>;
   readonly recorder: Recorder;
+  /** Of the whole session. */
+  readonly told: ToldAttributes;
   readonly quotas: Pick<Quotas, 'take'>;
   readonly holder: QuotaHolder;
   /** Ends the session. */

@@ -109,6 +109,7 @@ function dependsOnUnknown(node: unknown, known: PartialRequest): boolean {
     // What stands in a literal or a record's names is no variable.
     if (operator === 'Value') return false;
     if (TAG_READS.has(operator) && !areTagsTold(fields(operand)['left'], known)) return true;
+    if (ATTRIBUTE_READS.has(operator) && isAttributeUntold(operand, known)) return true;
     return dependsOnUnknown(operator === 'Record' ? Object.values(fields(operand)) : operand, known);
   });
 }
@@ -125,11 +126,24 @@ function areTagsTold(of: unknown, { principal, resource }: PartialRequest): bool
   );
 }
 
+/** Whether it reads an attribute that a whole request may have there: an entity whose tags nobody told may lack others as well. */
+function isAttributeUntold(operand: unknown, { principal, resource }: PartialRequest): boolean {
+  const { left, attr } = fields(operand);
+  const name = Array.isArray(attr) ? attr[0] : attr;
+  const isOpen = (entity: KnownEntity | undefined) =>
+    entity?.tags === 'untold' && !(typeof name === 'string' && Object.hasOwn(entity.attributes, name));
+  const variable = fields(left)['Var'];
+  if (variable === 'principal') return isOpen(principal);
+  if (variable === 'resource') return isOpen(resource);
+  return [principal, resource].some((entity) => entity !== undefined && [entity, ...entity.ancestors].some(isOpen));
+}
+
 function isKnown(variable: unknown, { principal, resource }: PartialRequest): boolean {
   if (variable === 'action') return true;
   return variable !== 'context' && (variable === 'principal' ? principal : resource) !== undefined;
 }
 
 const SET_TESTS = new Set(['contains', 'containsAll', 'containsAny', '==', '!=']);
+const ATTRIBUTE_READS = new Set(['.', 'has']);
 const TAG_READS = new Set(['getTag', 'hasTag']);
 const NOBODY = new KnownEntity({ type: '', id: '' }, {}, []);

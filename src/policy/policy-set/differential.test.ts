@@ -1,11 +1,13 @@
+import { parseSpiffeId } from '@countersign/sdk/identity';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { DecisionRequest, EntityRef } from '../../model/index.ts';
+import { type DecisionRequest, type EntityRef, NO_ATTRIBUTES } from '../../model/index.ts';
 import { KnownEntity } from '../expressions/values.ts';
 import { parsePolicy } from '../loading/cedar.ts';
 import { checkPolicies, loadPolicies } from '../loading/load.ts';
 import { splitPolicies } from '../loading/split.ts';
 import { parseObligations } from '../obligations/obligations.ts';
+import { identityEntity } from '../schema/identity-entity.ts';
 import { cedarDecides } from '../testing/cedar-oracle.ts';
 import { batch, database, select, shopSchema, stranger, table, tagged, target, web } from '../testing/shop.ts';
 import type { Access, CompiledPolicies, ResourceScope } from '../types.ts';
@@ -13,6 +15,12 @@ import { compilePolicy } from './compile-policy.ts';
 import { createPolicySet } from './decide.ts';
 import { scopeFits } from './policy-index.ts';
 
+/** `web` and another one as their entries say what they are, and one of which entries say nothing. */
+const TOLD = [
+  identityEntity(parseSpiffeId(web.id), { owner: 'a', environment: 'prod', labels: { team: 'red', a: '' } }),
+  identityEntity(parseSpiffeId(web.id), { owner: '', environment: 'café', labels: { constructor: 'red' } }),
+  identityEntity(parseSpiffeId(batch.id), NO_ATTRIBUTES),
+];
 /** More by hand: `POLICY_RUNS=20000 npx vitest run --testTimeout 36000000 policy-set/differential`. */
 const RUNS = Number(process.env['POLICY_RUNS'] ?? 100);
 
@@ -123,14 +131,20 @@ describe('the corners of the language', () => {
     'Shop::Database::"shop/app".getTag("owners").contains("anna")',
     'Action::"shop:select".hasTag("team")',
     'principal.hasTag("team")',
+    'principal.owner == "a"',
+    'principal has environment.x',
+    'principal.getTag("team") == "red"',
+    'principal.hasTag("constructor") || principal.hasTag("__proto__")',
+    'context.owner == principal && context.owner.owner == principal.owner',
     '1 == true',
     '1 != "1"',
   ])('%s', (body) => {
-    for (const effect of ['permit', 'forbid'])
-      compare(
-        unvalidated(`permit(principal, action, resource); ${effect}(principal, action, resource) when { ${body} };`),
-        select({ resource: tagged(table('users'), { team: 'red', '': '' }) }),
-      );
+    for (const principal of [web, ...TOLD])
+      for (const effect of ['permit', 'forbid'])
+        compare(
+          unvalidated(`permit(principal, action, resource); ${effect}(principal, action, resource) when { ${body} };`),
+          select({ principal, resource: tagged(table('users'), { team: 'red', '': '' }) }),
+        );
   });
 });
 
@@ -436,7 +450,7 @@ function request(): fc.Arbitrary<DecisionRequest> {
     { requiredKeys: ['columns', 'hasWhere', 'count', 'address', 'at', 'took', 'price', 'owner', 'peers', 'shape'] },
   );
   const timeMs = fc.constantFrom(...TIMES);
-  const principal = fc.constantFrom(web, web, batch, stranger);
+  const principal = fc.constantFrom(web, web, batch, stranger, ...TOLD);
   const selected = fc.record({
     principal,
     action: fc.constant('shop:select'),
@@ -505,12 +519,20 @@ function typedCondition(): fc.Arbitrary<string> {
         '(principal.trustDomain == "example.org")',
         '(context.count == 3)',
         '(principal.path == "/ns/shop/sa/web")',
+        '(principal has owner)',
+        '(principal has owner && principal.owner == "a")',
+        '(principal has environment && principal.environment like "*a*")',
+        'principal.quarantined',
+        '(principal.hasTag("team") && principal.getTag("team") == "red")',
+        '(context.owner has environment && context.owner.environment == "prod")',
+        '(context.owner.hasTag("team") && context.owner.getTag("team") == "red")',
         'resource.hasTag("team")',
         '(resource.hasTag("team") && resource.getTag("team") == "red")',
         '(resource.hasTag("constructor") || (resource.hasTag("__proto__") && resource.getTag("__proto__") like "*a*"))',
         '(Shop::Database::"shop/app".hasTag("owners") && Shop::Database::"shop/app".getTag("owners").contains("anna"))',
       ),
       tie('text').map((a) => `resource.hasTag(${a})`),
+      tie('text').map((a) => `(principal.hasTag(${a}) && principal.getTag(${a}) == "red")`),
       fc.tuple(tie('bool'), pick('&&', '||', '==', '!='), tie('bool')).map(([a, op, b]) => `(${a} ${op} ${b})`),
       tie('bool').map((a) => `!(${a})`),
       fc.tuple(tie('bool'), tie('bool'), tie('bool')).map(([a, b, c]) => `(if ${a} then ${b} else ${c})`),

@@ -1,12 +1,17 @@
 import { parseSpiffeId } from '@countersign/sdk/identity';
-import type {
-  Asked,
-  AttributeValue,
-  Decision,
-  EntityRef,
-  LedgerEvent,
-  LedgerValue,
-  PolicySet,
+import {
+  type Asked,
+  type AttributeValue,
+  attributesDigest,
+  type Decision,
+  type EntityRef,
+  type IdentityAttributes,
+  InvalidAttributes,
+  type LedgerEvent,
+  type LedgerValue,
+  NO_ATTRIBUTES,
+  type PolicySet,
+  parseIdentityAttributes,
 } from '../../model/index.ts';
 import type { PolicySchema } from '../schema/compose-schema.ts';
 import { identityEntity } from '../schema/identity-entity.ts';
@@ -38,7 +43,7 @@ export function readRecorded(detail: LedgerEvent['detail'], schema: PolicySchema
 
 /**
  * The operation, denial or opening of a session that an entry is about; undefined where it is about none of these. `cut`: the entry does not
- * say all that was asked, so nobody can ask it again.
+ * say all that was asked, so nobody can ask it again. `known` learns from each entry that it is given, in the ledger's order.
  */
 export function readOperation(
   {
@@ -50,12 +55,15 @@ export function readOperation(
     seq,
   }: Omit<LedgerEvent, 'kind'> & { readonly kind: string; readonly seq: number },
   schema: PolicySchema,
+  known: KnownAttributes,
 ): RecordedOperation | 'cut' | undefined {
   if (kind !== 'intent' && kind !== 'denial' && kind !== 'session-open') return undefined;
-  const principal = principalOf(actor);
+  known.take(detail);
+  const attributes = known.attributesOf(detail);
+  const principal = principalOf(actor, attributes ?? NO_ATTRIBUTES);
   if (principal === undefined) return undefined; // Whoever was turned away for want of an identity asked policy nothing.
   const { asked, isWhole, policySet } = readRecorded(detail, schema);
-  if (!isWhole) return 'cut';
+  if (!isWhole || attributes === undefined) return 'cut';
   const { shape } = detail;
   return {
     ...{ principal, action, asked, sequence: seq },
@@ -65,9 +73,43 @@ export function readOperation(
   };
 }
 
-function principalOf(actor: string): EntityRef | undefined {
+/** What entries have said of identities so far, by digest. */
+export interface KnownAttributes {
+  take(detail: LedgerEvent['detail']): void;
+  /** Those that an entry was judged by; undefined where the entry that says which these are was not read. */
+  attributesOf(detail: LedgerEvent['detail']): IdentityAttributes | undefined;
+}
+
+export function createKnownAttributes(): KnownAttributes {
+  const known = new Map<string, IdentityAttributes>();
+  return {
+    take({ attributes: told }) {
+      if (!isRecord(told)) return;
+      const { owner, environment, labels } = told;
+      if (typeof owner !== 'string' || typeof environment !== 'string' || !isRecord(labels)) return;
+      try {
+        // Held against what may be an attribute: a ledger's folder may come from anywhere.
+        const read = parseIdentityAttributes({
+          owner,
+          environment,
+          labels: labels as Readonly<Record<string, string>>,
+        });
+        known.set(attributesDigest(read), read);
+      } catch (error) {
+        if (!(error instanceof InvalidAttributes)) throw error; // Of another version: then those entries are left out.
+      }
+    },
+    attributesOf({ policySet }) {
+      if (!isRecord(policySet) || policySet['attributes'] === undefined) return NO_ATTRIBUTES;
+      const digest = policySet['attributes'];
+      return typeof digest === 'string' ? known.get(digest) : undefined;
+    },
+  };
+}
+
+function principalOf(actor: string, attributes: IdentityAttributes): EntityRef | undefined {
   try {
-    return identityEntity(parseSpiffeId(actor));
+    return identityEntity(parseSpiffeId(actor), attributes);
   } catch {
     return undefined;
   }

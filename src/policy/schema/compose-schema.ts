@@ -257,13 +257,18 @@ function broken(message: string): PolicyError {
 const TIME = 'time';
 const DATETIME = { type: 'Extension', name: 'datetime' } as const;
 const STRING = { type: 'String' } as const;
+const OPTIONAL_STRING = { type: 'String', required: false } as const;
 
 const BASE_TYPES: PolicySchemaFragment['entityTypes'] = {
   TrustDomain: { memberOf: [], attributes: {} },
   IdentityPath: { memberOf: ['IdentityPath', 'TrustDomain'], attributes: {} },
   Identity: {
     memberOf: ['IdentityPath', 'TrustDomain'],
-    attributes: { uri: STRING, trustDomain: STRING, path: STRING },
+    attributes: {
+      ...{ uri: STRING, trustDomain: STRING, path: STRING },
+      ...{ owner: OPTIONAL_STRING, environment: OPTIONAL_STRING, quarantined: { type: 'Boolean' } },
+    },
+    tags: STRING,
   },
   Target: { memberOf: [], attributes: { name: STRING, protocol: STRING } },
 };

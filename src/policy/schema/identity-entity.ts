@@ -1,13 +1,16 @@
 import type { SpiffeId } from '@countersign/sdk/identity';
-import type { EntityRef } from '../../model/index.ts';
+import type { EntityRef, IdentityAttributes } from '../../model/index.ts';
 
 /**
  * The principal of a request: `Identity` with the SPIFFE ID as its id and the attributes `uri`, `trustDomain` and `path`. It is in
  * `TrustDomain::"example.org"` and in an `IdentityPath` for each step of its path: `spiffe://example.org/ns/shop/sa/web` is in
  * `IdentityPath::"spiffe://example.org/ns/shop"`. An identity is not in the path that is itself. Paths deeper than 64 steps have
  * entities for the first 64.
+ *
+ * `known`: what its entries say of it, as `owner`, `environment` and tags. Without that nobody has said what it is: a question about all
+ * requests leaves conditions on these open, and a whole request has none.
  */
-export function identityEntity(identity: SpiffeId): EntityRef {
+export function identityEntity(identity: SpiffeId, known?: IdentityAttributes): EntityRef {
   let parent: EntityRef = { type: 'TrustDomain', id: identity.trustDomain, attributes: {}, parents: [] };
   let slash = identity.path.indexOf('/', 1);
   for (let step = 0; slash > 0 && step < PATH_STEPS_MAX; step++) {
@@ -15,8 +18,13 @@ export function identityEntity(identity: SpiffeId): EntityRef {
     parent = { type: 'IdentityPath', id, attributes: {}, parents: [parent] };
     slash = identity.path.indexOf('/', slash + 1);
   }
-  const attributes = { uri: identity.uri, trustDomain: identity.trustDomain, path: identity.path };
-  return { type: 'Identity', id: identity.uri, attributes, parents: [parent] };
+  const attributes = {
+    ...{ uri: identity.uri, trustDomain: identity.trustDomain, path: identity.path, quarantined: false },
+    ...(known === undefined || known.owner === '' ? {} : { owner: known.owner }),
+    ...(known === undefined || known.environment === '' ? {} : { environment: known.environment }),
+  };
+  const entity = { type: 'Identity', id: identity.uri, attributes, parents: [parent] };
+  return known === undefined ? entity : { ...entity, tags: known.labels };
 }
 
 /** Below the number of ancestors that a request may bring. */

@@ -1,9 +1,25 @@
-import { Entry } from '@countersign/sdk/contract';
+import { Control, Entry } from '@countersign/sdk/contract';
+import { hasAttributes, type IdentityAttributes } from '../../../model/index.ts';
 import { type CallOptions, Code, type RpcClient, RpcError } from '../../../rpc/index.ts';
-import { type CliCommand, exitCodes, flagOption, listOption, requiredOption, textOption } from '../../command.ts';
+import {
+  type CliCommand,
+  exitCodes,
+  flagOption,
+  listOption,
+  requiredOption,
+  textOption,
+  UsageError,
+} from '../../command.ts';
 import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../../connections/server-client.ts';
-import { type EntryNote, type NotedEntry, notesOnOverlaps, notesOnSelectors } from '../../entries/entry-notes.ts';
-import { entryMessage, entryValue, formatEntry } from '../../entries/entry-text.ts';
+import { attributesMessage } from '../../entries/entry-attributes.ts';
+import {
+  type EntryNote,
+  type NotedEntry,
+  notesOnAttributes,
+  notesOnOverlaps,
+  notesOnSelectors,
+} from '../../entries/entry-notes.ts';
+import { attributesOf, type EntryText, entryMessage, entryValue, formatEntry } from '../../entries/entry-text.ts';
 import { entriesAt } from '../../entries/warn-of-entries.ts';
 
 export const command: CliCommand = {
@@ -18,6 +34,9 @@ export const command: CliCommand = {
     ['--dns-name <name...>', 'DNS name in its X.509-SVIDs'],
     ['--federates-with <domain...>', 'trust domain whose bundle it gets'],
     ['--hint <text>', 'what the identity is for, for workloads that have several'],
+    ['--owner <text>', 'who answers for the identity; policies may ask about it'],
+    ['--environment <text>', 'where it belongs, such as production; policies may ask about it'],
+    ['--label <name=value...>', 'a label that policies may ask about; give as many as needed'],
     ['--admin', 'may call the operator API over mutual TLS'],
     ...serverOptions,
   ],
@@ -25,7 +44,7 @@ export const command: CliCommand = {
     'countersign entry create --spiffe-id spiffe://example.org/web --parent-id spiffe://example.org/countersign/nodes --selector unix:user:web',
   ],
   async run(context, input) {
-    const entry = entryMessage({
+    const text: EntryText = {
       id: textOption(input, 'id') ?? '',
       spiffeId: requiredOption(input, 'spiffeId'),
       parentId: requiredOption(input, 'parentId'),
@@ -36,12 +55,15 @@ export const command: CliCommand = {
       federatesWith: listOption(input, 'federatesWith'),
       hint: textOption(input, 'hint'),
       admin: flagOption(input, 'admin'),
-    });
+      ...{ owner: textOption(input, 'owner'), environment: textOption(input, 'environment') },
+      labels: labelsOf(listOption(input, 'label')),
+    };
+    const [entry, attributes] = [entryMessage(text), attributesOf(text)];
     const options = { signal: context.signal, timeoutMs: CALL_TIMEOUT_MS };
     return withServer(context, input, async (client) => {
-      const created = await create(client, entry, options);
-      context.emit(entryValue(created), () => formatEntry(created, context.columns));
-      for (const { found, remedy } of notesOn(entryValue(created), await entriesAt(client, options)))
+      const created = entryValue(await create(client, { entry, attributes }, options), attributes);
+      context.emit(created, () => formatEntry(created, context.columns));
+      for (const { found, remedy } of notesOn(created, await entriesAt(client, options)))
         context.warn(`warning: ${found} (${remedy.replace(/\.$/, '')})`);
       return exitCodes.ok;
     });
@@ -49,7 +71,17 @@ export const command: CliCommand = {
 };
 
 /** @throws RpcError with the server's refusal */
-async function create(client: RpcClient, entry: ReturnType<typeof entryMessage>, options: CallOptions) {
+async function create(
+  client: RpcClient,
+  made: { readonly entry: ReturnType<typeof entryMessage>; readonly attributes: IdentityAttributes },
+  options: CallOptions,
+) {
+  const { entry, attributes } = made;
+  if (hasAttributes(attributes)) {
+    const request = { entry, attributes: attributesMessage(attributes) };
+    const answer = await client.unary(Control.method.createEntry, request, options);
+    if (answer.entry !== undefined) return answer.entry;
+  }
   const { results } = await client.unary(Entry.method.batchCreateEntry, { entries: [entry] }, options);
   const result = results[0];
   if (result?.entry && result.status?.code === 0) return result.entry;
@@ -60,5 +92,17 @@ async function create(client: RpcClient, entry: ReturnType<typeof entryMessage>,
 }
 
 function notesOn(created: NotedEntry, all: readonly NotedEntry[] = []): readonly EntryNote[] {
-  return [...notesOnSelectors([created]), ...notesOnOverlaps([created], all)];
+  return [...notesOnSelectors([created]), ...notesOnOverlaps([created], all), ...notesOnAttributes([created], all)];
+}
+
+/** @throws UsageError */
+function labelsOf(texts: readonly string[]): Readonly<Record<string, string>> {
+  const entries = texts.map((text) => {
+    const at = text.indexOf('=');
+    if (at < 1) throw new UsageError(`${text} is no label; it is written name=value, as in team=payments`);
+    return [text.slice(0, at), text.slice(at + 1)] as const;
+  });
+  const names = new Set(entries.map(([name]) => name));
+  if (names.size < entries.length) throw new UsageError('a label is given twice; each name has one value');
+  return Object.fromEntries(entries);
 }

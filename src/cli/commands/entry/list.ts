@@ -1,8 +1,8 @@
 import { Entry } from '@countersign/sdk/contract';
-import type { Entry as EntryMessage } from '@countersign/sdk/contract/gen/spire/api/types/entry_pb.ts';
 import { type CliCommand, exitCodes, textOption } from '../../command.ts';
 import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../../connections/server-client.ts';
-import { entryValue, formatEntries, idMessage } from '../../entries/entry-text.ts';
+import { entryAttributes } from '../../entries/entry-attributes.ts';
+import { type EntryValue, entryValue, formatEntries, idMessage } from '../../entries/entry-text.ts';
 
 export const command: CliCommand = {
   summary: 'List registration entries.',
@@ -18,20 +18,22 @@ export const command: CliCommand = {
       ...(bySpiffeId ? { bySpiffeId: idMessage(bySpiffeId) } : {}),
       ...(byParentId ? { byParentId: idMessage(byParentId) } : {}),
     };
-    const entries: EntryMessage[] = [];
+    const options = { signal: context.signal, timeoutMs: CALL_TIMEOUT_MS };
+    const entries: EntryValue[] = [];
     await withServer(context, input, async (client) => {
       let pageToken = '';
       do {
-        const page = await client.unary(
-          Entry.method.listEntries,
-          { filter, pageSize: PAGE, pageToken },
-          { signal: context.signal, timeoutMs: CALL_TIMEOUT_MS },
+        const page = await client.unary(Entry.method.listEntries, { filter, pageSize: PAGE, pageToken }, options);
+        const said = await entryAttributes(
+          client,
+          page.entries.map(({ id }) => id),
+          options,
         );
-        entries.push(...page.entries);
+        entries.push(...page.entries.map((entry) => entryValue(entry, said.get(entry.id))));
         pageToken = page.nextPageToken;
       } while (pageToken !== '');
     });
-    context.emit(entries.map(entryValue), () =>
+    context.emit(entries, () =>
       entries.length === 0
         ? 'There are no entries. Create one with `countersign entry create` or `countersign apply`.'
         : formatEntries(entries, context.columns),

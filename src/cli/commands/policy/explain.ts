@@ -25,7 +25,7 @@ import { loadPolicyFiles } from '../../declared/policy-files.ts';
 import { askedAt, atOption } from '../../policy/asked-at.ts';
 import { explainStatement, formatStatement } from '../../policy/explain-statement.ts';
 import { namedAction } from '../../policy/named-actions.ts';
-import { askedOptions, askedPolicies } from '../../policy/policies-asked.ts';
+import { type AskedPolicies, askedOptions, askedPolicies } from '../../policy/policies-asked.ts';
 import { isPermitLacking, suggestionLines, suggestPermit } from '../../policy/suggest-permit.ts';
 
 export const command: CliCommand = {
@@ -37,6 +37,10 @@ export const command: CliCommand = {
     [
       '--principal <id>',
       'SPIFFE ID that asks, of one request; the arguments are files of policies, by default those in force',
+    ],
+    [
+      '--attributes <json>',
+      'what the identity is: {"owner":"…","environment":"…","labels":{"team":"…"}}; by default as its entries say',
     ],
     ['--action <action>', 'such as postgres:select'],
     ['--resource <kind:id>', 'such as table:orders/shop/public/customers'],
@@ -52,9 +56,10 @@ export const command: CliCommand = {
   async run(context, input) {
     const statement = textOption(input, 'sql');
     if (statement !== undefined) return explainSql(context, input, statement);
-    const request = requestOf(input, askedAt(context, input));
     const isOfFiles = input.args.length > 0;
-    const asked = isOfFiles ? loadPolicyFiles(input) : (await askedPolicies(context, input)).compiled;
+    const policies = isOfFiles ? undefined : await askedPolicies(context, input);
+    const asked = policies?.compiled ?? loadPolicyFiles(input);
+    const request = requestOf(input, askedAt(context, input), policies);
     const explanation = asked.explain(request);
     // Gateways refuse such a request, but they never make one: whoever asks about it has not got an answer about their policies.
     if (explanation.invalid !== undefined) throw new UsageError(`no such request is possible: ${explanation.invalid}`);
@@ -106,7 +111,11 @@ function explanationValue(explanation: Explanation, { resource }: DecisionReques
 }
 
 /** @throws UsageError for a question about nothing in the schema */
-function requestOf(input: CliInput, nowMs: number): DecisionRequest & { readonly timeMs: number } {
+function requestOf(
+  input: CliInput,
+  nowMs: number,
+  policies: Pick<AskedPolicies, 'identities'> | undefined,
+): DecisionRequest & { readonly timeMs: number } {
   const [kind, id] = splitOnce(requiredOption(input, 'resource'));
   const action = namedAction(requiredOption(input, 'action'));
   const context = jsonObject(textOption(input, 'context') ?? '{}');
@@ -116,7 +125,16 @@ function requestOf(input: CliInput, nowMs: number): DecisionRequest & { readonly
   );
   if (lacking.length > 0) throw new UsageError(`--context lacks ${lacking.join(', ')}, which every ${action} has`);
   const principal = requiredOption(input, 'principal');
-  const value = { name: 'request', principal, action, resource: { [kind]: id }, context, expect: 'allow' };
+  const given = textOption(input, 'attributes');
+  const known = policies?.identities?.get(principal);
+  const attributes = given === undefined ? known : jsonObject(given, '--attributes');
+  const value = {
+    ...{ name: 'request', principal, ...(attributes === undefined ? {} : { attributes }) },
+    action,
+    resource: { [kind]: id },
+    context,
+    expect: 'allow',
+  };
   try {
     const [one] = parsePolicyCases([value]);
     if (!one) throw new UsageError('there is no request');
@@ -156,12 +174,12 @@ function splitOnce(text: string): [string, string] {
   return [text.slice(0, colon), text.slice(colon + 1)];
 }
 
-function jsonObject(text: string): Record<string, unknown> {
+function jsonObject(text: string, option = '--context'): Record<string, unknown> {
   try {
     const value: unknown = JSON.parse(text);
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
   } catch {
     // Said below, with the form that is wanted.
   }
-  throw new UsageError('--context is a JSON object');
+  throw new UsageError(`${option} is a JSON object`);
 }

@@ -3,11 +3,11 @@ import { Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { policySchema } from '../../../app/declared-rules.ts';
 import type { EntityRef } from '../../../model/index.ts';
-import { didYouMean, identityEntity, type SessionAccess, type WhatCan } from '../../../policy/index.ts';
+import { didYouMean, type SessionAccess, type WhatCan } from '../../../policy/index.ts';
 import { argument, type CliCommand, exitCodes, UsageError } from '../../command.ts';
 import { accessValue, resourcesOf } from '../../policy/access-text.ts';
 import { askedAt, atOption } from '../../policy/asked-at.ts';
-import { type AskedPolicies, askedOptions, askedPolicies } from '../../policy/policies-asked.ts';
+import { type AskedPolicies, askedOptions, askedPolicies, principalAsked } from '../../policy/policies-asked.ts';
 import { effectOf, lacksSession, linesInSession, sessionValue, whyNoSession } from '../../policy/session-text.ts';
 import { formatWords } from '../../terminal/table.ts';
 
@@ -23,7 +23,7 @@ export const command: CliCommand = {
     const identity = identityArgument(argument(input, 0, 'the identity, a SPIFFE ID,'));
     const asked = await askedPolicies(context, input);
     const timeMs = askedAt(context, input);
-    const principal = identityEntity(identity);
+    const principal = principalAsked(asked, identity);
     const all = asked.compiled.whatCan(principal, timeMs);
     const answer = {
       asked,
@@ -94,7 +94,8 @@ function identityArgument(text: string) {
 
 function formatAnswer(identity: string, { asked, targets, rows, apart, refused }: Answer): string {
   const { where, identities } = asked;
-  const near = identities === undefined || identities.has(identity) ? undefined : didYouMean(identity, identities);
+  const near =
+    identities === undefined || identities.has(identity) ? undefined : didYouMean(identity, identities.keys());
   const unknown =
     identities === undefined || identities.has(identity)
       ? []

@@ -1,12 +1,12 @@
 import { IdentityError, parseSpiffeId } from '@countersign/sdk/identity';
 import type { EntityRef } from '../../../model/index.ts';
-import { identityEntity, type SessionAccess, type WhoCan } from '../../../policy/index.ts';
+import type { SessionAccess, WhoCan } from '../../../policy/index.ts';
 import { argument, type CliCommand, exitCodes } from '../../command.ts';
 import { accessLines, accessValue, identitiesOf } from '../../policy/access-text.ts';
 import { askedAt, atOption } from '../../policy/asked-at.ts';
 import { namedActions } from '../../policy/named-actions.ts';
 import { type NamedResource, NotAboutError, namedResource } from '../../policy/named-resource.ts';
-import { type AskedPolicies, askedOptions, askedPolicies } from '../../policy/policies-asked.ts';
+import { type AskedPolicies, askedOptions, askedPolicies, principalAsked } from '../../policy/policies-asked.ts';
 import {
   type AccessInSession,
   effectOf,
@@ -88,16 +88,17 @@ interface Answer {
 }
 
 /** Those of entries, and those that policies name. */
-function identitiesAsked({ identities: known, compiled }: AskedPolicies): readonly EntityRef[] {
+function identitiesAsked(asked: AskedPolicies): readonly EntityRef[] {
+  const { identities: known, compiled } = asked;
   const named = compiled.names().entities.flatMap(({ type, id }) => (type === 'Identity' ? [id] : []));
-  const all = Array.from(new Set([...(known ?? []), ...named])).sort();
-  return all.flatMap(entityOf);
+  const all = Array.from(new Set([...(known?.keys() ?? []), ...named])).sort();
+  return all.flatMap((id) => entityOf(asked, id));
 }
 
 /** Nobody is what is no SPIFFE ID, whatever a policy calls so. */
-function entityOf(id: string): EntityRef[] {
+function entityOf(asked: AskedPolicies, id: string): EntityRef[] {
   try {
-    return [identityEntity(parseSpiffeId(id))];
+    return [principalAsked(asked, parseSpiffeId(id))];
   } catch (error) {
     if (error instanceof IdentityError) return [];
     throw error;

@@ -14,7 +14,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file countersign/control/v1/control.proto.
  */
 export const file_countersign_control_v1_control: GenFile = /*@__PURE__*/
-  fileDesc("CiRjb3VudGVyc2lnbi9jb250cm9sL3YxL2NvbnRyb2wucHJvdG8SFmNvdW50ZXJzaWduLmNvbnRyb2wudjEiEgoQV2F0Y2hOb2RlUmVxdWVzdCJ0CgpOb2RlVXBkYXRlEhgKEGVudHJpZXNfcmV2aXNpb24YASABKAQSFwoPYnVuZGxlX3NlcXVlbmNlGAIgASgEEjMKB3RhcmdldHMYAyADKAsyIi5jb3VudGVyc2lnbi5jb250cm9sLnYxLlRhcmdldFZpZXciYwoVUmVwb3J0UmVmdXNhbHNSZXF1ZXN0EjgKCHJlZnVzYWxzGAEgAygLMiYuY291bnRlcnNpZ24uY29udHJvbC52MS5Qcm9jZXNzUmVmdXNhbBIQCghsZWZ0X291dBgCIAEoBCIYChZSZXBvcnRSZWZ1c2Fsc1Jlc3BvbnNlImwKDlByb2Nlc3NSZWZ1c2FsEgsKA3VpZBgBIAEoDRILCgNwaWQYAiABKA0SDgoGdGFyZ2V0GAMgASgJEg0KBWNvdW50GAQgASgEEhAKCGZpcnN0X21zGAUgASgDEg8KB2xhc3RfbXMYBiABKAMiXwoKVGFyZ2V0VmlldxIMCgRuYW1lGAEgASgJEhAKCHByb3RvY29sGAIgASgJEjEKCGdhdGV3YXlzGAMgAygLMh8uY291bnRlcnNpZ24uY29udHJvbC52MS5HYXRld2F5Ii0KB0dhdGV3YXkSDwoHYWRkcmVzcxgBIAEoCRIRCglzcGlmZmVfaWQYAiABKAkibwoTV2F0Y2hHYXRld2F5UmVxdWVzdBIRCglhZHZlcnRpc2UYASABKAkSMwoFc3RhdGUYAiABKA4yJC5jb3VudGVyc2lnbi5jb250cm9sLnYxLkdhdGV3YXlTdGF0ZRIQCghpbnN0YW5jZRgDIAEoCSKEAQoNR2F0ZXdheVVwZGF0ZRIQCghyZXZpc2lvbhgBIAEoBBIvCgd0YXJnZXRzGAIgAygLMh4uY291bnRlcnNpZ24uY29udHJvbC52MS5UYXJnZXQSMAoIcG9saWNpZXMYAyADKAsyHi5jb3VudGVyc2lnbi5jb250cm9sLnYxLlBvbGljeSK8AQoUUmVwb3J0R2F0ZXdheVJlcXVlc3QSEQoJYWR2ZXJ0aXNlGAEgASgJEhAKCHJldmlzaW9uGAIgASgEEjgKCGZpbmRpbmdzGAMgAygLMiYuY291bnRlcnNpZ24uY29udHJvbC52MS5HYXRld2F5RmluZGluZxIzCgVzdGF0ZRgEIAEoDjIkLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuR2F0ZXdheVN0YXRlEhAKCGluc3RhbmNlGAUgASgJIicKFVJlcG9ydEdhdGV3YXlSZXNwb25zZRIOCgZvdGhlcnMYASABKA0iYgoOR2F0ZXdheUZpbmRpbmcSEQoJY29uZGl0aW9uGAEgASgJEhAKCHNldmVyaXR5GAIgASgJEgwKBHdoYXQYAyABKAkSDQoFZm91bmQYBCABKAkSDgoGcmVtZWR5GAUgASgJIjsKBlRhcmdldBIMCgRuYW1lGAEgASgJEhAKCHByb3RvY29sGAIgASgJEhEKCXNwZWNfanNvbhgDIAEoCSIkCgZQb2xpY3kSDAoEbmFtZRgBIAEoCRIMCgR0ZXh0GAIgASgJIjkKCFJlc291cmNlEgwKBGtpbmQYASABKAkSDAoEbmFtZRgCIAEoCRIRCglzcGVjX2pzb24YAyABKAki7AEKDEFwcGx5UmVxdWVzdBIPCgdkcnlfcnVuGAEgASgIEg0KBXBydW5lGAIgASgIEjMKCXJlc291cmNlcxgDIAMoCzIgLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuUmVzb3VyY2USJwoHZW50cmllcxgEIAMoCzIWLnNwaXJlLmFwaS50eXBlcy5FbnRyeRI0CgZyZW1vdmUYBSADKAsyJC5jb3VudGVyc2lnbi5jb250cm9sLnYxLlJlc291cmNlTmFtZRIYCgtpZl9yZXZpc2lvbhgGIAEoBEgAiAEBQg4KDF9pZl9yZXZpc2lvbiIqCgxSZXNvdXJjZU5hbWUSDAoEa2luZBgBIAEoCRIMCgRuYW1lGAIgASgJIkkKBkNoYW5nZRIMCgRraW5kGAEgASgJEgwKBG5hbWUYAiABKAkSDgoGYWN0aW9uGAMgASgJEhMKC2RpZmZlcmVuY2VzGAQgAygJIlIKDUFwcGx5UmVzcG9uc2USLwoHY2hhbmdlcxgBIAMoCzIeLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuQ2hhbmdlEhAKCHJldmlzaW9uGAIgASgEIiQKFExpc3RSZXNvdXJjZXNSZXF1ZXN0EgwKBGtpbmQYASABKAkiXgoVTGlzdFJlc291cmNlc1Jlc3BvbnNlEjMKCXJlc291cmNlcxgBIAMoCzIgLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuUmVzb3VyY2USEAoIcmV2aXNpb24YAiABKAQiFQoTTGlzdEdhdGV3YXlzUmVxdWVzdCJPChRMaXN0R2F0ZXdheXNSZXNwb25zZRI3CghnYXRld2F5cxgBIAMoCzIlLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuR2F0ZXdheVN0YXR1cyLxAQoNR2F0ZXdheVN0YXR1cxIRCglzcGlmZmVfaWQYASABKAkSDwoHYWRkcmVzcxgCIAEoCRIRCgljb25uZWN0ZWQYAyABKAgSDQoFc2luY2UYBCABKAMSEAoIcmV2aXNpb24YBSABKAQSOAoIZmluZGluZ3MYBiADKAsyJi5jb3VudGVyc2lnbi5jb250cm9sLnYxLkdhdGV3YXlGaW5kaW5nEhkKEWZpbmRpbmdzX2xlZnRfb3V0GAcgASgIEjMKBXN0YXRlGAggASgOMiQuY291bnRlcnNpZ24uY29udHJvbC52MS5HYXRld2F5U3RhdGUqfwoMR2F0ZXdheVN0YXRlEh0KGUdBVEVXQVlfU1RBVEVfVU5TUEVDSUZJRUQQABIaChZHQVRFV0FZX1NUQVRFX1NUQVJUSU5HEAESGQoVR0FURVdBWV9TVEFURV9TRVJWSU5HEAISGQoVR0FURVdBWV9TVEFURV9MRUFWSU5HEAMy2gUKB0NvbnRyb2wSWwoJV2F0Y2hOb2RlEiguY291bnRlcnNpZ24uY29udHJvbC52MS5XYXRjaE5vZGVSZXF1ZXN0GiIuY291bnRlcnNpZ24uY29udHJvbC52MS5Ob2RlVXBkYXRlMAESbwoOUmVwb3J0UmVmdXNhbHMSLS5jb3VudGVyc2lnbi5jb250cm9sLnYxLlJlcG9ydFJlZnVzYWxzUmVxdWVzdBouLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuUmVwb3J0UmVmdXNhbHNSZXNwb25zZRJkCgxXYXRjaEdhdGV3YXkSKy5jb3VudGVyc2lnbi5jb250cm9sLnYxLldhdGNoR2F0ZXdheVJlcXVlc3QaJS5jb3VudGVyc2lnbi5jb250cm9sLnYxLkdhdGV3YXlVcGRhdGUwARJsCg1SZXBvcnRHYXRld2F5EiwuY291bnRlcnNpZ24uY29udHJvbC52MS5SZXBvcnRHYXRld2F5UmVxdWVzdBotLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuUmVwb3J0R2F0ZXdheVJlc3BvbnNlElQKBUFwcGx5EiQuY291bnRlcnNpZ24uY29udHJvbC52MS5BcHBseVJlcXVlc3QaJS5jb3VudGVyc2lnbi5jb250cm9sLnYxLkFwcGx5UmVzcG9uc2USbAoNTGlzdFJlc291cmNlcxIsLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuTGlzdFJlc291cmNlc1JlcXVlc3QaLS5jb3VudGVyc2lnbi5jb250cm9sLnYxLkxpc3RSZXNvdXJjZXNSZXNwb25zZRJpCgxMaXN0R2F0ZXdheXMSKy5jb3VudGVyc2lnbi5jb250cm9sLnYxLkxpc3RHYXRld2F5c1JlcXVlc3QaLC5jb3VudGVyc2lnbi5jb250cm9sLnYxLkxpc3RHYXRld2F5c1Jlc3BvbnNlYgZwcm90bzM", [file_spire_api_types_entry]);
+  fileDesc("CiRjb3VudGVyc2lnbi9jb250cm9sL3YxL2NvbnRyb2wucHJvdG8SFmNvdW50ZXJzaWduLmNvbnRyb2wudjEiEgoQV2F0Y2hOb2RlUmVxdWVzdCJ0CgpOb2RlVXBkYXRlEhgKEGVudHJpZXNfcmV2aXNpb24YASABKAQSFwoPYnVuZGxlX3NlcXVlbmNlGAIgASgEEjMKB3RhcmdldHMYAyADKAsyIi5jb3VudGVyc2lnbi5jb250cm9sLnYxLlRhcmdldFZpZXciYwoVUmVwb3J0UmVmdXNhbHNSZXF1ZXN0EjgKCHJlZnVzYWxzGAEgAygLMiYuY291bnRlcnNpZ24uY29udHJvbC52MS5Qcm9jZXNzUmVmdXNhbBIQCghsZWZ0X291dBgCIAEoBCIYChZSZXBvcnRSZWZ1c2Fsc1Jlc3BvbnNlImwKDlByb2Nlc3NSZWZ1c2FsEgsKA3VpZBgBIAEoDRILCgNwaWQYAiABKA0SDgoGdGFyZ2V0GAMgASgJEg0KBWNvdW50GAQgASgEEhAKCGZpcnN0X21zGAUgASgDEg8KB2xhc3RfbXMYBiABKAMiXwoKVGFyZ2V0VmlldxIMCgRuYW1lGAEgASgJEhAKCHByb3RvY29sGAIgASgJEjEKCGdhdGV3YXlzGAMgAygLMh8uY291bnRlcnNpZ24uY29udHJvbC52MS5HYXRld2F5Ii0KB0dhdGV3YXkSDwoHYWRkcmVzcxgBIAEoCRIRCglzcGlmZmVfaWQYAiABKAkigwEKE1dhdGNoR2F0ZXdheVJlcXVlc3QSEQoJYWR2ZXJ0aXNlGAEgASgJEjMKBXN0YXRlGAIgASgOMiQuY291bnRlcnNpZ24uY29udHJvbC52MS5HYXRld2F5U3RhdGUSEAoIaW5zdGFuY2UYAyABKAkSEgoKcHJpbmNpcGFscxgEIAEoCCK8AQoNR2F0ZXdheVVwZGF0ZRIQCghyZXZpc2lvbhgBIAEoBBIvCgd0YXJnZXRzGAIgAygLMh4uY291bnRlcnNpZ24uY29udHJvbC52MS5UYXJnZXQSMAoIcG9saWNpZXMYAyADKAsyHi5jb3VudGVyc2lnbi5jb250cm9sLnYxLlBvbGljeRI2CgpwcmluY2lwYWxzGAQgASgLMiIuY291bnRlcnNpZ24uY29udHJvbC52MS5QcmluY2lwYWxzInIKClByaW5jaXBhbHMSEAoIcmV2aXNpb24YASABKAQSDQoFd2hvbGUYAiABKAgSNQoKcHJpbmNpcGFscxgDIAMoCzIhLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuUHJpbmNpcGFsEgwKBG1vcmUYBCABKAgiXgoJUHJpbmNpcGFsEhEKCXNwaWZmZV9pZBgBIAEoCRI+CgphdHRyaWJ1dGVzGAIgASgLMiouY291bnRlcnNpZ24uY29udHJvbC52MS5JZGVudGl0eUF0dHJpYnV0ZXMivAEKFFJlcG9ydEdhdGV3YXlSZXF1ZXN0EhEKCWFkdmVydGlzZRgBIAEoCRIQCghyZXZpc2lvbhgCIAEoBBI4CghmaW5kaW5ncxgDIAMoCzImLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuR2F0ZXdheUZpbmRpbmcSMwoFc3RhdGUYBCABKA4yJC5jb3VudGVyc2lnbi5jb250cm9sLnYxLkdhdGV3YXlTdGF0ZRIQCghpbnN0YW5jZRgFIAEoCSInChVSZXBvcnRHYXRld2F5UmVzcG9uc2USDgoGb3RoZXJzGAEgASgNImIKDkdhdGV3YXlGaW5kaW5nEhEKCWNvbmRpdGlvbhgBIAEoCRIQCghzZXZlcml0eRgCIAEoCRIMCgR3aGF0GAMgASgJEg0KBWZvdW5kGAQgASgJEg4KBnJlbWVkeRgFIAEoCSI7CgZUYXJnZXQSDAoEbmFtZRgBIAEoCRIQCghwcm90b2NvbBgCIAEoCRIRCglzcGVjX2pzb24YAyABKAkiJAoGUG9saWN5EgwKBG5hbWUYASABKAkSDAoEdGV4dBgCIAEoCSI5CghSZXNvdXJjZRIMCgRraW5kGAEgASgJEgwKBG5hbWUYAiABKAkSEQoJc3BlY19qc29uGAMgASgJIq8CCgxBcHBseVJlcXVlc3QSDwoHZHJ5X3J1bhgBIAEoCBINCgVwcnVuZRgCIAEoCBIzCglyZXNvdXJjZXMYAyADKAsyIC5jb3VudGVyc2lnbi5jb250cm9sLnYxLlJlc291cmNlEicKB2VudHJpZXMYBCADKAsyFi5zcGlyZS5hcGkudHlwZXMuRW50cnkSNAoGcmVtb3ZlGAUgAygLMiQuY291bnRlcnNpZ24uY29udHJvbC52MS5SZXNvdXJjZU5hbWUSGAoLaWZfcmV2aXNpb24YBiABKARIAIgBARJBChBlbnRyeV9hdHRyaWJ1dGVzGAcgAygLMicuY291bnRlcnNpZ24uY29udHJvbC52MS5FbnRyeUF0dHJpYnV0ZXNCDgoMX2lmX3JldmlzaW9uImcKEklkZW50aXR5QXR0cmlidXRlcxINCgVvd25lchgBIAEoCRITCgtlbnZpcm9ubWVudBgCIAEoCRItCgZsYWJlbHMYAyADKAsyHS5jb3VudGVyc2lnbi5jb250cm9sLnYxLkxhYmVsIiQKBUxhYmVsEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAkiYwoPRW50cnlBdHRyaWJ1dGVzEhAKCGVudHJ5X2lkGAEgASgJEj4KCmF0dHJpYnV0ZXMYAiABKAsyKi5jb3VudGVyc2lnbi5jb250cm9sLnYxLklkZW50aXR5QXR0cmlidXRlcyJ7ChJDcmVhdGVFbnRyeVJlcXVlc3QSJQoFZW50cnkYASABKAsyFi5zcGlyZS5hcGkudHlwZXMuRW50cnkSPgoKYXR0cmlidXRlcxgCIAEoCzIqLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuSWRlbnRpdHlBdHRyaWJ1dGVzInwKE0NyZWF0ZUVudHJ5UmVzcG9uc2USJQoFZW50cnkYASABKAsyFi5zcGlyZS5hcGkudHlwZXMuRW50cnkSPgoKYXR0cmlidXRlcxgCIAEoCzIqLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuSWRlbnRpdHlBdHRyaWJ1dGVzIi8KGkxpc3RFbnRyeUF0dHJpYnV0ZXNSZXF1ZXN0EhEKCWVudHJ5X2lkcxgBIAMoCSJaChtMaXN0RW50cnlBdHRyaWJ1dGVzUmVzcG9uc2USOwoKYXR0cmlidXRlcxgBIAMoCzInLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuRW50cnlBdHRyaWJ1dGVzIioKDFJlc291cmNlTmFtZRIMCgRraW5kGAEgASgJEgwKBG5hbWUYAiABKAkiSQoGQ2hhbmdlEgwKBGtpbmQYASABKAkSDAoEbmFtZRgCIAEoCRIOCgZhY3Rpb24YAyABKAkSEwoLZGlmZmVyZW5jZXMYBCADKAkiUgoNQXBwbHlSZXNwb25zZRIvCgdjaGFuZ2VzGAEgAygLMh4uY291bnRlcnNpZ24uY29udHJvbC52MS5DaGFuZ2USEAoIcmV2aXNpb24YAiABKAQiJAoUTGlzdFJlc291cmNlc1JlcXVlc3QSDAoEa2luZBgBIAEoCSJeChVMaXN0UmVzb3VyY2VzUmVzcG9uc2USMwoJcmVzb3VyY2VzGAEgAygLMiAuY291bnRlcnNpZ24uY29udHJvbC52MS5SZXNvdXJjZRIQCghyZXZpc2lvbhgCIAEoBCIVChNMaXN0R2F0ZXdheXNSZXF1ZXN0Ik8KFExpc3RHYXRld2F5c1Jlc3BvbnNlEjcKCGdhdGV3YXlzGAEgAygLMiUuY291bnRlcnNpZ24uY29udHJvbC52MS5HYXRld2F5U3RhdHVzIvEBCg1HYXRld2F5U3RhdHVzEhEKCXNwaWZmZV9pZBgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEhEKCWNvbm5lY3RlZBgDIAEoCBINCgVzaW5jZRgEIAEoAxIQCghyZXZpc2lvbhgFIAEoBBI4CghmaW5kaW5ncxgGIAMoCzImLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuR2F0ZXdheUZpbmRpbmcSGQoRZmluZGluZ3NfbGVmdF9vdXQYByABKAgSMwoFc3RhdGUYCCABKA4yJC5jb3VudGVyc2lnbi5jb250cm9sLnYxLkdhdGV3YXlTdGF0ZSp/CgxHYXRld2F5U3RhdGUSHQoZR0FURVdBWV9TVEFURV9VTlNQRUNJRklFRBAAEhoKFkdBVEVXQVlfU1RBVEVfU1RBUlRJTkcQARIZChVHQVRFV0FZX1NUQVRFX1NFUlZJTkcQAhIZChVHQVRFV0FZX1NUQVRFX0xFQVZJTkcQAzLCBwoHQ29udHJvbBJbCglXYXRjaE5vZGUSKC5jb3VudGVyc2lnbi5jb250cm9sLnYxLldhdGNoTm9kZVJlcXVlc3QaIi5jb3VudGVyc2lnbi5jb250cm9sLnYxLk5vZGVVcGRhdGUwARJvCg5SZXBvcnRSZWZ1c2FscxItLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuUmVwb3J0UmVmdXNhbHNSZXF1ZXN0Gi4uY291bnRlcnNpZ24uY29udHJvbC52MS5SZXBvcnRSZWZ1c2Fsc1Jlc3BvbnNlEmQKDFdhdGNoR2F0ZXdheRIrLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuV2F0Y2hHYXRld2F5UmVxdWVzdBolLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuR2F0ZXdheVVwZGF0ZTABEmwKDVJlcG9ydEdhdGV3YXkSLC5jb3VudGVyc2lnbi5jb250cm9sLnYxLlJlcG9ydEdhdGV3YXlSZXF1ZXN0Gi0uY291bnRlcnNpZ24uY29udHJvbC52MS5SZXBvcnRHYXRld2F5UmVzcG9uc2USVAoFQXBwbHkSJC5jb3VudGVyc2lnbi5jb250cm9sLnYxLkFwcGx5UmVxdWVzdBolLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuQXBwbHlSZXNwb25zZRJmCgtDcmVhdGVFbnRyeRIqLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuQ3JlYXRlRW50cnlSZXF1ZXN0GisuY291bnRlcnNpZ24uY29udHJvbC52MS5DcmVhdGVFbnRyeVJlc3BvbnNlEn4KE0xpc3RFbnRyeUF0dHJpYnV0ZXMSMi5jb3VudGVyc2lnbi5jb250cm9sLnYxLkxpc3RFbnRyeUF0dHJpYnV0ZXNSZXF1ZXN0GjMuY291bnRlcnNpZ24uY29udHJvbC52MS5MaXN0RW50cnlBdHRyaWJ1dGVzUmVzcG9uc2USbAoNTGlzdFJlc291cmNlcxIsLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuTGlzdFJlc291cmNlc1JlcXVlc3QaLS5jb3VudGVyc2lnbi5jb250cm9sLnYxLkxpc3RSZXNvdXJjZXNSZXNwb25zZRJpCgxMaXN0R2F0ZXdheXMSKy5jb3VudGVyc2lnbi5jb250cm9sLnYxLkxpc3RHYXRld2F5c1JlcXVlc3QaLC5jb3VudGVyc2lnbi5jb250cm9sLnYxLkxpc3RHYXRld2F5c1Jlc3BvbnNlYgZwcm90bzM", [file_spire_api_types_entry]);
 
 /**
  * @generated from message countersign.control.v1.WatchNodeRequest
@@ -227,6 +227,13 @@ export type WatchGatewayRequest = Message<"countersign.control.v1.WatchGatewayRe
    * @generated from field: string instance = 3;
    */
   instance: string;
+
+  /**
+   * It wants to be told of principals.
+   *
+   * @generated from field: bool principals = 4;
+   */
+  principals: boolean;
 };
 
 /**
@@ -254,6 +261,13 @@ export type GatewayUpdate = Message<"countersign.control.v1.GatewayUpdate"> & {
    * @generated from field: repeated countersign.control.v1.Policy policies = 3;
    */
   policies: Policy[];
+
+  /**
+   * When it is there, the message is about principals alone, and leaves targets and policies as they are.
+   *
+   * @generated from field: countersign.control.v1.Principals principals = 4;
+   */
+  principals?: Principals | undefined;
 };
 
 /**
@@ -262,6 +276,70 @@ export type GatewayUpdate = Message<"countersign.control.v1.GatewayUpdate"> & {
  */
 export const GatewayUpdateSchema: GenMessage<GatewayUpdate> = /*@__PURE__*/
   messageDesc(file_countersign_control_v1_control, 8);
+
+/**
+ * The attributes of identities that have any: those on which all entries of an identity agree.
+ *
+ * @generated from message countersign.control.v1.Principals
+ */
+export type Principals = Message<"countersign.control.v1.Principals"> & {
+  /**
+   * Grows with every change of them.
+   *
+   * @generated from field: uint64 revision = 1;
+   */
+  revision: bigint;
+
+  /**
+   * Whoever is not among those told has none; else these are changes since the revision told before.
+   *
+   * @generated from field: bool whole = 2;
+   */
+  whole: boolean;
+
+  /**
+   * Changed ones; one without attributes has none any more.
+   *
+   * @generated from field: repeated countersign.control.v1.Principal principals = 3;
+   */
+  principals: Principal[];
+
+  /**
+   * Further messages of this revision follow, and it holds with the last of them.
+   *
+   * @generated from field: bool more = 4;
+   */
+  more: boolean;
+};
+
+/**
+ * Describes the message countersign.control.v1.Principals.
+ * Use `create(PrincipalsSchema)` to create a new message.
+ */
+export const PrincipalsSchema: GenMessage<Principals> = /*@__PURE__*/
+  messageDesc(file_countersign_control_v1_control, 9);
+
+/**
+ * @generated from message countersign.control.v1.Principal
+ */
+export type Principal = Message<"countersign.control.v1.Principal"> & {
+  /**
+   * @generated from field: string spiffe_id = 1;
+   */
+  spiffeId: string;
+
+  /**
+   * @generated from field: countersign.control.v1.IdentityAttributes attributes = 2;
+   */
+  attributes?: IdentityAttributes | undefined;
+};
+
+/**
+ * Describes the message countersign.control.v1.Principal.
+ * Use `create(PrincipalSchema)` to create a new message.
+ */
+export const PrincipalSchema: GenMessage<Principal> = /*@__PURE__*/
+  messageDesc(file_countersign_control_v1_control, 10);
 
 /**
  * @generated from message countersign.control.v1.ReportGatewayRequest
@@ -306,7 +384,7 @@ export type ReportGatewayRequest = Message<"countersign.control.v1.ReportGateway
  * Use `create(ReportGatewayRequestSchema)` to create a new message.
  */
 export const ReportGatewayRequestSchema: GenMessage<ReportGatewayRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 9);
+  messageDesc(file_countersign_control_v1_control, 11);
 
 /**
  * @generated from message countersign.control.v1.ReportGatewayResponse
@@ -325,7 +403,7 @@ export type ReportGatewayResponse = Message<"countersign.control.v1.ReportGatewa
  * Use `create(ReportGatewayResponseSchema)` to create a new message.
  */
 export const ReportGatewayResponseSchema: GenMessage<ReportGatewayResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 10);
+  messageDesc(file_countersign_control_v1_control, 12);
 
 /**
  * What a gateway finds wrong with targets and policies; for people, and no secret is in it.
@@ -374,7 +452,7 @@ export type GatewayFinding = Message<"countersign.control.v1.GatewayFinding"> & 
  * Use `create(GatewayFindingSchema)` to create a new message.
  */
 export const GatewayFindingSchema: GenMessage<GatewayFinding> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 11);
+  messageDesc(file_countersign_control_v1_control, 13);
 
 /**
  * @generated from message countersign.control.v1.Target
@@ -403,7 +481,7 @@ export type Target = Message<"countersign.control.v1.Target"> & {
  * Use `create(TargetSchema)` to create a new message.
  */
 export const TargetSchema: GenMessage<Target> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 12);
+  messageDesc(file_countersign_control_v1_control, 14);
 
 /**
  * @generated from message countersign.control.v1.Policy
@@ -427,7 +505,7 @@ export type Policy = Message<"countersign.control.v1.Policy"> & {
  * Use `create(PolicySchema)` to create a new message.
  */
 export const PolicySchema: GenMessage<Policy> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 13);
+  messageDesc(file_countersign_control_v1_control, 15);
 
 /**
  * @generated from message countersign.control.v1.Resource
@@ -458,7 +536,7 @@ export type Resource = Message<"countersign.control.v1.Resource"> & {
  * Use `create(ResourceSchema)` to create a new message.
  */
 export const ResourceSchema: GenMessage<Resource> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 14);
+  messageDesc(file_countersign_control_v1_control, 16);
 
 /**
  * @generated from message countersign.control.v1.ApplyRequest
@@ -503,6 +581,13 @@ export type ApplyRequest = Message<"countersign.control.v1.ApplyRequest"> & {
    * @generated from field: optional uint64 if_revision = 6;
    */
   ifRevision?: bigint | undefined;
+
+  /**
+   * Of those entries, each at most once; an entry that is not among them keeps its attributes.
+   *
+   * @generated from field: repeated countersign.control.v1.EntryAttributes entry_attributes = 7;
+   */
+  entryAttributes: EntryAttributes[];
 };
 
 /**
@@ -510,7 +595,164 @@ export type ApplyRequest = Message<"countersign.control.v1.ApplyRequest"> & {
  * Use `create(ApplyRequestSchema)` to create a new message.
  */
 export const ApplyRequestSchema: GenMessage<ApplyRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 15);
+  messageDesc(file_countersign_control_v1_control, 17);
+
+/**
+ * What an identity is, for policies. An empty text is none.
+ *
+ * @generated from message countersign.control.v1.IdentityAttributes
+ */
+export type IdentityAttributes = Message<"countersign.control.v1.IdentityAttributes"> & {
+  /**
+   * @generated from field: string owner = 1;
+   */
+  owner: string;
+
+  /**
+   * @generated from field: string environment = 2;
+   */
+  environment: string;
+
+  /**
+   * Each name once.
+   *
+   * @generated from field: repeated countersign.control.v1.Label labels = 3;
+   */
+  labels: Label[];
+};
+
+/**
+ * Describes the message countersign.control.v1.IdentityAttributes.
+ * Use `create(IdentityAttributesSchema)` to create a new message.
+ */
+export const IdentityAttributesSchema: GenMessage<IdentityAttributes> = /*@__PURE__*/
+  messageDesc(file_countersign_control_v1_control, 18);
+
+/**
+ * @generated from message countersign.control.v1.Label
+ */
+export type Label = Message<"countersign.control.v1.Label"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: string value = 2;
+   */
+  value: string;
+};
+
+/**
+ * Describes the message countersign.control.v1.Label.
+ * Use `create(LabelSchema)` to create a new message.
+ */
+export const LabelSchema: GenMessage<Label> = /*@__PURE__*/
+  messageDesc(file_countersign_control_v1_control, 19);
+
+/**
+ * @generated from message countersign.control.v1.EntryAttributes
+ */
+export type EntryAttributes = Message<"countersign.control.v1.EntryAttributes"> & {
+  /**
+   * @generated from field: string entry_id = 1;
+   */
+  entryId: string;
+
+  /**
+   * @generated from field: countersign.control.v1.IdentityAttributes attributes = 2;
+   */
+  attributes?: IdentityAttributes | undefined;
+};
+
+/**
+ * Describes the message countersign.control.v1.EntryAttributes.
+ * Use `create(EntryAttributesSchema)` to create a new message.
+ */
+export const EntryAttributesSchema: GenMessage<EntryAttributes> = /*@__PURE__*/
+  messageDesc(file_countersign_control_v1_control, 20);
+
+/**
+ * @generated from message countersign.control.v1.CreateEntryRequest
+ */
+export type CreateEntryRequest = Message<"countersign.control.v1.CreateEntryRequest"> & {
+  /**
+   * @generated from field: spire.api.types.Entry entry = 1;
+   */
+  entry?: Entry | undefined;
+
+  /**
+   * @generated from field: countersign.control.v1.IdentityAttributes attributes = 2;
+   */
+  attributes?: IdentityAttributes | undefined;
+};
+
+/**
+ * Describes the message countersign.control.v1.CreateEntryRequest.
+ * Use `create(CreateEntryRequestSchema)` to create a new message.
+ */
+export const CreateEntryRequestSchema: GenMessage<CreateEntryRequest> = /*@__PURE__*/
+  messageDesc(file_countersign_control_v1_control, 21);
+
+/**
+ * @generated from message countersign.control.v1.CreateEntryResponse
+ */
+export type CreateEntryResponse = Message<"countersign.control.v1.CreateEntryResponse"> & {
+  /**
+   * @generated from field: spire.api.types.Entry entry = 1;
+   */
+  entry?: Entry | undefined;
+
+  /**
+   * @generated from field: countersign.control.v1.IdentityAttributes attributes = 2;
+   */
+  attributes?: IdentityAttributes | undefined;
+};
+
+/**
+ * Describes the message countersign.control.v1.CreateEntryResponse.
+ * Use `create(CreateEntryResponseSchema)` to create a new message.
+ */
+export const CreateEntryResponseSchema: GenMessage<CreateEntryResponse> = /*@__PURE__*/
+  messageDesc(file_countersign_control_v1_control, 22);
+
+/**
+ * @generated from message countersign.control.v1.ListEntryAttributesRequest
+ */
+export type ListEntryAttributesRequest = Message<"countersign.control.v1.ListEntryAttributesRequest"> & {
+  /**
+   * Of at most 500 entries.
+   *
+   * @generated from field: repeated string entry_ids = 1;
+   */
+  entryIds: string[];
+};
+
+/**
+ * Describes the message countersign.control.v1.ListEntryAttributesRequest.
+ * Use `create(ListEntryAttributesRequestSchema)` to create a new message.
+ */
+export const ListEntryAttributesRequestSchema: GenMessage<ListEntryAttributesRequest> = /*@__PURE__*/
+  messageDesc(file_countersign_control_v1_control, 23);
+
+/**
+ * @generated from message countersign.control.v1.ListEntryAttributesResponse
+ */
+export type ListEntryAttributesResponse = Message<"countersign.control.v1.ListEntryAttributesResponse"> & {
+  /**
+   * Of those that have any.
+   *
+   * @generated from field: repeated countersign.control.v1.EntryAttributes attributes = 1;
+   */
+  attributes: EntryAttributes[];
+};
+
+/**
+ * Describes the message countersign.control.v1.ListEntryAttributesResponse.
+ * Use `create(ListEntryAttributesResponseSchema)` to create a new message.
+ */
+export const ListEntryAttributesResponseSchema: GenMessage<ListEntryAttributesResponse> = /*@__PURE__*/
+  messageDesc(file_countersign_control_v1_control, 24);
 
 /**
  * @generated from message countersign.control.v1.ResourceName
@@ -532,7 +774,7 @@ export type ResourceName = Message<"countersign.control.v1.ResourceName"> & {
  * Use `create(ResourceNameSchema)` to create a new message.
  */
 export const ResourceNameSchema: GenMessage<ResourceName> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 16);
+  messageDesc(file_countersign_control_v1_control, 25);
 
 /**
  * @generated from message countersign.control.v1.Change
@@ -568,7 +810,7 @@ export type Change = Message<"countersign.control.v1.Change"> & {
  * Use `create(ChangeSchema)` to create a new message.
  */
 export const ChangeSchema: GenMessage<Change> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 17);
+  messageDesc(file_countersign_control_v1_control, 26);
 
 /**
  * @generated from message countersign.control.v1.ApplyResponse
@@ -592,7 +834,7 @@ export type ApplyResponse = Message<"countersign.control.v1.ApplyResponse"> & {
  * Use `create(ApplyResponseSchema)` to create a new message.
  */
 export const ApplyResponseSchema: GenMessage<ApplyResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 18);
+  messageDesc(file_countersign_control_v1_control, 27);
 
 /**
  * @generated from message countersign.control.v1.ListResourcesRequest
@@ -611,7 +853,7 @@ export type ListResourcesRequest = Message<"countersign.control.v1.ListResources
  * Use `create(ListResourcesRequestSchema)` to create a new message.
  */
 export const ListResourcesRequestSchema: GenMessage<ListResourcesRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 19);
+  messageDesc(file_countersign_control_v1_control, 28);
 
 /**
  * @generated from message countersign.control.v1.ListResourcesResponse
@@ -635,7 +877,7 @@ export type ListResourcesResponse = Message<"countersign.control.v1.ListResource
  * Use `create(ListResourcesResponseSchema)` to create a new message.
  */
 export const ListResourcesResponseSchema: GenMessage<ListResourcesResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 20);
+  messageDesc(file_countersign_control_v1_control, 29);
 
 /**
  * @generated from message countersign.control.v1.ListGatewaysRequest
@@ -648,7 +890,7 @@ export type ListGatewaysRequest = Message<"countersign.control.v1.ListGatewaysRe
  * Use `create(ListGatewaysRequestSchema)` to create a new message.
  */
 export const ListGatewaysRequestSchema: GenMessage<ListGatewaysRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 21);
+  messageDesc(file_countersign_control_v1_control, 30);
 
 /**
  * @generated from message countersign.control.v1.ListGatewaysResponse
@@ -665,7 +907,7 @@ export type ListGatewaysResponse = Message<"countersign.control.v1.ListGatewaysR
  * Use `create(ListGatewaysResponseSchema)` to create a new message.
  */
 export const ListGatewaysResponseSchema: GenMessage<ListGatewaysResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 22);
+  messageDesc(file_countersign_control_v1_control, 31);
 
 /**
  * @generated from message countersign.control.v1.GatewayStatus
@@ -727,7 +969,7 @@ export type GatewayStatus = Message<"countersign.control.v1.GatewayStatus"> & {
  * Use `create(GatewayStatusSchema)` to create a new message.
  */
 export const GatewayStatusSchema: GenMessage<GatewayStatus> = /*@__PURE__*/
-  messageDesc(file_countersign_control_v1_control, 23);
+  messageDesc(file_countersign_control_v1_control, 32);
 
 /**
  * Agents are told of gateways that serve; one that says nothing of it does.
@@ -828,6 +1070,26 @@ export const Control: GenService<{
     methodKind: "unary";
     input: typeof ApplyRequestSchema;
     output: typeof ApplyResponseSchema;
+  },
+  /**
+   * Admins. As the SPIRE API creates an entry, with attributes from the beginning.
+   *
+   * @generated from rpc countersign.control.v1.Control.CreateEntry
+   */
+  createEntry: {
+    methodKind: "unary";
+    input: typeof CreateEntryRequestSchema;
+    output: typeof CreateEntryResponseSchema;
+  },
+  /**
+   * Admins. What entries say of their identities beyond the SPIRE API.
+   *
+   * @generated from rpc countersign.control.v1.Control.ListEntryAttributes
+   */
+  listEntryAttributes: {
+    methodKind: "unary";
+    input: typeof ListEntryAttributesRequestSchema;
+    output: typeof ListEntryAttributesResponseSchema;
   },
   /**
    * Admins. Lists declared resources.
