@@ -13,7 +13,7 @@ import { createAttestAdmission } from './attest-admission.ts';
 import type { Audit } from './audit.ts';
 import type { Authorizer } from './authorize.ts';
 import { parseAgentId, parseOwnId, toIdMessage } from './ids.ts';
-import { parseNodeFilter, toAgentMessage } from './node-message.ts';
+import { parseNodeFilter, toAgentMessage } from './messages/node-message.ts';
 import { agentRefused, invalid, notFound } from './status.ts';
 
 /** The SPIRE server's Agent API. */

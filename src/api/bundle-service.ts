@@ -8,8 +8,8 @@ import type { Registration } from '../registration/index.ts';
 import { type CallContext, Code, implement, prebuilt, RpcError, type RpcService } from '../rpc/index.ts';
 import type { Log } from '../std/index.ts';
 import { type Audit, codesOf } from './audit.ts';
-import { mergeBundle, parseBundle, toBundleMessage } from './bundle-message.ts';
 import { trustDomainText } from './ids.ts';
+import { mergeBundle, parseBundle, toBundleMessage } from './messages/bundle-message.ts';
 import { invalid, itemStatusOf, notFound, OK_STATUS } from './status.ts';
 
 /** The SPIRE server's Bundle API. */

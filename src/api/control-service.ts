@@ -20,17 +20,17 @@ import type {
 } from '../resources/index.ts';
 import { implement, type RpcService } from '../rpc/index.ts';
 import { assert, type Clock, createSharedTimers, type Log, sha256 } from '../std/index.ts';
-import { parseEntryAttributes } from './attributes-message.ts';
 import type { Audit } from './audit.ts';
 import type { Authorizer, Caller } from './authorize.ts';
 import { createEntry, listEntryAttributes } from './entry-attributes.ts';
-import { parseEntry } from './entry-message.ts';
-import { createGatewayPresence } from './gateway-presence.ts';
-import { gatewayStatus, parseInstance, parseReport, parseState } from './gateway-report.ts';
-import { frameGatewayUpdates, gatewayStream, specOf } from './gateway-stream.ts';
-import { pushUpdates } from './push-updates.ts';
+import { createGatewayPresence } from './gateways/gateway-presence.ts';
+import { gatewayStatus, parseInstance, parseReport, parseState } from './gateways/gateway-report.ts';
+import { frameGatewayUpdates, gatewayStream, specOf } from './gateways/gateway-stream.ts';
+import { pushUpdates } from './gateways/push-updates.ts';
+import { createServingGateways } from './gateways/serving-gateways.ts';
+import { parseEntryAttributes } from './messages/attributes-message.ts';
+import { parseEntry } from './messages/entry-message.ts';
 import type { RefusalIntake } from './refusal-intake.ts';
-import { createServingGateways } from './serving-gateways.ts';
 import { invalid } from './status.ts';
 
 type EntriesOfControl = Pick<
@@ -128,9 +128,7 @@ export function controlService(deps: {
       const snapshot = await resources.list();
       return { resources: listedOf(snapshot, wanted), revision: BigInt(snapshot.revision) };
     },
-    async listGateways() {
-      return { gateways: (await resources.reportedGateways()).map(gatewayStatus) };
-    },
+    listGateways: async () => ({ gateways: (await resources.reportedGateways()).map(gatewayStatus) }),
   });
 }
 

@@ -7,9 +7,9 @@ import type {
 import type { Registration } from '../registration/index.ts';
 import { type CallContext, Code, RpcError } from '../rpc/index.ts';
 import { assert } from '../std/index.ts';
-import { parseAttributes, toAttributesMessage } from './attributes-message.ts';
 import type { Audit } from './audit.ts';
-import { parseEntry, toEntryMessage } from './entry-message.ts';
+import { parseAttributes, toAttributesMessage } from './messages/attributes-message.ts';
+import { parseEntry, toEntryMessage } from './messages/entry-message.ts';
 import { invalid } from './status.ts';
 
 /** See the contract. @throws RpcError INVALID_ARGUMENT, ALREADY_EXISTS */

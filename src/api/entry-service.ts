@@ -18,7 +18,7 @@ import { type CallContext, Code, implement, type RpcService, type Send, type Sta
 import type { Log } from '../std/index.ts';
 import { AUDITED_ITEMS_MAX, type Audit, codesOf } from './audit.ts';
 import type { Authorizer } from './authorize.ts';
-import { parseEntry, parseEntryFilter, parseInputMask, toEntryMessage } from './entry-message.ts';
+import { parseEntry, parseEntryFilter, parseInputMask, toEntryMessage } from './messages/entry-message.ts';
 import { invalid, itemStatusOf, notFound, OK_STATUS } from './status.ts';
 
 /** The SPIRE server's Entry API. */

@@ -1,5 +1,5 @@
-import type { GatewayView, Resources } from '../resources/index.ts';
-import { type Clock, createListeners, type Timer } from '../std/index.ts';
+import type { GatewayView, Resources } from '../../resources/index.ts';
+import { type Clock, createListeners, type Timer } from '../../std/index.ts';
 
 /** The gateways that agents are told of, worked out once for all agents. */
 export interface ServingGateways {

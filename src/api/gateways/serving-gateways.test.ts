@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { GatewayView, Resources } from '../resources/index.ts';
-import { createManualClock, type ManualClock } from '../std/index.ts';
+import type { GatewayView, Resources } from '../../resources/index.ts';
+import { createManualClock, type ManualClock } from '../../std/index.ts';
 import { createServingGateways, type ServingGateways } from './serving-gateways.ts';
 
 // Goal: agents hear who serves, soon and not more often than they need to. Stands for the store: what `say` was given last.

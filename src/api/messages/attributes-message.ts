@@ -5,9 +5,9 @@ import type {
   IdentityAttributesSchema,
   PrincipalsSchema,
 } from '@countersign/sdk/contract/gen/countersign/control/v1/control_pb.ts';
-import { hasAttributes, type IdentityAttributes, type WrittenAttributes } from '../model/index.ts';
-import type { PrincipalChanges } from '../registration/index.ts';
-import { invalid } from './status.ts';
+import { hasAttributes, type IdentityAttributes, type WrittenAttributes } from '../../model/index.ts';
+import type { PrincipalChanges } from '../../registration/index.ts';
+import { invalid } from '../status.ts';
 
 export function toAttributesMessage(attributes: IdentityAttributes): MessageInitShape<typeof IdentityAttributesSchema> {
   const { owner, environment, labels } = attributes;

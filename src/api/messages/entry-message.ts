@@ -7,10 +7,10 @@ import type {
 } from '@countersign/sdk/contract/gen/spire/api/types/entry_pb.ts';
 import { FederatesWithMatch_MatchBehavior } from '@countersign/sdk/contract/gen/spire/api/types/federateswith_pb.ts';
 import { SelectorMatch_MatchBehavior } from '@countersign/sdk/contract/gen/spire/api/types/selector_pb.ts';
-import type { Entry } from '../model/index.ts';
-import type { EntryField, EntryFilter, EntryInput, MatchMode } from '../registration/index.ts';
-import { idText, toIdMessage, trustDomainText } from './ids.ts';
-import { invalid } from './status.ts';
+import type { Entry } from '../../model/index.ts';
+import type { EntryField, EntryFilter, EntryInput, MatchMode } from '../../registration/index.ts';
+import { idText, toIdMessage, trustDomainText } from '../ids.ts';
+import { invalid } from '../status.ts';
 
 /** An entry as the SPIRE API writes it, only with the fields of the mask; the id always. */
 export function toEntryMessage(entry: Entry, mask: EntryMask | undefined): MessageInitShape<typeof EntrySchema> {

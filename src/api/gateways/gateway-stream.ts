@@ -1,9 +1,9 @@
 import { Control } from '@countersign/sdk/contract';
-import type { Principals } from '../registration/index.ts';
-import type { Resource, Resources, Snapshot } from '../resources/index.ts';
-import { type Prebuilt, prebuilt, type Send } from '../rpc/index.ts';
-import { assert } from '../std/index.ts';
-import { principalsMessages } from './attributes-message.ts';
+import type { Principals } from '../../registration/index.ts';
+import type { Resource, Resources, Snapshot } from '../../resources/index.ts';
+import { type Prebuilt, prebuilt, type Send } from '../../rpc/index.ts';
+import { assert } from '../../std/index.ts';
+import { principalsMessages } from '../messages/attributes-message.ts';
 
 /** What one gateway's stream is still to be told. Principals come first: policies that ask about them are not to be without. */
 export function gatewayStream(deps: {

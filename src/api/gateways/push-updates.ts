@@ -1,6 +1,6 @@
-import type { CallContext } from '../rpc/index.ts';
-import type { Clock } from '../std/index.ts';
-import type { Authorizer } from './authorize.ts';
+import type { CallContext } from '../../rpc/index.ts';
+import type { Clock } from '../../std/index.ts';
+import type { Authorizer } from '../authorize.ts';
 
 /**
  * Keeps a watching client up to date for as long as its call lasts: pushes once at the start, then whenever something called `changed`;

@@ -1,11 +1,11 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { CountAgentsRequest_Filter } from '@countersign/sdk/contract/gen/spire/api/server/agent/v1/agent_pb.ts';
 import type { AgentMask, AgentSchema } from '@countersign/sdk/contract/gen/spire/api/types/agent_pb.ts';
-import type { NodeFilter } from '../attestation/index.ts';
-import type { AttestedNode } from '../model/index.ts';
+import type { NodeFilter } from '../../attestation/index.ts';
+import type { AttestedNode } from '../../model/index.ts';
+import { toIdMessage } from '../ids.ts';
+import { invalid } from '../status.ts';
 import { parseMatch } from './entry-message.ts';
-import { toIdMessage } from './ids.ts';
-import { invalid } from './status.ts';
 
 /** A node as the SPIRE API writes it, only with the fields of the mask; the id always. */
 export function toAgentMessage(node: AttestedNode, mask: AgentMask | undefined): MessageInitShape<typeof AgentSchema> {

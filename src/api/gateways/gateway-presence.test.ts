@@ -1,7 +1,7 @@
 // Goal: agents hear that a gateway is away when it is, and never because its connection was renewed.
 import { describe, expect, it } from 'vitest';
-import { Code, RpcError } from '../rpc/index.ts';
-import { createManualClock, createSilentLog } from '../std/index.ts';
+import { Code, RpcError } from '../../rpc/index.ts';
+import { createManualClock, createSilentLog } from '../../std/index.ts';
 import { createGatewayPresence } from './gateway-presence.ts';
 
 const gateway = {

@@ -1,7 +1,7 @@
-import type { GatewayState } from '../model/index.ts';
-import type { GatewayInstance, Resources } from '../resources/index.ts';
-import { isAged } from '../rpc/index.ts';
-import type { Clock, Log } from '../std/index.ts';
+import type { GatewayState } from '../../model/index.ts';
+import type { GatewayInstance, Resources } from '../../resources/index.ts';
+import { isAged } from '../../rpc/index.ts';
+import type { Clock, Log } from '../../std/index.ts';
 
 /** A gateway that begins to watch: who it is, where agents find it, and whether they may. */
 export interface PresentGateway extends GatewayInstance {

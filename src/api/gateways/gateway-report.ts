@@ -11,9 +11,9 @@ import {
   type GatewayState,
   gatewayStateNumbers,
   reportLimits,
-} from '../model/index.ts';
-import type { ReportedGateway } from '../resources/index.ts';
-import { invalid } from './status.ts';
+} from '../../model/index.ts';
+import type { ReportedGateway } from '../../resources/index.ts';
+import { invalid } from '../status.ts';
 
 /**
  * What a gateway says, which others will read on their terminals: within {@link reportLimits}, each text one line. @throws RpcError

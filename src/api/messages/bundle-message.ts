@@ -5,9 +5,9 @@ import type {
   BundleSchema,
 } from '@countersign/sdk/contract/gen/spire/api/types/bundle_pb.ts';
 import { parseTrustDomain } from '@countersign/sdk/identity';
-import type { Bundle } from '../model/index.ts';
-import { trustDomainText } from './ids.ts';
-import { invalid } from './status.ts';
+import type { Bundle } from '../../model/index.ts';
+import { trustDomainText } from '../ids.ts';
+import { invalid } from '../status.ts';
 
 /** A bundle as the SPIRE API writes it, only with the fields of the mask; the trust domain always. */
 export function toBundleMessage(bundle: Bundle, mask: BundleMask | undefined): MessageInitShape<typeof BundleSchema> {
