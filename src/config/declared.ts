@@ -89,7 +89,6 @@ const entrySpec = closed({
   labels: Type.Optional(
     Type.Record(Type.String(), Type.String({ maxLength: 256 }), {
       description: 'What else policies may know of it, `team: payments`; they read `principal.getTag("team")`.',
-      maxProperties: 32,
     }),
   ),
 });

@@ -1,8 +1,18 @@
+import { parseSpiffeId } from '@countersign/sdk/identity';
 import { describe, expect, it } from 'vitest';
-import { type Decision, type LedgerEvent, noObligations } from '../../model/index.ts';
+import {
+  type Decision,
+  judgedBy,
+  type LedgerEvent,
+  noObligations,
+  parseIdentityAttributes,
+} from '../../model/index.ts';
+import { composeSchema, loadPolicies } from '../../policy/index.ts';
 import { createManualClock, createSilentLog } from '../../std/index.ts';
+import { policySchema } from '../protocols/postgres/sql/policy-schema.ts';
 import { createRecorder } from '../recording/recorder.ts';
 import { createTestLedger } from '../testing/test-ledger.ts';
+import { createCurrentPolicies, createSessionPolicy } from './current-policies.ts';
 import { createGate, type SessionOrigin, type SessionQuestions } from './gate.ts';
 import { createQuotas } from './quotas.ts';
 
@@ -139,5 +149,62 @@ describe('sessions that policy limits', () => {
     for (let i = 0; i < 5; i++) expect((await enter('late')).opening).toHaveProperty('unrecorded');
     ledger.failure = undefined;
     expect((await enter('late')).opening.ok).toBe(true);
+  });
+});
+
+describe('an identity that becomes another one in its session', () => {
+  const id = parseSpiffeId('spiffe://example.org/app');
+  const schema = composeSchema([policySchema]);
+  const database = { type: 'Postgres::Database', id: 'db/app', attributes: { target: 'db', name: 'app' }, parents: [] };
+  const question = { action: 'postgres:connect', resource: database, context: {} };
+  const ofTeam = (team: string) =>
+    new Map([[id.uri, parseIdentityAttributes({ owner: 'ops', labels: team === '' ? {} : { team } })]]);
+
+  it('is told by the first entry judged so, and loses the session when policy no longer allows it', async () => {
+    const current = createCurrentPolicies(createManualClock(0));
+    const text = 'permit(principal, action, resource) when { principal.hasTag("team") };';
+    current.applyPrincipals({ whole: true, changes: ofTeam('red') });
+    current.replace(loadPolicies([{ name: 'p', text }], schema));
+    const policy = createSessionPolicy(current, id);
+    const ledger = createTestLedger();
+    const ended: string[] = [];
+    const gate = createGate({
+      ...{ clock: createManualClock(0), log: createSilentLog(), origin: ORIGIN, ledger: ledger.session, policy },
+      ...{ recorder: createRecorder(schema), quotas: createQuotas(createManualClock(0)) },
+      holder: { identity: id.uri, target: 'db' },
+      signal: new AbortController().signal,
+      end: ({ code }) => void ended.push(code),
+    });
+    expect(await gate.open({ connect: question, detail: {} })).toEqual({ ok: true });
+    const pipeline = gate.pipeline({
+      forward() {},
+      deliver() {},
+      resume() {},
+      stop() {},
+      fail() {},
+      guard: (act) => act(),
+    });
+    const run = () => {
+      const decision = policy.decide(question.action, database, {});
+      const judged = judgedBy(policy.policySet, [{ question, decision }]);
+      const about = { action: 'postgres:select', judged, shape: undefined, contentDigest: undefined, detail: {} };
+      pipeline.begin({ ...about, changes: false });
+      pipeline.flush({ pieces: [] });
+      ledger.session.flush();
+    };
+    run();
+    current.applyPrincipals({ whole: false, changes: ofTeam('blue') });
+    run();
+    run();
+    expect(ended).toEqual([]);
+    const told = ledger.events.map(({ kind, detail }) => [kind, Object(detail['attributes']).labels]);
+    expect(told).toEqual([
+      ['session-open', { team: 'red' }],
+      ['intent', undefined],
+      ['intent', { team: 'blue' }],
+      ['intent', undefined],
+    ]);
+    current.applyPrincipals({ whole: false, changes: ofTeam('') });
+    expect(ended).toEqual(['policy']);
   });
 });
