@@ -55,8 +55,8 @@ test('it is served once its entry says of which team and environment it is, and 
   expect(await isRefused()).toBe(true);
   await declare(PAYMENTS);
   await eventually('the new attributes are in force', isServed);
-  const { stderr } = await declare({ environment: 'production', labels: { team: 'sales' } }, 'web');
-  expect(stderr).toContain('web-tests');
+  const { stdout } = await declare({ environment: 'production', labels: { team: 'sales' } }, 'web');
+  expect(stdout).toContain('entries web-tests, web differ in owner, labels.team, labels.tier');
   await eventually('entries that differ say nothing', isRefused);
   await declare(PAYMENTS);
   await eventually('they agree again', isServed);
