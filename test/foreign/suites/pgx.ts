@@ -59,7 +59,7 @@ function readEvents(text: string): Map<string, Outcome> {
     if (!line.startsWith('{')) continue;
     const event: { Action: string; Package: string; Test?: string; Output?: string } = JSON.parse(line);
     if (event.Test === undefined) continue;
-    const name = `${event.Package.replace(/^.*pgx\/v5/, 'pgx')}.${event.Test}`.replaceAll(/\/tmp\/\w+\/\d+/g, '/tmp');
+    const name = `${event.Package.replace(/^.*pgx\/v5/, 'pgx')}.${event.Test}`.replaceAll(TEMPORARY, '/tmp');
     if (event.Action === 'output') printed.set(name, `${printed.get(name) ?? ''}${event.Output ?? ''}`);
     const status = STATUSES[event.Action];
     if (status !== undefined) outcomes.set(name, { status, text: printed.get(name) ?? '' });
@@ -67,4 +67,6 @@ function readEvents(text: string): Map<string, Outcome> {
   return outcomes;
 }
 
+/** A test's folder of its own, as Go makes it, in whatever folder there is for such. */
+const TEMPORARY = /(?:\/[\w.-]+)+\/\d{3}(?=\/)/g;
 const STATUSES: Readonly<Record<string, Outcome['status']>> = { pass: 'passed', fail: 'failed', skip: 'skipped' };
