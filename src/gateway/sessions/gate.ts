@@ -1,4 +1,11 @@
-import { type Asked, type Decision, judgedBy, type LedgerEvent, type Question } from '../../model/index.ts';
+import {
+  type Asked,
+  type Decision,
+  judgedBy,
+  type LedgerEvent,
+  type Question,
+  type ReachedLimit,
+} from '../../model/index.ts';
 import type { Clock, Log } from '../../std/index.ts';
 import type { SessionRefusal } from '../protocol.ts';
 import { limitDetail, ownDetail } from '../recording/entry-detail.ts';
@@ -92,29 +99,27 @@ export function createGate(deps: GateDeps): Gate {
       ];
       const judged = judgedBy(policy.policySet, asked);
       const about = { ...told.detail(judged), ...originDetail(deps.origin), ...clientDetail(client) };
+      const deny = (
+        policies: readonly string[],
+        reason: string,
+        { more = {}, limit }: { readonly more?: LedgerEvent['detail']; readonly limit?: ReachedLimit },
+      ): Promise<void> => {
+        const denial = {
+          ...{ ...about, ...limitDetail(limit), ...recorder.denied(judged, policies) },
+          ...{ ...ownDetail({ action, detail: { ...detail, ...more } }), reason },
+        };
+        return ledger.synced(ledger.append([{ kind: 'denial', action, operation: '0', detail: denial }]));
+      };
       let entered: ReturnType<Quotas['enter']> | undefined;
       try {
         for (const { question, decision, detail: more } of asked) {
           if (decision.allow) continue;
-          const denial = {
-            ...about,
-            ...recorder.denied(judged, decision.policies),
-            ...ownDetail({ action, detail: { ...detail, ...more } }),
-            reason: decision.reason,
-          };
-          await ledger.synced(ledger.append([{ kind: 'denial', action, operation: '0', detail: denial }]));
+          await deny(decision.policies, decision.reason, { more });
           return { ok: false, question, decision };
         }
         entered = quotas.enter(holder, judged.quotas);
         if ('unit' in entered) {
-          const denial = {
-            ...about,
-            ...limitDetail(entered),
-            ...recorder.denied(judged, [entered.policy]),
-            ...ownDetail({ action, detail }),
-            reason: 'over-limit',
-          };
-          await ledger.synced(ledger.append([{ kind: 'denial', action, operation: '0', detail: denial }]));
+          await deny([entered.policy], 'over-limit', { limit: entered });
           return { ok: false, limit: entered };
         }
         const opening = { ...about, ...recorder.allowed(judged), ...ownDetail({ action, detail }) };
