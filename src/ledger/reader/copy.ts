@@ -1,66 +1,77 @@
-import { copyFile, mkdir, open, readdir, stat, utimes } from 'node:fs/promises';
+import { copyFile, mkdir, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { codeOf, messageOf, throwIfAborted } from '../../std/index.ts';
 import { LedgerError } from '../errors.ts';
-import { segmentsDirectory } from '../segments/segment.ts';
+import { createDiskFiles } from '../files.ts';
+import { listSegments, readSegmentHeader, segmentPath, segmentsDirectory } from '../segments/segment.ts';
+
+/** How a copy is made. */
+export interface CopyOptions {
+  readonly signal: AbortSignal;
+  /** Called before each file that is copied, with its path in the copy; waited for. */
+  onFile?(path: string): void | Promise<void>;
+}
 
 /**
  * Copies a ledger's folder, beside a role that writes it, into a new one for this user alone, and syncs the copy. It holds at least what was
- * signed when this began: what is long is copied first, then once more what changed meanwhile, in an order by which each part holds what
- * those before it speak of. Whether it is whole is for its verification to say.
+ * signed when this began. What can't change any more is copied first; then the checkpoints, the tiles that they were made of, and the
+ * segments that were or came into use, **newest first**: what a segment holds follows on all that is in those before it, which are copied
+ * later and so hold it. Whether the copy is whole is for its verification to say.
  * @throws LedgerError ERR_LEDGER_IO, the abort error
  */
-export async function copyLedger(from: string, to: string, options: { readonly signal: AbortSignal }): Promise<void> {
-  const { signal } = options;
-  const tiles = { from: join(from, TILES), to: join(to, TILES), signal };
-  const segments = { from: segmentsDirectory(from), to: segmentsDirectory(to), signal };
+export async function copyLedger(from: string, to: string, options: CopyOptions): Promise<void> {
+  const tiles = { from: join(from, TILES), to: join(to, TILES) };
   try {
     await mkdir(to, { mode: 0o700 });
-    await copyFolder(segments);
-    await copyFolder(tiles);
-    for (const name of CHECKPOINTS) await copyOne(join(from, name), join(to, name), signal);
-    await copyFolder(tiles);
+    await mkdir(segmentsDirectory(to), { mode: 0o700 });
+    const written = firstThatChanges(from);
+    const copySegment = (index: number) => copyOne(segmentPath(from, index), segmentPath(to, index), options);
+    for (const index of listSegments(disk, from).filter((each) => each < written)) await copySegment(index);
+    await copyTiles(tiles, options);
+    for (const name of CHECKPOINTS) await copyOne(join(from, name), join(to, name), options);
+    await copyTiles(tiles, options);
     // One that takes the place of narrower ones while the folder is read is there by now.
-    await copyFolder(tiles);
-    await copyFolder({ ...segments, newest: SEGMENTS_WRITTEN });
+    await copyTiles(tiles, options);
+    const changing = listSegments(disk, from).filter((each) => each >= written);
+    for (const index of changing.toReversed()) await copySegment(index);
+    await syncOne(segmentsDirectory(to));
+    await syncOne(to);
   } catch (cause) {
-    throwIfAborted(signal);
+    throwIfAborted(options.signal);
     throw new LedgerError('ERR_LEDGER_IO', `the copy could not be made: ${messageOf(cause)}`, { cause });
   }
 }
 
-interface FolderCopy {
-  readonly from: string;
-  readonly to: string;
-  readonly signal: AbortSignal;
-  /** So many at the end of the names are copied again whatever their time says, which is coarser than writes are. */
-  readonly newest?: number;
+/** Number of the segment that is written: those before it are full. */
+function firstThatChanges(directory: string): number {
+  const used = listSegments(disk, directory).findLast((index) => readSegmentHeader(disk, directory, index));
+  return used ?? 0;
 }
 
-/** Copies the files of a folder, and of those in it, that are not there yet or were written since. */
-async function copyFolder({ from, to, signal, newest = 0 }: FolderCopy): Promise<void> {
+/** Copies the tiles that are not there yet, and the folders of them: under its name, a tile never changes. */
+async function copyTiles({ from, to }: { from: string; to: string }, options: CopyOptions): Promise<void> {
   const entries = (await readdir(from, { withFileTypes: true }).catch(absent)) ?? [];
-  const sorted = entries.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   await mkdir(to, { recursive: true, mode: 0o700 });
-  for (const [index, entry] of sorted.entries()) {
+  const there = new Set(await readdir(to));
+  for (const entry of entries) {
     const [source, copy] = [join(from, entry.name), join(to, entry.name)];
-    if (entry.isDirectory()) await copyFolder({ from: source, to: copy, signal });
-    else if (!entry.isFile() || entry.name.endsWith(UNFINISHED)) continue;
-    else await copyOne(source, copy, signal, index >= sorted.length - newest);
+    if (entry.isDirectory()) await copyTiles({ from: source, to: copy }, options);
+    else if (entry.isFile() && !entry.name.endsWith(UNFINISHED) && !there.has(entry.name))
+      await copyOne(source, copy, options);
   }
+  await syncOne(to);
 }
 
-async function copyOne(from: string, to: string, signal: AbortSignal, isForced = false): Promise<void> {
+async function copyOne(from: string, to: string, { signal, onFile }: CopyOptions): Promise<void> {
   throwIfAborted(signal);
-  const [now, before] = [await stat(from).catch(absent), await stat(to).catch(absent)];
+  await onFile?.(to);
   // Gone since its folder was read: something else holds what was in it.
-  if (now === undefined) return;
-  if (!isForced && before !== undefined && before.size === now.size && before.mtimeMs === now.mtimeMs) return;
   const copied = await copyFile(from, to).then(() => true, absent);
-  if (copied === undefined) return;
-  // The time of before: what is written while it is copied shows as a change the next time.
-  await utimes(to, now.atime, now.mtime);
-  const file = await open(to, 'r');
+  if (copied) await syncOne(to);
+}
+
+async function syncOne(path: string): Promise<void> {
+  const file = await open(path, 'r');
   try {
     await file.sync();
   } finally {
@@ -73,9 +84,8 @@ function absent(error: unknown): undefined {
   throw error;
 }
 
+const disk = createDiskFiles();
 const TILES = 'tile';
 const CHECKPOINTS = ['checkpoint', 'checkpoints'];
 /** As `replaceFile` names what it has not put in place yet. */
 const UNFINISHED = '.new';
-/** The one that is written, and those that were made for the next ones. */
-const SEGMENTS_WRITTEN = 4;
