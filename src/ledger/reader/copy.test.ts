@@ -47,38 +47,37 @@ describe('a copy of a ledger', () => {
     expect(report.signedEntries).toBeGreaterThanOrEqual(before.signed);
   });
 
-  it.each(Array.from({ length: 16 }, (_, number) => number))(
-    'is whole when the writer goes on to another segment before file %i that is no tile is copied',
-    async (number) => {
-      const deps = realDeps(folder.directory);
-      const options = { ...deps.options, segmentBytes: 64 * 1024, checkpointEveryMs: 20 };
-      const ledger = createLedger({ ...deps, options });
-      await ledger.start(never);
-      let operations = 0;
-      const segments = () => readdirSync(join(folder.directory, 'segments')).length;
-      const writeSegment = async () => {
-        for (const before = segments(); segments() === before; )
-          await ledger.synced(ledger.appendAll(operation(operations++)));
-      };
-      for (let i = 0; i < 3; i++) await writeSegment();
-      while ((await signedEntries(folder.directory)) === 0) await turn();
-      const signed = await signedEntries(folder.directory);
-      const paths: string[] = [];
-      await copyLedger(folder.directory, copy, {
-        signal: never,
-        async onFile(path) {
-          paths.push(path);
-          if (!path.includes('/tile/') && paths.filter((each) => !each.includes('/tile/')).length - 1 === number)
-            await writeSegment();
-        },
-      });
-      await ledger.stop();
-      const report = await verifyLedger(copy, key, { signal: never });
-      expect(report.findings.filter(({ broken }) => broken)).toEqual([]);
-      expect(report.signedEntries).toBeGreaterThanOrEqual(signed);
-      expect(paths.length, 'none is copied twice').toBe(new Set(paths).size);
-    },
-  );
+  it.each(
+    Array.from({ length: 16 }, (_, number) => number),
+  )('is whole when the writer goes on to another segment before file %i that is no tile is copied', async (number) => {
+    const deps = realDeps(folder.directory);
+    const options = { ...deps.options, segmentBytes: 64 * 1024, checkpointEveryMs: 20 };
+    const ledger = createLedger({ ...deps, options });
+    await ledger.start(never);
+    let operations = 0;
+    const segments = () => readdirSync(join(folder.directory, 'segments')).length;
+    const writeSegment = async () => {
+      for (const before = segments(); segments() === before; )
+        await ledger.synced(ledger.appendAll(operation(operations++)));
+    };
+    for (let i = 0; i < 3; i++) await writeSegment();
+    while ((await signedEntries(folder.directory)) === 0) await turn();
+    const signed = await signedEntries(folder.directory);
+    const paths: string[] = [];
+    await copyLedger(folder.directory, copy, {
+      signal: never,
+      async onFile(path) {
+        paths.push(path);
+        if (!path.includes('/tile/') && paths.filter((each) => !each.includes('/tile/')).length - 1 === number)
+          await writeSegment();
+      },
+    });
+    await ledger.stop();
+    const report = await verifyLedger(copy, key, { signal: never });
+    expect(report.findings.filter(({ broken }) => broken)).toEqual([]);
+    expect(report.signedEntries).toBeGreaterThanOrEqual(signed);
+    expect(paths.length, 'none is copied twice').toBe(new Set(paths).size);
+  });
 
   it('of one that nobody writes holds all of it, closed to others', async () => {
     const ledger = createLedger(testDeps(folder.directory));
