@@ -1,8 +1,7 @@
-import { existsSync } from 'node:fs';
 import { memberSchemas } from '../app/members.ts';
-import { type Config, ConfigError, parseConfig, readConfigFile } from '../config/index.ts';
-import { readTrustedFile } from '../private-files/index.ts';
+import { type Config, ConfigError, parseConfig } from '../config/index.ts';
 import type { CliContext } from './command.ts';
+import { configText, hasConfig } from './config-text.ts';
 
 /**
  * Reads the configuration file of this call.
@@ -11,7 +10,7 @@ import type { CliContext } from './command.ts';
 export function loadConfig(context: CliContext): Config {
   return parseConfig({
     file: context.configPath,
-    text: readConfigFile(context.configPath, (path) => readTrustedFile(path, { bytesMax: CONFIG_BYTES_MAX })),
+    text: configText(context),
     members: memberSchemas,
     env: context.env,
   });
@@ -19,7 +18,7 @@ export function loadConfig(context: CliContext): Config {
 
 /** The configuration when there is a file, else undefined: for commands that only want its defaults. A file that was named must be there. */
 export function loadConfigIfAny(context: CliContext): Config | undefined {
-  return context.configNamed || existsSync(context.configPath) ? loadConfig(context) : undefined;
+  return hasConfig(context) ? loadConfig(context) : undefined;
 }
 
 /** The section of a role. @throws ConfigError */
@@ -35,6 +34,3 @@ export function requireSection<R extends 'server' | 'agent' | 'gateway'>(
     `${context.configPath} has no section ${role}; add one, if only \`${role}: {}\``,
   );
 }
-
-/** Some thousand times a long one. */
-const CONFIG_BYTES_MAX = 1024 * 1024;

@@ -9,7 +9,7 @@ import { createManualClock, createSeededRandom } from '../../std/index.ts';
 import type { CliContext } from '../command.ts';
 import { command as check } from '../commands/policy/check.ts';
 import { readDeclared } from './files.ts';
-import { warnOfNames } from './warn-of-names.ts';
+import { warnOfNames } from './warn-of-applied.ts';
 
 // Goal: whoever checks or applies policies is told what they name in vain: by the files alone, or by what will be at the server.
 

@@ -1,10 +1,8 @@
 import { policySchema } from '../../app/declared-rules.ts';
-import type { Declared } from '../../config/index.ts';
 import { type PolicyProblem, unmatchedNames } from '../../policy/index.ts';
-import type { RpcClient } from '../../rpc/index.ts';
 import type { CliContext, CliInput } from '../command.ts';
-import { loadConfigIfAny } from '../load-config.ts';
-import { namesAtServer, namesOfFiles } from './known-names.ts';
+import { configuredTrustDomain } from '../config-text.ts';
+import { namesOfFiles } from './known-names.ts';
 import { filesOf, inFile, type PolicyFilesReport } from './policy-files.ts';
 
 /** Warns of names in checked policies that nothing in the same files matches; the trust domain is that of the configuration as well. */
@@ -15,7 +13,7 @@ export function warnOfNamesInFiles(
 ): readonly PolicyProblem[] {
   if (policies.compiled === undefined) return [];
   const files = filesOf(input, /\.ya?ml$/).filter((file) => !/\.test\.ya?ml$/.test(file));
-  const { known, unread } = namesOfFiles(files, trustDomainOf(context));
+  const { known, unread } = namesOfFiles(files, configuredTrustDomain(context));
   const notes = unread.map(({ file, why }): PolicyProblem => {
     const message = `names of targets and identities were not checked, because this file can't be read: ${why}`;
     const position = { source: file, line: 1, column: 1 };
@@ -24,29 +22,7 @@ export function warnOfNamesInFiles(
   return [...notes, ...inFiles(unmatchedNames(policies.compiled, policySchema, known), policies)];
 }
 
-/**
- * Warns of names in declared policies that nothing will match once all of `declared` is applied.
- * @throws RpcError
- */
-export async function warnOfNames(
-  client: RpcClient,
-  { declared, policies }: { readonly declared: readonly Declared[]; readonly policies: PolicyFilesReport },
-  options: Parameters<typeof namesAtServer>[2],
-): Promise<readonly PolicyProblem[]> {
-  if (policies.compiled === undefined || policies.compiled.policies.length === 0) return [];
-  const known = await namesAtServer(client, declared, options);
-  return inFiles(unmatchedNames(policies.compiled, policySchema, known), policies);
-}
-
-function inFiles(problems: readonly PolicyProblem[], { fileOf }: PolicyFilesReport): readonly PolicyProblem[] {
+/** Problems with the files that they are of. */
+export function inFiles(problems: readonly PolicyProblem[], { fileOf }: PolicyFilesReport): readonly PolicyProblem[] {
   return problems.map((problem) => inFile(problem, fileOf(problem.position.source)));
-}
-
-/** Where there is no configuration that this user can read, a policy's author is not at the machine it is for. */
-function trustDomainOf(context: CliContext): string | undefined {
-  try {
-    return loadConfigIfAny(context)?.trustDomain;
-  } catch {
-    return undefined; // The check is of policies; whoever starts a role is told what is wrong with its configuration.
-  }
 }

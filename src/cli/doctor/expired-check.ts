@@ -2,7 +2,7 @@ import { expiredPolicies } from '../../policy/index.ts';
 import { createRpcClient } from '../../rpc/index.ts';
 import { createSilentLog } from '../../std/index.ts';
 import type { CliContext } from '../command.ts';
-import { policiesInForce } from '../policy/policies-asked.ts';
+import { policiesInForce } from '../policy/policies-at-server.ts';
 import type { Check } from './check.ts';
 
 /** Permits in force that have expired; nothing when there are none, or the server can't be asked, which another check tells. */

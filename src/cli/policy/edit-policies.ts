@@ -2,8 +2,9 @@ import { Control } from '@countersign/sdk/contract';
 import type { PolicySource } from '../../policy/index.ts';
 import { Code, type RpcClient, RpcError } from '../../rpc/index.ts';
 import type { CliContext } from '../command.ts';
-import { CALL_TIMEOUT_MS } from '../connections/server-client.ts';
-import { type AskedPolicies, policiesAt } from './policies-asked.ts';
+import { CALL_TIMEOUT_MS } from '../connections/server-options.ts';
+import type { AskedPolicies } from './asked-policies.ts';
+import { policiesAt } from './policies-at-server.ts';
 
 /** What is to become of the texts of policies. */
 export interface PolicyEdit {

@@ -19,8 +19,9 @@ import {
 import { memberById } from '../../std/index.ts';
 import { UsageError } from '../command.ts';
 import { formatWords } from '../terminal/table.ts';
+import type { AskedPolicies } from './asked-policies.ts';
 import { checkDatabase } from './named-resource.ts';
-import { type AskedPolicies, principalAsked } from './policies-asked.ts';
+import { principalAsked } from './policies-asked.ts';
 import { isPermitLacking, type Suggestion, suggestionLines, suggestPermit } from './suggest-permit.ts';
 import { fieldsOf, type Unmasking, unmaskingLines, unmaskingOf } from './unmasked.ts';
 import { unnamedNote } from './unnamed-note.ts';

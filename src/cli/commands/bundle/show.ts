@@ -1,7 +1,8 @@
 import { Bundle } from '@countersign/sdk/contract';
 import { encodePem } from '../../../wire/x509/index.ts';
 import { type CliCommand, exitCodes } from '../../command.ts';
-import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../../connections/server-client.ts';
+import { withServer } from '../../connections/server-client.ts';
+import { CALL_TIMEOUT_MS, serverOptions } from '../../connections/server-options.ts';
 
 export const command: CliCommand = {
   summary: "Print the server's CA certificates (PEM): what agent.trustBundle wants, and what verifies SVIDs.",

@@ -10,7 +10,8 @@ import {
   textOption,
   UsageError,
 } from '../../command.ts';
-import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../../connections/server-client.ts';
+import { withServer } from '../../connections/server-client.ts';
+import { CALL_TIMEOUT_MS, serverOptions } from '../../connections/server-options.ts';
 import { attributesMessage } from '../../entries/entry-attributes.ts';
 import {
   type EntryNote,

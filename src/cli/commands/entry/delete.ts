@@ -1,6 +1,7 @@
 import { Entry } from '@countersign/sdk/contract';
 import { type CliCommand, exitCodes, UsageError } from '../../command.ts';
-import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../../connections/server-client.ts';
+import { withServer } from '../../connections/server-client.ts';
+import { CALL_TIMEOUT_MS, serverOptions } from '../../connections/server-options.ts';
 
 export const command: CliCommand = {
   summary: 'Delete registration entries; their identities are no longer given or renewed.',

@@ -1,6 +1,7 @@
 import { Entry } from '@countersign/sdk/contract';
 import { type CliCommand, exitCodes, textOption } from '../../command.ts';
-import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../../connections/server-client.ts';
+import { withServer } from '../../connections/server-client.ts';
+import { CALL_TIMEOUT_MS, serverOptions } from '../../connections/server-options.ts';
 import { entryAttributes } from '../../entries/entry-attributes.ts';
 import { type EntryValue, entryValue, formatEntries, idMessage } from '../../entries/entry-text.ts';
 

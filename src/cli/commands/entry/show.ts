@@ -1,6 +1,7 @@
 import { Entry } from '@countersign/sdk/contract';
 import { argument, type CliCommand, exitCodes } from '../../command.ts';
-import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../../connections/server-client.ts';
+import { withServer } from '../../connections/server-client.ts';
+import { CALL_TIMEOUT_MS, serverOptions } from '../../connections/server-options.ts';
 import { entryAttributes } from '../../entries/entry-attributes.ts';
 import { entryValue, formatEntry } from '../../entries/entry-text.ts';
 

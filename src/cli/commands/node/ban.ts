@@ -1,6 +1,7 @@
 import { Agent } from '@countersign/sdk/contract';
 import { argument, type CliCommand, exitCodes } from '../../command.ts';
-import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../../connections/server-client.ts';
+import { withServer } from '../../connections/server-client.ts';
+import { CALL_TIMEOUT_MS, serverOptions } from '../../connections/server-options.ts';
 import { idMessage } from '../../entries/entry-text.ts';
 
 export const command: CliCommand = {

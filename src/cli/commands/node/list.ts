@@ -1,7 +1,8 @@
 import { Agent } from '@countersign/sdk/contract';
 import type { Agent as AgentMessage } from '@countersign/sdk/contract/gen/spire/api/types/agent_pb.ts';
 import { type CliCommand, exitCodes } from '../../command.ts';
-import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../../connections/server-client.ts';
+import { withServer } from '../../connections/server-client.ts';
+import { CALL_TIMEOUT_MS, serverOptions } from '../../connections/server-options.ts';
 import { formatNodes, nodeValue } from '../../entries/nodes.ts';
 
 export const command: CliCommand = {

@@ -1,7 +1,8 @@
 import { Agent } from '@countersign/sdk/contract';
 import { parseDurationMs } from '../../../std/index.ts';
 import { type CliCommand, exitCodes, textOption, UsageError } from '../../command.ts';
-import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../../connections/server-client.ts';
+import { withServer } from '../../connections/server-client.ts';
+import { CALL_TIMEOUT_MS, serverOptions } from '../../connections/server-options.ts';
 import { idMessage } from '../../entries/entry-text.ts';
 import { formatTimeS } from '../../terminal/table.ts';
 

@@ -7,11 +7,12 @@ import {
   type PolicySummary,
 } from '../../../policy/index.ts';
 import { type CliCommand, exitCodes, flagOption, UsageError } from '../../command.ts';
-import { serverOptions, withServer } from '../../connections/server-client.ts';
+import { withServer } from '../../connections/server-client.ts';
+import { serverOptions } from '../../connections/server-options.ts';
+import type { AskedPolicies } from '../../policy/asked-policies.ts';
 import { type DeletedPolicy, deletedPolicy, formatDeleted } from '../../policy/deleted-policy.ts';
 import { editPolicies, type PolicyEdit } from '../../policy/edit-policies.ts';
 import { isGrantName } from '../../policy/grants.ts';
-import type { AskedPolicies } from '../../policy/policies-asked.ts';
 import { formatWords } from '../../terminal/table.ts';
 
 export const command: CliCommand = {

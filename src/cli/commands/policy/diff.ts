@@ -1,9 +1,10 @@
 import type { PolicySummary } from '../../../policy/index.ts';
 import { lineDifferences } from '../../../resources/index.ts';
 import { type CliCommand, exitCodes, listOption, UsageError } from '../../command.ts';
-import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../../connections/server-client.ts';
+import { withServer } from '../../connections/server-client.ts';
+import { CALL_TIMEOUT_MS, serverOptions } from '../../connections/server-options.ts';
 import { readDeclared } from '../../declared/files.ts';
-import { policiesInForce } from '../../policy/policies-asked.ts';
+import { policiesInForce } from '../../policy/policies-at-server.ts';
 import { formatWords } from '../../terminal/table.ts';
 
 export const command: CliCommand = {

@@ -23,9 +23,10 @@ import {
 } from '../../command.ts';
 import { loadPolicyFiles } from '../../declared/policy-files.ts';
 import { askedAt, atOption } from '../../policy/asked-at.ts';
+import type { AskedPolicies } from '../../policy/asked-policies.ts';
 import { explainStatement, formatStatement } from '../../policy/explain-statement.ts';
 import { namedAction } from '../../policy/named-actions.ts';
-import { type AskedPolicies, askedOptions, askedPolicies } from '../../policy/policies-asked.ts';
+import { askedOptions, askedPolicies } from '../../policy/policies-asked.ts';
 import { isPermitLacking, suggestionLines, suggestPermit } from '../../policy/suggest-permit.ts';
 
 export const command: CliCommand = {

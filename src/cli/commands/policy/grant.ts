@@ -21,14 +21,15 @@ import {
   textOption,
   UsageError,
 } from '../../command.ts';
-import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../../connections/server-client.ts';
+import { withServer } from '../../connections/server-client.ts';
+import { CALL_TIMEOUT_MS, serverOptions } from '../../connections/server-options.ts';
 import { changeLines } from '../../declared/change-lines.ts';
 import { policyErrorOf } from '../../declared/policy-files.ts';
-import { warnOfNames } from '../../declared/warn-of-names.ts';
+import { warnOfNames } from '../../declared/warn-of-applied.ts';
+import type { AskedPolicies } from '../../policy/asked-policies.ts';
 import { type EditedPolicy, editPolicies, type PolicyEdit } from '../../policy/edit-policies.ts';
 import { type GrantNotes, grantNotes } from '../../policy/grant-notes.ts';
 import { checkName, parseGranted, writeGrant } from '../../policy/grants.ts';
-import type { AskedPolicies } from '../../policy/policies-asked.ts';
 import { commandToPaste } from '../../terminal/command-to-paste.ts';
 import { formatTimeS, formatWords } from '../../terminal/table.ts';
 

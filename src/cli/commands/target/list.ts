@@ -1,7 +1,8 @@
 import { Control } from '@countersign/sdk/contract';
 import { GatewayState } from '@countersign/sdk/contract/gen/countersign/control/v1/control_pb.ts';
 import { type CliCommand, exitCodes } from '../../command.ts';
-import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../../connections/server-client.ts';
+import { withServer } from '../../connections/server-client.ts';
+import { CALL_TIMEOUT_MS, serverOptions } from '../../connections/server-options.ts';
 import { answerOf, warningsOf } from '../../declared/gateway-answers.ts';
 import { specOf } from '../../declared/specs.ts';
 import { formatList } from '../../terminal/table.ts';

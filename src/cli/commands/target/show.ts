@@ -2,7 +2,8 @@ import { Control } from '@countersign/sdk/contract';
 import { stringify } from 'yaml';
 import { Code, RpcError } from '../../../rpc/index.ts';
 import { argument, type CliCommand, exitCodes } from '../../command.ts';
-import { CALL_TIMEOUT_MS, serverOptions, withServer } from '../../connections/server-client.ts';
+import { withServer } from '../../connections/server-client.ts';
+import { CALL_TIMEOUT_MS, serverOptions } from '../../connections/server-options.ts';
 import { specOf } from '../../declared/specs.ts';
 
 export const command: CliCommand = {
