@@ -1,7 +1,7 @@
 import { memberSchemas } from '../app/members.ts';
 import { type Config, ConfigError, parseConfig } from '../config/index.ts';
 import type { CliContext } from './command.ts';
-import { configText, hasConfig } from './config-text.ts';
+import { configText, hasConfig } from './settings.ts';
 
 /**
  * Reads the configuration file of this call.
@@ -16,7 +16,7 @@ export function loadConfig(context: CliContext): Config {
   });
 }
 
-/** The configuration when there is a file, else undefined: for commands that only want its defaults. A file that was named must be there. */
+/** The configuration when there is a file, else undefined. */
 export function loadConfigIfAny(context: CliContext): Config | undefined {
   return hasConfig(context) ? loadConfig(context) : undefined;
 }

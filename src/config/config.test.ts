@@ -56,6 +56,28 @@ describe('parseConfig', () => {
     );
   });
 
+  describe('without members', () => {
+    const settings = (text: string, env: Record<string, string> = {}) =>
+      parseConfig({ file: 'cs.yaml', text, members: undefined, env });
+
+    it('takes whatever is said of them, in the file and in the environment, and all else as ever', () => {
+      const text = 'trustDomain: corp.test\nserver: { store: { oracle: { url: x } }, socket: /s }\nagent: {}\n';
+      const env = { COUNTERSIGN_SERVER_STORE_POSTGRES_URL: 'y', COUNTERSIGN_AGENT_SOCKET: '/a' };
+      expect(settings(text, env)).toMatchObject({
+        server: { socket: '/s', listen: '127.0.0.1:8081' },
+        agent: { socket: '/a' },
+      });
+    });
+
+    it('still refuses what is wrong beside them', () => {
+      const good = 'trustDomain: corp.test\nserver: {}\n';
+      expect(() => settings(`${good}gatewy: {}\n`)).toThrow('unknown key gatewy; did you mean gateway?');
+      expect(() => settings(good, { COUNTERSIGN_SERVER_STOR_X: 'y' })).toThrow(
+        'environment: COUNTERSIGN_SERVER_STOR_X is no key',
+      );
+    });
+  });
+
   it('lets the environment win over the file', () => {
     const config = parse('trustDomain: corp.test\nserver: { dataDir: /a }\ngateway: {}\n', {
       COUNTERSIGN_SERVER_DATA_DIR: '/b',

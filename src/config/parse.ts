@@ -5,15 +5,16 @@ import { parseChecked } from './yaml.ts';
 
 /**
  * Parses the configuration file. An environment variable `COUNTERSIGN_SERVER_DATA_DIR` stands for the key `server.dataDir` and wins over the file.
+ * Without `members`, what is said of them is neither checked nor taken from the environment.
  * @throws ConfigError ERR_CONFIG_SYNTAX | ERR_CONFIG_INVALID
  */
 export function parseConfig(options: {
   file: string;
   text: string;
-  members: MemberSchemas;
+  members: MemberSchemas | undefined;
   env: Readonly<Record<string, string | undefined>>;
 }): Config {
-  const schema = configSchema(options.members);
+  const schema = configSchema(options.members ?? {});
   const override = (value: unknown) => withEnvironment(schema, value, options.env);
   const [document] = parseChecked({
     file: options.file,
@@ -29,7 +30,7 @@ export function environmentNames(schema: TObject): Map<string, { path: readonly 
   const names = new Map<string, { path: readonly string[]; schema: TSchema }>();
   const visit = (at: TSchema, path: readonly string[]) => {
     const properties = 'properties' in at ? (at.properties as Record<string, TSchema>) : undefined; // An object schema's properties are schemas.
-    if (properties) for (const [key, inner] of Object.entries(properties)) visit(inner, [...path, key]);
+    if (properties && !isOpen(at)) for (const [key, inner] of Object.entries(properties)) visit(inner, [...path, key]);
     else
       names.set(
         `COUNTERSIGN_${path
@@ -47,11 +48,19 @@ export function environmentNames(schema: TObject): Map<string, { path: readonly 
   return names;
 }
 
+/** Whether it is of members that are not known. */
+function isOpen(schema: TSchema): boolean {
+  return 'additionalProperties' in schema && schema.additionalProperties === true;
+}
+
 function withEnvironment(schema: TObject, value: unknown, env: Readonly<Record<string, string | undefined>>): unknown {
   const out: unknown = structuredClone(value);
   const names = environmentNames(schema);
+  const open = Array.from(names).flatMap(([name, leaf]) => (isOpen(leaf.schema) ? [`${name}_`] : []));
   const unknown = Object.keys(env).find(
-    (name) => name.startsWith('COUNTERSIGN_') && !names.has(name) && !OTHER_NAMES.has(name),
+    (name) =>
+      name.startsWith('COUNTERSIGN_') &&
+      !(names.has(name) || OTHER_NAMES.has(name) || open.some((prefix) => name.startsWith(prefix))),
   );
   if (unknown !== undefined) {
     throw new ConfigError(
@@ -61,7 +70,7 @@ function withEnvironment(schema: TObject, value: unknown, env: Readonly<Record<s
   }
   for (const [name, leaf] of names) {
     const text = env[name];
-    if (text === undefined) continue;
+    if (text === undefined || isOpen(leaf.schema)) continue;
     let at = out as Record<string, unknown>; // A document that is no map fails the schema check that follows.
     for (const key of leaf.path.slice(0, -1)) {
       const next = at[key];

@@ -9,8 +9,14 @@ export interface MemberSchemas {
   readonly workloadAttestors: Readonly<Record<string, TObject>>;
 }
 
-/** The whole file. Each role reads its own section; `dev` reads none of it. */
-export function configSchema(members: MemberSchemas) {
+/** What members of a family are configured with: their schemas, or nothing known of them, so that whatever is said passes. */
+type Members = Readonly<Record<string, TObject>> | undefined;
+
+/**
+ * The whole file. Each role reads its own section; `dev` reads none of it. Without `members` any of them may be configured with anything:
+ * for who asks for what stands beside them.
+ */
+export function configSchema(members: Partial<MemberSchemas>) {
   return closed(
     {
       trustDomain: Type.String({
@@ -35,7 +41,7 @@ export function configSchema(members: MemberSchemas) {
   );
 }
 
-function serverSchema(members: MemberSchemas) {
+function serverSchema(members: Partial<MemberSchemas>) {
   return closed(
     {
       listen: addressSchema({
@@ -89,7 +95,7 @@ function serverSchema(members: MemberSchemas) {
   );
 }
 
-function agentSchema(members: MemberSchemas) {
+function agentSchema(members: Partial<MemberSchemas>) {
   return closed(
     {
       server: addressSchema({ description: 'Address of the server.', default: '127.0.0.1:8081' }),
@@ -225,29 +231,27 @@ function durability(value: string, description: string) {
 }
 
 /** An object with exactly one key: the id of a member, holding its config. */
-function oneOf(schemas: Readonly<Record<string, TObject>>, description: string, fallback: object) {
+function oneOf(schemas: Members, description: string, fallback: object) {
   return Type.Object(optional(schemas), {
-    additionalProperties: false,
+    additionalProperties: schemas === undefined,
     minProperties: 1,
     maxProperties: 1,
-    description: `${description} One of: ${Object.keys(schemas).join(', ')}.`,
+    description: `${description} One of: ${Object.keys(schemas ?? {}).join(', ')}.`,
     default: fallback,
   });
 }
 
 /** An object whose keys are ids of members, each holding its config. */
-function anyOf(schemas: Readonly<Record<string, TObject>>, description: string, fallback: object) {
+function anyOf(schemas: Members, description: string, fallback: object) {
   return Type.Object(optional(schemas), {
-    additionalProperties: false,
+    additionalProperties: schemas === undefined,
     minProperties: 1,
-    description: `${description} Any of: ${Object.keys(schemas).join(', ')}.`,
+    description: `${description} Any of: ${Object.keys(schemas ?? {}).join(', ')}.`,
     default: fallback,
   });
 }
 
-function optional(
-  schemas: Readonly<Record<string, TObject>>,
-): Record<string, ReturnType<typeof Type.Optional<TObject>>> {
+function optional(schemas: Members = {}): Record<string, ReturnType<typeof Type.Optional<TObject>>> {
   return Object.fromEntries(Object.entries(schemas).map(([id, schema]) => [id, Type.Optional(schema)]));
 }
 

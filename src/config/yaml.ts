@@ -64,6 +64,7 @@ interface ValueProblem {
 }
 
 function problemsOf(schema: TSchema, value: unknown): ValueProblem[] {
+  if (Value.Check(schema, value)) return []; // In a fraction of what it takes to ask what is wrong.
   const problems = new Map<string, ValueProblem>();
   for (const error of Value.Errors(schema, value)) {
     const path = pathOf(error.instancePath);

@@ -3,7 +3,7 @@ import { Code, createRpcClient, RpcError } from '../../rpc/index.ts';
 import { createSilentLog } from '../../std/index.ts';
 import { parseCertificate, splitCertificates } from '../../wire/x509/index.ts';
 import { type CliContext, type CliInput, textOption } from '../command.ts';
-import { loadConfigIfAny } from '../load-config.ts';
+import { settingsIfAny } from '../settings.ts';
 
 /** What the Workload API gives this very process: its default X.509-SVID, by which its sessions go. */
 export interface OwnSvid {
@@ -37,9 +37,7 @@ export const workloadApiOption = [
 export function workloadApiSocket(context: CliContext, input: CliInput): string {
   const named = textOption(input, 'workloadApi') ?? context.env['SPIFFE_ENDPOINT_SOCKET'];
   return (
-    named?.replace(/^unix:(\/\/)?/, '') ??
-    loadConfigIfAny(context)?.agent?.socket ??
-    '/run/countersign/agent/agent.sock'
+    named?.replace(/^unix:(\/\/)?/, '') ?? settingsIfAny(context)?.agent?.socket ?? '/run/countersign/agent/agent.sock'
   );
 }
 

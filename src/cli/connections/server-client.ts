@@ -6,7 +6,7 @@ import { Code, type Connect, createRpcClient, type RpcClient, RpcError } from '.
 import { createSilentLog, messageOf } from '../../std/index.ts';
 import { decodeCertificatesPem, parseCertificate, verifyX509Svid } from '../../wire/x509/index.ts';
 import { type CliContext, type CliInput, textOption, UsageError } from '../command.ts';
-import { loadConfigIfAny } from '../load-config.ts';
+import { settingsIfAny } from '../settings.ts';
 import { shellWord } from '../terminal/shell-word.ts';
 import { whyUnreached } from './unreached.ts';
 
@@ -35,9 +35,7 @@ function serverAddress(context: CliContext, input: CliInput): Connect {
   if (server === undefined)
     return {
       unix:
-        textOption(input, 'socket') ??
-        loadConfigIfAny(context)?.server?.socket ??
-        '/run/countersign/server/server.sock',
+        textOption(input, 'socket') ?? settingsIfAny(context)?.server?.socket ?? '/run/countersign/server/server.sock',
     };
   const directory = textOption(input, 'identity');
   if (directory === undefined) throw new UsageError('--server needs --identity, the folder of an admin identity');

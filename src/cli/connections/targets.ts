@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { localProtocols as all } from '../../gateway/protocols/local-registry.generated.ts';
 import type { LocalProtocol } from '../../model/index.ts';
 import { type CliContext, type CliInput, textOption, UsageError } from '../command.ts';
-import { loadConfigIfAny } from '../load-config.ts';
+import { settingsIfAny } from '../settings.ts';
 
 const localProtocols: readonly LocalProtocol[] = all;
 
@@ -18,7 +18,7 @@ export function targetsDir(context: CliContext, input: CliInput): string {
   return (
     textOption(input, 'targetsDir') ??
     context.env['COUNTERSIGN_TARGETS_DIR'] ??
-    loadConfigIfAny(context)?.agent?.targetsDir ??
+    settingsIfAny(context)?.agent?.targetsDir ??
     '/run/countersign/agent/targets'
   );
 }

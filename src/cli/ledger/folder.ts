@@ -4,7 +4,7 @@ import { createDirectoryReader, LedgerError, type LedgerReader, type VerifyRepor
 import { messageOf, sleep } from '../../std/index.ts';
 import { type NoteKey, parseCheckpoint, parseNote, parseVerifierKey, TlogError } from '../../wire/tlog/index.ts';
 import { type CliContext, type CliInput, listOption, textOption, UsageError } from '../command.ts';
-import { loadConfigIfAny } from '../load-config.ts';
+import { settingsIfAny } from '../settings.ts';
 import { wrap } from '../terminal/table.ts';
 import { createLedgerLines, type LedgerLines } from './lines.ts';
 
@@ -17,7 +17,7 @@ export const ledgerOptions = [
 /** The ledger's folder. @throws UsageError */
 export function ledgerFolder(context: CliContext, input: CliInput): string {
   const named = textOption(input, 'dir');
-  const config = loadConfigIfAny(context);
+  const config = settingsIfAny(context);
   const of = textOption(input, 'of') ?? 'gateway';
   // A ledger that was not meant may be whole while the one that was is not.
   if (of !== 'gateway' && of !== 'server') throw new UsageError(`--of is gateway or server, not ${of}`);
@@ -187,7 +187,7 @@ function verdictOf(report: VerifyReport): string {
 
 /** Lines for entries, as wide as the terminal; identities of the configuration's trust domain by their paths. */
 export function ledgerLines(context: CliContext): LedgerLines {
-  return createLedgerLines({ columns: context.columns, trustDomain: loadConfigIfAny(context)?.trustDomain });
+  return createLedgerLines({ columns: context.columns, trustDomain: settingsIfAny(context)?.trustDomain });
 }
 
 /** What is not signed after so long is left to the ledger's own conditions. */

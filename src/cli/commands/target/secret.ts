@@ -1,7 +1,7 @@
 import { openSecrets } from '../../../app/gateway.ts';
 import { Secret } from '../../../std/index.ts';
 import { argument, type CliCommand, exitCodes, flagOption, textOption, UsageError } from '../../command.ts';
-import { loadConfigIfAny } from '../../load-config.ts';
+import { settingsIfAny } from '../../settings.ts';
 
 export const command: CliCommand = {
   summary:
@@ -21,7 +21,7 @@ export const command: CliCommand = {
       throw new UsageError(
         `${JSON.stringify(name)} is no name: 1 to 64 of a-z, 0-9, dot, dash and underscore are allowed`,
       );
-    const dataDir = textOption(input, 'dataDir') ?? loadConfigIfAny(context)?.gateway?.dataDir;
+    const dataDir = textOption(input, 'dataDir') ?? settingsIfAny(context)?.gateway?.dataDir;
     if (dataDir === undefined)
       throw new UsageError(
         "run this on the gateway's machine, with its configuration file, or name its data folder with --data-dir",
