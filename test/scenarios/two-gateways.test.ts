@@ -48,14 +48,19 @@ async function serving(): Promise<number> {
 
 const opened = (gateway: StackRole) => gateway.logs().split('"gateway.session.opened"').length;
 
-/** Opens a session, and tells which gateway has it, and which has not. */
+/** Opens a session, and tells which gateway has it, which has not, and how long it took. */
 async function openSession() {
   const before = gateways.map(opened);
+  const beganMs = performance.now();
   const session = await openRawSession(way.door, { database: 'shop' });
+  const tookMs = performance.now() - beganMs;
   const [one, other] = gateways;
   const isFirst = opened(one) > (before[0] ?? 0);
-  return { session, holder: isFirst ? one : other, other: isFirst ? other : one };
+  return { session, holder: isFirst ? one : other, other: isFirst ? other : one, tookMs };
 }
+
+/** A gateway whose port is closed costs nothing; what the machine takes for a session that nothing holds up is on top. */
+const atOnceMs = (tookMs: number) => HEDGE_MS_MAX + 4 * tookMs;
 
 async function restart(gateway: StackRole): Promise<void> {
   expect(await gateway.end('SIGTERM')).toBe(0);
@@ -165,7 +170,9 @@ describe('when both are told to stop at once', () => {
     expect(stopped).toEqual([0, 0]);
     const waiting = way.connect();
     gateways[1].start();
-    const client = await waiting.catch(() => way.connect()); // On a slow machine a start takes longer than a client is made to wait.
+    // On a busy machine a start takes longer than a client is made to wait: it connects again, as it is told to.
+    const again = () => eventually('it is served', () => way.connect(), { withinMs: START_MS_MAX });
+    const client = await waiting.catch(again);
     await client.end();
   });
 
@@ -177,7 +184,7 @@ describe('when both are told to stop at once', () => {
 });
 
 it('a gateway that hangs holds up the session that finds it so, for some seconds, and no other', async () => {
-  const { session, holder, other } = await openSession();
+  const { session, holder, other, tookMs } = await openSession();
   session.close();
   holder.signal('SIGSTOP');
   try {
@@ -185,11 +192,10 @@ it('a gateway that hangs holds up the session that finds it so, for some seconds
     expect(first.holder).toBe(other);
     first.session.close();
     for (let n = 0; n < 3; n++) {
-      const beganMs = performance.now();
       const next = await openSession();
       expect(next.holder).toBe(other);
       next.session.close();
-      expect(performance.now() - beganMs).toBeLessThan(HEDGE_MS_MAX);
+      expect(next.tookMs).toBeLessThan(atOnceMs(tookMs));
     }
   } finally {
     holder.signal('SIGCONT');
@@ -198,7 +204,7 @@ it('a gateway that hangs holds up the session that finds it so, for some seconds
 
 describe('a gateway that is killed', () => {
   it('ends its sessions with an error that says so, and whoever comes then is served by the other at once', async () => {
-    const { session, holder, other } = await openSession();
+    const { session, holder, other, tookMs } = await openSession();
     const busy = await openRawSession(way.door, { database: 'shop' });
     busy.send(query('begin'));
     await busy.ready();
@@ -207,11 +213,10 @@ describe('a gateway that is killed', () => {
     await holder.end('SIGKILL');
     expect((await session.end()).join(' ')).toMatch(/^E:08006:the gateway of this session is gone/);
     expect((await busy.end()).join(' ')).toMatch(/^E:08006:the gateway of this session is gone/);
-    const beganMs = performance.now();
     const next = await openSession();
     expect(next.holder).toBe(other);
     next.session.close();
-    expect(performance.now() - beganMs).toBeLessThan(HEDGE_MS_MAX);
+    expect(next.tookMs).toBeLessThan(atOnceMs(tookMs));
     expect(await stack.dba(`select id from kept where id = 'killed'`)).toEqual([]);
   });
 
@@ -274,5 +279,5 @@ const DRAIN_DELAY_MS = 5_000;
 const BETWEEN_MS = 20;
 /** Of those that stay: less than they are given by a gateway that stops. */
 const STAY_MS = 1_500;
-/** A gateway whose port is closed costs nothing; what the machine takes for a session is on top. */
+/** Less than a gateway that hangs holds up a session. */
 const HEDGE_MS_MAX = 5_000;
