@@ -12,6 +12,7 @@ function create(refuses: (events: readonly LedgerEvent[]) => boolean = () => fal
   const writes: string[][] = [];
   const told: string[] = [];
   const ends: (() => void)[] = [];
+  const reads: (() => void)[] = [];
   let size = 0;
   const batch = createLedgerBatch({
     ledger: {
@@ -23,6 +24,7 @@ function create(refuses: (events: readonly LedgerEvent[]) => boolean = () => fal
       },
     },
     endOfTurn: (run) => void ends.push(run),
+    endOfRead: (run) => void reads.push(run),
   });
   const add = (...events: LedgerEvent[]) =>
     batch.add(events, {
@@ -32,7 +34,10 @@ function create(refuses: (events: readonly LedgerEvent[]) => boolean = () => fal
   const endTurn = () => {
     for (const end of ends.splice(0)) end();
   };
-  return { writes, told, ends, batch, add, endTurn };
+  const endRead = () => {
+    for (const end of reads.splice(0)) end();
+  };
+  return { writes, told, ends, batch, add, endTurn, endRead };
 }
 
 describe('a turn of the ledger', () => {
@@ -107,5 +112,56 @@ describe('a turn of the ledger', () => {
     endTurn();
     expect(writes).toEqual([['old']]);
     expect(told).toEqual(['bad Error: refused', 'old 0']);
+  });
+});
+
+describe('a session without company', () => {
+  const of = (session: string, operation: string) => ({ ...event(operation), session });
+  /** One that has recorded alone for as long as it takes. */
+  function createAlone() {
+    const made = create();
+    for (let n = 0; n < 16; n++) {
+      made.add(of('s', `${n}`));
+      made.endRead();
+      expect(made.writes.length).toBe(n);
+      made.endTurn();
+    }
+    made.writes.length = 0;
+    return made;
+  }
+
+  it('waits for nobody: what came in one piece is written when that has been read', () => {
+    const { add, endRead, writes } = createAlone();
+    add(of('s', 'a'));
+    add(of('s', 'b'));
+    expect(writes).toEqual([]);
+    endRead();
+    expect(writes).toEqual([['a', 'b']]);
+  });
+
+  it('waits again as soon as another one records, and so does that', () => {
+    const { add, endRead, endTurn, writes } = createAlone();
+    add(of('t', 'a'));
+    add(of('s', 'b'));
+    endRead();
+    expect(writes).toEqual([]);
+    endTurn();
+    expect(writes).toEqual([['a', 'b']]);
+    add(of('s', 'c'));
+    endRead();
+    expect(writes.length).toBe(1);
+    endTurn();
+    expect(writes.length).toBe(2);
+  });
+
+  it('takes along who comes before its own piece has been read', () => {
+    const { add, endRead, endTurn, writes, told } = createAlone();
+    told.length = 0;
+    add(of('s', 'a'));
+    add(of('t', 'b'));
+    endRead();
+    endTurn();
+    expect(writes).toEqual([['a', 'b']]);
+    expect(told).toEqual(['a 16', 'b 17']);
   });
 });
