@@ -1,6 +1,5 @@
 #!/usr/bin/env node
 // The executable. Runs on any Node: an older one starts the packaged Node 24 in its place, or says what to install.
-import { spawn } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -33,6 +32,7 @@ if (Number(process.versions.node.split('.')[0]) >= MAJOR_MIN) {
     );
     process.exitCode = 69;
   } else {
+    const { spawn } = await import('node:child_process'); // A tenth of what a short command takes, and few need it.
     const child = spawn(node, [...flags, ...process.argv.slice(1)], {
       // A channel that the kernel closes when this process ends, however it does.
       stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
