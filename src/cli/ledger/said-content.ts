@@ -57,7 +57,8 @@ export async function saidContent(context: CliContext, input: CliInput): Promise
     passedOver() {
       if (passedOver === 0) return undefined;
       const keys = Array.from(others).slice(0, KEYS_SHOWN_MAX).join(', ');
-      return `${passedOver} more may have it: their digests are by another key than ${keyId} (${keys})`;
+      const which = passedOver === 1 ? '1 entry was' : `${passedOver} entries were`;
+      return `${which} not compared: made with another key than ${keyId} (${keys})`;
     },
   };
 }
