@@ -33,6 +33,7 @@ import { createGatewayReports, type GatewayReports } from './control/gateway-rep
 import { createGatewayUpdates } from './control/gateway-updates.ts';
 import { serverConnection } from './control/server-connection.ts';
 import { policySchema } from './declared-rules.ts';
+import { type DigestKey, openDigestKey } from './digest-key.ts';
 import { createClockCheck } from './health/clock-check.ts';
 import { createConditions, reasonsOf } from './health/conditions.ts';
 import { createGatewayChecks } from './health/gateway-checks.ts';
@@ -65,10 +66,11 @@ export async function createGatewayApp(deps: RoleDeps<GatewayConfig>): Promise<G
   const trustDomain = parseTrustDomain(deps.trustDomain);
   const secrets = openSecrets(config.dataDir, { random, env });
   const sealKey = openSealKey(config.dataDir, random);
-  const ledger = openLedger(deps, sealKey);
+  const digestKey = openDigestKey(config.dataDir, { random, log });
+  const ledger = openLedger(deps, { sealKey, digestKey });
   const identity = createWorkloadIdentity({ clock, log, socket: config.workloadApi });
   const drainMs = parseDurationMs(config.drain) ?? 0;
-  const gateway = await openGateway(deps, { sealKey, ledger, identity, secrets, drainMs });
+  const gateway = await openGateway(deps, { sealKey, digestKey: digestKey.key, ledger, identity, secrets, drainMs });
   const drainDelayMs = parseDurationMs(config.drainDelay) ?? 0;
   const updates = createGatewayUpdates({ gateway, log, policies: createPolicyLoader(policySchema) });
   const serverClock = createPeerClock(clock);
@@ -143,7 +145,7 @@ export async function createGatewayApp(deps: RoleDeps<GatewayConfig>): Promise<G
 
 async function openGateway(
   { config, clock, random, log }: RoleDeps<GatewayConfig>,
-  parts: Pick<GatewayDeps, 'ledger' | 'identity' | 'secrets' | 'drainMs'> & { readonly sealKey: Secret },
+  parts: Pick<GatewayDeps, 'ledger' | 'identity' | 'secrets' | 'drainMs' | 'digestKey'> & { readonly sealKey: Secret },
 ) {
   const { sealKey, ...own } = parts;
   return createGateway({
@@ -158,11 +160,16 @@ async function openGateway(
   });
 }
 
-function openLedger({ config, clock, log, random, trustDomain }: RoleDeps<GatewayConfig>, sealKey: Secret) {
+/** Each start says in the ledger which key its digests are made with, so that a key that was lost is told from content that differs. */
+function openLedger(
+  { config, clock, log, random, trustDomain }: RoleDeps<GatewayConfig>,
+  { sealKey, digestKey }: { readonly sealKey: Secret; readonly digestKey: DigestKey },
+) {
   const { dataDir } = config;
   const origin = `${trustDomain}/gateway/${config.name}`;
   return createLedger({
     ...{ clock, log, origin, directory: join(dataDir, 'ledger') },
+    about: digestKey.about,
     signer: openLedgerSigner({ dataDir, name: origin, sealKey, random }),
     keeper: openCheckpointKeeper({ dataDir, sealKey, random }),
   });

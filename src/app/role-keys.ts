@@ -81,20 +81,30 @@ export function openCheckpointKeeper(options: { dataDir: string; sealKey: Secret
  */
 export function openWithheldKey(dataDir: string, random: Random): Secret {
   const path = join(dataDir, WITHHELD_KEY_FILE);
-  const make = () => Buffer.from(`${Buffer.from(random.bytes(SEAL_KEY_BYTES)).toString('base64url')}\n`);
-  return parseWithheldKey(path, readOrCreate(path, random, make).toString('latin1'));
+  return parseWithheldKey(path, readOrCreate(path, random, () => keyLine(random)).toString('latin1'));
 }
 
 /** Reads the text of such a file. @throws AppError ERR_APP_KEY */
 export function parseWithheldKey(path: string, text: string): Secret {
-  const bytes = /^[\w-]{43}\n?$/.test(text) ? Buffer.from(text, 'base64url') : Buffer.alloc(0);
-  if (bytes.length !== SEAL_KEY_BYTES)
+  const key = parseKeyLine(text);
+  if (key === undefined)
     throw new AppError('ERR_APP_KEY', `${path} is no key of withheld texts: it has 43 characters of Base64url`);
-  return new Secret(bytes);
+  return key;
 }
 
 /** In the gateway's data folder. */
 export const WITHHELD_KEY_FILE = 'withheld.key';
+
+/** 32 random bytes as a line that can be copied. */
+export function keyLine(random: Random): Buffer {
+  return Buffer.from(`${Buffer.from(random.bytes(SEAL_KEY_BYTES)).toString('base64url')}\n`);
+}
+
+/** The bytes of such a line; undefined for anything else. */
+export function parseKeyLine(text: string): Secret | undefined {
+  const bytes = /^[\w-]{43}\n?$/.test(text) ? Buffer.from(text, 'base64url') : Buffer.alloc(0);
+  return bytes.length === SEAL_KEY_BYTES ? new Secret(bytes) : undefined;
+}
 
 function openLedgerKey(path: string, open: () => Buffer): KeyObject {
   try {

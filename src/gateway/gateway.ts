@@ -25,6 +25,7 @@ import { createAdmission } from './listeners/admission.ts';
 import { LAST_WORDS_MS } from './listeners/close-in-time.ts';
 import { createSocketListeners, portOf } from './listeners/socket-listeners.ts';
 import type { LoadedProtocol, SecretResolver, SessionRefusal } from './protocol.ts';
+import { createContentDigester } from './recording/content-digest.ts';
 import { createLedgerBatch } from './recording/ledger-batch.ts';
 import { createRecorder } from './recording/recorder.ts';
 import type { Durability } from './recording/session-ledger.ts';
@@ -49,6 +50,8 @@ export interface GatewayDeps {
   readonly maskKey: Secret;
   /** 32 bytes: opens what clients were not shown of the target's answers, which stands sealed in the ledger. */
   readonly withheldKey: Secret;
+  /** 32 bytes: key of the digests of what clients say. Without it nobody can try out what that was. */
+  readonly digestKey: Secret;
   /** Where agents connect. Port 0: the system chooses. */
   readonly listen: { readonly host: string; readonly port: number };
   readonly limits: SessionLimits;
@@ -207,6 +210,7 @@ class Core {
       batch,
       durability,
       sealer,
+      digester: createContentDigester(deps.digestKey),
       currentPolicies,
       budget: this.#budget,
       sessions,

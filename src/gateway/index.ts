@@ -31,6 +31,7 @@ export {
   type TargetPolicies,
   type TargetWarning,
 } from './protocol.ts';
+export { createContentDigester, keyIdOf } from './recording/content-digest.ts';
 export { openWithheld } from './recording/withheld.ts';
 export type { PrincipalsUpdate } from './sessions/known-identities.ts';
 export { type GatewaySession, SessionEnd, type SessionPolicy } from './sessions/session.ts';

@@ -70,6 +70,16 @@ describe('a ledger', () => {
     await again.stop();
   });
 
+  it('says in the entry of each start what its writer has to say of itself', async () => {
+    for (const digestKey of ['first', 'second']) {
+      const ledger = createLedger({ ...realDeps(folder.directory), about: { digestKey } });
+      await ledger.start(never);
+      const start = await ledger.show(ledger.sequence, never);
+      expect(start).toMatchObject({ action: 'start', detail: { digestKey, tornBytes: 0, unknownOutcomes: 0 } });
+      await ledger.stop();
+    }
+  });
+
   it('gives an intent left without outcome the outcome unknown at the next start', async () => {
     const ledger = createLedger(realDeps(folder.directory));
     await ledger.start(never);

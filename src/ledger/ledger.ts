@@ -44,6 +44,8 @@ export interface LedgerDeps {
   readonly signer: LedgerSigner;
   /** Keeps the newest checkpoint beside the key. Without one, a folder put back to an earlier state is not told from that state. */
   readonly keeper?: CheckpointKeeper;
+  /** What the log's writer says of itself in the entry of each start. */
+  readonly about?: LedgerEvent['detail'];
   readonly options?: LedgerOptions;
   /** The disk; a test's own, when given. Hashing then runs inline. */
   readonly files?: LedgerFiles;
@@ -157,7 +159,7 @@ type OpenDeps = LedgerDeps &
   Settings & { readonly files: LedgerFiles; readonly wake: () => void; readonly signal: AbortSignal };
 
 async function open(deps: OpenDeps): Promise<Running> {
-  const { clock, log, files, directory, origin, signal } = deps;
+  const { files, directory, origin, signal } = deps;
   const key = noteKeyOf(deps.signer.name, deps.signer.publicKey);
   const signed = await readSignedStart(deps);
   const recovered = await recoverLog({ files, directory, origin, signedSize: signed.size, signal });
@@ -191,7 +193,7 @@ async function open(deps: OpenDeps): Promise<Running> {
     pool.want(1);
     const failure = state.active || pool.ready.length > 0 ? undefined : await pool.settled();
     if (failure) throw noFirstSegment(failure);
-    await recordStart(opened, recovered, clock, log);
+    await recordStart(opened, recovered, deps);
     await checkpointer.begin();
     return { pool, tree, appender: opened, checkpointer };
   } catch (error) {
@@ -207,14 +209,18 @@ async function open(deps: OpenDeps): Promise<Running> {
 }
 
 /** Says in the log itself that it was taken up again, what was cut off, and which operations have no known outcome. */
-async function recordStart(appender: Appender, recovered: Recovered, clock: Clock, log: Log): Promise<void> {
+async function recordStart(
+  appender: Appender,
+  recovered: Recovered,
+  { clock, log, about }: Pick<LedgerDeps, 'clock' | 'log' | 'about'>,
+): Promise<void> {
   const timeMs = clock.now();
   const outcomes = recovered.unfinished.map((intent) => unknownOutcome(intent, timeMs));
   for (let at = 0; at < outcomes.length; at += OUTCOMES_A_BATCH)
     appender.appendAll(outcomes.slice(at, at + OUTCOMES_A_BATCH));
   const detail = { tornBytes: recovered.tornBytes, unknownOutcomes: outcomes.length };
   try {
-    appender.appendAll([ownEvent('start', timeMs, detail)]);
+    appender.appendAll([ownEvent('start', timeMs, { ...about, ...detail })]);
   } catch (error) {
     // On a full disk the outcomes had room; that the process started is then the one thing that may go unsaid.
     if (codeOf(error) !== 'ERR_LEDGER_FULL' || recovered.tornBytes > 0) throw error;

@@ -52,6 +52,7 @@ export type { LocalClient, LocalOpening, LocalProtocol, LocalRefusal, LocalSessi
 export type { AttestedNode } from './node.ts';
 export {
   type Asked,
+  type Content,
   type Denial,
   type Judged,
   judgedBy,

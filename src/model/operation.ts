@@ -95,6 +95,18 @@ function isSame(one: Quota, other: Quota): boolean {
 const ASKED_MAX = 64;
 const UNITS: readonly LimitUnit[] = ['items', 'bytesIn', 'bytesOut', 'duration', 'rate', 'sessions'];
 
+/**
+ * What a client said, as its protocol's member understood it. The gate makes a digest of it; a member makes none, so that it can't forget the key.
+ */
+export interface Content {
+  /** The statement, as it goes to the target. */
+  readonly text: string;
+  /** What was given beside the text, in its order and as it came; null: nothing, which is not the same as an empty value. */
+  readonly values: readonly (Buffer | null)[];
+  /** How each value is written, by the protocol's numbers; a single one is that of all, and where none is given it is 0. */
+  readonly formats: readonly number[];
+}
+
 /** What is known of something that a client wants of a target, whatever became of it. */
 interface Wanted {
   /** The verb that an auditor looks for, namespaced by protocol: a DELETE that also reads is a delete. */
@@ -102,8 +114,8 @@ interface Wanted {
   readonly judged: Judged;
   /** Equal for operations that differ in values only. */
   readonly shape: string | undefined;
-  /** SHA-256, hex, of all that the client said of it, values as well; undefined where it could be tried out what they were, or is a secret, such as a password. */
-  readonly contentDigest: string | undefined;
+  /** What the client said; undefined where that may be a secret, such as a password, or is told by the shape alone. */
+  readonly content: Content | undefined;
   /** What the protocol has to say besides: no secret, and no value unless policy asks for values. */
   readonly detail: LedgerEvent['detail'];
 }

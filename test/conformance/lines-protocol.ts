@@ -70,6 +70,7 @@ export type Flaw =
   | 'greets with its credential'
   | 'logs its credential'
   | 'forgets what was asked'
+  | 'keeps to itself what was said'
   | 'counts nothing';
 
 export function linesPath(flaw?: Flaw): ProtocolPath {
@@ -200,6 +201,8 @@ class LinesSession {
     const line = [Buffer.from(text)];
     const decision = this.#decide(kind);
     const question = { action: `lines:${kind}`, resource: this.#resource, context: {} };
+    const isSilent = this.#flaw === 'keeps to itself what was said';
+    const content = isSilent ? undefined : { text: text.trim(), values: [], formats: [] };
     const isForgetful = this.#flaw === 'forgets what was asked';
     const asked = isForgetful ? [] : [{ question, decision }];
     const judged = judgedBy(policy.policySet, asked);
@@ -212,7 +215,7 @@ class LinesSession {
       const refused = [Buffer.from(`${name} refused\n`)];
       const denied = pipeline.deny({
         ...{ action: `lines:${kind}`, judged, code: undefined, ...over },
-        ...{ shape: kind, contentDigest: undefined, detail: {} },
+        ...{ shape: kind, content, detail: {} },
       });
       if (this.#flaw === 'tells denials at once') client.write(refused[0] ?? '');
       pipeline.flush({
@@ -229,7 +232,7 @@ class LinesSession {
     }
     const running = pipeline.begin({
       ...{ action: `lines:${kind}`, changes: kind === 'change', judged: unlimited },
-      ...{ shape: kind, contentDigest: undefined, detail: { name } },
+      ...{ shape: kind, content, detail: { name } },
     });
     this.#requests.set(name, { ...request, running, isOver: false });
     if (this.#flaw === 'says done when it sends') pipeline.end(running, { status: 'done', items: 0 });

@@ -84,6 +84,7 @@ const PLANTED: Readonly<Record<Flaw, string>> = {
   'greets with its credential': 'secret',
   'logs its credential': 'secret',
   'forgets what was asked': 'questions',
+  'keeps to itself what was said': 'content',
   'counts nothing': 'common names',
 };
 

@@ -1,5 +1,7 @@
 /** What each protocol's member promises once its session runs, whatever it speaks: each is a check that a member which breaks it fails. */
 import { expect } from 'vitest';
+import { keyIdOf } from '../../src/gateway/index.ts';
+import { testDigester } from '../../src/gateway/testing/test-ledger.ts';
 import type { LedgerEvent, ReachedLimit } from '../../src/model/index.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Bed, decide, PASSWORD, POLICY_SET } from './protocol-bed.ts';
@@ -80,6 +82,28 @@ export const checks: readonly Check[] = [
       expect(Math.min(opening, many, denied)).toBeGreaterThan(0);
       const shapes = told.slice(1).map(({ detail }) => detail['shape']);
       expect(shapes).toEqual(shapes.map(() => expect.any(String)));
+    },
+  },
+  {
+    id: 'content',
+    promise: 'says what its client said, of what is allowed and denied, so that the gate can make a digest of it',
+    async run(bed) {
+      for (const name of ['op-1', 'op-2']) {
+        bed.send('change', name);
+        await bed.until(`heard ${name}`);
+      }
+      await bed.until('told answer', 2);
+      bed.send('change', 'op-1');
+      await bed.until('told answer', 3);
+      bed.send('denied', 'op-3');
+      await bed.until('denial');
+      const told = bed.ledger.events.filter(({ kind }) => kind === 'intent' || kind === 'denial');
+      const digests = told.map(({ detail }) => String(detail['contentDigest']));
+      expect(digests).toHaveLength(4);
+      expect(digests.map(keyIdOf)).toEqual(digests.map(() => testDigester.keyId));
+      const [first, second, again] = digests;
+      expect(again).toBe(first);
+      expect(second).not.toBe(first);
     },
   },
   {

@@ -42,7 +42,12 @@ function callsOn(stack: Stack, folder: string): Readonly<Record<string, readonly
     init: [{ args: ['--dir', path.join(folder, 'made')] }],
     'ledger backup': [gateway(path.join(stack.folder.path, 'home-surface', 'backup'))],
     'ledger prove': [{ ...gateway('1'), verbatim: 'the proof, which is JSON' }],
-    'ledger search': [gateway(), gateway('--kind', 'denial'), gateway('--until', '2000-01-01')],
+    'ledger search': [
+      gateway(),
+      gateway('--content', '/dev/null'),
+      gateway('--kind', 'denial'),
+      gateway('--until', '2000-01-01'),
+    ],
     'ledger show': [gateway('0'), gateway(String(HOSTILE_ENTRY))],
     'ledger tail': [gateway('-n', '1000')],
     'ledger verify': [gateway()],

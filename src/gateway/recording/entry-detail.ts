@@ -1,24 +1,31 @@
 import type { Denial, LedgerEvent, Operation, ReachedLimit } from '../../model/index.ts';
 import type { Recorder } from './recorder.ts';
+import type { SessionLedger } from './session-ledger.ts';
 
 type Detail = LedgerEvent['detail'];
 
+/** What words an entry: how what was asked is recorded, and what stands for what the client said. */
+interface Wording {
+  readonly recorder: Recorder;
+  readonly ledger: Pick<SessionLedger, 'digest'>;
+}
+
 /** Names in their order, which is the order they are written in. */
-export function intentDetail(operation: Operation, recorder: Recorder): Detail {
-  const { contentDigest, judged, shape } = operation;
+export function intentDetail(operation: Operation, { recorder, ledger }: Wording): Detail {
+  const { content, judged, shape } = operation;
   return {
-    ...(contentDigest === undefined ? NOTHING : { contentDigest }),
+    ...(content === undefined ? NOTHING : { contentDigest: ledger.digest(content) }),
     ...recorder.allowed(judged),
     ...ownDetail(operation),
     ...(shape === undefined ? NOTHING : { shape }),
   };
 }
 
-export function denialDetail(denial: Denial, recorder: Recorder): Detail {
-  const { code, contentDigest, judged, limit, policies, reason, shape } = denial;
+export function denialDetail(denial: Denial, { recorder, ledger }: Wording): Detail {
+  const { code, content, judged, limit, policies, reason, shape } = denial;
   return {
     ...(code === undefined ? NOTHING : { code }),
-    ...(contentDigest === undefined ? NOTHING : { contentDigest }),
+    ...(content === undefined ? NOTHING : { contentDigest: ledger.digest(content) }),
     ...limitDetail(limit),
     ...recorder.denied(judged, policies),
     ...ownDetail(denial),

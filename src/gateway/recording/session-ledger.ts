@@ -1,7 +1,8 @@
 import type { LedgerWriter } from '../../ledger/index.ts';
-import type { LedgerEvent } from '../../model/index.ts';
+import type { Content, LedgerEvent } from '../../model/index.ts';
 import type { Clock } from '../../std/index.ts';
 import type { Sealer } from '../../wire/seal/index.ts';
+import type { ContentDigester } from './content-digest.ts';
 import type { LedgerBatch, Recorded } from './ledger-batch.ts';
 import { sealWithheld, type Withheld } from './withheld.ts';
 
@@ -26,6 +27,8 @@ export interface SessionLedger {
   durability(changes: boolean): Durability;
   /** What the client was not shown of an answer, as it may stand in the entry of that operation: sealed for who may read it. */
   seal(withheld: Withheld, operation: string): string;
+  /** What stands in an entry for what a client said: equal for equal content, and not to be tried out without the gateway's key. */
+  digest(content: Content): string;
 }
 
 /** An event of one operation. */
@@ -48,8 +51,9 @@ export function createSessionLedger(deps: {
   durability: { readonly reads: Durability; readonly changes: Durability };
   /** Of what clients are not shown. */
   sealer: Sealer;
+  digester: Pick<ContentDigester, 'digest'>;
 }): SessionLedger {
-  const { ledger, batch, clock, session, actor, target, durability, sealer } = deps;
+  const { ledger, batch, clock, session, actor, target, durability, sealer, digester } = deps;
   const complete = (events: readonly OperationEvent[]): LedgerEvent[] => {
     const timeMs = clock.now();
     return events.map(({ kind, action, operation, detail }) => {
@@ -69,5 +73,6 @@ export function createSessionLedger(deps: {
     },
     durability: (changes) => (changes ? durability.changes : durability.reads),
     seal: (withheld, operation) => sealWithheld(sealer, withheld, { session, operation }),
+    digest: (content) => digester.digest(content),
   };
 }

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { judgedBy, type Limits, noObligations, type Operation } from '../../model/index.ts';
+import { type Content, judgedBy, type Limits, noObligations, type Operation } from '../../model/index.ts';
 import { createManualClock, type Log, type ManualClock } from '../../std/index.ts';
 import type { Recorded } from '../recording/ledger-batch.ts';
 import { createRecorder } from '../recording/recorder.ts';
@@ -85,6 +85,7 @@ function ledgerOf() {
     },
     durability: (changes: boolean) => (changes || durability === 'strict' ? durability : 'process'),
     seal: () => 'sealed',
+    digest: ({ text }: Content) => `digest of ${text}`,
   };
   return {
     ...{ session, syncs, events },
@@ -106,7 +107,7 @@ function ledgerOf() {
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 const pieces = (text: string) => [Buffer.from(text)];
 const judged = judgedBy(undefined, []);
-const wanted = { judged, shape: 's', contentDigest: undefined, detail: {} };
+const wanted = { judged, shape: 's', content: undefined, detail: {} };
 const READ: Operation = { ...wanted, action: 'test:read', changes: false };
 const CHANGE: Operation = { ...wanted, action: 'test:write', changes: true };
 
@@ -124,6 +125,19 @@ function ended(): Running {
   pipeline.end(running, { status: 'done', items: 0 });
   return running;
 }
+
+describe('what a client said', () => {
+  test('stands in the entry by its digest, which is made here and nowhere else; what may be a secret has none', () => {
+    const content = { text: 'delete a', values: [], formats: [] };
+    pipeline.begin({ ...READ, content });
+    pipeline.begin(READ);
+    pipeline.deny({ ...wanted, content, action: 'test:read', reason: 'r', code: undefined, policies: [] });
+    pipeline.flush({ pieces: [] });
+    ledger.write();
+    const digests = ledger.events.map(({ detail }) => detail['contentDigest']);
+    expect(digests).toEqual(['digest of delete a', undefined, 'digest of delete a']);
+  });
+});
 
 describe('a request', () => {
   test('without an operation goes out at once', () => {

@@ -87,7 +87,7 @@ class SessionPipeline implements Pipeline {
     const before = { bytesIn: this.#bytesIn, bytesOut: this.#bytesOut };
     const running: Running = { id, operation, startedMs, before, after: -1, isForwarded: false, isOver: false };
     const { action } = operation;
-    const detail = { ...this.#deps.told.detail(operation.judged), ...intentDetail(operation, this.#deps.recorder) };
+    const detail = { ...this.#deps.told.detail(operation.judged), ...intentDetail(operation, this.#deps) };
     this.#announced.push({ kind: 'intent', action, operation: id, detail });
     this.#begun.push(running);
     this.#running.add(running);
@@ -97,7 +97,7 @@ class SessionPipeline implements Pipeline {
   deny(denial: Denial): Started {
     const started = { after: -1 };
     const { action } = denial;
-    const detail = { ...this.#deps.told.detail(denial.judged), ...denialDetail(denial, this.#deps.recorder) };
+    const detail = { ...this.#deps.told.detail(denial.judged), ...denialDetail(denial, this.#deps) };
     this.#announced.push({ kind: 'denial', action, operation: this.#deps.nextId(), detail });
     this.#denied.push(started);
     return started;

@@ -187,7 +187,7 @@ describe('an identity that becomes another one in its session', () => {
     const run = () => {
       const decision = policy.decide(question.action, database, {});
       const judged = judgedBy(policy.policySet, [{ question, decision }]);
-      const about = { action: 'postgres:select', judged, shape: undefined, contentDigest: undefined, detail: {} };
+      const about = { action: 'postgres:select', judged, shape: undefined, content: undefined, detail: {} };
       pipeline.begin({ ...about, changes: false });
       pipeline.flush({ pieces: [] });
       ledger.session.flush();

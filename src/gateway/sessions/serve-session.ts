@@ -4,6 +4,7 @@ import type { Clock, Log } from '../../std/index.ts';
 import type { Sealer } from '../../wire/seal/index.ts';
 import type { MemoryBudget } from '../capacity/memory-budget.ts';
 import type { SessionRefusal } from '../protocol.ts';
+import type { ContentDigester } from '../recording/content-digest.ts';
 import type { LedgerBatch } from '../recording/ledger-batch.ts';
 import type { Recorder } from '../recording/recorder.ts';
 import { createSessionLedger, type Durability } from '../recording/session-ledger.ts';
@@ -24,6 +25,8 @@ export interface SessionParts {
   readonly durability: { readonly reads: Durability; readonly changes: Durability };
   /** Of what clients are not shown. */
   readonly sealer: Sealer;
+  /** Of what clients say. */
+  readonly digester: ContentDigester;
   readonly currentPolicies: CurrentPolicies;
   readonly recorder: Recorder;
   readonly quotas: Quotas;
@@ -40,7 +43,7 @@ export async function serveSession(
   { target }: OpenTarget,
   admitted: { readonly handle: SessionHandle; readonly client: Duplex },
 ): Promise<void> {
-  const { clock, log, ledger, batch, durability, sealer, recorder, quotas } = parts;
+  const { clock, log, ledger, batch, durability, sealer, digester, recorder, quotas } = parts;
   const { handle, client } = admitted;
   const { id, identity, door, isAside } = handle;
   const fields = { session: id, identity: identity.uri, target: handle.target, door };
@@ -58,7 +61,7 @@ export async function serveSession(
     origin: originOf(handle),
     log: log.child({ session: id }),
     ledger: createSessionLedger({
-      ...{ ledger, batch, clock, durability, sealer },
+      ...{ ledger, batch, clock, durability, sealer, digester },
       session: id,
       actor: identity.uri,
       target: handle.target,

@@ -14,6 +14,7 @@ export function testGatewayDeps(
     secrets: { resolve: async () => Secret.fromText('secret') },
     maskKey: new Secret(Buffer.alloc(32, 7)),
     withheldKey: new Secret(Buffer.alloc(32, 8)),
+    digestKey: new Secret(Buffer.alloc(32, 9)),
     listen: { host: '127.0.0.1', port: 0 },
     limits: { sessionsMax: 1_000, sessionsPerIdentityMax: 1_000 },
     durability: { reads: 'process', changes: 'release' },

@@ -1,4 +1,6 @@
 import type { LedgerEvent } from '../../model/index.ts';
+import { Secret } from '../../std/index.ts';
+import { createContentDigester } from '../recording/content-digest.ts';
 import { createLedgerBatch, type Recorded } from '../recording/ledger-batch.ts';
 import type { Durability, OperationEvent, SessionLedger } from '../recording/session-ledger.ts';
 
@@ -76,10 +78,14 @@ export function createTestLedger(written: (event: LedgerEvent) => void = () => {
       },
       durability: (changes) => (changes ? ledger.durability.changes : ledger.durability.reads),
       seal: (withheld) => JSON.stringify(withheld),
+      digest: testDigester.digest,
     },
   };
   return ledger;
 }
+
+/** What its entries have of content. */
+export const testDigester = createContentDigester(new Secret(Buffer.alloc(32, 9)));
 
 function complete(events: readonly OperationEvent[]): LedgerEvent[] {
   return events.map((event) => ({ ...event, timeMs: 0, actor: '', target: '', session: '' }));

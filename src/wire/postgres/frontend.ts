@@ -95,11 +95,19 @@ export function readExecute(span: MessageSpan, decode?: DecodeText): { portal: s
   return { portal, rowsMax };
 }
 
-/** The function that a FunctionCall (fastpath) names, by OID, and its arguments. @throws PostgresWireError ERR_PG_MALFORMED */
-export function readFunctionCall(span: MessageSpan): { function: number; arguments: (Buffer | null)[] } {
+/**
+ * The function that a FunctionCall (fastpath) names, by OID, its arguments and their formats: as many, one for all, or none.
+ * @throws PostgresWireError ERR_PG_MALFORMED
+ */
+export function readFunctionCall(span: MessageSpan): {
+  function: number;
+  arguments: (Buffer | null)[];
+  formats: number[];
+} {
   const reader = body(span, 'FunctionCall');
   const oid = reader.uint32();
-  for (let left = reader.uint16(); left > 0; left--) reader.uint16();
+  const formats: number[] = [];
+  for (let left = reader.uint16(); left > 0; left--) formats.push(reader.uint16());
   const values: (Buffer | null)[] = [];
   for (let left = reader.uint16(); left > 0; left--) {
     const length = reader.int32();
@@ -107,7 +115,7 @@ export function readFunctionCall(span: MessageSpan): { function: number; argumen
   }
   reader.uint16();
   reader.done();
-  return { function: oid, arguments: values };
+  return { function: oid, arguments: values, formats };
 }
 
 /** Demands that a message has no body: Sync, Flush, CopyDone, Terminate. @throws PostgresWireError ERR_PG_MALFORMED */

@@ -1,6 +1,8 @@
 /** The rules that every round of crashes is held against: each finds what it is there for, planted one by one into a history that is right. */
 import { describe, expect, it } from 'vitest';
+import { createContentDigester } from '../../../src/gateway/index.ts';
 import type { LedgerEntry } from '../../../src/ledger/index.ts';
+import { Secret } from '../../../src/std/index.ts';
 import { type Attempt, createLoadRecord, isRetryable, type Verdict } from './attempts.ts';
 import { check, createMemory, remember } from './checks.ts';
 import { planRound, VICTIMS } from './plan.ts';
@@ -31,7 +33,7 @@ function entry(kind: 'intent' | 'outcome', operation: string, detail: LedgerEntr
 
 function findings({ record, entries, rows }: ReturnType<typeof history>): string[] {
   const memory = createMemory();
-  return [...remember(memory, entries, record), ...check(record, memory, rows)];
+  return [...remember(memory, entries, { record, digester }), ...check(record, memory, rows)];
 }
 
 describe('the rules', () => {
@@ -125,6 +127,11 @@ describe('the rules', () => {
       one.kind === 'intent' && one.operation === 'alone' ? { ...one, detail: { contentDigest: DIGEST_OF_ALONE } } : one,
     );
     expect(findings(of)).toEqual([]);
+    const unkeyed = { contentDigest: DIGEST_OF_ALONE.slice(9) };
+    of.entries = of.entries.map((one) =>
+      one.detail['contentDigest'] === undefined ? one : { ...one, detail: unkeyed },
+    );
+    expect(findings(of).join()).toMatch(/an insert that no client sent/);
   });
 });
 
@@ -162,5 +169,8 @@ function end(operation: string, status: string) {
   };
 }
 
-/** `printf '5:alone' | sha256sum` */
-const DIGEST_OF_ALONE = '728bfb1e726aff7e2d944a37e42cb5a15d0c8a310d3b3a9653a4cd38ff551ac1';
+const digester = createContentDigester(new Secret(Buffer.alloc(32, 1)));
+const DIGEST_OF_ALONE = digester.digest({
+  ...{ text: 'insert into digested values ($1)', formats: [] },
+  values: [Buffer.from('alone')],
+});

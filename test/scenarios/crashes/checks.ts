@@ -1,5 +1,5 @@
 /** What must hold after every crash, by the database, the ledger and what the clients were told. */
-import { createHash } from 'node:crypto';
+import type { createContentDigester } from '../../../src/gateway/index.ts';
 import type { LedgerEntry } from '../../../src/ledger/index.ts';
 import type { Attempt, LoadRecord, Table } from './attempts.ts';
 
@@ -20,10 +20,14 @@ export function createMemory(): Memory {
   return { intents: new Map(), outcomes: new Map(), open: new Map(), strangers: [], unknown: 0 };
 }
 
-/** Takes in new entries of the gateway's ledger; says what can't be right about them. */
-export function remember(memory: Memory, entries: readonly LedgerEntry[], record: LoadRecord): string[] {
+/** Takes in new entries of the gateway's ledger, whose digests are made by that one; says what can't be right about them. */
+export function remember(
+  memory: Memory,
+  entries: readonly LedgerEntry[],
+  { record, digester }: { readonly record: LoadRecord; readonly digester: Digester },
+): string[] {
   const wrong: string[] = [];
-  const byDigest = new Map([...record.attempts.keys()].map((id) => [contentDigest(id), id]));
+  const byDigest = new Map([...record.attempts.keys()].map((id) => [contentDigest(id, digester), id]));
   for (const entry of entries) {
     const key = keyOf(entry);
     if (entry.kind === 'intent') {
@@ -121,13 +125,10 @@ function idOf(entry: LedgerEntry, byDigest: ReadonlyMap<string, string>): string
   return id ?? byDigest.get(String(contentDigest));
 }
 
-/** As the gateway digests a text with one value: over the text's digest, the value's length, a colon, its bytes. */
-function contentDigest(id: string): string {
-  return createHash('sha256')
-    .update(createHash('sha256').update('insert into digested values ($1)').digest('hex'))
-    .update(`${Buffer.byteLength(id)}:`)
-    .update(id)
-    .digest('hex');
+type Digester = Pick<ReturnType<typeof createContentDigester>, 'digest'>;
+
+function contentDigest(id: string, digester: Digester): string {
+  return digester.digest({ text: 'insert into digested values ($1)', values: [Buffer.from(id)], formats: [0] });
 }
 
 function keyOf(entry: LedgerEntry): string {

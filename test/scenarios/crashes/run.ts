@@ -5,6 +5,8 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { DIGEST_KEY_FILE, parseDigestKey } from '../../../src/app/digest-key.ts';
+import { createContentDigester } from '../../../src/gateway/index.ts';
 import { createDirectoryReader, type LedgerEntry, verifyLedger } from '../../../src/ledger/index.ts';
 import { createSystemClock } from '../../../src/std/index.ts';
 import { parseVerifierKey } from '../../../src/wire/tlog/index.ts';
@@ -92,9 +94,10 @@ function createRounds(parts: Parts): (round: Round) => Promise<RoundReport> {
   const memory = createMemory();
   const ledgers = { gateway: createFollower(stack, 'gateway'), server: createFollower(stack, 'server') };
   const ofServer: LedgerEntry[] = [];
+  const digester = digesterOf(stack);
 
   const look = async (): Promise<string[]> => {
-    const announced = remember(memory, await ledgers.gateway.more(), record);
+    const announced = remember(memory, await ledgers.gateway.more(), { record, digester });
     ofServer.push(...(await ledgers.server.more()));
     const rows = { marks: await idsIn(stack, 'marks'), digested: await idsIn(stack, 'digested') };
     const people = await stack.dba('select count(*)::int as n from people');
@@ -221,6 +224,12 @@ interface Follower {
   more(): Promise<LedgerEntry[]>;
   /** Verifies the whole folder beside the role that writes it, from the last checkpoint seen here on. */
   verify(): Promise<string[]>;
+}
+
+/** Made with the gateway's own key: kills must not change that. */
+function digesterOf(stack: Stack) {
+  const file = path.join(stack.folder.data.gateway, DIGEST_KEY_FILE);
+  return createContentDigester(parseDigestKey(file, fs.readFileSync(file, 'utf8')));
 }
 
 function createFollower(stack: Stack, role: Exclude<RoleName, 'agent'>): Follower {

@@ -98,8 +98,11 @@ export function addKeyFiles(watch: Watch, data: Readonly<Record<RoleName, string
     for (const file of keyFiles(data[role])) {
       const value = fs.readFileSync(file);
       if (value.length === 0) continue; // A role was killed before it had written it.
-      watch.add({ name: `${role}'s ${path.basename(file)}`, value, may: [file] });
-      if (role === 'gateway')
+      const name = path.basename(file);
+      // Looked for as bytes, which is in all forms: that of its own file is one of them.
+      const isLine = LINE_KEY_FILES.includes(name);
+      watch.add({ name: `${role}'s ${name}`, value: isLine ? bytesOf(value) : value, may: [file] });
+      if (role === 'gateway' && name === 'seal.key')
         watch.add({ name: 'key of hash masks', value: deriveKey(new Secret(value), 'hash masks').reveal(), may: [] });
     }
   }
@@ -109,8 +112,12 @@ function keyFiles(data: string): string[] {
   if (!fs.existsSync(data)) return [];
   return fs
     .readdirSync(data, { recursive: true, encoding: 'utf8' })
-    .filter((name) => KEY_FILES.includes(path.basename(name)))
+    .filter((name) => [...KEY_FILES, ...LINE_KEY_FILES].includes(path.basename(name)))
     .map((name) => path.join(data, name));
+}
+
+function bytesOf(line: Buffer): Buffer {
+  return Buffer.from(line.toString('latin1').trim(), 'base64url');
 }
 
 async function lookAtHttp(watch: Watch, { folder, roles }: Parts): Promise<string[]> {
@@ -152,4 +159,6 @@ function isNode(file: string): boolean {
 
 const PRINTED = 'printed';
 const KEY_FILES = ['seal.key', 'data-key'];
+/** Of one line of Base64url. */
+const LINE_KEY_FILES = ['withheld.key', 'digest.key'];
 const HTTP_MS_MAX = 2000;

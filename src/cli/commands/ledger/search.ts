@@ -4,9 +4,10 @@ import { type CliCommand, type CliInput, exitCodes, textOption, UsageError } fro
 import { asDamage, damageOf, ledgerLines, ledgerOptions, openLedgerFolder } from '../../ledger/folder.ts';
 import { mentions, namesColumn } from '../../ledger/lines.ts';
 import { spanOf } from '../../ledger/parse-time.ts';
+import { contentOptions, saidContent } from '../../ledger/said-content.ts';
 
 export const command: CliCommand = {
-  summary: 'Find entries of the ledger by identity, object, column, policy, kind, reason or time.',
+  summary: 'Find entries of the ledger by identity, object, column, policy, content, kind, reason or time.',
   options: [
     ['--identity <id>', 'whose: a SPIFFE ID, or its path from / on'],
     ['--object <text>', 'what was reached: a part of its name, such as public.customers or shop/shop/public/customers'],
@@ -20,6 +21,7 @@ export const command: CliCommand = {
     ['--session <id>', 'of one session'],
     ['--since <time>', 'not before: a time such as 2026-12-01T08:00:00Z, or so long ago, such as 1d'],
     ['--until <time>', 'not after: as for --since'],
+    ...contentOptions,
     ['-n, --lines <count>', 'only the newest so many'],
     ...ledgerOptions,
   ],
@@ -28,6 +30,7 @@ export const command: CliCommand = {
     'countersign ledger search --kind denial --since 1d',
     'countersign ledger search --identity /shop/web --object customers -n 20',
     'countersign ledger search --object customers --column ssn --since 7d',
+    'countersign ledger search --content statement.sql --values values.json',
     'countersign ledger search --of server --since 7d --json',
   ],
   async run(context, input) {
@@ -35,6 +38,7 @@ export const command: CliCommand = {
     const filter = filterOf(input, context.clock.now());
     const count = countOf(input);
     const reader = openLedgerFolder(context, input);
+    const said = await saidContent(context, input);
     const { signal } = context;
     const damage = await damageOf(reader, signal);
     const lines = ledgerLines(context);
@@ -42,7 +46,7 @@ export const command: CliCommand = {
     const newest: LedgerEntry[] = [];
     try {
       for await (const entry of reader.search(filter, signal)) {
-        if (!matches(entry)) continue;
+        if (!matches(entry) || said?.matches(entry) === false) continue;
         if (count === undefined) show(entry);
         else if (newest.push(entry) > count) newest.shift();
       }
@@ -50,6 +54,8 @@ export const command: CliCommand = {
       throw asDamage(error);
     }
     for (const entry of newest) show(entry);
+    const passedOver = said?.passedOver();
+    if (passedOver !== undefined) context.warn(passedOver);
     if (damage !== undefined) throw damage;
     return exitCodes.ok;
   },

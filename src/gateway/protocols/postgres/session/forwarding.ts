@@ -33,7 +33,13 @@ export class Forwarding {
   /** Begins a statement that was allowed. */
   begin(
     plan: StatementPlan,
-    source: { text: string; parameters: readonly (Buffer | null)[]; statements?: number; boundBytes?: number },
+    source: {
+      text: string;
+      parameters: readonly (Buffer | null)[];
+      formats?: readonly number[];
+      statements?: number;
+      boundBytes?: number;
+    },
   ): Execution {
     const { statements = 1, boundBytes = 0 } = source;
     const bytesIn = this.#bytesBegun(boundBytes);

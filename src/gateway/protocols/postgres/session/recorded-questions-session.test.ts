@@ -12,6 +12,7 @@ import {
 } from '../../../../policy/index.ts';
 import { createManualClock, type ManualClock } from '../../../../std/index.ts';
 import { createCurrentPolicies, createSessionPolicy } from '../../../sessions/current-policies.ts';
+import { testDigester } from '../../../testing/test-ledger.ts';
 import { policySchema } from '../sql/index.ts';
 import { type AppDatabase, startAppDatabase } from '../testing/app-database.ts';
 import { kinds, startTarget } from '../testing/harness.ts';
@@ -120,6 +121,26 @@ it('a denial tells all that was asked, also behind the first no, and at which ti
   expect(late.policySet?.timeMs).toBeGreaterThanOrEqual(Date.parse('2026-11-22T13:00:00Z'));
 });
 
+it('a statement without values has one digest by either protocol, and with a value another', async () => {
+  const client = await openRawClient(gate.port);
+  const say = async (...messages: readonly Buffer[]) => {
+    client.send(...messages);
+    await client.ready();
+  };
+  const text = 'delete from items where id = 7';
+  const bound = 'delete from items where id = $1';
+  await say(query(text));
+  await say(parse(text), bind(), execute(), sync());
+  for (const value of ['7', '8', '7']) await say(parse(bound), bind('', '', [value]), execute(), sync());
+  client.close();
+  await gate.served();
+  const digests = kinds(gate.ledger.events, 'intent').map(({ detail }) => detail['contentDigest']);
+  const [simple, extended, seven, eight, again] = digests;
+  expect(digests).toHaveLength(5);
+  expect([extended, again]).toEqual([simple, seven]);
+  expect(new Set([simple, seven, eight]).size).toBe(3);
+});
+
 it('what a table leads to is asked for its forbids, and that nothing permits it is no denial', async () => {
   const parts = kinds(await session(), 'denial').find(({ detail }) => JSON.stringify(detail).includes('public/parts'));
   const { asked } = readRecorded(parts?.detail ?? {}, schema);
@@ -131,13 +152,15 @@ it('what a table leads to is asked for its forbids, and that nothing permits it 
   ]);
 });
 
-it('statements that differ in values alone have one shape; what their values were stands in full records only, and of what was allowed is no digest to try them out on', async () => {
+it('statements that differ in values alone have one shape; what their values were stands in full records only, elsewhere by a digest that takes a key', async () => {
   const events = await session();
   const deletes = events.filter(({ action, detail }) => action === 'postgres:delete' && detail['shape'] !== undefined);
   const [one, , three] = deletes.filter(({ kind }) => kind !== 'outcome');
   expect(one?.detail['shape']).toBe(three?.detail['shape']);
   expect(one).toMatchObject({ kind: 'intent' });
-  expect(one?.detail).not.toHaveProperty('contentDigest');
+  const digests = [one, three].map((entry) => String(entry?.detail['contentDigest']));
+  expect(digests).toEqual(digests.map(() => expect.stringMatching(`^${testDigester.keyId}:[\\w-]{43}$`)));
+  expect(new Set(digests).size).toBe(2);
   const telling = events.filter((event) => JSON.stringify(event).includes('CANARY'));
   expect(telling).toMatchObject([
     { kind: 'intent', action: 'postgres:insert', detail: { questions: [{ record: 'full' }] } },

@@ -334,7 +334,7 @@ export class Requests {
     const over = this.#overLimit(runsOf(plan.statements));
     if (over !== undefined) return this.#forwarding.deny('query', over, text);
     const operations = plan.statements.map((one) =>
-      this.#forwarding.begin(one, { text, parameters: message.arguments }),
+      this.#forwarding.begin(one, { text, parameters: message.arguments, formats: message.formats }),
     );
     this.#forwarding.record(expectReply('function-call', { operations, withhold: withholdingOf(plan) }));
     return true;
@@ -518,7 +518,7 @@ export class Requests {
       this.#forwarding.describe(name, expectReply('describe-portal', { portal, own: true, withhold }));
     }
     const operation = this.#forwarding.begin(statement, {
-      ...{ text: prepared.sent, parameters: portal.parameters, boundBytes: portal.boundBytes },
+      ...{ text: prepared.sent, parameters: portal.parameters, formats: portal.formats, boundBytes: portal.boundBytes },
     });
     const barrier = this.#isBarrier(statement);
     this.#forwarding.record(expectReply('execute', { portal, operations: [operation], withhold, barrier }));
