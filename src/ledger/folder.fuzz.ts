@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { assert } from '../std/index.ts';
-import { formatCanonicalJson, formatFrame } from '../wire/tlog/index.ts';
+import { formatCanonicalJson, formatFrame, HASH_BYTES, planInclusion } from '../wire/tlog/index.ts';
 import { readCheckpoints, readLastCheckpoint } from './checkpoints/checkpoint-file.ts';
 import { formatEntry, parseEntry } from './entry.ts';
 import { LedgerError } from './errors.ts';
@@ -8,13 +8,17 @@ import { parseProof } from './reader/proof.ts';
 import { formatSegmentHeader, readSegmentHeader, segmentPath } from './segments/segment.ts';
 import { framesBehind } from './segments/torn-tail.ts';
 import { createMemoryDisk } from './testing/memory-disk.ts';
+import { readHashes } from './tree/tile-hashes.ts';
+import { createTileLeaves } from './tree/tile-leaves.ts';
+import { packPath } from './tree/tile-pack.ts';
+import { entriesInTiles } from './tree/tiles-shown.ts';
 import { walkEntries } from './verify/walk.ts';
 
-/** A folder of noise, as a verifier may be handed it: two segments and the checkpoints are all the input. Reading ends, and fails in no other way than the ledger's own. */
+/** A folder of noise, as a verifier may be handed it: two segments, the checkpoints and the tiles of two levels are all the input. Reading ends, and fails in no other way than the ledger's own. */
 export function fuzz(input: Uint8Array): void {
   const bytes = Buffer.from(input);
   const files = createMemoryDisk();
-  for (const path of [segmentPath(DIRECTORY, 0), segmentPath(DIRECTORY, 1), join(DIRECTORY, 'checkpoints')]) {
+  for (const path of PATHS) {
     const file = files.open(path, 'create');
     files.write(file, bytes, 0);
     files.close(file);
@@ -30,6 +34,14 @@ export function fuzz(input: Uint8Array): void {
       });
     }
   });
+  const tiled = entriesInTiles({ files, directory: DIRECTORY });
+  assert(tiled >= Math.floor(bytes.length / HASH_BYTES), 'hashes are of entries');
+  const tiles = createTileLeaves({ files, directory: DIRECTORY });
+  for (const index of [0, 255, 256, 65_536]) {
+    const hash = tiles.leaf(index);
+    assert(hash === undefined || bytes.indexOf(hash) >= 0, 'a hash is what stands there');
+  }
+  if (tiled > 0) attempt(() => readHashes({ files, directory: DIRECTORY }, planInclusion(0, tiled), tiled));
   for (const frame of framesBehind(bytes, 0) ?? []) assert(Number.isSafeInteger(frame.seq), 'an entry has a number');
   attempt(() => readSegmentHeader(files, DIRECTORY, 0));
   attempt(() => parseProof(bytes.toString('utf8')));
@@ -47,6 +59,13 @@ function attempt(run: () => unknown): void {
 }
 
 const DIRECTORY = '/ledger';
+const PATHS = [
+  segmentPath(DIRECTORY, 0),
+  segmentPath(DIRECTORY, 1),
+  join(DIRECTORY, 'checkpoints'),
+  packPath(DIRECTORY, 0, 0),
+  packPath(DIRECTORY, 1, 0),
+];
 const header = formatSegmentHeader({ index: 0, origin: 'log.example/1', firstSeq: 0, openFrom: 0 });
 const entry = (seq: number) => {
   const event = {

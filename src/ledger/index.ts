@@ -8,7 +8,7 @@
  * Its folders:
  * - `segments/` the log itself: written, synced, read and cut off where it was torn
  * - `checkpoints/` tree heads, signed and kept
- * - `tree/` the Merkle tree over the segments, in tiles
+ * - `tree/` the Merkle tree over the segments, in packed tiles
  * - `reader/` entries, proofs and copies for others
  * - `verify/` whether a folder is what was written, and where it first is not
  */

@@ -128,7 +128,7 @@ describe('files on disk', () => {
     await ledger.stop();
     const mode = (path: string) => statSync(join(folder.directory, path)).mode & 0o777;
     for (const path of ['', 'segments', 'tile', 'tile/0']) expect(mode(path)).toBe(0o700);
-    for (const path of ['lock', 'checkpoint', 'checkpoints', 'segments/0000000000.seg', 'tile/0/000'])
+    for (const path of ['lock', 'checkpoint', 'checkpoints', 'segments/0000000000.seg', 'tile/0/0000000000.tiles'])
       expect(mode(path)).toBe(0o600);
   });
 });

@@ -53,8 +53,9 @@ interface RecoverDeps {
  */
 export async function recoverLog(deps: RecoverDeps): Promise<Recovered> {
   try {
-    removeUnfinished(deps);
+    // First: in the folder of another version, nothing is touched.
     const headers = readHeaders(deps);
+    removeUnfinished(deps);
     const scan = await scanTail(deps, headers);
     checkNothingSyncedIsLost(deps, scan);
     for (const segment of scan.segments) await writeBack(deps, segment);
@@ -186,7 +187,7 @@ function checkNothingSyncedIsLost({ files, directory, signedSize }: RecoverDeps,
     const message = `a checkpoint covers ${signedSize} entries, but only ${scan.nextSeq} are whole`;
     throw new LedgerError('ERR_LEDGER_CORRUPT', message);
   }
-  const tiled = entriesInTiles(files, directory);
+  const tiled = entriesInTiles({ files, directory });
   if (tiled > scan.nextSeq) {
     const message = `tiles were made of ${tiled} entries on disk, but only ${scan.nextSeq} are whole`;
     throw new LedgerError('ERR_LEDGER_CORRUPT', message);

@@ -126,8 +126,7 @@ async function expectSound(disk: MemoryDisk, told: Told, upTo: number): Promise<
   await ledger.stop();
   expect(disk.openFiles()).toEqual([]);
   const report = await verifyLedger(DIRECTORY, key, { files: disk, signal: never });
-  // Partial tiles are derived and not synced: a power cut may cost those of earlier checkpoints.
-  expect(report.findings.filter(({ kind }) => kind !== 'tile-damaged')).toEqual([]);
+  expect(report.findings).toEqual([]);
   expect(report).toMatchObject({
     ok: true,
     entries: entries.length + 2,

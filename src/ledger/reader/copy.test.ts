@@ -1,16 +1,31 @@
 import { mkdirSync, readdirSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createSystemClock } from '../../std/index.ts';
-import { noteKeyOf, parseCheckpoint, parseNote } from '../../wire/tlog/index.ts';
+import { formatCheckpoint, noteKeyOf, parseCheckpoint, parseNote } from '../../wire/tlog/index.ts';
+import { createDiskFiles } from '../files.ts';
 import { createDirectoryReader, createLedger, verifyLedger } from '../index.ts';
-import { never, ORIGIN, operation, realDeps, testDeps, testDirectory, testSigner } from '../testing/ledger-fixture.ts';
+import {
+  never,
+  ORIGIN,
+  operation,
+  realDeps,
+  signText,
+  testDeps,
+  testDirectory,
+  testSigner,
+} from '../testing/ledger-fixture.ts';
+import { hashRawLog, writeRawLog } from '../testing/raw-log.ts';
+import { createTileLeaves } from '../tree/tile-leaves.ts';
+import { entriesInTiles } from '../tree/tiles-shown.ts';
+import { createTreeWriter } from '../tree/tree-writer.ts';
 import { copyLedger } from './copy.ts';
 
 // Goal: a copy made while the ledger is written is whole, and holds what was signed before it was begun.
 
 const key = noteKeyOf(ORIGIN, testSigner().publicKey);
+const disk = createDiskFiles();
 let folder: ReturnType<typeof testDirectory>;
 let copy: string;
 beforeEach(() => {
@@ -77,6 +92,59 @@ describe('a copy of a ledger', () => {
     expect(report.findings.filter(({ broken }) => broken)).toEqual([]);
     expect(report.signedEntries).toBeGreaterThanOrEqual(signed);
     expect(paths.length, 'none is copied twice').toBe(new Set(paths).size);
+  });
+
+  it('holds all tiles that its checkpoint covers, each taken once, though files of them fill meanwhile', async () => {
+    const full = 65_536;
+    writeRawLog(disk, folder.directory, full + 900);
+    const tree = createTreeWriter({ files: disk, directory: folder.directory });
+    await tree.open();
+    let size = 0;
+    const sign = async (more: number) => {
+      size += more;
+      const head = await tree.advance(size);
+      await tree.publish(await signText(formatCheckpoint({ origin: ORIGIN, ...head })));
+    };
+    await sign(full - 100);
+    const paths: string[] = [];
+    await copyLedger(folder.directory, copy, {
+      signal: never,
+      async onFile(path) {
+        paths.push(path);
+        await sign(90);
+      },
+    });
+    await tree.close();
+    const signed = await signedEntries(copy);
+    expect(signed).toBeGreaterThan(full - 100);
+    expect(entriesInTiles({ files: disk, directory: copy })).toBeGreaterThanOrEqual(signed);
+    const tiles = createTileLeaves({ files: disk, directory: copy });
+    const hashes = hashRawLog(full + 900).level(0);
+    for (let at = full - 300; at < signed; at++) expect(tiles.leaf(at), `hash ${at}`).toEqual(hashes[at]);
+    expect(paths.length, 'none is copied twice').toBe(new Set(paths).size);
+  });
+
+  it('takes files of tiles that are full before the checkpoints, the others behind them', async () => {
+    writeRawLog(disk, folder.directory, 65_536 + 10);
+    const tree = createTreeWriter({ files: disk, directory: folder.directory });
+    await tree.open();
+    const head = await tree.advance(65_536 + 10);
+    await tree.publish(await signText(formatCheckpoint({ origin: ORIGIN, ...head })));
+    await tree.close();
+    const paths: string[] = [];
+    await copyLedger(folder.directory, copy, {
+      signal: never,
+      onFile: (path) => void paths.push(relative(copy, path)),
+    });
+    expect(paths).toEqual([
+      'tile/0/0000000000.tiles',
+      'checkpoint',
+      'checkpoints',
+      'tile/0/0000000001.tiles',
+      'tile/1/0000000000.tiles',
+      'tile/2/0000000000.tiles',
+      'segments/0000000000.seg',
+    ]);
   });
 
   it('of one that nobody writes holds all of it, closed to others', async () => {

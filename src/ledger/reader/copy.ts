@@ -1,9 +1,10 @@
-import { copyFile, mkdir, open, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { copyFile, mkdir, open } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { codeOf, messageOf, throwIfAborted } from '../../std/index.ts';
 import { LedgerError } from '../errors.ts';
 import { createDiskFiles } from '../files.ts';
 import { listSegments, readSegmentHeader, segmentPath, segmentsDirectory } from '../segments/segment.ts';
+import { LEVELS_MAX, listPacks, PACK_BYTES, packBytes, packPath, tilesDirectory } from '../tree/tile-pack.ts';
 
 /** How a copy is made. */
 export interface CopyOptions {
@@ -14,24 +15,25 @@ export interface CopyOptions {
 
 /**
  * Copies a ledger's folder, beside a role that writes it, into a new one for this user alone, and syncs the copy. It holds at least what was
- * signed when this began. What can't change any more is copied first; then the checkpoints, the tiles that they were made of, and the
+ * signed when this began. What can't change any more is copied first; then the checkpoints, the tiles that they cover and more, and the
  * segments that were or came into use, **newest first**: what a segment holds follows on all that is in those before it, which are copied
  * later and so hold it. Whether the copy is whole is for its verification to say.
  * @throws LedgerError ERR_LEDGER_IO, the abort error
  */
 export async function copyLedger(from: string, to: string, options: CopyOptions): Promise<void> {
-  const tiles = { from: join(from, TILES), to: join(to, TILES) };
   try {
     await mkdir(to, { mode: 0o700 });
     await mkdir(segmentsDirectory(to), { mode: 0o700 });
     const written = firstThatChanges(from);
     const copySegment = (index: number) => copyOne(segmentPath(from, index), segmentPath(to, index), options);
     for (const index of listSegments(disk, from).filter((each) => each < written)) await copySegment(index);
-    await copyTiles(tiles, options);
+    const full = packsOf(from).filter(
+      ({ level, pack }) => packBytes({ files: disk, directory: from }, level, pack) === PACK_BYTES,
+    );
+    await copyPacks({ from, to, packs: full }, options);
     for (const name of CHECKPOINTS) await copyOne(join(from, name), join(to, name), options);
-    await copyTiles(tiles, options);
-    // One that takes the place of narrower ones while the folder is read is there by now.
-    await copyTiles(tiles, options);
+    const copied = new Set(full.map(keyOf));
+    await copyPacks({ from, to, packs: packsOf(from).filter((each) => !copied.has(keyOf(each))) }, options);
     const changing = listSegments(disk, from).filter((each) => each >= written);
     for (const index of changing.toReversed()) await copySegment(index);
     await syncOne(segmentsDirectory(to));
@@ -48,24 +50,41 @@ function firstThatChanges(directory: string): number {
   return used ?? 0;
 }
 
-/** Copies the tiles that are not there yet, and the folders of them: under its name, a tile never changes. */
-async function copyTiles({ from, to }: { from: string; to: string }, options: CopyOptions): Promise<void> {
-  const entries = (await readdir(from, { withFileTypes: true }).catch(absent)) ?? [];
-  await mkdir(to, { recursive: true, mode: 0o700 });
-  const there = new Set(await readdir(to));
-  for (const entry of entries) {
-    const [source, copy] = [join(from, entry.name), join(to, entry.name)];
-    if (entry.isDirectory()) await copyTiles({ from: source, to: copy }, options);
-    else if (entry.isFile() && !entry.name.endsWith(UNFINISHED) && !there.has(entry.name))
-      await copyOne(source, copy, options);
+/** A file of tiles. */
+interface Pack {
+  readonly level: number;
+  readonly pack: number;
+}
+
+function packsOf(directory: string): Pack[] {
+  const levels = Array.from({ length: LEVELS_MAX }, (_, level) => level);
+  return levels.flatMap((level) => listPacks({ files: disk, directory }, level).map((pack) => ({ level, pack })));
+}
+
+function keyOf({ level, pack }: Pack): string {
+  return `${level}/${pack}`;
+}
+
+/** Copies those files of tiles, and the folders of them. */
+async function copyPacks(
+  { from, to, packs }: { readonly from: string; readonly to: string; readonly packs: readonly Pack[] },
+  options: CopyOptions,
+): Promise<void> {
+  const folders = new Set([tilesDirectory(to)]);
+  for (const { level, pack } of packs) {
+    const copy = packPath(to, level, pack);
+    await mkdir(dirname(copy), { recursive: true, mode: 0o700 });
+    folders.add(dirname(copy));
+    await copyOne(packPath(from, level, pack), copy, options);
   }
-  await syncOne(to);
+  await mkdir(tilesDirectory(to), { recursive: true, mode: 0o700 });
+  for (const folder of folders) await syncOne(folder);
 }
 
 async function copyOne(from: string, to: string, { signal, onFile }: CopyOptions): Promise<void> {
   throwIfAborted(signal);
   await onFile?.(to);
-  // Gone since its folder was read: something else holds what was in it.
+  // Not there, or no more: the verification of the copy says what that means.
   const copied = await copyFile(from, to).then(() => true, absent);
   if (copied) await syncOne(to);
 }
@@ -85,7 +104,4 @@ function absent(error: unknown): undefined {
 }
 
 const disk = createDiskFiles();
-const TILES = 'tile';
 const CHECKPOINTS = ['checkpoint', 'checkpoints'];
-/** As `replaceFile` names what it has not put in place yet. */
-const UNFINISHED = '.new';

@@ -154,7 +154,7 @@ function checkVersion(format: JsonValue | undefined): void {
   throw new LedgerError('ERR_LEDGER_VERSION', message);
 }
 
-/** The first ledgers bore this version's number but another checksum. @see docs/decisions/0012 */
+/** The first ledgers bore the number 1 and another checksum, so that their headers can't be read. @see docs/decisions/0012 */
 function checkNotOlder(files: LedgerFiles, file: number): void {
   const bytes = Buffer.alloc(HEADER_CHUNK_BYTES);
   readChunk(files, file, bytes, 0);
@@ -189,7 +189,7 @@ export const SEGMENT_HEADER_BYTES_MAX = 1024;
 export const SEGMENT_BYTES_MAX = 256 * 1024 * 1024;
 
 /** Of the whole folder: what a header says of its segment holds for entries, tiles and checkpoints too. */
-const VERSION = 1;
+const VERSION = 2;
 const FORMAT = `countersign-segment/${VERSION}`;
 const NAME_DIGITS = 10;
 const HEADER_CHUNK_BYTES = SEGMENT_HEADER_BYTES_MAX;

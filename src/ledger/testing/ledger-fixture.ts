@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { LedgerEvent } from '../../model/index.ts';
 import { createManualClock, createSilentLog, createSystemClock } from '../../std/index.ts';
+import { formatNote, noteKeyOf } from '../../wire/tlog/index.ts';
 import { createSigner, type LedgerDeps, type LedgerSigner } from '../index.ts';
 
 // What the tests of this feature share: a folder, a key, events.
@@ -19,6 +20,12 @@ export function testSigner(seed = 'ledger'): LedgerSigner {
     type: 'pkcs8',
   });
   return createSigner(ORIGIN, privateKey);
+}
+
+/** A checkpoint's text, signed. */
+export async function signText(text: string, seed?: string): Promise<string> {
+  const signer = testSigner(seed);
+  return formatNote(text, noteKeyOf(ORIGIN, signer.publicKey), await signer.sign(Buffer.from(text)));
 }
 
 /** A fresh folder and how to remove it. */

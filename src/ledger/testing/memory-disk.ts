@@ -129,7 +129,7 @@ function contentOf(names: Names, faults: DiskFaults) {
     read(file: number, into: Buffer, position: number) {
       const { inode, path } = inodeOf(file);
       faults.read?.(path);
-      return inode.live.copy(into, 0, position);
+      return position < inode.live.length ? inode.live.copy(into, 0, position) : 0;
     },
     async writeBehind(file: number, from: Buffer, position: number) {
       await turn();
@@ -152,6 +152,7 @@ function contentOf(names: Names, faults: DiskFaults) {
       const { inode } = inodeOf(file);
       inode.live = Buffer.from(inode.live.subarray(0, bytes));
       inode.durable = Buffer.from(inode.durable.subarray(0, bytes));
+      for (const page of inode.dirty) if (page * PAGE_BYTES >= bytes) inode.dirty.delete(page);
     },
   };
 }

@@ -16,9 +16,10 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { FRAME_HEADER_BYTES, formatFrame, formatNote, noteKeyOf, parseNote } from '../../wire/tlog/index.ts';
+import { FRAME_HEADER_BYTES, formatFrame, parseNote } from '../../wire/tlog/index.ts';
 import { formatSegmentHeader, segmentPath } from '../segments/segment.ts';
-import { ORIGIN, testSigner } from './ledger-fixture.ts';
+import { PACK_BYTES } from '../tree/tile-pack.ts';
+import { ORIGIN, signText } from './ledger-fixture.ts';
 import { forge, renumber, rewriteLog, rewriteTiles } from './tamper.ts';
 
 // What can be done to the folder of a stopped ledger: three rounds of 402 entries, over several segments, with a checkpoint behind the
@@ -48,10 +49,6 @@ const lastUsed = (directory: string) => {
     if (readFileSync(segmentPath(directory, index + 1)).readUInt32BE(4) === 0) return index;
   }
 };
-const signed = async (text: string, seed?: string) => {
-  const signature = await testSigner(seed).sign(Buffer.from(text));
-  return formatNote(text, noteKeyOf(ORIGIN, testSigner(seed).publicKey), signature);
-};
 /** Writes the log anew up to entry `count`, and puts the checkpoints and tiles back to that. */
 const rollBack = (directory: string, count: number, notes: number) => {
   rewriteLog(directory, (payloads) => payloads.slice(0, count));
@@ -79,6 +76,8 @@ const sparse = (path: string) => {
   closeSync(file);
 };
 const SEGMENT = 'segments/0000000000.seg';
+const TILES = 'tile/0/0000000000.tiles';
+const TILES_ABOVE = 'tile/1/0000000000.tiles';
 const bytesThatLookLikeEntries = () => {
   const unit = Buffer.concat([Buffer.alloc(FRAME_HEADER_BYTES), Buffer.from('{"action":"')]);
   unit.writeUInt32BE(1024 * 1024, 4);
@@ -179,15 +178,15 @@ export const acts: Readonly<Record<string, Act>> = {
   'two checkpoints change places': (d) => writeNotes(d, notesOf(d).toReversed()),
   'a checkpoint of another key is added': async (d) => {
     const text = parseNote(notesOf(d)[5] ?? '').text.replace(/\n\d+\n/, '\n1207\n');
-    appendFileSync(at(d, 'checkpoints'), `${await signed(text, 'stranger')}\n`);
+    appendFileSync(at(d, 'checkpoints'), `${await signText(text, 'stranger')}\n`);
   },
   'a checkpoint of another log is added': async (d) => {
     const text = parseNote(notesOf(d)[5] ?? '').text.replace(ORIGIN, 'countersign.example/other');
-    appendFileSync(at(d, 'checkpoints'), `${await signed(text)}\n`);
+    appendFileSync(at(d, 'checkpoints'), `${await signText(text)}\n`);
   },
   'a checkpoint that contradicts is added, of the same key': async (d) => {
     const text = parseNote(notesOf(d)[0] ?? '').text.replace(/\n\d+\n/, '\n1207\n');
-    appendFileSync(at(d, 'checkpoints'), `${await signed(text)}\n`);
+    appendFileSync(at(d, 'checkpoints'), `${await signText(text)}\n`);
   },
   'noise follows the checkpoints': (d) => appendFileSync(at(d, 'checkpoints'), Buffer.alloc(256 * 1024, 'noise\n')),
   'a torn checkpoint follows the last': (d) => appendFileSync(at(d, 'checkpoints'), notesOf(d)[5]?.slice(0, 90) ?? ''),
@@ -198,10 +197,22 @@ export const acts: Readonly<Record<string, Act>> = {
     forgeEntry(d, 900);
   },
   // Tiles.
-  'a tile is removed': (d) => rmSync(at(d, 'tile/0/002')),
-  'a tile is changed': (d) => flip(at(d, 'tile/0/001'), 100),
+  'the tiles of entries are removed': (d) => rmSync(at(d, TILES)),
+  'the tiles of entries are cut short': (d) => truncateSync(at(d, TILES), 700 * 32),
+  'the tiles of entries are emptied': (d) => truncateSync(at(d, TILES), 0),
+  'the tiles of entries are zeroed': (d) => writeFileSync(at(d, TILES), Buffer.alloc(1206 * 32)),
+  'a hash is changed': (d) => flip(at(d, TILES), 300 * 32),
+  'the hash of the last entry is changed': (d) => flip(at(d, TILES), 1205 * 32),
+  'a hash of the level above is changed': (d) => flip(at(d, TILES_ABOVE), 2 * 32),
+  'a hash is zeroed': (d) => overwrite(at(d, TILES), 300 * 32, Buffer.alloc(32)),
+  'the tiles above are removed': (d) => rmSync(at(d, 'tile/1'), { recursive: true }),
+  'half a hash follows the last': (d) => appendFileSync(at(d, TILES), Buffer.alloc(16, 1)),
   'all tiles are removed': dropTiles,
-  'a tile of entries that are not there is added': (d) => copyFileSync(at(d, 'tile/0/000'), at(d, 'tile/0/009')),
+  'a hash of an entry that is not there follows the last': (d) => appendFileSync(at(d, TILES), Buffer.alloc(32, 1)),
+  'a hash of entries that are not there follows the last above': (d) =>
+    appendFileSync(at(d, TILES_ABOVE), Buffer.alloc(32, 1)),
+  'an empty file of later tiles is added': (d) => writeFileSync(at(d, 'tile/0/0000000001.tiles'), ''),
+  'an unknown file lies among the tiles': (d) => writeFileSync(at(d, 'tile/0/000'), 'unknown'),
   // The whole folder.
   'the folder is put back to an earlier state': (d) => rollBack(d, 402, 2),
   'the folder is put back to its first entry': (d) => rollBack(d, 1, 1),
@@ -232,13 +243,17 @@ export const acts: Readonly<Record<string, Act>> = {
   'the checkpoints are a pipe': (d) => instead(d, 'checkpoints', fifo),
   'the checkpoints are 3 GiB of nothing': (d) => instead(d, 'checkpoints', sparse),
   'the checkpoint beside is a pipe': (d) => instead(d, 'checkpoint', fifo),
-  'a tile is a pipe': (d) => instead(d, 'tile/0/000', fifo),
+  'the tiles of entries are a pipe': (d) => instead(d, TILES, fifo),
+  'the tiles of entries are a link': (d) => link(at(d, TILES)),
+  'the tiles of entries are a folder': (d) => instead(d, TILES, mkdirSync),
+  'the tiles of entries are 3 GiB of nothing': (d) => instead(d, TILES, sparse),
+  'the tiles above are one byte too long': (d) => truncateSync(at(d, TILES_ABOVE), PACK_BYTES + 1),
   'the lock is a pipe': (d) => instead(d, 'lock', fifo),
   'the folder of segments is a file': (d) => instead(d, 'segments', (path) => writeFileSync(path, 'x')),
   'the folder of tiles is a pipe': (d) => instead(d, 'tile', fifo),
   // Other versions.
-  'a newer version wrote it': (d) => reformat(d, 2),
-  'an older version wrote it': (d) => reformat(d, 0),
+  'a newer version wrote it': (d) => reformat(d, 3),
+  'an older version wrote it': (d) => reformat(d, 1),
 };
 
 /** Entries that go on from one, each a second after the other. */
@@ -271,13 +286,17 @@ function reformat(directory: string, version: number): void {
   const length = FRAME_HEADER_BYTES + bytes.readUInt32BE(4);
   const header = bytes
     .toString('utf8', FRAME_HEADER_BYTES, length)
-    .replace('countersign-segment/1', `countersign-segment/${version}`);
+    .replace('countersign-segment/2', `countersign-segment/${version}`);
   formatFrame(Buffer.from(header), 0).copy(bytes);
   writeFileSync(segmentPath(directory, 0), bytes);
 }
 
 function overwriteEnd(path: string, noise: Buffer): void {
+  overwrite(path, readFileSync(path).length - noise.length, noise);
+}
+
+function overwrite(path: string, offset: number, put: Buffer): void {
   const bytes = readFileSync(path);
-  noise.copy(bytes, bytes.length - noise.length);
+  put.copy(bytes, offset);
   writeFileSync(path, bytes);
 }

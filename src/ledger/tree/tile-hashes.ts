@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import {
   evaluatePlan,
   HASH_BYTES,
@@ -7,28 +6,21 @@ import {
   rootInTile,
   TILE_WIDTH,
   tileOf,
-  tilePath,
   tilesAt,
 } from '../../wire/tlog/index.ts';
-import { LedgerError, withIoErrors } from '../errors.ts';
-import { type LedgerFiles, readFile } from '../files.ts';
+import { LedgerError } from '../errors.ts';
+import { isUnwritten, readPacked, type TileDeps } from './tile-pack.ts';
 
-interface TileDeps {
-  readonly files: LedgerFiles;
-  readonly directory: string;
-}
-
-/** Reads a tile of at least `width` hashes: the partial one, or the full one that took its place; undefined when neither is whole. */
+/** The first `width` hashes of a tile; undefined when they are not all there. @throws ERR_LEDGER_IO, ERR_LEDGER_CORRUPT */
 export function readTile(
   deps: TileDeps,
   tile: { readonly level: number; readonly index: number; readonly width: number },
 ): Buffer[] | undefined {
-  for (const width of new Set([tile.width, TILE_WIDTH])) {
-    const path = join(deps.directory, tilePath({ ...tile, width }));
-    const bytes = withIoErrors('a tile can not be read', () => readFile(deps.files, path, TILE_BYTES));
-    if (bytes?.length === width * HASH_BYTES) return parseTile(bytes, tile.width);
-  }
-  return undefined;
+  const { level, index, width } = tile;
+  const bytes = readPacked(deps, { level, first: index * TILE_WIDTH, count: width });
+  if (bytes.length < width * HASH_BYTES) return undefined;
+  const hashes = parseTile(bytes, width);
+  return hashes.some(isUnwritten) ? undefined : hashes;
 }
 
 /** The hashes of a proof within the tree of `size`, from its tiles. @throws ERR_LEDGER_CORRUPT when a tile is missing or cut */
@@ -41,5 +33,3 @@ export function readHashes(deps: TileDeps, plan: ProofPlan, size: number): Buffe
     return rootInTile(hashes, start, count);
   });
 }
-
-const TILE_BYTES = TILE_WIDTH * HASH_BYTES;

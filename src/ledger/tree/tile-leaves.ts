@@ -1,32 +1,38 @@
-import { TILE_WIDTH, tilesAt } from '../../wire/tlog/index.ts';
-import type { LedgerFiles } from '../files.ts';
-import { readTile } from './tile-hashes.ts';
+import { HASH_BYTES, TILE_WIDTH } from '../../wire/tlog/index.ts';
+import { isUnwritten, readPacked, type TileDeps, wholeHashes } from './tile-pack.ts';
 
-/** The leaf hashes that the tiles list, one by one; a tile is read once while they are asked for in order. */
+/** What the tiles list, hash by hash; a tile is read once while its hashes are asked for in order. */
 export interface TileLeaves {
-  /** Hash of the entry with that number, from the tiles of a tree of `size`; undefined when its tile is missing or cut. */
-  leaf(index: number, size: number): Buffer | undefined;
-  /** True when it lists another hash. Zeros are what a power cut leaves of a partial tile, which is not synced, and say nothing. */
-  differs(index: number, size: number, hash: Buffer): boolean;
+  /** Hash of the entry with that number; undefined when it is not there. @throws ERR_LEDGER_IO, ERR_LEDGER_CORRUPT */
+  leaf(index: number): Buffer | undefined;
+  /** As {@link leaf}, of a level above: hash `index` of those that are over 256^`level` entries each. */
+  above(level: number, index: number): Buffer | undefined;
+  /** True when they list another hash for that entry. Where none was written, they say nothing. */
+  differs(index: number, hash: Buffer): boolean;
 }
 
 /** Creates {@link TileLeaves} over a ledger's folder. */
-export function createTileLeaves(deps: { readonly files: LedgerFiles; readonly directory: string }): TileLeaves {
-  let held: { readonly index: number; readonly hashes: readonly Buffer[] } | undefined;
-  const leafIn = (index: number, size: number): Buffer | undefined => {
+export function createTileLeaves(deps: TileDeps): TileLeaves {
+  /** By level, the tile that was read last. */
+  const held = new Map<number, { readonly tile: number; readonly bytes: Buffer }>();
+  const hashAt = (level: number, index: number): Buffer | undefined => {
     const tile = Math.floor(index / TILE_WIDTH);
-    const { full, partial } = tilesAt(0, size);
-    const width = tile < full ? TILE_WIDTH : partial;
-    if (held?.index !== tile || held.hashes.length < width) {
-      held = { index: tile, hashes: readTile(deps, { level: 0, index: tile, width }) ?? [] };
+    const place = index % TILE_WIDTH;
+    let at = held.get(level);
+    // One that was not full may have grown since.
+    if (at?.tile !== tile || wholeHashes(at.bytes.length) <= place) {
+      at = { tile, bytes: readPacked(deps, { level, first: tile * TILE_WIDTH, count: TILE_WIDTH }) };
+      held.set(level, at);
     }
-    return held.hashes[index % TILE_WIDTH];
+    const hash = at.bytes.subarray(place * HASH_BYTES, (place + 1) * HASH_BYTES);
+    return hash.length < HASH_BYTES || isUnwritten(hash) ? undefined : hash;
   };
   return {
-    leaf: leafIn,
-    differs(index, size, hash) {
-      const listed = leafIn(index, size);
-      return listed !== undefined && !listed.equals(hash) && listed.some((byte) => byte !== 0);
+    leaf: (index) => hashAt(0, index),
+    above: hashAt,
+    differs(index, hash) {
+      const listed = hashAt(0, index);
+      return listed !== undefined && !listed.equals(hash);
     },
   };
 }

@@ -1,51 +1,18 @@
-import { join } from 'node:path';
 import { TILE_WIDTH } from '../../wire/tlog/index.ts';
-import type { LedgerFiles } from '../files.ts';
+import { LEVELS_MAX, listPacks, PACK_WIDTH, packBytes, type TileDeps, wholeHashes } from './tile-pack.ts';
 
 /**
- * How many entries the tiles show to have been on disk: tiles are made of synced entries alone, and only grow. Found by the greatest
- * name in each folder, so in as many steps as an index has digits.
+ * How many entries the tiles show to have been on disk: they are made of synced entries alone. It is the length that tells, by the last
+ * pack of each level: what it holds may have been lost in a power cut, but it was only as long because those entries were there.
+ * @throws ERR_LEDGER_IO, ERR_LEDGER_CORRUPT for what is no pack
  */
-export function entriesInTiles(files: LedgerFiles, directory: string): number {
-  return within(files, join(directory, 'tile', '0'), 0, GROUPS_MAX);
-}
-
-/** The greatest tile in the folder of those whose index begins with `prefix` (in thousands). */
-function within(files: LedgerFiles, folder: string, prefix: number, depth: number): number {
-  const names = files.list(folder);
-  const above = depth > 1 ? names.filter((name) => /^x\d{3}$/.test(name)) : [];
-  // Where a number of three groups begins like one of two, the longer is the greater: it shows in the first folder that has both.
-  const [first] = above;
-  const deeper = first !== undefined && files.list(join(folder, first)).some((name) => /^x\d{3}$/.test(name));
-  const candidates = deeper ? above.filter((name) => files.list(join(folder, name)).some(isGroup)) : above;
-  const greatest = candidates.at(-1);
-  if (greatest !== undefined) {
-    return within(files, join(folder, greatest), (prefix + Number(greatest.slice(1))) * 1000, depth - 1);
-  }
+export function entriesInTiles(deps: TileDeps): number {
   let entries = 0;
-  for (const name of names) {
-    const [, digits, partial] = /^(\d{3})(\.p)?$/.exec(name) ?? [];
-    if (digits === undefined) continue;
-    const index = prefix + Number(digits);
-    const width = partial === undefined ? TILE_WIDTH : widest(files.list(join(folder, name)));
-    if (width > 0) entries = Math.max(entries, index * TILE_WIDTH + width);
+  for (let level = 0; level < LEVELS_MAX; level++) {
+    const pack = listPacks(deps, level).at(-1);
+    if (pack === undefined) continue;
+    const hashes = pack * PACK_WIDTH + wholeHashes(packBytes(deps, level, pack));
+    entries = Math.max(entries, Math.min(hashes * TILE_WIDTH ** level, Number.MAX_SAFE_INTEGER));
   }
   return entries;
 }
-
-function isGroup(name: string): boolean {
-  return /^x\d{3}$/.test(name);
-}
-
-function widest(names: readonly string[]): number {
-  return Math.max(
-    0,
-    ...names
-      .filter((name) => /^[1-9]\d{0,2}$/.test(name))
-      .map(Number)
-      .filter((width) => width < TILE_WIDTH),
-  );
-}
-
-/** Groups of three digits in the index of a tile: 2^53 entries have five. */
-const GROUPS_MAX = 5;

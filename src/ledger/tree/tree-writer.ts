@@ -1,5 +1,4 @@
-import { dirname, join } from 'node:path';
-import { assert, codeOf } from '../../std/index.ts';
+import { codeOf } from '../../std/index.ts';
 import {
   completeNodes,
   createTree,
@@ -11,17 +10,17 @@ import {
   type Tree,
   type TreeNode,
   tileOf,
-  tilePath,
   tilesAt,
   verifyConsistency,
 } from '../../wire/tlog/index.ts';
 import { readLastCheckpoint } from '../checkpoints/checkpoint-file.ts';
 import { createCheckpointWriter } from '../checkpoints/checkpoint-writer.ts';
 import { LedgerError } from '../errors.ts';
-import { type LedgerFiles, replaceFile, writeFully } from '../files.ts';
 import { createLeafReader, type LeafReader } from '../segments/leaf-reader.ts';
+import { createPackWriter, type PackWriter } from './pack-writer.ts';
 import { readHashes, readTile } from './tile-hashes.ts';
 import { createTileLeaves } from './tile-leaves.ts';
+import type { TileDeps } from './tile-pack.ts';
 import { entriesInTiles } from './tiles-shown.ts';
 
 /** A tree head, not signed yet. */
@@ -38,95 +37,74 @@ export interface TreeWriter {
    * ERR_LEDGER_ROLLED_BACK when it does not extend `kept`
    */
   open(kept?: TreeHead): Promise<TreeHead>;
-  /** Hashes entries up to `size` (all of them synced) and writes the tiles they fill. May be called again after a failure. */
+  /** Hashes entries up to `size` (all of them synced); their tiles are on disk when it resolves. May be called again after a failure. */
   advance(size: number): Promise<TreeHead>;
-  /** Puts the signed checkpoint of the current head on disk, and the partial tiles it needs. */
+  /** Puts the signed checkpoint of the current head on disk. */
   publish(note: string): Promise<void>;
   close(): Promise<void>;
 }
 
 /** Creates a {@link TreeWriter} over the ledger's folder. */
-export function createTreeWriter(deps: { readonly files: LedgerFiles; readonly directory: string }): TreeWriter {
+export function createTreeWriter(deps: TileDeps): TreeWriter {
   const { files, directory } = deps;
   const reader = createLeafReader(deps);
-  let tree: Tree = createTree();
-  /** For each level, the hashes of its last, unfinished tile. */
-  let tails: Buffer[][] = [];
-  let fullTiles: FullTile[] = [];
   const checkpoints = createCheckpointWriter(deps);
+  const packs = createPackWriter(deps);
+  let tree: Tree = createTree();
 
-  const seen = (node: TreeNode, hash: Buffer) => {
-    if (node.height % TILE_HEIGHT !== 0) return;
-    const level = node.height / TILE_HEIGHT;
-    const tail = tails[level] ?? [];
-    tail.push(hash);
-    tails[level] = tail;
-    if (tail.length < TILE_WIDTH) return;
-    fullTiles.push({ level, index: Math.floor(node.index / TILE_WIDTH), hashes: tail });
-    tails[level] = [];
-  };
-  const writeFullTiles = async () => {
-    await writeForGood(deps, fullTiles);
-    fullTiles = [];
+  const seen = ({ height, index }: TreeNode, hash: Buffer) => {
+    if (height % TILE_HEIGHT === 0) packs.add({ level: height / TILE_HEIGHT, index }, hash);
   };
   const advance = async (size: number): Promise<TreeHead> => {
-    // Tiles left over by a failure come first: no more than one round of them is ever held.
-    await writeFullTiles();
+    // What a failure left over comes first: no more than one round is ever held.
+    await packs.flush();
     reader.refresh();
     while (tree.size < size) {
       const stopAt = Math.min(size, tree.size + LEAVES_A_ROUND);
       while (tree.size < stopAt) tree.append(leafHash(leafAt(reader, tree.size)), seen);
-      await writeFullTiles();
+      await packs.flush();
     }
     return { size: tree.size, root: tree.root() };
   };
-  const restart = (at: { size: number; tails: Buffer[][] }) => {
-    tails = at.tails;
-    fullTiles = [];
+  const goOn = (size: number, tails: readonly Buffer[][]) => {
+    packs.goOn(size);
     tree = createTree(
-      at.size,
-      completeNodes(0, at.size).map((node) => hashInTails(at.tails, node)),
+      size,
+      completeNodes(0, size).map((node) => hashInTails(tails, node)),
     );
   };
-  /** The tiles are only derived: before the entries are blamed, everything is hashed again. */
-  const hashAgain = async ({ size, root }: TreeHead) => {
-    restart({ size: 0, tails: [] });
+  /** Makes all tiles anew, once the entries alone led to those heads: what contradicts the entries is not written over. */
+  const rebuild = async (heads: readonly TreeHead[]): Promise<boolean> => {
+    const size = heads.at(-1)?.size ?? 0;
+    if (!leadTo(reader, heads)) return false;
+    tree = createTree();
+    packs.startOver();
     await advance(size);
-    if (tree.root().equals(root)) return;
-    throw new LedgerError('ERR_LEDGER_CORRUPT', `the first ${size} entries are not those that were signed`);
-  };
-  const extendsKept = async (kept: TreeHead): Promise<boolean> => {
-    const head = { size: tree.size, root: tree.root() };
-    if (joins(deps, kept, head)) return true;
-    restart({ size: 0, tails: [] });
-    const early = await advance(kept.size);
-    await advance(head.size);
-    return early.root.equals(kept.root) && tree.root().equals(head.root);
+    packs.goOn(size);
+    return true;
   };
   return {
     async open(kept) {
       const last = readLastCheckpoint(files, directory);
       checkpoints.open(last);
-      const signed = last?.claim ?? { size: 0, root: tree.root() };
+      const signed = last?.claim ?? { size: 0, root: createTree().root() };
       const tails = readTails(deps, reader, signed.size);
-      if (tails) restart({ size: signed.size, tails });
-      if (!tails || !tree.root().equals(signed.root)) await hashAgain(signed);
-      if (kept && !(await extendsKept(kept))) throw notExtended(kept);
+      if (tails) goOn(signed.size, tails);
+      if (tails && tree.root().equals(signed.root)) mendTails(deps, packs, { size: signed.size, tails });
+      // The tiles are only derived: before the entries are blamed, everything is hashed again.
+      else if (!(await rebuild([signed]))) throw notSigned(signed);
+      if (kept && !joins(deps, kept, signed) && !(await rebuild([kept, signed]))) throw notExtended(kept);
       checkTiledTail(deps, reader, tree.size);
       return { size: tree.size, root: tree.root() };
     },
     advance,
-    async publish(note) {
-      for (let level = 0; tilesAt(level, tree.size).full > 0 || tilesAt(level, tree.size).partial > 0; level++) {
-        const { full, partial } = tilesAt(level, tree.size);
-        const hashes = tails[level] ?? [];
-        assert(hashes.length === partial, `level ${level} keeps the hashes of its partial tile`);
-        if (partial > 0) replaceTile(deps, tilePath({ level, index: full, width: partial }), hashes);
-      }
-      await checkpoints.add(note, tree.size);
-    },
+    publish: (note) => checkpoints.add(note, tree.size),
     close: async () => reader.close(),
   };
+}
+
+function notSigned({ size }: TreeHead): LedgerError {
+  return new LedgerError('ERR_LEDGER_CORRUPT', `the first ${size} entries are not those that were signed`);
 }
 
 function notExtended({ size }: TreeHead): LedgerError {
@@ -134,12 +112,17 @@ function notExtended({ size }: TreeHead): LedgerError {
   return new LedgerError('ERR_LEDGER_ROLLED_BACK', message);
 }
 
+/** Whether the entries, whatever the tiles say, lead to one head after the other. */
+function leadTo(reader: LeafReader, heads: readonly TreeHead[]): boolean {
+  const tree = createTree();
+  return heads.every(({ size, root }) => {
+    while (tree.size < size) tree.append(leafHash(leafAt(reader, tree.size)));
+    return tree.root().equals(root);
+  });
+}
+
 /** Whether the tiles show that one head extends the other. */
-function joins(
-  deps: { readonly files: LedgerFiles; readonly directory: string },
-  kept: TreeHead,
-  head: TreeHead,
-): boolean {
+function joins(deps: TileDeps, kept: TreeHead, head: TreeHead): boolean {
   try {
     const proof = readHashes(deps, planConsistency(kept.size, head.size), head.size);
     verifyConsistency({ oldSize: kept.size, oldRoot: kept.root, newSize: head.size, newRoot: head.root, proof });
@@ -151,95 +134,36 @@ function joins(
 }
 
 /** Tiles are made of entries on disk: what they list behind the last checkpoint is what was written there. @throws ERR_LEDGER_CORRUPT */
-function checkTiledTail(
-  deps: { readonly files: LedgerFiles; readonly directory: string },
-  reader: LeafReader,
-  from: number,
-): void {
-  const listed = entriesInTiles(deps.files, deps.directory);
+function checkTiledTail(deps: TileDeps, reader: LeafReader, from: number): void {
+  const listed = entriesInTiles(deps);
   const tiles = createTileLeaves(deps);
   for (let at = from; at < listed; at++) {
     const leaf = reader.next(at);
     if (!leaf) return;
-    if (tiles.differs(at, listed, leafHash(leaf))) {
+    if (tiles.differs(at, leafHash(leaf))) {
       const message = `entry ${at}, behind the last checkpoint, is not the one that its tile was made of`;
       throw new LedgerError('ERR_LEDGER_CORRUPT', message);
     }
   }
 }
 
-interface FullTile {
-  readonly level: number;
-  readonly index: number;
-  readonly hashes: readonly Buffer[];
-}
-
-/** A tile is only there for good once its name is, and those of the folders above it. */
-async function writeForGood(
-  { files, directory }: { readonly files: LedgerFiles; readonly directory: string },
-  full: readonly FullTile[],
-): Promise<void> {
-  const tiles = full.map(({ level, index, hashes }) => {
-    return { path: join(directory, tilePath({ level, index, width: TILE_WIDTH })), hashes };
-  });
-  for (let at = 0; at < tiles.length; at += TILES_AT_ONCE) await writeTiles(files, tiles.slice(at, at + TILES_AT_ONCE));
-  const folders = new Set<string>();
-  for (const { path } of tiles) {
-    for (let folder = dirname(path); folder.length >= directory.length; folder = dirname(folder)) folders.add(folder);
-  }
-  for (const folder of folders) await files.syncDirectory(folder);
-}
-
-interface TileFile {
-  readonly path: string;
-  readonly hashes: readonly Buffer[];
-}
-
-/** Syncs them together, which the disk does in little more time than one. */
-async function writeTiles(files: LedgerFiles, tiles: readonly TileFile[]): Promise<void> {
-  const open: number[] = [];
-  try {
-    for (const { path, hashes } of tiles) {
-      files.makeDirectory(dirname(path));
-      files.remove(freshPath(path));
-      const file = files.open(freshPath(path), 'create');
-      open.push(file);
-      writeFully(files, file, Buffer.concat(hashes), 0);
-    }
-    // All of them, whatever fails: a file must not be closed under a sync that is still running.
-    const syncs = await Promise.allSettled(open.map((file) => files.sync(file)));
-    for (const sync of syncs) if (sync.status === 'rejected') throw sync.reason;
-  } finally {
-    for (const file of open) files.close(file);
-  }
-  for (const { path } of tiles) {
-    files.rename(freshPath(path), path);
-    // The specification lets partial tiles go once the full one is there.
-    for (const name of files.list(`${path}.p`)) files.remove(join(`${path}.p`, name));
-  }
-}
-
-function freshPath(path: string): string {
-  return `${path}.new`;
-}
-
-/** Partial tiles are not synced: each start works them out again from what is. */
-function replaceTile(
-  deps: { readonly files: LedgerFiles; readonly directory: string },
-  path: string,
-  hashes: readonly Buffer[],
+/** The last tile of each level, which was worked out from what it is made of, is written again where it is not that. */
+function mendTails(
+  deps: TileDeps,
+  packs: PackWriter,
+  { size, tails }: { readonly size: number; readonly tails: readonly Buffer[][] },
 ): void {
-  const whole = join(deps.directory, path);
-  deps.files.makeDirectory(dirname(whole));
-  replaceFile(deps.files, whole, Buffer.concat(hashes));
+  for (const [level, tail] of tails.entries()) {
+    const { full: index, partial: width } = tilesAt(level, size);
+    if (width === 0) continue;
+    const there = readTile(deps, { level, index, width });
+    if (!there?.every((hash, place) => tail[place]?.equals(hash)))
+      packs.redo({ level, index: index * TILE_WIDTH }, tail);
+  }
 }
 
 /** The unfinished tile of each level, worked out from the full tiles below and, at the bottom, from the entries; undefined when a tile is missing. */
-function readTails(
-  deps: { readonly files: LedgerFiles; readonly directory: string },
-  reader: LeafReader,
-  size: number,
-): Buffer[][] | undefined {
+function readTails(deps: TileDeps, reader: LeafReader, size: number): Buffer[][] | undefined {
   const tails: Buffer[][] = [];
   const bottom = tilesAt(0, size);
   tails[0] = [];
@@ -268,7 +192,5 @@ function hashInTails(tails: readonly Buffer[][], node: TreeNode): Buffer {
   return rootInTile(tails[level] ?? [], start, count);
 }
 
-/** Bounds the hashes and tiles held between two writes: 256 tiles, 2 MiB. */
+/** Bounds the hashes held between two writes: some 2 MiB of them. */
 const LEAVES_A_ROUND = 65_536;
-/** Enough for the disk to take them as one, and few beside the descriptors that the process keeps in reserve. */
-const TILES_AT_ONCE = 16;

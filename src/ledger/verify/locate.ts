@@ -37,7 +37,7 @@ export async function locateDifference(where: {
   // Entries that moved up from behind the checkpoint are known from the tiles of later ones.
   const listed = Math.max(size, readLastCheckpoint(where.files, where.directory)?.claim?.size ?? 0);
   const isEntry = (payload: Buffer, sequence: number): boolean => {
-    const hash = sequence < listed ? tiles.leaf(sequence, listed) : undefined;
+    const hash = sequence < listed ? tiles.leaf(sequence) : undefined;
     return (
       hash !== undefined && (leafHash(payload).equals(hash) || (renumbered(payload, sequence)?.equals(hash) ?? false))
     );

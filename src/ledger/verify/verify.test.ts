@@ -1,4 +1,4 @@
-import { appendFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { formatNote, noteKeyOf, parseCheckpoint, parseNote } from '../../wire/tlog/index.ts';
@@ -74,7 +74,17 @@ describe('an untouched log', () => {
   });
 
   it('is found whole when a tile is lost or damaged, which is told', async () => {
-    rmSync(join(directory, 'tile/0/002'));
+    truncateSync(join(directory, 'tile/0/0000000000.tiles'), 1000 * 32);
+    const report = await verify();
+    expect(report.ok).toBe(true);
+    expect(report.findings).toMatchObject([{ kind: 'tile-damaged', broken: false, sequence: 1000 }]);
+  });
+
+  it('is found whole when a hash above the entries is damaged, which is told', async () => {
+    const path = join(directory, 'tile/1/0000000000.tiles');
+    const bytes = readFileSync(path);
+    bytes.writeUInt8(bytes.readUInt8(2 * 32) ^ 1, 2 * 32);
+    writeFileSync(path, bytes);
     const report = await verify();
     expect(report.ok).toBe(true);
     expect(report.findings).toMatchObject([{ kind: 'tile-damaged', broken: false, sequence: 512 }]);

@@ -1,6 +1,15 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { codeOf, messageOf, throwIfAborted } from '../../std/index.ts';
-import { type Checkpoint, createTree, leafHash, type NoteKey, type Tree } from '../../wire/tlog/index.ts';
+import {
+  type Checkpoint,
+  createTree,
+  leafHash,
+  type NoteKey,
+  TILE_HEIGHT,
+  TILE_WIDTH,
+  type Tree,
+  type TreeNode,
+} from '../../wire/tlog/index.ts';
 import { createTailCheck } from '../checkpoints/unsigned-tail.ts';
 import { createDiskFiles, type LedgerFiles } from '../files.ts';
 import { entryIn } from '../segments/torn-tail.ts';
@@ -84,7 +93,7 @@ export async function verifyLedger(directory: string, key: NoteKey, options: Ver
   const found: Found = { entries: 0, signedEntries: 0, checkpoints: 0 };
   try {
     // Before anything is walked: a writer that goes on meanwhile makes tiles of later entries.
-    const tiled = entriesInTiles(files, directory);
+    const tiled = entriesInTiles({ files, directory });
     const check = createCheck({ files, directory, origin, tiled, findings, found });
     const checkpoints = checkpointsInOrder(
       {
@@ -154,23 +163,24 @@ function createCheck(deps: {
   /** The last entry of what was hashed last. */
   let last: Buffer | undefined;
 
-  /** Hashes the entries and the tiles' leaves up to the checkpoint; returns both trees and where they first differ. */
+  /** Hashes the entries and the tiles' leaves up to the checkpoint; returns both trees and where they, or tiles above, first differ. */
   const hashSpan = async (size: number, signal: AbortSignal) => {
     const actual = good.copy();
     const tiled = good.copy();
     let differs: number | undefined;
+    const above = createAboveCheck(tiles);
     for (let at = good.size; at < size; at++) {
       if (at % ENTRIES_A_TURN === 0) await pause(signal);
       const step = walk.next();
       const leaf = step.done ? undefined : leafHash(step.value.payload);
       if (at === size - 1 && !step.done) last = Buffer.from(step.value.payload);
-      const listed = tiles.leaf(at, size);
-      if (leaf && actual.size === at) actual.append(leaf);
+      const listed = tiles.leaf(at);
+      if (leaf && actual.size === at) actual.append(leaf, above.seen);
       if (listed && tiled.size === at) tiled.append(listed);
       if (!leaf || !listed || !leaf.equals(listed)) differs ??= at;
       if (!leaf && !listed) break;
     }
-    return { actual, tiled, differs };
+    return { actual, tiled, differs, above: above.differs() };
   };
   /** Follows what no checkpoint covers: numbers must go on without a gap, and it must be what a crash leaves. */
   const followTail = async (signal: AbortSignal): Promise<VerifyFinding | undefined> => {
@@ -182,7 +192,7 @@ function createCheck(deps: {
       const entry = entryIn(step.value.payload);
       const damage = notes.find((note) => note.at === at && note.kind !== 'torn-tail');
       if (entry?.seq !== at || damage) return brokenTail(at, entry?.seq, damage);
-      if (at < deps.tiled && tiles.differs(at, deps.tiled, leafHash(step.value.payload))) {
+      if (at < deps.tiled && tiles.differs(at, leafHash(step.value.payload))) {
         const message = `entry ${at}, behind the last checkpoint, is not the one that its tile was made of`;
         return { kind: 'entry-changed', broken: true, sequence: at, message };
       }
@@ -199,9 +209,10 @@ function createCheck(deps: {
     /** Leads the entries on to a checkpoint; false when they do not get there. */
     async span(checkpoint: Checkpoint, signal: AbortSignal): Promise<boolean> {
       const { size, root } = checkpoint;
-      const { actual, tiled, differs } = await hashSpan(size, signal);
+      const { actual, tiled, differs, above } = await hashSpan(size, signal);
       if (actual.size === size && actual.root().equals(root)) {
-        if (differs !== undefined) findings.push(tileDamaged(differs));
+        if (differs !== undefined) findings.push(tileDamaged('with the hash of', differs));
+        else if (above !== undefined) findings.push(tileDamaged('above', above));
         good = actual;
         found.entries = size;
         found.signedEntries = size;
@@ -221,6 +232,19 @@ function createCheck(deps: {
       if (broken) findings.push(broken);
       else findings.push(...notes.map(noted), ...ending(found, deps.tiled));
     },
+  };
+}
+
+/** Holds the hashes above those of entries against what the tiles list; `differs` is the first entry below one that does. */
+function createAboveCheck(tiles: TileLeaves) {
+  let first: number | undefined;
+  return {
+    seen({ height, index }: TreeNode, hash: Buffer): void {
+      if (height === 0 || height % TILE_HEIGHT !== 0) return;
+      const level = height / TILE_HEIGHT;
+      if (!tiles.above(level, index)?.equals(hash)) first ??= index * TILE_WIDTH ** level;
+    },
+    differs: () => first,
   };
 }
 
@@ -248,8 +272,8 @@ async function pause(signal: AbortSignal): Promise<void> {
   await turn();
 }
 
-function tileDamaged(sequence: number): VerifyFinding {
-  const message = `the tile with the hash of entry ${sequence} is missing or damaged; the entry itself is as it was signed`;
+function tileDamaged(which: 'with the hash of' | 'above', sequence: number): VerifyFinding {
+  const message = `the tile ${which} entry ${sequence} is missing or damaged; the entry itself is as it was signed`;
   return { kind: 'tile-damaged', broken: false, sequence, message };
 }
 

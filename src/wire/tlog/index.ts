@@ -47,4 +47,14 @@ export {
   verifyConsistency,
   verifyInclusion,
 } from './proof.ts';
-export { parseTile, rootInTile, TILE_HEIGHT, TILE_WIDTH, type TilePlace, tileOf, tilePath, tilesAt } from './tile.ts';
+export {
+  hashesAt,
+  parseTile,
+  rootInTile,
+  TILE_HEIGHT,
+  TILE_WIDTH,
+  type TilePlace,
+  tileOf,
+  tilePath,
+  tilesAt,
+} from './tile.ts';

@@ -13,7 +13,7 @@ export interface TilePlace {
   readonly width: number;
 }
 
-/** Path below the log's prefix, such as `tile/0/x001/234` or, partial, `tile/1/000.p/17`. @throws ERR_TLOG_TILE */
+/** Path below the log's prefix where C2SP has it served, such as `tile/0/x001/234` or, partial, `tile/1/000.p/17`. @throws ERR_TLOG_TILE */
 export function tilePath(tile: TilePlace): string {
   const { level, index, width } = tile;
   if (!inRange(level, 0, LEVEL_MAX) || !inRange(index, 0, Number.MAX_SAFE_INTEGER) || !inRange(width, 1, TILE_WIDTH)) {
@@ -25,9 +25,14 @@ export function tilePath(tile: TilePlace): string {
   return `tile/${level}/${path}${width === TILE_WIDTH ? '' : `.p/${width}`}`;
 }
 
+/** The hashes that a tree of `size` has at `level`: one for each 256^`level` entries. */
+export function hashesAt(level: number, size: number): number {
+  return Math.floor(size / TILE_WIDTH ** level);
+}
+
 /** The tiles that a tree of `size` has at `level`: how many full ones, and the width of the partial one behind them (0 = none). */
 export function tilesAt(level: number, size: number): { readonly full: number; readonly partial: number } {
-  const hashes = Math.floor(size / TILE_WIDTH ** level);
+  const hashes = hashesAt(level, size);
   return { full: Math.floor(hashes / TILE_WIDTH), partial: hashes % TILE_WIDTH };
 }
 
