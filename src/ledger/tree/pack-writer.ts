@@ -51,7 +51,7 @@ export function createPackWriter(deps: { readonly files: LedgerFiles; readonly d
     },
     async flush() {
       const pieces = levels.flatMap((each, level) => piecesOf(deps.directory, level, each));
-      await writePieces(deps.files, pieces, { cut: !over });
+      await writePieces(deps.files, pieces, { cut: !over, onMade: ({ level }) => void named.delete(level) });
       await syncNames(deps, pieces, named);
       for (const level of levels) {
         level.first += level.hashes.length;
@@ -94,12 +94,13 @@ function piecesOf(directory: string, level: number, { first, hashes }: Level): P
 async function writePieces(
   files: LedgerFiles,
   pieces: readonly Piece[],
-  { cut }: { readonly cut: boolean },
+  { cut, onMade }: { readonly cut: boolean; readonly onMade: (piece: Piece) => void },
 ): Promise<void> {
   const open: number[] = [];
   try {
-    for (const { path, position, bytes } of pieces) {
-      const file = openOrCreate(files, path);
+    for (const piece of pieces) {
+      const { path, position, bytes } = piece;
+      const file = openOrCreate(files, path, () => onMade(piece));
       open.push(file);
       if (cut) await cutOff(files, file, position);
       writeFully(files, file, bytes, position);
@@ -119,12 +120,14 @@ async function cutOff(files: LedgerFiles, file: number, position: number): Promi
   await files.sync(file);
 }
 
-function openOrCreate(files: LedgerFiles, path: string): number {
+/** Also one that was there a second ago: whoever removed it has damaged what is derived, which the next start makes anew. */
+function openOrCreate(files: LedgerFiles, path: string, onMade: () => void): number {
   try {
     return files.open(path, 'update');
   } catch (error) {
     if (codeOf(error) !== 'ENOENT') throw error;
   }
+  onMade();
   files.makeDirectory(dirname(path));
   return files.open(path, 'create');
 }

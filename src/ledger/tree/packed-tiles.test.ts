@@ -26,6 +26,8 @@ const COUNT = 131_072 + 700;
 const files = createDiskFiles();
 const folder = testDirectory();
 const deps = { files, directory: folder.directory };
+/** One for all sizes: what it holds of a tile grows old. */
+const tiles = createTileLeaves(deps);
 let model: RawHashes;
 beforeAll(() => {
   writeRawLog(files, folder.directory, COUNT);
@@ -60,7 +62,6 @@ test('tiles and proofs are those of a plain tree, at all sizes around full tiles
 
 /** Reads hashes and proofs of a tree of `size`, at its ends and at places of chance. */
 function expectRead(before: number, size: number, place: () => number): void {
-  const tiles = createTileLeaves(deps);
   const [leaves, above] = [model.level(0), model.level(1)];
   expect(entriesInTiles(deps)).toBe(size);
   expect(tiles.leaf(size)).toBeUndefined();

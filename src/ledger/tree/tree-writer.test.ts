@@ -6,6 +6,7 @@ import { segmentPath } from '../segments/segment.ts';
 import { ORIGIN, signText } from '../testing/ledger-fixture.ts';
 import { createMemoryDisk, type MemoryDisk, systemError } from '../testing/memory-disk.ts';
 import { hashRawLog, writeRawLog } from '../testing/raw-log.ts';
+import { readTile } from './tile-hashes.ts';
 import { packPath } from './tile-pack.ts';
 import { createTreeWriter } from './tree-writer.ts';
 
@@ -96,6 +97,23 @@ test.each([
   expect((await writer.advance(COUNT)).root).toEqual(model.root(COUNT));
   await writer.close();
   const after = disk.losePower({ fraction: () => 0, bytes: (count) => Buffer.alloc(count) });
+  for (const [level, path] of tiles.entries()) expect(bytesOf(after, path)).toEqual(Buffer.concat(model.level(level)));
+});
+
+test('tiles that are removed under a writer cost no checkpoint, and its next start makes them anew', async () => {
+  const disk = await signedLog();
+  const writer = await opened(disk);
+  await writer.advance(SIGNED + 1);
+  for (const path of tiles) disk.remove(path);
+  const head = await writer.advance(COUNT);
+  await writer.publish(await signText(formatCheckpoint({ origin: ORIGIN, ...head })));
+  await writer.close();
+  const after = disk.losePower({ fraction: () => 0, bytes: (count) => Buffer.alloc(count) });
+  const [before] = tiles.map((path) => bytesOf(after, path));
+  expect(before?.subarray(0, SIGNED * HASH_BYTES)).toEqual(Buffer.alloc(SIGNED * HASH_BYTES));
+  const next = createTreeWriter({ files: after, directory: DIRECTORY });
+  expect(await next.open()).toEqual(head);
+  await next.close();
   for (const [level, path] of tiles.entries()) expect(bytesOf(after, path)).toEqual(Buffer.concat(model.level(level)));
 });
 
@@ -193,4 +211,43 @@ describe('a start', () => {
     await expect(writer.open()).rejects.toMatchObject({ code: 'ERR_LEDGER_CORRUPT' });
     await writer.close();
   });
+
+  it('finds that also where it makes full tiles anew: what stands behind the checkpoint is not cut off before', async () => {
+    const disk = await signedLog();
+    const writer = await opened(disk);
+    await writer.advance(COUNT);
+    await writer.close();
+    change(disk, tiles[0] ?? '', (file) => {
+      disk.write(file, Buffer.alloc(1, 7), 900);
+      disk.write(file, Buffer.alloc(HASH_BYTES, 7), 880 * HASH_BYTES);
+    });
+    const next = createTreeWriter({ files: disk, directory: DIRECTORY });
+    await expect(next.open()).rejects.toMatchObject({ code: 'ERR_LEDGER_CORRUPT' });
+    await next.close();
+  });
+
+  it('has half a hash off the disk before it writes behind the checkpoint', async () => {
+    const disk = await signedLog();
+    change(disk, tiles[0] ?? '', (file) => disk.write(file, Buffer.alloc(16, 7), 9600));
+    const writer = await opened(disk);
+    const synced: string[] = [];
+    disk.faults.sync = (path) => void synced.push(path);
+    disk.faults.write = (path) => {
+      if (path === tiles[0]) throw systemError('EIO');
+      return undefined;
+    };
+    await expect(writer.advance(COUNT)).rejects.toMatchObject({ code: 'EIO' });
+    await writer.close();
+    expect(synced).toEqual([tiles[0]]);
+    expect(bytesOf(disk, tiles[0] ?? '').length).toBe(9600);
+  });
+});
+
+test('a tile of which a hash was never written is not there', async () => {
+  const disk = await signedLog();
+  const deps = { files: disk, directory: DIRECTORY };
+  expect(readTile(deps, { level: 0, index: 0, width: 256 })).toEqual(model.level(0).slice(0, 256));
+  change(disk, tiles[0] ?? '', (file) => disk.write(file, Buffer.alloc(HASH_BYTES), 100 * HASH_BYTES));
+  expect(readTile(deps, { level: 0, index: 0, width: 256 })).toBeUndefined();
+  expect(readTile(deps, { level: 0, index: 0, width: 100 })).toEqual(model.level(0).slice(0, 100));
 });

@@ -80,6 +80,33 @@ describe('an untouched log', () => {
     expect(report.findings).toMatchObject([{ kind: 'tile-damaged', broken: false, sequence: 1000 }]);
   });
 
+  it('is found whole when a file of tiles is lost, which is told once over all checkpoints', async () => {
+    rmSync(join(directory, 'tile/0/0000000000.tiles'));
+    const report = await verify();
+    expect(report.ok).toBe(true);
+    expect(report.findings).toEqual([
+      {
+        kind: 'tile-damaged',
+        broken: false,
+        sequence: 0,
+        untilSequence: 1206,
+        message:
+          'tiles of entries from 0 to 1205 are missing or damaged; the entries themselves are as they were signed',
+      },
+    ]);
+  });
+
+  it('is found whole with damage in two stretches, each of which is told', async () => {
+    const path = join(directory, 'tile/0/0000000000.tiles');
+    const bytes = readFileSync(path);
+    for (const entry of [10, 20, 900]) bytes.writeUInt8(bytes.readUInt8(entry * 32) ^ 1, entry * 32);
+    writeFileSync(path, bytes);
+    expect((await verify()).findings).toMatchObject([
+      { sequence: 10, untilSequence: 402, message: expect.stringContaining('the hash of entry 10 is') },
+      { sequence: 900, untilSequence: 1206 },
+    ]);
+  });
+
   it('is found whole when a hash above the entries is damaged, which is told', async () => {
     const path = join(directory, 'tile/1/0000000000.tiles');
     const bytes = readFileSync(path);

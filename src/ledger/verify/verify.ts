@@ -21,7 +21,8 @@ import { type WalkNote, walkEntries } from './walk.ts';
 
 /**
  * One thing found. Those with `broken` mean that the log is not what was written; the others are worth knowing. `sequence` is
- * the first entry concerned; with `untilSequence` it is one of those from `sequence` to just before that.
+ * the first entry concerned; with `untilSequence` it is one of those from `sequence` to just before that. Of damaged tiles
+ * that of `sequence` is the first, and others may be in the same stretch.
  */
 export interface VerifyFinding {
   readonly kind:
@@ -211,8 +212,7 @@ function createCheck(deps: {
       const { size, root } = checkpoint;
       const { actual, tiled, differs, above } = await hashSpan(size, signal);
       if (actual.size === size && actual.root().equals(root)) {
-        if (differs !== undefined) findings.push(tileDamaged('with the hash of', differs));
-        else if (above !== undefined) findings.push(tileDamaged('above', above));
+        tellTiles(findings, { differs, above, from: good.size, size });
         good = actual;
         found.entries = size;
         found.signedEntries = size;
@@ -272,9 +272,23 @@ async function pause(signal: AbortSignal): Promise<void> {
   await turn();
 }
 
-function tileDamaged(which: 'with the hash of' | 'above', sequence: number): VerifyFinding {
-  const message = `the tile ${which} entry ${sequence} is missing or damaged; the entry itself is as it was signed`;
-  return { kind: 'tile-damaged', broken: false, sequence, message };
+/** Damage that goes on from one checkpoint to the next is told of once: a file of tiles that is lost has that of many. */
+function tellTiles(
+  findings: VerifyFinding[],
+  at: { differs: number | undefined; above: number | undefined; from: number; size: number },
+): void {
+  const { differs, above, from, size: untilSequence } = at;
+  const sequence = differs ?? above;
+  if (sequence === undefined) return;
+  const last = findings.at(-1);
+  const goesOn = last?.kind === 'tile-damaged' && last.untilSequence === from;
+  const first = goesOn ? (last.sequence ?? from) : sequence;
+  const which = goesOn
+    ? `tiles of entries from ${first} to ${untilSequence - 1} are`
+    : `the tile ${differs === undefined ? 'above' : 'with the hash of'} entry ${sequence} is`;
+  const message = `${which} missing or damaged; the entries themselves are as they were signed`;
+  if (goesOn) findings.pop();
+  findings.push({ kind: 'tile-damaged', broken: false, sequence: first, untilSequence, message });
 }
 
 /** Neither entries nor tiles lead to the checkpoint: no more can be said than between which two it went wrong. */
