@@ -5,7 +5,7 @@ import type { LedgerEvent } from '../model/index.ts';
 import { readOrCreatePrivateFile } from '../private-files/index.ts';
 import type { Log, Random, Secret } from '../std/index.ts';
 import { AppError } from './errors.ts';
-import { keyLine, parseKeyLine } from './role-keys.ts';
+import { keyLine, parseKeyLine, requireKeyLine } from './role-keys.ts';
 
 /** A gateway's key of content digests, and what the entry of each start says of it. */
 export interface DigestKey {
@@ -35,10 +35,7 @@ export function openDigestKey(dataDir: string, { random, log }: { random: Random
 
 /** Reads the text of such a file. @throws AppError ERR_APP_KEY */
 export function parseDigestKey(path: string, text: string): Secret {
-  const key = parseKeyLine(text);
-  if (key === undefined)
-    throw new AppError('ERR_APP_KEY', `${path} is no key of content digests: it has 43 characters of Base64url`);
-  return key;
+  return requireKeyLine(path, text, 'content digests');
 }
 
 /** In the gateway's data folder. */

@@ -86,10 +86,7 @@ export function openWithheldKey(dataDir: string, random: Random): Secret {
 
 /** Reads the text of such a file. @throws AppError ERR_APP_KEY */
 export function parseWithheldKey(path: string, text: string): Secret {
-  const key = parseKeyLine(text);
-  if (key === undefined)
-    throw new AppError('ERR_APP_KEY', `${path} is no key of withheld texts: it has 43 characters of Base64url`);
-  return key;
+  return requireKeyLine(path, text, 'withheld texts');
 }
 
 /** In the gateway's data folder. */
@@ -104,6 +101,14 @@ export function keyLine(random: Random): Buffer {
 export function parseKeyLine(text: string): Secret | undefined {
   const bytes = /^[\w-]{43}\n?$/.test(text) ? Buffer.from(text, 'base64url') : Buffer.alloc(0);
   return bytes.length === SEAL_KEY_BYTES ? new Secret(bytes) : undefined;
+}
+
+/** The bytes of such a line, in a file that holds a key of `what`. @throws AppError ERR_APP_KEY */
+export function requireKeyLine(path: string, text: string, what: string): Secret {
+  const key = parseKeyLine(text);
+  if (key === undefined)
+    throw new AppError('ERR_APP_KEY', `${path} is no key of ${what}: it has 43 characters of Base64url`);
+  return key;
 }
 
 function openLedgerKey(path: string, open: () => Buffer): KeyObject {

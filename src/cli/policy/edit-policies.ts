@@ -3,7 +3,7 @@ import type { PolicySource } from '../../policy/index.ts';
 import { Code, type RpcClient, RpcError } from '../../rpc/index.ts';
 import type { CliContext } from '../command.ts';
 import { CALL_TIMEOUT_MS } from '../connections/server-options.ts';
-import type { AskedPolicies } from './asked-policies.ts';
+import type { AskedPolicies } from './declared-policies.ts';
 import { policiesAt } from './policies-at-server.ts';
 
 /** What is to become of the texts of policies. */

@@ -19,7 +19,7 @@ import {
 import { memberById } from '../../std/index.ts';
 import { UsageError } from '../command.ts';
 import { formatWords } from '../terminal/table.ts';
-import type { AskedPolicies } from './asked-policies.ts';
+import type { AskedPolicies } from './declared-policies.ts';
 import { checkDatabase } from './named-resource.ts';
 import { principalAsked } from './policies-asked.ts';
 import { isPermitLacking, type Suggestion, suggestionLines, suggestPermit } from './suggest-permit.ts';

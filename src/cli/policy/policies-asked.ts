@@ -6,7 +6,7 @@ import { type CliContext, type CliInput, listOption } from '../command.ts';
 import { CALL_TIMEOUT_MS, serverOptions } from '../connections/server-options.ts';
 import { readDeclared } from '../declared/files.ts';
 import { namesDeclared } from '../declared/known-names.ts';
-import { type AskedPolicies, sourcesOf, specsOf } from './asked-policies.ts';
+import { type AskedPolicies, sourcesOf, specsOf } from './declared-policies.ts';
 
 /** Options of every command that asks policies: by default those in force at the server. */
 export const askedOptions = [

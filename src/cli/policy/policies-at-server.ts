@@ -6,7 +6,7 @@ import { namesDeclared } from '../declared/known-names.ts';
 import { principalsAt } from '../declared/names-at-server.ts';
 import { policyErrorOf } from '../declared/policy-files.ts';
 import { specOf } from '../declared/specs.ts';
-import { type AskedPolicies, sourcesOf, specsOf } from './asked-policies.ts';
+import { type AskedPolicies, sourcesOf, specsOf } from './declared-policies.ts';
 
 /** Those in force, with the revision that they are of. @throws PolicyError, RpcError */
 export async function policiesAt(

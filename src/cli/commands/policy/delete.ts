@@ -9,7 +9,7 @@ import {
 import { type CliCommand, exitCodes, flagOption, UsageError } from '../../command.ts';
 import { withServer } from '../../connections/server-client.ts';
 import { serverOptions } from '../../connections/server-options.ts';
-import type { AskedPolicies } from '../../policy/asked-policies.ts';
+import type { AskedPolicies } from '../../policy/declared-policies.ts';
 import { type DeletedPolicy, deletedPolicy, formatDeleted } from '../../policy/deleted-policy.ts';
 import { editPolicies, type PolicyEdit } from '../../policy/edit-policies.ts';
 import { isGrantName } from '../../policy/grants.ts';

@@ -23,7 +23,7 @@ import {
 } from '../../command.ts';
 import { loadPolicyFiles } from '../../declared/policy-files.ts';
 import { askedAt, atOption } from '../../policy/asked-at.ts';
-import type { AskedPolicies } from '../../policy/asked-policies.ts';
+import type { AskedPolicies } from '../../policy/declared-policies.ts';
 import { explainStatement, formatStatement } from '../../policy/explain-statement.ts';
 import { namedAction } from '../../policy/named-actions.ts';
 import { askedOptions, askedPolicies } from '../../policy/policies-asked.ts';

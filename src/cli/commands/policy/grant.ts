@@ -26,7 +26,7 @@ import { CALL_TIMEOUT_MS, serverOptions } from '../../connections/server-options
 import { changeLines } from '../../declared/change-lines.ts';
 import { policyErrorOf } from '../../declared/policy-files.ts';
 import { warnOfNames } from '../../declared/warn-of-applied.ts';
-import type { AskedPolicies } from '../../policy/asked-policies.ts';
+import type { AskedPolicies } from '../../policy/declared-policies.ts';
 import { type EditedPolicy, editPolicies, type PolicyEdit } from '../../policy/edit-policies.ts';
 import { type GrantNotes, grantNotes } from '../../policy/grant-notes.ts';
 import { checkName, parseGranted, writeGrant } from '../../policy/grants.ts';

@@ -7,7 +7,7 @@ import { didYouMean, type SessionAccess, type WhatCan } from '../../../policy/in
 import { argument, type CliCommand, exitCodes, UsageError } from '../../command.ts';
 import { accessValue, resourcesOf } from '../../policy/access-text.ts';
 import { askedAt, atOption } from '../../policy/asked-at.ts';
-import type { AskedPolicies } from '../../policy/asked-policies.ts';
+import type { AskedPolicies } from '../../policy/declared-policies.ts';
 import { askedOptions, askedPolicies, principalAsked } from '../../policy/policies-asked.ts';
 import { effectOf, lacksSession, linesInSession, sessionValue, whyNoSession } from '../../policy/session-text.ts';
 import { formatWords } from '../../terminal/table.ts';

@@ -4,7 +4,7 @@ import type { SessionAccess, WhoCan } from '../../../policy/index.ts';
 import { argument, type CliCommand, exitCodes } from '../../command.ts';
 import { accessLines, accessValue, identitiesOf } from '../../policy/access-text.ts';
 import { askedAt, atOption } from '../../policy/asked-at.ts';
-import type { AskedPolicies } from '../../policy/asked-policies.ts';
+import type { AskedPolicies } from '../../policy/declared-policies.ts';
 import { namedActions } from '../../policy/named-actions.ts';
 import { type NamedResource, NotAboutError, namedResource } from '../../policy/named-resource.ts';
 import { askedOptions, askedPolicies, principalAsked } from '../../policy/policies-asked.ts';
