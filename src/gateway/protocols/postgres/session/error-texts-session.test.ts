@@ -163,6 +163,10 @@ describe('what it says of others is told whole', () => {
       'current transaction is aborted, commands ignored until end of transaction block',
     ],
     [['begin', 'rollback to nothing'], 'savepoint "nothing" does not exist'],
+    [
+      ['prepare q (int, text) as select body from notes where id = $1', 'execute q(1)'],
+      'wrong number of parameters for prepared statement "q"',
+    ],
   ])('%s: %s', async (texts, message) => {
     expect((await errorOf(texts)).message).toBe(message);
   });
@@ -176,6 +180,17 @@ describe('what the parser says of the text that the client sent is told whole, w
     ['create table made (id nothing)', 'type "nothing" does not exist'],
   ])('%s: %s', async (sql, message) => {
     expect((await errorOf([sql])).message).toBe(message);
+  });
+
+  it.each([
+    ['select hash_record(row(1)::costs)', 'could not identify a hash function for type money'],
+    ['select hash_record_extended(row(1)::costs, 0)', 'could not identify an extended hash function for type money'],
+    ['select hash_array(array[1::money])', 'could not identify a hash function for type money'],
+    ["select array['1'::xid] < array['2'::xid]", 'could not identify a comparison function for type xid'],
+    ["select array['1'::json] = array['2'::json]", 'could not identify an equality operator for type json'],
+  ])('%s: a type that lacks an operation is named, since types have names and no values', async (text, message) => {
+    const error = await errorOf(['begin', 'create type costs as (a money)', 'select null::costs', text]);
+    expect(error.message).toBe(message);
   });
 
   it('a description that does not fit what is bound', async () => {
@@ -197,6 +212,10 @@ describe('what code of the database says is withheld', () => {
     ['a domain that a cast names', ['select 1::told']],
     ['a domain inside of a type that a cast names', ["select '(1)'::pair"]],
     ['a domain that PREPARE names', ['prepare p (told) as select $1', 'execute p(1)']],
+    ['a domain that PREPARE is led to by a column', ['prepare p as insert into domained values ($1)', 'execute p(1)']],
+    ['a domain that PREPARE is led to by a cast', ['prepare p (int) as select $1, $2::told', 'execute p(1, 1)']],
+    ['a domain among others that PREPARE names', ['prepare p (int, told) as select $1, $2', 'execute p(1, 1)']],
+    ['a domain of a row that PREPARE names', ['prepare p (pair[]) as select $1', "execute p('{(1)}')"]],
     ['row security', ['select * from guarded']],
     ['row security below a view', ['select * from over_guarded']],
     ['a trigger of a table that a key cascades to', ['delete from parent']],

@@ -29,7 +29,10 @@ export interface CreatedRelation {
   readonly columns: readonly string[] | undefined;
   /** ON COMMIT DROP. */
   readonly isDroppedOnCommit?: boolean;
-  /** A temporary table of the session's own, as it was made: all its rows are its own, of types that are PostgreSQL's. */
+  /**
+   * The session's own, as it was made: temporary, or of the open transaction, so that nobody else reaches it. All its rows are its own, of types that
+   * are PostgreSQL's.
+   */
   readonly isOwnTable?: true;
 }
 
@@ -118,7 +121,7 @@ export type SessionEffect =
       readonly kind: 'drop';
       readonly relations: readonly { readonly schema: string | undefined; readonly name: string }[];
     }
-  /** `isUntold`: nobody here knows which names. */
+  /** What the open transaction has made may be another then. `isUntold`: and temporary relations, since nobody here knows which names. */
   | { readonly kind: 'move'; readonly isUntold?: true }
   | { readonly kind: 'tune' }
   | { readonly kind: 'search-path'; readonly path: SearchPath; readonly isLocal: boolean }

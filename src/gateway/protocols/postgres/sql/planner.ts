@@ -1,4 +1,5 @@
 import { judgedTogether } from '../../../../model/index.ts';
+import type { Catalog } from './catalog/catalog.ts';
 import { defaultLimits } from './default-limits.ts';
 import type { DerivedReads } from './masks/derived.ts';
 import { maskPlan } from './masks/mask-plan.ts';
@@ -36,6 +37,7 @@ import { recordedAlike } from './verdict/recorded-alike.ts';
 import { type AnalysisFacts, createAnalysis } from './walk/analyze.ts';
 import { boundParameters } from './walk/bound-parameters.ts';
 import { refuseOwnCode } from './walk/code.ts';
+import { mayRunOwnCode } from './walk/own-tables.ts';
 
 /** A planner for one target database; its verdict cache is shared by all sessions. */
 export function createPlanner(options: PlannerOptions): Planner {
@@ -249,9 +251,7 @@ function planStatement(
   const doesMore = analysis.found.writes || analysis.questions.length > 0;
   if (doesMore && facts.reads?.size !== before) throw maskedUse();
   refuseOwnCode(analysis);
-  // A COMMIT shows no rows, and what it sets off reads none in another order unless there is code that waited for it.
-  const isPlainCommit = outcome.kind === 'commit' && !catalog.hasDeferrableTriggers;
-  if (session.tuned && !isPlainCommit) refuseTuned(analysis);
+  if (session.tuned && !showsNoRows(catalog, node.kind, outcome.kind)) refuseTuned(analysis);
   const judgement = judge(analysis, decider, (judged) => work.note({ touches: touchesOf(analysis), judged }));
   const { found } = analysis;
   const more: SessionEffect[] = [...found.settings];
@@ -277,6 +277,14 @@ function planStatement(
     changesCatalog: outcome.changesCatalog,
   };
 }
+
+/** Nor does what it sets off read any in another order, unless there is code that waited for a COMMIT, or is called by what is made anew or dropped. */
+function showsNoRows(catalog: Catalog, node: string, kind: string): boolean {
+  if (kind === 'commit') return !catalog.hasDeferrableTriggers;
+  return rowless.has(node) && !mayRunOwnCode(catalog);
+}
+
+const rowless: ReadonlySet<string> = new Set(['DropStmt', 'LockStmt', 'ReindexStmt']);
 
 /** Statements that answer rows out of the text at hand. */
 function mayDerive({ kind, fields }: Node): boolean {

@@ -24,12 +24,14 @@ describe('what the server refuses is left to it where policy allows all that it 
     ['select * from (select 1 into f) bar', 'postgres:ddl shop/shop', 'statement-not-understood'],
     ['declare c cursor for select 1 into f', 'postgres:ddl shop/shop', 'statement-not-understood'],
     ['insert into orders select 1 into f', 'postgres:ddl shop/shop', 'policy-denied'],
+    ['copy (select id into f from orders) to stdout', 'postgres:ddl shop/shop', 'statement-not-understood', 'forward'],
     [
-      'select id from orders tablesample evil(1)',
-      'postgres:call shop/shop/public/evil',
-      'unknown-function',
-      'restricted-function',
+      'copy (select ssn into f from customers) to stdout',
+      'postgres:ddl shop/shop',
+      'policy-denied',
+      'masked-column-use',
     ],
+    ['select id from orders tablesample evil(1)', 'postgres:call shop/shop/public/evil', 'unknown-function'],
     [
       'insert into orders as o values (1) returning orders.*',
       'postgres:insert shop/shop/public/orders',
@@ -41,6 +43,33 @@ describe('what the server refuses is left to it where policy allows all that it 
     expect(touchesOf(shop.plan(sql, { as: 'admin' }))).toContain(touch);
     expect(reasonOf(shop.plan(sql, { as: 'reader' }))).toBe(reader);
     if (web !== 'policy-denied') expect(reasonOf(shop.plan(sql, { as: 'web' }))).toBe(web);
+  });
+
+  it.each([
+    [
+      'delete from orders o where orders.id = 1',
+      'invalid reference to FROM-clause entry for table "orders"',
+      'Perhaps you meant to reference the table alias "o".',
+    ],
+    [
+      'select (select orders.id) from public.orders as o',
+      'invalid reference to FROM-clause entry for table "orders"',
+      'Perhaps you meant to reference the table alias "o".',
+    ],
+    ['select customers.id from orders', 'missing FROM-clause entry for table "customers"', undefined],
+    ['select orders.id from customers o', 'missing FROM-clause entry for table "orders"', undefined],
+    ['select public.orders.id from orders o', 'missing FROM-clause entry for table "orders"', undefined],
+    ['select id from orders tablesample foobar (1)', 'tablesample method foobar does not exist', undefined],
+    ['select id from orders tablesample no.bar (1)', 'tablesample method no.bar does not exist', undefined],
+  ])('%s: while columns are masked it is told in the words of the server', (sql, message, hint) => {
+    const plan = shop.plan(sql, { as: 'web' });
+    expect(plan.verdict === 'refuse' && [plan.message, plan.hint]).toEqual([message, hint]);
+  });
+
+  it('a sampling method that there is may do anything while columns are masked', () => {
+    const sql = (name: string) => `select id from orders tablesample ${name}(1)`;
+    for (const name of ['leak', 'public.leak', 'upper', 'public.upper'])
+      expect(reasonOf(shop.plan(sql(name), { as: 'web' }))).toBe('restricted-function');
   });
 
   it('rows of a set operation are locked for nobody', () => {

@@ -118,7 +118,7 @@ function applyEffect(facts: SessionFacts, effect: SessionEffect): SessionFacts {
     case 'drop':
       return { ...inTransaction(facts), created: withoutDropped(facts.created, effect.relations) };
     case 'move': {
-      const created = effect.isUntold === true ? withoutOwn(facts.created) : facts.created;
+      const created = withoutOwn(facts.created, (schema) => effect.isUntold === true || schema !== 'pg_temp');
       return facts.moved && created === facts.created ? facts : { ...inTransaction(facts), created, moved: true };
     }
     case 'tune':
@@ -212,7 +212,10 @@ function committed(facts: SessionFacts): SessionFacts {
     searchPath: facts.pathAtCommit,
     role: facts.roleAtCommit,
     cursors: keepEntries(facts.cursors, ({ isHeld }) => isHeld),
-    created: keepEntries(facts.created, ({ isDroppedOnCommit }) => isDroppedOnCommit !== true),
+    created: withoutOwn(
+      keepEntries(facts.created, ({ isDroppedOnCommit }) => isDroppedOnCommit !== true),
+      (schema) => schema !== 'pg_temp',
+    ),
     transaction: undefined,
   };
 }
@@ -278,10 +281,12 @@ function withoutDropped(
   return rest.size === created.size ? created : rest;
 }
 
-/** Any of them may be under another's name. */
-function withoutOwn(created: SessionFacts['created']): SessionFacts['created'] {
+/** Any of those in such schemas may be under another's name, or in the reach of others. */
+function withoutOwn(created: SessionFacts['created'], isShared: (schema: string) => boolean): SessionFacts['created'] {
+  const shared = Array.from(created).filter(([, { isOwnTable, schema }]) => isOwnTable === true && isShared(schema));
+  if (shared.length === 0) return created;
   const rest = new Map(created);
-  for (const [key, { isOwnTable: _, ...relation }] of created) rest.set(key, relation);
+  for (const [key, { isOwnTable: _, ...relation }] of shared) rest.set(key, relation);
   return rest;
 }
 

@@ -14,6 +14,8 @@ export interface PreparedStatement {
   readonly index: number;
   /** It is the query of that statement (PREPARE, DECLARE), not that statement itself. */
   readonly isQuery: boolean;
+  /** PREPARE names a type of its parameters that is not PostgreSQL's own. */
+  readonly hasOwnTypes?: boolean;
 }
 
 /** Trees of texts that take longer to parse than others may wait. */

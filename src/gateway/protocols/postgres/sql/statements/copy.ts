@@ -1,11 +1,13 @@
 import { withoutMasks } from '../masks/derived.ts';
 import { maskedUse, notUnderstood, RefusedText } from '../refusal.ts';
+import { databaseResource } from '../resources.ts';
 import { childOf, type Fields, fieldOf, fieldsOf, flagOf, hasField, listOf, stringsOf, textOf } from '../text/tree.ts';
 import { askPastSight } from '../verdict/administration.ts';
 import type { RelationUse } from '../verdict/uses.ts';
 import type { Analysis } from '../walk/analysis.ts';
 import { belongsToServer, outputOf, type ResolvedRelation, resolveRelation, usedRelation } from '../walk/relations.ts';
-import { createScope, type FromItem, outermost } from '../walk/scope.ts';
+import { createScope, type FromItem, type Output, outermost } from '../walk/scope.ts';
+import { intoOf, withoutInto } from './into.ts';
 
 /** Walks COPY; answers its direction by the connection, undefined when it reads or writes a file or a program of the server. */
 export function walkCopy(analysis: Analysis, fields: Fields): 'in' | 'out' | undefined {
@@ -29,8 +31,18 @@ function walkCopyQuery(analysis: Analysis, kind: string, fields: Fields): void {
   // COPY data names no columns, so nothing in it can be masked.
   withoutMasks(
     analysis,
-    kind === 'SelectStmt' ? analysis.query(fields, outermost) : analysis.modify(kind, fields, outermost),
+    kind === 'SelectStmt' ? walkCopied(analysis, fields) : analysis.modify(kind, fields, outermost),
   );
+}
+
+/** SELECT INTO is not copied by any server, which says so. */
+function walkCopied(analysis: Analysis, fields: Fields): Output {
+  if (intoOf(fields) !== undefined)
+    analysis.questions.push({
+      ...{ action: 'postgres:ddl', resource: databaseResource(analysis.place) },
+      otherwise: notUnderstood('INTO inside of a query'),
+    });
+  return analysis.query(withoutInto(fields), outermost);
 }
 
 function walkCopyTable(analysis: Analysis, fields: Fields, direction: 'in' | 'out'): void {

@@ -27,9 +27,12 @@ import { asOwnTable } from '../walk/own-tables.ts';
 import { refuseMasked } from '../walk/query.ts';
 import { belongsToServer, findRelation, meaningsOf } from '../walk/relations.ts';
 import { outermost } from '../walk/scope.ts';
+import { droppingEffects, isStorage } from './alterations.ts';
 import type { StatementClass } from './classes.ts';
+import { droppedRelations } from './dropped.ts';
 import { reachesTables, runsNothing, schemasOfRights } from './harmless-definitions.ts';
 import { isPlainPolicy, refuseRowSecurity, tableOfDropped } from './row-security.ts';
+import { withoutSerial } from './serial-columns.ts';
 import { refuseTakenNames, refuseTakenPlace, refuseTakenRelation, renamesRelation } from './taken-names.ts';
 
 /** Judges a definition by its class; answers the relation that it makes. */
@@ -64,14 +67,15 @@ export function walkDefinition(
     return undefined;
   }
   const ranges = kind === 'DropStmt' ? [...droppedRelations(fields), ...tableOfDropped(fields)] : [];
-  if (masked === 'shape') collect(analysis, fields, ranges);
+  if (masked === 'shape') collect(analysis, withoutSerial(kind, fields), ranges);
   else collectNames(fields, ranges);
   if (analysis.taint.isInForce && kind !== 'DropStmt') for (const range of ranges) refuseByNumber(range);
   for (const range of ranges) askDefinition(analysis, range);
   if (ranges.length === 0 || reachesFurther.has(kind))
     analysis.questions.push({ action: 'postgres:ddl', resource: databaseResource(analysis.place) });
   if (kind === 'CreateStmt' || kind === 'CreateSeqStmt') return createdRelation(analysis, kind, fields);
-  return kind === 'AlterTableStmt' || kind === 'RenameStmt' ? alteredRelation(analysis, fields) : undefined;
+  const isAltered = kind === 'RenameStmt' || (kind === 'AlterTableStmt' && !isStorage(analysis, kind, fields));
+  return isAltered ? alteredRelation(analysis, fields) : undefined;
 }
 
 /** The session's own temporary relations, or another's, by a name under which nobody here follows what becomes of them. */
@@ -221,7 +225,7 @@ function createdRelation(analysis: Analysis, kind: string, fields: Fields): Crea
     elements.some((element) => element?.kind === 'TableLikeClause');
   if (isOpen) refuseTakenPlace(analysis);
   const made = newRelation(analysis, range, isOpen ? undefined : names);
-  const relation = kind === 'CreateStmt' ? asOwnTable(analysis, fields, made) : made;
+  const relation = asOwnTable(analysis, fields, made);
   return textOf(fields, 'oncommit') === 'ONCOMMIT_DROP' ? { ...relation, isDroppedOnCommit: true } : relation;
 }
 
@@ -242,7 +246,7 @@ export function walkStoredQuery(analysis: Analysis, query: Fields, into: Fields)
 }
 
 /** What a definition changes beside the relation that it makes: names of code and schemas, and names that are free again. */
-export function definitionEffects(kind: string, fields: Fields): readonly SessionEffect[] {
+export function definitionEffects(analysis: Analysis, kind: string, fields: Fields): readonly SessionEffect[] {
   switch (kind) {
     case 'CreateFunctionStmt':
       return createdFunction(stringsOf(listOf(fields, 'funcname')));
@@ -266,13 +270,8 @@ export function definitionEffects(kind: string, fields: Fields): readonly Sessio
       const object = childOf(fields, 'object');
       return createdFunction(stringsOf(listOf(object?.fields ?? {}, 'objname')));
     }
-    case 'DropStmt': {
-      const relations = droppedRelations(fields).map((range) => ({
-        schema: textOf(range, 'schemaname'),
-        name: textOf(range, 'relname') ?? '',
-      }));
-      return relations.length === 0 ? [] : [{ kind: 'drop', relations }];
-    }
+    case 'DropStmt':
+      return droppingEffects(analysis, fields);
     default:
       return [];
   }
@@ -290,20 +289,6 @@ function createdFunction(path: readonly string[] | undefined): readonly SessionE
 /** Without a name it is that of a role, which nobody here knows to be another than the login. */
 function createdSchema(name: string | undefined): readonly SessionEffect[] {
   return name === undefined ? [] : [{ kind: 'create-name', name: `schema ${name}` }];
-}
-
-/** The relations that DROP names, as if they were RangeVars. */
-function droppedRelations(fields: Fields): Fields[] {
-  const kinds = ['OBJECT_TABLE', 'OBJECT_VIEW', 'OBJECT_MATVIEW', 'OBJECT_FOREIGN_TABLE', 'OBJECT_SEQUENCE'];
-  if (!kinds.includes(textOf(fields, 'removeType') ?? '')) return [];
-  return listOf(fields, 'objects').map((object) => {
-    const node = nodeOf(object);
-    const names = node?.kind === 'List' ? stringsOf(listOf(node.fields, 'items')) : undefined;
-    const relname = names?.at(-1);
-    const schemaname = names?.at(-2);
-    if (relname === undefined) throw notUnderstood('DROP');
-    return schemaname === undefined ? { relname } : { relname, schemaname };
-  });
 }
 
 /** Walks a whole definition: relations named in it, and code that it runs (defaults, checks, index expressions). */

@@ -1,7 +1,7 @@
 import { isMasked } from '../masks/withholding.ts';
 import { notUnderstood, RefusedText } from '../refusal.ts';
 import { databaseResource, tableResource } from '../resources.ts';
-import { type Fields, fieldOf, fieldsOf, hasField, listOf, nodeOf } from '../text/tree.ts';
+import { type Fields, fieldOf, fieldsOf, hasField, listOf, nodeOf, textOf } from '../text/tree.ts';
 import type { Analysis } from '../walk/analysis.ts';
 import { hasOwnCode } from '../walk/own-tables.ts';
 import { findRelation, meaningsOf, resolveRelation, usedRelation } from '../walk/relations.ts';
@@ -15,8 +15,9 @@ export function walkMaintain(
 ): Partial<Outcome> {
   if (kind !== 'LockStmt') {
     analysis.found.writes = true;
-    // Expressions of indexes and statistics; materialized views are filled by whatever they read.
-    if (kind !== 'VacuumStmt' || hasOwnCode(analysis.catalog)) analysis.found.runsUnseen = true;
+    // Expressions of indexes and statistics run, and what materialized views are filled by. An index is in no snapshot, nor whose it is.
+    const isKnown = kind !== 'ReindexStmt' || textOf(fields, 'kind') === 'REINDEX_OBJECT_TABLE';
+    if (!isKnown || hasOwnCode(analysis.catalog)) analysis.found.runsUnseen = true;
   }
   const ranges = [...listOf(fields, 'relations'), ...listOf(fields, 'rels')].map((item) => {
     const node = nodeOf(item);
@@ -61,6 +62,7 @@ function askReader(analysis: Analysis, range: Fields): void {
 function askMaintain(analysis: Analysis, range: Fields, kind: string): void {
   // REINDEX names indexes as well, which the snapshot doesn't hold: the database answers for those.
   const resolved = kind === 'LockStmt' ? resolveRelation(analysis, range) : findRelation(analysis, range);
+  if (resolved === undefined) analysis.found.runsUnseen = true;
   const isOwn = resolved !== undefined && resolved.kind !== 'system';
   const meanings = isOwn ? meaningsOf(resolved) : [];
   if (meanings.length === 0)

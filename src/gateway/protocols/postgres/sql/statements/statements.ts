@@ -15,6 +15,7 @@ import {
   listOf,
   type Node,
   nodeOf,
+  stringsOf,
   textOf,
 } from '../text/tree.ts';
 import type { Analysis } from '../walk/analysis.ts';
@@ -23,6 +24,7 @@ import { asOwnTable } from '../walk/own-tables.ts';
 import { refuseMasked } from '../walk/query.ts';
 import { createScope, type Output, outermost } from '../walk/scope.ts';
 import { askNewView } from '../walk/server-views.ts';
+import { movingEffects } from './alterations.ts';
 import { kindName, statementClasses } from './classes.ts';
 import { walkCopy } from './copy.ts';
 import {
@@ -34,6 +36,7 @@ import {
   walkStoredQuery,
 } from './definitions.ts';
 import { type DefinitionBlock, readDefinitions } from './do-block.ts';
+import { intoOf, withoutInto } from './into.ts';
 import { walkMaintain } from './maintain.ts';
 import { walkDiscard, walkSet, walkTransaction } from './session.ts';
 import { refuseTakenPlace } from './taken-names.ts';
@@ -72,15 +75,12 @@ export function walkStatement(place: Place, statement: Node): Outcome {
     kind,
     effects: [
       ...(created === undefined ? [] : [{ kind: 'create', relation: created } as const]),
-      ...definitionEffects(statement.kind, statement.fields),
-      ...(movesNames.test(statement.kind) ? [{ kind: 'move' } as const] : []),
+      ...definitionEffects(place.analysis, statement.kind, statement.fields),
+      ...movingEffects(place.analysis, statement.kind, statement.fields),
     ],
     changesCatalog: true,
   };
 }
-
-/** What only adds (CREATE, COMMENT, GRANT …) leaves every name where it is. */
-const movesNames = /^(Alter|Drop|Rename)/;
 
 const plain = { output: undefined, effects: [], copy: undefined, reads: undefined, changesCatalog: false } as const;
 
@@ -131,16 +131,6 @@ function walkSelectStatement({ analysis }: Place, fields: Fields): Partial<Outco
   return { kind: 'select into', effects: [{ kind: 'create', relation }], changesCatalog: true };
 }
 
-/** Of a set operation, INTO stands in the first SELECT. */
-function intoOf(select: Fields): Fields | undefined {
-  if (hasField(select, 'intoClause')) return fieldsOf(select, 'intoClause');
-  return hasField(select, 'larg') ? intoOf(fieldsOf(select, 'larg')) : undefined;
-}
-
-function withoutInto({ intoClause: _, ...select }: Fields): Fields {
-  return hasField(select, 'larg') ? { ...select, larg: withoutInto(fieldsOf(select, 'larg')) } : select;
-}
-
 /** `SELECT f(…), g(…)` and nothing more: each runs once. */
 function noteCertainCalls({ certainCalls }: Analysis, select: Fields): void {
   if (Object.keys(select).some((field) => !plainSelectFields.has(field))) return;
@@ -189,7 +179,11 @@ function walkPrepare(place: Place, fields: Fields): Partial<Outcome> {
   place.analysis.found.writes = false;
   place.analysis.found.settings.length = 0;
   place.analysis.found.encoding = undefined;
-  return { effects: [{ kind: 'prepare', name, prepared: preparedQuery(place, query) }] };
+  const { builtinTypes } = place.analysis.catalog.functions;
+  const hasOwnTypes = !listOf(fields, 'argtypes').every((type) =>
+    builtinTypes.has(stringsOf(listOf(nodeOf(type)?.fields ?? {}, 'names'))?.at(-1) ?? ''),
+  );
+  return { effects: [{ kind: 'prepare', name, prepared: { ...preparedQuery(place, query), hasOwnTypes } }] };
 }
 
 function walkExecute(place: Place, fields: Fields): Partial<Outcome> {
@@ -197,10 +191,13 @@ function walkExecute(place: Place, fields: Fields): Partial<Outcome> {
   const prepared = place.session.prepared.get(name);
   if (prepared === undefined) throw new RefusedText('unknown-prepared', `prepared statement "${name}" does not exist`);
   if (prepared.kind === 'ExecuteStmt' || prepared.kind === 'PrepareStmt') throw notUnderstood('EXECUTE of EXECUTE');
-  place.analysis.expression(listOf(fields, 'params'), createScope(outermost));
-  // They become values of the types that PREPARE named, domains among them.
-  if (hasField(fields, 'params')) place.analysis.found.runsUnseen = true;
+  const { analysis } = place;
+  analysis.expression(listOf(fields, 'params'), createScope(outermost));
   const inner = walkStatement({ ...place, source: prepared }, parsedAgain(place, prepared));
+  // They become values of the types that PREPARE names or is led to by columns, domains among them. Those that casts name are seen there.
+  const hasOwnTypes =
+    prepared.hasOwnTypes !== false || Array.from(analysis.found.relations).some((relation) => relation.hasOwnTypes);
+  if (hasField(fields, 'params') && hasOwnTypes) analysis.found.runsUnseen = true;
   return { ...inner, kind: `execute ${inner.kind}`, reads: { ...inner.reads, prepared: name } };
 }
 
@@ -311,7 +308,7 @@ function walkCreateSchema(place: Place, fields: Fields): Partial<Outcome> {
   const { analysis } = place;
   const { schemaElts, ...bare } = fields;
   walkDefinition(analysis, { kind: 'CreateSchemaStmt', fields: bare }, schemaClass);
-  const effects: SessionEffect[] = [...definitionEffects('CreateSchemaStmt', bare)];
+  const effects: SessionEffect[] = [...definitionEffects(analysis, 'CreateSchemaStmt', bare)];
   const elements = listOf({ schemaElts }, 'schemaElts');
   const name = textOf(fields, 'schemaname') ?? ownerName(place, fieldsOf(fields, 'authrole'));
   if (elements.length > 0 && name === undefined) throw notUnderstood('CREATE SCHEMA AUTHORIZATION with objects in it');

@@ -8,6 +8,7 @@ import {
   flagOf,
   hasField,
   listOf,
+  locationOf,
   nodeOf,
   stringsOf,
   textOf,
@@ -210,8 +211,7 @@ function addSample(analysis: Analysis, fields: Fields, place: Place): void {
   const schema = method?.length === 2 ? method[0] : undefined;
   if (name === undefined) throw notUnderstood('sampling method');
   if (!samplingMethods.has(name) || (schema !== undefined && schema !== 'pg_catalog')) {
-    if (analysis.taint.isInForce)
-      throw new RefusedText('restricted-function', `sampling method "${name}" is not proven harmless`);
+    if (analysis.taint.isInForce) throw unprovenSample(analysis, method ?? [], fields);
     askUnknown(analysis, { schema, name });
   }
   addFrom(analysis, fieldOf(fields, 'relation'), place);
@@ -219,6 +219,17 @@ function addSample(analysis: Analysis, fields: Fields, place: Place): void {
   const outside = createScope(place.scope);
   analysis.expression(listOf(fields, 'args'), outside);
   analysis.expression(fieldOf(fields, 'repeatable'), outside);
+}
+
+/** A method is a function of that name. */
+function unprovenSample({ catalog: { functions } }: Analysis, method: readonly string[], fields: Fields): RefusedText {
+  const name = method.at(-1) ?? '';
+  if (functions.functions.has(name) || functions.builtins.has(name))
+    return new RefusedText('restricted-function', `sampling method "${name}" is not proven harmless`);
+  return new RefusedText('unknown-function', `tablesample method ${method.join('.')} does not exist`, {
+    sqlstate: '42704',
+    location: locationOf(fields),
+  });
 }
 
 /** Alias and column aliases of a FROM entry. */

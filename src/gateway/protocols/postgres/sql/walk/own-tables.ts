@@ -1,20 +1,28 @@
-/** Temporary tables that the session has made: what reads them reads rows that are there for nobody else, and nothing behind them. */
+/**
+ * Tables that the session has made and nobody else can reach, temporary ones and those of its open transaction: what reads them reads rows that are there
+ * for nobody else, and nothing behind them.
+ */
 
 import type { Catalog } from '../catalog/catalog.ts';
 import { computingExtensions } from '../catalog/function-lists.ts';
+import { leadsToValues } from '../masks/withholding.ts';
 import type { CreatedRelation } from '../plan.ts';
-import { type Fields, flagOf, hasField } from '../text/tree.ts';
+import { type Fields, flagOf, hasField, textOf } from '../text/tree.ts';
 import type { Analysis } from './analysis.ts';
 
 /**
- * The relation that CREATE TABLE, CREATE TABLE AS or SELECT INTO makes, once the whole statement was walked, noted as the session's own where
- * it surely is. A permanent one may be renamed by others, and a view take its name; with IF NOT EXISTS there may be a view already; what an event trigger
- * does to a new table nobody here knows.
+ * The relation that CREATE TABLE, CREATE TABLE AS, SELECT INTO or CREATE SEQUENCE makes, once the whole statement was walked, noted as the session's own
+ * where it surely is. With IF NOT EXISTS there may be a view already; what an event trigger does to a new table nobody here knows. Parents, keys and
+ * materialized views lead on to what they name; a copy of rows does not.
  */
-export function asOwnTable({ catalog, found }: Analysis, fields: Fields, made: CreatedRelation): CreatedRelation {
-  const isAlone = made.schema === 'pg_temp' && !flagOf(fields, 'if_not_exists') && !hasField(fields, 'ofTypename');
+export function asOwnTable(analysis: Analysis, fields: Fields, made: CreatedRelation): CreatedRelation {
+  const { catalog, found } = analysis;
+  const isAlone = !flagOf(fields, 'if_not_exists') && !hasField(fields, 'ofTypename');
   const hasKnownTypes = !found.runsUnseen && !Array.from(found.relations).some(({ hasOwnTypes }) => hasOwnTypes);
-  return isAlone && hasKnownTypes && !catalog.hasEventTriggers ? { ...made, isOwnTable: true } : made;
+  if (!isAlone || !hasKnownTypes || catalog.hasEventTriggers) return made;
+  const isCopy = hasField(fields, 'rel') || textOf(fields, 'objtype') === 'OBJECT_TABLE';
+  const leadsOn = !isCopy && leadsToValues(analysis, found.relations, true);
+  return leadsOn ? made : { ...made, isOwnTable: true };
 }
 
 /**
@@ -22,7 +30,12 @@ export function asOwnTable({ catalog, found }: Analysis, fields: Fields, made: C
  * sorts its rows by a function that no statement names.
  */
 export function isOwnTable({ catalog }: Pick<Analysis, 'catalog'>, created: CreatedRelation): boolean {
-  return created.isOwnTable === true && !catalog.hasEventTriggers && !hasOwnCode(catalog);
+  return created.isOwnTable === true && !mayRunOwnCode(catalog);
+}
+
+/** Functions but those of extensions that only compute, in whatever language, or what calls them unasked. */
+export function mayRunOwnCode(catalog: Catalog): boolean {
+  return catalog.hasEventTriggers || hasOwnCode(catalog);
 }
 
 /** Functions but those of extensions that only compute, in whatever language. */

@@ -107,7 +107,7 @@ export function resolveQualified(
   name: string,
 ): Reference {
   const item = itemNamed(scope, by);
-  if (item === undefined) throw unknownAlias(by.alias);
+  if (item === undefined) throw unknownAlias(scope, by);
   const column = columnOf(item, name);
   if (column === undefined || column === 'maybe') return { ...wholeRow(item), mayCall: true };
   return { masked: column.masked, isPlain: true, mayCall: false };
@@ -116,14 +116,14 @@ export function resolveQualified(
 /** What `alias.*` is in an expression: the whole row, also where a column is called like the alias. */
 export function resolveRow(scope: Scope, by: { alias: string; schema: string | undefined }): Reference {
   const item = itemNamed(scope, by);
-  if (item === undefined) throw unknownAlias(by.alias);
+  if (item === undefined) throw unknownAlias(scope, by);
   return wholeRow(item);
 }
 
 /** The columns of `alias.*`, each noted as read. */
 export function expandItem(scope: Scope, by: { alias: string; schema: string | undefined }): Output {
   const item = itemNamed(scope, by);
-  if (item === undefined) throw unknownAlias(by.alias);
+  if (item === undefined) throw unknownAlias(scope, by);
   noteAll(item);
   return item.output;
 }
@@ -200,6 +200,19 @@ function itemNamed(
 }
 
 /** As PostgreSQL says it; guessing here would let a name mean something to the server and nothing to policy. */
-function unknownAlias(alias: string): RefusedText {
-  return new RefusedText('unknown-relation', `missing FROM-clause entry for table "${alias}"`);
+function unknownAlias(scope: Scope, { alias, schema }: { alias: string; schema: string | undefined }): RefusedText {
+  const meant = schema === undefined ? otherwiseNamed(scope, alias) : undefined;
+  if (meant === undefined) return new RefusedText('unknown-relation', `missing FROM-clause entry for table "${alias}"`);
+  return new RefusedText('unknown-relation', `invalid reference to FROM-clause entry for table "${alias}"`, {
+    hint: `Perhaps you meant to reference the table alias "${meant}".`,
+  });
+}
+
+/** What the only table of that name in sight is called instead. */
+function otherwiseNamed(scope: Scope, name: string): string | undefined {
+  const found: string[] = [];
+  for (let level: Scope | undefined = scope; level !== undefined; level = level.parent)
+    for (const { relation, alias } of level.items)
+      if (relation?.name === name && alias !== undefined) found.push(alias);
+  return found.length === 1 ? found[0] : undefined;
 }
