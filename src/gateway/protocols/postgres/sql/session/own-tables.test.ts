@@ -4,13 +4,14 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { applySessionEffects, noSessionFacts, type SessionFacts, settleSessionFacts } from '../index.ts';
-import { inSession, only, reasonOf } from '../testing/plans.ts';
+import { inSession, only, reasonOf, touchesOf } from '../testing/plans.ts';
 import { createShop, readCatalog, type Shop, type ShopServer, startShopServer } from '../testing/shop.ts';
 
 const sql = `
   create table customers (id int primary key, name text, ssn text unique);
   create table orders (id int primary key, note text);
   create table parents (id int);
+  create table plain (id int);
   create view customer_names as select id, name from customers;
   create type mood as enum ('ok', 'bad');
   create domain short as text check (length(value) < 9);
@@ -22,6 +23,7 @@ const sql = `
   create table kinds (id int primary key) partition by list (id);
   create table secrets (region int references regions on update cascade, kind int references kinds on update cascade, ssn text);
   create schema other;
+  create view other.parents as table customer_names;
   create index orders_note on orders (note);
 `;
 const policies = `
@@ -129,7 +131,7 @@ describe('in a session that has changed how rows are found', () => {
     'alter table orders rename to o',
     'alter table orders attach partition parents default',
     'alter table orders inherit parents',
-    'alter index orders_note rename to parents',
+    'alter index orders_note rename to notes_of_orders',
     'drop table parents',
     'drop table t cascade',
     'drop view customer_names cascade',
@@ -334,5 +336,79 @@ describe('in a session that has changed how rows are found', () => {
     expect(reasons(['create temp view t as table customer_names', tune, 'table t'], free)).toEqual(
       Array(3).fill('forward'),
     );
+  });
+});
+
+describe('a temporary table under the name of a permanent one', () => {
+  const make = 'create temp table plain (a int)';
+  const readers = ['select a from plain where a > 1', 'insert into plain values (1)', 'copy plain to stdout'];
+
+  it('is made and used where neither leads to anything masked; policy is asked about both', () => {
+    const plans = inSession(shop, [make, ...readers, 'drop table plain', 'table plain'], 'web');
+    expect(plans.map(reasonOf)).toEqual(Array(6).fill('forward'));
+    const both = ['postgres:select shop/shop/pg_temp/plain', 'postgres:select shop/shop/public/plain'];
+    expect(touchesOf(plans[1] ?? shop.plan(''))).toEqual(both);
+    const one = '@id("no") forbid (principal, action, resource == Postgres::Table::"shop/shop/public/plain");';
+    const strict = createShop(started.catalog, `${policies} ${one}`);
+    const made = applySessionEffects(noSessionFacts, only(shop.plan(make)).effects);
+    expect(reasonOf(strict.plan('table plain', { session: made }))).toBe('ambiguous-relation');
+  });
+
+  it('is joined with masked rows, whose masks stay', () => {
+    const plan = inSession(shop, [make, 'select ssn, p.* from customers join plain p on a = id'], 'web').at(-1);
+    expect(only(plan ?? shop.plan('')).masks).toMatchObject({ cleanRest: true, columnsMasked: 1 });
+    for (const text of [
+      'select 1 from plain, customers where ssn = a::text',
+      'select upper(ssn) from plain, customers',
+    ])
+      expect(last([make, text]), text).toBe('masked-column-use');
+  });
+
+  it.each([
+    'create temp table customers (a int)',
+    'create temp table customer_names (a int)',
+    'create temp table copies (a int)',
+    'create temp table regions (a int)',
+    'create temp table moods (a int)',
+    'create temp table plain (s short)',
+    'create temp table if not exists plain (a int)',
+    'create temp table plain (like moods)',
+    'create temp table plain () inherits (regions)',
+    'create temp table pg_class (a int)',
+    'create temp view plain as select 1 as id',
+    'create temp sequence plain',
+    'create temp table plain as select 1 as id',
+    'select 1 as id into temp plain',
+  ])('%s: not over what leads to masked rows, and not by what may be more than a table', (text) => {
+    expect(reasonOf(shop.plan(text))).not.toBe('forward');
+    expect(last(['create temp table u (a int)', 'alter table u rename to plain'])).toBe('name-taken');
+  });
+
+  it('not where another schema has a view of masked rows by that name, before or after', () => {
+    const path = 'set search_path = public, other';
+    expect(last(['create temp table parents (a int)'])).toBe('name-taken');
+    expect(last([path, 'create temp table parents (a int)'])).toBe('ambiguous-relation');
+    const relation = { ...{ schema: 'pg_temp', name: 'parents', columns: ['a'] }, isOwnTable: true } as const;
+    const made = applySessionEffects(noSessionFacts, [{ kind: 'create', relation }]);
+    const session = applySessionEffects(made, only(shop.plan(path)).effects);
+    expect(reasonOf(shop.plan('table parents', { session: made }))).toBe('forward');
+    expect(reasonOf(shop.plan('table parents', { session }))).toBe('ambiguous-relation');
+  });
+
+  it('not once it was altered, nor where code of the database’s own may look for the name, nor in another order', async () => {
+    for (const text of ['alter table plain add column s short', 'do $$ begin drop table u; end $$'])
+      for (const reader of readers) expect(last([make, text, reader]), reader).toBe('ambiguous-relation');
+    expect(last([make, tune, 'table plain'])).toBe('masked-column-use');
+    await client.query("create function f() returns int language sql as 'select 1'");
+    const withCode = createShop(await readCatalog(client, 2), policies);
+    await client.query('drop function f');
+    expect(last([make], withCode)).toBe('name-taken');
+    const made = applySessionEffects(noSessionFacts, only(shop.plan(make)).effects);
+    for (const reader of readers) expect(reasonOf(withCode.plan(reader, { session: made }))).toBe('ambiguous-relation');
+  });
+
+  it('says of a value what carries none', () => {
+    const plans = inSession(shop, [make, 'insert into plain values (1)'], 'web');
+    expect(only(plans[1] ?? shop.plan('')).withhold).toBe('values');
   });
 });

@@ -23,9 +23,9 @@ import { askAdministration, askPastSight } from '../verdict/administration.ts';
 import type { Analysis } from '../walk/analysis.ts';
 import { checkAttribute, checkCall, checkComparison, checkType } from '../walk/code.ts';
 import { refuseKeepingCheck } from '../walk/computing.ts';
-import { asOwnTable } from '../walk/own-tables.ts';
+import { asOwnTable, isOwnTable } from '../walk/own-tables.ts';
 import { refuseMasked } from '../walk/query.ts';
-import { belongsToServer, findRelation, meaningsOf } from '../walk/relations.ts';
+import { belongsToServer, findRelation, isHarmless, meaningsOf } from '../walk/relations.ts';
 import { outermost } from '../walk/scope.ts';
 import { droppingEffects, isStorage } from './alterations.ts';
 import type { StatementClass } from './classes.ts';
@@ -185,11 +185,15 @@ function refuseTooMany(created: ReadonlyMap<string, CreatedRelation>): void {
   );
 }
 
-/** The relation that a statement makes under the name in `range`. Refuses names that would make an existing one ambiguous. */
+/**
+ * The relation that a statement makes under the name in `range`. Refuses names that would make an existing one ambiguous, unless it `mayHide`: it will
+ * surely be a table of the session's own.
+ */
 export function newRelation(
   analysis: Analysis,
   range: Fields,
   columns: readonly string[] | undefined,
+  { mayHide = false }: { readonly mayHide?: boolean } = {},
 ): CreatedRelation {
   refuseTooMany(analysis.created);
   const name = textOf(range, 'relname') ?? '';
@@ -200,10 +204,11 @@ export function newRelation(
   const isTaken =
     isTemporary &&
     analysis.taint.isInForce &&
-    analysis.searchPath.some(
-      (one) =>
-        analysis.catalog.relation(one, name) !== undefined || analysis.catalog.systemRelations(one)?.has(name) === true,
-    );
+    analysis.searchPath.some((one) => {
+      const permanent = analysis.catalog.relation(one, name);
+      if (permanent === undefined) return analysis.catalog.systemRelations(one)?.has(name) === true;
+      return !mayHide || !isHarmless(analysis, permanent);
+    });
   if (isTaken)
     throw new RefusedText('name-taken', `a temporary relation "${name}" would hide the permanent one`, {
       hint: 'Give the temporary relation another name.',
@@ -224,7 +229,9 @@ function createdRelation(analysis: Analysis, kind: string, fields: Fields): Crea
     ['inhRelations', 'partbound', 'ofTypename'].some((name) => hasField(fields, name)) ||
     elements.some((element) => element?.kind === 'TableLikeClause');
   if (isOpen) refuseTakenPlace(analysis);
-  const made = newRelation(analysis, range, isOpen ? undefined : names);
+  const nameless = asOwnTable(analysis, fields, { schema: 'pg_temp', name: '', columns: undefined });
+  const mayHide = kind === 'CreateStmt' && isOwnTable(analysis, nameless);
+  const made = newRelation(analysis, range, isOpen ? undefined : names, { mayHide });
   const relation = asOwnTable(analysis, fields, made);
   return textOf(fields, 'oncommit') === 'ONCOMMIT_DROP' ? { ...relation, isDroppedOnCommit: true } : relation;
 }

@@ -1,5 +1,6 @@
 import type { Relation } from '../catalog/catalog.ts';
 import { overseeingRelations, revealingRelations, secretRelations } from '../catalog/function-lists.ts';
+import { leadsToValues } from '../masks/withholding.ts';
 import { maskWithoutColumn } from '../masks/without-column.ts';
 import type { CreatedRelation } from '../plan.ts';
 import { RefusedText } from '../refusal.ts';
@@ -19,8 +20,8 @@ export type ResolvedRelation =
   | { readonly kind: 'system'; readonly schema: string; readonly name: string };
 
 /**
- * A name of which the server knows better what it is: it may mean any of `meanings`, and policy is asked about all of them. Only where no
- * column is masked: else it would have to be known what comes back.
+ * A name of which the server knows better what it is: it may mean any of `meanings`, and policy is asked about all of them. While columns are masked,
+ * only where none of them leads to any: else it would have to be known what comes back.
  */
 export interface OpenRelation {
   readonly kind: 'open';
@@ -110,9 +111,21 @@ function findUnqualified(analysis: Analysis, name: string): ResolvedRelation | u
       : `several schemas of the path have a relation "${name}", and you may change which one the name means`,
     { hint: 'Qualify the name with its schema.' },
   );
-  if (analysis.taint.isInForce) throw otherwise;
+  if (analysis.taint.isInForce && !(isTemporary && hidesHarmless(analysis, first, hidden))) throw otherwise;
   const meanings = hidden.flatMap((one) => (one.kind === 'system' || one.kind === 'open' ? [] : usedRelation(one)));
   return { kind: 'open', meanings: [usedRelation(first), ...meanings], otherwise };
+}
+
+/** A table of the session's own hides permanent ones, and neither it nor any of those leads to what is masked: whichever it is by then. */
+function hidesHarmless(analysis: Analysis, first: ResolvedRelation, hidden: readonly ResolvedRelation[]): boolean {
+  if (first.kind !== 'created' || !isOwnTable(analysis, first.created)) return false;
+  return hidden.every((one) => one.kind === 'table' && isHarmless(analysis, one.relation));
+}
+
+/** True when the name of a relation may come to mean a table of the session's own besides. */
+export function isHarmless(analysis: Analysis, relation: Relation): boolean {
+  analysis.found.relations.add(relation);
+  return !leadsToValues(analysis, new Set([relation]), true);
 }
 
 function mayMove(analysis: Analysis, resolved: ResolvedRelation): boolean {
@@ -182,6 +195,7 @@ export function meaningsOf(known: ResolvedRelation): readonly [UsedRelation, ...
 
 /** The columns of a relation with their masks; notes that masked values are touched. Refuses one whose masked columns aren't known. */
 export function outputOf(analysis: Analysis, resolved: ResolvedRelation): Output {
+  if (resolved.kind === 'open') analysis.found.touchesCreated = true;
   if (resolved.kind === 'system' || resolved.kind === 'open') return { columns: [], isExact: false };
   if (resolved.kind === 'created') {
     analysis.found.touchesCreated = true;
