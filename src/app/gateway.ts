@@ -237,10 +237,13 @@ function openLedger(
 /** As configured, and never more than the machine, or the container, has room for; divided among so many processes. */
 function budgets(config: GatewayConfig, processes: number): { heldBytesMax: number; cacheBytesMax: number } {
   const memory = memoryBytes();
-  const partOf = (bytesMax: number, share: number) => Math.floor(Math.min(bytesMax, memory * share) / processes);
+  const partOf = (bytesMax: number, share: number, least: number) => {
+    const all = Math.min(bytesMax, Math.floor(memory * share));
+    return Math.max(Math.floor(all / processes), Math.min(all, least));
+  };
   return {
-    heldBytesMax: partOf(config.heldBytesMax, HELD_SHARE_MAX),
-    cacheBytesMax: partOf(config.cacheBytesMax, CACHE_SHARE_MAX),
+    heldBytesMax: partOf(config.heldBytesMax, HELD_SHARE_MAX, HELD_BYTES_MIN),
+    cacheBytesMax: partOf(config.cacheBytesMax, CACHE_SHARE_MAX, CACHE_BYTES_MIN),
   };
 }
 
@@ -287,3 +290,6 @@ function memoryMetrics(gateway: Gateway): readonly Metric[] {
 /** Buffers lie beside the heap, which takes the larger part: see the limit that the executable sets. */
 const HELD_SHARE_MAX = 0.25;
 const CACHE_SHARE_MAX = 0.1;
+/** Of one process among many: with less, as the configuration's own least, none works. */
+const HELD_BYTES_MIN = 16 * 1024 * 1024;
+const CACHE_BYTES_MIN = 1024 * 1024;

@@ -7,9 +7,9 @@ import * as path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { encodeCancelRequest } from '../../src/wire/postgres/index.ts';
 import { eventually } from '../support/eventually.ts';
-import { openDoor, openRawSession, query, type RawSession } from '../support/raw-session.ts';
+import { type Door, openDoor, openRawSession, query, type RawSession } from '../support/raw-session.ts';
 import { ALLOW_ALL, type Stack, type StackRole, startStack } from '../support/stack.ts';
-import { agentWay, type Way } from '../support/ways.ts';
+import { agentWay, directWay, startSvidFiles, type Way } from '../support/ways.ts';
 
 let stack: Stack;
 let gateway: StackRole;
@@ -54,9 +54,9 @@ function lines(event: string): Record<string, unknown>[] {
 }
 
 /** Opens a session, and says which worker has it. */
-async function openSession() {
+async function openSession(door: Door = way.door) {
   const known = new Set(lines('gateway.session.opened').map(({ session }) => session));
-  const session = await openRawSession(way.door, { database: 'shop' });
+  const session = await openRawSession(door, { database: 'shop' });
   sessions.push(session);
   const opened = lines('gateway.session.opened').filter((line) => !known.has(line['session']));
   expect(opened).toHaveLength(1);
@@ -64,10 +64,10 @@ async function openSession() {
 }
 
 /** Opens sessions until each worker has some; one of each. */
-async function oneOfEach() {
+async function oneOfEach(door?: Door) {
   const found = new Map<number, Awaited<ReturnType<typeof openSession>>>();
   for (let tries = 0; tries < TRIES_MAX && found.size < 2; tries++) {
-    const opened = await openSession();
+    const opened = await openSession(door);
     found.set(opened.worker, opened);
   }
   const [one, two] = [found.get(1), found.get(2)];
@@ -97,14 +97,25 @@ describe('sessions', () => {
     expect(childrenOf(gateway.pid)).toEqual(expect.arrayContaining([processOf(1), processOf(2)]));
   });
 
+  it('come to both by the door of clients without an agent as well, and are cancelled by it', async () => {
+    const { folder, daemon } = await startSvidFiles(stack);
+    try {
+      const { door } = directWay(stack, folder, 'postgres');
+      for (const { session } of await oneOfEach(door)) {
+        await sleeping(session);
+        const { pid, key } = keyOf(session);
+        await say(encodeCancelRequest(pid, key), door);
+        expect((await session.ready()).at(-2)).toMatch(/^E:57014/);
+      }
+    } finally {
+      await daemon.end('SIGTERM');
+    }
+  });
+
   it('are cancelled by whichever worker the request comes to, by their own key alone', async () => {
     for (const { session } of await oneOfEach()) {
       const { pid, key } = keyOf(session);
-      session.send(query('select pg_sleep(60)'));
-      await eventually('the statement runs', async () => {
-        const active = `select 1 from pg_stat_activity where query = 'select pg_sleep(60)' and state = 'active'`;
-        return (await stack.dba(active)).length === 1;
-      });
+      await sleeping(session);
       const wrong = Buffer.from(key);
       wrong.writeUInt8((wrong[0] ?? 0) ^ 1);
       for (let n = 0; n < 4; n++) await say(encodeCancelRequest(pid, wrong));
@@ -260,8 +271,17 @@ function keyOf(session: RawSession): { pid: number; key: Buffer } {
   return { pid: Number(pid), key: Buffer.from(key, 'hex') };
 }
 
-async function say(bytes: Buffer): Promise<void> {
-  const door = await openDoor(way.door);
+/** Has it do something that does not end by itself, and waits until it is at it. */
+async function sleeping(session: RawSession): Promise<void> {
+  session.send(query('select pg_sleep(60)'));
+  await eventually('the statement runs', async () => {
+    const active = `select 1 from pg_stat_activity where query = 'select pg_sleep(60)' and state = 'active'`;
+    return (await stack.dba(active)).length === 1;
+  });
+}
+
+async function say(bytes: Buffer, to: Door = way.door): Promise<void> {
+  const door = await openDoor(to);
   door.send(bytes);
   await door.end();
 }

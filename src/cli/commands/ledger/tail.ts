@@ -2,6 +2,7 @@ import type { LedgerEntry } from '../../../ledger/index.ts';
 import { type CliCommand, exitCodes, flagOption, textOption, UsageError } from '../../command.ts';
 import { asDamage, damageOfAny, entriesIn, ledgerLines, ledgerOptions } from '../../ledger/folder.ts';
 import { entryValue, inOrderOfTime, type NamedEntry, type OpenLedger, openLedgers } from '../../ledger/ledgers.ts';
+import type { LedgerLines } from '../../ledger/lines.ts';
 import { watchReader } from '../../terminal/watch-reader.ts';
 
 export const command: CliCommand = {
@@ -24,10 +25,7 @@ export const command: CliCommand = {
       const tails = await Promise.all(ledgers.map((ledger) => beginTail(ledger, { count, follow, signal })));
       const show = ({ entry, worker }: NamedEntry) =>
         context.emit(entryValue(entry, worker), () => lines.line(entry, worker));
-      const there: NamedEntry[] = [];
-      for await (const one of inOrderOfTime(tails)) there.push(one);
-      for (const { entry } of there.slice(0, -count || undefined)) lines.pass(entry);
-      if (count > 0) for (const one of there.slice(-count)) show(one);
+      await showNewest(tails, { count, lines, show });
       await Promise.all(tails.map((tail) => tail.rest(show)));
     } catch (error) {
       if (watch?.isGone) return exitCodes.ok;
@@ -40,6 +38,29 @@ export const command: CliCommand = {
   },
 };
 
+/** Shows the newest entries of all of them; what was read before one that can't be, too. */
+async function showNewest(
+  tails: readonly Awaited<ReturnType<typeof beginTail>>[],
+  { count, lines, show }: { count: number; lines: LedgerLines; show: (one: NamedEntry) => void },
+): Promise<void> {
+  const [only, other] = tails;
+  const there: NamedEntry[] = [];
+  let failure: unknown;
+  try {
+    for await (const one of inOrderOfTime(tails)) {
+      // Of one ledger it is known which they are before they are read.
+      if (only === undefined || other !== undefined) there.push(one);
+      else if (one.entry.seq < only.until - count) lines.pass(one.entry);
+      else show(one);
+    }
+  } catch (error) {
+    failure = error;
+  }
+  for (const { entry } of there.slice(0, Math.max(0, there.length - count))) lines.pass(entry);
+  for (const one of there.slice(Math.max(0, there.length - count))) show(one);
+  if (failure !== undefined) throw failure;
+}
+
 /** The newest entries of a ledger, and then, where it is followed, what is written to it. */
 async function beginTail(
   { reader, worker }: OpenLedger,
@@ -50,7 +71,7 @@ async function beginTail(
   /** Read, and not of those that were there. */
   let next: LedgerEntry | undefined;
   return {
-    worker,
+    ...{ worker, until },
     entries: (async function* () {
       if (until === 0) return;
       for (let { done, value } = await all.next(); done !== true; { done, value } = await all.next()) {
