@@ -67,6 +67,10 @@ export const appDoors: readonly string[] = [
   'src/app/role.ts',
   'src/app/server.ts',
   'src/app/version.ts',
+  'src/app/workers/own-folder.ts',
+  'src/app/workers/supervisor.ts',
+  'src/app/workers/worker-process.ts',
+  'src/app/workers/worker.ts',
 ];
 
 /** Of the gateway's folder an agent loads the local halves of protocols, by a registry of their own, and nothing else: no parser, no policy. */

@@ -19,6 +19,12 @@ export const errorTable = {
     meaning: 'A key file is damaged, or does not belong to the others beside it.',
     remedy: 'Bring the key files back from one copy. Without them, what they sealed is lost.',
   },
+  ERR_APP_WORKER: {
+    status: 503,
+    exit: 'unavailable',
+    meaning: 'One of the processes that `gateway.workers` asks for ended while it started.',
+    remedy: 'See its own last line, above in the log of the gateway, which has the reason.',
+  },
   ERR_APP_SERVER_IDENTITY: {
     status: 502,
     exit: 'unavailable',

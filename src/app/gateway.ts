@@ -1,8 +1,9 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { GatewayUpdate } from '@countersign/sdk/contract/gen/countersign/control/v1/control_pb.ts';
 import { parseTrustDomain, spiffeIdOf } from '@countersign/sdk/identity';
 import { type GatewayConfig, parseAddress } from '../config/index.ts';
 import {
+  type Companions,
   createGateway,
   createSecretStore,
   type Gateway,
@@ -16,16 +17,18 @@ import { createPolicyLoader } from '../policy/index.ts';
 import { openPrivateFolder } from '../private-files/index.ts';
 import {
   createPeerClock,
+  createSilentLog,
   createSystemHeap,
   memoryBytes,
   parseDurationMs,
   type Random,
+  raceAbort,
   type Secret,
   type Service,
   startAll,
   stopAll,
 } from '../std/index.ts';
-import { createWorkloadIdentity } from '../workload-identity/index.ts';
+import { createWorkloadIdentity, type WorkloadIdentity } from '../workload-identity/index.ts';
 import { createControlWatch } from './control/control-watch.ts';
 import { createDrain, type Drain } from './control/drain.ts';
 import { createGatewayControl } from './control/gateway-control.ts';
@@ -35,19 +38,35 @@ import { serverConnection } from './control/server-connection.ts';
 import { policySchema } from './declared-rules.ts';
 import { type DigestKey, openDigestKey } from './digest-key.ts';
 import { createClockCheck } from './health/clock-check.ts';
-import { createConditions, reasonsOf } from './health/conditions.ts';
+import { type Conditions, createConditions, reasonsOf } from './health/conditions.ts';
 import { createGatewayChecks } from './health/gateway-checks.ts';
-import { createHealthServer, type Metric } from './health/health-server.ts';
+import { createHealthServer } from './health/health-server.ts';
 import { clockIsSynchronised } from './health/machine-clock.ts';
+import type { Metric } from './health/metrics.ts';
 import { createProcessChecks } from './health/process-checks.ts';
 import { hardenProcess } from './process/hardening.ts';
 import type { Role, RoleDeps } from './role.ts';
 import { deriveKey, openCheckpointKeeper, openLedgerSigner, openSealKey, openWithheldKey } from './role-keys.ts';
+import { ownFolderOf } from './workers/own-folder.ts';
 
 /** A gateway that runs. */
 export interface GatewayRole extends Role {
   readonly gateway: Gateway;
   readonly ledger: LedgerReader;
+  readonly conditions: Pick<Conditions, 'findings'>;
+  readonly metrics: readonly Metric[];
+}
+
+/** What one of several processes that are one gateway does not have for itself: see `workers/`. */
+export interface GatewayShare {
+  /** From 1 on. */
+  readonly number: number;
+  readonly of: number;
+  readonly companions: Companions;
+  /** Which key its digests are made with was new at this start of the gateway. */
+  readonly digestKeyIsNew: boolean;
+  /** Resolves to how many other gateways serve, once none of these does any more: as the server has told the last of them. */
+  othersThan(told: number | undefined): Promise<number | undefined>;
 }
 
 /** The secrets of the gateway whose data lies there: for the command that puts one in. */
@@ -60,56 +79,52 @@ export function openSecrets(dataDir: string, deps: { random: Random; env: RoleDe
  * A gateway, as its section of the configuration says. It is ready when it has an identity and the server has told it targets and
  * policies; from then on it goes on with what it has when the server is away.
  */
-export async function createGatewayApp(deps: RoleDeps<GatewayConfig>): Promise<GatewayRole> {
+export async function createGatewayApp(deps: RoleDeps<GatewayConfig>, share?: GatewayShare): Promise<GatewayRole> {
   const { config, clock, random, log, env } = deps;
   hardenProcess({ log, attested: true });
   const trustDomain = parseTrustDomain(deps.trustDomain);
   const secrets = openSecrets(config.dataDir, { random, env });
   const sealKey = openSealKey(config.dataDir, random);
   const digestKey = openDigestKey(config.dataDir, { random, log });
-  const ledger = openLedger(deps, { sealKey, digestKey });
+  const ledger = openLedger(deps, { sealKey, digestKey, share });
   const identity = createWorkloadIdentity({ clock, log, socket: config.workloadApi });
   const drainMs = parseDurationMs(config.drain) ?? 0;
-  const gateway = await openGateway(deps, { sealKey, digestKey: digestKey.key, ledger, identity, secrets, drainMs });
+  const gateway = await openGateway(deps, {
+    ...{ sealKey, digestKey: digestKey.key, ledger, identity, secrets, drainMs, share },
+  });
   const drainDelayMs = parseDurationMs(config.drainDelay) ?? 0;
   const updates = createGatewayUpdates({ gateway, log, policies: createPolicyLoader(policySchema) });
   const serverClock = createPeerClock(clock);
-  const control = createGatewayControl(() => {
-    const { host, port } = parseAddress(config.advertise ?? config.listen);
-    return port === 0 ? `${host}:${gateway.address().link}` : `${host}:${port}`;
-  }, deriveKey(sealKey, 'gateway instance').reveal().toString('hex'));
+  const control = openControl(config, { sealKey, gateway, share });
   let reports: GatewayReports | undefined;
   let drain: Drain | undefined;
-  const taken = ({ revision }: GatewayUpdate) => reports?.taken(Number(revision));
+  const informed = Promise.withResolvers<void>();
+  const taken = ({ principals, revision }: GatewayUpdate) => {
+    if (principals === undefined) reports?.taken(Number(revision));
+    if (updates.informed()) informed.resolve();
+  };
   const watch = createControlWatch<GatewayUpdate>({
     ...{ clock, random, log },
     connect: serverConnection({
-      address: config.server,
-      identity,
+      ...{ address: config.server, identity, clock, serverClock },
       serverId: spiffeIdOf(trustDomain, '/spire/server'),
-      clock,
-      serverClock,
     }),
     onServerTime: serverClock.says,
     follow: (client, signal) => control.updates(client, reports?.state() ?? 'starting', signal),
-    apply: (update) => updates.take(update).finally(() => void (update.principals ?? taken(update))),
+    apply: (update) => updates.take(update).finally(() => taken(update)),
   });
   const metrics = metricsOf(gateway, ledger);
   const checks = createProcessChecks({ clock, log, dataDir: config.dataDir });
   let started = false;
   const isAnnounced = () => !updates.informed() || reports?.announced() === true;
   const conditions = createConditions('gateway', {
-    ...{ clock, log },
+    // Of several, whoever holds them together tells.
+    ...{ clock, log: share === undefined ? log : createSilentLog() },
     checks: {
       ...checks.checks,
+      workers: () => [],
       ...createGatewayChecks({
-        clock,
-        config,
-        ledger,
-        identity,
-        gateway,
-        updates,
-        watch,
+        ...{ clock, config, ledger, identity, gateway, updates, watch },
         started: () => started && isAnnounced(),
       }),
       leaving: () => drain?.findings() ?? [],
@@ -120,12 +135,13 @@ export async function createGatewayApp(deps: RoleDeps<GatewayConfig>): Promise<G
     ...{ clock, log, conditions, look: gateway.look, informed: updates.informed },
     send: (report, signal) => control.report(watch, report, signal),
   });
-  drain = createDrain({ clock, log, delayMs: drainDelayMs, gateway, reports });
-  const services: Service[] = [checks.service, conditions, ledger, identity, gateway, watch, reports];
+  drain = createDrain({ clock, log, delayMs: drainDelayMs, gateway, reports: leavingTogether(reports, share) });
+  const doors = share === undefined ? [gateway, watch] : opensInformed({ identity, watch, gateway }, informed.promise);
+  const services: Service[] = [checks.service, conditions, ledger, identity, ...doors, reports];
   if (config.http !== undefined)
     services.unshift(createHealthServer({ ...parseAddress(config.http), log, conditions, metrics }));
   return {
-    ...{ gateway, ledger },
+    ...{ gateway, ledger, conditions, metrics },
     notReady: () => reasonsOf(conditions.findings()),
     async start(signal) {
       await startAll(services, signal);
@@ -143,18 +159,59 @@ export async function createGatewayApp(deps: RoleDeps<GatewayConfig>): Promise<G
   };
 }
 
+function openControl(
+  { advertise, listen }: GatewayConfig,
+  of: { readonly sealKey: Secret; readonly gateway: Gateway; readonly share: GatewayShare | undefined },
+) {
+  const { sealKey, gateway, share } = of;
+  const instance = deriveKey(sealKey, `gateway instance${suffixOf(share, ' ')}`);
+  return createGatewayControl(() => {
+    const { host, port } = parseAddress(advertise ?? listen);
+    return port === 0 ? `${host}:${gateway.address().link}` : `${host}:${port}`;
+  }, instance.reveal().toString('hex'));
+}
+
+/** Among several, one that has nothing to serve by yet leaves what comes to the others: its doors are shut until then. */
+function opensInformed(
+  { identity, watch, gateway }: { identity: Pick<WorkloadIdentity, 'ready'>; watch: Service; gateway: Service },
+  informed: Promise<void>,
+): Service[] {
+  const whenInformed: Service = {
+    async start(signal) {
+      await raceAbort(informed, signal);
+      await gateway.start(signal);
+    },
+    stop: () => gateway.stop(),
+  };
+  return [{ start: (signal) => identity.ready(signal).then(() => {}), async stop() {} }, watch, whenInformed];
+}
+
+/** While one of several leaves, the others are none that would take its sessions. */
+function leavingTogether(reports: GatewayReports, share: GatewayShare | undefined): Pick<GatewayReports, 'leave'> {
+  return share === undefined ? reports : { leave: async () => share.othersThan(await reports.leave()) };
+}
+
+/** Tells what is one process's own; of the first it is what a gateway alone has, so that one may become several and one again. */
+function suffixOf(share: GatewayShare | undefined, separator: string): string {
+  return share === undefined || share.number === 1 ? '' : `${separator}worker-${share.number}`;
+}
+
 async function openGateway(
   { config, clock, random, log }: RoleDeps<GatewayConfig>,
-  parts: Pick<GatewayDeps, 'ledger' | 'identity' | 'secrets' | 'drainMs' | 'digestKey'> & { readonly sealKey: Secret },
+  parts: Pick<GatewayDeps, 'ledger' | 'identity' | 'secrets' | 'drainMs' | 'digestKey'> & {
+    readonly sealKey: Secret;
+    readonly share: GatewayShare | undefined;
+  },
 ) {
-  const { sealKey, ...own } = parts;
+  const { sealKey, share, ...own } = parts;
   return createGateway({
     ...{ clock, random, log, ...own, protocols: await loadProtocols(protocols) },
     maskKey: deriveKey(sealKey, 'hash masks'),
     withheldKey: openWithheldKey(config.dataDir, random),
     listen: parseAddress(config.listen),
     limits: { sessionsMax: config.sessionsMax, sessionsPerIdentityMax: config.sessionsPerIdentityMax },
-    ...budgets(config),
+    ...budgets(config, share?.of ?? 1),
+    ...(share && { companions: share.companions }),
     heap: createSystemHeap(),
     durability: { reads: config.durability.reads, changes: config.durability.writes },
   });
@@ -163,24 +220,30 @@ async function openGateway(
 /** Each start says in the ledger which key its digests are made with, so that a key that was lost is told from content that differs. */
 function openLedger(
   { config, clock, log, random, trustDomain }: RoleDeps<GatewayConfig>,
-  { sealKey, digestKey }: { readonly sealKey: Secret; readonly digestKey: DigestKey },
+  parts: { readonly sealKey: Secret; readonly digestKey: DigestKey; readonly share: GatewayShare | undefined },
 ) {
-  const { dataDir } = config;
-  const origin = `${trustDomain}/gateway/${config.name}`;
+  const { sealKey, digestKey, share } = parts;
+  const dataDir = ownFolderOf(config.dataDir, share?.number ?? 1);
+  if (dataDir !== config.dataDir) for (const folder of [dirname(dataDir), dataDir]) openPrivateFolder(folder);
+  const origin = `${trustDomain}/gateway/${config.name}${suffixOf(share, '/')}`;
   return createLedger({
     ...{ clock, log, origin, directory: join(dataDir, 'ledger') },
-    about: digestKey.about,
+    about: { ...digestKey.about, ...(share?.digestKeyIsNew ? { digestKeyIsNew: true } : {}) },
     signer: openLedgerSigner({ dataDir, name: origin, sealKey, random }),
     keeper: openCheckpointKeeper({ dataDir, sealKey, random }),
   });
 }
 
-/** As configured, and never more than the machine, or the container, has room for. */
-function budgets({ heldBytesMax, cacheBytesMax }: GatewayConfig): { heldBytesMax: number; cacheBytesMax: number } {
+/** As configured, and never more than the machine, or the container, has room for; divided among so many processes. */
+function budgets(config: GatewayConfig, processes: number): { heldBytesMax: number; cacheBytesMax: number } {
   const memory = memoryBytes();
+  const partOf = (bytesMax: number, share: number, least: number) => {
+    const all = Math.min(bytesMax, Math.floor(memory * share));
+    return Math.max(Math.floor(all / processes), Math.min(all, least));
+  };
   return {
-    heldBytesMax: Math.min(heldBytesMax, Math.floor(memory * HELD_SHARE_MAX)),
-    cacheBytesMax: Math.min(cacheBytesMax, Math.floor(memory * CACHE_SHARE_MAX)),
+    heldBytesMax: partOf(config.heldBytesMax, HELD_SHARE_MAX, HELD_BYTES_MIN),
+    cacheBytesMax: partOf(config.cacheBytesMax, CACHE_SHARE_MAX, CACHE_BYTES_MIN),
   };
 }
 
@@ -227,3 +290,6 @@ function memoryMetrics(gateway: Gateway): readonly Metric[] {
 /** Buffers lie beside the heap, which takes the larger part: see the limit that the executable sets. */
 const HELD_SHARE_MAX = 0.25;
 const CACHE_SHARE_MAX = 0.1;
+/** Of one process among many: with less, as the configuration's own least, none works. */
+const HELD_BYTES_MIN = 16 * 1024 * 1024;
+const CACHE_BYTES_MIN = 1024 * 1024;

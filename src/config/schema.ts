@@ -166,6 +166,13 @@ function gatewaySchema() {
         default: 'gateway-1',
         pattern: '^[a-z0-9-]{1,64}$',
       }),
+      workers: Type.Integer({
+        description:
+          'How many processes serve, each a core’s worth: one gateway behind one address, with a ledger each. Limits are those of all together.',
+        default: 1,
+        minimum: 1,
+        maximum: 64,
+      }),
       listen: addressSchema({ description: 'Where agents connect (mTLS).', default: '127.0.0.1:7443' }),
       advertise: Type.Optional(
         addressSchema({ description: 'The address that agents are told; `listen` when absent.' }),

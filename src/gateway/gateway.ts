@@ -1,4 +1,5 @@
 import type { Server } from 'node:net';
+import { parseSpiffeId } from '@countersign/sdk/identity';
 import type { LedgerWriter } from '../ledger/index.ts';
 import type { ResolvedTarget } from '../model/index.ts';
 import { type CompiledPolicies, composeSchema } from '../policy/index.ts';
@@ -20,6 +21,7 @@ import { createSealer } from '../wire/seal/index.ts';
 import { fitRoom } from './capacity/descriptors.ts';
 import { createMemoryBudget } from './capacity/memory-budget.ts';
 import { createMemoryGuard, type MemoryGuard } from './capacity/memory-guard.ts';
+import type { Companions, PassedWord } from './companions.ts';
 import type { GatewayIdentity } from './identity.ts';
 import { createAdmission } from './listeners/admission.ts';
 import { LAST_WORDS_MS } from './listeners/close-in-time.ts';
@@ -64,6 +66,8 @@ export interface GatewayDeps {
   readonly cacheBytesMax: number;
   /** Watched, so that sessions end before the process does; nobody watches it when absent. */
   readonly heap?: Heap;
+  /** Others behind the same doors, which are opened to be shared with them; limits are then those of all together. */
+  readonly companions?: Companions;
   /** Files and sockets this process may have open; the system is asked when absent. */
   readonly descriptorsMax?: number;
 }
@@ -97,6 +101,8 @@ export interface Gateway {
   leave(signal: AbortSignal): Promise<void>;
   /** Running sessions, for operators. */
   sessions(): readonly SessionInfo[];
+  /** Takes a word that a companion has passed on. */
+  hear(word: PassedWord): void;
   /** Ends one session at once; false when there is none of that id. */
   endSession(id: string): boolean;
   /** Logs in to a target once: undefined = fine, else what is wrong. */
@@ -153,6 +159,7 @@ export function createGateway(deps: GatewayDeps): Gateway & Service {
       core.sessions.end({ code: 'shutdown', what: 'an operator ended this session' }, (session) => session.id === id);
       return found;
     },
+    hear: ({ target, identity, bytes }) => core.targets.find(target)?.target.hear?.(parseSpiffeId(identity), bytes),
     async checkTarget(name, signal) {
       const open = core.targets.find(name);
       return open === undefined ? `there is no target ${name}` : await open.target.check(signal);
@@ -184,7 +191,7 @@ class Core {
 
   constructor(deps: GatewayDeps) {
     this.#deps = deps;
-    const { clock, random, log, identity, ledger, limits, durability } = deps;
+    const { clock, random, log, identity, ledger, limits, durability, companions } = deps;
     this.currentPolicies = createCurrentPolicies(clock);
     const room = fitRoom({ log, descriptors: deps.descriptorsMax, sessionsMax: limits.sessionsMax });
     const refused = (why: string, detail: LogFields) => this.#noteRefused(why, detail);
@@ -192,11 +199,12 @@ class Core {
     this.#budget = createMemoryBudget(deps.heldBytesMax);
     this.#caches = createCacheBudget(deps.cacheBytesMax);
     const turns = createTurns();
-    this.#listeners = createSocketListeners({ ...room, clock, turns, refused });
+    this.#listeners = createSocketListeners({ ...room, clock, turns, refused, isShared: companions !== undefined });
     this.sessions = createSessions({
       clock,
       log,
       limits: { ...limits, sessionsMax: room.sessionsMax },
+      companions,
       bundle: (trustDomain) => identity.current()?.bundles.get(trustDomain),
     });
     const { currentPolicies, sessions } = this;
@@ -215,7 +223,7 @@ class Core {
       budget: this.#budget,
       sessions,
       recorder,
-      quotas: createQuotas(clock),
+      quotas: companions?.quotas ?? createQuotas(clock),
     };
     this.#admission = createAdmission({
       ...{ clock, random, identity, sessions, turns, refused },

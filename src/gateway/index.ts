@@ -14,6 +14,7 @@
  * - `protocols/` one folder a member
  */
 
+export type { Companions, PassedWord } from './companions.ts';
 export { errorTable, GatewayError } from './errors.ts';
 export { createGateway, type Gateway, type GatewayDeps, type SessionInfo } from './gateway.ts';
 export type { CurrentIdentity, GatewayIdentity } from './identity.ts';
@@ -34,6 +35,16 @@ export {
 export { createContentDigester, keyIdOf } from './recording/content-digest.ts';
 export { openWithheld } from './recording/withheld.ts';
 export type { PrincipalsUpdate } from './sessions/known-identities.ts';
+export {
+  type Answer,
+  createQuotas,
+  type OwnQuotas,
+  type Place,
+  type QuotaHolder,
+  type Quotas,
+  type ReachedQuota,
+  type TakenQuota,
+} from './sessions/quotas.ts';
 export { type GatewaySession, SessionEnd, type SessionPolicy } from './sessions/session.ts';
 export type { SessionLimits } from './sessions/sessions.ts';
 export { definitionOf, type TargetProblem } from './targets/open-targets.ts';

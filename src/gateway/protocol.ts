@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { SpiffeId } from '@countersign/sdk/identity';
 import type { DecisionRequest, EntityRef } from '../model/index.ts';
 import type { PolicyNames, PolicySchemaFragment } from '../policy/index.ts';
 import type { CacheBudget, Clock, Log, Member, Random, Secret } from '../std/index.ts';
@@ -117,6 +118,8 @@ export interface TargetDeps {
    * whoever wanted it gave up, nor of one that may have failed of what a client asked for. `place` names what can fail by itself, such as a database.
    */
   attempted(place: string, problem: LoginProblem | undefined): void;
+  /** A client of that identity says something of a session that is not here: whoever else may have it will `hear` it. Absent: nobody. */
+  passOn?(identity: SpiffeId, word: Buffer): void;
 }
 
 /** Why the target did not let the gateway in. Operators are shown it: no secret is in it, nor any text of the target's. */
@@ -159,6 +162,8 @@ export interface Target {
   serve(session: GatewaySession): Promise<void>;
   /** Tells a client why it is not served, in the protocol's own words, and ends its connection. */
   refuse(client: Duplex, refusal: SessionRefusal): void;
+  /** Takes a word that came to another gateway behind the same door, as that has passed it on; one without such words lacks it. */
+  hear?(identity: SpiffeId, word: Buffer): void;
   /** Logs in to the target once, to that place (see `attempted`) or the usual one: undefined = fine, else one sentence for the operator. */
   check(signal: AbortSignal, place?: string): Promise<string | undefined>;
   /**

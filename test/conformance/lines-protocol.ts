@@ -350,6 +350,7 @@ function refusalBy(decision: Decision): Refused | undefined {
 }
 
 function refusalOver(reached: ReturnType<Pipeline['admit']>): Refused | undefined {
+  if (reached instanceof Promise) throw new Error('this protocol is for gateways that count by themselves');
   return reached && { reason: 'over-limit', policies: [reached.policy], limit: reached };
 }
 

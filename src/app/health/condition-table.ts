@@ -33,6 +33,13 @@ export const conditionTable = {
     remedy: 'Nothing; or see who told it to stop.',
     isWanted: true,
   },
+  workers: {
+    roles: ['gateway'],
+    meaning: 'One of the processes that `gateway.workers` asks for is not there, or says nothing.',
+    effect:
+      'Its sessions have ended; the others take what comes. It is started again, after half a minute at most. Ends when it runs.',
+    remedy: 'See the log of the gateway for how it ended: its own last lines stand before.',
+  },
   ledger: {
     roles: ['server', 'gateway'],
     meaning:

@@ -19,7 +19,7 @@ export function createGatewayChecks(parts: {
   readonly updates: Pick<GatewayUpdates, 'informed' | 'problems'>;
   readonly watch: Pick<ControlWatch, 'problem'>;
   readonly started: () => boolean;
-}): Omit<HealthChecks<'gateway'>, 'clock' | 'room' | 'event-loop' | 'descriptors' | 'leaving'> {
+}): Omit<HealthChecks<'gateway'>, 'clock' | 'room' | 'event-loop' | 'descriptors' | 'leaving' | 'workers'> {
   const { clock, config, identity, gateway, updates, watch } = parts;
   const aboutTargets = (about: 'names' | 'masks' | undefined, severity: Found['severity']): HealthCheck => {
     return () =>

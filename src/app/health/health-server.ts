@@ -1,18 +1,10 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import { createSystemHeap, type Log, messageOf, type Service } from '../../std/index.ts';
+import { Gauge, type Registry } from 'prom-client';
+import { type Log, messageOf, type Service } from '../../std/index.ts';
 import { AppError } from '../errors.ts';
 import { type Conditions, type Finding, reasonsOf, type Severity } from './conditions.ts';
-
-/** One number that `/metrics` shows, or one for each value of a label; `read` is called at each scrape. */
-export interface Metric {
-  readonly name: string;
-  readonly help: string;
-  /** Whose values nobody but us can make. */
-  readonly label?: string;
-  read(): number | ReadonlyMap<string, number>;
-}
+import { createMetrics, type Metric } from './metrics.ts';
 
 /**
  * `/live` (200 while the process runs: nothing else is asked, since starting it again mends no disk and no server), `/ready` (503 with the
@@ -30,12 +22,12 @@ export function createHealthServer(deps: {
   log: Log;
   conditions: Pick<Conditions, 'names' | 'findings'>;
   metrics: readonly Metric[];
+  /** Of a role of several processes: the text of `/metrics`, with those of this one. */
+  metricsText?: (own: Registry) => Promise<string>;
 }): HealthServer {
-  const { conditions } = deps;
-  const registry = new Registry();
-  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: LOOP_PRECISION_MS });
+  const { conditions, metricsText = (own) => own.metrics() } = deps;
+  const registry = createMetrics(deps.metrics);
   registerConditions(registry, conditions);
-  for (const metric of [...heapMetrics(), ...deps.metrics]) registerMetric(registry, metric);
   const server: Server = createServer(
     {
       requestTimeout: REQUEST_TIMEOUT_MS,
@@ -76,7 +68,7 @@ export function createHealthServer(deps: {
     });
     if (method !== 'GET' && method !== 'HEAD') return json(405, { status: 'method not allowed' });
     if (url === '/live') return json(200, { status: 'live' });
-    if (url === '/metrics') return { status: 200, type: registry.contentType, body: await registry.metrics() };
+    if (url === '/metrics') return { status: 200, type: registry.contentType, body: await metricsText(registry) };
     if (url !== '/ready') return json(404, { status: 'not found' });
     const findings = conditions.findings();
     const reasons = reasonsOf(findings);
@@ -112,23 +104,6 @@ export function createHealthServer(deps: {
   };
 }
 
-function registerMetric(registry: Registry, { name, help, label, read }: Metric): void {
-  new Gauge({
-    ...{ name, help, registers: [registry] },
-    labelNames: label === undefined ? [] : [label],
-    collect() {
-      try {
-        const value = read();
-        if (typeof value === 'number') return this.set(value);
-        for (const [of, one] of value) this.set({ [label ?? '']: of }, one);
-      } catch {
-        // A part that is not started yet has no figure; the others of the scrape, and the conditions, have.
-        this.reset();
-      }
-    },
-  });
-}
-
 /** Each condition of the role in each severity, 1 where it has it now: what is well is shown too, so that an alert can tell 0 from nothing. */
 function registerConditions(registry: Registry, conditions: Pick<Conditions, 'names' | 'findings'>): void {
   new Gauge({
@@ -149,19 +124,6 @@ function problemOf({ sinceMs, ...finding }: Finding) {
 
 const SEVERITIES: readonly Severity[] = ['warning', 'degraded', 'failed'];
 
-/** Of every role. */
-function heapMetrics(): readonly Metric[] {
-  const heap = createSystemHeap();
-  return [
-    { name: 'countersign_heap_bytes', help: 'Bytes of the heap in use.', read: () => heap.usedBytes },
-    {
-      name: 'countersign_heap_limit_bytes',
-      help: 'Bytes of heap at which the process ends.',
-      read: () => heap.limitBytes,
-    },
-  ];
-}
-
 const REQUEST_TIMEOUT_MS = 5000;
 const LOOK_MS = 1000;
 const IDLE_MS_MAX = 10_000;
@@ -169,5 +131,3 @@ const IDLE_MS_MAX = 10_000;
 const HEADER_BYTES_MAX = 8192;
 /** Probes and scrapers; more is somebody else, and the oldest makes room. */
 const CONNECTIONS_MAX = 64;
-/** How often the delay of the event loop is sampled. At the library's 10 ms, an idle process would do little else. */
-const LOOP_PRECISION_MS = 100;

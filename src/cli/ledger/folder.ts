@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { ownFolderOf, workerNamed } from '../../app/workers/own-folder.ts';
 import { createDirectoryReader, LedgerError, type LedgerReader, type VerifyReport } from '../../ledger/index.ts';
 import { messageOf, sleep } from '../../std/index.ts';
 import { type NoteKey, parseCheckpoint, parseNote, parseVerifierKey, TlogError } from '../../wire/tlog/index.ts';
@@ -12,17 +13,21 @@ import { createLedgerLines, type LedgerLines } from './lines.ts';
 export const ledgerOptions = [
   ['--dir <dir>', "the ledger's folder (default: the gateway's, from the configuration)"],
   ['--of <role>', 'whose ledger, when --dir is not given: gateway or server', 'gateway'],
+  ['--worker <number>', 'of a gateway with several workers, which one (default: all; for show and prove the first)'],
 ] as const;
 
-/** The ledger's folder. @throws UsageError */
+/** The ledger's folder: of a gateway with several workers that of the one that is named, else of the first. @throws UsageError */
 export function ledgerFolder(context: CliContext, input: CliInput): string {
-  const named = textOption(input, 'dir');
+  const given = textOption(input, 'dir');
+  const isOfRole = given !== undefined && !isLedger(given) && isLedger(join(given, 'ledger'));
+  const named = isOfRole ? join(given, 'ledger') : given;
   const config = settingsIfAny(context);
   const of = textOption(input, 'of') ?? 'gateway';
   // A ledger that was not meant may be whole while the one that was is not.
   if (of !== 'gateway' && of !== 'server') throw new UsageError(`--of is gateway or server, not ${of}`);
   const role = config?.[of];
-  const directory = named ?? (role && join(role.dataDir, 'ledger'));
+  const first = named ?? (role && join(role.dataDir, 'ledger'));
+  const directory = first && ofWorker(first, input);
   if (directory === undefined)
     throw new UsageError("name the ledger's folder with --dir, or give a configuration file with --config");
   if (!existsSync(directory) || !statSync(directory).isDirectory())
@@ -30,10 +35,26 @@ export function ledgerFolder(context: CliContext, input: CliInput): string {
   return directory;
 }
 
+/** The same of the worker that is named. @throws UsageError */
+function ofWorker(directory: string, input: CliInput): string {
+  const text = textOption(input, 'worker') ?? '1';
+  const number = text === '1' ? 1 : workerNamed(text);
+  if (number === undefined) throw new UsageError(`--worker is a number from 1 to 64, not ${text}`);
+  return number === 1 ? directory : join(ownFolderOf(dirname(directory), number), 'ledger');
+}
+
+function isLedger(directory: string): boolean {
+  return existsSync(join(directory, 'segments'));
+}
+
 /** Reads the folder, beside a role that writes it. */
 export function openLedgerFolder(context: CliContext, input: CliInput): LedgerReader {
-  const directory = ledgerFolder(context, input);
-  if (!existsSync(join(directory, 'segments')))
+  return openLedgerIn(context, ledgerFolder(context, input));
+}
+
+/** As {@link openLedgerFolder}, of that folder. */
+export function openLedgerIn(context: Pick<CliContext, 'clock'>, directory: string): LedgerReader {
+  if (!isLedger(directory))
     throw new UsageError(`${directory} holds no ledger: it is another folder, empty, or a disk that is not mounted`);
   return createDirectoryReader({ clock: context.clock, directory });
 }
@@ -54,6 +75,18 @@ export async function damageOf(reader: LedgerReader, signal: AbortSignal): Promi
     if (damage instanceof LedgerError && damage.code === 'ERR_LEDGER_CORRUPT') return damage;
     throw error;
   }
+}
+
+/** As {@link damageOf}, of the first of several where there is some. */
+export async function damageOfAny(
+  ledgers: readonly { readonly reader: LedgerReader }[],
+  signal: AbortSignal,
+): Promise<LedgerError | undefined> {
+  for (const { reader } of ledgers) {
+    const damage = await damageOf(reader, signal);
+    if (damage !== undefined) return damage;
+  }
+  return undefined;
 }
 
 /** How many entries can be read. @throws LedgerError */

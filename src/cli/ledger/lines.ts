@@ -5,8 +5,8 @@ import { wrap } from '../terminal/table.ts';
 
 /** Says entries in lines for a person, one after another: it knows what came before, such as the intent of an outcome. */
 export interface LedgerLines {
-  /** The line of an entry, before it the day where that is another than the last one's. */
-  line(entry: LedgerEntry): string;
+  /** The line of an entry, before it the day where that is another than the last one's. `worker`: whose it is, where there are several. */
+  line(entry: LedgerEntry, worker?: number): string;
   /** Takes note of an entry that is not shown, but that a later one may be about. */
   pass(entry: LedgerEntry): void;
 }
@@ -25,10 +25,11 @@ export function createLedgerLines(options: { columns: number; trustDomain: strin
   };
   return {
     pass,
-    line(entry) {
+    line(entry, worker) {
       pass(entry);
       const [date = '', time = ''] = new Date(entry.timeMs).toISOString().split(/[T.]/);
-      const head = [String(entry.seq).padStart(SEQ_WIDTH), time, (WORDS[entry.kind] ?? entry.kind).padEnd(WORD_WIDTH)];
+      const number = worker === undefined ? String(entry.seq) : `${worker}/${entry.seq}`;
+      const head = [number.padStart(SEQ_WIDTH), time, (WORDS[entry.kind] ?? entry.kind).padEnd(WORD_WIDTH)];
       const acted = actedOn(entry).map(named);
       const what = whatOf(
         { ...entry, target: acted.length === 0 ? named(entry.target) : listed(acted, OBJECTS_SHOWN) },

@@ -1,7 +1,9 @@
 import { policySchema } from '../../app/declared-rules.ts';
+import type { LedgerReader } from '../../ledger/index.ts';
 import { createKnownAttributes, type RecordedOperation, readOperation } from '../../policy/index.ts';
 import { type CliContext, type CliInput, textOption } from '../command.ts';
-import { asDamage, damageOf, openLedgerFolder } from './folder.ts';
+import { asDamage, damageOf } from './folder.ts';
+import { openLedgers } from './ledgers.ts';
 import { spanOf } from './parse-time.ts';
 
 /** Options of every command that goes through what was done. */
@@ -17,13 +19,22 @@ export interface RecordedCount {
   readonly cut: number;
 }
 
-/** Goes through the operations of a ledger's folder. @throws LedgerError where it can't be read as far as it was signed */
+/** Goes through the operations of the ledgers that are meant, one after the other. @throws LedgerError where one can't be read as far as it was signed */
 export async function eachRecorded(
   context: CliContext,
   input: CliInput,
   take: (operation: RecordedOperation) => void,
 ): Promise<RecordedCount> {
-  const reader = openLedgerFolder(context, input);
+  let cut = 0;
+  for (const { reader } of openLedgers(context, input)) cut += await eachIn(reader, { context, input, take });
+  return { cut };
+}
+
+async function eachIn(
+  reader: LedgerReader,
+  asked: { context: CliContext; input: CliInput; take: (operation: RecordedOperation) => void },
+): Promise<number> {
+  const { context, input, take } = asked;
   const damage = await damageOf(reader, context.signal);
   const [identity, target] = [textOption(input, 'identity'), textOption(input, 'target')];
   const span = spanOf(input, context.clock.now());
@@ -51,7 +62,7 @@ export async function eachRecorded(
     throw asDamage(error);
   }
   if (damage !== undefined) throw damage;
-  return { cut };
+  return cut;
 }
 
 /** Those that say what policy was asked. */

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { DIGEST_KEY_FILE, parseDigestKey } from '../../app/digest-key.ts';
+import { gatewayFolderOf } from '../../app/workers/own-folder.ts';
 import { createContentDigester, keyIdOf } from '../../gateway/index.ts';
 import type { LedgerEntry } from '../../ledger/index.ts';
 import { PrivateFileError, readGivenSecret } from '../../private-files/index.ts';
@@ -99,7 +100,7 @@ function formatsOf(values: number): readonly (readonly number[])[] {
 }
 
 async function digesterOf(context: CliContext, input: CliInput) {
-  const path = textOption(input, 'digestKey') ?? join(dirname(ledgerFolder(context, input)), DIGEST_KEY_FILE);
+  const path = textOption(input, 'digestKey') ?? join(gatewayFolderOf(ledgerFolder(context, input)), DIGEST_KEY_FILE);
   const line = await readGivenSecret(`file:${path}`, { env: context.env, bytesMax: 1024 }).catch((cause) => {
     // What is open to others is no key that may be used; that says what to do.
     if (cause instanceof PrivateFileError && cause.code !== 'ERR_PRIVATE_FILE_IO') throw cause;

@@ -83,7 +83,7 @@ async function acceptLink(deps: AdmissionDeps, acceptor: TlsAcceptor, { socket, 
   const open = deps.findTarget(preface.target);
   if (open === undefined) return refuse('unserved', 'this gateway does not serve that target');
   const handle = handleOf(peer, { target: open.name, door: 'agent', isAside, caller: toldBy(preface) }, deps);
-  const full = deps.sessions.admit(handle);
+  const full = await deps.sessions.admit(handle);
   if (full !== undefined) return refuse('unserved', full.what);
   known();
   tls.write(encodeLinkAnswer({ status: 'yes' }));
@@ -122,7 +122,7 @@ async function acceptBySvid(
     return refuse('unserved', { code: 'target', what: `target ${open.name} has changed; connect again` });
   }
   const handle = handleOf(peer, { target: open.name, door: 'direct', isAside: false, caller: undefined }, deps);
-  const full = deps.sessions.admit(handle);
+  const full = await deps.sessions.admit(handle);
   if (full !== undefined) return refuse('unserved', full);
   known();
   await deps.serve(open, handle, client);

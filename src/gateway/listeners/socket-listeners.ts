@@ -21,6 +21,8 @@ export interface SocketListenersDeps {
   readonly connectionsMax: number;
   /** Connections that are no session's yet; beyond it the one that waits longest is closed of the address that has most, since an honest one is known in no time. */
   readonly newcomersMax: number;
+  /** Others of this user listen at the same doors, and the system gives each connection to one of them. */
+  readonly isShared?: boolean;
   /** Hears of each connection that comes. */
   readonly turns: Pick<Turns, 'came'>;
   /** Hears of each connection that was closed or refused here. */
@@ -79,7 +81,7 @@ export function createSocketListeners(deps: SocketListenersDeps): SocketListener
             ),
           );
         server.on('error', failed);
-        server.listen({ ...where, backlog: BACKLOG }, () => {
+        server.listen({ ...where, backlog: BACKLOG, reusePort: deps.isShared === true }, () => {
           // One connection could not be accepted, for want of descriptors say: no reason to end the process and all sessions with it.
           server.on('error', (error) => deps.refused('crowded', { remote: undefined, reason: messageOf(error) }));
           resolve(server);

@@ -4,8 +4,18 @@ import type { SessionRefusal } from '../protocol.ts';
 import { denialDetail, intentDetail, limitDetail, ownDetail } from '../recording/entry-detail.ts';
 import type { Recorded } from '../recording/ledger-batch.ts';
 import type { OperationEvent } from '../recording/session-ledger.ts';
-import type { Batch, Ending, Pipeline, PipelineDeps, PipelinePort, Running, Started } from './pipeline.ts';
-import type { ReachedQuota } from './quotas.ts';
+import type {
+  AdmittedOperation,
+  Batch,
+  Ending,
+  Pipeline,
+  PipelineDeps,
+  PipelinePort,
+  Running,
+  Started,
+  Taken,
+} from './pipeline.ts';
+import type { ReachedQuota, TakenQuota } from './quotas.ts';
 
 export function createPipeline(deps: PipelineDeps, port: PipelinePort): Pipeline {
   return new SessionPipeline(deps, port);
@@ -66,14 +76,14 @@ class SessionPipeline implements Pipeline {
     return this.#concluding === 0 && this.#held.length === 0;
   }
 
-  admit(operations: readonly { readonly judged: Judged; readonly times: number }[]): ReachedQuota | undefined {
+  admit(operations: readonly AdmittedOperation[], taken?: Taken): ReachedQuota | undefined | Promise<Taken> {
     const { quotas, holder } = this.#deps;
     const limited = operations.filter(({ judged }) => judged.quotas.length > 0);
     if (limited.length === 0) return undefined;
-    const reached = quotas.take(
-      holder,
-      limited.flatMap(({ judged, times }) => judged.quotas.map((quota) => ({ quota, times }))),
-    );
+    const wanted = limited.flatMap(({ judged, times }) => judged.quotas.map((quota) => ({ quota, times })));
+    const isTaken = taken !== undefined && taken.of === textOf(wanted);
+    const reached = isTaken ? taken.reached : quotas.take(holder, wanted);
+    if (reached instanceof Promise) return reached.then((answer) => ({ of: textOf(wanted), reached: answer }));
     if (reached === undefined) for (const { judged } of limited) this.#admitted.add(judged);
     return reached;
   }
@@ -302,6 +312,10 @@ class SessionPipeline implements Pipeline {
       if (!this.#isClosed) act();
     });
   }
+}
+
+function textOf(wanted: readonly TakenQuota[]): string {
+  return JSON.stringify(wanted.map(({ quota: { policy, unit, most }, times }) => [policy, unit, most, times]));
 }
 
 /** An operation whose outcome is to be recorded. */

@@ -8,7 +8,7 @@ import {
   parseIdentityAttributes,
 } from '../../model/index.ts';
 import { composeSchema, loadPolicies } from '../../policy/index.ts';
-import { createManualClock, createSilentLog } from '../../std/index.ts';
+import { createListeners, createManualClock, createSilentLog } from '../../std/index.ts';
 import { policySchema } from '../protocols/postgres/sql/policy-schema.ts';
 import { createRecorder } from '../recording/recorder.ts';
 import { createTestLedger } from '../testing/test-ledger.ts';
@@ -149,6 +149,41 @@ describe('sessions that policy limits', () => {
     for (let i = 0; i < 5; i++) expect((await enter('late')).opening).toHaveProperty('unrecorded');
     ledger.failure = undefined;
     expect((await enter('late')).opening.ok).toBe(true);
+  });
+});
+
+describe('policies that change while others are asked for a place', () => {
+  it.each([
+    ['are asked anew', allowed, { ok: true }],
+    ['refuse what they no longer allow', { allow: false, reason: 'no-permit', policies: [] } as const, { ok: false }],
+  ])('%s', async (_, next, expected) => {
+    const [listeners, ledger] = [createListeners(), createTestLedger()];
+    let decision: Decision = allowed;
+    const entered: string[] = [];
+    const left: string[] = [];
+    const gate = createGate({
+      ...{ clock: createManualClock(0), log: createSilentLog(), origin: ORIGIN, ledger: ledger.session },
+      policy: { policySet: undefined, decide: () => decision, onChange: listeners.add },
+      quotas: {
+        take: () => undefined,
+        async enter({ identity }) {
+          entered.push(identity);
+          if (entered.length === 1) {
+            decision = next;
+            listeners.tell();
+          }
+          return { leave: () => void left.push(identity) };
+        },
+      },
+      ...{ recorder: createRecorder(undefined), holder: { identity: 'web', target: 'db' } },
+      signal: new AbortController().signal,
+      end() {},
+    });
+    expect(await gate.open({ connect, detail: {} })).toMatchObject(expected);
+    expect(ledger.events.map(({ kind }) => kind)).toEqual([expected.ok ? 'session-open' : 'denial']);
+    gate.close();
+    expect(left).toEqual(entered);
+    expect(listeners.size).toBe(0);
   });
 });
 

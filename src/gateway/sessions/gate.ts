@@ -11,10 +11,10 @@ import type { SessionRefusal } from '../protocol.ts';
 import { limitDetail, ownDetail } from '../recording/entry-detail.ts';
 import type { Recorder } from '../recording/recorder.ts';
 import type { SessionLedger } from '../recording/session-ledger.ts';
-import { createToldAttributes } from '../recording/told-attributes.ts';
+import { createToldAttributes, type ToldAttributes } from '../recording/told-attributes.ts';
 import { createPipeline } from './create-pipeline.ts';
 import type { Pipeline, PipelinePort } from './pipeline.ts';
-import type { QuotaHolder, Quotas, ReachedQuota } from './quotas.ts';
+import type { Place, QuotaHolder, Quotas, ReachedQuota } from './quotas.ts';
 import { endOf, type SessionPolicy } from './session.ts';
 
 /**
@@ -88,56 +88,32 @@ export function createGate(deps: GateDeps): Gate {
   const [pipelines, told] = [new Set<Pipeline>(), createToldAttributes()];
   let operations = 0;
   let opened: { readonly action: string; readonly startedMs: number; over(): void } | undefined;
-  const may = ({ action, resource, context }: Question) => policy.decide(action, resource, context);
 
   return {
-    async open({ connect, also = [], client, detail }) {
-      const { action } = connect;
-      const asked: (Asked & { readonly detail: LedgerEvent['detail'] })[] = [
-        { question: connect, decision: may(connect), detail: {} },
-        ...also.map((one) => ({ question: one.question, decision: may(one.question), detail: one.detail })),
-      ];
-      const judged = judgedBy(policy.policySet, asked);
-      const about = { ...told.detail(judged), ...originDetail(deps.origin), ...clientDetail(client) };
-      const deny = (
-        policies: readonly string[],
-        reason: string,
-        { more = {}, limit }: { readonly more?: LedgerEvent['detail']; readonly limit?: ReachedLimit },
-      ): Promise<void> => {
-        const denial = {
-          ...{ ...about, ...limitDetail(limit), ...recorder.denied(judged, policies) },
-          ...{ ...ownDetail({ action, detail: { ...detail, ...more } }), reason },
-        };
-        return ledger.synced(ledger.append([{ kind: 'denial', action, operation: '0', detail: denial }]));
-      };
-      let entered: ReturnType<Quotas['enter']> | undefined;
-      try {
-        for (const { question, decision, detail: more } of asked) {
-          if (decision.allow) continue;
-          await deny(decision.policies, decision.reason, { more });
-          return { ok: false, question, decision };
-        }
-        entered = quotas.enter(holder, judged.quotas);
-        if ('unit' in entered) {
-          await deny([entered.policy], 'over-limit', { limit: entered });
-          return { ok: false, limit: entered };
-        }
-        const opening = { ...about, ...recorder.allowed(judged), ...ownDetail({ action, detail }) };
-        ledger.append([{ kind: 'session-open', action, operation: '', detail: opening }]);
-      } catch (error) {
-        if (entered !== undefined && 'leave' in entered) entered.leave();
-        return { ok: false, unrecorded: error };
-      }
+    async open(questions) {
+      const { connect } = questions;
+      let isOutdated = false;
       const stopListening = policy.onChange(() => {
-        if (!may(connect).allow) deps.end(NO_LONGER);
+        if (opened === undefined) isOutdated = true;
+        else if (!policy.decide(connect.action, connect.resource, connect.context).allow) deps.end(NO_LONGER);
       });
-      const { leave } = entered;
-      const over = () => {
-        stopListening();
-        leave();
-      };
-      opened = { action, startedMs: clock.monotonicMs(), over };
-      return { ok: true };
+      for (;;) {
+        isOutdated = false;
+        const opening = await openSession(deps, questions, {
+          told,
+          isOutdated: () => isOutdated,
+          opened({ leave }) {
+            const over = () => {
+              stopListening();
+              leave();
+            };
+            opened = { action: connect.action, startedMs: clock.monotonicMs(), over };
+          },
+        });
+        if (opening === undefined) continue;
+        if (!opening.ok) stopListening();
+        return opening;
+      }
     },
 
     pipeline(port) {
@@ -166,6 +142,60 @@ export function createGate(deps: GateDeps): Gate {
       }
     },
   };
+}
+
+/** Asks and records whether there may be a session. Undefined: policies have changed while others were asked, so all of it is asked anew. */
+async function openSession(
+  deps: GateDeps,
+  { connect, also = [], client, detail }: SessionQuestions,
+  session: { readonly told: ToldAttributes; isOutdated(): boolean; opened(place: Place): void },
+): Promise<Opening | undefined> {
+  const { policy, ledger, recorder, quotas, holder } = deps;
+  const { action } = connect;
+  const may = (question: Question) => policy.decide(question.action, question.resource, question.context);
+  const asked: (Asked & { readonly detail: LedgerEvent['detail'] })[] = [
+    { question: connect, decision: may(connect), detail: {} },
+    ...also.map((one) => ({ question: one.question, decision: may(one.question), detail: one.detail })),
+  ];
+  const judged = judgedBy(policy.policySet, asked);
+  const about = { ...session.told.detail(judged), ...originDetail(deps.origin), ...clientDetail(client) };
+  const deny = (
+    policies: readonly string[],
+    reason: string,
+    { more = {}, limit }: { readonly more?: LedgerEvent['detail']; readonly limit?: ReachedLimit },
+  ): Promise<void> => {
+    const denial = {
+      ...{ ...about, ...limitDetail(limit), ...recorder.denied(judged, policies) },
+      ...{ ...ownDetail({ action, detail: { ...detail, ...more } }), reason },
+    };
+    return ledger.synced(ledger.append([{ kind: 'denial', action, operation: '0', detail: denial }]));
+  };
+  let entered: Place | ReachedQuota | undefined;
+  try {
+    for (const { question, decision, detail: more } of asked) {
+      if (decision.allow) continue;
+      await deny(decision.policies, decision.reason, { more });
+      return { ok: false, question, decision };
+    }
+    const answer = quotas.enter(holder, judged.quotas);
+    entered = answer instanceof Promise ? await answer : answer;
+    if (answer instanceof Promise && session.isOutdated()) {
+      if ('leave' in entered) entered.leave();
+      session.told.forget(); // Nothing of it was recorded.
+      return undefined;
+    }
+    if ('unit' in entered) {
+      await deny([entered.policy], 'over-limit', { limit: entered });
+      return { ok: false, limit: entered };
+    }
+    const opening = { ...about, ...recorder.allowed(judged), ...ownDetail({ action, detail }) };
+    ledger.append([{ kind: 'session-open', action, operation: '', detail: opening }]);
+  } catch (error) {
+    if (entered !== undefined && 'leave' in entered) entered.leave();
+    return { ok: false, unrecorded: error };
+  }
+  session.opened(entered);
+  return { ok: true };
 }
 
 function originDetail({ door, peer, certificate, caller }: SessionOrigin): LedgerEvent['detail'] {

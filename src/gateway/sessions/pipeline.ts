@@ -15,9 +15,10 @@ import type { QuotaHolder, Quotas, ReachedQuota } from './quotas.ts';
 export interface Pipeline {
   /**
    * Takes operations, each so many times, from what policy lets this identity do over time: all of them, or none, when that is used up; then
-   * none of them may begin. Asked right before they begin.
+   * none of them may begin. Asked right before they begin. A promise: others have to be asked, and none of them may begin yet; it is called
+   * again with what that resolves to, once, after which the answer is there at once, unless other limits apply by then.
    */
-  admit(operations: readonly { readonly judged: Judged; readonly times: number }[]): ReachedQuota | undefined;
+  admit(operations: readonly AdmittedOperation[], taken?: Taken): ReachedQuota | undefined | Promise<Taken>;
   /** Begins an operation that was allowed: it goes with the next `flush`. Whatever its member does, it has one outcome in the end. */
   begin(operation: Operation): Running;
   /** Notes that something was refused; its refusal must not be told before `after` is on disk. Goes with the next `flush`. */
@@ -43,6 +44,18 @@ export interface Pipeline {
   readonly isDelivered: boolean;
   /** Nothing goes either way any more. What runs ends as not known, what was never forwarded as skipped. */
   close(): void;
+}
+
+export interface AdmittedOperation {
+  readonly judged: Judged;
+  readonly times: number;
+}
+
+/** What others have answered of operations that are yet to begin. */
+export interface Taken {
+  /** Which limits, how often: it is an answer to nothing else. */
+  readonly of: string;
+  readonly reached: ReachedQuota | undefined;
 }
 
 /** What a pipeline does with, to and for the session. Nothing of it is called after `close`. */

@@ -10,13 +10,33 @@ export interface ReachedQuota extends ReachedLimit {
 
 /**
  * What identities have done here of what their permits limit over time: each permit's limit is counted for each identity at each target, by this
- * gateway alone. In any sixty seconds there are no more operations than the limit says; what was done is forgotten by the second.
+ * gateway alone, or together with those behind the same door (`Companions`). In any sixty seconds there are no more operations than the limit
+ * says; what was done is forgotten by the second.
  */
 export interface Quotas {
   /** Takes so many operations of each `rate`, or none of any: then says which is used up. */
-  take(who: QuotaHolder, taken: readonly { readonly quota: Quota; readonly times: number }[]): ReachedQuota | undefined;
-  /** Takes one session of each `sessions`, or none of any. `leave` gives them back; more than once does nothing more. */
-  enter(who: QuotaHolder, quotas: readonly Quota[]): { readonly leave: () => void } | ReachedQuota;
+  take(who: QuotaHolder, taken: readonly TakenQuota[]): Answer<ReachedQuota | undefined>;
+  /** Takes one session of each `sessions`, or none of any. */
+  enter(who: QuotaHolder, quotas: readonly Quota[]): Answer<Place | ReachedQuota>;
+}
+
+/** At once, or once others were asked. */
+export type Answer<T> = T | Promise<T>;
+
+export interface TakenQuota {
+  readonly quota: Quota;
+  readonly times: number;
+}
+
+/** Something of which there may be only so many. `leave` gives it back; more than once does nothing more. */
+export interface Place {
+  readonly leave: () => void;
+}
+
+/** Quotas that are counted here, so that nobody has to be waited for. */
+export interface OwnQuotas extends Quotas {
+  take(who: QuotaHolder, taken: readonly TakenQuota[]): ReachedQuota | undefined;
+  enter(who: QuotaHolder, quotas: readonly Quota[]): Place | ReachedQuota;
 }
 
 export interface QuotaHolder {
@@ -24,7 +44,7 @@ export interface QuotaHolder {
   readonly target: string;
 }
 
-export function createQuotas(clock: Clock): Quotas {
+export function createQuotas(clock: Clock): OwnQuotas {
   const rates = new Map<string, RecentCount>();
   const sessions = new Map<string, number>();
   let sweptS = 0;

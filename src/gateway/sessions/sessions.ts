@@ -2,7 +2,9 @@ import type { SpiffeId, TrustDomain } from '@countersign/sdk/identity';
 import type { X509Authority } from '../../model/index.ts';
 import type { Clock, Log, Timer } from '../../std/index.ts';
 import { verifyX509Svid } from '../../wire/x509/index.ts';
+import type { Companions } from '../companions.ts';
 import type { SessionRefusal } from '../protocol.ts';
+import type { Answer, Place } from './quotas.ts';
 import { SessionEnd, type ToldCaller } from './session.ts';
 
 /** How many sessions there may be. */
@@ -33,8 +35,8 @@ export interface SessionHandle {
 
 /** The running sessions: admits, and ends those whose identity no longer stands. */
 export interface Sessions {
-  /** Adds a session, or says why there is no room. */
-  admit(session: SessionHandle): SessionRefusal | undefined;
+  /** Adds a session, or says why there is no room. It is there, to be ended, while companions are asked. */
+  admit(session: SessionHandle): Answer<SessionRefusal | undefined>;
   remove(session: SessionHandle): void;
   /** Verifies every session's chain again: after a change of bundles. */
   reverify(): void;
@@ -48,15 +50,18 @@ export interface Sessions {
   stop(): void;
 }
 
-/** Creates the registry. `bundle` gives the newest authorities of a trust domain. */
+/** Creates the registry. `bundle` gives the newest authorities of a trust domain; limits are those of companions too, where there are any. */
 export function createSessions(deps: {
   clock: Clock;
   log: Log;
   limits: SessionLimits;
   bundle: (trustDomain: TrustDomain) => readonly X509Authority[] | undefined;
+  companions?: Pick<Companions, 'enter'> | undefined;
 }): Sessions {
-  const { clock, log, limits } = deps;
+  const { clock, log, limits, companions } = deps;
   const sessions = new Set<SessionHandle>();
+  /** Taken of what companions count as well. */
+  const places = new Map<SessionHandle, Place>();
   const counts = new Map<string, number>();
   const waiting = new Set<() => void>();
   let timer: Timer | undefined;
@@ -71,6 +76,29 @@ export function createSessions(deps: {
       else if (nowS >= session.expiresAtS) drain(session, EXPIRED);
     }
   };
+  const remove = (session: SessionHandle) => {
+    if (!sessions.delete(session)) return;
+    places.get(session)?.leave();
+    places.delete(session);
+    const { uri } = session.identity;
+    const count = (counts.get(uri) ?? 1) - 1;
+    if (count === 0) counts.delete(uri);
+    else counts.set(uri, count);
+    if (sessions.size > 0) return;
+    for (const resolve of waiting) resolve();
+    waiting.clear();
+  };
+  const take = async (session: SessionHandle, asked: ReturnType<Companions['enter']>) => {
+    try {
+      const place = await asked;
+      if ('leave' in place) return void places.set(session, place);
+      remove(session);
+      return place;
+    } catch (error) {
+      remove(session);
+      throw error;
+    }
+  };
   return {
     admit(session) {
       const { uri } = session.identity;
@@ -83,18 +111,9 @@ export function createSessions(deps: {
       sessions.add(session);
       counts.set(uri, count + 1);
       if (timer === undefined) timer = clock.after(SWEEP_EVERY_MS, sweep);
-      return undefined;
+      return companions && take(session, companions.enter(uri));
     },
-    remove(session) {
-      if (!sessions.delete(session)) return;
-      const { uri } = session.identity;
-      const count = (counts.get(uri) ?? 1) - 1;
-      if (count === 0) counts.delete(uri);
-      else counts.set(uri, count);
-      if (sessions.size > 0) return;
-      for (const resolve of waiting) resolve();
-      waiting.clear();
-    },
+    remove,
     reverify() {
       const nowMs = clock.now();
       const results = new Map<string, ReturnType<typeof verifyX509Svid>>();

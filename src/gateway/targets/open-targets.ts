@@ -9,6 +9,7 @@ import {
   type Secret,
   type Timer,
 } from '../../std/index.ts';
+import type { Companions } from '../companions.ts';
 import { errorTable, GatewayError } from '../errors.ts';
 import type { CurrentIdentity, GatewayIdentity } from '../identity.ts';
 import { portOf } from '../listeners/socket-listeners.ts';
@@ -84,6 +85,7 @@ export interface OpenTargetsDeps {
   readonly caches: CacheBudget;
   readonly maskKey: Secret;
   readonly sessions: Pick<Sessions, 'list' | 'drain' | 'end'>;
+  readonly companions?: Pick<Companions, 'passOn'> | undefined;
   /** How long sessions of a target that is gone or changed may go on. */
   readonly drainMs: number;
   /** Makes the watch over the logins to one target. */
@@ -237,7 +239,7 @@ function endSessions(target: string, { clock, sessions, drainMs }: OpenTargetsDe
 }
 
 function open(resolved: ResolvedTarget, deps: OpenTargetsDeps): Kept {
-  const { clock, random, policies, maskKey, protocols } = deps;
+  const { clock, random, policies, maskKey, protocols, companions } = deps;
   const { name, protocol } = resolved;
   const member = protocols.find((one) => one.id === protocol);
   if (member === undefined) {
@@ -253,6 +255,7 @@ function open(resolved: ResolvedTarget, deps: OpenTargetsDeps): Kept {
   const target = member.openTarget(resolved.config, {
     ...{ name, clock, random, log, secrets, policies, maskKey, caches: deps.caches },
     attempted: (place, problem) => health.attempted(place, problem),
+    ...(companions && { passOn: ({ uri }, bytes) => companions.passOn({ target: name, identity: uri, bytes }) }),
   });
   const opened: OpenTarget = { name, member, target };
   const where = target.listen;

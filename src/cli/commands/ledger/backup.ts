@@ -1,15 +1,11 @@
 import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { copyLedger, verifyLedger } from '../../../ledger/index.ts';
+import { ownFolderOf } from '../../../app/workers/own-folder.ts';
+import { copyLedger } from '../../../ledger/index.ts';
 import { argument, type CliCommand, exitCodes, UsageError } from '../../command.ts';
-import {
-  knownCheckpoints,
-  ledgerFolder,
-  ledgerOptions,
-  reportLines,
-  verifierKey,
-  verifierKeyPath,
-} from '../../ledger/folder.ts';
+import { ledgerOptions, reportLines, verifierKey, verifierKeyPath } from '../../ledger/folder.ts';
+import { ledgerFolders } from '../../ledger/ledgers.ts';
+import { reportValue, verifyAll } from '../../ledger/verify-all.ts';
 import { shellWord } from '../../terminal/shell-word.ts';
 import { formatCommand, wrapLines } from '../../terminal/table.ts';
 
@@ -30,9 +26,8 @@ export const command: CliCommand = {
   ],
   async run(context, input) {
     const to = resolve(argument(input, 0, 'the folder for the copy'));
-    const from = ledgerFolder(context, input);
-    const key = verifierKey(input, from);
-    const known = knownCheckpoints(input);
+    const ledgers = ledgerFolders(context, input);
+    for (const { directory } of ledgers) verifierKey(input, directory); // Without it nothing is begun.
     if (existsSync(to) && readdirSync(to).length > 0)
       throw new UsageError(`${to} is not empty; a backup goes into a folder of its own, so that it spoils no other`);
     const { signal } = context;
@@ -41,14 +36,21 @@ export const command: CliCommand = {
     if (existsSync(unfinished))
       throw new UsageError(`${unfinished} is there, of a backup that came to no good end; look at it and remove it`);
     mkdirSync(unfinished, { recursive: true, mode: 0o700 });
-    const ledger = join(unfinished, 'ledger');
-    await copyLedger(from, ledger, { signal });
-    copyFileSync(verifierKeyPath(input, from), join(unfinished, 'ledger.vkey'));
-    const report = await verifyLedger(ledger, key, { signal, knownCheckpoints: known });
-    if (!report.ok) {
-      context.emit({ ...report, dir: unfinished }, () =>
+    const copies = ledgers.map(({ directory: from, worker }) => {
+      const folder = ownFolderOf(unfinished, worker ?? 1);
+      return { from, folder, directory: join(folder, 'ledger'), worker };
+    });
+    for (const { from, folder, directory } of copies) {
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      await copyLedger(from, directory, { signal });
+      copyFileSync(verifierKeyPath(input, from), join(folder, 'ledger.vkey'));
+    }
+    const reports = await verifyAll(copies, context, input);
+    const lines = () => reports.flatMap((one) => reportLines(one, context.columns));
+    if (!reports.every(({ ok }) => ok)) {
+      context.emit({ ...reportValue(reports), dir: unfinished }, () =>
         [
-          ...reportLines(report, context.columns),
+          ...lines(),
           wrapLines(`The copy is left in ${unfinished}.`, context.columns),
           'Look at it, and at the ledger with `countersign ledger verify`.',
         ].join('\n'),
@@ -57,16 +59,13 @@ export const command: CliCommand = {
     }
     if (existsSync(to)) rmdirSync(to); // Fails when somebody has put something there meanwhile.
     renameSync(unfinished, to);
-    const again = formatCommand(`countersign ledger verify --dir ${shellWord(join(to, 'ledger'))}`, {
+    const named = ledgers.length === 1 ? join(to, 'ledger') : to;
+    const again = formatCommand(`countersign ledger verify --dir ${shellWord(named)}`, {
       columns: context.columns,
       indent: 2,
     });
-    context.emit({ ...report, dir: to }, () =>
-      [
-        ...reportLines(report, context.columns),
-        wrapLines(`The copy is in ${to}. To verify it again:`, context.columns),
-        `  ${again}`,
-      ].join('\n'),
+    context.emit({ ...reportValue(reports), dir: to }, () =>
+      [...lines(), wrapLines(`The copy is in ${to}. To verify it again:`, context.columns), `  ${again}`].join('\n'),
     );
     return exitCodes.ok;
   },

@@ -1,7 +1,8 @@
 import type { LedgerEntry, LedgerFilter } from '../../../ledger/index.ts';
 import type { LedgerEventKind } from '../../../model/index.ts';
 import { type CliCommand, type CliInput, exitCodes, textOption, UsageError } from '../../command.ts';
-import { asDamage, damageOf, ledgerLines, ledgerOptions, openLedgerFolder } from '../../ledger/folder.ts';
+import { asDamage, damageOfAny, ledgerLines, ledgerOptions } from '../../ledger/folder.ts';
+import { entryValue, inOrderOfTime, type NamedEntry, openLedgers } from '../../ledger/ledgers.ts';
 import { mentions, namesColumn } from '../../ledger/lines.ts';
 import { spanOf } from '../../ledger/parse-time.ts';
 import { contentOptions, saidContent } from '../../ledger/said-content.ts';
@@ -37,23 +38,25 @@ export const command: CliCommand = {
     const matches = matcherOf(input);
     const filter = filterOf(input, context.clock.now());
     const count = countOf(input);
-    const reader = openLedgerFolder(context, input);
+    const ledgers = openLedgers(context, input);
     const said = await saidContent(context, input);
     const { signal } = context;
-    const damage = await damageOf(reader, signal);
+    const damage = await damageOfAny(ledgers, signal);
     const lines = ledgerLines(context);
-    const show = (entry: LedgerEntry) => context.emit(entry, () => lines.line(entry));
-    const newest: LedgerEntry[] = [];
+    const show = ({ entry, worker }: NamedEntry) =>
+      context.emit(entryValue(entry, worker), () => lines.line(entry, worker));
+    const newest: NamedEntry[] = [];
+    const found = ledgers.map(({ reader, worker }) => ({ worker, entries: reader.search(filter, signal) }));
     try {
-      for await (const entry of reader.search(filter, signal)) {
-        if (!matches(entry) || said?.matches(entry) === false) continue;
-        if (count === undefined) show(entry);
-        else if (newest.push(entry) > count) newest.shift();
+      for await (const one of inOrderOfTime(found)) {
+        if (!matches(one.entry) || said?.matches(one.entry) === false) continue;
+        if (count === undefined) show(one);
+        else if (newest.push(one) > count) newest.shift();
       }
     } catch (error) {
       throw asDamage(error);
     }
-    for (const entry of newest) show(entry);
+    for (const one of newest) show(one);
     const passedOver = said?.passedOver();
     if (passedOver !== undefined) context.warn(passedOver);
     if (damage !== undefined) throw damage;

@@ -1,5 +1,6 @@
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { parseWithheldKey, WITHHELD_KEY_FILE } from '../../../app/role-keys.ts';
+import { gatewayFolderOf } from '../../../app/workers/own-folder.ts';
 import { openWithheld } from '../../../gateway/index.ts';
 import type { LedgerEntry } from '../../../ledger/index.ts';
 import { readGivenSecret } from '../../../private-files/index.ts';
@@ -40,7 +41,8 @@ export const command: CliCommand = {
 async function withWithheld(entry: LedgerEntry, context: CliContext, input: CliInput) {
   const sealed = entry.detail['withheld'];
   if (typeof sealed !== 'string') throw new UsageError(`nothing was withheld of entry ${entry.seq}`);
-  const path = textOption(input, 'withheldKey') ?? join(dirname(ledgerFolder(context, input)), WITHHELD_KEY_FILE);
+  const path =
+    textOption(input, 'withheldKey') ?? join(gatewayFolderOf(ledgerFolder(context, input)), WITHHELD_KEY_FILE);
   const text = await readGivenSecret(`file:${path}`, { env: context.env, bytesMax: 1024 }).catch((cause) => {
     throw new UsageError(`what was withheld of entry ${entry.seq} takes the key ${path}, which this user can't read`, {
       cause,

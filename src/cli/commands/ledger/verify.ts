@@ -1,14 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { parseProof, verifyLedger, verifyProof } from '../../../ledger/index.ts';
+import { parseProof, verifyProof } from '../../../ledger/index.ts';
 import { type CliCommand, type CliContext, type CliInput, exitCodes, textOption, UsageError } from '../../command.ts';
-import {
-  knownCheckpoints,
-  ledgerFolder,
-  ledgerLines,
-  ledgerOptions,
-  reportLines,
-  verifierKey,
-} from '../../ledger/folder.ts';
+import { ledgerLines, ledgerOptions, reportLines, verifierKey } from '../../ledger/folder.ts';
+import { ledgerFolders } from '../../ledger/ledgers.ts';
+import { reportValue, verifyAll } from '../../ledger/verify-all.ts';
 
 export const command: CliCommand = {
   summary: 'Verify a ledger, or a copy of one, or one proof: names the first entry that was changed, dropped or moved.',
@@ -26,13 +21,9 @@ export const command: CliCommand = {
 };
 
 async function verifyFolder(context: CliContext, input: CliInput): Promise<number> {
-  const directory = ledgerFolder(context, input);
-  const report = await verifyLedger(directory, verifierKey(input, directory), {
-    signal: context.signal,
-    knownCheckpoints: knownCheckpoints(input),
-  });
-  context.emit(report, () => reportLines(report, context.columns).join('\n'));
-  return report.ok ? exitCodes.ok : exitCodes.no;
+  const reports = await verifyAll(ledgerFolders(context, input), context, input);
+  context.emit(reportValue(reports), () => reports.flatMap((one) => reportLines(one, context.columns)).join('\n'));
+  return reports.every(({ ok }) => ok) ? exitCodes.ok : exitCodes.no;
 }
 
 function verifyOne(context: CliContext, input: CliInput, file: string): number {

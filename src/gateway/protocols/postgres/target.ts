@@ -5,7 +5,7 @@ import { createNameWatch } from './catalog/name-watch.ts';
 import { createCatalogSource, type SharedCatalogs } from './catalog/source.ts';
 import { parseConfig } from './config.ts';
 import { endClient, endTarget } from './end-connections.ts';
-import { createCancelKeys } from './login/cancel.ts';
+import { createCancelKeys, hearWord } from './login/cancel.ts';
 import { openUpstream, REQUIRED_PARAMETERS } from './login/upstream.ts';
 import { refusalText } from './refusal.ts';
 import { type OpenTarget, serveClient } from './session/open-session.ts';
@@ -18,10 +18,8 @@ export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
   const clientCheck = { isRefused: false };
   const failures = createSampledLog(deps);
   const names = createNameWatch({
-    name: deps.name,
+    ...{ name: deps.name, policies: deps.policies, log: failures },
     databases: [config.database, ...config.databases],
-    policies: deps.policies,
-    log: failures,
   });
   let isClosed = false;
   const databases = new Map<string, { readonly catalogs: SharedCatalogs; readonly planner: Planner }>();
@@ -61,6 +59,7 @@ export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
   return {
     listen: config.listen,
     serve: (session) => serveClient({ config, deps, keys, clientCheck, failures, database }, session),
+    hear: (identity, word) => void hearWord(keys, identity, word),
     refuse: (client, refusal) => endClient(client, refusalText(refusal)),
     async check(signal, place = config.database) {
       try {
@@ -69,8 +68,8 @@ export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
           ['application_name', 'countersign check'],
           ...REQUIRED_PARAMETERS, // As sessions ask for them: a database of another encoding has other defaults.
         ] as const;
-        const upstream = await openUpstream({ ...deps, config }, { parameters, minor: 0, signal });
-        endTarget(upstream.socket, deps.clock, encodeTerminate());
+        const { socket } = await openUpstream({ ...deps, config }, { parameters, minor: 0, signal });
+        endTarget(socket, deps.clock, encodeTerminate());
         return undefined;
       } catch (error) {
         return messageOf(error);
@@ -89,8 +88,8 @@ export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
     },
     warnings: () => names.warnings(),
     catalogBytes() {
-      const all = [...outdated, ...Array.from(databases.values(), ({ catalogs }) => catalogs)];
-      return all.reduce((sum, { bytes }) => sum + bytes, 0);
+      const shown = Array.from(databases.values(), ({ catalogs }) => catalogs);
+      return [...outdated, ...shown].reduce((sum, { bytes }) => sum + bytes, 0);
     },
     async close() {
       isClosed = true;

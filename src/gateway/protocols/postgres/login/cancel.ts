@@ -57,3 +57,19 @@ export function createCancelKeys(random: Random): CancelKeys {
     },
   };
 }
+
+/** A request to cancel, for those who may have the session that it is about. */
+export function wordOf(processId: number, key: Buffer): Buffer {
+  const word = Buffer.alloc(PROCESS_ID_BYTES + key.length);
+  word.writeInt32BE(processId);
+  key.copy(word, PROCESS_ID_BYTES);
+  return word;
+}
+
+/** Does what such a word asks, where the session is here: false, where it is not or may not be cancelled by that identity. */
+export function hearWord(keys: Pick<CancelKeys, 'use'>, identity: SpiffeId, word: Buffer): boolean {
+  if (word.length <= PROCESS_ID_BYTES) return false;
+  return keys.use(identity, word.readInt32BE(), word.subarray(PROCESS_ID_BYTES));
+}
+
+const PROCESS_ID_BYTES = 4;

@@ -1,5 +1,5 @@
 import { encodeCopyFail, encodeDescribe, encodeFlush, type Framer, Outbox } from '../../../../wire/postgres/index.ts';
-import type { Batch, Pipeline, Started } from '../../../sessions/pipeline.ts';
+import type { Batch, Pipeline, Started, Taken } from '../../../sessions/pipeline.ts';
 import { ledgerText, refusalError } from '../refusal.ts';
 import type { Refusal, Run, StatementPlan } from '../sql/index.ts';
 import type { Conversation } from './conversation.ts';
@@ -91,11 +91,13 @@ export class Forwarding {
     this.hurry();
   }
 
-  /** Takes these statements, each so often, from what policy allows over time; the refusal, when that is used up. */
-  admit(statements: readonly Run[]): Refusal | undefined {
+  /** Takes these statements, each so often, from what policy allows over time; the refusal, when that is used up. A promise: see `Pipeline.admit`. */
+  admit(statements: readonly Run[], taken?: Taken): Refusal | undefined | Promise<Taken> {
     const reached = this.#pipeline.admit(
       statements.map(({ plan, statements: times }) => ({ judged: plan.judged, times })),
+      taken,
     );
+    if (reached instanceof Promise) return reached;
     return (
       reached &&
       quotaRefusal(

@@ -7,7 +7,7 @@ import { endOf, type GatewaySession } from '../../../sessions/session.ts';
 import type { CatalogSource } from '../catalog/source.ts';
 import type { PostgresConfig } from '../config.ts';
 import { endClient } from '../end-connections.ts';
-import type { CancelKeys } from '../login/cancel.ts';
+import { type CancelKeys, wordOf } from '../login/cancel.ts';
 import { type ClientCheck, openChecked } from '../login/client-check.ts';
 import { admitStartup, type ClientRequest, readClientRequest, type SessionStart } from '../login/startup.ts';
 import { cancelUpstream, type Upstream } from '../login/upstream.ts';
@@ -54,7 +54,8 @@ export async function serveClient(target: OpenTarget, session: GatewaySession): 
   }
   if (request === undefined) return client.destroy() && undefined;
   if (request.kind === 'cancel') {
-    target.keys.use(session.identity, request.processId, request.key);
+    const { processId, key } = request;
+    if (!target.keys.use(session.identity, processId, key)) deps.passOn?.(session.identity, wordOf(processId, key));
     return endClient(client, undefined);
   }
   if (session.isAside)

@@ -4,6 +4,7 @@ import { openRawClient } from '../../../../../test/support/raw-session.ts';
 import { noObligations } from '../../../../model/index.ts';
 import { createManualClock, type ManualClock } from '../../../../std/index.ts';
 import { encodeStartup } from '../../../../wire/postgres/index.ts';
+import type { OwnQuotas, Quotas } from '../../../sessions/quotas.ts';
 import { type AppDatabase, startPeople } from '../testing/app-database.ts';
 import { kinds, startTarget } from '../testing/harness.ts';
 import { bind, execute, parse, query, sync } from '../testing/messages.ts';
@@ -149,7 +150,14 @@ describe('the time of a statement', () => {
   });
 });
 
-describe('operations a minute', () => {
+describe.each(['counted here', 'counted by others, who answer later'])('operations a minute, %s', (where) => {
+  beforeEach(async () => {
+    if (where === 'counted here') return;
+    gate.close();
+    const later = (own: OwnQuotas): Quotas => ({ ...own, take: async (...asked) => own.take(...asked) });
+    gate = await startTarget({ ...server.target, clock, quotas: later });
+  });
+
   test('are counted over all ways to send them, one of a text for each, and all of a text or none of it', async () => {
     const client = await openRawClient(gate.port);
     client.send(query('/*rate 3*/ select 1'));

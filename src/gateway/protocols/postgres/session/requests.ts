@@ -15,7 +15,7 @@ import {
   readParse,
   readQuery,
 } from '../../../../wire/postgres/index.ts';
-import type { Pipeline } from '../../../sessions/pipeline.ts';
+import type { Pipeline, Taken } from '../../../sessions/pipeline.ts';
 import { refusalError } from '../refusal.ts';
 import {
   type BoundValue,
@@ -37,6 +37,7 @@ import { CopyIn } from './copy-in.ts';
 import { areSameMeanings, factsWithPortals, mayReadCursor, meaningsOf } from './cursors.ts';
 import { type UnreadableProblem, UnreadableText } from './encoding-in-force.ts';
 import { Forwarding } from './forwarding.ts';
+import { takeGuarded } from './guarded.ts';
 import { sizeRefusal } from './over-limit.ts';
 import { isRefreshable, sameStamp, sentAs, servedInEncoding, textSent, withholdingOf } from './plans.ts';
 import { expectReply, type PlanStamp, type Portal, type Prepared, type Reply } from './replies.ts';
@@ -94,6 +95,8 @@ export class Requests {
   #long: { readonly plan: Plan; readonly stamp: PlanStamp; readonly isBound: boolean } | undefined;
   /** How often one was begun for the held message. */
   #longTries = 0;
+  /** What was taken for it from limits that others count as well. */
+  #taken: Taken | undefined;
   /** Something outside of both streams is awaited: a catalog snapshot, a sync of the ledger, a cancellation. */
   #waits = 0;
   #over = false;
@@ -183,6 +186,7 @@ export class Requests {
         this.#refreshed = false;
         this.#long = undefined;
         this.#longTries = 0;
+        this.#taken = undefined;
       }
     } catch (error) {
       if (!(error instanceof PostgresWireError)) throw error;
@@ -279,19 +283,38 @@ export class Requests {
     const plan = this.#plan(text, 'simple');
     if (plan === 'wait') return false;
     if (plan.verdict === 'refuse') return this.#denyQuery(plan, text);
-    const over = this.#overLimit(runsOf(plan.statements));
-    if (over !== undefined) return this.#forwarding.deny('query', over, text);
+    const over = this.#overLimit(runsOf(plan.statements), text);
+    if (over !== undefined) return over;
     this.#forwarding.record(this.#queryReply(plan, text), plan.rewritten && encodeQuery(plan.rewritten.sql));
     return true;
   }
 
-  /** Why statements that policy allows may not begin: for the size of the message that has them, or for how many there were before. */
-  #overLimit(runs: readonly Run[], boundBytes = 0): Refusal | undefined {
+  /**
+   * Whether statements that policy allows are over a limit, for the size of their message or for how many there were before: then the message is
+   * dealt with by their denial; false where who counts has to be waited for. Undefined: they may begin.
+   */
+  #overLimit(runs: readonly Run[], text: string, boundBytes = 0): boolean | undefined {
+    const kind = this.#framer.type === Frontend.execute ? 'execute' : 'query';
     for (const { plan } of runs) {
       const refusal = sizeRefusal(this.#framer.messageBytes + boundBytes, plan);
-      if (refusal !== undefined) return refusal;
+      if (refusal !== undefined) return this.#forwarding.deny(kind, refusal, text);
     }
-    return this.#forwarding.admit(runs);
+    const over = this.#forwarding.admit(runs, this.#taken);
+    if (over instanceof Promise)
+      return this.#await(over, (taken) => {
+        this.#taken = taken;
+      });
+    return over && this.#forwarding.deny(kind, over, text);
+  }
+
+  /** Holds everything back until that is there. */
+  #await<T>(promise: Promise<T>, take: (value: T) => void): false {
+    const resume = this.wait();
+    takeGuarded(promise, this.#port.guard, (value) => {
+      take(value);
+      resume();
+    });
+    return false;
   }
 
   #queryReply(plan: Forward, text: string, refusal?: Refusal): Reply {
@@ -315,8 +338,8 @@ export class Requests {
     if (plan === 'wait') return false;
     if (plan.verdict === 'refuse' || plan.statements.some(({ copy }) => copy !== undefined))
       return this.#forwarding.deny('query', refusal, text);
-    const over = this.#overLimit(runsOf(plan.statements));
-    if (over !== undefined) return this.#forwarding.deny('query', over, text);
+    const over = this.#overLimit(runsOf(plan.statements), text);
+    if (over !== undefined) return over;
     this.#forwarding.recordBefore(this.#queryReply(plan, before, refusal), textSent(plan, before), { refusal, text });
     return true;
   }
@@ -331,8 +354,8 @@ export class Requests {
     const plan = this.#plan(text, 'parse');
     if (plan === 'wait') return false;
     if (plan.verdict === 'refuse') return this.#forwarding.deny('query', plan, text);
-    const over = this.#overLimit(runsOf(plan.statements));
-    if (over !== undefined) return this.#forwarding.deny('query', over, text);
+    const over = this.#overLimit(runsOf(plan.statements), text);
+    if (over !== undefined) return over;
     const operations = plan.statements.map((one) =>
       this.#forwarding.begin(one, { text, parameters: message.arguments, formats: message.formats }),
     );
@@ -349,8 +372,8 @@ export class Requests {
     if (isCutShort(name)) return this.#forwarding.failStep('42622', CUT_SHORT_MESSAGE);
     if (this.#namesUncertain(text)) return false;
     if (name !== '' && statements.size >= sessionNamesMax) {
-      const refusal = refusalOf('53400', 'session-limit', `a session may prepare ${sessionNamesMax} statements`);
-      return this.#forwarding.deny('parse', refusal, text, name);
+      const what = `a session may prepare ${sessionNamesMax} statements`;
+      return this.#forwarding.deny('parse', refusalOf('53400', 'session-limit', what), text, name);
     }
     if (statements.bytes > statementsBytesMax) {
       if (this.#awaitLanding(statements)) return false;
@@ -383,11 +406,8 @@ export class Requests {
     if (prepared === undefined)
       return this.#forwarding.failStep('26000', `prepared statement "${message.statement}" does not exist`);
     if (portals.size >= portalsMax) {
-      return this.#forwarding.deny(
-        'bind',
-        refusalOf('53400', 'session-limit', `a session may hold ${portalsMax} portals`),
-        prepared.text,
-      );
+      const what = `a session may hold ${portalsMax} portals`;
+      return this.#forwarding.deny('bind', refusalOf('53400', 'session-limit', what), prepared.text);
     }
     if (portals.bytes > portalsBytesMax) {
       if (this.#awaitLanding(portals)) return false;
@@ -415,13 +435,8 @@ export class Requests {
       read: this.#session.encoding.reader(),
     };
     portals.sent(message.portal, portal);
-    this.#forwarding.keep(
-      expectReply('bind', {
-        name: message.portal,
-        portal,
-        withhold: withholdingOf(prepared.plan, prepared.hasOwnTypes),
-      }),
-    );
+    const withhold = withholdingOf(prepared.plan, prepared.hasOwnTypes);
+    this.#forwarding.keep(expectReply('bind', { name: message.portal, portal, withhold }));
     return true;
   }
 
@@ -434,9 +449,8 @@ export class Requests {
       if (prepared === 'wait') return false;
       if (prepared === undefined)
         return this.#forwarding.failStep('26000', `prepared statement "${name}" does not exist`);
-      this.#forwarding.keep(
-        expectReply('describe-statement', { withhold: withholdingOf(prepared.plan, prepared.hasOwnTypes) }),
-      );
+      const withhold = withholdingOf(prepared.plan, prepared.hasOwnTypes);
+      this.#forwarding.keep(expectReply('describe-statement', { withhold }));
       return true;
     }
     const portal = this.#session.portals.lookup(name);
@@ -446,12 +460,8 @@ export class Requests {
     if (meanings === 'wait') return this.#hold();
     if (!areSameMeanings(meanings, portal.meanings)) return this.#forwarding.failStep('34000', MEANT_OTHER_MESSAGE);
     portal.described = true;
-    this.#forwarding.keep(
-      expectReply('describe-portal', {
-        portal,
-        withhold: withholdingOf(portal.prepared.plan, portal.prepared.hasOwnTypes),
-      }),
-    );
+    const withhold = withholdingOf(portal.prepared.plan, portal.prepared.hasOwnTypes);
+    this.#forwarding.keep(expectReply('describe-portal', { portal, withhold }));
     return true;
   }
 
@@ -471,8 +481,8 @@ export class Requests {
     const plan = this.#plan(text, 'parse');
     if (plan === 'wait') return false;
     if (plan.verdict === 'refuse') return this.#forwarding.deny('execute', plan, text);
-    const over = this.#overLimit(runsOf(plan.statements));
-    if (over !== undefined) return this.#forwarding.deny('execute', over, text);
+    const over = this.#overLimit(runsOf(plan.statements), text);
+    if (over !== undefined) return over;
     const operations = plan.statements.map((one) => this.#forwarding.begin(one, { text, parameters: [] }));
     this.#forwarding.record(expectReply('execute', { operations, withhold: withholdingOf(plan) }));
     return true;
@@ -510,8 +520,8 @@ export class Requests {
       this.#forwarding.keep(expectReply('execute', { portal, withhold }));
       return true;
     }
-    const over = this.#overLimit([{ plan: statement, statements: 1 }], portal.boundBytes);
-    if (over !== undefined) return this.#forwarding.deny('execute', over, prepared.text);
+    const over = this.#overLimit([{ plan: statement, statements: 1 }], prepared.text, portal.boundBytes);
+    if (over !== undefined) return over;
     // Rows are only masked by the very description that the target gives of this portal; without one, ask for it first.
     if (statement.masks !== undefined && !portal.described) {
       portal.described = true;
@@ -656,18 +666,9 @@ export class Requests {
     if (this.#longTries++ === longTriesMax)
       return refusalOf('58000', 'statement-refused', 'the catalog or policy changed while the text was looked at');
     const stamp = { ...this.#stamp(), facts };
-    const resume = this.wait();
-    deps.planner.planLong(request).then(
-      (plan) =>
-        this.#port.guard(() => {
-          this.#long = plan && { plan, stamp, isBound: request.parameters !== undefined };
-          resume();
-        }),
-      (error: unknown) =>
-        this.#port.guard(() => {
-          throw error;
-        }),
-    );
+    this.#await(deps.planner.planLong(request), (plan) => {
+      this.#long = plan && { plan, stamp, isBound: request.parameters !== undefined };
+    });
     return 'wait';
   }
 

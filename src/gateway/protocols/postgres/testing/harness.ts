@@ -14,7 +14,7 @@ import {
 } from '../../../../std/index.ts';
 import { createMemoryBudget } from '../../../capacity/memory-budget.ts';
 import type { TargetPolicies } from '../../../protocol.ts';
-import { createQuotas } from '../../../sessions/quotas.ts';
+import { createQuotas, type OwnQuotas, type Quotas } from '../../../sessions/quotas.ts';
 import { SessionEnd, type SessionPolicy } from '../../../sessions/session.ts';
 import { createTestGate } from '../../../testing/test-gate.ts';
 import { createTestLedger } from '../../../testing/test-ledger.ts';
@@ -32,11 +32,14 @@ export async function startTarget(options: {
   env?: Readonly<Record<string, string>>;
   clock?: Clock;
   heldBytesMax?: number;
+  /** Counts in place of those that are given. */
+  quotas?: (own: OwnQuotas) => Quotas;
 }) {
   const { clock = createSystemClock(), log = createSilentLog() } = options;
   const ledger = createTestLedger();
   const budget = createMemoryBudget(options.heldBytesMax ?? Number.MAX_SAFE_INTEGER);
-  const quotas = createQuotas(clock);
+  const own = createQuotas(clock);
+  const quotas = options.quotas?.(own) ?? own;
   const [end, drain] = [new AbortController(), new AbortController()];
   const policyListeners = createListeners();
   const policy: SessionPolicy = options.sessionPolicy ?? {

@@ -1,0 +1,135 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { createManualClock, createSilentLog, type ManualClock } from '../../std/index.ts';
+import type { ToParent, ToWorker } from './messages.ts';
+import type { WorkerProcess } from './worker-process.ts';
+import { createWorkerWatch, type WorkerWatch } from './worker-watch.ts';
+
+// Goal: a worker that ends is noticed, told of, and there again, without end and without haste; one that is gone has no say.
+
+let clock: ManualClock;
+let started: FakeProcess[];
+let heard: ToParent[];
+let gone: number;
+let watch: WorkerWatch;
+
+class FakeProcess implements WorkerProcess {
+  readonly pid = 7;
+  readonly sent: ToWorker[] = [];
+  say: (message: ToParent) => void = () => {};
+  end: (how: string) => void = () => {};
+  send(message: ToWorker) {
+    this.sent.push(message);
+  }
+  hear(listener: (message: ToParent) => void) {
+    this.say = listener;
+  }
+  ended(listener: (how: string) => void) {
+    this.end = listener;
+  }
+}
+
+beforeEach(() => {
+  clock = createManualClock(0);
+  [started, heard, gone] = [[], [], 0];
+  watch = createWorkerWatch({
+    ...{ clock, log: createSilentLog(), number: 2 },
+    start() {
+      const process = new FakeProcess();
+      started.push(process);
+      return process;
+    },
+    heard: (message) => void heard.push(message),
+    gone: () => void gone++,
+  });
+});
+
+const never = new AbortController().signal;
+const newest = () => started.at(-1) ?? new FakeProcess();
+const found = () => watch.missing().map((one) => one.found);
+
+async function run(): Promise<void> {
+  const begun = watch.start(never);
+  newest().say({ kind: 'running' });
+  await begun;
+}
+
+describe('a worker', () => {
+  it('is not there until it runs', async () => {
+    expect(found()).toEqual(['worker 2 is not there: it was not started yet']);
+    const begun = watch.start(never);
+    expect([watch.runs(), found()]).toEqual([false, ['worker 2 is starting']]);
+    newest().say({ kind: 'running' });
+    await begun;
+    expect([watch.runs(), found()]).toEqual([true, []]);
+  });
+
+  it('that ends before it ran fails the start', async () => {
+    const begun = watch.start(never);
+    newest().end('it ended with exit code 78');
+    await expect(begun).rejects.toMatchObject({
+      code: 'ERR_APP_WORKER',
+      message: expect.stringContaining('exit code 78'),
+    });
+  });
+
+  it('that ends is told of and started again, later each time, and soon once more when it has run for a minute', async () => {
+    await run();
+    const waits: number[] = [];
+    for (let n = 0; n < 9; n++) {
+      newest().end('it was ended by SIGKILL');
+      expect(found()).toEqual(['worker 2 is not there: it was ended by SIGKILL']);
+      const [before, beganMs] = [started.length, clock.monotonicMs()];
+      while (started.length === before) await clock.advance(500);
+      waits.push(clock.monotonicMs() - beganMs);
+      newest().say({ kind: 'running' });
+    }
+    expect(waits).toEqual([500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000]);
+    expect(gone).toBe(9);
+    await clock.advance(60_000);
+    newest().end('it was ended by SIGKILL');
+    await clock.advance(500);
+    expect(started).toHaveLength(11);
+  });
+
+  it('that is gone has no say any more: what it had was given back', async () => {
+    await run();
+    const old = newest();
+    old.end('it was ended by SIGKILL');
+    old.say({ kind: 'ask', id: 1, ask: { what: 'session', identity: 'spiffe://example.org/web' } });
+    expect(heard).toEqual([]);
+    await clock.advance(500);
+    old.end('once more');
+    expect(found()).toEqual(['worker 2 is starting']);
+  });
+
+  it('that says nothing for ten seconds is told of, until it says something', async () => {
+    await run();
+    await clock.advance(9_999);
+    expect(found()).toEqual([]);
+    await clock.advance(1);
+    expect(found()).toEqual(['worker 2 (process 7) says nothing']);
+    newest().say({ kind: 'health', findings: [] });
+    expect(found()).toEqual([]);
+  });
+
+  it('that does not answer a scrape is left out of it in time', async () => {
+    await run();
+    const asked = watch.metrics();
+    await clock.advance(3_000);
+    expect(await asked).toBeUndefined();
+    const again = watch.metrics();
+    const [request] = newest().sent.slice(-1);
+    newest().say({ kind: 'metrics', id: request?.kind === 'metrics' ? request.id : 0, metrics: [] });
+    expect(await again).toEqual([]);
+  });
+
+  it('that is to stop is asked to, waited for, and not started again, nor missed', async () => {
+    await run();
+    const stopped = watch.stop();
+    expect(newest().sent.at(-1)).toEqual({ kind: 'stop' });
+    newest().end('it ended with exit code 0');
+    await stopped;
+    await clock.advance(120_000);
+    expect([started.length, found()]).toEqual([1, []]);
+  });
+});
