@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +10,7 @@ import { families } from './families.ts';
 
 const root = join(import.meta.dirname, '..');
 const house = mkdtempSync(join(tmpdir(), 'house-'));
+const IN_HOUSE = { cwd: house, encoding: 'utf8', env: { ...process.env, NO_COLOR: '1' } } as const;
 const template: Record<string, string> = {
   keystore: 'memory',
   attestor: 'unix',
@@ -111,11 +112,29 @@ it('changes nothing but its own folder and what is generated', () => {
 function runSuites(): Map<string, readonly string[]> {
   const report = `${house}.json`;
   const wanted = ['-t', 'fixture|one policy schema', '--reporter', 'json', '--outputFile', report];
-  run('npx', ['vitest', 'run', '--project', 'unit', ...wanted, ...Object.values(suiteOf)]);
+  const { status, stderr } = spawnSync(
+    'npx',
+    ['vitest', 'run', '--project', 'unit', ...wanted, ...Object.values(suiteOf)],
+    {
+      ...IN_HOUSE,
+      maxBuffer: 64 * 1024 * 1024,
+    },
+  );
   // The reporter's own format.
   const { testResults } = JSON.parse(readFileSync(report, 'utf8')) as {
-    testResults: { name: string; assertionResults: { fullName: string; status: string }[] }[];
+    testResults: {
+      name: string;
+      message: string;
+      assertionResults: { fullName: string; status: string; failureMessages: string[] }[];
+    }[];
   };
+  const failed = testResults.flatMap(({ name, message, assertionResults }) => [
+    ...(message === '' ? [] : [`${name}: ${message}`]),
+    ...assertionResults
+      .filter((one) => one.status === 'failed')
+      .map(({ fullName, failureMessages }) => `${fullName}: ${failureMessages.join('\n')}`),
+  ]);
+  if (status !== 0) throw new Error(`the suites do not pass:\n${failed.join('\n')}\n${stderr}`);
   return new Map(
     testResults.map(({ name, assertionResults }) => [
       name,
@@ -143,10 +162,5 @@ function rename(folder: string, id: string): void {
 }
 
 function run(command: string, args: readonly string[]): string {
-  return execFileSync(command, args, {
-    cwd: house,
-    encoding: 'utf8',
-    env: { ...process.env, NO_COLOR: '1' },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  return execFileSync(command, args, { ...IN_HOUSE, stdio: ['ignore', 'pipe', 'pipe'] });
 }

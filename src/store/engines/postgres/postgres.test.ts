@@ -152,6 +152,38 @@ describe('several servers on one database', () => {
     await expect(disturbed(1000)).rejects.toMatchObject({ code: 'ERR_STORE_CONFLICT' });
     expect(tries).toBe(10);
   });
+
+  it('carry out alone what transactions of another order come in the way of each time', async () => {
+    const url = await createDatabase();
+    const [one, two] = await Promise.all([open(url), open(url)]);
+    await one.migrate(migrations);
+    await one.db<Tables>().insertInto('t').values({ id: 1, n: 0 }).execute();
+    const add = (store: Store, n: number, order: string, before = async () => {}) =>
+      store.transaction<Tables, void>(
+        async (trx) => {
+          await trx.selectFrom('t').select('n').executeTakeFirst();
+          await before();
+          await trx
+            .updateTable('t')
+            .set((set) => ({ n: set('n', '+', n) }))
+            .execute();
+        },
+        { order },
+      );
+    const waits = `select 1 from pg_locks where locktype = 'advisory' and mode = 'ShareLock' and not granted`;
+    const rivals: Promise<void>[] = [];
+    await add(one, 100, 'mine', async () => {
+      let isOver = false;
+      const rival = add(two, 1, 'theirs').then(() => {
+        isOver = true;
+      });
+      rivals.push(rival);
+      await expect.poll(async () => isOver || (await postgres.query(waits)).length > 0, { interval: 5 }).toBe(true);
+    });
+    await Promise.all(rivals);
+    expect(rivals).toHaveLength(6);
+    expect(await one.db<Tables>().selectFrom('t').select('n').executeTakeFirst()).toEqual({ n: 106 });
+  });
 });
 
 describe('a lost connection', () => {

@@ -12,6 +12,9 @@ export interface ConnectionSource {
  * Serializable transactions, tried again after a conflict. Those of one order hold an advisory lock of the session from before they
  * begin until after they commit, so that each begins with all that the one before it committed: a lock taken inside would leave it
  * with an older snapshot. In this process they line up first, so that waiting for the lock takes one connection only.
+ *
+ * What meets conflicts again and again is at last carried out while no other transaction is, of whatever order: many short ones could
+ * stand in the way of a long one for ever. For that each holds a second lock, shared; the one in need holds it alone.
  */
 export function createTransactions(deps: {
   clock: Clock;
@@ -37,7 +40,7 @@ export function createTransactions(deps: {
     return gateOf(options.order).run(async () => {
       for (let tries = 1; ; tries++) {
         try {
-          return await attemptOnce(attempt, { ...deps, ...options });
+          return await attemptOnce(attempt, { ...deps, ...options, isAlone: tries >= ALONE_FROM_TRY });
         } catch (error) {
           if (codeOf(error) !== 'ERR_STORE_CONFLICT' || tries >= TRIES_MAX) throw error;
           log.debug('store.transaction.conflict', { order: options.order, tries });
@@ -50,14 +53,16 @@ export function createTransactions(deps: {
 
 async function attemptOnce<T>(
   attempt: (connection: PostgresConnection) => Promise<Attempt<T>>,
-  options: { connections: ConnectionSource; channel: string; order: string; timeoutMs: number },
+  options: { connections: ConnectionSource; channel: string; order: string; timeoutMs: number; isAlone: boolean },
 ): Promise<T> {
-  const { connections, channel, order, timeoutMs } = options;
+  const { connections, channel, order, timeoutMs, isAlone } = options;
   const connection = await connections.acquire(timeoutMs + ANSWER_GRACE_MS);
   const lock = lockKey(order);
   let clean = false;
   try {
+    // The order's first: whoever waits for the lock of all then holds nothing that those who share it wait for.
     await connection.run('select pg_advisory_lock($1)', [lock]);
+    await connection.run(`select pg_advisory_lock${isAlone ? '' : '_shared'}($1)`, [ALL_ORDERS]);
     await connection.run('begin isolation level serializable');
     await connection.run(`set local statement_timeout = ${timeoutMs}`);
     try {
@@ -81,15 +86,18 @@ async function attemptOnce<T>(
       throw error;
     }
   } finally {
-    const unlocked = clean && (await unlock(connection, lock));
+    const unlocked = clean && (await unlock(connection, lock, isAlone));
     connection.giveBack(!unlocked);
   }
 }
 
 /** False when it did not work; closing the connection then gives up the lock. */
-async function unlock(connection: PostgresConnection, lock: string): Promise<boolean> {
+async function unlock(connection: PostgresConnection, lock: string, isAlone: boolean): Promise<boolean> {
   try {
-    const { rows } = await connection.run('select pg_advisory_unlock($1) as unlocked', [lock]);
+    const { rows } = await connection.run(
+      `select pg_advisory_unlock($1) and pg_advisory_unlock${isAlone ? '' : '_shared'}($2) as unlocked`,
+      [lock, ALL_ORDERS],
+    );
     return rows[0]?.unlocked === true;
   } catch {
     return false; // The outcome of the transaction is known already and must not be hidden by this.
@@ -107,11 +115,14 @@ function lockKey(order: string): string {
     .toString();
 }
 
+const ALL_ORDERS = lockKey(' all'); // No order's name begins with a space.
 const NEVER = new AbortController().signal;
 const GAVE_UP: ReadonlySet<string> = new Set(['AbortError', 'TimeoutError']);
 /** As many as wait for SQLite at most. */
 const WAITING_MAX = 10_000;
 const TRIES_MAX = 10;
+/** From this one on a transaction is alone; conflicts are then those with statements outside of transactions. */
+const ALONE_FROM_TRY = 6;
 const RETRY_MS = 2;
 const RETRY_MS_MAX = 500;
 /** The server gives up on a statement by itself; this much later nothing will come any more. */
