@@ -22,8 +22,8 @@ export const errorTable = {
   ERR_APP_WORKER: {
     status: 503,
     exit: 'unavailable',
-    meaning: 'One of the processes that `gateway.workers` asks for ended while it started.',
-    remedy: 'See its own last line, above in the log of the gateway, which has the reason.',
+    meaning: 'A process that `gateway.workers` asks for ended while it started, or can not be one of that gateway.',
+    remedy: 'Read the message, or its own last line, above in the log of the gateway, which has the reason.',
   },
   ERR_APP_SERVER_IDENTITY: {
     status: 502,

@@ -11,6 +11,8 @@ export interface WorkerPart {
   readonly number: number;
   /** How many there are. */
   readonly of: number;
+  /** Of the parent. Another one may lie on the disk by now, and nobody promises that they count alike. */
+  readonly release: string;
   /** The process that ends it by its own end. */
   readonly parent: number;
   readonly trustDomain: string;

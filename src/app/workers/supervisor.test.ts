@@ -111,6 +111,18 @@ describe('workers', () => {
     expect(sentTo('word')).toEqual([1, 0, 1]);
   });
 
+  it('that say nothing are sent no words, which would pile up, until they say something', async () => {
+    await supervisor().start(never);
+    const word = { target: 'shop', identity: 'spiffe://example.org/web', bytes: 'AA==' };
+    await clock.advance(10_000);
+    workers[0]?.say({ kind: 'health', findings: [] });
+    workers[1]?.say({ kind: 'word', word });
+    expect(sentTo('word')).toEqual([1, 0, 0]);
+    workers[2]?.say({ kind: 'health', findings: [] });
+    workers[1]?.say({ kind: 'word', word });
+    expect(sentTo('word')).toEqual([2, 0, 1]);
+  });
+
   it('count together', async () => {
     await supervisor({ sessionsMax: 2 }).start(never);
     const replies = () =>

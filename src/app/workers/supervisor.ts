@@ -11,6 +11,7 @@ import { type MetricsOf, metricsOfAll } from '../health/metrics.ts';
 import { hardenProcess } from '../process/hardening.ts';
 import type { Role, RoleDeps } from '../role.ts';
 import { openSealKey, openWithheldKey } from '../role-keys.ts';
+import { VERSION } from '../version.ts';
 import type { ToParent } from './messages.ts';
 import { createSharedCounts } from './shared-counts.ts';
 import type { WorkerProcess } from './worker-process.ts';
@@ -48,7 +49,10 @@ export function createGatewaySupervisor(deps: SupervisorDeps): Role {
         const started = deps.startWorker({ number, of: config.workers });
         started.send({
           kind: 'begin',
-          part: { number, of: config.workers, parent: process.pid, trustDomain, config, logLevel, digestKeyIsNew },
+          part: {
+            ...{ number, of: config.workers, release: VERSION, parent: process.pid },
+            ...{ trustDomain, config, logLevel, digestKeyIsNew },
+          },
         });
         return started;
       },
@@ -69,7 +73,9 @@ export function createGatewaySupervisor(deps: SupervisorDeps): Role {
       case 'leave':
         return counts.leave(number, message.id);
       case 'word':
-        for (const other of workers) if (other !== worker) other.send({ kind: 'word', word: message.word });
+        // They would pile up here for one that takes none.
+        for (const other of workers)
+          if (other !== worker && other.missing().length === 0) other.send({ kind: 'word', word: message.word });
         return;
       case 'left':
         return leaving.told(number, message.others);

@@ -11,6 +11,8 @@ let started: FakeProcess[];
 let heard: ToParent[];
 let gone: number;
 let watch: WorkerWatch;
+/** Why none can be started. */
+let problem: Error | undefined;
 
 class FakeProcess implements WorkerProcess {
   readonly pid = 7;
@@ -30,10 +32,11 @@ class FakeProcess implements WorkerProcess {
 
 beforeEach(() => {
   clock = createManualClock(0);
-  [started, heard, gone] = [[], [], 0];
+  [started, heard, gone, problem] = [[], [], 0, undefined];
   watch = createWorkerWatch({
     ...{ clock, log: createSilentLog(), number: 2 },
     start() {
+      if (problem !== undefined) throw problem;
       const process = new FakeProcess();
       started.push(process);
       return process;
@@ -91,6 +94,31 @@ describe('a worker', () => {
     expect(started).toHaveLength(11);
   });
 
+  it('that can not be started at all is tried again, and what keeps it from that is told', async () => {
+    await run();
+    problem = new Error('spawn ENOMEM');
+    newest().end('it was ended by SIGKILL');
+    await clock.advance(500);
+    expect(found()).toEqual(['worker 2 is not there: it could not be started: spawn ENOMEM']);
+    problem = undefined;
+    await clock.advance(999);
+    expect(started).toHaveLength(1);
+    await clock.advance(1);
+    expect(started).toHaveLength(2);
+  });
+
+  it('that can not be started the first time fails the start', async () => {
+    problem = new Error('spawn ENOMEM');
+    await expect(watch.start(never)).rejects.toMatchObject({
+      code: 'ERR_APP_WORKER',
+      message: expect.stringContaining('spawn ENOMEM'),
+    });
+    await watch.stop();
+    problem = undefined;
+    await clock.advance(60_000);
+    expect(started).toHaveLength(0);
+  });
+
   it('that is gone has no say any more: what it had was given back', async () => {
     await run();
     const old = newest();
@@ -121,6 +149,16 @@ describe('a worker', () => {
     const [request] = newest().sent.slice(-1);
     newest().say({ kind: 'metrics', id: request?.kind === 'metrics' ? request.id : 0, metrics: [] });
     expect(await again).toEqual([]);
+  });
+
+  it('that starts, or says nothing, is not waited for by a scrape', async () => {
+    const begun = watch.start(never);
+    expect(await watch.metrics()).toBeUndefined();
+    newest().say({ kind: 'running' });
+    await begun;
+    await clock.advance(10_000);
+    expect(await watch.metrics()).toBeUndefined();
+    expect(newest().sent).toEqual([]);
   });
 
   it('that is to stop is asked to, waited for, and not started again, nor missed', async () => {

@@ -1,4 +1,4 @@
-import { type Clock, type Log, raceAbort, type Timer, timeoutSignal } from '../../std/index.ts';
+import { type Clock, type Log, messageOf, raceAbort, type Timer, timeoutSignal } from '../../std/index.ts';
 import { AppError } from '../errors.ts';
 import type { Finding, Found } from '../health/conditions.ts';
 import type { MetricsOf } from '../health/metrics.ts';
@@ -37,15 +37,32 @@ export function createWorkerWatch(deps: {
   const first = Promise.withResolvers<void>();
   first.promise.catch(() => {}); // Whoever starts it hears of it.
   const metrics = createMetricsAsked(clock);
-  let failures = 0;
+  const retries = createRetries(clock);
   let now: Current | undefined;
   let last = 'it was not started yet';
   let findings: readonly Finding[] = [];
   let isStopping = false;
-  let [restart, settled]: (Timer | undefined)[] = [];
+  let restart: Timer | undefined;
 
+  const ended = (how: string, pid?: number) => {
+    now = undefined;
+    findings = [];
+    last = how;
+    deps.gone();
+    const retryMs = retries.ended();
+    if (isStopping) return;
+    log.error('app.worker.ended', { worker: number, pid, how, retryMs });
+    first.reject(new AppError('ERR_APP_WORKER', `worker ${number} of the gateway did not start: ${how}`));
+    restart = clock.after(retryMs, begin);
+  };
   const begin = () => {
-    const worker = deps.start();
+    let worker: WorkerProcess;
+    try {
+      worker = deps.start();
+    } catch (error) {
+      // For want of memory, say: the other workers go on, so this process does.
+      return ended(`it could not be started: ${messageOf(error)}`);
+    }
     const gone = Promise.withResolvers<void>();
     const current: Current = { worker, gone: gone.promise, isRunning: false, heardMs: clock.monotonicMs() };
     now = current;
@@ -57,9 +74,7 @@ export function createWorkerWatch(deps: {
         case 'running':
           current.isRunning = true;
           log.info('app.worker.running', { worker: number, pid: worker.pid });
-          settled = clock.after(SETTLED_MS, () => {
-            failures = 0;
-          });
+          retries.running();
           return first.resolve();
         case 'health':
           findings = message.findings;
@@ -72,18 +87,8 @@ export function createWorkerWatch(deps: {
     });
     worker.ended((how) => {
       if (now !== current) return;
-      now = undefined;
-      findings = [];
-      last = how;
-      settled?.cancel();
-      deps.gone();
+      ended(how, worker.pid);
       gone.resolve();
-      if (isStopping) return;
-      const retryMs = Math.min(RETRY_MS * 2 ** failures, RETRY_MS_MAX);
-      failures++;
-      log.error('app.worker.ended', { worker: number, pid: worker.pid, how, retryMs });
-      first.reject(new AppError('ERR_APP_WORKER', `worker ${number} of the gateway did not start: ${how}`));
-      restart = clock.after(retryMs, begin);
     });
   };
 
@@ -104,7 +109,8 @@ export function createWorkerWatch(deps: {
     findings: () => findings,
     // Of one that stops, somebody wants it so, and it says so itself.
     missing: () => (isStopping ? [] : missingOf(number, now ?? last, clock)),
-    metrics: () => metrics.ask(now?.worker),
+    // Who says nothing is not waited for at each scrape.
+    metrics: () => metrics.ask(missingOf(number, now ?? last, clock).length === 0 ? now?.worker : undefined),
   };
 }
 
@@ -114,6 +120,23 @@ interface Current {
   readonly gone: Promise<void>;
   isRunning: boolean;
   heardMs: number;
+}
+
+/** How long the next start is put off: longer after each that has not run for a while. */
+function createRetries(clock: Clock) {
+  let failures = 0;
+  let settled: Timer | undefined;
+  return {
+    running() {
+      settled = clock.after(SETTLED_MS, () => {
+        failures = 0;
+      });
+    },
+    ended(): number {
+      settled?.cancel();
+      return Math.min(RETRY_MS * 2 ** failures++, RETRY_MS_MAX);
+    },
+  };
 }
 
 /** What is wrong with the process of a worker, or, where there is none, with how the last one ended. */

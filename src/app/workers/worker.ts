@@ -1,8 +1,10 @@
 import { type Clock, createLog, type Log, type Random, type Timer } from '../../std/index.ts';
+import { AppError } from '../errors.ts';
 import { createGatewayApp } from '../gateway.ts';
 import { createMetrics } from '../health/metrics.ts';
 import { endWithParent, PARENT_GONE } from '../process/end-with-parent.ts';
 import type { Role, RoleDeps } from '../role.ts';
+import { VERSION } from '../version.ts';
 import type { Channel, ToParent, ToWorker, WorkerPart } from './messages.ts';
 import { createWorkerCompanions, wordFrom } from './worker-companions.ts';
 import { WORKER } from './worker-process.ts';
@@ -21,9 +23,17 @@ export interface WorkerDeps extends Pick<RoleDeps<unknown>, 'env'> {
   stop(): void;
 }
 
-/** The channel to the parent; undefined where this process is no worker. When the parent is gone this process ends at once. */
+/**
+ * The channel to the parent; undefined where this process is no worker. When the parent is gone this process ends at once.
+ * @throws AppError ERR_APP_WORKER when it was gone before: this one would be a second gateway then, that nobody stops
+ */
 export function openParent(env: RoleDeps<unknown>['env'], own: NodeJS.Process = process): ParentChannel | undefined {
-  if (env[WORKER] === undefined || !own.connected) return undefined;
+  if (env[WORKER] === undefined) return undefined;
+  if (!own.connected)
+    throw new AppError(
+      'ERR_APP_WORKER',
+      `${WORKER} is set, and the gateway whose worker this would be is not there; to start a gateway, unset it`,
+    );
   const gone = () => own.exit(PARENT_GONE);
   own.once('disconnect', gone);
   return {
@@ -44,6 +54,11 @@ export async function createGatewayWorker(parent: ParentChannel, deps: WorkerDep
     if (message.kind === 'stop') deps.stop();
   });
   const { number, of, digestKeyIsNew, ...part } = await partFrom(parent);
+  if (part.release !== VERSION)
+    throw new AppError(
+      'ERR_APP_WORKER',
+      `this is countersign ${VERSION}, and the gateway that has started it is ${part.release}: restart the gateway`,
+    );
   const { clock, random, env } = deps;
   // What answers for all of them is the parent's.
   const { http, ...config } = part.config;
@@ -103,8 +118,7 @@ function telling(
       parent.send({ kind: 'running' });
     },
     async stop() {
-      await role.stop();
-      timer?.cancel();
+      await role.stop().finally(() => timer?.cancel());
     },
   };
 }
