@@ -172,7 +172,9 @@ async function pipeline(
   for (let number = 0; ; number++) {
     const answer = await session.ready();
     if (answer.at(-1) !== 'Z:I') {
-      expect(answer.join(' ')).toMatch(/^E:57P01:/);
+      // What it wrote to a session that had just ended fails; Node reads no more then, though the last words are there.
+      const failed = session.socket.errored?.message ?? '';
+      if (answer.length > 0 || !/EPIPE|ECONNRESET/.test(failed)) expect(answer.join(' ')).toMatch(/^E:57P01:/);
       return;
     }
     expect(answer.at(-2)).toBe('C:INSERT 0 1');
