@@ -42,6 +42,8 @@ const SEED = `
     for each row execute function on_write();
   create table checked (id int check (cast_it())); create table defaulted (id int, v boolean default run_it());
   create domain told as int check (cast_it()); create table domained (id told);
+  create schema elsewhere; create table elsewhere.domained (id int); grant all on schema elsewhere to gate; grant all on elsewhere.domained to gate;
+  create domain elsewhere.box as int check (public.cast_it());
   create type pair as (v told); create table paired (id pair);
   create table guarded (id int); insert into guarded values (1); alter table guarded enable row level security;
   create policy p on guarded using (cast_it());
@@ -215,6 +217,16 @@ describe('what code of the database says is withheld', () => {
     ['a domain that PREPARE is led to by a column', ['prepare p as insert into domained values ($1)', 'execute p(1)']],
     ['a domain that PREPARE is led to by a cast', ['prepare p (int) as select $1, $2::told', 'execute p(1, 1)']],
     ['a domain among others that PREPARE names', ['prepare p (int, told) as select $1, $2', 'execute p(1, 1)']],
+    [
+      'a domain that PREPARE was led to by a table of another path',
+      ['prepare p as insert into domained values ($1)', 'set search_path = elsewhere', 'execute p(1)'],
+    ],
+    ['a domain called like a type of PostgreSQL, in a cast', ['select 1::elsewhere.box']],
+    [
+      'a domain called like a type of PostgreSQL, by the path',
+      ['set search_path = elsewhere, pg_catalog', 'select cast(1 as "box")'],
+    ],
+    ['a domain called like a type of PostgreSQL', ['prepare p (elsewhere.box) as select $1', 'execute p(1)']],
     ['a domain of a row that PREPARE names', ['prepare p (pair[]) as select $1', "execute p('{(1)}')"]],
     ['row security', ['select * from guarded']],
     ['row security below a view', ['select * from over_guarded']],

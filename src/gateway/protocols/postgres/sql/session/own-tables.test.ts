@@ -25,6 +25,9 @@ const sql = `
   create schema other;
   create view other.parents as table customer_names;
   create index orders_note on orders (note);
+  create view below as select id, note from orders;
+  create view above as table below;
+  create materialized view filled as table below;
 `;
 const policies = `
   @id("web") @mask("customers.ssn:redact, secrets.ssn:redact")
@@ -138,6 +141,18 @@ describe('in a session that has changed how rows are found', () => {
   ])('%s: after it names may mean something else, as long as the transaction is open', (text) => {
     for (const reader of ['table orders', 'table regions'])
       expect(last(['begin', 'create table t (id int)', text, tune, reader]), reader).not.toBe('forward');
+  });
+
+  it.each([
+    'table above',
+    'refresh materialized view filled',
+    'create table t as table above',
+  ])('%s: not where a view below was replaced by one of masked rows', (text) => {
+    expect(last(['begin', tune, text])).toBe('forward');
+    const replaced = ['begin', 'create or replace view below as table customer_names'];
+    expect(last([...replaced, tune, text])).toBe('masked-column-use');
+    const filled = [...replaced, 'create materialized view t as table above', tune];
+    expect(last([...filled, 'refresh materialized view t'])).toBe('masked-column-use');
   });
 
   it('a relation that is masked is not stored in another way either', () => {

@@ -14,7 +14,7 @@ export interface PreparedStatement {
   readonly index: number;
   /** It is the query of that statement (PREPARE, DECLARE), not that statement itself. */
   readonly isQuery: boolean;
-  /** PREPARE names a type of its parameters that is not PostgreSQL's own. */
+  /** Parameters of PREPARE may be of types that are not PostgreSQL's own, by their names or by what they stand beside. */
   readonly hasOwnTypes?: boolean;
 }
 

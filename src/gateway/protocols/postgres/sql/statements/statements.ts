@@ -15,10 +15,10 @@ import {
   listOf,
   type Node,
   nodeOf,
-  stringsOf,
   textOf,
 } from '../text/tree.ts';
 import type { Analysis } from '../walk/analysis.ts';
+import { isBuiltinType } from '../walk/builtin-types.ts';
 import { checkType } from '../walk/code.ts';
 import { asOwnTable } from '../walk/own-tables.ts';
 import { refuseMasked } from '../walk/query.ts';
@@ -179,10 +179,12 @@ function walkPrepare(place: Place, fields: Fields): Partial<Outcome> {
   place.analysis.found.writes = false;
   place.analysis.found.settings.length = 0;
   place.analysis.found.encoding = undefined;
-  const { builtinTypes } = place.analysis.catalog.functions;
-  const hasOwnTypes = !listOf(fields, 'argtypes').every((type) =>
-    builtinTypes.has(stringsOf(listOf(nodeOf(type)?.fields ?? {}, 'names'))?.at(-1) ?? ''),
-  );
+  // The server keeps the types of the parameters from now on, whatever the names in it mean later.
+  const { found } = place.analysis;
+  const hasOwnTypes =
+    !listOf(fields, 'argtypes').every((type) => isBuiltinType(place.analysis, nodeOf(type)?.fields ?? {})) ||
+    found.runsUnseen ||
+    Array.from(found.relations).some((relation) => relation.hasOwnTypes);
   return { effects: [{ kind: 'prepare', name, prepared: { ...preparedQuery(place, query), hasOwnTypes } }] };
 }
 

@@ -34,6 +34,7 @@ import {
 import { askAdministration, askPastSight } from '../verdict/administration.ts';
 import type { Analysis } from './analysis.ts';
 import { type BoundParameters, isPlainCast, parameterOf } from './bound-parameters.ts';
+import { isBuiltinType } from './builtin-types.ts';
 
 interface Call {
   readonly schema: string | undefined;
@@ -349,7 +350,7 @@ export function checkType(analysis: Analysis, type: Fields): void {
   if (name === undefined) throw notUnderstood('type name');
   const plain = name.startsWith('_') ? name.slice(1) : name;
   // A domain's check may call anything.
-  if (!analysis.catalog.functions.builtinTypes.has(name)) analysis.found.runsUnseen = true;
+  if (!isBuiltinType(analysis, type)) analysis.found.runsUnseen = true;
   const runs = analysis.catalog.functions.casts.some(
     (cast) => !isComputing(cast.extension, computingOperators) && cast.types.includes(plain),
   );

@@ -1,6 +1,6 @@
 import type { Relation } from '../catalog/catalog.ts';
 import { overseeingRelations, revealingRelations, secretRelations } from '../catalog/function-lists.ts';
-import { leadsToValues } from '../masks/withholding.ts';
+import { leadsToValues, reached } from '../masks/withholding.ts';
 import { maskWithoutColumn } from '../masks/without-column.ts';
 import type { CreatedRelation } from '../plan.ts';
 import { RefusedText } from '../refusal.ts';
@@ -82,7 +82,7 @@ export function findRelation(analysis: Analysis, range: Fields): ResolvedRelatio
   if (resolved?.kind === 'table') {
     refuseMissingColumn(analysis, resolved.relation);
     analysis.found.relations.add(resolved.relation);
-    if (mayHaveChanged(analysis, resolved.relation)) analysis.found.runsUnseen = true;
+    if (leadsToChanged(analysis, resolved.relation)) analysis.found.runsUnseen = true;
   }
   if (resolved?.kind === 'created' && isOwnTable(analysis, resolved.created)) analysis.found.hasOwnTables = true;
   else if (resolved?.kind === 'created' || resolved?.kind === 'open') analysis.found.runsUnseen = true;
@@ -241,4 +241,10 @@ function mayChangeMeanwhile(
 /** Altered by this session, perhaps in a transaction that the snapshot doesn't see: columns may be new, or gone. */
 function mayHaveChanged({ moved, created }: Analysis, { schema, name }: Relation): boolean {
   return moved || created.has(`${schema}.${name}`);
+}
+
+/** It, or what the snapshot says it leads to: a view below it may have been replaced. */
+function leadsToChanged(analysis: Analysis, relation: Relation): boolean {
+  if (analysis.moved || analysis.created.size === 0) return analysis.moved;
+  return Array.from(reached(analysis.catalog, new Set([relation]), true)).some((one) => mayHaveChanged(analysis, one));
 }
