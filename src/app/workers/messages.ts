@@ -59,6 +59,9 @@ export type ToParent =
   /** The server was told that it leaves, and has told how many others serve. */
   | { readonly kind: 'left'; readonly others: number | null };
 
+/** What of it is for the other workers, or about what all have together; the rest is about the worker itself. */
+export type ForOthers = Exclude<ToParent, { readonly kind: 'running' | 'health' | 'metrics' }>;
+
 /** A `PassedWord`, in a form that passes between processes. */
 export interface SentWord {
   readonly target: string;

@@ -12,7 +12,7 @@ import { hardenProcess } from '../process/hardening.ts';
 import type { Role, RoleDeps } from '../role.ts';
 import { openSealKey, openWithheldKey } from '../role-keys.ts';
 import { VERSION } from '../version.ts';
-import type { ToParent } from './messages.ts';
+import type { ForOthers } from './messages.ts';
 import { createSharedCounts } from './shared-counts.ts';
 import type { WorkerProcess } from './worker-process.ts';
 import { createWorkerWatch, type WorkerWatch } from './worker-watch.ts';
@@ -63,7 +63,7 @@ export function createGatewaySupervisor(deps: SupervisorDeps): Role {
       },
     });
   });
-  const hear = (number: number, message: Exclude<ToParent, { kind: 'running' | 'health' | 'metrics' }>) => {
+  const hear = (number: number, message: ForOthers) => {
     const worker = workers[number - 1];
     switch (message.kind) {
       case 'ask': {

@@ -2,7 +2,7 @@ import { type Clock, type Log, messageOf, raceAbort, type Timer, timeoutSignal }
 import { AppError } from '../errors.ts';
 import type { Finding, Found } from '../health/conditions.ts';
 import type { MetricsOf } from '../health/metrics.ts';
-import type { ToParent, ToWorker } from './messages.ts';
+import type { ForOthers, ToWorker } from './messages.ts';
 import type { WorkerProcess } from './worker-process.ts';
 
 /** One worker, by its number: the process that it is now, and the next when that has ended. */
@@ -30,7 +30,7 @@ export function createWorkerWatch(deps: {
   readonly log: Log;
   readonly number: number;
   start(): WorkerProcess;
-  heard(message: Exclude<ToParent, { kind: 'running' | 'health' | 'metrics' }>): void;
+  heard(message: ForOthers): void;
   gone(): void;
 }): WorkerWatch {
   const { clock, log, number } = deps;

@@ -1,6 +1,6 @@
 import { type Clock, createLog, type Log, type Random, type Timer } from '../../std/index.ts';
 import { AppError } from '../errors.ts';
-import { createGatewayApp } from '../gateway.ts';
+import { createGatewayApp, type GatewayRole } from '../gateway.ts';
 import { createMetrics } from '../health/metrics.ts';
 import { endWithParent, PARENT_GONE } from '../process/end-with-parent.ts';
 import type { Role, RoleDeps } from '../role.ts';
@@ -101,7 +101,7 @@ export async function createGatewayWorker(parent: ParentChannel, deps: WorkerDep
 
 /** Tells the parent how it is: that it runs, and once a second what is wrong. */
 function telling(
-  role: Role & { readonly conditions: { findings(): Extract<ToParent, { kind: 'health' }>['findings'] } },
+  role: GatewayRole,
   { clock, parent }: { readonly clock: Clock; readonly parent: ParentChannel },
 ): Role {
   let timer: Timer | undefined;
