@@ -70,7 +70,11 @@ export function targetClient(
   directory: string,
   target: string,
   env: Readonly<Record<string, string | undefined>>,
-): { readonly program: string; readonly environment: Readonly<Record<string, string>> } {
+): {
+  readonly program: string;
+  readonly words: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+} {
   const folder = join(directory, target);
   const protocol = protocolIn(folder);
   if (protocol === undefined)
@@ -78,5 +82,6 @@ export function targetClient(
   const { id, client, socketFile } = protocol;
   if (client === undefined)
     throw new UsageError(`${id} has no usual client; give yours the socket ${join(folder, socketFile)}`);
-  return { program: client.program, environment: client.environment(folder, env) };
+  const words = client.arguments?.(folder) ?? [];
+  return { program: client.program, words, environment: client.environment(folder, env) };
 }
