@@ -84,8 +84,7 @@ export class EventMasker implements InnerMasker {
 
   #addData(b: Buffer, nameEnd: number, to: number): void {
     const at = nameEnd + 1 < to && b[nameEnd + 1] === SPACE ? nameEnd + 2 : Math.min(nameEnd + 1, to);
-    // Between the parts of a value a blank is as good as the line end, and readers that take each line for an event see one.
-    if (this.#dataLines++ > 0) this.#data.add(BLANK, 0, 1);
+    if (this.#dataLines++ > 0) this.#data.add(LINE_END, 0, 1);
     this.#data.add(b, at, to);
   }
 
@@ -114,13 +113,14 @@ export class EventMasker implements InnerMasker {
 
   #showData(data: Buffer): void {
     // What servers send to keep a stream open, and the mark by which many end it, hold nothing.
-    const isConstant = data.equals(DONE) || data.every((byte) => byte === SPACE);
-    if (isConstant) {
-      this.#out.add(data, 0, data.length);
-      return;
-    }
+    const isConstant = data.equals(DONE) || data.every((byte) => byte === SPACE || byte === LF);
     const scanner = this.#createScanner();
-    for (const piece of [scanner.push(data), scanner.end()]) if (piece) this.#out.add(piece, 0, piece.length);
+    for (const piece of isConstant ? [data] : [scanner.push(data), scanner.end()]) {
+      if (piece === undefined) continue;
+      // In JSON, line ends stand only where a blank is as good; readers that take each line for an event then see one.
+      for (let at = piece.indexOf(LF); at !== -1; at = piece.indexOf(LF, at + 1)) piece[at] = SPACE;
+      this.#out.add(piece, 0, piece.length);
+    }
     this.masked += scanner.masked;
   }
 
@@ -137,7 +137,6 @@ const SPACE = 0x20;
 const COLON = 0x3a;
 const DELETE = 0x7f;
 const BOM = Buffer.from('\ufeff');
-const BLANK = Buffer.from(' ');
 const LINE_END = Buffer.from('\n');
 const DATA = Buffer.from('data: ');
 const DONE = Buffer.from('[DONE]');
