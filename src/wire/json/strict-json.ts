@@ -87,10 +87,10 @@ function checkValue(value: JsonValue, check: Check, depth: number): void {
 }
 
 function checkNames(names: readonly string[], foldsNames: boolean): void {
+  for (const name of names) checkText(name);
+  if (!foldsNames) return;
   const seen = new Set<string>();
   for (const name of names) {
-    checkText(name);
-    if (!foldsNames) continue;
     // Bringing combining characters into order takes the square of their number.
     if (name.length > NAME_CHARS_MAX)
       throw new JsonError('ERR_JSON_LIMIT', `a name is longer than ${NAME_CHARS_MAX} characters`);
