@@ -11,6 +11,8 @@ import type { JsonScanner } from './scanner.ts';
  */
 export class EventMasker implements InnerMasker {
   masked = 0;
+  /** Events that have data. */
+  items = 0;
   readonly #createScanner: () => JsonScanner;
   readonly #bytesMax: number;
   readonly #out = new ByteBox();
@@ -114,6 +116,7 @@ export class EventMasker implements InnerMasker {
   #showData(data: Buffer): void {
     // What servers send to keep a stream open, and the mark by which many end it, hold nothing.
     const isConstant = data.equals(DONE) || data.every((byte) => byte === SPACE || byte === LF);
+    if (!isConstant) this.items++;
     const scanner = this.#createScanner();
     for (const piece of isConstant ? [data] : [scanner.push(data), scanner.end()]) {
       if (piece === undefined) continue;

@@ -343,3 +343,29 @@ describe('lines of JSON', () => {
       expect(lines(text), text).toBe('ERR_JSON_SYNTAX');
   });
 });
+
+describe('items', () => {
+  const count = (format: 'json' | 'ndjson' | 'sse', text: string) => {
+    const masker = createJsonMasker({ rules: [], format });
+    // Cut everywhere, so that none is counted at a cut.
+    for (const byte of Buffer.from(text)) masker.push(Buffer.from([byte]));
+    masker.end();
+    return masker.items;
+  };
+
+  it.each([
+    ['json', '[]', 0],
+    ['json', ' [ ] ', 0],
+    ['json', '[1]', 1],
+    ['json', '["a","b"]', 2],
+    ['json', '[[1,2],{"a":[1,2]},null,true]', 4],
+    ['json', '{"a":[1,2,3]}', 1],
+    ['json', '"text"', 1],
+    ['json', '17', 1],
+    ['ndjson', '{"a":1}\n{"a":2}\n', 2],
+    ['ndjson', '1\n2\n"3"', 3],
+    ['sse', 'data: {"a":1}\n\ndata: 2\n\n: comment\n\n', 2],
+  ] as const)('of %s %s are counted', (format, text, items) => {
+    expect(count(format, text)).toBe(items);
+  });
+});

@@ -17,6 +17,8 @@ export interface JsonMasker {
   readonly heldBytes: number;
   /** Values masked so far; a masked object or array is one. */
   readonly masked: number;
+  /** Elements of outermost arrays so far, outermost values that are no array, or events with data. */
+  readonly items: number;
 }
 
 /**
@@ -45,6 +47,7 @@ export function createJsonMasker({
 export interface InnerMasker {
   readonly heldBytes: number;
   readonly masked: number;
+  readonly items: number;
   push(chunk: Buffer): Buffer | undefined;
   end(): Buffer | undefined;
 }
@@ -65,6 +68,10 @@ class CheckedMasker implements JsonMasker {
 
   get masked(): number {
     return this.#inner.masked;
+  }
+
+  get items(): number {
+    return this.#inner.items;
   }
 
   push(chunk: Buffer): readonly Buffer[] {

@@ -23,6 +23,8 @@ export interface JsonLimits {
 export class JsonScanner {
   /** Values masked so far. */
   masked = 0;
+  /** Elements of outermost arrays so far, and outermost values that are none. */
+  items = 0;
   readonly #root: PathState;
   readonly #isLines: boolean;
   readonly #limits: JsonLimits;
@@ -112,6 +114,7 @@ export class JsonScanner {
       } else if (phase === VALUE && c === QUOTE && this.#child.mask === undefined) {
         let j = i + 1;
         while (j < end && STRING_PLAIN[b[j] ?? 0] === 1) j++;
+        if (this.#depth === 0) this.items++;
         if (j < end && b[j] === QUOTE) i = j + 1;
         else {
           this.#string.open();
@@ -125,6 +128,7 @@ export class JsonScanner {
       } else if (phase === AFTER) {
         if (c === COMMA && this.#depth > 0) {
           phase = this.#arrays[this.#depth] ? VALUE : NAME;
+          if (this.#depth === 1 && phase === VALUE) this.items++;
           this.#child = this.#frame;
         } else this.#close(c, i);
         i++;
@@ -144,9 +148,11 @@ export class JsonScanner {
         phase = AFTER;
       } else if (phase === NAME) throw this.#fault('lacks a name', i);
       else if (c === OPEN_BRACE || c === OPEN_BRACKET) {
+        this.#countFirst(phase, c);
         phase = this.#open(c, b, i++);
       } else {
         // FIRST_ELEMENT takes a value as well.
+        this.#countFirst(phase, c);
         i = this.#scalar(b, i, end);
         if (i < 0) return;
         phase = AFTER;
@@ -169,6 +175,11 @@ export class JsonScanner {
     else this.#endScalar(b, i);
     this.#phase = phase === IN_NAME ? COLON : AFTER;
     return i;
+  }
+
+  /** An outermost value, or the first element of an outermost array; the others are told by their comma. */
+  #countFirst(phase: number, c: number): void {
+    if (this.#depth === 0 ? c !== OPEN_BRACKET : this.#depth === 1 && phase === FIRST_ELEMENT) this.items++;
   }
 
   /** Lines hold whole values, one at most: a reader by lines and one by brackets then see the same. */

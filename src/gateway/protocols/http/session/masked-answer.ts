@@ -37,7 +37,7 @@ export function readAnswer(
       return masker.heldBytes;
     },
     get items() {
-      return (masker as { items?: number }).items ?? 1;
+      return masker.items;
     },
   };
 }
