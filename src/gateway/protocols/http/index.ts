@@ -16,7 +16,8 @@ import { policySchema } from './meaning/policy-schema.ts';
 export const member = {
   kind: 'protocol',
   id: 'http',
-  summary: 'HTTP/1.1: requests decided one by one, JSON fields masked by path, the API’s credential put in by the gateway.',
+  summary:
+    'HTTP/1.1: requests decided one by one, JSON fields masked by path, the API’s credential put in by the gateway.',
   config: configSchema,
   policySchema,
   checkConfig,

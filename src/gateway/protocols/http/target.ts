@@ -3,8 +3,8 @@ import type { Target, TargetDeps } from '../../protocol.ts';
 import type { GatewaySession } from '../../sessions/session.ts';
 import { type HttpConfig, parseConfig } from './config.ts';
 import { createMeaning, type Meanings } from './meaning/index.ts';
-import { deniedAnswer, encodeOwnAnswer, ledgerAnswer, quotaAnswer, sessionAnswer } from './session/own-answers.ts';
 import { endClient } from './session/end-client.ts';
+import { deniedAnswer, encodeOwnAnswer, ledgerAnswer, quotaAnswer, sessionAnswer } from './session/own-answers.ts';
 import { serve } from './session/serve.ts';
 import { checkUpstream } from './upstream/check.ts';
 import { type Place, placeOf } from './upstream/place.ts';
@@ -59,5 +59,7 @@ async function serveClient(target: OpenTarget, session: GatewaySession): Promise
   if (opening.ok) return serve(target, session);
   if ('unrecorded' in opening) return end(ledgerAnswer(opening.unrecorded));
   if ('limit' in opening) return end(quotaAnswer(opening.limit));
-  return end(deniedAnswer(identity.uri, { action: 'http:connect', what: `connect to target ${deps.name}` }, opening.decision));
+  return end(
+    deniedAnswer(identity.uri, { action: 'http:connect', what: `connect to target ${deps.name}` }, opening.decision),
+  );
 }

@@ -124,7 +124,8 @@ export class Answer {
       return this.#refuse('the answer is no JSON that every reader reads alike, so nothing in it can be masked');
     }
     const limit = this.#reached();
-    if (limit !== undefined) return this.#isHeadShown ? { cut: 'over-limit', limit } : { instead: limitAnswer(limit), limit };
+    if (limit !== undefined)
+      return this.#isHeadShown ? { cut: 'over-limit', limit } : { instead: limitAnswer(limit), limit };
     if (this.#held !== undefined) {
       for (const piece of pieces) {
         this.#held.push(piece);

@@ -1,5 +1,5 @@
-import type { GatewaySession } from '../../../sessions/session.ts';
 import type { Pipeline } from '../../../sessions/pipeline.ts';
+import type { GatewaySession } from '../../../sessions/session.ts';
 import type { OpenTarget } from '../target.ts';
 import type { Credential } from '../upstream/credential.ts';
 import type { Exchange } from './exchange.ts';

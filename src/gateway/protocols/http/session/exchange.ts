@@ -1,7 +1,7 @@
 import type { Denial, Judged, Operation } from '../../../../model/index.ts';
 import { judgedBy } from '../../../../model/index.ts';
 import type { RequestHead } from '../../../../wire/http1/index.ts';
-import type { Taken, Running } from '../../../sessions/pipeline.ts';
+import type { Running, Taken } from '../../../sessions/pipeline.ts';
 import type { Meaning } from '../meaning/index.ts';
 import type { Answer } from './answer.ts';
 

@@ -19,7 +19,8 @@ export function readAnswer(
   { masks, hashKey }: { readonly masks: readonly FieldMask[]; readonly hashKey: Uint8Array },
 ): AnswerReading | string {
   const encoding = valueOf(head.fields, 'content-encoding');
-  if (encoding !== undefined && encoding.toLowerCase() !== 'identity') return 'the answer is encoded, so it can not be read';
+  if (encoding !== undefined && encoding.toLowerCase() !== 'identity')
+    return 'the answer is encoded, so it can not be read';
   const format = formatOf(valueOf(head.fields, 'content-type'));
   if (format === undefined) return 'the answer is no JSON in UTF-8, so it can not be read';
   const masker = createJsonMasker({
@@ -69,8 +70,20 @@ function valueOf(fields: readonly Field[], name: string): string | undefined {
   return values.length === 0 ? undefined : values.join(', ');
 }
 
-const NDJSON: ReadonlySet<string> = new Set(['application/x-ndjson', 'application/ndjson', 'application/jsonl', 'application/x-jsonlines']);
-const BESIDE_MASKS: ReadonlySet<string> = new Set(['content-type', 'date', 'retry-after', 'allow', 'content-language', 'vary']);
+const NDJSON: ReadonlySet<string> = new Set([
+  'application/x-ndjson',
+  'application/ndjson',
+  'application/jsonl',
+  'application/x-jsonlines',
+]);
+const BESIDE_MASKS: ReadonlySet<string> = new Set([
+  'content-type',
+  'date',
+  'retry-after',
+  'allow',
+  'content-language',
+  'vary',
+]);
 const CONDITIONAL: ReadonlySet<string> = new Set([
   ...['range', 'if-range', 'if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since'],
   ...['want-digest', 'want-content-digest', 'want-repr-digest', 'a-im'],

@@ -31,8 +31,18 @@ export function encodeOwnAnswer(answer: OwnAnswer, { isHead = false, close = fal
   ];
   if (retryAfterS !== undefined) fields.push({ name: 'retry-after', value: String(retryAfterS) });
   if (isHead)
-    return encodeResponseHead({ status, fields, body: { kind: 'none' }, answersHead: true, announcedBytes: body.length, close });
-  return Buffer.concat([encodeResponseHead({ status, fields, body: { kind: 'length', bytes: body.length }, close }), body]);
+    return encodeResponseHead({
+      status,
+      fields,
+      body: { kind: 'none' },
+      answersHead: true,
+      announcedBytes: body.length,
+      close,
+    });
+  return Buffer.concat([
+    encodeResponseHead({ status, fields, body: { kind: 'length', bytes: body.length }, close }),
+    body,
+  ]);
 }
 
 /** Policy says no to one request. */
@@ -126,15 +136,27 @@ const OTHER = [
 const TARGETS: ReadonlyMap<string, readonly [number, string, string]> = new Map([
   [
     'ERR_GATEWAY_SECRET',
-    [502, 'the gateway has no credential for target TARGET', 'The operator has to check the secret references of this target.'],
+    [
+      502,
+      'the gateway has no credential for target TARGET',
+      'The operator has to check the secret references of this target.',
+    ],
   ],
   [
     'ERR_GATEWAY_TARGET_TLS',
-    [502, 'the gateway could not verify target TARGET', 'The operator has to check the target’s certificate, roots and serverName.'],
+    [
+      502,
+      'the gateway could not verify target TARGET',
+      'The operator has to check the target’s certificate, roots and serverName.',
+    ],
   ],
   [
     'ERR_GATEWAY_TARGET_AWAY',
-    [503, 'target TARGET can not be reached at the moment', 'Try again; if it stays so, the operator has to check that the target runs.'],
+    [
+      503,
+      'target TARGET can not be reached at the moment',
+      'Try again; if it stays so, the operator has to check that the target runs.',
+    ],
   ],
 ]);
 const STATUSES: Readonly<Record<SessionRefusal['code'], number>> = {
@@ -149,7 +171,11 @@ const STATUSES: Readonly<Record<SessionRefusal['code'], number>> = {
   memory: 503,
 };
 const LIMITS: Readonly<Record<ReachedLimit['unit'], { status: number; message: string; hint: string }>> = {
-  items: { status: 403, message: 'the answer has more items than policy allows', hint: 'Ask for fewer, by a page or a filter.' },
+  items: {
+    status: 403,
+    message: 'the answer has more items than policy allows',
+    hint: 'Ask for fewer, by a page or a filter.',
+  },
   bytesOut: { status: 403, message: 'the answer has more bytes than policy allows', hint: 'Ask for less at once.' },
   bytesIn: { status: 413, message: 'the request has more bytes than policy allows', hint: 'Send it in parts.' },
   duration: {

@@ -140,15 +140,20 @@ export class Requests {
     const decision = session.policy.decide(question.action, question.resource, question.context);
     exchange.judged = judgedBy(session.policy.policySet, [{ question, decision }]);
     if (!decision.allow) {
-      const what = { action: meaning.action, what: `${head.method} ${meaning.shape.slice(meaning.shape.indexOf(' ') + 1)}` };
+      const what = {
+        action: meaning.action,
+        what: `${head.method} ${meaning.shape.slice(meaning.shape.indexOf(' ') + 1)}`,
+      };
       return this.#refuse(exchange, deniedAnswer(session.identity.uri, what, decision), decision.policies);
     }
     const { bytesIn } = exchange.judged.limits;
-    if (bytesIn !== undefined && bytesOf(exchange) > bytesIn) return this.#overLimit(exchange, { unit: 'bytesIn', most: bytesIn });
+    if (bytesIn !== undefined && bytesOf(exchange) > bytesIn)
+      return this.#overLimit(exchange, { unit: 'bytesIn', most: bytesIn });
     const link = conversation.openLink(exchange, {
       ready: () => this.#again(exchange),
       failed: (error) => {
-        if (conversation.exchange === exchange) this.#refuse(exchange, targetAnswer(conversation.target.deps.name, error));
+        if (conversation.exchange === exchange)
+          this.#refuse(exchange, targetAnswer(conversation.target.deps.name, error));
       },
     });
     if (link === undefined) return;
@@ -268,7 +273,8 @@ export class Requests {
     if (running === undefined) return;
     const { bytesIn } = exchange.judged.limits;
     exchange.passed += bytes.length;
-    if (bytesIn !== undefined && exchange.passed > bytesIn) return this.#tooMuch(exchange, { unit: 'bytesIn', most: bytesIn });
+    if (bytesIn !== undefined && exchange.passed > bytesIn)
+      return this.#tooMuch(exchange, { unit: 'bytesIn', most: bytesIn });
     pipeline.flush({ pieces: head.body.kind === 'chunked' ? encodeChunk(bytes) : [bytes] });
   }
 
@@ -305,7 +311,11 @@ export class Requests {
     } catch (error) {
       if (!(error instanceof JsonError)) throw error;
       return this.#refuse(exchange, {
-        ...{ status: 400, reason: 'body', message: `policy asks about the body, and it can’t be read: ${error.message}` },
+        ...{
+          status: 400,
+          reason: 'body',
+          message: `policy asks about the body, and it can’t be read: ${error.message}`,
+        },
         hint: 'Send JSON in UTF-8, each name once in an object.',
       });
     }

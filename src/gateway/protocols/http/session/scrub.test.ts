@@ -29,7 +29,12 @@ describe('a credential in an answer', () => {
   it('is found wherever its bytes are cut', () => {
     const text = 'before s3cret-token after';
     for (let cut = 0; cut <= text.length; cut++) expect(through(text, [cut])).toBe(`before ${'*'.repeat(12)} after`);
-    expect(through(text, [...text].map((_, index) => index))).toBe(`before ${'*'.repeat(12)} after`);
+    expect(
+      through(
+        text,
+        [...text].map((_, index) => index),
+      ),
+    ).toBe(`before ${'*'.repeat(12)} after`);
   });
 
   it('is struck out of fields as well', () => {
@@ -46,7 +51,10 @@ describe('a credential in an answer', () => {
     fc.assert(
       fc.property(fc.array(word, { maxLength: 30 }), fc.array(fc.nat(300), { maxLength: 20 }), (words, cuts) => {
         const text = words.join('');
-        const shown = through(text, cuts.toSorted((a, b) => a - b));
+        const shown = through(
+          text,
+          cuts.toSorted((a, b) => a - b),
+        );
         expect(shown).toHaveLength(text.length);
         expect(shown).toBe(through(text, []));
         for (const form of FORMS) expect(shown).not.toContain(form.toString('latin1'));

@@ -214,7 +214,8 @@ class Carrier implements Conversation {
   /** Whoever begins a request and does not go on, or has asked for nothing for long, holds a place for nothing. */
   #watch() {
     const { exchange } = this;
-    const what = exchange === undefined ? (this.#requests.isBetween ? 'idle' : 'head') : exchange.isRead ? undefined : 'body';
+    const what =
+      exchange === undefined ? (this.#requests.isBetween ? 'idle' : 'head') : exchange.isRead ? undefined : 'body';
     if (this.#timer?.what === what) return;
     this.#endTimer();
     if (what === undefined || exchange?.phase === 'tunnel' || exchange?.phase === 'deciding') return;
@@ -245,7 +246,10 @@ class Carrier implements Conversation {
     else this.#finish(undefined);
   }
 
-  readonly #onEnd = () => this.#finish(this.exchange === undefined && this.#hasServed ? undefined : sessionAnswer(endOf(this.session.signal)));
+  readonly #onEnd = () =>
+    this.#finish(
+      this.exchange === undefined && this.#hasServed ? undefined : sessionAnswer(endOf(this.session.signal)),
+    );
 
   readonly #onDrain = () => this.later(() => {});
 
@@ -269,9 +273,12 @@ class Carrier implements Conversation {
     this.session.drain.removeEventListener('abort', this.#onDrain);
     this.pipeline.close();
     this.dropLink();
-    const isAmid = this.#isCut || exchange?.phase === 'tunnel' || (exchange?.answer?.isShown === true && !exchange.isAnswered);
+    const isAmid =
+      this.#isCut || exchange?.phase === 'tunnel' || (exchange?.answer?.isShown === true && !exchange.isAnswered);
     const isOwed = answer !== undefined && !isAmid && exchange?.isAnswered !== true;
-    const last = isOwed ? encodeOwnAnswer(answer, { close: true, isHead: exchange?.head.method === 'HEAD' }) : undefined;
+    const last = isOwed
+      ? encodeOwnAnswer(answer, { close: true, isHead: exchange?.head.method === 'HEAD' })
+      : undefined;
     endClient(this.#client, this.target.deps.clock, { last, isCut: isAmid });
     this.#finished.resolve();
   }

@@ -1,5 +1,13 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { allowed, answerOf, CREDENTIAL, denied, type HttpBed, type HttpBedOptions, openHttp } from '../testing/harness.ts';
+import {
+  allowed,
+  answerOf,
+  CREDENTIAL,
+  denied,
+  type HttpBed,
+  type HttpBedOptions,
+  openHttp,
+} from '../testing/harness.ts';
 
 let bed: HttpBed;
 const open = async (options?: HttpBedOptions) => {
@@ -42,7 +50,9 @@ describe('a request', () => {
     await bed.heard(/\r\n\r\nhel/);
     bed.send('lo');
     await bed.until('ok":true}');
-    bed.send('POST /b HTTP/1.1\r\nhost: api\r\ntransfer-encoding: chunked\r\n\r\n5;ext=1\r\nworld\r\n0\r\nx-trailer: 1\r\n\r\n');
+    bed.send(
+      'POST /b HTTP/1.1\r\nhost: api\r\ntransfer-encoding: chunked\r\n\r\n5;ext=1\r\nworld\r\n0\r\nx-trailer: 1\r\n\r\n',
+    );
     await bed.until(/ok":true}.*ok":true}/s);
     expect(bed.upstream[0]).toContain('5\r\nworld\r\n0\r\n\r\n');
     expect(bed.upstream[0]).not.toMatch(/ext=1|x-trailer/);
@@ -182,7 +192,10 @@ describe('the upstream', () => {
     ['with length and chunks', 'HTTP/1.1 200 OK\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n'],
     ['with two lengths', 'HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello'],
     ['that is none', 'SSH-2.0-OpenSSH_9.2\r\n'],
-    ['that goes over to another protocol unasked', 'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n'],
+    [
+      'that goes over to another protocol unasked',
+      'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n',
+    ],
   ])('whose answer is one %s is not handed on', async (_, answer) => {
     await open({ answer: () => answer });
     bed.send(GET);
@@ -251,7 +264,9 @@ describe('an answer in which fields are masked', () => {
       decide: masked,
       answer: () => answerOf('{}', { etag: '"123-45-6789"', location: '/?ssn=123-45-6789', 'x-ssn': '123-45-6789' }),
     });
-    bed.send('GET /v1 HTTP/1.1\r\nhost: api\r\nrange: bytes=0-3\r\nif-none-match: "x"\r\naccept-encoding: gzip\r\n\r\n');
+    bed.send(
+      'GET /v1 HTTP/1.1\r\nhost: api\r\nrange: bytes=0-3\r\nif-none-match: "x"\r\naccept-encoding: gzip\r\n\r\n',
+    );
     await bed.until('{}');
     expect(bed.received()).not.toContain('123-45');
     expect(bed.upstream[0]).not.toMatch(/range|if-none-match|gzip/i);
@@ -270,7 +285,8 @@ describe('an answer in which fields are masked', () => {
 });
 
 describe('a connection that leaves HTTP', () => {
-  const UPGRADE = 'GET /ws HTTP/1.1\r\nhost: api\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: x3JJHMbDL1EzLkh9GBhXDw==\r\n\r\n';
+  const UPGRADE =
+    'GET /ws HTTP/1.1\r\nhost: api\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: x3JJHMbDL1EzLkh9GBhXDw==\r\n\r\n';
   const SWITCH = 'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n';
 
   it('carries both sides once the upstream agrees, and has an outcome at its end', async () => {

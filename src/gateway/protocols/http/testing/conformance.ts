@@ -1,6 +1,11 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { FixtureTarget, ProtocolFixture, RequestKind, Told } from '../../../../../test/conformance/protocol-bed.ts';
+import type {
+  FixtureTarget,
+  ProtocolFixture,
+  RequestKind,
+  Told,
+} from '../../../../../test/conformance/protocol-bed.ts';
 import { createResponseReader } from '../../../../wire/http1/index.ts';
 
 const KINDS = ['read', 'change', 'denied', 'many', 'bulky', 'heavy', 'slow', 'rated', 'flood'] as const;

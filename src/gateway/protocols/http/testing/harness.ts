@@ -3,7 +3,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { parseSpiffeId } from '@countersign/sdk/identity';
 import { targetDeps } from '../../../../../test/conformance/protocol-bed.ts';
 import { eventually } from '../../../../../test/support/eventually.ts';
-import { type Decision, type Limits, type FieldMask, noObligations } from '../../../../model/index.ts';
+import { type Decision, type FieldMask, type Limits, noObligations } from '../../../../model/index.ts';
 import { createManualClock, type Log, type ManualClock, Secret } from '../../../../std/index.ts';
 import type { LoginProblem } from '../../../protocol.ts';
 import { SessionEnd, type SessionPolicy } from '../../../sessions/session.ts';
@@ -105,21 +105,32 @@ export async function openHttp(options: HttpBedOptions = {}): Promise<HttpBed> {
   const door = await listen((socket) => accepted.resolve(socket));
   const client = connect({ port: portOf(door), host: '127.0.0.1', allowHalfOpen: true });
   let received = '';
-  client.on('error', () => {}).on('data', (chunk: Buffer) => {
-    received += chunk.toString('latin1');
-  });
+  client
+    .on('error', () => {})
+    .on('data', (chunk: Buffer) => {
+      received += chunk.toString('latin1');
+    });
   const closed = new Promise<void>((resolve) => client.once('end', resolve).once('close', () => resolve()));
   const gate = createTestGate(ledger.session, { policy, log, end, clock });
   const served = target
     .serve({
       ...{ id: 's1', identity: parseSpiffeId('spiffe://example.org/web'), client: await accepted.promise },
-      ...{ door: 'agent', isAside: false, policy, gate, signal: end.signal, drain: drain.signal, memory: { hold() {} } },
+      ...{
+        door: 'agent',
+        isAside: false,
+        policy,
+        gate,
+        signal: end.signal,
+        drain: drain.signal,
+        memory: { hold() {} },
+      },
     })
     .finally(() => gate.close());
   const look = (what: string | RegExp, text: () => string) =>
-    eventually(`${what} in ${JSON.stringify(text().slice(-2_000))}`, () => found(text(), what), { everyMs: 1, withinMs: 10_000 }).then(
-      () => {},
-    );
+    eventually(`${what} in ${JSON.stringify(text().slice(-2_000))}`, () => found(text(), what), {
+      everyMs: 1,
+      withinMs: 10_000,
+    }).then(() => {});
   return {
     ...{ ledger, clock, asked, upstream, problems, logged, client, closed, served },
     send: (text) => void client.write(text, 'latin1'),
@@ -146,7 +157,9 @@ export async function openHttp(options: HttpBedOptions = {}): Promise<HttpBed> {
 }
 
 /** An answer of policy. */
-export function allowed(obligations: { masks?: readonly FieldMask[]; limits?: Limits; record?: 'full' } = {}): Decision {
+export function allowed(
+  obligations: { masks?: readonly FieldMask[]; limits?: Limits; record?: 'full' } = {},
+): Decision {
   return { allow: true, policies: ['p1'], obligations: { ...noObligations, ...obligations } };
 }
 
@@ -154,7 +167,9 @@ export const denied: Decision = { allow: false, reason: 'no-permit', policies: [
 
 /** A whole answer. */
 export function answerOf(body: string, fields: Readonly<Record<string, string>> = {}, status = '200 OK'): string {
-  const lines = Object.entries({ 'content-type': 'application/json', ...fields }).map(([name, value]) => `${name}: ${value}\r\n`);
+  const lines = Object.entries({ 'content-type': 'application/json', ...fields }).map(
+    ([name, value]) => `${name}: ${value}\r\n`,
+  );
   return `HTTP/1.1 ${status}\r\n${lines.join('')}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
 }
 

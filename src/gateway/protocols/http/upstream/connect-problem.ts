@@ -5,7 +5,8 @@ import type { Place } from './place.ts';
 
 /** What an operator is shown of a connection that failed, outside of the log: its class and the system's code, never a text of the upstream's. */
 export function connectProblem({ authority }: Place, error: unknown, isLate: boolean): LoginProblem {
-  if (isLate) return { what: `${authority} does not answer in time`, remedy: errorTable.ERR_GATEWAY_TARGET_AWAY.remedy };
+  if (isLate)
+    return { what: `${authority} does not answer in time`, remedy: errorTable.ERR_GATEWAY_TARGET_AWAY.remedy };
   if (!(error instanceof GatewayError)) return FAILED;
   const code = codeOf(error.cause) ?? '';
   const why = CODE.test(code) ? ` (${code})` : '';

@@ -69,7 +69,9 @@ async function contextOf({ config, secrets }: UpstreamDeps, signal: AbortSignal)
       ...(certificate === undefined || key === undefined ? {} : { cert: certificate, key }),
     });
   } catch (cause) {
-    throw new GatewayError('ERR_GATEWAY_SECRET', `roots, certificate or key can’t be used: ${messageOf(cause)}`, { cause });
+    throw new GatewayError('ERR_GATEWAY_SECRET', `roots, certificate or key can’t be used: ${messageOf(cause)}`, {
+      cause,
+    });
   }
 }
 

@@ -26,7 +26,8 @@ export async function readCredential(
   if (credential === undefined) return noCredential;
   const read = async (reference: string) => {
     const text = (await secrets.resolve(reference, signal)).reveal().toString('latin1').trim();
-    if (!PRINTABLE.test(text)) throw new GatewayError('ERR_GATEWAY_SECRET', `${reference} is no text that a request can carry`);
+    if (!PRINTABLE.test(text))
+      throw new GatewayError('ERR_GATEWAY_SECRET', `${reference} is no text that a request can carry`);
     return text;
   };
   if ('bearer' in credential) {
@@ -54,7 +55,12 @@ export async function readCredential(
 /** As it is, in base64, percent-encoded, and as JSON writes it. What is too short would be found everywhere. */
 function formsOf(value: string): readonly Buffer[] {
   if (value.length < FORM_LENGTH_MIN) return [];
-  const forms = [value, Buffer.from(value, 'latin1').toString('base64'), encodeURIComponent(value), JSON.stringify(value).slice(1, -1)];
+  const forms = [
+    value,
+    Buffer.from(value, 'latin1').toString('base64'),
+    encodeURIComponent(value),
+    JSON.stringify(value).slice(1, -1),
+  ];
   return [...new Set(forms)].map((form) => Buffer.from(form, 'latin1'));
 }
 
