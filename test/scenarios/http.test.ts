@@ -20,7 +20,7 @@ const POLICIES = `
 permit(principal == Identity::"spiffe://example.org/web", action in Action::"http:read", resource == Http::Route::"api/customers");
 @id("one") @mask("body.ssn:redact")
 permit(principal == Identity::"spiffe://example.org/web", action in Action::"http:read", resource == Http::Route::"api/customer")
-when { resource.getTag("path.id") != "13" };
+when { resource.hasTag("path.id") && resource.getTag("path.id") != "13" };
 @id("bulk") permit(principal == Identity::"spiffe://example.org/web", action, resource == Http::Route::"api/bulk");
 @id("small-orders")
 permit(principal == Identity::"spiffe://example.org/web", action == Action::"http:post", resource == Http::Route::"api/orders")

@@ -14,7 +14,7 @@ const request = {
     /** Lower case, without port. */
     host: text,
   },
-  limits: { bytesIn: 'bytesIn', bytesOut: 'bytesOut', duration: 'duration', rate: 'rate' },
+  limits: { items: 'items', bytesIn: 'bytesIn', bytesOut: 'bytesOut', duration: 'duration', rate: 'rate' },
 } as const;
 
 /** What HTTP adds to the policy language. */

@@ -36,10 +36,16 @@ export class Answers {
         continue;
       }
       // Nothing was asked, or was answered otherwise: what else it says is for nobody.
-      if (exchange?.running === undefined || exchange.isAnswered) return conversation.dropLink();
+      if (exchange?.running === undefined || exchange.isAnswered) {
+        conversation.dropLink();
+        return;
+      }
       const shown = event.kind === 'head' ? this.#begin(exchange, event.head) : showMore(exchange, event);
       if (shown === undefined) return;
-      if (!('pieces' in shown)) return this.#replace(exchange, shown);
+      if (!('pieces' in shown)) {
+        this.#replace(exchange, shown);
+        return;
+      }
       pieces.push(...shown.pieces);
       if (event.kind === 'end') {
         this.#end(exchange, exchange.running, pieces);
@@ -54,7 +60,10 @@ export class Answers {
     const conversation = this.#conversation;
     const { exchange } = conversation;
     if (conversation.link !== link) return;
-    if (exchange?.phase === 'tunnel') return this.#endTunnel(exchange);
+    if (exchange?.phase === 'tunnel') {
+      this.#endTunnel(exchange);
+      return;
+    }
     try {
       link.finish();
       this.take(link);
@@ -64,7 +73,10 @@ export class Answers {
     if (conversation.link !== link || exchange !== conversation.exchange) return;
     conversation.dropLink();
     if (exchange?.running === undefined || exchange.isAnswered) return;
-    if (exchange.again !== undefined && exchange.answer === undefined) return this.#sendAgain(exchange, exchange.again);
+    if (exchange.again !== undefined && exchange.answer === undefined) {
+      this.#sendAgain(exchange, exchange.again);
+      return;
+    }
     this.#note(exchange.running, { status: 'unknown', items: exchange.answer?.items ?? 0 });
     this.#tell(exchange, exchange.running, lostAnswer);
   }

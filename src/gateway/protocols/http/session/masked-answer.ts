@@ -18,10 +18,10 @@ export function readAnswer(
   head: Pick<ResponseHead, 'fields'>,
   { masks, hashKey }: { readonly masks: readonly FieldMask[]; readonly hashKey: Uint8Array },
 ): AnswerReading | string {
-  const encoding = valueOf(head.fields, 'content-encoding');
+  const encoding = fieldValue(head.fields, 'content-encoding');
   if (encoding !== undefined && encoding.toLowerCase() !== 'identity')
     return 'the answer is encoded, so it can not be read';
-  const format = formatOf(valueOf(head.fields, 'content-type'));
+  const format = formatOf(fieldValue(head.fields, 'content-type'));
   if (format === undefined) return 'the answer is no JSON in UTF-8, so it can not be read';
   const masker = createJsonMasker({
     format,
@@ -65,7 +65,7 @@ function formatOf(contentType: string | undefined): 'json' | 'ndjson' | 'sse' | 
   return media === 'text/event-stream' ? 'sse' : undefined;
 }
 
-function valueOf(fields: readonly Field[], name: string): string | undefined {
+function fieldValue(fields: readonly Field[], name: string): string | undefined {
   const values = fields.filter((field) => field.name === name).map(({ value }) => value);
   return values.length === 0 ? undefined : values.join(', ');
 }

@@ -53,7 +53,10 @@ export class Requests {
     const conversation = this.#conversation;
     while (!conversation.isOver && !conversation.pipeline.isWaiting) {
       const { exchange, link } = conversation;
-      if (exchange?.phase === 'tunnel') return this.#passTunnel();
+      if (exchange?.phase === 'tunnel') {
+        this.#passTunnel();
+        return;
+      }
       if (exchange !== undefined && (exchange.isRead || exchange.phase === 'deciding')) return;
       if (exchange?.phase === 'running' && link?.socket.writableNeedDrain === true) return;
       const event = this.#next();

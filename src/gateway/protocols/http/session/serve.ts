@@ -129,9 +129,8 @@ class Carrier implements Conversation {
     exchange.isAnswered = true;
     this.#hasServed = true;
     if (this.link !== undefined) this.link.idleSinceMs = this.target.deps.clock.monotonicMs();
-    if (exchange.closes) return this.endBehind();
-    if (!exchange.isRead) return; // What is left of it goes nowhere.
-    this.exchange = undefined;
+    if (exchange.closes) this.endBehind();
+    else if (exchange.isRead) this.exchange = undefined; // Else what is left of it goes nowhere.
   }
 
   cut(why: string): void {
@@ -156,7 +155,8 @@ class Carrier implements Conversation {
     } catch (error) {
       // Whatever is thrown here is a bug; it costs this session, not the gateway, and nothing more is forwarded.
       this.target.deps.log.error('gateway.http.session_bug', { session: this.session.id, error });
-      return this.#finish(brokenAnswer('the gateway failed; the connection is ended'));
+      this.#finish(brokenAnswer('the gateway failed; the connection is ended'));
+      return;
     }
     this.#flow();
     this.#drainWhenIdle();

@@ -57,20 +57,7 @@ export interface HttpBedOptions {
 }
 
 export async function openHttp(options: HttpBedOptions = {}): Promise<HttpBed> {
-  const upstream: string[] = [];
-  const sockets: Socket[] = [];
-  const server = await listen((socket) => {
-    const index = upstream.push('') - 1;
-    sockets.push(socket);
-    socket.on('error', () => {});
-    socket.on('data', (chunk: Buffer) => {
-      upstream[index] += chunk.toString('latin1');
-      const answer = options.answer?.(upstream[index] ?? '');
-      if (answer === undefined) return;
-      upstream[index] += '\n---\n';
-      socket.write(answer);
-    });
-  });
+  const { upstream, sockets, server } = await startUpstream(options);
   const clock = createManualClock(0);
   const logged: string[] = [];
   const note = (event: string, fields?: object) => void logged.push(`${event} ${JSON.stringify(fields, stackOf)}`);
@@ -85,20 +72,7 @@ export async function openHttp(options: HttpBedOptions = {}): Promise<HttpBed> {
       attempted: (_, problem) => void problems.push(problem),
     },
   );
-  const asked: Asked[] = [];
-  const policy: SessionPolicy = {
-    version: 1,
-    policySet: { digest: 'd'.repeat(64), revision: 1, timeMs: 0 },
-    principalKey: 'spiffe://example.org/web',
-    decide(action, resource, context) {
-      if (action === 'http:connect') return allowed();
-      const one = { action, resourceId: resource.id, tags: resource.tags ?? {}, context };
-      asked.push(one);
-      return options.decide?.(one) ?? allowed();
-    },
-    potentialMasks: () => [],
-    onChange: () => () => {},
-  };
+  const { asked, policy } = askedPolicy(options);
   const ledger = createTestLedger();
   const [end, drain] = [new AbortController(), new AbortController()];
   const accepted = Promise.withResolvers<Socket>();
@@ -154,6 +128,43 @@ export async function openHttp(options: HttpBedOptions = {}): Promise<HttpBed> {
       await target.close();
     },
   };
+}
+
+async function startUpstream({ answer: answerTo }: HttpBedOptions) {
+  const upstream: string[] = [];
+  const sockets: Socket[] = [];
+  const server = await listen((socket) => {
+    const index = upstream.push('') - 1;
+    sockets.push(socket);
+    socket.on('error', () => {});
+    socket.on('data', (chunk: Buffer) => {
+      upstream[index] += chunk.toString('latin1');
+      const answer = answerTo?.(upstream[index] ?? '');
+      if (answer === undefined) return;
+      upstream[index] += '\n---\n';
+      socket.write(answer);
+    });
+  });
+  return { upstream, sockets, server };
+}
+
+/** A policy that notes what it was asked. */
+function askedPolicy({ decide }: HttpBedOptions): { readonly asked: Asked[]; readonly policy: SessionPolicy } {
+  const asked: Asked[] = [];
+  const policy: SessionPolicy = {
+    version: 1,
+    policySet: { digest: 'd'.repeat(64), revision: 1, timeMs: 0 },
+    principalKey: 'spiffe://example.org/web',
+    decide(action, resource, context) {
+      if (action === 'http:connect') return allowed();
+      const one = { action, resourceId: resource.id, tags: resource.tags ?? {}, context };
+      asked.push(one);
+      return decide?.(one) ?? allowed();
+    },
+    potentialMasks: () => [],
+    onChange: () => () => {},
+  };
+  return { asked, policy };
 }
 
 /** An answer of policy. */
