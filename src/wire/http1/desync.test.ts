@@ -142,6 +142,13 @@ describe('chunks', () => {
     ['an extension of the last chunk that ends in LF', '2\r\nhi\r\n0;a\n\r\n'],
     ['an extension with a NUL', '2;a\0\r\nhi\r\n0\r\n\r\n'],
     ['an extension in bytes beyond ASCII', '2;\xe4\r\nhi\r\n0\r\n\r\n'],
+    ['an extension without a name', '2;\r\nhi\r\n0\r\n\r\n'],
+    ['an extension without a value', '2;a=\r\nhi\r\n0\r\n\r\n'],
+    ['an extension that is no token', '2;http://a\r\nhi\r\n0\r\n\r\n'],
+    ['an extension with a blank', '2; a\r\nhi\r\n0\r\n\r\n'],
+    ['an extension whose quotes hold its line end', '2;a="b\r\nhi\r\n0\r\n\r\n'],
+    ['an extension with an escape', '2;a="b\\""\r\nhi\r\n0\r\n\r\n'],
+    ['an extension with a byte behind its quotes', '2;a="b"c\r\nhi\r\n0\r\n\r\n'],
     ['257 bytes of extensions', `1;${'a'.repeat(128)}\r\nh\r\n1;${'b'.repeat(127)}\r\ni\r\n0\r\n\r\n`],
   ])('with %s are refused', (_, body) => {
     expect(refused(chunked(body))).toEqual({ status: 400, error: 'ERR_HTTP1_CHUNK', complete: 0 });
@@ -149,6 +156,11 @@ describe('chunks', () => {
 
   it('may have 256 bytes of extensions, which nobody sees', () => {
     const body = `1;${'a'.repeat(127)}\r\nh\r\n1;${'b'.repeat(127)}\r\ni\r\n0\r\n\r\n`;
+    expect(readRequests(chunked(body)).messages[0]?.body.toString()).toBe('hi');
+  });
+
+  it('may have extensions of a name, a value, or one in quotes', () => {
+    const body = '1;a;b=c;d="e; f"\r\nh\r\n1\r\ni\r\n0;end="";x\r\n\r\n';
     expect(readRequests(chunked(body)).messages[0]?.body.toString()).toBe('hi');
   });
 
