@@ -1,4 +1,5 @@
-import { CHARACTERS, CR, LF, VALUE } from './characters.ts';
+import { CR, LF } from './characters.ts';
+import { type ExtensionPart, mayEndExtensions, nextExtensionPart } from './chunk-extension.ts';
 import { Http1Error } from './errors.ts';
 import { parseTrailers } from './field-lines.ts';
 import type { Input } from './input.ts';
@@ -13,6 +14,7 @@ export class BodyReader {
   /** Of the body, or of its chunk, still to come. */
   #bytesLeft = 0;
   #sizeDigits = 0;
+  #extension: ExtensionPart = 'name-starts';
   #extensionBytes = 0;
 
   constructor(input: Input, limits: Http1Limits) {
@@ -129,18 +131,24 @@ export class BodyReader {
     if (byte === CR) this.#state = 'size-lf';
     else if (byte === SEMICOLON) {
       this.#state = 'extension';
-      this.#readExtension(byte);
+      this.#extension = 'name-starts';
+      this.#countExtension();
     } else throw badChunk('a chunk’s size holds something that is no digit');
   }
 
   /** RFC 9112 §7.1.1: passed over. Nothing in it may be taken for the end of its line. */
   #readExtension(byte: number): void {
-    if (byte === CR) {
+    if (byte === CR && mayEndExtensions(this.#extension)) {
       this.#state = 'size-lf';
       return;
     }
-    if (((CHARACTERS[byte] ?? 0) & VALUE) === 0)
-      throw badChunk('a chunk extension holds a character that none may have');
+    const part = nextExtensionPart(this.#extension, byte);
+    if (part === undefined) throw badChunk('a chunk extension is malformed');
+    this.#extension = part;
+    this.#countExtension();
+  }
+
+  #countExtension(): void {
     if (++this.#extensionBytes > this.#limits.extensionBytesMax)
       throw badChunk(`there are more than ${this.#limits.extensionBytesMax} bytes of chunk extensions`);
   }

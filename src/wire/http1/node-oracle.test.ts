@@ -1,0 +1,163 @@
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createFastRandom } from '../../../test/fuzz/fast-random.ts';
+import { mutate } from '../../../test/fuzz/mutate.ts';
+import { seeds, tokens } from './request.fuzz.ts';
+import { readRequests } from './testing/read.ts';
+
+// The parser of Node's own server beside ours. What both take they read alike; what ours takes and Node's does not is listed here, each
+// with its reason. `HTTP1_ORACLE_TIMES=200000` goes on for longer than CI does.
+
+interface Seen {
+  readonly method: string;
+  readonly target: string;
+  readonly fields: readonly (readonly [string, string])[];
+  readonly body: string;
+}
+
+interface NodeOutcome {
+  readonly requests: readonly Seen[];
+  readonly refused: boolean;
+}
+
+let server: Server;
+/** Of the connection under way: there is one at a time. */
+let seen: (Seen & { done: boolean })[] = [];
+let isRefused = false;
+
+beforeAll(async () => {
+  server = createServer({ requireHostHeader: false, keepAliveTimeout: 0 }, (request, response) => {
+    take(request, () => response.end());
+  });
+  const raw = (request: IncomingMessage, socket: { destroy(): void; end(): void }) => {
+    take(request, () => {});
+    const last = seen.at(-1);
+    if (last !== undefined) last.done = true;
+    socket.end();
+  };
+  server.on('connect', raw);
+  server.on('checkContinue', (request, response) => take(request, () => response.end()));
+  server.on('checkExpectation', (request, response) => take(request, () => response.end()));
+  server.on('clientError', (_, socket) => {
+    isRefused = true;
+    socket.destroy();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+});
+
+afterAll(() => new Promise((resolve) => server.close(resolve)));
+
+function take(request: IncomingMessage, answer: () => void): void {
+  const fields: [string, string][] = [];
+  for (let at = 0; at < request.rawHeaders.length; at += 2)
+    fields.push([(request.rawHeaders[at] ?? '').toLowerCase(), request.rawHeaders[at + 1] ?? '']);
+  const body: Buffer[] = [];
+  const one = { method: request.method ?? '', target: request.url ?? '', fields, body: '', done: false };
+  seen.push(one);
+  request.on('error', () => {});
+  request.on('data', (piece: Buffer) => {
+    body.push(piece);
+    one.body = Buffer.concat(body).toString('latin1');
+  });
+  request.on('end', () => {
+    one.done = true;
+    answer();
+  });
+}
+
+/** What Node makes of these bytes and the end of the connection: the requests that came whole. */
+async function nodeReads(bytes: Buffer): Promise<NodeOutcome> {
+  seen = [];
+  isRefused = false;
+  const closed = new Promise<void>((resolve) =>
+    server.once('connection', (socket) => socket.once('close', () => resolve())),
+  );
+  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1'); // Listening on TCP, it has a port.
+  socket.on('error', () => {});
+  socket.resume();
+  socket.end(bytes);
+  await closed;
+  socket.destroy();
+  return { requests: seen.filter(({ done }) => done), refused: isRefused };
+}
+
+function ours(bytes: Buffer) {
+  const { messages, error } = readRequests(bytes, { allowObsText: true });
+  const whole = messages.filter(({ trailers }) => trailers !== undefined);
+  return { requests: whole, error };
+}
+
+const BETWEEN =
+  /^(host|connection|keep-alive|proxy-connection|proxy-authorization|proxy-authenticate|te|transfer-encoding|content-length|expect|upgrade|trailer|http2-settings)$/;
+
+/** Node's fields without what we leave out, by Connection too. */
+function endToEnd(fields: Seen['fields']): Seen['fields'] {
+  const named = new Set(
+    fields.flatMap(([name, value]) =>
+      name === 'connection'
+        ? value
+            .toLowerCase()
+            .split(',')
+            .map((one) => one.trim())
+        : [],
+    ),
+  );
+  return fields.filter(([name]) => !BETWEEN.test(name) && !named.has(name));
+}
+
+/** Decisions: what ours reads though Node's parser does not. */
+function isDecided(text: string): boolean {
+  const methods = [...text.matchAll(/(?:^|\r\n)([!#$%&'*+\-.^_`|~0-9A-Za-z]+) [^ \r\n]+ HTTP\/1\.[01]\r\n/g)].map(
+    ([, method]) => method ?? '',
+  );
+  // Methods are tokens (RFC 9110 §9.1); Node knows a list of them. The gateway decides about each by its name.
+  return methods.some((method) => !server_methods.has(method));
+}
+
+describe('what both our reader and Node’s take', () => {
+  const times = Number(process.env['HTTP1_ORACLE_TIMES'] ?? 2_000);
+
+  it(`is read alike, in ${times} changed examples`, async () => {
+    const random = createFastRandom('http1-oracle');
+    const stock = { inputs: seeds, tokens: tokens.map((token) => Buffer.from(token, 'latin1')) };
+    const tally = { both: 0, stricter: 0, decided: 0, neither: 0 };
+    for (let run = 0; run < times; run++) {
+      const bytes = run < seeds.length ? Buffer.from(seeds[run] ?? []) : mutate(stock, random);
+      if (bytes.length === 0) continue;
+      const mine = ours(bytes);
+      const theirs = await nodeReads(bytes);
+      const say = () =>
+        `${JSON.stringify(bytes.toString('latin1'))}\nours ${JSON.stringify(mine)}\nNode ${JSON.stringify(theirs)}`;
+      // Up to where one of them refuses.
+      const count = Math.min(mine.requests.length, theirs.requests.length);
+      for (let at = 0; at < count; at++) {
+        const [a, b] = [mine.requests[at], theirs.requests[at]];
+        if (a === undefined || b === undefined) continue;
+        expect(a.head.method, say()).toBe(b.method);
+        expect(b.target.toLowerCase().endsWith(a.head.target.toLowerCase().replace(/^\/?\*?$/, '')), say()).toBe(true);
+        expect(a.body.toString('latin1'), say()).toBe(b.body);
+        expect(
+          a.head.fields.map(({ name, value }) => [name, value]),
+          say(),
+        ).toEqual(endToEnd(b.fields));
+      }
+      if (mine.requests.length > theirs.requests.length && !closesEarly(mine, theirs)) {
+        expect(isDecided(bytes.toString('latin1')), say()).toBe(true);
+        tally.decided++;
+      } else if (count > 0) tally.both++;
+      else if (theirs.requests.length > 0) tally.stricter++;
+      else tally.neither++;
+    }
+    expect(tally.both).toBeGreaterThan(times / 20);
+    if (process.env['HTTP1_ORACLE_TIMES'] !== undefined) process.stdout.write(`${JSON.stringify(tally)}\n`);
+  });
+});
+
+/** Node stops reading behind a request that closes or changes the protocol; ours leaves that to the caller. */
+function closesEarly(mine: ReturnType<typeof ours>, theirs: NodeOutcome): boolean {
+  const last = mine.requests[theirs.requests.length - 1]?.head;
+  return last !== undefined && (!last.keepAlive || last.upgrade !== undefined || last.method === 'CONNECT');
+}
+
+const server_methods: ReadonlySet<string> = new Set((await import('node:http')).METHODS);
