@@ -237,7 +237,7 @@ describe('the same ledger', () => {
   it('is judged again by replay, both protocols by one policy', async () => {
     const file = path.join(stack.folder.privateFolder('candidate', stack.users.gateway), 'mine.cedar');
     fs.writeFileSync(file, POLICIES.replace('!= "13"', '!= "1"'));
-    const { stdout, stderr } = await stack.cli(['policy', 'replay', '-f', path.dirname(file), '--json'], {
+    const { stdout, stderr } = await stack.cli(['policy', 'replay', path.dirname(file), '--json'], {
       user: stack.users.gateway,
     });
     expect(stdout, stderr).toContain('/v1/customers/{id}');
