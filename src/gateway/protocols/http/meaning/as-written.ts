@@ -1,9 +1,9 @@
 import { isIP } from 'node:net';
+import type { Field } from '../../../../wire/http1/index.ts';
 import type { AskedQuestions } from '../../../protocol.ts';
 import { checkConfig, parseConfig } from '../config.ts';
 import type { JsonValue } from './body.ts';
 import { forwardedFields } from './fields.ts';
-import type { Field } from './heads.ts';
 import { createMeaning, type Meaning, type MeantHead } from './meaning.ts';
 import { isRefusal, type MeaningRefusal } from './refusal.ts';
 
