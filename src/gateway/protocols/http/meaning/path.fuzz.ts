@@ -91,6 +91,7 @@ function patternOf(template: string): RegExp {
 
 export const seeds: readonly Uint8Array[] = [
   'GET /v1/customers/7?expand=x&y=1+2',
+  'GET /v1/customers?expand=1&expand=2',
   'HEAD /v1/customers/export',
   'GET /V1/Customers/7',
   'DELETE /files/a/b;x=1/%e2%82%ac/c%2Fd//',
