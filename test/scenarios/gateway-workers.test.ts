@@ -181,6 +181,35 @@ describe('a worker that is killed', () => {
   });
 });
 
+describe('a worker that hangs', () => {
+  it('is ended, told of and there again; what it was at has the outcome unknown, and the others notice nothing', async () => {
+    const [one, two] = await oneOfEach();
+    await sleeping(two.session);
+    const hung = processOf(2);
+    process.kill(hung, 'SIGSTOP');
+    await eventually('it is told of', () => lines('app.worker.ended').some((line) => line['pid'] === hung), {
+      withinMs: 2 * START_MS_MAX,
+    });
+    expect(await selects(one.session)).toBe('C:SELECT 1');
+    expect(lines('app.worker.hung').at(-1)).toMatchObject({ worker: 2, pid: hung, silentMs: 30_000 });
+    expect(lines('app.worker.ended').at(-1)).toMatchObject({ how: 'it hung, and it was ended by SIGKILL' });
+    expect((await two.session.end()).join(' ')).toMatch(/^E:08006|^$/);
+    await eventually('it runs again', () => processOf(2) !== hung, { withinMs: START_MS_MAX });
+    await gateway.ready(START_MS_MAX);
+    expect(await selects(one.session)).toBe('C:SELECT 1');
+    const user = stack.users.gateway;
+    const told = await stack.cli(['ledger', 'tail', '-n', '20', '--worker', '2', '--json'], { user });
+    const entries: { kind: string; operation?: string; detail: Record<string, unknown> }[] = told.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    const unknown = entries.filter(({ detail }) => detail['status'] === 'unknown');
+    expect(unknown, told.stdout).toHaveLength(1);
+    expect(entries.findLast(({ kind }) => kind === 'ledger')?.detail).toMatchObject({ unknownOutcomes: 1 });
+    expect(await verified()).toMatchObject({ code: 0, ledgers: [{ ok: true }, { ok: true }] });
+  });
+});
+
 it('/metrics has the figures of each, by its name', async () => {
   await oneOfEach();
   const text = await (await fetch(`http://${stack.folder.http.gateway}/metrics`)).text();

@@ -56,6 +56,8 @@ function supervisor(settings: object = {}, platform = 'linux'): Role {
         ended(listener) {
           end = listener;
         },
+        look: () => undefined,
+        kill() {},
       };
     },
   });
