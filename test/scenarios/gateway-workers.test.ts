@@ -5,9 +5,11 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { encodeCancelRequest } from '../../src/wire/postgres/index.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Door, openDoor, openRawSession, query, type RawSession } from '../support/raw-session.ts';
+import { createSecondGateway } from '../support/second-gateway.ts';
 import { ALLOW_ALL, type Stack, type StackRole, startStack } from '../support/stack.ts';
 import { agentWay, directWay, startSvidFiles, type Way } from '../support/ways.ts';
 
@@ -216,6 +218,41 @@ it('/metrics has the figures of each, by its name', async () => {
   for (const worker of [1, 2])
     expect(text).toMatch(new RegExp(`^countersign_gateway_sessions\\{worker="${worker}"\\} [1-9]`, 'm'));
   expect(text).toMatch(/^countersign_gateway_workers\{worker="parent"\} 2$/m);
+});
+
+describe('another gateway of this user on this machine', () => {
+  it('does not share a door for direct clients: its target is served to agents, and it says why', async () => {
+    const second = await createSecondGateway(stack);
+    second.start();
+    try {
+      const line = await eventually('it says so', () =>
+        second
+          .runLogs()
+          .split('\n')
+          .find((one) => one.includes('gateway.target.door_failed')),
+      );
+      expect(line).toContain(`port ${stack.folder.directPort}: address already in use; `);
+      expect(line).toContain('by a gateway for its workers');
+      await second.ready(START_MS_MAX);
+    } finally {
+      await second.end('SIGTERM');
+    }
+  });
+
+  it('that starts at the same moment on the same port does not start', async () => {
+    const { listen } = parse(fs.readFileSync(stack.folder.config, 'utf8')).gateway;
+    const second = await createSecondGateway(stack, { name: 'gateway-3', settings: { listen } });
+    await gateway.end('SIGTERM');
+    const both = [gateway, second] as const;
+    for (const one of both) one.start();
+    const refused = await eventually('one is refused', () =>
+      both.find((one) => one.runLogs().includes('ERR_GATEWAY_LISTEN')),
+    );
+    expect(refused.runLogs()).not.toContain('app.worker.running');
+    await refused.end('SIGKILL');
+    await (refused === gateway ? second : gateway).ready(START_MS_MAX);
+    await second.end('SIGTERM');
+  });
 });
 
 describe('the whole gateway', () => {
