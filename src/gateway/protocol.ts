@@ -4,6 +4,7 @@ import type { SpiffeId } from '@countersign/sdk/identity';
 import type { DecisionRequest, EntityRef } from '../model/index.ts';
 import type { PolicyNames, PolicySchemaFragment } from '../policy/index.ts';
 import type { CacheBudget, Clock, Log, Member, Random, Secret } from '../std/index.ts';
+import type { GatewayIdentity } from './identity.ts';
 import type { GatewaySession, SessionPolicy } from './sessions/session.ts';
 
 /**
@@ -109,6 +110,8 @@ export interface TargetDeps {
   readonly log: Log;
   readonly secrets: SecretResolver;
   readonly policies: TargetPolicies;
+  /** The gateway's own: what it says of a caller to a target that can't see it otherwise is proven by it. */
+  readonly identity: Pick<GatewayIdentity, 'current'>;
   /** Where everything is kept that could be worked out again. */
   readonly caches: CacheBudget;
   /** 32 bytes: the key of `hash` masks, so that equal values stay equal and nobody outside can try values out. */

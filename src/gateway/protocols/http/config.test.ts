@@ -7,7 +7,15 @@ const least = { url: 'https://api.internal:8443' };
 describe('the config of an HTTP target', () => {
   it('needs no more than a URL', () => {
     expect(parseConfig(least)).toEqual({
-      ...{ ...least, routes: [], unlisted: 'ask', passCookies: false, allowCompression: false, allow: {} },
+      ...{
+        ...least,
+        routes: [],
+        unlisted: 'ask',
+        passCookies: false,
+        allowCompression: false,
+        identityHeader: false,
+        allow: {},
+      },
       limits: { bodyInspectedBytes: 1_048_576 },
     });
   });

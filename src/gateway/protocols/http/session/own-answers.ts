@@ -115,6 +115,16 @@ export function targetAnswer(target: string, error: unknown): OwnAnswer {
   return { status, reason: 'target', message: message.replace('TARGET', () => target), hint };
 }
 
+/** The upstream is to be told who calls, and there is nothing to prove it by. */
+export function unnamedAnswer(target: string): OwnAnswer {
+  return {
+    status: 503,
+    reason: 'target',
+    message: `target ${target} wants to be told who calls, and the gateway has no SVID to prove it by`,
+    hint: 'Try again; if it stays so, the operator has to check the gateway’s agent.',
+  };
+}
+
 /** The upstream was asked, and its answer did not come, or not whole. */
 export const lostAnswer: OwnAnswer = {
   status: 502,

@@ -12,10 +12,19 @@ import {
 } from '../../../../wire/http1/index.ts';
 import { JsonError, readStrictJson } from '../../../../wire/json/index.ts';
 import { forwardedFields, isRefusal, type Meaning, type MeaningRefusal, refusedForMasks } from '../meaning/index.ts';
+import { CALLER_FIELD } from '../upstream/caller-token.ts';
 import type { Conversation } from './conversation.ts';
 import { denialOf, type Exchange, malformedDenial, newExchange, operationOf } from './exchange.ts';
 import { askForWhole } from './masked-answer.ts';
-import { deniedAnswer, ledgerAnswer, limitAnswer, type OwnAnswer, quotaAnswer, targetAnswer } from './own-answers.ts';
+import {
+  deniedAnswer,
+  ledgerAnswer,
+  limitAnswer,
+  type OwnAnswer,
+  quotaAnswer,
+  targetAnswer,
+  unnamedAnswer,
+} from './own-answers.ts';
 
 /** The client's half of a session: its bytes become requests, which are understood, decided and forwarded, one after another. */
 export class Requests {
@@ -178,14 +187,17 @@ export class Requests {
     }
     if (reached !== undefined)
       return this.#refuse(exchange, quotaAnswer(reached), [reached.policy], { unit: reached.unit, most: reached.most });
-    this.#forward(exchange, meaning, isMasked);
+    const { callers, deps } = conversation.target;
+    const caller = callers?.of(session.identity);
+    if (callers !== undefined && caller === undefined) return this.#refuse(exchange, unnamedAnswer(deps.name));
+    this.#forward(exchange, meaning, { isMasked, caller });
   }
 
   #again(exchange: Exchange) {
     if (this.#conversation.exchange === exchange) this.#decide(exchange);
   }
 
-  #forward(exchange: Exchange, meaning: Meaning, isMasked: boolean) {
+  #forward(exchange: Exchange, meaning: Meaning, told: Told) {
     const conversation = this.#conversation;
     const { pipeline, link, target } = conversation;
     const { head } = exchange;
@@ -197,7 +209,7 @@ export class Requests {
       method: head.method,
       target: this.#targetOf(meaning),
       host: target.place.authority,
-      fields: this.#fieldsOf(exchange, isMasked),
+      fields: this.#fieldsOf(exchange, told),
       body: framingOf(exchange),
       ...(head.upgrade === undefined ? {} : { upgrade: head.upgrade }),
     });
@@ -230,7 +242,7 @@ export class Requests {
     return `${target}${target.includes('?') ? '&' : '?'}${pair}`;
   }
 
-  #fieldsOf({ head }: Exchange, isMasked: boolean): readonly Field[] {
+  #fieldsOf({ head }: Exchange, { isMasked, caller }: Told): readonly Field[] {
     const { target, credential } = this.#conversation;
     const forwarded = forwardedFields(head, target.config);
     if (isRefusal(forwarded)) throw new Error('these fields were forwarded before');
@@ -243,6 +255,7 @@ export class Requests {
       ...kept,
       ...(isReadable ? [{ name: 'accept-encoding', value: 'identity' }] : []),
       ...(field === undefined ? [] : [field]),
+      ...(caller === undefined ? [] : [{ name: CALLER_FIELD, value: caller }]),
     ];
   }
 
@@ -359,6 +372,12 @@ export class Requests {
     const rest = this.#reader.takeRest();
     if (rest.length > 0) this.#conversation.pipeline.flush({ pieces: [rest] });
   }
+}
+
+/** What a request is sent with besides. `caller`: the token that says who calls, where the upstream wants it. */
+interface Told {
+  readonly isMasked: boolean;
+  readonly caller: string | undefined;
 }
 
 function bytesOf({ head, bodyBytes }: Exchange): number {

@@ -5,6 +5,7 @@ import { targetDeps } from '../../../../../test/conformance/protocol-bed.ts';
 import { eventually } from '../../../../../test/support/eventually.ts';
 import { type Decision, type FieldMask, type Limits, noObligations } from '../../../../model/index.ts';
 import { createManualClock, type Log, type ManualClock, Secret } from '../../../../std/index.ts';
+import type { CurrentIdentity } from '../../../identity.ts';
 import type { LoginProblem } from '../../../protocol.ts';
 import { SessionEnd, type SessionPolicy } from '../../../sessions/session.ts';
 import { createTestGate } from '../../../testing/test-gate.ts';
@@ -54,6 +55,8 @@ export interface HttpBedOptions {
   /** What the upstream answers to what it was sent last; undefined: nothing, yet. */
   readonly answer?: (text: string) => string | Buffer | undefined;
   readonly secret?: () => string;
+  /** The gateway's. */
+  readonly identity?: CurrentIdentity;
 }
 
 export async function openHttp(options: HttpBedOptions = {}): Promise<HttpBed> {
@@ -68,6 +71,7 @@ export async function openHttp(options: HttpBedOptions = {}): Promise<HttpBed> {
     {
       ...targetDeps(log),
       clock,
+      identity: { current: () => options.identity },
       secrets: { resolve: async () => Secret.fromText(options.secret?.() ?? CREDENTIAL) },
       attempted: (_, problem) => void problems.push(problem),
     },
