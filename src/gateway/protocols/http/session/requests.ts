@@ -21,6 +21,8 @@ import { deniedAnswer, ledgerAnswer, limitAnswer, type OwnAnswer, quotaAnswer, t
 export class Requests {
   readonly #conversation: Conversation;
   readonly #reader = createRequestReader();
+  /** Requests whose head has come. */
+  begun = 0;
 
   constructor(conversation: Conversation) {
     this.#conversation = conversation;
@@ -53,8 +55,9 @@ export class Requests {
     const conversation = this.#conversation;
     while (!conversation.isOver && !conversation.pipeline.isWaiting) {
       const { exchange, link } = conversation;
+      if (exchange?.isAnswered === true && exchange.closes && exchange.phase !== 'tunnel') return;
       if (exchange?.phase === 'tunnel') {
-        this.#passTunnel();
+        this.#passTunnel(exchange);
         return;
       }
       if (exchange !== undefined && (exchange.isRead || exchange.phase === 'deciding')) return;
@@ -106,6 +109,7 @@ export class Requests {
     const conversation = this.#conversation;
     const exchange = newExchange(head);
     conversation.exchange = exchange;
+    this.begun++;
     if (head.method === 'OPTIONS' && head.target === '*') return this.#pong(exchange);
     const meaning = conversation.target.meaning.of(head);
     if ('status' in meaning) return this.#misunderstood(exchange, meaning);
@@ -149,7 +153,10 @@ export class Requests {
       };
       return this.#refuse(exchange, deniedAnswer(session.identity.uri, what, decision), decision.policies);
     }
-    const { bytesIn } = exchange.judged.limits;
+    const { bytesIn, items } = exchange.judged.limits;
+    const isMasked = decision.obligations.masks.length > 0;
+    if (head.upgrade !== undefined && (isMasked || items !== undefined))
+      return this.#refuse(exchange, UNREAD_TUNNEL, decision.policies);
     if (bytesIn !== undefined && bytesOf(exchange) > bytesIn)
       return this.#overLimit(exchange, { unit: 'bytesIn', most: bytesIn });
     const link = conversation.openLink(exchange, {
@@ -174,7 +181,7 @@ export class Requests {
     }
     if (reached !== undefined)
       return this.#refuse(exchange, quotaAnswer(reached), [reached.policy], { unit: reached.unit, most: reached.most });
-    this.#forward(exchange, meaning, decision.obligations.masks.length > 0);
+    this.#forward(exchange, meaning, isMasked);
   }
 
   #again(exchange: Exchange) {
@@ -189,29 +196,33 @@ export class Requests {
     exchange.phase = 'running';
     const running = pipeline.begin(operationOf(exchange, meaning));
     exchange.running = running;
-    const bytes = encodeRequestHead({
-      method: head.method,
-      target: this.#targetOf(meaning),
-      host: target.place.authority,
-      fields: this.#fieldsOf(exchange, isMasked),
-      body: framingOf(exchange),
-      ...(head.upgrade === undefined ? {} : { upgrade: head.upgrade }),
-    });
-    const mayGoAgain = SAFE.has(head.method) && exchange.isRead && exchange.bodyBytes === 0 && link.requests > 0;
-    exchange.again = mayGoAgain && head.upgrade === undefined ? bytes : undefined;
-    link.expect(head.method, head.upgrade);
     const { body } = exchange;
+    const framing = framingOf(exchange);
+    const make = () => {
+      const bytes = encodeRequestHead({
+        method: head.method,
+        target: this.#targetOf(meaning),
+        host: target.place.authority,
+        fields: this.#fieldsOf(exchange, isMasked),
+        body: framing,
+        ...(head.upgrade === undefined ? {} : { upgrade: head.upgrade }),
+      });
+      return [bytes, ...body];
+    };
+    const mayGoAgain = SAFE.has(head.method) && exchange.isRead && exchange.bodyBytes === 0 && link.requests > 0;
+    exchange.again = mayGoAgain && head.upgrade === undefined ? make : undefined;
+    exchange.unsent = make;
     exchange.passed = exchange.bodyBytes;
     exchange.body = [];
     exchange.bodyBytes = 0;
     pipeline.flush({
-      pieces: [bytes, ...body],
+      pieces: make(),
       recorded: () => {
         if (!exchange.isRead) this.#goOn(exchange);
       },
       refused: (error) => {
-        conversation.dropLink(); // It waits for an answer to what was never sent.
         exchange.running = undefined;
+        exchange.unsent = undefined;
         conversation.respond(exchange, ledgerAnswer(error), -1);
         return [];
       },
@@ -288,7 +299,7 @@ export class Requests {
     if (running === undefined) return;
     conversation.dropLink();
     conversation.pipeline.end(running, { status: 'over-limit', items: exchange.answer?.items ?? 0, limit });
-    if (exchange.answer?.isShown === true) return conversation.cut('over-limit');
+    if (exchange.phase === 'tunnel' || exchange.answer?.isShown === true) return conversation.cut('over-limit');
     exchange.closes = true;
     conversation.respond(exchange, limitAnswer(limit), running.after);
   }
@@ -351,9 +362,14 @@ export class Requests {
     });
   }
 
-  #passTunnel() {
+  #passTunnel(exchange: Exchange) {
     const rest = this.#reader.takeRest();
-    if (rest.length > 0) this.#conversation.pipeline.flush({ pieces: [rest] });
+    if (rest.length === 0 || exchange.isAnswered) return;
+    const { bytesIn } = exchange.judged.limits;
+    exchange.passed += rest.length;
+    if (bytesIn !== undefined && exchange.passed > bytesIn)
+      return this.#tooMuch(exchange, { unit: 'bytesIn', most: bytesIn });
+    this.#conversation.pipeline.flush({ pieces: [rest] });
   }
 }
 
@@ -367,6 +383,12 @@ function framingOf({ head, isRead, body, bodyBytes }: Exchange): BodyLength {
   return head.body;
 }
 
+const UNREAD_TUNNEL: OwnAnswer = {
+  status: 403,
+  reason: 'unreadable',
+  message: 'policy masks or counts what this answers, and nothing is read in a connection that leaves HTTP',
+  hint: 'Ask without Upgrade; or a policy permits it without masks and without a limit of items.',
+};
 const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n', 'latin1');
 /** Sent again over a new connection where the old one had gone. @see RFC 9110 §9.2.1 */
 const SAFE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
