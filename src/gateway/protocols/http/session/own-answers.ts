@@ -123,6 +123,14 @@ export const lostAnswer: OwnAnswer = {
   hint: 'Whether the request was carried out is not known.',
 };
 
+/** Nothing is read in what leaves HTTP. */
+export const uncountedAnswer: OwnAnswer = {
+  status: 403,
+  reason: 'uncounted',
+  message: 'policy limits the items of what this answers, and nothing is counted in a connection that leaves HTTP',
+  hint: 'Ask without Upgrade; or it needs a permit without a limit of items.',
+};
+
 /** It never reached the upstream. */
 export const unsentAnswer: OwnAnswer = {
   status: 503,

@@ -11,11 +11,19 @@ import {
   type RequestHead,
 } from '../../../../wire/http1/index.ts';
 import { JsonError, readStrictJson } from '../../../../wire/json/index.ts';
-import { forwardedFields, type Meaning, type MeaningRefusal } from '../meaning/index.ts';
+import { forwardedFields, isRefusal, type Meaning, type MeaningRefusal, refusedForMasks } from '../meaning/index.ts';
 import type { Conversation } from './conversation.ts';
 import { denialOf, type Exchange, malformedDenial, newExchange, operationOf } from './exchange.ts';
 import { askForWhole } from './masked-answer.ts';
-import { deniedAnswer, ledgerAnswer, limitAnswer, type OwnAnswer, quotaAnswer, targetAnswer } from './own-answers.ts';
+import {
+  deniedAnswer,
+  ledgerAnswer,
+  limitAnswer,
+  type OwnAnswer,
+  quotaAnswer,
+  targetAnswer,
+  uncountedAnswer,
+} from './own-answers.ts';
 
 /** The client's half of a session: its bytes become requests, which are understood, decided and forwarded, one after another. */
 export class Requests {
@@ -112,10 +120,10 @@ export class Requests {
     this.begun++;
     if (head.method === 'OPTIONS' && head.target === '*') return this.#pong(exchange);
     const meaning = conversation.target.meaning.of(head);
-    if ('status' in meaning) return this.#misunderstood(exchange, meaning);
+    if (isRefusal(meaning)) return this.#misunderstood(exchange, meaning);
     exchange.meaning = meaning;
     const fields = forwardedFields(head, conversation.target.config);
-    if ('status' in fields) return this.#misunderstood(exchange, fields);
+    if (isRefusal(fields)) return this.#misunderstood(exchange, fields);
     if (!meaning.readsBody || exchange.isRead) return this.#decide(exchange);
     exchange.phase = 'reading';
     this.#goOn(exchange);
@@ -153,10 +161,13 @@ export class Requests {
       };
       return this.#refuse(exchange, deniedAnswer(session.identity.uri, what, decision), decision.policies);
     }
-    const { bytesIn, items } = exchange.judged.limits;
     const isMasked = decision.obligations.masks.length > 0;
-    if (head.upgrade !== undefined && (isMasked || items !== undefined))
-      return this.#refuse(exchange, UNREAD_TUNNEL, decision.policies);
+    const unreadable = refusedForMasks(meaning, isMasked);
+    if (unreadable !== undefined)
+      return this.#refuse(exchange, { status: 403, reason: 'masked', message: unreadable, hint: UNMASKED_HINT });
+    const { bytesIn, items } = exchange.judged.limits;
+    if (items !== undefined && head.upgrade !== undefined)
+      return this.#refuse(exchange, uncountedAnswer, decision.policies);
     if (bytesIn !== undefined && bytesOf(exchange) > bytesIn)
       return this.#overLimit(exchange, { unit: 'bytesIn', most: bytesIn });
     const link = conversation.openLink(exchange, {
@@ -240,7 +251,7 @@ export class Requests {
   #fieldsOf({ head }: Exchange, isMasked: boolean): readonly Field[] {
     const { target, credential } = this.#conversation;
     const forwarded = forwardedFields(head, target.config);
-    if ('status' in forwarded) throw new Error('these fields were forwarded before');
+    if (isRefusal(forwarded)) throw new Error('these fields were forwarded before');
     const isReadable = isMasked || (credential.forms.length > 0 && !target.config.allowCompression);
     const { field } = credential;
     const kept = (isMasked ? askForWhole(forwarded) : forwarded).filter(
@@ -334,7 +345,7 @@ export class Requests {
       });
     }
     const whole = this.#conversation.target.meaning.withBody(meaning, value);
-    if ('status' in whole) return this.#misunderstood(exchange, whole);
+    if (isRefusal(whole)) return this.#misunderstood(exchange, whole);
     exchange.meaning = whole;
     this.#decide(exchange);
   }
@@ -383,13 +394,8 @@ function framingOf({ head, isRead, body, bodyBytes }: Exchange): BodyLength {
   return head.body;
 }
 
-const UNREAD_TUNNEL: OwnAnswer = {
-  status: 403,
-  reason: 'unreadable',
-  message: 'policy masks or counts what this answers, and nothing is read in a connection that leaves HTTP',
-  hint: 'Ask without Upgrade; or a policy permits it without masks and without a limit of items.',
-};
 const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n', 'latin1');
+const UNMASKED_HINT = 'It needs a permit without masks.';
 /** Sent again over a new connection where the old one had gone. @see RFC 9110 §9.2.1 */
 const SAFE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 /** So much of a refused request is read and dropped, so that its connection can be used again. */
