@@ -1,6 +1,6 @@
 import type { Denial, Judged, Operation } from '../../../../model/index.ts';
 import { judgedBy } from '../../../../model/index.ts';
-import type { RequestHead } from '../../../../wire/http1/index.ts';
+import type { BodyLength, RequestHead } from '../../../../wire/http1/index.ts';
 import type { Running, Taken } from '../../../sessions/pipeline.ts';
 import type { Meaning } from '../meaning/index.ts';
 import type { Answer } from './answer.ts';
@@ -52,6 +52,17 @@ export function newExchange(head: RequestHead): Exchange {
     ...{ isRead: head.body.kind === 'none', isAnswered: false, keepsLink: false, isContinued: false },
     ...{ closes: !head.keepAlive, unsent: undefined, again: undefined },
   };
+}
+
+/** Of its body, as far as they are known. */
+export function bytesOf({ head, bodyBytes }: Exchange): number {
+  return head.body.kind === 'length' ? head.body.bytes : bodyBytes;
+}
+
+/** Towards the upstream: what was read whole has a length. */
+export function framingOf({ head, isRead, body, bodyBytes }: Exchange): BodyLength {
+  if (isRead && body.length > 0) return { kind: 'length', bytes: bodyBytes };
+  return head.body;
 }
 
 /** As the ledger has it before it happens. */

@@ -1,6 +1,5 @@
 import { judgedBy, type ReachedLimit } from '../../../../model/index.ts';
 import {
-  type BodyLength,
   createRequestReader,
   encodeChunk,
   encodeLastChunk,
@@ -13,7 +12,7 @@ import {
 import { JsonError, readStrictJson } from '../../../../wire/json/index.ts';
 import { forwardedFields, isRefusal, type Meaning, type MeaningRefusal, refusedForMasks } from '../meaning/index.ts';
 import type { Conversation } from './conversation.ts';
-import { denialOf, type Exchange, malformedDenial, newExchange, operationOf } from './exchange.ts';
+import { bytesOf, denialOf, type Exchange, framingOf, malformedDenial, newExchange, operationOf } from './exchange.ts';
 import { askForWhole } from './masked-answer.ts';
 import {
   deniedAnswer,
@@ -382,16 +381,6 @@ export class Requests {
       return this.#tooMuch(exchange, { unit: 'bytesIn', most: bytesIn });
     this.#conversation.pipeline.flush({ pieces: [rest] });
   }
-}
-
-function bytesOf({ head, bodyBytes }: Exchange): number {
-  return head.body.kind === 'length' ? head.body.bytes : bodyBytes;
-}
-
-/** Towards the upstream: what was read whole has a length. */
-function framingOf({ head, isRead, body, bodyBytes }: Exchange): BodyLength {
-  if (isRead && body.length > 0) return { kind: 'length', bytes: bodyBytes };
-  return head.body;
 }
 
 const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n', 'latin1');
