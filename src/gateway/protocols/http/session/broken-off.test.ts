@@ -125,3 +125,42 @@ describe('a client that sends byte by byte', () => {
     await eventually('it is told', () => bed.received().includes('408'), { everyMs: 1, withinMs: 3_000 });
   });
 });
+
+describe('an upstream that takes nothing', () => {
+  it('does not hold its client for ever', async () => {
+    await open();
+    bed.send('POST /a HTTP/1.1\r\nhost: api\r\ncontent-length: 99999999\r\n\r\n');
+    await bed.heard('POST /a');
+    bed.socket.pause();
+    for (let sent = 0; sent < 40; sent++) bed.send('x'.repeat(1_000_000));
+    await settled();
+    for (let minutes = 0; minutes < 10; minutes++) {
+      await bed.clock.advance(60_000);
+      await settled();
+    }
+    await bed.until('HTTP/1.1 504');
+    expect(outcome()).toMatchObject({ status: 'unknown' });
+  });
+});
+
+describe('an answer that breaks off', () => {
+  it.each([
+    ['with a length', 'HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n0123456789'],
+    [
+      'in chunks',
+      'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5;a=b\r\n01234\r\n5\r\n56789\r\n0\r\nx-a: 1\r\n\r\n',
+    ],
+  ])('at any byte is not taken for whole: one %s', async (_, answer) => {
+    for (let cut = 0; cut < answer.length; cut++) {
+      await open();
+      bed.send('POST /a HTTP/1.1\r\nhost: api\r\ncontent-length: 0\r\n\r\n');
+      await bed.heard('POST /a');
+      bed.socket.end(answer.slice(0, cut));
+      await eventually('it has an outcome', () => outcome() !== undefined, { everyMs: 1, withinMs: 5_000 });
+      expect(outcome(), String(cut)).toMatchObject({ status: 'unknown' });
+      await settled();
+      expect(bed.received()).not.toMatch(/200 .*(0123456789$|\r\n0\r\n\r\n$)/s);
+      await bed.close();
+    }
+  });
+});

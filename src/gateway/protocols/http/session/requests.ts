@@ -36,7 +36,11 @@ export class Requests {
   }
 
   get heldBytes(): number {
-    return this.#reader.bufferedBytes + (this.#conversation.exchange?.bodyBytes ?? 0);
+    const { exchange } = this.#conversation;
+    // What is refused is counted, and not kept.
+    return (
+      this.#reader.bufferedBytes + (exchange === undefined || exchange.phase === 'refused' ? 0 : exchange.bodyBytes)
+    );
   }
 
   /** Nothing more should be read of the client: what it sent waits already. */

@@ -66,6 +66,7 @@ class Carrier implements Conversation {
       if (this.#isEnding || this.isOver) return;
       this.later(() => {
         if (this.#timer?.what === 'body') this.#endTimer();
+        this.#stuck = 0;
         this.#requests.push(chunk);
         this.#requests.pump();
       });
@@ -169,6 +170,8 @@ class Carrier implements Conversation {
 
   #isCut = false;
   #hasClientEnded = false;
+  /** How often in a row a body could not go on for what is behind it. While it can't, nobody sees whether its client is still there. */
+  #stuck = 0;
   #opening: Promise<unknown> | undefined;
 
   /** The credential first: without one there is nothing to connect for. */
@@ -247,7 +250,10 @@ class Carrier implements Conversation {
 
   #late(what: keyof typeof WAITS_MS) {
     // The client is not read on: it is not the one that is late.
-    if (what === 'body' && this.#requests.isStuck) return;
+    if (what === 'body' && this.#requests.isStuck) {
+      if (++this.#stuck >= STUCK_MAX) this.#finish(this.exchange?.answer?.isShown === true ? undefined : NOT_TAKEN);
+      return;
+    }
     if (what === 'idle') return this.endBehind();
     if (what === 'rest') return this.#answers.endTunnel();
     this.#finish(this.exchange?.answer?.isShown === true ? undefined : LATE);
@@ -314,6 +320,14 @@ const LATE: OwnAnswer = {
   message: 'the request did not come in time',
   hint: 'Send it again, without a pause.',
 };
+const NOT_TAKEN: OwnAnswer = {
+  status: 504,
+  reason: 'target',
+  message: 'the target does not take the request',
+  hint: 'Whether it was carried out is not known.',
+};
+/** As often as a body may wait for long. */
+const STUCK_MAX = 5;
 /** What a client has not taken when the upstream is not read on. */
 const UNTAKEN_BYTES_MAX = 64 * 1024;
 /**
