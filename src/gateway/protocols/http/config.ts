@@ -273,4 +273,5 @@ const FRAMING = new Set([
   'te',
   'trailer',
   'expect',
+  ...['keep-alive', 'http2-settings', 'proxy-connection', 'proxy-authenticate', 'proxy-authorization'],
 ]);

@@ -1,21 +1,16 @@
 import { judgedBy, type ReachedLimit } from '../../../../model/index.ts';
 import {
-  type BodyLength,
   createRequestReader,
   encodeChunk,
   encodeLastChunk,
-  encodeRequestHead,
   encodeResponseHead,
-  type Field,
   Http1Error,
   type RequestHead,
 } from '../../../../wire/http1/index.ts';
 import { JsonError, readStrictJson } from '../../../../wire/json/index.ts';
 import { forwardedFields, isRefusal, type Meaning, type MeaningRefusal, refusedForMasks } from '../meaning/index.ts';
-import { CALLER_FIELD } from '../upstream/caller-token.ts';
 import type { Conversation } from './conversation.ts';
-import { denialOf, type Exchange, malformedDenial, newExchange, operationOf } from './exchange.ts';
-import { askForWhole } from './masked-answer.ts';
+import { bytesOf, denialOf, type Exchange, framingOf, malformedDenial, newExchange, operationOf } from './exchange.ts';
 import {
   deniedAnswer,
   ledgerAnswer,
@@ -23,20 +18,28 @@ import {
   type OwnAnswer,
   quotaAnswer,
   targetAnswer,
+  uncountedAnswer,
   unnamedAnswer,
 } from './own-answers.ts';
+import { headToSend } from './sent-head.ts';
 
 /** The client's half of a session: its bytes become requests, which are understood, decided and forwarded, one after another. */
 export class Requests {
   readonly #conversation: Conversation;
   readonly #reader = createRequestReader();
+  /** Requests whose head has come. */
+  begun = 0;
 
   constructor(conversation: Conversation) {
     this.#conversation = conversation;
   }
 
   get heldBytes(): number {
-    return this.#reader.bufferedBytes + (this.#conversation.exchange?.bodyBytes ?? 0);
+    const { exchange } = this.#conversation;
+    // What is refused is counted, and not kept.
+    return (
+      this.#reader.bufferedBytes + (exchange === undefined || exchange.phase === 'refused' ? 0 : exchange.bodyBytes)
+    );
   }
 
   /** Nothing more should be read of the client: what it sent waits already. */
@@ -62,8 +65,9 @@ export class Requests {
     const conversation = this.#conversation;
     while (!conversation.isOver && !conversation.pipeline.isWaiting) {
       const { exchange, link } = conversation;
+      if (exchange?.isAnswered === true && exchange.closes && exchange.phase !== 'tunnel') return;
       if (exchange?.phase === 'tunnel') {
-        this.#passTunnel();
+        this.#passTunnel(exchange);
         return;
       }
       if (exchange !== undefined && (exchange.isRead || exchange.phase === 'deciding')) return;
@@ -115,6 +119,7 @@ export class Requests {
     const conversation = this.#conversation;
     const exchange = newExchange(head);
     conversation.exchange = exchange;
+    this.begun++;
     if (head.method === 'OPTIONS' && head.target === '*') return this.#pong(exchange);
     const meaning = conversation.target.meaning.of(head);
     if (isRefusal(meaning)) return this.#misunderstood(exchange, meaning);
@@ -162,7 +167,9 @@ export class Requests {
     const unreadable = refusedForMasks(meaning, isMasked);
     if (unreadable !== undefined)
       return this.#refuse(exchange, { status: 403, reason: 'masked', message: unreadable, hint: UNMASKED_HINT });
-    const { bytesIn } = exchange.judged.limits;
+    const { bytesIn, items } = exchange.judged.limits;
+    if (items !== undefined && head.upgrade !== undefined)
+      return this.#refuse(exchange, uncountedAnswer, decision.policies);
     if (bytesIn !== undefined && bytesOf(exchange) > bytesIn)
       return this.#overLimit(exchange, { unit: 'bytesIn', most: bytesIn });
     const link = conversation.openLink(exchange, {
@@ -197,7 +204,11 @@ export class Requests {
     if (this.#conversation.exchange === exchange) this.#decide(exchange);
   }
 
-  #forward(exchange: Exchange, meaning: Meaning, told: Told) {
+  #forward(
+    exchange: Exchange,
+    meaning: Meaning,
+    told: { readonly isMasked: boolean; readonly caller: string | undefined },
+  ) {
     const conversation = this.#conversation;
     const { pipeline, link, target } = conversation;
     const { head } = exchange;
@@ -205,58 +216,30 @@ export class Requests {
     exchange.phase = 'running';
     const running = pipeline.begin(operationOf(exchange, meaning));
     exchange.running = running;
-    const bytes = encodeRequestHead({
-      method: head.method,
-      target: this.#targetOf(meaning),
-      host: target.place.authority,
-      fields: this.#fieldsOf(exchange, told),
-      body: framingOf(exchange),
-      ...(head.upgrade === undefined ? {} : { upgrade: head.upgrade }),
-    });
-    const mayGoAgain = SAFE.has(head.method) && exchange.isRead && exchange.bodyBytes === 0 && link.requests > 0;
-    exchange.again = mayGoAgain && head.upgrade === undefined ? bytes : undefined;
-    link.expect(head.method, head.upgrade);
     const { body } = exchange;
+    const framing = framingOf(exchange);
+    const make = () => {
+      const { credential } = conversation; // The newest: it may be sent later than now.
+      return [headToSend(head, { target, meaning, credential, framing, ...told }), ...body];
+    };
+    const mayGoAgain = SAFE.has(head.method) && exchange.isRead && exchange.bodyBytes === 0 && link.requests > 0;
+    exchange.again = mayGoAgain && head.upgrade === undefined ? make : undefined;
+    exchange.unsent = make;
     exchange.passed = exchange.bodyBytes;
     exchange.body = [];
     exchange.bodyBytes = 0;
     pipeline.flush({
-      pieces: [bytes, ...body],
+      pieces: make(),
       recorded: () => {
         if (!exchange.isRead) this.#goOn(exchange);
       },
       refused: (error) => {
-        conversation.dropLink(); // It waits for an answer to what was never sent.
         exchange.running = undefined;
+        exchange.unsent = undefined;
         conversation.respond(exchange, ledgerAnswer(error), -1);
         return [];
       },
     });
-  }
-
-  /** With the target's credential where it belongs into the query. */
-  #targetOf({ target }: Meaning): string {
-    const { query } = this.#conversation.credential;
-    if (query === undefined) return target;
-    const pair = `${encodeURIComponent(query.name)}=${encodeURIComponent(query.value)}`;
-    return `${target}${target.includes('?') ? '&' : '?'}${pair}`;
-  }
-
-  #fieldsOf({ head }: Exchange, { isMasked, caller }: Told): readonly Field[] {
-    const { target, credential } = this.#conversation;
-    const forwarded = forwardedFields(head, target.config);
-    if (isRefusal(forwarded)) throw new Error('these fields were forwarded before');
-    const isReadable = isMasked || (credential.forms.length > 0 && !target.config.allowCompression);
-    const { field } = credential;
-    const kept = (isMasked ? askForWhole(forwarded) : forwarded).filter(
-      ({ name }) => name !== field?.name && !(isReadable && name === 'accept-encoding'),
-    );
-    return [
-      ...kept,
-      ...(isReadable ? [{ name: 'accept-encoding', value: 'identity' }] : []),
-      ...(field === undefined ? [] : [field]),
-      ...(caller === undefined ? [] : [{ name: CALLER_FIELD, value: caller }]),
-    ];
   }
 
   /** @see RFC 9110 §10.1.1 */
@@ -305,7 +288,7 @@ export class Requests {
     if (running === undefined) return;
     conversation.dropLink();
     conversation.pipeline.end(running, { status: 'over-limit', items: exchange.answer?.items ?? 0, limit });
-    if (exchange.answer?.isShown === true) return conversation.cut('over-limit');
+    if (exchange.phase === 'tunnel' || exchange.answer?.isShown === true) return conversation.cut('over-limit');
     exchange.closes = true;
     conversation.respond(exchange, limitAnswer(limit), running.after);
   }
@@ -368,26 +351,15 @@ export class Requests {
     });
   }
 
-  #passTunnel() {
+  #passTunnel(exchange: Exchange) {
     const rest = this.#reader.takeRest();
-    if (rest.length > 0) this.#conversation.pipeline.flush({ pieces: [rest] });
+    if (rest.length === 0 || exchange.isAnswered) return;
+    const { bytesIn } = exchange.judged.limits;
+    exchange.passed += rest.length;
+    if (bytesIn !== undefined && exchange.passed > bytesIn)
+      return this.#tooMuch(exchange, { unit: 'bytesIn', most: bytesIn });
+    this.#conversation.pipeline.flush({ pieces: [rest] });
   }
-}
-
-/** What a request is sent with besides. `caller`: the token that says who calls, where the upstream wants it. */
-interface Told {
-  readonly isMasked: boolean;
-  readonly caller: string | undefined;
-}
-
-function bytesOf({ head, bodyBytes }: Exchange): number {
-  return head.body.kind === 'length' ? head.body.bytes : bodyBytes;
-}
-
-/** Towards the upstream: what was read whole has a length. */
-function framingOf({ head, isRead, body, bodyBytes }: Exchange): BodyLength {
-  if (isRead && body.length > 0) return { kind: 'length', bytes: bodyBytes };
-  return head.body;
 }
 
 const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n', 'latin1');
