@@ -137,6 +137,8 @@ interface ShownQuestion {
   readonly columns: readonly string[];
   /** Field and kind. */
   readonly masks: readonly (readonly [string, string])[];
+  /** Fields that are NULL inside of expressions. */
+  readonly derived: readonly string[];
   readonly rest: string;
   /** Asked for its forbids alone: the client named something else. */
   readonly isAside: boolean;
@@ -146,15 +148,17 @@ interface ShownQuestion {
 function questionsOf({ detail: { questions } }: LedgerEntry): readonly ShownQuestion[] {
   if (!Array.isArray(questions)) return [];
   return questions.flatMap((question): ShownQuestion[] => {
-    const { action, resource, context, masks, forbidsOnly, ...rest } = recordOf(question);
+    const { action, resource, context, masks: masked, derived, forbidsOnly, ...rest } = recordOf(question);
     const { id } = recordOf(resource);
     if (typeof action !== 'string' || typeof id !== 'string') return [];
     const { columns, ...conditions } = recordOf(context);
+    const masks = Array.isArray(masked) ? masked.map((mask) => maskOf(mask, id)) : [];
     return [
       {
         ...{ action, object: id, isAside: forbidsOnly === true },
         columns: Array.isArray(columns) ? columns.map(textOf) : [],
-        masks: Array.isArray(masks) ? masks.map((mask) => maskOf(mask, id)) : [],
+        masks,
+        derived: Array.isArray(derived) ? derived.flatMap((place) => masks[Number(place)]?.[0] ?? []) : [],
         rest: [...Object.entries(conditions), ...Object.entries(rest)]
           .map(([name, value]) => `${name}: ${textOf(value)}`)
           .join('; '),
@@ -176,10 +180,11 @@ function maskOf(mask: unknown, object: string): readonly [string, string] {
 }
 
 /** All of one question. */
-function objectText({ action, object, columns, masks, rest, isAside }: ShownQuestion): string {
+function objectText({ action, object, columns, masks, derived, rest, isAside }: ShownQuestion): string {
   const facts = [
     columns.length > 0 && `columns ${columns.join(', ')}`,
     masks.length > 0 && `masked ${masks.map((mask) => mask.join(':')).join(', ')}`,
+    derived.length > 0 && `NULL inside of expressions: ${derived.join(', ')}`,
     isAside && 'for its forbids',
     rest,
   ].filter((fact) => typeof fact === 'string' && fact !== '');

@@ -21,7 +21,7 @@ export interface TightPermit {
 
 /**
  * Finds the least set of permits that allows what was used: by identity, resource and action, in the contexts in which they were used, with the
- * masks, limits and recording of the last use. Contexts that are yes or no are taken as they were, all others by their values; of a set,
+ * masks, limits and recording of the last use; where some masks are NULL inside of expressions and others are not, by two permits that apply together. Contexts that are yes or no are taken as they were, all others by their values; of a set,
  * such as the columns of a query, its elements may come in other combinations than those that were seen.
  */
 export interface Tightening {
@@ -118,7 +118,10 @@ function attributeIn(holder: AttributeValue | undefined, name: string): Attribut
 /** Actions that are used alike share a permit. */
 function permitsOf(uses: readonly Use[], schema: PolicySchema): readonly TightPermit[] {
   const found = uses
-    .map((use) => ({ use, when: conditionsOf(use), demands: demandsOf(use, schema) }))
+    .flatMap((use) => {
+      const when = conditionsOf(use);
+      return demandsOf(use, schema).map((demands) => ({ use, when, demands }));
+    })
     .toSorted((a, b) => compare(placeOf(a.use), placeOf(b.use)));
   const groups = [
     ...Map.groupBy(found, ({ use: { principal, resource }, when, demands }) =>
@@ -180,15 +183,19 @@ function hasOf(path: readonly string[]): string {
   return `${['context', ...path.slice(0, -1)].join('.')} has ${path.at(-1)}`;
 }
 
-function demandsOf({ last, action, resource }: Use, schema: PolicySchema): Omit<Demands, 'policies'> {
+/** An annotation is about all masks of its permit, so each kind has one. */
+function demandsOf({ last, action, resource }: Use, schema: PolicySchema): readonly Omit<Demands, 'policies'>[] {
   const { masks, limits, record } = last.decision.allow ? last.decision.obligations : noObligations;
   // On one resource alone, so without what of a path its name says.
   const lead = schema.entityTypes.get(resource.type)?.fields?.within.length ?? 0;
-  return {
-    masks: masks.map(({ path, kind }) => ({ path: path.slice(lead), hasWildcard: path.includes(ANY), kind })),
+  const kinds = new Set(masks.map(({ derived }) => derived));
+  return [...(kinds.size === 0 ? [undefined] : kinds)].map((derived) => ({
+    masks: masks
+      .filter((mask) => mask.derived === derived)
+      .map(({ path, kind }) => ({ path: path.slice(lead), hasWildcard: path.includes(ANY), kind })),
     limits: limitsWith(limits, limitWords(schema, [action])),
-    ...{ derived: undefined, approval: undefined, record },
-  };
+    ...{ derived, approval: undefined, record },
+  }));
 }
 
 /** In comments of no more than 80 columns. */
