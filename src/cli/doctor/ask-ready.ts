@@ -20,7 +20,7 @@ export function askReady({
       text += chunk;
       if (text.length > ANSWER_CHARS_MAX) request.destroy(new Error('its answer is too long'));
     });
-    response.once('error', fail);
+    response.on('error', fail);
     response.once('end', () => {
       try {
         resolve({ status: response.statusCode ?? 0, body: JSON.parse(text) });
@@ -29,7 +29,7 @@ export function askReady({
       }
     });
   });
-  request.once('error', fail);
+  request.on('error', fail);
   return promise;
 }
 
