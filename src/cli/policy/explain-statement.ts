@@ -55,7 +55,7 @@ export async function explainStatement(
   policies: AskedPolicies,
   asked: { readonly identity: string; readonly statement: string; readonly target: string; readonly timeMs: number },
 ): Promise<ExplainedStatement> {
-  const { compiled, specs, sources } = policies;
+  const { compiled, specs, sources, formOf } = policies;
   const [name = '', place] = asked.target.split('/');
   const spec = specs.get(name);
   if (!Value.Check(TARGET, spec)) {
@@ -89,7 +89,7 @@ export async function explainStatement(
     refused === undefined
       ? undefined
       : unmaskingOf({
-          ...{ compiled, sources, requests: questions.map(({ request }) => ({ ...request, timeMs })) },
+          ...{ compiled, sources, formOf, requests: questions.map(({ request }) => ({ ...request, timeMs })) },
           isAllowedWithout: (columns) => refusedBy(compiled, columns) === undefined,
           isAllowedUnder: (policies) =>
             questions.every(({ request }) => policies.decide(request).allow) && refusedBy(policies) === undefined,
