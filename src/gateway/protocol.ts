@@ -26,6 +26,8 @@ export interface ProtocolMember extends Member {
    * does not, or is no config.
    */
   namesServed?(config: unknown): readonly string[] | undefined;
+  /** What one of the commands is that `questionsOf` takes, and so the option of `policy explain` for it; a member lacks it that has no such function. */
+  readonly command?: 'sql' | 'request';
   /** Loads what the data path needs: whoever only declares, decides or asks does without. */
   load(): Promise<ProtocolPath>;
 }

@@ -83,7 +83,8 @@ export function mentions(entry: LedgerEntry, text: string): boolean {
 
 /** Whether policy was asked about a column, or another item of a context, of that name; a mask names it as well. */
 export function namesColumn(entry: LedgerEntry, name: string): boolean {
-  return questionsOf(entry).some(({ columns, masks }) => columns.includes(name) || masks.some(([of]) => of === name));
+  const isNamed = ([of]: readonly [string, string]) => of === name || of.endsWith(`.${name}`);
+  return questionsOf(entry).some(({ columns, masks }) => columns.includes(name) || masks.some(isNamed));
 }
 
 function operationOf({ session, operation }: LedgerEntry): string {
@@ -105,12 +106,20 @@ function whatOf({ action, target, detail }: LedgerEntry, objects: string): strin
 function objectsOf(entry: LedgerEntry, show: { readonly columns: boolean }): string {
   if (entry.operation === '' || entry.operation === '0') return '';
   const questions = questionsOf(entry).filter(({ isAside }) => !isAside);
+  const request = requestOf(entry);
+  if (request !== undefined && questions.every(({ object }) => object === entry.target)) return request;
   if (questions.length === 0) return '';
   const shown = questions.slice(0, OBJECTS_SHOWN).map(({ action, object, columns }) => {
     return `${verbOf(action)} ${object}${show.columns && columns.length > 0 ? ` (${listed(columns, COLUMNS_SHOWN)})` : ''}`;
   });
   const more = questions.length - shown.length;
   return `${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}
+
+/** Of a request that no route takes: `get api /v1/things/{}`. A shape that is a digest tells nobody anything. */
+function requestOf({ target, detail: { shape } }: LedgerEntry): string | undefined {
+  const [, method = '', path] = typeof shape === 'string' ? (REQUEST_SHAPE.exec(shape) ?? []) : [];
+  return path === undefined ? undefined : `${method.toLowerCase()} ${target} ${path}`;
 }
 
 function listed(names: readonly string[], most: number): string {
@@ -149,7 +158,7 @@ function questionsOf({ detail: { questions } }: LedgerEntry): readonly ShownQues
   if (!Array.isArray(questions)) return [];
   return questions.flatMap((question): ShownQuestion[] => {
     const { action, resource, context, masks: masked, derived, forbidsOnly, ...rest } = recordOf(question);
-    const { id } = recordOf(resource);
+    const { id, tags } = recordOf(resource);
     if (typeof action !== 'string' || typeof id !== 'string') return [];
     const { columns, ...conditions } = recordOf(context);
     const masks = Array.isArray(masked) ? masked.map((mask) => maskOf(mask, id)) : [];
@@ -159,7 +168,7 @@ function questionsOf({ detail: { questions } }: LedgerEntry): readonly ShownQues
         columns: Array.isArray(columns) ? columns.map(textOf) : [],
         masks,
         derived: Array.isArray(derived) ? derived.flatMap((place) => masks[Number(place)]?.[0] ?? []) : [],
-        rest: [...Object.entries(conditions), ...Object.entries(rest)]
+        rest: [...Object.entries(conditions), ...Object.entries(recordOf(tags)), ...Object.entries(rest)]
           .map(([name, value]) => `${name}: ${textOf(value)}`)
           .join('; '),
       },
@@ -223,6 +232,7 @@ function factsOf(entry: LedgerEntry): readonly string[] {
   const { reason, policies, items, code, status, step, ended, count, client, peer } = detail;
   const masks = questionsOf(entry).flatMap((question) => question.masks.map((mask) => mask.join(':')));
   const { application } = recordOf(client);
+  const answered = ownOf(entry.action, detail)['status'];
   const facts = [
     typeof detail['kind'] === 'string' && detail['kind'],
     step !== undefined && textOf(step),
@@ -230,7 +240,8 @@ function factsOf(entry: LedgerEntry): readonly string[] {
     Array.isArray(policies) && policies.length > 0 && `by ${policies.map(textOf).join(', ')}`,
     masks.length > 0 && `masked ${listed(Array.from(new Set(masks)), COLUMNS_SHOWN)}`,
     kind === 'outcome' && items !== undefined && `${textOf(items)} ${items === 1 ? 'item' : 'items'}`,
-    code !== undefined && `code ${textOf(code)}`,
+    answered !== undefined && `status ${textOf(answered)}`,
+    code !== undefined && code !== String(answered) && `code ${textOf(code)}`,
     status !== undefined && textOf(status),
     ended !== undefined && `ended: ${textOf(ended)}`,
     peer !== undefined && `from ${textOf(peer)}`,
@@ -251,6 +262,7 @@ function spacedTextOf(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value, null, 1).replaceAll(/\n */g, ' ');
 }
 
+const REQUEST_SHAPE = /^([A-Z][A-Z0-9-]*) ([/*].*)$/s;
 const WORDS: Readonly<Record<string, string>> = { 'session-open': 'open', 'session-close': 'close' };
 /** So begins what a plan says of what was as it should be. */
 const UNCHANGED = 'unchanged ';

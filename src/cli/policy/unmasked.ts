@@ -55,7 +55,7 @@ export function unmaskingOf(masked: Masked): Unmasking | undefined {
 }
 
 /** Lines for people. */
-export function unmaskingLines({ columns, replaced, added }: Unmasking): readonly string[] {
+export function unmaskingLines({ columns, replaced, added }: Unmasking, kind: 'sql' | 'request'): readonly string[] {
   const indented = (text: string) =>
     text
       .trimEnd()
@@ -63,7 +63,7 @@ export function unmaskingLines({ columns, replaced, added }: Unmasking): readonl
       .map((line) => `        ${line}`);
   return [
     formatWords(
-      `To allow it, leave ${columns.join(', ')} out of all but the output. Or let this identity alone see and work with its values: in place of ${replaced.map(({ id }) => id).join(', ')} put`,
+      `To allow it, ${kind === 'sql' ? `leave ${columns.join(', ')} out of all but the output. Or let this identity alone see and work with its values` : `let this identity alone see ${columns.join(', ')}`}: in place of ${replaced.map(({ id }) => id).join(', ')} put`,
       '',
     ),
     ...replaced.flatMap(({ cedar }) => indented(cedar)),

@@ -127,6 +127,27 @@ permit(
     expect(one.set.policies).toHaveLength(1);
   });
 
+  it('keeps tags of the resource to the values that they had, and to being away', () => {
+    const users = (tags: EntityRef['tags']) => reading(['id'], { resource: { ...table('users'), tags: tags ?? {} } });
+    const { set, text } = tight([
+      users({ team: 'red', size: '1' }),
+      users({ team: 'blue' }),
+      { ...users({ owner: 'anna' }), principal: batch },
+    ]);
+    expect(text).toContain('when { resource.hasTag("team") && ["blue", "red"].contains(resource.getTag("team")) }');
+    expect(text).toContain(
+      'when { !resource.hasTag("size") || (resource.hasTag("size") && resource.getTag("size") == "1") }',
+    );
+    expect(text).toContain('when { !resource.hasTag("owner") }');
+    const allows = (tags: EntityRef['tags']) => set.decide(users(tags)).allow;
+    expect([{ team: 'red' }, { team: 'blue', size: '1' }].map(allows)).toEqual([true, true]);
+    expect(
+      [{ team: 'green' }, {}, { team: 'red', size: '2' }, { team: 'red', owner: 'anna' }, { owner: 'anna' }].map(
+        allows,
+      ),
+    ).toEqual([false, false, false, false, false]);
+  });
+
   it('leaves out what was refused', () => {
     const refusing = loadPolicies([{ name: 'none', text: '' }], shopSchema);
     expect(tighten(recorded([connect(web)], refusing))).toEqual([]);

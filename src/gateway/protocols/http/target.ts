@@ -3,6 +3,7 @@ import type { Target, TargetDeps } from '../../protocol.ts';
 import type { GatewaySession } from '../../sessions/session.ts';
 import { type HttpConfig, parseConfig } from './config.ts';
 import { createMeaning, type Meanings } from './meaning/index.ts';
+import { createNameWatch } from './names.ts';
 import { endClient } from './session/end-client.ts';
 import { deniedAnswer, encodeOwnAnswer, ledgerAnswer, quotaAnswer, sessionAnswer } from './session/own-answers.ts';
 import { serve } from './session/serve.ts';
@@ -30,6 +31,7 @@ export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
     callers: config.identityHeader ? createCallerTokens({ ...deps, target: deps.name }) : undefined,
     failures: createSampledLog(deps),
   };
+  const names = createNameWatch({ name: deps.name, config, policies: deps.policies });
   return {
     listen: config.listen,
     serve: (session) => serveClient(target, session),
@@ -42,7 +44,9 @@ export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
         return messageOf(error);
       }
     },
+    warnings: names.warnings,
     async close() {
+      names.close();
       target.failures.stop();
     },
   };
