@@ -10,20 +10,21 @@ import {
 import { runChild } from '../processes/run-child.ts';
 
 export const command: CliCommand = {
-  summary: 'Open a target with its usual client (psql), as this process is known to the agent: no password.',
+  summary: 'Open a target with its usual client (psql, curl), as this process is known to the agent: no password.',
   arguments: '[target]',
-  passThrough: { words: 'psql-arguments...' },
+  passThrough: { words: 'client-arguments...' },
   options: [targetOption, targetsOption, ['--print', 'only print the environment that a client needs']],
   verbatim: true,
   examples: [
     'countersign connect orders',
     'countersign connect orders -- -c "select 1"',
     'countersign connect orders --print',
+    'countersign connect api -- http://api/v1/customers',
   ],
   async run(context, input) {
     const directory = targetsDir(context, input);
     const target = chooseTarget(directory, namedTarget(input));
-    const { program, environment } = targetClient(directory, target, context.env);
+    const { program, words, environment } = targetClient(directory, target, context.env);
     if (flagOption(input, 'print')) {
       context.emit(environment, () =>
         Object.entries(environment)
@@ -32,6 +33,6 @@ export const command: CliCommand = {
       );
       return exitCodes.ok;
     }
-    return runChild(program, input.handedOn ?? [], { ...context.env, ...environment });
+    return runChild(program, [...words, ...(input.handedOn ?? [])], { ...context.env, ...environment });
   },
 };

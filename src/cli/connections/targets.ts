@@ -1,7 +1,7 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { localProtocols as all } from '../../gateway/protocols/local-registry.generated.ts';
-import type { LocalProtocol } from '../../model/index.ts';
+import type { LocalClient, LocalProtocol } from '../../model/index.ts';
 import { type CliContext, type CliInput, textOption, UsageError } from '../command.ts';
 import { settingsIfAny } from '../settings.ts';
 
@@ -65,12 +65,27 @@ export function chooseTarget(directory: string, name: string | undefined): strin
   return name;
 }
 
+/** What a target's clients are told of an address that leads to its `socket`; undefined where all of them use the socket itself. */
+export function targetLoopback(
+  directory: string,
+  target: string,
+): { readonly socket: string; readonly variables: NonNullable<LocalClient['loopback']> } | undefined {
+  const folder = join(directory, target);
+  const { client, socketFile } = protocolIn(folder) ?? {};
+  if (client?.loopback === undefined || socketFile === undefined) return undefined;
+  return { socket: join(folder, socketFile), variables: (address) => client.loopback?.(address) ?? {} };
+}
+
 /** The usual client of a target's protocol, and the environment in which it and most drivers come by its socket. @throws UsageError */
 export function targetClient(
   directory: string,
   target: string,
   env: Readonly<Record<string, string | undefined>>,
-): { readonly program: string; readonly environment: Readonly<Record<string, string>> } {
+): {
+  readonly program: string;
+  readonly words: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+} {
   const folder = join(directory, target);
   const protocol = protocolIn(folder);
   if (protocol === undefined)
@@ -78,5 +93,6 @@ export function targetClient(
   const { id, client, socketFile } = protocol;
   if (client === undefined)
     throw new UsageError(`${id} has no usual client; give yours the socket ${join(folder, socketFile)}`);
-  return { program: client.program, environment: client.environment(folder, env) };
+  const words = client.arguments?.(folder) ?? [];
+  return { program: client.program, words, environment: client.environment(folder, env) };
 }

@@ -12,7 +12,7 @@ export interface AskedPolicies {
   readonly sources: readonly PolicySource[];
   /** What is known of the parsed form of their policies, for whoever puts others beside them. */
   readonly formOf: FormOf;
-  /** By target, the databases it serves where that is known. */
+  /** By target, the databases it serves, or the routes that it has, where that is known. */
   readonly targets: ReadonlyMap<string, readonly string[] | undefined>;
   /** What each target is declared as. */
   readonly specs: ReadonlyMap<string, unknown>;
@@ -27,6 +27,12 @@ export function specsOf(
   return new Map(resources.flatMap(({ kind, name, spec }) => (kind === 'Target' ? [[name, spec]] : [])));
 }
 
+/** What a declared target speaks; undefined where it is not declared, or does not say. */
+export function protocolOfTarget(specs: ReadonlyMap<string, unknown>, target: string): string | undefined {
+  const spec = specs.get(target);
+  return Value.Check(TARGET, spec) ? spec.protocol : undefined;
+}
+
 /** The texts of declared policies. */
 export function sourcesOf(
   resources: readonly { readonly kind: string; readonly name: string; readonly spec: unknown }[],
@@ -37,3 +43,4 @@ export function sourcesOf(
 }
 
 const POLICY = Type.Object({ cedar: Type.String() });
+const TARGET = Type.Object({ protocol: Type.String() });

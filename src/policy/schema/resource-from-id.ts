@@ -51,9 +51,15 @@ function build(schema: PolicySchema, named: NamedById, parts: readonly string[])
   for (const type of named.memberOf) {
     const parent = Array.from(schema.namedById.values()).find((one) => one.type === type);
     if (parent?.path.length === parentParts.length) parents.push(build(schema, parent, parentParts));
-    else if (type === 'Target' && parentParts.length === 1) parents.push(targetOf(named, parentParts[0] ?? ''));
+    else if (type === 'Target' && (parentParts.length === 1 || isWholeTarget(named)))
+      parents.push(targetOf(named, parts[0] ?? ''));
   }
   return { type: named.type, id: idOfParts(parts), attributes, parents };
+}
+
+/** A type that is all of a target has its name for an id. */
+function isWholeTarget({ path }: NamedById): boolean {
+  return path.length === 1 && path[0] === 'target';
 }
 
 function targetOf({ protocol }: NamedById, name: string): EntityRef {

@@ -43,7 +43,7 @@ export interface PolicySchemaFragment {
       /**
        * What the parts of an id are, each an attribute: `['target', 'database', 'schema', 'name']`; slashes separate them, and `/` and
        * `%` inside a part are percent-encoded. With it, tests and explanations name a resource by its id alone; its parents are the
-       * `memberOf` types whose path is one part shorter.
+       * `memberOf` types whose path is one part shorter. The path of what is all of a target is `['target']`.
        */
       readonly path?: readonly string[];
       /** The type of each of its tags, which have any key: conditions read them by `hasTag` and `getTag`. Without it, it has none. */

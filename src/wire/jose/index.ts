@@ -5,11 +5,11 @@
  * calls valid was signed by a key that the trust domain publishes at this moment. It must not know where tokens or bundles come from, or
  * what time it is.
  */
+export type { JsonValue } from '../json/index.ts';
 export { algorithmForKeyType, isSigningAlgorithm, keyFits, signJws } from './algorithms.ts';
 export { errorTable, JoseError } from './errors.ts';
 export { encodeJwks, jwkToPublicKey, parseJwks, publicKeyToJwk } from './jwks.ts';
 export { type ParsedJwt, parseJwt, signJwt } from './jwt.ts';
-export type { JsonValue } from './strict-json.ts';
 export { createVerifiedTokenCache, type VerifiedTokenCache } from './verified-token-cache.ts';
 export {
   JWT_LEEWAY_S,

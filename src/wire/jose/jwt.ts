@@ -1,8 +1,9 @@
 import type { KeyObject } from 'node:crypto';
 import type { SigningAlgorithm } from '../../model/index.ts';
+import type { JsonValue } from '../json/index.ts';
 import { isSigningAlgorithm, signJws } from './algorithms.ts';
 import { JoseError } from './errors.ts';
-import { JSON_DEPTH_MAX, type JsonValue, parseStrictObject } from './strict-json.ts';
+import { JSON_DEPTH_MAX, parseStrictObject } from './strict-json.ts';
 
 /** A parsed but unverified JWT. */
 export interface ParsedJwt {

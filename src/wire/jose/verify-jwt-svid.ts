@@ -1,10 +1,10 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { IdentityError, parseSpiffeId, type SpiffeId, type TrustDomain } from '@countersign/sdk/identity';
 import type { JwtAuthority } from '../../model/index.ts';
+import type { JsonValue } from '../json/index.ts';
 import { keyFits, verifyFitting } from './algorithms.ts';
 import { JoseError } from './errors.ts';
 import { type ParsedJwt, parseJwt } from './jwt.ts';
-import type { JsonValue } from './strict-json.ts';
 
 /** Why a token is no valid JWT-SVID for the audience. */
 export type JwtSvidReason =

@@ -97,7 +97,7 @@ interface About {
 
 /** What becomes of the policies that are there. @throws UsageError, PolicyError */
 function grantIn(
-  { compiled, sources, targets, formOf }: AskedPolicies,
+  { compiled, sources, targets, specs, formOf }: AskedPolicies,
   asked: {
     readonly words: Parameters<typeof parseGranted>[0];
     readonly about: About;
@@ -105,7 +105,7 @@ function grantIn(
   },
 ): Grant {
   const { words, about, timeMs } = asked;
-  const granted = parseGranted(words, targets);
+  const granted = parseGranted(words, { targets, specs });
   checkName(compiled, granted);
   const { name } = writeGrant(granted, { ...about, demands: NO_DEMANDS });
   // What it demanded itself when it was made before is no reason to demand it again.
@@ -115,7 +115,14 @@ function grantIn(
   const demands = before.demandsOn({ actions, resource, timeMs });
   const grant = writeGrant(granted, { ...about, demands });
   const after = compiledOf([...others, grant], formOf);
-  return { id: name, put: [grant], remove: [], demands, after, ...grantNotes(granted, { before, after, timeMs }) };
+  return {
+    id: name,
+    put: [grant],
+    remove: [],
+    demands,
+    after,
+    ...grantNotes(granted, { before, after, targets, timeMs }),
+  };
 }
 
 /** @throws PolicyError */

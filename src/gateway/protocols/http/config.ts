@@ -1,0 +1,271 @@
+import { type Static, Type } from 'typebox';
+import { Value } from 'typebox/value';
+import { GatewayError } from '../../errors.ts';
+import { isDroppedField } from './meaning/fields.ts';
+import { routeProblems } from './meaning/routes.ts';
+
+/** Names as variables and keystores have them: a secret pasted behind the colon is mostly none, and is refused before it is stored and shown. */
+const referencePattern = '^(env:[A-Za-z_][A-Za-z0-9_]{0,254}|file:.{1,1024}|keystore:[a-z0-9][a-z0-9._-]{0,63})$';
+const fieldPattern = '^[A-Za-z0-9-]{1,64}$';
+
+const reference = (description: string) => Type.String({ pattern: referencePattern, description });
+const strict = { additionalProperties: false } as const;
+
+const liberties = {
+  encodedSlash: Type.Optional(
+    Type.Boolean({ description: '`%2F` in a path segment, where the upstream takes it for a part of the segment.' }),
+  ),
+  emptySegments: Type.Optional(
+    Type.Boolean({ description: '`//` in a path, where the upstream does not merge them.' }),
+  ),
+  matrixParameters: Type.Optional(
+    Type.Boolean({
+      description: '`;name=value` after a segment, where the upstream cuts it off before it looks for what it serves.',
+    }),
+  ),
+};
+
+const route = Type.Object(
+  {
+    name: Type.String({
+      pattern: '^[a-z0-9][a-z0-9-]{0,62}$',
+      description: 'Name of the route, which policies name: `Http::Route::"TARGET/NAME"`.',
+    }),
+    methods: Type.Optional(
+      Type.Array(Type.String({ pattern: '^[A-Z][A-Z0-9-]{0,31}$' }), {
+        minItems: 1,
+        maxItems: 16,
+        uniqueItems: true,
+        description: 'Methods that it takes, in upper case; HEAD comes with GET. All of them when absent.',
+      }),
+    ),
+    path: Type.String({
+      minLength: 1,
+      maxLength: 1024,
+      description:
+        'Its path: `/v1/customers/{id}`; `{rest*}` at the end takes all that follows. Its values are tags, `path.id`.',
+    }),
+    reads: Type.Optional(
+      Type.Array(Type.String({ maxLength: 600 }), {
+        maxItems: 16,
+        description:
+          'What policy may decide by besides: `query.expand`, `header.x-tenant`, `body.amount`. Tags of these names.',
+      }),
+    ),
+    allow: Type.Optional(Type.Object(liberties, { ...strict, description: 'What paths of this route may have.' })),
+  },
+  strict,
+);
+
+/** Config of an HTTP target. Secrets are references: `env:NAME`, `file:PATH`, `keystore:NAME`. */
+export const configSchema = Type.Object(
+  {
+    url: Type.String({
+      pattern: '^https?://(?:\\[[0-9a-fA-F:.]+\\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?$',
+      maxLength: 300,
+      description: 'Where the API is: scheme, host and port, without a path: `https://api.internal:8443`.',
+    }),
+    hosts: Type.Optional(
+      Type.Array(Type.String({ pattern: '^(?:\\[[0-9a-f:.]+\\]|[a-z0-9._-]+)$', maxLength: 255 }), {
+        minItems: 1,
+        maxItems: 100,
+        description: 'Names, in lower case and without port, that clients may ask for in Host. All when absent.',
+      }),
+    ),
+    roots: Type.Optional(
+      reference(
+        'Reference to PEM roots that verify the server, and then no others do. When absent: the public ones and those of the system.',
+      ),
+    ),
+    serverName: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 255,
+        description: 'Name that the server’s certificate must have, when it is not that of `url`.',
+      }),
+    ),
+    credential: Type.Optional(
+      Type.Union(
+        [
+          Type.Object({ bearer: reference('Reference to a bearer token.') }, strict),
+          Type.Object(
+            {
+              basic: Type.Object(
+                {
+                  user: Type.String({ pattern: '^[ -9;-~]{1,255}$', description: 'User name; it has no colon.' }),
+                  password: reference('Reference to the password.'),
+                },
+                strict,
+              ),
+            },
+            strict,
+          ),
+          Type.Object(
+            {
+              header: Type.Object(
+                {
+                  name: Type.String({ pattern: fieldPattern, description: 'Name of the field.' }),
+                  value: reference('Reference to its value.'),
+                },
+                strict,
+              ),
+            },
+            strict,
+          ),
+          Type.Object(
+            {
+              query: Type.Object(
+                {
+                  name: Type.String({ pattern: '^[A-Za-z0-9_.~-]{1,64}$', description: 'Name of the parameter.' }),
+                  value: reference('Reference to its value.'),
+                },
+                strict,
+              ),
+            },
+            strict,
+          ),
+        ],
+        {
+          description:
+            'What the gateway proves itself with; clients never have it. One of `bearer`, `basic`, `header` and `query`.',
+        },
+      ),
+    ),
+    certificate: Type.Optional(
+      reference('Reference to a PEM client certificate, with `key`; its file may be readable by all.'),
+    ),
+    key: Type.Optional(reference('Reference to the PEM key of `certificate`.')),
+    routes: Type.Array(route, {
+      maxItems: 1000,
+      default: [],
+      description: 'What policies can tell apart by name. A literal segment beats a parameter.',
+    }),
+    unlisted: Type.Union([Type.Literal('ask'), Type.Literal('refuse')], {
+      default: 'ask',
+      description:
+        'Requests that no route takes: policy is asked about the whole target, `Http::Origin`, or they are refused.',
+    }),
+    responseHeaders: Type.Optional(
+      Type.Union(
+        [
+          Type.Object({ deny: Type.Array(Type.String({ pattern: fieldPattern }), { maxItems: 100 }) }, strict),
+          Type.Object({ allow: Type.Array(Type.String({ pattern: fieldPattern }), { maxItems: 100 }) }, strict),
+        ],
+        { description: 'Fields of answers that clients don’t see (`deny`), or the only ones that they see (`allow`).' },
+      ),
+    ),
+    passCookies: Type.Boolean({
+      default: false,
+      description:
+        'Passes Cookie and Set-Cookie on. A cookie of the API can be a credential that outlives the session.',
+    }),
+    allowCompression: Type.Boolean({
+      default: false,
+      description:
+        'Passes Accept-Encoding on though the gateway has a credential, which it then can’t find in compressed answers.',
+    }),
+    allow: Type.Object(
+      {
+        ...liberties,
+        otherCase: Type.Optional(
+          Type.Boolean({
+            description: 'Paths that differ from a route’s in letter case alone, where the upstream tells them apart.',
+          }),
+        ),
+      },
+      { ...strict, default: {}, description: 'What paths may have, of which servers differ in how they read it.' },
+    ),
+    limits: Type.Object(
+      {
+        bodyInspectedBytes: Type.Integer({
+          minimum: 1 << 10,
+          maximum: 1 << 26,
+          default: 1 << 20,
+          description: 'Bytes of a request’s body that a route reads values from; a larger one is refused.',
+        }),
+      },
+      { ...strict, default: {}, description: 'What a request may have.' },
+    ),
+    listen: Type.Optional(
+      Type.Object(
+        {
+          host: Type.String({ default: '0.0.0.0', description: 'Address to listen on for clients without an agent.' }),
+          port: Type.Integer({
+            minimum: 0,
+            maximum: 65535,
+            description: 'Port to listen on; 0 lets the system choose.',
+          }),
+        },
+        { ...strict, description: 'Opens a door for clients that connect by TLS with their SVID.' },
+      ),
+    ),
+  },
+  strict,
+);
+
+/** A checked config, defaults filled in. */
+export type HttpConfig = Static<typeof configSchema>;
+
+/** Problems of a config, each one sentence; none when it is fine. */
+export function checkConfig(config: unknown): readonly string[] {
+  const filled = Value.Default(configSchema, Value.Clone(config));
+  if (!Value.Check(configSchema, filled))
+    return [...Value.Errors(configSchema, filled)].map((error) => `${error.instancePath || '/'}: ${error.message}`);
+  return [...placeProblems(filled), ...routeProblems(filled.routes), ...readsProblems(filled)];
+}
+
+/** @throws GatewayError ERR_GATEWAY_TARGET_CONFIG */
+export function parseConfig(config: unknown): HttpConfig {
+  const problems = checkConfig(config);
+  if (problems.length > 0) throw new GatewayError('ERR_GATEWAY_TARGET_CONFIG', problems.join('; '));
+  return Value.Default(configSchema, Value.Clone(config)) as HttpConfig; // Checked above.
+}
+
+/** The routes that policies may name; undefined when it is no config. */
+export function routesOf(config: unknown): readonly string[] | undefined {
+  const filled = Value.Default(configSchema, Value.Clone(config));
+  return Value.Check(configSchema, filled) ? filled.routes.map(({ name }) => name) : undefined;
+}
+
+function placeProblems({ url, certificate, key, roots, serverName, credential }: HttpConfig): readonly string[] {
+  const problems: string[] = [];
+  const port = /:(\d+)$/.exec(url)?.[1];
+  if (port !== undefined && (Number(port) < 1 || Number(port) > 65_535)) problems.push('url has a port that is none');
+  if ((certificate === undefined) !== (key === undefined))
+    problems.push('certificate and key belong together; only one of them is set');
+  if (url.startsWith('http://'))
+    for (const [name, value] of Object.entries({ certificate, roots, serverName }))
+      if (value !== undefined) problems.push(`${name} needs TLS; url begins with http://`);
+  const field = credential !== undefined && 'header' in credential ? credential.header.name.toLowerCase() : undefined;
+  if (field !== undefined && FRAMING.has(field)) problems.push(`a credential can’t be the field ${field}`);
+  return problems;
+}
+
+/** What never reaches the upstream, or that clients say of themselves without proof, decides nothing. */
+function readsProblems(config: HttpConfig): readonly string[] {
+  const { routes, credential } = config;
+  const query = credential !== undefined && 'query' in credential ? credential.query.name : undefined;
+  return routes.flatMap(({ name, reads = [] }) =>
+    reads.flatMap((read) => {
+      const field = read.startsWith('header.') ? read.slice('header.'.length) : undefined;
+      if (field === 'user-agent')
+        return [`route ${name} reads header.user-agent, by which nothing can be decided: clients choose it`];
+      if (field !== undefined && isDroppedField(field, config))
+        return [`route ${name} reads header.${field}, which is not passed on: nothing can be decided by it`];
+      if (query !== undefined && read === `query.${query}`)
+        return [`route ${name} reads query.${query}, which holds the credential`];
+      return [];
+    }),
+  );
+}
+
+const FRAMING = new Set([
+  'host',
+  'connection',
+  'content-length',
+  'transfer-encoding',
+  'upgrade',
+  'te',
+  'trailer',
+  'expect',
+]);

@@ -1,0 +1,257 @@
+import type { ReachedLimit } from '../../../../model/index.ts';
+import { messageOf } from '../../../../std/index.ts';
+import { encodeResponseHead, Http1Error, type ResponseHead } from '../../../../wire/http1/index.ts';
+import type { Ending, Running } from '../../../sessions/pipeline.ts';
+import { answeredFields } from '../meaning/index.ts';
+import { credentialRefused } from '../upstream/connect-problem.ts';
+import { Answer, type Shown } from './answer.ts';
+import type { Conversation } from './conversation.ts';
+import type { Exchange } from './exchange.ts';
+import { readAnswer } from './masked-answer.ts';
+import { brokenAnswer, limitAnswer, lostAnswer, type OwnAnswer } from './own-answers.ts';
+import { scrubText } from './scrub.ts';
+import type { UpstreamLink } from './upstream-link.ts';
+
+/** The upstream's half of a session: its bytes become answers, which are masked, counted, and handed on behind their outcome. */
+export class Answers {
+  readonly #conversation: Conversation;
+
+  constructor(conversation: Conversation) {
+    this.#conversation = conversation;
+  }
+
+  /** Takes up what has come. */
+  take(link: UpstreamLink): void {
+    const pieces: Buffer[] = [];
+    const conversation = this.#conversation;
+    while (!conversation.isOver && conversation.link === link) {
+      const { exchange } = conversation;
+      if (exchange?.phase === 'tunnel') {
+        pieces.push(link.takeRest());
+        break;
+      }
+      const event = this.#next(link, exchange);
+      if (event === undefined || event.kind === 'informational') {
+        if (event === undefined) break;
+        continue;
+      }
+      // Nothing was asked, or was answered otherwise: what else it says is for nobody.
+      if (exchange?.running === undefined || exchange.isAnswered) {
+        conversation.dropLink();
+        return;
+      }
+      const shown = event.kind === 'head' ? this.#begin(exchange, event.head) : showMore(exchange, event);
+      if (shown === undefined) return;
+      if (!('pieces' in shown)) {
+        this.#replace(exchange, shown);
+        return;
+      }
+      pieces.push(...shown.pieces);
+      if (event.kind === 'end') {
+        this.#end(exchange, exchange.running, pieces);
+        return;
+      }
+    }
+    this.#deliver(pieces);
+  }
+
+  /** The connection is over; some answers end so. */
+  lost(link: UpstreamLink): void {
+    const conversation = this.#conversation;
+    const { exchange } = conversation;
+    if (conversation.link !== link) return;
+    if (exchange?.phase === 'tunnel') {
+      this.#endTunnel(exchange);
+      return;
+    }
+    try {
+      link.finish();
+      this.take(link);
+    } catch (error) {
+      if (!(error instanceof Http1Error)) throw error;
+    }
+    if (conversation.link !== link || exchange !== conversation.exchange) return;
+    conversation.dropLink();
+    if (exchange?.running === undefined || exchange.isAnswered) return;
+    if (exchange.again !== undefined && exchange.answer === undefined) {
+      this.#sendAgain(exchange, exchange.again);
+      return;
+    }
+    this.#note(exchange.running, { status: 'unknown', items: exchange.answer?.items ?? 0 });
+    this.#tell(exchange, exchange.running, lostAnswer);
+  }
+
+  /** Policy allows it no longer. */
+  stop(running: Running, limit: ReachedLimit): void {
+    const { exchange } = this.#conversation;
+    if (exchange?.running !== running) return;
+    this.#conversation.dropLink();
+    this.#note(running, { status: 'over-limit', items: exchange.answer?.items ?? 0, limit });
+    this.#tell(exchange, running, limitAnswer(limit));
+  }
+
+  #next(link: UpstreamLink, exchange: Exchange | undefined) {
+    try {
+      return link.next();
+    } catch (error) {
+      if (!(error instanceof Http1Error)) throw error;
+      this.#conversation.target.failures.warn('gateway.http.answer_malformed', {
+        target: this.#conversation.target.deps.name,
+        code: error.code,
+      });
+      this.#conversation.dropLink();
+      if (exchange?.running !== undefined && !exchange.isAnswered)
+        this.#replace(exchange, { instead: brokenAnswer('target does not answer as an HTTP server') });
+      return undefined;
+    }
+  }
+
+  /** Undefined: it was answered otherwise, or has left HTTP. */
+  #begin(exchange: Exchange, head: ResponseHead): Shown | undefined {
+    const { target, session, credential } = this.#conversation;
+    exchange.again = undefined;
+    if (head.status === 101) return this.#upgrade(exchange, head);
+    if (credential.forms.length > 0 && (head.status === 401 || head.status === 407)) {
+      target.deps.attempted(target.place.authority, credentialRefused(target.place, head.status));
+      return { instead: CREDENTIAL_REFUSED };
+    }
+    const { method, version } = exchange.head;
+    const obligations = exchange.judged.asked.flatMap(({ decision }) => (decision.allow ? [decision.obligations] : []));
+    const masks = obligations.flatMap((one) => one.masks);
+    const { limits } = exchange.judged;
+    const hasBody = head.body.kind !== 'none';
+    const isRead = hasBody && (masks.length > 0 || limits.items !== undefined);
+    const reading = isRead ? readAnswer(head, { masks, hashKey: target.deps.maskKey.reveal() }) : undefined;
+    if (typeof reading === 'string') return { instead: brokenAnswer(reading, UNREADABLE_HINT) };
+    const isEncoded = head.fields.some(({ name, value }) => name === 'content-encoding' && value !== 'identity');
+    if (isEncoded && credential.forms.length > 0 && !target.config.allowCompression)
+      return { instead: brokenAnswer('the answer is encoded though that was not asked for', UNREADABLE_HINT) };
+    if (session.drain.aborted || !exchange.isRead) exchange.closes = true;
+    const answer = new Answer(head, {
+      ...{ method, limits, reading, forms: credential.forms, isMasked: masks.length > 0 },
+      fields: answeredFields(head, target.config).map(({ name, value }) => ({
+        name,
+        value: scrubText(value, credential.forms),
+      })),
+      takesChunks: version === '1.1',
+      closes: exchange.closes,
+    });
+    exchange.answer = answer;
+    exchange.keepsLink = head.keepAlive;
+    if (answer.closes) exchange.closes = true;
+    return answer.start();
+  }
+
+  /** Both sides leave HTTP, where the client asked for that. @see RFC 9110 §15.2.2 */
+  #upgrade(exchange: Exchange, head: ResponseHead): Shown | undefined {
+    const { target, credential, pipeline, link } = this.#conversation;
+    const { running } = exchange;
+    const wanted = exchange.head.upgrade;
+    if (running === undefined || wanted === undefined || head.upgrade !== wanted || link === undefined)
+      return { instead: brokenAnswer('the target changes the protocol though that was not asked for') };
+    const fields = answeredFields(head, target.config);
+    const scrubbed = fields.map(({ name, value }) => ({ name, value: scrubText(value, credential.forms) }));
+    exchange.phase = 'tunnel';
+    exchange.closes = true;
+    const bytes = encodeResponseHead({ status: 101, fields: scrubbed, body: { kind: 'none' }, upgrade: wanted });
+    const rest = link.takeRest();
+    pipeline.deliver(rest.length === 0 ? [bytes] : [bytes, rest], running.after);
+    return undefined;
+  }
+
+  #end(exchange: Exchange, running: Running, pieces: readonly Buffer[]) {
+    const conversation = this.#conversation;
+    const status = exchange.answer?.status ?? 0;
+    this.#note(running, {
+      status: status >= 400 ? 'failed' : 'done',
+      ...(status >= 400 ? { code: String(status) } : {}),
+      items: exchange.answer?.items ?? 0,
+      detail: { status },
+    });
+    exchange.isAnswered = true;
+    // What stands behind an answer is none that was asked for.
+    if (!exchange.isRead || !exchange.keepsLink || conversation.link?.bufferedBytes !== 0) conversation.dropLink();
+    conversation.pipeline.deliver(pieces, running.after);
+    conversation.answered(exchange);
+  }
+
+  /** A tunnel is over when either side says so. */
+  endOfClient(): void {
+    const { exchange } = this.#conversation;
+    if (exchange?.phase === 'tunnel') this.#endTunnel(exchange);
+  }
+
+  #endTunnel(exchange: Exchange) {
+    const { running } = exchange;
+    if (running === undefined) return;
+    this.#note(running, { status: 'done', items: 0, detail: { status: 101 } });
+    this.#conversation.pipeline.deliver([], running.after);
+    exchange.isAnswered = true;
+    this.#conversation.dropLink();
+    this.#conversation.endBehind();
+  }
+
+  /** The upstream's answer, or the rest of it, is not shown. */
+  #replace(exchange: Exchange, shown: Exclude<Shown, { pieces: readonly Buffer[] }>) {
+    const { running } = exchange;
+    if (running === undefined) return;
+    this.#conversation.dropLink();
+    const { limit } = shown;
+    const answered = { items: exchange.answer?.items ?? 0, detail: { status: exchange.answer?.status ?? 0 } };
+    if (limit === undefined) this.#note(running, { status: 'failed', code: '502', ...answered });
+    else this.#note(running, { status: 'over-limit', limit, ...answered });
+    this.#tell(exchange, running, 'instead' in shown ? shown.instead : lostAnswer);
+  }
+
+  #tell(exchange: Exchange, running: Running, answer: OwnAnswer) {
+    if (exchange.phase === 'tunnel' || exchange.answer?.isShown === true) return this.#conversation.cut(answer.message);
+    if (!exchange.isRead) exchange.closes = true;
+    this.#conversation.respond(exchange, answer, running.after);
+  }
+
+  #note(running: Running, ending: Ending) {
+    const { exchange } = this.#conversation;
+    const bytesIn = (exchange?.head.headBytes ?? 0) + (exchange?.passed ?? 0);
+    this.#conversation.pipeline.end(running, { ...ending, bytesIn });
+  }
+
+  #deliver(pieces: readonly Buffer[]) {
+    const { exchange, pipeline } = this.#conversation;
+    if (pieces.length > 0) pipeline.deliver(pieces, exchange?.running?.after ?? -1);
+  }
+
+  /** It went over a connection that the upstream had closed, and changes nothing: as the client itself would, it is sent anew. */
+  #sendAgain(exchange: Exchange, bytes: Buffer) {
+    const conversation = this.#conversation;
+    exchange.again = undefined;
+    const send = () => {
+      const { link, pipeline } = conversation;
+      if (link === undefined || conversation.exchange !== exchange || exchange.running?.isOver !== false) return;
+      link.expect(exchange.head.method);
+      pipeline.flush({ pieces: [bytes] });
+    };
+    const failed = (error: unknown) => {
+      const { running } = exchange;
+      if (conversation.exchange !== exchange || running === undefined || running.isOver) return;
+      conversation.target.failures.warn('gateway.http.target_lost', { error: messageOf(error) });
+      this.#note(running, { status: 'unknown', items: 0 });
+      this.#tell(exchange, running, lostAnswer);
+    };
+    if (conversation.openLink(exchange, { ready: send, failed }) !== undefined) send();
+  }
+}
+
+function showMore(exchange: Exchange, event: { kind: 'data'; bytes: Buffer } | { kind: 'end' }): Shown {
+  const { answer } = exchange;
+  if (answer === undefined) throw new Error('a body without a head');
+  return event.kind === 'data' ? answer.push(event.bytes) : answer.end();
+}
+
+const CREDENTIAL_REFUSED: OwnAnswer = {
+  status: 502,
+  reason: 'target',
+  message: 'the target refuses the gateway’s credential',
+  hint: 'The operator of the gateway has to check the credential of this target.',
+};
+const UNREADABLE_HINT =
+  'The upstream’s operator has to see to it that this route answers JSON in UTF-8, not encoded; or a policy permits it without masks.';

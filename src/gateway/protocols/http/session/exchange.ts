@@ -1,0 +1,95 @@
+import type { Denial, Judged, Operation } from '../../../../model/index.ts';
+import { judgedBy } from '../../../../model/index.ts';
+import type { RequestHead } from '../../../../wire/http1/index.ts';
+import type { Running, Taken } from '../../../sessions/pipeline.ts';
+import type { Meaning } from '../meaning/index.ts';
+import type { Answer } from './answer.ts';
+
+/**
+ * One request and its answer. `reading`: its body is read, for policy asks about it; `deciding`: it waits for a connection, or for others to be
+ * asked; `running`: it is the upstream's; `refused`: it was answered by the gateway, and what is left of its body goes nowhere; `tunnel`: both sides
+ * have left HTTP.
+ */
+export interface Exchange {
+  readonly head: RequestHead;
+  phase: 'reading' | 'deciding' | 'running' | 'refused' | 'tunnel';
+  /** Undefined: it was not understood. */
+  meaning: Meaning | undefined;
+  judged: Judged;
+  taken: Taken | undefined;
+  running: Running | undefined;
+  answer: Answer | undefined;
+  /** Its body, where that is read before it is decided. */
+  body: Buffer[];
+  bodyBytes: number;
+  /** Bytes of its body that went on. */
+  passed: number;
+  /** All of it has come. */
+  isRead: boolean;
+  /** All of its answer was handed on. */
+  isAnswered: boolean;
+  /** The connection upstream can be used again behind it. */
+  keepsLink: boolean;
+  /** The client was told to go on. */
+  isContinued: boolean;
+  /** Nothing may come behind its answer. */
+  closes: boolean;
+  /** What went over a connection that had gone, to be sent again: only of requests that may be, and have no body. */
+  again: Buffer | undefined;
+}
+
+export function newExchange(head: RequestHead): Exchange {
+  return {
+    ...{ head, phase: 'deciding', meaning: undefined, judged: judgedBy(undefined, []), taken: undefined },
+    ...{ running: undefined, answer: undefined, body: [], bodyBytes: 0, passed: 0 },
+    ...{ isRead: head.body.kind === 'none', isAnswered: false, keepsLink: false, isContinued: false },
+    ...{ closes: !head.keepAlive, again: undefined },
+  };
+}
+
+/** As the ledger has it before it happens. */
+export function operationOf({ head, judged, body }: Exchange, meaning: Meaning): Operation {
+  const isFull = judged.asked.some(({ decision }) => decision.allow && decision.obligations.record === 'full');
+  return {
+    action: meaning.action,
+    judged,
+    changes: meaning.changes,
+    shape: meaning.shape,
+    content: { text: textOf(head), values: body.length === 0 ? [] : [Buffer.concat(body)], formats: [] },
+    detail: { ...detailOf(meaning), ...(isFull ? { request: textOf(head).slice(0, TEXT_MAX) } : {}) },
+  };
+}
+
+/** What is recorded of a refusal. */
+export function denialOf(
+  { head, judged, meaning }: Exchange,
+  why: Pick<Denial, 'reason' | 'policies'> & { readonly status: number; readonly limit?: Denial['limit'] },
+): Denial {
+  return {
+    action: meaning?.action ?? ACTION_UNKNOWN,
+    ...{ judged, reason: why.reason, policies: why.policies, code: String(why.status), limit: why.limit },
+    shape: meaning?.shape,
+    content: { text: textOf(head), values: [], formats: [] },
+    detail: meaning === undefined ? {} : detailOf(meaning),
+  };
+}
+
+/** Of bytes that are no request. */
+export function malformedDenial(status: number, judged: Judged): Denial {
+  return {
+    ...{ action: ACTION_UNKNOWN, judged, reason: 'malformed', policies: [], code: String(status) },
+    ...{ shape: undefined, content: undefined, detail: {} },
+  };
+}
+
+function detailOf({ route }: Meaning): Operation['detail'] {
+  return route === undefined ? {} : { route: route.name };
+}
+
+function textOf({ method, target }: RequestHead): string {
+  return `${method} ${target}`;
+}
+
+const ACTION_UNKNOWN = 'http:request';
+/** An entry stays small, whatever was asked. */
+const TEXT_MAX = 8_192;

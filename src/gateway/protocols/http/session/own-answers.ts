@@ -1,0 +1,189 @@
+import type { ReachedLimit } from '../../../../model/index.ts';
+import { approvalText } from '../../../../policy/index.ts';
+import { codeOf } from '../../../../std/index.ts';
+import { encodeResponseHead, type Field } from '../../../../wire/http1/index.ts';
+import type { SessionRefusal } from '../../../protocol.ts';
+import type { ReachedQuota } from '../../../sessions/quotas.ts';
+
+/** What the gateway itself answers: a problem document that says what to do next. @see RFC 9457 */
+export interface OwnAnswer {
+  readonly status: number;
+  /** One word of why, which programs can tell apart. */
+  readonly reason: string;
+  readonly message: string;
+  readonly hint: string;
+  readonly policies?: readonly string[];
+  readonly retryAfterS?: number;
+}
+
+/** Its bytes. `close`: the connection ends behind it. */
+export function encodeOwnAnswer(answer: OwnAnswer, { isHead = false, close = false } = {}): Buffer {
+  const { status, reason, message, hint, policies = [], retryAfterS } = answer;
+  const told = policies.slice(0, POLICIES_TOLD_MAX);
+  const document = {
+    ...{ type: 'about:blank', title: message, status, reason, hint },
+    ...(told.length === 0 ? {} : { policies: told }),
+  };
+  const body = Buffer.from(`${JSON.stringify(document)}\n`);
+  const fields: Field[] = [
+    { name: 'content-type', value: 'application/problem+json' },
+    { name: 'cache-control', value: 'no-store' },
+  ];
+  if (retryAfterS !== undefined) fields.push({ name: 'retry-after', value: String(retryAfterS) });
+  if (isHead)
+    return encodeResponseHead({
+      status,
+      fields,
+      body: { kind: 'none' },
+      answersHead: true,
+      announcedBytes: body.length,
+      close,
+    });
+  return Buffer.concat([
+    encodeResponseHead({ status, fields, body: { kind: 'length', bytes: body.length }, close }),
+    body,
+  ]);
+}
+
+/** Policy says no to one request. */
+export function deniedAnswer(
+  who: string,
+  { action, what }: { readonly action: string; readonly what: string },
+  decision:
+    | { readonly reason: 'approval-needed'; readonly policies: readonly string[]; readonly rules: readonly string[] }
+    | { readonly reason: string; readonly policies: readonly string[] },
+): OwnAnswer {
+  return {
+    status: 403,
+    reason: decision.reason,
+    message: `policy does not allow ${who} to ${what}`,
+    hint:
+      'rules' in decision
+        ? `It ${approvalText(decision.rules)}.`
+        : `It needs a permit for the action ${action}, and no forbid that applies.`,
+    policies: decision.policies,
+  };
+}
+
+/** More than policy allows over time. */
+export function quotaAnswer({ unit, most, policy, retryMs }: ReachedQuota): OwnAnswer {
+  const isRate = unit === 'rate';
+  return {
+    status: 429,
+    reason: 'over-limit',
+    message: isRate
+      ? `these are more requests than policy allows a minute (${most})`
+      : `these are more connections at once than policy allows (${most})`,
+    hint: isRate ? 'Send them in parts, a minute between.' : 'Close connections that are not used.',
+    policies: [policy],
+    ...(isRate ? { retryAfterS: Math.max(1, Math.ceil((retryMs ?? 60_000) / 1000)) } : {}),
+  };
+}
+
+/** One request or its answer has more than policy allows. */
+export function limitAnswer({ unit, most }: ReachedLimit): OwnAnswer {
+  const { status, message, hint } = LIMITS[unit];
+  return { status, reason: 'over-limit', message: `${message} (${most}${unit === 'duration' ? ' ms' : ''})`, hint };
+}
+
+/** The ledger took nothing, so nothing was done. */
+export function ledgerAnswer(error: unknown): OwnAnswer {
+  const isFull = codeOf(error) === 'ERR_LEDGER_FULL';
+  return {
+    status: 503,
+    reason: 'ledger',
+    message: isFull
+      ? 'the gateway’s ledger is full, so nothing is forwarded'
+      : 'the gateway’s ledger can not be written, so nothing is forwarded',
+    hint: 'The operator of the gateway has to look after the ledger’s disk.',
+  };
+}
+
+/** The session is not opened, or ends. */
+export function sessionAnswer({ code, what }: SessionRefusal): OwnAnswer {
+  return {
+    status: STATUSES[code],
+    reason: code,
+    message: what,
+    hint: code === 'memory' ? 'Send less at once, or give the gateway more memory.' : 'Connect again.',
+  };
+}
+
+/** The upstream could not be asked. What it said is for the operator's log. */
+export function targetAnswer(target: string, error: unknown): OwnAnswer {
+  const [status, message, hint] = TARGETS.get(codeOf(error) ?? '') ?? OTHER;
+  return { status, reason: 'target', message: message.replace('TARGET', () => target), hint };
+}
+
+/** The upstream was asked, and its answer did not come, or not whole. */
+export const lostAnswer: OwnAnswer = {
+  status: 502,
+  reason: 'target',
+  message: 'the gateway lost the connection to the target',
+  hint: 'Whether the request was carried out is not known.',
+};
+
+/** Its answer is none that can be handed on. */
+export function brokenAnswer(why: string, hint = 'The operator finds more in the gateway’s log.'): OwnAnswer {
+  return { status: 502, reason: 'target-answer', message: why, hint };
+}
+
+const OTHER = [
+  500,
+  'the gateway failed to open a connection to target TARGET',
+  'The operator finds the cause in the gateway’s log.',
+] as const;
+const TARGETS: ReadonlyMap<string, readonly [number, string, string]> = new Map([
+  [
+    'ERR_GATEWAY_SECRET',
+    [
+      502,
+      'the gateway has no credential for target TARGET',
+      'The operator has to check the secret references of this target.',
+    ],
+  ],
+  [
+    'ERR_GATEWAY_TARGET_TLS',
+    [
+      502,
+      'the gateway could not verify target TARGET',
+      'The operator has to check the target’s certificate, roots and serverName.',
+    ],
+  ],
+  [
+    'ERR_GATEWAY_TARGET_AWAY',
+    [
+      503,
+      'target TARGET can not be reached at the moment',
+      'Try again; if it stays so, the operator has to check that the target runs.',
+    ],
+  ],
+]);
+const STATUSES: Readonly<Record<SessionRefusal['code'], number>> = {
+  identity: 401,
+  policy: 403,
+  limit: 503,
+  closed: 503,
+  shutdown: 503,
+  timeout: 408,
+  target: 503,
+  ledger: 503,
+  memory: 503,
+};
+const LIMITS: Readonly<Record<ReachedLimit['unit'], { status: number; message: string; hint: string }>> = {
+  items: {
+    status: 403,
+    message: 'the answer has more items than policy allows',
+    hint: 'Ask for fewer, by a page or a filter.',
+  },
+  bytesOut: { status: 403, message: 'the answer has more bytes than policy allows', hint: 'Ask for less at once.' },
+  bytesIn: { status: 413, message: 'the request has more bytes than policy allows', hint: 'Send it in parts.' },
+  duration: {
+    status: 504,
+    message: 'the request took longer than policy allows, and was stopped',
+    hint: 'Whether it was carried out is not known. Ask for less at once.',
+  },
+  rate: { status: 429, message: 'these are more requests than policy allows a minute', hint: 'Send fewer.' },
+  sessions: { status: 429, message: 'these are more connections than policy allows', hint: 'Close some.' },
+};
+const POLICIES_TOLD_MAX = 10;

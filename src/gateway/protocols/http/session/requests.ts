@@ -1,0 +1,384 @@
+import { judgedBy, type ReachedLimit } from '../../../../model/index.ts';
+import {
+  type BodyLength,
+  createRequestReader,
+  encodeChunk,
+  encodeLastChunk,
+  encodeRequestHead,
+  encodeResponseHead,
+  type Field,
+  Http1Error,
+  type RequestHead,
+} from '../../../../wire/http1/index.ts';
+import { JsonError, readStrictJson } from '../../../../wire/json/index.ts';
+import { forwardedFields, isRefusal, type Meaning, type MeaningRefusal, refusedForMasks } from '../meaning/index.ts';
+import type { Conversation } from './conversation.ts';
+import { denialOf, type Exchange, malformedDenial, newExchange, operationOf } from './exchange.ts';
+import { askForWhole } from './masked-answer.ts';
+import { deniedAnswer, ledgerAnswer, limitAnswer, type OwnAnswer, quotaAnswer, targetAnswer } from './own-answers.ts';
+
+/** The client's half of a session: its bytes become requests, which are understood, decided and forwarded, one after another. */
+export class Requests {
+  readonly #conversation: Conversation;
+  readonly #reader = createRequestReader();
+
+  constructor(conversation: Conversation) {
+    this.#conversation = conversation;
+  }
+
+  get heldBytes(): number {
+    return this.#reader.bufferedBytes + (this.#conversation.exchange?.bodyBytes ?? 0);
+  }
+
+  /** Nothing more should be read of the client: what it sent waits already. */
+  get isStuck(): boolean {
+    const { pipeline, exchange, link } = this.#conversation;
+    if (pipeline.isWaiting || exchange?.phase === 'deciding') return true;
+    if (exchange?.phase === 'running' && !exchange.isRead) return link?.socket.writableNeedDrain === true;
+    if (exchange?.phase === 'tunnel') return link?.socket.writableNeedDrain === true;
+    return exchange?.isRead === true && this.#reader.bufferedBytes > 0;
+  }
+
+  /** Nothing of a request has come that is not answered. */
+  get isBetween(): boolean {
+    return this.#conversation.exchange === undefined && this.#reader.isBetween;
+  }
+
+  push(chunk: Buffer): void {
+    this.#reader.push(chunk);
+  }
+
+  /** Takes up what has come, as far as it goes. */
+  pump(): void {
+    const conversation = this.#conversation;
+    while (!conversation.isOver && !conversation.pipeline.isWaiting) {
+      const { exchange, link } = conversation;
+      if (exchange?.phase === 'tunnel') {
+        this.#passTunnel();
+        return;
+      }
+      if (exchange !== undefined && (exchange.isRead || exchange.phase === 'deciding')) return;
+      if (exchange?.phase === 'running' && link?.socket.writableNeedDrain === true) return;
+      const event = this.#next();
+      if (event === undefined) return;
+      if (event.kind === 'head') {
+        // Without a body its end is there at once.
+        if (event.head.body.kind === 'none') this.#next();
+        this.#begin(event.head);
+      } else if (exchange === undefined) throw new Error('a body without a request');
+      else if (event.kind === 'data') this.#data(exchange, event.bytes);
+      else this.#read(exchange);
+    }
+  }
+
+  /** Undefined also behind what is no request, which was answered. */
+  #next() {
+    try {
+      return this.#reader.next();
+    } catch (error) {
+      if (!(error instanceof Http1Error)) throw error;
+      this.#malformed(error);
+      return undefined;
+    }
+  }
+
+  #malformed({ status, message }: Http1Error) {
+    const conversation = this.#conversation;
+    const { exchange, pipeline, session } = conversation;
+    const answer = { status, reason: 'malformed', message, hint: 'Send requests as RFC 9112 has them.' };
+    if (exchange?.running !== undefined) {
+      // Part of it is at the upstream, which must not take it for the whole.
+      conversation.dropLink();
+      pipeline.end(exchange.running, { status: 'unknown', code: String(status), items: 0 });
+      if (exchange.answer?.isShown === true) return conversation.cut(message);
+      exchange.closes = true;
+      return conversation.respond(exchange, answer, exchange.running.after);
+    }
+    const failed = exchange ?? newExchange(NO_HEAD);
+    failed.closes = true;
+    failed.isRead = true;
+    conversation.exchange = failed;
+    if (failed.phase === 'refused') return conversation.endBehind();
+    this.#deny(failed, malformedDenial(status, judgedBy(session.policy.policySet, [])), answer);
+  }
+
+  #begin(head: RequestHead) {
+    const conversation = this.#conversation;
+    const exchange = newExchange(head);
+    conversation.exchange = exchange;
+    if (head.method === 'OPTIONS' && head.target === '*') return this.#pong(exchange);
+    const meaning = conversation.target.meaning.of(head);
+    if (isRefusal(meaning)) return this.#misunderstood(exchange, meaning);
+    exchange.meaning = meaning;
+    const fields = forwardedFields(head, conversation.target.config);
+    if (isRefusal(fields)) return this.#misunderstood(exchange, fields);
+    if (!meaning.readsBody || exchange.isRead) return this.#decide(exchange);
+    exchange.phase = 'reading';
+    this.#goOn(exchange);
+  }
+
+  /** Whether this server is there at all: nobody else is asked. @see RFC 9110 §9.3.7 */
+  #pong(exchange: Exchange) {
+    exchange.phase = 'refused';
+    const { pipeline } = this.#conversation;
+    const close = exchange.closes || !exchange.isRead;
+    pipeline.deliver([encodeResponseHead({ status: 204, fields: [], body: { kind: 'none' }, close })], -1);
+    exchange.closes = close;
+    this.#conversation.answered(exchange);
+  }
+
+  #misunderstood(exchange: Exchange, refusal: MeaningRefusal) {
+    const { status, code, message, hint } = refusal;
+    this.#refuse(exchange, { status, reason: code, message, hint });
+  }
+
+  /** Asks policy, and forwards or refuses; called again when what it had to wait for is there, since policies may have changed by then. */
+  #decide(exchange: Exchange) {
+    const conversation = this.#conversation;
+    const { session, pipeline } = conversation;
+    const { head, meaning } = exchange;
+    if (meaning === undefined) throw new Error('a request that was not understood is not decided');
+    exchange.phase = 'deciding';
+    const question = { action: meaning.action, resource: meaning.resource, context: meaning.context };
+    const decision = session.policy.decide(question.action, question.resource, question.context);
+    exchange.judged = judgedBy(session.policy.policySet, [{ question, decision }]);
+    if (!decision.allow) {
+      const what = {
+        action: meaning.action,
+        what: `${head.method} ${meaning.shape.slice(meaning.shape.indexOf(' ') + 1)}`,
+      };
+      return this.#refuse(exchange, deniedAnswer(session.identity.uri, what, decision), decision.policies);
+    }
+    const isMasked = decision.obligations.masks.length > 0;
+    const unreadable = refusedForMasks(meaning, isMasked);
+    if (unreadable !== undefined)
+      return this.#refuse(exchange, { status: 403, reason: 'masked', message: unreadable, hint: UNMASKED_HINT });
+    const { bytesIn } = exchange.judged.limits;
+    if (bytesIn !== undefined && bytesOf(exchange) > bytesIn)
+      return this.#overLimit(exchange, { unit: 'bytesIn', most: bytesIn });
+    const link = conversation.openLink(exchange, {
+      ready: () => this.#again(exchange),
+      failed: (error) => {
+        if (conversation.exchange === exchange)
+          this.#refuse(exchange, targetAnswer(conversation.target.deps.name, error));
+      },
+    });
+    if (link === undefined) return;
+    const reached = pipeline.admit([{ judged: exchange.judged, times: 1 }], exchange.taken);
+    if (reached instanceof Promise) {
+      reached.then(
+        (taken) =>
+          conversation.later(() => {
+            exchange.taken = taken;
+            this.#again(exchange);
+          }),
+        (error: unknown) => conversation.later(() => this.#refuse(exchange, ledgerAnswer(error))),
+      );
+      return;
+    }
+    if (reached !== undefined)
+      return this.#refuse(exchange, quotaAnswer(reached), [reached.policy], { unit: reached.unit, most: reached.most });
+    this.#forward(exchange, meaning, isMasked);
+  }
+
+  #again(exchange: Exchange) {
+    if (this.#conversation.exchange === exchange) this.#decide(exchange);
+  }
+
+  #forward(exchange: Exchange, meaning: Meaning, isMasked: boolean) {
+    const conversation = this.#conversation;
+    const { pipeline, link, target } = conversation;
+    const { head } = exchange;
+    if (link === undefined) throw new Error('nothing to forward on');
+    exchange.phase = 'running';
+    const running = pipeline.begin(operationOf(exchange, meaning));
+    exchange.running = running;
+    const bytes = encodeRequestHead({
+      method: head.method,
+      target: this.#targetOf(meaning),
+      host: target.place.authority,
+      fields: this.#fieldsOf(exchange, isMasked),
+      body: framingOf(exchange),
+      ...(head.upgrade === undefined ? {} : { upgrade: head.upgrade }),
+    });
+    const mayGoAgain = SAFE.has(head.method) && exchange.isRead && exchange.bodyBytes === 0 && link.requests > 0;
+    exchange.again = mayGoAgain && head.upgrade === undefined ? bytes : undefined;
+    link.expect(head.method, head.upgrade);
+    const { body } = exchange;
+    exchange.passed = exchange.bodyBytes;
+    exchange.body = [];
+    exchange.bodyBytes = 0;
+    pipeline.flush({
+      pieces: [bytes, ...body],
+      recorded: () => {
+        if (!exchange.isRead) this.#goOn(exchange);
+      },
+      refused: (error) => {
+        conversation.dropLink(); // It waits for an answer to what was never sent.
+        exchange.running = undefined;
+        conversation.respond(exchange, ledgerAnswer(error), -1);
+        return [];
+      },
+    });
+  }
+
+  /** With the target's credential where it belongs into the query. */
+  #targetOf({ target }: Meaning): string {
+    const { query } = this.#conversation.credential;
+    if (query === undefined) return target;
+    const pair = `${encodeURIComponent(query.name)}=${encodeURIComponent(query.value)}`;
+    return `${target}${target.includes('?') ? '&' : '?'}${pair}`;
+  }
+
+  #fieldsOf({ head }: Exchange, isMasked: boolean): readonly Field[] {
+    const { target, credential } = this.#conversation;
+    const forwarded = forwardedFields(head, target.config);
+    if (isRefusal(forwarded)) throw new Error('these fields were forwarded before');
+    const isReadable = isMasked || (credential.forms.length > 0 && !target.config.allowCompression);
+    const { field } = credential;
+    const kept = (isMasked ? askForWhole(forwarded) : forwarded).filter(
+      ({ name }) => name !== field?.name && !(isReadable && name === 'accept-encoding'),
+    );
+    return [
+      ...kept,
+      ...(isReadable ? [{ name: 'accept-encoding', value: 'identity' }] : []),
+      ...(field === undefined ? [] : [field]),
+    ];
+  }
+
+  /** @see RFC 9110 §10.1.1 */
+  #goOn(exchange: Exchange) {
+    if (!exchange.head.expectsContinue || exchange.isContinued) return;
+    exchange.isContinued = true;
+    this.#conversation.pipeline.deliver([CONTINUE], -1);
+  }
+
+  #data(exchange: Exchange, bytes: Buffer) {
+    exchange.bodyBytes += exchange.phase === 'running' ? 0 : bytes.length;
+    switch (exchange.phase) {
+      case 'running':
+        return this.#pass(exchange, bytes);
+      case 'reading':
+        exchange.body.push(bytes);
+        if (exchange.bodyBytes <= this.#conversation.target.config.limits.bodyInspectedBytes) return;
+        exchange.body = [];
+        return this.#refuse(exchange, {
+          status: 413,
+          reason: 'too-long',
+          message: 'the body is longer than what is read for policy',
+          hint: 'Send less at once, or raise limits.bodyInspectedBytes of the target.',
+        });
+      default:
+        exchange.body = [];
+        if (exchange.bodyBytes > DISCARDED_BYTES_MAX) this.#conversation.endBehind();
+    }
+  }
+
+  #pass(exchange: Exchange, bytes: Buffer) {
+    const { pipeline } = this.#conversation;
+    const { running, head } = exchange;
+    if (running === undefined) return;
+    const { bytesIn } = exchange.judged.limits;
+    exchange.passed += bytes.length;
+    if (bytesIn !== undefined && exchange.passed > bytesIn)
+      return this.#tooMuch(exchange, { unit: 'bytesIn', most: bytesIn });
+    pipeline.flush({ pieces: head.body.kind === 'chunked' ? encodeChunk(bytes) : [bytes] });
+  }
+
+  /** Only of a body whose length nobody knew before: part of it is at the upstream, which sees the connection break. */
+  #tooMuch(exchange: Exchange, limit: ReachedLimit) {
+    const conversation = this.#conversation;
+    const { running } = exchange;
+    if (running === undefined) return;
+    conversation.dropLink();
+    conversation.pipeline.end(running, { status: 'over-limit', items: exchange.answer?.items ?? 0, limit });
+    if (exchange.answer?.isShown === true) return conversation.cut('over-limit');
+    exchange.closes = true;
+    conversation.respond(exchange, limitAnswer(limit), running.after);
+  }
+
+  /** All of the request has come. */
+  #read(exchange: Exchange) {
+    const { pipeline } = this.#conversation;
+    exchange.isRead = true;
+    if (exchange.phase === 'running') {
+      if (exchange.head.body.kind === 'chunked') pipeline.flush({ pieces: [encodeLastChunk()] });
+    } else if (exchange.phase === 'reading') this.#decideByBody(exchange);
+    else if (exchange.phase === 'refused' && exchange.isAnswered) this.#conversation.answered(exchange);
+  }
+
+  #decideByBody(exchange: Exchange) {
+    const { meaning, body } = exchange;
+    if (meaning === undefined) throw new Error('a body was read that nothing asks for');
+    const bytes = Buffer.concat(body);
+    exchange.body = [bytes];
+    let value: ReturnType<typeof readStrictJson>;
+    try {
+      value = readStrictJson(bytes);
+    } catch (error) {
+      if (!(error instanceof JsonError)) throw error;
+      return this.#refuse(exchange, {
+        ...{
+          status: 400,
+          reason: 'body',
+          message: `policy asks about the body, and it can’t be read: ${error.message}`,
+        },
+        hint: 'Send JSON in UTF-8, each name once in an object.',
+      });
+    }
+    const whole = this.#conversation.target.meaning.withBody(meaning, value);
+    if (isRefusal(whole)) return this.#misunderstood(exchange, whole);
+    exchange.meaning = whole;
+    this.#decide(exchange);
+  }
+
+  #overLimit(exchange: Exchange, limit: ReachedLimit) {
+    this.#refuse(exchange, limitAnswer(limit), [], limit);
+  }
+
+  #refuse(exchange: Exchange, answer: OwnAnswer, policies: readonly string[] = [], limit?: ReachedLimit) {
+    this.#deny(exchange, denialOf(exchange, { reason: answer.reason, policies, status: answer.status, limit }), answer);
+  }
+
+  #deny(exchange: Exchange, denial: ReturnType<typeof denialOf>, answer: OwnAnswer) {
+    const conversation = this.#conversation;
+    exchange.phase = 'refused';
+    exchange.body = [];
+    const denied = conversation.pipeline.deny(denial);
+    conversation.pipeline.flush({
+      pieces: [],
+      recorded: () => conversation.respond(exchange, answer, denied.after),
+      refused: (error) => {
+        conversation.respond(exchange, ledgerAnswer(error), -1);
+        return [];
+      },
+    });
+  }
+
+  #passTunnel() {
+    const rest = this.#reader.takeRest();
+    if (rest.length > 0) this.#conversation.pipeline.flush({ pieces: [rest] });
+  }
+}
+
+function bytesOf({ head, bodyBytes }: Exchange): number {
+  return head.body.kind === 'length' ? head.body.bytes : bodyBytes;
+}
+
+/** Towards the upstream: what was read whole has a length. */
+function framingOf({ head, isRead, body, bodyBytes }: Exchange): BodyLength {
+  if (isRead && body.length > 0) return { kind: 'length', bytes: bodyBytes };
+  return head.body;
+}
+
+const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n', 'latin1');
+const UNMASKED_HINT = 'It needs a permit without masks.';
+/** Sent again over a new connection where the old one had gone. @see RFC 9110 §9.2.1 */
+const SAFE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
+/** So much of a refused request is read and dropped, so that its connection can be used again. */
+export const DISCARDED_BYTES_MAX = 1024 * 1024;
+/** Stands for what could not be read. */
+const NO_HEAD: RequestHead = {
+  ...{ method: 'GET', target: '/', version: '1.1', host: '', fields: [], body: { kind: 'none' }, keepAlive: false },
+  ...{ expectsContinue: false, upgrade: undefined, acceptsTrailers: false, headBytes: 0 },
+};

@@ -1,0 +1,318 @@
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Timer } from '../../../../std/index.ts';
+import type { Pipeline } from '../../../sessions/pipeline.ts';
+import { endOf, type GatewaySession } from '../../../sessions/session.ts';
+import type { OpenTarget } from '../target.ts';
+import { connectUpstream } from '../upstream/connect.ts';
+import { type Credential, noCredential, readCredential } from '../upstream/credential.ts';
+import { Answers } from './answers.ts';
+import type { Conversation } from './conversation.ts';
+import { endClient } from './end-client.ts';
+import type { Exchange } from './exchange.ts';
+import { brokenAnswer, encodeOwnAnswer, ledgerAnswer, type OwnAnswer, sessionAnswer } from './own-answers.ts';
+import { DISCARDED_BYTES_MAX, Requests } from './requests.ts';
+import { UpstreamLink } from './upstream-link.ts';
+
+/** Carries one client's requests, one after another, until either side or the session's signal ends it. Owns the client and its connection upstream. */
+export function serve(target: OpenTarget, session: GatewaySession): Promise<void> {
+  return new Carrier(target, session).run();
+}
+
+class Carrier implements Conversation {
+  readonly target: OpenTarget;
+  readonly session: GatewaySession;
+  readonly pipeline: Pipeline;
+  exchange: Exchange | undefined;
+  link: UpstreamLink | undefined;
+  credential: Credential = noCredential;
+  isOver = false;
+  readonly #client: Duplex;
+  readonly #requests: Requests;
+  readonly #answers: Answers;
+  readonly #finished = Promise.withResolvers<void>();
+  #credentialAtMs = Number.NEGATIVE_INFINITY;
+  #linkAtMs = 0;
+  /** Nothing more is answered; the session ends when what was is on its way. */
+  #isEnding = false;
+  #hasServed = false;
+  #timer: { readonly what: 'head' | 'idle' | 'body'; readonly timer: Timer } | undefined;
+
+  constructor(target: OpenTarget, session: GatewaySession) {
+    this.target = target;
+    this.session = session;
+    this.#client = session.client;
+    this.pipeline = session.gate.pipeline({
+      forward: (pieces) => this.#forward(pieces),
+      deliver: (pieces) => this.#deliver(pieces),
+      resume: () => this.#requests.pump(),
+      stop: (running, limit) => this.#answers.stop(running, limit),
+      fail: (of, error) => this.#finish(of === 'requests' ? ledgerAnswer(error) : undefined),
+      guard: (act) => this.later(act),
+    });
+    this.#requests = new Requests(this);
+    this.#answers = new Answers(this);
+  }
+
+  run(): Promise<void> {
+    const { session } = this;
+    const client = this.#client;
+    session.signal.addEventListener('abort', this.#onEnd, { once: true });
+    session.drain.addEventListener('abort', this.#onDrain, { once: true });
+    client.on('data', (chunk: Buffer) => {
+      if (this.#isEnding || this.isOver) return;
+      this.later(() => {
+        this.#endTimer();
+        this.#requests.push(chunk);
+        this.#requests.pump();
+      });
+    });
+    client
+      .on('drain', () => this.#flow())
+      .on('end', () => this.later(() => this.#clientEnd()))
+      .on('close', () => this.#finish(undefined))
+      .on('error', () => this.#finish(undefined));
+    if (session.signal.aborted) this.#onEnd();
+    else if (client.destroyed) this.#finish(undefined);
+    else if (session.drain.aborted) this.#finish(sessionAnswer(endOf(session.drain)));
+    else this.later(() => {});
+    return this.#finished.promise;
+  }
+
+  openLink(exchange: Exchange, then: { ready(): void; failed(error: unknown): void }): UpstreamLink | undefined {
+    const { clock } = this.target.deps;
+    const now = clock.monotonicMs();
+    const { link } = this;
+    const isFresh = now - this.#credentialAtMs <= CREDENTIAL_MS_MAX;
+    const isUsable =
+      link?.isOpen === true &&
+      now - this.#linkAtMs <= LINK_MS_MAX &&
+      (now - link.idleSinceMs <= IDLE_LINK_MS_MAX || exchange.again !== undefined);
+    if (isUsable && isFresh) return link;
+    if (!isUsable) this.dropLink();
+    const { signal } = this.session;
+    const made = Promise.all([
+      readCredential(this.target.config, this.target.deps.secrets, signal),
+      isUsable ? undefined : connectUpstream({ ...this.target.deps, config: this.target.config }, signal),
+    ]);
+    made.then(
+      ([credential, socket]) => this.#linked(credential, socket, then),
+      (error: unknown) => {
+        if (signal.aborted || this.isOver) return;
+        this.target.failures.error('gateway.http.target_failed', { target: this.target.deps.name, error });
+        this.later(() => then.failed(error));
+      },
+    );
+    return undefined;
+  }
+
+  dropLink(): void {
+    const { link } = this;
+    this.link = undefined;
+    link?.destroy();
+  }
+
+  respond(exchange: Exchange, answer: OwnAnswer, after: number): void {
+    const { head } = exchange;
+    exchange.phase = 'refused';
+    exchange.isAnswered = true;
+    const isLong = head.body.kind === 'length' && head.body.bytes - exchange.bodyBytes > DISCARDED_BYTES_MAX;
+    const waits = head.expectsContinue && !exchange.isContinued;
+    if (!exchange.isRead && (isLong || waits)) exchange.closes = true;
+    if (this.session.drain.aborted) exchange.closes = true;
+    const bytes = encodeOwnAnswer(answer, { isHead: head.method === 'HEAD', close: exchange.closes });
+    this.pipeline.deliver([bytes], after);
+    this.answered(exchange);
+  }
+
+  answered(exchange: Exchange): void {
+    exchange.isAnswered = true;
+    this.#hasServed = true;
+    if (this.link !== undefined) this.link.idleSinceMs = this.target.deps.clock.monotonicMs();
+    if (exchange.closes) this.endBehind();
+    else if (exchange.isRead) this.exchange = undefined; // Else what is left of it goes nowhere.
+  }
+
+  cut(why: string): void {
+    this.target.failures.warn('gateway.http.answer_cut', { target: this.target.deps.name, why });
+    // Behind what was delivered; an answer that ends so is seen to be no whole one.
+    this.#isEnding = true;
+    this.#isCut = true;
+    this.#endWhenDelivered();
+  }
+
+  endBehind(): void {
+    this.#isEnding = true;
+    this.#endWhenDelivered();
+  }
+
+  later(act: () => void): void {
+    if (this.isOver) return;
+    try {
+      act();
+      if (this.isOver) return;
+      this.#requests.pump();
+    } catch (error) {
+      // Whatever is thrown here is a bug; it costs this session, not the gateway, and nothing more is forwarded.
+      this.target.deps.log.error('gateway.http.session_bug', { session: this.session.id, error });
+      this.#finish(brokenAnswer('the gateway failed; the connection is ended'));
+      return;
+    }
+    this.#flow();
+    this.#drainWhenIdle();
+    this.#endWhenDelivered();
+  }
+
+  #isCut = false;
+
+  #linked(credential: Credential, socket: Socket | undefined, { ready }: { ready(): void }) {
+    if (this.isOver) return void socket?.destroy();
+    this.credential = credential;
+    const now = this.target.deps.clock.monotonicMs();
+    this.#credentialAtMs = now;
+    if (socket !== undefined) {
+      this.dropLink();
+      this.#linkAtMs = now;
+      this.link = new UpstreamLink(
+        socket,
+        {
+          answered: (link) => this.later(() => this.#answers.take(link)),
+          lost: (link) => this.later(() => this.#answers.lost(link)),
+          drained: () => this.later(() => {}),
+        },
+        now,
+      );
+    }
+    this.later(ready);
+  }
+
+  #forward(pieces: readonly Buffer[]) {
+    const { link } = this;
+    // What it was meant for has gone: that is told by its end.
+    if (link?.isOpen === true) write(link.socket, pieces);
+  }
+
+  #deliver(pieces: readonly Buffer[]) {
+    if (!this.isOver) write(this.#client, pieces, () => this.#flow());
+  }
+
+  /** Reads from each side only as long as the other takes, and nothing has to wait. */
+  #flow() {
+    if (this.isOver) return;
+    const { link, pipeline } = this;
+    const unsent = pipeline.heldBytes + this.#client.writableLength + (link?.socket.writableLength ?? 0);
+    const held = this.#requests.heldBytes + (link?.bufferedBytes ?? 0) + (this.exchange?.answer?.heldBytes ?? 0);
+    this.session.memory.hold(unsent + held);
+    if (this.isOver) return; // It was this session that held too much.
+    if (this.#requests.isStuck || this.#isEnding) this.#client.pause();
+    else this.#client.resume();
+    if (pipeline.isCongested || this.#client.writableLength > UNTAKEN_BYTES_MAX) link?.socket.pause();
+    else link?.socket.resume();
+    this.#watch();
+  }
+
+  /** Whoever begins a request and does not go on, or has asked for nothing for long, holds a place for nothing. */
+  #watch() {
+    const { exchange } = this;
+    const what =
+      exchange === undefined ? (this.#requests.isBetween ? 'idle' : 'head') : exchange.isRead ? undefined : 'body';
+    if (this.#timer?.what === what) return;
+    this.#endTimer();
+    if (what === undefined || exchange?.phase === 'tunnel' || exchange?.phase === 'deciding') return;
+    const timer = this.target.deps.clock.after(WAITS_MS[what], () =>
+      this.later(() => {
+        this.#timer = undefined;
+        this.#late(what);
+      }),
+    );
+    this.#timer = { what, timer };
+  }
+
+  #late(what: 'head' | 'idle' | 'body') {
+    // The client is not read on: it is not the one that is late.
+    if (what === 'body' && this.#requests.isStuck) return;
+    if (what === 'idle') return this.endBehind();
+    this.#finish(this.exchange?.answer?.isShown === true ? undefined : LATE);
+  }
+
+  #endTimer() {
+    this.#timer?.timer.cancel();
+    this.#timer = undefined;
+  }
+
+  /** Whoever ends its side waits for nothing any more: what stops a client looks just so. */
+  #clientEnd() {
+    if (this.exchange?.phase === 'tunnel') this.#answers.endOfClient();
+    else this.#finish(undefined);
+  }
+
+  readonly #onEnd = () =>
+    this.#finish(
+      this.exchange === undefined && this.#hasServed ? undefined : sessionAnswer(endOf(this.session.signal)),
+    );
+
+  readonly #onDrain = () => this.later(() => {});
+
+  #drainWhenIdle() {
+    const { drain } = this.session;
+    if (!drain.aborted || this.isOver || !this.#requests.isBetween || !this.pipeline.isDelivered) return;
+    this.#finish(this.#hasServed ? undefined : sessionAnswer(endOf(drain)));
+  }
+
+  #endWhenDelivered() {
+    if (this.#isEnding && !this.isOver && this.pipeline.isDelivered) this.#finish(undefined);
+  }
+
+  /** Ends the session, with that as its last word where none of an answer was begun. */
+  #finish(answer: OwnAnswer | undefined) {
+    if (this.isOver) return;
+    this.isOver = true;
+    const { exchange } = this;
+    this.#endTimer();
+    this.session.signal.removeEventListener('abort', this.#onEnd);
+    this.session.drain.removeEventListener('abort', this.#onDrain);
+    this.pipeline.close();
+    this.dropLink();
+    const isAmid =
+      this.#isCut || exchange?.phase === 'tunnel' || (exchange?.answer?.isShown === true && !exchange.isAnswered);
+    const isOwed = answer !== undefined && !isAmid && exchange?.isAnswered !== true;
+    const last = isOwed
+      ? encodeOwnAnswer(answer, { close: true, isHead: exchange?.head.method === 'HEAD' })
+      : undefined;
+    endClient(this.#client, this.target.deps.clock, { last, isCut: isAmid });
+    this.#finished.resolve();
+  }
+}
+
+/** One system call for small pieces, and one for many. */
+function write(stream: Duplex, pieces: readonly Buffer[], taken?: () => void): void {
+  if (stream.destroyed || stream.writableEnded || pieces.length === 0) return;
+  let bytes = 0;
+  for (const piece of pieces) bytes += piece.length;
+  if (pieces.length === 1 || bytes <= JOIN_BYTES_MAX) {
+    stream.write(pieces.length === 1 ? pieces[0] : Buffer.concat(pieces, bytes), taken);
+    return;
+  }
+  stream.cork();
+  for (const [i, piece] of pieces.entries()) stream.write(piece, i === pieces.length - 1 ? taken : undefined);
+  stream.uncork();
+}
+
+const LATE: OwnAnswer = {
+  status: 408,
+  reason: 'timeout',
+  message: 'the request did not come in time',
+  hint: 'Send it again, without a pause.',
+};
+/** Copying this much costs less than a vector write with many parts. */
+const JOIN_BYTES_MAX = 16 * 1024;
+/** What a client has not taken when the upstream is not read on. */
+const UNTAKEN_BYTES_MAX = 64 * 1024;
+/** A head has to come within the first, however slowly; a body has to go on within the last. */
+const WAITS_MS = { head: 10_000, idle: 120_000, body: 60_000 } as const;
+/** A credential that was rotated counts after that. */
+const CREDENTIAL_MS_MAX = 1_000;
+/** A connection upstream is used no longer: certificates and roots may have changed. */
+const LINK_MS_MAX = 300_000;
+/** Servers close connections that were idle for five seconds or more: what goes on one that is younger hardly ever meets that. */
+const IDLE_LINK_MS_MAX = 4_000;

@@ -1,0 +1,65 @@
+import { createSampledLog, messageOf, type SampledLog } from '../../../std/index.ts';
+import type { Target, TargetDeps } from '../../protocol.ts';
+import type { GatewaySession } from '../../sessions/session.ts';
+import { type HttpConfig, parseConfig } from './config.ts';
+import { createMeaning, type Meanings } from './meaning/index.ts';
+import { endClient } from './session/end-client.ts';
+import { deniedAnswer, encodeOwnAnswer, ledgerAnswer, quotaAnswer, sessionAnswer } from './session/own-answers.ts';
+import { serve } from './session/serve.ts';
+import { checkUpstream } from './upstream/check.ts';
+import { type Place, placeOf } from './upstream/place.ts';
+
+/** What the sessions of one target share. */
+export interface OpenTarget {
+  readonly config: HttpConfig;
+  readonly deps: TargetDeps;
+  readonly place: Place;
+  readonly meaning: Meanings;
+  /** A client that asks again and again of a target that is away must not fill the log. */
+  readonly failures: SampledLog;
+}
+
+/** Opens an HTTP target: connects when the first request comes. @throws GatewayError ERR_GATEWAY_TARGET_CONFIG */
+export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
+  const config = parseConfig(rawConfig);
+  const target: OpenTarget = {
+    ...{ config, deps, place: placeOf(config), meaning: createMeaning(deps.name, config) },
+    failures: createSampledLog(deps),
+  };
+  return {
+    listen: config.listen,
+    serve: (session) => serveClient(target, session),
+    refuse: (client, refusal) =>
+      endClient(client, deps.clock, { last: encodeOwnAnswer(sessionAnswer(refusal), { close: true }), isCut: false }),
+    async check(signal) {
+      try {
+        return await checkUpstream({ ...deps, config }, signal);
+      } catch (error) {
+        return messageOf(error);
+      }
+    },
+    async close() {
+      target.failures.stop();
+    },
+  };
+}
+
+/** Asks policy whether the client may have a session at all, and serves its requests. */
+async function serveClient(target: OpenTarget, session: GatewaySession): Promise<void> {
+  const { client, gate, identity } = session;
+  const { deps } = target;
+  client.on('error', () => {}); // 'close' follows.
+  const end = (answer: Parameters<typeof encodeOwnAnswer>[0]) =>
+    endClient(client, deps.clock, { last: encodeOwnAnswer(answer, { close: true }), isCut: false });
+  if (session.isAside) return end(sessionAnswer({ code: 'shutdown', what: 'no session is opened by this way' }));
+  const opening = await gate.open({
+    connect: { action: 'http:connect', resource: target.meaning.place, context: {} },
+    detail: {},
+  });
+  if (opening.ok) return serve(target, session);
+  if ('unrecorded' in opening) return end(ledgerAnswer(opening.unrecorded));
+  if ('limit' in opening) return end(quotaAnswer(opening.limit));
+  return end(
+    deniedAnswer(identity.uri, { action: 'http:connect', what: `connect to target ${deps.name}` }, opening.decision),
+  );
+}

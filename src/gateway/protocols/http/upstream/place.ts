@@ -1,0 +1,27 @@
+import type { HttpConfig } from '../config.ts';
+
+/** Where an upstream is. */
+export interface Place {
+  readonly isSecure: boolean;
+  /** Name or address, IPv6 without brackets. */
+  readonly host: string;
+  readonly port: number;
+  /** What its Host field says: without the port where that is the scheme's own. */
+  readonly authority: string;
+}
+
+/** As a checked config says. */
+export function placeOf({ url }: Pick<HttpConfig, 'url'>): Place {
+  const [, scheme = '', written = '', port] = URL_PARTS.exec(url) ?? [];
+  const isSecure = scheme.toLowerCase() === 'https';
+  const usual = isSecure ? 443 : 80;
+  const name = written.toLowerCase();
+  return {
+    isSecure,
+    host: name.startsWith('[') ? name.slice(1, -1) : name,
+    port: port === undefined ? usual : Number(port),
+    authority: port === undefined || Number(port) === usual ? name : `${name}:${port}`,
+  };
+}
+
+const URL_PARTS = /^(https?):\/\/(\[[0-9a-f:.]+\]|[^:/?#@[\]]+)(?::(\d{1,5}))?$/i;

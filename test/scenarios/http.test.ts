@@ -1,0 +1,321 @@
+/** An HTTP API and a database behind one gateway, by one policy, in one ledger: real clients, real processes. */
+import * as fs from 'node:fs';
+import * as http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import * as path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { stringify } from 'yaml';
+import { eventually } from '../support/eventually.ts';
+import { freePorts, type RunOptions, run } from '../support/processes.ts';
+import { mayLackPsql } from '../support/psql.ts';
+import { GATEWAY_NAME, type Stack, startStack } from '../support/stack.ts';
+import { startSvidFiles } from '../support/ways.ts';
+
+const KEY = 'canary-key-of-the-api-0123456789';
+const SSN = '123-45-6789';
+const POLICIES = `
+@id("sql") permit(principal == Identity::"spiffe://example.org/web", action in Action::"postgres:any", resource in Target::"shop");
+@id("connects") permit(principal == Identity::"spiffe://example.org/web", action == Action::"http:connect", resource in Target::"api");
+@id("reads") @mask("body.ssn:redact, body.items.ssn:redact")
+permit(principal == Identity::"spiffe://example.org/web", action in Action::"http:read", resource == Http::Route::"api/customers");
+@id("one") @mask("body.ssn:redact")
+permit(principal == Identity::"spiffe://example.org/web", action in Action::"http:read", resource == Http::Route::"api/customer")
+when { resource.hasTag("path.id") && resource.getTag("path.id") != "13" };
+@id("bulk") permit(principal == Identity::"spiffe://example.org/web", action, resource == Http::Route::"api/bulk");
+@id("small-orders")
+permit(principal == Identity::"spiffe://example.org/web", action == Action::"http:post", resource == Http::Route::"api/orders")
+when { resource.hasTag("body.currency") && resource.getTag("body.currency") == "EUR" };
+@id("chat") permit(principal == Identity::"spiffe://example.org/web", action == Action::"http:upgrade", resource == Http::Route::"api/chat");
+`;
+const ROUTES = [
+  { name: 'customers', methods: ['GET'], path: '/v1/customers' },
+  { name: 'customer', path: '/v1/customers/{id}' },
+  { name: 'orders', methods: ['POST'], path: '/v1/orders', reads: ['body.currency'] },
+  { name: 'bulk', path: '/v1/bulk/{rest*}' },
+  { name: 'chat', methods: ['GET'], path: '/v1/chat' },
+];
+
+const seen: { method: string; url: string; body: number; authorization: string | undefined }[] = [];
+let api: http.Server;
+let stack: Stack;
+let directPort: number;
+
+beforeAll(async () => {
+  api = createApi();
+  await new Promise<void>((resolve) => api.listen(0, '127.0.0.1', resolve));
+  [directPort = 0] = await freePorts(1);
+  stack = await startStack({ policies: { mine: POLICIES } });
+  stack.canaries.add({ name: 'key of the API', value: KEY, may: [] });
+  const { code, stderr } = await stack.cli(['target', 'secret', 'api-key'], {
+    user: stack.users.gateway,
+    stdin: `${KEY}\n`,
+  });
+  expect(code, stderr).toBe(0);
+  const target = {
+    ...{ kind: 'Target', name: 'api' },
+    spec: {
+      ...{ protocol: 'http', url: `http://127.0.0.1:${(api.address() as AddressInfo).port}`, routes: ROUTES },
+      ...{ credential: { bearer: 'keystore:api-key' }, listen: { host: '127.0.0.1', port: directPort } },
+    },
+  };
+  const applied = await stack.apply({ 'api.yaml': stringify(target) }, { prune: false });
+  expect(applied.code, applied.stderr).toBe(0);
+  await eventually('the socket of the API', () => fs.existsSync(socket()));
+});
+afterAll(async () => {
+  await stack?.stop();
+  api?.closeAllConnections();
+  api?.close();
+});
+
+const socket = () => path.join(stack.folder.targets, 'api/http.sock');
+const curl = (args: readonly string[], options: RunOptions = {}) =>
+  run('curl', ['-sS', '--unix-socket', socket(), ...args], { user: stack.users.web, ...options });
+const entriesOf = async (kind: string) =>
+  (await stack.ledger()).filter((entry) => entry.kind === kind && entry.target === 'api');
+
+describe('curl at the agent’s socket, without a key', () => {
+  it('reads what policy permits, a field masked in each element', async () => {
+    const { stdout, stderr } = await curl(['http://api/v1/customers']);
+    expect(JSON.parse(stdout), stderr).toEqual({ items: [{ id: 1, name: 'Ada', ssn: '[redacted]' }] });
+    expect(seen.at(-1)).toMatchObject({ url: '/v1/customers', authorization: `Bearer ${KEY}` });
+  });
+
+  it('never hands its own authorization on', async () => {
+    await curl(['-H', 'Authorization: Bearer mine', '-H', 'X-Forwarded-User: root', 'http://api/v1/customers/1']);
+    expect(seen.at(-1)).toMatchObject({ url: '/v1/customers/1', authorization: `Bearer ${KEY}` });
+  });
+
+  it('is refused what policy does not permit, with a word on what would, and goes on', async () => {
+    const before = seen.length;
+    const { stdout } = await curl([
+      '-X',
+      'DELETE',
+      'http://api/v1/customers/1',
+      '--next',
+      '-sS',
+      '--unix-socket',
+      socket(),
+      'http://api/v1/customers/1',
+    ]);
+    expect(stdout).toContain('"reason":"no-permit"');
+    expect(stdout).toContain('http:delete');
+    expect(stdout).toContain('[redacted]');
+    expect(seen.slice(before).map(({ method }) => method)).toEqual(['GET']);
+  });
+
+  it('is decided by the value of a path’s parameter', async () => {
+    expect((await curl(['-o', '/dev/null', '-w', '%{http_code}', 'http://api/v1/customers/13'])).stdout).toBe('403');
+    expect((await curl(['-o', '/dev/null', '-w', '%{http_code}', 'http://api/v1/customers/12'])).stdout).toBe('200');
+  });
+
+  it('is decided by a field of its body', async () => {
+    const order = (currency: string) =>
+      curl([
+        '-o',
+        '/dev/null',
+        '-w',
+        '%{http_code}',
+        '-H',
+        'content-type: application/json',
+        '-d',
+        JSON.stringify({ currency, amount: 3 }),
+        'http://api/v1/orders',
+      ]);
+    expect((await order('EUR')).stdout).toBe('200');
+    expect((await order('USD')).stdout).toBe('403');
+    expect((await curl(['-d', '{"currency":"USD","Currency":"EUR"}', 'http://api/v1/orders'])).stdout).toContain(
+      '"status":400',
+    );
+  });
+
+  it('sees no header of the API that says more than it should', async () => {
+    const { stdout } = await curl(['-i', 'http://api/v1/customers/1']);
+    expect(stdout).not.toMatch(/set-cookie|etag|x-ssn/i);
+  });
+
+  it.each([
+    ['a path with dots', ['--path-as-is', 'http://api/v1/customers/../../admin']],
+    ['a path with an encoded slash', ['http://api/v1/customers%2f1']],
+    [
+      'chunks and a length',
+      ['-H', 'Transfer-Encoding: chunked', '-H', 'Content-Length: 3', '-d', 'abc', 'http://api/v1/bulk/x'],
+    ],
+    ['a field with an underscore', ['-H', 'X_Forwarded_For: 1', 'http://api/v1/customers/1']],
+  ])('is refused %s', async (_, args) => {
+    const before = seen.length;
+    expect((await curl(['-o', '/dev/null', '-w', '%{http_code}', ...args])).stdout).toBe('400');
+    expect(seen).toHaveLength(before);
+  });
+
+  it('moves much either way without the gateway growing', async () => {
+    const bytes = 300 * 1024 * 1024;
+    const rss = () =>
+      Number(/VmHWM:\s+(\d+)/.exec(fs.readFileSync(`/proc/${stack.roles.gateway.pid}/status`, 'utf8'))?.[1]) * 1024;
+    await curl(['-o', '/dev/null', 'http://api/v1/bulk/1000000']);
+    const before = rss();
+    const down = await curl(['-o', '/dev/null', '-w', '%{size_download}', `http://api/v1/bulk/${bytes}`]);
+    expect(down.stdout).toBe(String(bytes));
+    const file = path.join(stack.folder.privateFolder('upload', stack.users.web), 'zeros');
+    fs.writeFileSync(file, '');
+    fs.truncateSync(file, bytes);
+    const up = await curl(['-T', file, 'http://api/v1/bulk/up']);
+    expect(JSON.parse(up.stdout)).toEqual({ received: bytes });
+    expect(rss() - before).toBeLessThan(120 * 1024 * 1024);
+  });
+});
+
+describe('other ways in', () => {
+  it('curl reaches the target’s own door by its SVID, and nobody without one', async () => {
+    const { folder, daemon } = await startSvidFiles(stack);
+    const file = (name: string) => path.join(folder, name);
+    const args = ['-sS', '--resolve', `${GATEWAY_NAME}:${directPort}:127.0.0.1`, '--cacert', file('bundle.pem')];
+    const url = `https://${GATEWAY_NAME}:${directPort}/v1/customers/1`;
+    const known = await run('curl', [...args, '--cert', file('svid.pem'), '--key', file('key.pem'), url], {
+      user: stack.users.web,
+    });
+    expect(known.stdout, known.stderr).toContain('[redacted]');
+    const stranger = await run('curl', [...args, url], { user: stack.users.web });
+    expect(stranger.stdout).not.toContain('Ada');
+    await daemon.end('SIGTERM');
+  });
+
+  it('Node’s own client keeps its connection over many requests', async () => {
+    const script = `
+      const http = require('node:http');
+      const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+      const get = () => new Promise((resolve, reject) => http.get({ agent, socketPath: process.argv[1], path: '/v1/customers/1' }, (response) => {
+        response.setEncoding('utf8'); let text = ''; response.on('data', (more) => { text += more; }).on('end', () => resolve(text));
+      }).on('error', reject));
+      (async () => { let last; for (let i = 0; i < 50; i++) last = await get(); console.log(last); process.exit(); })();`;
+    const opened = (await entriesOf('session-open')).length;
+    const { stdout, stderr } = await run(process.execPath, ['-e', script, socket()], { user: stack.users.web });
+    expect(stdout, stderr).toContain('[redacted]');
+    expect((await entriesOf('session-open')).length).toBe(opened + 1);
+  });
+
+  it('a client without Unix sockets has an address of its own by `countersign run`', async () => {
+    const script =
+      'import os, urllib.request as web; print(web.urlopen(os.environ["COUNTERSIGN_URL"] + "/v1/customers/1").read().decode())';
+    const args = ['run', 'api', '--targets-dir', stack.folder.targets, '--', 'python3', '-c', script];
+    const { stdout, stderr } = await stack.cli(args, { user: stack.users.web });
+    expect(stdout, stderr).toContain('[redacted]');
+  });
+
+  it('a WebSocket goes through once policy permits it', async () => {
+    const request = [
+      'GET /v1/chat HTTP/1.1',
+      'host: api',
+      'connection: Upgrade',
+      'upgrade: websocket',
+      'sec-websocket-version: 13',
+      'sec-websocket-key: x3JJHMbDL1EzLkh9GBhXDw==',
+    ];
+    const script = `
+      const net = require('node:net');
+      const socket = net.connect(process.argv[1], () => socket.write(process.argv[2]));
+      let text = '';
+      socket.on('data', (more) => { text += more; if (text.includes('ready')) socket.write('hello'); if (text.includes('you said hello')) { console.log(text); process.exit(); } });`;
+    const { stdout, stderr } = await run(
+      process.execPath,
+      ['-e', script, socket(), `${request.join('\r\n')}\r\n\r\n`],
+      { user: stack.users.web },
+    );
+    expect(stdout, stderr).toContain('101');
+    expect(stdout).toContain('you said hello');
+  });
+});
+
+describe('the same ledger', () => {
+  it('has requests beside statements, each with an outcome', async () => {
+    if (!mayLackPsql()) expect((await stack.psql('select 1')).stdout).toBe('1\n');
+    await curl(['http://api/v1/customers/1']);
+    const { stdout } = await stack.cli(
+      ['ledger', 'search', '--identity', '/web', '--object', 'api', '-n', '3', '--json'],
+      { user: stack.users.gateway },
+    );
+    expect(stdout).toContain('http:get');
+    const [intents, outcomes] = [await entriesOf('intent'), await entriesOf('outcome')];
+    expect(outcomes.map(({ operation, session }) => `${session} ${operation}`).toSorted()).toEqual(
+      intents.map(({ operation, session }) => `${session} ${operation}`).toSorted(),
+    );
+    expect(JSON.stringify(await stack.ledger())).not.toContain(SSN);
+  });
+
+  it('is judged again by replay, both protocols by one policy', async () => {
+    const file = path.join(stack.folder.privateFolder('candidate', stack.users.gateway), 'mine.cedar');
+    fs.writeFileSync(file, POLICIES.replace('!= "13"', '!= "1"'));
+    const { stdout, stderr } = await stack.cli(['policy', 'replay', path.dirname(file), '--json'], {
+      user: stack.users.gateway,
+    });
+    expect(stdout, stderr).toContain('/v1/customers/{id}');
+  });
+
+  it.each(['SIGKILL'] as const)('knows of each request after %s that its end is not known', async (signal) => {
+    const running = curl(['-m', '20', 'http://api/v1/bulk/hang']);
+    await eventually('it runs', () => seen.at(-1)?.url === '/v1/bulk/hang');
+    await stack.roles.gateway.end(signal);
+    await running;
+    stack.roles.gateway.start();
+    await stack.roles.gateway.ready();
+    await eventually('its outcome', async () =>
+      (await entriesOf('outcome')).some(({ detail }) => detail['status'] === 'unknown'),
+    );
+    await eventually('it serves again', async () =>
+      (await curl(['http://api/v1/customers/1'])).stdout.includes('[redacted]'),
+    );
+  });
+});
+
+/** Wants its key with each request. */
+function createApi(): http.Server {
+  const server = http.createServer((request, response) => {
+    const { method = '', url = '' } = request;
+    const { authorization } = request.headers;
+    const one = { method, url, body: 0, authorization };
+    if (url !== '*') seen.push(one);
+    const answer = (status: number, body: unknown) => {
+      response.writeHead(status, {
+        'content-type': 'application/json',
+        'set-cookie': 'a=b',
+        etag: `"${SSN}"`,
+        'x-ssn': SSN,
+      });
+      response.end(JSON.stringify(body));
+    };
+    request.on('data', (more: Buffer) => {
+      one.body += more.length;
+    });
+    request.on('end', () => {
+      if (authorization !== `Bearer ${KEY}`) return answer(401, { error: 'no' });
+      const [, , noun, id] = url.split('/');
+      if (noun === 'customers' && id === undefined) return answer(200, { items: [{ id: 1, name: 'Ada', ssn: SSN }] });
+      if (noun === 'customers') return answer(200, { id, name: 'Ada', ssn: SSN });
+      if (noun === 'orders') return answer(200, { ordered: true });
+      if (id === 'up') return answer(200, { received: one.body });
+      if (id === 'hang') return;
+      stream(response, Number(id));
+    });
+  });
+  server.on('upgrade', (_, connection) => {
+    connection.on('error', () => {});
+    connection.write('HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\nready');
+    connection.on('data', (text: Buffer) => void connection.write(`you said ${text.toString()}`));
+  });
+  return server;
+}
+
+function stream(response: http.ServerResponse, bytes: number): void {
+  response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': bytes });
+  const piece = Buffer.alloc(64 * 1024);
+  let left = bytes;
+  const more = () => {
+    while (left > 0) {
+      const next = piece.subarray(0, Math.min(left, piece.length));
+      left -= next.length;
+      if (!response.write(next)) return void response.once('drain', more);
+    }
+    response.end();
+  };
+  more();
+}
