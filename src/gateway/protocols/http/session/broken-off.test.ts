@@ -164,3 +164,20 @@ describe('an answer that breaks off', () => {
     }
   });
 });
+
+describe('a credential of the gateway', () => {
+  const config = { credential: { bearer: 'env:PW' } };
+
+  it('that is short is still none that clients hear of when it is refused', async () => {
+    await open({ config, secret: () => 'short', answer: () => answerOf('who?', {}, '401 Unauthorized') });
+    bed.send(GET);
+    await bed.until('HTTP/1.1 502');
+    expect(bed.received()).not.toContain('who?');
+  });
+
+  it('does not stand against an encoding where there is no body', async () => {
+    await open({ config, answer: () => 'HTTP/1.1 304 Not Modified\r\ncontent-encoding: gzip\r\n\r\n' });
+    bed.send(GET);
+    await bed.until('HTTP/1.1 304');
+  });
+});
