@@ -104,6 +104,20 @@ describe('an answer in parts', () => {
   });
 });
 
+describe('a failure that is told in no JSON', () => {
+  it('is told by its status alone where fields are masked', async () => {
+    await open({
+      decide: () => allowed({ masks }),
+      answer: () => answerOf('<p>no customer 123-45</p>', { 'content-type': 'text/html' }, '404 Not Found'),
+    });
+    bed.send(GET);
+    await bed.until('HTTP/1.1 404');
+    await bed.until('"reason":"target"');
+    expect(bed.received()).not.toContain('123-45');
+    expect(outcome()).toMatchObject({ status: 'failed', code: '404' });
+  });
+});
+
 describe('an answer’s field', () => {
   it('may hold a name of a file as it is written', async () => {
     const field = Buffer.from('attachment; filename="Übersicht.pdf"').toString('latin1');
