@@ -104,6 +104,20 @@ describe('an answer in parts', () => {
   });
 });
 
+describe('a failure that is told in no JSON', () => {
+  it('is told by its status alone where fields are masked', async () => {
+    await open({
+      decide: () => allowed({ masks }),
+      answer: () => answerOf('<p>no customer 123-45</p>', { 'content-type': 'text/html' }, '404 Not Found'),
+    });
+    bed.send(GET);
+    await bed.until('HTTP/1.1 404');
+    await bed.until('"reason":"target"');
+    expect(bed.received()).not.toContain('123-45');
+    expect(outcome()).toMatchObject({ status: 'failed', code: '404' });
+  });
+});
+
 describe('an answer’s field', () => {
   it('may hold a name of a file as it is written', async () => {
     const field = Buffer.from('attachment; filename="Übersicht.pdf"').toString('latin1');
@@ -162,5 +176,22 @@ describe('an answer that breaks off', () => {
       expect(bed.received()).not.toMatch(/200 .*(0123456789$|\r\n0\r\n\r\n$)/s);
       await bed.close();
     }
+  });
+});
+
+describe('a credential of the gateway', () => {
+  const config = { credential: { bearer: 'env:PW' } };
+
+  it('that is short is still none that clients hear of when it is refused', async () => {
+    await open({ config, secret: () => 'short', answer: () => answerOf('who?', {}, '401 Unauthorized') });
+    bed.send(GET);
+    await bed.until('HTTP/1.1 502');
+    expect(bed.received()).not.toContain('who?');
+  });
+
+  it('does not stand against an encoding where there is no body', async () => {
+    await open({ config, answer: () => 'HTTP/1.1 304 Not Modified\r\ncontent-encoding: gzip\r\n\r\n' });
+    bed.send(GET);
+    await bed.until('HTTP/1.1 304');
   });
 });

@@ -36,10 +36,8 @@ export class Requests {
 
   get heldBytes(): number {
     const { exchange } = this.#conversation;
-    // What is refused is counted, and not kept.
-    return (
-      this.#reader.bufferedBytes + (exchange === undefined || exchange.phase === 'refused' ? 0 : exchange.bodyBytes)
-    );
+    const isKept = exchange !== undefined && exchange.phase !== 'refused';
+    return this.#reader.bufferedBytes + (isKept ? exchange.bodyBytes : 0);
   }
 
   /** Nothing more should be read of the client: what it sent waits already. */
