@@ -1,4 +1,5 @@
 /** An HTTP API and a database behind one gateway, by one policy, in one ledger: real clients, real processes. */
+import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import * as http from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -40,7 +41,13 @@ let api: http.Server;
 let stack: Stack;
 let directPort: number;
 
+/** In CI they have to be there. */
+const mayLack =
+  ['curl', 'python3'].some((name) => spawnSync(name, ['--version']).error !== undefined) &&
+  process.env['CI'] !== 'true';
+
 beforeAll(async () => {
+  if (mayLack) return;
   api = createApi();
   await new Promise<void>((resolve) => api.listen(0, '127.0.0.1', resolve));
   [directPort = 0] = await freePorts(1);
@@ -74,7 +81,7 @@ const curl = (args: readonly string[], options: RunOptions = {}) =>
 const entriesOf = async (kind: string) =>
   (await stack.ledger()).filter((entry) => entry.kind === kind && entry.target === 'api');
 
-describe('curl at the agent’s socket, without a key', () => {
+describe.skipIf(mayLack)('curl at the agent’s socket, without a key', () => {
   it('reads what policy permits, a field masked in each element', async () => {
     const { stdout, stderr } = await curl(['http://api/v1/customers']);
     expect(JSON.parse(stdout), stderr).toEqual({ items: [{ id: 1, name: 'Ada', ssn: '[redacted]' }] });
@@ -165,7 +172,7 @@ describe('curl at the agent’s socket, without a key', () => {
   });
 });
 
-describe('other ways in', () => {
+describe.skipIf(mayLack)('other ways in', () => {
   it('curl reaches the target’s own door by its SVID, and nobody without one', async () => {
     const { folder, daemon } = await startSvidFiles(stack);
     const file = (name: string) => path.join(folder, name);
@@ -226,7 +233,7 @@ describe('other ways in', () => {
   });
 });
 
-describe('the same ledger', () => {
+describe.skipIf(mayLack)('the same ledger', () => {
   it('has requests beside statements, each with an outcome', async () => {
     if (!mayLackPsql()) expect((await stack.psql('select 1')).stdout).toBe('1\n');
     await curl(['http://api/v1/customers/1']);
