@@ -65,7 +65,7 @@ export class Answers {
     const { exchange } = conversation;
     if (conversation.link !== link) return;
     if (exchange?.phase === 'tunnel') {
-      this.#endTunnel(exchange);
+      this.#endTunnel(exchange, link.hasEnded ? 'done' : 'unknown');
       return;
     }
     try {
@@ -219,13 +219,13 @@ export class Answers {
   /** Nothing more is waited for. */
   endTunnel(): void {
     const { exchange } = this.#conversation;
-    if (exchange?.phase === 'tunnel') this.#endTunnel(exchange);
+    if (exchange?.phase === 'tunnel') this.#endTunnel(exchange, 'unknown');
   }
 
-  #endTunnel(exchange: Exchange) {
+  #endTunnel(exchange: Exchange, status: 'done' | 'unknown') {
     const { running } = exchange;
     if (running === undefined) return;
-    this.#note(running, { status: 'done', items: 0, detail: { status: 101 } });
+    this.#note(running, { status, items: 0, detail: { status: 101 } });
     this.#conversation.pipeline.deliver([], running.after);
     exchange.isAnswered = true;
     this.#conversation.dropLink();
