@@ -120,7 +120,9 @@ permit(
     const allows = (tags: EntityRef['tags']) => set.decide(users(tags)).allow;
     expect([{ team: 'red' }, { team: 'blue', size: '1' }].map(allows)).toEqual([true, true]);
     expect(
-      [{ team: 'green' }, {}, { team: 'red', size: '2' }, { team: 'red', owner: 'anna' }, { owner: 'anna' }].map(allows),
+      [{ team: 'green' }, {}, { team: 'red', size: '2' }, { team: 'red', owner: 'anna' }, { owner: 'anna' }].map(
+        allows,
+      ),
     ).toEqual([false, false, false, false, false]);
   });
 
