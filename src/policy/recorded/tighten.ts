@@ -55,8 +55,10 @@ function useOf(
 ): Use {
   const { principal } = operation;
   const { action, resource, context } = one.question;
-  const types = schema.actions.get(action)?.context;
-  if (types === undefined) throw new TypeError(`there is no action ${action}`);
+  const facts = schema.actions.get(action);
+  if (facts === undefined) throw new TypeError(`there is no action ${action}`);
+  const told = facts.told.get(resource.type) ?? [];
+  const types = Object.fromEntries(Object.entries(facts.context).filter(([name]) => !told.includes(name)));
   const flags = Object.keys(types).filter((name) => types[name]?.type === 'Boolean');
   const known = flags.map((name) => attributeIn(context, name));
   const key = JSON.stringify([principal.id, resource.type, resource.id, action, known]);
