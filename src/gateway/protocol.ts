@@ -21,8 +21,8 @@ export interface ProtocolMember extends Member {
   /** Problems of a target's config that its schema can't say, each one sentence; none: `openTarget` takes it. */
   checkConfig(config: unknown): readonly string[];
   /**
-   * The names that may follow a target's own in the ids of its resources (its databases), when its config says; undefined when it does not,
-   * or is no config.
+   * The names that may follow a target's own in the ids of its resources (its databases, its routes), when its config says; undefined when it
+   * does not, or is no config.
    */
   namesServed?(config: unknown): readonly string[] | undefined;
   /** Loads what the data path needs: whoever only declares, decides or asks does without. */

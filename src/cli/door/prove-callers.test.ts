@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createProveCallers } from './prove-callers.ts';
+import { findInTables } from './socket-table.ts';
 
 const line = (port: number, uid: number, inode: string) =>
   `0: 0100007F:${port.toString(16).toUpperCase().padStart(4, '0')} 0100007F:1F90 01 0:0 0:0 0 ${uid} 0 ${inode} 1`;
@@ -12,8 +13,7 @@ function setUp(tables: readonly string[], owned: readonly (readonly string[])[],
   const at = <T>(list: readonly T[], index: number) => list[Math.min(index, list.length - 1)];
   const prove = createProveCallers({
     uid: 1000,
-    order: 'LE',
-    socketTables: () => [at(tables, looks++) ?? '', tcp6],
+    find: findInTables([() => at(tables, looks++) ?? '', () => tcp6], 'LE'),
     ownership: {
       ownedOf(inodes) {
         asked.push([...inodes]);
@@ -50,11 +50,11 @@ describe('a caller', () => {
     expect(looks()).toBe(1);
   });
 
-  it('with one address in both tables can not be told', () => {
-    const mapped = line(1, 1000, '12').replaceAll('0100007F:', '0000000000000000FFFF00000100007F:');
-    expect(setUp([''], [['12']], mapped).prove(1)).toEqual([{ kind: 'own' }]);
-    const { prove } = setUp([line(1, 1000, '11')], [['11', '12']], mapped);
-    expect(prove(1)).toEqual([{ kind: 'unseen', problem: 'two sockets have one address' }]);
+  it('is looked for in the second table where the first lacks one, and with two sockets of one address is nobody', () => {
+    const mapped = (inode: string) => line(1, 1000, inode).replaceAll('0100007F:', '0000000000000000FFFF00000100007F:');
+    expect(setUp([''], [['12']], mapped('12')).prove(1)).toEqual([{ kind: 'own' }]);
+    const { prove } = setUp([line(1, 1000, '11')], [['11', '12']], mapped('12'));
+    expect(prove(1, 2)).toEqual([{ kind: 'gone' }, { kind: 'gone' }]);
   });
 
   it('can not be told where the kernel does not say, and so is nobody', () => {
@@ -62,12 +62,12 @@ describe('a caller', () => {
       throw new Error("EACCES: permission denied, open '/proc/net/tcp'");
     };
     const ownership = { ownedOf: () => new Set(['11']) };
-    const broken = createProveCallers({ uid: 1000, order: 'LE', socketTables: fail, ownership });
+    const broken = createProveCallers({ uid: 1000, find: fail, ownership });
     expect(broken(origins(1, 2), 0x1f90)).toEqual(
       [1, 2].map(() => ({ kind: 'unseen', problem: expect.stringContaining('EACCES') })),
     );
     const hidden = createProveCallers({
-      ...{ uid: 1000, order: 'LE', socketTables: () => [line(1, 1000, '11')] },
+      ...{ uid: 1000, find: findInTables([() => line(1, 1000, '11')], 'LE') },
       ownership: { ownedOf: fail },
     });
     expect(hidden(origins(1), 0x1f90)).toMatchObject([{ kind: 'unseen' }]);

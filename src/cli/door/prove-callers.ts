@@ -3,7 +3,8 @@ import { endianness } from 'node:os';
 import { messageOf } from '../../std/index.ts';
 import { createOwnership, type Ownership, type Tree } from './ownership.ts';
 import { createProcessTable } from './process-table.ts';
-import { findPeers, type Origin, originKey, type PeerSocket } from './socket-table.ts';
+import { openSocketDiag } from './socket-diag.ts';
+import { type FindPeers, findInTables, type Origin, type PeerSocket } from './socket-table.ts';
 
 /**
  * Whose a connection is: `own`: a process that this one has started, or that those have; `user`: another user's; `stranger`: another process's of
@@ -21,14 +22,12 @@ export type ProveCallers = (origins: readonly Origin[], port: number) => readonl
 export interface CallerSources {
   /** User of this process. */
   readonly uid: number;
-  /** The texts of /proc/net/tcp and tcp6. @throws Error where there are none */
-  readonly socketTables: () => readonly string[];
+  readonly find: FindPeers;
   readonly ownership: Ownership;
-  readonly order: 'BE' | 'LE';
 }
 
 /**
- * Creates it. The kernel's list is not of one moment: a connection may be missing in it because another one ended meanwhile, and a process may be
+ * Creates it. A list of the kernel's is not of one moment: a connection may be missing in it because another one ended meanwhile, and a process may be
  * given a new parent; so whoever is not found is looked for once more.
  */
 export function createProveCallers(sources: CallerSources): ProveCallers {
@@ -38,11 +37,13 @@ export function createProveCallers(sources: CallerSources): ProveCallers {
       for (let look = 0; look < LOOKS_MAX; look++) {
         const open = [...callers.keys()].filter((index) => ['gone', 'stranger'].includes(callers[index]?.kind ?? ''));
         if (open.length === 0) break;
-        const peers = peersOf(sources, port);
-        const keyOf = (index: number) => originKey(origins[index] ?? NOWHERE, sources.order) ?? '';
-        const inodes = open.flatMap((index) => inodeOf(peers.get(keyOf(index)), sources.uid));
+        const peers = sources.find(
+          open.map((index) => origins[index] ?? NOWHERE),
+          port,
+        );
+        const inodes = peers.flatMap((peer) => inodeOf(peer, sources.uid));
         const owned = inodes.length === 0 ? new Set<string>() : sources.ownership.ownedOf(inodes);
-        for (const index of open) callers[index] = callerOf(peers.get(keyOf(index)), { owned, uid: sources.uid });
+        for (const [at, index] of open.entries()) callers[index] = callerOf(peers[at], { owned, uid: sources.uid });
       }
       return callers;
     } catch (error) {
@@ -53,22 +54,16 @@ export function createProveCallers(sources: CallerSources): ProveCallers {
 
 /** The kernel's. */
 export function kernelSources(tree: Tree): CallerSources {
+  let find: FindPeers | undefined;
   return {
     uid: process.geteuid?.() ?? -1,
-    socketTables: () => [readFileSync('/proc/net/tcp', 'latin1'), tcp6()],
+    find(origins, port) {
+      find ??=
+        openSocketDiag(port) ?? findInTables([() => readFileSync('/proc/net/tcp', 'latin1'), tcp6], endianness());
+      return find(origins, port);
+    },
     ownership: createOwnership({ table: createProcessTable(), tree }),
-    order: endianness(),
   };
-}
-
-function peersOf({ socketTables, order }: CallerSources, port: number): Map<string, PeerSocket> {
-  const peers = new Map<string, PeerSocket>();
-  for (const table of socketTables())
-    for (const [key, peer] of findPeers(table, port, order)) {
-      if (peers.has(key)) throw new Error('two sockets have one address');
-      peers.set(key, peer);
-    }
-  return peers;
 }
 
 function inodeOf(peer: PeerSocket | undefined, uid: number): string[] {

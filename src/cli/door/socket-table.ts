@@ -13,6 +13,22 @@ export interface Origin {
   readonly port: number;
 }
 
+/** Finds the other ends of connections to a port of 127.0.0.1, in the order of `origins`; undefined for what there is not. @throws Error where it can't be told */
+export type FindPeers = (origins: readonly Origin[], port: number) => readonly (PeerSocket | undefined)[];
+
+/** Finds them in the kernel's tables, each read where those before lack one. */
+export function findInTables(tables: readonly (() => string)[], order: 'BE' | 'LE'): FindPeers {
+  return (origins, port) => {
+    const found = new Map<string, PeerSocket>();
+    const keys = origins.map((origin) => originKey(origin, order) ?? '');
+    for (const table of tables) {
+      if (keys.every((key) => found.has(key))) break;
+      for (const [key, peer] of findPeers(table(), port, order)) found.set(key, found.has(key) ? NOBODY : peer);
+    }
+    return keys.map((key) => found.get(key));
+  };
+}
+
 /**
  * Finds in the text of /proc/net/tcp, or of tcp6, the other ends of connections to 127.0.0.1:`port`, by their {@link originKey}. A program whose
  * sockets are of IPv6, as Java's are, is in tcp6 with IPv4's addresses in IPv6's. Lines of another form are passed over; one that is there twice

@@ -10,7 +10,7 @@ export interface AskedPolicies {
   readonly compiled: CompiledPolicies;
   /** The texts that hold them, by name. */
   readonly sources: readonly PolicySource[];
-  /** By target, the databases it serves where that is known. */
+  /** By target, the databases it serves, or the routes that it has, where that is known. */
   readonly targets: ReadonlyMap<string, readonly string[] | undefined>;
   /** What each target is declared as. */
   readonly specs: ReadonlyMap<string, unknown>;
@@ -25,6 +25,12 @@ export function specsOf(
   return new Map(resources.flatMap(({ kind, name, spec }) => (kind === 'Target' ? [[name, spec]] : [])));
 }
 
+/** What a declared target speaks; undefined where it is not declared, or does not say. */
+export function protocolOfTarget(specs: ReadonlyMap<string, unknown>, target: string): string | undefined {
+  const spec = specs.get(target);
+  return Value.Check(TARGET, spec) ? spec.protocol : undefined;
+}
+
 /** The texts of declared policies. */
 export function sourcesOf(
   resources: readonly { readonly kind: string; readonly name: string; readonly spec: unknown }[],
@@ -35,3 +41,4 @@ export function sourcesOf(
 }
 
 const POLICY = Type.Object({ cedar: Type.String() });
+const TARGET = Type.Object({ protocol: Type.String() });

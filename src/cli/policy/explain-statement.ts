@@ -104,12 +104,13 @@ export async function explainStatement(
 
 /** Names that nobody has, or policies do not: a permit for a slip of the hand would help nobody. */
 function slipsIn(
-  { compiled, identities, where }: AskedPolicies,
+  policies: AskedPolicies,
   asked: { readonly identity: string; readonly questions: readonly ExplainedQuestion[] },
 ): readonly string[] {
+  const { identities, where } = policies;
   const { identity, questions } = asked;
   const lacking = questions.flatMap(({ request, suggestion }) =>
-    suggestion === undefined ? [] : (unnamedNote(compiled, request.resource) ?? []),
+    suggestion === undefined ? [] : (unnamedNote(policies, request.resource) ?? []),
   );
   if (identities === undefined) return [UNKNOWN_ATTRIBUTES, ...lacking];
   if (identities.has(identity)) return lacking;

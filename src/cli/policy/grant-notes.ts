@@ -1,5 +1,7 @@
+import { policySchema } from '../../app/declared-rules.ts';
 import { approvalText, type CompiledPolicies, identityEntity } from '../../policy/index.ts';
 import { resourcesOf, rulesOf } from './access-text.ts';
+import type { AskedPolicies } from './declared-policies.ts';
 import type { Granted } from './grants.ts';
 import { lacksSession, remedyOfSession, whyNoSession } from './session-text.ts';
 import { unnamedNote } from './unnamed-note.ts';
@@ -16,8 +18,14 @@ export function grantNotes(
   {
     before,
     after,
+    targets,
     timeMs,
-  }: { readonly before: CompiledPolicies; readonly after: CompiledPolicies; readonly timeMs: number },
+  }: {
+    readonly before: CompiledPolicies;
+    readonly after: CompiledPolicies;
+    readonly targets: AskedPolicies['targets'];
+    readonly timeMs: number;
+  },
 ): GrantNotes {
   const principal = identityEntity(identity);
   const key = JSON.stringify(resource);
@@ -35,8 +43,11 @@ export function grantNotes(
   const known = actions.filter((action) => before.access({ principal, action, resource, timeMs }).verdict === 'always');
   if (known.length > 0)
     notes.push(`${known.join(', ')} on ${resourcesOf(resource)} is allowed without it; masks and limits of both count`);
-  const unnamed = unnamedNote(before, resource);
-  if (unnamed !== undefined) notes.push(`${unnamed}. Of a view, masks on the tables that it reads do not go along`);
+  const unnamed = unnamedNote({ compiled: before, targets }, resource);
+  const fields = 'type' in resource ? policySchema.entityTypes.get(resource.type)?.fields : undefined;
+  const isTable = fields !== undefined && fields.within.length > 0; // Its fields have names of their own beside it.
+  const views = isTable ? '. Of a view, masks on the tables that it reads do not go along' : '';
+  if (unnamed !== undefined) notes.push(`${unnamed}${views}`);
   const session = rows.find(lacksSession)?.session;
   if (session === undefined) return { notes, remedy: [] };
   notes.push(`it has no effect until ${identity.uri} can connect: ${whyNoSession(session)}`);

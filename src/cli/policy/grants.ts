@@ -10,8 +10,9 @@ import {
 } from '../../policy/index.ts';
 import { sha256 } from '../../std/index.ts';
 import { UsageError } from '../command.ts';
+import type { AskedPolicies } from './declared-policies.ts';
 import { namedActions } from './named-actions.ts';
-import { NotAboutError, namedResource } from './named-resource.ts';
+import { NotAboutError, namedResource, protocolOfNamed } from './named-resource.ts';
 
 /** Who is to be given what: by these a grant has its name, so that the same grant is one policy however often it is made. */
 export interface Granted {
@@ -24,9 +25,9 @@ export interface Granted {
 /** Reads actions and a resource as an operator writes them. @throws UsageError */
 export function parseGranted(
   words: { readonly identity: SpiffeId; readonly actions: readonly string[]; readonly resource: string },
-  targets: ReadonlyMap<string, readonly string[] | undefined>,
+  declared: Pick<AskedPolicies, 'targets' | 'specs'>,
 ): Granted {
-  const found = words.actions.flatMap((word) => resourcesOfWord(word, words.resource, targets));
+  const found = words.actions.flatMap((word) => resourcesOfWord(word, words.resource, declared));
   const actions = Array.from(new Set(found.map(({ action }) => action))).sort();
   const scopes = new Map(found.map(({ scope }) => [JSON.stringify(scope), scope]));
   // A session is opened to a database, and what is in a target includes it.
@@ -40,13 +41,13 @@ export function parseGranted(
 function resourcesOfWord(
   word: string,
   name: string,
-  targets: ReadonlyMap<string, readonly string[] | undefined>,
+  declared: Pick<AskedPolicies, 'targets' | 'specs'>,
 ): readonly { readonly action: string; readonly scope: ResourceScope }[] {
-  const actions = namedActions(word);
+  const actions = namedActions(word, protocolOfNamed(name, declared));
   let refusal: NotAboutError | undefined;
   const found = actions.flatMap((action) => {
     try {
-      const { part, column } = namedResource(name, { action, targets, isOfGroup: actions.length > 1 });
+      const { part, column } = namedResource(name, { ...declared, action, isOfGroup: actions.length > 1 });
       if (column !== undefined)
         throw new UsageError(
           `${name}: a permit is of a whole table; columns are kept back by @mask, or by a condition`,

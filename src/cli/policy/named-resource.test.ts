@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../command.ts';
 import { namedAction, namedActions } from './named-actions.ts';
-import { namedResource } from './named-resource.ts';
+import { namedResource, protocolOfNamed } from './named-resource.ts';
 
 // Goal: whoever asks about a resource names it as they would say it.
 
@@ -66,10 +66,58 @@ describe('a resource', () => {
   });
 });
 
+const apis = new Map([...targets, ['api', ['customer', 'customers']], ['bare', []]]);
+const specs = new Map(
+  Array.from(apis.keys(), (name) => [name, { protocol: /api|bare/.test(name) ? 'http' : 'postgres' }]),
+);
+const inApis = (text: string, action = 'http:get') => namedResource(text, { action, targets: apis, specs });
+
+describe('a resource of an API', () => {
+  it.each([
+    ['api/customer', 'http:get', 'route api/customer'],
+    ['route:api/customer', 'http:delete', 'route api/customer'],
+    ['origin:api', 'http:get', 'origin api'],
+    ['api', 'http:connect', 'origin api'],
+    ['api', 'http:get', 'everything in target api'],
+    ['target:api', 'http:upgrade', 'everything in target api'],
+  ])('%s is, for %s, the %s', (text, action, label) => {
+    expect(inApis(text, action).label).toBe(label);
+  });
+
+  it.each([
+    ['api/custmer', 'http:get', /^target api has no route "custmer" \(did you mean "customer"\?\)$/],
+    ['route:api/custmer', 'http:get', /^target api has no route "custmer" \(did you mean "customer"\?\)$/],
+    ['api/x', 'http:get', /^target api has no route "x" \(it has customer, customers\)$/],
+    ['bare/x', 'http:get', /^target bare has no route "x" \(it has none\)$/],
+    ['api/customer.ssn', 'http:get', /is no name of a resource; write TARGET or TARGET\/ROUTE$/],
+    ['api/v1/customer', 'http:get', /is no name of a resource; write TARGET or TARGET\/ROUTE$/],
+    ['api/customer', 'http:connect', /^http:connect is about an origin, and api\/customer is none$/],
+    ['api/customer', 'postgres:select', /^postgres:select is about nothing in target api, which speaks http$/],
+    ['target:api', 'postgres:select', /^postgres:select is about nothing in target api, which speaks http$/],
+    ['shop/public.customers', 'http:get', /^http:get is about nothing in target shop, which speaks postgres$/],
+    ['route:api/customer', 'postgres:select', /^postgres:select is about a table, and api\/customer is none$/],
+  ])('%s is none for %s', (text, action, message) => {
+    expect(() => inApis(text, action)).toThrow(UsageError);
+    expect(() => inApis(text, action)).toThrow(message);
+  });
+
+  it.each([
+    ['api/customer', 'http'],
+    ['"shop"/public.a', 'postgres'],
+    ['route:nowhere/a', 'http'],
+    ['table:nowhere/a/b/c', 'postgres'],
+    ['target:api', 'http'],
+    ['nowhere', undefined],
+    ['', undefined],
+  ])('%s tells the protocol %s', (text, protocol) => {
+    expect(protocolOfNamed(text, { specs })).toBe(protocol);
+  });
+});
+
 describe('an action', () => {
   it('may leave out its protocol, and may be a group where all of it is asked about', () => {
     expect(namedAction('select')).toBe('postgres:select');
-    expect(namedActions('write')).toEqual([
+    expect(namedActions('write', 'postgres')).toEqual([
       'postgres:insert',
       'postgres:update',
       'postgres:delete',
@@ -77,5 +125,26 @@ describe('an action', () => {
     ]);
     expect(() => namedAction('postgres:write')).toThrow('postgres:write is a group of actions; ask about one of them');
     expect(() => namedActions('selct')).toThrow('there is no action "selct" (did you mean "select"?)');
+  });
+
+  it('is that of the protocol in question, where several have it', () => {
+    expect(namedActions('read', 'postgres')).toEqual(['postgres:select']);
+    expect(namedActions('read', 'http')).toEqual(['http:get', 'http:head', 'http:options']);
+    expect(namedAction('connect', 'http')).toBe('http:connect');
+    expect(namedAction('http:connect', 'postgres')).toBe('http:connect');
+    expect(() => namedAction('read', 'http')).toThrow('read is a group of actions; ask about one of them');
+  });
+
+  it('that several have is told with each of them, where nothing says which is meant', () => {
+    expect(() => namedActions('connect')).toThrow(
+      'connect is an action of several protocols; write http:connect or postgres:connect',
+    );
+    expect(() => namedAction('any')).toThrow('write http:any or postgres:any');
+  });
+
+  it('of another protocol is none', () => {
+    expect(() => namedActions('select', 'http')).toThrow('there is no action "select" of http (postgres:select is)');
+    expect(() => namedActions('pst', 'http')).toThrow('there is no action "pst" (did you mean "post"?)');
+    expect(() => namedActions('read', 'ftp')).toThrow('there is no action "read" (http:read or postgres:read is)');
   });
 });

@@ -1,11 +1,16 @@
 import { type CompiledPolicies, didYouMean, type PartOfAccess, partsOfId } from '../../policy/index.ts';
+import type { AskedPolicies } from './declared-policies.ts';
 
 /**
  * What to say where no policy names the very thing that is asked about: which things there are only the target knows, so that a slip of the hand
- * would look like an answer. Undefined where one does, and of whatever is in a place.
+ * would look like an answer. Undefined where one does, of whatever is in a place, and of what its target's declaration says is there.
  */
-export function unnamedNote(compiled: CompiledPolicies, resource: PartOfAccess): string | undefined {
+export function unnamedNote(
+  { compiled, targets }: Pick<AskedPolicies, 'compiled' | 'targets'>,
+  resource: PartOfAccess,
+): string | undefined {
   if ('op' in resource && resource.op !== 'equals') return undefined;
+  if (isDeclared(targets, resource.id)) return undefined;
   const named = new Set(compiled.names().entities.flatMap(({ type, id }) => (type === resource.type ? [id] : [])));
   if (named.has(resource.id)) return undefined;
   const word = resource.type.slice(resource.type.lastIndexOf(':') + 1).toLowerCase();
@@ -32,6 +37,13 @@ export function unnamedColumnNote(
   if (named.length === 0 || named.includes(column)) return undefined;
   const hint = didYouMean(column, named) ?? `they name ${named.slice(0, NAMES_MAX).join(', ')}`;
   return `no policy names column ${column} of ${resource.id} (${hint}); whether it is there only the target knows`;
+}
+
+/** A whole target, and what stands directly in one whose declaration names all of that. */
+function isDeclared(targets: AskedPolicies['targets'], id: string): boolean {
+  const [target = '', inside, ...more] = partsOfId(id);
+  if (more.length > 0 || !targets.has(target)) return false;
+  return inside === undefined || targets.get(target)?.includes(inside) === true;
 }
 
 /** A few lines. */

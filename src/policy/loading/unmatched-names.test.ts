@@ -61,6 +61,9 @@ describe('a target that nobody declared', () => {
       expect.stringContaining('(it serves "app", "archive")'),
     ]);
     expect(warningsOf(resource('resource == Shop::Table::"warehouse/any/public/users"'))).toEqual([]);
+    expect(warningsOf(resource('resource in Shop::Database::"shop/archiv"'))).toEqual([
+      'p:1:64: warning: target "shop" has no database "archiv" (did you mean "archive"?)',
+    ]);
   });
 });
 

@@ -8,7 +8,7 @@ import { didYouMean } from './nearest-name.ts';
 
 /** What there is for policies to name, as far as somebody knows: of what is undefined, nothing is said. */
 export interface KnownNames {
-  /** Declared targets by name, each with the names that may follow its own in a resource's id (its databases) where its config says so. */
+  /** Declared targets by name, each with the names that may follow its own in a resource's id (its databases, its routes) where its config says so. */
   readonly targets: ReadonlyMap<string, readonly string[] | undefined> | undefined;
   /** Trust domains whose identities can come: our own, and federated ones. */
   readonly trustDomains: ReadonlySet<string> | undefined;
@@ -118,9 +118,16 @@ function resourceFinding({ type, id }: PolicyName, named: NamedById, known: Know
   const [target = '', inside = ''] = parts;
   const served = known.targets?.get(target);
   if (served === undefined || parts.length === 1 || served.includes(inside)) return undeclared(target, known.targets);
+  const listed = served.length === 0 ? 'nothing' : served.map((one) => JSON.stringify(one)).join(', ');
+  const help = didYouMean(inside, served);
+  if (parts.length === 2) {
+    const word = type.slice(type.lastIndexOf(':') + 1).toLowerCase();
+    const message = `target ${JSON.stringify(target)} has no ${word} ${JSON.stringify(inside)}`;
+    return { message, help: help ?? `it has ${listed}` };
+  }
   return {
     message: `target ${JSON.stringify(target)} does not serve ${JSON.stringify(inside)}, of which ${type}::${JSON.stringify(id)} is a part`,
-    help: didYouMean(inside, served) ?? `it serves ${served.map((one) => JSON.stringify(one)).join(', ')}`,
+    help: help ?? `it serves ${listed}`,
   };
 }
 

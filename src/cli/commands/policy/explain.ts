@@ -118,7 +118,7 @@ function requestOf(
   policies: Pick<AskedPolicies, 'identities'> | undefined,
 ): DecisionRequest & { readonly timeMs: number } {
   const [kind, id] = splitOnce(requiredOption(input, 'resource'));
-  const action = namedAction(requiredOption(input, 'action'));
+  const action = namedAction(requiredOption(input, 'action'), policySchema.namedById.get(kind)?.protocol);
   const context = jsonObject(textOption(input, 'context') ?? '{}');
   if (Object.hasOwn(context, 'time')) throw new UsageError('the time is given with --at');
   const lacking = Object.entries(policySchema.actions.get(action)?.context ?? {}).flatMap(([name, { required }]) =>

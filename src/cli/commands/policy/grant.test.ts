@@ -179,7 +179,7 @@ permit(
 
   it('takes no name that is taken by something else', async () => {
     const words = { identity: { uri: WEB } as never, actions: ['select'], resource: 'shop/public.a' };
-    const name = grantName(parseGranted(words, new Map([['shop', ['shop']]])));
+    const name = grantName(parseGranted(words, { targets: new Map([['shop', ['shop']]]), specs: new Map() }));
     const other = `@id("${name}") permit(principal, action, resource);`;
     for (const source of [name, 'elsewhere']) {
       await apply(['Policy', source, { cedar: other }]);

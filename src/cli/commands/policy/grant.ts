@@ -96,7 +96,7 @@ interface About {
 
 /** What becomes of the policies that are there. @throws UsageError, PolicyError */
 function grantIn(
-  { compiled, sources, targets }: AskedPolicies,
+  { compiled, sources, targets, specs }: AskedPolicies,
   asked: {
     readonly words: Parameters<typeof parseGranted>[0];
     readonly about: About;
@@ -104,7 +104,7 @@ function grantIn(
   },
 ): Grant {
   const { words, about, timeMs } = asked;
-  const granted = parseGranted(words, targets);
+  const granted = parseGranted(words, { targets, specs });
   checkName(compiled, granted);
   const { name } = writeGrant(granted, { ...about, demands: NO_DEMANDS });
   // What it demanded itself when it was made before is no reason to demand it again.
@@ -114,7 +114,14 @@ function grantIn(
   const demands = before.demandsOn({ actions, resource, timeMs });
   const grant = writeGrant(granted, { ...about, demands });
   const after = compiledOf([...others, grant]);
-  return { id: name, put: [grant], remove: [], demands, after, ...grantNotes(granted, { before, after, timeMs }) };
+  return {
+    id: name,
+    put: [grant],
+    remove: [],
+    demands,
+    after,
+    ...grantNotes(granted, { before, after, targets, timeMs }),
+  };
 }
 
 /** @throws PolicyError */

@@ -1,13 +1,11 @@
 import { IdentityError, parseSpiffeId } from '@countersign/sdk/identity';
-import { Type } from 'typebox';
-import { Value } from 'typebox/value';
 import { policySchema } from '../../../app/declared-rules.ts';
 import type { EntityRef } from '../../../model/index.ts';
 import { didYouMean, type SessionAccess, type WhatCan } from '../../../policy/index.ts';
 import { argument, type CliCommand, exitCodes, UsageError } from '../../command.ts';
 import { accessValue, resourcesOf } from '../../policy/access-text.ts';
 import { askedAt, atOption } from '../../policy/asked-at.ts';
-import type { AskedPolicies } from '../../policy/declared-policies.ts';
+import { type AskedPolicies, protocolOfTarget } from '../../policy/declared-policies.ts';
 import { askedOptions, askedPolicies, principalAsked } from '../../policy/policies-asked.ts';
 import { effectOf, lacksSession, linesInSession, sessionValue, whyNoSession } from '../../policy/session-text.ts';
 import { formatWords } from '../../terminal/table.ts';
@@ -71,8 +69,8 @@ function sessionsOf(
   principal: EntityRef,
   timeMs: number,
 ): readonly TargetSession[] {
-  return Array.from(specs).flatMap(([target, spec]) => {
-    const { protocol } = Value.Check(TARGET, spec) ? spec : { protocol: '' };
+  return Array.from(specs.keys()).flatMap((target) => {
+    const protocol = protocolOfTarget(specs, target) ?? '';
     const [opening] = Array.from(policySchema.actions).flatMap(([id, { session }]) =>
       id.startsWith(`${protocol}:`) && session !== undefined ? [session] : [],
     );
@@ -150,4 +148,3 @@ function formatTargets(targets: readonly TargetSession[]): readonly string[] {
 
 const WITHOUT_EFFECT = 'Permitted without effect, since it can not connect there:';
 const OTHERS_MAX = 5;
-const TARGET = Type.Object({ protocol: Type.String() });

@@ -6,7 +6,7 @@ import { accessLines, accessValue, identitiesOf } from '../../policy/access-text
 import { askedAt, atOption } from '../../policy/asked-at.ts';
 import type { AskedPolicies } from '../../policy/declared-policies.ts';
 import { namedActions } from '../../policy/named-actions.ts';
-import { type NamedResource, NotAboutError, namedResource } from '../../policy/named-resource.ts';
+import { type NamedResource, NotAboutError, namedResource, protocolOfNamed } from '../../policy/named-resource.ts';
 import { askedOptions, askedPolicies, principalAsked } from '../../policy/policies-asked.ts';
 import {
   type AccessInSession,
@@ -29,11 +29,13 @@ export const command: CliCommand = {
     'countersign policy who-can postgres:select shop/public.customers.ssn',
     'countersign policy who-can any shop/public.customers',
     'countersign policy who-can postgres:write shop -f ./countersign.d',
+    'countersign policy who-can read api/customer',
   ],
   async run(context, input) {
-    const actions = namedActions(argument(input, 0, 'the action, such as postgres:select,'));
+    const word = argument(input, 0, 'the action, such as postgres:select,');
     const name = argument(input, 1, 'the resource, such as shop/public.customers,');
     const asked = await askedPolicies(context, input);
+    const actions = namedActions(word, protocolOfNamed(name, asked));
     const timeMs = askedAt(context, input);
     const answers = answersTo(asked, { actions, name, timeMs });
     const isKnown = (id: string) => asked.identities?.has(id) === true;
@@ -54,12 +56,12 @@ function answersTo(
   question: { readonly actions: readonly string[]; readonly name: string; readonly timeMs: number },
 ): readonly Answer[] {
   const { actions, name, timeMs } = question;
-  const { compiled, targets } = asked;
+  const { compiled, targets, specs } = asked;
   const identities = identitiesAsked(asked);
   let refusal: NotAboutError | undefined;
   const answers = actions.flatMap((action): Answer[] => {
     try {
-      const resource = namedResource(name, { action, targets, isOfGroup: actions.length > 1 });
+      const resource = namedResource(name, { action, targets, specs, isOfGroup: actions.length > 1 });
       const { part, column } = resource;
       const found = compiled.whoCan({ action, resource: part, column, identities, timeMs });
       return [
@@ -67,7 +69,7 @@ function answersTo(
           action,
           resource,
           found,
-          note: unnamedNote(compiled, part) ?? unnamedColumnNote(compiled, part, column?.name),
+          note: unnamedNote(asked, part) ?? unnamedColumnNote(compiled, part, column?.name),
         },
       ];
     } catch (error) {

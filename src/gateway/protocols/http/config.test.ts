@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { GatewayError } from '../../errors.ts';
-import { checkConfig, parseConfig } from './config.ts';
+import { checkConfig, parseConfig, routesOf } from './config.ts';
 
 const least = { url: 'https://api.internal:8443' };
 
@@ -95,5 +95,10 @@ describe('the config of an HTTP target', () => {
     const config = { ...least, ...more };
     expect(checkConfig(config).join('; ')).toMatch(message);
     expect(() => parseConfig(config)).toThrow(GatewayError);
+  });
+
+  it('tells the routes that policies may name', () => {
+    expect(routesOf({ ...least, routes: [{ name: 'a', path: '/a' }] })).toEqual(['a']);
+    expect(routesOf({ url: 1 })).toBeUndefined();
   });
 });

@@ -221,6 +221,12 @@ export function parseConfig(config: unknown): HttpConfig {
   return Value.Default(configSchema, Value.Clone(config)) as HttpConfig; // Checked above.
 }
 
+/** The routes that policies may name; undefined when it is no config. */
+export function routesOf(config: unknown): readonly string[] | undefined {
+  const filled = Value.Default(configSchema, Value.Clone(config));
+  return Value.Check(configSchema, filled) ? filled.routes.map(({ name }) => name) : undefined;
+}
+
 function placeProblems({ url, certificate, key, roots, serverName, credential }: HttpConfig): readonly string[] {
   const problems: string[] = [];
   const port = /:(\d+)$/.exec(url)?.[1];
@@ -262,4 +268,5 @@ const FRAMING = new Set([
   'te',
   'trailer',
   'expect',
+  ...['keep-alive', 'http2-settings', 'proxy-connection', 'proxy-authenticate', 'proxy-authorization'],
 ]);

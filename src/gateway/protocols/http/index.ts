@@ -9,7 +9,7 @@
  * request) and `upstream` (the connection there, and its credential). `target.ts` puts them together; `local.ts` is the agent's half.
  */
 import type { ProtocolMember } from '../../protocol.ts';
-import { checkConfig, configSchema } from './config.ts';
+import { checkConfig, configSchema, routesOf } from './config.ts';
 import { policySchema } from './meaning/policy-schema.ts';
 
 /** The HTTP protocol member. */
@@ -21,5 +21,6 @@ export const member = {
   config: configSchema,
   policySchema,
   checkConfig,
+  namesServed: routesOf,
   load: async () => (await import('./path.ts')).path,
 } as const satisfies ProtocolMember;

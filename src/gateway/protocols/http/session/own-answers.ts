@@ -123,6 +123,22 @@ export const lostAnswer: OwnAnswer = {
   hint: 'Whether the request was carried out is not known.',
 };
 
+/** Nothing is read in what leaves HTTP. */
+export const uncountedAnswer: OwnAnswer = {
+  status: 403,
+  reason: 'uncounted',
+  message: 'policy limits the items of what this answers, and nothing is counted in a connection that leaves HTTP',
+  hint: 'Ask without Upgrade; or it needs a permit without a limit of items.',
+};
+
+/** It never reached the upstream. */
+export const unsentAnswer: OwnAnswer = {
+  status: 503,
+  reason: 'target',
+  message: 'the gateway lost the connection to the target before the request was sent',
+  hint: 'Nothing was done: send it again.',
+};
+
 /** Its answer is none that can be handed on. */
 export function brokenAnswer(why: string, hint = 'The operator finds more in the gateway’s log.'): OwnAnswer {
   return { status: 502, reason: 'target-answer', message: why, hint };

@@ -1,6 +1,5 @@
 import { judgedBy, type ReachedLimit } from '../../../../model/index.ts';
 import {
-  type BodyLength,
   createRequestReader,
   encodeChunk,
   encodeLastChunk,
@@ -13,14 +12,24 @@ import {
 import { JsonError, readStrictJson } from '../../../../wire/json/index.ts';
 import { forwardedFields, isRefusal, type Meaning, type MeaningRefusal, refusedForMasks } from '../meaning/index.ts';
 import type { Conversation } from './conversation.ts';
-import { denialOf, type Exchange, malformedDenial, newExchange, operationOf } from './exchange.ts';
+import { bytesOf, denialOf, type Exchange, framingOf, malformedDenial, newExchange, operationOf } from './exchange.ts';
 import { askForWhole } from './masked-answer.ts';
-import { deniedAnswer, ledgerAnswer, limitAnswer, type OwnAnswer, quotaAnswer, targetAnswer } from './own-answers.ts';
+import {
+  deniedAnswer,
+  ledgerAnswer,
+  limitAnswer,
+  type OwnAnswer,
+  quotaAnswer,
+  targetAnswer,
+  uncountedAnswer,
+} from './own-answers.ts';
 
 /** The client's half of a session: its bytes become requests, which are understood, decided and forwarded, one after another. */
 export class Requests {
   readonly #conversation: Conversation;
   readonly #reader = createRequestReader();
+  /** Requests whose head has come. */
+  begun = 0;
 
   constructor(conversation: Conversation) {
     this.#conversation = conversation;
@@ -53,8 +62,9 @@ export class Requests {
     const conversation = this.#conversation;
     while (!conversation.isOver && !conversation.pipeline.isWaiting) {
       const { exchange, link } = conversation;
+      if (exchange?.isAnswered === true && exchange.closes && exchange.phase !== 'tunnel') return;
       if (exchange?.phase === 'tunnel') {
-        this.#passTunnel();
+        this.#passTunnel(exchange);
         return;
       }
       if (exchange !== undefined && (exchange.isRead || exchange.phase === 'deciding')) return;
@@ -106,6 +116,7 @@ export class Requests {
     const conversation = this.#conversation;
     const exchange = newExchange(head);
     conversation.exchange = exchange;
+    this.begun++;
     if (head.method === 'OPTIONS' && head.target === '*') return this.#pong(exchange);
     const meaning = conversation.target.meaning.of(head);
     if (isRefusal(meaning)) return this.#misunderstood(exchange, meaning);
@@ -153,7 +164,9 @@ export class Requests {
     const unreadable = refusedForMasks(meaning, isMasked);
     if (unreadable !== undefined)
       return this.#refuse(exchange, { status: 403, reason: 'masked', message: unreadable, hint: UNMASKED_HINT });
-    const { bytesIn } = exchange.judged.limits;
+    const { bytesIn, items } = exchange.judged.limits;
+    if (items !== undefined && head.upgrade !== undefined)
+      return this.#refuse(exchange, uncountedAnswer, decision.policies);
     if (bytesIn !== undefined && bytesOf(exchange) > bytesIn)
       return this.#overLimit(exchange, { unit: 'bytesIn', most: bytesIn });
     const link = conversation.openLink(exchange, {
@@ -193,29 +206,33 @@ export class Requests {
     exchange.phase = 'running';
     const running = pipeline.begin(operationOf(exchange, meaning));
     exchange.running = running;
-    const bytes = encodeRequestHead({
-      method: head.method,
-      target: this.#targetOf(meaning),
-      host: target.place.authority,
-      fields: this.#fieldsOf(exchange, isMasked),
-      body: framingOf(exchange),
-      ...(head.upgrade === undefined ? {} : { upgrade: head.upgrade }),
-    });
-    const mayGoAgain = SAFE.has(head.method) && exchange.isRead && exchange.bodyBytes === 0 && link.requests > 0;
-    exchange.again = mayGoAgain && head.upgrade === undefined ? bytes : undefined;
-    link.expect(head.method, head.upgrade);
     const { body } = exchange;
+    const framing = framingOf(exchange);
+    const make = () => {
+      const bytes = encodeRequestHead({
+        method: head.method,
+        target: this.#targetOf(meaning),
+        host: target.place.authority,
+        fields: this.#fieldsOf(exchange, isMasked),
+        body: framing,
+        ...(head.upgrade === undefined ? {} : { upgrade: head.upgrade }),
+      });
+      return [bytes, ...body];
+    };
+    const mayGoAgain = SAFE.has(head.method) && exchange.isRead && exchange.bodyBytes === 0 && link.requests > 0;
+    exchange.again = mayGoAgain && head.upgrade === undefined ? make : undefined;
+    exchange.unsent = make;
     exchange.passed = exchange.bodyBytes;
     exchange.body = [];
     exchange.bodyBytes = 0;
     pipeline.flush({
-      pieces: [bytes, ...body],
+      pieces: make(),
       recorded: () => {
         if (!exchange.isRead) this.#goOn(exchange);
       },
       refused: (error) => {
-        conversation.dropLink(); // It waits for an answer to what was never sent.
         exchange.running = undefined;
+        exchange.unsent = undefined;
         conversation.respond(exchange, ledgerAnswer(error), -1);
         return [];
       },
@@ -292,7 +309,7 @@ export class Requests {
     if (running === undefined) return;
     conversation.dropLink();
     conversation.pipeline.end(running, { status: 'over-limit', items: exchange.answer?.items ?? 0, limit });
-    if (exchange.answer?.isShown === true) return conversation.cut('over-limit');
+    if (exchange.phase === 'tunnel' || exchange.answer?.isShown === true) return conversation.cut('over-limit');
     exchange.closes = true;
     conversation.respond(exchange, limitAnswer(limit), running.after);
   }
@@ -355,20 +372,15 @@ export class Requests {
     });
   }
 
-  #passTunnel() {
+  #passTunnel(exchange: Exchange) {
     const rest = this.#reader.takeRest();
-    if (rest.length > 0) this.#conversation.pipeline.flush({ pieces: [rest] });
+    if (rest.length === 0 || exchange.isAnswered) return;
+    const { bytesIn } = exchange.judged.limits;
+    exchange.passed += rest.length;
+    if (bytesIn !== undefined && exchange.passed > bytesIn)
+      return this.#tooMuch(exchange, { unit: 'bytesIn', most: bytesIn });
+    this.#conversation.pipeline.flush({ pieces: [rest] });
   }
-}
-
-function bytesOf({ head, bodyBytes }: Exchange): number {
-  return head.body.kind === 'length' ? head.body.bytes : bodyBytes;
-}
-
-/** Towards the upstream: what was read whole has a length. */
-function framingOf({ head, isRead, body, bodyBytes }: Exchange): BodyLength {
-  if (isRead && body.length > 0) return { kind: 'length', bytes: bodyBytes };
-  return head.body;
 }
 
 const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n', 'latin1');

@@ -14,7 +14,7 @@ export function createScrubber(forms: readonly Buffer[]): Scrubber {
   let kept: Buffer = EMPTY;
   return {
     push(chunk) {
-      const bytes = scrub(kept.length === 0 ? chunk : Buffer.concat([kept, chunk]), forms);
+      const bytes = scrubBytes(kept.length === 0 ? chunk : Buffer.concat([kept, chunk]), forms);
       const held = openEnd(bytes, forms);
       // A copy: what it is part of may be used again.
       kept = held === 0 ? EMPTY : Buffer.from(bytes.subarray(bytes.length - held));
@@ -38,7 +38,8 @@ export function scrubText(text: string, forms: readonly Buffer[]): string {
   return scrubbed;
 }
 
-function scrub(bytes: Buffer, forms: readonly Buffer[]): Buffer {
+/** The same of bytes that stand for themselves. */
+export function scrubBytes(bytes: Buffer, forms: readonly Buffer[]): Buffer {
   let scrubbed = bytes;
   for (const form of forms) {
     for (let at = scrubbed.indexOf(form); at >= 0; at = scrubbed.indexOf(form, at + form.length)) {

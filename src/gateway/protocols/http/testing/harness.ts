@@ -53,7 +53,7 @@ export interface HttpBedOptions {
   readonly decide?: (asked: Asked) => Decision | undefined;
   /** What the upstream answers to what it was sent last; undefined: nothing, yet. */
   readonly answer?: (text: string) => string | Buffer | undefined;
-  readonly secret?: () => string;
+  readonly secret?: () => string | Promise<string>;
 }
 
 export async function openHttp(options: HttpBedOptions = {}): Promise<HttpBed> {
@@ -68,7 +68,7 @@ export async function openHttp(options: HttpBedOptions = {}): Promise<HttpBed> {
     {
       ...targetDeps(log),
       clock,
-      secrets: { resolve: async () => Secret.fromText(options.secret?.() ?? CREDENTIAL) },
+      secrets: { resolve: async () => Secret.fromText((await options.secret?.()) ?? CREDENTIAL) },
       attempted: (_, problem) => void problems.push(problem),
     },
   );
@@ -182,6 +182,11 @@ export function answerOf(body: string, fields: Readonly<Record<string, string>> 
     ([name, value]) => `${name}: ${value}\r\n`,
   );
   return `HTTP/1.1 ${status}\r\n${lines.join('')}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
+}
+
+/** Lets everything that has been sent arrive: for what must not happen, of which nothing tells. */
+export async function settled(): Promise<void> {
+  for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
 
 function found(text: string, what: string | RegExp): boolean {
