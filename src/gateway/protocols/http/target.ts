@@ -6,6 +6,7 @@ import { createMeaning, type Meanings } from './meaning/index.ts';
 import { endClient } from './session/end-client.ts';
 import { deniedAnswer, encodeOwnAnswer, ledgerAnswer, quotaAnswer, sessionAnswer } from './session/own-answers.ts';
 import { serve } from './session/serve.ts';
+import { createVerdicts, type Verdicts } from './session/verdicts.ts';
 import { checkUpstream } from './upstream/check.ts';
 import { type Place, placeOf } from './upstream/place.ts';
 
@@ -15,6 +16,7 @@ export interface OpenTarget {
   readonly deps: TargetDeps;
   readonly place: Place;
   readonly meaning: Meanings;
+  readonly verdicts: Verdicts;
   /** A client that asks again and again of a target that is away must not fill the log. */
   readonly failures: SampledLog;
 }
@@ -24,6 +26,7 @@ export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
   const config = parseConfig(rawConfig);
   const target: OpenTarget = {
     ...{ config, deps, place: placeOf(config), meaning: createMeaning(deps.name, config) },
+    verdicts: createVerdicts(),
     failures: createSampledLog(deps),
   };
   return {

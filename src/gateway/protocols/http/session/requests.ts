@@ -42,7 +42,8 @@ export class Requests {
   /** Nothing more should be read of the client: what it sent waits already. */
   get isStuck(): boolean {
     const { pipeline, exchange, link } = this.#conversation;
-    if (pipeline.isWaiting || exchange?.phase === 'deciding') return true;
+    // One read more does no harm, and to stop reading for each request costs as much as reading it.
+    if (pipeline.isWaiting || exchange?.phase === 'deciding') return this.#reader.bufferedBytes > 0;
     if (exchange?.phase === 'running' && !exchange.isRead) return link?.socket.writableNeedDrain === true;
     if (exchange?.phase === 'tunnel') return link?.socket.writableNeedDrain === true;
     return exchange?.isRead === true && this.#reader.bufferedBytes > 0;
@@ -123,6 +124,7 @@ export class Requests {
     exchange.meaning = meaning;
     const fields = forwardedFields(head, conversation.target.config);
     if (isRefusal(fields)) return this.#misunderstood(exchange, fields);
+    exchange.forwarded = fields;
     if (!meaning.readsBody || exchange.isRead) return this.#decide(exchange);
     exchange.phase = 'reading';
     this.#goOn(exchange);
@@ -150,9 +152,8 @@ export class Requests {
     const { head, meaning } = exchange;
     if (meaning === undefined) throw new Error('a request that was not understood is not decided');
     exchange.phase = 'deciding';
-    const question = { action: meaning.action, resource: meaning.resource, context: meaning.context };
-    const decision = session.policy.decide(question.action, question.resource, question.context);
-    exchange.judged = judgedBy(session.policy.policySet, [{ question, decision }]);
+    const { decision, judged } = conversation.target.verdicts.judge(session.policy, meaning);
+    exchange.judged = judged;
     if (!decision.allow) {
       const what = {
         action: meaning.action,
@@ -247,10 +248,8 @@ export class Requests {
     return `${target}${target.includes('?') ? '&' : '?'}${pair}`;
   }
 
-  #fieldsOf({ head }: Exchange, isMasked: boolean): readonly Field[] {
+  #fieldsOf({ forwarded }: Exchange, isMasked: boolean): readonly Field[] {
     const { target, credential } = this.#conversation;
-    const forwarded = forwardedFields(head, target.config);
-    if (isRefusal(forwarded)) throw new Error('these fields were forwarded before');
     const isReadable = isMasked || (credential.forms.length > 0 && !target.config.allowCompression);
     const { field } = credential;
     const kept = (isMasked ? askForWhole(forwarded) : forwarded).filter(
