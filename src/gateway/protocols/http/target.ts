@@ -7,6 +7,7 @@ import { createNameWatch } from './names.ts';
 import { endClient } from './session/end-client.ts';
 import { deniedAnswer, encodeOwnAnswer, ledgerAnswer, quotaAnswer, sessionAnswer } from './session/own-answers.ts';
 import { serve } from './session/serve.ts';
+import { createVerdicts, type Verdicts } from './session/verdicts.ts';
 import { type CallerTokens, createCallerTokens } from './upstream/caller-token.ts';
 import { checkUpstream } from './upstream/check.ts';
 import { type Place, placeOf } from './upstream/place.ts';
@@ -19,6 +20,7 @@ export interface OpenTarget {
   readonly meaning: Meanings;
   /** Undefined: the API is not told who calls. */
   readonly callers: CallerTokens | undefined;
+  readonly verdicts: Verdicts;
   /** A client that asks again and again of a target that is away must not fill the log. */
   readonly failures: SampledLog;
 }
@@ -29,6 +31,7 @@ export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
   const target: OpenTarget = {
     ...{ config, deps, place: placeOf(config), meaning: createMeaning(deps.name, config) },
     callers: config.identityHeader ? createCallerTokens({ ...deps, target: deps.name }) : undefined,
+    verdicts: createVerdicts(),
     failures: createSampledLog(deps),
   };
   const names = createNameWatch({ name: deps.name, config, policies: deps.policies });

@@ -1,6 +1,6 @@
 import type { Denial, Judged, Operation } from '../../../../model/index.ts';
 import { judgedBy } from '../../../../model/index.ts';
-import type { BodyLength, RequestHead } from '../../../../wire/http1/index.ts';
+import type { BodyLength, Field, RequestHead } from '../../../../wire/http1/index.ts';
 import type { Running, Taken } from '../../../sessions/pipeline.ts';
 import type { Meaning } from '../meaning/index.ts';
 import type { Answer } from './answer.ts';
@@ -15,6 +15,8 @@ export interface Exchange {
   phase: 'reading' | 'deciding' | 'running' | 'refused' | 'tunnel';
   /** Undefined: it was not understood. */
   meaning: Meaning | undefined;
+  /** Of its fields, those that may go on. */
+  forwarded: readonly Field[];
   judged: Judged;
   taken: Taken | undefined;
   running: Running | undefined;
@@ -47,10 +49,25 @@ export type RequestMaker = () => readonly Buffer[];
 
 export function newExchange(head: RequestHead): Exchange {
   return {
-    ...{ head, phase: 'deciding', meaning: undefined, judged: judgedBy(undefined, []), taken: undefined },
-    ...{ running: undefined, answer: undefined, body: [], bodyBytes: 0, passed: 0, shown: 0 },
-    ...{ isRead: head.body.kind === 'none', isAnswered: false, keepsLink: false, isContinued: false },
-    ...{ closes: !head.keepAlive, unsent: undefined, again: undefined },
+    head,
+    phase: 'deciding',
+    meaning: undefined,
+    forwarded: [],
+    judged: UNJUDGED,
+    taken: undefined,
+    running: undefined,
+    answer: undefined,
+    body: [],
+    bodyBytes: 0,
+    passed: 0,
+    shown: 0,
+    isRead: head.body.kind === 'none',
+    isAnswered: false,
+    keepsLink: false,
+    isContinued: false,
+    closes: !head.keepAlive,
+    unsent: undefined,
+    again: undefined,
   };
 }
 
@@ -108,6 +125,7 @@ function textOf({ method, target }: RequestHead): string {
   return `${method} ${target}`;
 }
 
+const UNJUDGED = judgedBy(undefined, []);
 const ACTION_UNKNOWN = 'http:request';
 /** An entry stays small, whatever was asked. */
 const TEXT_MAX = 8_192;

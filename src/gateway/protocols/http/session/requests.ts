@@ -43,7 +43,8 @@ export class Requests {
   /** Nothing more should be read of the client: what it sent waits already. */
   get isStuck(): boolean {
     const { pipeline, exchange, link } = this.#conversation;
-    if (pipeline.isWaiting || exchange?.phase === 'deciding') return true;
+    // One read more does no harm, and to stop reading for each request costs as much as reading it.
+    if (pipeline.isWaiting || exchange?.phase === 'deciding') return this.#reader.bufferedBytes > 0;
     if (exchange?.phase === 'running' && !exchange.isRead) return link?.socket.writableNeedDrain === true;
     if (exchange?.phase === 'tunnel') return link?.socket.writableNeedDrain === true;
     return exchange?.isRead === true && this.#reader.bufferedBytes > 0;
@@ -124,6 +125,7 @@ export class Requests {
     exchange.meaning = meaning;
     const fields = forwardedFields(head, conversation.target.config);
     if (isRefusal(fields)) return this.#misunderstood(exchange, fields);
+    exchange.forwarded = fields;
     if (!meaning.readsBody || exchange.isRead) return this.#decide(exchange);
     exchange.phase = 'reading';
     this.#goOn(exchange);
@@ -151,9 +153,8 @@ export class Requests {
     const { head, meaning } = exchange;
     if (meaning === undefined) throw new Error('a request that was not understood is not decided');
     exchange.phase = 'deciding';
-    const question = { action: meaning.action, resource: meaning.resource, context: meaning.context };
-    const decision = session.policy.decide(question.action, question.resource, question.context);
-    exchange.judged = judgedBy(session.policy.policySet, [{ question, decision }]);
+    const { decision, judged } = conversation.target.verdicts.judge(session.policy, meaning);
+    exchange.judged = judged;
     if (!decision.allow) {
       const what = {
         action: meaning.action,
@@ -214,11 +215,11 @@ export class Requests {
     exchange.phase = 'running';
     const running = pipeline.begin(operationOf(exchange, meaning));
     exchange.running = running;
-    const { body } = exchange;
+    const { body, forwarded } = exchange;
     const framing = framingOf(exchange);
     const make = () => {
       const { credential } = conversation; // The newest: it may be sent later than now.
-      return [headToSend(head, { target, meaning, credential, framing, ...told }), ...body];
+      return [headToSend(head, { target, meaning, credential, framing, forwarded, ...told }), ...body];
     };
     const mayGoAgain = SAFE.has(head.method) && exchange.isRead && exchange.bodyBytes === 0 && link.requests > 0;
     exchange.again = mayGoAgain && head.upgrade === undefined ? make : undefined;

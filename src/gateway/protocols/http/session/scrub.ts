@@ -31,10 +31,8 @@ export function createScrubber(forms: readonly Buffer[]): Scrubber {
 /** The same of a text. */
 export function scrubText(text: string, forms: readonly Buffer[]): string {
   let scrubbed = text;
-  for (const form of forms) {
-    const secret = form.toString('latin1');
-    scrubbed = scrubbed.replaceAll(secret, '*'.repeat(secret.length));
-  }
+  for (const secret of textsOf(forms))
+    if (scrubbed.includes(secret)) scrubbed = scrubbed.replaceAll(secret, '*'.repeat(secret.length));
   return scrubbed;
 }
 
@@ -62,5 +60,15 @@ function openEnd(bytes: Buffer, forms: readonly Buffer[]): number {
   return most;
 }
 
+/** They are looked for in every field of every answer. */
+function textsOf(forms: readonly Buffer[]): readonly string[] {
+  const known = texts.get(forms);
+  if (known !== undefined) return known;
+  const made = forms.map((form) => form.toString('latin1'));
+  texts.set(forms, made);
+  return made;
+}
+
+const texts = new WeakMap<readonly Buffer[], readonly string[]>();
 const EMPTY = Buffer.alloc(0);
 const ASTERISK = 0x2a;

@@ -1,5 +1,5 @@
 import { type BodyLength, encodeRequestHead, type Field, type RequestHead } from '../../../../wire/http1/index.ts';
-import { forwardedFields, isRefusal, type Meaning } from '../meaning/index.ts';
+import type { Meaning } from '../meaning/index.ts';
 import type { OpenTarget } from '../target.ts';
 import { CALLER_FIELD } from '../upstream/caller-token.ts';
 import type { Credential } from '../upstream/credential.ts';
@@ -9,6 +9,8 @@ import { askForWhole } from './masked-answer.ts';
 export interface SentWith {
   readonly target: OpenTarget;
   readonly meaning: Meaning;
+  /** The client's fields that go on. */
+  readonly forwarded: readonly Field[];
   readonly credential: Credential;
   readonly framing: BodyLength;
   /** Fields of its answer are masked. */
@@ -23,7 +25,7 @@ export function headToSend(head: RequestHead, sent: SentWith): Buffer {
     method: head.method,
     target: withQuery(sent.meaning.target, sent.credential.query),
     host: sent.target.place.authority,
-    fields: fieldsOf(head, sent),
+    fields: fieldsOf(sent),
     body: sent.framing,
     ...(head.upgrade === undefined ? {} : { upgrade: head.upgrade }),
   });
@@ -35,9 +37,7 @@ function withQuery(target: string, query: Credential['query']): string {
   return `${target}${target.includes('?') ? '&' : '?'}${pair}`;
 }
 
-function fieldsOf(head: RequestHead, { target, credential, isMasked, caller }: SentWith): readonly Field[] {
-  const forwarded = forwardedFields(head, target.config);
-  if (isRefusal(forwarded)) throw new Error('these fields were forwarded before');
+function fieldsOf({ target, credential, forwarded, isMasked, caller }: SentWith): readonly Field[] {
   // What is masked, or may hold the credential, has to be read.
   const isReadable = isMasked || (credential.forms.length > 0 && !target.config.allowCompression);
   const { field } = credential;

@@ -1,6 +1,5 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { Timer } from '../../../../std/index.ts';
 import type { Pipeline } from '../../../sessions/pipeline.ts';
 import { endOf, type GatewaySession } from '../../../sessions/session.ts';
 import type { OpenTarget } from '../target.ts';
@@ -8,6 +7,7 @@ import { connectUpstream } from '../upstream/connect.ts';
 import { type Credential, noCredential, readCredential, withOlderForms } from '../upstream/credential.ts';
 import { Answers } from './answers.ts';
 import type { Conversation } from './conversation.ts';
+import { Deadline } from './deadline.ts';
 import { endClient } from './end-client.ts';
 import type { Exchange } from './exchange.ts';
 import { brokenAnswer, encodeOwnAnswer, ledgerAnswer, type OwnAnswer, sessionAnswer } from './own-answers.ts';
@@ -38,7 +38,10 @@ class Carrier implements Conversation {
   /** Nothing more is answered; the session ends when what was is on its way. */
   #isEnding = false;
   #hasServed = false;
-  #timer: { readonly what: keyof typeof WAITS_MS; readonly begun: number; readonly timer: Timer } | undefined;
+  readonly #deadline: Deadline;
+  /** What that is set for, and at which request. */
+  #waitsFor: keyof typeof WAITS_MS | undefined;
+  #waitsAt = 0;
 
   constructor(target: OpenTarget, session: GatewaySession) {
     this.target = target;
@@ -53,6 +56,7 @@ class Carrier implements Conversation {
       fail: (of, error) => this.#finish(of === 'requests' ? ledgerAnswer(error) : undefined),
       guard: (act) => this.later(act),
     });
+    this.#deadline = new Deadline(target.deps.clock, () => this.later(() => this.#late()));
     this.#requests = new Requests(this);
     this.#answers = new Answers(this, sending);
   }
@@ -65,7 +69,7 @@ class Carrier implements Conversation {
     client.on('data', (chunk: Buffer) => {
       if (this.#isEnding || this.isOver) return;
       this.later(() => {
-        if (this.#timer?.what === 'body') this.#endTimer();
+        if (this.#waitsFor === 'body') this.#endTimer();
         this.#stuck = 0;
         this.#requests.push(chunk);
         this.#requests.pump();
@@ -193,7 +197,7 @@ class Carrier implements Conversation {
         {
           answered: (link) =>
             this.later(() => {
-              if (this.#timer?.what === 'rest') this.#endTimer();
+              if (this.#waitsFor === 'rest') this.#endTimer();
               this.#answers.take(link);
             }),
           lost: (link) => this.later(() => this.#answers.lost(link)),
@@ -206,7 +210,10 @@ class Carrier implements Conversation {
   }
 
   #deliver(pieces: readonly Buffer[]) {
-    if (!this.isOver) write(this.#client, pieces, () => this.#flow());
+    if (this.isOver) return;
+    // What is little goes at once, hardly ever later; and only of much it matters when it has gone.
+    const isLittle = this.#client.writableLength === 0 && bytesOf(pieces) <= LITTLE_BYTES_MAX;
+    write(this.#client, pieces, isLittle ? undefined : this.#onTaken);
   }
 
   /** Reads from each side only as long as the other takes, and nothing has to wait. */
@@ -228,17 +235,11 @@ class Carrier implements Conversation {
   #watch() {
     const what = this.#awaited();
     const { begun } = this.#requests;
-    const timed = this.#timer;
-    if (timed?.what === what && timed?.begun === begun) return;
-    this.#endTimer();
-    if (what === undefined) return;
-    const timer = this.target.deps.clock.after(WAITS_MS[what], () =>
-      this.later(() => {
-        this.#timer = undefined;
-        this.#late(what);
-      }),
-    );
-    this.#timer = { what, begun, timer };
+    if (this.#waitsFor === what && this.#waitsAt === begun) return;
+    this.#waitsFor = what;
+    this.#waitsAt = begun;
+    if (what === undefined) this.#deadline.clear();
+    else this.#deadline.set(WAITS_MS[what]);
   }
 
   #awaited(): keyof typeof WAITS_MS | undefined {
@@ -248,7 +249,10 @@ class Carrier implements Conversation {
     return exchange.isRead || exchange.phase === 'deciding' ? undefined : 'body';
   }
 
-  #late(what: keyof typeof WAITS_MS) {
+  #late() {
+    const what = this.#waitsFor;
+    this.#waitsFor = undefined;
+    if (what === undefined) return;
     // The client is not read on: it is not the one that is late.
     if (what === 'body' && this.#requests.isStuck) {
       if (++this.#stuck >= STUCK_MAX) this.#finish(this.exchange?.answer?.isShown === true ? undefined : NOT_TAKEN);
@@ -260,8 +264,8 @@ class Carrier implements Conversation {
   }
 
   #endTimer() {
-    this.#timer?.timer.cancel();
-    this.#timer = undefined;
+    this.#waitsFor = undefined;
+    this.#deadline.clear();
   }
 
   /** Whoever ends its side waits for nothing any more: what stops a client looks just so. */
@@ -278,6 +282,8 @@ class Carrier implements Conversation {
 
   readonly #onDrain = () => this.later(() => {});
 
+  readonly #onTaken = () => this.#flow();
+
   #drainWhenIdle() {
     const { drain } = this.session;
     if (!drain.aborted || this.isOver || !this.#requests.isBetween || !this.pipeline.isDelivered) return;
@@ -293,7 +299,7 @@ class Carrier implements Conversation {
     if (this.isOver) return;
     this.isOver = true;
     const { exchange } = this;
-    this.#endTimer();
+    this.#deadline.stop();
     this.session.signal.removeEventListener('abort', this.#onEnd);
     this.session.drain.removeEventListener('abort', this.#onDrain);
     const isBehind = !this.pipeline.isDelivered; // Whatever were said now would be taken for the answer before it.
@@ -314,6 +320,12 @@ class Carrier implements Conversation {
   }
 }
 
+function bytesOf(pieces: readonly Buffer[]): number {
+  let bytes = 0;
+  for (const piece of pieces) bytes += piece.length;
+  return bytes;
+}
+
 const LATE: OwnAnswer = {
   status: 408,
   reason: 'timeout',
@@ -328,6 +340,8 @@ const NOT_TAKEN: OwnAnswer = {
 };
 /** As often as a body may wait for long. */
 const STUCK_MAX = 5;
+/** Of an answer that is not watched until the client has taken it; far less than what stops the upstream. */
+const LITTLE_BYTES_MAX = 16 * 1024;
 /** What a client has not taken when the upstream is not read on. */
 const UNTAKEN_BYTES_MAX = 64 * 1024;
 /**

@@ -155,8 +155,12 @@ async function startUpstream({ answer: answerTo }: HttpBedOptions) {
 /** A policy that notes what it was asked. */
 function askedPolicy({ decide }: HttpBedOptions): { readonly asked: Asked[]; readonly policy: SessionPolicy } {
   const asked: Asked[] = [];
+  let version = 0;
   const policy: SessionPolicy = {
-    version: 1,
+    // A test decides as it likes, each time anew.
+    get version() {
+      return ++version;
+    },
     policySet: { digest: 'd'.repeat(64), revision: 1, timeMs: 0 },
     principalKey: 'spiffe://example.org/web',
     decide(action, resource, context) {
