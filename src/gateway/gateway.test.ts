@@ -37,7 +37,7 @@ const echo: LoadedProtocol = {
     };
   },
   door: {
-    ...{ proof: 'svid', alpn: 'echo' },
+    ...{ proof: 'svid', alpn: ['echo'] },
     async negotiate(socket, startTls) {
       accepted++;
       const first = await new Promise<Buffer>((resolve) => socket.once('data', resolve).resume());

@@ -58,8 +58,8 @@ export type MemberDoor = SvidDoor;
 /** The client shows its SVID to TLS: who it is stands for the whole connection, before the member hears of it. */
 export interface SvidDoor {
   readonly proof: 'svid';
-  /** ALPN name that clients of direct TLS may offer, undefined when the protocol has none. */
-  readonly alpn: string | undefined;
+  /** ALPN names that clients of direct TLS may offer, of which the first is taken that both have; none when the protocol has none. */
+  readonly alpn: readonly string[];
   /**
    * Brings a client to the point where TLS starts: answers the protocol's own encryption request, then calls `startTls` with bytes that belong
    * to TLS already. Undefined: the client was told why not, and the socket is ended.

@@ -22,6 +22,7 @@ export {
 } from './call.ts';
 export { type BidiCall, createRpcClient, type RpcClient } from './client/client.ts';
 export { peerChain } from './connection/peer-chain.ts';
+export { endTogether } from './connection/session-end.ts';
 export { BACKLOG, type Connect, type Listen, type TlsIdentity } from './connection/transport.ts';
 export { errorTable, RpcSetupError } from './errors.ts';
 export { healthService } from './health.ts';

@@ -40,6 +40,7 @@ const seen: { method: string; url: string; body: number; authorization: string |
 let api: http.Server;
 let stack: Stack;
 let directPort: number;
+let svid: Awaited<ReturnType<typeof startSvidFiles>>;
 
 /** In CI they have to be there. */
 const mayLack =
@@ -67,9 +68,11 @@ beforeAll(async () => {
   };
   const applied = await stack.apply({ 'api.yaml': stringify(target) }, { prune: false });
   expect(applied.code, applied.stderr).toBe(0);
+  svid = await startSvidFiles(stack);
   await eventually('the socket of the API', () => fs.existsSync(socket()));
 });
 afterAll(async () => {
+  await svid?.daemon.end('SIGTERM');
   await stack?.stop();
   api?.closeAllConnections();
   api?.close();
@@ -78,6 +81,12 @@ afterAll(async () => {
 const socket = () => path.join(stack.folder.targets, 'api/http.sock');
 const curl = (args: readonly string[], options: RunOptions = {}) =>
   run('curl', ['-sS', '--unix-socket', socket(), ...args], { user: stack.users.web, ...options });
+/** How curl comes to the target's own door, but for what it shows. */
+const atDoor = () => {
+  const file = (name: string) => path.join(svid.folder, name);
+  const args = ['-sS', '--resolve', `${GATEWAY_NAME}:${directPort}:127.0.0.1`, '--cacert', file('bundle.pem')];
+  return { args, file, url: `https://${GATEWAY_NAME}:${directPort}/v1/customers/1` };
+};
 const entriesOf = async (kind: string) =>
   (await stack.ledger()).filter((entry) => entry.kind === kind && entry.target === 'api');
 
@@ -172,19 +181,65 @@ describe.skipIf(mayLack)('curl at the agent’s socket, without a key', () => {
   });
 });
 
+describe.skipIf(mayLack)('HTTP/2', () => {
+  const version = ['-o', '/dev/null', '-w', '%{http_version} %{http_code}'];
+
+  it('at the agent’s socket, with prior knowledge, is decided and masked like HTTP/1.1', async () => {
+    const two = ['--http2-prior-knowledge'];
+    const { stdout, stderr } = await curl([...two, 'http://api/v1/customers']);
+    expect(JSON.parse(stdout), stderr).toEqual({ items: [{ id: 1, name: 'Ada', ssn: '[redacted]' }] });
+    expect((await curl([...two, ...version, 'http://api/v1/customers/1'])).stdout).toBe('2 200');
+    expect((await curl([...two, ...version, 'http://api/v1/customers/13'])).stdout).toBe('2 403');
+    expect((await curl([...two, ...version, '--path-as-is', 'http://api/v1/customers/../x'])).stdout).toBe('2 400');
+  });
+
+  it('runs many requests at once, of one session', async () => {
+    const opened = (await entriesOf('session-open')).length;
+    const script = `
+      const session = require('node:http2').connect('http://api', { createConnection: () => require('node:net').connect(process.argv[1]) });
+      const get = (at) => new Promise((resolve) => {
+        let text = '';
+        const stream = session.request({ ':path': '/v1/customers/' + at }).setEncoding('utf8');
+        stream.on('data', (more) => { text += more; }).on('error', () => {}).on('close', () => resolve(JSON.parse(text).ssn));
+      });
+      Promise.all(Array.from({ length: 100 }, (_, at) => get(100 + at))).then((all) => { console.log(new Set(all)); session.close(); });`;
+    const { stdout, stderr } = await run(process.execPath, ['-e', script, socket()], { user: stack.users.web });
+    expect(stdout, stderr).toBe("Set(1) { '[redacted]' }\n");
+    expect((await entriesOf('session-open')).length).toBe(opened + 1);
+  });
+
+  it('moves much either way', async () => {
+    const bytes = 100 * 1024 * 1024;
+    const two = ['--http2-prior-knowledge'];
+    const down = await curl([...two, '-o', '/dev/null', '-w', '%{size_download}', `http://api/v1/bulk/${bytes}`]);
+    expect(down.stdout, down.stderr).toBe(String(bytes));
+    const file = path.join(stack.folder.privateFolder('upload2', stack.users.web), 'zeros');
+    fs.writeFileSync(file, '');
+    fs.truncateSync(file, bytes);
+    const up = await curl([...two, '-T', file, 'http://api/v1/bulk/up']);
+    expect(JSON.parse(up.stdout), up.stderr).toEqual({ received: bytes });
+  });
+
+  it('at the target’s own door comes by ALPN', async () => {
+    const { args, url, file } = atDoor();
+    const key = ['--cert', file('svid.pem'), '--key', file('key.pem')];
+    const ask = (more: readonly string[]) =>
+      run('curl', [...args, ...more, ...version, url], { user: stack.users.web });
+    expect((await ask([...key, '--http2'])).stdout).toBe('2 200');
+    expect((await ask([...key, '--http1.1'])).stdout).toBe('1.1 200');
+    expect((await ask(['--http2'])).stdout).toBe('2 401');
+  });
+});
+
 describe.skipIf(mayLack)('other ways in', () => {
   it('curl reaches the target’s own door by its SVID, and nobody without one', async () => {
-    const { folder, daemon } = await startSvidFiles(stack);
-    const file = (name: string) => path.join(folder, name);
-    const args = ['-sS', '--resolve', `${GATEWAY_NAME}:${directPort}:127.0.0.1`, '--cacert', file('bundle.pem')];
-    const url = `https://${GATEWAY_NAME}:${directPort}/v1/customers/1`;
+    const { args, url, file } = atDoor();
     const known = await run('curl', [...args, '--cert', file('svid.pem'), '--key', file('key.pem'), url], {
       user: stack.users.web,
     });
     expect(known.stdout, known.stderr).toContain('[redacted]');
     const stranger = await run('curl', [...args, url], { user: stack.users.web });
     expect(stranger.stdout).not.toContain('Ada');
-    await daemon.end('SIGTERM');
   });
 
   it('Node’s own client keeps its connection over many requests', async () => {

@@ -64,7 +64,7 @@ const member: LoadedProtocol = {
     };
   },
   door: {
-    ...{ proof: 'svid', alpn: 'fake' },
+    ...{ proof: 'svid', alpn: ['fake'] },
     async negotiate(socket, startTls) {
       socket.pause();
       return await startTls(Buffer.alloc(0));

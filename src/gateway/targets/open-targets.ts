@@ -292,8 +292,7 @@ class DirectDoor {
     this.#where = door.where;
     this.#kind = door.kind;
     this.#deps = deps;
-    const { alpn } = door.kind;
-    this.tls = createTlsAcceptor({ names: alpn === undefined ? [] : [alpn], required: false });
+    this.tls = createTlsAcceptor({ names: door.kind.alpn, required: false });
     const current = deps.identity.current();
     if (current !== undefined) this.tls.present(current);
   }

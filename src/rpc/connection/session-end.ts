@@ -1,5 +1,5 @@
 import type { Http2Session } from 'node:http2';
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Clock, Timer } from '../../std/index.ts';
 
 /**
@@ -9,7 +9,7 @@ import type { Clock, Timer } from '../../std/index.ts';
  * all that was written has left: never, when the peer doesn't read, or left in the middle of a write. Until then it emits nothing, and to
  * destroy it once more does nothing. Destroying the socket always helps.
  */
-export function endTogether(options: { session: Http2Session; socket: Socket; clock: Clock; ended: () => void }): void {
+export function endTogether(options: { session: Http2Session; socket: Duplex; clock: Clock; ended: () => void }): void {
   const { session, socket, clock } = options;
   let cut: Timer | undefined;
   const cutIn = (delayMs: number) => {

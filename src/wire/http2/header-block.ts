@@ -6,13 +6,18 @@ export interface HeaderBlock {
   pass(bytes: Buffer): void;
   /** True once any byte was changed. */
   readonly changed: boolean;
+  /** Fields of the block so far. */
+  readonly fields: number;
 }
 
 /** What the next byte is. `lost`: the block is not what the RFC says; the rest of it is left alone. */
 type State = 'field' | 'index' | 'length' | 'length-more' | 'text' | 'lost';
 
-/** Creates a {@link HeaderBlock} that turns `/` into `-` in literal values of `:authority` that are not in Huffman's code. */
-export function createHeaderBlock(): HeaderBlock {
+/**
+ * Creates a {@link HeaderBlock} that turns `/` into `-` in literal values of `:authority` that are not in Huffman's code; `isReadOnly`: it changes
+ * nothing.
+ */
+export function createHeaderBlock({ isReadOnly = false } = {}): HeaderBlock {
   let state: State = 'field';
   /** Integer under way: RFC 7541 §5.1. */
   let number = 0;
@@ -23,7 +28,7 @@ export function createHeaderBlock(): HeaderBlock {
   let authority = false;
   /** How much of the name equals `:authority`; -1 = it differs. */
   let named = 0;
-  let changed = false;
+  let [changed, fields] = [false, 0];
 
   const nextField = () => {
     state = 'field';
@@ -42,15 +47,13 @@ export function createHeaderBlock(): HeaderBlock {
   };
   const textEnded = () => {
     if (strings === 2) authority = !huffman && named === AUTHORITY.length;
-    strings--;
-    if (strings === 0) nextField();
+    if (--strings === 0) nextField();
     else state = 'length';
   };
   const integer = (byte: number, prefixBits: number, then: () => void, more: State) => {
-    const max = 2 ** prefixBits - 1;
-    number = byte & max;
+    number = byte & (2 ** prefixBits - 1);
     shift = 0;
-    if (number < max) then();
+    if (number < 2 ** prefixBits - 1) then();
     else state = more;
   };
   const integerMore = (byte: number, then: () => void) => {
@@ -63,12 +66,12 @@ export function createHeaderBlock(): HeaderBlock {
     // Indexed; literal that is remembered; change of table size; literals that are not.
     const kind = FIELD_KINDS.find(({ mask, bits }) => (byte & mask) === bits) ?? NOT_REMEMBERED;
     strings = kind.strings;
+    if (kind.mask !== TABLE_SIZE_MASK) fields++;
     integer(byte, kind.prefixBits, indexed, 'index');
   };
-  const character = (bytes: Buffer, at: number) => {
-    const byte = bytes.readUInt8(at);
+  const character = (bytes: Buffer, at: number, byte: number) => {
     if (strings === 2) named = named >= 0 && AUTHORITY.charCodeAt(named) === byte ? named + 1 : -1;
-    else if (authority && !huffman && byte === SLASH) {
+    else if (authority && !huffman && byte === SLASH && !isReadOnly) {
       bytes.writeUInt8(DASH, at);
       changed = true;
     }
@@ -77,7 +80,10 @@ export function createHeaderBlock(): HeaderBlock {
   };
 
   return {
-    begin: nextField,
+    begin() {
+      fields = 0;
+      nextField();
+    },
     pass(bytes) {
       for (let at = 0; at < bytes.length; at++) {
         const byte = bytes.readUInt8(at);
@@ -87,17 +93,21 @@ export function createHeaderBlock(): HeaderBlock {
           huffman = byte >= 0x80;
           integer(byte, 7, text, 'length-more');
         } else if (state === 'length-more') integerMore(byte, text);
-        else if (state === 'text') character(bytes, at);
+        else if (state === 'text') character(bytes, at, byte);
         else return;
       }
     },
     get changed() {
       return changed;
     },
+    get fields() {
+      return fields;
+    },
   };
 }
 
-const NOT_REMEMBERED = { prefixBits: 4, strings: 2 };
+const NOT_REMEMBERED = { mask: 0xf0, prefixBits: 4, strings: 2 };
+const TABLE_SIZE_MASK = 0xe0;
 const FIELD_KINDS = [
   { mask: 0x80, bits: 0x80, prefixBits: 7, strings: 0 },
   { mask: 0xc0, bits: 0x40, prefixBits: 6, strings: 2 },

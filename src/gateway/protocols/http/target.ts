@@ -4,9 +4,8 @@ import type { GatewaySession } from '../../sessions/session.ts';
 import { type HttpConfig, parseConfig } from './config.ts';
 import { createMeaning, type Meanings } from './meaning/index.ts';
 import { createNameWatch } from './names.ts';
-import { endClient } from './session/end-client.ts';
-import { deniedAnswer, encodeOwnAnswer, ledgerAnswer, quotaAnswer, sessionAnswer } from './session/own-answers.ts';
-import { serve } from './session/serve.ts';
+import { refuseByVersion, serveByVersion } from './session/by-version.ts';
+import { deniedAnswer, ledgerAnswer, type OwnAnswer, quotaAnswer, sessionAnswer } from './session/own-answers.ts';
 import { createVerdicts, type Verdicts } from './session/verdicts.ts';
 import { type CallerTokens, createCallerTokens } from './upstream/caller-token.ts';
 import { checkUpstream } from './upstream/check.ts';
@@ -38,8 +37,7 @@ export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
   return {
     listen: config.listen,
     serve: (session) => serveClient(target, session),
-    refuse: (client, refusal) =>
-      endClient(client, deps.clock, { last: encodeOwnAnswer(sessionAnswer(refusal), { close: true }), isCut: false }),
+    refuse: (client, refusal) => void refuseByVersion(client, deps.clock, sessionAnswer(refusal)),
     async check(signal) {
       try {
         return await checkUpstream({ ...deps, config }, signal);
@@ -60,14 +58,13 @@ async function serveClient(target: OpenTarget, session: GatewaySession): Promise
   const { client, gate, identity } = session;
   const { deps } = target;
   client.on('error', () => {}); // 'close' follows.
-  const end = (answer: Parameters<typeof encodeOwnAnswer>[0]) =>
-    endClient(client, deps.clock, { last: encodeOwnAnswer(answer, { close: true }), isCut: false });
+  const end = (answer: OwnAnswer) => refuseByVersion(client, deps.clock, answer);
   if (session.isAside) return end(sessionAnswer({ code: 'shutdown', what: 'no session is opened by this way' }));
   const opening = await gate.open({
     connect: { action: 'http:connect', resource: target.meaning.place, context: {} },
     detail: {},
   });
-  if (opening.ok) return serve(target, session);
+  if (opening.ok) return serveByVersion(target, session);
   if ('unrecorded' in opening) return end(ledgerAnswer(opening.unrecorded));
   if ('limit' in opening) return end(quotaAnswer(opening.limit));
   return end(

@@ -6,7 +6,7 @@ import { openTarget } from './target.ts';
 
 /** What stands in the data path: the parser, the catalog, sessions. */
 export const path: ProtocolPath = {
-  door: { proof: 'svid', alpn: 'postgresql', negotiate: negotiateDirect },
+  door: { proof: 'svid', alpn: ['postgresql'], negotiate: negotiateDirect },
   questionsOf,
   openTarget,
 };
