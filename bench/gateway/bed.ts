@@ -10,6 +10,7 @@ import { startPostgres, type TestPostgres } from '../../test/support/postgres.ts
 import { freePorts } from '../../test/support/processes.ts';
 import { ALLOW_ALL, type Stack, startStack } from '../../test/support/stack.ts';
 import type { Door } from './door.ts';
+import { fetchSvid } from './fetch-svid.ts';
 import { startPgbouncer } from './pgbouncer.ts';
 
 export const SUBJECTS = ['direct', 'pgbouncer', 'pgbouncer-tls', 'gateway', 'agent'] as const;
@@ -135,13 +136,6 @@ function seedSql(bulkRows: number): string {
     grant select on pgbench_accounts, bulk, wide to shop_app, ${DIRECT_ROLE};
     grant select, insert on sink to shop_app, ${DIRECT_ROLE};
     analyze pgbench_accounts, bulk, wide;`;
-}
-
-async function fetchSvid(stack: Stack, name: string, user: number | undefined) {
-  const dir = stack.folder.privateFolder(name, user);
-  const { code, stderr } = await stack.cli(['svid', 'fetch', '--dir', dir], { user });
-  if (code !== 0) throw new Error(`svid fetch ended with ${code}: ${stderr}`);
-  return { cert: path.join(dir, 'svid.pem'), key: path.join(dir, 'key.pem'), roots: path.join(dir, 'bundle.pem') };
 }
 
 async function restartGateway(stack: Stack): Promise<void> {

@@ -15,7 +15,7 @@ export interface Measures {
     readonly goal?: string;
   }): readonly BenchResult[];
   /** A row for a figure that stands alone; none when it was not measured. */
-  tell(name: string, subject: string, unit: string): readonly BenchResult[];
+  tell(name: string, subject: string, unit: string, goal?: string): readonly BenchResult[];
 }
 
 export function createMeasures(): Measures {
@@ -32,9 +32,9 @@ export function createMeasures(): Measures {
       const figures = { value: median(mine), peerValue: median(theirs), ratio: medianRatio(mine, theirs) };
       return [result({ case: name, subject, peer, unit, goal, ...figures })];
     },
-    tell(name, subject, unit) {
+    tell(name, subject, unit, goal = '') {
       const mine = rounds(name, subject);
-      return mine.length === 0 ? [] : [result({ case: name, subject, unit, value: median(mine) })];
+      return mine.length === 0 ? [] : [result({ case: name, subject, unit, value: median(mine), goal })];
     },
   };
 }

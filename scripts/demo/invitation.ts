@@ -34,6 +34,7 @@ export function invitation({ directory, command, targetSocketDir, orders, hasPsq
     'cs policy who-can select shop/public.customers',
     'cs policy explain shop --as spiffe://example.org/orders \\',
     "  --sql 'delete from customers'",
+    ...('uid' in orders ? ['cs connect api -- -sS http://api/v1/customers/1'] : []),
     ...asOrders,
     '# change what is allowed, and see who changed it',
     `\${EDITOR:-vi} ${shellWord(`${directory}/resources/shop.cedar`)}`,

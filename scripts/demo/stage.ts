@@ -16,6 +16,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { shellWord } from '../../src/cli/terminal/shell-word.ts';
 import { createWatch } from '../../test/support/canaries/watch.ts';
 import { startPostgres, type TestPostgres } from '../../test/support/postgres.ts';
+import { API_POLICY, type Api, apiTarget, startApi } from './api.ts';
 import { invitation } from './invitation.ts';
 import { type Shown, StepFailed } from './teller.ts';
 
@@ -31,10 +32,12 @@ export interface Person {
 export interface Stage extends Shown {
   readonly directory: string;
   readonly targetSocketDir: string;
+  readonly apiSocketDir: string;
   readonly password: string;
   readonly client: Person;
   readonly stranger: Person;
   readonly postgres: TestPostgres;
+  readonly api: Api;
   /** Runs the command line; resolves to what it printed. Never throws for its exit code. */
   countersign(args: readonly string[], input?: string): Promise<Output>;
   /** Runs one of the tour's scripts as that person, who has no credential. */
@@ -50,18 +53,17 @@ export interface Output {
   readonly stderr: string;
 }
 
-/** Boots PostgreSQL with a small shop, and `countersign dev`. */
+/** Boots PostgreSQL with a small shop, an API, and `countersign dev`. */
 export async function createStage(): Promise<Stage> {
   checkPlace();
   const directory = mkdtempSync(join(tmpdir(), 'countersign-demo-'));
   chmodSync(directory, 0o755);
   const password = randomBytes(18).toString('base64url');
   // Where a run of everything collects what it made up, to look for it in all that is left at the end.
-  createWatch({ registry: process.env['CANARY_REGISTRY'], traces: false }).add({
-    name: 'password of the demo',
-    value: password,
-    may: [],
-  });
+  const canaries = createWatch({ registry: process.env['CANARY_REGISTRY'], traces: false });
+  canaries.add({ name: 'password of the demo', value: password, may: [] });
+  const api = await startApi();
+  canaries.add({ name: 'key of the API of the demo', value: api.key, may: [] });
   const postgres = await startPostgres({ users: { shop_app: password }, databases: ['shop'] });
   await postgres.query(SHOP, [], 'shop');
   const home = join(directory, 'home');
@@ -74,7 +76,8 @@ export async function createStage(): Promise<Stage> {
   const stage: Stage = {
     directory,
     targetSocketDir: join(home, 'run/targets/shop'),
-    ...{ password, client, stranger, postgres },
+    apiSocketDir: join(home, 'run/targets/api'),
+    ...{ password, client, stranger, postgres, api },
     countersign: (args, input) =>
       output(spawn(command, args, { cwd: directory, env: { ...process.env, COLUMNS } }), input),
     runAs: (person, script, args, input) =>
@@ -97,12 +100,13 @@ export async function createStage(): Promise<Stage> {
     logs: dev.logs,
     async close() {
       await dev.stop();
+      await api.close();
       await postgres.stop();
       rmSync(directory, { recursive: true, force: true });
     },
     lines: [
       `PostgreSQL ${await version(postgres)} holds a table customers; the role shop_app, with a random password, may do anything to it.`,
-      'Nobody but the gateway will have that password.',
+      'An HTTP API wants a random key with each request. Nobody but the gateway will have the password and the key.',
     ],
     facts: { directory },
   };
@@ -208,6 +212,8 @@ spec:
 `,
   );
   writeFileSync(join(folder, 'shop.cedar'), POLICY);
+  writeFileSync(join(folder, 'api.yaml'), apiTarget(stage.api));
+  writeFileSync(join(folder, 'api.cedar'), API_POLICY);
   return folder;
 }
 

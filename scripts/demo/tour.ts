@@ -1,5 +1,6 @@
 import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { type ApiReport, askApi, showApi } from './api-steps.ts';
 import { type Stage, writeResources } from './stage.ts';
 import { type Shown, StepFailed } from './teller.ts';
 
@@ -28,9 +29,14 @@ interface Entry {
 /** The tour, step by step. Each step checks what it shows and throws StepFailed when it does not hold. */
 export function tour(stage: Stage): Step[] {
   let report: ClientReport = { received: '' };
+  let apiReport: ApiReport = { received: '' };
   let entries: Entry[] = [];
   return [
-    { name: 'apply', title: 'An operator declares the target, who may be what, and a policy', run: () => apply(stage) },
+    {
+      name: 'apply',
+      title: 'An operator declares the targets, who may be what, and policies',
+      run: () => apply(stage),
+    },
     {
       name: 'read-masked',
       title: 'A client without any credential reads the table; one column is masked',
@@ -46,13 +52,21 @@ export function tour(stage: Stage): Step[] {
     },
     { name: 'stranger', title: 'A process that nobody registered is refused', run: () => showStranger(stage) },
     {
-      name: 'password-nowhere',
-      title: 'The database password is nowhere in what the client could read',
-      run: () => searchPassword(stage, report),
+      name: 'api',
+      title: 'It asks an HTTP API without its key; one field is masked, a DELETE refused',
+      async run() {
+        apiReport = await askApi(stage);
+        return showApi(stage, apiReport);
+      },
+    },
+    {
+      name: 'secrets-nowhere',
+      title: 'Neither the password nor the key is in anything that the client could read',
+      run: () => searchSecrets(stage, [report, apiReport]),
     },
     {
       name: 'ledger',
-      title: 'The ledger holds each operation, with identity and policy',
+      title: 'One ledger holds each statement and request, with identity and policy',
       async run() {
         entries = (await countersign(stage, ['ledger', 'tail', '--lines', '100', '--json']))
           .split('\n')
@@ -73,14 +87,18 @@ export function tour(stage: Stage): Step[] {
 async function apply(stage: Stage): Promise<Shown> {
   const folder = writeResources(stage);
   await countersign(stage, ['target', 'secret', 'shop-password'], stage.password);
+  await countersign(stage, ['target', 'secret', 'api-key'], stage.api.key);
   await countersign(stage, ['apply', '-f', folder, '--yes', '--json']);
-  const policy = readFileSync(join(folder, 'shop.cedar'), 'utf8').trimEnd().split('\n');
+  const policy = ['shop.cedar', 'api.cedar'].flatMap((file) => [
+    ...readFileSync(join(folder, file), 'utf8').trimEnd().split('\n'),
+    '',
+  ]);
   await offered(stage);
   return {
     lines: [
-      'The password went in over standard input and lies sealed in the gateway; the target names it as keystore:shop-password.',
-      `The entry orders-service says: whoever runs as user ${stage.client.uid}${stage.client.node === process.execPath ? '' : ' with that program'} is spiffe://example.org/orders. The policy says:`,
-      ...policy.map((line) => `  ${line}`),
+      'The password went in over standard input and lies sealed in the gateway; the target names it as keystore:shop-password. So did the key of the API.',
+      `The entry orders-service says: whoever runs as user ${stage.client.uid}${stage.client.node === process.execPath ? '' : ' with that program'} is spiffe://example.org/orders. The policies say:`,
+      ...policy.slice(0, -1).map((line) => `  ${line}`),
     ],
     facts: { resources: folder },
   };
@@ -90,9 +108,10 @@ async function apply(stage: Stage): Promise<Shown> {
 async function offered(stage: Stage): Promise<void> {
   for (let tries = 0; tries < 50; tries++) {
     const { stdout } = await stage.countersign(['connect', '--print', '--json', 'shop']);
-    if (stdout.includes('PGHOST')) return;
+    const { stdout: api } = await stage.countersign(['connect', '--print', '--json', 'api']);
+    if (stdout.includes('PGHOST') && api.includes('http.sock')) return;
   }
-  throw new StepFailed('the agent did not offer the target');
+  throw new StepFailed('the agent did not offer the targets');
 }
 
 function showRows(stage: Stage, report: ClientReport): Shown {
@@ -132,18 +151,22 @@ async function showStranger(stage: Stage): Promise<Shown> {
   return { lines: [`user ${stage.stranger.uid}: ${report.error}`], facts: { error: report.error } };
 }
 
-async function searchPassword(stage: Stage, report: ClientReport): Promise<Shown> {
-  if (Buffer.from(report.received, 'base64').includes(stage.password))
-    throw new StepFailed('the password is among the bytes that the client received');
-  const { stdout } = await stage.runAs(stage.client, 'search.ts', [stage.directory], stage.password);
-  const { files, processes, found }: { files: number; processes: number; found: string[] } = JSON.parse(stdout);
-  if (found.length > 0) throw new StepFailed(`the password can be read in ${found.join(', ')}`);
-  const bytes = Buffer.from(report.received, 'base64').length;
+async function searchSecrets(stage: Stage, reports: readonly { readonly received: string }[]): Promise<Shown> {
+  const received = Buffer.concat(reports.map((report) => Buffer.from(report.received, 'base64')));
+  let facts = { files: 0, processes: 0 };
+  for (const secret of [stage.password, stage.api.key]) {
+    if (received.includes(secret)) throw new StepFailed('a secret is among the bytes that the client received');
+    const { stdout } = await stage.runAs(stage.client, 'search.ts', [stage.directory], secret);
+    const { found, ...looked }: { files: number; processes: number; found: string[] } = JSON.parse(stdout);
+    if (found.length > 0) throw new StepFailed(`a secret can be read in ${found.join(', ')}`);
+    facts = looked;
+  }
+  const { files, processes } = facts;
   return {
     lines: [
-      `searched as the client: ${bytes} bytes received, ${files} files, arguments and environment of ${processes} processes: not there`,
+      `searched as the client: ${received.length} bytes received, ${files} files, arguments and environment of ${processes} processes: not there`,
     ],
-    facts: { bytes, files, processes },
+    facts: { bytes: received.length, ...facts },
   };
 }
 
@@ -152,21 +175,26 @@ function showEntries(entries: readonly Entry[]): Shown {
     ({ actor, kind }) => actor === 'spiffe://example.org/orders' && ['intent', 'outcome', 'denial'].includes(kind),
   );
   const of = (kind: string) => ours.filter((entry) => entry.kind === kind);
-  if (of('intent').length !== 2 || of('outcome').length !== 2 || of('denial').length !== 1)
+  // Two statements and a request were allowed, one of each was refused.
+  if (of('intent').length !== 3 || of('outcome').length !== 3 || of('denial').length !== 2)
     throw new StepFailed(`the ledger holds ${JSON.stringify(ours.map(({ kind }) => kind))}`);
-  if (of('intent').some(({ detail }) => !detail.policies?.includes('customers-without-ssn')))
+  if (of('intent').some(({ detail }) => !detail.policies?.some((policy) => policy.endsWith('-without-ssn'))))
     throw new StepFailed('an entry does not name its policy');
   return {
     lines: ours.map(({ seq, kind, actor, action, detail }) => {
       const facts = [
         detail.policies?.length ? `by ${detail.policies.join(', ')}` : '',
-        detail.items === undefined ? '' : `${detail.items} rows`,
-        detail.code ? `SQLSTATE ${detail.code}` : '',
+        detail.items === undefined ? '' : `${detail.items} ${isHttp(action) ? 'items' : 'rows'}`,
+        detail.code ? `${isHttp(action) ? 'status' : 'SQLSTATE'} ${detail.code}` : '',
       ];
       return `#${seq} ${kind.padEnd(7)} ${actor} ${action.replace('postgres:', '')} ${facts.filter((fact) => fact !== '').join(', ')}`;
     }),
     facts: { entries: ours.length },
   };
+}
+
+function isHttp(action: string): boolean {
+  return action.startsWith('http:');
 }
 
 async function prove(stage: Stage, entries: readonly Entry[]): Promise<Shown> {

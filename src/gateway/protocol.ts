@@ -4,6 +4,7 @@ import type { SpiffeId } from '@countersign/sdk/identity';
 import type { DecisionRequest, EntityRef } from '../model/index.ts';
 import type { PolicyNames, PolicySchemaFragment } from '../policy/index.ts';
 import type { CacheBudget, Clock, Log, Member, Random, Secret } from '../std/index.ts';
+import type { GatewayIdentity } from './identity.ts';
 import type { GatewaySession, SessionPolicy } from './sessions/session.ts';
 
 /**
@@ -25,6 +26,8 @@ export interface ProtocolMember extends Member {
    * does not, or is no config.
    */
   namesServed?(config: unknown): readonly string[] | undefined;
+  /** What one of the commands is that `questionsOf` takes, and so the option of `policy explain` for it; a member lacks it that has no such function. */
+  readonly command?: 'sql' | 'request';
   /** Loads what the data path needs: whoever only declares, decides or asks does without. */
   load(): Promise<ProtocolPath>;
 }
@@ -109,6 +112,8 @@ export interface TargetDeps {
   readonly log: Log;
   readonly secrets: SecretResolver;
   readonly policies: TargetPolicies;
+  /** The gateway's own: what it says of a caller to a target that can't see it otherwise is proven by it. */
+  readonly identity: Pick<GatewayIdentity, 'current'>;
   /** Where everything is kept that could be worked out again. */
   readonly caches: CacheBudget;
   /** 32 bytes: the key of `hash` masks, so that equal values stay equal and nobody outside can try values out. */

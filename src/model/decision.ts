@@ -41,6 +41,8 @@ export interface FieldMask {
    */
   readonly path: readonly string[];
   readonly kind: MaskKind;
+  /** It reads as NULL inside of expressions, as all permits say that mask it; else it may not stand in one. */
+  readonly derived?: 'null';
 }
 
 /** What a limit counts: items of an answer, bytes, the time of one operation (milliseconds), operations a minute, sessions at once. */

@@ -41,7 +41,7 @@ export { type FormOf, type ParsedForm, type ParsedForms, readForms } from './loa
 export { cutPolicies } from './loading/split.ts';
 export { type KnownNames, unmatchedNames } from './loading/unmatched-names.ts';
 export { limitsWith, limitText, limitWords, type PermitLimit, writtenLimit } from './obligations/limits.ts';
-export { maskCovers } from './obligations/mask-covers.ts';
+export { maskCovers, scopeReaches } from './obligations/mask-covers.ts';
 export {
   type ByteMask,
   createByteMask,
@@ -56,7 +56,7 @@ export { createKnownAttributes, type KnownAttributes, readOperation, readRecorde
 export { formatObligations } from './recorded/recorded-obligations.ts';
 export { createReplay, type Replay, type ReplayDifference } from './recorded/replay.ts';
 export { createTightening, type TightPermit } from './recorded/tighten.ts';
-export { entityLiteral, writePermit } from './recorded/write-permit.ts';
+export { entityLiteral, tagCondition, writePermit } from './recorded/write-permit.ts';
 export { composeSchema, type PolicySchema } from './schema/compose-schema.ts';
 export { fieldText, fieldWithin, mayBeOneField, type WrittenField } from './schema/fields.ts';
 export { identityEntity } from './schema/identity-entity.ts';

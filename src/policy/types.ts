@@ -100,6 +100,16 @@ export interface PolicyNames {
   readonly entities: readonly PolicyName[];
   /** The masks of all permits. */
   readonly masks: readonly PotentialMask[];
+  /** What conditions read of a resource's tags. */
+  readonly tags: readonly TagRead[];
+}
+
+/** A tag of the resource that a policy reads, once for each policy. */
+export interface TagRead {
+  readonly policy: string;
+  /** What the policy's scope says of the resource. */
+  readonly scope: ResourceScope;
+  readonly tag: string;
 }
 
 /** An entity that a policy names, once for each policy. Actions are not among them: unknown ones are errors. */

@@ -93,6 +93,7 @@ export function targetDeps(log: Log): TargetDeps {
     log,
     secrets: { resolve: async () => Secret.fromText(PASSWORD) },
     policies: { names: () => undefined, onChange: () => () => {} },
+    identity: { current: () => undefined },
     caches: createCacheBudget(1 << 20),
     maskKey: new Secret(Buffer.alloc(32)),
     attempted: () => {},

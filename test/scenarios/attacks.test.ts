@@ -19,6 +19,7 @@ import {
   type RawSession,
   sync,
 } from '../support/raw-session.ts';
+import { expectReplays, type RecordedEntry } from '../support/replay-day.ts';
 import { ALLOW_ALL, type Stack, startStack } from '../support/stack.ts';
 import { agentWay } from '../support/ways.ts';
 import { ATTACK_SEED, type Attack, DEAD, FURTHER, MEASURED } from './attack-list.ts';
@@ -227,6 +228,40 @@ async function attempt(attack: Attack, encode: (text: string) => Buffer): Promis
     expect(await session.ready()).toEqual(['T', 'D:Ada', 'C:SELECT 1', 'Z:I']);
   });
 }
+
+it('all of that is answered alike by the same policies, and by others otherwise where they differ alone', async () => {
+  const customers = 'shop/shop/public/customers';
+  const without = (old: string, now: string) => Object.values(POLICIES).map((text) => text.replace(old, now));
+  const isMasked = ({ isDenied, questions }: RecordedEntry) =>
+    !isDenied && questions.some(({ resource, masks = [] }) => resource.id === customers && masks.length > 0);
+  const { judged } = await expectReplays(stack, Object.values(POLICIES), {
+    hashed: { policies: without('ssn:redact', 'ssn:hash'), kind: 'obligations', isMeant: isMasked },
+    derived: {
+      policies: without('@mask("ssn:redact")', '@mask("ssn:redact") @derived("null")'),
+      kind: 'obligations',
+      isMeant: isMasked,
+    },
+    inserts: {
+      policies: [
+        ...Object.values(POLICIES),
+        '@id("planted") forbid(principal, action == Action::"postgres:insert", resource);',
+      ],
+      kind: 'denied',
+      isMeant: ({ isDenied, questions }) => !isDenied && questions.some(({ action }) => action === 'postgres:insert'),
+    },
+    deletes: {
+      policies: without('@id("no-delete")', '@id("no-delete") @description("never")').map((text) =>
+        text.replace(
+          'resource in Target::"shop");\n  ',
+          'resource == Postgres::Table::"shop/shop/public/nothing");\n  ',
+        ),
+      ),
+      kind: 'allowed',
+      isMeant: ({ isDenied, questions }) => isDenied && questions.some(({ decision }) => decision === 'forbidden'),
+    },
+  });
+  expect(judged).toBeGreaterThan(100);
+});
 
 /** Runs a conversation in a session of its own; afterwards no shape of the canary may have come, and no row be gone. */
 async function within(work: (session: RawSession) => Promise<void>, end?: 'may-end'): Promise<void> {

@@ -13,6 +13,7 @@ import { fetchOwnSvid, whyDefault } from '../connections/own-svid.ts';
 import { targetsIn } from '../connections/targets.ts';
 import { whyUnreached } from '../connections/unreached.ts';
 import { shellWord } from '../terminal/shell-word.ts';
+import { askReady } from './ask-ready.ts';
 import type { Check } from './check.ts';
 import { checkExpired } from './expired-check.ts';
 import { isListening } from './is-listening.ts';
@@ -140,18 +141,16 @@ async function checkRole(
   const what = `${role} ready`;
   const { host, port } = parseAddress(http);
   try {
-    const response = await fetch(`http://${host.includes(':') ? `[${host}]` : host}:${port}/ready`, {
-      signal: AbortSignal.timeout(PROBE_TIMEOUT_MS),
-    });
-    const body: unknown = await response.json();
+    const { status, body } = await askReady({ host, port, timeoutMs: PROBE_TIMEOUT_MS });
     const { reasons = [], problems = [] } = Value.Check(READY_BODY, body) ? body : {};
-    const found = reasons.join('; ') || `status ${response.status}`;
+    const found = reasons.join('; ') || `status ${status}`;
     const isTold = problems.some(({ severity }) => severity === 'failed');
     const remedy = isTold ? 'see the lines below' : `see the log of the ${role}`;
-    const ready: Check = response.ok ? { what, state: 'good', found: http } : { what, state: 'wrong', found, remedy };
+    const ready: Check =
+      status === 200 ? { what, state: 'good', found: http } : { what, state: 'wrong', found, remedy };
     return [ready, ...problems.map((problem) => checkOf(role, problem))];
   } catch (error) {
-    const why = codeOf(error instanceof Error ? error.cause : undefined) ?? messageOf(error);
+    const why = error instanceof DOMException ? messageOf(error) : (codeOf(error) ?? messageOf(error));
     const found = `${http} does not answer: ${why}`;
     const remedy = why === 'ECONNREFUSED' ? startIt(role) : takenBy(`${role}.http`, port);
     const taken = why === 'ECONNREFUSED' ? await checkDoor(role, listen) : [];

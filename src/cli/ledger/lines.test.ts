@@ -43,6 +43,49 @@ describe('a line of the ledger', () => {
     expect(shown.line(outcome)).toContain('outcome  /web  select shop/shop/public/items (1 item; done)');
   });
 
+  it('shows of a request its route, or its shape where none takes it, what is masked, and the status of its answer', () => {
+    const shown = lines('example.org');
+    const resource = { id: 'api/customer', type: 'Http::Route', tags: { 'path.id': '7' } };
+    const context = { method: 'GET', path: '/v1/customers/7', host: 'api' };
+    const masks = [{ kind: 'redact', path: ['body', 'ssn'] }];
+    const question = { action: 'http:get', context, masks, resource };
+    const detail = {
+      policies: ['reads'],
+      questions: [question],
+      shape: 'GET /v1/customers/{id}',
+      http: { route: 'customer' },
+    };
+    const asked = entry(4, { target: 'api', action: 'http:get', detail });
+    expect(shown.line(asked)).toBe(
+      [
+        '2026-12-01 UTC',
+        '     4  04:25:43  intent   /web  get api/customer (by reads; masked',
+        '                           body.ssn:redact)',
+      ].join('\n'),
+    );
+    const outcome = entry(5, {
+      ...{ kind: 'outcome', target: 'api', action: 'http:get' },
+      detail: { items: 2, status: 'failed', code: '404', http: { status: 404 } },
+    });
+    expect(shown.line(outcome)).toBe('     5  04:25:43  outcome  /web  get api/customer (2 items; status 404; failed)');
+    const unlisted = { ...question, resource: { id: 'api', type: 'Http::Origin' }, masks: [] };
+    const other = { questions: [unlisted], shape: 'PROPFIND /v1/things/{}', reason: 'policy-denied', code: '403' };
+    const denial = entry(6, { kind: 'denial', target: 'api', action: 'http:other', detail: other });
+    expect(shown.line(denial).replace(/\s+/g, ' ')).toContain(
+      'denial /web propfind api /v1/things/{} (policy-denied; code 403)',
+    );
+    const opened = entry(7, { kind: 'session-open', target: 'api', action: 'http:connect', operation: '0' });
+    expect(shown.line(opened)).toContain('open     /web  connect api');
+    expect(fieldsOf(asked)).toContainEqual([
+      'object',
+      'http:get api/customer (masked body.ssn:redact; method: GET; path: /v1/customers/7; host: api; path.id: 7)',
+    ]);
+    expect([mentions(asked, 'api'), mentions(asked, 'api/customer'), mentions(asked, 'api/orders')]).toEqual([
+      ...[true, true, false],
+    ]);
+    expect(['ssn', 'body.ssn', 'sn'].map((name) => namesColumn(asked, name))).toEqual([true, true, false]);
+  });
+
   it('shows the day once, and again when it is another', () => {
     const shown = lines();
     expect(shown.line(intent)).toMatch(/^2026-12-01 UTC\n/);

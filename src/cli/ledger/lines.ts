@@ -83,7 +83,8 @@ export function mentions(entry: LedgerEntry, text: string): boolean {
 
 /** Whether policy was asked about a column, or another item of a context, of that name; a mask names it as well. */
 export function namesColumn(entry: LedgerEntry, name: string): boolean {
-  return questionsOf(entry).some(({ columns, masks }) => columns.includes(name) || masks.some(([of]) => of === name));
+  const isNamed = ([of]: readonly [string, string]) => of === name || of.endsWith(`.${name}`);
+  return questionsOf(entry).some(({ columns, masks }) => columns.includes(name) || masks.some(isNamed));
 }
 
 function operationOf({ session, operation }: LedgerEntry): string {
@@ -105,12 +106,20 @@ function whatOf({ action, target, detail }: LedgerEntry, objects: string): strin
 function objectsOf(entry: LedgerEntry, show: { readonly columns: boolean }): string {
   if (entry.operation === '' || entry.operation === '0') return '';
   const questions = questionsOf(entry).filter(({ isAside }) => !isAside);
+  const request = requestOf(entry);
+  if (request !== undefined && questions.every(({ object }) => object === entry.target)) return request;
   if (questions.length === 0) return '';
   const shown = questions.slice(0, OBJECTS_SHOWN).map(({ action, object, columns }) => {
     return `${verbOf(action)} ${object}${show.columns && columns.length > 0 ? ` (${listed(columns, COLUMNS_SHOWN)})` : ''}`;
   });
   const more = questions.length - shown.length;
   return `${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}
+
+/** Of a request that no route takes: `get api /v1/things/{}`. A shape that is a digest tells nobody anything. */
+function requestOf({ target, detail: { shape } }: LedgerEntry): string | undefined {
+  const [, method = '', path] = typeof shape === 'string' ? (REQUEST_SHAPE.exec(shape) ?? []) : [];
+  return path === undefined ? undefined : `${method.toLowerCase()} ${target} ${path}`;
 }
 
 function listed(names: readonly string[], most: number): string {
@@ -137,6 +146,8 @@ interface ShownQuestion {
   readonly columns: readonly string[];
   /** Field and kind. */
   readonly masks: readonly (readonly [string, string])[];
+  /** Fields that are NULL inside of expressions. */
+  readonly derived: readonly string[];
   readonly rest: string;
   /** Asked for its forbids alone: the client named something else. */
   readonly isAside: boolean;
@@ -146,16 +157,18 @@ interface ShownQuestion {
 function questionsOf({ detail: { questions } }: LedgerEntry): readonly ShownQuestion[] {
   if (!Array.isArray(questions)) return [];
   return questions.flatMap((question): ShownQuestion[] => {
-    const { action, resource, context, masks, forbidsOnly, ...rest } = recordOf(question);
-    const { id } = recordOf(resource);
+    const { action, resource, context, masks: masked, derived, forbidsOnly, ...rest } = recordOf(question);
+    const { id, tags } = recordOf(resource);
     if (typeof action !== 'string' || typeof id !== 'string') return [];
     const { columns, ...conditions } = recordOf(context);
+    const masks = Array.isArray(masked) ? masked.map((mask) => maskOf(mask, id)) : [];
     return [
       {
         ...{ action, object: id, isAside: forbidsOnly === true },
         columns: Array.isArray(columns) ? columns.map(textOf) : [],
-        masks: Array.isArray(masks) ? masks.map((mask) => maskOf(mask, id)) : [],
-        rest: [...Object.entries(conditions), ...Object.entries(rest)]
+        masks,
+        derived: Array.isArray(derived) ? derived.flatMap((place) => masks[Number(place)]?.[0] ?? []) : [],
+        rest: [...Object.entries(conditions), ...Object.entries(recordOf(tags)), ...Object.entries(rest)]
           .map(([name, value]) => `${name}: ${textOf(value)}`)
           .join('; '),
       },
@@ -176,10 +189,11 @@ function maskOf(mask: unknown, object: string): readonly [string, string] {
 }
 
 /** All of one question. */
-function objectText({ action, object, columns, masks, rest, isAside }: ShownQuestion): string {
+function objectText({ action, object, columns, masks, derived, rest, isAside }: ShownQuestion): string {
   const facts = [
     columns.length > 0 && `columns ${columns.join(', ')}`,
     masks.length > 0 && `masked ${masks.map((mask) => mask.join(':')).join(', ')}`,
+    derived.length > 0 && `NULL inside of expressions: ${derived.join(', ')}`,
     isAside && 'for its forbids',
     rest,
   ].filter((fact) => typeof fact === 'string' && fact !== '');
@@ -218,6 +232,7 @@ function factsOf(entry: LedgerEntry): readonly string[] {
   const { reason, policies, items, code, status, step, ended, count, client, peer } = detail;
   const masks = questionsOf(entry).flatMap((question) => question.masks.map((mask) => mask.join(':')));
   const { application } = recordOf(client);
+  const answered = ownOf(entry.action, detail)['status'];
   const facts = [
     typeof detail['kind'] === 'string' && detail['kind'],
     step !== undefined && textOf(step),
@@ -225,7 +240,8 @@ function factsOf(entry: LedgerEntry): readonly string[] {
     Array.isArray(policies) && policies.length > 0 && `by ${policies.map(textOf).join(', ')}`,
     masks.length > 0 && `masked ${listed(Array.from(new Set(masks)), COLUMNS_SHOWN)}`,
     kind === 'outcome' && items !== undefined && `${textOf(items)} ${items === 1 ? 'item' : 'items'}`,
-    code !== undefined && `code ${textOf(code)}`,
+    answered !== undefined && `status ${textOf(answered)}`,
+    code !== undefined && code !== String(answered) && `code ${textOf(code)}`,
     status !== undefined && textOf(status),
     ended !== undefined && `ended: ${textOf(ended)}`,
     peer !== undefined && `from ${textOf(peer)}`,
@@ -246,6 +262,7 @@ function spacedTextOf(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value, null, 1).replaceAll(/\n */g, ' ');
 }
 
+const REQUEST_SHAPE = /^([A-Z][A-Z0-9-]*) ([/*].*)$/s;
 const WORDS: Readonly<Record<string, string>> = { 'session-open': 'open', 'session-close': 'close' };
 /** So begins what a plan says of what was as it should be. */
 const UNCHANGED = 'unchanged ';

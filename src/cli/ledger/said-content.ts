@@ -13,11 +13,11 @@ import { ledgerFolder } from './folder.ts';
 export const contentOptions = [
   [
     '--content <file>',
-    'a statement as the client sent it, or - for standard input; with or without its last semicolon and line end',
+    'a statement, or a request (GET /path?query), as the client sent it, or - for standard input; with or without its last semicolon and line end',
   ],
   [
     '--values <file>',
-    'the values bound to it, as a JSON array of texts and null; numbers and times that a driver sends in binary form are not found',
+    'the values bound to it, as a JSON array of texts and null, of a request its body; numbers and times that a driver sends in binary form are not found',
   ],
   ['--digest-key <file>', "the gateway's key that finds content (default: digest.key beside the ledger's folder)"],
 ] as const;
@@ -95,8 +95,12 @@ function parseValues(text: string): readonly (Buffer | null)[] {
 
 /** A text has the same bytes in text and in binary form; which of them its driver chose can't be known. */
 function formatsOf(values: number): readonly (readonly number[])[] {
-  if (values > MIXED_VALUES_MAX) return [[0], [1]];
-  return Array.from({ length: 2 ** values }, (_, mix) => Array.from({ length: values }, (__, i) => (mix >> i) & 1));
+  // A request's body has none.
+  if (values > MIXED_VALUES_MAX) return [[], [0], [1]];
+  const mixed = Array.from({ length: 2 ** values }, (_, mix) =>
+    Array.from({ length: values }, (__, i) => (mix >> i) & 1),
+  );
+  return values === 0 ? mixed : [[], ...mixed];
 }
 
 async function digesterOf(context: CliContext, input: CliInput) {

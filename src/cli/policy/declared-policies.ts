@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import { Value } from 'typebox/value';
 import type { IdentityAttributes } from '../../model/index.ts';
-import type { CompiledPolicies, PolicySource } from '../../policy/index.ts';
+import type { CompiledPolicies, FormOf, PolicySource } from '../../policy/index.ts';
 
 /** Policies that are asked, and what there is beside them. */
 export interface AskedPolicies {
@@ -10,6 +10,8 @@ export interface AskedPolicies {
   readonly compiled: CompiledPolicies;
   /** The texts that hold them, by name. */
   readonly sources: readonly PolicySource[];
+  /** What is known of the parsed form of their policies, for whoever puts others beside them. */
+  readonly formOf: FormOf;
   /** By target, the databases it serves, or the routes that it has, where that is known. */
   readonly targets: ReadonlyMap<string, readonly string[] | undefined>;
   /** What each target is declared as. */

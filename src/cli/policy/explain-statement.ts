@@ -26,8 +26,15 @@ import { isPermitLacking, type Suggestion, suggestionLines, suggestPermit } from
 import { fieldsOf, type Unmasking, unmaskingLines, unmaskingOf } from './unmasked.ts';
 import { unnamedNote } from './unnamed-note.ts';
 
-/** What policies say of a statement, question by question. */
+/** A statement or request as a person writes it, and which of them it is. */
+export interface WrittenCommand {
+  readonly kind: 'sql' | 'request';
+  readonly text: string;
+}
+
+/** What policies say of a statement or a request, question by question. */
 export interface ExplainedStatement {
+  readonly kind: WrittenCommand['kind'];
   readonly isAllowed: boolean;
   /** Why it is refused though no question is answered with no: it is none, or masks stand against it. */
   readonly refused: string | undefined;
@@ -48,30 +55,26 @@ export interface ExplainedQuestion {
 }
 
 /**
- * Asks policies what a statement would ask of them at a target, `shop` or `shop/DATABASE`, for that identity at that time (epoch milliseconds).
+ * Asks policies what a command would ask of them at a target, `shop` or `shop/DATABASE`, for that identity at that time (epoch milliseconds).
  * @throws UsageError
  */
 export async function explainStatement(
   policies: AskedPolicies,
-  asked: { readonly identity: string; readonly statement: string; readonly target: string; readonly timeMs: number },
+  asked: {
+    readonly identity: string;
+    readonly command: WrittenCommand;
+    readonly target: string;
+    readonly timeMs: number;
+  },
 ): Promise<ExplainedStatement> {
-  const { compiled, specs, sources } = policies;
-  const [name = '', place] = asked.target.split('/');
-  const spec = specs.get(name);
-  if (!Value.Check(TARGET, spec)) {
-    const hint = didYouMean(name, specs.keys()) ?? '`countersign target list` shows all';
-    throw new UsageError(`no target ${JSON.stringify(name)} is declared (${hint})`);
-  }
-  if (place !== undefined) checkDatabase(name, place, policies);
-  const { protocol, ...config } = spec;
-  const member = memberById<ProtocolMember>(protocols, protocol);
-  const path = await member?.load();
-  if (path?.questionsOf === undefined) throw new UsageError(`of ${protocol} no statement can be told by its text`);
+  const { compiled, sources, formOf } = policies;
+  const { kind, text } = asked.command;
+  const { name, config, place, path } = await targetOf(policies, asked);
   const principal = principalOf(policies, asked.identity);
   const columnsOf = (resource: EntityRef) => compiled.columnsNamed(resource);
   const at = place === undefined ? {} : { place };
-  const found = await path.questionsOf(asked.statement, { name, config, ...at, columnsOf });
-  if (!found.ok) return { isAllowed: false, refused: found.why, questions: [], unmasking: undefined, notes: [] };
+  const found = await path.questionsOf(text, { name, config, ...at, columnsOf });
+  if (!found.ok) return { kind, isAllowed: false, refused: found.why, questions: [], unmasking: undefined, notes: [] };
   const { timeMs } = asked;
   const taken: string[] = [];
   const questions = found.questions.map(({ open = [], ...question }): ExplainedQuestion => {
@@ -89,17 +92,45 @@ export async function explainStatement(
     refused === undefined
       ? undefined
       : unmaskingOf({
-          ...{ compiled, sources, requests: questions.map(({ request }) => ({ ...request, timeMs })) },
+          ...{ compiled, sources, formOf, requests: questions.map(({ request }) => ({ ...request, timeMs })) },
           isAllowedWithout: (columns) => refusedBy(compiled, columns) === undefined,
           isAllowedUnder: (policies) =>
             questions.every(({ request }) => policies.decide(request).allow) && refusedBy(policies) === undefined,
         });
   const notes = [
-    'the names are those of the statement; its target was not asked',
+    ...(kind === 'sql' ? ['the names are those of the statement; its target was not asked'] : []),
     ...found.notes,
     ...slipsIn(policies, { identity: asked.identity, questions }),
   ];
-  return { isAllowed: isPermitted && refused === undefined, refused, questions, unmasking, notes };
+  return { kind, isAllowed: isPermitted && refused === undefined, refused, questions, unmasking, notes };
+}
+
+/** The target that is named, and how its commands are understood. @throws UsageError */
+async function targetOf(
+  policies: AskedPolicies,
+  { command: { kind }, target }: { readonly command: WrittenCommand; readonly target: string },
+) {
+  const { specs } = policies;
+  const [name = '', place] = target.split('/');
+  const spec = specs.get(name);
+  if (!Value.Check(TARGET, spec)) {
+    const hint = didYouMean(name, specs.keys()) ?? '`countersign target list` shows all';
+    throw new UsageError(`no target ${JSON.stringify(name)} is declared (${hint})`);
+  }
+  const { protocol, ...config } = spec;
+  const member = memberById<ProtocolMember>(protocols, protocol);
+  const path = await member?.load();
+  const { questionsOf } = path ?? {};
+  if (member?.command === undefined || questionsOf === undefined)
+    throw new UsageError(`of ${protocol} no command can be told by its text`);
+  if (member.command !== kind)
+    throw new UsageError(
+      `target ${name} speaks ${protocol}: ask about it with --${member.command} ${EXAMPLES[member.command]}, not with --${kind}`,
+    );
+  if (place !== undefined && kind === 'request')
+    throw new UsageError(`${target}: name the target alone, ${name}; the request tells its route`);
+  if (place !== undefined) checkDatabase(name, place, policies);
+  return { name, config, place, path: { questionsOf } };
 }
 
 /** Names that nobody has, or policies do not: a permit for a slip of the hand would help nobody. */
@@ -138,12 +169,12 @@ function maskedPolicy(
 }
 
 /** Lines for people: each question with its answer, why, and what would change it. */
-export function formatStatement({ refused, questions, unmasking, notes }: ExplainedStatement): string {
+export function formatStatement({ kind, refused, questions, unmasking, notes }: ExplainedStatement): string {
   const why = questions.length === 0 ? 'refused, whatever policies say' : 'refused all the same';
   return [
     ...questions.flatMap(formatQuestion),
     ...(refused === undefined ? [] : [formatWords(`${why}: ${refused}`, '')]),
-    ...(unmasking === undefined ? [] : unmaskingLines(unmasking)),
+    ...(unmasking === undefined ? [] : unmaskingLines(unmasking, kind)),
     ...notes.map((note) => formatWords(`note: ${note}`, '')),
   ].join('\n');
 }
@@ -155,6 +186,7 @@ function formatQuestion({ request, open, explanation, suggestion }: ExplainedQue
     if (!open.includes(name)) return `${name} ${JSON.stringify(value)}`;
     return Array.isArray(value) && value.length > 0 ? `${name} ${JSON.stringify(value)} and others` : `all ${name}`;
   });
+  told.push(...Object.entries(resource.tags ?? {}).map(([name, value]) => `${name} ${JSON.stringify(value)}`));
   const question = `${action} on ${wordOf(resource.type)} ${resource.id}${told.length > 0 ? ` (${told.join(', ')})` : ''}:`;
   if (decision.allow) {
     const masks = decision.obligations.masks.map(
@@ -213,6 +245,7 @@ function wordOf(type: string): string {
   return type.slice(type.lastIndexOf(':') + 1).toLowerCase();
 }
 
+const EXAMPLES = { sql: '"select …"', request: "'GET /path'" } as const;
 const UNKNOWN_ATTRIBUTES =
   'there are too many entries to look for its own, so it was asked about as one without owner, environment and labels';
 const CONDITIONS: ReadonlySet<string> = new Set(['when', 'unless', 'expires']);

@@ -27,7 +27,10 @@ export async function askedPolicies(context: CliContext, input: CliInput): Promi
     const compiled = policies.compiled ?? checkPolicies([], policySchema).compiled;
     if (compiled === undefined) throw new PolicyError('ERR_POLICY_INVALID', 'policies could not be loaded');
     const sources = sourcesOf(resources);
-    return { where: 'in the files', compiled, sources, specs: specsOf(resources), ...namesDeclared(resources) };
+    return {
+      ...{ where: 'in the files', compiled, sources, specs: specsOf(resources), ...namesDeclared(resources) },
+      formOf: () => undefined,
+    };
   }
   // What only files are asked for needs no client, which takes longer to load than they do to answer.
   const { withServer } = await import('../connections/server-client.ts');

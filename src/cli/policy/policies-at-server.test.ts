@@ -8,8 +8,10 @@ import { startTestServer, type TestServer } from '../../api/testing/test-server.
 import { createDeclaredRules } from '../../app/declared-rules.ts';
 import { sha256 } from '../../std/index.ts';
 import type { CliCommand } from '../command.ts';
+import { command as remove } from '../commands/policy/delete.ts';
 import { command as diff } from '../commands/policy/diff.ts';
 import { command as explain } from '../commands/policy/explain.ts';
+import { command as grant } from '../commands/policy/grant.ts';
 import { command as list } from '../commands/policy/list.ts';
 import { command as show } from '../commands/policy/show.ts';
 import { command as whatCan } from '../commands/policy/what-can.ts';
@@ -76,7 +78,10 @@ async function answersWith(parse: ServerApiDeps['parsePolicies']) {
     whatCan: await ask(whatCan, {}, WEB),
     request: await ask(explain, REQUEST),
     statement: await ask(explain, { as: WEB, sql: 'select card from customers' }, 'shop'),
+    refused: await ask(explain, { as: WEB, sql: "select card from customers where card = '1'" }, 'shop'),
     diff: await ask(diff, { file: [folder] }),
+    deletion: await ask(remove, { dryRun: true }, 'reads'),
+    grant: await ask(grant, { dryRun: true, for: '1h' }, WEB, 'select', 'shop/public.customers'),
     doctor: await checkExpired({ clock, signal }, socket),
   };
   await server.stop();
@@ -91,6 +96,9 @@ describe('policies in force', () => {
     const { answers } = older;
     expect(answers.list.text).toContain('EXPIRED');
     expect(answers.diff.text).toContain('~ permit reads');
+    expect(answers.refused.text).toContain('and add\n');
+    expect(answers.deletion.text).toContain('reads');
+    expect(answers.grant.text).toContain('@mask("card:last4")');
     expect(answers.request.text).toContain('denied (no-permit)');
     expect(answers.doctor).toMatchObject([{ state: 'odd', found: '1 expired, so that they allow nothing: past' }]);
     expect(await answersWith(parsePolicies)).toEqual({ parsed: 4, answers });

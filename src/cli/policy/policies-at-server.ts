@@ -20,9 +20,11 @@ export async function policiesAt(
     options,
   );
   const declared = resources.map(({ kind, name, specJson }) => ({ kind, name, spec: specOf(specJson) }));
+  const formOf = formsOf(parsed);
   return {
     where: 'in force',
-    compiled: compiledOf(declared, formsOf(parsed)),
+    compiled: compiledOf(declared, formOf),
+    formOf,
     sources: sourcesOf(declared),
     targets: namesDeclared(declared).targets,
     specs: specsOf(declared),

@@ -1,5 +1,13 @@
 import type { DecisionRequest, EntityRef } from '../../model/index.ts';
-import { type CompiledPolicies, type Demands, type Explanation, partsOfId, writePermit } from '../../policy/index.ts';
+import {
+  type CompiledPolicies,
+  type Demands,
+  type Explanation,
+  partsOfId,
+  scopeReaches,
+  tagCondition,
+  writePermit,
+} from '../../policy/index.ts';
 import { nameWords } from './grants.ts';
 
 /** A permit that would allow what was refused, and no more: whole, as it may be put into a file. */
@@ -18,7 +26,10 @@ export function isPermitLacking({ decision, policies }: Explanation): boolean {
   return decision.policies.every((id) => policies.find((one) => one.id === id)?.effect === 'permit');
 }
 
-/** For this identity, action and resource alone, with the masks and limits that permits there have; `taken`: ids that are suggested already. */
+/**
+ * For this identity, action and resource alone, and where policies there decide by tags of it for the values that it has, with the masks and limits that permits
+ * there have; `taken`: ids that are suggested already.
+ */
 export function suggestPermit(compiled: CompiledPolicies, asked: Asked, taken: readonly string[] = []): Suggestion {
   const { action, resource, timeMs } = asked;
   return permitWith(compiled, asked, { demands: compiled.demandsOn({ actions: [action], resource, timeMs }), taken });
@@ -32,7 +43,8 @@ export function permitWith(
 ): Suggestion {
   const id = freeId(compiled, { principal, action, resource }, taken);
   const scope = { op: 'equals', type: resource.type, id: resource.id } as const;
-  const cedar = writePermit({ id, demands, principal, actions: [action], resource: scope });
+  const when = tagConditions(compiled, resource);
+  const cedar = writePermit({ id, demands, principal, actions: [action], resource: scope, when });
   return { id, cedar, withDemandsOf: demands.policies };
 }
 
@@ -41,6 +53,16 @@ export function suggestionLines({ cedar, withDemandsOf }: Suggestion): readonly 
   const text = cedar.trimEnd().split('\n');
   if (withDemandsOf.length === 0) return text;
   return [`// masks, limit and recording as ${withDemandsOf.join(', ')} has it`, ...text];
+}
+
+/** What is not decided by for others is left open for this one. */
+function tagConditions(compiled: CompiledPolicies, resource: EntityRef): readonly string[] {
+  const reads = compiled.names().tags.filter(({ scope }) => scopeReaches(scope, resource));
+  const tags = Array.from(new Set(reads.map(({ tag }) => tag))).sort();
+  return tags.map((tag) => {
+    const value = resource.tags !== undefined && Object.hasOwn(resource.tags, tag) ? resource.tags[tag] : undefined;
+    return tagCondition(tag, { values: typeof value === 'string' ? [value] : [], isAbsent: value === undefined });
+  });
 }
 
 /** An id is one policy's alone, whatever names were made of. */

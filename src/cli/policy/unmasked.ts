@@ -2,8 +2,9 @@ import { policySchema } from '../../app/declared-rules.ts';
 import type { DecisionRequest } from '../../model/index.ts';
 import {
   type CompiledPolicies,
-  checkPolicies,
+  checkParsed,
   entityLiteral,
+  type FormOf,
   fieldText,
   maskCovers,
   type PolicySource,
@@ -24,6 +25,7 @@ export interface Unmasking {
 interface Masked {
   readonly compiled: CompiledPolicies;
   readonly sources: readonly PolicySource[];
+  readonly formOf: FormOf;
   readonly requests: readonly (DecisionRequest & { readonly timeMs: number })[];
   /** True when it would not be refused under masks without these columns. */
   isAllowedWithout(columns: ReadonlySet<string>): boolean;
@@ -48,12 +50,12 @@ export function unmaskingOf(masked: Masked): Unmasking | undefined {
     replaced: Array.from(replaced, ([id, cedar]) => ({ id, cedar })),
     added,
   };
-  const { compiled } = checkPolicies(sourcesWith(masked, found), policySchema);
+  const { compiled } = checkParsed(sourcesWith(masked, found), policySchema, masked.formOf);
   return compiled !== undefined && masked.isAllowedUnder(compiled) ? found : undefined;
 }
 
 /** Lines for people. */
-export function unmaskingLines({ columns, replaced, added }: Unmasking): readonly string[] {
+export function unmaskingLines({ columns, replaced, added }: Unmasking, kind: 'sql' | 'request'): readonly string[] {
   const indented = (text: string) =>
     text
       .trimEnd()
@@ -61,7 +63,7 @@ export function unmaskingLines({ columns, replaced, added }: Unmasking): readonl
       .map((line) => `        ${line}`);
   return [
     formatWords(
-      `To allow it, leave ${columns.join(', ')} out of all but the output. Or let this identity alone see and work with its values: in place of ${replaced.map(({ id }) => id).join(', ')} put`,
+      `To allow it, ${kind === 'sql' ? `leave ${columns.join(', ')} out of all but the output. Or let this identity alone see and work with its values` : `let this identity alone see ${columns.join(', ')}`}: in place of ${replaced.map(({ id }) => id).join(', ')} put`,
       '',
     ),
     ...replaced.flatMap(({ cedar }) => indented(cedar)),

@@ -52,7 +52,10 @@ describe('a recorded question', () => {
   });
 
   it('keeps what permits demand, and says who answered where not all did', () => {
-    const masks = [{ path: ['public', 'a/b%c', 'ssn'], kind: 'redact' as const }];
+    const masks = [
+      { path: ['public', 'a/b%c', 'ssn'], kind: 'redact' as const },
+      { path: ['public', 'a/b%c', 'mail'], kind: 'null' as const, derived: 'null' as const },
+    ];
     const obligations = { masks, limits: { items: 5, duration: 1000 }, record: 'full' as const };
     const { asked, ...rest } = judgedOf({});
     const other = { ...asked[0], decision: { allow: true, policies: ['other'], obligations } } as const;
@@ -68,6 +71,17 @@ describe('a recorded question', () => {
     const judged = { ...rest, asked: [...asked, other, refused, held] } as Judged;
     expect(read(judged).asked).toEqual(judged.asked);
     expect(recorder.allowed(judged).policies).toEqual(['other', 'web']);
+  });
+
+  it('of before it said what is NULL inside of expressions is told from one that says that nothing is', () => {
+    const { asked, ...rest } = judgedOf({});
+    const masks = [{ path: ['public', 'a/b%c', 'ssn'], kind: 'redact' as const }];
+    const decision = { allow: true, policies: ['web'], obligations: { ...noObligations, masks } } as const;
+    const judged: Judged = { ...rest, asked: asked.map((one) => ({ ...one, decision })) };
+    const detail = JSON.parse(formatCanonicalJson({ ...recorder.allowed(judged) }));
+    expect(readRecorded(detail, schema).asked).toEqual(judged.asked);
+    delete detail.questions[0].derived;
+    expect(readRecorded(detail, schema).asked).toEqual([{ ...judged.asked[0], isDerivedUntold: true }]);
   });
 
   it('is encoded once for all that comes of one plan', () => {

@@ -26,7 +26,8 @@ export function createRecorder(schema: PolicySchema | undefined): Recorder {
   const kinds = new Map(Array.from(schema?.namedById ?? [], ([kind, { type }]) => [type, kind]));
   const isToldById = (resource: EntityRef) => {
     const kind = kinds.get(resource.type);
-    if (schema === undefined || kind === undefined) return false;
+    // No id tells tags.
+    if (schema === undefined || kind === undefined || resource.tags !== undefined) return false;
     try {
       return isSame(resourceFromId(schema, { kind, id: resource.id }), resource);
     } catch {

@@ -253,7 +253,7 @@ function open(resolved: ResolvedTarget, deps: OpenTargetsDeps): Kept {
   const log = deps.log.child({ target: name });
   const health = deps.createTargetHealth({ clock, log, check: (signal, place) => target.check(signal, place) });
   const target = member.openTarget(resolved.config, {
-    ...{ name, clock, random, log, secrets, policies, maskKey, caches: deps.caches },
+    ...{ name, clock, random, log, secrets, policies, maskKey, identity: deps.identity, caches: deps.caches },
     attempted: (place, problem) => health.attempted(place, problem),
     ...(companions && { passOn: ({ uri }, bytes) => companions.passOn({ target: name, identity: uri, bytes }) }),
   });

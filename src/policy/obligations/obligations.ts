@@ -82,11 +82,12 @@ export function joinObligations(permits: readonly ObligingPermit[], resource: En
       if (reading === undefined || !isFieldOf(reading, resource)) continue;
       const before = masks.get(reading.key);
       if (before !== undefined) {
-        masks.set(reading.key, { path: before.path, kind: stricterMask(before.kind, kind) });
+        const isDerived = before.derived === 'null' && obligations.derived === 'null';
+        masks.set(reading.key, maskOf(before.path, stricterMask(before.kind, kind), isDerived));
         continue;
       }
       lead ??= leadIn(reading, resource);
-      masks.set(reading.key, { path: [...lead, ...reading.own], kind });
+      masks.set(reading.key, maskOf([...lead, ...reading.own], kind, obligations.derived === 'null'));
     }
   }
   const isFull = permits.length > 0 && permits.every(({ obligations }) => obligations.record === 'full');
@@ -94,6 +95,10 @@ export function joinObligations(permits: readonly ObligingPermit[], resource: En
   const joined: Obligations = { masks: Array.from(masks.values()), limits, record: isFull ? 'full' : 'digest' };
   const quotas = permits.flatMap(quotasOf);
   return quotas.length === 0 ? joined : { ...joined, quotas };
+}
+
+function maskOf(path: readonly string[], kind: MaskKind, isDerived: boolean): FieldMask {
+  return isDerived ? { path, kind, derived: 'null' } : { path, kind };
 }
 
 /** Each counts by itself, whatever other permits apply. */

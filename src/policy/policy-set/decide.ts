@@ -10,7 +10,7 @@ import { type CompiledPolicy, isBefore } from './compile-policy.ts';
 import { demandsOn } from './demands.ts';
 import { explainRequest } from './explain.ts';
 import { indexPolicies } from './policy-index.ts';
-import { namesOf } from './policy-names.ts';
+import { namesOf, tagReadsOf } from './policy-names.ts';
 import { createTimetable } from './policy-times.ts';
 
 /** Makes compiled policies into a set that answers. `isValidated`: Cedar's validator accepted every one against this schema. */
@@ -60,7 +60,11 @@ export function createPolicySet(deps: {
     },
     hindrances: (between) => hindrancesBetween(facts, between),
     names() {
-      names ??= { entities: policies.flatMap(namesOf), masks: policies.flatMap(potentialMasks) };
+      names ??= {
+        entities: policies.flatMap(namesOf),
+        masks: policies.flatMap(potentialMasks),
+        tags: policies.flatMap(tagReadsOf),
+      };
       return names;
     },
   };

@@ -1,5 +1,5 @@
 import { type ExprJson, fields, type ScopeJson, type UidJson, uidOf } from '../expressions/cedar-json.ts';
-import type { PolicyName } from '../types.ts';
+import type { PolicyName, TagRead } from '../types.ts';
 import type { CompiledPolicy } from './compile-policy.ts';
 
 /**
@@ -20,6 +20,25 @@ export function namesOf({ summary, json, obligations }: CompiledPolicy): readonl
   }
   for (const { body } of json.conditions) visit(body, add);
   return Array.from(found.values());
+}
+
+/** Tags of the resource that a policy's conditions read by name. Each once, in their order. */
+export function tagReadsOf({ summary, json, resource }: CompiledPolicy): readonly TagRead[] {
+  const found = new Set<string>();
+  for (const { body } of json.conditions) visitTags(body, found);
+  return Array.from(found, (tag) => ({ policy: summary.id, scope: resource, tag }));
+}
+
+function visitTags(node: unknown, found: Set<string>): void {
+  if (typeof node !== 'object' || node === null) return;
+  for (const [operator, operand] of Object.entries(node)) {
+    if (TAG_READS.has(operator) && !Array.isArray(node)) {
+      const { left, right } = fields(operand);
+      const { Value: tag } = fields(right);
+      if (fields(left)['Var'] === 'resource' && typeof tag === 'string') found.add(tag);
+    }
+    visitTags(operator === 'Record' ? Object.values(fields(operand)) : operand, found);
+  }
 }
 
 function entityOf(scope: ScopeJson): UidJson | undefined {
@@ -62,6 +81,7 @@ function standsFor(node: unknown): string | undefined {
   return ID_ATTRIBUTES.get(`${String(fields(left)['Var'])}.${String(attr)}`);
 }
 
+const TAG_READS = new Set(['hasTag', 'getTag']);
 const COMPARING = new Set(['==', '!=', 'contains']);
 const ID_ATTRIBUTES: ReadonlyMap<string, string> = new Map([
   ['principal.uri', 'Identity'],

@@ -11,9 +11,15 @@ export interface RecordedOperation {
   readonly sequence: number;
   /** When policy was asked, epoch milliseconds. */
   readonly timeMs: number;
-  readonly asked: readonly Asked[];
+  readonly asked: readonly RecordedAsked[];
   /** False for what was refused, by policy or for another reason. */
   readonly isAllowed: boolean;
+}
+
+/** A question, with the answer of then. */
+export interface RecordedAsked extends Asked {
+  /** The entry does not say which masks are NULL inside of expressions. */
+  readonly isDerivedUntold?: true;
 }
 
 /** Evidence of several operations that have something in common. */

@@ -1,6 +1,5 @@
 import { parseSpiffeId } from '@countersign/sdk/identity';
 import {
-  type Asked,
   type AttributeValue,
   attributesDigest,
   type Decision,
@@ -16,14 +15,14 @@ import {
 import type { PolicySchema } from '../schema/compose-schema.ts';
 import { identityEntity } from '../schema/identity-entity.ts';
 import { resourceFromId } from '../schema/resource-from-id.ts';
-import type { RecordedOperation } from './operation.ts';
-import { isRecord, parseObligations } from './recorded-obligations.ts';
+import type { RecordedAsked, RecordedOperation } from './operation.ts';
+import { isRecord, parseObligations, tellsDerived } from './recorded-obligations.ts';
 
 /** What policy was asked of one entry, read from it alone. */
 export interface RecordedQuestions {
   /** Undefined where there were no policies yet. */
   readonly policySet: PolicySet | undefined;
-  readonly asked: readonly Asked[];
+  readonly asked: readonly RecordedAsked[];
   /** False where something was cut: what is here must not be taken for all that was asked. */
   readonly isWhole: boolean;
 }
@@ -115,7 +114,7 @@ function principalOf(actor: string, attributes: IdentityAttributes): EntityRef |
   }
 }
 
-function askedIn(value: LedgerValue, detail: LedgerEvent['detail'], schema: PolicySchema): Asked | undefined {
+function askedIn(value: LedgerValue, detail: LedgerEvent['detail'], schema: PolicySchema): RecordedAsked | undefined {
   if (!isRecord(value)) return undefined;
   const { action, context, forbidsOnly } = value;
   const resource = resourceIn(value['resource'], schema);
@@ -123,7 +122,11 @@ function askedIn(value: LedgerValue, detail: LedgerEvent['detail'], schema: Poli
   // Null stands only where something was cut.
   const question = { action, resource, context: context as { readonly [name: string]: AttributeValue } };
   const decision = decisionIn(value, textsIn(value['policies'] ?? detail['policies']));
-  return forbidsOnly === true ? { question, decision, forbidsOnly } : { question, decision };
+  return {
+    ...{ question, decision },
+    ...(forbidsOnly === true ? { forbidsOnly } : {}),
+    ...(tellsDerived(value) ? {} : { isDerivedUntold: true }),
+  };
 }
 
 function decisionIn(value: { readonly [name: string]: LedgerValue }, policies: readonly string[]): Decision {

@@ -6,24 +6,37 @@ type Recorded = { readonly [name: string]: LedgerValue };
 export function formatObligations({ masks, limits, record }: Obligations): Recorded {
   return {
     ...(Object.keys(limits).length === 0 ? {} : { limits: { ...limits } }),
+    ...(masks.length === 0 ? {} : { derived: derivedIn(masks) }),
     ...(masks.length === 0 ? {} : { masks: masks.map(({ kind, path }) => ({ kind, path: [...path] })) }),
     ...(record === 'digest' ? {} : { record }),
   };
 }
 
 /** Reads what {@link formatObligations} makes. */
-export function parseObligations({ limits, masks, record }: Recorded): Obligations {
+export function parseObligations({ derived, limits, masks, record }: Recorded): Obligations {
+  const places = new Set(Array.isArray(derived) ? derived : []);
   return {
-    masks: Array.isArray(masks) ? masks.flatMap(parseMask) : noObligations.masks,
+    masks: Array.isArray(masks) ? masks.flatMap((mask, at) => parseMask(mask, places.has(at))) : noObligations.masks,
     limits: isRecord(limits) ? parseLimits(limits) : noObligations.limits,
     record: record === 'full' ? 'full' : 'digest',
   };
 }
 
+/** Whether an answer says which of its masks are NULL inside of expressions; one with masks that does not is of before that was recorded. */
+export function tellsDerived({ derived, masks }: Recorded): boolean {
+  return masks === undefined || derived !== undefined;
+}
+
+/** Their places, none as well, so that it is told from what nobody has said. */
+function derivedIn(masks: readonly FieldMask[]): readonly number[] {
+  return masks.flatMap(({ derived }, at) => (derived === 'null' ? [at] : []));
+}
+
 /** A kind that a newer writer knows stays what it is. */
-function parseMask(value: LedgerValue): FieldMask[] {
+function parseMask(value: LedgerValue, isDerived: boolean): FieldMask[] {
   if (!isRecord(value) || !Array.isArray(value['path']) || typeof value['kind'] !== 'string') return [];
-  return [{ kind: value['kind'] as FieldMask['kind'], path: value['path'].map(String) }];
+  const mask = { kind: value['kind'] as FieldMask['kind'], path: value['path'].map(String) };
+  return [isDerived ? { ...mask, derived: 'null' } : mask];
 }
 
 /** As is a unit. */

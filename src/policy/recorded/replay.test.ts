@@ -88,6 +88,25 @@ describe('operations judged again', () => {
     ]);
   });
 
+  it('keep their masks, which are NULL inside of expressions no more, or now are', () => {
+    const masked = (derived: string) =>
+      load(`@id("reads") @mask("name:redact") ${derived} permit(principal, action in Action::"shop:read", resource);`);
+    const [plain, derived] = [masked(''), masked('@derived("null")')];
+    const under = (policies: typeof plain, more: object = {}) => {
+      const { principal, timeMs, ...question } = select();
+      const decision = policies.decide({ ...question, principal, timeMs });
+      return { ...operation(), asked: [{ question, decision, ...more }] };
+    };
+    const line = 'shop/app/public/users masks public.users.name:redact';
+    const withNull = `${line}, NULL inside of expressions`;
+    expect(replayed([under(derived)], derived).differences).toEqual([]);
+    expect(replayed([under(derived)], plain).differences).toMatchObject([{ before: [withNull], after: [line] }]);
+    expect(replayed([under(plain)], derived).differences).toMatchObject([{ before: [line], after: [withNull] }]);
+    // Of before it was recorded: nobody knows.
+    for (const now of [plain, derived])
+      expect(replayed([under(plain, { isDerivedUntold: true })], now).differences).toEqual([]);
+  });
+
   it('are not denied where nothing permits what was asked for its forbids alone, but where something forbids it', () => {
     const [{ question, decision } = fail()] = operation({ questions: [update] }).asked;
     const base: Asked = { question, decision, forbidsOnly: true };

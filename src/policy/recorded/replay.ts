@@ -1,7 +1,13 @@
-import { type Asked, passes } from '../../model/index.ts';
+import { passes } from '../../model/index.ts';
 import { fieldText } from '../schema/fields.ts';
 import type { CompiledPolicies } from '../types.ts';
-import { joinOccurrences, type Occurrences, occurrenceOf, type RecordedOperation } from './operation.ts';
+import {
+  joinOccurrences,
+  type Occurrences,
+  occurrenceOf,
+  type RecordedAsked,
+  type RecordedOperation,
+} from './operation.ts';
 
 /** What a set of policies would have answered otherwise than what stands in a ledger. */
 export interface Replay {
@@ -66,7 +72,7 @@ function differenceOf(
   { principal, timeMs, asked, isAllowed, action, shape }: RecordedOperation,
   policies: Pick<CompiledPolicies, 'decide'>,
 ): About | undefined {
-  const again = asked.map((one): Asked => {
+  const again = asked.map((one): RecordedAsked => {
     return { ...one, decision: policies.decide({ principal, timeMs, ...one.question }) };
   });
   const refused = again.find((one) => !passes(one));
@@ -85,16 +91,19 @@ function differenceOf(
   return { kind: 'obligations', ...about, before, after };
 }
 
-function idsOf(asked: readonly Asked[]): readonly string[] {
+function idsOf(asked: readonly RecordedAsked[]): readonly string[] {
   return [...new Set(asked.flatMap(({ decision }) => decision.policies))].sort();
 }
 
 /** One line for each thing that is demanded of an operation on a resource. */
-function wordsOf({ question: { resource }, decision }: Asked): string[] {
+function wordsOf({ question: { resource }, decision, isDerivedUntold }: RecordedAsked): string[] {
   if (!decision.allow) return [];
   const { masks, limits, record } = decision.obligations;
   return [
-    ...masks.map(({ path, kind }) => `${resource.id} masks ${fieldText({ path, hasWildcard: true })}:${kind}`),
+    ...masks.map(({ path, kind, derived }) => {
+      const mask = `${resource.id} masks ${fieldText({ path, hasWildcard: true })}:${kind}`;
+      return derived === undefined || isDerivedUntold ? mask : `${mask}, NULL inside of expressions`;
+    }),
     ...Object.entries(limits).map(([unit, most]) => `${resource.id} limits ${unit}=${most}`),
     ...(record === 'full' ? [`${resource.id} is recorded in full`] : []),
   ];

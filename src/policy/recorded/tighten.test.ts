@@ -19,7 +19,9 @@ const OPEN = loadPolicies(
       name: 'open',
       text: `@id("all") permit(principal, action, resource);
         @id("masked") @mask("ssn:redact, name:last4") @limit("rows=50")
-        permit(principal, action == Action::"shop:select", resource) when { resource.name == "users" };`,
+        permit(principal, action == Action::"shop:select", resource) when { resource.name == "users" };
+        @id("derived") @mask("ssn:hash, note:null") @derived("null") @limit("rows=60")
+        permit(principal, action == Action::"shop:select", resource) when { !context.hasWhere };`,
     },
   ],
   shopSchema,
@@ -88,7 +90,8 @@ permit(
       reading(['note']),
       select({ context: { ...selectContext, columns: ['price'], hasWhere: false } }),
     ]);
-    expect(set.policies).toHaveLength(2);
+    // One for what had a condition; two for what had none, whose masks are of both kinds.
+    expect(set.policies).toHaveLength(3);
     expect(set.decide(reading(['name', 'note'])).allow).toBe(true);
     expect(set.decide(reading(['price'])).allow).toBe(false);
     expect(set.decide(reading([])).allow).toBe(true);
@@ -103,6 +106,46 @@ permit(
       limits: { items: 50 },
     });
     expect(replayed(recorded([request]), set)).toMatchObject({ judged: 1, differences: [] });
+  });
+
+  it('says what is NULL inside of expressions, by a permit of its own where not all is', () => {
+    const both = reading(['id'], { context: { ...selectContext, hasWhere: false } });
+    const { set, text } = tight([both]);
+    const decision = set.decide(both);
+    expect(
+      decision.allow && decision.obligations.masks.map(({ path, kind, derived }) => [path.at(-1), kind, derived]),
+    ).toEqual(
+      expect.arrayContaining([
+        ['note', 'null', 'null'],
+        ['ssn', 'redact', undefined],
+        ['name', 'last4', undefined],
+      ]),
+    );
+    expect(set.policies, text).toHaveLength(2);
+    const one = tight([reading(['id'], { resource: table('orders'), context: { ...selectContext, hasWhere: false } })]);
+    expect(one.text).toContain('@mask("note:null, ssn:hash")\n@derived("null")\n@limit("rows=60")');
+    expect(one.set.policies).toHaveLength(1);
+  });
+
+  it('keeps tags of the resource to the values that they had, and to being away', () => {
+    const users = (tags: EntityRef['tags']) => reading(['id'], { resource: { ...table('users'), tags: tags ?? {} } });
+    const { set, text } = tight([
+      users({ team: 'red', size: '1' }),
+      users({ team: 'blue' }),
+      { ...users({ owner: 'anna' }), principal: batch },
+    ]);
+    expect(text).toContain('when { resource.hasTag("team") && ["blue", "red"].contains(resource.getTag("team")) }');
+    expect(text).toContain(
+      'when { !resource.hasTag("size") || (resource.hasTag("size") && resource.getTag("size") == "1") }',
+    );
+    expect(text).toContain('when { !resource.hasTag("owner") }');
+    const allows = (tags: EntityRef['tags']) => set.decide(users(tags)).allow;
+    expect([{ team: 'red' }, { team: 'blue', size: '1' }].map(allows)).toEqual([true, true]);
+    expect(
+      [{ team: 'green' }, {}, { team: 'red', size: '2' }, { team: 'red', owner: 'anna' }, { owner: 'anna' }].map(
+        allows,
+      ),
+    ).toEqual([false, false, false, false, false]);
   });
 
   it('leaves out what was refused', () => {

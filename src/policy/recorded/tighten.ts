@@ -6,7 +6,7 @@ import type { CedarTypeJson } from '../schema/schema.ts';
 import type { Demands } from '../types.ts';
 import { elementsOf, literalOf } from './literal.ts';
 import { joinOccurrences, type Occurrences, occurrenceOf, type RecordedOperation } from './operation.ts';
-import { writePermit } from './write-permit.ts';
+import { tagCondition, writePermit } from './write-permit.ts';
 
 /** A permit that was used, and how often. */
 export interface TightPermit {
@@ -21,7 +21,7 @@ export interface TightPermit {
 
 /**
  * Finds the least set of permits that allows what was used: by identity, resource and action, in the contexts in which they were used, with the
- * masks, limits and recording of the last use. Contexts that are yes or no are taken as they were, all others by their values; of a set,
+ * masks, limits and recording of the last use; where some masks are NULL inside of expressions and others are not, by two permits that apply together. Contexts that are yes or no are taken as they were, all others and tags by their values; of a set,
  * such as the columns of a query, its elements may come in other combinations than those that were seen.
  */
 export interface Tightening {
@@ -33,13 +33,18 @@ export interface Tightening {
 /** `schema`: the one under which the operations were judged. */
 export function createTightening(schema: PolicySchema): Tightening {
   const uses = new Map<string, Use>();
+  const tagsOf = new Map<string, Set<string>>();
   return {
     note(operation) {
       if (!operation.isAllowed) return;
-      for (const one of operation.asked)
-        if (one.decision.allow) noteContext(useOf(uses, { operation, one, schema }), one.question.context); // Else it was asked for its forbids alone.
+      for (const one of operation.asked) {
+        if (!one.decision.allow) continue; // It was asked for its forbids alone.
+        const use = useOf(uses, { operation, one, schema });
+        noteContext(use, one.question.context);
+        noteTags(use, one.question.resource, tagsOf);
+      }
     },
-    permits: () => permitsOf([...uses.values()], schema),
+    permits: () => permitsOf([...uses.values()], schema, tagsOf),
   };
 }
 
@@ -50,14 +55,24 @@ function useOf(
 ): Use {
   const { principal } = operation;
   const { action, resource, context } = one.question;
-  const types = schema.actions.get(action)?.context;
-  if (types === undefined) throw new TypeError(`there is no action ${action}`);
+  const facts = schema.actions.get(action);
+  if (facts === undefined) throw new TypeError(`there is no action ${action}`);
+  const told = facts.told.get(resource.type) ?? [];
+  const types = Object.fromEntries(Object.entries(facts.context).filter(([name]) => !told.includes(name)));
   const flags = Object.keys(types).filter((name) => types[name]?.type === 'Boolean');
   const known = flags.map((name) => attributeIn(context, name));
   const key = JSON.stringify([principal.id, resource.type, resource.id, action, known]);
   const before = uses.get(key);
   const evidence = joinOccurrences(before?.evidence, occurrenceOf(operation));
-  const use = before ?? { principal, resource, action, seen: attributesOf(types, []), evidence, last: one };
+  const use: Use = before ?? {
+    principal,
+    resource,
+    action,
+    seen: attributesOf(types, []),
+    evidence,
+    last: one,
+    tags: new Map(),
+  };
   use.evidence = evidence;
   if (evidence.lastSequence === operation.sequence) use.last = one;
   uses.set(key, use);
@@ -70,6 +85,8 @@ interface Use {
   readonly resource: EntityRef;
   readonly action: string;
   readonly seen: readonly Seen[];
+  /** By tag of the resource, in how many uses it was there, and its values. */
+  readonly tags: Map<string, { count: number; readonly values: Set<string> }>;
   evidence: Occurrences;
   /** The newest: what it demanded is what is demanded now. */
   last: Asked;
@@ -110,15 +127,40 @@ function noteContext({ seen: all }: Use, context: Context): void {
   }
 }
 
+/** `tagsOf`: by resource, the tags that it had in anybody's use. */
+function noteTags({ tags }: Use, resource: EntityRef, tagsOf: Map<string, Set<string>>): void {
+  const known = tagsOf.get(placeOfResource(resource)) ?? new Set();
+  tagsOf.set(placeOfResource(resource), known);
+  for (const [tag, value] of Object.entries(resource.tags ?? {})) {
+    if (typeof value !== 'string') throw new TypeError(`the tag ${tag} is no text`);
+    known.add(tag);
+    const found = tags.get(tag) ?? { count: 0, values: new Set() };
+    found.count++;
+    found.values.add(value);
+    tags.set(tag, found);
+  }
+}
+
+function placeOfResource({ type, id }: EntityRef): string {
+  return JSON.stringify([type, id]);
+}
+
 function attributeIn(holder: AttributeValue | undefined, name: string): AttributeValue | undefined {
   if (typeof holder !== 'object' || Array.isArray(holder)) return undefined;
   return Object.hasOwn(holder, name) ? (holder as Context)[name] : undefined;
 }
 
 /** Actions that are used alike share a permit. */
-function permitsOf(uses: readonly Use[], schema: PolicySchema): readonly TightPermit[] {
+function permitsOf(
+  uses: readonly Use[],
+  schema: PolicySchema,
+  tagsOf: ReadonlyMap<string, ReadonlySet<string>>,
+): readonly TightPermit[] {
   const found = uses
-    .map((use) => ({ use, when: conditionsOf(use), demands: demandsOf(use, schema) }))
+    .flatMap((use) => {
+      const when = [...conditionsOf(use), ...tagConditionsOf(use, tagsOf)];
+      return demandsOf(use, schema).map((demands) => ({ use, when, demands }));
+    })
     .toSorted((a, b) => compare(placeOf(a.use), placeOf(b.use)));
   const groups = [
     ...Map.groupBy(found, ({ use: { principal, resource }, when, demands }) =>
@@ -158,6 +200,19 @@ function conditionsOf({ seen }: Pick<Use, 'seen'>): readonly string[] {
   });
 }
 
+/** A tag that this use never had, and another use of the same resource had, must not be there. */
+function tagConditionsOf(
+  { resource, tags, evidence }: Use,
+  tagsOf: ReadonlyMap<string, ReadonlySet<string>>,
+): string[] {
+  return Array.from(tagsOf.get(placeOfResource(resource)) ?? [])
+    .sort()
+    .map((tag) => {
+      const { count, values } = tags.get(tag) ?? { count: 0, values: new Set<string>() };
+      return tagCondition(tag, { values: Array.from(values), isAbsent: count < evidence.count });
+    });
+}
+
 function conditionOf(
   { type, values, isAbsent, isPresent }: Seen,
   { path, has }: { path: string; has: string },
@@ -180,15 +235,19 @@ function hasOf(path: readonly string[]): string {
   return `${['context', ...path.slice(0, -1)].join('.')} has ${path.at(-1)}`;
 }
 
-function demandsOf({ last, action, resource }: Use, schema: PolicySchema): Omit<Demands, 'policies'> {
+/** An annotation is about all masks of its permit, so each kind has one. */
+function demandsOf({ last, action, resource }: Use, schema: PolicySchema): readonly Omit<Demands, 'policies'>[] {
   const { masks, limits, record } = last.decision.allow ? last.decision.obligations : noObligations;
   // On one resource alone, so without what of a path its name says.
   const lead = schema.entityTypes.get(resource.type)?.fields?.within.length ?? 0;
-  return {
-    masks: masks.map(({ path, kind }) => ({ path: path.slice(lead), hasWildcard: path.includes(ANY), kind })),
+  const kinds = new Set(masks.map(({ derived }) => derived));
+  return [...(kinds.size === 0 ? [undefined] : kinds)].map((derived) => ({
+    masks: masks
+      .filter((mask) => mask.derived === derived)
+      .map(({ path, kind }) => ({ path: path.slice(lead), hasWildcard: path.includes(ANY), kind })),
     limits: limitsWith(limits, limitWords(schema, [action])),
-    ...{ derived: undefined, approval: undefined, record },
-  };
+    ...{ derived, approval: undefined, record },
+  }));
 }
 
 /** In comments of no more than 80 columns. */

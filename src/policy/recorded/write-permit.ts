@@ -57,6 +57,20 @@ function scopeText(scope: ResourceScope): string {
   return scope.is === undefined ? `resource in ${uid}` : `resource is ${scope.is} in ${uid}`;
 }
 
+/** That a tag of the resource has one of these values, or is not there: in Cedar's notation. */
+export function tagCondition(
+  tag: string,
+  { values, isAbsent }: { readonly values: readonly string[]; readonly isAbsent: boolean },
+): string {
+  const has = `resource.hasTag(${quoted(tag)})`;
+  const [first, ...others] = values.map(quoted).sort();
+  if (first === undefined) return `!${has}`;
+  const value = `resource.getTag(${quoted(tag)})`;
+  const isOne = others.length === 0 ? `${value} == ${first}` : `[${[first, ...others].join(', ')}].contains(${value})`;
+  // The validator wants to see that it is there, again.
+  return isAbsent ? `!${has} || (${has} && ${isOne})` : `${has} && ${isOne}`;
+}
+
 /** A string literal: what is not to be seen, or would turn the direction of what is, is written by its number. @see Cedar, `Str` of its grammar */
 export function quoted(text: string): string {
   const escaped = text.toWellFormed().replace(SPECIAL, (found) => {

@@ -49,6 +49,8 @@ export interface ActionFacts {
   readonly limits: LimitNames;
   /** Every group it is in, directly or not. */
   readonly groups: readonly string[];
+  /** By full type name of the resource, names of the context of which action, resource and its tags tell all. */
+  readonly told: ReadonlyMap<string, readonly string[]>;
   /** The action that has to be allowed before; undefined for that one itself, and where a protocol has none. */
   readonly session: string | undefined;
 }
@@ -111,7 +113,7 @@ export function composeSchema(fragments: readonly PolicySchemaFragment[]): Polic
     json,
     digest,
     entityTypes: entityTypeFacts(json, fields),
-    actions: actionFacts(actions, { sessions: sessionActions(fragments), limits }),
+    actions: actionFacts(actions, { sessions: sessionActions(fragments), limits, told: toldByAction(fragments) }),
     namedById,
   };
 }
@@ -202,6 +204,20 @@ function limitsByAction(fragments: readonly PolicySchemaFragment[]): ReadonlyMap
   );
 }
 
+/** @throws PolicyError ERR_POLICY_SCHEMA */
+function toldByAction(fragments: readonly PolicySchemaFragment[]): ReadonlyMap<string, ActionFacts['told']> {
+  return new Map(
+    fragments.flatMap((fragment) =>
+      Object.entries(fragment.actions).map(([action, { told = {}, context }]) => {
+        const names = Object.values(told).flat();
+        if (!names.every((name) => Object.hasOwn(context, name)))
+          throw broken(`${action} says that of its context is told what it has not: ${names.join(', ')}`);
+        return [action, new Map(Object.entries(told).map(([type, of]) => [fullTypeName(fragment, type), of]))];
+      }),
+    ),
+  );
+}
+
 /** By each other action of its fragment. @throws PolicyError ERR_POLICY_SCHEMA */
 function sessionActions(fragments: readonly PolicySchemaFragment[]): ReadonlyMap<string, string> {
   return new Map(
@@ -216,7 +232,11 @@ function sessionActions(fragments: readonly PolicySchemaFragment[]): ReadonlyMap
 
 function actionFacts(
   actions: Readonly<Record<string, ActionJson>>,
-  more: { readonly sessions: ReadonlyMap<string, string>; readonly limits: ReadonlyMap<string, LimitNames> },
+  more: {
+    readonly sessions: ReadonlyMap<string, string>;
+    readonly limits: ReadonlyMap<string, LimitNames>;
+    readonly told: ReadonlyMap<string, ActionFacts['told']>;
+  },
 ): Map<string, ActionFacts> {
   const parents = (name: string) => actions[name]?.memberOf.map((group) => group.id) ?? [];
   return new Map(
@@ -228,6 +248,7 @@ function actionFacts(
         context: withoutTime(action.appliesTo?.context.attributes ?? {}),
         groups: Array.from(closure(name, parents)),
         limits: more.limits.get(name) ?? {},
+        told: more.told.get(name) ?? new Map(),
         session: more.sessions.get(name),
       },
     ]),

@@ -57,6 +57,8 @@ export interface PolicySchemaFragment {
     readonly [name: string]: {
       readonly resources: readonly string[];
       readonly context: { readonly [name: string]: CedarTypeJson };
+      /** By resource type, names of the context of which action, resource and its tags tell all: `{ Route: ['path'] }`. A permit that is written for what was used leaves them out. */
+      readonly told?: { readonly [type: string]: readonly string[] };
       /** The units that are kept for it, each with the protocol's own word: `{ items: 'rows' }`. A `@limit` of others is refused. */
       readonly limits?: LimitNames;
     };

@@ -2,6 +2,7 @@ import { isLowerToken, isMadeOf, isValue, OBS_TEXT, TOKEN, VALUE } from './chara
 import { Http1Error } from './errors.ts';
 import { isHeadOnly, type NameRule, requestNames, responseNames, trailerNames } from './field-names.ts';
 import type { BodyLength, Field } from './message.ts';
+import { reasonOf } from './reasons.ts';
 import { isSendable, parseHost } from './target.ts';
 import { isProtocol } from './upgrade.ts';
 
@@ -26,6 +27,7 @@ export interface RequestToSend {
 /** A response to send. */
 export interface ResponseToSend {
   readonly status: number;
+  /** The usual one when absent. */
   readonly reason?: string;
   /** Names in lower case; none of those that `ResponseHead` leaves out. */
   readonly fields: readonly Field[];
@@ -77,7 +79,7 @@ export function encodeResponseHead(response: ResponseToSend): Buffer {
   const allowObsText = response.allowObsText === true;
   if (!Number.isInteger(status) || status < 100 || status > 599)
     throw new Http1Error('ERR_HTTP1_LINE', 'the status to send is not in 100 to 599');
-  const reason = response.reason ?? '';
+  const reason = response.reason ?? reasonOf(status);
   if (reason !== '' && !isMadeOf(reason, allowObsText ? VALUE | OBS_TEXT : VALUE))
     throw new Http1Error('ERR_HTTP1_LINE', 'the reason to send holds a character that none may have');
   if ((status === 101) !== (upgrade !== undefined))

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { eventually } from '../../support/eventually.ts';
 import type { Daemon } from '../../support/processes.ts';
+import { expectReplays, type RecordedEntry } from '../../support/replay-day.ts';
 import { ALLOW_ALL, GATEWAY_NAME, type Stack, startStack } from '../../support/stack.ts';
 import { startSvidFiles } from '../../support/ways.ts';
 import { startLineProcess } from '../line-process.ts';
@@ -65,6 +66,33 @@ describe.each(CLIENTS.filter(({ tool }) => !mayLack(tool)))('$name', (client) =>
     const steps = stepsOf(client, 'tls').filter((step) => step !== 'million');
     expectAsDeclared(client, await runSteps(command, byTls('direct'), steps), reference);
   });
+});
+
+it('all that they did is answered alike by the same policies, and by others otherwise where they differ alone', async () => {
+  const items = 'shop/shop/public/items';
+  const forbid = `@id("planted") forbid(principal, action == Action::"postgres:select", resource == Postgres::Table::"${items}");`;
+  const mask = `@id("planted") @mask("name:redact") permit(principal, action == Action::"postgres:select", resource == Postgres::Table::"${items}");`;
+  const asksItems = ({ questions }: RecordedEntry) =>
+    questions.some(({ action, resource }) => action === 'postgres:select' && resource.id === items);
+  const { judged, cut } = await expectReplays(stack, Object.values(POLICIES), {
+    forbidden: {
+      policies: [...Object.values(POLICIES), forbid],
+      kind: 'denied',
+      isMeant: (one) => !one.isDenied && asksItems(one),
+    },
+    masked: {
+      policies: [...Object.values(POLICIES), mask],
+      kind: 'obligations',
+      isMeant: (one) => !one.isDenied && asksItems(one),
+    },
+    opened: {
+      policies: [ALLOW_ALL],
+      kind: 'allowed',
+      isMeant: ({ isDenied, questions }) => isDenied && questions.some(({ decision }) => decision === 'forbidden'),
+    },
+  });
+  expect(cut).toBe(0);
+  expect(judged).toBeGreaterThan(50);
 });
 
 type Results = Readonly<Partial<Record<StepName, readonly string[]>>>;

@@ -11,10 +11,13 @@ export const command: CliCommand = {
   summary: 'Find entries of the ledger by identity, object, column, policy, content, kind, reason or time.',
   options: [
     ['--identity <id>', 'whose: a SPIFFE ID, or its path from / on'],
-    ['--object <text>', 'what was reached: a part of its name, such as public.customers or shop/shop/public/customers'],
+    [
+      '--object <text>',
+      'what was reached: a part of its name, such as public.customers, shop/shop/public/customers or api/customer',
+    ],
     ['--column <name>', 'what was read, written or masked of it'],
     ['--policy <id>', 'which policy allowed or refused it'],
-    ['--shape <shape>', 'operations that differ in values only'],
+    ['--shape <shape>', "operations that differ in values only, such as 'GET /v1/customers/{id}'"],
     ['--target <name>', 'which target'],
     ['--action <action>', 'such as postgres:delete'],
     ['--kind <kind>', `one of ${Object.keys(kinds()).join(', ')}`],

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type CliCommand, exitCodes } from '../../command.ts';
 import { askCommand } from '../../testing/ask-command.ts';
+import { command as check } from './check.ts';
+import { command as explain } from './explain.ts';
 import { command as list } from './list.ts';
 import { command as whatCan } from './what-can.ts';
 import { command as whoCan } from './who-can.ts';
@@ -95,4 +97,114 @@ describe('list', () => {
     expect(text).toMatch(/^api-orders +permit +api/m);
     expect(text).toMatch(/^customers-masked +permit/m);
   });
+});
+
+describe('explain', () => {
+  const asked = (request: string, as = WEB, target = 'api', ...more: readonly string[]) =>
+    askCommand({ file: [SHOP, directory, ...more], as, request }, explain, target);
+
+  it('answers a request as the gateway would, with its values and the fields that are masked', async () => {
+    const { text, value, code } = await asked('GET /v1/customers/7');
+    expect(text).toBe(
+      [
+        'http:connect on origin api: allowed by api-connect',
+        'http:get on route api/customer (method "GET", path "/v1/customers/7", host',
+        '"127.0.0.1", path.id "7"): allowed by api-customer; masks body.ssn:redact',
+        'note: its host is taken for 127.0.0.1',
+      ].join('\n'),
+    );
+    expect(value).toMatchObject({
+      allowed: true,
+      questions: [
+        { resource: { type: 'Http::Origin', id: 'api' } },
+        {
+          resource: { id: 'api/customer', tags: { 'path.id': '7' } },
+          decision: { obligations: { masks: { 'body.ssn': 'redact' } } },
+        },
+      ],
+    });
+    expect(code).toBe(exitCodes.ok);
+  });
+
+  it('reads fields and a JSON body below it', async () => {
+    const request = 'POST /v1/orders\nX-Tenant: a\n\n{"amount": 2}';
+    const { text, code } = await asked(request);
+    expect(text.replaceAll('\n', ' ')).toContain(
+      '(method "POST", path "/v1/orders", host "127.0.0.1", header.x-tenant "a", body.amount "2")',
+    );
+    expect(code).toBe(exitCodes.ok);
+    expect((await asked('POST /v1/orders {"amount": 2}')).text).toContain('a request begins with its method and path');
+  });
+
+  it('suggests a permit for what policy decides by, and no more, which allows it', async () => {
+    const request = 'POST /v1/orders\nX-Tenant: a\n\n{"amount": 3}';
+    const { text, value, code } = await asked(request);
+    expect(code).toBe(exitCodes.no);
+    expect(text).toContain('permit api-orders is about it, and does not apply, because of its when');
+    expect(text).toContain('when { resource.hasTag("body.amount") && resource.getTag("body.amount") == "3" };');
+    expect(text).not.toContain('hasTag("header');
+    expect(await suggestedAllows(value, request)).toBe(exitCodes.ok);
+    const other = 'spiffe://example.org/shop/reports';
+    const missing = await asked('GET /v1/customers/7', other);
+    expect(missing.text).toContain('@mask("body.ssn:redact")');
+    expect(await suggestedAllows(missing.value, 'GET /v1/customers/7', other)).toBe(exitCodes.ok);
+    const bodyless = await asked('POST /v1/orders', other);
+    expect(bodyless.text).toContain('when { !resource.hasTag("body.amount") };');
+    expect(await suggestedAllows(bodyless.value, 'POST /v1/orders', other)).toBe(exitCodes.ok);
+    expect((await asked('GET /v1/customers', other)).text).toContain(
+      'resource == Http::Route::"api/customers"\n        );',
+    );
+  });
+
+  it('says in words why a request is refused whatever policies say', async () => {
+    const { text, code } = await asked('GET /v1/customers/../admin');
+    expect(text).toMatch(/^refused, whatever policies say: the path has /);
+    expect(code).toBe(exitCodes.no);
+    expect((await asked('GET /V1/customers')).text.replaceAll('\n', ' ')).toContain(
+      'letter case or form of characters alone; write it as /v1/customers',
+    );
+    expect((await asked('GET')).text.replaceAll('\n', ' ')).toContain(
+      'begins with its method and path: GET /v1/customers/7',
+    );
+  });
+
+  it('names the option that fits the protocol', async () => {
+    await expect(asked('GET /', WEB, 'shop')).rejects.toThrow(
+      'target shop speaks postgres: ask about it with --sql "select …", not with --request',
+    );
+    const sql = { file: [SHOP, directory], as: WEB, sql: 'select 1' };
+    await expect(askCommand(sql, explain, 'api')).rejects.toThrow(
+      "target api speaks http: ask about it with --request 'GET /path', not with --sql",
+    );
+    await expect(askCommand({ ...sql, request: 'GET /' }, explain, 'api')).rejects.toThrow('give one of them');
+    await expect(asked('GET /', WEB, 'api/customer')).rejects.toThrow('name the target alone, api');
+  });
+
+  it('answers one question too, by a short action', async () => {
+    const context = '{"method":"GET","path":"/v1/customers/7","host":"api"}';
+    const options = { file: [SHOP, directory], principal: WEB, action: 'get', resource: 'route:api/customer', context };
+    const { text } = await askCommand(options, explain);
+    expect(text).toContain('because of its when');
+    const tagged = await askCommand({ ...options, tags: '{"path.id":"7"}' }, explain);
+    expect(tagged.text).toContain('allowed by api-customer\n  mask body.ssn: redact');
+    await expect(askCommand({ ...options, tags: '7' }, explain)).rejects.toThrow('--tags is a JSON object');
+    await expect(askCommand({ ...options, context: '{}' }, explain)).rejects.toThrow(
+      '--context lacks method, path, host',
+    );
+  });
+
+  async function suggestedAllows(value: unknown, request: string, as = WEB) {
+    const { questions } = value as { questions: { suggestion?: { cedar: string } }[] };
+    const text = questions.map(({ suggestion }) => suggestion?.cedar ?? '').join('\n');
+    const folder = mkdtempSync(join(tmpdir(), 'apis-suggested-'));
+    writeFileSync(join(folder, 'suggested.cedar'), text);
+    try {
+      expect(await askCommand({ strict: true }, check, join(folder, 'suggested.cedar'))).toMatchObject({
+        code: exitCodes.ok,
+      });
+      return (await asked(request, as, 'api', folder)).code;
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  }
 });

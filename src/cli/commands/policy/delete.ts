@@ -1,7 +1,7 @@
 import { policySchema } from '../../../app/declared-rules.ts';
 import {
   type CompiledPolicies,
-  checkPolicies,
+  checkParsed,
   cutPolicies,
   didYouMean,
   type PolicySummary,
@@ -54,7 +54,7 @@ interface Deletion extends PolicyEdit {
 
 /** @throws UsageError for an id that none has, and then nothing is deleted */
 function deletionIn(present: AskedPolicies, ids: ReadonlySet<string>, timeMs: number): Deletion {
-  const { compiled, sources } = present;
+  const { compiled, sources, formOf } = present;
   const gone = Array.from(ids, (id) => policyOf(compiled, id));
   const touched = new Set(gone.map(({ position }) => position.source));
   const cut = sources
@@ -65,7 +65,7 @@ function deletionIn(present: AskedPolicies, ids: ReadonlySet<string>, timeMs: nu
     });
   const rest = cut.filter(({ text }) => text !== '');
   const left = [...sources.filter(({ name }) => !touched.has(name)), ...rest];
-  const after = checkPolicies(left, policySchema).compiled;
+  const after = checkParsed(left, policySchema, formOf).compiled;
   if (after === undefined)
     throw new UsageError('without them, the policies could not be loaded; apply the file that you want');
   return {

@@ -24,20 +24,24 @@ import {
 import { loadPolicyFiles } from '../../declared/policy-files.ts';
 import { askedAt, atOption } from '../../policy/asked-at.ts';
 import type { AskedPolicies } from '../../policy/declared-policies.ts';
-import { explainStatement, formatStatement } from '../../policy/explain-statement.ts';
+import { explainStatement, formatStatement, type WrittenCommand } from '../../policy/explain-statement.ts';
 import { namedAction } from '../../policy/named-actions.ts';
 import { askedOptions, askedPolicies } from '../../policy/policies-asked.ts';
 import { isPermitLacking, suggestionLines, suggestPermit } from '../../policy/suggest-permit.ts';
 
 export const command: CliCommand = {
-  summary: 'Say how policies answer a statement, or one request, why, and what would allow it.',
+  summary: 'Say how policies answer a statement or a request, or one question, why, and what would allow it.',
   arguments: '[target-or-paths...]',
   options: [
-    ['--as <id>', 'SPIFFE ID that asks, of a statement'],
+    ['--as <id>', 'SPIFFE ID that asks, of a statement or request'],
     ['--sql <statement>', 'the statement, at a target that is the argument: TARGET or TARGET/DATABASE'],
     [
+      '--request <request>',
+      "of an HTTP target: 'GET /v1/customers/7'; lines of fields may follow, and a JSON body behind them",
+    ],
+    [
       '--principal <id>',
-      'SPIFFE ID that asks, of one request; the arguments are files of policies, by default those in force',
+      'SPIFFE ID that asks, of one question; the arguments are files of policies, by default those in force',
     ],
     [
       '--attributes <json>',
@@ -45,6 +49,7 @@ export const command: CliCommand = {
     ],
     ['--action <action>', 'such as postgres:select'],
     ['--resource <kind:id>', 'such as table:orders/shop/public/customers'],
+    ['--tags <json>', 'tags of the resource as a JSON object: {"path.id":"7"}'],
     ['--context <json>', 'context as a JSON object, without time', '{}'],
     atOption,
     ...askedOptions,
@@ -52,11 +57,12 @@ export const command: CliCommand = {
   verbatim: true,
   examples: [
     'countersign policy explain --as spiffe://example.org/web shop --sql "select id, name from customers"',
+    "countersign policy explain --as spiffe://example.org/web api --request 'GET /v1/customers/7'",
     'countersign policy explain ./countersign.d --principal spiffe://example.org/web --action postgres:select --resource table:orders/shop/public/customers --context \'{"columns":["id"],"hasWhere":false}\'',
   ],
   async run(context, input) {
-    const statement = textOption(input, 'sql');
-    if (statement !== undefined) return explainSql(context, input, statement);
+    const command = commandOf(input);
+    if (command !== undefined) return explainCommand(context, input, command);
     const isOfFiles = input.args.length > 0;
     const policies = isOfFiles ? undefined : await askedPolicies(context, input);
     const asked = policies?.compiled ?? loadPolicyFiles(input);
@@ -79,9 +85,18 @@ export const command: CliCommand = {
   },
 };
 
-async function explainSql(context: CliContext, input: CliInput, statement: string): Promise<number> {
+/** @throws UsageError */
+function commandOf(input: CliInput): WrittenCommand | undefined {
+  const [sql, request] = [textOption(input, 'sql'), textOption(input, 'request')];
+  if (sql !== undefined && request !== undefined)
+    throw new UsageError('--sql is a statement, and --request one of HTTP; give one of them');
+  if (sql !== undefined) return { kind: 'sql', text: sql };
+  return request === undefined ? undefined : { kind: 'request', text: request };
+}
+
+async function explainCommand(context: CliContext, input: CliInput, command: WrittenCommand): Promise<number> {
   const asking = {
-    statement,
+    command,
     identity: requiredOption(input, 'as'),
     target: argument(input, 0, 'the target, such as shop,'),
     timeMs: askedAt(context, input),
@@ -92,7 +107,7 @@ async function explainSql(context: CliContext, input: CliInput, statement: strin
     ...{ allowed: isAllowed, ...(refused === undefined ? {} : { refused }), notes },
     ...(unmasking === undefined ? {} : { unmasking }),
     questions: questions.map(({ request, open, explanation, suggestion }) => ({
-      ...{ action: request.action, resource: { type: request.resource.type, id: request.resource.id } },
+      ...{ action: request.action, resource: resourceValue(request.resource) },
       context: request.context,
       ...(open.length === 0 ? {} : { open }),
       ...explanationValue(explanation, request),
@@ -101,6 +116,10 @@ async function explainSql(context: CliContext, input: CliInput, statement: strin
   };
   context.emit(value, () => formatStatement(told));
   return isAllowed ? exitCodes.ok : exitCodes.no;
+}
+
+function resourceValue({ type, id, tags }: DecisionRequest['resource']) {
+  return { type, id, ...(tags === undefined ? {} : { tags }) };
 }
 
 function explanationValue(explanation: Explanation, { resource }: DecisionRequest) {
@@ -129,10 +148,11 @@ function requestOf(
   const given = textOption(input, 'attributes');
   const known = policies?.identities?.get(principal);
   const attributes = given === undefined ? known : jsonObject(given, '--attributes');
+  const tags = textOption(input, 'tags');
   const value = {
     ...{ name: 'request', principal, ...(attributes === undefined ? {} : { attributes }) },
     action,
-    resource: { [kind]: id },
+    resource: { [kind]: id, ...(tags === undefined ? {} : { tags: jsonObject(tags, '--tags') }) },
     context,
     expect: 'allow',
   };

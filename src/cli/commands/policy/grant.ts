@@ -3,8 +3,9 @@ import { IdentityError, parseSpiffeId, type SpiffeId } from '@countersign/sdk/id
 import { policySchema } from '../../../app/declared-rules.ts';
 import {
   type CompiledPolicies,
-  checkPolicies,
+  checkParsed,
   type Demands,
+  type FormOf,
   PolicyError,
   type PolicySource,
   parseCaseTime,
@@ -96,7 +97,7 @@ interface About {
 
 /** What becomes of the policies that are there. @throws UsageError, PolicyError */
 function grantIn(
-  { compiled, sources, targets, specs }: AskedPolicies,
+  { compiled, sources, targets, specs, formOf }: AskedPolicies,
   asked: {
     readonly words: Parameters<typeof parseGranted>[0];
     readonly about: About;
@@ -109,11 +110,11 @@ function grantIn(
   const { name } = writeGrant(granted, { ...about, demands: NO_DEMANDS });
   // What it demanded itself when it was made before is no reason to demand it again.
   const others = sources.filter((source) => source.name !== name);
-  const before = compiledOf(others);
+  const before = compiledOf(others, formOf);
   const { actions, resource } = granted;
   const demands = before.demandsOn({ actions, resource, timeMs });
   const grant = writeGrant(granted, { ...about, demands });
-  const after = compiledOf([...others, grant]);
+  const after = compiledOf([...others, grant], formOf);
   return {
     id: name,
     put: [grant],
@@ -125,8 +126,8 @@ function grantIn(
 }
 
 /** @throws PolicyError */
-function compiledOf(sources: readonly PolicySource[]): CompiledPolicies {
-  const { compiled, problems } = checkPolicies(sources, policySchema);
+function compiledOf(sources: readonly PolicySource[], formOf: FormOf): CompiledPolicies {
+  const { compiled, problems } = checkParsed(sources, policySchema, formOf);
   if (compiled !== undefined) return compiled;
   throw policyErrorOf(problems) ?? new PolicyError('ERR_POLICY_INVALID', 'policies could not be loaded');
 }

@@ -29,7 +29,7 @@ export const command: CliCommand = {
         ] as const,
     );
     context.emit({ targets, gateways }, () => {
-      const rows = targets.map(({ name, spec }) => [name, String(spec['protocol']), `${spec['host']}:${spec['port']}`]);
+      const rows = targets.map(({ name, spec }) => [name, String(spec['protocol']), addressOf(spec)]);
       const list =
         targets.length === 0
           ? 'There are no targets. Declare one in a file and run `countersign apply -f FILE`.'
@@ -41,6 +41,11 @@ export const command: CliCommand = {
     return exitCodes.ok;
   },
 };
+
+/** Of some protocols a URL, of others host and port. */
+function addressOf({ url, host, port }: Readonly<Record<string, unknown>>): string {
+  return typeof url === 'string' ? url : `${host}:${port}`;
+}
 
 /** Of one that is connected; nobody is told to go to those that have one of these. */
 const STATES: Readonly<Partial<Record<GatewayState, string>>> = {

@@ -164,6 +164,11 @@ export const configSchema = Type.Object(
       description:
         'Passes Accept-Encoding on though the gateway has a credential, which it then can’t find in compressed answers.',
     }),
+    identityHeader: Type.Boolean({
+      default: false,
+      description:
+        'Tells the API who calls: `x-countersign-identity` is a JWT of one minute, `sub` the caller’s SPIFFE ID, `aud` the target’s name, signed by the gateway’s SVID (`x5c`).',
+    }),
     allow: Type.Object(
       {
         ...liberties,
@@ -268,4 +273,5 @@ const FRAMING = new Set([
   'te',
   'trailer',
   'expect',
+  ...['keep-alive', 'http2-settings', 'proxy-connection', 'proxy-authenticate', 'proxy-authorization'],
 ]);

@@ -22,5 +22,6 @@ export const member = {
   policySchema,
   checkConfig,
   namesServed: routesOf,
+  command: 'request',
   load: async () => (await import('./path.ts')).path,
 } as const satisfies ProtocolMember;

@@ -3,8 +3,11 @@ import type { Target, TargetDeps } from '../../protocol.ts';
 import type { GatewaySession } from '../../sessions/session.ts';
 import { type HttpConfig, parseConfig } from './config.ts';
 import { createMeaning, type Meanings } from './meaning/index.ts';
+import { createNameWatch } from './names.ts';
 import { refuseByVersion, serveByVersion } from './session/by-version.ts';
 import { deniedAnswer, ledgerAnswer, type OwnAnswer, quotaAnswer, sessionAnswer } from './session/own-answers.ts';
+import { createVerdicts, type Verdicts } from './session/verdicts.ts';
+import { type CallerTokens, createCallerTokens } from './upstream/caller-token.ts';
 import { checkUpstream } from './upstream/check.ts';
 import { type Place, placeOf } from './upstream/place.ts';
 
@@ -14,6 +17,9 @@ export interface OpenTarget {
   readonly deps: TargetDeps;
   readonly place: Place;
   readonly meaning: Meanings;
+  /** Undefined: the API is not told who calls. */
+  readonly callers: CallerTokens | undefined;
+  readonly verdicts: Verdicts;
   /** A client that asks again and again of a target that is away must not fill the log. */
   readonly failures: SampledLog;
 }
@@ -23,8 +29,11 @@ export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
   const config = parseConfig(rawConfig);
   const target: OpenTarget = {
     ...{ config, deps, place: placeOf(config), meaning: createMeaning(deps.name, config) },
+    callers: config.identityHeader ? createCallerTokens({ ...deps, target: deps.name }) : undefined,
+    verdicts: createVerdicts(),
     failures: createSampledLog(deps),
   };
+  const names = createNameWatch({ name: deps.name, config, policies: deps.policies });
   return {
     listen: config.listen,
     serve: (session) => serveClient(target, session),
@@ -36,7 +45,9 @@ export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
         return messageOf(error);
       }
     },
+    warnings: names.warnings,
     async close() {
+      names.close();
       target.failures.stop();
     },
   };

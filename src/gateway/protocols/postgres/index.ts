@@ -22,5 +22,6 @@ export const member = {
   policySchema,
   checkConfig,
   namesServed: databasesOf,
+  command: 'sql',
   load: async () => (await import('./path.ts')).path,
 } as const satisfies ProtocolMember;

@@ -52,7 +52,7 @@ export function encodeSegment(text: string): string {
 
 /** A text as readers that fold case and compatibility forms see it. */
 export function foldedText(text: string): string {
-  return text.normalize('NFKC').toLowerCase().normalize('NFKC');
+  return ASCII.test(text) ? text.toLowerCase() : text.normalize('NFKC').toLowerCase().normalize('NFKC');
 }
 
 interface Segment {
@@ -65,6 +65,8 @@ function parseSegment(piece: string, needs: Set<PathLiberty>): Segment | Meaning
     needs.add('emptySegments');
     return { text: '', written: '' };
   }
+  // Most are, and nothing of what follows can befall them.
+  if (SIMPLE.test(piece)) return { text: piece, written: piece };
   const [name = '', ...parameters] = piece.split(';').map(decoded);
   if (typeof name !== 'string') return name;
   const problem = problemOf(name, needs);
@@ -135,5 +137,8 @@ const SEGMENTS_MAX = 256;
 /** What a path may have as it is (RFC 3986 §3.3), but for `;`, which separates parameters, and `+`, which some take for a blank. */
 const KEPT = bytesKept("!$&'()*,=:@");
 const PLAIN = /^[A-Za-z0-9\-._~!$&'()*,=:@]*$/;
+/** Letters, digits and hyphens: without a sign that any reader gives a meaning. */
+const SIMPLE = /^[A-Za-z0-9_-]+$/;
+const ASCII = /^[\0-\x7f]*$/;
 const HIDDEN = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/u;
 const ENCODED_TWICE = /%(?:[0-9a-f]{2}|u[0-9a-f]{4})/i;

@@ -14,6 +14,8 @@ const request = {
     /** Lower case, without port. */
     host: text,
   },
+  // The action has the method, and the path is that of the route with the values of its parameters.
+  told: { Route: ['method', 'path'], Origin: ['method'] },
   limits: { items: 'items', bytesIn: 'bytesIn', bytesOut: 'bytesOut', duration: 'duration', rate: 'rate' },
 } as const;
 
@@ -42,7 +44,7 @@ export const policySchema: PolicySchemaFragment = {
     'http:patch': request,
     'http:delete': request,
     // Any other method, by its name in the context.
-    'http:other': request,
+    'http:other': { ...request, told: { Route: ['path'] } },
     // A WebSocket, whose messages nobody looks into.
     'http:upgrade': request,
   },

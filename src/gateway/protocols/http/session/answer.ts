@@ -7,7 +7,7 @@ import {
   type Field,
   type ResponseHead,
 } from '../../../../wire/http1/index.ts';
-import { type AnswerReading, fieldsBesideMasks } from './masked-answer.ts';
+import { type AnswerReading, fieldsBesideMasks, isStream } from './masked-answer.ts';
 import { brokenAnswer, limitAnswer, type OwnAnswer } from './own-answers.ts';
 import { createScrubber, type Scrubber } from './scrub.ts';
 
@@ -61,6 +61,7 @@ export class Answer {
       status: head.status,
       fields: deps.isMasked ? fieldsBesideMasks(deps.fields) : deps.fields,
       body: this.#body,
+      allowObsText: true,
       close: isCut,
       answersHead: deps.method === 'HEAD',
       // How long it is may tell what is masked in it.
@@ -69,13 +70,18 @@ export class Answer {
     if (this.#body.kind !== 'none') this.#scrubber = deps.forms.length === 0 ? undefined : createScrubber(deps.forms);
     const { items, bytesOut } = deps.limits;
     const mayBeRefused = deps.reading !== undefined || items !== undefined || bytesOut !== undefined;
-    const isHeld = mayBeRefused && this.#body.kind !== 'none' && deps.reading?.isStream !== true;
+    const isHeld = mayBeRefused && this.#body.kind !== 'none' && !isStream(head);
     this.#held = isHeld ? [] : undefined;
   }
 
   /** The connection can't be used behind it. */
   get closes(): boolean {
     return this.#body.kind === 'close' || this.#deps.closes;
+  }
+
+  /** Whoever reads it takes it for whole when the connection ends. */
+  get endsByClose(): boolean {
+    return this.#body.kind === 'close';
   }
 
   /** Something of it was handed on. */
@@ -154,9 +160,13 @@ export class Answer {
   }
 
   #framed(pieces: readonly Buffer[]): readonly Buffer[] {
-    for (const piece of pieces) this.bytes += piece.length;
+    let bytes = 0;
+    for (const piece of pieces) bytes += piece.length;
+    this.bytes += bytes;
     if (this.#body.kind !== 'chunked') return pieces;
-    return pieces.flatMap((piece) => (piece.length === 0 ? [] : encodeChunk(piece)));
+    // Masks make hundreds of pieces of a read: one chunk and a copy cost less than a chunk for each.
+    const [first] = pieces;
+    return encodeChunk(pieces.length === 1 && first !== undefined ? first : Buffer.concat(pieces, bytes));
   }
 }
 

@@ -1,5 +1,4 @@
 import type { ReachedLimit } from '../../../../model/index.ts';
-import { messageOf } from '../../../../std/index.ts';
 import { encodeResponseHead, Http1Error, type ResponseHead } from '../../../../wire/http1/index.ts';
 import type { Ending, Running } from '../../../sessions/pipeline.ts';
 import { answeredFields } from '../meaning/index.ts';
@@ -8,16 +7,20 @@ import { Answer, type Shown } from './answer.ts';
 import type { Conversation } from './conversation.ts';
 import type { Exchange } from './exchange.ts';
 import { readAnswer } from './masked-answer.ts';
-import { brokenAnswer, limitAnswer, lostAnswer, type OwnAnswer } from './own-answers.ts';
-import { scrubText } from './scrub.ts';
+import { brokenAnswer, limitAnswer, lostAnswer, type OwnAnswer, unshownAnswer } from './own-answers.ts';
+import { scrubBytes, scrubText } from './scrub.ts';
+import type { Sending } from './sending.ts';
 import type { UpstreamLink } from './upstream-link.ts';
 
 /** The upstream's half of a session: its bytes become answers, which are masked, counted, and handed on behind their outcome. */
 export class Answers {
   readonly #conversation: Conversation;
 
-  constructor(conversation: Conversation) {
+  readonly #sending: Sending;
+
+  constructor(conversation: Conversation, sending: Sending) {
     this.#conversation = conversation;
+    this.#sending = sending;
   }
 
   /** Takes up what has come. */
@@ -27,8 +30,8 @@ export class Answers {
     while (!conversation.isOver && conversation.link === link) {
       const { exchange } = conversation;
       if (exchange?.phase === 'tunnel') {
-        pieces.push(link.takeRest());
-        break;
+        this.#takeTunnel(exchange, link.takeRest());
+        return;
       }
       const event = this.#next(link, exchange);
       if (event === undefined || event.kind === 'informational') {
@@ -43,6 +46,7 @@ export class Answers {
       const shown = event.kind === 'head' ? this.#begin(exchange, event.head) : showMore(exchange, event);
       if (shown === undefined) return;
       if (!('pieces' in shown)) {
+        if ('cut' in shown) this.#deliver(pieces);
         this.#replace(exchange, shown);
         return;
       }
@@ -61,24 +65,32 @@ export class Answers {
     const { exchange } = conversation;
     if (conversation.link !== link) return;
     if (exchange?.phase === 'tunnel') {
-      this.#endTunnel(exchange);
+      this.#endTunnel(exchange, link.hasEnded ? 'done' : 'unknown');
       return;
     }
     try {
-      link.finish();
-      this.take(link);
+      // One that breaks ends nothing.
+      if (link.hasEnded) {
+        link.finish();
+        this.take(link);
+      }
     } catch (error) {
       if (!(error instanceof Http1Error)) throw error;
     }
     if (conversation.link !== link || exchange !== conversation.exchange) return;
     conversation.dropLink();
     if (exchange?.running === undefined || exchange.isAnswered) return;
-    if (exchange.again !== undefined && exchange.answer === undefined) {
-      this.#sendAgain(exchange, exchange.again);
-      return;
-    }
-    this.#note(exchange.running, { status: 'unknown', items: exchange.answer?.items ?? 0 });
-    this.#tell(exchange, exchange.running, lostAnswer);
+    if (exchange.unsent !== undefined) return; // It is sent over another one when its time has come.
+    if (exchange.again !== undefined && exchange.answer === undefined) this.#sending.again(exchange, exchange.again);
+    else this.giveUp(exchange, { status: 'unknown', answer: lostAnswer });
+  }
+
+  /** It has no answer, or not all of it, and gets none any more. */
+  giveUp(exchange: Exchange, { status, answer }: Pick<Ending, 'status'> & { readonly answer: OwnAnswer }): void {
+    const { running } = exchange;
+    if (running === undefined) return;
+    this.#note(running, { status, items: exchange.answer?.items ?? 0 });
+    this.#tell(exchange, running, answer);
   }
 
   /** Policy allows it no longer. */
@@ -100,7 +112,8 @@ export class Answers {
         code: error.code,
       });
       this.#conversation.dropLink();
-      if (exchange?.running !== undefined && !exchange.isAnswered)
+      // What comes before a request was sent is no answer to it.
+      if (exchange?.running !== undefined && exchange.unsent === undefined && !exchange.isAnswered)
         this.#replace(exchange, { instead: brokenAnswer('target does not answer as an HTTP server') });
       return undefined;
     }
@@ -111,7 +124,7 @@ export class Answers {
     const { target, session, credential } = this.#conversation;
     exchange.again = undefined;
     if (head.status === 101) return this.#upgrade(exchange, head);
-    if (credential.forms.length > 0 && (head.status === 401 || head.status === 407)) {
+    if ((credential.field ?? credential.query) !== undefined && (head.status === 401 || head.status === 407)) {
       target.deps.attempted(target.place.authority, credentialRefused(target.place, head.status));
       return { instead: CREDENTIAL_REFUSED };
     }
@@ -121,10 +134,16 @@ export class Answers {
     const { limits } = exchange.judged;
     const hasBody = head.body.kind !== 'none';
     const isRead = hasBody && (masks.length > 0 || limits.items !== undefined);
+    // Whatever it is part of, that was not asked for, and its fields are not where they are looked for.
+    if (masks.length > 0 && head.status === 206)
+      return { instead: brokenAnswer('the answer is a part of one, so nothing in it can be masked', UNREADABLE_HINT) };
     const reading = isRead ? readAnswer(head, { masks, hashKey: target.deps.maskKey.reveal() }) : undefined;
-    if (typeof reading === 'string') return { instead: brokenAnswer(reading, UNREADABLE_HINT) };
-    const isEncoded = head.fields.some(({ name, value }) => name === 'content-encoding' && value !== 'identity');
-    if (isEncoded && credential.forms.length > 0 && !target.config.allowCompression)
+    if (typeof reading === 'string')
+      return { instead: head.status >= 400 ? unshownAnswer(head.status) : brokenAnswer(reading, UNREADABLE_HINT) };
+    const isEncoded = head.fields.some(
+      ({ name, value }) => name === 'content-encoding' && value.toLowerCase() !== 'identity',
+    );
+    if (isEncoded && hasBody && credential.forms.length > 0 && !target.config.allowCompression)
       return { instead: brokenAnswer('the answer is encoded though that was not asked for', UNREADABLE_HINT) };
     if (session.drain.aborted || !exchange.isRead) exchange.closes = true;
     const answer = new Answer(head, {
@@ -153,10 +172,27 @@ export class Answers {
     const scrubbed = fields.map(({ name, value }) => ({ name, value: scrubText(value, credential.forms) }));
     exchange.phase = 'tunnel';
     exchange.closes = true;
-    const bytes = encodeResponseHead({ status: 101, fields: scrubbed, body: { kind: 'none' }, upgrade: wanted });
-    const rest = link.takeRest();
-    pipeline.deliver(rest.length === 0 ? [bytes] : [bytes, rest], running.after);
+    const bytes = encodeResponseHead({
+      status: 101,
+      fields: scrubbed,
+      body: { kind: 'none' },
+      upgrade: wanted,
+      allowObsText: true,
+    });
+    pipeline.deliver([bytes], running.after);
+    this.#takeTunnel(exchange, link.takeRest());
     return undefined;
+  }
+
+  /** Nothing is held back for what may come, since whoever waits for an answer here says nothing before it has come whole. */
+  #takeTunnel(exchange: Exchange, bytes: Buffer) {
+    const { running } = exchange;
+    if (bytes.length === 0 || running === undefined || exchange.isAnswered) return;
+    const { bytesOut } = exchange.judged.limits;
+    exchange.shown += bytes.length;
+    if (bytesOut !== undefined && exchange.shown > bytesOut)
+      return this.#replace(exchange, { cut: 'over-limit', limit: { unit: 'bytesOut', most: bytesOut } });
+    this.#deliver([scrubBytes(bytes, this.#conversation.credential.forms)]);
   }
 
   #end(exchange: Exchange, running: Running, pieces: readonly Buffer[]) {
@@ -175,16 +211,21 @@ export class Answers {
     conversation.answered(exchange);
   }
 
-  /** A tunnel is over when either side says so. */
+  /** The client has said all; the upstream may not have. */
   endOfClient(): void {
-    const { exchange } = this.#conversation;
-    if (exchange?.phase === 'tunnel') this.#endTunnel(exchange);
+    this.#conversation.link?.socket.end();
   }
 
-  #endTunnel(exchange: Exchange) {
+  /** Nothing more is waited for. */
+  endTunnel(): void {
+    const { exchange } = this.#conversation;
+    if (exchange?.phase === 'tunnel') this.#endTunnel(exchange, 'unknown');
+  }
+
+  #endTunnel(exchange: Exchange, status: 'done' | 'unknown') {
     const { running } = exchange;
     if (running === undefined) return;
-    this.#note(running, { status: 'done', items: 0, detail: { status: 101 } });
+    this.#note(running, { status, items: 0, detail: { status: 101 } });
     this.#conversation.pipeline.deliver([], running.after);
     exchange.isAnswered = true;
     this.#conversation.dropLink();
@@ -198,7 +239,8 @@ export class Answers {
     this.#conversation.dropLink();
     const { limit } = shown;
     const answered = { items: exchange.answer?.items ?? 0, detail: { status: exchange.answer?.status ?? 0 } };
-    if (limit === undefined) this.#note(running, { status: 'failed', code: '502', ...answered });
+    const code = 'instead' in shown ? String(shown.instead.status) : '502';
+    if (limit === undefined) this.#note(running, { status: 'failed', code, ...answered });
     else this.#note(running, { status: 'over-limit', limit, ...answered });
     this.#tell(exchange, running, 'instead' in shown ? shown.instead : lostAnswer);
   }
@@ -218,26 +260,6 @@ export class Answers {
   #deliver(pieces: readonly Buffer[]) {
     const { exchange, pipeline } = this.#conversation;
     if (pieces.length > 0) pipeline.deliver(pieces, exchange?.running?.after ?? -1);
-  }
-
-  /** It went over a connection that the upstream had closed, and changes nothing: as the client itself would, it is sent anew. */
-  #sendAgain(exchange: Exchange, bytes: Buffer) {
-    const conversation = this.#conversation;
-    exchange.again = undefined;
-    const send = () => {
-      const { link, pipeline } = conversation;
-      if (link === undefined || conversation.exchange !== exchange || exchange.running?.isOver !== false) return;
-      link.expect(exchange.head.method);
-      pipeline.flush({ pieces: [bytes] });
-    };
-    const failed = (error: unknown) => {
-      const { running } = exchange;
-      if (conversation.exchange !== exchange || running === undefined || running.isOver) return;
-      conversation.target.failures.warn('gateway.http.target_lost', { error: messageOf(error) });
-      this.#note(running, { status: 'unknown', items: 0 });
-      this.#tell(exchange, running, lostAnswer);
-    };
-    if (conversation.openLink(exchange, { ready: send, failed }) !== undefined) send();
   }
 }
 

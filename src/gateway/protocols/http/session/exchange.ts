@@ -1,6 +1,6 @@
 import type { Denial, Judged, Operation } from '../../../../model/index.ts';
 import { judgedBy } from '../../../../model/index.ts';
-import type { RequestHead } from '../../../../wire/http1/index.ts';
+import type { BodyLength, Field, RequestHead } from '../../../../wire/http1/index.ts';
 import type { Running, Taken } from '../../../sessions/pipeline.ts';
 import type { Meaning } from '../meaning/index.ts';
 import type { Answer } from './answer.ts';
@@ -15,6 +15,8 @@ export interface Exchange {
   phase: 'reading' | 'deciding' | 'running' | 'refused' | 'tunnel';
   /** Undefined: it was not understood. */
   meaning: Meaning | undefined;
+  /** Of its fields, those that may go on. */
+  forwarded: readonly Field[];
   judged: Judged;
   taken: Taken | undefined;
   running: Running | undefined;
@@ -24,6 +26,8 @@ export interface Exchange {
   bodyBytes: number;
   /** Bytes of its body that went on. */
   passed: number;
+  /** Bytes that came back behind its answer, where that left HTTP. */
+  shown: number;
   /** All of it has come. */
   isRead: boolean;
   /** All of its answer was handed on. */
@@ -34,17 +38,48 @@ export interface Exchange {
   isContinued: boolean;
   /** Nothing may come behind its answer. */
   closes: boolean;
+  /** Makes what is to be sent, with the credential of the moment; undefined once that is on its way. */
+  unsent: RequestMaker | undefined;
   /** What went over a connection that had gone, to be sent again: only of requests that may be, and have no body. */
-  again: Buffer | undefined;
+  again: RequestMaker | undefined;
 }
+
+/** The bytes of a request, as far as they are known before it is sent. */
+export type RequestMaker = () => readonly Buffer[];
 
 export function newExchange(head: RequestHead): Exchange {
   return {
-    ...{ head, phase: 'deciding', meaning: undefined, judged: judgedBy(undefined, []), taken: undefined },
-    ...{ running: undefined, answer: undefined, body: [], bodyBytes: 0, passed: 0 },
-    ...{ isRead: head.body.kind === 'none', isAnswered: false, keepsLink: false, isContinued: false },
-    ...{ closes: !head.keepAlive, again: undefined },
+    head,
+    phase: 'deciding',
+    meaning: undefined,
+    forwarded: [],
+    judged: UNJUDGED,
+    taken: undefined,
+    running: undefined,
+    answer: undefined,
+    body: [],
+    bodyBytes: 0,
+    passed: 0,
+    shown: 0,
+    isRead: head.body.kind === 'none',
+    isAnswered: false,
+    keepsLink: false,
+    isContinued: false,
+    closes: !head.keepAlive,
+    unsent: undefined,
+    again: undefined,
   };
+}
+
+/** Of its body, as far as they are known. */
+export function bytesOf({ head, bodyBytes }: Exchange): number {
+  return head.body.kind === 'length' ? head.body.bytes : bodyBytes;
+}
+
+/** Towards the upstream: what was read whole has a length. */
+export function framingOf({ head, isRead, body, bodyBytes }: Exchange): BodyLength {
+  if (isRead && body.length > 0) return { kind: 'length', bytes: bodyBytes };
+  return head.body;
 }
 
 /** As the ledger has it before it happens. */
@@ -90,6 +125,7 @@ function textOf({ method, target }: RequestHead): string {
   return `${method} ${target}`;
 }
 
+const UNJUDGED = judgedBy(undefined, []);
 const ACTION_UNKNOWN = 'http:request';
 /** An entry stays small, whatever was asked. */
 const TEXT_MAX = 8_192;

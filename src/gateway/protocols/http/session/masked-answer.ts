@@ -43,9 +43,17 @@ export function readAnswer(
   };
 }
 
+/** It goes on as long as it likes, event by event: nothing of it waits for its end. */
+export function isStream({ fields }: Pick<ResponseHead, 'fields'>): boolean {
+  const format = formatOf(fieldValue(fields, 'content-type'));
+  return format !== undefined && format !== 'json';
+}
+
 /** Which fields an answer may have beside what is masked in it: none whose value is the upstream's own text, or is made from the whole body. */
 export function fieldsBesideMasks(fields: readonly Field[]): readonly Field[] {
-  return fields.filter(({ name }) => BESIDE_MASKS.has(name));
+  return fields
+    .filter(({ name }) => BESIDE_MASKS.has(name))
+    .map(({ name, value }) => ({ name, value: name === 'content-type' ? (value.split(';')[0] ?? '').trim() : value }));
 }
 
 /** What a request must not ask for when fields of its answer are masked: parts of it, or whether it is still what it was. */

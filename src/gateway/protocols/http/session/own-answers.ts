@@ -115,12 +115,48 @@ export function targetAnswer(target: string, error: unknown): OwnAnswer {
   return { status, reason: 'target', message: message.replace('TARGET', () => target), hint };
 }
 
+/** The upstream is to be told who calls, and there is nothing to prove it by. */
+export function unnamedAnswer(target: string): OwnAnswer {
+  return {
+    status: 503,
+    reason: 'target',
+    message: `target ${target} wants to be told who calls, and the gateway has no SVID to prove it by`,
+    hint: 'Try again; if it stays so, the operator has to check the gateway’s agent.',
+  };
+}
+
 /** The upstream was asked, and its answer did not come, or not whole. */
 export const lostAnswer: OwnAnswer = {
   status: 502,
   reason: 'target',
   message: 'the gateway lost the connection to the target',
   hint: 'Whether the request was carried out is not known.',
+};
+
+/** Nothing is read in what leaves HTTP. */
+export const uncountedAnswer: OwnAnswer = {
+  status: 403,
+  reason: 'uncounted',
+  message: 'policy limits the items of what this answers, and nothing is counted in a connection that leaves HTTP',
+  hint: 'Ask without Upgrade; or it needs a permit without a limit of items.',
+};
+
+/** It failed, and why is said in a text that masks can't be laid on: clients still have to tell what is not there from what is broken. */
+export function unshownAnswer(status: number): OwnAnswer {
+  return {
+    status,
+    reason: 'target',
+    message: `the target answers ${status}, in a text that may hold what policy masks`,
+    hint: 'The upstream’s operator can have errors of this route answered as JSON; or a policy permits it without masks.',
+  };
+}
+
+/** It never reached the upstream. */
+export const unsentAnswer: OwnAnswer = {
+  status: 503,
+  reason: 'target',
+  message: 'the gateway lost the connection to the target before the request was sent',
+  hint: 'Nothing was done: send it again.',
 };
 
 /** Its answer is none that can be handed on. */

@@ -1,39 +1,50 @@
 import { judgedBy, type ReachedLimit } from '../../../../model/index.ts';
 import {
-  type BodyLength,
   createRequestReader,
   encodeChunk,
   encodeLastChunk,
-  encodeRequestHead,
   encodeResponseHead,
-  type Field,
   Http1Error,
   type RequestHead,
 } from '../../../../wire/http1/index.ts';
 import { JsonError, readStrictJson } from '../../../../wire/json/index.ts';
 import { forwardedFields, isRefusal, type Meaning, type MeaningRefusal, refusedForMasks } from '../meaning/index.ts';
 import type { Conversation } from './conversation.ts';
-import { denialOf, type Exchange, malformedDenial, newExchange, operationOf } from './exchange.ts';
-import { askForWhole } from './masked-answer.ts';
-import { deniedAnswer, ledgerAnswer, limitAnswer, type OwnAnswer, quotaAnswer, targetAnswer } from './own-answers.ts';
+import { bytesOf, denialOf, type Exchange, framingOf, malformedDenial, newExchange, operationOf } from './exchange.ts';
+import {
+  deniedAnswer,
+  ledgerAnswer,
+  limitAnswer,
+  type OwnAnswer,
+  quotaAnswer,
+  targetAnswer,
+  uncountedAnswer,
+  unnamedAnswer,
+} from './own-answers.ts';
+import { headToSend } from './sent-head.ts';
 
 /** The client's half of a session: its bytes become requests, which are understood, decided and forwarded, one after another. */
 export class Requests {
   readonly #conversation: Conversation;
   readonly #reader = createRequestReader();
+  /** Requests whose head has come. */
+  begun = 0;
 
   constructor(conversation: Conversation) {
     this.#conversation = conversation;
   }
 
   get heldBytes(): number {
-    return this.#reader.bufferedBytes + (this.#conversation.exchange?.bodyBytes ?? 0);
+    const { exchange } = this.#conversation;
+    const isKept = exchange !== undefined && exchange.phase !== 'refused';
+    return this.#reader.bufferedBytes + (isKept ? exchange.bodyBytes : 0);
   }
 
   /** Nothing more should be read of the client: what it sent waits already. */
   get isStuck(): boolean {
     const { pipeline, exchange, link } = this.#conversation;
-    if (pipeline.isWaiting || exchange?.phase === 'deciding') return true;
+    // One read more does no harm, and to stop reading for each request costs as much as reading it.
+    if (pipeline.isWaiting || exchange?.phase === 'deciding') return this.#reader.bufferedBytes > 0;
     if (exchange?.phase === 'running' && !exchange.isRead) return link?.socket.writableNeedDrain === true;
     if (exchange?.phase === 'tunnel') return link?.socket.writableNeedDrain === true;
     return exchange?.isRead === true && this.#reader.bufferedBytes > 0;
@@ -53,8 +64,9 @@ export class Requests {
     const conversation = this.#conversation;
     while (!conversation.isOver && !conversation.pipeline.isWaiting) {
       const { exchange, link } = conversation;
+      if (exchange?.isAnswered === true && exchange.closes && exchange.phase !== 'tunnel') return;
       if (exchange?.phase === 'tunnel') {
-        this.#passTunnel();
+        this.#passTunnel(exchange);
         return;
       }
       if (exchange !== undefined && (exchange.isRead || exchange.phase === 'deciding')) return;
@@ -106,12 +118,14 @@ export class Requests {
     const conversation = this.#conversation;
     const exchange = newExchange(head);
     conversation.exchange = exchange;
+    this.begun++;
     if (head.method === 'OPTIONS' && head.target === '*') return this.#pong(exchange);
     const meaning = conversation.target.meaning.of(head);
     if (isRefusal(meaning)) return this.#misunderstood(exchange, meaning);
     exchange.meaning = meaning;
     const fields = forwardedFields(head, conversation.target.config);
     if (isRefusal(fields)) return this.#misunderstood(exchange, fields);
+    exchange.forwarded = fields;
     if (!meaning.readsBody || exchange.isRead) return this.#decide(exchange);
     exchange.phase = 'reading';
     this.#goOn(exchange);
@@ -139,9 +153,8 @@ export class Requests {
     const { head, meaning } = exchange;
     if (meaning === undefined) throw new Error('a request that was not understood is not decided');
     exchange.phase = 'deciding';
-    const question = { action: meaning.action, resource: meaning.resource, context: meaning.context };
-    const decision = session.policy.decide(question.action, question.resource, question.context);
-    exchange.judged = judgedBy(session.policy.policySet, [{ question, decision }]);
+    const { decision, judged } = conversation.target.verdicts.judge(session.policy, meaning);
+    exchange.judged = judged;
     if (!decision.allow) {
       const what = {
         action: meaning.action,
@@ -153,7 +166,9 @@ export class Requests {
     const unreadable = refusedForMasks(meaning, isMasked);
     if (unreadable !== undefined)
       return this.#refuse(exchange, { status: 403, reason: 'masked', message: unreadable, hint: UNMASKED_HINT });
-    const { bytesIn } = exchange.judged.limits;
+    const { bytesIn, items } = exchange.judged.limits;
+    if (items !== undefined && head.upgrade !== undefined)
+      return this.#refuse(exchange, uncountedAnswer, decision.policies);
     if (bytesIn !== undefined && bytesOf(exchange) > bytesIn)
       return this.#overLimit(exchange, { unit: 'bytesIn', most: bytesIn });
     const link = conversation.openLink(exchange, {
@@ -178,14 +193,21 @@ export class Requests {
     }
     if (reached !== undefined)
       return this.#refuse(exchange, quotaAnswer(reached), [reached.policy], { unit: reached.unit, most: reached.most });
-    this.#forward(exchange, meaning, isMasked);
+    const { callers, deps } = conversation.target;
+    const caller = callers?.of(session.identity);
+    if (callers !== undefined && caller === undefined) return this.#refuse(exchange, unnamedAnswer(deps.name));
+    this.#forward(exchange, meaning, { isMasked, caller });
   }
 
   #again(exchange: Exchange) {
     if (this.#conversation.exchange === exchange) this.#decide(exchange);
   }
 
-  #forward(exchange: Exchange, meaning: Meaning, isMasked: boolean) {
+  #forward(
+    exchange: Exchange,
+    meaning: Meaning,
+    told: { readonly isMasked: boolean; readonly caller: string | undefined },
+  ) {
     const conversation = this.#conversation;
     const { pipeline, link, target } = conversation;
     const { head } = exchange;
@@ -193,57 +215,30 @@ export class Requests {
     exchange.phase = 'running';
     const running = pipeline.begin(operationOf(exchange, meaning));
     exchange.running = running;
-    const bytes = encodeRequestHead({
-      method: head.method,
-      target: this.#targetOf(meaning),
-      host: target.place.authority,
-      fields: this.#fieldsOf(exchange, isMasked),
-      body: framingOf(exchange),
-      ...(head.upgrade === undefined ? {} : { upgrade: head.upgrade }),
-    });
+    const { body, forwarded } = exchange;
+    const framing = framingOf(exchange);
+    const make = () => {
+      const { credential } = conversation; // The newest: it may be sent later than now.
+      return [headToSend(head, { target, meaning, credential, framing, forwarded, ...told }), ...body];
+    };
     const mayGoAgain = SAFE.has(head.method) && exchange.isRead && exchange.bodyBytes === 0 && link.requests > 0;
-    exchange.again = mayGoAgain && head.upgrade === undefined ? bytes : undefined;
-    link.expect(head.method, head.upgrade);
-    const { body } = exchange;
+    exchange.again = mayGoAgain && head.upgrade === undefined ? make : undefined;
+    exchange.unsent = make;
     exchange.passed = exchange.bodyBytes;
     exchange.body = [];
     exchange.bodyBytes = 0;
     pipeline.flush({
-      pieces: [bytes, ...body],
+      pieces: make(),
       recorded: () => {
         if (!exchange.isRead) this.#goOn(exchange);
       },
       refused: (error) => {
-        conversation.dropLink(); // It waits for an answer to what was never sent.
         exchange.running = undefined;
+        exchange.unsent = undefined;
         conversation.respond(exchange, ledgerAnswer(error), -1);
         return [];
       },
     });
-  }
-
-  /** With the target's credential where it belongs into the query. */
-  #targetOf({ target }: Meaning): string {
-    const { query } = this.#conversation.credential;
-    if (query === undefined) return target;
-    const pair = `${encodeURIComponent(query.name)}=${encodeURIComponent(query.value)}`;
-    return `${target}${target.includes('?') ? '&' : '?'}${pair}`;
-  }
-
-  #fieldsOf({ head }: Exchange, isMasked: boolean): readonly Field[] {
-    const { target, credential } = this.#conversation;
-    const forwarded = forwardedFields(head, target.config);
-    if (isRefusal(forwarded)) throw new Error('these fields were forwarded before');
-    const isReadable = isMasked || (credential.forms.length > 0 && !target.config.allowCompression);
-    const { field } = credential;
-    const kept = (isMasked ? askForWhole(forwarded) : forwarded).filter(
-      ({ name }) => name !== field?.name && !(isReadable && name === 'accept-encoding'),
-    );
-    return [
-      ...kept,
-      ...(isReadable ? [{ name: 'accept-encoding', value: 'identity' }] : []),
-      ...(field === undefined ? [] : [field]),
-    ];
   }
 
   /** @see RFC 9110 §10.1.1 */
@@ -292,7 +287,7 @@ export class Requests {
     if (running === undefined) return;
     conversation.dropLink();
     conversation.pipeline.end(running, { status: 'over-limit', items: exchange.answer?.items ?? 0, limit });
-    if (exchange.answer?.isShown === true) return conversation.cut('over-limit');
+    if (exchange.phase === 'tunnel' || exchange.answer?.isShown === true) return conversation.cut('over-limit');
     exchange.closes = true;
     conversation.respond(exchange, limitAnswer(limit), running.after);
   }
@@ -355,20 +350,15 @@ export class Requests {
     });
   }
 
-  #passTunnel() {
+  #passTunnel(exchange: Exchange) {
     const rest = this.#reader.takeRest();
-    if (rest.length > 0) this.#conversation.pipeline.flush({ pieces: [rest] });
+    if (rest.length === 0 || exchange.isAnswered) return;
+    const { bytesIn } = exchange.judged.limits;
+    exchange.passed += rest.length;
+    if (bytesIn !== undefined && exchange.passed > bytesIn)
+      return this.#tooMuch(exchange, { unit: 'bytesIn', most: bytesIn });
+    this.#conversation.pipeline.flush({ pieces: [rest] });
   }
-}
-
-function bytesOf({ head, bodyBytes }: Exchange): number {
-  return head.body.kind === 'length' ? head.body.bytes : bodyBytes;
-}
-
-/** Towards the upstream: what was read whole has a length. */
-function framingOf({ head, isRead, body, bodyBytes }: Exchange): BodyLength {
-  if (isRead && body.length > 0) return { kind: 'length', bytes: bodyBytes };
-  return head.body;
 }
 
 const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n', 'latin1');

@@ -14,7 +14,7 @@ export function createScrubber(forms: readonly Buffer[]): Scrubber {
   let kept: Buffer = EMPTY;
   return {
     push(chunk) {
-      const bytes = scrub(kept.length === 0 ? chunk : Buffer.concat([kept, chunk]), forms);
+      const bytes = scrubBytes(kept.length === 0 ? chunk : Buffer.concat([kept, chunk]), forms);
       const held = openEnd(bytes, forms);
       // A copy: what it is part of may be used again.
       kept = held === 0 ? EMPTY : Buffer.from(bytes.subarray(bytes.length - held));
@@ -31,14 +31,13 @@ export function createScrubber(forms: readonly Buffer[]): Scrubber {
 /** The same of a text. */
 export function scrubText(text: string, forms: readonly Buffer[]): string {
   let scrubbed = text;
-  for (const form of forms) {
-    const secret = form.toString('latin1');
-    scrubbed = scrubbed.replaceAll(secret, '*'.repeat(secret.length));
-  }
+  for (const secret of textsOf(forms))
+    if (scrubbed.includes(secret)) scrubbed = scrubbed.replaceAll(secret, '*'.repeat(secret.length));
   return scrubbed;
 }
 
-function scrub(bytes: Buffer, forms: readonly Buffer[]): Buffer {
+/** The same of bytes that stand for themselves. */
+export function scrubBytes(bytes: Buffer, forms: readonly Buffer[]): Buffer {
   let scrubbed = bytes;
   for (const form of forms) {
     for (let at = scrubbed.indexOf(form); at >= 0; at = scrubbed.indexOf(form, at + form.length)) {
@@ -61,5 +60,15 @@ function openEnd(bytes: Buffer, forms: readonly Buffer[]): number {
   return most;
 }
 
+/** They are looked for in every field of every answer. */
+function textsOf(forms: readonly Buffer[]): readonly string[] {
+  const known = texts.get(forms);
+  if (known !== undefined) return known;
+  const made = forms.map((form) => form.toString('latin1'));
+  texts.set(forms, made);
+  return made;
+}
+
+const texts = new WeakMap<readonly Buffer[], readonly string[]>();
 const EMPTY = Buffer.alloc(0);
 const ASTERISK = 0x2a;

@@ -1,18 +1,20 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { Timer } from '../../../../std/index.ts';
 import type { Pipeline } from '../../../sessions/pipeline.ts';
 import { endOf, type GatewaySession } from '../../../sessions/session.ts';
 import type { OpenTarget } from '../target.ts';
 import { connectUpstream } from '../upstream/connect.ts';
-import { type Credential, noCredential, readCredential } from '../upstream/credential.ts';
+import { type Credential, noCredential, readCredential, withOlderForms } from '../upstream/credential.ts';
 import { Answers } from './answers.ts';
 import type { Conversation } from './conversation.ts';
+import { Deadline } from './deadline.ts';
 import { endClient } from './end-client.ts';
 import type { Exchange } from './exchange.ts';
 import { brokenAnswer, encodeOwnAnswer, ledgerAnswer, type OwnAnswer, sessionAnswer } from './own-answers.ts';
 import { DISCARDED_BYTES_MAX, Requests } from './requests.ts';
+import { Sending } from './sending.ts';
 import { UpstreamLink } from './upstream-link.ts';
+import { write } from './write.ts';
 
 /** Carries one client's requests, one after another, until either side or the session's signal ends it. Owns the client and its connection upstream. */
 export function serve(target: OpenTarget, session: GatewaySession): Promise<void> {
@@ -36,22 +38,27 @@ class Carrier implements Conversation {
   /** Nothing more is answered; the session ends when what was is on its way. */
   #isEnding = false;
   #hasServed = false;
-  #timer: { readonly what: 'head' | 'idle' | 'body'; readonly timer: Timer } | undefined;
+  readonly #deadline: Deadline;
+  /** What that is set for, and at which request. */
+  #waitsFor: keyof typeof WAITS_MS | undefined;
+  #waitsAt = 0;
 
   constructor(target: OpenTarget, session: GatewaySession) {
     this.target = target;
     this.session = session;
     this.#client = session.client;
+    const sending = new Sending(this, (exchange, why) => this.#answers.giveUp(exchange, why));
     this.pipeline = session.gate.pipeline({
-      forward: (pieces) => this.#forward(pieces),
+      forward: (pieces) => sending.forward(pieces),
       deliver: (pieces) => this.#deliver(pieces),
       resume: () => this.#requests.pump(),
       stop: (running, limit) => this.#answers.stop(running, limit),
       fail: (of, error) => this.#finish(of === 'requests' ? ledgerAnswer(error) : undefined),
       guard: (act) => this.later(act),
     });
+    this.#deadline = new Deadline(target.deps.clock, () => this.later(() => this.#late()));
     this.#requests = new Requests(this);
-    this.#answers = new Answers(this);
+    this.#answers = new Answers(this, sending);
   }
 
   run(): Promise<void> {
@@ -62,7 +69,8 @@ class Carrier implements Conversation {
     client.on('data', (chunk: Buffer) => {
       if (this.#isEnding || this.isOver) return;
       this.later(() => {
-        this.#endTimer();
+        if (this.#waitsFor === 'body') this.#endTimer();
+        this.#stuck = 0;
         this.#requests.push(chunk);
         this.#requests.pump();
       });
@@ -91,14 +99,16 @@ class Carrier implements Conversation {
     if (isUsable && isFresh) return link;
     if (!isUsable) this.dropLink();
     const { signal } = this.session;
-    const made = Promise.all([
-      readCredential(this.target.config, this.target.deps.secrets, signal),
-      isUsable ? undefined : connectUpstream({ ...this.target.deps, config: this.target.config }, signal),
-    ]);
-    made.then(
-      ([credential, socket]) => this.#linked(credential, socket, then),
+    const opening = this.#open(isUsable, signal);
+    this.#opening = opening;
+    opening.then(
+      ({ credential, socket }) => {
+        // The request that wanted it may have ended, and another one has its own by now.
+        if (this.isOver || this.#opening !== opening) socket?.destroy();
+        else this.#linked(credential, socket, then);
+      },
       (error: unknown) => {
-        if (signal.aborted || this.isOver) return;
+        if (signal.aborted || this.isOver || this.#opening !== opening) return;
         this.target.failures.error('gateway.http.target_failed', { target: this.target.deps.name, error });
         this.later(() => then.failed(error));
       },
@@ -152,22 +162,31 @@ class Carrier implements Conversation {
       act();
       if (this.isOver) return;
       this.#requests.pump();
+      this.#flow();
+      this.#drainWhenIdle();
+      this.#endWhenDelivered();
     } catch (error) {
       // Whatever is thrown here is a bug; it costs this session, not the gateway, and nothing more is forwarded.
       this.target.deps.log.error('gateway.http.session_bug', { session: this.session.id, error });
       this.#finish(brokenAnswer('the gateway failed; the connection is ended'));
-      return;
     }
-    this.#flow();
-    this.#drainWhenIdle();
-    this.#endWhenDelivered();
   }
 
   #isCut = false;
+  #hasClientEnded = false;
+  /** How often in a row a body could not go on for what is behind it. While it can't, nobody sees whether its client is still there. */
+  #stuck = 0;
+  #opening: Promise<unknown> | undefined;
+
+  /** The credential first: without one there is nothing to connect for. */
+  async #open(hasLink: boolean, signal: AbortSignal) {
+    const { config, deps } = this.target;
+    const credential = await readCredential(config, deps.secrets, signal);
+    return { credential, socket: hasLink ? undefined : await connectUpstream({ ...deps, config }, signal) };
+  }
 
   #linked(credential: Credential, socket: Socket | undefined, { ready }: { ready(): void }) {
-    if (this.isOver) return void socket?.destroy();
-    this.credential = credential;
+    this.credential = withOlderForms(credential, this.credential);
     const now = this.target.deps.clock.monotonicMs();
     this.#credentialAtMs = now;
     if (socket !== undefined) {
@@ -176,7 +195,11 @@ class Carrier implements Conversation {
       this.link = new UpstreamLink(
         socket,
         {
-          answered: (link) => this.later(() => this.#answers.take(link)),
+          answered: (link) =>
+            this.later(() => {
+              if (this.#waitsFor === 'rest') this.#endTimer();
+              this.#answers.take(link);
+            }),
           lost: (link) => this.later(() => this.#answers.lost(link)),
           drained: () => this.later(() => {}),
         },
@@ -186,14 +209,11 @@ class Carrier implements Conversation {
     this.later(ready);
   }
 
-  #forward(pieces: readonly Buffer[]) {
-    const { link } = this;
-    // What it was meant for has gone: that is told by its end.
-    if (link?.isOpen === true) write(link.socket, pieces);
-  }
-
   #deliver(pieces: readonly Buffer[]) {
-    if (!this.isOver) write(this.#client, pieces, () => this.#flow());
+    if (this.isOver) return;
+    // What is little goes at once, hardly ever later; and only of much it matters when it has gone.
+    const isLittle = this.#client.writableLength === 0 && bytesOf(pieces) <= LITTLE_BYTES_MAX;
+    write(this.#client, pieces, isLittle ? undefined : this.#onTaken);
   }
 
   /** Reads from each side only as long as the other takes, and nothing has to wait. */
@@ -213,37 +233,46 @@ class Carrier implements Conversation {
 
   /** Whoever begins a request and does not go on, or has asked for nothing for long, holds a place for nothing. */
   #watch() {
-    const { exchange } = this;
-    const what =
-      exchange === undefined ? (this.#requests.isBetween ? 'idle' : 'head') : exchange.isRead ? undefined : 'body';
-    if (this.#timer?.what === what) return;
-    this.#endTimer();
-    if (what === undefined || exchange?.phase === 'tunnel' || exchange?.phase === 'deciding') return;
-    const timer = this.target.deps.clock.after(WAITS_MS[what], () =>
-      this.later(() => {
-        this.#timer = undefined;
-        this.#late(what);
-      }),
-    );
-    this.#timer = { what, timer };
+    const what = this.#awaited();
+    const { begun } = this.#requests;
+    if (this.#waitsFor === what && this.#waitsAt === begun) return;
+    this.#waitsFor = what;
+    this.#waitsAt = begun;
+    if (what === undefined) this.#deadline.clear();
+    else this.#deadline.set(WAITS_MS[what]);
   }
 
-  #late(what: 'head' | 'idle' | 'body') {
+  #awaited(): keyof typeof WAITS_MS | undefined {
+    const { exchange } = this;
+    if (exchange === undefined) return this.#requests.isBetween ? 'idle' : 'head';
+    if (exchange.phase === 'tunnel') return this.#hasClientEnded ? 'rest' : undefined;
+    return exchange.isRead || exchange.phase === 'deciding' ? undefined : 'body';
+  }
+
+  #late() {
+    const what = this.#waitsFor;
+    this.#waitsFor = undefined;
+    if (what === undefined) return;
     // The client is not read on: it is not the one that is late.
-    if (what === 'body' && this.#requests.isStuck) return;
+    if (what === 'body' && this.#requests.isStuck) {
+      if (++this.#stuck >= STUCK_MAX) this.#finish(this.exchange?.answer?.isShown === true ? undefined : NOT_TAKEN);
+      return;
+    }
     if (what === 'idle') return this.endBehind();
+    if (what === 'rest') return this.#answers.endTunnel();
     this.#finish(this.exchange?.answer?.isShown === true ? undefined : LATE);
   }
 
   #endTimer() {
-    this.#timer?.timer.cancel();
-    this.#timer = undefined;
+    this.#waitsFor = undefined;
+    this.#deadline.clear();
   }
 
   /** Whoever ends its side waits for nothing any more: what stops a client looks just so. */
   #clientEnd() {
-    if (this.exchange?.phase === 'tunnel') this.#answers.endOfClient();
-    else this.#finish(undefined);
+    if (this.exchange?.phase !== 'tunnel') return this.#finish(undefined);
+    this.#answers.endOfClient();
+    this.#hasClientEnded = true;
   }
 
   readonly #onEnd = () =>
@@ -252,6 +281,8 @@ class Carrier implements Conversation {
     );
 
   readonly #onDrain = () => this.later(() => {});
+
+  readonly #onTaken = () => this.#flow();
 
   #drainWhenIdle() {
     const { drain } = this.session;
@@ -268,34 +299,31 @@ class Carrier implements Conversation {
     if (this.isOver) return;
     this.isOver = true;
     const { exchange } = this;
-    this.#endTimer();
+    this.#deadline.stop();
     this.session.signal.removeEventListener('abort', this.#onEnd);
     this.session.drain.removeEventListener('abort', this.#onDrain);
+    const isBehind = !this.pipeline.isDelivered; // Whatever were said now would be taken for the answer before it.
     this.pipeline.close();
     this.dropLink();
     const isAmid =
-      this.#isCut || exchange?.phase === 'tunnel' || (exchange?.answer?.isShown === true && !exchange.isAnswered);
+      this.#isCut ||
+      isBehind ||
+      exchange?.phase === 'tunnel' ||
+      (exchange?.answer?.isShown === true && !exchange.isAnswered);
     const isOwed = answer !== undefined && !isAmid && exchange?.isAnswered !== true;
     const last = isOwed
       ? encodeOwnAnswer(answer, { close: true, isHead: exchange?.head.method === 'HEAD' })
       : undefined;
-    endClient(this.#client, this.target.deps.clock, { last, isCut: isAmid });
+    const breaks = isAmid && exchange?.answer?.endsByClose === true;
+    endClient(this.#client, this.target.deps.clock, { last, isCut: isAmid, breaks });
     this.#finished.resolve();
   }
 }
 
-/** One system call for small pieces, and one for many. */
-function write(stream: Duplex, pieces: readonly Buffer[], taken?: () => void): void {
-  if (stream.destroyed || stream.writableEnded || pieces.length === 0) return;
+function bytesOf(pieces: readonly Buffer[]): number {
   let bytes = 0;
   for (const piece of pieces) bytes += piece.length;
-  if (pieces.length === 1 || bytes <= JOIN_BYTES_MAX) {
-    stream.write(pieces.length === 1 ? pieces[0] : Buffer.concat(pieces, bytes), taken);
-    return;
-  }
-  stream.cork();
-  for (const [i, piece] of pieces.entries()) stream.write(piece, i === pieces.length - 1 ? taken : undefined);
-  stream.uncork();
+  return bytes;
 }
 
 const LATE: OwnAnswer = {
@@ -304,12 +332,23 @@ const LATE: OwnAnswer = {
   message: 'the request did not come in time',
   hint: 'Send it again, without a pause.',
 };
-/** Copying this much costs less than a vector write with many parts. */
-const JOIN_BYTES_MAX = 16 * 1024;
+const NOT_TAKEN: OwnAnswer = {
+  status: 504,
+  reason: 'target',
+  message: 'the target does not take the request',
+  hint: 'Whether it was carried out is not known.',
+};
+/** As often as a body may wait for long. */
+const STUCK_MAX = 5;
+/** Of an answer that is not watched until the client has taken it; far less than what stops the upstream. */
+const LITTLE_BYTES_MAX = 16 * 1024;
 /** What a client has not taken when the upstream is not read on. */
 const UNTAKEN_BYTES_MAX = 64 * 1024;
-/** A head has to come within the first, however slowly; a body has to go on within the last. */
-const WAITS_MS = { head: 10_000, idle: 120_000, body: 60_000 } as const;
+/**
+ * A head has to come within that time, however slowly; a body has to go on, and so has what an upstream says to a client that has ended its side of
+ * a tunnel.
+ */
+const WAITS_MS = { head: 10_000, idle: 120_000, body: 60_000, rest: 300_000 } as const;
 /** A credential that was rotated counts after that. */
 const CREDENTIAL_MS_MAX = 1_000;
 /** A connection upstream is used no longer: certificates and roots may have changed. */

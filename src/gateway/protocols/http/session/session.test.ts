@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { eventually } from '../../../../../test/support/eventually.ts';
+import { createTestAuthority, identityOf } from '../../../testing/test-authority.ts';
 import {
   allowed,
   answerOf,
@@ -112,6 +113,27 @@ describe('a request', () => {
     await bed.until('204');
     expect(kinds()).toEqual(['session-open']);
     expect(bed.upstream).toEqual([]);
+  });
+
+  it('tells the upstream who calls, where the target says so, and nobody else can', async () => {
+    const authority = createTestAuthority('example.org', 60_000);
+    const identity = identityOf(authority.issue('/countersign/gateway'), [authority]);
+    await open({ answer: fine, identity, config: { identityHeader: true } });
+    bed.send('GET /a HTTP/1.1\r\nhost: api\r\nx-countersign-identity: forged\r\n\r\n');
+    await bed.until('ok":true}');
+    const [, claims = ''] = /x-countersign-identity: [^.]+\.([^.]+)\./.exec(bed.upstream[0] ?? '') ?? [];
+    expect(JSON.parse(Buffer.from(claims, 'base64url').toString())).toMatchObject({
+      ...{ sub: 'spiffe://example.org/web', iss: 'spiffe://example.org/countersign/gateway', aud: 'target' },
+    });
+    expect(bed.upstream[0]).not.toContain('forged');
+  });
+
+  it('is not forwarded where the upstream is to be told who calls, and that can’t be proven', async () => {
+    await open({ answer: fine, config: { identityHeader: true } });
+    bed.send(GET);
+    await bed.until('503');
+    expect(bed.upstream.join('')).toBe('');
+    expect(kinds()).toEqual(['session-open', 'denial']);
   });
 
   it('to a path that servers read differently is refused with a word, and the connection goes on', async () => {

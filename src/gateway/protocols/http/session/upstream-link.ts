@@ -16,12 +16,15 @@ export interface UpstreamPort {
  */
 export class UpstreamLink {
   readonly socket: Socket;
-  readonly #reader = createResponseReader();
+  /** Names of files stand in fields as they are: no byte of them ends anything. */
+  readonly #reader = createResponseReader({ allowObsText: true });
   readonly #port: UpstreamPort;
   /** Requests that went over it. */
   requests = 0;
   /** When its last answer ended, monotonic milliseconds. */
   idleSinceMs: number;
+  /** The upstream itself has ended it, and all that it said before has come. */
+  hasEnded = false;
   #isOver = false;
 
   constructor(socket: Socket, port: UpstreamPort, nowMs: number) {
@@ -34,7 +37,11 @@ export class UpstreamLink {
       port.answered(this);
     });
     socket.on('drain', () => port.drained());
-    for (const event of ['end', 'error', 'close']) socket.on(event, () => this.#ended());
+    socket.on('end', () => {
+      this.hasEnded = true;
+      this.#ended();
+    });
+    for (const event of ['error', 'close']) socket.on(event, () => this.#ended());
     socket.resume();
   }
 

@@ -5,6 +5,7 @@ import { targetDeps } from '../../../../../test/conformance/protocol-bed.ts';
 import { eventually } from '../../../../../test/support/eventually.ts';
 import { type Decision, type FieldMask, type Limits, noObligations } from '../../../../model/index.ts';
 import { createManualClock, type Log, type ManualClock, Secret } from '../../../../std/index.ts';
+import type { CurrentIdentity } from '../../../identity.ts';
 import type { LoginProblem } from '../../../protocol.ts';
 import { SessionEnd, type SessionPolicy } from '../../../sessions/session.ts';
 import { createTestGate } from '../../../testing/test-gate.ts';
@@ -53,7 +54,9 @@ export interface HttpBedOptions {
   readonly decide?: (asked: Asked) => Decision | undefined;
   /** What the upstream answers to what it was sent last; undefined: nothing, yet. */
   readonly answer?: (text: string) => string | Buffer | undefined;
-  readonly secret?: () => string;
+  readonly secret?: () => string | Promise<string>;
+  /** The gateway's. */
+  readonly identity?: CurrentIdentity;
 }
 
 export async function openHttp(options: HttpBedOptions = {}): Promise<HttpBed> {
@@ -68,7 +71,8 @@ export async function openHttp(options: HttpBedOptions = {}): Promise<HttpBed> {
     {
       ...targetDeps(log),
       clock,
-      secrets: { resolve: async () => Secret.fromText(options.secret?.() ?? CREDENTIAL) },
+      identity: { current: () => options.identity },
+      secrets: { resolve: async () => Secret.fromText((await options.secret?.()) ?? CREDENTIAL) },
       attempted: (_, problem) => void problems.push(problem),
     },
   );
@@ -151,8 +155,12 @@ async function startUpstream({ answer: answerTo }: HttpBedOptions) {
 /** A policy that notes what it was asked. */
 function askedPolicy({ decide }: HttpBedOptions): { readonly asked: Asked[]; readonly policy: SessionPolicy } {
   const asked: Asked[] = [];
+  let version = 0;
   const policy: SessionPolicy = {
-    version: 1,
+    // A test decides as it likes, each time anew.
+    get version() {
+      return ++version;
+    },
     policySet: { digest: 'd'.repeat(64), revision: 1, timeMs: 0 },
     principalKey: 'spiffe://example.org/web',
     decide(action, resource, context) {
@@ -182,6 +190,11 @@ export function answerOf(body: string, fields: Readonly<Record<string, string>> 
     ([name, value]) => `${name}: ${value}\r\n`,
   );
   return `HTTP/1.1 ${status}\r\n${lines.join('')}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
+}
+
+/** Lets everything that has been sent arrive: for what must not happen, of which nothing tells. */
+export async function settled(): Promise<void> {
+  for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
 
 function found(text: string, what: string | RegExp): boolean {

@@ -14,6 +14,13 @@ export interface Credential {
 /** Without any. */
 export const noCredential: Credential = { field: undefined, query: undefined, forms: [] };
 
+/** The newer one, with what is to be found of those before it: a request that carried them may be answered yet, or echoed later. */
+export function withOlderForms(newer: Credential, before: Credential): Credential {
+  const own = new Set(newer.forms.map(String));
+  const older = before.forms.filter((form) => !own.has(String(form)));
+  return older.length === 0 ? newer : { ...newer, forms: [...newer.forms, ...older.slice(0, OLDER_FORMS_MAX)] };
+}
+
 /**
  * Reads the credential that a target's config names.
  * @throws GatewayError ERR_GATEWAY_SECRET also when it can't stand in a request
@@ -52,18 +59,61 @@ export async function readCredential(
   return { ...noCredential, query: { name: credential.query.name, value }, forms: formsOf(value) };
 }
 
-/** As it is, in base64, percent-encoded, and as JSON writes it. What is too short would be found everywhere. */
+/**
+ * As it is; in base64, whatever stands before it; in hexadecimal; percent-encoded; and as JSON and HTML are written by those who escape more or less. What
+ * is too short would be found everywhere.
+ */
 function formsOf(value: string): readonly Buffer[] {
-  if (value.length < FORM_LENGTH_MIN) return [];
+  const bytes = Buffer.from(value, 'latin1');
+  const percent = encodeURIComponent(value);
+  const everySign = percent.replace(/[!'()*]/g, hexOf);
+  const json = JSON.stringify(value).slice(1, -1);
+  const base64 = [bytes.toString('base64'), ...[0, 1, 2].map((before) => base64Within(bytes, before))];
   const forms = [
-    value,
-    Buffer.from(value, 'latin1').toString('base64'),
-    encodeURIComponent(value),
-    JSON.stringify(value).slice(1, -1),
+    ...[value, ...base64, ...base64.map((form) => form.replaceAll('+', '-').replaceAll('/', '_'))],
+    ...[bytes.toString('hex'), bytes.toString('hex').toUpperCase()],
+    ...[percent, everySign].flatMap((form) => [form, lowerHex(form), form.replaceAll('%20', '+')]),
+    ...[json, json.replaceAll('/', '\\/'), json.replace(/[<>&='+]/g, unicodeOf)],
+    ...HTML_QUOTES.map(([double, single]) => htmlOf(value).replaceAll('"', double).replaceAll("'", single)),
   ];
-  return [...new Set(forms)].map((form) => Buffer.from(form, 'latin1'));
+  return [...new Set(forms)]
+    .filter((form) => form.length >= FORM_LENGTH_MIN)
+    .map((form) => Buffer.from(form, 'latin1'));
 }
 
+/** What base64 of a text has of it alone, with so many bytes (modulo 3) before it in that text. */
+function base64Within(bytes: Buffer, before: number): string {
+  const text = Buffer.concat([Buffer.alloc(before), bytes])
+    .toString('base64')
+    .replaceAll('=', '');
+  const isShared = (before + bytes.length) % 3 !== 0;
+  return text.slice(before === 0 ? 0 : before + 1, isShared ? -1 : undefined);
+}
+
+function hexOf(sign: string): string {
+  return `%${sign.charCodeAt(0).toString(16).toUpperCase()}`;
+}
+
+function lowerHex(form: string): string {
+  return form.replace(/%[0-9A-F]{2}/g, (found) => found.toLowerCase());
+}
+
+function unicodeOf(sign: string): string {
+  return `\\u00${sign.charCodeAt(0).toString(16)}`;
+}
+
+function htmlOf(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+}
+
+const HTML_QUOTES = [
+  ['&quot;', "'"],
+  ['&quot;', '&#39;'],
+  ['&quot;', '&#x27;'],
+  ['&#34;', '&#39;'],
+] as const;
 /** Shorter ones are words by chance. */
 const FORM_LENGTH_MIN = 8;
+/** Of a few credentials before. */
+const OLDER_FORMS_MAX = 24;
 const PRINTABLE = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;

@@ -65,6 +65,7 @@ export async function startTarget(options: {
     policies: options.policies ?? { names: () => undefined, onChange: () => () => {} },
     caches: createCacheBudget(1 << 20),
     maskKey: new Secret(Buffer.alloc(32, 1)),
+    identity: { current: () => undefined },
     attempted: () => {},
   });
   const running = new Set<Promise<void>>();
