@@ -33,7 +33,9 @@ describe('what is sent', () => {
     expect(said(encodeResponseHead({ ...response, answersHead: true, announcedBytes: 12 }))).toBe(
       'HTTP/1.1 200 OK\r\ncontent-length: 12\r\n\r\n',
     );
-    expect(said(encodeResponseHead({ status: 100, fields: [], body: { kind: 'none' } }))).toBe('HTTP/1.1 100 Continue\r\n\r\n');
+    expect(said(encodeResponseHead({ status: 100, fields: [], body: { kind: 'none' } }))).toBe(
+      'HTTP/1.1 100 Continue\r\n\r\n',
+    );
     expect(said(Buffer.concat([...encodeChunk(Buffer.from('hello world, hello')), encodeLastChunk()]))).toBe(
       '12\r\nhello world, hello\r\n0\r\n\r\n',
     );
