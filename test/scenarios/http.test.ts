@@ -442,7 +442,7 @@ function createApi(): http.Server {
     });
   });
   server.on('upgrade', (_, connection) => {
-    connection.on('error', () => {});
+    connection.on('error', () => {}).on('end', () => connection.end());
     connection.write('HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\nready');
     connection.on('data', (text: Buffer) => void connection.write(`you said ${text.toString()}`));
   });
