@@ -20,8 +20,8 @@ describe('a declared resource', () => {
     ['a policy with more', 'Policy', { cedar: '', more: 1 }, ['a policy has one field, cedar, its text']],
     ['a policy that is none', 'Policy', null, ['a policy has one field, cedar, its text']],
     ['a target', 'Target', target('t').spec, []],
-    ['a target of no protocol', 'Target', {}, ['protocol must be one of postgres']],
-    ['a target of an unknown protocol', 'Target', { protocol: 'gopher' }, ['protocol must be one of postgres']],
+    ['a target of no protocol', 'Target', {}, ['protocol must be one of http, postgres']],
+    ['a target of an unknown protocol', 'Target', { protocol: 'gopher' }, ['protocol must be one of http, postgres']],
     [
       'a config that the protocol refuses',
       'Target',
