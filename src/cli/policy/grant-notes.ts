@@ -43,9 +43,8 @@ export function grantNotes(
   if (known.length > 0)
     notes.push(`${known.join(', ')} on ${resourcesOf(resource)} is allowed without it; masks and limits of both count`);
   const unnamed = unnamedNote({ compiled: before, targets }, resource);
-  const isTable = 'type' in resource && resource.type === 'Postgres::Table';
-  const views = isTable ? '. Of a view, masks on the tables that it reads do not go along' : '';
-  if (unnamed !== undefined) notes.push(`${unnamed}${views}`);
+  // What its declaration names has no such note.
+  if (unnamed !== undefined) notes.push(`${unnamed}. Of a view, masks on the tables that it reads do not go along`);
   const session = rows.find(lacksSession)?.session;
   if (session === undefined) return { notes, remedy: [] };
   notes.push(`it has no effect until ${identity.uri} can connect: ${whyNoSession(session)}`);
