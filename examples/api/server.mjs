@@ -11,7 +11,8 @@ createServer((request, response) => {
     response.writeHead(status, { 'content-type': 'application/json' });
     response.end(`${JSON.stringify(body)}\n`);
   };
-  if (request.headers.authorization !== `Bearer ${process.env.API_KEY}`) return answer(401, { error: 'a key is needed' });
+  if (request.headers.authorization !== `Bearer ${process.env.API_KEY}`)
+    return answer(401, { error: 'a key is needed' });
   const [, version, noun, id] = new URL(request.url, 'http://api').pathname.split('/');
   if (version !== 'v1' || noun !== 'customers') return answer(404, { error: 'no such thing' });
   if (id === undefined) return answer(200, { items: customers });

@@ -16,7 +16,6 @@ import type {
   Resource,
   ResourceKind,
   Resources,
-  Snapshot,
 } from '../resources/index.ts';
 import { implement, type RpcService } from '../rpc/index.ts';
 import { assert, type Clock, createSharedTimers, type Log, sha256 } from '../std/index.ts';
@@ -28,6 +27,7 @@ import { gatewayStatus, parseInstance, parseReport, parseState } from './gateway
 import { frameGatewayUpdates, gatewayStream, specOf } from './gateways/gateway-stream.ts';
 import { pushUpdates } from './gateways/push-updates.ts';
 import { createServingGateways } from './gateways/serving-gateways.ts';
+import { createListing, type ParsePolicies } from './listed-resources.ts';
 import { parseEntryAttributes } from './messages/attributes-message.ts';
 import { parseEntry } from './messages/entry-message.ts';
 import type { RefusalIntake } from './refusal-intake.ts';
@@ -48,10 +48,12 @@ export function controlService(deps: {
   authorizer: Authorizer;
   audit: Audit;
   refusals: RefusalIntake;
+  parsePolicies: ParsePolicies;
 }): RpcService {
   const { authority, registration, resources, authorizer, audit, refusals, clock } = deps;
   const presence = createGatewayPresence(deps);
   const serving = createServingGateways({ resources, clock });
+  const listing = createListing(deps);
   const gatewayUpdate = frameGatewayUpdates();
   const timers = createSharedTimers(clock, RECHECK_STEP_MS);
   return implement(Control, {
@@ -123,18 +125,9 @@ export function controlService(deps: {
     },
     createEntry: (request, context) => createEntry(deps, request, context),
     listEntryAttributes: ({ entryIds }) => listEntryAttributes(registration, entryIds),
-    async listResources({ kind }) {
-      const wanted = kind === '' ? undefined : parseKind(kind);
-      const snapshot = await resources.list();
-      return { resources: listedOf(snapshot, wanted), revision: BigInt(snapshot.revision) };
-    },
+    listResources: (request) => listing(request, request.kind === '' ? undefined : parseKind(request.kind)),
     listGateways: async () => ({ gateways: (await resources.reportedGateways()).map(gatewayStatus) }),
   });
-}
-
-function listedOf({ policies, targets }: Snapshot, wanted: ResourceKind | undefined) {
-  const listed = [...policies, ...targets].filter(({ kind }) => wanted === undefined || kind === wanted);
-  return listed.map(({ kind, name, spec }) => ({ kind, name, specJson: JSON.stringify(spec) }));
 }
 
 /** @throws RpcError INVALID_ARGUMENT */

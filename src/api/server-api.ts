@@ -11,6 +11,7 @@ import { createAuthorizer, type ReadOperator } from './authorize.ts';
 import { bundleService } from './bundle-service.ts';
 import { controlService } from './control-service.ts';
 import { entryService } from './entry-service.ts';
+import type { ParsePolicies } from './listed-resources.ts';
 import { createRefusalIntake } from './refusal-intake.ts';
 import { svidService } from './svid-service.ts';
 
@@ -26,6 +27,8 @@ export interface ServerApiDeps {
   readonly nodeAttestation: NodeAttestation;
   /** Called before and after each act of an operator; when it throws, the act does not happen. */
   readonly audit: WriteAudit;
+  /** For operators that ask policies questions: they need not load a parser for it. */
+  readonly parsePolicies: ParsePolicies;
   /** Whether the server is ready to serve, for the health check. */
   readonly ready: () => boolean;
   /** Life of the SVIDs that agents renew to, seconds; 0 = as the authority says. */

@@ -3,7 +3,14 @@ import { type TObject, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import type { ProtocolMember } from '../gateway/index.ts';
 import { protocols } from '../gateway/protocols/registry.generated.ts';
-import { composeSchema, createPolicyLoader, formatProblem, type PolicyLoader } from '../policy/index.ts';
+import {
+  composeSchema,
+  createPolicyLoader,
+  formatProblem,
+  type ParsedForms,
+  type PolicyLoader,
+  type PolicySource,
+} from '../policy/index.ts';
 import type { Problem, Resource, ValidateResource, ValidateTogether } from '../resources/index.ts';
 import { memberById } from '../std/index.ts';
 
@@ -19,6 +26,8 @@ export const policySchema = composeSchema(protocols.map((protocol) => protocol.p
 export function createDeclaredRules(): {
   readonly validate: ValidateResource;
   readonly validateTogether: ValidateTogether;
+  /** Policies in the form that answers questions; undefined when they are many, or one of them is wrong. */
+  readonly parsePolicies: (policies: readonly Resource[]) => ParsedForms | undefined;
 } {
   // Kept, since of ten thousand policies it then looks only at those that are new.
   const loader = createPolicyLoader(policySchema);
@@ -26,6 +35,11 @@ export function createDeclaredRules(): {
     validate: validateResource,
     validateTogether: (kind, resources) =>
       kind === 'Target' ? doorProblems(resources) : policyProblems(resources, loader),
+    parsePolicies(policies) {
+      const sources = policies.map(sourceOf);
+      const bytes = sources.reduce((sum, { text }) => sum + Buffer.byteLength(text), 0);
+      return bytes > PARSED_BYTES_MAX ? undefined : loader.parsed(sources);
+    },
   };
 }
 
@@ -46,13 +60,16 @@ function validateResource(...[kind, , spec]: Parameters<ValidateResource>): read
 
 /** All that is wrong with policies, by what gateways read them with: they take all or none. */
 function policyProblems(policies: readonly Resource[], loader: PolicyLoader): readonly Problem[] {
-  const sources = policies.map(({ name, spec }) => ({ name, text: Value.Check(POLICY, spec) ? spec.cedar : '' }));
-  const errors = loader.check(sources).problems.filter(({ severity }) => severity === 'error');
+  const errors = loader.check(policies.map(sourceOf)).problems.filter(({ severity }) => severity === 'error');
   return errors.map((problem) => ({
     kind: 'Policy',
     name: problem.position.source,
     message: shortened(formatProblem(problem)),
   }));
+}
+
+function sourceOf({ name, spec }: Resource): PolicySource {
+  return { name, text: Value.Check(POLICY, spec) ? spec.cedar : '' };
 }
 
 /** Every gateway serves all targets, so two doors in one place are so everywhere: one of them would never open. */
@@ -92,6 +109,8 @@ function doorOf(spec: unknown): { readonly host: string; readonly port: number }
   return Value.Check(WITH_DOOR, filled) && filled.listen.port !== 0 ? filled.listen : undefined;
 }
 
+/** Some hundreds of policies. A server that has just started parses them between two calls, so more would hold up everybody else. */
+const PARSED_BYTES_MAX = 128 * 1024;
 const POLICY = Type.Object({ cedar: Type.String() }, { additionalProperties: false });
 const TARGET = Type.Object({ protocol: Type.String() });
 const WITH_DOOR = Type.Object({ listen: Type.Object({ host: Type.String(), port: Type.Integer() }) });

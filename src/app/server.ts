@@ -61,7 +61,7 @@ export async function createServerApp(deps: ServerDeps): Promise<ServerRole> {
   const { authority, registration, resources, ledger, nodes, attestation, identity, trustDomain } = parts;
   let started = false;
   const api = createServerApi({
-    ...{ clock, log, trustDomain, authority, registration, resources, nodes },
+    ...{ clock, log, trustDomain, authority, registration, resources, nodes, parsePolicies: parts.parsePolicies },
     nodeAttestation: attestation.attestation,
     agentTtlS: durationMs(config.svid.agentTtl) / 1000,
     // What an operator did is on disk before anyone is told.
@@ -134,7 +134,8 @@ async function openParts(deps: ServerDeps) {
   const registration = createRegistration({ store, clock, random, log, trustDomain, knowsTrustDomain });
   const aliases = createNodeAliases(registration);
   const nodes = createNodes({ store, clock, random, log, trustDomain, removeAliases: aliases.removeAliases });
-  const resources = createResources({ store, clock, random, log, ...createDeclaredRules() });
+  const { parsePolicies, ...rules } = createDeclaredRules();
+  const resources = createResources({ store, clock, random, log, ...rules });
   const name = `${trustDomain}/server/${config.serverId}`;
   const keys = { dataDir: config.dataDir, sealKey: openSealKey(config.dataDir, random), random };
   const ledger = createLedger({
@@ -186,7 +187,7 @@ async function openParts(deps: ServerDeps) {
   ];
   return {
     ...{ trustDomain, authority, nodes, registration, resources, ledger, identity, attestation, services },
-    ...{ probe, databaseClock },
+    ...{ probe, databaseClock, parsePolicies },
   };
 }
 

@@ -5,6 +5,7 @@
  * - `program/`: the words that were typed, help, completion, what a failure ends with;
  * - `terminal/`: what is printed, in lines of the reader's width, and standard output itself;
  * - `processes/`: roles and other programs that a command runs, and the signals that end them;
+ * - `door/`: an address of this machine that leads a program that was run, and nobody else, to a target;
  * - `connections/`: the server and the agent as commands reach them;
  * - `ledger/`, `entries/`, `policy/`: what is asked of each of these, and how the answer reads;
  * - `declared/`: files of targets, policies and entries, and what becomes of them at the server and its gateways;

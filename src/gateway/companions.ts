@@ -9,8 +9,18 @@ export interface Companions {
   readonly quotas: Quotas;
   /** One more session of that identity (its SPIFFE ID), among those of all of them. */
   enter(identity: string): Promise<Place | SessionRefusal>;
+  /** Takes a door for all of them: nobody else may listen there, nor they for another target. @throws GatewayError ERR_GATEWAY_LISTEN where somebody has it */
+  takeDoor(door: SharedDoor): Promise<Place>;
   /** Has the others hear a word about a session that is not here. */
   passOn(word: PassedWord): void;
+}
+
+/** A door that each of them has. */
+export interface SharedDoor {
+  readonly target: string;
+  /** An IP address. */
+  readonly address: string;
+  readonly port: number;
 }
 
 /** What a client says of another session, which any of the companions may have: it is for whoever has it to see that it may. */

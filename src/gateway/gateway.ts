@@ -25,6 +25,7 @@ import type { Companions, PassedWord } from './companions.ts';
 import type { GatewayIdentity } from './identity.ts';
 import { createAdmission } from './listeners/admission.ts';
 import { LAST_WORDS_MS } from './listeners/close-in-time.ts';
+import { openSharedDoor } from './listeners/shared-door.ts';
 import { createSocketListeners, portOf } from './listeners/socket-listeners.ts';
 import type { LoadedProtocol, SecretResolver, SessionRefusal } from './protocol.ts';
 import { createContentDigester } from './recording/content-digest.ts';
@@ -238,7 +239,10 @@ class Core {
       caches: this.#caches,
       policies: createTargetPolicies(currentPolicies),
       createTargetHealth,
-      openDoor: (where, open, { kind, tls }) => this.#listeners.open(where, this.#admission.direct(open, kind, tls)),
+      openDoor: (where, open, { kind, tls }) =>
+        openSharedDoor(companions, { target: open.name, ...where }, (at) =>
+          this.#listeners.open(at, this.#admission.direct(open, kind, tls)),
+        ),
     });
   }
 

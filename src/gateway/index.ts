@@ -14,7 +14,7 @@
  * - `protocols/` one folder a member
  */
 
-export type { Companions, PassedWord } from './companions.ts';
+export type { Companions, PassedWord, SharedDoor } from './companions.ts';
 export { errorTable, GatewayError } from './errors.ts';
 export { createGateway, type Gateway, type GatewayDeps, type SessionInfo } from './gateway.ts';
 export type { CurrentIdentity, GatewayIdentity } from './identity.ts';

@@ -33,6 +33,8 @@ export interface LocalClient {
   arguments?(folder: string): readonly string[];
   /** Variables with which it, and most drivers, come by the socket in that folder. `env`: what there is already. */
   environment(folder: string, env: Readonly<Record<string, string | undefined>>): Readonly<Record<string, string>>;
+  /** Variables for clients that can not use that socket, but an address of this machine that leads to it; absent where there are none. */
+  loopback?(address: { readonly host: string; readonly port: number }): Readonly<Record<string, string>>;
 }
 
 /**

@@ -28,6 +28,7 @@ export { errorTable, PolicyError, type PolicyErrorCode } from './errors.ts';
 export { approvalText } from './loading/approval.ts';
 export { expiredPolicies } from './loading/expired.ts';
 export {
+  checkParsed,
   checkPolicies,
   createPolicyLoader,
   formatProblem,
@@ -36,6 +37,7 @@ export {
   type PolicyReport,
 } from './loading/load.ts';
 export { didYouMean } from './loading/nearest-name.ts';
+export { type FormOf, type ParsedForm, type ParsedForms, readForms } from './loading/parsed-forms.ts';
 export { cutPolicies } from './loading/split.ts';
 export { type KnownNames, unmatchedNames } from './loading/unmatched-names.ts';
 export { limitsWith, limitText, limitWords, type PermitLimit, writtenLimit } from './obligations/limits.ts';

@@ -59,6 +59,7 @@ describe('fenced blocks', () => {
       'docs/guide/policies.md',
       'docs/guide/operations.md',
       'docs/guide/postgres.md',
+      'docs/guide/http.md',
       'docs/life-of-a-request.md',
       ...PAGES.map(({ name }) => `docs/guide/languages/${name}.md`),
     ];

@@ -9,6 +9,7 @@ import { createReader, type Reader } from './reader.ts';
 const GUIDES = [
   'docs/guide/first-target.md',
   'docs/guide/postgres.md',
+  'docs/guide/http.md',
   'docs/guide/policies.md',
   'docs/guide/operations.md',
   'docs/life-of-a-request.md',

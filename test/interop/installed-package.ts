@@ -12,7 +12,13 @@ export async function installPackage(npm: string, folder: string): Promise<void>
   await runTool(npm, ['pack', copy, '--pack-destination', folder]);
   const [file = ''] = fs.readdirSync(folder).filter((name) => name.endsWith('.tgz'));
   const prefix = ['--global', '--prefix', path.join(folder, 'prefix')];
-  await runTool(npm, ['install', ...prefix, '--prefer-offline', path.join(folder, file)]);
+  await runTool(npm, ['install', ...prefix, '--prefer-offline', path.join(folder, file)], { PATH: pathOfUsers() });
+}
+
+/** The PATH that a user of this machine has: without what npm puts before it for scripts, such as the Node of this checkout. */
+export function pathOfUsers(): string {
+  const places = (process.env['PATH'] ?? '').split(path.delimiter);
+  return places.filter((place) => !place.split(path.sep).includes('node_modules')).join(path.delimiter);
 }
 
 const ROOT = path.join(import.meta.dirname, '../..');

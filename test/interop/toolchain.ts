@@ -15,11 +15,15 @@ export function mayLack(command: string | undefined): boolean {
 }
 
 /** Runs one and throws what it printed when it fails. Where packages come from and what is cached is the machine's affair. */
-export async function runTool(file: string, args: readonly string[]): Promise<void> {
+export async function runTool(
+  file: string,
+  args: readonly string[],
+  more: Readonly<Record<string, string>> = {},
+): Promise<void> {
   const env = Object.fromEntries(
     Object.entries(process.env).flatMap(([name, value]) => (value ? [[name, value]] : [])),
   );
-  const { code, stdout, stderr } = await run(file, args, { env, withinMs: TOOL_MS_MAX });
+  const { code, stdout, stderr } = await run(file, args, { env: { ...env, ...more }, withinMs: TOOL_MS_MAX });
   if (code !== 0) throw new Error(`${file} ${args.join(' ')} ended with ${code}:\n${stdout}${stderr}`);
 }
 

@@ -5,9 +5,11 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { encodeCancelRequest } from '../../src/wire/postgres/index.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Door, openDoor, openRawSession, query, type RawSession } from '../support/raw-session.ts';
+import { createSecondGateway } from '../support/second-gateway.ts';
 import { ALLOW_ALL, type Stack, type StackRole, startStack } from '../support/stack.ts';
 import { agentWay, directWay, startSvidFiles, type Way } from '../support/ways.ts';
 
@@ -181,12 +183,76 @@ describe('a worker that is killed', () => {
   });
 });
 
+describe('a worker that hangs', () => {
+  it('is ended, told of and there again; what it was at has the outcome unknown, and the others notice nothing', async () => {
+    const [one, two] = await oneOfEach();
+    await sleeping(two.session);
+    const hung = processOf(2);
+    process.kill(hung, 'SIGSTOP');
+    await eventually('it is told of', () => lines('app.worker.ended').some((line) => line['pid'] === hung), {
+      withinMs: 2 * START_MS_MAX,
+    });
+    expect(await selects(one.session)).toBe('C:SELECT 1');
+    expect(lines('app.worker.hung').at(-1)).toMatchObject({ worker: 2, pid: hung, silentMs: 30_000 });
+    expect(lines('app.worker.ended').at(-1)).toMatchObject({ how: 'it hung, and it was ended by SIGKILL' });
+    expect((await two.session.end()).join(' ')).toMatch(/^E:08006|^$/);
+    await eventually('it runs again', () => processOf(2) !== hung, { withinMs: START_MS_MAX });
+    await gateway.ready(START_MS_MAX);
+    expect(await selects(one.session)).toBe('C:SELECT 1');
+    const user = stack.users.gateway;
+    const told = await stack.cli(['ledger', 'tail', '-n', '20', '--worker', '2', '--json'], { user });
+    const entries: { kind: string; operation?: string; detail: Record<string, unknown> }[] = told.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    const unknown = entries.filter(({ detail }) => detail['status'] === 'unknown');
+    expect(unknown, told.stdout).toHaveLength(1);
+    expect(entries.findLast(({ kind }) => kind === 'ledger')?.detail).toMatchObject({ unknownOutcomes: 1 });
+    expect(await verified()).toMatchObject({ code: 0, ledgers: [{ ok: true }, { ok: true }] });
+  });
+});
+
 it('/metrics has the figures of each, by its name', async () => {
   await oneOfEach();
   const text = await (await fetch(`http://${stack.folder.http.gateway}/metrics`)).text();
   for (const worker of [1, 2])
     expect(text).toMatch(new RegExp(`^countersign_gateway_sessions\\{worker="${worker}"\\} [1-9]`, 'm'));
   expect(text).toMatch(/^countersign_gateway_workers\{worker="parent"\} 2$/m);
+});
+
+describe('another gateway of this user on this machine', () => {
+  it('does not share a door for direct clients: its target is served to agents, and it says why', async () => {
+    const second = await createSecondGateway(stack);
+    second.start();
+    try {
+      const line = await eventually('it says so', () =>
+        second
+          .runLogs()
+          .split('\n')
+          .find((one) => one.includes('gateway.target.door_failed')),
+      );
+      expect(line).toContain(`port ${stack.folder.directPort}: address already in use; `);
+      expect(line).toContain('by a gateway for its workers');
+      await second.ready(START_MS_MAX);
+    } finally {
+      await second.end('SIGTERM');
+    }
+  });
+
+  it('that starts at the same moment on the same port does not start', async () => {
+    const { listen } = parse(fs.readFileSync(stack.folder.config, 'utf8')).gateway;
+    const second = await createSecondGateway(stack, { name: 'gateway-3', settings: { listen } });
+    await gateway.end('SIGTERM');
+    const both = [gateway, second] as const;
+    for (const one of both) one.start();
+    const refused = await eventually('one is refused', () =>
+      both.find((one) => one.runLogs().includes('ERR_GATEWAY_LISTEN')),
+    );
+    expect(refused.runLogs()).not.toContain('app.worker.running');
+    await refused.end('SIGKILL');
+    await (refused === gateway ? second : gateway).ready(START_MS_MAX);
+    await second.end('SIGTERM');
+  });
 });
 
 describe('the whole gateway', () => {

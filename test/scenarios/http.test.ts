@@ -194,6 +194,14 @@ describe('other ways in', () => {
     expect((await entriesOf('session-open')).length).toBe(opened + 1);
   });
 
+  it('a client without Unix sockets has an address of its own by `countersign run`', async () => {
+    const script =
+      'import os, urllib.request as web; print(web.urlopen(os.environ["COUNTERSIGN_URL"] + "/v1/customers/1").read().decode())';
+    const args = ['run', 'api', '--targets-dir', stack.folder.targets, '--', 'python3', '-c', script];
+    const { stdout, stderr } = await stack.cli(args, { user: stack.users.web });
+    expect(stdout, stderr).toContain('[redacted]');
+  });
+
   it('a WebSocket goes through once policy permits it', async () => {
     const request = [
       'GET /v1/chat HTTP/1.1',

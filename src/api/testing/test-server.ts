@@ -28,7 +28,7 @@ import {
 import { buildCertificateRequest } from '../../wire/x509/index.ts';
 import { createServerApi, type ServerApiDeps } from '../index.ts';
 
-type TestServerOptions = Partial<Pick<ServerApiDeps, 'log' | 'readOperator'>>;
+type TestServerOptions = Partial<Pick<ServerApiDeps, 'log' | 'readOperator' | 'parsePolicies'>>;
 
 /** A whole server over a real store and real sockets; only time, chance and the ledger are the test's. */
 export async function startTestServer(options: TestServerOptions = {}) {
@@ -72,7 +72,8 @@ export async function startTestServer(options: TestServerOptions = {}) {
   };
   const api = createServerApi({
     ...deps,
-    ...{ authority, registration, resources, nodes, nodeAttestation, audit, ready: () => true, ...more },
+    ...{ authority, registration, resources, nodes, nodeAttestation, audit, ready: () => true },
+    ...{ parsePolicies: () => undefined, ...more },
   });
   const identify = async (path: string): Promise<TlsIdentity> => {
     const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });

@@ -37,7 +37,7 @@ export const conditionTable = {
     roles: ['gateway'],
     meaning: 'One of the processes that `gateway.workers` asks for is not there, or says nothing.',
     effect:
-      'Its sessions have ended; the others take what comes. It is started again, after half a minute at most. Ends when it runs.',
+      'Its sessions have ended, or wait; the others take what comes. One that ended is started again, after half a minute at most; one that hangs is ended after half a minute of its own time. Ends when it runs.',
     remedy: 'See the log of the gateway for how it ended: its own last lines stand before.',
   },
   ledger: {

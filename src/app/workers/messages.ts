@@ -1,5 +1,5 @@
 import type { GatewayConfig } from '../../config/index.ts';
-import type { QuotaHolder, ReachedQuota, SessionRefusal, TakenQuota } from '../../gateway/index.ts';
+import type { QuotaHolder, ReachedQuota, SessionRefusal, SharedDoor, TakenQuota } from '../../gateway/index.ts';
 import type { Quota } from '../../model/index.ts';
 import type { LogLevel } from '../../std/index.ts';
 import type { Finding } from '../health/conditions.ts';
@@ -26,14 +26,17 @@ export interface WorkerPart {
 export type Ask =
   | { readonly what: 'take'; readonly who: QuotaHolder; readonly taken: readonly TakenQuota[] }
   | { readonly what: 'enter'; readonly who: QuotaHolder; readonly quotas: readonly Quota[] }
-  | { readonly what: 'session'; readonly identity: string };
+  | { readonly what: 'session'; readonly identity: string }
+  | { readonly what: 'door'; readonly door: SharedDoor };
 
 /** `entered`: a place by the number of the question, to be given back by it. */
 export type Reply =
   | { readonly taken: true }
   | { readonly entered: true }
   | { readonly reached: ReachedQuota }
-  | { readonly refused: SessionRefusal };
+  | { readonly refused: SessionRefusal }
+  /** Why that door can't be theirs. */
+  | { readonly shut: string };
 
 /** From the parent to a worker. */
 export type ToWorker =

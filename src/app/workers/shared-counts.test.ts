@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Quota } from '../../model/index.ts';
 import { createManualClock } from '../../std/index.ts';
 import { createSharedCounts } from './shared-counts.ts';
+import { createSharedDoors } from './shared-doors.ts';
 
 // Goal: whichever worker asks, there are as many as one gateway alone would allow, and what a worker had is free once it is gone.
 
@@ -11,7 +12,7 @@ const sessions = (most: number): Quota[] => [{ policy: 'p1', unit: 'sessions', m
 
 function start(limits = { sessionsMax: 100, sessionsPerIdentityMax: 100 }) {
   const clock = createManualClock(0);
-  const counts = createSharedCounts({ clock, limits });
+  const counts = createSharedCounts({ clock, limits, doors: createSharedDoors(() => () => {}) });
   let id = 0;
   return {
     ...{ clock, counts },
@@ -26,6 +27,17 @@ function start(limits = { sessionsMax: 100, sessionsPerIdentityMax: 100 }) {
     },
   };
 }
+
+it('a door is taken for all, and free of a worker that is gone', () => {
+  const { counts } = start();
+  const take = (worker: number, target: string) =>
+    counts.answer(worker, 100 + worker, { what: 'door', door: { target, address: '0.0.0.0', port: 5433 } });
+  for (const worker of [1, 2]) expect(take(worker, 'shop')).toEqual({ entered: true });
+  counts.leave(1, 101);
+  expect(take(3, 'books')).toEqual({ shut: 'it is the door of target shop' });
+  counts.drop(2);
+  expect(take(3, 'books')).toEqual({ entered: true });
+});
 
 describe('operations a minute', () => {
   it('are those of all workers, also of one that is gone', async () => {

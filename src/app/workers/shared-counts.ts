@@ -1,6 +1,7 @@
 import { createQuotas, type Place, type ReachedQuota, type SessionLimits } from '../../gateway/index.ts';
 import type { Clock } from '../../std/index.ts';
 import type { Ask, Reply } from './messages.ts';
+import type { SharedDoors } from './shared-doors.ts';
 
 /** What all workers of a gateway may have together, counted in one place. */
 export interface SharedCounts {
@@ -12,7 +13,15 @@ export interface SharedCounts {
   drop(worker: number): void;
 }
 
-export function createSharedCounts({ clock, limits }: { clock: Clock; limits: SessionLimits }): SharedCounts {
+export function createSharedCounts({
+  clock,
+  limits,
+  doors,
+}: {
+  readonly clock: Clock;
+  readonly limits: SessionLimits;
+  readonly doors: SharedDoors;
+}): SharedCounts {
   const quotas = createQuotas(clock);
   const held = new Map<number, Map<number, readonly Place[]>>();
   const keep = (worker: number, id: number, places: readonly Place[]): Reply => {
@@ -41,6 +50,10 @@ export function createSharedCounts({ clock, limits }: { clock: Clock; limits: Se
           if ('leave' in own) return keep(worker, id, [among, own]);
           among.leave();
           return refused(tooManyOf(own));
+        }
+        case 'door': {
+          const place = doors.take(ask.door);
+          return 'leave' in place ? keep(worker, id, [place]) : place;
         }
         default:
           return ask satisfies never;

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,6 +16,7 @@ let dataDir: string;
 let clock: ManualClock;
 let workers: { sent: ToWorker[]; say(message: ToParent): void; end(): void }[];
 let port: number;
+const roles: Role[] = [];
 
 beforeEach(async () => {
   dataDir = mkdtempSync(join(tmpdir(), 'cs-workers-'));
@@ -26,7 +27,12 @@ beforeEach(async () => {
   port = typeof address === 'object' && address !== null ? address.port : 0;
   await new Promise((resolve) => server.close(resolve));
 });
-afterEach(() => rmSync(dataDir, { recursive: true, force: true }));
+afterEach(async () => {
+  const stopped = Promise.all(roles.splice(0).map((role) => role.stop()));
+  for (const worker of workers) worker.end();
+  await stopped;
+  rmSync(dataDir, { recursive: true, force: true });
+});
 
 function listen(at: number): Promise<Server> {
   const server = createServer();
@@ -37,7 +43,7 @@ function supervisor(settings: object = {}, platform = 'linux'): Role {
   const given = { listen: `127.0.0.1:${port}`, workers: 3, dataDir, ...settings };
   const filled: unknown = Value.Default(configSchema({}), { trustDomain: 'example.org', gateway: given });
   const { gateway } = filled as { gateway: GatewayConfig }; // The schema's own shape.
-  return createGatewaySupervisor({
+  const role = createGatewaySupervisor({
     ...{ trustDomain: 'example.org', config: gateway, env: {}, clock, log: createSilentLog(), platform },
     ...{ random: createSystemRandom(), logLevel: 'info' },
     startWorker() {
@@ -56,9 +62,13 @@ function supervisor(settings: object = {}, platform = 'linux'): Role {
         ended(listener) {
           end = listener;
         },
+        look: () => undefined,
+        kill() {},
       };
     },
   });
+  roles.push(role);
+  return role;
 }
 
 const never = new AbortController().signal;
@@ -79,6 +89,49 @@ describe('what can not be one gateway is refused', () => {
     await expect(supervisor().start(never)).rejects.toMatchObject({ code: 'ERR_GATEWAY_LISTEN' });
     expect(workers).toEqual([]);
     await new Promise((resolve) => other.close(resolve));
+  });
+});
+
+describe('of two that start at once', () => {
+  /** Each is `supervisor`, of its own data folder and port. */
+  const both = (one: object, two: object) =>
+    Promise.allSettled([supervisor(one), supervisor(two)].map((role) => role.start(never)));
+
+  it('at one port the second is refused, also while no worker listens yet, and has started none', async () => {
+    const elsewhere = join(dataDir, 'other');
+    mkdirSync(elsewhere, { mode: 0o700 });
+    const [one, two] = await both({}, { dataDir: elsewhere });
+    expect([one?.status, two]).toMatchObject([
+      'fulfilled',
+      {
+        reason: {
+          code: 'ERR_GATEWAY_LISTEN',
+          message: expect.stringMatching(/in use; .*by a gateway for its workers/),
+        },
+      },
+    ]);
+    expect(workers).toHaveLength(3);
+    // None of these listens.
+    await expect(supervisor({ dataDir: elsewhere }).start(never)).rejects.toMatchObject({ code: 'ERR_GATEWAY_LISTEN' });
+  });
+
+  it('with one data folder the second is refused, and has started none', async () => {
+    const [one, two] = await both({}, { listen: '127.0.0.1:1' });
+    expect([one?.status, two]).toMatchObject([
+      'fulfilled',
+      { reason: { code: 'ERR_LEDGER_LOCKED', message: expect.stringContaining(`data folder ${dataDir}; stop it`) } },
+    ]);
+    expect(workers).toHaveLength(3);
+  });
+
+  it('the next has both once the first has stopped', async () => {
+    const first = supervisor();
+    await first.start(never);
+    const stopped = first.stop();
+    for (const worker of workers) worker.end();
+    await stopped;
+    await supervisor().start(never);
+    expect(workers).toHaveLength(6);
   });
 });
 

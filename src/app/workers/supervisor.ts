@@ -1,4 +1,4 @@
-import { createServer } from 'node:net';
+import { lookup } from 'node:dns/promises';
 import { type GatewayConfig, parseAddress } from '../../config/index.ts';
 import { GatewayError } from '../../gateway/index.ts';
 import { type LogLevel, messageOf, parseDurationMs, type Service, startAll, stopAll } from '../../std/index.ts';
@@ -8,12 +8,15 @@ import { type ConditionName, conditionsOf } from '../health/condition-table.ts';
 import { createConditions, type Finding, type Found, type HealthChecks, reasonsOf } from '../health/conditions.ts';
 import { createHealthServer } from '../health/health-server.ts';
 import { type MetricsOf, metricsOfAll } from '../health/metrics.ts';
+import { claimPort } from '../process/claim-port.ts';
 import { hardenProcess } from '../process/hardening.ts';
 import type { Role, RoleDeps } from '../role.ts';
 import { openSealKey, openWithheldKey } from '../role-keys.ts';
 import { VERSION } from '../version.ts';
+import { lockWorkersFolder } from './folder-lock.ts';
 import type { ForOthers } from './messages.ts';
 import { createSharedCounts } from './shared-counts.ts';
+import { createSharedDoors, TAKEN } from './shared-doors.ts';
 import type { WorkerProcess } from './worker-process.ts';
 import { createWorkerWatch, type WorkerWatch } from './worker-watch.ts';
 
@@ -38,7 +41,7 @@ export function createGatewaySupervisor(deps: SupervisorDeps): Role {
   openWithheldKey(config.dataDir, random);
   const { about } = openDigestKey(config.dataDir, { random, log });
   let digestKeyIsNew = about['digestKeyIsNew'] === true;
-  const counts = createSharedCounts({ clock, limits: config });
+  const counts = createSharedCounts({ clock, limits: config, doors: createSharedDoors() });
   const leaving = createLeaving(() => workers);
   let isStopping = false;
   const workers: readonly WorkerWatch[] = Array.from({ length: config.workers }, (_, index) => {
@@ -84,15 +87,18 @@ export function createGatewaySupervisor(deps: SupervisorDeps): Role {
     }
   };
   const conditions = createConditions('gateway', { clock, log, checks: checksOf(workers) });
+  const claims: (() => void)[] = [];
   const all: Service = {
     async start(signal) {
-      await checkDoor(config);
+      claims.push(lockWorkersFolder(config.dataDir));
+      claims.push(await claimDoor(config));
       await Promise.all(workers.map((worker) => worker.start(signal)));
       digestKeyIsNew = false;
     },
     async stop() {
       isStopping = true;
       await Promise.all(workers.map((worker) => worker.stop()));
+      for (const release of claims.splice(0)) release();
     },
   };
   const services: Service[] = [conditions, all];
@@ -122,17 +128,16 @@ function checkConfig({ config, platform = process.platform }: SupervisorDeps): v
     );
 }
 
-/** Workers share their door with whoever of this user asks for the same: it must be nobody's when they come. */
-function checkDoor(config: GatewayConfig): Promise<void> {
-  const where = parseAddress(config.listen);
-  const server = createServer();
-  return new Promise((resolve, reject) => {
-    server.on('error', (cause) => {
-      const what = `can't listen on ${where.host} port ${where.port}: ${messageOf(cause)}`;
-      reject(new GatewayError('ERR_GATEWAY_LISTEN', what, { cause }));
-    });
-    server.listen({ ...where, exclusive: true }, () => server.close(() => resolve()));
-  });
+/** Workers share their door with whoever of this user asks for the same: it is claimed for these, from before they come until they are gone. */
+async function claimDoor({ listen }: GatewayConfig): Promise<() => void> {
+  const { host, port } = parseAddress(listen);
+  try {
+    const { address } = await lookup(host);
+    return claimPort({ address, port });
+  } catch (cause) {
+    const what = `can't listen on ${host} port ${port}: ${messageOf(cause)}${TAKEN}`;
+    throw new GatewayError('ERR_GATEWAY_LISTEN', what, { cause });
+  }
 }
 
 /** What is wrong with the role: with its workers, and with each of them. */

@@ -3,6 +3,7 @@ import type { Quota } from '../../model/index.ts';
 import { createManualClock } from '../../std/index.ts';
 import type { ToParent, ToWorker } from './messages.ts';
 import { createSharedCounts } from './shared-counts.ts';
+import { createSharedDoors } from './shared-doors.ts';
 import { createWorkerCompanions, wordFrom } from './worker-companions.ts';
 
 // Goal: what a worker is answered is what its parent counts, and what no limit counts is not asked.
@@ -15,6 +16,7 @@ function start() {
   const counts = createSharedCounts({
     clock: createManualClock(0),
     limits: { sessionsMax: 1, sessionsPerIdentityMax: 1 },
+    doors: createSharedDoors(() => () => {}),
   });
   const sent: ToParent[] = [];
   let hear: (message: ToWorker) => void = () => {};
@@ -61,6 +63,18 @@ describe('a worker', () => {
     expect(await companions.enter(web.identity)).toMatchObject({ code: 'limit' });
     if ('leave' in place) place.leave();
     expect(await companions.enter(web.identity)).toHaveProperty('leave');
+  });
+
+  it('has a door, or is told why not, and gives it back', async () => {
+    const { companions } = start();
+    const door = { target: 'shop', address: '127.0.0.1', port: 5433 };
+    const place = await companions.takeDoor(door);
+    await expect(companions.takeDoor({ ...door, target: 'books' })).rejects.toMatchObject({
+      code: 'ERR_GATEWAY_LISTEN',
+      message: "can't listen on 127.0.0.1 port 5433: it is the door of target shop",
+    });
+    place.leave();
+    await companions.takeDoor({ ...door, target: 'books' });
   });
 
   it('passes words on as they are', () => {

@@ -1,4 +1,4 @@
-import type { Companions, PassedWord, Place, ReachedQuota } from '../../gateway/index.ts';
+import { type Companions, GatewayError, type PassedWord, type Place, type ReachedQuota } from '../../gateway/index.ts';
 import { assert } from '../../std/index.ts';
 import type { Ask, Channel, Reply, SentWord, ToParent, ToWorker } from './messages.ts';
 
@@ -57,6 +57,13 @@ export function createWorkerCompanions(channel: Channel<ToParent, ToWorker>): Co
       if ('leave' in place) return place;
       assert('refused' in place, 'a session has its place or is refused');
       return place.refused;
+    },
+    async takeDoor(door) {
+      const place = await enter({ what: 'door', door });
+      if ('leave' in place) return place;
+      assert('shut' in place, 'a door is taken or can not be');
+      const what = `can't listen on ${door.address} port ${door.port}: ${place.shut}`;
+      throw new GatewayError('ERR_GATEWAY_LISTEN', what);
     },
     passOn: (word) => channel.send({ kind: 'word', word: sentWord(word) }),
   };

@@ -1,11 +1,16 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Channel, ToParent, ToWorker } from './messages.ts';
+import { lookAtThread, type ThreadLook } from './thread-look.ts';
 
 /** A worker as its parent has it. */
 export interface WorkerProcess extends Channel<ToWorker, ToParent> {
   readonly pid: number | undefined;
   /** Calls once, when it is gone, with how in words. */
   ended(listener: (how: string) => void): void;
+  /** What it is at, as the kernel tells. */
+  look(): ThreadLook | undefined;
+  /** Ends it, whatever it is at. */
+  kill(): void;
 }
 
 /**
@@ -27,6 +32,8 @@ export function startWorker({ number, of }: { number: number; of: number }): Wor
         listener(signal === null ? `it ended with exit code ${code}` : `it was ended by ${signal}`);
       });
     },
+    look: () => (child.pid === undefined ? undefined : lookAtThread(child.pid)),
+    kill: () => void child.kill('SIGKILL'),
   };
 }
 

@@ -17,6 +17,8 @@ let problem: Error | undefined;
 class FakeProcess implements WorkerProcess {
   readonly pid = 7;
   readonly sent: ToWorker[] = [];
+  isHeldUp = false;
+  kills = 0;
   say: (message: ToParent) => void = () => {};
   end: (how: string) => void = () => {};
   send(message: ToWorker) {
@@ -27,6 +29,12 @@ class FakeProcess implements WorkerProcess {
   }
   ended(listener: (how: string) => void) {
     this.end = listener;
+  }
+  look() {
+    return { isHeldUp: this.isHeldUp, cpuMs: 0 };
+  }
+  kill() {
+    this.kills++;
   }
 }
 
@@ -138,6 +146,46 @@ describe('a worker', () => {
     expect(found()).toEqual(['worker 2 (process 7) says nothing']);
     newest().say({ kind: 'health', findings: [] });
     expect(found()).toEqual([]);
+  });
+
+  it('that hangs is killed once, told of, given up when it is gone, and started again', async () => {
+    await run();
+    const hung = newest();
+    await clock.advance(29_000);
+    expect(hung.kills).toBe(0);
+    await clock.advance(60_000);
+    expect([hung.kills, gone, found()]).toEqual([1, 0, ['worker 2 (process 7) says nothing']]);
+    hung.end('it was ended by SIGKILL');
+    expect([gone, found()]).toEqual([1, ['worker 2 is not there: it hung, and it was ended by SIGKILL']]);
+    await clock.advance(500);
+    newest().say({ kind: 'running' });
+    expect([started.length, newest().kills, found()]).toEqual([2, 0, []]);
+  });
+
+  it('that is slow, or says one word in half a minute, is not killed', async () => {
+    await run();
+    for (let n = 0; n < 10; n++) {
+      await clock.advance(29_000);
+      newest().say({ kind: 'health', findings: [] });
+    }
+    newest().isHeldUp = true;
+    await clock.advance(3_600_000);
+    expect(newest().kills).toBe(0);
+  });
+
+  it('that hangs while it starts, or while it stops, is killed as well', async () => {
+    const begun = watch.start(never);
+    await clock.advance(31_000);
+    expect(newest().kills).toBe(1);
+    newest().end('it was ended by SIGKILL');
+    await expect(begun).rejects.toMatchObject({ message: expect.stringContaining('it hung, and') });
+    await clock.advance(500);
+    const stopped = watch.stop();
+    await clock.advance(31_000);
+    expect(newest().kills).toBe(1);
+    newest().end('it was ended by SIGKILL');
+    await stopped;
+    expect(clock.pending()).toBe(0);
   });
 
   it('that does not answer a scrape is left out of it in time', async () => {

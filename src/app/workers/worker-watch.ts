@@ -3,9 +3,10 @@ import { AppError } from '../errors.ts';
 import type { Finding, Found } from '../health/conditions.ts';
 import type { MetricsOf } from '../health/metrics.ts';
 import type { ForOthers, ToWorker } from './messages.ts';
+import { HUNG_MS, listenForSilence, type Silence } from './silence.ts';
 import type { WorkerProcess } from './worker-process.ts';
 
-/** One worker, by its number: the process that it is now, and the next when that has ended. */
+/** One worker, by its number: the process that it is now, and the next when that has ended. One that hangs is ended. */
 export interface WorkerWatch {
   readonly number: number;
   /** Resolves when it runs for the first time. @throws AppError ERR_APP_WORKER when it ends before */
@@ -64,12 +65,13 @@ export function createWorkerWatch(deps: {
       return ended(`it could not be started: ${messageOf(error)}`);
     }
     const gone = Promise.withResolvers<void>();
-    const current: Current = { worker, gone: gone.promise, isRunning: false, heardMs: clock.monotonicMs() };
+    const silence = endHung(worker, { clock, log, number });
+    const current: Current = { worker, gone: gone.promise, isRunning: false, silence };
     now = current;
     worker.hear((message) => {
       // Its last words may come behind its end, and what it had was given back by then.
       if (now !== current) return;
-      current.heardMs = clock.monotonicMs();
+      silence.heard();
       switch (message.kind) {
         case 'running':
           current.isRunning = true;
@@ -87,7 +89,7 @@ export function createWorkerWatch(deps: {
     });
     worker.ended((how) => {
       if (now !== current) return;
-      ended(how, worker.pid);
+      ended(silence.ended(how), worker.pid);
       gone.resolve();
     });
   };
@@ -108,9 +110,9 @@ export function createWorkerWatch(deps: {
     runs: () => now?.isRunning === true,
     findings: () => findings,
     // Of one that stops, somebody wants it so, and it says so itself.
-    missing: () => (isStopping ? [] : missingOf(number, now ?? last, clock)),
+    missing: () => (isStopping ? [] : missingOf(number, now ?? last)),
     // Who says nothing is not waited for at each scrape.
-    metrics: () => metrics.ask(missingOf(number, now ?? last, clock).length === 0 ? now?.worker : undefined),
+    metrics: () => metrics.ask(missingOf(number, now ?? last).length === 0 ? now?.worker : undefined),
   };
 }
 
@@ -119,7 +121,31 @@ interface Current {
   readonly worker: WorkerProcess;
   readonly gone: Promise<void>;
   isRunning: boolean;
-  heardMs: number;
+  readonly silence: Pick<Silence, 'sinceMs'>;
+}
+
+/** Ends one that hangs: who waits for it, and whom the system gives to it, would wait for ever. Its ledger tells at its next start what became of what it was at. */
+function endHung(
+  worker: WorkerProcess,
+  { clock, log, number }: { readonly clock: Clock; readonly log: Log; readonly number: number },
+): Omit<Silence, 'stop'> & { ended(how: string): string } {
+  let isHung = false;
+  const silence = listenForSilence({
+    clock,
+    look: () => worker.look(),
+    hung() {
+      isHung = true;
+      log.error('app.worker.hung', { worker: number, pid: worker.pid, silentMs: HUNG_MS });
+      worker.kill();
+    },
+  });
+  return {
+    ...silence,
+    ended(how) {
+      silence.stop();
+      return isHung ? `it hung, and ${how}` : how;
+    },
+  };
 }
 
 /** How long the next start is put off: longer after each that has not run for a while. */
@@ -140,14 +166,14 @@ function createRetries(clock: Clock) {
 }
 
 /** What is wrong with the process of a worker, or, where there is none, with how the last one ended. */
-function missingOf(number: number, now: Current | string, clock: Clock): readonly Found[] {
+function missingOf(number: number, now: Current | string): readonly Found[] {
   const what = `worker ${number}`;
   const failed = (key: string, found: string): Found[] => [
     { severity: 'failed', what, key, found: `${what} ${found}` },
   ];
   if (typeof now === 'string') return failed('gone', `is not there: ${now}`);
   if (!now.isRunning) return failed('starts', 'is starting');
-  if (clock.monotonicMs() - now.heardMs < SILENT_MS_MAX) return [];
+  if (now.silence.sinceMs() < SILENT_MS_MAX) return [];
   return failed('silent', `(process ${now.worker.pid}) says nothing`);
 }
 

@@ -1,7 +1,7 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { localProtocols as all } from '../../gateway/protocols/local-registry.generated.ts';
-import type { LocalProtocol } from '../../model/index.ts';
+import type { LocalClient, LocalProtocol } from '../../model/index.ts';
 import { type CliContext, type CliInput, textOption, UsageError } from '../command.ts';
 import { settingsIfAny } from '../settings.ts';
 
@@ -63,6 +63,17 @@ export function chooseTarget(directory: string, name: string | undefined): strin
   if (name === undefined) throw new UsageError(`name a target; ${list}`);
   if (!known.includes(name)) throw new UsageError(`there is no socket for target ${name}; ${list}`);
   return name;
+}
+
+/** What a target's clients are told of an address that leads to its `socket`; undefined where all of them use the socket itself. */
+export function targetLoopback(
+  directory: string,
+  target: string,
+): { readonly socket: string; readonly variables: NonNullable<LocalClient['loopback']> } | undefined {
+  const folder = join(directory, target);
+  const { client, socketFile } = protocolIn(folder) ?? {};
+  if (client?.loopback === undefined || socketFile === undefined) return undefined;
+  return { socket: join(folder, socketFile), variables: (address) => client.loopback?.(address) ?? {} };
 }
 
 /** The usual client of a target's protocol, and the environment in which it and most drivers come by its socket. @throws UsageError */

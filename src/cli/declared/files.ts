@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { policySchema, targetSchemas } from '../../app/declared-rules.ts';
 import { type Declared, parseDeclared } from '../../config/index.ts';
-import { checkPolicies } from '../../policy/index.ts';
+import { checkParsed, type FormOf } from '../../policy/index.ts';
 import { UsageError } from '../command.ts';
 import { readNamedFile } from './named-file.ts';
 import { inFile, type PolicyFilesReport, policyErrorOf } from './policy-files.ts';
@@ -19,10 +19,10 @@ export interface DeclaredFiles {
 /**
  * Reads every declared resource of the files and folders named: `*.yaml` and `*.yml` hold resources, `*.cedar` one policy each, named
  * by the file; `*.test.yaml` holds policy tests and is left out. Folders are read with what is below them, in order of name. A path that
- * declares nothing is refused: more likely it is the wrong one than that everything is to be pruned.
+ * declares nothing is refused: more likely it is the wrong one than that everything is to be pruned. Of a policy that `formOf` knows no warnings are found.
  * @throws PolicyError, UsageError
  */
-export function readDeclared(paths: readonly string[]): DeclaredFiles {
+export function readDeclared(paths: readonly string[], formOf?: FormOf): DeclaredFiles {
   const resources = paths.flatMap(readPath);
   const seen = new Map<string, string>();
   for (const { kind, name, where } of resources) {
@@ -30,7 +30,10 @@ export function readDeclared(paths: readonly string[]): DeclaredFiles {
     if (before !== undefined) throw new UsageError(`${where}: ${kind} ${name} is declared already at ${before}`);
     seen.set(`${kind} ${name}`, where);
   }
-  const policies = checkDeclared(resources.filter(({ kind }) => kind === 'Policy'));
+  const policies = checkDeclared(
+    resources.filter(({ kind }) => kind === 'Policy'),
+    formOf,
+  );
   // The server checks them too, with those that it has; only here the file is known that an editor is to open.
   const error = policyErrorOf(policies.problems);
   if (error !== undefined) throw error;
@@ -38,12 +41,13 @@ export function readDeclared(paths: readonly string[]): DeclaredFiles {
   return { resources, policies, placeOf: (resource) => places.get(resource) };
 }
 
-function checkDeclared(declared: readonly Declared[]): PolicyFilesReport {
+function checkDeclared(declared: readonly Declared[], formOf: FormOf = () => undefined): PolicyFilesReport {
   const files = new Map(declared.map((resource) => [resource.name, placeOf(resource)]));
   const fileOf = (name: string) => files.get(name);
-  const { problems, compiled } = checkPolicies(
+  const { problems, compiled } = checkParsed(
     declared.map(({ name, spec }) => ({ name, text: String(spec['cedar']) })),
     policySchema,
+    formOf,
   );
   return { compiled, fileOf, problems: problems.map((problem) => inFile(problem, fileOf(problem.position.source))) };
 }

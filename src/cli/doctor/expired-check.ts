@@ -6,11 +6,14 @@ import { policiesInForce } from '../policy/policies-at-server.ts';
 import type { Check } from './check.ts';
 
 /** Permits in force that have expired; nothing when there are none, or the server can't be asked, which another check tells. */
-export async function checkExpired({ clock, signal }: CliContext, socket: string): Promise<Check[]> {
+export async function checkExpired(
+  { clock, signal }: Pick<CliContext, 'clock' | 'signal'>,
+  socket: string,
+): Promise<Check[]> {
   const client = createRpcClient({ clock, log: createSilentLog(), connect: { unix: socket } });
   try {
-    const policies = await policiesInForce(client, { signal, timeoutMs: TIMEOUT_MS }, '@expires');
-    const expired = expiredPolicies(policies, clock.now());
+    const { compiled } = await policiesInForce(client, { signal, timeoutMs: TIMEOUT_MS }, '@expires');
+    const expired = expiredPolicies(compiled, clock.now());
     if (expired.length === 0) return [];
     const named = expired.slice(0, NAMED_MAX).map(({ policy }) => policy);
     const more = expired.length > NAMED_MAX ? ', …' : '';

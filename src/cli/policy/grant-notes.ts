@@ -1,3 +1,4 @@
+import { policySchema } from '../../app/declared-rules.ts';
 import { approvalText, type CompiledPolicies, identityEntity } from '../../policy/index.ts';
 import { resourcesOf, rulesOf } from './access-text.ts';
 import type { AskedPolicies } from './declared-policies.ts';
@@ -43,8 +44,10 @@ export function grantNotes(
   if (known.length > 0)
     notes.push(`${known.join(', ')} on ${resourcesOf(resource)} is allowed without it; masks and limits of both count`);
   const unnamed = unnamedNote({ compiled: before, targets }, resource);
-  // What its declaration names has no such note.
-  if (unnamed !== undefined) notes.push(`${unnamed}. Of a view, masks on the tables that it reads do not go along`);
+  const fields = 'type' in resource ? policySchema.entityTypes.get(resource.type)?.fields : undefined;
+  const isTable = fields !== undefined && fields.within.length > 0; // Its fields have names of their own beside it.
+  const views = isTable ? '. Of a view, masks on the tables that it reads do not go along' : '';
+  if (unnamed !== undefined) notes.push(`${unnamed}${views}`);
   const session = rows.find(lacksSession)?.session;
   if (session === undefined) return { notes, remedy: [] };
   notes.push(`it has no effect until ${identity.uri} can connect: ${whyNoSession(session)}`);

@@ -1,6 +1,7 @@
 import { Control } from '@countersign/sdk/contract';
+import type { ParsedPolicies } from '@countersign/sdk/contract/gen/countersign/control/v1/control_pb.ts';
 import { policySchema } from '../../app/declared-rules.ts';
-import { type CompiledPolicies, checkPolicies, PolicyError } from '../../policy/index.ts';
+import { type CompiledPolicies, checkParsed, type FormOf, PolicyError, readForms } from '../../policy/index.ts';
 import type { RpcClient } from '../../rpc/index.ts';
 import { namesDeclared } from '../declared/known-names.ts';
 import { principalsAt } from '../declared/names-at-server.ts';
@@ -13,11 +14,15 @@ export async function policiesAt(
   client: RpcClient,
   options: { readonly signal: AbortSignal; readonly timeoutMs: number },
 ): Promise<AskedPolicies & { readonly revision: bigint }> {
-  const { resources, revision } = await client.unary(Control.method.listResources, { kind: '' }, options);
+  const { resources, revision, parsed } = await client.unary(
+    Control.method.listResources,
+    { kind: '', parsed: true },
+    options,
+  );
   const declared = resources.map(({ kind, name, specJson }) => ({ kind, name, spec: specOf(specJson) }));
   return {
     where: 'in force',
-    compiled: compiledOf(declared),
+    compiled: compiledOf(declared, formsOf(parsed)),
     sources: sourcesOf(declared),
     targets: namesDeclared(declared).targets,
     specs: specsOf(declared),
@@ -26,23 +31,37 @@ export async function policiesAt(
   };
 }
 
-/** The policies in force at the server: all of them, or those of documents that mention a word. @throws PolicyError, RpcError */
+/**
+ * The policies in force at the server: all of them, or those of documents that mention a word. `formOf` is for whoever reads the same texts elsewhere.
+ * @throws PolicyError, RpcError
+ */
 export async function policiesInForce(
   client: RpcClient,
   options: { readonly signal: AbortSignal; readonly timeoutMs: number },
   mentioning = '',
-): Promise<CompiledPolicies> {
-  const { resources } = await client.unary(Control.method.listResources, { kind: 'Policy' }, options);
+): Promise<{ readonly compiled: CompiledPolicies; readonly formOf: FormOf }> {
+  const { resources, parsed } = await client.unary(
+    Control.method.listResources,
+    { kind: 'Policy', parsed: true },
+    options,
+  );
   const wanted = resources.filter(({ specJson }) => specJson.includes(mentioning));
-  return compiledOf(wanted.map(({ kind, name, specJson }) => ({ kind, name, spec: specOf(specJson) })));
+  const declared = wanted.map(({ kind, name, specJson }) => ({ kind, name, spec: specOf(specJson) }));
+  const formOf = formsOf(parsed);
+  return { compiled: compiledOf(declared, formOf), formOf };
+}
+
+function formsOf(parsed: ParsedPolicies | undefined): FormOf {
+  return readForms(parsed && { by: parsed.by, forms: parsed.policies }, policySchema);
 }
 
 /** @throws PolicyError where another version's server has taken what this one can't read */
 function compiledOf(
   resources: readonly { readonly kind: string; readonly name: string; readonly spec: unknown }[],
+  formOf: FormOf,
 ): CompiledPolicies {
   const sources = sourcesOf(resources);
-  const { compiled, problems } = checkPolicies(sources, policySchema);
+  const { compiled, problems } = checkParsed(sources, policySchema, formOf);
   if (compiled !== undefined) return compiled;
   const error = policyErrorOf(problems);
   throw new PolicyError(

@@ -91,7 +91,7 @@ export function createSocketListeners(deps: SocketListenersDeps): SocketListener
 }
 
 /** The port a door has; 0 when it is closed. */
-export function portOf(server: Server): number {
+export function portOf(server: Pick<Server, 'address'>): number {
   const address = server.address();
   return typeof address === 'object' && address !== null ? address.port : 0;
 }

@@ -1,4 +1,3 @@
-import type { Server } from 'node:net';
 import type { ResolvedTarget } from '../../model/index.ts';
 import {
   type CacheBudget,
@@ -12,6 +11,7 @@ import {
 import type { Companions } from '../companions.ts';
 import { errorTable, GatewayError } from '../errors.ts';
 import type { CurrentIdentity, GatewayIdentity } from '../identity.ts';
+import type { OpenDoor } from '../listeners/shared-door.ts';
 import { portOf } from '../listeners/socket-listeners.ts';
 import { createTlsAcceptor, type TlsAcceptor } from '../listeners/tls.ts';
 import type {
@@ -95,7 +95,7 @@ export interface OpenTargetsDeps {
     where: Where,
     open: OpenTarget,
     door: { readonly kind: MemberDoor; readonly tls: TlsAcceptor },
-  ): Promise<Server>;
+  ): Promise<OpenDoor>;
 }
 
 /** Where a door is. */
@@ -275,7 +275,7 @@ function open(resolved: ResolvedTarget, deps: OpenTargetsDeps): Kept {
  */
 class DirectDoor {
   readonly tls: TlsAcceptor;
-  server: Server | undefined;
+  server: OpenDoor | undefined;
   /** Why nobody can come in, by the last try. */
   problem: TargetProblem | undefined;
   readonly #target: OpenTarget;

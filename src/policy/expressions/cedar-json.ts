@@ -35,6 +35,61 @@ export type ExprJson = Readonly<Record<string, unknown>>;
 /** What a policy uses that is not evaluated here. The loader gives it its place and makes a PolicyError of it. */
 export class UnsupportedError extends Error {}
 
+/**
+ * A policy of Cedar's JSON format that comes from elsewhere. Its conditions are left open, as the parser's own are. @throws UnsupportedError for what
+ * is none
+ */
+export function policyOf(node: unknown): PolicyJson {
+  const { effect, principal, action, resource, conditions, annotations = {} } = fields(node);
+  if (effect !== 'permit' && effect !== 'forbid')
+    throw new UnsupportedError('an effect that is neither permit nor forbid');
+  return {
+    effect,
+    principal: scopeJsonOf(principal),
+    action: actionScopeOf(action),
+    resource: scopeJsonOf(resource),
+    conditions: listOf(conditions).map(({ kind, body }) => {
+      if (kind !== 'when' && kind !== 'unless')
+        throw new UnsupportedError('a condition that is neither when nor unless');
+      return { kind, body: expressionOf(body) };
+    }),
+    annotations: Object.fromEntries(
+      Object.entries(fields(annotations)).map(([name, value]) => {
+        if (typeof value !== 'string' && value !== null) throw new UnsupportedError('an annotation that is no text');
+        return [name, value];
+      }),
+    ),
+  };
+}
+
+function scopeJsonOf(node: unknown): ScopeJson {
+  const { op, entity, entity_type: type, in: place } = fields(node);
+  switch (op) {
+    case 'All':
+      return { op };
+    case '==':
+    case 'in':
+      return { op, entity: uidOf(entity) };
+    case 'is':
+      if (typeof type !== 'string') throw new UnsupportedError('a scope without its type');
+      return {
+        op,
+        entity_type: type,
+        ...(place === undefined ? {} : { in: { entity: uidOf(fields(place)['entity']) } }),
+      };
+    default:
+      throw new UnsupportedError('a scope of an unknown kind');
+  }
+}
+
+function actionScopeOf(node: unknown): ActionScopeJson {
+  const { op, entities } = fields(node);
+  if (op === 'in' && entities !== undefined) return { op, entities: listOf(entities).map(uidOf) };
+  const scope = scopeJsonOf(node);
+  if (scope.op === 'is') throw new UnsupportedError('actions by type');
+  return scope;
+}
+
 /** The entity that `{ type, id }` names. @throws UnsupportedError, as all below do for nodes that are none of Cedar's */
 export function uidOf(node: unknown): UidJson {
   const { type, id } = fields(node);

@@ -11,6 +11,9 @@ import { unitsFromBytes } from './split.ts';
  * Every text that reaches it was weighed by `split.ts` first.
  */
 
+/** Of the package that is loaded here. What one of another version has parsed is of no use to this one. */
+export const CEDAR_VERSION = '4.13.0';
+
 type Cedar = typeof import('@cedar-policy/cedar-wasm/nodejs');
 
 let loaded: Cedar | undefined;
@@ -46,6 +49,7 @@ export function parsePolicy(text: string): { readonly json: PolicyJson } | { rea
  * @throws PolicyError ERR_POLICY_PARSER, ERR_POLICY_SCHEMA
  */
 export function validatePolicies(texts: readonly string[], schema: SchemaJson): readonly (readonly CedarFinding[])[] {
+  if (texts.length === 0) return []; // Nothing to say, and nothing to load for it.
   const staticPolicies = Object.fromEntries(texts.entries());
   // The schema type of Cedar's declarations is the mutable twin of ours.
   const cedarSchema = schema as Parameters<Cedar['checkParseSchema']>[0];

@@ -10,6 +10,7 @@ import type { CompiledPolicies, PolicyProblem, PolicySource, PolicySummary } fro
 import { approvalWarning } from './approval.ts';
 import { type CedarFinding, parsePolicy, validatePolicies } from './cedar.ts';
 import { placeOfAnnotation } from './find-in-text.ts';
+import { type FormOf, type ParsedForms, writeForms } from './parsed-forms.ts';
 import { type PolicyText, splitPolicies } from './split.ts';
 
 /** What `policy check` says of policy texts. `compiled` is there when no problem is an error. */
@@ -28,14 +29,19 @@ export interface PolicyLoader {
   load(sources: readonly PolicySource[]): CompiledPolicies;
   /** Does all that `load` does, and gives every error and warning as a value. @throws PolicyError ERR_POLICY_PARSER */
   check(sources: readonly PolicySource[]): PolicyReport;
+  /** What it has parsed, for whoever asks those policies without Cedar; undefined when one of them is wrong. @throws PolicyError ERR_POLICY_PARSER */
+  parsed(sources: readonly PolicySource[]): ParsedForms | undefined;
 }
 
-/** Creates a loader. Reading ten thousand policies takes seconds the first time, and a fraction of one after a change. */
-export function createPolicyLoader(schema: PolicySchema): PolicyLoader {
+/**
+ * Creates a loader. Reading ten thousand policies takes seconds the first time, and a fraction of one after a change. Of a text that has a form
+ * nothing is asked of Cedar, and so it has no warnings.
+ */
+export function createPolicyLoader(schema: PolicySchema, formOf: FormOf = () => undefined): PolicyLoader {
   let known: ReadonlyMap<string, KnownText> = new Map();
 
   function check(sources: readonly PolicySource[]): PolicyReport {
-    const found = readSources(sources, known, schema);
+    const found = readSources(sources, { before: known, formOf, schema });
     // Texts that are gone are forgotten, so what is remembered never outgrows one set.
     known = found.known;
     const { problems } = found;
@@ -49,6 +55,10 @@ export function createPolicyLoader(schema: PolicySchema): PolicyLoader {
 
   return {
     check,
+    parsed(sources) {
+      if (check(sources).compiled === undefined) return undefined;
+      return writeForms(new Map(Array.from(known).flatMap(([text, { json }]) => (json ? [[text, json]] : []))), schema);
+    },
     load(sources) {
       const { compiled, problems } = check(sources);
       if (compiled !== undefined) return compiled;
@@ -71,6 +81,21 @@ export function checkPolicies(sources: readonly PolicySource[], schema: PolicySc
   return createPolicyLoader(schema).check(sources);
 }
 
+/**
+ * As {@link checkPolicies}, without Cedar for the texts that have a form; their warnings are left out. The texts have the last word: whatever a form makes a problem of
+ * is checked without any.
+ * @throws PolicyError ERR_POLICY_PARSER
+ */
+export function checkParsed(sources: readonly PolicySource[], schema: PolicySchema, formOf: FormOf): PolicyReport {
+  try {
+    const report = createPolicyLoader(schema, formOf).check(sources);
+    if (report.compiled !== undefined) return report;
+  } catch {
+    // A form that was garbage where nobody had looked.
+  }
+  return checkPolicies(sources, schema);
+}
+
 /** `access.cedar:3:14: error: …`, as compilers print it, so that editors find the place. */
 export function formatProblem({ position, severity, message, help }: PolicyProblem): string {
   const hint = help === undefined ? '' : ` (${help})`;
@@ -82,6 +107,13 @@ interface KnownText {
   /** Undefined when the text is no policy. */
   readonly json: PolicyJson | undefined;
   readonly findings: readonly CedarFinding[];
+}
+
+/** What is known before Cedar is asked. */
+interface Asking {
+  readonly before: ReadonlyMap<string, KnownText>;
+  readonly formOf: FormOf;
+  readonly schema: PolicySchema;
 }
 
 interface ParsedPolicy {
@@ -96,14 +128,10 @@ interface ReadSources {
   readonly problems: PolicyProblem[];
 }
 
-function readSources(
-  sources: readonly PolicySource[],
-  before: ReadonlyMap<string, KnownText>,
-  schema: PolicySchema,
-): ReadSources {
+function readSources(sources: readonly PolicySource[], asking: Asking): ReadSources {
   const problems: PolicyProblem[] = [];
   const texts = splitAll(sources, problems);
-  const known = askCedar(texts, before, schema);
+  const known = askCedar(texts, asking);
   const policies = new Map<string, ParsedPolicy>();
   for (const { text, fallbackId } of texts) {
     const { json, findings } = known.get(text.text) ?? { json: undefined, findings: [] };
@@ -160,14 +188,13 @@ function splitAll(sources: readonly PolicySource[], problems: PolicyProblem[]) {
 
 function askCedar(
   texts: readonly { readonly text: PolicyText }[],
-  before: ReadonlyMap<string, KnownText>,
-  schema: PolicySchema,
+  { before, formOf, schema }: Asking,
 ): ReadonlyMap<string, KnownText> {
   const known = new Map<string, KnownText>();
   const parsed = new Map<string, PolicyJson>();
   for (const { text } of texts.map((one) => one.text)) {
     if (known.has(text) || parsed.has(text)) continue;
-    const remembered = before.get(text);
+    const remembered = before.get(text) ?? withForm(formOf(text));
     const answer = remembered === undefined ? parsePolicy(text) : undefined;
     if (remembered !== undefined) known.set(text, remembered);
     else if (answer !== undefined && 'json' in answer) parsed.set(text, answer.json);
@@ -177,6 +204,10 @@ function askCedar(
   for (const [index, [text, json]] of Array.from(parsed).entries())
     known.set(text, { json, findings: findings[index] ?? [] });
   return known;
+}
+
+function withForm(json: PolicyJson | undefined): KnownText | undefined {
+  return json && { json, findings: [] };
 }
 
 function compileAll(

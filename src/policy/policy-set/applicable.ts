@@ -86,7 +86,11 @@ export function attributesIn(
 }
 
 function withoutFields(types: readonly string[], schema: PolicySchema): AnnotationError {
-  const fielded = Array.from(schema.entityTypes).flatMap(([type, { fields }]) => (fields === undefined ? [] : [type]));
+  const all = Array.from(schema.entityTypes).flatMap(([type, { fields }]) => (fields === undefined ? [] : [type]));
+  // Those of other protocols are no help to whoever has named one.
+  const namespaces = new Set(types.filter((type) => type.includes('::')).map((type) => type.split('::')[0]));
+  const near = all.filter((type) => namespaces.has(type.split('::')[0]));
+  const fielded = near.length === 0 ? all : near;
   const about = types.length === 0 ? 'no resource at all' : `${types.join(', ')} alone`;
   return new AnnotationError(`the permit is about ${about}, which has no fields to mask`, {
     annotation: 'mask',

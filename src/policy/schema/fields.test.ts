@@ -18,7 +18,7 @@ describe('a mask that can not apply is refused, with policy, place and what to d
       'on what has no fields',
       'permit(principal, action == Action::"shop:connect", resource);',
       'ssn',
-      'p.cedar:3:1: error: @mask of "x" can\'t apply: the permit is about Shop::Database, Target alone, which has no fields to mask (take the mask away, or put it on the permit of what shows fields: Shop::Table, Routes::Route)',
+      'p.cedar:3:1: error: @mask of "x" can\'t apply: the permit is about Shop::Database, Target alone, which has no fields to mask (take the mask away, or put it on the permit of what shows fields: Shop::Table)',
     ],
     [
       'on one thing without fields, whatever the action',

@@ -1,3 +1,4 @@
+/* Long because one pass over the bytes is one automaton, and its tables belong to it. */
 import { ByteBox } from './byte-box.ts';
 import { JsonError } from './errors.ts';
 import { writeMasked } from './masked-value.ts';

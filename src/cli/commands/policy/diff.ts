@@ -15,11 +15,16 @@ export const command: CliCommand = {
   async run(context, input) {
     const paths = listOption(input, 'file');
     if (paths.length === 0) throw new UsageError('-f, the file or folder with policies, is missing');
-    const files = readDeclared(paths);
+    const options = { signal: context.signal, timeoutMs: CALL_TIMEOUT_MS };
+    // Most of the texts are the same on both sides, and the server has parsed its own.
+    const atServer = await withServer(context, input, (client) => policiesInForce(client, options)).catch((error) => {
+      readDeclared(paths); // What is wrong with the files is told first: it is for whoever asks to mend.
+      throw error;
+    });
+    const files = readDeclared(paths, atServer.formOf);
     const declared = files.policies.compiled?.policies ?? [];
     const names = new Set(files.resources.flatMap(({ kind, name }) => (kind === 'Policy' ? [name] : [])));
-    const options = { signal: context.signal, timeoutMs: CALL_TIMEOUT_MS };
-    const { policies: inForce } = await withServer(context, input, (client) => policiesInForce(client, options));
+    const { policies: inForce } = atServer.compiled;
     const ids = new Set(declared.map(({ id }) => id));
     const isLookedAt = ({ id, position }: PolicySummary) => names.has(position.source) || ids.has(id);
     const differences = differencesBetween(

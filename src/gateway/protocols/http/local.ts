@@ -15,6 +15,7 @@ export const local: LocalProtocol = {
     arguments: (folder) => ['--unix-socket', `${folder}/http.sock`],
     /** Clients come by a socket by their own arguments; what a proxy is told of would take the request elsewhere. */
     environment: (folder) => ({ COUNTERSIGN_HTTP_SOCKET: `${folder}/http.sock` }),
+    loopback: ({ host, port }) => ({ COUNTERSIGN_URL: `http://${host}:${port}` }),
   },
 };
 

@@ -20,6 +20,8 @@ export const local: LocalProtocol = {
       PGSSLMODE: 'disable',
       PGGSSENCMODE: 'disable',
     }),
+    /** JDBC opens no Unix socket. libpq's variables stay with the folder. */
+    loopback: ({ host, port }) => ({ COUNTERSIGN_JDBC_URL: `jdbc:postgresql://${host}:${port}/` }),
   },
 };
 

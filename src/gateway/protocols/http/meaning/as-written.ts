@@ -1,9 +1,10 @@
 import { isIP } from 'node:net';
+import { messageOf } from '../../../../std/index.ts';
+import type { Field } from '../../../../wire/http1/index.ts';
+import { type JsonValue, readStrictJson } from '../../../../wire/json/index.ts';
 import type { AskedQuestions } from '../../../protocol.ts';
 import { checkConfig, parseConfig } from '../config.ts';
-import type { JsonValue } from './body.ts';
 import { forwardedFields } from './fields.ts';
-import type { Field } from './heads.ts';
 import { createMeaning, type Meaning, type MeantHead } from './meaning.ts';
 import { isRefusal, type MeaningRefusal } from './refusal.ts';
 
@@ -78,9 +79,9 @@ function parseCommand(command: string): Written | string {
   const rest = lines.slice(at).join('\n').trim();
   let body: JsonValue | undefined;
   try {
-    if (rest !== '') body = JSON.parse(rest);
-  } catch {
-    return 'what stands below the request and its fields is no JSON';
+    if (rest !== '') body = readStrictJson(Buffer.from(rest));
+  } catch (error) {
+    return `what stands below the request and its fields is no JSON that can be read: ${messageOf(error)}`;
   }
   const fieldValue = (name: string) => fields.find((field) => field.name === name)?.value.toLowerCase();
   const host = fieldValue('host') ?? absolute?.[1]?.toLowerCase();

@@ -1,14 +1,6 @@
+import type { JsonValue } from '../../../../wire/json/index.ts';
 import { foldedText } from './path.ts';
 import { type MeaningRefusal, refusal } from './refusal.ts';
-
-/** JSON as it is read strictly: no name twice. */
-export type JsonValue =
-  | string
-  | number
-  | boolean
-  | null
-  | readonly JsonValue[]
-  | { readonly [name: string]: JsonValue };
 
 /**
  * The text of a string, number or boolean at a path of names; undefined where nothing or something else is there. Arrays are not led into.

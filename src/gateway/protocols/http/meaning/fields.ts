@@ -1,4 +1,4 @@
-import type { Field, RequestHead, ResponseHead } from './heads.ts';
+import type { Field, RequestHead, ResponseHead } from '../../../../wire/http1/index.ts';
 import { foldedName } from './query.ts';
 import { type MeaningRefusal, refusal } from './refusal.ts';
 
@@ -44,7 +44,7 @@ export function isDroppedField(
 }
 
 /** The fields of an answer that the client sees, in their order. */
-export function answeredFields({ fields }: ResponseHead, rules: FieldRules): readonly Field[] {
+export function answeredFields({ fields }: Pick<ResponseHead, 'fields'>, rules: FieldRules): readonly Field[] {
   const listed = rules.responseHeaders;
   const denied = new Set(listed !== undefined && 'deny' in listed ? listed.deny.map(lower) : []);
   const allowed = listed !== undefined && 'allow' in listed ? new Set(listed.allow.map(lower)) : undefined;

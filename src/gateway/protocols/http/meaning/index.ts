@@ -8,10 +8,6 @@
  * them together; `as-written.ts` does so with a request that a person writes.
  */
 export { askedAsWritten, refusedForMasks } from './as-written.ts';
-export type { JsonValue } from './body.ts';
 export { answeredFields, forwardedFields } from './fields.ts';
-export type { Field, RequestHead, ResponseHead } from './heads.ts';
-export { createMeaning, type Meaning, type Meanings, type MeantHead } from './meaning.ts';
-export { isRefusal, type MeaningRefusal, type MeaningRefusalCode } from './refusal.ts';
-export { originResource, routeResource } from './resources.ts';
-export type { Route, RouteReads } from './routes.ts';
+export { createMeaning, type Meaning, type Meanings } from './meaning.ts';
+export { isRefusal, type MeaningRefusal } from './refusal.ts';

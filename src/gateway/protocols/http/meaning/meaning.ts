@@ -1,8 +1,9 @@
 import type { EntityRef } from '../../../../model/index.ts';
+import type { RequestHead } from '../../../../wire/http1/index.ts';
+import type { JsonValue } from '../../../../wire/json/index.ts';
 import type { HttpConfig } from '../config.ts';
-import { bodyText, type JsonValue } from './body.ts';
+import { bodyText } from './body.ts';
 import { credentialParameter } from './fields.ts';
-import type { RequestHead } from './heads.ts';
 import { type CanonicalPath, encodeSegment, type PathLiberty, parsePath } from './path.ts';
 import { parseQuery } from './query.ts';
 import { isRefusal, type MeaningRefusal, refusal } from './refusal.ts';

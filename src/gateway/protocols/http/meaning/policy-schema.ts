@@ -23,7 +23,8 @@ const request = {
 export const policySchema: PolicySchemaFragment = {
   namespace: 'Http',
   entityTypes: {
-    Origin: { memberOf: ['Target'], attributes: { target: text }, path: ['target'], fields },
+    /** Without tags, though they are declared: so a condition on those of a route may stand in a policy on all that a target has. */
+    Origin: { memberOf: ['Target'], attributes: { target: text }, path: ['target'], tags: text, fields },
     /** Its tags: `path.NAME`, `query.NAME`, `header.NAME`, `body.NAME.NAME`. */
     Route: {
       memberOf: ['Origin'],

@@ -28,38 +28,17 @@ export function parseQuery(query: string, { reads, credential }: QueryQuestion):
   const isRead = reads.length > 0 || credential !== undefined;
   if (isRead && query.includes(';'))
     return refused('the query has a semicolon, which some servers take for &', 'write it as %3B');
-  const byFold = new Map(reads.map((name) => [foldedName(name), name]));
   const values = new Map<string, string>();
   const written: string[] = [];
   for (const pair of query.split('&')) {
     if (pair === '') continue;
-    const cut = pair.indexOf('=');
-    const [rawName, rawValue] = cut < 0 ? [pair, undefined] : [pair.slice(0, cut), pair.slice(cut + 1)];
-    written.push(rawValue === undefined ? rewritten(rawName) : `${rewritten(rawName)}=${rewritten(rawValue)}`);
-    const { name, isSound } = nameOf(rawName);
-    const folded = foldedName(name);
-    if (folded === OVERRIDE)
-      return refused('the query has _method, which some servers take for the method', 'send the method itself');
-    if (!isRead) continue;
-    if (!isSound)
-      return refused('a name in the query is not UTF-8 or not encoded as it must be', 'percent-encode names as UTF-8');
-    if (credential !== undefined && folded === foldedName(credential))
-      return refused(
-        'the query has the parameter that holds the credential',
-        'leave it away: the gateway adds its own',
-      );
-    const read = byFold.get(folded);
-    if (read === undefined) continue;
-    if (name !== read || rawName.includes('+'))
-      return refused(`the query has another spelling of ${read}, which policy reads`, `write it ${read}`);
-    if (values.has(read)) return refused(`the query has ${read} twice, which policy reads`, 'send it once');
-    const value = valueIn(rawValue ?? '');
-    if (value === undefined)
-      return refused(
-        `the value of ${read} in the query can be read in two ways`,
-        'percent-encode it as UTF-8, a blank as %20 and a plus sign as %2B',
-      );
-    values.set(read, value);
+    // Some servers take a semicolon for &: then each part of the pair is one.
+    const parts = pair.split(';').map(cutPair);
+    written.push(parts.map(rewrittenPair).join(';'));
+    for (const part of parts) {
+      const problem = takeValue(part, { reads, credential, values });
+      if (problem !== undefined) return problem;
+    }
   }
   return { written: written.length === 0 ? '' : `?${written.join('&')}`, values };
 }
@@ -71,6 +50,50 @@ export function foldedName(name: string): string {
   const trimmed = before.replace(/[\p{Cc}\p{Cf}]/gu, '').trim();
   const bracket = trimmed.indexOf('[');
   return (bracket > 0 ? trimmed.slice(0, bracket) : trimmed).replace(/[ .+]/g, '_');
+}
+
+interface WrittenPair {
+  readonly name: string;
+  /** Undefined: it has no `=`. */
+  readonly value: string | undefined;
+}
+
+function cutPair(pair: string): WrittenPair {
+  const cut = pair.indexOf('=');
+  return cut < 0 ? { name: pair, value: undefined } : { name: pair.slice(0, cut), value: pair.slice(cut + 1) };
+}
+
+function rewrittenPair({ name, value }: WrittenPair): string {
+  return value === undefined ? rewritten(name) : `${rewritten(name)}=${rewritten(value)}`;
+}
+
+/** Puts a value that is read to the others. */
+function takeValue(
+  pair: WrittenPair,
+  { reads, credential, values }: QueryQuestion & { readonly values: Map<string, string> },
+): MeaningRefusal | undefined {
+  const { name, isSound } = nameOf(pair.name);
+  const folded = foldedName(name);
+  if (folded === OVERRIDE)
+    return refused('the query has _method, which some servers take for the method', 'send the method itself');
+  if (reads.length === 0 && credential === undefined) return undefined;
+  if (!isSound)
+    return refused('a name in the query is not UTF-8 or not encoded as it must be', 'percent-encode names as UTF-8');
+  if (credential !== undefined && folded === foldedName(credential))
+    return refused('the query has the parameter that holds the credential', 'leave it away: the gateway adds its own');
+  const read = reads.find((one) => foldedName(one) === folded);
+  if (read === undefined) return undefined;
+  if (name !== read || pair.name.includes('+'))
+    return refused(`the query has another spelling of ${read}, which policy reads`, `write it ${read}`);
+  if (values.has(read)) return refused(`the query has ${read} twice, which policy reads`, 'send it once');
+  const value = valueIn(pair.value ?? '');
+  if (value === undefined)
+    return refused(
+      `the value of ${read} in the query can be read in two ways`,
+      'percent-encode it as UTF-8, a blank as %20 and a plus sign as %2B',
+    );
+  values.set(read, value);
+  return undefined;
 }
 
 function nameOf(raw: string): { readonly name: string; readonly isSound: boolean } {

@@ -1,4 +1,5 @@
 import { foldedText, type PathLiberty, parsePath } from './path.ts';
+import { foldedName } from './query.ts';
 import { isRefusal } from './refusal.ts';
 
 /** A route as config has it. */
@@ -171,6 +172,7 @@ function partsOf(template: string): readonly RoutePart[] | string {
     }
     if (/[{}*]/.test(piece))
       return `its path has the segment ${piece}; a parameter is a whole segment, {name} or at the end {name*}`;
+    if (piece === '') return 'its path has an empty segment; a segment of a route is one name';
     const path = parsePath(`/${piece.replace(/[^!-~]+/gu, encodeURIComponent)}`);
     if (isRefusal(path)) return `its path can match nothing: ${path.message}`;
     const [text = ''] = path.segments;
@@ -193,7 +195,9 @@ function readsProblems({ name, reads = [] }: WrittenRoute, parts: readonly Route
         `route ${name} reads ${read}; it can read query.NAME, header.name in lower case, or body.NAME.NAME`,
       );
   }
-  if (new Set(reads).size < reads.length) problems.push(`route ${name} reads a value twice`);
+  // Names of a query that some servers take for one are one here too.
+  const read = reads.map((one) => (one.startsWith('query.') ? `query.${foldedName(one.slice(6))}` : one));
+  if (new Set(read).size < read.length) problems.push(`route ${name} reads a value twice`);
   return problems;
 }
 

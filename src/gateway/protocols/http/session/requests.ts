@@ -11,7 +11,7 @@ import {
   type RequestHead,
 } from '../../../../wire/http1/index.ts';
 import { JsonError, readStrictJson } from '../../../../wire/json/index.ts';
-import { forwardedFields, type Meaning, type MeaningRefusal } from '../meaning/index.ts';
+import { forwardedFields, isRefusal, type Meaning, type MeaningRefusal, refusedForMasks } from '../meaning/index.ts';
 import type { Conversation } from './conversation.ts';
 import { denialOf, type Exchange, malformedDenial, newExchange, operationOf } from './exchange.ts';
 import { askForWhole } from './masked-answer.ts';
@@ -108,10 +108,10 @@ export class Requests {
     conversation.exchange = exchange;
     if (head.method === 'OPTIONS' && head.target === '*') return this.#pong(exchange);
     const meaning = conversation.target.meaning.of(head);
-    if ('status' in meaning) return this.#misunderstood(exchange, meaning);
+    if (isRefusal(meaning)) return this.#misunderstood(exchange, meaning);
     exchange.meaning = meaning;
     const fields = forwardedFields(head, conversation.target.config);
-    if ('status' in fields) return this.#misunderstood(exchange, fields);
+    if (isRefusal(fields)) return this.#misunderstood(exchange, fields);
     if (!meaning.readsBody || exchange.isRead) return this.#decide(exchange);
     exchange.phase = 'reading';
     this.#goOn(exchange);
@@ -149,6 +149,10 @@ export class Requests {
       };
       return this.#refuse(exchange, deniedAnswer(session.identity.uri, what, decision), decision.policies);
     }
+    const isMasked = decision.obligations.masks.length > 0;
+    const unreadable = refusedForMasks(meaning, isMasked);
+    if (unreadable !== undefined)
+      return this.#refuse(exchange, { status: 403, reason: 'masked', message: unreadable, hint: UNMASKED_HINT });
     const { bytesIn } = exchange.judged.limits;
     if (bytesIn !== undefined && bytesOf(exchange) > bytesIn)
       return this.#overLimit(exchange, { unit: 'bytesIn', most: bytesIn });
@@ -174,7 +178,7 @@ export class Requests {
     }
     if (reached !== undefined)
       return this.#refuse(exchange, quotaAnswer(reached), [reached.policy], { unit: reached.unit, most: reached.most });
-    this.#forward(exchange, meaning, decision.obligations.masks.length > 0);
+    this.#forward(exchange, meaning, isMasked);
   }
 
   #again(exchange: Exchange) {
@@ -229,7 +233,7 @@ export class Requests {
   #fieldsOf({ head }: Exchange, isMasked: boolean): readonly Field[] {
     const { target, credential } = this.#conversation;
     const forwarded = forwardedFields(head, target.config);
-    if ('status' in forwarded) throw new Error('these fields were forwarded before');
+    if (isRefusal(forwarded)) throw new Error('these fields were forwarded before');
     const isReadable = isMasked || (credential.forms.length > 0 && !target.config.allowCompression);
     const { field } = credential;
     const kept = (isMasked ? askForWhole(forwarded) : forwarded).filter(
@@ -323,7 +327,7 @@ export class Requests {
       });
     }
     const whole = this.#conversation.target.meaning.withBody(meaning, value);
-    if ('status' in whole) return this.#misunderstood(exchange, whole);
+    if (isRefusal(whole)) return this.#misunderstood(exchange, whole);
     exchange.meaning = whole;
     this.#decide(exchange);
   }
@@ -368,6 +372,7 @@ function framingOf({ head, isRead, body, bodyBytes }: Exchange): BodyLength {
 }
 
 const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n', 'latin1');
+const UNMASKED_HINT = 'It needs a permit without masks.';
 /** Sent again over a new connection where the old one had gone. @see RFC 9110 §9.2.1 */
 const SAFE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 /** So much of a refused request is read and dropped, so that its connection can be used again. */

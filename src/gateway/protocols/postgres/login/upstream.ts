@@ -19,10 +19,10 @@ import {
 } from '../../../../wire/postgres/index.ts';
 import { GatewayError } from '../../../errors.ts';
 import type { SecretResolver, TargetDeps } from '../../../protocol.ts';
+import { publicContext, publicRoots, TLS } from '../../../targets/public-roots.ts';
 import { isLocal, type PostgresConfig } from '../config.ts';
 import { encodingNamed } from '../sql/index.ts';
 import { loginProblem, mayBeOfSettings, SettingMismatch } from './login-problem.ts';
-import { publicContext, publicRoots, TLS } from '../../../targets/public-roots.ts';
 import { createReads } from './read-buffer.ts';
 
 /** A connection to the target, logged in and idle. Nothing listens on the socket; it is paused. */
