@@ -34,7 +34,7 @@ export function createVerdicts(): Verdicts {
       const verdict = { version, ...ask(policy, meaning) };
       if (key.length > KEY_LENGTH_MAX) return verdict;
       kept.delete(key);
-      const [oldest] = kept.size < KEPT_MAX ? [] : kept.keys().take(1);
+      const oldest = kept.size < KEPT_MAX ? undefined : kept.keys().next().value;
       if (oldest !== undefined) kept.delete(oldest);
       kept.set(key, verdict);
       return verdict;
