@@ -93,7 +93,10 @@ function rows(measures: Measures, { name, counts, goals }: Case): readonly Bench
 
 const PROXIES = ['nginx', 'caddy', 'gateway'] as const;
 
-const MANY_ITEMS = Array.from({ length: 1000 }, (_, i) => `/v1/items/${10_000 + i * 7}`);
+const itemsFrom = (count: number) => Array.from({ length: count }, (_, i) => `/v1/items/${10_000 + i * 7}`);
+const MANY_ITEMS = itemsFrom(1000);
+/** More than verdicts are kept of: policy is asked of each. */
+const FRESH = 20_000;
 const CASES: readonly Case[] = [
   ...[1, 8, 32].map(
     (connections): Case => ({
@@ -101,15 +104,10 @@ const CASES: readonly Case[] = [
       goals: connections === 1 ? {} : { nginx: '>= 0.7', caddy: '>= 1.5' },
     }),
   ),
+  { name: 'fresh-8', of: 'small', connections: 8, targets: itemsFrom(FRESH), counts: 'requests', goals: {} },
   {
-    ...{
-      name: 'handshakes',
-      of: 'connections',
-      connections: 4,
-      targets: MANY_ITEMS,
-      counts: 'requests',
-      isNewEach: true,
-    },
+    ...{ name: 'handshakes', of: 'connections', connections: 4, targets: MANY_ITEMS, isNewEach: true },
+    counts: 'requests',
     goals: { nginx: '>= 0.9' },
   },
   { name: 'json', of: 'bodies', connections: 2, targets: ['/v1/people'], counts: 'bytes', goals: {} },

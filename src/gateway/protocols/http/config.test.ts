@@ -51,6 +51,11 @@ describe('the config of an HTTP target', () => {
     ['a secret in its text', { credential: { bearer: 'abc' } }, /credential/],
     ['a user with a colon', { credential: { basic: { user: 'a:b', password: 'env:P' } } }, /credential/],
     ['a credential in Host', { credential: { header: { name: 'Host', value: 'env:A' } } }, /can’t be the field host/],
+    [
+      'a credential in a field between neighbours',
+      { credential: { header: { name: 'Proxy-Authorization', value: 'env:A' } } },
+      /can’t be the field proxy-authorization/,
+    ],
     ['a certificate without key', { certificate: 'file:/c' }, /belong together/],
     ['roots without TLS', { url: 'http://a.test', roots: 'file:/r' }, /roots needs TLS/],
     ['a host with a port', { hosts: ['a.test:80'] }, /hosts/],

@@ -42,7 +42,7 @@ function refusalOf({ kind, message, hint }: LocalRefusal): Buffer {
 /** By the framing of both sides; once that is not understood, or not HTTP any more, it can't be told where anything ends. */
 class FollowedSession implements LocalSession {
   readonly #requests = createRequestReader();
-  readonly #answers = createResponseReader();
+  readonly #answers = createResponseReader({ allowObsText: true });
   #open = 0;
   #isLost = false;
   #wasUsed = false;

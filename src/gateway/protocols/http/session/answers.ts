@@ -7,7 +7,7 @@ import { Answer, type Shown } from './answer.ts';
 import type { Conversation } from './conversation.ts';
 import type { Exchange } from './exchange.ts';
 import { readAnswer } from './masked-answer.ts';
-import { brokenAnswer, limitAnswer, lostAnswer, type OwnAnswer } from './own-answers.ts';
+import { brokenAnswer, limitAnswer, lostAnswer, type OwnAnswer, unshownAnswer } from './own-answers.ts';
 import { scrubBytes, scrubText } from './scrub.ts';
 import type { Sending } from './sending.ts';
 import type { UpstreamLink } from './upstream-link.ts';
@@ -65,7 +65,7 @@ export class Answers {
     const { exchange } = conversation;
     if (conversation.link !== link) return;
     if (exchange?.phase === 'tunnel') {
-      this.#endTunnel(exchange);
+      this.#endTunnel(exchange, link.hasEnded ? 'done' : 'unknown');
       return;
     }
     try {
@@ -138,7 +138,8 @@ export class Answers {
     if (masks.length > 0 && head.status === 206)
       return { instead: brokenAnswer('the answer is a part of one, so nothing in it can be masked', UNREADABLE_HINT) };
     const reading = isRead ? readAnswer(head, { masks, hashKey: target.deps.maskKey.reveal() }) : undefined;
-    if (typeof reading === 'string') return { instead: brokenAnswer(reading, UNREADABLE_HINT) };
+    if (typeof reading === 'string')
+      return { instead: head.status >= 400 ? unshownAnswer(head.status) : brokenAnswer(reading, UNREADABLE_HINT) };
     const isEncoded = head.fields.some(
       ({ name, value }) => name === 'content-encoding' && value.toLowerCase() !== 'identity',
     );
@@ -218,13 +219,13 @@ export class Answers {
   /** Nothing more is waited for. */
   endTunnel(): void {
     const { exchange } = this.#conversation;
-    if (exchange?.phase === 'tunnel') this.#endTunnel(exchange);
+    if (exchange?.phase === 'tunnel') this.#endTunnel(exchange, 'unknown');
   }
 
-  #endTunnel(exchange: Exchange) {
+  #endTunnel(exchange: Exchange, status: 'done' | 'unknown') {
     const { running } = exchange;
     if (running === undefined) return;
-    this.#note(running, { status: 'done', items: 0, detail: { status: 101 } });
+    this.#note(running, { status, items: 0, detail: { status: 101 } });
     this.#conversation.pipeline.deliver([], running.after);
     exchange.isAnswered = true;
     this.#conversation.dropLink();
@@ -238,7 +239,8 @@ export class Answers {
     this.#conversation.dropLink();
     const { limit } = shown;
     const answered = { items: exchange.answer?.items ?? 0, detail: { status: exchange.answer?.status ?? 0 } };
-    if (limit === undefined) this.#note(running, { status: 'failed', code: '502', ...answered });
+    const code = 'instead' in shown ? String(shown.instead.status) : '502';
+    if (limit === undefined) this.#note(running, { status: 'failed', code, ...answered });
     else this.#note(running, { status: 'over-limit', limit, ...answered });
     this.#tell(exchange, running, 'instead' in shown ? shown.instead : lostAnswer);
   }

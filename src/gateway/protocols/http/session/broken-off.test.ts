@@ -104,6 +104,20 @@ describe('an answer in parts', () => {
   });
 });
 
+describe('a failure that is told in no JSON', () => {
+  it('is told by its status alone where fields are masked', async () => {
+    await open({
+      decide: () => allowed({ masks }),
+      answer: () => answerOf('<p>no customer 123-45</p>', { 'content-type': 'text/html' }, '404 Not Found'),
+    });
+    bed.send(GET);
+    await bed.until('HTTP/1.1 404');
+    await bed.until('"reason":"target"');
+    expect(bed.received()).not.toContain('123-45');
+    expect(outcome()).toMatchObject({ status: 'failed', code: '404' });
+  });
+});
+
 describe('an answer’s field', () => {
   it('may hold a name of a file as it is written', async () => {
     const field = Buffer.from('attachment; filename="Übersicht.pdf"').toString('latin1');
@@ -123,5 +137,61 @@ describe('a client that sends byte by byte', () => {
       if (at > 12) break;
     }
     await eventually('it is told', () => bed.received().includes('408'), { everyMs: 1, withinMs: 3_000 });
+  });
+});
+
+describe('an upstream that takes nothing', () => {
+  it('does not hold its client for ever', async () => {
+    await open();
+    bed.send('POST /a HTTP/1.1\r\nhost: api\r\ncontent-length: 99999999\r\n\r\n');
+    await bed.heard('POST /a');
+    bed.socket.pause();
+    for (let sent = 0; sent < 40; sent++) bed.send('x'.repeat(1_000_000));
+    await settled();
+    for (let minutes = 0; minutes < 10; minutes++) {
+      await bed.clock.advance(60_000);
+      await settled();
+    }
+    await bed.until('HTTP/1.1 504');
+    expect(outcome()).toMatchObject({ status: 'unknown' });
+  });
+});
+
+describe('an answer that breaks off', () => {
+  it.each([
+    ['with a length', 'HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n0123456789'],
+    [
+      'in chunks',
+      'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5;a=b\r\n01234\r\n5\r\n56789\r\n0\r\nx-a: 1\r\n\r\n',
+    ],
+  ])('at any byte is not taken for whole: one %s', async (_, answer) => {
+    for (let cut = 0; cut < answer.length; cut++) {
+      await open();
+      bed.send('POST /a HTTP/1.1\r\nhost: api\r\ncontent-length: 0\r\n\r\n');
+      await bed.heard('POST /a');
+      bed.socket.end(answer.slice(0, cut));
+      await eventually('it has an outcome', () => outcome() !== undefined, { everyMs: 1, withinMs: 5_000 });
+      expect(outcome(), String(cut)).toMatchObject({ status: 'unknown' });
+      await settled();
+      expect(bed.received()).not.toMatch(/200 .*(0123456789$|\r\n0\r\n\r\n$)/s);
+      await bed.close();
+    }
+  });
+});
+
+describe('a credential of the gateway', () => {
+  const config = { credential: { bearer: 'env:PW' } };
+
+  it('that is short is still none that clients hear of when it is refused', async () => {
+    await open({ config, secret: () => 'short', answer: () => answerOf('who?', {}, '401 Unauthorized') });
+    bed.send(GET);
+    await bed.until('HTTP/1.1 502');
+    expect(bed.received()).not.toContain('who?');
+  });
+
+  it('does not stand against an encoding where there is no body', async () => {
+    await open({ config, answer: () => 'HTTP/1.1 304 Not Modified\r\ncontent-encoding: gzip\r\n\r\n' });
+    bed.send(GET);
+    await bed.until('HTTP/1.1 304');
   });
 });

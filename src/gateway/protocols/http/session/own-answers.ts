@@ -131,6 +131,16 @@ export const uncountedAnswer: OwnAnswer = {
   hint: 'Ask without Upgrade; or it needs a permit without a limit of items.',
 };
 
+/** It failed, and why is said in a text that masks can't be laid on: clients still have to tell what is not there from what is broken. */
+export function unshownAnswer(status: number): OwnAnswer {
+  return {
+    status,
+    reason: 'target',
+    message: `the target answers ${status}, in a text that may hold what policy masks`,
+    hint: 'The upstream’s operator can have errors of this route answered as JSON; or a policy permits it without masks.',
+  };
+}
+
 /** It never reached the upstream. */
 export const unsentAnswer: OwnAnswer = {
   status: 503,

@@ -70,6 +70,7 @@ class Carrier implements Conversation {
       if (this.#isEnding || this.isOver) return;
       this.later(() => {
         if (this.#waitsFor === 'body') this.#endTimer();
+        this.#stuck = 0;
         this.#requests.push(chunk);
         this.#requests.pump();
       });
@@ -173,6 +174,8 @@ class Carrier implements Conversation {
 
   #isCut = false;
   #hasClientEnded = false;
+  /** How often in a row a body could not go on for what is behind it. While it can't, nobody sees whether its client is still there. */
+  #stuck = 0;
   #opening: Promise<unknown> | undefined;
 
   /** The credential first: without one there is nothing to connect for. */
@@ -221,7 +224,7 @@ class Carrier implements Conversation {
     const held = this.#requests.heldBytes + (link?.bufferedBytes ?? 0) + (this.exchange?.answer?.heldBytes ?? 0);
     this.session.memory.hold(unsent + held);
     if (this.isOver) return; // It was this session that held too much.
-    if (this.#requests.isStuck || this.#isEnding) this.#client.pause();
+    if (this.#requests.isFull || this.#isEnding) this.#client.pause();
     else this.#client.resume();
     if (pipeline.isCongested || this.#client.writableLength > UNTAKEN_BYTES_MAX) link?.socket.pause();
     else link?.socket.resume();
@@ -251,7 +254,10 @@ class Carrier implements Conversation {
     this.#waitsFor = undefined;
     if (what === undefined) return;
     // The client is not read on: it is not the one that is late.
-    if (what === 'body' && this.#requests.isStuck) return;
+    if (what === 'body' && this.#requests.isStuck) {
+      if (++this.#stuck >= STUCK_MAX) this.#finish(this.exchange?.answer?.isShown === true ? undefined : NOT_TAKEN);
+      return;
+    }
     if (what === 'idle') return this.endBehind();
     if (what === 'rest') return this.#answers.endTunnel();
     this.#finish(this.exchange?.answer?.isShown === true ? undefined : LATE);
@@ -328,6 +334,14 @@ const LATE: OwnAnswer = {
 };
 /** Of an answer that is not watched until the client has taken it; far less than what stops the upstream. */
 const LITTLE_BYTES_MAX = 16 * 1024;
+const NOT_TAKEN: OwnAnswer = {
+  status: 504,
+  reason: 'target',
+  message: 'the target does not take the request',
+  hint: 'Whether it was carried out is not known.',
+};
+/** As often as a body may wait for long. */
+const STUCK_MAX = 5;
 /** What a client has not taken when the upstream is not read on. */
 const UNTAKEN_BYTES_MAX = 64 * 1024;
 /**

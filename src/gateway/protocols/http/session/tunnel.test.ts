@@ -74,6 +74,13 @@ describe('a connection that leaves HTTP', () => {
     expect(outcome()).toMatchObject({ status: 'done' });
   });
 
+  it('is not known to be done when its connection breaks', async () => {
+    await tunnel();
+    bed.socket.resetAndDestroy();
+    await bed.served;
+    expect(outcome()).toMatchObject({ status: 'unknown' });
+  });
+
   it('ends when the client has said all and the upstream says nothing for minutes', async () => {
     await tunnel();
     const ended = new Promise((resolve) => bed.socket.once('end', resolve));

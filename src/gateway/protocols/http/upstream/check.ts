@@ -28,7 +28,7 @@ export async function checkUpstream(deps: UpstreamDeps, signal: AbortSignal): Pr
 }
 
 function statusOf(socket: Socket): Promise<number> {
-  const reader = createResponseReader();
+  const reader = createResponseReader({ allowObsText: true });
   reader.expect('OPTIONS');
   return new Promise((resolve, reject) => {
     const gone = () => reject(new Error('the target ended the connection without an answer'));

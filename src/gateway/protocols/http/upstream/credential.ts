@@ -115,5 +115,5 @@ const HTML_QUOTES = [
 /** Shorter ones are words by chance. */
 const FORM_LENGTH_MIN = 8;
 /** Of a few credentials before. */
-const OLDER_FORMS_MAX = 64;
+const OLDER_FORMS_MAX = 24;
 const PRINTABLE = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
