@@ -28,7 +28,8 @@ export async function measuredCases(bed: HttpBed, context: BenchContext): Promis
   const wanted = wantedCases(context);
   const gateway = bed.subjects.filter(({ name }) => name === 'gateway');
   // Node compiles what runs often: the first seconds of a gateway are not like the rest of its life.
-  for (const one of wanted) for (const subject of gateway) await ask(bed, subject, { ...one, windowMs: WARM_UP_MS });
+  const windowMs = context.quick ? WARM_UP_QUICK_MS : WARM_UP_MS;
+  for (const one of wanted) for (const subject of gateway) await ask(bed, subject, { ...one, windowMs });
   for (let round = 0; round < Math.min(context.rounds, ROUNDS_MAX); round++) {
     for (const one of wanted) {
       context.say(`round ${round + 1}: ${one.name}`);
@@ -117,7 +118,8 @@ const CASES: readonly Case[] = [
   },
   { name: 'download', of: 'bodies', connections: 1, targets: ['/v1/download'], counts: 'bytes', goals: {} },
 ];
-const WARM_UP_MS = 3000;
+const WARM_UP_MS = 10_000;
+const WARM_UP_QUICK_MS = 3000;
 const WARM_MS = 300;
 const WINDOW_MS = 2000;
 const WINDOW_QUICK_MS = 1200;
