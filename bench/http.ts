@@ -5,7 +5,8 @@
  * Authorization added, and each request noted: by them in an access log, by the gateway in its ledger, with policy asked before. `direct` is that
  * nginx without anything between. Cases, for `--only`:
  *
- * - `small-1`, `small-8`, `small-32`: GETs of 200 bytes by so many connections, over a thousand paths; `small` is all of them.
+ * - `small-1`, `small-8`, `small-32`: GETs of 200 bytes by so many connections, over a thousand paths; `small` is all of them and the next.
+ * - `fresh-8`: the same by 8 connections over twenty thousand paths, so that policy is asked of each.
  * - `handshakes`: a new connection for each such GET, none resumed.
  * - `json`: 100 kB of JSON; `json-masked`: the same, two fields of each of its elements masked by the gateway.
  * - `download`: a file of 200 MB, again and again.

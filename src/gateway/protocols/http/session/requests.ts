@@ -40,11 +40,16 @@ export class Requests {
     return this.#reader.bufferedBytes + (isKept ? exchange.bodyBytes : 0);
   }
 
-  /** Nothing more should be read of the client: what it sent waits already. */
+  /** Nothing more is read of the client. One read more does no harm where its end is near, and to stop for each request costs as much as that. */
+  get isFull(): boolean {
+    const { pipeline, exchange } = this.#conversation;
+    return this.isStuck && (this.#reader.bufferedBytes > 0 || !(pipeline.isWaiting || exchange?.phase === 'deciding'));
+  }
+
+  /** What the client sends waits for others. */
   get isStuck(): boolean {
     const { pipeline, exchange, link } = this.#conversation;
-    // One read more does no harm, and to stop reading for each request costs as much as reading it.
-    if (pipeline.isWaiting || exchange?.phase === 'deciding') return this.#reader.bufferedBytes > 0;
+    if (pipeline.isWaiting || exchange?.phase === 'deciding') return true;
     if (exchange?.phase === 'running' && !exchange.isRead) return link?.socket.writableNeedDrain === true;
     if (exchange?.phase === 'tunnel') return link?.socket.writableNeedDrain === true;
     return exchange?.isRead === true && this.#reader.bufferedBytes > 0;
@@ -156,10 +161,8 @@ export class Requests {
     const { decision, judged } = conversation.target.verdicts.judge(session.policy, meaning);
     exchange.judged = judged;
     if (!decision.allow) {
-      const what = {
-        action: meaning.action,
-        what: `${head.method} ${meaning.shape.slice(meaning.shape.indexOf(' ') + 1)}`,
-      };
+      const shown = meaning.shape.slice(meaning.shape.indexOf(' ') + 1);
+      const what = { action: meaning.action, what: `${head.method} ${shown}` };
       return this.#refuse(exchange, deniedAnswer(session.identity.uri, what, decision), decision.policies);
     }
     const isMasked = decision.obligations.masks.length > 0;

@@ -224,7 +224,7 @@ class Carrier implements Conversation {
     const held = this.#requests.heldBytes + (link?.bufferedBytes ?? 0) + (this.exchange?.answer?.heldBytes ?? 0);
     this.session.memory.hold(unsent + held);
     if (this.isOver) return; // It was this session that held too much.
-    if (this.#requests.isStuck || this.#isEnding) this.#client.pause();
+    if (this.#requests.isFull || this.#isEnding) this.#client.pause();
     else this.#client.resume();
     if (pipeline.isCongested || this.#client.writableLength > UNTAKEN_BYTES_MAX) link?.socket.pause();
     else link?.socket.resume();

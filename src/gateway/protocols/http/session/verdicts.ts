@@ -34,10 +34,8 @@ export function createVerdicts(): Verdicts {
       const verdict = { version, ...ask(policy, meaning) };
       if (key.length > KEY_LENGTH_MAX) return verdict;
       kept.delete(key);
-      if (kept.size >= KEPT_MAX) {
-        const oldest = kept.keys().next();
-        if (oldest.done !== true) kept.delete(oldest.value);
-      }
+      const oldest = kept.size < KEPT_MAX ? undefined : kept.keys().next().value;
+      if (oldest !== undefined) kept.delete(oldest);
       kept.set(key, verdict);
       return verdict;
     },
