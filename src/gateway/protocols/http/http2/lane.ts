@@ -32,7 +32,8 @@ export class Lane {
   /** Resolves when nothing of it is left. */
   readonly served: Promise<void>;
   readonly #connection: Duplex;
-  readonly #reader = createResponseReader();
+  /** What the upstream may say was judged where it came in. */
+  readonly #reader = createResponseReader({ allowObsText: true });
   #user: LaneUser | undefined;
 
   constructor(target: OpenTarget, session: GatewaySession, port: LanePort) {

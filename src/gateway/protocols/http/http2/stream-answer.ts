@@ -59,7 +59,8 @@ export function answerStream(stream: ServerHttp2Stream, { bytes, method }: { byt
 }
 
 function headersOf({ status, fields, body, announcedBytes }: ResponseHead): OutgoingHttpHeaders {
-  const headers: OutgoingHttpHeaders = { ':status': status };
+  // Without a prototype: a field may be named `constructor`.
+  const headers: OutgoingHttpHeaders = Object.assign(Object.create(null), { ':status': status });
   const length = body.kind === 'length' ? body.bytes : announcedBytes;
   if (length !== undefined) headers['content-length'] = length;
   for (const { name, value } of fields) {

@@ -201,6 +201,7 @@ export class StreamExchange implements LaneUser {
     const lane = this.#lane;
     this.#lane = undefined;
     if (lane === undefined) return;
+    this.waitsSinceMs = this.#port.nowMs();
     lane.release();
     if (this.#isRead && this.#isKept && lane.isOpen) {
       this.#port.released(lane);
@@ -215,7 +216,8 @@ export class StreamExchange implements LaneUser {
   #drained() {
     const then = this.#taken;
     this.#taken = undefined;
-    this.waitsSinceMs = undefined;
+    // What is left of a whole answer is little; whether the client takes it shows by the stream's end alone.
+    if (!this.#answer.isWhole) this.waitsSinceMs = undefined;
     then?.();
   }
 
