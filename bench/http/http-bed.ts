@@ -1,4 +1,5 @@
 /** Everything a case measures, running side by side: the upstream, the product as three processes with the upstream as its target, nginx, Caddy, and what asks. */
+import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { stringify } from 'yaml';
@@ -120,7 +121,7 @@ export function requestOf(target: string): string {
   return `GET ${target} HTTP/1.1\r\nHost: ${GATEWAY_NAME}\r\nUser-Agent: bench/1.0\r\nAccept: application/json\r\n\r\n`;
 }
 
-const KEY = 'key-of-the-api-0123456789abcdef';
+const KEY = randomBytes(20).toString('hex');
 /** Two hundred bytes. */
 const ITEM = JSON.stringify({ id: 12_345_678, name: 'x'.repeat(168) });
 /** That is 100 kB. */

@@ -164,6 +164,11 @@ export const configSchema = Type.Object(
       description:
         'Passes Accept-Encoding on though the gateway has a credential, which it then can’t find in compressed answers.',
     }),
+    http2: Type.Boolean({
+      default: false,
+      description:
+        'For trying out: HTTP/2 at the agent’s socket, with prior knowledge. It has not stood all attacks yet; without it such clients are answered 505.',
+    }),
     identityHeader: Type.Boolean({
       default: false,
       description:

@@ -33,11 +33,12 @@ export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
     verdicts: createVerdicts(),
     failures: createSampledLog(deps),
   };
+  const versions = { clock: deps.clock, http2: config.http2 };
   const names = createNameWatch({ name: deps.name, config, policies: deps.policies });
   return {
     listen: config.listen,
     serve: (session) => serveClient(target, session),
-    refuse: (client, refusal) => void refuseByVersion(client, deps.clock, sessionAnswer(refusal)),
+    refuse: (client, refusal) => void refuseByVersion(client, versions, sessionAnswer(refusal)),
     async check(signal) {
       try {
         return await checkUpstream({ ...deps, config }, signal);
@@ -58,7 +59,7 @@ async function serveClient(target: OpenTarget, session: GatewaySession): Promise
   const { client, gate, identity } = session;
   const { deps } = target;
   client.on('error', () => {}); // 'close' follows.
-  const end = (answer: OwnAnswer) => refuseByVersion(client, deps.clock, answer);
+  const end = (answer: OwnAnswer) => refuseByVersion(client, { clock: deps.clock, http2: target.config.http2 }, answer);
   if (session.isAside) return end(sessionAnswer({ code: 'shutdown', what: 'no session is opened by this way' }));
   const opening = await gate.open({
     connect: { action: 'http:connect', resource: target.meaning.place, context: {} },

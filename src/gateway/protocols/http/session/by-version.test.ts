@@ -29,7 +29,7 @@ describe('who is refused', () => {
   it('in HTTP/2 gets an answer in it to what it asked, and the end', async () => {
     const { client, inner } = await pair();
     const heard = hear(client);
-    void refuseByVersion(inner, createManualClock(0), ANSWER);
+    void refuseByVersion(inner, { clock: createManualClock(0), http2: true }, ANSWER);
     client.write(Buffer.concat([PREFACE, request(1, pseudo())]));
     await eventually('the end', () => client.readableEnded || client.destroyed);
     expect([heard.statuses.get(1), heard.bodies.get(1), heard.goaways]).toEqual([
@@ -39,13 +39,25 @@ describe('who is refused', () => {
     ]);
   });
 
+  it('in HTTP/2 where that is not served gets it in HTTP/1.1', async () => {
+    const { client, inner } = await pair();
+    let text = '';
+    client.on('data', (more: Buffer) => {
+      text += more.toString();
+    });
+    void refuseByVersion(inner, { clock: createManualClock(0), http2: false }, ANSWER);
+    client.write(PREFACE);
+    await eventually('the end', () => client.readableEnded);
+    expect(text).toMatch(/^HTTP\/1\.1 400 /);
+  });
+
   it('in HTTP/1.1 gets it in that', async () => {
     const { client, inner } = await pair();
     let text = '';
     client.on('data', (more: Buffer) => {
       text += more.toString();
     });
-    void refuseByVersion(inner, createManualClock(0), ANSWER);
+    void refuseByVersion(inner, { clock: createManualClock(0), http2: true }, ANSWER);
     client.write('GET / HTTP/1.1\r\n');
     await eventually('the end', () => client.readableEnded);
     expect(text).toMatch(/^HTTP\/1\.1 400 /);
@@ -55,7 +67,7 @@ describe('who is refused', () => {
     const { client, inner } = await pair();
     const clock = createManualClock(0);
     client.resume();
-    void refuseByVersion(inner, clock, ANSWER);
+    void refuseByVersion(inner, { clock, http2: true }, ANSWER);
     await clock.advance(5_000);
     await eventually('the end', () => client.readableEnded);
   });

@@ -17,16 +17,21 @@ export async function serveByVersion(target: OpenTarget, session: GatewaySession
   const { clock } = target.deps;
   const ends = [signal, drain];
   const spoken = versionOf(client) ?? (await lookAtFirstBytes(client, { clock, ends, silentMs: SILENT_MS_MAX }));
-  if (spoken === 'http2') return serveHttp2(target, session);
-  if (spoken === 'http1') return serve(target, session);
+  if (spoken === 'http2' && target.config.http2) return serveHttp2(target, session);
+  // Without it HTTP/1.1 says that its version is none that is served.
+  if (spoken !== undefined) return serve(target, session);
   return endClient(client, clock, { last: undefined, isCut: false });
 }
 
 /** Tells a client why it is not served, in its version, and ends its connection. */
-export async function refuseByVersion(client: Duplex, clock: Clock, answer: OwnAnswer): Promise<void> {
+export async function refuseByVersion(
+  client: Duplex,
+  { clock, http2 }: { readonly clock: Clock; readonly http2: boolean },
+  answer: OwnAnswer,
+): Promise<void> {
   client.on('error', () => {}); // 'close' follows.
   const spoken = versionOf(client) ?? (await lookAtFirstBytes(client, { clock, ends: [], silentMs: LAST_WORDS_MS }));
-  if (spoken === 'http2') refuseHttp2(client, clock, answer);
+  if (spoken === 'http2' && http2) refuseHttp2(client, clock, answer);
   else endClient(client, clock, { last: encodeOwnAnswer(answer, { close: true }), isCut: false });
 }
 

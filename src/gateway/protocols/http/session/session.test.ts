@@ -107,6 +107,14 @@ describe('a request', () => {
     expect(outcome()).toMatchObject({ status: 'unknown' });
   });
 
+  it('of HTTP/2 is answered that its version is none that is served, unless the target says so', async () => {
+    await open({ config: { http2: false } });
+    bed.send('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+    await bed.until('505');
+    await bed.closed;
+    expect(bed.upstream).toEqual([]);
+  });
+
   it('for the server itself is answered here, and reaches nobody', async () => {
     await open();
     bed.send('OPTIONS * HTTP/1.1\r\nhost: api\r\n\r\n');

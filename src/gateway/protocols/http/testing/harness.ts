@@ -67,7 +67,7 @@ export async function openHttp(options: HttpBedOptions = {}): Promise<HttpBed> {
   const log: Log = { debug: note, info: note, warn: note, error: note, child: () => log };
   const problems: (LoginProblem | undefined)[] = [];
   const target = openTarget(
-    { url: `http://127.0.0.1:${portOf(server)}`, ...options.config },
+    { url: `http://127.0.0.1:${portOf(server)}`, http2: true, ...options.config },
     {
       ...targetDeps(log),
       clock,
