@@ -24,5 +24,6 @@ export type {
   ResponseEvent,
   ResponseHead,
 } from './message.ts';
+export { encodeProblem, type Problem } from './problem.ts';
 export { createRequestReader, type RequestReader } from './request.ts';
 export { createResponseReader, type ResponseReader } from './response.ts';

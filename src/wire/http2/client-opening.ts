@@ -1,3 +1,5 @@
+import { PREFACE } from './preface.ts';
+
 /**
  * How far a client has come. `partial`: in the middle of a frame. `between`: it may be waiting for a word of the server. `complete`: its
  * first header block is there, or anything that clients do not begin with, which is for node:http2 to judge. `refused`: too much came
@@ -94,8 +96,6 @@ function isUsual(frame: { first: boolean; type: number; flags: number; payload: 
   return moreBytes > 0 && moreBytes <= WINDOW_MORE_BYTES_MAX;
 }
 
-/** RFC 9113 §3.4. */
-const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
 const FRAME_HEAD_BYTES = 9;
 /** No larger one may come before the server has allowed it, which it never does. */
 const FRAME_BYTES_MAX = 16_384;

@@ -9,3 +9,4 @@
 export { type AuthorityFilter, createAuthorityFilter } from './authority-filter.ts';
 export { type ClientFrames, type ClientStream, createClientFrames, type Flood } from './client-frames.ts';
 export { type ClientOpening, createClientOpening, type OpeningState } from './client-opening.ts';
+export { PREFACE } from './preface.ts';

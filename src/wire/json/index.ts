@@ -10,4 +10,4 @@ export { errorTable, JsonError } from './errors.ts';
 export { createJsonMasker, type JsonFormat, type JsonMasker, jsonLimits } from './masker.ts';
 export { type FieldRule, type JsonMask, type JsonSpan, valueGrowthMax } from './path-states.ts';
 export type { JsonLimits } from './scanner.ts';
-export { fieldAt, type JsonValue, readStrictJson, type StrictJsonLimits } from './strict-json.ts';
+export { type JsonValue, readStrictJson, type StrictJsonLimits } from './strict-json.ts';

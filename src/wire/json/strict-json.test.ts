@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { fieldAt, JsonError, readStrictJson } from './index.ts';
+import { JsonError, readStrictJson } from './index.ts';
 
 // Goal: JSON that two readers could read in two ways is refused.
 
@@ -77,29 +77,5 @@ describe('a strict reader', () => {
 
   it('says nothing of what stands there', () => {
     expect(() => readStrictJson(Buffer.from('{"a":geheim}'))).toThrow(/^the bytes are not JSON$/);
-  });
-});
-
-describe('a field is found', () => {
-  const value = readStrictJson(Buffer.from('{"a":{"b":[{"c":1}],"d":null,"__proto__":2},"":3}'));
-
-  it('by exact names', () => {
-    expect(fieldAt(value, ['a', 'd'])).toBe(null);
-    expect(fieldAt(value, ['a', 'b'])).toEqual([{ c: 1 }]);
-    expect(fieldAt(value, ['a', '__proto__'])).toBe(2);
-    expect(fieldAt(value, [''])).toBe(3);
-    expect(fieldAt(value, [])).toBe(value);
-  });
-
-  it.each([
-    ['A'],
-    ['a', 'x'],
-    ['a', 'b', '0'],
-    ['a', 'b', 'length'],
-    ['a', 'd', 'x'],
-    ['toString'],
-    ['__proto__'],
-  ])('and nothing else: %j', (...path) => {
-    expect(fieldAt(value, path)).toBe(undefined);
   });
 });

@@ -44,16 +44,6 @@ export function readStrictJson(bytes: Buffer, limits: Partial<StrictJsonLimits> 
   return value;
 }
 
-/** What stands at `path`, by exact names of objects; undefined = nothing. A path does not lead into arrays. */
-export function fieldAt(value: JsonValue, path: readonly string[]): JsonValue | undefined {
-  let at: JsonValue | undefined = value;
-  for (const name of path) {
-    if (!isObject(at) || !Object.hasOwn(at, name)) return undefined;
-    at = at[name];
-  }
-  return at;
-}
-
 interface Check extends StrictJsonLimits {
   members: number;
 }

@@ -1,6 +1,6 @@
 /** HTTP at the agent's socket. */
 import type { LocalOpening, LocalProtocol, LocalRefusal, LocalSession } from '../../../model/index.ts';
-import { createRequestReader, createResponseReader, encodeResponseHead } from '../../../wire/http1/index.ts';
+import { createRequestReader, createResponseReader, encodeProblem } from '../../../wire/http1/index.ts';
 
 export const local: LocalProtocol = {
   id: 'http',
@@ -25,25 +25,14 @@ function opening(received: Buffer): LocalOpening {
 }
 
 function refusalOf({ kind, message, hint }: LocalRefusal): Buffer {
-  const status = STATUSES[kind];
-  const body = Buffer.from(`${JSON.stringify({ type: 'about:blank', title: message, status, reason: kind, hint })}\n`);
-  const head = encodeResponseHead({
-    status,
-    fields: [
-      { name: 'content-type', value: 'application/problem+json' },
-      { name: 'cache-control', value: 'no-store' },
-    ],
-    body: { kind: 'length', bytes: body.length },
-    close: true,
-  });
-  return Buffer.concat([head, body]);
+  return encodeProblem({ status: STATUSES[kind], title: message, reason: kind, hint }, { close: true });
 }
 
 /** By the framing of both sides; once that is not understood, or not HTTP any more, it can't be told where anything ends. */
 class FollowedSession implements LocalSession {
   readonly #requests = createRequestReader();
   readonly #answers = createResponseReader({ allowObsText: true });
-  #open = 0;
+  #isAsked = false;
   #isLost = false;
   #wasUsed = false;
 
@@ -59,7 +48,7 @@ class FollowedSession implements LocalSession {
   }
 
   place() {
-    const isBetween = this.#wasUsed && this.#open === 0 && this.#requests.isBetween && this.#answers.isBetween;
+    const isBetween = this.#wasUsed && !this.#isAsked && this.#requests.isBetween && this.#answers.isBetween;
     return isBetween && !this.#isLost ? 'rest' : 'amid';
   }
 
@@ -67,16 +56,20 @@ class FollowedSession implements LocalSession {
     this.#requests.push(bytes);
     for (let event = this.#requests.next(); event !== undefined; event = this.#requests.next()) {
       if (event.kind !== 'head') continue;
-      this.#open++;
+      // Who asks before he is answered is not followed: none of the usual clients does.
+      if (this.#isAsked || event.head.upgrade !== undefined) {
+        this.#isLost = true;
+        return;
+      }
+      this.#isAsked = true;
       this.#answers.expect(event.head.method);
-      if (event.head.upgrade !== undefined || this.#open > OPEN_MAX) this.#isLost = true;
     }
   }
 
   #sawAnswer(bytes: Buffer) {
     this.#answers.push(bytes);
     for (let event = this.#answers.next(); event !== undefined; event = this.#answers.next())
-      if (event.kind === 'end') this.#open--;
+      if (event.kind === 'end') this.#isAsked = false;
   }
 }
 
@@ -88,5 +81,3 @@ const STATUSES: Readonly<Record<LocalRefusal['kind'], number>> = {
   busy: 503,
   stopping: 503,
 };
-/** So many requests at once nobody sends who waits for answers. */
-const OPEN_MAX = 1_000;

@@ -4,7 +4,7 @@ import type { GatewaySession } from '../../sessions/session.ts';
 import { type HttpConfig, parseConfig } from './config.ts';
 import { createMeaning, type Meanings } from './meaning/index.ts';
 import { createNameWatch } from './names.ts';
-import { refuseByVersion, serveByVersion } from './session/by-version.ts';
+import { refuseByVersion, serveByVersion, type Versions } from './session/by-version.ts';
 import { deniedAnswer, ledgerAnswer, type OwnAnswer, quotaAnswer, sessionAnswer } from './session/own-answers.ts';
 import { createVerdicts, type Verdicts } from './session/verdicts.ts';
 import { type CallerTokens, createCallerTokens } from './upstream/caller-token.ts';
@@ -33,12 +33,11 @@ export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
     verdicts: createVerdicts(),
     failures: createSampledLog(deps),
   };
-  const versions = { clock: deps.clock, http2: config.http2 };
   const names = createNameWatch({ name: deps.name, config, policies: deps.policies });
   return {
     listen: config.listen,
     serve: (session) => serveClient(target, session),
-    refuse: (client, refusal) => void refuseByVersion(client, versions, sessionAnswer(refusal)),
+    refuse: (client, refusal) => void refuseByVersion(client, versionsOf(target), sessionAnswer(refusal)),
     async check(signal) {
       try {
         return await checkUpstream({ ...deps, config }, signal);
@@ -54,12 +53,16 @@ export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
   };
 }
 
+function versionsOf({ deps, config }: OpenTarget): Versions {
+  return { clock: deps.clock, http2: config.http2 };
+}
+
 /** Asks policy whether the client may have a session at all, and serves its requests. */
 async function serveClient(target: OpenTarget, session: GatewaySession): Promise<void> {
   const { client, gate, identity } = session;
   const { deps } = target;
   client.on('error', () => {}); // 'close' follows.
-  const end = (answer: OwnAnswer) => refuseByVersion(client, { clock: deps.clock, http2: target.config.http2 }, answer);
+  const end = (answer: OwnAnswer) => refuseByVersion(client, versionsOf(target), answer);
   if (session.isAside) return end(sessionAnswer({ code: 'shutdown', what: 'no session is opened by this way' }));
   const opening = await gate.open({
     connect: { action: 'http:connect', resource: target.meaning.place, context: {} },

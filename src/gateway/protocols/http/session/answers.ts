@@ -1,5 +1,5 @@
 import type { ReachedLimit } from '../../../../model/index.ts';
-import { encodeResponseHead, Http1Error, type ResponseHead } from '../../../../wire/http1/index.ts';
+import { encodeResponseHead, type Field, Http1Error, type ResponseHead } from '../../../../wire/http1/index.ts';
 import type { Ending, Running } from '../../../sessions/pipeline.ts';
 import { answeredFields } from '../meaning/index.ts';
 import { credentialRefused } from '../upstream/connect-problem.ts';
@@ -15,7 +15,6 @@ import type { UpstreamLink } from './upstream-link.ts';
 /** The upstream's half of a session: its bytes become answers, which are masked, counted, and handed on behind their outcome. */
 export class Answers {
   readonly #conversation: Conversation;
-
   readonly #sending: Sending;
 
   constructor(conversation: Conversation, sending: Sending) {
@@ -148,10 +147,7 @@ export class Answers {
     if (session.drain.aborted || !exchange.isRead) exchange.closes = true;
     const answer = new Answer(head, {
       ...{ method, limits, reading, forms: credential.forms, isMasked: masks.length > 0 },
-      fields: answeredFields(head, target.config).map(({ name, value }) => ({
-        name,
-        value: scrubText(value, credential.forms),
-      })),
+      fields: this.#fieldsShown(head),
       takesChunks: version === '1.1',
       closes: exchange.closes,
     });
@@ -163,18 +159,16 @@ export class Answers {
 
   /** Both sides leave HTTP, where the client asked for that. @see RFC 9110 §15.2.2 */
   #upgrade(exchange: Exchange, head: ResponseHead): Shown | undefined {
-    const { target, credential, pipeline, link } = this.#conversation;
+    const { pipeline, link } = this.#conversation;
     const { running } = exchange;
     const wanted = exchange.head.upgrade;
     if (running === undefined || wanted === undefined || head.upgrade !== wanted || link === undefined)
       return { instead: brokenAnswer('the target changes the protocol though that was not asked for') };
-    const fields = answeredFields(head, target.config);
-    const scrubbed = fields.map(({ name, value }) => ({ name, value: scrubText(value, credential.forms) }));
     exchange.phase = 'tunnel';
     exchange.closes = true;
     const bytes = encodeResponseHead({
       status: 101,
-      fields: scrubbed,
+      fields: this.#fieldsShown(head),
       body: { kind: 'none' },
       upgrade: wanted,
       allowObsText: true,
@@ -182,6 +176,15 @@ export class Answers {
     pipeline.deliver([bytes], running.after);
     this.#takeTunnel(exchange, link.takeRest());
     return undefined;
+  }
+
+  /** Those that clients may see, without the gateway's credential. */
+  #fieldsShown(head: ResponseHead): readonly Field[] {
+    const { target, credential } = this.#conversation;
+    return answeredFields(head, target.config).map(({ name, value }) => ({
+      name,
+      value: scrubText(value, credential.forms),
+    }));
   }
 
   /** Nothing is held back for what may come, since whoever waits for an answer here says nothing before it has come whole. */

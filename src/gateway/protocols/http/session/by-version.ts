@@ -23,12 +23,14 @@ export async function serveByVersion(target: OpenTarget, session: GatewaySession
   return endClient(client, clock, { last: undefined, isCut: false });
 }
 
+/** Which versions a target speaks, and the time that they have. */
+export interface Versions {
+  readonly clock: Clock;
+  readonly http2: boolean;
+}
+
 /** Tells a client why it is not served, in its version, and ends its connection. */
-export async function refuseByVersion(
-  client: Duplex,
-  { clock, http2 }: { readonly clock: Clock; readonly http2: boolean },
-  answer: OwnAnswer,
-): Promise<void> {
+export async function refuseByVersion(client: Duplex, { clock, http2 }: Versions, answer: OwnAnswer): Promise<void> {
   client.on('error', () => {}); // 'close' follows.
   const spoken = versionOf(client) ?? (await lookAtFirstBytes(client, { clock, ends: [], silentMs: LAST_WORDS_MS }));
   if (spoken === 'http2' && http2) refuseHttp2(client, clock, answer);

@@ -19,7 +19,7 @@ export interface Conversation {
   readonly credential: Credential;
   readonly isOver: boolean;
   /** A connection to send on, with its credential; undefined: `ready` or `failed` is called when there is one, or none to be had. */
-  openLink(exchange: Exchange, then: { ready(): void; failed(error: unknown): void }): UpstreamLink | undefined;
+  openLink(then: { ready(): void; failed(error: unknown): void }): UpstreamLink | undefined;
   /** The connection upstream can't be used any more. */
   dropLink(): void;
   /** Answers in the upstream's place, not before that entry is on disk. */

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../../../../std/index.ts';
+import { PREFACE } from '../../../../wire/http2/index.ts';
 
 /** What a client speaks; `gone`: it has left, or has said nothing for too long. */
 export type Spoken = 'http1' | 'http2' | 'gone';
@@ -45,5 +46,3 @@ export function lookAtFirstBytes(
 
 /** For the rest of what may be a preface: whoever reads HTTP/1.1 has the same patience with it. */
 const REST_MS_MAX = 10_000;
-/** Of clients that know that they may speak HTTP/2: RFC 9113 §3.4. */
-const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');

@@ -4,11 +4,7 @@ import type { Field, ResponseHead } from '../../../../wire/http1/index.ts';
 import { createJsonMasker, type JsonMasker } from '../../../../wire/json/index.ts';
 
 /** Reads an answer by its content: hides what policy masks, and counts its items. */
-export interface AnswerReading extends Pick<JsonMasker, 'push' | 'end' | 'heldBytes'> {
-  readonly items: number;
-  /** It goes on as long as it likes, event by event: nothing of it waits for its end. */
-  readonly isStream: boolean;
-}
+export type AnswerReading = Pick<JsonMasker, 'push' | 'end' | 'heldBytes' | 'items'>;
 
 /**
  * How an answer is read in which fields are masked, or whose items count; a sentence when it can't be: then none of it may be shown. An answer
@@ -23,24 +19,13 @@ export function readAnswer(
     return 'the answer is encoded, so it can not be read';
   const format = formatOf(fieldValue(head.fields, 'content-type'));
   if (format === undefined) return 'the answer is no JSON in UTF-8, so it can not be read';
-  const masker = createJsonMasker({
+  return createJsonMasker({
     format,
     // Of two that find one field the first is taken.
     rules: masks
       .toSorted((a, b) => maskKinds[b.kind].strictness - maskKinds[a.kind].strictness)
       .map(({ path, kind }) => ({ path: path.slice(1), mask: createByteMask(kind, hashKey) })),
   });
-  return {
-    isStream: format !== 'json',
-    push: (chunk) => masker.push(chunk),
-    end: () => masker.end(),
-    get heldBytes() {
-      return masker.heldBytes;
-    },
-    get items() {
-      return masker.items;
-    },
-  };
 }
 
 /** It goes on as long as it likes, event by event: nothing of it waits for its end. */

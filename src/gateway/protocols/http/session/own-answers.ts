@@ -1,7 +1,7 @@
 import type { ReachedLimit } from '../../../../model/index.ts';
 import { approvalText } from '../../../../policy/index.ts';
 import { codeOf } from '../../../../std/index.ts';
-import { encodeResponseHead, type Field } from '../../../../wire/http1/index.ts';
+import { encodeProblem } from '../../../../wire/http1/index.ts';
 import type { SessionRefusal } from '../../../protocol.ts';
 import type { ReachedQuota } from '../../../sessions/quotas.ts';
 
@@ -18,31 +18,9 @@ export interface OwnAnswer {
 
 /** Its bytes. `close`: the connection ends behind it. */
 export function encodeOwnAnswer(answer: OwnAnswer, { isHead = false, close = false } = {}): Buffer {
-  const { status, reason, message, hint, policies = [], retryAfterS } = answer;
-  const told = policies.slice(0, POLICIES_TOLD_MAX);
-  const document = {
-    ...{ type: 'about:blank', title: message, status, reason, hint },
-    ...(told.length === 0 ? {} : { policies: told }),
-  };
-  const body = Buffer.from(`${JSON.stringify(document)}\n`);
-  const fields: Field[] = [
-    { name: 'content-type', value: 'application/problem+json' },
-    { name: 'cache-control', value: 'no-store' },
-  ];
-  if (retryAfterS !== undefined) fields.push({ name: 'retry-after', value: String(retryAfterS) });
-  if (isHead)
-    return encodeResponseHead({
-      status,
-      fields,
-      body: { kind: 'none' },
-      answersHead: true,
-      announcedBytes: body.length,
-      close,
-    });
-  return Buffer.concat([
-    encodeResponseHead({ status, fields, body: { kind: 'length', bytes: body.length }, close }),
-    body,
-  ]);
+  const { status, reason, message: title, hint, policies = [], retryAfterS } = answer;
+  const told = policies.length === 0 ? undefined : policies.slice(0, POLICIES_TOLD_MAX);
+  return encodeProblem({ status, title, reason, hint, policies: told }, { close, answersHead: isHead, retryAfterS });
 }
 
 /** Policy says no to one request. */

@@ -50,8 +50,8 @@ export class Requests {
   get isStuck(): boolean {
     const { pipeline, exchange, link } = this.#conversation;
     if (pipeline.isWaiting || exchange?.phase === 'deciding') return true;
-    if (exchange?.phase === 'running' && !exchange.isRead) return link?.socket.writableNeedDrain === true;
-    if (exchange?.phase === 'tunnel') return link?.socket.writableNeedDrain === true;
+    const goesOn = exchange?.phase === 'tunnel' || (exchange?.phase === 'running' && !exchange.isRead);
+    if (goesOn) return link?.socket.writableNeedDrain === true;
     return exchange?.isRead === true && this.#reader.bufferedBytes > 0;
   }
 
@@ -173,8 +173,11 @@ export class Requests {
     if (items !== undefined && head.upgrade !== undefined)
       return this.#refuse(exchange, uncountedAnswer, decision.policies);
     if (bytesIn !== undefined && bytesOf(exchange) > bytesIn)
-      return this.#overLimit(exchange, { unit: 'bytesIn', most: bytesIn });
-    const link = conversation.openLink(exchange, {
+      return this.#refuse(exchange, limitAnswer({ unit: 'bytesIn', most: bytesIn }), [], {
+        unit: 'bytesIn',
+        most: bytesIn,
+      });
+    const link = conversation.openLink({
       ready: () => this.#again(exchange),
       failed: (error) => {
         if (conversation.exchange === exchange)
@@ -328,10 +331,6 @@ export class Requests {
     if (isRefusal(whole)) return this.#misunderstood(exchange, whole);
     exchange.meaning = whole;
     this.#decide(exchange);
-  }
-
-  #overLimit(exchange: Exchange, limit: ReachedLimit) {
-    this.#refuse(exchange, limitAnswer(limit), [], limit);
   }
 
   #refuse(exchange: Exchange, answer: OwnAnswer, policies: readonly string[] = [], limit?: ReachedLimit) {

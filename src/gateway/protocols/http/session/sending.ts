@@ -67,7 +67,7 @@ export class Sending {
       conversation.target.failures.warn('gateway.http.target_lost', { error: messageOf(error) });
       giveUp();
     };
-    if (conversation.openLink(exchange, { ready, failed }) !== undefined) ready();
+    if (conversation.openLink({ ready, failed }) !== undefined) ready();
   }
 
   /** Time has passed since policy was asked: it must say just the same. */

@@ -38,6 +38,12 @@ class Carrier implements Conversation {
   /** Nothing more is answered; the session ends when what was is on its way. */
   #isEnding = false;
   #hasServed = false;
+  #isCut = false;
+  #hasClientEnded = false;
+  /** How often in a row a body could not go on for what is behind it. While it can't, nobody sees whether its client is still there. */
+  #stuck = 0;
+  /** The connection that is wanted now: one that comes for a request that has ended is nobody's. */
+  #opening: Promise<unknown> | undefined;
   readonly #deadline: Deadline;
   /** What that is set for, and at which request. */
   #waitsFor: keyof typeof WAITS_MS | undefined;
@@ -87,15 +93,13 @@ class Carrier implements Conversation {
     return this.#finished.promise;
   }
 
-  openLink(exchange: Exchange, then: { ready(): void; failed(error: unknown): void }): UpstreamLink | undefined {
+  openLink(then: { ready(): void; failed(error: unknown): void }): UpstreamLink | undefined {
     const { clock } = this.target.deps;
     const now = clock.monotonicMs();
     const { link } = this;
     const isFresh = now - this.#credentialAtMs <= CREDENTIAL_MS_MAX;
     const isUsable =
-      link?.isOpen === true &&
-      now - this.#linkAtMs <= LINK_MS_MAX &&
-      (now - link.idleSinceMs <= IDLE_LINK_MS_MAX || exchange.again !== undefined);
+      link?.isOpen === true && now - this.#linkAtMs <= LINK_MS_MAX && now - link.idleSinceMs <= IDLE_LINK_MS_MAX;
     if (isUsable && isFresh) return link;
     if (!isUsable) this.dropLink();
     const { signal } = this.session;
@@ -171,12 +175,6 @@ class Carrier implements Conversation {
       this.#finish(brokenAnswer('the gateway failed; the connection is ended'));
     }
   }
-
-  #isCut = false;
-  #hasClientEnded = false;
-  /** How often in a row a body could not go on for what is behind it. While it can't, nobody sees whether its client is still there. */
-  #stuck = 0;
-  #opening: Promise<unknown> | undefined;
 
   /** The credential first: without one there is nothing to connect for. */
   async #open(hasLink: boolean, signal: AbortSignal) {
