@@ -141,8 +141,12 @@ describe.skipIf(mayLack)('curl at the agent’s socket, without a key', () => {
       ]);
     expect((await order('EUR')).stdout).toBe('200');
     expect((await order('USD')).stdout).toBe('403');
-    expect((await curl(['-d', '{"currency":"USD","Currency":"EUR"}', 'http://api/v1/orders'])).stdout).toContain(
+    expect((await curl(['--json', '{"currency":"USD","Currency":"EUR"}', 'http://api/v1/orders'])).stdout).toContain(
       '"status":400',
+    );
+    // JSON to policy, and a form to a server that believes its type.
+    expect((await curl(['-d', '{"currency":"EUR","x":"&currency=USD"}', 'http://api/v1/orders'])).stdout).toContain(
+      '"status":415',
     );
   });
 
@@ -315,7 +319,7 @@ describe.skipIf(mayLack)('the same ledger', () => {
   });
 
   it('is read by people: route, status and masks within 80 columns, found by route, request and body', async () => {
-    await curl(['-o', '/dev/null', '-d', '{"currency":"EUR","amount":7}', 'http://api/v1/orders']);
+    await curl(['-o', '/dev/null', '--json', '{"currency":"EUR","amount":7}', 'http://api/v1/orders']);
     const search = async (args: readonly string[], stdin = '') => {
       const user = stack.users.gateway;
       const options = { user, stdin, env: { COLUMNS: '80' } };

@@ -7,6 +7,7 @@
  * is for, or where bytes come from.
  */
 export { errorTable, JsonError } from './errors.ts';
+export { foldName } from './fold-name.ts';
 export { createJsonMasker, type JsonFormat, type JsonMasker, jsonLimits } from './masker.ts';
 export { type FieldRule, type JsonMask, type JsonSpan, valueGrowthMax } from './path-states.ts';
 export type { JsonLimits } from './scanner.ts';

@@ -40,7 +40,7 @@ export function askedAsWritten(
     notes: [
       ...(isHostWritten ? [] : [`its host is taken for ${host}`]),
       ...(meaning.route === undefined ? ['no route takes it: policy is asked about the whole target'] : []),
-      ...(meaning.readsBody && body === undefined
+      ...(meaning.readsBody && meaning.changes && body === undefined
         ? ['it has no body here: the values that its route reads of one are not there']
         : []),
     ],

@@ -1,6 +1,21 @@
-import type { JsonValue } from '../../../../wire/json/index.ts';
-import { foldedText } from './path.ts';
+import type { Field } from '../../../../wire/http1/index.ts';
+import { foldName, type JsonValue } from '../../../../wire/json/index.ts';
+import { jsonFormatOf } from './content-type.ts';
 import { type MeaningRefusal, refusal } from './refusal.ts';
+
+/**
+ * Why the body of a request can't be read for policy, by what its head says of it: a server that believes the head would read something else,
+ * a form say, where Rack takes even a body of no type for one.
+ */
+export function bodyProblem(fields: readonly Field[]): MeaningRefusal | undefined {
+  if (jsonFormatOf(fields) === 'json') return undefined;
+  return refusal(
+    'http-body',
+    'policy asks about the body, which is not said to be plain JSON in UTF-8',
+    'send content-type: application/json, and no content-encoding',
+    415,
+  );
+}
 
 /**
  * The text of a string, number or boolean at a path of names; undefined where nothing or something else is there. Arrays are not led into.
@@ -13,9 +28,9 @@ export function bodyText(
   let at: JsonValue | undefined = value;
   for (const name of path) {
     if (!isObject(at)) return { text: undefined };
-    const folded = foldedJsonName(name);
+    const folded = foldName(name);
     for (const other of Object.keys(at))
-      if (other !== name && foldedJsonName(other) === folded)
+      if (other !== name && foldName(other) === folded)
         return refusal(
           'http-body',
           `the body has another spelling of ${path.join('.')}, which policy reads`,
@@ -25,11 +40,6 @@ export function bodyText(
   }
   if (typeof at === 'string') return { text: at };
   return { text: typeof at === 'number' || typeof at === 'boolean' ? String(at) : undefined };
-}
-
-/** As Go's decoder and those that cut at NUL take it. */
-function foldedJsonName(name: string): string {
-  return foldedText(name).replace(/\0+$/, '');
 }
 
 function isObject(value: JsonValue | undefined): value is { readonly [name: string]: JsonValue } {

@@ -8,6 +8,8 @@
  * them together; `as-written.ts` does so with a request that a person writes.
  */
 export { askedAsWritten, refusedForMasks } from './as-written.ts';
+export { bodyProblem } from './body.ts';
+export { jsonFormatOf } from './content-type.ts';
 export { answeredFields, forwardedFields } from './fields.ts';
 export { createMeaning, type Meaning, type Meanings } from './meaning.ts';
 export { isRefusal, type MeaningRefusal } from './refusal.ts';

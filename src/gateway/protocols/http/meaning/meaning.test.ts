@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseConfig } from '../config.ts';
-import { createMeaning, isRefusal, type Meaning } from './index.ts';
+import { bodyProblem, createMeaning, isRefusal, type Meaning } from './index.ts';
 
 const config = {
   url: 'https://api.internal',
@@ -40,7 +40,7 @@ describe('a request', () => {
         shape: 'GET /v1/customers/{id}',
         target: '/v1/customers/7?b=1&expand=x%20y',
         changes: false,
-        readsBody: false,
+        readsBody: true,
       },
     });
   });
@@ -158,12 +158,39 @@ describe('the body of a request', () => {
   const put = understood('/v1/customers/7', { method: 'PUT' });
   const meanings = createMeaning('billing', parseConfig(config));
 
-  it('is read where its route reads it, and a method has one', () => {
+  it('is read where its route reads it, whatever the method: some servers read that of a GET', () => {
     expect([
       put.readsBody,
       understood('/v1/customers/7').readsBody,
       understood('/x', { method: 'PUT' }).readsBody,
-    ]).toEqual([...[true, false, false]]);
+    ]).toEqual([...[true, true, false]]);
+  });
+
+  it.each<[string, readonly (readonly [string, string])[]]>([
+    ['a form that is JSON too', [['content-type', 'application/x-www-form-urlencoded']]],
+    ['no type, which Rack takes for a form', []],
+    ['text', [['content-type', 'text/plain']]],
+    ['another character set', [['content-type', 'application/json; charset=utf-7']]],
+    ['two character sets', [['content-type', 'application/json; charset=utf-8; charset=utf-7']]],
+    ['two types', ['application/json', 'text/plain'].map((type) => ['content-type', type] as const)],
+    ['lines', [['content-type', 'application/x-ndjson']]],
+    ...['gzip', 'identity, gzip'].map((encoding): [string, [string, string][]] => [
+      encoding,
+      [
+        ['content-type', 'application/json'],
+        ['content-encoding', encoding],
+      ],
+    ]),
+  ])('that is said to be %s is not read', (_, fields) => {
+    expect(bodyProblem(fields.map(([name, value]) => ({ name, value })))).toMatchObject({ status: 415 });
+  });
+
+  it.each([
+    'application/json',
+    'Application/JSON ; Charset="UTF-8"',
+    'application/vnd.api+json',
+  ])('that is said to be %s is', (value) => {
+    expect(bodyProblem([{ name: 'content-type', value }])).toBeUndefined();
   });
 
   it.each<[unknown, object]>([
@@ -186,6 +213,8 @@ describe('the body of a request', () => {
   it.each<[unknown, number, RegExp]>([
     [{ Amount: 1 }, 400, /another spelling of amount/],
     [{ amount: 1, 'amount\0': 2 }, 400, /another spelling/],
+    [{ 'amount\0x': 2 }, 400, /another spelling/],
+    [{ amoun\u0165: 1, ａmount: 2 }, 400, /another spelling/],
     [{ user: { \u0131d: 1, ID: 2 } }, 400, /another spelling of user.id/],
     [{ amount: 'x'.repeat(257) }, 413, /256/],
     [{ amount: '\ud800' }, 400, /surrogate/],

@@ -24,7 +24,7 @@ export interface Meaning {
   readonly target: string;
   readonly changes: boolean;
   readonly route: Route | undefined;
-  /** Policy reads of the body: `withBody` comes before it is asked. */
+  /** Policy reads of the body, where there is one, whatever the method: `withBody` comes before it is asked. */
   readonly readsBody: boolean;
 }
 
@@ -71,7 +71,7 @@ export function createMeaning(name: string, config: HttpConfig): Meanings {
       if (isRefusal(query)) return query;
       const tags = route === undefined ? {} : tagsOf(route, path, head, query.values);
       if (isRefusal(tags)) return tags;
-      const readsBody = route !== undefined && route.reads.body.length > 0 && !BODILESS.has(head.method);
+      const readsBody = route !== undefined && route.reads.body.length > 0;
       const shape = `${methodShown(head.method)} ${route?.template ?? (path.seen === '*' ? '*' : pathShape(path.segments))}`;
       return {
         ...{ action, route, readsBody, shape: action === UPGRADE ? `${shape} websocket` : shape },
@@ -232,7 +232,6 @@ const OTHER = 'http:other';
 const UPGRADE = 'http:upgrade';
 const METHOD = /^[A-Z][A-Z0-9-]{0,31}$/;
 const ACTIONS = new Set(['GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'PATCH', 'DELETE']);
-const BODILESS = new Set(['GET', 'HEAD', 'OPTIONS']);
 const READING = new Set(['http:get', 'http:head', 'http:options']);
 const LIBERTIES: { readonly [liberty in PathLiberty]: string } = {
   encodedSlash: 'an encoded slash',

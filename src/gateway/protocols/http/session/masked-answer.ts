@@ -2,6 +2,7 @@ import type { FieldMask } from '../../../../model/index.ts';
 import { createByteMask, maskKinds } from '../../../../policy/index.ts';
 import type { Field, ResponseHead } from '../../../../wire/http1/index.ts';
 import { createJsonMasker, type JsonMasker } from '../../../../wire/json/index.ts';
+import { jsonFormatOf } from '../meaning/index.ts';
 
 /** Reads an answer by its content: hides what policy masks, and counts its items. */
 export type AnswerReading = Pick<JsonMasker, 'push' | 'end' | 'heldBytes' | 'items'>;
@@ -14,11 +15,8 @@ export function readAnswer(
   head: Pick<ResponseHead, 'fields'>,
   { masks, hashKey }: { readonly masks: readonly FieldMask[]; readonly hashKey: Uint8Array },
 ): AnswerReading | string {
-  const encoding = fieldValue(head.fields, 'content-encoding');
-  if (encoding !== undefined && encoding.toLowerCase() !== 'identity')
-    return 'the answer is encoded, so it can not be read';
-  const format = formatOf(fieldValue(head.fields, 'content-type'));
-  if (format === undefined) return 'the answer is no JSON in UTF-8, so it can not be read';
+  const format = jsonFormatOf(head.fields);
+  if (format === undefined) return 'the answer is no JSON in UTF-8 without an encoding, so it can not be read';
   return createJsonMasker({
     format,
     // Of two that find one field the first is taken.
@@ -30,7 +28,7 @@ export function readAnswer(
 
 /** It goes on as long as it likes, event by event: nothing of it waits for its end. */
 export function isStream({ fields }: Pick<ResponseHead, 'fields'>): boolean {
-  const format = formatOf(fieldValue(fields, 'content-type'));
+  const format = jsonFormatOf(fields);
   return format !== undefined && format !== 'json';
 }
 
@@ -46,29 +44,6 @@ export function askForWhole(fields: readonly Field[]): readonly Field[] {
   return fields.filter(({ name }) => !CONDITIONAL.has(name));
 }
 
-function formatOf(contentType: string | undefined): 'json' | 'ndjson' | 'sse' | undefined {
-  const [type = '', ...parameters] = (contentType ?? '').toLowerCase().split(';');
-  for (const parameter of parameters) {
-    const [name = '', value = ''] = parameter.split('=');
-    if (name.trim() === 'charset' && !/^"?utf-?8"?$/.test(value.trim())) return undefined;
-  }
-  const media = type.trim();
-  if (media === 'application/json' || /^application\/[!#$&^_.+a-z0-9-]+\+json$/.test(media)) return 'json';
-  if (NDJSON.has(media)) return 'ndjson';
-  return media === 'text/event-stream' ? 'sse' : undefined;
-}
-
-function fieldValue(fields: readonly Field[], name: string): string | undefined {
-  const values = fields.filter((field) => field.name === name).map(({ value }) => value);
-  return values.length === 0 ? undefined : values.join(', ');
-}
-
-const NDJSON: ReadonlySet<string> = new Set([
-  'application/x-ndjson',
-  'application/ndjson',
-  'application/jsonl',
-  'application/x-jsonlines',
-]);
 const BESIDE_MASKS: ReadonlySet<string> = new Set([
   'content-type',
   'date',

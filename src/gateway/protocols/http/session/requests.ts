@@ -8,7 +8,14 @@ import {
   type RequestHead,
 } from '../../../../wire/http1/index.ts';
 import { JsonError, readStrictJson } from '../../../../wire/json/index.ts';
-import { forwardedFields, isRefusal, type Meaning, type MeaningRefusal, refusedForMasks } from '../meaning/index.ts';
+import {
+  bodyProblem,
+  forwardedFields,
+  isRefusal,
+  type Meaning,
+  type MeaningRefusal,
+  refusedForMasks,
+} from '../meaning/index.ts';
 import type { Conversation } from './conversation.ts';
 import { bytesOf, denialOf, type Exchange, framingOf, malformedDenial, newExchange, operationOf } from './exchange.ts';
 import {
@@ -132,6 +139,8 @@ export class Requests {
     if (isRefusal(fields)) return this.#misunderstood(exchange, fields);
     exchange.forwarded = fields;
     if (!meaning.readsBody || exchange.isRead) return this.#decide(exchange);
+    const problem = bodyProblem(head.fields);
+    if (problem !== undefined) return this.#misunderstood(exchange, problem);
     exchange.phase = 'reading';
     this.#goOn(exchange);
   }
