@@ -231,7 +231,7 @@ class Core {
       stopping: this.#stopping.signal,
       findTarget: (name) => this.targets.find(name),
       closedFor: () => this.#closedFor,
-      serve: (open, handle, client) => serveSession(parts, open, { handle, client }),
+      serve: (open, handle, client, proofs) => serveSession(parts, open, { handle, client, proofs }),
     });
     this.targets = createOpenTargets({
       ...deps,

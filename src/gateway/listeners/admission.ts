@@ -5,14 +5,15 @@ import { sourceOfAddress, type Turns, whenSpoken } from '../../rpc/index.ts';
 import { type Clock, type LogFields, type Random, raceAbort, timeoutSignal } from '../../std/index.ts';
 import { encodeLinkAnswer, type LinkPreface, linkAlpn, linkVersionOf } from '../../wire/link/index.ts';
 import type { CurrentIdentity, GatewayIdentity } from '../identity.ts';
-import type { MemberDoor, SessionRefusal, SvidDoor } from '../protocol.ts';
-import type { ToldCaller } from '../sessions/session.ts';
+import type { MemberDoor, SessionRefusal, ShownToken, TokenDoor } from '../protocol.ts';
+import type { RequestProofs, ToldCaller } from '../sessions/session.ts';
 import type { SessionHandle, Sessions } from '../sessions/sessions.ts';
 import type { OpenTarget } from '../targets/open-targets.ts';
-import { type Peer, verifyPeer } from './peer.ts';
+import { type Peer, showsCertificate, verifyPeer } from './peer.ts';
 import { readPreface } from './read-preface.ts';
 import type { Accept } from './socket-listeners.ts';
 import { createTlsAcceptor, type TlsAcceptor } from './tls.ts';
+import { type Bearer, createTokenVerifier, type TokenVerifier } from './verify-token.ts';
 
 /** How a connection becomes a session's: its peer proves an identity, names a target that is served, and there is room. */
 export interface Admission {
@@ -37,13 +38,14 @@ export interface AdmissionDeps {
   closedFor(): string | undefined;
   /** Hears of each peer that was told no. */
   refused(why: 'untrusted' | 'unserved', detail: LogFields): void;
-  /** Serves an admitted session to its end; owns handle and client from then on. */
-  serve(open: OpenTarget, handle: SessionHandle, client: Duplex): Promise<void>;
+  /** Serves an admitted session to its end; owns handle and client from then on, the client until `proofs` hears that it was given back. */
+  serve(open: OpenTarget, handle: SessionHandle, client: Duplex, proofs?: RequestProofs): Promise<void>;
 }
 
 /** Creates it. */
 export function createAdmission(deps: AdmissionDeps): Admission {
   const tls = createTlsAcceptor({ names: linkAlpn, required: true });
+  const verifier = createTokenVerifier(deps);
   return {
     link: (socket, known) => acceptLink(deps, tls, { socket, known }),
     direct(open, door, own) {
@@ -51,6 +53,8 @@ export function createAdmission(deps: AdmissionDeps): Admission {
       switch (door.proof) {
         case 'svid':
           return (socket, known) => acceptBySvid(deps, { open, door, tls: own }, { socket, known });
+        case 'token':
+          return (socket, known) => acceptByToken(deps, { open, door, tls: own, verifier }, { socket, known });
       }
     },
     present: (identity) => tls.present(identity),
@@ -90,12 +94,116 @@ async function acceptLink(deps: AdmissionDeps, acceptor: TlsAcceptor, { socket, 
   await deps.serve(open, handle, tls);
 }
 
-async function acceptBySvid(
+/** A target's own door. */
+interface Door<Kind extends MemberDoor = MemberDoor> {
+  readonly open: OpenTarget;
+  readonly door: Kind;
+  readonly tls: TlsAcceptor;
+}
+
+async function acceptBySvid(deps: AdmissionDeps, door: Door, arrival: Arrival): Promise<void> {
+  const client = await secure(deps, door, arrival);
+  if (client === undefined) return void arrival.socket.end(); // Whoever left without a word is owed none.
+  await serveBySvid(deps, { open: door.open, client }, arrival);
+}
+
+async function serveBySvid(
   deps: AdmissionDeps,
-  { open, door, tls }: { open: OpenTarget; door: SvidDoor; tls: TlsAcceptor },
+  { open, client }: { readonly open: OpenTarget; readonly client: TLSSocket },
   { socket, known }: Arrival,
 ): Promise<void> {
-  const client = await inTime(deps, async (signal) => {
+  const refuse = refuserOf(deps, open, { client, remote: socket.remoteAddress });
+  const peer = verifyPeer(client, deps.identity, deps.clock.now());
+  if (typeof peer === 'string') {
+    return refuse('untrusted', { code: 'identity', what: `the client certificate is no trusted SVID: ${peer}` });
+  }
+  const unserved = whyUnserved(deps, open);
+  if (unserved !== undefined) return refuse('unserved', unserved);
+  const handle = handleOf(peer, { target: open.name, door: 'direct', isAside: false, caller: undefined }, deps);
+  const full = await deps.sessions.admit(handle);
+  if (full !== undefined) return refuse('unserved', full);
+  known();
+  await deps.serve(open, handle, client);
+}
+
+/** One session after another, each of whom its requests prove; what comes between them is the door's. */
+async function acceptByToken(
+  deps: AdmissionDeps,
+  { verifier, ...door }: Door<TokenDoor> & { readonly verifier: TokenVerifier },
+  arrival: Arrival,
+): Promise<void> {
+  const { open } = door;
+  const { socket, known } = arrival;
+  const client = await secure(deps, door, arrival);
+  if (client === undefined) return void socket.end();
+  if (showsCertificate(client)) return serveBySvid(deps, { open, client }, arrival);
+  const refuse = refuserOf(deps, open, { client, remote: socket.remoteAddress });
+  const verify = (token: string) => verifier.verify(token, door.door.audience);
+  for (;;) {
+    const shown = await door.door.meet(client, {
+      verify,
+      refused: (what) => deps.refused('untrusted', { remote: socket.remoteAddress, reason: what }),
+      signal: deps.stopping,
+    });
+    if (shown === undefined) return;
+    const unserved = whyUnserved(deps, open);
+    if (unserved !== undefined) return refuse('unserved', unserved);
+    const { handle, proofs } = sessionOfBearer(deps, shown, { open, address: socket.remoteAddress, verify });
+    const full = await deps.sessions.admit(handle);
+    if (full !== undefined) return refuse('unserved', full);
+    known();
+    await deps.serve(open, handle, client, proofs);
+    if (!proofs.isGivenBack) return;
+  }
+}
+
+/** A session of whom that token proves, which lasts as long as the best of its tokens. */
+function sessionOfBearer(
+  deps: AdmissionDeps,
+  shown: ShownToken,
+  way: {
+    readonly open: OpenTarget;
+    readonly address: string | undefined;
+    verify(token: string): Bearer | string;
+  },
+) {
+  const { open, address, verify } = way;
+  const { identity } = shown.bearer;
+  let newest = shown;
+  const proofs = {
+    isGivenBack: false,
+    isOwn(token: string | undefined) {
+      const bearer = token === undefined ? undefined : verify(token);
+      if (token === undefined || typeof bearer !== 'object' || bearer.identity.uri !== identity.uri) return false;
+      if (bearer.expiresAtS > newest.bearer.expiresAtS) newest = { token, bearer };
+      return true;
+    },
+    gaveBack() {
+      proofs.isGivenBack = true;
+    },
+  };
+  const peer = { identity, chainDer: [], serial: '', address, expiresAtS: shown.bearer.expiresAtS };
+  const handle: SessionHandle = {
+    ...handleOf(peer, { target: open.name, door: 'direct', isAside: false, caller: undefined }, deps),
+    get expiresAtS() {
+      return newest.bearer.expiresAtS;
+    },
+    token: {
+      get keyId() {
+        return newest.bearer.keyId;
+      },
+      fault() {
+        const bearer = verify(newest.token);
+        return typeof bearer === 'string' ? bearer : undefined;
+      },
+    },
+  };
+  return { handle, proofs };
+}
+
+/** Undefined: the client was told why not, or has gone. */
+function secure(deps: AdmissionDeps, { door, tls }: Door, { socket }: Arrival): Promise<TLSSocket | undefined> {
+  return inTime(deps, async (signal) => {
     let secured: TLSSocket | undefined;
     const startTls = async (first: Buffer): Promise<Duplex> => {
       if (first.length > 0) socket.unshift(first);
@@ -105,27 +213,26 @@ async function acceptBySvid(
     await door.negotiate(socket, startTls, signal);
     return secured;
   });
-  if (client === undefined) return void socket.end(); // Whoever left without a word is owed none.
-  const refuse = (why: 'untrusted' | 'unserved', refusal: SessionRefusal) => {
-    deps.refused(why, { remote: socket.remoteAddress, reason: refusal.what });
-    open.target.refuse(client, refusal);
+}
+
+function refuserOf(
+  deps: AdmissionDeps,
+  { target }: OpenTarget,
+  { client, remote }: { readonly client: Duplex; readonly remote: string | undefined },
+) {
+  return (why: 'untrusted' | 'unserved', refusal: SessionRefusal): void => {
+    deps.refused(why, { remote, reason: refusal.what });
+    target.refuse(client, refusal);
   };
-  const peer = verifyPeer(client, deps.identity, deps.clock.now());
-  if (typeof peer === 'string') {
-    return refuse('untrusted', { code: 'identity', what: `the client certificate is no trusted SVID: ${peer}` });
-  }
-  // Its door may have been found before it was closed.
+}
+
+/** Why whoever comes by that target's door is not served; its door may have been found before it was closed. */
+function whyUnserved(deps: AdmissionDeps, open: OpenTarget): SessionRefusal | undefined {
   const closed = deps.closedFor();
-  if (closed !== undefined) return refuse('unserved', { code: 'closed', what: closed });
+  if (closed !== undefined) return { code: 'closed', what: closed };
   // It may have changed or gone meanwhile: sessions of the old one were told to end, and this would be one more.
-  if (deps.findTarget(open.name)?.target !== open.target) {
-    return refuse('unserved', { code: 'target', what: `target ${open.name} has changed; connect again` });
-  }
-  const handle = handleOf(peer, { target: open.name, door: 'direct', isAside: false, caller: undefined }, deps);
-  const full = await deps.sessions.admit(handle);
-  if (full !== undefined) return refuse('unserved', full);
-  known();
-  await deps.serve(open, handle, client);
+  if (deps.findTarget(open.name)?.target === open.target) return undefined;
+  return { code: 'target', what: `target ${open.name} has changed; connect again` };
 }
 
 /** Begins once the client has spoken and its turn has come. */

@@ -260,12 +260,13 @@ function open(resolved: ResolvedTarget, deps: OpenTargetsDeps): Kept {
   const opened: OpenTarget = { name, member, target };
   const where = target.listen;
   if (where === undefined) return { ...opened, definition: definitionOf(resolved), door: undefined, unread, health };
-  if (member.door === undefined) {
+  const kind = target.door ?? member.door;
+  if (kind === undefined) {
     void target.close();
     const what = `target ${name} listens for clients without an agent, and ${protocol} has no way in for them`;
     throw new GatewayError('ERR_GATEWAY_TARGET_CONFIG', what);
   }
-  const door = new DirectDoor(opened, { where, kind: member.door }, deps);
+  const door = new DirectDoor(opened, { where, kind }, deps);
   return { ...opened, definition: definitionOf(resolved), door, unread, health };
 }
 
