@@ -196,6 +196,8 @@ export interface TargetWarning {
 export interface Target {
   /** Where direct clients reach it; undefined: only through agents. */
   readonly listen: { readonly host: string; readonly port: number } | undefined;
+  /** What they may call it, in lower case: by that, in TLS, several targets of the protocol share a door. Undefined: it has a door of its own. */
+  readonly hosts?: readonly string[] | undefined;
   /** How they prove who they are there, where its config says otherwise than its protocol. */
   readonly door?: MemberDoor | undefined;
   /** Serves one client until either side ends. Resolves when it is over, whatever the reason; owns and closes `session.client`. */
@@ -221,6 +223,16 @@ export interface Target {
 
 /** Why a session is not opened, or is ended. `what` is safe to show to the client. `closed`: none is opened now, by anybody; another gateway may. */
 export interface SessionRefusal {
-  readonly code: 'identity' | 'policy' | 'limit' | 'closed' | 'shutdown' | 'timeout' | 'target' | 'ledger' | 'memory';
+  readonly code:
+    | 'identity'
+    | 'host'
+    | 'policy'
+    | 'limit'
+    | 'closed'
+    | 'shutdown'
+    | 'timeout'
+    | 'target'
+    | 'ledger'
+    | 'memory';
   readonly what: string;
 }

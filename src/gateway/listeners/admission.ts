@@ -5,22 +5,23 @@ import { sourceOfAddress, type Turns, whenSpoken } from '../../rpc/index.ts';
 import { type Clock, type LogFields, type Random, raceAbort, timeoutSignal } from '../../std/index.ts';
 import { encodeLinkAnswer, type LinkPreface, linkAlpn, linkVersionOf } from '../../wire/link/index.ts';
 import type { CurrentIdentity, GatewayIdentity } from '../identity.ts';
-import type { MemberDoor, SessionRefusal, ShownToken, TokenDoor } from '../protocol.ts';
+import type { SessionRefusal, ShownToken, TokenDoor } from '../protocol.ts';
 import type { RequestProofs, ToldCaller } from '../sessions/session.ts';
 import type { SessionHandle, Sessions } from '../sessions/sessions.ts';
+import type { Doorway } from '../targets/direct-door.ts';
 import type { OpenTarget } from '../targets/open-targets.ts';
 import { type Peer, showsCertificate, verifyPeer } from './peer.ts';
 import { readPreface } from './read-preface.ts';
 import type { Accept } from './socket-listeners.ts';
-import { createTlsAcceptor, type TlsAcceptor } from './tls.ts';
+import { createTlsAcceptor, serverNameOf, type TlsAcceptor } from './tls.ts';
 import { type Bearer, createTokenVerifier, type TokenVerifier } from './verify-token.ts';
 
 /** How a connection becomes a session's: its peer proves an identity, names a target that is served, and there is room. */
 export interface Admission {
   /** The way of agents' clients: the target's name comes by the link's preface. */
   readonly link: Accept;
-  /** The way of clients without an agent, to that target only. */
-  direct(open: OpenTarget, door: MemberDoor, tls: TlsAcceptor): Accept;
+  /** The way of clients without an agent, to the targets of that door only. */
+  direct(doorway: Doorway): Accept;
   /** New handshakes of agents' clients show this identity. */
   present(identity: CurrentIdentity): void;
 }
@@ -44,19 +45,11 @@ export interface AdmissionDeps {
 
 /** Creates it. */
 export function createAdmission(deps: AdmissionDeps): Admission {
-  const tls = createTlsAcceptor({ names: linkAlpn, required: true });
+  const tls = createTlsAcceptor({ namesFor: () => linkAlpn, required: true });
   const verifier = createTokenVerifier(deps);
   return {
     link: (socket, known) => acceptLink(deps, tls, { socket, known }),
-    direct(open, door, own) {
-      // By kind of proof: one more has its own way in, or this does not compile.
-      switch (door.proof) {
-        case 'svid':
-          return (socket, known) => acceptBySvid(deps, { open, door, tls: own }, { socket, known });
-        case 'token':
-          return (socket, known) => acceptByToken(deps, { open, door, tls: own, verifier }, { socket, known });
-      }
-    },
+    direct: (doorway) => (socket, known) => acceptDirect(deps, { doorway, verifier }, { socket, known }),
     present: (identity) => tls.present(identity),
   };
 }
@@ -94,17 +87,29 @@ async function acceptLink(deps: AdmissionDeps, acceptor: TlsAcceptor, { socket, 
   await deps.serve(open, handle, tls);
 }
 
-/** A target's own door. */
-interface Door<Kind extends MemberDoor = MemberDoor> {
-  readonly open: OpenTarget;
-  readonly door: Kind;
-  readonly tls: TlsAcceptor;
-}
-
-async function acceptBySvid(deps: AdmissionDeps, door: Door, arrival: Arrival): Promise<void> {
-  const client = await secure(deps, door, arrival);
-  if (client === undefined) return void arrival.socket.end(); // Whoever left without a word is owed none.
-  await serveBySvid(deps, { open: door.open, client }, arrival);
+/** Comes to the target that the client's TLS asks for, which says how it proves who it is. */
+async function acceptDirect(
+  deps: AdmissionDeps,
+  { doorway, verifier }: { readonly doorway: Doorway; readonly verifier: TokenVerifier },
+  arrival: Arrival,
+): Promise<void> {
+  const { socket } = arrival;
+  const client = await secure(deps, doorway, arrival);
+  if (client === undefined) return void socket.end(); // Whoever left without a word is owed none.
+  const found = doorway.find(serverNameOf(client));
+  if (found === undefined) {
+    const refuse = refuserOf(deps, doorway.first.open, { client, remote: socket.remoteAddress });
+    return refuse('unserved', { code: 'host', what: 'no target of this door has the host name that TLS asked for' });
+  }
+  const { open, kind } = found;
+  // By kind of proof: one more has its own way in, or this does not compile.
+  switch (kind.proof) {
+    case 'svid':
+      return serveBySvid(deps, { open, client }, arrival);
+    case 'token':
+      if (showsCertificate(client)) return serveBySvid(deps, { open, client }, arrival);
+      return serveByToken(deps, { open, client, door: kind, verifier }, arrival);
+  }
 }
 
 async function serveBySvid(
@@ -127,20 +132,25 @@ async function serveBySvid(
 }
 
 /** One session after another, each of whom its requests prove; what comes between them is the door's. */
-async function acceptByToken(
+async function serveByToken(
   deps: AdmissionDeps,
-  { verifier, ...door }: Door<TokenDoor> & { readonly verifier: TokenVerifier },
-  arrival: Arrival,
+  {
+    open,
+    client,
+    door,
+    verifier,
+  }: {
+    readonly open: OpenTarget;
+    readonly client: TLSSocket;
+    readonly door: TokenDoor;
+    readonly verifier: TokenVerifier;
+  },
+  { socket, known }: Arrival,
 ): Promise<void> {
-  const { open } = door;
-  const { socket, known } = arrival;
-  const client = await secure(deps, door, arrival);
-  if (client === undefined) return void socket.end();
-  if (showsCertificate(client)) return serveBySvid(deps, { open, client }, arrival);
   const refuse = refuserOf(deps, open, { client, remote: socket.remoteAddress });
-  const verify = (token: string) => verifier.verify(token, door.door.audience);
+  const verify = (token: string) => verifier.verify(token, door.audience);
   for (;;) {
-    const shown = await door.door.meet(client, {
+    const shown = await door.meet(client, {
       verify,
       refused: (what) => deps.refused('untrusted', { remote: socket.remoteAddress, reason: what }),
       signal: deps.stopping,
@@ -202,7 +212,7 @@ function sessionOfBearer(
 }
 
 /** Undefined: the client was told why not, or has gone. */
-function secure(deps: AdmissionDeps, { door, tls }: Door, { socket }: Arrival): Promise<TLSSocket | undefined> {
+function secure(deps: AdmissionDeps, { first, tls }: Doorway, { socket }: Arrival): Promise<TLSSocket | undefined> {
   return inTime(deps, async (signal) => {
     let secured: TLSSocket | undefined;
     const startTls = async (first: Buffer): Promise<Duplex> => {
@@ -210,7 +220,7 @@ function secure(deps: AdmissionDeps, { door, tls }: Door, { socket }: Arrival): 
       secured = await handshake(deps, tls, { socket, signal });
       return secured;
     };
-    await door.negotiate(socket, startTls, signal);
+    await first.kind.negotiate(socket, startTls, signal);
     return secured;
   });
 }

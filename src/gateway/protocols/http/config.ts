@@ -69,7 +69,8 @@ export const configSchema = Type.Object(
       Type.Array(Type.String({ pattern: '^(?:\\[[0-9a-f:.]+\\]|[a-z0-9._-]+)$', maxLength: 255 }), {
         minItems: 1,
         maxItems: 100,
-        description: 'Names, in lower case and without port, that clients may ask for in Host. All when absent.',
+        description:
+          'Names, in lower case and without port, that clients may ask for in Host. All when absent. Targets that list theirs may share a port.',
       }),
     ),
     roots: Type.Optional(

@@ -37,6 +37,7 @@ export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
   const names = createNameWatch({ name: deps.name, config, policies: deps.policies });
   return {
     listen: config.listen,
+    hosts: config.hosts,
     door:
       config.listen?.tokens === true
         ? createTokenDoor({ ...deps, audience: audienceOf(deps.name, config) })
