@@ -1,7 +1,8 @@
 import { createSampledLog, messageOf, type SampledLog } from '../../../std/index.ts';
 import type { Target, TargetDeps } from '../../protocol.ts';
 import type { GatewaySession } from '../../sessions/session.ts';
-import { type HttpConfig, parseConfig } from './config.ts';
+import { audienceOf, type HttpConfig, parseConfig } from './config.ts';
+import { createTokenDoor } from './door/token-door.ts';
 import { createMeaning, type Meanings } from './meaning/index.ts';
 import { createNameWatch } from './names.ts';
 import { refuseByVersion, serveByVersion, type Versions } from './session/by-version.ts';
@@ -36,6 +37,11 @@ export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
   const names = createNameWatch({ name: deps.name, config, policies: deps.policies });
   return {
     listen: config.listen,
+    hosts: config.hosts,
+    door:
+      config.listen?.tokens === true
+        ? createTokenDoor({ ...deps, audience: audienceOf(deps.name, config) })
+        : undefined,
     serve: (session) => serveClient(target, session),
     refuse: (client, refusal) => void refuseByVersion(client, versionsOf(target), sessionAnswer(refusal)),
     async check(signal) {
@@ -61,7 +67,7 @@ function versionsOf({ deps, config }: OpenTarget): Versions {
 async function serveClient(target: OpenTarget, session: GatewaySession): Promise<void> {
   const { client, gate, identity } = session;
   const { deps } = target;
-  client.on('error', () => {}); // 'close' follows.
+  if (session.proofs === undefined) client.on('error', () => {}); // 'close' follows; elsewhere the door has one for all its sessions.
   const end = (answer: OwnAnswer) => refuseByVersion(client, versionsOf(target), answer);
   if (session.isAside) return end(sessionAnswer({ code: 'shutdown', what: 'no session is opened by this way' }));
   const opening = await gate.open({
