@@ -10,7 +10,14 @@ import type { Conversation } from './conversation.ts';
 import { Deadline } from './deadline.ts';
 import { endClient } from './end-client.ts';
 import type { Exchange } from './exchange.ts';
-import { brokenAnswer, encodeOwnAnswer, ledgerAnswer, type OwnAnswer, sessionAnswer } from './own-answers.ts';
+import {
+  brokenAnswer,
+  encodeOwnAnswer,
+  lateAnswer,
+  ledgerAnswer,
+  type OwnAnswer,
+  sessionAnswer,
+} from './own-answers.ts';
 import { DISCARDED_BYTES_MAX, Requests } from './requests.ts';
 import { Sending } from './sending.ts';
 import { UpstreamLink } from './upstream-link.ts';
@@ -46,7 +53,7 @@ class Carrier implements Conversation {
   #opening: Promise<unknown> | undefined;
   readonly #deadline: Deadline;
   /** What that is set for, and at which request. */
-  #waitsFor: keyof typeof WAITS_MS | undefined;
+  #waitsFor: Wait | undefined;
   #waitsAt = 0;
 
   constructor(target: OpenTarget, session: GatewaySession) {
@@ -75,7 +82,7 @@ class Carrier implements Conversation {
     client.on('data', (chunk: Buffer) => {
       if (this.#isEnding || this.isOver) return;
       this.later(() => {
-        if (this.#waitsFor === 'body') this.#endTimer();
+        if (this.#waitsFor === 'body' || this.#waitsFor === 'pause') this.#endTimer();
         this.#stuck = 0;
         this.#requests.push(chunk);
         this.#requests.pump();
@@ -195,7 +202,7 @@ class Carrier implements Conversation {
         {
           answered: (link) =>
             this.later(() => {
-              if (this.#waitsFor === 'rest') this.#endTimer();
+              if (this.#waitsFor === 'rest' || this.#waitsFor === 'pause') this.#endTimer();
               this.#answers.take(link);
             }),
           lost: (link) => this.later(() => this.#answers.lost(link)),
@@ -237,14 +244,18 @@ class Carrier implements Conversation {
     this.#waitsFor = what;
     this.#waitsAt = begun;
     if (what === undefined) this.#deadline.clear();
-    else this.#deadline.set(WAITS_MS[what]);
+    else this.#deadline.set(waitMs(what, this.target.config.limits));
   }
 
-  #awaited(): keyof typeof WAITS_MS | undefined {
+  #awaited(): Wait | undefined {
     const { exchange } = this;
     if (exchange === undefined) return this.#requests.isBetween ? 'idle' : 'head';
-    if (exchange.phase === 'tunnel') return this.#hasClientEnded ? 'rest' : undefined;
-    return exchange.isRead || exchange.phase === 'deciding' ? undefined : 'body';
+    const pause = this.target.config.limits.pauseSeconds === undefined ? undefined : 'pause';
+    if (exchange.phase === 'tunnel') return this.#hasClientEnded ? 'rest' : pause;
+    if (!exchange.isRead) return exchange.phase === 'deciding' ? undefined : 'body';
+    // Sent, and nothing else is waited for.
+    if (exchange.phase !== 'running' || exchange.unsent !== undefined) return undefined;
+    return exchange.answer === undefined ? 'answer' : pause;
   }
 
   #late() {
@@ -257,8 +268,16 @@ class Carrier implements Conversation {
       return;
     }
     if (what === 'idle') return this.endBehind();
-    if (what === 'rest') return this.#answers.endTunnel();
+    if (what === 'rest' || (what === 'pause' && this.exchange?.phase === 'tunnel')) return this.#answers.endTunnel();
+    if (what === 'answer' || what === 'pause') return this.#lateUpstream(what);
     this.#finish(this.exchange?.answer?.isShown === true ? undefined : LATE);
+  }
+
+  /** The client is there, and is told. */
+  #lateUpstream(what: 'answer' | 'pause') {
+    const { exchange } = this;
+    this.dropLink();
+    if (exchange !== undefined) this.#answers.giveUp(exchange, { status: 'unknown', answer: lateAnswer(what) });
   }
 
   #endTimer() {
@@ -280,7 +299,10 @@ class Carrier implements Conversation {
 
   readonly #onDrain = () => this.later(() => {});
 
-  readonly #onTaken = () => this.#flow();
+  readonly #onTaken = () => {
+    if (this.#waitsFor === 'pause') this.#endTimer(); // Something moved.
+    this.#flow();
+  };
 
   #drainWhenIdle() {
     const { drain } = this.session;
@@ -342,6 +364,14 @@ const STUCK_MAX = 5;
 const LITTLE_BYTES_MAX = 16 * 1024;
 /** What a client has not taken when the upstream is not read on. */
 const UNTAKEN_BYTES_MAX = 64 * 1024;
+/** What is waited for, by whose time: the client's, or the upstream's (`answer`: the head of its answer; `pause`: more of it). */
+type Wait = keyof typeof WAITS_MS | 'answer' | 'pause';
+
+function waitMs(what: Wait, { answerSeconds, pauseSeconds = 0 }: OpenTarget['config']['limits']): number {
+  if (what === 'answer') return answerSeconds * 1000;
+  return what === 'pause' ? pauseSeconds * 1000 : WAITS_MS[what];
+}
+
 /**
  * A head has to come within that time, however slowly; a body has to go on, and so has what an upstream says to a client that has ended its side of
  * a tunnel.
