@@ -9,7 +9,7 @@ import { Answers } from './answers.ts';
 import type { Conversation } from './conversation.ts';
 import { Deadline } from './deadline.ts';
 import { endClient } from './end-client.ts';
-import type { Exchange } from './exchange.ts';
+import { type Exchange, mayGoAgain } from './exchange.ts';
 import {
   brokenAnswer,
   encodeOwnAnswer,
@@ -105,8 +105,9 @@ class Carrier implements Conversation {
     const now = clock.monotonicMs();
     const { link } = this;
     const isFresh = now - this.#credentialAtMs <= CREDENTIAL_MS_MAX;
-    const isUsable =
-      link?.isOpen === true && now - this.#linkAtMs <= LINK_MS_MAX && now - link.idleSinceMs <= IDLE_LINK_MS_MAX;
+    const isYoung = now - this.#linkAtMs <= LINK_MS_MAX;
+    const idleMsMax = mayGoAgain(this.exchange) ? IDLE_LINK_SAFE_MS_MAX : IDLE_LINK_MS_MAX;
+    const isUsable = link?.isOpen === true && isYoung && now - link.idleSinceMs <= idleMsMax;
     if (isUsable && isFresh) return link;
     if (!isUsable) this.dropLink();
     const { signal } = this.session;
@@ -383,3 +384,5 @@ const CREDENTIAL_MS_MAX = 1_000;
 const LINK_MS_MAX = 300_000;
 /** Servers close connections that were idle for five seconds or more: what goes on one that is younger hardly ever meets that. */
 const IDLE_LINK_MS_MAX = 4_000;
+/** What is sent again where the connection had gone can go on an older one; longer, and something between the two may have forgotten it. */
+const IDLE_LINK_SAFE_MS_MAX = 30_000;
