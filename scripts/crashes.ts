@@ -1,6 +1,6 @@
 /**
- * `npm run crashes -- [--rounds N] [--seed TEXT] [--first N]`: kill -9 of server, agent, gateway and PostgreSQL in turn, under load; after
- * each round the database, the ledgers and what the clients were told must agree. Prints a line for each round; ends with 1 when any
+ * `npm run crashes -- [--rounds N] [--seed TEXT] [--first N]`: kill -9 of server, agent, gateway and PostgreSQL in turn, under load of SQL and HTTP; after
+ * each round the database, the API, the ledgers and what the clients were told must agree. Prints a line for each round; ends with 1 when any
  * round showed something wrong, and leaves the logs of that stack beside the seed that repeats it.
  */
 import * as fs from 'node:fs';

@@ -15,6 +15,8 @@ import { startSvidFiles } from '../support/ways.ts';
 
 const KEY = `canary-${randomBytes(15).toString('hex')}`;
 const SSN = '123-45-6789';
+/** At once; by hand a thousand. */
+const SOCKETS = 150;
 const POLICIES = `
 @id("sql") permit(principal == Identity::"spiffe://example.org/web", action in Action::"postgres:any", resource in Target::"shop");
 @id("connects") permit(principal == Identity::"spiffe://example.org/web", action == Action::"http:connect", resource in Target::"api");
@@ -291,6 +293,31 @@ describe.skipIf(mayLack)('other ways in', () => {
     );
     expect(stdout, stderr).toContain('101');
     expect(stdout).toContain('you said hello');
+  });
+});
+
+describe.skipIf(mayLack)('many WebSockets at once', () => {
+  it('echo, each its own words, and each has its outcome when they are gone', async () => {
+    const script = `
+      const net = require('node:net');
+      const request = 'GET /v1/chat HTTP/1.1\\r\\nhost: api\\r\\nconnection: Upgrade\\r\\nupgrade: websocket\\r\\nsec-websocket-version: 13\\r\\nsec-websocket-key: x3JJHMbDL1EzLkh9GBhXDw==\\r\\n\\r\\n';
+      const one = (at) => new Promise((resolve, reject) => {
+        const socket = net.connect(process.argv[1], () => socket.write(request));
+        let text = '', said = 0;
+        socket.on('error', reject).on('data', (more) => {
+          text += more;
+          if (said === 0 && text.includes('ready')) socket.write('word ' + ++said + ' of ' + at + '.');
+          else if (text.endsWith('word ' + said + ' of ' + at + '.')) said === 5 ? resolve(text.split('you said').length - 1) : socket.write('word ' + ++said + ' of ' + at + '.');
+        });
+      });
+      Promise.all(Array.from({ length: ${SOCKETS} }, (_, at) => one(at))).then((all) => { console.log(all.length, new Set(all)); process.exit(); });`;
+    const upgrades = async () => (await entriesOf('intent')).filter(({ action }) => action === 'http:upgrade').length;
+    const before = await upgrades();
+    const { stdout, stderr } = await run(process.execPath, ['-e', script, socket()], { user: stack.users.web });
+    expect(stdout, stderr).toBe(`${SOCKETS} Set(1) { 5 }\n`);
+    expect(await upgrades()).toBe(before + SOCKETS);
+    const open = async () => (await entriesOf('intent')).length - (await entriesOf('outcome')).length;
+    await eventually('each has an outcome', async () => (await open()) === 0);
   });
 });
 

@@ -59,12 +59,17 @@ export async function startSvidFiles(
   return { folder, daemon };
 }
 
+/** How such a folder proves its owner to the gateway, by `node:tls`. */
+export function svidFiles(folder: string) {
+  const read = (name: string) => fs.readFileSync(path.join(folder, name), 'utf8');
+  return { ca: read('bundle.pem'), cert: read('svid.pem'), key: read('key.pem'), servername: GATEWAY_NAME };
+}
+
 /** Directly, with those files; `negotiation` as libpq's `sslnegotiation`. */
 export function directWay(stack: Stack, files: string, negotiation: 'postgres' | 'direct'): Way {
   const file = (name: string) => path.join(files, name);
-  const read = (name: string) => fs.readFileSync(file(name), 'utf8');
   const port = stack.folder.directPort;
-  const tls = { ca: read('bundle.pem'), cert: read('svid.pem'), key: read('key.pem'), servername: GATEWAY_NAME };
+  const tls = svidFiles(files);
   return {
     env: {
       PGHOST: GATEWAY_NAME,

@@ -1,6 +1,7 @@
 /** What the clients of the load tried, and what they were told of it. */
 
-export type Table = 'marks' | 'digested';
+/** `posts`: what the HTTP API has seen. */
+export type Table = 'marks' | 'digested' | 'posts';
 
 /** One insert. `group`: inserts that are carried out together or not at all. */
 export interface Attempt {
@@ -49,10 +50,11 @@ export function isRetryable({ code, message }: Failure): boolean {
 }
 
 /**
- * SQLSTATEs: the connection's own class, and a server that stops, crashed or starts. The rest is what a driver reports of a socket whose
- * other side is gone; libpq makes 08006 and 08001 of these.
+ * SQLSTATEs: the connection's own class, and a server that stops, crashed or starts. HTTP: what is away at the moment, and what was asked and did not
+ * answer. The rest is what a driver reports of a socket whose other side is gone; libpq makes 08006 and 08001 of these.
  */
 const RETRYABLE: ReadonlySet<string> = new Set([
   ...['57P01', '57P02', '57P03', '08000', '08001', '08003', '08006'],
+  ...['HTTP 502', 'HTTP 503'],
   ...['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ENOENT'],
 ]);

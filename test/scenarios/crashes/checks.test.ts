@@ -23,12 +23,16 @@ function history() {
     entry('intent', id, { postgres: { text: `insert into marks values ('${id}')` } }),
     entry('outcome', id, { status: id === 'doubtful' ? 'unknown' : 'done' }),
   ]);
-  return { record, entries, rows: { marks: ['alone', 'one', 'two'], digested: [] as string[] } };
+  return { record, entries, rows: { marks: ['alone', 'one', 'two'], digested: [] as string[], posts: [] as string[] } };
 }
 
 function entry(kind: 'intent' | 'outcome', operation: string, detail: LedgerEntry['detail']): LedgerEntry {
   const fixed = { seq: 0, timeMs: 0, actor: 'a', target: 'shop', action: 'postgres:insert', session: 's' };
   return { ...fixed, kind, operation, detail };
+}
+
+function upgrade(operation: string): LedgerEntry {
+  return { ...entry('intent', operation, {}), action: 'http:upgrade' };
 }
 
 function findings({ record, entries, rows }: ReturnType<typeof history>): string[] {
@@ -57,13 +61,35 @@ describe('the rules', () => {
     ],
     [
       'a row without an intent',
-      /doubtful reached the database without an intent/,
+      /doubtful reached the upstream without an intent/,
       (of) => {
         drop('intent', 'doubtful')(of);
         of.rows.marks.push('doubtful');
       },
     ],
     ['an intent without an outcome', /is an intent without outcome/, drop('outcome', 'doubtful')],
+    [
+      'a WebSocket without an outcome beside the one that lives',
+      /is an intent without outcome/,
+      (of) => of.entries.push(upgrade('old'), upgrade('new')),
+    ],
+    [
+      'what the API saw twice',
+      /posts holds a row twice/,
+      (of) => {
+        const { record } = of;
+        record.attempts.set('p', { id: 'p', table: 'posts', group: 'p', alone: true, client: 'c' });
+        of.rows.posts.push('p', 'p');
+      },
+    ],
+    [
+      'what reached the API without an intent',
+      /p reached the upstream without an intent/,
+      (of) => {
+        of.record.attempts.set('p', { id: 'p', table: 'posts', group: 'p', alone: true, client: 'c' });
+        of.rows.posts.push('p');
+      },
+    ],
     [
       'a second outcome',
       /outcome without intent, or two/,

@@ -27,7 +27,9 @@ export function remember(
   { record, digester }: { readonly record: LoadRecord; readonly digester: Digester },
 ): string[] {
   const wrong: string[] = [];
-  const byDigest = new Map([...record.attempts.keys()].map((id) => [contentDigest(id, digester), id]));
+  const byDigest = new Map(
+    [...record.attempts.values()].map((attempt) => [contentDigest(attempt, digester), attempt.id]),
+  );
   for (const entry of entries) {
     const key = keyOf(entry);
     if (entry.kind === 'intent') {
@@ -36,7 +38,7 @@ export function remember(
       const id = idOf(entry, byDigest);
       if (id !== undefined && record.attempts.has(id))
         memory.intents.set(id, [...(memory.intents.get(id) ?? []), entry]);
-      else if (entry.action === 'postgres:insert') memory.strangers.push(entry);
+      else if (WRITES.has(entry.action)) memory.strangers.push(entry);
     }
     if (entry.kind === 'outcome') {
       if (!memory.open.delete(key)) wrong.push(`operation ${key} has an outcome without intent, or two`);
@@ -53,15 +55,21 @@ export function check(
   memory: Memory,
   rows: Readonly<{ [table in Table]: readonly string[] }>,
 ): string[] {
-  const present = new Set([...rows.marks, ...rows.digested]);
+  const present = new Set(Object.values(rows).flat());
   return [
     ...record.wrong,
-    ...[...memory.open.values()].map((entry) => `entry ${entry.seq} is an intent without outcome`),
+    ...withoutLive([...memory.open.values()]).map((entry) => `entry ${entry.seq} is an intent without outcome`),
     ...memory.strangers.map((entry) => `entry ${entry.seq} is an insert that no client sent`),
     ...checkRows(record, memory, rows),
     ...checkGroups(record, present),
     ...[...record.attempts.values()].flatMap((attempt) => checkAttempt(attempt, { record, memory, present })),
   ];
+}
+
+/** The one WebSocket of the load lives on while it stands still: the newest is no crash's. */
+function withoutLive(open: readonly LedgerEntry[]): readonly LedgerEntry[] {
+  const live = open.findLast(({ action }) => action === 'http:upgrade');
+  return open.filter((entry) => entry !== live);
 }
 
 /** Nothing is in the database twice, unasked, or without its intent. */
@@ -75,7 +83,7 @@ function checkRows(
     if (new Set(ids).size !== ids.length) wrong.push(`${table} holds a row twice`);
     for (const id of ids) {
       if (record.attempts.get(id)?.table !== table) wrong.push(`${table} holds ${id}, which no client sent there`);
-      if (!memory.intents.has(id)) wrong.push(`${id} reached the database without an intent`);
+      if (!memory.intents.has(id)) wrong.push(`${id} reached the upstream without an intent`);
     }
   }
   return wrong;
@@ -120,17 +128,22 @@ function checkAttempt(
 /** By the recorded text or parameter where policy records them, by the digest of text and parameter elsewhere. */
 function idOf(entry: LedgerEntry, byDigest: ReadonlyMap<string, string>): string | undefined {
   const { postgres, contentDigest } = entry.detail;
-  if (entry.action !== 'postgres:insert') return undefined;
+  if (!WRITES.has(entry.action)) return undefined;
   const id = /'([^']+)'/.exec(JSON.stringify(postgres) ?? '')?.[1];
   return id ?? byDigest.get(String(contentDigest));
 }
 
 type Digester = Pick<ReturnType<typeof createContentDigester>, 'digest'>;
 
-function contentDigest(id: string, digester: Digester): string {
+function contentDigest({ id, table }: Attempt, digester: Digester): string {
+  if (table === 'posts') return digester.digest({ text: `POST ${POSTS_PATH}${id}`, values: [], formats: [] });
   return digester.digest({ text: 'insert into digested values ($1)', values: [Buffer.from(id)], formats: [0] });
 }
 
 function keyOf(entry: LedgerEntry): string {
   return `${entry.session} ${entry.operation}`;
 }
+
+/** Where the API takes what is posted; the id follows. */
+export const POSTS_PATH = '/v1/posts/';
+const WRITES: ReadonlySet<string | undefined> = new Set(['postgres:insert', 'http:post']);

@@ -21,13 +21,13 @@ export interface Control {
 }
 
 /** What a step works with. */
-interface Step<Session> {
+export interface Step<Session> {
   readonly session: Session;
   readonly book: Book;
 }
 
 /** Writes into the record for one client. */
-class Book {
+export class Book {
   readonly #record: LoadRecord;
   readonly #client: string;
   #count = 0;
@@ -167,7 +167,8 @@ function rawError(message: string): Error {
   return Object.assign(new Error(text), { code });
 }
 
-function createClient<Session>(
+/** One that goes on with its step, and opens anew what it lost. */
+export function createClient<Session>(
   record: LoadRecord,
   kind: {
     name: string;

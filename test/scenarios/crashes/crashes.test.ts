@@ -1,6 +1,6 @@
 /**
- * kill -9 of server, agent, gateway and PostgreSQL in turn, under load. Each round checks: no acknowledged operation is missing from the
- * ledger or the database, none reached the database without its intent, each intent has an outcome or is called unknown, what belongs
+ * kill -9 of server, agent, gateway and PostgreSQL in turn, under load of SQL and HTTP. Each round checks: no acknowledged operation is missing from the
+ * ledger or the database, none reached the database or the API without its intent, each intent has an outcome or is called unknown, what belongs
  * together is there together, ledgers verify, everything is back by itself, and clients were told only what lets them try again.
  *
  * Nine rounds here, of each kind one or more; `npm run crashes` does hundreds, and repeats any of them by its seed (`CRASH_SEED`).

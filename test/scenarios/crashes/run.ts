@@ -13,10 +13,12 @@ import { parseVerifierKey } from '../../../src/wire/tlog/index.ts';
 import { eventually } from '../../support/eventually.ts';
 import { ALLOW_ALL, type Stack, startStack } from '../../support/stack.ts';
 import type { RoleName } from '../../support/stack-folder.ts';
-import { agentWay, directWay, startSvidFiles, type Way } from '../../support/ways.ts';
+import { agentWay, directWay, startSvidFiles, svidFiles, type Way } from '../../support/ways.ts';
+import { API_POLICIES, type CrashApi, startCrashApi } from './api.ts';
 import { createLoadRecord, isRetryable, type LoadRecord } from './attempts.ts';
 import { check, createMemory, remember } from './checks.ts';
 import { CANARY, type Client, type Control, createClients } from './clients.ts';
+import { createHttpClients } from './http-clients.ts';
 import { createOperator, type Operator } from './operator.ts';
 import { planRound, type Round } from './plan.ts';
 import { createSupervisor, type Supervisor } from './supervisor.ts';
@@ -61,17 +63,23 @@ export async function startCrashRun(seed: string): Promise<CrashRun> {
     connect: (more) => directWay(stack, files.folder, 'postgres').connect(more),
   };
   const operator = createOperator(stack, record);
-  const clients: Client[] = [...createClients(record, { agent: agentWay(stack), direct }), operator];
+  const api = await startCrashApi(stack, () => svidFiles(files.folder));
+  const clients: Client[] = [
+    ...createClients(record, { agent: agentWay(stack), direct }),
+    ...createHttpClients(record, api.ways),
+    operator,
+  ];
   const gate = createGate(clients.length);
   const running = Promise.all(clients.map((client) => client.run(gate.control)));
   const supervisor = createSupervisor(stack);
-  const rounds = createRounds({ stack, record, operator, clients, gate, supervisor });
+  const rounds = createRounds({ ...{ stack, api, record, operator, clients }, gate, supervisor });
   return {
     round: (number) => rounds(planRound(seed, number)),
     logs: () => ['server', 'agent', 'gateway'].map((role) => logOf(stack, role)).join('\n'),
     async [Symbol.asyncDispose]() {
       gate.stop();
       await running;
+      api.close();
       await operator.close();
       await supervisor.stop();
       await files.daemon.end('SIGKILL');
@@ -82,6 +90,7 @@ export async function startCrashRun(seed: string): Promise<CrashRun> {
 
 interface Parts {
   readonly stack: Stack;
+  readonly api: CrashApi;
   readonly record: LoadRecord;
   readonly operator: Operator;
   readonly clients: readonly Client[];
@@ -90,7 +99,7 @@ interface Parts {
 }
 
 function createRounds(parts: Parts): (round: Round) => Promise<RoundReport> {
-  const { stack, record, operator, clients, gate, supervisor } = parts;
+  const { stack, api, record, operator, clients, gate, supervisor } = parts;
   const memory = createMemory();
   const ledgers = { gateway: createFollower(stack, 'gateway'), server: createFollower(stack, 'server') };
   const ofServer: LedgerEntry[] = [];
@@ -99,12 +108,16 @@ function createRounds(parts: Parts): (round: Round) => Promise<RoundReport> {
   const look = async (): Promise<string[]> => {
     const announced = remember(memory, await ledgers.gateway.more(), { record, digester });
     ofServer.push(...(await ledgers.server.more()));
-    const rows = { marks: await idsIn(stack, 'marks'), digested: await idsIn(stack, 'digested') };
+    const rows = {
+      ...{ marks: await idsIn(stack, 'marks'), digested: await idsIn(stack, 'digested') },
+      posts: [...api.posts],
+    };
     const people = await stack.dba('select count(*)::int as n from people');
     return [
       ...announced,
       ...check(record, memory, rows),
       ...(await operator.check(ofServer)),
+      ...api.forbidden.map((request) => `${request} reached the API`),
       ...(people[0]?.['n'] === 2 ? [] : ['a refused delete was carried out']),
       ...(await ledgers.gateway.verify()),
       ...(await ledgers.server.verify()),
@@ -290,6 +303,7 @@ const SEED = `
 /** Texts that touch `marks` are recorded in full; elsewhere parameters have only their digest in the ledger. */
 const POLICIES = {
   'web-all': ALLOW_ALL.replace(/;$/, ' unless { resource == Postgres::Table::"shop/shop/public/marks" };'),
+  api: API_POLICIES,
   rules: `
     @id("web-recorded")
     @record("full")

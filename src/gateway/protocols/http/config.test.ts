@@ -13,11 +13,12 @@ describe('the config of an HTTP target', () => {
         unlisted: 'ask',
         passCookies: false,
         allowCompression: false,
+        allowRanges: false,
         identityHeader: false,
         http2: false,
         allow: {},
       },
-      limits: { bodyInspectedBytes: 1_048_576 },
+      limits: { bodyInspectedBytes: 1_048_576, answerSeconds: 300 },
     });
   });
 

@@ -165,6 +165,11 @@ export const configSchema = Type.Object(
       description:
         'Passes Accept-Encoding on though the gateway has a credential, which it then can’t find in compressed answers.',
     }),
+    allowRanges: Type.Boolean({
+      default: false,
+      description:
+        'Passes Range on though the gateway has a credential, of which a part of an answer may hold a piece that nothing finds. For APIs that repeat nothing of what they are asked.',
+    }),
     http2: Type.Boolean({
       default: false,
       description:
@@ -194,6 +199,18 @@ export const configSchema = Type.Object(
           default: 1 << 20,
           description: 'Bytes of a request’s body that a route reads values from; a larger one is refused.',
         }),
+        answerSeconds: Type.Integer({
+          ...{ minimum: 1, maximum: 86_400, default: 300 },
+          description:
+            'Seconds from the end of a request to the head of its answer; then the client is answered 504. Longer for APIs that hold a request until they have news.',
+        }),
+        pauseSeconds: Type.Optional(
+          Type.Integer({
+            ...{ minimum: 1, maximum: 86_400 },
+            description:
+              'Seconds in which nothing of an answer or of a WebSocket moves before it is cut. When absent it may pause for ever, as event streams do.',
+          }),
+        ),
       },
       { ...strict, default: {}, description: 'What a request may have.' },
     ),

@@ -136,6 +136,9 @@ export class Answers {
     // Whatever it is part of, that was not asked for, and its fields are not where they are looked for.
     if (masks.length > 0 && head.status === 206)
       return { instead: brokenAnswer('the answer is a part of one, so nothing in it can be masked', UNREADABLE_HINT) };
+    // It may begin or end within the credential, and what is left of that has no form.
+    if (head.status === 206 && hasBody && credential.forms.length > 0 && !target.config.allowRanges)
+      return { instead: brokenAnswer('the answer is a part of one, though the whole was asked for') };
     const reading = isRead ? readAnswer(head, { masks, hashKey: target.deps.maskKey.reveal() }) : undefined;
     if (typeof reading === 'string')
       return { instead: head.status >= 400 ? unshownAnswer(head.status) : brokenAnswer(reading, UNREADABLE_HINT) };

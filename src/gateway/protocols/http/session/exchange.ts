@@ -76,6 +76,12 @@ export function bytesOf({ head, bodyBytes }: Exchange): number {
   return head.body.kind === 'length' ? head.body.bytes : bodyBytes;
 }
 
+/** It can be sent anew over another connection where the old one had gone: nothing is done twice by that. */
+export function mayGoAgain(exchange: Exchange | undefined): boolean {
+  if (exchange === undefined || !exchange.isRead || exchange.bodyBytes > 0) return false;
+  return SAFE.has(exchange.head.method) && exchange.head.upgrade === undefined;
+}
+
 /** Towards the upstream: what was read whole has a length. */
 export function framingOf({ head, isRead, body, bodyBytes }: Exchange): BodyLength {
   if (isRead && body.length > 0) return { kind: 'length', bytes: bodyBytes };
@@ -125,6 +131,8 @@ function textOf({ method, target }: RequestHead): string {
   return `${method} ${target}`;
 }
 
+/** @see RFC 9110 §9.2.1 */
+const SAFE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 const UNJUDGED = judgedBy(undefined, []);
 const ACTION_UNKNOWN = 'http:request';
 /** An entry stays small, whatever was asked. */

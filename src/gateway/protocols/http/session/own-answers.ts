@@ -111,6 +111,17 @@ export const lostAnswer: OwnAnswer = {
   hint: 'Whether the request was carried out is not known.',
 };
 
+/** The upstream has the request and says nothing, or nothing more before any of it could be shown. */
+export function lateAnswer(what: 'answer' | 'pause'): OwnAnswer {
+  const limit = what === 'answer' ? 'limits.answerSeconds' : 'limits.pauseSeconds';
+  return {
+    status: 504,
+    reason: 'target',
+    message: `the target did not answer in time (${limit} of the target)`,
+    hint: 'Whether the request was carried out is not known. The operator of the gateway can let it take longer.',
+  };
+}
+
 /** Nothing is read in what leaves HTTP. */
 export const uncountedAnswer: OwnAnswer = {
   status: 403,

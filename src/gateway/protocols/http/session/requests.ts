@@ -18,7 +18,16 @@ import {
   refusedForMasks,
 } from '../meaning/index.ts';
 import type { Conversation } from './conversation.ts';
-import { bytesOf, denialOf, type Exchange, framingOf, malformedDenial, newExchange, operationOf } from './exchange.ts';
+import {
+  bytesOf,
+  denialOf,
+  type Exchange,
+  framingOf,
+  malformedDenial,
+  mayGoAgain,
+  newExchange,
+  operationOf,
+} from './exchange.ts';
 import {
   deniedAnswer,
   ledgerAnswer,
@@ -248,8 +257,7 @@ export class Requests {
       const { credential } = conversation; // The newest: it may be sent later than now.
       return [headToSend(head, { target, meaning, credential, framing, forwarded, ...told }), ...body];
     };
-    const mayGoAgain = SAFE.has(head.method) && exchange.isRead && exchange.bodyBytes === 0 && link.requests > 0;
-    exchange.again = mayGoAgain && head.upgrade === undefined ? make : undefined;
+    exchange.again = link.requests > 0 && mayGoAgain(exchange) ? make : undefined;
     exchange.unsent = make;
     exchange.passed = exchange.bodyBytes;
     exchange.body = [];
@@ -386,8 +394,6 @@ export class Requests {
 
 const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n', 'latin1');
 const UNMASKED_HINT = 'It needs a permit without masks.';
-/** Sent again over a new connection where the old one had gone. @see RFC 9110 §9.2.1 */
-const SAFE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 /** So much of a refused request is read and dropped, so that its connection can be used again. */
 export const DISCARDED_BYTES_MAX = 1024 * 1024;
 /** Stands for what could not be read. */

@@ -40,9 +40,10 @@ function withQuery(target: string, query: Credential['query']): string {
 function fieldsOf({ target, credential, forwarded, isMasked, caller }: SentWith): readonly Field[] {
   // What is masked, or may hold the credential, has to be read.
   const isReadable = isMasked || (credential.forms.length > 0 && !target.config.allowCompression);
+  const isWhole = credential.forms.length > 0 && !target.config.allowRanges;
   const { field } = credential;
   const kept = (isMasked ? askForWhole(forwarded) : forwarded).filter(
-    ({ name }) => name !== field?.name && !(isReadable && name === 'accept-encoding'),
+    ({ name }) => name !== field?.name && !(isReadable && name === 'accept-encoding') && !(isWhole && PARTS.has(name)),
   );
   return [
     ...kept,
@@ -51,3 +52,6 @@ function fieldsOf({ target, credential, forwarded, isMasked, caller }: SentWith)
     ...(caller === undefined ? [] : [{ name: CALLER_FIELD, value: caller }]),
   ];
 }
+
+/** A server that knows no parts answers the whole, as all clients expect. @see RFC 9110 §14.2 */
+const PARTS: ReadonlySet<string> = new Set(['range', 'if-range']);

@@ -9,8 +9,15 @@ import { Answers } from './answers.ts';
 import type { Conversation } from './conversation.ts';
 import { Deadline } from './deadline.ts';
 import { endClient } from './end-client.ts';
-import type { Exchange } from './exchange.ts';
-import { brokenAnswer, encodeOwnAnswer, ledgerAnswer, type OwnAnswer, sessionAnswer } from './own-answers.ts';
+import { type Exchange, mayGoAgain } from './exchange.ts';
+import {
+  brokenAnswer,
+  encodeOwnAnswer,
+  lateAnswer,
+  ledgerAnswer,
+  type OwnAnswer,
+  sessionAnswer,
+} from './own-answers.ts';
 import { DISCARDED_BYTES_MAX, Requests } from './requests.ts';
 import { Sending } from './sending.ts';
 import { UpstreamLink } from './upstream-link.ts';
@@ -55,7 +62,7 @@ class Carrier implements Conversation {
     ['error', () => this.#finish(undefined)],
   ];
   /** What that is set for, and at which request. */
-  #waitsFor: keyof typeof WAITS_MS | undefined;
+  #waitsFor: Wait | undefined;
   #waitsAt = 0;
 
   constructor(target: OpenTarget, session: GatewaySession) {
@@ -94,8 +101,9 @@ class Carrier implements Conversation {
     const now = clock.monotonicMs();
     const { link } = this;
     const isFresh = now - this.#credentialAtMs <= CREDENTIAL_MS_MAX;
-    const isUsable =
-      link?.isOpen === true && now - this.#linkAtMs <= LINK_MS_MAX && now - link.idleSinceMs <= IDLE_LINK_MS_MAX;
+    const isYoung = now - this.#linkAtMs <= LINK_MS_MAX;
+    const idleMsMax = mayGoAgain(this.exchange) ? IDLE_LINK_SAFE_MS_MAX : IDLE_LINK_MS_MAX;
+    const isUsable = link?.isOpen === true && isYoung && now - link.idleSinceMs <= idleMsMax;
     if (isUsable && isFresh) return link;
     if (!isUsable) this.dropLink();
     const { signal } = this.session;
@@ -196,7 +204,7 @@ class Carrier implements Conversation {
         {
           answered: (link) =>
             this.later(() => {
-              if (this.#waitsFor === 'rest') this.#endTimer();
+              if (this.#waitsFor === 'rest' || this.#waitsFor === 'pause') this.#endTimer();
               this.#answers.take(link);
             }),
           lost: (link) => this.later(() => this.#answers.lost(link)),
@@ -238,14 +246,18 @@ class Carrier implements Conversation {
     this.#waitsFor = what;
     this.#waitsAt = begun;
     if (what === undefined) this.#deadline.clear();
-    else this.#deadline.set(WAITS_MS[what]);
+    else this.#deadline.set(waitMs(what, this.target.config.limits));
   }
 
-  #awaited(): keyof typeof WAITS_MS | undefined {
+  #awaited(): Wait | undefined {
     const { exchange } = this;
     if (exchange === undefined) return this.#requests.isBetween ? 'idle' : 'head';
-    if (exchange.phase === 'tunnel') return this.#hasClientEnded ? 'rest' : undefined;
-    return exchange.isRead || exchange.phase === 'deciding' ? undefined : 'body';
+    const pause = this.target.config.limits.pauseSeconds === undefined ? undefined : 'pause';
+    if (exchange.phase === 'tunnel') return this.#hasClientEnded ? 'rest' : pause;
+    if (!exchange.isRead) return exchange.phase === 'deciding' ? undefined : 'body';
+    // Sent, and nothing else is waited for.
+    if (exchange.phase !== 'running' || exchange.unsent !== undefined) return undefined;
+    return exchange.answer === undefined ? 'answer' : pause;
   }
 
   #late() {
@@ -258,8 +270,16 @@ class Carrier implements Conversation {
       return;
     }
     if (what === 'idle') return this.endBehind();
-    if (what === 'rest') return this.#answers.endTunnel();
+    if (what === 'rest' || (what === 'pause' && this.exchange?.phase === 'tunnel')) return this.#answers.endTunnel();
+    if (what === 'answer' || what === 'pause') return this.#lateUpstream(what);
     this.#finish(this.exchange?.answer?.isShown === true ? undefined : LATE);
+  }
+
+  /** The client is there, and is told. */
+  #lateUpstream(what: 'answer' | 'pause') {
+    const { exchange } = this;
+    this.dropLink();
+    if (exchange !== undefined) this.#answers.giveUp(exchange, { status: 'unknown', answer: lateAnswer(what) });
   }
 
   #endTimer() {
@@ -283,7 +303,7 @@ class Carrier implements Conversation {
     if (this.#unread !== undefined) return void this.#unread.push(chunk);
     if (this.#isEnding || this.isOver) return;
     this.later(() => {
-      if (this.#waitsFor === 'body') this.#endTimer();
+      if (this.#waitsFor === 'body' || this.#waitsFor === 'pause') this.#endTimer();
       this.#stuck = 0;
       this.#requests.push(chunk);
       this.#requests.pump();
@@ -292,7 +312,10 @@ class Carrier implements Conversation {
 
   readonly #onDrain = () => this.later(() => {});
 
-  readonly #onTaken = () => this.#flow();
+  readonly #onTaken = () => {
+    if (this.#waitsFor === 'pause') this.#endTimer(); // Something moved.
+    this.#flow();
+  };
 
   #drainWhenIdle() {
     const { drain } = this.session;
@@ -373,6 +396,14 @@ const STUCK_MAX = 5;
 const LITTLE_BYTES_MAX = 16 * 1024;
 /** What a client has not taken when the upstream is not read on. */
 const UNTAKEN_BYTES_MAX = 64 * 1024;
+/** What is waited for, by whose time: the client's, or the upstream's (`answer`: the head of its answer; `pause`: more of it). */
+type Wait = keyof typeof WAITS_MS | 'answer' | 'pause';
+
+function waitMs(what: Wait, { answerSeconds, pauseSeconds = 0 }: OpenTarget['config']['limits']): number {
+  if (what === 'answer') return answerSeconds * 1000;
+  return what === 'pause' ? pauseSeconds * 1000 : WAITS_MS[what];
+}
+
 /**
  * A head has to come within that time, however slowly; a body has to go on, and so has what an upstream says to a client that has ended its side of
  * a tunnel.
@@ -384,3 +415,5 @@ const CREDENTIAL_MS_MAX = 1_000;
 const LINK_MS_MAX = 300_000;
 /** Servers close connections that were idle for five seconds or more: what goes on one that is younger hardly ever meets that. */
 const IDLE_LINK_MS_MAX = 4_000;
+/** What is sent again where the connection had gone can go on an older one; longer, and something between the two may have forgotten it. */
+const IDLE_LINK_SAFE_MS_MAX = 30_000;

@@ -1,0 +1,3 @@
+module countersign.test/http
+
+go 1.25
