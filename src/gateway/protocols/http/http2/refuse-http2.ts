@@ -1,6 +1,6 @@
-import { constants, performServerHandshake, type ServerHttp2Stream } from 'node:http2';
+import { performServerHandshake, type ServerHttp2Stream } from 'node:http2';
 import type { Duplex } from 'node:stream';
-import { endTogether } from '../../../../rpc/index.ts';
+import { endInOrder, endTogether } from '../../../../rpc/index.ts';
 import type { Clock } from '../../../../std/index.ts';
 import { createClientFrames } from '../../../../wire/http2/index.ts';
 import { LAST_WORDS_MS } from '../../../listeners/close-in-time.ts';
@@ -27,7 +27,7 @@ export function refuseHttp2(client: Duplex, clock: Clock, answer: OwnAnswer): vo
     one.resume();
     const method = headers[':method'] === 'HEAD' ? 'HEAD' : 'GET';
     answerStream(one, { bytes: encodeOwnAnswer(answer, { isHead: method === 'HEAD', close: true }), method });
-    one.close(constants.NGHTTP2_NO_ERROR);
+    endInOrder(one);
     session.close();
   });
   endTogether({ session, socket: client, clock, ended: () => late.cancel() });

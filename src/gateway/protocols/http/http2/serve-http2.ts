@@ -1,6 +1,6 @@
 import { constants, performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import { judgedBy } from '../../../../model/index.ts';
-import { endTogether } from '../../../../rpc/index.ts';
+import { endInOrder, endTogether } from '../../../../rpc/index.ts';
 import type { Timer } from '../../../../std/index.ts';
 import { createClientFrames } from '../../../../wire/http2/index.ts';
 import type { GatewaySession } from '../../../sessions/session.ts';
@@ -165,7 +165,7 @@ class Connection implements LanePort, StreamPort {
     const say = (bytes: Buffer) => {
       if (stream.destroyed || stream.closed) return;
       answerStream(stream, { bytes, method });
-      stream.close(constants.NGHTTP2_NO_ERROR);
+      endInOrder(stream);
     };
     const pipeline = gate.pipeline({
       forward() {},

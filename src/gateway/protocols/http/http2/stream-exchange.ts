@@ -1,4 +1,5 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import { endInOrder } from '../../../../rpc/index.ts';
 import { type BodyLength, encodeChunk, encodeLastChunk, type ResponseEvent } from '../../../../wire/http1/index.ts';
 import type { ClientStream } from '../../../../wire/http2/index.ts';
 import type { Lane, LaneUser } from './lane.ts';
@@ -210,7 +211,7 @@ export class StreamExchange implements LaneUser {
     lane.destroy();
     if (this.#isRead || this.#stream.closed) return;
     // What is left of its body is for nobody: RFC 9113 §8.1.
-    this.#stream.close(constants.NGHTTP2_NO_ERROR);
+    endInOrder(this.#stream);
   }
 
   #drained() {
