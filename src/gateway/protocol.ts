@@ -163,6 +163,8 @@ export interface TargetWarning {
 export interface Target {
   /** Where direct clients reach it; undefined: only through agents. */
   readonly listen: { readonly host: string; readonly port: number } | undefined;
+  /** Of the ALPN names of its protocol's door, those that it takes; one that takes all lacks it. */
+  readonly alpn?: readonly string[];
   /** Serves one client until either side ends. Resolves when it is over, whatever the reason; owns and closes `session.client`. */
   serve(session: GatewaySession): Promise<void>;
   /** Tells a client why it is not served, in the protocol's own words, and ends its connection. */

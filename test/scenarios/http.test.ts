@@ -64,7 +64,7 @@ beforeAll(async () => {
     ...{ kind: 'Target', name: 'api' },
     spec: {
       ...{ protocol: 'http', url: `http://127.0.0.1:${(api.address() as AddressInfo).port}`, routes: ROUTES },
-      ...{ credential: { bearer: 'keystore:api-key' }, http2: true, listen: { host: '127.0.0.1', port: directPort } },
+      ...{ credential: { bearer: 'keystore:api-key' }, listen: { host: '127.0.0.1', port: directPort } },
     },
   };
   const applied = await stack.apply({ 'api.yaml': stringify(target) }, { prune: false });
@@ -230,9 +230,9 @@ describe.skipIf(mayLack)('HTTP/2', () => {
     const key = ['--cert', file('svid.pem'), '--key', file('key.pem')];
     const ask = (more: readonly string[]) =>
       run('curl', [...args, ...more, ...version, url], { user: stack.users.web });
-    expect((await ask([...key, '--http2'])).stdout).toBe('1.1 200'); // Not by ALPN, yet.
+    expect((await ask([...key, '--http2'])).stdout).toBe('2 200');
     expect((await ask([...key, '--http1.1'])).stdout).toBe('1.1 200');
-    expect((await ask(['--http2'])).stdout).toBe('1.1 401');
+    expect((await ask(['--http2'])).stdout).toBe('2 401');
   });
 });
 

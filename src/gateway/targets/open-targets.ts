@@ -292,7 +292,7 @@ class DirectDoor {
     this.#where = door.where;
     this.#kind = door.kind;
     this.#deps = deps;
-    this.tls = createTlsAcceptor({ names: door.kind.alpn, required: false });
+    this.tls = createTlsAcceptor({ names: target.target.alpn ?? door.kind.alpn, required: false });
     const current = deps.identity.current();
     if (current !== undefined) this.tls.present(current);
   }

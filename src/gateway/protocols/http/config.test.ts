@@ -14,7 +14,7 @@ describe('the config of an HTTP target', () => {
         passCookies: false,
         allowCompression: false,
         identityHeader: false,
-        http2: false,
+        http2: true,
         allow: {},
       },
       limits: { bodyInspectedBytes: 1_048_576 },

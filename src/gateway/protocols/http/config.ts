@@ -165,9 +165,9 @@ export const configSchema = Type.Object(
         'Passes Accept-Encoding on though the gateway has a credential, which it then can’t find in compressed answers.',
     }),
     http2: Type.Boolean({
-      default: false,
+      default: true,
       description:
-        'For trying out: HTTP/2 at the agent’s socket, with prior knowledge. It has not stood all attacks yet; without it such clients are answered 505.',
+        'Serves clients that speak HTTP/2: by ALPN at the target’s own door, with prior knowledge at the agent’s socket. Without it those are answered 505.',
     }),
     identityHeader: Type.Boolean({
       default: false,

@@ -17,7 +17,7 @@ export const member = {
   kind: 'protocol',
   id: 'http',
   summary:
-    'HTTP/1.1: requests decided one by one, JSON fields masked by path, the API’s credential put in by the gateway.',
+    'HTTP/1.1 and HTTP/2: requests decided one by one, JSON fields masked by path, the API’s credential put in by the gateway.',
   config: configSchema,
   policySchema,
   checkConfig,

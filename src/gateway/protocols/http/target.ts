@@ -36,6 +36,7 @@ export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
   const names = createNameWatch({ name: deps.name, config, policies: deps.policies });
   return {
     listen: config.listen,
+    ...(config.http2 ? {} : { alpn: ['http/1.1'] }),
     serve: (session) => serveClient(target, session),
     refuse: (client, refusal) => void refuseByVersion(client, versionsOf(target), sessionAnswer(refusal)),
     async check(signal) {
