@@ -15,6 +15,7 @@ describe('the config of an HTTP target', () => {
         allowCompression: false,
         identityHeader: false,
         http2: true,
+        upstreamHttp2: false,
         allow: {},
       },
       limits: { bodyInspectedBytes: 1_048_576 },

@@ -169,6 +169,11 @@ export const configSchema = Type.Object(
       description:
         'Serves clients that speak HTTP/2: by ALPN at the target’s own door, with prior knowledge at the agent’s socket. Without it those are answered 505.',
     }),
+    upstreamHttp2: Type.Boolean({
+      default: false,
+      description:
+        'Speaks HTTP/2 to the API, as gRPC needs: agreed by ALPN where `url` is https, with prior knowledge where it is http.',
+    }),
     identityHeader: Type.Boolean({
       default: false,
       description:

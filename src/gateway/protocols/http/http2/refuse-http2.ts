@@ -5,6 +5,7 @@ import type { Clock } from '../../../../std/index.ts';
 import { createClientFrames } from '../../../../wire/http2/index.ts';
 import { LAST_WORDS_MS } from '../../../listeners/close-in-time.ts';
 import { encodeOwnAnswer, type OwnAnswer } from '../session/own-answers.ts';
+import { isGrpcCall } from './request-head.ts';
 import { sessionOptions } from './session-options.ts';
 import { answerStream } from './stream-answer.ts';
 import { watchedStream } from './watched-stream.ts';
@@ -20,13 +21,16 @@ export function refuseHttp2(client: Duplex, clock: Clock, answer: OwnAnswer): vo
   const session = performServerHandshake(stream, sessionOptions);
   const late = clock.after(LAST_WORDS_MS, () => client.destroy());
   session.on('error', () => {}); // 'close' follows.
-  session.on('stream', (one: ServerHttp2Stream, headers) => {
+  session.on('stream', (one: ServerHttp2Stream, headers, _flags, rawHeaders) => {
     frames.take(one.id ?? 0);
     one.on('error', () => {});
     if (session.destroyed || one.destroyed) return;
     one.resume();
     const method = headers[':method'] === 'HEAD' ? 'HEAD' : 'GET';
-    answerStream(one, { bytes: encodeOwnAnswer(answer, { isHead: method === 'HEAD', close: true }), method });
+    answerStream(one, {
+      bytes: encodeOwnAnswer(answer, { isHead: method === 'HEAD', close: true, isGrpc: isGrpcCall(rawHeaders) }),
+      method,
+    });
     endInOrder(one);
     session.close();
   });

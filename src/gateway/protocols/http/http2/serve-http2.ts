@@ -8,7 +8,7 @@ import { malformedDenial } from '../session/exchange.ts';
 import { encodeOwnAnswer, ledgerAnswer, type OwnAnswer } from '../session/own-answers.ts';
 import type { OpenTarget } from '../target.ts';
 import { Lane, type LanePort } from './lane.ts';
-import { requestOf } from './request-head.ts';
+import { isGrpcCall, requestOf } from './request-head.ts';
 import { sessionOptions } from './session-options.ts';
 import { answerStream } from './stream-answer.ts';
 import { StreamExchange, type StreamPort } from './stream-exchange.ts';
@@ -161,7 +161,8 @@ class Connection implements LanePort, StreamPort {
   #refuse(stream: ServerHttp2Stream, answer: OwnAnswer, rawHeaders: readonly string[]) {
     const { gate, policy } = this.#session;
     const method = rawHeaders[rawHeaders.indexOf(':method') + 1] === 'HEAD' ? 'HEAD' : 'GET';
-    const bytesOf = (said: OwnAnswer) => encodeOwnAnswer(said, { isHead: method === 'HEAD' });
+    const isCall = isGrpcCall(rawHeaders);
+    const bytesOf = (said: OwnAnswer) => encodeOwnAnswer(said, { isHead: method === 'HEAD', isGrpc: isCall });
     const say = (bytes: Buffer) => {
       if (stream.destroyed || stream.closed) return;
       answerStream(stream, { bytes, method });

@@ -1,5 +1,4 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
-import { endInOrder } from '../../../../rpc/index.ts';
 import { type BodyLength, encodeChunk, encodeLastChunk, type ResponseEvent } from '../../../../wire/http1/index.ts';
 import type { ClientStream } from '../../../../wire/http2/index.ts';
 import type { Lane, LaneUser } from './lane.ts';
@@ -50,7 +49,7 @@ export class StreamExchange implements LaneUser {
     this.#request = request;
     this.#client = client;
     this.#port = port;
-    this.#answer = new StreamAnswer(stream);
+    this.#answer = new StreamAnswer(stream, request);
     this.#isRead = isWhole;
     stream.on('drain', () => this.#drained()).on('close', () => this.#closed());
   }
@@ -211,7 +210,7 @@ export class StreamExchange implements LaneUser {
     lane.destroy();
     if (this.#isRead || this.#stream.closed) return;
     // What is left of its body is for nobody: RFC 9113 §8.1.
-    endInOrder(this.#stream);
+    this.#answer.endInOrder();
   }
 
   #drained() {

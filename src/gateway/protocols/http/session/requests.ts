@@ -132,6 +132,8 @@ export class Requests {
     conversation.exchange = exchange;
     this.begun++;
     if (head.method === 'OPTIONS' && head.target === '*') return this.#pong(exchange);
+    if (head.upgrade !== undefined && conversation.target.config.upstreamHttp2)
+      return this.#refuse(exchange, NO_UPGRADE);
     const meaning = conversation.target.meaning.of(head);
     if (isRefusal(meaning)) return this.#misunderstood(exchange, meaning);
     exchange.meaning = meaning;
@@ -372,6 +374,10 @@ export class Requests {
   }
 }
 
+const NO_UPGRADE: OwnAnswer = {
+  ...{ status: 501, reason: 'http-method', message: 'this target speaks HTTP/2, which has no Upgrade' },
+  hint: 'Ask without Upgrade; or the target is to be without upstreamHttp2.',
+};
 const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n', 'latin1');
 const UNMASKED_HINT = 'It needs a permit without masks.';
 /** Sent again over a new connection where the old one had gone. @see RFC 9110 §9.2.1 */

@@ -27,9 +27,13 @@ export function headToSend(head: RequestHead, sent: SentWith): Buffer {
     host: sent.target.place.authority,
     fields: fieldsOf(sent),
     body: sent.framing,
+    trailers: sent.target.config.upstreamHttp2 && head.acceptsTrailers,
     ...(head.upgrade === undefined ? {} : { upgrade: head.upgrade }),
   });
 }
+
+/** Without them a server of gRPC does not compress either. */
+const ACCEPTED_ENCODINGS: ReadonlySet<string> = new Set(['accept-encoding', 'grpc-accept-encoding']);
 
 function withQuery(target: string, query: Credential['query']): string {
   if (query === undefined) return target;
@@ -42,7 +46,7 @@ function fieldsOf({ target, credential, forwarded, isMasked, caller }: SentWith)
   const isReadable = isMasked || (credential.forms.length > 0 && !target.config.allowCompression);
   const { field } = credential;
   const kept = (isMasked ? askForWhole(forwarded) : forwarded).filter(
-    ({ name }) => name !== field?.name && !(isReadable && name === 'accept-encoding'),
+    ({ name }) => name !== field?.name && !(isReadable && ACCEPTED_ENCODINGS.has(name)),
   );
   return [
     ...kept,
