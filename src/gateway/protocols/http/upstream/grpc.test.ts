@@ -1,5 +1,6 @@
 /** Calls of gRPC through the gateway, by its usual client and server: what each kind of call promises holds, and what is refused is said in its words. */
 import * as http2 from 'node:http2';
+import * as tls from 'node:tls';
 import {
   type Client,
   Metadata,
@@ -14,6 +15,8 @@ import {
 } from '@grpc/grpc-js';
 import { afterEach, describe, expect, it } from 'vitest';
 import { eventually } from '../../../../../test/support/eventually.ts';
+import { encodePem } from '../../../../wire/x509/index.ts';
+import { createTestAuthority } from '../../../testing/test-authority.ts';
 import { clientOver, methods, startGrpc } from '../testing/grpc-peers.ts';
 import {
   allowed,
@@ -42,9 +45,11 @@ const handlers = {
     call.on('cancelled', () => seen.cancelled++);
     const text = call.request.toString();
     if (text === 'never') return;
+    const echoed = call.metadata.get('authorization')[0];
     const trailers = new Metadata();
     trailers.set('x-left', '7');
     trailers.set('x-blob-bin', Buffer.from([1, 2, 255]));
+    if (text === 'echo' && echoed !== undefined) trailers.set('x-echo', echoed);
     if (text === 'fail') return done({ code: status.NOT_FOUND, details: 'no such thing: ü%', metadata: trailers });
     const head = new Metadata();
     head.set('x-first', '1');
@@ -325,5 +330,55 @@ describe('compression', () => {
     await open({ config: { credential: { bearer: 'env:PW' } } });
     await ask('hello');
     expect(seen.metadata.get('grpc-accept-encoding')).toEqual([]);
+  });
+});
+
+describe('a trailer', () => {
+  it('with the credential has it struck out, and one that config hides is hidden', async () => {
+    await open({ config: { credential: { bearer: 'env:PW' }, responseHeaders: { deny: ['x-left'] } } });
+    const { trailers } = await ask('echo');
+    expect(trailers.get('x-echo')).toEqual([`Bearer ${'*'.repeat(CREDENTIAL.length)}`]);
+    expect(trailers.get('x-left')).toEqual([]);
+  });
+});
+
+describe('over TLS', () => {
+  const authority = createTestAuthority('example.org', Date.now());
+  const { certPem, keyPem } = authority.issue('/api', 3600, ['localhost']);
+
+  async function openTls(protocols: readonly string[] | undefined): Promise<readonly string[]> {
+    const heard: string[] = [];
+    const alpn = protocols === undefined ? {} : { ALPNProtocols: [...protocols] };
+    const server = tls.createServer({ cert: certPem, key: keyPem, ...alpn }, (socket) => {
+      socket.on('error', () => {}).on('data', (chunk: Buffer) => heard.push(chunk.toString('latin1')));
+    });
+    server.on('tlsClientError', () => {});
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    stop = () => server.close();
+    const address = server.address();
+    const port = typeof address === 'object' && address !== null ? address.port : 0;
+    seen = { metadata: new Metadata(), cancelled: 0, written: 0 };
+    bed = await openHttp({
+      config: { url: `https://127.0.0.1:${port}`, serverName: 'localhost', roots: 'file:/ca', upstreamHttp2: true },
+      secret: () => encodePem('CERTIFICATE', authority.rootDer),
+    });
+    client = await clientOver(bed.client);
+    return heard;
+  }
+
+  it.each([
+    [['http/1.1']],
+    [undefined],
+  ])('an upstream that has %j by ALPN is told of, and not spoken to', async (protocols) => {
+    const heard = await openTls(protocols);
+    expect((await ask('hello')).error?.code).toBe(status.UNAVAILABLE);
+    expect(bed.problems.at(-1)?.what).toContain('does not agree to HTTP/2');
+    expect(heard).toEqual([]);
+  });
+
+  it('an upstream that has h2 is spoken to', async () => {
+    const heard = await openTls(['h2', 'http/1.1']);
+    bed.send('GET /v1/x HTTP/1.1\r\nhost: api\r\n\r\n');
+    await eventually('its preface', () => heard.join('').startsWith('PRI * HTTP/2.0'));
   });
 });
