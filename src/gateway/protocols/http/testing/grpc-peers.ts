@@ -47,6 +47,14 @@ export async function startGrpc(
 
 /** A client whose one connection is that socket. */
 export async function clientOver(socket: Socket, options: Record<string, number | string> = {}) {
+  return new Client(`127.0.0.1:${await portOver(socket)}`, credentials.createInsecure(), {
+    'grpc.max_receive_message_length': -1,
+    ...options,
+  });
+}
+
+/** A port whose one connection is that socket. */
+export async function portOver(socket: Socket): Promise<number> {
   const server: TcpServer = createServer({ noDelay: true }, (inner) => {
     socket.setNoDelay(true);
     inner.on('error', () => {}).on('close', () => socket.destroy());
@@ -56,9 +64,5 @@ export async function clientOver(socket: Socket, options: Record<string, number 
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
-  const port = typeof address === 'object' && address !== null ? address.port : 0;
-  return new Client(`127.0.0.1:${port}`, credentials.createInsecure(), {
-    'grpc.max_receive_message_length': -1,
-    ...options,
-  });
+  return typeof address === 'object' && address !== null ? address.port : 0;
 }
