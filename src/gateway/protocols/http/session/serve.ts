@@ -244,7 +244,7 @@ class Carrier implements Conversation {
     if (exchange === undefined) return this.#requests.isBetween ? 'idle' : 'head';
     if (exchange.phase === 'tunnel') return this.#hasClientEnded ? 'rest' : undefined;
     // A call of gRPC may listen for hours before it says more.
-    const listens = exchange.phase === 'running' && exchange.isGrpc;
+    const listens = exchange.phase === 'running' && exchange.isGrpc && this.target.config.upstreamHttp2;
     return exchange.isRead || exchange.phase === 'deciding' || listens ? undefined : 'body';
   }
 

@@ -16,7 +16,10 @@ afterEach(async () => {
 });
 
 /** `answer` says what stands on the wire behind the first request of each connection, with its number from 1. */
-async function open(answer: (connection: number, socket: Socket) => readonly Buffer[]): Promise<void> {
+async function open(
+  answer: (connection: number, socket: Socket) => readonly Buffer[],
+  config: Readonly<Record<string, unknown>> = {},
+): Promise<void> {
   sockets = [];
   server = createServer((socket) => {
     const connection = sockets.push(socket);
@@ -44,7 +47,7 @@ async function open(answer: (connection: number, socket: Socket) => readonly Buf
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
   const port = typeof address === 'object' && address !== null ? address.port : 0;
-  bed = await openHttp({ config: { url: `http://127.0.0.1:${port}`, upstreamHttp2: true } });
+  bed = await openHttp({ config: { url: `http://127.0.0.1:${port}`, upstreamHttp2: true, ...config } });
 }
 const head = (fields: readonly Pair[] = [], flags = 0, status = '200') =>
   frame(FRAME.headers, END_HEADERS | flags, 1, block([[':status', status], ...fields]));
@@ -109,6 +112,11 @@ describe('amid an answer', () => {
     ['a reset', [reset(2)], []],
     ['a reset in order', [reset(0)], []],
     ['a goaway with an error', [goaway(1, 2)], []],
+    [
+      'a length behind the body',
+      [frame(FRAME.headers, END_HEADERS | END_STREAM, 1, block([['content-length', '3']]))],
+      [],
+    ],
     ['less than was said', [data('', END_STREAM)], [['content-length', '100']]],
     ['more than was said', [data('x'.repeat(200), END_STREAM)], [['content-length', '100']]],
   ];
@@ -130,6 +138,56 @@ describe('amid an answer', () => {
     await bed.closed;
     expect(bed.received()).not.toMatch(/\r\n0\r\n\r\n/);
   });
+});
+
+describe('trailers', () => {
+  const trailers = frame(
+    FRAME.headers,
+    END_HEADERS | END_STREAM,
+    1,
+    block([
+      ['x-sum', '7'],
+      ['set-cookie', 'a=b'],
+      ['x-forwarded-for', '1.2.3.4'],
+    ]),
+  );
+  const ANSWER = [head(), data('fine'), trailers];
+
+  it('go to a client that takes them, but for those that frame or belong in front', async () => {
+    await open(() => ANSWER);
+    bed.send('GET /v1/x HTTP/1.1\r\nhost: api\r\nconnection: te\r\nte: trailers\r\n\r\n');
+    await bed.until('\r\n0\r\nx-sum: 7\r\n\r\n');
+  });
+
+  it('go to no other', async () => {
+    await open(() => ANSWER);
+    bed.send(GET);
+    await bed.until('\r\n0\r\n\r\n');
+    expect(bed.received()).not.toContain('x-sum');
+  });
+});
+
+it('a call answered in compressed messages is refused where a credential is looked for', async () => {
+  const compressed = head([
+    ['content-type', 'application/grpc'],
+    ['grpc-encoding', 'gzip'],
+  ]);
+  await open(() => [compressed, data('abc', END_STREAM)], { credential: { bearer: 'env:PW' } });
+  bed.send(
+    'POST /a/b HTTP/1.1\r\nhost: api\r\ncontent-type: application/grpc\r\nconnection: te\r\nte: trailers\r\ncontent-length: 0\r\n\r\n',
+  );
+  await bed.until('grpc-status: 13\r\n');
+  expect(bed.received()).not.toContain('abc');
+});
+
+it('a client of HTTP/1.1 that is silent amid a body is told so, whatever its type, where the target is none of gRPC', async () => {
+  await open(() => [], { upstreamHttp2: false });
+  bed.send(
+    'POST /a/b HTTP/1.1\r\nhost: api\r\ncontent-type: application/grpc\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n',
+  );
+  await eventually('it is upstream', () => sockets[0] !== undefined && sockets[0].bytesRead > 0);
+  await bed.clock.advance(61_000);
+  await bed.until('grpc-status: 14\r\n');
 });
 
 it('an answer before the request has ended is shown, and its connection is not used again', async () => {
