@@ -1,7 +1,7 @@
 /**
- * The gateway for HTTP beside nginx and Caddy: `npm run bench -- http [--quick] [--json] [--only CASE,…]`.
+ * The gateway for HTTP beside nginx, Caddy and a bare proxy of Node's own HTTP: `npm run bench -- http [--quick] [--json] [--only CASE,…]`.
  *
- * All three do the same: TLS 1.3 with a client certificate that is verified, HTTP/1.1 to one nginx over connections that are kept, a field
+ * All do the same: TLS 1.3 with a client certificate that is verified, HTTP/1.1 to one nginx over connections that are kept, a field
  * Authorization added, and each request noted: by them in an access log, by the gateway in its ledger, with policy asked before. `direct` is that
  * nginx without anything between. Cases, for `--only`:
  *

@@ -83,16 +83,18 @@ function rows(measures: Measures, { name, counts, goals }: Case): readonly Bench
   return [
     ...measures.compare({ name: rate, subject, peer: 'nginx', unit, goal: goal('nginx') }),
     ...measures.compare({ name: rate, subject, peer: 'caddy', unit, goal: goal('caddy') }),
+    ...measures.compare({ name: rate, subject, peer: 'bare node', unit }),
     ...measures.compare({ name: rate, subject, peer: 'direct', unit }),
     ...measures.compare({ name: `${name} CPU`, subject, peer: 'nginx', unit: cpuUnit }),
     ...measures.compare({ name: `${name} CPU`, subject, peer: 'caddy', unit: cpuUnit }),
+    ...measures.compare({ name: `${name} CPU`, subject, peer: 'bare node', unit: cpuUnit }),
     ...measures.tell(`${name} by a core`, subject, unit, goal('core')),
     // No ratio: beside an upstream that itself takes longer now and then, the difference may be nothing or less.
     ...['p50', 'p99'].flatMap((share) => PROXIES.flatMap((one) => measures.tell(`${name} added ${share}`, one, 'us'))),
   ];
 }
 
-const PROXIES = ['nginx', 'caddy', 'gateway'] as const;
+const PROXIES = ['nginx', 'caddy', 'bare node', 'gateway'] as const;
 
 const itemsFrom = (count: number) => Array.from({ length: count }, (_, i) => `/v1/items/${10_000 + i * 7}`);
 const MANY_ITEMS = itemsFrom(1000);

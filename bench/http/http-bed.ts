@@ -1,4 +1,7 @@
-/** Everything a case measures, running side by side: the upstream, the product as three processes with the upstream as its target, nginx, Caddy, and what asks. */
+/**
+ * Everything a case measures, running side by side: the upstream, the product as three processes with the upstream as its target, nginx, Caddy,
+ * Node's own HTTP, and what asks.
+ */
 import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
@@ -8,13 +11,14 @@ import { freePorts } from '../../test/support/processes.ts';
 import { GATEWAY_NAME, type Stack, startStack } from '../../test/support/stack.ts';
 import { fetchSvid } from '../gateway/fetch-svid.ts';
 import type { BenchContext } from '../harness.ts';
+import { startBareNode } from './bare-node.ts';
 import { CADDY, startCaddy } from './caddy.ts';
 import type { LoadJob } from './load.ts';
 import { type LoadClient, startLoadClient } from './load-client.ts';
 import { startNginxProxy, startUpstream } from './nginx.ts';
 import { ownFile, type PeerWay } from './peer.ts';
 
-export type SubjectName = 'direct' | 'nginx' | 'caddy' | 'gateway';
+export type SubjectName = 'direct' | 'nginx' | 'caddy' | 'bare node' | 'gateway';
 
 /** One way to the upstream. */
 export interface Subject {
@@ -42,7 +46,7 @@ export async function startHttpBed(context: BenchContext): Promise<HttpBed> {
     const stack = await startStack({ store: 'sqlite', isSearched: false, policies: { mine: POLICIES } });
     undo.push(() => stack.stop());
     const { users, folder } = stack;
-    const [upstreamPort = 0, gatewayPort = 0, nginxPort = 0, caddyPort = 0] = await freePorts(4);
+    const [upstreamPort = 0, gatewayPort = 0, nginxPort = 0, caddyPort = 0, barePort = 0] = await freePorts(5);
     const upstreamFolder = folder.privateFolder('http-upstream', users.batch);
     const root = writeBodies(upstreamFolder, users.batch, context.quick);
     const upstream = await startUpstream({
@@ -69,6 +73,9 @@ export async function startHttpBed(context: BenchContext): Promise<HttpBed> {
       undo.push(caddy.stop);
       subjects.push({ name: 'caddy', port: caddyPort, tls, pids: caddy.pids });
     } else context.say('caddy is missing, and left out: apt-get install caddy');
+    const bare = await startBareNode(way('bare-node', barePort));
+    undo.push(bare.stop);
+    subjects.push({ name: 'bare node', port: barePort, tls, pids: bare.pids });
     subjects.push({ name: 'gateway', port: gatewayPort, tls, pids: () => [stack.roles.gateway.pid] });
     const load = startLoadClient();
     undo.push(load.stop);

@@ -170,4 +170,42 @@ describe('targets together', () => {
   ])('may not have one door: %s', (_, doors, message) => {
     expect(found(...doors)).toEqual([{ kind: 'Target', name: 't1', message: `listen: port 6432 of ${message}` }]);
   });
+
+  const http = (name: string, hosts: readonly string[] | undefined, host = '0.0.0.0'): Resource => ({
+    ...target(name),
+    spec: { protocol: 'http', url: 'http://api', ...(hosts && { hosts }), listen: { host, port: 6432 } },
+  });
+
+  it('of HTTP may have one door where each lists hosts of its own', () => {
+    const all = [http('a', ['a.test']), http('b', ['b.test', 'bb.test']), http('c', ['c.test'])];
+    expect(validateTogether('Target', all)).toEqual([]);
+  });
+
+  it.each<[string, Resource[], string]>([
+    [
+      'with a host of both',
+      [http('a', ['a.test', 'x.test']), http('b', ['b.test']), http('c', ['c.test', 'x.test'])],
+      'taken by Target/a, which listens on 0.0.0.0; both list the host x.test, and may share it where none is of both',
+    ],
+    [
+      'with one that lists none',
+      [http('a', undefined), http('b', ['b.test'])],
+      'taken by Target/a, which listens on 0.0.0.0; two of them may share it where each lists its hosts',
+    ],
+    [
+      'in two places of one port',
+      [http('a', ['a.test']), http('b', ['b.test'], '127.0.0.1')],
+      'taken by Target/a, which listens on 0.0.0.0',
+    ],
+    [
+      'with another protocol',
+      [target('a', { port: 6432 }), http('b', ['b.test'])],
+      'taken by Target/a, which listens on 0.0.0.0',
+    ],
+  ])('of HTTP may not have one door %s', (_, targets, message) => {
+    const problems = validateTogether('Target', targets);
+    expect(problems).toHaveLength(1);
+    expect(problems[0]?.name).toBe(targets.at(-1)?.name);
+    expect(problems[0]?.message.endsWith(message), problems[0]?.message).toBe(true);
+  });
 });

@@ -72,41 +72,63 @@ function sourceOf({ name, spec }: Resource): PolicySource {
   return { name, text: Value.Check(POLICY, spec) ? spec.cedar : '' };
 }
 
-/** Every gateway serves all targets, so two doors in one place are so everywhere: one of them would never open. */
+/** Every gateway serves all targets, so two doors in one place are so everywhere: one of them would never open, unless hosts tell their clients apart. */
 function doorProblems(targets: readonly Resource[]): readonly Problem[] {
   /** Who has which host, by port. */
-  const taken = new Map<number, Map<string, string>>();
+  const taken = new Map<number, Map<string, Holder[]>>();
   return targets.flatMap(({ kind, name, spec }): Problem[] => {
     const door = doorOf(spec);
     if (door === undefined) return [];
     const { port } = door;
     const host = door.host.toLowerCase();
-    const hosts = taken.get(port) ?? new Map<string, string>();
+    const hosts = taken.get(port) ?? new Map<string, Holder[]>();
     const other = [...rivalsOf(host, hosts)].find((one) => hosts.has(one));
-    if (other !== undefined) {
-      const message = `listen: port ${port} of ${host} is taken by Target/${hosts.get(other)}, which listens on ${other}`;
+    const holders = (other === undefined ? undefined : hosts.get(other)) ?? [];
+    const mine: Holder = { name, protocol: door.protocol, names: door.names };
+    const rival = other === host ? holders.find((one) => whyNotBoth(one, mine) !== undefined) : holders[0];
+    if (rival !== undefined) {
+      const why = other === host ? (whyNotBoth(rival, mine) ?? '') : '';
+      const message = `listen: port ${port} of ${host} is taken by Target/${rival.name}, which listens on ${other}${why}`;
       return [{ kind, name, message }];
     }
-    taken.set(port, hosts.set(host, name));
+    taken.set(port, hosts.set(host, [...holders, mine]));
     return [];
   });
 }
 
+/** A target with a door. */
+interface Holder {
+  readonly name: string;
+  readonly protocol: string;
+  /** By what its clients call it; undefined: by anything. */
+  readonly names: readonly string[] | undefined;
+}
+
+/** Why two targets can't share a door; undefined: their clients are told apart by the host that they ask for. */
+function whyNotBoth(one: Holder, other: Holder): string | undefined {
+  if (one.protocol !== other.protocol || !NAMED_BY_HOST.has(one.protocol)) return '';
+  if (one.names === undefined || other.names === undefined)
+    return '; two of them may share it where each lists its hosts';
+  const both = one.names.find((name) => other.names?.includes(name));
+  return both === undefined ? undefined : `; both list the host ${both}, and may share it where none is of both`;
+}
+
 /** The hosts on which a system can't listen at one port with that one; of names that have to be looked up only the gateway can know. */
-function rivalsOf(host: string, others: ReadonlyMap<string, string>): Iterable<string> {
+function rivalsOf(host: string, others: ReadonlyMap<string, unknown>): Iterable<string> {
   if (host === ANY_V6) return others.keys();
   if (host === ANY_V4) return Array.from(others.keys()).filter((other) => isIPv4(other) || other === ANY_V6);
   return isIPv4(host) ? [host, ANY_V4, ANY_V6] : [host, ANY_V6];
 }
 
 /** Where clients without an agent come in: `listen`, in the config of any protocol that has such a door. */
-function doorOf(spec: unknown): { readonly host: string; readonly port: number } | undefined {
+function doorOf(spec: unknown) {
   if (!Value.Check(TARGET, spec)) return undefined;
   const { protocol, ...config } = spec;
   const schema = targetSchemas[protocol];
   const filled = schema === undefined ? config : Value.Default(schema, Value.Clone(config));
   // Port 0 is another one each time.
-  return Value.Check(WITH_DOOR, filled) && filled.listen.port !== 0 ? filled.listen : undefined;
+  if (!Value.Check(WITH_DOOR, filled) || filled.listen.port === 0) return undefined;
+  return { ...filled.listen, protocol, names: Value.Check(WITH_HOSTS, filled) ? filled.hosts : undefined };
 }
 
 /** Some hundreds of policies. A server that has just started parses them between two calls, so more would hold up everybody else. */
@@ -114,6 +136,9 @@ const PARSED_BYTES_MAX = 128 * 1024;
 const POLICY = Type.Object({ cedar: Type.String() }, { additionalProperties: false });
 const TARGET = Type.Object({ protocol: Type.String() });
 const WITH_DOOR = Type.Object({ listen: Type.Object({ host: Type.String(), port: Type.Integer() }) });
+const WITH_HOSTS = Type.Object({ hosts: Type.Array(Type.String()) });
+/** Their clients say in TLS which host they mean. */
+const NAMED_BY_HOST: ReadonlySet<string> = new Set(['http']);
 /** Twenty of them, as many as one answer of the server brings, fit into a header. */
 const MESSAGE_CHARS_MAX = 400;
 const ANY_V4 = '0.0.0.0';

@@ -87,7 +87,7 @@ export async function createGatewayApp(deps: RoleDeps<GatewayConfig>, share?: Ga
   const sealKey = openSealKey(config.dataDir, random);
   const digestKey = openDigestKey(config.dataDir, { random, log });
   const ledger = openLedger(deps, { sealKey, digestKey, share });
-  const identity = createWorkloadIdentity({ clock, log, socket: config.workloadApi });
+  const identity = createWorkloadIdentity({ clock, log, socket: config.workloadApi, followsTokens: true });
   const drainMs = parseDurationMs(config.drain) ?? 0;
   const gateway = await openGateway(deps, {
     ...{ sealKey, digestKey: digestKey.key, ledger, identity, secrets, drainMs, share },

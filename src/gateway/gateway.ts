@@ -37,8 +37,9 @@ import type { PrincipalsUpdate } from './sessions/known-identities.ts';
 import { createQuotas } from './sessions/quotas.ts';
 import { serveSession } from './sessions/serve-session.ts';
 import { createSessions, type SessionLimits } from './sessions/sessions.ts';
-import { createOpenTargets, type TargetProblem } from './targets/open-targets.ts';
+import { createOpenTargets } from './targets/open-targets.ts';
 import { createTargetHealth } from './targets/target-health.ts';
+import type { TargetProblem } from './targets/target-problem.ts';
 
 /** What a gateway is made of. */
 export interface GatewayDeps {
@@ -231,7 +232,7 @@ class Core {
       stopping: this.#stopping.signal,
       findTarget: (name) => this.targets.find(name),
       closedFor: () => this.#closedFor,
-      serve: (open, handle, client) => serveSession(parts, open, { handle, client }),
+      serve: (open, handle, client, proofs) => serveSession(parts, open, { handle, client, proofs }),
     });
     this.targets = createOpenTargets({
       ...deps,
@@ -239,9 +240,9 @@ class Core {
       caches: this.#caches,
       policies: createTargetPolicies(currentPolicies),
       createTargetHealth,
-      openDoor: (where, open, { kind, tls }) =>
-        openSharedDoor(companions, { target: open.name, ...where }, (at) =>
-          this.#listeners.open(at, this.#admission.direct(open, kind, tls)),
+      openDoor: ({ host, port }, owner, doorway) =>
+        openSharedDoor(companions, { target: owner, host, port }, (at) =>
+          this.#listeners.open(at, this.#admission.direct(doorway)),
         ),
     });
   }

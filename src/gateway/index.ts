@@ -47,5 +47,6 @@ export {
 } from './sessions/quotas.ts';
 export { type GatewaySession, SessionEnd, type SessionPolicy } from './sessions/session.ts';
 export type { SessionLimits } from './sessions/sessions.ts';
-export { definitionOf, type TargetProblem } from './targets/open-targets.ts';
+export { definitionOf } from './targets/open-targets.ts';
 export { createSecretStore, type SecretStore } from './targets/secrets.ts';
+export type { TargetProblem } from './targets/target-problem.ts';

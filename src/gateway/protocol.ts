@@ -5,6 +5,7 @@ import type { DecisionRequest, EntityRef } from '../model/index.ts';
 import type { PolicyNames, PolicySchemaFragment } from '../policy/index.ts';
 import type { CacheBudget, Clock, Log, Member, Random, Secret } from '../std/index.ts';
 import type { GatewayIdentity } from './identity.ts';
+import type { Bearer } from './listeners/verify-token.ts';
 import type { GatewaySession, SessionPolicy } from './sessions/session.ts';
 
 /**
@@ -50,10 +51,10 @@ export interface ProtocolPath {
 }
 
 /**
- * How clients without an agent prove who they are, by kind of proof. One that comes with each request on TLS, or by the protocol's own handshake, is
- * another kind, with a way in of its own at `admission.ts` (decision 0032).
+ * How clients without an agent prove who they are, by kind of proof. One by the protocol's own handshake is another kind, with a way in of its own at
+ * `admission.ts` (decision 0032).
  */
-export type MemberDoor = SvidDoor;
+export type MemberDoor = SvidDoor | TokenDoor;
 
 /** The client shows its SVID to TLS: who it is stands for the whole connection, before the member hears of it. */
 export interface SvidDoor {
@@ -65,6 +66,38 @@ export interface SvidDoor {
    * to TLS already. Undefined: the client was told why not, and the socket is ended.
    */
   negotiate(socket: Socket, startTls: StartTls, signal: AbortSignal): Promise<Duplex | undefined>;
+}
+
+/**
+ * The client shows a JWT-SVID with each request, on TLS: who it is stands for one request. Whoever shows a certificate is taken by that as by an
+ * {@link SvidDoor}, and its tokens prove nothing. The connection is the session's of whom its requests prove, one session after another; between them it is
+ * the door's (decision 0045).
+ */
+export interface TokenDoor extends Omit<SvidDoor, 'proof'> {
+  readonly proof: 'token';
+  /** Tokens must be for this, and for nothing else. */
+  readonly audience: string;
+  /**
+   * Reads on to a request that proves its caller, whose bytes are put back with all behind them, the client left paused. Those before it are told
+   * what to do. Undefined: the client has gone, or was told and its connection is ending.
+   */
+  meet(client: Duplex, asked: Meeting): Promise<ShownToken | undefined>;
+}
+
+/** A token, and whom it proves. */
+export interface ShownToken {
+  readonly token: string;
+  readonly bearer: Bearer;
+}
+
+/** What a {@link TokenDoor} asks. */
+export interface Meeting {
+  /** Whose that token is, or why it proves nothing, in a sentence that may be shown. */
+  verify(token: string): Bearer | string;
+  /** Hears of each request that was told no. */
+  refused(what: string): void;
+  /** Aborts when the gateway stops. */
+  readonly signal: AbortSignal;
 }
 
 /** A protocol that a gateway has loaded. */
@@ -163,8 +196,10 @@ export interface TargetWarning {
 export interface Target {
   /** Where direct clients reach it; undefined: only through agents. */
   readonly listen: { readonly host: string; readonly port: number } | undefined;
-  /** Of the ALPN names of its protocol's door, those that it takes; one that takes all lacks it. */
-  readonly alpn?: readonly string[];
+  /** What they may call it, in lower case: by that, in TLS, several targets of the protocol share a door. Undefined: it has a door of its own. */
+  readonly hosts?: readonly string[] | undefined;
+  /** How they prove who they are there, where its config says otherwise than its protocol. */
+  readonly door?: MemberDoor | undefined;
   /** Serves one client until either side ends. Resolves when it is over, whatever the reason; owns and closes `session.client`. */
   serve(session: GatewaySession): Promise<void>;
   /** Tells a client why it is not served, in the protocol's own words, and ends its connection. */
@@ -188,6 +223,16 @@ export interface Target {
 
 /** Why a session is not opened, or is ended. `what` is safe to show to the client. `closed`: none is opened now, by anybody; another gateway may. */
 export interface SessionRefusal {
-  readonly code: 'identity' | 'policy' | 'limit' | 'closed' | 'shutdown' | 'timeout' | 'target' | 'ledger' | 'memory';
+  readonly code:
+    | 'identity'
+    | 'host'
+    | 'policy'
+    | 'limit'
+    | 'closed'
+    | 'shutdown'
+    | 'timeout'
+    | 'target'
+    | 'ledger'
+    | 'memory';
   readonly what: string;
 }

@@ -1,8 +1,13 @@
 import { createPrivateKey, createPublicKey } from 'node:crypto';
-import type { X509SVID, X509SVIDResponse } from '@countersign/sdk/contract/gen/spiffe/workload/workload_pb.ts';
+import type {
+  JWTBundlesResponse,
+  X509SVID,
+  X509SVIDResponse,
+} from '@countersign/sdk/contract/gen/spiffe/workload/workload_pb.ts';
 import { parseSpiffeId, parseTrustDomain, type SpiffeId, type TrustDomain } from '@countersign/sdk/identity';
-import type { X509Authority } from '../model/index.ts';
+import type { JwtAuthority, X509Authority } from '../model/index.ts';
 import { messageOf } from '../std/index.ts';
+import { parseJwks } from '../wire/jose/index.ts';
 import { leafId, parseCertificate, splitCertificates } from '../wire/x509/index.ts';
 import { WorkloadIdentityError } from './errors.ts';
 
@@ -38,6 +43,26 @@ export function parseX509Response(response: X509SVIDResponse, hint?: string): Ow
   }
 }
 
+/**
+ * Reads a FetchJWTBundles response, which is all that verifies tokens from then on.
+ * @throws WorkloadIdentityError ERR_WORKLOAD_API_ANSWER
+ * @see SPIFFE Workload API §6.2.2
+ */
+export function parseJwtBundles({ bundles }: JWTBundlesResponse): ReadonlyMap<TrustDomain, readonly JwtAuthority[]> {
+  try {
+    return new Map(
+      Object.entries(bundles).map(([domain, jwks]) => [trustDomainOf(domain), parseJwks(Buffer.from(jwks))]),
+    );
+  } catch (cause) {
+    const problem = `the Workload API's keys of tokens can not be used: ${messageOf(cause)}`;
+    throw new WorkloadIdentityError('ERR_WORKLOAD_API_ANSWER', problem, { cause });
+  }
+}
+
+function trustDomainOf(id: string): TrustDomain {
+  return parseTrustDomain(id.replace(/^spiffe:\/\//, ''));
+}
+
 function readSvid(svid: X509SVID, response: X509SVIDResponse): OwnIdentity {
   const id = parseSpiffeId(svid.spiffeId);
   const chainDer = splitCertificates(Buffer.from(svid.x509Svid));
@@ -54,7 +79,7 @@ function readSvid(svid: X509SVID, response: X509SVIDResponse): OwnIdentity {
   }
   const bundles = new Map<TrustDomain, readonly X509Authority[]>();
   for (const [domain, roots] of Object.entries(response.federatedBundles)) {
-    bundles.set(parseTrustDomain(domain.replace(/^spiffe:\/\//, '')), readRoots(roots));
+    bundles.set(trustDomainOf(domain), readRoots(roots));
   }
   bundles.set(id.trustDomain, readRoots(svid.bundle));
   return { id, chainDer, keyDer, hint: svid.hint, bundles, expiresAtS: leaf.notAfterS };

@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { parseTrustDomain } from '@countersign/sdk/identity';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createManualClock, createSeededRandom, createSilentLog, type ManualClock } from '../std/index.ts';
+import { encodeJwks } from '../wire/jose/index.ts';
 import {
   algorithmForKey,
   createSvidWriter,
@@ -246,5 +247,53 @@ describe('SVID files', () => {
     mkdirSync(join(taken, 'svid.pem'), { recursive: true, mode: 0o700 });
     chmodSync(taken, 0o700);
     await expect(write(taken, makeResponse('/a', 60))).rejects.toMatchObject({ code: 'ERR_SVID_FILES' });
+  });
+});
+
+describe('what verifies tokens', () => {
+  const jwks = (keyId: string) => {
+    const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const publicKeyDer = publicKey.export({ format: 'der', type: 'spki' });
+    return encodeJwks([{ keyId, publicKeyDer, expiresAtS: 0, tainted: false }]);
+  };
+  const keyIds = (of: string) => identity.jwtAuthorities(parseTrustDomain(of))?.map(({ keyId }) => keyId);
+  const follow = async () => {
+    const socket = join(folder, 'agent.sock');
+    identity = createWorkloadIdentity({ clock, log: createSilentLog(), socket, followsTokens: true });
+    await run(api.start());
+    await identity.start(signal);
+  };
+
+  it('is of each trust domain what was told last, and listeners are told', async () => {
+    let times = 0;
+    api.showKeys({ 'spiffe://example.org': jwks('k1'), 'spiffe://other.org': jwks('k9') });
+    await follow();
+    identity.onChange(() => times++);
+    await until(() => keyIds('example.org') !== undefined);
+    expect([keyIds('example.org'), keyIds('other.org'), keyIds('third.org')]).toEqual([['k1'], ['k9'], undefined]);
+    const before = times;
+    api.showKeys({ 'spiffe://example.org': jwks('k2') });
+    await until(() => keyIds('other.org') === undefined);
+    expect(keyIds('example.org')).toEqual(['k2']);
+    expect(times).toBeGreaterThan(before);
+  });
+
+  it('stays what it was where that can not be read, and is asked for again', async () => {
+    api.showKeys({ 'spiffe://example.org': jwks('k1') });
+    await follow();
+    await until(() => keyIds('example.org') !== undefined);
+    api.showKeys({ 'spiffe://example.org': Buffer.from('{') });
+    for (let n = 0; n < 20; n++) await tick(10);
+    expect(keyIds('example.org')).toEqual(['k1']);
+    api.showKeys({ 'spiffe://example.org': jwks('k2') });
+    await until(() => keyIds('example.org')?.[0] === 'k2');
+  });
+
+  it('is not asked for by whoever does not need it', async () => {
+    api.showKeys({ 'spiffe://example.org': jwks('k1') });
+    await run(api.start());
+    await identity.start(signal);
+    for (let n = 0; n < 20; n++) await tick(10);
+    expect(keyIds('example.org')).toBeUndefined();
   });
 });

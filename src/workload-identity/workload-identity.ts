@@ -1,8 +1,10 @@
 import { SpiffeWorkloadAPI } from '@countersign/sdk/contract';
+import type { TrustDomain } from '@countersign/sdk/identity';
+import type { JwtAuthority } from '../model/index.ts';
 import { createRpcClient } from '../rpc/index.ts';
 import { type Clock, createListeners, type Log, messageOf, raceAbort, type Service, sleep } from '../std/index.ts';
 import { WorkloadIdentityError } from './errors.ts';
-import { type OwnIdentity, parseX509Response } from './parse-response.ts';
+import { type OwnIdentity, parseJwtBundles, parseX509Response } from './parse-response.ts';
 
 /** A process's own identity, kept fresh. `start` begins to watch and does not wait; `ready` does. */
 export interface WorkloadIdentity extends Service {
@@ -12,6 +14,8 @@ export interface WorkloadIdentity extends Service {
   ready(signal: AbortSignal): Promise<void>;
   /** Calls `listener` after each new SVID or bundle, until the returned function is called. */
   onChange(listener: () => void): () => void;
+  /** What tokens of that trust domain are signed by, as the Workload API told last; undefined: none is trusted, or nothing is followed. */
+  jwtAuthorities(trustDomain: TrustDomain): readonly JwtAuthority[] | undefined;
   /**
    * A JWT-SVID of the current identity for one audience; the agent caches them.
    * @throws RpcError, WorkloadIdentityError ERR_WORKLOAD_API_ANSWER
@@ -28,25 +32,26 @@ export function createWorkloadIdentity(deps: {
   log: Log;
   socket: string;
   hint?: string;
+  /** Whether what verifies tokens is followed as well. */
+  followsTokens?: boolean;
 }): WorkloadIdentity {
   const { clock, log } = deps;
   const client = createRpcClient({ clock, log, connect: { unix: deps.socket } });
   const listeners = createListeners();
   const stop = new AbortController();
   let latest: OwnIdentity | undefined;
-  let running: Promise<void> = Promise.resolve();
+  let jwtBundles: ReadonlyMap<TrustDomain, readonly JwtAuthority[]> = new Map();
+  let running: Promise<unknown> = Promise.resolve();
 
   const current = () => (latest && clock.now() < latest.expiresAtS * 1000 ? latest : undefined);
 
-  /** Follows one stream to its end; true when it brought an identity. */
-  const followOne = async (): Promise<boolean> => {
+  /** Follows one stream to its end; true when it brought something. */
+  const followOne = async (open: () => AsyncIterable<() => void>): Promise<boolean> => {
     let fruitful = false;
-    const options = { signal: stop.signal, metadata: SECURITY_METADATA };
     try {
-      for await (const response of client.serverStream(SpiffeWorkloadAPI.method.fetchX509SVID, {}, options)) {
-        latest = parseX509Response(response, deps.hint);
+      for await (const take of open()) {
+        take();
         fruitful = true;
-        log.debug('workload_identity.updated', { id: latest.id.uri, expiresAtS: latest.expiresAtS });
         listeners.tell();
       }
     } catch (error) {
@@ -54,11 +59,25 @@ export function createWorkloadIdentity(deps: {
     }
     return fruitful;
   };
+  const options = { signal: stop.signal, metadata: SECURITY_METADATA };
+  const svids = async function* () {
+    for await (const response of client.serverStream(SpiffeWorkloadAPI.method.fetchX509SVID, {}, options))
+      yield () => {
+        latest = parseX509Response(response, deps.hint);
+        log.debug('workload_identity.updated', { id: latest.id.uri, expiresAtS: latest.expiresAtS });
+      };
+  };
+  const tokenKeys = async function* () {
+    for await (const response of client.serverStream(SpiffeWorkloadAPI.method.fetchJWTBundles, {}, options))
+      yield () => {
+        jwtBundles = parseJwtBundles(response);
+      };
+  };
 
-  const run = async () => {
+  const run = async (open: () => AsyncIterable<() => void>) => {
     let pauseMs = PAUSE_FIRST_MS;
     while (!stop.signal.aborted) {
-      if (await followOne()) pauseMs = PAUSE_FIRST_MS;
+      if (await followOne(open)) pauseMs = PAUSE_FIRST_MS;
       await sleep(clock, pauseMs, stop.signal).catch(() => {}); // Stopping ends the loop.
       pauseMs = Math.min(pauseMs * 2, PAUSE_MAX_MS);
     }
@@ -66,9 +85,10 @@ export function createWorkloadIdentity(deps: {
 
   return {
     current,
+    jwtAuthorities: (trustDomain) => jwtBundles.get(trustDomain),
     onChange: listeners.add,
     async start() {
-      running = run();
+      running = Promise.all([run(svids), ...(deps.followsTokens === true ? [run(tokenKeys)] : [])]);
     },
     async stop() {
       stop.abort();

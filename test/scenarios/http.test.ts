@@ -60,13 +60,7 @@ beforeAll(async () => {
     stdin: `${KEY}\n`,
   });
   expect(code, stderr).toBe(0);
-  const target = {
-    ...{ kind: 'Target', name: 'api' },
-    spec: {
-      ...{ protocol: 'http', url: `http://127.0.0.1:${(api.address() as AddressInfo).port}`, routes: ROUTES },
-      ...{ credential: { bearer: 'keystore:api-key' }, listen: { host: '127.0.0.1', port: directPort } },
-    },
-  };
+  const target = apiTarget();
   const applied = await stack.apply({ 'api.yaml': stringify(target) }, { prune: false });
   expect(applied.code, applied.stderr).toBe(0);
   svid = await startSvidFiles(stack);
@@ -79,6 +73,13 @@ afterAll(async () => {
   api?.close();
 });
 
+const apiTarget = () => ({
+  ...{ kind: 'Target', name: 'api' },
+  spec: {
+    ...{ protocol: 'http', url: `http://127.0.0.1:${(api.address() as AddressInfo).port}`, routes: ROUTES },
+    ...{ credential: { bearer: 'keystore:api-key' }, listen: { host: '127.0.0.1', port: directPort } },
+  },
+});
 const socket = () => path.join(stack.folder.targets, 'api/http.sock');
 const curl = (args: readonly string[], options: RunOptions = {}) =>
   run('curl', ['-sS', '--unix-socket', socket(), ...args], { user: stack.users.web, ...options });
@@ -290,6 +291,46 @@ describe.skipIf(mayLack)('other ways in', () => {
     );
     expect(stdout, stderr).toContain('101');
     expect(stdout).toContain('you said hello');
+  });
+});
+
+describe.skipIf(mayLack)('curl without an agent’s socket and without a certificate', () => {
+  const ask = async (bearer: string | undefined, more: readonly string[] = []) => {
+    const { args, url } = atDoor();
+    const stdin = bearer === undefined ? '' : `authorization: Bearer ${bearer}\n`;
+    return run('curl', [...args, '-i', '-H', '@-', ...more, url], { user: stack.users.web, stdin });
+  };
+  const tokenFor = async (audience: string, user = stack.users.web) => {
+    const args = ['svid', 'token', '--audience', audience, '--workload-api', stack.folder.workloadApi];
+    const { stdout, stderr } = await stack.cli(args, { user });
+    const token = stdout.trim();
+    expect(token.split('.'), stderr).toHaveLength(3);
+    stack.canaries.add({ name: `a token for ${audience}`, value: token.split('.')[2] ?? '', may: [] });
+    return token;
+  };
+
+  it('is told how to prove who it is, and is served by a token for this target alone', async () => {
+    const door = { host: '127.0.0.1', port: directPort, tokens: true };
+    const target = { ...apiTarget(), spec: { ...apiTarget().spec, listen: door } };
+    const applied = await stack.apply({ 'api.yaml': stringify(target) }, { prune: false });
+    expect(applied.code, applied.stderr).toBe(0);
+    await eventually('the door takes tokens', async () => (await ask(undefined)).stdout.includes('www-authenticate'));
+    expect((await ask(undefined)).stdout).toContain('countersign svid token --audience countersign:api');
+    const before = seen.length;
+    expect((await ask(await tokenFor('countersign:other'))).stdout).toContain('the token is for another audience');
+    expect((await ask('a.b.c')).stdout).toContain('error="invalid_token"');
+    expect(seen).toHaveLength(before);
+    const { stdout, stderr } = await ask(await tokenFor('countersign:api'));
+    expect(stdout, stderr).toContain('[redacted]');
+    expect(seen.at(-1)).toMatchObject({ url: '/v1/customers/1', authorization: `Bearer ${KEY}` });
+    const opened = (await entriesOf('session-open')).at(-1);
+    expect(opened).toMatchObject({ actor: 'spiffe://example.org/web', detail: { token: {} } });
+  });
+
+  it('takes a certificate as ever', async () => {
+    const { file } = atDoor();
+    const { stdout } = await ask(undefined, ['--cert', file('svid.pem'), '--key', file('key.pem')]);
+    expect(stdout).toContain('[redacted]');
   });
 });
 

@@ -1,9 +1,10 @@
 import { SpiffeWorkloadAPI } from '@countersign/sdk/contract';
 import { Code, createRpcClient, RpcError } from '../../rpc/index.ts';
-import { createSilentLog } from '../../std/index.ts';
+import { codeOf, createSilentLog } from '../../std/index.ts';
 import { parseCertificate, splitCertificates } from '../../wire/x509/index.ts';
 import { type CliContext, type CliInput, textOption } from '../command.ts';
 import { settingsIfAny } from '../settings.ts';
+import { whyUnreached } from './unreached.ts';
 
 /** What the Workload API gives this very process: its default X.509-SVID, by which its sessions go. */
 export interface OwnSvid {
@@ -70,3 +71,37 @@ export async function fetchOwnSvid(context: CliContext, socket: string, signal: 
     await client.close();
   }
 }
+
+/** A JWT-SVID of its default identity for that audience. @throws RpcError as the Workload API answers */
+export async function fetchOwnToken(
+  context: CliContext,
+  { socket, audience }: { readonly socket: string; readonly audience: string },
+): Promise<string> {
+  const client = createRpcClient({ clock: context.clock, log: createSilentLog(), connect: { unix: socket } });
+  const options = { signal: context.signal, timeoutMs: TOKEN_MS_MAX, metadata: { 'workload.spiffe.io': 'true' } };
+  try {
+    const { svids } = await client.unary(SpiffeWorkloadAPI.method.fetchJWTSVID, { audience: [audience] }, options);
+    const token = svids[0]?.svid;
+    if (token) return token;
+    throw new RpcError(Code.UNAVAILABLE, 'the Workload API answered with no JWT-SVID');
+  } finally {
+    await client.close();
+  }
+}
+
+/** What the agent says is the caller's to read; what the system says of its socket needs a word on what to do. */
+export function explainedSvidError(error: unknown, socket: string): unknown {
+  if (!(error instanceof RpcError)) return error;
+  if (error.code === Code.PERMISSION_DENIED)
+    return new RpcError(
+      error.code,
+      `${error.message}: no entry matches this process (uid ${process.geteuid?.()}); an operator registers it with \`countersign entry create\``,
+      { cause: error },
+    );
+  if (error.code !== Code.UNAVAILABLE || codeOf(error.cause) === undefined) return error;
+  const { remedy } = whyUnreached(error, { role: 'agent', connect: { unix: socket }, option: '--workload-api' });
+  return new RpcError(error.code, `${error.message}; ${remedy}`, { cause: error });
+}
+
+/** The agent may have to ask its server. */
+const TOKEN_MS_MAX = 30_000;

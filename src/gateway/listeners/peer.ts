@@ -15,6 +15,11 @@ export interface Peer {
   readonly expiresAtS: number;
 }
 
+/** Whether it has shown a certificate, whatever that is worth. */
+export function showsCertificate(tls: TLSSocket): boolean {
+  return peerChain(tls).length > 0;
+}
+
 /** Who the peer of that connection is by the bundles of now, or why that can't be told. */
 export function verifyPeer(tls: TLSSocket, identity: GatewayIdentity, nowMs: number): Peer | string {
   const chainDer = peerChain(tls);

@@ -16,12 +16,17 @@ export interface TlsAcceptor {
   present(identity: CurrentIdentity): void;
 }
 
-/** Creates an acceptor for clients that offer one of these ALPN names, the first of them that both have; with `required`, only for those. */
+/**
+ * Creates an acceptor for clients that offer one of these ALPN names, the first of them that both have; with `required`, only for those. Which, may
+ * hang on the host that they ask for (SNI); none: what they offer is passed over.
+ */
 export function createTlsAcceptor(alpn: {
-  readonly names: readonly string[];
+  namesFor(serverName: string | undefined): readonly string[];
   readonly required: boolean;
 }): TlsAcceptor {
   let context: SecureContext | undefined;
+  const chooseAlpn = ({ servername, protocols }: { servername: string; protocols: string[] }) =>
+    alpn.namesFor(servername === '' ? undefined : servername).find((name) => protocols.includes(name));
   return {
     present(identity) {
       context = createSecureContext({
@@ -45,15 +50,16 @@ export function createTlsAcceptor(alpn: {
           secureContext: context,
           requestCert: true,
           rejectUnauthorized: false,
-          ...(alpn.names.length === 0 ? {} : { ALPNProtocols: [...alpn.names] }),
+          ...(alpn.namesFor(undefined).length === 0 ? {} : { ALPNCallback: chooseAlpn }),
         });
         const onAbort = () => finish(() => fail(abortError(signal)));
         const onError = (error: Error) => finish(() => fail(error));
         const onClose = () => finish(() => fail(new Error('the connection was closed')));
         const onSecure = () =>
           finish(() => {
-            if (alpn.required && !alpn.names.includes(String(tls.alpnProtocol)))
-              return fail(new Error(`the peer does not speak ${alpn.names.join(' or ')}`));
+            const names = alpn.namesFor(serverNameOf(tls));
+            if (alpn.required && !names.includes(String(tls.alpnProtocol)))
+              return fail(new Error(`the peer does not speak ${names.join(' or ')}`));
             resolve(tls);
           });
         const finish = (act: () => void) => {
@@ -68,4 +74,10 @@ export function createTlsAcceptor(alpn: {
       });
     },
   };
+}
+
+/** The host that the client has asked for by SNI. */
+export function serverNameOf(tls: TLSSocket): string | undefined {
+  const { servername } = tls as { readonly servername?: unknown }; // Missing in the types of Node.
+  return typeof servername === 'string' && servername !== '' ? servername : undefined;
 }

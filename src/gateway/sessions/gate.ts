@@ -53,6 +53,8 @@ export interface SessionOrigin {
   readonly peer: string | undefined;
   /** Of the SVID that was shown; `serial` in decimal digits. */
   readonly certificate: { readonly serial: string; readonly expiresMs: number } | undefined;
+  /** Of the JWT-SVID that was shown in its place: the key that has signed it. Never the token. */
+  readonly token?: { readonly keyId: string; readonly expiresMs: number } | undefined;
   /** The process behind it, as its agent says: recorded as it comes. */
   readonly caller?: LedgerEvent['detail'] | undefined;
 }
@@ -198,12 +200,13 @@ async function openSession(
   return { ok: true };
 }
 
-function originDetail({ door, peer, certificate, caller }: SessionOrigin): LedgerEvent['detail'] {
+function originDetail({ door, peer, certificate, token, caller }: SessionOrigin): LedgerEvent['detail'] {
   return {
     ...(caller === undefined ? {} : { caller }),
     ...(certificate === undefined ? {} : { certificate }),
     door,
     ...(peer === undefined ? {} : { peer }),
+    ...(token === undefined ? {} : { token }),
   };
 }
 

@@ -12,7 +12,7 @@ import type { OpenTarget } from '../targets/open-targets.ts';
 import { type CurrentPolicies, createSessionPolicy } from './current-policies.ts';
 import { createGate, type SessionOrigin } from './gate.ts';
 import type { Quotas } from './quotas.ts';
-import { SessionEnd, type ToldCaller } from './session.ts';
+import { type RequestProofs, SessionEnd, type ToldCaller } from './session.ts';
 import type { SessionHandle, Sessions } from './sessions.ts';
 
 /** What all sessions of a gateway share. */
@@ -41,10 +41,10 @@ export interface SessionParts {
 export async function serveSession(
   parts: SessionParts,
   { target }: OpenTarget,
-  admitted: { readonly handle: SessionHandle; readonly client: Duplex },
+  admitted: { readonly handle: SessionHandle; readonly client: Duplex; readonly proofs?: RequestProofs | undefined },
 ): Promise<void> {
   const { clock, log, ledger, batch, durability, sealer, digester, recorder, quotas } = parts;
-  const { handle, client } = admitted;
+  const { handle, client, proofs } = admitted;
   const { id, identity, door, isAside } = handle;
   const fields = { session: id, identity: identity.uri, target: handle.target, door };
   log.info('gateway.session.opened', fields);
@@ -69,7 +69,7 @@ export async function serveSession(
   });
   try {
     const drain = handle.drain.signal;
-    await target.serve({ id, identity, client, door, isAside, memory, policy, gate, signal, drain });
+    await target.serve({ id, identity, client, door, isAside, memory, policy, gate, signal, drain, proofs });
   } catch (error) {
     // A member that throws has a bug; one session is lost, not the gateway.
     log.error('gateway.session.failed', { ...fields, error });
@@ -82,8 +82,11 @@ export async function serveSession(
   }
 }
 
-function originOf({ door, address, serial, expiresAtS, caller }: SessionHandle): SessionOrigin {
-  const certificate = { serial, expiresMs: expiresAtS * 1000 };
+function originOf({ door, address, serial, expiresAtS, caller, token }: SessionHandle): SessionOrigin {
+  const expiresMs = expiresAtS * 1000;
+  if (token !== undefined)
+    return { door, peer: address, certificate: undefined, token: { keyId: token.keyId, expiresMs } };
+  const certificate = { serial, expiresMs };
   return { door, peer: address, certificate, ...(caller === undefined ? {} : { caller: recordedCaller(caller) }) };
 }
 

@@ -29,6 +29,16 @@ export interface GatewaySession {
   readonly drain: AbortSignal;
   /** Told of every change in what the session holds in memory for others; may abort `signal`. */
   readonly memory: Pick<Holding, 'hold'>;
+  /** Where who calls is proven with each request: see `TokenDoor`. Undefined: the connection has proven it. */
+  readonly proofs?: RequestProofs | undefined;
+}
+
+/** A session's part in a connection that is a session's only as long as its requests prove that session's identity. */
+export interface RequestProofs {
+  /** Whether a request with that token is this session's. A token that is good for longer prolongs the session. */
+  isOwn(token: string | undefined): boolean;
+  /** The session has answered what was its own, reads and writes no more, and has put the bytes back that are not. */
+  gaveBack(): void;
 }
 
 /**

@@ -23,14 +23,25 @@ export interface SessionHandle {
   /** Undefined of direct clients, and where the agent says nothing. */
   readonly caller: ToldCaller | undefined;
   readonly startedMs: number;
+  /** Empty where it was proven by a token. */
   readonly chainDer: readonly Buffer[];
-  /** Of the leaf, in decimal digits. */
+  /** Of the leaf, in decimal digits; empty where there is none. */
   readonly serial: string;
+  /** What it was proven by, where that was no certificate. */
+  readonly token?: SessionToken | undefined;
   /** Of the other end of its connection. */
   readonly address: string | undefined;
   readonly expiresAtS: number;
   readonly end: AbortController;
   readonly drain: AbortController;
+}
+
+/** The token that proves a session's identity; a later one of the same identity may have taken its place. */
+export interface SessionToken {
+  /** Of the authority that has signed it. */
+  readonly keyId: string;
+  /** Why it is no longer trusted, by the bundles of now. */
+  fault(): string | undefined;
 }
 
 /** The running sessions: admits, and ends those whose identity no longer stands. */
@@ -72,8 +83,10 @@ export function createSessions(deps: {
     timer = clock.after(SWEEP_EVERY_MS, sweep);
     const nowS = clock.now() / 1000;
     for (const session of sessions) {
-      if (nowS >= session.expiresAtS + EXPIRY_GRACE_S) end(session, EXPIRED);
-      else if (nowS >= session.expiresAtS) drain(session, EXPIRED);
+      if (nowS < session.expiresAtS) continue;
+      const refusal = session.token === undefined ? EXPIRED : TOKEN_EXPIRED;
+      if (nowS >= session.expiresAtS + EXPIRY_GRACE_S) end(session, refusal);
+      else drain(session, refusal);
     }
   };
   const remove = (session: SessionHandle) => {
@@ -116,18 +129,15 @@ export function createSessions(deps: {
     remove,
     reverify() {
       const nowMs = clock.now();
-      const results = new Map<string, ReturnType<typeof verifyX509Svid>>();
+      const faultOf = createFaultFinder(deps.bundle, nowMs);
       for (const session of sessions) {
-        // A workload has many sessions by one SVID, and all of it happens at once: each chain is verified once.
-        const chain = session.chainDer.map((der) => der.toString('latin1')).join();
-        const result = results.get(chain) ?? verifyX509Svid(session.chainDer, deps.bundle, nowMs);
-        results.set(chain, result);
+        const reason = faultOf(session);
         // Expiry has its own, gentler way; every other reason means that this identity is no longer vouched for.
-        if (result.ok || nowMs / 1000 >= session.expiresAtS) continue;
+        if (reason === undefined || nowMs / 1000 >= session.expiresAtS) continue;
         log.warn('gateway.session.untrusted', {
           session: session.id,
           identity: session.identity.uri,
-          reason: result.reason,
+          reason,
         });
         end(session, { code: 'identity', what: 'the identity of this session is no longer trusted' });
       }
@@ -144,7 +154,21 @@ export function createSessions(deps: {
   };
 }
 
+/** Why what a session was proven by is no longer good; undefined: it is. */
+function createFaultFinder(bundle: Parameters<typeof verifyX509Svid>[1], nowMs: number) {
+  const results = new Map<string, ReturnType<typeof verifyX509Svid>>();
+  return ({ token, chainDer }: SessionHandle): string | undefined => {
+    if (token !== undefined) return token.fault();
+    // A workload has many sessions by one SVID, and all of it happens at once: each chain is verified once.
+    const chain = chainDer.map((der) => der.toString('latin1')).join();
+    const result = results.get(chain) ?? verifyX509Svid(chainDer, bundle, nowMs);
+    results.set(chain, result);
+    return result.ok ? undefined : result.reason;
+  };
+}
+
 const EXPIRED: SessionRefusal = { code: 'shutdown', what: 'the SVID of this session has expired; connect again' };
+const TOKEN_EXPIRED: SessionRefusal = { code: 'shutdown', what: 'the token has expired; ask again with a fresh one' };
 const SWEEP_EVERY_MS = 1_000;
 /** A session that is busy when its SVID expires may finish what it does for this long. */
 const EXPIRY_GRACE_S = 30;

@@ -72,7 +72,7 @@ const member: LoadedProtocol = {
   },
 };
 
-const openDoor: OpenTargetsDeps['openDoor'] = async (where, _, { tls }) => {
+const openDoor: OpenTargetsDeps['openDoor'] = async (where, _owner, { tls }) => {
   const server = createServer({ pauseOnConnect: true }, (socket) => {
     tls
       .handshake(

@@ -1,30 +1,15 @@
 import type { ResolvedTarget } from '../../model/index.ts';
-import {
-  type CacheBudget,
-  type Clock,
-  type Log,
-  type Random,
-  raceAbort,
-  type Secret,
-  type Timer,
-} from '../../std/index.ts';
+import { type CacheBudget, type Clock, type Log, type Random, raceAbort, type Secret } from '../../std/index.ts';
 import type { Companions } from '../companions.ts';
-import { errorTable, GatewayError } from '../errors.ts';
+import { GatewayError } from '../errors.ts';
 import type { CurrentIdentity, GatewayIdentity } from '../identity.ts';
 import type { OpenDoor } from '../listeners/shared-door.ts';
 import { portOf } from '../listeners/socket-listeners.ts';
-import { createTlsAcceptor, type TlsAcceptor } from '../listeners/tls.ts';
-import type {
-  LoadedProtocol,
-  MemberDoor,
-  SecretResolver,
-  SessionRefusal,
-  Target,
-  TargetPolicies,
-  TargetWarning,
-} from '../protocol.ts';
+import type { LoadedProtocol, SecretResolver, SessionRefusal, Target, TargetPolicies } from '../protocol.ts';
 import type { SessionHandle, Sessions } from '../sessions/sessions.ts';
+import { DirectDoor, type DoorTarget, type Doorway, type Where } from './direct-door.ts';
 import type { TargetHealth, TargetHealthDeps } from './target-health.ts';
+import { problemOf, type TargetProblem } from './target-problem.ts';
 
 /** The targets that are served now, each with its own door if direct clients may come. */
 export interface OpenTargets {
@@ -56,17 +41,6 @@ export interface OpenTargets {
   close(): Promise<void>;
 }
 
-/** What keeps a target from being served as it was declared; no secret is in it. */
-export interface TargetProblem {
-  readonly target: string;
-  /** One sentence. */
-  readonly what: string;
-  /** What the operator does about it. */
-  readonly remedy: string;
-  /** Where the target itself is well: what of the policies does not fit it, as {@link TargetWarning} says. */
-  readonly about?: TargetWarning['about'];
-}
-
 /** A target that is served. */
 export interface OpenTarget {
   readonly name: string;
@@ -90,21 +64,14 @@ export interface OpenTargetsDeps {
   readonly drainMs: number;
   /** Makes the watch over the logins to one target. */
   readonly createTargetHealth: (deps: TargetHealthDeps) => TargetHealth;
-  /** Opens a door for direct clients of that target: they prove who they are as `door` says, and handshake with `tls`. */
-  openDoor(
-    where: Where,
-    open: OpenTarget,
-    door: { readonly kind: MemberDoor; readonly tls: TlsAcceptor },
-  ): Promise<OpenDoor>;
+  /** Opens a door for direct clients there, for what comes in by `doorway`; gateways behind the same door have it for the same `owner`. */
+  openDoor(where: Where, owner: string, doorway: Doorway): Promise<OpenDoor>;
 }
-
-/** Where a door is. */
-type Where = NonNullable<Target['listen']>;
 
 /** Creates an empty set. */
 export function createOpenTargets(deps: OpenTargetsDeps): OpenTargets {
   const set: TargetSet = {
-    ...{ targets: new Map(), faulty: new Map(), unlooked: new Set() },
+    ...{ targets: new Map(), faulty: new Map(), unlooked: new Set(), doors: new Map() },
     ...{ hasDoors: true, closed: false },
   };
   const { targets, faulty } = set;
@@ -137,7 +104,7 @@ export function createOpenTargets(deps: OpenTargetsDeps): OpenTargets {
     find: (name) => targets.get(name),
     catalogBytes: () => [...targets.values()].reduce((sum, { target }) => sum + (target.catalogBytes?.() ?? 0), 0),
     present(identity) {
-      for (const { door } of targets.values()) door?.tls.present(identity);
+      for (const door of new Set([...targets.values()].map((kept) => kept.door))) door?.present(identity);
     },
     ports() {
       const ports = new Map<string, number>();
@@ -163,6 +130,8 @@ interface TargetSet {
   readonly faulty: Map<string, TargetProblem>;
   /** Those that were not looked into since they were opened or policies changed. */
   readonly unlooked: Set<Kept>;
+  /** The doors that others may share, by their place. */
+  readonly doors: Map<string, DirectDoor>;
   hasDoors: boolean;
   closed: boolean;
 }
@@ -185,7 +154,7 @@ async function replaceTargets(set: TargetSet, wanted: readonly ResolvedTarget[],
     targets.delete(name);
     set.unlooked.delete(kept);
     kept.health.close();
-    const shut = kept.door?.close();
+    const shut = kept.door?.leave(name);
     endSessions(name, deps);
     await shut;
     await kept.target.close();
@@ -195,7 +164,7 @@ async function replaceTargets(set: TargetSet, wanted: readonly ResolvedTarget[],
     if (targets.has(name)) continue;
     if (set.closed) return;
     try {
-      const kept = open(resolved, deps);
+      const kept = open(resolved, set, deps);
       // Kept before its door opens: whoever presents a new identity or closes meanwhile must know of it.
       targets.set(name, kept);
       set.unlooked.add(kept);
@@ -238,7 +207,7 @@ function endSessions(target: string, { clock, sessions, drainMs }: OpenTargetsDe
   clock.after(drainMs, () => sessions.end(refusal, which));
 }
 
-function open(resolved: ResolvedTarget, deps: OpenTargetsDeps): Kept {
+function open(resolved: ResolvedTarget, { doors }: TargetSet, deps: OpenTargetsDeps): Kept {
   const { clock, random, policies, maskKey, protocols, companions } = deps;
   const { name, protocol } = resolved;
   const member = protocols.find((one) => one.id === protocol);
@@ -260,77 +229,14 @@ function open(resolved: ResolvedTarget, deps: OpenTargetsDeps): Kept {
   const opened: OpenTarget = { name, member, target };
   const where = target.listen;
   if (where === undefined) return { ...opened, definition: definitionOf(resolved), door: undefined, unread, health };
-  if (member.door === undefined) {
+  const kind = target.door ?? member.door;
+  if (kind === undefined) {
     void target.close();
     const what = `target ${name} listens for clients without an agent, and ${protocol} has no way in for them`;
     throw new GatewayError('ERR_GATEWAY_TARGET_CONFIG', what);
   }
-  const door = new DirectDoor(opened, { where, kind: member.door }, deps);
+  const door = doorAt(where, { open: opened, kind }, { doors, deps });
   return { ...opened, definition: definitionOf(resolved), door, unread, health };
-}
-
-/**
- * A target's door for direct clients. When it can't be opened, because something else has the port say, the target is served to agents'
- * clients all the same, and the door is tried again until it opens or is closed.
- */
-class DirectDoor {
-  readonly tls: TlsAcceptor;
-  server: OpenDoor | undefined;
-  /** Why nobody can come in, by the last try. */
-  problem: TargetProblem | undefined;
-  readonly #target: OpenTarget;
-  readonly #where: Where;
-  readonly #kind: MemberDoor;
-  readonly #deps: OpenTargetsDeps;
-  #trying: Promise<void> = Promise.resolve();
-  #failures = 0;
-  #retry: Timer | undefined;
-  #closed = false;
-
-  constructor(target: OpenTarget, door: { readonly where: Where; readonly kind: MemberDoor }, deps: OpenTargetsDeps) {
-    this.#target = target;
-    this.#where = door.where;
-    this.#kind = door.kind;
-    this.#deps = deps;
-    this.tls = createTlsAcceptor({ names: target.target.alpn ?? door.kind.alpn, required: false });
-    const current = deps.identity.current();
-    if (current !== undefined) this.tls.present(current);
-  }
-
-  /** Resolves when the first try is over, whatever came of it. */
-  open(): Promise<void> {
-    this.#trying = this.#try();
-    return this.#trying;
-  }
-
-  /** Resolves when the port is free again. */
-  async close(): Promise<void> {
-    this.#closed = true;
-    this.#retry?.cancel();
-    this.server?.close();
-    this.server = undefined;
-    await this.#trying;
-  }
-
-  async #try(): Promise<void> {
-    const { clock, log, openDoor } = this.#deps;
-    const { name } = this.#target;
-    try {
-      const server = await openDoor(this.#where, this.#target, { kind: this.#kind, tls: this.tls });
-      if (this.#closed) return void server.close();
-      this.server = server;
-      if (this.#failures > 0) log.info('gateway.target.door_opened', { target: name, tries: this.#failures + 1 });
-      this.problem = undefined;
-    } catch (error) {
-      if (this.#closed) return;
-      // Once for all tries: what it fails of now is among the problems.
-      if (this.#failures === 0) log.error('gateway.target.door_failed', { target: name, error });
-      this.problem = problemOf(name, error);
-      const delayMs = Math.min(DOOR_RETRY_MS * 2 ** this.#failures, DOOR_RETRY_MS_MAX);
-      this.#failures++;
-      this.#retry = clock.after(delayMs, () => void this.open());
-    }
-  }
 }
 
 /** Keeps in `unread` what a target's secrets failed of when they were last read. */
@@ -350,23 +256,32 @@ function notingSecrets(secrets: SecretResolver, target: string, unread: Map<stri
   };
 }
 
+/** One that is there already, where both can be told apart by host; else one that may find its place taken. */
+function doorAt(
+  where: Where,
+  one: DoorTarget,
+  { doors, deps }: { readonly doors: Map<string, DirectDoor>; readonly deps: OpenTargetsDeps },
+): DirectDoor {
+  // Port 0 is another one each time.
+  const place = `${where.host} ${where.port}`;
+  const found = where.port === 0 ? undefined : doors.get(place);
+  if (found?.join(one) === true) return found;
+  const door = new DirectDoor(one, where, deps);
+  if (where.port !== 0 && found?.isClosed !== false) doors.set(place, door);
+  return door;
+}
+
 function problemsOf({ name, target, door, unread, health }: Kept): readonly TargetProblem[] {
   const warnings = target.warnings?.() ?? [];
   const secrets = [...unread.values()];
   // A login that failed for want of a secret is told once.
   const logins = health.problems().filter(({ what }) => !secrets.some((secret) => secret.what === what));
   return [
-    ...(door?.problem === undefined ? [] : [door.problem]),
+    ...[door?.problemFor(name) ?? []].flat(),
     ...secrets,
     ...logins.map(({ what, remedy }): TargetProblem => ({ target: name, what, remedy })),
     ...warnings.map((warning): TargetProblem => ({ target: name, ...warning })),
   ];
-}
-
-function problemOf(target: string, error: unknown): TargetProblem {
-  if (error instanceof GatewayError) return { target, what: error.message, remedy: errorTable[error.code].remedy };
-  // A bug, whose words nobody has chosen: they are for the log.
-  return { target, what: 'the gateway failed to open it', remedy: 'See the log of the gateway.' };
 }
 
 /** What a target is declared as: it has changed when this has. */
@@ -376,7 +291,3 @@ export function definitionOf({ protocol, config }: ResolvedTarget): string {
 
 /** Each is a login. */
 const LOOKS_AT_ONCE = 8;
-/** A port is free again soon when it was a restart that had it; the first tries follow each other fast. */
-const DOOR_RETRY_MS = 1_000;
-/** Whoever frees a port should not have to wait for long; a try costs next to nothing. */
-const DOOR_RETRY_MS_MAX = 10_000;

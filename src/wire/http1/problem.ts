@@ -19,10 +19,15 @@ export interface ProblemToSend {
   /** The request was HEAD. */
   readonly answersHead?: boolean;
   readonly retryAfterS?: number | undefined;
+  /** How the client is to prove who it is: `www-authenticate`. */
+  readonly challenge?: string | undefined;
 }
 
 /** A whole answer that is a problem document, which nobody may keep. */
-export function encodeProblem(problem: Problem, { close, answersHead = false, retryAfterS }: ProblemToSend): Buffer {
+export function encodeProblem(
+  problem: Problem,
+  { close, answersHead = false, retryAfterS, challenge }: ProblemToSend,
+): Buffer {
   const { title, status, reason, hint, policies } = problem;
   const document = { type: 'about:blank', title, status, reason, hint, policies };
   const body = Buffer.from(`${JSON.stringify(document)}\n`);
@@ -30,6 +35,7 @@ export function encodeProblem(problem: Problem, { close, answersHead = false, re
     { name: 'content-type', value: 'application/problem+json' },
     { name: 'cache-control', value: 'no-store' },
     ...(retryAfterS === undefined ? [] : [{ name: 'retry-after', value: String(retryAfterS) }]),
+    ...(challenge === undefined ? [] : [{ name: 'www-authenticate', value: challenge }]),
   ];
   const head = { status, fields, close };
   if (answersHead)

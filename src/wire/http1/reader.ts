@@ -25,6 +25,8 @@ export interface MessageReader<Event> {
   readonly bufferedBytes: number;
   /** All bytes that were not read, which are no longer held: what follows an upgrade. */
   takeRest(): Buffer;
+  /** As that, from the head on that was read last, or that could not be: whoever gets it reads that message anew. Not once its body was begun. */
+  takeFromHead(): Buffer;
   /** True when the message before was read to its end and nothing of a next one has come. */
   readonly isBetween: boolean;
 }
@@ -47,6 +49,7 @@ export function createMessageReader<HeadEvent>(
   const body = new BodyReader(input, limits);
   let isFinished = false;
   let failure: unknown;
+  let lastHead = '';
 
   const isCut = () => body.isWaiting || (body.hasEnded && (heads.isAmid || input.bufferedBytes > 0));
   const checkCut = () => {
@@ -55,8 +58,10 @@ export function createMessageReader<HeadEvent>(
   };
   const read = () => {
     if (!body.hasEnded) return body.next() ?? checkCut();
+    lastHead = '';
     const text = heads.lines(input);
     if (text === undefined) return checkCut();
+    lastHead = text;
     const head = heads.read(text);
     if (head.body !== undefined) body.begin(head.body);
     return head.event;
@@ -84,6 +89,7 @@ export function createMessageReader<HeadEvent>(
       return input.bufferedBytes;
     },
     takeRest: () => input.takeRest(),
+    takeFromHead: () => Buffer.concat([Buffer.from(lastHead, 'latin1'), input.takeRest()]),
     get isBetween() {
       return body.hasEnded && !heads.isAmid && input.bufferedBytes === 0;
     },

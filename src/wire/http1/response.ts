@@ -65,6 +65,7 @@ export function createResponseReader(limits?: Partial<Http1Limits>): ResponseRea
     get bufferedBytes() {
       return reader.bufferedBytes;
     },
+    takeFromHead: reader.takeFromHead,
     takeRest: reader.takeRest,
     get isBetween() {
       return reader.isBetween;

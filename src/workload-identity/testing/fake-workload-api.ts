@@ -13,23 +13,40 @@ export interface FakeWorkloadApi {
   start(): Promise<void>;
   stop(): Promise<void>;
   readonly audiences: string[][];
+  /** What streams of token keys see, key sets by trust domain. */
+  showKeys(bundles: Readonly<Record<string, Uint8Array>>): void;
 }
 
 export function createFakeWorkloadApi(deps: { clock: Clock; socket: string }): FakeWorkloadApi {
   const audiences: string[][] = [];
   let current: X509Response | undefined;
+  let keys: Record<string, Uint8Array> = {};
   let waiting: (() => void)[] = [];
   let server: RpcServer | undefined;
+  const changed = (signal: AbortSignal) =>
+    new Promise<void>((resolve, reject) => {
+      waiting.push(resolve);
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+    });
+  const wakeAll = () => {
+    const woken = waiting;
+    waiting = [];
+    for (const wake of woken) wake();
+  };
   const service = implement(SpiffeWorkloadAPI, {
+    async fetchJWTBundles(_request, context, send) {
+      for (;;) {
+        const next = changed(context.signal);
+        await send({ bundles: keys });
+        await next;
+      }
+    },
     async fetchX509SVID(_request, context, send) {
       if (context.metadata.get('workload.spiffe.io')?.[0] !== 'true')
         throw new RpcError(Code.INVALID_ARGUMENT, 'header');
       for (;;) {
         if (!current) throw new RpcError(Code.PERMISSION_DENIED, 'no identity issued');
-        const next = new Promise<void>((resolve, reject) => {
-          waiting.push(resolve);
-          context.signal.addEventListener('abort', () => reject(context.signal.reason), { once: true });
-        });
+        const next = changed(context.signal);
         await send(current);
         await next;
       }
@@ -43,9 +60,11 @@ export function createFakeWorkloadApi(deps: { clock: Clock; socket: string }): F
     audiences,
     show(response) {
       current = response;
-      const woken = waiting;
-      waiting = [];
-      for (const wake of woken) wake();
+      wakeAll();
+    },
+    showKeys(bundles) {
+      keys = { ...bundles };
+      wakeAll();
     },
     async start() {
       const { clock, socket } = deps;

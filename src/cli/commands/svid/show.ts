@@ -1,8 +1,11 @@
-import { Code, RpcError } from '../../../rpc/index.ts';
-import { codeOf } from '../../../std/index.ts';
 import { type CliCommand, exitCodes } from '../../command.ts';
-import { fetchOwnSvid, whyDefault, workloadApiOption, workloadApiSocket } from '../../connections/own-svid.ts';
-import { whyUnreached } from '../../connections/unreached.ts';
+import {
+  explainedSvidError,
+  fetchOwnSvid,
+  whyDefault,
+  workloadApiOption,
+  workloadApiSocket,
+} from '../../connections/own-svid.ts';
 import { formatFields, formatTimeS } from '../../terminal/table.ts';
 
 export const command: CliCommand = {
@@ -12,7 +15,7 @@ export const command: CliCommand = {
   async run(context, input) {
     const socket = workloadApiSocket(context, input);
     const svid = await fetchOwnSvid(context, socket, context.signal).catch((error: unknown) => {
-      throw withRemedy(error, socket);
+      throw explainedSvidError(error, socket);
     });
     const why = whyDefault(svid);
     context.emit(svid, () =>
@@ -32,17 +35,3 @@ export const command: CliCommand = {
     return exitCodes.ok;
   },
 };
-
-/** What the agent says is the caller's to read; what the system says of its socket needs a word on what to do. */
-function withRemedy(error: unknown, socket: string): unknown {
-  if (!(error instanceof RpcError)) return error;
-  if (error.code === Code.PERMISSION_DENIED)
-    return new RpcError(
-      error.code,
-      `${error.message}: no entry matches this process (uid ${process.geteuid?.()}); an operator registers it with \`countersign entry create\``,
-      { cause: error },
-    );
-  if (error.code !== Code.UNAVAILABLE || codeOf(error.cause) === undefined) return error;
-  const { remedy } = whyUnreached(error, { role: 'agent', connect: { unix: socket }, option: '--workload-api' });
-  return new RpcError(error.code, `${error.message}; ${remedy}`, { cause: error });
-}

@@ -69,7 +69,8 @@ export const configSchema = Type.Object(
       Type.Array(Type.String({ pattern: '^(?:\\[[0-9a-f:.]+\\]|[a-z0-9._-]+)$', maxLength: 255 }), {
         minItems: 1,
         maxItems: 100,
-        description: 'Names, in lower case and without port, that clients may ask for in Host. All when absent.',
+        description:
+          'Names, in lower case and without port, that clients may ask for in Host. All when absent. Targets that list theirs may share a port.',
       }),
     ),
     roots: Type.Optional(
@@ -210,8 +211,20 @@ export const configSchema = Type.Object(
             maximum: 65535,
             description: 'Port to listen on; 0 lets the system choose.',
           }),
+          tokens: Type.Boolean({
+            default: false,
+            description:
+              'Takes clients without a certificate that send a JWT-SVID with each request: `authorization: Bearer …`.',
+          }),
+          audience: Type.Optional(
+            Type.String({
+              pattern: '^[!#-\\[\\]-~]{1,255}$',
+              description:
+                'What their tokens must be for, and for nothing else. `countersign:` and the target’s name when absent.',
+            }),
+          ),
         },
-        { ...strict, description: 'Opens a door for clients that connect by TLS with their SVID.' },
+        { ...strict, description: 'Opens a door for clients that connect by TLS, with their SVID or with tokens.' },
       ),
     ),
   },
@@ -226,7 +239,12 @@ export function checkConfig(config: unknown): readonly string[] {
   const filled = Value.Default(configSchema, Value.Clone(config));
   if (!Value.Check(configSchema, filled))
     return [...Value.Errors(configSchema, filled)].map((error) => `${error.instancePath || '/'}: ${error.message}`);
-  return [...placeProblems(filled), ...routeProblems(filled.routes), ...readsProblems(filled)];
+  return [
+    ...placeProblems(filled),
+    ...listenProblems(filled),
+    ...routeProblems(filled.routes),
+    ...readsProblems(filled),
+  ];
 }
 
 /** @throws GatewayError ERR_GATEWAY_TARGET_CONFIG */
@@ -234,6 +252,11 @@ export function parseConfig(config: unknown): HttpConfig {
   const problems = checkConfig(config);
   if (problems.length > 0) throw new GatewayError('ERR_GATEWAY_TARGET_CONFIG', problems.join('; '));
   return Value.Default(configSchema, Value.Clone(config)) as HttpConfig; // Checked above.
+}
+
+/** What tokens of its clients must be for: a name that no service has that is none of this gateway's targets. */
+export function audienceOf(name: string, { listen }: Pick<HttpConfig, 'listen'>): string {
+  return listen?.audience ?? `countersign:${name}`;
 }
 
 /** The routes that policies may name; undefined when it is no config. */
@@ -254,6 +277,11 @@ function placeProblems({ url, certificate, key, roots, serverName, credential }:
   const field = credential !== undefined && 'header' in credential ? credential.header.name.toLowerCase() : undefined;
   if (field !== undefined && FRAMING.has(field)) problems.push(`a credential can’t be the field ${field}`);
   return problems;
+}
+
+function listenProblems({ listen }: HttpConfig): readonly string[] {
+  if (listen?.audience === undefined || listen.tokens) return [];
+  return ['listen.audience is for tokens, and listen.tokens is not true'];
 }
 
 /** What never reaches the upstream, or that clients say of themselves without proof, decides nothing. */

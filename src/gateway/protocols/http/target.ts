@@ -1,7 +1,8 @@
 import { createSampledLog, messageOf, type SampledLog } from '../../../std/index.ts';
-import type { Target, TargetDeps } from '../../protocol.ts';
+import type { MemberDoor, Target, TargetDeps } from '../../protocol.ts';
 import type { GatewaySession } from '../../sessions/session.ts';
-import { type HttpConfig, parseConfig } from './config.ts';
+import { audienceOf, type HttpConfig, parseConfig } from './config.ts';
+import { createTokenDoor } from './door/token-door.ts';
 import { createMeaning, type Meanings } from './meaning/index.ts';
 import { createNameWatch } from './names.ts';
 import { refuseByVersion, serveByVersion, type Versions } from './session/by-version.ts';
@@ -36,7 +37,8 @@ export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
   const names = createNameWatch({ name: deps.name, config, policies: deps.policies });
   return {
     listen: config.listen,
-    ...(config.http2 ? {} : { alpn: ['http/1.1'] }),
+    hosts: config.hosts,
+    door: doorOf(config, deps),
     serve: (session) => serveClient(target, session),
     refuse: (client, refusal) => void refuseByVersion(client, versionsOf(target), sessionAnswer(refusal)),
     async check(signal) {
@@ -54,6 +56,17 @@ export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
   };
 }
 
+/** Where it is not the protocol's own. */
+function doorOf(config: HttpConfig, deps: TargetDeps): MemberDoor | undefined {
+  if (config.listen?.tokens === true) return createTokenDoor({ ...deps, audience: audienceOf(deps.name, config) });
+  return config.http2 ? undefined : HTTP1_DOOR;
+}
+
+const HTTP1_DOOR: MemberDoor = {
+  ...{ proof: 'svid', alpn: ['http/1.1'] },
+  negotiate: (_socket, startTls) => startTls(Buffer.alloc(0)),
+};
+
 function versionsOf({ deps, config }: OpenTarget): Versions {
   return { clock: deps.clock, http2: config.http2 };
 }
@@ -62,7 +75,7 @@ function versionsOf({ deps, config }: OpenTarget): Versions {
 async function serveClient(target: OpenTarget, session: GatewaySession): Promise<void> {
   const { client, gate, identity } = session;
   const { deps } = target;
-  client.on('error', () => {}); // 'close' follows.
+  if (session.proofs === undefined) client.on('error', () => {}); // 'close' follows; elsewhere the door has one for all its sessions.
   const end = (answer: OwnAnswer) => refuseByVersion(client, versionsOf(target), answer);
   if (session.isAside) return end(sessionAnswer({ code: 'shutdown', what: 'no session is opened by this way' }));
   const opening = await gate.open({

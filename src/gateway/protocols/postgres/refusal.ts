@@ -113,6 +113,7 @@ function sqlstateOf(error: unknown): string {
 }
 
 const SQLSTATES: Readonly<Record<SessionRefusal['code'], string>> = {
+  host: '08004',
   identity: '28000',
   policy: '57P01',
   limit: '53300',

@@ -30,6 +30,8 @@ export interface Conversation {
   cut(why: string): void;
   /** Ends the session once all that was answered is on its way. */
   endBehind(): void;
+  /** The next request is not this session's: it goes back to the door with all behind it, once what came before was answered. */
+  giveBack(unread: Buffer): void;
   /** Does something later on behalf of the session. */
   later(act: () => void): void;
 }

@@ -85,7 +85,7 @@ export function sessionAnswer({ code, what }: SessionRefusal): OwnAnswer {
     status: STATUSES[code],
     reason: code,
     message: what,
-    hint: code === 'memory' ? 'Send less at once, or give the gateway more memory.' : 'Connect again.',
+    hint: HINTS[code] ?? 'Connect again.',
   };
 }
 
@@ -175,8 +175,13 @@ const TARGETS: ReadonlyMap<string, readonly [number, string, string]> = new Map(
     ],
   ],
 ]);
+const HINTS: Partial<Record<SessionRefusal['code'], string>> = {
+  memory: 'Send less at once, or give the gateway more memory.',
+  host: 'Connect by a name that the target lists as one of its hosts, not by an address.',
+};
 const STATUSES: Readonly<Record<SessionRefusal['code'], number>> = {
   identity: 401,
+  host: 421,
   policy: 403,
   limit: 503,
   closed: 503,

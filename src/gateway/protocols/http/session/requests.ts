@@ -8,6 +8,7 @@ import {
   type RequestHead,
 } from '../../../../wire/http1/index.ts';
 import { JsonError, readStrictJson } from '../../../../wire/json/index.ts';
+import { isForeign } from '../door/bearer.ts';
 import {
   bodyProblem,
   forwardedFields,
@@ -36,6 +37,7 @@ export class Requests {
   readonly #reader = createRequestReader();
   /** Requests whose head has come. */
   begun = 0;
+  #isGivenBack = false;
 
   constructor(conversation: Conversation) {
     this.#conversation = conversation;
@@ -74,7 +76,7 @@ export class Requests {
   /** Takes up what has come, as far as it goes. */
   pump(): void {
     const conversation = this.#conversation;
-    while (!conversation.isOver && !conversation.pipeline.isWaiting) {
+    while (!conversation.isOver && !conversation.pipeline.isWaiting && !this.#isGivenBack) {
       const { exchange, link } = conversation;
       if (exchange?.isAnswered === true && exchange.closes && exchange.phase !== 'tunnel') return;
       if (exchange?.phase === 'tunnel') {
@@ -85,7 +87,8 @@ export class Requests {
       if (exchange?.phase === 'running' && link?.socket.writableNeedDrain === true) return;
       const event = this.#next();
       if (event === undefined) return;
-      if (event.kind === 'head') {
+      if (event.kind === 'head' && isForeign(conversation.session, event.head)) this.#giveBack();
+      else if (event.kind === 'head') {
         // Without a body its end is there at once.
         if (event.head.body.kind === 'none') this.#next();
         this.#begin(event.head);
@@ -95,13 +98,22 @@ export class Requests {
     }
   }
 
+  /** Of what has come, all from the last head on. */
+  #giveBack() {
+    this.#isGivenBack = true;
+    this.#conversation.giveBack(this.#reader.takeFromHead());
+  }
+
   /** Undefined also behind what is no request, which was answered. */
   #next() {
     try {
       return this.#reader.next();
     } catch (error) {
       if (!(error instanceof Http1Error)) throw error;
-      this.#malformed(error);
+      const { session, exchange } = this.#conversation;
+      // Whose it is nobody can tell.
+      if (session.proofs !== undefined && exchange === undefined) this.#giveBack();
+      else this.#malformed(error);
       return undefined;
     }
   }

@@ -36,6 +36,8 @@ class Carrier implements Conversation {
   #linkAtMs = 0;
   /** Nothing more is answered; the session ends when what was is on its way. */
   #isEnding = false;
+  /** What is not this session's, and all that comes behind it. */
+  #unread: Buffer[] | undefined;
   #hasServed = false;
   #isCut = false;
   #hasClientEnded = false;
@@ -44,6 +46,13 @@ class Carrier implements Conversation {
   /** The connection that is wanted now: one that comes for a request that has ended is nobody's. */
   #opening: Promise<unknown> | undefined;
   readonly #deadline: Deadline;
+  readonly #listeners: readonly (readonly [event: string, listener: (chunk: Buffer) => void])[] = [
+    ['data', (chunk) => this.#onData(chunk)],
+    ['drain', () => this.#flow()],
+    ['end', () => this.later(() => this.#clientEnd())],
+    ['close', () => this.#finish(undefined)],
+    ['error', () => this.#finish(undefined)],
+  ];
   /** What that is set for, and at which request. */
   #waitsFor: keyof typeof WAITS_MS | undefined;
   #waitsAt = 0;
@@ -71,20 +80,7 @@ class Carrier implements Conversation {
     const client = this.#client;
     session.signal.addEventListener('abort', this.#onEnd, { once: true });
     session.drain.addEventListener('abort', this.#onDrain, { once: true });
-    client.on('data', (chunk: Buffer) => {
-      if (this.#isEnding || this.isOver) return;
-      this.later(() => {
-        if (this.#waitsFor === 'body') this.#endTimer();
-        this.#stuck = 0;
-        this.#requests.push(chunk);
-        this.#requests.pump();
-      });
-    });
-    client
-      .on('drain', () => this.#flow())
-      .on('end', () => this.later(() => this.#clientEnd()))
-      .on('close', () => this.#finish(undefined))
-      .on('error', () => this.#finish(undefined));
+    for (const [event, listener] of this.#listeners) client.on(event, listener);
     if (session.signal.aborted) this.#onEnd();
     else if (client.destroyed) this.#finish(undefined);
     else if (session.drain.aborted) this.#finish(sessionAnswer(endOf(session.drain)));
@@ -157,6 +153,11 @@ class Carrier implements Conversation {
   endBehind(): void {
     this.#isEnding = true;
     this.#endWhenDelivered();
+  }
+
+  giveBack(unread: Buffer): void {
+    this.#unread ??= [unread];
+    this.endBehind();
   }
 
   later(act: () => void): void {
@@ -279,6 +280,17 @@ class Carrier implements Conversation {
       this.exchange === undefined && this.#hasServed ? undefined : sessionAnswer(endOf(this.session.signal)),
     );
 
+  readonly #onData = (chunk: Buffer) => {
+    if (this.#unread !== undefined) return void this.#unread.push(chunk);
+    if (this.#isEnding || this.isOver) return;
+    this.later(() => {
+      if (this.#waitsFor === 'body') this.#endTimer();
+      this.#stuck = 0;
+      this.#requests.push(chunk);
+      this.#requests.pump();
+    });
+  };
+
   readonly #onDrain = () => this.later(() => {});
 
   readonly #onTaken = () => this.#flow();
@@ -286,24 +298,43 @@ class Carrier implements Conversation {
   #drainWhenIdle() {
     const { drain } = this.session;
     if (!drain.aborted || this.isOver || !this.#requests.isBetween || !this.pipeline.isDelivered) return;
-    this.#finish(this.#hasServed ? undefined : sessionAnswer(endOf(drain)));
+    // Of a session that its next request would not have ended, the door says why it has.
+    if (this.session.proofs !== undefined) this.giveBack(Buffer.alloc(0));
+    else this.#finish(this.#hasServed ? undefined : sessionAnswer(endOf(drain)));
   }
 
   #endWhenDelivered() {
-    if (this.#isEnding && !this.isOver && this.pipeline.isDelivered) this.#finish(undefined);
+    if (!this.#isEnding || this.isOver || !this.pipeline.isDelivered) return;
+    if (this.#unread === undefined) this.#finish(undefined);
+    else this.#release(Buffer.concat(this.#unread));
+  }
+
+  /** Leaves the client as it came. */
+  #release(unread: Buffer) {
+    const client = this.#client;
+    this.#close();
+    client.pause();
+    for (const [event, listener] of this.#listeners) client.off(event, listener);
+    if (unread.length > 0 && !client.destroyed) client.unshift(unread);
+    this.session.proofs?.gaveBack();
+    this.#finished.resolve();
+  }
+
+  #close() {
+    this.isOver = true;
+    this.#deadline.stop();
+    this.session.signal.removeEventListener('abort', this.#onEnd);
+    this.session.drain.removeEventListener('abort', this.#onDrain);
+    this.pipeline.close();
+    this.dropLink();
   }
 
   /** Ends the session, with that as its last word where none of an answer was begun. */
   #finish(answer: OwnAnswer | undefined) {
     if (this.isOver) return;
-    this.isOver = true;
     const { exchange } = this;
-    this.#deadline.stop();
-    this.session.signal.removeEventListener('abort', this.#onEnd);
-    this.session.drain.removeEventListener('abort', this.#onDrain);
     const isBehind = !this.pipeline.isDelivered; // Whatever were said now would be taken for the answer before it.
-    this.pipeline.close();
-    this.dropLink();
+    this.#close();
     const isAmid =
       this.#isCut ||
       isBehind ||
