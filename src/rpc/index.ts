@@ -21,6 +21,7 @@ export {
   RpcError,
 } from './call.ts';
 export { type BidiCall, createRpcClient, type RpcClient } from './client/client.ts';
+export { endInOrder } from './connection/end-in-order.ts';
 export { peerChain } from './connection/peer-chain.ts';
 export { endTogether } from './connection/session-end.ts';
 export { BACKLOG, type Connect, type Listen, type TlsIdentity } from './connection/transport.ts';

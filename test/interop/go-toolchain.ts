@@ -9,7 +9,7 @@ export const go = commandIn(['/usr/local/go/bin'], 'go');
 /** Builds the programs, folders of `go/`, into `directory`; every user may run them. */
 export async function buildGo(
   directory: string,
-  programs: readonly ('agent' | 'chains' | 'client' | 'crowd')[],
+  programs: readonly ('agent' | 'chains' | 'client' | 'crowd' | 'grpcpeer')[],
 ): Promise<void> {
   if (go === undefined) throw new Error('there is no go command: install Go 1.24 or later');
   const packages = programs.map((program) => `./${program}`);

@@ -79,7 +79,7 @@ const apiTarget = () => ({
   ...{ kind: 'Target', name: 'api' },
   spec: {
     ...{ protocol: 'http', url: `http://127.0.0.1:${(api.address() as AddressInfo).port}`, routes: ROUTES },
-    ...{ credential: { bearer: 'keystore:api-key' }, http2: true, listen: { host: '127.0.0.1', port: directPort } },
+    ...{ credential: { bearer: 'keystore:api-key' }, listen: { host: '127.0.0.1', port: directPort } },
   },
 });
 const socket = () => path.join(stack.folder.targets, 'api/http.sock');
@@ -233,9 +233,9 @@ describe.skipIf(mayLack)('HTTP/2', () => {
     const key = ['--cert', file('svid.pem'), '--key', file('key.pem')];
     const ask = (more: readonly string[]) =>
       run('curl', [...args, ...more, ...version, url], { user: stack.users.web });
-    expect((await ask([...key, '--http2'])).stdout).toBe('1.1 200'); // Not by ALPN, yet.
+    expect((await ask([...key, '--http2'])).stdout).toBe('2 200');
     expect((await ask([...key, '--http1.1'])).stdout).toBe('1.1 200');
-    expect((await ask(['--http2'])).stdout).toBe('1.1 401');
+    expect((await ask(['--http2'])).stdout).toBe('2 401');
   });
 });
 

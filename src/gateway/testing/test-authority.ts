@@ -51,7 +51,7 @@ export function createTestAuthority(name: string, nowMs: number) {
   return {
     trustDomain,
     rootDer,
-    issue(path: string, ttlS = 3600): TestSvid {
+    issue(path: string, ttlS = 3600, dnsNames: readonly string[] = []): TestSvid {
       const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
       const uri = `spiffe://${trustDomain}${path}`;
       const expiresAtS = nowS + ttlS;
@@ -61,7 +61,7 @@ export function createTestAuthority(name: string, nowMs: number) {
         notAfterS: expiresAtS,
         spkiDer: publicKey.export({ format: 'der', type: 'spki' }),
         uri,
-        dnsNames: [],
+        dnsNames: [...dnsNames],
       });
       const keyDer = privateKey.export({ format: 'der', type: 'pkcs8' });
       return {

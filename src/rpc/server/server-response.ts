@@ -2,6 +2,7 @@ import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'nod
 import type { Clock } from '../../std/index.ts';
 import { Code, encodeStatusDetails, encodeStatusMessage } from '../../wire/grpc/index.ts';
 import { RpcError } from '../call.ts';
+import { endInOrder } from '../connection/end-in-order.ts';
 import type { RpcLimits } from '../limits.ts';
 
 /** The writing half of a call. */
@@ -163,7 +164,7 @@ class Response implements ServerResponse {
 function finishReading(clock: Clock, stream: ServerHttp2Stream): void {
   stream.removeAllListeners('data');
   stream.resume();
-  const timer = clock.after(HALF_OPEN_MS, () => stream.close(constants.NGHTTP2_NO_ERROR));
+  const timer = clock.after(HALF_OPEN_MS, () => endInOrder(stream));
   stream.once('close', () => timer.cancel());
 }
 

@@ -37,14 +37,19 @@ export interface ClientStream {
 
 /** Creates a {@link ClientFrames}. */
 export function createClientFrames(): ClientFrames {
-  return new Follower();
+  return new Follower(PREFACE_BYTES);
+}
+
+/** The same of what a server sends: it has no preface, and opens the streams that it answers. */
+export function createServerFrames(): ClientFrames {
+  return new Follower(0);
 }
 
 class Follower implements ClientFrames {
   readonly #block = createHeaderBlock({ isReadOnly: true });
   readonly #head = Buffer.alloc(FRAME_HEAD_BYTES);
   #headBytes = 0;
-  #prefaceLeft = PREFACE_BYTES;
+  #prefaceLeft: number;
   // Of the frame under way: bytes before the header block, of the block (0 in other frames), and after it.
   #before = 0;
   #within = 0;
@@ -63,6 +68,10 @@ class Follower implements ClientFrames {
   readonly #resets = createBudget(RESETS_MAX, RESETS_A_SECOND);
   readonly #control = createBudget(CONTROL_MAX, CONTROL_A_SECOND);
   #flood: Flood | undefined;
+
+  constructor(prefaceBytes: number) {
+    this.#prefaceLeft = prefaceBytes;
+  }
 
   pass(chunk: Buffer, nowMs: number, sentBytes: number): Flood | undefined {
     this.#resets.refill(nowMs, 0);

@@ -7,6 +7,12 @@
  * @see RFC 9113 (frames), RFC 7541 (HPACK)
  */
 export { type AuthorityFilter, createAuthorityFilter } from './authority-filter.ts';
-export { type ClientFrames, type ClientStream, createClientFrames, type Flood } from './client-frames.ts';
+export {
+  type ClientFrames,
+  type ClientStream,
+  createClientFrames,
+  createServerFrames,
+  type Flood,
+} from './client-frames.ts';
 export { type ClientOpening, createClientOpening, type OpeningState } from './client-opening.ts';
 export { PREFACE } from './preface.ts';

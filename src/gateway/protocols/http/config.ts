@@ -171,9 +171,14 @@ export const configSchema = Type.Object(
         'Passes Range on though the gateway has a credential, of which a part of an answer may hold a piece that nothing finds. For APIs that repeat nothing of what they are asked.',
     }),
     http2: Type.Boolean({
+      default: true,
+      description:
+        'Serves clients that speak HTTP/2: by ALPN at the target’s own door, with prior knowledge at the agent’s socket. Without it those are answered 505.',
+    }),
+    upstreamHttp2: Type.Boolean({
       default: false,
       description:
-        'For trying out: HTTP/2 at the agent’s socket, with prior knowledge. It has not stood all attacks yet; without it such clients are answered 505.',
+        'Speaks HTTP/2 to the API, as gRPC needs: agreed by ALPN where `url` is https, with prior knowledge where it is http.',
     }),
     identityHeader: Type.Boolean({
       default: false,

@@ -7,8 +7,7 @@ import { openTarget } from './target.ts';
 export const path: ProtocolPath = {
   door: {
     proof: 'svid',
-    // HTTP/2 comes here once it has stood its attacks.
-    alpn: ['http/1.1'],
+    alpn: ['h2', 'http/1.1'],
     // TLS comes first.
     negotiate: (_socket, startTls): Promise<Duplex | undefined> => startTls(NOTHING),
   },

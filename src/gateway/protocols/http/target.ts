@@ -1,5 +1,5 @@
 import { createSampledLog, messageOf, type SampledLog } from '../../../std/index.ts';
-import type { Target, TargetDeps } from '../../protocol.ts';
+import type { MemberDoor, Target, TargetDeps } from '../../protocol.ts';
 import type { GatewaySession } from '../../sessions/session.ts';
 import { audienceOf, type HttpConfig, parseConfig } from './config.ts';
 import { createTokenDoor } from './door/token-door.ts';
@@ -38,10 +38,7 @@ export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
   return {
     listen: config.listen,
     hosts: config.hosts,
-    door:
-      config.listen?.tokens === true
-        ? createTokenDoor({ ...deps, audience: audienceOf(deps.name, config) })
-        : undefined,
+    door: doorOf(config, deps),
     serve: (session) => serveClient(target, session),
     refuse: (client, refusal) => void refuseByVersion(client, versionsOf(target), sessionAnswer(refusal)),
     async check(signal) {
@@ -58,6 +55,17 @@ export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
     },
   };
 }
+
+/** Where it is not the protocol's own. */
+function doorOf(config: HttpConfig, deps: TargetDeps): MemberDoor | undefined {
+  if (config.listen?.tokens === true) return createTokenDoor({ ...deps, audience: audienceOf(deps.name, config) });
+  return config.http2 ? undefined : HTTP1_DOOR;
+}
+
+const HTTP1_DOOR: MemberDoor = {
+  ...{ proof: 'svid', alpn: ['http/1.1'] },
+  negotiate: (_socket, startTls) => startTls(Buffer.alloc(0)),
+};
 
 function versionsOf({ deps, config }: OpenTarget): Versions {
   return { clock: deps.clock, http2: config.http2 };

@@ -1,10 +1,11 @@
-import { constants, performServerHandshake, type ServerHttp2Stream } from 'node:http2';
+import { performServerHandshake, type ServerHttp2Stream } from 'node:http2';
 import type { Duplex } from 'node:stream';
-import { endTogether } from '../../../../rpc/index.ts';
+import { endInOrder, endTogether } from '../../../../rpc/index.ts';
 import type { Clock } from '../../../../std/index.ts';
 import { createClientFrames } from '../../../../wire/http2/index.ts';
 import { LAST_WORDS_MS } from '../../../listeners/close-in-time.ts';
 import { encodeOwnAnswer, type OwnAnswer } from '../session/own-answers.ts';
+import { isGrpcCall } from './request-head.ts';
 import { sessionOptions } from './session-options.ts';
 import { answerStream } from './stream-answer.ts';
 import { watchedStream } from './watched-stream.ts';
@@ -20,14 +21,17 @@ export function refuseHttp2(client: Duplex, clock: Clock, answer: OwnAnswer): vo
   const session = performServerHandshake(stream, sessionOptions);
   const late = clock.after(LAST_WORDS_MS, () => client.destroy());
   session.on('error', () => {}); // 'close' follows.
-  session.on('stream', (one: ServerHttp2Stream, headers) => {
+  session.on('stream', (one: ServerHttp2Stream, headers, _flags, rawHeaders) => {
     frames.take(one.id ?? 0);
     one.on('error', () => {});
     if (session.destroyed || one.destroyed) return;
     one.resume();
     const method = headers[':method'] === 'HEAD' ? 'HEAD' : 'GET';
-    answerStream(one, { bytes: encodeOwnAnswer(answer, { isHead: method === 'HEAD', close: true }), method });
-    one.close(constants.NGHTTP2_NO_ERROR);
+    answerStream(one, {
+      bytes: encodeOwnAnswer(answer, { isHead: method === 'HEAD', close: true, isGrpc: isGrpcCall(rawHeaders) }),
+      method,
+    });
+    endInOrder(one);
     session.close();
   });
   endTogether({ session, socket: client, clock, ended: () => late.cancel() });

@@ -1,5 +1,6 @@
 import type { BodyLength, Field } from '../../../../wire/http1/index.ts';
 import { encodeRequestHead, Http1Error } from '../../../../wire/http1/index.ts';
+import { isGrpc } from '../meaning/index.ts';
 import type { OwnAnswer } from '../session/own-answers.ts';
 
 /** A request of a stream, as it can be said in HTTP/1.1. */
@@ -11,6 +12,7 @@ export interface StreamRequest {
   /** Undefined: its client does not say. */
   readonly declaredBytes: number | undefined;
   readonly expectsContinue: boolean;
+  readonly acceptsTrailers: boolean;
 }
 
 /** What node:http2 tells of a stream, and what its frames say. */
@@ -38,10 +40,16 @@ export function requestOf(head: StreamHead): StreamRequest | OwnAnswer {
   }
 }
 
+/** It is a call of gRPC, whatever else may be wrong with it. */
+export function isGrpcCall(rawHeaders: readonly string[]): boolean {
+  const at = rawHeaders.indexOf('content-type');
+  return at >= 0 && isGrpc([{ name: 'content-type', value: rawHeaders[at + 1] ?? '' }]);
+}
+
 /** Its bytes for whoever reads HTTP/1.1. */
 export function encodeHead(request: StreamRequest, body: BodyLength): Buffer {
-  const { method, target, host, fields, expectsContinue } = request;
-  const bytes = encodeRequestHead({ method, target, host, fields, body });
+  const { method, target, host, fields, expectsContinue, acceptsTrailers } = request;
+  const bytes = encodeRequestHead({ method, target, host, fields, body, trailers: acceptsTrailers });
   if (!expectsContinue || body.kind === 'none') return bytes;
   return Buffer.concat([bytes.subarray(0, bytes.length - LINE_END_BYTES), EXPECT]);
 }
@@ -58,6 +66,7 @@ function parse({ rawHeaders, fieldsSent, isWhole, scheme }: StreamHead): StreamR
   const request = {
     ...{ method: controls.method ?? '', target: controls.path ?? '', host: hostOf(controls.authority, controls.host) },
     ...{ fields: lines.fields, declaredBytes, expectsContinue: expectsContinue(controls.expect) },
+    acceptsTrailers: lines.acceptsTrailers,
   };
   if (controls.path?.includes('#') === true)
     throw new Http1Error('ERR_HTTP1_TARGET', 'the target holds a fragment, or a character that must be escaped');
@@ -70,12 +79,13 @@ type Control = 'method' | 'path' | 'scheme' | 'authority' | 'host' | 'contentLen
 interface Lines {
   readonly controls: { [name in Control]?: string };
   readonly fields: Field[];
+  acceptsTrailers: boolean;
 }
 
 function readLines(rawHeaders: readonly string[], fieldsSent: number): Lines {
   if (rawHeaders.length / 2 !== fieldsSent)
     throw new Http1Error('ERR_HTTP1_FIELD', 'a field’s name or value holds a character that none may have');
-  const lines: Lines = { controls: {}, fields: [] };
+  const lines: Lines = { controls: {}, fields: [], acceptsTrailers: false };
   const cookies: string[] = [];
   let bytes = 0;
   let count = 0;
@@ -96,14 +106,16 @@ function readLines(rawHeaders: readonly string[], fieldsSent: number): Lines {
   return lines;
 }
 
-function put({ controls, fields }: Lines, name: string, value: string): void {
+function put(lines: Lines, name: string, value: string): void {
+  const { controls, fields } = lines;
   const control = CONTROLS.get(name);
   if (control !== undefined) {
     if (controls[control] !== undefined)
       throw new Http1Error('ERR_HTTP1_REPEATED', `the field ${name} stands there twice, and may once`);
     controls[control] = value;
   } else if (name === 'te') {
-    if (value !== 'trailers') throw betweenNeighbours(); // Else dropped: they are not handed on.
+    if (value !== 'trailers') throw betweenNeighbours();
+    lines.acceptsTrailers = true;
   } else if (name.startsWith(':'))
     throw new Http1Error('ERR_HTTP1_LINE', 'there is a pseudo-header that none may have');
   else if (OF_CONNECTIONS.has(name)) throw betweenNeighbours();

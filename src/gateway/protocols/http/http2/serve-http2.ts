@@ -1,6 +1,6 @@
 import { constants, performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import { judgedBy } from '../../../../model/index.ts';
-import { endTogether } from '../../../../rpc/index.ts';
+import { endInOrder, endTogether } from '../../../../rpc/index.ts';
 import type { Timer } from '../../../../std/index.ts';
 import { createClientFrames } from '../../../../wire/http2/index.ts';
 import type { GatewaySession } from '../../../sessions/session.ts';
@@ -8,7 +8,7 @@ import { malformedDenial } from '../session/exchange.ts';
 import { encodeOwnAnswer, ledgerAnswer, type OwnAnswer } from '../session/own-answers.ts';
 import type { OpenTarget } from '../target.ts';
 import { Lane, type LanePort } from './lane.ts';
-import { requestOf } from './request-head.ts';
+import { isGrpcCall, requestOf } from './request-head.ts';
 import { sessionOptions } from './session-options.ts';
 import { answerStream } from './stream-answer.ts';
 import { StreamExchange, type StreamPort } from './stream-exchange.ts';
@@ -161,11 +161,12 @@ class Connection implements LanePort, StreamPort {
   #refuse(stream: ServerHttp2Stream, answer: OwnAnswer, rawHeaders: readonly string[]) {
     const { gate, policy } = this.#session;
     const method = rawHeaders[rawHeaders.indexOf(':method') + 1] === 'HEAD' ? 'HEAD' : 'GET';
-    const bytesOf = (said: OwnAnswer) => encodeOwnAnswer(said, { isHead: method === 'HEAD' });
+    const isCall = isGrpcCall(rawHeaders);
+    const bytesOf = (said: OwnAnswer) => encodeOwnAnswer(said, { isHead: method === 'HEAD', isGrpc: isCall });
     const say = (bytes: Buffer) => {
       if (stream.destroyed || stream.closed) return;
       answerStream(stream, { bytes, method });
-      stream.close(constants.NGHTTP2_NO_ERROR);
+      endInOrder(stream);
     };
     const pipeline = gate.pipeline({
       forward() {},

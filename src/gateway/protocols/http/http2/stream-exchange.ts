@@ -49,7 +49,7 @@ export class StreamExchange implements LaneUser {
     this.#request = request;
     this.#client = client;
     this.#port = port;
-    this.#answer = new StreamAnswer(stream);
+    this.#answer = new StreamAnswer(stream, request);
     this.#isRead = isWhole;
     stream.on('drain', () => this.#drained()).on('close', () => this.#closed());
   }
@@ -210,7 +210,7 @@ export class StreamExchange implements LaneUser {
     lane.destroy();
     if (this.#isRead || this.#stream.closed) return;
     // What is left of its body is for nobody: RFC 9113 §8.1.
-    this.#stream.close(constants.NGHTTP2_NO_ERROR);
+    this.#answer.endInOrder();
   }
 
   #drained() {

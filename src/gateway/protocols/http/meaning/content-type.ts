@@ -18,6 +18,12 @@ export function jsonFormatOf(fields: readonly Field[]): JsonFormat | undefined {
   return media === 'text/event-stream' ? 'sse' : undefined;
 }
 
+/** It is a message of gRPC, by its type. */
+export function isGrpc(fields: readonly Field[]): boolean {
+  const type = fields.find(({ name }) => name === 'content-type')?.value.toLowerCase() ?? '';
+  return /^application\/grpc(?:$|[+; \t])/.test(type);
+}
+
 /** Of all that are there, as one. @see RFC 9110 §5.3 */
 function fieldValue(fields: readonly Field[], name: string): string | undefined {
   const values = fields.filter((field) => field.name === name).map(({ value }) => value);

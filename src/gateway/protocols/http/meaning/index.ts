@@ -9,7 +9,7 @@
  */
 export { askedAsWritten, refusedForMasks } from './as-written.ts';
 export { bodyProblem } from './body.ts';
-export { jsonFormatOf } from './content-type.ts';
+export { isGrpc, jsonFormatOf } from './content-type.ts';
 export { answeredFields, forwardedFields } from './fields.ts';
 export { createMeaning, type Meaning, type Meanings } from './meaning.ts';
 export { isRefusal, type MeaningRefusal } from './refusal.ts';

@@ -7,7 +7,7 @@ import {
   type Field,
   type ResponseHead,
 } from '../../../../wire/http1/index.ts';
-import { type AnswerReading, fieldsBesideMasks, isStream } from './masked-answer.ts';
+import { type AnswerReading, fieldsBesideMasks, grpcStatusOf, isStream } from './masked-answer.ts';
 import { brokenAnswer, limitAnswer, type OwnAnswer } from './own-answers.ts';
 import { createScrubber, type Scrubber } from './scrub.ts';
 
@@ -42,6 +42,8 @@ export type Shown =
  */
 export class Answer {
   readonly status: number;
+  /** Where its head has it already: of a call of gRPC that has no other answer. */
+  readonly grpcStatus: number | undefined;
   readonly #deps: AnswerDeps;
   readonly #body: BodyLength;
   readonly #head: Buffer;
@@ -55,6 +57,7 @@ export class Answer {
   constructor(head: ResponseHead, deps: AnswerDeps) {
     this.#deps = deps;
     this.status = head.status;
+    this.grpcStatus = grpcStatusOf(head.fields);
     this.#body = framingOf(head, deps);
     const isCut = this.#body.kind === 'close' || deps.closes;
     this.#head = encodeResponseHead({
@@ -72,6 +75,10 @@ export class Answer {
     const mayBeRefused = deps.reading !== undefined || items !== undefined || bytesOut !== undefined;
     const isHeld = mayBeRefused && this.#body.kind !== 'none' && !isStream(head);
     this.#held = isHeld ? [] : undefined;
+  }
+
+  get isMasked(): boolean {
+    return this.#deps.isMasked;
   }
 
   /** The connection can't be used behind it. */
@@ -110,14 +117,15 @@ export class Answer {
     });
   }
 
-  end(): Shown {
+  /** @param trailers those that may be shown. */
+  end(trailers: readonly Field[] = []): Shown {
     return this.#show(() => {
       const rest = this.#scrubber?.end();
       const last = rest === undefined || rest.length === 0 ? [] : [rest];
       const { reading } = this.#deps;
       const pieces = reading === undefined ? last : [...last.flatMap((piece) => reading.push(piece)), ...reading.end()];
       const framed = this.#framed(this.#body.kind === 'none' ? [] : pieces);
-      return this.#body.kind === 'chunked' ? [...framed, encodeLastChunk()] : framed;
+      return this.#body.kind === 'chunked' ? [...framed, encodeLastChunk(trailers)] : framed;
     }, true);
   }
 

@@ -1,12 +1,18 @@
 import type { ReachedLimit } from '../../../../model/index.ts';
-import { encodeResponseHead, type Field, Http1Error, type ResponseHead } from '../../../../wire/http1/index.ts';
+import {
+  type BodyEvent,
+  encodeResponseHead,
+  type Field,
+  Http1Error,
+  type ResponseHead,
+} from '../../../../wire/http1/index.ts';
 import type { Ending, Running } from '../../../sessions/pipeline.ts';
 import { answeredFields } from '../meaning/index.ts';
 import { credentialRefused } from '../upstream/connect-problem.ts';
 import { Answer, type Shown } from './answer.ts';
 import type { Conversation } from './conversation.ts';
 import type { Exchange } from './exchange.ts';
-import { readAnswer } from './masked-answer.ts';
+import { fieldsBesideMasks, grpcStatusOf, readAnswer } from './masked-answer.ts';
 import { brokenAnswer, limitAnswer, lostAnswer, type OwnAnswer, unshownAnswer } from './own-answers.ts';
 import { scrubBytes, scrubText } from './scrub.ts';
 import type { Sending } from './sending.ts';
@@ -42,7 +48,7 @@ export class Answers {
         conversation.dropLink();
         return;
       }
-      const shown = event.kind === 'head' ? this.#begin(exchange, event.head) : showMore(exchange, event);
+      const shown = event.kind === 'head' ? this.#begin(exchange, event.head) : this.#more(exchange, event);
       if (shown === undefined) return;
       if (!('pieces' in shown)) {
         if ('cut' in shown) this.#deliver(pieces);
@@ -51,7 +57,7 @@ export class Answers {
       }
       pieces.push(...shown.pieces);
       if (event.kind === 'end') {
-        this.#end(exchange, exchange.running, pieces);
+        this.#end(exchange, exchange.running, { pieces, trailers: event.trailers });
         return;
       }
     }
@@ -142,9 +148,7 @@ export class Answers {
     const reading = isRead ? readAnswer(head, { masks, hashKey: target.deps.maskKey.reveal() }) : undefined;
     if (typeof reading === 'string')
       return { instead: head.status >= 400 ? unshownAnswer(head.status) : brokenAnswer(reading, UNREADABLE_HINT) };
-    const isEncoded = head.fields.some(
-      ({ name, value }) => name === 'content-encoding' && value.toLowerCase() !== 'identity',
-    );
+    const isEncoded = head.fields.some(({ name, value }) => ENCODINGS.has(name) && value.toLowerCase() !== 'identity');
     if (isEncoded && hasBody && credential.forms.length > 0 && !target.config.allowCompression)
       return { instead: brokenAnswer('the answer is encoded though that was not asked for', UNREADABLE_HINT) };
     if (session.drain.aborted || !exchange.isRead) exchange.closes = true;
@@ -158,6 +162,20 @@ export class Answers {
     exchange.keepsLink = head.keepAlive;
     if (answer.closes) exchange.closes = true;
     return answer.start();
+  }
+
+  #more(exchange: Exchange, event: BodyEvent): Shown {
+    const { answer } = exchange;
+    if (answer === undefined) throw new Error('a body without a head');
+    return event.kind === 'data' ? answer.push(event.bytes) : answer.end(this.#trailersShown(exchange, event.trailers));
+  }
+
+  /** By the rules of fields; beside masks none but the status, since they may be made from the whole body. */
+  #trailersShown(exchange: Exchange, trailers: readonly Field[]): readonly Field[] {
+    if (trailers.length === 0 || !exchange.head.acceptsTrailers || !this.#conversation.target.config.upstreamHttp2)
+      return [];
+    const shown = this.#fieldsShown({ fields: trailers });
+    return exchange.answer?.isMasked === true ? fieldsBesideMasks(shown) : shown;
   }
 
   /** Both sides leave HTTP, where the client asked for that. @see RFC 9110 §15.2.2 */
@@ -182,7 +200,7 @@ export class Answers {
   }
 
   /** Those that clients may see, without the gateway's credential. */
-  #fieldsShown(head: ResponseHead): readonly Field[] {
+  #fieldsShown(head: Pick<ResponseHead, 'fields'>): readonly Field[] {
     const { target, credential } = this.#conversation;
     return answeredFields(head, target.config).map(({ name, value }) => ({
       name,
@@ -201,14 +219,20 @@ export class Answers {
     this.#deliver([scrubBytes(bytes, this.#conversation.credential.forms)]);
   }
 
-  #end(exchange: Exchange, running: Running, pieces: readonly Buffer[]) {
+  #end(
+    exchange: Exchange,
+    running: Running,
+    { pieces, trailers }: { pieces: readonly Buffer[]; trailers: readonly Field[] },
+  ) {
     const conversation = this.#conversation;
     const status = exchange.answer?.status ?? 0;
+    const grpcStatus = exchange.answer?.grpcStatus ?? grpcStatusOf(trailers);
+    const code = status >= 400 ? String(status) : (grpcStatus ?? 0) > 0 ? `grpc-${grpcStatus}` : undefined;
     this.#note(running, {
-      status: status >= 400 ? 'failed' : 'done',
-      ...(status >= 400 ? { code: String(status) } : {}),
+      status: code === undefined ? 'done' : 'failed',
+      ...(code === undefined ? {} : { code }),
       items: exchange.answer?.items ?? 0,
-      detail: { status },
+      detail: { status, ...(grpcStatus === undefined ? {} : { grpcStatus }) },
     });
     exchange.isAnswered = true;
     // What stands behind an answer is none that was asked for.
@@ -269,12 +293,7 @@ export class Answers {
   }
 }
 
-function showMore(exchange: Exchange, event: { kind: 'data'; bytes: Buffer } | { kind: 'end' }): Shown {
-  const { answer } = exchange;
-  if (answer === undefined) throw new Error('a body without a head');
-  return event.kind === 'data' ? answer.push(event.bytes) : answer.end();
-}
-
+const ENCODINGS: ReadonlySet<string> = new Set(['content-encoding', 'grpc-encoding']);
 const CREDENTIAL_REFUSED: OwnAnswer = {
   status: 502,
   reason: 'target',

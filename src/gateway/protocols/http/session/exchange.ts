@@ -2,7 +2,7 @@ import type { Denial, Judged, Operation } from '../../../../model/index.ts';
 import { judgedBy } from '../../../../model/index.ts';
 import type { BodyLength, Field, RequestHead } from '../../../../wire/http1/index.ts';
 import type { Running, Taken } from '../../../sessions/pipeline.ts';
-import type { Meaning } from '../meaning/index.ts';
+import { isGrpc, type Meaning } from '../meaning/index.ts';
 import type { Answer } from './answer.ts';
 
 /**
@@ -12,6 +12,8 @@ import type { Answer } from './answer.ts';
  */
 export interface Exchange {
   readonly head: RequestHead;
+  /** It is a call of gRPC. */
+  readonly isGrpc: boolean;
   phase: 'reading' | 'deciding' | 'running' | 'refused' | 'tunnel';
   /** Undefined: it was not understood. */
   meaning: Meaning | undefined;
@@ -50,6 +52,7 @@ export type RequestMaker = () => readonly Buffer[];
 export function newExchange(head: RequestHead): Exchange {
   return {
     head,
+    isGrpc: isGrpc(head.fields),
     phase: 'deciding',
     meaning: undefined,
     forwarded: [],

@@ -2,7 +2,7 @@ import type { FieldMask } from '../../../../model/index.ts';
 import { createByteMask, maskKinds } from '../../../../policy/index.ts';
 import type { Field, ResponseHead } from '../../../../wire/http1/index.ts';
 import { createJsonMasker, type JsonMasker } from '../../../../wire/json/index.ts';
-import { jsonFormatOf } from '../meaning/index.ts';
+import { isGrpc, jsonFormatOf } from '../meaning/index.ts';
 
 /** Reads an answer by its content: hides what policy masks, and counts its items. */
 export type AnswerReading = Pick<JsonMasker, 'push' | 'end' | 'heldBytes' | 'items'>;
@@ -29,14 +29,20 @@ export function readAnswer(
 /** It goes on as long as it likes, event by event: nothing of it waits for its end. */
 export function isStream({ fields }: Pick<ResponseHead, 'fields'>): boolean {
   const format = jsonFormatOf(fields);
-  return format !== undefined && format !== 'json';
+  return isGrpc(fields) || (format !== undefined && format !== 'json');
 }
 
 /** Which fields an answer may have beside what is masked in it: none whose value is the upstream's own text, or is made from the whole body. */
 export function fieldsBesideMasks(fields: readonly Field[]): readonly Field[] {
   return fields
-    .filter(({ name }) => BESIDE_MASKS.has(name))
+    .filter(({ name, value }) => BESIDE_MASKS.has(name) || (name === 'grpc-status' && GRPC_STATUS.test(value)))
     .map(({ name, value }) => ({ name, value: name === 'content-type' ? (value.split(';')[0] ?? '').trim() : value }));
+}
+
+/** The status of a call of gRPC; undefined: there is none. */
+export function grpcStatusOf(fields: readonly Field[]): number | undefined {
+  const value = fields.find(({ name }) => name === 'grpc-status')?.value;
+  return value !== undefined && GRPC_STATUS.test(value) ? Number(value) : undefined;
 }
 
 /** What a request must not ask for when fields of its answer are masked: parts of it, or whether it is still what it was. */
@@ -44,6 +50,7 @@ export function askForWhole(fields: readonly Field[]): readonly Field[] {
   return fields.filter(({ name }) => !CONDITIONAL.has(name));
 }
 
+const GRPC_STATUS = /^\d{1,2}$/;
 const BESIDE_MASKS: ReadonlySet<string> = new Set([
   'content-type',
   'date',

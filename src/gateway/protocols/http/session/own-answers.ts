@@ -4,6 +4,7 @@ import { codeOf } from '../../../../std/index.ts';
 import { encodeProblem } from '../../../../wire/http1/index.ts';
 import type { SessionRefusal } from '../../../protocol.ts';
 import type { ReachedQuota } from '../../../sessions/quotas.ts';
+import { encodeGrpcRefusal } from './grpc-refusal.ts';
 
 /** What the gateway itself answers: a problem document that says what to do next. @see RFC 9457 */
 export interface OwnAnswer {
@@ -16,8 +17,9 @@ export interface OwnAnswer {
   readonly retryAfterS?: number;
 }
 
-/** Its bytes. `close`: the connection ends behind it. */
-export function encodeOwnAnswer(answer: OwnAnswer, { isHead = false, close = false } = {}): Buffer {
+/** Its bytes. `close`: the connection ends behind it; `isGrpc`: a call of gRPC was asked. */
+export function encodeOwnAnswer(answer: OwnAnswer, { isHead = false, close = false, isGrpc = false } = {}): Buffer {
+  if (isGrpc && !isHead) return encodeGrpcRefusal(answer, { close });
   const { status, reason, message: title, hint, policies = [], retryAfterS } = answer;
   const told = policies.length === 0 ? undefined : policies.slice(0, POLICIES_TOLD_MAX);
   return encodeProblem({ status, title, reason, hint, policies: told }, { close, answersHead: isHead, retryAfterS });

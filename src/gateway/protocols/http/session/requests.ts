@@ -153,6 +153,8 @@ export class Requests {
     conversation.exchange = exchange;
     this.begun++;
     if (head.method === 'OPTIONS' && head.target === '*') return this.#pong(exchange);
+    if (head.upgrade !== undefined && conversation.target.config.upstreamHttp2)
+      return this.#refuse(exchange, NO_UPGRADE);
     const meaning = conversation.target.meaning.of(head);
     if (isRefusal(meaning)) return this.#misunderstood(exchange, meaning);
     exchange.meaning = meaning;
@@ -392,6 +394,10 @@ export class Requests {
   }
 }
 
+const NO_UPGRADE: OwnAnswer = {
+  ...{ status: 501, reason: 'http-method', message: 'this target speaks HTTP/2, which has no Upgrade' },
+  hint: 'Ask without Upgrade; or the target is to be without upstreamHttp2.',
+};
 const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n', 'latin1');
 const UNMASKED_HINT = 'It needs a permit without masks.';
 /** So much of a refused request is read and dropped, so that its connection can be used again. */

@@ -27,9 +27,13 @@ export function headToSend(head: RequestHead, sent: SentWith): Buffer {
     host: sent.target.place.authority,
     fields: fieldsOf(sent),
     body: sent.framing,
+    trailers: sent.target.config.upstreamHttp2 && head.acceptsTrailers,
     ...(head.upgrade === undefined ? {} : { upgrade: head.upgrade }),
   });
 }
+
+/** Without them a server of gRPC does not compress either. */
+const ACCEPTED_ENCODINGS: ReadonlySet<string> = new Set(['accept-encoding', 'grpc-accept-encoding']);
 
 function withQuery(target: string, query: Credential['query']): string {
   if (query === undefined) return target;
@@ -43,7 +47,8 @@ function fieldsOf({ target, credential, forwarded, isMasked, caller }: SentWith)
   const isWhole = credential.forms.length > 0 && !target.config.allowRanges;
   const { field } = credential;
   const kept = (isMasked ? askForWhole(forwarded) : forwarded).filter(
-    ({ name }) => name !== field?.name && !(isReadable && name === 'accept-encoding') && !(isWhole && PARTS.has(name)),
+    ({ name }) =>
+      name !== field?.name && !(isReadable && ACCEPTED_ENCODINGS.has(name)) && !(isWhole && PARTS.has(name)),
   );
   return [
     ...kept,

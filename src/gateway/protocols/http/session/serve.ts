@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Pipeline } from '../../../sessions/pipeline.ts';
 import { endOf, type GatewaySession } from '../../../sessions/session.ts';
@@ -138,7 +137,7 @@ class Carrier implements Conversation {
     const waits = head.expectsContinue && !exchange.isContinued;
     if (!exchange.isRead && (isLong || waits)) exchange.closes = true;
     if (this.session.drain.aborted) exchange.closes = true;
-    const bytes = encodeOwnAnswer(answer, { isHead: head.method === 'HEAD', close: exchange.closes });
+    const bytes = encodeOwnAnswer(answer, { ...askedBy(exchange), close: exchange.closes });
     this.pipeline.deliver([bytes], after);
     this.answered(exchange);
   }
@@ -192,7 +191,7 @@ class Carrier implements Conversation {
     return { credential, socket: hasLink ? undefined : await connectUpstream({ ...deps, config }, signal) };
   }
 
-  #linked(credential: Credential, socket: Socket | undefined, { ready }: { ready(): void }) {
+  #linked(credential: Credential, socket: Duplex | undefined, { ready }: { ready(): void }) {
     this.credential = withOlderForms(credential, this.credential);
     const now = this.target.deps.clock.monotonicMs();
     this.#credentialAtMs = now;
@@ -254,6 +253,8 @@ class Carrier implements Conversation {
     if (exchange === undefined) return this.#requests.isBetween ? 'idle' : 'head';
     const pause = this.target.config.limits.pauseSeconds === undefined ? undefined : 'pause';
     if (exchange.phase === 'tunnel') return this.#hasClientEnded ? 'rest' : pause;
+    // A call of gRPC may listen for hours before either side says more; its own deadline goes with it.
+    if (exchange.phase === 'running' && exchange.isGrpc && this.target.config.upstreamHttp2) return pause;
     if (!exchange.isRead) return exchange.phase === 'deciding' ? undefined : 'body';
     // Sent, and nothing else is waited for.
     if (exchange.phase !== 'running' || exchange.unsent !== undefined) return undefined;
@@ -364,12 +365,16 @@ class Carrier implements Conversation {
       (exchange?.answer?.isShown === true && !exchange.isAnswered);
     const isOwed = answer !== undefined && !isAmid && exchange?.isAnswered !== true;
     const last = isOwed
-      ? encodeOwnAnswer(answer, { close: true, isHead: exchange?.head.method === 'HEAD' })
+      ? encodeOwnAnswer(answer, { ...(exchange === undefined ? {} : askedBy(exchange)), close: true })
       : undefined;
     const breaks = isAmid && exchange?.answer?.endsByClose === true;
     endClient(this.#client, this.target.deps.clock, { last, isCut: isAmid, breaks });
     this.#finished.resolve();
   }
+}
+
+function askedBy({ head, isGrpc }: Exchange) {
+  return { isHead: head.method === 'HEAD', isGrpc };
 }
 
 function bytesOf(pieces: readonly Buffer[]): number {

@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { createResponseReader, type ResponseEvent } from '../../../../wire/http1/index.ts';
 
 /** What a session does with what its upstream says. */
@@ -15,7 +15,7 @@ export interface UpstreamPort {
  * One connection to the upstream, which belongs to one session: whatever an upstream makes of its bytes, another identity's answers are not on it.
  */
 export class UpstreamLink {
-  readonly socket: Socket;
+  readonly socket: Duplex;
   /** Names of files stand in fields as they are: no byte of them ends anything. */
   readonly #reader = createResponseReader({ allowObsText: true });
   readonly #port: UpstreamPort;
@@ -27,7 +27,7 @@ export class UpstreamLink {
   hasEnded = false;
   #isOver = false;
 
-  constructor(socket: Socket, port: UpstreamPort, nowMs: number) {
+  constructor(socket: Duplex, port: UpstreamPort, nowMs: number) {
     this.socket = socket;
     this.#port = port;
     this.idleSinceMs = nowMs;

@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { raceAbort, timeoutSignal } from '../../../../std/index.ts';
 import { createResponseReader, encodeRequestHead } from '../../../../wire/http1/index.ts';
 import { connectUpstream, type UpstreamDeps } from './connect.ts';
@@ -27,7 +27,7 @@ export async function checkUpstream(deps: UpstreamDeps, signal: AbortSignal): Pr
   }
 }
 
-function statusOf(socket: Socket): Promise<number> {
+function statusOf(socket: Duplex): Promise<number> {
   const reader = createResponseReader({ allowObsText: true });
   reader.expect('OPTIONS');
   return new Promise((resolve, reject) => {

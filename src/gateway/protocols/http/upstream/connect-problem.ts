@@ -15,6 +15,7 @@ export function connectProblem({ authority }: Place, error: unknown, isLate: boo
     case 'ERR_GATEWAY_SECRET':
       return { what: error.message, remedy }; // Its own words, without the secret.
     case 'ERR_GATEWAY_TARGET_TLS':
+      if (NO_ALPN.has(code)) return { what: `${authority} does not agree to HTTP/2 by ALPN`, remedy: ALPN_REMEDY };
       return { what: `no TLS with ${authority} that proves who it is${why}`, remedy: TLS_REMEDY };
     default:
       return { what: `${authority} ${STATES.get(code) ?? 'can’t be reached'}${why}`, remedy };
@@ -29,7 +30,12 @@ export function credentialRefused({ authority }: Place, status: number): LoginPr
   };
 }
 
+/** It has another protocol than HTTP/2, or none, for a target with `upstreamHttp2`. */
+export const NOT_H2 = 'ERR_ALPN_NOT_H2';
+
 const FAILED: LoginProblem = { what: 'the gateway failed to connect', remedy: 'See the log of the gateway.' };
+const NO_ALPN: ReadonlySet<string> = new Set([NOT_H2, 'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL']);
+const ALPN_REMEDY = 'Have the upstream offer h2, or take `upstreamHttp2` out of the target.';
 const TLS_REMEDY =
   'Give the upstream a certificate that its roots verify, or name its CA as `roots: file:PATH`, or its name as `serverName`.';
 const STATES: ReadonlyMap<string, string> = new Map([

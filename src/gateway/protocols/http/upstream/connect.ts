@@ -1,11 +1,13 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { connect as connectTls, createSecureContext, type SecureContext } from 'node:tls';
 import { type Clock, messageOf, raceAbort, timeoutSignal } from '../../../../std/index.ts';
 import { GatewayError } from '../../../errors.ts';
 import type { SecretResolver, TargetDeps } from '../../../protocol.ts';
 import { publicContext, publicRoots, TLS } from '../../../targets/public-roots.ts';
 import type { HttpConfig } from '../config.ts';
-import { connectProblem } from './connect-problem.ts';
+import { connectProblem, NOT_H2 } from './connect-problem.ts';
+import { speakHttp2 } from './h2-upstream.ts';
 import { type Place, placeOf } from './place.ts';
 
 /** What connecting needs. */
@@ -18,16 +20,18 @@ export interface UpstreamDeps {
 }
 
 /**
- * Connects to the upstream, by TLS where its address says https. Nothing listens on the socket; it is paused.
+ * Connects to the upstream, by TLS where its address says https. Nothing listens on the connection; it is paused. HTTP/1.1 is spoken on it, whatever the
+ * upstream speaks.
  * @throws GatewayError ERR_GATEWAY_TARGET_AWAY, _TLS, ERR_GATEWAY_SECRET; the abort error
  */
-export async function connectUpstream(deps: UpstreamDeps, signal: AbortSignal): Promise<Socket> {
+export async function connectUpstream(deps: UpstreamDeps, signal: AbortSignal): Promise<Duplex> {
   const place = placeOf(deps.config);
   const timeout = timeoutSignal(deps.clock, CONNECT_MS_MAX, signal);
   try {
     const socket = await openSocket(deps, place, timeout.signal);
     deps.attempted(place.authority, undefined);
-    return socket;
+    if (!deps.config.upstreamHttp2) return socket;
+    return speakHttp2(socket, { clock: deps.clock, scheme: place.isSecure ? 'https' : 'http' });
   } catch (error) {
     if (!signal.aborted) deps.attempted(place.authority, connectProblem(place, error, timeout.isOver));
     throw error;
@@ -84,13 +88,15 @@ async function startTls(
   const tls = connectTls({
     socket,
     secureContext: context,
-    ALPNProtocols: ['http/1.1'],
+    ALPNProtocols: [deps.config.upstreamHttp2 ? 'h2' : 'http/1.1'],
     host: name,
     ...(isIP(name) === 0 ? { servername: name } : {}),
   });
   tls.on('error', () => {}); // As for the socket below it.
   try {
     await raceAbort(settled(tls, 'secureConnect'), signal);
+    if (deps.config.upstreamHttp2 && tls.alpnProtocol !== 'h2')
+      throw Object.assign(new Error('it does not agree to h2 by ALPN'), { code: NOT_H2 });
   } catch (cause) {
     tls.destroy();
     socket.destroy();
