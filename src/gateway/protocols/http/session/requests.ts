@@ -233,10 +233,13 @@ export class Requests {
     const { body, forwarded } = exchange;
     const framing = framingOf(exchange);
     const make = () => {
-      const { credential } = conversation; // The newest: it may be sent later than now.
-      return [headToSend(head, { target, meaning, credential, framing, forwarded, ...told }), ...body];
+      // The newest: it may be sent later than now, over another connection.
+      const { credential } = conversation;
+      const { place } = conversation.link ?? link;
+      return [headToSend(head, { target, place, meaning, credential, framing, forwarded, ...told }), ...body];
     };
-    const mayGoAgain = SAFE.has(head.method) && exchange.isRead && exchange.bodyBytes === 0 && link.requests > 0;
+    const hasOther = link.requests > 0 || target.upstreams.places.length > 1;
+    const mayGoAgain = SAFE.has(head.method) && exchange.isRead && exchange.bodyBytes === 0 && hasOther;
     exchange.again = mayGoAgain && head.upgrade === undefined ? make : undefined;
     exchange.unsent = make;
     exchange.passed = exchange.bodyBytes;
