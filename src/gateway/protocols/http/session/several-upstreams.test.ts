@@ -102,4 +102,14 @@ describe('one of two upstreams that', () => {
     await bed.until('HTTP/1.1 503');
     expect(heard).toHaveLength(1);
   });
+
+  it('another one redirects to is told by its path alone', async () => {
+    const moved = (to: string) => (socket: Socket) =>
+      void socket.write(answerOf('{}', { location: `${to}/b` }, '302 Found'));
+    const second = await startOne(() => {});
+    bed = await openHttp({ config: { url: [await startOne(moved(second)), second] } });
+    for (const server of servers.slice(0, 1)) await new Promise((resolve) => server.close(resolve));
+    bed.send(send('GET'));
+    await bed.until('location: /b\r\n');
+  });
 });
