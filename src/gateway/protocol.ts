@@ -187,7 +187,7 @@ export interface TargetPolicies {
  * a policy names what is not there, and nothing is refused for it; `masks`: a policy masks what is not there, and what it may hide is refused.
  */
 export interface TargetWarning {
-  readonly about: 'names' | 'masks';
+  readonly about: 'names' | 'masks' | 'upstream';
   readonly what: string;
   readonly remedy: string;
 }
@@ -217,6 +217,8 @@ export interface Target {
   warnings?(): readonly TargetWarning[];
   /** Bytes that it takes to know what is in the target, about; one that knows nothing lacks it. */
   catalogBytes?(): number;
+  /** One of its places is well, whatever others fail of, and serves for them; one that has no such places lacks it. */
+  serves?(): boolean;
   /** Drops what the target holds beside its sessions; these are ended by their own signals. */
   close(): Promise<void>;
 }

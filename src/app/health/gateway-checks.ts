@@ -9,6 +9,8 @@ import type { Found, HealthCheck, HealthChecks } from './conditions.ts';
 import { createLedgerChecks } from './ledger-checks.ts';
 import { isOverdue, remedyOfLink, timeText } from './server-link.ts';
 
+type TargetProblem = ReturnType<Gateway['problems']>[number];
+
 /** The checks of the parts that only a gateway has. */
 export function createGatewayChecks(parts: {
   readonly clock: Clock;
@@ -21,7 +23,7 @@ export function createGatewayChecks(parts: {
   readonly started: () => boolean;
 }): Omit<HealthChecks<'gateway'>, 'clock' | 'room' | 'event-loop' | 'descriptors' | 'leaving' | 'workers'> {
   const { clock, config, identity, gateway, updates, watch } = parts;
-  const aboutTargets = (about: 'names' | 'masks' | undefined, severity: Found['severity']): HealthCheck => {
+  const aboutTargets = (about: TargetProblem['about'], severity: Found['severity']): HealthCheck => {
     return () =>
       gateway
         .problems()
@@ -80,7 +82,7 @@ export function createGatewayChecks(parts: {
       const found = `the server at ${config.server} has not told targets and policies that can be used yet`;
       return [{ severity: 'failed', found }, ...problems];
     },
-    targets: aboutTargets(undefined, 'degraded'),
+    targets: () => [...aboutTargets(undefined, 'degraded')(), ...aboutTargets('upstream', 'warning')()],
     masks: aboutTargets('masks', 'degraded'),
     names: aboutTargets('names', 'warning'),
   };

@@ -276,10 +276,16 @@ function problemsOf({ name, target, door, unread, health }: Kept): readonly Targ
   const secrets = [...unread.values()];
   // A login that failed for want of a secret is told once.
   const logins = health.problems().filter(({ what }) => !secrets.some((secret) => secret.what === what));
+  const serves = target.serves?.() === true;
   return [
     ...[door?.problemFor(name) ?? []].flat(),
     ...secrets,
-    ...logins.map(({ what, remedy }): TargetProblem => ({ target: name, what, remedy })),
+    ...logins.map(
+      ({ what, remedy }): TargetProblem => ({
+        ...{ target: name, what, remedy },
+        ...(serves ? { about: 'upstream' } : {}),
+      }),
+    ),
     ...warnings.map((warning): TargetProblem => ({ target: name, ...warning })),
   ];
 }

@@ -48,6 +48,7 @@ describe('the config of an HTTP target', () => {
     ],
     ['cookies that are read', { passCookies: true, routes: [{ name: 'a', path: '/a', reads: ['header.cookie'] }] }],
     ['an address', { url: 'http://[::1]:80' }],
+    ['several places', { url: ['https://a.test', 'https://b.test:8443'] }],
   ])('may have %s', (_, more) => {
     expect(checkConfig({ ...least, ...more })).toEqual([]);
   });
@@ -57,6 +58,9 @@ describe('the config of an HTTP target', () => {
     ['a URL with a path', { url: 'https://a.test/v1' }, /url/],
     ['a URL with a user', { url: 'https://u:p@a.test' }, /url/],
     ['a URL of another scheme', { url: 'ftp://a.test' }, /url/],
+    ['no place', { url: [] }, /url/],
+    ['places of two schemes', { url: ['https://a.test', 'http://b.test'] }, /same/],
+    ['a place twice', { url: ['https://a.test', 'https://A.test:443'] }, /twice/],
     ['a port that is none', { url: 'https://a.test:70000' }, /port/],
     ['two credentials', { credential: { bearer: 'env:A', query: { name: 'k', value: 'env:B' } } }, /credential/],
     ['a secret in its text', { credential: { bearer: 'abc' } }, /credential/],

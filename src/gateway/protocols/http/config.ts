@@ -3,6 +3,7 @@ import { Value } from 'typebox/value';
 import { GatewayError } from '../../errors.ts';
 import { isDroppedField } from './meaning/fields.ts';
 import { routeProblems } from './meaning/routes.ts';
+import { placesOf } from './upstream/place.ts';
 
 /** Names as variables and keystores have them: a secret pasted behind the colon is mostly none, and is refused before it is stored and shown. */
 const referencePattern = '^(env:[A-Za-z_][A-Za-z0-9_]{0,254}|file:.{1,1024}|keystore:[a-z0-9][a-z0-9._-]{0,63})$';
@@ -10,6 +11,11 @@ const fieldPattern = '^[A-Za-z0-9-]{1,64}$';
 
 const reference = (description: string) => Type.String({ pattern: referencePattern, description });
 const strict = { additionalProperties: false } as const;
+
+const address = Type.String({
+  pattern: '^https?://(?:\\[[0-9a-fA-F:.]+\\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?$',
+  maxLength: 300,
+});
 
 const liberties = {
   encodedSlash: Type.Optional(
@@ -60,10 +66,9 @@ const route = Type.Object(
 /** Config of an HTTP target. Secrets are references: `env:NAME`, `file:PATH`, `keystore:NAME`. */
 export const configSchema = Type.Object(
   {
-    url: Type.String({
-      pattern: '^https?://(?:\\[[0-9a-fA-F:.]+\\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?$',
-      maxLength: 300,
-      description: 'Where the API is: scheme, host and port, without a path: `https://api.internal:8443`.',
+    url: Type.Union([address, Type.Array(address, { minItems: 1, maxItems: 16, uniqueItems: true })], {
+      description:
+        'Where the API is: scheme, host and port, without a path: `https://api.internal:8443`. Or a list of such, of one scheme, which serve the same.',
     }),
     hosts: Type.Optional(
       Type.Array(Type.String({ pattern: '^(?:\\[[0-9a-f:.]+\\]|[a-z0-9._-]+)$', maxLength: 255 }), {
@@ -284,11 +289,14 @@ export function routesOf(config: unknown): readonly string[] | undefined {
 
 function placeProblems({ url, certificate, key, roots, serverName, credential }: HttpConfig): readonly string[] {
   const problems: string[] = [];
-  const port = /:(\d+)$/.exec(url)?.[1];
-  if (port !== undefined && (Number(port) < 1 || Number(port) > 65_535)) problems.push('url has a port that is none');
+  const places = placesOf({ url });
+  if (places.some(({ port }) => port < 1 || port > 65_535)) problems.push('url has a port that is none');
+  if (new Set(places.map(({ authority }) => authority)).size < places.length) problems.push('url has one place twice');
+  if (places.some(({ isSecure }) => isSecure !== places[0]?.isSecure))
+    problems.push('url has http:// and https://: all places of a target need the same');
   if ((certificate === undefined) !== (key === undefined))
     problems.push('certificate and key belong together; only one of them is set');
-  if (url.startsWith('http://'))
+  if (places[0]?.isSecure === false)
     for (const [name, value] of Object.entries({ certificate, roots, serverName }))
       if (value !== undefined) problems.push(`${name} needs TLS; url begins with http://`);
   const field = credential !== undefined && 'header' in credential ? credential.header.name.toLowerCase() : undefined;

@@ -10,13 +10,14 @@ import { deniedAnswer, ledgerAnswer, type OwnAnswer, quotaAnswer, sessionAnswer 
 import { createVerdicts, type Verdicts } from './session/verdicts.ts';
 import { type CallerTokens, createCallerTokens } from './upstream/caller-token.ts';
 import { checkUpstream } from './upstream/check.ts';
-import { type Place, placeOf } from './upstream/place.ts';
+import { placesOf } from './upstream/place.ts';
+import { createUpstreams, type Upstreams } from './upstream/upstreams.ts';
 
 /** What the sessions of one target share. */
 export interface OpenTarget {
   readonly config: HttpConfig;
   readonly deps: TargetDeps;
-  readonly place: Place;
+  readonly upstreams: Upstreams;
   readonly meaning: Meanings;
   /** Undefined: the API is not told who calls. */
   readonly callers: CallerTokens | undefined;
@@ -29,8 +30,9 @@ export interface OpenTarget {
 export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
   const config = parseConfig(rawConfig);
   const target: OpenTarget = {
-    ...{ config, deps, place: placeOf(config), meaning: createMeaning(deps.name, config) },
+    ...{ config, deps, meaning: createMeaning(deps.name, config) },
     callers: config.identityHeader ? createCallerTokens({ ...deps, target: deps.name }) : undefined,
+    upstreams: createUpstreams({ ...deps, places: placesOf(config) }),
     verdicts: createVerdicts(),
     failures: createSampledLog(deps),
   };
@@ -41,13 +43,8 @@ export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
     door: doorOf(config, deps),
     serve: (session) => serveClient(target, session),
     refuse: (client, refusal) => void refuseByVersion(client, versionsOf(target), sessionAnswer(refusal)),
-    async check(signal) {
-      try {
-        return await checkUpstream({ ...deps, config }, signal);
-      } catch (error) {
-        return messageOf(error);
-      }
-    },
+    check: (signal, place) => checkEach(target, place, signal),
+    serves: () => target.upstreams.isServing,
     warnings: names.warnings,
     async close() {
       names.close();
@@ -66,6 +63,30 @@ const HTTP1_DOOR: MemberDoor = {
   ...{ proof: 'svid', alpn: ['http/1.1'] },
   negotiate: (_socket, startTls) => startTls(Buffer.alloc(0)),
 };
+
+/** Each of its places, or that one. */
+async function checkEach(
+  { config, deps, upstreams }: OpenTarget,
+  authority: string | undefined,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const places = upstreams.places.filter((one) => authority === undefined || one.authority === authority);
+  const problems = await Promise.all(
+    places.map(async (place) => {
+      try {
+        const problem = await checkUpstream({ ...deps, config, place }, signal);
+        if (problem === undefined) upstreams.worked(place);
+        else upstreams.failed(place);
+        return problem;
+      } catch (error) {
+        if (!signal.aborted) upstreams.failed(place);
+        return messageOf(error);
+      }
+    }),
+  );
+  const told = new Set(problems.filter((problem) => problem !== undefined));
+  return told.size === 0 ? undefined : [...told].join('; ');
+}
 
 function versionsOf({ deps, config }: OpenTarget): Versions {
   return { clock: deps.clock, http2: config.http2 };

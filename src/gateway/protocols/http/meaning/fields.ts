@@ -4,7 +4,7 @@ import { type MeaningRefusal, refusal } from './refusal.ts';
 
 /** What config says of fields. */
 export interface FieldRules {
-  readonly url: string;
+  readonly url: string | readonly string[];
   readonly passCookies: boolean;
   readonly credential?: object | undefined;
   readonly responseHeaders?: { readonly deny: readonly string[] } | { readonly allow: readonly string[] } | undefined;
@@ -62,7 +62,7 @@ export function answeredFields({ fields }: Pick<ResponseHead, 'fields'>, rules: 
 }
 
 /** A place as clients reach it, by the gateway: without the upstream's own origin, and without the credential. */
-function locationShown(value: string, url: string, secret: string | undefined): string {
+function locationShown(value: string, url: FieldRules['url'], secret: string | undefined): string {
   const own = pathAt(value, url);
   if (secret === undefined) return own;
   const [before = '', ...fragment] = own.split('#');
@@ -75,19 +75,20 @@ function locationShown(value: string, url: string, secret: string | undefined): 
   return [`${before.slice(0, cut)}${query}`, ...fragment].join('#');
 }
 
-/** The path and query of an absolute address at `url`; any other as it is. */
-function pathAt(value: string, url: string): string {
+/** The path and query of an absolute address at `url`, or one of these; any other as it is. */
+function pathAt(value: string, url: FieldRules['url']): string {
   const authority = /^(https?:)?\/\/([^/?#]*)/i.exec(value);
   if (authority === null) return value;
   const [whole, scheme = ''] = authority;
-  const base = new URL(url);
+  const bases = (typeof url === 'string' ? [url] : url).map((one) => new URL(one));
   let found: URL;
   try {
-    found = new URL(scheme === '' ? `${base.protocol}${whole}` : whole);
+    found = new URL(scheme === '' ? `${bases[0]?.protocol}${whole}` : whole);
   } catch {
     return value;
   }
-  if (found.origin !== base.origin || found.username !== '' || found.password !== '') return value;
+  if (!bases.some(({ origin }) => origin === found.origin) || found.username !== '' || found.password !== '')
+    return value;
   // What begins with two slashes would be another host.
   const rest = value.slice(whole.length).replace(/^\/[/\\]+/, '/');
   return rest.startsWith('/') ? rest : `/${rest}`;

@@ -11,7 +11,7 @@ import { answeredFields } from '../meaning/index.ts';
 import { credentialRefused } from '../upstream/connect-problem.ts';
 import { Answer, type Shown } from './answer.ts';
 import type { Conversation } from './conversation.ts';
-import type { Exchange } from './exchange.ts';
+import type { Exchange, RequestMaker } from './exchange.ts';
 import { fieldsBesideMasks, grpcStatusOf, readAnswer } from './masked-answer.ts';
 import { brokenAnswer, limitAnswer, lostAnswer, type OwnAnswer, unshownAnswer } from './own-answers.ts';
 import { scrubBytes, scrubText } from './scrub.ts';
@@ -86,7 +86,9 @@ export class Answers {
     conversation.dropLink();
     if (exchange?.running === undefined || exchange.isAnswered) return;
     if (exchange.unsent !== undefined) return; // It is sent over another one when its time has come.
-    if (exchange.again !== undefined && exchange.answer === undefined) this.#sending.again(exchange, exchange.again);
+    // One that was idle may have been closed for that; one that is new was not.
+    if (exchange.answer === undefined && link.requests === 1) conversation.target.upstreams.failed(link.place);
+    if (exchange.again !== undefined && !link.hasSpoken) this.#sending.again(exchange, exchange.again);
     else this.giveUp(exchange, { status: 'unknown', answer: lostAnswer });
   }
 
@@ -126,13 +128,14 @@ export class Answers {
 
   /** Undefined: it was answered otherwise, or has left HTTP. */
   #begin(exchange: Exchange, head: ResponseHead): Shown | undefined {
-    const { target, session, credential } = this.#conversation;
+    const { target, session, credential, link } = this.#conversation;
+    const { again } = exchange;
     exchange.again = undefined;
     if (head.status === 101) return this.#upgrade(exchange, head);
     if ((credential.field ?? credential.query) !== undefined && (head.status === 401 || head.status === 407)) {
-      target.deps.attempted(target.place.authority, credentialRefused(target.place, head.status));
-      return { instead: CREDENTIAL_REFUSED };
+      return this.#refused(exchange, head.status, again) ? undefined : { instead: CREDENTIAL_REFUSED };
     }
+    if (link !== undefined) target.upstreams.worked(link.place);
     const { method, version } = exchange.head;
     const obligations = exchange.judged.asked.flatMap(({ decision }) => (decision.allow ? [decision.obligations] : []));
     const masks = obligations.flatMap((one) => one.masks);
@@ -176,6 +179,18 @@ export class Answers {
       return [];
     const shown = this.#fieldsShown({ fields: trailers });
     return exchange.answer?.isMasked === true ? fieldsBesideMasks(shown) : shown;
+  }
+
+  /** The upstream does not take the credential: true where another one is asked, which only what changes nothing may. */
+  #refused(exchange: Exchange, status: number, again: RequestMaker | undefined): boolean {
+    const { target, link } = this.#conversation;
+    if (link === undefined) return false;
+    target.deps.attempted(link.place.authority, credentialRefused(link.place, status));
+    target.upstreams.failed(link.place);
+    if (again === undefined || !target.upstreams.isServing) return false;
+    this.#conversation.dropLink();
+    this.#sending.again(exchange, again);
+    return true;
   }
 
   /** Both sides leave HTTP, where the client asked for that. @see RFC 9110 §15.2.2 */

@@ -256,10 +256,13 @@ export class Requests {
     const { body, forwarded } = exchange;
     const framing = framingOf(exchange);
     const make = () => {
-      const { credential } = conversation; // The newest: it may be sent later than now.
-      return [headToSend(head, { target, meaning, credential, framing, forwarded, ...told }), ...body];
+      // The newest: it may be sent later than now, over another connection.
+      const { credential } = conversation;
+      const { place } = conversation.link ?? link;
+      return [headToSend(head, { target, place, meaning, credential, framing, forwarded, ...told }), ...body];
     };
-    exchange.again = link.requests > 0 && mayGoAgain(exchange) ? make : undefined;
+    const hasOther = link.requests > 0 || target.upstreams.places.length > 1;
+    exchange.again = hasOther && mayGoAgain(exchange) ? make : undefined;
     exchange.unsent = make;
     exchange.passed = exchange.bodyBytes;
     exchange.body = [];

@@ -3,11 +3,13 @@ import type { Meaning } from '../meaning/index.ts';
 import type { OpenTarget } from '../target.ts';
 import { CALLER_FIELD } from '../upstream/caller-token.ts';
 import type { Credential } from '../upstream/credential.ts';
+import type { Place } from '../upstream/place.ts';
 import { askForWhole } from './masked-answer.ts';
 
 /** What a request is sent with, beside what the client said. */
 export interface SentWith {
   readonly target: OpenTarget;
+  readonly place: Place;
   readonly meaning: Meaning;
   /** The client's fields that go on. */
   readonly forwarded: readonly Field[];
@@ -24,7 +26,7 @@ export function headToSend(head: RequestHead, sent: SentWith): Buffer {
   return encodeRequestHead({
     method: head.method,
     target: withQuery(sent.meaning.target, sent.credential.query),
-    host: sent.target.place.authority,
+    host: sent.place.authority,
     fields: fieldsOf(sent),
     body: sent.framing,
     trailers: sent.target.config.upstreamHttp2 && head.acceptsTrailers,

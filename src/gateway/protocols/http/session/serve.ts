@@ -4,6 +4,8 @@ import { endOf, type GatewaySession } from '../../../sessions/session.ts';
 import type { OpenTarget } from '../target.ts';
 import { connectUpstream } from '../upstream/connect.ts';
 import { type Credential, noCredential, readCredential, withOlderForms } from '../upstream/credential.ts';
+import type { Place } from '../upstream/place.ts';
+import type { Connected } from '../upstream/upstreams.ts';
 import { Answers } from './answers.ts';
 import type { Conversation } from './conversation.ts';
 import { Deadline } from './deadline.ts';
@@ -109,10 +111,10 @@ class Carrier implements Conversation {
     const opening = this.#open(isUsable, signal);
     this.#opening = opening;
     opening.then(
-      ({ credential, socket }) => {
+      ({ credential, connected }) => {
         // The request that wanted it may have ended, and another one has its own by now.
-        if (this.isOver || this.#opening !== opening) socket?.destroy();
-        else this.#linked(credential, socket, then);
+        if (this.isOver || this.#opening !== opening) connected?.socket.destroy();
+        else this.#linked(credential, connected, then);
       },
       (error: unknown) => {
         if (signal.aborted || this.isOver || this.#opening !== opening) return;
@@ -186,20 +188,22 @@ class Carrier implements Conversation {
 
   /** The credential first: without one there is nothing to connect for. */
   async #open(hasLink: boolean, signal: AbortSignal) {
-    const { config, deps } = this.target;
+    const { config, deps, upstreams } = this.target;
     const credential = await readCredential(config, deps.secrets, signal);
-    return { credential, socket: hasLink ? undefined : await connectUpstream({ ...deps, config }, signal) };
+    if (hasLink) return { credential, connected: undefined };
+    const to = (place: Place) => connectUpstream({ ...deps, config, place }, signal);
+    return { credential, connected: await upstreams.connect(to, signal) };
   }
 
-  #linked(credential: Credential, socket: Duplex | undefined, { ready }: { ready(): void }) {
+  #linked(credential: Credential, connected: Connected | undefined, { ready }: { ready(): void }) {
     this.credential = withOlderForms(credential, this.credential);
     const now = this.target.deps.clock.monotonicMs();
     this.#credentialAtMs = now;
-    if (socket !== undefined) {
+    if (connected !== undefined) {
       this.dropLink();
       this.#linkAtMs = now;
       this.link = new UpstreamLink(
-        socket,
+        connected,
         {
           answered: (link) =>
             this.later(() => {

@@ -1,5 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { createResponseReader, type ResponseEvent } from '../../../../wire/http1/index.ts';
+import type { Place } from '../upstream/place.ts';
+import type { Connected } from '../upstream/upstreams.ts';
 
 /** What a session does with what its upstream says. */
 export interface UpstreamPort {
@@ -16,6 +18,7 @@ export interface UpstreamPort {
  */
 export class UpstreamLink {
   readonly socket: Duplex;
+  readonly place: Place;
   /** Names of files stand in fields as they are: no byte of them ends anything. */
   readonly #reader = createResponseReader({ allowObsText: true });
   readonly #port: UpstreamPort;
@@ -25,14 +28,18 @@ export class UpstreamLink {
   idleSinceMs: number;
   /** The upstream itself has ended it, and all that it said before has come. */
   hasEnded = false;
+  /** Something has come since the last request was sent. */
+  hasSpoken = false;
   #isOver = false;
 
-  constructor(socket: Duplex, port: UpstreamPort, nowMs: number) {
+  constructor({ socket, place }: Connected, port: UpstreamPort, nowMs: number) {
     this.socket = socket;
+    this.place = place;
     this.#port = port;
     this.idleSinceMs = nowMs;
     socket.on('data', (chunk: Buffer) => {
       if (this.#isOver) return;
+      this.hasSpoken = true;
       this.#reader.push(chunk);
       port.answered(this);
     });
@@ -57,6 +64,7 @@ export class UpstreamLink {
   /** The answer to a request by that method is expected, which may ask for another protocol. */
   expect(method: string, upgrade?: string): void {
     this.requests++;
+    this.hasSpoken = false;
     this.#reader.expect(method, upgrade);
   }
 

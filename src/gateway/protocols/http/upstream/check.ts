@@ -4,11 +4,10 @@ import { createResponseReader, encodeRequestHead } from '../../../../wire/http1/
 import { connectUpstream, type UpstreamDeps } from './connect.ts';
 import { credentialRefused } from './connect-problem.ts';
 import { readCredential } from './credential.ts';
-import { placeOf } from './place.ts';
 
 /** Asks the upstream itself whether it is there, with the target's credential. Undefined = fine, else one sentence. @see RFC 9110 §9.3.7 */
 export async function checkUpstream(deps: UpstreamDeps, signal: AbortSignal): Promise<string | undefined> {
-  const place = placeOf(deps.config);
+  const { place } = deps;
   const credential = await readCredential(deps.config, deps.secrets, signal);
   const socket = await connectUpstream(deps, signal);
   const timeout = timeoutSignal(deps.clock, ANSWER_MS_MAX, signal);

@@ -8,11 +8,13 @@ import { publicContext, publicRoots, TLS } from '../../../targets/public-roots.t
 import type { HttpConfig } from '../config.ts';
 import { connectProblem, NOT_H2 } from './connect-problem.ts';
 import { speakHttp2 } from './h2-upstream.ts';
-import { type Place, placeOf } from './place.ts';
+import type { Place } from './place.ts';
 
 /** What connecting needs. */
 export interface UpstreamDeps {
   readonly config: HttpConfig;
+  /** Which of its places is meant. */
+  readonly place: Place;
   readonly secrets: SecretResolver;
   readonly clock: Clock;
   /** Hears how each connection was made, unless it was given up. */
@@ -25,8 +27,12 @@ export interface UpstreamDeps {
  * @throws GatewayError ERR_GATEWAY_TARGET_AWAY, _TLS, ERR_GATEWAY_SECRET; the abort error
  */
 export async function connectUpstream(deps: UpstreamDeps, signal: AbortSignal): Promise<Duplex> {
-  const place = placeOf(deps.config);
-  const timeout = timeoutSignal(deps.clock, CONNECT_MS_MAX, signal);
+  const { place } = deps;
+  const timeout = timeoutSignal(
+    deps.clock,
+    typeof deps.config.url === 'string' ? CONNECT_MS_MAX : ONE_OF_SEVERAL_MS_MAX,
+    signal,
+  );
   try {
     const socket = await openSocket(deps, place, timeout.signal);
     deps.attempted(place.authority, undefined);
@@ -119,4 +125,6 @@ function settled(socket: Socket, event: 'connect' | 'secureConnect'): Promise<vo
 }
 
 const CONNECT_MS_MAX = 10_000;
+/** Others wait to be tried. */
+const ONE_OF_SEVERAL_MS_MAX = 4_000;
 const KEEP_ALIVE_MS = 60_000;

@@ -10,8 +10,18 @@ export interface Place {
   readonly authority: string;
 }
 
-/** As a checked config says. */
-export function placeOf({ url }: Pick<HttpConfig, 'url'>): Place {
+/** As a checked config says: at least one. */
+export function placesOf({ url }: Pick<HttpConfig, 'url'>): readonly Place[] {
+  return urlsOf(url).map((one) => placeOf({ url: one }));
+}
+
+/** The addresses of a target. */
+export function urlsOf(url: HttpConfig['url']): readonly string[] {
+  return typeof url === 'string' ? [url] : url;
+}
+
+/** Of one address. */
+export function placeOf({ url }: { readonly url: string }): Place {
   const [, scheme = '', written = '', port] = URL_PARTS.exec(url) ?? [];
   const isSecure = scheme.toLowerCase() === 'https';
   const usual = isSecure ? 443 : 80;
