@@ -57,7 +57,7 @@ class Carrier implements Conversation {
   readonly #deadline: Deadline;
   readonly #listeners: readonly (readonly [event: string, listener: (chunk: Buffer) => void])[] = [
     ['data', (chunk) => this.#onData(chunk)],
-    ['drain', () => this.#flow()],
+    ['drain', () => this.later(() => {})],
     ['end', () => this.later(() => this.#clientEnd())],
     ['close', () => this.#finish(undefined)],
     ['error', () => this.#finish(undefined)],
@@ -231,7 +231,9 @@ class Carrier implements Conversation {
     if (this.isOver) return;
     const { link, pipeline } = this;
     const unsent = pipeline.heldBytes + this.#client.writableLength + (link?.socket.writableLength ?? 0);
-    const held = this.#requests.heldBytes + (link?.bufferedBytes ?? 0) + (this.exchange?.answer?.heldBytes ?? 0);
+    const unread = this.#unread === undefined ? 0 : bytesOf(this.#unread);
+    const held =
+      unread + this.#requests.heldBytes + (link?.bufferedBytes ?? 0) + (this.exchange?.answer?.heldBytes ?? 0);
     this.session.memory.hold(unsent + held);
     if (this.isOver) return; // It was this session that held too much.
     if (this.#requests.isFull || this.#isEnding) this.#client.pause();
@@ -254,6 +256,7 @@ class Carrier implements Conversation {
 
   #awaited(): Wait | undefined {
     const { exchange } = this;
+    if (this.#unread !== undefined) return 'untaken';
     if (exchange === undefined) return this.#requests.isBetween ? 'idle' : 'head';
     const pause = this.target.config.limits.pauseSeconds === undefined ? undefined : 'pause';
     if (exchange.phase === 'tunnel') return this.#hasClientEnded ? 'rest' : pause;
@@ -274,6 +277,7 @@ class Carrier implements Conversation {
       if (++this.#stuck >= STUCK_MAX) this.#finish(this.exchange?.answer?.isShown === true ? undefined : NOT_TAKEN);
       return;
     }
+    if (what === 'untaken') return this.#finish(undefined);
     if (what === 'idle') return this.endBehind();
     if (what === 'rest' || (what === 'pause' && this.exchange?.phase === 'tunnel')) return this.#answers.endTunnel();
     if (what === 'answer' || what === 'pause') return this.#lateUpstream(what);
@@ -333,7 +337,8 @@ class Carrier implements Conversation {
   #endWhenDelivered() {
     if (!this.#isEnding || this.isOver || !this.pipeline.isDelivered) return;
     if (this.#unread === undefined) this.#finish(undefined);
-    else this.#release(Buffer.concat(this.#unread));
+    // Nobody counts at the door what the client has not taken.
+    else if (this.#client.writableLength <= UNTAKEN_BYTES_MAX) this.#release(Buffer.concat(this.#unread));
   }
 
   /** Leaves the client as it came. */
@@ -415,9 +420,9 @@ function waitMs(what: Wait, { answerSeconds, pauseSeconds = 0 }: OpenTarget['con
 
 /**
  * A head has to come within that time, however slowly; a body has to go on, and so has what an upstream says to a client that has ended its side of
- * a tunnel.
+ * a tunnel. What was said has to be taken, where the connection is the door's again behind it.
  */
-const WAITS_MS = { head: 10_000, idle: 120_000, body: 60_000, rest: 300_000 } as const;
+const WAITS_MS = { head: 10_000, idle: 120_000, body: 60_000, rest: 300_000, untaken: 60_000 } as const;
 /** A credential that was rotated counts after that. */
 const CREDENTIAL_MS_MAX = 1_000;
 /** A connection upstream is used no longer: certificates and roots may have changed. */
