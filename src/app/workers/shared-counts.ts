@@ -52,7 +52,7 @@ export function createSharedCounts({
           return refused(tooManyOf(own));
         }
         case 'door': {
-          const place = doors.take(ask.door);
+          const place = doors.take(ask.door, worker);
           return 'leave' in place ? keep(worker, id, [place]) : place;
         }
         default:

@@ -19,8 +19,10 @@ beforeEach(() => {
   });
 });
 
-function take(over: Partial<SharedDoor> = {}) {
-  const place = doors.take({ target: 'shop', address: '0.0.0.0', port: 5433, ...over });
+let workers = 0;
+/** By a worker that has none yet. */
+function take(over: Partial<SharedDoor> = {}, worker = ++workers) {
+  const place = doors.take({ target: 'shop', address: '0.0.0.0', port: 5433, ...over }, worker);
   if ('shut' in place) throw new Error(place.shut);
   return place;
 }
@@ -44,6 +46,17 @@ it('a door of one target is none of another until the last worker has left it', 
   two.leave();
   take({ target: 'books' });
   expect(() => take()).toThrow('it is the door of target books');
+});
+
+it('a worker has a door once, and again when it has left it', () => {
+  const one = take({}, 1);
+  expect(() => take({}, 1)).toThrow('listen.host is written alike');
+  const two = take({}, 2);
+  one.leave();
+  take({}, 1);
+  two.leave();
+  expect(() => take({}, 1)).toThrow('listen.host');
+  expect(claims).toEqual(['+0.0.0.0 5433']);
 });
 
 it('a port that somebody else has is told of, and tried again the next time', () => {

@@ -20,11 +20,12 @@ export interface TokenVerifier {
 
 /**
  * Creates it. What costs little is looked at first; the signature of a token that was good is verified once as long as its key stays in the
- * bundle, and nothing is kept of others. Without bundles nothing is good.
+ * bundle, and nothing is kept of others. Without bundles nothing is good, nor without an identity: whoever has none any more is not told of
+ * keys that were withdrawn.
  */
 export function createTokenVerifier(deps: {
   readonly clock: Clock;
-  readonly identity: Pick<GatewayIdentity, 'jwtAuthorities'>;
+  readonly identity: Pick<GatewayIdentity, 'current' | 'jwtAuthorities'>;
 }): TokenVerifier {
   const { clock, identity } = deps;
   const cache = createVerifiedTokenCache({ entriesMax: TOKENS_KEPT_MAX });
@@ -32,7 +33,8 @@ export function createTokenVerifier(deps: {
     verify(token, audience) {
       if (token.length > TOKEN_CHARACTERS_MAX) return `the token is longer than ${TOKEN_CHARACTERS_MAX} characters`;
       const nowMs = clock.now();
-      const authorities = (trustDomain: SpiffeId['trustDomain']) => identity.jwtAuthorities?.(trustDomain);
+      const authorities = (trustDomain: SpiffeId['trustDomain']) =>
+        identity.current() === undefined ? undefined : identity.jwtAuthorities?.(trustDomain);
       const result = cache.verify({ token, audience, authorities, nowMs });
       if (!result.ok) return SENTENCES[result.reason];
       const { id, audience: audiences, expiresAtS, keyId } = result.svid;

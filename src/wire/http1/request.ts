@@ -3,7 +3,6 @@ import { Http1Error } from './errors.ts';
 import { applyConnection, type FieldLines, headLong, parseFieldLines } from './field-lines.ts';
 import { requestNames } from './field-names.ts';
 import { framedBody } from './framing.ts';
-import type { Input } from './input.ts';
 import { type Http1Limits, limitsOf } from './limits.ts';
 import { NO_BODY, type RequestEvent, type RequestHead } from './message.ts';
 import { createMessageReader, type MessageReader } from './reader.ts';
@@ -23,13 +22,15 @@ export function createRequestReader(limits?: Partial<Http1Limits>): RequestReade
     isAmid: false,
     lines(input) {
       if (input.peek() === CR && !skipped) {
-        if (!skipEmptyLine(input)) return undefined;
+        const line = input.lines(2);
+        if (line !== EMPTY_LINE) return line;
         skipped = true;
       }
       const first = input.peek();
       if (first === undefined) return undefined;
-      if ((kindAt(String.fromCharCode(first), 0) & TOKEN) === 0) throw notALine();
-      return input.lines(all.headBytesMax);
+      if ((kindAt(String.fromCharCode(first), 0) & TOKEN) !== 0) return input.lines(all.headBytesMax);
+      // No line begins so. What was passed over is a part of what is refused, for whoever reads it anew.
+      return `${skipped ? EMPTY_LINE : ''}${input.lines(1)}`;
     },
     read(text) {
       skipped = false;
@@ -37,16 +38,6 @@ export function createRequestReader(limits?: Partial<Http1Limits>): RequestReade
       return { event: { kind: 'head', head }, body: head.body };
     },
   });
-}
-
-/**
- * One line end before a request is passed over, as RFC 9112 §2.2 wants: old clients send it behind a body, out of the count. It can't hide
- * anything, since what goes on is written anew.
- */
-function skipEmptyLine(input: Input): boolean {
-  const text = input.lines(2);
-  if (text !== undefined && text !== '\r\n') throw notALine();
-  return text !== undefined;
 }
 
 function parseRequestHead(text: string, limits: Http1Limits): RequestHead {
@@ -129,4 +120,9 @@ function targetLong({ targetBytesMax }: Http1Limits): Http1Error {
   return new Http1Error('ERR_HTTP1_TARGET_LONG', `the target is longer than ${targetBytesMax} bytes`);
 }
 
+/**
+ * One before a request is passed over, as RFC 9112 §2.2 wants: old clients send it behind a body, out of the count. It can't hide anything, since what
+ * goes on is written anew.
+ */
+const EMPTY_LINE = '\r\n';
 const VERSION_LINE_BYTES = 'HTTP/1.1\r\n'.length;

@@ -198,6 +198,25 @@ describe('a reader', () => {
     expect(half.takeRest().toString()).toBe('GET /x');
   });
 
+  it.each([
+    ['that was read', `${GET}rest`],
+    ['that can not be', `GET / HTTP/1.1\r\n\r\n${GET}`],
+    ['that is no line', `GARBAGE\r\n\r\n${GET}`],
+    ['behind a line end that is half one', `\rX${GET}`],
+    ['behind two empty lines', `\r\n\r\n${GET}`],
+    ['that begins as none does, behind an empty line', `\r\n(${GET}`],
+  ])('gives back all from the last head on, one %s, wherever it is cut', (_, text) => {
+    for (let at = 0; at <= text.length; at++) {
+      const reader = pushed(text.slice(0, at));
+      let event: unknown;
+      const next = () => codeOf(() => (event = reader.next()));
+      const error = next();
+      reader.push(Buffer.from(text.slice(at), 'latin1'));
+      if (error === undefined && event === undefined) next();
+      expect(reader.takeFromHead().toString('latin1')).toBe(text);
+    }
+  });
+
   it('of responses leaves alone what follows a 101, or the grant of a CONNECT', () => {
     for (const [head, method] of [
       ['HTTP/1.1 101 X\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n', 'GET'],

@@ -324,6 +324,20 @@ describe('a token', () => {
     await one.until('HTTP/1.1 401', 2);
     expect(seen.map(({ what }) => what)).toEqual(['GET /b']);
   });
+
+  it('proves nothing to a gateway that has no identity any more, which hears of no key that is withdrawn', async () => {
+    const one = client();
+    one.send(request('/a', token()));
+    await one.until('/a is fine');
+    const another = client();
+    another.send(request('/b'));
+    await another.until('HTTP/1.1 401');
+    identity.set(undefined);
+    await one.closed();
+    another.send(request('/c', token()));
+    await another.until('its trust domain is not trusted here');
+    expect(seen.map(({ what }) => what)).toEqual(['GET /a']);
+  });
 });
 
 /** Lets time pass in steps, as timers that follow one another need it. */
@@ -398,11 +412,16 @@ describe('requests of several identities on one connection', () => {
     expect(one.text().indexOf('over')).toBeLessThan(one.text().indexOf('/b is fine'));
   });
 
-  it('are nobody’s where they are none', async () => {
+  it.each([
+    ['in no line', 'GARBAGE\r\n\r\n'],
+    ['but behind half a line end', '\rX'],
+    ['but behind two empty lines', '\r\n\r\n'],
+  ])('are nobody’s where they are none, %s', async (_, bytes) => {
     const one = client();
-    one.send(`${request('/a', token())}GARBAGE\r\n\r\n`);
+    one.send(`${request('/a', token())}${bytes}${request('/b', token())}`);
     await one.closed();
     expect(one.statuses()).toEqual([200, 400]);
+    expect(seen.map(({ what }) => what)).toEqual(['GET /a']);
     expect(ledger.events.filter(({ kind }) => kind === 'denial')).toEqual([]);
   });
 });

@@ -60,7 +60,7 @@ class Carrier implements Conversation {
   readonly #deadline: Deadline;
   readonly #listeners: readonly (readonly [event: string, listener: (chunk: Buffer) => void])[] = [
     ['data', (chunk) => this.#onData(chunk)],
-    ['drain', () => this.#flow()],
+    ['drain', () => this.later(() => {})],
     ['end', () => this.later(() => this.#clientEnd())],
     ['close', () => this.#finish(undefined)],
     ['error', () => this.#finish(undefined)],
@@ -158,9 +158,8 @@ class Carrier implements Conversation {
   cut(why: string): void {
     this.target.failures.warn('gateway.http.answer_cut', { target: this.target.deps.name, why });
     // Behind what was delivered; an answer that ends so is seen to be no whole one.
-    this.#isEnding = true;
     this.#isCut = true;
-    this.#endWhenDelivered();
+    this.endBehind();
   }
 
   endBehind(): void {
@@ -235,7 +234,7 @@ class Carrier implements Conversation {
     const { link, pipeline } = this;
     const unsent = pipeline.heldBytes + this.#client.writableLength + (link?.socket.writableLength ?? 0);
     const held = this.#requests.heldBytes + (link?.bufferedBytes ?? 0) + (this.exchange?.answer?.heldBytes ?? 0);
-    this.session.memory.hold(unsent + held);
+    this.session.memory.hold(unsent + held + bytesIn(this.#unread ?? []));
     if (this.isOver) return; // It was this session that held too much.
     if (this.#requests.isFull || this.#isEnding) this.#client.pause();
     else this.#client.resume();
@@ -257,6 +256,7 @@ class Carrier implements Conversation {
 
   #awaited(): Wait | undefined {
     const { exchange } = this;
+    if (this.#unread !== undefined) return 'untaken';
     if (exchange === undefined) return this.#requests.isBetween ? 'idle' : 'head';
     const pause = this.target.config.limits.pauseSeconds === undefined ? undefined : 'pause';
     if (exchange.phase === 'tunnel') return this.#hasClientEnded ? 'rest' : pause;
@@ -280,7 +280,7 @@ class Carrier implements Conversation {
     if (what === 'idle') return this.endBehind();
     if (what === 'rest' || (what === 'pause' && this.exchange?.phase === 'tunnel')) return this.#answers.endTunnel();
     if (what === 'answer' || what === 'pause') return this.#lateUpstream(what);
-    this.#finish(this.exchange?.answer?.isShown === true ? undefined : lateRequestAnswer);
+    this.#finish(what === 'untaken' || this.exchange?.answer?.isShown === true ? undefined : lateRequestAnswer);
   }
 
   /** The client is there, and is told. */
@@ -336,7 +336,7 @@ class Carrier implements Conversation {
   #endWhenDelivered() {
     if (!this.#isEnding || this.isOver || !this.pipeline.isDelivered) return;
     if (this.#unread === undefined) this.#finish(undefined);
-    else this.#release(Buffer.concat(this.#unread));
+    else if (this.#client.writableLength <= UNTAKEN_BYTES_MAX) this.#release(Buffer.concat(this.#unread));
   }
 
   /** Leaves the client as it came. */
@@ -388,7 +388,7 @@ function askedBy({ head, isGrpc }: Exchange) {
 const STUCK_MAX = 5;
 /** Of an answer that is not watched until the client has taken it; far less than what stops the upstream. */
 const LITTLE_BYTES_MAX = 16 * 1024;
-/** What a client has not taken when the upstream is not read on. */
+/** What a client has not taken when the upstream is not read on, nor its connection given back: at the door nobody counts it. */
 const UNTAKEN_BYTES_MAX = 64 * 1024;
 /** A credential that was rotated counts after that. */
 const CREDENTIAL_MS_MAX = 1_000;

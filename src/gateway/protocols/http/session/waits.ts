@@ -11,6 +11,6 @@ export function waitMs(what: Wait, { answerSeconds, pauseSeconds = 0 }: HttpConf
 
 /**
  * A head has to come within that time, however slowly; a body has to go on, and so has what an upstream says to a client that has ended its side of
- * a tunnel.
+ * a tunnel. What was said has to be taken, where the connection is the door's again behind it.
  */
-const WAITS_MS = { head: 10_000, idle: 120_000, body: 60_000, rest: 300_000 } as const;
+const WAITS_MS = { head: 10_000, idle: 120_000, body: 60_000, rest: 300_000, untaken: 60_000 } as const;

@@ -1,5 +1,6 @@
 /** One HTTP session between a raw client and an upstream that answers as it is told to: what tests of the member's own behaviour stand on. */
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { parseSpiffeId } from '@countersign/sdk/identity';
 import { targetDeps } from '../../../../../test/conformance/protocol-bed.ts';
 import { eventually } from '../../../../../test/support/eventually.ts';
@@ -7,7 +8,7 @@ import { type Decision, type FieldMask, type Limits, noObligations } from '../..
 import { createManualClock, type Log, type ManualClock, Secret } from '../../../../std/index.ts';
 import type { CurrentIdentity } from '../../../identity.ts';
 import type { LoginProblem } from '../../../protocol.ts';
-import { SessionEnd, type SessionPolicy } from '../../../sessions/session.ts';
+import { type RequestProofs, SessionEnd, type SessionPolicy } from '../../../sessions/session.ts';
 import { createTestGate } from '../../../testing/test-gate.ts';
 import { createTestLedger, type TestLedger } from '../../../testing/test-ledger.ts';
 import { openTarget } from '../target.ts';
@@ -57,6 +58,9 @@ export interface HttpBedOptions {
   readonly secret?: () => string | Promise<string>;
   /** The gateway's. */
   readonly identity?: CurrentIdentity;
+  /** What the session gets in place of its end of the client's connection. */
+  readonly client?: Duplex;
+  readonly proofs?: RequestProofs;
 }
 
 export async function openHttp(options: HttpBedOptions = {}): Promise<HttpBed> {
@@ -92,7 +96,11 @@ export async function openHttp(options: HttpBedOptions = {}): Promise<HttpBed> {
   const gate = createTestGate(ledger.session, { policy, log, end, clock });
   const served = target
     .serve({
-      ...{ id: 's1', identity: parseSpiffeId('spiffe://example.org/web'), client: await accepted.promise },
+      ...{
+        id: 's1',
+        identity: parseSpiffeId('spiffe://example.org/web'),
+        client: options.client ?? (await accepted.promise),
+      },
       ...{
         door: 'agent',
         isAside: false,
@@ -100,7 +108,7 @@ export async function openHttp(options: HttpBedOptions = {}): Promise<HttpBed> {
         gate,
         signal: end.signal,
         drain: drain.signal,
-        memory: { hold() {} },
+        ...{ memory: { hold() {} }, proofs: options.proofs },
       },
     })
     .finally(() => gate.close());
