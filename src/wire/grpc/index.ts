@@ -8,6 +8,7 @@
 export { Code, codeName, parseCode, type StatusCode } from './code.ts';
 export { errorTable, GrpcWireError } from './errors.ts';
 export { createDeframer, type Deframer, encodeFrame } from './frame.ts';
+export { createMessageEnds, type MessageEnds } from './message-ends.ts';
 export { checkMetadata, isGrpcContentType, parseMetadata } from './metadata.ts';
 export {
   decodeBase64,

@@ -130,6 +130,9 @@ describe('a field of an answer', () => {
     expect(shown('server', 'x', { responseHeaders: { allow: ['etag'] } })).toBeUndefined();
     expect(shown('etag', 'x', { responseHeaders: { allow: ['ETag'] } })).toBe('x');
     expect(shown('content-type', 'x', { responseHeaders: { allow: [] } })).toBe('x');
+    expect(shown('grpc-status', '7', { responseHeaders: { allow: [] } })).toBe('7');
+    expect(shown('grpc-message', 'x', { responseHeaders: { allow: [] } })).toBeUndefined();
+    expect(shown('grpc-status', '7', { responseHeaders: { deny: ['grpc-status'] } })).toBeUndefined();
   });
 
   it.each([

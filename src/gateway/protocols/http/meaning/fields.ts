@@ -169,7 +169,7 @@ const HIDDEN = new Set([
 /** Without these nobody can read an answer, or open a WebSocket. */
 const DESCRIBING = new Set([
   ...['content-type', 'content-encoding', 'content-range', 'location'],
-  ...['sec-websocket-accept', 'sec-websocket-protocol', 'sec-websocket-extensions'],
+  ...['sec-websocket-accept', 'sec-websocket-protocol', 'sec-websocket-extensions', 'grpc-status', 'grpc-encoding'],
 ]);
 const LOCATIONS = new Set(['location', 'content-location']);
 const LINKING = new Set(['link', 'refresh']);

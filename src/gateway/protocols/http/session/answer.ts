@@ -1,4 +1,5 @@
 import type { Limits, ReachedLimit } from '../../../../model/index.ts';
+import { createMessageEnds, type MessageEnds } from '../../../../wire/grpc/index.ts';
 import {
   type BodyLength,
   encodeChunk,
@@ -7,6 +8,7 @@ import {
   type Field,
   type ResponseHead,
 } from '../../../../wire/http1/index.ts';
+import { isGrpc } from '../meaning/index.ts';
 import { type AnswerReading, fieldsBesideMasks, grpcStatusOf, isStream } from './masked-answer.ts';
 import { brokenAnswer, limitAnswer, type OwnAnswer } from './own-answers.ts';
 import { createScrubber, type Scrubber } from './scrub.ts';
@@ -48,6 +50,7 @@ export class Answer {
   readonly #body: BodyLength;
   readonly #head: Buffer;
   readonly #scrubber: Scrubber | undefined;
+  readonly #ends: MessageEnds | undefined;
   #held: Buffer[] | undefined;
   #heldBytes = 0;
   #isHeadShown = false;
@@ -71,6 +74,7 @@ export class Answer {
       announcedBytes: deps.isMasked ? undefined : head.announcedBytes,
     });
     if (this.#body.kind !== 'none') this.#scrubber = deps.forms.length === 0 ? undefined : createScrubber(deps.forms);
+    this.#ends = isGrpc(head.fields) ? createMessageEnds() : undefined;
     const { items, bytesOut } = deps.limits;
     const mayBeRefused = deps.reading !== undefined || items !== undefined || bytesOut !== undefined;
     const isHeld = mayBeRefused && this.#body.kind !== 'none' && !isStream(head);
@@ -111,7 +115,7 @@ export class Answer {
 
   push(chunk: Buffer): Shown {
     return this.#show(() => {
-      const scrubbed = this.#scrubber?.push(chunk) ?? chunk;
+      const scrubbed = this.#scrubbed(chunk);
       const pieces = this.#deps.reading?.push(scrubbed) ?? [scrubbed];
       return this.#framed(pieces);
     });
@@ -127,6 +131,16 @@ export class Answer {
       const framed = this.#framed(this.#body.kind === 'none' ? [] : pieces);
       return this.#body.kind === 'chunked' ? [...framed, encodeLastChunk(trailers)] : framed;
     }, true);
+  }
+
+  /** The end of a message waits for nothing: the next one may come after its client has answered, and no form goes over the zero between them. */
+  #scrubbed(chunk: Buffer): Buffer {
+    const scrubber = this.#scrubber;
+    if (scrubber === undefined) return chunk;
+    const bytes = scrubber.push(chunk);
+    if (this.#ends?.push(chunk) !== true) return bytes;
+    const rest = scrubber.end();
+    return rest.length === 0 ? bytes : Buffer.concat([bytes, rest]);
   }
 
   #show(read: () => readonly Buffer[], isEnd = false): Shown {

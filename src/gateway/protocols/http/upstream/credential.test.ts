@@ -26,6 +26,7 @@ describe('a credential that an answer repeats', () => {
       'percent-encoded with every sign',
       encodeURIComponent(SECRET).replace(/[!']/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`),
     ],
+    ['as a message of gRPC', SECRET.replaceAll('%', '%25')],
     ['of a form', encodeURIComponent(SECRET).replaceAll('%20', '+')],
     ['as JSON', JSON.stringify(SECRET)],
     ['as JSON of PHP', JSON.stringify(SECRET).replaceAll('/', '\\/')],

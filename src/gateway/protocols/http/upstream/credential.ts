@@ -60,7 +60,7 @@ export async function readCredential(
 }
 
 /**
- * As it is; in base64, whatever stands before it; in hexadecimal; percent-encoded; and as JSON and HTML are written by those who escape more or less. What
+ * As it is; in base64, whatever stands before it; in hexadecimal; percent-encoded, also as messages of gRPC are; and as JSON and HTML are written by those who escape more or less. What
  * is too short would be found everywhere.
  */
 function formsOf(value: string): readonly Buffer[] {
@@ -71,6 +71,7 @@ function formsOf(value: string): readonly Buffer[] {
   const base64 = [bytes.toString('base64'), ...[0, 1, 2].map((before) => base64Within(bytes, before))];
   const forms = [
     ...[value, ...base64, ...base64.map((form) => form.replaceAll('+', '-').replaceAll('/', '_'))],
+    value.replaceAll('%', '%25'),
     ...[bytes.toString('hex'), bytes.toString('hex').toUpperCase()],
     ...[percent, everySign].flatMap((form) => [form, lowerHex(form), form.replaceAll('%20', '+')]),
     ...[json, json.replaceAll('/', '\\/'), json.replace(/[<>&='+]/g, unicodeOf)],

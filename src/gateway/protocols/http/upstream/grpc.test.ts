@@ -261,6 +261,20 @@ describe('streams', () => {
     expect(bugs()).toEqual([]);
   });
 
+  it('do not wait for the next message where one ends as the credential begins', async () => {
+    await open({ config: { credential: { bearer: 'env:PW' } } });
+    const { path, requestSerialize, responseDeserialize } = methods.talk;
+    const call = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize);
+    const answers = call[Symbol.asyncIterator]();
+    for (const text of [CREDENTIAL.slice(0, 1), CREDENTIAL.slice(0, 7), 'c'.repeat(100_000)]) {
+      call.write(Buffer.from(text));
+      expect(String((await answers.next()).value) === `re: ${text}`).toBe(true);
+    }
+    call.write(Buffer.from(`c${CREDENTIAL}c`));
+    expect(String((await answers.next()).value)).toBe(`re: c${'*'.repeat(CREDENTIAL.length)}c`);
+    call.end();
+  });
+
   it('that the server ends before the client does have its status', async () => {
     await open();
     const { path, requestSerialize, responseDeserialize } = methods.put;

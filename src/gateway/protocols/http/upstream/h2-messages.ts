@@ -87,8 +87,9 @@ function fieldsOf(raw: readonly string[]): readonly Field[] {
 }
 
 function rawValue(raw: readonly string[], name: string): string | undefined {
-  const at = raw.indexOf(name);
-  return at % 2 === 0 ? raw[at + 1] : undefined;
+  // Its name may be the value of another one, as of Vary.
+  const at = raw.findIndex((text, place) => place % 2 === 0 && text === name);
+  return at < 0 ? undefined : raw[at + 1];
 }
 
 const NONE: BodyLength = { kind: 'none' };

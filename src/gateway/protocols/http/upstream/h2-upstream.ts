@@ -39,6 +39,8 @@ class Http2Upstream extends Duplex {
     });
     this.#session = connect('http://upstream', { ...SESSION, createConnection: () => stream });
     this.#session.on('error', () => {}); // 'close' follows.
+    // What was sent over it now would be for nobody: the next request goes elsewhere.
+    this.#session.on('goaway', () => this.#leaveIfIdle());
     // It was told that nothing may be pushed.
     this.#session.on('stream', () => this.destroy());
     endTogether({ session: this.#session, socket, clock, ended: () => this.#ended() });
@@ -84,16 +86,28 @@ class Http2Upstream extends Duplex {
       over: (call, isFine) => {
         if (!isFine) this.destroy();
         else if (this.#call === call) this.#call = undefined;
+        this.#leaveIfIdle(!call.stream.writableFinished);
       },
       begun: () => this.#frames.take(stream.id ?? 0),
     });
     stream.once('close', () => this.#frames.forget(stream.id ?? 0));
   }
 
+  /**
+   * Ends in order where nothing more can be asked: the upstream has said so; or, by that word, it answered and does not take the rest of the request, behind
+   * which the next one would wait.
+   */
+  #leaveIfIdle(isStuck = false) {
+    if (this.#call !== undefined || this.destroyed || !(isStuck || this.#session.closed)) return;
+    this.push(null);
+    this.end();
+  }
+
   /** An answer that is not whole is seen to be none. */
   #ended() {
-    if (this.#call === undefined && !this.destroyed) this.push(null);
-    else this.destroy();
+    if (this.#call === undefined && !this.destroyed) {
+      if (!this.writableEnded) this.push(null);
+    } else this.destroy();
   }
 }
 

@@ -207,6 +207,28 @@ it('a goaway behind an answer has the next request go elsewhere', async () => {
   expect(sockets).toHaveLength(2);
 });
 
+it('an upstream that answers and never takes the rest of the request is not asked by that connection again', async () => {
+  await open(() => FINE);
+  const body = 'x'.repeat(100_000);
+  bed.send(`POST /v1/x HTTP/1.1\r\nhost: api\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
+  await bed.until('fine');
+  bed.send(GET);
+  await eventually('two', () => bed.received().split('fine').length === 3);
+  expect(sockets).toHaveLength(2);
+});
+
+it('the length of an answer is found, whatever other fields say of it', async () => {
+  await open(() => [
+    head([
+      ['vary', 'content-length'],
+      ['content-length', '4'],
+    ]),
+    data('fine', END_STREAM),
+  ]);
+  bed.send(GET);
+  await bed.until('content-length: 4\r\n\r\nfine');
+});
+
 it('an upgrade is refused, since HTTP/2 has none', async () => {
   await open(() => FINE);
   bed.send('GET /v1/x HTTP/1.1\r\nhost: api\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n');
