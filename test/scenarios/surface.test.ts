@@ -76,6 +76,7 @@ function callsOn(stack: Stack, folder: string): Readonly<Record<string, readonly
     run: [{ args: ['shop', '--', 'true'], user: 'web' }],
     'svid fetch': [{ args: ['--dir', 'svid'], user: 'web' }],
     'svid show': [{ args: [], user: 'web' }],
+    'svid token': [{ args: ['--audience', 'countersign:api'], user: 'web', verbatim: 'a token is one word' }],
     'target list': [{ args: [] }],
     'target secret': [{ args: ['surface'], user: 'gateway', stdin: 'a secret' }],
     'target show': [{ args: [LONG_TARGET], verbatim: 'the target as it was declared, in YAML' }],

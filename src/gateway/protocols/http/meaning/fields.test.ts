@@ -25,6 +25,14 @@ describe('a field of a request', () => {
     'origin',
   ])('goes on: %s', (name) => expect(passed(name)).toBe(true));
 
+  it('of gRPC may have dots and underscores in its name, where it is none of another name', () => {
+    const more = { upstreamHttp2: true, routes: [{ reads: ['header.x-tenant'] }] };
+    for (const name of ['request_id', 'com.example.trace-bin', 'x_tenants'])
+      expect([passed(name), passed(name, more)]).toEqual([expect.stringMatching(/other characters/), true]);
+    for (const name of ['x_tenant', 'x.tenant', 'x_forwarded_for', 'content_length', 'x_countersign.identity', 'a~b'])
+      expect(passed(name, more)).toMatch(/other characters/);
+  });
+
   it.each([
     ...[
       'authorization',

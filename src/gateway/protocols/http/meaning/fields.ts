@@ -7,6 +7,8 @@ export interface FieldRules {
   readonly url: string | readonly string[];
   readonly passCookies: boolean;
   readonly credential?: object | undefined;
+  readonly upstreamHttp2?: boolean;
+  readonly routes?: readonly { readonly reads?: readonly string[] | undefined }[];
   readonly responseHeaders?: { readonly deny: readonly string[] } | { readonly allow: readonly string[] } | undefined;
 }
 
@@ -19,8 +21,7 @@ export function forwardedFields(
   const forwarded: Field[] = [];
   for (const field of fields) {
     const { name } = field;
-    // CGI and its heirs make `_` of what is no letter, so `x_forwarded_for` would be `x-forwarded-for` there.
-    if (!NAME.test(name))
+    if (!NAME.test(name) && mayBeAnother(name, rules))
       return refusal(
         'http-field',
         'a field name has other characters than letters, digits and hyphens',
@@ -32,6 +33,14 @@ export function forwardedFields(
     if (!isDroppedField(name, rules)) forwarded.push(field);
   }
   return forwarded;
+}
+
+/** CGI and its heirs make `_` of what is no letter, so `x_forwarded_for` would be `x-forwarded-for` there. What speaks HTTP/2 has none of them behind it, and metadata of gRPC may have such names. */
+function mayBeAnother(name: string, rules: FieldRules): boolean {
+  if (rules.upstreamHttp2 !== true || !METADATA_NAME.test(name)) return true;
+  const hyphened = name.replace(/[_.]/g, '-');
+  if (SINGLE.has(hyphened) || isDroppedField(hyphened, rules)) return true;
+  return rules.routes?.some(({ reads = [] }) => reads.includes(`header.${hyphened}`)) === true;
 }
 
 /** True for a field that no client can send to an upstream, by its lower-case name. */
@@ -121,6 +130,8 @@ function lower(name: string): string {
 }
 
 const NAME = /^[a-z0-9-]+$/;
+/** @see gRPC over HTTP/2, Custom-Metadata */
+const METADATA_NAME = /^[a-z0-9_.-]+$/;
 
 /** A second one would be joined, passed over or taken instead, by whoever reads it. */
 const SINGLE = new Set([

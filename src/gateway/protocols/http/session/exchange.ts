@@ -146,3 +146,11 @@ const UNJUDGED = judgedBy(undefined, []);
 const ACTION_UNKNOWN = 'http:request';
 /** An entry stays small, whatever was asked. */
 const TEXT_MAX = 8_192;
+
+/** Stands for what could not be read. */
+export const noHead: RequestHead = {
+  ...{ method: 'GET', target: '/', version: '1.1', host: '', fields: [], body: { kind: 'none' }, keepAlive: false },
+  ...{ expectsContinue: false, upgrade: undefined, acceptsTrailers: false, headBytes: 0 },
+};
+/** So much of a refused request is read and dropped, so that its connection can be used again. */
+export const DISCARDED_BYTES_MAX = 1024 * 1024;

@@ -124,6 +124,33 @@ export function lateAnswer(what: 'answer' | 'pause'): OwnAnswer {
   };
 }
 
+/** Policy masks what can't be looked into. */
+export function maskedAnswer(message: string): OwnAnswer {
+  return { status: 403, reason: 'masked', message, hint: 'It needs a permit without masks.' };
+}
+
+/** The client begins a request and does not go on. */
+export const lateRequestAnswer: OwnAnswer = {
+  status: 408,
+  reason: 'timeout',
+  message: 'the request did not come in time',
+  hint: 'Send it again, without a pause.',
+};
+
+/** The target takes no more of a request. */
+export const untakenAnswer: OwnAnswer = {
+  status: 504,
+  reason: 'target',
+  message: 'the target does not take the request',
+  hint: 'Whether it was carried out is not known.',
+};
+
+/** A WebSocket is asked for where the target speaks HTTP/2. */
+export const noUpgradeAnswer: OwnAnswer = {
+  ...{ status: 501, reason: 'http-method', message: 'this target speaks HTTP/2, which has no Upgrade' },
+  hint: 'Ask without Upgrade; or the target is to be without upstreamHttp2.',
+};
+
 /** Nothing is read in what leaves HTTP. */
 export const uncountedAnswer: OwnAnswer = {
   status: 403,

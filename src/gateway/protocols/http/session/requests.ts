@@ -20,18 +20,22 @@ import {
 import type { Conversation } from './conversation.ts';
 import {
   bytesOf,
+  DISCARDED_BYTES_MAX,
   denialOf,
   type Exchange,
   framingOf,
   malformedDenial,
   mayGoAgain,
   newExchange,
+  noHead,
   operationOf,
 } from './exchange.ts';
 import {
   deniedAnswer,
   ledgerAnswer,
   limitAnswer,
+  maskedAnswer,
+  noUpgradeAnswer,
   type OwnAnswer,
   quotaAnswer,
   targetAnswer,
@@ -133,14 +137,13 @@ export class Requests {
     const { exchange, pipeline, session } = conversation;
     const answer = { status, reason: 'malformed', message, hint: 'Send requests as RFC 9112 has them.' };
     if (exchange?.running !== undefined) {
-      // Part of it is at the upstream, which must not take it for the whole.
-      conversation.dropLink();
+      conversation.dropLink(); // The upstream must not take what it has for the whole.
       pipeline.end(exchange.running, { status: 'unknown', code: String(status), items: 0 });
       if (exchange.answer?.isShown === true) return conversation.cut(message);
       exchange.closes = true;
       return conversation.respond(exchange, answer, exchange.running.after);
     }
-    const failed = exchange ?? newExchange(NO_HEAD);
+    const failed = exchange ?? newExchange(noHead);
     failed.closes = true;
     failed.isRead = true;
     conversation.exchange = failed;
@@ -149,17 +152,16 @@ export class Requests {
   }
 
   #begin(head: RequestHead) {
-    const conversation = this.#conversation;
+    const { target } = this.#conversation;
     const exchange = newExchange(head);
-    conversation.exchange = exchange;
+    this.#conversation.exchange = exchange;
     this.begun++;
     if (head.method === 'OPTIONS' && head.target === '*') return this.#pong(exchange);
-    if (head.upgrade !== undefined && conversation.target.config.upstreamHttp2)
-      return this.#refuse(exchange, NO_UPGRADE);
-    const meaning = conversation.target.meaning.of(head);
+    if (head.upgrade !== undefined && target.config.upstreamHttp2) return this.#refuse(exchange, noUpgradeAnswer);
+    const meaning = target.meaning.of(head);
     if (isRefusal(meaning)) return this.#misunderstood(exchange, meaning);
     exchange.meaning = meaning;
-    const fields = forwardedFields(head, conversation.target.config);
+    const fields = forwardedFields(head, target.config);
     if (isRefusal(fields)) return this.#misunderstood(exchange, fields);
     exchange.forwarded = fields;
     const plan = bodyPlan(head, conversation.target);
@@ -203,16 +205,12 @@ export class Requests {
     }
     const isMasked = decision.obligations.masks.length > 0;
     const unreadable = refusedForMasks(meaning, isMasked);
-    if (unreadable !== undefined)
-      return this.#refuse(exchange, { status: 403, reason: 'masked', message: unreadable, hint: UNMASKED_HINT });
+    if (unreadable !== undefined) return this.#refuse(exchange, maskedAnswer(unreadable));
     const { bytesIn, items } = exchange.judged.limits;
     if (items !== undefined && head.upgrade !== undefined)
       return this.#refuse(exchange, uncountedAnswer, decision.policies);
     if (bytesIn !== undefined && bytesOf(exchange) > bytesIn)
-      return this.#refuse(exchange, limitAnswer({ unit: 'bytesIn', most: bytesIn }), [], {
-        unit: 'bytesIn',
-        most: bytesIn,
-      });
+      return this.#overLimit(exchange, { unit: 'bytesIn', most: bytesIn });
     const link = conversation.openLink({
       ready: () => this.#again(exchange),
       failed: (error) => {
@@ -255,8 +253,7 @@ export class Requests {
     const { head } = exchange;
     if (link === undefined) throw new Error('nothing to forward on');
     exchange.phase = 'running';
-    const running = pipeline.begin(operationOf(exchange, meaning));
-    exchange.running = running;
+    exchange.running = pipeline.begin(operationOf(exchange, meaning));
     const { body, forwarded } = exchange;
     const framing = framingOf(exchange);
     const payload = conversation.credential.signer === undefined ? undefined : payloadOf(exchange);
@@ -278,9 +275,7 @@ export class Requests {
     exchange.bodyBytes = 0;
     pipeline.flush({
       pieces: make(),
-      recorded: () => {
-        if (!exchange.isRead) this.#goOn(exchange);
-      },
+      recorded: () => (exchange.isRead ? undefined : this.#goOn(exchange)),
       refused: (error) => {
         exchange.running = undefined;
         exchange.unsent = undefined;
@@ -379,6 +374,10 @@ export class Requests {
     this.#decide(exchange);
   }
 
+  #overLimit(exchange: Exchange, limit: ReachedLimit) {
+    this.#refuse(exchange, limitAnswer(limit), [], limit);
+  }
+
   #refuse(exchange: Exchange, answer: OwnAnswer, policies: readonly string[] = [], limit?: ReachedLimit) {
     this.#deny(exchange, denialOf(exchange, { reason: answer.reason, policies, status: answer.status, limit }), answer);
   }
@@ -409,16 +408,4 @@ export class Requests {
   }
 }
 
-const NO_UPGRADE: OwnAnswer = {
-  ...{ status: 501, reason: 'http-method', message: 'this target speaks HTTP/2, which has no Upgrade' },
-  hint: 'Ask without Upgrade; or the target is to be without upstreamHttp2.',
-};
 const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n', 'latin1');
-const UNMASKED_HINT = 'It needs a permit without masks.';
-/** So much of a refused request is read and dropped, so that its connection can be used again. */
-export const DISCARDED_BYTES_MAX = 1024 * 1024;
-/** Stands for what could not be read. */
-const NO_HEAD: RequestHead = {
-  ...{ method: 'GET', target: '/', version: '1.1', host: '', fields: [], body: { kind: 'none' }, keepAlive: false },
-  ...{ expectsContinue: false, upgrade: undefined, acceptsTrailers: false, headBytes: 0 },
-};

@@ -10,19 +10,22 @@ import { Answers } from './answers.ts';
 import type { Conversation } from './conversation.ts';
 import { Deadline } from './deadline.ts';
 import { endClient } from './end-client.ts';
-import { type Exchange, mayGoAgain } from './exchange.ts';
+import { DISCARDED_BYTES_MAX, type Exchange, mayGoAgain } from './exchange.ts';
 import {
   brokenAnswer,
   encodeOwnAnswer,
   lateAnswer,
+  lateRequestAnswer,
   ledgerAnswer,
   type OwnAnswer,
   sessionAnswer,
+  untakenAnswer,
 } from './own-answers.ts';
-import { DISCARDED_BYTES_MAX, Requests } from './requests.ts';
+import { Requests } from './requests.ts';
 import { Sending } from './sending.ts';
 import { UpstreamLink } from './upstream-link.ts';
-import { write } from './write.ts';
+import { type Wait, waitMs } from './waits.ts';
+import { bytesIn, write } from './write.ts';
 
 /** Carries one client's requests, one after another, until either side or the session's signal ends it. Owns the client and its connection upstream. */
 export function serve(target: OpenTarget, session: GatewaySession): Promise<void> {
@@ -222,7 +225,7 @@ class Carrier implements Conversation {
   #deliver(pieces: readonly Buffer[]) {
     if (this.isOver) return;
     // What is little goes at once, hardly ever later; and only of much it matters when it has gone.
-    const isLittle = this.#client.writableLength === 0 && bytesOf(pieces) <= LITTLE_BYTES_MAX;
+    const isLittle = this.#client.writableLength === 0 && bytesIn(pieces) <= LITTLE_BYTES_MAX;
     write(this.#client, pieces, isLittle ? undefined : this.#onTaken);
   }
 
@@ -271,13 +274,13 @@ class Carrier implements Conversation {
     if (what === undefined) return;
     // The client is not read on: it is not the one that is late.
     if (what === 'body' && this.#requests.isStuck) {
-      if (++this.#stuck >= STUCK_MAX) this.#finish(this.exchange?.answer?.isShown === true ? undefined : NOT_TAKEN);
+      if (++this.#stuck >= STUCK_MAX) this.#finish(this.exchange?.answer?.isShown === true ? undefined : untakenAnswer);
       return;
     }
     if (what === 'idle') return this.endBehind();
     if (what === 'rest' || (what === 'pause' && this.exchange?.phase === 'tunnel')) return this.#answers.endTunnel();
     if (what === 'answer' || what === 'pause') return this.#lateUpstream(what);
-    this.#finish(this.exchange?.answer?.isShown === true ? undefined : LATE);
+    this.#finish(this.exchange?.answer?.isShown === true ? undefined : lateRequestAnswer);
   }
 
   /** The client is there, and is told. */
@@ -381,43 +384,12 @@ function askedBy({ head, isGrpc }: Exchange) {
   return { isHead: head.method === 'HEAD', isGrpc };
 }
 
-function bytesOf(pieces: readonly Buffer[]): number {
-  let bytes = 0;
-  for (const piece of pieces) bytes += piece.length;
-  return bytes;
-}
-
-const LATE: OwnAnswer = {
-  status: 408,
-  reason: 'timeout',
-  message: 'the request did not come in time',
-  hint: 'Send it again, without a pause.',
-};
-const NOT_TAKEN: OwnAnswer = {
-  status: 504,
-  reason: 'target',
-  message: 'the target does not take the request',
-  hint: 'Whether it was carried out is not known.',
-};
 /** As often as a body may wait for long. */
 const STUCK_MAX = 5;
 /** Of an answer that is not watched until the client has taken it; far less than what stops the upstream. */
 const LITTLE_BYTES_MAX = 16 * 1024;
 /** What a client has not taken when the upstream is not read on. */
 const UNTAKEN_BYTES_MAX = 64 * 1024;
-/** What is waited for, by whose time: the client's, or the upstream's (`answer`: the head of its answer; `pause`: more of it). */
-type Wait = keyof typeof WAITS_MS | 'answer' | 'pause';
-
-function waitMs(what: Wait, { answerSeconds, pauseSeconds = 0 }: OpenTarget['config']['limits']): number {
-  if (what === 'answer') return answerSeconds * 1000;
-  return what === 'pause' ? pauseSeconds * 1000 : WAITS_MS[what];
-}
-
-/**
- * A head has to come within that time, however slowly; a body has to go on, and so has what an upstream says to a client that has ended its side of
- * a tunnel.
- */
-const WAITS_MS = { head: 10_000, idle: 120_000, body: 60_000, rest: 300_000 } as const;
 /** A credential that was rotated counts after that. */
 const CREDENTIAL_MS_MAX = 1_000;
 /** A connection upstream is used no longer: certificates and roots may have changed. */
