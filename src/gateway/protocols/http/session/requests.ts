@@ -164,7 +164,7 @@ export class Requests {
     const fields = forwardedFields(head, target.config);
     if (isRefusal(fields)) return this.#misunderstood(exchange, fields);
     exchange.forwarded = fields;
-    const plan = bodyPlan(head, conversation.target);
+    const plan = bodyPlan(head, target);
     if (isRefusal(plan)) return this.#misunderstood(exchange, plan);
     exchange.payload = plan.payload;
     if (!(meaning.readsBody || plan.holds) || exchange.isRead) return this.#decide(exchange);
