@@ -63,6 +63,21 @@ const route = Type.Object(
   strict,
 );
 
+const scopePattern = '^[a-z0-9][a-z0-9-]{0,62}$';
+const sigv4 = Type.Object(
+  {
+    region: Type.String({ pattern: scopePattern, description: 'Region that requests are signed for: `eu-central-1`.' }),
+    service: Type.String({
+      pattern: scopePattern,
+      description: 'Name of the service in signatures: `s3`, `dynamodb`, `execute-api`.',
+    }),
+    accessKeyId: reference('Reference to the access key’s ID.'),
+    secretAccessKey: reference('Reference to the access key itself, which never leaves the gateway.'),
+    sessionToken: Type.Optional(reference('Reference to the session token, where the key is of a session.')),
+  },
+  { ...strict, description: 'Signs each request as AWS has it, Signature Version 4.' },
+);
+
 /** Config of an HTTP target. Secrets are references: `env:NAME`, `file:PATH`, `keystore:NAME`. */
 export const configSchema = Type.Object(
   {
@@ -130,10 +145,11 @@ export const configSchema = Type.Object(
             },
             strict,
           ),
+          Type.Object({ sigv4 }, strict),
         ],
         {
           description:
-            'What the gateway proves itself with; clients never have it. One of `bearer`, `basic`, `header` and `query`.',
+            'What the gateway proves itself with; clients never have it. One of `bearer`, `basic`, `header`, `query` and `sigv4`.',
         },
       ),
     ),
@@ -207,7 +223,8 @@ export const configSchema = Type.Object(
           minimum: 1 << 10,
           maximum: 1 << 26,
           default: 1 << 20,
-          description: 'Bytes of a request’s body that a route reads values from; a larger one is refused.',
+          description:
+            'Bytes of a request’s body that a route reads values from, or that is held to be signed; a larger one is refused, but for S3 over TLS.',
         }),
         answerSeconds: Type.Integer({
           ...{ minimum: 1, maximum: 86_400, default: 300 },
@@ -263,6 +280,7 @@ export function checkConfig(config: unknown): readonly string[] {
     return [...Value.Errors(configSchema, filled)].map((error) => `${error.instancePath || '/'}: ${error.message}`);
   return [
     ...placeProblems(filled),
+    ...signingProblems(filled),
     ...listenProblems(filled),
     ...routeProblems(filled.routes),
     ...readsProblems(filled),
@@ -302,6 +320,16 @@ function placeProblems({ url, certificate, key, roots, serverName, credential }:
   const field = credential !== undefined && 'header' in credential ? credential.header.name.toLowerCase() : undefined;
   if (field !== undefined && FRAMING.has(field)) problems.push(`a credential can’t be the field ${field}`);
   return problems;
+}
+
+/** What the signature can't be made for. */
+function signingProblems({ credential, upstreamHttp2 }: HttpConfig): readonly string[] {
+  if (credential === undefined || !('sigv4' in credential)) return [];
+  const { service } = credential.sigv4;
+  return [
+    ...(upstreamHttp2 ? ['sigv4 signs a body before it is sent, which calls over HTTP/2 can’t wait for'] : []),
+    ...(/^s3.+/.test(service) ? [`sigv4 does not sign for ${service}: of the services of S3 for s3 alone`] : []),
+  ];
 }
 
 function listenProblems({ listen }: HttpConfig): readonly string[] {

@@ -49,6 +49,7 @@ export function isDroppedField(
   { passCookies, credential }: Pick<FieldRules, 'passCookies' | 'credential'>,
 ): boolean {
   if (DROPPED.has(name) || DROPPED_BEGINNINGS.some((beginning) => name.startsWith(beginning))) return true;
+  if (SIGNING.has(name) && credential !== undefined && 'sigv4' in credential) return true;
   return (name === 'cookie' && !passCookies) || name === credentialField(credential);
 }
 
@@ -154,6 +155,11 @@ const DROPPED = new Set([
   ...['authorization', 'forwarded', 'via', 'client-cert', 'client-cert-chain', 'remote-user', 'remote-addr'],
   ...['x-real-ip', 'x-client-ip', 'x-cluster-client-ip', 'true-client-ip', 'cf-connecting-ip', 'fastly-client-ip'],
   ...['x-rewrite-url', 'x-http-method', 'x-http-method-override', 'x-method-override', 'x-host'],
+]);
+/** What a client's own signature has beside `authorization`; the gateway says it anew. */
+const SIGNING = new Set([
+  ...['x-amz-date', 'x-amz-content-sha256', 'x-amz-security-token', 'x-amz-s3session-token'],
+  ...['date', 'presigned-expires'],
 ]);
 const OWN = 'x-countersign-';
 const DROPPED_BEGINNINGS = [

@@ -10,6 +10,7 @@ import { isRefusal, type MeaningRefusal, refusal } from './refusal.ts';
 import { originResource, routeResource } from './resources.ts';
 import { createRouteTable, parseRoute, type Route, type RouteTable } from './routes.ts';
 import { pathShape } from './shape.ts';
+import { signedTarget } from './signed.ts';
 
 /** What a request asks of policy, and what goes to the upstream of its first line. */
 export interface Meaning {
@@ -46,6 +47,7 @@ export function createMeaning(name: string, config: HttpConfig): Meanings {
   const table = createRouteTable(config.routes.map(parseRoute));
   const hosts = config.hosts && new Set(config.hosts);
   const credential = credentialParameter(config.credential);
+  const service = serviceOf(config);
   return {
     place,
     of(head) {
@@ -71,13 +73,18 @@ export function createMeaning(name: string, config: HttpConfig): Meanings {
       if (isRefusal(query)) return query;
       const tags = route === undefined ? {} : tagsOf(route, path, head, query.values);
       if (isRefusal(tags)) return tags;
+      const other = service === undefined ? undefined : otherObject(head, route);
+      if (other !== undefined) return other;
+      const written = { path: path.written, query: query.written };
+      const target = service === undefined ? `${written.path}${written.query}` : signedTarget(written, service);
+      if (typeof target !== 'string') return target;
       const readsBody = route !== undefined && route.reads.body.length > 0;
       const shape = `${methodShown(head.method)} ${route?.template ?? (path.seen === '*' ? '*' : pathShape(path.segments))}`;
       return {
         ...{ action, route, readsBody, shape: action === UPGRADE ? `${shape} websocket` : shape },
         resource: route === undefined ? place : routeResource(name, route.name, tags),
         context: { method: head.method, path: path.seen, host },
-        ...{ method: head.method, target: `${path.written}${query.written}`, changes: !READING.has(action) },
+        ...{ method: head.method, target, changes: !READING.has(action) },
       };
     },
     withBody(meaning, body) {
@@ -93,6 +100,22 @@ export function createMeaning(name: string, config: HttpConfig): Meanings {
       return problem ?? { ...meaning, resource: routeResource(name, route.name, tags) };
     },
   };
+}
+
+/** That its requests are signed for. */
+function serviceOf({ credential }: Pick<HttpConfig, 'credential'>): string | undefined {
+  return credential !== undefined && 'sigv4' in credential ? credential.sigv4.service : undefined;
+}
+
+/** A field names another object beside that of the path, to be read with the gateway's credential: policy has to see it. */
+function otherObject({ fields }: MeantHead, route: Route | undefined): MeaningRefusal | undefined {
+  const found = fields.find(({ name }) => OTHER_OBJECTS.has(name) && route?.reads.header.includes(name) !== true);
+  if (found === undefined) return undefined;
+  return refusal(
+    'http-field',
+    `the field ${found.name} names another object, which no policy was asked about`,
+    `have a route read header.${found.name}`,
+  );
 }
 
 function actionOf({ method, upgrade }: MeantHead): string | MeaningRefusal {
@@ -228,6 +251,7 @@ function methodShown(method: string): string {
   return ACTIONS.has(method) ? method : encodeSegment(method).slice(0, 32);
 }
 
+const OTHER_OBJECTS: ReadonlySet<string> = new Set(['x-amz-copy-source', 'x-amz-rename-source']);
 const OTHER = 'http:other';
 const UPGRADE = 'http:upgrade';
 const METHOD = /^[A-Z][A-Z0-9-]{0,31}$/;

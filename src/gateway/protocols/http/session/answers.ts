@@ -9,6 +9,8 @@ import {
 import type { Ending, Running } from '../../../sessions/pipeline.ts';
 import { answeredFields } from '../meaning/index.ts';
 import { credentialRefused } from '../upstream/connect-problem.ts';
+import type { Credential } from '../upstream/credential.ts';
+import { isSignatureRefused } from '../upstream/signature.ts';
 import { Answer, type Shown } from './answer.ts';
 import type { Conversation } from './conversation.ts';
 import type { Exchange, RequestMaker } from './exchange.ts';
@@ -22,6 +24,9 @@ import type { UpstreamLink } from './upstream-link.ts';
 export class Answers {
   readonly #conversation: Conversation;
   readonly #sending: Sending;
+  #signed:
+    | { readonly signature: string; readonly forms: readonly Buffer[]; readonly all: readonly Buffer[] }
+    | undefined;
 
   constructor(conversation: Conversation, sending: Sending) {
     this.#conversation = conversation;
@@ -132,7 +137,7 @@ export class Answers {
     const { again } = exchange;
     exchange.again = undefined;
     if (head.status === 101) return this.#upgrade(exchange, head);
-    if ((credential.field ?? credential.query) !== undefined && (head.status === 401 || head.status === 407)) {
+    if (isCredentialRefused(head, credential)) {
       return this.#refused(exchange, head.status, again) ? undefined : { instead: CREDENTIAL_REFUSED };
     }
     if (link !== undefined) target.upstreams.worked(link.place);
@@ -156,8 +161,8 @@ export class Answers {
       return { instead: brokenAnswer('the answer is encoded though that was not asked for', UNREADABLE_HINT) };
     if (session.drain.aborted || !exchange.isRead) exchange.closes = true;
     const answer = new Answer(head, {
-      ...{ method, limits, reading, forms: credential.forms, isMasked: masks.length > 0 },
-      fields: this.#fieldsShown(head),
+      ...{ method, limits, reading, forms: this.#forms(exchange), isMasked: masks.length > 0 },
+      fields: this.#fieldsShown(head, exchange),
       takesChunks: version === '1.1',
       closes: exchange.closes,
     });
@@ -177,7 +182,7 @@ export class Answers {
   #trailersShown(exchange: Exchange, trailers: readonly Field[]): readonly Field[] {
     if (trailers.length === 0 || !exchange.head.acceptsTrailers || !this.#conversation.target.config.upstreamHttp2)
       return [];
-    const shown = this.#fieldsShown({ fields: trailers });
+    const shown = this.#fieldsShown({ fields: trailers }, exchange);
     return exchange.answer?.isMasked === true ? fieldsBesideMasks(shown) : shown;
   }
 
@@ -204,7 +209,7 @@ export class Answers {
     exchange.closes = true;
     const bytes = encodeResponseHead({
       status: 101,
-      fields: this.#fieldsShown(head),
+      fields: this.#fieldsShown(head, exchange),
       body: { kind: 'none' },
       upgrade: wanted,
       allowObsText: true,
@@ -215,12 +220,22 @@ export class Answers {
   }
 
   /** Those that clients may see, without the gateway's credential. */
-  #fieldsShown(head: Pick<ResponseHead, 'fields'>): readonly Field[] {
-    const { target, credential } = this.#conversation;
+  #fieldsShown(head: Pick<ResponseHead, 'fields'>, exchange: Exchange): readonly Field[] {
+    const { target } = this.#conversation;
+    const forms = this.#forms(exchange);
     return answeredFields(head, target.config).map(({ name, value }) => ({
       name,
-      value: scrubText(value, credential.forms),
+      value: scrubText(value, forms),
     }));
+  }
+
+  /** What is to be found of the credential, and of the signature, by which the same request could be sent again past the gateway. */
+  #forms({ signature }: Exchange): readonly Buffer[] {
+    const { forms } = this.#conversation.credential;
+    if (signature === undefined) return forms;
+    if (this.#signed?.signature !== signature || this.#signed.forms !== forms)
+      this.#signed = { signature, forms, all: [...forms, Buffer.from(signature, 'latin1')] };
+    return this.#signed.all;
   }
 
   /** Nothing is held back for what may come, since whoever waits for an answer here says nothing before it has come whole. */
@@ -231,7 +246,7 @@ export class Answers {
     exchange.shown += bytes.length;
     if (bytesOut !== undefined && exchange.shown > bytesOut)
       return this.#replace(exchange, { cut: 'over-limit', limit: { unit: 'bytesOut', most: bytesOut } });
-    this.#deliver([scrubBytes(bytes, this.#conversation.credential.forms)]);
+    this.#deliver([scrubBytes(bytes, this.#forms(exchange))]);
   }
 
   #end(
@@ -306,6 +321,12 @@ export class Answers {
     const { exchange, pipeline } = this.#conversation;
     if (pieces.length > 0) pipeline.deliver(pieces, exchange?.running?.after ?? -1);
   }
+}
+
+/** The gateway's own, since clients have none. */
+function isCredentialRefused({ status, fields }: ResponseHead, { field, query, signer }: Credential): boolean {
+  if (signer !== undefined && isSignatureRefused(status, fields)) return true;
+  return (field ?? query ?? signer) !== undefined && (status === 401 || status === 407);
 }
 
 const ENCODINGS: ReadonlySet<string> = new Set(['content-encoding', 'grpc-encoding']);

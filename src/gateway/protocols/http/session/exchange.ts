@@ -26,6 +26,10 @@ export interface Exchange {
   /** Its body, where that is read before it is decided. */
   body: Buffer[];
   bodyBytes: number;
+  /** What a signature says of its body, where that is not its hash. */
+  payload: string | undefined;
+  /** Of the request as it was sent last. */
+  signature: string | undefined;
   /** Bytes of its body that went on. */
   passed: number;
   /** Bytes that came back behind its answer, where that left HTTP. */
@@ -62,6 +66,8 @@ export function newExchange(head: RequestHead): Exchange {
     answer: undefined,
     body: [],
     bodyBytes: 0,
+    payload: undefined,
+    signature: undefined,
     passed: 0,
     shown: 0,
     isRead: head.body.kind === 'none',

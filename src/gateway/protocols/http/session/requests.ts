@@ -43,6 +43,7 @@ import {
   unnamedAnswer,
 } from './own-answers.ts';
 import { headToSend } from './sent-head.ts';
+import { bodyPlan, payloadOf, takeHeld, tooLong } from './signed-body.ts';
 
 /** The client's half of a session: its bytes become requests, which are understood, decided and forwarded, one after another. */
 export class Requests {
@@ -163,8 +164,11 @@ export class Requests {
     const fields = forwardedFields(head, target.config);
     if (isRefusal(fields)) return this.#misunderstood(exchange, fields);
     exchange.forwarded = fields;
-    if (!meaning.readsBody || exchange.isRead) return this.#decide(exchange);
-    const problem = bodyProblem(head.fields);
+    const plan = bodyPlan(head, target);
+    if (isRefusal(plan)) return this.#misunderstood(exchange, plan);
+    exchange.payload = plan.payload;
+    if (!(meaning.readsBody || plan.holds) || exchange.isRead) return this.#decide(exchange);
+    const problem = meaning.readsBody ? bodyProblem(head.fields) : undefined;
     if (problem !== undefined) return this.#misunderstood(exchange, problem);
     exchange.phase = 'reading';
     this.#goOn(exchange);
@@ -252,11 +256,16 @@ export class Requests {
     exchange.running = pipeline.begin(operationOf(exchange, meaning));
     const { body, forwarded } = exchange;
     const framing = framingOf(exchange);
+    const payload = conversation.credential.signer === undefined ? undefined : payloadOf(exchange);
+    const made = (signature: string) => {
+      exchange.signature = signature;
+    };
     const make = () => {
       // The newest: it may be sent later than now, over another connection.
       const { credential } = conversation;
       const { place } = conversation.link ?? link;
-      return [headToSend(head, { target, place, meaning, credential, framing, forwarded, ...told }), ...body];
+      const signing = payload === undefined ? undefined : { payload, nowMs: target.deps.clock.now(), made };
+      return [headToSend(head, { target, place, meaning, credential, framing, forwarded, signing, ...told }), ...body];
     };
     const hasOther = link.requests > 0 || target.upstreams.places.length > 1;
     exchange.again = hasOther && mayGoAgain(exchange) ? make : undefined;
@@ -292,6 +301,7 @@ export class Requests {
         exchange.body.push(bytes);
         if (exchange.bodyBytes <= this.#conversation.target.config.limits.bodyInspectedBytes) return;
         exchange.body = [];
+        if (exchange.meaning?.readsBody !== true) return this.#misunderstood(exchange, tooLong(true));
         return this.#refuse(exchange, {
           status: 413,
           reason: 'too-long',
@@ -338,10 +348,12 @@ export class Requests {
   }
 
   #decideByBody(exchange: Exchange) {
-    const { meaning, body } = exchange;
+    const { meaning } = exchange;
     if (meaning === undefined) throw new Error('a body was read that nothing asks for');
-    const bytes = Buffer.concat(body);
-    exchange.body = [bytes];
+    const problem = takeHeld(exchange);
+    if (problem !== undefined) return this.#misunderstood(exchange, problem);
+    if (!meaning.readsBody) return this.#decide(exchange);
+    const bytes = Buffer.concat(exchange.body);
     let value: ReturnType<typeof readStrictJson>;
     try {
       value = readStrictJson(bytes);

@@ -4,6 +4,7 @@ import type { OpenTarget } from '../target.ts';
 import { CALLER_FIELD } from '../upstream/caller-token.ts';
 import type { Credential } from '../upstream/credential.ts';
 import type { Place } from '../upstream/place.ts';
+import { signed, type ToSign } from '../upstream/signature.ts';
 import { askForWhole } from './masked-answer.ts';
 
 /** What a request is sent with, beside what the client said. */
@@ -17,21 +18,44 @@ export interface SentWith {
   readonly framing: BodyLength;
   /** Fields of its answer are masked. */
   readonly isMasked: boolean;
+  /** What signs it, where the target's credential does. */
+  readonly signing: Signing | undefined;
   /** The token that says who calls, where the upstream wants it. */
   readonly caller: string | undefined;
 }
 
+/** What a signature needs beside the head. */
+export interface Signing {
+  readonly payload: string;
+  readonly nowMs: number;
+  /** Told the signature. */
+  made(signature: string): void;
+}
+
 /** The head of a request as the upstream gets it: made anew from what was decided, with the target's credential and without the client's own. */
 export function headToSend(head: RequestHead, sent: SentWith): Buffer {
-  return encodeRequestHead({
+  const said = {
     method: head.method,
     target: withQuery(sent.meaning.target, sent.credential.query),
     host: sent.place.authority,
     fields: fieldsOf(sent),
+  };
+  return encodeRequestHead({
+    ...{ ...said, fields: signedFields(said, sent) },
     body: sent.framing,
     trailers: sent.target.config.upstreamHttp2 && head.acceptsTrailers,
     ...(head.upgrade === undefined ? {} : { upgrade: head.upgrade }),
   });
+}
+
+function signedFields(
+  said: Pick<ToSign, 'method' | 'target' | 'host' | 'fields'>,
+  { credential: { signer }, signing }: SentWith,
+): readonly Field[] {
+  if (signer === undefined || signing === undefined) return said.fields;
+  const { fields, signature } = signed({ ...said, payload: signing.payload, nowMs: signing.nowMs }, signer);
+  signing.made(signature);
+  return fields;
 }
 
 /** Without them a server of gRPC does not compress either. */

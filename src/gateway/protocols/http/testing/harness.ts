@@ -55,7 +55,7 @@ export interface HttpBedOptions {
   readonly decide?: (asked: Asked) => Decision | undefined;
   /** What the upstream answers to what it was sent last; undefined: nothing, yet. */
   readonly answer?: (text: string) => string | Buffer | undefined;
-  readonly secret?: () => string | Promise<string>;
+  readonly secret?: (reference: string) => string | Promise<string>;
   /** The gateway's. */
   readonly identity?: CurrentIdentity;
   /** What the session gets in place of its end of the client's connection. */
@@ -76,7 +76,7 @@ export async function openHttp(options: HttpBedOptions = {}): Promise<HttpBed> {
       ...targetDeps(log),
       clock,
       identity: { current: () => options.identity },
-      secrets: { resolve: async () => Secret.fromText((await options.secret?.()) ?? CREDENTIAL) },
+      secrets: { resolve: async (reference) => Secret.fromText((await options.secret?.(reference)) ?? CREDENTIAL) },
       attempted: (_, problem) => void problems.push(problem),
     },
   );

@@ -2,17 +2,20 @@ import type { Field } from '../../../../wire/http1/index.ts';
 import { GatewayError } from '../../../errors.ts';
 import type { SecretResolver } from '../../../protocol.ts';
 import type { HttpConfig } from '../config.ts';
+import type { Signer } from './signature.ts';
 
 /** What proves the gateway to an upstream, ready to be put into a request. */
 export interface Credential {
   readonly field: Field | undefined;
   readonly query: { readonly name: string; readonly value: string } | undefined;
+  /** Signs each request. */
+  readonly signer: Signer | undefined;
   /** Each form in which an answer might repeat it. */
   readonly forms: readonly Buffer[];
 }
 
 /** Without any. */
-export const noCredential: Credential = { field: undefined, query: undefined, forms: [] };
+export const noCredential: Credential = { field: undefined, query: undefined, signer: undefined, forms: [] };
 
 /** The newer one, with what is to be found of those before it: a request that carried them may be answered yet, or echoed later. */
 export function withOlderForms(newer: Credential, before: Credential): Credential {
@@ -55,8 +58,39 @@ export async function readCredential(
     const value = await read(credential.header.value);
     return { ...noCredential, field: { name: credential.header.name.toLowerCase(), value }, forms: formsOf(value) };
   }
+  if ('sigv4' in credential) return signing(credential.sigv4, read);
   const value = await read(credential.query.value);
   return { ...noCredential, query: { name: credential.query.name, value }, forms: formsOf(value) };
+}
+
+async function signing(
+  config: Extract<NonNullable<HttpConfig['credential']>, { sigv4: unknown }>['sigv4'],
+  read: (reference: string) => Promise<string>,
+): Promise<Credential> {
+  const { region, service } = config;
+  const accessKeyId = await read(config.accessKeyId);
+  if (!KEY_ID.test(accessKeyId))
+    throw new GatewayError('ERR_GATEWAY_SECRET', `${config.accessKeyId} is no ID of an access key`);
+  const secretAccessKey = await read(config.secretAccessKey);
+  const sessionToken = config.sessionToken === undefined ? undefined : await read(config.sessionToken);
+  return {
+    ...noCredential,
+    signer: { region, service, accessKeyId, secretAccessKey, sessionToken },
+    forms: [
+      ...formsOf(secretAccessKey),
+      ...(sessionToken === undefined ? [] : [...formsOf(sessionToken), spacedHex(sessionToken)]),
+    ],
+  };
+}
+
+/** As S3 says what it took for the request when a signature is wrong. */
+function spacedHex(value: string): Buffer {
+  return Buffer.from(
+    Buffer.from(value, 'latin1')
+      .toString('hex')
+      .replace(/..(?=.)/g, '$& '),
+    'latin1',
+  );
 }
 
 /**
@@ -115,6 +149,8 @@ const HTML_QUOTES = [
 ] as const;
 /** Shorter ones are words by chance. */
 const FORM_LENGTH_MIN = 8;
+/** It stands between commas and slashes. */
+const KEY_ID = /^[A-Za-z0-9._@+-]{1,128}$/;
 /** Of a few credentials before. */
 const OLDER_FORMS_MAX = 24;
 const PRINTABLE = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
