@@ -6,7 +6,13 @@ import { createTokenDoor } from './door/token-door.ts';
 import { createMeaning, type Meanings } from './meaning/index.ts';
 import { createNameWatch } from './names.ts';
 import { refuseByVersion, serveByVersion, type Versions } from './session/by-version.ts';
-import { deniedAnswer, ledgerAnswer, type OwnAnswer, quotaAnswer, sessionAnswer } from './session/own-answers.ts';
+import {
+  deniedAnswer,
+  ledgerAnswer,
+  type OwnAnswer,
+  quotaAnswer,
+  sessionAnswer,
+} from './session/refusals/own-answers.ts';
 import { createVerdicts, type Verdicts } from './session/verdicts.ts';
 import { type CallerTokens, createCallerTokens } from './upstream/caller-token.ts';
 import { checkUpstream } from './upstream/check.ts';

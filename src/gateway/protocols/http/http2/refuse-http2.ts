@@ -4,7 +4,7 @@ import { endInOrder, endTogether } from '../../../../rpc/index.ts';
 import type { Clock } from '../../../../std/index.ts';
 import { createClientFrames } from '../../../../wire/http2/index.ts';
 import { LAST_WORDS_MS } from '../../../listeners/close-in-time.ts';
-import { encodeOwnAnswer, type OwnAnswer } from '../session/own-answers.ts';
+import { encodeOwnAnswer, type OwnAnswer } from '../session/refusals/own-answers.ts';
 import { isGrpcCall } from './request-head.ts';
 import { sessionOptions } from './session-options.ts';
 import { answerStream } from './stream-answer.ts';

@@ -1,7 +1,7 @@
 import type { BodyLength, Field } from '../../../../wire/http1/index.ts';
 import { encodeRequestHead, Http1Error } from '../../../../wire/http1/index.ts';
 import { isGrpc } from '../meaning/index.ts';
-import type { OwnAnswer } from '../session/own-answers.ts';
+import type { OwnAnswer } from '../session/refusals/own-answers.ts';
 
 /** A request of a stream, as it can be said in HTTP/1.1. */
 export interface StreamRequest {

@@ -5,7 +5,7 @@ import type { Timer } from '../../../../std/index.ts';
 import { createClientFrames } from '../../../../wire/http2/index.ts';
 import type { GatewaySession } from '../../../sessions/session.ts';
 import { malformedDenial } from '../session/exchange.ts';
-import { encodeOwnAnswer, ledgerAnswer, type OwnAnswer } from '../session/own-answers.ts';
+import { encodeOwnAnswer, ledgerAnswer, type OwnAnswer } from '../session/refusals/own-answers.ts';
 import type { OpenTarget } from '../target.ts';
 import { Lane, type LanePort } from './lane.ts';
 import { isGrpcCall, requestOf } from './request-head.ts';

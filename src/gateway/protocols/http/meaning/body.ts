@@ -1,5 +1,5 @@
 import type { Field } from '../../../../wire/http1/index.ts';
-import { foldName, type JsonValue } from '../../../../wire/json/index.ts';
+import { foldName, JsonError, type JsonValue, readStrictJson } from '../../../../wire/json/index.ts';
 import { jsonFormatOf } from './content-type.ts';
 import { type MeaningRefusal, refusal } from './refusal.ts';
 
@@ -15,6 +15,20 @@ export function bodyProblem(fields: readonly Field[]): MeaningRefusal | undefine
     'send content-type: application/json, and no content-encoding',
     415,
   );
+}
+
+/** What a body says that was read whole. */
+export function parsedBody(bytes: Buffer): { readonly json: JsonValue } | MeaningRefusal {
+  try {
+    return { json: readStrictJson(bytes) };
+  } catch (error) {
+    if (!(error instanceof JsonError)) throw error;
+    return refusal(
+      'http-body',
+      `policy asks about the body, and it can’t be read: ${error.message}`,
+      'send JSON in UTF-8, each name once in an object',
+    );
+  }
 }
 
 /**

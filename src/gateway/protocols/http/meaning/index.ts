@@ -8,7 +8,7 @@
  * them together; `as-written.ts` does so with a request that a person writes.
  */
 export { askedAsWritten, refusedForMasks } from './as-written.ts';
-export { bodyProblem } from './body.ts';
+export { bodyProblem, parsedBody } from './body.ts';
 export { isGrpc, jsonFormatOf } from './content-type.ts';
 export { answeredFields, forwardedFields } from './fields.ts';
 export { createMeaning, type Meaning, type Meanings } from './meaning.ts';

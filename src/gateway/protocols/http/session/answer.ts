@@ -10,7 +10,7 @@ import {
 } from '../../../../wire/http1/index.ts';
 import { isGrpc } from '../meaning/index.ts';
 import { type AnswerReading, fieldsBesideMasks, grpcStatusOf, isStream } from './masked-answer.ts';
-import { brokenAnswer, limitAnswer, type OwnAnswer } from './own-answers.ts';
+import { brokenAnswer, limitAnswer, type OwnAnswer } from './refusals/own-answers.ts';
 import { createScrubber, type Scrubber } from './scrub.ts';
 
 /** How one answer is handed on. */

@@ -15,7 +15,7 @@ import { Answer, type Shown } from './answer.ts';
 import type { Conversation } from './conversation.ts';
 import type { Exchange, RequestMaker } from './exchange.ts';
 import { fieldsBesideMasks, grpcStatusOf, readAnswer } from './masked-answer.ts';
-import { brokenAnswer, limitAnswer, lostAnswer, type OwnAnswer, unshownAnswer } from './own-answers.ts';
+import { brokenAnswer, limitAnswer, lostAnswer, type OwnAnswer, unshownAnswer } from './refusals/own-answers.ts';
 import { scrubBytes, scrubText } from './scrub.ts';
 import type { Sending } from './sending.ts';
 import type { UpstreamLink } from './upstream-link.ts';

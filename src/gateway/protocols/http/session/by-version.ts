@@ -8,7 +8,7 @@ import { serveHttp2 } from '../http2/serve-http2.ts';
 import type { OpenTarget } from '../target.ts';
 import { endClient } from './end-client.ts';
 import { lookAtFirstBytes, type Spoken } from './first-bytes.ts';
-import { encodeOwnAnswer, type OwnAnswer } from './own-answers.ts';
+import { encodeOwnAnswer, type OwnAnswer } from './refusals/own-answers.ts';
 import { serve } from './serve.ts';
 
 /** Serves a client in the version that it speaks: by ALPN at a target's own door, by its first bytes where it came by an agent. */

@@ -3,7 +3,7 @@ import type { GatewaySession } from '../../../sessions/session.ts';
 import type { OpenTarget } from '../target.ts';
 import type { Credential } from '../upstream/credential.ts';
 import type { Exchange } from './exchange.ts';
-import type { OwnAnswer } from './own-answers.ts';
+import type { OwnAnswer } from './refusals/own-answers.ts';
 import type { UpstreamLink } from './upstream-link.ts';
 
 /** What both directions of a session share. */

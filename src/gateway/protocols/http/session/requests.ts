@@ -7,7 +7,6 @@ import {
   Http1Error,
   type RequestHead,
 } from '../../../../wire/http1/index.ts';
-import { JsonError, readStrictJson } from '../../../../wire/json/index.ts';
 import { isForeign } from '../door/bearer.ts';
 import {
   bodyProblem,
@@ -15,6 +14,7 @@ import {
   isRefusal,
   type Meaning,
   type MeaningRefusal,
+  parsedBody,
   refusedForMasks,
 } from '../meaning/index.ts';
 import type { Conversation } from './conversation.ts';
@@ -41,7 +41,7 @@ import {
   targetAnswer,
   uncountedAnswer,
   unnamedAnswer,
-} from './own-answers.ts';
+} from './refusals/own-answers.ts';
 import { headToSend } from './sent-head.ts';
 import { bodyPlan, payloadOf, takeHeld, tooLong } from './signed-body.ts';
 
@@ -353,22 +353,9 @@ export class Requests {
     const problem = takeHeld(exchange);
     if (problem !== undefined) return this.#misunderstood(exchange, problem);
     if (!meaning.readsBody) return this.#decide(exchange);
-    const bytes = Buffer.concat(exchange.body);
-    let value: ReturnType<typeof readStrictJson>;
-    try {
-      value = readStrictJson(bytes);
-    } catch (error) {
-      if (!(error instanceof JsonError)) throw error;
-      return this.#refuse(exchange, {
-        ...{
-          status: 400,
-          reason: 'body',
-          message: `policy asks about the body, and it can’t be read: ${error.message}`,
-        },
-        hint: 'Send JSON in UTF-8, each name once in an object.',
-      });
-    }
-    const whole = this.#conversation.target.meaning.withBody(meaning, value);
+    const value = parsedBody(Buffer.concat(exchange.body));
+    if (isRefusal(value)) return this.#misunderstood(exchange, value);
+    const whole = this.#conversation.target.meaning.withBody(meaning, value.json);
     if (isRefusal(whole)) return this.#misunderstood(exchange, whole);
     exchange.meaning = whole;
     this.#decide(exchange);

@@ -1,7 +1,7 @@
 import { messageOf } from '../../../../std/index.ts';
 import type { Conversation } from './conversation.ts';
 import type { Exchange, RequestMaker } from './exchange.ts';
-import { lostAnswer, type OwnAnswer, unsentAnswer } from './own-answers.ts';
+import { lostAnswer, type OwnAnswer, unsentAnswer } from './refusals/own-answers.ts';
 import { write } from './write.ts';
 
 /** What becomes of a request that can not be sent. */

@@ -20,7 +20,7 @@ import {
   type OwnAnswer,
   sessionAnswer,
   untakenAnswer,
-} from './own-answers.ts';
+} from './refusals/own-answers.ts';
 import { Requests } from './requests.ts';
 import { Sending } from './sending.ts';
 import { UpstreamLink } from './upstream-link.ts';

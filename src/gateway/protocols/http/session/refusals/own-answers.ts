@@ -1,9 +1,9 @@
-import type { ReachedLimit } from '../../../../model/index.ts';
-import { approvalText } from '../../../../policy/index.ts';
-import { codeOf } from '../../../../std/index.ts';
-import { encodeProblem } from '../../../../wire/http1/index.ts';
-import type { SessionRefusal } from '../../../protocol.ts';
-import type { ReachedQuota } from '../../../sessions/quotas.ts';
+import type { ReachedLimit } from '../../../../../model/index.ts';
+import { approvalText } from '../../../../../policy/index.ts';
+import { codeOf } from '../../../../../std/index.ts';
+import { encodeProblem } from '../../../../../wire/http1/index.ts';
+import type { SessionRefusal } from '../../../../protocol.ts';
+import type { ReachedQuota } from '../../../../sessions/quotas.ts';
 import { encodeGrpcRefusal } from './grpc-refusal.ts';
 
 /** What the gateway itself answers: a problem document that says what to do next. @see RFC 9457 */

@@ -1,5 +1,5 @@
-import { Code, encodeStatusMessage, type StatusCode } from '../../../../wire/grpc/index.ts';
-import { encodeResponseHead } from '../../../../wire/http1/index.ts';
+import { Code, encodeStatusMessage, type StatusCode } from '../../../../../wire/grpc/index.ts';
+import { encodeResponseHead } from '../../../../../wire/http1/index.ts';
 import type { OwnAnswer } from './own-answers.ts';
 
 /** The same as gRPC has it: a status alone, behind which nothing comes. @see https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md */
