@@ -31,7 +31,7 @@ export function credentialRefused({ authority }: Place, status: number): LoginPr
 }
 
 /** It has another protocol than HTTP/2, or none, for a target with `upstreamHttp2`. */
-export const NOT_H2 = 'ERR_ALPN_NOT_H2';
+export const NOT_H2 = 'NOT_H2';
 
 const FAILED: LoginProblem = { what: 'the gateway failed to connect', remedy: 'See the log of the gateway.' };
 const NO_ALPN: ReadonlySet<string> = new Set([NOT_H2, 'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL']);
