@@ -12,7 +12,7 @@ import type { Answer } from './answer.ts';
  */
 export interface Exchange {
   readonly head: RequestHead;
-  /** It is a call of gRPC. */
+  /** It is a call of gRPC, by all that such a call says: only then is a refusal told in trailers, which others would take for a success. */
   readonly isGrpc: boolean;
   phase: 'reading' | 'deciding' | 'running' | 'refused' | 'tunnel';
   /** Undefined: it was not understood. */
@@ -56,7 +56,7 @@ export type RequestMaker = () => readonly Buffer[];
 export function newExchange(head: RequestHead): Exchange {
   return {
     head,
-    isGrpc: isGrpc(head.fields),
+    isGrpc: head.method === 'POST' && head.acceptsTrailers && isGrpc(head.fields),
     phase: 'deciding',
     meaning: undefined,
     forwarded: [],

@@ -87,6 +87,16 @@ describe('a request', () => {
     expect(kinds()).toEqual(['session-open', 'denial', 'intent', 'outcome']);
   });
 
+  it.each(['POST', 'PUT'])('of %s that is typed as gRPC and is no call of it is denied by status', async (method) => {
+    await open({ answer: fine, decide: ({ action }) => (action === 'http:connect' ? undefined : denied) });
+    const trailers = method === 'PUT' ? 'connection: te\r\nte: trailers\r\n' : '';
+    bed.send(
+      `${method} /a HTTP/1.1\r\nhost: api\r\ncontent-type: application/grpc\r\n${trailers}content-length: 0\r\n\r\n`,
+    );
+    await bed.until('no-permit');
+    expect(bed.received()).toMatch(/^HTTP\/1\.1 403 /);
+  });
+
   it('that two readers could take differently is refused, recorded, and ends the connection', async () => {
     await open({ answer: fine });
     bed.send('POST /a HTTP/1.1\r\nhost: api\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n');

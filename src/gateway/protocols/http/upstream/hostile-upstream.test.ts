@@ -183,7 +183,7 @@ it('a call answered in compressed messages is refused where a credential is look
 it('a client of HTTP/1.1 that is silent amid a body is told so, whatever its type, where the target is none of gRPC', async () => {
   await open(() => [], { upstreamHttp2: false });
   bed.send(
-    'POST /a/b HTTP/1.1\r\nhost: api\r\ncontent-type: application/grpc\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n',
+    'POST /a/b HTTP/1.1\r\nhost: api\r\ncontent-type: application/grpc\r\nconnection: te\r\nte: trailers\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n',
   );
   await eventually('it is upstream', () => sockets[0] !== undefined && sockets[0].bytesRead > 0);
   await bed.clock.advance(61_000);
