@@ -11,6 +11,7 @@ export const architecture: Readonly<Record<string, readonly [promise: string, im
   model: ['nouns that two or more features use: types and pure functions', ['std', 'sdk']],
   wire: ['pure codecs between bytes and values: no sockets, no clock', ['model', 'std', 'sdk']],
   'private-files': ["files and folders that are one user's own: checked, whole on disk or not there", ['std']],
+  'api-documents': ['OpenAPI documents and protobuf descriptors: routes made of them, and held against them', below],
   rpc: ['gRPC calls and services on node:http2 sockets', below],
   store: ['persistence port, transactions, migrations, change feed; engines', ['model', 'std', 'sdk']],
   authority: ['CA and signing keys, issuing SVIDs, bundles, rotation; keystores', ['store', 'private-files', ...below]],
@@ -38,7 +39,7 @@ export const architecture: Readonly<Record<string, readonly [promise: string, im
 };
 
 /** No module that does input or output may be imported here. */
-export const pureFolders: readonly string[] = ['wire', 'model', 'policy'];
+export const pureFolders: readonly string[] = ['wire', 'model', 'policy', 'api-documents'];
 
 /** Registries may be imported from these only. */
 /** Files that may use the words of a protocol: its own, its codec's, and what shows examples of it. */

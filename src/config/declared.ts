@@ -9,6 +9,16 @@ export interface Declared {
   readonly spec: Readonly<Record<string, unknown>>;
   /** `file:line:column` of the resource, for messages. */
   readonly where: string;
+  /** Of a target: the document that describes its API. It is held against the target here, and is no part of what is applied. */
+  readonly describedBy?: DescribedBy;
+}
+
+/** A document that a target names beside its spec. */
+export interface DescribedBy {
+  /** As written: relative to the file that names it. */
+  readonly path: string;
+  /** `file:line:column` of a value in the target's document. */
+  where(path: readonly (string | number)[]): string;
 }
 
 /**
@@ -22,8 +32,10 @@ export function parseDeclared(options: {
 }): Declared[] {
   const schema = (value: unknown): TSchema => schemaOf(value, options.protocols);
   return parseChecked({ file: options.file, text: options.text, schema }).flatMap(({ value, where }) => {
-    const document = value as { kind: Declared['kind']; name: string; spec: Record<string, unknown> }; // Passed schemaOf.
-    return [{ ...document, where: where([]) }];
+    // Passed schemaOf.
+    const { describedBy, ...document } = value as Pick<Declared, 'kind' | 'name' | 'spec'> & { describedBy?: string };
+    const described = describedBy === undefined ? {} : { describedBy: { path: describedBy, where } };
+    return [{ ...document, ...described, where: where([]) }];
   });
 }
 
@@ -42,11 +54,21 @@ function schemaOf(value: unknown, protocols: Readonly<Record<string, TObject>>):
   const protocol = typeof spec === 'object' && spec !== null && 'protocol' in spec ? String(spec.protocol) : '';
   const config = protocols[protocol];
   const id = Type.Enum(Object.keys(protocols), { description: 'Protocol of the target.' });
-  return resource('Target', config ? closed({ protocol: id, ...config.properties }) : Type.Object({ protocol: id }));
+  const fields = config ? closed({ protocol: id, ...config.properties }) : Type.Object({ protocol: id });
+  return resource('Target', fields, {
+    describedBy: Type.Optional(
+      Type.String({
+        ...{ minLength: 1, maxLength: 1024 },
+        description:
+          'File of an OpenAPI document or of protobuf descriptors that `apply` holds an HTTP target against.',
+      }),
+    ),
+  });
 }
 
-function resource(kind: string, spec: TSchema) {
+function resource(kind: string, spec: TSchema, more: Record<string, TSchema> = {}) {
   return closed({
+    ...more,
     kind: Type.Literal(kind),
     name: Type.String({ description: 'Name of the resource.', pattern: '^[a-z0-9]([a-z0-9._-]{0,62})$' }),
     spec,

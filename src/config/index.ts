@@ -6,7 +6,7 @@
  * file is told from one that others could change.
  */
 
-export { type Declared, parseDeclared } from './declared.ts';
+export { type Declared, type DescribedBy, parseDeclared } from './declared.ts';
 export { ConfigError, errorTable } from './errors.ts';
 export { environmentNames, parseConfig } from './parse.ts';
 export { readConfigFile } from './read.ts';

@@ -27,6 +27,7 @@ export {
 export { errorTable, PolicyError, type PolicyErrorCode } from './errors.ts';
 export { approvalText } from './loading/approval.ts';
 export { expiredPolicies } from './loading/expired.ts';
+export { placeOfAnnotation } from './loading/find-in-text.ts';
 export {
   checkParsed,
   checkPolicies,

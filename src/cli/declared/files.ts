@@ -18,7 +18,7 @@ export interface DeclaredFiles {
 
 /**
  * Reads every declared resource of the files and folders named: `*.yaml` and `*.yml` hold resources, `*.cedar` one policy each, named
- * by the file; `*.test.yaml` holds policy tests and is left out. Folders are read with what is below them, in order of name. A path that
+ * by the file; `*.test.yaml` holds policy tests and is left out, as is, in a folder, an OpenAPI document. Folders are read with what is below them, in order of name. A path that
  * declares nothing is refused: more likely it is the wrong one than that everything is to be pruned. Of a policy that `formOf` knows no warnings are found.
  * @throws PolicyError, UsageError
  */
@@ -61,7 +61,8 @@ function placeOf({ kind, name, where }: Declared): string {
 function readPath(path: string): Declared[] {
   const files = filesOf(path);
   if (files.length === 0) throw new UsageError(`there is no *.yaml or *.cedar below ${path}`);
-  const resources = files.flatMap(readFile);
+  const isFolder = statSync(path).isDirectory();
+  const resources = files.filter((file) => !isFolder || !isOpenApi(file)).flatMap(readFile);
   if (resources.length === 0) throw new UsageError(`${path} declares no resource`);
   return resources;
 }
@@ -76,6 +77,13 @@ function filesOf(path: string): string[] {
     .toSorted();
 }
 
+/** It may lie beside the target that it describes. What also has a kind is read, and refused. */
+function isOpenApi(file: string): boolean {
+  if (file.endsWith('.cedar')) return false;
+  const text = readFileSync(file, 'utf8');
+  return OPEN_API.test(text) && !KIND.test(text);
+}
+
 function readFile(file: string): Declared[] {
   const text = readFileSync(file, 'utf8');
   if (!file.endsWith('.cedar')) {
@@ -83,3 +91,7 @@ function readFile(file: string): Declared[] {
   }
   return [{ kind: 'Policy', name: basename(file, '.cedar'), spec: { cedar: text }, where: `${file}:1:1` }];
 }
+
+/** At the beginning of a line, where names stand that a document itself has. */
+const OPEN_API = /^(?:\{\s*)?["']?openapi["']?\s*:/m;
+const KIND = /^(?:\{\s*)?["']?kind["']?\s*:/m;

@@ -3,6 +3,7 @@ import { type CliCommand, exitCodes, flagOption } from '../../command.ts';
 import { checkPolicyFiles } from '../../declared/policy-files.ts';
 import { warnOfExpired } from '../../declared/warn-of-expired.ts';
 import { warnOfNamesInFiles } from '../../declared/warn-of-names.ts';
+import { warnOfDescribedInFiles } from '../../described/warn-of-described.ts';
 
 export const command: CliCommand = {
   summary: 'Check policies: syntax, names and types, annotations; names against targets and entries in the same files.',
@@ -12,7 +13,11 @@ export const command: CliCommand = {
   examples: ['countersign policy check ./countersign.d', 'countersign policy check ./countersign.d --strict'],
   async run(context, input) {
     const report = checkPolicyFiles(input);
-    const warnings = [...warnOfNamesInFiles(context, input, report), ...warnOfExpired(context, report)];
+    const warnings = [
+      ...warnOfNamesInFiles(context, input, report),
+      ...warnOfDescribedInFiles(input, report),
+      ...warnOfExpired(context, report),
+    ];
     const found = [...report.problems, ...warnings];
     const hasError = found.some(({ severity }) => severity === 'error');
     const isBroken = hasError || (flagOption(input, 'strict') && found.length > 0);
