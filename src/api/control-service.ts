@@ -145,9 +145,16 @@ function targetViews(
   serving: readonly GatewayView[],
 ): MessageInitShape<typeof TargetViewSchema>[] {
   const gateways = serving.map(({ address, spiffeId }) => ({ address, spiffeId }));
-  return resources
-    .snapshot()
-    .targets.map((target) => ({ name: target.name, protocol: `${specOf(target)['protocol']}`, gateways }));
+  return resources.snapshot().targets.map((target) => {
+    const { protocol, hosts } = specOf(target);
+    // A list of names in the schema of each protocol that has it.
+    return {
+      name: target.name,
+      protocol: `${protocol}`,
+      gateways,
+      hosts: Array.isArray(hosts) ? hosts.map(String) : [],
+    };
+  });
 }
 
 /** All of them, or of many some for each node, spread over all: told with each target, a hundred thousand addresses would fit no message. */

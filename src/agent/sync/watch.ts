@@ -88,6 +88,7 @@ function toTargetView(target: NodeUpdate['targets'][number]): TargetView {
     name: target.name,
     protocol: target.protocol,
     gateways: target.gateways.map(({ address, spiffeId }) => ({ address, spiffeId })),
+    hosts: target.hosts,
   };
 }
 

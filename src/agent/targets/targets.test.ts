@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -28,10 +28,14 @@ afterEach(async () => {
 });
 
 function offer(name: string, ...addresses: string[]): void {
+  offerWith(name, addresses);
+}
+
+function offerWith(name: string, addresses: readonly string[], hosts: readonly string[] = []): void {
   const gateways = addresses.map((address) => ({ address, spiffeId: GATEWAY }));
   h.server.targets = [
     ...h.server.targets.filter((target) => target.name !== name),
-    { name, protocol: 'postgres', gateways },
+    { name, protocol: 'postgres', gateways, hosts },
   ];
   h.server.changed();
 }
@@ -88,6 +92,24 @@ describe('a target socket', () => {
     h.server.targets = [];
     h.server.changed();
     await h.until(() => h.agent().status().targets.length === 0);
+    await h.until(() => !existsSync(join(h.targetsDir, 'orders')));
+  });
+
+  it('has the hosts of its target beside it, for all to read, as long as there are some', async () => {
+    const file = join(h.targetsDir, 'orders', 'hosts');
+    const says = () => (existsSync(file) ? readFileSync(file, 'utf8') : undefined);
+    expect(says()).toBeUndefined();
+    offerWith('orders', [gateway.address], ['api.example.org', 'two\nlines', '[::1]']);
+    await h.until(() => says() === 'api.example.org\n[::1]\n');
+    expect(statSync(file).mode & 0o777).toBe(0o644);
+    offerWith('orders', [gateway.address], ['other.example.org']);
+    await h.until(() => says() === 'other.example.org\n');
+    offerWith('orders', [gateway.address]);
+    await h.until(() => says() === undefined);
+    offerWith('orders', [gateway.address], ['other.example.org']);
+    await h.until(() => says() !== undefined);
+    h.server.targets = [];
+    h.server.changed();
     await h.until(() => !existsSync(join(h.targetsDir, 'orders')));
   });
 

@@ -6,6 +6,7 @@ import { openUnixListener, type UnixListener } from '../../rpc/index.ts';
 import { type Clock, type Log, messageOf, raceAbort, type TimeLimit, timeoutSignal } from '../../std/index.ts';
 import { prepareSocketFolder } from '../socket-path.ts';
 import type { UnixListeners } from '../unix-listeners.ts';
+import { removeHosts, writeHosts } from './hosts-file.ts';
 
 /** The local sockets of targets: one folder each, holding the socket where a client of the protocol looks for it. */
 export interface TargetSockets {
@@ -77,11 +78,12 @@ export function createTargetSockets(deps: {
     for (const [name, { target, protocol }] of wanted) {
       if (closed) return; // It closed while a door was opened.
       const present = offered.get(name);
-      if (present) {
-        present.target = target; // Later sessions see its gateways as they are now.
-        continue;
-      }
       try {
+        if (present) {
+          present.target = target; // Later sessions see its gateways as they are now.
+          await writeHosts(present.folder, target.hosts ?? []);
+          continue;
+        }
         offered.set(name, await offer(target, { ...deps, protocol, take }));
         log.info('agent.target.offered', { target: name });
       } catch (error) {
@@ -153,6 +155,7 @@ async function offer(
   const { protocol, doors } = options;
   const folder = join(options.targetsDir, target.name);
   await prepareSocketFolder(folder);
+  await writeHosts(folder, target.hosts ?? []);
   const sockets = new Set<Socket>();
   const accept = (socket: Socket) => {
     if (sockets.size >= SESSIONS_PER_TARGET_MAX) return void socket.destroy();
@@ -181,6 +184,7 @@ async function offer(
 
 async function withdraw({ door, folder }: Offered, doors: UnixListeners): Promise<void> {
   doors.close(door);
+  await removeHosts(folder);
   await rmdir(folder).catch(() => {}); // Left alone when somebody put something into it.
 }
 

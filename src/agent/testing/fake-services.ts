@@ -150,7 +150,10 @@ function controlService(fake: FakeState) {
         await send({
           entriesRevision: fake.revision,
           bundleSequence: fake.revision,
-          targets: fake.targets.map((target) => ({ ...target, gateways: [...target.gateways] })),
+          targets: fake.targets.map((target) => ({
+            ...{ ...target, gateways: [...target.gateways] },
+            hosts: [...(target.hosts ?? [])],
+          })),
         });
         await next;
       }

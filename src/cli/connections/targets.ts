@@ -76,6 +76,13 @@ export function targetLoopback(
   return { socket: join(folder, socketFile), variables: (address) => client.loopback?.(address) ?? {} };
 }
 
+/** The socket of a target, if its protocol is that one. */
+export function targetSocketOf(directory: string, target: string, id: string): string | undefined {
+  const folder = join(directory, target);
+  const protocol = protocolIn(folder);
+  return protocol?.id === id ? join(folder, protocol.socketFile) : undefined;
+}
+
 /** The usual client of a target's protocol, and the environment in which it and most drivers come by its socket. @throws UsageError */
 export function targetClient(
   directory: string,

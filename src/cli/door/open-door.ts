@@ -15,16 +15,22 @@ export interface Door {
   close(): Promise<void>;
 }
 
+/** Takes over a proven client, paused, that stays half open; calls `over` when nothing of it is open any more. */
+export type Receive = (client: Socket, over: () => void) => void;
+
 /**
- * Opens a port of 127.0.0.1, of the system's choice, whose connections are carried to the Unix socket `socket`. Nothing of a connection is read before
- * its caller is proven. @throws Error of the system when there is no such address
+ * Opens a port of 127.0.0.1, of the system's choice, whose connections are carried to the Unix socket `socket`, or received. Nothing of a connection is
+ * read before its caller is proven. @throws Error of the system when there is no such address
  */
 export async function openDoor(deps: {
+  /** Where clients that are refused can go instead. */
   readonly socket: string;
+  readonly receive?: Receive;
+  readonly connectionsMax?: number;
   readonly clock: Clock;
   warn(line: string): void;
 }): Promise<Door> {
-  const { socket, clock, warn } = deps;
+  const { socket, clock, warn, receive, connectionsMax = CONNECTIONS_MAX } = deps;
   const orphans = adoptOrphans();
   let child: number | undefined;
   const tree = {
@@ -32,7 +38,7 @@ export async function openDoor(deps: {
     isTop: (pid: number) => child !== undefined && (orphans !== undefined || pid === child),
   };
   const hall = createHall({
-    socket,
+    ...{ socket, receive, connectionsMax },
     tell: createTellRefusal({ clock, warn }),
     prove: createProveCallers(kernelSources(tree)),
   });
@@ -57,7 +63,13 @@ export async function openDoor(deps: {
 }
 
 /** What lets connections in, and knows those that are. Exported for its tests. */
-export function createHall(deps: { socket: string; tell: TellRefusal; prove: ProveCallers; connectionsMax?: number }) {
+export function createHall(deps: {
+  socket: string;
+  tell: TellRefusal;
+  prove: ProveCallers;
+  connectionsMax?: number;
+  receive?: Receive | undefined;
+}) {
   const { socket, tell, prove, connectionsMax = CONNECTIONS_MAX } = deps;
   const inside = new Set<Socket>();
   let waiting: Socket[] = [];
@@ -93,6 +105,7 @@ export function createHall(deps: { socket: string; tell: TellRefusal; prove: Pro
     }
   };
   const carry = (client: Socket) => {
+    if (deps.receive !== undefined) return deps.receive(client, () => leave(client));
     let isConnected = false;
     const agent = createConnection({ path: socket, allowHalfOpen: true }, () => {
       isConnected = true;

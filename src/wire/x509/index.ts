@@ -29,6 +29,12 @@ export {
 } from './certificates/certificate-writer.ts';
 export type { AuthorityKeyId, BasicConstraints, KeyUsage, NameConstraints } from './certificates/extensions.ts';
 export { decodeCertificatesPem, decodePem, encodePem, type PemBlock } from './certificates/pem.ts';
+export {
+  type CertificateFields,
+  writeServerCertificate,
+  writeServerRoot,
+} from './certificates/server-certificates.ts';
+export { encodeTrustStore } from './certificates/trust-store.ts';
 export { errorTable, X509Error } from './errors.ts';
 export { keyIdOf } from './keys/key-id.ts';
 export {

@@ -207,7 +207,7 @@ function createTimeTexts(): (epochS: number) => string {
   };
 }
 
-function encodeTbs(fields: {
+export function encodeTbs(fields: {
   readonly serial: Buffer;
   readonly algorithmDer: Buffer;
   readonly issuerDer: Buffer;
@@ -233,7 +233,7 @@ function encodeValidity(notBeforeS: number, notAfterS: number): Buffer {
   return encodeSequence(encodeTime(notBeforeS), encodeTime(notAfterS));
 }
 
-function sealCertificate(tbs: Buffer, algorithmDer: Buffer, sign: (data: Buffer) => Buffer): Buffer {
+export function sealCertificate(tbs: Buffer, algorithmDer: Buffer, sign: (data: Buffer) => Buffer): Buffer {
   const signature = sign(tbs);
   const signatureHead = encodeHeader(TAG.bitString, signature.length + 1);
   const length = tbs.length + algorithmDer.length + signatureHead.length + 1 + signature.length;
@@ -248,11 +248,11 @@ function sealCertificate(tbs: Buffer, algorithmDer: Buffer, sign: (data: Buffer)
   ]);
 }
 
-function extension(oid: string, critical: boolean, value: Buffer): Buffer {
+export function extension(oid: string, critical: boolean, value: Buffer): Buffer {
   return encodeSequence(encodeOid(oid), ...(critical ? [encodeBoolean(true)] : []), encodeOctetString(value));
 }
 
-function keyUsageBits(usages: readonly KeyUsage[]): Buffer {
+export function keyUsageBits(usages: readonly KeyUsage[]): Buffer {
   return encodeNamedBits(usages.map((usage) => KEY_USAGES.indexOf(usage)));
 }
 

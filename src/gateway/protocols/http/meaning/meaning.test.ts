@@ -79,6 +79,18 @@ describe('a request', () => {
   });
 });
 
+describe('a request by an address of this machine, where its host is none that the target lists', () => {
+  it.each(['127.0.0.1:8080', 'localhost', '[::1]:8080'])('%s is for the first of them', (host) => {
+    expect(understood('/x', { host }, { hosts: ['a.test', 'b.test'] }).context.host).toBe('a.test');
+  });
+
+  it('is for that address where the target lists it, or no hosts', () => {
+    const host = '127.0.0.1:8080';
+    expect(understood('/x', { host }, { hosts: ['a.test', '127.0.0.1'] }).context.host).toBe('127.0.0.1');
+    expect(understood('/x', { host }).context.host).toBe('127.0.0.1');
+  });
+});
+
 describe('a request is refused', () => {
   it.each<[string, string, Parameters<typeof ask>[1], object, number, RegExp]>([
     ['by CONNECT', '/x', { method: 'CONNECT' }, {}, 501, /no forward proxy/],
@@ -89,6 +101,7 @@ describe('a request is refused', () => {
     ['for another protocol', '/x', { upgrade: 'tcp' }, {}, 501, /WebSocket/],
     ['for a WebSocket by POST', '/x', { method: 'POST', upgrade: 'websocket' }, {}, 400, /opened by GET/],
     ['for a host that is not served', '/x', {}, { hosts: ['a.test'] }, 421, /host/],
+    ['for another address', '/x', { host: '127.0.0.2' }, { hosts: ['a.test'] }, 421, /host/],
     ['when no route takes it and config says so', '/x', {}, { unlisted: 'refuse' }, 404, /no route/],
     ['with %2f where no route allows it', '/v1/customers/a%2fb', {}, {}, 400, /encoded slash/],
     ['with //', '//v1/admin', {}, {}, 400, /empty segment/],

@@ -51,7 +51,7 @@ export function createMeaning(name: string, config: HttpConfig): Meanings {
   return {
     place,
     of(head) {
-      const host = hostName(head.host);
+      const host = hostAsked(head.host, hosts);
       if (hosts !== undefined && !hosts.has(host))
         return refusal(
           'http-host',
@@ -242,6 +242,16 @@ function textsOf(tags: EntityRef['tags']): Record<string, string> {
   return Object.fromEntries(Object.entries(tags ?? {}).map(([name, value]) => [name, String(value)]));
 }
 
+/**
+ * The host that a request is for. Who has come by an address of this machine, that of `countersign run`, can name no other: the door says which target is
+ * meant, and the host is the first that it lists.
+ */
+function hostAsked(written: string, hosts: ReadonlySet<string> | undefined): string {
+  const host = hostName(written);
+  const [first = host] = hosts ?? [];
+  return hosts?.has(host) === false && LOOPBACK.has(host) ? first : host;
+}
+
 /** Without its port. */
 function hostName(host: string): string {
   return host.replace(/:\d*$/, '').toLowerCase();
@@ -254,6 +264,7 @@ function methodShown(method: string): string {
 const OTHER_OBJECTS: ReadonlySet<string> = new Set(['x-amz-copy-source', 'x-amz-rename-source']);
 const OTHER = 'http:other';
 const UPGRADE = 'http:upgrade';
+const LOOPBACK = new Set(['127.0.0.1', 'localhost', '[::1]']);
 const METHOD = /^[A-Z][A-Z0-9-]{0,31}$/;
 const ACTIONS = new Set(['GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'PATCH', 'DELETE']);
 const READING = new Set(['http:get', 'http:head', 'http:options']);

@@ -1,0 +1,103 @@
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { getCACertificates } from 'node:tls';
+import { codeOf } from '../../std/index.ts';
+import { decodePem, encodePem, encodeTrustStore } from '../../wire/x509/index.ts';
+
+/** Files by which a command's clients trust one root more. They hold certificates, and no key. */
+export interface TrustFiles {
+  readonly variables: Readonly<Record<string, string>>;
+  /** For Java, with the roots of the system. */
+  readonly trustStore: string;
+  /** Removes them. */
+  close(): void;
+}
+
+/**
+ * Writes them into a folder of this user's own. What a variable named before is the base of what it names now. Where that can't be, it stays as it is, and
+ * `warn` says so.
+ */
+export function openTrustFiles(deps: {
+  readonly rootDer: Buffer;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  warn(line: string): void;
+}): TrustFiles {
+  const { env, warn } = deps;
+  const folder = mkdtempSync(join(tmpdir(), 'countersign-run-')); // 0700.
+  const root = encodePem('CERTIFICATE', deps.rootDer);
+  const system = systemRoots();
+  const written = new Map<string, string>();
+  const write = (name: string, bytes: string | Buffer) => {
+    const file = join(folder, name);
+    writeFileSync(file, bytes, { mode: 0o600, flag: 'wx' });
+    return file;
+  };
+  /** The file of a base with our root behind it; undefined: the base can't be read. */
+  const withRoot = (base: string | undefined, empty: string, kind: string): string | undefined => {
+    const known = written.get(`${kind} ${base ?? ''}`);
+    if (known !== undefined) return known;
+    const text = base === undefined ? empty : readBase(base);
+    if (text === undefined) return undefined;
+    const file = write(
+      `${kind}-${written.size}.pem`,
+      `${text}${text === '' || text.endsWith('\n') ? '' : '\n'}${root}`,
+    );
+    written.set(`${kind} ${base ?? ''}`, file);
+    return file;
+  };
+  try {
+    const variables: Record<string, string> = {};
+    const take = (name: string, kind: 'all' | 'extra') => {
+      const own = filled(env[name]);
+      const base = own ?? (kind === 'all' ? filled(env['SSL_CERT_FILE']) : undefined);
+      const file = withRoot(base, kind === 'all' ? system.join('\n') : '', kind);
+      if (file !== undefined) variables[name] = file;
+      else if (own !== undefined)
+        warn(
+          `countersign: ${name} stays as it is, since it names no file that can be read: clients that go by it will not trust the targets' hosts`,
+        );
+      else warn(`countersign: ${name} is not set, since SSL_CERT_FILE names no file that can be read`);
+    };
+    for (const name of WHOLE) take(name, 'all');
+    for (const name of EXTRA) take(name, 'extra');
+    const ders = [root, ...system].flatMap((pem) => decodePem(pem).map(({ der }) => der));
+    const trustStore = write('roots.p12', encodeTrustStore(ders));
+    return { variables, trustStore, close: () => remove(folder) };
+  } catch (error) {
+    remove(folder);
+    throw error;
+  }
+}
+
+function systemRoots(): readonly string[] {
+  const found = getCACertificates('system');
+  return found.length > 0 ? found : getCACertificates('bundled'); // A container may have none of its own.
+}
+
+function readBase(file: string): string | undefined {
+  try {
+    if (statSync(file).size > BASE_BYTES_MAX) return undefined;
+    return readFileSync(file, 'latin1');
+  } catch (error) {
+    if (codeOf(error) === undefined) throw error;
+    return undefined;
+  }
+}
+
+function remove(folder: string): void {
+  rmSync(folder, { recursive: true, force: true });
+}
+
+function filled(text: string | undefined): string | undefined {
+  return text === '' ? undefined : text;
+}
+
+/** All roots that a client has. */
+const WHOLE = [
+  ...['SSL_CERT_FILE', 'REQUESTS_CA_BUNDLE', 'CURL_CA_BUNDLE', 'AWS_CA_BUNDLE', 'GIT_SSL_CAINFO', 'PIP_CERT'],
+  'CARGO_HTTP_CAINFO',
+];
+/** Roots beside those that a client brings. */
+const EXTRA = ['NODE_EXTRA_CA_CERTS', 'DENO_CERT'];
+const BASE_BYTES_MAX = 16 * 1024 * 1024;
