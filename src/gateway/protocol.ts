@@ -192,10 +192,19 @@ export interface TargetWarning {
   readonly remedy: string;
 }
 
+/** A door as a target declares it. */
+export interface DoorDeclaration {
+  readonly host: string;
+  readonly port: number;
+  /** References of a certificate that clients without the gateway's trust domain know it by, and of its key; both or none. */
+  readonly certificate?: string | undefined;
+  readonly key?: string | undefined;
+}
+
 /** An open target. */
 export interface Target {
   /** Where direct clients reach it; undefined: only through agents. */
-  readonly listen: { readonly host: string; readonly port: number } | undefined;
+  readonly listen: DoorDeclaration | undefined;
   /** What they may call it, in lower case: by that, in TLS, several targets of the protocol share a door. Undefined: it has a door of its own. */
   readonly hosts?: readonly string[] | undefined;
   /** How they prove who they are there, where its config says otherwise than its protocol. */

@@ -8,6 +8,7 @@ import { portOf } from '../listeners/socket-listeners.ts';
 import type { LoadedProtocol, SecretResolver, SessionRefusal, Target, TargetPolicies } from '../protocol.ts';
 import type { SessionHandle, Sessions } from '../sessions/sessions.ts';
 import { DirectDoor, type DoorTarget, type Doorway, type Where } from './direct-door.ts';
+import { createDoorCertificate, type DoorCertificate } from './door-certificate.ts';
 import type { TargetHealth, TargetHealthDeps } from './target-health.ts';
 import { problemOf, type TargetProblem } from './target-problem.ts';
 
@@ -86,7 +87,10 @@ export function createOpenTargets(deps: OpenTargetsDeps): OpenTargets {
   const end = () => {
     set.closed = true;
     stopListening();
-    for (const { health } of targets.values()) health.close();
+    for (const { health, certificate } of targets.values()) {
+      health.close();
+      certificate?.close();
+    }
     return closeDoors();
   };
   return {
@@ -140,6 +144,7 @@ interface Kept extends OpenTarget {
   /** Equal texts are equal targets. */
   readonly definition: string;
   readonly door: DirectDoor | undefined;
+  readonly certificate: DoorCertificate | undefined;
   /** Those of its secrets that could not be read when they were last needed, by reference. */
   readonly unread: ReadonlyMap<string, TargetProblem>;
   readonly health: TargetHealth;
@@ -154,6 +159,7 @@ async function replaceTargets(set: TargetSet, wanted: readonly ResolvedTarget[],
     targets.delete(name);
     set.unlooked.delete(kept);
     kept.health.close();
+    kept.certificate?.close();
     const shut = kept.door?.leave(name);
     endSessions(name, deps);
     await shut;
@@ -170,7 +176,9 @@ async function replaceTargets(set: TargetSet, wanted: readonly ResolvedTarget[],
       set.unlooked.add(kept);
       faulty.delete(name);
       kept.health.start();
-      if (set.hasDoors) await kept.door?.open();
+      if (!set.hasDoors) continue;
+      await kept.certificate?.start();
+      await kept.door?.open();
     } catch (error) {
       // One faulty target must not keep the others from being served; whoever asks for it is told that it is not there.
       deps.log.error('gateway.target.faulty', { target: name, error });
@@ -227,16 +235,18 @@ function open(resolved: ResolvedTarget, { doors }: TargetSet, deps: OpenTargetsD
     ...(companions && { passOn: ({ uri }, bytes) => companions.passOn({ target: name, identity: uri, bytes }) }),
   });
   const opened: OpenTarget = { name, member, target };
-  const where = target.listen;
-  if (where === undefined) return { ...opened, definition: definitionOf(resolved), door: undefined, unread, health };
+  const { listen } = target;
+  const kept = { ...opened, definition: definitionOf(resolved), unread, health };
+  if (listen === undefined) return { ...kept, door: undefined, certificate: undefined };
   const kind = target.door ?? member.door;
   if (kind === undefined) {
     void target.close();
     const what = `target ${name} listens for clients without an agent, and ${protocol} has no way in for them`;
     throw new GatewayError('ERR_GATEWAY_TARGET_CONFIG', what);
   }
-  const door = doorAt(where, { open: opened, kind }, { doors, deps });
-  return { ...opened, definition: definitionOf(resolved), door, unread, health };
+  const certificate = createDoorCertificate(listen, { ...deps, log, target: name, hosts: target.hosts });
+  const door = doorAt(listen, { open: opened, kind, certificate }, { doors, deps });
+  return { ...kept, door, certificate };
 }
 
 /** Keeps in `unread` what a target's secrets failed of when they were last read. */
@@ -271,7 +281,7 @@ function doorAt(
   return door;
 }
 
-function problemsOf({ name, target, door, unread, health }: Kept): readonly TargetProblem[] {
+function problemsOf({ name, target, door, certificate, unread, health }: Kept): readonly TargetProblem[] {
   const warnings = target.warnings?.() ?? [];
   const secrets = [...unread.values()];
   // A login that failed for want of a secret is told once.
@@ -279,6 +289,7 @@ function problemsOf({ name, target, door, unread, health }: Kept): readonly Targ
   const serves = target.serves?.() === true;
   return [
     ...[door?.problemFor(name) ?? []].flat(),
+    ...(certificate?.problems() ?? []),
     ...secrets,
     ...logins.map(
       ({ what, remedy }): TargetProblem => ({
