@@ -3,6 +3,7 @@ import { TLSSocket } from 'node:tls';
 import type { Clock } from '../../../../std/index.ts';
 import { LAST_WORDS_MS } from '../../../listeners/close-in-time.ts';
 import type { GatewaySession } from '../../../sessions/session.ts';
+import { CallerPart } from '../http2/caller-part.ts';
 import { refuseHttp2 } from '../http2/refuse-http2.ts';
 import { serveHttp2 } from '../http2/serve-http2.ts';
 import type { OpenTarget } from '../target.ts';
@@ -15,6 +16,7 @@ import { serve } from './serve.ts';
 export async function serveByVersion(target: OpenTarget, session: GatewaySession): Promise<void> {
   const { client, signal, drain } = session;
   const { clock } = target.deps;
+  if (client instanceof CallerPart) return client.serve(target, session);
   const ends = [signal, drain];
   const spoken = versionOf(client) ?? (await lookAtFirstBytes(client, { clock, ends, silentMs: SILENT_MS_MAX }));
   if (spoken === 'http2' && target.config.http2) return serveHttp2(target, session);
@@ -31,10 +33,16 @@ export interface Versions {
 
 /** Tells a client why it is not served, in its version, and ends its connection. */
 export async function refuseByVersion(client: Duplex, { clock, http2 }: Versions, answer: OwnAnswer): Promise<void> {
+  if (client instanceof CallerPart) return client.refuse(answer);
   client.on('error', () => {}); // 'close' follows.
   const spoken = versionOf(client) ?? (await lookAtFirstBytes(client, { clock, ends: [], silentMs: LAST_WORDS_MS }));
   if (spoken === 'http2' && http2) refuseHttp2(client, clock, answer);
   else endClient(client, clock, { last: encodeOwnAnswer(answer, { close: true }), isCut: false });
+}
+
+/** It has agreed to by TLS. */
+export function isHttp2(client: Duplex): boolean {
+  return versionOf(client) === 'http2';
 }
 
 /** Undefined: it can't be known before the client speaks. Over TLS of its own, HTTP/2 is spoken by ALPN alone: RFC 9113 §3.2. */
