@@ -103,6 +103,8 @@ export interface Meeting {
   refused(what: string): void;
   /** Aborts when the gateway stops. */
   readonly signal: AbortSignal;
+  /** Its requests have proven somebody before: it may be idle as long as a session. */
+  readonly isKnown: boolean;
 }
 
 /** What a {@link TokenDoor} asks that carries several callers at once. */

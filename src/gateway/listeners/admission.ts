@@ -168,10 +168,10 @@ async function serveByToken(
     refused: (what: string) => deps.refused('untrusted', { remote, reason: what }),
     signal: deps.stopping,
   };
-  const carried = door.carry?.(client, { ...asked, enter });
+  const carried = door.carry?.(client, { ...asked, isKnown: false, enter });
   if (carried !== undefined) return carried;
-  for (;;) {
-    const shown = await door.meet(client, asked);
+  for (let isKnown = false; ; isKnown = true) {
+    const shown = await door.meet(client, { ...asked, isKnown });
     if (shown === undefined) return;
     const { proofs, serve } = enter(shown, client);
     await serve();

@@ -134,8 +134,8 @@ interface TargetSet {
   readonly faulty: Map<string, TargetProblem>;
   /** Those that were not looked into since they were opened or policies changed. */
   readonly unlooked: Set<Kept>;
-  /** The doors that others may share, by their place. */
-  readonly doors: Map<string, DirectDoor>;
+  /** The doors that others may share, by their place: of several one is open, and the others wait for that. */
+  readonly doors: Map<string, readonly DirectDoor[]>;
   hasDoors: boolean;
   closed: boolean;
 }
@@ -270,14 +270,15 @@ function notingSecrets(secrets: SecretResolver, target: string, unread: Map<stri
 function doorAt(
   where: Where,
   one: DoorTarget,
-  { doors, deps }: { readonly doors: Map<string, DirectDoor>; readonly deps: OpenTargetsDeps },
+  { doors, deps }: { readonly doors: TargetSet['doors']; readonly deps: OpenTargetsDeps },
 ): DirectDoor {
   // Port 0 is another one each time.
+  if (where.port === 0) return new DirectDoor(one, where, deps);
   const place = `${where.host} ${where.port}`;
-  const found = where.port === 0 ? undefined : doors.get(place);
-  if (found?.join(one) === true) return found;
-  const door = new DirectDoor(one, where, deps);
-  if (where.port !== 0 && found?.isClosed !== false) doors.set(place, door);
+  const here = (doors.get(place) ?? []).filter((door) => !door.isClosed);
+  const found = here.find((door) => door.join(one));
+  const door = found ?? new DirectDoor(one, where, deps);
+  doors.set(place, found === undefined ? [...here, door] : here);
   return door;
 }
 

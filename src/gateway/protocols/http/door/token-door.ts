@@ -38,7 +38,7 @@ class Encounter {
     this.#sign = sign;
     this.#client = client;
     this.#asked = asked;
-    this.#timer = sign.clock.after(WAIT_MS, this.#late);
+    this.#timer = sign.clock.after(asked.isKnown ? IDLE_MS : WAIT_MS, this.#late);
   }
 
   run(): Promise<ShownToken | undefined> {
@@ -57,6 +57,8 @@ class Encounter {
   readonly #late = () => this.#end(this.#reader.isBetween ? undefined : LATE);
 
   readonly #take = (chunk: Buffer) => {
+    // It was idle, and is no longer.
+    if (this.#asked.isKnown && this.#reader.isBetween) this.#wait(WAIT_MS);
     this.#reader.push(chunk);
     try {
       while (!this.#isOver) {
@@ -76,7 +78,7 @@ class Encounter {
     if (event.kind === 'head') return this.#meet(event.head);
     if (event.kind === 'end') {
       this.#dropped = 0;
-      this.#wait();
+      this.#wait(this.#asked.isKnown ? IDLE_MS : WAIT_MS);
       return;
     }
     this.#dropped += event.bytes.length;
@@ -100,7 +102,7 @@ class Encounter {
     if (mustClose || (head.body.kind === 'length' && head.body.bytes > DROPPED_BYTES_MAX))
       return this.#end(problem, head, fault);
     this.#client.write(this.#encode(problem, { close: false, head, fault }));
-    this.#wait();
+    this.#wait(WAIT_MS);
   }
 
   #found(shown: ShownToken) {
@@ -122,10 +124,9 @@ class Encounter {
     return encodeProblem(problem, { close, answersHead: head?.method === 'HEAD', challenge });
   }
 
-  /** Each request has as long as a handshake. */
-  #wait() {
+  #wait(ms: number) {
     this.#timer.cancel();
-    if (!this.#isOver) this.#timer = this.#sign.clock.after(WAIT_MS, this.#late);
+    if (!this.#isOver) this.#timer = this.#sign.clock.after(ms, this.#late);
   }
 
   /** Nothing more is read of the client; it is told, and its connection ends. */
@@ -158,6 +159,8 @@ const LATE: Problem = {
 };
 /** For the head of a request that proves its caller, and for the body of one that does not. */
 const WAIT_MS = 10_000;
+/** Between two requests, for whoever has proven somebody before: as a session has. */
+const IDLE_MS = 120_000;
 /** So many in a row, and the connection is nobody's that may have it. */
 const REFUSED_MAX = 10;
 /** Of a refused request's body, so that the connection can be used again. */

@@ -8,7 +8,7 @@ import { refuseHttp2 } from '../http2/refuse-http2.ts';
 import { serveHttp2 } from '../http2/serve-http2.ts';
 import type { OpenTarget } from '../target.ts';
 import { endClient } from './end-client.ts';
-import { lookAtFirstBytes, type Spoken } from './first-bytes.ts';
+import { asksForHead, lookAtFirstBytes, type Spoken } from './first-bytes.ts';
 import { encodeOwnAnswer, type OwnAnswer } from './refusals/own-answers.ts';
 import { serve } from './serve.ts';
 
@@ -36,8 +36,9 @@ export async function refuseByVersion(client: Duplex, { clock, http2 }: Versions
   if (client instanceof CallerPart) return client.refuse(answer);
   client.on('error', () => {}); // 'close' follows.
   const spoken = versionOf(client) ?? (await lookAtFirstBytes(client, { clock, ends: [], silentMs: LAST_WORDS_MS }));
-  if (spoken === 'http2' && http2) refuseHttp2(client, clock, answer);
-  else endClient(client, clock, { last: encodeOwnAnswer(answer, { close: true }), isCut: false });
+  if (spoken === 'http2' && http2) return refuseHttp2(client, clock, answer);
+  const isHead = spoken === 'http1' && (await asksForHead(client, { clock, withinMs: FIRST_WORD_MS }));
+  endClient(client, clock, { last: encodeOwnAnswer(answer, { close: true, isHead }), isCut: false });
 }
 
 /** It has agreed to by TLS. */
@@ -54,5 +55,7 @@ function versionOf(client: Duplex): Spoken | undefined {
   return alpnProtocol === 'http/1.1' || typeof alpnProtocol !== 'string' ? 'http1' : undefined;
 }
 
+/** For a request that is on its way behind the handshake: whoever says nothing is told all the same. */
+const FIRST_WORD_MS = 1_000;
 /** As long as a connection may be idle. */
 const SILENT_MS_MAX = 120_000;
