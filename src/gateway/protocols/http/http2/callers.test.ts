@@ -254,22 +254,35 @@ describe('callers of one connection', () => {
     expect(stream.end).toBe('whole');
   });
 
-  it('have as many lanes as there are, also those that another has done with', async () => {
+  it('have so many requests at once that they keep no others from having theirs', async () => {
     const one = client();
-    const first = Array.from({ length: 32 }, (_, n) => one.ask(`/of/web/${n}`, token('/web')));
-    await whole(...first);
-    const second = Array.from({ length: 40 }, (_, n) => one.ask(`/of/batch/${n}/stream`, token('/batch')));
+    const many = Array.from({ length: 40 }, (_, n) => one.ask(`/of/batch/${n}/stream`, token('/batch')));
     await until('as many are asked upstream as may be', () => held.length === 32);
-    const third = one.ask('/of/web/last', token('/web'));
-    held[0]?.end('}');
-    await until('the next in line has its place', () => held.length === 33);
-    expect(third.end).toBe('none');
+    const other = one.ask('/of/web/1', token('/web'));
+    await whole(other);
+    expect([other.status, held.length]).toEqual([200, 32]);
     for (let n = 0; n < 40; n++) {
       await until('the next one is asked', () => held.length > n);
       held[n]?.end('}');
     }
-    await whole(...second, third);
-    expect([...second, third].map(({ status, end }) => `${status} ${end}`)).toEqual(Array(41).fill('200 whole'));
+    await whole(...many);
+    expect(many.map(({ status, end }) => `${status} ${end}`)).toEqual(Array(40).fill('200 whole'));
+  });
+
+  it('have the lanes that others do not need any more', async () => {
+    apply(['/web', '/batch', '/c', '/d'].map((path) => permit(path)).join('\n'));
+    const one = client();
+    const streams = (path: string) =>
+      Array.from({ length: 32 }, (_, n) => one.ask(`/of${path}/${n}/stream`, token(path)));
+    for (const [nth, path] of ['/web', '/batch', '/c', '/d'].entries()) {
+      const asked = streams(path);
+      await until('all are asked upstream', () => held.length === 32 * (nth + 1));
+      for (const response of held.slice(-32)) response.end('}');
+      await whole(...asked);
+      expect(asked.every(({ end }) => end === 'whole')).toBe(true);
+    }
+    const inUse = () => new Set(seen.filter((one) => !one.connection.destroyed).map((one) => one.connection)).size;
+    await until('28 have made room', () => inUse() === 100);
   });
 });
 

@@ -19,7 +19,10 @@ export interface PoolPort {
   used(): void;
 }
 
-/** The lanes of one connection, each for one session; streams get theirs in the order in which they ask, whosever they are. */
+/**
+ * The lanes of one connection, each for one session, which has so many that others have theirs as well. Streams get them in the order in which they ask,
+ * but for those of a session that has all of its own.
+ */
 export class LanePool implements LanePort {
   readonly #port: PoolPort;
   readonly #owners = new Map<Lane, LaneOwner>();
@@ -66,10 +69,8 @@ export class LanePool implements LanePort {
       this.#port.guard(() => {
         const owner = this.#owners.get(lane);
         if (!lane.isOpen || owner === undefined) return;
-        const next = this.#nextWaiting();
-        if (next?.owner === owner) return next.exchange.begin(lane);
         this.#idle.push(lane);
-        if (next !== undefined) this.wants(next.owner, next.exchange);
+        this.#serveNext();
       }),
     );
   }
@@ -83,8 +84,7 @@ export class LanePool implements LanePort {
 
   over(lane: Lane): void {
     this.#forget(lane);
-    const next = this.#nextWaiting();
-    if (next !== undefined) this.#port.guard(() => this.wants(next.owner, next.exchange));
+    this.#port.guard(() => this.#serveNext());
   }
 
   /** Ends the lanes of that owner, or all. Resolves when nothing of them is left. */
@@ -105,13 +105,14 @@ export class LanePool implements LanePort {
   }
 
   #openLane(owner: LaneOwner): Lane | undefined {
-    const oldest = this.#owners.size < LANES_MAX ? undefined : this.#idle.shift();
+    if (!this.#mayHaveMore(owner)) return undefined;
+    const oldest = this.#owners.size < ALL_LANES_MAX ? undefined : this.#idle.shift();
     if (oldest !== undefined) {
       // Another's, whose streams do not need it now.
       this.#forget(oldest);
       oldest.destroy();
     }
-    if (this.#owners.size >= LANES_MAX) return undefined;
+    if (this.#owners.size >= ALL_LANES_MAX) return undefined;
     const lane = new Lane(owner.target, owner.session, this);
     this.#owners.set(lane, owner);
     this.#served.set(lane.served, owner);
@@ -119,13 +120,22 @@ export class LanePool implements LanePort {
     return lane;
   }
 
-  /** A client that goes takes its streams back one after another: none of them is begun for that. */
-  #nextWaiting(): { readonly exchange: StreamExchange; readonly owner: LaneOwner } | undefined {
+  /** Gives the first stream that can have one a lane. */
+  #serveNext() {
     for (const [exchange, owner] of this.#waiting) {
+      // A client that goes takes its streams back one after another: none of them is begun for that.
+      const isWanted = !exchange.isGone && this.#port.isServing;
+      const lane = isWanted ? (this.#takeIdle(owner) ?? this.#openLane(owner)) : undefined;
+      if (isWanted && lane === undefined) continue;
       this.#waiting.delete(exchange);
-      if (!exchange.isGone && this.#port.isServing) return { exchange, owner };
+      if (lane !== undefined) return exchange.begin(lane);
     }
-    return undefined;
+  }
+
+  #mayHaveMore(owner: LaneOwner): boolean {
+    let lanes = 0;
+    for (const other of this.#owners.values()) if (other === owner) lanes++;
+    return lanes < LANES_MAX;
   }
 
   #forget(lane: Lane) {
@@ -145,5 +155,7 @@ export class LanePool implements LanePort {
   }
 }
 
-/** Served at once, each by a connection upstream of its own; further streams wait. */
+/** Of a session, served at once, each by a connection upstream of its own; its further streams wait. */
 const LANES_MAX = 32;
+/** Of all sessions of a connection: as many as there may be streams. */
+const ALL_LANES_MAX = 100;

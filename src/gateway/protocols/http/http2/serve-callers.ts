@@ -83,7 +83,8 @@ class Callers implements ConnectionUser, PartPort {
       return void this.#refuse(arrival, this.#unproven(arrival, typeof bearer === 'string' ? bearer : undefined));
     const caller = this.#callerOf({ token, bearer });
     if (caller === undefined) return void arrival.stream.close(constants.NGHTTP2_REFUSED_STREAM);
-    if (!caller.entered.isOwn(token)) throw new Error('a stream of another identity than its session');
+    // It was good a moment ago.
+    if (!caller.entered.isOwn(token)) return void this.#refuse(arrival, this.#unproven(arrival, EXPIRED));
     const { part } = caller;
     const owner = {
       began: (exchange: StreamExchange) => {
@@ -171,6 +172,7 @@ class Callers implements ConnectionUser, PartPort {
   }
 }
 
+const EXPIRED = 'the token has expired';
 /** For somebody to be known. */
 const UNKNOWN_MS_MAX = 10_000;
 /** So many in a row, and the connection takes no more. */
