@@ -77,7 +77,8 @@ function systemRoots(): readonly string[] {
 
 function readBase(file: string): string | undefined {
   try {
-    if (statSync(file).size > BASE_BYTES_MAX) return undefined;
+    const stat = statSync(file);
+    if (!stat.isFile() || stat.size > BASE_BYTES_MAX) return undefined; // A pipe would be waited for, and be empty then for its reader.
     return readFileSync(file, 'latin1');
   } catch (error) {
     if (codeOf(error) === undefined) throw error;
@@ -96,7 +97,7 @@ function filled(text: string | undefined): string | undefined {
 /** All roots that a client has. */
 const WHOLE = [
   ...['SSL_CERT_FILE', 'REQUESTS_CA_BUNDLE', 'CURL_CA_BUNDLE', 'AWS_CA_BUNDLE', 'GIT_SSL_CAINFO', 'PIP_CERT'],
-  'CARGO_HTTP_CAINFO',
+  ...['CARGO_HTTP_CAINFO', 'GRPC_DEFAULT_SSL_ROOTS_FILE_PATH', 'NIX_SSL_CERT_FILE'],
 ];
 /** Roots beside those that a client brings. */
 const EXTRA = ['NODE_EXTRA_CA_CERTS', 'DENO_CERT'];
