@@ -36,7 +36,7 @@ export async function openProxy(
   checkUse(hosts, { env, others, directory });
   const names = [...hosts.byHost.keys(), ...hosts.shared.keys()];
   const authority = createRunAuthority({ hosts: [...hosts.byHost.keys()], clock, random });
-  const trust = authority && openTrustFiles({ rootDer: authority.rootDer, env, warn });
+  const trust = authority && openTrustFiles({ rootDer: authority.rootDer, env, clock, warn });
   const reach = others === 'pass' ? createReach() : undefined;
   try {
     const door = await openDoor({

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { eventually } from '../../../test/support/eventually.ts';
-import { createSystemClock, createSystemRandom } from '../../std/index.ts';
+import { type Clock, createManualClock, createSystemClock, createSystemRandom } from '../../std/index.ts';
 import { encodePem } from '../../wire/x509/index.ts';
 import { createRunAuthority } from './run-authority.ts';
 import { createProxy, type ProxyDeps } from './serve-proxy.ts';
@@ -48,6 +48,7 @@ async function open(wanted: {
   readonly elsewhere?: (socket: Socket) => void;
   readonly hosts?: readonly string[];
   readonly late?: ProxyDeps['lateTarget'];
+  readonly clock?: Clock;
 }): Promise<void> {
   const socket = join(folder, 'http.sock');
   await listen(createServer({ allowHalfOpen: true }, wanted.agent ?? answering('agent')), socket);
@@ -55,7 +56,7 @@ async function open(wanted: {
   const target = { name: 'api', socket };
   const serve = createProxy({
     hosts: { byHost: new Map((wanted.hosts ?? [HOST]).map((host) => [host, target])), shared: new Map() },
-    ...{ authority, clock: systemClock, lateTarget: wanted.late },
+    ...{ authority, clock: wanted.clock ?? systemClock, lateTarget: wanted.late },
     reach: () => connect({ port: away, host: '127.0.0.1', allowHalfOpen: true }),
     tell: (_, line) => told.push(line),
   });
@@ -177,6 +178,49 @@ describe('the answer to a request without a tunnel', () => {
     await ended;
     expect(said()).toMatch(/^HTTP\/1\.1 413 /);
   });
+});
+
+it('an answer goes no faster than its reader takes it, and comes whole', async () => {
+  const size = 24 * 1024 * 1024;
+  let sent: Socket | undefined;
+  await open({
+    elsewhere: (socket) =>
+      void socket.once('data', () => {
+        sent = socket;
+        socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${size}\r\n\r\n`);
+        socket.write(Buffer.alloc(size));
+      }),
+  });
+  const { socket, ended } = client();
+  socket.removeAllListeners('data').pause();
+  socket.write(get('http://away.test/', 'away.test'));
+  await eventually('it has begun', () => sent !== undefined);
+  // It waits at its sender, as long as nobody reads.
+  let turns = 0;
+  await eventually('it is looked at some times', () => ++turns > 10);
+  expect(sent?.writableLength).toBeGreaterThan(size / 2);
+  let got = 0;
+  socket.on('data', (bytes) => {
+    got += bytes.length;
+  });
+  socket.resume();
+  await ended;
+  expect(got).toBeGreaterThan(size);
+});
+
+it('a head that does not come whole within ten seconds is answered, of a tunnel as of a request', async () => {
+  for (const text of [`CONNECT ${HOST}:443 HTTP/1.1\r\n`, 'GET http://', '']) {
+    const clock = createManualClock(0);
+    await open({ clock });
+    const { socket, said } = client();
+    socket.write(text);
+    await eventually('it is waited for', () => clock.pending() > 0);
+    await clock.advance(9_999);
+    expect(said()).toBe('');
+    await clock.advance(1);
+    await eventually('it is answered', () => said().startsWith('HTTP/1.1 408 '));
+    for (const server of opened.splice(0)) server.close();
+  }
 });
 
 describe('a request without a tunnel', () => {
