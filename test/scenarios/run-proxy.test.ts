@@ -159,7 +159,7 @@ describe.skipIf(mayLack)('a program with the address of a target built in', () =
     agent.on('request', look);
     // What they leave there is theirs.
     const { stderr } = await runCommand(['env', `TMPDIR=${folder}`, program, ...args], {
-      env: { npm_config_cache: folder, PIP_NO_CACHE_DIR: '1' },
+      env: { HOME: folder, npm_config_cache: folder, PIP_NO_CACHE_DIR: '1' },
     });
     agent.off('request', look);
     expect(stderr).not.toContain('has not begun TLS');
