@@ -146,6 +146,14 @@ export const conditionTable = {
     effect: 'Other targets are served. Ends by itself; the gateway tries again, every minute at least.',
     remedy: 'Do as the finding says.',
   },
+  certificates: {
+    roles: ['gateway'],
+    meaning:
+      'The certificate of a target’s own door (`listen.certificate`) expires before long, is not for all hosts, or can not be used.',
+    effect:
+      'One that was good is shown until it expires. Without one, clients that need it are not taken; those with an SVID are by the names of the gateway’s own. Ends by itself within ten seconds of a good one.',
+    remedy: 'Renew certificate and key where the finding says.',
+  },
   masks: {
     roles: ['gateway'],
     meaning: 'A policy masks a column that its table has not.',

@@ -83,6 +83,10 @@ export function createGatewayChecks(parts: {
       return [{ severity: 'failed', found }, ...problems];
     },
     targets: () => [...aboutTargets(undefined, 'degraded')(), ...aboutTargets('upstream', 'warning')()],
+    certificates: () => [
+      ...aboutTargets('certificate', 'degraded')(),
+      ...aboutTargets('certificate-soon', 'warning')(),
+    ],
     masks: aboutTargets('masks', 'degraded'),
     names: aboutTargets('names', 'warning'),
   };

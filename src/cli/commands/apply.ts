@@ -11,7 +11,7 @@ import { askGateways, type GatewayAnswer, warningsOf } from '../declared/gateway
 import { lostPolicies } from '../declared/lost-policies.ts';
 import { withFiles } from '../declared/refused-apply.ts';
 import { formatStanding, type StandingPolicies, standingPolicies } from '../declared/standing-policies.ts';
-import { warnOfNames } from '../declared/warn-of-applied.ts';
+import { toldBefore, warnOfNames } from '../declared/warn-of-applied.ts';
 import { warnOfExpired } from '../declared/warn-of-expired.ts';
 import { warnOfDescribed, warnOfStandingMasks, warnOfUnnamed } from '../described/warn-of-described.ts';
 import { changedAttributes, changedEntries, planEntries } from '../entries/plan-entries.ts';
@@ -74,7 +74,8 @@ export const command: CliCommand = {
         // Whoever applies the same once more wants to know how it stands.
         const stands = acting.length === 0 && resources.length > 0;
         if (stands && !context.json)
-          for (const warning of warningsOf(await answersOf(context, client, planned.revision))) context.warn(warning);
+          for (const warning of warningsOf(await answersOf(context, client, planned.revision), toldBefore(names)))
+            context.warn(warning);
         return exitCodes.ok;
       }
       context.say(plan());
@@ -85,7 +86,7 @@ export const command: CliCommand = {
       const concerned = acting.some(({ kind }) => kind !== 'Entry');
       const gateways = concerned ? await answersOf(context, client, revision) : [];
       if (context.json) context.emit({ changes, applied: true, warnings: told, gateways, standing }, () => '');
-      else for (const warning of warningsOf(gateways)) context.warn(warning);
+      else for (const warning of warningsOf(gateways, toldBefore(names))) context.warn(warning);
       return exitCodes.ok;
     });
   },

@@ -13,6 +13,8 @@ export interface LaneUser {
   room(): void;
   /** Nothing more comes of it. */
   lost(): void;
+  /** Its request is not this session's any more, and nothing of it was taken up. */
+  givenBack(): void;
   /** In memory for the client. */
   readonly heldBytes: number;
 }
@@ -51,7 +53,8 @@ export class Lane {
       user?.lost();
     });
     const memory = { hold: (bytes: number) => port.holds(this, bytes + (this.#user?.heldBytes ?? 0)) };
-    this.served = serve(target, { ...session, client: this.#connection, memory });
+    const proofs = session.proofs && { isOwn: session.proofs.isOwn, gaveBack: () => this.#givenBack() };
+    this.served = serve(target, { ...session, client: this.#connection, memory, proofs });
   }
 
   get isOpen(): boolean {
@@ -79,6 +82,16 @@ export class Lane {
 
   destroy(): void {
     this.#connection.destroy();
+  }
+
+  /** Between two requests it has none to give back. */
+  #givenBack() {
+    // What its stream has not taken yet is the end of a whole answer.
+    if (this.#connection.writableLength > 0) return void this.#connection.end();
+    const user = this.#user;
+    this.#user = undefined;
+    user?.givenBack();
+    this.destroy();
   }
 
   #answered(chunk: Buffer, done: () => void) {

@@ -10,7 +10,8 @@ import { Answers } from './answers.ts';
 import type { Conversation } from './conversation.ts';
 import { Deadline } from './deadline.ts';
 import { endClient } from './end-client.ts';
-import { DISCARDED_BYTES_MAX, type Exchange, mayGoAgain } from './exchange.ts';
+import { askedBy, DISCARDED_BYTES_MAX, type Exchange, mayGoAgain } from './exchange.ts';
+import { PolicyWatch } from './policy-watch.ts';
 import {
   brokenAnswer,
   encodeOwnAnswer,
@@ -58,6 +59,7 @@ class Carrier implements Conversation {
   /** The connection that is wanted now: one that comes for a request that has ended is nobody's. */
   #opening: Promise<unknown> | undefined;
   readonly #deadline: Deadline;
+  readonly #policyWatch: PolicyWatch;
   readonly #listeners: readonly (readonly [event: string, listener: (chunk: Buffer) => void])[] = [
     ['data', (chunk) => this.#onData(chunk)],
     ['drain', () => this.later(() => {})],
@@ -85,6 +87,7 @@ class Carrier implements Conversation {
     this.#deadline = new Deadline(target.deps.clock, () => this.later(() => this.#late()));
     this.#requests = new Requests(this);
     this.#answers = new Answers(this, sending);
+    this.#policyWatch = new PolicyWatch(this, (exchange, answer) => this.#answers.revoke(exchange, answer));
   }
 
   run(): Promise<void> {
@@ -353,6 +356,7 @@ class Carrier implements Conversation {
   #close() {
     this.isOver = true;
     this.#deadline.stop();
+    this.#policyWatch.stop();
     this.session.signal.removeEventListener('abort', this.#onEnd);
     this.session.drain.removeEventListener('abort', this.#onDrain);
     this.pipeline.close();
@@ -378,10 +382,6 @@ class Carrier implements Conversation {
     endClient(this.#client, this.target.deps.clock, { last, isCut: isAmid, breaks });
     this.#finished.resolve();
   }
-}
-
-function askedBy({ head, isGrpc }: Exchange) {
-  return { isHead: head.method === 'HEAD', isGrpc };
 }
 
 /** As often as a body may wait for long. */
