@@ -311,11 +311,13 @@ export class Answers {
     const code = 'instead' in shown ? String(shown.instead.status) : '502';
     if (limit === undefined) this.#note(running, { status: 'failed', code, ...answered });
     else this.#note(running, { status: 'over-limit', limit, ...answered });
-    this.#tell(exchange, running, 'instead' in shown ? shown.instead : lostAnswer);
+    const cut = limit === undefined ? lostAnswer : limitAnswer(limit);
+    this.#tell(exchange, running, 'instead' in shown ? shown.instead : cut);
   }
 
   #tell(exchange: Exchange, running: Running, answer: OwnAnswer) {
-    if (exchange.phase === 'tunnel' || exchange.answer?.isShown === true) return this.#conversation.cut(answer.message);
+    if (exchange.phase === 'tunnel' || exchange.answer?.isShown === true)
+      return this.#conversation.cut(exchange, answer);
     if (!exchange.isRead) exchange.closes = true;
     this.#conversation.respond(exchange, answer, running.after);
   }
