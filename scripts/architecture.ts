@@ -13,7 +13,7 @@ export const architecture: Readonly<Record<string, readonly [promise: string, im
   'private-files': ["files and folders that are one user's own: checked, whole on disk or not there", ['std']],
   'api-documents': ['OpenAPI documents and protobuf descriptors: routes made of them, and held against them', below],
   rpc: ['gRPC calls and services on node:http2 sockets', below],
-  store: ['persistence port, transactions, migrations, change feed; engines', ['model', 'std', 'sdk']],
+  store: ['persistence port, transactions, migrations, following of changes; engines', ['model', 'std', 'sdk']],
   authority: ['CA and signing keys, issuing SVIDs, bundles, rotation; keystores', ['store', 'private-files', ...below]],
   attestation: ['node and workload attestation to selectors; attestors', ['store', ...below]],
   registration: ['entries: selectors to identity, what an agent may issue, sync', ['store', 'model', 'std', 'sdk']],
