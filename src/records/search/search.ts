@@ -1,0 +1,181 @@
+import { type Kysely, sql } from 'kysely';
+import { type LedgerEntry, parseEntry } from '../../ledger/index.ts';
+import { throwIfAborted } from '../../std/index.ts';
+import type { Store } from '../../store/index.ts';
+import { RecordsError } from '../errors.ts';
+import type { RecordsTables } from '../migrations.ts';
+import { indexFilter, matchesFilter, type RecordFilter } from './filter.ts';
+
+/** An entry of the record. */
+export interface RecordEntry {
+  /** The log, and the position in it: together the id of the entry, for good. */
+  readonly log: number;
+  readonly position: number;
+  readonly entry: LedgerEntry;
+  /** Its canonical bytes, as its writer wrote and signed them. */
+  readonly bytes: Buffer;
+}
+
+/** Newest first. */
+export interface RecordPage {
+  readonly entries: readonly RecordEntry[];
+  /** Where the next page begins; undefined when this is the last. */
+  readonly next: string | undefined;
+}
+
+/** The read side of the record. Only what a checkpoint vouches for is shown. */
+export interface RecordSearch {
+  /** @throws RecordsError ERR_RECORDS_REQUEST for a cursor that is none; StoreError */
+  search(
+    filter: RecordFilter,
+    page: { readonly size: number; readonly cursor?: string | undefined; readonly signal: AbortSignal },
+  ): Promise<RecordPage>;
+  /** @throws RecordsError ERR_RECORDS_NOT_FOUND; StoreError */
+  show(log: number, position: number): Promise<RecordEntry>;
+}
+
+/** Creates it. */
+export function createSearch(deps: { readonly store: Store }): RecordSearch {
+  const db = deps.store.db<RecordsTables>();
+  return {
+    async search(filter, { size, cursor, signal }) {
+      const signed = await signedSizes(db);
+      const found: RecordEntry[] = [];
+      let from = cursor === undefined ? undefined : parseCursor(cursor);
+      const count = Math.min(Math.max(1, size), PAGE_MAX);
+      for (let looks = 0; looks < LOOKS_MAX; looks++) {
+        throwIfAborted(signal);
+        const rows = await pageQuery(db, filter, { from, limit: count + 1 }).execute();
+        for (const row of rows) {
+          from = { atMs: row.at_ms, log: row.log, position: row.position };
+          if (row.position >= (signed.get(row.log) ?? 0)) continue;
+          const entry = parseEntry(row.entry);
+          if (!matchesFilter(entry, filter)) continue;
+          found.push({ log: row.log, position: row.position, entry, bytes: row.entry });
+          if (found.length === count)
+            return {
+              entries: found,
+              next: row === rows.at(-1) && rows.length <= count ? undefined : formatCursor(from),
+            };
+        }
+        if (rows.length <= count) return { entries: found, next: undefined };
+      }
+      return { entries: found, next: from && formatCursor(from) };
+    },
+    async show(log, position) {
+      const row = await db
+        .selectFrom('records_entries as e')
+        .innerJoin('records_logs as l', 'l.id', 'e.log')
+        .select('e.entry')
+        .where('e.log', '=', log)
+        .where('e.position', '=', position)
+        .whereRef('e.position', '<', 'l.signed_size')
+        .executeTakeFirst();
+      if (row === undefined)
+        throw new RecordsError('ERR_RECORDS_NOT_FOUND', `the record has no entry ${log}/${position}`);
+      return { log, position, entry: parseEntry(row.entry), bytes: row.entry };
+    },
+  };
+}
+
+/** Where a page begins: behind that entry. */
+interface Cursor {
+  readonly atMs: number;
+  readonly log: number;
+  readonly position: number;
+}
+
+/** The statement of one page: each is read off one index, in its order. */
+export function pageQuery(
+  db: Kysely<RecordsTables>,
+  filter: RecordFilter,
+  { from, limit }: { readonly from: Cursor | undefined; readonly limit: number },
+) {
+  const { columns, terms } = indexFilter(filter);
+  const [first, ...others] = terms;
+  return first === undefined
+    ? entriesQuery(db, filter, { columns, from, limit })
+    : termsQuery(db, filter, { columns, first, others, from, limit });
+}
+
+function entriesQuery(
+  db: Kysely<RecordsTables>,
+  { sinceMs, untilMs, log }: RecordFilter,
+  {
+    columns,
+    from,
+    limit,
+  }: { columns: ReturnType<typeof indexFilter>['columns']; from: Cursor | undefined; limit: number },
+) {
+  let query = db.selectFrom('records_entries as e').select(['e.at_ms', 'e.log', 'e.position', 'e.entry']);
+  for (const [name, hash] of columns) query = query.where(`e.${name}`, '=', hash);
+  if (sinceMs !== undefined) query = query.where('e.at_ms', '>=', sinceMs);
+  if (untilMs !== undefined) query = query.where('e.at_ms', '<=', untilMs);
+  if (log !== undefined) query = query.where('e.log', '=', log);
+  if (from !== undefined) query = query.where(behind('e', from));
+  return query.orderBy('e.at_ms', 'desc').orderBy('e.log', 'desc').orderBy('e.position', 'desc').limit(limit);
+}
+
+function termsQuery(
+  db: Kysely<RecordsTables>,
+  { sinceMs, untilMs, log }: RecordFilter,
+  of: {
+    columns: ReturnType<typeof indexFilter>['columns'];
+    first: number;
+    others: readonly number[];
+    from: Cursor | undefined;
+    limit: number;
+  },
+) {
+  const { columns, first, others, from, limit } = of;
+  let query = db
+    .selectFrom('records_terms as t')
+    .innerJoin('records_entries as e', (join) =>
+      join.onRef('e.log', '=', 't.log').onRef('e.position', '=', 't.position').onRef('e.at_ms', '=', 't.at_ms'),
+    )
+    .select(['t.at_ms', 't.log', 't.position', 'e.entry'])
+    .where('t.term', '=', first);
+  for (const other of others)
+    query = query.where(({ exists, selectFrom }) =>
+      exists(
+        selectFrom('records_terms as o')
+          .select('o.term')
+          .where('o.term', '=', other)
+          .whereRef('o.at_ms', '=', 't.at_ms')
+          .whereRef('o.log', '=', 't.log')
+          .whereRef('o.position', '=', 't.position'),
+      ),
+    );
+  for (const [name, hash] of columns) query = query.where(`e.${name}`, '=', hash);
+  if (sinceMs !== undefined) query = query.where('t.at_ms', '>=', sinceMs);
+  if (untilMs !== undefined) query = query.where('t.at_ms', '<=', untilMs);
+  if (log !== undefined) query = query.where('t.log', '=', log);
+  if (from !== undefined) query = query.where(behind('t', from));
+  return query.orderBy('t.at_ms', 'desc').orderBy('t.log', 'desc').orderBy('t.position', 'desc').limit(limit);
+}
+
+function behind(table: 'e' | 't', { atMs, log, position }: Cursor) {
+  const [at, of, place] = ['at_ms', 'log', 'position'].map((name) => sql.ref(`${table}.${name}`));
+  return sql<boolean>`(${at}, ${of}, ${place}) < (${atMs}, ${log}, ${position})`;
+}
+
+async function signedSizes(db: Kysely<RecordsTables>): Promise<ReadonlyMap<number, number>> {
+  const rows = await db.selectFrom('records_logs').select(['id', 'signed_size']).execute();
+  return new Map(rows.map((row) => [row.id, row.signed_size]));
+}
+
+function formatCursor({ atMs, log, position }: Cursor): string {
+  return `${atMs}.${log}.${position}`;
+}
+
+/** @throws RecordsError ERR_RECORDS_REQUEST */
+function parseCursor(text: string): Cursor {
+  const [, atMs, log, position] = /^(\d{1,15})\.(\d{1,9})\.(\d{1,15})$/.exec(text) ?? [];
+  if (position === undefined) throw new RecordsError('ERR_RECORDS_REQUEST', 'the page token is none of a search');
+  return { atMs: Number(atMs), log: Number(log), position: Number(position) };
+}
+
+/** What one message carries: an entry is a kilobyte as a rule. */
+export const PAGE_MAX = 1000;
+/** Further pages that are looked through in one call, when much of them is of logs whose newest entries are not signed yet. */
+const LOOKS_MAX = 20;
