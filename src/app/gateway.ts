@@ -109,7 +109,7 @@ export async function createGatewayApp(deps: RoleDeps<GatewayConfig>, share?: Ga
     ...{ address: config.server, identity, clock, serverClock },
     serverId: spiffeIdOf(trustDomain, '/spire/server'),
   });
-  const shipping = createGatewayShipping({ clock, random, log, connect, ledger: shipped });
+  const shipping = createGatewayShipping({ clock, random, log, connect, identity, ledger: shipped });
   const watch = createControlWatch<GatewayUpdate>({
     ...{ clock, random, log, connect },
     onServerTime: serverClock.says,

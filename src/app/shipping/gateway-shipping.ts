@@ -1,6 +1,7 @@
 import { createLedgerSource } from '../../ledger/index.ts';
 import { type Connect, createRpcClient } from '../../rpc/index.ts';
 import type { Clock, Log, Random } from '../../std/index.ts';
+import type { WorkloadIdentity } from '../../workload-identity/index.ts';
 import type { Metric } from '../health/metrics.ts';
 import { createLedgerShipping, type LedgerShipping } from './ship-ledger.ts';
 import { openRemoteLine, type ShippedLog } from './shipping-line.ts';
@@ -11,6 +12,8 @@ export function createGatewayShipping(deps: {
   readonly random: Random;
   readonly log: Log;
   readonly connect: Connect;
+  /** Without an identity there is no way to the server. */
+  readonly identity: Pick<WorkloadIdentity, 'ready'>;
   readonly ledger: ShippedLog & { readonly directory: string };
 }): LedgerShipping {
   const { clock, random, log } = deps;
@@ -18,7 +21,10 @@ export function createGatewayShipping(deps: {
   const client = createRpcClient({ clock, log, connect: deps.connect });
   const shipping = createLedgerShipping({
     ...{ clock, random, log, source: createLedgerSource({ directory }) },
-    connect: (signal) => openRemoteLine(client, shipped, signal),
+    async connect(signal) {
+      await deps.identity.ready(signal);
+      return openRemoteLine(client, shipped, signal);
+    },
   });
   return {
     ...shipping,

@@ -50,6 +50,7 @@ export function createLedgerShipping(deps: {
   const { clock, random, log, source } = deps;
   const cut = new AbortController();
   let stopping = false;
+  let isOpen = false;
   let wake = () => {};
   let running: Promise<void> = Promise.resolve();
   let shipped: number | undefined;
@@ -92,6 +93,7 @@ export function createLedgerShipping(deps: {
       let line: ShippingLine | undefined;
       try {
         line = await deps.connect(cut.signal);
+        isOpen = true;
         note(line.stand);
         pauseMs = PAUSE_MS_MIN;
         await shipOn(line);
@@ -103,6 +105,7 @@ export function createLedgerShipping(deps: {
         await pause(pauseMs * (0.5 + random.fraction()));
         pauseMs = Math.min(pauseMs * 2, PAUSE_MS_MAX);
       } finally {
+        isOpen = false;
         line?.close();
       }
     }
@@ -125,6 +128,8 @@ export function createLedgerShipping(deps: {
     async stop() {
       stopping = true;
       wake();
+      // There is nobody to ship the last of it to.
+      if (!isOpen) cut.abort();
       const limit = timeoutSignal(clock, LAST_MS_MAX);
       limit.signal.addEventListener('abort', () => cut.abort(), { once: true });
       await Promise.race([running, sleep(clock, LAST_MS_MAX * 2, cut.signal).catch(() => {})]);
