@@ -120,6 +120,18 @@ describe.skipIf(mayLackPsql())('the record', () => {
     expect((await logOf('server'))?.state).toBe('shipped');
   });
 
+  it('is asked as the guide shows', async () => {
+    const guide = fs.readFileSync(path.join(import.meta.dirname, '../../docs/guide/record.md'), 'utf8');
+    const blocks = Array.from(guide.matchAll(/```sh\n(.*?)```/gs), ([, text = '']) => text.trim().split('\n')).flat();
+    expect(blocks).toHaveLength(5);
+    for (const line of blocks) {
+      const [program, ...args] = line.split(' ');
+      expect(program).toBe('countersign');
+      const { code, stderr } = await stack.cli(args);
+      expect({ line, code, stderr }).toEqual({ line, code: 0, stderr: '' });
+    }
+  });
+
   it('is whole after the gateway, and after the server, was killed in the middle', async () => {
     for (const role of [stack.roles.gateway, stack.roles.server]) {
       const writing = Array.from({ length: 4 }, (_, n) => write(`kill ${n}`));

@@ -51,21 +51,12 @@ export function createLedgerShipping(deps: {
   const cut = new AbortController();
   let stopping = false;
   let isOpen = false;
-  let wake = () => {};
   let running: Promise<void> = Promise.resolve();
   let shipped: number | undefined;
   let behindSince: number | undefined;
   let problem: { readonly error: unknown; readonly sinceMs: number } | undefined;
 
-  const pause = (pauseMs: number) =>
-    new Promise<void>((resolve) => {
-      if (stopping) return resolve();
-      const timer = clock.after(pauseMs, resolve);
-      wake = () => {
-        timer.cancel();
-        resolve();
-      };
-    });
+  const { pause, wake } = createPause(clock, () => stopping);
   const note = (stand: LogStand) => {
     shipped = stand.size;
     problem = undefined;
@@ -137,6 +128,23 @@ export function createLedgerShipping(deps: {
       limit.cancel();
       source.close();
     },
+  };
+}
+
+/** A pause that whoever stops ends. */
+function createPause(clock: Clock, isOver: () => boolean) {
+  let wake = () => {};
+  return {
+    wake: () => wake(),
+    pause: (pauseMs: number) =>
+      new Promise<void>((resolve) => {
+        if (isOver()) return resolve();
+        const timer = clock.after(pauseMs, resolve);
+        wake = () => {
+          timer.cancel();
+          resolve();
+        };
+      }),
   };
 }
 

@@ -16,7 +16,7 @@ export interface RecordEntry {
   readonly bytes: Buffer;
 }
 
-/** Newest first. */
+/** Newest first. Fewer entries than were asked for do not mean that there are no more: `next` does. */
 export interface RecordPage {
   readonly entries: readonly RecordEntry[];
   /** Where the next page begins; undefined when this is the last. */
@@ -45,20 +45,18 @@ export function createSearch(deps: { readonly store: Store }): RecordSearch {
       const count = Math.min(Math.max(1, size), PAGE_MAX);
       for (let looks = 0; looks < LOOKS_MAX; looks++) {
         throwIfAborted(signal);
-        const rows = await pageQuery(db, filter, { from, limit: count + 1 }).execute();
+        // More at a time from the second on: what the first has brought is mostly not what is asked for.
+        const limit = looks === 0 ? count + 1 : ROWS_A_LOOK;
+        const rows = await readRows(db, filter, { from, limit });
         for (const row of rows) {
-          from = { atMs: row.at_ms, log: row.log, position: row.position };
-          if (row.position >= (signed.get(row.log) ?? 0)) continue;
-          const entry = parseEntry(row.entry);
-          if (!matchesFilter(entry, filter)) continue;
-          found.push({ log: row.log, position: row.position, entry, bytes: row.entry });
-          if (found.length === count)
-            return {
-              entries: found,
-              next: row === rows.at(-1) && rows.length <= count ? undefined : formatCursor(from),
-            };
+          from = row;
+          const one = row.position < (signed.get(row.log) ?? 0) ? recordIn(row, filter) : undefined;
+          if (one === undefined) continue;
+          found.push(one);
+          const isLast = row === rows.at(-1) && rows.length < limit;
+          if (found.length === count) return { entries: found, next: isLast ? undefined : formatCursor(from) };
         }
-        if (rows.length <= count) return { entries: found, next: undefined };
+        if (rows.length < limit) return { entries: found, next: undefined };
       }
       return { entries: found, next: from && formatCursor(from) };
     },
@@ -78,6 +76,14 @@ export function createSearch(deps: { readonly store: Store }): RecordSearch {
   };
 }
 
+/** The entry of a row, if it is one of those; a term that was left of one that was given up has another time. */
+function recordIn({ bytes, log, position, atMs }: FoundRow, filter: RecordFilter): RecordEntry | undefined {
+  if (bytes === undefined) return undefined;
+  const entry = parseEntry(bytes);
+  const isThis = (entry.wallMs ?? entry.timeMs) === atMs && matchesFilter(entry, filter);
+  return isThis ? { log, position, entry, bytes } : undefined;
+}
+
 /** Where a page begins: behind that entry. */
 interface Cursor {
   readonly atMs: number;
@@ -85,17 +91,41 @@ interface Cursor {
   readonly position: number;
 }
 
-/** The statement of one page: each is read off one index, in its order. */
-export function pageQuery(
+interface FoundRow extends Cursor {
+  /** Absent where a term leads to what is not there any more. */
+  readonly bytes: Buffer | undefined;
+}
+
+/** In two steps where terms lead, so that no planner joins all that have a common one: first where they are, then what is there. */
+async function readRows(
   db: Kysely<RecordsTables>,
   filter: RecordFilter,
-  { from, limit }: { readonly from: Cursor | undefined; readonly limit: number },
-) {
+  of: { readonly from: Cursor | undefined; readonly limit: number },
+): Promise<readonly FoundRow[]> {
   const { columns, terms } = indexFilter(filter);
   const [first, ...others] = terms;
-  return first === undefined
-    ? entriesQuery(db, filter, { columns, from, limit })
-    : termsQuery(db, filter, { columns, first, others, from, limit });
+  if (first === undefined) {
+    const rows = await entriesQuery(db, filter, { columns, ...of }).execute();
+    return rows.map(({ at_ms: atMs, log, position, entry: bytes }) => ({ atMs, log, position, bytes }));
+  }
+  const places = await termsQuery(db, filter, { first, others, ...of }).execute();
+  const byPlace = new Map<string, Buffer>();
+  for (const log of new Set(places.map((place) => place.log))) {
+    const positions = places.flatMap((place) => (place.log === log ? [place.position] : []));
+    const entries = await db
+      .selectFrom('records_entries')
+      .select(['position', 'entry'])
+      .where('log', '=', log)
+      .where('position', 'in', positions)
+      .execute();
+    for (const { position, entry } of entries) byPlace.set(`${log}/${position}`, entry);
+  }
+  return places.map(({ at_ms: atMs, log, position }) => ({
+    atMs,
+    log,
+    position,
+    bytes: byPlace.get(`${log}/${position}`),
+  }));
 }
 
 function entriesQuery(
@@ -116,24 +146,16 @@ function entriesQuery(
   return query.orderBy('e.at_ms', 'desc').orderBy('e.log', 'desc').orderBy('e.position', 'desc').limit(limit);
 }
 
+/** Where entries with all those terms are; what else is asked of them is looked at in the entries themselves. */
 function termsQuery(
   db: Kysely<RecordsTables>,
   { sinceMs, untilMs, log }: RecordFilter,
-  of: {
-    columns: ReturnType<typeof indexFilter>['columns'];
-    first: number;
-    others: readonly number[];
-    from: Cursor | undefined;
-    limit: number;
-  },
+  of: { first: number; others: readonly number[]; from: Cursor | undefined; limit: number },
 ) {
-  const { columns, first, others, from, limit } = of;
+  const { first, others, from, limit } = of;
   let query = db
     .selectFrom('records_terms as t')
-    .innerJoin('records_entries as e', (join) =>
-      join.onRef('e.log', '=', 't.log').onRef('e.position', '=', 't.position').onRef('e.at_ms', '=', 't.at_ms'),
-    )
-    .select(['t.at_ms', 't.log', 't.position', 'e.entry'])
+    .select(['t.at_ms', 't.log', 't.position'])
     .where('t.term', '=', first);
   for (const other of others)
     query = query.where(({ exists, selectFrom }) =>
@@ -146,7 +168,6 @@ function termsQuery(
           .whereRef('o.position', '=', 't.position'),
       ),
     );
-  for (const [name, hash] of columns) query = query.where(`e.${name}`, '=', hash);
   if (sinceMs !== undefined) query = query.where('t.at_ms', '>=', sinceMs);
   if (untilMs !== undefined) query = query.where('t.at_ms', '<=', untilMs);
   if (log !== undefined) query = query.where('t.log', '=', log);
@@ -177,5 +198,6 @@ function parseCursor(text: string): Cursor {
 
 /** What one message carries: an entry is a kilobyte as a rule. */
 export const PAGE_MAX = 1000;
-/** Further pages that are looked through in one call, when much of them is of logs whose newest entries are not signed yet. */
-const LOOKS_MAX = 20;
+/** A page may have fewer entries than were asked for, and another behind it: no page takes longer than so many looks. */
+const LOOKS_MAX = 5;
+const ROWS_A_LOOK = 500;
