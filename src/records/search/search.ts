@@ -103,12 +103,12 @@ async function readRows(
   of: { readonly from: Cursor | undefined; readonly limit: number },
 ): Promise<readonly FoundRow[]> {
   const { columns, terms } = indexFilter(filter);
-  const [first, ...others] = terms;
+  const [first] = terms;
   if (first === undefined) {
     const rows = await entriesQuery(db, filter, { columns, ...of }).execute();
     return rows.map(({ at_ms: atMs, log, position, entry: bytes }) => ({ atMs, log, position, bytes }));
   }
-  const places = await termsQuery(db, filter, { first, others, ...of }).execute();
+  const places = await termsQuery(db, filter, { first, ...of }).execute();
   const byPlace = new Map<string, Buffer>();
   for (const log of new Set(places.map((place) => place.log))) {
     const positions = places.flatMap((place) => (place.log === log ? [place.position] : []));
@@ -146,28 +146,20 @@ function entriesQuery(
   return query.orderBy('e.at_ms', 'desc').orderBy('e.log', 'desc').orderBy('e.position', 'desc').limit(limit);
 }
 
-/** Where entries with all those terms are; what else is asked of them is looked at in the entries themselves. */
+/**
+ * Where entries with that term are. What else is asked of them is looked at in the entries themselves: two terms in one statement, and PostgreSQL
+ * brings all that have both into order for a page (127 ms of 12,500).
+ */
 function termsQuery(
   db: Kysely<RecordsTables>,
   { sinceMs, untilMs, log }: RecordFilter,
-  of: { first: number; others: readonly number[]; from: Cursor | undefined; limit: number },
+  of: { first: number; from: Cursor | undefined; limit: number },
 ) {
-  const { first, others, from, limit } = of;
+  const { first, from, limit } = of;
   let query = db
     .selectFrom('records_terms as t')
     .select(['t.at_ms', 't.log', 't.position'])
     .where('t.term', '=', first);
-  for (const other of others)
-    query = query.where(({ exists, selectFrom }) =>
-      exists(
-        selectFrom('records_terms as o')
-          .select('o.term')
-          .where('o.term', '=', other)
-          .whereRef('o.at_ms', '=', 't.at_ms')
-          .whereRef('o.log', '=', 't.log')
-          .whereRef('o.position', '=', 't.position'),
-      ),
-    );
   if (sinceMs !== undefined) query = query.where('t.at_ms', '>=', sinceMs);
   if (untilMs !== undefined) query = query.where('t.at_ms', '<=', untilMs);
   if (log !== undefined) query = query.where('t.log', '=', log);
@@ -199,5 +191,5 @@ function parseCursor(text: string): Cursor {
 /** What one message carries: an entry is a kilobyte as a rule. */
 export const PAGE_MAX = 1000;
 /** A page may have fewer entries than were asked for, and another behind it: no page takes longer than so many looks. */
-const LOOKS_MAX = 5;
-const ROWS_A_LOOK = 500;
+const LOOKS_MAX = 3;
+const ROWS_A_LOOK = 300;
