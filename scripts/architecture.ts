@@ -25,13 +25,14 @@ export const architecture: Readonly<Record<string, readonly [promise: string, im
   ],
   'workload-identity': ["a process's own SVID and bundles, kept fresh from the Workload API", ['rpc', ...below]],
   ledger: ['append, Merkle tree, checkpoints, proofs, verify', below],
+  records: ['every ledger shipped, checked, countersigned, kept and searched', ['store', 'ledger', ...below]],
   gateway: [
     'accept, authenticate, decide, oblige, forward, record; protocols',
     ['policy', 'ledger', 'workload-identity', 'rpc', 'private-files', ...below],
   ],
   api: [
     'gRPC services; the only place errors become responses',
-    ['authority', 'attestation', 'registration', 'resources', 'ledger', 'rpc', ...below],
+    ['authority', 'attestation', 'registration', 'resources', 'ledger', 'records', 'rpc', ...below],
   ],
   config: ['one YAML file, checked with line and column', ['model', 'std', 'sdk']],
   app: ['composition roots: server, agent, gateway, dev', ['*']],
