@@ -1,4 +1,5 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import { addAbortSignal } from 'node:stream';
 import { endInOrder } from '../../../../rpc/index.ts';
 import { type BodyLength, encodeChunk, encodeLastChunk, type ResponseEvent } from '../../../../wire/http1/index.ts';
 import type { ClientStream } from '../../../../wire/http2/index.ts';
@@ -111,7 +112,8 @@ export class StreamExchange implements LaneUser {
   close(code: number): void {
     this.#isCut = true;
     // To close a stream that has begun its answer would end that in order, so that it was taken for whole.
-    if (this.#stream.headersSent) this.#stream.destroy(new Error('the answer broke off'));
+    if (this.#stream.headersSent && code === constants.NGHTTP2_CANCEL) addAbortSignal(ABORTED, this.#stream);
+    else if (this.#stream.headersSent) this.#stream.destroy(new Error('the answer broke off'));
     else if (!this.#stream.closed) this.#stream.close(code);
     if (!this.#answer.isWhole) this.#lane?.destroy();
   }
@@ -154,9 +156,10 @@ export class StreamExchange implements LaneUser {
     if (this.#hasAsked && !this.#isRead) this.#stream.resume();
   }
 
-  lost(): void {
+  lost(why: OwnAnswer | undefined): void {
     this.#lane = undefined;
-    if (!this.#answer.isWhole) this.close(constants.NGHTTP2_INTERNAL_ERROR);
+    const isTargets = why === undefined || OF_TARGETS.has(why.reason);
+    if (!this.#answer.isWhole) this.close(isTargets ? constants.NGHTTP2_INTERNAL_ERROR : constants.NGHTTP2_CANCEL);
   }
 
   #ask() {
@@ -258,6 +261,10 @@ export class StreamExchange implements LaneUser {
   }
 }
 
+/** Of node's own abort error alone it makes CANCEL, of others INTERNAL_ERROR. */
+const ABORTED = AbortSignal.abort();
+/** Why an answer broke off for which policy has done nothing. */
+const OF_TARGETS: ReadonlySet<string> = new Set(['target', 'target-answer', 'ledger', 'malformed']);
 /** Behind a body they would say anew what its head has said. The others are dropped. */
 const REFUSED_TRAILERS = ['content-length', 'transfer-encoding', 'host', 'te', 'trailer', 'expect', 'connection'];
 /** Of the others, hardly any has one: whether there is one is waited for. */

@@ -50,11 +50,6 @@ export interface Exchange {
   again: RequestMaker | undefined;
 }
 
-/** How the gateway has to answer it. */
-export function askedBy({ head, isGrpc }: Exchange): { readonly isHead: boolean; readonly isGrpc: boolean } {
-  return { isHead: head.method === 'HEAD', isGrpc };
-}
-
 /** The bytes of a request, as far as they are known before it is sent. */
 export type RequestMaker = () => readonly Buffer[];
 
