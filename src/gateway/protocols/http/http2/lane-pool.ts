@@ -1,6 +1,8 @@
+import type { Timer } from '../../../../std/index.ts';
 import type { GatewaySession } from '../../../sessions/session.ts';
 import type { OpenTarget } from '../target.ts';
 import { Lane, type LanePort } from './lane.ts';
+import { STREAMS_MAX } from './session-options.ts';
 import type { StreamExchange } from './stream-exchange.ts';
 
 /** Whose streams a lane is for: one session's, and no other's ever. */
@@ -21,7 +23,7 @@ export interface PoolPort {
 
 /**
  * The lanes of one connection, each for one session, which has so many that others have theirs as well. Streams get them in the order in which they ask,
- * but for those of a session that has all of its own.
+ * but for those of a session that has all of its own. Streams that go on for long hold no place of those that are soon over: they are beside these.
  */
 export class LanePool implements LanePort {
   readonly #port: PoolPort;
@@ -31,6 +33,11 @@ export class LanePool implements LanePort {
   /** The one that has waited longest first. */
   readonly #idle: Lane[] = [];
   readonly #waiting = new Map<StreamExchange, LaneOwner>();
+  /** When its last stream got it. */
+  readonly #begunMs = new Map<Lane, number>();
+  /** Those that are beside what is soon over; they are not used again. */
+  readonly #further = new Set<Lane>();
+  #patience: Timer | undefined;
   /** Those that are closing as well. */
   readonly #served = new Map<Promise<void>, LaneOwner>();
 
@@ -41,8 +48,9 @@ export class LanePool implements LanePort {
   /** Calls its `begin`, now or when there is a lane for it. */
   wants(owner: LaneOwner, exchange: StreamExchange): void {
     const lane = this.#takeIdle(owner) ?? this.#openLane(owner);
-    if (lane === undefined) this.#waiting.set(exchange, owner);
-    else exchange.begin(lane);
+    if (lane !== undefined) return this.#give(lane, exchange, owner);
+    this.#waiting.set(exchange, owner);
+    this.#lookSoon(owner);
   }
 
   isWaiting(exchange: StreamExchange): boolean {
@@ -69,7 +77,8 @@ export class LanePool implements LanePort {
       this.#port.guard(() => {
         const owner = this.#owners.get(lane);
         if (!lane.isOpen || owner === undefined) return;
-        this.#idle.push(lane);
+        if (!this.#further.has(lane) || this.#isWanted(owner)) this.#idle.push(lane);
+        else lane.destroy();
         this.#serveNext();
       }),
     );
@@ -89,6 +98,7 @@ export class LanePool implements LanePort {
 
   /** Ends the lanes of that owner, or all. Resolves when nothing of them is left. */
   async close(owner?: LaneOwner): Promise<void> {
+    if (owner === undefined) this.#patience?.cancel();
     const isMeant = (other: LaneOwner) => owner === undefined || other === owner;
     for (const [lane, other] of [...this.#owners]) if (isMeant(other)) lane.destroy();
     await Promise.all([...this.#served].flatMap(([served, other]) => (isMeant(other) ? [served] : [])));
@@ -105,7 +115,8 @@ export class LanePool implements LanePort {
   }
 
   #openLane(owner: LaneOwner): Lane | undefined {
-    if (!this.#mayHaveMore(owner)) return undefined;
+    const more = this.#mayHave(owner);
+    if (more === undefined) return undefined;
     const oldest = this.#owners.size < ALL_LANES_MAX ? undefined : this.#idle.shift();
     if (oldest !== undefined) {
       // Another's, whose streams do not need it now.
@@ -113,29 +124,62 @@ export class LanePool implements LanePort {
       oldest.destroy();
     }
     if (this.#owners.size >= ALL_LANES_MAX) return undefined;
+    if (more === 'further' && !owner.target.laneRoom.take(owner.session.identity.uri)) return undefined;
     const lane = new Lane(owner.target, owner.session, this);
     this.#owners.set(lane, owner);
+    if (more === 'further') this.#further.add(lane);
     this.#served.set(lane.served, owner);
     void lane.served.finally(() => this.#served.delete(lane.served));
     return lane;
   }
 
-  /** Gives the first stream that can have one a lane. */
-  #serveNext() {
+  #give(lane: Lane, exchange: StreamExchange, owner: LaneOwner) {
+    this.#begunMs.set(lane, owner.target.deps.clock.monotonicMs());
+    exchange.begin(lane);
+  }
+
+  #isWanted(owner: LaneOwner): boolean {
+    for (const other of this.#waiting.values()) if (other === owner) return true;
+    return false;
+  }
+
+  /** By then some of the streams that have lanes are among those that may keep them for hours. */
+  #lookSoon({ target }: LaneOwner) {
+    this.#patience ??= target.deps.clock.after(LONG_MS, () => {
+      this.#patience = undefined;
+      this.#port.guard(() => {
+        while (this.#serveNext());
+        for (const owner of this.#waiting.values()) return this.#lookSoon(owner);
+      });
+    });
+  }
+
+  /** Gives the first stream that can have one a lane; false where none can. */
+  #serveNext(): boolean {
     for (const [exchange, owner] of this.#waiting) {
       // A client that goes takes its streams back one after another: none of them is begun for that.
       const isWanted = !exchange.isGone && this.#port.isServing;
       const lane = isWanted ? (this.#takeIdle(owner) ?? this.#openLane(owner)) : undefined;
       if (isWanted && lane === undefined) continue;
       this.#waiting.delete(exchange);
-      if (lane !== undefined) return exchange.begin(lane);
+      if (lane === undefined) continue;
+      this.#give(lane, exchange, owner);
+      return true;
     }
+    return false;
   }
 
-  #mayHaveMore(owner: LaneOwner): boolean {
-    let lanes = 0;
-    for (const other of this.#owners.values()) if (other === owner) lanes++;
-    return lanes < LANES_MAX;
+  /** Whether that owner may have one more lane, for what is soon over or beside that. */
+  #mayHave(owner: LaneOwner): 'soon-over' | 'further' | undefined {
+    let [lanes, soonOver] = [0, 0];
+    const longMs = owner.target.deps.clock.monotonicMs() - LONG_MS;
+    for (const [lane, other] of this.#owners) {
+      if (other !== owner) continue;
+      lanes++;
+      if ((this.#begunMs.get(lane) ?? 0) > longMs) soonOver++;
+    }
+    if (lanes < LANES_MAX) return 'soon-over';
+    return soonOver < LANES_MAX ? 'further' : undefined;
   }
 
   #forget(lane: Lane) {
@@ -143,6 +187,8 @@ export class LanePool implements LanePort {
     if (owner === undefined) return;
     this.#owners.delete(lane);
     this.#bytes.delete(lane);
+    this.#begunMs.delete(lane);
+    if (this.#further.delete(lane)) owner.target.laneRoom.give(owner.session.identity.uri);
     const at = this.#idle.indexOf(lane);
     if (at >= 0) this.#idle.splice(at, 1);
     this.#tell(owner);
@@ -155,7 +201,9 @@ export class LanePool implements LanePort {
   }
 }
 
-/** Of a session, served at once, each by a connection upstream of its own; its further streams wait. */
+/** Of a session, served at once, each by a connection upstream of its own, beside those that go on for long; its further streams wait. */
 const LANES_MAX = 32;
+/** Whatever goes on for longer holds no place of what is soon over. */
+const LONG_MS = 250;
 /** Of all sessions of a connection: as many as there may be streams. */
-const ALL_LANES_MAX = 100;
+const ALL_LANES_MAX = STREAMS_MAX;
