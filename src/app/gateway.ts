@@ -45,10 +45,11 @@ import { createHealthServer } from './health/health-server.ts';
 import { clockIsSynchronised } from './health/machine-clock.ts';
 import type { Metric } from './health/metrics.ts';
 import { createProcessChecks } from './health/process-checks.ts';
+import { shippingMetrics } from './health/record-checks.ts';
 import { hardenProcess } from './process/hardening.ts';
 import type { Role, RoleDeps } from './role.ts';
 import { deriveKey, openCheckpointKeeper, openLedgerSigner, openSealKey, openWithheldKey } from './role-keys.ts';
-import { createGatewayShipping, shippingMetrics } from './shipping/gateway-shipping.ts';
+import { createGatewayShipping } from './shipping/gateway-shipping.ts';
 import { ownFolderOf } from './workers/own-folder.ts';
 
 /** A gateway that runs. */

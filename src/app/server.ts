@@ -30,14 +30,13 @@ import { createHealthServer } from './health/health-server.ts';
 import { clockIsSynchronised } from './health/machine-clock.ts';
 import type { Metric } from './health/metrics.ts';
 import { createProcessChecks } from './health/process-checks.ts';
-import { recordMetrics } from './health/record-checks.ts';
+import { recordMetrics, shippingMetrics } from './health/record-checks.ts';
 import { createServerChecks } from './health/server-checks.ts';
 import { createStoreProbe } from './health/store-probe.ts';
 import { createNodeAliases } from './node-aliases.ts';
 import { hardenProcess } from './process/hardening.ts';
 import { allChosen, chosen, type Role, type RoleDeps } from './role.ts';
 import { createServerIdentity } from './server-identity.ts';
-import { shippingMetrics } from './shipping/gateway-shipping.ts';
 import { openServerRecord } from './shipping/own-record.ts';
 
 /** A server that runs. */

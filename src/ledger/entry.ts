@@ -67,6 +67,13 @@ function timeText(timeMs: number): string {
   return lastTime.text;
 }
 
+/** What of an entry's detail should be an object, as it is there; an empty one for anything else: a newer writer may have written it. */
+export function objectIn(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Readonly<Record<string, unknown>>) // An object has names, and nothing is known of their values.
+    : {};
+}
+
 function isObject(value: JsonValue): value is { readonly [name: string]: JsonValue } {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

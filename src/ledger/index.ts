@@ -28,7 +28,7 @@ export type {
   LedgerWriter,
 } from './contract.ts';
 export { OUTCOME_BYTES_MAX } from './contract.ts';
-export { operationKey, parseEntry } from './entry.ts';
+export { objectIn, operationKey, parseEntry } from './entry.ts';
 export { errorTable, LedgerError } from './errors.ts';
 export { createLedger, type LedgerDeps } from './ledger.ts';
 export { copyLedger } from './reader/copy.ts';

@@ -21,4 +21,9 @@ export function formatDurationMs(durationMs: number): string {
   return text;
 }
 
+/** A time for people, to the second: `2026-12-01T08:00:00Z`. */
+export function formatTime(epochMs: number): string {
+  return new Date(epochMs).toISOString().replace(/\.\d+Z$/, 'Z');
+}
+
 const UNIT_MS: Readonly<Record<string, number>> = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1000, ms: 1 };

@@ -28,7 +28,7 @@ export {
   type Timer,
 } from './clock.ts';
 export { descriptorsMax } from './descriptors.ts';
-export { formatDurationMs, parseDurationMs } from './duration.ts';
+export { formatDurationMs, formatTime, parseDurationMs } from './duration.ts';
 export { CodedError, codeOf, type ErrorEntry, type ErrorExit, type ErrorTable, messageOf } from './errors.ts';
 export { createSystemHeap, type Heap, memoryBytes } from './heap.ts';
 export { type BoundedQueue, createBoundedQueue, createLimiter, type Limiter } from './limits.ts';

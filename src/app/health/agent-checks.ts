@@ -1,8 +1,8 @@
 import { lstatSync } from 'node:fs';
 import type { AgentStatus } from '../../agent/index.ts';
-import { type Clock, messageOf } from '../../std/index.ts';
+import { type Clock, formatTime, messageOf } from '../../std/index.ts';
 import type { Found, HealthCheck, HealthChecks } from './conditions.ts';
-import { isOverdue, remedyOfLink, timeText } from './server-link.ts';
+import { isOverdue, remedyOfLink } from './server-link.ts';
 
 /** The checks of the parts that only an agent has. `fatal` is why the server shut this node out for good. */
 export function createAgentChecks(parts: {
@@ -20,9 +20,10 @@ export function createAgentChecks(parts: {
         return [{ severity: 'failed', found: 'nothing was fetched from the server yet' }];
       // Without an identity the same is told there.
       if (problem === undefined || !attested || problem.forMs < LOST_MS_MAX) return [];
-      const good = identity === undefined ? '' : `; the node’s identity is good until ${timeText(identity.expiresMs)}`;
+      const good =
+        identity === undefined ? '' : `; the node’s identity is good until ${formatTime(identity.expiresMs)}`;
       const first = Number.isFinite(svidsUntilMs)
-        ? `, the first of its workloads’ until ${timeText(svidsUntilMs)}`
+        ? `, the first of its workloads’ until ${formatTime(svidsUntilMs)}`
         : '';
       const found = `no news from the server at ${config.server}: ${messageOf(problem.error)}; what it has is served${good}${first}`;
       return [{ severity: 'degraded', key: 'sync', found, sinceMs: clock.now() - problem.forMs, ...remedyOf(problem) }];
@@ -55,13 +56,13 @@ function checkIdentity(
   if (fatal !== undefined) return [{ severity: 'failed', ...one, found: fatal.message, ...remedyOf({ error: fatal }) }];
   if (attested) {
     if (identity === undefined || !isOverdue(identity, nowMs)) return [];
-    const found = `the node’s identity was not renewed; it is good until ${timeText(identity.expiresMs)}`;
+    const found = `the node’s identity was not renewed; it is good until ${formatTime(identity.expiresMs)}`;
     return [{ severity: 'degraded', ...one, found, ...(problem === undefined ? {} : remedyOf(problem)) }];
   }
   const state =
     identity === undefined
       ? 'the node has no identity yet'
-      : `the node’s identity expired at ${timeText(identity.expiresMs)}`;
+      : `the node’s identity expired at ${formatTime(identity.expiresMs)}`;
   if (problem === undefined) return [{ severity: 'failed', ...one, found: state }];
   return [{ severity: 'failed', ...one, found: `${state}: ${messageOf(problem.error)}`, ...remedyOf(problem) }];
 }

@@ -1,6 +1,6 @@
 import type { Gateway } from '../../gateway/index.ts';
 import type { LedgerWatch } from '../../ledger/index.ts';
-import { type Clock, messageOf } from '../../std/index.ts';
+import { type Clock, formatTime, messageOf } from '../../std/index.ts';
 import { parseCertificate } from '../../wire/x509/index.ts';
 import type { OwnIdentity, WorkloadIdentity } from '../../workload-identity/index.ts';
 import type { ControlWatch } from '../control/control-watch.ts';
@@ -9,7 +9,7 @@ import type { LedgerShipping } from '../shipping/ship-ledger.ts';
 import type { Found, HealthCheck, HealthChecks } from './conditions.ts';
 import { createLedgerChecks } from './ledger-checks.ts';
 import { createShippingCheck } from './record-checks.ts';
-import { isOverdue, remedyOfLink, timeText } from './server-link.ts';
+import { isOverdue, remedyOfLink } from './server-link.ts';
 
 type TargetProblem = ReturnType<Gateway['problems']>[number];
 
@@ -54,7 +54,7 @@ export function createGatewayChecks(parts: {
         ];
       const life = lifeOf(own);
       if (!isOverdue(life, clock.now())) return [];
-      const found = `the gateway’s identity was not renewed; sessions can be opened until ${timeText(life.expiresMs)}`;
+      const found = `the gateway’s identity was not renewed; sessions can be opened until ${formatTime(life.expiresMs)}`;
       return [
         {
           severity: 'degraded',
@@ -68,7 +68,7 @@ export function createGatewayChecks(parts: {
       const problem = watch.problem();
       if (problem === undefined || problem.forMs < LOST_MS_MAX) return [];
       const own = identity.current();
-      const until = own === undefined ? '' : `; the identity is good until ${timeText(own.expiresAtS * 1000)}`;
+      const until = own === undefined ? '' : `; the identity is good until ${formatTime(own.expiresAtS * 1000)}`;
       const found = `no news from the server at ${config.server}: ${messageOf(problem.error)}; what is in force stays${until}`;
       const remedy = remedyOfLink(problem.error, 'gateway.server');
       return [

@@ -48,6 +48,22 @@ export function recordMetrics(records: Pick<Records, 'logs' | 'silentMs'>): read
   ];
 }
 
+/** What of a ledger is not in the record yet. */
+export function shippingMetrics(shipping: Pick<LedgerShipping, 'lag'>): readonly Metric[] {
+  return [
+    {
+      name: 'countersign_record_lag_entries',
+      help: 'Signed entries of the ledger that are not known to be in the record.',
+      read: () => shipping.lag().entries,
+    },
+    {
+      name: 'countersign_record_lag_seconds',
+      help: 'For how long there have been such entries.',
+      read: () => shipping.lag().forMs / 1000,
+    },
+  ];
+}
+
 function findingsOf(records: Pick<Records, 'silentMs'>, log: LogView): readonly Found[] {
   const what = `ledger ${log.origin}`;
   if (log.alarm !== undefined) {

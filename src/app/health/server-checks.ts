@@ -1,13 +1,13 @@
 import type { AuthorityHealth } from '../../authority/index.ts';
 import type { LedgerWatch } from '../../ledger/index.ts';
 import type { Records } from '../../records/index.ts';
-import { type Clock, CodedError, messageOf } from '../../std/index.ts';
+import { type Clock, CodedError, formatTime, messageOf } from '../../std/index.ts';
 import type { ServerIdentity } from '../server-identity.ts';
 import type { LedgerShipping } from '../shipping/ship-ledger.ts';
 import type { Found, HealthCheck, HealthChecks } from './conditions.ts';
 import { createLedgerChecks } from './ledger-checks.ts';
 import { createRecordCheck, createShippingCheck } from './record-checks.ts';
-import { isOverdue, timeText } from './server-link.ts';
+import { isOverdue } from './server-link.ts';
 import type { StoreProbe } from './store-probe.ts';
 
 /** The checks of the parts that only a server has. */
@@ -44,14 +44,14 @@ export function createServerChecks(parts: {
     keys: () =>
       authority.lost().map(({ kind, id, expiresAtS }) => ({
         severity: 'degraded',
-        found: `the ${kind} authority ${id} was lost and another made in its place: agents and gateways that know only the lost one, good until ${timeText(expiresAtS * 1000)}, do not know this server`,
+        found: `the ${kind} authority ${id} was lost and another made in its place: agents and gateways that know only the lost one, good until ${formatTime(expiresAtS * 1000)}, do not know this server`,
       })),
     authority: checkAuthority(authority),
     identity() {
       const life = identity.life();
       if (life === undefined)
         return parts.started() ? [{ severity: 'failed', found: 'the server has no identity' }] : [];
-      const until = timeText(life.expiresMs);
+      const until = formatTime(life.expiresMs);
       const remedy = 'See the condition authority, and the log (app.server.identity_not_renewed).';
       if (clock.now() >= life.expiresMs)
         return [

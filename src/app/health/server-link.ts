@@ -17,11 +17,6 @@ export function isOverdue(life: { readonly issuedMs: number; readonly expiresMs:
   return nowMs > life.issuedMs + (life.expiresMs - life.issuedMs) * RENEWED_BY;
 }
 
-/** For people and in one form. */
-export function timeText(epochMs: number): string {
-  return new Date(epochMs).toISOString().replace(/\.\d+Z$/, 'Z');
-}
-
 const REMEDIES: ReadonlyMap<string, string> = new Map([
   ['ENOTFOUND', 'The name of the server does not resolve: mend the name, or the DNS of this machine.'],
   ['EAI_AGAIN', 'The name of the server does not resolve now: see to the DNS of this machine.'],

@@ -2,7 +2,6 @@ import { createLedgerSource } from '../../ledger/index.ts';
 import { type Connect, createRpcClient } from '../../rpc/index.ts';
 import type { Clock, Log, Random } from '../../std/index.ts';
 import type { WorkloadIdentity } from '../../workload-identity/index.ts';
-import type { Metric } from '../health/metrics.ts';
 import { createLedgerShipping, type LedgerShipping } from './ship-ledger.ts';
 import { openRemoteLine, type ShippedLog } from './shipping-line.ts';
 
@@ -33,20 +32,4 @@ export function createGatewayShipping(deps: {
       await client.close();
     },
   };
-}
-
-/** What of a ledger is not in the record yet. */
-export function shippingMetrics(shipping: Pick<LedgerShipping, 'lag'>): readonly Metric[] {
-  return [
-    {
-      name: 'countersign_record_lag_entries',
-      help: 'Signed entries of the ledger that are not known to be in the record.',
-      read: () => shipping.lag().entries,
-    },
-    {
-      name: 'countersign_record_lag_seconds',
-      help: 'For how long there have been such entries.',
-      read: () => shipping.lag().forMs / 1000,
-    },
-  ];
 }

@@ -12,7 +12,6 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { Type } from 'typebox';
 import { Value } from 'typebox/value';
 import type { WrittenRoute } from '../../api-documents/index.ts';
 import { targetSchemas } from '../../app/declared-rules.ts';
@@ -20,6 +19,7 @@ import { parseDeclared } from '../../config/index.ts';
 import { codeOf } from '../../std/index.ts';
 import { UsageError } from '../command.ts';
 import { readNamedFile } from '../declared/named-file.ts';
+import { HttpSpec } from './http-spec.ts';
 
 /** An HTTP target in a file of resources. */
 export interface TargetInFile {
@@ -43,7 +43,7 @@ export function targetIn(file: string, name: string | undefined): TargetInFile {
   const declared = readNamedFile(() => parseDeclared({ file, text, protocols: targetSchemas }));
   const targets = declared.flatMap((resource, index): TargetInFile[] => {
     const { spec } = resource;
-    if (resource.kind !== 'Target' || !Value.Check(HTTP, spec)) return [];
+    if (resource.kind !== 'Target' || !Value.Check(HttpSpec, spec)) return [];
     if (name !== undefined && resource.name !== name) return [];
     const { url, routes = [], unlisted } = spec;
     const urls = Array.isArray(url) ? url : [url];
@@ -107,18 +107,3 @@ function replace(path: string, look: () => string): void {
 }
 
 const UNWRITABLE: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT']);
-const HTTP = Type.Object({
-  protocol: Type.Literal('http'),
-  url: Type.Union([Type.String(), Type.Array(Type.String())]),
-  unlisted: Type.Optional(Type.String()),
-  routes: Type.Optional(
-    Type.Array(
-      Type.Object({
-        name: Type.String(),
-        path: Type.String(),
-        methods: Type.Optional(Type.Array(Type.String())),
-        reads: Type.Optional(Type.Array(Type.String())),
-      }),
-    ),
-  ),
-});

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { Control } from '@countersign/sdk/contract';
-import { Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { type ApiDocument, createDescription, type Description, type MaskedField } from '../../api-documents/index.ts';
 import { policySchema, targetSchemas } from '../../app/declared-rules.ts';
@@ -22,6 +21,7 @@ import { filesOf, type PolicyFilesReport } from '../declared/policy-files.ts';
 import { specOf } from '../declared/specs.ts';
 import { inFiles } from '../declared/warn-of-names.ts';
 import { inDocument, readDocumentFile } from './document-file.ts';
+import { HttpSpec } from './http-spec.ts';
 
 /**
  * Holds declared targets against the documents that they name, and masks of the policies that are declared with them. Nothing is refused for what they
@@ -86,7 +86,7 @@ function findingsOf(
     const { describedBy, name, spec } = resource;
     if (describedBy === undefined) return [];
     const named = `${describedBy.where(['describedBy'])}: describedBy: `;
-    if (!Value.Check(WITH_ROUTES, spec) || spec.protocol !== 'http')
+    if (!Value.Check(HttpSpec, spec))
       throw new UsageError(`${named}it describes HTTP targets, and ${name} is another one; leave it away`);
     const file = fileOf(resource.where, describedBy);
     const document = documents.get(file) ?? readDocumentFile(file, named);
@@ -181,17 +181,3 @@ const PLACE = /^(.*):(\d+):(\d+)$/s;
 const ROUTE = 'Http::Route';
 const ORIGIN = 'Http::Origin';
 const ACTIONS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'PATCH', 'DELETE']);
-const WITH_ROUTES = Type.Object({
-  protocol: Type.String(),
-  unlisted: Type.Optional(Type.String()),
-  routes: Type.Optional(
-    Type.Array(
-      Type.Object({
-        name: Type.String(),
-        path: Type.String(),
-        methods: Type.Optional(Type.Array(Type.String())),
-        reads: Type.Optional(Type.Array(Type.String())),
-      }),
-    ),
-  ),
-});

@@ -1,10 +1,9 @@
 import { Agent, Bundle, Control, Entry } from '@countersign/sdk/contract';
 import { createClockCheck } from '../../app/health/clock-check.ts';
 import { clockIsSynchronised } from '../../app/health/machine-clock.ts';
-import { timeText } from '../../app/health/server-link.ts';
 import type { Config } from '../../config/index.ts';
 import { type CallOptions, createRpcClient, type RpcClient } from '../../rpc/index.ts';
-import { createPeerClock, createSilentLog, messageOf } from '../../std/index.ts';
+import { createPeerClock, createSilentLog, formatTime, messageOf } from '../../std/index.ts';
 import { parseCertificate } from '../../wire/x509/index.ts';
 import type { CliContext } from '../command.ts';
 import { whyUnreached } from '../connections/unreached.ts';
@@ -90,7 +89,7 @@ function emptiness(madeMs: number): Check {
   return {
     what: 'server contents',
     state: 'odd',
-    found: `no node, no entry, no target; its authority was made ${timeText(madeMs)}`,
+    found: `no node, no entry, no target; its authority was made ${formatTime(madeMs)}`,
     remedy:
       'Make a join token for the first node (`countersign node token`). If it is not new it has lost its data: stop it and bring back a backup (docs/guide/operations.md).',
   };

@@ -1,5 +1,6 @@
-import type { LedgerEntry } from '../../ledger/index.ts';
+import { type LedgerEntry, objectIn } from '../../ledger/index.ts';
 import { EVENT_VERSION } from '../../model/index.ts';
+import { formatTime } from '../../std/index.ts';
 import { inOneLine } from '../terminal/printable.ts';
 import { wrap } from '../terminal/table.ts';
 
@@ -157,10 +158,10 @@ interface ShownQuestion {
 function questionsOf({ detail: { questions } }: LedgerEntry): readonly ShownQuestion[] {
   if (!Array.isArray(questions)) return [];
   return questions.flatMap((question): ShownQuestion[] => {
-    const { action, resource, context, masks: masked, derived, forbidsOnly, ...rest } = recordOf(question);
-    const { id, tags } = recordOf(resource);
+    const { action, resource, context, masks: masked, derived, forbidsOnly, ...rest } = objectIn(question);
+    const { id, tags } = objectIn(resource);
     if (typeof action !== 'string' || typeof id !== 'string') return [];
-    const { columns, ...conditions } = recordOf(context);
+    const { columns, ...conditions } = objectIn(context);
     const masks = Array.isArray(masked) ? masked.map((mask) => maskOf(mask, id)) : [];
     return [
       {
@@ -168,7 +169,7 @@ function questionsOf({ detail: { questions } }: LedgerEntry): readonly ShownQues
         columns: Array.isArray(columns) ? columns.map(textOf) : [],
         masks,
         derived: Array.isArray(derived) ? derived.flatMap((place) => masks[Number(place)]?.[0] ?? []) : [],
-        rest: [...Object.entries(conditions), ...Object.entries(recordOf(tags)), ...Object.entries(rest)]
+        rest: [...Object.entries(conditions), ...Object.entries(objectIn(tags)), ...Object.entries(rest)]
           .map(([name, value]) => `${name}: ${textOf(value)}`)
           .join('; '),
       },
@@ -178,7 +179,7 @@ function questionsOf({ detail: { questions } }: LedgerEntry): readonly ShownQues
 
 /** A field by its name in its object, so without the parts of its path that the object's id ends with. */
 function maskOf(mask: unknown, object: string): readonly [string, string] {
-  const { path, kind } = recordOf(mask);
+  const { path, kind } = objectIn(mask);
   const parts = Array.isArray(path) ? path.map(textOf) : [];
   const above = parts
     .slice(0, -1)
@@ -200,15 +201,9 @@ function objectText({ action, object, columns, masks, derived, rest, isAside }: 
   return `${action} ${object}${facts.length === 0 ? '' : ` (${facts.join('; ')})`}`;
 }
 
-function recordOf(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as Readonly<Record<string, unknown>>)
-    : {};
-}
-
 /** What only the protocol says of it. */
 function ownOf(action: string, detail: LedgerEntry['detail']): Readonly<Record<string, unknown>> {
-  return recordOf(detail[action.slice(0, Math.max(0, action.indexOf(':')))]);
+  return objectIn(detail[action.slice(0, Math.max(0, action.indexOf(':')))]);
 }
 
 function fieldsIn(values: object): readonly (readonly [string, string])[] {
@@ -231,7 +226,7 @@ function factsOf(entry: LedgerEntry): readonly string[] {
   const { kind, wallMs, detail } = entry;
   const { reason, policies, items, code, status, step, ended, count, client, peer } = detail;
   const masks = questionsOf(entry).flatMap((question) => question.masks.map((mask) => mask.join(':')));
-  const { application } = recordOf(client);
+  const { application } = objectIn(client);
   const answered = ownOf(entry.action, detail)['status'];
   const facts = [
     typeof detail['kind'] === 'string' && detail['kind'],
@@ -248,7 +243,7 @@ function factsOf(entry: LedgerEntry): readonly string[] {
     application !== undefined && `application ${textOf(application)}`,
     count !== undefined && (count === 1 ? 'once' : `${textOf(count)} times`),
     isNewer(entry) && NEWER,
-    wallMs !== undefined && `its clock said ${new Date(wallMs).toISOString().replace(/\.\d+Z$/, 'Z')}`,
+    wallMs !== undefined && `its clock said ${formatTime(wallMs)}`,
   ];
   return facts.flatMap((fact) => (typeof fact === 'string' && fact !== '' ? [fact] : []));
 }

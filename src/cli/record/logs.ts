@@ -1,4 +1,5 @@
 import type { LogView } from '@countersign/sdk/contract/gen/countersign/control/v1/records_pb.ts';
+import { formatTime } from '../../std/index.ts';
 import { formatList } from '../terminal/table.ts';
 
 /** A log as `--json` shows it. */
@@ -14,12 +15,7 @@ export function logValue(log: LogView) {
 /** Logs for a person. */
 export function formatLogs(logs: readonly LogView[], columns: number): string {
   const rows = logs.map((log) => [
-    ...[
-      String(log.id),
-      log.origin,
-      String(log.entries),
-      new Date(Number(log.heardMs)).toISOString().replace(/\.\d+Z$/, 'Z'),
-    ],
+    ...[String(log.id), log.origin, String(log.entries), formatTime(Number(log.heardMs))],
     stateOf(log) + (log.alarm === '' ? '' : `: ${log.found}`),
   ]);
   return formatList(['id', 'ledger', 'entries', 'heard', 'state'], rows, columns);

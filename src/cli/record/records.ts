@@ -8,7 +8,7 @@ export interface ShownRecord {
 }
 
 /** Reads what the server answers with. @throws LedgerError ERR_LEDGER_CORRUPT */
-export function recordOf({ log, entry }: RecordMessage): ShownRecord {
+export function shownRecord({ log, entry }: RecordMessage): ShownRecord {
   return { log, entry: parseEntry(entry) };
 }
 

@@ -77,3 +77,6 @@ export class SessionEnd extends Error {
     this.refusal = refusal;
   }
 }
+
+/** A session that is busy when its SVID or token expires may finish what it does for this long. */
+export const EXPIRY_GRACE_S = 30;

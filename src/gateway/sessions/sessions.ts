@@ -5,7 +5,7 @@ import { verifyX509Svid } from '../../wire/x509/index.ts';
 import type { Companions } from '../companions.ts';
 import type { SessionRefusal } from '../protocol.ts';
 import type { Answer, Place } from './quotas.ts';
-import { SessionEnd, type ToldCaller } from './session.ts';
+import { EXPIRY_GRACE_S, SessionEnd, type ToldCaller } from './session.ts';
 
 /** How many sessions there may be. */
 export interface SessionLimits {
@@ -170,5 +170,3 @@ function createFaultFinder(bundle: Parameters<typeof verifyX509Svid>[1], nowMs: 
 const EXPIRED: SessionRefusal = { code: 'shutdown', what: 'the SVID of this session has expired; connect again' };
 const TOKEN_EXPIRED: SessionRefusal = { code: 'shutdown', what: 'the token has expired; ask again with a fresh one' };
 const SWEEP_EVERY_MS = 1_000;
-/** A session that is busy when its SVID expires may finish what it does for this long. */
-const EXPIRY_GRACE_S = 30;

@@ -1,6 +1,6 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import type { SecureContext } from 'node:tls';
-import { type Clock, type Log, messageOf, raceAbort, type Timer } from '../../std/index.ts';
+import { type Clock, formatTime, type Log, messageOf, raceAbort, type Timer } from '../../std/index.ts';
 import { errorTable } from '../errors.ts';
 import type { CurrentIdentity, GatewayIdentity } from '../identity.ts';
 import { hasHost, parseServerCertificate, type ServerCertificate } from '../listeners/server-certificate.ts';
@@ -72,7 +72,7 @@ class Kept implements DoorCertificate {
       const why = fault?.what ?? (this.#good === undefined ? 'it was not read yet' : 'it has expired');
       return [{ target, what: `${NONE}: ${why}`, remedy, about: 'certificate' }];
     }
-    const expiry = this.#isOld(good) ? `the door’s certificate expires at ${textOf(good.notAfterMs)}` : undefined;
+    const expiry = this.#isOld(good) ? `the door’s certificate expires at ${formatTime(good.notAfterMs)}` : undefined;
     const told = [fault && `the door shows the certificate from before: ${fault.what}`, expiry, this.#missing(good)];
     return told.flatMap((what) => (what === undefined ? [] : [{ target, what, remedy, about: 'certificate-soon' }]));
   }
@@ -134,17 +134,13 @@ class Kept implements DoorCertificate {
     if (this.#valid() !== undefined && this.#digest === digest) return;
     this.#good = parseServerCertificate(pem, clock.now());
     this.#digest = digest;
-    log.info('gateway.door.certificate', { expires: textOf(this.#good.notAfterMs) });
+    log.info('gateway.door.certificate', { expires: formatTime(this.#good.notAfterMs) });
   }
 }
 
 function leafOf(identity: CurrentIdentity | undefined): X509Certificate | undefined {
   const [der] = identity?.chainDer ?? [];
   return der && new X509Certificate(der);
-}
-
-function textOf(ms: number): string {
-  return new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
 }
 
 const NONE = 'its door has no certificate to show, so that clients that need it are not taken';

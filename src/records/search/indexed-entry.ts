@@ -1,4 +1,4 @@
-import type { LedgerEntry } from '../../ledger/index.ts';
+import { type LedgerEntry, objectIn } from '../../ledger/index.ts';
 import { sha256 } from '../../std/index.ts';
 
 /** What an entry is found by. */
@@ -46,15 +46,15 @@ export function* termsOf({ kind, detail }: LedgerEntry): Generator<readonly [Ter
   if (typeof code === 'string') yield ['code', code];
   if (typeof shape === 'string') yield ['shape', shape];
   for (const policy of textsIn(policies)) yield ['policy', policy];
-  const questions = Array.isArray(detail['questions']) ? detail['questions'].map(recordOf) : [];
+  const questions = Array.isArray(detail['questions']) ? detail['questions'].map(objectIn) : [];
   for (const question of questions) {
     for (const policy of textsIn(question['policies'])) yield ['policy', policy];
-    const { id } = recordOf(question['resource']);
+    const { id } = objectIn(question['resource']);
     if (typeof id === 'string') for (const suffix of suffixesOf(id)) yield ['object', suffix];
-    const masks = Array.isArray(question['masks']) ? question['masks'].map(recordOf) : [];
+    const masks = Array.isArray(question['masks']) ? question['masks'].map(objectIn) : [];
     if (masks.length > 0) yield ['masked', 'yes'];
     for (const { path } of masks) for (const name of textsIn(path).slice(-1)) yield ['column', name];
-    for (const column of textsIn(recordOf(question['context'])['columns'])) yield ['column', column];
+    for (const column of textsIn(objectIn(question['context'])['columns'])) yield ['column', column];
   }
 }
 
@@ -87,12 +87,6 @@ function suffixesOf(id: string): string[] {
 
 function textsIn(value: unknown): readonly string[] {
   return Array.isArray(value) ? value.filter((one) => typeof one === 'string') : [];
-}
-
-function recordOf(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as Readonly<Record<string, unknown>>) // An object has names, and nothing is known of their values.
-    : {};
 }
 
 const hashes = new Map<string, number>();

@@ -1,6 +1,6 @@
 import type { LedgerEntry, LedgerFilter } from '../../../ledger/index.ts';
-import type { LedgerEventKind } from '../../../model/index.ts';
-import { type CliCommand, type CliInput, exitCodes, textOption, UsageError } from '../../command.ts';
+import { type CliCommand, type CliInput, exitCodes, textOption } from '../../command.ts';
+import { entryOptions, kindOf, linesOf } from '../../ledger/entry-options.ts';
 import { asDamage, damageOfAny, ledgerLines, ledgerOptions } from '../../ledger/folder.ts';
 import { entryValue, inOrderOfTime, type NamedEntry, openLedgers } from '../../ledger/ledgers.ts';
 import { mentions, namesColumn } from '../../ledger/lines.ts';
@@ -15,13 +15,7 @@ export const command: CliCommand = {
       '--object <text>',
       'what was reached: a part of its name, such as public.customers, shop/shop/public/customers or api/customer',
     ],
-    ['--column <name>', 'what was read, written or masked of it'],
-    ['--policy <id>', 'which policy allowed or refused it'],
-    ['--shape <shape>', "operations that differ in values only, such as 'GET /v1/customers/{id}'"],
-    ['--target <name>', 'which target'],
-    ['--action <action>', 'such as postgres:delete'],
-    ['--kind <kind>', `one of ${Object.keys(kinds()).join(', ')}`],
-    ['--reason <reason>', 'why it was refused, such as policy-denied or no-identity'],
+    ...entryOptions,
     ['--session <id>', 'of one session'],
     ['--since <time>', 'not before: a time such as 2026-12-01T08:00:00Z, or so long ago, such as 1d'],
     ['--until <time>', 'not after: as for --since'],
@@ -40,7 +34,7 @@ export const command: CliCommand = {
   async run(context, input) {
     const matches = matcherOf(input);
     const filter = filterOf(input, context.clock.now());
-    const count = countOf(input);
+    const count = linesOf(input);
     const ledgers = openLedgers(context, input);
     const said = await saidContent(context, input);
     const { signal } = context;
@@ -69,12 +63,9 @@ export const command: CliCommand = {
 
 /** @throws UsageError */
 function filterOf(input: CliInput, nowMs: number): LedgerFilter {
-  const kind = textOption(input, 'kind');
-  const known: LedgerEventKind | undefined = kind === undefined ? undefined : kinds()[kind];
-  if (kind !== undefined && known === undefined)
-    throw new UsageError(`there is no kind ${kind}; kinds are ${Object.keys(kinds()).join(', ')}`);
+  const kind = kindOf(input);
   return {
-    ...(known === undefined ? {} : { kinds: [known] }),
+    ...(kind === undefined ? {} : { kinds: [kind] }),
     ...given(input, ['target', 'action', 'session']),
     ...spanOf(input, nowMs),
   };
@@ -114,25 +105,4 @@ function isOf({ actor }: LedgerEntry, identity: string): boolean {
 
 function isBy({ detail: { policies } }: LedgerEntry, policy: string): boolean {
   return Array.isArray(policies) && policies.includes(policy);
-}
-
-/** @throws UsageError */
-function countOf(input: CliInput): number | undefined {
-  const text = textOption(input, 'lines');
-  if (text === undefined) return undefined;
-  if (!/^[1-9]\d{0,5}$/.test(text)) throw new UsageError('--lines is a whole number up to 999999');
-  return Number(text);
-}
-
-/** As they are called in lines, and in the ledger. A function: the command above is made before any constant below it. */
-function kinds(): Readonly<Record<string, LedgerEventKind>> {
-  return {
-    intent: 'intent',
-    outcome: 'outcome',
-    denial: 'denial',
-    open: 'session-open',
-    close: 'session-close',
-    admin: 'admin',
-    ledger: 'ledger',
-  };
 }

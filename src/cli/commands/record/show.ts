@@ -3,7 +3,7 @@ import { type CliCommand, exitCodes, UsageError } from '../../command.ts';
 import { withServer } from '../../connections/server-client.ts';
 import { CALL_TIMEOUT_MS, serverOptions } from '../../connections/server-options.ts';
 import { fieldsOf } from '../../ledger/lines.ts';
-import { recordOf, recordValue } from '../../record/records.ts';
+import { recordValue, shownRecord } from '../../record/records.ts';
 import { formatFields } from '../../terminal/table.ts';
 
 export const command: CliCommand = {
@@ -21,7 +21,7 @@ export const command: CliCommand = {
         .record;
     });
     if (record === undefined) throw new UsageError(`the server answered without entry ${log}/${position}`);
-    const shown = recordOf(record);
+    const shown = shownRecord(record);
     context.emit(recordValue(shown), () =>
       formatFields([['log', String(shown.log)], ...fieldsOf(shown.entry)], context.columns),
     );

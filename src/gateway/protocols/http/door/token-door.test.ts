@@ -1,4 +1,4 @@
-import { createHmac, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
+import { createHmac, type KeyObject, randomBytes } from 'node:crypto';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
@@ -13,6 +13,7 @@ import { createGateway, loadProtocols } from '../../../index.ts';
 import { createTestAuthority, createTestIdentity, identityOf } from '../../../testing/test-authority.ts';
 import { createMemoryLedger, testGatewayDeps } from '../../../testing/test-gateway.ts';
 import { member } from '../index.ts';
+import { newJwtKeys, publishedKey } from '../testing/jwt-keys.ts';
 
 // A whole gateway with real TLS on both sides of which only time, policies and tokens are made up.
 const NOW_MS = Date.UTC(2026, 10, 22);
@@ -28,7 +29,7 @@ const PERMITS = `
   permit (principal == Identity::"spiffe://example.org/web", action, resource);
   permit (principal == Identity::"spiffe://example.org/batch", action, resource);`;
 
-const keys = { k1: pair(), k2: pair(), foreign: pair() };
+const keys = { k1: newJwtKeys(), k2: newJwtKeys(), foreign: newJwtKeys() };
 let jwtAuthorities: Map<TrustDomain, readonly JwtAuthority[]>;
 let clock: ManualClock;
 let gateway: ReturnType<typeof createGateway>;
@@ -40,14 +41,6 @@ let logged: string[];
 let seen: { connection: Socket; what: string; text: string }[];
 let held: ServerResponse[];
 const open: TLSSocket[] = [];
-
-function pair() {
-  return generateKeyPairSync('ec', { namedCurve: 'P-256' });
-}
-
-function published(keyId: string, key: KeyObject): JwtAuthority {
-  return { keyId, publicKeyDer: key.export({ format: 'der', type: 'spki' }), expiresAtS: 0, tainted: false };
-}
 
 const encoded = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
 
@@ -84,7 +77,7 @@ beforeEach(async () => {
   await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
   clock = createManualClock(NOW_MS);
   ledger = createMemoryLedger();
-  jwtAuthorities = new Map([[DOMAIN, [published('k1', keys.k1.publicKey)]]]);
+  jwtAuthorities = new Map([[DOMAIN, [publishedKey('k1', keys.k1.publicKey)]]]);
   identity = createTestIdentity(identityOf(gatewaySvid, [authority]));
   const note = (event: string, fields?: object) => void logged.push(`${event} ${JSON.stringify(fields)}`);
   const log: Log = { debug: note, info: note, warn: note, error: note, child: () => log };
@@ -317,7 +310,7 @@ describe('a token', () => {
     const late = () => token('/web', { header: { kid: 'k2' }, key: keys.k2.privateKey });
     one.send(request('/a', late()));
     await one.until('HTTP/1.1 401');
-    jwtAuthorities.set(DOMAIN, [published('k2', keys.k2.publicKey)]);
+    jwtAuthorities.set(DOMAIN, [publishedKey('k2', keys.k2.publicKey)]);
     one.send(request('/b', late()));
     await one.until('/b is fine');
     one.send(request('/c', token()));
@@ -489,7 +482,7 @@ describe('a session by a token', () => {
     const one = client();
     one.send(request('/stream', token()));
     await one.until('begun');
-    jwtAuthorities.set(DOMAIN, [published('k2', keys.k2.publicKey)]);
+    jwtAuthorities.set(DOMAIN, [publishedKey('k2', keys.k2.publicKey)]);
     identity.set(identity.current());
     await one.closed();
     expect(logged.join()).toContain('gateway.session.untrusted');

@@ -6,6 +6,7 @@ import type { OwnAnswer } from '../session/refusals/own-answers.ts';
 import type { OpenTarget } from '../target.ts';
 import type { Http2Connection, StreamOwner } from './connection.ts';
 import type { LaneOwner } from './lane-pool.ts';
+import { GOODBYE_MS } from './session-options.ts';
 import type { StreamExchange } from './stream-exchange.ts';
 
 /** What a part asks of whoever has all of them. */
@@ -113,7 +114,7 @@ export class CallerPart extends Duplex implements StreamOwner {
   /** Its lanes hear of it as well, and tell their streams. */
   #end({ deps }: OpenTarget) {
     this.leave();
-    this.#goodbye ??= deps.clock.after(LAST_WORDS_MS, () => this.#cut());
+    this.#goodbye ??= deps.clock.after(GOODBYE_MS, () => this.#cut());
   }
 
   #leave() {
@@ -137,6 +138,3 @@ export class CallerPart extends Duplex implements StreamOwner {
     void closed.then(() => this.#finished.resolve());
   }
 }
-
-/** For streams to be told. */
-const LAST_WORDS_MS = 100;

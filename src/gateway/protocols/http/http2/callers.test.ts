@@ -1,4 +1,3 @@
-import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { type ClientHttp2Session, connect as connectHttp2, constants } from 'node:http2';
 import type { Socket } from 'node:net';
@@ -14,6 +13,7 @@ import { createGateway, loadProtocols } from '../../../index.ts';
 import { createTestAuthority, createTestIdentity, identityOf } from '../../../testing/test-authority.ts';
 import { createMemoryLedger, testGatewayDeps } from '../../../testing/test-gateway.ts';
 import { member } from '../index.ts';
+import { newJwtKeys, publishedKey } from '../testing/jwt-keys.ts';
 
 // One connection of HTTP/2 to a whole gateway, over real TLS, with streams of several callers side by side: what is one's is never another's.
 const NOW_MS = Date.UTC(2026, 10, 22);
@@ -28,7 +28,7 @@ const permit = (path: string, mask = '') =>
 const MASKED = `${permit('/web', '@mask("body.ssn:redact")')}\n${permit('/batch')}`;
 const SSN = '078-05-1120';
 
-const keys = { k1: pair(), k2: pair() };
+const keys = { k1: newJwtKeys(), k2: newJwtKeys() };
 let jwtAuthorities: Map<TrustDomain, readonly JwtAuthority[]>;
 let clock: ManualClock;
 let gateway: ReturnType<typeof createGateway>;
@@ -38,14 +38,6 @@ let logged: string[];
 let seen: { connection: Socket; path: string; text: string }[];
 let held: ServerResponse[];
 const open: ClientHttp2Session[] = [];
-
-function pair() {
-  return generateKeyPairSync('ec', { namedCurve: 'P-256' });
-}
-
-function published(keyId: string, key: KeyObject): JwtAuthority {
-  return { keyId, publicKeyDer: key.export({ format: 'der', type: 'spki' }), expiresAtS: 0, tainted: false };
-}
 
 let made = 0;
 function token(path: string, { lifeS = LIFE_S, keyId = 'k1' as keyof typeof keys } = {}): string {
@@ -73,7 +65,7 @@ beforeEach(async () => {
   await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
   clock = createManualClock(NOW_MS);
   ledger = createMemoryLedger();
-  jwtAuthorities = new Map([[DOMAIN, [published('k1', keys.k1.publicKey), published('k2', keys.k2.publicKey)]]]);
+  jwtAuthorities = new Map([[DOMAIN, [publishedKey('k1', keys.k1.publicKey), publishedKey('k2', keys.k2.publicKey)]]]);
   const identity = createTestIdentity(identityOf(gatewaySvid, [authority]));
   const note = (event: string, fields?: object) => void logged.push(`${event} ${JSON.stringify(fields)}`);
   const log: Log = { debug: note, info: note, warn: note, error: note, child: () => log };
@@ -327,7 +319,7 @@ describe('what ends for one caller', () => {
     const denied = one.ask('/of/web/3', token('/web'));
     await whole(denied);
     expect(denied.status).toBe(403);
-    jwtAuthorities.set(DOMAIN, [published('k1', keys.k1.publicKey)]);
+    jwtAuthorities.set(DOMAIN, [publishedKey('k1', keys.k1.publicKey)]);
     await passing('the other has ended', 15, () => batch.end === 'reset');
     expect(one.state.isClosed).toBe(false);
   });

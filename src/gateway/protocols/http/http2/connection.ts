@@ -7,7 +7,7 @@ import type { OpenTarget } from '../target.ts';
 import type { Lane } from './lane.ts';
 import { LanePool, type PoolPort } from './lane-pool.ts';
 import type { StreamRequest } from './request-head.ts';
-import { sessionOptions } from './session-options.ts';
+import { GOODBYE_MS, IDLE_MS_MAX, sessionOptions } from './session-options.ts';
 import { answerStream } from './stream-answer.ts';
 import { StreamExchange } from './stream-exchange.ts';
 import { watchedStream } from './watched-stream.ts';
@@ -131,7 +131,7 @@ export class Http2Connection implements PoolPort {
   /** The same, and soon it is over for all of them: lanes hear of that too, and tell their streams. */
   end(): void {
     this.leave();
-    this.#goodbye ??= this.#target.deps.clock.after(LAST_WORDS_MS, () => this.#client.destroy());
+    this.#goodbye ??= this.#target.deps.clock.after(GOODBYE_MS, () => this.#client.destroy());
   }
 
   /** Whatever is thrown is a bug; it costs this connection, not the gateway. */
@@ -203,9 +203,5 @@ export class Http2Connection implements PoolPort {
 /** Streams of a connection that the server takes back for what their client did. */
 const FAULTS_MAX = 100;
 const LOOK_MS = 10_000;
-/** Without a stream. */
-const IDLE_MS_MAX = 120_000;
 /** For a lane, for a first byte, or for a client that does not read. */
 const WAITS_MS_MAX = 60_000;
-/** For the end to be told. */
-const LAST_WORDS_MS = 100;

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { Timer } from '../../../../std/index.ts';
 import { encodeProblem } from '../../../../wire/http1/index.ts';
 import type { Carrying, EnteredCaller, ShownToken } from '../../../protocol.ts';
+import { EXPIRY_GRACE_S } from '../../../sessions/session.ts';
 import { bearerOf } from '../door/bearer.ts';
 import { challengeOf, type DoorSign, unprovenProblem } from '../door/unproven.ts';
 import { encodeOwnAnswer, type OwnAnswer } from '../session/refusals/own-answers.ts';
@@ -10,6 +11,7 @@ import type { OpenTarget } from '../target.ts';
 import { CallerPart, type PartPort } from './caller-part.ts';
 import { type Arrival, type ConnectionUser, Http2Connection } from './connection.ts';
 import { isGrpcCall, methodOf, requestOf } from './request-head.ts';
+import { IDLE_MS_MAX } from './session-options.ts';
 import type { StreamExchange } from './stream-exchange.ts';
 
 /** A client, and what its door asks of it. */
@@ -108,7 +110,7 @@ class Callers implements ConnectionUser, PartPort {
     const nowS = this.#target.deps.clock.now() / 1000;
     for (const [exchange, { token, bearer }] of [...this.#proofs]) {
       const { expiresAtS } = bearer;
-      const isInGrace = nowS >= expiresAtS && nowS < expiresAtS + GRACE_S;
+      const isInGrace = nowS >= expiresAtS && nowS < expiresAtS + EXPIRY_GRACE_S;
       if (!isInGrace && typeof this.#asked.verify(token) === 'string') exchange.close(constants.NGHTTP2_CANCEL);
     }
   }
@@ -179,7 +181,3 @@ const UNKNOWN_MS_MAX = 10_000;
 const REFUSED_MAX = 10;
 /** One for each stream that there may be at once. */
 const CALLERS_MAX = 100;
-/** Of a caller without a stream; its session ends. */
-const IDLE_MS_MAX = 120_000;
-/** As a session has that outlasts its token. */
-const GRACE_S = 30;

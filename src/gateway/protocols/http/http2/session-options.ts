@@ -4,6 +4,11 @@ import { FIELDS_MAX, HEAD_BYTES_MAX } from './request-head.ts';
 /** At once. Clients are told, and wait by themselves with more: RFC 9113 §5.1.2. */
 export const STREAMS_MAX = 100;
 
+/** A connection, or a caller's part of one, without a stream. */
+export const IDLE_MS_MAX = 120_000;
+/** For streams to be told that it is over. */
+export const GOODBYE_MS = 100;
+
 /** How node:http2 serves clients. What it can't be told is counted by frames. */
 export const sessionOptions: NonNullable<Parameters<typeof performServerHandshake>[1]> = {
   maxSessionInvalidFrames: 100,
