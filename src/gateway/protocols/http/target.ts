@@ -3,6 +3,7 @@ import type { MemberDoor, Target, TargetDeps } from '../../protocol.ts';
 import type { GatewaySession } from '../../sessions/session.ts';
 import { audienceOf, type HttpConfig, parseConfig } from './config.ts';
 import { createTokenDoor } from './door/token-door.ts';
+import { createLaneRoom, type LaneRoom } from './http2/lane-room.ts';
 import { createMeaning, type Meanings } from './meaning/index.ts';
 import { createNameWatch } from './names.ts';
 import { refuseByVersion, serveByVersion, type Versions } from './session/by-version.ts';
@@ -28,6 +29,7 @@ export interface OpenTarget {
   /** Undefined: the API is not told who calls. */
   readonly callers: CallerTokens | undefined;
   readonly verdicts: Verdicts;
+  readonly laneRoom: LaneRoom;
   /** A client that asks again and again of a target that is away must not fill the log. */
   readonly failures: SampledLog;
 }
@@ -40,6 +42,7 @@ export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
     callers: config.identityHeader ? createCallerTokens({ ...deps, target: deps.name }) : undefined,
     upstreams: createUpstreams({ ...deps, places: placesOf(config) }),
     verdicts: createVerdicts(),
+    laneRoom: createLaneRoom(),
     failures: createSampledLog(deps),
   };
   const names = createNameWatch({ name: deps.name, config, policies: deps.policies });

@@ -9,7 +9,7 @@ import { encodeOwnAnswer, ledgerAnswer, type OwnAnswer } from '../session/refusa
 import type { OpenTarget } from '../target.ts';
 import { Lane, type LanePort } from './lane.ts';
 import { isGrpcCall, requestOf } from './request-head.ts';
-import { sessionOptions } from './session-options.ts';
+import { STREAMS_MAX, sessionOptions } from './session-options.ts';
 import { answerStream } from './stream-answer.ts';
 import { StreamExchange, type StreamPort } from './stream-exchange.ts';
 import { watchedStream } from './watched-stream.ts';
@@ -32,6 +32,11 @@ class Connection implements LanePort, StreamPort {
   readonly #open = new Set<StreamExchange>();
   /** Without a lane yet, oldest first. */
   readonly #waiting = new Set<StreamExchange>();
+  /** When the stream that has a lane got it. */
+  readonly #begunMs = new Map<Lane, number>();
+  /** Lanes beyond those of a burst. */
+  readonly #further = new Set<Lane>();
+  #patience: Timer | undefined;
   readonly #finished = Promise.withResolvers<void>();
   #heldBytes = 0;
   #faults = 0;
@@ -71,9 +76,13 @@ class Connection implements LanePort, StreamPort {
   wants(exchange: StreamExchange): void {
     let lane = this.#idle.pop();
     while (lane !== undefined && !lane.isOpen) lane = this.#idle.pop();
-    if (lane === undefined && this.#lanes.size < LANES_MAX) lane = this.#openLane();
-    if (lane === undefined) this.#waiting.add(exchange);
-    else exchange.begin(lane);
+    lane ??= this.#newLane();
+    if (lane !== undefined) {
+      this.#give(lane, exchange);
+      return;
+    }
+    this.#waiting.add(exchange);
+    this.#patience ??= this.#target.deps.clock.after(LONG_MS, this.#onImpatient);
   }
 
   released(lane: Lane): void {
@@ -83,8 +92,9 @@ class Connection implements LanePort, StreamPort {
       this.guard(() => {
         if (!lane.isOpen) return;
         const next = this.#nextWaiting();
-        if (next === undefined) this.#idle.push(lane);
-        else next.begin(lane);
+        if (next !== undefined) this.#give(lane, next);
+        else if (this.#further.has(lane)) lane.destroy();
+        else this.#idle.push(lane);
       }),
     );
   }
@@ -112,6 +122,8 @@ class Connection implements LanePort, StreamPort {
   #laneOver(lane: Lane) {
     this.holds(lane, 0);
     this.#lanes.delete(lane);
+    this.#begunMs.delete(lane);
+    if (this.#further.delete(lane)) this.#target.laneRoom.give(this.#session.identity.uri);
     const at = this.#idle.indexOf(lane);
     if (at >= 0) this.#idle.splice(at, 1);
     const next = this.#nextWaiting();
@@ -125,6 +137,41 @@ class Connection implements LanePort, StreamPort {
       if (!next.isGone && !this.#isLeaving && !this.#http2.destroyed) return next;
     }
     return undefined;
+  }
+
+  /** By now some of those who have lanes are among those who may keep them for hours. */
+  readonly #onImpatient = () => {
+    this.#patience = undefined;
+    this.guard(() => {
+      while (this.#waiting.size > 0) {
+        const lane = this.#newLane();
+        if (lane === undefined) {
+          this.#patience = this.#target.deps.clock.after(LONG_MS, this.#onImpatient);
+          return;
+        }
+        const next = this.#nextWaiting();
+        if (next === undefined) lane.destroy();
+        else this.#give(lane, next);
+      }
+    });
+  };
+
+  #give(lane: Lane, exchange: StreamExchange) {
+    this.#begunMs.set(lane, this.nowMs());
+    exchange.begin(lane);
+  }
+
+  /** Undefined: there are enough for what is soon over, or no more may be at all. */
+  #newLane(): Lane | undefined {
+    if (this.#lanes.size < LANES_MAX) return this.#openLane();
+    const longMs = this.nowMs() - LONG_MS;
+    let soonOver = 0;
+    for (const begunMs of this.#begunMs.values()) if (begunMs > longMs) soonOver++;
+    if (soonOver >= LANES_MAX || this.#lanes.size >= STREAMS_MAX) return undefined;
+    if (!this.#target.laneRoom.take(this.#session.identity.uri)) return undefined;
+    const lane = this.#openLane();
+    this.#further.add(lane);
+    return lane;
   }
 
   #openLane(): Lane {
@@ -237,6 +284,7 @@ class Connection implements LanePort, StreamPort {
   async #ended() {
     this.#isLeaving = true;
     this.#look?.cancel();
+    this.#patience?.cancel();
     this.#goodbye?.cancel();
     this.#session.signal.removeEventListener('abort', this.#onEnd);
     this.#session.drain.removeEventListener('abort', this.#onDrain);
@@ -247,8 +295,10 @@ class Connection implements LanePort, StreamPort {
   }
 }
 
-/** Served at once, each by a connection upstream of its own; further streams wait. */
+/** Served at once, each by a connection upstream of its own, beside those that go on for long; further streams wait. */
 const LANES_MAX = 32;
+/** Whatever goes on for longer holds no place of what is soon over. */
+const LONG_MS = 250;
 /** Streams of a connection that the server takes back for what their client did. */
 const FAULTS_MAX = 100;
 const LOOK_MS = 10_000;
