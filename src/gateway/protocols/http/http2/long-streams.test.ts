@@ -9,12 +9,12 @@ import { type HttpBed, openHttp, settled } from '../testing/harness.ts';
 import { createLaneRoom } from './lane-room.ts';
 
 let bed: HttpBed;
-let client: Client | undefined;
+let client: Client;
 let stop: () => void;
 let endOne: () => void;
 let seen: { listening: number; answered: number };
 afterEach(async () => {
-  client?.close();
+  client.close();
   calls.length = 0;
   await bed?.close();
   stop?.();
@@ -45,7 +45,7 @@ const calls: ClientReadableStream<Buffer>[] = [];
 function listen(count: number): void {
   const { path, requestSerialize, responseDeserialize } = methods.list;
   for (let at = 0; at < count; at++) {
-    const call = client?.makeServerStreamRequest(path, requestSerialize, responseDeserialize, Buffer.from('x'));
+    const call = client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, Buffer.from('x'));
     call.on('error', () => {}).on('data', () => {});
     calls.push(call);
   }
@@ -53,7 +53,7 @@ function listen(count: number): void {
 async function ask(): Promise<string> {
   const { path, requestSerialize, responseDeserialize } = methods.ask;
   return new Promise((resolve, reject) => {
-    client?.makeUnaryRequest(path, requestSerialize, responseDeserialize, Buffer.from('hello'), (error, answer) =>
+    client.makeUnaryRequest(path, requestSerialize, responseDeserialize, Buffer.from('hello'), (error, answer) =>
       error === null ? resolve(String(answer)) : reject(error),
     );
   });
