@@ -7,6 +7,7 @@ import { IdentityError } from '@countersign/sdk/identity';
 import { errorTable as attestationErrors } from '../attestation/index.ts';
 import { errorTable as authorityErrors } from '../authority/index.ts';
 import { errorTable as ledgerErrors } from '../ledger/index.ts';
+import { errorTable as recordsErrors } from '../records/index.ts';
 import { errorTable as registrationErrors } from '../registration/index.ts';
 import { errorTable as resourcesErrors } from '../resources/index.ts';
 import { Code, RpcError, type StatusCode } from '../rpc/index.ts';
@@ -107,6 +108,7 @@ const tables: readonly ErrorTable[] = [
   attestationErrors,
   authorityErrors,
   ledgerErrors,
+  recordsErrors,
   registrationErrors,
   resourcesErrors,
   x509Errors,

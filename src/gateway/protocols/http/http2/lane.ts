@@ -14,6 +14,8 @@ export interface LaneUser {
   room(): void;
   /** Nothing more comes of it; `why`: what the gateway says of that. */
   lost(why: OwnAnswer | undefined): void;
+  /** Its request is not this session's any more, and nothing of it was taken up. */
+  givenBack(): void;
   /** In memory for the client. */
   readonly heldBytes: number;
 }
@@ -53,12 +55,13 @@ export class Lane {
       user?.lost(this.#why);
     });
     const memory = { hold: (bytes: number) => port.holds(this, bytes + (this.#user?.heldBytes ?? 0)) };
+    const proofs = session.proofs && { isOwn: session.proofs.isOwn, gaveBack: () => this.#givenBack() };
     const stream = {
       broken: (why: OwnAnswer) => {
         this.#why ??= why;
       },
     };
-    this.served = serve(target, { ...session, client: this.#connection, memory }, stream);
+    this.served = serve(target, { ...session, client: this.#connection, memory, proofs }, stream);
   }
 
   get isOpen(): boolean {
@@ -86,6 +89,16 @@ export class Lane {
 
   destroy(): void {
     this.#connection.destroy();
+  }
+
+  /** Between two requests it has none to give back. */
+  #givenBack() {
+    // What its stream has not taken yet is the end of a whole answer.
+    if (this.#connection.writableLength > 0) return void this.#connection.end();
+    const user = this.#user;
+    this.#user = undefined;
+    user?.givenBack();
+    this.destroy();
   }
 
   #answered(chunk: Buffer, done: () => void) {

@@ -1,11 +1,13 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import { addAbortSignal } from 'node:stream';
+import { endInOrder } from '../../../../rpc/index.ts';
 import { type BodyLength, encodeChunk, encodeLastChunk, type ResponseEvent } from '../../../../wire/http1/index.ts';
 import type { ClientStream } from '../../../../wire/http2/index.ts';
-import type { OwnAnswer } from '../session/refusals/own-answers.ts';
+import { isGrpc } from '../meaning/index.ts';
+import { encodeOwnAnswer, type OwnAnswer } from '../session/refusals/own-answers.ts';
 import type { Lane, LaneUser } from './lane.ts';
 import { encodeHead, type StreamRequest } from './request-head.ts';
-import { StreamAnswer } from './stream-answer.ts';
+import { answerStream, StreamAnswer } from './stream-answer.ts';
 
 /** What a stream asks of its connection. */
 export interface StreamPort {
@@ -36,6 +38,7 @@ export class StreamExchange implements LaneUser {
   /** All of it has come, as its client said. */
   #isRead: boolean;
   #hasAsked = false;
+  #isBegun = false;
   #isCut = false;
   #isMalformed = false;
   #taken: (() => void) | undefined;
@@ -59,6 +62,11 @@ export class StreamExchange implements LaneUser {
   /** Its client waits for nothing. */
   get isGone(): boolean {
     return this.#client.isReset || this.#stream.closed || this.#stream.destroyed;
+  }
+
+  /** It has asked for a lane and never had one: nobody has taken up anything of it. */
+  get isQueued(): boolean {
+    return this.#hasAsked && !this.#isBegun;
   }
 
   get heldBytes(): number {
@@ -88,6 +96,7 @@ export class StreamExchange implements LaneUser {
 
   begin(lane: Lane): void {
     this.#lane = lane;
+    this.#isBegun = true;
     this.waitsSinceMs = undefined;
     const body = this.#framing();
     this.#isChunked = body.kind === 'chunked';
@@ -109,6 +118,19 @@ export class StreamExchange implements LaneUser {
     if (!this.#answer.isWhole) this.#lane?.destroy();
   }
 
+  /** Answers it in the place of a lane, which it never gets. */
+  refuse(answer: OwnAnswer): void {
+    const { method, fields } = this.#request;
+    this.#isCut = true;
+    if (this.isGone) return;
+    this.#stream.resume(); // What still comes goes nowhere.
+    answerStream(this.#stream, {
+      bytes: encodeOwnAnswer(answer, { isHead: method === 'HEAD', isGrpc: isGrpc(fields) }),
+      method,
+    });
+    endInOrder(this.#stream);
+  }
+
   take(event: ResponseEvent): void {
     if (event.kind === 'head') this.#isKept = event.head.keepAlive;
     this.#answer.take(event);
@@ -123,6 +145,11 @@ export class StreamExchange implements LaneUser {
     }
     this.waitsSinceMs = this.#port.nowMs();
     this.#taken = then;
+  }
+
+  givenBack(): void {
+    this.#lane = undefined;
+    this.close(constants.NGHTTP2_REFUSED_STREAM);
   }
 
   room(): void {
@@ -149,6 +176,7 @@ export class StreamExchange implements LaneUser {
 
   #data(chunk: Buffer) {
     const { declaredBytes } = this.#request;
+    if (this.#isCut) return;
     this.#bodyBytes += chunk.length;
     if (declaredBytes !== undefined && this.#bodyBytes > declaredBytes) return this.#wrong();
     if (this.#lane === undefined) {

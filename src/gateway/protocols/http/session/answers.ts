@@ -115,6 +115,15 @@ export class Answers {
     this.#tell(exchange, running, limitAnswer(limit));
   }
 
+  /** Policy would not let it begin any more: no more of it is shown, and what the upstream made of it is not known. */
+  revoke(exchange: Exchange, answer: OwnAnswer): void {
+    const { running } = exchange;
+    if (running === undefined || this.#conversation.exchange !== exchange) return;
+    this.#conversation.dropLink();
+    this.#note(running, { status: 'unknown', code: String(answer.status), items: exchange.answer?.items ?? 0 });
+    this.#tell(exchange, running, answer);
+  }
+
   #next(link: UpstreamLink, exchange: Exchange | undefined) {
     try {
       return link.next();

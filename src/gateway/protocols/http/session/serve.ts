@@ -11,6 +11,7 @@ import type { Conversation } from './conversation.ts';
 import { Deadline } from './deadline.ts';
 import { endClient } from './end-client.ts';
 import { DISCARDED_BYTES_MAX, type Exchange, mayGoAgain } from './exchange.ts';
+import { PolicyWatch } from './policy-watch.ts';
 import { answerTo, endTo, lastWord, type ServedStream } from './refusals/last-word.ts';
 import {
   brokenAnswer,
@@ -62,6 +63,7 @@ class Carrier implements Conversation {
   /** The connection that is wanted now: one that comes for a request that has ended is nobody's. */
   #opening: Promise<unknown> | undefined;
   readonly #deadline: Deadline;
+  readonly #policyWatch: PolicyWatch;
   readonly #listeners: readonly (readonly [event: string, listener: (chunk: Buffer) => void])[] = [
     ['data', (chunk) => this.#onData(chunk)],
     ['drain', () => this.later(() => {})],
@@ -90,6 +92,7 @@ class Carrier implements Conversation {
     this.#deadline = new Deadline(target.deps.clock, () => this.later(() => this.#late()));
     this.#requests = new Requests(this);
     this.#answers = new Answers(this, sending);
+    this.#policyWatch = new PolicyWatch(this, (exchange, answer) => this.#answers.revoke(exchange, answer));
   }
 
   run(): Promise<void> {
@@ -258,8 +261,7 @@ class Carrier implements Conversation {
     const what = this.#awaited();
     const { begun } = this.#requests;
     if (this.#waitsFor === what && this.#waitsAt === begun) return;
-    this.#waitsFor = what;
-    this.#waitsAt = begun;
+    [this.#waitsFor, this.#waitsAt] = [what, begun];
     if (what === undefined) this.#deadline.clear();
     else this.#deadline.set(waitMs(what, this.target.config.limits));
   }
@@ -363,6 +365,7 @@ class Carrier implements Conversation {
   #close() {
     this.isOver = true;
     this.#deadline.stop();
+    this.#policyWatch.stop();
     this.session.signal.removeEventListener('abort', this.#onEnd);
     this.session.drain.removeEventListener('abort', this.#onDrain);
     this.pipeline.close();
@@ -372,12 +375,10 @@ class Carrier implements Conversation {
   /** Ends the session, with that as its last word where none of an answer was begun. */
   #finish(answer: OwnAnswer | undefined) {
     if (this.isOver) return;
-    const { exchange } = this;
     const isBehind = !this.pipeline.isDelivered; // Whatever were said now would be taken for the answer before it.
     this.#close();
-    const stream = this.#stream;
-    const word = lastWord(exchange, answer, { stream, isBehind, isCut: this.#isCut });
-    if (word.isCut && answer !== undefined) stream?.broken(answer);
+    const word = lastWord(this.exchange, answer, { stream: this.#stream, isBehind, isCut: this.#isCut });
+    if (word.isCut && answer !== undefined) this.#stream?.broken(answer);
     endClient(this.#client, this.target.deps.clock, word);
     this.#finished.resolve();
   }
