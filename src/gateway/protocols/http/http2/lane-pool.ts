@@ -48,9 +48,10 @@ export class LanePool implements LanePort {
   /** Calls its `begin`, now or when there is a lane for it. */
   wants(owner: LaneOwner, exchange: StreamExchange): void {
     const lane = this.#takeIdle(owner) ?? this.#openLane(owner);
-    if (lane !== undefined) return this.#give(lane, exchange, owner);
-    this.#waiting.set(exchange, owner);
-    this.#lookSoon(owner);
+    if (lane === undefined) {
+      this.#waiting.set(exchange, owner);
+      this.#lookSoon(owner);
+    } else this.#give(lane, exchange, owner);
   }
 
   isWaiting(exchange: StreamExchange): boolean {
@@ -149,7 +150,8 @@ export class LanePool implements LanePort {
       this.#patience = undefined;
       this.#port.guard(() => {
         while (this.#serveNext());
-        for (const owner of this.#waiting.values()) return this.#lookSoon(owner);
+        const [owner] = this.#waiting.values();
+        if (owner !== undefined) this.#lookSoon(owner);
       });
     });
   }
