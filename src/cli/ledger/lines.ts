@@ -227,7 +227,7 @@ function factsOf(entry: LedgerEntry): readonly string[] {
   const { reason, policies, items, code, status, step, ended, count, client, peer } = detail;
   const masks = questionsOf(entry).flatMap((question) => question.masks.map((mask) => mask.join(':')));
   const { application } = objectIn(client);
-  const answered = ownOf(entry.action, detail)['status'];
+  const { status: answered, upstream } = ownOf(entry.action, detail);
   const facts = [
     typeof detail['kind'] === 'string' && detail['kind'],
     step !== undefined && textOf(step),
@@ -236,6 +236,7 @@ function factsOf(entry: LedgerEntry): readonly string[] {
     masks.length > 0 && `masked ${listed(Array.from(new Set(masks)), COLUMNS_SHOWN)}`,
     kind === 'outcome' && items !== undefined && `${textOf(items)} ${items === 1 ? 'item' : 'items'}`,
     answered !== undefined && `status ${textOf(answered)}`,
+    kind === 'outcome' && upstream !== undefined && `by ${textOf(upstream)}`,
     code !== undefined && code !== String(answered) && `code ${textOf(code)}`,
     status !== undefined && textOf(status),
     ended !== undefined && `ended: ${textOf(ended)}`,

@@ -7,13 +7,14 @@ export async function askCommand(
   command: CliCommand,
   ...args: readonly string[]
 ) {
-  const seen: { text: string; value: unknown; said: string[]; warned: string[] } = {
-    ...{ text: '', value: undefined, said: [], warned: [] },
+  const seen: { text: string; value: unknown; values: unknown[]; said: string[]; warned: string[] } = {
+    ...{ text: '', value: undefined, values: [], said: [], warned: [] },
   };
   const context: CliContext = {
     say: (line) => void seen.said.push(line),
     emit: (value, human) => {
       seen.value = JSON.parse(JSON.stringify(value));
+      seen.values.push(seen.value);
       seen.text = human();
     },
     warn: (line) => void seen.warned.push(line),

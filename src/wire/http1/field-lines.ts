@@ -38,6 +38,9 @@ export function parseFieldLines(
       if ((rule.bit & seen) !== 0)
         throw new Http1Error('ERR_HTTP1_REPEATED', `the field ${name} stands there twice, and may once`);
       seen |= rule.bit;
+      // A blank by RFC 9110 §5.6.3, and part of the value to some readers.
+      if (FRAMING.has(rule.control) && text.slice(nameEnd, valueEnd).includes('\t'))
+        throw new Http1Error('ERR_HTTP1_FRAMING', `a tab stands beside the value of ${name}`);
       put(lines, rule, name, value);
     }
     at = valueEnd + LINE_END_BYTES;
@@ -137,6 +140,7 @@ function put(lines: FieldLines, rule: NameRule, name: string, value: string): vo
   }
 }
 
+const FRAMING: ReadonlySet<ControlName | undefined> = new Set(['transferEncoding', 'contentLength']);
 const NO_CONTROLS = {
   ...{ host: undefined, connection: undefined, te: undefined, transferEncoding: undefined, contentLength: undefined },
   ...{ expect: undefined, upgrade: undefined },

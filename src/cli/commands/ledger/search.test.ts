@@ -52,6 +52,58 @@ async function found(content: string, values?: readonly (string | null)[], more:
   return { session: Object(value).session, warned };
 }
 
+describe('a search by what was asked', () => {
+  const asked = testDirectory();
+  afterAll(() => asked.remove());
+  beforeAll(async () => {
+    const ledger = createLedger(realDeps(asked.directory));
+    await ledger.start(never);
+    const intent = (operation: string, id: string) =>
+      ledger.append(
+        event({
+          ...{ kind: 'intent', session: 's', operation, action: 'http:get', target: 'api' },
+          detail: {
+            policies: [`may-${id}`],
+            questions: [{ action: 'http:get', resource: { type: 'Http::Route', id } }],
+          },
+        }),
+      );
+    const outcome = (operation: string, session = 's') =>
+      ledger.append(
+        event({ kind: 'outcome', session, operation, action: 'http:get', target: 'api', detail: { status: 'done' } }),
+      );
+    intent('1', 'api/customer');
+    intent('2', 'api/order');
+    outcome('2');
+    outcome('1', 'another');
+    outcome('1');
+    outcome('1');
+    await ledger.stop();
+  });
+  const all = async (options: Record<string, string>) => {
+    const { values } = await askCommand({ dir: asked.directory, ...options }, command);
+    return values
+      .map((value) => Object(value))
+      .map(({ kind, operation, session }) => `${kind} ${session} ${operation}`);
+  };
+
+  it.each([
+    [{ object: 'api/customer' }],
+    [{ policy: 'may-api/customer' }],
+  ])('finds it with its outcome, and no other: %j', async (options) => {
+    expect(await all(options)).toEqual(['intent s 1', 'outcome s 1']);
+  });
+
+  it('finds outcomes alone where these are asked for', async () => {
+    expect(await all({ object: 'api/order', kind: 'outcome' })).toEqual(['outcome s 2']);
+    expect(await all({ object: 'api/order', kind: 'intent' })).toEqual(['intent s 2']);
+  });
+
+  it('finds what says the name itself, such as of its target', async () => {
+    expect((await all({ object: 'api', kind: 'outcome' })).length).toBe(4);
+  });
+});
+
 describe('a search for content, with the key', () => {
   it.each([
     ['as it was sent', 'delete from people;'],

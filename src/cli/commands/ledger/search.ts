@@ -6,6 +6,7 @@ import { entryValue, inOrderOfTime, type NamedEntry, openLedgers } from '../../l
 import { mentions, namesColumn } from '../../ledger/lines.ts';
 import { spanOf } from '../../ledger/parse-time.ts';
 import { contentOptions, saidContent } from '../../ledger/said-content.ts';
+import { withOutcomes } from '../../ledger/with-outcomes.ts';
 
 export const command: CliCommand = {
   summary: 'Find entries of the ledger by identity, object, column, policy, content, kind, reason or time.',
@@ -33,7 +34,9 @@ export const command: CliCommand = {
   ],
   async run(context, input) {
     const matches = matcherOf(input);
-    const filter = filterOf(input, context.clock.now());
+    const { kinds, ...filter } = filterOf(input, context.clock.now());
+    // An outcome is found by its intent.
+    const read = kinds?.[0] === 'outcome' && asksWhat(input) ? [...kinds, 'intent'] : kinds;
     const count = linesOf(input);
     const ledgers = openLedgers(context, input);
     const said = await saidContent(context, input);
@@ -43,10 +46,14 @@ export const command: CliCommand = {
     const show = ({ entry, worker }: NamedEntry) =>
       context.emit(entryValue(entry, worker), () => lines.line(entry, worker));
     const newest: NamedEntry[] = [];
-    const found = ledgers.map(({ reader, worker }) => ({ worker, entries: reader.search(filter, signal) }));
+    const found = ledgers.map(({ reader, worker }) => ({
+      worker,
+      entries: reader.search({ ...filter, ...(read === undefined ? {} : { kinds: read }) }, signal),
+    }));
     try {
       for await (const one of inOrderOfTime(found)) {
         if (!matches(one.entry) || said?.matches(one.entry) === false) continue;
+        if (kinds !== undefined && !kinds.includes(one.entry.kind)) continue;
         if (count === undefined) show(one);
         else if (newest.push(one) > count) newest.shift();
       }
@@ -89,13 +96,21 @@ function matcherOf(input: CliInput): (entry: LedgerEntry) => boolean {
     'shape',
     'reason',
   ]);
-  return (entry) =>
-    (identity === undefined || isOf(entry, identity)) &&
+  const isAbout = (entry: LedgerEntry) =>
     (object === undefined || mentions(entry, object)) &&
     (column === undefined || namesColumn(entry, column)) &&
     (policy === undefined || isBy(entry, policy)) &&
-    (shape === undefined || entry.detail['shape'] === shape) &&
+    (shape === undefined || entry.detail['shape'] === shape);
+  const isFound = asksWhat(input) ? withOutcomes(isAbout) : isAbout;
+  return (entry) =>
+    isFound(entry) &&
+    (identity === undefined || isOf(entry, identity)) &&
     (reason === undefined || entry.detail['reason'] === reason);
+}
+
+/** By what only an intent says. */
+function asksWhat(input: CliInput): boolean {
+  return Object.keys(given(input, ['object', 'column', 'policy', 'shape'])).length > 0;
 }
 
 /** A path is that of an identity in any trust domain. */

@@ -10,11 +10,12 @@ import {
 } from '@grpc/grpc-js';
 import { afterEach, describe, expect, it } from 'vitest';
 import { eventually } from '../../../../../test/support/eventually.ts';
-import type { Limits } from '../../../../model/index.ts';
+import type { Decision, Limits } from '../../../../model/index.ts';
 import { clientOver, methods, startGrpc } from '../testing/grpc-peers.ts';
-import { allowed, type HttpBed, openHttp, settled } from '../testing/harness.ts';
+import { allowed, denied, type HttpBed, openHttp, settled } from '../testing/harness.ts';
 
 let bed: HttpBed;
+let decision: Decision;
 let client: Client | undefined;
 let session: http2.ClientHttp2Session | undefined;
 let stop: () => void = () => {};
@@ -44,7 +45,8 @@ async function begin(limits: Limits = {}, first = 'first') {
   });
   stop = server.stop;
   const config = { url: `http://127.0.0.1:${server.port}`, upstreamHttp2: true };
-  bed = await openHttp({ config, decide: () => allowed({ limits }) });
+  decision = allowed({ limits });
+  bed = await openHttp({ config, decide: () => decision });
   client = await clientOver(bed.client);
   const { path, requestSerialize, responseDeserialize } = methods.list;
   const call = client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, Buffer.from('x'));
@@ -99,6 +101,17 @@ describe('a call of gRPC', () => {
       details: expect.stringContaining('no longer trusted'),
     });
     expect(outcome()).toMatchObject({ status: 'unknown' });
+  });
+
+  it('that policy forbids since has PERMISSION_DENIED', async () => {
+    const { ended } = await begin();
+    decision = denied;
+    bed.changePolicy();
+    expect(await ended).toMatchObject({
+      code: status.PERMISSION_DENIED,
+      details: expect.stringContaining('policy does not allow'),
+    });
+    expect(outcome()).toMatchObject({ status: 'unknown', code: '403' });
   });
 
   it('whose upstream has gone has UNAVAILABLE', async () => {

@@ -14,7 +14,7 @@ import type { Credential } from '../upstream/credential.ts';
 import { isSignatureRefused } from '../upstream/signature.ts';
 import { Answer, type Shown } from './answer.ts';
 import type { Conversation } from './conversation.ts';
-import type { Exchange, RequestMaker } from './exchange.ts';
+import { type Exchange, type RequestMaker, sentTo } from './exchange.ts';
 import { fieldsBesideMasks, grpcStatusOf, hasTwoStatuses, readAnswer } from './masked-answer.ts';
 import { brokenAnswer, limitAnswer, lostAnswer, type OwnAnswer, unshownAnswer } from './refusals/own-answers.ts';
 import { scrubBytes, scrubText } from './scrub.ts';
@@ -330,9 +330,11 @@ export class Answers {
   }
 
   #note(running: Running, ending: Ending) {
-    const { exchange } = this.#conversation;
+    const { exchange, target } = this.#conversation;
     const bytesIn = (exchange?.head.headBytes ?? 0) + (exchange?.passed ?? 0);
-    this.#conversation.pipeline.end(running, { ...ending, bytesIn });
+    const isSent = exchange !== undefined && ending.status !== 'skipped';
+    const detail = { ...ending.detail, ...(isSent ? sentTo(exchange, target) : {}) };
+    this.#conversation.pipeline.end(running, { ...ending, bytesIn, detail });
   }
 
   #deliver(pieces: readonly Buffer[]) {

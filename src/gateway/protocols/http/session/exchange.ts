@@ -3,6 +3,8 @@ import { judgedBy } from '../../../../model/index.ts';
 import type { BodyLength, Field, RequestHead } from '../../../../wire/http1/index.ts';
 import type { Running, Taken } from '../../../sessions/pipeline.ts';
 import { isGrpc, type Meaning } from '../meaning/index.ts';
+import type { OpenTarget } from '../target.ts';
+import type { Place } from '../upstream/place.ts';
 import type { Answer } from './answer.ts';
 
 /**
@@ -28,6 +30,8 @@ export interface Exchange {
   bodyBytes: number;
   /** What a signature says of its body, where that is not its hash. */
   payload: string | undefined;
+  /** Where it was sent last. */
+  place: Place | undefined;
   /** Of the request as it was sent last. */
   signature: string | undefined;
   /** Bytes of its body that went on. */
@@ -67,6 +71,7 @@ export function newExchange(head: RequestHead): Exchange {
     body: [],
     bodyBytes: 0,
     payload: undefined,
+    place: undefined,
     signature: undefined,
     passed: 0,
     shown: 0,
@@ -95,6 +100,11 @@ export function mayGoAgain(exchange: Exchange | undefined): boolean {
 export function framingOf({ head, isRead, body, bodyBytes }: Exchange): BodyLength {
   if (isRead && body.length > 0) return { kind: 'length', bytes: bodyBytes };
   return head.body;
+}
+
+/** Where it was sent, of a target that has several upstreams. */
+export function sentTo({ place }: Exchange, { upstreams }: Pick<OpenTarget, 'upstreams'>): Operation['detail'] {
+  return place === undefined || upstreams.places.length < 2 ? {} : { upstream: place.authority };
 }
 
 /** As the ledger has it before it happens. */

@@ -29,6 +29,7 @@ import {
   newExchange,
   noHead,
   operationOf,
+  sentTo,
 } from './exchange.ts';
 import {
   deniedAnswer,
@@ -138,7 +139,8 @@ export class Requests {
     const answer = { status, reason: 'malformed', message, hint: 'Send requests as RFC 9112 has them.' };
     if (exchange?.running !== undefined) {
       conversation.dropLink(); // The upstream must not take what it has for the whole.
-      pipeline.end(exchange.running, { status: 'unknown', code: String(status), items: 0 });
+      const ending = { code: String(status), items: 0, detail: sentTo(exchange, conversation.target) };
+      pipeline.end(exchange.running, { status: 'unknown', ...ending });
       if (exchange.answer?.isShown === true) return conversation.cut(exchange, answer);
       exchange.closes = true;
       return conversation.respond(exchange, answer, exchange.running.after);
@@ -209,8 +211,8 @@ export class Requests {
     const { bytesIn, items } = exchange.judged.limits;
     if (items !== undefined && head.upgrade !== undefined)
       return this.#refuse(exchange, uncountedAnswer, decision.policies);
-    if (bytesIn !== undefined && bytesOf(exchange) > bytesIn)
-      return this.#overLimit(exchange, { unit: 'bytesIn', most: bytesIn });
+    const tooMuch = { unit: 'bytesIn', most: bytesIn ?? Infinity } as const;
+    if (bytesOf(exchange) > tooMuch.most) return this.#refuse(exchange, limitAnswer(tooMuch), [], tooMuch);
     const link = conversation.openLink({
       ready: () => this.#again(exchange),
       failed: (error) => {
@@ -264,6 +266,7 @@ export class Requests {
       // The newest: it may be sent later than now, over another connection.
       const { credential } = conversation;
       const { place } = conversation.link ?? link;
+      exchange.place = place;
       const signing = payload === undefined ? undefined : { payload, nowMs: target.deps.clock.now(), made };
       return [headToSend(head, { target, place, meaning, credential, framing, forwarded, signing, ...told }), ...body];
     };
@@ -331,11 +334,12 @@ export class Requests {
     const { running } = exchange;
     if (running === undefined) return;
     conversation.dropLink();
-    conversation.pipeline.end(running, { status: 'over-limit', items: exchange.answer?.items ?? 0, limit });
-    if (exchange.phase === 'tunnel' || exchange.answer?.isShown === true)
-      return conversation.cut(exchange, limitAnswer(limit));
+    const told = { limit, items: exchange.answer?.items ?? 0, detail: sentTo(exchange, conversation.target) };
+    conversation.pipeline.end(running, { status: 'over-limit', ...told });
+    const answer = limitAnswer(limit);
+    if (exchange.phase === 'tunnel' || exchange.answer?.isShown === true) return conversation.cut(exchange, answer);
     exchange.closes = true;
-    conversation.respond(exchange, limitAnswer(limit), running.after);
+    conversation.respond(exchange, answer, running.after);
   }
 
   /** All of the request has come. */
@@ -360,10 +364,6 @@ export class Requests {
     if (isRefusal(whole)) return this.#misunderstood(exchange, whole);
     exchange.meaning = whole;
     this.#decide(exchange);
-  }
-
-  #overLimit(exchange: Exchange, limit: ReachedLimit) {
-    this.#refuse(exchange, limitAnswer(limit), [], limit);
   }
 
   #refuse(exchange: Exchange, answer: OwnAnswer, policies: readonly string[] = [], limit?: ReachedLimit) {

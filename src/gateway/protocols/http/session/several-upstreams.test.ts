@@ -85,6 +85,7 @@ describe('one of two upstreams that', () => {
     expect(outcomes()?.[0]).toMatchObject({
       status: status === 200 ? 'done' : way === 'credential' ? 'failed' : 'unknown',
     });
+    expect(outcomes()?.[0]).toMatchObject({ http: { upstream: /host: (.*)\r/.exec(heard.at(-1) ?? '')?.[1] } });
     if (times === 2) expect(new Set(heard.map((text) => /host: (.*)\r/.exec(text)?.[1])).size).toBe(2);
   });
 
