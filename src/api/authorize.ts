@@ -248,6 +248,8 @@ export const rolesByMethod: ReadonlyMap<string, readonly CallerRole[]> = new Map
       gateway: ['WatchGateway', 'ReportGateway'],
       admin: ['Apply', 'CreateEntry', 'ListEntryAttributes', 'ListResources', 'ListGateways'],
     },
+    'countersign.control.v1.Questions': { gateway: ['Answer'] },
+    'countersign.control.v1.Sessions': { admin: ['ListSessions', 'EndSessions'] },
   } satisfies Record<string, Partial<Record<CallerRole, readonly string[]>>>)
     .flatMap(([service, methodsByRole]) =>
       Object.entries(methodsByRole).flatMap(([role, methods]) =>

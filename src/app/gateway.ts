@@ -32,9 +32,11 @@ import { createWorkloadIdentity, type WorkloadIdentity } from '../workload-ident
 import { createControlWatch } from './control/control-watch.ts';
 import { createDrain, type Drain } from './control/drain.ts';
 import { createGatewayControl } from './control/gateway-control.ts';
+import { createGatewayQuestions, type SendAnswer } from './control/gateway-questions.ts';
 import { createGatewayReports, type GatewayReports } from './control/gateway-reports.ts';
 import { createGatewayUpdates } from './control/gateway-updates.ts';
 import { serverConnection } from './control/server-connection.ts';
+import { sessionAnswers } from './control/session-answers.ts';
 import { policySchema } from './declared-rules.ts';
 import { type DigestKey, openDigestKey } from './digest-key.ts';
 import { createClockCheck } from './health/clock-check.ts';
@@ -111,8 +113,13 @@ export async function createGatewayApp(deps: RoleDeps<GatewayConfig>, share?: Ga
     }),
     onServerTime: serverClock.says,
     follow: (client, signal) => control.updates(client, reports?.state() ?? 'starting', signal),
-    apply: (update) => updates.take(update).finally(() => taken(update)),
+    async apply(update) {
+      if (update.question !== undefined) return questions.take(update.question);
+      await updates.take(update).finally(() => taken(update));
+    },
   });
+  const send: SendAnswer = (page, signal) => control.answer(watch, page, signal);
+  const questions = createGatewayQuestions({ clock, random, log, handlers: sessionAnswers(gateway), send });
   const metrics = metricsOf(gateway, ledger);
   const checks = createProcessChecks({ clock, log, dataDir: config.dataDir });
   let started = false;
@@ -137,7 +144,7 @@ export async function createGatewayApp(deps: RoleDeps<GatewayConfig>, share?: Ga
   });
   drain = createDrain({ clock, log, delayMs: drainDelayMs, gateway, reports: leavingTogether(reports, share) });
   const doors = share === undefined ? [gateway, watch] : opensInformed({ identity, watch, gateway }, informed.promise);
-  const services: Service[] = [checks.service, conditions, ledger, identity, ...doors, reports];
+  const services: Service[] = [checks.service, conditions, ledger, identity, ...doors, questions, reports];
   if (config.http !== undefined)
     services.unshift(createHealthServer({ ...parseAddress(config.http), log, conditions, metrics }));
   return {

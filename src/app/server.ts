@@ -16,9 +16,11 @@ import { keystores } from '../authority/keystores/registry.generated.ts';
 import { parseAddress, type ServerConfig } from '../config/index.ts';
 import { createLedger, type LedgerReader } from '../ledger/index.ts';
 import { openPrivateFolder, openSocketFolder, readGivenSecretNow, readTrustedFile } from '../private-files/index.ts';
+import { createQuestions, questionsMigrations } from '../questions/index.ts';
 import { createRegistration, registrationMigrations } from '../registration/index.ts';
 import { createResources, resourcesMigrations } from '../resources/index.ts';
 import { createRpcServer, defaultLimits } from '../rpc/index.ts';
+import { createLiveSessions } from '../sessions/index.ts';
 import { createPeerClock, memberById, parseDurationMs, type Service, startAll, stopAll } from '../std/index.ts';
 import { storeEngines } from '../store/engines/registry.generated.ts';
 import type { GivenFiles, Store, StoreEngineMember } from '../store/index.ts';
@@ -59,9 +61,11 @@ export async function createServerApp(deps: ServerDeps): Promise<ServerRole> {
   openSocketFolder(config.socket);
   const parts = await openParts(deps);
   const { authority, registration, resources, ledger, nodes, attestation, identity, trustDomain } = parts;
+  const present = resources.gatewayInstances;
   let started = false;
   const api = createServerApi({
     ...{ clock, log, trustDomain, authority, registration, resources, nodes, parsePolicies: parts.parsePolicies },
+    ...{ questions: parts.questions, sessions: createLiveSessions({ questions: parts.questions, present }) },
     nodeAttestation: attestation.attestation,
     agentTtlS: durationMs(config.svid.agentTtl) / 1000,
     // What an operator did is on disk before anyone is told.
@@ -136,6 +140,7 @@ async function openParts(deps: ServerDeps) {
   const nodes = createNodes({ store, clock, random, log, trustDomain, removeAliases: aliases.removeAliases });
   const { parsePolicies, ...rules } = createDeclaredRules();
   const resources = createResources({ store, clock, random, log, ...rules });
+  const questions = createQuestions({ store, clock, random, log, present: resources.gatewayInstances });
   const name = `${trustDomain}/server/${config.serverId}`;
   const keys = { dataDir: config.dataDir, sealKey: openSealKey(config.dataDir, random), random };
   const ledger = createLedger({
@@ -182,17 +187,21 @@ async function openParts(deps: ServerDeps) {
     nodes,
     registration,
     resources,
+    questions,
     attestation,
     identity,
   ];
   return {
-    ...{ trustDomain, authority, nodes, registration, resources, ledger, identity, attestation, services },
+    ...{ trustDomain, authority, nodes, registration, resources, questions, ledger, identity, attestation, services },
     ...{ probe, databaseClock, parsePolicies },
   };
 }
 
 function migrationsOf(store: Store): Service {
-  const all = [...authorityMigrations, ...attestationMigrations, ...registrationMigrations, ...resourcesMigrations];
+  const all = [
+    ...[...authorityMigrations, ...attestationMigrations, ...registrationMigrations],
+    ...[...resourcesMigrations, ...questionsMigrations],
+  ];
   return { start: () => store.migrate(all), stop: async () => {} };
 }
 

@@ -14,9 +14,11 @@ import {
 import { authorityMigrations, createAuthority } from '../../authority/index.ts';
 import { member as memoryKeystore } from '../../authority/keystores/memory/index.ts';
 import type { LedgerEvent } from '../../model/index.ts';
+import { createQuestions, questionsMigrations } from '../../questions/index.ts';
 import { createRegistration, registrationMigrations } from '../../registration/index.ts';
 import { createResources, resourcesMigrations } from '../../resources/index.ts';
 import { createRpcClient, createRpcServer, type RpcClient, type TlsIdentity } from '../../rpc/index.ts';
+import { createLiveSessions } from '../../sessions/index.ts';
 import {
   createManualClock,
   createSeededRandom,
@@ -30,17 +32,19 @@ import { createServerApi, type ServerApiDeps } from '../index.ts';
 
 type TestServerOptions = Partial<Pick<ServerApiDeps, 'log' | 'readOperator' | 'parsePolicies'>>;
 
+const migrations = [
+  ...authorityMigrations,
+  ...registrationMigrations,
+  ...resourcesMigrations,
+  ...questionsMigrations,
+  ...attestationMigrations,
+];
+
 /** A whole server over a real store and real sockets; only time, chance and the ledger are the test's. */
 export async function startTestServer(options: TestServerOptions = {}) {
   const { log = createSilentLog(), ...more } = options;
   const folder = mkdtempSync(join(tmpdir(), 'api-'));
   const base = { clock: createManualClock(START_MS), random: createSeededRandom('api'), log };
-  const migrations = [
-    ...authorityMigrations,
-    ...registrationMigrations,
-    ...resourcesMigrations,
-    ...attestationMigrations,
-  ];
   const testStore = await openTestStore(migrations, base);
   const deps = { ...base, store: testStore.store, trustDomain };
   const keystore = memoryKeystore.open({}, base);
@@ -50,9 +54,11 @@ export async function startTestServer(options: TestServerOptions = {}) {
     knowsTrustDomain: (td) => authority.federatedBundle(td) !== undefined,
   });
   const resources = createResources({ ...deps, validate: validateResource, validateTogether: () => [] });
+  const present = resources.gatewayInstances;
+  const questions = createQuestions({ ...deps, present });
   const nodes = createNodes({ ...deps, removeAliases: async () => {} });
   const signal = new AbortController().signal;
-  const features: Service[] = [keystore, authority, registration, resources, nodes];
+  const features: Service[] = [keystore, authority, registration, resources, questions, nodes];
   await startAll(features, signal);
   const attestors = [joinToken, knock].map((member) => ({ member, config: {} }));
   const aliases = {
@@ -73,6 +79,7 @@ export async function startTestServer(options: TestServerOptions = {}) {
   const api = createServerApi({
     ...deps,
     ...{ authority, registration, resources, nodes, nodeAttestation, audit, ready: () => true },
+    ...{ questions, sessions: createLiveSessions({ questions, present }) },
     ...{ parsePolicies: () => undefined, ...more },
   });
   const identify = async (path: string): Promise<TlsIdentity> => {
