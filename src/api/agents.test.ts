@@ -6,6 +6,7 @@ import {
   Entry,
   Health,
   Questions,
+  Records,
   Sessions,
   SpiffeWorkloadAPI,
   SVID,
@@ -40,7 +41,7 @@ afterEach(() => server.stop());
 
 describe('the table of roles', () => {
   it('lists every method of every service of the server, and no other', () => {
-    const served = [Agent, Bundle, Control, Entry, Health, Questions, Sessions, SVID].flatMap((service) =>
+    const served = [Agent, Bundle, Control, Entry, Health, Questions, Records, Sessions, SVID].flatMap((service) =>
       service.methods.map(pathOf),
     );
     expect([...rolesByMethod.keys()].toSorted()).toEqual(served.toSorted());

@@ -250,6 +250,10 @@ export const rolesByMethod: ReadonlyMap<string, readonly CallerRole[]> = new Map
     },
     'countersign.control.v1.Questions': { gateway: ['Answer'] },
     'countersign.control.v1.Sessions': { admin: ['ListSessions', 'EndSessions'] },
+    'countersign.control.v1.Records': {
+      gateway: ['Ship'],
+      admin: ['SearchRecords', 'GetRecord', 'ListLogs', 'AcceptLog'],
+    },
   } satisfies Record<string, Partial<Record<CallerRole, readonly string[]>>>)
     .flatMap(([service, methodsByRole]) =>
       Object.entries(methodsByRole).flatMap(([role, methods]) =>

@@ -2,6 +2,7 @@ import type { TrustDomain } from '@countersign/sdk/identity';
 import type { NodeAttestation, Nodes } from '../attestation/index.ts';
 import type { Authority } from '../authority/index.ts';
 import type { Questions } from '../questions/index.ts';
+import type { Records } from '../records/index.ts';
 import type { Registration } from '../registration/index.ts';
 import type { Resources } from '../resources/index.ts';
 import { type CallContext, healthService, type Peer, type RpcService, sourceOf } from '../rpc/index.ts';
@@ -15,6 +16,7 @@ import { controlService } from './control-service.ts';
 import { entryService } from './entry-service.ts';
 import { questionsService } from './gateways/questions-service.ts';
 import type { ParsePolicies } from './listed-resources.ts';
+import { recordsService } from './records-service.ts';
 import { createRefusalIntake } from './refusal-intake.ts';
 import { sessionsService } from './sessions-service.ts';
 import { svidService } from './svid-service.ts';
@@ -29,6 +31,7 @@ export interface ServerApiDeps {
   readonly resources: Resources;
   readonly questions: Questions;
   readonly sessions: LiveSessions;
+  readonly records: Records;
   readonly nodes: Nodes;
   readonly nodeAttestation: NodeAttestation;
   /** Called before and after each act of an operator; when it throws, the act does not happen. */
@@ -70,6 +73,7 @@ export function createServerApi(deps: ServerApiDeps): ServerApi {
       controlService(shared),
       questionsService(shared),
       sessionsService(shared),
+      recordsService(shared),
       healthService((service) => (service === '' ? deps.ready() : undefined)),
     ],
     interceptor: authorizer.interceptor,

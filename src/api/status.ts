@@ -8,6 +8,7 @@ import { errorTable as attestationErrors } from '../attestation/index.ts';
 import { errorTable as authorityErrors } from '../authority/index.ts';
 import { errorTable as ledgerErrors } from '../ledger/index.ts';
 import { errorTable as questionsErrors } from '../questions/index.ts';
+import { errorTable as recordsErrors } from '../records/index.ts';
 import { errorTable as registrationErrors } from '../registration/index.ts';
 import { errorTable as resourcesErrors } from '../resources/index.ts';
 import { Code, RpcError, type StatusCode } from '../rpc/index.ts';
@@ -110,6 +111,7 @@ const tables: readonly ErrorTable[] = [
   authorityErrors,
   ledgerErrors,
   questionsErrors,
+  recordsErrors,
   registrationErrors,
   resourcesErrors,
   sessionsErrors,

@@ -28,11 +28,12 @@ import {
   startAll,
   stopAll,
 } from '../std/index.ts';
+import { formatVerifierKey, noteKeyOf } from '../wire/tlog/index.ts';
 import { createWorkloadIdentity, type WorkloadIdentity } from '../workload-identity/index.ts';
-import { createControlWatch } from './control/control-watch.ts';
+import { type ControlWatch, createControlWatch } from './control/control-watch.ts';
 import { createDrain, type Drain } from './control/drain.ts';
-import { createGatewayControl } from './control/gateway-control.ts';
-import { createGatewayQuestions, type SendAnswer } from './control/gateway-questions.ts';
+import { createGatewayControl, type GatewayControl } from './control/gateway-control.ts';
+import { createGatewayQuestions } from './control/gateway-questions.ts';
 import { createGatewayReports, type GatewayReports } from './control/gateway-reports.ts';
 import { createGatewayUpdates } from './control/gateway-updates.ts';
 import { serverConnection } from './control/server-connection.ts';
@@ -49,6 +50,7 @@ import { createProcessChecks } from './health/process-checks.ts';
 import { hardenProcess } from './process/hardening.ts';
 import type { Role, RoleDeps } from './role.ts';
 import { deriveKey, openCheckpointKeeper, openLedgerSigner, openSealKey, openWithheldKey } from './role-keys.ts';
+import { createGatewayShipping, shippingMetrics } from './shipping/gateway-shipping.ts';
 import { ownFolderOf } from './workers/own-folder.ts';
 
 /** A gateway that runs. */
@@ -88,7 +90,7 @@ export async function createGatewayApp(deps: RoleDeps<GatewayConfig>, share?: Ga
   const secrets = openSecrets(config.dataDir, { random, env });
   const sealKey = openSealKey(config.dataDir, random);
   const digestKey = openDigestKey(config.dataDir, { random, log });
-  const ledger = openLedger(deps, { sealKey, digestKey, share });
+  const { ledger, shipped } = openLedger(deps, { sealKey, digestKey, share });
   const identity = createWorkloadIdentity({ clock, log, socket: config.workloadApi, followsTokens: true });
   const drainMs = parseDurationMs(config.drain) ?? 0;
   const gateway = await openGateway(deps, {
@@ -105,22 +107,22 @@ export async function createGatewayApp(deps: RoleDeps<GatewayConfig>, share?: Ga
     if (principals === undefined) reports?.taken(Number(revision));
     if (updates.informed()) informed.resolve();
   };
+  const connect = serverConnection({
+    ...{ address: config.server, identity, clock, serverClock },
+    serverId: spiffeIdOf(trustDomain, '/spire/server'),
+  });
+  const shipping = createGatewayShipping({ clock, random, log, connect, identity, ledger: shipped });
   const watch = createControlWatch<GatewayUpdate>({
-    ...{ clock, random, log },
-    connect: serverConnection({
-      ...{ address: config.server, identity, clock, serverClock },
-      serverId: spiffeIdOf(trustDomain, '/spire/server'),
-    }),
+    ...{ clock, random, log, connect },
     onServerTime: serverClock.says,
     follow: (client, signal) => control.updates(client, reports?.state() ?? 'starting', signal),
-    async apply(update) {
-      if (update.question !== undefined) return questions.take(update.question);
-      await updates.take(update).finally(() => taken(update));
-    },
+    apply: async (update) =>
+      update.question === undefined
+        ? updates.take(update).finally(() => taken(update))
+        : questions.take(update.question),
   });
-  const send: SendAnswer = (page, signal) => control.answer(watch, page, signal);
-  const questions = createGatewayQuestions({ clock, random, log, handlers: sessionAnswers(gateway), send });
-  const metrics = metricsOf(gateway, ledger);
+  const questions = openQuestions(deps, { gateway, control, watch });
+  const metrics = [...metricsOf(gateway, ledger), ...shippingMetrics(shipping)];
   const checks = createProcessChecks({ clock, log, dataDir: config.dataDir });
   let started = false;
   const isAnnounced = () => !updates.informed() || reports?.announced() === true;
@@ -131,7 +133,7 @@ export async function createGatewayApp(deps: RoleDeps<GatewayConfig>, share?: Ga
       ...checks.checks,
       workers: () => [],
       ...createGatewayChecks({
-        ...{ clock, config, ledger, identity, gateway, updates, watch },
+        ...{ clock, config, ledger, identity, gateway, updates, watch, shipping },
         started: () => started && isAnnounced(),
       }),
       leaving: () => drain?.findings() ?? [],
@@ -144,24 +146,23 @@ export async function createGatewayApp(deps: RoleDeps<GatewayConfig>, share?: Ga
   });
   drain = createDrain({ clock, log, delayMs: drainDelayMs, gateway, reports: leavingTogether(reports, share) });
   const doors = share === undefined ? [gateway, watch] : opensInformed({ identity, watch, gateway }, informed.promise);
-  const services: Service[] = [checks.service, conditions, ledger, identity, ...doors, questions, reports];
+  // It ships what the ledger signs when that stops.
+  const services: Service[] = [checks.service, conditions, shipping, ledger, identity, ...doors, questions, reports];
   if (config.http !== undefined)
     services.unshift(createHealthServer({ ...parseAddress(config.http), log, conditions, metrics }));
   return {
-    ...{ gateway, ledger, conditions, metrics },
+    ...{ gateway, ledger, conditions, metrics, graceMs: drainDelayMs + drainMs, hurry: drain.hurry },
     notReady: () => reasonsOf(conditions.findings()),
     async start(signal) {
       await startAll(services, signal);
       started = true;
     },
-    graceMs: drainDelayMs + drainMs,
     async stop() {
       // Without its ledger it can do nothing for its sessions.
       if (started && ledger.failure === undefined) await drain.leave();
       await conditions.stop(); // What has been stopped is no condition.
       await stopAll(services);
     },
-    hurry: drain.hurry,
     failure: () => ledger.failure,
   };
 }
@@ -176,6 +177,18 @@ function openControl(
     const { host, port } = parseAddress(advertise ?? listen);
     return port === 0 ? `${host}:${gateway.address().link}` : `${host}:${port}`;
   }, instance.reveal().toString('hex'));
+}
+
+/** Answers over the connection that the question came by. */
+function openQuestions(
+  { clock, random, log }: RoleDeps<GatewayConfig>,
+  of: { readonly gateway: Gateway; readonly control: GatewayControl; readonly watch: ControlWatch },
+) {
+  const { gateway, control, watch } = of;
+  return createGatewayQuestions({
+    ...{ clock, random, log, handlers: sessionAnswers(gateway) },
+    send: (page, signal) => control.answer(watch, page, signal),
+  });
 }
 
 /** Among several, one that has nothing to serve by yet leaves what comes to the others: its doors are shut until then. */
@@ -233,12 +246,15 @@ function openLedger(
   const dataDir = ownFolderOf(config.dataDir, share?.number ?? 1);
   if (dataDir !== config.dataDir) for (const folder of [dirname(dataDir), dataDir]) openPrivateFolder(folder);
   const origin = `${trustDomain}/gateway/${config.name}${suffixOf(share, '/')}`;
-  return createLedger({
-    ...{ clock, log, origin, directory: join(dataDir, 'ledger') },
+  const directory = join(dataDir, 'ledger');
+  const signer = openLedgerSigner({ dataDir, name: origin, sealKey, random });
+  const ledger = createLedger({
+    ...{ clock, log, origin, directory, signer },
     about: { ...digestKey.about, ...(share?.digestKeyIsNew ? { digestKeyIsNew: true } : {}) },
-    signer: openLedgerSigner({ dataDir, name: origin, sealKey, random }),
     keeper: openCheckpointKeeper({ dataDir, sealKey, random }),
   });
+  const verifierKey = formatVerifierKey(noteKeyOf(origin, signer.publicKey));
+  return { ledger, shipped: { origin, verifierKey, directory } };
 }
 
 /** As configured, and never more than the machine, or the container, has room for; divided among so many processes. */

@@ -14,38 +14,34 @@ import {
 import { authorityMigrations, createAuthority } from '../../authority/index.ts';
 import { member as memoryKeystore } from '../../authority/keystores/memory/index.ts';
 import type { LedgerEvent } from '../../model/index.ts';
-import { createQuestions, questionsMigrations } from '../../questions/index.ts';
-import { createRegistration, registrationMigrations } from '../../registration/index.ts';
+import { createQuestions, type QuestionsDeps, questionsMigrations } from '../../questions/index.ts';
+import { createRecords, createWitness, recordsMigrations } from '../../records/index.ts';
+import { createRegistration, type Registration, registrationMigrations } from '../../registration/index.ts';
 import { createResources, resourcesMigrations } from '../../resources/index.ts';
 import { createRpcClient, createRpcServer, type RpcClient, type TlsIdentity } from '../../rpc/index.ts';
 import { createLiveSessions } from '../../sessions/index.ts';
 import {
+  type Clock,
   createManualClock,
   createSeededRandom,
   createSilentLog,
+  type Log,
   type Service,
   startAll,
   stopAll,
 } from '../../std/index.ts';
+import type { Store } from '../../store/index.ts';
 import { buildCertificateRequest } from '../../wire/x509/index.ts';
 import { createServerApi, type ServerApiDeps } from '../index.ts';
 
 type TestServerOptions = Partial<Pick<ServerApiDeps, 'log' | 'readOperator' | 'parsePolicies'>>;
-
-const migrations = [
-  ...authorityMigrations,
-  ...registrationMigrations,
-  ...resourcesMigrations,
-  ...questionsMigrations,
-  ...attestationMigrations,
-];
 
 /** A whole server over a real store and real sockets; only time, chance and the ledger are the test's. */
 export async function startTestServer(options: TestServerOptions = {}) {
   const { log = createSilentLog(), ...more } = options;
   const folder = mkdtempSync(join(tmpdir(), 'api-'));
   const base = { clock: createManualClock(START_MS), random: createSeededRandom('api'), log };
-  const testStore = await openTestStore(migrations, base);
+  const testStore = await openTestStore(MIGRATIONS, base);
   const deps = { ...base, store: testStore.store, trustDomain };
   const keystore = memoryKeystore.open({}, base);
   const authority = createAuthority({ ...deps, keystore, options: AUTHORITY_OPTIONS });
@@ -54,19 +50,13 @@ export async function startTestServer(options: TestServerOptions = {}) {
     knowsTrustDomain: (td) => authority.federatedBundle(td) !== undefined,
   });
   const resources = createResources({ ...deps, validate: validateResource, validateTogether: () => [] });
-  const present = resources.gatewayInstances;
-  const questions = createQuestions({ ...deps, present });
+  const { questions, sessions } = testSessions({ ...deps, present: resources.gatewayInstances });
   const nodes = createNodes({ ...deps, removeAliases: async () => {} });
   const signal = new AbortController().signal;
   const features: Service[] = [keystore, authority, registration, resources, questions, nodes];
   await startAll(features, signal);
   const attestors = [joinToken, knock].map((member) => ({ member, config: {} }));
-  const aliases = {
-    async createAlias(nodeId: { uri: string }, aliasId: { uri: string }, id: string) {
-      const selectors = [{ type: 'spiffe_id', value: nodeId.uri }];
-      await registration.batchCreate([{ id, spiffeId: aliasId.uri, parentId: nodeId.uri, selectors }]);
-    },
-  };
+  const aliases = aliasesOf(registration);
   const nodeAttestation = await createNodeAttestation({
     ...{ ...deps, nodes, attestors, aliases, issuer: authority, readTrustedFile: () => undefined },
   });
@@ -76,11 +66,11 @@ export async function startTestServer(options: TestServerOptions = {}) {
     if (write.fails) throw new Error('the disk is full');
     ledger.push(event);
   };
+  const records = testRecords(deps, audit);
   const api = createServerApi({
     ...deps,
-    ...{ authority, registration, resources, nodes, nodeAttestation, audit, ready: () => true },
-    ...{ questions, sessions: createLiveSessions({ questions, present }) },
-    ...{ parsePolicies: () => undefined, ...more },
+    ...{ authority, registration, resources, records, nodes, nodeAttestation, audit, ready: () => true },
+    ...{ questions, sessions, parsePolicies: () => undefined, ...more },
   });
   const identify = async (path: string): Promise<TlsIdentity> => {
     const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -102,7 +92,18 @@ export async function startTestServer(options: TestServerOptions = {}) {
   const address = tcp.address();
   if ('unix' in address) throw new Error('a TCP server has a port');
   return {
-    ...{ authority, registration, resources, nodes, ledger, write, identify, pacedAs: api.pacedAs, clock: base.clock },
+    ...{
+      authority,
+      registration,
+      resources,
+      records,
+      nodes,
+      ledger,
+      write,
+      identify,
+      pacedAs: api.pacedAs,
+      clock: base.clock,
+    },
     operatorSocket,
     /** A client with that identity, or none. */
     client: (identity?: TlsIdentity) =>
@@ -116,6 +117,25 @@ export async function startTestServer(options: TestServerOptions = {}) {
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+function testRecords(deps: { clock: Clock; log: Log; store: Store }, audit: (event: LedgerEvent) => void) {
+  const witness = createWitness('example.org/witness', generateKeyPairSync('ed25519').privateKey);
+  return createRecords({ ...deps, witness, write: async (event) => audit(event), silenceMs: 45_000 });
+}
+
+function aliasesOf(registration: Pick<Registration, 'batchCreate'>) {
+  return {
+    async createAlias(nodeId: { uri: string }, aliasId: { uri: string }, id: string) {
+      const selectors = [{ type: 'spiffe_id', value: nodeId.uri }];
+      await registration.batchCreate([{ id, spiffeId: aliasId.uri, parentId: nodeId.uri, selectors }]);
+    },
+  };
+}
+
+function testSessions(deps: QuestionsDeps) {
+  const questions = createQuestions(deps);
+  return { questions, sessions: createLiveSessions({ questions, present: deps.present }) };
 }
 
 export type TestServer = Awaited<ReturnType<typeof startTestServer>>;
@@ -162,3 +182,12 @@ const AUTHORITY_OPTIONS = {
   jwtSvidTtlMs: 300_000,
   serverId: 'test',
 } as const;
+
+const MIGRATIONS = [
+  ...authorityMigrations,
+  ...registrationMigrations,
+  ...resourcesMigrations,
+  ...questionsMigrations,
+  ...recordsMigrations,
+  ...attestationMigrations,
+];
