@@ -19,6 +19,8 @@ export const architecture: Readonly<Record<string, readonly [promise: string, im
   registration: ['entries: selectors to identity, what an agent may issue, sync', ['store', 'model', 'std', 'sdk']],
   policy: ['Cedar: validate, compile, decide (pure), explain, test', ['model', 'std', 'sdk']],
   resources: ['declared targets and policies: plan, apply, watch', ['store', 'model', 'std', 'sdk']],
+  questions: ['asks every gateway that is there, by whichever server, and gathers their answers', ['store', ...below]],
+  sessions: ['sessions that run on all gateways: list, end', ['questions', ...below]],
   agent: [
     'node agent: Workload API, SVID cache, local target sockets',
     ['attestation', 'rpc', 'private-files', ...below],
@@ -32,7 +34,10 @@ export const architecture: Readonly<Record<string, readonly [promise: string, im
   ],
   api: [
     'gRPC services; the only place errors become responses',
-    ['authority', 'attestation', 'registration', 'resources', 'ledger', 'records', 'rpc', ...below],
+    [
+      ...['authority', 'attestation', 'registration', 'resources', 'questions', 'sessions', 'ledger', 'records', 'rpc'],
+      ...below,
+    ],
   ],
   config: ['one YAML file, checked with line and column', ['model', 'std', 'sdk']],
   app: ['composition roots: server, agent, gateway, dev', ['*']],

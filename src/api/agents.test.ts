@@ -1,5 +1,16 @@
 import { fromBinary, toBinary } from '@bufbuild/protobuf';
-import { Agent, Bundle, Control, Entry, Health, Records, SpiffeWorkloadAPI, SVID } from '@countersign/sdk/contract';
+import {
+  Agent,
+  Bundle,
+  Control,
+  Entry,
+  Health,
+  Questions,
+  Records,
+  Sessions,
+  SpiffeWorkloadAPI,
+  SVID,
+} from '@countersign/sdk/contract';
 import {
   PermissionDeniedDetails_Reason,
   PermissionDeniedDetailsSchema,
@@ -30,7 +41,7 @@ afterEach(() => server.stop());
 
 describe('the table of roles', () => {
   it('lists every method of every service of the server, and no other', () => {
-    const served = [Agent, Bundle, Control, Entry, Health, Records, SVID].flatMap((service) =>
+    const served = [Agent, Bundle, Control, Entry, Health, Questions, Records, Sessions, SVID].flatMap((service) =>
       service.methods.map(pathOf),
     );
     expect([...rolesByMethod.keys()].toSorted()).toEqual(served.toSorted());

@@ -248,6 +248,8 @@ export const rolesByMethod: ReadonlyMap<string, readonly CallerRole[]> = new Map
       gateway: ['WatchGateway', 'ReportGateway'],
       admin: ['Apply', 'CreateEntry', 'ListEntryAttributes', 'ListResources', 'ListGateways'],
     },
+    'countersign.control.v1.Questions': { gateway: ['Answer'] },
+    'countersign.control.v1.Sessions': { admin: ['ListSessions', 'EndSessions'] },
     'countersign.control.v1.Records': {
       gateway: ['Ship'],
       admin: ['SearchRecords', 'GetRecord', 'ListLogs', 'AcceptLog'],

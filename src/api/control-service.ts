@@ -7,23 +7,17 @@ import type {
   TargetViewSchema,
 } from '@countersign/sdk/contract/gen/countersign/control/v1/control_pb.ts';
 import type { Authority } from '../authority/index.ts';
+import type { Questions } from '../questions/index.ts';
 import type { EntryInput, EntryResult, Registration } from '../registration/index.ts';
-import type {
-  ApplyOptions,
-  GatewayInstance,
-  GatewayView,
-  Plan,
-  Resource,
-  ResourceKind,
-  Resources,
-} from '../resources/index.ts';
+import type { ApplyOptions, GatewayView, Plan, Resource, ResourceKind, Resources } from '../resources/index.ts';
 import { implement, type RpcService } from '../rpc/index.ts';
-import { assert, type Clock, createSharedTimers, type Log, sha256 } from '../std/index.ts';
+import { type Clock, createSharedTimers, type Log, sha256 } from '../std/index.ts';
 import type { Audit } from './audit.ts';
-import type { Authorizer, Caller } from './authorize.ts';
+import type { Authorizer } from './authorize.ts';
 import { createEntry, listEntryAttributes } from './entry-attributes.ts';
+import { gatewayOf } from './gateways/gateway-caller.ts';
 import { createGatewayPresence } from './gateways/gateway-presence.ts';
-import { gatewayStatus, parseInstance, parseReport, parseState } from './gateways/gateway-report.ts';
+import { gatewayStatus, parseReport, parseState } from './gateways/gateway-report.ts';
 import { frameGatewayUpdates, gatewayStream, specOf } from './gateways/gateway-stream.ts';
 import { pushUpdates } from './gateways/push-updates.ts';
 import { createServingGateways } from './gateways/serving-gateways.ts';
@@ -49,6 +43,7 @@ export function controlService(deps: {
   audit: Audit;
   refusals: RefusalIntake;
   parsePolicies: ParsePolicies;
+  questions: Pick<Questions, 'watch'>;
 }): RpcService {
   const { authority, registration, resources, authorizer, audit, refusals, clock } = deps;
   const presence = createGatewayPresence(deps);
@@ -85,7 +80,9 @@ export function controlService(deps: {
     async watchGateway(request, context, send) {
       const gateway = { ...gatewayOf(authorizer.callerOf(context), request), state: parseState(request.state) };
       const principals = request.principals ? registration.principals : undefined;
-      const { subscribe, push } = gatewayStream({ resources, principals, gatewayUpdate });
+      const watchQuestions = (changed: () => void) =>
+        deps.questions.watch(gateway, { answers: request.questions, changed });
+      const { subscribe, push } = gatewayStream({ resources, principals, gatewayUpdate, watchQuestions });
       await presence.during(gateway, context.draining, () =>
         pushUpdates({ timers, context, authorizer, subscribe, push: () => push(send) }),
       );
@@ -128,15 +125,6 @@ export function controlService(deps: {
     listResources: (request) => listing(request, request.kind === '' ? undefined : parseKind(request.kind)),
     listGateways: async () => ({ gateways: (await resources.reportedGateways()).map(gatewayStatus) }),
   });
-}
-
-/** @throws RpcError INVALID_ARGUMENT */
-function gatewayOf(
-  caller: Caller,
-  { advertise, instance }: { readonly advertise: string; readonly instance: string },
-): GatewayInstance {
-  assert(caller.role === 'gateway', 'only gateways speak as gateways');
-  return { spiffeId: caller.id.uri, address: parseAdvertised(advertise), instance: parseInstance(instance) };
 }
 
 /** Every target with these gateways: any gateway serves any target. */
@@ -248,14 +236,6 @@ function parseResource({ kind, name, specJson }: ResourceMessage): Resource {
 function parseKind(kind: string): ResourceKind {
   if (kind === 'Target' || kind === 'Policy') return kind;
   throw invalid(`there is no resource kind ${kind}; it must be Target or Policy`);
-}
-
-/** `host:port`, an IPv6 address in brackets. @throws RpcError INVALID_ARGUMENT */
-function parseAdvertised(text: string): string {
-  const match = /^(?:[A-Za-z0-9._-]{1,253}|\[[0-9a-fA-F:.]{2,45}\]):([0-9]{1,5})$/.exec(text);
-  const port = Number(match?.[1]);
-  if (match === null || port < 1 || port > 65_535) throw invalid('the advertised address is not of the form host:port');
-  return text;
 }
 
 /** More would not fit a ledger entry. */

@@ -1,10 +1,12 @@
 import type { TrustDomain } from '@countersign/sdk/identity';
 import type { NodeAttestation, Nodes } from '../attestation/index.ts';
 import type { Authority } from '../authority/index.ts';
+import type { Questions } from '../questions/index.ts';
 import type { Records } from '../records/index.ts';
 import type { Registration } from '../registration/index.ts';
 import type { Resources } from '../resources/index.ts';
 import { type CallContext, healthService, type Peer, type RpcService, sourceOf } from '../rpc/index.ts';
+import type { LiveSessions } from '../sessions/index.ts';
 import { type Clock, createSampledLog, type Log } from '../std/index.ts';
 import { agentService } from './agent-service.ts';
 import { createAudit, type WriteAudit } from './audit.ts';
@@ -12,9 +14,11 @@ import { createAuthorizer, type ReadOperator } from './authorize.ts';
 import { bundleService } from './bundle-service.ts';
 import { controlService } from './control-service.ts';
 import { entryService } from './entry-service.ts';
+import { questionsService } from './gateways/questions-service.ts';
 import type { ParsePolicies } from './listed-resources.ts';
 import { recordsService } from './records-service.ts';
 import { createRefusalIntake } from './refusal-intake.ts';
+import { sessionsService } from './sessions-service.ts';
 import { svidService } from './svid-service.ts';
 
 /** What the API stands on. */
@@ -25,6 +29,8 @@ export interface ServerApiDeps {
   readonly authority: Authority;
   readonly registration: Registration;
   readonly resources: Resources;
+  readonly questions: Questions;
+  readonly sessions: LiveSessions;
   readonly records: Records;
   readonly nodes: Nodes;
   readonly nodeAttestation: NodeAttestation;
@@ -65,6 +71,8 @@ export function createServerApi(deps: ServerApiDeps): ServerApi {
       entryService(shared),
       svidService(shared),
       controlService(shared),
+      questionsService(shared),
+      sessionsService(shared),
       recordsService(shared),
       healthService((service) => (service === '' ? deps.ready() : undefined)),
     ],

@@ -7,10 +7,12 @@ import { IdentityError } from '@countersign/sdk/identity';
 import { errorTable as attestationErrors } from '../attestation/index.ts';
 import { errorTable as authorityErrors } from '../authority/index.ts';
 import { errorTable as ledgerErrors } from '../ledger/index.ts';
+import { errorTable as questionsErrors } from '../questions/index.ts';
 import { errorTable as recordsErrors } from '../records/index.ts';
 import { errorTable as registrationErrors } from '../registration/index.ts';
 import { errorTable as resourcesErrors } from '../resources/index.ts';
 import { Code, RpcError, type StatusCode } from '../rpc/index.ts';
+import { errorTable as sessionsErrors } from '../sessions/index.ts';
 import { codeOf, type ErrorTable, type Log, messageOf } from '../std/index.ts';
 import { errorTable as x509Errors } from '../wire/x509/index.ts';
 
@@ -108,9 +110,11 @@ const tables: readonly ErrorTable[] = [
   attestationErrors,
   authorityErrors,
   ledgerErrors,
+  questionsErrors,
   recordsErrors,
   registrationErrors,
   resourcesErrors,
+  sessionsErrors,
   x509Errors,
 ];
 const statuses: ReadonlyMap<string, number> = new Map(

@@ -30,12 +30,14 @@ import {
 } from '../std/index.ts';
 import { formatVerifierKey, noteKeyOf } from '../wire/tlog/index.ts';
 import { createWorkloadIdentity, type WorkloadIdentity } from '../workload-identity/index.ts';
-import { createControlWatch } from './control/control-watch.ts';
+import { type ControlWatch, createControlWatch } from './control/control-watch.ts';
 import { createDrain, type Drain } from './control/drain.ts';
-import { createGatewayControl } from './control/gateway-control.ts';
+import { createGatewayControl, type GatewayControl } from './control/gateway-control.ts';
+import { createGatewayQuestions } from './control/gateway-questions.ts';
 import { createGatewayReports, type GatewayReports } from './control/gateway-reports.ts';
 import { createGatewayUpdates } from './control/gateway-updates.ts';
 import { serverConnection } from './control/server-connection.ts';
+import { sessionAnswers } from './control/session-answers.ts';
 import { policySchema } from './declared-rules.ts';
 import { type DigestKey, openDigestKey } from './digest-key.ts';
 import { createClockCheck } from './health/clock-check.ts';
@@ -115,8 +117,12 @@ export async function createGatewayApp(deps: RoleDeps<GatewayConfig>, share?: Ga
     ...{ clock, random, log, connect },
     onServerTime: serverClock.says,
     follow: (client, signal) => control.updates(client, reports?.state() ?? 'starting', signal),
-    apply: (update) => updates.take(update).finally(() => taken(update)),
+    apply: async (update) =>
+      update.question === undefined
+        ? updates.take(update).finally(() => taken(update))
+        : questions.take(update.question),
   });
+  const questions = openQuestions(deps, { gateway, control, watch });
   const metrics = [...metricsOf(gateway, ledger), ...shippingMetrics(shipping)];
   const checks = createProcessChecks({ clock, log, dataDir: config.dataDir });
   let started = false;
@@ -142,24 +148,22 @@ export async function createGatewayApp(deps: RoleDeps<GatewayConfig>, share?: Ga
   drain = createDrain({ clock, log, delayMs: drainDelayMs, gateway, reports: leavingTogether(reports, share) });
   const doors = share === undefined ? [gateway, watch] : opensInformed({ identity, watch, gateway }, informed.promise);
   // It ships what the ledger signs when that stops.
-  const services: Service[] = [checks.service, conditions, shipping, ledger, identity, ...doors, reports];
+  const services: Service[] = [checks.service, conditions, shipping, ledger, identity, ...doors, questions, reports];
   if (config.http !== undefined)
     services.unshift(createHealthServer({ ...parseAddress(config.http), log, conditions, metrics }));
   return {
-    ...{ gateway, ledger, conditions, metrics },
+    ...{ gateway, ledger, conditions, metrics, graceMs: drainDelayMs + drainMs, hurry: drain.hurry },
     notReady: () => reasonsOf(conditions.findings()),
     async start(signal) {
       await startAll(services, signal);
       started = true;
     },
-    graceMs: drainDelayMs + drainMs,
     async stop() {
       // Without its ledger it can do nothing for its sessions.
       if (started && ledger.failure === undefined) await drain.leave();
       await conditions.stop(); // What has been stopped is no condition.
       await stopAll(services);
     },
-    hurry: drain.hurry,
     failure: () => ledger.failure,
   };
 }
@@ -174,6 +178,18 @@ function openControl(
     const { host, port } = parseAddress(advertise ?? listen);
     return port === 0 ? `${host}:${gateway.address().link}` : `${host}:${port}`;
   }, instance.reveal().toString('hex'));
+}
+
+/** Answers over the connection that the question came by. */
+function openQuestions(
+  { clock, random, log }: RoleDeps<GatewayConfig>,
+  of: { readonly gateway: Gateway; readonly control: GatewayControl; readonly watch: ControlWatch },
+) {
+  const { gateway, control, watch } = of;
+  return createGatewayQuestions({
+    ...{ clock, random, log, handlers: sessionAnswers(gateway) },
+    send: (page, signal) => control.answer(watch, page, signal),
+  });
 }
 
 /** Among several, one that has nothing to serve by yet leaves what comes to the others: its doors are shut until then. */

@@ -15,10 +15,12 @@ import { keystores } from '../authority/keystores/registry.generated.ts';
 import { parseAddress, type ServerConfig } from '../config/index.ts';
 import type { LedgerReader } from '../ledger/index.ts';
 import { openPrivateFolder, openSocketFolder, readGivenSecretNow, readTrustedFile } from '../private-files/index.ts';
+import { createQuestions, questionsMigrations } from '../questions/index.ts';
 import { recordsMigrations } from '../records/index.ts';
 import { createRegistration, registrationMigrations } from '../registration/index.ts';
 import { createResources, resourcesMigrations } from '../resources/index.ts';
 import { createRpcServer, defaultLimits } from '../rpc/index.ts';
+import { createLiveSessions } from '../sessions/index.ts';
 import { createPeerClock, memberById, parseDurationMs, type Service, startAll, stopAll } from '../std/index.ts';
 import { storeEngines } from '../store/engines/registry.generated.ts';
 import type { GivenFiles, Store, StoreEngineMember } from '../store/index.ts';
@@ -60,10 +62,13 @@ export async function createServerApp(deps: ServerDeps): Promise<ServerRole> {
   openSocketFolder(config.socket);
   const parts = await openParts(deps);
   const { authority, registration, resources, ledger, nodes, attestation, identity, trustDomain, records } = parts;
+  const { questions } = parts;
+  const present = resources.gatewayInstances;
   let started = false;
   const api = createServerApi({
     ...{ clock, log, trustDomain, authority, registration, resources, records, nodes },
     parsePolicies: parts.parsePolicies,
+    ...{ questions, sessions: createLiveSessions({ questions, present }) },
     nodeAttestation: attestation.attestation,
     agentTtlS: durationMs(config.svid.agentTtl) / 1000,
     // What an operator did is on disk before anyone is told.
@@ -138,6 +143,7 @@ async function openParts(deps: ServerDeps) {
   const nodes = createNodes({ store, clock, random, log, trustDomain, removeAliases: aliases.removeAliases });
   const { parsePolicies, ...rules } = createDeclaredRules();
   const resources = createResources({ store, clock, random, log, ...rules });
+  const questions = createQuestions({ store, clock, random, log, present: resources.gatewayInstances });
   const { ledger, records, shipping } = openServerRecord({ config, trustDomain, store, clock, random, log });
   const identity = createServerIdentity({
     authority,
@@ -179,12 +185,13 @@ async function openParts(deps: ServerDeps) {
     nodes,
     registration,
     resources,
+    questions,
     attestation,
     identity,
   ];
   return {
     ...{ trustDomain, authority, nodes, registration, resources, ledger, identity, attestation, services },
-    ...{ probe, databaseClock, parsePolicies, records, shipping },
+    ...{ questions, probe, databaseClock, parsePolicies, records, shipping },
   };
 }
 
@@ -195,6 +202,7 @@ function migrationsOf(store: Store): Service {
     ...registrationMigrations,
     ...resourcesMigrations,
     ...recordsMigrations,
+    ...questionsMigrations,
   ];
   return { start: () => store.migrate(all), stop: async () => {} };
 }

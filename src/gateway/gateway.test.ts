@@ -425,9 +425,13 @@ describe('a session ends', () => {
   test('when an operator says so', async () => {
     const socket = link(web, 'one');
     await read(socket);
-    expect(gateway.endSession('nope')).toBe(false);
-    expect(gateway.endSession(gateway.sessions()[0]?.id ?? '')).toBe(true);
+    const act = { by: 'unix:uid:0', why: '' };
+    expect(await gateway.endSessions(new Set(['nope']), act)).toEqual([]);
+    const ids = gateway.sessions().map(({ id }) => id);
+    const ended = gateway.endSessions(new Set(ids), act);
     expect(await read(socket)).toBe('cut\n');
+    expect(await ended).toEqual(ids);
+    expect(gateway.sessions()).toEqual([]);
   });
 });
 

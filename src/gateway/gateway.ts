@@ -34,6 +34,7 @@ import { createRecorder } from './recording/recorder.ts';
 import type { Durability } from './recording/session-ledger.ts';
 import { createCurrentPolicies, createTargetPolicies } from './sessions/current-policies.ts';
 import type { PrincipalsUpdate } from './sessions/known-identities.ts';
+import { type LiveSession, liveSessions } from './sessions/live-sessions.ts';
 import { createQuotas } from './sessions/quotas.ts';
 import { serveSession } from './sessions/serve-session.ts';
 import { createSessions, type SessionLimits } from './sessions/sessions.ts';
@@ -105,8 +106,13 @@ export interface Gateway {
   sessions(): readonly SessionInfo[];
   /** Takes a word that a companion has passed on. */
   hear(word: PassedWord): void;
-  /** Ends one session at once; false when there is none of that id. */
-  endSession(id: string): boolean;
+  /** What they are at, and have done. */
+  liveSessions(): readonly LiveSession[];
+  /**
+   * Ends sessions at once, by an operator's word, which the ledger names with what it is for. Resolves to the ids of those that there were once
+   * they are over, or that has taken some seconds.
+   */
+  endSessions(ids: ReadonlySet<string>, act: { readonly by: string; readonly why: string }): Promise<readonly string[]>;
   /** Logs in to a target once: undefined = fine, else what is wrong. */
   checkTarget(name: string, signal: AbortSignal): Promise<string | undefined>;
   /** Where the doors are, once started. */
@@ -156,11 +162,8 @@ export function createGateway(deps: GatewayDeps): Gateway & Service {
       core.sessions
         .list()
         .map(({ id, identity, target, door, startedMs }) => ({ id, identity: identity.uri, target, door, startedMs })),
-    endSession(id) {
-      const found = core.sessions.list().some((session) => session.id === id);
-      core.sessions.end({ code: 'shutdown', what: 'an operator ended this session' }, (session) => session.id === id);
-      return found;
-    },
+    liveSessions: () => core.liveSessions(),
+    endSessions: (ids, act) => core.endSessions(ids, act),
     hear: ({ target, identity, bytes }) => core.targets.find(target)?.target.hear?.(parseSpiffeId(identity), bytes),
     async checkTarget(name, signal) {
       const open = core.targets.find(name);
@@ -303,6 +306,25 @@ class Core {
     return { link: this.#server === undefined ? 0 : portOf(this.#server), targets: this.targets.ports() };
   }
 
+  liveSessions(): readonly LiveSession[] {
+    const { clock } = this.#deps;
+    const { currentPolicies, sessions } = this;
+    return liveSessions(sessions.list(), {
+      ...{ currentPolicies, nowMs: clock.now(), monotonicMs: clock.monotonicMs() },
+    });
+  }
+
+  async endSessions(ids: ReadonlySet<string>, { by, why }: { readonly by: string; readonly why: string }) {
+    const ending = this.sessions.list().filter(({ id }) => ids.has(id));
+    const over = Promise.all(ending.map((session) => this.sessions.over(session)));
+    const refusal: SessionRefusal = { code: 'operator', what: ENDED_BY_OPERATOR, by, ...(why === '' ? {} : { why }) };
+    this.sessions.end(refusal, ({ id }) => ids.has(id));
+    const time = timeoutSignal(this.#deps.clock, ENDING_MS_MAX);
+    await raceAbort(over, time.signal).catch(() => {}); // They were told; one that hangs ends with its connection.
+    time.cancel();
+    return ending.map(({ id }) => id);
+  }
+
   counts(): GatewayCounts {
     return {
       refused: this.#refused,
@@ -328,4 +350,7 @@ class Core {
   }
 }
 
+/** Members end a session in the same turn, or close by. */
+const ENDING_MS_MAX = 2_000;
+const ENDED_BY_OPERATOR = 'an operator ended this session';
 const LEAVING = 'the gateway is about to stop; connect by another one, or again in a moment';

@@ -35,6 +35,7 @@ export {
 export { createContentDigester, keyIdOf } from './recording/content-digest.ts';
 export { openWithheld } from './recording/withheld.ts';
 export type { PrincipalsUpdate } from './sessions/known-identities.ts';
+export type { LiveOperation, LiveSession } from './sessions/live-sessions.ts';
 export {
   type Answer,
   createQuotas,

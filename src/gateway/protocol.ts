@@ -262,9 +262,13 @@ export interface SessionRefusal {
     | 'limit'
     | 'closed'
     | 'shutdown'
+    | 'operator'
     | 'timeout'
     | 'target'
     | 'ledger'
     | 'memory';
   readonly what: string;
+  /** Of `operator`, for the ledger: who it was, and what for. */
+  readonly by?: string;
+  readonly why?: string;
 }

@@ -2,7 +2,7 @@ import type { Kysely, Selectable } from 'kysely';
 import type { GatewayState } from '../model/index.ts';
 import { ResourcesError } from './errors.ts';
 import type { ResourcesTables } from './migrations.ts';
-import type { GatewayView } from './types.ts';
+import type { GatewayInstance, GatewayView } from './types.ts';
 
 /** One instance as it is written. What a gateway said is left as it is where it is not given. */
 export type GatewayRow = Omit<Row, 'reported' | 'findings'> & Partial<Pick<Row, 'reported' | 'findings'>>;
@@ -41,6 +41,16 @@ export async function writeGateway(
     .execute();
   await forgetGone(trx, row);
   return { isChanged: true, shared: 0 };
+}
+
+/** Those that are connected, to any server. */
+export async function readInstances(db: Kysely<ResourcesTables>): Promise<readonly GatewayInstance[]> {
+  const rows = await db
+    .selectFrom('resources_gateways')
+    .select(['spiffe_id', 'address', 'instance'])
+    .where('connected', '=', 1)
+    .execute();
+  return rows.map(({ spiffe_id, address, instance }) => ({ spiffeId: spiffe_id, address, instance }));
 }
 
 /** Of each address what is there of its instances: all that are connected, else the one that left last. */

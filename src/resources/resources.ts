@@ -2,6 +2,7 @@ import type { Kysely } from 'kysely';
 import type { Clock, Log, Random, Service } from '../std/index.ts';
 import type { Store, TransactionEffects } from '../store/index.ts';
 import { ResourcesError } from './errors.ts';
+import { readInstances } from './gateway-rows.ts';
 import { createGateways } from './gateways.ts';
 import { createLiveView } from './live-view.ts';
 import type { ResourcesTables } from './migrations.ts';
@@ -82,6 +83,7 @@ export function createResources(deps: ResourcesDeps): Resources & Service {
     reportGateway: gateways.report,
     keepReport: gateways.keepReport,
     reportedGateways: gateways.reported,
+    gatewayInstances: () => readInstances(db),
     gateways: gateways.all,
     onGateways: gateways.onChange,
     forgetGateway: gateways.forget,

@@ -129,6 +129,8 @@ export interface Resources {
   keepReport(gateway: Omit<GatewayInstance, 'instance'> & { instance?: string }, report: GatewayReport): Promise<void>;
   /** All gateways seen and what they said, on any server, as the database has them: each instance that is connected. */
   reportedGateways(): Promise<readonly ReportedGateway[]>;
+  /** Every process of a gateway that is connected, to any server, as the database has it. */
+  gatewayInstances(): Promise<readonly GatewayInstance[]>;
   /** All gateways seen, ordered by SPIFFE ID and address, from memory. */
   gateways(): readonly GatewayView[];
   /** Calls `listener` when a gateway comes or goes, on any server. Returns the way to stop. */

@@ -1,4 +1,5 @@
 import { Control } from '@countersign/sdk/contract';
+import type { QuestionWatch } from '../../questions/index.ts';
 import type { Principals } from '../../registration/index.ts';
 import type { Resource, Resources, Snapshot } from '../../resources/index.ts';
 import { type Prebuilt, prebuilt, type Send } from '../../rpc/index.ts';
@@ -11,16 +12,25 @@ export function gatewayStream(deps: {
   /** Undefined where the gateway does not want to be told of them. */
   readonly principals: Principals | undefined;
   readonly gatewayUpdate: ReturnType<typeof frameGatewayUpdates>;
+  watchQuestions(changed: () => void): QuestionWatch;
 }) {
   const { resources, principals, gatewayUpdate } = deps;
+  let questions: QuestionWatch | undefined;
   let told: number | undefined;
   let toldResources: number | undefined;
   return {
-    subscribe: (changed: () => void) => [
-      resources.onChange(changed),
-      ...(principals === undefined ? [] : [principals.onChange(changed)]),
-    ],
+    subscribe(changed: () => void) {
+      questions = deps.watchQuestions(changed);
+      return [
+        questions.stop,
+        resources.onChange(changed),
+        ...(principals === undefined ? [] : [principals.onChange(changed)]),
+      ];
+    },
     async push(send: Send<typeof Control.method.watchGateway.output>): Promise<void> {
+      // Whoever has to be stopped is not to go on while what is larger passes.
+      for (const { id, kind, body, askedBy } of questions?.take() ?? [])
+        await send({ question: { id, kind, body, askedBy } });
       if (principals !== undefined && told !== principals.revision()) {
         const changes = principals.since(told);
         for (const message of principalsMessages(changes)) await send({ principals: message });

@@ -14,10 +14,12 @@ import {
 import { authorityMigrations, createAuthority } from '../../authority/index.ts';
 import { member as memoryKeystore } from '../../authority/keystores/memory/index.ts';
 import type { LedgerEvent } from '../../model/index.ts';
+import { createQuestions, type QuestionsDeps, questionsMigrations } from '../../questions/index.ts';
 import { createRecords, createWitness, recordsMigrations } from '../../records/index.ts';
 import { createRegistration, type Registration, registrationMigrations } from '../../registration/index.ts';
 import { createResources, resourcesMigrations } from '../../resources/index.ts';
 import { createRpcClient, createRpcServer, type RpcClient, type TlsIdentity } from '../../rpc/index.ts';
+import { createLiveSessions } from '../../sessions/index.ts';
 import {
   type Clock,
   createManualClock,
@@ -48,9 +50,10 @@ export async function startTestServer(options: TestServerOptions = {}) {
     knowsTrustDomain: (td) => authority.federatedBundle(td) !== undefined,
   });
   const resources = createResources({ ...deps, validate: validateResource, validateTogether: () => [] });
+  const { questions, sessions } = testSessions({ ...deps, present: resources.gatewayInstances });
   const nodes = createNodes({ ...deps, removeAliases: async () => {} });
   const signal = new AbortController().signal;
-  const features: Service[] = [keystore, authority, registration, resources, nodes];
+  const features: Service[] = [keystore, authority, registration, resources, questions, nodes];
   await startAll(features, signal);
   const attestors = [joinToken, knock].map((member) => ({ member, config: {} }));
   const aliases = aliasesOf(registration);
@@ -67,7 +70,7 @@ export async function startTestServer(options: TestServerOptions = {}) {
   const api = createServerApi({
     ...deps,
     ...{ authority, registration, resources, records, nodes, nodeAttestation, audit, ready: () => true },
-    ...{ parsePolicies: () => undefined, ...more },
+    ...{ questions, sessions, parsePolicies: () => undefined, ...more },
   });
   const identify = async (path: string): Promise<TlsIdentity> => {
     const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -130,6 +133,11 @@ function aliasesOf(registration: Pick<Registration, 'batchCreate'>) {
   };
 }
 
+function testSessions(deps: QuestionsDeps) {
+  const questions = createQuestions(deps);
+  return { questions, sessions: createLiveSessions({ questions, present: deps.present }) };
+}
+
 export type TestServer = Awaited<ReturnType<typeof startTestServer>>;
 
 /** A key and the CSR for it; `uri` is what the CSR asks for. */
@@ -179,6 +187,7 @@ const MIGRATIONS = [
   ...authorityMigrations,
   ...registrationMigrations,
   ...resourcesMigrations,
+  ...questionsMigrations,
   ...recordsMigrations,
   ...attestationMigrations,
 ];

@@ -1,7 +1,8 @@
-import { Control } from '@countersign/sdk/contract';
+import { Control, Questions } from '@countersign/sdk/contract';
 import type { GatewayUpdate } from '@countersign/sdk/contract/gen/countersign/control/v1/control_pb.ts';
 import { type GatewayReport, type GatewayState, gatewayStateNumbers } from '../../model/index.ts';
 import type { RpcClient } from '../../rpc/index.ts';
+import type { AnswerPage } from './gateway-questions.ts';
 
 /** What a gateway says to the server, and hears from it. */
 export interface GatewayControl {
@@ -9,6 +10,8 @@ export interface GatewayControl {
   updates(client: RpcClient, state: GatewayState, signal: AbortSignal): AsyncIterable<GatewayUpdate>;
   /** Resolves to how many other gateways agents are told of. @throws RpcError */
   report(client: Pick<RpcClient, 'unary'>, report: GatewayReport, signal: AbortSignal): Promise<number>;
+  /** Resolves to true when nobody waits for more of the answer. @throws RpcError */
+  answer(client: Pick<RpcClient, 'unary'>, page: AnswerPage, signal: AbortSignal): Promise<boolean>;
 }
 
 /**
@@ -21,7 +24,7 @@ export function createGatewayControl(advertised: () => string, instance: string)
     updates: (client, state, signal) =>
       client.serverStream(
         Control.method.watchGateway,
-        { ...own(), state: gatewayStateNumbers[state], principals: true },
+        { ...own(), state: gatewayStateNumbers[state], principals: true, questions: true },
         { signal },
       ),
     async report(client, { revision, findings, state }, signal) {
@@ -35,7 +38,14 @@ export function createGatewayControl(advertised: () => string, instance: string)
       );
       return others;
     },
+    async answer(client, page, signal) {
+      const request = { ...own(), ...page };
+      const { over } = await client.unary(Questions.method.answer, request, { signal, timeoutMs: ANSWER_MS_MAX });
+      return over;
+    },
   };
 }
 
 const REPORT_MS_MAX = 10_000;
+/** Nobody waits longer. */
+const ANSWER_MS_MAX = 5_000;

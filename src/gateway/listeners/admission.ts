@@ -6,6 +6,7 @@ import { type Clock, type LogFields, type Random, raceAbort, timeoutSignal } fro
 import { encodeLinkAnswer, type LinkPreface, linkAlpn, linkVersionOf } from '../../wire/link/index.ts';
 import type { CurrentIdentity, GatewayIdentity } from '../identity.ts';
 import type { SessionRefusal, ShownToken, TokenDoor } from '../protocol.ts';
+import { createActivity } from '../sessions/activity.ts';
 import type { RequestProofs, ToldCaller } from '../sessions/session.ts';
 import type { SessionHandle, Sessions } from '../sessions/sessions.ts';
 import type { Doorway } from '../targets/direct-door.ts';
@@ -289,7 +290,8 @@ function handleOf(
   { random, clock }: AdmissionDeps,
 ): SessionHandle {
   const switches = { end: new AbortController(), drain: new AbortController() };
-  return { ...peer, ...switches, ...way, id: random.bytes(12).toString('hex'), startedMs: clock.now() };
+  const own = { id: random.bytes(12).toString('hex'), startedMs: clock.now(), activity: createActivity() };
+  return { ...peer, ...switches, ...way, ...own };
 }
 
 /** For TLS, preface and encryption requests. */

@@ -5,6 +5,7 @@ import type { Recorded } from '../recording/ledger-batch.ts';
 import { createRecorder } from '../recording/recorder.ts';
 import type { Durability, OperationEvent } from '../recording/session-ledger.ts';
 import { createToldAttributes } from '../recording/told-attributes.ts';
+import { createActivity, type SessionActivity } from './activity.ts';
 import { createPipeline } from './create-pipeline.ts';
 import type { Pipeline, Running } from './pipeline.ts';
 import { createQuotas } from './quotas.ts';
@@ -22,6 +23,7 @@ let logged: string[];
 let isClosed: boolean;
 let stopped: string[];
 let clock: ManualClock;
+let activity: SessionActivity;
 
 beforeEach(() => {
   ledger = ledgerOf();
@@ -33,6 +35,7 @@ beforeEach(() => {
   isClosed = false;
   stopped = [];
   clock = createManualClock(0);
+  activity = createActivity();
   let ids = 0;
   const note = (event: string) => void logged.push(event);
   const log: Log = { debug: note, info: note, warn: note, error: note, child: () => log };
@@ -45,6 +48,7 @@ beforeEach(() => {
       told: createToldAttributes(),
       quotas: createQuotas(clock),
       holder: { identity: 'spiffe://example.org/app', target: 'db' },
+      activity,
       endSession: ({ what }) => void failed.push(what),
       nextId: () => String(++ids),
       closed() {

@@ -4,6 +4,7 @@ import type { SessionRefusal } from '../protocol.ts';
 import { denialDetail, intentDetail, limitDetail, ownDetail } from '../recording/entry-detail.ts';
 import type { Recorded } from '../recording/ledger-batch.ts';
 import type { OperationEvent } from '../recording/session-ledger.ts';
+import { noteDenied, noteEnded } from './activity.ts';
 import type {
   AdmittedOperation,
   Batch,
@@ -101,6 +102,8 @@ class SessionPipeline implements Pipeline {
     this.#announced.push({ kind: 'intent', action, operation: id, detail });
     this.#begun.push(running);
     this.#running.add(running);
+    this.#deps.activity.operations++;
+    this.#deps.activity.running.add(running);
     return running;
   }
 
@@ -110,12 +113,17 @@ class SessionPipeline implements Pipeline {
     const detail = { ...this.#deps.told.detail(denial.judged), ...denialDetail(denial, this.#deps) };
     this.#announced.push({ kind: 'denial', action, operation: this.#deps.nextId(), detail });
     this.#denied.push(started);
+    noteDenied(this.#deps.activity, denial);
     return started;
   }
 
   flush(batch: Batch): void {
     if (this.#isClosed) return;
-    for (const piece of batch.pieces) this.#bytesIn += piece.length;
+    const { activity } = this.#deps;
+    for (const piece of batch.pieces) {
+      this.#bytesIn += piece.length;
+      activity.bytesIn += piece.length;
+    }
     if (this.#announced.length === 0) {
       if (this.#queue.length > 0) this.#queue.push(new Flushed(batch, NONE, NONE));
       else if (batch.pieces.length > 0) this.#port.forward(batch.pieces);
@@ -138,16 +146,24 @@ class SessionPipeline implements Pipeline {
     if (running.isOver) return;
     running.isOver = true;
     this.#running.delete(running);
+    const { activity, clock } = this.#deps;
+    const nowMs = clock.monotonicMs();
+    noteEnded(activity, running, nowMs);
+    activity.items += ending.items ?? 0;
     if (this.#deadline?.running === running) this.#endDeadline();
     if (this.#running.size > 0) this.#limitOldest();
-    const durationUs = Math.max(0, Math.round((this.#deps.clock.monotonicMs() - running.startedMs) * 1000));
+    const durationUs = Math.max(0, Math.round((nowMs - running.startedMs) * 1000));
     this.#endings.push({ running, ending, durationUs });
   }
 
   deliver(pieces: readonly Buffer[], after: number): void {
     if (this.#isClosed) return;
     if (after > this.#after) this.#after = after;
-    for (const piece of pieces) this.#bytesOut += piece.length;
+    const { activity } = this.#deps;
+    for (const piece of pieces) {
+      this.#bytesOut += piece.length;
+      activity.bytesOut += piece.length;
+    }
     this.#conclude();
     if (this.isDelivered && this.#isOnDisk()) {
       if (pieces.length > 0) this.#port.deliver(pieces);
@@ -170,7 +186,10 @@ class SessionPipeline implements Pipeline {
     this.#isClosed = true;
     this.#endDeadline();
     // Begun and never flushed: nothing of it is in the ledger, so nothing is owed to it.
-    for (const running of this.#begun) this.#running.delete(running);
+    for (const running of this.#begun) {
+      this.#running.delete(running);
+      this.#deps.activity.running.delete(running);
+    }
     this.#announced = [];
     this.#held = [];
     this.#heldBytes = 0;
@@ -201,6 +220,7 @@ class SessionPipeline implements Pipeline {
     for (const running of flushed.begun) {
       running.isOver = true; // Never begun, so there is no outcome either.
       this.#running.delete(running);
+      this.#deps.activity.running.delete(running);
     }
     flushed.instead = flushed.batch.refused?.(error) ?? [];
     this.#ready(flushed);

@@ -12,6 +12,7 @@ import { createListeners, createManualClock, createSilentLog } from '../../std/i
 import { policySchema } from '../protocols/postgres/sql/policy-schema.ts';
 import { createRecorder } from '../recording/recorder.ts';
 import { createTestLedger } from '../testing/test-ledger.ts';
+import { createActivity } from './activity.ts';
 import { createCurrentPolicies, createSessionPolicy } from './current-policies.ts';
 import { createGate, type SessionOrigin, type SessionQuestions } from './gate.ts';
 import { createQuotas } from './quotas.ts';
@@ -50,6 +51,7 @@ async function opening(
     recorder: createRecorder(undefined),
     quotas: createQuotas(createManualClock(0)),
     holder: { identity: 'spiffe://example.org/app', target: 'db' },
+    activity: createActivity(),
     signal: new AbortController().signal,
     end() {},
   });
@@ -114,7 +116,12 @@ describe('sessions that policy limits', () => {
     createGate({
       ...{ clock: createManualClock(0), log: createSilentLog(), origin: ORIGIN, ledger: ledger.session },
       policy: { policySet: undefined, decide: () => limited, onChange: () => () => {} },
-      ...{ recorder: createRecorder(undefined), quotas, holder: { identity, target: 'db' } },
+      ...{
+        recorder: createRecorder(undefined),
+        quotas,
+        holder: { identity, target: 'db' },
+        activity: createActivity(),
+      },
       signal: new AbortController().signal,
       end() {},
     });
@@ -175,7 +182,7 @@ describe('policies that change while others are asked for a place', () => {
           return { leave: () => void left.push(identity) };
         },
       },
-      ...{ recorder: createRecorder(undefined), holder: { identity: 'web', target: 'db' } },
+      ...{ recorder: createRecorder(undefined), holder: { identity: 'web', target: 'db' }, activity: createActivity() },
       signal: new AbortController().signal,
       end() {},
     });
@@ -207,6 +214,7 @@ describe('an identity that becomes another one in its session', () => {
       ...{ clock: createManualClock(0), log: createSilentLog(), origin: ORIGIN, ledger: ledger.session, policy },
       ...{ recorder: createRecorder(schema), quotas: createQuotas(createManualClock(0)) },
       holder: { identity: id.uri, target: 'db' },
+      activity: createActivity(),
       signal: new AbortController().signal,
       end: ({ code }) => void ended.push(code),
     });

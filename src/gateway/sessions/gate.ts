@@ -12,6 +12,7 @@ import { limitDetail, ownDetail } from '../recording/entry-detail.ts';
 import type { Recorder } from '../recording/recorder.ts';
 import type { SessionLedger } from '../recording/session-ledger.ts';
 import { createToldAttributes, type ToldAttributes } from '../recording/told-attributes.ts';
+import type { SessionActivity } from './activity.ts';
 import { createPipeline } from './create-pipeline.ts';
 import type { Pipeline, PipelinePort } from './pipeline.ts';
 import type { Place, QuotaHolder, Quotas, ReachedQuota } from './quotas.ts';
@@ -79,6 +80,7 @@ export interface GateDeps {
   readonly recorder: Recorder;
   readonly quotas: Quotas;
   readonly holder: QuotaHolder;
+  readonly activity: SessionActivity;
   /** The session's own: see `GatewaySession.signal`. */
   readonly signal: AbortSignal;
   /** Aborts it. */
@@ -86,14 +88,15 @@ export interface GateDeps {
 }
 
 export function createGate(deps: GateDeps): Gate {
-  const { clock, policy, ledger, recorder, quotas, holder, signal } = deps;
+  const { clock, policy, ledger, recorder, quotas, holder, activity, signal } = deps;
   const [pipelines, told] = [new Set<Pipeline>(), createToldAttributes()];
   let operations = 0;
   let opened: { readonly action: string; readonly startedMs: number; over(): void } | undefined;
 
   return {
     async open(questions) {
-      const { connect } = questions;
+      const { connect, client } = questions;
+      activity.client = toldClient(client);
       let isOutdated = false;
       const stopListening = policy.onChange(() => {
         if (opened === undefined) isOutdated = true;
@@ -122,7 +125,19 @@ export function createGate(deps: GateDeps): Gate {
       const nextId = () => String(++operations);
       const closed = () => void pipelines.delete(pipeline);
       const pipeline = createPipeline(
-        { clock, log: deps.log, ledger, recorder, told, quotas, holder, nextId, closed, endSession: deps.end },
+        {
+          clock,
+          log: deps.log,
+          ledger,
+          recorder,
+          told,
+          quotas,
+          holder,
+          activity,
+          nextId,
+          closed,
+          endSession: deps.end,
+        },
         port,
       );
       pipelines.add(pipeline);
@@ -136,7 +151,7 @@ export function createGate(deps: GateDeps): Gate {
       opened = undefined;
       over();
       const durationMs = Math.round(clock.monotonicMs() - startedMs);
-      const detail = signal.aborted ? { durationMs, ended: endOf(signal).code } : { durationMs };
+      const detail = { durationMs, ...(signal.aborted ? endDetail(endOf(signal)) : {}) };
       try {
         ledger.append([{ kind: 'session-close', action, operation: '', detail }]);
       } catch (error) {
@@ -210,11 +225,25 @@ function originDetail({ door, peer, certificate, token, caller }: SessionOrigin)
   };
 }
 
-function clientDetail({ application, driver }: NonNullable<SessionQuestions['client']> = {}): LedgerEvent['detail'] {
+/** Who ended it is named to auditors, never to its client. */
+function endDetail({ code, by, why }: SessionRefusal): LedgerEvent['detail'] {
+  return {
+    ended: code,
+    ...(by === undefined ? {} : { endedBy: by }),
+    ...(why === undefined ? {} : { endedFor: why }),
+  };
+}
+
+function clientDetail(client: SessionQuestions['client']): LedgerEvent['detail'] {
+  const told = toldClient(client);
+  return Object.keys(told).length === 0 ? {} : { client: told };
+}
+
+function toldClient({ application, driver }: NonNullable<SessionQuestions['client']> = {}): Record<string, string> {
   const told = Object.entries({ application, driver }).flatMap(([name, text]) => {
     return text === undefined || text === '' ? [] : [[name, oneLine(text)] as const];
   });
-  return told.length === 0 ? {} : { client: Object.fromEntries(told) };
+  return Object.fromEntries(told);
 }
 
 /** What a client says of itself, in one line that can't pretend to be another. */

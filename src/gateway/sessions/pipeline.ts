@@ -5,6 +5,7 @@ import type { Recorder } from '../recording/recorder.ts';
 import type { SessionLedger } from '../recording/session-ledger.ts';
 import type { ToldAttributes } from '../recording/told-attributes.ts';
 import type { Withheld } from '../recording/withheld.ts';
+import type { SessionActivity } from './activity.ts';
 import type { QuotaHolder, Quotas, ReachedQuota } from './quotas.ts';
 
 /**
@@ -137,6 +138,8 @@ export interface PipelineDeps {
   readonly told: ToldAttributes;
   readonly quotas: Pick<Quotas, 'take'>;
   readonly holder: QuotaHolder;
+  /** Of the whole session. */
+  readonly activity: SessionActivity;
   /** Ends the session. */
   endSession(refusal: SessionRefusal): void;
   /** A number that no other operation of the session has. */

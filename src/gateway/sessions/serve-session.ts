@@ -58,6 +58,7 @@ export async function serveSession(
   const gate = createGate({
     ...{ clock, policy, signal, end, recorder, quotas },
     holder: { identity: identity.uri, target: handle.target },
+    activity: handle.activity,
     origin: originOf(handle),
     log: log.child({ session: id }),
     ledger: createSessionLedger({

@@ -2,6 +2,7 @@ import { parseSpiffeId } from '@countersign/sdk/identity';
 import { expect, test } from 'vitest';
 import { createManualClock, createSilentLog } from '../../std/index.ts';
 import type { Companions } from '../companions.ts';
+import { createActivity } from './activity.ts';
 import { createSessions, type SessionHandle } from './sessions.ts';
 
 // Goal: of sessions that companions count as well, each has a place from its first moment to its last, or is none.
@@ -17,7 +18,7 @@ function start(enter: Companions['enter']) {
   const handle = (id: string): SessionHandle => ({
     ...{ id, identity: parseSpiffeId('spiffe://example.org/web'), target: 'shop', door: 'agent', isAside: false },
     ...{ caller: undefined, startedMs: 0, chainDer: [], serial: '1', address: undefined, expiresAtS: 1 },
-    ...{ end: new AbortController(), drain: new AbortController() },
+    ...{ end: new AbortController(), drain: new AbortController(), activity: createActivity() },
   });
   return { sessions, handle };
 }

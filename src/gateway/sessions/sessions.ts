@@ -4,6 +4,7 @@ import type { Clock, Log, Timer } from '../../std/index.ts';
 import { verifyX509Svid } from '../../wire/x509/index.ts';
 import type { Companions } from '../companions.ts';
 import type { SessionRefusal } from '../protocol.ts';
+import type { SessionActivity } from './activity.ts';
 import type { Answer, Place } from './quotas.ts';
 import { EXPIRY_GRACE_S, SessionEnd, type ToldCaller } from './session.ts';
 
@@ -32,6 +33,7 @@ export interface SessionHandle {
   /** Of the other end of its connection. */
   readonly address: string | undefined;
   readonly expiresAtS: number;
+  readonly activity: SessionActivity;
   readonly end: AbortController;
   readonly drain: AbortController;
 }
@@ -56,6 +58,8 @@ export interface Sessions {
   /** Ends sessions now. */
   end(refusal: SessionRefusal, which?: (session: SessionHandle) => boolean): void;
   list(): readonly SessionHandle[];
+  /** Resolves when that session is over; at once where there is none. */
+  over(session: SessionHandle): Promise<void>;
   /** Resolves when no session is left. */
   empty(): Promise<void>;
   stop(): void;
@@ -74,7 +78,7 @@ export function createSessions(deps: {
   /** Taken of what companions count as well. */
   const places = new Map<SessionHandle, Place>();
   const counts = new Map<string, number>();
-  const waiting = new Set<() => void>();
+  const waits = createWaits();
   let timer: Timer | undefined;
   const drain = (session: SessionHandle, refusal: SessionRefusal) => session.drain.abort(new SessionEnd(refusal));
   const end = (session: SessionHandle, refusal: SessionRefusal) => session.end.abort(new SessionEnd(refusal));
@@ -97,9 +101,7 @@ export function createSessions(deps: {
     const count = (counts.get(uri) ?? 1) - 1;
     if (count === 0) counts.delete(uri);
     else counts.set(uri, count);
-    if (sessions.size > 0) return;
-    for (const resolve of waiting) resolve();
-    waiting.clear();
+    waits.removed(session, sessions.size);
   };
   const take = async (session: SessionHandle, asked: ReturnType<Companions['enter']>) => {
     try {
@@ -149,8 +151,27 @@ export function createSessions(deps: {
       for (const session of sessions) if (which(session)) end(session, refusal);
     },
     list: () => [...sessions],
-    empty: () => (sessions.size === 0 ? Promise.resolve() : new Promise((resolve) => waiting.add(resolve))),
+    over: (session) => (sessions.has(session) ? waits.over(session) : Promise.resolve()),
+    empty: () => (sessions.size === 0 ? Promise.resolve() : waits.empty()),
     stop: () => timer?.cancel(),
+  };
+}
+
+/** Who waits for the end of a session, or of all. */
+function createWaits() {
+  const all = new Set<() => void>();
+  const single = new Map<SessionHandle, (() => void)[]>();
+  return {
+    over: (session: SessionHandle) =>
+      new Promise<void>((resolve) => single.set(session, [...(single.get(session) ?? []), resolve])),
+    empty: () => new Promise<void>((resolve) => all.add(resolve)),
+    removed(session: SessionHandle, left: number) {
+      for (const resolve of single.get(session) ?? []) resolve();
+      single.delete(session);
+      if (left > 0) return;
+      for (const resolve of all) resolve();
+      all.clear();
+    },
   };
 }
 

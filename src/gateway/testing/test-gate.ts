@@ -3,6 +3,7 @@ import type { PolicySchema } from '../../policy/index.ts';
 import { type Clock, createSilentLog, createSystemClock, type Log } from '../../std/index.ts';
 import { createRecorder } from '../recording/recorder.ts';
 import type { SessionLedger } from '../recording/session-ledger.ts';
+import { createActivity } from '../sessions/activity.ts';
 import { createGate, type Gate } from '../sessions/gate.ts';
 import { createQuotas, type Quotas } from '../sessions/quotas.ts';
 import { SessionEnd, type SessionPolicy } from '../sessions/session.ts';
@@ -31,6 +32,7 @@ export function createTestGate(
       quotas: options.quotas ?? createQuotas(clock),
     },
     holder: { identity: 'spiffe://example.org/test', target: 'db' },
+    activity: createActivity(),
     origin: { door: 'agent', peer: '192.0.2.1', certificate: { serial: '7', expiresMs: 1_800_000_000_000 } },
     signal: end.signal,
     end: (refusal) => end.abort(new SessionEnd(refusal)),

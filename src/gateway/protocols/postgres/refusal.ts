@@ -120,6 +120,7 @@ const SQLSTATES: Readonly<Record<SessionRefusal['code'], string>> = {
   // libpq tries the next host of its list for no other one.
   closed: '57P03',
   shutdown: '57P01',
+  operator: '57P01',
   timeout: '08006',
   target: '57P01',
   ledger: '58030',

@@ -330,7 +330,7 @@ describe('what ends for one caller', () => {
     const batch = one.ask('/of/batch/stream', token('/batch'));
     await begun(web, batch);
     const { id = '' } = gateway.sessions().find(({ identity }) => identity === idOf('/web')) ?? {};
-    expect(gateway.endSession(id)).toBe(true);
+    expect(await gateway.endSessions(new Set([id]), { by: 'ada', why: '' })).toEqual([id]);
     await until('its stream has ended', () => web.end === 'reset');
     expect([batch.end, gateway.sessions().map(({ identity }) => identity)]).toEqual(['none', [idOf('/batch')]]);
   });

@@ -74,7 +74,14 @@ beforeEach(() => {
     },
     refreshCatalog: () => snapshot.promise,
     cancelUpstream: async () => {},
+    endUpstream: async () => void cancelled++,
   });
+});
+
+/** How often the target was told to stop what it does. */
+let cancelled = 0;
+beforeEach(() => {
+  cancelled = 0;
 });
 
 const settle = async () => {
@@ -134,6 +141,36 @@ describe('a session that ends', () => {
     expect(ids('outcome')).toEqual(ids('intent'));
     expect(statuses()).toEqual(['unknown', 'skipped']);
   });
+});
+
+describe('a session that is ended by somebody else', () => {
+  const ended = async () => {
+    end.abort(new SessionEnd({ code: 'operator', what: 'told to end', by: 'ada' }));
+    await served;
+    await settle();
+  };
+
+  test('has what it does stopped at the target, which would go on with it to its end', async () => {
+    client.push(query('select 1'));
+    await settle();
+    await ended();
+    expect(cancelled).toBe(1);
+    expect(statuses()).toEqual(['unknown']);
+  });
+
+  test('and does nothing has nothing stopped', async () => {
+    await ended();
+    expect(cancelled).toBe(0);
+  });
+});
+
+test('what runs when its client goes away is left to the target, as it is without a gateway', async () => {
+  client.push(query('select 1'));
+  await settle();
+  client.destroy();
+  await served;
+  await settle();
+  expect(cancelled).toBe(0);
 });
 
 test('a session that should end when it is idle first has what it has read carried out, though that waits for a snapshot', async () => {

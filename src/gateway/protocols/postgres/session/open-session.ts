@@ -113,7 +113,8 @@ async function runSession(
     }
     const encodings = encodingsOf(start, upstream);
     if ('error' in encodings) return endClient(session.client, encodings.error);
-    const cancel = () => cancelUpstream({ ...deps, config }, upstream, session.signal);
+    const cancelUntil = (signal: AbortSignal) => cancelUpstream({ ...deps, config }, upstream, signal);
+    const cancel = () => cancelUntil(session.signal);
     const keyBytes = start.minor >= 2 ? KEY_BYTES : KEY_BYTES_3_0;
     key = keys.mint({ identity: session.identity, processId: upstream.processId, keyBytes }, () => {
       cancel().catch((error) => deps.log.warn('gateway.postgres.cancel_failed', { error }));
@@ -136,6 +137,7 @@ async function runSession(
       },
       refreshCatalog: () => catalogs.refresh(session.signal),
       cancelUpstream: cancel,
+      endUpstream: () => cancelUntil(NEVER),
     });
   } catch (error) {
     if (session.signal.aborted) return endClient(session.client, startupError(error, session));
@@ -191,6 +193,8 @@ function connectDenied(
   };
 }
 
+/** It has a time of its own. */
+const NEVER = new AbortController().signal;
 const POLICIES_TOLD_MAX = 10;
 /** A client that has not said what it wants by then holds a place for nothing. */
 const STARTUP_MS_MAX = 10_000;

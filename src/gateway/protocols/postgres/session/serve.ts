@@ -33,6 +33,8 @@ export interface ServeOptions {
   readonly log: Log;
   refreshCatalog(): Promise<void>;
   cancelUpstream(): Promise<void>;
+  /** As `cancelUpstream`, of a session that has ended. */
+  endUpstream(): Promise<void>;
 }
 
 /** Carries one session between client and target until either side, or the session's signal, ends it. Owns both sockets. */
@@ -159,7 +161,13 @@ class Carrier {
     else this.#target.resume();
   };
 
-  readonly #onEnd = () => this.#finish(refusalText(endOf(this.#options.session.signal)));
+  /** What runs at the target would go on there until that looks at its client: every five seconds, or, before version 14, when it is done. */
+  readonly #onEnd = () => {
+    const { session, log, endUpstream } = this.#options;
+    const runs = !this.#conversation.idle;
+    this.#finish(refusalText(endOf(session.signal)));
+    if (runs) endUpstream().catch((error) => log.warn('gateway.postgres.cancel_failed', { error }));
+  };
 
   readonly #drainWhenIdle = () => {
     const { drain } = this.#options.session;

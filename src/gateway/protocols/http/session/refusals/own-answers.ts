@@ -224,6 +224,7 @@ const STATUSES: Readonly<Record<SessionRefusal['code'], number>> = {
   limit: 503,
   closed: 503,
   shutdown: 503,
+  operator: 403,
   timeout: 408,
   target: 503,
   ledger: 503,
