@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { parseTrustDomain, spiffeIdOf, type TrustDomain } from '@countersign/sdk/identity';
-import { createServerApi } from '../api/index.ts';
+import { createServerApi, type RestServer, restMigrations, type WriteAudit } from '../api/index.ts';
 import { attestors } from '../attestation/attestors/registry.generated.ts';
 import {
   type AttestorMember,
@@ -37,6 +37,7 @@ import { hardenProcess } from './process/hardening.ts';
 import { allChosen, chosen, type Role, type RoleDeps } from './role.ts';
 import { openCheckpointKeeper, openLedgerSigner, openSealKey } from './role-keys.ts';
 import { createServerIdentity } from './server-identity.ts';
+import { createServerRest } from './server-rest.ts';
 
 /** A server that runs. */
 export interface ServerRole extends Role {
@@ -44,6 +45,8 @@ export interface ServerRole extends Role {
   readonly ledger: LedgerReader;
   /** Where agents and gateways connect, once started. */
   address(): { host: string; port: number };
+  /** Where REST is served, once started: its local socket, and over TLS where that is configured. */
+  restAddresses(): ReturnType<RestServer['addresses']>;
 }
 
 export interface ServerDeps extends RoleDeps<ServerConfig> {
@@ -60,12 +63,13 @@ export async function createServerApp(deps: ServerDeps): Promise<ServerRole> {
   const parts = await openParts(deps);
   const { authority, registration, resources, ledger, nodes, attestation, identity, trustDomain } = parts;
   let started = false;
+  // What an operator did is on disk before anyone is told.
+  const audit: WriteAudit = (event) => ledger.synced(ledger.append(event));
   const api = createServerApi({
     ...{ clock, log, trustDomain, authority, registration, resources, nodes, parsePolicies: parts.parsePolicies },
     nodeAttestation: attestation.attestation,
     agentTtlS: durationMs(config.svid.agentTtl) / 1000,
-    // What an operator did is on disk before anyone is told.
-    audit: (event) => ledger.synced(ledger.append(event)),
+    audit,
     ready: () => started,
     readOperator,
   });
@@ -75,11 +79,12 @@ export async function createServerApp(deps: ServerDeps): Promise<ServerRole> {
     limits: { connectionAgeMsMax: CONNECTION_AGE_MS_MAX },
   });
   const local = createRpcServer({ clock, log, ...api, listen: { unix: config.socket, mode: 0o600 } });
+  const rest = createServerRest(deps, { ...parts, audit });
   // Together, so that the grace is not given twice.
   const doors: Service = {
-    start: (signal) => startAll([remote, local], signal),
+    start: (signal) => startAll([remote, local, rest], signal),
     async stop() {
-      await Promise.all([remote.stop(), local.stop()]);
+      await Promise.all([remote.stop(), local.stop(), rest.stop()]);
     },
   };
   const conditions = conditionsOf(deps, parts, () => started);
@@ -95,6 +100,7 @@ export async function createServerApp(deps: ServerDeps): Promise<ServerRole> {
     );
   return {
     ...{ authority, ledger },
+    restAddresses: rest.addresses,
     notReady: () => reasonsOf(conditions.conditions.findings()),
     graceMs: defaultLimits.graceMs,
     failure: () => ledger.failure,
@@ -186,13 +192,19 @@ async function openParts(deps: ServerDeps) {
     identity,
   ];
   return {
-    ...{ trustDomain, authority, nodes, registration, resources, ledger, identity, attestation, services },
+    ...{ trustDomain, store, authority, nodes, registration, resources, ledger, identity, attestation, services },
     ...{ probe, databaseClock, parsePolicies },
   };
 }
 
 function migrationsOf(store: Store): Service {
-  const all = [...authorityMigrations, ...attestationMigrations, ...registrationMigrations, ...resourcesMigrations];
+  const all = [
+    ...authorityMigrations,
+    ...attestationMigrations,
+    ...registrationMigrations,
+    ...resourcesMigrations,
+    ...restMigrations,
+  ];
   return { start: () => store.migrate(all), stop: async () => {} };
 }
 

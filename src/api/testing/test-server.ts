@@ -25,14 +25,18 @@ import {
   startAll,
   stopAll,
 } from '../../std/index.ts';
+import type { Migration } from '../../store/index.ts';
 import { buildCertificateRequest } from '../../wire/x509/index.ts';
 import { createServerApi, type ServerApiDeps } from '../index.ts';
 
-type TestServerOptions = Partial<Pick<ServerApiDeps, 'log' | 'readOperator' | 'parsePolicies'>>;
+type TestServerOptions = Partial<Pick<ServerApiDeps, 'log' | 'readOperator' | 'parsePolicies'>> & {
+  /** Besides those of the features. */
+  readonly migrations?: readonly Migration[];
+};
 
 /** A whole server over a real store and real sockets; only time, chance and the ledger are the test's. */
 export async function startTestServer(options: TestServerOptions = {}) {
-  const { log = createSilentLog(), ...more } = options;
+  const { log = createSilentLog(), migrations: others = [], ...more } = options;
   const folder = mkdtempSync(join(tmpdir(), 'api-'));
   const base = { clock: createManualClock(START_MS), random: createSeededRandom('api'), log };
   const migrations = [
@@ -40,6 +44,7 @@ export async function startTestServer(options: TestServerOptions = {}) {
     ...registrationMigrations,
     ...resourcesMigrations,
     ...attestationMigrations,
+    ...others,
   ];
   const testStore = await openTestStore(migrations, base);
   const deps = { ...base, store: testStore.store, trustDomain };
@@ -96,7 +101,7 @@ export async function startTestServer(options: TestServerOptions = {}) {
   if ('unix' in address) throw new Error('a TCP server has a port');
   return {
     ...{ authority, registration, resources, nodes, ledger, write, identify, pacedAs: api.pacedAs, clock: base.clock },
-    operatorSocket,
+    ...{ audit, store: testStore.store, random: base.random, log, folder, serverIdentity, operatorSocket },
     /** A client with that identity, or none. */
     client: (identity?: TlsIdentity) =>
       keep(createRpcClient({ ...base, connect: { ...address, tls: { verifyPeer() {}, identity: () => identity } } })),
