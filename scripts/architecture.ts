@@ -17,7 +17,7 @@ export const architecture: Readonly<Record<string, readonly [promise: string, im
   'private-files': ["files and folders that are one user's own: checked, whole on disk or not there", ['std']],
   'api-documents': ['OpenAPI documents and protobuf descriptors: routes made of them, and held against them', below],
   rpc: ['gRPC calls and services on node:http2 sockets', below],
-  store: ['persistence port, transactions, migrations, change feed; engines', ['model', 'std', 'sdk']],
+  store: ['persistence port, transactions, migrations, following of changes; engines', ['model', 'std', 'sdk']],
   authority: ['CA and signing keys, issuing SVIDs, bundles, rotation; keystores', ['store', 'private-files', ...below]],
   attestation: ['node and workload attestation to selectors; attestors', ['store', ...below]],
   registration: [
@@ -32,6 +32,7 @@ export const architecture: Readonly<Record<string, readonly [promise: string, im
   ],
   'workload-identity': ["a process's own SVID and bundles, kept fresh from the Workload API", ['rpc', ...below]],
   ledger: ['append, Merkle tree, checkpoints, proofs, verify', below],
+  records: ['every ledger shipped, checked, countersigned, kept and searched', ['store', 'ledger', ...below]],
   gateway: [
     'accept, authenticate, decide, oblige, forward, record; protocols',
     ['policy', 'ledger', 'workload-identity', 'rpc', 'private-files', ...below],
@@ -39,7 +40,8 @@ export const architecture: Readonly<Record<string, readonly [promise: string, im
   api: [
     'gRPC services and REST; the only place errors become responses',
     [
-      ...['authority', 'attestation', 'registration', 'resources', 'ledger', 'policy', 'endpoint', 'rpc', 'store'],
+      ...['authority', 'attestation', 'registration', 'resources', 'ledger', 'records', 'policy', 'endpoint', 'rpc'],
+      'store',
       ...below,
     ],
   ],

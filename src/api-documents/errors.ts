@@ -5,7 +5,7 @@ export const errorTable = {
     status: 400,
     exit: 'usage',
     meaning:
-      'A file that should describe an API is no OpenAPI document of 3.0 or 3.1 and no set of protobuf descriptors.',
+      'A file that should describe an API is no OpenAPI document of 3.0 to 3.2 and no set of protobuf descriptors.',
     remedy: 'Mend the place that the message names; convert Swagger 2.0 to OpenAPI 3 first.',
   },
   ERR_DOCUMENT_SIZE: {

@@ -151,6 +151,45 @@ describe('names', () => {
   });
 });
 
+describe('a route that is there', () => {
+  const one = (method: string, path: string, existing: WrittenRoute) =>
+    imported(withPaths({ [path]: { [method]: { operationId: 'new' } } }), { existing: [existing] });
+  const told = /^new takes requests that old took: policies that name old, masks and forbids among them/;
+
+  it.each<[string, string, string, WrittenRoute]>([
+    ['that it is wider than', 'get', '/a/b', { name: 'old', path: '/a/{x}' }],
+    ['that it shares some paths with, and comes before', 'get', '/a/b/{y}', { name: 'old', path: '/a/{x}/c' }],
+    ['of all that follows', 'get', '/a/{x}', { name: 'old', path: '/a/{x*}' }],
+    ['of all that follows, at its end', 'get', '/a', { name: 'old', path: '/a/{x*}' }],
+    ['which takes HEAD with GET', 'head', '/a/b', { name: 'old', path: '/a/{x}', methods: ['GET'] }],
+  ])('and loses requests to a new one %s is named', (_, method, path, existing) => {
+    const { routes, notes } = one(method, path, existing);
+    expect(routes).toHaveLength(1);
+    expect(notes).toEqual([expect.stringMatching(told)]);
+  });
+
+  it.each<[string, string, string, WrittenRoute]>([
+    ['that comes behind it', 'get', '/a/{y}/c', { name: 'old', path: '/a/b/{x}' }],
+    ['of another method', 'get', '/a/b', { name: 'old', path: '/a/{x}', methods: ['POST'] }],
+    ['of other paths', 'get', '/a/b', { name: 'old', path: '/b/{x}' }],
+  ])('and loses none to a new one %s is not', (_, method, path, existing) => {
+    const { routes, notes } = one(method, path, existing);
+    expect([routes.length, notes]).toEqual([1, []]);
+  });
+
+  it('keeps HEAD, which comes with its GET', () => {
+    expect(one('head', '/a/{y}', { name: 'old', path: '/a/{x}', methods: ['GET'] }).routes).toEqual([]);
+    expect(one('head', '/a/{y}', { name: 'old', path: '/a/{x}', methods: ['POST'] }).routes).toHaveLength(1);
+  });
+
+  it('gets none of a method that no route can have beside it', () => {
+    const paths = { '/a': { additionalOperations: { 'a b': {}, COPY: {} } } };
+    const { routes, notes } = imported(documentOf({ openapi: '3.2.0', paths }));
+    expect(routes.map(({ methods }) => methods)).toEqual([['COPY']]);
+    expect(notes).toEqual(['"a b" "/a" is left out: no route has such a method']);
+  });
+});
+
 it('of more operations than a target can have routes nothing is taken, unless a part is named', () => {
   const many = (count: number) =>
     withPaths(Object.fromEntries(Array.from({ length: count }, (_, n) => [`/${n % 2 ? 'a' : 'b'}/${n}`, { get: {} }])));

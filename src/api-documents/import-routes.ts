@@ -1,6 +1,6 @@
 import { DocumentError } from './errors.ts';
 import { chooseNames, type Named } from './route-names.ts';
-import { covers, expressedPath, formOf, type Segment, segmentsOf } from './templates.ts';
+import { expressedPath, formOf, isBefore, overlap, type Segment, segmentsOf } from './templates.ts';
 import type { ApiDocument, Operation, WrittenRoute } from './types.ts';
 import { quoted } from './values.ts';
 
@@ -17,6 +17,8 @@ export interface RouteImport {
   readonly reads: ReadonlySet<ReadKind>;
   /** Routes that are there: what they take stays theirs, and nobody gets their names. */
   readonly existing: readonly WrittenRoute[];
+  /** The target that they are for, if one is. */
+  readonly into?: { readonly name: string; readonly refusesUnlisted: boolean } | undefined;
   /** What is wrong with routes, as the target's protocol says. */
   readonly problemsOf: (routes: readonly WrittenRoute[]) => readonly string[];
 }
@@ -56,7 +58,8 @@ export function importRoutes(
     const reads = readsOf(group, { document, wanted, route }, notes);
     return [reads.length === 0 ? route : { ...route, reads }];
   });
-  return { routes: together(made, wanted, notes), notes: [...notes, ...takenFrom(made, wanted)] };
+  const routes = together(made, wanted, notes);
+  return { routes, notes: [...notes, ...takenFrom(routes, wanted), ...listedNote(routes, wanted)] };
 }
 
 /** A route without what only its reader wants. */
@@ -86,6 +89,10 @@ function candidates(document: ApiDocument, { base, under = '' }: RouteImport, no
       notes.push(`${text} is left out: requests of TRACE are refused`);
       return [];
     }
+    if (!METHOD.test(operation.method)) {
+      notes.push(`${quoted(operation.method)} ${quoted(whole)} is left out: no route has such a method`);
+      return [];
+    }
     const expressed = expressedPath(whole);
     if (typeof expressed === 'string') {
       notes.push(`${operation.method} ${quoted(whole)} is left out: ${expressed}`);
@@ -103,8 +110,7 @@ function grouped(all: readonly Candidate[], { existing }: RouteImport, notes: st
   const byForm = new Map<string, Candidate[]>();
   for (const one of all) {
     const form = formOf(one.segments);
-    const methods = taken.get(form);
-    if (methods?.has(one.operation.method) === true || methods?.has(ANY_METHOD) === true) continue;
+    if (takersOf(one.operation.method).some((method) => taken.get(form)?.has(method) === true)) continue;
     const key = `${one.operation.method} ${form}`;
     byForm.set(key, [...(byForm.get(key) ?? []), one]);
   }
@@ -118,7 +124,7 @@ function grouped(all: readonly Candidate[], { existing }: RouteImport, notes: st
     const { path, segments, operation } = first;
     if (sorted.length > 1)
       notes.push(
-        `${sorted.map((one) => `${one.operation.method} ${one.operation.path}`).join(', ')} are one route: no path tells them apart`,
+        `${listed(sorted.map((one) => `${one.operation.method} ${one.operation.path}`))} are one route: no path tells them apart`,
       );
     const id = sorted.length === 1 ? operation.id : undefined; // Else a permit for one would read as if it were no other's.
     return { method: operation.method, path, segments, id, operations: sorted.map((one) => one.operation) };
@@ -197,21 +203,40 @@ function together(
   return kept;
 }
 
-/** What a wider route took until now, policies that name it reach no more. */
+/** What other routes took until now, policies that name these reach no more. */
 function takenFrom(made: readonly ImportedRoute[], { existing }: RouteImport): readonly string[] {
-  const wide = existing
-    .filter(({ path }) => path.includes('{'))
-    .map((route) => ({ route, segments: segmentsOf(route.path) }));
+  const shaped = existing.map((route) => ({ route, segments: segmentsOf(route.path) }));
   return made.flatMap(({ name, methods, path }) => {
     const segments = segmentsOf(path);
-    const from = wide.find(
-      (one) => (one.route.methods?.includes(methods[0]) ?? true) && covers(one.segments, segments),
+    const takers = takersOf(methods[0]);
+    const from = shaped.filter(
+      ({ route, segments: others }) =>
+        takers.some((method) => (route.methods ?? [ANY_METHOD]).includes(method)) &&
+        overlap(segments, others) &&
+        isBefore(segments, others),
     );
-    if (from === undefined) return [];
+    if (from.length === 0) return [];
+    const names = listed(from.map(({ route }) => route.name));
     return [
-      `${name} takes requests that ${from.route.name} took: policies that name ${from.route.name}, masks and forbids among them, don't reach these any more`,
+      `${name} takes requests that ${names} took: policies that name ${names}, masks and forbids among them, don't reach these any more`,
     ];
   });
+}
+
+/** What no route took until now, policy is asked about in another way. */
+function listedNote(made: readonly ImportedRoute[], { into }: RouteImport): readonly string[] {
+  if (into === undefined || made.length === 0) return [];
+  const whole = `resource in Http::Origin::${JSON.stringify(into.name)}`;
+  return [
+    into.refusesUnlisted
+      ? `requests that a new route is the first to take were refused until now (unlisted: refuse): what permits all of the target, as by ${whole}, permits them too`
+      : `requests that a new route is the first to take are no longer asked about as ${whole.replace(' in ', ' == ')}: policies that say so, masks and forbids among them, don't reach them any more; ${whole} does`,
+  ];
+}
+
+/** Methods of routes that take requests of one: HEAD comes with GET. */
+function takersOf(method: string): readonly string[] {
+  return [method, ANY_METHOD, ...(method === 'HEAD' ? ['GET'] : [])];
 }
 
 function listed(names: readonly string[]): string {
@@ -224,6 +249,8 @@ function compare(a: string, b: string): number {
 }
 
 const ANY_METHOD = '*';
+/** As config has it. */
+const METHOD = /^[A-Z][A-Z0-9-]{0,31}$/;
 /** As config has it. */
 const ROUTES_MAX = 1000;
 const NAMES_LISTED_MAX = 5;

@@ -1,5 +1,5 @@
 /**
- * Documents that describe an API: OpenAPI 3.0 and 3.1, in JSON or YAML, and sets of protobuf descriptors, read into operations; routes made of
+ * Documents that describe an API: OpenAPI 3.0 to 3.2, in JSON or YAML, and sets of protobuf descriptors, read into operations; routes made of
  * these, and routes, values and masked fields held against them.
  *
  * It promises that any bytes end in operations or in an error with what to do, in bounded time; that the same document, in whatever order it is

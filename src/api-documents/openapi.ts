@@ -10,18 +10,18 @@ export function readOpenApi(root: unknown): ApiDocument {
   const version = own(fields, 'openapi');
   if (own(fields, 'swagger') !== undefined)
     throw new DocumentError('ERR_DOCUMENT_FORM', 'it is Swagger 2.0; convert it to OpenAPI 3 first');
-  if (typeof version !== 'string' || !/^3\.[01](\.\d+)?$/.test(version))
+  if (typeof version !== 'string' || !/^3\.[012](\.\d+)?$/.test(version))
     throw new DocumentError(
       'ERR_DOCUMENT_FORM',
       version === undefined
-        ? 'it is no OpenAPI document: it has no openapi: 3.0.x or 3.1.x'
-        : `its version is ${quoted(String(version))}; 3.0.x and 3.1.x are read`,
+        ? 'it is no OpenAPI document: it has no openapi: 3.0.x, 3.1.x or 3.2.x'
+        : `its version is ${quoted(String(version))}; 3.0.x, 3.1.x and 3.2.x are read`,
     );
   const references = createReferences(root);
   const operations: Operation[] = [];
   for (const [path, item] of Object.entries(ownFields(fields, 'paths') ?? {})) {
     if (path.startsWith('x-')) continue;
-    for (const operation of operationsOf(path, references.resolved(item), references)) operations.push(operation);
+    for (const operation of operationsOf(path, itemOf(item, references), references)) operations.push(operation);
     if (operations.length > OPERATIONS_MAX)
       throw new DocumentError('ERR_DOCUMENT_SIZE', `it has more than ${OPERATIONS_MAX} operations`);
   }
@@ -33,17 +33,28 @@ export function readOpenApi(root: unknown): ApiDocument {
   };
 }
 
+/** A path with what it refers to: since 3.1 both may have operations, and its own win. */
+function itemOf(item: unknown, references: References): unknown {
+  const [fields, meant] = [fieldsOf(item), fieldsOf(references.resolved(item))];
+  return fields === undefined || meant === undefined || fields === meant ? meant : { ...meant, ...fields };
+}
+
 function operationsOf(path: string, item: unknown, references: References): readonly Operation[] {
   const fields = fieldsOf(item);
   if (fields === undefined)
     throw new DocumentError('ERR_DOCUMENT_FORM', `what it has at the path ${quoted(path)} is no object`);
-  return METHODS.flatMap((method): Operation[] => {
-    const operation = ownFields(fields, method);
+  // Of 3.2 as well: those before it have no such names.
+  const others = ownFields(fields, 'additionalOperations');
+  const named = [
+    ...METHODS.map((name) => [name.toUpperCase(), ownFields(fields, name)] as const),
+    ...Object.keys(others ?? {}).map((name) => [name, ownFields(others, name)] as const),
+  ];
+  return named.flatMap(([method, operation]): Operation[] => {
     if (operation === undefined) return [];
     const [server] = [...serversOf(operation), ...serversOf(fields)];
     return [
       {
-        ...{ method: method.toUpperCase(), path, base: server?.base, id: ownText(operation, 'operationId') },
+        ...{ method, path, base: server?.base, id: ownText(operation, 'operationId') },
         parameters: parametersOf([fields, operation], references),
         requests: jsonSchemas(references.resolved(own(operation, 'requestBody')), references),
         answers: Object.values(ownFields(operation, 'responses') ?? {}).flatMap((answer) =>
@@ -80,7 +91,9 @@ function jsonSchemas(described: unknown, references: References): readonly unkno
     if (EVENTS.test(kind)) return [true];
     if (!JSON_TYPE.test(kind)) return [];
     const fields = fieldsOf(references.resolved(media));
-    return [fields !== undefined && Object.hasOwn(fields, 'schema') ? fields['schema'] : true];
+    // Of 3.2 a stream of values has the schema of one.
+    const name = ['schema', 'itemSchema'].find((one) => fields !== undefined && Object.hasOwn(fields, one));
+    return [name === undefined ? true : own(fields, name)];
   });
 }
 
@@ -112,10 +125,12 @@ function serversOf(owner: Fields | undefined): readonly ApiServer[] {
 function baseOf(url: string): string {
   const [, path = ''] = /^(?:[a-z][a-z0-9+.-]*:)?\/\/[^/?#]*([^?#]*)/i.exec(url) ?? [undefined, url.split(/[?#]/)[0]];
   const whole = path === '' || path.startsWith('/') ? path : `/${path}`;
-  return whole.replace(/\/+$/, '');
+  let end = whole.length;
+  while (whole[end - 1] === '/') end--; // An expression would take the square of slashes that are not at the end.
+  return whole.slice(0, end);
 }
 
-const METHODS = ['get', 'put', 'post', 'delete', 'options', 'head', 'patch', 'trace'] as const;
+const METHODS = ['get', 'put', 'post', 'delete', 'options', 'head', 'patch', 'trace', 'query'] as const;
 const JSON_TYPE = /^(?:application\/json|application\/[^/\s]+\+json|application\/\*|\*\/\*)$/;
 /** Their schemas say what an event is, or what all are: documents differ. */
 const EVENTS =

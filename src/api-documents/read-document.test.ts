@@ -35,6 +35,27 @@ describe('a document', () => {
     expect(read(text).operations.map(({ path }) => path)).toEqual(['/a', '/b', '/c']);
   });
 
+  it('of 3.2 may have methods of its own, and of a stream the schema of one of it', () => {
+    const content = { 'application/json': { itemSchema: { properties: { a: {} } } } };
+    const more = { COPY: { operationId: 'c' }, 'a b': {} };
+    const item = { query: { responses: { default: { content } } }, additionalOperations: more };
+    const { operations } = read(JSON.stringify({ openapi: '3.2.0', paths: { '/a': item } }));
+    expect(operations.map(({ method, id }) => [method, id])).toEqual([
+      ['QUERY', undefined],
+      ['COPY', 'c'],
+      ['a b', undefined],
+    ]);
+    expect(operations[0]?.answers).toEqual([{ properties: { a: {} } }]);
+  });
+
+  it('has at a path what that refers to and what stands beside, which wins', () => {
+    const text = `${open}paths: { /a: { $ref: "#/x", get: { operationId: own } } }\nx: { get: { operationId: far }, put: {} }\n`;
+    expect(read(text).operations.map(({ method, id }) => [method, id])).toEqual([
+      ['GET', 'own'],
+      ['PUT', undefined],
+    ]);
+  });
+
   it('has names of whatever kind as its own', () => {
     const text = '{"openapi":"3.0.0","paths":{"__proto__":{"get":{}},"constructor":{"get":{}}}}';
     expect(read(text).operations.map(({ path }) => path)).toEqual(['__proto__', 'constructor']);
@@ -47,7 +68,12 @@ describe('is refused, with what to do:', () => {
   it.each([
     ['nothing', '', /no OpenAPI document/],
     ['Swagger 2.0', 'swagger: "2.0"\n', /convert it to OpenAPI 3/],
-    ['a version that is not known', 'openapi: 3.2.0\n', /3\.0\.x and 3\.1\.x are read/],
+    ['a version that is not known', 'openapi: 3.3.0\n', /3\.0\.x, 3\.1\.x and 3\.2\.x are read/],
+    [
+      'a merge, of which others read more',
+      `${open}a: &a { get: {} }\npaths: { /a: { <<: *a } }\n`,
+      /line 3: it merges by <<, which is not read; write it out/,
+    ],
     ['a list', '[1]', /no OpenAPI document/],
     ['what is no YAML', `${open}a: b: c\n`, /line 2: it is no YAML/],
     ['half a JSON', '{"openapi": "3.0.0"', /line 1: it is no YAML/],
@@ -92,10 +118,24 @@ describe('is refused, with what to do:', () => {
     ['many aliases', `${open}a: &a 1\nb: [${'*a,'.repeat(2000)}]\n`, /more than 1000 aliases/],
     ['size', Buffer.alloc((20 << 20) + 1, 32), /of which 20971520 are read/],
     ['size in YAML', `${open}# ${'x'.repeat(8 << 20)}`, /convert it to JSON/],
+    ['an address of slashes', `{"openapi":"3.0.0","servers":[{"url":"${'/'.repeat(500_000)}a"}],"x":1,"x":2}`, /twice/],
     ['depth of messages', nestedMessage(200_000), /neither text nor a set/],
   ])('%s, in bounded time', (_, text, message) => {
     expect(refused(text)).toMatch(message);
   });
+});
+
+it('addresses and paths that are long are read in bounded time', () => {
+  const startMs = performance.now();
+  const url = `https://x.test${'/'.repeat(500_000)}a`;
+  const paths = { [`/${'{a}/'.repeat(200_000)}`]: { get: {} }, '/b': { get: {} } };
+  const document = read(JSON.stringify({ openapi: '3.0.0', servers: [{ url }], paths }));
+  expect(document.servers[0]?.base).toHaveLength(500_001);
+  const { routes, notes } = importRoutes(document, { base: '', reads: new Set(), existing: [], problemsOf: () => [] });
+  expect(routes.map(({ path }) => path)).toEqual(['/b']);
+  expect(notes).toEqual([expect.stringMatching(/is left out: its path is longer than the 1024 characters/)]);
+  expect(notes[0]?.length).toBeLessThan(300);
+  expect(performance.now() - startMs).toBeLessThan(5_000);
 });
 
 it('schemas that refer to each other without end are gone through once', () => {

@@ -139,6 +139,9 @@ function createConverter(lineAt: (offset?: number) => number) {
       const line = lineAt(isNode(key) ? key.range?.[0] : node.range?.[0]);
       if (name === undefined) throw new DocumentError('ERR_DOCUMENT_FORM', `line ${line}: a name is no text`);
       if (names.has(name)) throw nameTwice(name, line);
+      // Others read it as what it stands for, and what that has would be missing here.
+      if (name === '<<' && isScalar(key) && key.type === 'PLAIN')
+        throw new DocumentError('ERR_DOCUMENT_FORM', `line ${line}: it merges by <<, which is not read; write it out`);
       names.add(name);
     }
     const list = Array.from(names);

@@ -14,6 +14,7 @@ export type Segment =
 /** A sentence when no route can have such a path. */
 export function expressedPath(path: string): Expressed | string {
   if (!path.startsWith('/')) return 'its path does not begin with /';
+  if (path.length > PATH_CHARS_MAX) return `its path is longer than the ${PATH_CHARS_MAX} characters of a route's`;
   if (/[?#]/.test(path)) return 'its path has a query or a fragment';
   const pieces = path.slice(1).split('/');
   // With and without a slash at its end a path is the same to routes.
@@ -66,6 +67,20 @@ export function covers(a: readonly Segment[], b: readonly Segment[]): boolean {
   }
 }
 
+/** Whether of paths that both take, the route of `a` has those: a literal beats a parameter, and that a rest. */
+export function isBefore(a: readonly Segment[], b: readonly Segment[]): boolean {
+  for (let at = 0; ; at++) {
+    const [one, other] = [rankOf(a[at]), rankOf(b[at])];
+    if (one !== other) return one < other;
+    if (a[at] === undefined || a[at]?.kind === 'rest') return false;
+  }
+}
+
+/** A path that ends comes before one of which the rest is taken. */
+function rankOf(segment: Segment | undefined): number {
+  return segment === undefined ? 0 : RANKS.indexOf(segment.kind) + 1;
+}
+
 function nameFor(text: string, names: Set<string>): string {
   const inside = /\{([^{}]*)/.exec(text)?.[1] ?? text;
   const plain = inside
@@ -89,6 +104,9 @@ function folded(piece: string): string {
   return text.normalize('NFKC').toLowerCase().normalize('NFKC');
 }
 
+const RANKS = ['literal', 'parameter', 'rest'] as const;
+/** As config has it; and whatever is made of one segment after the other takes no time. */
+const PATH_CHARS_MAX = 1024;
 const WHOLE = /^\{([^{}*+]+)([*+]?)\}$/;
 /** A number that tells two apart fits behind it. */
 const NAME_CHARS_MAX = 56;

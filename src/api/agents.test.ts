@@ -1,5 +1,5 @@
 import { fromBinary, toBinary } from '@bufbuild/protobuf';
-import { Agent, Bundle, Control, Entry, Health, SpiffeWorkloadAPI, SVID } from '@countersign/sdk/contract';
+import { Agent, Bundle, Control, Entry, Health, Records, SpiffeWorkloadAPI, SVID } from '@countersign/sdk/contract';
 import {
   PermissionDeniedDetails_Reason,
   PermissionDeniedDetailsSchema,
@@ -30,7 +30,9 @@ afterEach(() => server.stop());
 
 describe('the table of roles', () => {
   it('lists every method of every service of the server, and no other', () => {
-    const served = [Agent, Bundle, Control, Entry, Health, SVID].flatMap((service) => service.methods.map(pathOf));
+    const served = [Agent, Bundle, Control, Entry, Health, Records, SVID].flatMap((service) =>
+      service.methods.map(pathOf),
+    );
     expect([...rolesByMethod.keys()].toSorted()).toEqual(served.toSorted());
     expect(served).not.toContain(pathOf(SpiffeWorkloadAPI.method.fetchJWTSVID));
   });

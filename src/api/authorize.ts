@@ -251,6 +251,10 @@ export const rolesByMethod: ReadonlyMap<string, readonly CallerRole[]> = new Map
       gateway: ['WatchGateway', 'ReportGateway'],
       admin: ['Apply', 'CreateEntry', 'ListEntryAttributes', 'ListResources', 'ListGateways'],
     },
+    'countersign.control.v1.Records': {
+      gateway: ['Ship'],
+      admin: ['SearchRecords', 'GetRecord', 'ListLogs', 'AcceptLog'],
+    },
   } satisfies Record<string, Partial<Record<CallerRole, readonly string[]>>>)
     .flatMap(([service, methodsByRole]) =>
       Object.entries(methodsByRole).flatMap(([role, methods]) =>

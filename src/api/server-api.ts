@@ -1,6 +1,7 @@
 import type { TrustDomain } from '@countersign/sdk/identity';
 import type { NodeAttestation, Nodes } from '../attestation/index.ts';
 import type { Authority } from '../authority/index.ts';
+import type { Records } from '../records/index.ts';
 import type { Registration } from '../registration/index.ts';
 import type { Resources } from '../resources/index.ts';
 import { type CallContext, healthService, type Peer, type RpcService, sourceOf } from '../rpc/index.ts';
@@ -12,6 +13,7 @@ import { bundleService } from './bundle-service.ts';
 import { controlService } from './control-service.ts';
 import { entryService } from './entry-service.ts';
 import type { ParsePolicies } from './listed-resources.ts';
+import { recordsService } from './records-service.ts';
 import { createRefusalIntake } from './refusal-intake.ts';
 import { svidService } from './svid-service.ts';
 
@@ -23,6 +25,7 @@ export interface ServerApiDeps {
   readonly authority: Authority;
   readonly registration: Registration;
   readonly resources: Resources;
+  readonly records: Records;
   readonly nodes: Nodes;
   readonly nodeAttestation: NodeAttestation;
   /** Called before and after each act of an operator; when it throws, the act does not happen. */
@@ -62,6 +65,7 @@ export function createServerApi(deps: ServerApiDeps): ServerApi {
       entryService(shared),
       svidService(shared),
       controlService(shared),
+      recordsService(shared),
       healthService((service) => (service === '' ? deps.ready() : undefined)),
     ],
     interceptor: authorizer.interceptor,

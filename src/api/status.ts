@@ -8,6 +8,7 @@ import { errorTable as attestationErrors } from '../attestation/index.ts';
 import { errorTable as authorityErrors } from '../authority/index.ts';
 import { errorTable as endpointErrors } from '../endpoint/index.ts';
 import { errorTable as ledgerErrors } from '../ledger/index.ts';
+import { errorTable as recordsErrors } from '../records/index.ts';
 import { errorTable as registrationErrors } from '../registration/index.ts';
 import { errorTable as resourcesErrors } from '../resources/index.ts';
 import { Code, RpcError, type StatusCode } from '../rpc/index.ts';
@@ -122,6 +123,7 @@ const tables: readonly ErrorTable[] = [
   authorityErrors,
   endpointErrors,
   ledgerErrors,
+  recordsErrors,
   registrationErrors,
   resourcesErrors,
   x509Errors,

@@ -176,6 +176,21 @@ describe('targets together', () => {
     spec: { protocol: 'http', url: 'http://api', ...(hosts && { hosts }), listen: { host, port: 6432 } },
   });
 
+  it.each<[string, string | undefined, string | undefined, number]>([
+    ['of their own names', undefined, undefined, 0],
+    ['of which one is its own', 'https://a.test', undefined, 0],
+    ['that are one', 'https://a.test', 'https://a.test', 1],
+    ['of which one is the other’s name', 'countersign:b', undefined, 1],
+  ])('may take tokens for audiences %s, or may not', (_, a, b, problems) => {
+    const taking = (name: string, audience: string | undefined, tokens = true): Resource => ({
+      ...target(name),
+      spec: { protocol: 'http', url: 'http://api', listen: { port: 0, tokens, ...(audience && { audience }) } },
+    });
+    const found = validateTogether('Target', [taking('a', a), taking('b', b), taking('c', undefined, false)]);
+    expect(found.map(({ name }) => name)).toEqual(Array(problems).fill('b'));
+    for (const { message } of found) expect(message).toContain('are those of Target/a; a token is for one target');
+  });
+
   it('of HTTP may have one door where each lists hosts of its own', () => {
     const all = [http('a', ['a.test']), http('b', ['b.test', 'bb.test']), http('c', ['c.test'])];
     expect(validateTogether('Target', all)).toEqual([]);

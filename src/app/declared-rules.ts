@@ -34,7 +34,9 @@ export function createDeclaredRules(): {
   return {
     validate: validateResource,
     validateTogether: (kind, resources) =>
-      kind === 'Target' ? doorProblems(resources) : policyProblems(resources, loader),
+      kind === 'Target'
+        ? [...doorProblems(resources), ...audienceProblems(resources)]
+        : policyProblems(resources, loader),
     parsePolicies(policies) {
       const sources = policies.map(sourceOf);
       const bytes = sources.reduce((sum, { text }) => sum + Buffer.byteLength(text), 0);
@@ -96,6 +98,20 @@ function doorProblems(targets: readonly Resource[]): readonly Problem[] {
   });
 }
 
+/** A token is for one target: of two with one audience each could be asked by what was issued for the other. */
+function audienceProblems(targets: readonly Resource[]): readonly Problem[] {
+  const taken = new Map<string, string>();
+  return targets.flatMap(({ kind, name, spec }): Problem[] => {
+    if (!Value.Check(WITH_TOKENS, spec)) return [];
+    const audience = spec.listen.audience ?? `countersign:${name}`;
+    const other = taken.get(audience);
+    if (other === undefined) taken.set(audience, name);
+    if (other === undefined) return [];
+    const message = `listen.audience: tokens for ${audience} are those of Target/${other}; a token is for one target, so give this one another audience`;
+    return [{ kind, name, message: shortened(message) }];
+  });
+}
+
 /** A target with a door. */
 interface Holder {
   readonly name: string;
@@ -136,6 +152,9 @@ const PARSED_BYTES_MAX = 128 * 1024;
 const POLICY = Type.Object({ cedar: Type.String() }, { additionalProperties: false });
 const TARGET = Type.Object({ protocol: Type.String() });
 const WITH_DOOR = Type.Object({ listen: Type.Object({ host: Type.String(), port: Type.Integer() }) });
+const WITH_TOKENS = Type.Object({
+  listen: Type.Object({ tokens: Type.Literal(true), audience: Type.Optional(Type.String()) }),
+});
 const WITH_HOSTS = Type.Object({ hosts: Type.Array(Type.String()) });
 /** Their clients say in TLS which host they mean. */
 const NAMED_BY_HOST: ReadonlySet<string> = new Set(['http']);

@@ -28,6 +28,7 @@ import {
   startAll,
   stopAll,
 } from '../std/index.ts';
+import { formatVerifierKey, noteKeyOf } from '../wire/tlog/index.ts';
 import { createWorkloadIdentity, type WorkloadIdentity } from '../workload-identity/index.ts';
 import { createControlWatch } from './control/control-watch.ts';
 import { createDrain, type Drain } from './control/drain.ts';
@@ -47,6 +48,7 @@ import { createProcessChecks } from './health/process-checks.ts';
 import { hardenProcess } from './process/hardening.ts';
 import type { Role, RoleDeps } from './role.ts';
 import { deriveKey, openCheckpointKeeper, openLedgerSigner, openSealKey, openWithheldKey } from './role-keys.ts';
+import { createGatewayShipping, shippingMetrics } from './shipping/gateway-shipping.ts';
 import { ownFolderOf } from './workers/own-folder.ts';
 
 /** A gateway that runs. */
@@ -86,7 +88,7 @@ export async function createGatewayApp(deps: RoleDeps<GatewayConfig>, share?: Ga
   const secrets = openSecrets(config.dataDir, { random, env });
   const sealKey = openSealKey(config.dataDir, random);
   const digestKey = openDigestKey(config.dataDir, { random, log });
-  const ledger = openLedger(deps, { sealKey, digestKey, share });
+  const { ledger, shipped } = openLedger(deps, { sealKey, digestKey, share });
   const identity = createWorkloadIdentity({ clock, log, socket: config.workloadApi, followsTokens: true });
   const drainMs = parseDurationMs(config.drain) ?? 0;
   const gateway = await openGateway(deps, {
@@ -103,17 +105,18 @@ export async function createGatewayApp(deps: RoleDeps<GatewayConfig>, share?: Ga
     if (principals === undefined) reports?.taken(Number(revision));
     if (updates.informed()) informed.resolve();
   };
+  const connect = serverConnection({
+    ...{ address: config.server, identity, clock, serverClock },
+    serverId: spiffeIdOf(trustDomain, '/spire/server'),
+  });
+  const shipping = createGatewayShipping({ clock, random, log, connect, identity, ledger: shipped });
   const watch = createControlWatch<GatewayUpdate>({
-    ...{ clock, random, log },
-    connect: serverConnection({
-      ...{ address: config.server, identity, clock, serverClock },
-      serverId: spiffeIdOf(trustDomain, '/spire/server'),
-    }),
+    ...{ clock, random, log, connect },
     onServerTime: serverClock.says,
     follow: (client, signal) => control.updates(client, reports?.state() ?? 'starting', signal),
     apply: (update) => updates.take(update).finally(() => taken(update)),
   });
-  const metrics = metricsOf(gateway, ledger);
+  const metrics = [...metricsOf(gateway, ledger), ...shippingMetrics(shipping)];
   const checks = createProcessChecks({ clock, log, dataDir: config.dataDir });
   let started = false;
   const isAnnounced = () => !updates.informed() || reports?.announced() === true;
@@ -124,7 +127,7 @@ export async function createGatewayApp(deps: RoleDeps<GatewayConfig>, share?: Ga
       ...checks.checks,
       workers: () => [],
       ...createGatewayChecks({
-        ...{ clock, config, ledger, identity, gateway, updates, watch },
+        ...{ clock, config, ledger, identity, gateway, updates, watch, shipping },
         started: () => started && isAnnounced(),
       }),
       leaving: () => drain?.findings() ?? [],
@@ -137,7 +140,8 @@ export async function createGatewayApp(deps: RoleDeps<GatewayConfig>, share?: Ga
   });
   drain = createDrain({ clock, log, delayMs: drainDelayMs, gateway, reports: leavingTogether(reports, share) });
   const doors = share === undefined ? [gateway, watch] : opensInformed({ identity, watch, gateway }, informed.promise);
-  const services: Service[] = [checks.service, conditions, ledger, identity, ...doors, reports];
+  // It ships what the ledger signs when that stops.
+  const services: Service[] = [checks.service, conditions, shipping, ledger, identity, ...doors, reports];
   if (config.http !== undefined)
     services.unshift(createHealthServer({ ...parseAddress(config.http), log, conditions, metrics }));
   return {
@@ -226,12 +230,15 @@ function openLedger(
   const dataDir = ownFolderOf(config.dataDir, share?.number ?? 1);
   if (dataDir !== config.dataDir) for (const folder of [dirname(dataDir), dataDir]) openPrivateFolder(folder);
   const origin = `${trustDomain}/gateway/${config.name}${suffixOf(share, '/')}`;
-  return createLedger({
-    ...{ clock, log, origin, directory: join(dataDir, 'ledger') },
+  const directory = join(dataDir, 'ledger');
+  const signer = openLedgerSigner({ dataDir, name: origin, sealKey, random });
+  const ledger = createLedger({
+    ...{ clock, log, origin, directory, signer },
     about: { ...digestKey.about, ...(share?.digestKeyIsNew ? { digestKeyIsNew: true } : {}) },
-    signer: openLedgerSigner({ dataDir, name: origin, sealKey, random }),
     keeper: openCheckpointKeeper({ dataDir, sealKey, random }),
   });
+  const verifierKey = formatVerifierKey(noteKeyOf(origin, signer.publicKey));
+  return { ledger, shipped: { origin, verifierKey, directory } };
 }
 
 /** As configured, and never more than the machine, or the container, has room for; divided among so many processes. */

@@ -4,7 +4,7 @@ import { type CheckpointKeeper, createSigner, type LedgerSigner } from '../ledge
 import { readOrCreatePrivateFile, readPrivateFile, writePrivateFile } from '../private-files/index.ts';
 import { type Random, Secret } from '../std/index.ts';
 import { createSealer, SEAL_KEY_BYTES } from '../wire/seal/index.ts';
-import { formatVerifierKey, noteKeyOf } from '../wire/tlog/index.ts';
+import { cosignatureKeyOf, formatVerifierKey, formatWitnessKey, noteKeyOf } from '../wire/tlog/index.ts';
 import { AppError } from './errors.ts';
 
 /** The key of a role's sealed files: 32 random bytes in `seal.key` (0600), made at the first start. @throws AppError ERR_APP_KEY, PrivateFileError */
@@ -49,6 +49,25 @@ export function openLedgerSigner(options: {
     Buffer.from(`${formatVerifierKey(noteKeyOf(name, publicKey))}\n`),
   );
   return createSigner(name, privateKey);
+}
+
+/**
+ * The key by which a server countersigns checkpoints of ledgers: Ed25519, sealed in `witness.key`; its public half lies beside it in
+ * `witness.vkey`. It is not the key of its own ledger: nobody vouches for himself.
+ * @throws AppError ERR_APP_KEY, PrivateFileError
+ */
+export function openWitnessKey(options: { dataDir: string; name: string; sealKey: Secret; random: Random }): KeyObject {
+  const { dataDir, name, sealKey, random } = options;
+  const sealer = createSealer(sealKey, random);
+  const path = join(dataDir, 'witness.key');
+  const sealed = readOrCreate(path, random, () =>
+    sealer.seal(generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'der' }), WITNESS_CONTEXT),
+  );
+  const privateKey = openLedgerKey(path, () => sealer.open(sealed, WITNESS_CONTEXT));
+  readOrCreate(join(dataDir, 'witness.vkey'), random, () =>
+    Buffer.from(`${formatWitnessKey(cosignatureKeyOf(name, createPublicKey(privateKey)))}\n`),
+  );
+  return privateKey;
 }
 
 /**
@@ -128,6 +147,7 @@ function readOrCreate(path: string, random: Random, make: () => Buffer): Buffer 
 const CHECKPOINT_CONTEXT = 'ledger/kept-checkpoint';
 /** A checkpoint is a name and a line or two. */
 const CHECKPOINT_BYTES_MAX = 64 * 1024;
+const WITNESS_CONTEXT = 'records/witness-key';
 const LEDGER_KEY_CONTEXT = 'ledger/signing-key';
 /** A sealed Ed25519 key is the largest, with some 150 bytes. */
 const KEY_FILE_BYTES_MAX = 4096;

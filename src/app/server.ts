@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { parseTrustDomain, spiffeIdOf, type TrustDomain } from '@countersign/sdk/identity';
 import { createServerApi, type RestServer, restMigrations, type WriteAudit } from '../api/index.ts';
 import { attestors } from '../attestation/attestors/registry.generated.ts';
@@ -14,8 +13,9 @@ import type { KeystoreMember } from '../authority/index.ts';
 import { type Authority, type AuthorityOptions, authorityMigrations, createAuthority } from '../authority/index.ts';
 import { keystores } from '../authority/keystores/registry.generated.ts';
 import { parseAddress, type ServerConfig } from '../config/index.ts';
-import { createLedger, type LedgerReader } from '../ledger/index.ts';
+import type { LedgerReader } from '../ledger/index.ts';
 import { openPrivateFolder, openSocketFolder, readGivenSecretNow, readTrustedFile } from '../private-files/index.ts';
+import { recordsMigrations } from '../records/index.ts';
 import { createRegistration, registrationMigrations } from '../registration/index.ts';
 import { createResources, resourcesMigrations } from '../resources/index.ts';
 import { createRpcServer, defaultLimits } from '../rpc/index.ts';
@@ -30,14 +30,16 @@ import { createHealthServer } from './health/health-server.ts';
 import { clockIsSynchronised } from './health/machine-clock.ts';
 import type { Metric } from './health/metrics.ts';
 import { createProcessChecks } from './health/process-checks.ts';
+import { recordMetrics } from './health/record-checks.ts';
 import { createServerChecks } from './health/server-checks.ts';
 import { createStoreProbe } from './health/store-probe.ts';
 import { createNodeAliases } from './node-aliases.ts';
 import { hardenProcess } from './process/hardening.ts';
 import { allChosen, chosen, type Role, type RoleDeps } from './role.ts';
-import { openCheckpointKeeper, openLedgerSigner, openSealKey } from './role-keys.ts';
 import { createServerIdentity } from './server-identity.ts';
 import { createServerRest } from './server-rest.ts';
+import { shippingMetrics } from './shipping/gateway-shipping.ts';
+import { openServerRecord } from './shipping/own-record.ts';
 
 /** A server that runs. */
 export interface ServerRole extends Role {
@@ -61,12 +63,13 @@ export async function createServerApp(deps: ServerDeps): Promise<ServerRole> {
   openPrivateFolder(config.dataDir);
   openSocketFolder(config.socket);
   const parts = await openParts(deps);
-  const { authority, registration, resources, ledger, nodes, attestation, identity, trustDomain } = parts;
+  const { authority, registration, resources, ledger, nodes, attestation, identity, trustDomain, records } = parts;
   let started = false;
   // What an operator did is on disk before anyone is told.
   const audit: WriteAudit = (event) => ledger.synced(ledger.append(event));
   const api = createServerApi({
-    ...{ clock, log, trustDomain, authority, registration, resources, nodes, parsePolicies: parts.parsePolicies },
+    ...{ clock, log, trustDomain, authority, registration, resources, records, nodes },
+    parsePolicies: parts.parsePolicies,
     nodeAttestation: attestation.attestation,
     agentTtlS: durationMs(config.svid.agentTtl) / 1000,
     audit,
@@ -142,15 +145,7 @@ async function openParts(deps: ServerDeps) {
   const nodes = createNodes({ store, clock, random, log, trustDomain, removeAliases: aliases.removeAliases });
   const { parsePolicies, ...rules } = createDeclaredRules();
   const resources = createResources({ store, clock, random, log, ...rules });
-  const name = `${trustDomain}/server/${config.serverId}`;
-  const keys = { dataDir: config.dataDir, sealKey: openSealKey(config.dataDir, random), random };
-  const ledger = createLedger({
-    ...{ clock, log },
-    directory: join(config.dataDir, 'ledger'),
-    origin: name,
-    signer: openLedgerSigner({ ...keys, name }),
-    keeper: openCheckpointKeeper(keys),
-  });
+  const { ledger, records, shipping } = openServerRecord({ config, trustDomain, store, clock, random, log });
   const identity = createServerIdentity({
     authority,
     clock,
@@ -179,9 +174,12 @@ async function openParts(deps: ServerDeps) {
   const databaseClock = createPeerClock(clock);
   const probe = createStoreProbe({ clock, store, databaseClock });
   const services: Service[] = [
-    ledger,
     store,
     migrationsOf(store),
+    // It ships what the ledger signs when that stops.
+    shipping,
+    ledger,
+    records,
     probe,
     keystore,
     authority,
@@ -193,7 +191,7 @@ async function openParts(deps: ServerDeps) {
   ];
   return {
     ...{ trustDomain, store, authority, nodes, registration, resources, ledger, identity, attestation, services },
-    ...{ probe, databaseClock, parsePolicies },
+    ...{ probe, databaseClock, parsePolicies, records, shipping },
   };
 }
 
@@ -204,6 +202,7 @@ function migrationsOf(store: Store): Service {
     ...registrationMigrations,
     ...resourcesMigrations,
     ...restMigrations,
+    ...recordsMigrations,
   ];
   return { start: () => store.migrate(all), stop: async () => {} };
 }
@@ -241,7 +240,13 @@ function authorityOptions(config: ServerConfig): AuthorityOptions {
   };
 }
 
-function metricsOf({ registration, ledger, resources }: Awaited<ReturnType<typeof openParts>>): Metric[] {
+function metricsOf({
+  registration,
+  ledger,
+  resources,
+  records,
+  shipping,
+}: Awaited<ReturnType<typeof openParts>>): Metric[] {
   return [
     {
       name: 'countersign_registration_revision',
@@ -249,6 +254,8 @@ function metricsOf({ registration, ledger, resources }: Awaited<ReturnType<typeo
       read: () => registration.revision(),
     },
     { name: 'countersign_ledger_entries', help: 'Entries in the ledger.', read: () => ledger.sequence + 1 },
+    ...shippingMetrics(shipping),
+    ...recordMetrics(records),
     {
       name: 'countersign_gateways_connected',
       help: 'Gateways that are connected.',

@@ -63,6 +63,11 @@ function serverSchema(members: Partial<MemberSchemas>) {
         default: 'server-1',
         pattern: '^[a-z0-9-]{1,64}$',
       }),
+      silence: durationSchema({
+        description:
+          'After how long a ledger of which nothing is heard any more is called silent, unless its writer stopped in good order. Shippers say every ten seconds that they are there.',
+        default: '45s',
+      }),
       store: oneOf(members.storeEngines, 'Where the control plane keeps its records.', { sqlite: {} }),
       keystore: oneOf(members.keystores, 'Where signing keys are kept.', { disk: {} }),
       attestors: anyOf(members.nodeAttestors, 'How nodes may prove themselves.', { 'join-token': {} }),

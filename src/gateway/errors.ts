@@ -21,6 +21,13 @@ export const errorTable = {
     remedy:
       'Check the reference. A file with a secret belongs to the gateway’s user, with mode 0600; one with certificates only may also be root’s, with mode 0644. Or put the secret into the keystore.',
   },
+  ERR_GATEWAY_CERTIFICATE: {
+    status: 503,
+    exit: 'config',
+    meaning: 'The certificate of a target’s own door, or its key, can’t be used.',
+    remedy:
+      'Give listen.certificate a PEM chain, its leaf first, and listen.key the key of that leaf, not encrypted. The gateway reads both again by itself.',
+  },
   ERR_GATEWAY_LISTEN: {
     status: 503,
     exit: 'unavailable',

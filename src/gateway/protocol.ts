@@ -70,8 +70,8 @@ export interface SvidDoor {
 
 /**
  * The client shows a JWT-SVID with each request, on TLS: who it is stands for one request. Whoever shows a certificate is taken by that as by an
- * {@link SvidDoor}, and its tokens prove nothing. The connection is the session's of whom its requests prove, one session after another; between them it is
- * the door's (decision 0045).
+ * {@link SvidDoor}, and its tokens prove nothing. The connection is the session's of whom its requests prove, one session after another, and between them
+ * the door's; or, where requests run side by side, each caller's session has its part of it (decision 0045).
  */
 export interface TokenDoor extends Omit<SvidDoor, 'proof'> {
   readonly proof: 'token';
@@ -82,6 +82,11 @@ export interface TokenDoor extends Omit<SvidDoor, 'proof'> {
    * what to do. Undefined: the client has gone, or was told and its connection is ending.
    */
   meet(client: Duplex, asked: Meeting): Promise<ShownToken | undefined>;
+  /**
+   * Serves a client whose requests run side by side, each proving who calls: each caller has a session of its own, opened by `enter`. Owns the client,
+   * and resolves when it and the sessions are over. Undefined: the requests of this one come one after another, as `meet` takes them.
+   */
+  carry?: ((client: Duplex, asked: Carrying) => Promise<void> | undefined) | undefined;
 }
 
 /** A token, and whom it proves. */
@@ -98,6 +103,22 @@ export interface Meeting {
   refused(what: string): void;
   /** Aborts when the gateway stops. */
   readonly signal: AbortSignal;
+  /** Its requests have proven somebody before: it may be idle as long as a session. */
+  readonly isKnown: boolean;
+}
+
+/** What a {@link TokenDoor} asks that carries several callers at once. */
+export interface Carrying extends Meeting {
+  /** A caller that a token has proven, and whose session has `part` for its client: what of the connection is that caller's alone. */
+  enter(shown: ShownToken, part: Duplex): EnteredCaller;
+}
+
+/** A caller on its way in. */
+export interface EnteredCaller {
+  /** Whether that token is this caller's. One that is good for longer prolongs the session. */
+  isOwn(token: string): boolean;
+  /** Opens the session and has the target serve it to its end; where there is to be none, the target tells `part` why. */
+  serve(): Promise<void>;
 }
 
 /** A protocol that a gateway has loaded. */
@@ -192,10 +213,19 @@ export interface TargetWarning {
   readonly remedy: string;
 }
 
+/** A door as a target declares it. */
+export interface DoorDeclaration {
+  readonly host: string;
+  readonly port: number;
+  /** References of a certificate that clients without the gateway's trust domain know it by, and of its key; both or none. */
+  readonly certificate?: string | undefined;
+  readonly key?: string | undefined;
+}
+
 /** An open target. */
 export interface Target {
   /** Where direct clients reach it; undefined: only through agents. */
-  readonly listen: { readonly host: string; readonly port: number } | undefined;
+  readonly listen: DoorDeclaration | undefined;
   /** What they may call it, in lower case: by that, in TLS, several targets of the protocol share a door. Undefined: it has a door of its own. */
   readonly hosts?: readonly string[] | undefined;
   /** How they prove who they are there, where its config says otherwise than its protocol. */

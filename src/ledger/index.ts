@@ -28,10 +28,11 @@ export type {
   LedgerWriter,
 } from './contract.ts';
 export { OUTCOME_BYTES_MAX } from './contract.ts';
-export { operationKey } from './entry.ts';
+export { operationKey, parseEntry } from './entry.ts';
 export { errorTable, LedgerError } from './errors.ts';
 export { createLedger, type LedgerDeps } from './ledger.ts';
 export { copyLedger } from './reader/copy.ts';
 export { createDirectoryReader } from './reader/directory-reader.ts';
 export { parseProof, verifyProof } from './reader/proof.ts';
+export { createLedgerSource, type LedgerSource, type SizedCheckpoint } from './reader/source.ts';
 export { type VerifyFinding, type VerifyOptions, type VerifyReport, verifyLedger } from './verify/verify.ts';

@@ -32,6 +32,7 @@ export interface Attempt<T> {
 /** What an engine supplies; {@link createEngineStore} makes a store of it. */
 export interface Engine {
   readonly dialect: Dialect;
+  readonly isShared: boolean;
   readonly sql: SqlParts;
   /** Connections for single statements. */
   readonly turns: Turns;
@@ -112,6 +113,7 @@ export function createEngineStore(engine: Engine, deps: { clock: Clock; log: Log
 
   return {
     dialect: engine.dialect,
+    isShared: engine.isShared,
     db: <Tables>() => statements as Kysely<Tables>, // See above.
     transaction: (work, options = {}) =>
       transact(work as Parameters<Store['transaction']>[0], { ...options, timeoutMs: TRANSACTION_MS_MAX }), // See above.

@@ -5,6 +5,7 @@
  * not at all, and a notification comes only after its commit. It must not know what any feature keeps.
  */
 export { errorTable, StoreError } from './errors.ts';
+export { createFollower, type Follower, type FollowStep } from './follow.ts';
 export {
   bytesType,
   type Dialect,

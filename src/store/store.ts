@@ -38,6 +38,11 @@ export interface TransactionOptions {
 export interface Store {
   readonly dialect: Dialect;
   /**
+   * Whether other processes may have this database open. Then they may write and die unseen: notifications may be lost with a connection. Meant for
+   * the mechanisms of this folder, not for features.
+   */
+  readonly isShared: boolean;
+  /**
    * The tables of one feature, for single statements: each commits by itself and sees only what is committed. Not for use
    * inside `transaction`, which has its own view (asserted).
    * @throws StoreError ERR_STORE_CONSTRAINT when a statement breaks a rule of its table

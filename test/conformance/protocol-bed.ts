@@ -1,7 +1,14 @@
 /** One session of a protocol's member between a client and a target of the member's own fixture, by a ledger and a policy that wait and turn as they are told to. */
 import { connect as connectTcp, createServer, type Socket } from 'node:net';
 import { parseSpiffeId } from '@countersign/sdk/identity';
-import { type ProtocolPath, SessionEnd, type SessionPolicy, type TargetDeps } from '../../src/gateway/index.ts';
+import {
+  type GatewaySession,
+  type ProtocolPath,
+  SessionEnd,
+  type SessionPolicy,
+  type Target,
+  type TargetDeps,
+} from '../../src/gateway/index.ts';
 import { createTestGate } from '../../src/gateway/testing/test-gate.ts';
 import { createTestLedger, type TestLedger } from '../../src/gateway/testing/test-ledger.ts';
 import { type Decision, type Limits, noObligations } from '../../src/model/index.ts';
@@ -15,7 +22,10 @@ import {
 } from '../../src/std/index.ts';
 import { eventually } from '../support/eventually.ts';
 
-/** What a protocol brings for its family's suite, as `conformance` in `testing/conformance.ts` of its folder. */
+/**
+ * What a protocol brings for its family's suite, as `conformance` in `testing/conformance.ts` of its folder. Where its clients may speak or prove who they
+ * are in other ways as well, it brings one for each of these, by name, as `others`.
+ */
 export interface ProtocolFixture {
   /** The config of a target on that port; it names its password by `env:PW`. */
   config(port: number): unknown;
@@ -27,6 +37,12 @@ export interface ProtocolFixture {
   request(kind: RequestKind, name: string): Buffer;
   /** Reads what a client gets, and says what it is told by each chunk. A member says `hello` once it takes requests. */
   createReader(): (chunk: Buffer) => readonly Told[];
+  /** Where a request is not the same bytes each time: one client, which says more by `say`. It is asked in place of `request` and `createReader`. */
+  createClient?(say: (bytes: Buffer) => void): FixtureClient;
+  /** Where its clients are not known when they come: has them prove who they are, and the target serve them by one session. */
+  admit?(target: Target, session: GatewaySession): Promise<void>;
+  /** Promises of the suite that it can't be held to, by their id, and why. */
+  readonly skipped?: Readonly<Record<string, string>>;
   /** The kind of the requests that ask this; of those that policy says nothing special to, anything else. */
   kindOf(action: string, resourceId: string): string | undefined;
   /** Ends what its targets share. */
@@ -42,6 +58,12 @@ export type RequestKind = 'read' | 'change' | 'denied' | 'many' | 'bulky' | 'hea
 
 /** `item`: a part of an answer; `answer`: the end of one that went well; `refusal`: an ordinary error; `end`: the session is over, and why. */
 export type Told = 'hello' | 'item' | 'answer' | 'refusal' | 'end';
+
+/** What one client says and reads. */
+export interface FixtureClient {
+  request(kind: RequestKind, name: string): Buffer;
+  read(chunk: Buffer): readonly Told[];
+}
 
 export interface FixtureTarget {
   readonly port: number;
@@ -68,6 +90,8 @@ export interface Bed {
   /** Bytes that the session says it holds; the most so far. */
   readonly heldBytesMax: number;
   send(kind: RequestKind, name: string): void;
+  /** What it would say next. */
+  request(kind: RequestKind, name: string): Buffer;
   /** Resolves when that is in the story, that often. */
   until(line: string, times?: number): Promise<void>;
   /** Lets time pass for the gate. */
@@ -82,6 +106,7 @@ export interface Bed {
   close(): Promise<void>;
 }
 
+export const CLIENT = 'spiffe://example.org/web';
 export const PASSWORD = 'correct horse battery';
 
 /** What a target is opened with; its secret is the password. */
@@ -118,7 +143,7 @@ export async function openBed(path: ProtocolPath, fixture: ProtocolFixture): Pro
       return version;
     },
     policySet: POLICY_SET,
-    principalKey: 'spiffe://example.org/web',
+    principalKey: CLIENT,
     decide: (action, { id }) => (isForbidden ? DENIED : decide({ action, resourceId: id }, fixture)),
     potentialMasks: () => [],
     onChange(listener) {
@@ -136,34 +161,24 @@ export async function openBed(path: ProtocolPath, fixture: ProtocolFixture): Pro
   const address = server.address();
   const client = connectTcp(typeof address === 'object' && address !== null ? address.port : 0, '127.0.0.1');
   const chunks: Buffer[] = [];
-  const read = fixture.createReader();
+  const speaker = fixture.createClient?.((bytes) => void client.write(bytes)) ?? plainClient(fixture);
   client.on('error', () => {});
   client.on('data', (chunk: Buffer) => {
     chunks.push(chunk);
-    for (const one of read(chunk)) story.push(`told ${one}`);
+    for (const one of speaker.read(chunk)) story.push(`told ${one}`);
   });
   const inner = await accepted.promise;
   let heldBytesMax = 0;
   const clock = createManualClock(0);
   const gate = createTestGate(ledger.session, { policy, log, end, clock });
-  const served = opened
-    .serve({
-      id: 's1',
-      identity: parseSpiffeId('spiffe://example.org/web'),
-      client: inner,
-      door: 'agent',
-      isAside: false,
-      policy,
-      gate,
-      signal: end.signal,
-      drain: drain.signal,
-      memory: {
-        hold(bytes) {
-          heldBytesMax = Math.max(heldBytesMax, bytes);
-        },
-      },
-    })
-    .finally(() => gate.close());
+  const hold = (bytes: number) => {
+    heldBytesMax = Math.max(heldBytesMax, bytes);
+  };
+  const session: GatewaySession = {
+    ...{ id: 's1', identity: parseSpiffeId(CLIENT), client: inner, door: 'agent', isAside: false, policy, gate },
+    ...{ signal: end.signal, drain: drain.signal, memory: { hold } },
+  };
+  const served = (fixture.admit?.(opened, session) ?? opened.serve(session)).finally(() => gate.close());
   client.write(fixture.hello);
   const until = (line: string, times = 1) =>
     eventually(`${line} in ${story.join(', ')}`, () => story.filter((one) => one === line).length >= times, {
@@ -177,7 +192,8 @@ export async function openBed(path: ProtocolPath, fixture: ProtocolFixture): Pro
     get heldBytesMax() {
       return heldBytesMax;
     },
-    send: (kind, name) => void client.write(fixture.request(kind, name)),
+    send: (kind, name) => void client.write(speaker.request(kind, name)),
+    request: speaker.request,
     end: () => end.abort(new SessionEnd({ code: 'identity', what: 'the identity is no longer trusted' })),
     drain: () => drain.abort(new SessionEnd({ code: 'shutdown', what: 'the gateway stops' })),
     forbid() {
@@ -194,6 +210,10 @@ export async function openBed(path: ProtocolPath, fixture: ProtocolFixture): Pro
       await opened.close();
     },
   };
+}
+
+function plainClient({ request, createReader }: ProtocolFixture): FixtureClient {
+  return { request, read: createReader() };
 }
 
 /** What the suite's policy answers. */

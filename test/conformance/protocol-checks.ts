@@ -117,7 +117,7 @@ export const checks: readonly Check[] = [
       await bed.until('told refusal');
       await bed.settle();
       const [read, many] = bed.ledger.events.filter(({ kind }) => kind === 'outcome').map(({ detail }) => detail);
-      const bytes = bed.fixture.request('read', 'op-1').length;
+      const bytes = bed.request('read', 'op-1').length;
       expect(read).toMatchObject({ status: 'done', items: 1, durationUs: expect.any(Number) });
       expect(Number(read?.['bytesIn'])).toBeGreaterThanOrEqual('op-1'.length);
       expect(Number(read?.['bytesIn'])).toBeLessThanOrEqual(bytes);
@@ -300,7 +300,7 @@ export const checks: readonly Check[] = [
       for (const name of ['op-1', 'op-2', 'op-3']) bed.send('rated', name);
       await bed.until('told refusal');
       await bed.until('told answer', 2);
-      expect(bed.story.filter(isHeard)).toEqual(['heard op-1', 'heard op-2']);
+      expect(bed.story.filter(isHeard).toSorted()).toEqual(['heard op-1', 'heard op-2']);
       reached(bed, { unit: 'rate', most: 2 }, 'denial');
       await bed.pass(61_000);
       bed.send('rated', 'op-4');
@@ -416,7 +416,7 @@ export const checks: readonly Check[] = [
       let sent = 0;
       for (let i = 0; sent < 24 * MIB; ) {
         const requests: Buffer[] = [];
-        for (const end = i + 10_000; i < end; i++) requests.push(bed.fixture.request('read', `op-${i}`));
+        for (const end = i + 10_000; i < end; i++) requests.push(bed.request('read', `op-${i}`));
         const bytes = Buffer.concat(requests);
         sent += bytes.length;
         bed.client.write(bytes);

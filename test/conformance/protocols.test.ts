@@ -20,6 +20,7 @@ const members: readonly ProtocolMember[] = protocols;
 /** Each protocol brings what the suite must know of it, in `testing/conformance.ts` of its folder. */
 interface ProtocolCase {
   readonly conformance: ProtocolFixture;
+  readonly others?: Readonly<Record<string, ProtocolFixture>>;
 }
 
 it('has schema fragments that make one policy schema', () => {
@@ -29,15 +30,15 @@ it('has schema fragments that make one policy schema', () => {
 
 const cases = await Promise.all(
   members.map(async (member) => {
-    const { conformance }: ProtocolCase = await import(
+    const { conformance, others = {} }: ProtocolCase = await import(
       `../../src/gateway/protocols/${member.id}/testing/conformance.ts`
     );
     const local = localProtocols.find((half) => half.id === member.id);
-    return { id: member.id, member, local, path: await member.load(), conformance };
+    return { id: member.id, member, local, path: await member.load(), conformance, others };
   }),
 );
 
-describe.each(cases)('the protocol $id', ({ id, member, local, path, conformance }) => {
+describe.each(cases)('the protocol $id', ({ id, member, local, path, conformance, others }) => {
   const { config, hello } = conformance;
   let silent: { port: number; close(): void };
   let target: Target;
@@ -110,15 +111,21 @@ describe.each(cases)('the protocol $id', ({ id, member, local, path, conformance
     close();
   });
 
-  describe('a session', () => {
+  const ways: readonly [string, ProtocolFixture][] = [['', conformance], ...Object.entries(others)];
+  describe.each(ways)('a session%s', (way, fixture) => {
+    const { skipped = {} } = fixture;
     let bed: Bed;
     beforeEach(async () => {
-      bed = await openBed(path, conformance);
+      bed = await openBed(path, fixture);
       await bed.until('told hello');
     });
     afterEach(() => bed.close());
 
-    it.each(checks)('$promise', ({ run }) => run(bed));
+    it.each(checks.filter((check) => skipped[check.id] === undefined))('$promise', ({ run }) => run(bed));
+    it('is held to whatever its skips do not name', () => {
+      expect(Object.keys(skipped).filter((id) => !checks.some((check) => check.id === id))).toEqual([]);
+      expect(way === '' ? skipped : {}).toEqual({});
+    });
   });
 
   describe.skipIf(local === undefined)('at an agent’s socket', () => {

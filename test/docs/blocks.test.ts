@@ -60,6 +60,8 @@ describe('fenced blocks', () => {
       'docs/guide/operations.md',
       'docs/guide/postgres.md',
       'docs/guide/http.md',
+      // test/scenarios/record.test.ts runs them.
+      'docs/guide/record.md',
       'docs/life-of-a-request.md',
       ...PAGES.map(({ name }) => `docs/guide/languages/${name}.md`),
     ];

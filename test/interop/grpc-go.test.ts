@@ -1,5 +1,7 @@
 /** gRPC of Go on both sides of the gateway: what most services in production speak. */
+
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import * as path from 'node:path';
@@ -7,7 +9,8 @@ import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { portOver } from '../../src/gateway/protocols/http/testing/grpc-peers.ts';
-import { denied, type HttpBed, openHttp } from '../../src/gateway/protocols/http/testing/harness.ts';
+import { allowed, denied, type HttpBed, openHttp } from '../../src/gateway/protocols/http/testing/harness.ts';
+import { eventually } from '../support/eventually.ts';
 import { buildGo, go } from './go-toolchain.ts';
 import { mayLack } from './toolchain.ts';
 
@@ -47,5 +50,27 @@ describe.skipIf(mayLack(go))('gRPC of Go', () => {
       'refused PermissionDenied',
     ]);
     expect(bed.logged.filter((line) => line.includes('session_bug'))).toEqual([]);
+  });
+
+  it('is answered beside many calls that go on, and told by their status when policy ends these', async () => {
+    bed = await openHttp({
+      config: { url: `http://127.0.0.1:${upstreamPort}`, upstreamHttp2: true },
+      decide: ({ context }) =>
+        allowed(context['path'] === '/grpc.health.v1.Health/Watch' ? { limits: { duration: 3_600_000 } } : {}),
+    });
+    const address = `127.0.0.1:${await portOver(bed.client)}`;
+    const crowd = spawn(path.join(folder, 'grpcpeer'), ['crowd', address], { stdio: ['ignore', 'pipe', 'inherit'] });
+    let said = '';
+    crowd.stdout.on('data', (more: Buffer) => {
+      said += more.toString();
+    });
+    const ended = once(crowd, 'close');
+    await eventually('short ones are answered', async () => {
+      await bed.clock.advance(250);
+      return said === 'answered\n';
+    });
+    await bed.clock.advance(3_600_000);
+    await ended;
+    expect(said).toBe('answered\nmap[DeadlineExceeded:90]\n');
   });
 });

@@ -144,6 +144,28 @@ describe.skipIf(mayLack)('a program with the address of a target built in', () =
     expect(JSON.parse(stdout)).toMatchObject({ name: 'api', url: '/x', host: HOST });
   });
 
+  it.each([
+    ['git', ['ls-remote', `https://${HOST}/repo.git`], '/repo.git/info/refs?service=git-upload-pack'],
+    [
+      'pip3',
+      ['download', '--no-deps', '--index-url', `https://${HOST}/simple`, 'countersign-none'],
+      '/simple/countersign-none/',
+    ],
+    ['npm', ['view', 'countersign-none', '--registry', `https://${HOST}/npm/`], '/npm/countersign-none'],
+  ])('comes by it: %s, which finds what it looks for at the target', async (program, args, url) => {
+    if (spawnSync(program, ['--version']).error !== undefined) return;
+    const seen: (string | undefined)[] = [];
+    const look = (request: http.IncomingMessage) => seen.push(request.url);
+    agent.on('request', look);
+    // What they leave there is theirs.
+    const { stderr } = await runCommand(['env', `TMPDIR=${folder}`, program, ...args], {
+      env: { HOME: folder, npm_config_cache: folder, PIP_NO_CACHE_DIR: '1' },
+    });
+    agent.off('request', look);
+    expect(stderr).not.toContain('has not begun TLS');
+    expect(seen).toContain(url);
+  });
+
   it('keeps its connection, sends bodies in chunks, and waits for a 100', async () => {
     const { stdout } = await curl([
       ...['-H', 'transfer-encoding: chunked', '-H', 'expect: 100-continue', '-d', 'one', `https://${HOST}/1`],
@@ -266,6 +288,7 @@ describe.skipIf(mayLack)('what a command is told', () => {
       { env: { https_proxy: 'http://u:secret@p.test' } },
       'https_proxy names a proxy',
     ],
+    ['no folder for its certificates', { env: { TMPDIR: '/nowhere' } }, 'set TMPDIR to a folder that does'],
   ])('and it is refused: %s', async (_, wanted, said) => {
     const { code, stderr } = await curl([`https://${HOST}/`], wanted);
     expect({ code, stderr }).toEqual({ code: 64, stderr: expect.stringContaining(said) });
@@ -403,6 +426,15 @@ describe.skipIf(mayLack)('whoever the command did not start', () => {
       expect(readFileSync(join(dirname(file), name), 'latin1')).not.toContain('PRIVATE');
     rmSync(dirname(file), { recursive: true });
     process.kill(Number(orphan), 'SIGKILL');
+  });
+
+  it.skipIf(process.getuid?.() !== 0)('or is another user, is reset, also where the command started it', async () => {
+    const { stdout, stderr } = await runCommand([
+      ...['setpriv', '--reuid', '12345', '--clear-groups'],
+      ...['curl', '-sS', '-o', '/dev/null', '-w', '%{http_code}', '--noproxy', '', `http://${HOST}/`],
+    ]);
+    expect(stdout).toBe('000');
+    expect(stderr).toContain('by another user (uid 12345)');
   });
 
   it('and an agent that is away is told, and found again', async () => {

@@ -73,11 +73,19 @@ function callsOn(stack: Stack, folder: string): Readonly<Record<string, readonly
     'policy tighten': [{ ...gateway(), verbatim: 'permits as they are made' }],
     'policy what-can': [{ args: [alpha] }],
     'policy who-can': [{ args: ['select', 'shop'] }],
+    'record accept': 'closes the ledger of the only gateway',
+    'record logs': [{ args: [] }],
+    'record search': [{ args: ['-n', '1000'] }, { args: ['--kind', 'denial'] }, { args: ['--until', '2000-01-01'] }],
+    'record show': [{ args: ['1/0'] }, { args: [`2/${HOSTILE_ENTRY}`] }],
     run: [{ args: ['shop', '--', 'true'], user: 'web' }],
     'svid fetch': [{ args: ['--dir', 'svid'], user: 'web' }],
     'svid show': [{ args: [], user: 'web' }],
     'svid token': [{ args: ['--audience', 'countersign:api'], user: 'web', verbatim: 'a token is one word' }],
     'target list': [{ args: [] }],
+    'target routes': [
+      { args: [path.join(folder, 'api.json')], verbatim: 'routes as a target has them, in YAML' },
+      { args: [path.join(folder, 'api.json'), '--under', '/none'] },
+    ],
     'target secret': [{ args: ['surface'], user: 'gateway', stdin: 'a secret' }],
     'target show': [{ args: [LONG_TARGET], verbatim: 'the target as it was declared, in YAML' }],
   };
@@ -92,6 +100,7 @@ describe.skipIf(!possible)('what commands print (it needs psql, and root for use
     const folder = path.join(stack.folder.path, 'surface');
     fs.mkdirSync(folder);
     for (const [name, text] of Object.entries(declared())) fs.writeFileSync(path.join(folder, name), text);
+    fs.writeFileSync(path.join(folder, 'api.json'), JSON.stringify(hostileDocument()));
     expect((await stack.apply(declared())).stderr).not.toContain('error');
     // It is there by its name in two kinds of entries: as what is read, and as what is refused.
     await stack.psql(`select * from ${HOSTILE}`);
@@ -174,6 +183,12 @@ const LONG_IDS = [
 const PARENT = 'spiffe://example.org/countersign/nodes';
 const LONG_HOST = 'orders-primary-0.orders-headless.payments-production.svc.cluster.local';
 const LONG_TARGET = 'orders-primary-of-payments-production-eu-central-1';
+/** Its paths are long, and hold what moves a cursor or turns a line. */
+function hostileDocument() {
+  const paths = ['/v1/\u001b[31mred', '/v1/\u202etxt.exe', `/v1/${'long-'.repeat(60)}{id}.json`, '/v1/{id}'];
+  return { openapi: '3.1.0', paths: Object.fromEntries(paths.map((name) => [name, { get: { operationId: name } }])) };
+}
+
 const LONG_POLICY = 'payments-production-may-read-everything-but-the-names-of-customers';
 /** Colour, a line feed that would begin an entry of its own, a C1 control, and a mark that turns the direction of text. */
 const HOSTILE = '"all \u001b[32mwell\n     9  12:00:00  outcome  /web\u009b2J\u202e"';

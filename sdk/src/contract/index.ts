@@ -6,6 +6,7 @@
  * holds, and that `gen/` is what `scripts/gen-contract.ts` makes from `proto/`. It knows no transport.
  */
 export { Control } from './gen/countersign/control/v1/control_pb.ts';
+export { Records } from './gen/countersign/control/v1/records_pb.ts';
 export { Health } from './gen/grpc/health/v1/health_pb.ts';
 export { SpiffeWorkloadAPI } from './gen/spiffe/workload/workload_pb.ts';
 export { Agent } from './gen/spire/api/server/agent/v1/agent_pb.ts';

@@ -53,6 +53,13 @@ export const rpcActions: ReadonlyMap<string, string> = new Map(
       ListResources: 'resource.list',
       ListGateways: 'gateway.list',
     },
+    'countersign.control.v1.Records': {
+      Ship: 'record.ship',
+      SearchRecords: 'record.search',
+      GetRecord: 'record.get',
+      ListLogs: 'log.list',
+      AcceptLog: 'log.accept',
+    },
   }).flatMap(([service, actions]) =>
     Object.entries(actions).map(([method, action]): [string, string] => [
       `/${service}/${method}`,
@@ -71,15 +78,16 @@ export const rpcGroups = {
     ...['issuable-entry.list', 'issuable-entry.sync', 'svid.issue-x509', 'svid.issue-jwt'],
   ],
   /** What a gateway does. */
-  'countersign:serve-gateway': ['gateway.watch', 'gateway.report'],
+  'countersign:serve-gateway': ['gateway.watch', 'gateway.report', 'record.ship'],
   /** What operators do: look, and change. */
   'countersign:look': [
     ...['node.count', 'node.list', 'node.get', 'federated-bundle.get', 'federated-bundle.count'],
     ...['federated-bundle.list', 'entry.count', 'entry.list', 'entry.get', 'resource.list', 'gateway.list'],
+    ...['record.search', 'record.get', 'log.list'],
   ],
   'countersign:change': [
     ...['node.delete', 'node.ban', 'node.invite', 'federated-bundle.create', 'federated-bundle.update'],
     ...['federated-bundle.set', 'federated-bundle.delete', 'entry.create', 'entry.update', 'entry.delete'],
-    ...['svid.mint-x509', 'svid.mint-jwt', 'resource.apply'],
+    ...['svid.mint-x509', 'svid.mint-jwt', 'resource.apply', 'log.accept'],
   ],
 } as const;

@@ -14,18 +14,21 @@ import {
 import { authorityMigrations, createAuthority } from '../../authority/index.ts';
 import { member as memoryKeystore } from '../../authority/keystores/memory/index.ts';
 import type { LedgerEvent } from '../../model/index.ts';
-import { createRegistration, registrationMigrations } from '../../registration/index.ts';
+import { createRecords, createWitness, recordsMigrations } from '../../records/index.ts';
+import { createRegistration, type Registration, registrationMigrations } from '../../registration/index.ts';
 import { createResources, resourcesMigrations } from '../../resources/index.ts';
 import { createRpcClient, createRpcServer, type RpcClient, type TlsIdentity } from '../../rpc/index.ts';
 import {
+  type Clock,
   createManualClock,
   createSeededRandom,
   createSilentLog,
+  type Log,
   type Service,
   startAll,
   stopAll,
 } from '../../std/index.ts';
-import type { Migration } from '../../store/index.ts';
+import type { Migration, Store } from '../../store/index.ts';
 import { buildCertificateRequest } from '../../wire/x509/index.ts';
 import { createServerApi, type ServerApiDeps } from '../index.ts';
 
@@ -39,14 +42,7 @@ export async function startTestServer(options: TestServerOptions = {}) {
   const { log = createSilentLog(), migrations: others = [], ...more } = options;
   const folder = mkdtempSync(join(tmpdir(), 'api-'));
   const base = { clock: createManualClock(START_MS), random: createSeededRandom('api'), log };
-  const migrations = [
-    ...authorityMigrations,
-    ...registrationMigrations,
-    ...resourcesMigrations,
-    ...attestationMigrations,
-    ...others,
-  ];
-  const testStore = await openTestStore(migrations, base);
+  const testStore = await openTestStore([...MIGRATIONS, ...others], base);
   const deps = { ...base, store: testStore.store, trustDomain };
   const keystore = memoryKeystore.open({}, base);
   const authority = createAuthority({ ...deps, keystore, options: AUTHORITY_OPTIONS });
@@ -60,12 +56,7 @@ export async function startTestServer(options: TestServerOptions = {}) {
   const features: Service[] = [keystore, authority, registration, resources, nodes];
   await startAll(features, signal);
   const attestors = [joinToken, knock].map((member) => ({ member, config: {} }));
-  const aliases = {
-    async createAlias(nodeId: { uri: string }, aliasId: { uri: string }, id: string) {
-      const selectors = [{ type: 'spiffe_id', value: nodeId.uri }];
-      await registration.batchCreate([{ id, spiffeId: aliasId.uri, parentId: nodeId.uri, selectors }]);
-    },
-  };
+  const aliases = aliasesOf(registration);
   const nodeAttestation = await createNodeAttestation({
     ...{ ...deps, nodes, attestors, aliases, issuer: authority, readTrustedFile: () => undefined },
   });
@@ -75,9 +66,10 @@ export async function startTestServer(options: TestServerOptions = {}) {
     if (write.fails) throw new Error('the disk is full');
     ledger.push(event);
   };
+  const records = testRecords(deps, audit);
   const api = createServerApi({
     ...deps,
-    ...{ authority, registration, resources, nodes, nodeAttestation, audit, ready: () => true },
+    ...{ authority, registration, resources, records, nodes, nodeAttestation, audit, ready: () => true },
     ...{ parsePolicies: () => undefined, ...more },
   });
   const identify = async (path: string): Promise<TlsIdentity> => {
@@ -100,8 +92,9 @@ export async function startTestServer(options: TestServerOptions = {}) {
   const address = tcp.address();
   if ('unix' in address) throw new Error('a TCP server has a port');
   return {
-    ...{ authority, registration, resources, nodes, ledger, write, identify, pacedAs: api.pacedAs, clock: base.clock },
+    ...{ authority, registration, resources, records, nodes, ledger, write, identify },
     ...{ audit, store: testStore.store, random: base.random, log, folder, serverIdentity, operatorSocket },
+    ...{ pacedAs: api.pacedAs, clock: base.clock },
     /** A client with that identity, or none. */
     client: (identity?: TlsIdentity) =>
       keep(createRpcClient({ ...base, connect: { ...address, tls: { verifyPeer() {}, identity: () => identity } } })),
@@ -112,6 +105,20 @@ export async function startTestServer(options: TestServerOptions = {}) {
       await stopAll([...features, tcp, local]);
       await testStore.close();
       rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+function testRecords(deps: { clock: Clock; log: Log; store: Store }, audit: (event: LedgerEvent) => void) {
+  const witness = createWitness('example.org/witness', generateKeyPairSync('ed25519').privateKey);
+  return createRecords({ ...deps, witness, write: async (event) => audit(event), silenceMs: 45_000 });
+}
+
+function aliasesOf(registration: Pick<Registration, 'batchCreate'>) {
+  return {
+    async createAlias(nodeId: { uri: string }, aliasId: { uri: string }, id: string) {
+      const selectors = [{ type: 'spiffe_id', value: nodeId.uri }];
+      await registration.batchCreate([{ id, spiffeId: aliasId.uri, parentId: nodeId.uri, selectors }]);
     },
   };
 }
@@ -160,3 +167,11 @@ const AUTHORITY_OPTIONS = {
   jwtSvidTtlMs: 300_000,
   serverId: 'test',
 } as const;
+
+const MIGRATIONS = [
+  ...authorityMigrations,
+  ...registrationMigrations,
+  ...resourcesMigrations,
+  ...recordsMigrations,
+  ...attestationMigrations,
+];

@@ -96,6 +96,21 @@ export const conditionTable = {
       'SVIDs stay good until they expire, but agents and gateways do not know this server. Ends when the lost authority expires.',
     remedy: 'Give each agent a fresh bundle: `countersign bundle show`, then agent.trustBundle.',
   },
+  record: {
+    roles: ['server'],
+    meaning:
+      'A ledger that is shipped to the server was forked, rolled back, edited, has a gap, is signed by another key, or is silent.',
+    effect:
+      'What was shipped of it before is kept and stays good; what contradicts it is not taken. A gap, an edited entry and a rollback end by themselves when what was signed is shipped after all, silence when the log is heard again; a fork and another key do not.',
+    remedy:
+      'Keep the folder of that ledger as it is and find out who changed it: `countersign ledger verify`. When it is settled: `countersign record accept NAME`.',
+  },
+  shipping: {
+    roles: ['server', 'gateway'],
+    meaning: 'Entries of the ledger wait for over a minute to be shipped to the record, or the record refuses them.',
+    effect: 'All goes on; the entries stay here until they are shipped. Ends by itself when they are.',
+    remedy: 'See that the server runs and is reached; of a refusal, do as the condition `record` of the server says.',
+  },
   authority: {
     roles: ['server'],
     meaning: 'Authorities can not be rotated, or none is there to sign with.',
@@ -145,6 +160,14 @@ export const conditionTable = {
     meaning: 'A target is not served as it was declared: its door, its secret, its definition or its login fails.',
     effect: 'Other targets are served. Ends by itself; the gateway tries again, every minute at least.',
     remedy: 'Do as the finding says.',
+  },
+  certificates: {
+    roles: ['gateway'],
+    meaning:
+      'The certificate of a target’s own door (`listen.certificate`) expires before long, is not for all hosts, or can not be used.',
+    effect:
+      'One that was good is shown until it expires. Without one, clients that need it are not taken; those with an SVID are by the names of the gateway’s own. Ends by itself within ten seconds of a good one.',
+    remedy: 'Renew certificate and key where the finding says.',
   },
   masks: {
     roles: ['gateway'],

@@ -5,8 +5,10 @@ import { parseCertificate } from '../../wire/x509/index.ts';
 import type { OwnIdentity, WorkloadIdentity } from '../../workload-identity/index.ts';
 import type { ControlWatch } from '../control/control-watch.ts';
 import type { GatewayUpdates } from '../control/gateway-updates.ts';
+import type { LedgerShipping } from '../shipping/ship-ledger.ts';
 import type { Found, HealthCheck, HealthChecks } from './conditions.ts';
 import { createLedgerChecks } from './ledger-checks.ts';
+import { createShippingCheck } from './record-checks.ts';
 import { isOverdue, remedyOfLink, timeText } from './server-link.ts';
 
 type TargetProblem = ReturnType<Gateway['problems']>[number];
@@ -20,6 +22,7 @@ export function createGatewayChecks(parts: {
   readonly gateway: Pick<Gateway, 'problems'>;
   readonly updates: Pick<GatewayUpdates, 'informed' | 'problems'>;
   readonly watch: Pick<ControlWatch, 'problem'>;
+  readonly shipping: Pick<LedgerShipping, 'lag'>;
   readonly started: () => boolean;
 }): Omit<HealthChecks<'gateway'>, 'clock' | 'room' | 'event-loop' | 'descriptors' | 'leaving' | 'workers'> {
   const { clock, config, identity, gateway, updates, watch } = parts;
@@ -32,6 +35,7 @@ export function createGatewayChecks(parts: {
   };
   return {
     ...createLedgerChecks(parts.ledger, { severity: 'failed', effect: 'nothing is executed' }),
+    shipping: createShippingCheck(parts.shipping),
     // What it waits for while it starts is told by identity: the doors open with the first.
     starting: () =>
       parts.started() || identity.current() === undefined
@@ -83,6 +87,10 @@ export function createGatewayChecks(parts: {
       return [{ severity: 'failed', found }, ...problems];
     },
     targets: () => [...aboutTargets(undefined, 'degraded')(), ...aboutTargets('upstream', 'warning')()],
+    certificates: () => [
+      ...aboutTargets('certificate', 'degraded')(),
+      ...aboutTargets('certificate-soon', 'warning')(),
+    ],
     masks: aboutTargets('masks', 'degraded'),
     names: aboutTargets('names', 'warning'),
   };

@@ -1,7 +1,9 @@
 // Goal: what a server lacks is told with what still goes on: a store that is away, keys that were lost, authorities that can't sign, its own identity.
 import { afterEach, describe, expect, it } from 'vitest';
 import { AuthorityError, type AuthorityInfo, type AuthorityKind } from '../../authority/index.ts';
+import { type LogView, RecordsError } from '../../records/index.ts';
 import { createManualClock, createPeerClock, type ManualClock, type PeerClock } from '../../std/index.ts';
+import type { ShippingLag } from '../shipping/ship-ledger.ts';
 import { startTelling, type Telling } from '../testing/told.ts';
 import { createClockCheck } from './clock-check.ts';
 import type { ConditionName } from './condition-table.ts';
@@ -17,6 +19,7 @@ async function house(): Promise<House> {
   const clock = createManualClock(START_MS);
   const database = createPeerClock(clock);
   const state: State = {
+    ...{ logs: [], lag: {} },
     ...{ ledger: 'enough', store: undefined, check: undefined, unable: [], lost: [] },
     life: { issuedMs: START_MS, expiresMs: START_MS + HOUR_MS },
   };
@@ -34,6 +37,8 @@ async function house(): Promise<House> {
         authority: { problem: () => state.check, unable: () => state.unable, lost: () => state.lost },
         identity: { life: () => state.life },
         probe: { problem: () => state.store && { error: state.store, forMs: 5_000 } },
+        records: { logs: () => state.logs, silentMs: ({ heardMs }) => (heardMs === 0 ? 61_500 : undefined) },
+        shipping: { lag: () => ({ entries: 0, forMs: 0, problem: undefined, ...state.lag }) },
         started: () => true,
       }),
       ...{ room: () => [], descriptors: () => [], 'event-loop': () => [] },
@@ -75,7 +80,15 @@ describe('each is told at /ready, metric, doctor and log, and no more once it is
     expect(told).toMatchObject({ ready, metric: [severity], log: [severity] });
     expect(told.doctor).toEqual([expect.stringMatching(new RegExp(`^wrong server ${condition}: `))]);
     expect(told.remedy).not.toBe('');
-    Object.assign(h.state, { ledger: 'enough', store: undefined, check: undefined, unable: [], lost: [] });
+    Object.assign(h.state, {
+      ledger: 'enough',
+      store: undefined,
+      check: undefined,
+      unable: [],
+      lost: [],
+      logs: [],
+      lag: {},
+    });
     Object.assign(h.state, { life: { issuedMs: h.clock.now(), expiresMs: h.clock.now() + HOUR_MS } });
     h.database.says(h.clock.now());
     await h.clock.advance(1_000);
@@ -91,10 +104,72 @@ interface House {
 }
 
 interface State {
+  logs: LogView[];
+  lag: Partial<ShippingLag>;
   ledger: 'enough' | 'none';
   store: Error | undefined;
   check: Error | undefined;
   unable: AuthorityKind[];
   lost: AuthorityInfo[];
   life: { readonly issuedMs: number; readonly expiresMs: number };
+}
+
+/** A log with nothing wrong; `heardMs: 0` is silent. */
+function logWith(fields: Partial<LogView>): LogView {
+  const named = {
+    id: 1,
+    origin: 'corp.example/gateway/one',
+    generation: 1,
+    owner: 'spiffe://corp.example/countersign/gateway',
+  };
+  const standing = {
+    verifierKey: 'k',
+    entries: 5,
+    checkpoint: undefined,
+    heardMs: START_MS,
+    ended: false,
+    closed: false,
+  };
+  return { ...named, ...standing, alarm: undefined, ...fields };
+}
+
+describe('a ledger of the record', () => {
+  it('is told by its name, and what is wrong with it, until an operator closes it', async () => {
+    const h = await house();
+    const fork = { kind: 'fork', found: 'two histories', sinceMs: START_MS } as const;
+    h.state.logs = [
+      logWith({ alarm: fork }),
+      logWith({ id: 2, origin: 'corp.example/gateway/two', heardMs: 0 }),
+      logWith({ id: 3 }),
+    ];
+    await h.clock.advance(40_000);
+    const told = await h.told('record');
+    expect(told.found).toBe('corp.example/gateway/one: fork: two histories');
+    expect(told.remedy).toContain('record accept');
+    // One log is told by one line of `doctor` for each condition; the log has them all.
+    expect(told.log).toEqual(['degraded', 'degraded']);
+    h.state.logs = h.state.logs.slice(1);
+    await h.clock.advance(1_000);
+    expect((await h.told('record')).found).toContain('gateway/two: silence: nothing was heard of it for 1m1s');
+    h.state.logs = h.state.logs.map((log) => ({ ...log, closed: true }));
+    await h.clock.advance(1_000);
+    expect(await h.told('record')).toMatchObject({ ready: '200', doctor: [] });
+  });
+});
+
+describe('the way of the server’s own ledger into the record', () => {
+  it.each<[string, Partial<ShippingLag>, number]>([
+    ['is not told of while entries wait for less than a minute', { entries: 5, forMs: 59_999 }, 0],
+    ['is told of when they wait for longer', { entries: 5, forMs: 60_000 }, 1],
+    ['is told of at once when they are refused', { problem: { error: refusedError(), forMs: 0 } }, 1],
+  ])('%s', async (_, lag, count) => {
+    const h = await house();
+    h.state.lag = lag;
+    await h.clock.advance(40_000);
+    expect((await h.told('shipping')).doctor).toHaveLength(count);
+  });
+});
+
+function refusedError(): Error {
+  return new RecordsError('ERR_RECORDS_ALARM', 'two histories');
 }

@@ -1,9 +1,12 @@
 import type { AuthorityHealth } from '../../authority/index.ts';
 import type { LedgerWatch } from '../../ledger/index.ts';
+import type { Records } from '../../records/index.ts';
 import { type Clock, CodedError, messageOf } from '../../std/index.ts';
 import type { ServerIdentity } from '../server-identity.ts';
+import type { LedgerShipping } from '../shipping/ship-ledger.ts';
 import type { Found, HealthCheck, HealthChecks } from './conditions.ts';
 import { createLedgerChecks } from './ledger-checks.ts';
+import { createRecordCheck, createShippingCheck } from './record-checks.ts';
 import { isOverdue, timeText } from './server-link.ts';
 import type { StoreProbe } from './store-probe.ts';
 
@@ -14,6 +17,8 @@ export function createServerChecks(parts: {
   readonly authority: AuthorityHealth;
   readonly identity: Pick<ServerIdentity, 'life'>;
   readonly probe: Pick<StoreProbe, 'problem'>;
+  readonly records: Pick<Records, 'logs' | 'silentMs'>;
+  readonly shipping: Pick<LedgerShipping, 'lag'>;
   readonly started: () => boolean;
 }): Omit<HealthChecks<'server'>, 'clock' | 'room' | 'event-loop' | 'descriptors'> {
   const { clock, authority, identity, probe } = parts;
@@ -22,6 +27,8 @@ export function createServerChecks(parts: {
       severity: 'degraded',
       effect: 'what operators do is refused',
     }),
+    record: createRecordCheck(parts.records),
+    shipping: createShippingCheck(parts.shipping),
     starting: () => (parts.started() ? [] : [{ severity: 'failed', found: 'the server is starting' }]),
     store() {
       const problem = probe.problem();

@@ -1,5 +1,6 @@
 import type { Bundle } from '../../model/index.ts';
 import { messageOf, type Service, type Timer } from '../../std/index.ts';
+import { createFollower } from '../../store/index.ts';
 import type { AuthorityDeps, AuthorityHealth, AuthorityKind } from '../authority.ts';
 import { changedBundles, loadPublished, NOTHING_PUBLISHED, type Published } from '../bundles/published.ts';
 import { JOURNAL_TOPIC, type JournalRow } from '../journal.ts';
@@ -25,42 +26,40 @@ export function createUpkeep(deps: AuthorityDeps, tell: (bundle: Bundle) => void
   const { reload, check } = view;
   const exclusive = createLine();
   let timer: Timer | undefined;
-  let unsubscribe: (() => void) | undefined;
-  let reloadQueued = false;
   let problem: unknown;
   let lost: readonly JournalRow[] = [];
   let started = false;
 
-  function background(event: string, work: () => Promise<unknown>): Promise<void> {
-    return exclusive(work).then(
-      () => {
-        problem = undefined;
-      },
-      // Tried again within ten seconds; until then the active keys go on, and end by themselves if this lasts.
-      (error: unknown) => {
-        problem = error;
-        if (!stopped.signal.aborted) log.error(event, { error: messageOf(error) });
-      },
-    );
-  }
+  const follower = createFollower(deps, {
+    topic: JOURNAL_TOPIC,
+    load: (signal) =>
+      exclusive(async () => {
+        const context = await reload(signal);
+        lost = checkLoss(context, view.published().own?.sequence ?? 0);
+        await removeOrphanKeys(context);
+        await check(signal);
+      }),
+    async read(signal) {
+      await exclusive(() => reload(signal));
+      return 'all';
+    },
+  });
 
   async function checkRegularly(): Promise<void> {
-    await background('authority.check.failed', () => check(stopped.signal));
+    try {
+      await exclusive(() => check(stopped.signal));
+      problem = undefined;
+    } catch (error) {
+      // Tried again at the next check; until then the active keys go on, and end by themselves if this lasts.
+      problem = error;
+      if (!stopped.signal.aborted) log.error('authority.check.failed', { error: messageOf(error) });
+    }
     if (!stopped.signal.aborted) timer = clock.after(CHECK_INTERVAL_MS, () => void checkRegularly());
-  }
-
-  function reloadSoon(): void {
-    if (reloadQueued) return;
-    reloadQueued = true;
-    void background('authority.reload.failed', () => {
-      reloadQueued = false;
-      return reload(stopped.signal);
-    });
   }
 
   return {
     published: view.published,
-    problem: () => problem,
+    problem: () => problem ?? follower.problem(),
     unable: () => (started ? kindsWithoutKey(view.published(), timeline) : []),
     lost: () => lost.filter(({ expiresAtS }) => timeline.latestMs() < expiresAtS * 1000),
     change: (signal, work) =>
@@ -70,13 +69,7 @@ export function createUpkeep(deps: AuthorityDeps, tell: (bundle: Bundle) => void
         return result;
       }),
     async start(signal) {
-      unsubscribe = deps.store.subscribe(JOURNAL_TOPIC, reloadSoon);
-      await exclusive(async () => {
-        const context = await reload(signal);
-        lost = checkLoss(context, view.published().own?.sequence ?? 0);
-        await removeOrphanKeys(context);
-        await check(signal);
-      });
+      await follower.start(signal);
       started = true;
       timer = clock.after(CHECK_INTERVAL_MS, () => void checkRegularly());
       const { x509, jwt, own } = view.published();
@@ -85,7 +78,7 @@ export function createUpkeep(deps: AuthorityDeps, tell: (bundle: Bundle) => void
     async stop() {
       stopped.abort();
       timer?.cancel();
-      unsubscribe?.();
+      await follower.stop();
       await exclusive(async () => view.forget());
     },
   };

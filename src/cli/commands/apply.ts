@@ -11,9 +11,9 @@ import { askGateways, type GatewayAnswer, warningsOf } from '../declared/gateway
 import { lostPolicies } from '../declared/lost-policies.ts';
 import { withFiles } from '../declared/refused-apply.ts';
 import { formatStanding, type StandingPolicies, standingPolicies } from '../declared/standing-policies.ts';
-import { warnOfNames } from '../declared/warn-of-applied.ts';
+import { toldBefore, warnOfNames } from '../declared/warn-of-applied.ts';
 import { warnOfExpired } from '../declared/warn-of-expired.ts';
-import { warnOfDescribed } from '../described/warn-of-described.ts';
+import { warnOfDescribed, warnOfStandingMasks, warnOfUnnamed } from '../described/warn-of-described.ts';
 import { changedAttributes, changedEntries, planEntries } from '../entries/plan-entries.ts';
 import { formatNote, notesOnDeclared } from '../entries/warn-of-entries.ts';
 import { formatTable, formatWords } from '../terminal/table.ts';
@@ -31,8 +31,8 @@ export const command: CliCommand = {
   async run(context, input) {
     const paths = listOption(input, 'file');
     if (paths.length === 0) throw new UsageError('-f, the file or folder with resources, is missing');
-    const { resources: declared, policies, placeOf } = readDeclared(paths);
-    const described = warnOfDescribed(declared, policies);
+    const { resources: declared, policies, placeOf, documents } = readDeclared(paths);
+    const described = [...warnOfUnnamed(documents, declared), ...warnOfDescribed(declared, policies)];
     const resources = declared
       .filter(({ kind }) => kind !== 'Entry')
       .map(({ kind, name, spec }) => ({ kind, name, specJson: JSON.stringify(spec) }));
@@ -46,7 +46,8 @@ export const command: CliCommand = {
         { ...options, trustDomain },
       );
       const names = await warnOfNames(client, { declared, policies }, { ...options, trustDomain, prune });
-      const warnings = [...names, ...described, ...warnOfExpired(context, policies)];
+      const standingMasks = prune ? [] : await warnOfStandingMasks(client, declared, options);
+      const warnings = [...names, ...described, ...standingMasks, ...warnOfExpired(context, policies)];
       const notes = await notesOnDeclared(client, { declared, entries }, options);
       if (!context.json)
         for (const line of [...warnings.map(formatProblem), ...notes.map(formatNote)]) context.warn(line);
@@ -73,7 +74,8 @@ export const command: CliCommand = {
         // Whoever applies the same once more wants to know how it stands.
         const stands = acting.length === 0 && resources.length > 0;
         if (stands && !context.json)
-          for (const warning of warningsOf(await answersOf(context, client, planned.revision))) context.warn(warning);
+          for (const warning of warningsOf(await answersOf(context, client, planned.revision), toldBefore(names)))
+            context.warn(warning);
         return exitCodes.ok;
       }
       context.say(plan());
@@ -84,7 +86,7 @@ export const command: CliCommand = {
       const concerned = acting.some(({ kind }) => kind !== 'Entry');
       const gateways = concerned ? await answersOf(context, client, revision) : [];
       if (context.json) context.emit({ changes, applied: true, warnings: told, gateways, standing }, () => '');
-      else for (const warning of warningsOf(gateways)) context.warn(warning);
+      else for (const warning of warningsOf(gateways, toldBefore(names))) context.warn(warning);
       return exitCodes.ok;
     });
   },

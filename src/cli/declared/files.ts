@@ -14,6 +14,8 @@ export interface DeclaredFiles {
   readonly policies: PolicyFilesReport;
   /** The file, or the place in it, by `kind/name`; of a policy that from which its lines are counted. */
   placeOf(resource: string): string | undefined;
+  /** OpenAPI documents in folders, which are no resources. */
+  readonly documents: readonly string[];
 }
 
 /**
@@ -23,7 +25,8 @@ export interface DeclaredFiles {
  * @throws PolicyError, UsageError
  */
 export function readDeclared(paths: readonly string[], formOf?: FormOf): DeclaredFiles {
-  const resources = paths.flatMap(readPath);
+  const documents: string[] = [];
+  const resources = paths.flatMap((path) => readPath(path, documents));
   const seen = new Map<string, string>();
   for (const { kind, name, where } of resources) {
     const before = seen.get(`${kind} ${name}`);
@@ -38,7 +41,7 @@ export function readDeclared(paths: readonly string[], formOf?: FormOf): Declare
   const error = policyErrorOf(policies.problems);
   if (error !== undefined) throw error;
   const places = new Map(resources.map((resource) => [`${resource.kind}/${resource.name}`, placeOf(resource)]));
-  return { resources, policies, placeOf: (resource) => places.get(resource) };
+  return { resources, policies, documents, placeOf: (resource) => places.get(resource) };
 }
 
 function checkDeclared(declared: readonly Declared[], formOf: FormOf = () => undefined): PolicyFilesReport {
@@ -58,11 +61,15 @@ function placeOf({ kind, name, where }: Declared): string {
   return where.endsWith('.cedar:1:1') ? where.slice(0, -':1:1'.length) : `${where}: ${name}`;
 }
 
-function readPath(path: string): Declared[] {
+function readPath(path: string, documents: string[]): Declared[] {
   const files = filesOf(path);
   if (files.length === 0) throw new UsageError(`there is no *.yaml or *.cedar below ${path}`);
   const isFolder = statSync(path).isDirectory();
-  const resources = files.filter((file) => !isFolder || !isOpenApi(file)).flatMap(readFile);
+  const resources = files.flatMap((file) => {
+    if (!isFolder || !isOpenApi(file)) return readFile(file);
+    documents.push(file);
+    return [];
+  });
   if (resources.length === 0) throw new UsageError(`${path} declares no resource`);
   return resources;
 }
@@ -77,11 +84,11 @@ function filesOf(path: string): string[] {
     .toSorted();
 }
 
-/** It may lie beside the target that it describes. What also has a kind is read, and refused. */
+/** It may lie beside the target that it describes. What also has something of a resource is read, and refused. */
 function isOpenApi(file: string): boolean {
   if (file.endsWith('.cedar')) return false;
   const text = readFileSync(file, 'utf8');
-  return OPEN_API.test(text) && !KIND.test(text);
+  return OPEN_API.test(text) && !RESOURCE.test(text);
 }
 
 function readFile(file: string): Declared[] {
@@ -94,4 +101,4 @@ function readFile(file: string): Declared[] {
 
 /** At the beginning of a line, where names stand that a document itself has. */
 const OPEN_API = /^(?:\{\s*)?["']?openapi["']?\s*:/m;
-const KIND = /^(?:\{\s*)?["']?kind["']?\s*:/m;
+const RESOURCE = /^(?:\{\s*)?["']?(?:kind|name|spec|describedBy)["']?\s*:/m;

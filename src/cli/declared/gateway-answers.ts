@@ -48,12 +48,15 @@ export function answerOf(status: GatewayStatus, revision: bigint): GatewayAnswer
   };
 }
 
-/** One line for each thing that is found, with all gateways that say so, and one for those that have not taken it. */
-export function warningsOf(answers: readonly GatewayAnswer[]): readonly string[] {
+/** One line for each thing that is found and was not told before, with all gateways that say so, and one for those that have not taken it. */
+export function warningsOf(
+  answers: readonly GatewayAnswer[],
+  isTold: (finding: GatewayFinding) => boolean = () => false,
+): readonly string[] {
   const late = answers.filter(({ taken }) => !taken);
   const byFinding = new Map<string, GatewayAnswer[]>();
   for (const answer of answers.filter(({ taken }) => taken))
-    for (const { what, found, remedy } of answer.findings) {
+    for (const { what, found, remedy } of answer.findings.filter((finding) => !isTold(finding))) {
       const text = `${what}: ${found} (${remedy.replace(/\.$/, '')})`;
       byFinding.set(text, [...(byFinding.get(text) ?? []), answer]);
     }

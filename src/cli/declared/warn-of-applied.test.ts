@@ -3,13 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Bundle, Control, Entry } from '@countersign/sdk/contract';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { formatProblem } from '../../policy/index.ts';
+import type { GatewayFinding } from '../../model/index.ts';
+import { formatProblem, type PolicyProblem } from '../../policy/index.ts';
 import type { RpcClient } from '../../rpc/index.ts';
 import { createManualClock, createSeededRandom } from '../../std/index.ts';
 import type { CliContext } from '../command.ts';
 import { command as check } from '../commands/policy/check.ts';
 import { readDeclared } from './files.ts';
-import { warnOfNames } from './warn-of-applied.ts';
+import { toldBefore, warnOfNames } from './warn-of-applied.ts';
 
 // Goal: whoever checks or applies policies is told what they name in vain: by the files alone, or by what will be at the server.
 
@@ -227,5 +228,34 @@ describe('apply', () => {
   it('refuses files in which two policies have one id', async () => {
     files({ 'p.cedar': policy(), 'q.cedar': policy() });
     await expect(warnings({})).rejects.toMatchObject({ code: 'ERR_POLICY_DUPLICATE_ID' });
+  });
+});
+
+describe('what gateways find of what is applied', () => {
+  const told: PolicyProblem = {
+    severity: 'warning',
+    code: 'ERR_POLICY_NAME',
+    message: 'target "api" has no route "custmer"',
+    help: 'did you mean "customer"?',
+    policy: 'slip',
+    position: { source: 'slip', line: 1, column: 1 },
+  };
+  const finding: GatewayFinding = {
+    condition: 'names',
+    severity: 'warning',
+    what: 'target api',
+    found: 'policy "slip" names route "custmer", which is not there (did you mean "customer"?)',
+    remedy: 'Correct it.',
+  };
+
+  it.each<[string, GatewayFinding, boolean]>([
+    ['the same of that target', finding, true],
+    ['another route', { ...finding, found: finding.found.replace('custmer', 'ordres') }, false],
+    ['the same of another target', { ...finding, what: 'target shop' }, false],
+    ['what it decides by', { ...finding, found: 'policy "slip" decides by query.x, which is not read' }, false],
+    ['a mask', { ...finding, condition: 'masks' }, false],
+  ])('was told before, or not: %s', (_, one, isTold) => {
+    expect(toldBefore([told])(one)).toBe(isTold);
+    expect(toldBefore([])(one)).toBe(false);
   });
 });

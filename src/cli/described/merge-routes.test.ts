@@ -20,6 +20,13 @@ it('routes are printed as a target has them', () => {
   expect(parse(writeRoutes(odd)).routes).toEqual(odd);
 });
 
+/** Whether one text is the other with something between. */
+function isAmong(whole: string, part: string): boolean {
+  let at = 0;
+  for (const sign of whole) if (sign === part[at]) at++;
+  return at === part.length;
+}
+
 describe('routes are put into a file', () => {
   const before = `# ours
 kind: Target   # a target
@@ -62,6 +69,23 @@ spec: { protocol: http, url: http://y }
       'spec:\r\n  routes:\r\n  - { name: x, path: /x } # c\r\n',
       [{ name: 'x', path: '/x' }],
     ],
+    ['with a mark of its bytes', '\uFEFFspec:\n  url: x # c\n', []],
+    ['with line breaks of Windows, and no list', 'spec:\r\n  url: x # c\r\n\r\n# end\r\n', []],
+    [
+      'with blanks and quotes as nobody else has them',
+      'spec:\n      url:    "x"     # c\n      listen:   {host: h,port:  1}\n\n\n# end',
+      [],
+    ],
+    [
+      'with a list in several lines',
+      'spec:\n  routes: [\n    {name: x, path: /x}, # c\n  ]\n',
+      [{ name: 'x', path: '/x' }],
+    ],
+    ['with an empty list in one line', 'spec: {routes: [ ], url: x} # c\n', []],
+    ['all in one line, without a list', 'spec: {url: x,} # c\n', []],
+    ['with an anchor', 'spec: &s\n  url: &u x\n  listen: { host: *u } # c\n', []],
+    ['with a key without a value at its end', 'spec:\n  url: x\n  credential: # c\n', []],
+    ['with a text of several lines at its end', 'spec:\n  url: x # c\n  note: |\n    one\n\n    two\n\n', []],
     [
       'with a text below',
       'spec:\n  routes:\n    - name: x\n      path: >-\n        /x\n\n# end\n',
@@ -71,6 +95,8 @@ spec: { protocol: http, url: http://y }
     const after = addRoutes(text, 0, [pet]) ?? '';
     expect(parse(after).spec.routes).toEqual([...present, pet]);
     for (const comment of text.match(/#[^\r\n]*/g) ?? []) expect(after).toContain(comment);
+    expect(isAmong(after, text.replace(/ ?\[\]/, ''))).toBe(true);
+    if (text.includes('\r\n')) expect(after).not.toMatch(/[^\r]\n/);
   });
 
   it('and the second of two documents alone is changed', () => {
@@ -87,6 +113,7 @@ spec: { protocol: http, url: http://y }
     expect(addRoutes('spec: hello\n', 0, [pet])).toBeUndefined();
     expect(addRoutes('spec:\n  routes: none\n', 0, [pet])).toBeUndefined();
     expect(addRoutes('x: 1\n', 1, [pet])).toBeUndefined();
+    expect(addRoutes('a: &r []\nspec:\n  routes: *r\n', 0, [pet])).toBeUndefined();
   });
 
   it('whatever stands there: every value and comment is there after', () => {

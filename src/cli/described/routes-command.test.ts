@@ -74,9 +74,29 @@ describe('target routes', () => {
   it('leaves the file as it is where another run is writing', async () => {
     const into = put('target.yaml', TARGET);
     put('target.yaml.new', 'half');
-    await expect(routes({ into, write: true })).rejects.toThrow(/EEXIST/);
+    await expect(routes({ into, write: true })).rejects.toThrow(
+      /target\.yaml\.new is there: another run is writing.*remove it/,
+    );
     expect(readFileSync(into, 'utf8')).toBe(TARGET);
     expect(readFileSync(join(folder, 'target.yaml.new'), 'utf8')).toBe('half');
+  });
+
+  it('changes no byte of a file that is in no UTF-8, since it can not tell what they are', async () => {
+    const into = put('target.yaml', TARGET);
+    writeFileSync(into, Buffer.from(TARGET.replace('ours', 'M\xfcller'), 'latin1'));
+    await expect(routes({ into, write: true })).rejects.toThrow(/is no text in UTF-8; convert it/);
+    expect(readFileSync(into, 'latin1')).toContain('M\xfcller');
+  });
+
+  it('says what policies no longer reach, or reach now, by what is new', async () => {
+    const open = await routes({ into: put('target.yaml', TARGET) });
+    expect(open.warned.at(-1)).toMatch(/no longer asked about as resource == Http::Origin::"pets"/);
+    const refusing = `${TARGET}  unlisted: refuse\n`;
+    const closed = await routes({ into: put('target.yaml', refusing) });
+    expect(closed.warned.at(-1)).toMatch(
+      /were refused until now .* resource in Http::Origin::"pets", permits them too/,
+    );
+    expect((await routes({ into: put('target.yaml', TARGET), under: '/nowhere' })).warned).toEqual([]);
   });
 
   it('takes the server at the target’s own address, and asks where it can’t tell', async () => {

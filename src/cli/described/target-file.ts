@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import {
   chmodSync,
   chownSync,
@@ -16,6 +17,7 @@ import { Value } from 'typebox/value';
 import type { WrittenRoute } from '../../api-documents/index.ts';
 import { targetSchemas } from '../../app/declared-rules.ts';
 import { parseDeclared } from '../../config/index.ts';
+import { codeOf } from '../../std/index.ts';
 import { UsageError } from '../command.ts';
 import { readNamedFile } from '../declared/named-file.ts';
 
@@ -27,19 +29,25 @@ export interface TargetInFile {
   readonly name: string;
   readonly urls: readonly string[];
   readonly routes: readonly WrittenRoute[];
+  /** Requests that no route takes are refused. */
+  readonly refusesUnlisted: boolean;
 }
 
 /** The HTTP target of that name; without a name the only one. @throws UsageError */
 export function targetIn(file: string, name: string | undefined): TargetInFile {
   if (!statSync(file, { throwIfNoEntry: false })) throw new UsageError(`there is no ${file}`);
-  const text = readFileSync(file, 'utf8');
+  const bytes = readFileSync(file);
+  // What can't be read as text would be written as something else.
+  if (!isUtf8(bytes)) throw new UsageError(`${file} is no text in UTF-8; convert it first, as with iconv`);
+  const text = bytes.toString('utf8');
   const declared = readNamedFile(() => parseDeclared({ file, text, protocols: targetSchemas }));
   const targets = declared.flatMap((resource, index): TargetInFile[] => {
     const { spec } = resource;
     if (resource.kind !== 'Target' || !Value.Check(HTTP, spec)) return [];
     if (name !== undefined && resource.name !== name) return [];
-    const { url, routes = [] } = spec;
-    return [{ text, index, name: resource.name, urls: Array.isArray(url) ? url : [url], routes }];
+    const { url, routes = [], unlisted } = spec;
+    const urls = Array.isArray(url) ? url : [url];
+    return [{ text, index, name: resource.name, urls, routes, refusesUnlisted: unlisted === 'refuse' }];
   });
   const [target, ...others] = targets;
   if (target === undefined)
@@ -50,22 +58,45 @@ export function targetIn(file: string, name: string | undefined): TargetInFile {
   throw new UsageError(`${file} declares ${targets.map((one) => one.name).join(', ')}; choose one with --target`);
 }
 
-/** Puts a changed text in a file's place, whole, with its owner and mode; refused when somebody else has changed it since. @throws UsageError */
+/** Puts a changed text in a file's place, whole, with its owner and mode; refused when somebody else has changed it since, or it can't be. @throws UsageError */
 export function replaceText(
   file: string,
   { before, after }: { readonly before: string; readonly after: string },
 ): void {
   const path = realpathSync(file);
+  try {
+    replace(path, () => {
+      if (readFileSync(path, 'utf8') !== before) throw new UsageError(`${file} has changed meanwhile; start over`);
+      return after;
+    });
+  } catch (cause) {
+    const code = codeOf(cause);
+    if (code === 'EEXIST')
+      throw new UsageError(
+        `${path}.new is there: another run is writing, or was ended amid that; remove it where none is, and start over`,
+        { cause },
+      );
+    if (code !== undefined && UNWRITABLE.has(code))
+      throw new UsageError(
+        `${file} can't be written with its owner and mode (${code}); run this as its owner, or without --into, and paste the routes`,
+        { cause },
+      );
+    throw cause;
+  }
+}
+
+/** `look` gives the text, at the last moment. */
+function replace(path: string, look: () => string): void {
   const { mode, uid, gid } = statSync(path);
   const unfinished = `${path}.new`;
   const descriptor = openSync(unfinished, 'wx', 0o600);
   try {
-    writeFileSync(descriptor, after);
+    writeFileSync(descriptor, look());
     fsyncSync(descriptor);
     const made = statSync(unfinished);
     if (made.uid !== uid || made.gid !== gid) chownSync(unfinished, uid, gid);
     chmodSync(unfinished, mode & 0o7777);
-    if (readFileSync(path, 'utf8') !== before) throw new UsageError(`${file} has changed meanwhile; start over`);
+    look();
     renameSync(unfinished, path);
   } catch (error) {
     rmSync(unfinished, { force: true });
@@ -75,9 +106,11 @@ export function replaceText(
   }
 }
 
+const UNWRITABLE: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT']);
 const HTTP = Type.Object({
   protocol: Type.Literal('http'),
   url: Type.Union([Type.String(), Type.Array(Type.String())]),
+  unlisted: Type.Optional(Type.String()),
   routes: Type.Optional(
     Type.Array(
       Type.Object({

@@ -3,10 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { formatProblem } from '../../policy/index.ts';
+import type { RpcClient } from '../../rpc/index.ts';
 import { command as check } from '../commands/policy/check.ts';
 import { readDeclared } from '../declared/files.ts';
 import { askCommand } from '../testing/ask-command.ts';
-import { warnOfDescribed } from './warn-of-described.ts';
+import { warnOfDescribed, warnOfStandingMasks, warnOfUnnamed } from './warn-of-described.ts';
 
 // Goal: whoever applies a target with its document is told by file and line what of routes and masks the API does not have.
 
@@ -112,6 +113,47 @@ describe('a target with its document', () => {
     expect([code, (await askCommand({ strict: true }, check, folder)).code]).toEqual([0, 1]);
     writeFileSync(join(folder, 'target.yaml'), TARGET.replace('kind: Target', 'kind: Tarjet'));
     expect((await askCommand({}, check, folder)).text).toBe('1 policy is fine');
+  });
+
+  it('is told of masks that are at the server alone, where nothing of the files is in their place', async () => {
+    expect(warnings({})).toEqual([]);
+    const { resources } = readDeclared([folder]);
+    const standing = (name: string) => ({
+      kind: 'Policy',
+      name,
+      specJson: JSON.stringify({ cedar: policy('body.x') }),
+    });
+    const at = async (declared: typeof resources) => {
+      const unary = async () => ({ resources: [standing('one'), standing('two')] });
+      const client = { unary } as unknown as RpcClient; // Nothing else is asked of it.
+      const options = { signal: new AbortController().signal, timeoutMs: 1 };
+      return (await warnOfStandingMasks(client, declared, options)).map(formatProblem);
+    };
+    expect(await at(resources)).toEqual([]); // Two of one @id do not go together: that is the server's to say.
+    const own = { kind: 'Policy', name: 'two', spec: { cedar: policy('body.y') }, where: 'two.cedar:1:1' } as const;
+    expect(await at([...resources, own])).toEqual([
+      expect.stringMatching(/^Policy one at the server:3:1: warning: policy "one" masks body\.x, which no JSON answer/),
+    ]);
+    expect(await at(resources.map(({ describedBy: _, ...one }) => one))).toEqual([]);
+  });
+
+  it('is told of a document in the folder that no target names, and not of one that is', () => {
+    expect(warnings({})).toEqual([]);
+    const unnamed = () => {
+      const { documents, resources } = readDeclared([folder]);
+      return warnOfUnnamed(documents, resources).map((one) => formatProblem(one).replaceAll(`${folder}/`, ''));
+    };
+    expect(unnamed()).toEqual([]);
+    writeFileSync(join(folder, 'z.yaml'), 'openapi: 3.1.0\npaths: {}\n');
+    expect(unnamed()).toEqual([
+      expect.stringMatching(
+        /^z\.yaml:1:1: warning: this is an OpenAPI document and no resource, and is left out \(.*describedBy/,
+      ),
+    ]);
+  });
+
+  it.each(['kind: Target', 'spec: {}', 'name: x', 'describedBy: x'])('that has %s beside', (line) => {
+    expect(() => warnings({ 'x.yaml': `openapi: 3.0.0\n${line}\n` })).toThrow(/x\.yaml/);
   });
 
   it('that has a kind beside is no document: it is read, and refused', () => {

@@ -1,11 +1,13 @@
 import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, resolve } from 'node:path';
+import { Control } from '@countersign/sdk/contract';
 import { Type } from 'typebox';
 import { Value } from 'typebox/value';
-import { createDescription, type Description, type MaskedField } from '../../api-documents/index.ts';
-import { targetSchemas } from '../../app/declared-rules.ts';
+import { type ApiDocument, createDescription, type Description, type MaskedField } from '../../api-documents/index.ts';
+import { policySchema, targetSchemas } from '../../app/declared-rules.ts';
 import { ConfigError, type Declared, type DescribedBy, parseDeclared } from '../../config/index.ts';
 import {
+  checkPolicies,
   didYouMean,
   type PolicyPosition,
   type PolicyProblem,
@@ -14,8 +16,10 @@ import {
   placeOfAnnotation,
   type ResourceScope,
 } from '../../policy/index.ts';
+import type { RpcClient } from '../../rpc/index.ts';
 import { type CliInput, UsageError } from '../command.ts';
 import { filesOf, type PolicyFilesReport } from '../declared/policy-files.ts';
+import { specOf } from '../declared/specs.ts';
 import { inFiles } from '../declared/warn-of-names.ts';
 import { inDocument, readDocumentFile } from './document-file.ts';
 
@@ -24,27 +28,75 @@ import { inDocument, readDocumentFile } from './document-file.ts';
  * find; a document that can't be read is. @throws UsageError, DocumentError
  */
 export function warnOfDescribed(declared: readonly Declared[], policies: PolicyFilesReport): readonly PolicyProblem[] {
+  return findingsOf(declared, (name, description, describedBy) => [
+    ...routeWarnings(description, describedBy),
+    ...maskWarnings(name, description, policies),
+  ]);
+}
+
+/**
+ * The same for masks of policies that are at the server alone, of which the position is the policy's name there. @throws RpcError, UsageError, DocumentError
+ */
+export async function warnOfStandingMasks(
+  client: RpcClient,
+  declared: readonly Declared[],
+  options: { readonly signal: AbortSignal; readonly timeoutMs: number },
+): Promise<readonly PolicyProblem[]> {
+  if (declared.every(({ describedBy }) => describedBy === undefined)) return [];
+  const { resources } = await client.unary(Control.method.listResources, { kind: 'Policy' }, options);
+  const own = new Set(declared.filter(({ kind }) => kind === 'Policy').map(({ name }) => name));
+  const sources = resources.filter(({ name }) => !own.has(name));
+  // A set that this version can't read is the server's to refuse.
+  const { compiled } = checkPolicies(
+    sources.map(({ name, specJson }) => ({ name, text: String(specOf(specJson)['cedar']) })),
+    policySchema,
+  );
+  const standing = { compiled, problems: [], fileOf: (name: string) => `Policy ${name} at the server` };
+  return findingsOf(declared, (name, description) => maskWarnings(name, description, standing));
+}
+
+/** OpenAPI documents that lie among the resources, and that no target names. */
+export function warnOfUnnamed(documents: readonly string[], declared: readonly Declared[]): readonly PolicyProblem[] {
+  const named = new Set(
+    declared.flatMap(({ where, describedBy }) =>
+      describedBy === undefined ? [] : [resolve(fileOf(where, describedBy))],
+    ),
+  );
+  return documents
+    .filter((file) => !named.has(resolve(file)))
+    .map((file) =>
+      warning(
+        'this is an OpenAPI document and no resource, and is left out',
+        'a target that it describes names it by describedBy, and is held against it then',
+        { source: file, line: 1, column: 1 },
+      ),
+    );
+}
+
+function fileOf(where: string, { path }: DescribedBy): string {
+  return resolve(dirname(positionOf(where).source), path);
+}
+
+function findingsOf(
+  declared: readonly Declared[],
+  find: (name: string, description: Description, describedBy: DescribedBy) => readonly PolicyProblem[],
+): readonly PolicyProblem[] {
+  const documents = new Map<string, ApiDocument>();
   return declared.flatMap((resource) => {
     const { describedBy, name, spec } = resource;
     if (describedBy === undefined) return [];
     const named = `${describedBy.where(['describedBy'])}: describedBy: `;
     if (!Value.Check(WITH_ROUTES, spec) || spec.protocol !== 'http')
       throw new UsageError(`${named}it describes HTTP targets, and ${name} is another one; leave it away`);
-    const file = join(dirname(positionOf(resource.where).source), describedBy.path);
-    const document = readDocumentFile(file, named);
+    const file = fileOf(resource.where, describedBy);
+    const document = documents.get(file) ?? readDocumentFile(file, named);
+    documents.set(file, document);
     const target = {
       document,
       routes: spec.routes ?? [],
       refusesUnlisted: spec.unlisted === 'refuse',
     };
-    return inDocument(
-      file,
-      () => {
-        const description = createDescription(target, didYouMean);
-        return [...routeWarnings(description, describedBy), ...maskWarnings(name, description, policies)];
-      },
-      named,
-    );
+    return inDocument(file, () => find(name, createDescription(target, didYouMean), describedBy), named);
   });
 }
 

@@ -31,6 +31,10 @@ export const groups: Readonly<Record<string, GroupWords>> = {
     summary: 'Who may do what, under which masks and limits.',
     examples: ['countersign policy who-can select shop/public.customers', 'countersign policy test ./countersign.d'],
   },
+  record: {
+    summary: 'Ledgers of all gateways and servers, in one place.',
+    examples: ['countersign record search --kind denial --since 1d', 'countersign record logs'],
+  },
   svid: {
     summary: 'The identity of the process that asks for it.',
     examples: ['countersign svid show', 'countersign svid fetch --dir ~/.countersign/svid'],

@@ -29,6 +29,8 @@ describe('the head of a CONNECT', () => {
     ['a path', 'CONNECT a.test:443/x HTTP/1.1'],
     ['two blanks', 'CONNECT  a.test:443 HTTP/1.1'],
     ['an empty label', 'CONNECT a..test:443 HTTP/1.1'],
+    ['two dots at its end, of which one is no other host', 'CONNECT a.test..:443 HTTP/1.1'],
+    ['brackets around no address of IPv6', 'CONNECT [0.1]:443 HTTP/1.1'],
     ['another version', 'CONNECT a.test:443 HTTP/2.0'],
     ['another host', 'CONNECT a.test:443 HTTP/1.1\r\nHost: b.test'],
     ['another port', 'CONNECT a.test:443 HTTP/1.1\r\nHost: a.test:80'],
@@ -42,6 +44,19 @@ describe('the head of a CONNECT', () => {
     ['a NUL', 'CONNECT a.test:443 HTTP/1.1\r\nX: \0'],
   ])('is refused with %s', (_, text) => {
     expect(parse(`${text}\r\n\r\n`)).toMatchObject({ step: 'refuse', status: 400 });
+  });
+
+  it('takes no time, whatever blanks it is full of', () => {
+    const blanks = ' '.repeat(15_000);
+    expect(parse(`CONNECT a.test:443 HTTP/1.1\r\nHost:${blanks}a.test${blanks.slice(0, 1_000)}\r\n\r\n`)).toMatchObject(
+      {
+        step: 'ready',
+      },
+    );
+    const startMs = performance.now();
+    for (let time = 0; time < 50; time++)
+      expect(parse(`CONNECT a.test:443 HTTP/1.1\r\nX:${blanks}\0\r\n\r\n`)).toMatchObject({ step: 'refuse' });
+    expect(performance.now() - startMs).toBeLessThan(2_000);
   });
 
   it('may have 16 KiB and no more, whether its end has come or not', () => {

@@ -46,6 +46,10 @@ function nearError(): NodeJS.ErrnoException {
   return Object.assign(new Error('an address of this machine or its link'), { code: 'NEAR' });
 }
 
+/** Where clouds answer a machine with its credentials. */
+const METADATA_IPV4 = ['169.254.169.254', '100.100.100.200', '168.63.129.16', '192.0.0.192'];
+const METADATA_IPV6 = ['fd00:ec2::254', 'fd20:ce::254'];
+export const METADATA: readonly string[] = [...METADATA_IPV4, ...METADATA_IPV6];
 const NEAR = new BlockList();
 for (const [net, prefix] of [
   ['0.0.0.0', 8],
@@ -53,6 +57,7 @@ for (const [net, prefix] of [
   ['169.254.0.0', 16],
   ['224.0.0.0', 4],
   ['240.0.0.0', 4],
+  ...METADATA_IPV4.map((address) => [address, 32] as const),
 ] as const)
   NEAR.addSubnet(net, prefix, 'ipv4');
 for (const [net, prefix] of [
@@ -60,7 +65,12 @@ for (const [net, prefix] of [
   ['::1', 128],
   ['fe80::', 10],
   ['ff00::', 8],
-  // Clouds answer here as at 169.254.169.254.
   ['fd00:ec2::', 32],
+  ...METADATA_IPV6.map((address) => [address, 128] as const),
+  // What a gateway between the families takes for an address of this machine's link, or of its own.
+  ...['0.0.0.0/104', '127.0.0.0/104', '169.254.0.0/112'].map((net) => {
+    const [address, prefix] = net.split('/');
+    return [`64:ff9b::${address}`, Number(prefix)] as const;
+  }),
 ] as const)
   NEAR.addSubnet(net, prefix, 'ipv6');

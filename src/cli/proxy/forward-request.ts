@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
+import type { Clock } from '../../std/index.ts';
 import {
-  createResponseReader,
   encodeChunk,
   encodeLastChunk,
   encodeRequestHead,
@@ -8,66 +8,99 @@ import {
   type RequestHead,
   type RequestReader,
 } from '../../wire/http1/index.ts';
+import { forwardAnswer } from './forward-answer.ts';
 
-/**
- * Sends one request on, written anew, and its answer back as it is; then both ends are closed, since the next request may be for another host. Only what
- * became another protocol stays, both ways.
- */
-export function forwardRequest(request: {
+/** One request, and where it goes. */
+export interface Forwarded {
   readonly client: Socket;
   readonly far: Socket;
   readonly reader: RequestReader;
   readonly head: RequestHead;
-}): void {
-  const { client, far, reader, head } = request;
-  const break_ = () => {
-    client.resetAndDestroy();
+  readonly clock: Clock;
+  /** Told when the other end's answer is none, and the client has heard nothing yet. */
+  refuse(): void;
+}
+
+/**
+ * Sends one request on, and its answer back, both written anew; then both ends are closed, since the next request may be for another host. Only what
+ * became another protocol stays, both ways.
+ */
+export function forwardRequest(request: Forwarded): void {
+  const { client, far, head } = request;
+  const cut = () => {
     far.destroy();
+    if (!client.destroyed) client.write('', () => client.resetAndDestroy());
+  };
+  let isAnswered = false;
+  let stop = () => {};
+  const answered = () => {
+    isAnswered = true;
+    stop();
+  };
+  const fail = () => {
+    answered();
+    far.destroy();
+    if (client.bytesWritten <= (head.expectsContinue ? CONTINUE.length : 0)) request.refuse();
+    else cut();
   };
   client.once('close', () => far.destroy());
   far.once('close', () => {
-    if (far.readableEnded) client.destroySoon();
-    else if (!client.destroyed) client.write('', () => client.resetAndDestroy());
+    if (!isAnswered && !client.destroyed) fail();
   });
   try {
     far.write(encodeHead(head));
     if (head.expectsContinue) client.write(CONTINUE);
-    const body = bodyPump({ far, reader, isChunked: head.body.kind === 'chunked' });
-    const hear = (bytes: Buffer) => {
-      try {
-        reader.push(bytes);
-        flow();
-      } catch {
-        break_();
-      }
-    };
-    const flow = () => {
+    stop = sendBody(request, cut);
+    forwardAnswer(request, {
+      whole() {
+        answered();
+        far.destroy();
+      },
+      changed(rest) {
+        answered();
+        followChanged(request, rest);
+      },
+      broken: fail,
+    });
+  } catch {
+    cut();
+  }
+}
+
+/** Sends what comes of the body, as fast as the other end takes it; a client that leaves amid it ends both. Returns what stops it. */
+function sendBody({ client, far, reader, head }: Forwarded, cut: () => void): () => void {
+  const body = bodyPump({ far, reader, isChunked: head.body.kind === 'chunked' });
+  const stop = () => {
+    client.off('data', hear).off('end', cut);
+    if (head.upgrade === undefined) client.resume(); // Nothing more of it is heard.
+  };
+  const flow = () => {
+    try {
       const step = body();
-      if (step === 'full') {
+      if (step === 'more') {
+        if (client.readableEnded) return cut();
+        client.resume();
+      } else if (step === 'full') {
         client.pause();
         far.once('drain', () => {
-          try {
-            if (!client.destroyed) flow();
-          } catch {
-            break_();
-          }
+          if (!client.destroyed) flow();
         });
-      } else if (step === 'more') client.resume();
-      else {
-        client.off('data', hear);
-        if (head.upgrade === undefined)
-          client.resume(); // Nothing more of it is heard.
-        else client.pause();
+      } else {
+        stop();
+        // Nothing of it is sent behind a request for another protocol, until the answer has changed it.
+        if (head.upgrade !== undefined) client.pause();
       }
-    };
-    client.on('data', hear);
+    } catch {
+      cut();
+    }
+  };
+  const hear = (bytes: Buffer) => {
+    reader.push(bytes);
     flow();
-  } catch {
-    break_();
-    return;
-  }
-  if (head.upgrade === undefined) far.pipe(client);
-  else followUpgrade(request);
+  };
+  client.on('data', hear).once('end', cut);
+  flow();
+  return stop;
 }
 
 /** Each time it is asked, it sends what has come of the body. Throws what the codec refuses. */
@@ -86,34 +119,17 @@ function bodyPump({ far, reader, isChunked }: { far: Socket; reader: RequestRead
   };
 }
 
-/** Nothing of the client's is sent behind a request for another protocol, until the answer has changed it; another answer ends it all. */
-function followUpgrade({ client, far, reader, head }: Parameters<typeof forwardRequest>[0]): void {
-  const answers = createResponseReader({ allowObsText: true });
-  answers.expect(head.method, head.upgrade);
-  const hear = (bytes: Buffer) => {
-    client.write(bytes);
-    try {
-      answers.push(bytes);
-      for (let event = answers.next(); event !== undefined; event = answers.next()) {
-        if (event.kind === 'head' && event.head.upgrade !== undefined) {
-          far.off('data', hear);
-          const rest = reader.takeRest();
-          if (rest.length > 0) far.write(rest);
-          far.pipe(client);
-          client.pipe(far);
-          return;
-        }
-        if (event.kind !== 'end') continue;
-        far.end();
-        client.end();
-        return;
-      }
-    } catch {
-      far.destroy();
-    }
-  };
-  far.on('data', hear);
-  far.once('end', () => client.end());
+/** Another protocol is spoken from now on, both ways. */
+function followChanged({ client, far, reader }: Forwarded, rest: Buffer): void {
+  if (rest.length > 0) client.write(rest);
+  const early = reader.takeRest();
+  if (early.length > 0) far.write(early);
+  far.once('close', () => {
+    if (far.readableEnded) client.destroySoon();
+    else if (!client.destroyed) client.write('', () => client.resetAndDestroy());
+  });
+  far.pipe(client);
+  client.pipe(far);
 }
 
 function encodeHead(head: RequestHead): Buffer {

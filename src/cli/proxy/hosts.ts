@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { targetSocketOf } from '../connections/targets.ts';
+import type { Clock } from '../../std/index.ts';
+import { targetSocketOf, targetsIn } from '../connections/targets.ts';
 import { plainHost } from './connect-head.ts';
 
 /** Where requests for a host go. */
@@ -42,6 +43,30 @@ export function readHosts(directory: string, targets: readonly string[], preferr
   return { byHost, shared };
 }
 
+/**
+ * Finds the target that lists a host now, of which none did when the command started: its root can't vouch for it, so that it takes another start. The
+ * folder is read again where the last time is a while ago.
+ */
+export function createLateTarget(directory: string, clock: Clock): (host: string) => string | undefined {
+  let known: ReadonlyMap<string, string> = new Map();
+  let readMs = clock.monotonicMs();
+  return (host) => {
+    if (clock.monotonicMs() - readMs >= READ_EVERY_MS) {
+      readMs = clock.monotonicMs();
+      known = new Map(namesIn(directory).flatMap((name) => hostsIn(join(directory, name)).map((one) => [one, name])));
+    }
+    return known.get(host);
+  };
+}
+
+function namesIn(directory: string): readonly string[] {
+  try {
+    return targetsIn(directory);
+  } catch {
+    return []; // An agent that ends takes its folders away while they are read.
+  }
+}
+
 function hostsIn(folder: string): string[] {
   try {
     return readFileSync(join(folder, 'hosts'), 'latin1')
@@ -56,3 +81,4 @@ function hostsIn(folder: string): string[] {
 
 const HOST = /^(?:\[[0-9a-f:.]+\]|[a-z0-9._-]{1,255})$/;
 const HOSTS_MAX = 100;
+const READ_EVERY_MS = 10_000;

@@ -3,9 +3,9 @@ import type { CliContext } from '../command.ts';
 import { UsageError } from '../command.ts';
 import { type Door, openDoor } from '../door/open-door.ts';
 import { createTellRefusal } from '../door/refusals.ts';
-import { createReach } from './destinations.ts';
-import { type ProxiedHosts, readHosts } from './hosts.ts';
-import { noProxyOf } from './no-proxy.ts';
+import { createReach, METADATA } from './destinations.ts';
+import { createLateTarget, type ProxiedHosts, readHosts } from './hosts.ts';
+import { javaNoProxyOf, noProxyOf } from './no-proxy.ts';
 import { createRunAuthority } from './run-authority.ts';
 import { createProxy } from './serve-proxy.ts';
 import { openTrustFiles, type TrustFiles } from './trust-files.ts';
@@ -36,12 +36,15 @@ export async function openProxy(
   checkUse(hosts, { env, others, directory });
   const names = [...hosts.byHost.keys(), ...hosts.shared.keys()];
   const authority = createRunAuthority({ hosts: [...hosts.byHost.keys()], clock, random });
-  const trust = authority && openTrustFiles({ rootDer: authority.rootDer, env, warn });
+  const trust = authority && openTrustFiles({ rootDer: authority.rootDer, env, clock, warn });
   const reach = others === 'pass' ? createReach() : undefined;
   try {
     const door = await openDoor({
       socket: join(directory, 'TARGET', 'http.sock'),
-      receive: createProxy({ hosts, authority, reach, clock, tell: createTellRefusal({ clock, warn }) }),
+      receive: createProxy({
+        ...{ hosts, authority, reach, clock, tell: createTellRefusal({ clock, warn }) },
+        lateTarget: createLateTarget(directory, clock),
+      }),
       connectionsMax: CONNECTIONS_MAX,
       ...{ clock, warn },
     });
@@ -85,8 +88,10 @@ function variablesOf(
 ): Record<string, string> {
   const { host, port } = made.door.address;
   const address = `http://${host}:${port}`;
-  const near = made.others === 'pass' ? [...NEAR, ...METADATA] : NEAR;
-  const { value, dropped } = noProxyOf(env['no_proxy'] ?? env['NO_PROXY'], made.names, near);
+  const near =
+    made.others === 'pass' ? [...NEAR, ...METADATA.filter((address) => !made.names.includes(address))] : NEAR;
+  const written = env['no_proxy'] || env['NO_PROXY'];
+  const { value, dropped } = noProxyOf(written, made.names, near);
   if (dropped.length > 0)
     warn(
       `countersign: NO_PROXY has lost ${dropped.join(', ')} for the command: hosts of targets would have been excluded by it`,
@@ -95,13 +100,23 @@ function variablesOf(
     ...Object.fromEntries(PROXY_VARIABLES.map((name) => [name, address])),
     ...{ NO_PROXY: value, no_proxy: value, NODE_USE_ENV_PROXY: '1' },
     ...made.trust?.variables,
-    ...javaVariables({ host, port, trustStore: made.trust?.trustStore }, { env, warn }),
+    ...javaVariables({ host, port, trustStore: made.trust?.trustStore, noProxy: javaNoProxyOf(value) }, { env, warn }),
   };
 }
 
 /** Java goes by properties alone. What a user has set of these stays. */
 function javaVariables(
-  { host, port, trustStore }: { readonly host: string; readonly port: number; readonly trustStore: string | undefined },
+  {
+    host,
+    port,
+    trustStore,
+    noProxy,
+  }: {
+    readonly host: string;
+    readonly port: number;
+    readonly trustStore: string | undefined;
+    readonly noProxy: string;
+  },
   { env, warn }: Pick<CliContext, 'env' | 'warn'>,
 ): Record<string, string> {
   const before = env['JAVA_TOOL_OPTIONS'] ?? '';
@@ -114,6 +129,8 @@ function javaVariables(
   }
   const options = [
     ...['http', 'https'].flatMap((scheme) => [`-D${scheme}.proxyHost=${host}`, `-D${scheme}.proxyPort=${port}`]),
+    // For both schemes. Without it Java would ask the proxy for the metadata of a cloud.
+    ...(/-Dhttp\.nonProxyHosts=/.test(before) ? [] : [`-Dhttp.nonProxyHosts=${noProxy}`]),
     ...(trustStore === undefined
       ? []
       : [`-Djavax.net.ssl.trustStore=${trustStore}`, '-Djavax.net.ssl.trustStoreType=PKCS12']),
@@ -124,7 +141,5 @@ function javaVariables(
 const PROXY_VARIABLES = ['HTTP_PROXY', 'http_proxy', 'HTTPS_PROXY', 'https_proxy', 'ALL_PROXY', 'all_proxy'];
 /** Clients go there by themselves: servers of the same machine, and the address of COUNTERSIGN_URL. */
 const NEAR = ['localhost', '127.0.0.1', '::1'];
-/** Where clouds give a machine its credentials. */
-const METADATA = ['169.254.169.254', 'fd00:ec2::254'];
 /** Each takes three descriptors and, with TLS, a tenth of a megabyte. */
 const CONNECTIONS_MAX = 1_024;

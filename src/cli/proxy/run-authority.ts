@@ -37,26 +37,32 @@ export function createRunAuthority(deps: {
     algorithm: 'ecdsa-sha256',
     sign: (data) => signWith('ecdsa-sha256', key, data),
   };
-  const fields = (of: KeyObject, lifeS: number) => {
+  const fields = (of: KeyObject, { earlierS, lifeS }: { readonly earlierS: number; readonly lifeS: number }) => {
     const nowS = Math.floor(clock.now() / 1_000);
     const serial = fixedWidthSerial(random.bytes(16));
-    return { serial, notBeforeS: nowS - EARLIER_S, notAfterS: nowS + lifeS, spkiDer: spkiOf(of) };
+    return { serial, notBeforeS: nowS - earlierS, notAfterS: nowS + lifeS, spkiDer: spkiOf(of) };
   };
-  const rootDer = writeServerRoot(issuer, fields(key, ROOT_LIFE_S), hosts);
+  const rootDer = writeServerRoot(issuer, fields(key, { earlierS: ROOT_EARLIER_S, lifeS: ROOT_LIFE_S }), hosts);
   const made = new Map<string, { readonly context: SecureContext; readonly atMs: number }>();
   return {
     rootDer,
     contextFor(host) {
       const known = made.get(host);
-      if (known !== undefined && clock.monotonicMs() - known.atMs < RENEW_MS) return known.context;
+      // By the clock that clients have: a machine that slept, or whose clock was set, needs another.
+      const ageMs = clock.now() - (known?.atMs ?? 0);
+      if (known !== undefined && ageMs >= -SET_BACK_MS && ageMs < RENEW_MS) return known.context;
       const leafKey = newKey();
-      const leafDer = writeServerCertificate(issuer, fields(leafKey, LEAF_LIFE_S), host);
+      const leafDer = writeServerCertificate(
+        issuer,
+        fields(leafKey, { earlierS: EARLIER_S, lifeS: LEAF_LIFE_S }),
+        host,
+      );
       const context = createSecureContext({
         key: leafKey.export({ type: 'pkcs8', format: 'pem' }),
         cert: encodePem('CERTIFICATE', leafDer),
         minVersion: 'TLSv1.2',
       });
-      made.set(host, { context, atMs: clock.monotonicMs() }); // One for each of the hosts at most.
+      made.set(host, { context, atMs: clock.now() }); // One for each of the hosts at most.
       return context;
     },
   };
@@ -78,7 +84,11 @@ function spkiOf(key: KeyObject): Buffer {
 const ADDRESS = /^[0-9.]+$/;
 /** For clients whose clock is a little behind, as in a virtual machine. */
 const EARLIER_S = 300;
+/** A clock that is set back while the command runs must not be before its root, which is made once. */
+const ROOT_EARLIER_S = 30 * 86_400;
 /** A command reads the root once, and may be a service; it ends with the memory that has its key, which is mostly much earlier. */
 const ROOT_LIFE_S = 365 * 86_400;
 const LEAF_LIFE_S = 12 * 3_600;
+/** A clock that is set back further would be before the certificate, for a client that is a little behind. */
+const SET_BACK_MS = EARLIER_S * 500;
 const RENEW_MS = 6 * 3_600_000;

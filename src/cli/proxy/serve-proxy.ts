@@ -19,6 +19,8 @@ export interface ProxyDeps {
   readonly authority: RunAuthority | undefined;
   /** How hosts that are no target's are reached; undefined: they are refused. */
   readonly reach: Reach | undefined;
+  /** The target that lists a host which none did when the command started, if one does now. */
+  readonly lateTarget?: ((host: string) => string | undefined) | undefined;
   readonly clock: Clock;
   readonly tell: TellRefusal;
 }
@@ -84,8 +86,9 @@ function createHearing(done: (heard: Heard) => void): (bytes: Buffer) => void {
       const event = reader.next();
       if (event?.kind !== 'head') return;
       // The codec leaves the scheme away.
-      if (/^\S+ https:/i.test(held.toString('latin1', 0, SCHEME_WITHIN)))
-        done({ kind: 'refuse', refusal: needsTunnel });
+      if (/^\s*\S+ https:/i.test(held.toString('latin1'))) done({ kind: 'refuse', refusal: needsTunnel });
+      else if (event.head.method === 'CONNECT')
+        done({ kind: 'refuse', refusal: malformed(400, 'something stands before CONNECT') });
       else done({ kind: 'request', head: event.head, reader });
     } catch (error) {
       const status = error instanceof Http1Error ? error.status : 400;
@@ -106,8 +109,13 @@ function openTunnel(deps: ProxyDeps, visit: Visit, { tunnel, rest }: { tunnel: T
     return void refuse(deps, visit, noName(tunnel.host));
   whenOpen(deps, visit, { way, place: tunnel }, (far) => {
     client.write(ESTABLISHED);
-    if (rest.length > 0) client.unshift(rest); // Said before it was answered: it is what the tunnel begins with, whatever it is.
-    if (context === undefined) return splice(client, far, () => {});
+    // Said before it was answered, it is what the tunnel begins with, whatever it is; the end may have come behind it.
+    if (context === undefined) {
+      if (rest.length > 0) far.write(rest);
+      return splice(client, far, () => {});
+    }
+    if (client.readableEnded) return void client.destroy();
+    if (rest.length > 0) client.unshift(rest);
     endTls(deps, visit, { far, context, host: tunnel.host });
   });
 }
@@ -120,7 +128,20 @@ function endTls(
 ): void {
   let state: 'opening' | 'open' | 'told' = 'opening';
   const secure = new TLSSocket(client, {
-    ...{ isServer: true, secureContext: context, ALPNProtocols: ['http/1.1'] },
+    ...{ isServer: true, secureContext: context },
+    ALPNCallback({ protocols }) {
+      // What speaks both stays with the one that every target speaks. The agent's end tells them apart by their first bytes.
+      const spoken = ['http/1.1', 'h2'].find((one) => protocols.includes(one));
+      if (spoken === undefined) {
+        state = 'told';
+        const offered = protocols.slice(0, PROTOCOLS_SHOWN_MAX).join(', ');
+        tell(
+          'alpn',
+          `a client of ${host} speaks neither HTTP/1.1 nor HTTP/2 (${offered}); a target of HTTP has no other`,
+        );
+      }
+      return spoken;
+    },
     SNICallback(name, answer) {
       if (plainHost(name) === host) return answer(null, context);
       state = 'told';
@@ -163,14 +184,18 @@ function openRequest(
   whenOpen(deps, visit, { way, place }, (far) => {
     // A target lists names without ports.
     const host = 'target' in way ? head.host.replace(/\.?(:\d+)?$/, '') : head.host;
-    forwardRequest({ client: visit.client, far, reader, head: { ...head, host } });
+    forwardRequest({
+      ...{ client: visit.client, far, reader, head: { ...head, host }, clock: deps.clock },
+      refuse: () => refuse(deps, visit, noAnswer(place)),
+    });
   });
 }
 
 type Way = { readonly refusal: ProxyRefusal } | { readonly target: ProxiedTarget; open(): Socket } | { open(): Socket };
 
 /** Where a place is: at a target, elsewhere, or nowhere from here. What is a target's never goes elsewhere. */
-function wayTo({ hosts, reach }: ProxyDeps, place: Tunnel, ports: readonly number[]): Way {
+function wayTo(deps: ProxyDeps, place: Tunnel, ports: readonly number[]): Way {
+  const { hosts, reach } = deps;
   const target = hosts.byHost.get(place.host);
   const shared = hosts.shared.get(place.host);
   if (shared !== undefined) return { refusal: ambiguous(place.host, shared) };
@@ -178,7 +203,11 @@ function wayTo({ hosts, reach }: ProxyDeps, place: Tunnel, ports: readonly numbe
     if (!ports.includes(place.port)) return { refusal: otherPort(place) };
     return { target, open: () => createConnection({ path: target.socket, allowHalfOpen: true }) };
   }
-  if (reach === undefined) return { refusal: notATarget(place.host) };
+  const late = deps.lateTarget?.(place.host);
+  if (reach === undefined)
+    return { refusal: late === undefined ? notATarget(place.host) : lateTarget(place.host, late) };
+  if (late !== undefined)
+    deps.tell('late', `${place.host} is reached past it: ${lateTarget(place.host, late).title}; ${ANEW}`);
   return { open: () => reach(place) };
 }
 
@@ -253,7 +282,7 @@ const malformed = (status: number, why: string): ProxyRefusal => ({
   hint: 'send it so that all readers read it alike',
 });
 const noName = (host: string): ProxyRefusal => ({
-  ...{ status: 403, reason: 'address', title: `${host} is an address, and has no certificate here` },
+  ...{ status: 403, reason: 'address', title: `${host} is an address or no name of DNS, and has no certificate here` },
   hint: 'ask by http, or for a name that the target lists among its hosts',
 });
 const otherPort = ({ host, port }: Tunnel): ProxyRefusal => ({
@@ -263,6 +292,22 @@ const otherPort = ({ host, port }: Tunnel): ProxyRefusal => ({
 const notATarget = (host: string): ProxyRefusal => ({
   ...{ status: 403, reason: 'no-target', title: `no target lists the host ${host}, and others are refused` },
   hint: 'add it to the hosts of a target, or run the command with --proxy-others pass',
+});
+const lateTarget = (host: string, name: string): ProxyRefusal => ({
+  ...{
+    status: 403,
+    reason: 'late',
+    title: `target ${name} lists the host ${host} now, and did not when the command started`,
+  },
+  hint: ANEW,
+});
+const noAnswer = (place: Tunnel): ProxyRefusal => ({
+  ...{
+    status: 502,
+    reason: 'answer',
+    title: `what ${place.host} port ${place.port} answers is no whole answer of HTTP/1.1`,
+  },
+  hint: 'look at that server; by https its answers are not read here',
 });
 const ambiguous = (host: string, names: readonly string[]): ProxyRefusal => ({
   ...{ status: 403, reason: 'shared-host', title: `the targets ${names.join(' and ')} both list the host ${host}` },
@@ -284,11 +329,11 @@ const farAway = ({ host, port }: Tunnel, error: Error): ProxyRefusal =>
       };
 const bracketed = (host: string) => (isIP(host) === 6 ? `[${host}]` : host);
 
+const ANEW = 'start the command anew to be led there';
 const CONNECT = 'CONNECT ';
+const PROTOCOLS_SHOWN_MAX = 5;
 const HTTP_PORT = 80;
 const HTTPS_PORT = 443;
-/** A method is a few bytes. */
-const SCHEME_WITHIN = 256;
 /** For the head of a request, and for the beginning of TLS. */
 const HEAD_MS = 10_000;
 const OPEN_MS = 30_000;

@@ -1,9 +1,10 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { getCACertificates } from 'node:tls';
-import { codeOf } from '../../std/index.ts';
+import { type Clock, codeOf, type Timer } from '../../std/index.ts';
 import { decodePem, encodePem, encodeTrustStore } from '../../wire/x509/index.ts';
+import { UsageError } from '../command.ts';
 
 /** Files by which a command's clients trust one root more. They hold certificates, and no key. */
 export interface TrustFiles {
@@ -21,10 +22,11 @@ export interface TrustFiles {
 export function openTrustFiles(deps: {
   readonly rootDer: Buffer;
   readonly env: Readonly<Record<string, string | undefined>>;
+  readonly clock: Clock;
   warn(line: string): void;
 }): TrustFiles {
   const { env, warn } = deps;
-  const folder = mkdtempSync(join(tmpdir(), 'countersign-run-')); // 0700.
+  const folder = makeFolder();
   const root = encodePem('CERTIFICATE', deps.rootDer);
   const system = systemRoots();
   const written = new Map<string, string>();
@@ -63,11 +65,47 @@ export function openTrustFiles(deps: {
     for (const name of EXTRA) take(name, 'extra');
     const ders = [root, ...system].flatMap((pem) => decodePem(pem).map(({ der }) => der));
     const trustStore = write('roots.p12', encodeTrustStore(ders));
-    return { variables, trustStore, close: () => remove(folder) };
+    const fresh = keepFresh([folder, ...readdirSync(folder).map((name) => join(folder, name))], deps.clock);
+    return {
+      ...{ variables, trustStore },
+      close() {
+        fresh.cancel();
+        remove(folder);
+      },
+    };
   } catch (error) {
     remove(folder);
     throw error;
   }
+}
+
+/** Of this user's own: 0700. */
+function makeFolder(): string {
+  try {
+    return mkdtempSync(join(tmpdir(), 'countersign-run-'));
+  } catch (cause) {
+    throw new UsageError(
+      `the certificates for the command need a folder, and ${tmpdir()} takes none (${codeOf(cause)}); set TMPDIR to a folder that does`,
+      { cause },
+    );
+  }
+}
+
+/** Systems remove what nobody has touched for days, and a command may be a service. */
+function keepFresh(paths: readonly string[], clock: Clock): Timer {
+  let timer = clock.after(TOUCH_EVERY_MS, touch);
+  function touch() {
+    const nowS = clock.now() / 1_000;
+    for (const path of paths) {
+      try {
+        utimesSync(path, nowS, nowS);
+      } catch {
+        // Somebody has removed it: that can't be mended for clients that know its name.
+      }
+    }
+    timer = clock.after(TOUCH_EVERY_MS, touch);
+  }
+  return { cancel: () => timer.cancel() };
 }
 
 function systemRoots(): readonly string[] {
@@ -77,7 +115,9 @@ function systemRoots(): readonly string[] {
 
 function readBase(file: string): string | undefined {
   try {
-    if (statSync(file).size > BASE_BYTES_MAX) return undefined;
+    const stat = statSync(file);
+    // A pipe would be waited for, and be empty then for its reader; no roots at all may be what is wanted.
+    if (!(stat.isFile() || file === '/dev/null') || stat.size > BASE_BYTES_MAX) return undefined;
     return readFileSync(file, 'latin1');
   } catch (error) {
     if (codeOf(error) === undefined) throw error;
@@ -96,8 +136,9 @@ function filled(text: string | undefined): string | undefined {
 /** All roots that a client has. */
 const WHOLE = [
   ...['SSL_CERT_FILE', 'REQUESTS_CA_BUNDLE', 'CURL_CA_BUNDLE', 'AWS_CA_BUNDLE', 'GIT_SSL_CAINFO', 'PIP_CERT'],
-  'CARGO_HTTP_CAINFO',
+  ...['CARGO_HTTP_CAINFO', 'GRPC_DEFAULT_SSL_ROOTS_FILE_PATH', 'NIX_SSL_CERT_FILE'],
 ];
 /** Roots beside those that a client brings. */
 const EXTRA = ['NODE_EXTRA_CA_CERTS', 'DENO_CERT'];
+const TOUCH_EVERY_MS = 12 * 3_600_000;
 const BASE_BYTES_MAX = 16 * 1024 * 1024;

@@ -147,22 +147,34 @@ async function serveByToken(
   },
   { socket, known }: Arrival,
 ): Promise<void> {
-  const refuse = refuserOf(deps, open, { client, remote: socket.remoteAddress });
+  const { remoteAddress: remote } = socket;
   const verify = (token: string) => verifier.verify(token, door.audience);
-  for (;;) {
-    const shown = await door.meet(client, {
-      verify,
-      refused: (what) => deps.refused('untrusted', { remote: socket.remoteAddress, reason: what }),
-      signal: deps.stopping,
-    });
+  const enter = (shown: ShownToken, part: Duplex) => {
+    const { handle, proofs } = sessionOfBearer(deps, shown, { open, address: remote, verify });
+    const refuse = refuserOf(deps, open, { client: part, remote });
+    return {
+      proofs,
+      isOwn: proofs.isOwn,
+      async serve() {
+        const full = whyUnserved(deps, open) ?? (await deps.sessions.admit(handle));
+        if (full !== undefined) return refuse('unserved', full);
+        known();
+        await deps.serve(open, handle, part, proofs);
+      },
+    };
+  };
+  const asked = {
+    verify,
+    refused: (what: string) => deps.refused('untrusted', { remote, reason: what }),
+    signal: deps.stopping,
+  };
+  const carried = door.carry?.(client, { ...asked, isKnown: false, enter });
+  if (carried !== undefined) return carried;
+  for (let isKnown = false; ; isKnown = true) {
+    const shown = await door.meet(client, { ...asked, isKnown });
     if (shown === undefined) return;
-    const unserved = whyUnserved(deps, open);
-    if (unserved !== undefined) return refuse('unserved', unserved);
-    const { handle, proofs } = sessionOfBearer(deps, shown, { open, address: socket.remoteAddress, verify });
-    const full = await deps.sessions.admit(handle);
-    if (full !== undefined) return refuse('unserved', full);
-    known();
-    await deps.serve(open, handle, client, proofs);
+    const { proofs, serve } = enter(shown, client);
+    await serve();
     if (!proofs.isGivenBack) return;
   }
 }

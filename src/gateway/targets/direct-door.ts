@@ -2,17 +2,20 @@ import type { Timer } from '../../std/index.ts';
 import type { CurrentIdentity } from '../identity.ts';
 import type { OpenDoor } from '../listeners/shared-door.ts';
 import { createTlsAcceptor, type TlsAcceptor } from '../listeners/tls.ts';
-import type { MemberDoor, Target } from '../protocol.ts';
+import type { DoorDeclaration, MemberDoor } from '../protocol.ts';
+import type { DoorCertificate } from './door-certificate.ts';
 import type { OpenTarget, OpenTargetsDeps } from './open-targets.ts';
 import { problemOf, type TargetProblem } from './target-problem.ts';
 
 /** Where a door is. */
-export type Where = NonNullable<Target['listen']>;
+export type Where = Pick<DoorDeclaration, 'host' | 'port'>;
 
 /** One of the targets of a door, and how its clients prove who they are there. */
 export interface DoorTarget {
   readonly open: OpenTarget;
   readonly kind: MemberDoor;
+  /** Shown in place of the gateway's identity to whoever asks for a host of it. */
+  readonly certificate: DoorCertificate | undefined;
 }
 
 /** What comes in by a door. */
@@ -49,7 +52,9 @@ export class DirectDoor implements Doorway {
     this.#where = where;
     this.#deps = deps;
     const alpnFor = (serverName: string | undefined) => (this.find(serverName) ?? this.#first).kind.alpn;
-    this.tls = createTlsAcceptor({ namesFor: alpnFor, required: false });
+    const certificateFor = (serverName: string | undefined) =>
+      this.find(serverName)?.certificate?.contextFor(serverName);
+    this.tls = createTlsAcceptor({ namesFor: alpnFor, required: false, certificateFor });
     const current = deps.identity.current();
     if (current !== undefined) this.present(current);
   }

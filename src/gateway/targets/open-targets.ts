@@ -8,6 +8,7 @@ import { portOf } from '../listeners/socket-listeners.ts';
 import type { LoadedProtocol, SecretResolver, SessionRefusal, Target, TargetPolicies } from '../protocol.ts';
 import type { SessionHandle, Sessions } from '../sessions/sessions.ts';
 import { DirectDoor, type DoorTarget, type Doorway, type Where } from './direct-door.ts';
+import { createDoorCertificate, type DoorCertificate } from './door-certificate.ts';
 import type { TargetHealth, TargetHealthDeps } from './target-health.ts';
 import { problemOf, type TargetProblem } from './target-problem.ts';
 
@@ -86,7 +87,10 @@ export function createOpenTargets(deps: OpenTargetsDeps): OpenTargets {
   const end = () => {
     set.closed = true;
     stopListening();
-    for (const { health } of targets.values()) health.close();
+    for (const { health, certificate } of targets.values()) {
+      health.close();
+      certificate?.close();
+    }
     return closeDoors();
   };
   return {
@@ -130,8 +134,8 @@ interface TargetSet {
   readonly faulty: Map<string, TargetProblem>;
   /** Those that were not looked into since they were opened or policies changed. */
   readonly unlooked: Set<Kept>;
-  /** The doors that others may share, by their place. */
-  readonly doors: Map<string, DirectDoor>;
+  /** The doors that others may share, by their place: of several one is open, and the others wait for that. */
+  readonly doors: Map<string, readonly DirectDoor[]>;
   hasDoors: boolean;
   closed: boolean;
 }
@@ -140,6 +144,7 @@ interface Kept extends OpenTarget {
   /** Equal texts are equal targets. */
   readonly definition: string;
   readonly door: DirectDoor | undefined;
+  readonly certificate: DoorCertificate | undefined;
   /** Those of its secrets that could not be read when they were last needed, by reference. */
   readonly unread: ReadonlyMap<string, TargetProblem>;
   readonly health: TargetHealth;
@@ -154,6 +159,7 @@ async function replaceTargets(set: TargetSet, wanted: readonly ResolvedTarget[],
     targets.delete(name);
     set.unlooked.delete(kept);
     kept.health.close();
+    kept.certificate?.close();
     const shut = kept.door?.leave(name);
     endSessions(name, deps);
     await shut;
@@ -170,7 +176,9 @@ async function replaceTargets(set: TargetSet, wanted: readonly ResolvedTarget[],
       set.unlooked.add(kept);
       faulty.delete(name);
       kept.health.start();
-      if (set.hasDoors) await kept.door?.open();
+      if (!set.hasDoors) continue;
+      await kept.certificate?.start();
+      await kept.door?.open();
     } catch (error) {
       // One faulty target must not keep the others from being served; whoever asks for it is told that it is not there.
       deps.log.error('gateway.target.faulty', { target: name, error });
@@ -227,16 +235,18 @@ function open(resolved: ResolvedTarget, { doors }: TargetSet, deps: OpenTargetsD
     ...(companions && { passOn: ({ uri }, bytes) => companions.passOn({ target: name, identity: uri, bytes }) }),
   });
   const opened: OpenTarget = { name, member, target };
-  const where = target.listen;
-  if (where === undefined) return { ...opened, definition: definitionOf(resolved), door: undefined, unread, health };
+  const { listen } = target;
+  const kept = { ...opened, definition: definitionOf(resolved), unread, health };
+  if (listen === undefined) return { ...kept, door: undefined, certificate: undefined };
   const kind = target.door ?? member.door;
   if (kind === undefined) {
     void target.close();
     const what = `target ${name} listens for clients without an agent, and ${protocol} has no way in for them`;
     throw new GatewayError('ERR_GATEWAY_TARGET_CONFIG', what);
   }
-  const door = doorAt(where, { open: opened, kind }, { doors, deps });
-  return { ...opened, definition: definitionOf(resolved), door, unread, health };
+  const certificate = createDoorCertificate(listen, { ...deps, log, target: name, hosts: target.hosts });
+  const door = doorAt(listen, { open: opened, kind, certificate }, { doors, deps });
+  return { ...kept, door, certificate };
 }
 
 /** Keeps in `unread` what a target's secrets failed of when they were last read. */
@@ -260,18 +270,19 @@ function notingSecrets(secrets: SecretResolver, target: string, unread: Map<stri
 function doorAt(
   where: Where,
   one: DoorTarget,
-  { doors, deps }: { readonly doors: Map<string, DirectDoor>; readonly deps: OpenTargetsDeps },
+  { doors, deps }: { readonly doors: TargetSet['doors']; readonly deps: OpenTargetsDeps },
 ): DirectDoor {
   // Port 0 is another one each time.
+  if (where.port === 0) return new DirectDoor(one, where, deps);
   const place = `${where.host} ${where.port}`;
-  const found = where.port === 0 ? undefined : doors.get(place);
-  if (found?.join(one) === true) return found;
-  const door = new DirectDoor(one, where, deps);
-  if (where.port !== 0 && found?.isClosed !== false) doors.set(place, door);
+  const here = (doors.get(place) ?? []).filter((door) => !door.isClosed);
+  const found = here.find((door) => door.join(one));
+  const door = found ?? new DirectDoor(one, where, deps);
+  doors.set(place, found === undefined ? [...here, door] : here);
   return door;
 }
 
-function problemsOf({ name, target, door, unread, health }: Kept): readonly TargetProblem[] {
+function problemsOf({ name, target, door, certificate, unread, health }: Kept): readonly TargetProblem[] {
   const warnings = target.warnings?.() ?? [];
   const secrets = [...unread.values()];
   // A login that failed for want of a secret is told once.
@@ -279,6 +290,7 @@ function problemsOf({ name, target, door, unread, health }: Kept): readonly Targ
   const serves = target.serves?.() === true;
   return [
     ...[door?.problemFor(name) ?? []].flat(),
+    ...(certificate?.problems() ?? []),
     ...secrets,
     ...logins.map(
       ({ what, remedy }): TargetProblem => ({

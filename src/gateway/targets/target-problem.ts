@@ -8,8 +8,11 @@ export interface TargetProblem {
   readonly what: string;
   /** What the operator does about it. */
   readonly remedy: string;
-  /** Where the target itself is well: what of the policies does not fit it, as {@link TargetWarning} says. */
-  readonly about?: TargetWarning['about'];
+  /**
+   * Where the target itself is well: what of the policies does not fit it, as {@link TargetWarning} says; or its door's own certificate, which can't
+   * be used now (`certificate`), or before long can't or is none for some hosts (`certificate-soon`).
+   */
+  readonly about?: TargetWarning['about'] | 'certificate' | 'certificate-soon';
 }
 
 export function problemOf(target: string, error: unknown): TargetProblem {

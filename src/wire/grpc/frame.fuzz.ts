@@ -1,5 +1,6 @@
 import {
   createDeframer,
+  createMessageEnds,
   decodeBase64,
   decodeStatusDetails,
   decodeStatusMessage,
@@ -25,12 +26,25 @@ export function fuzz(input: Uint8Array): void {
     deframer.end();
     if (taken.length !== body.length) throw new Error('something was lost');
   });
+  followEnds(Buffer.from(body), pieceBytes);
   const text = Buffer.from(body).toString('latin1');
   decodeStatusMessage(text);
   decodeBase64(text);
   orRefused(() => parseTimeoutMs(text));
   orRefused(() => parseMetadata(text.split('\n')));
   orRefused(() => decodeStatusDetails(7, Buffer.from(body).toString('base64')));
+}
+
+/** Where messages end is the same wherever the body is cut. */
+function followEnds(body: Buffer, pieceBytes: number): void {
+  const [pieces, bytes] = [createMessageEnds(), createMessageEnds()];
+  for (let at = 0; at < body.length; at += pieceBytes) {
+    const piece = body.subarray(at, at + pieceBytes);
+    const isEnd = pieces.push(piece);
+    let isBytesEnd = false;
+    for (const byte of piece) isBytesEnd = bytes.push(Buffer.from([byte]));
+    if (isEnd !== isBytesEnd) throw new Error('where a message ends depends on how it is cut');
+  }
 }
 
 /** Inputs to start from. */

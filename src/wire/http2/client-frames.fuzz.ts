@@ -1,10 +1,15 @@
-import { createClientFrames } from './index.ts';
+import { createClientFrames, createServerFrames } from './index.ts';
 
-/** What a client sends: cut anywhere, the same is known of it, and none of it is changed. */
+/** What a client sends, or a server: cut anywhere, the same is known of it, and none of it is changed. */
 export function fuzz(input: Uint8Array): void {
+  follow(input, createClientFrames);
+  follow(input, createServerFrames);
+}
+
+function follow(input: Uint8Array, create: typeof createClientFrames): void {
   const whole = Buffer.from(input);
   const cut = 1 + ((input[0] ?? 0) % 37);
-  const [once, pieces] = [createClientFrames(), createClientFrames()];
+  const [once, pieces] = [create(), create()];
   const first = once.pass(whole, 0, 0);
   let second: ReturnType<typeof once.pass>;
   for (let at = 0; at < input.length && second === undefined; at += cut)

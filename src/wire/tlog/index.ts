@@ -7,6 +7,15 @@
  */
 export { formatCanonicalJson, type JsonValue, parseCanonicalJson } from './canonical-json.ts';
 export { type Checkpoint, formatCheckpoint, parseCheckpoint, verifyCheckpoint } from './checkpoint.ts';
+export {
+  type Cosignature,
+  cosignatureKeyOf,
+  cosignedText,
+  formatCosignature,
+  formatWitnessKey,
+  parseWitnessKey,
+  verifyCosignature,
+} from './cosignature.ts';
 export { errorTable, TlogError } from './errors.ts';
 export {
   FRAME_HEADER_BYTES,

@@ -42,6 +42,8 @@ export interface Tree {
   append(leaf: Buffer, seen?: (node: TreeNode, hash: Buffer) => void): void;
   /** The RFC 6962 Merkle tree hash of all leaves so far. */
   root(): Buffer;
+  /** The hashes of {@link completeNodes}(0, size), from which the tree is restored. */
+  edge(): readonly Buffer[];
   /** A tree of its own with the same leaves. */
   copy(): Tree;
 }
@@ -73,6 +75,7 @@ export function createTree(size = 0, edge: readonly Buffer[] = []): Tree {
       leaves++;
     },
     root: () => foldNodes(stack),
+    edge: () => [...stack],
     copy: () => createTree(leaves, stack),
   };
 }

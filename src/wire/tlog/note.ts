@@ -124,18 +124,21 @@ function checkText(text: string): string {
   return text;
 }
 
-function checkName(name: string): string {
+/** @throws ERR_TLOG_NOTE for what can't be the name of a key */
+export function checkName(name: string): string {
   if (name.length === 0 || name.length > NAME_LENGTH_MAX || /[\s+\p{Z}\p{C}]/u.test(name)) {
     throw new TlogError('ERR_TLOG_NOTE', `a key name has 1 to ${NAME_LENGTH_MAX} characters, no space, no plus sign`);
   }
   return name;
 }
 
-function keyId(name: string, raw: Buffer): number {
-  return sha256(Buffer.from(`${name}\n`, 'utf8'), ED25519_TYPE, raw).readUInt32BE(0);
+/** The id of a key of that signature type: the first four bytes of SHA-256(name ‖ LF ‖ type ‖ public key). */
+export function keyId(name: string, raw: Buffer, type: Buffer = ED25519_TYPE): number {
+  return sha256(Buffer.from(`${name}\n`, 'utf8'), type, raw).readUInt32BE(0);
 }
 
-function rawPublicKey(key: KeyObject): Buffer {
+/** The 32 bytes of an Ed25519 public key. @throws ERR_TLOG_NOTE for another kind of key */
+export function rawPublicKey(key: KeyObject): Buffer {
   if (key.type !== 'public' || key.asymmetricKeyType !== 'ed25519') {
     throw new TlogError(
       'ERR_TLOG_NOTE',

@@ -55,7 +55,7 @@ export const command: CliCommand = {
     if (wrong !== undefined) throw new UsageError(`${into}: ${wrong}; mend that first`);
     const base = chooseBase(document, { asked: textOption(input, 'server'), urls: target?.urls ?? [] });
     const { routes, notes } = inDocument(file, () =>
-      importRoutes(document, { base, under: textOption(input, 'under'), reads, existing, problemsOf }),
+      importRoutes(document, { base, under: textOption(input, 'under'), reads, existing, into: target, problemsOf }),
     );
     if (!context.json) tell(context, notes);
     const plain = routes.map(({ remark: _, ...route }) => route);

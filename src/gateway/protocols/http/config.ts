@@ -250,6 +250,12 @@ export const configSchema = Type.Object(
             maximum: 65535,
             description: 'Port to listen on; 0 lets the system choose.',
           }),
+          certificate: Type.Optional(
+            reference(
+              'Reference to a PEM certificate, its chain behind it, that is shown to clients that ask TLS for a host of it; others are shown the gateway’s SVID. With `key`. Read anew by itself; its file may be readable by all.',
+            ),
+          ),
+          key: Type.Optional(reference('Reference to the PEM key of `certificate`.')),
           tokens: Type.Boolean({
             default: false,
             description:
@@ -333,8 +339,12 @@ function signingProblems({ credential, upstreamHttp2 }: HttpConfig): readonly st
 }
 
 function listenProblems({ listen }: HttpConfig): readonly string[] {
-  if (listen?.audience === undefined || listen.tokens) return [];
-  return ['listen.audience is for tokens, and listen.tokens is not true'];
+  const problems: string[] = [];
+  if (listen?.audience !== undefined && !listen.tokens)
+    problems.push('listen.audience is for tokens, and listen.tokens is not true');
+  if ((listen?.certificate === undefined) !== (listen?.key === undefined))
+    problems.push('listen.certificate and listen.key belong together; only one of them is set');
+  return problems;
 }
 
 /** What never reaches the upstream, or that clients say of themselves without proof, decides nothing. */

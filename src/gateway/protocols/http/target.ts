@@ -3,9 +3,11 @@ import type { MemberDoor, Target, TargetDeps } from '../../protocol.ts';
 import type { GatewaySession } from '../../sessions/session.ts';
 import { audienceOf, type HttpConfig, parseConfig } from './config.ts';
 import { createTokenDoor } from './door/token-door.ts';
+import { createLaneRoom, type LaneRoom } from './http2/lane-room.ts';
+import { serveCallers } from './http2/serve-callers.ts';
 import { createMeaning, type Meanings } from './meaning/index.ts';
 import { createNameWatch } from './names.ts';
-import { refuseByVersion, serveByVersion, type Versions } from './session/by-version.ts';
+import { isHttp2, refuseByVersion, serveByVersion, type Versions } from './session/by-version.ts';
 import {
   deniedAnswer,
   ledgerAnswer,
@@ -28,6 +30,7 @@ export interface OpenTarget {
   /** Undefined: the API is not told who calls. */
   readonly callers: CallerTokens | undefined;
   readonly verdicts: Verdicts;
+  readonly laneRoom: LaneRoom;
   /** A client that asks again and again of a target that is away must not fill the log. */
   readonly failures: SampledLog;
 }
@@ -40,13 +43,14 @@ export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
     callers: config.identityHeader ? createCallerTokens({ ...deps, target: deps.name }) : undefined,
     upstreams: createUpstreams({ ...deps, places: placesOf(config) }),
     verdicts: createVerdicts(),
+    laneRoom: createLaneRoom(),
     failures: createSampledLog(deps),
   };
   const names = createNameWatch({ name: deps.name, config, policies: deps.policies });
   return {
     listen: config.listen,
     hosts: config.hosts,
-    door: doorOf(config, deps),
+    door: doorOf(target),
     serve: (session) => serveClient(target, session),
     refuse: (client, refusal) => void refuseByVersion(client, versionsOf(target), sessionAnswer(refusal)),
     check: (signal, place) => checkEach(target, place, signal),
@@ -60,9 +64,14 @@ export function openTarget(rawConfig: unknown, deps: TargetDeps): Target {
 }
 
 /** Where it is not the protocol's own. */
-function doorOf(config: HttpConfig, deps: TargetDeps): MemberDoor | undefined {
-  if (config.listen?.tokens === true) return createTokenDoor({ ...deps, audience: audienceOf(deps.name, config) });
-  return config.http2 ? undefined : HTTP1_DOOR;
+function doorOf(target: OpenTarget): MemberDoor | undefined {
+  const { config, deps } = target;
+  if (config.listen?.tokens !== true) return config.http2 ? undefined : HTTP1_DOOR;
+  const sign = { ...deps, audience: audienceOf(deps.name, config) };
+  if (!config.http2) return createTokenDoor(sign);
+  return createTokenDoor(sign, (client, asked) => {
+    return isHttp2(client) ? serveCallers(target, sign, { client, asked }) : undefined;
+  });
 }
 
 const HTTP1_DOOR: MemberDoor = {

@@ -46,6 +46,7 @@ export function createPostgresStore(deps: {
   const core = createEngineStore(
     {
       dialect: 'postgres',
+      isShared: true,
       sql: { adapter: () => new PostgresAdapter(), compiler: () => new PostgresQueryCompiler() },
       turns: {
         acquire: () => connections.acquire(config.statementTimeoutMs + ANSWER_GRACE_MS),

@@ -43,6 +43,7 @@ export function createSqliteStore(deps: { clock: Clock; log: Log; file: string; 
   const core = createEngineStore(
     {
       dialect: 'sqlite',
+      isShared: false,
       sql: { adapter: () => new SqliteAdapter(), compiler: () => new SqliteQueryCompiler() },
       turns: {
         async acquire() {

@@ -17,11 +17,50 @@ import (
 )
 
 func main() {
-	if os.Args[1] == "serve" {
+	switch os.Args[1] {
+	case "serve":
 		serve()
-	} else {
+	case "crowd":
+		crowd(os.Args[2])
+	default:
 		call(os.Args[2])
 	}
+}
+
+// Many watches over one connection, beside which short calls are answered; then the watches end by what the gateway says.
+func crowd(address string) {
+	connection, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		panic(err)
+	}
+	client := healthpb.NewHealthClient(connection)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	var watches []grpc.ServerStreamingClient[healthpb.HealthCheckResponse]
+	for range 90 {
+		watch, err := client.Watch(ctx, &healthpb.HealthCheckRequest{Service: "still"})
+		if err != nil {
+			panic(err)
+		}
+		watches = append(watches, watch)
+	}
+	for _, watch := range watches {
+		if _, err := watch.Recv(); err != nil {
+			panic(err)
+		}
+	}
+	for range 20 {
+		if _, err := client.Check(ctx, &healthpb.HealthCheckRequest{}); err != nil {
+			panic(err)
+		}
+	}
+	fmt.Println("answered")
+	codes := map[string]int{}
+	for _, watch := range watches {
+		_, err := watch.Recv()
+		codes[fmt.Sprint(status.Code(err))]++
+	}
+	fmt.Println(codes)
 }
 
 func serve() {

@@ -64,7 +64,11 @@ function target(name: 'a' | 'b', { listen = {}, ...config }: Readonly<Record<str
 }
 
 /** All that comes of one request of a connection that asks for that host by TLS. */
-async function ask(serverName: string | undefined, host: string, { hasSvid = true } = {}): Promise<string> {
+async function ask(
+  serverName: string | undefined,
+  host: string,
+  { hasSvid = true, method = 'GET' } = {},
+): Promise<string> {
   const socket = connect({
     ...{ port, host: '127.0.0.1', rejectUnauthorized: false },
     ...(hasSvid ? { cert: web.certPem, key: web.keyPem } : {}),
@@ -82,7 +86,7 @@ async function ask(serverName: string | undefined, host: string, { hasSvid = tru
     socket.on(event, () => {
       isOver = true;
     });
-  socket.write(`GET /${host} HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\n\r\n`);
+  socket.write(`${method} /${host} HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\n\r\n`);
   await eventually('it is over', () => isOver, { everyMs: 1, withinMs: 5_000 });
   return text;
 }
@@ -112,6 +116,13 @@ describe('two targets of one port', () => {
     expect(seen).toEqual([]);
   });
 
+  it('answer a HEAD that is refused without a body', async () => {
+    const text = await ask('c.test', 'a.test', { method: 'HEAD' });
+    expect(text).toMatch(/^HTTP\/1\.1 421 /);
+    expect(text).toMatch(/content-length: [1-9]/);
+    expect(text.endsWith('\r\n\r\n')).toBe(true);
+  });
+
   it('come and go without the other', async () => {
     await gateway.applyTargets([target('b')]);
     expect(await ask('b.test', 'b.test')).toContain('of b');
@@ -135,6 +146,18 @@ describe('two targets of one port', () => {
 });
 
 describe('a target that can’t share a port', () => {
+  it('opens it once the other has gone, and others may share it with that one then', async () => {
+    const second = target('b', { hosts: ['b.test', 'a.test'] });
+    await gateway.applyTargets([target('a'), second]);
+    expect(gateway.problems()).toMatchObject([{ target: 'b' }]);
+    await gateway.applyTargets([second]);
+    await eventually('its door opens', () => gateway.address().targets.get('b') === port);
+    await gateway.applyTargets([second, target('a', { hosts: ['c.test'] })]);
+    expect(gateway.problems()).toEqual([]);
+    expect(await ask('b.test', 'b.test')).toContain('of b');
+    expect(await ask('c.test', 'c.test')).toContain('of a');
+  });
+
   it.each<[string, Readonly<Record<string, object>>]>([
     ['since it has a host of another', { hosts: ['b.test', 'a.test'] }],
     ['since it lists no hosts', { hosts: undefined as unknown as object }],

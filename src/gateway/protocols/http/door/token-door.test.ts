@@ -443,6 +443,25 @@ describe('a session by a token', () => {
     expect(one.statuses()).toEqual([200, 401, 200]);
   });
 
+  it('leaves its connection as idle as a session may be, but no longer', async () => {
+    const one = client();
+    one.send(request('/a', brief()));
+    await one.until('/a is fine');
+    await pass(42 + 110);
+    expect([gateway.sessions(), one.isClosed()]).toEqual([[], false]);
+    one.send(request('/b', token()).slice(0, 20)); // Once begun, it has ten seconds.
+    await pass(9);
+    expect(one.isClosed()).toBe(false);
+    await pass(2);
+    await one.closed();
+    const other = client();
+    other.send(request('/a', token('/web', { claims: { exp: NOW_S + 163 + 30 } })));
+    await other.until('/a is fine');
+    await pass(42 + 121);
+    await other.closed();
+    expect(other.statuses()).toEqual([200]);
+  });
+
   it('lasts as long as a fresh one of the same identity', async () => {
     const one = client();
     one.send(request('/a', brief()));

@@ -1,5 +1,4 @@
 import type { Duplex } from 'node:stream';
-import type { Clock } from '../../../../std/index.ts';
 import {
   createRequestReader,
   encodeProblem,
@@ -10,21 +9,13 @@ import {
 } from '../../../../wire/http1/index.ts';
 import type { Meeting, ShownToken, TokenDoor } from '../../../protocol.ts';
 import { bearerOf } from './bearer.ts';
+import { challengeOf, type DoorSign, unprovenProblem } from './unproven.ts';
 
-/** What a door of that target says of its tokens. */
-export interface DoorSign {
-  /** The target's. */
-  readonly name: string;
-  readonly audience: string;
-  readonly clock: Clock;
-}
-
-/** The way in for clients of HTTP/1.1 that prove who they are by a JWT-SVID with each request. */
-export function createTokenDoor(sign: DoorSign): TokenDoor {
+/** The way in for clients that prove who they are by a JWT-SVID with each request. `carry`: for those that speak HTTP/2; undefined: nobody does. */
+export function createTokenDoor(sign: DoorSign, carry?: TokenDoor['carry']): TokenDoor {
   return {
-    ...{ proof: 'token', audience: sign.audience },
-    // Which of them shows a certificate is not known when this is chosen.
-    alpn: ['http/1.1'],
+    ...{ proof: 'token', audience: sign.audience, carry },
+    alpn: carry === undefined ? ['http/1.1'] : ['h2', 'http/1.1'],
     negotiate: (_socket, startTls): Promise<Duplex | undefined> => startTls(Buffer.alloc(0)),
     meet: (client, asked) => new Encounter(sign, client, asked).run(),
   };
@@ -47,7 +38,7 @@ class Encounter {
     this.#sign = sign;
     this.#client = client;
     this.#asked = asked;
-    this.#timer = sign.clock.after(WAIT_MS, this.#late);
+    this.#timer = sign.clock.after(asked.isKnown ? IDLE_MS : WAIT_MS, this.#late);
   }
 
   run(): Promise<ShownToken | undefined> {
@@ -66,6 +57,8 @@ class Encounter {
   readonly #late = () => this.#end(this.#reader.isBetween ? undefined : LATE);
 
   readonly #take = (chunk: Buffer) => {
+    // It was idle, and is no longer.
+    if (this.#asked.isKnown && this.#reader.isBetween) this.#wait(WAIT_MS);
     this.#reader.push(chunk);
     try {
       while (!this.#isOver) {
@@ -85,7 +78,7 @@ class Encounter {
     if (event.kind === 'head') return this.#meet(event.head);
     if (event.kind === 'end') {
       this.#dropped = 0;
-      this.#wait();
+      this.#wait(this.#asked.isKnown ? IDLE_MS : WAIT_MS);
       return;
     }
     this.#dropped += event.bytes.length;
@@ -103,13 +96,13 @@ class Encounter {
   /** `fault`: of the token that it has shown; undefined: none. */
   #refuse(head: RequestHead, fault: string | undefined) {
     this.#asked.refused(fault ?? 'a request without a token');
-    const problem = this.#problemOf(fault);
+    const problem = unprovenProblem(this.#sign, fault);
     this.#refused++;
     const mustClose = !head.keepAlive || head.expectsContinue || this.#refused >= REFUSED_MAX;
     if (mustClose || (head.body.kind === 'length' && head.body.bytes > DROPPED_BYTES_MAX))
       return this.#end(problem, head, fault);
     this.#client.write(this.#encode(problem, { close: false, head, fault }));
-    this.#wait();
+    this.#wait(WAIT_MS);
   }
 
   #found(shown: ShownToken) {
@@ -117,19 +110,6 @@ class Encounter {
     this.#leave();
     this.#client.unshift(rest);
     this.#met.resolve(shown);
-  }
-
-  #problemOf(fault: string | undefined): Problem {
-    const { name, audience } = this.#sign;
-    return {
-      status: 401,
-      title:
-        fault === undefined
-          ? `target ${name} wants to know who calls: a client certificate, or a JWT-SVID with each request`
-          : `the token proves nothing to target ${name}: ${fault}`,
-      reason: 'identity',
-      hint: `Send authorization: Bearer with a JWT-SVID for the audience ${audience} alone; the agent gives one: countersign svid token --audience ${audience}.`,
-    };
   }
 
   #encode(
@@ -140,15 +120,13 @@ class Encounter {
       fault,
     }: { readonly close: boolean; readonly head?: RequestHead; readonly fault: string | undefined },
   ): Buffer {
-    const why = fault === undefined ? '' : `, error="invalid_token", error_description="${fault}"`;
-    const challenge = problem.status === 401 ? `Bearer realm="${this.#sign.name}"${why}` : undefined;
+    const challenge = problem.status === 401 ? challengeOf(this.#sign, fault) : undefined;
     return encodeProblem(problem, { close, answersHead: head?.method === 'HEAD', challenge });
   }
 
-  /** Each request has as long as a handshake. */
-  #wait() {
+  #wait(ms: number) {
     this.#timer.cancel();
-    if (!this.#isOver) this.#timer = this.#sign.clock.after(WAIT_MS, this.#late);
+    if (!this.#isOver) this.#timer = this.#sign.clock.after(ms, this.#late);
   }
 
   /** Nothing more is read of the client; it is told, and its connection ends. */
@@ -181,6 +159,8 @@ const LATE: Problem = {
 };
 /** For the head of a request that proves its caller, and for the body of one that does not. */
 const WAIT_MS = 10_000;
+/** Between two requests, for whoever has proven somebody before: as a session has. */
+const IDLE_MS = 120_000;
 /** So many in a row, and the connection is nobody's that may have it. */
 const REFUSED_MAX = 10;
 /** Of a refused request's body, so that the connection can be used again. */

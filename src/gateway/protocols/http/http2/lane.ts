@@ -1,6 +1,7 @@
 import { Duplex } from 'node:stream';
 import { createResponseReader, Http1Error, type ResponseEvent } from '../../../../wire/http1/index.ts';
 import type { GatewaySession } from '../../../sessions/session.ts';
+import type { OwnAnswer } from '../session/refusals/own-answers.ts';
 import { serve } from '../session/serve.ts';
 import type { OpenTarget } from '../target.ts';
 
@@ -11,8 +12,10 @@ export interface LaneUser {
   whenTaken(then: () => void): void;
   /** More of the body can be pushed. */
   room(): void;
-  /** Nothing more comes of it. */
-  lost(): void;
+  /** Nothing more comes of it; `why`: what the gateway says of that. */
+  lost(why: OwnAnswer | undefined): void;
+  /** Its request is not this session's any more, and nothing of it was taken up. */
+  givenBack(): void;
   /** In memory for the client. */
   readonly heldBytes: number;
 }
@@ -35,6 +38,7 @@ export class Lane {
   /** What the upstream may say was judged where it came in. */
   readonly #reader = createResponseReader({ allowObsText: true });
   #user: LaneUser | undefined;
+  #why: OwnAnswer | undefined;
 
   constructor(target: OpenTarget, session: GatewaySession, port: LanePort) {
     this.#connection = new Duplex({
@@ -48,10 +52,16 @@ export class Lane {
       const user = this.#user;
       this.#user = undefined;
       port.over(this);
-      user?.lost();
+      user?.lost(this.#why);
     });
     const memory = { hold: (bytes: number) => port.holds(this, bytes + (this.#user?.heldBytes ?? 0)) };
-    this.served = serve(target, { ...session, client: this.#connection, memory });
+    const proofs = session.proofs && { isOwn: session.proofs.isOwn, gaveBack: () => this.#givenBack() };
+    const stream = {
+      broken: (why: OwnAnswer) => {
+        this.#why ??= why;
+      },
+    };
+    this.served = serve(target, { ...session, client: this.#connection, memory, proofs }, stream);
   }
 
   get isOpen(): boolean {
@@ -79,6 +89,16 @@ export class Lane {
 
   destroy(): void {
     this.#connection.destroy();
+  }
+
+  /** Between two requests it has none to give back. */
+  #givenBack() {
+    // What its stream has not taken yet is the end of a whole answer.
+    if (this.#connection.writableLength > 0) return void this.#connection.end();
+    const user = this.#user;
+    this.#user = undefined;
+    user?.givenBack();
+    this.destroy();
   }
 
   #answered(chunk: Buffer, done: () => void) {

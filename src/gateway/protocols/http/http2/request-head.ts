@@ -46,6 +46,11 @@ export function isGrpcCall(rawHeaders: readonly string[]): boolean {
   return at >= 0 && isGrpc([{ name: 'content-type', value: rawHeaders[at + 1] ?? '' }]);
 }
 
+/** What an answer to it has to look like, whatever else may be wrong with it. */
+export function methodOf(rawHeaders: readonly string[]): 'HEAD' | 'GET' {
+  return rawHeaders[rawHeaders.indexOf(':method') + 1] === 'HEAD' ? 'HEAD' : 'GET';
+}
+
 /** Its bytes for whoever reads HTTP/1.1. */
 export function encodeHead(request: StreamRequest, body: BodyLength): Buffer {
   const { method, target, host, fields, expectsContinue, acceptsTrailers } = request;

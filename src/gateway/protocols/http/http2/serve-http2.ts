@@ -1,260 +1,66 @@
-import { constants, performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import { judgedBy } from '../../../../model/index.ts';
-import { endInOrder, endTogether } from '../../../../rpc/index.ts';
-import type { Timer } from '../../../../std/index.ts';
-import { createClientFrames } from '../../../../wire/http2/index.ts';
 import type { GatewaySession } from '../../../sessions/session.ts';
 import { malformedDenial } from '../session/exchange.ts';
 import { encodeOwnAnswer, ledgerAnswer, type OwnAnswer } from '../session/refusals/own-answers.ts';
 import type { OpenTarget } from '../target.ts';
-import { Lane, type LanePort } from './lane.ts';
-import { isGrpcCall, requestOf } from './request-head.ts';
-import { sessionOptions } from './session-options.ts';
-import { answerStream } from './stream-answer.ts';
-import { StreamExchange, type StreamPort } from './stream-exchange.ts';
-import { watchedStream } from './watched-stream.ts';
+import { type Arrival, Http2Connection } from './connection.ts';
+import { isGrpcCall, methodOf, requestOf } from './request-head.ts';
+import type { StreamExchange } from './stream-exchange.ts';
 
-/**
- * Carries one client's streams of HTTP/2, each by a lane as if it had come by HTTP/1.1, until either side or the session's signal ends it. Owns the
- * client and the lanes, and by these the connections upstream.
- */
+/** Carries the streams of one client that its connection has proven, until either side or the session's signal ends it. Owns the client. */
 export async function serveHttp2(target: OpenTarget, session: GatewaySession): Promise<void> {
-  await new Connection(target, session).run();
+  const { signal, drain, client } = session;
+  const owner = { target, session };
+  const scheme = session.door === 'direct' ? 'https' : 'http';
+  const connection: Http2Connection = new Http2Connection(target, client, {
+    fields: { session: session.id },
+    arrived(arrival) {
+      const request = requestOf({ ...arrival, fieldsSent: arrival.client.fields, scheme });
+      if ('status' in request) return refuse(connection, session, { arrival, answer: request });
+      const wants = (exchange: StreamExchange) => connection.pool.wants(owner, exchange);
+      connection.begin({ wants }, arrival, request);
+    },
+  });
+  const served = connection.run();
+  const onEnd = () => connection.end();
+  const onDrain = () => connection.leave();
+  signal.addEventListener('abort', onEnd, { once: true });
+  drain.addEventListener('abort', onDrain, { once: true });
+  if (signal.aborted) onEnd();
+  else if (drain.aborted) onDrain();
+  await served;
+  signal.removeEventListener('abort', onEnd);
+  drain.removeEventListener('abort', onDrain);
 }
 
-class Connection implements LanePort, StreamPort {
-  readonly #target: OpenTarget;
-  readonly #session: GatewaySession;
-  readonly #frames = createClientFrames();
-  readonly #http2: ServerHttp2Session;
-  readonly #lanes = new Map<Lane, number>();
-  readonly #idle: Lane[] = [];
-  readonly #open = new Set<StreamExchange>();
-  /** Without a lane yet, oldest first. */
-  readonly #waiting = new Set<StreamExchange>();
-  readonly #finished = Promise.withResolvers<void>();
-  #heldBytes = 0;
-  #faults = 0;
-  #lastUsedMs: number;
-  #isLeaving = false;
-  #look: Timer | undefined;
-  #goodbye: Timer | undefined;
-
-  constructor(target: OpenTarget, session: GatewaySession) {
-    this.#target = target;
-    this.#session = session;
-    this.#lastUsedMs = this.nowMs();
-    const stream = watchedStream(session.client, (chunk, sentBytes) => this.#pass(chunk, sentBytes));
-    this.#http2 = performServerHandshake(stream, sessionOptions);
-  }
-
-  run(): Promise<void> {
-    const { signal, drain, client } = this.#session;
-    const { clock } = this.#target.deps;
-    this.#http2.on('error', () => {}); // 'close' follows.
-    this.#http2.on('stream', (stream: ServerHttp2Stream, _headers, flags: number, rawHeaders: string[]) =>
-      this.guard(() => this.#begin(stream, { flags, rawHeaders })),
-    );
-    endTogether({ session: this.#http2, socket: client, clock, ended: () => void this.#ended() });
-    signal.addEventListener('abort', this.#onEnd, { once: true });
-    drain.addEventListener('abort', this.#onDrain, { once: true });
-    this.#look = clock.after(LOOK_MS, this.#onLook);
-    if (signal.aborted) this.#onEnd();
-    else if (drain.aborted) this.#onDrain();
-    return this.#finished.promise;
-  }
-
-  nowMs(): number {
-    return this.#target.deps.clock.monotonicMs();
-  }
-
-  wants(exchange: StreamExchange): void {
-    let lane = this.#idle.pop();
-    while (lane !== undefined && !lane.isOpen) lane = this.#idle.pop();
-    if (lane === undefined && this.#lanes.size < LANES_MAX) lane = this.#openLane();
-    if (lane === undefined) this.#waiting.add(exchange);
-    else exchange.begin(lane);
-  }
-
-  released(lane: Lane): void {
-    this.#lastUsedMs = this.nowMs();
-    // Later: who serves it may not have done with it yet.
-    queueMicrotask(() =>
-      this.guard(() => {
-        if (!lane.isOpen) return;
-        const next = this.#nextWaiting();
-        if (next === undefined) this.#idle.push(lane);
-        else next.begin(lane);
-      }),
-    );
-  }
-
-  over(one: Lane | StreamExchange, isFault = false): void {
-    if (one instanceof Lane) {
-      this.#laneOver(one);
-      return;
-    }
-    this.#open.delete(one);
-    this.#waiting.delete(one);
-    this.#lastUsedMs = this.nowMs();
-    // Streams that the server has to take back cost as much as those that its client takes back. CVE-2025-8671.
-    if (isFault && ++this.#faults > FAULTS_MAX) this.#cut('faults');
-  }
-
-  holds(lane: Lane, bytes: number): void {
-    const before = this.#lanes.get(lane);
-    if (before === undefined) return;
-    this.#lanes.set(lane, bytes);
-    this.#heldBytes += bytes - before;
-    this.#session.memory.hold(this.#heldBytes);
-  }
-
-  #laneOver(lane: Lane) {
-    this.holds(lane, 0);
-    this.#lanes.delete(lane);
-    const at = this.#idle.indexOf(lane);
-    if (at >= 0) this.#idle.splice(at, 1);
-    const next = this.#nextWaiting();
-    if (next !== undefined) this.guard(() => this.wants(next));
-  }
-
-  /** A client that goes takes its streams back one after another: none of them is begun for that. */
-  #nextWaiting(): StreamExchange | undefined {
-    for (const next of this.#waiting) {
-      this.#waiting.delete(next);
-      if (!next.isGone && !this.#isLeaving && !this.#http2.destroyed) return next;
-    }
-    return undefined;
-  }
-
-  #openLane(): Lane {
-    const lane = new Lane(this.#target, this.#session, this);
-    this.#lanes.set(lane, 0);
-    return lane;
-  }
-
-  #pass(chunk: Buffer, sentBytes: number): boolean {
-    const flood = this.#frames.pass(chunk, this.nowMs(), sentBytes);
-    if (flood !== undefined) this.#cut(flood);
-    return flood === undefined;
-  }
-
-  #begin(stream: ServerHttp2Stream, { flags, rawHeaders }: { flags: number; rawHeaders: readonly string[] }) {
-    const id = stream.id ?? 0;
-    const client = this.#frames.take(id);
-    stream.on('error', () => {}); // 'close' follows.
-    stream.once('close', () => this.#frames.forget(id));
-    // What came in one read with whatever ended it comes here all the same, and is not begun.
-    if (this.#http2.destroyed || stream.destroyed) return;
-    if (client === undefined || client.isReset) return stream.close(constants.NGHTTP2_CANCEL);
-    if (this.#isLeaving) return stream.close(constants.NGHTTP2_REFUSED_STREAM);
-    const isWhole = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
-    const scheme = this.#session.door === 'direct' ? 'https' : 'http';
-    const request = requestOf({ rawHeaders, fieldsSent: client.fields, isWhole, scheme });
-    if ('status' in request) return this.#refuse(stream, request, rawHeaders);
-    const exchange = new StreamExchange(stream, { request, client, isWhole }, this);
-    this.#open.add(exchange);
-    exchange.start();
-  }
-
-  /** Of what is no request nothing is forwarded; that it came is recorded before it is said. */
-  #refuse(stream: ServerHttp2Stream, answer: OwnAnswer, rawHeaders: readonly string[]) {
-    const { gate, policy } = this.#session;
-    const method = rawHeaders[rawHeaders.indexOf(':method') + 1] === 'HEAD' ? 'HEAD' : 'GET';
-    const isCall = isGrpcCall(rawHeaders);
-    const bytesOf = (said: OwnAnswer) => encodeOwnAnswer(said, { isHead: method === 'HEAD', isGrpc: isCall });
-    const say = (bytes: Buffer) => {
-      if (stream.destroyed || stream.closed) return;
-      answerStream(stream, { bytes, method });
-      endInOrder(stream);
-    };
-    const pipeline = gate.pipeline({
-      forward() {},
-      deliver: (pieces) => say(Buffer.concat(pieces)),
-      resume() {},
-      stop() {},
-      fail: (_of, error) => say(bytesOf(ledgerAnswer(error))),
-      guard: (act) => this.guard(act),
-    });
-    stream.once('close', () => pipeline.close());
-    stream.resume();
-    const denied = pipeline.deny(malformedDenial(answer.status, judgedBy(policy.policySet, [])));
-    pipeline.flush({
-      pieces: [],
-      recorded: () => pipeline.deliver([bytesOf(answer)], denied.after),
-      refused(error) {
-        say(bytesOf(ledgerAnswer(error)));
-        return [];
-      },
-    });
-  }
-
-  /** Whatever is thrown is a bug; it costs this connection, not the gateway. */
-  readonly guard = (act: () => void): void => {
-    try {
-      act();
-    } catch (error) {
-      this.#target.deps.log.error('gateway.http.session_bug', { session: this.#session.id, error });
-      this.#http2.destroy(undefined, constants.NGHTTP2_INTERNAL_ERROR);
-    }
-  };
-
-  /** More than any client needs: nothing of it goes on. */
-  #cut(what: string) {
-    if (this.#http2.destroyed) return;
-    this.#target.failures.warn('gateway.http.flooded', { session: this.#session.id, what });
-    this.#http2.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
-  }
-
-  /** Running streams go on, further ones are for another connection. */
-  readonly #onDrain = () => {
-    this.#isLeaving = true;
-    for (const exchange of [...this.#waiting]) exchange.close(constants.NGHTTP2_REFUSED_STREAM);
-    this.#http2.close();
-  };
-
-  /** Lanes hear of it too, and tell their streams. */
-  readonly #onEnd = () => {
-    this.#onDrain();
-    this.#goodbye ??= this.#target.deps.clock.after(LAST_WORDS_MS, () => this.#session.client.destroy());
-  };
-
-  /** Whoever waits for nothing holds a place for nothing. */
-  readonly #onLook = () => {
-    this.#look = this.#target.deps.clock.after(LOOK_MS, this.#onLook);
-    const now = this.nowMs();
-    for (const exchange of [...this.#open]) {
-      if (now - (exchange.waitsSinceMs ?? now) < WAITS_MS_MAX) continue;
-      const isQueued = this.#waiting.has(exchange);
-      exchange.close(isQueued ? constants.NGHTTP2_REFUSED_STREAM : constants.NGHTTP2_CANCEL);
-    }
-    if (this.#open.size > 0 || now - this.#lastUsedMs < IDLE_MS_MAX) return;
-    this.#isLeaving = true;
-    this.#http2.close();
-    this.#goodbye ??= this.#target.deps.clock.after(LAST_WORDS_MS, () => this.#session.client.destroy());
-  };
-
-  async #ended() {
-    this.#isLeaving = true;
-    this.#look?.cancel();
-    this.#goodbye?.cancel();
-    this.#session.signal.removeEventListener('abort', this.#onEnd);
-    this.#session.drain.removeEventListener('abort', this.#onDrain);
-    const lanes = [...this.#lanes.keys()];
-    for (const lane of lanes) lane.destroy();
-    await Promise.all(lanes.map(({ served }) => served));
-    this.#finished.resolve();
-  }
+/** Of what is no request nothing is forwarded; that it came is recorded before it is said. */
+function refuse(
+  connection: Http2Connection,
+  { gate, policy }: GatewaySession,
+  { arrival, answer }: { arrival: Arrival; answer: OwnAnswer },
+) {
+  const { stream, rawHeaders } = arrival;
+  const method = methodOf(rawHeaders);
+  const isCall = isGrpcCall(rawHeaders);
+  const bytesOf = (said: OwnAnswer) => encodeOwnAnswer(said, { isHead: method === 'HEAD', isGrpc: isCall });
+  const say = (bytes: Buffer) => connection.answer(arrival, { bytes, method });
+  const pipeline = gate.pipeline({
+    forward() {},
+    deliver: (pieces) => say(Buffer.concat(pieces)),
+    resume() {},
+    stop() {},
+    fail: (_of, error) => say(bytesOf(ledgerAnswer(error))),
+    guard: connection.guard,
+  });
+  stream.once('close', () => pipeline.close());
+  stream.resume();
+  const denied = pipeline.deny(malformedDenial(answer.status, judgedBy(policy.policySet, [])));
+  pipeline.flush({
+    pieces: [],
+    recorded: () => pipeline.deliver([bytesOf(answer)], denied.after),
+    refused(error) {
+      say(bytesOf(ledgerAnswer(error)));
+      return [];
+    },
+  });
 }
-
-/** Served at once, each by a connection upstream of its own; further streams wait. */
-const LANES_MAX = 32;
-/** Streams of a connection that the server takes back for what their client did. */
-const FAULTS_MAX = 100;
-const LOOK_MS = 10_000;
-/** Without a stream. */
-const IDLE_MS_MAX = 120_000;
-/** For a lane, for a first byte, or for a client that does not read. */
-const WAITS_MS_MAX = 60_000;
-/** For the end to be told. */
-const LAST_WORDS_MS = 100;

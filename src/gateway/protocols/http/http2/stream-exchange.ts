@@ -1,9 +1,13 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import { addAbortSignal } from 'node:stream';
+import { endInOrder } from '../../../../rpc/index.ts';
 import { type BodyLength, encodeChunk, encodeLastChunk, type ResponseEvent } from '../../../../wire/http1/index.ts';
 import type { ClientStream } from '../../../../wire/http2/index.ts';
+import { isGrpc } from '../meaning/index.ts';
+import { encodeOwnAnswer, type OwnAnswer } from '../session/refusals/own-answers.ts';
 import type { Lane, LaneUser } from './lane.ts';
 import { encodeHead, type StreamRequest } from './request-head.ts';
-import { StreamAnswer } from './stream-answer.ts';
+import { answerStream, StreamAnswer } from './stream-answer.ts';
 
 /** What a stream asks of its connection. */
 export interface StreamPort {
@@ -34,6 +38,7 @@ export class StreamExchange implements LaneUser {
   /** All of it has come, as its client said. */
   #isRead: boolean;
   #hasAsked = false;
+  #isBegun = false;
   #isCut = false;
   #isMalformed = false;
   #taken: (() => void) | undefined;
@@ -57,6 +62,11 @@ export class StreamExchange implements LaneUser {
   /** Its client waits for nothing. */
   get isGone(): boolean {
     return this.#client.isReset || this.#stream.closed || this.#stream.destroyed;
+  }
+
+  /** It has asked for a lane and never had one: nobody has taken up anything of it. */
+  get isQueued(): boolean {
+    return this.#hasAsked && !this.#isBegun;
   }
 
   get heldBytes(): number {
@@ -86,6 +96,7 @@ export class StreamExchange implements LaneUser {
 
   begin(lane: Lane): void {
     this.#lane = lane;
+    this.#isBegun = true;
     this.waitsSinceMs = undefined;
     const body = this.#framing();
     this.#isChunked = body.kind === 'chunked';
@@ -101,9 +112,23 @@ export class StreamExchange implements LaneUser {
   close(code: number): void {
     this.#isCut = true;
     // To close a stream that has begun its answer would end that in order, so that it was taken for whole.
-    if (this.#stream.headersSent) this.#stream.destroy(new Error('the answer broke off'));
+    if (this.#stream.headersSent && code === constants.NGHTTP2_CANCEL) addAbortSignal(ABORTED, this.#stream);
+    else if (this.#stream.headersSent) this.#stream.destroy(new Error('the answer broke off'));
     else if (!this.#stream.closed) this.#stream.close(code);
     if (!this.#answer.isWhole) this.#lane?.destroy();
+  }
+
+  /** Answers it in the place of a lane, which it never gets. */
+  refuse(answer: OwnAnswer): void {
+    const { method, fields } = this.#request;
+    this.#isCut = true;
+    if (this.isGone) return;
+    this.#stream.resume(); // What still comes goes nowhere.
+    answerStream(this.#stream, {
+      bytes: encodeOwnAnswer(answer, { isHead: method === 'HEAD', isGrpc: isGrpc(fields) }),
+      method,
+    });
+    endInOrder(this.#stream);
   }
 
   take(event: ResponseEvent): void {
@@ -122,13 +147,19 @@ export class StreamExchange implements LaneUser {
     this.#taken = then;
   }
 
+  givenBack(): void {
+    this.#lane = undefined;
+    this.close(constants.NGHTTP2_REFUSED_STREAM);
+  }
+
   room(): void {
     if (this.#hasAsked && !this.#isRead) this.#stream.resume();
   }
 
-  lost(): void {
+  lost(why: OwnAnswer | undefined): void {
     this.#lane = undefined;
-    if (!this.#answer.isWhole) this.close(constants.NGHTTP2_INTERNAL_ERROR);
+    const isTargets = why === undefined || OF_TARGETS.has(why.reason);
+    if (!this.#answer.isWhole) this.close(isTargets ? constants.NGHTTP2_INTERNAL_ERROR : constants.NGHTTP2_CANCEL);
   }
 
   #ask() {
@@ -145,6 +176,7 @@ export class StreamExchange implements LaneUser {
 
   #data(chunk: Buffer) {
     const { declaredBytes } = this.#request;
+    if (this.#isCut) return;
     this.#bodyBytes += chunk.length;
     if (declaredBytes !== undefined && this.#bodyBytes > declaredBytes) return this.#wrong();
     if (this.#lane === undefined) {
@@ -229,6 +261,10 @@ export class StreamExchange implements LaneUser {
   }
 }
 
+/** Of node's own abort error alone it makes CANCEL, of others INTERNAL_ERROR. */
+const ABORTED = AbortSignal.abort();
+/** Why an answer broke off for which policy has done nothing. */
+const OF_TARGETS: ReadonlySet<string> = new Set(['target', 'target-answer', 'ledger', 'malformed']);
 /** Behind a body they would say anew what its head has said. The others are dropped. */
 const REFUSED_TRAILERS = ['content-length', 'transfer-encoding', 'host', 'te', 'trailer', 'expect', 'connection'];
 /** Of the others, hardly any has one: whether there is one is waited for. */

@@ -95,6 +95,11 @@ export class Answer {
     return this.#body.kind === 'close';
   }
 
+  /** Trailers can stand behind what was shown of it. */
+  get takesTrailers(): boolean {
+    return this.#isHeadShown && this.#body.kind === 'chunked';
+  }
+
   /** Something of it was handed on. */
   get isShown(): boolean {
     return this.#isHeadShown;

@@ -1,4 +1,5 @@
 import type { ReachedLimit } from '../../../../model/index.ts';
+import { Code } from '../../../../wire/grpc/index.ts';
 import {
   type BodyEvent,
   encodeResponseHead,
@@ -14,7 +15,7 @@ import { isSignatureRefused } from '../upstream/signature.ts';
 import { Answer, type Shown } from './answer.ts';
 import type { Conversation } from './conversation.ts';
 import type { Exchange, RequestMaker } from './exchange.ts';
-import { fieldsBesideMasks, grpcStatusOf, readAnswer } from './masked-answer.ts';
+import { fieldsBesideMasks, grpcStatusOf, hasTwoStatuses, readAnswer } from './masked-answer.ts';
 import { brokenAnswer, limitAnswer, lostAnswer, type OwnAnswer, unshownAnswer } from './refusals/own-answers.ts';
 import { scrubBytes, scrubText } from './scrub.ts';
 import type { Sending } from './sending.ts';
@@ -114,6 +115,15 @@ export class Answers {
     this.#tell(exchange, running, limitAnswer(limit));
   }
 
+  /** Policy would not let it begin any more: no more of it is shown, and what the upstream made of it is not known. */
+  revoke(exchange: Exchange, answer: OwnAnswer): void {
+    const { running } = exchange;
+    if (running === undefined || this.#conversation.exchange !== exchange) return;
+    this.#conversation.dropLink();
+    this.#note(running, { status: 'unknown', code: String(answer.status), items: exchange.answer?.items ?? 0 });
+    this.#tell(exchange, running, answer);
+  }
+
   #next(link: UpstreamLink, exchange: Exchange | undefined) {
     try {
       return link.next();
@@ -141,6 +151,7 @@ export class Answers {
       return this.#refused(exchange, head.status, again) ? undefined : { instead: CREDENTIAL_REFUSED };
     }
     if (link !== undefined) target.upstreams.worked(link.place);
+    if (target.config.upstreamHttp2 && hasTwoStatuses(head.fields)) return { instead: brokenAnswer(TWO_STATUSES) };
     const { method, version } = exchange.head;
     const obligations = exchange.judged.asked.flatMap(({ decision }) => (decision.allow ? [decision.obligations] : []));
     const masks = obligations.flatMap((one) => one.masks);
@@ -175,7 +186,10 @@ export class Answers {
   #more(exchange: Exchange, event: BodyEvent): Shown {
     const { answer } = exchange;
     if (answer === undefined) throw new Error('a body without a head');
-    return event.kind === 'data' ? answer.push(event.bytes) : answer.end(this.#trailersShown(exchange, event.trailers));
+    if (event.kind === 'data') return answer.push(event.bytes);
+    if (this.#conversation.target.config.upstreamHttp2 && hasTwoStatuses(event.trailers, answer.grpcStatus))
+      return answer.isShown ? { cut: TWO_STATUSES } : { instead: brokenAnswer(TWO_STATUSES) };
+    return answer.end(this.#trailersShown(exchange, event.trailers));
   }
 
   /** By the rules of fields; beside masks none but the status, since they may be made from the whole body. */
@@ -256,7 +270,9 @@ export class Answers {
   ) {
     const conversation = this.#conversation;
     const status = exchange.answer?.status ?? 0;
-    const grpcStatus = exchange.answer?.grpcStatus ?? grpcStatusOf(trailers);
+    // A call that does not say how it ended has not ended well: its clients make UNKNOWN of that.
+    const unsaid = exchange.isGrpc && this.#conversation.target.config.upstreamHttp2 ? Code.UNKNOWN : undefined;
+    const grpcStatus = exchange.answer?.grpcStatus ?? grpcStatusOf(trailers) ?? unsaid;
     const code = status >= 400 ? String(status) : (grpcStatus ?? 0) > 0 ? `grpc-${grpcStatus}` : undefined;
     this.#note(running, {
       status: code === undefined ? 'done' : 'failed',
@@ -302,11 +318,13 @@ export class Answers {
     const code = 'instead' in shown ? String(shown.instead.status) : '502';
     if (limit === undefined) this.#note(running, { status: 'failed', code, ...answered });
     else this.#note(running, { status: 'over-limit', limit, ...answered });
-    this.#tell(exchange, running, 'instead' in shown ? shown.instead : lostAnswer);
+    if ('instead' in shown) return this.#tell(exchange, running, shown.instead);
+    this.#tell(exchange, running, limit === undefined ? brokenAnswer(shown.cut) : limitAnswer(limit));
   }
 
   #tell(exchange: Exchange, running: Running, answer: OwnAnswer) {
-    if (exchange.phase === 'tunnel' || exchange.answer?.isShown === true) return this.#conversation.cut(answer.message);
+    if (exchange.phase === 'tunnel' || exchange.answer?.isShown === true)
+      return this.#conversation.cut(exchange, answer);
     if (!exchange.isRead) exchange.closes = true;
     this.#conversation.respond(exchange, answer, running.after);
   }
@@ -329,6 +347,7 @@ function isCredentialRefused({ status, fields }: ResponseHead, { field, query, s
   return (field ?? query ?? signer) !== undefined && (status === 401 || status === 407);
 }
 
+const TWO_STATUSES = 'the answer has two statuses of gRPC';
 const ENCODINGS: ReadonlySet<string> = new Set(['content-encoding', 'grpc-encoding']);
 const CREDENTIAL_REFUSED: OwnAnswer = {
   status: 502,

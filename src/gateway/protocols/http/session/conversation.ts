@@ -26,8 +26,8 @@ export interface Conversation {
   respond(exchange: Exchange, answer: OwnAnswer, after: number): void;
   /** All of its answer was handed on. */
   answered(exchange: Exchange): void;
-  /** What was shown of an answer can't be completed: the client sees its connection break. */
-  cut(why: string): void;
+  /** What was shown of an answer can't be completed: the client is told so where it can be by now, and else sees its connection break. */
+  cut(exchange: Exchange, answer: OwnAnswer): void;
   /** Ends the session once all that was answered is on its way. */
   endBehind(): void;
   /** The next request is not this session's: it goes back to the door with all behind it, once what came before was answered. */

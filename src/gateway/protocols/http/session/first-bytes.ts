@@ -44,5 +44,26 @@ export function lookAtFirstBytes(
   });
 }
 
+/** Whether what a client of HTTP/1.1 asks first is a HEAD, whose answer has no body. Nothing of it is kept; one that says nothing in time does not. */
+export function asksForHead(client: Duplex, { clock, withinMs }: { clock: Clock; withinMs: number }): Promise<boolean> {
+  return new Promise((resolve) => {
+    let text = '';
+    const finish = (isHead: boolean) => {
+      late.cancel();
+      client.off('data', onData).off('end', onGone).off('close', onGone);
+      resolve(isHead);
+    };
+    const onGone = () => finish(false);
+    const onData = (chunk: Buffer) => {
+      text += chunk.toString('latin1', 0, HEAD.length);
+      if (text.length >= HEAD.length || !HEAD.startsWith(text)) finish(text.startsWith(HEAD));
+    };
+    const late = clock.after(withinMs, onGone);
+    if (client.destroyed || client.readableEnded) return onGone();
+    client.on('data', onData).on('end', onGone).on('close', onGone).resume();
+  });
+}
+
+const HEAD = 'HEAD ';
 /** For the rest of what may be a preface: whoever reads HTTP/1.1 has the same patience with it. */
 const REST_MS_MAX = 10_000;

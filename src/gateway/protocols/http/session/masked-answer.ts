@@ -1,5 +1,6 @@
 import type { FieldMask } from '../../../../model/index.ts';
 import { createByteMask, maskKinds } from '../../../../policy/index.ts';
+import { Code } from '../../../../wire/grpc/index.ts';
 import type { Field, ResponseHead } from '../../../../wire/http1/index.ts';
 import { createJsonMasker, type JsonMasker } from '../../../../wire/json/index.ts';
 import { isGrpc, jsonFormatOf } from '../meaning/index.ts';
@@ -39,10 +40,17 @@ export function fieldsBesideMasks(fields: readonly Field[]): readonly Field[] {
     .map(({ name, value }) => ({ name, value: name === 'content-type' ? (value.split(';')[0] ?? '').trim() : value }));
 }
 
-/** The status of a call of gRPC; undefined: there is none. */
+/** The status of a call of gRPC; undefined: there is none. What is no status is UNKNOWN, as its clients take it. */
 export function grpcStatusOf(fields: readonly Field[]): number | undefined {
   const value = fields.find(({ name }) => name === 'grpc-status')?.value;
-  return value !== undefined && GRPC_STATUS.test(value) ? Number(value) : undefined;
+  if (value === undefined) return undefined;
+  return GRPC_STATUS.test(value) ? Number(value) : Code.UNKNOWN;
+}
+
+/** One of two statuses is taken by some clients, the other by others: RFC 9110 §5.3. `status`: what its head has said. */
+export function hasTwoStatuses(fields: readonly Field[], status?: number): boolean {
+  const count = fields.filter(({ name }) => name === 'grpc-status').length;
+  return count + (status === undefined ? 0 : 1) > 1 && count > 0;
 }
 
 /** What a request must not ask for when fields of its answer are masked: parts of it, or whether it is still what it was. */

@@ -139,7 +139,7 @@ export class Requests {
     if (exchange?.running !== undefined) {
       conversation.dropLink(); // The upstream must not take what it has for the whole.
       pipeline.end(exchange.running, { status: 'unknown', code: String(status), items: 0 });
-      if (exchange.answer?.isShown === true) return conversation.cut(message);
+      if (exchange.answer?.isShown === true) return conversation.cut(exchange, answer);
       exchange.closes = true;
       return conversation.respond(exchange, answer, exchange.running.after);
     }
@@ -332,7 +332,8 @@ export class Requests {
     if (running === undefined) return;
     conversation.dropLink();
     conversation.pipeline.end(running, { status: 'over-limit', items: exchange.answer?.items ?? 0, limit });
-    if (exchange.phase === 'tunnel' || exchange.answer?.isShown === true) return conversation.cut('over-limit');
+    if (exchange.phase === 'tunnel' || exchange.answer?.isShown === true)
+      return conversation.cut(exchange, limitAnswer(limit));
     exchange.closes = true;
     conversation.respond(exchange, limitAnswer(limit), running.after);
   }

@@ -11,9 +11,10 @@ import type { Conversation } from './conversation.ts';
 import { Deadline } from './deadline.ts';
 import { endClient } from './end-client.ts';
 import { DISCARDED_BYTES_MAX, type Exchange, mayGoAgain } from './exchange.ts';
+import { PolicyWatch } from './policy-watch.ts';
+import { answerTo, endTo, lastWord, type ServedStream } from './refusals/last-word.ts';
 import {
   brokenAnswer,
-  encodeOwnAnswer,
   lateAnswer,
   lateRequestAnswer,
   ledgerAnswer,
@@ -27,9 +28,12 @@ import { UpstreamLink } from './upstream-link.ts';
 import { type Wait, waitMs } from './waits.ts';
 import { bytesIn, write } from './write.ts';
 
-/** Carries one client's requests, one after another, until either side or the session's signal ends it. Owns the client and its connection upstream. */
-export function serve(target: OpenTarget, session: GatewaySession): Promise<void> {
-  return new Carrier(target, session).run();
+/**
+ * Carries one client's requests, one after another, until either side or the session's signal ends it. Owns the client and its connection upstream.
+ * @param stream where the client is a stream of HTTP/2.
+ */
+export function serve(target: OpenTarget, session: GatewaySession, stream?: ServedStream): Promise<void> {
+  return new Carrier(target, session, stream).run();
 }
 
 class Carrier implements Conversation {
@@ -41,6 +45,7 @@ class Carrier implements Conversation {
   credential: Credential = noCredential;
   isOver = false;
   readonly #client: Duplex;
+  readonly #stream: ServedStream | undefined;
   readonly #requests: Requests;
   readonly #answers: Answers;
   readonly #finished = Promise.withResolvers<void>();
@@ -58,6 +63,7 @@ class Carrier implements Conversation {
   /** The connection that is wanted now: one that comes for a request that has ended is nobody's. */
   #opening: Promise<unknown> | undefined;
   readonly #deadline: Deadline;
+  readonly #policyWatch: PolicyWatch;
   readonly #listeners: readonly (readonly [event: string, listener: (chunk: Buffer) => void])[] = [
     ['data', (chunk) => this.#onData(chunk)],
     ['drain', () => this.later(() => {})],
@@ -69,10 +75,11 @@ class Carrier implements Conversation {
   #waitsFor: Wait | undefined;
   #waitsAt = 0;
 
-  constructor(target: OpenTarget, session: GatewaySession) {
+  constructor(target: OpenTarget, session: GatewaySession, stream: ServedStream | undefined) {
     this.target = target;
     this.session = session;
     this.#client = session.client;
+    this.#stream = stream;
     const sending = new Sending(this, (exchange, why) => this.#answers.giveUp(exchange, why));
     this.pipeline = session.gate.pipeline({
       forward: (pieces) => sending.forward(pieces),
@@ -85,6 +92,7 @@ class Carrier implements Conversation {
     this.#deadline = new Deadline(target.deps.clock, () => this.later(() => this.#late()));
     this.#requests = new Requests(this);
     this.#answers = new Answers(this, sending);
+    this.#policyWatch = new PolicyWatch(this, (exchange, answer) => this.#answers.revoke(exchange, answer));
   }
 
   run(): Promise<void> {
@@ -142,8 +150,7 @@ class Carrier implements Conversation {
     const waits = head.expectsContinue && !exchange.isContinued;
     if (!exchange.isRead && (isLong || waits)) exchange.closes = true;
     if (this.session.drain.aborted) exchange.closes = true;
-    const bytes = encodeOwnAnswer(answer, { ...askedBy(exchange), close: exchange.closes });
-    this.pipeline.deliver([bytes], after);
+    this.pipeline.deliver([answerTo(exchange, answer, exchange.closes)], after);
     this.answered(exchange);
   }
 
@@ -155,10 +162,16 @@ class Carrier implements Conversation {
     else if (exchange.isRead) this.exchange = undefined; // Else what is left of it goes nowhere.
   }
 
-  cut(why: string): void {
-    this.target.failures.warn('gateway.http.answer_cut', { target: this.target.deps.name, why });
+  cut(exchange: Exchange, answer: OwnAnswer): void {
+    this.target.failures.warn('gateway.http.answer_cut', { target: this.target.deps.name, why: answer.message });
+    const end = endTo(exchange, answer, this.#stream);
     // Behind what was delivered; an answer that ends so is seen to be no whole one.
-    this.#isCut = true;
+    this.#isCut = end === undefined;
+    if (end === undefined) this.#stream?.broken(answer);
+    else {
+      this.pipeline.deliver([end], exchange.running?.after ?? -1);
+      exchange.isAnswered = true;
+    }
     this.endBehind();
   }
 
@@ -248,8 +261,7 @@ class Carrier implements Conversation {
     const what = this.#awaited();
     const { begun } = this.#requests;
     if (this.#waitsFor === what && this.#waitsAt === begun) return;
-    this.#waitsFor = what;
-    this.#waitsAt = begun;
+    [this.#waitsFor, this.#waitsAt] = [what, begun];
     if (what === undefined) this.#deadline.clear();
     else this.#deadline.set(waitMs(what, this.target.config.limits));
   }
@@ -353,6 +365,7 @@ class Carrier implements Conversation {
   #close() {
     this.isOver = true;
     this.#deadline.stop();
+    this.#policyWatch.stop();
     this.session.signal.removeEventListener('abort', this.#onEnd);
     this.session.drain.removeEventListener('abort', this.#onDrain);
     this.pipeline.close();
@@ -362,26 +375,13 @@ class Carrier implements Conversation {
   /** Ends the session, with that as its last word where none of an answer was begun. */
   #finish(answer: OwnAnswer | undefined) {
     if (this.isOver) return;
-    const { exchange } = this;
     const isBehind = !this.pipeline.isDelivered; // Whatever were said now would be taken for the answer before it.
     this.#close();
-    const isAmid =
-      this.#isCut ||
-      isBehind ||
-      exchange?.phase === 'tunnel' ||
-      (exchange?.answer?.isShown === true && !exchange.isAnswered);
-    const isOwed = answer !== undefined && !isAmid && exchange?.isAnswered !== true;
-    const last = isOwed
-      ? encodeOwnAnswer(answer, { ...(exchange === undefined ? {} : askedBy(exchange)), close: true })
-      : undefined;
-    const breaks = isAmid && exchange?.answer?.endsByClose === true;
-    endClient(this.#client, this.target.deps.clock, { last, isCut: isAmid, breaks });
+    const word = lastWord(this.exchange, answer, { stream: this.#stream, isBehind, isCut: this.#isCut });
+    if (word.isCut && answer !== undefined) this.#stream?.broken(answer);
+    endClient(this.#client, this.target.deps.clock, word);
     this.#finished.resolve();
   }
-}
-
-function askedBy({ head, isGrpc }: Exchange) {
-  return { isHead: head.method === 'HEAD', isGrpc };
 }
 
 /** As often as a body may wait for long. */

@@ -7,6 +7,8 @@ import type {
   Told,
 } from '../../../../../test/conformance/protocol-bed.ts';
 import { createResponseReader } from '../../../../wire/http1/index.ts';
+import { createHttp2Client, helloOfHttp2 } from './http2-client.ts';
+import { admitByToken, withToken } from './token-client.ts';
 
 const KINDS = ['read', 'change', 'denied', 'many', 'bulky', 'heavy', 'slow', 'rated', 'flood'] as const;
 
@@ -26,6 +28,24 @@ export const conformance: ProtocolFixture = {
   },
   createReader,
   startTarget,
+};
+
+export const others: Readonly<Record<string, ProtocolFixture>> = {
+  ' over HTTP/2': {
+    ...conformance,
+    hello: helloOfHttp2,
+    createClient: (say) => createHttp2Client(say, METHODS),
+    skipped: {
+      'back-pressure': 'more than a hundred streams at once are a flood, which ends: http2/hostile-client.test.ts',
+    },
+  },
+  ' with tokens': {
+    ...conformance,
+    config: (port) => ({ ...Object(conformance.config(port)), listen: { port: 0, tokens: true } }),
+    hello: withToken(conformance.hello),
+    request: (kind, name) => withToken(conformance.request(kind, name)),
+    admit: admitByToken,
+  },
 };
 
 const METHODS: Readonly<Record<RequestKind, string>> = {

@@ -47,6 +47,8 @@ export interface HttpBed {
   readonly served: Promise<void>;
   end(): void;
   drain(): void;
+  /** Policies have changed: `decide` answers by the new ones. */
+  changePolicy(): void;
   close(): Promise<void>;
 }
 
@@ -80,7 +82,7 @@ export async function openHttp(options: HttpBedOptions = {}): Promise<HttpBed> {
       attempted: (_, problem) => void problems.push(problem),
     },
   );
-  const { asked, policy } = askedPolicy(options);
+  const { asked, policy, changePolicy } = askedPolicy(options);
   const ledger = createTestLedger();
   const [end, drain] = [new AbortController(), new AbortController()];
   const accepted = Promise.withResolvers<Socket>();
@@ -118,7 +120,7 @@ export async function openHttp(options: HttpBedOptions = {}): Promise<HttpBed> {
       withinMs: 10_000,
     }).then(() => {});
   return {
-    ...{ ledger, clock, asked, upstream, problems, logged, client, closed, served },
+    ...{ ledger, clock, asked, upstream, problems, logged, client, closed, served, changePolicy },
     send: (text) => void client.write(text, 'latin1'),
     received: () => received,
     until: (what) => look(what, () => received),
@@ -161,8 +163,9 @@ async function startUpstream({ answer: answerTo }: HttpBedOptions) {
 }
 
 /** A policy that notes what it was asked. */
-function askedPolicy({ decide }: HttpBedOptions): { readonly asked: Asked[]; readonly policy: SessionPolicy } {
+function askedPolicy({ decide }: HttpBedOptions) {
   const asked: Asked[] = [];
+  const listeners = new Set<() => void>();
   let version = 0;
   const policy: SessionPolicy = {
     // A test decides as it likes, each time anew.
@@ -178,9 +181,15 @@ function askedPolicy({ decide }: HttpBedOptions): { readonly asked: Asked[]; rea
       return decide?.(one) ?? allowed();
     },
     potentialMasks: () => [],
-    onChange: () => () => {},
+    onChange(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
   };
-  return { asked, policy };
+  const changePolicy = () => {
+    for (const listener of [...listeners]) listener();
+  };
+  return { asked, policy, changePolicy };
 }
 
 /** An answer of policy. */

@@ -35,6 +35,7 @@ class Http2Upstream extends Duplex {
     const stream = watchedStream(socket, (chunk, sentBytes) => {
       const flood = this.#frames.pass(chunk, clock.monotonicMs(), sentBytes);
       if (flood !== undefined) this.destroy();
+      else this.#call?.takeRest();
       return flood === undefined;
     });
     this.#session = connect('http://upstream', { ...SESSION, createConnection: () => stream });
@@ -105,9 +106,11 @@ class Http2Upstream extends Duplex {
 
   /** An answer that is not whole is seen to be none. */
   #ended() {
-    if (this.#call === undefined && !this.destroyed) {
-      if (!this.writableEnded) this.push(null);
-    } else this.destroy();
+    if (this.#call !== undefined) this.destroy();
+    else if (!this.destroyed && !this.writableEnded) {
+      this.push(null);
+      this.end();
+    }
   }
 }
 
@@ -150,6 +153,14 @@ class Call {
   /** There is room for more of its answer. */
   resume(): void {
     if (this.#head !== undefined) this.stream.resume();
+  }
+
+  /**
+   * What has come to its end is taken, whoever reads it: node:http2 drops what it still has when the connection goes, which an upstream may end right behind
+   * it. No more than the window of one stream.
+   */
+  takeRest(): void {
+    if (this.#frames?.hasEnded === true) this.resume();
   }
 
   send(bytes: Buffer): void {
@@ -218,7 +229,7 @@ class Call {
   }
 
   #say(bytes: Buffer) {
-    if (!this.#port.answered(bytes)) this.stream.pause();
+    if (!this.#port.answered(bytes) && this.#frames?.hasEnded !== true) this.stream.pause();
   }
 
   #finish(isFine: boolean) {

@@ -1,4 +1,5 @@
 /** What an upstream of HTTP/2 may send and none should: its session gets a 502 or a cut, nothing waits for ever, and the next request is served. */
+import { connect } from 'node:http2';
 import { createServer, type Server, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { eventually } from '../../../../../test/support/eventually.ts';
@@ -178,6 +179,56 @@ it('a call answered in compressed messages is refused where a credential is look
   );
   await bed.until('grpc-status: 13\r\n');
   expect(bed.received()).not.toContain('abc');
+});
+
+describe('a call that has two statuses', () => {
+  const outcome = () => bed.ledger.events.find(({ kind }) => kind === 'outcome')?.detail;
+  const GRPC: Pair = ['content-type', 'application/grpc'];
+  const status = (...values: string[]): Pair[] => values.map((value): Pair => ['grpc-status', value]);
+  const ends = (pairs: readonly Pair[]) => frame(FRAME.headers, END_HEADERS | END_STREAM, 1, block(pairs));
+  /** All fields of its answer, in front and behind. */
+  async function call(): Promise<readonly string[]> {
+    const session = connect('http://api', { createConnection: () => bed.client });
+    session.on('error', () => {});
+    const fields: string[] = [];
+    const stream = session.request({
+      ':method': 'POST',
+      ':path': '/a/b',
+      'content-type': 'application/grpc',
+      te: 'trailers',
+    });
+    stream
+      .on('error', () => {})
+      .on('response', (_headers, _flags, raw?: string[]) => void fields.push(...(raw ?? [])))
+      .on('trailers', (_headers: unknown, _flags: number, raw?: string[]) => void fields.push(...(raw ?? [])))
+      .resume()
+      .end(Buffer.alloc(5));
+    await new Promise((resolve) => stream.once('close', resolve));
+    session.destroy();
+    return fields;
+  }
+  const statusesIn = (fields: readonly string[]) => fields.filter((_, at) => fields[at - 1] === 'grpc-status');
+
+  it.each<readonly [string, readonly Buffer[]]>([
+    ['behind its messages', [head([GRPC]), data('abc'), ends(status('0', '7'))]],
+    ['alike, behind its messages', [head([GRPC]), data('abc'), ends(status('0', '0'))]],
+    ['alone', [head([GRPC, ...status('0', '7')], END_STREAM)]],
+    ['one before its messages and one behind', [head([GRPC, ...status('0')]), data('abc'), ends(status('7'))]],
+  ])('%s has failed, and says so once', async (_, bytes) => {
+    await open(() => bytes);
+    // Of one that stands in front of messages clients think nothing.
+    expect(statusesIn(await call()).filter((_one, at, all) => at > 0 || all.length === 1)).toEqual(['13']);
+    expect(outcome()).toMatchObject({ status: 'failed' });
+  });
+
+  it.each([
+    ['no number', [head([GRPC]), data(''), ends(status('fine'))]],
+    ['none', [head([GRPC]), data('', END_STREAM)]],
+  ])('or one that is %s has not been done', async (_name, bytes) => {
+    await open(() => bytes);
+    await call();
+    expect(outcome()).toMatchObject({ status: 'failed', code: 'grpc-2' });
+  });
 });
 
 it('a client of HTTP/1.1 that is silent amid a body is told so, whatever its type, where the target is none of gRPC', async () => {

@@ -1,0 +1,20 @@
+/**
+ * The record: where the ledgers of all writers meet.
+ *
+ * It promises that each entry that was shipped is kept once, byte for byte, at its position; that what it shows was signed by the key that is
+ * bound to its log; that a log which is forked, rolled back, edited, has a gap or is silent is named; and that a checkpoint it has
+ * cosigned goes on from every one it cosigned before. It must not know how entries come here, what a protocol is, or who asks.
+ *
+ * Its folders:
+ * - `log/` one log: what is known of it, what a batch is judged by, and how it is kept
+ * - `search/` what entries are found by
+ */
+export { errorTable, RecordsError } from './errors.ts';
+export { batchLimits, type Intake, type LogStand, type Shipment } from './log/intake.ts';
+export type { AlarmKind, LogBatch } from './log/judge-batch.ts';
+export type { LogView } from './log/log-rows.ts';
+export { createWitness, type Witness } from './log/witness.ts';
+export { recordsMigrations } from './migrations.ts';
+export { createRecords, type Records } from './records.ts';
+export type { RecordFilter } from './search/filter.ts';
+export { PAGE_MAX, type RecordEntry, type RecordPage } from './search/search.ts';

@@ -1,0 +1,125 @@
+import type { Kysely } from 'kysely';
+import type { RecordsTables } from '../migrations.ts';
+import type { IndexedEntry } from '../search/indexed-entry.ts';
+import type { LogStand } from './intake.ts';
+import { type AlarmKind, type LogBatch, type Verdict, withoutTail } from './judge-batch.ts';
+import { type LogRow, stateColumns, stateOf } from './log-rows.ts';
+import { writeNotice } from './notices.ts';
+import type { Witness } from './witness.ts';
+
+export interface Indexed extends IndexedEntry {
+  /** The log says by it that its writer stopped in good order. */
+  readonly isStop: boolean;
+}
+
+/** Writes what of a batch is new, and how the log stands then. */
+export async function keepBatch(
+  trx: Kysely<RecordsTables>,
+  row: LogRow,
+  of: {
+    readonly batch: LogBatch;
+    readonly indexed: readonly (Indexed | undefined)[];
+    readonly verdict: Extract<Verdict, { kind: 'taken' }>;
+    readonly witness: Witness;
+    readonly nowMs: number;
+  },
+): Promise<LogStand> {
+  const { batch, indexed, verdict, witness, nowMs } = of;
+  const fresh = indexed.slice(verdict.fresh).filter((one) => one !== undefined);
+  await insertEntries(trx, row.id, fresh, batch.entries.slice(verdict.fresh));
+  const note = batch.checkpoint;
+  const checkpoint =
+    verdict.vouched && note !== undefined ? witness.cosign(note, verdict.state.key, nowMs) : row.checkpoint;
+  const heals = note !== undefined && row.alarm !== null && !STAYS.has(row.alarm);
+  const last = fresh.at(-1);
+  await trx
+    .updateTable('records_logs')
+    .set({
+      ...stateColumns(verdict.state),
+      checkpoint,
+      heard_ms: nowMs,
+      ...(last === undefined ? {} : { ended: last.isStop ? 1 : 0 }),
+      ...(heals ? NO_ALARM : {}),
+    })
+    .where('id', '=', row.id)
+    .execute();
+  if (heals) await writeNotice(trx, row, { nowMs, what: 'resolved', detail: { alarm: row.alarm ?? '' } });
+  const { head, signed } = verdict.state;
+  return { size: head.size, signedSize: signed.size, checkpoint: checkpoint ?? undefined };
+}
+
+/** Those of a batch that are there already. */
+export async function keptEntries(
+  trx: Kysely<RecordsTables>,
+  row: LogRow,
+  { first, entries }: LogBatch,
+): Promise<Buffer[]> {
+  if (entries.length === 0 || first >= row.size) return [];
+  const rows = await trx
+    .selectFrom('records_entries')
+    .select('entry')
+    .where('log', '=', row.id)
+    .where('position', '>=', first)
+    .where('position', '<', first + entries.length)
+    .orderBy('position')
+    .execute();
+  return rows.map(({ entry }) => entry);
+}
+
+async function insertEntries(
+  trx: Kysely<RecordsTables>,
+  log: number,
+  indexed: readonly Indexed[],
+  entries: readonly Buffer[],
+): Promise<void> {
+  const rows = indexed.map(({ seq, atMs, actor, target, action, session, kind }, n) => ({
+    ...{ log, position: seq, at_ms: atMs, actor, target, action, session, kind },
+    entry: entries[n] ?? Buffer.alloc(0),
+  }));
+  for (let at = 0; at < rows.length; at += ROWS_A_STATEMENT)
+    await trx
+      .insertInto('records_entries')
+      .values(rows.slice(at, at + ROWS_A_STATEMENT))
+      .execute();
+  const terms = indexed.flatMap(({ seq, atMs, terms: of }) =>
+    of.map((term) => ({ term, at_ms: atMs, log, position: seq })),
+  );
+  for (let at = 0; at < terms.length; at += TERMS_A_STATEMENT)
+    await trx
+      .insertInto('records_terms')
+      .values(terms.slice(at, at + TERMS_A_STATEMENT))
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+}
+
+/** Names what is wrong with a log. What no checkpoint vouches for is given up: it may be what is wrong. */
+export async function raiseAlarm(
+  trx: Kysely<RecordsTables>,
+  row: LogRow,
+  of: { alarm: AlarmKind; position: number; found: string; evidence: string | undefined; nowMs: number },
+): Promise<void> {
+  const { alarm, position, found, evidence, nowMs } = of;
+  const drops = alarm === 'edited' || alarm === 'fork' || alarm === 'rollback';
+  if (drops && row.size > row.signed_size)
+    await trx
+      .deleteFrom('records_entries')
+      .where('log', '=', row.id)
+      .where('position', '>=', row.signed_size)
+      .execute();
+  // A worse one stays: a rollback that comes after a fork is part of it.
+  const isNew = row.alarm !== alarm && !(row.alarm !== null && STAYS.has(row.alarm));
+  const named = { alarm, alarm_found: found, alarm_position: position, alarm_ms: nowMs, evidence: evidence ?? null };
+  await trx
+    .updateTable('records_logs')
+    .set({ ...(drops ? stateColumns(withoutTail(stateOf(row))) : {}), heard_ms: nowMs, ...(isNew ? named : {}) })
+    .where('id', '=', row.id)
+    .execute();
+  if (isNew) await writeNotice(trx, row, { nowMs, what: alarm, detail: { found, position } });
+}
+
+/** The columns of a log without one. */
+export const NO_ALARM = { alarm: null, alarm_found: null, alarm_position: null, alarm_ms: null, evidence: null };
+/** The log's own key has signed two histories, or another key signs it: whatever comes later, somebody must look. */
+const STAYS: ReadonlySet<string> = new Set<AlarmKind>(['fork', 'key']);
+const ROWS_A_STATEMENT = 500;
+const TERMS_A_STATEMENT = 2000;

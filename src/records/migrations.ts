@@ -1,0 +1,129 @@
+import type { Generated } from 'kysely';
+import { bytesType, type Migration } from '../store/index.ts';
+
+/** The tables of the record. */
+export const recordsMigrations: readonly Migration[] = [
+  {
+    name: '0001-records',
+    async up(db, dialect) {
+      const bytes = bytesType(dialect);
+      await db.schema
+        .createTable('records_logs')
+        .addColumn('id', 'integer', (column) => column.primaryKey())
+        .addColumn('origin', 'text', (column) => column.notNull())
+        .addColumn('generation', 'integer', (column) => column.notNull())
+        .addColumn('owner', 'text', (column) => column.notNull())
+        .addColumn('verifier_key', 'text', (column) => column.notNull())
+        .addColumn('size', 'bigint', (column) => column.notNull())
+        .addColumn('edge', bytes, (column) => column.notNull())
+        .addColumn('signed_size', 'bigint', (column) => column.notNull())
+        .addColumn('signed_edge', bytes, (column) => column.notNull())
+        .addColumn('checkpoint', 'text')
+        .addColumn('begun_ms', 'bigint', (column) => column.notNull())
+        .addColumn('heard_ms', 'bigint', (column) => column.notNull())
+        .addColumn('ended', 'integer', (column) => column.notNull().defaultTo(0))
+        .addColumn('closed', 'integer', (column) => column.notNull().defaultTo(0))
+        .addColumn('notices', 'integer', (column) => column.notNull().defaultTo(0))
+        .addColumn('alarm', 'text')
+        .addColumn('alarm_found', 'text')
+        .addColumn('alarm_position', 'bigint')
+        .addColumn('alarm_ms', 'bigint')
+        .addColumn('evidence', 'text')
+        .addUniqueConstraint('records_logs_name', ['origin', 'generation'])
+        .execute();
+      await db.schema
+        .createTable('records_notices')
+        .addColumn('log', 'integer', (column) => column.notNull())
+        .addColumn('number', 'integer', (column) => column.notNull())
+        .addColumn('at_ms', 'bigint', (column) => column.notNull())
+        .addColumn('what', 'text', (column) => column.notNull())
+        .addColumn('detail', 'text', (column) => column.notNull())
+        .addPrimaryKeyConstraint('records_notices_key', ['log', 'number'])
+        .execute();
+      await db.schema
+        .createTable('records_entries')
+        .addColumn('log', 'integer', (column) => column.notNull())
+        .addColumn('position', 'bigint', (column) => column.notNull())
+        .addColumn('at_ms', 'bigint', (column) => column.notNull())
+        .addColumn('actor', 'bigint', (column) => column.notNull())
+        .addColumn('target', 'bigint', (column) => column.notNull())
+        .addColumn('action', 'bigint', (column) => column.notNull())
+        .addColumn('session', 'bigint', (column) => column.notNull())
+        .addColumn('kind', 'bigint', (column) => column.notNull())
+        .addColumn('entry', bytes, (column) => column.notNull())
+        .addPrimaryKeyConstraint('records_entries_key', ['log', 'position'])
+        .execute();
+      // In the order of pages; a page is read off the end of one of them.
+      const order = ['at_ms', 'log', 'position'];
+      for (const [name, columns] of Object.entries({
+        time: [],
+        actor: ['actor'],
+        target: ['target'],
+        action: ['action'],
+        session: ['session'],
+      }))
+        await db.schema
+          .createIndex(`records_entries_by_${name}`)
+          .on('records_entries')
+          .columns([...columns, ...order])
+          .execute();
+      await db.schema
+        .createTable('records_terms')
+        .addColumn('term', 'bigint', (column) => column.notNull())
+        .addColumn('at_ms', 'bigint', (column) => column.notNull())
+        .addColumn('log', 'integer', (column) => column.notNull())
+        .addColumn('position', 'bigint', (column) => column.notNull())
+        .addPrimaryKeyConstraint('records_terms_key', ['term', ...order] as never)
+        .execute();
+    },
+  },
+];
+
+/** The tables, as kysely sees them. */
+export interface RecordsTables {
+  /**
+   * One row for each log, and a further one, of the next generation, for what follows on a log that an operator has closed. `edge` holds the
+   * hashes of the subtrees over `size` entries, `signed_edge` those over what `checkpoint` vouches for. `ended`: its writer stopped in good order.
+   */
+  records_logs: {
+    id: number;
+    origin: string;
+    generation: number;
+    owner: string;
+    verifier_key: string;
+    size: number;
+    edge: Buffer;
+    signed_size: number;
+    signed_edge: Buffer;
+    /** As its writer signed it, and the server that found it consistent. */
+    checkpoint: string | null;
+    begun_ms: number;
+    heard_ms: number;
+    ended: Generated<number>;
+    closed: Generated<number>;
+    /** How many notices there ever were of it. */
+    notices: Generated<number>;
+    alarm: string | null;
+    alarm_found: string | null;
+    alarm_position: number | null;
+    alarm_ms: number | null;
+    /** The checkpoint that contradicts. */
+    evidence: string | null;
+  };
+  /** What is still to be told by an entry of a server's own ledger. */
+  records_notices: { log: number; number: number; at_ms: number; what: string; detail: string };
+  /** The canonical bytes; names in columns are hashes of theirs (`hashName`). */
+  records_entries: {
+    log: number;
+    position: number;
+    at_ms: number;
+    actor: number;
+    target: number;
+    action: number;
+    session: number;
+    kind: number;
+    entry: Buffer;
+  };
+  /** What an entry may be found by besides. Of entries that were given up some may be left: they lead nowhere, or to what does not match. */
+  records_terms: { term: number; at_ms: number; log: number; position: number };
+}
