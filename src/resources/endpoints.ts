@@ -21,8 +21,7 @@ const endpoint = endpointsOf<ResourceEndpointNeeds>();
 const closed = { additionalProperties: false } as const;
 
 const name = Type.String({
-  maxLength: 63,
-  pattern: '^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$',
+  pattern: '^[a-z][a-z0-9-]{0,62}$',
   description: 'Name of the resource.',
 });
 const revision = Type.Integer({

@@ -17,7 +17,7 @@ const endpoint = endpointsOf<ApplyEndpointNeeds>();
 const closed = { additionalProperties: false } as const;
 
 const kind = Type.Enum(['Target', 'Policy']);
-const name = Type.String({ maxLength: 63, pattern: '^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$' });
+const name = Type.String({ pattern: '^[a-z][a-z0-9-]{0,62}$' });
 const entry = Type.Object(
   {
     id: Type.String({ pattern: '^[A-Za-z0-9._-]{1,255}$', description: 'Id of the entry.' }),
