@@ -5,7 +5,7 @@ import { type Endpoint, openApiDocument } from '../../endpoint/index.ts';
 import type { ParsedForms } from '../../policy/index.ts';
 import type { Registration } from '../../registration/index.ts';
 import type { Listen } from '../../rpc/index.ts';
-import type { Clock, Log, Random } from '../../std/index.ts';
+import { type Clock, createSampledLog, type Log, type Random } from '../../std/index.ts';
 import type { Store } from '../../store/index.ts';
 import { createAccess } from '../access/access.ts';
 import { createActAudit, type WriteAudit } from '../audit.ts';
@@ -49,6 +49,8 @@ export function createRest<Needs>(deps: RestDeps<Needs>): RestServer {
       let document: string | undefined;
       return createRestApp({
         ...deps,
+        // Callers that are refused, and calls that fail, are the callers' doing as often as not.
+        log: createSampledLog({ clock, log }),
         access: createAccess(deps),
         audit: { actBy: createActAudit({ clock, write: deps.audit }) },
         callers: createCallers(deps),

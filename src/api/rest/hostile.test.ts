@@ -244,6 +244,37 @@ describe('event streams', () => {
     await ended;
   });
 
+  it('end in order when the server stops, and what is under way is answered first', async () => {
+    let finish = () => {};
+    const slow = endpointsOf<object>()({
+      ...{ name: 'slow.get', summary: 'Takes its time.', method: 'GET', path: '/v1/slow' },
+      action: 'countersign:target.get',
+      input: Type.Object({}, { additionalProperties: false }),
+      output: Type.Object({ done: Type.Boolean() }, { additionalProperties: false }),
+      handle: () =>
+        new Promise<{ done: boolean }>((resolve) => {
+          finish = () => resolve({ done: true });
+        }),
+    });
+    server = await startTestRest({ more: [slow] });
+    const stream = await open();
+    const ended = new Promise((resolve) => stream.resume().on('end', resolve));
+    let isAsked = false;
+    const asked = server.ask({ path: '/v1/slow' });
+    await expect
+      .poll(async () => {
+        isAsked ||= (await server.ask({ path: '/v1/targets' })).status === 200;
+        return isAsked;
+      })
+      .toBe(true);
+    const stopped = server.rest.stop();
+    await ended;
+    finish();
+    expect((await asked).json).toEqual({ done: true });
+    await stopped;
+    await expect(server.ask({ path: '/v1/targets' })).rejects.toThrow();
+  });
+
   it('that nobody reads are cut off, and hold no more than a moment’s worth', async () => {
     let sent = 0;
     const flood = endpointsOf<object>()({

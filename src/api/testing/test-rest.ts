@@ -57,7 +57,7 @@ export async function startTestRest(options: Options = {}) {
   const sockets: Socket[] = [];
   return {
     ...server,
-    ...{ unix, tcp, open },
+    ...{ rest, unix, tcp, open },
     async ask(request: TestRequest): Promise<TestAnswer> {
       const answer = await open(request);
       const chunks: Buffer[] = [];
