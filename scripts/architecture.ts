@@ -6,19 +6,26 @@ export const below: readonly string[] = ['wire', 'model', 'std', 'sdk'];
 
 /** Folder → what it promises, what it may import. Listed from the bottom up. */
 export const architecture: Readonly<Record<string, readonly [promise: string, imports: readonly string[]]>> = {
-  sdk: ['what others program against: identities and wire contracts', []],
+  sdk: ['what others program against: identities, wire contracts and the client of REST', []],
   std: ['clock, chance, log, errors, secrets, cancellation, limits; no domain word', []],
   model: ['nouns that two or more features use: types and pure functions', ['std', 'sdk']],
   wire: ['pure codecs between bytes and values: no sockets, no clock', ['model', 'std', 'sdk']],
+  endpoint: [
+    'operations that people and machines are offered: words, input, output, action of policy',
+    ['model', 'std', 'sdk'],
+  ],
   'private-files': ["files and folders that are one user's own: checked, whole on disk or not there", ['std']],
   'api-documents': ['OpenAPI documents and protobuf descriptors: routes made of them, and held against them', below],
   rpc: ['gRPC calls and services on node:http2 sockets', below],
   store: ['persistence port, transactions, migrations, following of changes; engines', ['model', 'std', 'sdk']],
   authority: ['CA and signing keys, issuing SVIDs, bundles, rotation; keystores', ['store', 'private-files', ...below]],
   attestation: ['node and workload attestation to selectors; attestors', ['store', ...below]],
-  registration: ['entries: selectors to identity, what an agent may issue, sync', ['store', 'model', 'std', 'sdk']],
+  registration: [
+    'entries: selectors to identity, what an agent may issue, sync',
+    ['store', 'endpoint', 'model', 'std', 'sdk'],
+  ],
   policy: ['Cedar: validate, compile, decide (pure), explain, test', ['model', 'std', 'sdk']],
-  resources: ['declared targets and policies: plan, apply, watch', ['store', 'model', 'std', 'sdk']],
+  resources: ['declared targets and policies: plan, apply, watch', ['store', 'endpoint', 'model', 'std', 'sdk']],
   questions: ['asks every gateway that is there, by whichever server, and gathers their answers', ['store', ...below]],
   sessions: ['sessions that run on all gateways: list, end', ['questions', ...below]],
   agent: [
@@ -33,9 +40,10 @@ export const architecture: Readonly<Record<string, readonly [promise: string, im
     ['policy', 'ledger', 'workload-identity', 'rpc', 'private-files', ...below],
   ],
   api: [
-    'gRPC services; the only place errors become responses',
+    'gRPC services and REST; the only place errors become responses',
     [
       ...['authority', 'attestation', 'registration', 'resources', 'questions', 'sessions', 'ledger', 'records', 'rpc'],
+      ...['policy', 'endpoint', 'store'],
       ...below,
     ],
   ],

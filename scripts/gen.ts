@@ -12,6 +12,7 @@ import type { LocalProtocol } from '../src/model/index.ts';
 import type { ErrorTable, Member } from '../src/std/index.ts';
 import { architecture } from './architecture.ts';
 import { families } from './families.ts';
+import { apiFiles } from './gen-api.ts';
 import { generateContract } from './gen-contract.ts';
 
 /** Every generated file, repository-relative path → text. */
@@ -30,6 +31,7 @@ export async function generate(root: string): Promise<Map<string, string>> {
     members.set(family.kind, await Promise.all(ids.map((id) => loadMember(root, family.folder, id))));
   }
   files.set('src/cli/commands.generated.ts', await commandsText(root));
+  for (const [file, text] of await apiFiles(root)) files.set(file, text);
   files.set('docs/reference/config.md', configPage(memberSchemas(members)));
   for (const family of families) {
     files.set(

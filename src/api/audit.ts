@@ -17,6 +17,12 @@ export interface Audit {
     what: { target: string; detail?: Detail; outcome?: (result: T) => Detail },
     act: () => Promise<T>,
   ): Promise<T>;
+  /** The same of an act that came in by another door: `actor` does it, and `action` is its word. */
+  actBy<T>(
+    who: { readonly actor: string; readonly operator: string | undefined },
+    what: { action: string; target: string; detail?: Detail; outcome?: (result: T) => Detail },
+    act: () => Promise<T>,
+  ): Promise<T>;
 }
 
 type Detail = LedgerEvent['detail'];
@@ -33,36 +39,47 @@ export function codesOf({
 /** A batch has at most 1,000 items; more identifiers would not fit a ledger entry. */
 export const AUDITED_ITEMS_MAX = 1000;
 
+/** Records acts of whomever, by whatever door they came in. */
+export function createActAudit(deps: { clock: Clock; write: WriteAudit }): Audit['actBy'] {
+  return async (who, what, act) => {
+    const operator = who.operator === undefined ? {} : { operator: who.operator };
+    const record = async (detail: Detail) =>
+      deps.write({
+        kind: 'admin',
+        timeMs: deps.clock.now(),
+        actor: who.actor,
+        target: what.target,
+        action: what.action,
+        session: '',
+        operation: '',
+        detail: { ...operator, ...detail },
+      });
+    await record({ step: 'request', ...what.detail });
+    try {
+      const result = await act();
+      await record({ step: 'done', ...what.outcome?.(result) });
+      return result;
+    } catch (error) {
+      await record({ step: 'failed', reason: messageOf(error) });
+      throw error;
+    }
+  };
+}
+
 /** Creates an {@link Audit}. */
 export function createAudit(deps: {
   clock: Clock;
   authorizer: Pick<Authorizer, 'callerOf'>;
   write: WriteAudit;
 }): Audit {
+  const actBy = createActAudit(deps);
   return {
+    actBy,
     async act(context, what, act) {
       const caller = deps.authorizer.callerOf(context);
-      const operator = caller.role === 'admin' && caller.operator ? { operator: caller.operator.text } : {};
-      const record = async (detail: Detail) =>
-        deps.write({
-          kind: 'admin',
-          timeMs: deps.clock.now(),
-          actor: actorOf(caller),
-          target: what.target,
-          action: context.method.slice(context.method.lastIndexOf('/') + 1),
-          session: '',
-          operation: '',
-          detail: { ...operator, ...detail },
-        });
-      await record({ step: 'request', ...what.detail });
-      try {
-        const result = await act();
-        await record({ step: 'done', ...what.outcome?.(result) });
-        return result;
-      } catch (error) {
-        await record({ step: 'failed', reason: messageOf(error) });
-        throw error;
-      }
+      const operator = caller.role === 'admin' ? caller.operator?.text : undefined;
+      const action = context.method.slice(context.method.lastIndexOf('/') + 1);
+      return actBy({ actor: actorOf(caller), operator }, { ...what, action }, act);
     },
   };
 }

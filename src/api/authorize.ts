@@ -135,7 +135,10 @@ interface ChainDeps {
 }
 
 /** A chain is verified once per connection and bundle; whether it is valid at this moment is looked at on every call. */
-function verifyPeer(deps: ChainDeps, context: CallContext): Verified | { ok: false; reason: SvidReason } {
+export function verifyPeer(
+  deps: ChainDeps,
+  context: Pick<CallContext, 'peer' | 'state'>,
+): Verified | { ok: false; reason: SvidReason } {
   assert(context.peer.kind === 'tls', 'only a TLS peer has a chain');
   const bundle = deps.authority.bundle();
   const nowMs = deps.clock.now();
@@ -276,7 +279,7 @@ interface Verified {
   readonly bundleSequence: number;
 }
 
-function isAgent(id: SpiffeId): boolean {
+export function isAgent(id: SpiffeId): boolean {
   return id.path.startsWith('/spire/agent/');
 }
 

@@ -8,10 +8,11 @@ import type {
 } from '@countersign/sdk/contract/gen/countersign/control/v1/control_pb.ts';
 import type { Authority } from '../authority/index.ts';
 import type { Questions } from '../questions/index.ts';
-import type { EntryInput, EntryResult, Registration } from '../registration/index.ts';
-import type { ApplyOptions, GatewayView, Plan, Resource, ResourceKind, Resources } from '../resources/index.ts';
+import type { EntryInput, Registration } from '../registration/index.ts';
+import type { GatewayView, Resource, ResourceKind, Resources } from '../resources/index.ts';
 import { implement, type RpcService } from '../rpc/index.ts';
 import { type Clock, createSharedTimers, type Log, sha256 } from '../std/index.ts';
+import { type Applied, ApplyRefused, auditOfApply, createApplier } from './apply/apply-declared.ts';
 import type { Audit } from './audit.ts';
 import type { Authorizer } from './authorize.ts';
 import { createEntry, listEntryAttributes } from './entry-attributes.ts';
@@ -49,6 +50,7 @@ export function controlService(deps: {
   const presence = createGatewayPresence(deps);
   const serving = createServingGateways({ resources, clock });
   const listing = createListing(deps);
+  const applier = createApplier(deps);
   const gatewayUpdate = frameGatewayUpdates();
   const timers = createSharedTimers(clock, RECHECK_STEP_MS);
   return implement(Control, {
@@ -97,28 +99,21 @@ export function controlService(deps: {
       return { others: serving.now().filter((one) => !isOwn(one)).length };
     },
     async apply(request, context) {
-      const { dryRun } = request;
-      const declared = request.resources.map(parseResource);
-      const options = planOptionsOf(request);
-      const inputs = declaredEntries(request);
-      const declaration = registration.declare(inputs);
-      if (dryRun) {
-        const plan = applied(await resources.plan(declared, options));
-        if (inputs.length > 0) refuseBad(inputs, await declaration.rehearse({ signal: context.signal }));
-        return plan;
+      const declared = {
+        resources: request.resources.map(parseResource),
+        entries: declaredEntries(request),
+        options: planOptionsOf(request),
+      };
+      const { signal } = context;
+      try {
+        if (request.dryRun) return applied(await applier.plan(declared, signal));
+        const { detail, outcome } = auditOfApply(declared);
+        const act = () => applier.apply(declared, signal);
+        return applied(await audit.act(context, { target: 'resources', detail, outcome }, act));
+      } catch (error) {
+        if (error instanceof ApplyRefused) throw invalid(error.message);
+        throw error;
       }
-      const { prune, remove } = options;
-      const named = [...declared, ...remove].map(({ kind, name }) => `${kind}/${name}`);
-      const names = [...named, ...inputs.map(({ id }) => `Entry/${id}`)].slice(0, AUDITED_NAMES_MAX);
-      const alongside: ApplyOptions['alongside'] = async (trx, effects) =>
-        refuseBad(inputs, await declaration.write(trx, effects));
-      const outcome = (answer: ReturnType<typeof applied>) => outcomeOf(answer, inputs);
-      return audit.act(context, { target: 'resources', detail: { prune, names }, outcome }, async () => {
-        const { signal } = context;
-        const answer = applied(await resources.apply(declared, { ...options, signal, alongside }));
-        await declaration.committed();
-        return answer;
-      });
     },
     createEntry: (request, context) => createEntry(deps, request, context),
     listEntryAttributes: ({ entryIds }) => listEntryAttributes(registration, entryIds),
@@ -155,48 +150,9 @@ function gatewaysFor(node: string, serving: readonly GatewayView[]): readonly Ga
   );
 }
 
-function applied(plan: Plan) {
-  if (!plan.ok) {
-    const problems = plan.problems.slice(0, PROBLEMS_TOLD_MAX);
-    throw invalid(problems.map(({ kind, name, message }) => `${kind}/${name}: ${message}`).join('\n'));
-  }
-  const changes = plan.changes.map(({ kind, name, action, differences }) => ({
-    ...{ kind, name, action },
-    differences: [...differences],
-  }));
-  return { changes, revision: BigInt(plan.revision) } satisfies MessageInitShape<typeof ApplyResponseSchema>;
-}
-
-/** As the ledger has it. Entries are written as they are declared, whatever was there. */
-function outcomeOf({ revision, changes }: ReturnType<typeof applied>, entries: readonly EntryInput[]) {
-  const changed = changes.map(({ kind, name, action }) => `${action} ${kind}/${name}`);
-  const written = entries.slice(0, AUDITED_NAMES_MAX).map(({ id }) => `write Entry/${id}`);
-  return {
-    revision: Number(revision),
-    changes: [...changed, ...written],
-    differences: differencesOfPolicies(changes),
-  };
-}
-
-/** What became of policies, line by line, as far as an entry has room: what a policy was is kept nowhere else. */
-function differencesOfPolicies(changes: ReturnType<typeof applied>['changes']): string[] {
-  const lines = changes.flatMap(({ kind, name, differences }) =>
-    kind === 'Policy' ? differences.map((line) => `${name}: ${line}`) : [],
-  );
-  let room = AUDITED_DIFFERENCES_BYTES_MAX;
-  const shown = lines.findIndex((line) => {
-    room -= Buffer.byteLength(line);
-    return room < 0;
-  });
-  return shown < 0 ? lines : [...lines.slice(0, shown), `… and ${lines.length - shown} more lines`];
-}
-
-/** Refuses all when the server takes one of them not; thrown in a transaction, it undoes that. @throws RpcError INVALID_ARGUMENT */
-function refuseBad(inputs: readonly EntryInput[], results: readonly EntryResult[]): void {
-  const problems = results.flatMap((result, index) =>
-    result.status === 'ok' ? [] : [`Entry/${inputs[index]?.id}: ${result.message}`],
-  );
-  if (problems.length > 0) throw invalid(`nothing was applied:\n${problems.slice(0, PROBLEMS_TOLD_MAX).join('\n')}`);
+function applied({ changes, revision }: Applied) {
+  const told = changes.map(({ differences, ...change }) => ({ ...change, differences: [...differences] }));
+  return { changes: told, revision: BigInt(revision) } satisfies MessageInitShape<typeof ApplyResponseSchema>;
 }
 
 /** @throws RpcError INVALID_ARGUMENT */
@@ -238,12 +194,6 @@ function parseKind(kind: string): ResourceKind {
   throw invalid(`there is no resource kind ${kind}; it must be Target or Policy`);
 }
 
-/** More would not fit a ledger entry. */
-const AUDITED_NAMES_MAX = 1000;
-/** A long policy, and a small part of what an entry may hold. */
-const AUDITED_DIFFERENCES_BYTES_MAX = 16 * 1024;
-/** A screenful; the rest shows once these are mended. */
-const PROBLEMS_TOLD_MAX = 20;
 /** Who finds all of them gone is told of others within a second. */
 const GATEWAYS_TOLD_MAX = 8;
 /** Of the five seconds after which each stream is looked at again. */

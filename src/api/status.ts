@@ -6,6 +6,7 @@ import {
 import { IdentityError } from '@countersign/sdk/identity';
 import { errorTable as attestationErrors } from '../attestation/index.ts';
 import { errorTable as authorityErrors } from '../authority/index.ts';
+import { errorTable as endpointErrors } from '../endpoint/index.ts';
 import { errorTable as ledgerErrors } from '../ledger/index.ts';
 import { errorTable as questionsErrors } from '../questions/index.ts';
 import { errorTable as recordsErrors } from '../records/index.ts';
@@ -13,7 +14,7 @@ import { errorTable as registrationErrors } from '../registration/index.ts';
 import { errorTable as resourcesErrors } from '../resources/index.ts';
 import { Code, RpcError, type StatusCode } from '../rpc/index.ts';
 import { errorTable as sessionsErrors } from '../sessions/index.ts';
-import { codeOf, type ErrorTable, type Log, messageOf } from '../std/index.ts';
+import { codeOf, type ErrorEntry, type ErrorTable, type Log, messageOf } from '../std/index.ts';
 import { errorTable as x509Errors } from '../wire/x509/index.ts';
 
 /** Why an agent is refused: it acts on this, not on the text. */
@@ -35,7 +36,7 @@ export function statusOf(error: unknown, log: Log, method: string): RpcError {
   if (error instanceof DOMException) return new RpcError(DOM_CODES[error.name] ?? Code.INTERNAL, error.message);
   const code = codeOf(error) ?? '';
   if (code === 'ERR_ATTEST_BANNED') return agentRefused('banned');
-  const known = statuses.get(code);
+  const known = entries.get(code)?.status;
   const status = known ?? (code.startsWith('ERR_STORE_') ? 503 : 500);
   const rpcCode = CODES.get(status) ?? Code.INTERNAL;
   if (rpcCode === Code.INTERNAL) {
@@ -47,6 +48,19 @@ export function statusOf(error: unknown, log: Log, method: string): RpcError {
     return new RpcError(rpcCode, 'the server can not do this right now; try again');
   }
   return new RpcError(rpcCode, messageOf(error));
+}
+
+/** What the tables say of a failure that its caller is told of; undefined for what is nobody's business outside. */
+export function toldEntry(error: unknown): { readonly code: string; readonly entry: ErrorEntry } | undefined {
+  const code = codeOf(error) ?? '';
+  const entry = entries.get(code);
+  return entry === undefined || entry.status >= 500 ? undefined : { code, entry };
+}
+
+/** Whether the server can't do it right now, and may in a moment. */
+export function isUnavailable(error: unknown): boolean {
+  const code = codeOf(error) ?? '';
+  return code.startsWith('ERR_STORE_') || entries.get(code)?.status === 503;
 }
 
 /** As {@link statusOf}, for one item of a batch. */
@@ -109,6 +123,7 @@ const DOM_CODES: Readonly<Record<string, StatusCode>> = {
 const tables: readonly ErrorTable[] = [
   attestationErrors,
   authorityErrors,
+  endpointErrors,
   ledgerErrors,
   questionsErrors,
   recordsErrors,
@@ -117,6 +132,4 @@ const tables: readonly ErrorTable[] = [
   sessionsErrors,
   x509Errors,
 ];
-const statuses: ReadonlyMap<string, number> = new Map(
-  tables.flatMap((table) => Object.entries(table).map(([code, { status }]): [string, number] => [code, status])),
-);
+const entries: ReadonlyMap<string, ErrorEntry> = new Map(tables.flatMap((table) => Object.entries(table)));

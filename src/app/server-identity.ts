@@ -20,8 +20,10 @@ export function createServerIdentity(deps: {
   clock: Clock;
   log: Log;
   id: SpiffeId;
+  /** Names that it has besides, for clients that know nothing of SPIFFE. */
+  dnsNames?: readonly string[];
 }): ServerIdentity {
-  const { authority, clock, log, id } = deps;
+  const { authority, clock, log, id, dnsNames = [] } = deps;
   let current: { identity: TlsIdentity; issuedMs: number; expiresMs: number } | undefined;
   /** The authorities have changed since it was issued. */
   let outdated = false;
@@ -34,7 +36,7 @@ export function createServerIdentity(deps: {
     const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const publicKeyDer = publicKey.export({ type: 'spki', format: 'der' });
     outdated = false;
-    const svid = await authority.issueX509Svid({ spiffeId: id, publicKeyDer, ttlS: 0, dnsNames: [] });
+    const svid = await authority.issueX509Svid({ spiffeId: id, publicKeyDer, ttlS: 0, dnsNames });
     current = { identity: { chainDer: svid.chainDer, key: privateKey }, issuedMs, expiresMs: svid.expiresAtS * 1000 };
   }
 

@@ -1,5 +1,5 @@
 import { parseTrustDomain, spiffeIdOf, type TrustDomain } from '@countersign/sdk/identity';
-import { createServerApi } from '../api/index.ts';
+import { createServerApi, type RestServer, restMigrations, type WriteAudit } from '../api/index.ts';
 import { attestors } from '../attestation/attestors/registry.generated.ts';
 import {
   type AttestorMember,
@@ -39,6 +39,7 @@ import { createNodeAliases } from './node-aliases.ts';
 import { hardenProcess } from './process/hardening.ts';
 import { allChosen, chosen, type Role, type RoleDeps } from './role.ts';
 import { createServerIdentity } from './server-identity.ts';
+import { createServerRest } from './server-rest.ts';
 import { openServerRecord } from './shipping/own-record.ts';
 
 /** A server that runs. */
@@ -47,6 +48,8 @@ export interface ServerRole extends Role {
   readonly ledger: LedgerReader;
   /** Where agents and gateways connect, once started. */
   address(): { host: string; port: number };
+  /** Where REST is served, once started: its local socket, and over TLS where that is configured. */
+  restAddresses(): ReturnType<RestServer['addresses']>;
 }
 
 export interface ServerDeps extends RoleDeps<ServerConfig> {
@@ -65,14 +68,15 @@ export async function createServerApp(deps: ServerDeps): Promise<ServerRole> {
   const { questions } = parts;
   const present = resources.gatewayInstances;
   let started = false;
+  // What an operator did is on disk before anyone is told.
+  const audit: WriteAudit = (event) => ledger.synced(ledger.append(event));
   const api = createServerApi({
     ...{ clock, log, trustDomain, authority, registration, resources, records, nodes },
     parsePolicies: parts.parsePolicies,
     ...{ questions, sessions: createLiveSessions({ questions, present }) },
     nodeAttestation: attestation.attestation,
     agentTtlS: durationMs(config.svid.agentTtl) / 1000,
-    // What an operator did is on disk before anyone is told.
-    audit: (event) => ledger.synced(ledger.append(event)),
+    audit,
     ready: () => started,
     readOperator,
   });
@@ -82,11 +86,12 @@ export async function createServerApp(deps: ServerDeps): Promise<ServerRole> {
     limits: { connectionAgeMsMax: CONNECTION_AGE_MS_MAX },
   });
   const local = createRpcServer({ clock, log, ...api, listen: { unix: config.socket, mode: 0o600 } });
+  const rest = createServerRest(deps, { ...parts, audit });
   // Together, so that the grace is not given twice.
   const doors: Service = {
-    start: (signal) => startAll([remote, local], signal),
+    start: (signal) => startAll([remote, local, rest], signal),
     async stop() {
-      await Promise.all([remote.stop(), local.stop()]);
+      await Promise.all([remote.stop(), local.stop(), rest.stop()]);
     },
   };
   const conditions = conditionsOf(deps, parts, () => started);
@@ -102,6 +107,7 @@ export async function createServerApp(deps: ServerDeps): Promise<ServerRole> {
     );
   return {
     ...{ authority, ledger },
+    restAddresses: rest.addresses,
     notReady: () => reasonsOf(conditions.conditions.findings()),
     graceMs: defaultLimits.graceMs,
     failure: () => ledger.failure,
@@ -190,7 +196,7 @@ async function openParts(deps: ServerDeps) {
     identity,
   ];
   return {
-    ...{ trustDomain, authority, nodes, registration, resources, ledger, identity, attestation, services },
+    ...{ trustDomain, store, authority, nodes, registration, resources, ledger, identity, attestation, services },
     ...{ questions, probe, databaseClock, parsePolicies, records, shipping },
   };
 }
@@ -203,6 +209,7 @@ function migrationsOf(store: Store): Service {
     ...resourcesMigrations,
     ...recordsMigrations,
     ...questionsMigrations,
+    ...restMigrations,
   ];
   return { start: () => store.migrate(all), stop: async () => {} };
 }

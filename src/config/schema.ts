@@ -57,6 +57,7 @@ function serverSchema(members: Partial<MemberSchemas>) {
         default: '/var/lib/countersign/server',
       }),
       http: Type.Optional(addressSchema({ description: 'Where /live, /ready and /metrics answer; absent = nowhere.' })),
+      api: Type.Optional(apiSchema()),
       serverId: Type.String({
         description: 'Name of this server among those that share a store; each has its own CA.',
         default: 'server-1',
@@ -94,6 +95,39 @@ function serverSchema(members: Partial<MemberSchemas>) {
           jwtTtl: durationSchema({ description: 'Life of a JWT-SVID whose entry names none.', default: '5m' }),
         },
         { default: {} },
+      ),
+    },
+    {},
+  );
+}
+
+function apiSchema() {
+  return closed(
+    {
+      listen: addressSchema({
+        description:
+          'Where REST is served over TLS, besides the socket `api.sock` beside that of operators; callers prove themselves by an SVID.',
+        default: '127.0.0.1:8443',
+      }),
+      dnsName: Type.Optional(
+        Type.String({
+          description:
+            'Name that clients call it by, for those that know nothing of SPIFFE: it stands in the SVID that is shown there.',
+          pattern: '^[a-z0-9]([a-z0-9-]{0,62})(\\.[a-z0-9]([a-z0-9-]{0,62})){0,20}$',
+          examples: ['countersign.corp.example'],
+        }),
+      ),
+      certificate: Type.Optional(
+        Type.String({
+          description:
+            'PEM file with a certificate that is shown instead, and those between it and its root; absent = an SVID of the server.',
+        }),
+      ),
+      key: Type.Optional(
+        Type.String({
+          description: 'Reference to the private key of the certificate in PEM: `file:PATH` or `env:NAME`.',
+          pattern: '^(file|env):.+$',
+        }),
       ),
     },
     {},

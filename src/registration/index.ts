@@ -4,6 +4,8 @@
  * It promises that what an agent may issue is answered from memory, exact within milliseconds of a change on any server, at a cost that
  * does not grow with the entries of others. It must not know how agents are attested, or what is issued.
  */
+
+export { type EntryEndpointNeeds, endpoints } from './endpoints.ts';
 export { entriesInPage } from './entry-size.ts';
 export { errorTable, RegistrationError } from './errors.ts';
 export { registrationMigrations } from './migrations.ts';

@@ -28,6 +28,7 @@ export { BACKLOG, type Connect, type Listen, type TlsIdentity } from './connecti
 export { errorTable, RpcSetupError } from './errors.ts';
 export { healthService } from './health.ts';
 export { defaultLimits, type RpcLimits } from './limits.ts';
+export { createListener, type Listener } from './listener/listener.ts';
 export { sourceOf, sourceOfAddress } from './listener/source.ts';
 export { createStrangers, type Strangers } from './listener/strangers.ts';
 export { createTurns, type Turns, whenSpoken } from './listener/turns.ts';

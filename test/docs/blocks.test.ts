@@ -57,6 +57,7 @@ describe('fenced blocks', () => {
     const run = [
       'docs/guide/first-target.md',
       'docs/guide/policies.md',
+      'docs/guide/api.md',
       'docs/guide/operations.md',
       'docs/guide/postgres.md',
       'docs/guide/http.md',

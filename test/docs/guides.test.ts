@@ -11,6 +11,7 @@ const GUIDES = [
   'docs/guide/postgres.md',
   'docs/guide/http.md',
   'docs/guide/policies.md',
+  'docs/guide/api.md',
   'docs/guide/operations.md',
   'docs/life-of-a-request.md',
 ];

@@ -83,7 +83,7 @@ function addProgram(folder: string, name: string, script: string): void {
 
 /** A guide's text with this machine's paths, users and addresses. */
 function asHere(stack: Stack, folder: string, text: string): string {
-  const { data, http, workloadApi, targets, operatorSocket } = stack.folder;
+  const { data, http, workloadApi, targets, operatorSocket, apiSocket, api } = stack.folder;
   const users = usersOf(stack);
   const pairs: readonly (readonly [string | RegExp, string | ((found: string) => string)])[] = [
     ['/opt/countersign', ROOT],
@@ -95,6 +95,8 @@ function asHere(stack: Stack, folder: string, text: string): string {
     ['/run/countersign/agent/targets', targets],
     ['/run/countersign/agent/agent.sock', workloadApi],
     ['/run/countersign/server/server.sock', operatorSocket],
+    ['/run/countersign/server/api.sock', apiSocket],
+    ['countersign.corp.example:8443', api.replace('127.0.0.1', 'localhost')],
     ['/run/shop-web', path.join(folder, 'work')],
     ['/run/shop-migrations', path.join(folder, 'work/run-migrations')],
     ['127.0.0.1:8090', http.server],

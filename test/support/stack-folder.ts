@@ -45,6 +45,9 @@ export interface StackFolder {
   /** Names the agent that serves. */
   readonly agentPid: string;
   readonly operatorSocket: string;
+  /** Where the server has REST: its local socket, and its address over TLS, which knows it by the name localhost too. */
+  readonly apiSocket: string;
+  readonly api: string;
   readonly trustBundle: string;
   readonly joinToken: string;
   readonly storeUrl: string;
@@ -84,7 +87,7 @@ export async function createStackFolder(options: {
   const logs = folder('logs', 0o700, undefined);
   const homes = Object.fromEntries(ROLES.map((role) => [role, folder(role, 0o755, users[role])]));
   const inHome = (role: RoleName, name: string) => path.join(homes[role] ?? root, name);
-  const [serverPort, gatewayPort, directPort, ...httpPorts] = await freePorts(6);
+  const [serverPort, gatewayPort, directPort, apiPort, ...httpPorts] = await freePorts(7);
   const address = (port: number | undefined) => `127.0.0.1:${port ?? 0}`;
   const http = { server: address(httpPorts[0]), agent: address(httpPorts[1]), gateway: address(httpPorts[2]) };
   const made: StackFolder = {
@@ -95,6 +98,8 @@ export async function createStackFolder(options: {
     targets: inHome('agent', 'targets'),
     agentPid: inHome('agent', 'agent.pid'),
     operatorSocket: inHome('server', 'server.sock'),
+    apiSocket: inHome('server', 'api.sock'),
+    api: address(apiPort),
     trustBundle: path.join(root, 'bundle.pem'),
     joinToken: inHome('agent', 'join-token'),
     storeUrl: inHome('server', 'store-url'),
@@ -120,6 +125,7 @@ export async function createStackFolder(options: {
       socket: made.operatorSocket,
       dataDir: made.data.server,
       http: http.server,
+      api: { listen: address(apiPort), dnsName: 'localhost' },
       store: options.store === 'sqlite' ? { sqlite: {} } : { postgres: { url: `file:${made.storeUrl}` } },
       ...(options.passphrases ? { keystore: { disk: { passphrase: `file:${made.passphrases.server}` } } } : {}),
       ...options.settings.server,

@@ -30,18 +30,21 @@ import {
   startAll,
   stopAll,
 } from '../../std/index.ts';
-import type { Store } from '../../store/index.ts';
+import type { Migration, Store } from '../../store/index.ts';
 import { buildCertificateRequest } from '../../wire/x509/index.ts';
 import { createServerApi, type ServerApiDeps } from '../index.ts';
 
-type TestServerOptions = Partial<Pick<ServerApiDeps, 'log' | 'readOperator' | 'parsePolicies'>>;
+type TestServerOptions = Partial<Pick<ServerApiDeps, 'log' | 'readOperator' | 'parsePolicies'>> & {
+  /** Besides those of the features. */
+  readonly migrations?: readonly Migration[];
+};
 
 /** A whole server over a real store and real sockets; only time, chance and the ledger are the test's. */
 export async function startTestServer(options: TestServerOptions = {}) {
-  const { log = createSilentLog(), ...more } = options;
+  const { log = createSilentLog(), migrations: others = [], ...more } = options;
   const folder = mkdtempSync(join(tmpdir(), 'api-'));
   const base = { clock: createManualClock(START_MS), random: createSeededRandom('api'), log };
-  const testStore = await openTestStore(MIGRATIONS, base);
+  const testStore = await openTestStore([...MIGRATIONS, ...others], base);
   const deps = { ...base, store: testStore.store, trustDomain };
   const keystore = memoryKeystore.open({}, base);
   const authority = createAuthority({ ...deps, keystore, options: AUTHORITY_OPTIONS });
@@ -92,19 +95,9 @@ export async function startTestServer(options: TestServerOptions = {}) {
   const address = tcp.address();
   if ('unix' in address) throw new Error('a TCP server has a port');
   return {
-    ...{
-      authority,
-      registration,
-      resources,
-      records,
-      nodes,
-      ledger,
-      write,
-      identify,
-      pacedAs: api.pacedAs,
-      clock: base.clock,
-    },
-    operatorSocket,
+    ...{ authority, registration, resources, records, nodes, ledger, write, identify },
+    ...{ audit, store: testStore.store, random: base.random, log, folder, serverIdentity, operatorSocket },
+    ...{ pacedAs: api.pacedAs, clock: base.clock },
     /** A client with that identity, or none. */
     client: (identity?: TlsIdentity) =>
       keep(createRpcClient({ ...base, connect: { ...address, tls: { verifyPeer() {}, identity: () => identity } } })),

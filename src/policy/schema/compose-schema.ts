@@ -41,6 +41,8 @@ export interface EntityTypeFacts {
 /** What the schema says of an action or group. */
 export interface ActionFacts {
   readonly isGroup: boolean;
+  /** Full names of the types that may ask for it. */
+  readonly principals: ReadonlySet<string>;
   /** Full names of the resource types it applies to. */
   readonly resources: ReadonlySet<string>;
   /** But for `time`, which every one has. */
@@ -81,14 +83,14 @@ interface ActionJson {
 
 /**
  * Joins the protocols' fragments with the base types: `Identity` (in its `TrustDomain` and in an `IdentityPath` for each step of its
- * path) as the only principal, and `Target`.
+ * path) as the principal of whatever names no other, and `Target`.
  * What Cedar finds wrong with it shows when the first policy is loaded.
  * @throws PolicyError ERR_POLICY_SCHEMA when fragments contradict each other or name what nobody declares
  */
 export function composeSchema(fragments: readonly PolicySchemaFragment[]): PolicySchema {
   const json: Record<string, NamespaceJson> = {};
   const actions: Record<string, ActionJson> = {};
-  const rootTypes = Object.entries(BASE_TYPES).map(
+  const rootTypes = Object.entries(baseTypes(fragments)).map(
     ([name, type]) => [name, entityType(type, (member) => member)] as const,
   );
   json[''] = { entityTypes: Object.fromEntries(rootTypes), actions };
@@ -118,6 +120,12 @@ export function composeSchema(fragments: readonly PolicySchemaFragment[]): Polic
   };
 }
 
+function baseTypes(fragments: readonly PolicySchemaFragment[]): PolicySchemaFragment['entityTypes'] {
+  const added = Object.assign({}, ...fragments.map(({ identityAttributes }) => identityAttributes));
+  const { Identity, ...others } = BASE_TYPES;
+  return { ...others, Identity: { ...Identity, attributes: { ...added, ...Identity.attributes } } };
+}
+
 function typesNamedById(fragment: PolicySchemaFragment): [string, NamedById][] {
   const [protocol = ''] = Object.keys(fragment.actions)[0]?.split(':') ?? [];
   const full = (name: string) => fullTypeName(fragment, name);
@@ -137,12 +145,13 @@ function* actionEntries(
     for (const member of members)
       if (!Object.hasOwn(fragment.actions, member) && !Object.hasOwn(fragment.groups ?? {}, member))
         throw broken(`group ${group} of ${fragment.namespace} holds ${member}, which the fragment does not declare`);
+  const principalTypes = (fragment.principals ?? ['Identity']).map(full);
   const memberOf = (name: string) => groups.filter(([, members]) => members.includes(name)).map(([id]) => ({ id }));
   for (const [name, action] of Object.entries(fragment.actions)) {
     const resourceTypes = action.resources.map(full);
     if (Object.hasOwn(action.context, TIME)) throw broken(`${name} declares context.${TIME}, which every action has`);
     const context: RecordJson = { type: 'Record', attributes: { ...action.context, [TIME]: DATETIME } };
-    yield [name, { memberOf: memberOf(name), appliesTo: { principalTypes: ['Identity'], resourceTypes, context } }];
+    yield [name, { memberOf: memberOf(name), appliesTo: { principalTypes, resourceTypes, context } }];
   }
   for (const [name] of groups) yield [name, { memberOf: memberOf(name) }];
 }
@@ -244,6 +253,7 @@ function actionFacts(
       name,
       {
         isGroup: action.appliesTo === undefined,
+        principals: new Set(action.appliesTo?.principalTypes),
         resources: new Set(action.appliesTo?.resourceTypes),
         context: withoutTime(action.appliesTo?.context.attributes ?? {}),
         groups: Array.from(closure(name, parents)),
@@ -280,7 +290,7 @@ const DATETIME = { type: 'Extension', name: 'datetime' } as const;
 const STRING = { type: 'String' } as const;
 const OPTIONAL_STRING = { type: 'String', required: false } as const;
 
-const BASE_TYPES: PolicySchemaFragment['entityTypes'] = {
+const BASE_TYPES = {
   TrustDomain: { memberOf: [], attributes: {} },
   IdentityPath: { memberOf: ['IdentityPath', 'TrustDomain'], attributes: {} },
   Identity: {
@@ -292,4 +302,4 @@ const BASE_TYPES: PolicySchemaFragment['entityTypes'] = {
     tags: STRING,
   },
   Target: { memberOf: [], attributes: { name: STRING, protocol: STRING } },
-};
+} satisfies PolicySchemaFragment['entityTypes'];

@@ -66,8 +66,8 @@ export function createRequestReader(schema: PolicySchema): RequestReader {
   return {
     read({ principal, action, resource, context, timeMs }) {
       const facts = actionOf(action);
-      if (principal.type !== PRINCIPAL_TYPE)
-        throw new RequestError(`a principal is an ${PRINCIPAL_TYPE}, not ${principal.type}`);
+      if (!facts.principals.has(principal.type))
+        throw new RequestError(`a principal is an ${[...facts.principals].join(' or ')}, not ${principal.type}`);
       if (!facts.resources.has(resource.type)) throw new RequestError(`${action} does not apply to ${resource.type}`);
       return {
         principal: entity(principal, 0),
@@ -116,11 +116,15 @@ function tagsReader(type: CedarTypeJson, name: string): ReadRecord {
 
 function actionReaders(facts: ReadonlyMap<string, ActionFacts>) {
   const group = (id: string) => new KnownEntity({ type: 'Action', id }, {}, []);
-  const readers = new Map<string, { resources: ReadonlySet<string>; entity: KnownEntity; readContext: ReadRecord }>();
+  const readers = new Map<
+    string,
+    Pick<ActionFacts, 'principals' | 'resources'> & { entity: KnownEntity; readContext: ReadRecord }
+  >();
   for (const [id, action] of facts) {
     if (action.isGroup) continue;
     const entity = new KnownEntity({ type: 'Action', id }, {}, action.groups.map(group));
-    readers.set(id, { resources: action.resources, entity, readContext: recordReader(action.context, 'context').read });
+    const { principals, resources } = action;
+    readers.set(id, { principals, resources, entity, readContext: recordReader(action.context, 'context').read });
   }
   return readers;
 }
@@ -279,7 +283,6 @@ function wholeSecond(timeMs: number): number {
   return Math.floor(timeMs / 1000) * 1000;
 }
 
-const PRINCIPAL_TYPE = 'Identity';
 /** A SPIFFE ID has at most 2,048 bytes; sixty-four steps of a path are far more than anyone names. */
 const ANCESTORS_MAX = 80;
 const ANCESTRY_DEPTH_MAX = 80;

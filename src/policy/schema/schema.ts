@@ -36,6 +36,10 @@ export interface ResourceFields {
 export interface PolicySchemaFragment {
   /** Cedar namespace of the entity types: `Postgres`. */
   readonly namespace: string;
+  /** Types that ask for its actions; `Identity` unless said. */
+  readonly principals?: readonly string[];
+  /** What it says of every `Identity` besides what all say. */
+  readonly identityAttributes?: { readonly [name: string]: CedarTypeJson };
   readonly entityTypes: {
     readonly [name: string]: {
       readonly memberOf: readonly string[];
@@ -52,7 +56,7 @@ export interface PolicySchemaFragment {
       readonly fields?: ResourceFields;
     };
   };
-  /** `postgres:select` → the resource types it applies to and what its context holds, beside `time`, which all have. The principal is always `Identity`. */
+  /** `postgres:select` → the resource types it applies to and what its context holds, beside `time`, which all have. The principal is one of `principals`. */
   readonly actions: {
     readonly [name: string]: {
       readonly resources: readonly string[];

@@ -40,6 +40,8 @@ export function createListener(deps: {
   listen: Listen;
   limits: RpcLimits;
   turns: Turns;
+  /** What is spoken over TLS; `h2` unless said. */
+  alpn?: 'h2' | 'http/1.1';
   accept: (peer: Peer) => void;
 }): Listener {
   const { listen, limits, log, refused, turns } = deps;
@@ -153,12 +155,13 @@ function createPlace(listen: Listen, create: () => Server): Pick<Listener, 'open
 }
 
 function createSecureServer(
-  deps: { log: Log; limits: RpcLimits; accept: (peer: Peer) => void },
+  deps: { log: Log; limits: RpcLimits; alpn?: 'h2' | 'http/1.1'; accept: (peer: Peer) => void },
   identity: () => TlsIdentity,
 ): { handshake: (socket: Socket) => void; refreshIdentity: () => void } {
+  const { alpn = 'h2' } = deps;
   const server: TlsServer = createTlsServer({
     ...secureContext(undefined),
-    ALPNProtocols: ['h2'],
+    ALPNProtocols: [alpn],
     handshakeTimeout: deps.limits.handshakeTimeoutMs,
     // Nodes that attest have no certificate yet. What is shown is verified by whoever authorises, against bundles that change.
     requestCert: true,
@@ -172,7 +175,8 @@ function createSecureServer(
     current = newest;
   };
   server.on('secureConnection', (socket: TLSSocket) => {
-    if (socket.alpnProtocol !== 'h2') {
+    // Who asks for nothing means what there was before anybody could ask.
+    if (socket.alpnProtocol !== alpn && !(alpn === 'http/1.1' && socket.alpnProtocol === false)) {
       socket.destroy();
       return;
     }

@@ -1,0 +1,100 @@
+import type { Socket } from 'node:net';
+import type { SpiffeId, TrustDomain } from '@countersign/sdk/identity';
+import type { Nodes } from '../../attestation/index.ts';
+import type { Authority } from '../../authority/index.ts';
+import type { Principal } from '../../endpoint/index.ts';
+import { agreedAttributes, NO_ATTRIBUTES } from '../../model/index.ts';
+import type { Registration } from '../../registration/index.ts';
+import type { Peer } from '../../rpc/index.ts';
+import type { Clock } from '../../std/index.ts';
+import { verifyJwtSvid } from '../../wire/jose/index.ts';
+import { isAgent, type ReadOperator, verifyPeer } from '../authorize.ts';
+import { RestError } from './errors.ts';
+
+/** Makes sure of who calls. */
+export interface Callers {
+  /**
+   * Who is calling, at this moment: by the kernel's word on the local socket, else by an X.509-SVID in TLS, by a JWT-SVID as bearer, or by both of
+   * one identity. @throws RestError ERR_REST_CALLER
+   */
+  principalOf(peer: Peer, authorization: string | undefined): Promise<Principal>;
+}
+
+/** Creates them. Tokens are for one audience: the SPIFFE ID of the server. */
+export function createCallers(deps: {
+  readonly clock: Clock;
+  readonly trustDomain: TrustDomain;
+  readonly authority: Pick<Authority, 'bundle'>;
+  readonly registration: Pick<Registration, 'entriesOf'>;
+  readonly nodes: Pick<Nodes, 'checkSerial'>;
+  readonly readOperator?: ReadOperator;
+}): Callers {
+  const { clock, trustDomain, authority, registration, nodes } = deps;
+  const audience = `spiffe://${trustDomain}/spire/server`;
+  const operators = new WeakMap<Socket, Principal>();
+  const states = new WeakMap<Socket, Map<symbol, unknown>>();
+
+  const operatorOf = (socket: Socket): Principal => {
+    const known = operators.get(socket);
+    if (known !== undefined) return known;
+    const operator = deps.readOperator?.(socket);
+    const principal: Principal = { kind: 'operator', uid: operator?.uid, text: operator?.text };
+    operators.set(socket, principal);
+    return principal;
+  };
+
+  const identityOf = (id: SpiffeId): Principal => {
+    const nowS = clock.now() / 1000;
+    const entries = registration.entriesOf(id);
+    const current = entries.filter(({ expiresAtS }) => expiresAtS === 0 || expiresAtS > nowS);
+    return {
+      kind: 'identity',
+      id,
+      admin: current.some(({ admin }) => admin),
+      attributes: current.length === 0 ? NO_ATTRIBUTES : agreedAttributes(current.map(({ attributes }) => attributes)),
+    };
+  };
+
+  const idOfToken = (token: string): SpiffeId => {
+    const authorities = (of: TrustDomain) => (of === trustDomain ? authority.bundle().jwtAuthorities : undefined);
+    const result = verifyJwtSvid({ token, audience, authorities, nowMs: clock.now() });
+    if (!result.ok) throw unknown(`the token is no JWT-SVID for ${audience}: ${result.reason}`);
+    const { id } = result.svid;
+    // An agent's identity is that of a key in its hands; a server's own is nobody's who calls.
+    if (id.path.startsWith('/spire/')) throw unknown('no token stands for an agent or a server');
+    return id;
+  };
+
+  const ofCertificate = async (peer: Extract<Peer, { kind: 'tls' }>): Promise<Principal> => {
+    const state = states.get(peer.socket) ?? new Map<symbol, unknown>();
+    states.set(peer.socket, state);
+    const verdict = verifyPeer(deps, { peer, state });
+    if (!verdict.ok) throw unknown(`the certificate is no X.509-SVID that is good here: ${verdict.reason}`);
+    const { id, serial } = verdict;
+    if (!isAgent(id)) return identityOf(id);
+    const standing = await nodes.checkSerial(id, serial);
+    if (standing === 'current' || standing === 'promoted') return { kind: 'node', id };
+    throw unknown(`the SVID of the agent does not count: ${standing}`);
+  };
+
+  const unknown = (message: string) =>
+    new RestError('ERR_REST_CALLER', message, { headers: { 'www-authenticate': `Bearer realm="${audience}"` } });
+
+  return {
+    async principalOf(peer, authorization) {
+      if (peer.kind === 'local') return operatorOf(peer.socket);
+      const token = authorization === undefined ? undefined : /^bearer +(\S+)$/i.exec(authorization)?.[1];
+      if (authorization !== undefined && token === undefined)
+        throw unknown('Authorization is not of the form Bearer …');
+      const shown = peer.chainDer.length > 0 ? await ofCertificate(peer) : undefined;
+      if (token === undefined) {
+        if (shown !== undefined) return shown;
+        throw unknown(`nobody is named: show an X.509-SVID in TLS, or send a JWT-SVID for ${audience}`);
+      }
+      const id = idOfToken(token);
+      if (shown !== undefined && !(shown.kind === 'identity' && shown.id.uri === id.uri))
+        throw unknown('the certificate and the token name two callers');
+      return identityOf(id);
+    },
+  };
+}

@@ -1,0 +1,67 @@
+import type { TrustDomain } from '@countersign/sdk/identity';
+import type { Nodes } from '../../attestation/index.ts';
+import type { Authority } from '../../authority/index.ts';
+import { type Endpoint, openApiDocument } from '../../endpoint/index.ts';
+import type { ParsedForms } from '../../policy/index.ts';
+import type { Registration } from '../../registration/index.ts';
+import type { Listen } from '../../rpc/index.ts';
+import { type Clock, createSampledLog, type Log, type Random } from '../../std/index.ts';
+import type { Store } from '../../store/index.ts';
+import { createAccess } from '../access/access.ts';
+import { createActAudit, type WriteAudit } from '../audit.ts';
+import type { ReadOperator } from '../authorize.ts';
+import { toldEntry } from '../status.ts';
+import { type AdmissionLimits, createAdmission } from './admission.ts';
+import { createCallers } from './callers.ts';
+import { type ConnectionTimes, connectionTimes } from './connection-times.ts';
+import { createIdempotency } from './idempotency.ts';
+import { createRestServer, type RestServer } from './rest-server.ts';
+
+/** What REST stands on. */
+export interface RestDeps<Needs> {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random: Random;
+  readonly store: Store;
+  readonly trustDomain: TrustDomain;
+  readonly authority: Pick<Authority, 'bundle'>;
+  readonly registration: Pick<Registration, 'entriesOf'>;
+  readonly nodes: Pick<Nodes, 'checkSerial'>;
+  readonly readOperator?: ReadOperator;
+  /** As for gRPC: called before and after each act; when it throws, the act does not happen. */
+  readonly audit: WriteAudit;
+  readonly endpoints: readonly Endpoint<Needs>[];
+  readonly needs: Needs;
+  /** The default policy in parsed form. */
+  readonly forms?: ParsedForms;
+  readonly listen: readonly Listen[];
+  readonly times?: Partial<ConnectionTimes>;
+  readonly admission?: Partial<AdmissionLimits>;
+}
+
+/** Creates the REST API of those endpoints. Nothing of it but its sockets is there until somebody calls. */
+export function createRest<Needs>(deps: RestDeps<Needs>): RestServer {
+  const { clock, log, listen } = deps;
+  return createRestServer({
+    ...{ clock, log, listen },
+    async load() {
+      const { createRestApp } = await import('./rest-app.ts');
+      let document: string | undefined;
+      return createRestApp({
+        ...deps,
+        // Callers that are refused, and calls that fail, are the callers' doing as often as not.
+        log: createSampledLog({ clock, log }),
+        access: createAccess(deps),
+        audit: { actBy: createActAudit({ clock, write: deps.audit }) },
+        callers: createCallers(deps),
+        admission: createAdmission(clock, deps.admission),
+        idempotency: createIdempotency({ ...deps, isRefusal: (error) => toldEntry(error) !== undefined }),
+        times: { ...connectionTimes, ...deps.times },
+        document() {
+          document ??= JSON.stringify(openApiDocument(deps.endpoints));
+          return document;
+        },
+      });
+    },
+  });
+}

@@ -1,0 +1,176 @@
+import fc from 'fast-check';
+import { Value } from 'typebox/value';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { endpoints } from '../../app/endpoint-registry.generated.ts';
+import { openApiDocument } from '../../endpoint/index.ts';
+import { sha256 } from '../../std/index.ts';
+import { startTestRest, type TestAnswer, type TestRest } from '../testing/test-rest.ts';
+
+// Goal: whatever is asked of any operation of the document, the answer is one that the document has: its status, its type, its shape; and the server
+// never fails.
+
+let server: TestRest;
+beforeAll(async () => {
+  // Rates are another test's.
+  server = await startTestRest({ rest: { admission: { burst: 1e6 } } });
+  const targets = ['a', 'b', 'c'].map((name) => ({ kind: 'Target', name, spec: { protocol: 'http' } }));
+  const resources = [
+    ...targets,
+    { kind: 'Policy', name: 'a', spec: { cedar: 'permit(principal, action, resource);' } },
+  ];
+  await server.resources.reportGateway({ spiffeId: 'spiffe://example.org/g', address: 'g:1', connected: true });
+  const entries = [{ id: 'web', spiffeId: 'spiffe://example.org/web', selectors: ['unix:uid:1'] }];
+  await server.ask({ method: 'POST', path: '/v1/apply', body: { resources, entries } });
+});
+afterAll(() => server.stop());
+
+interface Operation {
+  readonly operationId: string;
+  readonly parameters?: readonly { readonly name: string; readonly in: 'path' | 'query' | 'header' }[];
+  readonly requestBody?: { readonly content: { readonly 'application/json': { readonly schema: object } } };
+  readonly responses: Readonly<
+    Record<string, { readonly content?: Record<string, { schema: object }>; $ref?: string }>
+  >;
+}
+interface Document {
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+  readonly components: { readonly schemas: { readonly Problem: object } };
+}
+
+/** The id of the gateway that there is. */
+const GATEWAY = sha256(Buffer.from('spiffe://example.org/g g:1')).toString('hex').slice(0, 16);
+
+/** Texts that are often taken for something else, and some that are right. */
+const text = fc.oneof(
+  { arbitrary: fc.constantFrom(GATEWAY, 'a', 'web'), weight: 2 },
+  fc.constantFrom(
+    'a',
+    'b',
+    '',
+    '0',
+    '-1',
+    '1',
+    '1001',
+    '1e3',
+    'true',
+    'null',
+    '%',
+    '../..',
+    '\u0000',
+    '💥',
+    '"r1"',
+    '*',
+    'W/"r1"',
+  ),
+  fc.string({ maxLength: 40 }),
+  fc.string({ minLength: 250, maxLength: 300 }),
+);
+const anything = fc.oneof({ depthSize: 'small' }, fc.jsonValue({ maxDepth: 3 }), text, fc.integer(), fc.boolean());
+
+/** A body by its schema, in which now and then something is otherwise. */
+function bodyOf(schema: Record<string, unknown>): fc.Arbitrary<unknown> {
+  const wrong = { arbitrary: anything, weight: 1 };
+  const of = (right: fc.Arbitrary<unknown>) => fc.oneof({ arbitrary: right, weight: 6 }, wrong);
+  if (Array.isArray(schema['enum'])) return of(fc.constantFrom(...schema['enum']));
+  switch (schema['type']) {
+    case 'string':
+      return of(text);
+    case 'integer':
+      return of(fc.integer({ min: 0 }));
+    case 'boolean':
+      return of(fc.boolean());
+    case 'array':
+      return of(fc.array(bodyOf(schema['items'] as Record<string, unknown>), { maxLength: 3 }));
+    case 'object': {
+      const properties = Object.entries((schema['properties'] ?? {}) as Record<string, Record<string, unknown>>);
+      const fields = Object.fromEntries(
+        properties.map(([name, inner]) => [name, fc.option(bodyOf(inner), { nil: undefined })]),
+      );
+      return of(fc.record(fields, { requiredKeys: [] }));
+    }
+    default:
+      return anything;
+  }
+}
+
+/** Headers hold no characters beyond Latin-1, and no controls: clients refuse to send them. */
+const headerText = text.map((value) => value.replaceAll(/[^\x20-\x7e]/g, '?').trim());
+
+function requestOf(path: string, method: string, { parameters = [], requestBody }: Operation) {
+  const given = fc.record(
+    Object.fromEntries(
+      parameters.map(({ name, in: at }) => [name, fc.option(at === 'header' ? headerText : text, { nil: undefined })]),
+    ),
+  );
+  const body =
+    requestBody === undefined
+      ? fc.constant(undefined)
+      : bodyOf(requestBody.content['application/json'].schema as Record<string, unknown>);
+  return fc.tuple(given, body, text).map(([values, sent, stray]) => {
+    const segment = (name: string) => values[name] ?? 'a';
+    const filled = path.replaceAll(/\{([^}]*)\}/g, (_, name: string) =>
+      encodeURIComponent(segment(name).toWellFormed()),
+    );
+    const query = new URLSearchParams();
+    for (const { name, in: at } of parameters)
+      if (at === 'query' && values[name] !== undefined) query.append(name, values[name]);
+    if (stray.length > 290) query.append(stray.slice(0, 5), stray);
+    const headers = Object.fromEntries(
+      parameters.flatMap(({ name, in: at }) =>
+        at === 'header' && values[name] !== undefined ? [[name, values[name]]] : [],
+      ),
+    );
+    const asked = `${filled}?${query}`;
+    return { method, path: asked, headers, ...(sent === undefined ? {} : { body: JSON.stringify(sent) }) };
+  });
+}
+
+/** One that is answered with what was asked for. */
+function rightRequest(path: string, method: string, { requestBody }: Operation) {
+  const id = path.includes('gateways') ? GATEWAY : path.includes('entries') ? 'web' : 'a';
+  const body = requestBody === undefined ? {} : { body: '{}' };
+  return { method, path: path.replaceAll(/\{[^}]*\}/g, id), headers: {}, ...body };
+}
+
+function check(document: Document, operation: Operation, answer: TestAnswer): void {
+  const documented = operation.responses[answer.status];
+  expect(documented, `${answer.status} ${answer.text.slice(0, 300)}`).toBeDefined();
+  expect(answer.status, answer.text).toBeLessThan(500);
+  if (answer.status === 304) {
+    expect(answer.text).toBe('');
+    return;
+  }
+  const isDone = answer.status === 200;
+  expect(answer.headers['content-type']).toContain(isDone ? 'application/json' : 'application/problem+json');
+  const schema = isDone ? documented?.content?.['application/json']?.schema : document.components.schemas.Problem;
+  expect(Value.Check((schema ?? {}) as never, answer.json), answer.text).toBe(true);
+}
+
+describe('every answer', () => {
+  const document: Document = JSON.parse(JSON.stringify(openApiDocument(endpoints)));
+  const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(
+      ([method, operation]) => [operation.operationId, { path, method: method.toUpperCase(), operation }] as const,
+    ),
+  );
+
+  // Last what may take away what the others look at.
+  const ordered = operations
+    .filter(([name]) => name !== 'gateway.follow')
+    .toSorted(([a], [b]) => Number(a === 'resource.apply') - Number(b === 'resource.apply'));
+
+  it.each(ordered)('of %s is one of the document', async (_, { path, method, operation }) => {
+    const seen = new Set<number>();
+    await fc.assert(
+      fc.asyncProperty(requestOf(path, method, operation), async (request) => {
+        const answer = await server.ask(request);
+        seen.add(answer.status);
+        check(document, operation, answer);
+      }),
+      { numRuns: 100, examples: [[rightRequest(path, method, operation)]] },
+    );
+    // Of those that take something some were right, and some were not.
+    expect(seen).toContain(200);
+    if (operation.parameters !== undefined) expect(seen.size).toBeGreaterThan(1);
+  });
+});

@@ -1,0 +1,165 @@
+import type { ServerResponse } from 'node:http';
+import {
+  type Endpoint,
+  type EndpointCall,
+  type Principal,
+  placesOf,
+  principalName,
+  problemsOf,
+  type RequestParts,
+  readInput,
+} from '../../endpoint/index.ts';
+import { assert, type Clock, type Log } from '../../std/index.ts';
+import { type Access, refusalText } from '../access/access.ts';
+import type { Audit } from '../audit.ts';
+import { isSeen, readIfMatch, tagOf } from './conditions.ts';
+import { RestError } from './errors.ts';
+import { openEvents } from './events.ts';
+import { type Idempotency, type KeptAnswer, parseIdempotencyKey } from './idempotency.ts';
+
+/** What stands behind endpoints, whichever they are. */
+export interface ServeDeps<Needs> {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly needs: Needs;
+  readonly access: Access;
+  readonly audit: Pick<Audit, 'actBy'>;
+  readonly idempotency: Idempotency;
+}
+
+/** A request of which it is known who makes it. */
+export interface KnownRequest {
+  readonly principal: Principal;
+  readonly parts: RequestParts;
+  /** Lower-case; of a header that came twice, all that is joined. */
+  readonly header: (name: string) => string | undefined;
+  readonly signal: AbortSignal;
+  /** Asks once more who it is: an answer that goes on outlives what its caller may. @throws RestError */
+  readonly identify: () => Promise<Principal>;
+}
+
+/** An answer that is whole. `body` undefined: the caller has it already. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | undefined;
+}
+
+/** Answers one request by one endpoint: reads, decides, records, does, checks what is answered. @throws EndpointError, RestError; what features throw */
+export async function serveEndpoint<Needs>(
+  endpoint: Endpoint<Needs>,
+  request: KnownRequest,
+  deps: ServeDeps<Needs>,
+): Promise<Answer> {
+  const input = readInput(endpoint, request.parts);
+  decide(endpoint, { input, principal: request.principal }, deps);
+  const ifMatch = readIfMatch(request.header('if-match'));
+  if (ifMatch !== undefined && !endpoint.conditional)
+    throw new RestError('ERR_REST_HEADER', 'this endpoint compares nothing with If-Match');
+  const call: EndpointCall = { principal: request.principal, signal: request.signal, ifMatch };
+  const act = async (): Promise<KeptAnswer> => {
+    const output = await handled(endpoint, { input, call }, deps);
+    const problems = problemsOf(endpoint.output, output);
+    assert(problems.length === 0, `${endpoint.name} answers as it says: ${JSON.stringify(problems)}`);
+    const body = JSON.stringify(output);
+    // Just checked against the schema that the function's type is made of.
+    return { status: 200, tag: tagOf(body, endpoint.tag?.(output as never)), body };
+  };
+  const key = endpoint.idempotent === 'by-key' ? request.header('idempotency-key') : undefined;
+  if (key === undefined) return answerOf(await act(), endpoint, request);
+  const keyed = {
+    caller: principalName(request.principal),
+    key: parseIdempotencyKey(key),
+    asked: JSON.stringify([endpoint.name, input, ifMatch ?? '']),
+  };
+  const { isRepeated, ...kept } = await deps.idempotency.once(keyed, act);
+  const answer = answerOf(kept, endpoint, request);
+  return isRepeated ? { ...answer, headers: { ...answer.headers, 'idempotency-replayed': 'true' } } : answer;
+}
+
+/** Answers by a live endpoint, for as long as it and its caller go on. @throws as `serveEndpoint`, before anything was said */
+export async function serveEvents<Needs>(
+  endpoint: Endpoint<Needs>,
+  request: KnownRequest & {
+    readonly response: ServerResponse;
+    readonly headers: Readonly<Record<string, string>>;
+    readonly begun: () => void;
+  },
+  deps: ServeDeps<Needs>,
+): Promise<void> {
+  const input = readInput(endpoint, request.parts);
+  const { principal, signal } = request;
+  decide(endpoint, { input, principal }, deps);
+  const lastEventId = request.header('last-event-id');
+  if (lastEventId !== undefined && !/^[\x21-\x7e]{1,128}$/.test(lastEventId))
+    throw new RestError('ERR_REST_HEADER', 'Last-Event-ID is none that was handed out');
+  request.begun();
+  const { response, headers } = request;
+  const check = async () => decide(endpoint, { input, principal: await request.identify() }, deps);
+  const stream = openEvents({ response, headers, name: endpoint.name, clock: deps.clock, signal, check });
+  const call = { principal, signal, ifMatch: undefined, lastEventId };
+  const send = async (event: object, id: string) => {
+    const problems = problemsOf(endpoint.output, event);
+    assert(problems.length === 0, `${endpoint.name} tells what it says: ${JSON.stringify(problems)}`);
+    await stream.send(event, id);
+  };
+  try {
+    // The input was read by the schema that its type is made of.
+    await endpoint.handle(input as never, call, deps.needs, send as never);
+  } catch (error) {
+    // Nobody can be told any more; who has gone or was cut off is no failure.
+    if (!signal.aborted && !response.destroyed)
+      deps.log.error('api.rest.stream_failed', { endpoint: endpoint.name, error });
+  } finally {
+    stream.end();
+  }
+}
+
+function decide<Needs>(
+  endpoint: Endpoint<Needs>,
+  { input, principal }: { input: object; principal: Principal },
+  { access, log }: Pick<ServeDeps<Needs>, 'access' | 'log'>,
+): void {
+  const resource = endpoint.resource(input as never); // Read by the schema that its type is made of.
+  const decision = access.decide(principal, endpoint.action, resource);
+  if (decision.allow) return;
+  const { action } = endpoint;
+  log.info('api.rest.refused', { caller: principalName(principal), action, reason: decision.reason });
+  throw new RestError('ERR_REST_FORBIDDEN', refusalText(principal, { action, resource }, decision));
+}
+
+/** Done, and recorded when it is an act. */
+async function handled<Needs>(
+  endpoint: Endpoint<Needs>,
+  { input, call }: { input: object; call: EndpointCall },
+  deps: ServeDeps<Needs>,
+): Promise<object> {
+  // Of one that is not live nobody hears events.
+  const act = () => endpoint.handle(input as never, call, deps.needs, (async () => {}) as never);
+  const { audit } = endpoint;
+  if (audit === undefined) return act();
+  const { principal } = call;
+  const who = {
+    actor: principalName(principal),
+    operator: principal.kind === 'operator' ? principal.text : undefined,
+  };
+  const details = audit.of?.(input as never);
+  const what = {
+    action: audit.as,
+    target: audit.target,
+    detail: { endpoint: endpoint.name, ...details?.detail },
+    ...(details === undefined ? {} : { outcome: (output: object) => details.outcome(output as never) }),
+  };
+  return deps.audit.actBy(who, what, act);
+}
+
+function answerOf<Needs>({ status, tag, body }: KeptAnswer, endpoint: Endpoint<Needs>, request: KnownRequest): Answer {
+  const headers = tag === undefined ? {} : { etag: `"${tag}"` };
+  const isKnown = endpoint.method === 'GET' && tag !== undefined && isSeen(request.header('if-none-match'), tag);
+  return isKnown ? { status: 304, headers, body: undefined } : { status, headers, body };
+}
+
+/** Whether a body is to be read at all. */
+export function takesBody<Needs>(endpoint: Endpoint<Needs>): boolean {
+  return placesOf(endpoint).body.length > 0;
+}

@@ -1,0 +1,81 @@
+import { basename, dirname, join } from 'node:path';
+import { spiffeIdOf, type TrustDomain } from '@countersign/sdk/identity';
+import { createRest, type RestServer, type WriteAudit } from '../api/index.ts';
+import { type Nodes, readOperator } from '../attestation/index.ts';
+import type { Authority } from '../authority/index.ts';
+import { parseAddress, type ServerConfig } from '../config/index.ts';
+import type { NeedsOf } from '../endpoint/index.ts';
+import type { Registration } from '../registration/index.ts';
+import type { Resources } from '../resources/index.ts';
+import type { Listen } from '../rpc/index.ts';
+import { type Service, startAll, stopAll } from '../std/index.ts';
+import type { Store } from '../store/index.ts';
+import { accessForms } from './access-forms.generated.ts';
+import { createApiIdentity } from './api-identity.ts';
+import { endpoints } from './endpoint-registry.generated.ts';
+import { AppError } from './errors.ts';
+import type { RoleDeps } from './role.ts';
+import { createServerIdentity, type ServerIdentity } from './server-identity.ts';
+
+/** The server's REST API: on a socket beside that of operators, and over TLS where the configuration says so. */
+export function createServerRest(
+  deps: RoleDeps<ServerConfig>,
+  parts: {
+    readonly trustDomain: TrustDomain;
+    readonly store: Store;
+    readonly authority: Authority;
+    readonly registration: Registration;
+    readonly resources: Resources;
+    readonly nodes: Nodes;
+    readonly identity: ServerIdentity;
+    readonly audit: WriteAudit;
+  },
+): RestServer {
+  const { registration, resources, trustDomain } = parts;
+  const door = tlsDoor(deps, parts);
+  const rest = createRest<NeedsOf<(typeof endpoints)[number]>>({
+    ...{ clock: deps.clock, log: deps.log, random: deps.random },
+    ...parts,
+    readOperator,
+    endpoints,
+    needs: { registration, resources, trustDomain },
+    forms: accessForms,
+    listen: [{ unix: apiSocketOf(deps.config.socket), mode: 0o600 }, ...door.listen],
+  });
+  return {
+    start: (signal) => startAll([...door.services, rest], signal),
+    stop: () => stopAll([...door.services, rest]),
+    addresses: rest.addresses,
+  };
+}
+
+/** `api.sock` beside `server.sock`; beside a socket of another name one that tells the two servers of one folder apart. */
+export function apiSocketOf(socket: string): string {
+  const stem = basename(socket).replace(/\.sock$/, '');
+  return join(dirname(socket), stem === 'server' ? 'api.sock' : `${stem}-api.sock`);
+}
+
+/** What is shown over TLS, and what keeps that fresh. @throws AppError ERR_APP_CONFIG */
+function tlsDoor(
+  { config, clock, log }: RoleDeps<ServerConfig>,
+  { authority, trustDomain, identity }: { authority: Authority; trustDomain: TrustDomain; identity: ServerIdentity },
+): { readonly listen: readonly Listen[]; readonly services: readonly Service[] } {
+  const { api } = config;
+  if (api === undefined) return { listen: [], services: [] };
+  const { certificate, key, dnsName } = api;
+  const at = parseAddress(api.listen);
+  if ((certificate === undefined) !== (key === undefined))
+    throw new AppError('ERR_APP_CONFIG', 'server.api has certificate or key alone: give both, or neither');
+  if (certificate !== undefined && key !== undefined) {
+    if (dnsName !== undefined)
+      throw new AppError(
+        'ERR_APP_CONFIG',
+        'server.api has certificate and dnsName: the certificate has its names already',
+      );
+    return { listen: [{ ...at, tls: createApiIdentity({ log, env: process.env, certificate, key }) }], services: [] };
+  }
+  if (dnsName === undefined) return { listen: [{ ...at, tls: identity.tls }], services: [] };
+  const id = spiffeIdOf(trustDomain, '/spire/server');
+  const named = createServerIdentity({ authority, clock, log, id, dnsNames: [dnsName] });
+  return { listen: [{ ...at, tls: named.tls }], services: [named] };
+}

@@ -1,0 +1,167 @@
+import type { Static, TObject } from 'typebox';
+import type { LedgerEvent } from '../model/index.ts';
+import type { Principal } from './principal.ts';
+
+/** The verbs of HTTP that endpoints use. */
+export type EndpointMethod = 'GET' | 'POST' | 'PUT' | 'DELETE';
+
+/** What an act is done to, as policy sees it: the short name of an entity type of `Countersign::`, and its id. */
+export interface EndpointResource {
+  readonly type: 'System' | 'DeclaredTarget' | 'DeclaredPolicy' | 'Entry' | 'Gateway';
+  /** Empty of the system as a whole. */
+  readonly id: string;
+}
+
+/** What an act leaves in the ledger, before and after it is done. No secret may be in it. */
+export interface EndpointAudit {
+  /** The word for the act, the same as that of the gRPC method which does the same. */
+  readonly as: string;
+  readonly target: string;
+  of?(input: never): AuditDetails;
+}
+
+/** What is said of one act: `detail` before it is done, `outcome` after. */
+export interface AuditDetails {
+  readonly detail: LedgerEvent['detail'];
+  readonly outcome: (output: never) => LedgerEvent['detail'];
+}
+
+/** What a handler knows of the call that it serves. */
+export interface EndpointCall {
+  readonly principal: Principal;
+  /** Aborts when the caller is gone, its time is over, or the server stops. */
+  readonly signal: AbortSignal;
+  /** The tag that the caller saw last (`If-Match`); undefined: it does not say. */
+  readonly ifMatch: string | undefined;
+}
+
+/** The words of an endpoint: everything but what it does. A table of them makes the document of the API, its client and its routes. */
+export interface EndpointWords {
+  /** `noun.verb`, unique: `target.list`. */
+  readonly name: string;
+  /** One sentence. */
+  readonly summary: string;
+  /** More sentences, for its page. */
+  readonly description?: string;
+  readonly method: EndpointMethod;
+  /** Below `/v1`; names in braces are fields of the input: `/v1/targets/{name}`. */
+  readonly path: string;
+  /** A closed object. Fields that the path does not name are in the query of a GET or DELETE, else in the body. */
+  readonly input: TObject;
+  /** What it answers with, or each of its events. */
+  readonly output: TObject;
+  /** The action that policy is asked about: `countersign:target.list`. */
+  readonly action: string;
+  /** Undefined for what only looks. */
+  readonly audit: EndpointAudit | undefined;
+  /** It answers a page of `items`; the input has `limit` and `cursor`. */
+  readonly paged: boolean;
+  /** `by-nature`: said twice it does no more than once. `by-key`: an `Idempotency-Key` makes it so. */
+  readonly idempotent: 'by-nature' | 'by-key';
+  /** Its answers go on for as long as the caller listens: events, each an output. */
+  readonly live: boolean;
+  /** Whether it compares `If-Match` with what is in force. */
+  readonly conditional: boolean;
+  /** Bytes that its body may have. */
+  readonly bodyBytesMax: number;
+}
+
+/** One operation that people and machines are offered. `Needs`: the features that its handler works with. */
+export interface Endpoint<Needs = never> extends EndpointWords {
+  resource(input: never): EndpointResource;
+  /** What tells one state of the answer from another, for `ETag`; without it the answer's bytes do. */
+  tag?(output: never): string;
+  /** The answer; the end of a live one. Input and output are as the schemas say: whoever calls has checked that. */
+  handle(input: never, call: EndpointCall, needs: Needs, send: SendEvent<never>): Promise<object>;
+}
+
+/** All that the handlers of some endpoints work with. */
+export type NeedsOf<Of> = (Of extends Endpoint<infer Needs> ? (needs: Needs) => void : never) extends (
+  needs: infer All,
+) => void
+  ? All
+  : never;
+
+/**
+ * Tells whoever listens of one event. Resolves when there is room for the next; rejects when nobody listens any more.
+ * `id` is what the caller gives back when it comes again (`Last-Event-ID`).
+ */
+export type SendEvent<Output> = (event: Output, id: string) => Promise<void>;
+
+interface Written<Needs, Input extends TObject, Output extends TObject> {
+  readonly name: string;
+  readonly summary: string;
+  readonly description?: string;
+  readonly method: EndpointMethod;
+  readonly path: string;
+  readonly input: Input;
+  readonly output: Output;
+  readonly action?: string;
+  readonly resource?: (input: Static<Input>) => EndpointResource;
+  readonly audit?: {
+    readonly as: string;
+    readonly target: string;
+    readonly of?: (input: Static<Input>) => {
+      readonly detail: LedgerEvent['detail'];
+      readonly outcome: (output: Static<Output>) => LedgerEvent['detail'];
+    };
+  };
+  readonly paged?: boolean;
+  readonly idempotent?: 'by-nature' | 'by-key';
+  readonly conditional?: boolean;
+  readonly bodyBytesMax?: number;
+  readonly tag?: (output: Static<Output>) => string;
+  readonly handle?: (input: Static<Input>, call: EndpointCall, needs: Needs) => Promise<Told<Static<Output>>>;
+  /** Instead of `handle`, for a live one; resolves when there is nothing more to tell. `lastEventId`: what the caller has seen. */
+  readonly follow?: (
+    input: Static<Input>,
+    call: EndpointCall & { readonly lastEventId: string | undefined },
+    needs: Needs,
+    send: SendEvent<Told<Static<Output>>>,
+  ) => Promise<void>;
+}
+
+/** What is told, nobody changes. */
+type Told<T> = T extends readonly (infer Item)[]
+  ? readonly Told<Item>[]
+  : T extends object
+    ? { readonly [K in keyof T]: Told<T[K]> }
+    : T;
+
+/**
+ * Writes an endpoint of handlers that need `Needs`: `const endpoint = endpointsOf<{ resources: Resources }>()`. What is not said: the action is
+ * `countersign:` and the name, the resource is the system, it is not audited, not paged, idempotent by nature.
+ */
+export function endpointsOf<Needs>() {
+  return <Input extends TObject, Output extends TObject>(written: Written<Needs, Input, Output>): Endpoint<Needs> => {
+    const { handle, follow, audit, resource, tag, ...words } = written;
+    const made = {
+      ...words,
+      action: written.action ?? `countersign:${written.name}`,
+      paged: written.paged ?? false,
+      idempotent: written.idempotent ?? 'by-nature',
+      conditional: written.conditional ?? false,
+      bodyBytesMax: written.bodyBytesMax ?? BODY_BYTES_MAX,
+      live: follow !== undefined,
+      audit,
+      resource: resource ?? (() => SYSTEM),
+      ...(tag === undefined ? {} : { tag }),
+      async handle(input: Static<Input>, call: EndpointCall, needs: Needs, send: SendEvent<Told<Static<Output>>>) {
+        if (follow === undefined) return (await handle?.(input, call, needs)) ?? {};
+        await follow(input, { lastEventId: undefined, ...call }, needs, send);
+        return {};
+      },
+    };
+    // Who calls it holds the input against the very schema that its type is made of.
+    return made as unknown as Endpoint<Needs>;
+  };
+}
+
+/** The names in braces of a path. */
+export function pathNames(path: string): readonly string[] {
+  return Array.from(path.matchAll(/\{([^}]*)\}/g), ([, name]) => name ?? '');
+}
+
+const SYSTEM: EndpointResource = { type: 'System', id: '' };
+/** A screenful of anything that is filled in by hand; whoever takes more says so. */
+export const BODY_BYTES_MAX = 65_536;
