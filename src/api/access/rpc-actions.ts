@@ -60,6 +60,8 @@ export const rpcActions: ReadonlyMap<string, string> = new Map(
       ListLogs: 'log.list',
       AcceptLog: 'log.accept',
     },
+    'countersign.control.v1.Questions': { Answer: 'question.answer' },
+    'countersign.control.v1.Sessions': { ListSessions: 'session.list', EndSessions: 'session.end' },
   }).flatMap(([service, actions]) =>
     Object.entries(actions).map(([method, action]): [string, string] => [
       `/${service}/${method}`,
@@ -78,16 +80,16 @@ export const rpcGroups = {
     ...['issuable-entry.list', 'issuable-entry.sync', 'svid.issue-x509', 'svid.issue-jwt'],
   ],
   /** What a gateway does. */
-  'countersign:serve-gateway': ['gateway.watch', 'gateway.report', 'record.ship'],
+  'countersign:serve-gateway': ['gateway.watch', 'gateway.report', 'record.ship', 'question.answer'],
   /** What operators do: look, and change. */
   'countersign:look': [
     ...['node.count', 'node.list', 'node.get', 'federated-bundle.get', 'federated-bundle.count'],
     ...['federated-bundle.list', 'entry.count', 'entry.list', 'entry.get', 'resource.list', 'gateway.list'],
-    ...['record.search', 'record.get', 'log.list'],
+    ...['record.search', 'record.get', 'log.list', 'session.list'],
   ],
   'countersign:change': [
     ...['node.delete', 'node.ban', 'node.invite', 'federated-bundle.create', 'federated-bundle.update'],
     ...['federated-bundle.set', 'federated-bundle.delete', 'entry.create', 'entry.update', 'entry.delete'],
-    ...['svid.mint-x509', 'svid.mint-jwt', 'resource.apply', 'log.accept'],
+    ...['svid.mint-x509', 'svid.mint-jwt', 'resource.apply', 'log.accept', 'session.end'],
   ],
 } as const;
