@@ -10,7 +10,8 @@ import {
   EndQuestionSchema,
   type ListSessionsRequestSchema,
   type LiveSession,
-  type LiveSessionSchema,
+  LiveSessionSchema,
+  SessionOperationSchema,
   SessionsAnswerSchema,
   type SessionsOutcome,
 } from '@countersign/sdk/contract/gen/countersign/control/v1/sessions_pb.ts';
@@ -129,6 +130,20 @@ describe('the list of sessions', () => {
     expect(outcome?.unanswered).toMatchObject([
       { address: 'one:7443', why: expect.stringContaining('can not be used') },
     ]);
+  });
+
+  it('passes nothing on that it does not know: what a gateway says beside is as long as it likes', async () => {
+    const beside = { no: 99, wireType: 2, data: Buffer.concat([Buffer.from([0xff, 0x01]), Buffer.alloc(255)]) };
+    await connect('one', ({ kind }) => {
+      const told = create(LiveSessionSchema, session());
+      told.$unknown = [beside];
+      told.current = create(SessionOperationSchema, { action: 'a' });
+      told.current.$unknown = [beside];
+      expect(kind).toBe('sessions.list');
+      return toBinary(SessionsAnswerSchema, create(SessionsAnswerSchema, { sessions: [told], matching: 1n }));
+    });
+    const [told] = (await list()).sessions;
+    expect([told?.id, told?.$unknown, told?.current?.$unknown]).toEqual(['abc1', undefined, undefined]);
   });
 
   it('has a session whose texts are as long as they may be', async () => {

@@ -429,6 +429,8 @@ describe('a session ends', () => {
     expect(await gateway.endSessions(new Set(['nope']), act)).toEqual([]);
     const ids = gateway.sessions().map(({ id }) => id);
     const ended = gateway.endSessions(new Set(ids), act);
+    // It ends by the first word; whoever comes second has ended nothing.
+    expect(await gateway.endSessions(new Set(ids), { by: 'unix:uid:1', why: '' })).toEqual([]);
     expect(await read(socket)).toBe('cut\n');
     expect(await ended).toEqual(ids);
     expect(gateway.sessions()).toEqual([]);

@@ -315,7 +315,8 @@ class Core {
   }
 
   async endSessions(ids: ReadonlySet<string>, { by, why }: { readonly by: string; readonly why: string }) {
-    const ending = this.sessions.list().filter(({ id }) => ids.has(id));
+    // One that ends already is none that this ends: another one did, as its entry says.
+    const ending = this.sessions.list().filter(({ id, end }) => ids.has(id) && !end.signal.aborted);
     const over = Promise.all(ending.map((session) => this.sessions.over(session)));
     const refusal: SessionRefusal = { code: 'operator', what: ENDED_BY_OPERATOR, by, ...(why === '' ? {} : { why }) };
     this.sessions.end(refusal, ({ id }) => ids.has(id));

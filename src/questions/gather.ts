@@ -19,6 +19,8 @@ export interface GatherOptions {
   readonly waitMs: number;
   /** Whether that one is asked. */
   isAsked(gateway: GatewayAddress): boolean;
+  /** Those that are asked by name, whether they are there or not. */
+  readonly named: readonly GatewayAddress[];
   take(gateway: GatewayAddress, page: Uint8Array): void;
   readonly signal: AbortSignal;
 }
@@ -44,7 +46,11 @@ export async function gather(deps: GatherDeps, options: GatherOptions): Promise<
   const time = timeoutSignal(clock, options.waitMs, signal);
   const onEnd = () => wake();
   time.signal.addEventListener('abort', onEnd, { once: true });
-  const isAll = () => Array.from(expected.keys()).every((key) => done.has(key));
+  const absent = () => {
+    const there = new Set(Array.from(expected.values(), keyOf));
+    return options.named.filter((gateway) => !there.has(keyOf(gateway)));
+  };
+  const isAll = () => Array.from(expected.keys()).every((key) => done.has(key)) && absent().length === 0;
   try {
     await expect();
     for (;;) {
@@ -79,6 +85,11 @@ export async function gather(deps: GatherDeps, options: GatherOptions): Promise<
     const there = new Set(silent ? (await present()).map(instanceKey) : []);
     for (const key of expected.keys())
       if (!done.has(key)) problems.set(key, there.has(key) ? silentFor(options.waitMs) : GONE);
+    for (const gateway of absent()) {
+      const instance = { ...gateway, instance: '' };
+      expected.set(instanceKey(instance), instance);
+      problems.set(instanceKey(instance), ABSENT);
+    }
     return outcomeOf(expected, problems);
   } finally {
     unsubscribe();
@@ -135,5 +146,6 @@ function silentFor(waitMs: number): string {
 }
 
 const GONE = 'it was connected, and is not any more';
+const ABSENT = 'it is not connected to any server';
 const UNUSABLE = 'its answer can not be used: see the log of the server';
 const LOOK_MS = 1_000;

@@ -162,6 +162,23 @@ describe('a question', () => {
     expect(two.got.map(({ body }) => Buffer.from(body).toString())).toEqual(['for two']);
   });
 
+  it('of a gateway that is away waits for it, and names it when it does not come', async () => {
+    const server = await startServer();
+    connect(server, ONE);
+    const body = [ONE, TWO].map(({ spiffeId, address }) => ({ spiffeId, address, body: Buffer.from('?') }));
+    const away = ask(server, { body });
+    await eventually('the other has answered', () => away.said.length === 1);
+    await clock.advance(5_000);
+    const gathered = await away.asked;
+    expect(addresses(gathered.answered)).toEqual(['one:1']);
+    expect(gathered.unanswered).toMatchObject([{ address: 'two:1', why: expect.stringContaining('not connected') }]);
+    const back = ask(server, { body });
+    await eventually('the other has answered', () => back.said.length === 1);
+    connect(server, TWO);
+    await clock.advance(1_000);
+    expect(addresses((await back.asked).answered)).toEqual(['one:1', 'two:1']);
+  });
+
   it('is over at once where no gateway is', async () => {
     const { asked } = ask(await startServer());
     expect(await asked).toEqual({ answered: [], unanswered: [] });

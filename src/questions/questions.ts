@@ -52,7 +52,8 @@ export function createQuestions(deps: QuestionsDeps): Questions & Service {
         try {
           await insertQuestion(store, id, question);
           const isAsked = (gateway: { spiffeId: string; address: string }) => asked?.has(keyOf(gateway)) !== false;
-          return await gather(deps, { id, waitMs, isAsked, take, signal });
+          const named = body instanceof Uint8Array ? [] : body.map(({ spiffeId, address }) => ({ spiffeId, address }));
+          return await gather(deps, { id, waitMs, isAsked, named, take, signal });
         } finally {
           // Whoever waits for the outcome has it; what stays is taken away by whichever server sees that it does.
           await removeQuestion(store, id).catch((error: unknown) =>

@@ -46,7 +46,7 @@ export function createLiveSessions(deps: {
           take({ spiffeId, address }, page) {
             const ids = wanted.get(keyOf({ spiffeId, address }))?.ids ?? new Set();
             // What it was not told to end it may say what it likes of.
-            for (const id of fromBinary(EndAnswerSchema, page).ended)
+            for (const id of fromBinary(EndAnswerSchema, page, KNOWN_ALONE).ended)
               if (ids.delete(id)) ended.push({ spiffeId, address, id });
           },
         },
@@ -63,7 +63,7 @@ function createGathering(filter: SessionFilter, limit: number) {
   let matching = 0;
   return {
     take(gateway: GatewayAddress, page: Uint8Array) {
-      const answer = fromBinary(SessionsAnswerSchema, page);
+      const answer = fromBinary(SessionsAnswerSchema, page, KNOWN_ALONE);
       const found = answer.sessions.map((session) => parseAnswered(session, gateway, filter));
       for (const session of found) {
         const key = `${keyOf(gateway)} ${session.id}`;
@@ -107,6 +107,8 @@ function keyOf({ spiffeId, address }: GatewayAddress): string {
   return `${spiffeId} ${address}`;
 }
 
+/** What has no name here is bounded by nothing, and would be passed on. */
+const KNOWN_ALONE = { readUnknownFields: false };
 const MATCHING_MAX = 1_000_000n;
 const LIST_MS_MAX = 5_000;
 /** A gateway waits some seconds for what it ends. */

@@ -92,10 +92,13 @@ async function connectAndLogIn(deps: UpstreamDeps, options: LoginOptions): Promi
   }
 }
 
-/** Tells the target, over a connection of its own, to cancel what the session with that key does. Resolves when the target closed it. */
+/**
+ * Tells the target, over a connection of its own, to cancel what that connection's session does. Resolves when the target closed it. Once the
+ * connection is over nothing is told: process and key may be somebody else's by then.
+ */
 export async function cancelUpstream(
   deps: UpstreamDeps,
-  target: { processId: number; cancelKey: Buffer },
+  target: Pick<Upstream, 'socket' | 'processId' | 'cancelKey'>,
   signal: AbortSignal,
 ): Promise<void> {
   const timeout = timeoutSignal(deps.clock, CONNECT_MS_MAX, signal);
@@ -104,6 +107,8 @@ export async function cancelUpstream(
     const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
     socket.on('error', () => {}); // The target closes without a word; a reset is as good an answer.
     socket.resume();
+    const { destroyed, readableEnded, writableEnded } = target.socket;
+    if (destroyed || readableEnded || writableEnded) return void socket.destroy();
     socket.write(encodeCancelRequest(target.processId, target.cancelKey));
     await raceAbort(closed, timeout.signal).finally(() => socket.destroy());
   } finally {

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { parseSpiffeId } from '@countersign/sdk/identity';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { createManualClock, createSilentLog } from '../../../../std/index.ts';
-import { encodeReadyForQuery } from '../../../../wire/postgres/index.ts';
+import { encodeReadyForQuery, encodeTerminate } from '../../../../wire/postgres/index.ts';
 import { SessionEnd } from '../../../sessions/session.ts';
 import { createTestGate } from '../../../testing/test-gate.ts';
 import { createTestLedger, type TestLedger } from '../../../testing/test-ledger.ts';
@@ -74,14 +74,19 @@ beforeEach(() => {
     },
     refreshCatalog: () => snapshot.promise,
     cancelUpstream: async () => {},
-    endUpstream: async () => void cancelled++,
+    async endUpstream() {
+      cancelled++;
+      await told;
+    },
   });
 });
 
-/** How often the target was told to stop what it does. */
+/** How often the target was told to stop what it does, and when it has heard. */
 let cancelled = 0;
+let told: Promise<void>;
 beforeEach(() => {
   cancelled = 0;
+  told = Promise.resolve();
 });
 
 const settle = async () => {
@@ -158,9 +163,35 @@ describe('a session that is ended by somebody else', () => {
     expect(statuses()).toEqual(['unknown']);
   });
 
+  test.each([
+    ['has heard', () => {}],
+    ['could not be told', () => Promise.reject(new Error('away'))],
+  ])('holds its connection until the target %s: process and key may be the next one’s then; its client does not wait', async (_, heard) => {
+    const hearing = Promise.withResolvers<void>();
+    told = hearing.promise;
+    client.push(query('select 1'));
+    await settle();
+    const before = target.bytes().length;
+    await ended();
+    expect(client.bytes().toString('latin1')).toContain('57P01');
+    expect([cancelled, target.writableEnded, target.bytes().length]).toEqual([1, false, before]);
+    hearing.resolve(heard());
+    await settle();
+    expect([target.writableEnded, target.bytes().subarray(before)]).toEqual([true, encodeTerminate()]);
+  });
+
   test('and does nothing has nothing stopped', async () => {
     await ended();
     expect(cancelled).toBe(0);
+  });
+
+  test('and does nothing in a transaction that it began has nothing stopped either', async () => {
+    client.push(query('select 1'));
+    await settle();
+    target.push(encodeReadyForQuery('T'));
+    await settle();
+    await ended();
+    expect([cancelled, target.writableEnded]).toEqual([0, true]);
   });
 });
 

@@ -137,7 +137,10 @@ async function runSession(
       },
       refreshCatalog: () => catalogs.refresh(session.signal),
       cancelUpstream: cancel,
-      endUpstream: () => cancelUntil(NEVER),
+      async endUpstream() {
+        const time = timeoutSignal(deps.clock, HELD_MS_MAX);
+        await cancelUntil(time.signal).finally(() => time.cancel());
+      },
     });
   } catch (error) {
     if (session.signal.aborted) return endClient(session.client, startupError(error, session));
@@ -193,8 +196,8 @@ function connectDenied(
   };
 }
 
-/** It has a time of its own. */
-const NEVER = new AbortController().signal;
+/** How long a connection whose session is over is held for what runs there to be cancelled. */
+const HELD_MS_MAX = 3_000;
 const POLICIES_TOLD_MAX = 10;
 /** A client that has not said what it wants by then holds a place for nothing. */
 const STARTUP_MS_MAX = 10_000;

@@ -33,7 +33,7 @@ export interface ServeOptions {
   readonly log: Log;
   refreshCatalog(): Promise<void>;
   cancelUpstream(): Promise<void>;
-  /** As `cancelUpstream`, of a session that has ended. */
+  /** As `cancelUpstream`, of a session that has ended: its connection is held until this settles, which is soon. */
   endUpstream(): Promise<void>;
 }
 
@@ -163,10 +163,10 @@ class Carrier {
 
   /** What runs at the target would go on there until that looks at its client: every five seconds, or, before version 14, when it is done. */
   readonly #onEnd = () => {
-    const { session, log, endUpstream } = this.#options;
-    const runs = !this.#conversation.idle;
-    this.#finish(refusalText(endOf(session.signal)));
-    if (runs) endUpstream().catch((error) => log.warn('gateway.postgres.cancel_failed', { error }));
+    const { session, endUpstream } = this.#options;
+    const { replies } = this.#conversation;
+    const runs = replies.length > 0 || replies.open;
+    this.#finish(refusalText(endOf(session.signal)), runs ? endUpstream : undefined);
   };
 
   readonly #drainWhenIdle = () => {
@@ -248,7 +248,7 @@ class Carrier {
     }
   }
 
-  #finish(error: ErrorText | undefined) {
+  #finish(error: ErrorText | undefined, cancel?: () => Promise<void>) {
     if (this.#over) return;
     this.#over = true;
     this.#options.session.signal.removeEventListener('abort', this.#onEnd);
@@ -256,10 +256,24 @@ class Carrier {
     this.#requests.stop();
     this.#answers.stop();
     this.#pipeline.close();
-    endTarget(this.#target, this.#options.conversation.clock, this.#dismissed ? undefined : encodeTerminate());
+    this.#endTarget(cancel);
     const last = this.#answers.isAmid ? undefined : error;
     endClient(this.#client, last, this.#conversation.encoding.coding.encode);
     this.#finished.resolve();
+  }
+
+  /**
+   * What is cancelled is so first: process and key are this connection's own only as long as it is held; a pooler may give both to the next one.
+   */
+  #endTarget(cancel: (() => Promise<void>) | undefined) {
+    const { log, conversation } = this.#options;
+    const target = this.#target;
+    const end = () => endTarget(target, conversation.clock, this.#dismissed ? undefined : encodeTerminate());
+    if (cancel === undefined || target.destroyed) return end();
+    target.resume(); // Nobody takes it any more, and a target that can't write does not hear.
+    cancel()
+      .catch((error) => log.warn('gateway.postgres.cancel_failed', { error }))
+      .finally(end);
   }
 }
 
