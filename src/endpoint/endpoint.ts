@@ -68,6 +68,7 @@ export interface EndpointWords {
 
 /** One operation that people and machines are offered. `Needs`: the features that its handler works with. */
 export interface Endpoint<Needs = never> extends EndpointWords {
+  /** Goes by fields of the path alone: it is asked before a body is read, too. */
   resource(input: never): EndpointResource;
   /** What tells one state of the answer from another, for `ETag`; without it the answer's bytes do. */
   tag?(output: never): string;

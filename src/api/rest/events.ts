@@ -28,29 +28,35 @@ export function openEvents(options: {
   response.write(`retry: ${RETRY_MS}\n\n`);
   let waitsSince = 0;
   let timer = clock.after(BEAT_MS, beat);
+  let isEnded = false;
 
+  /** Nothing is written after it, and whoever does not take what is left by the next beat is cut off. */
+  function end(): void {
+    if (isEnded) return;
+    isEnded = true;
+    timer.cancel();
+    if (response.closed) return;
+    timer = clock.after(BEAT_MS, () => response.destroy());
+    response.end();
+  }
   function beat(): void {
     if (response.destroyed || signal.aborted) return;
     waitsSince = response.writableNeedDrain ? waitsSince + 1 : 0;
     if (waitsSince >= BEATS_WITHOUT_ROOM_MAX) return void response.destroy();
     // Whoever does not read is not given more to read.
     if (waitsSince === 0) response.write(': \n\n');
-    options.check().catch(() => response.end());
     timer = clock.after(BEAT_MS, beat);
+    options.check().catch(end);
   }
-  const over = () => timer.cancel();
-  response.once('close', over);
+  response.once('close', () => timer.cancel());
 
   return {
     async send(event, id) {
-      if (signal.aborted || response.destroyed) throw abortError(signal);
+      if (isEnded || signal.aborted || response.destroyed) throw abortError(signal);
       const hasRoom = response.write(`id: ${id}\nevent: ${name}\ndata: ${JSON.stringify(event)}\n\n`);
       if (!hasRoom) await drained(response, signal);
     },
-    end() {
-      over();
-      response.end();
-    },
+    end,
   };
 }
 

@@ -19,6 +19,28 @@ function heard(socket: Socket): Promise<string> {
 
 const POST = 'POST /v1/plan HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n';
 
+/** Events of that size without end, to whoever takes them. */
+function floodOf(chars: number) {
+  let [sent, isOver] = [0, false];
+  const endpoint = endpointsOf<object>()({
+    ...{ name: 'flood.follow', summary: 'Floods.', method: 'GET', path: '/v1/flood' },
+    action: 'countersign:gateway.follow',
+    input: Type.Object({}, { additionalProperties: false }),
+    output: Type.Object({ text: Type.String() }, { additionalProperties: false }),
+    async follow(_input, _call, _needs, send) {
+      try {
+        for (;;) {
+          await send({ text: 'x'.repeat(chars) }, String(sent));
+          sent++;
+        }
+      } finally {
+        isOver = true;
+      }
+    },
+  });
+  return { endpoint, sent: () => sent, isOver: () => isOver };
+}
+
 const isServed = async () => expect((await server.ask({ path: '/v1/targets' })).status).toBe(200);
 const post = (body: unknown, headers: Record<string, string> = {}) =>
   server.ask({ method: 'POST', path: '/v1/plan', body, headers });
@@ -59,6 +81,18 @@ describe('a body', () => {
     for (let n = 0; n < 66 && chunked.writable; n++) chunked.write(`10000\r\n${' '.repeat(65_536)}\r\n`);
     expect(await other).toMatch(/^(HTTP\/1\.1 413 [\s\S]*|)$/);
     await isServed();
+  });
+
+  it('that leads nowhere, or comes from somebody who may not, is not read', async () => {
+    server = await startTestRest({ rest: { admission: { burst: 3, perSecond: 1 } } });
+    const as = await server.identify('/web');
+    const nobody = await server.ask({ method: 'POST', path: '/v1/nowhere', body: '{', as: 'nobody' });
+    expect([nobody.status, nobody.headers.connection]).toEqual([401, 'close']);
+    expect((await server.ask({ method: 'POST', path: '/v1/nowhere', body: '{', as })).status).toBe(404);
+    for (const path of ['/v1/plan', '/v1/apply'])
+      expect((await server.ask({ method: 'POST', path, body: '{', as })).json['code']).toBe('ERR_REST_FORBIDDEN');
+    // A path that can't be read counts as any other.
+    expect((await server.ask({ path: '/v1/targets/%', as })).status).toBe(429);
   });
 
   it('of another kind, or compressed, or where none belongs, is not read', async () => {
@@ -244,6 +278,18 @@ describe('event streams', () => {
     await ended;
   });
 
+  it('that nobody reads are cut off when their caller may no more, and nothing is written to them after their end', async () => {
+    const flood = floodOf(32_000_000); // More than the kernel takes for both ends.
+    server = await startTestRest({ more: [flood.endpoint] });
+    await server.makeAdmin('/ops/ada');
+    streams.push(await server.open({ path: '/v1/flood', as: await server.identify('/ops/ada') }));
+    await server.registration.batchDelete(['admin.ops.ada']);
+    // The check, the end, and the beats that would have come after it.
+    for (let beat = 0; beat < 3; beat++) await server.clock.advance(15_000);
+    await expect.poll(() => flood.isOver()).toBe(true);
+    await isServed();
+  });
+
   it('end in order when the server stops, and what is under way is answered first', async () => {
     let finish = () => {};
     const slow = endpointsOf<object>()({
@@ -276,29 +322,17 @@ describe('event streams', () => {
   });
 
   it('that nobody reads are cut off, and hold no more than a moment’s worth', async () => {
-    let sent = 0;
-    const flood = endpointsOf<object>()({
-      ...{ name: 'flood.follow', summary: 'Floods.', method: 'GET', path: '/v1/flood' },
-      action: 'countersign:gateway.follow',
-      input: Type.Object({}, { additionalProperties: false }),
-      output: Type.Object({ text: Type.String() }, { additionalProperties: false }),
-      async follow(_input, _call, _needs, send) {
-        for (;;) {
-          await send({ text: 'x'.repeat(100_000) }, String(sent));
-          sent++;
-        }
-      },
-    });
-    server = await startTestRest({ more: [flood] });
+    const flood = floodOf(100_000);
+    server = await startTestRest({ more: [flood.endpoint] });
     await isServed();
     const socket = server.raw();
     socket.write('GET /v1/flood HTTP/1.1\r\nhost: x\r\n\r\n');
     socket.pause();
-    await expect.poll(() => sent).toBeGreaterThan(0);
+    await expect.poll(() => flood.sent()).toBeGreaterThan(0);
     // What the kernel takes for both ends, and one event more.
-    const held = sent;
+    const held = flood.sent();
     await server.clock.advance(10_000);
-    expect(sent - held).toBeLessThan(50);
+    expect(flood.sent() - held).toBeLessThan(50);
     const closed = new Promise((resolve) => socket.on('close', resolve));
     for (let beat = 0; beat < 8; beat++) await server.clock.advance(15_000);
     socket.resume();

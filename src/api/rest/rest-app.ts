@@ -12,6 +12,7 @@ import { RestError } from './errors.ts';
 import { type Problem, problemOf } from './problems.ts';
 import {
   type Answer,
+  decide,
   type KnownRequest,
   type ServeDeps,
   serveEndpoint,
@@ -46,6 +47,7 @@ export async function createRestApp<Needs>(deps: RestAppDeps<Needs>): Promise<Re
   const watch = createConnectionWatch(createSharedTimers(deps.clock, TIMER_STEP_MS), deps.times);
   const drainage = createDrainage();
   const context = { ...deps, peers, live, draining: drainage.signal };
+  const { onRequest } = entrance(context, 'request');
   let server: Server | undefined;
   const options: FastifyServerOptions = {
     logger: false,
@@ -79,7 +81,7 @@ export async function createRestApp<Needs>(deps: RestAppDeps<Needs>): Promise<Re
     clientErrorHandler: refuseUnreadable,
     // A path that can't be read: who is nobody is told that first, as by every other path.
     frameworkErrors(error, request, reply) {
-      identify(context, request.raw).then(
+      onRequest(request, reply).then(
         () => fail(deps, error, request, reply),
         (unknown: unknown) => fail(deps, unknown, request, reply),
       );
@@ -91,9 +93,10 @@ export async function createRestApp<Needs>(deps: RestAppDeps<Needs>): Promise<Re
     readStrictJson(body, { depth: JSON_DEPTH_MAX, foldsNames: false }),
   );
   app.setErrorHandler((error, request, reply) => fail(deps, error, request, reply));
-  app.setNotFoundHandler(async (request) => {
-    // Who is nobody does not learn what there is, and can't ask without end.
-    context.admission.enter(principalName(await identify(context, request.raw)), 'request')();
+  app.addHook('onRequest', async (request, reply) => {
+    if (!request.is404) return;
+    // Who is nobody does not learn what there is, nobody can ask without end, and no body is read that leads nowhere.
+    await onRequest(request, reply);
     throw lost(deps.endpoints, request.url.split('?')[0] ?? '', request.method);
   });
   for (const endpoint of deps.endpoints) route(app, endpoint, context);
@@ -123,6 +126,9 @@ function route<Needs>(app: FastifyInstance, endpoint: Endpoint<Needs>, context: 
     bodyLimit: endpoint.bodyBytesMax,
     onRequest,
     preParsing: async (request: FastifyRequest) => {
+      // Before the body is read: who may not is not worth the reading of megabytes.
+      if (takesBody(endpoint))
+        decide(endpoint, { input: partsOf(request).path, principal: callerOf(request) }, context);
       const { headers } = request;
       const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
       if (hasBody && !takesBody(endpoint))

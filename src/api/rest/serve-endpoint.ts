@@ -108,14 +108,15 @@ export async function serveEvents<Needs>(
     await endpoint.handle(input as never, call, deps.needs, send as never);
   } catch (error) {
     // Nobody can be told any more; who has gone or was cut off is no failure.
-    if (!signal.aborted && !response.destroyed)
+    if (!signal.aborted && !response.writableEnded && !response.destroyed)
       deps.log.error('api.rest.stream_failed', { endpoint: endpoint.name, error });
   } finally {
     stream.end();
   }
 }
 
-function decide<Needs>(
+/** `input`: at the least its fields of the path, by which the resource goes. @throws RestError ERR_REST_FORBIDDEN */
+export function decide<Needs>(
   endpoint: Endpoint<Needs>,
   { input, principal }: { input: object; principal: Principal },
   { access, log }: Pick<ServeDeps<Needs>, 'access' | 'log'>,
