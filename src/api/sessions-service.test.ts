@@ -3,8 +3,7 @@
  * ended is what was named, and both ledgers can say by whom.
  */
 import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
-import { Control, Questions, Sessions } from '@countersign/sdk/contract';
-import type { Question } from '@countersign/sdk/contract/gen/countersign/control/v1/questions_pb.ts';
+import { Questions, Sessions } from '@countersign/sdk/contract';
 import {
   EndAnswerSchema,
   EndQuestionSchema,
@@ -16,8 +15,8 @@ import {
   type SessionsOutcome,
 } from '@countersign/sdk/contract/gen/countersign/control/v1/sessions_pb.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { eventually } from '../../test/support/eventually.ts';
 import { Code, type RpcClient } from '../rpc/index.ts';
+import { connectGateway, holding, type SessionAnswer, session } from './testing/session-gateway.ts';
 import { startTestServer, type TestServer } from './testing/test-server.ts';
 
 let server: TestServer;
@@ -35,44 +34,7 @@ afterEach(async () => {
   await server.stop();
 });
 
-type Answer = (question: Question) => Uint8Array;
-
-/** A gateway that watches, and answers so. */
-async function connect(name: string, answer: Answer) {
-  const client = server.client(await server.identify(`/countersign/gateway/${name}`));
-  const own = { advertise: `${name}:7443`, instance: name };
-  const asked: Question[] = [];
-  const stream = client.serverStream(
-    Control.method.watchGateway,
-    { ...own, principals: true, questions: true },
-    { signal: ends.signal },
-  );
-  const watch = async () => {
-    for await (const { question } of stream) {
-      if (question === undefined) continue;
-      asked.push(question);
-      const page = { questionId: question.id, attempt: 'a', page: 0, last: true, body: answer(question) };
-      await client.unary(Questions.method.answer, { ...own, ...page }, options);
-    }
-  };
-  watch().catch(() => {}); // The test ends it.
-  await eventually('it is there', () => server.resources.gateways().some(({ address }) => address === own.advertise));
-  return { client, asked, own };
-}
-
-const session = (more: MessageInitShape<typeof LiveSessionSchema> = {}) => ({
-  ...{ id: 'abc1', identity: 'spiffe://example.org/web', target: 'shop', door: 'agent', ageMs: 5_000n, ...more },
-});
-
-/** Answers with those sessions, and ends what it is told to. */
-function holding(...sessions: MessageInitShape<typeof LiveSessionSchema>[]): Answer {
-  return ({ kind, body }) => {
-    if (kind === 'sessions.end')
-      return toBinary(EndAnswerSchema, create(EndAnswerSchema, { ended: fromBinary(EndQuestionSchema, body).ids }));
-    const answer = create(SessionsAnswerSchema, { sessions, matching: BigInt(sessions.length) });
-    return toBinary(SessionsAnswerSchema, answer);
-  };
-}
+const connect = (name: string, answer: SessionAnswer) => connectGateway(server, { name, answer, signal: ends.signal });
 
 async function list(request: MessageInitShape<typeof ListSessionsRequestSchema> = {}, client = operator) {
   const sessions: LiveSession[] = [];

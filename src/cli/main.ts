@@ -7,7 +7,7 @@
  * - `processes/`: roles and other programs that a command runs, and the signals that end them;
  * - `door/`: an address of this machine that leads a program that was run, and nobody else, to a target;
  * - `connections/`: the server and the agent as commands reach them;
- * - `ledger/`, `entries/`, `policy/`: what is asked of each of these, and how the answer reads;
+ * - `ledger/`, `entries/`, `policy/`, `sessions/`: what is asked of each of these, and how the answer reads;
  * - `declared/`: files of targets, policies and entries, and what becomes of them at the server and its gateways;
  * - `doctor/`: the checks of `doctor`.
  *

@@ -63,6 +63,8 @@ describe('fenced blocks', () => {
       'docs/guide/http.md',
       // test/scenarios/record.test.ts runs them.
       'docs/guide/record.md',
+      // test/scenarios/sessions.test.ts runs them.
+      'docs/guide/stop.md',
       'docs/life-of-a-request.md',
       ...PAGES.map(({ name }) => `docs/guide/languages/${name}.md`),
     ];

@@ -3,6 +3,8 @@
  * database at once; both ledgers say by whom.
  */
 
+import * as fs from 'node:fs';
+import * as path from 'node:path';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { Sessions } from '@countersign/sdk/contract';
 import type {
@@ -76,3 +78,26 @@ it('a session that sleeps is seen, and ended in less than a second, at its clien
   expect(acts[0]?.detail['operator']).toMatch(/uid/);
   expect(closed?.detail['endedBy']).toBe(acts[0]?.detail['operator']);
 });
+
+it('sessions are found and ended as the guide shows', async () => {
+  const guide = fs.readFileSync(path.join(import.meta.dirname, '../../docs/guide/stop.md'), 'utf8');
+  const lines = Array.from(guide.matchAll(/```sh\n(.*?)```/gs), ([, text = '']) => text.trim().split('\n')).flat();
+  expect(lines).toHaveLength(7);
+  const [first, second] = [await open(), await open()];
+  const [newest] = (await list()).sessions;
+  for (const line of lines) {
+    const words = line.replace('1f2e3d4c', newest?.id.slice(0, 8) ?? '').match(/"[^"]*"|\S+/g) ?? [];
+    const [program, ...args] = words.map((word) => word.replaceAll('"', ''));
+    expect(program).toBe('countersign');
+    const { code, stdout, stderr } = await stack.cli(args);
+    expect({ line, code, stderr }).toEqual({ line, code: 0, stderr: '' });
+    if (line === 'countersign session list') expect(stdout).toContain(newest?.identity);
+    if (args[1] === 'show') expect(stdout).toContain(newest?.id);
+    if (args[1] === 'end')
+      expect(stdout).toContain(args.includes('--older-than') ? 'nothing was ended' : 'ended 1 session');
+  }
+  for (const session of [first, second]) expect((await session.end()).join(' ')).toContain('E:57P01:');
+  expect((await stack.cli(['session', 'list'])).stdout).toBe('No session runs.\n');
+});
+
+const open = () => openRawSession(agentWay(stack).door, { database: 'shop' });

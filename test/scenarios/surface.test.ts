@@ -8,8 +8,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { commands } from '../../src/cli/commands.generated.ts';
 import { eventually } from '../support/eventually.ts';
 import { mayLackPsql } from '../support/psql.ts';
+import { openRawSession, type RawSession } from '../support/raw-session.ts';
 import { type Stack, startStack } from '../support/stack.ts';
 import { stackUsers } from '../support/stack-folder.ts';
+import { agentWay } from '../support/ways.ts';
 
 const possible = (stackUsers().separate && !mayLackPsql()) || process.env['CI'] === 'true';
 
@@ -78,6 +80,9 @@ function callsOn(stack: Stack, folder: string): Readonly<Record<string, readonly
     'record search': [{ args: ['-n', '1000'] }, { args: ['--kind', 'denial'] }, { args: ['--until', '2000-01-01'] }],
     'record show': [{ args: ['1/0'] }, { args: [`2/${HOSTILE_ENTRY}`] }],
     run: [{ args: ['shop', '--', 'true'], user: 'web' }],
+    'session end': [{ args: ['--target', 'none'] }, { args: ['00000000', '--yes'] }, { args: ['--all'] }],
+    'session list': [{ args: [] }, { args: ['--target', 'none'] }],
+    'session show': [{ args: ['%SESSION%'] }, { args: ['00000000'] }],
     'svid fetch': [{ args: ['--dir', 'svid'], user: 'web' }],
     'svid show': [{ args: [], user: 'web' }],
     'svid token': [{ args: ['--audience', 'countersign:api'], user: 'web', verbatim: 'a token is one word' }],
@@ -93,6 +98,7 @@ function callsOn(stack: Stack, folder: string): Readonly<Record<string, readonly
 
 describe.skipIf(!possible)('what commands print (it needs psql, and root for users of their own)', () => {
   let stack: Stack;
+  let session: RawSession | undefined;
   let calls: ReturnType<typeof callsOn>;
 
   beforeAll(async () => {
@@ -106,9 +112,13 @@ describe.skipIf(!possible)('what commands print (it needs psql, and root for use
     await stack.psql(`select * from ${HOSTILE}`);
     await stack.psql(`truncate ${HOSTILE}`);
     await eventually('the hostile name is on record', async () => (await stack.ledger()).some(({ seq }) => seq >= 4));
+    session = await openRawSession(agentWay(stack).door, { database: 'shop', application_name: HOSTILE });
     calls = callsOn(stack, folder);
   });
-  afterAll(() => stack?.stop());
+  afterAll(async () => {
+    session?.close();
+    await stack?.stop();
+  });
 
   it('all of them are called, or say why not', () => {
     expect(Object.keys(calls).toSorted()).toEqual(commands.map(({ name }) => name).toSorted());
@@ -121,7 +131,9 @@ describe.skipIf(!possible)('what commands print (it needs psql, and root for use
     };
     const call = async ({ args, user, stdin }: Call, more: readonly string[]) => {
       const node = args.includes('%NODE%') ? await nodeOf(stack) : '';
-      const words = [...name.split(' '), ...more, ...args.map((arg) => arg.replace('%NODE%', node))];
+      const session = args.includes('%SESSION%') ? await sessionOf(stack) : '';
+      const own = args.map((arg) => arg.replace('%NODE%', node).replace('%SESSION%', session));
+      const words = [...name.split(' '), ...more, ...own];
       const as = user === undefined ? {} : { user: stack.users[user] };
       return stack.cli(words, { ...as, ...(stdin === undefined ? {} : { stdin }), env: { COLUMNS: '80' } });
     };
@@ -161,6 +173,12 @@ function linesOf(text: string): readonly string[] {
 async function nodeOf(stack: Stack): Promise<string> {
   const [node]: { id: string }[] = JSON.parse((await stack.cli(['node', 'list', '--json'])).stdout);
   return node?.id ?? '';
+}
+
+async function sessionOf(stack: Stack): Promise<string> {
+  const { stdout } = await stack.cli(['session', 'list', '-n', '1', '--json']);
+  const { id }: { id: string } = JSON.parse(stdout);
+  return id;
 }
 
 function declared(): Readonly<Record<string, string>> {

@@ -1,4 +1,3 @@
-import { createInterface } from 'node:readline/promises';
 import { Bundle, Control } from '@countersign/sdk/contract';
 import { formatProblem } from '../../policy/index.ts';
 import { type RpcClient, RpcError } from '../../rpc/index.ts';
@@ -16,6 +15,7 @@ import { warnOfExpired } from '../declared/warn-of-expired.ts';
 import { warnOfDescribed, warnOfStandingMasks, warnOfUnnamed } from '../described/warn-of-described.ts';
 import { changedAttributes, changedEntries, planEntries } from '../entries/plan-entries.ts';
 import { formatNote, notesOnDeclared } from '../entries/warn-of-entries.ts';
+import { confirm } from '../terminal/confirm.ts';
 import { formatTable, formatWords } from '../terminal/table.ts';
 
 export const command: CliCommand = {
@@ -79,7 +79,7 @@ export const command: CliCommand = {
         return exitCodes.ok;
       }
       context.say(plan());
-      if (!flagOption(input, 'yes') && !(await confirm(context))) return exitCodes.no;
+      if (!flagOption(input, 'yes') && !(await confirm(context, QUESTION))) return exitCodes.no;
       // One transaction at the server: all of it, or a failure that says why nothing.
       const { revision } = await apply(false);
       context.say(`applied ${acting.length} change(s)`);
@@ -121,17 +121,7 @@ function formatPlan(
   return [heading, ...lines, ...gone, ...notes].join('\n');
 }
 
-async function confirm(context: CliContext): Promise<boolean> {
-  if (context.json || !process.stdin.isTTY)
-    throw new UsageError('nobody is there to ask; give --yes to apply this plan');
-  const prompt = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    return /^y(es)?$/i.test(await prompt.question('Apply this plan? [y/N] ', { signal: context.signal }));
-  } finally {
-    prompt.close();
-  }
-}
-
+const QUESTION = { question: 'Apply this plan?', unasked: 'give --yes to apply this plan' };
 const NOTHING_STANDS: StandingPolicies = { others: [], hindrances: [] };
 const NO_GATEWAY =
   'warning: no gateway is connected, so nobody has looked whether targets answer and masks find their columns; once one is, `countersign doctor` says so';

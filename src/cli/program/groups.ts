@@ -35,6 +35,10 @@ export const groups: Readonly<Record<string, GroupWords>> = {
     summary: 'Ledgers of all gateways and servers, in one place.',
     examples: ['countersign record search --kind denial --since 1d', 'countersign record logs'],
   },
+  session: {
+    summary: 'What runs through gateways now.',
+    examples: ['countersign session list', 'countersign session end --who /shop/web --reason "leaked key"'],
+  },
   svid: {
     summary: 'The identity of the process that asks for it.',
     examples: ['countersign svid show', 'countersign svid fetch --dir ~/.countersign/svid'],
