@@ -5,7 +5,7 @@ import {
   SessionFilterSchema,
   type SessionRef as SessionRefMessage,
 } from '@countersign/sdk/contract/gen/countersign/control/v1/sessions_pb.ts';
-import { isOneLine, liveSessionLimits } from '../model/index.ts';
+import { isOneLine, isSessionId, liveSessionLimits } from '../model/index.ts';
 import type { Gathered } from '../questions/index.ts';
 import { type CallContext, implement, type RpcService } from '../rpc/index.ts';
 import { type LiveSessions, type SessionRef, sessionLimits } from '../sessions/index.ts';
@@ -87,7 +87,7 @@ function parseLimit(limit: number): number {
 
 /** @throws RpcError INVALID_ARGUMENT */
 function parseRef({ gatewaySpiffeId, gatewayAddress, id }: SessionRefMessage): SessionRef {
-  if (!/^[0-9a-f]{1,64}$/.test(id)) throw invalid('no session has such an id');
+  if (!isSessionId(id)) throw invalid('no session has such an id');
   if (gatewaySpiffeId === '' || gatewayAddress === '') throw invalid('a session is named with its gateway');
   return { spiffeId: gatewaySpiffeId, address: gatewayAddress, id };
 }

@@ -48,7 +48,14 @@ export {
   type LedgerValue,
   type OutcomeStatus,
 } from './ledger-event.ts';
-export { inOneLine, isOneLine, liveSessionLimits, matchesIdentity } from './live-session.ts';
+export {
+  inOneLine,
+  isOneLine,
+  isSessionId,
+  type LiveSessionFilter,
+  liveSessionLimits,
+  matchesSession,
+} from './live-session.ts';
 export type { LocalClient, LocalOpening, LocalProtocol, LocalRefusal, LocalSession } from './local-protocol.ts';
 export type { AttestedNode } from './node.ts';
 export {

@@ -17,10 +17,8 @@ export interface GatherDeps {
 export interface GatherOptions {
   readonly id: string;
   readonly waitMs: number;
-  /** Whether that one is asked. */
-  isAsked(gateway: GatewayAddress): boolean;
-  /** Those that are asked by name, whether they are there or not. */
-  readonly named: readonly GatewayAddress[];
+  /** Those that are asked by name, whether they are there or not; undefined: all that are there. */
+  readonly named: readonly GatewayAddress[] | undefined;
   take(gateway: GatewayAddress, page: Uint8Array): void;
   readonly signal: AbortSignal;
 }
@@ -33,8 +31,10 @@ export async function gather(deps: GatherDeps, options: GatherOptions): Promise<
   const expected = new Map<string, AnsweringGateway>();
   const problems = new Map<string, string>();
   const done = new Set<string>();
+  const named = options.named === undefined ? undefined : new Map(options.named.map((one) => [keyOf(one), one]));
   const expect = async () => {
-    for (const gateway of await present()) if (options.isAsked(gateway)) expected.set(instanceKey(gateway), gateway);
+    for (const gateway of await present())
+      if (named?.has(keyOf(gateway)) !== false) expected.set(instanceKey(gateway), gateway);
   };
   let wake = () => {};
   let isNew = true;
@@ -48,7 +48,7 @@ export async function gather(deps: GatherDeps, options: GatherOptions): Promise<
   time.signal.addEventListener('abort', onEnd, { once: true });
   const absent = () => {
     const there = new Set(Array.from(expected.values(), keyOf));
-    return options.named.filter((gateway) => !there.has(keyOf(gateway)));
+    return Array.from(named?.values() ?? []).filter((gateway) => !there.has(keyOf(gateway)));
   };
   const isAll = () => Array.from(expected.keys()).every((key) => done.has(key)) && absent().length === 0;
   try {

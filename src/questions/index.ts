@@ -8,6 +8,7 @@
 export { errorTable, QuestionsError } from './errors.ts';
 export { questionsMigrations } from './migrations.ts';
 export { createQuestions, type QuestionsDeps } from './questions.ts';
+export { keyOf as gatewayKey } from './rows.ts';
 export {
   type AnsweredPage,
   type AnsweringGateway,

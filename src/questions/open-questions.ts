@@ -1,5 +1,5 @@
-import { type Clock, createListeners, type Log, messageOf, type Service, type Timer } from '../std/index.ts';
-import type { Store } from '../store/index.ts';
+import { type Clock, createListeners, type Log, type Service, type Timer } from '../std/index.ts';
+import { createFollower, type Store } from '../store/index.ts';
 import type { QuestionsTables } from './migrations.ts';
 import { type OpenRow, readOpen, removeQuestion, TOPIC_ASKED } from './rows.ts';
 
@@ -20,60 +20,35 @@ export function createOpenQuestions(deps: { store: Store; clock: Clock; log: Log
   const listeners = createListeners((error) => log.error('questions.listener.failed', { error }));
   let open: readonly OpenRow[] = [];
   let seenSince = new Map<string, number>();
-  let reading: Promise<void> | undefined;
-  let isWanted = false;
-  let isStopped = false;
   let timer: Timer | undefined;
-  let unsubscribe = () => {};
 
-  const read = async () => {
-    const rows = await readOpen(db);
-    if (isStopped) return;
-    const nowMs = clock.monotonicMs();
-    seenSince = new Map(rows.map(({ id }) => [id, seenSince.get(id) ?? nowMs]));
-    const isChanged = rows.length !== open.length || rows.some(({ id }, index) => id !== open[index]?.id);
-    open = rows;
-    if (isChanged) listeners.tell();
-    for (const { id } of rows) {
-      if (nowMs - (seenSince.get(id) ?? nowMs) < LEFT_BEHIND_MS) continue;
-      log.warn('questions.left_behind', { question: id });
-      await removeQuestion(store, id);
-    }
-  };
-  const run = async () => {
-    try {
-      while (isWanted && !isStopped) {
-        isWanted = false;
-        await read();
+  const follower = createFollower(deps, {
+    ...{ topic: TOPIC_ASKED, pollMs: LOOK_MS },
+    async load(signal) {
+      const rows = await readOpen(db);
+      if (signal.aborted) return;
+      const nowMs = clock.monotonicMs();
+      seenSince = new Map(rows.map(({ id }) => [id, seenSince.get(id) ?? nowMs]));
+      const isChanged = rows.length !== open.length || rows.some(({ id }, index) => id !== open[index]?.id);
+      open = rows;
+      if (isChanged) listeners.tell();
+      timer?.cancel();
+      // What stays is announced by nobody.
+      if (rows.length > 0) timer = clock.after(LEFT_BEHIND_MS, () => void follower.refresh().catch(() => {}));
+      for (const { id } of rows) {
+        if (nowMs - (seenSince.get(id) ?? nowMs) < LEFT_BEHIND_MS) continue;
+        log.warn('questions.left_behind', { question: id });
+        await removeQuestion(store, id);
       }
-    } finally {
-      reading = undefined;
-    }
-  };
-  const readSoon = () => {
-    isWanted = true;
-    reading ??= run()
-      .catch((error: unknown) => log.warn('questions.read.failed', { problem: messageOf(error) }))
-      .finally(lookLater);
-  };
-  const lookLater = () => {
-    timer?.cancel();
-    if (!isStopped) timer = clock.after(LOOK_MS, readSoon);
-  };
+    },
+  });
   return {
     all: () => open,
     onChange: listeners.add,
-    async start() {
-      // Before the first look, so that no question falls between.
-      unsubscribe = store.subscribe(TOPIC_ASKED, readSoon);
-      readSoon();
-      await reading;
-    },
+    start: follower.start,
     async stop() {
-      isStopped = true;
-      unsubscribe();
+      await follower.stop();
       timer?.cancel();
-      await reading;
     },
   };
 }

@@ -48,12 +48,11 @@ export function createQuestions(deps: QuestionsDeps): Questions & Service {
       return inTurn.run(async () => {
         const id = random.bytes(16).toString('hex');
         const { body } = question;
-        const asked = body instanceof Uint8Array ? undefined : new Set(body.map(keyOf));
+        const named =
+          body instanceof Uint8Array ? undefined : body.map(({ spiffeId, address }) => ({ spiffeId, address }));
         try {
           await insertQuestion(store, id, question);
-          const isAsked = (gateway: { spiffeId: string; address: string }) => asked?.has(keyOf(gateway)) !== false;
-          const named = body instanceof Uint8Array ? [] : body.map(({ spiffeId, address }) => ({ spiffeId, address }));
-          return await gather(deps, { id, waitMs, isAsked, named, take, signal });
+          return await gather(deps, { id, waitMs, named, take, signal });
         } finally {
           // Whoever waits for the outcome has it; what stays is taken away by whichever server sees that it does.
           await removeQuestion(store, id).catch((error: unknown) =>

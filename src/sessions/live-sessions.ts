@@ -5,7 +5,7 @@ import {
   SessionsAnswerSchema,
   SessionsQuestionSchema,
 } from '@countersign/sdk/contract/gen/countersign/control/v1/sessions_pb.ts';
-import type { GatewayAddress, Questions } from '../questions/index.ts';
+import { type GatewayAddress, gatewayKey, type Questions } from '../questions/index.ts';
 import { SessionsError } from './errors.ts';
 import { parseAnswered } from './parse-answered.ts';
 import { type LiveSession, type LiveSessions, type SessionFilter, type SessionRef, sessionLimits } from './types.ts';
@@ -44,7 +44,7 @@ export function createLiveSessions(deps: {
           waitMs: END_MS_MAX,
           signal: NEVER,
           take({ spiffeId, address }, page) {
-            const ids = wanted.get(keyOf({ spiffeId, address }))?.ids ?? new Set();
+            const ids = wanted.get(gatewayKey({ spiffeId, address }))?.ids ?? new Set();
             // What it was not told to end it may say what it likes of.
             for (const id of fromBinary(EndAnswerSchema, page, KNOWN_ALONE).ended)
               if (ids.delete(id)) ended.push({ spiffeId, address, id });
@@ -66,7 +66,7 @@ function createGathering(filter: SessionFilter, limit: number) {
       const answer = fromBinary(SessionsAnswerSchema, page, KNOWN_ALONE);
       const found = answer.sessions.map((session) => parseAnswered(session, gateway, filter));
       for (const session of found) {
-        const key = `${keyOf(gateway)} ${session.id}`;
+        const key = `${gatewayKey(gateway)} ${session.id}`;
         if (seen.has(key)) throw new SessionsError('ERR_SESSIONS_ANSWER', 'two sessions have one id');
         seen.add(key);
       }
@@ -88,23 +88,21 @@ function newestFirst(one: LiveSession, other: LiveSession): number {
 async function bodiesFor(gateway: string, body: Uint8Array, present: () => Promise<readonly GatewayAddress[]>) {
   const named = (await present()).filter(({ spiffeId, address }) => spiffeId === gateway || address === gateway);
   if (named.length === 0) throw new SessionsError('ERR_SESSIONS_GATEWAY', `no gateway ${gateway} is connected`);
-  const each = new Map(named.map(({ spiffeId, address }) => [keyOf({ spiffeId, address }), { spiffeId, address }]));
+  const each = new Map(
+    named.map(({ spiffeId, address }) => [gatewayKey({ spiffeId, address }), { spiffeId, address }]),
+  );
   return Array.from(each.values(), (one) => ({ ...one, body }));
 }
 
 function byGateway(sessions: readonly SessionRef[]) {
   const wanted = new Map<string, GatewayAddress & { readonly ids: Set<string> }>();
   for (const { spiffeId, address, id } of sessions) {
-    const key = keyOf({ spiffeId, address });
+    const key = gatewayKey({ spiffeId, address });
     const of = wanted.get(key) ?? { spiffeId, address, ids: new Set() };
     of.ids.add(id);
     wanted.set(key, of);
   }
   return wanted;
-}
-
-function keyOf({ spiffeId, address }: GatewayAddress): string {
-  return `${spiffeId} ${address}`;
 }
 
 /** What has no name here is bounded by nothing, and would be passed on. */

@@ -1,4 +1,4 @@
-import { isOneLine, liveSessionLimits, matchesIdentity } from '../model/index.ts';
+import { isOneLine, isSessionId, liveSessionLimits, matchesSession } from '../model/index.ts';
 import type { GatewayAddress } from '../questions/index.ts';
 import { SessionsError } from './errors.ts';
 import type { LiveSession, SessionFilter } from './types.ts';
@@ -9,7 +9,7 @@ import type { LiveSession, SessionFilter } from './types.ts';
  */
 export function parseAnswered(session: LiveSession, gateway: GatewayAddress, filter: SessionFilter): LiveSession {
   const { text, identity, shape, masks } = liveSessionLimits;
-  if (!/^[0-9a-f]{1,64}$/.test(session.id)) throw wrong('the id of a session is none');
+  if (!isSessionId(session.id)) throw wrong('the id of a session is none');
   if (session.door !== 'agent' && session.door !== 'direct') throw wrong('a session came by neither door');
   checkText(session.identity, identity);
   checkText(session.node, identity);
@@ -21,18 +21,8 @@ export function parseAnswered(session: LiveSession, gateway: GatewayAddress, fil
   }
   if (session.masks.length > masks) throw wrong('a session has more masks than are told');
   for (const mask of session.masks) checkText(mask, text);
-  if (!isWanted(session, filter)) throw wrong('a session was not asked for');
+  if (!matchesSession(filter, session)) throw wrong('a session was not asked for');
   return { ...session, gatewaySpiffeId: gateway.spiffeId, gatewayAddress: gateway.address };
-}
-
-function isWanted(session: LiveSession, { ids, identity, target, node, olderThanMs }: SessionFilter): boolean {
-  return (
-    (ids.length === 0 || ids.includes(session.id)) &&
-    matchesIdentity(identity, session.identity) &&
-    (target === '' || target === session.target) &&
-    (node === '' || node === session.node) &&
-    session.ageMs >= olderThanMs
-  );
 }
 
 function checkText(told: string, charsMax: number): void {

@@ -5,9 +5,9 @@ import { rpcActions, rpcGroups } from './rpc-actions.ts';
 /**
  * What policies of the API are about: `Countersign::`. Who asks is a `Node`, an `Identity`, as gateways know it and with `admin`, a `Person` or an
  * `Operator`, or nobody that is known, a `Stranger`; what they ask about is a `DeclaredTarget`, a `DeclaredPolicy`, an `Entry` or a `Gateway`, or all
- * of the `System`, in which each of those is. Each
- * gRPC method and each endpoint has an action. What only looks is in the group `countersign:look`, what changes something in `countersign:change`,
- * both in `countersign:operate`. Whatever order endpoints come in, the schema is the same: what was parsed for it goes by its digest.
+ * of the `System`, in which each of those is. Each gRPC method and each endpoint has an action. What only looks is in the group `countersign:look`,
+ * what changes something in `countersign:change`, both in `countersign:operate`. Whatever order endpoints come in, the schema is the same: what was
+ * parsed for it goes by its digest.
  */
 export function accessSchema(endpoints: readonly Pick<EndpointWords, 'action' | 'audit'>[]): PolicySchema {
   return composeSchema([accessFragment(endpoints)]);

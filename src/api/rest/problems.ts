@@ -28,25 +28,27 @@ export interface Problem {
  * here and answered with a bare code.
  */
 export function problemOf(error: unknown, of: { log: Log; endpoint: string; request: string }): Problem {
-  if (error instanceof RestError) return made(error.code, error.entry, { ...of, error, headers: error.headers });
+  if (error instanceof RestError) return restProblem(error, of.request);
   const known = toldEntry(error);
   if (known !== undefined) return made(known.code, known.entry, { ...of, error, headers: {} });
   const code = codeOf(error) ?? '';
   if (code in jsonErrors) return made('ERR_REST_BODY', errorTable.ERR_REST_BODY, { ...of, error, headers: {} });
   const routed = OF_ROUTER.get(code);
-  if (routed !== undefined) {
-    const told = new RestError(...routed);
-    return made(told.code, told.entry, { ...of, error: told, headers: {} });
-  }
+  if (routed !== undefined) return restProblem(new RestError(...routed), of.request);
   const { log, endpoint, request } = of;
   if (isUnavailable(error) || isAbort(error)) {
     log.warn('api.rest.unavailable', { endpoint, request, error });
-    const told = new RestError('ERR_REST_UNAVAILABLE', 'the server can not do this right now; try again');
-    return made(told.code, told.entry, { ...of, error: told, headers: { 'retry-after': '1' } });
+    const headers = { 'retry-after': '1' };
+    const told = new RestError('ERR_REST_UNAVAILABLE', 'the server can not do this right now; try again', { headers });
+    return restProblem(told, request);
   }
   log.error('api.rest.failed', { endpoint, request, error });
-  const told = new RestError('ERR_REST_INTERNAL', `the server failed; its log has it under ${request}`);
-  return made(told.code, told.entry, { ...of, error: told, headers: {} });
+  return restProblem(new RestError('ERR_REST_INTERNAL', `the server failed; its log has it under ${request}`), request);
+}
+
+/** Of a failure that REST itself names. `request`: as in the answer; empty where none has come about. */
+export function restProblem(error: RestError, request: string): Problem {
+  return made(error.code, error.entry, { error, headers: error.headers, request });
 }
 
 function made(

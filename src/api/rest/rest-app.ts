@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify';
-import { type Endpoint, type Principal, principalName } from '../../endpoint/index.ts';
+import { type Endpoint, type Principal, placesOf, principalName } from '../../endpoint/index.ts';
 import { type Peer, sourceOf } from '../../rpc/index.ts';
 import { createSharedTimers, followAbort, type Random } from '../../std/index.ts';
 import { readStrictJson } from '../../wire/json/index.ts';
@@ -9,7 +9,7 @@ import type { Admission } from './admission.ts';
 import type { Callers } from './callers.ts';
 import { type ConnectionTimes, createConnectionWatch } from './connection-times.ts';
 import { RestError } from './errors.ts';
-import { type Problem, problemOf } from './problems.ts';
+import { problemOf, restProblem } from './problems.ts';
 import {
   type Answer,
   decide,
@@ -17,7 +17,6 @@ import {
   type ServeDeps,
   serveEndpoint,
   serveEvents,
-  takesBody,
 } from './serve-endpoint.ts';
 
 /** What a REST server is made of. */
@@ -120,6 +119,7 @@ interface Context<Needs> extends RestAppDeps<Needs> {
 
 function route<Needs>(app: FastifyInstance, endpoint: Endpoint<Needs>, context: Context<Needs>): void {
   const { callerOf, onRequest } = entrance(context, endpoint.live ? 'stream' : 'request');
+  const isForBody = placesOf(endpoint).body.length > 0;
   app.route({
     method: endpoint.method,
     url: endpoint.path.replaceAll(/\{([^}]*)\}/g, ':$1'),
@@ -127,11 +127,10 @@ function route<Needs>(app: FastifyInstance, endpoint: Endpoint<Needs>, context: 
     onRequest,
     preParsing: async (request: FastifyRequest) => {
       // Before the body is read: who may not is not worth the reading of megabytes.
-      if (takesBody(endpoint))
-        decide(endpoint, { input: partsOf(request).path, principal: callerOf(request) }, context);
+      if (isForBody) decide(endpoint, { input: partsOf(request).path, principal: callerOf(request) }, context);
       const { headers } = request;
       const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
-      if (hasBody && !takesBody(endpoint))
+      if (hasBody && !isForBody)
         throw new RestError('ERR_REST_MEDIA', 'this endpoint takes no body', { headers: CLOSE });
       if (hasBody && headers['content-encoding'] !== undefined)
         throw new RestError('ERR_REST_MEDIA', 'a body is taken as it is, not compressed', { headers: CLOSE });
@@ -275,17 +274,8 @@ function refuseUnreadable(error: Error & { code?: string }, socket: Socket): voi
   const isLarge = error.code === 'HPE_HEADER_OVERFLOW';
   const status = isLarge ? '431 Request Header Fields Too Large' : '400 Bad Request';
   const detail = isLarge ? `headers have more than ${HEADER_BYTES_MAX} bytes` : 'this is no HTTP/1.1';
-  const told = new RestError('ERR_REST_HEADER', detail);
-  const body: Problem['body'] = {
-    type: `urn:countersign:error:${told.code}`,
-    title: told.entry.meaning,
-    status: Number(status.slice(0, 3)),
-    detail,
-    code: told.code,
-    remedy: told.entry.remedy,
-    request: '',
-  };
-  const text = JSON.stringify(body);
+  const { body } = restProblem(new RestError('ERR_REST_HEADER', detail), '');
+  const text = JSON.stringify({ ...body, status: Number(status.slice(0, 3)) });
   const head = `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(text)}`;
   socket.end(`${head}\r\n\r\n${text}`);
 }

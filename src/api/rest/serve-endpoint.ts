@@ -3,7 +3,6 @@ import {
   type Endpoint,
   type EndpointCall,
   type Principal,
-  placesOf,
   principalName,
   problemsOf,
   type RequestParts,
@@ -158,9 +157,4 @@ function answerOf<Needs>({ status, tag, body }: KeptAnswer, endpoint: Endpoint<N
   const headers = tag === undefined ? {} : { etag: `"${tag}"` };
   const isKnown = endpoint.method === 'GET' && tag !== undefined && isSeen(request.header('if-none-match'), tag);
   return isKnown ? { status: 304, headers, body: undefined } : { status, headers, body };
-}
-
-/** Whether a body is to be read at all. */
-export function takesBody<Needs>(endpoint: Endpoint<Needs>): boolean {
-  return placesOf(endpoint).body.length > 0;
 }

@@ -8,7 +8,7 @@ import {
   SessionsQuestionSchema,
 } from '@countersign/sdk/contract/gen/countersign/control/v1/sessions_pb.ts';
 import type { Gateway, LiveOperation, LiveSession } from '../../gateway/index.ts';
-import { inOneLine, liveSessionLimits, matchesIdentity } from '../../model/index.ts';
+import { inOneLine, liveSessionLimits, matchesSession } from '../../model/index.ts';
 import type { AnswerHandler } from './gateway-questions.ts';
 
 /** What a gateway answers of its sessions, and does with them when it is told to. */
@@ -37,15 +37,7 @@ export function sessionAnswers(
 }
 
 function matches(session: LiveSession, filter: SessionFilter | undefined): boolean {
-  if (filter === undefined) return true;
-  const { ids, identity, target, node, olderThanMs } = filter;
-  return (
-    (ids.length === 0 || ids.includes(session.id)) &&
-    matchesIdentity(identity, session.identity) &&
-    (target === '' || target === session.target) &&
-    (node === '' || node === session.caller?.nodeId) &&
-    session.ageMs >= Number(olderThanMs)
-  );
+  return filter === undefined || matchesSession(filter, { ...session, node: session.caller?.nodeId ?? '' });
 }
 
 function messageOf(session: LiveSession): MessageInitShape<typeof LiveSessionSchema> {

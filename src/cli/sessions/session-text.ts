@@ -34,8 +34,8 @@ export function formatSessions(sessions: readonly LiveSession[], nowMs: number, 
     const parts = [
       `at ${gatewayAddress}, by ${door === 'agent' ? 'its agent' : 'the direct door'}${from === '' ? '' : `: ${from}`}`,
       ...programText(session),
-      ...(session.current === undefined ? [] : [`now ${operationText(session.current)}`]),
-      ...(session.last === undefined ? [] : [`last ${operationText(session.last)}`]),
+      ...(session.current === undefined ? [] : [`now ${operationText(session.current, SHAPE_SHOWN)}`]),
+      ...(session.last === undefined ? [] : [`last ${operationText(session.last, SHAPE_SHOWN)}`]),
       countsText(session),
       ...(masks.length === 0 ? [] : [`masks ${masksText(session)}`]),
     ];
@@ -74,8 +74,8 @@ export function formatSession(session: LiveSession, nowMs: number, columns: numb
       ['application', session.application || '-'],
       ['driver', session.driver || '-'],
       ['since', sinceText(session, nowMs)],
-      ['now', session.current === undefined ? '-' : wholeOperationText(session.current)],
-      ['last', session.last === undefined ? '-' : wholeOperationText(session.last)],
+      ['now', session.current === undefined ? '-' : operationText(session.current, LINE_MAX)],
+      ['last', session.last === undefined ? '-' : operationText(session.last, LINE_MAX)],
       ['counts', countsText(session)],
       ['masks', session.masks.length === 0 ? '-' : masksText(session)],
     ],
@@ -126,12 +126,8 @@ function masksText({ masks, masksLeftOut }: LiveSession): string {
   return [...masks, ...(masksLeftOut > 0 ? [`and ${masksLeftOut} more`] : [])].join(', ');
 }
 
-function operationText({ action, shape, durationMs }: SessionOperation): string {
-  return `${action}, ${durationText(durationMs)}${shape === '' ? '' : `: ${inOneLine(shape, SHAPE_SHOWN)}`}`;
-}
-
-function wholeOperationText({ action, shape, durationMs }: SessionOperation): string {
-  return `${action}, ${durationText(durationMs)}${shape === '' ? '' : `: ${shape}`}`;
+function operationText({ action, shape, durationMs }: SessionOperation, shapeMax: number): string {
+  return `${action}, ${durationText(durationMs)}${shape === '' ? '' : `: ${inOneLine(shape, shapeMax)}`}`;
 }
 
 function operationValue({ action, shape, durationMs }: SessionOperation) {

@@ -1,5 +1,5 @@
 import { Code, RpcError } from '../../../rpc/index.ts';
-import { argument, type CliCommand, exitCodes } from '../../command.ts';
+import { argument, type CliCommand, exitCodes, textOption } from '../../command.ts';
 import { withServer } from '../../connections/server-client.ts';
 import { serverOptions } from '../../connections/server-options.ts';
 import { askById, warnOfUnknown } from '../../sessions/ask-sessions.ts';
@@ -12,8 +12,8 @@ export const command: CliCommand = {
   examples: ['countersign session show 1f2e3d4c', 'countersign session show 1f2e3d4c5b6a798801020304 --json'],
   async run(context, input) {
     const id = argument(input, 0, 'the id of a session, as `session list` shows it,');
-    const gateway = input.options['gateway'];
-    const filter = typeof gateway === 'string' ? { gateway } : {};
+    const gateway = textOption(input, 'gateway');
+    const filter = gateway === undefined ? {} : { gateway };
     const asked = await withServer(context, input, (client) => askById(client, context, { ids: [id], filter }));
     const [session] = asked.sessions;
     if (session === undefined) {
