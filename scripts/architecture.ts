@@ -27,7 +27,7 @@ export const architecture: Readonly<Record<string, readonly [promise: string, im
   policy: ['Cedar: validate, compile, decide (pure), explain, test', ['model', 'std', 'sdk']],
   resources: ['declared targets and policies: plan, apply, watch', ['store', 'endpoint', 'model', 'std', 'sdk']],
   questions: ['asks every gateway that is there, by whichever server, and gathers their answers', ['store', ...below]],
-  sessions: ['sessions that run on all gateways: list, end', ['questions', ...below]],
+  sessions: ['sessions that run on all gateways: list, follow, end', ['questions', 'endpoint', ...below]],
   agent: [
     'node agent: Workload API, SVID cache, local target sockets',
     ['attestation', 'rpc', 'private-files', ...below],

@@ -2,5 +2,6 @@
 import { endpoints as api } from '../api/index.ts';
 import { endpoints as registration } from '../registration/index.ts';
 import { endpoints as resources } from '../resources/index.ts';
+import { endpoints as sessions } from '../sessions/index.ts';
 
-export const endpoints = [...api, ...registration, ...resources] as const;
+export const endpoints = [...api, ...registration, ...resources, ...sessions] as const;

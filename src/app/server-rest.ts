@@ -8,6 +8,7 @@ import type { NeedsOf } from '../endpoint/index.ts';
 import type { Registration } from '../registration/index.ts';
 import type { Resources } from '../resources/index.ts';
 import type { Listen } from '../rpc/index.ts';
+import type { LiveSessions } from '../sessions/index.ts';
 import { type Service, startAll, stopAll } from '../std/index.ts';
 import type { Store } from '../store/index.ts';
 import { accessForms } from './access-forms.generated.ts';
@@ -27,18 +28,19 @@ export function createServerRest(
     readonly registration: Registration;
     readonly resources: Resources;
     readonly nodes: Nodes;
+    readonly sessions: LiveSessions;
     readonly identity: ServerIdentity;
     readonly audit: WriteAudit;
   },
 ): RestServer {
-  const { registration, resources, trustDomain } = parts;
+  const { registration, resources, sessions, trustDomain } = parts;
   const door = tlsDoor(deps, parts);
   const rest = createRest<NeedsOf<(typeof endpoints)[number]>>({
     ...{ clock: deps.clock, log: deps.log, random: deps.random },
     ...parts,
     readOperator,
     endpoints,
-    needs: { registration, resources, trustDomain },
+    needs: { registration, resources, sessions, trustDomain, clock: deps.clock },
     forms: accessForms,
     listen: [{ unix: apiSocketOf(deps.config.socket), mode: 0o600 }, ...door.listen],
   });

@@ -66,14 +66,14 @@ export async function createServerApp(deps: ServerDeps): Promise<ServerRole> {
   const parts = await openParts(deps);
   const { authority, registration, resources, ledger, nodes, attestation, identity, trustDomain, records } = parts;
   const { questions } = parts;
-  const present = resources.gatewayInstances;
+  const sessions = createLiveSessions({ questions, clock, present: resources.gatewayInstances });
   let started = false;
   // What an operator did is on disk before anyone is told.
   const audit: WriteAudit = (event) => ledger.synced(ledger.append(event));
   const api = createServerApi({
     ...{ clock, log, trustDomain, authority, registration, resources, records, nodes },
     parsePolicies: parts.parsePolicies,
-    ...{ questions, sessions: createLiveSessions({ questions, present }) },
+    ...{ questions, sessions },
     nodeAttestation: attestation.attestation,
     agentTtlS: durationMs(config.svid.agentTtl) / 1000,
     audit,
@@ -86,7 +86,7 @@ export async function createServerApp(deps: ServerDeps): Promise<ServerRole> {
     limits: { connectionAgeMsMax: CONNECTION_AGE_MS_MAX },
   });
   const local = createRpcServer({ clock, log, ...api, listen: { unix: config.socket, mode: 0o600 } });
-  const rest = createServerRest(deps, { ...parts, audit });
+  const rest = createServerRest(deps, { ...parts, sessions, audit });
   // Together, so that the grace is not given twice.
   const doors: Service = {
     start: (signal) => startAll([remote, local, rest], signal),

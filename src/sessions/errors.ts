@@ -14,6 +14,18 @@ export const errorTable = {
     meaning: 'A filter is malformed, or more sessions are named than may be at once.',
     remedy: 'Correct what the message names.',
   },
+  ERR_SESSIONS_UNANSWERED: {
+    status: 503,
+    exit: 'unavailable',
+    meaning: 'No gateway that answered has that session, and some did not answer.',
+    remedy: 'Ask again; `countersign session list` names those that do not answer.',
+  },
+  ERR_SESSIONS_LIMIT: {
+    status: 429,
+    exit: 'unavailable',
+    meaning: 'Sessions are followed by as many filters as there may be at once.',
+    remedy: 'Follow by a filter that others follow by, or ask for the list now and then.',
+  },
   ERR_SESSIONS_ANSWER: {
     status: 400,
     exit: 'internal',

@@ -6,7 +6,9 @@ import {
   SessionsQuestionSchema,
 } from '@countersign/sdk/contract/gen/countersign/control/v1/sessions_pb.ts';
 import { type GatewayAddress, gatewayKey, type Questions } from '../questions/index.ts';
+import type { Clock } from '../std/index.ts';
 import { SessionsError } from './errors.ts';
+import { createFollowing } from './follow-sessions.ts';
 import { parseAnswered } from './parse-answered.ts';
 import { type LiveSession, type LiveSessions, type SessionFilter, type SessionRef, sessionLimits } from './types.ts';
 
@@ -14,20 +16,23 @@ import { type LiveSession, type LiveSessions, type SessionFilter, type SessionRe
 export function createLiveSessions(deps: {
   questions: Pick<Questions, 'ask'>;
   present: () => Promise<readonly GatewayAddress[]>;
+  clock: Clock;
 }): LiveSessions {
-  const { questions, present } = deps;
+  const { questions, present, clock } = deps;
+  const list: LiveSessions['list'] = async (filter, { limit, askedBy, signal }) => {
+    const { gateway, ...asked } = filter;
+    const question = create(SessionsQuestionSchema, { filter: { ...asked, gateway: '' }, limit });
+    const body = toBinary(SessionsQuestionSchema, question);
+    const gathering = createGathering(filter, limit);
+    const gathered = await questions.ask(
+      { kind: 'sessions.list', askedBy, body: gateway === '' ? body : await bodiesFor(gateway, body, present) },
+      { waitMs: LIST_MS_MAX, signal, take: gathering.take },
+    );
+    return { ...gathered, ...gathering.result() };
+  };
   return {
-    async list(filter, { limit, askedBy, signal }) {
-      const { gateway, ...asked } = filter;
-      const question = create(SessionsQuestionSchema, { filter: { ...asked, gateway: '' }, limit });
-      const body = toBinary(SessionsQuestionSchema, question);
-      const gathering = createGathering(filter, limit);
-      const gathered = await questions.ask(
-        { kind: 'sessions.list', askedBy, body: gateway === '' ? body : await bodiesFor(gateway, body, present) },
-        { waitMs: LIST_MS_MAX, signal, take: gathering.take },
-      );
-      return { ...gathered, ...gathering.result() };
-    },
+    list,
+    follow: createFollowing({ list, clock }),
     async end(sessions, { reason, askedBy }) {
       if (sessions.length === 0) return { ended: [], answered: [], unanswered: [] };
       if (sessions.length > sessionLimits.sessions)

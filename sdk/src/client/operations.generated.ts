@@ -322,6 +322,244 @@ export interface Operations {
       readonly revision: number;
     };
   };
+  /** Ends sessions, each by its gateway and its id: what was seen, and nothing that came since. */
+  'session.end': {
+    readonly input: {
+      readonly sessions: readonly {
+        /** Unique among those of its gateway. */
+        readonly id: string;
+        readonly gatewaySpiffeId: string;
+        /** Where agents reach it: host:port. */
+        readonly gatewayAddress: string;
+      }[];
+      /** One line, for the ledgers. */
+      readonly reason?: string | undefined;
+    };
+    readonly output: {
+      readonly ended: readonly {
+        /** Unique among those of its gateway. */
+        readonly id: string;
+        readonly gatewaySpiffeId: string;
+        /** Where agents reach it: host:port. */
+        readonly gatewayAddress: string;
+      }[];
+      /** How many gateways have answered. */
+      readonly answered: number;
+      /** Those that have not: what runs there is not known. */
+      readonly unanswered: readonly {
+        readonly spiffeId: string;
+        readonly address: string;
+        readonly why: string;
+      }[];
+    };
+  };
+  /** Tells of the sessions that run, and again each time one begins, ends or does something. */
+  'session.follow': {
+    readonly input: {
+      /** Unique among those of its gateway. */
+      readonly id?: string | undefined;
+      /** A SPIFFE ID; ending in `/*` those below it. */
+      readonly identity?: string | undefined;
+      readonly target?: string | undefined;
+      /** SPIFFE ID. */
+      readonly node?: string | undefined;
+      /** Address or SPIFFE ID. */
+      readonly gateway?: string | undefined;
+      readonly olderThanSeconds?: number | undefined;
+      /** The newest; 100 unless said. */
+      readonly limit?: number | undefined;
+    };
+    readonly event: {
+      /** Newest first. */
+      readonly sessions: readonly {
+        /** Unique among those of its gateway. */
+        readonly id: string;
+        readonly gatewaySpiffeId: string;
+        /** Where agents reach it: host:port. */
+        readonly gatewayAddress: string;
+        readonly identity: string;
+        readonly target: string;
+        readonly door: 'agent' | 'direct';
+        /** The other end of its connection. */
+        readonly peer?: string | undefined;
+        /** SPIFFE ID, as its agent says. */
+        readonly node?: string | undefined;
+        readonly process?: {
+          readonly pid: number;
+          readonly uid: number;
+          readonly executable: string;
+        } | undefined;
+        /** As the client calls itself; anybody can say anything. */
+        readonly application?: string | undefined;
+        readonly driver?: string | undefined;
+        readonly since: string;
+        readonly current?: {
+          /** Such as `postgres:select`. */
+          readonly action: string;
+          /** What was done, without its values. */
+          readonly shape: string;
+          readonly durationMs: number;
+        } | undefined;
+        readonly last?: {
+          /** Such as `postgres:select`. */
+          readonly action: string;
+          /** What was done, without its values. */
+          readonly shape: string;
+          readonly durationMs: number;
+        } | undefined;
+        readonly operations: number;
+        readonly denials: number;
+        /** Of operations that are over. */
+        readonly items: number;
+        readonly bytesIn: number;
+        readonly bytesOut: number;
+        readonly masks: readonly string[];
+        /** There are more than are told. */
+        readonly masksLeftOut: number;
+      }[];
+      /** How many match, those left out included. */
+      readonly matching: number;
+      /** How many gateways have answered. */
+      readonly answered: number;
+      /** Those that have not: what runs there is not known. */
+      readonly unanswered: readonly {
+        readonly spiffeId: string;
+        readonly address: string;
+        readonly why: string;
+      }[];
+    };
+  };
+  /** Shows one session that runs. */
+  'session.get': {
+    readonly input: {
+      /** Unique among those of its gateway. */
+      readonly id: string;
+      /** Address or SPIFFE ID. */
+      readonly gateway?: string | undefined;
+    };
+    readonly output: {
+      /** Unique among those of its gateway. */
+      readonly id: string;
+      readonly gatewaySpiffeId: string;
+      /** Where agents reach it: host:port. */
+      readonly gatewayAddress: string;
+      readonly identity: string;
+      readonly target: string;
+      readonly door: 'agent' | 'direct';
+      /** The other end of its connection. */
+      readonly peer?: string | undefined;
+      /** SPIFFE ID, as its agent says. */
+      readonly node?: string | undefined;
+      readonly process?: {
+        readonly pid: number;
+        readonly uid: number;
+        readonly executable: string;
+      } | undefined;
+      /** As the client calls itself; anybody can say anything. */
+      readonly application?: string | undefined;
+      readonly driver?: string | undefined;
+      readonly since: string;
+      readonly current?: {
+        /** Such as `postgres:select`. */
+        readonly action: string;
+        /** What was done, without its values. */
+        readonly shape: string;
+        readonly durationMs: number;
+      } | undefined;
+      readonly last?: {
+        /** Such as `postgres:select`. */
+        readonly action: string;
+        /** What was done, without its values. */
+        readonly shape: string;
+        readonly durationMs: number;
+      } | undefined;
+      readonly operations: number;
+      readonly denials: number;
+      /** Of operations that are over. */
+      readonly items: number;
+      readonly bytesIn: number;
+      readonly bytesOut: number;
+      readonly masks: readonly string[];
+      /** There are more than are told. */
+      readonly masksLeftOut: number;
+    };
+  };
+  /** Lists the sessions that run on all gateways, newest first. */
+  'session.list': {
+    readonly input: {
+      /** Unique among those of its gateway. */
+      readonly id?: string | undefined;
+      /** A SPIFFE ID; ending in `/*` those below it. */
+      readonly identity?: string | undefined;
+      readonly target?: string | undefined;
+      /** SPIFFE ID. */
+      readonly node?: string | undefined;
+      /** Address or SPIFFE ID. */
+      readonly gateway?: string | undefined;
+      readonly olderThanSeconds?: number | undefined;
+      /** The newest; 100 unless said. */
+      readonly limit?: number | undefined;
+    };
+    readonly output: {
+      /** Newest first. */
+      readonly sessions: readonly {
+        /** Unique among those of its gateway. */
+        readonly id: string;
+        readonly gatewaySpiffeId: string;
+        /** Where agents reach it: host:port. */
+        readonly gatewayAddress: string;
+        readonly identity: string;
+        readonly target: string;
+        readonly door: 'agent' | 'direct';
+        /** The other end of its connection. */
+        readonly peer?: string | undefined;
+        /** SPIFFE ID, as its agent says. */
+        readonly node?: string | undefined;
+        readonly process?: {
+          readonly pid: number;
+          readonly uid: number;
+          readonly executable: string;
+        } | undefined;
+        /** As the client calls itself; anybody can say anything. */
+        readonly application?: string | undefined;
+        readonly driver?: string | undefined;
+        readonly since: string;
+        readonly current?: {
+          /** Such as `postgres:select`. */
+          readonly action: string;
+          /** What was done, without its values. */
+          readonly shape: string;
+          readonly durationMs: number;
+        } | undefined;
+        readonly last?: {
+          /** Such as `postgres:select`. */
+          readonly action: string;
+          /** What was done, without its values. */
+          readonly shape: string;
+          readonly durationMs: number;
+        } | undefined;
+        readonly operations: number;
+        readonly denials: number;
+        /** Of operations that are over. */
+        readonly items: number;
+        readonly bytesIn: number;
+        readonly bytesOut: number;
+        readonly masks: readonly string[];
+        /** There are more than are told. */
+        readonly masksLeftOut: number;
+      }[];
+      /** How many match, those left out included. */
+      readonly matching: number;
+      /** How many gateways have answered. */
+      readonly answered: number;
+      /** Those that have not: what runs there is not known. */
+      readonly unanswered: readonly {
+        readonly spiffeId: string;
+        readonly address: string;
+        readonly why: string;
+      }[];
+    };
+  };
   /** Shows one declared target. */
   'target.get': {
     readonly input: {
@@ -361,10 +599,10 @@ export interface Operations {
 }
 
 /** Operations that answer once. */
-export type CallName = | 'entry.get' | 'entry.list' | 'gateway.get' | 'gateway.list' | 'policy.get' | 'policy.list' | 'resource.apply' | 'resource.plan' | 'target.get' | 'target.list';
+export type CallName = | 'entry.get' | 'entry.list' | 'gateway.get' | 'gateway.list' | 'policy.get' | 'policy.list' | 'resource.apply' | 'resource.plan' | 'session.end' | 'session.get' | 'session.list' | 'target.get' | 'target.list';
 
 /** Operations that tell of events for as long as somebody listens. */
-export type FollowName = | 'gateway.follow';
+export type FollowName = | 'gateway.follow' | 'session.follow';
 
 /** Where the fields of an input go. */
 export interface OperationPlaces {
@@ -385,6 +623,10 @@ export const operations: Readonly<Record<keyof Operations, OperationPlaces>> = {
   'policy.list': {"method":"GET","path":"/v1/policies","inPath":[],"inQuery":["limit","cursor"],"inBody":[]},
   'resource.apply': {"method":"POST","path":"/v1/apply","inPath":[],"inQuery":[],"inBody":["resources","entries","remove","prune"]},
   'resource.plan': {"method":"POST","path":"/v1/plan","inPath":[],"inQuery":[],"inBody":["resources","entries","remove","prune"]},
+  'session.end': {"method":"POST","path":"/v1/end-sessions","inPath":[],"inQuery":[],"inBody":["sessions","reason"]},
+  'session.follow': {"method":"GET","path":"/v1/session-events","inPath":[],"inQuery":["id","identity","target","node","gateway","olderThanSeconds","limit"],"inBody":[]},
+  'session.get': {"method":"GET","path":"/v1/sessions/{id}","inPath":["id"],"inQuery":["gateway"],"inBody":[]},
+  'session.list': {"method":"GET","path":"/v1/sessions","inPath":[],"inQuery":["id","identity","target","node","gateway","olderThanSeconds","limit"],"inBody":[]},
   'target.get': {"method":"GET","path":"/v1/targets/{name}","inPath":["name"],"inQuery":[],"inBody":[]},
   'target.list': {"method":"GET","path":"/v1/targets","inPath":[],"inQuery":["limit","cursor"],"inBody":[]},
 };

@@ -95,7 +95,7 @@ export async function startTestServer(options: TestServerOptions = {}) {
   const address = tcp.address();
   if ('unix' in address) throw new Error('a TCP server has a port');
   return {
-    ...{ authority, registration, resources, records, nodes, ledger, write, identify },
+    ...{ authority, registration, resources, records, nodes, sessions, ledger, write, identify },
     ...{ audit, store: testStore.store, random: base.random, log, folder, serverIdentity, operatorSocket },
     ...{ pacedAs: api.pacedAs, clock: base.clock },
     /** A client with that identity, or none. */
@@ -128,7 +128,7 @@ function aliasesOf(registration: Pick<Registration, 'batchCreate'>) {
 
 function testSessions(deps: QuestionsDeps) {
   const questions = createQuestions(deps);
-  return { questions, sessions: createLiveSessions({ questions, present: deps.present }) };
+  return { questions, sessions: createLiveSessions({ questions, present: deps.present, clock: deps.clock }) };
 }
 
 export type TestServer = Awaited<ReturnType<typeof startTestServer>>;

@@ -1,0 +1,96 @@
+import { abortError, type Clock, sleep, throwIfAborted } from '../std/index.ts';
+import { SessionsError } from './errors.ts';
+import type { ListedSessions, LiveSessions, SessionFilter } from './types.ts';
+
+/** What all who follow the same are told of. */
+interface Round {
+  followers: number;
+  latest: ListedSessions | undefined;
+  /** Of `latest`, from 1 on. */
+  version: number;
+  failed: unknown;
+  readonly wakers: Set<() => void>;
+  readonly over: AbortController;
+}
+
+/**
+ * Follows sessions by asking again and again, once for all who follow the same: a question costs rows and every gateway's time. It is asked while
+ * somebody follows, and what it fails with ends all who do. Whoever reads slowly is told of the newest only.
+ */
+export function createFollowing({ list, clock }: { list: LiveSessions['list']; clock: Clock }): LiveSessions['follow'] {
+  const rounds = new Map<string, Round>();
+
+  const ask = async (filter: SessionFilter, options: { limit: number; askedBy: string }, round: Round) => {
+    const { signal } = round.over;
+    try {
+      for (;;) {
+        round.latest = await list(filter, { ...options, signal });
+        round.version += 1;
+        wake(round);
+        await sleep(clock, ASK_MS, signal);
+      }
+    } catch (error) {
+      if (!signal.aborted) round.failed = error;
+      wake(round);
+    }
+  };
+
+  return async (filter, { limit, askedBy, signal }, tell) => {
+    throwIfAborted(signal);
+    const key = JSON.stringify([filter, limit], (_, value) => (typeof value === 'bigint' ? `${value}` : value));
+    let round = rounds.get(key);
+    if (round === undefined) {
+      if (rounds.size >= ROUNDS_MAX)
+        throw new SessionsError('ERR_SESSIONS_LIMIT', `sessions are followed by ${ROUNDS_MAX} filters at once at most`);
+      const made = { followers: 0, latest: undefined, version: 0, failed: undefined };
+      round = { ...made, wakers: new Set(), over: new AbortController() };
+      rounds.set(key, round);
+      void ask(filter, { limit, askedBy }, round);
+    }
+    round.followers += 1;
+    try {
+      await followRound(round, signal, tell);
+    } finally {
+      round.followers -= 1;
+      if (round.followers === 0 || round.failed !== undefined) {
+        if (rounds.get(key) === round) rounds.delete(key);
+        round.over.abort();
+      }
+    }
+  };
+}
+
+async function followRound(round: Round, signal: AbortSignal, tell: (now: ListedSessions) => Promise<void>) {
+  let seen = 0;
+  for (;;) {
+    if (signal.aborted) throw abortError(signal);
+    if (round.failed !== undefined) throw round.failed;
+    if (round.latest === undefined || round.version === seen) {
+      await changed(round, signal);
+      continue;
+    }
+    seen = round.version;
+    await tell(round.latest);
+  }
+}
+
+function changed(round: Round, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const wakeUp = () => {
+      round.wakers.delete(wakeUp);
+      signal.removeEventListener('abort', wakeUp);
+      resolve();
+    };
+    round.wakers.add(wakeUp);
+    signal.addEventListener('abort', wakeUp);
+  });
+}
+
+function wake({ wakers }: Round): void {
+  for (const waker of [...wakers]) waker();
+}
+
+/** What begins and ends within it is not seen; the record has it. */
+const ASK_MS = 2_000;
+/** Of 64 questions at once. */
+const ROUNDS_MAX = 16;
