@@ -67,8 +67,8 @@ export function bytesOf({ detail }: LedgerEntry): number | undefined {
 
 /** The node whose agent vouched for the process behind a session. */
 function nodeOf({ detail }: LedgerEntry): string | undefined {
-  const { node } = objectIn(detail['caller']);
-  return typeof node === 'string' ? node : undefined;
+  const { nodeId } = objectIn(detail['caller']);
+  return typeof nodeId === 'string' ? nodeId : undefined;
 }
 
 /** Powers of four: an entry of a thousand rows is found by each that it reaches, so that many rows are found without looking at few. */
