@@ -45,17 +45,18 @@ export function createSearch(deps: { readonly store: Store }): RecordSearch {
       const found: RecordEntry[] = [];
       const count = Math.min(Math.max(1, size), PAGE_MAX);
       let from = cursor === undefined ? untilPlace(filter) : parseCursor(cursor);
-      let looked = 0;
-      for (let looks = 0; looks < LOOKS_MAX && looked < ENTRIES_MAX; looks++) {
+      let [looked, read] = [0, 0];
+      for (let looks = 0; looks < LOOKS_MAX && looked < ENTRIES_MAX && read < ROWS_MAX; looks++) {
         throwIfAborted(signal);
         // More at a time from the second on: what the first has brought is mostly not what is asked for.
         const limit = looks === 0 ? count + 1 : ENTRIES_A_LOOK;
-        const { places, next } = await readPlaces(db, filter, { from, limit });
+        const { places, next, rows } = await readPlaces(db, filter, { from, limit });
         const entries = await readEntries(
           db,
           places.filter(({ log, position }) => position < (signed.get(log) ?? 0)),
         );
         looked += places.length;
+        read += rows;
         for (const place of places) {
           from = place;
           const one = recordAt(place, entries.get(idOf(place)), filter);
@@ -102,21 +103,21 @@ async function readPlaces(
   db: Kysely<RecordsTables>,
   filter: RecordFilter,
   of: { readonly from: Place | undefined; readonly limit: number },
-): Promise<{ readonly places: readonly Place[]; readonly next: Place | undefined }> {
+): Promise<{ readonly places: readonly Place[]; readonly next: Place | undefined; readonly rows: number }> {
   const { from, limit } = of;
   const reaches: TermReach[] = [];
-  const rows = Math.max(ROWS_MIN, Math.min(limit, ENTRIES_A_LOOK));
   for (const term of indexFilter(filter))
-    reaches.push(await readReach(db, term, { from, sinceMs: filter.sinceMs, limit: rows }));
+    reaches.push(await readReach(db, term, { from, sinceMs: filter.sinceMs, limit: ROWS_A_LOOK }));
+  const rows = reaches.reduce((sum, reach) => sum + reach.rows, 0);
   const [lead, ...others] = reaches.toSorted(fartherFirst);
   const meets = others.map(({ floor, places }) => ({ floor, has: follow(places()) }));
   const places: Place[] = [];
   for (const place of lead?.places() ?? []) {
     if (meets.every(({ floor, has }) => (floor !== undefined && comparePlaces(place, floor) < 0) || has(place)))
       places.push(place);
-    if (places.length === limit) return { places, next: place };
+    if (places.length === limit) return { places, next: place, rows };
   }
-  return { places, next: lead?.floor };
+  return { places, next: lead?.floor, rows };
 }
 
 function fartherFirst(a: TermReach, b: TermReach): number {
@@ -180,4 +181,6 @@ export const PAGE_MAX = 1000;
 const LOOKS_MAX = 6;
 const ENTRIES_MAX = 600;
 const ENTRIES_A_LOOK = 300;
-const ROWS_MIN = 64;
+/** Of postings: a full row takes 30 us to go through. */
+const ROWS_A_LOOK = 64;
+const ROWS_MAX = 500;
