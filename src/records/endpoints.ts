@@ -12,14 +12,19 @@ export interface RecordEndpointNeeds {
 }
 
 const endpoint = endpointsOf<RecordEndpointNeeds>();
+const COUNT_MAX = 999_999_999_999_999;
 const closed = { additionalProperties: false } as const;
 
 const text = (description: string) => Type.Optional(Type.String({ minLength: 1, maxLength: 512, description }));
-const count = (description: string) => Type.Optional(Type.Integer({ minimum: 0, description }));
+const count = (description: string) => Type.Optional(Type.Integer({ minimum: 0, maximum: COUNT_MAX, description }));
 const filterFields = {
   identity: text('Whose: a SPIFFE ID, or the path of one in the trust domain of the server.'),
   node: text('The node whose agent vouched for the process behind a session, as `identity`.'),
-  ...{ target: text('Which target.'), action: text('What was done, as the protocol names it.'), session: text('Of one session.') },
+  ...{
+    target: text('Which target.'),
+    action: text('What was done, as the protocol names it.'),
+    session: text('Of one session.'),
+  },
   kind: text('Such as `denial`.'),
   object: text('What was reached, by the last parts of its name: `public.customers`.'),
   column: text('What was read, written or masked of it.'),
@@ -37,7 +42,11 @@ const filterFields = {
 const filterInput = Type.Object(filterFields, closed);
 const place = {
   log: Type.Integer({ minimum: 1, maximum: 999_999_999, description: 'Number of the log.' }),
-  position: Type.Integer({ minimum: 0, description: 'In that log; together the id of the entry, for good.' }),
+  position: Type.Integer({
+    minimum: 0,
+    maximum: COUNT_MAX,
+    description: 'In that log; together the id of the entry, for good.',
+  }),
 };
 const record = Type.Object(
   {
