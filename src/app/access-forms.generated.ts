@@ -2,7 +2,7 @@
 import type { ParsedForms } from '../policy/index.ts';
 
 export const accessForms: ParsedForms = {
-  by: "cedar 4.13.0, schema 2aa1968a415bc12e1e9bbb78e7c8a5d7a4c85623c7436403917a3a638c295b57",
+  by: "cedar 4.13.0, schema 2c135cdd113abddec35cfbcae6d87bb2b84f6424be1dc9ebf2079002bc613a32",
   forms: [
     { textDigest: Buffer.from('6b6683b868052534c9ddb2c7f64744a3f975ea041177bd1c031379d4ac816ee9', 'hex'), json: "{\"effect\":\"permit\",\"principal\":{\"op\":\"All\"},\"action\":{\"op\":\"in\",\"entity\":{\"type\":\"Action\",\"id\":\"countersign:public\"}},\"resource\":{\"op\":\"All\"},\"conditions\":[],\"annotations\":{\"description\":\"What is asked before anybody has an identity.\",\"id\":\"anyone\"}}" },
     { textDigest: Buffer.from('c00442a984909d61b6fe9b9ebdebc7d2f3b88de0d06f582dac1576fecf5b7fee', 'hex'), json: "{\"effect\":\"permit\",\"principal\":{\"op\":\"is\",\"entity_type\":\"Countersign::Node\"},\"action\":{\"op\":\"in\",\"entity\":{\"type\":\"Action\",\"id\":\"countersign:attend-node\"}},\"resource\":{\"op\":\"All\"},\"conditions\":[],\"annotations\":{\"description\":\"Agents look after their nodes, and issue what the entries say.\",\"id\":\"nodes\"}}" },
