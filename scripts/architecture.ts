@@ -34,7 +34,10 @@ export const architecture: Readonly<Record<string, readonly [promise: string, im
   ],
   'workload-identity': ["a process's own SVID and bundles, kept fresh from the Workload API", ['rpc', ...below]],
   ledger: ['append, Merkle tree, checkpoints, proofs, verify', below],
-  records: ['every ledger shipped, checked, countersigned, kept and searched', ['store', 'ledger', ...below]],
+  records: [
+    'every ledger shipped, checked, countersigned, kept and searched',
+    ['store', 'ledger', 'endpoint', ...below],
+  ],
   gateway: [
     'accept, authenticate, decide, oblige, forward, record; protocols',
     ['policy', 'ledger', 'workload-identity', 'rpc', 'private-files', ...below],

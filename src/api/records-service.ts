@@ -118,8 +118,12 @@ function filterOf(message: FilterMessage | undefined, trustDomain: TrustDomain):
   const { identity, masked, sinceMs, untilMs } = message;
   const text = (value: string) => (value === '' ? undefined : value);
   const time = (value: bigint) => (value === 0n ? undefined : Number(value));
+  const idOf = (value: string) => (value.startsWith('/') ? `spiffe://${trustDomain}${value}` : text(value));
+  const count = (value: bigint | undefined) => (value === undefined ? undefined : Number(value));
   return {
-    actor: identity.startsWith('/') ? `spiffe://${trustDomain}${identity}` : text(identity),
+    ...{ actor: idOf(identity), node: idOf(message.node) },
+    ...{ rowsMin: count(message.rowsMin), rowsMax: count(message.rowsMax) },
+    ...{ bytesMin: count(message.bytesMin), bytesMax: count(message.bytesMax) },
     ...{ target: text(message.target), action: text(message.action), session: text(message.session) },
     ...{ kind: text(message.kind), object: text(message.object), column: text(message.column) },
     ...{ policy: text(message.policy), reason: text(message.reason), status: text(message.status) },

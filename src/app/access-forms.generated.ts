@@ -2,7 +2,7 @@
 import type { ParsedForms } from '../policy/index.ts';
 
 export const accessForms: ParsedForms = {
-  by: "cedar 4.13.0, schema fb70bd57a34acd275bf7aeff3705c2958d3cdbdb13eb1f4f705300008b5e882b",
+  by: "cedar 4.13.0, schema db9598fa4b58ca7506f262796d9d1b8a3ff54b9dc490768a25eed400638fdfbe",
   forms: [
     { textDigest: Buffer.from('6b6683b868052534c9ddb2c7f64744a3f975ea041177bd1c031379d4ac816ee9', 'hex'), json: "{\"effect\":\"permit\",\"principal\":{\"op\":\"All\"},\"action\":{\"op\":\"in\",\"entity\":{\"type\":\"Action\",\"id\":\"countersign:public\"}},\"resource\":{\"op\":\"All\"},\"conditions\":[],\"annotations\":{\"description\":\"What is asked before anybody has an identity.\",\"id\":\"anyone\"}}" },
     { textDigest: Buffer.from('c00442a984909d61b6fe9b9ebdebc7d2f3b88de0d06f582dac1576fecf5b7fee', 'hex'), json: "{\"effect\":\"permit\",\"principal\":{\"op\":\"is\",\"entity_type\":\"Countersign::Node\"},\"action\":{\"op\":\"in\",\"entity\":{\"type\":\"Action\",\"id\":\"countersign:attend-node\"}},\"resource\":{\"op\":\"All\"},\"conditions\":[],\"annotations\":{\"description\":\"Agents look after their nodes, and issue what the entries say.\",\"id\":\"nodes\"}}" },

@@ -5,6 +5,7 @@ import { type Nodes, readOperator } from '../attestation/index.ts';
 import type { Authority } from '../authority/index.ts';
 import { parseAddress, type ServerConfig } from '../config/index.ts';
 import type { NeedsOf } from '../endpoint/index.ts';
+import type { Records } from '../records/index.ts';
 import type { Registration } from '../registration/index.ts';
 import type { Resources } from '../resources/index.ts';
 import type { Listen } from '../rpc/index.ts';
@@ -29,18 +30,19 @@ export function createServerRest(
     readonly resources: Resources;
     readonly nodes: Nodes;
     readonly sessions: LiveSessions;
+    readonly records: Records;
     readonly identity: ServerIdentity;
     readonly audit: WriteAudit;
   },
 ): RestServer {
-  const { registration, resources, sessions, trustDomain } = parts;
+  const { records, registration, resources, sessions, trustDomain } = parts;
   const door = tlsDoor(deps, parts);
   const rest = createRest<NeedsOf<(typeof endpoints)[number]>>({
     ...{ clock: deps.clock, log: deps.log, random: deps.random },
     ...parts,
     readOperator,
     endpoints,
-    needs: { registration, resources, sessions, trustDomain, clock: deps.clock },
+    needs: { records, registration, resources, sessions, trustDomain, clock: deps.clock },
     forms: accessForms,
     listen: [{ unix: apiSocketOf(deps.config.socket), mode: 0o600 }, ...door.listen],
   });

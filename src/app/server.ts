@@ -23,7 +23,7 @@ import { createRpcServer, defaultLimits } from '../rpc/index.ts';
 import { createLiveSessions } from '../sessions/index.ts';
 import { createPeerClock, memberById, parseDurationMs, type Service, startAll, stopAll } from '../std/index.ts';
 import { storeEngines } from '../store/engines/registry.generated.ts';
-import type { GivenFiles, Store, StoreEngineMember } from '../store/index.ts';
+import { type GivenFiles, type Store, type StoreEngineMember, storeMigrations } from '../store/index.ts';
 import { createDeclaredRules } from './declared-rules.ts';
 import { AppError } from './errors.ts';
 import { createClockCheck } from './health/clock-check.ts';
@@ -210,6 +210,7 @@ function migrationsOf(store: Store): Service {
     ...recordsMigrations,
     ...questionsMigrations,
     ...restMigrations,
+    ...storeMigrations,
   ];
   return { start: () => store.migrate(all), stop: async () => {} };
 }

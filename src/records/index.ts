@@ -9,6 +9,7 @@
  * - `log/` one log: what is known of it, what a batch is judged by, and how it is kept
  * - `search/` what entries are found by
  */
+export { endpoints } from './endpoints.ts';
 export { errorTable, RecordsError } from './errors.ts';
 export { batchLimits, type Intake, type LogStand, type Shipment } from './log/intake.ts';
 export type { AlarmKind, LogBatch } from './log/judge-batch.ts';

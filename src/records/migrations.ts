@@ -1,5 +1,8 @@
-import type { Generated } from 'kysely';
+import type { Generated, Kysely } from 'kysely';
+import { parseEntry } from '../ledger/index.ts';
 import { bytesType, type Migration } from '../store/index.ts';
+import { indexEntry } from './search/indexed-entry.ts';
+import { insertPostings, postingRows } from './search/postings.ts';
 
 /** The tables of the record. */
 export const recordsMigrations: readonly Migration[] = [
@@ -77,7 +80,58 @@ export const recordsMigrations: readonly Migration[] = [
         .execute();
     },
   },
+  {
+    name: '0002-records-postings',
+    async up(db, dialect) {
+      await db.schema
+        .createTable('records_postings')
+        .addColumn('term', 'bigint', (column) => column.notNull())
+        .addColumn('at_ms', 'bigint', (column) => column.notNull())
+        .addColumn('log', 'integer', (column) => column.notNull())
+        .addColumn('position', 'bigint', (column) => column.notNull())
+        .addColumn('since_ms', 'bigint', (column) => column.notNull())
+        .addColumn('places', bytesType(dialect), (column) => column.notNull())
+        .addPrimaryKeyConstraint('records_postings_key', ['term', 'at_ms', 'log', 'position'] as never)
+        .execute();
+      for (const name of ['time', 'actor', 'target', 'action', 'session'])
+        await db.schema.dropIndex(`records_entries_by_${name}`).execute();
+      for (const name of ['at_ms', 'actor', 'target', 'action', 'session', 'kind'])
+        await db.schema.alterTable('records_entries').dropColumn(name).execute();
+      await db.schema.dropTable('records_terms').execute();
+      // The tables of this feature: they are as that type says from here on.
+      await indexAnew(db as Kysely<RecordsTables>);
+    },
+  },
 ];
+
+/** Writes what all entries are found by, in their order. */
+async function indexAnew(db: Kysely<RecordsTables>): Promise<void> {
+  const logs = await db.selectFrom('records_logs').select('id').orderBy('id').execute();
+  for (const { id } of logs) {
+    for (let first = 0; ; ) {
+      const rows = await db
+        .selectFrom('records_entries')
+        .select(['position', 'entry'])
+        .where('log', '=', id)
+        .where('position', '>=', first)
+        .orderBy('position')
+        .limit(ENTRIES_A_TIME)
+        .execute();
+      await insertPostings(
+        db,
+        postingRows(
+          id,
+          rows.map(({ entry }) => indexEntry(parseEntry(entry))),
+        ),
+      );
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < ENTRIES_A_TIME) break;
+      first = last.position + 1;
+    }
+  }
+}
+
+const ENTRIES_A_TIME = 1000;
 
 /** The tables, as kysely sees them. */
 export interface RecordsTables {
@@ -112,18 +166,11 @@ export interface RecordsTables {
   };
   /** What is still to be told by an entry of a server's own ledger. */
   records_notices: { log: number; number: number; at_ms: number; what: string; detail: string };
-  /** The canonical bytes; names in columns are hashes of theirs (`hashName`). */
-  records_entries: {
-    log: number;
-    position: number;
-    at_ms: number;
-    actor: number;
-    target: number;
-    action: number;
-    session: number;
-    kind: number;
-    entry: Buffer;
-  };
-  /** What an entry may be found by besides. Of entries that were given up some may be left: they lead nowhere, or to what does not match. */
-  records_terms: { term: number; at_ms: number; log: number; position: number };
+  /** The canonical bytes. */
+  records_entries: { log: number; position: number; entry: Buffer };
+  /**
+   * By what entries are found: for each term of a batch (`hashName`) the place of its newest entry, and those of the others in `places`, down to `since_ms`
+   * (`postingRows`). Of entries that were given up some may be left: they lead nowhere, or to what does not match.
+   */
+  records_postings: { term: number; at_ms: number; log: number; position: number; since_ms: number; places: Buffer };
 }

@@ -81,6 +81,12 @@ async function ship(
   return shipment;
 }
 
+/** One entry more of a log that is followed already, or is about to be. */
+async function shipSome(server: Records, log: ReturnType<typeof testLog>): Promise<void> {
+  const { stand } = await server.open(named(log));
+  await ship(server, log, { end: Math.min(30, stand.size + 1) });
+}
+
 async function allOf(server: Records): Promise<string[]> {
   const page = await server.search({}, { size: 1000, signal });
   return page.entries.map(({ log, position, bytes }) => `${log}/${position} ${bytes}`);
@@ -105,6 +111,48 @@ describe.each([
     expect(written).toMatchObject([
       { kind: 'ledger', actor: OWNER, target: ORIGIN, action: 'record:bound', detail: { key: log.verifierKey } },
     ]);
+  });
+
+  it('tells whoever follows of each entry once, signed ones only, and goes on behind any of them', async () => {
+    const store = await openStore();
+    const server = createRecords({
+      ...{ store, clock: createSystemClock(), witness, write: async () => {} },
+      ...{ log: createSilentLog(), silenceMs: 30_000 },
+    });
+    const [log, other] = [testLog(40), testLog(40, { seed: 'other', origin: `${ORIGIN}-2` })];
+    await ship(server, log, { end: 10 });
+    const ending = new AbortController();
+    const told: string[] = [];
+    const cursors: string[] = [];
+    const following = (async () => {
+      for await (const { log: of, position, cursor } of server.follow({ target: 'db' }, { signal: ending.signal })) {
+        told.push(`${of}/${position}`);
+        cursors.push(cursor);
+      }
+    })();
+    await eventually('it is told what comes', async () => {
+      if (told.length === 0 && log.entries.length > 0) await shipSome(server, log);
+      return told.length > 0;
+    });
+    await ship(server, log);
+    await ship(server, other);
+    await eventually('it is told all', () => told.length >= 70 - Number(told[0]?.slice(2)) + 10);
+    ending.abort();
+    await following;
+    const first = Number(told[0]?.slice(2));
+    const all = [
+      ...Array.from({ length: 40 - first }, (_, n) => `1/${first + n}`),
+      ...Array.from({ length: 40 }, (_, n) => `2/${n}`),
+    ];
+    expect(told.toSorted()).toEqual(all.toSorted());
+    const middle = 25;
+    const again: string[] = [];
+    const end = new AbortController();
+    for await (const { log: of, position } of server.follow({}, { after: cursors[middle], signal: end.signal })) {
+      again.push(`${of}/${position}`);
+      if (again.length === told.length - middle - 1) end.abort();
+    }
+    expect(again.toSorted()).toEqual(told.slice(middle + 1).toSorted());
   });
 
   it('goes on where it stands, however often shippers and servers are killed', async () => {

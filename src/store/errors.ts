@@ -75,6 +75,13 @@ export const errorTable = {
     meaning: 'A notification is larger than every engine can carry.',
     remedy: 'Report it: notifications carry only what changed, never the change itself.',
   },
+  ERR_STORE_LEASE: {
+    status: 503,
+    exit: 'unavailable',
+    meaning:
+      'What this process was doing alone is not its own any more: it was paused for too long, and another one does it.',
+    remedy: 'Nothing, unless it lasts: then see why this process, or the database, stands still for seconds.',
+  },
   ERR_STORE_CLOSED: {
     status: 503,
     exit: 'unavailable',

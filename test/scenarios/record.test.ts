@@ -123,7 +123,7 @@ describe.skipIf(mayLackPsql())('the record', () => {
   it('is asked as the guide shows', async () => {
     const guide = fs.readFileSync(path.join(import.meta.dirname, '../../docs/guide/record.md'), 'utf8');
     const blocks = Array.from(guide.matchAll(/```sh\n(.*?)```/gs), ([, text = '']) => text.trim().split('\n')).flat();
-    expect(blocks).toHaveLength(5);
+    expect(blocks).toHaveLength(6);
     for (const line of blocks) {
       const [program, ...args] = line.split(' ');
       expect(program).toBe('countersign');

@@ -3,19 +3,27 @@ import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { RUN_MARK } from './owned.ts';
+import { runFolder } from './quick-files.ts';
 
 export function setup(): () => Promise<void> {
   const run = randomBytes(8).toString('hex');
   process.env[RUN_MARK] = run;
-  return () => expectNone(run, { runner: process.pid });
+  return () => expectNone(run, { runner: process.pid, folder: runFolder() });
 }
 
-/** @throws Error naming each process of that run that does not end by itself in time */
-export async function expectNone(run: string, options: { withinMs?: number; runner?: number } = {}): Promise<void> {
-  const { withinMs = WITHIN_MS, runner } = options;
+/**
+ * A process is of the run by its environment, or as one that works below `folder`: those of PostgreSQL write their titles over theirs.
+ *
+ * @throws Error naming each process of that run that does not end by itself in time
+ */
+export async function expectNone(
+  run: string,
+  options: { withinMs?: number; runner?: number; folder?: string | undefined } = {},
+): Promise<void> {
+  const { withinMs = WITHIN_MS, runner, folder } = options;
   const deadline = performance.now() + withinMs;
-  let left = processesOf(run, runner);
-  for (; left.length > 0 && performance.now() < deadline; left = processesOf(run, runner)) await pause(100);
+  let left = processesOf(run, runner, folder);
+  for (; left.length > 0 && performance.now() < deadline; left = processesOf(run, runner, folder)) await pause(100);
   if (left.length === 0) return;
   for (const { pid } of left) {
     try {
@@ -37,12 +45,14 @@ interface Found {
 }
 
 /** Without the runner's own children, which are its to end. */
-function processesOf(run: string, runner: number | undefined): Found[] {
+function processesOf(run: string, runner: number | undefined, folder: string | undefined): Found[] {
   const found: Found[] = [];
   for (const name of fs.readdirSync('/proc')) {
     if (!/^\d+$/.test(name) || Number(name) === process.pid) continue;
     try {
-      if (!fs.readFileSync(`/proc/${name}/environ`).includes(`${RUN_MARK}=${run}\0`)) continue;
+      const isMarked = fs.readFileSync(`/proc/${name}/environ`).includes(`${RUN_MARK}=${run}\0`);
+      if (!isMarked && (folder === undefined || !fs.readlinkSync(`/proc/${name}/cwd`).startsWith(`${folder}/`)))
+        continue;
       const command = fs.readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
       const parent = /^PPid:\t(\d+)$/m.exec(fs.readFileSync(`/proc/${name}/status`, 'utf8'))?.[1] ?? '?';
       // One that has ended and was not waited for has no command.

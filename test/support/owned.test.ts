@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { eventually } from './eventually.ts';
 import { expectNone } from './no-orphans.ts';
 import { own, RUN_MARK } from './owned.ts';
+import { startPostgres } from './postgres.ts';
 
 const OWNER = `
   import { spawn } from 'node:child_process';
@@ -48,5 +49,22 @@ describe('the end of a run', () => {
     );
     await expect(ended).resolves.toBe('SIGKILL');
     await expectNone(run, { withinMs: 0 });
+  });
+
+  it('names what left its session and group, and the processes of a PostgreSQL, which overwrite their environment', async () => {
+    const run = `planted-${process.pid}-apart`;
+    const left = own(
+      spawn('sleep', ['600'], { stdio: 'ignore', detached: true, env: { ...process.env, [RUN_MARK]: run } }),
+    );
+    const postgres = await startPostgres();
+    try {
+      const { pid } = postgres;
+      const named = await expectNone(run, { withinMs: 0, folder: path.dirname(postgres.dataDir) }).catch(String);
+      expect(named).toContain(': sleep 600');
+      expect(named).toContain(': postgres: checkpointer');
+      await eventually('all are gone', () => left.signalCode === 'SIGKILL' && !isThere(pid));
+    } finally {
+      await postgres.stop();
+    }
   });
 });

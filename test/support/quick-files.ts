@@ -31,6 +31,11 @@ export function steadyFolder(): string {
   return process.env[STEADY] ?? os.tmpdir();
 }
 
+/** The temporary folder that is this run's alone; undefined where it has none. */
+export function runFolder(): string | undefined {
+  return process.env[STEADY] === undefined ? undefined : process.env['TMPDIR'];
+}
+
 function hasRoom(): boolean {
   try {
     const { type, bavail, bsize } = fs.statfsSync(MEMORY);

@@ -206,6 +206,141 @@ export interface Operations {
       readonly next?: string | undefined;
     };
   };
+  /** Tells of entries as they come to the record; all that is set must hold. */
+  'record.follow': {
+    readonly input: {
+      /** Whose: a SPIFFE ID, or the path of one in the trust domain of the server. */
+      readonly identity?: string | undefined;
+      /** The node whose agent vouched for the process behind a session, as `identity`. */
+      readonly node?: string | undefined;
+      /** Which target. */
+      readonly target?: string | undefined;
+      /** What was done, as the protocol names it. */
+      readonly action?: string | undefined;
+      /** Of one session. */
+      readonly session?: string | undefined;
+      /** Such as `denial`. */
+      readonly kind?: string | undefined;
+      /** What was reached, by the last parts of its name: `public.customers`. */
+      readonly object?: string | undefined;
+      /** What was read, written or masked of it. */
+      readonly column?: string | undefined;
+      /** Which policy allowed or refused it. */
+      readonly policy?: string | undefined;
+      /** Why it was refused. */
+      readonly reason?: string | undefined;
+      /** How it ended, such as `failed`. */
+      readonly status?: string | undefined;
+      /** Operations that differ in values only. */
+      readonly shape?: string | undefined;
+      /** The protocol's own code. */
+      readonly code?: string | undefined;
+      /** True: only what was masked. */
+      readonly masked?: boolean | undefined;
+      /** Rows of the answer, at least. */
+      readonly rowsMin?: number | undefined;
+      /** Rows of the answer, at most. */
+      readonly rowsMax?: number | undefined;
+      /** Bytes of the answer, at least. */
+      readonly bytesMin?: number | undefined;
+      /** Bytes of the answer, at most. */
+      readonly bytesMax?: number | undefined;
+      /** Not before: epoch milliseconds by the clock of the writer. */
+      readonly sinceMs?: number | undefined;
+      /** Not after. */
+      readonly untilMs?: number | undefined;
+      /** Of one log. */
+      readonly log?: number | undefined;
+    };
+    readonly event: {
+      /** Number of the log. */
+      readonly log: number;
+      /** In that log; together the id of the entry, for good. */
+      readonly position: number;
+      /** As its writer wrote and signed it; fields that are not known here may be in it. */
+      readonly entry: Readonly<Record<string, unknown>>;
+    };
+  };
+  /** Shows one entry. */
+  'record.get': {
+    readonly input: {
+      /** Number of the log. */
+      readonly log: number;
+      /** In that log; together the id of the entry, for good. */
+      readonly position: number;
+    };
+    readonly output: {
+      /** Number of the log. */
+      readonly log: number;
+      /** In that log; together the id of the entry, for good. */
+      readonly position: number;
+      /** As its writer wrote and signed it; fields that are not known here may be in it. */
+      readonly entry: Readonly<Record<string, unknown>>;
+    };
+  };
+  /** Finds entries of all ledgers, newest first; all that is set must hold. */
+  'record.search': {
+    readonly input: {
+      /** Whose: a SPIFFE ID, or the path of one in the trust domain of the server. */
+      readonly identity?: string | undefined;
+      /** The node whose agent vouched for the process behind a session, as `identity`. */
+      readonly node?: string | undefined;
+      /** Which target. */
+      readonly target?: string | undefined;
+      /** What was done, as the protocol names it. */
+      readonly action?: string | undefined;
+      /** Of one session. */
+      readonly session?: string | undefined;
+      /** Such as `denial`. */
+      readonly kind?: string | undefined;
+      /** What was reached, by the last parts of its name: `public.customers`. */
+      readonly object?: string | undefined;
+      /** What was read, written or masked of it. */
+      readonly column?: string | undefined;
+      /** Which policy allowed or refused it. */
+      readonly policy?: string | undefined;
+      /** Why it was refused. */
+      readonly reason?: string | undefined;
+      /** How it ended, such as `failed`. */
+      readonly status?: string | undefined;
+      /** Operations that differ in values only. */
+      readonly shape?: string | undefined;
+      /** The protocol's own code. */
+      readonly code?: string | undefined;
+      /** True: only what was masked. */
+      readonly masked?: boolean | undefined;
+      /** Rows of the answer, at least. */
+      readonly rowsMin?: number | undefined;
+      /** Rows of the answer, at most. */
+      readonly rowsMax?: number | undefined;
+      /** Bytes of the answer, at least. */
+      readonly bytesMin?: number | undefined;
+      /** Bytes of the answer, at most. */
+      readonly bytesMax?: number | undefined;
+      /** Not before: epoch milliseconds by the clock of the writer. */
+      readonly sinceMs?: number | undefined;
+      /** Not after. */
+      readonly untilMs?: number | undefined;
+      /** Of one log. */
+      readonly log?: number | undefined;
+      /** Items of one page at most; 100 unless said. */
+      readonly limit?: number | undefined;
+      /** Where to go on: `next` of the page before, as it came. */
+      readonly cursor?: string | undefined;
+    };
+    readonly output: {
+      readonly items: readonly {
+        /** Number of the log. */
+        readonly log: number;
+        /** In that log; together the id of the entry, for good. */
+        readonly position: number;
+        /** As its writer wrote and signed it; fields that are not known here may be in it. */
+        readonly entry: Readonly<Record<string, unknown>>;
+      }[];
+      /** The cursor of the next page; absent on the last. */
+      readonly next?: string | undefined;
+    };
+  };
   /** Makes targets, policies and entries as they are declared, all of it or nothing. */
   'resource.apply': {
     readonly input: {
@@ -599,10 +734,10 @@ export interface Operations {
 }
 
 /** Operations that answer once. */
-export type CallName = | 'entry.get' | 'entry.list' | 'gateway.get' | 'gateway.list' | 'policy.get' | 'policy.list' | 'resource.apply' | 'resource.plan' | 'session.end' | 'session.get' | 'session.list' | 'target.get' | 'target.list';
+export type CallName = | 'entry.get' | 'entry.list' | 'gateway.get' | 'gateway.list' | 'policy.get' | 'policy.list' | 'record.get' | 'record.search' | 'resource.apply' | 'resource.plan' | 'session.end' | 'session.get' | 'session.list' | 'target.get' | 'target.list';
 
 /** Operations that tell of events for as long as somebody listens. */
-export type FollowName = | 'gateway.follow' | 'session.follow';
+export type FollowName = | 'gateway.follow' | 'record.follow' | 'session.follow';
 
 /** Where the fields of an input go. */
 export interface OperationPlaces {
@@ -621,6 +756,9 @@ export const operations: Readonly<Record<keyof Operations, OperationPlaces>> = {
   'gateway.list': {"method":"GET","path":"/v1/gateways","inPath":[],"inQuery":["limit","cursor"],"inBody":[]},
   'policy.get': {"method":"GET","path":"/v1/policies/{name}","inPath":["name"],"inQuery":[],"inBody":[]},
   'policy.list': {"method":"GET","path":"/v1/policies","inPath":[],"inQuery":["limit","cursor"],"inBody":[]},
+  'record.follow': {"method":"GET","path":"/v1/record-events","inPath":[],"inQuery":["identity","node","target","action","session","kind","object","column","policy","reason","status","shape","code","masked","rowsMin","rowsMax","bytesMin","bytesMax","sinceMs","untilMs","log"],"inBody":[]},
+  'record.get': {"method":"GET","path":"/v1/records/{log}/{position}","inPath":["log","position"],"inQuery":[],"inBody":[]},
+  'record.search': {"method":"GET","path":"/v1/records","inPath":[],"inQuery":["identity","node","target","action","session","kind","object","column","policy","reason","status","shape","code","masked","rowsMin","rowsMax","bytesMin","bytesMax","sinceMs","untilMs","log","limit","cursor"],"inBody":[]},
   'resource.apply': {"method":"POST","path":"/v1/apply","inPath":[],"inQuery":[],"inBody":["resources","entries","remove","prune"]},
   'resource.plan': {"method":"POST","path":"/v1/plan","inPath":[],"inQuery":[],"inBody":["resources","entries","remove","prune"]},
   'session.end': {"method":"POST","path":"/v1/end-sessions","inPath":[],"inQuery":[],"inBody":["sessions","reason"]},

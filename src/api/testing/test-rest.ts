@@ -38,9 +38,9 @@ type Options = Parameters<typeof startTestServer>[0] & {
 /** A whole server with REST on a local socket and over TLS; only time, chance and the ledger are the test's. */
 export async function startTestRest(options: Options = {}) {
   const server = await startTestServer({ migrations: restMigrations, ...options });
-  const { clock, log, random, store, authority, registration, resources, nodes, audit, sessions } = server;
+  const { clock, log, random, store, authority, registration, resources, records, nodes, audit, sessions } = server;
   const unix = join(server.folder, 'api.sock');
-  const needs = { registration, resources, sessions, trustDomain, clock };
+  const needs = { records, registration, resources, sessions, trustDomain, clock };
   const rest = createRest<NeedsOf<(typeof endpoints)[number]>>({
     ...{ clock, log, random, store, trustDomain, authority, registration, nodes, audit, needs },
     ...(options.readOperator === undefined ? {} : { readOperator: options.readOperator }),

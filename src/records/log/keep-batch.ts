@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely';
 import type { RecordsTables } from '../migrations.ts';
 import type { IndexedEntry } from '../search/indexed-entry.ts';
+import { insertPostings, postingRows } from '../search/postings.ts';
 import type { LogStand } from './intake.ts';
 import { type AlarmKind, type LogBatch, type Verdict, withoutTail } from './judge-batch.ts';
 import { type LogRow, stateColumns, stateOf } from './log-rows.ts';
@@ -72,24 +73,13 @@ async function insertEntries(
   indexed: readonly Indexed[],
   entries: readonly Buffer[],
 ): Promise<void> {
-  const rows = indexed.map(({ seq, atMs, actor, target, action, session, kind }, n) => ({
-    ...{ log, position: seq, at_ms: atMs, actor, target, action, session, kind },
-    entry: entries[n] ?? Buffer.alloc(0),
-  }));
+  const rows = indexed.map(({ seq }, n) => ({ log, position: seq, entry: entries[n] ?? Buffer.alloc(0) }));
   for (let at = 0; at < rows.length; at += ROWS_A_STATEMENT)
     await trx
       .insertInto('records_entries')
       .values(rows.slice(at, at + ROWS_A_STATEMENT))
       .execute();
-  const terms = indexed.flatMap(({ seq, atMs, terms: of }) =>
-    of.map((term) => ({ term, at_ms: atMs, log, position: seq })),
-  );
-  for (let at = 0; at < terms.length; at += TERMS_A_STATEMENT)
-    await trx
-      .insertInto('records_terms')
-      .values(terms.slice(at, at + TERMS_A_STATEMENT))
-      .onConflict((conflict) => conflict.doNothing())
-      .execute();
+  await insertPostings(trx, postingRows(log, indexed));
 }
 
 /** Names what is wrong with a log. What no checkpoint vouches for is given up: it may be what is wrong. */
@@ -122,4 +112,3 @@ export const NO_ALARM = { alarm: null, alarm_found: null, alarm_position: null, 
 /** The log's own key has signed two histories, or another key signs it: whatever comes later, somebody must look. */
 const STAYS: ReadonlySet<string> = new Set<AlarmKind>(['fork', 'key']);
 const ROWS_A_STATEMENT = 500;
-const TERMS_A_STATEMENT = 2000;

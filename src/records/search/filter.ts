@@ -1,5 +1,5 @@
 import type { LedgerEntry } from '../../ledger/index.ts';
-import { hashName, objectName, type TermName, termsOf } from './indexed-entry.ts';
+import { bytesOf, hashName, objectName, rowsOf, stepsUpTo, type TermName, termsOf } from './indexed-entry.ts';
 
 /** Which entries a search gives: all that are set must hold. Times are epoch milliseconds by the clock of the entry's writer. */
 export interface RecordFilter {
@@ -18,42 +18,41 @@ export interface RecordFilter {
   readonly code?: string | undefined;
   /** True: something of the answer was masked. */
   readonly masked?: boolean | undefined;
+  /** The node (SPIFFE ID) whose agent vouched for the process behind the session: of entries that open one. */
+  readonly node?: string | undefined;
+  /** Rows (items) of the answer, at least and at most: of outcomes. */
+  readonly rowsMin?: number | undefined;
+  readonly rowsMax?: number | undefined;
+  /** Bytes of the answer. */
+  readonly bytesMin?: number | undefined;
+  readonly bytesMax?: number | undefined;
   readonly sinceMs?: number | undefined;
   readonly untilMs?: number | undefined;
   /** Of one log. */
   readonly log?: number | undefined;
 }
 
-/** A filter as the tables have it. */
-export interface IndexedFilter {
-  readonly columns: readonly (readonly ['actor' | 'target' | 'action' | 'session' | 'kind', number])[];
-  readonly terms: readonly number[];
-}
-
-export function indexFilter(filter: RecordFilter): IndexedFilter {
-  const columns = COLUMNS.flatMap((name) => {
-    const value = filter[name];
-    return value === undefined || (name === 'kind' && !isCommonKind(value))
-      ? []
-      : [[name, hashName(name, value)] as const];
-  });
-  return { columns, terms: askedTerms(filter).map(([name, value]) => hashName(name, value)) };
+/** The terms that all entries asked for have, as the tables have them: one at least. */
+export function indexFilter(filter: RecordFilter): readonly number[] {
+  const terms = askedTerms(filter).map(([name, value]) => hashName(name, value));
+  if (filter.log !== undefined) terms.push(hashName('log', `${filter.log}`));
+  return terms.length > 0 ? terms : [hashName('all', '')];
 }
 
 /** Whether the entry is one of those: what the tables led to is looked at itself. */
 export function matchesFilter(entry: LedgerEntry, filter: RecordFilter): boolean {
   const atMs = entry.wallMs ?? entry.timeMs;
   if ((filter.sinceMs ?? atMs) > atMs || (filter.untilMs ?? atMs) < atMs) return false;
-  if (COLUMNS.some((name) => (filter[name] ?? entry[name]) !== entry[name])) return false;
+  if (!isWithin(rowsOf(entry), filter.rowsMin, filter.rowsMax)) return false;
+  if (!isWithin(bytesOf(entry), filter.bytesMin, filter.bytesMax)) return false;
   const asked = askedTerms(filter);
   if (asked.length === 0) return true;
   const has = new Set(Array.from(termsOf(entry), (term) => term.join('\n')));
   return asked.every((term) => has.has(term.join('\n')));
 }
 
-/** Rarer ones first: the first leads the search. */
 function askedTerms(filter: RecordFilter): readonly (readonly [TermName, string])[] {
-  const { kind, object, masked } = filter;
+  const { object, masked } = filter;
   const asked: (readonly [TermName, string | undefined])[] = [
     ['object', object === undefined ? undefined : objectName(object)],
     ['shape', filter.shape],
@@ -63,13 +62,21 @@ function askedTerms(filter: RecordFilter): readonly (readonly [TermName, string]
     ['code', filter.code],
     ['status', filter.status],
     ['masked', masked === true ? 'yes' : undefined],
-    ['kind', kind === undefined || isCommonKind(kind) ? undefined : kind],
+    ['node', filter.node],
+    ['rows', lastStep(filter.rowsMin)],
+    ['bytes', lastStep(filter.bytesMin)],
+    ...COLUMNS.map((name) => [name, filter[name]] as const),
   ];
   return asked.flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const]));
 }
 
-function isCommonKind(kind: string): boolean {
-  return kind === 'intent' || kind === 'outcome';
+function lastStep(least: number | undefined): string | undefined {
+  return stepsUpTo(least).at(-1)?.toString();
+}
+
+function isWithin(count: number | undefined, least: number | undefined, most: number | undefined): boolean {
+  if (least === undefined && most === undefined) return true;
+  return count !== undefined && count >= (least ?? count) && count <= (most ?? count);
 }
 
 const COLUMNS = ['actor', 'target', 'action', 'session', 'kind'] as const;

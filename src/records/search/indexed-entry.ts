@@ -6,16 +6,14 @@ export interface IndexedEntry {
   readonly seq: number;
   /** Epoch milliseconds by the clock of its writer. */
   readonly atMs: number;
-  readonly actor: number;
-  readonly target: number;
-  readonly action: number;
-  readonly session: number;
-  readonly kind: number;
   readonly terms: readonly number[];
 }
 
-/** What only some entries have, or what one may have several of. */
-export type TermName = 'object' | 'column' | 'policy' | 'kind' | 'reason' | 'status' | 'shape' | 'code' | 'masked';
+/** What entries are found by. */
+export type TermName =
+  | ('actor' | 'target' | 'action' | 'session' | 'kind')
+  | ('object' | 'column' | 'policy' | 'reason' | 'status' | 'shape' | 'code' | 'masked')
+  | ('rows' | 'bytes' | 'node');
 
 /** Works out what an entry is found by. Never throws: what is of another form than today's is not found by it. */
 export function indexEntry(entry: LedgerEntry): IndexedEntry {
@@ -27,20 +25,19 @@ export function indexEntry(entry: LedgerEntry): IndexedEntry {
   return {
     seq: entry.seq,
     atMs: entry.wallMs ?? entry.timeMs,
-    actor: hashName('actor', entry.actor),
-    target: hashName('target', entry.target),
-    action: hashName('action', entry.action),
-    session: hashName('session', entry.session),
-    kind: hashName('kind', entry.kind),
     terms: [...terms],
   };
 }
 
-/** The terms of an entry by name and value; rarer ones first. */
-export function* termsOf({ kind, detail }: LedgerEntry): Generator<readonly [TermName, string]> {
+/** The terms of an entry by name and value. */
+export function* termsOf(entry: LedgerEntry): Generator<readonly [TermName, string]> {
+  const { detail } = entry;
   const { reason, status, shape, code, policies } = detail;
-  // Those two are most of a log: who asks for them alone reads it in order.
-  if (kind !== 'intent' && kind !== 'outcome') yield ['kind', kind];
+  for (const name of ['actor', 'target', 'action', 'session', 'kind'] as const) yield [name, entry[name]];
+  for (const step of stepsUpTo(rowsOf(entry))) yield ['rows', `${step}`];
+  for (const step of stepsUpTo(bytesOf(entry))) yield ['bytes', `${step}`];
+  const node = nodeOf(entry);
+  if (node !== undefined) yield ['node', node];
   if (typeof reason === 'string') yield ['reason', reason];
   if (typeof status === 'string') yield ['status', status];
   if (typeof code === 'string') yield ['code', code];
@@ -56,6 +53,29 @@ export function* termsOf({ kind, detail }: LedgerEntry): Generator<readonly [Ter
     for (const { path } of masks) for (const name of textsIn(path).slice(-1)) yield ['column', name];
     for (const column of textsIn(objectIn(question['context'])['columns'])) yield ['column', column];
   }
+}
+
+/** Rows of the answer, where the entry says how many. */
+export function rowsOf({ detail }: LedgerEntry): number | undefined {
+  return typeof detail['items'] === 'number' ? detail['items'] : undefined;
+}
+
+/** Bytes of the answer. */
+export function bytesOf({ detail }: LedgerEntry): number | undefined {
+  return typeof detail['bytesOut'] === 'number' ? detail['bytesOut'] : undefined;
+}
+
+/** The node whose agent vouched for the process behind a session. */
+function nodeOf({ detail }: LedgerEntry): string | undefined {
+  const { nodeId } = objectIn(detail['caller']);
+  return typeof nodeId === 'string' ? nodeId : undefined;
+}
+
+/** Powers of four: an entry of a thousand rows is found by each that it reaches, so that many rows are found without looking at few. */
+export function stepsUpTo(count = 0): number[] {
+  const steps: number[] = [];
+  for (let step = 4; step <= count; step *= 4) steps.push(step);
+  return steps;
 }
 
 /** The names that an object of a search may have: it is given by its last parts, joined by slashes or dots. */
@@ -94,6 +114,6 @@ const hashes = new Map<string, number>();
 const HASHES_MAX = 20_000;
 const KEPT_LENGTH_MAX = 512;
 /** Of an operation over hundreds of columns the rarest things are said first. */
-const TERMS_MAX = 200;
+const TERMS_MAX = 250;
 /** Server, database, schema, table, and two more. */
 const PARTS_MAX = 6;

@@ -17,6 +17,7 @@ const base = { clock: createSystemClock(), log: createSilentLog() };
 const pick = <T>(values: readonly T[], n: number): T => values[n % values.length] as T; // There is always one.
 const WHO = ['spiffe://x/web', 'spiffe://x/batch'];
 const TABLES = ['shop/shop/public/customers', 'shop/shop/public/orders', 'shop/shop/audit/customers'];
+const NODE = 'spiffe://x/spire/agent/one';
 const COLUMNS = ['id', 'ssn', 'name'];
 
 /** An entry whose facts follow from a number. */
@@ -34,7 +35,12 @@ function entryOf(seq: number): Buffer {
   if (seq % 7 === 0)
     return testEntry(seq, { ...about, kind: 'denial', detail: { ...asked, reason: 'policy-denied', code: '42501' } });
   if (seq % 3 === 0)
-    return testEntry(seq, { ...about, kind: 'outcome', detail: { status: pick(['done', 'failed'], seq) } });
+    return testEntry(seq, {
+      ...{ ...about, kind: 'outcome' },
+      detail: { status: pick(['done', 'failed'], seq), items: seq, bytesOut: 10 * seq },
+    });
+  if (seq % 11 === 1)
+    return testEntry(seq, { ...about, kind: 'session-open', detail: { caller: { nodeId: NODE, toldBy: 'agent' } } });
   return testEntry(seq, { ...about, detail: asked });
 }
 
@@ -73,9 +79,17 @@ function isAsked(entry: LedgerEntry, filter: RecordFilter): boolean {
     says('status', status) &&
     says('code', code) &&
     (filter.masked !== true || text.includes('"masks"')) &&
+    (filter.node === undefined || text.includes(`"nodeId":"${filter.node}"`)) &&
+    isFrom(entry.detail['items'], filter.rowsMin, filter.rowsMax) &&
+    isFrom(entry.detail['bytesOut'], filter.bytesMin, filter.bytesMax) &&
     (filter.sinceMs ?? 0) <= entry.timeMs &&
     (filter.untilMs ?? 9e9) >= entry.timeMs
   );
+}
+
+function isFrom(value: unknown, least: number | undefined, most: number | undefined): boolean {
+  if (least === undefined && most === undefined) return true;
+  return typeof value === 'number' && value >= (least ?? 0) && value <= (most ?? 9e9);
 }
 
 const maybe = (...values: readonly string[]) => fc.option(fc.constantFrom(...values), { nil: undefined, freq: 3 });
@@ -151,9 +165,14 @@ describe('a search', () => {
       { column: 'ssn' },
       { masked: true },
       { reason: 'policy-denied' },
+      { rowsMin: 17 },
+      { rowsMax: 40 },
+      { rowsMin: 0 },
+      { bytesMin: 64, bytesMax: 500 },
+      { node: NODE },
     ];
     for (const filter of alone) {
-      expect(expected(filter).length).toBeGreaterThan(10);
+      expect(expected(filter).length).toBeGreaterThan(7);
       for (const one of records) expect(await allPages(one, filter, 7)).toEqual(expected(filter));
     }
   });

@@ -1,10 +1,12 @@
-import { type Kysely, sql } from 'kysely';
+import type { Kysely } from 'kysely';
 import { type LedgerEntry, parseEntry } from '../../ledger/index.ts';
 import { throwIfAborted } from '../../std/index.ts';
 import type { Store } from '../../store/index.ts';
 import { RecordsError } from '../errors.ts';
 import type { RecordsTables } from '../migrations.ts';
 import { indexFilter, matchesFilter, type RecordFilter } from './filter.ts';
+import { comparePlaces, type Place } from './postings.ts';
+import { readReach, type TermReach } from './term-reach.ts';
 
 /** An entry of the record. */
 export interface RecordEntry {
@@ -41,22 +43,30 @@ export function createSearch(deps: { readonly store: Store }): RecordSearch {
     async search(filter, { size, cursor, signal }) {
       const signed = await signedSizes(db);
       const found: RecordEntry[] = [];
-      let from = cursor === undefined ? undefined : parseCursor(cursor);
       const count = Math.min(Math.max(1, size), PAGE_MAX);
-      for (let looks = 0; looks < LOOKS_MAX; looks++) {
+      let from = cursor === undefined ? untilPlace(filter) : parseCursor(cursor);
+      let [looked, read] = [0, 0];
+      for (let looks = 0; looks < LOOKS_MAX && looked < ENTRIES_MAX && read < ROWS_MAX; looks++) {
         throwIfAborted(signal);
         // More at a time from the second on: what the first has brought is mostly not what is asked for.
-        const limit = looks === 0 ? count + 1 : ROWS_A_LOOK;
-        const rows = await readRows(db, filter, { from, limit });
-        for (const row of rows) {
-          from = row;
-          const one = row.position < (signed.get(row.log) ?? 0) ? recordIn(row, filter) : undefined;
+        const limit = looks === 0 ? count + 1 : ENTRIES_A_LOOK;
+        const { places, next, rows } = await readPlaces(db, filter, { from, limit });
+        const entries = await readEntries(
+          db,
+          places.filter(({ log, position }) => position < (signed.get(log) ?? 0)),
+        );
+        looked += places.length;
+        read += rows;
+        for (const place of places) {
+          from = place;
+          const one = recordAt(place, entries.get(idOf(place)), filter);
           if (one === undefined) continue;
           found.push(one);
-          const isLast = row === rows.at(-1) && rows.length < limit;
-          if (found.length === count) return { entries: found, next: isLast ? undefined : formatCursor(from) };
+          const isLast = place === places.at(-1) && next === undefined;
+          if (found.length === count) return { entries: found, next: isLast ? undefined : formatCursor(place) };
         }
-        if (rows.length < limit) return { entries: found, next: undefined };
+        if (next === undefined) return { entries: found, next: undefined };
+        from = next;
       }
       return { entries: found, next: from && formatCursor(from) };
     },
@@ -76,100 +86,77 @@ export function createSearch(deps: { readonly store: Store }): RecordSearch {
   };
 }
 
-/** The entry of a row, if it is one of those; a term that was left of one that was given up has another time. */
-function recordIn({ bytes, log, position, atMs }: FoundRow, filter: RecordFilter): RecordEntry | undefined {
+/** The entry at a place, if it is one of those; what was left of one that was given up says another time. */
+function recordAt(place: Place, bytes: Buffer | undefined, filter: RecordFilter): RecordEntry | undefined {
   if (bytes === undefined) return undefined;
+  const { atMs, log, position } = place;
   const entry = parseEntry(bytes);
   const isThis = (entry.wallMs ?? entry.timeMs) === atMs && matchesFilter(entry, filter);
-  return isThis ? { log, position, entry, bytes } : undefined;
+  return isThis && (filter.log ?? log) === log ? { log, position, entry, bytes } : undefined;
 }
 
-/** Where a page begins: behind that entry. */
-interface Cursor {
-  readonly atMs: number;
-  readonly log: number;
-  readonly position: number;
-}
-
-interface FoundRow extends Cursor {
-  /** Absent where a term leads to what is not there any more. */
-  readonly bytes: Buffer | undefined;
-}
-
-/** In two steps where terms lead, so that no planner joins all that have a common one: first where they are, then what is there. */
-async function readRows(
+/**
+ * Places behind `from` where entries may be that are asked for, newest first, and where to go on. The term that is rarest leads: it reaches back
+ * farthest by as many rows. Where another does not reach as far, the entry itself is looked at.
+ */
+async function readPlaces(
   db: Kysely<RecordsTables>,
   filter: RecordFilter,
-  of: { readonly from: Cursor | undefined; readonly limit: number },
-): Promise<readonly FoundRow[]> {
-  const { columns, terms } = indexFilter(filter);
-  const [first] = terms;
-  if (first === undefined) {
-    const rows = await entriesQuery(db, filter, { columns, ...of }).execute();
-    return rows.map(({ at_ms: atMs, log, position, entry: bytes }) => ({ atMs, log, position, bytes }));
+  of: { readonly from: Place | undefined; readonly limit: number },
+): Promise<{ readonly places: readonly Place[]; readonly next: Place | undefined; readonly rows: number }> {
+  const { from, limit } = of;
+  const reaches: TermReach[] = [];
+  for (const term of indexFilter(filter))
+    reaches.push(await readReach(db, term, { from, sinceMs: filter.sinceMs, limit: ROWS_A_LOOK }));
+  const rows = reaches.reduce((sum, reach) => sum + reach.rows, 0);
+  const [lead, ...others] = reaches.toSorted(fartherFirst);
+  const meets = others.map(({ floor, places }) => ({ floor, has: follow(places()) }));
+  const places: Place[] = [];
+  for (const place of lead?.places() ?? []) {
+    if (meets.every(({ floor, has }) => (floor !== undefined && comparePlaces(place, floor) < 0) || has(place)))
+      places.push(place);
+    if (places.length === limit) return { places, next: place, rows };
   }
-  const places = await termsQuery(db, filter, { first, ...of }).execute();
-  const byPlace = new Map<string, Buffer>();
-  for (const log of new Set(places.map((place) => place.log))) {
-    const positions = places.flatMap((place) => (place.log === log ? [place.position] : []));
-    const entries = await db
+  return { places, next: lead?.floor, rows };
+}
+
+function fartherFirst(a: TermReach, b: TermReach): number {
+  if (a.floor === undefined || b.floor === undefined)
+    return Number(b.floor === undefined) - Number(a.floor === undefined) || a.rows - b.rows;
+  return comparePlaces(a.floor, b.floor);
+}
+
+/** Tells of places that are asked about from new to old whether they are among those. */
+function follow(places: Generator<Place>): (place: Place) => boolean {
+  let head = places.next();
+  return (place) => {
+    while (!head.done && comparePlaces(head.value, place) > 0) head = places.next();
+    return !head.done && comparePlaces(head.value, place) === 0;
+  };
+}
+
+async function readEntries(db: Kysely<RecordsTables>, places: readonly Place[]): Promise<ReadonlyMap<string, Buffer>> {
+  const found = new Map<string, Buffer>();
+  const byLog = Map.groupBy(places, ({ log }) => log);
+  for (const [log, of] of byLog) {
+    const positions = of.map(({ position }) => position);
+    const rows = await db
       .selectFrom('records_entries')
       .select(['position', 'entry'])
       .where('log', '=', log)
       .where('position', 'in', positions)
       .execute();
-    for (const { position, entry } of entries) byPlace.set(`${log}/${position}`, entry);
+    for (const { position, entry } of rows) found.set(idOf({ log, position }), entry);
   }
-  return places.map(({ at_ms: atMs, log, position }) => ({
-    atMs,
-    log,
-    position,
-    bytes: byPlace.get(`${log}/${position}`),
-  }));
+  return found;
 }
 
-function entriesQuery(
-  db: Kysely<RecordsTables>,
-  { sinceMs, untilMs, log }: RecordFilter,
-  {
-    columns,
-    from,
-    limit,
-  }: { columns: ReturnType<typeof indexFilter>['columns']; from: Cursor | undefined; limit: number },
-) {
-  let query = db.selectFrom('records_entries as e').select(['e.at_ms', 'e.log', 'e.position', 'e.entry']);
-  for (const [name, hash] of columns) query = query.where(`e.${name}`, '=', hash);
-  if (sinceMs !== undefined) query = query.where('e.at_ms', '>=', sinceMs);
-  if (untilMs !== undefined) query = query.where('e.at_ms', '<=', untilMs);
-  if (log !== undefined) query = query.where('e.log', '=', log);
-  if (from !== undefined) query = query.where(behind('e', from));
-  return query.orderBy('e.at_ms', 'desc').orderBy('e.log', 'desc').orderBy('e.position', 'desc').limit(limit);
+function idOf({ log, position }: Pick<Place, 'log' | 'position'>): string {
+  return `${log}/${position}`;
 }
 
-/**
- * Where entries with that term are. What else is asked of them is looked at in the entries themselves: two terms in one statement, and PostgreSQL
- * brings all that have both into order for a page (127 ms of 12,500).
- */
-function termsQuery(
-  db: Kysely<RecordsTables>,
-  { sinceMs, untilMs, log }: RecordFilter,
-  of: { first: number; from: Cursor | undefined; limit: number },
-) {
-  const { first, from, limit } = of;
-  let query = db
-    .selectFrom('records_terms as t')
-    .select(['t.at_ms', 't.log', 't.position'])
-    .where('t.term', '=', first);
-  if (sinceMs !== undefined) query = query.where('t.at_ms', '>=', sinceMs);
-  if (untilMs !== undefined) query = query.where('t.at_ms', '<=', untilMs);
-  if (log !== undefined) query = query.where('t.log', '=', log);
-  if (from !== undefined) query = query.where(behind('t', from));
-  return query.orderBy('t.at_ms', 'desc').orderBy('t.log', 'desc').orderBy('t.position', 'desc').limit(limit);
-}
-
-function behind(table: 'e' | 't', { atMs, log, position }: Cursor) {
-  const [at, of, place] = ['at_ms', 'log', 'position'].map((name) => sql.ref(`${table}.${name}`));
-  return sql<boolean>`(${at}, ${of}, ${place}) < (${atMs}, ${log}, ${position})`;
+function untilPlace({ untilMs }: RecordFilter): Place | undefined {
+  return untilMs === undefined ? undefined : { atMs: untilMs + 1, log: 0, position: 0 };
 }
 
 async function signedSizes(db: Kysely<RecordsTables>): Promise<ReadonlyMap<number, number>> {
@@ -177,12 +164,12 @@ async function signedSizes(db: Kysely<RecordsTables>): Promise<ReadonlyMap<numbe
   return new Map(rows.map((row) => [row.id, row.signed_size]));
 }
 
-function formatCursor({ atMs, log, position }: Cursor): string {
+function formatCursor({ atMs, log, position }: Place): string {
   return `${atMs}.${log}.${position}`;
 }
 
 /** @throws RecordsError ERR_RECORDS_REQUEST */
-function parseCursor(text: string): Cursor {
+function parseCursor(text: string): Place {
   const [, atMs, log, position] = /^(\d{1,15})\.(\d{1,9})\.(\d{1,15})$/.exec(text) ?? [];
   if (position === undefined) throw new RecordsError('ERR_RECORDS_REQUEST', 'the page token is none of a search');
   return { atMs: Number(atMs), log: Number(log), position: Number(position) };
@@ -190,6 +177,10 @@ function parseCursor(text: string): Cursor {
 
 /** What one message carries: an entry is a kilobyte as a rule. */
 export const PAGE_MAX = 1000;
-/** A page may have fewer entries than were asked for, and another behind it: no page takes longer than so many looks. */
-const LOOKS_MAX = 3;
-const ROWS_A_LOOK = 300;
+/** A page may have fewer entries than were asked for, and another behind it: no page takes longer than so many looks and entries. */
+const LOOKS_MAX = 6;
+const ENTRIES_MAX = 600;
+const ENTRIES_A_LOOK = 300;
+/** Of postings: a full row takes 30 us to go through. */
+const ROWS_A_LOOK = 64;
+const ROWS_MAX = 500;

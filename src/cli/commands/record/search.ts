@@ -1,7 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { Records } from '@countersign/sdk/contract';
 import type { RecordFilterSchema } from '@countersign/sdk/contract/gen/countersign/control/v1/records_pb.ts';
-import { type CliCommand, type CliInput, exitCodes, flagOption, textOption } from '../../command.ts';
+import { type CliCommand, type CliInput, exitCodes, flagOption, textOption, UsageError } from '../../command.ts';
 import { withServer } from '../../connections/server-client.ts';
 import { CALL_TIMEOUT_MS, serverOptions } from '../../connections/server-options.ts';
 import { entryOptions, kindOf, linesOf } from '../../ledger/entry-options.ts';
@@ -21,6 +21,11 @@ export const command: CliCommand = {
     ['--code <code>', "the protocol's own code, such as 42501"],
     ['--session <id>', 'of one session'],
     ['--masked', 'only what was masked'],
+    ['--node <id>', 'sessions of processes on that node: a SPIFFE ID, or its path from / on'],
+    ['--rows-min <count>', 'answers of at least so many rows or items'],
+    ['--rows-max <count>', 'answers of at most so many'],
+    ['--bytes-min <count>', 'answers of at least so many bytes'],
+    ['--bytes-max <count>', 'answers of at most so many'],
     ['--since <time>', 'not before: a time such as 2026-12-01T08:00:00Z, or so long ago, such as 1d'],
     ['--until <time>', 'not after: as for --since'],
     ['-n, --lines <count>', 'at most so many', String(LINES)],
@@ -30,6 +35,7 @@ export const command: CliCommand = {
   examples: [
     'countersign record search --who /shop/web --since 1d',
     'countersign record search --object public.customers --column ssn',
+    'countersign record search --rows-min 10000 --since 7d',
     'countersign record search --kind denial --since 1h -n 1000 --json',
   ],
   async run(context, input) {
@@ -64,8 +70,27 @@ function filterOf(input: CliInput, nowMs: number): MessageInitShape<typeof Recor
     ...{ identity: text('who'), target: text('target'), action: text('action'), session: text('session') },
     ...{ kind: kindOf(input) ?? '', object: text('object'), column: text('column'), policy: text('policy') },
     ...{ reason: text('reason'), status: text('status'), shape: text('shape'), code: text('code') },
-    masked: flagOption(input, 'masked'),
+    ...{ masked: flagOption(input, 'masked'), node: text('node') },
+    ...countsOf(input),
     ...{ sinceMs: BigInt(sinceMs), untilMs: BigInt(untilMs) },
+  };
+}
+
+/** @throws UsageError */
+function countsOf(input: CliInput) {
+  const count = (option: string) => {
+    const value = textOption(input, option);
+    if (value === undefined) return undefined;
+    if (!/^\d{1,15}$/.test(value)) throw new UsageError(`--${option} is a whole number of at most 15 digits`);
+    return BigInt(value);
+  };
+  const counts = {
+    ...{ rowsMin: count('rows-min'), rowsMax: count('rows-max') },
+    ...{ bytesMin: count('bytes-min'), bytesMax: count('bytes-max') },
+  };
+  // A field that is there counts, also as undefined.
+  return Object.fromEntries(Object.entries(counts).filter(([, value]) => value !== undefined)) as {
+    [name in keyof typeof counts]?: bigint;
   };
 }
 
