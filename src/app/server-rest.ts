@@ -5,10 +5,11 @@ import { type Nodes, readOperator } from '../attestation/index.ts';
 import type { Authority } from '../authority/index.ts';
 import { parseAddress, type ServerConfig } from '../config/index.ts';
 import type { NeedsOf } from '../endpoint/index.ts';
+import { createPersons, type PersonsConfig } from '../persons/index.ts';
 import type { Registration } from '../registration/index.ts';
 import type { Resources } from '../resources/index.ts';
 import type { Listen } from '../rpc/index.ts';
-import { type Service, startAll, stopAll } from '../std/index.ts';
+import { parseDurationMs, type Service, startAll, stopAll } from '../std/index.ts';
 import type { Store } from '../store/index.ts';
 import { accessForms } from './access-forms.generated.ts';
 import { createApiIdentity } from './api-identity.ts';
@@ -33,12 +34,19 @@ export function createServerRest(
 ): RestServer {
   const { registration, resources, trustDomain } = parts;
   const door = tlsDoor(deps, parts);
-  const rest = createRest<NeedsOf<(typeof endpoints)[number]>>({
+  const issuer = spiffeIdOf(trustDomain, '/spire/server').uri;
+  const persons = createPersons(
+    { ...parts, ...{ clock: deps.clock, random: deps.random, issuer } },
+    personsConfig(deps.config),
+  );
+  const signInUrl = () => signInUrlOf(deps.config, rest.addresses());
+  const rest: RestServer = createRest<NeedsOf<(typeof endpoints)[number]>>({
     ...{ clock: deps.clock, log: deps.log, random: deps.random },
     ...parts,
     readOperator,
     endpoints,
-    needs: { registration, resources, trustDomain },
+    needs: { registration, resources, trustDomain, ...persons, signInUrl },
+    ...{ persons, signInUrl },
     forms: accessForms,
     listen: [{ unix: apiSocketOf(deps.config.socket), mode: 0o600 }, ...door.listen],
   });
@@ -47,6 +55,21 @@ export function createServerRest(
     stop: () => stopAll([...door.services, rest]),
     addresses: rest.addresses,
   };
+}
+
+/** How people sign in, as the configuration says. */
+function personsConfig({ api }: ServerConfig): PersonsConfig {
+  const { lifetime = '12h', idle = '1h', from = 'address' } = api?.signIn ?? {};
+  return { rules: { lifetimeMs: parseDurationMs(lifetime) ?? 0, idleMs: parseDurationMs(idle) ?? 0, from } };
+}
+
+/** Where browsers reach it: what the configuration says, else the name or the address that it listens at. */
+function signInUrlOf({ api }: ServerConfig, addresses: ReturnType<RestServer['addresses']>): string | undefined {
+  const at = addresses.find((one) => 'port' in one);
+  if (api === undefined || at === undefined || !('port' in at)) return undefined;
+  if (api.url !== undefined) return api.url;
+  const host = api.dnsName ?? (['0.0.0.0', '::'].includes(at.host) ? undefined : at.host);
+  return host === undefined ? undefined : `https://${host.includes(':') ? `[${host}]` : host}:${at.port}`;
 }
 
 /** `api.sock` beside `server.sock`; beside a socket of another name one that tells the two servers of one folder apart. */

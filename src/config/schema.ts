@@ -129,8 +129,35 @@ function apiSchema() {
           pattern: '^(file|env):.+$',
         }),
       ),
+      url: Type.Optional(
+        Type.String({
+          description:
+            "Where people's browsers reach it, without a path: what is in links, and where a provider leads back to. Absent = by `dnsName`, else by the address of `listen`.",
+          pattern: '^https://[a-z0-9.:\\[\\]-]{1,260}$',
+          examples: ['https://countersign.corp.example'],
+        }),
+      ),
+      signIn: Type.Optional(signInSchema()),
     },
     {},
+  );
+}
+
+function signInSchema() {
+  return closed(
+    {
+      lifetime: durationSchema({
+        description: 'After how long somebody signs in anew, however much they do.',
+        default: '12h',
+      }),
+      idle: durationSchema({ description: 'After how long without any use a sign-in is over.', default: '1h' }),
+      from: Type.Enum(['address', 'network', 'anywhere'], {
+        description:
+          'From where a sign-in is good: the very address that it was begun from, its network (IPv4 /24, IPv6 /64), or anywhere. From elsewhere one signs in anew.',
+        default: 'address',
+      }),
+    },
+    { description: 'How people sign in.', default: {} },
   );
 }
 

@@ -201,7 +201,8 @@ async function identify<Needs>(
   const at = peers.get(raw.socket);
   if (at === undefined) throw new RestError('ERR_REST_CALLER', 'the connection was lost');
   try {
-    const principal = await callers.principalOf(at.peer, headerOf(raw, 'authorization'));
+    const header = (name: string) => headerOf(raw, name);
+    const principal = await callers.principalOf(at.peer, { method: raw.method ?? '', header });
     at.known();
     return principal;
   } catch (error) {

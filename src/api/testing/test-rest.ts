@@ -6,10 +6,12 @@ import { spiffeIdOf } from '@countersign/sdk/identity';
 import { accessForms } from '../../app/access-forms.generated.ts';
 import { endpoints } from '../../app/endpoint-registry.generated.ts';
 import type { Endpoint, NeedsOf } from '../../endpoint/index.ts';
+import { createPersons, personsMigrations } from '../../persons/index.ts';
 import type { TlsIdentity } from '../../rpc/index.ts';
 import { encodePem } from '../../wire/x509/index.ts';
 import { createRest, type RestDeps } from '../rest/create-rest.ts';
 import { restMigrations } from '../rest/idempotency.ts';
+import type { RestServer } from '../rest/rest-server.ts';
 import { startTestServer, trustDomain } from './test-server.ts';
 
 /** A request as a test makes it. Without `as` it comes by the local socket. */
@@ -35,20 +37,32 @@ type Options = Parameters<typeof startTestServer>[0] & {
   readonly rest?: Partial<Pick<RestDeps<never>, 'times' | 'admission'>>;
 };
 
+const SIGN_IN_RULES = { lifetimeMs: 12 * 3_600_000, idleMs: 3_600_000, from: 'address' } as const;
+
 /** A whole server with REST on a local socket and over TLS; only time, chance and the ledger are the test's. */
 export async function startTestRest(options: Options = {}) {
-  const server = await startTestServer({ migrations: restMigrations, ...options });
+  const server = await startTestServer({ migrations: [...restMigrations, ...personsMigrations], ...options });
   const { clock, log, random, store, authority, registration, resources, nodes, audit } = server;
   const unix = join(server.folder, 'api.sock');
-  const needs = { registration, resources, trustDomain };
-  const rest = createRest<NeedsOf<(typeof endpoints)[number]>>({
-    ...{ clock, log, random, store, trustDomain, authority, registration, nodes, audit, needs },
+  const persons = createPersons(
+    { store, clock, random, issuer: 'spiffe://example.org/spire/server' },
+    { rules: SIGN_IN_RULES },
+  );
+  const signInUrl = (): string => `https://127.0.0.1:${portOf()}`;
+  const needs = { registration, resources, trustDomain, ...persons, signInUrl };
+  const rest: RestServer = createRest<NeedsOf<(typeof endpoints)[number]>>({
+    ...{ clock, log, random, store, trustDomain, authority, registration, nodes, audit, needs, persons, signInUrl },
     ...(options.readOperator === undefined ? {} : { readOperator: options.readOperator }),
     ...options.rest,
     endpoints: [...endpoints, ...(options.more ?? [])],
     forms: accessForms,
     listen: [{ unix }, { host: '127.0.0.1', port: 0, tls: () => server.serverIdentity }],
   });
+  const portOf = (): number => {
+    const at = rest.addresses()[1];
+    if (at === undefined || 'unix' in at) throw new Error('a TCP server has a port');
+    return at.port;
+  };
   await rest.start(new AbortController().signal);
   const tcp = rest.addresses()[1];
   if (tcp === undefined || 'unix' in tcp) throw new Error('a TCP server has a port');
@@ -57,7 +71,7 @@ export async function startTestRest(options: Options = {}) {
   const sockets: Socket[] = [];
   return {
     ...server,
-    ...{ rest, unix, tcp, open },
+    ...{ rest, unix, tcp, open, persons, signInUrl: signInUrl() },
     async ask(request: TestRequest): Promise<TestAnswer> {
       const answer = await open(request);
       const chunks: Buffer[] = [];
