@@ -36,7 +36,7 @@ export function createServerRest(
   const door = tlsDoor(deps, parts);
   const issuer = spiffeIdOf(trustDomain, '/spire/server').uri;
   const persons = createPersons(
-    { ...parts, ...{ clock: deps.clock, random: deps.random, issuer } },
+    { ...parts, ...{ clock: deps.clock, log: deps.log, random: deps.random, issuer } },
     personsConfig(deps.config),
   );
   const signInUrl = () => signInUrlOf(deps.config, rest.addresses());
@@ -60,7 +60,10 @@ export function createServerRest(
 /** How people sign in, as the configuration says. */
 function personsConfig({ api }: ServerConfig): PersonsConfig {
   const { lifetime = '12h', idle = '1h', from = 'address' } = api?.signIn ?? {};
-  return { rules: { lifetimeMs: parseDurationMs(lifetime) ?? 0, idleMs: parseDurationMs(idle) ?? 0, from } };
+  return {
+    oidc: undefined,
+    rules: { lifetimeMs: parseDurationMs(lifetime) ?? 0, idleMs: parseDurationMs(idle) ?? 0, from },
+  };
 }
 
 /** Where browsers reach it: what the configuration says, else the name or the address that it listens at. */

@@ -15,6 +15,19 @@ export const errorTable = {
     meaning: 'The code is none that waits for an answer: it was used or answered, is too old, or was never given out.',
     remedy: 'Begin again with `countersign login`.',
   },
+  ERR_PERSONS_PROVIDER: {
+    status: 503,
+    exit: 'unavailable',
+    meaning: 'The OpenID provider is not configured, or does not answer.',
+    remedy:
+      'Look into the log of the server, and at server.api.signIn.oidc; whoever has the operator socket needs no provider.',
+  },
+  ERR_PERSONS_ANSWER: {
+    status: 403,
+    exit: 'no',
+    meaning: 'What the OpenID provider answered is not taken.',
+    remedy: 'Sign in again; if that goes on, compare issuer, client and claims with server.api.signIn.oidc.',
+  },
   ERR_PERSONS_LIMIT: {
     status: 429,
     exit: 'unavailable',

@@ -12,6 +12,7 @@ export { errorTable, PersonsError } from './errors.ts';
 export { createGrants, type Grants, type TokenAnswer } from './grants.ts';
 export { createLinks, type Links } from './links.ts';
 export { personsMigrations } from './migrations.ts';
+export type { OidcConfig } from './oidc.ts';
 export { createPersons, type Persons, type PersonsConfig } from './persons.ts';
 export { CLI_PREFIX, createSignIns, type SignInRules, type SignIns } from './sign-ins.ts';
 export type { FoundSignIn, Person, SignIn, SignInKind } from './types.ts';

@@ -12,6 +12,7 @@ import { createAccess } from '../access/access.ts';
 import { createActAudit, type WriteAudit } from '../audit.ts';
 import type { ReadOperator } from '../authorize.ts';
 import { createPeople } from '../sign-in/people.ts';
+import { signInRoutes } from '../sign-in/routes.ts';
 import { toldEntry } from '../status.ts';
 import { type AdmissionLimits, createAdmission } from './admission.ts';
 import { createCallers } from './callers.ts';
@@ -51,7 +52,8 @@ export function createRest<Needs>(deps: RestDeps<Needs>): RestServer {
     ...{ clock, log, listen },
     async load() {
       const { createRestApp } = await import('./rest-app.ts');
-      const people = createPeople({ ...deps, write: deps.audit, url: deps.signInUrl });
+      const signIn = { ...deps, write: deps.audit, url: deps.signInUrl };
+      const people = createPeople(signIn);
       let document: string | undefined;
       return createRestApp({
         ...deps,
@@ -61,6 +63,8 @@ export function createRest<Needs>(deps: RestDeps<Needs>): RestServer {
         audit: { actBy: createActAudit({ clock, write: deps.audit }) },
         callers: createCallers({ ...deps, people }),
         admission: createAdmission(clock, deps.admission),
+        tries: createAdmission(clock, SIGN_IN_TRIES),
+        pages: signInRoutes({ ...signIn, people }),
         idempotency: createIdempotency({ ...deps, isRefusal: (error) => toldEntry(error) !== undefined }),
         times: { ...connectionTimes, ...deps.times },
         document() {
@@ -71,3 +75,6 @@ export function createRest<Needs>(deps: RestDeps<Needs>): RestServer {
     },
   });
 }
+
+/** Somebody who mistypes a code a few times, and not somebody who guesses. */
+const SIGN_IN_TRIES = { burst: 20, perSecond: 0.2 } as const;

@@ -39,6 +39,19 @@ export const errorTable = {
     meaning: 'A browser that has signed in sent it for a page of another origin, or does not say for which.',
     remedy: "Use the server's own pages; scripts call with an SVID, or with the token that `countersign login` keeps.",
   },
+  ERR_REST_RETURN: {
+    status: 400,
+    exit: 'usage',
+    meaning:
+      'Signing in is not to lead there: only pages of the server itself follow on it, and the command line of this computer.',
+    remedy: 'Begin at /sign-in, or with `countersign login`.',
+  },
+  ERR_REST_FLOW: {
+    status: 403,
+    exit: 'no',
+    meaning: 'A provider led a browser back that was not sent there from here, or too long ago.',
+    remedy: 'Begin again at /sign-in, in the browser that you want to be signed in with.',
+  },
   ERR_REST_METHOD: {
     status: 405,
     exit: 'usage',

@@ -6,7 +6,7 @@ import { spiffeIdOf } from '@countersign/sdk/identity';
 import { accessForms } from '../../app/access-forms.generated.ts';
 import { endpoints } from '../../app/endpoint-registry.generated.ts';
 import type { Endpoint, NeedsOf } from '../../endpoint/index.ts';
-import { createPersons, personsMigrations } from '../../persons/index.ts';
+import { createPersons, type OidcConfig, personsMigrations } from '../../persons/index.ts';
 import type { TlsIdentity } from '../../rpc/index.ts';
 import { encodePem } from '../../wire/x509/index.ts';
 import { createRest, type RestDeps } from '../rest/create-rest.ts';
@@ -22,6 +22,8 @@ export interface TestRequest {
   readonly body?: unknown;
   /** By TLS, with that certificate or none. */
   readonly as?: TlsIdentity | 'nobody';
+  /** From this address of this machine; over TLS. */
+  readonly from?: string;
 }
 
 export interface TestAnswer {
@@ -34,6 +36,7 @@ export interface TestAnswer {
 
 type Options = Parameters<typeof startTestServer>[0] & {
   readonly more?: readonly Endpoint<object>[];
+  readonly oidc?: OidcConfig;
   readonly rest?: Partial<Pick<RestDeps<never>, 'times' | 'admission'>>;
 };
 
@@ -45,8 +48,8 @@ export async function startTestRest(options: Options = {}) {
   const { clock, log, random, store, authority, registration, resources, nodes, audit } = server;
   const unix = join(server.folder, 'api.sock');
   const persons = createPersons(
-    { store, clock, random, issuer: 'spiffe://example.org/spire/server' },
-    { rules: SIGN_IN_RULES },
+    { store, clock, log, random, issuer: 'spiffe://example.org/spire/server' },
+    { rules: SIGN_IN_RULES, oidc: options.oidc },
   );
   const signInUrl = (): string => `https://127.0.0.1:${portOf()}`;
   const needs = { registration, resources, trustDomain, ...persons, signInUrl };
@@ -121,7 +124,7 @@ export type TestRest = Awaited<ReturnType<typeof startTestRest>>;
 /** The answer's headers; its body is still to be read. */
 function send(
   { unix, tcp }: { unix: string; tcp: { host: string; port: number } },
-  { method = 'GET', path, headers = {}, body, as }: TestRequest,
+  { method = 'GET', path, headers = {}, body, as, from }: TestRequest,
 ): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const text = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
@@ -133,7 +136,13 @@ function send(
     const sent =
       as === undefined
         ? requestPlain({ ...common, socketPath: unix })
-        : requestTls({ ...common, ...tcp, rejectUnauthorized: false, ...(as === 'nobody' ? {} : pemOf(as)) });
+        : requestTls({
+            ...common,
+            ...tcp,
+            ...(from === undefined ? {} : { localAddress: from }),
+            rejectUnauthorized: false,
+            ...(as === 'nobody' ? {} : pemOf(as)),
+          });
     sent.on('response', resolve);
     sent.on('error', reject);
     sent.end(text);
