@@ -6,10 +6,11 @@ import type { Authority } from '../authority/index.ts';
 import { parseAddress, type ServerConfig } from '../config/index.ts';
 import type { NeedsOf } from '../endpoint/index.ts';
 import { createPersons, type PersonsConfig } from '../persons/index.ts';
+import { readGivenSecretNow } from '../private-files/index.ts';
 import type { Registration } from '../registration/index.ts';
 import type { Resources } from '../resources/index.ts';
 import type { Listen } from '../rpc/index.ts';
-import { parseDurationMs, type Service, startAll, stopAll } from '../std/index.ts';
+import { parseDurationMs, type Secret, type Service, startAll, stopAll } from '../std/index.ts';
 import type { Store } from '../store/index.ts';
 import { accessForms } from './access-forms.generated.ts';
 import { createApiIdentity } from './api-identity.ts';
@@ -59,10 +60,20 @@ export function createServerRest(
 
 /** How people sign in, as the configuration says. */
 function personsConfig({ api }: ServerConfig): PersonsConfig {
-  const { lifetime = '12h', idle = '1h', from = 'address' } = api?.signIn ?? {};
+  const { lifetime = '12h', idle = '1h', from = 'address', oidc } = api?.signIn ?? {};
   return {
-    oidc: undefined,
+    oidc: oidc === undefined ? undefined : { ...oidc, clientSecret: secretOf(oidc.clientSecret) },
     rules: { lifetimeMs: parseDurationMs(lifetime) ?? 0, idleMs: parseDurationMs(idle) ?? 0, from },
+  };
+}
+
+/** Read at each use: who changes it at the provider changes it here without a stop. */
+function secretOf(reference: string | undefined): (() => Secret) | undefined {
+  if (reference === undefined) return undefined;
+  return () => {
+    const secret = readGivenSecretNow(reference, { env: process.env, bytesMax: SECRET_BYTES_MAX });
+    if (secret !== undefined) return secret;
+    throw new AppError('ERR_APP_CONFIG', 'server.api.signIn.oidc: there is no clientSecret where it refers to');
   };
 }
 
@@ -105,3 +116,5 @@ function tlsDoor(
   const named = createServerIdentity({ authority, clock, log, id, dnsNames: [dnsName] });
   return { listen: [{ ...at, tls: named.tls }], services: [named] };
 }
+
+const SECRET_BYTES_MAX = 4096;

@@ -156,8 +156,48 @@ function signInSchema() {
           'From where a sign-in is good: the very address that it was begun from, its network (IPv4 /24, IPv6 /64), or anywhere. From elsewhere one signs in anew.',
         default: 'address',
       }),
+      oidc: Type.Optional(oidcSchema()),
     },
     { description: 'How people sign in.', default: {} },
+  );
+}
+
+function oidcSchema() {
+  return closed(
+    {
+      issuer: Type.String({
+        description: 'Issuer of the OpenID provider; `http://` on this machine alone.',
+        pattern:
+          '^(https://[^\\s?#]{1,500}|http://(127\\.0\\.0\\.1|localhost|\\[::1\\])(:\\d{1,5})?(/[^\\s?#]{0,500})?)$',
+        examples: ['https://login.corp.example'],
+      }),
+      clientId: Type.String({
+        description: 'What this server is called there. Its redirect URI is `server.api.url` and `/sign-in/callback`.',
+        minLength: 1,
+        maxLength: 500,
+      }),
+      clientSecret: Type.Optional(
+        Type.String({
+          description: 'Reference to its secret there, `file:PATH` or `env:NAME`; absent = a public client.',
+          pattern: '^(file|env):.+$',
+        }),
+      ),
+      groupsClaim: Type.String({
+        description: "Claim with a person's groups, by which access policies know them.",
+        default: 'groups',
+        minLength: 1,
+        maxLength: 200,
+      }),
+      scopes: Type.String({
+        description: 'What the provider is asked for.',
+        default: 'openid email profile',
+        pattern: '^openid( [!#-\\[\\]-~]+)*$',
+      }),
+    },
+    {
+      description:
+        'By which OpenID provider people sign in. With it one-time links are taken no more, nor whoever came by one.',
+    },
   );
 }
 
