@@ -1,9 +1,8 @@
-import { basename, dirname, join } from 'node:path';
 import { spiffeIdOf, type TrustDomain } from '@countersign/sdk/identity';
 import { createRest, type RestServer, type WriteAudit } from '../api/index.ts';
 import { type Nodes, readOperator } from '../attestation/index.ts';
 import type { Authority } from '../authority/index.ts';
-import { parseAddress, type ServerConfig } from '../config/index.ts';
+import { apiSocketOf, parseAddress, type ServerConfig } from '../config/index.ts';
 import type { NeedsOf } from '../endpoint/index.ts';
 import { createPersons, type PersonsConfig } from '../persons/index.ts';
 import { readGivenSecretNow } from '../private-files/index.ts';
@@ -84,12 +83,6 @@ function signInUrlOf({ api }: ServerConfig, addresses: ReturnType<RestServer['ad
   if (api.url !== undefined) return api.url;
   const host = api.dnsName ?? (['0.0.0.0', '::'].includes(at.host) ? undefined : at.host);
   return host === undefined ? undefined : `https://${host.includes(':') ? `[${host}]` : host}:${at.port}`;
-}
-
-/** `api.sock` beside `server.sock`; beside a socket of another name one that tells the two servers of one folder apart. */
-export function apiSocketOf(socket: string): string {
-  const stem = basename(socket).replace(/\.sock$/, '');
-  return join(dirname(socket), stem === 'server' ? 'api.sock' : `${stem}-api.sock`);
 }
 
 /** What is shown over TLS, and what keeps that fresh. @throws AppError ERR_APP_CONFIG */

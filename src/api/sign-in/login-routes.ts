@@ -3,7 +3,7 @@ import { RestError } from '../rest/errors.ts';
 import type { PageAnswer, PageRequest, PageRoute } from '../rest/pages.ts';
 import { refuseOtherOrigins } from './browser.ts';
 import { html, pageHeaders } from './html.ts';
-import { fromAnywhere, nameOf, page, redirect, type SignInTools } from './routes.ts';
+import { fromAnywhere, nameOf, page, redirect, type SignInTools } from './tools.ts';
 
 /** How a command line is let in: through the browser of its own machine (RFC 8252), or by a code that a person types (RFC 8628). */
 export function loginRoutes(tools: SignInTools): readonly PageRoute[] {

@@ -1,7 +1,7 @@
 import { RestError } from '../rest/errors.ts';
 import type { PageRoute } from '../rest/pages.ts';
 import { clearCookie, cookieOf, FLOW_COOKIE, setCookie } from './browser.ts';
-import { oidcOf, parseReturn, redirect, type SignInTools } from './routes.ts';
+import { oidcOf, parseReturn, redirect, type SignInTools } from './tools.ts';
 
 /**
  * To the provider and back. What is sent there (state, nonce, challenge) is made of a secret that this browser alone has, in a cookie: the answer counts

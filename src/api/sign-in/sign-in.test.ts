@@ -7,7 +7,7 @@ import { createLog } from '../../std/index.ts';
 import { openBrowser } from '../testing/browser.ts';
 import { startTestRest, type TestRest } from '../testing/test-rest.ts';
 import { cookieOf, refuseOtherOrigins } from './browser.ts';
-import { parseReturn } from './routes.ts';
+import { parseReturn } from './tools.ts';
 
 const COOKIE = '__Host-countersign';
 let server: TestRest;
