@@ -1,3 +1,4 @@
+import { type Principal, principalName } from '../endpoint/index.ts';
 import type { LedgerEvent } from '../model/index.ts';
 import { type CallContext, Code } from '../rpc/index.ts';
 import { type Clock, messageOf } from '../std/index.ts';
@@ -19,10 +20,25 @@ export interface Audit {
   ): Promise<T>;
   /** The same of an act that came in by another door: `actor` does it, and `action` is its word. */
   actBy<T>(
-    who: { readonly actor: string; readonly operator: string | undefined },
+    who: Who,
     what: { action: string; target: string; detail?: Detail; outcome?: (result: T) => Detail },
     act: () => Promise<T>,
   ): Promise<T>;
+}
+
+/** Who does it: the name, and what else the ledger is to say of who that is. */
+export interface Who {
+  readonly actor: string;
+  /** Of the operator's socket: user and uid. */
+  readonly operator?: string | undefined;
+  readonly person?: Pick<Extract<Principal, { kind: 'person' }>, 'issuer' | 'subject' | 'email' | 'signIn'>;
+}
+
+/** Of whoever calls. */
+export function whoOf(principal: Principal): Who {
+  const actor = principalName(principal);
+  if (principal.kind === 'operator') return { actor, operator: principal.text };
+  return principal.kind === 'person' ? { actor, person: principal } : { actor };
 }
 
 type Detail = LedgerEvent['detail'];
@@ -42,7 +58,7 @@ export const AUDITED_ITEMS_MAX = 1000;
 /** Records acts of whomever, by whatever door they came in. */
 export function createActAudit(deps: { clock: Clock; write: WriteAudit }): Audit['actBy'] {
   return async (who, what, act) => {
-    const operator = who.operator === undefined ? {} : { operator: who.operator };
+    const known = { ...(who.operator === undefined ? {} : { operator: who.operator }), ...personDetail(who) };
     const record = async (detail: Detail) =>
       deps.write({
         kind: 'admin',
@@ -52,7 +68,7 @@ export function createActAudit(deps: { clock: Clock; write: WriteAudit }): Audit
         action: what.action,
         session: '',
         operation: '',
-        detail: { ...operator, ...detail },
+        detail: { ...known, ...detail },
       });
     await record({ step: 'request', ...what.detail });
     try {
@@ -63,6 +79,14 @@ export function createActAudit(deps: { clock: Clock; write: WriteAudit }): Audit
       await record({ step: 'failed', reason: messageOf(error) });
       throw error;
     }
+  };
+}
+
+function personDetail({ person }: Who): Detail {
+  if (person === undefined) return {};
+  const { issuer, subject, email, signIn } = person;
+  return {
+    person: { issuer, subject, ...(email === undefined ? {} : { email }), ...(signIn === '' ? {} : { signIn }) },
   };
 }
 

@@ -8,6 +8,7 @@ import { errorTable as attestationErrors } from '../attestation/index.ts';
 import { errorTable as authorityErrors } from '../authority/index.ts';
 import { errorTable as endpointErrors } from '../endpoint/index.ts';
 import { errorTable as ledgerErrors } from '../ledger/index.ts';
+import { errorTable as personsErrors } from '../persons/index.ts';
 import { errorTable as questionsErrors } from '../questions/index.ts';
 import { errorTable as recordsErrors } from '../records/index.ts';
 import { errorTable as registrationErrors } from '../registration/index.ts';
@@ -125,6 +126,7 @@ const tables: readonly ErrorTable[] = [
   authorityErrors,
   endpointErrors,
   ledgerErrors,
+  personsErrors,
   questionsErrors,
   recordsErrors,
   registrationErrors,

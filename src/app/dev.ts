@@ -145,7 +145,11 @@ function defaults(
   const data = (role: string) => join(paths.directory, 'data', role);
   const filled: unknown = Value.Default(configSchema(memberSchemas), {
     trustDomain,
-    server: { listen: '127.0.0.1:0', socket: paths.serverSocket, dataDir: data('server') },
+    server: {
+      ...{ listen: '127.0.0.1:0', socket: paths.serverSocket, dataDir: data('server') },
+      // For browsers of this machine.
+      api: { listen: '127.0.0.1:0', dnsName: 'localhost' },
+    },
     agent: {
       trustBundle: join(paths.directory, 'bundle.pem'),
       joinToken: `file:${data('join-token')}`,

@@ -3,10 +3,10 @@ import { chmodSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { apiSocketOf } from '../config/index.ts';
 import { createTestAuthority } from '../rpc/testing/fixtures.ts';
 import { createSilentLog } from '../std/index.ts';
 import { createApiIdentity } from './api-identity.ts';
-import { apiSocketOf } from './server-rest.ts';
 
 // Goal: where REST is found, and by what certificate, is what the operator said; what is not good is told, and never ends what was good.
 

@@ -1,16 +1,17 @@
-import { basename, dirname, join } from 'node:path';
 import { spiffeIdOf, type TrustDomain } from '@countersign/sdk/identity';
 import { createRest, type RestServer, type WriteAudit } from '../api/index.ts';
 import { type Nodes, readOperator } from '../attestation/index.ts';
 import type { Authority } from '../authority/index.ts';
-import { parseAddress, type ServerConfig } from '../config/index.ts';
+import { apiSocketOf, parseAddress, type ServerConfig } from '../config/index.ts';
 import type { NeedsOf } from '../endpoint/index.ts';
-import type { Records } from '../records/index.ts';
+import { createPersons, type PersonsConfig } from '../persons/index.ts';
+import { readGivenSecretNow } from '../private-files/index.ts';
 import type { Registration } from '../registration/index.ts';
 import type { Resources } from '../resources/index.ts';
 import type { Listen } from '../rpc/index.ts';
+import { parseDurationMs, type Secret, type Service, startAll, stopAll } from '../std/index.ts';
+import type { Records } from '../records/index.ts';
 import type { LiveSessions } from '../sessions/index.ts';
-import { type Service, startAll, stopAll } from '../std/index.ts';
 import type { Store } from '../store/index.ts';
 import { accessForms } from './access-forms.generated.ts';
 import { createApiIdentity } from './api-identity.ts';
@@ -37,12 +38,19 @@ export function createServerRest(
 ): RestServer {
   const { records, registration, resources, sessions, trustDomain } = parts;
   const door = tlsDoor(deps, parts);
-  const rest = createRest<NeedsOf<(typeof endpoints)[number]>>({
+  const issuer = spiffeIdOf(trustDomain, '/spire/server').uri;
+  const persons = createPersons(
+    { ...parts, ...{ clock: deps.clock, log: deps.log, random: deps.random, issuer } },
+    personsConfig(deps.config),
+  );
+  const signInUrl = () => signInUrlOf(deps.config, rest.addresses());
+  const rest: RestServer = createRest<NeedsOf<(typeof endpoints)[number]>>({
     ...{ clock: deps.clock, log: deps.log, random: deps.random },
     ...parts,
     readOperator,
     endpoints,
-    needs: { records, registration, resources, sessions, trustDomain, clock: deps.clock },
+    needs: { records, registration, resources, sessions, clock: deps.clock, trustDomain, ...persons, signInUrl },
+    ...{ persons, signInUrl },
     forms: accessForms,
     listen: [{ unix: apiSocketOf(deps.config.socket), mode: 0o600 }, ...door.listen],
   });
@@ -53,10 +61,32 @@ export function createServerRest(
   };
 }
 
-/** `api.sock` beside `server.sock`; beside a socket of another name one that tells the two servers of one folder apart. */
-export function apiSocketOf(socket: string): string {
-  const stem = basename(socket).replace(/\.sock$/, '');
-  return join(dirname(socket), stem === 'server' ? 'api.sock' : `${stem}-api.sock`);
+/** How people sign in, as the configuration says. */
+function personsConfig({ api }: ServerConfig): PersonsConfig {
+  const { lifetime = '12h', idle = '1h', from = 'address', oidc } = api?.signIn ?? {};
+  return {
+    oidc: oidc === undefined ? undefined : { ...oidc, clientSecret: secretOf(oidc.clientSecret) },
+    rules: { lifetimeMs: parseDurationMs(lifetime) ?? 0, idleMs: parseDurationMs(idle) ?? 0, from },
+  };
+}
+
+/** Read at each use: who changes it at the provider changes it here without a stop. */
+function secretOf(reference: string | undefined): (() => Secret) | undefined {
+  if (reference === undefined) return undefined;
+  return () => {
+    const secret = readGivenSecretNow(reference, { env: process.env, bytesMax: SECRET_BYTES_MAX });
+    if (secret !== undefined) return secret;
+    throw new AppError('ERR_APP_CONFIG', 'server.api.signIn.oidc: there is no clientSecret where it refers to');
+  };
+}
+
+/** Where browsers reach it: what the configuration says, else the name or the address that it listens at. */
+function signInUrlOf({ api }: ServerConfig, addresses: ReturnType<RestServer['addresses']>): string | undefined {
+  const at = addresses.find((one) => 'port' in one);
+  if (api === undefined || at === undefined || !('port' in at)) return undefined;
+  if (api.url !== undefined) return api.url;
+  const host = api.dnsName ?? (['0.0.0.0', '::'].includes(at.host) ? undefined : at.host);
+  return host === undefined ? undefined : `https://${host.includes(':') ? `[${host}]` : host}:${at.port}`;
 }
 
 /** What is shown over TLS, and what keeps that fresh. @throws AppError ERR_APP_CONFIG */
@@ -83,3 +113,5 @@ function tlsDoor(
   const named = createServerIdentity({ authority, clock, log, id, dnsNames: [dnsName] });
   return { listen: [{ ...at, tls: named.tls }], services: [named] };
 }
+
+const SECRET_BYTES_MAX = 4096;

@@ -14,6 +14,7 @@ import { type Authority, type AuthorityOptions, authorityMigrations, createAutho
 import { keystores } from '../authority/keystores/registry.generated.ts';
 import { parseAddress, type ServerConfig } from '../config/index.ts';
 import type { LedgerReader } from '../ledger/index.ts';
+import { personsMigrations } from '../persons/index.ts';
 import { openPrivateFolder, openSocketFolder, readGivenSecretNow, readTrustedFile } from '../private-files/index.ts';
 import { createQuestions, questionsMigrations } from '../questions/index.ts';
 import { recordsMigrations } from '../records/index.ts';
@@ -211,6 +212,7 @@ function migrationsOf(store: Store): Service {
     ...questionsMigrations,
     ...restMigrations,
     ...storeMigrations,
+    ...personsMigrations,
   ];
   return { start: () => store.migrate(all), stop: async () => {} };
 }

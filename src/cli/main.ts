@@ -9,6 +9,7 @@
  * - `connections/`: the server and the agent as commands reach them;
  * - `ledger/`, `entries/`, `policy/`, `sessions/`: what is asked of each of these, and how the answer reads;
  * - `declared/`: files of targets, policies and entries, and what becomes of them at the server and its gateways;
+ * - `people/`: who logged in at which server, and REST as commands call it;
  * - `doctor/`: the checks of `doctor`.
  *
  * No import between these goes round: `terminal` knows none of the others, `doctor` most of them, and none knows a command.
@@ -133,7 +134,9 @@ async function report(error: unknown, { typed, json }: { typed: TypedWords; json
   }
   const { failureOf } = await import('./program/exit-code.ts'); // Only a failure needs to know all kinds of them.
   const failure = failureOf(error);
-  tell({ code: failure.code, message: messageOf(error), note: code }, json);
+  // What REST refuses comes with what to do.
+  const remedy = error instanceof Error && 'remedy' in error && error.remedy ? `; ${String(error.remedy)}` : '';
+  tell({ code: failure.code, message: `${messageOf(error)}${remedy}`, note: code }, json);
   return failure.exitCode;
 }
 

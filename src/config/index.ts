@@ -6,6 +6,7 @@
  * file is told from one that others could change.
  */
 
+export { apiSocketOf } from './api-socket.ts';
 export { type Declared, type DescribedBy, parseDeclared } from './declared.ts';
 export { ConfigError, errorTable } from './errors.ts';
 export { environmentNames, parseConfig } from './parse.ts';

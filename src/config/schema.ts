@@ -129,8 +129,75 @@ function apiSchema() {
           pattern: '^(file|env):.+$',
         }),
       ),
+      url: Type.Optional(
+        Type.String({
+          description:
+            "Where people's browsers reach it, without a path: what is in links, and where a provider leads back to. Absent = by `dnsName`, else by the address of `listen`.",
+          pattern: '^https://[a-z0-9.:\\[\\]-]{1,260}$',
+          examples: ['https://countersign.corp.example'],
+        }),
+      ),
+      signIn: Type.Optional(signInSchema()),
     },
     {},
+  );
+}
+
+function signInSchema() {
+  return closed(
+    {
+      lifetime: durationSchema({
+        description: 'After how long somebody signs in anew, however much they do.',
+        default: '12h',
+      }),
+      idle: durationSchema({ description: 'After how long without any use a sign-in is over.', default: '1h' }),
+      from: Type.Enum(['address', 'network', 'anywhere'], {
+        description:
+          'From where a sign-in is good: the very address that it was begun from, its network (IPv4 /24, IPv6 /64), or anywhere. From elsewhere one signs in anew.',
+        default: 'address',
+      }),
+      oidc: Type.Optional(oidcSchema()),
+    },
+    { description: 'How people sign in.', default: {} },
+  );
+}
+
+function oidcSchema() {
+  return closed(
+    {
+      issuer: Type.String({
+        description: 'Issuer of the OpenID provider; `http://` on this machine alone.',
+        pattern:
+          '^(https://[^\\s?#]{1,500}|http://(127\\.0\\.0\\.1|localhost|\\[::1\\])(:\\d{1,5})?(/[^\\s?#]{0,500})?)$',
+        examples: ['https://login.corp.example'],
+      }),
+      clientId: Type.String({
+        description: 'What this server is called there. Its redirect URI is `server.api.url` and `/sign-in/callback`.',
+        minLength: 1,
+        maxLength: 500,
+      }),
+      clientSecret: Type.Optional(
+        Type.String({
+          description: 'Reference to its secret there, `file:PATH` or `env:NAME`; absent = a public client.',
+          pattern: '^(file|env):.+$',
+        }),
+      ),
+      groupsClaim: Type.String({
+        description: "Claim with a person's groups, by which access policies know them.",
+        default: 'groups',
+        minLength: 1,
+        maxLength: 200,
+      }),
+      scopes: Type.String({
+        description: 'What the provider is asked for.',
+        default: 'openid email profile',
+        pattern: '^openid( [!#-\\[\\]-~]+)*$',
+      }),
+    },
+    {
+      description:
+        'By which OpenID provider people sign in. With it one-time links are taken no more, nor whoever came by one.',
+    },
   );
 }
 

@@ -12,8 +12,16 @@ export type Principal =
       readonly admin: boolean;
       readonly attributes: IdentityAttributes;
     }
-  /** Somebody who has signed in. Nobody can as yet. */
-  | { readonly kind: 'person'; readonly issuer: string; readonly subject: string }
+  /** Somebody who has signed in, by the id of that sign-in. `email`: only what the issuer has verified. `byLink`: by a one-time link. */
+  | {
+      readonly kind: 'person';
+      readonly issuer: string;
+      readonly subject: string;
+      readonly email: string | undefined;
+      readonly groups: readonly string[];
+      readonly byLink: boolean;
+      readonly signIn: string;
+    }
   /** Who reached the operator's local socket, by the kernel's word; `uid` is undefined where the kernel does not tell. */
   | { readonly kind: 'operator'; readonly uid: number | undefined; readonly text: string | undefined };
 

@@ -53,6 +53,7 @@ function callsOn(stack: Stack, folder: string): Readonly<Record<string, readonly
     'ledger show': [gateway('0'), gateway(String(HOSTILE_ENTRY))],
     'ledger tail': [gateway('-n', '1000')],
     'ledger verify': [gateway()],
+    ...{ login: 'waits for a browser', logout: [{ args: [] }] },
     'node ban': 'ends the only node',
     'node delete': 'ends the only node',
     'node list': [{ args: [] }],
@@ -83,6 +84,9 @@ function callsOn(stack: Stack, folder: string): Readonly<Record<string, readonly
     'session end': [{ args: ['--target', 'none'] }, { args: ['00000000', '--yes'] }, { args: ['--all'] }],
     'session list': [{ args: [] }, { args: ['--target', 'none'] }],
     'session show': [{ args: ['%SESSION%'] }, { args: ['00000000'] }],
+    'sign-in end': 'there is none; its own test ends one',
+    'sign-in link': [{ args: [], verbatim: 'a link' }],
+    'sign-in list': [{ args: [] }],
     'svid fetch': [{ args: ['--dir', 'svid'], user: 'web' }],
     'svid show': [{ args: [], user: 'web' }],
     'svid token': [{ args: ['--audience', 'countersign:api'], user: 'web', verbatim: 'a token is one word' }],
@@ -93,6 +97,7 @@ function callsOn(stack: Stack, folder: string): Readonly<Record<string, readonly
     ],
     'target secret': [{ args: ['surface'], user: 'gateway', stdin: 'a secret' }],
     'target show': [{ args: [LONG_TARGET], verbatim: 'the target as it was declared, in YAML' }],
+    whoami: [{ args: [] }],
   };
 }
 

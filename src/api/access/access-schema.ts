@@ -31,7 +31,16 @@ function accessFragment(endpoints: readonly Pick<EndpointWords, 'action' | 'audi
       System: { memberOf: [], attributes: {} },
       ...Object.fromEntries(PARTS.map((name) => [name, { memberOf: ['System'], attributes: { id: STRING } }])),
       Node: { memberOf: [], attributes: { uri: STRING } },
-      Person: { memberOf: [], attributes: { issuer: STRING, subject: STRING } },
+      Person: {
+        memberOf: [],
+        attributes: {
+          issuer: STRING,
+          subject: STRING,
+          email: { ...STRING, required: false },
+          groups: { type: 'Set', element: STRING },
+          byLink: { type: 'Boolean' },
+        },
+      },
       Operator: { memberOf: [], attributes: { uid: { type: 'Long', required: false } } },
       Stranger: { memberOf: [], attributes: {} },
     },

@@ -21,6 +21,19 @@ function identity(path: string, admin = false): Principal {
   return { kind: 'identity', id, admin, attributes: NO_ATTRIBUTES };
 }
 
+function person(byLink: boolean): Principal {
+  const signIn = '0123456789abcdef';
+  return {
+    kind: 'person',
+    issuer: 'https://login.example.org',
+    subject: 'ada',
+    email: undefined,
+    groups: [],
+    byLink,
+    signIn,
+  };
+}
+
 /** Each with the roles that `authorize.ts` finds in such a caller. */
 const callers: readonly (readonly [string, Principal | undefined, readonly CallerRole[]])[] = [
   ['nobody that is known', undefined, ['anyone']],
@@ -35,7 +48,8 @@ const callers: readonly (readonly [string, Principal | undefined, readonly Calle
   ['one of several gateways', identity('/countersign/gateway/eu'), ['anyone', 'gateway']],
   ['a gateway that is an admin', identity('/countersign/gateway/eu', true), ['anyone', 'gateway', 'admin']],
   ['a workload whose name begins as a gateway’s', identity('/countersign/gateways'), ['anyone']],
-  ['somebody who has signed in', { kind: 'person', issuer: 'https://login.example.org', subject: 'ada' }, ['anyone']],
+  ['somebody who has signed in', person(false), ['anyone']],
+  ['somebody who came by a one-time link', person(true), ['anyone', 'admin']],
   ['whoever has the operator’s socket', { kind: 'operator', uid: 0, text: 'root (uid 0)' }, ['anyone', 'admin']],
   ['whom the kernel does not tell', { kind: 'operator', uid: undefined, text: undefined }, ['anyone', 'admin']],
 ];
@@ -54,11 +68,11 @@ describe('the default policy', () => {
   });
 
   it.each(callers)('lets %s use all endpoints when that operates the server, else none', (_, principal, roles) => {
-    for (const endpoint of endpoints)
-      expect([endpoint.name, access.decide(principal, endpoint.action).allow]).toEqual([
-        endpoint.name,
-        roles.includes('admin'),
-      ]);
+    for (const endpoint of endpoints) {
+      const isOwn = endpoint.name === 'caller.get' && principal?.kind === 'person';
+      const allowed = isOwn || roles.includes('admin');
+      expect([endpoint.name, access.decide(principal, endpoint.action).allow]).toEqual([endpoint.name, allowed]);
+    }
   });
 
   it('says who was refused, what, and why', () => {

@@ -74,8 +74,9 @@ function principalEntity(principal: Principal | undefined): EntityRef {
       return { ...entity, attributes };
     }
     case 'person': {
-      const { issuer, subject } = principal;
-      return { type: 'Countersign::Person', id: `${issuer}#${subject}`, attributes: { issuer, subject }, parents: [] };
+      const { issuer, subject, email, groups, byLink } = principal;
+      const attributes = { issuer, subject, groups, byLink, ...(email === undefined ? {} : { email }) };
+      return { type: 'Countersign::Person', id: principalName(principal), attributes, parents: [] };
     }
     case 'operator': {
       const attributes = principal.uid === undefined ? {} : { uid: principal.uid };

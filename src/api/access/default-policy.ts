@@ -25,5 +25,14 @@ when { principal.admin };
 @id("operators")
 @description("Whoever may open the operator's socket of a server operates everything.")
 permit(principal is Countersign::Operator, action in Action::"countersign:operate", resource);
+
+@id("persons")
+@description("Whoever has signed in may see whom the server takes them for.")
+permit(principal is Countersign::Person, action == Action::"countersign:caller.get", resource);
+
+@id("first-persons")
+@description("Whoever came by a one-time link operates everything; links are taken only where no OpenID provider is configured.")
+permit(principal is Countersign::Person, action in Action::"countersign:operate", resource)
+when { principal.byLink };
 `,
 };

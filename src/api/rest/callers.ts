@@ -9,15 +9,23 @@ import type { Peer } from '../../rpc/index.ts';
 import type { Clock } from '../../std/index.ts';
 import { verifyJwtSvid } from '../../wire/jose/index.ts';
 import { isAgent, type ReadOperator, verifyPeer } from '../authorize.ts';
+import type { HeaderOf } from '../sign-in/browser.ts';
+import type { People } from '../sign-in/people.ts';
 import { RestError } from './errors.ts';
 
 /** Makes sure of who calls. */
 export interface Callers {
   /**
    * Who is calling, at this moment: by the kernel's word on the local socket, else by an X.509-SVID in TLS, by a JWT-SVID as bearer, or by both of
-   * one identity. @throws RestError ERR_REST_CALLER
+   * one identity; a person by the cookie of a browser or the token of a command line. @throws RestError ERR_REST_CALLER, ERR_REST_ORIGIN
    */
-  principalOf(peer: Peer, authorization: string | undefined): Promise<Principal>;
+  principalOf(peer: Peer, request: CallingRequest): Promise<Principal>;
+}
+
+/** What a request says of who makes it. */
+export interface CallingRequest {
+  readonly method: string;
+  readonly header: HeaderOf;
 }
 
 /** Creates them. Tokens are for one audience: the SPIFFE ID of the server. */
@@ -28,6 +36,7 @@ export function createCallers(deps: {
   readonly registration: Pick<Registration, 'entriesOf'>;
   readonly nodes: Pick<Nodes, 'checkSerial'>;
   readonly readOperator?: ReadOperator;
+  readonly people: People;
 }): Callers {
   const { clock, trustDomain, authority, registration, nodes } = deps;
   const audience = `spiffe://${trustDomain}/spire/server`;
@@ -81,12 +90,18 @@ export function createCallers(deps: {
     new RestError('ERR_REST_CALLER', message, { headers: { 'www-authenticate': `Bearer realm="${audience}"` } });
 
   return {
-    async principalOf(peer, authorization) {
+    async principalOf(peer, request) {
       if (peer.kind === 'local') return operatorOf(peer.socket);
+      const authorization = request.header('authorization');
       const token = authorization === undefined ? undefined : /^bearer +(\S+)$/i.exec(authorization)?.[1];
       if (authorization !== undefined && token === undefined)
         throw unknown('Authorization is not of the form Bearer …');
+      const person = await deps.people.personOf(peer, { ...request, token });
       const shown = peer.chainDer.length > 0 ? await ofCertificate(peer) : undefined;
+      if (person !== undefined) {
+        if (shown === undefined && !(person.by === 'cookie' && token !== undefined)) return person.principal;
+        throw unknown('the request names two callers');
+      }
       if (token === undefined) {
         if (shown !== undefined) return shown;
         throw unknown(`nobody is named: show an X.509-SVID in TLS, or send a JWT-SVID for ${audience}`);

@@ -2,6 +2,7 @@ import type { TrustDomain } from '@countersign/sdk/identity';
 import type { Nodes } from '../../attestation/index.ts';
 import type { Authority } from '../../authority/index.ts';
 import { type Endpoint, openApiDocument } from '../../endpoint/index.ts';
+import type { Persons } from '../../persons/index.ts';
 import type { ParsedForms } from '../../policy/index.ts';
 import type { Registration } from '../../registration/index.ts';
 import type { Listen } from '../../rpc/index.ts';
@@ -10,6 +11,8 @@ import type { Store } from '../../store/index.ts';
 import { createAccess } from '../access/access.ts';
 import { createActAudit, type WriteAudit } from '../audit.ts';
 import type { ReadOperator } from '../authorize.ts';
+import { createPeople } from '../sign-in/people.ts';
+import { signInRoutes } from '../sign-in/routes.ts';
 import { toldEntry } from '../status.ts';
 import { type AdmissionLimits, createAdmission } from './admission.ts';
 import { createCallers } from './callers.ts';
@@ -32,6 +35,9 @@ export interface RestDeps<Needs> {
   readonly audit: WriteAudit;
   readonly endpoints: readonly Endpoint<Needs>[];
   readonly needs: Needs;
+  readonly persons: Persons;
+  /** Where people's browsers reach it over TLS, as `https://host:port`; undefined: nowhere that is known. */
+  readonly signInUrl: () => string | undefined;
   /** The default policy in parsed form. */
   readonly forms?: ParsedForms;
   readonly listen: readonly Listen[];
@@ -46,6 +52,8 @@ export function createRest<Needs>(deps: RestDeps<Needs>): RestServer {
     ...{ clock, log, listen },
     async load() {
       const { createRestApp } = await import('./rest-app.ts');
+      const signIn = { ...deps, write: deps.audit, url: deps.signInUrl };
+      const people = createPeople(signIn);
       let document: string | undefined;
       return createRestApp({
         ...deps,
@@ -53,8 +61,10 @@ export function createRest<Needs>(deps: RestDeps<Needs>): RestServer {
         log: createSampledLog({ clock, log }),
         access: createAccess(deps),
         audit: { actBy: createActAudit({ clock, write: deps.audit }) },
-        callers: createCallers(deps),
+        callers: createCallers({ ...deps, people }),
         admission: createAdmission(clock, deps.admission),
+        tries: createAdmission(clock, SIGN_IN_TRIES),
+        pages: signInRoutes({ ...signIn, people }),
         idempotency: createIdempotency({ ...deps, isRefusal: (error) => toldEntry(error) !== undefined }),
         times: { ...connectionTimes, ...deps.times },
         document() {
@@ -65,3 +75,6 @@ export function createRest<Needs>(deps: RestDeps<Needs>): RestServer {
     },
   });
 }
+
+/** Somebody who mistypes a code a few times, and not somebody who guesses. */
+const SIGN_IN_TRIES = { burst: 20, perSecond: 0.2 } as const;

@@ -5,12 +5,15 @@ import { endpoints } from '../../app/endpoint-registry.generated.ts';
 import { openApiDocument } from '../../endpoint/index.ts';
 import { testLog } from '../../records/testing/log-fixture.ts';
 import { sha256 } from '../../std/index.ts';
+import { connectGateway, holding, session } from '../testing/session-gateway.ts';
 import { startTestRest, type TestAnswer, type TestRest } from '../testing/test-rest.ts';
 
 // Goal: whatever is asked of any operation of the document, the answer is one that the document has: its status, its type, its shape; and the server
 // never fails.
 
 let server: TestRest;
+const over = new AbortController();
+let passing: NodeJS.Timeout;
 beforeAll(async () => {
   // Rates are another test's.
   server = await startTestRest({ rest: { admission: { burst: 1e6 } } });
@@ -19,7 +22,9 @@ beforeAll(async () => {
     ...targets,
     { kind: 'Policy', name: 'a', spec: { cedar: 'permit(principal, action, resource);' } },
   ];
-  await server.resources.reportGateway({ spiffeId: 'spiffe://example.org/g', address: 'g:1', connected: true });
+  await connectGateway(server, { name: 'one', answer: holding(session()), signal: over.signal });
+  // A gateway that is not there is waited for.
+  passing = setInterval(() => void server.clock.advance(1_000), 2);
   const entries = [{ id: 'web', spiffeId: 'spiffe://example.org/web', selectors: ['unix:uid:1'] }];
   await server.ask({ method: 'POST', path: '/v1/apply', body: { resources, entries } });
   const log = testLog(3);
@@ -27,7 +32,11 @@ beforeAll(async () => {
   const shipment = await server.records.open({ origin, verifierKey, owner: 'spiffe://example.org/g' });
   await shipment.take(log.batch(0, 3, 0));
 });
-afterAll(() => server.stop());
+afterAll(async () => {
+  clearInterval(passing);
+  over.abort();
+  await server.stop();
+});
 
 interface Operation {
   readonly operationId: string;
@@ -43,7 +52,11 @@ interface Document {
 }
 
 /** The id of the gateway that there is. */
-const GATEWAY = sha256(Buffer.from('spiffe://example.org/g g:1')).toString('hex').slice(0, 16);
+const ONE = { gatewaySpiffeId: 'spiffe://example.org/countersign/gateway/one', gatewayAddress: 'one:7443' };
+const END = JSON.stringify({ sessions: [{ id: 'abc1', ...ONE }] });
+const GATEWAY = sha256(Buffer.from('spiffe://example.org/countersign/gateway/one one:7443'))
+  .toString('hex')
+  .slice(0, 16);
 
 /** Texts that are often taken for something else, and some that are right. */
 const text = fc.oneof(
@@ -138,8 +151,10 @@ function rightRequest(path: string, method: string, { requestBody }: Operation) 
       ? 'web'
       : path.includes('records')
         ? '1'
-        : 'a';
-  const body = requestBody === undefined ? {} : { body: '{}' };
+        : path.includes('sessions')
+          ? 'abc1'
+          : 'a';
+  const body = requestBody === undefined ? {} : { body: path.endsWith('end-sessions') ? END : '{}' };
   return { method, path: path.replaceAll(/\{[^}]*\}/g, id), headers: {}, ...body };
 }
 

@@ -24,13 +24,33 @@ export const errorTable = {
     status: 401,
     exit: 'no',
     meaning: 'Nobody proves who is calling, or the proof is not good at this moment.',
-    remedy: 'Call with an X.509-SVID in TLS, or with a JWT-SVID for the audience that the answer names.',
+    remedy:
+      'Call with an X.509-SVID in TLS, or with a JWT-SVID for the audience that the answer names; people sign in anew at /sign-in, or by `countersign login`.',
   },
   ERR_REST_FORBIDDEN: {
     status: 403,
     exit: 'no',
     meaning: 'The caller is known, and the policy of the API does not let it do that.',
     remedy: 'Call as somebody who may, or have an entry with admin made for the identity.',
+  },
+  ERR_REST_ORIGIN: {
+    status: 403,
+    exit: 'no',
+    meaning: 'A browser that has signed in sent it for a page of another origin, or does not say for which.',
+    remedy: "Use the server's own pages; scripts call with an SVID, or with the token that `countersign login` keeps.",
+  },
+  ERR_REST_RETURN: {
+    status: 400,
+    exit: 'usage',
+    meaning:
+      'Signing in is not to lead there: only pages of the server itself follow on it, and the command line of this computer.',
+    remedy: 'Begin at /sign-in, or with `countersign login`.',
+  },
+  ERR_REST_FLOW: {
+    status: 403,
+    exit: 'no',
+    meaning: 'A provider led a browser back that was not sent there from here, or too long ago.',
+    remedy: 'Begin again at /sign-in, in the browser that you want to be signed in with.',
   },
   ERR_REST_METHOD: {
     status: 405,

@@ -9,6 +9,7 @@ import type { Admission } from './admission.ts';
 import type { Callers } from './callers.ts';
 import { type ConnectionTimes, createConnectionWatch } from './connection-times.ts';
 import { RestError } from './errors.ts';
+import { mountPages, type PageRoute } from './pages.ts';
 import { problemOf, restProblem } from './problems.ts';
 import {
   type Answer,
@@ -26,6 +27,9 @@ export interface RestAppDeps<Needs> extends ServeDeps<Needs> {
   readonly callers: Callers;
   readonly admission: Admission;
   readonly times: ConnectionTimes;
+  /** What is answered to who is nobody yet. */
+  readonly pages: readonly PageRoute[];
+  readonly tries: Pick<Admission, 'count'>;
   /** The OpenAPI document, as JSON. */
   readonly document: () => string;
 }
@@ -100,6 +104,8 @@ export async function createRestApp<Needs>(deps: RestAppDeps<Needs>): Promise<Re
   });
   for (const endpoint of deps.endpoints) route(app, endpoint, context);
   documentRoute(app, context);
+  const peerOf = (request: FastifyRequest) => peers.get(request.raw.socket)?.peer;
+  await mountPages(app, { ...deps, peerOf, headerOf: ({ raw }, name) => headerOf(raw, name) });
   await app.ready();
   return {
     take(peer, known) {
@@ -201,7 +207,8 @@ async function identify<Needs>(
   const at = peers.get(raw.socket);
   if (at === undefined) throw new RestError('ERR_REST_CALLER', 'the connection was lost');
   try {
-    const principal = await callers.principalOf(at.peer, headerOf(raw, 'authorization'));
+    const header = (name: string) => headerOf(raw, name);
+    const principal = await callers.principalOf(at.peer, { method: raw.method ?? '', header });
     at.known();
     return principal;
   } catch (error) {

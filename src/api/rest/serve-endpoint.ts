@@ -10,7 +10,7 @@ import {
 } from '../../endpoint/index.ts';
 import { assert, type Clock, type Log } from '../../std/index.ts';
 import { type Access, refusalText } from '../access/access.ts';
-import type { Audit } from '../audit.ts';
+import { type Audit, whoOf } from '../audit.ts';
 import { isSeen, readIfMatch, tagOf } from './conditions.ts';
 import { RestError } from './errors.ts';
 import { openEvents } from './events.ts';
@@ -138,11 +138,6 @@ async function handled<Needs>(
   const act = () => endpoint.handle(input as never, call, deps.needs, (async () => {}) as never);
   const { audit } = endpoint;
   if (audit === undefined) return act();
-  const { principal } = call;
-  const who = {
-    actor: principalName(principal),
-    operator: principal.kind === 'operator' ? principal.text : undefined,
-  };
   const details = audit.of?.(input as never);
   const what = {
     action: audit.as,
@@ -150,7 +145,7 @@ async function handled<Needs>(
     detail: { endpoint: endpoint.name, ...details?.detail },
     ...(details === undefined ? {} : { outcome: (output: object) => details.outcome(output as never) }),
   };
-  return deps.audit.actBy(who, what, act);
+  return deps.audit.actBy(whoOf(call.principal), what, act);
 }
 
 function answerOf<Needs>({ status, tag, body }: KeptAnswer, endpoint: Endpoint<Needs>, request: KnownRequest): Answer {

@@ -6,10 +6,12 @@ import { spiffeIdOf } from '@countersign/sdk/identity';
 import { accessForms } from '../../app/access-forms.generated.ts';
 import { endpoints } from '../../app/endpoint-registry.generated.ts';
 import type { Endpoint, NeedsOf } from '../../endpoint/index.ts';
+import { createPersons, type OidcConfig, personsMigrations } from '../../persons/index.ts';
 import type { TlsIdentity } from '../../rpc/index.ts';
 import { encodePem } from '../../wire/x509/index.ts';
 import { createRest, type RestDeps } from '../rest/create-rest.ts';
 import { restMigrations } from '../rest/idempotency.ts';
+import type { RestServer } from '../rest/rest-server.ts';
 import { startTestServer, trustDomain } from './test-server.ts';
 
 /** A request as a test makes it. Without `as` it comes by the local socket. */
@@ -20,6 +22,8 @@ export interface TestRequest {
   readonly body?: unknown;
   /** By TLS, with that certificate or none. */
   readonly as?: TlsIdentity | 'nobody';
+  /** From this address of this machine; over TLS. */
+  readonly from?: string;
 }
 
 export interface TestAnswer {
@@ -32,23 +36,36 @@ export interface TestAnswer {
 
 type Options = Parameters<typeof startTestServer>[0] & {
   readonly more?: readonly Endpoint<object>[];
+  readonly oidc?: OidcConfig;
   readonly rest?: Partial<Pick<RestDeps<never>, 'times' | 'admission'>>;
 };
 
+const SIGN_IN_RULES = { lifetimeMs: 12 * 3_600_000, idleMs: 3_600_000, from: 'address' } as const;
+
 /** A whole server with REST on a local socket and over TLS; only time, chance and the ledger are the test's. */
 export async function startTestRest(options: Options = {}) {
-  const server = await startTestServer({ migrations: restMigrations, ...options });
+  const server = await startTestServer({ migrations: [...restMigrations, ...personsMigrations], ...options });
   const { clock, log, random, store, authority, registration, resources, records, nodes, audit, sessions } = server;
   const unix = join(server.folder, 'api.sock');
-  const needs = { records, registration, resources, sessions, trustDomain, clock };
-  const rest = createRest<NeedsOf<(typeof endpoints)[number]>>({
-    ...{ clock, log, random, store, trustDomain, authority, registration, nodes, audit, needs },
+  const persons = createPersons(
+    { store, clock, log, random, issuer: 'spiffe://example.org/spire/server' },
+    { rules: SIGN_IN_RULES, oidc: options.oidc },
+  );
+  const signInUrl = (): string => `https://127.0.0.1:${portOf()}`;
+  const needs = { records, registration, resources, sessions, clock, trustDomain, ...persons, signInUrl };
+  const rest: RestServer = createRest<NeedsOf<(typeof endpoints)[number]>>({
+    ...{ clock, log, random, store, trustDomain, authority, registration, nodes, audit, needs, persons, signInUrl },
     ...(options.readOperator === undefined ? {} : { readOperator: options.readOperator }),
     ...options.rest,
     endpoints: [...endpoints, ...(options.more ?? [])],
     forms: accessForms,
     listen: [{ unix }, { host: '127.0.0.1', port: 0, tls: () => server.serverIdentity }],
   });
+  const portOf = (): number => {
+    const at = rest.addresses()[1];
+    if (at === undefined || 'unix' in at) throw new Error('a TCP server has a port');
+    return at.port;
+  };
   await rest.start(new AbortController().signal);
   const tcp = rest.addresses()[1];
   if (tcp === undefined || 'unix' in tcp) throw new Error('a TCP server has a port');
@@ -57,7 +74,7 @@ export async function startTestRest(options: Options = {}) {
   const sockets: Socket[] = [];
   return {
     ...server,
-    ...{ rest, unix, tcp, open },
+    ...{ rest, unix, tcp, open, persons, signInUrl: signInUrl() },
     async ask(request: TestRequest): Promise<TestAnswer> {
       const answer = await open(request);
       const chunks: Buffer[] = [];
@@ -107,7 +124,7 @@ export type TestRest = Awaited<ReturnType<typeof startTestRest>>;
 /** The answer's headers; its body is still to be read. */
 function send(
   { unix, tcp }: { unix: string; tcp: { host: string; port: number } },
-  { method = 'GET', path, headers = {}, body, as }: TestRequest,
+  { method = 'GET', path, headers = {}, body, as, from }: TestRequest,
 ): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const text = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
@@ -119,7 +136,13 @@ function send(
     const sent =
       as === undefined
         ? requestPlain({ ...common, socketPath: unix })
-        : requestTls({ ...common, ...tcp, rejectUnauthorized: false, ...(as === 'nobody' ? {} : pemOf(as)) });
+        : requestTls({
+            ...common,
+            ...tcp,
+            ...(from === undefined ? {} : { localAddress: from }),
+            rejectUnauthorized: false,
+            ...(as === 'nobody' ? {} : pemOf(as)),
+          });
     sent.on('response', resolve);
     sent.on('error', reject);
     sent.end(text);

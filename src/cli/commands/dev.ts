@@ -1,4 +1,6 @@
+import { createApiClient } from '@countersign/sdk/client';
 import { createDevApp } from '../../app/dev.ts';
+import { apiSocketOf } from '../../config/index.ts';
 import { createLog } from '../../std/index.ts';
 import { type CliCommand, flagOption, textOption } from '../command.ts';
 import { runRole } from '../processes/run-role.ts';
@@ -24,8 +26,9 @@ export const command: CliCommand = {
       random: context.random,
       log,
     });
-    return runRole(context, role, () =>
-      context.emit({ role: 'dev', state: 'running', ...role.paths }, () =>
+    return runRole(context, role, async () => {
+      const link = await signInLink(role.paths.serverSocket, context.signal);
+      context.emit({ role: 'dev', state: 'running', ...role.paths, signInLink: link }, () =>
         [
           'Countersign is running in one process; Ctrl-C stops it.',
           '',
@@ -34,6 +37,7 @@ export const command: CliCommand = {
               ['configuration', role.paths.config],
               ['Workload API', `unix://${role.paths.workloadApi}`],
               ['target sockets', role.paths.targetsDir],
+              ['sign in, once', link],
             ],
             context.columns,
           ),
@@ -43,7 +47,14 @@ export const command: CliCommand = {
           '  countersign doctor',
           '  countersign apply -f DIR   # your targets, policies and entries',
         ].join('\n'),
-      ),
-    );
+      );
+    });
   },
 };
+
+/** For whoever sees this terminal: it is good once, for a quarter of an hour, and written nowhere. */
+async function signInLink(socket: string, signal: AbortSignal): Promise<string> {
+  const api = createApiClient({ unix: apiSocketOf(socket) });
+  const { url, secret } = (await api.call('sign-in-link.create', {}, { signal })).output;
+  return url ?? secret;
+}

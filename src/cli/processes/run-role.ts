@@ -14,7 +14,7 @@ export interface RoleContext extends Pick<CliContext, 'clock' | 'signal' | 'warn
  * starts it anew, and that repairs what can be repaired. A role that does not come to its end, while it starts, runs or stops, is ended with the
  * process: its grace and STOP_SLACK_MS after the signal or failure.
  */
-export async function runRole(context: RoleContext, role: Role, started: () => void): Promise<number> {
+export async function runRole(context: RoleContext, role: Role, started: () => void | Promise<void>): Promise<number> {
   const { signal } = context;
   const endInTime = () => void context.clock.after(role.graceMs + STOP_SLACK_MS, () => endNow(context, role));
   signal.addEventListener('abort', endInTime, { once: true });
@@ -23,7 +23,7 @@ export async function runRole(context: RoleContext, role: Role, started: () => v
   let failure: Error | undefined;
   try {
     await role.start(signal);
-    started();
+    await started();
     failure = await untilEnd(context, role);
   } catch (error) {
     if (!signal.aborted) endInTime();

@@ -1,5 +1,6 @@
 import { globSync } from 'node:fs';
 import { join } from 'node:path';
+import { ApiProblem } from '@countersign/sdk/client';
 import { parseSpiffeId } from '@countersign/sdk/identity';
 import { describe, expect, it } from 'vitest';
 import { Code, RpcError } from '../../rpc/index.ts';
@@ -71,6 +72,9 @@ describe('the exit code of any other failure', () => {
     ['what others changed meanwhile', new RpcError(Code.ABORTED, 'no'), 'ABORTED', 69],
     ['a server that does not answer', new RpcError(Code.UNAVAILABLE, 'no'), 'UNAVAILABLE', 69],
     ['a server that does not know the call', new RpcError(Code.UNIMPLEMENTED, 'no'), 'UNIMPLEMENTED', 69],
+    ['what REST refuses', new ApiProblem(403, '{"code":"ERR_REST_FORBIDDEN"}', undefined), 'ERR_REST_FORBIDDEN', 1],
+    ['what is too much for REST', new ApiProblem(429, '{"code":"ERR_REST_RATE"}', '1'), 'ERR_REST_RATE', 69],
+    ['what is no server of ours', new ApiProblem(502, 'bad gateway', undefined), 'ERR_API', 70],
     ['a socket that is closed to this user', system('EACCES', { syscall: 'connect' }), 'EACCES', 69],
     ['a file that is not there', system('ENOENT', { syscall: 'open', path: '/a' }), 'ENOENT', 64],
     ['a folder in place of a file', system('EISDIR', { syscall: 'read', path: '/a' }), 'EISDIR', 64],

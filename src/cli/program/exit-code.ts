@@ -1,3 +1,4 @@
+import { ApiProblem } from '@countersign/sdk/client';
 import { IdentityError } from '@countersign/sdk/identity';
 import { Code, codeName, RpcError } from '../../rpc/index.ts';
 import { CodedError, codeOf, type ErrorExit } from '../../std/index.ts';
@@ -16,6 +17,8 @@ export interface Failure {
 export function failureOf(error: unknown): Failure {
   if (error instanceof UsageError) return { code: codeOf(error) ?? 'ERR_USAGE', exitCode: exitCodes.usage };
   if (error instanceof RpcError) return { code: codeName(error.code), exitCode: exitCodes[answers[error.code]] };
+  if (error instanceof ApiProblem)
+    return { code: error.code === '' ? 'ERR_API' : error.code, exitCode: exitCodes[exitOfStatus(error.status)] };
   if (error instanceof CodedError) return { code: error.code, exitCode: exitCodes[error.entry.exit] };
   const code = codeOf(error) ?? 'ERR_INTERNAL';
   // Names and identities are read from the command line; those of a configuration file were checked with it.
@@ -31,6 +34,13 @@ function exitOfSystem(error: NodeJS.ErrnoException, code: string): ErrorExit {
   if (error.syscall === 'connect') return 'unavailable';
   if (DISK_FAULTS.has(code)) return 'io';
   return error.path === undefined ? 'internal' : 'usage';
+}
+
+/** As the same is told by gRPC. */
+function exitOfStatus(status: number): ErrorExit {
+  if (status === 429 || status === 408 || status === 503) return 'unavailable';
+  if (status >= 500) return 'internal';
+  return [400, 405, 413, 415].includes(status) ? 'usage' : 'no';
 }
 
 /** A call that the server refused is a no; one that it could not do may be tried again. */

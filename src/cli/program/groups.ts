@@ -39,6 +39,10 @@ export const groups: Readonly<Record<string, GroupWords>> = {
     summary: 'What runs through gateways now.',
     examples: ['countersign session list', 'countersign session end --who /shop/web --reason "leaked key"'],
   },
+  'sign-in': {
+    summary: 'People who have signed in at servers.',
+    examples: ['countersign sign-in list', 'sudo countersign sign-in link'],
+  },
   svid: {
     summary: 'The identity of the process that asks for it.',
     examples: ['countersign svid show', 'countersign svid fetch --dir ~/.countersign/svid'],

@@ -1,0 +1,119 @@
+import { type Person, type Persons, PersonsError, type SignInKind } from '../../persons/index.ts';
+import type { Clock, Log, Random } from '../../std/index.ts';
+import { createActAudit, type WriteAudit, whoOf } from '../audit.ts';
+import { RestError } from '../rest/errors.ts';
+import type { PageAnswer, PageRequest } from '../rest/pages.ts';
+import { cookieOf, SIGN_IN_COOKIE, setCookie } from './browser.ts';
+import { type Html, html, pageOf } from './html.ts';
+import { type People, principalOf } from './people.ts';
+
+/** What the pages stand on. */
+export interface SignInDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random: Random;
+  readonly persons: Persons;
+  readonly people: People;
+  readonly write: WriteAudit;
+  readonly url: () => string | undefined;
+}
+
+/** What the pages of signing in share. */
+export interface SignInTools extends SignInDeps {
+  /** Somebody is in: recorded, under a new secret, whatever the browser had before. */
+  signIn(request: PageRequest, asked: AskedSignIn): Promise<{ readonly secret: string; readonly endsInS: number }>;
+  /** The same, with the cookie, and a page that leads on: a redirect would still count as what another site began. */
+  enter(request: PageRequest, asked: AskedSignIn & { readonly next: string }): Promise<PageAnswer>;
+  /** Who a browser's request is of; undefined: nobody. A sign-in that is not good is nobody's. */
+  personOf(request: PageRequest): Promise<(ReturnType<typeof principalOf> & { readonly person: Person }) | undefined>;
+}
+
+interface AskedSignIn {
+  readonly person: Person;
+  readonly kind: SignInKind;
+  /** `link`, `oidc`, `code`, `device`. */
+  readonly way: string;
+  readonly detail?: Readonly<Record<string, string>>;
+}
+
+/** An answer that is a page. */
+export function page(title: string, body: Html, options: Parameters<typeof pageOf>[2] = {}): PageAnswer {
+  return { status: 200, headers: {}, body: pageOf(title, body, options) };
+}
+
+export function redirect(status: 302 | 303, location: string, headers: PageAnswer['headers'] = {}): PageAnswer {
+  return {
+    status,
+    headers: { location, ...headers },
+    body: pageOf('Go on', html`<p><a href="${location}">Go on</a></p>`),
+  };
+}
+
+/** Where somebody goes on to who has signed in: a page of signing in, and nowhere else. @throws RestError ERR_REST_RETURN */
+export function parseReturn(text: string | null): string {
+  if (text === null || text === '') return '/sign-in';
+  if (text.length <= RETURN_CHARS_MAX && /^\/sign-in(?:\/(?:cli|device))?(?:\?[\w.~%=&-]*)?$/.test(text)) return text;
+  throw new RestError('ERR_REST_RETURN', 'return leads to no page of signing in');
+}
+
+/** Creates them. */
+export function createTools(deps: SignInDeps): SignInTools {
+  const { clock, persons, people } = deps;
+  const actBy = createActAudit(deps);
+  const tools: SignInTools = {
+    ...deps,
+    async signIn({ peer, header }, { person, kind, way, detail = {} }) {
+      const address = peer.remoteAddress;
+      const instead = kind === 'browser' ? cookieOf(header, SIGN_IN_COOKIE) : undefined;
+      const who = whoOf(principalOf({ id: '', person }));
+      const begun = await actBy(
+        who,
+        {
+          ...{ action: 'SignIn', target: 'sign-ins', detail: { way, kind, from: address, ...detail } },
+          outcome: ({ signIn }) => ({ signIn: signIn.id }),
+        },
+        () => persons.signIns.begin({ person, kind, address, ...(instead === undefined ? {} : { instead }) }),
+      );
+      return { secret: begun.secret, endsInS: Math.floor((begun.signIn.endsMs - clock.now()) / 1000) };
+    },
+    async enter(request, { next, ...asked }) {
+      const { secret, endsInS } = await tools.signIn(request, asked);
+      const cookie = setCookie(SIGN_IN_COOKIE, secret, { sameSite: 'Strict', maxAgeS: endsInS });
+      const answer = page('You are signed in', html`<p>As ${nameOf(asked.person)}. <a href="${next}">Go on</a></p>`, {
+        refresh: next,
+      });
+      return { ...answer, headers: { 'set-cookie': cookie } };
+    },
+    async personOf({ peer, method, header }) {
+      try {
+        const known = await people.personOf(peer, { method, header, token: undefined });
+        if (known === undefined) return undefined;
+        const { issuer, subject, email, groups, byLink } = known.principal;
+        return { ...known.principal, person: { issuer, subject, email, groups, byLink } };
+      } catch (error) {
+        // They are here to sign in: that what they had is not good is no failure.
+        if (error instanceof RestError && error.code === 'ERR_REST_CALLER') return undefined;
+        throw error;
+      }
+    },
+  };
+  return tools;
+}
+
+/** The page that says who is signed in tells nobody else: it may be led to from anywhere. */
+export function fromAnywhere(request: PageRequest): PageRequest {
+  const header = (name: string) => (name === 'sec-fetch-site' ? undefined : request.header(name));
+  return { ...request, header };
+}
+
+export function nameOf({ email, subject }: Pick<Person, 'email' | 'subject'>): string {
+  return email ?? subject;
+}
+
+/** @throws PersonsError ERR_PERSONS_PROVIDER */
+export function oidcOf({ persons }: Pick<SignInTools, 'persons'>): NonNullable<Persons['oidc']> {
+  if (persons.oidc !== undefined) return persons.oidc;
+  throw new PersonsError('ERR_PERSONS_PROVIDER', 'no OpenID provider is configured');
+}
+
+const RETURN_CHARS_MAX = 1000;

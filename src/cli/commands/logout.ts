@@ -1,0 +1,33 @@
+import { messageOf } from '../../std/index.ts';
+import { type CliCommand, exitCodes } from '../command.ts';
+import { readLogin, removeLogin } from '../people/login-file.ts';
+import { postForm } from '../people/post-form.ts';
+import { parseServer } from '../people/with-rest.ts';
+
+export const command: CliCommand = {
+  summary: 'End the login of this computer, there and here.',
+  examples: ['countersign logout'],
+  async run(context) {
+    const login = await readLogin(context);
+    if (login === undefined) {
+      context.emit({ loggedOut: false }, () => 'nobody is logged in');
+      return exitCodes.ok;
+    }
+    const { server, token, ca } = login;
+    let exitCode: number = exitCodes.ok;
+    try {
+      const place = { ...parseServer(server), ca };
+      const { status } = await postForm(place, { path: '/sign-in/out', form: {}, token, signal: context.signal });
+      if (status !== 200) throw new Error(`it answers ${status}`);
+    } catch (error) {
+      // Here it ends all the same; there it does by itself.
+      context.warn(
+        `${server} could not be told (${messageOf(error)}): the login there ends ${new Date(login.endsMs).toISOString()} at the latest`,
+      );
+      exitCode = exitCodes.unavailable;
+    }
+    await removeLogin(context);
+    context.emit({ loggedOut: true, server }, () => `logged out of ${server}`);
+    return exitCode;
+  },
+};

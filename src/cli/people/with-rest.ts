@@ -1,0 +1,91 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type ApiClient, type ApiPlace, createApiClient } from '@countersign/sdk/client';
+import { apiSocketOf, parseAddress } from '../../config/index.ts';
+import { codeOf, messageOf } from '../../std/index.ts';
+import { decodeCertificatesPem, parseCertificate } from '../../wire/x509/index.ts';
+import { type CliContext, type CliInput, textOption, UsageError } from '../command.ts';
+import { settingsIfAny } from '../settings.ts';
+import { readLogin } from './login-file.ts';
+
+/** Options of commands that call the server by REST. */
+export const restOptions = [
+  ['--api-socket <path>', "the server's api.sock (default: as the login says, else beside the configured socket)"],
+  ['--server <host:port>', 'REST at a server elsewhere, over TLS; with --identity, else with the kept login'],
+  ['--identity <dir>', 'folder with svid.pem, key.pem and bundle.pem (countersign svid fetch --dir)'],
+] as const;
+
+/** A place of a server without what proves who calls: of TLS. */
+export interface TlsPlace {
+  readonly host: string;
+  readonly port: number;
+  readonly ca: string | undefined;
+}
+
+/** Runs `work` with a client of the server: as whoever logged in, by an identity, or as the operator of this machine. @throws ApiProblem; UsageError */
+export async function withRest<T>(
+  context: CliContext,
+  input: CliInput,
+  work: (client: ApiClient) => Promise<T>,
+): Promise<T> {
+  const place = await placeOf(context, input);
+  try {
+    return await work(createApiClient(place));
+  } catch (error) {
+    if (codeOf(error) === undefined || !(error instanceof Error && 'syscall' in error)) throw error;
+    const where = 'unix' in place ? place.unix : `${place.host}:${place.port}`;
+    const remedy = 'see that the server runs there; `countersign login --server HOST:PORT` leads to one elsewhere';
+    throw Object.assign(new Error(`${where} is not reached: ${messageOf(error)}; ${remedy}`, { cause: error }), {
+      code: codeOf(error),
+      syscall: 'connect',
+    });
+  }
+}
+
+/** `host:port`. @throws UsageError */
+export function parseServer(text: string): { host: string; port: number } {
+  const { host, port } = parseAddress(text);
+  if (host !== '' && port >= 1 && port <= 65_535) return { host, port };
+  throw new UsageError(`--server ${text} is not host:port, as in countersign.corp.example:8443`);
+}
+
+async function placeOf(context: CliContext, input: CliInput): Promise<ApiPlace> {
+  const socket = textOption(input, 'apiSocket');
+  const server = textOption(input, 'server');
+  const directory = textOption(input, 'identity');
+  if (socket !== undefined) return { unix: socket };
+  if (directory !== undefined) {
+    if (server === undefined) throw new UsageError('--identity needs --server, host:port of REST');
+    return { ...parseServer(server), ...identityIn(directory) };
+  }
+  const login = await readLogin(context);
+  if (login !== undefined && (server === undefined || server === login.server)) {
+    if (context.clock.now() >= login.endsMs)
+      throw new UsageError(
+        `the login at ${login.server} is over; \`countersign login --server ${login.server}\` again`,
+      );
+    return { ...parseServer(login.server), bundle: login.ca, token: () => login.token };
+  }
+  if (server !== undefined)
+    throw new UsageError(
+      `nobody is logged in at ${server}: \`countersign login --server ${server}\`, or give --identity`,
+    );
+  const configured = settingsIfAny(context)?.server?.socket ?? '/run/countersign/server/server.sock';
+  return { unix: apiSocketOf(configured) };
+}
+
+/** @throws UsageError */
+function identityIn(directory: string) {
+  try {
+    const read = (file: string) => readFileSync(join(directory, file), 'utf8');
+    const [leaf] = decodeCertificatesPem(read('svid.pem'));
+    const own = parseCertificate(leaf ?? Buffer.alloc(0)).names.uris[0] ?? '';
+    return {
+      bundle: read('bundle.pem'),
+      server: `${own.split('/').slice(0, 3).join('/')}/spire/server`,
+      svid: () => ({ certificate: read('svid.pem'), key: read('key.pem') }),
+    };
+  } catch (cause) {
+    throw new UsageError(`the identity in ${directory} can not be read: ${messageOf(cause)}`, { cause });
+  }
+}
