@@ -6,12 +6,12 @@ import { apiSocketOf, parseAddress, type ServerConfig } from '../config/index.ts
 import type { NeedsOf } from '../endpoint/index.ts';
 import { createPersons, type PersonsConfig } from '../persons/index.ts';
 import { readGivenSecretNow } from '../private-files/index.ts';
+import type { Records } from '../records/index.ts';
 import type { Registration } from '../registration/index.ts';
 import type { Resources } from '../resources/index.ts';
 import type { Listen } from '../rpc/index.ts';
-import { parseDurationMs, type Secret, type Service, startAll, stopAll } from '../std/index.ts';
-import type { Records } from '../records/index.ts';
 import type { LiveSessions } from '../sessions/index.ts';
+import { parseDurationMs, type Secret, type Service, startAll, stopAll } from '../std/index.ts';
 import type { Store } from '../store/index.ts';
 import { accessForms } from './access-forms.generated.ts';
 import { createApiIdentity } from './api-identity.ts';

@@ -56,8 +56,8 @@ export interface EndpointWords {
   readonly audit: EndpointAudit | undefined;
   /** It answers a page of `items`; the input has `limit` and `cursor`. */
   readonly paged: boolean;
-  /** `by-nature`: said twice it does no more than once. `by-key`: an `Idempotency-Key` makes it so. */
-  readonly idempotent: 'by-nature' | 'by-key';
+  /** `by-nature`: said twice it does no more than once. `by-key`: an `Idempotency-Key` makes it so. `never`: its answer is a secret, which is kept nowhere. */
+  readonly idempotent: 'by-nature' | 'by-key' | 'never';
   /** Its answers go on for as long as the caller listens: events, each an output. */
   readonly live: boolean;
   /** Whether it compares `If-Match` with what is in force. */
@@ -108,7 +108,7 @@ interface Written<Needs, Input extends TObject, Output extends TObject> {
     };
   };
   readonly paged?: boolean;
-  readonly idempotent?: 'by-nature' | 'by-key';
+  readonly idempotent?: EndpointWords['idempotent'];
   readonly conditional?: boolean;
   readonly bodyBytesMax?: number;
   readonly tag?: (output: Static<Output>) => string;

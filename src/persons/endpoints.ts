@@ -60,9 +60,9 @@ const signInList = endpoint({
   method: 'GET',
   path: '/v1/sign-ins',
   input: Type.Object({}, closed),
-  output: Type.Object({ items: Type.Array(Type.Object(signInFields, closed), { maxItems: 1000 }) }, closed),
+  output: Type.Object({ signIns: Type.Array(Type.Object(signInFields, closed), { maxItems: 1000 }) }, closed),
   async handle(_input, _call, { signIns }) {
-    return { items: (await signIns.list()).map(shown) };
+    return { signIns: (await signIns.list()).map(shown) };
   },
 });
 
@@ -92,6 +92,7 @@ const linkCreate = endpoint({
     'Only where no OpenID provider is configured. What is behind its # is the secret: no server ever logs it.',
   method: 'POST',
   path: '/v1/sign-in-links',
+  idempotent: 'never',
   input: Type.Object({}, closed),
   output: Type.Object(
     {

@@ -29,7 +29,7 @@ const gatewayFields = {
 const sessionRef = Type.Object({ id: sessionId, ...gatewayFields }, closed);
 const operation = Type.Object(
   {
-    action: Type.String({ description: 'Such as `postgres:select`.' }),
+    action: Type.String({ description: 'As policies name it.' }),
     shape: Type.String({ description: 'What was done, without its values.' }),
     durationMs: Type.Integer(),
   },
@@ -99,7 +99,7 @@ const list = endpoint({
   output: listed,
   async handle(input, call, { sessions, clock }) {
     const asked = { limit: input.limit ?? LISTED, askedBy: nameOf(call.principal), signal: call.signal };
-    return told(await sessions.list(filterOf(input), asked), clock.now());
+    return told(await reaching(() => sessions.list(filterOf(input), asked)), clock.now());
   },
 });
 
@@ -193,6 +193,17 @@ const end = endpoint({
 
 /** What people and machines may ask of sessions. */
 export const endpoints: readonly Endpoint<SessionEndpointNeeds>[] = [list, get, follow, end];
+
+/** That no gateway is called as a filter says is the filter's fault, not the list's. */
+async function reaching<T>(act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    if (error instanceof SessionsError && error.code === 'ERR_SESSIONS_GATEWAY')
+      throw new SessionsError('ERR_SESSIONS_REQUEST', error.message, { cause: error });
+    throw error;
+  }
+}
 
 /** For the ledgers of gateways: the person where the machine tells. */
 function nameOf(principal: Principal): string {

@@ -548,14 +548,14 @@ export interface Operations {
         readonly driver?: string | undefined;
         readonly since: string;
         readonly current?: {
-          /** Such as `postgres:select`. */
+          /** As policies name it. */
           readonly action: string;
           /** What was done, without its values. */
           readonly shape: string;
           readonly durationMs: number;
         } | undefined;
         readonly last?: {
-          /** Such as `postgres:select`. */
+          /** As policies name it. */
           readonly action: string;
           /** What was done, without its values. */
           readonly shape: string;
@@ -614,14 +614,14 @@ export interface Operations {
       readonly driver?: string | undefined;
       readonly since: string;
       readonly current?: {
-        /** Such as `postgres:select`. */
+        /** As policies name it. */
         readonly action: string;
         /** What was done, without its values. */
         readonly shape: string;
         readonly durationMs: number;
       } | undefined;
       readonly last?: {
-        /** Such as `postgres:select`. */
+        /** As policies name it. */
         readonly action: string;
         /** What was done, without its values. */
         readonly shape: string;
@@ -679,14 +679,14 @@ export interface Operations {
         readonly driver?: string | undefined;
         readonly since: string;
         readonly current?: {
-          /** Such as `postgres:select`. */
+          /** As policies name it. */
           readonly action: string;
           /** What was done, without its values. */
           readonly shape: string;
           readonly durationMs: number;
         } | undefined;
         readonly last?: {
-          /** Such as `postgres:select`. */
+          /** As policies name it. */
           readonly action: string;
           /** What was done, without its values. */
           readonly shape: string;
@@ -755,7 +755,7 @@ export interface Operations {
   'sign-in.list': {
     readonly input: Readonly<Record<never, never>>;
     readonly output: {
-      readonly items: readonly {
+      readonly signIns: readonly {
         /** Id of the sign-in. */
         readonly id: string;
         readonly kind: 'browser' | 'cli';

@@ -9,9 +9,9 @@ import type { Peer } from '../../rpc/index.ts';
 import type { Clock } from '../../std/index.ts';
 import { verifyJwtSvid } from '../../wire/jose/index.ts';
 import { isAgent, type ReadOperator, verifyPeer } from '../authorize.ts';
-import type { HeaderOf } from '../sign-in/browser.ts';
-import type { People } from '../sign-in/people.ts';
 import { RestError } from './errors.ts';
+import type { HeaderOf } from './sign-in/browser.ts';
+import type { People } from './sign-in/people.ts';
 
 /** Makes sure of who calls. */
 export interface Callers {

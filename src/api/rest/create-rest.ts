@@ -11,14 +11,14 @@ import type { Store } from '../../store/index.ts';
 import { createAccess } from '../access/access.ts';
 import { createActAudit, type WriteAudit } from '../audit.ts';
 import type { ReadOperator } from '../authorize.ts';
-import { createPeople } from '../sign-in/people.ts';
-import { signInRoutes } from '../sign-in/routes.ts';
 import { toldEntry } from '../status.ts';
 import { type AdmissionLimits, createAdmission } from './admission.ts';
 import { createCallers } from './callers.ts';
 import { type ConnectionTimes, connectionTimes } from './connection-times.ts';
 import { createIdempotency } from './idempotency.ts';
 import { createRestServer, type RestServer } from './rest-server.ts';
+import { createPeople } from './sign-in/people.ts';
+import { signInRoutes } from './sign-in/routes.ts';
 
 /** What REST stands on. */
 export interface RestDeps<Needs> {

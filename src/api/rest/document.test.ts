@@ -1,11 +1,14 @@
+import { fromBinary } from '@bufbuild/protobuf';
+import { SessionsQuestionSchema } from '@countersign/sdk/contract/gen/countersign/control/v1/sessions_pb.ts';
 import fc from 'fast-check';
 import { Value } from 'typebox/value';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { endpoints } from '../../app/endpoint-registry.generated.ts';
 import { openApiDocument } from '../../endpoint/index.ts';
+import { matchesSession } from '../../model/index.ts';
 import { testLog } from '../../records/testing/log-fixture.ts';
 import { sha256 } from '../../std/index.ts';
-import { connectGateway, holding, session } from '../testing/session-gateway.ts';
+import { connectGateway, holding, type SessionAnswer, session } from '../testing/session-gateway.ts';
 import { startTestRest, type TestAnswer, type TestRest } from '../testing/test-rest.ts';
 
 // Goal: whatever is asked of any operation of the document, the answer is one that the document has: its status, its type, its shape; and the server
@@ -14,6 +17,7 @@ import { startTestRest, type TestAnswer, type TestRest } from '../testing/test-r
 let server: TestRest;
 const over = new AbortController();
 let passing: NodeJS.Timeout;
+let signIn = '';
 beforeAll(async () => {
   // Rates are another test's.
   server = await startTestRest({ rest: { admission: { burst: 1e6 } } });
@@ -22,7 +26,15 @@ beforeAll(async () => {
     ...targets,
     { kind: 'Policy', name: 'a', spec: { cedar: 'permit(principal, action, resource);' } },
   ];
-  await connectGateway(server, { name: 'one', answer: holding(session()), signal: over.signal });
+  await connectGateway(server, { name: 'one', answer: HELD, signal: over.signal });
+  const person = {
+    issuer: 'spiffe://example.org/spire/server',
+    subject: 'link',
+    email: undefined,
+    groups: [],
+    byLink: true,
+  };
+  signIn = (await server.persons.signIns.begin({ person, kind: 'cli', address: '127.0.0.1' })).signIn.id;
   // A gateway that is not there is waited for.
   passing = setInterval(() => void server.clock.advance(1_000), 2);
   const entries = [{ id: 'web', spiffeId: 'spiffe://example.org/web', selectors: ['unix:uid:1'] }];
@@ -50,6 +62,14 @@ interface Document {
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
   readonly components: { readonly schemas: { readonly Problem: object } };
 }
+
+/** It has one session. */
+const HELD: SessionAnswer = (question) => {
+  const asked =
+    question.kind === 'sessions.list' ? fromBinary(SessionsQuestionSchema, question.body).filter : undefined;
+  const isFound = asked === undefined || matchesSession(asked, { node: '', ...session() });
+  return isFound ? holding(session())(question) : holding()(question);
+};
 
 /** The id of the gateway that there is. */
 const ONE = { gatewaySpiffeId: 'spiffe://example.org/countersign/gateway/one', gatewayAddress: 'one:7443' };
@@ -153,7 +173,9 @@ function rightRequest(path: string, method: string, { requestBody }: Operation) 
         ? '1'
         : path.includes('sessions')
           ? 'abc1'
-          : 'a';
+          : path.includes('sign-ins')
+            ? signIn
+            : 'a';
   const body = requestBody === undefined ? {} : { body: path.endsWith('end-sessions') ? END : '{}' };
   return { method, path: path.replaceAll(/\{[^}]*\}/g, id), headers: {}, ...body };
 }

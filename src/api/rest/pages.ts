@@ -1,11 +1,11 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Peer } from '../../rpc/index.ts';
 import { followAbort, type Log, messageOf } from '../../std/index.ts';
-import type { HeaderOf } from '../sign-in/browser.ts';
-import { failurePage, pageHeaders } from '../sign-in/html.ts';
 import type { Admission } from './admission.ts';
 import { RestError } from './errors.ts';
 import { problemOf } from './problems.ts';
+import type { HeaderOf } from './sign-in/browser.ts';
+import { failurePage, pageHeaders } from './sign-in/html.ts';
 
 /** What a request to a page brings. */
 export interface PageRequest {

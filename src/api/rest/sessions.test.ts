@@ -50,7 +50,7 @@ describe('sessions over REST', () => {
     await expect(api().call('session.list', { target: 'shop\u0000' })).rejects.toMatchObject({
       ...{ status: 400, code: 'ERR_SESSIONS_REQUEST' },
     });
-    await expect(api().call('session.list', { gateway: 'nobody:1' })).rejects.toMatchObject({ status: 404 });
+    await expect(api().call('session.list', { gateway: 'nobody:1' })).rejects.toMatchObject({ status: 400 });
     expect(asked).toHaveLength(1);
   });
 

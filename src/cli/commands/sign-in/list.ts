@@ -9,11 +9,11 @@ export const command: CliCommand = {
   async run(context, input) {
     const { signal } = context;
     const { output } = await withRest(context, input, (client) => client.call('sign-in.list', {}, { signal }));
-    const rows = output.items.map(({ id, kind, email, subject, address, since, seen, ends }) => [
+    const rows = output.signIns.map(({ id, kind, email, subject, address, since, seen, ends }) => [
       ...[id, email ?? subject, kind, address],
       ...[since, seen, ends].map((time) => time.replace(/\.\d+Z$/, 'Z')),
     ]);
-    context.emit(output.items, () =>
+    context.emit(output.signIns, () =>
       rows.length === 0
         ? 'Nobody has signed in.'
         : formatList(['ID', 'PERSON', 'BY', 'FROM', 'SINCE', 'SEEN', 'ENDS'], rows, context.columns),

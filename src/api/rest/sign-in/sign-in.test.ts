@@ -3,9 +3,9 @@
  * says who it was.
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createLog } from '../../std/index.ts';
-import { openBrowser } from '../testing/browser.ts';
-import { startTestRest, type TestRest } from '../testing/test-rest.ts';
+import { createLog } from '../../../std/index.ts';
+import { openBrowser } from '../../testing/browser.ts';
+import { startTestRest, type TestRest } from '../../testing/test-rest.ts';
 import { cookieOf, refuseOtherOrigins } from './browser.ts';
 import { parseReturn } from './tools.ts';
 
@@ -172,7 +172,7 @@ describe('the cookie', () => {
 
     const next = await signedIn();
     const { json } = await server.ask({ path: '/v1/sign-ins' });
-    const [item] = json['items'] as { id: string }[]; // As the endpoint's schema says.
+    const [item] = json['signIns'] as { id: string }[]; // As the endpoint's schema says.
     expect((await server.ask({ method: 'DELETE', path: `/v1/sign-ins/${item?.id}` })).status).toBe(200);
     expect((await next.get('/v1/caller')).status).toBe(401);
     const idle = await signedIn();

@@ -1,8 +1,8 @@
-import { type Person, type Persons, PersonsError, type SignInKind } from '../../persons/index.ts';
-import type { Clock, Log, Random } from '../../std/index.ts';
-import { createActAudit, type WriteAudit, whoOf } from '../audit.ts';
-import { RestError } from '../rest/errors.ts';
-import type { PageAnswer, PageRequest } from '../rest/pages.ts';
+import { type Person, type Persons, PersonsError, type SignInKind } from '../../../persons/index.ts';
+import type { Clock, Log, Random } from '../../../std/index.ts';
+import { createActAudit, type WriteAudit, whoOf } from '../../audit.ts';
+import { RestError } from '../errors.ts';
+import type { PageAnswer, PageRequest } from '../pages.ts';
 import { cookieOf, SIGN_IN_COOKIE, setCookie } from './browser.ts';
 import { type Html, html, pageOf } from './html.ts';
 import { type People, principalOf } from './people.ts';

@@ -1,6 +1,6 @@
-import { createActAudit, whoOf } from '../audit.ts';
-import { RestError } from '../rest/errors.ts';
-import type { PageRoute } from '../rest/pages.ts';
+import { createActAudit, whoOf } from '../../audit.ts';
+import { RestError } from '../errors.ts';
+import type { PageRoute } from '../pages.ts';
 import { clearCookie, refuseOtherOrigins, SIGN_IN_COOKIE } from './browser.ts';
 import { html } from './html.ts';
 import { loginRoutes } from './login-routes.ts';

@@ -1,4 +1,4 @@
-import { RestError } from '../rest/errors.ts';
+import { RestError } from '../errors.ts';
 
 /** Headers of a request by name, lower-case; of one that came twice all that is joined. */
 export type HeaderOf = (name: string) => string | undefined;

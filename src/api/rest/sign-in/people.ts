@@ -1,9 +1,9 @@
-import type { Principal } from '../../endpoint/index.ts';
-import { CLI_PREFIX, type FoundSignIn, type Persons, type SignIn } from '../../persons/index.ts';
-import type { Peer } from '../../rpc/index.ts';
-import type { Clock, Log } from '../../std/index.ts';
-import { createActAudit, type WriteAudit, whoOf } from '../audit.ts';
-import { RestError } from '../rest/errors.ts';
+import type { Principal } from '../../../endpoint/index.ts';
+import { CLI_PREFIX, type FoundSignIn, type Persons, type SignIn } from '../../../persons/index.ts';
+import type { Peer } from '../../../rpc/index.ts';
+import type { Clock, Log } from '../../../std/index.ts';
+import { createActAudit, type WriteAudit, whoOf } from '../../audit.ts';
+import { RestError } from '../errors.ts';
 import { cookieOf, type HeaderOf, refuseOtherOrigins, SIGN_IN_COOKIE } from './browser.ts';
 
 /** A person who calls, and by what that is known. */

@@ -1,4 +1,4 @@
-import { sha256 } from '../../std/index.ts';
+import { sha256 } from '../../../std/index.ts';
 
 /** A text of a page; whatever is put into it by `html` is text, not markup, unless it is such a text itself. */
 export interface Html {

@@ -1,6 +1,6 @@
-import { PersonsError, type TokenAnswer } from '../../persons/index.ts';
-import { RestError } from '../rest/errors.ts';
-import type { PageAnswer, PageRequest, PageRoute } from '../rest/pages.ts';
+import { PersonsError, type TokenAnswer } from '../../../persons/index.ts';
+import { RestError } from '../errors.ts';
+import type { PageAnswer, PageRequest, PageRoute } from '../pages.ts';
 import { refuseOtherOrigins } from './browser.ts';
 import { html, pageHeaders } from './html.ts';
 import { fromAnywhere, nameOf, page, redirect, type SignInTools } from './tools.ts';

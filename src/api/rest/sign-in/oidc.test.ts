@@ -1,9 +1,9 @@
 /** Goal: whoever signs in at the provider is that person here, in the browser that went there, and in no other; what the provider did not vouch for is nobody. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createLog, Secret } from '../../std/index.ts';
-import { openBrowser } from '../testing/browser.ts';
-import { startOidcProvider } from '../testing/oidc-provider.ts';
-import { startTestRest, type TestRest } from '../testing/test-rest.ts';
+import { createLog, Secret } from '../../../std/index.ts';
+import { openBrowser } from '../../testing/browser.ts';
+import { startOidcProvider } from '../../testing/oidc-provider.ts';
+import { startTestRest, type TestRest } from '../../testing/test-rest.ts';
 
 const CLIENT_SECRET = 'a-secret-of-a-test';
 let provider: Awaited<ReturnType<typeof startOidcProvider>>;

@@ -1,5 +1,5 @@
-import { RestError } from '../rest/errors.ts';
-import type { PageRoute } from '../rest/pages.ts';
+import { RestError } from '../errors.ts';
+import type { PageRoute } from '../pages.ts';
 import { clearCookie, cookieOf, FLOW_COOKIE, setCookie } from './browser.ts';
 import { oidcOf, parseReturn, redirect, type SignInTools } from './tools.ts';
 
