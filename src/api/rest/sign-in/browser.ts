@@ -13,10 +13,10 @@ export const FLOW_COOKIE = '__Host-countersign-flow';
  * A value is never more than what we hand out.
  */
 export function cookieOf(header: HeaderOf, name: string): string | undefined {
-  // Several headers are joined by ', ' of which no cookie of ours has one.
   const all = (header('cookie') ?? '')
-    .split(/[;,]/)
-    .map((pair) => pair.trim())
+    // Not by commas: a neighbour's cookie may have one in its value, and ours behind it.
+    .split(';')
+    .map((pair) => pair.replace(/^[ \t]+|[ \t]+$/g, ''))
     .filter((pair) => pair.startsWith(`${name}=`))
     .map((pair) => pair.slice(name.length + 1));
   const [value] = all;

@@ -186,6 +186,8 @@ describe('what a request says', () => {
     expect(cookieOf(() => `a=1; ${COOKIE}=x; ${COOKIE}=y`, COOKIE)).toBeUndefined();
     expect(cookieOf(() => `a=1; ${COOKIE}=x`, COOKIE)).toBe('x');
     expect(cookieOf(() => `${COOKIE}-flow=x`, COOKIE)).toBeUndefined();
+    expect(cookieOf(() => `a=1,${COOKIE}=x`, COOKIE)).toBeUndefined();
+    expect(cookieOf(() => `a=1,${COOKIE}=planted; ${COOKIE}=x`, COOKIE)).toBe('x');
   });
 
   it.each([
