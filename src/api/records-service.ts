@@ -8,7 +8,15 @@ import type {
   ShipResponseSchema,
 } from '@countersign/sdk/contract/gen/countersign/control/v1/records_pb.ts';
 import type { TrustDomain } from '@countersign/sdk/identity';
-import type { LogBatch, LogStand, LogView, RecordFilter, Records, Shipment } from '../records/index.ts';
+import {
+  identityNamed,
+  type LogBatch,
+  type LogStand,
+  type LogView,
+  type RecordFilter,
+  type Records,
+  type Shipment,
+} from '../records/index.ts';
 import { type CallContext, Code, implement, RpcError, type RpcService } from '../rpc/index.ts';
 import { assert, type Clock, raceAbort, timeoutSignal } from '../std/index.ts';
 import type { Audit } from './audit.ts';
@@ -118,7 +126,7 @@ function filterOf(message: FilterMessage | undefined, trustDomain: TrustDomain):
   const { identity, masked, sinceMs, untilMs } = message;
   const text = (value: string) => (value === '' ? undefined : value);
   const time = (value: bigint) => (value === 0n ? undefined : Number(value));
-  const idOf = (value: string) => (value.startsWith('/') ? `spiffe://${trustDomain}${value}` : text(value));
+  const idOf = (value: string) => text(identityNamed(value, trustDomain));
   const count = (value: bigint | undefined) => (value === undefined ? undefined : Number(value));
   return {
     ...{ actor: idOf(identity), node: idOf(message.node) },

@@ -5,10 +5,10 @@ import {
   SessionFilterSchema,
   type SessionRef as SessionRefMessage,
 } from '@countersign/sdk/contract/gen/countersign/control/v1/sessions_pb.ts';
-import { isOneLine, isSessionId, liveSessionLimits } from '../model/index.ts';
+import { isSessionId } from '../model/index.ts';
 import type { Gathered } from '../questions/index.ts';
 import { type CallContext, implement, type RpcService } from '../rpc/index.ts';
-import { type LiveSessions, type SessionRef, sessionLimits } from '../sessions/index.ts';
+import { checkFilter, checkReason, type LiveSessions, type SessionRef, sessionLimits } from '../sessions/index.ts';
 import type { Audit } from './audit.ts';
 import { type Authorizer, actorOf } from './authorize.ts';
 import { invalid } from './status.ts';
@@ -32,8 +32,7 @@ export function sessionsService(deps: {
     },
     async endSessions(request, context) {
       const { reason } = request;
-      if (reason.length > sessionLimits.reason || !isOneLine(reason))
-        throw invalid(`the reason is one line of ${sessionLimits.reason} characters at most`);
+      checkReason(reason);
       const refs = request.sessions.map(parseRef);
       if (refs.length === 0) throw invalid('no session is named');
       if (refs.length > sessionLimits.sessions)
@@ -69,13 +68,10 @@ function personOf(authorizer: Pick<Authorizer, 'callerOf'>, context: CallContext
   return caller.role === 'admin' && caller.operator !== undefined ? caller.operator.text : actorOf(caller);
 }
 
-/** @throws RpcError INVALID_ARGUMENT */
+/** @throws SessionsError ERR_SESSIONS_REQUEST */
 function parseFilter(message: SessionFilterMessage | undefined) {
   const filter = message ?? create(SessionFilterSchema);
-  const { ids, identity, target, node, gateway } = filter;
-  if (ids.length > sessionLimits.ids) throw invalid(`a filter has ${sessionLimits.ids} ids at most`);
-  for (const text of [...ids, identity, target, node, gateway])
-    if (text.length > liveSessionLimits.identity || !isOneLine(text)) throw invalid('a filter is no line of text');
+  checkFilter(filter);
   return filter;
 }
 

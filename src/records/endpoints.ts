@@ -2,7 +2,7 @@ import type { TrustDomain } from '@countersign/sdk/identity';
 import { type Static, Type } from 'typebox';
 import { cursorAfter, type Endpoint, endpointsOf, pageInput, pageOf, readPage } from '../endpoint/index.ts';
 import type { Records } from './records.ts';
-import type { RecordFilter } from './search/filter.ts';
+import { identityNamed, type RecordFilter } from './search/filter.ts';
 import type { RecordEntry } from './search/search.ts';
 
 /** What the endpoints of the record work with. */
@@ -109,7 +109,7 @@ export const endpoints: readonly Endpoint<RecordEndpointNeeds>[] = [recordSearch
 
 function filterOf(asked: Static<typeof filterInput>, trustDomain: TrustDomain): RecordFilter {
   const { identity, node, ...rest } = asked;
-  const idOf = (name: string | undefined) => (name?.startsWith('/') ? `spiffe://${trustDomain}${name}` : name);
+  const idOf = (name: string | undefined) => (name === undefined ? name : identityNamed(name, trustDomain));
   return { ...rest, actor: idOf(identity), node: idOf(node) };
 }
 

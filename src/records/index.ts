@@ -17,5 +17,5 @@ export type { LogView } from './log/log-rows.ts';
 export { createWitness, type Witness } from './log/witness.ts';
 export { recordsMigrations } from './migrations.ts';
 export { createRecords, type Records } from './records.ts';
-export type { RecordFilter } from './search/filter.ts';
+export { identityNamed, type RecordFilter } from './search/filter.ts';
 export { PAGE_MAX, type RecordEntry, type RecordPage } from './search/search.ts';

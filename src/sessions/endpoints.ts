@@ -2,6 +2,7 @@ import { type Static, Type } from 'typebox';
 import { type Endpoint, endpointsOf, notFound, type Principal, principalName } from '../endpoint/index.ts';
 import { isOneLine } from '../model/index.ts';
 import { type Clock, sha256 } from '../std/index.ts';
+import { checkFilter, checkReason } from './check-asked.ts';
 import { SessionsError } from './errors.ts';
 import {
   type ListedSessions,
@@ -182,7 +183,7 @@ const end = endpoint({
     }),
   },
   async handle({ sessions: named, reason = '' }, { principal }, { sessions }) {
-    if (!isOneLine(reason)) throw new SessionsError('ERR_SESSIONS_REQUEST', 'the reason is not one line of text');
+    checkReason(reason);
     const refs = named.map(({ id, gatewaySpiffeId, gatewayAddress }) => ({
       ...{ id, spiffeId: gatewaySpiffeId, address: gatewayAddress },
     }));
@@ -212,10 +213,10 @@ function nameOf(principal: Principal): string {
 
 function filterOf(input: Partial<Static<typeof filter>>): SessionFilter {
   const { id, identity = '', target = '', node = '', gateway = '', olderThanSeconds = 0 } = input;
-  for (const text of [identity, target, node, gateway])
-    if (!isOneLine(text)) throw new SessionsError('ERR_SESSIONS_REQUEST', 'a filter is no line of text');
   const olderThanMs = BigInt(olderThanSeconds) * 1000n;
-  return { ids: id === undefined ? [] : [id], identity, target, node, gateway, olderThanMs };
+  const asked = { ids: id === undefined ? [] : [id], identity, target, node, gateway, olderThanMs };
+  checkFilter(asked);
+  return asked;
 }
 
 function told({ sessions, matching, answered, unanswered }: ListedSessions, nowMs: number): Static<typeof listed> {

@@ -5,9 +5,8 @@ import type { ListedSessions, LiveSessions, SessionFilter } from './types.ts';
 /** What all who follow the same are told of. */
 interface Round {
   followers: number;
+  /** Another object each time gateways were asked. */
   latest: ListedSessions | undefined;
-  /** Of `latest`, from 1 on. */
-  version: number;
   failed: unknown;
   readonly wakers: Set<() => void>;
   readonly over: AbortController;
@@ -25,7 +24,6 @@ export function createFollowing({ list, clock }: { list: LiveSessions['list']; c
     try {
       for (;;) {
         round.latest = await list(filter, { ...options, signal });
-        round.version += 1;
         wake(round);
         await sleep(clock, ASK_MS, signal);
       }
@@ -42,7 +40,7 @@ export function createFollowing({ list, clock }: { list: LiveSessions['list']; c
     if (round === undefined) {
       if (rounds.size >= ROUNDS_MAX)
         throw new SessionsError('ERR_SESSIONS_LIMIT', `sessions are followed by ${ROUNDS_MAX} filters at once at most`);
-      const made = { followers: 0, latest: undefined, version: 0, failed: undefined };
+      const made = { followers: 0, latest: undefined, failed: undefined };
       round = { ...made, wakers: new Set(), over: new AbortController() };
       rounds.set(key, round);
       void ask(filter, { limit, askedBy }, round);
@@ -61,16 +59,16 @@ export function createFollowing({ list, clock }: { list: LiveSessions['list']; c
 }
 
 async function followRound(round: Round, signal: AbortSignal, tell: (now: ListedSessions) => Promise<void>) {
-  let seen = 0;
+  let seen: ListedSessions | undefined;
   for (;;) {
     if (signal.aborted) throw abortError(signal);
     if (round.failed !== undefined) throw round.failed;
-    if (round.latest === undefined || round.version === seen) {
+    if (round.latest === undefined || round.latest === seen) {
       await changed(round, signal);
       continue;
     }
-    seen = round.version;
-    await tell(round.latest);
+    seen = round.latest;
+    await tell(seen);
   }
 }
 

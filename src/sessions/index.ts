@@ -5,6 +5,7 @@
  * memory; what is ended is what was named, by its gateway and its id, and nothing that came since; gateways that did not answer are named. It
  * keeps nothing. It must not know who may ask.
  */
+export { checkFilter, checkReason } from './check-asked.ts';
 export { endpoints, type SessionEndpointNeeds } from './endpoints.ts';
 export { errorTable, SessionsError } from './errors.ts';
 export { createLiveSessions } from './live-sessions.ts';

@@ -8,36 +8,23 @@ import { createSilentLog, createSystemClock, type Service } from '../../src/std/
 import { storeEngines } from '../../src/store/engines/registry.generated.ts';
 import type { Migration, Store, StoreEngineMember } from '../../src/store/index.ts';
 import { own } from '../support/owned.ts';
+import { type Database, type Databases, openDatabases } from './store-databases.ts';
 import { type ItemTables, itemMigrations } from './store-items.ts';
-
-/** A database of one engine, empty at first. */
-interface Database {
-  readonly config: unknown;
-  /** Environment that another process needs to open it. */
-  readonly env: Readonly<Record<string, string>>;
-  remove(): Promise<void>;
-}
 
 const signal = new AbortController().signal;
 const deps = { clock: createSystemClock(), log: createSilentLog() };
-
-/** Each engine brings its own way to make databases, in `testing/conformance.ts` of its folder. */
-interface EngineCase {
-  readonly conformance: { open(): Promise<{ createDatabase(): Promise<Database>; close(): Promise<void> }> };
-}
 
 describe.each(storeEngines.map((member) => ({ engine: member.id, member })))('store engine $engine', ({
   engine,
   member,
 }) => {
-  let databases: Awaited<ReturnType<EngineCase['conformance']['open']>>;
+  let databases: Databases;
   let database: Database;
   let store: Store & Service;
   const opened: Service[] = [];
 
   beforeAll(async () => {
-    const { conformance }: EngineCase = await import(`../../src/store/engines/${engine}/testing/conformance.ts`);
-    databases = await conformance.open();
+    databases = await openDatabases(engine);
   });
   afterAll(() => databases.close());
 

@@ -1,31 +1,17 @@
 /** What following a store promises, over each engine that is registered. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import {
-  createManualClock,
-  createSilentLog,
-  createSystemClock,
-  type ManualClock,
-  type Service,
-} from '../../src/std/index.ts';
+import { createManualClock, createSilentLog, type ManualClock, type Service } from '../../src/std/index.ts';
 import { storeEngines } from '../../src/store/engines/registry.generated.ts';
-import {
-  createFollower,
-  type Follower,
-  type FollowStep,
-  type Store,
-  type StoreEngineMember,
-} from '../../src/store/index.ts';
+import { createFollower, type Follower, type FollowStep, type Store } from '../../src/store/index.ts';
+import { type Database, type Databases, openDatabases, openStore } from './store-databases.ts';
 import { type ItemTables, itemMigrations } from './store-items.ts';
 
 const TOPIC = 'items.changed';
 const never = new AbortController().signal;
 
-describe.each(storeEngines.map((member) => ({ engine: member.id, member })))('a follower on $engine', ({
-  engine,
-  member,
-}) => {
-  let databases: { createDatabase(): Promise<{ config: unknown; remove(): Promise<void> }>; close(): Promise<void> };
-  let database: { config: unknown; remove(): Promise<void> };
+describe.each(storeEngines.map(({ id }) => id))('a follower on %s', (engine) => {
+  let databases: Databases;
+  let database: Database;
   let store: Store & Service;
   let clock: ManualClock;
   let follower: Follower;
@@ -33,16 +19,12 @@ describe.each(storeEngines.map((member) => ({ engine: member.id, member })))('a 
   /** What it has read, one list for each reading. */
   let readings: number[][];
   beforeAll(async () => {
-    const { conformance } = await import(`../../src/store/engines/${engine}/testing/conformance.ts`);
-    databases = await conformance.open();
+    databases = await openDatabases(engine);
   });
   afterAll(() => databases.close());
   beforeEach(async () => {
     database = await databases.createDatabase();
-    const deps = { clock: createSystemClock(), log: createSilentLog() };
-    store = await (member as StoreEngineMember).open(database.config, deps); // Each member's own type is narrower.
-    await store.start(never);
-    await store.migrate(itemMigrations);
+    store = await openStore(engine, database, itemMigrations);
     clock = createManualClock(0);
     [logged, readings] = [[], []];
   });

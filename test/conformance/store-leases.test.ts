@@ -4,13 +4,7 @@
  */
 import { type Kysely, sql } from 'kysely';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import {
-  createManualClock,
-  createSilentLog,
-  createSystemClock,
-  type ManualClock,
-  type Service,
-} from '../../src/std/index.ts';
+import { createManualClock, createSilentLog, type ManualClock, type Service } from '../../src/std/index.ts';
 import { storeEngines } from '../../src/store/engines/registry.generated.ts';
 import {
   createLeases,
@@ -19,37 +13,30 @@ import {
   type Leases,
   type LeaseView,
   type Store,
-  type StoreEngineMember,
   storeMigrations,
 } from '../../src/store/index.ts';
+import { type Database, type Databases, openDatabases, openStore } from './store-databases.ts';
 import { itemMigrations } from './store-items.ts';
 
 const never = new AbortController().signal;
 const KIND = 'test.runner';
 const wanted = (holder: string, name = 'a') => ({ kind: KIND, name, holder, ttlMs: 10_000 });
 
-describe.each(storeEngines.map((member) => ({ engine: member.id, member })))('leases on $engine', ({
-  engine,
-  member,
-}) => {
-  let databases: { createDatabase(): Promise<{ config: unknown; remove(): Promise<void> }>; close(): Promise<void> };
-  let database: { config: unknown; remove(): Promise<void> };
+describe.each(storeEngines.map(({ id }) => id))('leases on %s', (engine) => {
+  let databases: Databases;
+  let database: Database;
   let store: Store & Service;
   let clock: ManualClock;
   let one: Leases;
   let two: Leases;
   let view: LeaseView | undefined;
   beforeAll(async () => {
-    const { conformance } = await import(`../../src/store/engines/${engine}/testing/conformance.ts`);
-    databases = await conformance.open();
+    databases = await openDatabases(engine);
   });
   afterAll(() => databases.close());
   beforeEach(async () => {
     database = await databases.createDatabase();
-    const deps = { clock: createSystemClock(), log: createSilentLog() };
-    store = await (member as StoreEngineMember).open(database.config, deps); // Each member's own type is narrower.
-    await store.start(never);
-    await store.migrate([...itemMigrations, ...storeMigrations]);
+    store = await openStore(engine, database, [...itemMigrations, ...storeMigrations]);
     clock = createManualClock(1_000_000);
     one = createLeases({ store, clock });
     two = createLeases({ store, clock });
@@ -65,10 +52,8 @@ describe.each(storeEngines.map((member) => ({ engine: member.id, member })))('le
 
   let second: Service | undefined;
   async function openBeside(): Promise<Store> {
-    const deps = { clock: createSystemClock(), log: createSilentLog() };
-    const opened = await (member as StoreEngineMember).open(database.config, deps);
+    const opened = await openStore(engine, database);
     second = opened;
-    await opened.start(never);
     return opened;
   }
 

@@ -1,8 +1,8 @@
 import { readTrustedFile } from '../../private-files/index.ts';
 import { type CliCommand, exitCodes, flagOption, requiredOption, textOption, UsageError } from '../command.ts';
+import { parseServer } from '../connections/with-rest.ts';
 import { loginByBrowser, loginByDevice } from '../people/log-in.ts';
 import { writeLogin } from '../people/login-file.ts';
-import { parseServer } from '../people/with-rest.ts';
 
 export const command: CliCommand = {
   summary: 'Log in at a server as yourself, by a browser.',

@@ -1,8 +1,8 @@
 import { messageOf } from '../../std/index.ts';
 import { type CliCommand, exitCodes } from '../command.ts';
+import { parseServer } from '../connections/with-rest.ts';
 import { readLogin, removeLogin } from '../people/login-file.ts';
 import { postForm } from '../people/post-form.ts';
-import { parseServer } from '../people/with-rest.ts';
 
 export const command: CliCommand = {
   summary: 'End the login of this computer, there and here.',

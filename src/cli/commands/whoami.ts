@@ -1,5 +1,5 @@
 import { type CliCommand, exitCodes } from '../command.ts';
-import { restOptions, withRest } from '../people/with-rest.ts';
+import { restOptions, withRest } from '../connections/with-rest.ts';
 import { formatFields } from '../terminal/table.ts';
 
 export const command: CliCommand = {

@@ -2,8 +2,8 @@ import { createServer } from 'node:http';
 import { ApiProblem } from '@countersign/sdk/client';
 import { sha256, sleep, timeoutSignal } from '../../std/index.ts';
 import type { CliContext } from '../command.ts';
+import type { TlsPlace } from '../connections/with-rest.ts';
 import { type FormAnswer, postForm } from './post-form.ts';
-import type { TlsPlace } from './with-rest.ts';
 
 /** What the server answered to who was let in. */
 export interface Granted {

@@ -1,5 +1,5 @@
 import { request } from 'node:https';
-import type { TlsPlace } from './with-rest.ts';
+import type { TlsPlace } from '../connections/with-rest.ts';
 
 /** What the pages of signing in answered to a command line, as JSON. */
 export interface FormAnswer {

@@ -1,3 +1,4 @@
+import type { TrustDomain } from '@countersign/sdk/identity';
 import type { LedgerEntry } from '../../ledger/index.ts';
 import { bytesOf, hashName, objectName, rowsOf, stepsUpTo, type TermName, termsOf } from './indexed-entry.ts';
 
@@ -30,6 +31,11 @@ export interface RecordFilter {
   readonly untilMs?: number | undefined;
   /** Of one log. */
   readonly log?: number | undefined;
+}
+
+/** The SPIFFE ID that is meant: a whole one, or its path in the trust domain of the server. */
+export function identityNamed(name: string, trustDomain: TrustDomain): string {
+  return name.startsWith('/') ? `spiffe://${trustDomain}${name}` : name;
 }
 
 /** The terms that all entries asked for have, as the tables have them: one at least. */

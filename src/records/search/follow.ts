@@ -6,6 +6,7 @@ import { RecordsError } from '../errors.ts';
 import type { RecordsTables } from '../migrations.ts';
 import { matchesFilter, type RecordFilter } from './filter.ts';
 import type { RecordEntry } from './search.ts';
+import { signedSizes } from './signed-sizes.ts';
 
 /** An entry as it came, and where whoever has it goes on. */
 export interface ArrivedEntry extends RecordEntry {
@@ -50,12 +51,6 @@ export function createFollow(deps: { readonly store: Store; readonly clock: Cloc
       }
     },
   };
-}
-
-async function signedSizes(db: Kysely<RecordsTables>, { log }: RecordFilter): Promise<Map<number, number>> {
-  let query = db.selectFrom('records_logs').select(['id', 'signed_size']).orderBy('id');
-  if (log !== undefined) query = query.where('id', '=', log);
-  return new Map((await query.execute()).map((row) => [row.id, row.signed_size]));
 }
 
 function readSpan(db: Kysely<RecordsTables>, { log, from, end }: { log: number; from: number; end: number }) {

@@ -6,6 +6,7 @@ import { RecordsError } from '../errors.ts';
 import type { RecordsTables } from '../migrations.ts';
 import { indexFilter, matchesFilter, type RecordFilter } from './filter.ts';
 import { comparePlaces, type Place } from './postings.ts';
+import { signedSizes } from './signed-sizes.ts';
 import { readReach, type TermReach } from './term-reach.ts';
 
 /** An entry of the record. */
@@ -41,7 +42,7 @@ export function createSearch(deps: { readonly store: Store }): RecordSearch {
   const db = deps.store.db<RecordsTables>();
   return {
     async search(filter, { size, cursor, signal }) {
-      const signed = await signedSizes(db);
+      const signed = await signedSizes(db, filter);
       const found: RecordEntry[] = [];
       const count = Math.min(Math.max(1, size), PAGE_MAX);
       let from = cursor === undefined ? untilPlace(filter) : parseCursor(cursor);
@@ -157,11 +158,6 @@ function idOf({ log, position }: Pick<Place, 'log' | 'position'>): string {
 
 function untilPlace({ untilMs }: RecordFilter): Place | undefined {
   return untilMs === undefined ? undefined : { atMs: untilMs + 1, log: 0, position: 0 };
-}
-
-async function signedSizes(db: Kysely<RecordsTables>): Promise<ReadonlyMap<number, number>> {
-  const rows = await db.selectFrom('records_logs').select(['id', 'signed_size']).execute();
-  return new Map(rows.map((row) => [row.id, row.signed_size]));
 }
 
 function formatCursor({ atMs, log, position }: Place): string {

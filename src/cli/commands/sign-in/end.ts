@@ -1,5 +1,5 @@
 import { argument, type CliCommand, exitCodes } from '../../command.ts';
-import { restOptions, withRest } from '../../people/with-rest.ts';
+import { restOptions, withRest } from '../../connections/with-rest.ts';
 
 export const command: CliCommand = {
   summary: 'End a sign-in, at every server at once.',

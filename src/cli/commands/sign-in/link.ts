@@ -1,5 +1,5 @@
 import { type CliCommand, exitCodes } from '../../command.ts';
-import { restOptions, withRest } from '../../people/with-rest.ts';
+import { restOptions, withRest } from '../../connections/with-rest.ts';
 
 export const command: CliCommand = {
   summary: 'Make a link that signs one person in, once, within a quarter of an hour.',

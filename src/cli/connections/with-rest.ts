@@ -5,8 +5,8 @@ import { apiSocketOf, parseAddress } from '../../config/index.ts';
 import { codeOf, messageOf } from '../../std/index.ts';
 import { decodeCertificatesPem, parseCertificate } from '../../wire/x509/index.ts';
 import { type CliContext, type CliInput, textOption, UsageError } from '../command.ts';
+import { readLogin } from '../people/login-file.ts';
 import { settingsIfAny } from '../settings.ts';
-import { readLogin } from './login-file.ts';
 
 /** Options of commands that call the server by REST. */
 export const restOptions = [
