@@ -40,7 +40,7 @@ describe('an event stream', () => {
     expect(bed.received()).not.toContain('0\r\n\r\n'); // Nobody takes it for whole.
     expect(outcome()).toMatchObject({ status: 'unknown', code: '403' });
     await bed.served;
-    expect(bed.socket.destroyed || bed.socket.readableEnded).toBe(true);
+    await bed.upstreamClosed();
   });
 
   it('goes on when policies change that still allow it', async () => {

@@ -42,6 +42,8 @@ export interface HttpBed {
   say(text: string | Buffer): void;
   /** The upstream's newest connection. */
   readonly socket: Socket;
+  /** Resolves when the gateway has ended the upstream's newest connection. */
+  upstreamClosed(): Promise<void>;
   /** The client's connection is over. */
   readonly closed: Promise<void>;
   readonly served: Promise<void>;
@@ -131,6 +133,11 @@ export async function openHttp(options: HttpBedOptions = {}): Promise<HttpBed> {
       if (socket === undefined) throw new Error('nothing has connected to the upstream');
       return socket;
     },
+    upstreamClosed: () =>
+      eventually('the end of the connection to the upstream', () => {
+        const socket = sockets.at(-1);
+        return socket !== undefined && (socket.destroyed || socket.readableEnded);
+      }).then(() => {}),
     end: () => end.abort(new SessionEnd({ code: 'identity', what: 'the identity is no longer trusted' })),
     drain: () => drain.abort(new SessionEnd({ code: 'shutdown', what: 'the gateway stops' })),
     async close() {
