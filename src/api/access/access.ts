@@ -58,6 +58,9 @@ export function refusalText(
     forbidden: `forbidden by ${named}`,
     'policy-error': `policy could not be evaluated${named === '' ? '' : `: ${named}`}`,
     'approval-needed': `an approval is needed by ${named}, and there are none as yet`,
+    revoked: 'its credentials are revoked',
+    quarantined: 'it is in quarantine',
+    'revocations-stale': 'nobody knows who is revoked',
   };
   return `${principalName(principal)} may not do ${what}: ${why[decision.reason]}`;
 }
