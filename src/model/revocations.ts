@@ -46,6 +46,8 @@ export interface RevocationState {
   readonly sequence: number;
   /** Epoch milliseconds. */
   readonly issuedAtMs: number;
+  /** Random, made with the change that brought the sequence: two stores that went on differently from one backup differ in it. 32 hex digits; empty at 0. */
+  readonly mark: string;
   /** By sequence. */
   readonly revocations: readonly Revocation[];
 }
