@@ -1,10 +1,11 @@
 import type { SpiffeId, TrustDomain } from '@countersign/sdk/identity';
 import type { Nodes, Operator } from '../attestation/index.ts';
 import type { Authority } from '../authority/index.ts';
-import type { AttestedNode } from '../model/index.ts';
+import type { AttestedNode, RevocationFacts } from '../model/index.ts';
 import type { Registration } from '../registration/index.ts';
+import type { Revocations } from '../revocation/index.ts';
 import { type CallContext, Code, type Peer, RpcError } from '../rpc/index.ts';
-import { assert, type Clock, type Log, unreachable } from '../std/index.ts';
+import { assert, type Clock, type Log, sha256, unreachable } from '../std/index.ts';
 import { type SvidReason, verifyX509Svid } from '../wire/x509/index.ts';
 import { type AgentRefusal, agentRefused, statusOf } from './status.ts';
 
@@ -45,6 +46,7 @@ export function createAuthorizer(deps: {
   registration: Pick<Registration, 'entriesOf'>;
   nodes: Pick<Nodes, 'find' | 'checkSerial'>;
   readOperator?: ReadOperator;
+  revocations: Pick<Revocations, 'refuseUse'>;
 }): Authorizer {
   const callers = new WeakMap<CallContext, Caller>();
 
@@ -66,13 +68,17 @@ export function createAuthorizer(deps: {
       throw denied();
     }
     const { id } = verdict;
+    if (!HEARS_OF_IT.has(context.method)) deps.revocations.refuseUse(factsOf(verdict, deps.registration));
     if (roles.includes('agent') && isAgent(id)) {
       const node = await checkAgent(deps.nodes, context, verdict);
       if (node === 'superseded') note(verdict);
       if (typeof node === 'string') throw agentRefused(node === 'superseded' ? 'not-active' : node);
       return { role: 'agent', node };
     }
-    if (roles.includes('admin') && isAdmin(id)) return { role: 'admin', id };
+    if (roles.includes('admin') && isAdmin(id)) {
+      deps.revocations.refuseUse(factsOf(verdict, deps.registration), 'operating');
+      return { role: 'admin', id };
+    }
     if (roles.includes('gateway') && isGateway(id)) return { role: 'gateway', id };
     throw denied();
   };
@@ -149,9 +155,11 @@ export function verifyPeer(
   }
   const result = verifyChain(deps, context.peer.chainDer);
   if (!result.ok) return result;
-  const { serial, notBeforeS } = result.leaf;
+  const { serial, notBeforeS, spkiDer } = result.leaf;
   const { id, expiresAtS } = result;
-  const verified: Verified = { ok: true, id, serial, notBeforeS, expiresAtS, bundleSequence: bundle.sequence };
+  const thumbprint = sha256(spkiDer).toString('hex');
+  const times = { notBeforeS, expiresAtS, bundleSequence: bundle.sequence };
+  const verified: Verified = { ok: true, id, serial, thumbprint, ...times };
   context.state.set(VERIFIED, verified);
   return verified;
 }
@@ -252,6 +260,10 @@ export const rolesByMethod: ReadonlyMap<string, readonly CallerRole[]> = new Map
       admin: ['Apply', 'CreateEntry', 'ListEntryAttributes', 'ListResources', 'ListGateways'],
     },
     'countersign.control.v1.Questions': { gateway: ['Answer'] },
+    'countersign.control.v1.Revocations': {
+      agent: ['WatchRevocations', 'AckRevocations'],
+      gateway: ['WatchRevocations', 'AckRevocations'],
+    },
     'countersign.control.v1.Sessions': { admin: ['ListSessions', 'EndSessions'] },
     'countersign.control.v1.Records': {
       gateway: ['Ship'],
@@ -274,6 +286,7 @@ interface Verified {
   readonly ok: true;
   readonly id: SpiffeId;
   readonly serial: string;
+  readonly thumbprint: string;
   readonly notBeforeS: number;
   readonly expiresAtS: number;
   readonly bundleSequence: number;
@@ -281,6 +294,15 @@ interface Verified {
 
 export function isAgent(id: SpiffeId): boolean {
   return id.path.startsWith('/spire/agent/');
+}
+
+/** What is known of a peer by its certificate; that of an agent is its node's. */
+export function factsOf(
+  { id, thumbprint }: { readonly id: SpiffeId; readonly thumbprint?: string },
+  registration: Pick<Registration, 'entriesOf'>,
+): RevocationFacts {
+  const labels = registration.entriesOf(id).map(({ attributes }) => attributes.labels);
+  return { spiffeId: id.uri, thumbprint, labels, ...(isAgent(id) ? { nodeId: id.uri } : {}) };
 }
 
 function isGateway(id: SpiffeId): boolean {
@@ -292,6 +314,11 @@ function denied(): RpcError {
   return new RpcError(Code.PERMISSION_DENIED, 'the caller may not call this method');
 }
 
+/** Who is revoked has to hear of it, to end what it runs. */
+const HEARS_OF_IT: ReadonlySet<string> = new Set([
+  '/countersign.control.v1.Revocations/WatchRevocations',
+  '/countersign.control.v1.Revocations/AckRevocations',
+]);
 const VERIFIED: unique symbol = Symbol('verified peer');
 const NODE: unique symbol = Symbol('node');
 const OPERATOR: unique symbol = Symbol('operator');

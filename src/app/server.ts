@@ -20,6 +20,7 @@ import { createQuestions, questionsMigrations } from '../questions/index.ts';
 import { recordsMigrations } from '../records/index.ts';
 import { createRegistration, registrationMigrations } from '../registration/index.ts';
 import { createResources, resourcesMigrations } from '../resources/index.ts';
+import { revocationMigrations } from '../revocation/index.ts';
 import { createRpcServer, defaultLimits } from '../rpc/index.ts';
 import { createLiveSessions } from '../sessions/index.ts';
 import { createPeerClock, memberById, parseDurationMs, type Service, startAll, stopAll } from '../std/index.ts';
@@ -41,6 +42,7 @@ import { hardenProcess } from './process/hardening.ts';
 import { allChosen, chosen, type Role, type RoleDeps } from './role.ts';
 import { createServerIdentity } from './server-identity.ts';
 import { createServerRest } from './server-rest.ts';
+import { createServerRevocation } from './server-revocation.ts';
 import { openServerRecord } from './shipping/own-record.ts';
 
 /** A server that runs. */
@@ -74,7 +76,7 @@ export async function createServerApp(deps: ServerDeps): Promise<ServerRole> {
   const api = createServerApi({
     ...{ clock, log, trustDomain, authority, registration, resources, records, nodes },
     parsePolicies: parts.parsePolicies,
-    ...{ questions, sessions },
+    ...{ questions, sessions, revocations: parts.revocations, feed: parts.feed },
     nodeAttestation: attestation.attestation,
     agentTtlS: durationMs(config.svid.agentTtl) / 1000,
     audit,
@@ -152,6 +154,9 @@ async function openParts(deps: ServerDeps) {
   const resources = createResources({ store, clock, random, log, ...rules });
   const questions = createQuestions({ store, clock, random, log, present: resources.gatewayInstances });
   const { ledger, records, shipping } = openServerRecord({ config, trustDomain, store, clock, random, log });
+  const revocation = createServerRevocation({
+    ...{ config, store, clock, random, log, authority, nodes, resources, trustDomain },
+  });
   const identity = createServerIdentity({
     authority,
     clock,
@@ -167,6 +172,7 @@ async function openParts(deps: ServerDeps) {
         log,
         trustDomain,
         issuer: authority,
+        revocations: revocation.revocations,
         readTrustedFile: readTrusted,
         svidTtlS: durationMs(config.svid.agentTtl) / 1000,
       },
@@ -193,11 +199,13 @@ async function openParts(deps: ServerDeps) {
     registration,
     resources,
     questions,
+    revocation,
     attestation,
     identity,
   ];
   return {
     ...{ trustDomain, store, authority, nodes, registration, resources, ledger, identity, attestation, services },
+    ...{ revocations: revocation.revocations, feed: revocation.feed },
     ...{ questions, probe, databaseClock, parsePolicies, records, shipping },
   };
 }
@@ -213,6 +221,7 @@ function migrationsOf(store: Store): Service {
     ...restMigrations,
     ...storeMigrations,
     ...personsMigrations,
+    ...revocationMigrations,
   ];
   return { start: () => store.migrate(all), stop: async () => {} };
 }

@@ -5,10 +5,11 @@ import type { Authority } from '../../authority/index.ts';
 import type { Principal } from '../../endpoint/index.ts';
 import { agreedAttributes, NO_ATTRIBUTES } from '../../model/index.ts';
 import type { Registration } from '../../registration/index.ts';
+import type { Revocations } from '../../revocation/index.ts';
 import type { Peer } from '../../rpc/index.ts';
 import type { Clock } from '../../std/index.ts';
 import { verifyJwtSvid } from '../../wire/jose/index.ts';
-import { isAgent, type ReadOperator, verifyPeer } from '../authorize.ts';
+import { factsOf, isAgent, type ReadOperator, verifyPeer } from '../authorize.ts';
 import { RestError } from './errors.ts';
 import type { HeaderOf } from './sign-in/browser.ts';
 import type { People } from './sign-in/people.ts';
@@ -37,6 +38,7 @@ export function createCallers(deps: {
   readonly nodes: Pick<Nodes, 'checkSerial'>;
   readonly readOperator?: ReadOperator;
   readonly people: People;
+  readonly revocations: Pick<Revocations, 'refuseUse'>;
 }): Callers {
   const { clock, trustDomain, authority, registration, nodes } = deps;
   const audience = `spiffe://${trustDomain}/spire/server`;
@@ -53,6 +55,7 @@ export function createCallers(deps: {
   };
 
   const identityOf = (id: SpiffeId): Principal => {
+    deps.revocations.refuseUse(factsOf({ id }, registration), 'operating');
     const nowS = clock.now() / 1000;
     const entries = registration.entriesOf(id);
     const current = entries.filter(({ expiresAtS }) => expiresAtS === 0 || expiresAtS > nowS);
@@ -80,6 +83,7 @@ export function createCallers(deps: {
     const verdict = verifyPeer(deps, { peer, state });
     if (!verdict.ok) throw unknown(`the certificate is no X.509-SVID that is good here: ${verdict.reason}`);
     const { id, serial } = verdict;
+    deps.revocations.refuseUse(factsOf(verdict, registration), 'operating');
     if (!isAgent(id)) return identityOf(id);
     const standing = await nodes.checkSerial(id, serial);
     if (standing === 'current' || standing === 'promoted') return { kind: 'node', id };
