@@ -15,7 +15,7 @@ export const errorTable = {
     meaning:
       'A server tells a gateway or an agent of revocations what can not be: it is older than what was told before, of another store, or not signed by the trust domain.',
     remedy:
-      'If its store was put back from a backup, say so by `countersign revocation restored`; else find out who answers in the place of the server.',
+      'If its store was put back from a backup, say so by `countersign revocation restart`; else find out who answers in the place of the server.',
   },
   ERR_REVOCATIONS_SILENT: {
     status: 504,

@@ -78,11 +78,10 @@ export function createRevocationWatch(deps: RevocationWatchDeps): RevocationWatc
     const { incarnation = '', sequence = 0, mark = '' } = known.state ?? {};
     const age = createAge(clock);
     let silence: Timer | undefined;
+    const silent = () => end.abort(new KnownRevocationsError('ERR_REVOCATIONS_SILENT', SILENT));
     const listen = () => {
       silence?.cancel();
-      silence = clock.after(SILENT_MS_MAX, () =>
-        end.abort(new KnownRevocationsError('ERR_REVOCATIONS_SILENT', SILENT)),
-      );
+      silence = clock.after(SILENT_MS_MAX, silent);
     };
     listen();
     try {
@@ -97,7 +96,7 @@ export function createRevocationWatch(deps: RevocationWatchDeps): RevocationWatc
         if (age.isBehind(state.issuedAtMs)) throw new KnownRevocationsError('ERR_REVOCATIONS_SILENT', BEHIND);
         listen();
       }
-      throw end.signal.aborted ? end.signal.reason : new Error('the server has ended the stream');
+      throw new Error('the server has ended the stream');
     } catch (error) {
       throw end.signal.reason instanceof KnownRevocationsError ? end.signal.reason : error;
     } finally {
@@ -135,7 +134,8 @@ export function createRevocationWatch(deps: RevocationWatchDeps): RevocationWatc
     acknowledged: () => acknowledged,
     async start() {
       const before = await disk.read();
-      if (before !== undefined) known.take(before, undefined);
+      // What is known already is no older.
+      if (before !== undefined && known.state === undefined) known.take(before, undefined);
       running = run();
     },
     async stop() {

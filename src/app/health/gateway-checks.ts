@@ -25,10 +25,7 @@ export function createGatewayChecks(parts: {
   readonly shipping: Pick<LedgerShipping, 'lag'>;
   readonly revoked: { readonly check: HealthCheck };
   readonly started: () => boolean;
-}): Omit<
-  HealthChecks<'gateway'>,
-  'clock' | 'room' | 'event-loop' | 'descriptors' | 'leaving' | 'workers'
-> {
+}): Omit<HealthChecks<'gateway'>, 'clock' | 'room' | 'event-loop' | 'descriptors' | 'leaving' | 'workers'> {
   const { clock, config, identity, gateway, updates, watch } = parts;
   const aboutTargets = (about: TargetProblem['about'], severity: Found['severity']): HealthCheck => {
     return () =>
