@@ -81,6 +81,12 @@ export function createChanges(
 
 /** @throws RevocationError ERR_REVOCATION_REQUEST */
 function parsed(value: RevocationRequest & Omit<Revocation, keyof RevocationRequest>): Revocation {
+  const { subject } = value;
+  if (subject.kind === 'identity' && subject.spiffeId.endsWith('/spire/server'))
+    throw new RevocationError(
+      'ERR_REVOCATION_REQUEST',
+      `${subject.spiffeId} is the servers' own, by which all are told what is revoked; stop a server that is not to be trusted`,
+    );
   try {
     return parseRevocation(value);
   } catch (cause) {

@@ -102,7 +102,7 @@ function effectOf(
   const isThere = row.connected === 1 && nowMs - row.seen_ms < 2 * BEAT_MS;
   // A node that was removed, or whose SVID is over, gets nothing from anybody.
   if (!isThere && kind === 'agent' && nodeEndsMs === undefined) return undefined;
-  const toldMs = isThere ? nowMs : row.seen_ms + (row.connected === 1 ? BEAT_MS : 0);
+  const toldMs = isThere ? nowMs : row.seen_ms + (row.connected === 1 ? 2 * BEAT_MS : 0);
   const staleMs = row.then_refuses === 1 && row.fresh_for_ms > 0 ? toldMs + row.fresh_for_ms : undefined;
   if (!isThere && staleMs !== undefined && staleMs <= nowMs)
     return { ...verifier, state: 'refusing', afterMs: undefined, endsMs: undefined };

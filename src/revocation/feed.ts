@@ -66,7 +66,10 @@ export function createRevocationFeed(deps: {
     onChange: source.onChange,
     acknowledge: verifiers.acknowledged,
     async during({ verifier, nonce, known }, work) {
-      await source.checkKnown(known);
+      await source.checkKnown(known).catch((error: unknown) => {
+        log.error('revocation.state.unknown', { verifier: verifier.spiffeId, sequence: known.sequence, error });
+        throw error;
+      });
       const key = JSON.stringify([verifier.kind, verifier.spiffeId, verifier.address, verifier.instance]);
       streams.set(key, (streams.get(key) ?? 0) + 1);
       try {

@@ -1,7 +1,9 @@
 import type { Kysely } from 'kysely';
 import { type Clock, type Log, messageOf, type Service, type Timer } from '../std/index.ts';
 import { databaseMs, type Store } from '../store/index.ts';
+import { RevocationError } from './errors.ts';
 import type { RevocationTables, VerifierRow } from './migrations.ts';
+import { readHead } from './rows.ts';
 import type { StateName, Verifier, WatchingVerifier } from './types.ts';
 
 /** Who is told of revocations, kept in the store so that any server can tell. Everything may throw StoreError. */
@@ -47,15 +49,23 @@ export function createVerifiers(deps: VerifiersDeps): Verifiers {
     while (waiting.length > 0) {
       const batch = waiting.splice(0, BATCH_MAX);
       try {
-        await store.transaction<RevocationTables, void>(
+        const refused = await store.transaction<RevocationTables, ReadonlyMap<Change, RevocationError>>(
           async (trx, effects) => {
             const nowMs = await databaseMs(store, clock, trx);
-            for (const { change } of batch) await applyChange(trx, change, { nowMs, server });
             effects.notify(TOPIC_ACKNOWLEDGED, '');
+            return applyAll(
+              trx,
+              batch.map(({ change }) => change),
+              { nowMs, server },
+            );
           },
           { order: ORDER },
         );
-        for (const { resolve } of batch) resolve();
+        for (const { change, resolve, reject } of batch) {
+          const refusal = refused.get(change);
+          if (refusal === undefined) resolve();
+          else reject(refusal);
+        }
       } catch (error) {
         for (const { reject } of batch) reject(error);
       }
@@ -70,6 +80,7 @@ export function createVerifiers(deps: VerifiersDeps): Verifiers {
   const beat = () => {
     timer = clock.after(BEAT_MS, () => {
       void sayPresent(deps)
+        .then(() => forgetPast(deps))
         .catch((error: unknown) => log.warn('revocation.verifiers.unsaid', { reason: messageOf(error) }))
         .then(() => isStopped || beat());
     });
@@ -81,11 +92,7 @@ export function createVerifiers(deps: VerifiersDeps): Verifiers {
     acknowledged: (verifier, { incarnation, sequence }) =>
       note({ kind: 'acknowledged', verifier, state: { incarnation, sequence } }),
     async start() {
-      const nowMs = await databaseMs(store, clock, db);
-      await db
-        .deleteFrom('revocation_verifiers')
-        .where('seen_ms', '<', nowMs - FORGOTTEN_MS)
-        .execute();
+      await forgetPast(deps);
       beat();
     },
     async stop() {
@@ -93,7 +100,9 @@ export function createVerifiers(deps: VerifiersDeps): Verifiers {
       timer?.cancel();
       await writing;
       // Whoever watched this server is another's soon, and says so itself.
-      await db.updateTable('revocation_verifiers').set({ connected: 0 }).where('server', '=', server).execute();
+      const nowMs = await databaseMs(store, clock, db);
+      const own = db.updateTable('revocation_verifiers').where('server', '=', server).where('connected', '=', 1);
+      await own.set({ connected: 0, seen_ms: nowMs }).execute();
     },
   };
 }
@@ -105,11 +114,68 @@ async function sayPresent({ store, clock, server }: VerifiersDeps): Promise<void
   await those.set({ seen_ms: nowMs }).execute();
 }
 
+/**
+ * Forgets those that can do nothing any more: they refuse everything for an hour, or others have been at the address of a gateway for a day. One that is merely
+ * away stays, so that it is named.
+ */
+async function forgetPast({ store, clock }: VerifiersDeps): Promise<void> {
+  const db = store.db<RevocationTables>();
+  const nowMs = await databaseMs(store, clock, db);
+  const rows = await db.selectFrom('revocation_verifiers').selectAll().execute();
+  const addresses = new Set(rows.filter(({ connected }) => connected === 1).map(addressOf));
+  for (const row of rows) {
+    const awayMs = nowMs - row.seen_ms;
+    if (row.connected === 1 && awayMs < 2 * BEAT_MS) continue;
+    const isRefusing = row.then_refuses === 1 && row.fresh_for_ms > 0 && awayMs > row.fresh_for_ms + PAST_MS;
+    const isReplaced = row.kind === 'gateway' && awayMs > REPLACED_MS && addresses.has(addressOf(row));
+    if (!isRefusing && !isReplaced && awayMs < FORGOTTEN_MS) continue;
+    const same = { ...keyOf(verifierOf(row)), server: row.server, seen_ms: row.seen_ms };
+    await db
+      .deleteFrom('revocation_verifiers')
+      .where((of) => of.and(same))
+      .execute();
+  }
+}
+
+function addressOf({ spiffe_id, address }: Pick<VerifierRow, 'spiffe_id' | 'address'>): string {
+  return `${spiffe_id} ${address}`;
+}
+
+function verifierOf({ kind, spiffe_id: spiffeId, address, instance }: VerifierRow): Verifier {
+  return { kind, spiffeId, address, instance };
+}
+
+/** @throws RevocationError ERR_REVOCATION_LIMIT */
+async function checkRoom(trx: Tables, { spiffeId }: Verifier): Promise<void> {
+  const { count } = await trx
+    .selectFrom('revocation_verifiers')
+    .select(({ fn }) => fn.countAll<number | string>().as('count'))
+    .where('spiffe_id', '=', spiffeId)
+    .executeTakeFirstOrThrow();
+  if (Number(count) >= ROWS_MAX)
+    throw new RevocationError('ERR_REVOCATION_LIMIT', `${ROWS_MAX} processes of ${spiffeId} are known already`);
+}
+
+/** Each by itself: one that is refused does not stop the others. */
+async function applyAll(trx: Tables, changes: readonly Change[], now: { nowMs: number; server: string }) {
+  const refused = new Map<Change, RevocationError>();
+  for (const change of changes) {
+    try {
+      await applyChange(trx, change, now);
+    } catch (error) {
+      if (!(error instanceof RevocationError)) throw error;
+      refused.set(change, error);
+    }
+  }
+  return refused;
+}
+
 async function applyChange(trx: Tables, change: Change, now: { nowMs: number; server: string }): Promise<void> {
   switch (change.kind) {
     case 'joined': {
       const { freshForMs, thenRefuses } = change.verifier;
       const said = { fresh_for_ms: freshForMs, then_refuses: thenRefuses ? 1 : 0 };
+      if ((await rowOf(trx, change.verifier)) === undefined) await checkRoom(trx, change.verifier);
       const there = { server: now.server, connected: 1, seen_ms: now.nowMs, ...said, ...change.state };
       await trx
         .insertInto('revocation_verifiers')
@@ -153,6 +219,9 @@ async function acknowledge(
   const key = keyOf(verifier);
   const before = await rowOf(trx, verifier);
   if (before === undefined) return; // It watches nobody; when it does, it says so again.
+  const head = await readHead(trx);
+  // What there is not, nobody has.
+  if (head.incarnation !== state.incarnation || head.sequence < state.sequence) return;
   const isSame = before.incarnation === state.incarnation;
   if (isSame && before.sequence >= state.sequence) return;
   await trx
@@ -195,5 +264,9 @@ const BATCH_MAX = 200;
 /** A verifier that comes after an hour has been away: how long it was says nothing. */
 const NEW_MS = 3_600_000;
 const EFFECTS_MAX = 100;
+const PAST_MS = 3_600_000;
+const REPLACED_MS = 86_400_000;
+/** Of one SPIFFE ID: a gateway that makes up processes of its own fills no table. */
+const ROWS_MAX = 1_000;
 /** As nodes are. */
 const FORGOTTEN_MS = 30 * 86_400_000;

@@ -188,6 +188,8 @@ describe.each(storeEngines.map(({ id }) => id))('revocations on %s', (engine) =>
     await expect(revocations.add(revoke({ reason: 'a\nb' }), 'admin')).rejects.toMatchObject({
       code: 'ERR_REVOCATION_REQUEST',
     });
+    const own = { kind: 'identity', spiffeId: 'spiffe://example.org/spire/server' } as const;
+    await expect(revocations.add(revoke({ subject: own }), 'admin')).rejects.toThrow("is the servers' own");
     expect(await revocations.list()).toEqual([]);
     expect((await revocations.add(revoke(), 'admin')).sequence).toBe(1);
   });
@@ -291,6 +293,28 @@ describe.each(storeEngines.map(({ id }) => id))('revocations on %s', (engine) =>
     expect(await stateOf()).toBe('waiting');
     await anew.stop();
     expect(await stateOf()).toBe('unreachable');
+  });
+
+  it('are not in effect by the word of one who says that it has more than there is', async () => {
+    const { revocations, feed } = await openServer('one');
+    const a = await watch({ revocations, feed } as Server, gateway());
+    const { claims } = await a.next();
+    await feed.acknowledge(gateway(), { ...claims, sequence: 1_000 });
+    await feed.acknowledge(gateway(), { incarnation: 'f'.repeat(32), sequence: 1 });
+    const { id } = await revocations.add(revoke(), 'admin');
+    expect((await revocations.effect(id, { waitMs: 0, signal })).verifiers).toMatchObject([{ state: 'waiting' }]);
+    await a.stop();
+  });
+
+  it('are told to a thousand processes of one gateway and no more, and the others beside it are not refused', async () => {
+    const { verifiers } = await openServer('one');
+    const joins = Array.from({ length: 1_001 }, (_, n) => verifiers.joined(gateway({ instance: `i${n}` }), NOTHING));
+    const other = verifiers.joined(gateway({ spiffeId: 'spiffe://example.org/countersign/gateway/b' }), NOTHING);
+    const settled = await Promise.allSettled(joins);
+    expect(settled.filter(({ status }) => status === 'rejected')).toMatchObject([
+      { reason: { code: 'ERR_REVOCATION_LIMIT' } },
+    ]);
+    await other;
   });
 
   it('are not told to a verifier that has what the store has not, until an operator says so', async () => {

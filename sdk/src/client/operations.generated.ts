@@ -688,6 +688,7 @@ export interface Operations {
   'revocation.list': {
     readonly input: Readonly<Record<never, never>>;
     readonly output: {
+      readonly trustDomain: string;
       readonly revocations: readonly {
         /** Id of the revocation. */
         readonly id: string;
