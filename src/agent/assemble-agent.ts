@@ -112,9 +112,7 @@ export function assemble(deps: Assembly): Parts {
     return sockets.apply(views);
   };
   const watch = createWatch({
-    clock,
-    log,
-    link,
+    ...{ clock, log, link },
     onChange: () => sync.poke(),
     onTargets: (views) => void showTargets(views),
     // A server that goes takes every agent's stream with it: they must not all come back in the same instant.
@@ -133,51 +131,42 @@ export function assemble(deps: Assembly): Parts {
     deps.onFatal(error);
   };
   const sync: SyncLoop = createSyncLoop({
-    ...deps,
-    ...store,
-    watch,
-    version: config.version,
+    ...{ ...deps, ...store, watch, version: config.version },
     onFatal: (error) => void fail(error),
   });
   const revocations = assembleRevocations(deps, { ...store, revoked, open, fail });
   const refusals = createRefusals({ clock, log, report: link.reportRefusals });
   const { sockets, api } = assembleDoors(deps, { ...store, ...{ sync, refusals, revoked, open }, signal: stop.signal });
   const services = [createExpiryWatch({ clock, cache }), refusals, api];
+  const news = followTogether(sync, revocations);
   return {
     ...{ attachment, cache, services },
     async begin() {
       file.release();
-      await revocations.begin();
-      await sync.start(stop.signal);
+      await news.start(stop.signal);
     },
     async pause() {
-      await sync.pause();
-      await revocations.pause();
+      await news.pause();
       await sockets.settled();
       await file.hold();
     },
     resume() {
       file.release();
-      void revocations.begin();
-      sync.resume();
+      news.resume();
     },
     targetNames: () => sockets.names(),
     problem: () => sync.problem(),
-    pushLostForMs: () => watch.lostForMs(),
-    cacheProblem: () => file.problem(),
+    ...{ pushLostForMs: watch.lostForMs, cacheProblem: file.problem, revocations },
     async restore() {
       await revocations.restore();
       await restore(store, log, showTargets);
     },
-    revocations,
     async drain() {
       await sockets.close();
-      await sync.stop();
-      await revocations.pause();
+      await news.stop();
     },
     async outlast(signal) {
-      await sync.stop();
-      await revocations.pause();
+      await news.stop();
       await stopAll(services);
       await link.close();
       await sockets.outlast(config.lingerMs, signal);
@@ -193,16 +182,47 @@ export function assemble(deps: Assembly): Parts {
   };
 }
 
+/** What the server is asked all the time, begun and ended together. */
+function followTogether(
+  sync: SyncLoop,
+  revocations: RevocationFollower,
+): Pick<SyncLoop, 'start' | 'stop' | 'pause' | 'resume'> {
+  return {
+    async start(signal) {
+      await revocations.begin();
+      await sync.start(signal);
+    },
+    async stop() {
+      await sync.stop();
+      await revocations.pause();
+    },
+    async pause() {
+      await sync.pause();
+      await revocations.pause();
+    },
+    resume() {
+      void revocations.begin();
+      sync.resume();
+    },
+  };
+}
+
 /** Who is revoked gets nothing any more, and what he has open ends. */
 function assembleRevocations(
   deps: Assembly,
-  parts: Store & { readonly revoked: Revoked; readonly open: OpenWorks; readonly fail: (error: AgentError) => Promise<void> },
+  parts: Store & {
+    readonly revoked: Revoked;
+    readonly open: OpenWorks;
+    readonly fail: (error: AgentError) => Promise<void>;
+  },
 ): RevocationFollower & RevocationHealth {
   const { clock, config, revocations: known } = deps;
   const { attachment, cache, jwts, link, revoked, open, fail } = parts;
   known.onChange(() => {
     cache.dropRevoked();
-    const gone = new Set(Array.from(cache.entries().values()).flatMap((one) => (revoked.entry(one) ? [one.spiffeId.uri] : [])));
+    const gone = new Set(
+      Array.from(cache.entries().values()).flatMap((one) => (revoked.entry(one) ? [one.spiffeId.uri] : [])),
+    );
     if (gone.size > 0) jwts.forget((uri) => gone.has(uri));
     cache.publish();
     open.look();

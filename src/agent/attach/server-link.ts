@@ -88,11 +88,9 @@ export function createServerLink(deps: {
         tls: {
           verifyPeer(chainDer) {
             verifyServer({
-              chainDer,
-              trustDomain: config.trustDomain,
+              ...{ chainDer, serverClock, trustDomain: config.trustDomain },
               authorities: deps.trusted(),
               nowMs: clock.now(),
-              serverClock,
             });
             options.onPeer?.(chainDer);
           },

@@ -28,19 +28,37 @@ export function createRevocationCheck(parts: {
     const problem = watch.problem();
     const found: Found[] = [];
     const kept = watch.keepProblem();
-    if (kept !== undefined)
-      found.push({ severity: 'degraded', key: 'kept', found: `who is revoked can not be kept: ${messageOf(kept)}` });
-    if (problem?.error instanceof KnownRevocationsError && problem.error.code === 'ERR_REVOCATIONS_REFUSED')
-      found.push({
-        ...{ severity: 'degraded', key: 'refused', found: `${problem.error.message}; what was known stays in force` },
-        remedy: problem.error.entry.remedy,
-      });
+    if (kept !== undefined) found.push(unkeptFound(kept));
+    if (problem !== undefined) found.push(...refusedFound(problem.error));
     // Before the first word since its start nobody knows how old it is.
     const sinceStartMs = clock.monotonicMs() - startedMs;
     if (Math.min(known.ageMs(), sinceStartMs) > freshness.maxAgeMs)
       found.push(staleFound(Math.min(known.ageMs(), sinceStartMs), { freshness, problem, setting: parts.setting }));
     return found;
   };
+}
+
+/** What is known can not be kept over a restart. */
+export function unkeptFound(error: unknown): Found {
+  return { severity: 'degraded', key: 'kept', found: `who is revoked can not be kept: ${messageOf(error)}` };
+}
+
+/** What of the feed is wrong, of a role that goes on without it. */
+export function problemFound(
+  problem: { readonly error: unknown; readonly forMs: number },
+  { maxAgeMs, setting }: { readonly maxAgeMs: number; readonly setting: string },
+): readonly Found[] {
+  const refused = refusedFound(problem.error);
+  if (refused.length > 0 || problem.forMs <= maxAgeMs) return refused;
+  return [staleFound(problem.forMs, { freshness: { maxAgeMs }, problem, setting })];
+}
+
+/** The server says what can not be, or that it has not what is known here. */
+function refusedFound(error: unknown): readonly Found[] {
+  const isOlder = error instanceof RpcError && error.code === Code.FAILED_PRECONDITION;
+  if (!isOlder && !(error instanceof KnownRevocationsError && error.code === 'ERR_REVOCATIONS_REFUSED')) return [];
+  const found = `${messageOf(error)}; what was known stays in force`;
+  return [{ severity: 'degraded', key: 'refused', found, remedy: errorTable.ERR_REVOCATIONS_REFUSED.remedy }];
 }
 
 function staleFound(

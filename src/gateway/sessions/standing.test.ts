@@ -1,18 +1,13 @@
 import { parseSpiffeId } from '@countersign/sdk/identity';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { createRevocationIndex, parseIdentityAttributes, type Revocation } from '../../model/index.ts';
+import { parseIdentityAttributes, type Revocation } from '../../model/index.ts';
 import { composeSchema, loadPolicies } from '../../policy/index.ts';
-import {
-  createListeners,
-  createManualClock,
-  createSilentLog,
-  type Listeners,
-  type ManualClock,
-} from '../../std/index.ts';
+import { createManualClock, createSilentLog, type ManualClock } from '../../std/index.ts';
 import { policySchema } from '../protocols/postgres/sql/policy-schema.ts';
 import { databaseResource, tableResource } from '../protocols/postgres/sql/resources.ts';
 import { createRecorder } from '../recording/recorder.ts';
 import { createTestLedger } from '../testing/test-ledger.ts';
+import { createTestRevocations, testRevocation } from '../testing/test-revocations.ts';
 import { createActivity } from './activity.ts';
 import { createCurrentPolicies, createSessionPolicy } from './current-policies.ts';
 import { createGate } from './gate.ts';
@@ -31,29 +26,15 @@ const table = tableResource(place, 'public', 'orders');
 const ROWS = { columns: [], hasWhere: true };
 
 let clock: ManualClock;
-let standing: Revocation[];
-let version: number;
-let ageMs: number;
-let listeners: Listeners;
+let revocations: ReturnType<typeof createTestRevocations>;
 
 beforeEach(() => {
   clock = createManualClock(0);
-  [standing, version, ageMs, listeners] = [[], 0, 0, createListeners()];
+  revocations = createTestRevocations();
 });
 
-function revocation(given: Partial<Revocation>): Revocation {
-  return {
-    ...{ id: 'r1', subject: { kind: 'identity', spiffeId: WEB }, mode: 'revoked', allow: [], running: 'end' },
-    ...{ reason: '', by: 'ann', sequence: 1, atMs: 0 },
-    ...given,
-  };
-}
-
-function now(...all: Revocation[]) {
-  standing = all;
-  version++;
-  listeners.tell();
-}
+const revocation = (given: Partial<Revocation>) => testRevocation(WEB, given);
+const now = (...all: Revocation[]) => revocations.now(...all);
 
 function setUp(given: { policies?: string; rules?: Partial<RevocationRules> } = {}) {
   const current = createCurrentPolicies(clock);
@@ -63,13 +44,7 @@ function setUp(given: { policies?: string; rules?: Partial<RevocationRules> } = 
   const standings = createStandings(
     { clock, log: createSilentLog() },
     {
-      current: {
-        verdictOn: (facts) => createRevocationIndex(standing).find(facts),
-        ...{ sequence: 0, ageMs: () => ageMs, onChange: listeners.add },
-        get version() {
-          return version;
-        },
-      },
+      current: revocations.current,
       ...{ maxAgeMs: 60_000, whenStale: undefined },
       ...given.rules,
     },
@@ -236,7 +211,7 @@ describe('a quarantine', () => {
 describe('a gateway that has not heard for too long', () => {
   it('goes on where it is to', async () => {
     const { open } = setUp();
-    ageMs = Number.POSITIVE_INFINITY;
+    revocations.state.ageMs = Number.POSITIVE_INFINITY;
     expect((await open()).opening).toEqual({ ok: true });
   });
 
@@ -244,7 +219,7 @@ describe('a gateway that has not heard for too long', () => {
     const rules = { whenStale: new Set(['postgres:select']) };
     const { open, may } = setUp({ rules });
     const { policy, ended } = await open();
-    ageMs = 60_001;
+    revocations.state.ageMs = 60_001;
     expect(may(policy, 'postgres:delete')).toMatchObject({ allow: false, reason: 'revocations-stale' });
     expect(may(policy, 'postgres:select')).toMatchObject({ allow: true });
     await clock.advance(1_000);
@@ -252,14 +227,14 @@ describe('a gateway that has not heard for too long', () => {
     const refused = await open();
     expect(refused.opening).toMatchObject({ ok: false, decision: { reason: 'revocations-stale' } });
     expect(refused.events).toMatchObject([{ kind: 'denial', detail: { reason: 'revocations-stale' } }]);
-    ageMs = 0;
+    revocations.state.ageMs = 0;
     expect((await open()).opening).toEqual({ ok: true });
   });
 
   it('keeps sessions whose opening is named', async () => {
     const { open, may } = setUp({ rules: { whenStale: new Set(['postgres:connect', 'postgres:select']) } });
     const { policy, ended } = await open();
-    ageMs = 60_001;
+    revocations.state.ageMs = 60_001;
     await clock.advance(1_000);
     expect(ended()).toBeUndefined();
     expect(may(policy, 'postgres:delete')).toMatchObject({ reason: 'revocations-stale' });
@@ -268,7 +243,7 @@ describe('a gateway that has not heard for too long', () => {
   it('lets pass in a quarantine what both name', () => {
     const { policyOf, may } = setUp({ rules: { whenStale: new Set(['postgres:select', 'postgres:delete']) } });
     now(revocation({ mode: 'quarantined', allow: ['postgres:select', 'postgres:insert'] }));
-    ageMs = 60_001;
+    revocations.state.ageMs = 60_001;
     const policy = policyOf();
     expect(['select', 'delete', 'insert'].map((verb) => may(policy, `postgres:${verb}`).allow)).toEqual([
       ...[true, false, false],
