@@ -263,6 +263,7 @@ function assembleStore(
     svidsMax: SVIDS_MAX,
     onChange,
     isRevoked: state.revoked.entry,
+    isKeyRevoked: state.revoked.svid,
   });
   const snapshot = () => snapshotOf({ cache, jwts, config, targets: state.targets() });
   const file: CacheFile = createCacheFile({ ...disk, clock, log, snapshot });
@@ -302,7 +303,12 @@ function assembleDoors(
   });
   const identities = createIdentities({ ...parts, clock, log });
   const ownBundle = () => cache.bundle(config.trustDomain);
-  const links = createLinks({ clock, log: refused, node: () => parts.attachment.identity()?.id.uri ?? '' });
+  const links = createLinks({
+    clock,
+    log: refused,
+    isRevoked: revoked.gateway,
+    node: () => parts.attachment.identity()?.id.uri ?? '',
+  });
   const sockets = createTargetSockets({
     targetsDir: config.targetsDir,
     ...{ clock, log, doors: deps.doors, protocols: deps.protocols },

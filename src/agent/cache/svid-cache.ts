@@ -52,6 +52,8 @@ interface Deps {
   readonly svidsMax: number;
   /** Nobody gets anything of that entry. */
   readonly isRevoked?: ((entry: AgentEntry) => boolean) | undefined;
+  /** The key of that SVID is not to be used any more. */
+  readonly isKeyRevoked?: ((svid: X509Svid) => boolean) | undefined;
   /** Called after each change of what would be kept for a restart. */
   readonly onChange: () => void;
 }
@@ -74,7 +76,7 @@ export function createSvidCache(deps: Deps): SvidCache {
     put(svid) {
       const slot = slots.get(svid.entryId);
       // It may have been on its way.
-      if (!slot || slot.entry.spiffeId.uri !== svid.spiffeId.uri || deps.isRevoked?.(slot.entry) === true) return;
+      if (!slot || slot.entry.spiffeId.uri !== svid.spiffeId.uri || isDead(slot.entry, svid, deps)) return;
       const current = slot.entry.revision === svid.revision;
       slot.svid = svid;
       slot.rotateAtMs = current ? halfLifeMs(random, svid.issuedAtMs, svid.expiresAtMs) : 0;
@@ -93,7 +95,7 @@ export function createSvidCache(deps: Deps): SvidCache {
     dropRevoked() {
       let isChanged = false;
       for (const slot of slots.values()) {
-        if (slot.svid === undefined || deps.isRevoked?.(slot.entry) !== true) continue;
+        if (slot.svid === undefined || !isDead(slot.entry, slot.svid, deps)) continue;
         slot.svid = undefined;
         isChanged = true;
       }
@@ -109,6 +111,10 @@ export function createSvidCache(deps: Deps): SvidCache {
       evictUnused(slots.values(), () => subscriptions.entryIds(), deps.svidsMax);
     },
   };
+}
+
+function isDead(entry: AgentEntry, svid: X509Svid, { isRevoked, isKeyRevoked }: Deps): boolean {
+  return isRevoked?.(entry) === true || isKeyRevoked?.(svid) === true;
 }
 
 function unrevoked(slots: ReadonlyMap<string, Slot>, { isRevoked }: Deps): Slot[] {

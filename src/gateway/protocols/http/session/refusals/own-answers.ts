@@ -1,4 +1,4 @@
-import { barredText, type Decision, isBarred, type ReachedLimit } from '../../../../../model/index.ts';
+import { type Barred, barredText, type Decision, isBarred, type ReachedLimit } from '../../../../../model/index.ts';
 import { approvalText } from '../../../../../policy/index.ts';
 import { codeOf } from '../../../../../std/index.ts';
 import { encodeProblem } from '../../../../../wire/http1/index.ts';
@@ -220,8 +220,13 @@ const TARGETS: ReadonlyMap<string, readonly [number, string, string]> = new Map(
     ],
   ],
 ]);
+const hintFor = (reason: Barred['reason']) =>
+  barredText({ allow: false, policies: [], reason, revocation: undefined }).hint;
 const HINTS: Partial<Record<SessionRefusal['code'], string>> = {
   memory: 'Send less at once, or give the gateway more memory.',
+  revoked: hintFor('revoked'),
+  quarantined: hintFor('quarantined'),
+  'revocations-stale': hintFor('revocations-stale'),
   host: 'Connect by a name that the target lists as one of its hosts, not by an address.',
 };
 const STATUSES: Readonly<Record<SessionRefusal['code'], number>> = {
