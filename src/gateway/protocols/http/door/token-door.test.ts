@@ -12,6 +12,7 @@ import { signJws } from '../../../../wire/jose/index.ts';
 import { createGateway, loadProtocols } from '../../../index.ts';
 import { createTestAuthority, createTestIdentity, identityOf } from '../../../testing/test-authority.ts';
 import { createMemoryLedger, testGatewayDeps } from '../../../testing/test-gateway.ts';
+import { createTestRevocations, testRevocation } from '../../../testing/test-revocations.ts';
 import { member } from '../index.ts';
 import { newJwtKeys, publishedKey } from '../testing/jwt-keys.ts';
 
