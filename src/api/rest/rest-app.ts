@@ -266,7 +266,7 @@ function fail<Needs>(
 
 /** A path that is there for other methods, or for none. */
 function lost<Needs>(endpoints: readonly Endpoint<Needs>[], path: string, method: string): RestError {
-  const methods = endpoints
+  const methods = [...endpoints, { path: DOCUMENT_PATH, method: 'GET' }]
     .filter((endpoint) => new RegExp(`^${endpoint.path.replaceAll(/\{[^}]*\}/g, '[^/]+')}$`).test(path))
     .map((endpoint) => endpoint.method);
   if (methods.length === 0) return new RestError('ERR_REST_PATH', 'there is no endpoint at this path');
