@@ -30,7 +30,7 @@ import {
   startAll,
   stopAll,
 } from '../../std/index.ts';
-import type { Migration, Store } from '../../store/index.ts';
+import { type Migration, type Store, storeMigrations } from '../../store/index.ts';
 import { buildCertificateRequest } from '../../wire/x509/index.ts';
 import { createServerApi, type ServerApiDeps } from '../index.ts';
 
@@ -180,6 +180,7 @@ const MIGRATIONS = [
   ...authorityMigrations,
   ...registrationMigrations,
   ...resourcesMigrations,
+  ...storeMigrations,
   ...questionsMigrations,
   ...recordsMigrations,
   ...attestationMigrations,
