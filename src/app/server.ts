@@ -17,7 +17,7 @@ import type { LedgerReader } from '../ledger/index.ts';
 import { personsMigrations } from '../persons/index.ts';
 import { openPrivateFolder, openSocketFolder, readGivenSecretNow, readTrustedFile } from '../private-files/index.ts';
 import { createQuestions, questionsMigrations } from '../questions/index.ts';
-import { recordsMigrations } from '../records/index.ts';
+import { recordsLaterMigrations, recordsMigrations } from '../records/index.ts';
 import { createRegistration, registrationMigrations } from '../registration/index.ts';
 import { createResources, resourcesMigrations } from '../resources/index.ts';
 import { createRpcServer, defaultLimits } from '../rpc/index.ts';
@@ -213,6 +213,7 @@ function migrationsOf(store: Store): Service {
     ...restMigrations,
     ...storeMigrations,
     ...personsMigrations,
+    ...recordsLaterMigrations,
   ];
   return { start: () => store.migrate(all), stop: async () => {} };
 }

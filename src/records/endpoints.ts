@@ -98,9 +98,12 @@ const recordFollow = endpoint({
   path: '/v1/record-events',
   input: filterInput,
   output: record,
-  async follow(input, { signal, lastEventId }, { records, trustDomain }, send) {
-    const entries = records.follow(filterOf(input, trustDomain), { after: lastEventId, signal });
-    for await (const one of entries) await send(recordOf(one), one.cursor);
+  async follow(input, { signal, lastEventId }, { records, trustDomain }) {
+    const entries = await records.follow(filterOf(input, trustDomain), { after: lastEventId, signal });
+    return async (send) => {
+      for await (const { record: one, cursor } of entries)
+        await send(one === undefined ? undefined : toldOf(one), cursor);
+    };
   },
 });
 
@@ -116,3 +119,14 @@ function filterOf(asked: Static<typeof filterInput>, trustDomain: TrustDomain): 
 function recordOf({ log, position, entry }: RecordEntry): Static<typeof record> {
   return { log, position, entry: { ...entry } };
 }
+
+/** One and the same for all who follow: its text is made once. */
+function toldOf(one: RecordEntry): Static<typeof record> {
+  const known = told.get(one);
+  if (known !== undefined) return known;
+  const made = recordOf(one);
+  told.set(one, made);
+  return made;
+}
+
+const told = new WeakMap<RecordEntry, Static<typeof record>>();

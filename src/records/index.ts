@@ -8,6 +8,7 @@
  * Its folders:
  * - `log/` one log: what is known of it, what a batch is judged by, and how it is kept
  * - `search/` what entries are found by
+ * - `follow/` what comes, told to all who follow from one reading
  */
 export { endpoints } from './endpoints.ts';
 export { errorTable, RecordsError } from './errors.ts';
@@ -15,7 +16,7 @@ export { batchLimits, type Intake, type LogStand, type Shipment } from './log/in
 export type { AlarmKind, LogBatch } from './log/judge-batch.ts';
 export type { LogView } from './log/log-rows.ts';
 export { createWitness, type Witness } from './log/witness.ts';
-export { recordsMigrations } from './migrations.ts';
+export { recordsLaterMigrations, recordsMigrations } from './migrations.ts';
 export { createRecords, type Records } from './records.ts';
 export { identityNamed, type RecordFilter } from './search/filter.ts';
 export { PAGE_MAX, type RecordEntry, type RecordPage } from './search/search.ts';

@@ -27,7 +27,7 @@ function floodOf(chars: number) {
     action: 'countersign:gateway.follow',
     input: Type.Object({}, { additionalProperties: false }),
     output: Type.Object({ text: Type.String() }, { additionalProperties: false }),
-    async follow(_input, _call, _needs, send) {
+    follow: async () => async (send) => {
       try {
         for (;;) {
           await send({ text: 'x'.repeat(chars) }, String(sent));

@@ -15,7 +15,7 @@ import { authorityMigrations, createAuthority } from '../../authority/index.ts';
 import { member as memoryKeystore } from '../../authority/keystores/memory/index.ts';
 import type { LedgerEvent } from '../../model/index.ts';
 import { createQuestions, type QuestionsDeps, questionsMigrations } from '../../questions/index.ts';
-import { createRecords, createWitness, recordsMigrations } from '../../records/index.ts';
+import { createRecords, createWitness, recordsLaterMigrations, recordsMigrations } from '../../records/index.ts';
 import { createRegistration, type Registration, registrationMigrations } from '../../registration/index.ts';
 import { createResources, resourcesMigrations } from '../../resources/index.ts';
 import { createRpcClient, createRpcServer, type RpcClient, type TlsIdentity } from '../../rpc/index.ts';
@@ -26,6 +26,7 @@ import {
   createSeededRandom,
   createSilentLog,
   type Log,
+  type Random,
   type Service,
   startAll,
   stopAll,
@@ -112,7 +113,10 @@ export async function startTestServer(options: TestServerOptions = {}) {
   };
 }
 
-function testRecords(deps: { clock: Clock; log: Log; store: Store }, audit: (event: LedgerEvent) => void) {
+function testRecords(
+  deps: { clock: Clock; random: Random; log: Log; store: Store },
+  audit: (event: LedgerEvent) => void,
+) {
   const witness = createWitness('example.org/witness', generateKeyPairSync('ed25519').privateKey);
   return createRecords({ ...deps, witness, write: async (event) => audit(event), silenceMs: 45_000 });
 }
@@ -183,5 +187,6 @@ const MIGRATIONS = [
   ...storeMigrations,
   ...questionsMigrations,
   ...recordsMigrations,
+  ...recordsLaterMigrations,
   ...attestationMigrations,
 ];
