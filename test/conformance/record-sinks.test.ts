@@ -10,7 +10,7 @@ import { createSilentLog, createSystemClock, createSystemRandom, Secret } from '
 import { type ConformanceSink, sinkItems } from './sink-items.ts';
 
 interface SinkCase {
-  readonly conformance: { open(): Promise<ConformanceSink> };
+  readonly conformance: { readonly lacks?: string | undefined; open(): Promise<ConformanceSink> };
 }
 
 const cases = await Promise.all(
@@ -21,7 +21,10 @@ const cases = await Promise.all(
 );
 const { signal } = new AbortController();
 
-describe.each(cases)('the sink $id', ({ member, conformance }) => {
+describe.each(cases.filter(({ conformance }) => conformance.lacks === undefined))('the sink $id', ({
+  member,
+  conformance,
+}) => {
   let there: ConformanceSink;
   beforeEach(async () => {
     there = await conformance.open();
@@ -85,7 +88,7 @@ describe.each(cases)('the sink $id', ({ member, conformance }) => {
   });
 
   it('says so when something of it is refused, where the other side can refuse', async () => {
-    if (there.refuse === undefined) return expect(member.id).toMatch(/^(file|syslog|fixture)$/);
+    if (there.refuse === undefined) return expect(member.id).toMatch(/^(file|nats|syslog|fixture)$/);
     const sink = await opened();
     const items = sinkItems(3);
     await there.refuse(items[1]?.id ?? '');
@@ -114,4 +117,9 @@ describe.each(cases)('the sink $id', ({ member, conformance }) => {
     for (const text of Object.values(there.secrets)) expect(JSON.stringify(answer)).not.toContain(text);
     await sink.close();
   });
+});
+
+it.for(cases)('the sink $id can be tried here', ({ conformance }, { skip }) => {
+  if (conformance.lacks !== undefined) skip(conformance.lacks);
+  expect(conformance.open).toBeTypeOf('function');
 });
