@@ -93,10 +93,21 @@ function entityReader(name: string, { ancestorTypes, attributes, tags }: EntityT
     make(ref: EntityRef, ancestors: readonly KnownEntity[]): KnownEntity {
       if (readTags === undefined && ref.tags !== undefined) throw new RequestError(`${name} has no tags in the schema`);
       const own = readAttributes(ref.attributes);
-      if (readTags === undefined) return new KnownEntity(ref, own, ancestors);
-      return new KnownEntity(ref, own, ancestors, ref.tags === undefined ? 'untold' : readTags(ref.tags));
+      const open = ref.open === undefined ? {} : { open: openNames(ref, attributes, name) };
+      if (readTags === undefined) return new KnownEntity(ref, own, ancestors, open);
+      const told = ref.tags === undefined ? 'untold' : readTags(ref.tags);
+      return new KnownEntity(ref, own, ancestors, { ...open, tags: told });
     },
   };
+}
+
+/** What is open may be left out by the schema, and is not told as well. */
+function openNames({ open = [], attributes }: EntityRef, declared: EntityTypeFacts['attributes'], name: string) {
+  for (const one of open) {
+    if (declared[one]?.required !== false) throw new RequestError(`${name} can not be open in ${one}`);
+    if (Object.hasOwn(attributes, one)) throw new RequestError(`${name} has ${one}, and is open in it`);
+  }
+  return new Set(open);
 }
 
 /** Any key may be there: each value is of the one type. */
