@@ -73,7 +73,7 @@ describe('a question that leaves attributes open', () => {
     expect(ask(secret, { ...any, tags: {} }).allow).toBe(true);
   });
 
-  it('can not be open in what each has, or in what is told', () => {
+  it('can not be open in what is told, or in what there is not', () => {
     expect(ask(ALL, letters({ to: 'shop' }, ['to'])).allow).toBe(false);
     expect(ask(ALL, letters({}, ['unheard'])).allow).toBe(false);
   });
