@@ -1,5 +1,12 @@
 import { parseTrustDomain, spiffeIdOf, type TrustDomain } from '@countersign/sdk/identity';
-import { createServerApi, type RestServer, restMigrations, type WriteAudit } from '../api/index.ts';
+import {
+  accessMigrations,
+  createAccessPolicies,
+  createServerApi,
+  type RestServer,
+  restMigrations,
+  type WriteAudit,
+} from '../api/index.ts';
 import { attestors } from '../attestation/attestors/registry.generated.ts';
 import {
   type AttestorMember,
@@ -25,7 +32,9 @@ import { createLiveSessions } from '../sessions/index.ts';
 import { createPeerClock, memberById, parseDurationMs, type Service, startAll, stopAll } from '../std/index.ts';
 import { storeEngines } from '../store/engines/registry.generated.ts';
 import { type GivenFiles, type Store, type StoreEngineMember, storeMigrations } from '../store/index.ts';
+import { accessForms } from './access-forms.generated.ts';
 import { createDeclaredRules } from './declared-rules.ts';
+import { endpoints } from './endpoint-registry.generated.ts';
 import { AppError } from './errors.ts';
 import { createClockCheck } from './health/clock-check.ts';
 import { type Conditions, createConditions, reasonsOf } from './health/conditions.ts';
@@ -75,7 +84,7 @@ export async function createServerApp(deps: ServerDeps): Promise<ServerRole> {
   const api = createServerApi({
     ...{ clock, log, trustDomain, authority, registration, resources, records, nodes },
     parsePolicies: parts.parsePolicies,
-    ...{ questions, sessions },
+    ...{ access: parts.access, questions, sessions },
     nodeAttestation: attestation.attestation,
     agentTtlS: durationMs(config.svid.agentTtl) / 1000,
     audit,
@@ -152,6 +161,8 @@ async function openParts(deps: ServerDeps) {
   const { parsePolicies, ...rules } = createDeclaredRules();
   const resources = createResources({ store, clock, random, log, ...rules });
   const questions = createQuestions({ store, clock, random, log, present: resources.gatewayInstances });
+  const takesLinks = config.api?.signIn?.oidc === undefined;
+  const access = createAccessPolicies({ store, clock, log, trustDomain, endpoints, takesLinks, forms: accessForms });
   const { ledger, records, shipping } = openServerRecord({ config, trustDomain, store, clock, random, log });
   const sinks = createServerSinks(deps, { store, trustDomain, write: (event) => ledger.synced(ledger.append(event)) });
   const identity = createServerIdentity({
@@ -196,12 +207,13 @@ async function openParts(deps: ServerDeps) {
     registration,
     resources,
     questions,
+    access,
     attestation,
     identity,
   ];
   return {
     ...{ trustDomain, store, authority, nodes, registration, resources, ledger, identity, attestation, services },
-    ...{ questions, probe, databaseClock, parsePolicies, records, shipping, sinks },
+    ...{ access, questions, probe, databaseClock, parsePolicies, records, shipping, sinks },
   };
 }
 
@@ -218,6 +230,7 @@ function migrationsOf(store: Store): Service {
     ...personsMigrations,
     ...recordsLaterMigrations,
     ...sinkMigrations,
+    ...accessMigrations,
   ];
   return { start: () => store.migrate(all), stop: async () => {} };
 }

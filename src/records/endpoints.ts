@@ -39,6 +39,7 @@ const recordSearch = endpoint({
   method: 'GET',
   path: '/v1/records',
   input: Type.Object({ ...filterFields, ...pageInput }, closed),
+  about: { type: 'Records', of: narrowed },
   output: pageOf(record, {}),
   paged: true,
   async handle(input, { signal }, { records, trustDomain }) {
@@ -59,6 +60,7 @@ const recordGet = endpoint({
   method: 'GET',
   path: '/v1/records/{log}/{position}',
   input: Type.Object(place, closed),
+  about: { type: 'Records', of: () => ({}) },
   output: record,
   handle: async ({ log, position }, _call, { records }) => recordOf(await records.show(log, position)),
 });
@@ -72,6 +74,7 @@ const recordFollow = endpoint({
   path: '/v1/record-events',
   input: filterInput,
   output: record,
+  about: { type: 'Records', of: narrowed },
   async follow(input, { signal, lastEventId }, { records, trustDomain }) {
     const entries = await records.follow(filterOf(input, trustDomain), { after: lastEventId, signal });
     return async (send) => {
@@ -83,6 +86,11 @@ const recordFollow = endpoint({
 
 /** What people and machines may ask of the record. */
 export const endpoints: readonly Endpoint<RecordEndpointNeeds>[] = [recordSearch, recordGet, recordFollow];
+
+/** All that is found is of that target and that identity: the filter compares whole names. */
+function narrowed({ target, identity }: Static<typeof filterInput>) {
+  return { target, identity };
+}
 
 function recordOf({ log, position, entry }: RecordEntry): Static<typeof record> {
   return { log, position, entry: { ...entry } };

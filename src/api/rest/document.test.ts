@@ -176,7 +176,8 @@ function rightRequest(path: string, method: string, { requestBody }: Operation) 
           : path.includes('sign-ins')
             ? signIn
             : 'a';
-  const body = requestBody === undefined ? {} : { body: path.endsWith('end-sessions') ? END : '{}' };
+  const text = path.endsWith('end-sessions') ? END : /access(-check)?$/.test(path) ? '{"useDefault":true}' : '{}';
+  const body = requestBody === undefined ? {} : { body: text };
   return { method, path: path.replaceAll(/\{[^}]*\}/g, id), headers: {}, ...body };
 }
 
