@@ -30,7 +30,7 @@ async function asPerson(groups: readonly string[], subject = 'ada') {
   const person = { issuer: ISSUER, subject, email: undefined, groups: [...groups], byLink: false };
   const { signIns } = server.persons;
   const browser = await signIns.begin({ person, kind: 'browser', address: '127.0.0.1' });
-  const { secret } = await signIns.begin({ person, kind: 'cli', address: '127.0.0.1', letInBy: browser.id });
+  const { secret } = await signIns.begin({ person, kind: 'cli', address: '127.0.0.1', letInBy: browser.signIn.id });
   const headers = { authorization: `Bearer ${secret}` };
   return {
     get: (path: string) => server.ask({ path, as: 'nobody', headers }),
