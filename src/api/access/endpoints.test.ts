@@ -115,7 +115,7 @@ describe('changing them', () => {
   it('is recorded: who, what they asked for, and line by line what became of it', async () => {
     await api().call('access.apply', set(ROLES));
     const ada = await asPerson(['platform']);
-    const text = ROLES.replace('"auditors")', '"audit")');
+    const text = ROLES.replace('@id("auditors")', '@id("audit")');
     expect((await ada.post('/v1/access', set(text))).status).toBe(200);
     expect(server.ledger.slice(-2)).toMatchObject([
       {
@@ -130,7 +130,7 @@ describe('changing them', () => {
         detail: {
           ...{ step: 'done', revision: 2, locksOut: false, changes: ['update roles'] },
           digest: expect.stringMatching(/^[0-9a-f]{64}$/),
-          differences: expect.arrayContaining([expect.stringContaining('groups.contains("audit")')]),
+          differences: expect.arrayContaining([expect.stringContaining('+4: @id("audit")')]),
         },
       },
     ]);
