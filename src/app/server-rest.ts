@@ -64,8 +64,8 @@ export function createServerRest(
     listen: [{ unix: apiSocketOf(deps.config.socket), mode: 0o600 }, ...door.listen],
   });
   return {
-    start: (signal) => startAll([...door.services, rest], signal),
-    stop: () => stopAll([...door.services, rest]),
+    start: (signal) => startAll([...door.services, persons, rest], signal),
+    stop: () => stopAll([...door.services, persons, rest]),
     addresses: rest.addresses,
   };
 }

@@ -24,7 +24,7 @@ import type { LedgerReader } from '../ledger/index.ts';
 import { personsMigrations } from '../persons/index.ts';
 import { openPrivateFolder, openSocketFolder, readGivenSecretNow, readTrustedFile } from '../private-files/index.ts';
 import { createQuestions, questionsMigrations } from '../questions/index.ts';
-import { recordsMigrations } from '../records/index.ts';
+import { recordsLaterMigrations, recordsMigrations, sinkMigrations } from '../records/index.ts';
 import { createRegistration, registrationMigrations } from '../registration/index.ts';
 import { createResources, resourcesMigrations } from '../resources/index.ts';
 import { createRpcServer, defaultLimits } from '../rpc/index.ts';
@@ -42,11 +42,12 @@ import { createHealthServer } from './health/health-server.ts';
 import { clockIsSynchronised } from './health/machine-clock.ts';
 import type { Metric } from './health/metrics.ts';
 import { createProcessChecks } from './health/process-checks.ts';
-import { recordMetrics, shippingMetrics } from './health/record-checks.ts';
+import { recordMetrics, shippingMetrics, sinkMetrics } from './health/record-checks.ts';
 import { createServerChecks } from './health/server-checks.ts';
 import { createStoreProbe } from './health/store-probe.ts';
 import { createNodeAliases } from './node-aliases.ts';
 import { hardenProcess } from './process/hardening.ts';
+import { createServerSinks } from './record-sinks.ts';
 import { allChosen, chosen, type Role, type RoleDeps } from './role.ts';
 import { createServerIdentity } from './server-identity.ts';
 import { createServerRest } from './server-rest.ts';
@@ -163,6 +164,7 @@ async function openParts(deps: ServerDeps) {
   const takesLinks = config.api?.signIn?.oidc === undefined;
   const access = createAccessPolicies({ store, clock, log, trustDomain, endpoints, takesLinks, forms: accessForms });
   const { ledger, records, shipping } = openServerRecord({ config, trustDomain, store, clock, random, log });
+  const sinks = createServerSinks(deps, { store, trustDomain, write: (event) => ledger.synced(ledger.append(event)) });
   const identity = createServerIdentity({
     authority,
     clock,
@@ -197,6 +199,7 @@ async function openParts(deps: ServerDeps) {
     shipping,
     ledger,
     records,
+    sinks,
     probe,
     keystore,
     authority,
@@ -210,7 +213,7 @@ async function openParts(deps: ServerDeps) {
   ];
   return {
     ...{ trustDomain, store, authority, nodes, registration, resources, ledger, identity, attestation, services },
-    ...{ access, questions, probe, databaseClock, parsePolicies, records, shipping },
+    ...{ access, questions, probe, databaseClock, parsePolicies, records, shipping, sinks },
   };
 }
 
@@ -225,6 +228,8 @@ function migrationsOf(store: Store): Service {
     ...restMigrations,
     ...storeMigrations,
     ...personsMigrations,
+    ...recordsLaterMigrations,
+    ...sinkMigrations,
     ...accessMigrations,
   ];
   return { start: () => store.migrate(all), stop: async () => {} };
@@ -269,6 +274,7 @@ function metricsOf({
   resources,
   records,
   shipping,
+  sinks,
 }: Awaited<ReturnType<typeof openParts>>): Metric[] {
   return [
     {
@@ -279,6 +285,7 @@ function metricsOf({
     { name: 'countersign_ledger_entries', help: 'Entries in the ledger.', read: () => ledger.sequence + 1 },
     ...shippingMetrics(shipping),
     ...recordMetrics(records),
+    ...sinkMetrics(sinks),
     {
       name: 'countersign_gateways_connected',
       help: 'Gateways that are connected.',

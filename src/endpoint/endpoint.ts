@@ -86,9 +86,20 @@ export interface Endpoint<Needs = never> extends EndpointWords {
   resource(input: never): EndpointResource;
   /** What tells one state of the answer from another, for `ETag`; without it the answer's bytes do. */
   tag?(output: never): string;
-  /** The answer; the end of a live one. Input and output are as the schemas say: whoever calls has checked that. */
-  handle(input: never, call: EndpointCall, needs: Needs, send: SendEvent<never>): Promise<object>;
+  /** The answer. Input and output are as the schemas say: whoever calls has checked that. Of a live one nobody calls it. */
+  handle(input: never, call: EndpointCall, needs: Needs): Promise<object>;
+  /** Of a live one: what is wrong with what is asked it rejects with, before anything is told. */
+  follow(input: never, call: FollowCall, needs: Needs): Promise<TellEvents<never>>;
 }
+
+/** What the handler of a live endpoint knows besides. */
+export interface FollowCall extends EndpointCall {
+  /** The id of the event that the caller has seen last. */
+  readonly lastEventId: string | undefined;
+}
+
+/** Tells of events; resolves when there is nothing more to tell. */
+export type TellEvents<Output> = (send: SendEvent<Output>) => Promise<void>;
 
 /** All that the handlers of some endpoints work with. */
 export type NeedsOf<Of> = (Of extends Endpoint<infer Needs> ? (needs: Needs) => void : never) extends (
@@ -99,9 +110,9 @@ export type NeedsOf<Of> = (Of extends Endpoint<infer Needs> ? (needs: Needs) => 
 
 /**
  * Tells whoever listens of one event. Resolves when there is room for the next; rejects when nobody listens any more.
- * `id` is what the caller gives back when it comes again (`Last-Event-ID`).
+ * `id` is what the caller gives back when it comes again (`Last-Event-ID`). Without an event: nothing happened, and that is how far it was told.
  */
-export type SendEvent<Output> = (event: Output, id: string) => Promise<void>;
+export type SendEvent<Output> = (event: Output | undefined, id: string) => Promise<void>;
 
 interface Written<Needs, Input extends TObject, Output extends TObject> {
   readonly name: string;
@@ -133,13 +144,8 @@ interface Written<Needs, Input extends TObject, Output extends TObject> {
   readonly bodyBytesMax?: number;
   readonly tag?: (output: Static<Output>) => string;
   readonly handle?: (input: Static<Input>, call: EndpointCall, needs: Needs) => Promise<Told<Static<Output>>>;
-  /** Instead of `handle`, for a live one; resolves when there is nothing more to tell. `lastEventId`: what the caller has seen. */
-  readonly follow?: (
-    input: Static<Input>,
-    call: EndpointCall & { readonly lastEventId: string | undefined },
-    needs: Needs,
-    send: SendEvent<Told<Static<Output>>>,
-  ) => Promise<void>;
+  /** Instead of `handle`, for a live one: checks what is asked, and resolves to what tells. */
+  readonly follow?: (input: Static<Input>, call: FollowCall, needs: Needs) => Promise<TellEvents<Told<Static<Output>>>>;
 }
 
 /** What is told, nobody changes. */
@@ -172,11 +178,10 @@ export function endpointsOf<Needs>() {
         return typeof told === 'string' ? { type: about.type, id: told } : { type: about.type, id: '', narrowed: told };
       },
       ...(tag === undefined ? {} : { tag }),
-      async handle(input: Static<Input>, call: EndpointCall, needs: Needs, send: SendEvent<Told<Static<Output>>>) {
-        if (follow === undefined) return (await handle?.(input, call, needs)) ?? {};
-        await follow(input, { lastEventId: undefined, ...call }, needs, send);
-        return {};
-      },
+      handle: async (input: Static<Input>, call: EndpointCall, needs: Needs) =>
+        (await handle?.(input, call, needs)) ?? {},
+      follow: async (input: Static<Input>, call: FollowCall, needs: Needs) =>
+        (await follow?.(input, call, needs)) ?? (async () => {}),
     };
     // Who calls it holds the input against the very schema that its type is made of.
     return made as unknown as Endpoint<Needs>;

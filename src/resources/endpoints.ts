@@ -176,9 +176,10 @@ const gatewayFollow = endpoint({
   path: '/v1/gateway-events',
   input: Type.Object({}, closed),
   output: gatewaysNow,
-  async follow(_input, { signal, lastEventId }, { resources }, send) {
-    await followGateways({ resources, signal, send, seen: lastEventId });
-  },
+  follow:
+    async (_input, { signal, lastEventId }, { resources }) =>
+    (send) =>
+      followGateways({ resources, signal, send, seen: lastEventId }),
 });
 
 /** What people and machines may ask of targets, policies and gateways. Changes are made together with entries: `resource.apply` is the API's. */

@@ -666,7 +666,7 @@ export interface Operations {
     readonly input: {
       /** Unique among those of its gateway. */
       readonly id?: string | undefined;
-      /** A SPIFFE ID; ending in `/*` those below it. */
+      /** A SPIFFE ID, or the path of one in the trust domain of the server; ending in `/*` those below it. */
       readonly identity?: string | undefined;
       readonly target?: string | undefined;
       /** SPIFFE ID. */
@@ -797,7 +797,7 @@ export interface Operations {
     readonly input: {
       /** Unique among those of its gateway. */
       readonly id?: string | undefined;
-      /** A SPIFFE ID; ending in `/*` those below it. */
+      /** A SPIFFE ID, or the path of one in the trust domain of the server; ending in `/*` those below it. */
       readonly identity?: string | undefined;
       readonly target?: string | undefined;
       /** SPIFFE ID. */

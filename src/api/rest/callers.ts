@@ -26,6 +26,8 @@ export interface Callers {
 export interface CallingRequest {
   readonly method: string;
   readonly header: HeaderOf;
+  /** False where it only is made sure that a caller of before still is one. */
+  readonly isUse: boolean;
 }
 
 /** Creates them. Tokens are for one audience: the SPIFFE ID of the server. */

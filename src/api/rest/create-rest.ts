@@ -50,7 +50,8 @@ export function createRest<Needs>(deps: RestDeps<Needs>): RestServer {
     ...{ clock, log, listen },
     async load() {
       const { createRestApp } = await import('./rest-app.ts');
-      const signIn = { ...deps, write: deps.audit, url: deps.signInUrl };
+      const tries = createAdmission(clock, SIGN_IN_TRIES);
+      const signIn = { ...deps, write: deps.audit, url: deps.signInUrl, tries };
       const people = createPeople(signIn);
       let document: string | undefined;
       return createRestApp({
@@ -60,7 +61,6 @@ export function createRest<Needs>(deps: RestDeps<Needs>): RestServer {
         audit: { actBy: createActAudit({ clock, write: deps.audit }) },
         callers: createCallers({ ...deps, people }),
         admission: createAdmission(clock, deps.admission),
-        tries: createAdmission(clock, SIGN_IN_TRIES),
         pages: signInRoutes({ ...signIn, people }),
         idempotency: createIdempotency({ ...deps, isRefusal: (error) => toldEntry(error) !== undefined }),
         times: { ...connectionTimes, ...deps.times },

@@ -76,6 +76,7 @@ export async function startTestRest(options: Options = {}) {
     if (at === undefined || 'unix' in at) throw new Error('a TCP server has a port');
     return at.port;
   };
+  await persons.start(new AbortController().signal);
   await rest.start(new AbortController().signal);
   const tcp = rest.addresses()[1];
   if (tcp === undefined || 'unix' in tcp) throw new Error('a TCP server has a port');

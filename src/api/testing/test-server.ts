@@ -17,7 +17,7 @@ import { authorityMigrations, createAuthority } from '../../authority/index.ts';
 import { member as memoryKeystore } from '../../authority/keystores/memory/index.ts';
 import type { LedgerEvent } from '../../model/index.ts';
 import { createQuestions, type QuestionsDeps, questionsMigrations } from '../../questions/index.ts';
-import { createRecords, createWitness, recordsMigrations } from '../../records/index.ts';
+import { createRecords, createWitness, recordsLaterMigrations, recordsMigrations } from '../../records/index.ts';
 import { createRegistration, type Registration, registrationMigrations } from '../../registration/index.ts';
 import { createResources, resourcesMigrations } from '../../resources/index.ts';
 import { createRpcClient, createRpcServer, type RpcClient, type TlsIdentity } from '../../rpc/index.ts';
@@ -28,11 +28,12 @@ import {
   createSeededRandom,
   createSilentLog,
   type Log,
+  type Random,
   type Service,
   startAll,
   stopAll,
 } from '../../std/index.ts';
-import type { Migration, Store } from '../../store/index.ts';
+import { type Migration, type Store, storeMigrations } from '../../store/index.ts';
 import { buildCertificateRequest } from '../../wire/x509/index.ts';
 import { accessMigrations, createAccessPolicies, createServerApi, type ServerApiDeps } from '../index.ts';
 
@@ -116,7 +117,10 @@ export async function startTestServer(options: TestServerOptions = {}) {
   };
 }
 
-function testRecords(deps: { clock: Clock; log: Log; store: Store }, audit: (event: LedgerEvent) => void) {
+function testRecords(
+  deps: { clock: Clock; random: Random; log: Log; store: Store },
+  audit: (event: LedgerEvent) => void,
+) {
   const witness = createWitness('example.org/witness', generateKeyPairSync('ed25519').privateKey);
   return createRecords({ ...deps, witness, write: async (event) => audit(event), silenceMs: 45_000 });
 }
@@ -184,8 +188,10 @@ const MIGRATIONS = [
   ...authorityMigrations,
   ...registrationMigrations,
   ...resourcesMigrations,
+  ...storeMigrations,
   ...questionsMigrations,
   ...recordsMigrations,
+  ...recordsLaterMigrations,
   ...attestationMigrations,
   ...accessMigrations,
 ];
