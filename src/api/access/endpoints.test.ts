@@ -28,7 +28,9 @@ when { principal.groups.contains("team-shop") && resource has target && resource
 /** A request as somebody of those groups, with the token of a command line. */
 async function asPerson(groups: readonly string[], subject = 'ada') {
   const person = { issuer: ISSUER, subject, email: undefined, groups: [...groups], byLink: false };
-  const { secret } = await server.persons.signIns.begin({ person, kind: 'cli', address: '127.0.0.1' });
+  const { signIns } = server.persons;
+  const { signIn } = await signIns.begin({ person, kind: 'browser', address: '127.0.0.1' });
+  const { secret } = await signIns.begin({ person, kind: 'cli', letInBy: signIn.id, address: '127.0.0.1' });
   const headers = { authorization: `Bearer ${secret}` };
   return {
     get: (path: string) => server.ask({ path, as: 'nobody', headers }),
