@@ -1,13 +1,13 @@
 /** Goal: whoever is let in by a browser acts from the command line as themselves, for as long as that lasts, with a token that nobody else on the machine reads. */
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createDevApp, type DevRole } from '../../app/dev.ts';
 import { apiSocketOf } from '../../config/index.ts';
 import { createSilentLog, createSystemClock, createSystemRandom } from '../../std/index.ts';
-import type { CliCommand, CliContext } from '../command.ts';
+import { type CliCommand, type CliContext, exitCodes } from '../command.ts';
 import { command as login } from '../commands/login.ts';
 import { command as logout } from '../commands/logout.ts';
 import { command as endSignIn } from '../commands/sign-in/end.ts';
@@ -173,6 +173,22 @@ describe('login', () => {
     expect(JSON.stringify(value)).not.toContain('countersign_login_');
     chmodSync(path, 0o644);
     await expect(call(whoami)).rejects.toMatchObject({ code: 'ERR_PRIVATE_FILE_UNSAFE' });
+  });
+
+  it.each([
+    '',
+    'no json',
+    '{}',
+    '{"server":"x:1","token":"t","name":"n","endsMs":"soon"}',
+  ])('that is kept and is none (%j) is said so: nobody acts as the operator instead', async (text) => {
+    const path = join(home, '.config/countersign/login.json');
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    writeFileSync(path, text, { mode: 0o600 });
+    await expect(call(whoami)).rejects.toThrow(/is no login.*countersign logout/);
+    expect((await call(whoami, operator())).value).toMatchObject({ kind: 'operator' });
+    const { code, value } = await call(logout);
+    expect([code, value]).toEqual([exitCodes.unavailable, { loggedOut: true }]);
+    expect((await call(whoami)).value).toMatchObject({ kind: 'operator' });
   });
 
   it('ends when an operator ends it: the next command says how to log in again', async () => {
