@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writ
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { lookupOf } from '@countersign/sdk/client';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createDevApp, type DevRole } from '../../app/dev.ts';
 import { apiSocketOf } from '../../config/index.ts';
@@ -77,7 +78,7 @@ function browse(method: string, path: string, { cookie = '', form }: { cookie?: 
   return new Promise<{ status: number; location: string; cookie: string; text: string }>((resolve, reject) => {
     const sent = request(
       new URL(path, url),
-      { method, headers, agent: false, ca: readFileSync(ca) },
+      { method, headers, agent: false, ca: readFileSync(ca), lookup: lookupOf(url.hostname) },
       async (answer) => {
         let text = '';
         for await (const chunk of answer) text += chunk;
@@ -121,6 +122,11 @@ async function logIn(cookie: string) {
     },
   });
 }
+
+it('a browser keeps what it has of a server of one machine from whatever else listens there', async () => {
+  await signIn();
+  expect(url.hostname).toBe('countersign.localhost');
+});
 
 describe('login', () => {
   it('by the browser of this computer: whoami is the person, until logout', async () => {

@@ -1,4 +1,5 @@
 import { request } from 'node:https';
+import { lookupOf } from '@countersign/sdk/client';
 import type { TlsPlace } from '../connections/with-rest.ts';
 
 /** What the pages of signing in answered to a command line, as JSON. */
@@ -23,11 +24,13 @@ export function postForm(
     'content-length': Buffer.byteLength(body),
     ...(asked.token === undefined ? {} : { authorization: `Bearer ${asked.token}` }),
   };
+  const lookup = lookupOf(host);
   return new Promise((resolve, reject) => {
     const sent = request(
       {
         ...{ host, port, path: asked.path, method: 'POST', headers, agent: false, minVersion: 'TLSv1.3' },
         ...(ca === undefined ? {} : { ca }),
+        ...(lookup === undefined ? {} : { lookup }),
         signal: asked.signal,
       },
       async (answer) => {
