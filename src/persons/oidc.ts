@@ -1,5 +1,5 @@
 import type { ClientAuth, Configuration } from 'openid-client';
-import { type Clock, codeOf, type Log, messageOf, type Secret, sha256 } from '../std/index.ts';
+import { type Clock, codeOf, createLimiter, type Log, messageOf, type Secret, sha256 } from '../std/index.ts';
 import { PersonsError } from './errors.ts';
 import type { Person } from './types.ts';
 
@@ -29,6 +29,12 @@ export interface Oidc {
 /** Creates it. The client is loaded, and the provider asked what it is, when somebody signs in. */
 export function createOidc(deps: { readonly clock: Clock; readonly log: Log }, config: OidcConfig): Oidc {
   const { clock, log } = deps;
+  // Whoever makes up an answer has us ask the provider about it.
+  const exchanges = createLimiter({
+    ...{ runningMax: EXCHANGES_MAX, waitersMax: EXCHANGES_WAITING_MAX },
+    full: () =>
+      new PersonsError('ERR_PERSONS_LIMIT', `${EXCHANGES_WAITING_MAX} sign-ins wait for the provider already`),
+  });
   let known: { readonly provider: Promise<Configuration>; readonly atMs: number } | undefined;
   const discover = async (): Promise<Configuration> => {
     const client = await import('openid-client');
@@ -82,28 +88,32 @@ export function createOidc(deps: { readonly clock: Clock; readonly log: Log }, c
       };
       return client.buildAuthorizationUrl(provider, parameters).href;
     },
-    async finish(secret, { callbackUrl, query }) {
-      const provider = await providerOf();
-      const client = await import('openid-client');
-      const { state, nonce, verifier } = partsOf(secret);
-      try {
-        const tokens = await client.authorizationCodeGrant(provider, new URL(`${callbackUrl}?${query}`), {
-          ...{ expectedState: state, expectedNonce: nonce, pkceCodeVerifier: verifier, idTokenExpected: true },
-        });
-        const claims = tokens.claims();
-        if (claims === undefined) throw new Error('there is no ID token');
-        const isWhole = claims[config.groupsClaim] !== undefined && hasAddress(claims);
-        const more =
-          isWhole || provider.serverMetadata().userinfo_endpoint === undefined
-            ? {}
-            : await client.fetchUserInfo(provider, tokens.access_token, claims.sub);
-        return personOf(claims, more, config);
-      } catch (error) {
-        // By its code alone: what the provider and the browser sent is nobody's to read in a log.
-        log.warn('persons.provider.refused', { issuer: config.issuer, reason: reasonOf(error) });
-        throw new PersonsError('ERR_PERSONS_ANSWER', `the answer of ${config.issuer} is not taken: ${reasonOf(error)}`);
-      }
-    },
+    finish: (secret, { callbackUrl, query, signal }) =>
+      exchanges.run(async () => {
+        const provider = await providerOf();
+        const client = await import('openid-client');
+        const { state, nonce, verifier } = partsOf(secret);
+        try {
+          const tokens = await client.authorizationCodeGrant(provider, new URL(`${callbackUrl}?${query}`), {
+            ...{ expectedState: state, expectedNonce: nonce, pkceCodeVerifier: verifier, idTokenExpected: true },
+          });
+          const claims = tokens.claims();
+          if (claims === undefined) throw new Error('there is no ID token');
+          const isWhole = claims[config.groupsClaim] !== undefined && hasAddress(claims);
+          const more =
+            isWhole || provider.serverMetadata().userinfo_endpoint === undefined
+              ? {}
+              : await client.fetchUserInfo(provider, tokens.access_token, claims.sub);
+          return personOf(claims, more, config);
+        } catch (error) {
+          // By its code alone: what the provider and the browser sent is nobody's to read in a log.
+          log.warn('persons.provider.refused', { issuer: config.issuer, reason: reasonOf(error) });
+          throw new PersonsError(
+            'ERR_PERSONS_ANSWER',
+            `the answer of ${config.issuer} is not taken: ${reasonOf(error)}`,
+          );
+        }
+      }, signal),
   };
 }
 
@@ -144,6 +154,9 @@ function reasonOf(error: unknown): string {
 }
 
 const TIMEOUT_S = 10;
+/** A company in the morning, and no flood that its provider takes for an attack of ours. */
+const EXCHANGES_MAX = 32;
+const EXCHANGES_WAITING_MAX = 256;
 /** A provider that changes its keys says so by its key set, which the client reads anew; what else it changes is seen within the hour. */
 const KNOWN_MS = 3_600_000;
 const GROUPS_MAX = 500;

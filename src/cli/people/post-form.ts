@@ -44,7 +44,7 @@ export function postForm(
           }
           const text = Buffer.concat(chunks).toString('utf8');
           const isJson = /json/.test(answer.headers['content-type'] ?? '');
-          resolve({ status: answer.statusCode ?? 0, fields: isJson ? JSON.parse(text) : {} });
+          resolve({ status: answer.statusCode ?? 0, fields: isJson ? objectIn(text) : {} });
         } catch (error) {
           reject(error);
         }
@@ -53,6 +53,12 @@ export function postForm(
     sent.on('error', reject);
     sent.end(body);
   });
+}
+
+/** @throws when it is no JSON; what is no object has no fields */
+function objectIn(text: string): FormAnswer['fields'] {
+  const given: unknown = JSON.parse(text);
+  return typeof given === 'object' && given !== null ? { ...given } : {};
 }
 
 const ANSWER_BYTES_MAX = 65_536;
