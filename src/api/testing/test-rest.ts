@@ -63,13 +63,15 @@ export async function startTestRest(options: Options = {}) {
     ...persons,
     signInUrl,
   };
+  const authorities = authority.bundle().x509Authorities.map(({ der }) => der);
+  const clientAuthorities = () => authorities;
   const rest: RestServer = createRest<NeedsOf<(typeof endpoints)[number]>>({
     ...{ clock, log, random, store, trustDomain, authority, registration, nodes, audit, needs, persons, signInUrl },
     ...(options.readOperator === undefined ? {} : { readOperator: options.readOperator }),
     ...options.rest,
     endpoints: [...endpoints, ...(options.more ?? [])],
     access: server.access,
-    listen: [{ unix }, { host: '127.0.0.1', port: 0, tls: () => server.serverIdentity }],
+    listen: [{ unix }, { host: '127.0.0.1', port: 0, tls: () => server.serverIdentity, clientAuthorities }],
   });
   const portOf = (): number => {
     const at = rest.addresses()[1];
