@@ -149,7 +149,7 @@ describe('a session', () => {
     for (let n = 0; n < 3; n++) expect(await open()).toBe(second);
     expect(first.links.length).toBe(asked + 2);
     first.notNow = undefined;
-    await clock.advance(5_000);
+    await clock.advance(10_000);
     expect(await open()).toBe(first);
   });
 
