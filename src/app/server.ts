@@ -291,6 +291,21 @@ function metricsOf({
       help: 'Gateways that are connected.',
       read: () => resources.gateways().filter(({ connected }) => connected).length,
     },
+    {
+      name: 'countersign_servers',
+      help: 'Servers on this database that are there, this one included.',
+      read: () => resources.servers().held,
+    },
+    {
+      name: 'countersign_servers_gone_total',
+      help: 'Servers that this one has found gone since it runs.',
+      read: () => resources.servers().gone,
+    },
+    {
+      name: 'countersign_server_was_gone_total',
+      help: 'How often this server was taken for gone by another since it runs.',
+      read: () => resources.servers().selfGone,
+    },
   ];
 }
 
