@@ -2,7 +2,7 @@
 import type { ParsedForms } from '../policy/index.ts';
 
 export const accessForms: ParsedForms = {
-  by: "cedar 4.13.0, schema 1e8d46d4c611b9500ab70d41f7a1d7c7bd6c46b148cc34f65655f6bd66d6e261",
+  by: "cedar 4.13.0, schema 8be54f2ed141ce3d93d68df9568e25dc7097fb98b7bf0494b395be9d7f179fb4",
   forms: [
     { textDigest: Buffer.from('6b6683b868052534c9ddb2c7f64744a3f975ea041177bd1c031379d4ac816ee9', 'hex'), json: "{\"effect\":\"permit\",\"principal\":{\"op\":\"All\"},\"action\":{\"op\":\"in\",\"entity\":{\"type\":\"Action\",\"id\":\"countersign:public\"}},\"resource\":{\"op\":\"All\"},\"conditions\":[],\"annotations\":{\"description\":\"What is asked before anybody has an identity.\",\"id\":\"anyone\"}}" },
     { textDigest: Buffer.from('c00442a984909d61b6fe9b9ebdebc7d2f3b88de0d06f582dac1576fecf5b7fee', 'hex'), json: "{\"effect\":\"permit\",\"principal\":{\"op\":\"is\",\"entity_type\":\"Countersign::Node\"},\"action\":{\"op\":\"in\",\"entity\":{\"type\":\"Action\",\"id\":\"countersign:attend-node\"}},\"resource\":{\"op\":\"All\"},\"conditions\":[],\"annotations\":{\"description\":\"Agents look after their nodes, and issue what the entries say.\",\"id\":\"nodes\"}}" },
