@@ -90,20 +90,7 @@ export function createExports(deps: {
   return {
     async beginExport({ filter, format }, owner) {
       const nowMs = clock.now();
-      await db
-        .deleteFrom('records_exports')
-        .where('begun_ms', '<', nowMs - KEPT_MS)
-        .execute();
-      const own = await db
-        .selectFrom('records_exports')
-        .select('id')
-        .where('owner', '=', owner)
-        .orderBy('begun_ms', 'desc')
-        .offset(OWN_MAX - 1)
-        .limit(OWN_MAX)
-        .execute();
-      const old = own.map((one) => one.id);
-      if (old.length > 0) await db.deleteFrom('records_exports').where('id', 'in', old).execute();
+      await forgetOld(db, owner, nowMs);
       let query = db.selectFrom('records_logs').selectAll().where('signed_size', '>', 0).orderBy('id');
       if (filter.log !== undefined) query = query.where('id', '=', filter.log);
       const logs: ExportedLog[] = (await query.execute()).map((row) => ({
@@ -157,6 +144,24 @@ export function createExports(deps: {
       return { lines, next: seal(begun, { place: from, tree }), note: undefined };
     },
   };
+}
+
+/** Those of over a week ago, and of that caller all but the newest. */
+async function forgetOld(db: Kysely<RecordsTables>, owner: string, nowMs: number): Promise<void> {
+  await db
+    .deleteFrom('records_exports')
+    .where('begun_ms', '<', nowMs - KEPT_MS)
+    .execute();
+  const own = await db
+    .selectFrom('records_exports')
+    .select('id')
+    .where('owner', '=', owner)
+    .orderBy('begun_ms', 'desc')
+    .offset(OWN_MAX - 1)
+    .limit(OWN_MAX)
+    .execute();
+  const old = own.map(({ id }) => id);
+  if (old.length > 0) await db.deleteFrom('records_exports').where('id', 'in', old).execute();
 }
 
 async function readBegun(db: Kysely<RecordsTables>, id: string, nowMs: number): Promise<Begun | undefined> {
