@@ -1,5 +1,5 @@
 import { spiffeIdOf, type TrustDomain } from '@countersign/sdk/identity';
-import { createRest, type RestServer, type WriteAudit } from '../api/index.ts';
+import { type AccessPolicies, createRest, type RestServer, type WriteAudit } from '../api/index.ts';
 import { type Nodes, readOperator } from '../attestation/index.ts';
 import type { Authority } from '../authority/index.ts';
 import { apiSocketOf, parseAddress, type ServerConfig } from '../config/index.ts';
@@ -13,7 +13,6 @@ import type { Listen } from '../rpc/index.ts';
 import type { LiveSessions } from '../sessions/index.ts';
 import { parseDurationMs, type Secret, type Service, startAll, stopAll } from '../std/index.ts';
 import type { Store } from '../store/index.ts';
-import { accessForms } from './access-forms.generated.ts';
 import { createApiIdentity } from './api-identity.ts';
 import { endpoints } from './endpoint-registry.generated.ts';
 import { AppError } from './errors.ts';
@@ -25,6 +24,7 @@ export function createServerRest(
   deps: RoleDeps<ServerConfig>,
   parts: {
     readonly trustDomain: TrustDomain;
+    readonly access: AccessPolicies;
     readonly store: Store;
     readonly authority: Authority;
     readonly registration: Registration;
@@ -36,7 +36,7 @@ export function createServerRest(
     readonly audit: WriteAudit;
   },
 ): RestServer {
-  const { records, registration, resources, sessions, trustDomain } = parts;
+  const { access, records, registration, resources, sessions, trustDomain } = parts;
   const door = tlsDoor(deps, parts);
   const issuer = spiffeIdOf(trustDomain, '/spire/server').uri;
   const persons = createPersons(
@@ -49,14 +49,23 @@ export function createServerRest(
     ...parts,
     readOperator,
     endpoints,
-    needs: { records, registration, resources, sessions, clock: deps.clock, trustDomain, ...persons, signInUrl },
+    needs: {
+      access,
+      records,
+      registration,
+      resources,
+      sessions,
+      clock: deps.clock,
+      trustDomain,
+      ...persons,
+      signInUrl,
+    },
     ...{ persons, signInUrl },
-    forms: accessForms,
     listen: [{ unix: apiSocketOf(deps.config.socket), mode: 0o600 }, ...door.listen],
   });
   return {
-    start: (signal) => startAll([...door.services, rest], signal),
-    stop: () => stopAll([...door.services, rest]),
+    start: (signal) => startAll([...door.services, persons, rest], signal),
+    stop: () => stopAll([...door.services, persons, rest]),
     addresses: rest.addresses,
   };
 }

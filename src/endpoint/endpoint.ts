@@ -7,9 +7,21 @@ export type EndpointMethod = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
 /** What an act is done to, as policy sees it: the short name of an entity type of `Countersign::`, and its id. */
 export interface EndpointResource {
-  readonly type: 'System' | 'DeclaredTarget' | 'DeclaredPolicy' | 'Entry' | 'Gateway';
-  /** Empty of the system as a whole. */
+  readonly type: 'System' | 'DeclaredTarget' | 'DeclaredPolicy' | 'Entry' | 'Gateway' | QuestionType;
+  /** Empty of the system as a whole, and of a question about many things. */
   readonly id: string;
+  /** Of such a question: what all that it finds has in common. What is not named is left open. */
+  readonly narrowed?: Narrowed;
+}
+
+/** Questions about many things: what policy sees of them is what they are narrowed to. */
+export type QuestionType = 'Records' | 'Sessions' | 'Entries';
+
+/** What all that a question finds has: exactly that target, exactly that identity. Empty texts narrow nothing. */
+export interface Narrowed {
+  readonly target?: string | undefined;
+  /** A SPIFFE ID, or the path of one in the server's trust domain. */
+  readonly identity?: string | undefined;
 }
 
 /** What an act leaves in the ledger, before and after it is done. No secret may be in it. */
@@ -52,6 +64,8 @@ export interface EndpointWords {
   readonly output: TObject;
   /** The action that policy is asked about: `countersign:target.list`. */
   readonly action: string;
+  /** What policy is asked about: the type of its resource. */
+  readonly about: EndpointResource['type'];
   /** Undefined for what only looks. */
   readonly audit: EndpointAudit | undefined;
   /** It answers a page of `items`; the input has `limit` and `cursor`. */
@@ -68,7 +82,7 @@ export interface EndpointWords {
 
 /** One operation that people and machines are offered. `Needs`: the features that its handler works with. */
 export interface Endpoint<Needs = never> extends EndpointWords {
-  /** Goes by fields of the path alone: it is asked before a body is read, too. */
+  /** Goes by fields of path and query alone: it is asked before a body is read, too. */
   resource(input: never): EndpointResource;
   /** What tells one state of the answer from another, for `ETag`; without it the answer's bytes do. */
   tag?(output: never): string;
@@ -109,7 +123,13 @@ interface Written<Needs, Input extends TObject, Output extends TObject> {
   readonly input: Input;
   readonly output: Output;
   readonly action?: string;
-  readonly resource?: (input: Static<Input>) => EndpointResource;
+  /** `of`: the id, or what the question is narrowed to. */
+  readonly about?:
+    | {
+        readonly type: Exclude<EndpointResource['type'], QuestionType | 'System'>;
+        readonly of: (input: Static<Input>) => string;
+      }
+    | { readonly type: QuestionType; readonly of: (input: Static<Input>) => Narrowed };
   readonly audit?: {
     readonly as: string;
     readonly target: string;
@@ -137,11 +157,11 @@ type Told<T> = T extends readonly (infer Item)[]
 
 /**
  * Writes an endpoint of handlers that need `Needs`: `const endpoint = endpointsOf<{ resources: Resources }>()`. What is not said: the action is
- * `countersign:` and the name, the resource is the system, it is not audited, not paged, idempotent by nature.
+ * `countersign:` and the name, it is about the system, it is not audited, not paged, idempotent by nature.
  */
 export function endpointsOf<Needs>() {
   return <Input extends TObject, Output extends TObject>(written: Written<Needs, Input, Output>): Endpoint<Needs> => {
-    const { handle, follow, audit, resource, tag, ...words } = written;
+    const { handle, follow, audit, about, tag, ...words } = written;
     const made = {
       ...words,
       action: written.action ?? `countersign:${written.name}`,
@@ -151,7 +171,12 @@ export function endpointsOf<Needs>() {
       bodyBytesMax: written.bodyBytesMax ?? BODY_BYTES_MAX,
       live: follow !== undefined,
       audit,
-      resource: resource ?? (() => SYSTEM),
+      about: about?.type ?? SYSTEM.type,
+      resource(input: Static<Input>): EndpointResource {
+        if (about === undefined) return SYSTEM;
+        const told = about.of(input);
+        return typeof told === 'string' ? { type: about.type, id: told } : { type: about.type, id: '', narrowed: told };
+      },
       ...(tag === undefined ? {} : { tag }),
       handle: async (input: Static<Input>, call: EndpointCall, needs: Needs) =>
         (await handle?.(input, call, needs)) ?? {},

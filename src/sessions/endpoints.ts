@@ -104,6 +104,7 @@ const list = endpoint({
   method: 'GET',
   path: '/v1/sessions',
   input: filter,
+  about: { type: 'Sessions', of: narrowed },
   output: listed,
   async handle(input, call, { sessions, clock, trustDomain }) {
     const asked = { limit: input.limit ?? LISTED, askedBy: nameOf(call.principal), signal: call.signal };
@@ -117,6 +118,7 @@ const get = endpoint({
   method: 'GET',
   path: '/v1/sessions/{id}',
   input: Type.Object({ id: sessionId, gateway: filterFields.gateway }, closed),
+  about: { type: 'Sessions', of: () => ({}) },
   output: session,
   async handle(input, call, { sessions, clock, trustDomain }) {
     const asked = { limit: 2, askedBy: nameOf(call.principal), signal: call.signal };
@@ -141,6 +143,7 @@ const follow = endpoint({
   method: 'GET',
   path: '/v1/session-events',
   input: filter,
+  about: { type: 'Sessions', of: narrowed },
   output: listed,
   async follow(input, call, { sessions, clock, trustDomain }) {
     let seen = call.lastEventId;
@@ -205,6 +208,11 @@ const end = endpoint({
 
 /** What people and machines may ask of sessions. */
 export const endpoints: readonly Endpoint<SessionEndpointNeeds>[] = [list, get, follow, end];
+
+/** A path and all below it is no one identity. */
+function narrowed({ target, identity }: Static<typeof filter>) {
+  return { target, ...(identity?.endsWith('*') ? {} : { identity }) };
+}
 
 /** That no gateway is called as a filter says is the filter's fault, not the list's. */
 async function reaching<T>(act: () => Promise<T>): Promise<T> {

@@ -30,6 +30,10 @@ function callsOn(stack: Stack, folder: string): Readonly<Record<string, readonly
   const gateway = (...args: string[]): Call => ({ args, user: 'gateway' });
   return {
     ...{ agent: role, dev: role, gateway: role, server: role },
+    'access apply': [{ args: ['--default', '--dry-run'], verbatim: 'lines of policies' }],
+    'access check': [{ args: ['--default'], verbatim: 'lines of policies' }],
+    'access explain': [{ args: [] }, { args: ['--action', 'session.end'] }],
+    'access show': [{ args: [], verbatim: 'policies as they were written' }],
     apply: [{ args: ['-f', folder, '--dry-run'] }, { args: ['-f', folder, '--yes'] }],
     'bundle show': [{ args: [] }],
     completion: [{ args: ['bash'], verbatim: 'a script for a shell' }],

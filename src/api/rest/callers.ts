@@ -3,12 +3,12 @@ import type { SpiffeId, TrustDomain } from '@countersign/sdk/identity';
 import type { Nodes } from '../../attestation/index.ts';
 import type { Authority } from '../../authority/index.ts';
 import type { Principal } from '../../endpoint/index.ts';
-import { agreedAttributes, NO_ATTRIBUTES } from '../../model/index.ts';
 import type { Registration } from '../../registration/index.ts';
 import type { Peer } from '../../rpc/index.ts';
 import type { Clock } from '../../std/index.ts';
 import { verifyJwtSvid } from '../../wire/jose/index.ts';
 import { isAgent, type ReadOperator, verifyPeer } from '../authorize.ts';
+import { createIdentityPrincipal } from '../identity-principal.ts';
 import { RestError } from './errors.ts';
 import type { HeaderOf } from './sign-in/browser.ts';
 import type { People } from './sign-in/people.ts';
@@ -26,6 +26,8 @@ export interface Callers {
 export interface CallingRequest {
   readonly method: string;
   readonly header: HeaderOf;
+  /** False where it only is made sure that a caller of before still is one. */
+  readonly isUse: boolean;
 }
 
 /** Creates them. Tokens are for one audience: the SPIFFE ID of the server. */
@@ -38,7 +40,7 @@ export function createCallers(deps: {
   readonly readOperator?: ReadOperator;
   readonly people: People;
 }): Callers {
-  const { clock, trustDomain, authority, registration, nodes } = deps;
+  const { clock, trustDomain, authority, nodes } = deps;
   const audience = `spiffe://${trustDomain}/spire/server`;
   const operators = new WeakMap<Socket, Principal>();
   const states = new WeakMap<Socket, Map<symbol, unknown>>();
@@ -52,17 +54,7 @@ export function createCallers(deps: {
     return principal;
   };
 
-  const identityOf = (id: SpiffeId): Principal => {
-    const nowS = clock.now() / 1000;
-    const entries = registration.entriesOf(id);
-    const current = entries.filter(({ expiresAtS }) => expiresAtS === 0 || expiresAtS > nowS);
-    return {
-      kind: 'identity',
-      id,
-      admin: current.some(({ admin }) => admin),
-      attributes: current.length === 0 ? NO_ATTRIBUTES : agreedAttributes(current.map(({ attributes }) => attributes)),
-    };
-  };
+  const identityOf = createIdentityPrincipal(deps);
 
   const idOfToken = (token: string): SpiffeId => {
     const authorities = (of: TrustDomain) => (of === trustDomain ? authority.bundle().jwtAuthorities : undefined);

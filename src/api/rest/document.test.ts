@@ -35,7 +35,7 @@ beforeAll(async () => {
     groups: [],
     byLink: true,
   };
-  signIn = (await server.persons.signIns.begin({ person, kind: 'cli', address: '127.0.0.1' })).signIn.id;
+  signIn = (await server.persons.signIns.begin({ person, kind: 'browser', address: '127.0.0.1' })).signIn.id;
   // A gateway that is not there is waited for.
   passing = setInterval(() => void server.clock.advance(1_000), 2);
   const entries = [{ id: 'web', spiffeId: 'spiffe://example.org/web', selectors: ['unix:uid:1'] }];
@@ -179,7 +179,8 @@ function rightRequest(path: string, method: string, { requestBody }: Operation) 
             : path.includes('sign-ins')
               ? signIn
               : 'a';
-  const body = requestBody === undefined ? {} : { body: path.endsWith('end-sessions') ? END : '{}' };
+  const text = path.endsWith('end-sessions') ? END : /access(-check)?$/.test(path) ? '{"useDefault":true}' : '{}';
+  const body = requestBody === undefined ? {} : { body: text };
   return { method, path: path.replaceAll(/\{[^}]*\}/g, id), headers: {}, ...body };
 }
 

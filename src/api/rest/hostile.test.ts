@@ -204,10 +204,12 @@ describe('words that are no request', () => {
     'HEAD',
     'TRACE',
     'PROPFIND',
-  ])('%s is no method of a list', async (method) => {
+  ])('%s is no method of a list, nor of the document', async (method) => {
     server = await startTestRest();
-    const answer = await server.ask({ path: '/v1/targets', method });
-    expect(answer.status === 405 ? answer.headers.allow : answer.status).toBe('GET');
+    for (const path of ['/v1/targets', '/v1/openapi.json']) {
+      const answer = await server.ask({ path, method });
+      expect(answer.status === 405 ? answer.headers.allow : answer.status).toBe('GET');
+    }
   });
 });
 

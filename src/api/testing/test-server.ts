@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseSpiffeId, parseTrustDomain, spiffeIdOf } from '@countersign/sdk/identity';
 import { openTestStore } from '../../../test/support/store.ts';
+import { accessForms } from '../../app/access-forms.generated.ts';
+import { endpoints } from '../../app/endpoint-registry.generated.ts';
 import { member as joinToken } from '../../attestation/attestors/join-token/index.ts';
 import {
   type AttestorMember,
@@ -31,18 +33,19 @@ import {
   startAll,
   stopAll,
 } from '../../std/index.ts';
-import type { Migration, Store } from '../../store/index.ts';
+import { type Migration, type Store, storeMigrations } from '../../store/index.ts';
 import { buildCertificateRequest } from '../../wire/x509/index.ts';
-import { createServerApi, type ServerApiDeps } from '../index.ts';
+import { accessMigrations, createAccessPolicies, createServerApi, type ServerApiDeps } from '../index.ts';
 
 type TestServerOptions = Partial<Pick<ServerApiDeps, 'log' | 'readOperator' | 'parsePolicies'>> & {
   /** Besides those of the features. */
   readonly migrations?: readonly Migration[];
+  readonly takesLinks?: boolean;
 };
 
 /** A whole server over a real store and real sockets; only time, chance and the ledger are the test's. */
 export async function startTestServer(options: TestServerOptions = {}) {
-  const { log = createSilentLog(), migrations: others = [], ...more } = options;
+  const { log = createSilentLog(), migrations: others = [], takesLinks = true, ...more } = options;
   const folder = mkdtempSync(join(tmpdir(), 'api-'));
   const base = { clock: createManualClock(START_MS), random: createSeededRandom('api'), log };
   const testStore = await openTestStore([...MIGRATIONS, ...others], base);
@@ -57,7 +60,8 @@ export async function startTestServer(options: TestServerOptions = {}) {
   const { questions, sessions } = testSessions({ ...deps, present: resources.gatewayInstances });
   const nodes = createNodes({ ...deps, removeAliases: async () => {} });
   const signal = new AbortController().signal;
-  const features: Service[] = [keystore, authority, registration, resources, questions, nodes];
+  const access = createAccessPolicies({ ...deps, endpoints, takesLinks, forms: accessForms });
+  const features: Service[] = [keystore, authority, registration, resources, questions, nodes, access];
   await startAll(features, signal);
   const attestors = [joinToken, knock].map((member) => ({ member, config: {} }));
   const aliases = aliasesOf(registration);
@@ -75,7 +79,7 @@ export async function startTestServer(options: TestServerOptions = {}) {
   const api = createServerApi({
     ...deps,
     ...{ authority, registration, resources, records, nodes, nodeAttestation, audit, ready: () => true },
-    ...{ questions, sessions, parsePolicies: () => undefined, ...more },
+    ...{ access, questions, sessions, parsePolicies: () => undefined, ...more },
   });
   const identify = async (path: string): Promise<TlsIdentity> => {
     const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -97,7 +101,7 @@ export async function startTestServer(options: TestServerOptions = {}) {
   const address = tcp.address();
   if ('unix' in address) throw new Error('a TCP server has a port');
   return {
-    ...{ authority, registration, resources, records, nodes, sessions, ledger, write, identify },
+    ...{ access, authority, registration, resources, records, nodes, sessions, ledger, write, identify },
     ...{ audit, store: testStore.store, random: base.random, log, folder, serverIdentity, operatorSocket },
     ...{ pacedAs: api.pacedAs, clock: base.clock, witnessKey: witness.key },
     /** A client with that identity, or none. */
@@ -177,8 +181,10 @@ const MIGRATIONS = [
   ...authorityMigrations,
   ...registrationMigrations,
   ...resourcesMigrations,
+  ...storeMigrations,
   ...questionsMigrations,
   ...recordsMigrations,
   ...recordsLaterMigrations,
   ...attestationMigrations,
+  ...accessMigrations,
 ];

@@ -111,6 +111,14 @@ export const conditionTable = {
     effect: 'All goes on; the entries stay here until they are shipped. Ends by itself when they are.',
     remedy: 'See that the server runs and is reached; of a refusal, do as the condition `record` of the server says.',
   },
+  sinks: {
+    roles: ['server'],
+    meaning:
+      'A sink of the record takes nothing for over half a minute, or refuses an entry. Told by the server that hands over to it.',
+    effect:
+      'All else goes on, other sinks too. Nothing is left out: entries stay in the record until they are taken. Of an entry that is refused only its own ledger waits. Ends by itself when the sink takes them.',
+    remedy: 'See that what takes the events runs and is reached, and that its credentials are those that it expects.',
+  },
   authority: {
     roles: ['server'],
     meaning: 'Authorities can not be rotated, or none is there to sign with.',

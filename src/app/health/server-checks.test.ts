@@ -1,7 +1,7 @@
 // Goal: what a server lacks is told with what still goes on: a store that is away, keys that were lost, authorities that can't sign, its own identity.
 import { afterEach, describe, expect, it } from 'vitest';
 import { AuthorityError, type AuthorityInfo, type AuthorityKind } from '../../authority/index.ts';
-import { type LogView, RecordsError } from '../../records/index.ts';
+import { type LogView, RecordsError, type SinkView } from '../../records/index.ts';
 import { createManualClock, createPeerClock, type ManualClock, type PeerClock } from '../../std/index.ts';
 import type { ShippingLag } from '../shipping/ship-ledger.ts';
 import { startTelling, type Telling } from '../testing/told.ts';
@@ -19,7 +19,7 @@ async function house(): Promise<House> {
   const clock = createManualClock(START_MS);
   const database = createPeerClock(clock);
   const state: State = {
-    ...{ logs: [], lag: {} },
+    ...{ logs: [], lag: {}, sinks: [] },
     ...{ ledger: 'enough', store: undefined, check: undefined, unable: [], lost: [] },
     life: { issuedMs: START_MS, expiresMs: START_MS + HOUR_MS },
   };
@@ -39,6 +39,7 @@ async function house(): Promise<House> {
         probe: { problem: () => state.store && { error: state.store, forMs: 5_000 } },
         records: { logs: () => state.logs, silentMs: ({ heardMs }) => (heardMs === 0 ? 61_500 : undefined) },
         shipping: { lag: () => ({ entries: 0, forMs: 0, problem: undefined, ...state.lag }) },
+        sinks: { views: () => state.sinks },
         started: () => true,
       }),
       ...{ room: () => [], descriptors: () => [], 'event-loop': () => [] },
@@ -106,6 +107,7 @@ interface House {
 interface State {
   logs: LogView[];
   lag: Partial<ShippingLag>;
+  sinks: SinkView[];
   ledger: 'enough' | 'none';
   store: Error | undefined;
   check: Error | undefined;
@@ -167,6 +169,36 @@ describe('the way of the server’s own ledger into the record', () => {
     h.state.lag = lag;
     await h.clock.advance(40_000);
     expect((await h.told('shipping')).doctor).toHaveLength(count);
+  });
+});
+
+describe('a sink of the record', () => {
+  const well: SinkView = {
+    ...{ name: 'siem', kind: 'webhook', isRunner: true, behind: 0, taken: 9, away: undefined, refused: [] },
+  };
+  const refused = { log: 2, position: 41, origin: 'corp.example/gateway/one', reason: 'HTTP 400', sinceMs: START_MS };
+
+  it('is told of once it takes nothing for half a minute, and no more when it does', async () => {
+    const h = await house();
+    h.state.sinks = [{ ...well, behind: 70, away: { reason: 'HTTP 503', sinceMs: START_MS, next: '1/30' } }];
+    await h.clock.advance(29_000);
+    expect((await h.told('sinks')).doctor).toEqual([]);
+    await h.clock.advance(11_000);
+    const told = await h.told('sinks');
+    expect(told).toMatchObject({ ready: '200 degraded', metric: ['degraded'], log: ['degraded'] });
+    expect(told.found).toBe('siem takes nothing: HTTP 503; 70 entries wait from 1/30 on');
+    h.state.sinks = [well];
+    await h.clock.advance(1_000);
+    expect(await h.told('sinks')).toMatchObject({ metric: [], doctor: [], log: ['degraded', 'ok'] });
+  });
+
+  it('is told of at once with the entry that it refuses, and what to do about it', async () => {
+    const h = await house();
+    h.state.sinks = [{ ...well, refused: [refused] }];
+    await h.clock.advance(1_000);
+    const { found, remedy } = await h.told('sinks');
+    expect(found).toContain('siem refuses entry 2/41 of corp.example/gateway/one');
+    expect(remedy).toContain("`skip: ['2/41']` under server.sinks.siem");
   });
 });
 
