@@ -23,17 +23,14 @@ import { createResources, resourcesMigrations } from '../../resources/index.ts';
 import { createRpcClient, createRpcServer, type RpcClient, type TlsIdentity } from '../../rpc/index.ts';
 import { createLiveSessions } from '../../sessions/index.ts';
 import {
-  type Clock,
   createManualClock,
   createSeededRandom,
   createSilentLog,
-  type Log,
-  type Random,
   type Service,
   startAll,
   stopAll,
 } from '../../std/index.ts';
-import { type Migration, type Store, storeMigrations } from '../../store/index.ts';
+import { type Migration, storeMigrations } from '../../store/index.ts';
 import { buildCertificateRequest } from '../../wire/x509/index.ts';
 import { accessMigrations, createAccessPolicies, createServerApi, type ServerApiDeps } from '../index.ts';
 

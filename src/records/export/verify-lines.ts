@@ -122,7 +122,7 @@ async function* hashes(lines: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
 }
 
 async function* pieces(marks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  let rest = Buffer.alloc(0);
+  let rest: Buffer = Buffer.alloc(0);
   for await (const chunk of marks) {
     const all = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
     let at = 0;
