@@ -29,8 +29,8 @@ when { principal.groups.contains("team-shop") && resource has target && resource
 async function asPerson(groups: readonly string[], subject = 'ada') {
   const person = { issuer: ISSUER, subject, email: undefined, groups: [...groups], byLink: false };
   const { signIns } = server.persons;
-  const browser = await signIns.begin({ person, kind: 'browser', address: '127.0.0.1' });
-  const { secret } = await signIns.begin({ person, kind: 'cli', address: '127.0.0.1', letInBy: browser.id });
+  const { signIn } = await signIns.begin({ person, kind: 'browser', address: '127.0.0.1' });
+  const { secret } = await signIns.begin({ person, kind: 'cli', letInBy: signIn.id, address: '127.0.0.1' });
   const headers = { authorization: `Bearer ${secret}` };
   return {
     get: (path: string) => server.ask({ path, as: 'nobody', headers }),
@@ -117,7 +117,7 @@ describe('changing them', () => {
   it('is recorded: who, what they asked for, and line by line what became of it', async () => {
     await api().call('access.apply', set(ROLES));
     const ada = await asPerson(['platform']);
-    const text = ROLES.replace('"auditors")', '"audit")');
+    const text = ROLES.replace('@id("auditors")', '@id("audit")');
     expect((await ada.post('/v1/access', set(text))).status).toBe(200);
     expect(server.ledger.slice(-2)).toMatchObject([
       {
@@ -132,7 +132,7 @@ describe('changing them', () => {
         detail: {
           ...{ step: 'done', revision: 2, locksOut: false, changes: ['update roles'] },
           digest: expect.stringMatching(/^[0-9a-f]{64}$/),
-          differences: expect.arrayContaining([expect.stringContaining('groups.contains("audit")')]),
+          differences: expect.arrayContaining([expect.stringContaining('+4: @id("audit")')]),
         },
       },
     ]);

@@ -296,7 +296,7 @@ describe('event streams', () => {
     let finish = () => {};
     const slow = endpointsOf<object>()({
       ...{ name: 'slow.get', summary: 'Takes its time.', method: 'GET', path: '/v1/slow' },
-      action: 'countersign:target.get',
+      action: 'countersign:target.list',
       input: Type.Object({}, { additionalProperties: false }),
       output: Type.Object({ done: Type.Boolean() }, { additionalProperties: false }),
       handle: () =>

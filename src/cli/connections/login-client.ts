@@ -26,7 +26,7 @@ function restBacked(context: CliContext, login: Login): RpcClient {
     if (found === undefined) throw notOffered(method, login);
     const given = create(method.input, request);
     // The table is by method: what it takes and gives is of that one.
-    return create(method.output, await found(given as never, { api, clock: context.clock, signal }));
+    return create(method.output, (await found(given as never, { api, clock: context.clock, signal })) as never);
   };
   return {
     unary: call as RpcClient['unary'],

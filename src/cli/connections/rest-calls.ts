@@ -1,7 +1,10 @@
 import type { DescMessage, DescMethod, MessageInitShape, MessageShape } from '@bufbuild/protobuf';
 import type { ApiClient } from '@countersign/sdk/client';
 import { Control, Entry, Records, Sessions } from '@countersign/sdk/contract';
-import { GatewayState } from '@countersign/sdk/contract/gen/countersign/control/v1/control_pb.ts';
+import {
+  GatewayState,
+  type GatewayStatusSchema,
+} from '@countersign/sdk/contract/gen/countersign/control/v1/control_pb.ts';
 import type { Clock } from '../../std/index.ts';
 import { formatCanonicalJson, type JsonValue } from '../../wire/tlog/index.ts';
 import { attributesMessage } from '../entries/entry-attributes.ts';
@@ -42,16 +45,20 @@ const sessionCalls = [
       ...(limit === 0 ? {} : { limit: Math.min(limit, SESSIONS_MAX) }),
     };
     const { output } = await api.call('session.list', input, { signal });
-    const sessions = output.sessions.map(({ since, process, current, last, masks, ...one }) => ({
-      ...one,
-      ...process,
-      masks: [...masks],
-      ageMs: BigInt(Math.max(0, Math.round(clock.now() - Date.parse(since)))),
-      ...(current === undefined ? {} : { current: operationOf(current) }),
-      ...(last === undefined ? {} : { last: operationOf(last) }),
-      ...{ operations: BigInt(one.operations), denials: BigInt(one.denials), items: BigInt(one.items) },
-      ...{ bytesIn: BigInt(one.bytesIn), bytesOut: BigInt(one.bytesOut) },
-    }));
+    const sessions = output.sessions.map(({ since, process, current, last, masks, ...all }) => {
+      const { peer, node: at, application, driver, ...one } = all;
+      return {
+        ...one,
+        ...texts({ peer, node: at, application, driver }),
+        ...process,
+        masks: [...masks],
+        ageMs: BigInt(Math.max(0, Math.round(clock.now() - Date.parse(since)))),
+        ...(current === undefined ? {} : { current: operationOf(current) }),
+        ...(last === undefined ? {} : { last: operationOf(last) }),
+        ...{ operations: BigInt(one.operations), denials: BigInt(one.denials), items: BigInt(one.items) },
+        ...{ bytesIn: BigInt(one.bytesIn), bytesOut: BigInt(one.bytesOut) },
+      };
+    });
     return { sessions, outcome: outcomeOf(output, output.matching) };
   }),
   callOf(Sessions.method.endSessions, async ({ sessions, reason }, { api, signal }) => {
@@ -97,7 +104,7 @@ const resourceCalls = [
     return { resources, revision: BigInt(output.revision) };
   }),
   callOf(Control.method.listGateways, async (_given, { api, signal }) => {
-    const gateways: MessageInitShape<typeof Control.method.listGateways.output>['gateways'] = [];
+    const gateways: MessageInitShape<typeof GatewayStatusSchema>[] = [];
     for await (const one of api.all('gateway.list', { limit: PAGE }, { signal })) {
       const { spiffeId, address, connected, since, revision = 0, findings, state } = one;
       gateways.push({
