@@ -12,14 +12,22 @@ import {
   attestationMigrations,
   createNodeAttestation,
   createNodes,
+  type Nodes,
 } from '../../attestation/index.ts';
-import { authorityMigrations, createAuthority } from '../../authority/index.ts';
+import { type Authority, authorityMigrations, createAuthority } from '../../authority/index.ts';
 import { member as memoryKeystore } from '../../authority/keystores/memory/index.ts';
 import type { LedgerEvent } from '../../model/index.ts';
 import { createQuestions, type QuestionsDeps, questionsMigrations } from '../../questions/index.ts';
 import { createRecords, createWitness, recordsLaterMigrations, recordsMigrations } from '../../records/index.ts';
 import { createRegistration, type Registration, registrationMigrations } from '../../registration/index.ts';
-import { createResources, resourcesMigrations } from '../../resources/index.ts';
+import { createResources, type Resources, resourcesMigrations } from '../../resources/index.ts';
+import {
+  createRevocationFeed,
+  createRevocations,
+  createVerifiers,
+  type RevocationsDeps,
+  revocationMigrations,
+} from '../../revocation/index.ts';
 import { createRpcClient, createRpcServer, type RpcClient, type TlsIdentity } from '../../rpc/index.ts';
 import { createLiveSessions } from '../../sessions/index.ts';
 import {
@@ -58,12 +66,14 @@ export async function startTestServer(options: TestServerOptions = {}) {
   const nodes = createNodes({ ...deps, removeAliases: async () => {} });
   const signal = new AbortController().signal;
   const access = createAccessPolicies({ ...deps, endpoints, takesLinks, forms: accessForms });
-  const features: Service[] = [keystore, authority, registration, resources, questions, nodes, access];
+  const { revocations, verifiers, feed } = testRevocations({ ...deps, authority, nodes, resources });
+  const revocation = [revocations, verifiers];
+  const features: Service[] = [keystore, authority, registration, resources, questions, nodes, access, ...revocation];
   await startAll(features, signal);
   const attestors = [joinToken, knock].map((member) => ({ member, config: {} }));
   const aliases = aliasesOf(registration);
   const nodeAttestation = await createNodeAttestation({
-    ...{ ...deps, nodes, attestors, aliases, issuer: authority, readTrustedFile: () => undefined },
+    ...{ ...deps, nodes, attestors, aliases, issuer: authority, revocations, readTrustedFile: () => undefined },
   });
   const ledger: LedgerEvent[] = [];
   const write = { fails: false };
@@ -76,7 +86,8 @@ export async function startTestServer(options: TestServerOptions = {}) {
   const api = createServerApi({
     ...deps,
     ...{ authority, registration, resources, records, nodes, nodeAttestation, audit, ready: () => true },
-    ...{ access, questions, sessions, parsePolicies: () => undefined, ...more },
+    ...{ access, revocations, feed },
+    ...{ questions, sessions, parsePolicies: () => undefined, ...more },
   });
   const identify = async (path: string): Promise<TlsIdentity> => {
     const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -98,7 +109,7 @@ export async function startTestServer(options: TestServerOptions = {}) {
   const address = tcp.address();
   if ('unix' in address) throw new Error('a TCP server has a port');
   return {
-    ...{ access, authority, registration, resources, records, nodes, sessions, ledger, write, identify },
+    ...{ access, authority, registration, resources, records, nodes, sessions, ledger, write, identify, revocations },
     ...{ audit, store: testStore.store, random: base.random, log, folder, serverIdentity, operatorSocket },
     ...{ pacedAs: api.pacedAs, clock: base.clock, witnessKey: witness.key },
     /** A client with that identity, or none. */
@@ -122,6 +133,28 @@ function aliasesOf(registration: Pick<Registration, 'batchCreate'>) {
       await registration.batchCreate([{ id, spiffeId: aliasId.uri, parentId: nodeId.uri, selectors }]);
     },
   };
+}
+
+function testRevocations(
+  deps: Omit<RevocationsDeps, 'known' | 'lifeMsMax'> & {
+    authority: Pick<Authority, 'signStatement'>;
+    nodes: Pick<Nodes, 'list'>;
+    resources: Pick<Resources, 'gatewayInstances'>;
+  },
+) {
+  const known = {
+    nodes: async () =>
+      (await deps.nodes.list({})).nodes.map(({ spiffeId, notAfterS: expiresAtS }) => ({
+        spiffeId: spiffeId.uri,
+        expiresAtS,
+      })),
+    gateways: deps.resources.gatewayInstances,
+  };
+  const revocations = createRevocations({ ...deps, known, lifeMsMax: () => 24 * 3_600_000 });
+  const verifiers = createVerifiers({ ...deps, server: 'test' });
+  const sign = deps.authority.signStatement;
+  const feed = createRevocationFeed({ ...deps, source: revocations, verifiers, sign, trustDomain });
+  return { revocations, verifiers, feed };
 }
 
 function testSessions(deps: QuestionsDeps) {
@@ -184,4 +217,5 @@ const MIGRATIONS = [
   ...recordsLaterMigrations,
   ...attestationMigrations,
   ...accessMigrations,
+  ...revocationMigrations,
 ];
