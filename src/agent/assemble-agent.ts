@@ -304,12 +304,10 @@ function assembleDoors(
   const identities = createIdentities({ ...parts, clock, log });
   const ownBundle = () => cache.bundle(config.trustDomain);
   const links = createLinks({
-    clock,
-    log: refused,
-    isRevoked: revoked.gateway,
+    ...{ clock, log: refused, isRevoked: revoked.gateway },
     node: () => parts.attachment.identity()?.id.uri ?? '',
   });
-  const sockets = createTargetSockets({
+  const doors = createTargetSockets({
     targetsDir: config.targetsDir,
     ...{ clock, log, doors: deps.doors, protocols: deps.protocols },
     serve: (socket, { target, protocol, drain }) =>
@@ -318,6 +316,13 @@ function assembleDoors(
         ...{ revoked, open, drain, signal },
       }),
   });
+  const sockets: TargetSockets = {
+    ...doors,
+    apply(targets) {
+      links.listed(targets.flatMap(({ gateways }) => gateways));
+      return doors.apply(targets);
+    },
+  };
   const service = createWorkloadApi({
     ...{ clock, log, counters, refusals, identities, jwts, ownBundle, isRevoked: revoked.entry },
   });

@@ -30,11 +30,24 @@ export const errorTable = {
     meaning: 'As many logs, shippers or entries without a checkpoint are there as the server takes.',
     remedy: 'The shipper tries again by itself; if it lasts, see which gateways ship, and how many names they use.',
   },
+  ERR_RECORDS_SINK: {
+    status: 500,
+    exit: 'config',
+    meaning: 'A sink can not be opened as it is configured, so nothing goes there.',
+    remedy: 'Correct what the message names under `server.sinks`, then start the server again.',
+  },
   ERR_RECORDS_NOT_FOUND: {
     status: 404,
     exit: 'no',
     meaning: 'The record has no such entry or log.',
     remedy: 'Take the id from `countersign record search`, the name of a log from `countersign record logs`.',
+  },
+  ERR_RECORDS_EXPORT: {
+    status: 400,
+    exit: 'no',
+    meaning:
+      'An export is not what a server has signed: a line is missing, added, changed or moved, or its manifest is none.',
+    remedy: 'Have it exported anew, and find out who had it in hands since.',
   },
 } as const satisfies ErrorTable;
 

@@ -1,4 +1,4 @@
-import { type Clock, sleep, timeoutSignal } from '../std/index.ts';
+import { type Clock, timeoutSignal } from '../std/index.ts';
 import { databaseMs, type Store } from '../store/index.ts';
 import { RevocationError } from './errors.ts';
 import type { RevocationTables, VerifierRow } from './migrations.ts';
@@ -16,25 +16,34 @@ interface EffectDeps {
 export function createEffect(deps: EffectDeps): Revocations['effect'] {
   const { store, clock } = deps;
   return async (id, { waitMs, signal }) => {
+    let isNew = false;
     let wake = () => {};
-    const unsubscribe = store.subscribe(TOPIC_ACKNOWLEDGED, () => wake());
+    const told = () => {
+      isNew = true;
+      wake();
+    };
+    const unsubscribe = store.subscribe(TOPIC_ACKNOWLEDGED, told);
     const time = timeoutSignal(clock, waitMs, signal);
+    time.signal.addEventListener('abort', told, { once: true });
     try {
       for (;;) {
-        const told = new Promise<void>((resolve) => {
-          wake = resolve;
-        });
+        isNew = false;
         const { effect, isOpen } = await look(deps, id);
-        if (!isOpen || time.isOver || waitMs === 0) return effect;
-        // A notification may be lost; and one that is away for too long is waited for no more.
-        const pause = new AbortController();
-        const either = AbortSignal.any([time.signal, pause.signal]);
-        await Promise.race([told, sleep(clock, LOOK_MS, either).catch(() => {})]);
-        pause.abort();
         signal.throwIfAborted();
+        if (!isOpen || time.isOver || waitMs === 0) return effect;
+        if (isNew) continue;
+        // A notification may be lost; and one that is away for too long is waited for no more.
+        await new Promise<void>((resolve) => {
+          const timer = clock.after(LOOK_MS, resolve);
+          wake = () => {
+            timer.cancel();
+            resolve();
+          };
+        });
       }
     } finally {
       unsubscribe();
+      time.signal.removeEventListener('abort', told);
       time.cancel();
     }
   };

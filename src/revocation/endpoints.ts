@@ -161,7 +161,6 @@ const lift = endpoint({
       outcome: ({ mode: how, subject: of }) => ({ mode: how, subject: detailOf(of) }),
     }),
   },
-  idempotent: 'by-key',
   async handle(input, _call, { revocations }) {
     return standingOutput(await revocations.lift(input.id));
   },

@@ -1,7 +1,7 @@
 import type { Operations } from '@countersign/sdk/client';
 import { formatRevocationSubject, parseRevocationSubject } from '../../model/index.ts';
 import { type CliContext, exitCodes } from '../command.ts';
-import { formatList } from '../terminal/table.ts';
+import { wrapLines } from '../terminal/table.ts';
 
 export type RevocationEffect = Operations['revocation.get']['output'];
 export type StandingRevocation = RevocationEffect['revocation'];
@@ -15,10 +15,7 @@ export function subjectText(revocation: StandingRevocation): string {
 export function warnOfOpen(context: CliContext, { verifiers, open }: RevocationEffect): number {
   for (const one of verifiers) {
     if (one.state !== 'waiting' && one.state !== 'unreachable') continue;
-    const why = one.state === 'waiting' ? 'has not answered' : 'is unreachable';
-    const ends =
-      one.endsBy === undefined ? 'it does not end there by itself' : `ends there by itself at ${timeOf(one.endsBy)}`;
-    context.warn(`warning: ${nameOf(one)} ${why}; ${ends}`);
+    context.warn(`warning: ${nameOf(one)} ${wordsOf(one)}`);
   }
   return open > 0 ? exitCodes.unavailable : exitCodes.ok;
 }
@@ -28,17 +25,27 @@ export function formatEffect(
   { revocation, inEffect, open, verifiers, verifiersLeftOut }: RevocationEffect,
   columns: number,
 ): string {
-  const rows = verifiers.map((one) => [
-    one.state,
-    one.afterMs === undefined ? '' : `${one.afterMs} ms`,
-    one.endsBy === undefined ? '' : timeOf(one.endsBy),
-    nameOf(one),
-  ]);
   const heading = `${revocation.id}: ${subjectText(revocation)} is ${revocation.mode}`;
-  const total = `in effect at ${inEffect} of ${inEffect + open}`;
+  const lines = verifiers.map((one) => `${nameOf(one)}: ${wordsOf(one)}`);
   const more = verifiersLeftOut === 0 ? [] : [`${verifiersLeftOut} more are not shown`];
-  const table = rows.length === 0 ? [] : [formatList(['STATE', 'AFTER', 'ENDS BY', 'WHERE'], rows, columns)];
-  return [heading, ...table, total, ...more].join('\n');
+  const total = `in effect at ${inEffect} of ${inEffect + open}`;
+  return [heading, ...lines, ...more, total].map((line) => wrapLines(line, columns)).join('\n');
+}
+
+function wordsOf({ state, afterMs, endsBy }: RevocationEffect['verifiers'][number]): string {
+  const ends = endsBy === undefined ? 'it does not end there by itself' : `ends there by itself at ${timeOf(endsBy)}`;
+  switch (state) {
+    case 'in-effect':
+      return afterMs === undefined ? 'in effect' : `in effect after ${afterMs} ms`;
+    case 'refusing':
+      return 'it refuses everything, having heard of no server for long';
+    case 'waiting':
+      return `has not answered; ${ends}`;
+    case 'unreachable':
+      return `is unreachable; ${ends}`;
+    default:
+      return state satisfies never;
+  }
 }
 
 /** Without what no person reads of it. */

@@ -25,14 +25,14 @@ export async function revoke(
   const waitSeconds = waitOf(input);
   return withRest(context, input, async (client) => {
     const subject = await subjectOf(client, input, signal);
-    const running = flagOption(input, 'keepRunning') ? 'keep' : 'end';
+    const running = flagOption(input, 'keepRunning') ? ('keep' as const) : ('end' as const);
     context.say(await planOf(client, context, { subject, mode, running }));
     const question = mode === 'revoked' ? 'Revoke it?' : 'Quarantine it?';
     if (!flagOption(input, 'yes') && !(await confirm(context, { question, unasked: 'give --yes to do it' })))
       return exitCodes.no;
     const allow = listOption(input, 'allow');
     const reason = textOption(input, 'reason')?.trim() ?? '';
-    const wanted = {
+    const wanted: Operations['revocation.add']['input'] = {
       subject: { ...subject },
       mode,
       running,

@@ -40,7 +40,7 @@ describe('revocation add', () => {
     const { said, text, value, code, warned } = await ask(add, { who: '/web', reason: 'leaked key', yes: true });
     expect(said.join('\n')).toContain('abc1');
     expect(said.at(-1)).toContain('identity spiffe://example.org/web will be revoked. 1 session will end.');
-    expect(text).toMatch(/in-effect .*ms .*one:7443/);
+    expect(text).toMatch(/gateway one:7443 [^:]*:\/\/[^:]*: in effect after\s+\d+ ms/);
     expect(text).toContain('in effect at 1 of 1');
     expect(value).toMatchObject({ inEffect: 1, open: 0, revocation: { reason: 'leaked key', mode: 'revoked' } });
     expect([code, warned]).toEqual([exitCodes.ok, []]);
