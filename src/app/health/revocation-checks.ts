@@ -1,4 +1,10 @@
-import { type KnownRevocations, KnownRevocationsError, type RevocationWatch } from '../../known-revocations/index.ts';
+import {
+  errorTable,
+  type KnownRevocations,
+  KnownRevocationsError,
+  type RevocationWatch,
+} from '../../known-revocations/index.ts';
+import { Code, RpcError } from '../../rpc/index.ts';
 import { type Clock, formatDurationMs, messageOf } from '../../std/index.ts';
 import type { Found, HealthCheck } from './conditions.ts';
 import type { Metric } from './metrics.ts';
