@@ -47,6 +47,8 @@ export interface RevocationWatchDeps {
   acknowledge(state: Pick<RevocationState, 'incarnation' | 'sequence'>, signal: AbortSignal): Promise<void>;
   /** Resolves once nothing that ends by what is known runs any more. */
   inEffect(signal: AbortSignal): Promise<void>;
+  /** Of what a stream ended with: the server knows nothing of revocations. It is asked seldom then: it may be replaced by one that does. */
+  isUnsupported?(error: unknown): boolean;
   /** Resolves once there is what a stream needs; it is waited for before each one. */
   ready?(signal: AbortSignal): Promise<void>;
   /** Is called before each further stream: the next one goes by a connection of its own. */
@@ -117,10 +119,10 @@ export function createRevocationWatch(deps: RevocationWatchDeps): RevocationWatc
         });
       } catch (error) {
         if (stop.signal.aborted) return;
-        const isRefused = error instanceof KnownRevocationsError && error.code === 'ERR_REVOCATIONS_REFUSED';
-        if (problem === undefined || isRefused)
-          log[isRefused ? 'error' : 'warn']('revocations.feed_ended', { problem: messageOf(error) });
+        if (isRefusal(error)) log.error('revocations.feed_refused', { problem: messageOf(error) });
+        else if (problem === undefined) log.warn('revocations.feed_ended', { problem: messageOf(error) });
         problem = { error, sinceMonoMs: problem?.sinceMonoMs ?? clock.monotonicMs() };
+        if (deps.isUnsupported?.(error) === true) pauseMs = UNSUPPORTED_PAUSE_MS;
       }
       deps.reconnect?.();
       await sleep(clock, pauseMs * (0.5 + random.fraction()), stop.signal).catch(() => {}); // Stopping ends the loop.
@@ -143,6 +145,10 @@ export function createRevocationWatch(deps: RevocationWatchDeps): RevocationWatc
       await running;
     },
   };
+}
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof KnownRevocationsError && error.code === 'ERR_REVOCATIONS_REFUSED';
 }
 
 /** @throws KnownRevocationsError ERR_REVOCATIONS_REFUSED */
@@ -271,4 +277,5 @@ const NONCE_BYTES = 32;
 const SILENT_MS_MAX = 15_000;
 const PAUSE_MS_MIN = 200;
 const PAUSE_MS_MAX = 10_000;
+const UNSUPPORTED_PAUSE_MS = 30_000;
 const ACK_AGAIN_MS = 500;

@@ -6,6 +6,7 @@ import {
   type RevocationWatch,
 } from '../../known-revocations/index.ts';
 import type { Bundle } from '../../model/index.ts';
+import { Code, RpcError } from '../../rpc/index.ts';
 import { type Clock, type Log, type Random, sleep } from '../../std/index.ts';
 import type { ServerLink } from '../attach/server-link.ts';
 import type { AgentConfig } from '../config.ts';
@@ -50,6 +51,7 @@ export function createRevocationFollower(deps: {
       watch ??= createRevocationWatch({
         ...{ clock, random, log, known, kept, inEffect, trustDomain: config.trustDomain },
         authorities: () => bundle()?.jwtAuthorities,
+        isUnsupported: (error) => error instanceof RpcError && error.code === Code.UNIMPLEMENTED,
         open: link.watchRevocations,
         acknowledge: link.acknowledgeRevocations,
         async ready(signal) {

@@ -9,7 +9,7 @@ import {
   type KnownRevocations,
   type RevocationWatch,
 } from '../../known-revocations/index.ts';
-import { type Connect, createRpcClient } from '../../rpc/index.ts';
+import { Code, type Connect, createRpcClient, RpcError } from '../../rpc/index.ts';
 import { type Clock, type Log, parseDurationMs, type Random, raceAbort, type Secret } from '../../std/index.ts';
 import { createSealer } from '../../wire/seal/index.ts';
 import type { WorkloadIdentity } from '../../workload-identity/index.ts';
@@ -59,6 +59,7 @@ export function openRevocations(deps: {
     ...{ clock, random, log, trustDomain, known: rules.current },
     kept: createKeptRevocations({ path: join(dataDir, REVOCATIONS_FILE), sealer, random }),
     authorities: () => identity.jwtAuthorities(trustDomain),
+    isUnsupported: (error) => error instanceof RpcError && error.code === Code.UNIMPLEMENTED,
     ready: (signal) => whenKeysKnown(identity, trustDomain, signal),
     open: (request, signal) => control.revocations(client, { ...request, ...limitsOf(rules) }, signal),
     acknowledge: (state, signal) => control.acknowledge(client, state, signal),
