@@ -7,7 +7,7 @@ import { testGatewayDeps } from '../src/gateway/testing/test-gateway.ts';
 import { createTestRevocations, testRevocation } from '../src/gateway/testing/test-revocations.ts';
 import { composeSchema, loadPolicies } from '../src/policy/index.ts';
 import { createSystemClock } from '../src/std/index.ts';
-import { type Bench, percentile, result } from './harness.ts';
+import { type Bench, median, percentile, result } from './harness.ts';
 
 /**
  * What a revocation takes at gateways: 1,000 sessions of one identity by TLS, each in the middle of an answer, over two gateways of this process. From the
@@ -18,11 +18,12 @@ export const bench: Bench = {
   summary: '1,000 live sessions over two gateways, from a revocation to the end of each',
   async run(context) {
     const sessions = context.quick ? 20 : 1_000;
-    const [ends, acks]: [number[], number[]] = [[], []];
+    const [ends, acks, cpu]: [number[], number[], number[]] = [[], [], []];
     for (let round = 0; round < (context.quick ? 1 : 3); round++) {
       const taken = await measure(sessions);
       ends.push(...taken.ends);
       acks.push(...taken.acks);
+      cpu.push(taken.cpuMs);
       context.say(`round ${round + 1}: the last session ended after ${Math.max(...taken.ends).toFixed(0)} ms`);
     }
     const row = (name: string, value: number, goal = '') =>
@@ -30,12 +31,13 @@ export const bench: Bench = {
     return [
       row('p50 to the end of a session', percentile(ends, 0.5)),
       row('p99 to the end of a session', percentile(ends, 0.99), '<= 1000'),
+      row('CPU of clients and gateways together', median(cpu)),
       row('until it may be acknowledged', Math.max(...acks), '<= 1000'),
     ];
   },
 };
 
-async function measure(sessions: number): Promise<{ ends: readonly number[]; acks: readonly number[] }> {
+async function measure(sessions: number): Promise<{ ends: readonly number[]; acks: readonly number[]; cpuMs: number }> {
   const authority = createTestAuthority('example.org', Date.now());
   const upstream = createServer((_request, response) => void response.writeHead(200).write('begun'));
   await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
@@ -45,6 +47,7 @@ async function measure(sessions: number): Promise<{ ends: readonly number[]; ack
     inTurns(count, (n) => openSession(gateways[n % 2]?.gateway.address().targets.get('api') ?? 0, svid));
   try {
     const [ours, others] = [await open(web, sessions), await open(other, 10)];
+    const cpu = process.cpuUsage();
     const beganMs = performance.now();
     const ends = ours.map(
       (socket) => new Promise<number>((resolve) => socket.once('close', () => resolve(performance.now() - beganMs))),
@@ -54,7 +57,9 @@ async function measure(sessions: number): Promise<{ ends: readonly number[]; ack
       await gateway.ended(AbortSignal.timeout(60_000));
       return performance.now() - beganMs;
     });
-    const taken = { ends: await Promise.all(ends), acks: await Promise.all(acks) };
+    const taken = { ends: await Promise.all(ends), acks: await Promise.all(acks), cpuMs: 0 };
+    const { user, system } = process.cpuUsage(cpu);
+    taken.cpuMs = (user + system) / 1000;
     if (others.some((socket) => socket.destroyed)) throw new Error('a session of somebody else was ended');
     for (const socket of others) socket.destroy();
     return taken;
