@@ -7,6 +7,7 @@ import {
   Health,
   Questions,
   Records,
+  Revocations,
   Sessions,
   SpiffeWorkloadAPI,
   SVID,
@@ -41,8 +42,8 @@ afterEach(() => server.stop());
 
 describe('the table of roles', () => {
   it('lists every method of every service of the server, and no other', () => {
-    const served = [Agent, Bundle, Control, Entry, Health, Questions, Records, Sessions, SVID].flatMap((service) =>
-      service.methods.map(pathOf),
+    const served = [Agent, Bundle, Control, Entry, Health, Questions, Records, Revocations, Sessions, SVID].flatMap(
+      (service) => service.methods.map(pathOf),
     );
     expect([...rolesByMethod.keys()].toSorted()).toEqual(served.toSorted());
     expect(served).not.toContain(pathOf(SpiffeWorkloadAPI.method.fetchJWTSVID));

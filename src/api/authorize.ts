@@ -2,10 +2,11 @@ import type { SpiffeId, TrustDomain } from '@countersign/sdk/identity';
 import type { Nodes, Operator } from '../attestation/index.ts';
 import type { Authority } from '../authority/index.ts';
 import { type Principal, principalName } from '../endpoint/index.ts';
-import type { AttestedNode } from '../model/index.ts';
+import type { AttestedNode, RevocationFacts } from '../model/index.ts';
 import type { Registration } from '../registration/index.ts';
+import type { Revocations } from '../revocation/index.ts';
 import { type CallContext, Code, type Peer, RpcError } from '../rpc/index.ts';
-import { assert, type Clock, type Log, unreachable } from '../std/index.ts';
+import { assert, type Clock, type Log, sha256, unreachable } from '../std/index.ts';
 import { type SvidReason, verifyX509Svid } from '../wire/x509/index.ts';
 import type { Access } from './access/access.ts';
 import { rpcActions, rpcGroups } from './access/rpc-actions.ts';
@@ -50,6 +51,7 @@ export function createAuthorizer(deps: {
   registration: Pick<Registration, 'entriesOf'>;
   nodes: Pick<Nodes, 'find' | 'checkSerial'>;
   readOperator?: ReadOperator;
+  revocations: Pick<Revocations, 'refuseUse'>;
 }): Authorizer {
   const { access } = deps;
   const callers = new WeakMap<CallContext, Caller>();
@@ -87,6 +89,7 @@ export function createAuthorizer(deps: {
       throw denied();
     }
     const { id } = verdict;
+    if (!HEARS_OF_IT.has(context.method)) deps.revocations.refuseUse(factsOf(verdict, deps.registration));
     if (isAgent(id)) {
       may({ kind: 'node', id });
       const node = await checkAgent(deps.nodes, context, verdict);
@@ -95,7 +98,9 @@ export function createAuthorizer(deps: {
       return { role: 'agent', node };
     }
     may(identityOf(id));
-    return isGatewayAction(action) ? { role: 'gateway', id } : { role: 'admin', id };
+    if (isGatewayAction(action)) return { role: 'gateway', id };
+    deps.revocations.refuseUse(factsOf(verdict, deps.registration), 'operating');
+    return { role: 'admin', id };
   };
 
   /** An agent takes its new SVID into use for good: a call begun with an older one is by a copy of its state, or one that was brought back. */
@@ -164,9 +169,11 @@ export function verifyPeer(
   }
   const result = verifyChain(deps, context.peer.chainDer);
   if (!result.ok) return result;
-  const { serial, notBeforeS } = result.leaf;
+  const { serial, notBeforeS, spkiDer } = result.leaf;
   const { id, expiresAtS } = result;
-  const verified: Verified = { ok: true, id, serial, notBeforeS, expiresAtS, bundleSequence: bundle.sequence };
+  const thumbprint = sha256(spkiDer).toString('hex');
+  const times = { notBeforeS, expiresAtS, bundleSequence: bundle.sequence };
+  const verified: Verified = { ok: true, id, serial, thumbprint, ...times };
   context.state.set(VERIFIED, verified);
   return verified;
 }
@@ -235,6 +242,7 @@ interface Verified {
   readonly ok: true;
   readonly id: SpiffeId;
   readonly serial: string;
+  readonly thumbprint: string;
   readonly notBeforeS: number;
   readonly expiresAtS: number;
   readonly bundleSequence: number;
@@ -253,11 +261,25 @@ function isOneOf(action: string, group: readonly string[]): boolean {
   return group.includes(action.slice('countersign:'.length));
 }
 
+/** What is known of a peer by its certificate; that of an agent is its node's. */
+export function factsOf(
+  { id, thumbprint }: { readonly id: SpiffeId; readonly thumbprint?: string },
+  registration: Pick<Registration, 'entriesOf'>,
+): RevocationFacts {
+  const labels = registration.entriesOf(id).map(({ attributes }) => attributes.labels);
+  return { spiffeId: id.uri, thumbprint, labels, ...(isAgent(id) ? { nodeId: id.uri } : {}) };
+}
+
 /** No details and no reason: who may not call learns nothing of who may. */
 function denied(): RpcError {
   return new RpcError(Code.PERMISSION_DENIED, 'the caller may not call this method');
 }
 
+/** Who is revoked has to hear of it, to end what it runs. */
+const HEARS_OF_IT: ReadonlySet<string> = new Set([
+  '/countersign.control.v1.Revocations/WatchRevocations',
+  '/countersign.control.v1.Revocations/AckRevocations',
+]);
 const VERIFIED: unique symbol = Symbol('verified peer');
 const NODE: unique symbol = Symbol('node');
 const OPERATOR: unique symbol = Symbol('operator');

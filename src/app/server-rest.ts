@@ -9,6 +9,7 @@ import { readGivenSecretNow } from '../private-files/index.ts';
 import type { Records } from '../records/index.ts';
 import type { Registration } from '../registration/index.ts';
 import type { Resources } from '../resources/index.ts';
+import type { Revocations } from '../revocation/index.ts';
 import type { Listen } from '../rpc/index.ts';
 import type { LiveSessions } from '../sessions/index.ts';
 import { parseDurationMs, type Secret, type Service, startAll, stopAll } from '../std/index.ts';
@@ -32,11 +33,12 @@ export function createServerRest(
     readonly nodes: Nodes;
     readonly sessions: LiveSessions;
     readonly records: Records;
+    readonly revocations: Revocations;
     readonly identity: ServerIdentity;
     readonly audit: WriteAudit;
   },
 ): RestServer {
-  const { access, records, registration, resources, sessions, trustDomain } = parts;
+  const { access, records, registration, resources, revocations, sessions, trustDomain } = parts;
   const door = tlsDoor(deps, parts);
   const issuer = spiffeIdOf(trustDomain, '/spire/server').uri;
   const persons = createPersons(
@@ -50,15 +52,8 @@ export function createServerRest(
     readOperator,
     endpoints,
     needs: {
-      access,
-      records,
-      registration,
-      resources,
-      sessions,
-      clock: deps.clock,
-      trustDomain,
-      ...persons,
-      signInUrl,
+      ...{ access, records, registration, resources, revocations, sessions, clock: deps.clock, trustDomain },
+      ...{ ...persons, signInUrl },
     },
     ...{ persons, signInUrl },
     listen: [{ unix: apiSocketOf(deps.config.socket), mode: 0o600 }, ...door.listen],
@@ -106,7 +101,7 @@ function tlsDoor(
   const { api } = config;
   if (api === undefined) return { listen: [], services: [] };
   const { certificate, key, dnsName } = api;
-  const at = parseAddress(api.listen);
+  const at = { ...parseAddress(api.listen), clientAuthorities: authoritiesOf(authority) };
   if ((certificate === undefined) !== (key === undefined))
     throw new AppError('ERR_APP_CONFIG', 'server.api has certificate or key alone: give both, or neither');
   if (certificate !== undefined && key !== undefined) {
@@ -121,6 +116,16 @@ function tlsDoor(
   const id = spiffeIdOf(trustDomain, '/spire/server');
   const named = createServerIdentity({ authority, clock, log, id, dnsNames: [dnsName] });
   return { listen: [{ ...at, tls: named.tls }], services: [named] };
+}
+
+/** Those whose SVIDs are good here; one array for as long as they are the same. */
+function authoritiesOf(authority: Authority): () => readonly Buffer[] {
+  let known: { readonly sequence: number; readonly ders: readonly Buffer[] } | undefined;
+  return () => {
+    const { sequence, x509Authorities } = authority.bundle();
+    if (known?.sequence !== sequence) known = { sequence, ders: x509Authorities.map(({ der }) => der) };
+    return known.ders;
+  };
 }
 
 const SECRET_BYTES_MAX = 4096;

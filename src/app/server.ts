@@ -27,6 +27,7 @@ import { createQuestions, questionsMigrations } from '../questions/index.ts';
 import { recordsLaterMigrations, recordsMigrations, sinkMigrations } from '../records/index.ts';
 import { createRegistration, registrationMigrations } from '../registration/index.ts';
 import { createResources, resourcesMigrations } from '../resources/index.ts';
+import { revocationMigrations } from '../revocation/index.ts';
 import { createRpcServer, defaultLimits } from '../rpc/index.ts';
 import { createLiveSessions } from '../sessions/index.ts';
 import { createPeerClock, memberById, parseDurationMs, type Service, startAll, stopAll } from '../std/index.ts';
@@ -51,6 +52,7 @@ import { createServerSinks } from './record-sinks.ts';
 import { allChosen, chosen, type Role, type RoleDeps } from './role.ts';
 import { createServerIdentity } from './server-identity.ts';
 import { createServerRest } from './server-rest.ts';
+import { createServerRevocation } from './server-revocation.ts';
 import { openServerRecord } from './shipping/own-record.ts';
 
 /** A server that runs. */
@@ -84,7 +86,7 @@ export async function createServerApp(deps: ServerDeps): Promise<ServerRole> {
   const api = createServerApi({
     ...{ clock, log, trustDomain, authority, registration, resources, records, nodes },
     parsePolicies: parts.parsePolicies,
-    ...{ access: parts.access, questions, sessions },
+    ...{ access: parts.access, questions, sessions, revocations: parts.revocations, feed: parts.feed },
     nodeAttestation: attestation.attestation,
     agentTtlS: durationMs(config.svid.agentTtl) / 1000,
     audit,
@@ -165,6 +167,9 @@ async function openParts(deps: ServerDeps) {
   const access = createAccessPolicies({ store, clock, log, trustDomain, endpoints, takesLinks, forms: accessForms });
   const { ledger, records, shipping } = openServerRecord({ config, trustDomain, store, clock, random, log });
   const sinks = createServerSinks(deps, { store, trustDomain, write: (event) => ledger.synced(ledger.append(event)) });
+  const revocation = createServerRevocation({
+    ...{ config, store, clock, random, log, authority, nodes, resources, trustDomain },
+  });
   const identity = createServerIdentity({
     authority,
     clock,
@@ -180,6 +185,7 @@ async function openParts(deps: ServerDeps) {
         log,
         trustDomain,
         issuer: authority,
+        revocations: revocation.revocations,
         readTrustedFile: readTrusted,
         svidTtlS: durationMs(config.svid.agentTtl) / 1000,
       },
@@ -208,12 +214,14 @@ async function openParts(deps: ServerDeps) {
     resources,
     questions,
     access,
+    revocation,
     attestation,
     identity,
   ];
   return {
     ...{ trustDomain, store, authority, nodes, registration, resources, ledger, identity, attestation, services },
-    ...{ access, questions, probe, databaseClock, parsePolicies, records, shipping, sinks },
+    ...{ access, revocations: revocation.revocations, feed: revocation.feed },
+    ...{ questions, probe, databaseClock, parsePolicies, records, shipping, sinks },
   };
 }
 
@@ -231,6 +239,7 @@ function migrationsOf(store: Store): Service {
     ...recordsLaterMigrations,
     ...sinkMigrations,
     ...accessMigrations,
+    ...revocationMigrations,
   ];
   return { start: () => store.migrate(all), stop: async () => {} };
 }
@@ -290,6 +299,21 @@ function metricsOf({
       name: 'countersign_gateways_connected',
       help: 'Gateways that are connected.',
       read: () => resources.gateways().filter(({ connected }) => connected).length,
+    },
+    {
+      name: 'countersign_servers',
+      help: 'Servers on this database that are there, this one included.',
+      read: () => resources.servers().held,
+    },
+    {
+      name: 'countersign_servers_gone_total',
+      help: 'Servers that this one has found gone since it runs.',
+      read: () => resources.servers().gone,
+    },
+    {
+      name: 'countersign_server_was_gone_total',
+      help: 'How often this server was taken for gone by another since it runs.',
+      read: () => resources.servers().selfGone,
     },
   ];
 }

@@ -181,7 +181,8 @@ function databaseClock(store: Store, clock: Clock): RawBuilder<number> {
   }
 }
 
-async function databaseMs(store: Store, clock: Clock, db: Kysely<LeaseTables>): Promise<number> {
+/** The clock that all processes on the database share, in epoch milliseconds; of an embedded one that of its process. @throws StoreError */
+export async function databaseMs<Tables>(store: Store, clock: Clock, db: Kysely<Tables>): Promise<number> {
   const { rows } = await sql<{ ms: number }>`select ${databaseClock(store, clock)} as ms`.execute(db);
   return Number(rows[0]?.ms);
 }

@@ -4,10 +4,11 @@ import type { Nodes } from '../../attestation/index.ts';
 import type { Authority } from '../../authority/index.ts';
 import type { Principal } from '../../endpoint/index.ts';
 import type { Registration } from '../../registration/index.ts';
+import type { Revocations } from '../../revocation/index.ts';
 import type { Peer } from '../../rpc/index.ts';
 import type { Clock } from '../../std/index.ts';
 import { verifyJwtSvid } from '../../wire/jose/index.ts';
-import { isAgent, type ReadOperator, verifyPeer } from '../authorize.ts';
+import { factsOf, isAgent, type ReadOperator, verifyPeer } from '../authorize.ts';
 import { createIdentityPrincipal } from '../identity-principal.ts';
 import { RestError } from './errors.ts';
 import type { HeaderOf } from './sign-in/browser.ts';
@@ -39,6 +40,7 @@ export function createCallers(deps: {
   readonly nodes: Pick<Nodes, 'checkSerial'>;
   readonly readOperator?: ReadOperator;
   readonly people: People;
+  readonly revocations: Pick<Revocations, 'refuseUse'>;
 }): Callers {
   const { clock, trustDomain, authority, nodes } = deps;
   const audience = `spiffe://${trustDomain}/spire/server`;
@@ -54,7 +56,11 @@ export function createCallers(deps: {
     return principal;
   };
 
-  const identityOf = createIdentityPrincipal(deps);
+  const principalOf = createIdentityPrincipal(deps);
+  const identityOf = (id: SpiffeId): Principal => {
+    deps.revocations.refuseUse(factsOf({ id }, deps.registration), 'operating');
+    return principalOf(id);
+  };
 
   const idOfToken = (token: string): SpiffeId => {
     const authorities = (of: TrustDomain) => (of === trustDomain ? authority.bundle().jwtAuthorities : undefined);
@@ -72,6 +78,7 @@ export function createCallers(deps: {
     const verdict = verifyPeer(deps, { peer, state });
     if (!verdict.ok) throw unknown(`the certificate is no X.509-SVID that is good here: ${verdict.reason}`);
     const { id, serial } = verdict;
+    deps.revocations.refuseUse(factsOf(verdict, deps.registration), 'operating');
     if (!isAgent(id)) return identityOf(id);
     const standing = await nodes.checkSerial(id, serial);
     if (standing === 'current' || standing === 'promoted') return { kind: 'node', id };

@@ -4,6 +4,7 @@ import type { Authority } from '../../authority/index.ts';
 import { type Endpoint, openApiDocument } from '../../endpoint/index.ts';
 import type { Persons } from '../../persons/index.ts';
 import type { Registration } from '../../registration/index.ts';
+import type { Revocations } from '../../revocation/index.ts';
 import type { Listen } from '../../rpc/index.ts';
 import { type Clock, createSampledLog, type Log, type Random } from '../../std/index.ts';
 import type { Store } from '../../store/index.ts';
@@ -29,6 +30,7 @@ export interface RestDeps<Needs> {
   readonly authority: Pick<Authority, 'bundle'>;
   readonly registration: Pick<Registration, 'entriesOf'>;
   readonly nodes: Pick<Nodes, 'checkSerial'>;
+  readonly revocations: Pick<Revocations, 'refuseUse'>;
   readonly readOperator?: ReadOperator;
   /** As for gRPC: called before and after each act; when it throws, the act does not happen. */
   readonly audit: WriteAudit;

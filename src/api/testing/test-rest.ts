@@ -45,7 +45,8 @@ const SIGN_IN_RULES = { lifetimeMs: 12 * 3_600_000, idleMs: 3_600_000, from: 'ad
 /** A whole server with REST on a local socket and over TLS; only time, chance and the ledger are the test's. */
 export async function startTestRest(options: Options = {}) {
   const server = await startTestServer({ migrations: MIGRATIONS, takesLinks: options.oidc === undefined, ...options });
-  const { clock, log, random, store, authority, registration, resources, records, nodes, audit, sessions } = server;
+  const { clock, log, random, store, authority, registration, resources, records, nodes, audit } = server;
+  const { sessions, revocations } = server;
   const unix = join(server.folder, 'api.sock');
   const persons = createPersons(
     { store, clock, log, random, issuer: 'spiffe://example.org/spire/server' },
@@ -54,22 +55,19 @@ export async function startTestRest(options: Options = {}) {
   const signInUrl = (): string => `https://127.0.0.1:${portOf()}`;
   const needs = {
     access: server.access,
-    records,
-    registration,
-    resources,
-    sessions,
-    clock,
-    trustDomain,
-    ...persons,
-    signInUrl,
+    ...{ records, registration, resources, revocations, sessions, clock, trustDomain },
+    ...{ ...persons, signInUrl },
   };
+  const authorities = authority.bundle().x509Authorities.map(({ der }) => der);
+  const clientAuthorities = () => authorities;
   const rest: RestServer = createRest<NeedsOf<(typeof endpoints)[number]>>({
     ...{ clock, log, random, store, trustDomain, authority, registration, nodes, audit, needs, persons, signInUrl },
+    revocations,
     ...(options.readOperator === undefined ? {} : { readOperator: options.readOperator }),
     ...options.rest,
     endpoints: [...endpoints, ...(options.more ?? [])],
     access: server.access,
-    listen: [{ unix }, { host: '127.0.0.1', port: 0, tls: () => server.serverIdentity }],
+    listen: [{ unix }, { host: '127.0.0.1', port: 0, tls: () => server.serverIdentity, clientAuthorities }],
   });
   const portOf = (): number => {
     const at = rest.addresses()[1];
