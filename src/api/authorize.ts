@@ -53,7 +53,6 @@ export function createAuthorizer(deps: {
   readOperator?: ReadOperator;
   revocations: Pick<Revocations, 'refuseUse'>;
 }): Authorizer {
-  const { access } = deps;
   const callers = new WeakMap<CallContext, Caller>();
   const identityOf = createIdentityPrincipal(deps);
 
@@ -63,15 +62,7 @@ export function createAuthorizer(deps: {
       deps.log.error('api.method.unlisted', { method: context.method });
       throw new RpcError(Code.INTERNAL, 'internal error');
     }
-    const may = (principal: Principal | undefined) => {
-      const decision = access.decide(principal, action);
-      if (decision.allow) return;
-      if (principal !== undefined) {
-        const { reason } = decision;
-        deps.log.info('api.rpc.refused', { caller: principalName(principal), action, reason });
-      }
-      throw denied();
-    };
+    const may = (principal: Principal | undefined) => decide(deps, principal, action);
     if (isOneOf(action, rpcGroups['countersign:public'])) {
       may(undefined);
       return { role: 'anyone' };
@@ -220,6 +211,15 @@ function operatorOf(
 /** A user of a machine in the ledger, in the form of the selector. */
 export function userOf(uid: number): string {
   return `unix:uid:${uid}`;
+}
+
+/** @throws RpcError when policy does not let it; the log alone says why */
+function decide({ access, log }: { access: Access; log: Log }, principal: Principal | undefined, action: string): void {
+  const decision = access.decide(principal, action);
+  if (decision.allow) return;
+  if (principal !== undefined)
+    log.info('api.rpc.refused', { caller: principalName(principal), action, reason: decision.reason });
+  throw denied();
 }
 
 /** The name of a caller in the ledger. */

@@ -148,12 +148,7 @@ async function openParts(deps: ServerDeps) {
   const store = await openStore(deps);
   const keystore = openKeystore(deps);
   const authority = createAuthority({
-    store,
-    keystore,
-    clock,
-    random,
-    log,
-    trustDomain,
+    ...{ store, keystore, clock, random, log, trustDomain },
     options: { ...authorityOptions(config), acceptLoss: deps.acceptLoss === true },
   });
   const knowsTrustDomain = (name: TrustDomain) => authority.federatedBundle(name) !== undefined;
@@ -170,22 +165,11 @@ async function openParts(deps: ServerDeps) {
   const revocation = createServerRevocation({
     ...{ config, store, clock, random, log, authority, nodes, resources, trustDomain },
   });
-  const identity = createServerIdentity({
-    authority,
-    clock,
-    log,
-    id: spiffeIdOf(trustDomain, '/spire/server'),
-  });
+  const identity = createServerIdentity({ authority, clock, log, id: spiffeIdOf(trustDomain, '/spire/server') });
   const attestation = createAttestationService(() =>
     createNodeAttestation({
       ...{
-        nodes,
-        clock,
-        random,
-        log,
-        trustDomain,
-        issuer: authority,
-        revocations: revocation.revocations,
+        ...{ nodes, clock, random, log, trustDomain, issuer: authority, revocations: revocation.revocations },
         readTrustedFile: readTrusted,
         svidTtlS: durationMs(config.svid.agentTtl) / 1000,
       },
