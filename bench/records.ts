@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import pg from 'pg';
 import { createRecords, createWitness, type LogBatch, type Records, recordsMigrations } from '../src/records/index.ts';
-import { createSilentLog, createSystemClock } from '../src/std/index.ts';
+import { createSilentLog, createSystemClock, createSystemRandom } from '../src/std/index.ts';
 import { member as postgresEngine } from '../src/store/engines/postgres/index.ts';
 import type { Store } from '../src/store/index.ts';
 import { startPostgres, type TestPostgres } from '../test/support/postgres.ts';
@@ -19,7 +19,7 @@ export const bench: Bench = {
       args: ['-c', 'fsync=on', '-c', 'shared_buffers=1GB', '-c', 'max_wal_size=4GB'],
     });
     process.env['CS_BENCH_RECORDS_URL'] = postgres.url;
-    const deps = { clock: createSystemClock(), log: createSilentLog() };
+    const deps = { clock: createSystemClock(), random: createSystemRandom(), log: createSilentLog() };
     const store = await postgresEngine.open({ url: 'env:CS_BENCH_RECORDS_URL' }, deps);
     await store.start(new AbortController().signal);
     try {

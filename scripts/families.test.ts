@@ -16,12 +16,14 @@ const template: Record<string, string> = {
   attestor: 'unix',
   protocol: 'postgres',
   'store-engine': 'sqlite',
+  sink: 'file',
 };
 const suiteOf = {
   keystore: 'test/conformance/keystores.test.ts',
   attestor: 'test/conformance/attestors.test.ts',
   protocol: 'test/conformance/protocols.test.ts',
   'store-engine': 'test/conformance/store-engines.test.ts',
+  sink: 'test/conformance/record-sinks.test.ts',
 };
 let suites: ReadonlyMap<string, readonly string[]>;
 

@@ -13,4 +13,5 @@ export const families = [
     local: 'localProtocols',
   },
   { kind: 'store-engine', folder: 'src/store/engines', registry: 'storeEngines', title: 'Store engines' },
+  { kind: 'sink', folder: 'src/records/sinks', registry: 'recordSinks', title: 'Sinks' },
 ] as const;

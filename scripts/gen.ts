@@ -9,6 +9,7 @@ import { type ConditionEntry, conditionTable } from '../src/app/health/condition
 import type { CliCommand } from '../src/cli/command.ts';
 import { configSchema, type MemberSchemas } from '../src/config/index.ts';
 import type { LocalProtocol } from '../src/model/index.ts';
+import { recordFilterSchema } from '../src/records/index.ts';
 import type { ErrorTable, Member } from '../src/std/index.ts';
 import { architecture } from './architecture.ts';
 import { families } from './families.ts';
@@ -108,6 +109,8 @@ function memberSchemas(members: ReadonlyMap<string, readonly Member[]>): MemberS
     keystores: schemas('keystore'),
     nodeAttestors: schemas('attestor', 'node'),
     workloadAttestors: schemas('attestor', 'workload'),
+    recordSinks: schemas('sink'),
+    recordFilter: recordFilterSchema,
   };
 }
 
@@ -153,6 +156,9 @@ function rowsOf(schema: TSchema, prefix: string): string[][] {
               text,
             ],
           ];
+    // Of a map: what each of its values is.
+    const [value] = Object.values((shape['patternProperties'] ?? {}) as Record<string, TSchema>);
+    if (value !== undefined) return [...own, ...rowsOf(value as TObject, `${path}.NAME`)];
     return shape['type'] === 'object' ? [...own, ...rowsOf(inner as TObject, path)] : own; // Just checked that it is an object schema.
   });
 }

@@ -20,7 +20,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Code, pathOf, type RpcClient, RpcError } from '../rpc/index.ts';
 import { createLog } from '../std/index.ts';
 import { parseCertificate } from '../wire/x509/index.ts';
-import { rolesByMethod } from './authorize.ts';
+import { rolesByMethod } from './access/testing/roles.ts';
 import { agentsOf, idOf } from './testing/agents.ts';
 import { newCsr, startTestServer, type TestServer } from './testing/test-server.ts';
 

@@ -1,29 +1,33 @@
 import type { SpiffeId, TrustDomain } from '@countersign/sdk/identity';
 import type { Nodes, Operator } from '../attestation/index.ts';
 import type { Authority } from '../authority/index.ts';
+import { type Principal, principalName } from '../endpoint/index.ts';
 import type { AttestedNode, RevocationFacts } from '../model/index.ts';
 import type { Registration } from '../registration/index.ts';
 import type { Revocations } from '../revocation/index.ts';
 import { type CallContext, Code, type Peer, RpcError } from '../rpc/index.ts';
 import { assert, type Clock, type Log, sha256, unreachable } from '../std/index.ts';
 import { type SvidReason, verifyX509Svid } from '../wire/x509/index.ts';
+import type { Access } from './access/access.ts';
+import { rpcActions, rpcGroups } from './access/rpc-actions.ts';
+import { createIdentityPrincipal } from './identity-principal.ts';
 import { type AgentRefusal, agentRefused, statusOf } from './status.ts';
 
-/** Who may call a method. */
-export type CallerRole = 'anyone' | 'agent' | 'admin' | 'gateway';
-
-/** Who is calling: what {@link createAuthorizer} has made sure of. */
+/** Who is calling, and as what: what {@link createAuthorizer} has made sure of. */
 export type Caller =
   | { readonly role: 'anyone' }
   | { readonly role: 'agent'; readonly node: AttestedNode }
-  /** `id` is undefined for the operator's local socket, and `operator` is who came in by that. */
+  /**
+   * Whoever policy lets do what operators do, all of it or some. `id` is undefined for the operator's local socket, and `operator` is who came in by
+   * that.
+   */
   | { readonly role: 'admin'; readonly id: SpiffeId | undefined; readonly operator?: Operator | undefined }
   | { readonly role: 'gateway'; readonly id: SpiffeId };
 
 /** Tells who is at the other end of the operator's socket; undefined when that can't be told. */
 export type ReadOperator = (socket: Extract<Peer, { kind: 'local' }>['socket']) => Operator | undefined;
 
-/** Decides who may call what, at every call. */
+/** Makes sure of who calls, and has policy decide what they may, at every call. */
 export interface Authorizer {
   /** To be put around every call of a server. */
   readonly interceptor: (context: CallContext, next: () => Promise<void>) => Promise<void>;
@@ -42,45 +46,61 @@ export function createAuthorizer(deps: {
   clock: Clock;
   log: Log;
   trustDomain: TrustDomain;
+  access: Access;
   authority: Pick<Authority, 'bundle'>;
   registration: Pick<Registration, 'entriesOf'>;
   nodes: Pick<Nodes, 'find' | 'checkSerial'>;
   readOperator?: ReadOperator;
   revocations: Pick<Revocations, 'refuseUse'>;
 }): Authorizer {
+  const { access, registration, revocations } = deps;
   const callers = new WeakMap<CallContext, Caller>();
+  const identityOf = createIdentityPrincipal(deps);
 
   const authorize = async (context: CallContext, note: (caller: Verified) => void): Promise<Caller> => {
-    const roles = rolesByMethod.get(context.method);
-    if (roles === undefined) {
+    const action = rpcActions.get(context.method);
+    if (action === undefined) {
       deps.log.error('api.method.unlisted', { method: context.method });
       throw new RpcError(Code.INTERNAL, 'internal error');
     }
-    if (roles.includes('anyone')) return { role: 'anyone' };
-    if (context.peer.kind === 'local') {
-      if (roles.includes('admin')) return { role: 'admin', id: undefined, operator: operatorOf(deps, context) };
+    const may = (principal: Principal | undefined) => {
+      const decision = access.decide(principal, action);
+      if (decision.allow) return;
+      if (principal !== undefined) {
+        const { reason } = decision;
+        deps.log.info('api.rpc.refused', { caller: principalName(principal), action, reason });
+      }
       throw denied();
+    };
+    if (isOneOf(action, rpcGroups['countersign:public'])) {
+      may(undefined);
+      return { role: 'anyone' };
+    }
+    if (context.peer.kind === 'local') {
+      const operator = operatorOf(deps, context);
+      may({ kind: 'operator', uid: operator?.uid, text: operator?.text });
+      return { role: 'admin', id: undefined, operator };
     }
     const verdict = verifyPeer(deps, context);
     if (!verdict.ok) {
-      if (verdict.reason === 'expired' && roles.includes('agent')) throw agentRefused('expired');
+      if (verdict.reason === 'expired' && isOneOf(action, rpcGroups['countersign:attend-node']))
+        throw agentRefused('expired');
       deps.log.info('api.caller.refused', { method: context.method, reason: verdict.reason });
       throw denied();
     }
     const { id } = verdict;
-    if (!HEARS_OF_IT.has(context.method)) deps.revocations.refuseUse(factsOf(verdict, deps.registration));
-    if (roles.includes('agent') && isAgent(id)) {
+    if (!HEARS_OF_IT.has(context.method)) revocations.refuseUse(factsOf(verdict, registration));
+    if (isAgent(id)) {
+      may({ kind: 'node', id });
       const node = await checkAgent(deps.nodes, context, verdict);
       if (node === 'superseded') note(verdict);
       if (typeof node === 'string') throw agentRefused(node === 'superseded' ? 'not-active' : node);
       return { role: 'agent', node };
     }
-    if (roles.includes('admin') && isAdmin(id)) {
-      deps.revocations.refuseUse(factsOf(verdict, deps.registration), 'operating');
-      return { role: 'admin', id };
-    }
-    if (roles.includes('gateway') && isGateway(id)) return { role: 'gateway', id };
-    throw denied();
+    may(identityOf(id));
+    const role = isGatewayAction(action) ? 'gateway' : 'admin';
+    if (role === 'admin') revocations.refuseUse(factsOf(verdict, registration), 'operating');
+    return { role, id };
   };
 
   /** An agent takes its new SVID into use for good: a call begun with an older one is by a copy of its state, or one that was brought back. */
@@ -91,12 +111,6 @@ export function createAuthorizer(deps: {
         ...{ agent: id.uri, serial, method },
         ...(peer.kind === 'tls' ? { remote: peer.remoteAddress } : {}),
       });
-
-  const isAdmin = (id: SpiffeId) => {
-    const nowS = deps.clock.now() / 1000;
-    const entries = deps.registration.entriesOf(id);
-    return entries.some(({ admin, expiresAtS }) => admin && (expiresAtS === 0 || expiresAtS > nowS));
-  };
 
   const callerOf = (context: CallContext): Caller => {
     const caller = callers.get(context);
@@ -224,64 +238,6 @@ export function actorOf(caller: Caller): string {
   }
 }
 
-/** Every method that is served, and who may call it. A method that is missing here is refused to everyone. */
-export const rolesByMethod: ReadonlyMap<string, readonly CallerRole[]> = new Map(
-  Object.entries({
-    'grpc.health.v1.Health': { anyone: ['Check'] },
-    'spire.api.server.agent.v1.Agent': {
-      anyone: ['AttestAgent'],
-      agent: ['RenewAgent', 'PostStatus'],
-      admin: ['CountAgents', 'ListAgents', 'GetAgent', 'DeleteAgent', 'BanAgent', 'CreateJoinToken'],
-    },
-    'spire.api.server.bundle.v1.Bundle': {
-      anyone: ['GetBundle'],
-      agent: ['GetFederatedBundle'],
-      admin: [
-        'CountBundles',
-        'ListFederatedBundles',
-        'GetFederatedBundle',
-        'BatchCreateFederatedBundle',
-        'BatchUpdateFederatedBundle',
-        'BatchSetFederatedBundle',
-        'BatchDeleteFederatedBundle',
-      ],
-    },
-    'spire.api.server.entry.v1.Entry': {
-      agent: ['GetAuthorizedEntries', 'SyncAuthorizedEntries'],
-      admin: ['CountEntries', 'ListEntries', 'GetEntry', 'BatchCreateEntry', 'BatchUpdateEntry', 'BatchDeleteEntry'],
-    },
-    'spire.api.server.svid.v1.SVID': {
-      agent: ['BatchNewX509SVID', 'NewJWTSVID'],
-      admin: ['MintX509SVID', 'MintJWTSVID'],
-    },
-    'countersign.control.v1.Control': {
-      agent: ['WatchNode', 'ReportRefusals'],
-      gateway: ['WatchGateway', 'ReportGateway'],
-      admin: ['Apply', 'CreateEntry', 'ListEntryAttributes', 'ListResources', 'ListGateways'],
-    },
-    'countersign.control.v1.Questions': { gateway: ['Answer'] },
-    'countersign.control.v1.Revocations': {
-      agent: ['WatchRevocations', 'AckRevocations'],
-      gateway: ['WatchRevocations', 'AckRevocations'],
-    },
-    'countersign.control.v1.Sessions': { admin: ['ListSessions', 'EndSessions'] },
-    'countersign.control.v1.Records': {
-      gateway: ['Ship'],
-      admin: ['SearchRecords', 'GetRecord', 'ListLogs', 'AcceptLog'],
-    },
-  } satisfies Record<string, Partial<Record<CallerRole, readonly string[]>>>)
-    .flatMap(([service, methodsByRole]) =>
-      Object.entries(methodsByRole).flatMap(([role, methods]) =>
-        // Object.entries forgets that its keys are roles; `satisfies` has checked them.
-        methods.map((method) => ({ path: `/${service}/${method}`, role: role as CallerRole })),
-      ),
-    )
-    .reduce(
-      (table, { path, role }) => table.set(path, [...(table.get(path) ?? []), role]),
-      new Map<string, CallerRole[]>(),
-    ),
-);
-
 interface Verified {
   readonly ok: true;
   readonly id: SpiffeId;
@@ -305,8 +261,13 @@ export function factsOf(
   return { spiffeId: id.uri, thumbprint, labels, ...(isAgent(id) ? { nodeId: id.uri } : {}) };
 }
 
-function isGateway(id: SpiffeId): boolean {
-  return id.path === '/countersign/gateway' || id.path.startsWith('/countersign/gateway/');
+/** Acts of the groups that the built-in policy alone decides are those of one kind of caller. */
+function isGatewayAction(action: string): boolean {
+  return isOneOf(action, rpcGroups['countersign:serve-gateway']);
+}
+
+function isOneOf(action: string, group: readonly string[]): boolean {
+  return group.includes(action.slice('countersign:'.length));
 }
 
 /** No details and no reason: who may not call learns nothing of who may. */

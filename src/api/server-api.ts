@@ -9,6 +9,7 @@ import type { RevocationFeed, Revocations } from '../revocation/index.ts';
 import { type CallContext, healthService, type Peer, type RpcService, sourceOf } from '../rpc/index.ts';
 import type { LiveSessions } from '../sessions/index.ts';
 import { type Clock, createSampledLog, type Log } from '../std/index.ts';
+import type { Access } from './access/access.ts';
 import { agentService } from './agent-service.ts';
 import { createAudit, type WriteAudit } from './audit.ts';
 import { createAuthorizer, type ReadOperator } from './authorize.ts';
@@ -28,6 +29,7 @@ export interface ServerApiDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly trustDomain: TrustDomain;
+  readonly access: Access;
   readonly authority: Authority;
   readonly registration: Registration;
   readonly resources: Resources;

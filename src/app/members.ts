@@ -3,6 +3,8 @@ import { attestors } from '../attestation/attestors/registry.generated.ts';
 import type { AttestorMember } from '../attestation/index.ts';
 import { keystores } from '../authority/keystores/registry.generated.ts';
 import type { MemberSchemas } from '../config/index.ts';
+import { recordFilterSchema } from '../records/index.ts';
+import { recordSinks } from '../records/sinks/registry.generated.ts';
 import { storeEngines } from '../store/engines/registry.generated.ts';
 
 const nodeAttestors: readonly AttestorMember[] = attestors.filter(
@@ -18,6 +20,8 @@ export const memberSchemas: MemberSchemas = {
   keystores: schemasOf(keystores),
   nodeAttestors: schemasOf(nodeAttestors),
   workloadAttestors: schemasOf(workloadAttestors),
+  recordSinks: schemasOf(recordSinks),
+  recordFilter: recordFilterSchema,
 };
 
 function schemasOf(members: readonly { readonly id: string; readonly config: TObject }[]): Record<string, TObject> {

@@ -1,5 +1,5 @@
 import { spiffeIdOf, type TrustDomain } from '@countersign/sdk/identity';
-import { createRest, type RestServer, type WriteAudit } from '../api/index.ts';
+import { type AccessPolicies, createRest, type RestServer, type WriteAudit } from '../api/index.ts';
 import { type Nodes, readOperator } from '../attestation/index.ts';
 import type { Authority } from '../authority/index.ts';
 import { apiSocketOf, parseAddress, type ServerConfig } from '../config/index.ts';
@@ -14,7 +14,6 @@ import type { Listen } from '../rpc/index.ts';
 import type { LiveSessions } from '../sessions/index.ts';
 import { parseDurationMs, type Secret, type Service, startAll, stopAll } from '../std/index.ts';
 import type { Store } from '../store/index.ts';
-import { accessForms } from './access-forms.generated.ts';
 import { createApiIdentity } from './api-identity.ts';
 import { endpoints } from './endpoint-registry.generated.ts';
 import { AppError } from './errors.ts';
@@ -26,6 +25,7 @@ export function createServerRest(
   deps: RoleDeps<ServerConfig>,
   parts: {
     readonly trustDomain: TrustDomain;
+    readonly access: AccessPolicies;
     readonly store: Store;
     readonly authority: Authority;
     readonly registration: Registration;
@@ -38,7 +38,7 @@ export function createServerRest(
     readonly audit: WriteAudit;
   },
 ): RestServer {
-  const { records, registration, resources, revocations, sessions, trustDomain } = parts;
+  const { access, records, registration, resources, revocations, sessions, trustDomain } = parts;
   const door = tlsDoor(deps, parts);
   const issuer = spiffeIdOf(trustDomain, '/spire/server').uri;
   const persons = createPersons(
@@ -52,16 +52,15 @@ export function createServerRest(
     readOperator,
     endpoints,
     needs: {
-      ...{ records, registration, resources, revocations, sessions, clock: deps.clock, trustDomain },
+      ...{ access, records, registration, resources, revocations, sessions, clock: deps.clock, trustDomain },
       ...{ ...persons, signInUrl },
     },
     ...{ persons, signInUrl },
-    forms: accessForms,
     listen: [{ unix: apiSocketOf(deps.config.socket), mode: 0o600 }, ...door.listen],
   });
   return {
-    start: (signal) => startAll([...door.services, rest], signal),
-    stop: () => stopAll([...door.services, rest]),
+    start: (signal) => startAll([...door.services, persons, rest], signal),
+    stop: () => stopAll([...door.services, persons, rest]),
     addresses: rest.addresses,
   };
 }

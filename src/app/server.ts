@@ -1,5 +1,12 @@
 import { parseTrustDomain, spiffeIdOf, type TrustDomain } from '@countersign/sdk/identity';
-import { createServerApi, type RestServer, restMigrations, type WriteAudit } from '../api/index.ts';
+import {
+  accessMigrations,
+  createAccessPolicies,
+  createServerApi,
+  type RestServer,
+  restMigrations,
+  type WriteAudit,
+} from '../api/index.ts';
 import { attestors } from '../attestation/attestors/registry.generated.ts';
 import {
   type AttestorMember,
@@ -17,7 +24,7 @@ import type { LedgerReader } from '../ledger/index.ts';
 import { personsMigrations } from '../persons/index.ts';
 import { openPrivateFolder, openSocketFolder, readGivenSecretNow, readTrustedFile } from '../private-files/index.ts';
 import { createQuestions, questionsMigrations } from '../questions/index.ts';
-import { recordsMigrations } from '../records/index.ts';
+import { recordsLaterMigrations, recordsMigrations, sinkMigrations } from '../records/index.ts';
 import { createRegistration, registrationMigrations } from '../registration/index.ts';
 import { createResources, resourcesMigrations } from '../resources/index.ts';
 import { revocationMigrations } from '../revocation/index.ts';
@@ -26,7 +33,9 @@ import { createLiveSessions } from '../sessions/index.ts';
 import { createPeerClock, memberById, parseDurationMs, type Service, startAll, stopAll } from '../std/index.ts';
 import { storeEngines } from '../store/engines/registry.generated.ts';
 import { type GivenFiles, type Store, type StoreEngineMember, storeMigrations } from '../store/index.ts';
+import { accessForms } from './access-forms.generated.ts';
 import { createDeclaredRules } from './declared-rules.ts';
+import { endpoints } from './endpoint-registry.generated.ts';
 import { AppError } from './errors.ts';
 import { createClockCheck } from './health/clock-check.ts';
 import { type Conditions, createConditions, reasonsOf } from './health/conditions.ts';
@@ -34,11 +43,12 @@ import { createHealthServer } from './health/health-server.ts';
 import { clockIsSynchronised } from './health/machine-clock.ts';
 import type { Metric } from './health/metrics.ts';
 import { createProcessChecks } from './health/process-checks.ts';
-import { recordMetrics, shippingMetrics } from './health/record-checks.ts';
+import { recordMetrics, shippingMetrics, sinkMetrics } from './health/record-checks.ts';
 import { createServerChecks } from './health/server-checks.ts';
 import { createStoreProbe } from './health/store-probe.ts';
 import { createNodeAliases } from './node-aliases.ts';
 import { hardenProcess } from './process/hardening.ts';
+import { createServerSinks } from './record-sinks.ts';
 import { allChosen, chosen, type Role, type RoleDeps } from './role.ts';
 import { createServerIdentity } from './server-identity.ts';
 import { createServerRest } from './server-rest.ts';
@@ -76,7 +86,7 @@ export async function createServerApp(deps: ServerDeps): Promise<ServerRole> {
   const api = createServerApi({
     ...{ clock, log, trustDomain, authority, registration, resources, records, nodes },
     parsePolicies: parts.parsePolicies,
-    ...{ questions, sessions, revocations: parts.revocations, feed: parts.feed },
+    ...{ access: parts.access, questions, sessions, revocations: parts.revocations, feed: parts.feed },
     nodeAttestation: attestation.attestation,
     agentTtlS: durationMs(config.svid.agentTtl) / 1000,
     audit,
@@ -153,16 +163,13 @@ async function openParts(deps: ServerDeps) {
   const { parsePolicies, ...rules } = createDeclaredRules();
   const resources = createResources({ store, clock, random, log, ...rules });
   const questions = createQuestions({ store, clock, random, log, present: resources.gatewayInstances });
+  const takesLinks = config.api?.signIn?.oidc === undefined;
+  const access = createAccessPolicies({ store, clock, log, trustDomain, endpoints, takesLinks, forms: accessForms });
   const { ledger, records, shipping } = openServerRecord({ config, trustDomain, store, clock, random, log });
-  const revocation = createServerRevocation({
-    ...{ config, store, clock, random, log, authority, nodes, resources, trustDomain },
-  });
-  const identity = createServerIdentity({
-    authority,
-    clock,
-    log,
-    id: spiffeIdOf(trustDomain, '/spire/server'),
-  });
+  const sinks = createServerSinks(deps, { store, trustDomain, write: (event) => ledger.synced(ledger.append(event)) });
+  const revocation = createServerRevocation(deps, { store, authority, nodes, resources, trustDomain });
+  const { revocations, feed } = revocation;
+  const identity = createServerIdentity({ authority, clock, log, id: spiffeIdOf(trustDomain, '/spire/server') });
   const attestation = createAttestationService(() =>
     createNodeAttestation({
       ...{
@@ -172,7 +179,7 @@ async function openParts(deps: ServerDeps) {
         log,
         trustDomain,
         issuer: authority,
-        revocations: revocation.revocations,
+        revocations,
         readTrustedFile: readTrusted,
         svidTtlS: durationMs(config.svid.agentTtl) / 1000,
       },
@@ -192,6 +199,7 @@ async function openParts(deps: ServerDeps) {
     shipping,
     ledger,
     records,
+    sinks,
     probe,
     keystore,
     authority,
@@ -199,14 +207,14 @@ async function openParts(deps: ServerDeps) {
     registration,
     resources,
     questions,
+    access,
     revocation,
     attestation,
     identity,
   ];
   return {
     ...{ trustDomain, store, authority, nodes, registration, resources, ledger, identity, attestation, services },
-    ...{ revocations: revocation.revocations, feed: revocation.feed },
-    ...{ questions, probe, databaseClock, parsePolicies, records, shipping },
+    ...{ revocations, feed, access, questions, probe, databaseClock, parsePolicies, records, shipping, sinks },
   };
 }
 
@@ -221,6 +229,9 @@ function migrationsOf(store: Store): Service {
     ...restMigrations,
     ...storeMigrations,
     ...personsMigrations,
+    ...recordsLaterMigrations,
+    ...sinkMigrations,
+    ...accessMigrations,
     ...revocationMigrations,
   ];
   return { start: () => store.migrate(all), stop: async () => {} };
@@ -265,6 +276,7 @@ function metricsOf({
   resources,
   records,
   shipping,
+  sinks,
 }: Awaited<ReturnType<typeof openParts>>): Metric[] {
   return [
     {
@@ -275,6 +287,7 @@ function metricsOf({
     { name: 'countersign_ledger_entries', help: 'Entries in the ledger.', read: () => ledger.sequence + 1 },
     ...shippingMetrics(shipping),
     ...recordMetrics(records),
+    ...sinkMetrics(sinks),
     {
       name: 'countersign_gateways_connected',
       help: 'Gateways that are connected.',

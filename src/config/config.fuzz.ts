@@ -7,6 +7,8 @@ const members = {
   keystores: { disk: empty },
   nodeAttestors: { 'join-token': empty },
   workloadAttestors: { unix: empty },
+  recordSinks: { file: empty },
+  recordFilter: Type.Object({ kind: Type.Optional(Type.String()) }, { additionalProperties: false }),
 };
 const protocols = { postgres: Type.Object({ host: Type.String() }, { additionalProperties: false }) };
 

@@ -8,6 +8,8 @@ const members = {
   keystores: { disk: empty },
   nodeAttestors: { 'join-token': empty },
   workloadAttestors: { unix: empty },
+  recordSinks: { file: empty },
+  recordFilter: Type.Object({ kind: Type.Optional(Type.String()) }, { additionalProperties: false }),
 };
 
 function parse(text: string, env: Record<string, string> = {}) {

@@ -9,6 +9,7 @@
 export { apiSocketOf } from './api-socket.ts';
 export { type Declared, type DescribedBy, parseDeclared } from './declared.ts';
 export { ConfigError, errorTable } from './errors.ts';
+export type { MemberSchemas } from './member-schemas.ts';
 export { environmentNames, parseConfig } from './parse.ts';
 export { readConfigFile } from './read.ts';
 export {
@@ -16,7 +17,6 @@ export {
   type Config,
   configSchema,
   type GatewayConfig,
-  type MemberSchemas,
   type ServerConfig,
 } from './schema.ts';
 export { addressSchema, durationSchema, parseAddress } from './values.ts';

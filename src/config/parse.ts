@@ -1,6 +1,7 @@
 import type { TObject, TSchema } from 'typebox';
 import { ConfigError } from './errors.ts';
-import { type Config, configSchema, type MemberSchemas } from './schema.ts';
+import type { MemberSchemas } from './member-schemas.ts';
+import { type Config, configSchema } from './schema.ts';
 import { parseChecked } from './yaml.ts';
 
 /**

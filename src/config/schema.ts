@@ -1,16 +1,7 @@
-import { type Static, type TObject, Type } from 'typebox';
+import { type Static, Type } from 'typebox';
+import { anyOf, closed, type MemberSchemas, oneOf } from './member-schemas.ts';
+import { sinksSchema } from './sinks-schema.ts';
 import { addressSchema, durationSchema } from './values.ts';
-
-/** Config schemas of the registered members, by id, passed in from the registries. */
-export interface MemberSchemas {
-  readonly storeEngines: Readonly<Record<string, TObject>>;
-  readonly keystores: Readonly<Record<string, TObject>>;
-  readonly nodeAttestors: Readonly<Record<string, TObject>>;
-  readonly workloadAttestors: Readonly<Record<string, TObject>>;
-}
-
-/** What members of a family are configured with: their schemas, or nothing known of them, so that whatever is said passes. */
-type Members = Readonly<Record<string, TObject>> | undefined;
 
 /**
  * The whole file. Each role reads its own section; `dev` reads none of it. Without `members` any of them may be configured with anything:
@@ -68,6 +59,7 @@ function serverSchema(members: Partial<MemberSchemas>) {
           'After how long a ledger of which nothing is heard any more is called silent, unless its writer stopped in good order. Shippers say every ten seconds that they are there.',
         default: '45s',
       }),
+      sinks: Type.Optional(sinksSchema(members)),
       store: oneOf(members.storeEngines, 'Where the control plane keeps its records.', { sqlite: {} }),
       keystore: oneOf(members.keystores, 'Where signing keys are kept.', { disk: {} }),
       attestors: anyOf(members.nodeAttestors, 'How nodes may prove themselves.', { 'join-token': {} }),
@@ -341,35 +333,6 @@ function durability(value: string, description: string) {
     description: `${description} process: written; release: the answer waits for the disk; strict: the operation waits for the disk.`,
     default: value,
   });
-}
-
-/** An object with exactly one key: the id of a member, holding its config. */
-function oneOf(schemas: Members, description: string, fallback: object) {
-  return Type.Object(optional(schemas), {
-    additionalProperties: schemas === undefined,
-    minProperties: 1,
-    maxProperties: 1,
-    description: `${description} One of: ${Object.keys(schemas ?? {}).join(', ')}.`,
-    default: fallback,
-  });
-}
-
-/** An object whose keys are ids of members, each holding its config. */
-function anyOf(schemas: Members, description: string, fallback: object) {
-  return Type.Object(optional(schemas), {
-    additionalProperties: schemas === undefined,
-    minProperties: 1,
-    description: `${description} Any of: ${Object.keys(schemas ?? {}).join(', ')}.`,
-    default: fallback,
-  });
-}
-
-function optional(schemas: Members = {}): Record<string, ReturnType<typeof Type.Optional<TObject>>> {
-  return Object.fromEntries(Object.entries(schemas).map(([id, schema]) => [id, Type.Optional(schema)]));
-}
-
-function closed<P extends Parameters<typeof Type.Object>[0], O extends object>(properties: P, options: O) {
-  return Type.Object(properties, { additionalProperties: false, ...options });
 }
 
 export type Config = Static<ReturnType<typeof configSchema>>;

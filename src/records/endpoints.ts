@@ -2,7 +2,7 @@ import type { TrustDomain } from '@countersign/sdk/identity';
 import { type Static, Type } from 'typebox';
 import { cursorAfter, type Endpoint, endpointsOf, pageInput, pageOf, readPage } from '../endpoint/index.ts';
 import type { Records } from './records.ts';
-import { identityNamed, type RecordFilter } from './search/filter.ts';
+import { COUNT_MAX, filterFields, filterOf, recordFilterSchema } from './search/filter-words.ts';
 import type { RecordEntry } from './search/search.ts';
 
 /** What the endpoints of the record work with. */
@@ -12,34 +12,8 @@ export interface RecordEndpointNeeds {
 }
 
 const endpoint = endpointsOf<RecordEndpointNeeds>();
-const COUNT_MAX = 999_999_999_999_999;
 const closed = { additionalProperties: false } as const;
-
-const text = (description: string) => Type.Optional(Type.String({ minLength: 1, maxLength: 512, description }));
-const count = (description: string) => Type.Optional(Type.Integer({ minimum: 0, maximum: COUNT_MAX, description }));
-const filterFields = {
-  identity: text('Whose: a SPIFFE ID, or the path of one in the trust domain of the server.'),
-  node: text('The node whose agent vouched for the process behind a session, as `identity`.'),
-  ...{
-    target: text('Which target.'),
-    action: text('What was done, as the protocol names it.'),
-    session: text('Of one session.'),
-  },
-  kind: text('Such as `denial`.'),
-  object: text('What was reached, by the last parts of its name: `public.customers`.'),
-  column: text('What was read, written or masked of it.'),
-  policy: text('Which policy allowed or refused it.'),
-  ...{ reason: text('Why it was refused.'), status: text('How it ended, such as `failed`.') },
-  shape: text('Operations that differ in values only.'),
-  code: text("The protocol's own code."),
-  masked: Type.Optional(Type.Boolean({ description: 'True: only what was masked.' })),
-  ...{ rowsMin: count('Rows of the answer, at least.'), rowsMax: count('Rows of the answer, at most.') },
-  ...{ bytesMin: count('Bytes of the answer, at least.'), bytesMax: count('Bytes of the answer, at most.') },
-  sinceMs: count('Not before: epoch milliseconds by the clock of the writer.'),
-  untilMs: count('Not after.'),
-  log: Type.Optional(Type.Integer({ minimum: 1, maximum: 999_999_999, description: 'Of one log.' })),
-};
-const filterInput = Type.Object(filterFields, closed);
+const filterInput = recordFilterSchema;
 const place = {
   log: Type.Integer({ minimum: 1, maximum: 999_999_999, description: 'Number of the log.' }),
   position: Type.Integer({
@@ -65,6 +39,7 @@ const recordSearch = endpoint({
   method: 'GET',
   path: '/v1/records',
   input: Type.Object({ ...filterFields, ...pageInput }, closed),
+  about: { type: 'Records', of: narrowed },
   output: pageOf(record, {}),
   paged: true,
   async handle(input, { signal }, { records, trustDomain }) {
@@ -85,6 +60,7 @@ const recordGet = endpoint({
   method: 'GET',
   path: '/v1/records/{log}/{position}',
   input: Type.Object(place, closed),
+  about: { type: 'Records', of: () => ({}) },
   output: record,
   handle: async ({ log, position }, _call, { records }) => recordOf(await records.show(log, position)),
 });
@@ -98,21 +74,35 @@ const recordFollow = endpoint({
   path: '/v1/record-events',
   input: filterInput,
   output: record,
-  async follow(input, { signal, lastEventId }, { records, trustDomain }, send) {
-    const entries = records.follow(filterOf(input, trustDomain), { after: lastEventId, signal });
-    for await (const one of entries) await send(recordOf(one), one.cursor);
+  about: { type: 'Records', of: narrowed },
+  async follow(input, { signal, lastEventId }, { records, trustDomain }) {
+    const entries = await records.follow(filterOf(input, trustDomain), { after: lastEventId, signal });
+    return async (send) => {
+      for await (const { record: one, cursor } of entries)
+        await send(one === undefined ? undefined : toldOf(one), cursor);
+    };
   },
 });
 
 /** What people and machines may ask of the record. */
 export const endpoints: readonly Endpoint<RecordEndpointNeeds>[] = [recordSearch, recordGet, recordFollow];
 
-function filterOf(asked: Static<typeof filterInput>, trustDomain: TrustDomain): RecordFilter {
-  const { identity, node, ...rest } = asked;
-  const idOf = (name: string | undefined) => (name === undefined ? name : identityNamed(name, trustDomain));
-  return { ...rest, actor: idOf(identity), node: idOf(node) };
+/** All that is found is of that target and that identity: the filter compares whole names. */
+function narrowed({ target, identity }: Static<typeof filterInput>) {
+  return { target, identity };
 }
 
 function recordOf({ log, position, entry }: RecordEntry): Static<typeof record> {
   return { log, position, entry: { ...entry } };
 }
+
+/** One and the same for all who follow: its text is made once. */
+function toldOf(one: RecordEntry): Static<typeof record> {
+  const known = told.get(one);
+  if (known !== undefined) return known;
+  const made = recordOf(one);
+  told.set(one, made);
+  return made;
+}
+
+const told = new WeakMap<RecordEntry, Static<typeof record>>();

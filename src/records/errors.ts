@@ -30,6 +30,12 @@ export const errorTable = {
     meaning: 'As many logs, shippers or entries without a checkpoint are there as the server takes.',
     remedy: 'The shipper tries again by itself; if it lasts, see which gateways ship, and how many names they use.',
   },
+  ERR_RECORDS_SINK: {
+    status: 500,
+    exit: 'config',
+    meaning: 'A sink can not be opened as it is configured, so nothing goes there.',
+    remedy: 'Correct what the message names under `server.sinks`, then start the server again.',
+  },
   ERR_RECORDS_NOT_FOUND: {
     status: 404,
     exit: 'no',

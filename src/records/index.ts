@@ -8,14 +8,23 @@
  * Its folders:
  * - `log/` one log: what is known of it, what a batch is judged by, and how it is kept
  * - `search/` what entries are found by
+ * - `follow/` what comes, told to all who follow from one reading
+ * - `delivery/` how what comes in goes on to sinks: at least once, in the order of each log, by one server at a time
+ * - `sinks/` what it goes on to: one folder a kind
  */
+
+export { sinkMigrations } from './delivery/sink-rows.ts';
+export type { RefusedEntry, SinkView } from './delivery/sink-state.ts';
 export { endpoints } from './endpoints.ts';
 export { errorTable, RecordsError } from './errors.ts';
 export { batchLimits, type Intake, type LogStand, type Shipment } from './log/intake.ts';
 export type { AlarmKind, LogBatch } from './log/judge-batch.ts';
 export type { LogView } from './log/log-rows.ts';
 export { createWitness, type Witness } from './log/witness.ts';
-export { recordsMigrations } from './migrations.ts';
+export { recordsLaterMigrations, recordsMigrations } from './migrations.ts';
 export { createRecords, type Records } from './records.ts';
 export { identityNamed, type RecordFilter } from './search/filter.ts';
+export { filterOf, recordFilterSchema } from './search/filter-words.ts';
 export { PAGE_MAX, type RecordEntry, type RecordPage } from './search/search.ts';
+export type { SinkMember } from './sink.ts';
+export { createSinks, type Sinks, type WantedSink } from './sinks.ts';

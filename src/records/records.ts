@@ -1,14 +1,14 @@
 import type { LedgerEvent } from '../model/index.ts';
-import { type Clock, type Log, messageOf, type Service, type Timer } from '../std/index.ts';
+import { type Clock, type Log, messageOf, type Random, type Service, type Timer } from '../std/index.ts';
 import type { Store } from '../store/index.ts';
 import { RecordsError } from './errors.ts';
+import { createFollow, type RecordFollow } from './follow/follow.ts';
 import { newestLog, orderOf } from './log/bind-log.ts';
 import { createIntake, type Intake } from './log/intake.ts';
 import { type LogView, logView } from './log/log-rows.ts';
 import { tellNotices, writeNotice } from './log/notices.ts';
 import type { Witness } from './log/witness.ts';
 import type { RecordsTables } from './migrations.ts';
-import { createFollow, type RecordFollow } from './search/follow.ts';
 import { createSearch, type RecordSearch } from './search/search.ts';
 
 /** The record of a server: every ledger that was shipped to any server on its store. */
@@ -33,6 +33,7 @@ export interface Records extends Intake, RecordSearch, RecordFollow {
 export function createRecords(deps: {
   readonly store: Store;
   readonly clock: Clock;
+  readonly random: Random;
   readonly log: Log;
   readonly witness: Witness;
   readonly write: (event: LedgerEvent) => Promise<void>;

@@ -30,6 +30,10 @@ function callsOn(stack: Stack, folder: string): Readonly<Record<string, readonly
   const gateway = (...args: string[]): Call => ({ args, user: 'gateway' });
   return {
     ...{ agent: role, dev: role, gateway: role, server: role },
+    'access apply': [{ args: ['--default', '--dry-run'], verbatim: 'lines of policies' }],
+    'access check': [{ args: ['--default'], verbatim: 'lines of policies' }],
+    'access explain': [{ args: [] }, { args: ['--action', 'session.end'] }],
+    'access show': [{ args: [], verbatim: 'policies as they were written' }],
     apply: [{ args: ['-f', folder, '--dry-run'] }, { args: ['-f', folder, '--yes'] }],
     'bundle show': [{ args: [] }],
     completion: [{ args: ['bash'], verbatim: 'a script for a shell' }],
@@ -78,6 +82,7 @@ function callsOn(stack: Stack, folder: string): Readonly<Record<string, readonly
     'policy who-can': [{ args: ['select', 'shop'] }],
     quarantine: [{ args: ['--who', '/none', '--yes', '--wait', '0'] }],
     'record accept': 'closes the ledger of the only gateway',
+    'record follow': 'goes on until it is stopped; its lines are those of `record search`',
     'record logs': [{ args: [] }],
     'record search': [{ args: ['-n', '1000'] }, { args: ['--kind', 'denial'] }, { args: ['--until', '2000-01-01'] }],
     'record show': [{ args: ['1/0'] }, { args: [`2/${HOSTILE_ENTRY}`] }],
@@ -88,6 +93,7 @@ function callsOn(stack: Stack, folder: string): Readonly<Record<string, readonly
     'revocation show': [{ args: ['00000000'] }],
     run: [{ args: ['shop', '--', 'true'], user: 'web' }],
     'session end': [{ args: ['--target', 'none'] }, { args: ['00000000', '--yes'] }, { args: ['--all'] }],
+    'session follow': 'goes on until it is stopped; its lines are those of `session list`',
     'session list': [{ args: [] }, { args: ['--target', 'none'] }],
     'session show': [{ args: ['%SESSION%'] }, { args: ['00000000'] }],
     'sign-in end': 'there is none; its own test ends one',

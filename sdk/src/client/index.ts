@@ -9,6 +9,7 @@ export {
   type ApiCallOptions,
   type ApiClient,
   type ApiEvent,
+  type ApiFollowOptions,
   createApiClient,
   type PagedName,
 } from './api-client.ts';

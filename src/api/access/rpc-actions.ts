@@ -1,6 +1,6 @@
 /**
  * The action of each gRPC method, by which policy speaks of it: what the same act is called as an endpoint, where there is one. Who may do what
- * stands in the default policy; `authorize.ts` has it once more as the table of roles, and a test holds the two against each other.
+ * stands in the built-in and the default policy; a method that is missing here is refused to everyone.
  */
 export const rpcActions: ReadonlyMap<string, string> = new Map(
   Object.entries({

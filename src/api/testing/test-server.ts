@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseSpiffeId, parseTrustDomain, spiffeIdOf } from '@countersign/sdk/identity';
 import { openTestStore } from '../../../test/support/store.ts';
+import { accessForms } from '../../app/access-forms.generated.ts';
+import { endpoints } from '../../app/endpoint-registry.generated.ts';
 import { member as joinToken } from '../../attestation/attestors/join-token/index.ts';
 import {
   type AttestorMember,
@@ -16,7 +18,7 @@ import { type Authority, authorityMigrations, createAuthority } from '../../auth
 import { member as memoryKeystore } from '../../authority/keystores/memory/index.ts';
 import type { LedgerEvent } from '../../model/index.ts';
 import { createQuestions, type QuestionsDeps, questionsMigrations } from '../../questions/index.ts';
-import { createRecords, createWitness, recordsMigrations } from '../../records/index.ts';
+import { createRecords, createWitness, recordsLaterMigrations, recordsMigrations } from '../../records/index.ts';
 import { createRegistration, type Registration, registrationMigrations } from '../../registration/index.ts';
 import { createResources, type Resources, resourcesMigrations } from '../../resources/index.ts';
 import {
@@ -34,22 +36,24 @@ import {
   createSeededRandom,
   createSilentLog,
   type Log,
+  type Random,
   type Service,
   startAll,
   stopAll,
 } from '../../std/index.ts';
-import type { Migration, Store } from '../../store/index.ts';
+import { type Migration, type Store, storeMigrations } from '../../store/index.ts';
 import { buildCertificateRequest } from '../../wire/x509/index.ts';
-import { createServerApi, type ServerApiDeps } from '../index.ts';
+import { accessMigrations, createAccessPolicies, createServerApi, type ServerApiDeps } from '../index.ts';
 
 type TestServerOptions = Partial<Pick<ServerApiDeps, 'log' | 'readOperator' | 'parsePolicies'>> & {
   /** Besides those of the features. */
   readonly migrations?: readonly Migration[];
+  readonly takesLinks?: boolean;
 };
 
 /** A whole server over a real store and real sockets; only time, chance and the ledger are the test's. */
 export async function startTestServer(options: TestServerOptions = {}) {
-  const { log = createSilentLog(), migrations: others = [], ...more } = options;
+  const { log = createSilentLog(), migrations: others = [], takesLinks = true, ...more } = options;
   const folder = mkdtempSync(join(tmpdir(), 'api-'));
   const base = { clock: createManualClock(START_MS), random: createSeededRandom('api'), log };
   const testStore = await openTestStore([...MIGRATIONS, ...others], base);
@@ -64,9 +68,10 @@ export async function startTestServer(options: TestServerOptions = {}) {
   const { questions, sessions } = testSessions({ ...deps, present: resources.gatewayInstances });
   const nodes = createNodes({ ...deps, removeAliases: async () => {} });
   const signal = new AbortController().signal;
+  const access = createAccessPolicies({ ...deps, endpoints, takesLinks, forms: accessForms });
   const { revocations, verifiers, feed } = testRevocations({ ...deps, authority, nodes, resources });
   const revocation = [revocations, verifiers];
-  const features: Service[] = [keystore, authority, registration, resources, questions, nodes, ...revocation];
+  const features: Service[] = [keystore, authority, registration, resources, questions, nodes, access, ...revocation];
   await startAll(features, signal);
   const attestors = [joinToken, knock].map((member) => ({ member, config: {} }));
   const aliases = aliasesOf(registration);
@@ -84,7 +89,7 @@ export async function startTestServer(options: TestServerOptions = {}) {
     ...deps,
     ...{ authority, registration, resources, records, nodes, nodeAttestation, audit, ready: () => true },
     ...{ revocations, feed },
-    ...{ questions, sessions, parsePolicies: () => undefined, ...more },
+    ...{ access, questions, sessions, parsePolicies: () => undefined, ...more },
   });
   const identify = async (path: string): Promise<TlsIdentity> => {
     const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -106,7 +111,7 @@ export async function startTestServer(options: TestServerOptions = {}) {
   const address = tcp.address();
   if ('unix' in address) throw new Error('a TCP server has a port');
   return {
-    ...{ authority, registration, resources, records, nodes, sessions, ledger, write, identify, revocations },
+    ...{ access, authority, registration, resources, records, nodes, sessions, ledger, write, identify, revocations },
     ...{ audit, store: testStore.store, random: base.random, log, folder, serverIdentity, operatorSocket },
     ...{ pacedAs: api.pacedAs, clock: base.clock },
     /** A client with that identity, or none. */
@@ -123,7 +128,10 @@ export async function startTestServer(options: TestServerOptions = {}) {
   };
 }
 
-function testRecords(deps: { clock: Clock; log: Log; store: Store }, audit: (event: LedgerEvent) => void) {
+function testRecords(
+  deps: { clock: Clock; random: Random; log: Log; store: Store },
+  audit: (event: LedgerEvent) => void,
+) {
   const witness = createWitness('example.org/witness', generateKeyPairSync('ed25519').privateKey);
   return createRecords({ ...deps, witness, write: async (event) => audit(event), silenceMs: 45_000 });
 }
@@ -213,8 +221,11 @@ const MIGRATIONS = [
   ...authorityMigrations,
   ...registrationMigrations,
   ...resourcesMigrations,
+  ...storeMigrations,
   ...questionsMigrations,
   ...recordsMigrations,
+  ...recordsLaterMigrations,
   ...attestationMigrations,
+  ...accessMigrations,
   ...revocationMigrations,
 ];

@@ -1,6 +1,6 @@
-import type { AlarmKind, LogView, Records } from '../../records/index.ts';
+import type { AlarmKind, LogView, Records, Sinks, SinkView } from '../../records/index.ts';
 import { Code, RpcError } from '../../rpc/index.ts';
-import { codeOf, formatDurationMs, messageOf } from '../../std/index.ts';
+import { type Clock, codeOf, formatDurationMs, messageOf } from '../../std/index.ts';
 import type { LedgerShipping } from '../shipping/ship-ledger.ts';
 import type { Found, HealthCheck } from './conditions.ts';
 import type { Metric } from './metrics.ts';
@@ -20,6 +20,45 @@ export function createShippingCheck(shipping: Pick<LedgerShipping, 'lag'>): Heal
     if (entries === 0 || forMs < LAG_MS_MAX) return [];
     return [{ severity: 'degraded', key: 'lag', found: `${entries} entries are not shipped to the record yet${why}` }];
   };
+}
+
+/** What is wrong with sinks that this server hands over to. */
+export function createSinkCheck(sinks: Pick<Sinks, 'views'>, clock: Clock): HealthCheck {
+  return () => sinks.views().flatMap((view) => sinkFindings(view, clock.now()));
+}
+
+/** How far sinks are; at a server that does not hand over to one, nothing of it. */
+export function sinkMetrics(sinks: Pick<Sinks, 'views'>): readonly Metric[] {
+  const figures = (read: (view: SinkView) => number | undefined) => () =>
+    new Map(
+      sinks.views().flatMap((view) => {
+        const value = read(view);
+        return value === undefined ? [] : [[view.name, value] as const];
+      }),
+    );
+  const label = 'sink';
+  return [
+    {
+      ...{ name: 'countersign_record_sink_behind_entries', label },
+      help: 'Entries of the record that were not looked at yet for the sink.',
+      read: figures(({ behind }) => behind),
+    },
+    {
+      ...{ name: 'countersign_record_sink_taken_entries', label },
+      help: 'Entries that the sink took of this process.',
+      read: figures(({ taken }) => taken),
+    },
+    {
+      ...{ name: 'countersign_record_sink_refused_entries', label },
+      help: 'Entries that the sink refuses, and that what comes behind in their ledgers waits for.',
+      read: figures(({ isRunner, refused }) => (isRunner ? refused.length : undefined)),
+    },
+    {
+      ...{ name: 'countersign_record_sink_away', label },
+      help: 'Whether nothing can be handed over to the sink.',
+      read: figures(({ isRunner, away }) => (isRunner || away !== undefined ? Number(away !== undefined) : undefined)),
+    },
+  ];
 }
 
 /** What the record holds, and what is wrong with it. */
@@ -76,6 +115,24 @@ function findingsOf(records: Pick<Records, 'silentMs'>, log: LogView): readonly 
   return [{ severity: 'degraded', what, key: 'silence', found, sinceMs: log.heardMs, remedy: SILENT }];
 }
 
+function sinkFindings({ name, away, refused, behind }: SinkView, nowMs: number): readonly Found[] {
+  const what = `sink ${name}`;
+  const findings: Found[] = refused.map(({ log, position, origin, reason, sinceMs }) => ({
+    ...{ severity: 'degraded', what, key: `refused ${log}/${position}`, sinceMs },
+    found: `${name} refuses entry ${log}/${position} of ${origin}, and what comes behind it in that ledger waits: ${reason}`,
+    remedy: `See what it is: \`countersign record show ${log}/${position}\`. Have the sink take it, or leave it out: \`skip: ['${log}/${position}']\` under server.sinks.${name}, and start the servers again.`,
+  }));
+  if (away !== undefined && nowMs - away.sinceMs >= AWAY_MS_MAX) {
+    const waiting =
+      behind === undefined ? '' : `; ${behind} entries wait${away.next === undefined ? '' : ` from ${away.next} on`}`;
+    findings.push({
+      ...{ severity: 'degraded', what, key: 'away', sinceMs: away.sinceMs },
+      found: `${name} takes nothing: ${away.reason}${waiting}`,
+    });
+  }
+  return findings;
+}
+
 /** That it will be taken later is not to be expected. */
 function isRefusal(error: unknown): boolean {
   const refused: readonly unknown[] = [Code.FAILED_PRECONDITION, Code.INVALID_ARGUMENT, Code.PERMISSION_DENIED];
@@ -83,6 +140,8 @@ function isRefusal(error: unknown): boolean {
 }
 
 const ALARMS: readonly (AlarmKind | 'silence')[] = ['fork', 'rollback', 'gap', 'edited', 'key', 'silence'];
+/** Longer than whatever takes it needs to be started again. */
+const AWAY_MS_MAX = 30_000;
 /** Longer than a server takes to start. */
 const LAG_MS_MAX = 60_000;
 const SILENT =

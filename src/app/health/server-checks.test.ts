@@ -1,7 +1,8 @@
 // Goal: what a server lacks is told with what still goes on: a store that is away, keys that were lost, authorities that can't sign, its own identity.
 import { afterEach, describe, expect, it } from 'vitest';
 import { AuthorityError, type AuthorityInfo, type AuthorityKind } from '../../authority/index.ts';
-import { type LogView, RecordsError } from '../../records/index.ts';
+import { composeSchema, loadPolicies } from '../../policy/index.ts';
+import { type LogView, RecordsError, type SinkView } from '../../records/index.ts';
 import { createManualClock, createPeerClock, type ManualClock, type PeerClock } from '../../std/index.ts';
 import type { ShippingLag } from '../shipping/ship-ledger.ts';
 import { startTelling, type Telling } from '../testing/told.ts';
@@ -9,6 +10,8 @@ import { createClockCheck } from './clock-check.ts';
 import type { ConditionName } from './condition-table.ts';
 import { createServerChecks } from './server-checks.ts';
 
+const POLICIES = loadPolicies([], composeSchema([]));
+const NO_POLICIES = { revision: 1, isDefault: false, policies: [], digest: undefined };
 const START_MS = Date.UTC(2027, 0, 1);
 const HOUR_MS = 3_600_000;
 
@@ -19,8 +22,8 @@ async function house(): Promise<House> {
   const clock = createManualClock(START_MS);
   const database = createPeerClock(clock);
   const state: State = {
-    ...{ logs: [], lag: {} },
-    ...{ ledger: 'enough', store: undefined, check: undefined, unable: [], lost: [] },
+    ...{ logs: [], lag: {}, sinks: [] },
+    ...{ ledger: 'enough', store: undefined, check: undefined, access: undefined, unable: [], lost: [] },
     life: { issuedMs: START_MS, expiresMs: START_MS + HOUR_MS },
   };
   telling = await startTelling('server', {
@@ -34,11 +37,16 @@ async function house(): Promise<House> {
             ...{ checkpointFailure: undefined, room: state.ledger },
           }),
         },
+        access: {
+          current: () => ({ ...NO_POLICIES, problems: state.access === undefined ? [] : [state.access] }),
+          compiled: () => ({ builtIn: POLICIES, changeable: state.access === undefined ? POLICIES : undefined }),
+        },
         authority: { problem: () => state.check, unable: () => state.unable, lost: () => state.lost },
         identity: { life: () => state.life },
         probe: { problem: () => state.store && { error: state.store, forMs: 5_000 } },
         records: { logs: () => state.logs, silentMs: ({ heardMs }) => (heardMs === 0 ? 61_500 : undefined) },
         shipping: { lag: () => ({ entries: 0, forMs: 0, problem: undefined, ...state.lag }) },
+        sinks: { views: () => state.sinks },
         started: () => true,
       }),
       ...{ room: () => [], descriptors: () => [], 'event-loop': () => [] },
@@ -63,6 +71,7 @@ const BROKEN: readonly (readonly [ConditionName<'server'>, string, (h: House) =>
   ['authority', '200 degraded', set({ check: gone })],
   ['authority', '503 failed', set({ unable: ['x509'] })],
   ['keys', '200 degraded', set({ lost: [LOST] })],
+  ['access', '200 degraded', set({ access: 'roles:1:1: error: unexpected end of input' })],
   ['identity', '503 failed', (h) => h.clock.step(2 * HOUR_MS)],
   ['identity', '200 degraded', (h) => h.clock.step(50 * 60_000)],
   ['clock', '200 degraded', (h) => h.database.says(START_MS + HOUR_MS)],
@@ -84,6 +93,7 @@ describe('each is told at /ready, metric, doctor and log, and no more once it is
       ledger: 'enough',
       store: undefined,
       check: undefined,
+      access: undefined,
       unable: [],
       lost: [],
       logs: [],
@@ -106,9 +116,11 @@ interface House {
 interface State {
   logs: LogView[];
   lag: Partial<ShippingLag>;
+  sinks: SinkView[];
   ledger: 'enough' | 'none';
   store: Error | undefined;
   check: Error | undefined;
+  access: string | undefined;
   unable: AuthorityKind[];
   lost: AuthorityInfo[];
   life: { readonly issuedMs: number; readonly expiresMs: number };
@@ -167,6 +179,36 @@ describe('the way of the server’s own ledger into the record', () => {
     h.state.lag = lag;
     await h.clock.advance(40_000);
     expect((await h.told('shipping')).doctor).toHaveLength(count);
+  });
+});
+
+describe('a sink of the record', () => {
+  const well: SinkView = {
+    ...{ name: 'siem', kind: 'webhook', isRunner: true, behind: 0, taken: 9, away: undefined, refused: [] },
+  };
+  const refused = { log: 2, position: 41, origin: 'corp.example/gateway/one', reason: 'HTTP 400', sinceMs: START_MS };
+
+  it('is told of once it takes nothing for half a minute, and no more when it does', async () => {
+    const h = await house();
+    h.state.sinks = [{ ...well, behind: 70, away: { reason: 'HTTP 503', sinceMs: START_MS, next: '1/30' } }];
+    await h.clock.advance(29_000);
+    expect((await h.told('sinks')).doctor).toEqual([]);
+    await h.clock.advance(11_000);
+    const told = await h.told('sinks');
+    expect(told).toMatchObject({ ready: '200 degraded', metric: ['degraded'], log: ['degraded'] });
+    expect(told.found).toBe('siem takes nothing: HTTP 503; 70 entries wait from 1/30 on');
+    h.state.sinks = [well];
+    await h.clock.advance(1_000);
+    expect(await h.told('sinks')).toMatchObject({ metric: [], doctor: [], log: ['degraded', 'ok'] });
+  });
+
+  it('is told of at once with the entry that it refuses, and what to do about it', async () => {
+    const h = await house();
+    h.state.sinks = [{ ...well, refused: [refused] }];
+    await h.clock.advance(1_000);
+    const { found, remedy } = await h.told('sinks');
+    expect(found).toContain('siem refuses entry 2/41 of corp.example/gateway/one');
+    expect(remedy).toContain("`skip: ['2/41']` under server.sinks.siem");
   });
 });
 

@@ -1,12 +1,13 @@
+import type { AccessPolicies } from '../../api/index.ts';
 import type { AuthorityHealth } from '../../authority/index.ts';
 import type { LedgerWatch } from '../../ledger/index.ts';
-import type { Records } from '../../records/index.ts';
+import type { Records, Sinks } from '../../records/index.ts';
 import { type Clock, CodedError, formatTime, messageOf } from '../../std/index.ts';
 import type { ServerIdentity } from '../server-identity.ts';
 import type { LedgerShipping } from '../shipping/ship-ledger.ts';
 import type { Found, HealthCheck, HealthChecks } from './conditions.ts';
 import { createLedgerChecks } from './ledger-checks.ts';
-import { createRecordCheck, createShippingCheck } from './record-checks.ts';
+import { createRecordCheck, createShippingCheck, createSinkCheck } from './record-checks.ts';
 import { isOverdue } from './server-link.ts';
 import type { StoreProbe } from './store-probe.ts';
 
@@ -14,11 +15,13 @@ import type { StoreProbe } from './store-probe.ts';
 export function createServerChecks(parts: {
   readonly clock: Clock;
   readonly ledger: LedgerWatch;
+  readonly access: Pick<AccessPolicies, 'current' | 'compiled'>;
   readonly authority: AuthorityHealth;
   readonly identity: Pick<ServerIdentity, 'life'>;
   readonly probe: Pick<StoreProbe, 'problem'>;
   readonly records: Pick<Records, 'logs' | 'silentMs'>;
   readonly shipping: Pick<LedgerShipping, 'lag'>;
+  readonly sinks: Pick<Sinks, 'views'>;
   readonly started: () => boolean;
 }): Omit<HealthChecks<'server'>, 'clock' | 'room' | 'event-loop' | 'descriptors'> {
   const { clock, authority, identity, probe } = parts;
@@ -29,6 +32,7 @@ export function createServerChecks(parts: {
     }),
     record: createRecordCheck(parts.records),
     shipping: createShippingCheck(parts.shipping),
+    sinks: createSinkCheck(parts.sinks, clock),
     starting: () => (parts.started() ? [] : [{ severity: 'failed', found: 'the server is starting' }]),
     store() {
       const problem = probe.problem();
@@ -40,6 +44,15 @@ export function createServerChecks(parts: {
           ...remedyOf(problem.error),
         },
       ];
+    },
+    access() {
+      if (!parts.started() || parts.access.compiled().changeable !== undefined) return [];
+      const [problem] = parts.access.current().problems;
+      const found =
+        problem === undefined
+          ? 'the policies of access could not be read for half a minute, and permit nothing'
+          : `the policies of access can not be evaluated, and permit nothing: ${problem}`;
+      return [{ severity: 'degraded', found }];
     },
     keys: () =>
       authority.lost().map(({ kind, id, expiresAtS }) => ({

@@ -112,7 +112,8 @@ export function urlOf({ host, port }: TlsPlace): string {
 const WHY: Readonly<Record<string, string>> = {
   access_denied: 'it was refused in the browser',
   expired_token: 'nobody answered in time; begin again',
-  invalid_grant: 'the code is not good any more; begin again',
+  invalid_grant:
+    'the code is not good any more, or not from this address, or whoever allowed it has signed out since; begin again',
 };
 const TOKEN_PATH = '/sign-in/token';
 const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code';

@@ -8,11 +8,19 @@ import { createDevApp, type DevRole } from '../../app/dev.ts';
 import { apiSocketOf } from '../../config/index.ts';
 import { createSilentLog, createSystemClock, createSystemRandom } from '../../std/index.ts';
 import type { CliCommand, CliContext } from '../command.ts';
+import { command as listEntries } from '../commands/entry/list.ts';
+import { command as showEntry } from '../commands/entry/show.ts';
 import { command as login } from '../commands/login.ts';
 import { command as logout } from '../commands/logout.ts';
+import { command as listNodes } from '../commands/node/list.ts';
+import { command as searchRecord } from '../commands/record/search.ts';
+import { command as showRecord } from '../commands/record/show.ts';
+import { command as endSessions } from '../commands/session/end.ts';
+import { command as listSessions } from '../commands/session/list.ts';
 import { command as endSignIn } from '../commands/sign-in/end.ts';
 import { command as link } from '../commands/sign-in/link.ts';
 import { command as listSignIns } from '../commands/sign-in/list.ts';
+import { command as listTargets } from '../commands/target/list.ts';
 import { command as whoami } from '../commands/whoami.ts';
 
 let folder: string;
@@ -43,7 +51,7 @@ function call(
   options: object = {},
   more: { args?: string[]; warned?: (line: string) => void } = {},
 ) {
-  const seen: { value?: unknown; warned: string[] } = { warned: [] };
+  const seen: { value?: unknown; values: unknown[]; warned: string[] } = { values: [], warned: [] };
   const context: CliContext = {
     ...{
       say: () => {},
@@ -55,6 +63,7 @@ function call(
     },
     emit(value) {
       seen.value = value;
+      seen.values.push(value);
     },
     warn(line) {
       seen.warned.push(line);
@@ -189,5 +198,40 @@ describe('login', () => {
   it('goes to no server whose certificate is not verified', async () => {
     await signIn();
     await expect(call(login, { server: url.host, device: true })).rejects.toThrow(/certificate/);
+  });
+});
+
+describe('other commands', () => {
+  /** Asked as whoever is logged in, and by the socket: `left` are fields that are never the same. */
+  async function bothWays(command: CliCommand, args: string[] = [], options: object = {}) {
+    const bySocket = await call(command, { ...options, socket: dev.paths.serverSocket }, { args });
+    const byLogin = await call(command, options, { args });
+    return [byLogin, bySocket].map(({ code, values }) => ({ code, values }));
+  }
+
+  it('go by the login, and answer what the socket answers', async () => {
+    await logIn(await signIn());
+    const [record] = (await call(searchRecord, { kind: 'admin', lines: '1' })).values as { log: number; seq: number }[];
+    for (const [command, args, options] of [
+      [listEntries],
+      [listTargets],
+      [listSessions],
+      [searchRecord, [], { kind: 'admin', lines: '2' }],
+      [showRecord, [`${record?.log}/${record?.seq}`]],
+    ] as const) {
+      const [byLogin, bySocket] = await bothWays(command, [...(args ?? [])], options ?? {});
+      expect(byLogin).toEqual(bySocket);
+    }
+    const [entry] = (await call(listEntries)).value as { id: string }[];
+    const [one, other] = await bothWays(showEntry, [entry?.id ?? '']);
+    expect(one).toEqual(other);
+    expect((await call(endSessions, { target: 'none', yes: true })).value).toMatchObject({ ended: [] });
+  });
+
+  it('are those of the person in the ledger, or say that they need the socket', async () => {
+    await logIn(await signIn());
+    await expect(call(listNodes)).rejects.toThrow(/needs the operator socket.*ListAgents/);
+    expect((await call(listNodes, { socket: dev.paths.serverSocket })).code).toBe(0);
+    await expect(call(listSessions, { who: '/shop/web' })).rejects.toThrow('give whole SPIFFE IDs');
   });
 });

@@ -8,6 +8,10 @@ export interface GroupWords {
 
 /** Groups by their word. */
 export const groups: Readonly<Record<string, GroupWords>> = {
+  access: {
+    summary: 'Who may do what with the server itself.',
+    examples: ['countersign access show', 'countersign access apply -f ./access --dry-run'],
+  },
   bundle: {
     summary: 'CA certificates that verify all identities of the server.',
     examples: ['countersign bundle show > bundle.pem'],
@@ -34,6 +38,10 @@ export const groups: Readonly<Record<string, GroupWords>> = {
   record: {
     summary: 'Ledgers of all gateways and servers, in one place.',
     examples: ['countersign record search --kind denial --since 1d', 'countersign record logs'],
+  },
+  revocation: {
+    summary: 'What counts no more, and where that is in effect.',
+    examples: ['countersign revocation list', 'countersign revocation add --who /shop/web --reason "leaked key"'],
   },
   session: {
     summary: 'What runs through gateways now.',

@@ -2,6 +2,7 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import fc from 'fast-check';
+import { Type } from 'typebox';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseConfig } from '../../../config/index.ts';
 import { readGivenSecretNow, readTrustedFile } from '../../../private-files/index.ts';
@@ -153,7 +154,10 @@ describe('a reference', () => {
       parseConfig({
         file: 'c.yaml',
         text: 'server: { store: { postgres: { url: "postgres://me:hunter2@db/app" } } }',
-        members: { storeEngines: { postgres: member.config }, keystores: {}, nodeAttestors: {}, workloadAttestors: {} },
+        members: {
+          ...{ storeEngines: { postgres: member.config }, keystores: {}, nodeAttestors: {}, workloadAttestors: {} },
+          ...{ recordSinks: {}, recordFilter: Type.Object({}) },
+        },
         env: {},
       });
     expect(parse).toThrow('c.yaml:1:32: url does not have the right form, ^(file|env):.+$');
