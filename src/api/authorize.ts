@@ -103,15 +103,6 @@ export function createAuthorizer(deps: {
     return { role, id };
   };
 
-  /** An agent takes its new SVID into use for good: a call begun with an older one is by a copy of its state, or one that was brought back. */
-  const noteCopy =
-    ({ method, peer }: CallContext) =>
-    ({ id, serial }: Verified) =>
-      deps.log.warn('api.agent.superseded', {
-        ...{ agent: id.uri, serial, method },
-        ...(peer.kind === 'tls' ? { remote: peer.remoteAddress } : {}),
-      });
-
   const callerOf = (context: CallContext): Caller => {
     const caller = callers.get(context);
     assert(caller !== undefined, 'the authorizer runs before every handler');
@@ -120,7 +111,7 @@ export function createAuthorizer(deps: {
   return {
     async interceptor(context, next) {
       try {
-        const caller = await authorize(context, noteCopy(context));
+        const caller = await authorize(context, noteCopy(deps.log, context));
         if (caller.role !== 'anyone') context.vouch();
         callers.set(context, caller);
         await next();
@@ -140,6 +131,15 @@ export function createAuthorizer(deps: {
       callers.set(context, await authorize(context, () => {}));
     },
   };
+}
+
+/** An agent takes its new SVID into use for good: a call begun with an older one is by a copy of its state, or one that was brought back. */
+function noteCopy(log: Log, { method, peer }: CallContext) {
+  return ({ id, serial }: Verified) =>
+    log.warn('api.agent.superseded', {
+      ...{ agent: id.uri, serial, method },
+      ...(peer.kind === 'tls' ? { remote: peer.remoteAddress } : {}),
+    });
 }
 
 function verifyChain(deps: ChainDeps, chainDer: readonly Buffer[]) {
