@@ -101,7 +101,7 @@ function tlsDoor(
   const { api } = config;
   if (api === undefined) return { listen: [], services: [] };
   const { certificate, key, dnsName } = api;
-  const at = parseAddress(api.listen);
+  const at = { ...parseAddress(api.listen), clientAuthorities: authoritiesOf(authority) };
   if ((certificate === undefined) !== (key === undefined))
     throw new AppError('ERR_APP_CONFIG', 'server.api has certificate or key alone: give both, or neither');
   if (certificate !== undefined && key !== undefined) {
@@ -116,6 +116,16 @@ function tlsDoor(
   const id = spiffeIdOf(trustDomain, '/spire/server');
   const named = createServerIdentity({ authority, clock, log, id, dnsNames: [dnsName] });
   return { listen: [{ ...at, tls: named.tls }], services: [named] };
+}
+
+/** Those whose SVIDs are good here; one array for as long as they are the same. */
+function authoritiesOf(authority: Authority): () => readonly Buffer[] {
+  let known: { readonly sequence: number; readonly ders: readonly Buffer[] } | undefined;
+  return () => {
+    const { sequence, x509Authorities } = authority.bundle();
+    if (known?.sequence !== sequence) known = { sequence, ders: x509Authorities.map(({ der }) => der) };
+    return known.ders;
+  };
 }
 
 const SECRET_BYTES_MAX = 4096;

@@ -167,9 +167,21 @@ async function openParts(deps: ServerDeps) {
   const access = createAccessPolicies({ store, clock, log, trustDomain, endpoints, takesLinks, forms: accessForms });
   const { ledger, records, shipping } = openServerRecord({ config, trustDomain, store, clock, random, log });
   const sinks = createServerSinks(deps, { store, trustDomain, write: (event) => ledger.synced(ledger.append(event)) });
+<<<<<<< HEAD
   const revocation = createServerRevocation(deps, { store, authority, nodes, resources, trustDomain });
   const { revocations, feed } = revocation;
   const identity = createServerIdentity({ authority, clock, log, id: spiffeIdOf(trustDomain, '/spire/server') });
+=======
+  const revocation = createServerRevocation({
+    ...{ config, store, clock, random, log, authority, nodes, resources, trustDomain },
+  });
+  const identity = createServerIdentity({
+    authority,
+    clock,
+    log,
+    id: spiffeIdOf(trustDomain, '/spire/server'),
+  });
+>>>>>>> main
   const attestation = createAttestationService(() =>
     createNodeAttestation({
       ...{
@@ -214,7 +226,12 @@ async function openParts(deps: ServerDeps) {
   ];
   return {
     ...{ trustDomain, store, authority, nodes, registration, resources, ledger, identity, attestation, services },
+<<<<<<< HEAD
     ...{ revocations, feed, access, questions, probe, databaseClock, parsePolicies, records, shipping, sinks },
+=======
+    ...{ access, revocations: revocation.revocations, feed: revocation.feed },
+    ...{ questions, probe, databaseClock, parsePolicies, records, shipping, sinks },
+>>>>>>> main
   };
 }
 
@@ -292,6 +309,21 @@ function metricsOf({
       name: 'countersign_gateways_connected',
       help: 'Gateways that are connected.',
       read: () => resources.gateways().filter(({ connected }) => connected).length,
+    },
+    {
+      name: 'countersign_servers',
+      help: 'Servers on this database that are there, this one included.',
+      read: () => resources.servers().held,
+    },
+    {
+      name: 'countersign_servers_gone_total',
+      help: 'Servers that this one has found gone since it runs.',
+      read: () => resources.servers().gone,
+    },
+    {
+      name: 'countersign_server_was_gone_total',
+      help: 'How often this server was taken for gone by another since it runs.',
+      read: () => resources.servers().selfGone,
     },
   ];
 }

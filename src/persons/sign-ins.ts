@@ -27,6 +27,8 @@ export interface SignIns {
   list(): Promise<readonly SignIn[]>;
   /** Ends it; undefined when there is none of that id. */
   end(id: string): Promise<SignIn | undefined>;
+  /** Somebody has been told that it came from elsewhere. */
+  told(id: string): Promise<void>;
   /** Ends those of issuers whose word is taken no more. */
   endOthers(): Promise<void>;
 }
@@ -103,6 +105,9 @@ export function createSignIns(deps: SignInDeps): SignIns {
         },
         { order: ORDER },
       ),
+    async told(id) {
+      await db.updateTable('persons_sign_ins').set({ is_moved: 1 }).where('id', '=', id).execute();
+    },
     async endOthers() {
       await db.deleteFrom('persons_sign_ins').where('issuer', '!=', issuer).execute();
     },
@@ -125,18 +130,6 @@ function createFind(deps: SignInDeps, { bySecret, standing, made }: Judged): Sig
     if (nowMs - seen_ms < SEEN_STEP_MS) return;
     await db.updateTable('persons_sign_ins').set({ seen_ms: nowMs }).where('digest', '=', digest).execute();
   };
-  /** True for the first who finds out. */
-  const markMoved = async ({ digest, is_moved }: Row) => {
-    if (is_moved === 1) return false;
-    const { numUpdatedRows } = await db
-      .updateTable('persons_sign_ins')
-      .set({ is_moved: 1 })
-      .where('digest', '=', digest)
-      .where('is_moved', '=', 0)
-      .executeTakeFirstOrThrow();
-    return numUpdatedRows === 1n;
-  };
-
   return async (secret, { kind, address, isUse }) => {
     const row = await bySecret(secret, kind);
     if (row === undefined) return { ok: false, reason: 'unknown' };
@@ -144,7 +137,7 @@ function createFind(deps: SignInDeps, { bySecret, standing, made }: Judged): Sig
     if (reason !== undefined) return { ok: false, reason };
     const signIn = made(row);
     if (!addressIn(rules.from, row.address, plainAddress(address)))
-      return { ok: false, reason: 'address', signIn, isFirst: await markMoved(row) };
+      return { ok: false, reason: 'address', signIn, isFirst: row.is_moved === 0 };
     if (isUse) await seen(row, clock.now());
     return { ok: true, signIn };
   };

@@ -32,5 +32,5 @@ export interface SignIn {
 export type FoundSignIn =
   | { readonly ok: true; readonly signIn: SignIn }
   | { readonly ok: false; readonly reason: 'unknown' | 'over' | 'idle' | 'issuer' }
-  /** It is good, and came from elsewhere. `isFirst`: nobody has been told of that. */
+  /** It is good, and came from elsewhere. `isFirst`: nobody has been told of that; whoever tells says so by `SignIns.told`. */
   | { readonly ok: false; readonly reason: 'address'; readonly signIn: SignIn; readonly isFirst: boolean };

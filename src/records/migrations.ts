@@ -117,6 +117,7 @@ export const recordsLaterMigrations: readonly Migration[] = [
         .addColumn('sizes', bytesType(dialect), (column) => column.notNull())
         .addPrimaryKeyConstraint('records_marks_key', ['reader', 'number'])
         .execute();
+      await db.schema.createIndex('records_marks_age').on('records_marks').column('at_ms').execute();
       await db.schema
         .createTable('records_exports')
         .addColumn('id', 'text', (column) => column.primaryKey())

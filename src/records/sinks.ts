@@ -1,6 +1,16 @@
-import { type Clock, codeOf, messageOf, type Service, sleep, type Timer } from '../std/index.ts';
+import {
+  type Clock,
+  codeOf,
+  messageOf,
+  raceAbort,
+  type Service,
+  sleep,
+  type Timer,
+  timeoutSignal,
+} from '../std/index.ts';
 import { createLeases, type Lease, type Leases } from '../store/index.ts';
-import { type DeliveryDeps, deliver, type SinkPlan } from './delivery/deliver.ts';
+import { deliver } from './delivery/deliver.ts';
+import type { DeliveryDeps, SinkPlan } from './delivery/delivery.ts';
 import { createSinkState, type SinkState, type SinkView } from './delivery/sink-state.ts';
 import type { SinkDeps, SinkMember } from './sink.ts';
 
@@ -41,7 +51,10 @@ export function createSinks(deps: SinksDeps, wanted: readonly WantedSink[]): Sin
     },
     async stop() {
       stop.abort();
-      await Promise.all(running.map(({ done }) => done));
+      // A disk that hangs must not keep the process; what it was given was not taken, and its lease ends by itself.
+      const limit = timeoutSignal(deps.clock, STOP_MS_MAX);
+      await raceAbort(Promise.all(running.map(({ done }) => done)), limit.signal).catch(() => {});
+      limit.cancel();
     },
   };
 }
@@ -136,5 +149,6 @@ function keepLease(
 const LEASE_KIND = 'records.sinks';
 const LEASE_MS = 15_000;
 const RENEW_MS = 5_000;
+const STOP_MS_MAX = 5_000;
 /** After what went wrong, and to look whether a lease is free. */
 const AGAIN_MS = 5_000;

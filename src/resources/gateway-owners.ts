@@ -6,15 +6,13 @@ import type { Write } from './gateway-connections.ts';
 import { disconnectOwners } from './gateway-rows.ts';
 import type { ResourcesTables } from './migrations.ts';
 import { createServerLease, RENEW_MS } from './server-lease.ts';
+import type { Resources } from './types.ts';
 
 /** Which servers are there: what one of them says of its gateways is true for as long as it is. */
 export interface GatewayOwners extends Service {
   /** Writes in the name of this server, never as one that others have taken for gone: it is there again before. */
   readonly write: Write;
-  /** Servers on this database, this one included, as of the last look. */
-  serversHeld(): number;
-  /** How many this one has found gone, and how often it was taken for gone itself, since it runs. */
-  counts(): { readonly serversGone: number; readonly selfGone: number };
+  readonly servers: Resources['servers'];
 }
 
 interface OwnersDeps {
@@ -37,24 +35,11 @@ export function createGatewayOwners(deps: OwnersDeps): GatewayOwners {
   const { clock, log } = deps;
   const lease = createServerLease(deps);
   const beats = createBeats(deps);
-  const counts = { serversGone: 0, selfGone: 0 };
-  let held = 0;
-  let hasBegun = false;
+  const seenServers = { held: 0, gone: 0 };
   let timer: Timer | undefined;
   let stopped = false;
   let running: Promise<unknown> = Promise.resolve();
 
-  /** True when this server was taken for gone. */
-  const renew = async (): Promise<boolean> => {
-    const wasLost = (await lease.renew()) && hasBegun;
-    hasBegun = true;
-    if (!wasLost) return false;
-    counts.selfGone++;
-    log.warn('resources.server.was_gone', {
-      next: 'look what held this server up: the machine, its event loop or the way to the database',
-    });
-    return true;
-  };
   const guarded: Write = (work) =>
     deps.write(async (trx) => {
       await lease.guard(asNever(trx));
@@ -65,7 +50,7 @@ export function createGatewayOwners(deps: OwnersDeps): GatewayOwners {
       return await guarded(work);
     } catch (error) {
       if (!(error instanceof StoreError && error.code === 'ERR_STORE_LEASE')) throw error;
-      const wasLost = await renew();
+      const wasLost = await lease.renew();
       const isNews = await guarded(work);
       if (wasLost) await deps.restore('all');
       return isNews;
@@ -78,13 +63,13 @@ export function createGatewayOwners(deps: OwnersDeps): GatewayOwners {
       const owners = gone.map(({ name }) => name);
       return disconnectOwners(trx, owners, clock.now());
     });
-    counts.serversGone += gone.length;
+    seenServers.gone += gone.length;
     for (const { name } of gone) log.warn('resources.server.gone', { server: name });
   };
   const look = async () => {
-    const wasLost = await renew();
+    const wasLost = await lease.renew();
     const seen = await lease.look();
-    held = seen.held.length;
+    seenServers.held = seen.held.length;
     if (seen.gone.length > 0) await bury(seen.gone);
     await beats.beat(new Set([...seen.held, ...seen.over].map(({ name }) => name)));
     await deps.restore(wasLost ? 'all' : undefined);
@@ -100,8 +85,7 @@ export function createGatewayOwners(deps: OwnersDeps): GatewayOwners {
   };
   return {
     write,
-    serversHeld: () => held,
-    counts: () => ({ ...counts }),
+    servers: () => ({ ...seenServers, selfGone: lease.timesLost() }),
     async start() {
       await look();
       lookSoon();

@@ -18,6 +18,7 @@ export interface Gateways extends Service {
   all: Resources['gateways'];
   onChange: Resources['onGateways'];
   forget: Resources['forgetGateway'];
+  servers: Resources['servers'];
 }
 
 /**
@@ -45,6 +46,7 @@ export function createGateways(deps: { store: Store; clock: Clock; random: Rando
     keepReport: connections.keepReport,
     reported: reports.all,
     all: () => view.current()?.gateways ?? [],
+    servers: owners.servers,
     onChange: (listener) => view.onChange((known) => listener(known.gateways)),
     forget: (spiffeId, address) =>
       write(async (trx) => {

@@ -1,11 +1,13 @@
 import type { Kysely } from 'kysely';
-import type { Clock } from '../std/index.ts';
+import type { Clock, Log } from '../std/index.ts';
 import { createLeases, type Lease, type SeenLeases, type Store } from '../store/index.ts';
 
 /** That this server is there, as all servers see it. */
 export interface ServerLease {
-  /** Puts its end off; true when it had to be taken anew, since it is the first, or another server has taken this one for gone. @throws StoreError */
+  /** Takes it, or puts its end off; true when it had to be taken anew, since another server has taken this one for gone. @throws StoreError */
   renew(): Promise<boolean>;
+  /** How often that was so. */
+  timesLost(): number;
   /** In a transaction: makes sure that no server has taken this one for gone. @throws StoreError ERR_STORE_LEASE */
   guard(trx: Kysely<never>): Promise<void>;
   /** All servers that have a lease: `gone` are those whose time is over, as far as this one may judge. @throws StoreError */
@@ -19,10 +21,11 @@ export interface ServerLease {
  * though they were away as it was and have merely not come back yet; so does everyone when the clock of the database goes forward at once. Such a
  * server takes nobody for gone until all who live had time to renew.
  */
-export function createServerLease({ store, clock, owner }: ServerLeaseDeps): ServerLease {
+export function createServerLease({ store, clock, log, owner }: ServerLeaseDeps): ServerLease {
   const leases = createLeases({ store, clock });
   const steadiness = createSteadiness(clock);
   let lease: Lease | undefined;
+  let timesLost = 0;
   const putOff = async (): Promise<boolean> => {
     if (lease === undefined) return false;
     const databaseMs = await leases.renew(lease);
@@ -31,8 +34,14 @@ export function createServerLease({ store, clock, owner }: ServerLeaseDeps): Ser
   };
   const renew = async (): Promise<boolean> => {
     if (await putOff()) return false;
+    const wasHeld = lease !== undefined;
     lease = await leases.hold({ kind: KIND, name: owner, holder: owner, ttlMs: SERVER_GONE_MS });
     await putOff();
+    if (!wasHeld) return false;
+    timesLost++;
+    log.warn('resources.server.was_gone', {
+      next: 'look what held this server up: the machine, its event loop or the way to the database',
+    });
     return true;
   };
   let renewing: Promise<boolean> | undefined;
@@ -44,6 +53,7 @@ export function createServerLease({ store, clock, owner }: ServerLeaseDeps): Ser
       });
       return renewing;
     },
+    timesLost: () => timesLost,
     async guard(trx) {
       if (lease !== undefined) await leases.guard(trx, lease);
     },
@@ -58,6 +68,7 @@ export function createServerLease({ store, clock, owner }: ServerLeaseDeps): Ser
 interface ServerLeaseDeps {
   readonly store: Store;
   readonly clock: Clock;
+  readonly log: Log;
   readonly owner: string;
 }
 

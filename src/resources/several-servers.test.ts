@@ -135,6 +135,8 @@ describe('several servers on one database', () => {
     expect(looks.connected()).toEqual(['moved:1', 'there:1']);
     expect(await postgres.query('select name from store_leases')).toHaveLength(2);
     expect(await postgres.query('select owner from resources_servers')).toHaveLength(2);
+    expect(lives.servers().gone + looks.servers().gone).toBe(1);
+    expect(looks.servers()).toMatchObject({ held: 2, selfGone: 0 });
   });
 
   it('take nobody for gone after they stood still themselves, nor when the clock of the database jumps', async () => {
@@ -192,6 +194,7 @@ describe('several servers on one database', () => {
     it('has those back that are still with it', async () => {
       await resume();
       await eventually('they are back', () => looks.connected().length === 2);
+      expect(paused.servers().selfGone).toBe(1);
     });
 
     it('claims none that is with another by now, and writes none of those as gone', async () => {

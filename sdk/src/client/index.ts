@@ -14,5 +14,6 @@ export {
   type PagedName,
 } from './api-client.ts';
 export { ApiProblem } from './api-problem.ts';
+export { lookupOf } from './localhost.ts';
 export type { CallName, FollowName, Operations } from './operations.generated.ts';
 export type { ApiPlace } from './transport.ts';

@@ -379,6 +379,98 @@ export interface Operations {
       readonly next?: string | undefined;
     };
   };
+  /** Begins an export of all that is asked for, of the logs as they stand now. */
+  'record-export.create': {
+    readonly input: {
+      /** Whose: a SPIFFE ID, or the path of one in the trust domain of the server. */
+      readonly identity?: string | undefined;
+      /** The node whose agent vouched for the process behind a session, as `identity`. */
+      readonly node?: string | undefined;
+      /** Which target. */
+      readonly target?: string | undefined;
+      /** What was done, as the protocol names it. */
+      readonly action?: string | undefined;
+      /** Of one session. */
+      readonly session?: string | undefined;
+      /** Such as `denial`. */
+      readonly kind?: string | undefined;
+      /** What was reached, by the last parts of its name: `public.customers`. */
+      readonly object?: string | undefined;
+      /** What was read, written or masked of it. */
+      readonly column?: string | undefined;
+      /** Which policy allowed or refused it. */
+      readonly policy?: string | undefined;
+      /** Why it was refused. */
+      readonly reason?: string | undefined;
+      /** How it ended, such as `failed`. */
+      readonly status?: string | undefined;
+      /** Operations that differ in values only. */
+      readonly shape?: string | undefined;
+      /** The protocol's own code. */
+      readonly code?: string | undefined;
+      /** True: only what was masked. */
+      readonly masked?: boolean | undefined;
+      /** Rows of the answer, at least. */
+      readonly rowsMin?: number | undefined;
+      /** Rows of the answer, at most. */
+      readonly rowsMax?: number | undefined;
+      /** Bytes of the answer, at least. */
+      readonly bytesMin?: number | undefined;
+      /** Bytes of the answer, at most. */
+      readonly bytesMax?: number | undefined;
+      /** Not before: epoch milliseconds by the clock of the writer. */
+      readonly sinceMs?: number | undefined;
+      /** Not after. */
+      readonly untilMs?: number | undefined;
+      /** Of one log. */
+      readonly log?: number | undefined;
+      readonly format?: 'jsonl' | 'csv' | undefined;
+    };
+    readonly output: {
+      /** Id of the export. */
+      readonly id: string;
+      /** How many logs it is of. */
+      readonly logs: number;
+    };
+  };
+  /** Shows what an export is of: the selection, and the logs as they stood. */
+  'record-export.get': {
+    readonly input: {
+      /** Id of the export. */
+      readonly id: string;
+    };
+    readonly output: {
+      /** Canonical JSON, as it is signed. */
+      readonly selection: string;
+      /** SHA-256 of the canonical JSON of this list is in what is signed. */
+      readonly logs: readonly {
+        /** Number of the log. */
+        readonly log: number;
+        readonly origin: string;
+        readonly verifierKey: string;
+        /** Entries. */
+        readonly size: number;
+        /** Over all of them, signed by the log and by a server. */
+        readonly checkpoint: string;
+      }[];
+    };
+  };
+  /** Reads lines of an export, in its order, from where the answer before has ended. */
+  'record-export.read': {
+    readonly input: {
+      /** Id of the export. */
+      readonly id: string;
+      /** `next` of the answer before, as it came. */
+      readonly cursor?: string | undefined;
+    };
+    readonly output: {
+      readonly lines: readonly string[];
+      /** Where it goes on; absent with the last lines. */
+      readonly next?: string | undefined;
+      /** C2SP signed note: how many lines, the root of the RFC 6962 tree over them, the selection. */
+      readonly note?: string | undefined;
+    };
+  };
   /** Tells of entries as they come to the record; all that is set must hold. */
   'record.follow': {
     readonly input: {
@@ -449,6 +541,22 @@ export interface Operations {
       readonly position: number;
       /** As its writer wrote and signed it; fields that are not known here may be in it. */
       readonly entry: Readonly<Record<string, unknown>>;
+    };
+  };
+  /** Proves that one entry stands in its log, under the newest checkpoint of that. */
+  'record.prove': {
+    readonly input: {
+      /** Number of the log. */
+      readonly log: number;
+      /** In that log; together the id of the entry, for good. */
+      readonly position: number;
+    };
+    readonly output: {
+      readonly format: string;
+      /** Its bytes, as they were signed. */
+      readonly entry: string;
+      /** C2SP tlog-proof, with the checkpoint that the log and a server have signed. */
+      readonly proof: string;
     };
   };
   /** Finds entries of all ledgers, newest first; all that is set must hold. */
@@ -1228,7 +1336,11 @@ export interface Operations {
 }
 
 /** Operations that answer once. */
+<<<<<<< HEAD
 export type CallName = | 'access.apply' | 'access.check' | 'access.explain' | 'access.get' | 'caller.get' | 'entry.get' | 'entry.list' | 'gateway.get' | 'gateway.list' | 'policy.get' | 'policy.list' | 'record.get' | 'record.search' | 'resource.apply' | 'resource.plan' | 'revocation.add' | 'revocation.get' | 'revocation.lift' | 'revocation.list' | 'revocation.restart' | 'session.end' | 'session.get' | 'session.list' | 'sign-in-link.create' | 'sign-in.end' | 'sign-in.list' | 'target.get' | 'target.list';
+=======
+export type CallName = | 'access.apply' | 'access.check' | 'access.explain' | 'access.get' | 'caller.get' | 'entry.get' | 'entry.list' | 'gateway.get' | 'gateway.list' | 'policy.get' | 'policy.list' | 'record-export.create' | 'record-export.get' | 'record-export.read' | 'record.get' | 'record.prove' | 'record.search' | 'resource.apply' | 'resource.plan' | 'revocation.add' | 'revocation.get' | 'revocation.lift' | 'revocation.list' | 'revocation.restart' | 'session.end' | 'session.get' | 'session.list' | 'sign-in-link.create' | 'sign-in.end' | 'sign-in.list' | 'target.get' | 'target.list';
+>>>>>>> main
 
 /** Operations that tell of events for as long as somebody listens. */
 export type FollowName = | 'gateway.follow' | 'record.follow' | 'session.follow';
@@ -1255,8 +1367,12 @@ export const operations: Readonly<Record<keyof Operations, OperationPlaces>> = {
   'gateway.list': {"method":"GET","path":"/v1/gateways","inPath":[],"inQuery":["limit","cursor"],"inBody":[]},
   'policy.get': {"method":"GET","path":"/v1/policies/{name}","inPath":["name"],"inQuery":[],"inBody":[]},
   'policy.list': {"method":"GET","path":"/v1/policies","inPath":[],"inQuery":["limit","cursor"],"inBody":[]},
+  'record-export.create': {"method":"POST","path":"/v1/record-exports","inPath":[],"inQuery":[],"inBody":["identity","node","target","action","session","kind","object","column","policy","reason","status","shape","code","masked","rowsMin","rowsMax","bytesMin","bytesMax","sinceMs","untilMs","log","format"]},
+  'record-export.get': {"method":"GET","path":"/v1/record-exports/{id}","inPath":["id"],"inQuery":[],"inBody":[]},
+  'record-export.read': {"method":"GET","path":"/v1/record-exports/{id}/lines","inPath":["id"],"inQuery":["cursor"],"inBody":[]},
   'record.follow': {"method":"GET","path":"/v1/record-events","inPath":[],"inQuery":["identity","node","target","action","session","kind","object","column","policy","reason","status","shape","code","masked","rowsMin","rowsMax","bytesMin","bytesMax","sinceMs","untilMs","log"],"inBody":[]},
   'record.get': {"method":"GET","path":"/v1/records/{log}/{position}","inPath":["log","position"],"inQuery":[],"inBody":[]},
+  'record.prove': {"method":"GET","path":"/v1/records/{log}/{position}/proof","inPath":["log","position"],"inQuery":[],"inBody":[]},
   'record.search': {"method":"GET","path":"/v1/records","inPath":[],"inQuery":["identity","node","target","action","session","kind","object","column","policy","reason","status","shape","code","masked","rowsMin","rowsMax","bytesMin","bytesMax","sinceMs","untilMs","log","limit","cursor"],"inBody":[]},
   'resource.apply': {"method":"POST","path":"/v1/apply","inPath":[],"inQuery":[],"inBody":["resources","entries","remove","prune"]},
   'resource.plan': {"method":"POST","path":"/v1/plan","inPath":[],"inQuery":[],"inBody":["resources","entries","remove","prune"]},

@@ -31,17 +31,14 @@ import {
 import { createRpcClient, createRpcServer, type RpcClient, type TlsIdentity } from '../../rpc/index.ts';
 import { createLiveSessions } from '../../sessions/index.ts';
 import {
-  type Clock,
   createManualClock,
   createSeededRandom,
   createSilentLog,
-  type Log,
-  type Random,
   type Service,
   startAll,
   stopAll,
 } from '../../std/index.ts';
-import { type Migration, type Store, storeMigrations } from '../../store/index.ts';
+import { type Migration, storeMigrations } from '../../store/index.ts';
 import { buildCertificateRequest } from '../../wire/x509/index.ts';
 import { accessMigrations, createAccessPolicies, createServerApi, type ServerApiDeps } from '../index.ts';
 
@@ -84,12 +81,18 @@ export async function startTestServer(options: TestServerOptions = {}) {
     if (write.fails) throw new Error('the disk is full');
     ledger.push(event);
   };
-  const records = testRecords(deps, audit);
+  const witness = createWitness('example.org/witness', generateKeyPairSync('ed25519').privateKey);
+  const records = createRecords({ ...deps, witness, write: async (event) => audit(event), silenceMs: 45_000 });
   const api = createServerApi({
     ...deps,
     ...{ authority, registration, resources, records, nodes, nodeAttestation, audit, ready: () => true },
+<<<<<<< HEAD
     ...{ revocations, feed },
     ...{ access, questions, sessions, parsePolicies: () => undefined, ...more },
+=======
+    ...{ access, revocations, feed },
+    ...{ questions, sessions, parsePolicies: () => undefined, ...more },
+>>>>>>> main
   });
   const identify = async (path: string): Promise<TlsIdentity> => {
     const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -113,7 +116,7 @@ export async function startTestServer(options: TestServerOptions = {}) {
   return {
     ...{ access, authority, registration, resources, records, nodes, sessions, ledger, write, identify, revocations },
     ...{ audit, store: testStore.store, random: base.random, log, folder, serverIdentity, operatorSocket },
-    ...{ pacedAs: api.pacedAs, clock: base.clock },
+    ...{ pacedAs: api.pacedAs, clock: base.clock, witnessKey: witness.key },
     /** A client with that identity, or none. */
     client: (identity?: TlsIdentity) =>
       keep(createRpcClient({ ...base, connect: { ...address, tls: { verifyPeer() {}, identity: () => identity } } })),
@@ -126,14 +129,6 @@ export async function startTestServer(options: TestServerOptions = {}) {
       rmSync(folder, { recursive: true, force: true });
     },
   };
-}
-
-function testRecords(
-  deps: { clock: Clock; random: Random; log: Log; store: Store },
-  audit: (event: LedgerEvent) => void,
-) {
-  const witness = createWitness('example.org/witness', generateKeyPairSync('ed25519').privateKey);
-  return createRecords({ ...deps, witness, write: async (event) => audit(event), silenceMs: 45_000 });
 }
 
 function aliasesOf(registration: Pick<Registration, 'batchCreate'>) {

@@ -1,7 +1,8 @@
-import { ApiProblem, type FollowName, type Operations } from '@countersign/sdk/client';
-import { codeOf, messageOf, sleep } from '../../std/index.ts';
+import type { FollowName, Operations } from '@countersign/sdk/client';
+import { messageOf, sleep } from '../../std/index.ts';
 import type { CliContext, CliInput } from '../command.ts';
 import { watchReader } from '../terminal/watch-reader.ts';
+import { isPassing } from './patiently.ts';
 import { withRest } from './with-rest.ts';
 
 /**
@@ -65,15 +66,5 @@ export async function followEvents<Name extends FollowName>(
   }
 }
 
-/** That a server, or the way to it, is not there now. */
-function isPassing(error: unknown): boolean {
-  if (error instanceof ApiProblem) return error.status === 429 || error.status === 408 || error.status >= 500;
-  return error instanceof Error && codeOf(error) !== undefined && NETWORK.has(codeOf(error) ?? '');
-}
-
-const NETWORK: ReadonlySet<string> = new Set([
-  ...['ECONNREFUSED', 'ECONNRESET', 'ENOENT', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND'],
-  ...['EAI_AGAIN', 'ECONNABORTED', 'ENETDOWN', 'EHOSTDOWN'],
-]);
 const WAIT_MS_FIRST = 500;
 const WAIT_MS_MAX = 10_000;

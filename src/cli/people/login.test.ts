@@ -1,13 +1,14 @@
 /** Goal: whoever is let in by a browser acts from the command line as themselves, for as long as that lasts, with a token that nobody else on the machine reads. */
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { lookupOf } from '@countersign/sdk/client';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createDevApp, type DevRole } from '../../app/dev.ts';
 import { apiSocketOf } from '../../config/index.ts';
 import { createSilentLog, createSystemClock, createSystemRandom } from '../../std/index.ts';
-import type { CliCommand, CliContext } from '../command.ts';
+import { type CliCommand, type CliContext, exitCodes } from '../command.ts';
 import { command as listEntries } from '../commands/entry/list.ts';
 import { command as showEntry } from '../commands/entry/show.ts';
 import { command as login } from '../commands/login.ts';
@@ -86,7 +87,7 @@ function browse(method: string, path: string, { cookie = '', form }: { cookie?: 
   return new Promise<{ status: number; location: string; cookie: string; text: string }>((resolve, reject) => {
     const sent = request(
       new URL(path, url),
-      { method, headers, agent: false, ca: readFileSync(ca) },
+      { method, headers, agent: false, ca: readFileSync(ca), lookup: lookupOf(url.hostname) },
       async (answer) => {
         let text = '';
         for await (const chunk of answer) text += chunk;
@@ -130,6 +131,11 @@ async function logIn(cookie: string) {
     },
   });
 }
+
+it('a browser keeps what it has of a server of one machine from whatever else listens there', async () => {
+  await signIn();
+  expect(url.hostname).toBe('countersign.localhost');
+});
 
 describe('login', () => {
   it('by the browser of this computer: whoami is the person, until logout', async () => {
@@ -182,6 +188,22 @@ describe('login', () => {
     expect(JSON.stringify(value)).not.toContain('countersign_login_');
     chmodSync(path, 0o644);
     await expect(call(whoami)).rejects.toMatchObject({ code: 'ERR_PRIVATE_FILE_UNSAFE' });
+  });
+
+  it.each([
+    '',
+    'no json',
+    '{}',
+    '{"server":"x:1","token":"t","name":"n","endsMs":"soon"}',
+  ])('that is kept and is none (%j) is said so: nobody acts as the operator instead', async (text) => {
+    const path = join(home, '.config/countersign/login.json');
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    writeFileSync(path, text, { mode: 0o600 });
+    await expect(call(whoami)).rejects.toThrow(/is no login.*countersign logout/);
+    expect((await call(whoami, operator())).value).toMatchObject({ kind: 'operator' });
+    const { code, value } = await call(logout);
+    expect([code, value]).toEqual([exitCodes.unavailable, { loggedOut: true }]);
+    expect((await call(whoami)).value).toMatchObject({ kind: 'operator' });
   });
 
   it('ends when an operator ends it: the next command says how to log in again', async () => {

@@ -283,6 +283,22 @@ describe.each([
     expect(written).toEqual([]);
   });
 
+  it('tell an entry over which a sink fails from a sink that is away, and let it hold back only its own log', async () => {
+    const store = await openStore();
+    const records = recordOn(store);
+    await ship(records, logNamed('one'));
+    await ship(records, logNamed('two'));
+    const { place, member } = fakePlace();
+    place.answer = (items) =>
+      items.some(({ id }) => id === 'corp.example/1/17') ? { kind: 'away', reason: 'HTTP 500' } : { kind: 'taken' };
+    const sinks = await runSinks(store, [wantedOf(member)]);
+    await until('it is told', () => sinks.views()[0]?.refused.length === 1);
+    expect(sinks.views()[0]?.refused).toMatchObject([{ log: 1, position: 17, reason: 'HTTP 500' }]);
+    await until('all others are there', atSize(place, 57));
+    expect(ofLog(place, 1)).toEqual(all(1, 17));
+    expect(ofLog(place, 2)).toEqual(all(2, 40));
+  });
+
   it('leave out what an operator names, and write an entry about it', async () => {
     const store = await openStore();
     await ship(recordOn(store), logNamed('one'));

@@ -134,6 +134,13 @@ describe('an event', () => {
     );
   });
 
+  it('has a time that a date can say, and a short code, whatever a writer says', () => {
+    const event = eventOf({ kind: 'k'.repeat(5000), timeMs: Number.MAX_SAFE_INTEGER });
+    expect(new Date(event.time).toISOString()).toBe('9999-12-31T23:59:59.999Z');
+    expect(event.metadata.event_code).toHaveLength(64);
+    expect(event.unmapped.countersign).toMatchObject({ timeMs: Number.MAX_SAFE_INTEGER });
+  });
+
   it('has the whole entry in it, without what is sealed, and an id that leads back to it', () => {
     const event = eventOf({ kind: 'outcome', detail: { status: 'failed', withheld: 'c2VhbGVk', items: 3 } });
     expect(event.metadata).toMatchObject({ uid: place.id, log_name: place.origin, sequence: 7, event_code: 'outcome' });

@@ -58,10 +58,17 @@ export function ocsfEvent(entry: LedgerEntry, { id, origin, position, version }:
     ...{ severity_id: severity[0], severity: severity[1], status_id: outcome[0], status: outcome[1] },
     ...(typeof code === 'string' ? { status_code: code } : {}),
     ...(typeof reason === 'string' ? { status_detail: reason } : {}),
-    time: entry.wallMs ?? entry.timeMs,
+    // A writer can say any time; one that no date can say would stop whoever reads it.
+    time: Math.min(entry.wallMs ?? entry.timeMs, TIME_MS_MAX),
     message: messageOf(entry),
     metadata: {
-      ...{ version: OCSF_VERSION, uid: id, log_name: origin, sequence: position, event_code: entry.kind },
+      ...{
+        version: OCSF_VERSION,
+        uid: id,
+        log_name: origin,
+        sequence: position,
+        event_code: entry.kind.slice(0, CODE_LENGTH_MAX).toWellFormed(),
+      },
       product: { ...PRODUCT, version },
     },
     ...own.attributes,
@@ -232,3 +239,6 @@ const SEALED: ReadonlySet<string> = new Set(['withheld']);
 /** An operation names hundreds of things at worst; all of them stand in the entry. */
 const RESOURCES_MAX = 20;
 const MESSAGE_LENGTH_MAX = 1000;
+const CODE_LENGTH_MAX = 64;
+/** The end of the year 9999. */
+const TIME_MS_MAX = 253_402_300_799_999;

@@ -46,7 +46,7 @@ export function createPoster(url: string, { clock }: { readonly clock: Clock }):
       };
       return new Promise<PostAnswer>((resolve, reject) => {
         const request = isTls ? https.request(url, { ...tls(), ...options }) : http.request(url, options);
-        request.once('error', reject);
+        request.on('error', reject);
         request.once('response', (response) => {
           readBody(response).then(
             (text) =>

@@ -47,6 +47,8 @@ export function createPeople(deps: {
       log.warn('api.sign_in.elsewhere', { signIn: principal.signIn, address });
       const detail = { signIn: principal.signIn, from: address, begunFrom: found.signIn.address };
       await actBy(whoOf(principal), { action: 'RefuseSignIn', target: 'sign-ins', detail }, async () => {});
+      // After it was written: rather twice than never.
+      await persons.signIns.told(principal.signIn);
     }
     return notGood('the sign-in was begun from another address; sign in anew from here');
   };
