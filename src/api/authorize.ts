@@ -89,11 +89,7 @@ export function createAuthorizer(deps: {
       throw denied();
     }
     const { id } = verdict;
-<<<<<<< HEAD
     if (!HEARS_OF_IT.has(context.method)) revocations.refuseUse(factsOf(verdict, registration));
-=======
-    if (!HEARS_OF_IT.has(context.method)) deps.revocations.refuseUse(factsOf(verdict, deps.registration));
->>>>>>> main
     if (isAgent(id)) {
       may({ kind: 'node', id });
       const node = await checkAgent(deps.nodes, context, verdict);
@@ -102,15 +98,9 @@ export function createAuthorizer(deps: {
       return { role: 'agent', node };
     }
     may(identityOf(id));
-<<<<<<< HEAD
     const role = isGatewayAction(action) ? 'gateway' : 'admin';
     if (role === 'admin') revocations.refuseUse(factsOf(verdict, registration), 'operating');
     return { role, id };
-=======
-    if (isGatewayAction(action)) return { role: 'gateway', id };
-    deps.revocations.refuseUse(factsOf(verdict, deps.registration), 'operating');
-    return { role: 'admin', id };
->>>>>>> main
   };
 
   const callerOf = (context: CallContext): Caller => {
@@ -262,7 +252,6 @@ export function isAgent(id: SpiffeId): boolean {
   return id.path.startsWith('/spire/agent/');
 }
 
-<<<<<<< HEAD
 /** What is known of a peer by its certificate; that of an agent is its node's. */
 export function factsOf(
   { id, thumbprint }: { readonly id: SpiffeId; readonly thumbprint?: string },
@@ -272,8 +261,6 @@ export function factsOf(
   return { spiffeId: id.uri, thumbprint, labels, ...(isAgent(id) ? { nodeId: id.uri } : {}) };
 }
 
-=======
->>>>>>> main
 /** Acts of the groups that the built-in policy alone decides are those of one kind of caller. */
 function isGatewayAction(action: string): boolean {
   return isOneOf(action, rpcGroups['countersign:serve-gateway']);
@@ -281,18 +268,6 @@ function isGatewayAction(action: string): boolean {
 
 function isOneOf(action: string, group: readonly string[]): boolean {
   return group.includes(action.slice('countersign:'.length));
-<<<<<<< HEAD
-=======
-}
-
-/** What is known of a peer by its certificate; that of an agent is its node's. */
-export function factsOf(
-  { id, thumbprint }: { readonly id: SpiffeId; readonly thumbprint?: string },
-  registration: Pick<Registration, 'entriesOf'>,
-): RevocationFacts {
-  const labels = registration.entriesOf(id).map(({ attributes }) => attributes.labels);
-  return { spiffeId: id.uri, thumbprint, labels, ...(isAgent(id) ? { nodeId: id.uri } : {}) };
->>>>>>> main
 }
 
 /** No details and no reason: who may not call learns nothing of who may. */

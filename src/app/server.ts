@@ -167,21 +167,9 @@ async function openParts(deps: ServerDeps) {
   const access = createAccessPolicies({ store, clock, log, trustDomain, endpoints, takesLinks, forms: accessForms });
   const { ledger, records, shipping } = openServerRecord({ config, trustDomain, store, clock, random, log });
   const sinks = createServerSinks(deps, { store, trustDomain, write: (event) => ledger.synced(ledger.append(event)) });
-<<<<<<< HEAD
   const revocation = createServerRevocation(deps, { store, authority, nodes, resources, trustDomain });
   const { revocations, feed } = revocation;
   const identity = createServerIdentity({ authority, clock, log, id: spiffeIdOf(trustDomain, '/spire/server') });
-=======
-  const revocation = createServerRevocation({
-    ...{ config, store, clock, random, log, authority, nodes, resources, trustDomain },
-  });
-  const identity = createServerIdentity({
-    authority,
-    clock,
-    log,
-    id: spiffeIdOf(trustDomain, '/spire/server'),
-  });
->>>>>>> main
   const attestation = createAttestationService(() =>
     createNodeAttestation({
       ...{
@@ -226,12 +214,7 @@ async function openParts(deps: ServerDeps) {
   ];
   return {
     ...{ trustDomain, store, authority, nodes, registration, resources, ledger, identity, attestation, services },
-<<<<<<< HEAD
     ...{ revocations, feed, access, questions, probe, databaseClock, parsePolicies, records, shipping, sinks },
-=======
-    ...{ access, revocations: revocation.revocations, feed: revocation.feed },
-    ...{ questions, probe, databaseClock, parsePolicies, records, shipping, sinks },
->>>>>>> main
   };
 }
 

@@ -1336,11 +1336,7 @@ export interface Operations {
 }
 
 /** Operations that answer once. */
-<<<<<<< HEAD
-export type CallName = | 'access.apply' | 'access.check' | 'access.explain' | 'access.get' | 'caller.get' | 'entry.get' | 'entry.list' | 'gateway.get' | 'gateway.list' | 'policy.get' | 'policy.list' | 'record.get' | 'record.search' | 'resource.apply' | 'resource.plan' | 'revocation.add' | 'revocation.get' | 'revocation.lift' | 'revocation.list' | 'revocation.restart' | 'session.end' | 'session.get' | 'session.list' | 'sign-in-link.create' | 'sign-in.end' | 'sign-in.list' | 'target.get' | 'target.list';
-=======
 export type CallName = | 'access.apply' | 'access.check' | 'access.explain' | 'access.get' | 'caller.get' | 'entry.get' | 'entry.list' | 'gateway.get' | 'gateway.list' | 'policy.get' | 'policy.list' | 'record-export.create' | 'record-export.get' | 'record-export.read' | 'record.get' | 'record.prove' | 'record.search' | 'resource.apply' | 'resource.plan' | 'revocation.add' | 'revocation.get' | 'revocation.lift' | 'revocation.list' | 'revocation.restart' | 'session.end' | 'session.get' | 'session.list' | 'sign-in-link.create' | 'sign-in.end' | 'sign-in.list' | 'target.get' | 'target.list';
->>>>>>> main
 
 /** Operations that tell of events for as long as somebody listens. */
 export type FollowName = | 'gateway.follow' | 'record.follow' | 'session.follow';

@@ -56,17 +56,10 @@ export function createCallers(deps: {
     return principal;
   };
 
-<<<<<<< HEAD
-  const principalOfIdentity = createIdentityPrincipal(deps);
-  const identityOf = (id: SpiffeId): Principal => {
-    deps.revocations.refuseUse(factsOf({ id }, deps.registration), 'operating');
-    return principalOfIdentity(id);
-=======
   const principalOf = createIdentityPrincipal(deps);
   const identityOf = (id: SpiffeId): Principal => {
     deps.revocations.refuseUse(factsOf({ id }, deps.registration), 'operating');
     return principalOf(id);
->>>>>>> main
   };
 
   const idOfToken = (token: string): SpiffeId => {

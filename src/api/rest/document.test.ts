@@ -18,11 +18,8 @@ let server: TestRest;
 const over = new AbortController();
 let passing: NodeJS.Timeout;
 let signIn = '';
-<<<<<<< HEAD
 let revocation = '';
-=======
 let exported = '';
->>>>>>> main
 beforeAll(async () => {
   // Rates are another test's.
   server = await startTestRest({ rest: { admission: { burst: 1e6 } } });
@@ -178,24 +175,6 @@ function rightRequest(path: string, method: string, { requestBody }: Operation) 
     ? GATEWAY
     : path.includes('entries')
       ? 'web'
-<<<<<<< HEAD
-      : path.includes('records')
-        ? '1'
-        : path.includes('sessions')
-          ? 'abc1'
-          : path.includes('sign-ins')
-            ? signIn
-            : path.includes('revocations')
-              ? revocation
-              : 'a';
-  const text = path.endsWith('end-sessions')
-    ? END
-    : path.endsWith('/revocations')
-      ? REVOKE
-      : /access(-check)?$/.test(path)
-        ? '{"useDefault":true}'
-        : '{}';
-=======
       : path.includes('record-exports')
         ? exported
         : path.includes('records')
@@ -204,9 +183,16 @@ function rightRequest(path: string, method: string, { requestBody }: Operation) 
             ? 'abc1'
             : path.includes('sign-ins')
               ? signIn
-              : 'a';
-  const text = path.endsWith('end-sessions') ? END : /access(-check)?$/.test(path) ? '{"useDefault":true}' : '{}';
->>>>>>> main
+              : path.includes('revocations')
+                ? revocation
+                : 'a';
+  const text = path.endsWith('end-sessions')
+    ? END
+    : path.endsWith('/revocations')
+      ? REVOKE
+      : /access(-check)?$/.test(path)
+        ? '{"useDefault":true}'
+        : '{}';
   const body = requestBody === undefined ? {} : { body: text };
   return { method, path: path.replaceAll(/\{[^}]*\}/g, id), headers: {}, ...body };
 }

@@ -54,18 +54,12 @@ export async function startTestRest(options: Options = {}) {
   );
   const signInUrl = (): string => `https://127.0.0.1:${portOf()}`;
   const needs = {
-<<<<<<< HEAD
-    ...{ access: server.access, records, registration, resources, revocations, sessions, clock, trustDomain },
-    ...{ ...persons, signInUrl },
-  };
-=======
     access: server.access,
     ...{ records, registration, resources, revocations, sessions, clock, trustDomain },
     ...{ ...persons, signInUrl },
   };
   const authorities = authority.bundle().x509Authorities.map(({ der }) => der);
   const clientAuthorities = () => authorities;
->>>>>>> main
   const rest: RestServer = createRest<NeedsOf<(typeof endpoints)[number]>>({
     ...{ clock, log, random, store, trustDomain, authority, registration, nodes, audit, needs, persons, signInUrl },
     revocations,

@@ -86,13 +86,8 @@ export async function startTestServer(options: TestServerOptions = {}) {
   const api = createServerApi({
     ...deps,
     ...{ authority, registration, resources, records, nodes, nodeAttestation, audit, ready: () => true },
-<<<<<<< HEAD
-    ...{ revocations, feed },
-    ...{ access, questions, sessions, parsePolicies: () => undefined, ...more },
-=======
     ...{ access, revocations, feed },
     ...{ questions, sessions, parsePolicies: () => undefined, ...more },
->>>>>>> main
   });
   const identify = async (path: string): Promise<TlsIdentity> => {
     const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
