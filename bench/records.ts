@@ -1,12 +1,20 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import pg from 'pg';
-import { createRecords, createWitness, type LogBatch, type Records, recordsMigrations } from '../src/records/index.ts';
-import { createSilentLog, createSystemClock } from '../src/std/index.ts';
+import {
+  createRecords,
+  createWitness,
+  type LogBatch,
+  type Records,
+  recordsLaterMigrations,
+  recordsMigrations,
+} from '../src/records/index.ts';
+import { createSilentLog, createSystemClock, createSystemRandom } from '../src/std/index.ts';
 import { member as postgresEngine } from '../src/store/engines/postgres/index.ts';
 import type { Store } from '../src/store/index.ts';
 import { startPostgres, type TestPostgres } from '../test/support/postgres.ts';
 import { type Bench, type BenchContext, type BenchResult, cpuOfProcessUs, percentile, result } from './harness.ts';
+import { measureExport, measureFollowers } from './records/followers.ts';
 import { createShippedLog } from './records/shipped-log.ts';
 
 /** Ingest of what gateways ship, and pages of what an operator asks every day, over as many entries as `RECORDS` says. */
@@ -19,11 +27,11 @@ export const bench: Bench = {
       args: ['-c', 'fsync=on', '-c', 'shared_buffers=1GB', '-c', 'max_wal_size=4GB'],
     });
     process.env['CS_BENCH_RECORDS_URL'] = postgres.url;
-    const deps = { clock: createSystemClock(), log: createSilentLog() };
+    const deps = { clock: createSystemClock(), random: createSystemRandom(), log: createSilentLog() };
     const store = await postgresEngine.open({ url: 'env:CS_BENCH_RECORDS_URL' }, deps);
     await store.start(new AbortController().signal);
     try {
-      await store.migrate(recordsMigrations);
+      await store.migrate([...recordsMigrations, ...recordsLaterMigrations]);
       const witness = createWitness('bench', generateKeyPairSync('ed25519').privateKey);
       const records = createRecords({ ...deps, store, witness, write: async () => {}, silenceMs: 60_000 });
       const total = context.quick ? 4000 : Number(process.env['RECORDS'] ?? 400_000);
@@ -31,6 +39,8 @@ export const bench: Bench = {
         ...(await measureInsert(context, postgres)),
         ...(await measureIngest(context, { records, store, postgres, total })),
         ...(await measurePages(context, records)),
+        ...(await measureFollowers(context, { records, usage: () => usageOf(postgres) })),
+        ...(await measureExport(context, records)),
       ];
     } finally {
       await store.stop();

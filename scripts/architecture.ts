@@ -28,6 +28,10 @@ export const architecture: Readonly<Record<string, readonly [promise: string, im
   resources: ['declared targets and policies: plan, apply, watch', ['store', 'endpoint', 'model', 'std', 'sdk']],
   questions: ['asks every gateway that is there, by whichever server, and gathers their answers', ['store', ...below]],
   sessions: ['sessions that run on all gateways: list, follow, end', ['questions', 'endpoint', ...below]],
+  revocation: [
+    'what is revoked and quarantined: kept, told to verifiers, and where it is in effect',
+    ['store', 'endpoint', ...below],
+  ],
   persons: ['people: who has signed in, and the ways to do so', ['store', 'endpoint', 'model', 'std', 'sdk']],
   agent: [
     'node agent: Workload API, SVID cache, local target sockets',
@@ -47,7 +51,7 @@ export const architecture: Readonly<Record<string, readonly [promise: string, im
     'gRPC services and REST; the only place errors become responses',
     [
       ...['authority', 'attestation', 'registration', 'resources', 'questions', 'sessions', 'ledger', 'records', 'rpc'],
-      ...['persons', 'policy', 'endpoint', 'store'],
+      ...['revocation', 'persons', 'policy', 'endpoint', 'store'],
       ...below,
     ],
   ],

@@ -5,7 +5,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TSchema } from 'typebox';
-import { accessSchema, defaultPolicy } from '../src/api/index.ts';
+import { accessSchema, builtInPolicy, defaultPolicy } from '../src/api/index.ts';
 import { type EndpointWords, openApiDocument, placesOf } from '../src/endpoint/index.ts';
 import { createPolicyLoader } from '../src/policy/index.ts';
 import { typeText } from './gen-api-types.ts';
@@ -36,6 +36,7 @@ function featuresWithEndpoints(root: string): string[] {
   return readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
     .filter((file) => /^[^/]+\/(?:[^/]+\/)?endpoints\.ts$/.test(file))
     .map((file) => file.split('/')[0] ?? '')
+    .filter((feature, index, all) => all.indexOf(feature) === index)
     .toSorted();
 }
 
@@ -47,10 +48,10 @@ function registryText(features: readonly string[]): string {
   return `${GENERATED}${imports.join('')}\nexport const endpoints = [${lists.join(', ')}] as const;\n`;
 }
 
-/** A server that has them need not load Cedar to know what its own policy says. */
+/** A server that has them need not load Cedar to know what its own policies say. */
 function formsText(endpoints: readonly EndpointWords[]): string {
-  const forms = createPolicyLoader(accessSchema(endpoints)).parsed([defaultPolicy]);
-  if (forms === undefined) throw new Error('the default policy of the API is not valid');
+  const forms = createPolicyLoader(accessSchema(endpoints)).parsed([builtInPolicy, defaultPolicy]);
+  if (forms === undefined) throw new Error('the policies of the API are not valid');
   const rows = forms.forms.map(
     ({ textDigest, json }) =>
       `    { textDigest: Buffer.from('${Buffer.from(textDigest).toString('hex')}', 'hex'), json: ${JSON.stringify(json)} },\n`,

@@ -220,7 +220,7 @@ function assembleDoors(
   const identities = createIdentities({ ...parts, clock, log });
   const ownBundle = () => cache.bundle(config.trustDomain);
   const links = createLinks({ clock, log: refused, node: () => parts.attachment.identity()?.id.uri ?? '' });
-  const sockets = createTargetSockets({
+  const doors = createTargetSockets({
     targetsDir: config.targetsDir,
     ...{ clock, log, doors: deps.doors, protocols: deps.protocols },
     serve: (socket, { target, protocol, drain }) =>
@@ -228,6 +228,13 @@ function assembleDoors(
         ...{ protocol, clock, log, refused, refusals, counters, callers, identities, links, drain, signal },
       }),
   });
+  const sockets: TargetSockets = {
+    ...doors,
+    apply(targets) {
+      links.listed(targets.flatMap(({ gateways }) => gateways));
+      return doors.apply(targets);
+    },
+  };
   const service = createWorkloadApi({ clock, log, counters, refusals, identities, jwts, ownBundle });
   // What `spire-agent healthcheck` and probes ask; it tells nothing about anybody.
   const health = healthService((name) => (name === '' ? cache.ready() : undefined));

@@ -6,6 +6,8 @@ import type {
 import type { TrustDomain } from '@countersign/sdk/identity';
 import type { NodeAttestation, Nodes } from '../attestation/index.ts';
 import type { Authority } from '../authority/index.ts';
+import type { Registration } from '../registration/index.ts';
+import type { Revocations } from '../revocation/index.ts';
 import { type CallContext, implement, type RpcService, type Send, sourceOf } from '../rpc/index.ts';
 import { type Clock, raceAbort, timeoutSignal } from '../std/index.ts';
 import { parseCertificateRequest } from '../wire/x509/index.ts';
@@ -14,6 +16,7 @@ import type { Audit } from './audit.ts';
 import type { Authorizer } from './authorize.ts';
 import { parseAgentId, parseOwnId, toIdMessage } from './ids.ts';
 import { parseNodeFilter, toAgentMessage } from './messages/node-message.ts';
+import { createSigning } from './signing.ts';
 import { agentRefused, invalid, notFound } from './status.ts';
 
 /** The SPIRE server's Agent API. */
@@ -25,11 +28,14 @@ export function agentService(deps: {
   nodeAttestation: NodeAttestation;
   authorizer: Authorizer;
   audit: Audit;
+  registration: Pick<Registration, 'entriesOf'>;
+  revocations: Pick<Revocations, 'checkSigned'>;
   /** Life of the SVIDs that agents renew to, seconds; 0 = as the authority says. */
   agentTtlS?: number;
 }): RpcService {
   const admission = createAttestAdmission(deps.clock);
   const { nodes, authorizer, audit, trustDomain } = deps;
+  const signing = createSigning(deps);
   return implement(Agent, {
     async countAgents({ filter }) {
       return { count: await nodes.count(parseNodeFilter(filter)) };
@@ -84,7 +90,9 @@ export function agentService(deps: {
       const { spkiDer: publicKeyDer } = parseCertificateRequest(Buffer.from(params?.csr ?? []));
       const { spiffeId } = node;
       const request = { spiffeId, publicKeyDer, ttlS: deps.agentTtlS ?? 0, dnsNames: [], signal: context.signal };
-      const issued = await deps.authority.issueX509Svid(request);
+      const issued = await signing.checked({ spiffeId, node, publicKeyDer }, () =>
+        deps.authority.issueX509Svid(request),
+      );
       // Staged before it is answered: the agent may use it the moment it has it. The old one stays good until then.
       const staged = await nodes.stageRenewal(spiffeId, issued.serial, issued.expiresAtS);
       if (!staged) throw agentRefused('not-attested');

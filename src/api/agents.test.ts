@@ -7,6 +7,7 @@ import {
   Health,
   Questions,
   Records,
+  Revocations,
   Sessions,
   SpiffeWorkloadAPI,
   SVID,
@@ -19,7 +20,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Code, pathOf, type RpcClient, RpcError } from '../rpc/index.ts';
 import { createLog } from '../std/index.ts';
 import { parseCertificate } from '../wire/x509/index.ts';
-import { rolesByMethod } from './authorize.ts';
+import { rolesByMethod } from './access/testing/roles.ts';
 import { agentsOf, idOf } from './testing/agents.ts';
 import { newCsr, startTestServer, type TestServer } from './testing/test-server.ts';
 
@@ -41,8 +42,8 @@ afterEach(() => server.stop());
 
 describe('the table of roles', () => {
   it('lists every method of every service of the server, and no other', () => {
-    const served = [Agent, Bundle, Control, Entry, Health, Questions, Records, Sessions, SVID].flatMap((service) =>
-      service.methods.map(pathOf),
+    const served = [Agent, Bundle, Control, Entry, Health, Questions, Records, Revocations, Sessions, SVID].flatMap(
+      (service) => service.methods.map(pathOf),
     );
     expect([...rolesByMethod.keys()].toSorted()).toEqual(served.toSorted());
     expect(served).not.toContain(pathOf(SpiffeWorkloadAPI.method.fetchJWTSVID));

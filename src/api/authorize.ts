@@ -1,28 +1,33 @@
 import type { SpiffeId, TrustDomain } from '@countersign/sdk/identity';
 import type { Nodes, Operator } from '../attestation/index.ts';
 import type { Authority } from '../authority/index.ts';
-import type { AttestedNode } from '../model/index.ts';
+import { type Principal, principalName } from '../endpoint/index.ts';
+import type { AttestedNode, RevocationFacts } from '../model/index.ts';
 import type { Registration } from '../registration/index.ts';
+import type { Revocations } from '../revocation/index.ts';
 import { type CallContext, Code, type Peer, RpcError } from '../rpc/index.ts';
-import { assert, type Clock, type Log, unreachable } from '../std/index.ts';
+import { assert, type Clock, type Log, sha256, unreachable } from '../std/index.ts';
 import { type SvidReason, verifyX509Svid } from '../wire/x509/index.ts';
+import type { Access } from './access/access.ts';
+import { rpcActions, rpcGroups } from './access/rpc-actions.ts';
+import { createIdentityPrincipal } from './identity-principal.ts';
 import { type AgentRefusal, agentRefused, statusOf } from './status.ts';
 
-/** Who may call a method. */
-export type CallerRole = 'anyone' | 'agent' | 'admin' | 'gateway';
-
-/** Who is calling: what {@link createAuthorizer} has made sure of. */
+/** Who is calling, and as what: what {@link createAuthorizer} has made sure of. */
 export type Caller =
   | { readonly role: 'anyone' }
   | { readonly role: 'agent'; readonly node: AttestedNode }
-  /** `id` is undefined for the operator's local socket, and `operator` is who came in by that. */
+  /**
+   * Whoever policy lets do what operators do, all of it or some. `id` is undefined for the operator's local socket, and `operator` is who came in by
+   * that.
+   */
   | { readonly role: 'admin'; readonly id: SpiffeId | undefined; readonly operator?: Operator | undefined }
   | { readonly role: 'gateway'; readonly id: SpiffeId };
 
 /** Tells who is at the other end of the operator's socket; undefined when that can't be told. */
 export type ReadOperator = (socket: Extract<Peer, { kind: 'local' }>['socket']) => Operator | undefined;
 
-/** Decides who may call what, at every call. */
+/** Makes sure of who calls, and has policy decide what they may, at every call. */
 export interface Authorizer {
   /** To be put around every call of a server. */
   readonly interceptor: (context: CallContext, next: () => Promise<void>) => Promise<void>;
@@ -41,40 +46,61 @@ export function createAuthorizer(deps: {
   clock: Clock;
   log: Log;
   trustDomain: TrustDomain;
+  access: Access;
   authority: Pick<Authority, 'bundle'>;
   registration: Pick<Registration, 'entriesOf'>;
   nodes: Pick<Nodes, 'find' | 'checkSerial'>;
   readOperator?: ReadOperator;
+  revocations: Pick<Revocations, 'refuseUse'>;
 }): Authorizer {
+  const { access } = deps;
   const callers = new WeakMap<CallContext, Caller>();
+  const identityOf = createIdentityPrincipal(deps);
 
   const authorize = async (context: CallContext, note: (caller: Verified) => void): Promise<Caller> => {
-    const roles = rolesByMethod.get(context.method);
-    if (roles === undefined) {
+    const action = rpcActions.get(context.method);
+    if (action === undefined) {
       deps.log.error('api.method.unlisted', { method: context.method });
       throw new RpcError(Code.INTERNAL, 'internal error');
     }
-    if (roles.includes('anyone')) return { role: 'anyone' };
-    if (context.peer.kind === 'local') {
-      if (roles.includes('admin')) return { role: 'admin', id: undefined, operator: operatorOf(deps, context) };
+    const may = (principal: Principal | undefined) => {
+      const decision = access.decide(principal, action);
+      if (decision.allow) return;
+      if (principal !== undefined) {
+        const { reason } = decision;
+        deps.log.info('api.rpc.refused', { caller: principalName(principal), action, reason });
+      }
       throw denied();
+    };
+    if (isOneOf(action, rpcGroups['countersign:public'])) {
+      may(undefined);
+      return { role: 'anyone' };
+    }
+    if (context.peer.kind === 'local') {
+      const operator = operatorOf(deps, context);
+      may({ kind: 'operator', uid: operator?.uid, text: operator?.text });
+      return { role: 'admin', id: undefined, operator };
     }
     const verdict = verifyPeer(deps, context);
     if (!verdict.ok) {
-      if (verdict.reason === 'expired' && roles.includes('agent')) throw agentRefused('expired');
+      if (verdict.reason === 'expired' && isOneOf(action, rpcGroups['countersign:attend-node']))
+        throw agentRefused('expired');
       deps.log.info('api.caller.refused', { method: context.method, reason: verdict.reason });
       throw denied();
     }
     const { id } = verdict;
-    if (roles.includes('agent') && isAgent(id)) {
+    if (!HEARS_OF_IT.has(context.method)) deps.revocations.refuseUse(factsOf(verdict, deps.registration));
+    if (isAgent(id)) {
+      may({ kind: 'node', id });
       const node = await checkAgent(deps.nodes, context, verdict);
       if (node === 'superseded') note(verdict);
       if (typeof node === 'string') throw agentRefused(node === 'superseded' ? 'not-active' : node);
       return { role: 'agent', node };
     }
-    if (roles.includes('admin') && isAdmin(id)) return { role: 'admin', id };
-    if (roles.includes('gateway') && isGateway(id)) return { role: 'gateway', id };
-    throw denied();
+    may(identityOf(id));
+    if (isGatewayAction(action)) return { role: 'gateway', id };
+    deps.revocations.refuseUse(factsOf(verdict, deps.registration), 'operating');
+    return { role: 'admin', id };
   };
 
   /** An agent takes its new SVID into use for good: a call begun with an older one is by a copy of its state, or one that was brought back. */
@@ -85,12 +111,6 @@ export function createAuthorizer(deps: {
         ...{ agent: id.uri, serial, method },
         ...(peer.kind === 'tls' ? { remote: peer.remoteAddress } : {}),
       });
-
-  const isAdmin = (id: SpiffeId) => {
-    const nowS = deps.clock.now() / 1000;
-    const entries = deps.registration.entriesOf(id);
-    return entries.some(({ admin, expiresAtS }) => admin && (expiresAtS === 0 || expiresAtS > nowS));
-  };
 
   const callerOf = (context: CallContext): Caller => {
     const caller = callers.get(context);
@@ -149,9 +169,11 @@ export function verifyPeer(
   }
   const result = verifyChain(deps, context.peer.chainDer);
   if (!result.ok) return result;
-  const { serial, notBeforeS } = result.leaf;
+  const { serial, notBeforeS, spkiDer } = result.leaf;
   const { id, expiresAtS } = result;
-  const verified: Verified = { ok: true, id, serial, notBeforeS, expiresAtS, bundleSequence: bundle.sequence };
+  const thumbprint = sha256(spkiDer).toString('hex');
+  const times = { notBeforeS, expiresAtS, bundleSequence: bundle.sequence };
+  const verified: Verified = { ok: true, id, serial, thumbprint, ...times };
   context.state.set(VERIFIED, verified);
   return verified;
 }
@@ -216,64 +238,11 @@ export function actorOf(caller: Caller): string {
   }
 }
 
-/** Every method that is served, and who may call it. A method that is missing here is refused to everyone. */
-export const rolesByMethod: ReadonlyMap<string, readonly CallerRole[]> = new Map(
-  Object.entries({
-    'grpc.health.v1.Health': { anyone: ['Check'] },
-    'spire.api.server.agent.v1.Agent': {
-      anyone: ['AttestAgent'],
-      agent: ['RenewAgent', 'PostStatus'],
-      admin: ['CountAgents', 'ListAgents', 'GetAgent', 'DeleteAgent', 'BanAgent', 'CreateJoinToken'],
-    },
-    'spire.api.server.bundle.v1.Bundle': {
-      anyone: ['GetBundle'],
-      agent: ['GetFederatedBundle'],
-      admin: [
-        'CountBundles',
-        'ListFederatedBundles',
-        'GetFederatedBundle',
-        'BatchCreateFederatedBundle',
-        'BatchUpdateFederatedBundle',
-        'BatchSetFederatedBundle',
-        'BatchDeleteFederatedBundle',
-      ],
-    },
-    'spire.api.server.entry.v1.Entry': {
-      agent: ['GetAuthorizedEntries', 'SyncAuthorizedEntries'],
-      admin: ['CountEntries', 'ListEntries', 'GetEntry', 'BatchCreateEntry', 'BatchUpdateEntry', 'BatchDeleteEntry'],
-    },
-    'spire.api.server.svid.v1.SVID': {
-      agent: ['BatchNewX509SVID', 'NewJWTSVID'],
-      admin: ['MintX509SVID', 'MintJWTSVID'],
-    },
-    'countersign.control.v1.Control': {
-      agent: ['WatchNode', 'ReportRefusals'],
-      gateway: ['WatchGateway', 'ReportGateway'],
-      admin: ['Apply', 'CreateEntry', 'ListEntryAttributes', 'ListResources', 'ListGateways'],
-    },
-    'countersign.control.v1.Questions': { gateway: ['Answer'] },
-    'countersign.control.v1.Sessions': { admin: ['ListSessions', 'EndSessions'] },
-    'countersign.control.v1.Records': {
-      gateway: ['Ship'],
-      admin: ['SearchRecords', 'GetRecord', 'ListLogs', 'AcceptLog'],
-    },
-  } satisfies Record<string, Partial<Record<CallerRole, readonly string[]>>>)
-    .flatMap(([service, methodsByRole]) =>
-      Object.entries(methodsByRole).flatMap(([role, methods]) =>
-        // Object.entries forgets that its keys are roles; `satisfies` has checked them.
-        methods.map((method) => ({ path: `/${service}/${method}`, role: role as CallerRole })),
-      ),
-    )
-    .reduce(
-      (table, { path, role }) => table.set(path, [...(table.get(path) ?? []), role]),
-      new Map<string, CallerRole[]>(),
-    ),
-);
-
 interface Verified {
   readonly ok: true;
   readonly id: SpiffeId;
   readonly serial: string;
+  readonly thumbprint: string;
   readonly notBeforeS: number;
   readonly expiresAtS: number;
   readonly bundleSequence: number;
@@ -283,8 +252,22 @@ export function isAgent(id: SpiffeId): boolean {
   return id.path.startsWith('/spire/agent/');
 }
 
-function isGateway(id: SpiffeId): boolean {
-  return id.path === '/countersign/gateway' || id.path.startsWith('/countersign/gateway/');
+/** Acts of the groups that the built-in policy alone decides are those of one kind of caller. */
+function isGatewayAction(action: string): boolean {
+  return isOneOf(action, rpcGroups['countersign:serve-gateway']);
+}
+
+function isOneOf(action: string, group: readonly string[]): boolean {
+  return group.includes(action.slice('countersign:'.length));
+}
+
+/** What is known of a peer by its certificate; that of an agent is its node's. */
+export function factsOf(
+  { id, thumbprint }: { readonly id: SpiffeId; readonly thumbprint?: string },
+  registration: Pick<Registration, 'entriesOf'>,
+): RevocationFacts {
+  const labels = registration.entriesOf(id).map(({ attributes }) => attributes.labels);
+  return { spiffeId: id.uri, thumbprint, labels, ...(isAgent(id) ? { nodeId: id.uri } : {}) };
 }
 
 /** No details and no reason: who may not call learns nothing of who may. */
@@ -292,6 +275,11 @@ function denied(): RpcError {
   return new RpcError(Code.PERMISSION_DENIED, 'the caller may not call this method');
 }
 
+/** Who is revoked has to hear of it, to end what it runs. */
+const HEARS_OF_IT: ReadonlySet<string> = new Set([
+  '/countersign.control.v1.Revocations/WatchRevocations',
+  '/countersign.control.v1.Revocations/AckRevocations',
+]);
 const VERIFIED: unique symbol = Symbol('verified peer');
 const NODE: unique symbol = Symbol('node');
 const OPERATOR: unique symbol = Symbol('operator');

@@ -80,6 +80,8 @@ export function controlService(deps: {
       return {};
     },
     async watchGateway(request, context, send) {
+      // Agents are told that it is there: it has to be.
+      context.watchPeer();
       const gateway = { ...gatewayOf(authorizer.callerOf(context), request), state: parseState(request.state) };
       const principals = request.principals ? registration.principals : undefined;
       const watchQuestions = (changed: () => void) =>

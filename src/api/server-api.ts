@@ -5,9 +5,11 @@ import type { Questions } from '../questions/index.ts';
 import type { Records } from '../records/index.ts';
 import type { Registration } from '../registration/index.ts';
 import type { Resources } from '../resources/index.ts';
+import type { RevocationFeed, Revocations } from '../revocation/index.ts';
 import { type CallContext, healthService, type Peer, type RpcService, sourceOf } from '../rpc/index.ts';
 import type { LiveSessions } from '../sessions/index.ts';
 import { type Clock, createSampledLog, type Log } from '../std/index.ts';
+import type { Access } from './access/access.ts';
 import { agentService } from './agent-service.ts';
 import { createAudit, type WriteAudit } from './audit.ts';
 import { createAuthorizer, type ReadOperator } from './authorize.ts';
@@ -18,6 +20,7 @@ import { questionsService } from './gateways/questions-service.ts';
 import type { ParsePolicies } from './listed-resources.ts';
 import { recordsService } from './records-service.ts';
 import { createRefusalIntake } from './refusal-intake.ts';
+import { revocationsService } from './revocations-service.ts';
 import { sessionsService } from './sessions-service.ts';
 import { svidService } from './svid-service.ts';
 
@@ -26,11 +29,14 @@ export interface ServerApiDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly trustDomain: TrustDomain;
+  readonly access: Access;
   readonly authority: Authority;
   readonly registration: Registration;
   readonly resources: Resources;
   readonly questions: Questions;
   readonly sessions: LiveSessions;
+  readonly revocations: Pick<Revocations, 'checkSigned' | 'refuseUse'>;
+  readonly feed: RevocationFeed;
   readonly records: Records;
   readonly nodes: Nodes;
   readonly nodeAttestation: NodeAttestation;
@@ -74,6 +80,7 @@ export function createServerApi(deps: ServerApiDeps): ServerApi {
       questionsService(shared),
       sessionsService(shared),
       recordsService(shared),
+      revocationsService(shared),
       healthService((service) => (service === '' ? deps.ready() : undefined)),
     ],
     interceptor: authorizer.interceptor,

@@ -13,6 +13,7 @@ import { errorTable as questionsErrors } from '../questions/index.ts';
 import { errorTable as recordsErrors } from '../records/index.ts';
 import { errorTable as registrationErrors } from '../registration/index.ts';
 import { errorTable as resourcesErrors } from '../resources/index.ts';
+import { errorTable as revocationErrors } from '../revocation/index.ts';
 import { Code, RpcError, type StatusCode } from '../rpc/index.ts';
 import { errorTable as sessionsErrors } from '../sessions/index.ts';
 import { codeOf, type ErrorEntry, type ErrorTable, type Log, messageOf } from '../std/index.ts';
@@ -131,6 +132,7 @@ const tables: readonly ErrorTable[] = [
   recordsErrors,
   registrationErrors,
   resourcesErrors,
+  revocationErrors,
   sessionsErrors,
   x509Errors,
 ];

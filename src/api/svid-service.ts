@@ -4,12 +4,14 @@ import { parseSpiffeId, type TrustDomain } from '@countersign/sdk/identity';
 import type { Authority, IssuedX509Svid, X509SvidRequest } from '../authority/index.ts';
 import type { AttestedNode, Entry } from '../model/index.ts';
 import type { Registration } from '../registration/index.ts';
+import type { Revocations } from '../revocation/index.ts';
 import { type CallContext, Code, implement, RpcError, type RpcService } from '../rpc/index.ts';
 import { assert, type Log } from '../std/index.ts';
 import { parseCertificateRequest } from '../wire/x509/index.ts';
 import type { Audit } from './audit.ts';
 import type { Authorizer } from './authorize.ts';
 import { parseOwnId, toIdMessage } from './ids.ts';
+import { createSigning, type Signing } from './signing.ts';
 import { invalid, itemStatusOf, notFound, OK_STATUS } from './status.ts';
 
 /** The SPIRE server's SVID API. */
@@ -17,11 +19,13 @@ export function svidService(deps: {
   log: Log;
   trustDomain: TrustDomain;
   authority: Pick<Authority, 'issueX509Svid' | 'issueX509SvidBatch' | 'issueJwtSvid'>;
-  registration: Pick<Registration, 'entryFor'>;
+  registration: Pick<Registration, 'entryFor' | 'entriesOf'>;
   authorizer: Authorizer;
   audit: Audit;
+  revocations: Pick<Revocations, 'checkSigned'>;
 }): RpcService {
   const { authority, authorizer, audit, trustDomain } = deps;
+  const signing = createSigning(deps);
   const entryFor = (node: AttestedNode, entryId: string): Entry => {
     if (entryId === '') throw invalid('the entry id is missing');
     const entry = deps.registration.entryFor(entryId, node.spiffeId, node.selectors);
@@ -35,13 +39,18 @@ export function svidService(deps: {
         throw new RpcError(Code.INVALID_ARGUMENT, `at most ${SVIDS_PER_BATCH_MAX} SVIDs in one request`);
       }
       const node = authorizer.agentOf(context);
-      return { results: await issueBatch(deps, context, params, (entryId) => entryFor(node, entryId)) };
+      return {
+        results: await issueBatch({ ...deps, signing, node }, context, params, (entryId) => entryFor(node, entryId)),
+      };
     },
     async newJWTSVID({ entryId, audience }, context) {
       checkAudience(audience);
-      const entry = entryFor(authorizer.agentOf(context), entryId);
+      const node = authorizer.agentOf(context);
+      const entry = entryFor(node, entryId);
       const { spiffeId, jwtSvidTtlS: ttlS } = entry;
-      const issued = await authority.issueJwtSvid({ spiffeId, audience, ttlS });
+      const issued = await signing.checked({ spiffeId, entryId, node }, () =>
+        authority.issueJwtSvid({ spiffeId, audience, ttlS }),
+      );
       return { svid: { ...jwtMessage(issued), id: toIdMessage(spiffeId), hint: entry.hint } };
     },
     async mintX509SVID({ csr, ttl }, context) {
@@ -53,14 +62,10 @@ export function svidService(deps: {
       const spiffeId = parseWorkloadId({ trustDomain: name, path }, trustDomain);
       const { dnsNames } = request.names;
       const what = { target: spiffeId.uri, detail: { ttl, dnsNames }, outcome: serialOf };
+      const { subjectKey: publicKeyDer } = request;
+      const wanted = { spiffeId, publicKeyDer, ttlS: ttl, dnsNames, signal: context.signal };
       const issued = await audit.act(context, what, () =>
-        authority.issueX509Svid({
-          spiffeId,
-          publicKeyDer: request.subjectKey,
-          ttlS: ttl,
-          dnsNames,
-          signal: context.signal,
-        }),
+        signing.checked({ spiffeId, publicKeyDer }, () => authority.issueX509Svid(wanted)),
       );
       return { svid: { ...x509Message(issued), id: toIdMessage(spiffeId) } };
     },
@@ -69,7 +74,9 @@ export function svidService(deps: {
       checkAudience(audience);
       const spiffeId = parseWorkloadId(id, trustDomain);
       const what = { target: spiffeId.uri, detail: { ttl, audience } };
-      const issued = await audit.act(context, what, () => authority.issueJwtSvid({ spiffeId, audience, ttlS: ttl }));
+      const issued = await audit.act(context, what, () =>
+        signing.checked({ spiffeId }, () => authority.issueJwtSvid({ spiffeId, audience, ttlS: ttl })),
+      );
       return { svid: { ...jwtMessage(issued), id: toIdMessage(spiffeId) } };
     },
   });
@@ -77,7 +84,7 @@ export function svidService(deps: {
 
 /** Everything in the SVID but the key comes from the entry, never from the CSR. One bad item does not hinder the others. */
 async function issueBatch(
-  deps: { log: Log; authority: Pick<Authority, 'issueX509SvidBatch'> },
+  deps: { log: Log; authority: Pick<Authority, 'issueX509SvidBatch'>; signing: Signing; node: AttestedNode },
   context: CallContext,
   params: readonly NewX509SVIDParams[],
   entryFor: (entryId: string) => Entry,
@@ -87,7 +94,7 @@ async function issueBatch(
     try {
       const { spiffeId, x509SvidTtlS: ttlS, dnsNames, hint } = entryFor(entryId);
       const publicKeyDer = parseCertificateRequest(Buffer.from(csr)).subjectKey;
-      return { ok: true, hint, request: { spiffeId, publicKeyDer, ttlS, dnsNames } } as const;
+      return { ok: true, hint, entryId, request: { spiffeId, publicKeyDer, ttlS, dnsNames } } as const;
     } catch (error) {
       return { ok: false, result: failed(error) } as const;
     }
@@ -103,9 +110,15 @@ async function issueBatch(
   }
   const requests: X509SvidRequest[] = items.flatMap((item) => (item.ok ? [item.request] : []));
   const issued = (await authority(deps, requests, context.signal)).values();
+  const signed = items.flatMap((item) =>
+    item.ok ? [{ ...item.request, entryId: item.entryId, node: deps.node }] : [],
+  );
+  const refused = (await deps.signing.check(signed)).values();
   return items.map((item) => {
     if (!item.ok) return item.result;
     const result = issued.next().value;
+    const refusal = refused.next().value;
+    if (refusal !== undefined) return failed(refusal);
     assert(result !== undefined, 'the authority answers each request');
     if ('error' in result) return failed(result.error);
     const id = toIdMessage(item.request.spiffeId);

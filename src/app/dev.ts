@@ -148,7 +148,8 @@ function defaults(
     server: {
       ...{ listen: '127.0.0.1:0', socket: paths.serverSocket, dataDir: data('server') },
       // For browsers of this machine.
-      api: { listen: '127.0.0.1:0', dnsName: 'localhost' },
+      // A host of its own for browsers: cookies of `localhost` go to whatever listens at any port of it, and any such may plant some.
+      api: { listen: '127.0.0.1:0', dnsName: 'countersign.localhost' },
     },
     agent: {
       trustBundle: join(paths.directory, 'bundle.pem'),

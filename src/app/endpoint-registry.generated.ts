@@ -4,6 +4,7 @@ import { endpoints as persons } from '../persons/index.ts';
 import { endpoints as records } from '../records/index.ts';
 import { endpoints as registration } from '../registration/index.ts';
 import { endpoints as resources } from '../resources/index.ts';
+import { endpoints as revocation } from '../revocation/index.ts';
 import { endpoints as sessions } from '../sessions/index.ts';
 
-export const endpoints = [...api, ...persons, ...records, ...registration, ...resources, ...sessions] as const;
+export const endpoints = [...api, ...persons, ...records, ...registration, ...resources, ...revocation, ...sessions] as const;

@@ -1,5 +1,5 @@
 import { spiffeIdOf, type TrustDomain } from '@countersign/sdk/identity';
-import { createRest, type RestServer, type WriteAudit } from '../api/index.ts';
+import { type AccessPolicies, createRest, type RestServer, type WriteAudit } from '../api/index.ts';
 import { type Nodes, readOperator } from '../attestation/index.ts';
 import type { Authority } from '../authority/index.ts';
 import { apiSocketOf, parseAddress, type ServerConfig } from '../config/index.ts';
@@ -9,11 +9,11 @@ import { readGivenSecretNow } from '../private-files/index.ts';
 import type { Records } from '../records/index.ts';
 import type { Registration } from '../registration/index.ts';
 import type { Resources } from '../resources/index.ts';
+import type { Revocations } from '../revocation/index.ts';
 import type { Listen } from '../rpc/index.ts';
 import type { LiveSessions } from '../sessions/index.ts';
 import { parseDurationMs, type Secret, type Service, startAll, stopAll } from '../std/index.ts';
 import type { Store } from '../store/index.ts';
-import { accessForms } from './access-forms.generated.ts';
 import { createApiIdentity } from './api-identity.ts';
 import { endpoints } from './endpoint-registry.generated.ts';
 import { AppError } from './errors.ts';
@@ -25,6 +25,7 @@ export function createServerRest(
   deps: RoleDeps<ServerConfig>,
   parts: {
     readonly trustDomain: TrustDomain;
+    readonly access: AccessPolicies;
     readonly store: Store;
     readonly authority: Authority;
     readonly registration: Registration;
@@ -32,11 +33,12 @@ export function createServerRest(
     readonly nodes: Nodes;
     readonly sessions: LiveSessions;
     readonly records: Records;
+    readonly revocations: Revocations;
     readonly identity: ServerIdentity;
     readonly audit: WriteAudit;
   },
 ): RestServer {
-  const { records, registration, resources, sessions, trustDomain } = parts;
+  const { access, records, registration, resources, revocations, sessions, trustDomain } = parts;
   const door = tlsDoor(deps, parts);
   const issuer = spiffeIdOf(trustDomain, '/spire/server').uri;
   const persons = createPersons(
@@ -49,14 +51,16 @@ export function createServerRest(
     ...parts,
     readOperator,
     endpoints,
-    needs: { records, registration, resources, sessions, clock: deps.clock, trustDomain, ...persons, signInUrl },
+    needs: {
+      ...{ access, records, registration, resources, revocations, sessions, clock: deps.clock, trustDomain },
+      ...{ ...persons, signInUrl },
+    },
     ...{ persons, signInUrl },
-    forms: accessForms,
     listen: [{ unix: apiSocketOf(deps.config.socket), mode: 0o600 }, ...door.listen],
   });
   return {
-    start: (signal) => startAll([...door.services, rest], signal),
-    stop: () => stopAll([...door.services, rest]),
+    start: (signal) => startAll([...door.services, persons, rest], signal),
+    stop: () => stopAll([...door.services, persons, rest]),
     addresses: rest.addresses,
   };
 }
@@ -97,7 +101,7 @@ function tlsDoor(
   const { api } = config;
   if (api === undefined) return { listen: [], services: [] };
   const { certificate, key, dnsName } = api;
-  const at = parseAddress(api.listen);
+  const at = { ...parseAddress(api.listen), clientAuthorities: authoritiesOf(authority) };
   if ((certificate === undefined) !== (key === undefined))
     throw new AppError('ERR_APP_CONFIG', 'server.api has certificate or key alone: give both, or neither');
   if (certificate !== undefined && key !== undefined) {
@@ -112,6 +116,16 @@ function tlsDoor(
   const id = spiffeIdOf(trustDomain, '/spire/server');
   const named = createServerIdentity({ authority, clock, log, id, dnsNames: [dnsName] });
   return { listen: [{ ...at, tls: named.tls }], services: [named] };
+}
+
+/** Those whose SVIDs are good here; one array for as long as they are the same. */
+function authoritiesOf(authority: Authority): () => readonly Buffer[] {
+  let known: { readonly sequence: number; readonly ders: readonly Buffer[] } | undefined;
+  return () => {
+    const { sequence, x509Authorities } = authority.bundle();
+    if (known?.sequence !== sequence) known = { sequence, ders: x509Authorities.map(({ der }) => der) };
+    return known.ders;
+  };
 }
 
 const SECRET_BYTES_MAX = 4096;

@@ -1,5 +1,12 @@
 import { parseTrustDomain, spiffeIdOf, type TrustDomain } from '@countersign/sdk/identity';
-import { createServerApi, type RestServer, restMigrations, type WriteAudit } from '../api/index.ts';
+import {
+  accessMigrations,
+  createAccessPolicies,
+  createServerApi,
+  type RestServer,
+  restMigrations,
+  type WriteAudit,
+} from '../api/index.ts';
 import { attestors } from '../attestation/attestors/registry.generated.ts';
 import {
   type AttestorMember,
@@ -17,15 +24,18 @@ import type { LedgerReader } from '../ledger/index.ts';
 import { personsMigrations } from '../persons/index.ts';
 import { openPrivateFolder, openSocketFolder, readGivenSecretNow, readTrustedFile } from '../private-files/index.ts';
 import { createQuestions, questionsMigrations } from '../questions/index.ts';
-import { recordsMigrations, sinkMigrations } from '../records/index.ts';
+import { recordsLaterMigrations, recordsMigrations, sinkMigrations } from '../records/index.ts';
 import { createRegistration, registrationMigrations } from '../registration/index.ts';
 import { createResources, resourcesMigrations } from '../resources/index.ts';
+import { revocationMigrations } from '../revocation/index.ts';
 import { createRpcServer, defaultLimits } from '../rpc/index.ts';
 import { createLiveSessions } from '../sessions/index.ts';
 import { createPeerClock, memberById, parseDurationMs, type Service, startAll, stopAll } from '../std/index.ts';
 import { storeEngines } from '../store/engines/registry.generated.ts';
 import { type GivenFiles, type Store, type StoreEngineMember, storeMigrations } from '../store/index.ts';
+import { accessForms } from './access-forms.generated.ts';
 import { createDeclaredRules } from './declared-rules.ts';
+import { endpoints } from './endpoint-registry.generated.ts';
 import { AppError } from './errors.ts';
 import { createClockCheck } from './health/clock-check.ts';
 import { type Conditions, createConditions, reasonsOf } from './health/conditions.ts';
@@ -42,6 +52,7 @@ import { createServerSinks } from './record-sinks.ts';
 import { allChosen, chosen, type Role, type RoleDeps } from './role.ts';
 import { createServerIdentity } from './server-identity.ts';
 import { createServerRest } from './server-rest.ts';
+import { createServerRevocation } from './server-revocation.ts';
 import { openServerRecord } from './shipping/own-record.ts';
 
 /** A server that runs. */
@@ -75,7 +86,7 @@ export async function createServerApp(deps: ServerDeps): Promise<ServerRole> {
   const api = createServerApi({
     ...{ clock, log, trustDomain, authority, registration, resources, records, nodes },
     parsePolicies: parts.parsePolicies,
-    ...{ questions, sessions },
+    ...{ access: parts.access, questions, sessions, revocations: parts.revocations, feed: parts.feed },
     nodeAttestation: attestation.attestation,
     agentTtlS: durationMs(config.svid.agentTtl) / 1000,
     audit,
@@ -152,8 +163,13 @@ async function openParts(deps: ServerDeps) {
   const { parsePolicies, ...rules } = createDeclaredRules();
   const resources = createResources({ store, clock, random, log, ...rules });
   const questions = createQuestions({ store, clock, random, log, present: resources.gatewayInstances });
+  const takesLinks = config.api?.signIn?.oidc === undefined;
+  const access = createAccessPolicies({ store, clock, log, trustDomain, endpoints, takesLinks, forms: accessForms });
   const { ledger, records, shipping } = openServerRecord({ config, trustDomain, store, clock, random, log });
   const sinks = createServerSinks(deps, { store, trustDomain, write: (event) => ledger.synced(ledger.append(event)) });
+  const revocation = createServerRevocation({
+    ...{ config, store, clock, random, log, authority, nodes, resources, trustDomain },
+  });
   const identity = createServerIdentity({
     authority,
     clock,
@@ -169,6 +185,7 @@ async function openParts(deps: ServerDeps) {
         log,
         trustDomain,
         issuer: authority,
+        revocations: revocation.revocations,
         readTrustedFile: readTrusted,
         svidTtlS: durationMs(config.svid.agentTtl) / 1000,
       },
@@ -196,11 +213,14 @@ async function openParts(deps: ServerDeps) {
     registration,
     resources,
     questions,
+    access,
+    revocation,
     attestation,
     identity,
   ];
   return {
     ...{ trustDomain, store, authority, nodes, registration, resources, ledger, identity, attestation, services },
+    ...{ access, revocations: revocation.revocations, feed: revocation.feed },
     ...{ questions, probe, databaseClock, parsePolicies, records, shipping, sinks },
   };
 }
@@ -216,7 +236,10 @@ function migrationsOf(store: Store): Service {
     ...restMigrations,
     ...storeMigrations,
     ...personsMigrations,
+    ...recordsLaterMigrations,
     ...sinkMigrations,
+    ...accessMigrations,
+    ...revocationMigrations,
   ];
   return { start: () => store.migrate(all), stop: async () => {} };
 }
@@ -276,6 +299,21 @@ function metricsOf({
       name: 'countersign_gateways_connected',
       help: 'Gateways that are connected.',
       read: () => resources.gateways().filter(({ connected }) => connected).length,
+    },
+    {
+      name: 'countersign_servers',
+      help: 'Servers on this database that are there, this one included.',
+      read: () => resources.servers().held,
+    },
+    {
+      name: 'countersign_servers_gone_total',
+      help: 'Servers that this one has found gone since it runs.',
+      read: () => resources.servers().gone,
+    },
+    {
+      name: 'countersign_server_was_gone_total',
+      help: 'How often this server was taken for gone by another since it runs.',
+      read: () => resources.servers().selfGone,
     },
   ];
 }

@@ -13,7 +13,7 @@ const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256
 const csrDer = buildCertificateRequest({ privateKey, publicKeyDer: publicKey.export({ type: 'spki', format: 'der' }) });
 const challenge = () => Promise.reject(new Error('no challenge expected'));
 
-async function house(options: { banned?: boolean; alias?: SpiffeId } = {}) {
+async function house(options: { banned?: boolean; revoked?: boolean; alias?: SpiffeId } = {}) {
   const tokens = new Set(['good']);
   const recorded: AttestedNode[] = [];
   const aliases: string[] = [];
@@ -26,6 +26,7 @@ async function house(options: { banned?: boolean; alias?: SpiffeId } = {}) {
     nodes,
     attestors: [{ member: joinToken, config: {} }],
     issuer: { issueX509Svid: async () => ({ chainDer: [Buffer.from('leaf')], serial: '77', expiresAtS: 99 }) },
+    revocations: { checkSigned: async () => [options.revoked === true ? new Error('revoked') : undefined] },
     aliases: { createAlias: async (node, alias) => void aliases.push(`${node.path} ${alias.path}`) },
     clock: createManualClock(0),
     random: createSeededRandom('x'),
@@ -68,6 +69,12 @@ describe('attesting a node', () => {
     const { attest, tokens } = await house();
     await expect(attest({ csrDer: Buffer.from('nonsense') })).rejects.toThrow();
     expect(tokens.has('good')).toBe(true);
+  });
+
+  it('hands nothing out to a node that is revoked, and records nothing', async () => {
+    const { attest, recorded } = await house({ revoked: true });
+    await expect(attest()).rejects.toThrow('revoked');
+    expect(recorded).toEqual([]);
   });
 
   it('refuses a banned node', async () => {

@@ -1,5 +1,6 @@
 import type { SpiffeId, TrustDomain } from '@countersign/sdk/identity';
-import { type Clock, createSampledLog, type Log, type Random } from '../std/index.ts';
+import type { RevocationFacts } from '../model/index.ts';
+import { type Clock, createSampledLog, type Log, type Random, sha256 } from '../std/index.ts';
 import { parseCertificateRequest } from '../wire/x509/index.ts';
 import type { AttestorMember, NodeVerifier, NodeVerifierDeps } from './attestor.ts';
 import { AttestationError } from './errors.ts';
@@ -49,6 +50,12 @@ interface Issuer {
   }): Promise<IssuedSvid>;
 }
 
+/** What attestation needs of revocations: nothing is handed out that was signed for what is revoked. */
+interface RevocationCheck {
+  /** Looked at after the signature. One answer for each, undefined where it may be. @throws StoreError */
+  checkSigned(facts: readonly RevocationFacts[]): Promise<readonly (Error | undefined)[]>;
+}
+
 /** What attestation needs of registration: to hang a token's alias. */
 interface AliasKeeper {
   createAlias(nodeId: SpiffeId, aliasId: SpiffeId, entryId: string): Promise<void>;
@@ -60,6 +67,7 @@ export async function createNodeAttestation(deps: {
   /** The accepted attestors with their config. */
   attestors: readonly { readonly member: AttestorMember; readonly config: unknown }[];
   issuer: Issuer;
+  revocations: RevocationCheck;
   aliases: AliasKeeper;
   clock: Clock;
   random: Random;
@@ -104,6 +112,10 @@ export async function createNodeAttestation(deps: {
         dnsNames: [],
         signal,
       });
+      const { uri } = proven.spiffeId;
+      const thumbprint = sha256(request.spkiDer).toString('hex');
+      const [refusal] = await deps.revocations.checkSigned([{ spiffeId: uri, nodeId: uri, thumbprint }]);
+      if (refusal !== undefined) throw refusal;
       const recorded = await nodes.recordAttestation({
         spiffeId: proven.spiffeId,
         attestationType: type,

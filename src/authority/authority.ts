@@ -2,6 +2,7 @@ import type { SpiffeId, TrustDomain } from '@countersign/sdk/identity';
 import type { Bundle, KeyType } from '../model/index.ts';
 import type { Clock, Log, Random } from '../std/index.ts';
 import type { Store } from '../store/index.ts';
+import type { JsonValue } from '../wire/jose/index.ts';
 import type { SubjectKey } from '../wire/x509/index.ts';
 import type { Keystore } from './keystore.ts';
 
@@ -46,6 +47,11 @@ export interface Authority {
   ): Promise<readonly ({ readonly svid: IssuedX509Svid } | { readonly error: Error })[]>;
   /** @throws AuthorityError ERR_AUTHORITY_REQUEST, ERR_AUTHORITY_NOT_READY, ERR_AUTHORITY_SELF_CHECK */
   issueJwtSvid(request: JwtSvidRequest): Promise<IssuedJwtSvid>;
+  /**
+   * Signs what servers say to their own agents and gateways: a JWT of a type of its own, which no verifier takes for a JWT-SVID.
+   * @throws AuthorityError ERR_AUTHORITY_NOT_READY; JoseError ERR_JWT
+   */
+  signStatement(statement: Statement): Promise<string>;
   /** The bundle of the own trust domain: the authorities of every server on this store. @throws AuthorityError ERR_AUTHORITY_NOT_READY before `start` */
   bundle(): Bundle;
   /** Calls `listener` after each change of the own bundle or of a federated one. Returns the way to stop. */
@@ -105,6 +111,13 @@ export interface JwtSvidRequest {
   readonly audience: readonly string[];
   /** Seconds; 0 = the default. Cut to what the key has left. */
   readonly ttlS: number;
+}
+
+/** What is signed with a JWT key and is no JWT-SVID. */
+export interface Statement {
+  /** `typ` of its header: something other than `JWT` and `JOSE`. */
+  readonly type: string;
+  readonly claims: { readonly [name: string]: JsonValue };
 }
 
 export interface IssuedJwtSvid {

@@ -52,6 +52,11 @@ export function createAuthority(deps: AuthorityDeps): Authority & AuthorityHealt
       if (!jwt) throw new AuthorityError('ERR_AUTHORITY_NOT_READY', 'no JWT key is active');
       return jwt.issue(request);
     },
+    async signStatement(statement) {
+      const { jwt } = upkeep.published();
+      if (!jwt) throw new AuthorityError('ERR_AUTHORITY_NOT_READY', 'no JWT key is active');
+      return jwt.sign(statement);
+    },
     bundle() {
       const { own } = upkeep.published();
       if (!own) throw new AuthorityError('ERR_AUTHORITY_NOT_READY', 'the bundle is not loaded yet');

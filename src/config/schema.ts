@@ -142,7 +142,7 @@ function signInSchema() {
         description: 'After how long somebody signs in anew, however much they do.',
         default: '12h',
       }),
-      idle: durationSchema({ description: 'After how long without any use a sign-in is over.', default: '1h' }),
+      idle: durationSchema({ description: 'After how long without any use a sign-in is over; a stream that stays open is none.', default: '1h' }),
       from: Type.Enum(['address', 'network', 'anywhere'], {
         description:
           'From where a sign-in is good: the very address that it was begun from, its network (IPv4 /24, IPv6 /64), or anywhere. From elsewhere one signs in anew.',

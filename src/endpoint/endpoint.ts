@@ -7,9 +7,21 @@ export type EndpointMethod = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
 /** What an act is done to, as policy sees it: the short name of an entity type of `Countersign::`, and its id. */
 export interface EndpointResource {
-  readonly type: 'System' | 'DeclaredTarget' | 'DeclaredPolicy' | 'Entry' | 'Gateway';
-  /** Empty of the system as a whole. */
+  readonly type: 'System' | 'DeclaredTarget' | 'DeclaredPolicy' | 'Entry' | 'Gateway' | QuestionType;
+  /** Empty of the system as a whole, and of a question about many things. */
   readonly id: string;
+  /** Of such a question: what all that it finds has in common. What is not named is left open. */
+  readonly narrowed?: Narrowed;
+}
+
+/** Questions about many things: what policy sees of them is what they are narrowed to. */
+export type QuestionType = 'Records' | 'Sessions' | 'Entries';
+
+/** What all that a question finds has: exactly that target, exactly that identity. Empty texts narrow nothing. */
+export interface Narrowed {
+  readonly target?: string | undefined;
+  /** A SPIFFE ID, or the path of one in the server's trust domain. */
+  readonly identity?: string | undefined;
 }
 
 /** What an act leaves in the ledger, before and after it is done. No secret may be in it. */
@@ -52,6 +64,8 @@ export interface EndpointWords {
   readonly output: TObject;
   /** The action that policy is asked about: `countersign:target.list`. */
   readonly action: string;
+  /** What policy is asked about: the type of its resource. */
+  readonly about: EndpointResource['type'];
   /** Undefined for what only looks. */
   readonly audit: EndpointAudit | undefined;
   /** It answers a page of `items`; the input has `limit` and `cursor`. */
@@ -68,13 +82,24 @@ export interface EndpointWords {
 
 /** One operation that people and machines are offered. `Needs`: the features that its handler works with. */
 export interface Endpoint<Needs = never> extends EndpointWords {
-  /** Goes by fields of the path alone: it is asked before a body is read, too. */
+  /** Goes by fields of path and query alone: it is asked before a body is read, too. */
   resource(input: never): EndpointResource;
   /** What tells one state of the answer from another, for `ETag`; without it the answer's bytes do. */
   tag?(output: never): string;
-  /** The answer; the end of a live one. Input and output are as the schemas say: whoever calls has checked that. */
-  handle(input: never, call: EndpointCall, needs: Needs, send: SendEvent<never>): Promise<object>;
+  /** The answer. Input and output are as the schemas say: whoever calls has checked that. Of a live one nobody calls it. */
+  handle(input: never, call: EndpointCall, needs: Needs): Promise<object>;
+  /** Of a live one: what is wrong with what is asked it rejects with, before anything is told. */
+  follow(input: never, call: FollowCall, needs: Needs): Promise<TellEvents<never>>;
 }
+
+/** What the handler of a live endpoint knows besides. */
+export interface FollowCall extends EndpointCall {
+  /** The id of the event that the caller has seen last. */
+  readonly lastEventId: string | undefined;
+}
+
+/** Tells of events; resolves when there is nothing more to tell. */
+export type TellEvents<Output> = (send: SendEvent<Output>) => Promise<void>;
 
 /** All that the handlers of some endpoints work with. */
 export type NeedsOf<Of> = (Of extends Endpoint<infer Needs> ? (needs: Needs) => void : never) extends (
@@ -85,9 +110,9 @@ export type NeedsOf<Of> = (Of extends Endpoint<infer Needs> ? (needs: Needs) => 
 
 /**
  * Tells whoever listens of one event. Resolves when there is room for the next; rejects when nobody listens any more.
- * `id` is what the caller gives back when it comes again (`Last-Event-ID`).
+ * `id` is what the caller gives back when it comes again (`Last-Event-ID`). Without an event: nothing happened, and that is how far it was told.
  */
-export type SendEvent<Output> = (event: Output, id: string) => Promise<void>;
+export type SendEvent<Output> = (event: Output | undefined, id: string) => Promise<void>;
 
 interface Written<Needs, Input extends TObject, Output extends TObject> {
   readonly name: string;
@@ -98,7 +123,13 @@ interface Written<Needs, Input extends TObject, Output extends TObject> {
   readonly input: Input;
   readonly output: Output;
   readonly action?: string;
-  readonly resource?: (input: Static<Input>) => EndpointResource;
+  /** `of`: the id, or what the question is narrowed to. */
+  readonly about?:
+    | {
+        readonly type: Exclude<EndpointResource['type'], QuestionType | 'System'>;
+        readonly of: (input: Static<Input>) => string;
+      }
+    | { readonly type: QuestionType; readonly of: (input: Static<Input>) => Narrowed };
   readonly audit?: {
     readonly as: string;
     readonly target: string;
@@ -113,13 +144,8 @@ interface Written<Needs, Input extends TObject, Output extends TObject> {
   readonly bodyBytesMax?: number;
   readonly tag?: (output: Static<Output>) => string;
   readonly handle?: (input: Static<Input>, call: EndpointCall, needs: Needs) => Promise<Told<Static<Output>>>;
-  /** Instead of `handle`, for a live one; resolves when there is nothing more to tell. `lastEventId`: what the caller has seen. */
-  readonly follow?: (
-    input: Static<Input>,
-    call: EndpointCall & { readonly lastEventId: string | undefined },
-    needs: Needs,
-    send: SendEvent<Told<Static<Output>>>,
-  ) => Promise<void>;
+  /** Instead of `handle`, for a live one: checks what is asked, and resolves to what tells. */
+  readonly follow?: (input: Static<Input>, call: FollowCall, needs: Needs) => Promise<TellEvents<Told<Static<Output>>>>;
 }
 
 /** What is told, nobody changes. */
@@ -131,11 +157,11 @@ type Told<T> = T extends readonly (infer Item)[]
 
 /**
  * Writes an endpoint of handlers that need `Needs`: `const endpoint = endpointsOf<{ resources: Resources }>()`. What is not said: the action is
- * `countersign:` and the name, the resource is the system, it is not audited, not paged, idempotent by nature.
+ * `countersign:` and the name, it is about the system, it is not audited, not paged, idempotent by nature.
  */
 export function endpointsOf<Needs>() {
   return <Input extends TObject, Output extends TObject>(written: Written<Needs, Input, Output>): Endpoint<Needs> => {
-    const { handle, follow, audit, resource, tag, ...words } = written;
+    const { handle, follow, audit, about, tag, ...words } = written;
     const made = {
       ...words,
       action: written.action ?? `countersign:${written.name}`,
@@ -145,13 +171,17 @@ export function endpointsOf<Needs>() {
       bodyBytesMax: written.bodyBytesMax ?? BODY_BYTES_MAX,
       live: follow !== undefined,
       audit,
-      resource: resource ?? (() => SYSTEM),
-      ...(tag === undefined ? {} : { tag }),
-      async handle(input: Static<Input>, call: EndpointCall, needs: Needs, send: SendEvent<Told<Static<Output>>>) {
-        if (follow === undefined) return (await handle?.(input, call, needs)) ?? {};
-        await follow(input, { lastEventId: undefined, ...call }, needs, send);
-        return {};
+      about: about?.type ?? SYSTEM.type,
+      resource(input: Static<Input>): EndpointResource {
+        if (about === undefined) return SYSTEM;
+        const told = about.of(input);
+        return typeof told === 'string' ? { type: about.type, id: told } : { type: about.type, id: '', narrowed: told };
       },
+      ...(tag === undefined ? {} : { tag }),
+      handle: async (input: Static<Input>, call: EndpointCall, needs: Needs) =>
+        (await handle?.(input, call, needs)) ?? {},
+      follow: async (input: Static<Input>, call: FollowCall, needs: Needs) =>
+        (await follow?.(input, call, needs)) ?? (async () => {}),
     };
     // Who calls it holds the input against the very schema that its type is made of.
     return made as unknown as Endpoint<Needs>;

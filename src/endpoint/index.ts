@@ -14,9 +14,11 @@ export {
   type EndpointResource,
   type EndpointWords,
   endpointsOf,
+  type FollowCall,
   type NeedsOf,
   pathNames,
   type SendEvent,
+  type TellEvents,
 } from './endpoint.ts';
 export { EndpointError, type EndpointErrorCode, errorTable, type InputProblem } from './errors.ts';
 export { type OpenApiDocument, openApiDocument } from './openapi.ts';

@@ -82,15 +82,16 @@ function aside(schema: TSchema | undefined): object {
 }
 
 function headersOf({ conditional, idempotent, method, live }: EndpointWords): object[] {
-  const header = (name: string, description: string, maxLength: number) => ({
-    ...{ name, in: 'header', required: false, description, schema: { type: 'string', maxLength } },
+  const header = (name: string, description: string, maxLength?: number) => ({
+    ...{ name, in: 'header', required: false, description },
+    schema: { type: 'string', ...(maxLength === undefined ? {} : { maxLength }) },
   });
   return [
     ...(conditional ? [header('If-Match', 'Only if what is in force has this tag, as ETag gave it.', 130)] : []),
     ...(idempotent === 'by-key'
       ? [header('Idempotency-Key', 'Sent again with the same key within a day, it is not done again.', 257)]
       : []),
-    ...(method === 'GET' && !live ? [header('If-None-Match', 'Not if the answer still has this tag.', 1024)] : []),
+    ...(method === 'GET' && !live ? [header('If-None-Match', 'Not if the answer still has this tag.')] : []),
     ...(live ? [header('Last-Event-ID', 'The id of the last event that was seen.', 128)] : []),
   ];
 }
@@ -126,7 +127,7 @@ function responsesOf(endpoint: EndpointWords): object {
     ...(idempotent === 'by-key' || conditional ? [409] : []),
     ...(conditional ? [412] : []),
     ...(hasBody ? [413] : []),
-    ...[415, ...(hasBody ? [422] : []), 429, 500, 503],
+    ...[415, ...(hasBody ? [422] : []), 429, 431, 500, 503],
   ];
   return {
     200: done,
@@ -160,6 +161,7 @@ const PROBLEMS: Readonly<Record<number, string>> = {
   415: 'The body is no uncompressed JSON, or there should be none.',
   422: 'It is not taken; the problems say why. Nothing was done.',
   429: 'The caller asks too often.',
+  431: 'The headers, or the path with its query, are too large.',
   500: 'The server failed.',
   503: 'The server can not do it right now.',
 };
@@ -195,7 +197,7 @@ const DOCUMENT = {
   responses: {
     200: { description: 'Done.', content: { 'application/json': { schema: { type: 'object' } } } },
     ...Object.fromEntries(
-      [401, 429, 500, 503].map((status) => [status, { $ref: `#/components/responses/Problem${status}` }]),
+      [401, 429, 431, 500, 503].map((status) => [status, { $ref: `#/components/responses/Problem${status}` }]),
     ),
   },
 } as const;

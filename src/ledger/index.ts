@@ -33,6 +33,6 @@ export { errorTable, LedgerError } from './errors.ts';
 export { createLedger, type LedgerDeps } from './ledger.ts';
 export { copyLedger } from './reader/copy.ts';
 export { createDirectoryReader } from './reader/directory-reader.ts';
-export { parseProof, verifyProof } from './reader/proof.ts';
+export { formatProof, parseProof, verifyProof } from './reader/proof.ts';
 export { createLedgerSource, type LedgerSource, type SizedCheckpoint } from './reader/source.ts';
 export { type VerifyFinding, type VerifyOptions, type VerifyReport, verifyLedger } from './verify/verify.ts';

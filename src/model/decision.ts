@@ -16,6 +16,11 @@ export interface EntityRef {
   readonly attributes: { readonly [name: string]: AttributeValue };
   /** Values under keys that no schema lists, such as labels; all are of the one type that the schema says of them. */
   readonly tags?: { readonly [key: string]: AttributeValue };
+  /**
+   * Attributes of which it is not settled whether it has them and which: it stands for many entities that differ in these. A policy that reads one
+   * can not be evaluated, so such a permit permits nothing and such a forbid refuses. So it is with tags where none are told.
+   */
+  readonly open?: readonly string[];
   readonly parents: readonly EntityRef[];
 }
 

@@ -71,5 +71,24 @@ export {
   type Question,
   type ToldIdentity,
 } from './operation.ts';
+export {
+  createRevocationIndex,
+  type RevocationFacts,
+  type RevocationIndex,
+  type RevocationVerdict,
+} from './revocation-index.ts';
+export {
+  formatRevocationSubject,
+  InvalidRevocation,
+  parseRevocation,
+  parseRevocationActions,
+  parseRevocationSubject,
+  type Revocation,
+  type RevocationMode,
+  type RevocationState,
+  type RevocationSubject,
+  revocationLimits,
+  revocationSubjectKey,
+} from './revocations.ts';
 export { compareSelectors, containsAll, formatSelector, parseSelector, type Selector } from './selector.ts';
 export type { ResolvedTarget, TargetView } from './target.ts';

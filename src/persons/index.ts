@@ -6,13 +6,15 @@
  * when it is old, idle or ended, at every server at once, and is of no use from another address unless the configuration says so. It must not know how a
  * request arrives, what a cookie is, or what anybody may do.
  */
-export { type AddressRule, addressIn, plainAddress } from './address.ts';
+export type { AddressRule } from './address.ts';
 export { endpoints, type PersonEndpointNeeds } from './endpoints.ts';
 export { errorTable, PersonsError } from './errors.ts';
-export { createGrants, type Grants, type TokenAnswer } from './grants.ts';
-export { createLinks, type Links } from './links.ts';
+export type { TokenAnswer } from './grant-answers.ts';
+export type { Grants } from './grants.ts';
+export type { Links } from './links.ts';
 export { personsMigrations } from './migrations.ts';
 export type { OidcConfig } from './oidc.ts';
 export { createPersons, type Persons, type PersonsConfig } from './persons.ts';
-export { CLI_PREFIX, createSignIns, type SignInRules, type SignIns } from './sign-ins.ts';
+export { type AskedSignIn, CLI_PREFIX, type SignIns } from './sign-ins.ts';
+export type { SignInRules } from './standing.ts';
 export type { FoundSignIn, Person, SignIn, SignInKind } from './types.ts';

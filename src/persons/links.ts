@@ -14,6 +14,8 @@ export interface Links {
    * @throws PersonsError ERR_PERSONS_LINK
    */
   redeem(secret: string): Promise<{ readonly person: Person; readonly madeBy: string }>;
+  /** Ends all where none is taken: they are not to be good again once that changes. */
+  endUntaken(): Promise<void>;
 }
 
 /** Creates them over a migrated store. `issuer`: whose word it is who came. `taken`: false where people sign in otherwise. */
@@ -25,6 +27,9 @@ export function createLinks(deps: {
   readonly taken: boolean;
 }): Links {
   const { store, clock, random, issuer, taken } = deps;
+  const db = store.db<PersonsTables>();
+  const isThere = async (digest: string) =>
+    (await db.selectFrom('persons_links').select('id').where('digest', '=', digest).executeTakeFirst()) !== undefined;
   const refuseUntaken = () => {
     if (!taken) throw notGood('links are not taken: people sign in by the OpenID provider that is configured');
   };
@@ -50,9 +55,11 @@ export function createLinks(deps: {
     },
     async redeem(secret) {
       refuseUntaken();
+      const digest = digestOf(secret);
+      // Whoever guesses has nobody wait for a write.
+      if (!(await isThere(digest))) throw notGood(NOT_GOOD);
       const row = await store.transaction<PersonsTables, PersonsTables['persons_links'] | undefined>(
         async (trx) => {
-          const digest = digestOf(secret);
           const found = await trx
             .selectFrom('persons_links')
             .selectAll()
@@ -63,10 +70,12 @@ export function createLinks(deps: {
         },
         { order: ORDER },
       );
-      if (row === undefined || clock.now() >= row.ends_ms)
-        throw notGood('the link is not good: it was used, is older than 15 minutes, or was never made');
+      if (row === undefined || clock.now() >= row.ends_ms) throw notGood(NOT_GOOD);
       const person = { issuer, subject: `link-${row.id}`, email: undefined, groups: [], byLink: true };
       return { person, madeBy: row.made_by };
+    },
+    async endUntaken() {
+      if (!taken) await db.deleteFrom('persons_links').execute();
     },
   };
 }
@@ -75,6 +84,7 @@ function notGood(message: string): PersonsError {
   return new PersonsError('ERR_PERSONS_LINK', message);
 }
 
+const NOT_GOOD = 'the link is not good: it was used, is older than 15 minutes, or was never made';
 const LINK_PREFIX = 'countersign_link_';
 /** Made, pasted, used. */
 const LINK_MS = 15 * 60_000;

@@ -45,6 +45,17 @@ export const personsMigrations: readonly Migration[] = [
         .execute();
     },
   },
+  {
+    // By whom a command line was let in, and what counts how many wait.
+    name: '0002-persons-grants',
+    async up(db) {
+      for (const column of ['source', 'let_in_by'])
+        await db.schema.alterTable('persons_grants').addColumn(column, 'text').execute();
+      await db.schema.createIndex('persons_grants_source').on('persons_grants').column('source').execute();
+      await db.schema.createIndex('persons_grants_let_in_by').on('persons_grants').column('let_in_by').execute();
+      await db.schema.createIndex('persons_grants_ends').on('persons_grants').column('ends_ms').execute();
+    },
+  },
 ];
 
 /** The tables, as kysely sees them. Digests are SHA-256 of secrets of 256 bits, in hex; times are epoch milliseconds. */
@@ -77,6 +88,10 @@ export interface PersonsTables {
     person: string | null;
     polled_ms: number;
     ends_ms: number;
+    /** Under what those who ask are counted together; null for what nobody counts. */
+    source: string | null;
+    /** Id of the sign-in of whoever answered. */
+    let_in_by: string | null;
   };
 }
 

@@ -1,5 +1,5 @@
-import type { Configuration } from 'openid-client';
-import { type Clock, codeOf, type Log, type Secret, sha256 } from '../std/index.ts';
+import type { ClientAuth, Configuration } from 'openid-client';
+import { type Clock, codeOf, createLimiter, type Log, messageOf, type Secret, sha256 } from '../std/index.ts';
 import { PersonsError } from './errors.ts';
 import type { Person } from './types.ts';
 
@@ -29,12 +29,22 @@ export interface Oidc {
 /** Creates it. The client is loaded, and the provider asked what it is, when somebody signs in. */
 export function createOidc(deps: { readonly clock: Clock; readonly log: Log }, config: OidcConfig): Oidc {
   const { clock, log } = deps;
+  // Whoever makes up an answer has us ask the provider about it.
+  const exchanges = createLimiter({
+    ...{ runningMax: EXCHANGES_MAX, waitersMax: EXCHANGES_WAITING_MAX },
+    full: () =>
+      new PersonsError('ERR_PERSONS_LIMIT', `${EXCHANGES_WAITING_MAX} sign-ins wait for the provider already`),
+  });
   let known: { readonly provider: Promise<Configuration>; readonly atMs: number } | undefined;
   const discover = async (): Promise<Configuration> => {
     const client = await import('openid-client');
     const issuer = new URL(config.issuer);
-    const secret = config.clientSecret?.().reveal().toString('utf8');
-    const proof = secret === undefined ? client.None() : client.ClientSecretBasic(secret);
+    const secret = config.clientSecret;
+    // What it is at that moment: what is known of a provider outlives its client's secret.
+    const proof: ClientAuth =
+      secret === undefined
+        ? client.None()
+        : (...request) => client.ClientSecretBasic(secret().reveal().toString('utf8'))(...request);
     return client.discovery(issuer, config.clientId, undefined, proof, {
       timeout: TIMEOUT_S,
       // The signature of the token too, though it comes over TLS from the provider itself.
@@ -46,6 +56,15 @@ export function createOidc(deps: { readonly clock: Clock; readonly log: Log }, c
   };
   const providerOf = async (): Promise<Configuration> => {
     const nowMs = clock.monotonicMs();
+    try {
+      // Nobody is sent there who could not come back.
+      config.clientSecret?.();
+    } catch (error) {
+      log.error('persons.provider.secret', { issuer: config.issuer, reason: messageOf(error) });
+      throw new PersonsError('ERR_PERSONS_PROVIDER', 'the client secret of this server can not be read', {
+        cause: error,
+      });
+    }
     if (known === undefined || nowMs - known.atMs > KNOWN_MS) known = { provider: discover(), atMs: nowMs };
     try {
       return await known.provider;
@@ -69,28 +88,32 @@ export function createOidc(deps: { readonly clock: Clock; readonly log: Log }, c
       };
       return client.buildAuthorizationUrl(provider, parameters).href;
     },
-    async finish(secret, { callbackUrl, query }) {
-      const provider = await providerOf();
-      const client = await import('openid-client');
-      const { state, nonce, verifier } = partsOf(secret);
-      try {
-        const tokens = await client.authorizationCodeGrant(provider, new URL(`${callbackUrl}?${query}`), {
-          ...{ expectedState: state, expectedNonce: nonce, pkceCodeVerifier: verifier, idTokenExpected: true },
-        });
-        const claims = tokens.claims();
-        if (claims === undefined) throw new Error('there is no ID token');
-        const isWhole = claims[config.groupsClaim] !== undefined && claims['email'] !== undefined;
-        const more =
-          isWhole || provider.serverMetadata().userinfo_endpoint === undefined
-            ? {}
-            : await client.fetchUserInfo(provider, tokens.access_token, claims.sub);
-        return personOf({ ...more, ...claims }, config);
-      } catch (error) {
-        // By its code alone: what the provider and the browser sent is nobody's to read in a log.
-        log.warn('persons.provider.refused', { issuer: config.issuer, reason: reasonOf(error) });
-        throw new PersonsError('ERR_PERSONS_ANSWER', `the answer of ${config.issuer} is not taken: ${reasonOf(error)}`);
-      }
-    },
+    finish: (secret, { callbackUrl, query, signal }) =>
+      exchanges.run(async () => {
+        const provider = await providerOf();
+        const client = await import('openid-client');
+        const { state, nonce, verifier } = partsOf(secret);
+        try {
+          const tokens = await client.authorizationCodeGrant(provider, new URL(`${callbackUrl}?${query}`), {
+            ...{ expectedState: state, expectedNonce: nonce, pkceCodeVerifier: verifier, idTokenExpected: true },
+          });
+          const claims = tokens.claims();
+          if (claims === undefined) throw new Error('there is no ID token');
+          const isWhole = claims[config.groupsClaim] !== undefined && hasAddress(claims);
+          const more =
+            isWhole || provider.serverMetadata().userinfo_endpoint === undefined
+              ? {}
+              : await client.fetchUserInfo(provider, tokens.access_token, claims.sub);
+          return personOf(claims, more, config);
+        } catch (error) {
+          // By its code alone: what the provider and the browser sent is nobody's to read in a log.
+          log.warn('persons.provider.refused', { issuer: config.issuer, reason: reasonOf(error) });
+          throw new PersonsError(
+            'ERR_PERSONS_ANSWER',
+            `the answer of ${config.issuer} is not taken: ${reasonOf(error)}`,
+          );
+        }
+      }, signal),
   };
 }
 
@@ -100,10 +123,12 @@ function partsOf(secret: string): { state: string; nonce: string; verifier: stri
   return { state: part('state'), nonce: part('nonce'), verifier: part('verifier') };
 }
 
-/** @throws when a claim is not of its form */
-function personOf(claims: Readonly<Record<string, unknown>>, { issuer, groupsClaim }: OidcConfig): Person {
-  const { sub, email, email_verified: isVerified } = claims;
-  const given = claims[groupsClaim] ?? [];
+/** Of the ID token; what that does not say, UserInfo does. @throws when a claim is not of its form */
+function personOf(claims: Claims, more: Claims, { issuer, groupsClaim }: OidcConfig): Person {
+  const { sub } = claims;
+  // The address and that it is verified are one statement: of two that were put together neither was made.
+  const { email, email_verified: isVerified } = [claims, more].find(hasAddress) ?? {};
+  const given = claims[groupsClaim] ?? more[groupsClaim] ?? [];
   const groups = typeof given === 'string' ? [given] : given;
   if (typeof sub !== 'string' || !isName(sub)) throw new Error('sub is no name');
   if (!Array.isArray(groups) || groups.length > GROUPS_MAX || !groups.every(isName))
@@ -111,6 +136,12 @@ function personOf(claims: Readonly<Record<string, unknown>>, { issuer, groupsCla
   const isTold = isVerified === true && typeof email === 'string' && isName(email);
   return { issuer, subject: sub, email: isTold ? email : undefined, groups: [...new Set(groups)], byLink: false };
 }
+
+function hasAddress({ email, email_verified: isVerified }: Claims): boolean {
+  return email !== undefined && isVerified !== undefined;
+}
+
+type Claims = Readonly<Record<string, unknown>>;
 
 /** What is printed, recorded and compared. */
 function isName(text: unknown): text is string {
@@ -123,6 +154,9 @@ function reasonOf(error: unknown): string {
 }
 
 const TIMEOUT_S = 10;
+/** A company in the morning, and no flood that its provider takes for an attack of ours. */
+const EXCHANGES_MAX = 32;
+const EXCHANGES_WAITING_MAX = 256;
 /** A provider that changes its keys says so by its key set, which the client reads anew; what else it changes is seen within the hour. */
 const KNOWN_MS = 3_600_000;
 const GROUPS_MAX = 500;

@@ -1,17 +1,16 @@
-import type { Clock, Log, Random } from '../std/index.ts';
+import type { Clock, Log, Random, Service } from '../std/index.ts';
 import type { Store } from '../store/index.ts';
 import { createGrants, type Grants } from './grants.ts';
 import { createLinks, type Links } from './links.ts';
 import { createOidc, type Oidc, type OidcConfig } from './oidc.ts';
-import { createSignIns, type SignInRules, type SignIns } from './sign-ins.ts';
+import { createSignIns, type SignIns } from './sign-ins.ts';
+import type { SignInRules } from './standing.ts';
 
-/** All of it. */
-export interface Persons {
+/** All of it. What came by an issuer that is configured no more ends as it starts, so that it does not come back with that one. */
+export interface Persons extends Service {
   readonly signIns: SignIns;
   readonly links: Links;
   readonly grants: Grants;
-  /** Whether whoever came by a link is anybody. */
-  readonly takesLinks: boolean;
   readonly oidc: Oidc | undefined;
 }
 
@@ -33,12 +32,16 @@ export function createPersons(
   },
   { rules, oidc }: PersonsConfig,
 ): Persons {
-  const takesLinks = oidc === undefined;
+  const signIns = createSignIns({ ...deps, rules, issuer: oidc?.issuer ?? deps.issuer });
+  const links = createLinks({ ...deps, taken: oidc === undefined });
   return {
-    signIns: createSignIns({ ...deps, rules }),
-    links: createLinks({ ...deps, taken: takesLinks }),
-    grants: createGrants(deps),
-    takesLinks,
+    ...{ signIns, links },
+    grants: createGrants({ ...deps, from: rules.from }),
     oidc: oidc === undefined ? undefined : createOidc(deps, oidc),
+    async start() {
+      await signIns.endOthers();
+      await links.endUntaken();
+    },
+    async stop() {},
   };
 }

@@ -1,51 +1,61 @@
 import type { Kysely } from 'kysely';
 import type { Clock, Random } from '../std/index.ts';
 import type { Store } from '../store/index.ts';
-import { type AddressRule, addressIn, plainAddress } from './address.ts';
+import { addressIn, plainAddress } from './address.ts';
+import { PersonsError } from './errors.ts';
 import { ORDER, type PersonsTables } from './migrations.ts';
 import { digestOf, newId, newSecret } from './secrets.ts';
+import { createStanding, type SignInRow as Row, type SignInRules, type Standing } from './standing.ts';
 import type { FoundSignIn, Person, SignIn, SignInKind } from './types.ts';
-
-/** How long sign-ins last, and from where they are good. */
-export interface SignInRules {
-  /** Used or not. */
-  readonly lifetimeMs: number;
-  /** Since it was used last. */
-  readonly idleMs: number;
-  readonly from: AddressRule;
-}
 
 /** Who has signed in. All of it is asked of the store, so what ends has ended at every server. Everything may throw StoreError. */
 export interface SignIns {
   /**
    * Begins one with a secret of its own, whatever the caller had before: `instead` is the secret of what that was, which ends. The person's oldest
-   * ends where there are too many.
+   * ends where there are too many. A command line's needs the sign-in of whoever let it in to be good at this moment, and ends when that would have:
+   * its person has proven who they are no later. @throws PersonsError ERR_PERSONS_GRANT
    */
-  begin(asked: {
-    readonly person: Person;
-    readonly kind: SignInKind;
-    readonly address: string;
-    readonly instead?: string;
-  }): Promise<{ readonly secret: string; readonly signIn: SignIn }>;
-  /** Whose a secret is, at this moment, from that address. */
-  find(secret: string, from: { readonly kind: SignInKind; readonly address: string }): Promise<FoundSignIn>;
+  begin(asked: AskedSignIn): Promise<{ readonly secret: string; readonly signIn: SignIn }>;
+  /** Whose a secret is, at this moment, from that address. `isUse`: it is not idle from now on; what only looks after somebody who came before is none. */
+  find(
+    secret: string,
+    from: { readonly kind: SignInKind; readonly address: string; readonly isUse: boolean },
+  ): Promise<FoundSignIn>;
+  /** Of which sign-in a secret is, whatever has become of that, and from wherever: for whoever ends it. */
+  holder(secret: string, kind: SignInKind): Promise<SignIn | undefined>;
   /** Those that are not over, newest first; at most a thousand. */
   list(): Promise<readonly SignIn[]>;
   /** Ends it; undefined when there is none of that id. */
   end(id: string): Promise<SignIn | undefined>;
+  /** Somebody has been told that it came from elsewhere. */
+  told(id: string): Promise<void>;
+  /** Ends those of issuers whose word is taken no more. */
+  endOthers(): Promise<void>;
 }
+
+/** What begins. `letInBy`: id of the sign-in by which somebody allowed it. */
+export type AskedSignIn = { readonly person: Person; readonly address: string } & (
+  | { readonly kind: 'browser'; readonly instead?: string }
+  | { readonly kind: 'cli'; readonly letInBy: string }
+);
 
 /** Creates them over a migrated store. */
 export function createSignIns(deps: SignInDeps): SignIns {
-  const { store, clock, random, rules } = deps;
+  const { store, clock, random, rules, issuer } = deps;
   const db = store.db<PersonsTables>();
-  const isIdle = ({ seen_ms }: Row, nowMs: number) => nowMs - seen_ms >= rules.idleMs;
-  // What was promised when it began, or less where the rules have become stricter since.
-  const endsMs = ({ ends_ms, since_ms }: Row) => Math.min(ends_ms, since_ms + rules.lifetimeMs);
-  const made = (row: Row): SignIn => ({ ...signInOf(row), endsMs: endsMs(row) });
+  const standing = createStanding(deps);
+  const made = (row: Row): SignIn => ({ ...signInOf(row), endsMs: standing.endsMs(row) });
+  const bySecret = (secret: string, kind: SignInKind) =>
+    db
+      .selectFrom('persons_sign_ins')
+      .selectAll()
+      .where('digest', '=', digestOf(secret))
+      .where('kind', '=', kind)
+      .executeTakeFirst();
 
   return {
-    async begin({ person, kind, address, instead }) {
+    async begin(asked) {
+      const { person, kind, address } = asked;
       const secret = newSecret(random, kind === 'cli' ? CLI_PREFIX : '');
       const nowMs = clock.now();
       const row: Row = {
@@ -53,19 +63,26 @@ export function createSignIns(deps: SignInDeps): SignIns {
         ...{ issuer: person.issuer, subject: person.subject, person: JSON.stringify(person) },
         ...{ address: plainAddress(address), since_ms: nowMs, seen_ms: nowMs, ends_ms: nowMs + rules.lifetimeMs },
       };
-      await store.transaction<PersonsTables, void>(
+      const begun = await store.transaction<PersonsTables, Row>(
         async (trx) => {
           await trx.deleteFrom('persons_sign_ins').where('ends_ms', '<=', nowMs).execute();
-          if (instead !== undefined)
-            await trx.deleteFrom('persons_sign_ins').where('digest', '=', digestOf(instead)).execute();
+          const mostMs = asked.kind === 'cli' ? await endOfHost(trx, asked.letInBy, standing) : row.ends_ms;
+          if (asked.kind === 'browser' && asked.instead !== undefined)
+            await trx.deleteFrom('persons_sign_ins').where('digest', '=', digestOf(asked.instead)).execute();
           await makeRoom(trx, person);
-          await trx.insertInto('persons_sign_ins').values(row).execute();
+          const inserted = { ...row, ends_ms: Math.min(row.ends_ms, mostMs) };
+          await trx.insertInto('persons_sign_ins').values(inserted).execute();
+          return inserted;
         },
         { order: ORDER },
       );
-      return { secret, signIn: made(row) };
+      return { secret, signIn: made(begun) };
     },
-    find: createFind(deps, { isIdle, endsMs, made }),
+    find: createFind(deps, { bySecret, standing, made }),
+    async holder(secret, kind) {
+      const row = await bySecret(secret, kind);
+      return row === undefined ? undefined : made(row);
+    },
     async list() {
       const nowMs = clock.now();
       const rows = await db
@@ -76,7 +93,7 @@ export function createSignIns(deps: SignInDeps): SignIns {
         .orderBy('id')
         .limit(LISTED_MAX)
         .execute();
-      return rows.filter((row) => nowMs < endsMs(row) && !isIdle(row, nowMs)).map(made);
+      return rows.filter((row) => standing.whyNot(row) === undefined).map(made);
     },
     end: (id) =>
       store.transaction<PersonsTables, SignIn | undefined>(
@@ -88,11 +105,24 @@ export function createSignIns(deps: SignInDeps): SignIns {
         },
         { order: ORDER },
       ),
+    async told(id) {
+      await db.updateTable('persons_sign_ins').set({ is_moved: 1 }).where('id', '=', id).execute();
+    },
+    async endOthers() {
+      await db.deleteFrom('persons_sign_ins').where('issuer', '!=', issuer).execute();
+    },
   };
 }
 
+/** When the sign-in ends of whoever let somebody in. @throws PersonsError ERR_PERSONS_GRANT when it has */
+async function endOfHost(trx: Kysely<PersonsTables>, id: string, standing: Standing): Promise<number> {
+  const row = await trx.selectFrom('persons_sign_ins').selectAll().where('id', '=', id).executeTakeFirst();
+  if (row !== undefined && standing.whyNot(row) === undefined) return standing.endsMs(row);
+  throw new PersonsError('ERR_PERSONS_GRANT', 'whoever allowed it is signed in no more');
+}
+
 /** What a secret leads to, and that it was used. */
-function createFind(deps: SignInDeps, { isIdle, endsMs, made }: Judged): SignIns['find'] {
+function createFind(deps: SignInDeps, { bySecret, standing, made }: Judged): SignIns['find'] {
   const { store, clock, rules } = deps;
   const db = store.db<PersonsTables>();
   /** Not at each use: it is a write. */
@@ -100,32 +130,15 @@ function createFind(deps: SignInDeps, { isIdle, endsMs, made }: Judged): SignIns
     if (nowMs - seen_ms < SEEN_STEP_MS) return;
     await db.updateTable('persons_sign_ins').set({ seen_ms: nowMs }).where('digest', '=', digest).execute();
   };
-  /** True for the first who finds out. */
-  const markMoved = async ({ digest, is_moved }: Row) => {
-    if (is_moved === 1) return false;
-    const { numUpdatedRows } = await db
-      .updateTable('persons_sign_ins')
-      .set({ is_moved: 1 })
-      .where('digest', '=', digest)
-      .where('is_moved', '=', 0)
-      .executeTakeFirstOrThrow();
-    return numUpdatedRows === 1n;
-  };
-
-  return async (secret, { kind, address }) => {
-    const row = await db
-      .selectFrom('persons_sign_ins')
-      .selectAll()
-      .where('digest', '=', digestOf(secret))
-      .executeTakeFirst();
-    if (row === undefined || row.kind !== kind) return { ok: false, reason: 'unknown' };
-    const nowMs = clock.now();
-    if (nowMs >= endsMs(row)) return { ok: false, reason: 'over' };
-    if (isIdle(row, nowMs)) return { ok: false, reason: 'idle' };
+  return async (secret, { kind, address, isUse }) => {
+    const row = await bySecret(secret, kind);
+    if (row === undefined) return { ok: false, reason: 'unknown' };
+    const reason = standing.whyNot(row);
+    if (reason !== undefined) return { ok: false, reason };
     const signIn = made(row);
     if (!addressIn(rules.from, row.address, plainAddress(address)))
-      return { ok: false, reason: 'address', signIn, isFirst: await markMoved(row) };
-    await seen(row, nowMs);
+      return { ok: false, reason: 'address', signIn, isFirst: row.is_moved === 0 };
+    if (isUse) await seen(row, clock.now());
     return { ok: true, signIn };
   };
 }
@@ -157,16 +170,16 @@ interface SignInDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly rules: SignInRules;
+  /** Whose word alone is taken. */
+  readonly issuer: string;
 }
 
-/** What is made of a row. */
+/** How rows are found, and what is made of them. */
 interface Judged {
-  readonly isIdle: (row: Row, nowMs: number) => boolean;
-  readonly endsMs: (row: Row) => number;
+  readonly bySecret: (secret: string, kind: SignInKind) => Promise<Row | undefined>;
+  readonly standing: Standing;
   readonly made: (row: Row) => SignIn;
 }
-
-type Row = PersonsTables['persons_sign_ins'];
 
 /** Tells a person's token from a JWT-SVID. */
 export const CLI_PREFIX = 'countersign_login_';

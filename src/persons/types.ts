@@ -28,9 +28,9 @@ export interface SignIn {
   readonly endsMs: number;
 }
 
-/** What a secret leads to. */
+/** What a secret leads to. `issuer`: people come by another one now. */
 export type FoundSignIn =
   | { readonly ok: true; readonly signIn: SignIn }
-  | { readonly ok: false; readonly reason: 'unknown' | 'over' | 'idle' }
-  /** It is good, and came from elsewhere. `isFirst`: nobody has been told of that. */
+  | { readonly ok: false; readonly reason: 'unknown' | 'over' | 'idle' | 'issuer' }
+  /** It is good, and came from elsewhere. `isFirst`: nobody has been told of that; whoever tells says so by `SignIns.told`. */
   | { readonly ok: false; readonly reason: 'address'; readonly signIn: SignIn; readonly isFirst: boolean };

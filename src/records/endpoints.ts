@@ -1,13 +1,22 @@
 import type { TrustDomain } from '@countersign/sdk/identity';
 import { type Static, Type } from 'typebox';
-import { cursorAfter, type Endpoint, endpointsOf, pageInput, pageOf, readPage } from '../endpoint/index.ts';
+import {
+  cursorAfter,
+  type Endpoint,
+  endpointsOf,
+  pageInput,
+  pageOf,
+  principalName,
+  readPage,
+} from '../endpoint/index.ts';
+import { EXPORT_ORIGIN } from './export/statement.ts';
 import type { Records } from './records.ts';
 import { COUNT_MAX, filterFields, filterOf, recordFilterSchema } from './search/filter-words.ts';
 import type { RecordEntry } from './search/search.ts';
 
 /** What the endpoints of the record work with. */
 export interface RecordEndpointNeeds {
-  readonly records: Pick<Records, 'search' | 'show' | 'follow'>;
+  readonly records: Pick<Records, 'search' | 'show' | 'follow' | 'prove' | 'beginExport' | 'showExport' | 'readExport'>;
   readonly trustDomain: TrustDomain;
 }
 
@@ -39,6 +48,7 @@ const recordSearch = endpoint({
   method: 'GET',
   path: '/v1/records',
   input: Type.Object({ ...filterFields, ...pageInput }, closed),
+  about: { type: 'Records', of: narrowed },
   output: pageOf(record, {}),
   paged: true,
   async handle(input, { signal }, { records, trustDomain }) {
@@ -59,6 +69,7 @@ const recordGet = endpoint({
   method: 'GET',
   path: '/v1/records/{log}/{position}',
   input: Type.Object(place, closed),
+  about: { type: 'Records', of: () => ({}) },
   output: record,
   handle: async ({ log, position }, _call, { records }) => recordOf(await records.show(log, position)),
 });
@@ -72,15 +83,147 @@ const recordFollow = endpoint({
   path: '/v1/record-events',
   input: filterInput,
   output: record,
-  async follow(input, { signal, lastEventId }, { records, trustDomain }, send) {
-    const entries = records.follow(filterOf(input, trustDomain), { after: lastEventId, signal });
-    for await (const one of entries) await send(recordOf(one), one.cursor);
+  about: { type: 'Records', of: narrowed },
+  async follow(input, { signal, lastEventId }, { records, trustDomain }) {
+    const entries = await records.follow(filterOf(input, trustDomain), { after: lastEventId, signal });
+    return async (send) => {
+      for await (const { record: one, cursor } of entries)
+        await send(one === undefined ? undefined : toldOf(one), cursor);
+    };
+  },
+});
+
+const recordProve = endpoint({
+  name: 'record.prove',
+  summary: 'Proves that one entry stands in its log, under the newest checkpoint of that.',
+  description:
+    'The answer is a proof file: `countersign ledger verify --proof` checks it anywhere, with the public key of the log alone.',
+  method: 'GET',
+  path: '/v1/records/{log}/{position}/proof',
+  input: Type.Object(place, closed),
+  output: Type.Object(
+    {
+      format: Type.String(),
+      entry: Type.String({ description: 'Its bytes, as they were signed.' }),
+      proof: Type.String({
+        description: 'C2SP tlog-proof, with the checkpoint that the log and a server have signed.',
+      }),
+    },
+    closed,
+  ),
+  handle: async ({ log, position }, { signal }, { records }) => ({ ...(await records.prove(log, position, signal)) }),
+});
+
+const exportId = Type.String({ pattern: '^[0-9a-f]{32,32}$', description: 'Id of the export.' });
+
+const exportCreate = endpoint({
+  name: 'record-export.create',
+  summary: 'Begins an export of all that is asked for, of the logs as they stand now.',
+  description:
+    'It is for whoever has begun it, at every server, and is kept for a week. Its lines are read by `record-export.read`.',
+  method: 'POST',
+  path: '/v1/record-exports',
+  input: Type.Object({ ...filterFields, format: Type.Optional(Type.Enum(['jsonl', 'csv'])) }, closed),
+  output: Type.Object({ id: exportId, logs: Type.Integer({ description: 'How many logs it is of.' }) }, closed),
+  idempotent: 'by-key',
+  audit: {
+    as: 'ExportRecords',
+    target: 'record',
+    of: (asked) => ({
+      detail: { selection: JSON.stringify(asked) },
+      outcome: ({ id, logs }) => ({ export: id, logs }),
+    }),
+  },
+  async handle(input, { principal }, { records, trustDomain }) {
+    const { format = 'jsonl', ...asked } = input;
+    return records.beginExport({ filter: filterOf(asked, trustDomain), format }, principalName(principal));
+  },
+});
+
+const exportGet = endpoint({
+  name: 'record-export.get',
+  summary: 'Shows what an export is of: the selection, and the logs as they stood.',
+  method: 'GET',
+  path: '/v1/record-exports/{id}',
+  input: Type.Object({ id: exportId }, closed),
+  output: Type.Object(
+    {
+      selection: Type.String({ description: 'Canonical JSON, as it is signed.' }),
+      logs: Type.Array(
+        Type.Object(
+          {
+            ...{ log: place.log, origin: Type.String(), verifierKey: Type.String() },
+            size: Type.Integer({ description: 'Entries.' }),
+            checkpoint: Type.String({ description: 'Over all of them, signed by the log and by a server.' }),
+          },
+          closed,
+        ),
+        { description: 'SHA-256 of the canonical JSON of this list is in what is signed.' },
+      ),
+    },
+    closed,
+  ),
+  async handle({ id }, { principal }, { records }) {
+    const { selection, logs } = await records.showExport(id, principalName(principal));
+    return { selection, logs: logs.map((log) => ({ ...log })) };
+  },
+});
+
+const exportRead = endpoint({
+  name: 'record-export.read',
+  summary: 'Reads lines of an export, in its order, from where the answer before has ended.',
+  description:
+    'Written one after another they are the file. An answer may have few lines, or none, while `next` leads on; the last has `note`: what the server says of them all.',
+  method: 'GET',
+  path: '/v1/record-exports/{id}/lines',
+  input: Type.Object(
+    {
+      id: exportId,
+      cursor: Type.Optional(Type.String({ maxLength: 4096, description: '`next` of the answer before, as it came.' })),
+    },
+    closed,
+  ),
+  output: Type.Object(
+    {
+      lines: Type.Array(Type.String({ description: 'With the characters that end it.' })),
+      next: Type.Optional(Type.String({ description: 'Where it goes on; absent with the last lines.' })),
+      note: Type.Optional(
+        Type.String({
+          description: 'C2SP signed note: how many lines, the root of the RFC 6962 tree over them, the selection.',
+        }),
+      ),
+    },
+    closed,
+  ),
+  async handle({ id, cursor }, { principal, signal }, { records, trustDomain }) {
+    const asked = { owner: principalName(principal), origin: `${trustDomain}${EXPORT_ORIGIN}`, cursor, signal };
+    const { lines, next, note } = await records.readExport(id, asked);
+    return { lines: [...lines], ...(next === undefined ? {} : { next }), ...(note === undefined ? {} : { note }) };
   },
 });
 
 /** What people and machines may ask of the record. */
-export const endpoints: readonly Endpoint<RecordEndpointNeeds>[] = [recordSearch, recordGet, recordFollow];
+export const endpoints: readonly Endpoint<RecordEndpointNeeds>[] = [
+  ...[recordSearch, recordGet, recordProve, recordFollow],
+  ...[exportCreate, exportGet, exportRead],
+];
+
+/** All that is found is of that target and that identity: the filter compares whole names. */
+function narrowed({ target, identity }: Static<typeof filterInput>) {
+  return { target, identity };
+}
 
 function recordOf({ log, position, entry }: RecordEntry): Static<typeof record> {
   return { log, position, entry: { ...entry } };
 }
+
+/** One and the same for all who follow: its text is made once. */
+function toldOf(one: RecordEntry): Static<typeof record> {
+  const known = told.get(one);
+  if (known !== undefined) return known;
+  const made = recordOf(one);
+  told.set(one, made);
+  return made;
+}
+
+const told = new WeakMap<RecordEntry, Static<typeof record>>();

@@ -42,6 +42,13 @@ export const errorTable = {
     meaning: 'The record has no such entry or log.',
     remedy: 'Take the id from `countersign record search`, the name of a log from `countersign record logs`.',
   },
+  ERR_RECORDS_EXPORT: {
+    status: 400,
+    exit: 'no',
+    meaning:
+      'An export is not what a server has signed: a line is missing, added, changed or moved, or its manifest is none.',
+    remedy: 'Have it exported anew, and find out who had it in hands since.',
+  },
 } as const satisfies ErrorTable;
 
 /** A failure of the record. */

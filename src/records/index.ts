@@ -8,6 +8,8 @@
  * Its folders:
  * - `log/` one log: what is known of it, what a batch is judged by, and how it is kept
  * - `search/` what entries are found by
+ * - `export/` all that a filter selects, with a statement that it is all, and proofs of single entries
+ * - `follow/` what comes, told to all who follow from one reading
  * - `delivery/` how what comes in goes on to sinks: at least once, in the order of each log, by one server at a time
  * - `sinks/` what it goes on to: one folder a kind
  */
@@ -16,11 +18,21 @@ export { sinkMigrations } from './delivery/sink-rows.ts';
 export type { RefusedEntry, SinkView } from './delivery/sink-state.ts';
 export { endpoints } from './endpoints.ts';
 export { errorTable, RecordsError } from './errors.ts';
+export {
+  type ExportManifest,
+  formatManifest,
+  parseManifest,
+  parseServerKey,
+  type VerifiedManifest,
+  verifyManifest,
+} from './export/manifest.ts';
+export { type ExportedLog, type ExportFormat, parseStatement } from './export/statement.ts';
+export { type LinesVerdict, linesOf, MARK_BYTES, markOf, verifyLines } from './export/verify-lines.ts';
 export { batchLimits, type Intake, type LogStand, type Shipment } from './log/intake.ts';
 export type { AlarmKind, LogBatch } from './log/judge-batch.ts';
 export type { LogView } from './log/log-rows.ts';
 export { createWitness, type Witness } from './log/witness.ts';
-export { recordsMigrations } from './migrations.ts';
+export { recordsLaterMigrations, recordsMigrations } from './migrations.ts';
 export { createRecords, type Records } from './records.ts';
 export { identityNamed, type RecordFilter } from './search/filter.ts';
 export { filterOf, recordFilterSchema } from './search/filter-words.ts';

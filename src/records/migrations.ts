@@ -104,6 +104,40 @@ export const recordsMigrations: readonly Migration[] = [
   },
 ];
 
+/** What came later: behind those of the features that were there before it. */
+export const recordsLaterMigrations: readonly Migration[] = [
+  {
+    name: '0003-records-follow-export',
+    async up(db, dialect) {
+      await db.schema
+        .createTable('records_marks')
+        .addColumn('reader', 'text', (column) => column.notNull())
+        .addColumn('number', 'bigint', (column) => column.notNull())
+        .addColumn('at_ms', 'bigint', (column) => column.notNull())
+        .addColumn('sizes', bytesType(dialect), (column) => column.notNull())
+        .addPrimaryKeyConstraint('records_marks_key', ['reader', 'number'])
+        .execute();
+      await db.schema.createIndex('records_marks_age').on('records_marks').column('at_ms').execute();
+      await db.schema
+        .createTable('records_exports')
+        .addColumn('id', 'text', (column) => column.primaryKey())
+        .addColumn('owner', 'text', (column) => column.notNull())
+        .addColumn('begun_ms', 'bigint', (column) => column.notNull())
+        .addColumn('asked', 'text', (column) => column.notNull())
+        .addColumn('logs', 'text', (column) => column.notNull())
+        .addColumn('secret', bytesType(dialect), (column) => column.notNull())
+        .execute();
+      await db.schema
+        .createTable('records_nodes')
+        .addColumn('log', 'integer', (column) => column.notNull())
+        .addColumn('number', 'bigint', (column) => column.notNull())
+        .addColumn('hash', bytesType(dialect), (column) => column.notNull())
+        .addPrimaryKeyConstraint('records_nodes_key', ['log', 'number'])
+        .execute();
+    },
+  },
+];
+
 /** Writes what all entries are found by, in their order. */
 async function indexAnew(db: Kysely<RecordsTables>): Promise<void> {
   const logs = await db.selectFrom('records_logs').select('id').orderBy('id').execute();
@@ -173,4 +207,10 @@ export interface RecordsTables {
    * (`postingRows`). Of entries that were given up some may be left: they lead nowhere, or to what does not match.
    */
   records_postings: { term: number; at_ms: number; log: number; position: number; since_ms: number; places: Buffer };
+  /** Moments of those who follow (`Mark`): how much more of each log than at the one before. */
+  records_marks: { reader: string; number: number; at_ms: number; sizes: Buffer };
+  /** Exports that were begun: by whom, of what, and how each log stood then. `secret`: what the places in between are sealed with. */
+  records_exports: { id: string; owner: string; begun_ms: number; asked: string; logs: string; secret: Buffer };
+  /** Hashes of complete subtrees of logs (`PROOF_NODE_HEIGHT`), by their number from the left: worked out when a proof is first asked for. */
+  records_nodes: { log: number; number: number; hash: Buffer };
 }

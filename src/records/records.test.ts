@@ -4,7 +4,15 @@ import { eventually } from '../../test/support/eventually.ts';
 import { startPostgres, type TestPostgres } from '../../test/support/postgres.ts';
 import { openTestStore } from '../../test/support/store.ts';
 import type { LedgerEvent } from '../model/index.ts';
-import { createManualClock, createSilentLog, createSystemClock, type ManualClock, type Service } from '../std/index.ts';
+import {
+  createManualClock,
+  createSeededRandom,
+  createSilentLog,
+  createSystemClock,
+  createSystemRandom,
+  type ManualClock,
+  type Service,
+} from '../std/index.ts';
 import { member as postgresEngine } from '../store/engines/postgres/index.ts';
 import type { Store } from '../store/index.ts';
 import { verifyCosignature, verifyNote } from '../wire/tlog/index.ts';
@@ -13,6 +21,7 @@ import {
   createWitness,
   type LogBatch,
   type Records,
+  recordsLaterMigrations,
   recordsMigrations,
   type Shipment,
 } from './index.ts';
@@ -23,6 +32,7 @@ import { ORIGIN, testEntry, testLog } from './testing/log-fixture.ts';
 const { signal } = new AbortController();
 const OWNER = 'spiffe://countersign.example/countersign/gateway';
 const witness = createWitness('countersign.example/server/1', generateKeyPairSync('ed25519').privateKey);
+const random = createSeededRandom('records');
 const opened: (() => Promise<unknown>)[] = [];
 let postgres: TestPostgres;
 let clock: ManualClock;
@@ -47,19 +57,23 @@ async function openPostgres(): Promise<Store> {
   const store = await postgresEngine.open({ url: 'env:CS_RECORDS_TEST_URL' }, deps);
   await store.start(signal);
   opened.push(() => store.stop());
-  await store.migrate(recordsMigrations);
+  await store.migrate([...recordsMigrations, ...recordsLaterMigrations]);
   return store;
 }
 
 async function openSqlite(): Promise<Store> {
-  const test = await openTestStore(recordsMigrations);
+  const test = await openTestStore([...recordsMigrations, ...recordsLaterMigrations]);
   opened.push(test.close);
   return test.store;
 }
 
 function serverOn(store: Store): Records & Service {
   const write = async (event: LedgerEvent) => void written.push(event);
-  const server = createRecords({ ...{ store, clock, witness, write }, log: createSilentLog(), silenceMs: 30_000 });
+  const server = createRecords({
+    ...{ store, clock, random, witness, write },
+    log: createSilentLog(),
+    silenceMs: 30_000,
+  });
   opened.push(() => server.stop());
   return server;
 }
@@ -116,7 +130,7 @@ describe.each([
   it('tells whoever follows of each entry once, signed ones only, and goes on behind any of them', async () => {
     const store = await openStore();
     const server = createRecords({
-      ...{ store, clock: createSystemClock(), witness, write: async () => {} },
+      ...{ store, clock: createSystemClock(), random: createSystemRandom(), witness, write: async () => {} },
       ...{ log: createSilentLog(), silenceMs: 30_000 },
     });
     const [log, other] = [testLog(40), testLog(40, { seed: 'other', origin: `${ORIGIN}-2` })];
@@ -125,8 +139,10 @@ describe.each([
     const told: string[] = [];
     const cursors: string[] = [];
     const following = (async () => {
-      for await (const { log: of, position, cursor } of server.follow({ target: 'db' }, { signal: ending.signal })) {
-        told.push(`${of}/${position}`);
+      const entries = await server.follow({ target: 'db' }, { signal: ending.signal });
+      for await (const { record, cursor } of entries) {
+        if (record === undefined) continue;
+        told.push(`${record.log}/${record.position}`);
         cursors.push(cursor);
       }
     })();
@@ -148,8 +164,9 @@ describe.each([
     const middle = 25;
     const again: string[] = [];
     const end = new AbortController();
-    for await (const { log: of, position } of server.follow({}, { after: cursors[middle], signal: end.signal })) {
-      again.push(`${of}/${position}`);
+    const rest = await server.follow({}, { after: cursors[middle], signal: end.signal });
+    for await (const { record } of rest) {
+      again.push(`${record?.log}/${record?.position}`);
       if (again.length === told.length - middle - 1) end.abort();
     }
     expect(again.toSorted()).toEqual(told.slice(middle + 1).toSorted());

@@ -1,18 +1,20 @@
 import type { LedgerEvent } from '../model/index.ts';
-import { type Clock, type Log, messageOf, type Service, type Timer } from '../std/index.ts';
+import { type Clock, type Log, messageOf, type Random, type Service, type Timer } from '../std/index.ts';
 import type { Store } from '../store/index.ts';
 import { RecordsError } from './errors.ts';
+import { createExports, type RecordExports } from './export/exports.ts';
+import { createProofs, type RecordProofs } from './export/prove-entry.ts';
+import { createFollow, type RecordFollow } from './follow/follow.ts';
 import { newestLog, orderOf } from './log/bind-log.ts';
 import { createIntake, type Intake } from './log/intake.ts';
 import { type LogView, logView } from './log/log-rows.ts';
 import { tellNotices, writeNotice } from './log/notices.ts';
 import type { Witness } from './log/witness.ts';
 import type { RecordsTables } from './migrations.ts';
-import { createFollow, type RecordFollow } from './search/follow.ts';
 import { createSearch, type RecordSearch } from './search/search.ts';
 
 /** The record of a server: every ledger that was shipped to any server on its store. */
-export interface Records extends Intake, RecordSearch, RecordFollow {
+export interface Records extends Intake, RecordSearch, RecordFollow, RecordExports, RecordProofs {
   /** All logs, as they stood a moment ago; undefined before the first look. */
   logs(): readonly LogView[] | undefined;
   /** Whether one says nothing though it did not end: how long it was heard last before that look, ms. */
@@ -33,6 +35,7 @@ export interface Records extends Intake, RecordSearch, RecordFollow {
 export function createRecords(deps: {
   readonly store: Store;
   readonly clock: Clock;
+  readonly random: Random;
   readonly log: Log;
   readonly witness: Witness;
   readonly write: (event: LedgerEvent) => Promise<void>;
@@ -73,9 +76,12 @@ export function createRecords(deps: {
       noticed = true;
     },
   });
+  const search = createSearch(deps);
   return {
     ...intake,
-    ...createSearch(deps),
+    ...search,
+    ...createExports({ ...deps, search: search.search }),
+    ...createProofs(deps),
     ...createFollow(deps),
     ...{ listLogs, logs: () => known?.logs },
     silentMs(view) {

@@ -50,6 +50,7 @@ const entryList = endpoint({
     closed,
   ),
   output: pageOf(Type.Object(fields, closed), {}),
+  about: { type: 'Entries', of: (input) => ({ identity: input.spiffeId }) },
   paged: true,
   async handle(input, _call, { registration }) {
     const question = ['entry.list', input.spiffeId ?? '', input.parentId ?? ''];
@@ -71,7 +72,7 @@ const entryGet = endpoint({
   path: '/v1/entries/{id}',
   input: Type.Object({ id }, closed),
   output: Type.Object(fields, closed),
-  resource: (input) => ({ type: 'Entry', id: input.id }),
+  about: { type: 'Entry', of: (input) => input.id },
   async handle(input, _call, { registration }) {
     const found = await registration.get(input.id);
     if (found === undefined) throw notFound(`there is no entry ${input.id}`);

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openTestStore, type TestStore } from '../../test/support/store.ts';
 import { createManualClock, type ManualClock, type Service } from '../std/index.ts';
+import { storeMigrations } from '../store/index.ts';
 import { type Resources, resourcesMigrations } from './index.ts';
 import { createTestResources, target } from './testing/declared.ts';
 
@@ -11,7 +12,7 @@ let resources: Resources & Service;
 
 beforeEach(async () => {
   clock = createManualClock(1_000_000);
-  test = await openTestStore(resourcesMigrations, { clock });
+  test = await openTestStore([...resourcesMigrations, ...storeMigrations], { clock });
   resources = createTestResources({ store: test.store, clock });
   await resources.start(signal);
 });

@@ -59,7 +59,7 @@ const targetGet = endpoint({
   path: '/v1/targets/{name}',
   input: Type.Object({ name }, closed),
   output: Type.Object({ ...targetFields, revision }, closed),
-  resource: (input) => ({ type: 'DeclaredTarget', id: input.name }),
+  about: { type: 'DeclaredTarget', of: (input) => input.name },
   tag,
   async handle(input, _call, { resources }) {
     const snapshot = resources.snapshot();
@@ -89,7 +89,7 @@ const policyGet = endpoint({
   path: '/v1/policies/{name}',
   input: Type.Object({ name }, closed),
   output: Type.Object({ ...policyFields, revision }, closed),
-  resource: (input) => ({ type: 'DeclaredPolicy', id: input.name }),
+  about: { type: 'DeclaredPolicy', of: (input) => input.name },
   tag,
   async handle(input, _call, { resources }) {
     const snapshot = resources.snapshot();
@@ -152,7 +152,7 @@ const gatewayGet = endpoint({
   path: '/v1/gateways/{id}',
   input: Type.Object({ id: gatewayId }, closed),
   output: Type.Object(reportedFields, closed),
-  resource: (input) => ({ type: 'Gateway', id: input.id }),
+  about: { type: 'Gateway', of: (input) => input.id },
   async handle(input, _call, { resources }) {
     const found = placesOf(await resources.reportedGateways()).find((one) => idOfGateway(one) === input.id);
     if (found === undefined) throw notFound(`there is no gateway ${input.id}`);
@@ -176,9 +176,10 @@ const gatewayFollow = endpoint({
   path: '/v1/gateway-events',
   input: Type.Object({}, closed),
   output: gatewaysNow,
-  async follow(_input, { signal, lastEventId }, { resources }, send) {
-    await followGateways({ resources, signal, send, seen: lastEventId });
-  },
+  follow:
+    async (_input, { signal, lastEventId }, { resources }) =>
+    (send) =>
+      followGateways({ resources, signal, send, seen: lastEventId }),
 });
 
 /** What people and machines may ask of targets, policies and gateways. Changes are made together with entries: `resource.apply` is the API's. */

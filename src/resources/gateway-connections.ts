@@ -4,7 +4,7 @@ import type { GatewayReport, GatewayState } from '../model/index.ts';
 import { type Clock, createLimiter, type Log, sleep, type Timer } from '../std/index.ts';
 import { ResourcesError } from './errors.ts';
 import { createReportPace, type ReportPace } from './gateway-reports.ts';
-import { type GatewayRow, writeGateway } from './gateway-rows.ts';
+import { type GatewayRow, instanceKey, writeGateway } from './gateway-rows.ts';
 import type { ResourcesTables } from './migrations.ts';
 import type { GatewayInstance, Resources } from './types.ts';
 
@@ -12,8 +12,11 @@ import type { GatewayInstance, Resources } from './types.ts';
 export interface GatewayConnections {
   report: Resources['reportGateway'];
   keepReport: Resources['keepReport'];
-  /** Writes all of them once more, to a store in which this server was taken for gone. */
-  reassert(trx: Kysely<ResourcesTables>): Promise<void>;
+  /**
+   * Writes those once more that are here and connected nowhere in the store: whichever server took this one for gone, or wrote late what was true before
+   * they came here. `gone` tells of which the store says so; all are looked at where it is not given. @throws StoreError
+   */
+  restore(gone?: ReadonlySet<string>): Promise<void>;
   /** Writes nothing more. */
   stop(): void;
 }
@@ -28,21 +31,21 @@ export function createGatewayConnections(
   },
 ): GatewayConnections {
   const connections = new Map<string, Connection>();
-  const writer = createWriter(deps, (one) => void connections.delete(keyOf(one)));
+  const writer = createWriter(deps, (one) => void connections.delete(instanceKey(one)));
   return {
     async report({ spiffeId, address, instance = '', connected, state = 'serving' }) {
       checkAddress(address);
       const gateway = { spiffeId: parseSpiffeId(spiffeId).uri, address, instance };
-      const one = connections.get(keyOf(gateway)) ?? createConnection(gateway);
-      connections.set(keyOf(gateway), one);
+      const one = connections.get(instanceKey(gateway)) ?? createConnection(gateway);
+      connections.set(instanceKey(gateway), one);
       if (connected && one.count === 0) one.isNew = true;
-      if (connected) one.state = state;
+      if (connected) Object.assign(one, { state, hasCome: true });
       one.count = Math.max(0, one.count + (connected ? 1 : -1));
       await writer.write(one);
     },
     async keepReport({ spiffeId, address, instance = '' }, report) {
       const gateway = { spiffeId, address, instance };
-      const one = connections.get(keyOf(gateway));
+      const one = connections.get(instanceKey(gateway));
       if (one === undefined || one.count === 0)
         throw new ResourcesError('ERR_RESOURCES_GATEWAY', `no gateway at ${address} watches this server`);
       const isNews = one.state !== report.state || one.isUnwritten;
@@ -53,21 +56,38 @@ export function createGatewayConnections(
       await deps.keep(gateway, report, one.reports);
       await told;
     },
-    async reassert(trx) {
-      for (const one of connections.values()) {
-        if (one.count === 0) continue;
-        await writeGateway(trx, rowOf(one, deps)).catch((error: unknown) => {
-          // Others came in its place. That it is not listed is no reason for this server to be taken for gone once more.
-          if (!(error instanceof ResourcesError)) throw error;
-          deps.log.warn('resources.gateway.unlisted', { ...whoIs(one), problem: error.message });
-        });
-      }
+    async restore(gone) {
+      // What is still to be written needs no second time.
+      const lost = Array.from(connections).flatMap(([key, one]) =>
+        one.count > 0 && (gone === undefined || (gone.has(key) && !one.isUnwritten)) ? [one] : [],
+      );
+      if (lost.length > 0) await deps.write((trx) => restoreAll(trx, lost, deps));
     },
     stop() {
       writer.stop();
       for (const { later } of connections.values()) later?.cancel();
     },
   };
+}
+
+async function restoreAll(
+  trx: Kysely<ResourcesTables>,
+  lost: readonly Connection[],
+  deps: WriterDeps,
+): Promise<boolean> {
+  let isNews = false;
+  for (const one of lost) {
+    if (one.count === 0) continue;
+    try {
+      const { isChanged } = await writeGateway(trx, rowOf(one, deps), { hasCome: false });
+      isNews ||= isChanged;
+    } catch (error) {
+      // Others came in its place. That it is not listed is no reason for all others not to be.
+      if (!(error instanceof ResourcesError)) throw error;
+      deps.log.warn('resources.gateway.unlisted', { ...whoIs(one), problem: error.message });
+    }
+  }
+  return isNews;
 }
 
 interface WriterDeps {
@@ -102,19 +122,20 @@ function createWriter(
   };
   const writeNow = async (one: Connection) => {
     one.writing = undefined; // What is new from here on is written after this.
-    const { isNew } = one;
+    const { isNew, hasCome } = one;
     // What it said belongs to the connection over which it was said.
     const row = { ...rowOf(one, deps), ...(isNew ? { reported: null, findings: null } : {}) };
-    Object.assign(one, { isNew: false, isUnwritten: false });
+    Object.assign(one, { isNew: false, hasCome: false, isUnwritten: false });
     let shared = 0;
     try {
       await deps.write(async (trx) => {
-        const written = await writeGateway(trx, row);
+        const written = await writeGateway(trx, row, { hasCome });
         shared = written.shared;
         return written.isChanged;
       });
     } catch (error) {
       one.isNew ||= isNew;
+      one.hasCome ||= hasCome;
       throw error;
     }
     if (shared > 0) log.warn('resources.gateway.identity_shared', sharedBy(one, shared));
@@ -150,18 +171,15 @@ function rowOf({ spiffeId, address, instance, count, state }: Connection, { cloc
   return count > 0 ? { ...row, connected: 1, state } : { ...row, connected: 0, state: 'serving' };
 }
 
-/** Tells one instance from all others; none of the parts has a space in it. */
-function keyOf({ spiffeId, address, instance }: GatewayInstance): string {
-  return `${spiffeId} ${address} ${instance}`;
-}
-
 /** An instance that watches this server, or did so just now. */
 interface Connection extends GatewayInstance {
   /** Its streams: a new one may come before the old one is known to be gone. */
   count: number;
   state: GatewayState;
-  /** It has come since it was written last. */
+  /** It was not here when it was written last. */
   isNew: boolean;
+  /** A stream of it has begun since it was written last. */
+  hasCome: boolean;
   isUnwritten: boolean;
   /** Waits for its pace, or its turn. */
   writing: Promise<void> | undefined;
@@ -173,7 +191,8 @@ interface Connection extends GatewayInstance {
 function createConnection(gateway: GatewayInstance): Connection {
   return {
     ...gateway,
-    ...{ count: 0, state: 'serving', isNew: false, isUnwritten: false, writing: undefined, later: undefined },
+    ...{ count: 0, state: 'serving', isNew: false, hasCome: false, isUnwritten: false },
+    ...{ writing: undefined, later: undefined },
     ...{ changes: createChangePace(INSTANCE_PACE), reports: createReportPace() },
   };
 }

@@ -1,104 +1,104 @@
 import type { Kysely } from 'kysely';
 import { type Clock, type Log, messageOf, type Service, type Timer } from '../std/index.ts';
+import { type Lease, type Store, StoreError } from '../store/index.ts';
+import { createBeats } from './beats.ts';
+import type { Write } from './gateway-connections.ts';
+import { disconnectOwners } from './gateway-rows.ts';
 import type { ResourcesTables } from './migrations.ts';
+import { createServerLease, RENEW_MS } from './server-lease.ts';
+import type { Resources } from './types.ts';
+
+/** Which servers are there: what one of them says of its gateways is true for as long as it is. */
+export interface GatewayOwners extends Service {
+  /** Writes in the name of this server, never as one that others have taken for gone: it is there again before. */
+  readonly write: Write;
+  readonly servers: Resources['servers'];
+}
+
+interface OwnersDeps {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly owner: string;
+  /** Runs a change of gateways. */
+  readonly write: Write;
+  /** Writes the gateways that are here once more where they are connected nowhere; called now and then, and when this server was taken for gone. */
+  readonly restore: (gone?: 'all') => Promise<void>;
+}
 
 /**
- * Tells servers that are gone from those that live, since nobody says goodbye for a server that was killed: its gateways would stay connected
- * for ever. Each server counts its beats in the store; one whose count stands still is gone, and so are the gateways that it reported. The
- * time between two looks is the looker's own: the clocks of servers may differ.
+ * Creates them. Nobody says goodbye for a server that was killed: its gateways would stay connected for ever. Each server holds a lease; whoever sees
+ * that one is over takes it away, and in the same transaction the gateways that its server reported are gone. Such a server, if it merely stood
+ * still, finds its lease lost at its next write or renewal and begins anew.
  */
-export function createGatewayOwners(deps: {
-  clock: Clock;
-  log: Log;
-  owner: string;
-  /** Runs a change of gateways; true from `work` means that there was one. */
-  write: (work: (trx: Kysely<ResourcesTables>) => Promise<boolean>) => Promise<boolean>;
-  /** Reports once more the gateways that are connected here, to a store in which this server was taken for gone. */
-  reassert: (trx: Kysely<ResourcesTables>) => Promise<void>;
-}): Service {
-  const { clock, log, owner } = deps;
-  /** What was last seen of each other server, and when that was. */
-  let seen = new Map<string, { readonly beats: number; readonly sinceMs: number }>();
+export function createGatewayOwners(deps: OwnersDeps): GatewayOwners {
+  const { clock, log } = deps;
+  const lease = createServerLease(deps);
+  const beats = createBeats(deps);
+  const seenServers = { held: 0, gone: 0 };
   let timer: Timer | undefined;
   let stopped = false;
-  let hasBeaten = false;
   let running: Promise<unknown> = Promise.resolve();
 
-  const look = async (trx: Kysely<ResourcesTables>): Promise<readonly string[]> => {
-    const rows = await trx.selectFrom('resources_servers').selectAll().where('owner', '!=', owner).execute();
-    const orphans = await trx
-      .selectFrom('resources_gateways')
-      .select('owner')
-      .distinct()
-      .where('connected', '=', 1)
-      .where('owner', '!=', owner)
-      .execute();
-    // A server of before this was counted has no row: it stands still at -1.
-    const beatsOf = new Map(orphans.map((row) => [row.owner, -1]));
-    for (const row of rows) beatsOf.set(row.owner, row.beats);
-    const nowMs = clock.monotonicMs();
-    seen = new Map(
-      Array.from(beatsOf, ([name, beats]) => {
-        const before = seen.get(name);
-        return [name, before?.beats === beats ? before : { beats, sinceMs: nowMs }];
-      }),
-    );
-    return Array.from(seen).flatMap(([name, { sinceMs }]) => (nowMs - sinceMs >= GONE_MS ? [name] : []));
+  const guarded: Write = (work) =>
+    deps.write(async (trx) => {
+      await lease.guard(asNever(trx));
+      return work(trx);
+    });
+  const write: Write = async (work) => {
+    try {
+      return await guarded(work);
+    } catch (error) {
+      if (!(error instanceof StoreError && error.code === 'ERR_STORE_LEASE')) throw error;
+      const wasLost = await lease.renew();
+      const isNews = await guarded(work);
+      if (wasLost) await deps.restore('all');
+      return isNews;
+    }
   };
-
-  const beat = async (trx: Kysely<ResourcesTables>): Promise<boolean> => {
-    const { numUpdatedRows } = await trx
-      .updateTable('resources_servers')
-      .set((set) => ({ beats: set('beats', '+', 1) }))
-      .where('owner', '=', owner)
-      .executeTakeFirstOrThrow();
-    const wasMissing = numUpdatedRows === 0n;
-    if (wasMissing) await trx.insertInto('resources_servers').values({ owner, beats: 0 }).execute();
-    // It stood still for too long, in a machine that was paused for instance, and another server has taken it for gone.
-    if (wasMissing && hasBeaten) await deps.reassert(trx);
-    return (await disconnect(trx, await look(trx), clock.now())) || (wasMissing && hasBeaten);
+  const bury = async (over: readonly Lease[]) => {
+    let gone: readonly Lease[] = [];
+    await deps.write(async (trx) => {
+      gone = await lease.removeGone(asNever(trx), over);
+      const owners = gone.map(({ name }) => name);
+      return disconnectOwners(trx, owners, clock.now());
+    });
+    seenServers.gone += gone.length;
+    for (const { name } of gone) log.warn('resources.server.gone', { server: name });
   };
-
-  const beatSoon = (delayMs: number) => {
-    timer = clock.after(delayMs, () => {
-      running = deps
-        .write(beat)
-        .then(() => {
-          hasBeaten = true;
-        })
-        .catch((error: unknown) => log.warn('resources.server.no_beat', { problem: messageOf(error) }))
+  const look = async () => {
+    const wasLost = await lease.renew();
+    const seen = await lease.look();
+    seenServers.held = seen.held.length;
+    if (seen.gone.length > 0) await bury(seen.gone);
+    await beats.beat(new Set([...seen.held, ...seen.over].map(({ name }) => name)));
+    await deps.restore(wasLost ? 'all' : undefined);
+  };
+  const lookSoon = () => {
+    timer = clock.after(RENEW_MS, () => {
+      running = look()
+        .catch((error: unknown) => log.warn('resources.server.not_renewed', { problem: messageOf(error) }))
         .finally(() => {
-          if (!stopped) beatSoon(BEAT_MS);
+          if (!stopped) lookSoon();
         });
     });
   };
   return {
+    write,
+    servers: () => ({ ...seenServers, selfGone: lease.timesLost() }),
     async start() {
-      await deps.write(beat);
-      hasBeaten = true;
-      beatSoon(BEAT_MS);
+      await look();
+      lookSoon();
     },
     async stop() {
       stopped = true;
       timer?.cancel();
       await running;
+      // The lease ends by itself: until then the gateways find another server, and are not gone.
     },
   };
 }
 
-/** The gateways of servers that are gone are so, too; true when there was one. */
-async function disconnect(trx: Kysely<ResourcesTables>, gone: readonly string[], nowMs: number): Promise<boolean> {
-  if (gone.length === 0) return false;
-  await trx.deleteFrom('resources_servers').where('owner', 'in', gone).execute();
-  const { numUpdatedRows } = await trx
-    .updateTable('resources_gateways')
-    .set({ connected: 0, since_ms: nowMs })
-    .where('connected', '=', 1)
-    .where('owner', 'in', gone)
-    .executeTakeFirstOrThrow();
-  return numUpdatedRows > 0n;
+function asNever(trx: Kysely<ResourcesTables>): Kysely<never> {
+  return trx as unknown as Kysely<never>; // The tables of leases are in the same database.
 }
-
-const BEAT_MS = 30_000;
-/** Six beats: a gateway is found again within it, since its connection to another server makes that one its owner. */
-const GONE_MS = 180_000;

@@ -8,10 +8,15 @@ import type { GatewayInstance, GatewayView } from './types.ts';
 export type GatewayRow = Omit<Row, 'reported' | 'findings'> & Partial<Pick<Row, 'reported' | 'findings'>>;
 type Row = Selectable<ResourcesTables['resources_gateways']>;
 
-/** Writes one instance. `isChanged`: that was new; `shared`: how many others of its SPIFFE ID were connected when it came. */
+/**
+ * Writes one instance. One that `hasCome`, with a connection that has just begun, is its server's from now on; what else a server has to say of one that is
+ * connected to another by now is old, however alive the connection looks from there: changes nothing. `isChanged`: that was new; `shared`: how many
+ * others of its SPIFFE ID were connected when it came.
+ */
 export async function writeGateway(
   trx: Kysely<ResourcesTables>,
   row: GatewayRow,
+  { hasCome }: { readonly hasCome: boolean },
 ): Promise<{ readonly isChanged: boolean; readonly shared: number }> {
   const before = await ofInstance(trx, row).selectAll().executeTakeFirst();
   if (!before) {
@@ -26,7 +31,7 @@ export async function writeGateway(
     await forgetGone(trx, row);
     return { isChanged: true, shared };
   }
-  if (row.connected === 0 && before.owner !== row.owner) return UNCHANGED;
+  if (before.owner !== row.owner && (row.connected === 0 || (before.connected === 1 && !hasCome))) return UNCHANGED;
   const isUnsaid = row.reported === null && before.reported !== null;
   const isNew = row.connected !== before.connected || row.owner !== before.owner;
   if (!isNew && !isUnsaid && row.state === before.state) return UNCHANGED;
@@ -43,6 +48,23 @@ export async function writeGateway(
   return { isChanged: true, shared: 0 };
 }
 
+/** The gateways of servers that are gone are so, too; true when there was one. */
+export async function disconnectOwners(
+  trx: Kysely<ResourcesTables>,
+  gone: readonly string[],
+  nowMs: number,
+): Promise<boolean> {
+  if (gone.length === 0) return false;
+  await trx.deleteFrom('resources_servers').where('owner', 'in', gone).execute();
+  const { numUpdatedRows } = await trx
+    .updateTable('resources_gateways')
+    .set({ connected: 0, since_ms: nowMs })
+    .where('connected', '=', 1)
+    .where('owner', 'in', gone)
+    .executeTakeFirstOrThrow();
+  return numUpdatedRows > 0n;
+}
+
 /** Those that are connected, to any server. */
 export async function readInstances(db: Kysely<ResourcesTables>): Promise<readonly GatewayInstance[]> {
   const rows = await db
@@ -51,6 +73,11 @@ export async function readInstances(db: Kysely<ResourcesTables>): Promise<readon
     .where('connected', '=', 1)
     .execute();
   return rows.map(({ spiffe_id, address, instance }) => ({ spiffeId: spiffe_id, address, instance }));
+}
+
+/** Tells one instance from all others; none of the parts has a space in it. */
+export function instanceKey({ spiffeId, address, instance }: GatewayInstance): string {
+  return `${spiffeId} ${address} ${instance}`;
 }
 
 /** Of each address what is there of its instances: all that are connected, else the one that left last. */

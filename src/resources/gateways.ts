@@ -1,10 +1,10 @@
 import type { Kysely } from 'kysely';
-import { type Clock, type Log, messageOf, type Random, type Service, type Timer } from '../std/index.ts';
+import { type Clock, type Log, messageOf, type Random, type Service } from '../std/index.ts';
 import type { Store } from '../store/index.ts';
 import { createGatewayConnections, type Write } from './gateway-connections.ts';
 import { createGatewayOwners } from './gateway-owners.ts';
 import { createGatewayReports } from './gateway-reports.ts';
-import { presentOf, viewOf } from './gateway-rows.ts';
+import { instanceKey, presentOf, viewOf } from './gateway-rows.ts';
 import { createLiveView, type LiveView } from './live-view.ts';
 import type { ResourcesTables } from './migrations.ts';
 import { compareText } from './plan.ts';
@@ -18,14 +18,15 @@ export interface Gateways extends Service {
   all: Resources['gateways'];
   onChange: Resources['onGateways'];
   forget: Resources['forgetGateway'];
+  servers: Resources['servers'];
 }
 
 /**
- * Creates {@link Gateways}. A row is of one instance, and belongs to the server that reported it connected last: the late farewell of another, which it left
+ * Creates {@link Gateways}. A row is of one instance, and belongs to the server that it came to last: what another says of it late, which it left
  * for this one, changes nothing.
  */
 export function createGateways(deps: { store: Store; clock: Clock; random: Random; log: Log }): Gateways {
-  const { store, clock } = deps;
+  const { store } = deps;
   const owner = deps.random.bytes(16).toString('hex');
   const db = store.db<ResourcesTables>();
   const view = createLiveView<Known>({
@@ -36,23 +37,16 @@ export function createGateways(deps: { store: Store; clock: Clock; random: Rando
   });
   const reports = createGatewayReports(deps);
   const write = createWrite(store, view);
-  const connections = createGatewayConnections({ ...deps, owner, write, keep: reports.keep });
-  const owners = createGatewayOwners({ ...deps, owner, write, reassert: connections.reassert });
-  let expiry: Timer | undefined;
-  /**
-   * The one process of an embedded store has just begun. Agents come back to it before gateways do, and must not be told that there are none;
-   * whoever is told of one that is gone for good finds that out.
-   */
-  const forgetLost = () =>
-    write((trx) => disconnectOthers(trx, owner, clock.now())).catch((error: unknown) =>
-      deps.log.warn('resources.gateways.not_forgotten', { problem: messageOf(error) }),
-    );
-
+  const restore = (all?: 'all') => connections.restore(all ? undefined : view.current()?.gone);
+  const owners = createGatewayOwners({ ...deps, owner, write, restore });
+  const connections = createGatewayConnections({ ...deps, owner, write: owners.write, keep: reports.keep });
+  let unsubscribe = () => {};
   return {
     report: connections.report,
     keepReport: connections.keepReport,
     reported: reports.all,
     all: () => view.current()?.gateways ?? [],
+    servers: owners.servers,
     onChange: (listener) => view.onChange((known) => listener(known.gateways)),
     forget: (spiffeId, address) =>
       write(async (trx) => {
@@ -65,11 +59,16 @@ export function createGateways(deps: { store: Store; clock: Clock; random: Rando
       }),
     async start(signal) {
       await view.start(signal);
-      if (store.dialect === 'postgres') await owners.start(signal);
-      else expiry = clock.after(BACK_WITHIN_MS, () => void forgetLost());
+      await owners.start(signal);
+      unsubscribe = view.onChange(() => {
+        restore().catch((error: unknown) =>
+          // It is tried again at the next look of this server's at the others.
+          deps.log.warn('resources.gateways.not_restored', { problem: messageOf(error) }),
+        );
+      });
     },
     async stop() {
-      expiry?.cancel();
+      unsubscribe();
       connections.stop();
       await owners.stop();
       await view.stop();
@@ -102,17 +101,8 @@ function createWrite(store: Store, view: LiveView<Known>): Write {
 interface Known {
   readonly revision: number;
   readonly gateways: readonly GatewayView[];
-}
-
-/** Of gateways that were connected to others, it is true no more. */
-async function disconnectOthers(trx: Kysely<ResourcesTables>, owner: string, nowMs: number): Promise<boolean> {
-  const { numUpdatedRows } = await trx
-    .updateTable('resources_gateways')
-    .set({ connected: 0, since_ms: nowMs })
-    .where('connected', '=', 1)
-    .where('owner', '!=', owner)
-    .executeTakeFirstOrThrow();
-  return numUpdatedRows > 0n;
+  /** Instances that are connected to no server, by key. */
+  readonly gone: ReadonlySet<string>;
 }
 
 /** All of it in one statement, so that revision and gateways belong together. */
@@ -120,20 +110,21 @@ async function readGateways(db: Kysely<ResourcesTables>): Promise<Known> {
   const rows = await db
     .selectFrom('resources_state')
     .leftJoin('resources_gateways', (join) => join.onTrue())
-    .select(['resources_state.revision', 'spiffe_id', 'address', 'connected', 'since_ms', 'state'])
+    .select(['resources_state.revision', 'spiffe_id', 'address', 'instance', 'connected', 'since_ms', 'state'])
     .where('resources_state.id', '=', GATEWAYS_STATE)
     .execute();
-  const instances = rows.flatMap(({ spiffe_id, address, connected, since_ms, state }) =>
+  const instances = rows.flatMap(({ spiffe_id, address, instance, connected, since_ms, state }) =>
     spiffe_id === null || address === null || connected === null || since_ms === null || state === null
       ? []
-      : [{ spiffe_id, address, connected, since_ms, state }],
+      : [{ spiffe_id, address, instance: instance ?? '', connected, since_ms, state }],
+  );
+  const gone = instances.flatMap(({ spiffe_id, connected, ...one }) =>
+    connected === 1 ? [] : [instanceKey({ ...one, spiffeId: spiffe_id })],
   );
   const gateways = presentOf(instances).map(viewOf);
   gateways.sort((a, b) => compareText(a.spiffeId, b.spiffeId) || compareText(a.address, b.address));
-  return { revision: rows[0]?.revision ?? 0, gateways };
+  return { revision: rows[0]?.revision ?? 0, gateways, gone: new Set(gone) };
 }
 
-/** Gateways try again every ten seconds at least. */
-const BACK_WITHIN_MS = 15_000;
 const TOPIC = 'resources.gateways';
 const GATEWAYS_STATE = 2;

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openTestStore, type TestStore } from '../../test/support/store.ts';
 import { createLog, createManualClock, createSilentLog, type ManualClock, type Service } from '../std/index.ts';
 import type { Store } from '../store/index.ts';
+import { storeMigrations } from '../store/index.ts';
 import {
   type Plan,
   type Resource,
@@ -38,7 +39,7 @@ beforeEach(async () => {
   clock = createManualClock(1_000_000);
   asked = [];
   isBroken = false;
-  test = await openTestStore(resourcesMigrations, { clock });
+  test = await openTestStore([...resourcesMigrations, ...storeMigrations], { clock });
   resources = create(test.store);
   await resources.start(signal);
 });

@@ -87,6 +87,7 @@ export function createResources(deps: ResourcesDeps): Resources & Service {
     gateways: gateways.all,
     onGateways: gateways.onChange,
     forgetGateway: gateways.forget,
+    servers: gateways.servers,
     async start(signal) {
       await view.start(signal);
       checkPresent(view.current(), deps);

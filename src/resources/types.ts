@@ -95,6 +95,16 @@ export interface ApplyOptions extends PlanOptions {
   readonly alongside?: (trx: Kysely<unknown>, effects: TransactionEffects) => Promise<void>;
 }
 
+/** Servers on one database, as one of them sees them. */
+export interface ServersSeen {
+  /** That are there, this one included, as of its last look. */
+  readonly held: number;
+  /** That it has found gone since it runs, which include those that were stopped. */
+  readonly gone: number;
+  /** How often it was taken for gone itself since it runs. */
+  readonly selfGone: number;
+}
+
 /** Declared targets and policies, and the gateways that serve them. */
 export interface Resources {
   /**
@@ -135,6 +145,8 @@ export interface Resources {
   gateways(): readonly GatewayView[];
   /** Calls `listener` when a gateway comes or goes, on any server. Returns the way to stop. */
   onGateways(listener: (gateways: readonly GatewayView[]) => void): () => void;
+  /** The servers on this database, as this one sees them. */
+  servers(): ServersSeen;
   /** Forgets a gateway that is gone for good. True when it was there. */
   forgetGateway(spiffeId: string, address: string): Promise<boolean>;
 }

@@ -47,6 +47,11 @@ export interface CallContext {
   readonly state: Map<symbol, unknown>;
   /** Says that the caller is known to whoever decides that: its connection is then no stranger's any more, of which there may be few at a time. */
   vouch(): void;
+  /**
+   * Watches the peer of this connection closely from now on: one that vanished, or whose host was cut off, is gone within nine seconds. For calls that
+   * say to others that their caller is there. A peer whose own event loop stands still for six seconds counts as gone.
+   */
+  watchPeer(): void;
 }
 
 /** How one call is made. Without `timeoutMs` a call has no deadline but the signal. */

@@ -1,3 +1,4 @@
+import type { TrustDomain } from '@countersign/sdk/identity';
 import { type Static, Type } from 'typebox';
 import { type Endpoint, endpointsOf, notFound, type Principal, principalName } from '../endpoint/index.ts';
 import { isOneLine } from '../model/index.ts';
@@ -17,6 +18,7 @@ import {
 export interface SessionEndpointNeeds {
   readonly sessions: LiveSessions;
   readonly clock: Pick<Clock, 'now'>;
+  readonly trustDomain: TrustDomain;
 }
 
 const endpoint = endpointsOf<SessionEndpointNeeds>();
@@ -79,7 +81,12 @@ const listed = Type.Object(
 );
 const filterFields = {
   id: Type.Optional(sessionId),
-  identity: Type.Optional(Type.String({ maxLength: 2048, description: 'A SPIFFE ID; ending in `/*` those below it.' })),
+  identity: Type.Optional(
+    Type.String({
+      maxLength: 2048,
+      description: 'A SPIFFE ID, or the path of one in the trust domain of the server; ending in `/*` those below it.',
+    }),
+  ),
   target: Type.Optional(Type.String({ maxLength: 256 })),
   node: Type.Optional(Type.String({ maxLength: 2048, description: 'SPIFFE ID.' })),
   gateway: Type.Optional(Type.String({ maxLength: 2048, description: 'Address or SPIFFE ID.' })),
@@ -97,10 +104,11 @@ const list = endpoint({
   method: 'GET',
   path: '/v1/sessions',
   input: filter,
+  about: { type: 'Sessions', of: narrowed },
   output: listed,
-  async handle(input, call, { sessions, clock }) {
+  async handle(input, call, { sessions, clock, trustDomain }) {
     const asked = { limit: input.limit ?? LISTED, askedBy: nameOf(call.principal), signal: call.signal };
-    return told(await reaching(() => sessions.list(filterOf(input), asked)), clock.now());
+    return told(await reaching(() => sessions.list(filterOf(input, trustDomain), asked)), clock.now());
   },
 });
 
@@ -110,10 +118,11 @@ const get = endpoint({
   method: 'GET',
   path: '/v1/sessions/{id}',
   input: Type.Object({ id: sessionId, gateway: filterFields.gateway }, closed),
+  about: { type: 'Sessions', of: () => ({}) },
   output: session,
-  async handle(input, call, { sessions, clock }) {
+  async handle(input, call, { sessions, clock, trustDomain }) {
     const asked = { limit: 2, askedBy: nameOf(call.principal), signal: call.signal };
-    const { sessions: found, unanswered } = await sessions.list(filterOf(input), asked);
+    const { sessions: found, unanswered } = await sessions.list(filterOf(input, trustDomain), asked);
     const [one, another] = found;
     if (another !== undefined)
       throw new SessionsError('ERR_SESSIONS_REQUEST', `two gateways have a session ${input.id}; name the gateway`);
@@ -134,16 +143,21 @@ const follow = endpoint({
   method: 'GET',
   path: '/v1/session-events',
   input: filter,
+  about: { type: 'Sessions', of: narrowed },
   output: listed,
-  async follow(input, call, { sessions, clock }, send) {
+  async follow(input, call, { sessions, clock, trustDomain }) {
     let seen = call.lastEventId;
+    if (seen !== undefined && !/^[0-9a-f]{16}$/.test(seen))
+      throw new SessionsError('ERR_SESSIONS_REQUEST', 'Last-Event-ID is none of whoever follows sessions');
     const asked = { limit: input.limit ?? LISTED, askedBy: nameOf(call.principal), signal: call.signal };
-    await sessions.follow(filterOf(input), asked, async (now) => {
-      const id = digestOf(now);
-      if (id === seen) return;
-      await send(told(now, clock.now()), id);
-      seen = id;
-    });
+    const tell = await reaching(() => sessions.follow(filterOf(input, trustDomain), asked));
+    return (send) =>
+      tell(async (now) => {
+        const id = digestOf(now);
+        if (id === seen) return;
+        await send(told(now, clock.now()), id);
+        seen = id;
+      });
   },
 });
 
@@ -195,6 +209,11 @@ const end = endpoint({
 /** What people and machines may ask of sessions. */
 export const endpoints: readonly Endpoint<SessionEndpointNeeds>[] = [list, get, follow, end];
 
+/** A path and all below it is no one identity. */
+function narrowed({ target, identity }: Static<typeof filter>) {
+  return { target, ...(identity?.endsWith('*') ? {} : { identity }) };
+}
+
 /** That no gateway is called as a filter says is the filter's fault, not the list's. */
 async function reaching<T>(act: () => Promise<T>): Promise<T> {
   try {
@@ -211,9 +230,10 @@ function nameOf(principal: Principal): string {
   return principal.kind === 'operator' ? (principal.text ?? principalName(principal)) : principalName(principal);
 }
 
-function filterOf(input: Partial<Static<typeof filter>>): SessionFilter {
-  const { id, identity = '', target = '', node = '', gateway = '', olderThanSeconds = 0 } = input;
+function filterOf(input: Partial<Static<typeof filter>>, trustDomain: TrustDomain): SessionFilter {
+  const { id, identity: named = '', target = '', node = '', gateway = '', olderThanSeconds = 0 } = input;
   const olderThanMs = BigInt(olderThanSeconds) * 1000n;
+  const identity = named.startsWith('/') ? `spiffe://${trustDomain}${named}` : named;
   const asked = { ids: id === undefined ? [] : [id], identity, target, node, gateway, olderThanMs };
   checkFilter(asked);
   return asked;

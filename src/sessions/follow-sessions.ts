@@ -33,7 +33,7 @@ export function createFollowing({ list, clock }: { list: LiveSessions['list']; c
     }
   };
 
-  return async (filter, { limit, askedBy, signal }, tell) => {
+  return async (filter, { limit, askedBy, signal }) => {
     throwIfAborted(signal);
     const key = JSON.stringify([filter, limit], (_, value) => (typeof value === 'bigint' ? `${value}` : value));
     let round = rounds.get(key);
@@ -45,30 +45,51 @@ export function createFollowing({ list, clock }: { list: LiveSessions['list']; c
       rounds.set(key, round);
       void ask(filter, { limit, askedBy }, round);
     }
-    round.followers += 1;
+    const leave = join(round, () => {
+      if (rounds.get(key) === round) rounds.delete(key);
+    });
+    signal.addEventListener('abort', leave);
     try {
-      await followRound(round, signal, tell);
-    } finally {
-      round.followers -= 1;
-      if (round.followers === 0 || round.failed !== undefined) {
-        if (rounds.get(key) === round) rounds.delete(key);
-        round.over.abort();
-      }
+      await newest(round, undefined, signal);
+    } catch (error) {
+      leave();
+      throw error;
     }
+    return async (tell) => {
+      let seen: ListedSessions | undefined;
+      try {
+        for (;;) {
+          seen = await newest(round, seen, signal);
+          await tell(seen);
+        }
+      } finally {
+        signal.removeEventListener('abort', leave);
+        leave();
+      }
+    };
   };
 }
 
-async function followRound(round: Round, signal: AbortSignal, tell: (now: ListedSessions) => Promise<void>) {
-  let seen: ListedSessions | undefined;
+/** Counts one follower more; what is returned takes it away again, once, and with the last one the round. */
+function join(round: Round, over: () => void): () => void {
+  round.followers += 1;
+  let isHere = true;
+  return () => {
+    if (isHere) round.followers -= 1;
+    isHere = false;
+    if (round.followers > 0 && round.failed === undefined) return;
+    over();
+    round.over.abort();
+  };
+}
+
+/** What gateways said last, once it is another than `seen`. @throws the abort error; what the round failed with */
+async function newest(round: Round, seen: ListedSessions | undefined, signal: AbortSignal): Promise<ListedSessions> {
   for (;;) {
     if (signal.aborted) throw abortError(signal);
     if (round.failed !== undefined) throw round.failed;
-    if (round.latest === undefined || round.latest === seen) {
-      await changed(round, signal);
-      continue;
-    }
-    seen = round.latest;
-    await tell(seen);
+    if (round.latest !== undefined && round.latest !== seen) return round.latest;
+    await changed(round, signal);
   }
 }
 

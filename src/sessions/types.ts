@@ -34,15 +34,14 @@ export interface LiveSessions {
     options: { readonly limit: number; readonly askedBy: string; readonly signal: AbortSignal },
   ): Promise<ListedSessions>;
   /**
-   * Tells of them as `list` does, and again each time gateways have been asked, every other second, until the signal aborts, which rejects. What
-   * `tell` rejects with ends it too.
+   * Asks once, and resolves to what tells of them, and again each time gateways have been asked, every other second, until the signal aborts, which
+   * rejects. What `tell` rejects with ends it too. Whoever does not call it aborts the signal.
    * @throws as `list`; SessionsError ERR_SESSIONS_LIMIT
    */
   follow(
     filter: SessionFilter,
     options: { readonly limit: number; readonly askedBy: string; readonly signal: AbortSignal },
-    tell: (now: ListedSessions) => Promise<void>,
-  ): Promise<void>;
+  ): Promise<(tell: (now: ListedSessions) => Promise<void>) => Promise<void>>;
   /**
    * Ends those, and resolves when their gateways have said so. Once it is asked nothing stops it.
    * @throws SessionsError ERR_SESSIONS_REQUEST; QuestionsError ERR_QUESTIONS_LIMIT; StoreError

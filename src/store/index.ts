@@ -7,7 +7,7 @@
 export { errorTable, StoreError } from './errors.ts';
 export { createFollower, type Follower, type FollowStep } from './follow.ts';
 export { storeMigrations } from './lease-migrations.ts';
-export { createLeases, createLeaseView, type Lease, type Leases, type LeaseView } from './leases.ts';
+export { createLeases, databaseMs, type Lease, type Leases, type SeenLeases } from './leases.ts';
 export {
   bytesType,
   type Dialect,

@@ -1,7 +1,6 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely';
-import type { Clock, Log, Service, Timer } from '../std/index.ts';
+import type { Clock } from '../std/index.ts';
 import { StoreError } from './errors.ts';
-import { createFollower } from './follow.ts';
 import type { LeaseTables } from './lease-migrations.ts';
 import type { Store } from './store.ts';
 
@@ -36,31 +35,32 @@ export interface Leases {
    * @throws StoreError ERR_STORE_LEASE when it is another's by now, or over
    */
   guard(trx: Kysely<never>, lease: Lease): Promise<void>;
+  /** Those of a kind, as they are now by the clock of the database. @throws StoreError */
+  look(kind: string): Promise<SeenLeases>;
   /**
-   * In a transaction of whoever acts on it: takes those of a kind away whose time is over, and resolves to them. Whoever held one and comes back finds
-   * it lost.
+   * In a transaction of whoever acts on it: takes those away whose time was over when they were looked at and is still, and resolves to them. Whoever
+   * held one and comes back finds it lost.
    */
-  removeOver(trx: Kysely<never>, kind: string): Promise<readonly Lease[]>;
+  removeOver(trx: Kysely<never>, over: readonly Lease[]): Promise<readonly Lease[]>;
 }
 
-/** Those that are held, in memory, as of now. */
-export interface LeaseView extends Service {
-  held(): readonly Lease[];
-}
-
-interface LeaseDeps {
-  readonly store: Store;
-  readonly clock: Clock;
+/** Leases at one moment. */
+export interface SeenLeases {
+  /** That moment by the clock of the database, epoch milliseconds. */
+  readonly nowMs: number;
+  readonly held: readonly Lease[];
+  /** Nobody has taken them, nor acted on that they are over. */
+  readonly over: readonly Lease[];
 }
 
 /** Creates {@link Leases} over a migrated store. */
-export function createLeases({ store, clock }: LeaseDeps): Leases {
+export function createLeases({ store, clock }: { store: Store; clock: Clock }): Leases {
   const db = store.db<LeaseTables>();
   const stuck = createStuckRows(clock);
   return {
     hold: (wanted) =>
       store.transaction<LeaseTables, Lease | undefined>(
-        async (trx, effects) => {
+        async (trx) => {
           const { kind, name, holder, ttlMs } = wanted;
           const nowMs = await databaseMs(store, clock, trx);
           const row = await rowQuery(trx, wanted).executeTakeFirst();
@@ -73,7 +73,6 @@ export function createLeases({ store, clock }: LeaseDeps): Leases {
           if (row !== undefined) await deleteRow(trx, row);
           const fresh = { kind, name, holder, fence: last, ttl_ms: ttlMs, ends_ms: nowMs + ttlMs };
           await trx.insertInto('store_leases').values(fresh).execute();
-          effects.notify(TOPIC, kind);
           return { ...wanted, fence: last };
         },
         { order: ORDER },
@@ -90,14 +89,7 @@ export function createLeases({ store, clock }: LeaseDeps): Leases {
         .executeTakeFirst();
       return row && row.ends_ms - ttlMs;
     },
-    release: (lease) =>
-      store.transaction<LeaseTables, void>(
-        async (trx, effects) => {
-          await deleteRow(trx, lease);
-          effects.notify(TOPIC, lease.kind);
-        },
-        { order: ORDER },
-      ),
+    release: (lease) => store.transaction<LeaseTables, void>((trx) => deleteRow(trx, lease), { order: ORDER }),
     async guard(given, lease) {
       const trx = tablesOf(given);
       const nowMs = await databaseMs(store, clock, trx);
@@ -107,52 +99,24 @@ export function createLeases({ store, clock }: LeaseDeps): Leases {
       if (row !== undefined && row.fence === lease.fence && row.ends_ms > nowMs) return;
       throw new StoreError('ERR_STORE_LEASE', `the lease ${lease.kind} ${lease.name} is not held any more`);
     },
-    async removeOver(given, kind) {
-      const trx = tablesOf(given);
-      const nowMs = await databaseMs(store, clock, trx);
-      const rows = await readRows(trx, kind);
-      const over = rows.filter((row) => stuck.isOver(row, nowMs));
-      for (const row of over) await deleteRow(trx, row);
-      return over.map(leaseOf);
-    },
-  };
-}
-
-/**
- * Creates a {@link LeaseView} of those of a kind: reads them when one is held or given back, and when the first of them would end. `changed`
- * is called after each reading. That the time of one is over is the database's to say; this process's clock says only when to look.
- */
-export function createLeaseView(
-  deps: LeaseDeps & { readonly log: Log },
-  options: { readonly kind: string; changed(): void },
-): LeaseView {
-  const { store, clock } = deps;
-  const { kind, changed } = options;
-  const db = store.db<LeaseTables>();
-  const stuck = createStuckRows(clock);
-  let held: readonly Lease[] = [];
-  let timer: Timer | undefined;
-  const follower = createFollower(deps, {
-    ...{ topic: TOPIC, pollMs: POLL_MS, isKnown: (told: string) => told !== kind },
-    async load(signal) {
+    async look(kind) {
+      // Before the rows, so that none counts as over which was renewed in between.
       const nowMs = await databaseMs(store, clock, db);
       const rows = await readRows(db, kind);
-      if (signal.aborted) return;
-      const live = rows.filter((row) => !stuck.isOver(row, nowMs));
-      held = live.map(leaseOf);
-      timer?.cancel();
-      // One that was not renewed in the middle of its time may end.
-      const nextMs = Math.min(...live.map(({ ends_ms, ttl_ms }) => Math.min(ends_ms - nowMs, ttl_ms)));
-      if (live.length > 0) timer = clock.after(Math.max(nextMs, 0) + 1, () => void follower.refresh().catch(() => {}));
-      changed();
+      const over = rows.filter((row) => stuck.isOver(row, nowMs));
+      return { nowMs, held: rows.filter((row) => !over.includes(row)).map(leaseOf), over: over.map(leaseOf) };
     },
-  });
-  return {
-    held: () => held,
-    start: follower.start,
-    async stop() {
-      await follower.stop();
-      timer?.cancel();
+    async removeOver(given, over) {
+      const trx = tablesOf(given);
+      const nowMs = await databaseMs(store, clock, trx);
+      const removed: Lease[] = [];
+      for (const lease of over) {
+        const row = await rowQuery(trx, lease).executeTakeFirst();
+        if (row?.fence !== lease.fence || !stuck.isOver(row, nowMs)) continue;
+        await deleteRow(trx, row);
+        removed.push(lease);
+      }
+      return removed;
     },
   };
 }
@@ -217,7 +181,8 @@ function databaseClock(store: Store, clock: Clock): RawBuilder<number> {
   }
 }
 
-async function databaseMs(store: Store, clock: Clock, db: Kysely<LeaseTables>): Promise<number> {
+/** The clock that all processes on the database share, in epoch milliseconds; of an embedded one that of its process. @throws StoreError */
+export async function databaseMs<Tables>(store: Store, clock: Clock, db: Kysely<Tables>): Promise<number> {
   const { rows } = await sql<{ ms: number }>`select ${databaseClock(store, clock)} as ms`.execute(db);
   return Number(rows[0]?.ms);
 }
@@ -226,7 +191,4 @@ function tablesOf(trx: Kysely<never>): Kysely<LeaseTables> {
   return trx as unknown as Kysely<LeaseTables>; // A transaction of another feature, whose tables are in the same database.
 }
 
-const TOPIC = 'store.leases';
 const ORDER = 'store.leases';
-/** A notification that was lost is made up for within it. */
-const POLL_MS = 5_000;

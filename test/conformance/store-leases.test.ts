@@ -4,21 +4,12 @@
  */
 import { type Kysely, sql } from 'kysely';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { createManualClock, createSilentLog, type ManualClock, type Service } from '../../src/std/index.ts';
+import { createManualClock, type ManualClock, type Service } from '../../src/std/index.ts';
 import { storeEngines } from '../../src/store/engines/registry.generated.ts';
-import {
-  createLeases,
-  createLeaseView,
-  type Lease,
-  type Leases,
-  type LeaseView,
-  type Store,
-  storeMigrations,
-} from '../../src/store/index.ts';
+import { createLeases, type Lease, type Leases, type Store, storeMigrations } from '../../src/store/index.ts';
 import { type Database, type Databases, openDatabases, openStore } from './store-databases.ts';
 import { itemMigrations } from './store-items.ts';
 
-const never = new AbortController().signal;
 const KIND = 'test.runner';
 const wanted = (holder: string, name = 'a') => ({ kind: KIND, name, holder, ttlMs: 10_000 });
 
@@ -29,7 +20,6 @@ describe.each(storeEngines.map(({ id }) => id))('leases on %s', (engine) => {
   let clock: ManualClock;
   let one: Leases;
   let two: Leases;
-  let view: LeaseView | undefined;
   beforeAll(async () => {
     databases = await openDatabases(engine);
   });
@@ -40,10 +30,8 @@ describe.each(storeEngines.map(({ id }) => id))('leases on %s', (engine) => {
     clock = createManualClock(1_000_000);
     one = createLeases({ store, clock });
     two = createLeases({ store, clock });
-    view = undefined;
   });
   afterEach(async () => {
-    await view?.stop();
     await second?.stop();
     second = undefined;
     await store.stop();
@@ -78,8 +66,10 @@ describe.each(storeEngines.map(({ id }) => id))('leases on %s', (engine) => {
         () => 'held',
         (error) => error.code,
       );
-  const removeOver = (leases: Leases) =>
-    store.transaction<never, readonly Lease[]>((trx) => leases.removeOver(trx, KIND));
+  const removeOver = async (leases: Leases) => {
+    const { over } = await leases.look(KIND);
+    return store.transaction<never, readonly Lease[]>((trx) => leases.removeOver(trx, over));
+  };
 
   it('are held by one alone, also of many who come at once', async () => {
     const all = await Promise.all(
@@ -182,34 +172,25 @@ describe.each(storeEngines.map(({ id }) => id))('leases on %s', (engine) => {
     expect(await removeOver(two)).toEqual([dead]);
   });
 
-  describe('that are followed', () => {
-    const holders = () => view?.held().map(({ holder }) => holder);
-    const follow = async () => {
-      view = createLeaseView({ store, clock, log: createSilentLog() }, { kind: KIND, changed() {} });
-      await view.start(never);
-    };
+  it('are seen as they are by the clock of the database, and nothing is done to what was renewed after that', async () => {
+    const late = await held(one, 'late', 'late');
+    const there = await held(one, 'there', 'there');
+    await passAtDatabase(10_001);
+    await one.renew(there);
+    const seen = await two.look(KIND);
+    expect([seen.held, seen.over]).toEqual([[there], [late]]);
+    await one.renew(late);
+    expect(await store.transaction<never, readonly Lease[]>((trx) => two.removeOver(trx, seen.over))).toEqual([]);
+    expect((await two.look(KIND)).over).toEqual([]);
+  });
 
-    it('are seen when they are held and given back', async () => {
-      const first = await held(one, 'first', 'x');
-      await follow();
-      expect(holders()).toEqual(['first']);
-      await held(two, 'second', 'y');
-      await expect.poll(holders).toEqual(['first', 'second']);
-      await one.release(first);
-      await expect.poll(holders).toEqual(['second']);
-    });
-
-    it('are looked at when their time is over, and are there still when they were renewed', async () => {
-      const first = await held(one, 'first', 'x');
-      await held(two, 'second', 'y');
-      await follow();
-      await clock.advance(6_000);
-      if (engine !== 'sqlite') await passAtDatabase(6_000);
-      await one.renew(first);
-      if (engine !== 'sqlite') await passAtDatabase(4_001);
-      await clock.advance(4_001);
-      await clock.advance(4_998); // Where notifications can be lost, it looks by itself as well.
-      await expect.poll(holders).toEqual(['first']);
-    });
+  it('that another one has taken by then are none of what was seen to be over', async () => {
+    await held(one, 'late');
+    await passAtDatabase(10_001);
+    const { over } = await two.look(KIND);
+    const now = await held(one, 'other');
+    await passAtDatabase(10_001);
+    expect(await store.transaction<never, readonly Lease[]>((trx) => two.removeOver(trx, over))).toEqual([]);
+    expect((await two.look(KIND)).over).toEqual([now]);
   });
 });

@@ -30,6 +30,18 @@ export interface ApiEvent<Event> {
   readonly event: Event;
 }
 
+/** How one follows. */
+export interface ApiFollowOptions {
+  /** Ends it. */
+  readonly signal?: AbortSignal | undefined;
+  /** Goes on behind that event, or from how far it was told. */
+  readonly lastEventId?: string | undefined;
+  /** Called when the server begins to tell. */
+  readonly onOpen?: (() => void) | undefined;
+  /** Called with how far it was told where nothing happened: a `lastEventId` as well. */
+  readonly onStanding?: ((id: string) => void) | undefined;
+}
+
 /** A Countersign server, by its REST API. */
 export interface ApiClient {
   /**
@@ -47,11 +59,11 @@ export interface ApiClient {
     input: Operations[Name]['input'],
     options?: Pick<ApiCallOptions, 'signal'>,
   ): AsyncGenerator<Operations[Name]['output']['items'][number]>;
-  /** What happens, for as long as the server goes on and somebody reads. @throws as `call` */
+  /** What happens, for as long as the server goes on and somebody reads. @throws as `call`, the first time that it is read from */
   follow<Name extends FollowName>(
     name: Name,
     input: Operations[Name]['input'],
-    options?: { readonly signal?: AbortSignal; readonly lastEventId?: string },
+    options?: ApiFollowOptions,
   ): AsyncGenerator<ApiEvent<Operations[Name]['event']>>;
 }
 
@@ -99,11 +111,15 @@ export function createApiClient(place: ApiPlace): ApiClient {
         cursor = next;
       } while (cursor !== undefined);
     },
-    async *follow(name, input, { signal, lastEventId } = {}) {
+    async *follow(name, input, { signal, lastEventId, onOpen, onStanding } = {}) {
       const headers: Record<string, string> = lastEventId === undefined ? {} : { 'last-event-id': lastEventId };
       const answer = await send(place, name, input, { headers, signal });
       try {
-        for await (const { id, data } of readEvents(answer)) yield { id, event: JSON.parse(data) };
+        onOpen?.();
+        for await (const { id, data } of readEvents(answer)) {
+          if (data === undefined) onStanding?.(id);
+          else yield { id, event: JSON.parse(data) };
+        }
       } finally {
         answer.destroy();
       }

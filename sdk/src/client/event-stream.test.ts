@@ -33,6 +33,13 @@ describe('a stream of events', () => {
     expect(await read(chunks)).toEqual(expected);
   });
 
+  it('says by an id alone how far it was told', async () => {
+    expect(await read([Buffer.from('id: a0\n\n: \n\nid: a1\ndata: 1\n\n')])).toEqual([
+      { id: 'a0', data: undefined },
+      { id: 'a1', data: '1' },
+    ]);
+  });
+
   it('without an end to its line is given up', async () => {
     const chunk = Buffer.alloc(1024 * 1024, 'x');
     await expect(read(Array(17).fill(chunk))).rejects.toThrow('a line of the event stream');

@@ -3,7 +3,8 @@ import { StringDecoder } from 'node:string_decoder';
 /** One server-sent event; comments and the time to wait are left out. */
 export interface ServerSentEvent {
   readonly id: string;
-  readonly data: string;
+  /** Undefined: an id alone, which says how far it was told. */
+  readonly data: string | undefined;
 }
 
 /** Reads events as a server sends them, in whatever pieces they come. One that is cut off by the end is none. @see HTML Living Standard §9.2.6 */
@@ -12,6 +13,7 @@ export async function* readEvents(chunks: AsyncIterable<Buffer>): AsyncGenerator
   let rest = '';
   let id = '';
   let data: string[] = [];
+  let isNamed = false;
   for await (const chunk of chunks) {
     rest += decoder.write(chunk);
     if (rest.length > LINE_CHARS_MAX)
@@ -21,9 +23,13 @@ export async function* readEvents(chunks: AsyncIterable<Buffer>): AsyncGenerator
     for (const line of lines) {
       if (line === '') {
         if (data.length > 0) yield { id, data: data.join('\n') };
+        else if (isNamed) yield { id, data: undefined };
         data = [];
-      } else if (line.startsWith('id: ')) id = line.slice(4);
-      else if (line.startsWith('data: ')) data.push(line.slice(6));
+        isNamed = false;
+      } else if (line.startsWith('id: ')) {
+        id = line.slice(4);
+        isNamed = true;
+      } else if (line.startsWith('data: ')) data.push(line.slice(6));
     }
   }
 }

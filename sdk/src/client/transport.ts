@@ -3,6 +3,7 @@ import { type IncomingMessage, type RequestOptions, request as requestPlain } fr
 import { request as requestTls } from 'node:https';
 import type { PeerCertificate } from 'node:tls';
 import { parseSpiffeId } from '../identity/index.ts';
+import { lookupOf } from './localhost.ts';
 
 /** Where a server is, and by what the caller proves who it is. */
 export type ApiPlace =
@@ -63,8 +64,10 @@ function tokenOf(place: ApiPlace): Readonly<Record<string, string>> {
 function tlsOf(place: Exclude<ApiPlace, { unix: string }>) {
   const { host, port, bundle, server, svid } = place;
   const own = svid?.();
+  const lookup = lookupOf(host);
   return {
     ...{ host, port, minVersion: 'TLSv1.3' as const },
+    ...(lookup === undefined ? {} : { lookup }),
     ...(bundle === undefined ? {} : { ca: bundle }),
     ...(own === undefined ? {} : { cert: own.certificate, key: own.key }),
     ...(server === undefined

@@ -8,6 +8,7 @@
 export { Control } from './gen/countersign/control/v1/control_pb.ts';
 export { Questions } from './gen/countersign/control/v1/questions_pb.ts';
 export { Records } from './gen/countersign/control/v1/records_pb.ts';
+export { Revocations } from './gen/countersign/control/v1/revocations_pb.ts';
 export { Sessions } from './gen/countersign/control/v1/sessions_pb.ts';
 export { Health } from './gen/grpc/health/v1/health_pb.ts';
 export { SpiffeWorkloadAPI } from './gen/spiffe/workload/workload_pb.ts';

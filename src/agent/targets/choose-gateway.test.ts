@@ -118,7 +118,7 @@ describe('a gateway that was missed', () => {
     choice.missed(one);
     tried.giveBack();
     expect(first()).toBe(other);
-    await clock.advance(5_000);
+    await clock.advance(10_000);
     const late = choice.order(target([a, b]));
     choice.took(one);
     late.giveBack();
@@ -127,6 +127,36 @@ describe('a gateway that was missed', () => {
     choice.missed(one);
     without.giveBack();
     expect(first()).toBe(other);
+  });
+
+  it('is left alone for twice as long each time, a minute at most, until it takes somebody', async () => {
+    for (const forMs of [5_000, 10_000, 20_000, 40_000, 60_000, 60_000]) {
+      // Of sessions that were on their way together each misses it.
+      for (let n = 0; n < 3; n++) choice.missed(one);
+      await clock.advance(forMs - 1);
+      expect(first()).toBe(other);
+      await clock.advance(1);
+      expect(first()).toBe(one);
+    }
+    choice.took(one);
+    choice.missed(one);
+    await clock.advance(5_000);
+    expect(first()).toBe(one);
+  });
+
+  it('is not waited for when it is tried again', async () => {
+    expect(choice.order(target([a, b])).isMissed(one)).toBe(false);
+    choice.missed(one);
+    await clock.advance(5_000);
+    const tried = choice.order(target([a, b]));
+    expect([tried.isMissed(one), tried.isMissed(other)]).toEqual([true, false]);
+  });
+
+  it('is as good as any once it was gone and is told of again', () => {
+    choice.missed(one);
+    choice.missed(other);
+    choice.listed([other]);
+    expect(first()).toBe(one);
   });
 
   it('is as good as any when all were', () => {

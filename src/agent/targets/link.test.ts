@@ -1,4 +1,5 @@
-import { createServer, type Server } from 'node:net';
+import { spawn } from 'node:child_process';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { parseSpiffeId, parseTrustDomain } from '@countersign/sdk/identity';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -149,7 +150,7 @@ describe('a session', () => {
     for (let n = 0; n < 3; n++) expect(await open()).toBe(second);
     expect(first.links.length).toBe(asked + 2);
     first.notNow = undefined;
-    await clock.advance(5_000);
+    await clock.advance(10_000);
     expect(await open()).toBe(first);
   });
 
@@ -300,3 +301,69 @@ describe('a word aside', () => {
     expect([first.asides, second.asides]).toEqual([['orders cancel it'], []]);
   });
 });
+
+describe('a gateway that can not be had', () => {
+  /** Where it would be first for this node, of as many targets as that takes. */
+  async function openAt(place: { address: string; spiffeId: string }, count: number): Promise<number> {
+    const signal = new AbortController().signal;
+    const beganMs = clock.monotonicMs();
+    for (let n = 0; n < count; n++) {
+      const target = () => ({ name: `t${n}`, protocol: 'postgres', gateways: [place, ...told] });
+      const link = await meanwhile(
+        links.open({ target, svid: web, bundles: [authority.bundle(1)], caller: CALLER, signal }),
+      );
+      link.destroy();
+    }
+    return clock.monotonicMs() - beganMs;
+  }
+
+  it('since it takes connections and says nothing costs one session two seconds, and others nothing', async () => {
+    const silent = createServer((socket) => socket.on('error', () => {}));
+    others.push(silent);
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    const address = `127.0.0.1:${portOf(silent)}`;
+    const firstMs = await openAt({ address, spiffeId: GATEWAY }, 20);
+    // Each opening takes a step of the clock or two.
+    expect(firstMs).toBeLessThan(2_000 + 20 * 150);
+    await clock.advance(5_000);
+    const secondMs = await openAt({ address, spiffeId: GATEWAY }, 20);
+    expect(secondMs).toBeLessThan(500 + 20 * 150);
+  });
+
+  it('since its backlog is full costs one session a quarter of a second, and others nothing', async () => {
+    await using full = await startFull();
+    const elapsedMs = await openAt({ address: `127.0.0.1:${full.port}`, spiffeId: GATEWAY }, 20);
+    expect(elapsedMs).toBeLessThan(250 + 20 * 150);
+  });
+});
+
+/** A listener of another process that takes nobody from its backlog, which is full: the kernel answers nobody who comes. */
+async function startFull(): Promise<AsyncDisposable & { readonly port: number }> {
+  const script = `const server = require('node:net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () =>
+    process.stdout.write(String(server.address().port), () => process.kill(process.pid, 'SIGSTOP')))`;
+  const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const port = Number(await new Promise<Buffer>((resolve) => child.stdout.once('data', resolve)));
+  const waiting: Socket[] = [];
+  // Until one is not answered any more: the kernel decides how many it holds.
+  for (let isAnswered = true; isAnswered; ) {
+    const socket = connect({ port, host: '127.0.0.1' }).on('error', () => {});
+    waiting.push(socket);
+    isAnswered = await Promise.race([
+      new Promise<boolean>((resolve) => socket.once('connect', () => resolve(true))),
+      new Promise<boolean>((resolve) => setTimeout(resolve, 300, false)),
+    ]);
+  }
+  return {
+    port,
+    async [Symbol.asyncDispose]() {
+      for (const socket of waiting) socket.destroy();
+      child.kill('SIGKILL');
+      await new Promise((resolve) => child.once('close', resolve));
+    },
+  };
+}
+
+function portOf(server: Server): number {
+  const address = server.address();
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}

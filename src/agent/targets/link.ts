@@ -40,6 +40,8 @@ export interface Links {
    * is to be cancelled, which only its own gateway can do. Nobody hears whether it came to anything.
    */
   sayAside(link: TLSSocket, words: Buffer): void;
+  /** Says which gateways there are, of all targets, whenever the server has told of them. */
+  readonly listed: GatewayChoice['listed'];
 }
 
 /**
@@ -54,6 +56,7 @@ export function createLinks({ clock, log, node }: { clock: Clock; log: Log; node
   const open = new Map<TLSSocket, OpenedLink>();
   const asides = createAsides();
   return {
+    listed: choice.listed,
     async open(asked) {
       const context = contexts.get(asked.svid) ?? contextOf(asked.svid);
       contexts.set(asked.svid, context);
@@ -167,7 +170,7 @@ async function openOnce(
   const preface: LinkPreface = { kind: 'session', target: target.name, caller };
   const order = choice.order(target);
   const opened = openFirst(order.places, {
-    ...{ clock, signal },
+    ...{ clock, signal, isDoubtful: order.isMissed },
     async open(place, attempt) {
       const link = await openOne(wanted, { ...place, ...attempt, preface });
       choice.took(place);
@@ -307,8 +310,8 @@ function once(socket: TLSSocket, event: 'secureConnect' | 'readable'): Promise<v
   });
 }
 
-/** Connecting, handshake and answer of one gateway. */
-const LINK_MS_MAX = 10_000;
+/** Connecting, handshake and answer of one gateway: the kernel asks a third time after three seconds, and a fourth after seven. */
+const LINK_MS_MAX = 6_000;
 /** How long a client waits for a gateway when none is there: one that is started again takes a second or two, and a pool gives up later. */
 const NONE_MS_MAX = 5_000;
 const ASIDES_OF_ONE_MAX = 8;

@@ -20,6 +20,10 @@ beforeEach(() => {
 });
 
 function open(...places: string[]) {
+  return openAmong(places, () => false);
+}
+
+function openAmong(places: readonly string[], isDoubtful: (place: string) => boolean) {
   const result: { value?: string | undefined; error?: unknown; over: boolean } = { over: false };
   const done = openFirst(places, {
     clock,
@@ -30,6 +34,7 @@ function open(...places: string[]) {
       attempt.signal.addEventListener('abort', () => way.reject(new Error('aborted')));
       return way.promise;
     },
+    isDoubtful,
     close: (opened) => void closed.push(opened),
     missed: (place) => void missed.push(place),
     signal: end.signal,
@@ -53,6 +58,20 @@ const settle = () => clock.advance(0);
 const names = () => [...tried.keys()];
 
 describe('of several places', () => {
+  it('one that was missed before has half a second to answer, where another one has two', async () => {
+    openAmong(['a', 'b', 'c'], (place) => place === 'a');
+    at('a').reached();
+    await clock.advance(499);
+    expect(names()).toEqual(['a']);
+    await clock.advance(1);
+    expect(names()).toEqual(['a', 'b']);
+    at('b').reached();
+    await clock.advance(1_999);
+    expect(names()).toEqual(['a', 'b']);
+    await clock.advance(1);
+    expect(names()).toEqual(['a', 'b', 'c']);
+  });
+
   it('the first is tried alone, and taken when it opens in time', async () => {
     const result = open('a', 'b');
     await clock.advance(249);

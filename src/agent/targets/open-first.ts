@@ -19,6 +19,8 @@ export function openFirst<Place, Opened>(
   options: {
     clock: Clock;
     open: (place: Place, attempt: Attempt) => Promise<Opened>;
+    /** True of one that is not worth waiting for: it was missed before. */
+    isDoubtful?: (place: Place) => boolean;
     /** What was opened in vain. */
     close: (opened: Opened) => void;
     missed: (place: Place, error: unknown) => void;
@@ -54,7 +56,7 @@ class Race<Place, Opened> {
   readonly #onAbort = () => this.#finish(() => this.#options.reject(abortError(this.#options.signal)));
 
   #next(): void {
-    const { clock, open } = this.#options;
+    const { clock, open, isDoubtful } = this.#options;
     const place = this.#waiting.shift();
     if (place === undefined) {
       if (this.#trying.size === 0) this.#finish(() => this.#options.resolve(undefined));
@@ -74,7 +76,7 @@ class Race<Place, Opened> {
     const reached = () => {
       if (trying.isLate || !this.#trying.has(place)) return;
       trying.timer.cancel();
-      trying.timer = after(UNANSWERED_MS_MAX);
+      trying.timer = after(isDoubtful?.(place) ? DOUBTED_MS_MAX : UNANSWERED_MS_MAX);
     };
     open(place, { signal: trying.end.signal, reached }).then(
       (opened) => this.#opened(place, opened),
@@ -124,3 +126,5 @@ class Race<Place, Opened> {
 const UNREACHED_MS_MAX = 250;
 /** For a handshake and an answer, also of a gateway to which all others have just come; one that hangs is connected to all the same. */
 const UNANSWERED_MS_MAX = 2_000;
+/** Three ways there and back, across the world. */
+const DOUBTED_MS_MAX = 500;

@@ -45,7 +45,7 @@ function serve(socket: Socket, callers: Callers, ends = { drain: never, signal: 
     counters: createCounters(),
     callers,
     identities: {} as Identities, // Nobody gets so far.
-    links: { open: () => Promise.reject(new Error('nobody gets so far')), sayAside() {} },
+    links: { open: () => Promise.reject(new Error('nobody gets so far')), sayAside() {}, listed() {} },
     ...ends,
   });
 }

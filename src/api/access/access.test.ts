@@ -1,27 +1,34 @@
 import { parseSpiffeId, parseTrustDomain } from '@countersign/sdk/identity';
 import { describe, expect, it } from 'vitest';
 import { endpoints } from '../../app/endpoint-registry.generated.ts';
-import type { Principal } from '../../endpoint/index.ts';
+import type { EndpointResource, Principal } from '../../endpoint/index.ts';
 import { NO_ATTRIBUTES } from '../../model/index.ts';
+import { type CompiledPolicies, loadPolicies } from '../../policy/index.ts';
 import { createManualClock } from '../../std/index.ts';
-import { type CallerRole, rolesByMethod } from '../authorize.ts';
 import { createAccess, refusalText } from './access.ts';
+import { accessSchema } from './access-schema.ts';
+import { builtInPolicy } from './built-in-policy.ts';
+import { defaultPolicy } from './default-policy.ts';
 import { rpcActions } from './rpc-actions.ts';
+import { type CallerRole, rolesByMethod } from './testing/roles.ts';
 
 // Goal: whoever calls is judged by policies of one engine, and those that stand in for nothing else say just what the table of roles says.
 
-const access = createAccess({
-  clock: createManualClock(1_800_000_000_000),
-  trustDomain: parseTrustDomain('example.org'),
-  endpoints,
-});
+const schema = accessSchema(endpoints);
+const accessBy = (changeable: CompiledPolicies | undefined) =>
+  createAccess({
+    ...{ clock: createManualClock(1_800_000_000_000), trustDomain: parseTrustDomain('example.org'), schema },
+    ...{ builtIn: loadPolicies([builtInPolicy], schema), changeable: () => changeable },
+  });
+const access = accessBy(loadPolicies([defaultPolicy], schema));
+const by = (text: string) => accessBy(loadPolicies([{ name: 'p', text }], schema));
 
 function identity(path: string, admin = false): Principal {
   const id = parseSpiffeId(`spiffe://example.org${path}`);
   return { kind: 'identity', id, admin, attributes: NO_ATTRIBUTES };
 }
 
-function person(byLink: boolean): Principal {
+function person(byLink: boolean): Extract<Principal, { kind: 'person' }> {
   const signIn = '0123456789abcdef';
   return {
     kind: 'person',
@@ -34,7 +41,7 @@ function person(byLink: boolean): Principal {
   };
 }
 
-/** Each with the roles that `authorize.ts` finds in such a caller. */
+/** Each with the roles that such a caller had before policy decided. */
 const callers: readonly (readonly [string, Principal | undefined, readonly CallerRole[]])[] = [
   ['nobody that is known', undefined, ['anyone']],
   [
@@ -54,6 +61,12 @@ const callers: readonly (readonly [string, Principal | undefined, readonly Calle
   ['whom the kernel does not tell', { kind: 'operator', uid: undefined, text: undefined }, ['anyone', 'admin']],
 ];
 
+/** Of things that are named one. */
+function resourceOf({ about }: (typeof endpoints)[number]): EndpointResource {
+  if (about === 'Records' || about === 'Sessions' || about === 'Entries') return { type: about, id: '', narrowed: {} };
+  return { type: about, id: about === 'System' ? '' : 'one' };
+}
+
 describe('the default policy', () => {
   it('has an action for each method that is served, and for no other', () => {
     expect([...rpcActions.keys()].toSorted()).toEqual([...rolesByMethod.keys()].toSorted());
@@ -71,7 +84,8 @@ describe('the default policy', () => {
     for (const endpoint of endpoints) {
       const isOwn = endpoint.name === 'caller.get' && principal?.kind === 'person';
       const allowed = isOwn || roles.includes('admin');
-      expect([endpoint.name, access.decide(principal, endpoint.action).allow]).toEqual([endpoint.name, allowed]);
+      const decisions = [undefined, resourceOf(endpoint)].map((of) => access.decide(principal, endpoint.action, of));
+      expect([endpoint.name, decisions.map(({ allow }) => allow)]).toEqual([endpoint.name, [allowed, allowed]]);
     }
   });
 
@@ -88,5 +102,125 @@ describe('the default policy', () => {
   it('refuses an action that nobody has declared', () => {
     const operator: Principal = { kind: 'operator', uid: 0, text: undefined };
     expect(access.decide(operator, 'countersign:unheard.of')).toMatchObject({ allow: false, reason: 'policy-error' });
+  });
+});
+
+describe('policies of operators', () => {
+  const operator: Principal = { kind: 'operator', uid: 0, text: undefined };
+  const node: Principal = { kind: 'node', id: parseSpiffeId('spiffe://example.org/spire/agent/x509pop/a') };
+  const ada = person(false);
+  const GREEDY = 'permit(principal, action, resource);';
+  const NOTHING = 'forbid(principal, action, resource);';
+
+  it('refuse nothing that is built in: the operator’s socket, agents, gateways, and who asks who they are', () => {
+    const none = by(NOTHING);
+    expect(none.decide(operator, 'countersign:access.apply').allow).toBe(true);
+    expect(none.decide(node, 'countersign:svid.issue-x509').allow).toBe(true);
+    expect(none.decide(identity('/countersign/gateway'), 'countersign:gateway.watch').allow).toBe(true);
+    expect(none.decide(ada, 'countersign:caller.get').allow).toBe(true);
+    expect(none.decide(identity('/ops/ada', true), 'countersign:entry.list').allow).toBe(false);
+  });
+
+  it('give nobody the acts of agents and gateways', () => {
+    for (const principal of [ada, identity('/web'), identity('/ops/ada', true), undefined]) {
+      expect(by(GREEDY).decide(principal, 'countersign:svid.issue-x509').allow).toBe(false);
+      expect(by(GREEDY).decide(principal, 'countersign:gateway.watch').allow).toBe(false);
+      expect(by(GREEDY).decide(principal, 'countersign:record.ship').allow).toBe(false);
+    }
+  });
+
+  it('that can not be evaluated permit nothing, and what is built in goes on', () => {
+    const broken = accessBy(undefined);
+    expect(broken.decide(identity('/ops/ada', true), 'countersign:entry.list')).toMatchObject({
+      reason: 'policy-error',
+    });
+    expect(broken.decide(operator, 'countersign:entry.list').allow).toBe(true);
+  });
+
+  it('refuse by a forbid that fails, and permit nothing by a permit that fails', () => {
+    const fails = '9007199254740991 * 9007199254740991 == 0';
+    const forbid = by(`${GREEDY} @id("late") forbid(principal, action, resource) when { ${fails} };`);
+    expect(forbid.decide(ada, 'countersign:entry.list')).toMatchObject({ allow: false, policies: ['late'] });
+    const permit = by(`permit(principal, action, resource) unless { ${fails} };`);
+    expect(permit.decide(ada, 'countersign:entry.list').allow).toBe(false);
+  });
+
+  it('know groups by their very names, of the issuer that they say', () => {
+    const own = by(
+      'permit(principal is Countersign::Person, action in Action::"countersign:look", resource) when { principal.issuer == "https://login.example.org" && principal.groups.contains("auditors") };',
+    );
+    const may = (more: Partial<typeof ada>) => own.decide({ ...ada, ...more }, 'countersign:record.search').allow;
+    expect(may({ groups: ['auditors'] })).toBe(true);
+    for (const group of ['Auditors', 'auditors ', '\u0430uditors', 'auditors,platform', '["auditors"]'])
+      expect(may({ groups: [group] })).toBe(false);
+    expect(may({ groups: ['auditors'], issuer: 'https://login.example.org/' })).toBe(false);
+    expect(may({ groups: ['auditors', ...Array.from({ length: 100_001 }, (_, n) => `g${n}`)] })).toBe(false);
+  });
+});
+
+describe('questions about many things', () => {
+  const ada = person(false);
+  const of = (type: 'Records' | 'Sessions', narrowed: { target?: string; identity?: string }): EndpointResource => {
+    return { type, id: '', narrowed };
+  };
+  const search = 'countersign:record.search';
+  const OWN =
+    '@id("own") permit(principal, action in Action::"countersign:own-target", resource) when { resource has target && resource.target == "shop" };';
+
+  it('are answered to who may see one target where they name it, and refused where they leave it open', () => {
+    const own = by(OWN);
+    expect(own.decide(ada, search, of('Records', { target: 'shop' })).allow).toBe(true);
+    expect(own.decide(ada, search, of('Records', { target: 'shop', identity: '/web' })).allow).toBe(true);
+    expect(own.decide(ada, 'countersign:session.list', of('Sessions', { target: 'shop' })).allow).toBe(true);
+    for (const narrowed of [{}, { target: '' }, { target: 'payroll' }, { identity: '/web' }])
+      expect(own.decide(ada, search, of('Records', narrowed)).allow).toBe(false);
+    // By gRPC nobody knows what is asked before it is.
+    expect(own.decide(ada, search).allow).toBe(false);
+  });
+
+  it('are refused where they may find what a forbid keeps, or what a permit leaves out', () => {
+    const isPayroll = 'resource has target && resource.target == "payroll"';
+    const policies = [
+      by(`permit(principal, action, resource); forbid(principal, action, resource) when { ${isPayroll} };`),
+      by(`permit(principal, action, resource) unless { ${isPayroll} };`),
+    ];
+    for (const one of policies) {
+      expect(one.decide(ada, search, of('Records', { target: 'shop' })).allow).toBe(true);
+      expect(one.decide(ada, search, of('Records', {})).allow).toBe(false);
+      expect(one.decide(ada, search, of('Records', { identity: '/web' })).allow).toBe(false);
+      expect(one.decide(ada, search).allow).toBe(false);
+    }
+  });
+
+  it('go by a path, by the identity as the filter means it', () => {
+    const path = by(
+      'permit(principal, action, resource) when { resource has identity && resource.identity like "spiffe://example.org/shop/*" };',
+    );
+    expect(path.decide(ada, search, of('Records', { identity: '/shop/web' })).allow).toBe(true);
+    expect(path.decide(ada, search, of('Records', { identity: 'spiffe://example.org/shop/web' })).allow).toBe(true);
+    expect(path.decide(ada, search, of('Records', { identity: '/hr/shop/web' })).allow).toBe(false);
+    expect(path.decide(ada, search, of('Records', { target: 'shop' })).allow).toBe(false);
+  });
+
+  it('say in the refusal by what they are to be narrowed', () => {
+    const asked = { action: search, resource: of('Records', {}) };
+    const decision = by(OWN).decide(ada, search, asked.resource);
+    if (decision.allow) throw new Error('it is open');
+    expect(refusalText(ada, asked, decision)).toContain('"own" can only be answered of a question that names a target');
+  });
+});
+
+describe('one of many things, by a door that does not tell which', () => {
+  const action = 'countersign:entry.get';
+  const ada = person(false);
+
+  it('is allowed what is allowed of each, and nothing else', () => {
+    expect(by('permit(principal, action, resource);').decide(ada, action).allow).toBe(true);
+    const one = 'permit(principal, action, resource == Countersign::Entry::"web");';
+    expect(by(one).decide(ada, action).allow).toBe(false);
+    expect(by(one).decide(ada, action, { type: 'Entry', id: 'web' }).allow).toBe(true);
+    const but =
+      'permit(principal, action, resource); forbid(principal, action, resource == Countersign::Entry::"root");';
+    expect(by(but).decide(ada, action).allow).toBe(false);
   });
 });

@@ -1,46 +1,57 @@
 import type { TrustDomain } from '@countersign/sdk/identity';
-import { type EndpointResource, type EndpointWords, type Principal, principalName } from '../../endpoint/index.ts';
-import type { Decision, EntityRef } from '../../model/index.ts';
-import {
-  type CompiledPolicies,
-  checkParsed,
-  formatProblem,
-  identityEntity,
-  type ParsedForms,
-  readForms,
-} from '../../policy/index.ts';
-import { assert, type Clock } from '../../std/index.ts';
-import { accessSchema } from './access-schema.ts';
-import { defaultPolicy } from './default-policy.ts';
+import { type EndpointResource, type Principal, principalName } from '../../endpoint/index.ts';
+import { type Decision, type EntityRef, noObligations } from '../../model/index.ts';
+import type { CompiledPolicies, PolicySchema } from '../../policy/index.ts';
+import type { Clock } from '../../std/index.ts';
+import { createResourceEntity, principalEntity } from './entities.ts';
 
 /** Decides what whoever calls may do with the server: by policies, as gateways decide what passes them. */
 export interface Access {
-  /** `principal` undefined: nobody that is known. `action`: `countersign:target.list`. */
+  /**
+   * `principal` undefined: nobody that is known. `action`: `countersign:target.list`. `resource` undefined: it is not known which, so it is allowed where
+   * each would be.
+   */
   decide(principal: Principal | undefined, action: string, resource?: EndpointResource): Decision;
 }
 
-/** Creates it from the default policy. `forms`: that policy as it was parsed before; without it Cedar is loaded to do so. */
+/**
+ * Creates it of the policies that are built in and those that operators may change; `changeable` undefined: they can't be read, and permit nothing.
+ * What is built in permits is permitted whatever the others say, and acts of agents and gateways are decided by it alone.
+ */
 export function createAccess(deps: {
   readonly clock: Clock;
   readonly trustDomain: TrustDomain;
-  readonly endpoints: readonly Pick<EndpointWords, 'action' | 'audit'>[];
-  readonly forms?: ParsedForms;
+  readonly schema: PolicySchema;
+  readonly builtIn: CompiledPolicies;
+  readonly changeable: () => CompiledPolicies | undefined;
 }): Access {
-  const { clock, trustDomain } = deps;
-  const schema = accessSchema(deps.endpoints);
-  const { compiled, problems } = checkParsed([defaultPolicy], schema, readForms(deps.forms, schema));
-  assert(compiled !== undefined, `the default policy is valid: ${problems.map(formatProblem).join('; ')}`);
-  const policies: CompiledPolicies = compiled;
-  const system: EntityRef = { type: 'Countersign::System', id: trustDomain, attributes: {}, parents: [] };
+  const { clock, schema, builtIn } = deps;
+  const resourceEntity = createResourceEntity(deps.trustDomain);
+  const ask = (policies: CompiledPolicies, asked: Asked): Decision => {
+    const timeMs = clock.now();
+    if (asked.resource !== undefined) {
+      const { principal, action, resource } = asked;
+      return policies.decide({ principal, action, resource, context: {}, timeMs });
+    }
+    try {
+      return decideForAny(policies, asked, timeMs);
+    } catch {
+      // As of a question that does not fit the schema: the answer is no.
+      return { allow: false, reason: 'policy-error', policies: [] };
+    }
+  };
   return {
-    decide: (principal, action, resource) =>
-      policies.decide({
-        principal: principalEntity(principal),
-        action,
-        resource: resourceEntity(resource, system),
-        context: {},
-        timeMs: clock.now(),
-      }),
+    decide(principal, action, resource) {
+      const about = resource ?? wholeOf(action, schema);
+      const asked = {
+        ...{ principal: principalEntity(principal), action },
+        resource: about === undefined ? undefined : resourceEntity(about),
+      };
+      const own = ask(builtIn, asked);
+      if (own.allow || !isOperated(action, schema)) return own;
+      const changeable = deps.changeable();
+      return changeable === undefined ? UNREADABLE : ask(changeable, asked);
+    },
   };
 }
 
@@ -51,44 +62,62 @@ export function refusalText(
   decision: Extract<Decision, { allow: false }>,
 ): string {
   const { action, resource } = asked;
-  const what = `${action} of ${resource.type}${resource.id === '' ? '' : ` ${resource.id}`}`;
-  const named = decision.policies.map((id) => JSON.stringify(id)).join(', ');
+  const { type, id, narrowed } = resource;
+  const what = `${action} of ${type}${id === '' ? '' : ` ${id}`}`;
+  const named = decision.policies.map((one) => JSON.stringify(one)).join(', ');
   const why: Readonly<Record<typeof decision.reason, string>> = {
     'no-permit': 'no policy of the API permits it',
     forbidden: `forbidden by ${named}`,
-    'policy-error': `policy could not be evaluated${named === '' ? '' : `: ${named}`}`,
+    'policy-error':
+      named === ''
+        ? 'the policies of the API can not be evaluated'
+        : narrowed === undefined
+          ? `policy could not be evaluated: ${named}`
+          : `${named} can only be answered of a question that names a target, an identity or both: narrow it by those`,
     'approval-needed': `an approval is needed by ${named}, and there are none as yet`,
   };
   return `${principalName(principal)} may not do ${what}: ${why[decision.reason]}`;
 }
 
-function principalEntity(principal: Principal | undefined): EntityRef {
-  switch (principal?.kind) {
+/** Whether it is an act that operators may give to others: those of agents and of gateways are theirs alone. */
+export function isOperated(action: string, schema: PolicySchema): boolean {
+  return schema.actions.get(action)?.groups.includes('countersign:operate') === true;
+}
+
+interface Asked {
+  readonly principal: EntityRef;
+  readonly action: string;
+  readonly resource: EntityRef | undefined;
+}
+
+/** What stands for all that an action can be about; undefined where it is about one of many things. */
+function wholeOf(action: string, schema: PolicySchema): EndpointResource | undefined {
+  const [only, ...others] = schema.actions.get(action)?.resources ?? [];
+  if (others.length > 0) return undefined;
+  const type = only?.slice('Countersign::'.length);
+  switch (type) {
     case undefined:
-      return { type: 'Countersign::Stranger', id: '', attributes: {}, parents: [] };
-    case 'node':
-      return { type: 'Countersign::Node', id: principal.id.uri, attributes: { uri: principal.id.uri }, parents: [] };
-    case 'identity': {
-      const entity = identityEntity(principal.id, principal.attributes);
-      const attributes = { ...entity.attributes, admin: principal.admin };
-      return { ...entity, attributes };
-    }
-    case 'person': {
-      const { issuer, subject, email, groups, byLink } = principal;
-      const attributes = { issuer, subject, groups, byLink, ...(email === undefined ? {} : { email }) };
-      return { type: 'Countersign::Person', id: principalName(principal), attributes, parents: [] };
-    }
-    case 'operator': {
-      const attributes = principal.uid === undefined ? {} : { uid: principal.uid };
-      return { type: 'Countersign::Operator', id: principalName(principal), attributes, parents: [] };
-    }
+    case 'System':
+      return { type: 'System', id: '' };
+    case 'Records':
+    case 'Sessions':
+    case 'Entries':
+      return { type, id: '', narrowed: {} };
     default:
-      return principal satisfies never;
+      return undefined;
   }
 }
 
-function resourceEntity(resource: EndpointResource | undefined, system: EntityRef): EntityRef {
-  if (resource === undefined || resource.type === 'System') return system;
-  const { type, id } = resource;
-  return { type: `Countersign::${type}`, id, attributes: { id }, parents: [system] };
+/** Allowed where it is, whichever of them it is about. */
+function decideForAny(policies: CompiledPolicies, { principal, action }: Asked, timeMs: number): Decision {
+  const { verdict, permits, forbids } = policies.access({ principal, action, resource: { op: 'any' }, timeMs });
+  if (verdict === 'always') {
+    const certain = permits.filter(({ within, when }) => within.length === 0 && when.length === 0);
+    return { allow: true, policies: certain.map(({ policy }) => policy).toSorted(), obligations: noObligations };
+  }
+  const refusing = forbids.map(({ policy }) => policy).toSorted();
+  if (refusing.length > 0) return { allow: false, reason: 'forbidden', policies: refusing };
+  return { allow: false, reason: 'no-permit', policies: [] };
 }
+
+const UNREADABLE: Decision = Object.freeze({ allow: false, reason: 'policy-error', policies: Object.freeze([]) });

@@ -1,38 +1,37 @@
 import type { PolicySource } from '../../policy/index.ts';
 
-/** Who may do what with the server where nobody has said otherwise: today's roles, in Cedar. */
+/** Who may do what with the server besides what is built in, where nobody has said otherwise. Operators replace it. */
 export const defaultPolicy: PolicySource = {
-  name: 'default-policy',
-  text: `
-@id("anyone")
-@description("What is asked before anybody has an identity.")
-permit(principal, action in Action::"countersign:public", resource);
-
-@id("nodes")
-@description("Agents look after their nodes, and issue what the entries say.")
-permit(principal is Countersign::Node, action in Action::"countersign:attend-node", resource);
-
-@id("gateways")
-@description("Gateways are told what they serve, and say how they are.")
-permit(principal is Identity, action in Action::"countersign:serve-gateway", resource)
-when { principal.path == "/countersign/gateway" || principal.path like "/countersign/gateway/*" };
-
-@id("admins")
+  name: 'default',
+  text: `@id("admins")
 @description("Whoever has an entry with admin operates everything.")
 permit(principal is Identity, action in Action::"countersign:operate", resource)
 when { principal.admin };
-
-@id("operators")
-@description("Whoever may open the operator's socket of a server operates everything.")
-permit(principal is Countersign::Operator, action in Action::"countersign:operate", resource);
-
-@id("persons")
-@description("Whoever has signed in may see whom the server takes them for.")
-permit(principal is Countersign::Person, action == Action::"countersign:caller.get", resource);
 
 @id("first-persons")
 @description("Whoever came by a one-time link operates everything; links are taken only where no OpenID provider is configured.")
 permit(principal is Countersign::Person, action in Action::"countersign:operate", resource)
 when { principal.byLink };
+
+// People who sign in by a provider have no rights until somebody says which group has which role. What may stand here:
+//
+// @id("platform")
+// permit(principal is Countersign::Person, action in Action::"countersign:operate", resource)
+// when { principal.issuer == "https://login.example.com" && principal.groups.contains("platform") };
+//
+// @id("responders")
+// permit(principal is Countersign::Person, action in Action::"countersign:respond", resource)
+// when { principal.issuer == "https://login.example.com" && principal.groups.contains("on-call") };
+//
+// @id("auditors")
+// permit(principal is Countersign::Person, action in Action::"countersign:look", resource)
+// when { principal.issuer == "https://login.example.com" && principal.groups.contains("auditors") };
+//
+// @id("owners-of-shop")
+// permit(principal is Countersign::Person, action in Action::"countersign:own-target", resource)
+// when {
+//   principal.issuer == "https://login.example.com" && principal.groups.contains("team-shop") &&
+//   resource has target && resource.target == "shop"
+// };
 `,
 };

@@ -1,6 +1,6 @@
 /**
  * The action of each gRPC method, by which policy speaks of it: what the same act is called as an endpoint, where there is one. Who may do what
- * stands in the default policy; `authorize.ts` has it once more as the table of roles, and a test holds the two against each other.
+ * stands in the built-in and the default policy; a method that is missing here is refused to everyone.
  */
 export const rpcActions: ReadonlyMap<string, string> = new Map(
   Object.entries({
@@ -60,6 +60,10 @@ export const rpcActions: ReadonlyMap<string, string> = new Map(
       ListLogs: 'log.list',
       AcceptLog: 'log.accept',
     },
+    'countersign.control.v1.Revocations': {
+      WatchRevocations: 'revocation.watch',
+      AckRevocations: 'revocation.acknowledge',
+    },
     'countersign.control.v1.Questions': { Answer: 'question.answer' },
     'countersign.control.v1.Sessions': { ListSessions: 'session.list', EndSessions: 'session.end' },
   }).flatMap(([service, actions]) =>
@@ -78,9 +82,13 @@ export const rpcGroups = {
   'countersign:attend-node': [
     ...['node.renew', 'node.report', 'node.watch', 'node.report-refusals', 'federated-bundle.get'],
     ...['issuable-entry.list', 'issuable-entry.sync', 'svid.issue-x509', 'svid.issue-jwt'],
+    ...['revocation.watch', 'revocation.acknowledge'],
   ],
   /** What a gateway does. */
-  'countersign:serve-gateway': ['gateway.watch', 'gateway.report', 'record.ship', 'question.answer'],
+  'countersign:serve-gateway': [
+    ...['gateway.watch', 'gateway.report', 'record.ship', 'question.answer'],
+    ...['revocation.watch', 'revocation.acknowledge'],
+  ],
   /** What operators do: look, and change. */
   'countersign:look': [
     ...['node.count', 'node.list', 'node.get', 'federated-bundle.get', 'federated-bundle.count'],

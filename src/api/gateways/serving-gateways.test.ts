@@ -82,3 +82,39 @@ describe('a change of who serves', () => {
     expect(told.at(-1)).toEqual(['b:1', 'c:1']);
   });
 });
+
+describe('when nobody serves any more', () => {
+  const states = (...given: [name: string, what: 'serving' | 'starting' | 'leaving' | 'gone'][]) => {
+    all = given.map(([name, what]) => ({
+      ...{ spiffeId: 'spiffe://example.org/countersign/gateway', address: `${name}:1`, connected: what !== 'gone' },
+      ...{ sinceMs: 0, state: what === 'gone' ? 'serving' : what },
+    }));
+    for (const call of subscribers) call(all);
+  };
+  beforeEach(() => {
+    serving.onChange(() => told.push(addresses()));
+    states(['a', 'serving'], ['b', 'serving']);
+  });
+
+  it('those are told of that went without a word, until somebody serves', async () => {
+    await clock.advance(250);
+    states(['a', 'gone'], ['b', 'serving']);
+    await clock.advance(250);
+    states(['a', 'gone'], ['b', 'gone'], ['c', 'starting']);
+    await clock.advance(250);
+    expect(addresses()).toEqual(['b:1']);
+    states(['a', 'gone'], ['b', 'gone'], ['c', 'serving']);
+    await clock.advance(250);
+    expect(told).toEqual([['a:1', 'b:1'], ['b:1'], ['c:1']]);
+  });
+
+  it('those are not that said that they leave, nor those that were forgotten', () => {
+    expect(addresses()).toEqual(['a:1', 'b:1']);
+    states(['a', 'leaving'], ['b', 'gone']);
+    expect(addresses()).toEqual(['b:1']);
+    states(['a', 'gone'], ['b', 'gone']);
+    expect(addresses()).toEqual(['b:1']);
+    states(['a', 'gone']);
+    expect(addresses()).toEqual([]);
+  });
+});

@@ -12,7 +12,10 @@ export interface ServingGateways {
   onChange(listener: () => void): () => void;
 }
 
-/** Creates them: those that are connected and serve. */
+/**
+ * Creates them: those that are connected and serve. When the last of them goes without having said that it leaves, those of it are told of still: a gateway
+ * that lost its server serves on, with what it knows, and who is told of none can reach none. One that is gone for good costs an agent an attempt.
+ */
 export function createServingGateways(deps: {
   resources: Pick<Resources, 'gateways' | 'onGateways'>;
   clock: Pick<Clock, 'after'>;
@@ -28,7 +31,8 @@ export function createServingGateways(deps: {
     const current = resources.gateways();
     if (current === all) return serving;
     all = current;
-    const next = current.filter(({ connected, state }) => connected && state === 'serving');
+    const there = current.filter(({ connected, state }) => connected && state === 'serving');
+    const next = there.length > 0 ? there : goneOf(serving, current);
     if (keyOf(next) !== keyOf(serving)) serving = next;
     return serving;
   };
@@ -60,8 +64,18 @@ export function createServingGateways(deps: {
   };
 }
 
+/** Of those that served those that are there no more. One that is connected, and does not serve, has said so; one that is forgotten is gone for good. */
+function goneOf(served: readonly GatewayView[], current: readonly GatewayView[]): readonly GatewayView[] {
+  const before = new Set(served.map(placeOf));
+  return current.filter((one) => !one.connected && before.has(placeOf(one)));
+}
+
+function placeOf({ spiffeId, address }: GatewayView): string {
+  return `${spiffeId} ${address}`;
+}
+
 function keyOf(gateways: readonly GatewayView[]): string {
-  return gateways.map(({ spiffeId, address }) => `${spiffeId} ${address}`).join();
+  return gateways.map(placeOf).join();
 }
 
 /** Each change is told to every agent, and gateways are often started and stopped several at a time. */

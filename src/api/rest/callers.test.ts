@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { agentsOf } from '../testing/agents.ts';
 import { startTestRest, type TestRest } from '../testing/test-rest.ts';
@@ -126,4 +128,18 @@ describe('a token', () => {
 it('on the local socket a token changes nothing: the kernel says who it is', async () => {
   const headers = bearer(await server.token('/web', AUDIENCE));
   expect((await server.ask({ path: '/v1/targets', headers })).status).toBe(200);
+});
+
+it('who has certificates of others besides is not asked for one: the server names whose it takes', async () => {
+  const { host, port } = server.tcp;
+  const asking = spawn('openssl', ['s_client', '-connect', `${host}:${port}`, '-alpn', 'http/1.1', '-tls1_3']);
+  asking.stdin.end();
+  let text = '';
+  for await (const chunk of asking.stdout) text += chunk;
+  const named = /Acceptable client certificate CA names\n(.*)\n/.exec(text)?.[1] ?? '';
+  const [authority] = server.authority.bundle().x509Authorities;
+  // Each authority has a name of its own, by a number.
+  const [number] = /serialNumber=\d+/.exec(new X509Certificate(authority?.der ?? '').subject) ?? [];
+  expect(named).toContain('O = SPIFFE');
+  expect(named.replaceAll(' ', '')).toContain(number);
 });

@@ -3,12 +3,13 @@ import type { SpiffeId, TrustDomain } from '@countersign/sdk/identity';
 import type { Nodes } from '../../attestation/index.ts';
 import type { Authority } from '../../authority/index.ts';
 import type { Principal } from '../../endpoint/index.ts';
-import { agreedAttributes, NO_ATTRIBUTES } from '../../model/index.ts';
 import type { Registration } from '../../registration/index.ts';
+import type { Revocations } from '../../revocation/index.ts';
 import type { Peer } from '../../rpc/index.ts';
 import type { Clock } from '../../std/index.ts';
 import { verifyJwtSvid } from '../../wire/jose/index.ts';
-import { isAgent, type ReadOperator, verifyPeer } from '../authorize.ts';
+import { factsOf, isAgent, type ReadOperator, verifyPeer } from '../authorize.ts';
+import { createIdentityPrincipal } from '../identity-principal.ts';
 import { RestError } from './errors.ts';
 import type { HeaderOf } from './sign-in/browser.ts';
 import type { People } from './sign-in/people.ts';
@@ -26,6 +27,8 @@ export interface Callers {
 export interface CallingRequest {
   readonly method: string;
   readonly header: HeaderOf;
+  /** False where it only is made sure that a caller of before still is one. */
+  readonly isUse: boolean;
 }
 
 /** Creates them. Tokens are for one audience: the SPIFFE ID of the server. */
@@ -37,8 +40,9 @@ export function createCallers(deps: {
   readonly nodes: Pick<Nodes, 'checkSerial'>;
   readonly readOperator?: ReadOperator;
   readonly people: People;
+  readonly revocations: Pick<Revocations, 'refuseUse'>;
 }): Callers {
-  const { clock, trustDomain, authority, registration, nodes } = deps;
+  const { clock, trustDomain, authority, nodes } = deps;
   const audience = `spiffe://${trustDomain}/spire/server`;
   const operators = new WeakMap<Socket, Principal>();
   const states = new WeakMap<Socket, Map<symbol, unknown>>();
@@ -52,16 +56,10 @@ export function createCallers(deps: {
     return principal;
   };
 
+  const principalOf = createIdentityPrincipal(deps);
   const identityOf = (id: SpiffeId): Principal => {
-    const nowS = clock.now() / 1000;
-    const entries = registration.entriesOf(id);
-    const current = entries.filter(({ expiresAtS }) => expiresAtS === 0 || expiresAtS > nowS);
-    return {
-      kind: 'identity',
-      id,
-      admin: current.some(({ admin }) => admin),
-      attributes: current.length === 0 ? NO_ATTRIBUTES : agreedAttributes(current.map(({ attributes }) => attributes)),
-    };
+    deps.revocations.refuseUse(factsOf({ id }, deps.registration), 'operating');
+    return principalOf(id);
   };
 
   const idOfToken = (token: string): SpiffeId => {
@@ -80,6 +78,7 @@ export function createCallers(deps: {
     const verdict = verifyPeer(deps, { peer, state });
     if (!verdict.ok) throw unknown(`the certificate is no X.509-SVID that is good here: ${verdict.reason}`);
     const { id, serial } = verdict;
+    deps.revocations.refuseUse(factsOf(verdict, deps.registration), 'operating');
     if (!isAgent(id)) return identityOf(id);
     const standing = await nodes.checkSerial(id, serial);
     if (standing === 'current' || standing === 'promoted') return { kind: 'node', id };

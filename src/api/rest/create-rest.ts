@@ -3,12 +3,12 @@ import type { Nodes } from '../../attestation/index.ts';
 import type { Authority } from '../../authority/index.ts';
 import { type Endpoint, openApiDocument } from '../../endpoint/index.ts';
 import type { Persons } from '../../persons/index.ts';
-import type { ParsedForms } from '../../policy/index.ts';
 import type { Registration } from '../../registration/index.ts';
+import type { Revocations } from '../../revocation/index.ts';
 import type { Listen } from '../../rpc/index.ts';
 import { type Clock, createSampledLog, type Log, type Random } from '../../std/index.ts';
 import type { Store } from '../../store/index.ts';
-import { createAccess } from '../access/access.ts';
+import type { Access } from '../access/access.ts';
 import { createActAudit, type WriteAudit } from '../audit.ts';
 import type { ReadOperator } from '../authorize.ts';
 import { toldEntry } from '../status.ts';
@@ -30,6 +30,7 @@ export interface RestDeps<Needs> {
   readonly authority: Pick<Authority, 'bundle'>;
   readonly registration: Pick<Registration, 'entriesOf'>;
   readonly nodes: Pick<Nodes, 'checkSerial'>;
+  readonly revocations: Pick<Revocations, 'refuseUse'>;
   readonly readOperator?: ReadOperator;
   /** As for gRPC: called before and after each act; when it throws, the act does not happen. */
   readonly audit: WriteAudit;
@@ -38,8 +39,7 @@ export interface RestDeps<Needs> {
   readonly persons: Persons;
   /** Where people's browsers reach it over TLS, as `https://host:port`; undefined: nowhere that is known. */
   readonly signInUrl: () => string | undefined;
-  /** The default policy in parsed form. */
-  readonly forms?: ParsedForms;
+  readonly access: Access;
   readonly listen: readonly Listen[];
   readonly times?: Partial<ConnectionTimes>;
   readonly admission?: Partial<AdmissionLimits>;
@@ -52,18 +52,17 @@ export function createRest<Needs>(deps: RestDeps<Needs>): RestServer {
     ...{ clock, log, listen },
     async load() {
       const { createRestApp } = await import('./rest-app.ts');
-      const signIn = { ...deps, write: deps.audit, url: deps.signInUrl };
+      const tries = createAdmission(clock, SIGN_IN_TRIES);
+      const signIn = { ...deps, write: deps.audit, url: deps.signInUrl, tries };
       const people = createPeople(signIn);
       let document: string | undefined;
       return createRestApp({
         ...deps,
         // Callers that are refused, and calls that fail, are the callers' doing as often as not.
         log: createSampledLog({ clock, log }),
-        access: createAccess(deps),
         audit: { actBy: createActAudit({ clock, write: deps.audit }) },
         callers: createCallers({ ...deps, people }),
         admission: createAdmission(clock, deps.admission),
-        tries: createAdmission(clock, SIGN_IN_TRIES),
         pages: signInRoutes({ ...signIn, people }),
         idempotency: createIdempotency({ ...deps, isRefusal: (error) => toldEntry(error) !== undefined }),
         times: { ...connectionTimes, ...deps.times },

@@ -31,7 +31,8 @@ export const errorTable = {
     status: 403,
     exit: 'no',
     meaning: 'The caller is known, and the policy of the API does not let it do that.',
-    remedy: 'Call as somebody who may, or have an entry with admin made for the identity.',
+    remedy:
+      'Call as somebody who may; `countersign access explain` says who does, `countersign access apply` lets others, an entry with admin an identity.',
   },
   ERR_REST_ORIGIN: {
     status: 403,

@@ -1,10 +1,10 @@
 import type { ServerResponse } from 'node:http';
-import type { SendEvent } from '../../endpoint/index.ts';
 import { abortError, type Clock } from '../../std/index.ts';
 
 /** A stream of server-sent events to one caller. */
 export interface EventStream {
-  readonly send: SendEvent<object>;
+  /** `data`: one line; undefined: the id alone. Otherwise as `SendEvent`. */
+  readonly send: (data: string | undefined, id: string) => Promise<void>;
   /** Ends it in order: the caller comes again, later, by itself. */
   end(): void;
 }
@@ -51,9 +51,10 @@ export function openEvents(options: {
   response.once('close', () => timer.cancel());
 
   return {
-    async send(event, id) {
+    async send(data, id) {
       if (isEnded || signal.aborted || response.destroyed) throw abortError(signal);
-      const hasRoom = response.write(`id: ${id}\nevent: ${name}\ndata: ${JSON.stringify(event)}\n\n`);
+      const said = data === undefined ? '' : `event: ${name}\ndata: ${data}\n`;
+      const hasRoom = response.write(`id: ${id}\n${said}\n`);
       if (!hasRoom) await drained(response, signal);
     },
     end,

@@ -27,7 +27,7 @@ function floodOf(chars: number) {
     action: 'countersign:gateway.follow',
     input: Type.Object({}, { additionalProperties: false }),
     output: Type.Object({ text: Type.String() }, { additionalProperties: false }),
-    async follow(_input, _call, _needs, send) {
+    follow: async () => async (send) => {
       try {
         for (;;) {
           await send({ text: 'x'.repeat(chars) }, String(sent));
@@ -204,10 +204,12 @@ describe('words that are no request', () => {
     'HEAD',
     'TRACE',
     'PROPFIND',
-  ])('%s is no method of a list', async (method) => {
+  ])('%s is no method of a list, nor of the document', async (method) => {
     server = await startTestRest();
-    const answer = await server.ask({ path: '/v1/targets', method });
-    expect(answer.status === 405 ? answer.headers.allow : answer.status).toBe('GET');
+    for (const path of ['/v1/targets', '/v1/openapi.json']) {
+      const answer = await server.ask({ path, method });
+      expect(answer.status === 405 ? answer.headers.allow : answer.status).toBe('GET');
+    }
   });
 });
 
@@ -294,7 +296,7 @@ describe('event streams', () => {
     let finish = () => {};
     const slow = endpointsOf<object>()({
       ...{ name: 'slow.get', summary: 'Takes its time.', method: 'GET', path: '/v1/slow' },
-      action: 'countersign:target.get',
+      action: 'countersign:target.list',
       input: Type.Object({}, { additionalProperties: false }),
       output: Type.Object({ done: Type.Boolean() }, { additionalProperties: false }),
       handle: () =>

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { Peer } from '../../rpc/index.ts';
+import { type Peer, sourceOf } from '../../rpc/index.ts';
 import { followAbort, type Log, messageOf } from '../../std/index.ts';
 import type { Admission } from './admission.ts';
 import { RestError } from './errors.ts';
@@ -28,15 +28,12 @@ export interface PageRoute {
   readonly method: 'GET' | 'POST';
   readonly path: string;
   readonly as: 'page' | 'json';
-  /** It is a guess that may be right: there are few of those for each address. */
-  readonly isTry: boolean;
   handle(request: PageRequest): Promise<PageAnswer>;
 }
 
 interface PagesContext {
   readonly log: Log;
   readonly admission: Pick<Admission, 'count'>;
-  readonly tries: Pick<Admission, 'count'>;
   readonly pages: readonly PageRoute[];
   readonly peerOf: (request: FastifyRequest) => Peer | undefined;
   readonly headerOf: (request: FastifyRequest, name: string) => string | undefined;
@@ -70,9 +67,7 @@ function mount(scope: FastifyInstance, page: PageRoute, context: PagesContext): 
     errorHandler: (error, request, reply) => fail(error, request, reply),
     // Before a body is read.
     onRequest: async (request: FastifyRequest) => {
-      const { remoteAddress } = tlsPeer(context, request);
-      context.admission.count(remoteAddress);
-      if (page.isTry) context.tries.count(remoteAddress);
+      context.admission.count(sourceOf(tlsPeer(context, request)));
     },
     handler: async (request: FastifyRequest, reply: FastifyReply) => {
       const following = followAbort();

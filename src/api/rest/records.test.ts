@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { ORIGIN, testLog } from '../../records/testing/log-fixture.ts';
 import { startTestRest } from '../testing/test-rest.ts';
@@ -6,12 +7,12 @@ import { startTestRest } from '../testing/test-rest.ts';
 
 type TestRest = Awaited<ReturnType<typeof startTestRest>>;
 
+const OWNER = 'spiffe://example.org/gateway';
 let server: TestRest;
 beforeEach(async () => {
   server = await startTestRest();
   const log = testLog(5);
-  const { origin, verifierKey } = log;
-  const shipment = await server.records.open({ origin, verifierKey, owner: 'spiffe://example.org/gateway' });
+  const shipment = await server.records.open({ ...log, owner: OWNER });
   await shipment.take(log.batch(0, 5, 0));
 });
 afterEach(() => server.stop());
@@ -36,21 +37,40 @@ it('one entry is shown by its id, and one that is not there is told', async () =
   expect((await server.ask({ path: '/v1/records?log=x' })).status).toBe(400);
 });
 
-it('entries that come are events, from behind the one that was seen last', async () => {
-  const answer = await server.open({ path: '/v1/record-events?target=db', headers: { 'last-event-id': '1.3' } });
-  expect(answer.statusCode).toBe(200);
+/** What is told until so many positions are: each with its id. */
+async function told(answer: IncomingMessage, count: number): Promise<[id: string, position: number][]> {
   let text = '';
   for await (const chunk of answer) {
     text += chunk;
-    if (text.includes('id: 1.5')) break;
+    const found = Array.from(text.matchAll(/^id: (.*)\n.*\ndata: .*"position":(\d+).*\n\n/gm));
+    if (found.length >= count) return found.map(([, id = '', position]) => [id, Number(position)]);
   }
-  expect(Array.from(text.matchAll(/^id: (.*)$/gm), ([, id]) => id)).toEqual(['1.4', '1.5']);
-  expect(text).toContain('"position":3');
+  throw new Error(`the stream has ended: ${text}`);
+}
+
+it('entries that come are events, from behind the one that was seen last', async () => {
+  const answer = await server.open({ path: '/v1/record-events?target=db' });
+  expect(answer.statusCode).toBe(200);
+  const log = testLog(9);
+  await (await server.records.open({ ...log, owner: OWNER })).take(log.batch(5, 9, 5));
+  const telling = told(answer, 4);
+  await server.clock.advance(500);
+  const seen = await telling;
+  expect(seen.map(([, position]) => position)).toEqual([5, 6, 7, 8]);
+  const again = await server.open({
+    path: '/v1/record-events?target=db',
+    headers: { 'last-event-id': seen[1]?.[0] ?? '' },
+  });
+  expect(await told(again, 2)).toEqual(seen.slice(2));
 });
 
-it('what is nobody’s cursor leads to no event, and is not taken for the beginning', async () => {
-  const answer = await server.open({ path: '/v1/record-events', headers: { 'last-event-id': ORIGIN } });
-  const chunks: Buffer[] = [];
-  for await (const chunk of answer) chunks.push(chunk);
-  expect(Buffer.concat(chunks).toString()).not.toContain('position');
+it.each([
+  ORIGIN,
+  '1.3',
+  '0123456789abcdef.0-0123456789abcdef.1-1.3',
+  'x'.repeat(200),
+])('what is nobody’s cursor is refused before anything is told: %s', async (id) => {
+  const answer = await server.ask({ path: '/v1/record-events', headers: { 'last-event-id': id } });
+  expect(answer.headers['content-type']).toContain('application/problem+json');
+  expect(answer.status).toBe(400);
 });

@@ -29,7 +29,6 @@ export interface RestAppDeps<Needs> extends ServeDeps<Needs> {
   readonly times: ConnectionTimes;
   /** What is answered to who is nobody yet. */
   readonly pages: readonly PageRoute[];
-  readonly tries: Pick<Admission, 'count'>;
   /** The OpenAPI document, as JSON. */
   readonly document: () => string;
 }
@@ -148,7 +147,7 @@ function route<Needs>(app: FastifyInstance, endpoint: Endpoint<Needs>, context: 
         parts: partsOf(request),
         header: (name) => headerOf(request.raw, name),
         signal: gone.signal,
-        identify: () => identify(context, request.raw),
+        identify: () => identify(context, request.raw, { isUse: false }),
       };
       if (!endpoint.live) {
         try {
@@ -185,7 +184,9 @@ function entrance<Needs>(context: Context<Needs>, kind: 'request' | 'stream') {
   const callers = new WeakMap<IncomingMessage, Principal>();
   return {
     async onRequest(request: FastifyRequest, reply: FastifyReply): Promise<void> {
-      const principal = await identify(context, request.raw);
+      // Browsers open a stream again by themselves, with nobody there.
+      const isUse = !(kind === 'stream' && headerOf(request.raw, 'last-event-id') !== undefined);
+      const principal = await identify(context, request.raw, { isUse });
       const leave = context.admission.enter(principalName(principal), kind);
       if (reply.raw.destroyed) return leave();
       reply.raw.once('close', leave);
@@ -203,12 +204,13 @@ function entrance<Needs>(context: Context<Needs>, kind: 'request' | 'stream') {
 async function identify<Needs>(
   { callers, admission, peers }: Context<Needs>,
   raw: IncomingMessage,
+  { isUse }: { readonly isUse: boolean },
 ): Promise<Principal> {
   const at = peers.get(raw.socket);
   if (at === undefined) throw new RestError('ERR_REST_CALLER', 'the connection was lost');
   try {
     const header = (name: string) => headerOf(raw, name);
-    const principal = await callers.principalOf(at.peer, { method: raw.method ?? '', header });
+    const principal = await callers.principalOf(at.peer, { method: raw.method ?? '', header, isUse });
     at.known();
     return principal;
   } catch (error) {
@@ -266,7 +268,7 @@ function fail<Needs>(
 
 /** A path that is there for other methods, or for none. */
 function lost<Needs>(endpoints: readonly Endpoint<Needs>[], path: string, method: string): RestError {
-  const methods = endpoints
+  const methods = [...endpoints, { path: DOCUMENT_PATH, method: 'GET' }]
     .filter((endpoint) => new RegExp(`^${endpoint.path.replaceAll(/\{[^}]*\}/g, '[^/]+')}$`).test(path))
     .map((endpoint) => endpoint.method);
   if (methods.length === 0) return new RestError('ERR_REST_PATH', 'there is no endpoint at this path');

@@ -8,7 +8,7 @@ import {
   type RequestParts,
   readInput,
 } from '../../endpoint/index.ts';
-import { assert, type Clock, type Log } from '../../std/index.ts';
+import { assert, type Clock, type Log, throwIfAborted } from '../../std/index.ts';
 import { type Access, refusalText } from '../access/access.ts';
 import { type Audit, whoOf } from '../audit.ts';
 import { isSeen, readIfMatch, tagOf } from './conditions.ts';
@@ -92,19 +92,22 @@ export async function serveEvents<Needs>(
   const lastEventId = request.header('last-event-id');
   if (lastEventId !== undefined && !/^[\x21-\x7e]{1,128}$/.test(lastEventId))
     throw new RestError('ERR_REST_HEADER', 'Last-Event-ID is none that was handed out');
+  // The input was read by the schema that its type is made of.
+  const tell = await endpoint.follow(
+    input as never,
+    { principal, signal, ifMatch: undefined, lastEventId },
+    deps.needs,
+  );
+  throwIfAborted(signal);
   request.begun();
   const { response, headers } = request;
   const check = async () => decide(endpoint, { input, principal: await request.identify() }, deps);
   const stream = openEvents({ response, headers, name: endpoint.name, clock: deps.clock, signal, check });
-  const call = { principal, signal, ifMatch: undefined, lastEventId };
-  const send = async (event: object, id: string) => {
-    const problems = problemsOf(endpoint.output, event);
-    assert(problems.length === 0, `${endpoint.name} tells what it says: ${JSON.stringify(problems)}`);
-    await stream.send(event, id);
+  const send = async (event: object | undefined, id: string) => {
+    await stream.send(event === undefined ? undefined : textOf(endpoint, event), id);
   };
   try {
-    // The input was read by the schema that its type is made of.
-    await endpoint.handle(input as never, call, deps.needs, send as never);
+    await tell(send as never); // As above, of its output.
   } catch (error) {
     // Nobody can be told any more; who has gone or was cut off is no failure.
     if (!signal.aborted && !response.writableEnded && !response.destroyed)
@@ -112,6 +115,17 @@ export async function serveEvents<Needs>(
   } finally {
     stream.end();
   }
+}
+
+/** An event that many are told of is checked, and made a text, once. */
+function textOf<Needs>({ name, output }: Endpoint<Needs>, event: object): string {
+  const known = eventTexts.get(event);
+  if (known !== undefined) return known;
+  const problems = problemsOf(output, event);
+  assert(problems.length === 0, `${name} tells what it says: ${JSON.stringify(problems)}`);
+  const text = JSON.stringify(event);
+  eventTexts.set(event, text);
+  return text;
 }
 
 /** `input`: at the least its fields of the path, by which the resource goes. @throws RestError ERR_REST_FORBIDDEN */
@@ -134,8 +148,7 @@ async function handled<Needs>(
   { input, call }: { input: object; call: EndpointCall },
   deps: ServeDeps<Needs>,
 ): Promise<object> {
-  // Of one that is not live nobody hears events.
-  const act = () => endpoint.handle(input as never, call, deps.needs, (async () => {}) as never);
+  const act = () => endpoint.handle(input as never, call, deps.needs);
   const { audit } = endpoint;
   if (audit === undefined) return act();
   const details = audit.of?.(input as never);
@@ -153,3 +166,5 @@ function answerOf<Needs>({ status, tag, body }: KeptAnswer, endpoint: Endpoint<N
   const isKnown = endpoint.method === 'GET' && tag !== undefined && isSeen(request.header('if-none-match'), tag);
   return isKnown ? { status: 304, headers, body: undefined } : { status, headers, body };
 }
+
+const eventTexts = new WeakMap<object, string>();

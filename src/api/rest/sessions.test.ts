@@ -121,7 +121,7 @@ describe('sessions over REST', () => {
     over.abort();
   });
 
-  it('are no longer asked for when nobody follows, and a stream that can tell nothing ends', async () => {
+  it('are no longer asked for when nobody follows', async () => {
     const { asked } = await connect('one', holding(session()));
     const over = new AbortController();
     const follower = api()
@@ -134,7 +134,18 @@ describe('sessions over REST', () => {
     await eventually('the connection is over', async () => (await api().call('gateway.list', {})).output !== undefined);
     await server.clock.advance(10_000);
     expect(asked.length - before).toBeLessThanOrEqual(1);
-    const nobody = api().follow('session.follow', { gateway: 'nobody:1' }, { signal: ends.signal });
-    expect(await nobody[Symbol.asyncIterator]().next()).toMatchObject({ done: true });
+  });
+
+  it.each([
+    ['a gateway that nobody knows', { gateway: 'nobody:1' }, undefined],
+    ['a filter that no terminal should see', { target: 'shop\u0000' }, undefined],
+    ['an id that was not told', {}, 'x'],
+  ])('are not followed by %s: that is said before anything is told', async (_, filter, lastEventId) => {
+    await connect('one', holding(session()));
+    const more = lastEventId === undefined ? {} : { lastEventId };
+    const nobody = api().follow('session.follow', filter, { signal: ends.signal, ...more });
+    await expect(nobody[Symbol.asyncIterator]().next()).rejects.toMatchObject({
+      ...{ status: 400, code: 'ERR_SESSIONS_REQUEST' },
+    });
   });
 });

@@ -1,8 +1,10 @@
 import { createServer, type RequestListener } from 'node:http';
 import { Provider } from 'oidc-provider';
 
-/** A real OpenID provider on this machine, whose people sign in with any password. */
-export async function startOidcProvider(people: Readonly<Record<string, object>>) {
+type People = Readonly<Record<string, object>>;
+
+/** A real OpenID provider on this machine, whose people sign in with any password. `idTokens`: what theirs say, where that is something else. */
+export async function startOidcProvider(people: People, { idTokens }: { readonly idTokens?: People } = {}) {
   let handle: RequestListener = (_request, response) => void response.writeHead(503).end();
   const server = createServer((request, response) => handle(request, response));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -22,7 +24,11 @@ export async function startOidcProvider(people: Readonly<Record<string, object>>
         claims: { openid: ['sub'], email: ['email', 'email_verified'], groups: ['groups'] },
         cookies: { keys: ['of a test'] },
         pkce: { required: () => true },
-        findAccount: (_context, id) => ({ accountId: id, claims: async () => ({ sub: id, ...people[id] }) }),
+        conformIdTokenClaims: idTokens === undefined,
+        findAccount: (_context, id) => ({
+          accountId: id,
+          claims: async (use) => ({ sub: id, ...(use === 'id_token' ? (idTokens ?? people) : people)[id] }),
+        }),
       });
       handle = provider.callback();
     },

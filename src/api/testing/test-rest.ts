@@ -3,7 +3,6 @@ import { request as requestTls } from 'node:https';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { spiffeIdOf } from '@countersign/sdk/identity';
-import { accessForms } from '../../app/access-forms.generated.ts';
 import { endpoints } from '../../app/endpoint-registry.generated.ts';
 import type { Endpoint, NeedsOf } from '../../endpoint/index.ts';
 import { createPersons, type OidcConfig, personsMigrations } from '../../persons/index.ts';
@@ -40,32 +39,42 @@ type Options = Parameters<typeof startTestServer>[0] & {
   readonly rest?: Partial<Pick<RestDeps<never>, 'times' | 'admission'>>;
 };
 
+const MIGRATIONS = [...restMigrations, ...personsMigrations];
 const SIGN_IN_RULES = { lifetimeMs: 12 * 3_600_000, idleMs: 3_600_000, from: 'address' } as const;
 
 /** A whole server with REST on a local socket and over TLS; only time, chance and the ledger are the test's. */
 export async function startTestRest(options: Options = {}) {
-  const server = await startTestServer({ migrations: [...restMigrations, ...personsMigrations], ...options });
-  const { clock, log, random, store, authority, registration, resources, records, nodes, audit, sessions } = server;
+  const server = await startTestServer({ migrations: MIGRATIONS, takesLinks: options.oidc === undefined, ...options });
+  const { clock, log, random, store, authority, registration, resources, records, nodes, audit } = server;
+  const { sessions, revocations } = server;
   const unix = join(server.folder, 'api.sock');
   const persons = createPersons(
     { store, clock, log, random, issuer: 'spiffe://example.org/spire/server' },
     { rules: SIGN_IN_RULES, oidc: options.oidc },
   );
   const signInUrl = (): string => `https://127.0.0.1:${portOf()}`;
-  const needs = { records, registration, resources, sessions, clock, trustDomain, ...persons, signInUrl };
+  const needs = {
+    access: server.access,
+    ...{ records, registration, resources, revocations, sessions, clock, trustDomain },
+    ...{ ...persons, signInUrl },
+  };
+  const authorities = authority.bundle().x509Authorities.map(({ der }) => der);
+  const clientAuthorities = () => authorities;
   const rest: RestServer = createRest<NeedsOf<(typeof endpoints)[number]>>({
     ...{ clock, log, random, store, trustDomain, authority, registration, nodes, audit, needs, persons, signInUrl },
+    revocations,
     ...(options.readOperator === undefined ? {} : { readOperator: options.readOperator }),
     ...options.rest,
     endpoints: [...endpoints, ...(options.more ?? [])],
-    forms: accessForms,
-    listen: [{ unix }, { host: '127.0.0.1', port: 0, tls: () => server.serverIdentity }],
+    access: server.access,
+    listen: [{ unix }, { host: '127.0.0.1', port: 0, tls: () => server.serverIdentity, clientAuthorities }],
   });
   const portOf = (): number => {
     const at = rest.addresses()[1];
     if (at === undefined || 'unix' in at) throw new Error('a TCP server has a port');
     return at.port;
   };
+  await persons.start(new AbortController().signal);
   await rest.start(new AbortController().signal);
   const tcp = rest.addresses()[1];
   if (tcp === undefined || 'unix' in tcp) throw new Error('a TCP server has a port');

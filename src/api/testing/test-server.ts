@@ -4,44 +4,53 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseSpiffeId, parseTrustDomain, spiffeIdOf } from '@countersign/sdk/identity';
 import { openTestStore } from '../../../test/support/store.ts';
+import { accessForms } from '../../app/access-forms.generated.ts';
+import { endpoints } from '../../app/endpoint-registry.generated.ts';
 import { member as joinToken } from '../../attestation/attestors/join-token/index.ts';
 import {
   type AttestorMember,
   attestationMigrations,
   createNodeAttestation,
   createNodes,
+  type Nodes,
 } from '../../attestation/index.ts';
-import { authorityMigrations, createAuthority } from '../../authority/index.ts';
+import { type Authority, authorityMigrations, createAuthority } from '../../authority/index.ts';
 import { member as memoryKeystore } from '../../authority/keystores/memory/index.ts';
 import type { LedgerEvent } from '../../model/index.ts';
 import { createQuestions, type QuestionsDeps, questionsMigrations } from '../../questions/index.ts';
-import { createRecords, createWitness, recordsMigrations } from '../../records/index.ts';
+import { createRecords, createWitness, recordsLaterMigrations, recordsMigrations } from '../../records/index.ts';
 import { createRegistration, type Registration, registrationMigrations } from '../../registration/index.ts';
-import { createResources, resourcesMigrations } from '../../resources/index.ts';
+import { createResources, type Resources, resourcesMigrations } from '../../resources/index.ts';
+import {
+  createRevocationFeed,
+  createRevocations,
+  createVerifiers,
+  type RevocationsDeps,
+  revocationMigrations,
+} from '../../revocation/index.ts';
 import { createRpcClient, createRpcServer, type RpcClient, type TlsIdentity } from '../../rpc/index.ts';
 import { createLiveSessions } from '../../sessions/index.ts';
 import {
-  type Clock,
   createManualClock,
   createSeededRandom,
   createSilentLog,
-  type Log,
   type Service,
   startAll,
   stopAll,
 } from '../../std/index.ts';
-import type { Migration, Store } from '../../store/index.ts';
+import { type Migration, storeMigrations } from '../../store/index.ts';
 import { buildCertificateRequest } from '../../wire/x509/index.ts';
-import { createServerApi, type ServerApiDeps } from '../index.ts';
+import { accessMigrations, createAccessPolicies, createServerApi, type ServerApiDeps } from '../index.ts';
 
 type TestServerOptions = Partial<Pick<ServerApiDeps, 'log' | 'readOperator' | 'parsePolicies'>> & {
   /** Besides those of the features. */
   readonly migrations?: readonly Migration[];
+  readonly takesLinks?: boolean;
 };
 
 /** A whole server over a real store and real sockets; only time, chance and the ledger are the test's. */
 export async function startTestServer(options: TestServerOptions = {}) {
-  const { log = createSilentLog(), migrations: others = [], ...more } = options;
+  const { log = createSilentLog(), migrations: others = [], takesLinks = true, ...more } = options;
   const folder = mkdtempSync(join(tmpdir(), 'api-'));
   const base = { clock: createManualClock(START_MS), random: createSeededRandom('api'), log };
   const testStore = await openTestStore([...MIGRATIONS, ...others], base);
@@ -56,12 +65,15 @@ export async function startTestServer(options: TestServerOptions = {}) {
   const { questions, sessions } = testSessions({ ...deps, present: resources.gatewayInstances });
   const nodes = createNodes({ ...deps, removeAliases: async () => {} });
   const signal = new AbortController().signal;
-  const features: Service[] = [keystore, authority, registration, resources, questions, nodes];
+  const access = createAccessPolicies({ ...deps, endpoints, takesLinks, forms: accessForms });
+  const { revocations, verifiers, feed } = testRevocations({ ...deps, authority, nodes, resources });
+  const revocation = [revocations, verifiers];
+  const features: Service[] = [keystore, authority, registration, resources, questions, nodes, access, ...revocation];
   await startAll(features, signal);
   const attestors = [joinToken, knock].map((member) => ({ member, config: {} }));
   const aliases = aliasesOf(registration);
   const nodeAttestation = await createNodeAttestation({
-    ...{ ...deps, nodes, attestors, aliases, issuer: authority, readTrustedFile: () => undefined },
+    ...{ ...deps, nodes, attestors, aliases, issuer: authority, revocations, readTrustedFile: () => undefined },
   });
   const ledger: LedgerEvent[] = [];
   const write = { fails: false };
@@ -69,10 +81,12 @@ export async function startTestServer(options: TestServerOptions = {}) {
     if (write.fails) throw new Error('the disk is full');
     ledger.push(event);
   };
-  const records = testRecords(deps, audit);
+  const witness = createWitness('example.org/witness', generateKeyPairSync('ed25519').privateKey);
+  const records = createRecords({ ...deps, witness, write: async (event) => audit(event), silenceMs: 45_000 });
   const api = createServerApi({
     ...deps,
     ...{ authority, registration, resources, records, nodes, nodeAttestation, audit, ready: () => true },
+    ...{ access, revocations, feed },
     ...{ questions, sessions, parsePolicies: () => undefined, ...more },
   });
   const identify = async (path: string): Promise<TlsIdentity> => {
@@ -95,9 +109,9 @@ export async function startTestServer(options: TestServerOptions = {}) {
   const address = tcp.address();
   if ('unix' in address) throw new Error('a TCP server has a port');
   return {
-    ...{ authority, registration, resources, records, nodes, sessions, ledger, write, identify },
+    ...{ access, authority, registration, resources, records, nodes, sessions, ledger, write, identify, revocations },
     ...{ audit, store: testStore.store, random: base.random, log, folder, serverIdentity, operatorSocket },
-    ...{ pacedAs: api.pacedAs, clock: base.clock },
+    ...{ pacedAs: api.pacedAs, clock: base.clock, witnessKey: witness.key },
     /** A client with that identity, or none. */
     client: (identity?: TlsIdentity) =>
       keep(createRpcClient({ ...base, connect: { ...address, tls: { verifyPeer() {}, identity: () => identity } } })),
@@ -112,11 +126,6 @@ export async function startTestServer(options: TestServerOptions = {}) {
   };
 }
 
-function testRecords(deps: { clock: Clock; log: Log; store: Store }, audit: (event: LedgerEvent) => void) {
-  const witness = createWitness('example.org/witness', generateKeyPairSync('ed25519').privateKey);
-  return createRecords({ ...deps, witness, write: async (event) => audit(event), silenceMs: 45_000 });
-}
-
 function aliasesOf(registration: Pick<Registration, 'batchCreate'>) {
   return {
     async createAlias(nodeId: { uri: string }, aliasId: { uri: string }, id: string) {
@@ -124,6 +133,28 @@ function aliasesOf(registration: Pick<Registration, 'batchCreate'>) {
       await registration.batchCreate([{ id, spiffeId: aliasId.uri, parentId: nodeId.uri, selectors }]);
     },
   };
+}
+
+function testRevocations(
+  deps: Omit<RevocationsDeps, 'known' | 'lifeMsMax'> & {
+    authority: Pick<Authority, 'signStatement'>;
+    nodes: Pick<Nodes, 'list'>;
+    resources: Pick<Resources, 'gatewayInstances'>;
+  },
+) {
+  const known = {
+    nodes: async () =>
+      (await deps.nodes.list({})).nodes.map(({ spiffeId, notAfterS: expiresAtS }) => ({
+        spiffeId: spiffeId.uri,
+        expiresAtS,
+      })),
+    gateways: deps.resources.gatewayInstances,
+  };
+  const revocations = createRevocations({ ...deps, known, lifeMsMax: () => 24 * 3_600_000 });
+  const verifiers = createVerifiers({ ...deps, server: 'test' });
+  const sign = deps.authority.signStatement;
+  const feed = createRevocationFeed({ ...deps, source: revocations, verifiers, sign, trustDomain });
+  return { revocations, verifiers, feed };
 }
 
 function testSessions(deps: QuestionsDeps) {
@@ -180,7 +211,11 @@ const MIGRATIONS = [
   ...authorityMigrations,
   ...registrationMigrations,
   ...resourcesMigrations,
+  ...storeMigrations,
   ...questionsMigrations,
   ...recordsMigrations,
+  ...recordsLaterMigrations,
   ...attestationMigrations,
+  ...accessMigrations,
+  ...revocationMigrations,
 ];

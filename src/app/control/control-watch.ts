@@ -26,7 +26,10 @@ export function createControlWatch<Update>(deps: {
 }): ControlWatch {
   const { clock, random, log } = deps;
   const stop = new AbortController();
-  const client = createRpcClient({ clock, log, connect: deps.connect, onServerTime: deps.onServerTime });
+  const client = createRpcClient({
+    ...{ clock, log, connect: deps.connect, onServerTime: deps.onServerTime },
+    pings: SERVER_PINGS,
+  });
   let problem: { readonly error: unknown; readonly sinceMonoMs: number } | undefined;
   let running: Promise<void> = Promise.resolve();
 
@@ -63,5 +66,8 @@ export function createControlWatch<Update>(deps: {
   };
 }
 
+/** A server that vanished is left within six seconds; one whose event loop stands still for four counts as that, and is come back to. */
+const SERVER_PINGS = { intervalMs: 2_000, timeoutMs: 4_000 };
 const PAUSE_MS_MIN = 200;
-const PAUSE_MS_MAX = 10_000;
+/** With what chance adds, half of the time that a server that has just started gives its gateways to come back. */
+const PAUSE_MS_MAX = 2_500;

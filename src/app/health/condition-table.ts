@@ -119,6 +119,15 @@ export const conditionTable = {
       'All else goes on, other sinks too. Nothing is left out: entries stay in the record until they are taken. Of an entry that is refused only its own ledger waits. Ends by itself when the sink takes them.',
     remedy: 'See that what takes the events runs and is reached, and that its credentials are those that it expects.',
   },
+  access: {
+    roles: ['server'],
+    meaning:
+      'The policies that say who may do what with the server can not be evaluated, or were not to be read for half a minute.',
+    effect:
+      'They permit nothing: people and identities are refused. Agents, gateways and the operator socket go on. Ends with policies that can be evaluated, or when the store answers.',
+    remedy:
+      'By the operator socket `countersign access show` says why; `countersign access apply` replaces them, and takes back what was changed with --default.',
+  },
   authority: {
     roles: ['server'],
     meaning: 'Authorities can not be rotated, or none is there to sign with.',

@@ -1,6 +1,7 @@
 // Goal: what a server lacks is told with what still goes on: a store that is away, keys that were lost, authorities that can't sign, its own identity.
 import { afterEach, describe, expect, it } from 'vitest';
 import { AuthorityError, type AuthorityInfo, type AuthorityKind } from '../../authority/index.ts';
+import { composeSchema, loadPolicies } from '../../policy/index.ts';
 import { type LogView, RecordsError, type SinkView } from '../../records/index.ts';
 import { createManualClock, createPeerClock, type ManualClock, type PeerClock } from '../../std/index.ts';
 import type { ShippingLag } from '../shipping/ship-ledger.ts';
@@ -9,6 +10,8 @@ import { createClockCheck } from './clock-check.ts';
 import type { ConditionName } from './condition-table.ts';
 import { createServerChecks } from './server-checks.ts';
 
+const POLICIES = loadPolicies([], composeSchema([]));
+const NO_POLICIES = { revision: 1, isDefault: false, policies: [], digest: undefined };
 const START_MS = Date.UTC(2027, 0, 1);
 const HOUR_MS = 3_600_000;
 
@@ -20,7 +23,7 @@ async function house(): Promise<House> {
   const database = createPeerClock(clock);
   const state: State = {
     ...{ logs: [], lag: {}, sinks: [] },
-    ...{ ledger: 'enough', store: undefined, check: undefined, unable: [], lost: [] },
+    ...{ ledger: 'enough', store: undefined, check: undefined, access: undefined, unable: [], lost: [] },
     life: { issuedMs: START_MS, expiresMs: START_MS + HOUR_MS },
   };
   telling = await startTelling('server', {
@@ -33,6 +36,10 @@ async function house(): Promise<House> {
             ...{ failure: undefined, refusal: undefined, roomFailure: undefined, unsignedMs: 0, unsignedEntries: 0 },
             ...{ checkpointFailure: undefined, room: state.ledger },
           }),
+        },
+        access: {
+          current: () => ({ ...NO_POLICIES, problems: state.access === undefined ? [] : [state.access] }),
+          compiled: () => ({ builtIn: POLICIES, changeable: state.access === undefined ? POLICIES : undefined }),
         },
         authority: { problem: () => state.check, unable: () => state.unable, lost: () => state.lost },
         identity: { life: () => state.life },
@@ -64,6 +71,7 @@ const BROKEN: readonly (readonly [ConditionName<'server'>, string, (h: House) =>
   ['authority', '200 degraded', set({ check: gone })],
   ['authority', '503 failed', set({ unable: ['x509'] })],
   ['keys', '200 degraded', set({ lost: [LOST] })],
+  ['access', '200 degraded', set({ access: 'roles:1:1: error: unexpected end of input' })],
   ['identity', '503 failed', (h) => h.clock.step(2 * HOUR_MS)],
   ['identity', '200 degraded', (h) => h.clock.step(50 * 60_000)],
   ['clock', '200 degraded', (h) => h.database.says(START_MS + HOUR_MS)],
@@ -85,6 +93,7 @@ describe('each is told at /ready, metric, doctor and log, and no more once it is
       ledger: 'enough',
       store: undefined,
       check: undefined,
+      access: undefined,
       unable: [],
       lost: [],
       logs: [],
@@ -111,6 +120,7 @@ interface State {
   ledger: 'enough' | 'none';
   store: Error | undefined;
   check: Error | undefined;
+  access: string | undefined;
   unable: AuthorityKind[];
   lost: AuthorityInfo[];
   life: { readonly issuedMs: number; readonly expiresMs: number };

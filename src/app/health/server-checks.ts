@@ -1,3 +1,4 @@
+import type { AccessPolicies } from '../../api/index.ts';
 import type { AuthorityHealth } from '../../authority/index.ts';
 import type { LedgerWatch } from '../../ledger/index.ts';
 import type { Records, Sinks } from '../../records/index.ts';
@@ -14,6 +15,7 @@ import type { StoreProbe } from './store-probe.ts';
 export function createServerChecks(parts: {
   readonly clock: Clock;
   readonly ledger: LedgerWatch;
+  readonly access: Pick<AccessPolicies, 'current' | 'compiled'>;
   readonly authority: AuthorityHealth;
   readonly identity: Pick<ServerIdentity, 'life'>;
   readonly probe: Pick<StoreProbe, 'problem'>;
@@ -42,6 +44,15 @@ export function createServerChecks(parts: {
           ...remedyOf(problem.error),
         },
       ];
+    },
+    access() {
+      if (!parts.started() || parts.access.compiled().changeable !== undefined) return [];
+      const [problem] = parts.access.current().problems;
+      const found =
+        problem === undefined
+          ? 'the policies of access could not be read for half a minute, and permit nothing'
+          : `the policies of access can not be evaluated, and permit nothing: ${problem}`;
+      return [{ severity: 'degraded', found }];
     },
     keys: () =>
       authority.lost().map(({ kind, id, expiresAtS }) => ({

@@ -31,7 +31,7 @@ export function openServerRecord(deps: {
     keeper: openCheckpointKeeper(keys),
   });
   const records = createRecords({
-    ...{ store, clock, log, write: (event) => writeSynced(ledger, event) },
+    ...{ store, clock, random, log, write: (event) => writeSynced(ledger, event) },
     witness: createWitness(witnessName, openWitnessKey({ ...keys, name: witnessName })),
     silenceMs: parseDurationMs(config.silence) ?? 0,
   });

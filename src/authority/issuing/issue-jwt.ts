@@ -1,8 +1,8 @@
 import type { TrustDomain } from '@countersign/sdk/identity';
 import type { JwtAuthority } from '../../model/index.ts';
-import type { Random } from '../../std/index.ts';
+import { assert, type Random } from '../../std/index.ts';
 import { algorithmForKeyType, signJwt, verifyJwtSvid } from '../../wire/jose/index.ts';
-import type { IssuedJwtSvid, JwtSvidRequest } from '../authority.ts';
+import type { IssuedJwtSvid, JwtSvidRequest, Statement } from '../authority.ts';
 import { AuthorityError } from '../errors.ts';
 import type { JournalRow } from '../journal.ts';
 import type { SigningKey } from '../keystore.ts';
@@ -13,6 +13,7 @@ import { checkTtl } from './issue-x509.ts';
 export interface JwtIssuer {
   readonly id: string;
   issue(request: JwtSvidRequest): IssuedJwtSvid;
+  sign(statement: Statement): string;
 }
 
 /**
@@ -68,6 +69,12 @@ export function createJwtIssuer(deps: {
         );
       }
       return { token, issuedAtS, expiresAtS };
+    },
+    sign({ type, claims }) {
+      assert(type !== 'JWT' && type !== 'JOSE', 'a statement is no token');
+      if (Math.floor(timeline.latestMs() / 1000) >= row.expiresAtS)
+        throw new AuthorityError('ERR_AUTHORITY_NOT_READY', `the active JWT key ${row.id} has expired`);
+      return signJwt({ algorithm, keyId: row.id, key: (input) => key.sign(input, algorithm), type, claims });
     },
   };
 }

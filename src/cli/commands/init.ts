@@ -59,7 +59,7 @@ function configText(options: {
   const run = directory ? join(resolve(directory), 'run') : '/run/countersign';
   const data = directory ? join(resolve(directory), 'data') : '/var/lib/countersign';
   const sections: Readonly<Record<string, string>> = {
-    server: `server:\n  listen: 127.0.0.1:8081\n  socket: ${at(run, 'server/server.sock')}\n  dataDir: ${at(data, 'server')}\n  http: 127.0.0.1:8090\n  api: { listen: 127.0.0.1:8443, dnsName: localhost }\n  store: { sqlite: {} }\n  keystore: { disk: {} }\n  attestors: { join-token: {} }\n`,
+    server: `server:\n  listen: 127.0.0.1:8081\n  socket: ${at(run, 'server/server.sock')}\n  dataDir: ${at(data, 'server')}\n  http: 127.0.0.1:8090\n  api: { listen: 127.0.0.1:8443, dnsName: countersign.localhost }\n  store: { sqlite: {} }\n  keystore: { disk: {} }\n  attestors: { join-token: {} }\n`,
     agent: `agent:\n  server: 127.0.0.1:8081\n  insecureBootstrap: true # or trustBundle: FILE, the server's CA certificates\n${tokenComment(options, `${data}/join-token`)}  joinToken: ${at(`file:${data}`, 'join-token')}\n  socket: ${at(run, 'agent/agent.sock')}\n  targetsDir: ${at(run, 'agent/targets')}\n  dataDir: ${at(data, 'agent')}\n  http: 127.0.0.1:8091\n`,
     gateway: `gateway:\n  server: 127.0.0.1:8081\n  workloadApi: ${at(run, 'agent/agent.sock')}\n  listen: 127.0.0.1:7443\n  dataDir: ${at(data, 'gateway')}\n  http: 127.0.0.1:8092\n`,
   };

@@ -1,5 +1,5 @@
 import { messageOf } from '../../std/index.ts';
-import { type CliCommand, exitCodes } from '../command.ts';
+import { type CliCommand, exitCodes, UsageError } from '../command.ts';
 import { parseServer } from '../connections/with-rest.ts';
 import { readLogin, removeLogin } from '../people/login-file.ts';
 import { postForm } from '../people/post-form.ts';
@@ -8,7 +8,17 @@ export const command: CliCommand = {
   summary: 'End the login of this computer, there and here.',
   examples: ['countersign logout'],
   async run(context) {
-    const login = await readLogin(context);
+    const login = await readLogin(context).catch((error: unknown) => {
+      if (!(error instanceof UsageError)) throw error;
+      // It says neither where nor by what anybody is logged in; whoever wants to be out is.
+      context.warn(`what was kept was no login: nobody could be told, and one that was there ends by itself`);
+      return 'broken' as const;
+    });
+    if (login === 'broken') {
+      await removeLogin(context);
+      context.emit({ loggedOut: true }, () => 'logged out');
+      return exitCodes.unavailable;
+    }
     if (login === undefined) {
       context.emit({ loggedOut: false }, () => 'nobody is logged in');
       return exitCodes.ok;

@@ -8,14 +8,17 @@ import { decodeCertificatesPem, parseCertificate, verifyX509Svid } from '../../w
 import { type CliContext, type CliInput, textOption, UsageError } from '../command.ts';
 import { settingsIfAny } from '../settings.ts';
 import { shellWord } from '../terminal/shell-word.ts';
+import { loginClient } from './login-client.ts';
 import { whyUnreached } from './unreached.ts';
 
-/** Runs `work` with a client of the server, and closes it. */
+/** Runs `work` with a client of the server, and closes it: as whoever has logged in, where nothing else is named. */
 export async function withServer<T>(
   context: CliContext,
   input: CliInput,
   work: (client: RpcClient) => Promise<T>,
 ): Promise<T> {
+  const asLoggedIn = await loginClient(context, input);
+  if (asLoggedIn !== undefined) return work(asLoggedIn);
   const connect = serverAddress(context, input);
   const client = createRpcClient({ clock: context.clock, log: createSilentLog(), connect });
   try {

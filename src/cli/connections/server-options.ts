@@ -2,7 +2,7 @@
 export const serverOptions = [
   [
     '--socket <path>',
-    "the server's operator socket (default: from the configuration, else /run/countersign/server/server.sock)",
+    "the server's operator socket (default: as the login says, else from the configuration, else /run/countersign/server/server.sock)",
   ],
   ['--server <host:port>', 'talk to a server elsewhere, over mutual TLS; needs --identity'],
   [

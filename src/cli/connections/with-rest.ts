@@ -5,7 +5,7 @@ import { apiSocketOf, parseAddress } from '../../config/index.ts';
 import { codeOf, messageOf } from '../../std/index.ts';
 import { decodeCertificatesPem, parseCertificate } from '../../wire/x509/index.ts';
 import { type CliContext, type CliInput, textOption, UsageError } from '../command.ts';
-import { readLogin } from '../people/login-file.ts';
+import { type Login, readLogin } from '../people/login-file.ts';
 import { settingsIfAny } from '../settings.ts';
 
 /** Options of commands that call the server by REST. */
@@ -59,19 +59,19 @@ async function placeOf(context: CliContext, input: CliInput): Promise<ApiPlace> 
     return { ...parseServer(server), ...identityIn(directory) };
   }
   const login = await readLogin(context);
-  if (login !== undefined && (server === undefined || server === login.server)) {
-    if (context.clock.now() >= login.endsMs)
-      throw new UsageError(
-        `the login at ${login.server} is over; \`countersign login --server ${login.server}\` again`,
-      );
-    return { ...parseServer(login.server), bundle: login.ca, token: () => login.token };
-  }
+  if (login !== undefined && (server === undefined || server === login.server)) return loginPlace(context, login);
   if (server !== undefined)
     throw new UsageError(
       `nobody is logged in at ${server}: \`countersign login --server ${server}\`, or give --identity`,
     );
   const configured = settingsIfAny(context)?.server?.socket ?? '/run/countersign/server/server.sock';
   return { unix: apiSocketOf(configured) };
+}
+
+/** Where a login is good. @throws UsageError where it is over */
+export function loginPlace({ clock }: Pick<CliContext, 'clock'>, { server, ca, token, endsMs }: Login): ApiPlace {
+  if (clock.now() < endsMs) return { ...parseServer(server), bundle: ca, token: () => token };
+  throw new UsageError(`the login at ${server} is over; \`countersign login --server ${server}\` again`);
 }
 
 /** @throws UsageError */

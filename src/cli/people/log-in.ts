@@ -40,9 +40,16 @@ export async function loginByDevice(context: CliContext, place: TlsPlace): Promi
   const asked = await postForm(place, { path: '/sign-in/device-code', form: {}, signal });
   const { device_code: code, user_code: userCode, verification_uri: url, expires_in: endsInS } = asked.fields;
   if (asked.status !== 200 || typeof code !== 'string') throw problemOf(asked);
+  if (!/^https:\/\/[!-~]{1,500}$/.test(String(url)) || !/^[A-Z-]{4,20}$/.test(String(userCode)))
+    throw new ApiProblem(
+      502,
+      JSON.stringify({ detail: 'the server names no page or no code that can be shown' }),
+      undefined,
+    );
   context.warn(`open ${String(url)} in a browser, and type ${String(userCode)}`);
   const lastMs = clock.now() + Number(endsInS) * 1000;
-  let waitMs = Number(asked.fields['interval']) * 1000;
+  // Of RFC 8628 §3.2 where the server does not say; never without a pause.
+  let waitMs = Math.max(1, Number(asked.fields['interval'] ?? 5) || 5) * 1000;
   while (clock.now() <= lastMs + waitMs) {
     await sleep(clock, waitMs, signal);
     const answer = await postForm(place, {
@@ -112,7 +119,8 @@ export function urlOf({ host, port }: TlsPlace): string {
 const WHY: Readonly<Record<string, string>> = {
   access_denied: 'it was refused in the browser',
   expired_token: 'nobody answered in time; begin again',
-  invalid_grant: 'the code is not good any more; begin again',
+  invalid_grant:
+    'the code is not good any more, or not from this address, or whoever allowed it has signed out since; begin again',
 };
 const TOKEN_PATH = '/sign-in/token';
 const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code';

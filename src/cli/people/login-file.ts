@@ -14,13 +14,19 @@ export interface Login {
   readonly name: string;
 }
 
-/** The login that is kept, if there is one. @throws PrivateFileError when others could read or change it */
+/**
+ * The login that is kept, if there is one. @throws PrivateFileError when others could read or change it; UsageError when it is no login: who meant to
+ * act as themselves does not act as somebody else for that
+ */
 export async function readLogin(context: Pick<CliContext, 'env'>): Promise<Login | undefined> {
   const path = loginPath(context);
   const bytes = path === undefined ? undefined : await readPrivateFile(path, { bytesMax: LOGIN_BYTES_MAX });
   if (bytes === undefined) return undefined;
-  const given: unknown = JSON.parse(bytes.toString('utf8'));
-  return isLogin(given) ? given : undefined;
+  const given = jsonIn(bytes);
+  if (isLogin(given)) return given;
+  throw new UsageError(
+    `${path} is no login that \`countersign login\` has kept: log in again, or \`countersign logout\` to act as the operator of this machine`,
+  );
 }
 
 /** @throws UsageError where there is no place for it; PrivateFileError */
@@ -46,8 +52,17 @@ function loginPath({ env }: Pick<CliContext, 'env'>): string | undefined {
 function isLogin(given: unknown): given is Login {
   if (typeof given !== 'object' || given === null) return false;
   const { server, token, endsMs, name, ca } = given as Partial<Record<keyof Login, unknown>>; // Each is looked at.
-  const isText = [server, token, name].every((one) => typeof one === 'string');
-  return isText && typeof endsMs === 'number' && (ca === undefined || typeof ca === 'string');
+  const isText = [server, token, name].every((one) => typeof one === 'string' && one !== '');
+  return isText && Number.isSafeInteger(endsMs) && (ca === undefined || typeof ca === 'string');
+}
+
+/** Undefined when it is none. */
+function jsonIn(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch {
+    return undefined;
+  }
 }
 
 const LOGIN_BYTES_MAX = 1024 * 1024;

@@ -1,18 +1,27 @@
 /** Goal: whoever is let in by a browser acts from the command line as themselves, for as long as that lasts, with a token that nobody else on the machine reads. */
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { lookupOf } from '@countersign/sdk/client';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createDevApp, type DevRole } from '../../app/dev.ts';
 import { apiSocketOf } from '../../config/index.ts';
 import { createSilentLog, createSystemClock, createSystemRandom } from '../../std/index.ts';
-import type { CliCommand, CliContext } from '../command.ts';
+import { type CliCommand, type CliContext, exitCodes } from '../command.ts';
+import { command as listEntries } from '../commands/entry/list.ts';
+import { command as showEntry } from '../commands/entry/show.ts';
 import { command as login } from '../commands/login.ts';
 import { command as logout } from '../commands/logout.ts';
+import { command as listNodes } from '../commands/node/list.ts';
+import { command as searchRecord } from '../commands/record/search.ts';
+import { command as showRecord } from '../commands/record/show.ts';
+import { command as endSessions } from '../commands/session/end.ts';
+import { command as listSessions } from '../commands/session/list.ts';
 import { command as endSignIn } from '../commands/sign-in/end.ts';
 import { command as link } from '../commands/sign-in/link.ts';
 import { command as listSignIns } from '../commands/sign-in/list.ts';
+import { command as listTargets } from '../commands/target/list.ts';
 import { command as whoami } from '../commands/whoami.ts';
 
 let folder: string;
@@ -43,7 +52,7 @@ function call(
   options: object = {},
   more: { args?: string[]; warned?: (line: string) => void } = {},
 ) {
-  const seen: { value?: unknown; warned: string[] } = { warned: [] };
+  const seen: { value?: unknown; values: unknown[]; warned: string[] } = { values: [], warned: [] };
   const context: CliContext = {
     ...{
       say: () => {},
@@ -55,6 +64,7 @@ function call(
     },
     emit(value) {
       seen.value = value;
+      seen.values.push(value);
     },
     warn(line) {
       seen.warned.push(line);
@@ -77,7 +87,7 @@ function browse(method: string, path: string, { cookie = '', form }: { cookie?: 
   return new Promise<{ status: number; location: string; cookie: string; text: string }>((resolve, reject) => {
     const sent = request(
       new URL(path, url),
-      { method, headers, agent: false, ca: readFileSync(ca) },
+      { method, headers, agent: false, ca: readFileSync(ca), lookup: lookupOf(url.hostname) },
       async (answer) => {
         let text = '';
         for await (const chunk of answer) text += chunk;
@@ -121,6 +131,11 @@ async function logIn(cookie: string) {
     },
   });
 }
+
+it('a browser keeps what it has of a server of one machine from whatever else listens there', async () => {
+  await signIn();
+  expect(url.hostname).toBe('countersign.localhost');
+});
 
 describe('login', () => {
   it('by the browser of this computer: whoami is the person, until logout', async () => {
@@ -175,6 +190,22 @@ describe('login', () => {
     await expect(call(whoami)).rejects.toMatchObject({ code: 'ERR_PRIVATE_FILE_UNSAFE' });
   });
 
+  it.each([
+    '',
+    'no json',
+    '{}',
+    '{"server":"x:1","token":"t","name":"n","endsMs":"soon"}',
+  ])('that is kept and is none (%j) is said so: nobody acts as the operator instead', async (text) => {
+    const path = join(home, '.config/countersign/login.json');
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    writeFileSync(path, text, { mode: 0o600 });
+    await expect(call(whoami)).rejects.toThrow(/is no login.*countersign logout/);
+    expect((await call(whoami, operator())).value).toMatchObject({ kind: 'operator' });
+    const { code, value } = await call(logout);
+    expect([code, value]).toEqual([exitCodes.unavailable, { loggedOut: true }]);
+    expect((await call(whoami)).value).toMatchObject({ kind: 'operator' });
+  });
+
   it('ends when an operator ends it: the next command says how to log in again', async () => {
     await logIn(await signIn());
     const { value } = await call(listSignIns, operator());
@@ -189,5 +220,40 @@ describe('login', () => {
   it('goes to no server whose certificate is not verified', async () => {
     await signIn();
     await expect(call(login, { server: url.host, device: true })).rejects.toThrow(/certificate/);
+  });
+});
+
+describe('other commands', () => {
+  /** Asked as whoever is logged in, and by the socket: `left` are fields that are never the same. */
+  async function bothWays(command: CliCommand, args: string[] = [], options: object = {}) {
+    const bySocket = await call(command, { ...options, socket: dev.paths.serverSocket }, { args });
+    const byLogin = await call(command, options, { args });
+    return [byLogin, bySocket].map(({ code, values }) => ({ code, values }));
+  }
+
+  it('go by the login, and answer what the socket answers', async () => {
+    await logIn(await signIn());
+    const [record] = (await call(searchRecord, { kind: 'admin', lines: '1' })).values as { log: number; seq: number }[];
+    for (const [command, args, options] of [
+      [listEntries],
+      [listTargets],
+      [listSessions],
+      [searchRecord, [], { kind: 'admin', lines: '2' }],
+      [showRecord, [`${record?.log}/${record?.seq}`]],
+    ] as const) {
+      const [byLogin, bySocket] = await bothWays(command, [...(args ?? [])], options ?? {});
+      expect(byLogin).toEqual(bySocket);
+    }
+    const [entry] = (await call(listEntries)).value as { id: string }[];
+    const [one, other] = await bothWays(showEntry, [entry?.id ?? '']);
+    expect(one).toEqual(other);
+    expect((await call(endSessions, { target: 'none', yes: true })).value).toMatchObject({ ended: [] });
+  });
+
+  it('are those of the person in the ledger, or say that they need the socket', async () => {
+    await logIn(await signIn());
+    await expect(call(listNodes)).rejects.toThrow(/needs the operator socket.*ListAgents/);
+    expect((await call(listNodes, { socket: dev.paths.serverSocket })).code).toBe(0);
+    await expect(call(listSessions, { who: '/shop/web' })).rejects.toThrow('give whole SPIFFE IDs');
   });
 });

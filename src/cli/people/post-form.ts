@@ -1,4 +1,5 @@
 import { request } from 'node:https';
+import { lookupOf } from '@countersign/sdk/client';
 import type { TlsPlace } from '../connections/with-rest.ts';
 
 /** What the pages of signing in answered to a command line, as JSON. */
@@ -23,11 +24,13 @@ export function postForm(
     'content-length': Buffer.byteLength(body),
     ...(asked.token === undefined ? {} : { authorization: `Bearer ${asked.token}` }),
   };
+  const lookup = lookupOf(host);
   return new Promise((resolve, reject) => {
     const sent = request(
       {
         ...{ host, port, path: asked.path, method: 'POST', headers, agent: false, minVersion: 'TLSv1.3' },
         ...(ca === undefined ? {} : { ca }),
+        ...(lookup === undefined ? {} : { lookup }),
         signal: asked.signal,
       },
       async (answer) => {
@@ -41,7 +44,7 @@ export function postForm(
           }
           const text = Buffer.concat(chunks).toString('utf8');
           const isJson = /json/.test(answer.headers['content-type'] ?? '');
-          resolve({ status: answer.statusCode ?? 0, fields: isJson ? JSON.parse(text) : {} });
+          resolve({ status: answer.statusCode ?? 0, fields: isJson ? objectIn(text) : {} });
         } catch (error) {
           reject(error);
         }
@@ -50,6 +53,12 @@ export function postForm(
     sent.on('error', reject);
     sent.end(body);
   });
+}
+
+/** @throws when it is no JSON; what is no object has no fields */
+function objectIn(text: string): FormAnswer['fields'] {
+  const given: unknown = JSON.parse(text);
+  return typeof given === 'object' && given !== null ? { ...given } : {};
 }
 
 const ANSWER_BYTES_MAX = 65_536;

@@ -8,6 +8,10 @@ export interface GroupWords {
 
 /** Groups by their word. */
 export const groups: Readonly<Record<string, GroupWords>> = {
+  access: {
+    summary: 'Who may do what with the server itself.',
+    examples: ['countersign access show', 'countersign access apply -f ./access --dry-run'],
+  },
   bundle: {
     summary: 'CA certificates that verify all identities of the server.',
     examples: ['countersign bundle show > bundle.pem'],

@@ -40,8 +40,27 @@ export function isFiltered(input: CliInput): boolean {
   return NAMES.some((name) => textOption(input, name) !== undefined);
 }
 
+/** The filter that the options say, as REST takes it. @throws UsageError */
+export function askedOf(input: CliInput) {
+  const { identity, target, node, gateway, olderThanMs } = readFilter(input);
+  return {
+    ...(identity === '' ? {} : { identity }),
+    ...(target === '' ? {} : { target }),
+    ...(node === '' ? {} : { node }),
+    ...(gateway === '' ? {} : { gateway }),
+    ...(olderThanMs === 0 ? {} : { olderThanSeconds: Math.ceil(olderThanMs / 1000) }),
+  };
+}
+
 /** The filter that the options say. @throws UsageError; RpcError */
 export async function filterOf(client: RpcClient, context: CliContext, input: CliInput): Promise<AskedFilter> {
+  const { identity: who, olderThanMs, ...rest } = readFilter(input);
+  const identity = who.startsWith('/') ? `spiffe://${await trustDomainOf(client, context)}${who}` : who;
+  return { ...rest, identity, olderThanMs: BigInt(olderThanMs) };
+}
+
+/** @throws UsageError */
+function readFilter(input: CliInput) {
   for (const name of NAMES)
     if (textOption(input, name) === '')
       throw new UsageError('an empty filter finds all; leave it out, or say what it is');
@@ -49,12 +68,7 @@ export async function filterOf(client: RpcClient, context: CliContext, input: Cl
   const older = textOption(input, 'olderThan');
   const olderThanMs = older === undefined ? 0 : parseDurationMs(older);
   if (olderThanMs === undefined) throw new UsageError(`--older-than ${older} is no duration; write 30s, 10m, 1h`);
-  const who = text('who');
-  const identity = who.startsWith('/') ? `spiffe://${await trustDomainOf(client, context)}${who}` : who;
-  return {
-    ...{ identity, target: text('target'), node: text('node'), gateway: text('gateway') },
-    olderThanMs: BigInt(olderThanMs),
-  };
+  return { identity: text('who'), target: text('target'), node: text('node'), gateway: text('gateway'), olderThanMs };
 }
 
 /** Asks all gateways, or those of the filter. @throws RpcError */
@@ -114,7 +128,7 @@ export function warnOfUnknown(context: CliContext, { answered, unanswered, leftO
 }
 
 /** `gateway gw:7443 (spiffe://…) did not answer: why`. */
-export function notAnswered({ address, spiffeId, why }: UnansweredGateway): string {
+export function notAnswered({ address, spiffeId, why }: Omit<UnansweredGateway, '$typeName'>): string {
   return `gateway ${address} (${spiffeId}) did not answer: ${why}`;
 }
 

@@ -126,16 +126,22 @@ function areTagsTold(of: unknown, { principal, resource }: PartialRequest): bool
   );
 }
 
-/** Whether it reads an attribute that a whole request may have there: an entity whose tags nobody told may lack others as well. */
+/** Whether it reads an attribute that a whole request may have there: one that it is open in, and an entity whose tags nobody told may lack others as well. */
 function isAttributeUntold(operand: unknown, { principal, resource }: PartialRequest): boolean {
   const { left, attr } = fields(operand);
   const name = Array.isArray(attr) ? attr[0] : attr;
   const isOpen = (entity: KnownEntity | undefined) =>
-    entity?.tags === 'untold' && !(typeof name === 'string' && Object.hasOwn(entity.attributes, name));
+    entity !== undefined &&
+    (entity.tags === 'untold' || entity.open.size > 0) &&
+    !(typeof name === 'string' && isSettled(entity, name));
   const variable = fields(left)['Var'];
   if (variable === 'principal') return isOpen(principal);
   if (variable === 'resource') return isOpen(resource);
   return [principal, resource].some((entity) => entity !== undefined && [entity, ...entity.ancestors].some(isOpen));
+}
+
+function isSettled({ attributes, tags, open }: KnownEntity, name: string): boolean {
+  return Object.hasOwn(attributes, name) || (tags !== 'untold' && !open.has(name));
 }
 
 function isKnown(variable: unknown, { principal, resource }: PartialRequest): boolean {

@@ -31,6 +31,8 @@ export class KnownEntity extends EntityValue {
   readonly attributes: RecordValue;
   /** `untold`: its type has tags, and which ones it has was not said. To a whole request that is none. */
   readonly tags: RecordValue | 'untold';
+  /** Attributes that it stands open in: it is many entities. What reads one fails. */
+  readonly open: ReadonlySet<string>;
   /** All of them, each once. */
   readonly ancestors: readonly KnownEntity[];
 
@@ -38,11 +40,12 @@ export class KnownEntity extends EntityValue {
     uid: { readonly type: string; readonly id: string },
     attributes: RecordValue,
     ancestors: readonly KnownEntity[],
-    tags: RecordValue | 'untold' = NO_TAGS,
+    { tags = NO_TAGS, open = NOTHING_OPEN }: Partial<Pick<KnownEntity, 'tags' | 'open'>> = {},
   ) {
     super(uid.type, uid.id);
     this.attributes = attributes;
     this.tags = tags;
+    this.open = open;
     this.ancestors = ancestors;
   }
 }
@@ -156,6 +159,7 @@ function lookupOf(set: SetValue, questions: number): (value: Value) => boolean {
 }
 
 const NO_TAGS: RecordValue = {};
+const NOTHING_OPEN: ReadonlySet<string> = new Set();
 
 /** Marks extension values: a symbol, so no record of a request can pretend to be one. */
 export const EXTENSION: unique symbol = Symbol('extension');

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import type { EntityRef } from '../../model/index.ts';
 import { loadPolicies } from '../loading/load.ts';
+import { composeSchema } from '../schema/compose-schema.ts';
 import { batch, shopSchema, stranger, table, web } from '../testing/shop.ts';
-import type { CompiledPolicies } from '../types.ts';
+import type { CompiledPolicies, PartOfAccess } from '../types.ts';
 
 // Goal: what is said of whom, in words. That it is what the engine decides is held by differential.test.ts.
 
@@ -108,6 +110,51 @@ describe('what can', () => {
     const set = load('permit(principal, action, resource in Shop::Schema::"shop/app/public");');
     const actions = set.whatCan(web).filter(({ access }) => access.verdict !== 'never');
     expect(actions.map(({ action }) => action)).toEqual(['shop:select', 'shop:update']);
+  });
+});
+
+describe('of principals that are no identities', () => {
+  const desk = composeSchema([
+    {
+      namespace: 'Desk',
+      principals: ['Identity', 'Person', 'Robot'],
+      entityTypes: {
+        Person: { memberOf: [], attributes: { groups: { type: 'Set', element: { type: 'String' } } } },
+        Robot: { memberOf: [], attributes: {} },
+        Drawer: { memberOf: [], attributes: {} },
+      },
+      actions: { 'desk:open': { resources: ['Drawer'], context: {} } },
+    },
+  ]);
+  const asked = { action: 'desk:open', resource: { op: 'any' }, timeMs: undefined } as const;
+  const of = (principal: PartOfAccess, text: string) =>
+    loadPolicies([{ name: 'p', text }], desk).access({ ...asked, principal });
+  const person: EntityRef = { type: 'Desk::Person', id: 'ada', attributes: { groups: ['desk'] }, parents: [] };
+  const all = { op: 'is', type: 'Desk::Person' } as const;
+
+  it('a permit for all of their type holds for each of them, and for none of another', () => {
+    const text = 'permit(principal is Desk::Person, action, resource);';
+    expect([of(person, text).verdict, of(all, text).verdict]).toEqual(['always', 'always']);
+    expect(of({ op: 'is', type: 'Desk::Robot' }, text).verdict).toBe('never');
+    expect(of({ op: 'is', type: 'Identity' }, text).verdict).toBe('never');
+    expect(of({ op: 'any' }, text)).toMatchObject({
+      verdict: 'sometimes',
+      permits: [{ within: ['principal is Desk::Person'] }],
+    });
+  });
+
+  it('a forbid for all of their type is told of each of them', () => {
+    const text = 'permit(principal, action, resource); forbid(principal is Desk::Person, action, resource);';
+    expect([of(person, text).verdict, of(all, text).verdict]).toEqual(['never', 'never']);
+    expect(of({ op: 'is', type: 'Desk::Robot' }, text).verdict).toBe('always');
+  });
+
+  it('who can tells of them as of all others that permits take in', () => {
+    const text = 'permit(principal is Desk::Person, action, resource) when { principal.groups.contains("desk") };';
+    const { others } = loadPolicies([{ name: 'p', text }], desk).whoCan({ ...asked, identities: [] });
+    expect(others).toMatchObject([
+      { scope: all, access: { permits: [{ when: ['when principal.groups.contains("desk")'] }] } },
+    ]);
   });
 });
 

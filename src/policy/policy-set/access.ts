@@ -21,6 +21,7 @@ import type {
   WhoCanQuestion,
 } from '../types.ts';
 import { type CompiledPolicy, isBefore } from './compile-policy.ts';
+import { scopeFits } from './policy-index.ts';
 import { entityOfScope, linesOf, type Part, reachOf } from './scopes.ts';
 
 /** What a set of policies says of questions that are not whole yet. */
@@ -58,10 +59,8 @@ export function whoCan(facts: AccessFacts, question: WhoCanQuestion): WhoCan {
 
 /** What an identity may do: each action with each part of the world that a permit names for it. */
 export function whatCan(facts: AccessFacts, identity: EntityRef, timeMs: number | undefined): WhatCan {
-  const principal: Part = { entity: facts.reader.readEntity(identity) };
-  const about = facts.policies.filter(
-    (policy) => reachOf(policy.principal, principal, principalFacts(facts)) !== 'none',
-  );
+  const principal = { entity: facts.reader.readEntity(identity) };
+  const about = facts.policies.filter((policy) => scopeFits(policy.principal, principal.entity));
   const own = { ...facts, policies: about };
   const actions = Array.from(facts.schema.actions).filter(([, { isGroup }]) => !isGroup);
   return actions.flatMap(([action]) => {
@@ -155,7 +154,7 @@ function accessOf(facts: AccessFacts, question: PartialQuestion): Access {
     const { expiresMs } = policy.summary;
     if (!policy.actions.includes(action) || (expiresMs !== undefined && !isBefore(question.timeMs, expiresMs)))
       continue;
-    const who = reachOf(policy.principal, principal, principalFacts(facts));
+    const who = reachOf(policy.principal, principal, principalFacts(facts, action));
     const what = reachOf(policy.resource, resource, resourceFacts(facts, action));
     if (who === 'none' || what === 'none') continue;
     const isPartly = question.whole !== undefined && (question.whole === 'principal' ? who : what) === 'some';
@@ -262,12 +261,10 @@ function isPermit({ summary }: CompiledPolicy): boolean {
   return summary.effect === 'permit';
 }
 
-function principalFacts({ schema }: AccessFacts) {
-  return { schema, types: PRINCIPAL_TYPES };
+function principalFacts({ schema }: AccessFacts, action: string) {
+  return { schema, types: schema.actions.get(action)?.principals ?? new Set<string>() };
 }
 
 function resourceFacts({ schema }: AccessFacts, action: string) {
   return { schema, types: schema.actions.get(action)?.resources ?? new Set<string>() };
 }
-
-const PRINCIPAL_TYPES: ReadonlySet<string> = new Set(['Identity']);

@@ -182,10 +182,20 @@ function bestKey(policies: readonly Keyed[]): EqualityKey | undefined {
 function collect(index: AttributeIndex, environment: Environment, found: CompiledPolicy[]): void {
   for (const policy of index.always) found.push(policy);
   for (const { key, byValue } of index.branches) {
+    if (isOpenIn(key, environment)) {
+      // Each of them has to fail: a forbid that was left out would not refuse.
+      for (const next of byValue.values()) collect(next, environment, found);
+      continue;
+    }
     const value = attributeOf(recordOf(key, environment), key.attribute);
     const next = value === undefined ? undefined : byValue.get(value);
     if (next !== undefined) collect(next, environment, found);
   }
+}
+
+function isOpenIn({ variable, attribute }: EqualityKey, { principal, resource }: Environment): boolean {
+  if (variable === 'context') return false;
+  return (variable === 'principal' ? principal : resource).open.has(attribute);
 }
 
 function recordOf(key: EqualityKey, environment: Environment): RecordValue {

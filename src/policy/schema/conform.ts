@@ -92,11 +92,28 @@ function entityReader(name: string, { ancestorTypes, attributes, tags }: EntityT
     ancestorTypes,
     make(ref: EntityRef, ancestors: readonly KnownEntity[]): KnownEntity {
       if (readTags === undefined && ref.tags !== undefined) throw new RequestError(`${name} has no tags in the schema`);
-      const own = readAttributes(ref.attributes);
-      if (readTags === undefined) return new KnownEntity(ref, own, ancestors);
-      return new KnownEntity(ref, own, ancestors, ref.tags === undefined ? 'untold' : readTags(ref.tags));
+      const open = ref.open === undefined ? {} : { open: openNames(ref, attributes, name) };
+      const own = ref.open === undefined ? readAttributes(ref.attributes) : readRest(ref, attributes, name);
+      if (readTags === undefined) return new KnownEntity(ref, own, ancestors, open);
+      const told = ref.tags === undefined ? 'untold' : readTags(ref.tags);
+      return new KnownEntity(ref, own, ancestors, { ...open, tags: told });
     },
   };
+}
+
+/** What an entity is open in is not told as well. */
+function openNames({ open = [], attributes }: EntityRef, declared: EntityTypeFacts['attributes'], name: string) {
+  for (const one of open) {
+    if (!Object.hasOwn(declared, one)) throw new RequestError(`${name} has no attribute ${one} in the schema`);
+    if (Object.hasOwn(attributes, one)) throw new RequestError(`${name} has ${one}, and is open in it`);
+  }
+  return new Set(open);
+}
+
+/** All but what it is open in. */
+function readRest({ open = [], attributes }: EntityRef, declared: EntityTypeFacts['attributes'], name: string) {
+  const rest = Object.entries(declared).filter(([one]) => !open.includes(one));
+  return recordReader(Object.fromEntries(rest), name).read(attributes);
 }
 
 /** Any key may be there: each value is of the one type. */

@@ -132,7 +132,8 @@ async function runSinks(
 
 function recordOn(store: Store): Records {
   const witness = createWitness('w', generateKeyPairSync('ed25519').privateKey);
-  const deps = { store, clock: createSystemClock(), log: createSilentLog(), witness, write: async () => {} };
+  const system = { clock: createSystemClock(), random: createSystemRandom() };
+  const deps = { store, ...system, log: createSilentLog(), witness, write: async () => {} };
   return createRecords({ ...deps, silenceMs: 30_000 });
 }
 

@@ -5,6 +5,7 @@ import {
   formatCosignature,
   formatNote,
   type NoteKey,
+  noteKeyOf,
   parseNote,
 } from '../../wire/tlog/index.ts';
 
@@ -13,13 +14,17 @@ export interface Witness {
   readonly key: NoteKey;
   /** The note with the signature of its log and this witness's, and no other: what a shipper adds to it is not repeated. */
   cosign(note: string, log: NoteKey, timeMs: number): string;
+  /** A note of that text with its plain signature: by the same key pair, under the same name. What it signs so is never a log's. */
+  sign(text: string): string;
 }
 
 /** A witness whose private key (Ed25519) is in this process. */
 export function createWitness(name: string, privateKey: KeyObject): Witness {
   const key = cosignatureKeyOf(name, createPublicKey(privateKey));
+  const plain = noteKeyOf(name, createPublicKey(privateKey));
   return {
     key,
+    sign: (text) => formatNote(text, plain, sign(null, Buffer.from(text), privateKey)),
     cosign(note, log, timeMs) {
       const { text, signatures } = parseNote(note);
       const own = signatures.find(({ name, id }) => name === log.name && id === log.id);

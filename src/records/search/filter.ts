@@ -47,14 +47,30 @@ export function indexFilter(filter: RecordFilter): readonly number[] {
 
 /** Whether the entry is one of those: what the tables led to is looked at itself. */
 export function matchesFilter(entry: LedgerEntry, filter: RecordFilter): boolean {
-  const atMs = entry.wallMs ?? entry.timeMs;
-  if ((filter.sinceMs ?? atMs) > atMs || (filter.untilMs ?? atMs) < atMs) return false;
-  if (!isWithin(rowsOf(entry), filter.rowsMin, filter.rowsMax)) return false;
-  if (!isWithin(bytesOf(entry), filter.bytesMin, filter.bytesMax)) return false;
-  const asked = askedTerms(filter);
-  if (asked.length === 0) return true;
-  const has = new Set(Array.from(termsOf(entry), (term) => term.join('\n')));
-  return asked.every((term) => has.has(term.join('\n')));
+  return createMatcher(filter)(lookAt(entry));
+}
+
+/** An entry, and by what it is found: worked out once, for however many filters. */
+export interface LookedAt {
+  readonly entry: LedgerEntry;
+  terms(): ReadonlySet<string>;
+}
+
+export function lookAt(entry: LedgerEntry): LookedAt {
+  let terms: Set<string> | undefined;
+  return { entry, terms: () => (terms ??= new Set(Array.from(termsOf(entry), (term) => term.join('\n')))) };
+}
+
+/** A filter that many entries are held against. */
+export function createMatcher(filter: RecordFilter): (looked: LookedAt) => boolean {
+  const asked = askedTerms(filter).map((term) => term.join('\n'));
+  return ({ entry, terms }) => {
+    const atMs = entry.wallMs ?? entry.timeMs;
+    if ((filter.sinceMs ?? atMs) > atMs || (filter.untilMs ?? atMs) < atMs) return false;
+    if (!isWithin(rowsOf(entry), filter.rowsMin, filter.rowsMax)) return false;
+    if (!isWithin(bytesOf(entry), filter.bytesMin, filter.bytesMax)) return false;
+    return asked.length === 0 || asked.every((term) => terms().has(term));
+  };
 }
 
 function askedTerms(filter: RecordFilter): readonly (readonly [TermName, string])[] {

@@ -3,8 +3,6 @@ import { describe, expect, it } from 'vitest';
 import { openTestStore } from '../../../test/support/store.ts';
 import { recordsMigrations } from '../index.ts';
 import type { RecordsTables } from '../migrations.ts';
-import { testEntry } from '../testing/log-fixture.ts';
-import { hashName } from './indexed-entry.ts';
 import { comparePlaces, insertPostings, type Place, placesOf, postingRows, SPAN_MS } from './postings.ts';
 import { readReach } from './term-reach.ts';
 
@@ -85,30 +83,5 @@ describe('what is read of a term', () => {
       }
       expect(found).toEqual(all);
     }
-  });
-});
-
-describe('a record of before there were such rows', () => {
-  it('is found by them once it was brought up to date', async () => {
-    await using test = await openTestStore(recordsMigrations.slice(0, 1));
-    const db = test.store.db<Record<string, Record<string, unknown>>>();
-    const log = { origin: 'o', generation: 1, owner: 'w', verifier_key: 'k', begun_ms: 0, heard_ms: 0 };
-    const tree = { size: 1200, edge: Buffer.alloc(0), signed_size: 1200, signed_edge: Buffer.alloc(0) };
-    await db
-      .insertInto('records_logs')
-      .values({ id: 1, ...log, ...tree })
-      .execute();
-    const names = { actor: 1, target: 2, action: 3, session: 4, kind: 5 };
-    for (let position = 0; position < 1200; position++)
-      await db
-        .insertInto('records_entries')
-        .values({ log: 1, position, at_ms: 1_000_000 + position, ...names, entry: testEntry(position) })
-        .execute();
-    await test.store.migrate(recordsMigrations);
-    const term = hashName('target', 'db');
-    const reach = await readReach(test.store.db<RecordsTables>(), term, { from: undefined, sinceMs: 0, limit: 100 });
-    expect(Array.from(reach.places(), ({ position }) => position)).toEqual(
-      Array.from({ length: 1200 }, (_, n) => 1199 - n),
-    );
   });
 });

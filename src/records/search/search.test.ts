@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startPostgres, type TestPostgres } from '../../../test/support/postgres.ts';
 import { openTestStore, type TestStore } from '../../../test/support/store.ts';
 import type { LedgerEntry } from '../../ledger/index.ts';
-import { createSilentLog, createSystemClock, type Service } from '../../std/index.ts';
+import { createSeededRandom, createSilentLog, createSystemClock, type Service } from '../../std/index.ts';
 import { member as postgresEngine } from '../../store/engines/postgres/index.ts';
 import type { Store } from '../../store/index.ts';
 import { createRecords, createWitness, type RecordFilter, type Records, recordsMigrations } from '../index.ts';
@@ -13,7 +13,7 @@ import { ORIGIN, testEntry, testLog } from '../testing/log-fixture.ts';
 // Goal: a search gives all that a look at every entry would give, newest first and once, whatever is asked for and however it is paged.
 
 const { signal } = new AbortController();
-const base = { clock: createSystemClock(), log: createSilentLog() };
+const base = { clock: createSystemClock(), random: createSeededRandom('search'), log: createSilentLog() };
 const pick = <T>(values: readonly T[], n: number): T => values[n % values.length] as T; // There is always one.
 const WHO = ['spiffe://x/web', 'spiffe://x/batch'];
 const TABLES = ['shop/shop/public/customers', 'shop/shop/public/orders', 'shop/shop/audit/customers'];

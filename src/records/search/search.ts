@@ -31,7 +31,13 @@ export interface RecordSearch {
   /** @throws RecordsError ERR_RECORDS_REQUEST for a cursor that is none; StoreError */
   search(
     filter: RecordFilter,
-    page: { readonly size: number; readonly cursor?: string | undefined; readonly signal: AbortSignal },
+    page: {
+      readonly size: number;
+      readonly cursor?: string | undefined;
+      /** So much of each log; else all that a checkpoint vouches for. */
+      readonly sizes?: ReadonlyMap<number, number> | undefined;
+      readonly signal: AbortSignal;
+    },
   ): Promise<RecordPage>;
   /** @throws RecordsError ERR_RECORDS_NOT_FOUND; StoreError */
   show(log: number, position: number): Promise<RecordEntry>;
@@ -41,8 +47,8 @@ export interface RecordSearch {
 export function createSearch(deps: { readonly store: Store }): RecordSearch {
   const db = deps.store.db<RecordsTables>();
   return {
-    async search(filter, { size, cursor, signal }) {
-      const signed = await signedSizes(db, filter);
+    async search(filter, { size, cursor, sizes, signal }) {
+      const signed = sizes ?? (await signedSizes(db, filter));
       const found: RecordEntry[] = [];
       const count = Math.min(Math.max(1, size), PAGE_MAX);
       let from = cursor === undefined ? untilPlace(filter) : parseCursor(cursor);
@@ -154,6 +160,11 @@ async function readEntries(db: Kysely<RecordsTables>, places: readonly Place[]):
 
 function idOf({ log, position }: Pick<Place, 'log' | 'position'>): string {
   return `${log}/${position}`;
+}
+
+/** Where a search goes on behind that entry. */
+export function cursorBehind({ log, position, entry }: RecordEntry): string {
+  return formatCursor({ atMs: entry.wallMs ?? entry.timeMs, log, position });
 }
 
 function untilPlace({ untilMs }: RecordFilter): Place | undefined {

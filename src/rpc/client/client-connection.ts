@@ -4,7 +4,7 @@ import { connect as connectTls } from 'node:tls';
 import { type Clock, type Log, messageOf } from '../../std/index.ts';
 import { Code } from '../../wire/grpc/index.ts';
 import { RpcError } from '../call.ts';
-import { keepAlive } from '../connection/keepalive.ts';
+import { keepAlive, type PingPace } from '../connection/keepalive.ts';
 import { peerChain } from '../connection/peer-chain.ts';
 import { endTogether } from '../connection/session-end.ts';
 import type { Connect } from '../connection/transport.ts';
@@ -28,7 +28,12 @@ export interface ClientConnection {
 }
 
 /** Creates a {@link ClientConnection}. */
-export function createClientConnection(deps: { clock: Clock; log: Log; connect: Connect }): ClientConnection {
+export function createClientConnection(deps: {
+  clock: Clock;
+  log: Log;
+  connect: Connect;
+  pings?: PingPace;
+}): ClientConnection {
   let current: Promise<ClientLink> | undefined;
   let closed = false;
   const sockets = new Set<Socket>();
@@ -42,7 +47,7 @@ export function createClientConnection(deps: { clock: Clock; log: Log; connect: 
     const alive =
       'unix' in deps.connect
         ? undefined
-        : keepAlive({ session, clock: deps.clock, intervalMs: PING_INTERVAL_MS, timeoutMs: PING_TIMEOUT_MS, dead });
+        : keepAlive({ ...(deps.pings ?? PINGS), session, socket, clock: deps.clock, dead });
     const ended = () => {
       forget();
       alive?.cancel();
@@ -146,5 +151,4 @@ function nameOf(connect: Connect): string {
 
 const CONNECT_TIMEOUT_MS = 20_000;
 /** Go servers take more than one ping in five minutes for an attack. */
-const PING_INTERVAL_MS = 310_000;
-const PING_TIMEOUT_MS = 20_000;
+const PINGS: PingPace = { intervalMs: 310_000, timeoutMs: 20_000 };

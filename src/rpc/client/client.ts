@@ -13,6 +13,7 @@ import {
 import { type Clock, type Log, raceAbort } from '../../std/index.ts';
 import { Code, encodeFrame } from '../../wire/grpc/index.ts';
 import { abortStatus, type CallOptions, RpcError } from '../call.ts';
+import type { PingPace } from '../connection/keepalive.ts';
 import type { Connect } from '../connection/transport.ts';
 import { pathOf } from '../service.ts';
 import { type ClientCall, openCall, UnprocessedError } from './client-call.ts';
@@ -62,6 +63,8 @@ export function createRpcClient(deps: {
   clock: Clock;
   log: Log;
   connect: Connect;
+  /** How the server is watched; once in five minutes unless said, which is all that some servers allow. */
+  pings?: PingPace;
   /** Bytes of one response message; 16 MiB unless said. */
   responseBytesMax?: number;
   /** Is told the server's clock, epoch milliseconds to a second, at the start of streams of servers that say it. */

@@ -24,6 +24,11 @@ export type Listen =
       readonly port: number;
       /** The newest identity; asked at start and again for each new connection. */
       readonly tls: () => TlsIdentity;
+      /**
+       * CA certificates, DER, that callers are told by name to show certificates of; another array once they have changed. A browser asks its user for
+       * none of the certificates that it has besides. Nothing is trusted by that. @see RFC 8446 §4.2.4
+       */
+      readonly clientAuthorities?: () => readonly Buffer[];
     };
 
 /** Where a client connects to. */

@@ -55,7 +55,7 @@ export function createListener(deps: {
       socket.destroy();
     },
   });
-  const secure = 'unix' in listen ? undefined : createSecureServer(deps, listen.tls);
+  const secure = 'unix' in listen ? undefined : createSecureServer(deps, listen);
   /** Takes a connection up: over TCP, when its peer speaks and its turn has come. */
   const take = (socket: Socket, source: string | undefined) => {
     if (secure === undefined || source === undefined) return deps.accept({ kind: 'local', socket });
@@ -156,7 +156,7 @@ function createPlace(listen: Listen, create: () => Server): Pick<Listener, 'open
 
 function createSecureServer(
   deps: { log: Log; limits: RpcLimits; alpn?: 'h2' | 'http/1.1'; accept: (peer: Peer) => void },
-  identity: () => TlsIdentity,
+  { tls: identity, clientAuthorities = () => NO_AUTHORITIES }: Extract<Listen, { readonly tls: unknown }>,
 ): { handshake: (socket: Socket) => void; refreshIdentity: () => void } {
   const { alpn = 'h2' } = deps;
   const server: TlsServer = createTlsServer({
@@ -168,11 +168,14 @@ function createSecureServer(
     rejectUnauthorized: false,
   });
   let current: TlsIdentity | undefined;
+  let named: readonly Buffer[] | undefined;
   const refreshIdentity = () => {
     const newest = identity();
-    if (newest === current) return;
-    server.setSecureContext(secureContext(newest));
+    const authorities = clientAuthorities();
+    if (newest === current && authorities === named) return;
+    server.setSecureContext(secureContext(newest, authorities));
     current = newest;
+    named = authorities;
   };
   server.on('secureConnection', (socket: TLSSocket) => {
     // Who asks for nothing means what there was before anybody could ask.
@@ -202,19 +205,24 @@ function createSecureServer(
 }
 
 /** TLS 1.3 only, no session is ever resumed: a resumed handshake would skip the peer's certificate. */
-export function secureContext(identity: TlsIdentity | undefined): SecureContextOptions {
+export function secureContext(
+  identity: TlsIdentity | undefined,
+  clientAuthorities: readonly Buffer[] = NO_AUTHORITIES,
+): SecureContextOptions {
   const certificates = identity && {
     cert: identity.chainDer.map((der) => encodePem('CERTIFICATE', der)).join(''),
     key: identity.key.export({ format: 'pem', type: 'pkcs8' }),
   };
   return {
     ...certificates,
-    // No public authority is ever trusted here; also saves loading them.
-    ca: [],
+    // No public authority is ever trusted here; also saves loading them. What OpenSSL makes of a peer's chain by these is looked at by nobody.
+    ca: clientAuthorities.map((der) => encodePem('CERTIFICATE', der)),
     minVersion: 'TLSv1.3',
     secureOptions: constants.SSL_OP_NO_TICKET,
   };
 }
+
+const NO_AUTHORITIES: readonly Buffer[] = [];
 
 function listenOnTcp(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {

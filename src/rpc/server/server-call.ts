@@ -38,6 +38,7 @@ export interface CallSite {
   queuedBytes: number;
   /** Somebody knows who calls: this is no stranger's connection. */
   readonly vouch: () => void;
+  readonly watchPeer: () => void;
   /** The stream of a call is closed; `watched`: while answers to it still came, as every watch is. */
   readonly closed: (stream: ServerHttp2Stream, watched: boolean) => void;
 }
@@ -127,6 +128,10 @@ class Call implements ServerCall, CallContext {
 
   vouch(): void {
     this.#site.vouch();
+  }
+
+  watchPeer(): void {
+    this.#site.watchPeer();
   }
 
   begin(rpc: RpcMethod, head: CallHead): void {

@@ -9,7 +9,7 @@ import type { Duplex } from 'node:stream';
 import { type Clock, createBag, type Log, type LogFields, type Timer } from '../../std/index.ts';
 import { Code } from '../../wire/grpc/index.ts';
 import { type Peer, RpcError } from '../call.ts';
-import { keepAlive } from '../connection/keepalive.ts';
+import { type KeepAlive, keepAlive } from '../connection/keepalive.ts';
 import { endTogether, LAST_WORDS_MS } from '../connection/session-end.ts';
 import type { RpcLimits } from '../limits.ts';
 import type { RpcMethod } from '../service.ts';
@@ -76,11 +76,12 @@ export function serveConnection(options: {
       session.settings({ maxConcurrentStreams: limits.streamsPerConnectionMax });
       options.vouch();
     },
+    watchPeer: () => alive.hasten(CLOSE_PING),
   };
-  const streamsMax = isStranger ? limits.strangerStreamsMax : limits.streamsPerConnectionMax;
-  const session = performServerHandshake(options.stream, sessionOptions(limits, streamsMax));
+  const session = performServerHandshake(options.stream, sessionOptions(limits, isStranger));
   const resets = countResets(clock, limits.resetsPer10sMax);
-  const timers: Timer[] = [clock.after(limits.handshakeTimeoutMs, () => session.destroy())];
+  const alive = watchPeer(session, options);
+  const timers: Timer[] = [clock.after(limits.handshakeTimeoutMs, () => session.destroy()), alive];
   const closed = Promise.withResolvers<void>();
 
   const drain = (why: RpcError): Promise<void> => {
@@ -109,7 +110,7 @@ export function serveConnection(options: {
   });
   session.on('error', (error) => log.debug('rpc.connection.failed', { remoteAddress: addressOf(peer), error }));
   const ended = () => {
-    for (const timer of timers) timer.cancel();
+    for (const timer of [...timers, strangerAge]) timer?.cancel();
     for (const call of calls.items()) call.end(new RpcError(Code.CANCELLED, 'the client has gone'));
     intake.close();
     options.closed();
@@ -118,26 +119,25 @@ export function serveConnection(options: {
   endTogether({ session, socket: peer.socket, clock, ended });
   const leave = () => void drain(new RpcError(Code.UNAVAILABLE, AGED));
   const strangerAge = isStranger ? clock.after(limits.strangerMsMax, leave) : undefined;
-  if (strangerAge) timers.push(strangerAge);
-  timers.push(...lookAfter({ site, session, leave, noisy: () => cut('rpc.connection.noisy', {}) }));
+  timers.push(...lookAfter({ site, leave, noisy: () => cut('rpc.connection.noisy', {}) }));
   return { drain };
 }
 
+function watchPeer(
+  session: ServerHttp2Session,
+  { peer, timers }: { peer: Peer; timers: CallSite['timers'] },
+): KeepAlive {
+  const pace = peer.kind === 'tls' ? PING : LOCAL_PING;
+  return keepAlive({ ...{ session, socket: peer.socket, clock: timers, dead: () => session.destroy() }, ...pace });
+}
+
 /** Whatever ends a connection by itself, once it has had its first call. */
-function lookAfter(options: {
-  site: CallSite;
-  session: ServerHttp2Session;
-  leave: () => void;
-  noisy: () => void;
-}): Timer[] {
-  const { session, leave, noisy } = options;
+function lookAfter(options: { site: CallSite; leave: () => void; noisy: () => void }): Timer[] {
+  const { leave, noisy } = options;
   const { limits, peer, timers, traffic, calls } = options.site;
   const { connectionAgeMsMax, idleMsMax } = limits;
-  const intervalMs = peer.kind === 'tls' ? PING_INTERVAL_MS : LOCAL_PING_INTERVAL_MS;
-  const dead = () => session.destroy();
   return [
     ...(connectionAgeMsMax === undefined ? [] : [options.site.clock.after(connectionAgeMsMax, leave)]),
-    keepAlive({ session, clock: timers, intervalMs, timeoutMs: PING_TIMEOUT_MS, dead }),
     watchTraffic({
       ...{ socket: peer.socket, timers, traffic, idleMsMax, noisy },
       openCalls: () => calls.size,
@@ -158,7 +158,8 @@ export function greetingOf(limits: RpcLimits): Buffer {
   return Buffer.concat([head, settings]);
 }
 
-function sessionOptions(limits: RpcLimits, streamsMax: number): Parameters<typeof performServerHandshake>[1] {
+function sessionOptions(limits: RpcLimits, isStranger: boolean): Parameters<typeof performServerHandshake>[1] {
+  const streamsMax = isStranger ? limits.strangerStreamsMax : limits.streamsPerConnectionMax;
   return {
     maxSessionInvalidFrames: 100,
     maxSessionMemory: SESSION_MEGABYTES_MAX,
@@ -210,10 +211,11 @@ const RESET_WINDOW_MS = 10_000;
 /** Enough for 1,000 calls with full headers; past it further streams are refused. */
 const SESSION_MEGABYTES_MAX = 64;
 /** A vanished gateway or agent counts as gone within 50 s. */
-const PING_INTERVAL_MS = 30_000;
-const PING_TIMEOUT_MS = 20_000;
+const PING = { intervalMs: 30_000, timeoutMs: 20_000 };
+/** Within nine. */
+const CLOSE_PING = { intervalMs: 3_000, timeoutMs: 6_000 };
 /** The kernel tells when a process is gone; this is for those that are there and do not read. */
-const LOCAL_PING_INTERVAL_MS = 5 * 60_000;
+const LOCAL_PING = { intervalMs: 5 * 60_000, timeoutMs: 20_000 };
 /** For an attestation that is under way; nobody who is known is to wait for a stranger at the stop. */
 const STRANGER_GRACE_MS = 2_000;
 const AGED = 'the connection has reached its age; connect again';

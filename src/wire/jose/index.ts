@@ -19,3 +19,4 @@ export {
   type JwtSvidResult,
   verifyJwtSvid,
 } from './verify-jwt-svid.ts';
+export { type StatementReason, type StatementResult, verifyStatement } from './verify-statement.ts';

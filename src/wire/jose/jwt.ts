@@ -16,8 +16,8 @@ export interface ParsedJwt {
 }
 
 /**
- * Signs a JWT with the header `alg`, `kid`, `typ: "JWT"` and nothing else. Numbers in claims must be integers: some verifiers refuse any other
- * notation of a time. `sign` replaces the key for keys that live elsewhere.
+ * Signs a JWT with the header `alg`, `kid`, `typ` and nothing else; the type is `JWT` unless it is for something that must not pass as one.
+ * Numbers in claims must be integers: some verifiers refuse any other notation of a time. `sign` replaces the key for keys that live elsewhere.
  * @throws JoseError ERR_JWT_KEY, ERR_JWT (a claim that can not be written)
  */
 export function signJwt(options: {
@@ -25,8 +25,9 @@ export function signJwt(options: {
   readonly keyId: string;
   readonly key: KeyObject | ((input: Buffer) => Buffer);
   readonly claims: { readonly [name: string]: JsonValue };
+  readonly type?: string;
 }): string {
-  const header = base64url({ alg: options.algorithm, kid: options.keyId, typ: 'JWT' });
+  const header = base64url({ alg: options.algorithm, kid: options.keyId, typ: options.type ?? 'JWT' });
   checkNumbers(options.claims, 0);
   const input = `${header}.${base64url(options.claims)}`;
   const bytes = Buffer.from(input, 'latin1');
@@ -40,11 +41,11 @@ export function signJwt(options: {
 /**
  * Parses a compact JWT: canonical base64url, a header of exactly `alg`, `kid` and (optional) `typ`, claims that are one object, both JSON that
  * can be read in one way only.
- * Nothing of it is verified.
+ * Nothing of it is verified. With a `type` the header must name that very one (RFC 8725 §3.11), else `JWT` or `JOSE`, or none.
  * @throws JoseError ERR_JWT
  * @see JWT-SVID §2, RFC 7515 §3.1
  */
-export function parseJwt(token: string): ParsedJwt {
+export function parseJwt(token: string, type?: string): ParsedJwt {
   if (token.length > TOKEN_CHARS_MAX) {
     throw new JoseError('ERR_JWT', `a token has at most ${TOKEN_CHARS_MAX} characters, this one ${token.length}`);
   }
@@ -62,7 +63,8 @@ export function parseJwt(token: string): ParsedJwt {
   if (typeof kid !== 'string' || kid === '' || kid.length > KEY_ID_CHARS_MAX) {
     throw new JoseError('ERR_JWT', 'the token header names no key');
   }
-  if (typ !== undefined && typ !== 'JWT' && typ !== 'JOSE')
+  if (type !== undefined && typ !== type) throw new JoseError('ERR_JWT', 'the token is of another type');
+  if (type === undefined && typ !== undefined && typ !== 'JWT' && typ !== 'JOSE')
     throw new JoseError('ERR_JWT', 'the token type is JWT or JOSE');
   return {
     algorithm: alg,

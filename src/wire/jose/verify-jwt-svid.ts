@@ -81,7 +81,7 @@ export function authorityOf(
 }
 
 /** A loop, since this is a tenth of what a remembered token costs. */
-function withKeyId(authorities: readonly JwtAuthority[], keyId: string): JwtAuthority | undefined {
+export function withKeyId(authorities: readonly JwtAuthority[], keyId: string): JwtAuthority | undefined {
   for (const authority of authorities) if (authority.keyId === keyId) return authority;
   return undefined;
 }
@@ -142,7 +142,7 @@ function parseId(text: string): SpiffeId | undefined {
 }
 
 /** Loading a key costs as much as half a verification, so it is loaded once as long as its bundle is in use. */
-function keyOf(authority: JwtAuthority): KeyObject | undefined {
+export function keyOf(authority: JwtAuthority): KeyObject | undefined {
   const known = loadedKeys.get(authority);
   if (known?.der.equals(authority.publicKeyDer)) return known.key;
   try {

@@ -37,6 +37,7 @@ export {
   type TreeNode,
 } from './merkle.ts';
 export {
+  decodeBase64,
   formatNote,
   formatSignature,
   formatVerifierKey,

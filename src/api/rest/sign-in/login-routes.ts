@@ -1,4 +1,6 @@
+import { principalName } from '../../../endpoint/index.ts';
 import { PersonsError, type TokenAnswer } from '../../../persons/index.ts';
+import { sourceOf } from '../../../rpc/index.ts';
 import { RestError } from '../errors.ts';
 import type { PageAnswer, PageRequest, PageRoute } from '../pages.ts';
 import { refuseOtherOrigins } from './browser.ts';
@@ -13,7 +15,7 @@ export function loginRoutes(tools: SignInTools): readonly PageRoute[] {
 function loopbackRoutes(tools: SignInTools): readonly PageRoute[] {
   return [
     {
-      ...{ method: 'GET', path: '/sign-in/cli', as: 'page', isTry: false },
+      ...{ method: 'GET', path: '/sign-in/cli', as: 'page' },
       async handle(request) {
         const asked = loopbackOf(request.query);
         const known = await tools.personOf(fromAnywhere(request));
@@ -26,12 +28,12 @@ function loopbackRoutes(tools: SignInTools): readonly PageRoute[] {
       },
     },
     {
-      ...{ method: 'POST', path: '/sign-in/cli', as: 'page', isTry: true },
+      ...{ method: 'POST', path: '/sign-in/cli', as: 'page' },
       async handle(request) {
         const { peer, form } = request;
-        const { person } = await signedIn(tools, request);
+        const by = await signedIn(tools, request);
         const { port, challenge, state } = loopbackOf(form);
-        const code = await tools.persons.grants.code({ person, challenge, from: peer.remoteAddress });
+        const code = await tools.persons.grants.code({ by, challenge, from: peer.remoteAddress });
         return redirect(303, `http://127.0.0.1:${port}/?${new URLSearchParams({ code, state })}`);
       },
     },
@@ -42,12 +44,14 @@ function deviceRoutes(tools: SignInTools): readonly PageRoute[] {
   const { grants } = tools.persons;
   return [
     {
-      ...{ method: 'POST', path: '/sign-in/device-code', as: 'json', isTry: true },
+      ...{ method: 'POST', path: '/sign-in/device-code', as: 'json' },
       async handle(request) {
         refuseBrowsers(request);
-        const { deviceCode, userCode, endsMs, intervalMs } = await grants.ask(request.peer.remoteAddress);
+        tools.tried(request);
         const url = tools.url();
         if (url === undefined) throw new PersonsError('ERR_PERSONS_PROVIDER', 'server.api.url is not configured');
+        const from = { address: request.peer.remoteAddress, source: sourceOf(request.peer) };
+        const { deviceCode, userCode, endsMs, intervalMs } = await grants.ask(from);
         return json(200, {
           ...{ device_code: deviceCode, user_code: userCode, verification_uri: `${url}/sign-in/device` },
           ...{ expires_in: Math.floor((endsMs - tools.clock.now()) / 1000), interval: intervalMs / 1000 },
@@ -55,7 +59,7 @@ function deviceRoutes(tools: SignInTools): readonly PageRoute[] {
       },
     },
     {
-      ...{ method: 'GET', path: '/sign-in/device', as: 'page', isTry: false },
+      ...{ method: 'GET', path: '/sign-in/device', as: 'page' },
       async handle(request) {
         const known = await tools.personOf(fromAnywhere(request));
         if (known === undefined) return toSignIn('/sign-in/device');
@@ -66,14 +70,16 @@ function deviceRoutes(tools: SignInTools): readonly PageRoute[] {
       },
     },
     {
-      ...{ method: 'POST', path: '/sign-in/device', as: 'page', isTry: true },
+      ...{ method: 'POST', path: '/sign-in/device', as: 'page' },
       async handle(request) {
-        const { person } = await signedIn(tools, request);
+        const by = await signedIn(tools, request);
+        // Of each person: no address of many has them keep each other out, and none of many lets one person guess the more.
+        tools.tries.count(`person ${by.name}`);
         const code = request.form.get('code') ?? '';
         const answer = request.form.get('answer');
         if (answer !== null) {
           const allow = answer === 'allow';
-          await grants.answer(code, { person, allow });
+          await grants.answer(code, { by, allow });
           return page(allow ? 'It is let in' : 'It is refused', html`<p>You can close this page.</p>`);
         }
         const asked = await grants.lookUp(code);
@@ -82,7 +88,7 @@ function deviceRoutes(tools: SignInTools): readonly PageRoute[] {
             'ERR_PERSONS_GRANT',
             'the code waits for no answer: it is wrong, too old, or was answered',
           );
-        const body = html`<p>A command line at <code>${asked.askedFrom}</code> asks to act as ${nameOf(person)}. Allow it only if it is yours, and shows <code>${code.toUpperCase()}</code>. Nobody who writes or calls you needs this.</p><form method="post" action="/sign-in/device"><input type="hidden" name="code" value="${code}"><button name="answer" value="allow">Allow</button> <button name="answer" value="deny">Refuse</button></form>`;
+        const body = html`<p>A command line at <code>${asked.askedFrom}</code> asks to act as ${nameOf(by.person)}. Allow it only if it is yours, and shows <code>${code.toUpperCase()}</code>. Nobody who writes or calls you needs this.</p><form method="post" action="/sign-in/device"><input type="hidden" name="code" value="${code}"><button name="answer" value="allow">Allow</button> <button name="answer" value="deny">Refuse</button></form>`;
         return page('Let this command line in?', body);
       },
     },
@@ -93,7 +99,7 @@ function deviceRoutes(tools: SignInTools): readonly PageRoute[] {
 function tokenRoute(tools: SignInTools): PageRoute {
   const { grants } = tools.persons;
   return {
-    ...{ method: 'POST', path: '/sign-in/token', as: 'json', isTry: false },
+    ...{ method: 'POST', path: '/sign-in/token', as: 'json' },
     async handle(request) {
       refuseBrowsers(request);
       const { form } = request;
@@ -102,14 +108,18 @@ function tokenRoute(tools: SignInTools): PageRoute {
       const isDevice = type === DEVICE_GRANT;
       if (!isDevice && type !== 'authorization_code') return json(400, { error: 'unsupported_grant_type' });
       const answer: TokenAnswer = isDevice
-        ? await grants.poll(given('device_code'))
+        ? await grants.poll(given('device_code'), { address: request.peer.remoteAddress })
         : await grants.redeemCode(given('code'), given('code_verifier'));
       if (!answer.ok) return json(400, { error: answer.error });
-      const { person } = answer;
+      const { person, letInBy } = answer;
       const way = isDevice ? 'device' : 'code';
-      const { secret, endsInS } = await tools.signIn(request, { person, kind: 'cli', way });
+      const begun = await tools.signIn(request, { person, way, letInBy }).catch((error: unknown) => {
+        if (error instanceof PersonsError && error.code === 'ERR_PERSONS_GRANT') return error.message;
+        throw error;
+      });
+      if (typeof begun === 'string') return json(400, { error: 'invalid_grant', error_description: begun });
       return json(200, {
-        ...{ access_token: secret, token_type: 'Bearer', expires_in: endsInS, issuer: person.issuer },
+        ...{ access_token: begun.secret, token_type: 'Bearer', expires_in: begun.endsInS, issuer: person.issuer },
         ...{ subject: person.subject, ...(person.email === undefined ? {} : { email: person.email }) },
       });
     },
@@ -121,7 +131,7 @@ async function signedIn(tools: SignInTools, request: PageRequest) {
   refuseOtherOrigins(request, tools.url());
   const known = await tools.personOf(request);
   if (known === undefined) throw new RestError('ERR_REST_CALLER', 'nobody is signed in here');
-  return known;
+  return { id: known.signIn, person: known.person, name: principalName(known) };
 }
 
 /** What a command line at a port of this computer asks by its browser. @throws RestError ERR_REST_RETURN */

@@ -9,6 +9,8 @@ const CLIENT_SECRET = 'a-secret-of-a-test';
 let provider: Awaited<ReturnType<typeof startOidcProvider>>;
 let server: TestRest;
 let lines: string[];
+/** What the server reads; undefined: it is not there. */
+let ownSecret: string | undefined;
 
 beforeAll(async () => {
   provider = await startOidcProvider({
@@ -23,7 +25,8 @@ beforeEach(async () => {
   for (const name of ['info', 'warn'] as const) vi.spyOn(console, name).mockImplementation(() => {});
   lines = [];
   const log = createLog({ level: 'debug', write: (line: string) => void lines.push(line) });
-  const clientSecret = () => new Secret(Buffer.from(CLIENT_SECRET));
+  ownSecret = CLIENT_SECRET;
+  const clientSecret = () => new Secret(Buffer.from(ownSecret ?? raise('there is none')));
   server = await startTestRest({ log, oidc: { ...provider.config, clientSecret } });
   provider.knows(`${server.signInUrl}/sign-in/callback`, CLIENT_SECRET);
 });
@@ -122,6 +125,27 @@ describe('sign-in by a provider', () => {
     expect((await browser.get(path)).status).toBe(403);
   });
 
+  it('takes an answer for which another server sent the browser there, whose clock is a little ahead', async () => {
+    const { browser, path } = await go('ada');
+    server.clock.step(-61_000);
+    expect((await browser.get(path)).text).toContain('ERR_REST_FLOW');
+    server.clock.step(2_000);
+    expect((await browser.get(path)).status).toBe(200);
+  });
+
+  it('reads its own secret each time that it is used: one that was changed is good at once', async () => {
+    const { browser, path } = await go('ada');
+    await browser.get(path);
+    ownSecret = 'another-secret-of-a-test';
+    provider.knows(`${server.signInUrl}/sign-in/callback`, ownSecret);
+    const later = await go('ada');
+    expect((await later.browser.get(later.path)).status).toBe(200);
+    ownSecret = undefined;
+    const without = await openBrowser(server).get('/sign-in/oidc');
+    expect(without.status).toBe(503);
+    expect(lines.join('\n')).toContain('persons.provider.secret');
+  });
+
   it('takes no links any more, nor whoever came by one before', async () => {
     const answer = await server.ask({ method: 'POST', path: '/v1/sign-in-links' });
     expect(answer.json['code']).toBe('ERR_PERSONS_LINK');
@@ -158,3 +182,28 @@ it('says so when the provider is away, and asks it again the next time', async (
   expect([answer.status, answer.text.includes('try again')]).toEqual([503, true]);
   await other.stop();
 });
+
+it('puts no address together of two statements: an address of one, that it is verified of the other', async () => {
+  const two = await startOidcProvider(
+    { eve: { email: 'eve@example.org', email_verified: true, groups: [] }, bob: { email_verified: true, groups: [] } },
+    { idTokens: { eve: { email: 'ada@example.org', groups: [] }, bob: { email: 'ada@example.org', groups: [] } } },
+  );
+  const clientSecret = () => new Secret(Buffer.from(CLIENT_SECRET));
+  const other = await startTestRest({ oidc: { ...two.config, clientSecret } });
+  two.knows(`${other.signInUrl}/sign-in/callback`, CLIENT_SECRET);
+  const emails: unknown[] = [];
+  for (const name of ['eve', 'bob']) {
+    const browser = openBrowser(other);
+    const sent = await browser.get('/sign-in/oidc');
+    const back = await two.visit(String(sent.headers['location']), name);
+    expect((await browser.get(back.slice(other.signInUrl.length))).status).toBe(200);
+    emails.push(JSON.parse((await browser.get('/v1/caller')).text).person.email);
+  }
+  await other.stop();
+  await two.stop();
+  expect(emails).toEqual(['eve@example.org', undefined]);
+});
+
+function raise(message: string): never {
+  throw new Error(message);
+}

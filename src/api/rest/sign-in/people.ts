@@ -20,7 +20,13 @@ export interface People {
    */
   personOf(
     peer: Extract<Peer, { kind: 'tls' }>,
-    request: { readonly method: string; readonly header: HeaderOf; readonly token: string | undefined },
+    request: {
+      readonly method: string;
+      readonly header: HeaderOf;
+      readonly token: string | undefined;
+      /** False of what looks after somebody who came before: their sign-in becomes idle meanwhile. */
+      readonly isUse: boolean;
+    },
   ): Promise<KnownPerson | undefined>;
 }
 
@@ -28,7 +34,7 @@ export interface People {
 export function createPeople(deps: {
   readonly clock: Clock;
   readonly log: Log;
-  readonly persons: Pick<Persons, 'signIns' | 'takesLinks'>;
+  readonly persons: Pick<Persons, 'signIns'>;
   readonly write: WriteAudit;
   readonly url: () => string | undefined;
 }): People {
@@ -41,12 +47,14 @@ export function createPeople(deps: {
       log.warn('api.sign_in.elsewhere', { signIn: principal.signIn, address });
       const detail = { signIn: principal.signIn, from: address, begunFrom: found.signIn.address };
       await actBy(whoOf(principal), { action: 'RefuseSignIn', target: 'sign-ins', detail }, async () => {});
+      // After it was written: rather twice than never.
+      await persons.signIns.told(principal.signIn);
     }
     return notGood('the sign-in was begun from another address; sign in anew from here');
   };
   return {
     async personOf(peer, request) {
-      const { token, header } = request;
+      const { token, header, isUse } = request;
       const cookie = cookieOf(header, SIGN_IN_COOKIE);
       const isToken = token?.startsWith(CLI_PREFIX) ?? false;
       const secret = isToken ? token : cookie;
@@ -54,12 +62,9 @@ export function createPeople(deps: {
       if (cookie !== undefined && isToken) throw notGood('the request names two callers');
       if (!isToken) refuseOtherOrigins(request, deps.url());
       const address = peer.remoteAddress;
-      const found = await persons.signIns.find(secret, { kind: isToken ? 'cli' : 'browser', address });
+      const found = await persons.signIns.find(secret, { kind: isToken ? 'cli' : 'browser', address, isUse });
       if (!found.ok) throw await refusal(found, address);
-      const principal = principalOf(found.signIn);
-      // Whoever came before there was a provider comes by that from now on.
-      if (principal.byLink && !persons.takesLinks) throw notGood('people sign in by the OpenID provider now');
-      return { principal, by: isToken ? 'token' : 'cookie' };
+      return { principal: principalOf(found.signIn), by: isToken ? 'token' : 'cookie' };
     },
   };
 }
@@ -78,4 +83,5 @@ const WHY = {
   unknown: 'the sign-in is not known: it was ended, or never begun',
   over: 'the sign-in is over: it has had its time',
   idle: 'the sign-in is over: it was not used for too long',
+  issuer: 'the sign-in is over: people sign in otherwise now',
 } as const;

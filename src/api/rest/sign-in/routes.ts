@@ -1,10 +1,10 @@
 import { createActAudit, whoOf } from '../../audit.ts';
-import { RestError } from '../errors.ts';
 import type { PageRoute } from '../pages.ts';
-import { clearCookie, refuseOtherOrigins, SIGN_IN_COOKIE } from './browser.ts';
+import { clearCookie, cookieOf, refuseOtherOrigins, SIGN_IN_COOKIE } from './browser.ts';
 import { html } from './html.ts';
 import { loginRoutes } from './login-routes.ts';
 import { oidcRoutes } from './oidc-routes.ts';
+import { principalOf } from './people.ts';
 import { createTools, fromAnywhere, nameOf, page, parseReturn, type SignInDeps, type SignInTools } from './tools.ts';
 
 /** All pages by which people sign in, and what command lines ask there. */
@@ -14,11 +14,11 @@ export function signInRoutes(deps: SignInDeps): readonly PageRoute[] {
 }
 
 function ownRoutes(tools: SignInTools): readonly PageRoute[] {
-  const { persons, people, url } = tools;
+  const { persons, url } = tools;
   const actBy = createActAudit(tools);
   return [
     {
-      ...{ method: 'GET', path: '/sign-in', as: 'page', isTry: false },
+      ...{ method: 'GET', path: '/sign-in', as: 'page' },
       async handle(request) {
         const next = parseReturn(request.query.get('return'));
         const known = await tools.personOf(fromAnywhere(request));
@@ -38,7 +38,7 @@ function ownRoutes(tools: SignInTools): readonly PageRoute[] {
       },
     },
     {
-      ...{ method: 'GET', path: '/sign-in/link', as: 'page', isTry: false },
+      ...{ method: 'GET', path: '/sign-in/link', as: 'page' },
       // What follows the # stays in the browser until somebody wants it sent: whoever only looks at links, as mail does, spends none.
       handle: async () =>
         page(
@@ -48,28 +48,33 @@ function ownRoutes(tools: SignInTools): readonly PageRoute[] {
         ),
     },
     {
-      ...{ method: 'POST', path: '/sign-in/link', as: 'page', isTry: true },
+      ...{ method: 'POST', path: '/sign-in/link', as: 'page' },
       async handle(request) {
         refuseOtherOrigins(request, url());
+        tools.tried(request);
         const { person, madeBy } = await persons.links.redeem(request.form.get('secret') ?? '');
-        return tools.enter(request, { person, kind: 'browser', way: 'link', detail: { madeBy }, next: '/sign-in' });
+        return tools.enter(request, { person, way: 'link', detail: { madeBy }, next: '/sign-in' });
       },
     },
     {
-      ...{ method: 'POST', path: '/sign-in/out', as: 'page', isTry: false },
+      ...{ method: 'POST', path: '/sign-in/out', as: 'page' },
       async handle(request) {
-        const { peer, method, header } = request;
+        const { peer, header } = request;
         const token = /^bearer +(\S+)$/i.exec(header('authorization') ?? '')?.[1];
-        const known = await people.personOf(peer, { method, header, token }).catch((error: unknown) => {
-          if (error instanceof RestError && error.code === 'ERR_REST_CALLER') return undefined; // Out already.
-          throw error;
-        });
-        if (known !== undefined)
-          await actBy(whoOf(known.principal), { action: 'SignOut', target: 'sign-ins' }, async () => {
-            await persons.signIns.end(known.principal.signIn);
+        // No other site's page sends a header of that name. What a browser sends by itself is signed out by our own pages alone.
+        if (token === undefined) refuseOtherOrigins(request, url());
+        const secret = token ?? cookieOf(header, SIGN_IN_COOKIE);
+        const kind = token === undefined ? 'browser' : 'cli';
+        // Whoever has it may end it, from wherever: nobody is told that they are signed out, and is not.
+        const held = secret === undefined ? undefined : await persons.signIns.holder(secret, kind);
+        if (held !== undefined) {
+          const detail = { signIn: held.id, from: peer.remoteAddress };
+          await actBy(whoOf(principalOf(held)), { action: 'SignOut', target: 'sign-ins', detail }, async () => {
+            await persons.signIns.end(held.id);
           });
+        }
         const answer = page('You are signed out', html`<p><a href="/sign-in">Sign in again</a></p>`);
-        return { ...answer, headers: { 'set-cookie': clearCookie(SIGN_IN_COOKIE) } };
+        return token === undefined ? { ...answer, headers: { 'set-cookie': clearCookie(SIGN_IN_COOKIE) } } : answer;
       },
     },
   ];

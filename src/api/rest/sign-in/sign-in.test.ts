@@ -2,11 +2,14 @@
  * Goal: whoever has the link is in, once; what their browser keeps is of use to that browser, from there, for pages of this server alone; and the ledger
  * says who it was.
  */
+import { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createLog } from '../../../std/index.ts';
 import { openBrowser } from '../../testing/browser.ts';
 import { startTestRest, type TestRest } from '../../testing/test-rest.ts';
 import { cookieOf, refuseOtherOrigins } from './browser.ts';
+import { signInRoutes } from './routes.ts';
 import { parseReturn } from './tools.ts';
 
 const COOKIE = '__Host-countersign';
@@ -71,6 +74,18 @@ describe('a one-time link', () => {
       statuses.push((await openBrowser(server).post('/sign-in/link', { secret: `guess-${each}` })).status);
     expect(statuses.slice(0, 20)).toEqual(Array.from({ length: 20 }, () => 403));
     expect(statuses[20]).toBe(429);
+  });
+
+  it('is guessed at by nobody whose pages are of another site: they use up nobody’s tries', async () => {
+    for (let each = 0; each < 25; each++) {
+      const browser = openBrowser(server);
+      const evil = { origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' };
+      expect((await browser.post('/sign-in/link', { secret: 'x' }, evil)).text).toContain('ERR_REST_ORIGIN');
+      expect((await browser.post('/sign-in/device-code', {}, evil)).text).toContain('ERR_REST_ORIGIN');
+      expect((await browser.get('/sign-in/oidc', { 'sec-fetch-site': 'cross-site' })).status).toBe(503);
+      expect((await browser.get('/sign-in/callback', { 'sec-fetch-site': 'cross-site' })).status).toBe(403);
+    }
+    expect((await openBrowser(server).post('/sign-in/link', { secret: await link() })).status).toBe(200);
   });
 
   it('leaves neither itself nor a cookie in log or ledger', async () => {
@@ -161,6 +176,49 @@ describe('the cookie', () => {
     expect((await server.ask({ path: '/v1/targets', headers: both, as: 'nobody' })).status).toBe(401);
   });
 
+  it('ends with signing out from wherever, also where it is of no use, and the ledger says from where', async () => {
+    const browser = await signedIn();
+    const elsewhere = await server.open({
+      ...{ method: 'POST', path: '/sign-in/out', as: 'nobody', from: '127.0.0.2', body: 'x=y' },
+      headers: {
+        ...{ cookie: `${COOKIE}=${browser.jar.get(COOKIE)}`, origin: server.signInUrl },
+        'content-type': 'application/x-www-form-urlencoded',
+      },
+    });
+    elsewhere.resume();
+    expect(elsewhere.statusCode).toBe(200);
+    expect((await browser.get('/v1/caller')).status).toBe(401);
+    const signOut = server.ledger.find(({ action, detail }) => action === 'SignOut' && detail['step'] === 'request');
+    expect(signOut).toMatchObject({ actor: expect.stringContaining('#link-'), detail: { from: '127.0.0.2' } });
+  });
+
+  it('is ended by no other site’s page, whether somebody is signed in or not', async () => {
+    const stranger = await openBrowser(server).post('/sign-in/out', {}, { origin: 'https://evil.example' });
+    expect([stranger.status, stranger.headers['set-cookie']]).toEqual([403, undefined]);
+    const silent = await openBrowser(server).post('/sign-in/out', {}, { origin: 'null', 'sec-fetch-site': 'none' });
+    expect([silent.status, silent.headers['set-cookie']]).toEqual([403, undefined]);
+  });
+
+  it('becomes idle while a stream that was opened by it stays open, or is opened again by itself', async () => {
+    const browser = await signedIn();
+    const open = (headers: Readonly<Record<string, string>> = {}) =>
+      server.open({
+        ...{ path: '/v1/gateway-events', as: 'nobody' },
+        headers: { cookie: `${COOKIE}=${browser.jar.get(COOKIE)}`, ...headers },
+      });
+    const stream = await open();
+    stream.resume();
+    expect(stream.statusCode).toBe(200);
+    const ended = new Promise((resolve) => stream.once('close', resolve));
+    await server.clock.advance(59 * 60_000);
+    const again = await open({ 'last-event-id': '1' });
+    expect(again.statusCode).toBe(200);
+    again.destroy();
+    await server.clock.advance(2 * 60_000);
+    await ended;
+    expect((await browser.get('/v1/caller')).status).toBe(401);
+  });
+
   it('ends with signing out, with its time, and when an operator ends it', async () => {
     const browser = await signedIn();
     const old = browser.jar.get(COOKIE) ?? '';
@@ -243,5 +301,121 @@ describe('a page', () => {
 
   it('is none at the operators’ socket: whoever may open that is one already', async () => {
     expect((await server.ask({ path: '/sign-in' }).catch(() => ({ status: 404 }))).status).toBe(404);
+  });
+});
+
+describe('a command line', () => {
+  const form = { 'content-type': 'application/x-www-form-urlencoded' };
+  const send = (path: string, fields: Readonly<Record<string, string>>, from = '127.0.0.1') =>
+    server.ask({ method: 'POST', path, headers: form, body: `${new URLSearchParams(fields)}`, as: 'nobody', from });
+  const token = (code: unknown, from?: string) =>
+    send(
+      '/sign-in/token',
+      { grant_type: 'urn:ietf:params:oauth:grant-type:device_code', device_code: `${code}` },
+      from,
+    );
+
+  /** Asks, and is allowed by who is signed in. */
+  async function allowed(browser: Awaited<ReturnType<typeof signedIn>>) {
+    const { json } = await send('/sign-in/device-code', {});
+    const code = String(json['user_code']);
+    expect((await browser.post('/sign-in/device', { code, answer: 'allow' })).text).toContain('It is let in');
+    server.clock.step(5_000);
+    return json['device_code'];
+  }
+
+  it('is let in by who is signed in, for as long as that would have gone on, and the ledger says by which sign-in', async () => {
+    const browser = await signedIn();
+    server.clock.step(30 * 60_000);
+    await browser.get('/v1/caller');
+    const answer = await token(await allowed(browser));
+    expect(answer.status).toBe(200);
+    expect(answer.json['expires_in']).toBe(12 * 3600 - 30 * 60 - 5);
+    const caller = await server.ask({
+      ...{ path: '/v1/caller', as: 'nobody', from: '127.0.0.1' },
+      headers: { authorization: `Bearer ${answer.json['access_token']}` },
+    });
+    expect(caller.json['kind']).toBe('person');
+    const signIns = server.ledger.filter(({ action, detail }) => action === 'SignIn' && detail['kind'] === 'cli');
+    expect(signIns[0]?.detail).toMatchObject({ way: 'device', letInBy: expect.stringMatching(/^[0-9a-f]{16}$/) });
+  });
+
+  it('is not let in by who has signed out meanwhile', async () => {
+    const browser = await signedIn();
+    const code = await allowed(browser);
+    await browser.post('/sign-in/out');
+    const answer = await token(code);
+    expect([answer.status, answer.json['error'], answer.json['access_token']]).toEqual([
+      400,
+      'invalid_grant',
+      undefined,
+    ]);
+    expect((await server.ask({ path: '/v1/sign-ins' })).json['signIns']).toEqual([]);
+  });
+
+  it('is let in where it asked, and nowhere else', async () => {
+    const code = await allowed(await signedIn());
+    expect((await token(code, '127.0.0.2')).json['error']).toBe('invalid_grant');
+    expect((await token(code)).status).toBe(200);
+  });
+
+  it('fills what waits for its own address alone', async () => {
+    for (let each = 0; each < 10; each++) expect((await send('/sign-in/device-code', {})).status).toBe(200);
+    const refused = await send('/sign-in/device-code', {});
+    expect([refused.status, refused.json['code']]).toEqual([429, 'ERR_PERSONS_LIMIT']);
+    expect((await send('/sign-in/device-code', {}, '127.0.0.2')).status).toBe(200);
+  });
+
+  it('has its code guessed a few times by a person, wherever that person is, and nobody else is kept out', async () => {
+    const guesser = await signedIn();
+    const other = await signedIn();
+    const statuses: number[] = [];
+    for (let each = 0; each < 21; each++)
+      statuses.push((await guesser.post('/sign-in/device', { code: 'BBBB-BBBB' })).status);
+    expect(statuses).toEqual([...Array.from({ length: 20 }, () => 403), 429]);
+    expect((await other.post('/sign-in/device', { code: 'BBBB-BBBB' })).status).toBe(403);
+    expect((await send('/sign-in/device-code', {})).status).toBe(200);
+  });
+
+  it('of somebody at this computer is let in as often as they say so', async () => {
+    const browser = await signedIn();
+    const asked = { port: '4000', challenge: 'c'.repeat(43), state: 's'.repeat(43) };
+    for (let each = 0; each < 30; each++) expect((await browser.post('/sign-in/cli', asked)).status).toBe(303);
+  });
+
+  it('signs out with its token alone, and leaves the browser that it came by', async () => {
+    const browser = await signedIn();
+    const { json } = await token(await allowed(browser));
+    const authorization = { authorization: `Bearer ${json['access_token']}` };
+    const out = await browser.post('/sign-in/out', {}, { ...authorization, origin: 'https://evil.example' });
+    expect([out.status, out.headers['set-cookie']]).toEqual([200, undefined]);
+    expect((await browser.get('/v1/caller')).status).toBe(200);
+    const after = await server.ask({ path: '/v1/caller', as: 'nobody', from: '127.0.0.1', headers: authorization });
+    expect(after.status).toBe(401);
+  });
+
+  it('is given no code that leads nowhere, and none is kept, where browsers do not reach the server', async () => {
+    const { clock, log, random, persons } = server;
+    const routes = signInRoutes({
+      ...{ clock, log, random, persons, write: () => {}, url: () => undefined, tries: { count() {} } },
+      people: { personOf: async () => undefined },
+    });
+    const route = routes.find(({ path }) => path === '/sign-in/device-code');
+    const peer = {
+      kind: 'tls',
+      remoteAddress: '192.0.2.7',
+      chainDer: [],
+      socket: new TLSSocket(new Socket()),
+    } as const;
+    const nothing = {
+      method: 'POST',
+      header: () => undefined,
+      query: new URLSearchParams(),
+      form: new URLSearchParams(),
+    };
+    const asked = route?.handle({ peer, ...nothing, signal: new AbortController().signal });
+    await expect(asked).rejects.toMatchObject({ code: 'ERR_PERSONS_PROVIDER' });
+    const rows = await server.store.db<{ persons_grants: object }>().selectFrom('persons_grants').selectAll().execute();
+    expect(rows).toEqual([]);
   });
 });

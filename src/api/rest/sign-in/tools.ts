@@ -1,6 +1,8 @@
-import { type Person, type Persons, PersonsError, type SignInKind } from '../../../persons/index.ts';
+import { type AskedSignIn, type Person, type Persons, PersonsError } from '../../../persons/index.ts';
+import { sourceOf } from '../../../rpc/index.ts';
 import type { Clock, Log, Random } from '../../../std/index.ts';
 import { createActAudit, type WriteAudit, whoOf } from '../../audit.ts';
+import type { Admission } from '../admission.ts';
 import { RestError } from '../errors.ts';
 import type { PageAnswer, PageRequest } from '../pages.ts';
 import { cookieOf, SIGN_IN_COOKIE, setCookie } from './browser.ts';
@@ -16,23 +18,28 @@ export interface SignInDeps {
   readonly people: People;
   readonly write: WriteAudit;
   readonly url: () => string | undefined;
+  /** Of what may be a guess. */
+  readonly tries: Pick<Admission, 'count'>;
 }
 
 /** What the pages of signing in share. */
 export interface SignInTools extends SignInDeps {
   /** Somebody is in: recorded, under a new secret, whatever the browser had before. */
-  signIn(request: PageRequest, asked: AskedSignIn): Promise<{ readonly secret: string; readonly endsInS: number }>;
+  signIn(request: PageRequest, asked: Entering): Promise<{ readonly secret: string; readonly endsInS: number }>;
   /** The same, with the cookie, and a page that leads on: a redirect would still count as what another site began. */
-  enter(request: PageRequest, asked: AskedSignIn & { readonly next: string }): Promise<PageAnswer>;
+  enter(request: PageRequest, asked: Omit<Entering, 'letInBy'> & { readonly next: string }): Promise<PageAnswer>;
   /** Who a browser's request is of; undefined: nobody. A sign-in that is not good is nobody's. */
   personOf(request: PageRequest): Promise<(ReturnType<typeof principalOf> & { readonly person: Person }) | undefined>;
+  /** Counts a guess of whoever is nobody yet: after other sites' pages were refused, which could use up everybody's. @throws RestError ERR_REST_RATE */
+  tried(request: PageRequest): void;
 }
 
-interface AskedSignIn {
+interface Entering {
   readonly person: Person;
-  readonly kind: SignInKind;
   /** `link`, `oidc`, `code`, `device`. */
   readonly way: string;
+  /** Of a command line: the sign-in by which somebody allowed it. */
+  readonly letInBy?: string;
   readonly detail?: Readonly<Record<string, string>>;
 }
 
@@ -62,17 +69,26 @@ export function createTools(deps: SignInDeps): SignInTools {
   const actBy = createActAudit(deps);
   const tools: SignInTools = {
     ...deps,
-    async signIn({ peer, header }, { person, kind, way, detail = {} }) {
+    async signIn({ peer, header }, { person, way, letInBy, detail = {} }) {
       const address = peer.remoteAddress;
-      const instead = kind === 'browser' ? cookieOf(header, SIGN_IN_COOKIE) : undefined;
+      const instead = cookieOf(header, SIGN_IN_COOKIE);
+      const asked: AskedSignIn =
+        letInBy === undefined
+          ? { person, address, kind: 'browser', ...(instead === undefined ? {} : { instead }) }
+          : { person, address, kind: 'cli', letInBy };
+      const by = letInBy === undefined ? {} : { letInBy };
       const who = whoOf(principalOf({ id: '', person }));
       const begun = await actBy(
         who,
         {
-          ...{ action: 'SignIn', target: 'sign-ins', detail: { way, kind, from: address, ...detail } },
+          ...{
+            action: 'SignIn',
+            target: 'sign-ins',
+            detail: { way, kind: asked.kind, from: address, ...by, ...detail },
+          },
           outcome: ({ signIn }) => ({ signIn: signIn.id }),
         },
-        () => persons.signIns.begin({ person, kind, address, ...(instead === undefined ? {} : { instead }) }),
+        () => persons.signIns.begin(asked),
       );
       return { secret: begun.secret, endsInS: Math.floor((begun.signIn.endsMs - clock.now()) / 1000) };
     },
@@ -86,7 +102,7 @@ export function createTools(deps: SignInDeps): SignInTools {
     },
     async personOf({ peer, method, header }) {
       try {
-        const known = await people.personOf(peer, { method, header, token: undefined });
+        const known = await people.personOf(peer, { method, header, token: undefined, isUse: true });
         if (known === undefined) return undefined;
         const { issuer, subject, email, groups, byLink } = known.principal;
         return { ...known.principal, person: { issuer, subject, email, groups, byLink } };
@@ -96,6 +112,7 @@ export function createTools(deps: SignInDeps): SignInTools {
         throw error;
       }
     },
+    tried: ({ peer }) => deps.tries.count(`source ${sourceOf(peer)}`),
   };
   return tools;
 }

@@ -1,12 +1,13 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { Records } from '@countersign/sdk/contract';
 import type { RecordFilterSchema } from '@countersign/sdk/contract/gen/countersign/control/v1/records_pb.ts';
-import { type CliCommand, type CliInput, exitCodes, flagOption, textOption, UsageError } from '../../command.ts';
+import { type CliCommand, type CliInput, exitCodes, flagOption, textOption } from '../../command.ts';
 import { withServer } from '../../connections/server-client.ts';
 import { CALL_TIMEOUT_MS, serverOptions } from '../../connections/server-options.ts';
-import { entryOptions, kindOf, linesOf } from '../../ledger/entry-options.ts';
+import { kindOf, linesOf } from '../../ledger/entry-options.ts';
 import { ledgerLines } from '../../ledger/folder.ts';
 import { spanOf } from '../../ledger/parse-time.ts';
+import { countsOf, recordOptions, spanOptions } from '../../record/record-options.ts';
 import { recordValue, shownRecord } from '../../record/records.ts';
 
 const LINES = 50;
@@ -14,20 +15,8 @@ const LINES = 50;
 export const command: CliCommand = {
   summary: 'Find entries of all ledgers at the server, newest first.',
   options: [
-    ['--who <id>', 'whose: a SPIFFE ID, or its path from / on'],
-    ['--object <name>', 'what was reached, by the last parts of its name: customers, public.customers, /v1/things'],
-    ...entryOptions,
-    ['--status <status>', 'how it ended, such as failed or over-limit'],
-    ['--code <code>', "the protocol's own code, such as 42501"],
-    ['--session <id>', 'of one session'],
-    ['--masked', 'only what was masked'],
-    ['--node <id>', 'sessions of processes on that node: a SPIFFE ID, or its path from / on'],
-    ['--rows-min <count>', 'answers of at least so many rows or items'],
-    ['--rows-max <count>', 'answers of at most so many'],
-    ['--bytes-min <count>', 'answers of at least so many bytes'],
-    ['--bytes-max <count>', 'answers of at most so many'],
-    ['--since <time>', 'not before: a time such as 2026-12-01T08:00:00Z, or so long ago, such as 1d'],
-    ['--until <time>', 'not after: as for --since'],
+    ...recordOptions,
+    ...spanOptions,
     ['-n, --lines <count>', 'at most so many', String(LINES)],
     ...serverOptions,
   ],
@@ -71,26 +60,8 @@ function filterOf(input: CliInput, nowMs: number): MessageInitShape<typeof Recor
     ...{ kind: kindOf(input) ?? '', object: text('object'), column: text('column'), policy: text('policy') },
     ...{ reason: text('reason'), status: text('status'), shape: text('shape'), code: text('code') },
     ...{ masked: flagOption(input, 'masked'), node: text('node') },
-    ...countsOf(input),
+    ...Object.fromEntries(Object.entries(countsOf(input)).map(([name, count]) => [name, BigInt(count)])),
     ...{ sinceMs: BigInt(sinceMs), untilMs: BigInt(untilMs) },
-  };
-}
-
-/** @throws UsageError */
-function countsOf(input: CliInput) {
-  const count = (option: string) => {
-    const value = textOption(input, option);
-    if (value === undefined) return undefined;
-    if (!/^\d{1,15}$/.test(value)) throw new UsageError(`--${option} is a whole number of at most 15 digits`);
-    return BigInt(value);
-  };
-  const counts = {
-    ...{ rowsMin: count('rows-min'), rowsMax: count('rows-max') },
-    ...{ bytesMin: count('bytes-min'), bytesMax: count('bytes-max') },
-  };
-  // A field that is there counts, also as undefined.
-  return Object.fromEntries(Object.entries(counts).filter(([, value]) => value !== undefined)) as {
-    [name in keyof typeof counts]?: bigint;
   };
 }
 

@@ -1,5 +1,6 @@
 import { connect, createServer, type Socket } from 'node:net';
 import type { FixtureTarget, ProtocolFixture, Told } from '../../../../../test/conformance/protocol-bed.ts';
+import { eventually } from '../../../../../test/support/eventually.ts';
 import { startPostgres, type TestPostgres } from '../../../../../test/support/postgres.ts';
 import { encodeQuery, encodeStartup, Framer, readErrorFields } from '../../../../wire/postgres/index.ts';
 
@@ -14,7 +15,12 @@ export const conformance: ProtocolFixture = {
   createReader,
   async startTarget(heard, password) {
     server ??= startServer(password);
-    return listenTo(await server, heard);
+    const real = await server;
+    return listenTo(real, (name, text) => {
+      if (!text.includes('pg_sleep')) return heard(name);
+      // A server that has not yet begun with a statement ignores what would cancel it.
+      void eventually(`the server has begun with ${name}`, () => isRunning(real, name)).then(() => heard(name));
+    });
   },
   async stop() {
     await (await server)?.stop();
@@ -65,7 +71,7 @@ function createReader(): (chunk: Buffer) => readonly Told[] {
 }
 
 /** A wire to that server. */
-async function listenTo(real: TestPostgres, heard: (name: string) => void): Promise<FixtureTarget> {
+async function listenTo(real: TestPostgres, heard: (name: string, text: string) => void): Promise<FixtureTarget> {
   const sockets = new Set<Socket>();
   let isHeld = false;
   const held: (() => void)[] = [];
@@ -80,7 +86,7 @@ async function listenTo(real: TestPostgres, heard: (name: string) => void): Prom
     gateway.on('data', (chunk: Buffer) => {
       text += chunk.toString('latin1');
       for (let found = NAME.exec(text); found !== null; found = NAME.exec(text)) {
-        heard(found[1] ?? '');
+        heard(found[1] ?? '', text);
         text = text.slice(found.index + found[0].length);
       }
       if (!target.write(chunk)) gateway.pause();
@@ -118,6 +124,15 @@ async function listenTo(real: TestPostgres, heard: (name: string) => void): Prom
       await new Promise<void>((resolve) => wire.close(() => resolve()));
     },
   };
+}
+
+async function isRunning(real: TestPostgres, name: string): Promise<boolean> {
+  const running = await real.query(
+    `select 1 from pg_stat_activity where state = 'active' and pid <> pg_backend_pid() and query like $1`,
+    [`%'${name}'%`],
+    'app',
+  );
+  return running.length > 0;
 }
 
 /** What stands in a request's text behind it ends a name. */

@@ -1,0 +1,68 @@
+import type { TrustDomain } from '@countersign/sdk/identity';
+import type { Nodes } from '../attestation/index.ts';
+import type { Authority } from '../authority/index.ts';
+import type { ServerConfig } from '../config/index.ts';
+import type { Resources } from '../resources/index.ts';
+import {
+  createRevocationFeed,
+  createRevocations,
+  createVerifiers,
+  type KnownVerifiers,
+  type RevocationFeed,
+  type Revocations,
+} from '../revocation/index.ts';
+import { parseDurationMs, type Service, startAll, stopAll } from '../std/index.ts';
+import type { Store } from '../store/index.ts';
+import type { RoleDeps } from './role.ts';
+
+/** What is revoked, over one store, as one server tells of it. */
+export function createServerRevocation(
+  deps: Pick<RoleDeps<ServerConfig>, 'config' | 'clock' | 'random' | 'log'> & {
+    readonly store: Store;
+    readonly authority: Authority;
+    readonly nodes: Nodes;
+    readonly resources: Pick<Resources, 'gatewayInstances'>;
+    readonly trustDomain: TrustDomain;
+  },
+): Service & { readonly revocations: Revocations; readonly feed: RevocationFeed } {
+  const { authority, clock, config, random, trustDomain } = deps;
+  const known: KnownVerifiers = {
+    nodes: () => livingNodes(deps.nodes, clock.now() / 1000),
+    gateways: deps.resources.gatewayInstances,
+  };
+  const caLifeMs = parseDurationMs(config.ca.ttl) ?? 0;
+  // Whatever an authority has signed ends with it; one that another server makes at this moment has its whole life before it.
+  const lifeMsMax = () => {
+    const endsMs = authority.authorities().map(({ expiresAtS }) => expiresAtS * 1000);
+    return Math.max(caLifeMs, ...endsMs.map((ms) => ms - clock.now())) + SKEW_MS;
+  };
+  const revocations = createRevocations({ ...deps, known, lifeMsMax });
+  // One server started anew is another one, whose verifiers are those that come to it.
+  const server = `${config.serverId} ${random.bytes(8).toString('hex')}`;
+  const verifiers = createVerifiers({ ...deps, server });
+  const sign = authority.signStatement;
+  const feed = createRevocationFeed({ ...deps, source: revocations, verifiers, sign, trustDomain });
+  return {
+    ...{ revocations, feed },
+    start: (signal) => startAll([revocations, verifiers], signal),
+    stop: () => stopAll([revocations, verifiers]),
+  };
+}
+
+/** Nodes whose SVID, or the one that waits to be used, is not over. */
+async function livingNodes(nodes: Pick<Nodes, 'list'>, nowS: number) {
+  const living: { readonly spiffeId: string; readonly expiresAtS: number }[] = [];
+  let pageToken = '';
+  do {
+    const page = await nodes.list({ filter: { banned: false }, pageToken });
+    for (const { spiffeId, notAfterS, newNotAfterS } of page.nodes) {
+      const expiresAtS = Math.max(notAfterS, newNotAfterS);
+      if (expiresAtS > nowS) living.push({ spiffeId: spiffeId.uri, expiresAtS });
+    }
+    pageToken = page.nextPageToken;
+  } while (pageToken !== '');
+  return living;
+}
+
+/** Verifiers' clocks may be late, and the hour of the database another than ours. */
+const SKEW_MS = 60_000;

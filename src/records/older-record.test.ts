@@ -1,0 +1,123 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { eventually } from '../../test/support/eventually.ts';
+import { startPostgres, type TestPostgres } from '../../test/support/postgres.ts';
+import { openTestStore } from '../../test/support/store.ts';
+import { createSeededRandom, createSilentLog, createSystemClock, type Service } from '../std/index.ts';
+import { member as postgresEngine } from '../store/engines/postgres/index.ts';
+import type { Store } from '../store/index.ts';
+import { createRecords, createWitness, recordsLaterMigrations, recordsMigrations } from './index.ts';
+import { testEntry } from './testing/log-fixture.ts';
+
+// Goal: a record that was kept before there were postings is found by them once it was brought up to date: all of it, on every engine, also when whoever
+// did so was cut off, or two did so at once.
+
+const ENTRIES = 6000;
+const { signal } = new AbortController();
+const opened: (() => Promise<unknown>)[] = [];
+let postgres: TestPostgres;
+beforeAll(async () => {
+  postgres = await startPostgres();
+  process.env['CS_OLDER_TEST_URL'] = postgres.url;
+});
+afterAll(() => postgres.stop());
+afterEach(async () => {
+  for (const close of opened.splice(0).toReversed()) await close();
+  await postgres.query('drop schema public cascade; create schema public');
+});
+
+async function openPostgres(): Promise<Store> {
+  const deps = { clock: createSystemClock(), log: createSilentLog() };
+  const store: Store & Service = await postgresEngine.open({ url: 'env:CS_OLDER_TEST_URL' }, deps);
+  await store.start(signal);
+  opened.push(() => store.stop());
+  return store;
+}
+
+async function openSqlite(): Promise<Store> {
+  const test = await openTestStore([]);
+  opened.push(test.close);
+  return test.store;
+}
+
+/** As a server of before has left it. */
+async function fill(store: Store): Promise<void> {
+  await store.migrate(recordsMigrations.slice(0, 1));
+  const db = store.db<Record<string, Record<string, unknown>>>();
+  const log = { origin: 'o', generation: 1, owner: 'w', verifier_key: 'k', begun_ms: 0, heard_ms: 0 };
+  const tree = { size: ENTRIES, edge: Buffer.alloc(0), signed_size: ENTRIES, signed_edge: Buffer.alloc(0) };
+  await db
+    .insertInto('records_logs')
+    .values({ id: 1, ...log, ...tree })
+    .execute();
+  const names = { actor: 1, target: 2, action: 3, session: 4, kind: 5 };
+  for (let first = 0; first < ENTRIES; first += 500)
+    await db
+      .insertInto('records_entries')
+      .values(
+        Array.from({ length: 500 }, (_, n) => first + n).map((position) => ({
+          ...{ log: 1, position, at_ms: 1_000_000 + position, ...names },
+          entry: testEntry(position, { target: position % 3 === 0 ? 'db' : 'other' }),
+        })),
+      )
+      .execute();
+}
+
+const migrate = (store: Store) => store.migrate([...recordsMigrations, ...recordsLaterMigrations]);
+
+/** What is found of a target, page by page. */
+async function positionsOf(store: Store, target: string): Promise<number[]> {
+  const witness = createWitness('w', generateKeyPairSync('ed25519').privateKey);
+  const base = { clock: createSystemClock(), random: createSeededRandom('older'), log: createSilentLog() };
+  const records = createRecords({ ...base, store, witness, write: async () => {}, silenceMs: 1 });
+  const found: number[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await records.search({ target }, { size: 500, cursor, signal });
+    found.push(...page.entries.map(({ position }) => position));
+    cursor = page.next;
+  } while (cursor !== undefined);
+  return found;
+}
+
+const third = Array.from({ length: ENTRIES / 3 }, (_, n) => ENTRIES - 3 * (n + 1));
+
+describe('a record of before there were postings', () => {
+  it.each([
+    ['SQLite', openSqlite],
+    ['PostgreSQL', openPostgres],
+  ])('is found by them on %s', async (_, open) => {
+    const store = await open();
+    await fill(store);
+    await migrate(store);
+    expect(await positionsOf(store, 'db')).toEqual(third);
+  });
+
+  it('is so when two servers of a new version are started at once', async () => {
+    const [one, other] = [await openPostgres(), await openPostgres()];
+    await fill(one);
+    await Promise.all([migrate(one), migrate(other)]);
+    expect(await positionsOf(other, 'db')).toEqual(third);
+  });
+
+  it('is as it was when that was cut off, and is found by them after the next start', async () => {
+    const one = await openPostgres();
+    await fill(one);
+    const cut = migrate(one).then(
+      () => 'done',
+      () => 'cut off',
+    );
+    await eventually('it is at work', async () => {
+      const cutOff = await postgres.query(
+        `select pg_terminate_backend(pid) from pg_stat_activity where query ilike '%into "records_postings"%' and pid <> pg_backend_pid()`,
+      );
+      return cutOff.length > 0;
+    });
+    expect(await cut).toBe('cut off');
+    const kept = await postgres.query('select count(*)::int as n from records_terms');
+    expect(kept).toEqual([{ n: 0 }]); // The table of before is there.
+    const other = await openPostgres();
+    await migrate(other);
+    expect(await positionsOf(other, 'db')).toEqual(third);
+  });
+});

@@ -1,0 +1,133 @@
+import type { Kysely } from 'kysely';
+import {
+  InvalidRevocation,
+  parseRevocation,
+  type Revocation,
+  revocationLimits,
+  revocationSubjectKey,
+} from '../model/index.ts';
+import { formatTime } from '../std/index.ts';
+import { databaseMs } from '../store/index.ts';
+import { standingOf } from './effect.ts';
+import { RevocationError } from './errors.ts';
+import type { RevocationTables } from './migrations.ts';
+import type { RevocationsDeps } from './revocations.ts';
+import { readHead, readStanding, takeSequence } from './rows.ts';
+import type { RevocationRequest, Revocations, StandingRevocation } from './types.ts';
+
+/** Creates what changes the revocations that stand, one change after another; `changed` reads what was changed, before whoever asked is told. */
+export function createChanges(
+  deps: RevocationsDeps,
+  { topic, changed }: { readonly topic: string; readonly changed: () => Promise<unknown> },
+): Pick<Revocations, 'add' | 'lift' | 'restart'> {
+  const { store, clock, random } = deps;
+  const newName = () => random.bytes(16).toString('hex');
+  return {
+    async add(request, by) {
+      const [id, mark, lifeMs] = [newName(), newName(), deps.lifeMsMax()];
+      const added = await store.transaction<RevocationTables, StandingRevocation>(
+        async (trx, effects) => {
+          const atMs = await databaseMs(store, clock, trx);
+          const sequence = await takeSequence(trx, { mark });
+          const revocation = parsed({ id, ...request, by, sequence, atMs });
+          await insertRow(trx, revocation, atMs + lifeMs);
+          await checkRoom(trx);
+          effects.notify(topic, '');
+          return { ...revocation, latestExpiryMs: atMs + lifeMs };
+        },
+        { order: ORDER },
+      );
+      await changed();
+      return added;
+    },
+    async lift(id) {
+      const mark = newName();
+      const lifted = await store.transaction<RevocationTables, StandingRevocation>(
+        async (trx, effects) => {
+          const found = standingOf(await readStanding(trx), id);
+          const nowMs = await databaseMs(store, clock, trx);
+          if (found.mode === 'revoked' && nowMs < found.latestExpiryMs)
+            throw new RevocationError(
+              'ERR_REVOCATION_LIVES',
+              `what was issued before may be valid until ${formatTime(found.latestExpiryMs)}`,
+            );
+          await takeSequence(trx, { mark });
+          await trx.deleteFrom('revocation_standing').where('id', '=', id).execute();
+          await trx.deleteFrom('revocation_effects').where('revocation', '=', id).execute();
+          effects.notify(topic, '');
+          return found;
+        },
+        { order: ORDER },
+      );
+      await changed();
+      return lifted;
+    },
+    async restart() {
+      const next = { incarnation: newName(), mark: newName() };
+      const sequence = await store.transaction<RevocationTables, number>(
+        async (trx, effects) => {
+          const { incarnation, follows } = await readHead(trx);
+          const all = [incarnation, ...(JSON.parse(follows) as string[])].slice(0, FOLLOWED_MAX); // Written below alone.
+          effects.notify(topic, '');
+          return takeSequence(trx, { ...next, follows: all });
+        },
+        { order: ORDER },
+      );
+      await changed();
+      return { ...next, sequence };
+    },
+  };
+}
+
+/** @throws RevocationError ERR_REVOCATION_REQUEST */
+function parsed(value: RevocationRequest & Omit<Revocation, keyof RevocationRequest>): Revocation {
+  const { subject } = value;
+  if (subject.kind === 'identity' && subject.spiffeId.endsWith('/spire/server'))
+    throw new RevocationError(
+      'ERR_REVOCATION_REQUEST',
+      `${subject.spiffeId} is the servers' own, by which all are told what is revoked; stop a server that is not to be trusted`,
+    );
+  try {
+    return parseRevocation(value);
+  } catch (cause) {
+    if (!(cause instanceof InvalidRevocation)) throw cause;
+    throw new RevocationError('ERR_REVOCATION_REQUEST', cause.message, { cause });
+  }
+}
+
+/** @throws RevocationError ERR_REVOCATION_EXISTS */
+async function insertRow(trx: Kysely<RevocationTables>, revocation: Revocation, latestExpiryMs: number): Promise<void> {
+  const { id, subject, mode, sequence, atMs } = revocation;
+  const key = revocationSubjectKey(subject);
+  const same = trx.selectFrom('revocation_standing').select('id').where('subject_key', '=', key);
+  const other = await same.where('mode', '=', mode).executeTakeFirst();
+  if (other !== undefined) throw new RevocationError('ERR_REVOCATION_EXISTS', `it is ${mode} already, by ${other.id}`);
+  await trx
+    .insertInto('revocation_standing')
+    .values({
+      ...{ id, subject_key: key, mode, sequence, at_ms: atMs, latest_expiry_ms: latestExpiryMs },
+      told: JSON.stringify(revocation),
+    })
+    .execute();
+}
+
+/** What stands has to fit into one message to each verifier. @throws RevocationError ERR_REVOCATION_LIMIT */
+async function checkRoom(trx: Kysely<RevocationTables>): Promise<void> {
+  const rows = await trx
+    .selectFrom('revocation_standing')
+    .select(({ fn }) => [
+      fn.countAll<number | string>().as('count'),
+      fn.sum<number | string>(fn('octet_length', ['told'])).as('bytes'),
+    ])
+    .executeTakeFirstOrThrow();
+  const { standing, bytes } = revocationLimits;
+  if (Number(rows.count) > standing || Number(rows.bytes) > bytes)
+    throw new RevocationError(
+      'ERR_REVOCATION_LIMIT',
+      `${standing} revocations may stand at once, of ${bytes} bytes together`,
+    );
+}
+
+/** Of all that changes what stands: one after another. */
+const ORDER = 'revocation';
+const FOLLOWED_MAX = 16;

@@ -1,0 +1,130 @@
+import type { Revocation, RevocationState } from '../model/index.ts';
+import type { Clock, Log } from '../std/index.ts';
+import { type RevocationUpdate, revocationClaims, revocationFeed } from '../wire/revocations/index.ts';
+import type { StandingSource } from './revocations.ts';
+import type { Standing } from './rows.ts';
+import type { StateName, Verifier, WatchingVerifier } from './types.ts';
+import type { Verifiers } from './verifiers.ts';
+
+/** Signs what a server says; see `Authority.signStatement`. */
+export type SignStatement = (statement: {
+  readonly type: string;
+  readonly claims: ReturnType<typeof revocationClaims>['claims'];
+}) => Promise<string>;
+
+/** What one verifier is told on one stream. */
+export interface RevocationStream {
+  /** The next message: what has changed since the last, or that nothing has. Reads the store first, so that what it says is of now. @throws StoreError */
+  next(): Promise<RevocationUpdate>;
+}
+
+/** Tells verifiers what stands. */
+export interface RevocationFeed {
+  /**
+   * The verifier watches while `work` runs. `gone()` says whether it left for good. @throws RevocationError ERR_REVOCATION_PUT_BACK; StoreError
+   */
+  during<T>(
+    watch: {
+      readonly verifier: WatchingVerifier;
+      readonly nonce: Uint8Array;
+      /** What it has in effect. */
+      readonly known: StateName;
+      readonly draining: AbortSignal;
+    },
+    work: (stream: RevocationStream) => Promise<T>,
+  ): Promise<T>;
+  acknowledge(verifier: Verifier, state: Pick<StateName, 'incarnation' | 'sequence'>): Promise<void>;
+  onChange(listener: () => void): () => void;
+}
+
+/** Creates the feed of one server. */
+export function createRevocationFeed(deps: {
+  readonly source: StandingSource;
+  readonly verifiers: Verifiers;
+  readonly sign: SignStatement;
+  readonly trustDomain: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}): RevocationFeed {
+  const { source, verifiers, log } = deps;
+  /** Streams of each verifier: a new one may come before the old one is known to be gone. */
+  const streams = new Map<string, number>();
+  const leave = async (verifier: Verifier) => {
+    const key = JSON.stringify([verifier.kind, verifier.spiffeId, verifier.address, verifier.instance]);
+    const left = (streams.get(key) ?? 1) - 1;
+    if (left > 0) {
+      streams.set(key, left);
+      return;
+    }
+    streams.delete(key);
+    // The stream's own end is what it must hear of, not that noting it failed.
+    await verifiers
+      .left(verifier, 'away')
+      .catch((error: unknown) => log.warn('revocation.verifier.unnoted', { verifier: verifier.spiffeId, error }));
+  };
+  return {
+    onChange: source.onChange,
+    acknowledge: verifiers.acknowledged,
+    async during({ verifier, nonce, known }, work) {
+      await source.checkKnown(known).catch((error: unknown) => {
+        log.error('revocation.state.unknown', { verifier: verifier.spiffeId, sequence: known.sequence, error });
+        throw error;
+      });
+      const key = JSON.stringify([verifier.kind, verifier.spiffeId, verifier.address, verifier.instance]);
+      streams.set(key, (streams.get(key) ?? 0) + 1);
+      try {
+        await verifiers.joined(verifier, known);
+        return await work(createStream(deps, { nonce, known }));
+      } finally {
+        await leave(verifier);
+      }
+    },
+  };
+}
+
+function createStream(
+  deps: { source: StandingSource; sign: SignStatement; trustDomain: string; clock: Clock },
+  { nonce, known }: { nonce: Uint8Array; known: StateName },
+): RevocationStream {
+  const { source, sign, trustDomain, clock } = deps;
+  let count = 0;
+  let told: RevocationState | undefined;
+  return {
+    async next() {
+      const standing = await source.read();
+      const state = { ...standing.state, issuedAtMs: clock.now() };
+      const isOther = told !== undefined && told.incarnation !== state.incarnation;
+      const before = isOther ? undefined : told;
+      const stream = { trustDomain, nonce, count };
+      const { claims, body } = revocationClaims(
+        { state, follows: standing.follows, ...(before ? since(before, standing) : whole(standing, told ?? known)) },
+        stream,
+      );
+      const statement = await sign({ type: revocationFeed.type, claims });
+      count += 1;
+      told = state;
+      return { statement, body };
+    },
+  };
+}
+
+/** All that stand, for one who has `known`, which has been found in the history of this store, or is of one that it follows. */
+function whole({ state }: Standing, known: StateName) {
+  const isOwn = known.incarnation === state.incarnation;
+  const from = isOwn ? { sequence: known.sequence, mark: known.mark } : { sequence: 0, mark: '' };
+  return { from, what: { kind: 'full' as const, revocations: state.revocations } };
+}
+
+function since(told: RevocationState, { state }: Standing) {
+  const from = { sequence: told.sequence, mark: told.mark };
+  if (told.sequence === state.sequence) return { from, what: { kind: 'delta' as const, added: [], lifted: [] } };
+  const had = new Set(told.revocations.map(idOf));
+  const has = new Set(state.revocations.map(idOf));
+  const added = state.revocations.filter((one) => !had.has(one.id));
+  const lifted = told.revocations.filter((one) => !has.has(one.id)).map(idOf);
+  return { from, what: { kind: 'delta' as const, added, lifted } };
+}
+
+function idOf({ id }: Revocation): string {
+  return id;
+}

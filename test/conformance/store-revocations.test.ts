@@ -1,0 +1,352 @@
+/**
+ * What revocations promise over each engine that is registered, with two servers on one database where it can be shared: one order of states, nothing handed
+ * out that was signed after a revocation was committed anywhere, and the same word on where it is in effect from each.
+ */
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Revocation, RevocationState } from '../../src/model/index.ts';
+import {
+  createRevocationFeed,
+  createRevocations,
+  createVerifiers,
+  type RevocationRequest,
+  type RevocationStream,
+  revocationMigrations,
+  type WatchingVerifier,
+} from '../../src/revocation/index.ts';
+import {
+  createSeededRandom,
+  createSilentLog,
+  createSystemClock,
+  type Service,
+  startAll,
+  stopAll,
+} from '../../src/std/index.ts';
+import { storeEngines } from '../../src/store/engines/registry.generated.ts';
+import type { Store } from '../../src/store/index.ts';
+import { type Database, type Databases, openDatabases, openStore } from './store-databases.ts';
+
+const signal = new AbortController().signal;
+const WEB = 'spiffe://example.org/web';
+const NODE = 'spiffe://example.org/spire/agent/x/1';
+const revoke = (over: Partial<RevocationRequest> = {}): RevocationRequest => ({
+  ...{ subject: { kind: 'identity', spiffeId: WEB }, mode: 'revoked', allow: [], running: 'end', reason: 'leaked' },
+  ...over,
+});
+const quarantine = (over: Partial<RevocationRequest> = {}) => revoke({ mode: 'quarantined', ...over });
+const gateway = (over: Partial<WatchingVerifier> = {}): WatchingVerifier => ({
+  ...{ kind: 'gateway', spiffeId: 'spiffe://example.org/countersign/gateway/a', address: 'a:7443', instance: 'i1' },
+  ...{ freshForMs: 60_000, thenRefuses: true, ...over },
+});
+const NOTHING = { incarnation: '', sequence: 0, mark: '' };
+
+describe.each(storeEngines.map(({ id }) => id))('revocations on %s', (engine) => {
+  let databases: Databases;
+  let database: Database;
+  let stores: (Store & Service)[];
+  let services: Service[];
+  let nodes: { spiffeId: string; expiresAtS: number }[];
+  let lifeMs: number;
+  beforeAll(async () => {
+    databases = await openDatabases(engine);
+  });
+  afterAll(() => databases.close());
+  beforeEach(async () => {
+    database = await databases.createDatabase();
+    [stores, services, nodes, lifeMs] = [[], [], [], 3_600_000];
+  });
+  afterEach(async () => {
+    await stopAll(services);
+    await stopAll(stores);
+    await database.remove();
+  });
+
+  /** One server: of an engine that is one process's alone, another one over the same store. */
+  async function openServer(name: string) {
+    const [first] = stores;
+    const store = first?.isShared === false ? first : await openStore(engine, database, revocationMigrations);
+    if (store !== first) stores.push(store);
+    const base = { store, clock: createSystemClock(), random: createSeededRandom(name), log: createSilentLog() };
+    const known = { nodes: async () => nodes, gateways: async () => [] };
+    const revocations = createRevocations({ ...base, known, lifeMsMax: () => lifeMs });
+    const verifiers = createVerifiers({ ...base, server: name });
+    const sign = async ({ claims }: { claims: object }) => JSON.stringify(claims);
+    const feed = createRevocationFeed({ ...base, source: revocations, verifiers, sign, trustDomain: 'example.org' });
+    services.push(revocations, verifiers);
+    await startAll([revocations, verifiers], signal);
+    return { store, revocations, verifiers, feed };
+  }
+  type Server = Awaited<ReturnType<typeof openServer>>;
+
+  /** A verifier that watches until it is told to leave. */
+  async function watch({ feed }: Server, verifier: WatchingVerifier, known = NOTHING) {
+    let leave = () => {};
+    const over = new Promise<void>((resolve) => {
+      leave = resolve;
+    });
+    let ended: Promise<void> | undefined;
+    const stream = await new Promise<RevocationStream>((resolve, reject) => {
+      ended = feed.during({ verifier, nonce: Buffer.alloc(16), known, draining: signal }, async (given) => {
+        resolve(given);
+        await over;
+      });
+      ended.catch(reject);
+    });
+    const next = async () => {
+      const { statement, body } = await stream.next();
+      const claims: Pick<RevocationState, 'incarnation' | 'sequence' | 'mark'> = JSON.parse(statement);
+      return { claims, body: JSON.parse(Buffer.from(body).toString()) as Record<string, Revocation[]> };
+    };
+    const stop = async () => {
+      leave();
+      await ended;
+    };
+    return { next, stop };
+  }
+
+  it('rise by one with each that comes and each that is lifted, whichever server does it', async () => {
+    const [one, two] = [await openServer('one'), await openServer('two')];
+    const added = await Promise.all(
+      [one, two, one, two].map(({ revocations }, n) =>
+        revocations.add(quarantine({ subject: { kind: 'identity', spiffeId: `${WEB}/${n}` } }), 'admin'),
+      ),
+    );
+    expect(added.map(({ sequence }) => sequence).toSorted()).toEqual([1, 2, 3, 4]);
+    await one.revocations.lift(added[1]?.id ?? '');
+    const last = await two.revocations.add(revoke(), 'unix:uid:0');
+    expect(last).toMatchObject({ sequence: 6, by: 'unix:uid:0', mode: 'revoked' });
+    expect(await one.revocations.list()).toEqual(await two.revocations.list());
+    expect((await two.revocations.list()).map(({ sequence }) => sequence).at(-1)).toBe(6);
+    expect(await two.revocations.list()).toHaveLength(4);
+  });
+
+  it('stop what is signed at the very next signature of every server, and not what was looked at before', async () => {
+    const [one, two] = [await openServer('one'), await openServer('two')];
+    const web = [{ spiffeId: WEB, entryId: 'e1', nodeId: NODE, labels: [{ team: 'red' }] }];
+    for (const [n, subject] of [
+      { kind: 'identity', spiffeId: WEB } as const,
+      { kind: 'entry', entryId: 'e1', spiffeId: WEB } as const,
+      { kind: 'node', nodeId: NODE } as const,
+      { kind: 'label', name: 'team', value: 'red' } as const,
+    ].entries()) {
+      const [by, other] = n % 2 === 0 ? [one, two] : [two, one];
+      expect(await other.revocations.checkSigned(web)).toEqual([undefined]);
+      lifeMs = 0;
+      const { id } = await by.revocations.add(revoke({ subject }), 'admin');
+      expect(await other.revocations.checkSigned([...web, { spiffeId: `${WEB}/x` }])).toMatchObject([
+        { code: 'ERR_REVOCATION_REVOKED' },
+        undefined,
+      ]);
+      await by.revocations.lift(id);
+    }
+  });
+
+  it('let no signature out that is under way while one is committed and looks afterwards', async () => {
+    const [one, two] = [await openServer('one'), await openServer('two')];
+    const facts = [{ spiffeId: WEB }];
+    let isCommitted = false;
+    const adding = one.revocations.add(revoke(), 'admin').then(() => {
+      isCommitted = true;
+    });
+    const outcomes: { wasCommitted: boolean; isRefused: boolean }[] = [];
+    while (outcomes.filter(({ wasCommitted }) => wasCommitted).length < 5) {
+      const wasCommitted = isCommitted;
+      const all = await Promise.all(Array.from({ length: 4 }, () => two.revocations.checkSigned(facts)));
+      for (const [refusal] of all) outcomes.push({ wasCommitted, isRefused: refusal !== undefined });
+    }
+    await adding;
+    expect(outcomes.filter(({ wasCommitted, isRefused }) => wasCommitted && !isRefused)).toEqual([]);
+  });
+
+  it('keep a quarantine from nobody who signs, and refuse an operator who is quarantined', async () => {
+    const { revocations } = await openServer('one');
+    await revocations.add(quarantine(), 'admin');
+    expect(await revocations.checkSigned([{ spiffeId: WEB }])).toEqual([undefined]);
+    revocations.refuseUse({ spiffeId: WEB });
+    expect(() => revocations.refuseUse({ spiffeId: WEB }, 'operating')).toThrow('it is revoked');
+  });
+
+  it('are there once for a subject and a mode', async () => {
+    const { revocations } = await openServer('one');
+    await revocations.add(quarantine(), 'admin');
+    await revocations.add(revoke(), 'admin');
+    await expect(revocations.add(revoke(), 'other')).rejects.toMatchObject({ code: 'ERR_REVOCATION_EXISTS' });
+    expect((await revocations.list()).map(({ sequence }) => sequence)).toEqual([1, 2]);
+  });
+
+  it('are lifted when what was issued before is over, and a quarantine at once', async () => {
+    const { revocations } = await openServer('one');
+    const { id } = await revocations.add(revoke(), 'admin');
+    await expect(revocations.lift(id)).rejects.toMatchObject({ code: 'ERR_REVOCATION_LIVES' });
+    const { id: other } = await revocations.add(quarantine(), 'admin');
+    await revocations.lift(other);
+    await expect(revocations.lift(other)).rejects.toMatchObject({ code: 'ERR_REVOCATION_UNKNOWN' });
+    expect((await revocations.list()).map((one) => one.id)).toEqual([id]);
+  });
+
+  it('refuse a malformed one, and keep nothing of it', async () => {
+    const { revocations } = await openServer('one');
+    await expect(revocations.add(revoke({ reason: 'a\nb' }), 'admin')).rejects.toMatchObject({
+      code: 'ERR_REVOCATION_REQUEST',
+    });
+    const own = { kind: 'identity', spiffeId: 'spiffe://example.org/spire/server' } as const;
+    await expect(revocations.add(revoke({ subject: own }), 'admin')).rejects.toThrow("is the servers' own");
+    expect(await revocations.list()).toEqual([]);
+    expect((await revocations.add(revoke(), 'admin')).sequence).toBe(1);
+  });
+
+  it('are told whole first, then by what has changed, then that nothing has', async () => {
+    const [one, two] = [await openServer('one'), await openServer('two')];
+    const first = await one.revocations.add(quarantine(), 'admin');
+    const { next, stop } = await watch(two, gateway());
+    expect((await next()).body).toMatchObject({ revocations: [{ id: first.id }] });
+    const second = await one.revocations.add(revoke(), 'admin');
+    await one.revocations.lift(first.id);
+    expect(await next()).toMatchObject({
+      claims: { sequence: 3, kind: 'delta', fromSequence: 1, count: 1 },
+      body: { added: [{ id: second.id }], lifted: [first.id] },
+    });
+    expect((await next()).body).toEqual({ added: [], lifted: [] });
+    await stop();
+  });
+
+  it('are in effect where a verifier has said so at any server, with the time that it took', async () => {
+    const [one, two] = [await openServer('one'), await openServer('two')];
+    const a = await watch(one, gateway());
+    const b = await watch(two, gateway({ address: 'b:7443' }));
+    const added = await one.revocations.add(revoke(), 'admin');
+    const effect = one.revocations.effect(added.id, { waitMs: 10_000, signal });
+    for (const [{ next }, server, address] of [
+      [a, two, 'a:7443'],
+      [b, one, 'b:7443'],
+    ] as const) {
+      const { claims } = await next();
+      await server.feed.acknowledge(gateway({ address }), claims);
+    }
+    const { verifiers } = await effect;
+    expect(verifiers).toMatchObject([
+      { address: 'a:7443', state: 'in-effect', afterMs: expect.any(Number) },
+      { address: 'b:7443', state: 'in-effect', afterMs: expect.any(Number) },
+    ]);
+    expect(await two.revocations.effect(added.id, { waitMs: 0, signal })).toEqual(await effect);
+    await Promise.all([a.stop(), b.stop()]);
+  });
+
+  it('name who does not answer, who is away and who never followed, with the end by itself', async () => {
+    const { revocations, feed, verifiers: kept } = await openServer('one');
+    nodes = [{ spiffeId: NODE, expiresAtS: 4_000_000_000 }];
+    const silent = await watch({ revocations, feed, verifiers: kept } as Server, gateway());
+    const away = await watch({ revocations, feed, verifiers: kept } as Server, gateway({ address: 'b:7443' }));
+    await away.stop();
+    const stale = await watch({ revocations, feed } as Server, gateway({ address: 'c:7443', freshForMs: 1 }));
+    await stale.stop();
+    const lax = { address: 'd:7443', freshForMs: 0, thenRefuses: false };
+    await (await watch({ revocations, feed } as Server, gateway(lax))).stop();
+    const { id, latestExpiryMs } = await revocations.add(revoke(), 'admin');
+    const { verifiers } = await revocations.effect(id, { waitMs: 0, signal });
+    expect(verifiers).toMatchObject([
+      { kind: 'agent', spiffeId: NODE, state: 'unreachable', endsMs: latestExpiryMs },
+      { address: 'b:7443', state: 'unreachable', endsMs: expect.any(Number) },
+      { address: 'd:7443', state: 'unreachable', endsMs: latestExpiryMs },
+      { address: 'a:7443', state: 'waiting', endsMs: expect.any(Number) },
+      { address: 'c:7443', state: 'refusing' },
+    ]);
+    const endsMs = verifiers[1]?.endsMs ?? 0;
+    expect(endsMs).toBeLessThan(latestExpiryMs);
+    const quarantined = await revocations.add(quarantine(), 'admin');
+    const { verifiers: then } = await revocations.effect(quarantined.id, { waitMs: 0, signal });
+    expect(then.find(({ address }) => address === 'd:7443')).toMatchObject({ endsMs: undefined });
+    await silent.stop();
+  });
+
+  it('are finished after a server was killed in between: the rows stand, and whoever has said so since is known', async () => {
+    const one = await openServer('one');
+    const added = await one.revocations.add(revoke(), 'admin');
+    // Nothing of the first is stopped: it is as if it were gone.
+    const two = await openServer('two');
+    expect(await two.revocations.checkSigned([{ spiffeId: WEB }])).toMatchObject([{ code: 'ERR_REVOCATION_REVOKED' }]);
+    const { next, stop } = await watch(two, gateway());
+    const { claims } = await next();
+    expect(await two.revocations.effect(added.id, { waitMs: 0, signal })).toMatchObject({
+      verifiers: [{ state: 'waiting' }],
+    });
+    await two.feed.acknowledge(gateway(), claims);
+    expect(await two.revocations.effect(added.id, { waitMs: 0, signal })).toMatchObject({
+      verifiers: [{ state: 'in-effect' }],
+    });
+    await stop();
+  });
+
+  it('take no older word for a newer one, and none of a process that has begun anew', async () => {
+    const { revocations, feed } = await openServer('one');
+    const server = { revocations, feed } as Server;
+    const first = await revocations.add(revoke(), 'admin');
+    const a = await watch(server, gateway());
+    const { claims } = await a.next();
+    await feed.acknowledge(gateway(), claims);
+    await feed.acknowledge(gateway(), { ...claims, sequence: 0 });
+    const stateOf = async () => (await revocations.effect(first.id, { waitMs: 0, signal })).verifiers[0]?.state;
+    expect(await stateOf()).toBe('in-effect');
+    const anew = await watch(server, gateway());
+    expect(await stateOf()).toBe('waiting');
+    // The old stream's end is not the end of the new one.
+    await a.stop();
+    expect(await stateOf()).toBe('waiting');
+    await anew.stop();
+    expect(await stateOf()).toBe('unreachable');
+  });
+
+  it('are not in effect by the word of one who says that it has more than there is', async () => {
+    const { revocations, feed } = await openServer('one');
+    const a = await watch({ revocations, feed } as Server, gateway());
+    const { claims } = await a.next();
+    await feed.acknowledge(gateway(), { ...claims, sequence: 1_000 });
+    await feed.acknowledge(gateway(), { incarnation: 'f'.repeat(32), sequence: 1 });
+    const { id } = await revocations.add(revoke(), 'admin');
+    expect((await revocations.effect(id, { waitMs: 0, signal })).verifiers).toMatchObject([{ state: 'waiting' }]);
+    await a.stop();
+  });
+
+  it('are told to a thousand processes of one gateway and no more, and the others beside it are not refused', async () => {
+    const { verifiers } = await openServer('one');
+    const joins = Array.from({ length: 1_001 }, (_, n) => verifiers.joined(gateway({ instance: `i${n}` }), NOTHING));
+    const other = verifiers.joined(gateway({ spiffeId: 'spiffe://example.org/countersign/gateway/b' }), NOTHING);
+    const settled = await Promise.allSettled(joins);
+    expect(settled.filter(({ status }) => status === 'rejected')).toMatchObject([
+      { reason: { code: 'ERR_REVOCATION_LIMIT' } },
+    ]);
+    await other;
+  });
+
+  it('are not told to a verifier that has what the store has not, until an operator says so', async () => {
+    const server = await openServer('one');
+    await server.revocations.add(revoke(), 'admin');
+    const a = await watch(server, gateway());
+    const { claims } = await a.next();
+    await a.stop();
+    await (await watch(server, gateway(), claims)).stop();
+    const wrong = [
+      { ...claims, mark: 'f'.repeat(32) },
+      { ...claims, sequence: 2, mark: 'f'.repeat(32) },
+      { ...claims, incarnation: 'f'.repeat(32) },
+    ];
+    for (const known of wrong)
+      await expect(watch(server, gateway(), known)).rejects.toMatchObject({ code: 'ERR_REVOCATION_PUT_BACK' });
+    await server.revocations.restart();
+    const b = await watch(server, gateway(), { ...claims, sequence: 9, mark: 'f'.repeat(32) });
+    expect((await b.next()).claims).toMatchObject({ follows: [claims.incarnation], sequence: 2, kind: 'full' });
+    await b.stop();
+  });
+
+  it('hand nothing out, and say nothing of freshness, while the store can not be read', async () => {
+    const server = await openServer('one');
+    const { next, stop } = await watch(server, gateway());
+    await next();
+    await server.store.db().schema.alterTable('revocation_state').renameTo('revocation_away').execute();
+    await expect(server.revocations.checkSigned([{ spiffeId: WEB }])).rejects.toThrow('revocation_state');
+    await expect(next()).rejects.toThrow('revocation_state');
+    await server.store.db().schema.alterTable('revocation_away').renameTo('revocation_state').execute();
+    expect(await server.revocations.checkSigned([{ spiffeId: WEB }])).toEqual([undefined]);
+    expect((await next()).claims).toMatchObject({ count: 1 });
+    await stop();
+  });
+});
