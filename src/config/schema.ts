@@ -1,5 +1,5 @@
 import { type Static, type TObject, Type } from 'typebox';
-import { addressSchema, durationSchema } from './values.ts';
+import { addressesSchema, addressSchema, durationSchema } from './values.ts';
 
 /** Config schemas of the registered members, by id, passed in from the registries. */
 export interface MemberSchemas {
@@ -204,7 +204,10 @@ function oidcSchema() {
 function agentSchema(members: Partial<MemberSchemas>) {
   return closed(
     {
-      server: addressSchema({ description: 'Address of the server.', default: '127.0.0.1:8081' }),
+      server: addressesSchema({
+        description: 'Address of the server, or addresses of several on one database.',
+        default: '127.0.0.1:8081',
+      }),
       trustBundle: Type.Optional(
         Type.String({
           description:
@@ -262,7 +265,10 @@ function agentSchema(members: Partial<MemberSchemas>) {
 function gatewaySchema() {
   return closed(
     {
-      server: addressSchema({ description: 'Address of the server.', default: '127.0.0.1:8081' }),
+      server: addressesSchema({
+        description: 'Address of the server, or addresses of several on one database.',
+        default: '127.0.0.1:8081',
+      }),
       workloadApi: Type.String({
         description: 'Unix socket of the Workload API that gives the gateway its own identity.',
         default: '/run/countersign/agent/agent.sock',
