@@ -1,7 +1,7 @@
 import { type Static, Type } from 'typebox';
 import { anyOf, closed, type MemberSchemas, oneOf } from './member-schemas.ts';
 import { sinksSchema } from './sinks-schema.ts';
-import { addressSchema, durationSchema } from './values.ts';
+import { addressesSchema, addressSchema, durationSchema } from './values.ts';
 
 /**
  * The whole file. Each role reads its own section; `dev` reads none of it. Without `members` any of them may be configured with anything:
@@ -199,7 +199,10 @@ function oidcSchema() {
 function agentSchema(members: Partial<MemberSchemas>) {
   return closed(
     {
-      server: addressSchema({ description: 'Address of the server.', default: '127.0.0.1:8081' }),
+      server: addressesSchema({
+        description: 'Address of the server, or addresses of several on one database.',
+        default: '127.0.0.1:8081',
+      }),
       trustBundle: Type.Optional(
         Type.String({
           description:
@@ -257,7 +260,10 @@ function agentSchema(members: Partial<MemberSchemas>) {
 function gatewaySchema() {
   return closed(
     {
-      server: addressSchema({ description: 'Address of the server.', default: '127.0.0.1:8081' }),
+      server: addressesSchema({
+        description: 'Address of the server, or addresses of several on one database.',
+        default: '127.0.0.1:8081',
+      }),
       workloadApi: Type.String({
         description: 'Unix socket of the Workload API that gives the gateway its own identity.',
         default: '/run/countersign/agent/agent.sock',
