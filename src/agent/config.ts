@@ -3,7 +3,8 @@ import type { TrustDomain } from '@countersign/sdk/identity';
 /** How an agent is told to run; the values were checked by whoever read them from a file. */
 export interface AgentConfig {
   readonly trustDomain: TrustDomain;
-  readonly serverAddress: { readonly host: string; readonly port: number };
+  /** `others`: further servers on the same database, in the order in which they are tried. */
+  readonly serverAddress: ServerAddress & { readonly others?: readonly ServerAddress[] };
   /** What proves the server at the very first contact. `insecure` trusts whoever answers first, then pins its bundle. */
   readonly bootstrap: { readonly bundlePem: string } | { readonly insecure: true };
   /** Folder for the sealed state; made with mode 0700. */
@@ -22,6 +23,11 @@ export interface AgentConfig {
   readonly pidFile?: string;
   /** Shown in the server's list of nodes. */
   readonly version: string;
+}
+
+export interface ServerAddress {
+  readonly host: string;
+  readonly port: number;
 }
 
 /** A registered attestor and its config, checked against its schema. */

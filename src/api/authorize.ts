@@ -53,7 +53,7 @@ export function createAuthorizer(deps: {
   readOperator?: ReadOperator;
   revocations: Pick<Revocations, 'refuseUse'>;
 }): Authorizer {
-  const { access } = deps;
+  const { access, registration, revocations } = deps;
   const callers = new WeakMap<CallContext, Caller>();
   const identityOf = createIdentityPrincipal(deps);
 
@@ -89,7 +89,7 @@ export function createAuthorizer(deps: {
       throw denied();
     }
     const { id } = verdict;
-    if (!HEARS_OF_IT.has(context.method)) deps.revocations.refuseUse(factsOf(verdict, deps.registration));
+    if (!HEARS_OF_IT.has(context.method)) revocations.refuseUse(factsOf(verdict, registration));
     if (isAgent(id)) {
       may({ kind: 'node', id });
       const node = await checkAgent(deps.nodes, context, verdict);
@@ -98,19 +98,10 @@ export function createAuthorizer(deps: {
       return { role: 'agent', node };
     }
     may(identityOf(id));
-    if (isGatewayAction(action)) return { role: 'gateway', id };
-    deps.revocations.refuseUse(factsOf(verdict, deps.registration), 'operating');
-    return { role: 'admin', id };
+    const role = isGatewayAction(action) ? 'gateway' : 'admin';
+    if (role === 'admin') revocations.refuseUse(factsOf(verdict, registration), 'operating');
+    return { role, id };
   };
-
-  /** An agent takes its new SVID into use for good: a call begun with an older one is by a copy of its state, or one that was brought back. */
-  const noteCopy =
-    ({ method, peer }: CallContext) =>
-    ({ id, serial }: Verified) =>
-      deps.log.warn('api.agent.superseded', {
-        ...{ agent: id.uri, serial, method },
-        ...(peer.kind === 'tls' ? { remote: peer.remoteAddress } : {}),
-      });
 
   const callerOf = (context: CallContext): Caller => {
     const caller = callers.get(context);
@@ -120,7 +111,7 @@ export function createAuthorizer(deps: {
   return {
     async interceptor(context, next) {
       try {
-        const caller = await authorize(context, noteCopy(context));
+        const caller = await authorize(context, noteCopy(deps.log, context));
         if (caller.role !== 'anyone') context.vouch();
         callers.set(context, caller);
         await next();
@@ -140,6 +131,15 @@ export function createAuthorizer(deps: {
       callers.set(context, await authorize(context, () => {}));
     },
   };
+}
+
+/** An agent takes its new SVID into use for good: a call begun with an older one is by a copy of its state, or one that was brought back. */
+function noteCopy(log: Log, { method, peer }: CallContext) {
+  return ({ id, serial }: Verified) =>
+    log.warn('api.agent.superseded', {
+      ...{ agent: id.uri, serial, method },
+      ...(peer.kind === 'tls' ? { remote: peer.remoteAddress } : {}),
+    });
 }
 
 function verifyChain(deps: ChainDeps, chainDer: readonly Buffer[]) {
@@ -252,15 +252,6 @@ export function isAgent(id: SpiffeId): boolean {
   return id.path.startsWith('/spire/agent/');
 }
 
-/** Acts of the groups that the built-in policy alone decides are those of one kind of caller. */
-function isGatewayAction(action: string): boolean {
-  return isOneOf(action, rpcGroups['countersign:serve-gateway']);
-}
-
-function isOneOf(action: string, group: readonly string[]): boolean {
-  return group.includes(action.slice('countersign:'.length));
-}
-
 /** What is known of a peer by its certificate; that of an agent is its node's. */
 export function factsOf(
   { id, thumbprint }: { readonly id: SpiffeId; readonly thumbprint?: string },
@@ -268,6 +259,15 @@ export function factsOf(
 ): RevocationFacts {
   const labels = registration.entriesOf(id).map(({ attributes }) => attributes.labels);
   return { spiffeId: id.uri, thumbprint, labels, ...(isAgent(id) ? { nodeId: id.uri } : {}) };
+}
+
+/** Acts of the groups that the built-in policy alone decides are those of one kind of caller. */
+function isGatewayAction(action: string): boolean {
+  return isOneOf(action, rpcGroups['countersign:serve-gateway']);
+}
+
+function isOneOf(action: string, group: readonly string[]): boolean {
+  return group.includes(action.slice('countersign:'.length));
 }
 
 /** No details and no reason: who may not call learns nothing of who may. */

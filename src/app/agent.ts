@@ -15,6 +15,7 @@ import { clockIsSynchronised } from './health/machine-clock.ts';
 import { createProcessChecks } from './health/process-checks.ts';
 import { hardenProcess } from './process/hardening.ts';
 import { allChosen, chosen, type Role, type RoleDeps } from './role.ts';
+import { serverAddresses } from './server-addresses.ts';
 import { VERSION } from './version.ts';
 
 /** An agent that runs. */
@@ -87,7 +88,7 @@ export function createAgentApp(
   };
 }
 
-function runningConfig({ config, trustDomain }: RoleDeps<AgentConfig>): RunningAgentConfig {
+function runningConfig({ config, trustDomain, random }: RoleDeps<AgentConfig>): RunningAgentConfig {
   const attestor = chosen(config.attestor);
   // agent.joinToken is the short way to say the token of the join-token attestor.
   const nodeAttestor =
@@ -96,7 +97,7 @@ function runningConfig({ config, trustDomain }: RoleDeps<AgentConfig>): RunningA
       : attestor;
   return {
     trustDomain: parseTrustDomain(trustDomain),
-    serverAddress: parseAddress(config.server),
+    serverAddress: serverAddresses(config.server, random),
     bootstrap: bootstrapOf(config),
     dataDir: config.dataDir,
     socketPath: config.socket,

@@ -108,7 +108,7 @@ export async function createGatewayApp(deps: RoleDeps<GatewayConfig>, share?: Ga
     if (updates.informed()) informed.resolve();
   };
   const connect = serverConnection({
-    ...{ address: config.server, identity, clock, serverClock },
+    ...{ address: config.server, identity, clock, random, serverClock },
     serverId: spiffeIdOf(trustDomain, '/spire/server'),
   });
   const shipping = createGatewayShipping({ clock, random, log, connect, identity, ledger: shipped });

@@ -17,7 +17,8 @@ import type { RoleDeps } from './role.ts';
 
 /** What is revoked, over one store, as one server tells of it. */
 export function createServerRevocation(
-  deps: Pick<RoleDeps<ServerConfig>, 'config' | 'clock' | 'random' | 'log'> & {
+  { config, clock, random, log }: Pick<RoleDeps<ServerConfig>, 'config' | 'clock' | 'random' | 'log'>,
+  parts: {
     readonly store: Store;
     readonly authority: Authority;
     readonly nodes: Nodes;
@@ -25,7 +26,8 @@ export function createServerRevocation(
     readonly trustDomain: TrustDomain;
   },
 ): Service & { readonly revocations: Revocations; readonly feed: RevocationFeed } {
-  const { authority, clock, config, random, trustDomain } = deps;
+  const { authority, trustDomain } = parts;
+  const deps = { ...parts, clock, random, log };
   const known: KnownVerifiers = {
     nodes: () => livingNodes(deps.nodes, clock.now() / 1000),
     gateways: deps.resources.gatewayInstances,

@@ -148,12 +148,7 @@ async function openParts(deps: ServerDeps) {
   const store = await openStore(deps);
   const keystore = openKeystore(deps);
   const authority = createAuthority({
-    store,
-    keystore,
-    clock,
-    random,
-    log,
-    trustDomain,
+    ...{ store, keystore, clock, random, log, trustDomain },
     options: { ...authorityOptions(config), acceptLoss: deps.acceptLoss === true },
   });
   const knowsTrustDomain = (name: TrustDomain) => authority.federatedBundle(name) !== undefined;
@@ -167,25 +162,13 @@ async function openParts(deps: ServerDeps) {
   const access = createAccessPolicies({ store, clock, log, trustDomain, endpoints, takesLinks, forms: accessForms });
   const { ledger, records, shipping } = openServerRecord({ config, trustDomain, store, clock, random, log });
   const sinks = createServerSinks(deps, { store, trustDomain, write: (event) => ledger.synced(ledger.append(event)) });
-  const revocation = createServerRevocation({
-    ...{ config, store, clock, random, log, authority, nodes, resources, trustDomain },
-  });
-  const identity = createServerIdentity({
-    authority,
-    clock,
-    log,
-    id: spiffeIdOf(trustDomain, '/spire/server'),
-  });
+  const revocation = createServerRevocation(deps, { store, authority, nodes, resources, trustDomain });
+  const { revocations, feed } = revocation;
+  const identity = createServerIdentity({ authority, clock, log, id: spiffeIdOf(trustDomain, '/spire/server') });
   const attestation = createAttestationService(() =>
     createNodeAttestation({
       ...{
-        nodes,
-        clock,
-        random,
-        log,
-        trustDomain,
-        issuer: authority,
-        revocations: revocation.revocations,
+        ...{ nodes, clock, random, log, trustDomain, issuer: authority, revocations },
         readTrustedFile: readTrusted,
         svidTtlS: durationMs(config.svid.agentTtl) / 1000,
       },
@@ -220,8 +203,7 @@ async function openParts(deps: ServerDeps) {
   ];
   return {
     ...{ trustDomain, store, authority, nodes, registration, resources, ledger, identity, attestation, services },
-    ...{ access, revocations: revocation.revocations, feed: revocation.feed },
-    ...{ questions, probe, databaseClock, parsePolicies, records, shipping, sinks },
+    ...{ revocations, feed, access, questions, probe, databaseClock, parsePolicies, records, shipping, sinks },
   };
 }
 

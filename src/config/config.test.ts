@@ -16,6 +16,27 @@ function parse(text: string, env: Record<string, string> = {}) {
   return parseConfig({ file: 'cs.yaml', text, members, env });
 }
 
+describe('sinks', () => {
+  const sinks = (text: string) => parse(`trustDomain: corp.test\nserver:\n  sinks:\n    ${text}\n`).server?.sinks;
+
+  it('have what is left out of each filled in', () => {
+    expect(sinks('one: { to: { file: {} } }')).toEqual({
+      one: { to: { file: {} }, filter: {}, from: 'beginning', skip: [] },
+    });
+  });
+
+  it.each([
+    ['Two Words: { to: { file: {} } }', 'Two Words'],
+    ['one: { to: { file: {}, other: {} } }', 'other'],
+    ['one: { to: {} }', 'to'],
+    ['one: { filter: {} }', 'to is required'],
+    ['one: { to: { file: {} }, filter: { kinds: denial } }', 'kinds'],
+    ["one: { to: { file: {} }, skip: ['7'] }", 'skip'],
+  ])('are refused as %s', (text, named) => {
+    expect(() => sinks(text)).toThrow(named);
+  });
+});
+
 describe('parseConfig', () => {
   it('fills in every default', () => {
     const config = parse('trustDomain: corp.test\nserver: {}\n');

@@ -19,5 +19,5 @@ export {
   type GatewayConfig,
   type ServerConfig,
 } from './schema.ts';
-export { addressSchema, durationSchema, parseAddress } from './values.ts';
+export { addressSchema, durationSchema, parseAddress, parseAddresses } from './values.ts';
 export { type CheckedDocument, parseChecked } from './yaml.ts';

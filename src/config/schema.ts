@@ -1,7 +1,7 @@
 import { type Static, Type } from 'typebox';
 import { anyOf, closed, type MemberSchemas, oneOf } from './member-schemas.ts';
 import { sinksSchema } from './sinks-schema.ts';
-import { addressSchema, durationSchema } from './values.ts';
+import { addressesSchema, addressSchema, durationSchema } from './values.ts';
 
 /**
  * The whole file. Each role reads its own section; `dev` reads none of it. Without `members` any of them may be configured with anything:
@@ -142,7 +142,10 @@ function signInSchema() {
         description: 'After how long somebody signs in anew, however much they do.',
         default: '12h',
       }),
-      idle: durationSchema({ description: 'After how long without any use a sign-in is over; a stream that stays open is none.', default: '1h' }),
+      idle: durationSchema({
+        description: 'After how long without any use a sign-in is over; a stream that stays open is none.',
+        default: '1h',
+      }),
       from: Type.Enum(['address', 'network', 'anywhere'], {
         description:
           'From where a sign-in is good: the very address that it was begun from, its network (IPv4 /24, IPv6 /64), or anywhere. From elsewhere one signs in anew.',
@@ -196,7 +199,10 @@ function oidcSchema() {
 function agentSchema(members: Partial<MemberSchemas>) {
   return closed(
     {
-      server: addressSchema({ description: 'Address of the server.', default: '127.0.0.1:8081' }),
+      server: addressesSchema({
+        description: 'Address of the server, or addresses of several on one database.',
+        default: '127.0.0.1:8081',
+      }),
       trustBundle: Type.Optional(
         Type.String({
           description:
@@ -254,7 +260,10 @@ function agentSchema(members: Partial<MemberSchemas>) {
 function gatewaySchema() {
   return closed(
     {
-      server: addressSchema({ description: 'Address of the server.', default: '127.0.0.1:8081' }),
+      server: addressesSchema({
+        description: 'Address of the server, or addresses of several on one database.',
+        default: '127.0.0.1:8081',
+      }),
       workloadApi: Type.String({
         description: 'Unix socket of the Workload API that gives the gateway its own identity.',
         default: '/run/countersign/agent/agent.sock',

@@ -30,9 +30,11 @@ export function sinksSchema(members: Partial<MemberSchemas>) {
         maxItems: 1000,
       }),
     },
-    { description: 'One of them. How far it is hangs on the name.' },
+    // The default has what is left out of one filled in.
+    { description: 'One of them. How far it is hangs on the name.', default: {} },
   );
-  return Type.Record(Type.String({ pattern: '^[a-z0-9]([a-z0-9-]{0,62})$' }), sink, {
+  return Type.Record(Type.String(), sink, {
+    propertyNames: Type.String({ pattern: '^[a-z0-9]([a-z0-9-]{0,62})$' }),
     description: 'Where what comes into the record goes on to, each under a name of its own; the same at all servers.',
   });
 }

@@ -22,6 +22,7 @@ export {
 } from './call.ts';
 export { type BidiCall, createRpcClient, type RpcClient } from './client/client.ts';
 export { endInOrder } from './connection/end-in-order.ts';
+export { type Attempt, openFirst } from './connection/open-first.ts';
 export { peerChain } from './connection/peer-chain.ts';
 export { endTogether } from './connection/session-end.ts';
 export { BACKLOG, type Connect, type Listen, type TlsIdentity } from './connection/transport.ts';

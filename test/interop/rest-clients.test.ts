@@ -6,6 +6,7 @@ import * as fs from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
 import * as path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { eventually } from '../support/eventually.ts';
 import { run } from '../support/processes.ts';
 import { type Stack, startStack } from '../support/stack.ts';
 import { go } from './go-toolchain.ts';
@@ -36,11 +37,7 @@ describe.skipIf(lacks)('a client generated from the document', () => {
     expect((await sleeping).stderr).toContain('an operator ended this session');
   });
   const lists = async ([file, ...args]: readonly [string, ...string[]]) => {
-    await expect
-      .poll(() => stack.cli(['session', 'list', '--json']), { timeout: 30_000 })
-      .toMatchObject({
-        stdout: expect.stringContaining('"target":"shop"'),
-      });
+    await eventually('the session', async () => (await stack.cli(['session', 'list', '--json'])).stdout.includes('"shop"'));
     const { stdout, stderr } = await run(file, args, { env: { API_URL: door.url, TARGET: 'shop' } });
     expect(stdout, stderr).toBe('listed, followed, ended\n');
   };

@@ -1,4 +1,5 @@
 import { type Clock, followAbort, type Random, sleep } from '../../std/index.ts';
+import type { AgentConfig } from '../config.ts';
 import { probeServer } from './probe.ts';
 
 /** The pause between two syncs. */
@@ -14,11 +15,7 @@ export interface Pause {
   wait(options: { delayMs: number; spacingMs: number; probe: boolean }, signal: AbortSignal): Promise<void>;
 }
 
-export function createPause(deps: {
-  clock: Clock;
-  random: Random;
-  address: { readonly host: string; readonly port: number };
-}): Pause {
+export function createPause(deps: { clock: Clock; random: Random; address: AgentConfig['serverAddress'] }): Pause {
   const { clock } = deps;
   let poked = false;
   let wake: () => void = () => {};
@@ -33,7 +30,8 @@ export function createPause(deps: {
     async wait({ delayMs, spacingMs, probe }, signal) {
       const woken = followAbort(signal);
       wake = () => woken.abort();
-      if (probe) void probeServer(deps.address, deps, woken.signal).then(wake);
+      const { others = [], ...first } = deps.address;
+      for (const address of probe ? [first, ...others] : []) void probeServer(address, deps, woken.signal).then(wake);
       // Being woken, or stopped, is what the abort is for: neither is a failure.
       await sleep(clock, Math.min(spacingMs, delayMs), signal).catch(() => {});
       if (!poked) await sleep(clock, Math.max(0, delayMs - spacingMs), woken.signal).catch(() => {});

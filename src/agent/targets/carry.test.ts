@@ -51,7 +51,7 @@ async function carried() {
     gateway.socket.write(what, 'latin1');
     await expect.poll(client.got).toBe(before + what);
   };
-  return { client, gateway, drain, ask, answer, over: () => over };
+  return { client, gateway, link: nearGateway, drain, ask, answer, over: () => over };
 }
 
 async function pair(where: { path: string } | { port: number; host: string }): Promise<[Side, Socket]> {
@@ -211,6 +211,26 @@ describe('a session that is not', () => {
     await expect.poll(client.ended).toBe(true);
     await expect.poll(over).toBe(true);
     expect(client.got()).toBe('last words');
+  });
+
+  it('lets a client go that only sends, once the gateway has said its last words and is gone', async () => {
+    const { client, gateway, ask, over, link } = await carried();
+    await ask('S');
+    client.socket.pause(); // As one in the midst of COPY, which looks for no answer.
+    let isOpen = true;
+    client.socket.once('close', () => {
+      isOpen = false;
+    });
+    const send = () => {
+      while (isOpen && client.socket.write('d'.repeat(8_192)));
+    };
+    client.socket.on('drain', send);
+    gateway.socket.end('E: 57P01');
+    await expect.poll(() => link.readableEnded).toBe(true);
+    send();
+    gateway.socket.destroy();
+    await expect.poll(() => isOpen).toBe(false);
+    await expect.poll(over).toBe(true);
   });
 
   describe.each([

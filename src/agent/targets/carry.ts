@@ -22,7 +22,8 @@ export interface Farewell {
  * several, only the gateway knows, which reads what is carried here: it is told that the client ends, answers what it has of it, and
  * ends the link. Behind that the client gets its words. What it sent meanwhile reached nobody, so it can be sent again.
  *
- * A gateway that is killed says nothing; where the client would take it for one, it is told so.
+ * A gateway that is killed says nothing; where the client would take it for one, it is told so. Once the gateway is gone, the client has been given all
+ * there was, and is let go.
  */
 export function carry(client: Duplex, link: Duplex, farewell: Farewell): Promise<void> {
   // What is gone already tells nobody so again.
@@ -50,6 +51,7 @@ export function carry(client: Duplex, link: Duplex, farewell: Farewell): Promise
       from.once('close', () => {
         // A close without an end before it cut something off; the other side must not take it for a proper end.
         if (!from.readableEnded && !(from === link && sayLost())) to.destroy();
+        else if (from === link) letGo();
         closed();
       });
     }
@@ -57,6 +59,12 @@ export function carry(client: Duplex, link: Duplex, farewell: Farewell): Promise
       const isHeard = !client.readableEnded && session.place() !== 'amid';
       if (isHeard) client.end(farewell.lost(), () => client.destroy());
       return isHeard;
+    };
+    /** What it still sends is for nobody. Taken by nobody either, it would hold up one that only sends, which then never looks for the last words. */
+    const letGo = () => {
+      client.resume();
+      if (client.writableFinished) client.destroy();
+      else client.once('finish', () => client.destroy());
     };
     client.pipe(link);
     link.pipe(client, { end: false });

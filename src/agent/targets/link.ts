@@ -2,7 +2,7 @@ import { constants } from 'node:crypto';
 import { type ConnectionOptions, connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
 import { parseSpiffeId, type TrustDomain } from '@countersign/sdk/identity';
 import type { Bundle, TargetView } from '../../model/index.ts';
-import { peerChain } from '../../rpc/index.ts';
+import { type Attempt, openFirst, peerChain } from '../../rpc/index.ts';
 import { abortError, type Clock, type Log, messageOf, sleep, timeoutSignal } from '../../std/index.ts';
 import {
   encodeLinkPreface,
@@ -17,7 +17,6 @@ import type { X509Svid } from '../cache/types.ts';
 import { countDown } from '../callers.ts';
 import { AgentError } from '../errors.ts';
 import { createGatewayChoice, type GatewayChoice, type GatewayPlace, keyOf } from './choose-gateway.ts';
-import { type Attempt, openFirst } from './open-first.ts';
 
 /** What a session asks of its link. */
 export interface LinkWanted {

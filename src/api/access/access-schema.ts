@@ -77,6 +77,7 @@ const RESPOND = [
   ...['caller.get', 'session.list', 'session.get', 'session.follow', 'session.end', 'gateway.list', 'gateway.get'],
   ...['gateway.follow', 'record.search', 'record.get', 'record.follow', 'target.list', 'target.get', 'policy.list'],
   ...['policy.get', 'entry.list', 'entry.get', 'node.list', 'node.get', 'node.ban', 'sign-in.list', 'sign-in.end'],
+  ...['revocation.list', 'revocation.get', 'revocation.follow', 'revocation.add', 'revocation.lift'],
 ];
 /** What may be asked of one target alone. */
 const OWN_TARGET = ['target.get', 'session.list', 'session.follow', 'record.search', 'record.follow'];

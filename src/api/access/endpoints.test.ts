@@ -8,7 +8,11 @@ import { startTestRest, type TestRest } from '../testing/test-rest.ts';
 
 let server: TestRest;
 beforeEach(async () => {
-  server = await startTestRest({ readOperator: () => ({ uid: 1000, text: 'alice (uid 1000)' }) });
+  server = await startTestRest({
+    readOperator: () => ({ uid: 1000, text: 'alice (uid 1000)' }),
+    // Nobody asks it: sign-ins are made by hand.
+    oidc: { issuer: ISSUER, clientId: 'countersign', clientSecret: undefined, groupsClaim: 'groups', scopes: 'openid' },
+  });
 });
 afterEach(() => server.stop());
 

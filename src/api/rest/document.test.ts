@@ -18,6 +18,7 @@ let server: TestRest;
 const over = new AbortController();
 let passing: NodeJS.Timeout;
 let signIn = '';
+let revocation = '';
 let exported = '';
 beforeAll(async () => {
   // Rates are another test's.
@@ -36,6 +37,9 @@ beforeAll(async () => {
     byLink: true,
   };
   signIn = (await server.persons.signIns.begin({ person, kind: 'browser', address: '127.0.0.1' })).signIn.id;
+  const subject = { kind: 'identity', spiffeId: 'spiffe://example.org/w' } as const;
+  const held = { subject, mode: 'quarantined', allow: [], running: 'keep', reason: '' } as const;
+  revocation = (await server.revocations.add(held, 'admin')).id;
   // A gateway that is not there is waited for.
   passing = setInterval(() => void server.clock.advance(1_000), 2);
   const entries = [{ id: 'web', spiffeId: 'spiffe://example.org/web', selectors: ['unix:uid:1'] }];
@@ -75,6 +79,7 @@ const HELD: SessionAnswer = (question) => {
 /** The id of the gateway that there is. */
 const ONE = { gatewaySpiffeId: 'spiffe://example.org/countersign/gateway/one', gatewayAddress: 'one:7443' };
 const END = JSON.stringify({ sessions: [{ id: 'abc1', ...ONE }] });
+const REVOKE = JSON.stringify({ subject: { kind: 'node', nodeId: 'spiffe://example.org/n' }, mode: 'revoked' });
 const GATEWAY = sha256(Buffer.from('spiffe://example.org/countersign/gateway/one one:7443'))
   .toString('hex')
   .slice(0, 16);
@@ -178,8 +183,16 @@ function rightRequest(path: string, method: string, { requestBody }: Operation) 
             ? 'abc1'
             : path.includes('sign-ins')
               ? signIn
-              : 'a';
-  const text = path.endsWith('end-sessions') ? END : /access(-check)?$/.test(path) ? '{"useDefault":true}' : '{}';
+              : path.includes('revocations')
+                ? revocation
+                : 'a';
+  const text = path.endsWith('end-sessions')
+    ? END
+    : path.endsWith('/revocations')
+      ? REVOKE
+      : /access(-check)?$/.test(path)
+        ? '{"useDefault":true}'
+        : '{}';
   const body = requestBody === undefined ? {} : { body: text };
   return { method, path: path.replaceAll(/\{[^}]*\}/g, id), headers: {}, ...body };
 }

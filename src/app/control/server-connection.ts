@@ -1,23 +1,25 @@
 import { createPrivateKey } from 'node:crypto';
 import type { SpiffeId } from '@countersign/sdk/identity';
-import { parseAddress } from '../../config/index.ts';
 import type { Connect } from '../../rpc/index.ts';
-import type { Clock, PeerClock } from '../../std/index.ts';
+import type { Clock, PeerClock, Random } from '../../std/index.ts';
 import { noteSvidTimes, verifyX509Svid } from '../../wire/x509/index.ts';
 import type { WorkloadIdentity } from '../../workload-identity/index.ts';
 import { AppError } from '../errors.ts';
+import { serverAddresses } from '../server-addresses.ts';
 
 /** Mutual TLS to the server as the identity that the Workload API gives this process: each new connection takes the newest. */
 export function serverConnection(options: {
+  /** One, or several with commas between them. */
   address: string;
   identity: WorkloadIdentity;
   serverId: SpiffeId;
   clock: Clock;
+  random: Random;
   serverClock: PeerClock;
 }): Connect {
-  const { address, identity, serverId, clock, serverClock } = options;
+  const { address, identity, serverId, clock, random, serverClock } = options;
   return {
-    ...parseAddress(address),
+    ...serverAddresses(address, random),
     tls: {
       identity() {
         const own = identity.current();

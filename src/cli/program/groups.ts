@@ -39,6 +39,10 @@ export const groups: Readonly<Record<string, GroupWords>> = {
     summary: 'Ledgers of all gateways and servers, in one place.',
     examples: ['countersign record search --kind denial --since 1d', 'countersign record logs'],
   },
+  revocation: {
+    summary: 'What counts no more, and where that is in effect.',
+    examples: ['countersign revocation list', 'countersign revocation add --who /shop/web --reason "leaked key"'],
+  },
   session: {
     summary: 'What runs through gateways now.',
     examples: ['countersign session list', 'countersign session end --who /shop/web --reason "leaked key"'],

@@ -25,7 +25,7 @@ export function formatEffect(
   { revocation, inEffect, open, verifiers, verifiersLeftOut }: RevocationEffect,
   columns: number,
 ): string {
-  const heading = `${revocation.id}: ${subjectText(revocation)} is ${revocation.mode}`;
+  const heading = `${revocation.mode}: ${subjectText(revocation)} (${revocation.id})`;
   const lines = verifiers.map((one) => `${nameOf(one)}: ${wordsOf(one)}`);
   const more = verifiersLeftOut === 0 ? [] : [`${verifiersLeftOut} more are not shown`];
   const total = `in effect at ${inEffect} of ${inEffect + open}`;

@@ -289,12 +289,7 @@ function tagOf(operand: unknown): (environment: Environment) => Value | undefine
     const [from, key] = [left.evaluate(env), right.evaluate(env)];
     const entity = known(env, asEntity(from));
     if (typeof key !== 'string') throw typeError('string', key);
-    if (!(entity instanceof KnownEntity)) return undefined;
-    if (entity.tags === 'untold') {
-      if (entity.open.size > 0) throw new EvaluationError('the question does not settle the tags');
-      return undefined;
-    }
-    return attributeOf(entity.tags, key);
+    return entity instanceof KnownEntity ? entity.tag(key) : undefined;
   };
 }
 
@@ -309,9 +304,7 @@ function containerOf(node: unknown, attribute: string | undefined): Evaluable {
 function read(env: Environment, from: Value, name: string): Value | undefined {
   if (from instanceof EntityValue) {
     const entity = known(env, from);
-    if (!(entity instanceof KnownEntity)) return undefined;
-    if (entity.open.has(name)) throw new EvaluationError(`the question does not settle ${name}`);
-    return attributeOf(entity.attributes, name);
+    return entity instanceof KnownEntity ? entity.attribute(name) : undefined;
   }
   if (!isRecord(from)) throw typeError('record or entity', from);
   return attributeOf(from, name);

@@ -48,6 +48,19 @@ export class KnownEntity extends EntityValue {
     this.open = open;
     this.ancestors = ancestors;
   }
+
+  /** Undefined where it has none of that name. @throws EvaluationError where it is open in it */
+  attribute(name: string): Value | undefined {
+    if (this.open.has(name)) throw new EvaluationError(`the question does not settle ${name}`);
+    return attributeOf(this.attributes, name);
+  }
+
+  /** As that, of a tag. */
+  tag(key: string): Value | undefined {
+    if (this.tags !== 'untold') return attributeOf(this.tags, key);
+    if (this.open.size > 0) throw new EvaluationError('the question does not settle the tags');
+    return undefined;
+  }
 }
 
 /** What an expression is evaluated in. */

@@ -5,6 +5,7 @@ import { type Clock, type Log, messageOf } from '../../std/index.ts';
 import { Code } from '../../wire/grpc/index.ts';
 import { RpcError } from '../call.ts';
 import { keepAlive, type PingPace } from '../connection/keepalive.ts';
+import { type Attempt, openFirst } from '../connection/open-first.ts';
 import { peerChain } from '../connection/peer-chain.ts';
 import { endTogether } from '../connection/session-end.ts';
 import type { Connect } from '../connection/transport.ts';
@@ -35,11 +36,11 @@ export function createClientConnection(deps: {
   pings?: PingPace;
 }): ClientConnection {
   let current: Promise<ClientLink> | undefined;
-  let closed = false;
+  const closing = new AbortController();
   const sockets = new Set<Socket>();
 
   const make = async (forget: () => void): Promise<ClientLink> => {
-    const socket = await openSocket(deps, sockets);
+    const socket = await openSocket(deps, { sockets, signal: closing.signal });
     const session = openSession(deps.connect, socket);
     session.on('goaway', forget);
     session.on('error', (error) => deps.log.debug('rpc.client.connection.failed', { error }));
@@ -65,7 +66,7 @@ export function createClientConnection(deps: {
   };
   return {
     async link() {
-      if (closed) throw new RpcError(Code.UNAVAILABLE, 'the client is closed');
+      if (closing.signal.aborted) throw new RpcError(Code.UNAVAILABLE, 'the client is closed');
       current ??= start();
       return current;
     },
@@ -77,7 +78,7 @@ export function createClientConnection(deps: {
       current = undefined;
     },
     close() {
-      closed = true;
+      closing.abort();
       for (const socket of sockets) socket.destroy();
     },
   };
@@ -91,25 +92,70 @@ function openSession(connect: Connect, socket: Socket): ClientHttp2Session {
   });
 }
 
-/** A connected socket, over TLS one whose server has proved itself. */
-function openSocket(deps: { clock: Clock; connect: Connect }, sockets: Set<Socket>): Promise<Socket> {
-  const { connect } = deps;
+/**
+ * A connected socket, over TLS one whose server has proved itself. Of several addresses the first that does so, each being tried beside the one before when
+ * that does not answer soon: a server that is gone costs a quarter of a second. @throws RpcError UNAVAILABLE that says what was wrong with each
+ */
+async function openSocket(deps: SocketDeps, { sockets, signal }: SocketOptions): Promise<Socket> {
+  const { connect, clock } = deps;
+  const problems: Error[] = [];
+  const opened = await openFirst(placesOf(connect), {
+    ...{ clock, signal },
+    open: (place, attempt) => openAt(place, { ...deps, ...attempt, sockets }),
+    close: (socket) => void socket.destroy(),
+    missed: (_, error) => void problems.push(error instanceof Error ? error : new Error(messageOf(error))),
+  }).catch((cause: unknown) => {
+    throw new RpcError(Code.UNAVAILABLE, 'the client is closed', { cause });
+  });
+  if (opened !== undefined) return opened;
+  const what = problems.map(({ message }) => message).join('; ');
+  throw new RpcError(Code.UNAVAILABLE, what, { cause: problems[0]?.cause });
+}
+
+interface SocketDeps {
+  readonly clock: Clock;
+  readonly connect: Connect;
+}
+
+interface SocketOptions {
+  readonly sockets: Set<Socket>;
+  readonly signal: AbortSignal;
+}
+
+/** One address. */
+type Place =
+  | { readonly unix: string }
+  | (Omit<Exclude<Connect, { unix: string }>, 'others'> & { readonly host: string });
+
+function placesOf(connect: Connect): readonly Place[] {
+  if ('unix' in connect) return [connect];
+  const { others = [], ...first } = connect;
+  return [first, ...others.map((other) => ({ ...first, ...other }))];
+}
+
+function openAt(place: Place, options: SocketDeps & SocketOptions & Attempt): Promise<Socket> {
+  const { clock, sockets, signal, reached } = options;
   return new Promise((resolve, reject) => {
-    const fail = (cause: unknown) => {
+    const onAbort = () => fail(new Error('it was given up'));
+    const settle = () => {
       timer.cancel();
-      socket.destroy();
-      reject(new RpcError(Code.UNAVAILABLE, `can't connect to ${nameOf(connect)}: ${messageOf(cause)}`, { cause }));
+      signal.removeEventListener('abort', onAbort);
     };
-    const timer = deps.clock.after(CONNECT_TIMEOUT_MS, () =>
-      fail(new Error(`no answer within ${CONNECT_TIMEOUT_MS} ms`)),
-    );
+    const fail = (cause: unknown) => {
+      settle();
+      socket.destroy();
+      reject(new Error(`can't connect to ${nameOf(place)}: ${messageOf(cause)}`, { cause }));
+    };
+    const timer = clock.after(CONNECT_TIMEOUT_MS, () => fail(new Error(`no answer within ${CONNECT_TIMEOUT_MS} ms`)));
     const ready = () => {
-      timer.cancel();
+      settle();
       resolve(socket);
     };
-    const socket = 'unix' in connect ? connectNet({ path: connect.unix }, ready) : openTls(connect, ready, fail);
+    const socket = 'unix' in place ? connectNet({ path: place.unix }, ready) : openTls(place, ready, fail);
     socket.setNoDelay(true);
     sockets.add(socket);
+    signal.addEventListener('abort', onAbort, { once: true });
+    socket.once('connect', reached);
     socket.on('error', fail);
     socket.once('close', () => {
       sockets.delete(socket);
@@ -118,11 +164,7 @@ function openSocket(deps: { clock: Clock; connect: Connect }, sockets: Set<Socke
   });
 }
 
-function openTls(
-  connect: Exclude<Connect, { unix: string }>,
-  ready: () => void,
-  fail: (cause: unknown) => void,
-): Socket {
+function openTls(connect: Exclude<Place, { unix: string }>, ready: () => void, fail: (cause: unknown) => void): Socket {
   const socket = connectTls({
     ...secureContext(connect.tls.identity?.()),
     host: connect.host,
@@ -145,7 +187,7 @@ function openTls(
   return socket;
 }
 
-function nameOf(connect: Connect): string {
+function nameOf(connect: Place): string {
   return 'unix' in connect ? connect.unix : `${connect.host} port ${connect.port}`;
 }
 

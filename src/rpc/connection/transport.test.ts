@@ -3,6 +3,7 @@ import { connect as connectSocket, createServer, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { Health, SpiffeWorkloadAPI } from '@countersign/sdk/contract';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { eventually } from '../../../test/support/eventually.ts';
 import { createManualClock, createSilentLog } from '../../std/index.ts';
 import {
   type CallOptions,
@@ -239,6 +240,34 @@ describe('TLS', () => {
     await test.clock.advance(20_000);
     await expect.poll(() => gone).toEqual(['tls']);
     wire.stop();
+  });
+
+  it('is found at another address where nobody is at the first, or whoever is there proves nothing', async () => {
+    const test = await begin('tls');
+    if ('unix' in test.connect) throw new Error('this is about TLS');
+    const { port, host } = test.connect;
+    const free = createServer();
+    await new Promise<void>((resolve) => free.listen(0, '127.0.0.1', resolve));
+    const address = free.address();
+    const silent = { host, port: typeof address === 'object' && address !== null ? address.port : 0 };
+    const refusing = { host, port: 1 };
+    const own = { host, port };
+    for (const [first, ...others] of [
+      [refusing, own],
+      [own, refusing],
+    ] as const) {
+      const client = test.client({ connect: { ...test.connect, ...first, others } });
+      expect((await client.unary(Health.method.check, {}, options)).status).toBe(1);
+    }
+    const client = test.client({ connect: { ...test.connect, ...silent, others: [own] } });
+    const call = client.unary(Health.method.check, {}, options);
+    await eventually('the other is tried beside it', async () => {
+      await test.clock.advance(250);
+      return (await Promise.race([call, undefined])) !== undefined;
+    });
+    const none = test.client({ connect: { ...test.connect, ...refusing, others: [{ host, port: 2 }] } });
+    await expect(none.unary(Health.method.check, {}, options)).rejects.toThrow(/port 1: .*port 2: /);
+    free.close();
   });
 
   it('that is not available on that address is a clear failure', async () => {

@@ -37,6 +37,8 @@ export type Connect =
   | {
       readonly host: string;
       readonly port: number;
+      /** Where else, in this order, when nobody answers there at once: others that may stand for the same server. */
+      readonly others?: readonly { readonly host: string; readonly port: number }[];
       readonly tls: {
         /** Throws unless the server's chain (DER, leaf first, as sent) proves the expected identity. Nothing is sent before it returns. */
         verifyPeer(chainDer: readonly Buffer[]): void;

@@ -94,7 +94,7 @@ describe('a quarantine', () => {
     expect(value.revocation).toMatchObject({ mode: 'quarantined', allow: ['postgres:select'], running: 'keep' });
     const short = value.revocation.id.slice(0, 8);
     expect((await ask(list, {})).text).toContain(short);
-    expect((await ask(show, {}, short)).text).toContain('is quarantined');
+    expect((await ask(show, {}, short)).text).toMatch(/^quarantined: identity spiffe:\/\/example.org\/web/);
     expect((await ask(lift, {}, short)).text).toBe('identity spiffe://example.org/web is quarantined no more');
     expect((await ask(list, {})).text).toBe('Nothing is revoked or quarantined.');
     await expect(ask(show, {}, short)).rejects.toThrow('no revocation');

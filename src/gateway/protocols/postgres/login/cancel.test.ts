@@ -14,7 +14,7 @@ test.each([
   const keys = createCancelKeys(createSystemRandom());
   const cancelled: string[] = [];
   const mint = (processId: number) =>
-    keys.mint({ identity: web, processId, keyBytes }, () => void cancelled.push(String(processId)));
+    keys.mint({ identity: web, processId, keyBytes }, async () => void cancelled.push(String(processId)));
   const [one, other] = [mint(7), mint(8)];
   expect(hearWord(keys, job, wordOf(7, one.key))).toBe(false);
   expect(hearWord(keys, web, wordOf(7, other.key))).toBe(false);
@@ -27,5 +27,5 @@ test.each([
 });
 
 test.each([0, 3, 4])('a word of %i bytes is none', (bytes) => {
-  expect(hearWord({ use: () => true }, web, Buffer.alloc(bytes))).toBe(false);
+  expect(hearWord({ use: async () => {} }, web, Buffer.alloc(bytes))).toBe(false);
 });

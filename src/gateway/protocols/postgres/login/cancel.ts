@@ -9,10 +9,10 @@ export interface CancelKeys {
    */
   mint(
     session: { readonly identity: SpiffeId; readonly processId: number; readonly keyBytes: number },
-    cancel: () => void,
+    cancel: () => Promise<void>,
   ): CancelKey;
-  /** Calls the session's `cancel` when key and identity are its own; says nothing either way, as PostgreSQL does. */
-  use(identity: SpiffeId, processId: number, key: Buffer): boolean;
+  /** Calls the session's `cancel` when key and identity are its own, and answers its promise; else undefined. */
+  use(identity: SpiffeId, processId: number, key: Buffer): Promise<void> | undefined;
 }
 
 export interface CancelKey {
@@ -25,7 +25,7 @@ export interface CancelKey {
 interface Session {
   readonly identity: string;
   readonly key: Buffer;
-  readonly cancel: () => void;
+  readonly cancel: () => Promise<void>;
 }
 
 /** Creates the keys of one target. */
@@ -50,10 +50,9 @@ export function createCancelKeys(random: Random): CancelKeys {
       for (const session of sessions.get(processId) ?? []) {
         // A key alone does not do: it may have been seen in the memory or the traffic of the workload it was given to.
         if (session.identity !== identity.uri || !constantTimeEqual(session.key, key)) continue;
-        session.cancel();
-        return true;
+        return session.cancel();
       }
-      return false;
+      return undefined;
     },
   };
 }
@@ -69,7 +68,7 @@ export function wordOf(processId: number, key: Buffer): Buffer {
 /** Does what such a word asks, where the session is here: false, where it is not or may not be cancelled by that identity. */
 export function hearWord(keys: Pick<CancelKeys, 'use'>, identity: SpiffeId, word: Buffer): boolean {
   if (word.length <= PROCESS_ID_BYTES) return false;
-  return keys.use(identity, word.readInt32BE(), word.subarray(PROCESS_ID_BYTES));
+  return keys.use(identity, word.readInt32BE(), word.subarray(PROCESS_ID_BYTES)) !== undefined;
 }
 
 const PROCESS_ID_BYTES = 4;

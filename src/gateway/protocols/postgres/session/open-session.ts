@@ -56,7 +56,10 @@ export async function serveClient(target: OpenTarget, session: GatewaySession): 
   if (request.kind === 'cancel') {
     if (session.policy.standing?.reason === 'revoked') return endClient(client, undefined);
     const { processId, key } = request;
-    if (!target.keys.use(session.identity, processId, key)) deps.passOn?.(session.identity, wordOf(processId, key));
+    const cancelled = target.keys.use(session.identity, processId, key);
+    if (cancelled === undefined) deps.passOn?.(session.identity, wordOf(processId, key));
+    // As PostgreSQL, which closes once the process was told: a driver waits for that, and one that is told later would lose its next statement.
+    await cancelled;
     return endClient(client, undefined);
   }
   if (session.isAside)
@@ -118,9 +121,9 @@ async function runSession(
     const cancelUntil = (signal: AbortSignal) => cancelUpstream({ ...deps, config }, upstream, signal);
     const cancel = () => cancelUntil(session.signal);
     const keyBytes = start.minor >= 2 ? KEY_BYTES : KEY_BYTES_3_0;
-    key = keys.mint({ identity: session.identity, processId: upstream.processId, keyBytes }, () => {
-      cancel().catch((error) => deps.log.warn('gateway.postgres.cancel_failed', { error }));
-    });
+    key = keys.mint({ identity: session.identity, processId: upstream.processId, keyBytes }, () =>
+      cancel().catch((error) => deps.log.warn('gateway.postgres.cancel_failed', { error })),
+    );
     await serve({
       session,
       upstream,

@@ -226,6 +226,7 @@ function catalogOf({ tables, functions, ownFunctions }: Names, place: Place, mas
     ...{
       hasEventTriggers: false,
       hasDeferrableTriggers: false,
+      hiddenTypes: new Set<string>(),
       user: '',
       encoding: { name: 'UTF8', bytesMax: 4, foldsLetters: false },
     },

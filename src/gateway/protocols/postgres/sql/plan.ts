@@ -124,7 +124,7 @@ export type SessionEffect =
     }
   | { readonly kind: 'close'; readonly name: string | undefined }
   | { readonly kind: 'create'; readonly relation: CreatedRelation }
-  | { readonly kind: 'create-name'; readonly name: `${'function' | 'schema' | 'extension'} ${string}` }
+  | { readonly kind: 'create-name'; readonly name: `${'function' | 'schema' | 'extension' | 'type'} ${string}` }
   | {
       readonly kind: 'drop';
       readonly relations: readonly { readonly schema: string | undefined; readonly name: string }[];

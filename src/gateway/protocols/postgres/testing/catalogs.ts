@@ -29,7 +29,13 @@ export function catalogOf(has: {
   );
   return {
     ...{ version: 1, database: 'shop', searchPath: ['public'], searchPathSetting: 'public' },
-    ...{ hasEventTriggers: false, hasDeferrableTriggers: false, user: 'gateway', schemas: new Set(['public']) },
+    ...{
+      hasEventTriggers: false,
+      hasDeferrableTriggers: false,
+      hiddenTypes: new Set<string>(),
+      user: 'gateway',
+      schemas: new Set(['public']),
+    },
     encoding: { name: 'UTF8', bytesMax: 4, foldsLetters: false },
     relations: new Map(relations.map((relation) => [relation.oid, relation])),
     relation: (schema, name) => relations.find((relation) => relation.schema === schema && relation.name === name),

@@ -66,6 +66,8 @@ export interface Catalog {
   /** Tables whose foreign keys reference this one. */
   referencing(oid: number): readonly Relation[];
   readonly functions: FunctionFacts;
+  /** Names of PostgreSQL's types that temporary ones have as well, those of whatever session. */
+  readonly hiddenTypes: ReadonlySet<string>;
   /** Definitions may set off code that no statement names. */
   readonly hasEventTriggers: boolean;
   /** A COMMIT may set off code of the database's own. */

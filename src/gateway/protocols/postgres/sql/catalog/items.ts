@@ -146,25 +146,39 @@ export interface CatalogSettings {
   readonly schemas: readonly string[];
   readonly hasEventTriggers: boolean;
   readonly hasDeferrableTriggers: boolean;
+  readonly hiddenTypes: readonly string[];
   readonly encoding: NameEncoding;
 }
 
 /** @throws SqlError ERR_SQL_CATALOG also when the server reads strings in another way than the parser */
 export function readSettings(rows: readonly (readonly (string | null)[])[] | undefined): CatalogSettings {
-  const [database, searchPathSetting, path, conforming, , pathOfNextLogin, user, schemas, hooks, late, ...encoding] =
-    sized(rows?.[0] ?? [], 13, 'settings');
+  const [
+    database,
+    searchPathSetting,
+    path,
+    conforming,
+    ,
+    pathOfNextLogin,
+    user,
+    schemas,
+    hooks,
+    late,
+    hidden,
+    ...encoding
+  ] = sized(rows?.[0] ?? [], 14, 'settings');
   // With it off, backslashes end strings elsewhere than the parser thinks: nothing would be understood.
   if (conforming !== 'on') throw malformed('settings', 'standard_conforming_strings must be on');
   if (pathOfNextLogin !== 'true' && pathOfNextLogin !== 'false')
     throw malformed('settings', 'nothing said of the search path of the next login');
   return {
     database: text(database, 'settings'),
-    searchPath: readSchemas(text(path, 'settings')),
+    searchPath: readNames(text(path, 'settings')),
     searchPathSetting: text(searchPathSetting, 'settings'),
     user: text(user, 'settings'),
-    schemas: readSchemas(text(schemas, 'settings')),
+    schemas: readNames(text(schemas, 'settings')),
     hasEventTriggers: hooks !== 'false',
     hasDeferrableTriggers: late !== 'false',
+    hiddenTypes: readNames(text(hidden, 'settings')),
     encoding: readEncoding(encoding),
   };
 }
@@ -177,14 +191,14 @@ function readEncoding([name, bytesMax, letters]: readonly unknown[]): NameEncodi
   return { name: text(name, 'settings'), bytesMax: bytes, foldsLetters };
 }
 
-function readSchemas(json: string): readonly string[] {
+function readNames(json: string): readonly string[] {
   try {
-    const schemas: unknown = JSON.parse(json);
-    if (Array.isArray(schemas) && schemas.every((item) => typeof item === 'string')) return schemas;
+    const names: unknown = JSON.parse(json);
+    if (Array.isArray(names) && names.every((item) => typeof item === 'string')) return names;
   } catch (cause) {
-    throw new SqlError('ERR_SQL_CATALOG', 'catalog query settings: a list of schemas is no JSON', { cause });
+    throw new SqlError('ERR_SQL_CATALOG', 'catalog query settings: a list of names is no JSON', { cause });
   }
-  throw malformed('settings', 'a list of schemas is no list of names');
+  throw malformed('settings', 'no list of names where one must be');
 }
 
 export function malformed(query: CatalogQueryName, what: string): SqlError {

@@ -18,6 +18,7 @@ export class LiveCatalog implements Catalog {
   schemas: ReadonlySet<string> = new Set();
   hasEventTriggers = true;
   hasDeferrableTriggers = true;
+  hiddenTypes: ReadonlySet<string> = new Set();
   readonly relations = new Map<number, Relation>();
   readonly functions: FunctionFacts;
   readonly #bySchema = new Map<string, Map<string, Relation>>();
@@ -83,6 +84,7 @@ export class LiveCatalog implements Catalog {
     this.hasEventTriggers = settings.hasEventTriggers;
     this.hasDeferrableTriggers = settings.hasDeferrableTriggers;
     this.schemas = new Set(settings.schemas);
+    this.hiddenTypes = new Set(settings.hiddenTypes);
     this.#castList.splice(0, this.#castList.length, ...this.#casts.values());
     this.#journal.push({ version: this.version, oids: this.#changing });
     this.#journalled += this.#changing.size;

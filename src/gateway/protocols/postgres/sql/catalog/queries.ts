@@ -130,6 +130,11 @@ export const catalogQueries: readonly CatalogQuery[] = [
          where pg_catalog.has_schema_privilege(n.oid, 'USAGE') and n.nspname !~ '^pg_(toast|temp_)'),
        (exists (select from pg_catalog.pg_event_trigger e where e.evtenabled <> 'D'))::pg_catalog.text,
        (exists (select from pg_catalog.pg_trigger t where t.tgdeferrable and not t.tgisinternal and t.tgenabled <> 'D'))::pg_catalog.text,
+       (select coalesce(pg_catalog.json_agg(distinct t.typname::pg_catalog.text), '[]')::pg_catalog.text
+          from pg_catalog.pg_namespace n join pg_catalog.pg_type t on t.typnamespace operator(pg_catalog.=) n.oid
+         where n.nspname operator(pg_catalog.~) '^pg_temp_' and exists (
+           select from pg_catalog.pg_type b where b.typname operator(pg_catalog.=) t.typname
+              and b.typnamespace operator(pg_catalog.=) 'pg_catalog'::pg_catalog.regnamespace)),
        pg_catalog.current_setting('server_encoding'),
        (select pg_catalog.pg_encoding_max_length(d.encoding)::pg_catalog.text from pg_catalog.pg_database d
          where d.datname operator(pg_catalog.=) pg_catalog.current_database()),

@@ -31,6 +31,7 @@ import { droppingEffects, isStorage } from './alterations.ts';
 import type { StatementClass } from './classes.ts';
 import { droppedRelations } from './dropped.ts';
 import { reachesTables, runsNothing, schemasOfRights } from './harmless-definitions.ts';
+import { hidingEffects } from './hidden-types.ts';
 import { isPlainPolicy, refuseRowSecurity, tableOfDropped } from './row-security.ts';
 import { withoutSerial } from './serial-columns.ts';
 import { refuseTakenNames, refuseTakenPlace, refuseTakenRelation, renamesRelation } from './taken-names.ts';
@@ -252,8 +253,12 @@ export function walkStoredQuery(analysis: Analysis, query: Fields, into: Fields)
   return textOf(into, 'onCommit') === 'ONCOMMIT_DROP' ? { ...relation, isDroppedOnCommit: true } : relation;
 }
 
-/** What a definition changes beside the relation that it makes: names of code and schemas, and names that are free again. */
+/** What a definition changes beside the relation that it makes: names of code, schemas and types, and names that are free again. */
 export function definitionEffects(analysis: Analysis, kind: string, fields: Fields): readonly SessionEffect[] {
+  return [...namingEffects(analysis, kind, fields), ...hidingEffects(analysis, kind, fields)];
+}
+
+function namingEffects(analysis: Analysis, kind: string, fields: Fields): readonly SessionEffect[] {
   switch (kind) {
     case 'CreateFunctionStmt':
       return createdFunction(stringsOf(listOf(fields, 'funcname')));

@@ -36,6 +36,7 @@ import {
   walkStoredQuery,
 } from './definitions.ts';
 import { type DefinitionBlock, readDefinitions } from './do-block.ts';
+import { hidingEffectsOfBlock } from './hidden-types.ts';
 import { intoOf, withoutInto } from './into.ts';
 import { walkMaintain } from './maintain.ts';
 import { walkDiscard, walkSet, walkTransaction } from './session.ts';
@@ -287,7 +288,7 @@ function walkDoStatement(place: Place, fields: Fields): Partial<Outcome> {
   const block = analysis.taint.isInForce ? readDefinitions(fields, analysis.catalog) : undefined;
   walkDo(analysis, fields, block !== undefined);
   if (block !== undefined) walkDefinitions(place, block);
-  return { effects: [{ kind: 'move', isUntold: true }], changesCatalog: true };
+  return { effects: [{ kind: 'move', isUntold: true }, ...hidingEffectsOfBlock(analysis)], changesCatalog: true };
 }
 
 /** Each is judged as if it stood alone; what it makes is known to those behind it. */

@@ -24,6 +24,7 @@ export function catalogItems(): CatalogItems {
           '["public"]',
           'false',
           'false',
+          '[]',
           'UTF8',
           '4',
           'C',

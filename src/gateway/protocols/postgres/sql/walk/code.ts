@@ -34,7 +34,7 @@ import {
 import { askAdministration, askPastSight } from '../verdict/administration.ts';
 import type { Analysis } from './analysis.ts';
 import { type BoundParameters, isPlainCast, parameterOf } from './bound-parameters.ts';
-import { isBuiltinType } from './builtin-types.ts';
+import { isBuiltinType, isBuiltinTypeName } from './builtin-types.ts';
 
 interface Call {
   readonly schema: string | undefined;
@@ -366,10 +366,8 @@ function isComputing(extension: string | undefined, of = computingExtensions): b
 }
 
 /** `date('…')`: a type's name called like a function is a cast. */
-function isTypeName({ catalog }: Analysis, { schema, name, argumentCount }: Call): boolean {
-  return (
-    argumentCount === 1 && (schema === undefined || schema === 'pg_catalog') && catalog.functions.builtinTypes.has(name)
-  );
+function isTypeName(analysis: Analysis, { schema, name, argumentCount }: Call): boolean {
+  return argumentCount === 1 && isBuiltinTypeName(analysis, schema === undefined ? [name] : [schema, name]);
 }
 
 function unproven(name: string): RefusedText {

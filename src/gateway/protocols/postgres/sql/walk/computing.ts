@@ -15,6 +15,7 @@ import {
   textOf,
 } from '../text/tree.ts';
 import type { Analysis } from './analysis.ts';
+import { isBuiltinType } from './builtin-types.ts';
 
 /** True when it computes from a row and the session alone, by PostgreSQL's own functions, operators and types. */
 export function computesOnly(analysis: Analysis, expression: unknown): boolean {
@@ -101,12 +102,6 @@ function isBuiltinOperator(analysis: Analysis, path: readonly string[] | undefin
   const { operators } = analysis.catalog.functions;
   const isOwnOnly = (_: Analysis, name: string) => operators.get(name)?.every((one) => one.takesOwnOnly) !== false;
   return builtinName(analysis, path, isOwnOnly) !== undefined;
-}
-
-function isBuiltinType(analysis: Analysis, type: Fields): boolean {
-  const { builtinTypes } = analysis.catalog.functions;
-  const name = builtinName(analysis, stringsOf(listOf(type, 'names')), () => true);
-  return name !== undefined && builtinTypes.has(name) && !hasField(type, 'pct_type');
 }
 
 /** The name, where it means one of PostgreSQL's own: qualified so, or alone while the database has none of its own by that name. */
