@@ -25,9 +25,9 @@ import { createSvidCache, type SvidCache } from './cache/svid-cache.ts';
 import { type Caller, type Callers, createCallers, type OpenAttestor } from './callers.ts';
 import type { AgentConfig } from './config.ts';
 import type { Counters } from './counters.ts';
-import { AgentError } from './errors.ts';
+import type { AgentError } from './errors.ts';
 import { createRefusals, type Refusals } from './refusals.ts';
-import { createRevocationFollower, type RevocationFollower } from './revoked/follow-revocations.ts';
+import { assembleRevocations, followTogether, type RevocationHealth } from './revoked/assemble-revocations.ts';
 import { createOpenWorks, type OpenWorks } from './revoked/open-work.ts';
 import { createRevoked, type Revoked } from './revoked/revoked.ts';
 import type { Sealer } from './sealed-json.ts';
@@ -58,13 +58,6 @@ export interface Assembly {
   readonly onFatal: (error: AgentError) => void;
   /** What is known of revocations. */
   readonly revocations: KnownRevocations;
-}
-
-/** How far an agent knows who is revoked. */
-export interface RevocationHealth {
-  ageMs(): number;
-  problem(): { readonly error: unknown; readonly forMs: number } | undefined;
-  keepProblem(): unknown;
 }
 
 /** The parts of an agent, put together. */
@@ -134,7 +127,7 @@ export function assemble(deps: Assembly): Parts {
     ...{ ...deps, ...store, watch, version: config.version },
     onFatal: (error) => void fail(error),
   });
-  const revocations = assembleRevocations(deps, { ...store, revoked, open, fail });
+  const revocations = assembleRevocations({ ...deps, known: deps.revocations }, { ...store, revoked, open, fail });
   const refusals = createRefusals({ clock, log, report: link.reportRefusals });
   const { sockets, api } = assembleDoors(deps, { ...store, ...{ sync, refusals, revoked, open }, signal: stop.signal });
   const services = [createExpiryWatch({ clock, cache }), refusals, api];
@@ -180,61 +173,6 @@ export function assemble(deps: Assembly): Parts {
       log.info('agent.stopped', { ...counters });
     },
   };
-}
-
-/** What the server is asked all the time, begun and ended together. */
-function followTogether(
-  sync: SyncLoop,
-  revocations: RevocationFollower,
-): Pick<SyncLoop, 'start' | 'stop' | 'pause' | 'resume'> {
-  return {
-    async start(signal) {
-      await revocations.begin();
-      await sync.start(signal);
-    },
-    async stop() {
-      await sync.stop();
-      await revocations.pause();
-    },
-    async pause() {
-      await sync.pause();
-      await revocations.pause();
-    },
-    resume() {
-      void revocations.begin();
-      sync.resume();
-    },
-  };
-}
-
-/** Who is revoked gets nothing any more, and what he has open ends. */
-function assembleRevocations(
-  deps: Assembly,
-  parts: Store & {
-    readonly revoked: Revoked;
-    readonly open: OpenWorks;
-    readonly fail: (error: AgentError) => Promise<void>;
-  },
-): RevocationFollower & RevocationHealth {
-  const { clock, config, revocations: known } = deps;
-  const { attachment, cache, jwts, link, revoked, open, fail } = parts;
-  known.onChange(() => {
-    cache.dropRevoked();
-    const gone = new Set(
-      Array.from(cache.entries().values()).flatMap((one) => (revoked.entry(one) ? [one.spiffeId.uri] : [])),
-    );
-    if (gone.size > 0) jwts.forget((uri) => gone.has(uri));
-    cache.publish();
-    open.look();
-    // That it is in effect is said before the identity is forgotten by which the server is reached.
-    if (revoked.node()) clock.after(LAST_WORD_MS, () => void (revoked.node() && fail(nodeRevoked())));
-  });
-  const follower = createRevocationFollower({
-    ...{ ...deps, known, link, inEffect: () => open.over() },
-    isAttested: () => attachment.identity() !== undefined,
-    bundle: () => cache.bundle(config.trustDomain),
-  });
-  return { ...follower, ageMs: () => known.ageMs() };
 }
 
 interface Store {
@@ -392,14 +330,8 @@ function snapshotOf(parts: { cache: SvidCache; jwts: JwtCache; config: AgentConf
   return { entries, svids: cache.svids(), jwts: jwts.snapshot(), bundles: [own, ...federated], targets };
 }
 
-function nodeRevoked(): AgentError {
-  return new AgentError('ERR_AGENT_REVOKED', 'the node is revoked: nothing that comes through this agent counts');
-}
-
 /** So long a gateway has to end a session of its own, with the reason; then it is cut here. */
 const END_BY_GATEWAY_MS = 500;
-/** For saying that it is in effect that this node is revoked. */
-const LAST_WORD_MS = 2_000;
 /** What SPIRE's agent holds too: about 2.5 kB each. */
 const SVIDS_MAX = 1_000;
 const JWTS_MAX = 1_000;

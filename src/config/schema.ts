@@ -353,7 +353,7 @@ function revocationsSchema() {
       }),
       allow: Type.Array(Type.String({ pattern: '^[A-Za-z][A-Za-z0-9_-]*(:[A-Za-z0-9_-]+)+$', maxLength: 128 }), {
         description:
-          'Actions of policies that go on under `deny`, as far as policies permit them. Without that of connecting, such as `postgres:connect`, sessions end and none begins.',
+          'Actions of policies that go on under `deny`, as far as policies permit them. Without that of connecting sessions end, and none begins.',
         default: [],
         maxItems: 64,
       }),

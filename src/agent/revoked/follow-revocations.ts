@@ -23,8 +23,8 @@ export interface RevocationFollower {
   keepProblem(): unknown;
 }
 
-/** Creates it. */
-export function createRevocationFollower(deps: {
+/** What a follower is made of. */
+export interface FollowerDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -35,7 +35,10 @@ export function createRevocationFollower(deps: {
   readonly isAttested: () => boolean;
   readonly bundle: () => Bundle | undefined;
   readonly inEffect: (signal: AbortSignal) => Promise<void>;
-}): RevocationFollower {
+}
+
+/** Creates it. */
+export function createRevocationFollower(deps: FollowerDeps): RevocationFollower {
   const { clock, random, log, config, sealer, known, link, isAttested, bundle, inEffect } = deps;
   const kept = createKeptRevocations({ path: join(config.dataDir, FILE), sealer, random });
   let watch: RevocationWatch | undefined;
