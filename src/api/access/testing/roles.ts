@@ -36,6 +36,10 @@ export const rolesByMethod: ReadonlyMap<string, readonly CallerRole[]> = new Map
       admin: ['Apply', 'CreateEntry', 'ListEntryAttributes', 'ListResources', 'ListGateways'],
     },
     'countersign.control.v1.Questions': { gateway: ['Answer'] },
+    'countersign.control.v1.Revocations': {
+      agent: ['WatchRevocations', 'AckRevocations'],
+      gateway: ['WatchRevocations', 'AckRevocations'],
+    },
     'countersign.control.v1.Sessions': { admin: ['ListSessions', 'EndSessions'] },
     'countersign.control.v1.Records': {
       gateway: ['Ship'],
