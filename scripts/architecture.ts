@@ -33,9 +33,13 @@ export const architecture: Readonly<Record<string, readonly [promise: string, im
     ['store', 'endpoint', ...below],
   ],
   persons: ['people: who has signed in, and the ways to do so', ['store', 'endpoint', 'model', 'std', 'sdk']],
+  'known-revocations': [
+    'who is revoked, as agents and gateways know it: the feed followed, kept and acknowledged',
+    ['private-files', ...below],
+  ],
   agent: [
     'node agent: Workload API, SVID cache, local target sockets',
-    ['attestation', 'rpc', 'private-files', ...below],
+    ['attestation', 'known-revocations', 'rpc', 'private-files', ...below],
   ],
   'workload-identity': ["a process's own SVID and bundles, kept fresh from the Workload API", ['rpc', ...below]],
   ledger: ['append, Merkle tree, checkpoints, proofs, verify', below],

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { dirname } from 'node:path';
 import type { AttestorMember, PeerProcess } from '../attestation/index.ts';
+import { createKnownRevocations } from '../known-revocations/index.ts';
 import type { LocalProtocol } from '../model/index.ts';
 import { openPrivateFolder, removeUnfinished } from '../private-files/index.ts';
 import {
@@ -63,6 +64,10 @@ export interface AgentStatus {
   readonly problem: { readonly error: unknown; readonly forMs: number } | undefined;
   /** For how long the server's push stream has been away; undefined while it is open, and of a server that has none. */
   readonly pushLostForMs: number | undefined;
+  /** For how long nobody knows any more who is revoked, and why; undefined while the server says so. */
+  readonly revocationsProblem: { readonly error: unknown; readonly forMs: number } | undefined;
+  /** What keeps the revocations from the disk. */
+  readonly revocationsUnkept: unknown;
   /** What reading or writing the sealed cache last failed with. */
   readonly cacheProblem: unknown;
   /** How far the server's clock is from this machine's, as far as it is known. */
@@ -97,7 +102,8 @@ export function createAgent(deps: AgentDeps): Agent {
       await removeUnfinished(dataDir);
       const key = await openSealKey({ dataDir, passphraseRef, random, mayMake: isFirst });
       const sealer = createSealer(key, random);
-      parts = assemble({ ...deps, counters, workloadAttestors, node, serverClock, sealer, doors });
+      const revocations = createKnownRevocations({ clock, log: deps.log });
+      parts = assemble({ ...deps, revocations, counters, workloadAttestors, node, serverClock, sealer, doors });
       await parts.attachment.open();
       await parts.restore();
       await prepareSocketFolder(dirname(config.socketPath));
@@ -135,6 +141,8 @@ export function createAgent(deps: AgentDeps): Agent {
       svidsUntilMs: parts?.cache.nextTimes().expireAtMs ?? Number.POSITIVE_INFINITY,
       problem: parts?.problem(),
       pushLostForMs: parts?.pushLostForMs(),
+      revocationsProblem: parts?.revocations.problem(),
+      revocationsUnkept: parts?.revocations.keepProblem(),
       cacheProblem: parts?.cacheProblem(),
       serverClock: serverClock.offset(),
     }),

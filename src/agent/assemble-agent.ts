@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { NodeAttestor, PeerProcess } from '../attestation/index.ts';
+import type { KnownRevocations } from '../known-revocations/index.ts';
 import type { LocalProtocol, TargetView } from '../model/index.ts';
 import { createRpcServer, healthService, type RpcService } from '../rpc/index.ts';
 import {
@@ -24,8 +25,11 @@ import { createSvidCache, type SvidCache } from './cache/svid-cache.ts';
 import { type Caller, type Callers, createCallers, type OpenAttestor } from './callers.ts';
 import type { AgentConfig } from './config.ts';
 import type { Counters } from './counters.ts';
-import type { AgentError } from './errors.ts';
+import { AgentError } from './errors.ts';
 import { createRefusals, type Refusals } from './refusals.ts';
+import { createRevocationFollower, type RevocationFollower } from './revoked/follow-revocations.ts';
+import { createOpenWorks, type OpenWorks } from './revoked/open-work.ts';
+import { createRevoked, type Revoked } from './revoked/revoked.ts';
 import type { Sealer } from './sealed-json.ts';
 import { createSyncLoop, type SyncLoop } from './sync/sync-loop.ts';
 import { createWatch } from './sync/watch.ts';
@@ -52,6 +56,15 @@ export interface Assembly {
   readonly protocols: readonly LocalProtocol[];
   readonly readPeer: (socket: Socket) => PeerProcess;
   readonly onFatal: (error: AgentError) => void;
+  /** What is known of revocations. */
+  readonly revocations: KnownRevocations;
+}
+
+/** How far an agent knows who is revoked. */
+export interface RevocationHealth {
+  ageMs(): number;
+  problem(): { readonly error: unknown; readonly forMs: number } | undefined;
+  keepProblem(): unknown;
 }
 
 /** The parts of an agent, put together. */
@@ -71,6 +84,8 @@ export interface Parts {
   /** What the last sync with the server failed with, and for how long they have. */
   problem(): ReturnType<SyncLoop['problem']>;
   pushLostForMs(): number | undefined;
+  /** How far it is known who is revoked. */
+  readonly revocations: RevocationHealth;
   /** What reading or writing the cache's file last failed with. */
   cacheProblem(): unknown;
   /** While the services still run: closes the doors of targets and lets their sessions come to an end. */
@@ -86,7 +101,9 @@ export function assemble(deps: Assembly): Parts {
   const { clock, log, config, counters } = deps;
   const stop = new AbortController();
   let targets: readonly TargetView[] = [];
-  const store = assembleStore(deps, { signal: stop.signal, targets: () => targets });
+  const revoked = createRevoked(deps.revocations, () => attachment.identity()?.id.uri);
+  const open = createOpenWorks({ clock, graceMs: END_BY_GATEWAY_MS });
+  const store = assembleStore(deps, { signal: stop.signal, targets: () => targets, revoked });
   const { attachment, cache, jwts, file, link } = store;
 
   const showTargets = (views: readonly TargetView[]): Promise<void> => {
@@ -95,9 +112,7 @@ export function assemble(deps: Assembly): Parts {
     return sockets.apply(views);
   };
   const watch = createWatch({
-    clock,
-    log,
-    link,
+    ...{ clock, log, link },
     onChange: () => sync.poke(),
     onTargets: (views) => void showTargets(views),
     // A server that goes takes every agent's stream with it: they must not all come back in the same instant.
@@ -116,41 +131,42 @@ export function assemble(deps: Assembly): Parts {
     deps.onFatal(error);
   };
   const sync: SyncLoop = createSyncLoop({
-    ...deps,
-    ...store,
-    watch,
-    version: config.version,
+    ...{ ...deps, ...store, watch, version: config.version },
     onFatal: (error) => void fail(error),
   });
+  const revocations = assembleRevocations(deps, { ...store, revoked, open, fail });
   const refusals = createRefusals({ clock, log, report: link.reportRefusals });
-  const { sockets, api } = assembleDoors(deps, { ...store, sync, refusals, signal: stop.signal });
+  const { sockets, api } = assembleDoors(deps, { ...store, ...{ sync, refusals, revoked, open }, signal: stop.signal });
   const services = [createExpiryWatch({ clock, cache }), refusals, api];
+  const news = followTogether(sync, revocations);
   return {
     ...{ attachment, cache, services },
     async begin() {
       file.release();
-      await sync.start(stop.signal);
+      await news.start(stop.signal);
     },
     async pause() {
-      await sync.pause();
+      await news.pause();
       await sockets.settled();
       await file.hold();
     },
     resume() {
       file.release();
-      sync.resume();
+      news.resume();
     },
     targetNames: () => sockets.names(),
     problem: () => sync.problem(),
-    pushLostForMs: () => watch.lostForMs(),
-    cacheProblem: () => file.problem(),
-    restore: () => restore(store, log, showTargets),
+    ...{ pushLostForMs: watch.lostForMs, cacheProblem: file.problem, revocations },
+    async restore() {
+      await revocations.restore();
+      await restore(store, log, showTargets);
+    },
     async drain() {
       await sockets.close();
-      await sync.stop();
+      await news.stop();
     },
     async outlast(signal) {
-      await sync.stop();
+      await news.stop();
       await stopAll(services);
       await link.close();
       await sockets.outlast(config.lingerMs, signal);
@@ -166,6 +182,61 @@ export function assemble(deps: Assembly): Parts {
   };
 }
 
+/** What the server is asked all the time, begun and ended together. */
+function followTogether(
+  sync: SyncLoop,
+  revocations: RevocationFollower,
+): Pick<SyncLoop, 'start' | 'stop' | 'pause' | 'resume'> {
+  return {
+    async start(signal) {
+      await revocations.begin();
+      await sync.start(signal);
+    },
+    async stop() {
+      await sync.stop();
+      await revocations.pause();
+    },
+    async pause() {
+      await sync.pause();
+      await revocations.pause();
+    },
+    resume() {
+      void revocations.begin();
+      sync.resume();
+    },
+  };
+}
+
+/** Who is revoked gets nothing any more, and what he has open ends. */
+function assembleRevocations(
+  deps: Assembly,
+  parts: Store & {
+    readonly revoked: Revoked;
+    readonly open: OpenWorks;
+    readonly fail: (error: AgentError) => Promise<void>;
+  },
+): RevocationFollower & RevocationHealth {
+  const { clock, config, revocations: known } = deps;
+  const { attachment, cache, jwts, link, revoked, open, fail } = parts;
+  known.onChange(() => {
+    cache.dropRevoked();
+    const gone = new Set(
+      Array.from(cache.entries().values()).flatMap((one) => (revoked.entry(one) ? [one.spiffeId.uri] : [])),
+    );
+    if (gone.size > 0) jwts.forget((uri) => gone.has(uri));
+    cache.publish();
+    open.look();
+    // That it is in effect is said before the identity is forgotten by which the server is reached.
+    if (revoked.node()) clock.after(LAST_WORD_MS, () => void (revoked.node() && fail(nodeRevoked())));
+  });
+  const follower = createRevocationFollower({
+    ...{ ...deps, known, link, inEffect: () => open.over() },
+    isAttested: () => attachment.identity() !== undefined,
+    bundle: () => cache.bundle(config.trustDomain),
+  });
+  return { ...follower, ageMs: () => known.ageMs() };
+}
+
 interface Store {
   readonly attachment: Attachment;
   readonly link: ServerLink;
@@ -176,13 +247,24 @@ interface Store {
 }
 
 /** What the agent holds and how it gets it: the node's identity, the link to the server, caches and their files. */
-function assembleStore(deps: Assembly, state: { signal: AbortSignal; targets: () => readonly TargetView[] }): Store {
+function assembleStore(
+  deps: Assembly,
+  state: { signal: AbortSignal; targets: () => readonly TargetView[]; revoked: Revoked },
+): Store {
   const { clock, random, log, config, counters, sealer } = deps;
   const { signal } = state;
   const disk = { dataDir: config.dataDir, trustDomain: config.trustDomain, sealer, random };
   const onChange = () => file.changed();
   // The caches and their file know each other: they say that they changed, it asks what they hold.
-  const cache = createSvidCache({ clock, random, trustDomain: config.trustDomain, svidsMax: SVIDS_MAX, onChange });
+  const cache = createSvidCache({
+    clock,
+    random,
+    trustDomain: config.trustDomain,
+    svidsMax: SVIDS_MAX,
+    onChange,
+    isRevoked: state.revoked.entry,
+    isKeyRevoked: state.revoked.svid,
+  });
   const snapshot = () => snapshotOf({ cache, jwts, config, targets: state.targets() });
   const file: CacheFile = createCacheFile({ ...disk, clock, log, snapshot });
   // Likewise the node's identity and the link that shows it.
@@ -210,22 +292,28 @@ function assembleStore(deps: Assembly, state: { signal: AbortSignal; targets: ()
 /** Where workloads come in: the Workload API's socket and the sockets of targets. */
 function assembleDoors(
   deps: Assembly,
-  parts: Store & { sync: SyncLoop; refusals: Refusals; signal: AbortSignal },
+  parts: Store & { sync: SyncLoop; refusals: Refusals; revoked: Revoked; open: OpenWorks; signal: AbortSignal },
 ): { sockets: TargetSockets; api: Service } {
   const { clock, log, config, counters } = deps;
-  const { cache, jwts, refusals, signal } = parts;
+  const { cache, jwts, refusals, revoked, open, signal } = parts;
   const refused = createSampledLog({ clock, log });
   const { readPeer, workloadAttestors: attestors } = deps;
-  const callers = createCallers({ clock, log: refused, counters, readPeer, attestors });
+  const callers = createCallers({
+    ...{ clock, log: refused, counters, readPeer, attestors, open, isRevoked: revoked.process },
+  });
   const identities = createIdentities({ ...parts, clock, log });
   const ownBundle = () => cache.bundle(config.trustDomain);
-  const links = createLinks({ clock, log: refused, node: () => parts.attachment.identity()?.id.uri ?? '' });
+  const links = createLinks({
+    ...{ clock, log: refused, isRevoked: revoked.gateway },
+    node: () => parts.attachment.identity()?.id.uri ?? '',
+  });
   const doors = createTargetSockets({
     targetsDir: config.targetsDir,
     ...{ clock, log, doors: deps.doors, protocols: deps.protocols },
     serve: (socket, { target, protocol, drain }) =>
       serveTargetSession(socket, target, {
-        ...{ protocol, clock, log, refused, refusals, counters, callers, identities, links, drain, signal },
+        ...{ protocol, clock, log, refused, refusals, counters, callers, identities, links },
+        ...{ revoked, open, drain, signal },
       }),
   });
   const sockets: TargetSockets = {
@@ -235,7 +323,9 @@ function assembleDoors(
       return doors.apply(targets);
     },
   };
-  const service = createWorkloadApi({ clock, log, counters, refusals, identities, jwts, ownBundle });
+  const service = createWorkloadApi({
+    ...{ clock, log, counters, refusals, identities, jwts, ownBundle, isRevoked: revoked.entry },
+  });
   // What `spire-agent healthcheck` and probes ask; it tells nothing about anybody.
   const health = healthService((name) => (name === '' ? cache.ready() : undefined));
   return { sockets, api: openWorkloadSocket(deps, callers, [service, health]) };
@@ -302,6 +392,14 @@ function snapshotOf(parts: { cache: SvidCache; jwts: JwtCache; config: AgentConf
   return { entries, svids: cache.svids(), jwts: jwts.snapshot(), bundles: [own, ...federated], targets };
 }
 
+function nodeRevoked(): AgentError {
+  return new AgentError('ERR_AGENT_REVOKED', 'the node is revoked: nothing that comes through this agent counts');
+}
+
+/** So long a gateway has to end a session of its own, with the reason; then it is cut here. */
+const END_BY_GATEWAY_MS = 500;
+/** For saying that it is in effect that this node is revoked. */
+const LAST_WORD_MS = 2_000;
 /** What SPIRE's agent holds too: about 2.5 kB each. */
 const SVIDS_MAX = 1_000;
 const JWTS_MAX = 1_000;

@@ -12,6 +12,7 @@ import {
 } from '../std/index.ts';
 import type { Counters } from './counters.ts';
 import { AgentError } from './errors.ts';
+import type { OpenWorks } from './revoked/open-work.ts';
 
 /** A workload attestor ready for use: what it can prove of a process. */
 export interface OpenAttestor {
@@ -24,6 +25,8 @@ export interface Caller {
   readonly pid: number;
   readonly uid: number;
   readonly gid: number;
+  /** When it was started, as the kernel says; undefined where nobody could look. */
+  readonly startTime?: string | undefined;
   /** What it runs, for people to read. */
   executable(): string | undefined;
   /** Its user had some connections already. */
@@ -60,6 +63,9 @@ export function createCallers(deps: {
   counters: Counters;
   readPeer: (socket: Socket) => PeerProcess;
   attestors: readonly OpenAttestor[];
+  /** Processes that get nothing; their connections are put among those. */
+  isRevoked?: ((process: Pick<PeerProcess, 'pid' | 'startTime'>) => boolean) | undefined;
+  open?: Pick<OpenWorks, 'add'> | undefined;
   /** Calls back when this turn of the event loop is over. */
   endOfTurn?: (run: () => void) => void;
 }): Callers {
@@ -126,13 +132,16 @@ export function createCallers(deps: {
       }
       connectionsByUid.set(process.uid, open + 1);
       connections++;
+      const over = deps.open?.add({ isRevoked: () => deps.isRevoked?.(process) === true, end: () => socket.destroy() });
       return openCaller(process, {
+        isRevoked: () => deps.isRevoked?.(process) === true,
         isOneOfMany: open >= CONNECTIONS_FEW,
         turn,
         attest: (signal) => inTurn(process.uid, () => attest(process, signal), signal),
         onClose() {
           countDown(connectionsByUid, process.uid);
           connections--;
+          over?.();
         },
       });
     },
@@ -143,6 +152,7 @@ function openCaller(
   process: PeerProcess,
   deps: {
     isOneOfMany: boolean;
+    isRevoked: () => boolean;
     turn: () => number;
     attest: (signal: AbortSignal) => Promise<readonly Selector[]>;
     onClose: () => void;
@@ -164,6 +174,7 @@ function openCaller(
     pid: process.pid,
     uid: process.uid,
     gid: process.gid,
+    startTime: process.startTime,
     executable: process.executable,
     isOneOfMany: deps.isOneOfMany,
     async selectors(signal) {
@@ -176,11 +187,11 @@ function openCaller(
       const selectors = await raceAbort(attested, signal);
       assertAlive();
       proven = selectors;
-      return selectors;
+      return deps.isRevoked() ? NOTHING_SHOWN : selectors;
     },
     known() {
       assertAlive();
-      return proven;
+      return proven !== undefined && deps.isRevoked() ? NOTHING_SHOWN : proven;
     },
     assertAlive,
     close() {
@@ -226,6 +237,8 @@ export function countDown<K>(counts: Map<K, number>, key: K): void {
   else counts.delete(key);
 }
 
+/** By which no entry is found: whoever is revoked is told that it has no identity. */
+const NOTHING_SHOWN: readonly Selector[] = [];
 /** One slow attestor (a container runtime that hangs) must leave room for others. */
 const ATTESTATIONS_AT_ONCE = 64;
 /** One user's processes with huge executables must not be all that the agent reads. */

@@ -67,6 +67,13 @@ export const errorTable = {
     meaning: 'The node was banned.',
     remedy: 'Find out why; after that, delete the banned node on the server and attest it anew.',
   },
+  ERR_AGENT_REVOKED: {
+    status: 403,
+    exit: 'config',
+    meaning: 'The node is revoked: nothing that comes through its agent counts.',
+    remedy:
+      'Find out why (`countersign revocation list`). Once that is lifted, delete the node on the server and attest it anew.',
+  },
   ERR_AGENT_CALLER: {
     status: 403,
     exit: 'no',

@@ -35,6 +35,7 @@ import { createDrain, type Drain } from './control/drain.ts';
 import { createGatewayControl, type GatewayControl } from './control/gateway-control.ts';
 import { createGatewayQuestions } from './control/gateway-questions.ts';
 import { createGatewayReports, type GatewayReports } from './control/gateway-reports.ts';
+import { createGatewayRules, openRevocations } from './control/gateway-revocations.ts';
 import { createGatewayUpdates } from './control/gateway-updates.ts';
 import { serverConnection } from './control/server-connection.ts';
 import { sessionAnswers } from './control/session-answers.ts';
@@ -85,17 +86,15 @@ export function openSecrets(dataDir: string, deps: { random: Random; env: RoleDe
  * policies; from then on it goes on with what it has when the server is away.
  */
 export async function createGatewayApp(deps: RoleDeps<GatewayConfig>, share?: GatewayShare): Promise<GatewayRole> {
-  const { config, clock, random, log, env } = deps;
+  const { config, clock, random, log } = deps;
   hardenProcess({ log, attested: true });
   const trustDomain = parseTrustDomain(deps.trustDomain);
-  const secrets = openSecrets(config.dataDir, { random, env });
-  const sealKey = openSealKey(config.dataDir, random);
-  const digestKey = openDigestKey(config.dataDir, { random, log });
-  const { ledger, shipped } = openLedger(deps, { sealKey, digestKey, share });
+  const { secrets, sealKey, digestKey, ledger, shipped } = openFiles(deps, share);
   const identity = createWorkloadIdentity({ clock, log, socket: config.workloadApi, followsTokens: true });
   const drainMs = parseDurationMs(config.drain) ?? 0;
+  const rules = createGatewayRules({ clock, log }, config.revocations);
   const gateway = await openGateway(deps, {
-    ...{ sealKey, digestKey: digestKey.key, ledger, identity, secrets, drainMs, share },
+    ...{ revocations: rules, sealKey, digestKey: digestKey.key, ledger, identity, secrets, drainMs, share },
   });
   const drainDelayMs = parseDurationMs(config.drainDelay) ?? 0;
   const updates = createGatewayUpdates({ gateway, log, policies: createPolicyLoader(policySchema) });
@@ -123,7 +122,8 @@ export async function createGatewayApp(deps: RoleDeps<GatewayConfig>, share?: Ga
         : questions.take(update.question),
   });
   const questions = openQuestions(deps, { gateway, control, watch });
-  const metrics = [...metricsOf(gateway, ledger), ...shippingMetrics(shipping)];
+  const revoked = openRevocations({ ...deps, share, sealKey, trustDomain, rules, connect, identity, control, gateway });
+  const metrics = [...metricsOf(gateway, ledger), ...shippingMetrics(shipping), ...revoked.metrics];
   const checks = createProcessChecks({ clock, log, dataDir: config.dataDir });
   let started = false;
   const isAnnounced = () => !updates.informed() || reports?.announced() === true;
@@ -134,7 +134,7 @@ export async function createGatewayApp(deps: RoleDeps<GatewayConfig>, share?: Ga
       ...checks.checks,
       workers: () => [],
       ...createGatewayChecks({
-        ...{ clock, config, ledger, identity, gateway, updates, watch, shipping },
+        ...{ clock, config, ledger, identity, gateway, updates, watch, shipping, revoked },
         started: () => started && isAnnounced(),
       }),
       leaving: () => drain?.findings() ?? [],
@@ -148,7 +148,8 @@ export async function createGatewayApp(deps: RoleDeps<GatewayConfig>, share?: Ga
   drain = createDrain({ clock, log, delayMs: drainDelayMs, gateway, reports: leavingTogether(reports, share) });
   const doors = share === undefined ? [gateway, watch] : opensInformed({ identity, watch, gateway }, informed.promise);
   // It ships what the ledger signs when that stops.
-  const services: Service[] = [checks.service, conditions, shipping, ledger, identity, ...doors, questions, reports];
+  const first = [checks.service, conditions, shipping, ledger, identity, revoked];
+  const services: Service[] = [...first, ...doors, questions, reports];
   if (config.http !== undefined)
     services.unshift(createHealthServer({ ...parseAddress(config.http), log, conditions, metrics }));
   return {
@@ -166,6 +167,15 @@ export async function createGatewayApp(deps: RoleDeps<GatewayConfig>, share?: Ga
     },
     failure: () => ledger.failure,
   };
+}
+
+/** What the gateway has in its folder. */
+function openFiles(deps: RoleDeps<GatewayConfig>, share: GatewayShare | undefined) {
+  const { config, random, log, env } = deps;
+  const secrets = openSecrets(config.dataDir, { random, env });
+  const sealKey = openSealKey(config.dataDir, random);
+  const digestKey = openDigestKey(config.dataDir, { random, log });
+  return { secrets, sealKey, digestKey, ...openLedger(deps, { sealKey, digestKey, share }) };
 }
 
 function openControl(
@@ -219,7 +229,7 @@ function suffixOf(share: GatewayShare | undefined, separator: string): string {
 
 async function openGateway(
   { config, clock, random, log }: RoleDeps<GatewayConfig>,
-  parts: Pick<GatewayDeps, 'ledger' | 'identity' | 'secrets' | 'drainMs' | 'digestKey'> & {
+  parts: Pick<GatewayDeps, 'ledger' | 'identity' | 'secrets' | 'drainMs' | 'digestKey' | 'revocations'> & {
     readonly sealKey: Secret;
     readonly share: GatewayShare | undefined;
   },

@@ -296,6 +296,7 @@ function gatewaySchema() {
         },
         { default: {} },
       ),
+      revocations: revocationsSchema(),
       sessionsMax: Type.Integer({
         description: 'Most sessions at once; the next one is refused.',
         default: 5000,
@@ -334,6 +335,30 @@ function gatewaySchema() {
       }),
     },
     {},
+  );
+}
+
+function revocationsSchema() {
+  return closed(
+    {
+      maxAge: durationSchema({
+        description:
+          'After how long without a word of the server what the gateway knows of revocations counts as old. The server says every three seconds that it is all.',
+        default: '1m',
+      }),
+      whenStale: Type.Enum(['serve', 'deny'], {
+        description:
+          'What happens then. serve: all goes on, and whoever was known to be revoked stays refused; deny: only what `allow` names.',
+        default: 'serve',
+      }),
+      allow: Type.Array(Type.String({ pattern: '^[A-Za-z][A-Za-z0-9_-]*(:[A-Za-z0-9_-]+)+$', maxLength: 128 }), {
+        description:
+          'Actions of policies that go on under `deny`, as far as policies permit them. Without that of connecting, such as `postgres:connect`, sessions end and none begins.',
+        default: [],
+        maxItems: 64,
+      }),
+    },
+    { default: {} },
   );
 }
 

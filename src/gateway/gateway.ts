@@ -38,6 +38,7 @@ import { type LiveSession, liveSessions } from './sessions/live-sessions.ts';
 import { createQuotas } from './sessions/quotas.ts';
 import { serveSession } from './sessions/serve-session.ts';
 import { createSessions, type SessionLimits } from './sessions/sessions.ts';
+import { createStandings, factsOf, type RevocationRules } from './sessions/standing.ts';
 import { createOpenTargets } from './targets/open-targets.ts';
 import { createTargetHealth } from './targets/target-health.ts';
 import type { TargetProblem } from './targets/target-problem.ts';
@@ -67,6 +68,8 @@ export interface GatewayDeps {
   readonly heldBytesMax: number;
   /** Bytes of what is kept so that it need not be worked out again: verdicts, masks. */
   readonly cacheBytesMax: number;
+  /** What is known of revocations; without it nobody is revoked. */
+  readonly revocations?: RevocationRules;
   /** Watched, so that sessions end before the process does; nobody watches it when absent. */
   readonly heap?: Heap;
   /** Others behind the same doors, which are opened to be shared with them; limits are then those of all together. */
@@ -113,6 +116,11 @@ export interface Gateway {
    * they are over, or that has taken some seconds.
    */
   endSessions(ids: ReadonlySet<string>, act: { readonly by: string; readonly why: string }): Promise<readonly string[]>;
+  /**
+   * Resolves once no session runs any more that ends, be it for a revocation or something else: what is revoked at the time of the call is in effect
+   * then. At an abort it rejects.
+   */
+  ended(signal: AbortSignal): Promise<void>;
   /** Logs in to a target once: undefined = fine, else what is wrong. */
   checkTarget(name: string, signal: AbortSignal): Promise<string | undefined>;
   /** Where the doors are, once started. */
@@ -164,7 +172,8 @@ export function createGateway(deps: GatewayDeps): Gateway & Service {
         .map(({ id, identity, target, door, startedMs }) => ({ id, identity: identity.uri, target, door, startedMs })),
     liveSessions: () => core.liveSessions(),
     endSessions: (ids, act) => core.endSessions(ids, act),
-    hear: ({ target, identity, bytes }) => core.targets.find(target)?.target.hear?.(parseSpiffeId(identity), bytes),
+    hear: (word) => core.hear(word),
+    ended: (signal) => core.ended(signal),
     async checkTarget(name, signal) {
       const open = core.targets.find(name);
       return open === undefined ? `there is no target ${name}` : await open.target.check(signal);
@@ -177,6 +186,7 @@ export function createGateway(deps: GatewayDeps): Gateway & Service {
 /** Puts the parts together, starts and stops them. */
 class Core {
   readonly currentPolicies;
+  readonly standings;
   readonly sessions;
   readonly targets;
   readonly #deps: GatewayDeps;
@@ -198,6 +208,7 @@ class Core {
     this.#deps = deps;
     const { clock, random, log, identity, ledger, limits, durability, companions } = deps;
     this.currentPolicies = createCurrentPolicies(clock);
+    this.standings = createStandings({ clock, log }, deps.revocations);
     const room = fitRoom({ log, descriptors: deps.descriptorsMax, sessionsMax: limits.sessionsMax });
     const refused = (why: string, detail: LogFields) => this.#noteRefused(why, detail);
     this.#refusals = createSampledLog({ clock, log });
@@ -212,7 +223,7 @@ class Core {
       companions,
       bundle: (trustDomain) => identity.current()?.bundles.get(trustDomain),
     });
-    const { currentPolicies, sessions } = this;
+    const { currentPolicies, sessions, standings } = this;
     const batch = createLedgerBatch({ ledger });
     const sealer = createSealer(deps.withheldKey, random);
     const recorder = createRecorder(composeSchema(deps.protocols.map(({ policySchema }) => policySchema)));
@@ -224,7 +235,7 @@ class Core {
       durability,
       sealer,
       digester: createContentDigester(deps.digestKey),
-      currentPolicies,
+      ...{ currentPolicies, standings },
       budget: this.#budget,
       sessions,
       recorder,
@@ -295,6 +306,7 @@ class Core {
       grace.cancel();
     }
     this.currentPolicies.stop();
+    this.standings.stop();
     this.#guard?.stop();
     this.#listeners.end();
     this.sessions.stop();
@@ -324,6 +336,22 @@ class Core {
     await raceAbort(over, time.signal).catch(() => {}); // They were told; one that hangs ends with its connection.
     time.cancel();
     return ending.map(({ id }) => id);
+  }
+
+  async ended(signal: AbortSignal): Promise<void> {
+    const ending = this.sessions.list().filter(({ end }) => end.signal.aborted);
+    await raceAbort(Promise.all(ending.map((session) => this.sessions.over(session))), signal);
+  }
+
+  /** Whoever is revoked cancels nothing either. */
+  hear({ target, identity, bytes }: PassedWord): void {
+    const who = parseSpiffeId(identity);
+    const labels = [this.currentPolicies.attributesOf(identity).labels];
+    const standing = this.standings.of({
+      ...factsOf({ identity: who, thumbprint: undefined, caller: undefined }),
+      labels,
+    });
+    if (standing?.reason !== 'revoked') this.targets.find(target)?.target.hear?.(who, bytes);
   }
 
   counts(): GatewayCounts {

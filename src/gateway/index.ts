@@ -48,6 +48,7 @@ export {
 } from './sessions/quotas.ts';
 export { type GatewaySession, SessionEnd, type SessionPolicy } from './sessions/session.ts';
 export type { SessionLimits } from './sessions/sessions.ts';
+export type { RevocationRules } from './sessions/standing.ts';
 export { definitionOf } from './targets/open-targets.ts';
 export { createSecretStore, type SecretStore } from './targets/secrets.ts';
 export type { TargetProblem } from './targets/target-problem.ts';

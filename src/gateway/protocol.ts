@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { SpiffeId } from '@countersign/sdk/identity';
-import type { DecisionRequest, EntityRef } from '../model/index.ts';
+import type { Barred, DecisionRequest, EntityRef } from '../model/index.ts';
 import type { PolicyNames, PolicySchemaFragment } from '../policy/index.ts';
 import type { CacheBudget, Clock, Log, Member, Random, Secret } from '../std/index.ts';
 import type { GatewayIdentity } from './identity.ts';
@@ -266,9 +266,12 @@ export interface SessionRefusal {
     | 'timeout'
     | 'target'
     | 'ledger'
-    | 'memory';
+    | 'memory'
+    | Barred['reason'];
   readonly what: string;
   /** Of `operator`, for the ledger: who it was, and what for. */
   readonly by?: string;
   readonly why?: string;
+  /** Of a revocation, for the ledger: its id. */
+  readonly revocation?: string;
 }

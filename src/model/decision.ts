@@ -103,4 +103,21 @@ export type Decision =
       readonly reason: 'approval-needed';
       readonly policies: readonly string[];
       readonly rules: readonly string[];
-    };
+    }
+  | Barred;
+
+/**
+ * Not policy's answer: whoever asks is `revoked`, or in quarantine (`quarantined`), which does not let that action pass; or nobody here knows since
+ * when that may be so (`revocations-stale`). `revocation`: the id of the one that says so; undefined of the last.
+ */
+export interface Barred {
+  readonly allow: false;
+  readonly reason: 'revoked' | 'quarantined' | 'revocations-stale';
+  readonly policies: readonly string[];
+  readonly revocation: string | undefined;
+}
+
+/** Whether it was not policy that refused: see {@link Barred}. */
+export function isBarred(decision: Decision): decision is Barred {
+  return !decision.allow && 'revocation' in decision;
+}

@@ -4,13 +4,17 @@
  * It promises that a value of these types was checked at the door it came through. It must not know how anything is stored,
  * sent or decided.
  */
+export { barredText } from './barred-text.ts';
 export type { Bundle, JwtAuthority, X509Authority } from './bundle.ts';
+export type { CurrentRevocations } from './current-revocations.ts';
 export {
   type AttributeValue,
+  type Barred,
   type Decision,
   type DecisionRequest,
   type EntityRef,
   type FieldMask,
+  isBarred,
   type Limits,
   type LimitUnit,
   noObligations,

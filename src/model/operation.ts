@@ -1,4 +1,13 @@
-import type { AttributeValue, Decision, EntityRef, Limits, LimitUnit, Quota, ReachedLimit } from './decision.ts';
+import {
+  type AttributeValue,
+  type Decision,
+  type EntityRef,
+  isBarred,
+  type Limits,
+  type LimitUnit,
+  type Quota,
+  type ReachedLimit,
+} from './decision.ts';
 import type { IdentityAttributes } from './identity-attributes.ts';
 import type { LedgerEvent } from './ledger-event.ts';
 
@@ -20,6 +29,8 @@ export interface PolicySet {
   readonly timeMs: number;
   /** What the identity was to them beside its id; undefined: it had no attributes. */
   readonly identity?: ToldIdentity;
+  /** The identity was in quarantine to them. */
+  readonly isQuarantined?: boolean;
 }
 
 /** Attributes that policy was asked with. Equal ones have one digest. */
@@ -37,9 +48,13 @@ export interface Asked {
   readonly forbidsOnly?: boolean;
 }
 
-/** Whether an operation may pass, as far as that question goes: of what is asked for its forbids alone, nothing has to permit it. */
+/**
+ * Whether an operation may pass, as far as that question goes: of what is asked for its forbids alone, nothing has to permit it, nor a quarantine to let
+ * its action pass. What forbids it is told in the place of the quarantine.
+ */
 export function passes({ decision, forbidsOnly }: Pick<Asked, 'decision' | 'forbidsOnly'>): boolean {
-  return decision.allow || (forbidsOnly === true && decision.reason === 'no-permit');
+  if (decision.allow || forbidsOnly !== true) return decision.allow;
+  return decision.reason === 'no-permit' || (isBarred(decision) && decision.reason !== 'revoked');
 }
 
 /**

@@ -1,5 +1,12 @@
 import { createPrivateKey } from 'node:crypto';
-import { Agent, Bundle as BundleService, Control, Entry as EntryService, SVID } from '@countersign/sdk/contract';
+import {
+  Agent,
+  Bundle as BundleService,
+  Control,
+  Entry as EntryService,
+  Revocations,
+  SVID,
+} from '@countersign/sdk/contract';
 import type { NodeUpdate } from '@countersign/sdk/contract/gen/countersign/control/v1/control_pb.ts';
 import type {
   SyncAuthorizedEntriesRequestSchema,
@@ -10,9 +17,11 @@ import type { JWTSVID } from '@countersign/sdk/contract/gen/spire/api/types/jwts
 import type { X509SVID } from '@countersign/sdk/contract/gen/spire/api/types/x509svid_pb.ts';
 import type { TrustDomain } from '@countersign/sdk/identity';
 import type { NodeProof } from '../../attestation/index.ts';
-import type { Bundle, X509Authority } from '../../model/index.ts';
+import type { WatchRequest } from '../../known-revocations/index.ts';
+import type { Bundle, RevocationState, X509Authority } from '../../model/index.ts';
 import { type BidiCall, Code, createRpcClient, type RpcClient, RpcError } from '../../rpc/index.ts';
 import type { Clock, Log, PeerClock } from '../../std/index.ts';
+import type { RevocationUpdate } from '../../wire/revocations/index.ts';
 import type { AgentConfig } from '../config.ts';
 import { AgentError } from '../errors.ts';
 import type { ProcessRefusal } from '../refusals.ts';
@@ -46,6 +55,8 @@ export interface ServerLink {
     options: { signal: AbortSignal; timeoutMs: number },
   ): Promise<JWTSVID>;
   watchNode(signal: AbortSignal): AsyncIterable<NodeUpdate>;
+  watchRevocations(request: WatchRequest, signal: AbortSignal): AsyncIterable<RevocationUpdate>;
+  acknowledgeRevocations(state: Pick<RevocationState, 'incarnation' | 'sequence'>, signal: AbortSignal): Promise<void>;
   /** Says which processes were turned away; `leftOut` is of those that are only counted. */
   reportRefusals(refusals: readonly ProcessRefusal[], leftOut: number, signal: AbortSignal): Promise<void>;
   /** Later calls use a new connection with the newest identity. */
@@ -77,11 +88,9 @@ export function createServerLink(deps: {
         tls: {
           verifyPeer(chainDer) {
             verifyServer({
-              chainDer,
-              trustDomain: config.trustDomain,
+              ...{ chainDer, serverClock, trustDomain: config.trustDomain },
               authorities: deps.trusted(),
               nowMs: clock.now(),
-              serverClock,
             });
             options.onPeer?.(chainDer);
           },
@@ -148,12 +157,24 @@ export function createServerLink(deps: {
       return answer.svid ?? missing('NewJWTSVID', 'an SVID');
     },
     watchNode: (signal) => client.serverStream(Control.method.watchNode, {}, { signal }),
+    ...revocationCalls(client),
     async reportRefusals(refusals, leftOut, signal) {
       const request = { refusals: refusals.map(toMessage), leftOut: BigInt(leftOut) };
       await client.unary(Control.method.reportRefusals, request, { signal, timeoutMs });
     },
     reconnect: () => client.reconnect(),
     close: () => client.close(),
+  };
+}
+
+function revocationCalls(client: RpcClient): Pick<ServerLink, 'watchRevocations' | 'acknowledgeRevocations'> {
+  const of = ({ sequence, ...rest }: { readonly sequence: number }) => ({ ...rest, sequence: BigInt(sequence) });
+  return {
+    watchRevocations: (request, signal) =>
+      client.serverStream(Revocations.method.watchRevocations, of(request), { signal }),
+    async acknowledgeRevocations(state, signal) {
+      await client.unary(Revocations.method.ackRevocations, of(state), { signal, timeoutMs: CALL_TIMEOUT_MS });
+    },
   };
 }
 

@@ -13,6 +13,8 @@ export interface JwtCache {
   fresh(entry: AgentEntry, audience: readonly string[]): JwtSvid | undefined;
   /** Forgets tokens whose key verifies no longer (tainted or gone from the bundle). */
   retain(keyIds: ReadonlySet<string>): void;
+  /** Forgets the tokens of those identities, and what is on its way. */
+  forget(isRevoked: (spiffeId: string) => boolean): void;
   /** What may be kept for a restart. */
   snapshot(): { readonly key: string; readonly svid: JwtSvid }[];
   restore(key: string, svid: JwtSvid): void;
@@ -96,6 +98,11 @@ export function createJwtCache(deps: {
       epoch++;
       for (const [key, { svid }] of tokens) if (!keyIds.has(svid.keyId)) tokens.delete(key);
     },
+    forget(isRevoked) {
+      epoch++;
+      for (const key of tokens.keys()) if (isRevoked(spiffeIdOf(key))) tokens.delete(key);
+      deps.onChange();
+    },
     snapshot: () =>
       [...tokens].filter(([, { svid }]) => clock.now() < svid.expiresAtMs).map(([key, { svid }]) => ({ key, svid })),
     restore: keep,
@@ -110,4 +117,9 @@ export function createJwtCache(deps: {
 function cacheKey(entry: AgentEntry, audience: readonly string[]): string {
   const names = audience.length === 1 ? audience : [...new Set(audience)].toSorted();
   return JSON.stringify([entry.spiffeId.uri, ...names]);
+}
+
+function spiffeIdOf(key: string): string {
+  const [uri] = JSON.parse(key) as [string]; // As made above.
+  return uri;
 }

@@ -29,6 +29,8 @@ export interface SvidCache {
   /** See {@link nextTimes}. */
   nextTimes(): { readonly renewAtMs: number; readonly expireAtMs: number };
   subscribe(selectors: readonly Selector[]): Subscription;
+  /** Drops the SVIDs of entries that are revoked; nobody is shown these entries, or given anything of them, for as long. Seen after `publish`. */
+  dropRevoked(): void;
   /** Drops everything; nothing is known then, as before the first sync. */
   clear(): void;
   /** Shows subscribers what changed since the last time, and evicts what nobody used lately. */
@@ -48,6 +50,10 @@ interface Deps {
   readonly random: Random;
   readonly trustDomain: TrustDomain;
   readonly svidsMax: number;
+  /** Nobody gets anything of that entry. */
+  readonly isRevoked?: ((entry: AgentEntry) => boolean) | undefined;
+  /** The key of that SVID is not to be used any more. */
+  readonly isKeyRevoked?: ((svid: X509Svid) => boolean) | undefined;
   /** Called after each change of what would be kept for a restart. */
   readonly onChange: () => void;
 }
@@ -69,7 +75,8 @@ export function createSvidCache(deps: Deps): SvidCache {
     match: look,
     put(svid) {
       const slot = slots.get(svid.entryId);
-      if (!slot || slot.entry.spiffeId.uri !== svid.spiffeId.uri) return;
+      // It may have been on its way.
+      if (!slot || slot.entry.spiffeId.uri !== svid.spiffeId.uri || isDead(slot.entry, svid, deps)) return;
       const current = slot.entry.revision === svid.revision;
       slot.svid = svid;
       slot.rotateAtMs = current ? halfLifeMs(random, svid.issuedAtMs, svid.expiresAtMs) : 0;
@@ -81,9 +88,19 @@ export function createSvidCache(deps: Deps): SvidCache {
       const slot = slots.get(entryId);
       if (slot) slot.retryAtMs = clock.now() + slot.backoff.nextMs();
     },
-    due: () => planMinting(slots.values(), { clock, subscribed: subscriptions.entryIds(), svidsMax: deps.svidsMax }),
+    due: () =>
+      planMinting(unrevoked(slots, deps), { clock, subscribed: subscriptions.entryIds(), svidsMax: deps.svidsMax }),
     nextTimes: () => nextTimes(slots.values(), clock),
     subscribe: (selectors) => subscriptions.open(selectors),
+    dropRevoked() {
+      let isChanged = false;
+      for (const slot of slots.values()) {
+        if (slot.svid === undefined || !isDead(slot.entry, slot.svid, deps)) continue;
+        slot.svid = undefined;
+        isChanged = true;
+      }
+      if (isChanged) deps.onChange();
+    },
     clear() {
       slots.clear();
       state.filled = false;
@@ -96,8 +113,18 @@ export function createSvidCache(deps: Deps): SvidCache {
   };
 }
 
-function lookUp(state: State, { clock, trustDomain }: Deps, selectors: readonly Selector[]): WorkloadView {
-  const matched = state.index.match(selectors);
+function isDead(entry: AgentEntry, svid: X509Svid, { isRevoked, isKeyRevoked }: Deps): boolean {
+  return isRevoked?.(entry) === true || isKeyRevoked?.(svid) === true;
+}
+
+function unrevoked(slots: ReadonlyMap<string, Slot>, { isRevoked }: Deps): Slot[] {
+  return [...slots.values()].filter(({ entry }) => isRevoked?.(entry) !== true);
+}
+
+function lookUp(state: State, deps: Deps, selectors: readonly Selector[]): WorkloadView {
+  const { clock, trustDomain, isRevoked } = deps;
+  const all = state.index.match(selectors);
+  const matched = isRevoked !== undefined && all.some(isRevoked) ? all.filter((entry) => !isRevoked(entry)) : all;
   const identities: { entry: AgentEntry; svid: X509Svid }[] = [];
   const domains = new Set<TrustDomain>();
   for (const entry of matched) {

@@ -48,7 +48,18 @@ export interface Links {
  * gateway proven by its SPIFFE ID, then the preface that names the target. While none can be reached, or those that are take nobody now, it
  * waits for some seconds: a gateway that is started again is back by then. The socket is paused; whoever takes it closes it.
  */
-export function createLinks({ clock, log, node }: { clock: Clock; log: Log; node: () => string }): Links {
+export function createLinks({
+  clock,
+  log,
+  node,
+  isRevoked = () => false,
+}: {
+  clock: Clock;
+  log: Log;
+  node: () => string;
+  /** A gateway to which no link goes, by what it has shown. */
+  isRevoked?: (chainDer: readonly Buffer[], spiffeId: string) => boolean;
+}): Links {
   // One for all links of an SVID: OpenSSL's half of it lies beside the heap, and stays until a full collection.
   const contexts = new WeakMap<X509Svid, SecureContext>();
   const choice = createGatewayChoice({ clock, node });
@@ -60,7 +71,7 @@ export function createLinks({ clock, log, node }: { clock: Clock; log: Log; node
       const context = contexts.get(asked.svid) ?? contextOf(asked.svid);
       contexts.set(asked.svid, context);
       const caller = { ...asked.caller, nodeId: node() };
-      const wanted = { ...asked, caller, clock, log, choice, context };
+      const wanted = { ...asked, caller, clock, log, choice, context, isRevoked };
       const { link, place } = await openAny(wanted);
       open.set(link, { wanted, place, target: wanted.target().name });
       link.once('close', () => open.delete(link));
@@ -132,6 +143,7 @@ type Wanted = LinkWanted & {
   readonly log: Log;
   readonly choice: GatewayChoice;
   readonly context: SecureContext;
+  readonly isRevoked: (chainDer: readonly Buffer[], spiffeId: string) => boolean;
 };
 
 async function openAny(wanted: Wanted): Promise<{ link: TLSSocket; place: GatewayPlace }> {
@@ -193,7 +205,7 @@ async function openOnce(
 }
 
 async function openOne(
-  { clock, context, bundles }: Wanted,
+  { clock, context, bundles, isRevoked }: Wanted,
   { address, spiffeId, preface, ...attempt }: GatewayPlace & Attempt & { preface: LinkPreface },
 ): Promise<TLSSocket> {
   const { host, port } = splitAddress(address);
@@ -222,6 +234,7 @@ async function openOne(
     const version = linkVersionOf(socket.alpnProtocol);
     if (version === undefined) throw new Unproven('it does not speak countersign-link');
     proveGateway(socket, { clock, bundles, spiffeId });
+    if (isRevoked(peerChain(socket), spiffeId)) throw new Unproven('it is revoked');
     socket.setNoDelay(true);
     socket.write(encodeLinkPreface(preface, version));
     await readAnswer(socket);

@@ -46,6 +46,8 @@ function serve(socket: Socket, callers: Callers, ends = { drain: never, signal: 
     callers,
     identities: {} as Identities, // Nobody gets so far.
     links: { open: () => Promise.reject(new Error('nobody gets so far')), sayAside() {}, listed() {} },
+    revoked: { entry: () => false },
+    open: { add: () => () => {} },
     ...ends,
   });
 }

@@ -12,6 +12,8 @@ import type { Caller, Callers } from '../callers.ts';
 import type { Counters } from '../counters.ts';
 import { AgentError } from '../errors.ts';
 import { isWithoutIdentity, type Refusals } from '../refusals.ts';
+import type { OpenWorks } from '../revoked/open-work.ts';
+import type { Revoked } from '../revoked/revoked.ts';
 import type { Identities } from '../workload-api/identities.ts';
 import { carry } from './carry.ts';
 import type { Links } from './link.ts';
@@ -36,6 +38,8 @@ export async function serveTargetSession(
     callers: Callers;
     identities: Identities;
     links: Links;
+    revoked: Pick<Revoked, 'entry'>;
+    open: Pick<OpenWorks, 'add'>;
     /** Ends sessions once they are answered, and admits no new one. */
     drain: AbortSignal;
     signal: AbortSignal;
@@ -48,13 +52,15 @@ export async function serveTargetSession(
   // Ends what is waited for before there is a session: that could take as long as any time limit of it.
   const making = followAbort(gone.signal, drain);
   let caller: Caller | undefined;
+  let over = () => {};
   try {
     caller = deps.callers.accept(socket);
-    const link = await establish(caller, targetNow, { ...deps, signal: making.signal });
+    const { link, entry } = await establish(caller, targetNow, { ...deps, signal: making.signal });
     if (making.signal.aborted) {
       link.destroy();
       throw abortError(making.signal);
     }
+    over = deps.open.add({ isRevoked: () => deps.revoked.entry(entry), end: () => link.destroy() });
     counters.targetSessions++;
     log.debug('agent.target.session_opened', { target: target.name, pid: caller.pid });
     socket.once('data', (first: Buffer) => {
@@ -79,6 +85,7 @@ export async function serveTargetSession(
     if (refusal.kind === 'busy') dismiss(socket, protocol, refusal);
     else await refuse(socket, protocol, { clock: deps.clock, refusal });
   } finally {
+    over();
     caller?.close();
     gone.abort(); // And with it the other: both let go of the signals that all sessions share.
   }
@@ -87,7 +94,12 @@ export async function serveTargetSession(
 async function establish(
   caller: Caller,
   target: () => TargetView,
-  { identities, links, signal }: { identities: Identities; links: Links; signal: AbortSignal },
+  {
+    identities,
+    links,
+    revoked,
+    signal,
+  }: { identities: Identities; links: Links; revoked: Pick<Revoked, 'entry'>; signal: AbortSignal },
 ) {
   const selectors = await caller.selectors(signal);
   const view = await identities.look(selectors, 'svids', signal);
@@ -96,19 +108,21 @@ async function establish(
   if (!first || first.entry.id !== view.matched[0]?.id) {
     throw new RpcError(Code.UNAVAILABLE, 'the default identity has no valid SVID now');
   }
-  const { pid, uid, gid } = caller;
+  const { pid, uid, gid, startTime } = caller;
   const link = await links.open({
     ...{ target, svid: first.svid, bundles: view.bundles, signal },
     caller: {
       entryId: first.entry.id,
-      process: { pid, uid, gid, executable: caller.executable() },
+      process: { pid, uid, gid, executable: caller.executable(), startTime },
       selectors: theirsFirst(first.entry.selectors, selectors),
       selectorsLeftOut: 0,
     },
   });
   try {
     caller.assertAlive();
-    return link;
+    // Since it was looked for, which may be seconds ago.
+    if (revoked.entry(first.entry)) throw new RpcError(Code.PERMISSION_DENIED, 'no identity issued');
+    return { link, entry: first.entry };
   } catch (error) {
     link.destroy();
     throw error;

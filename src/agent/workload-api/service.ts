@@ -44,6 +44,7 @@ export function createWorkloadApi(deps: {
   refusals: Pick<Refusals, 'note'>;
   identities: Identities;
   jwts: JwtCache;
+  isRevoked?: ((entry: AgentEntry) => boolean) | undefined;
   /** The own trust domain's bundle, once known. */
   ownBundle: () => Bundle | undefined;
 }): RpcService {
@@ -89,6 +90,9 @@ export function createWorkloadApi(deps: {
             })),
           );
       refuseDead(caller);
+      // One may have been revoked while its token was on its way.
+      if (issued.some(({ entry }) => deps.isRevoked?.(entry) === true))
+        throw new RpcError(Code.PERMISSION_DENIED, 'no identity issued');
       return jwtSvidResponse(issued);
     },
 

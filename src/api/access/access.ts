@@ -75,6 +75,9 @@ export function refusalText(
           ? `policy could not be evaluated: ${named}`
           : `${named} can only be answered of a question that names a target, an identity or both: narrow it by those`,
     'approval-needed': `an approval is needed by ${named}, and there are none as yet`,
+    revoked: 'its credentials are revoked',
+    quarantined: 'it is in quarantine',
+    'revocations-stale': 'nobody knows who is revoked',
   };
   return `${principalName(principal)} may not do ${what}: ${why[decision.reason]}`;
 }

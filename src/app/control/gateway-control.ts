@@ -1,8 +1,13 @@
-import { Control, Questions } from '@countersign/sdk/contract';
+import { Control, Questions, Revocations } from '@countersign/sdk/contract';
 import type { GatewayUpdate } from '@countersign/sdk/contract/gen/countersign/control/v1/control_pb.ts';
-import { type GatewayReport, type GatewayState, gatewayStateNumbers } from '../../model/index.ts';
+import type { WatchRequest } from '../../known-revocations/index.ts';
+import { type GatewayReport, type GatewayState, gatewayStateNumbers, type RevocationState } from '../../model/index.ts';
 import type { RpcClient } from '../../rpc/index.ts';
+import type { RevocationUpdate } from '../../wire/revocations/index.ts';
 import type { AnswerPage } from './gateway-questions.ts';
+
+/** What a stream of revocations is asked with: what is known, and what happens when nothing more is heard. */
+type AskedRevocations = WatchRequest & { readonly freshForMs: bigint; readonly thenRefuses: boolean };
 
 /** What a gateway says to the server, and hears from it. */
 export interface GatewayControl {
@@ -10,6 +15,14 @@ export interface GatewayControl {
   updates(client: RpcClient, state: GatewayState, signal: AbortSignal): AsyncIterable<GatewayUpdate>;
   /** Resolves to how many other gateways agents are told of. @throws RpcError */
   report(client: Pick<RpcClient, 'unary'>, report: GatewayReport, signal: AbortSignal): Promise<number>;
+  /** The feed of revocations, likewise. */
+  revocations(client: RpcClient, request: AskedRevocations, signal: AbortSignal): AsyncIterable<RevocationUpdate>;
+  /** Says that what that state ends has ended. @throws RpcError */
+  acknowledge(
+    client: Pick<RpcClient, 'unary'>,
+    state: Pick<RevocationState, 'incarnation' | 'sequence'>,
+    signal: AbortSignal,
+  ): Promise<void>;
   /** Resolves to true when nobody waits for more of the answer. @throws RpcError */
   answer(client: Pick<RpcClient, 'unary'>, page: AnswerPage, signal: AbortSignal): Promise<boolean>;
 }
@@ -27,6 +40,16 @@ export function createGatewayControl(advertised: () => string, instance: string)
         { ...own(), state: gatewayStateNumbers[state], principals: true, questions: true },
         { signal },
       ),
+    revocations: (client, { sequence, ...request }, signal) =>
+      client.serverStream(
+        Revocations.method.watchRevocations,
+        { ...own(), ...request, sequence: BigInt(sequence) },
+        { signal },
+      ),
+    async acknowledge(client, { incarnation, sequence }, signal) {
+      const request = { ...own(), incarnation, sequence: BigInt(sequence) };
+      await client.unary(Revocations.method.ackRevocations, request, { signal, timeoutMs: ANSWER_MS_MAX });
+    },
     async report(client, { revision, findings, state }, signal) {
       const { others } = await client.unary(
         Control.method.reportGateway,

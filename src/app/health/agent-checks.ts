@@ -2,6 +2,7 @@ import { lstatSync } from 'node:fs';
 import type { AgentStatus } from '../../agent/index.ts';
 import { type Clock, formatTime, messageOf } from '../../std/index.ts';
 import type { Found, HealthCheck, HealthChecks } from './conditions.ts';
+import { problemFound, unkeptFound } from './revocation-checks.ts';
 import { isOverdue, remedyOfLink } from './server-link.ts';
 
 /** The checks of the parts that only an agent has. `fatal` is why the server shut this node out for good. */
@@ -33,6 +34,15 @@ export function createAgentChecks(parts: {
       if (lostForMs === undefined || lostForMs < PUSH_LOST_MS_MAX || problem !== undefined) return [];
       const found = 'the server does not push: changes are noticed within seconds, not at once';
       return [{ severity: 'warning', found, sinceMs: clock.now() - lostForMs }];
+    },
+    revocations() {
+      const { revocationsProblem: problem, revocationsUnkept: unkept } = status();
+      return [
+        ...(unkept === undefined ? [] : [unkeptFound(unkept)]),
+        ...(problem === undefined
+          ? []
+          : problemFound(problem, { maxAgeMs: REVOCATIONS_MS_MAX, setting: 'agent.server' })),
+      ];
     },
     // What it waits for while it starts is told by identity.
     starting: () =>
@@ -105,3 +115,5 @@ function remedyOf({ error }: { readonly error: unknown }): { remedy?: string } {
 const LOST_MS_MAX = 10_000;
 /** A stream that the server ended is opened anew with the next sync, ten seconds on at most. */
 const PUSH_LOST_MS_MAX = 60_000;
+/** As a gateway has it where nothing else is said. */
+const REVOCATIONS_MS_MAX = 60_000;

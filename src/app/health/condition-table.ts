@@ -147,6 +147,14 @@ export const conditionTable = {
       'What was fetched stays in force until it expires; nothing new comes. Ends by itself when the server answers.',
     remedy: 'See that the server runs and that this machine reaches it.',
   },
+  revocations: {
+    roles: ['agent', 'gateway'],
+    meaning:
+      'Who is revoked is not known here, or not any more: the server has not said so for too long, says what is older than what was said before, or it can not be kept.',
+    effect:
+      'Whoever was known to be revoked stays refused. Where it is too old, a gateway goes by `gateway.revocations.whenStale`, and an agent goes on; what can not be kept is in force, and not acknowledged. Ends by itself when the server says what stands.',
+    remedy: 'See that the server runs and is reached, and to the volume of the data folder.',
+  },
   push: {
     roles: ['agent'],
     meaning: 'The stream by which the server tells of changes is not open.',

@@ -23,6 +23,7 @@ export function createGatewayChecks(parts: {
   readonly updates: Pick<GatewayUpdates, 'informed' | 'problems'>;
   readonly watch: Pick<ControlWatch, 'problem'>;
   readonly shipping: Pick<LedgerShipping, 'lag'>;
+  readonly revoked: { readonly check: HealthCheck };
   readonly started: () => boolean;
 }): Omit<HealthChecks<'gateway'>, 'clock' | 'room' | 'event-loop' | 'descriptors' | 'leaving' | 'workers'> {
   const { clock, config, identity, gateway, updates, watch } = parts;
@@ -36,6 +37,7 @@ export function createGatewayChecks(parts: {
   return {
     ...createLedgerChecks(parts.ledger, { severity: 'failed', effect: 'nothing is executed' }),
     shipping: createShippingCheck(parts.shipping),
+    revocations: parts.revoked.check,
     // What it waits for while it starts is told by identity: the doors open with the first.
     starting: () =>
       parts.started() || identity.current() === undefined

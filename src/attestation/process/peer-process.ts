@@ -15,6 +15,8 @@ export interface PeerProcess {
   readonly gid: number;
   /** Supplementary groups. */
   readonly groups: readonly number[];
+  /** Field 22 of /proc/PID/stat, in ticks since the machine was started: with the pid it names one process. Undefined where nobody could look. */
+  readonly startTime?: string | undefined;
   /** Path of the file it runs, as /proc shows it now, for people to read: a path proves nothing. Undefined where we may not look. */
   executable(): string | undefined;
   /** False once the process has ended, even when its pid belongs to another by now, and once it runs another program than at first. */
@@ -74,6 +76,7 @@ function pin(who: Omit<PeerProcess, 'executable' | 'alive' | 'close'>, pidfd: Pi
     programOf(who.pid) === program && (pidfd.startTime === undefined || startTime(who.pid) === pidfd.startTime);
   return {
     ...who,
+    startTime: pidfd.startTime ?? startTime(who.pid),
     executable: () => executableOf(who.pid),
     alive: () => open && unchanged() && !hasEnded(pidfd.fd),
     close() {

@@ -205,7 +205,14 @@ function sessionOfBearer(
       proofs.isGivenBack = true;
     },
   };
-  const peer = { identity, chainDer: [], serial: '', address, expiresAtS: shown.bearer.expiresAtS };
+  const peer = {
+    identity,
+    chainDer: [],
+    serial: '',
+    thumbprint: undefined,
+    address,
+    expiresAtS: shown.bearer.expiresAtS,
+  };
   const handle: SessionHandle = {
     ...handleOf(peer, { target: open.name, door: 'direct', isAside: false, caller: undefined }, deps),
     get expiresAtS() {

@@ -1,6 +1,7 @@
 import type { TLSSocket } from 'node:tls';
 import type { SpiffeId } from '@countersign/sdk/identity';
 import { peerChain } from '../../rpc/index.ts';
+import { sha256 } from '../../std/index.ts';
 import { parseCertificate, verifyX509Svid } from '../../wire/x509/index.ts';
 import type { GatewayIdentity } from '../identity.ts';
 
@@ -11,6 +12,8 @@ export interface Peer {
   readonly chainDer: readonly Buffer[];
   /** Of the leaf, in decimal digits. */
   readonly serial: string;
+  /** SHA-256 of the leaf's public key, as revocations name it; undefined where it was proven by no certificate. */
+  readonly thumbprint: string | undefined;
   readonly address: string | undefined;
   readonly expiresAtS: number;
 }
@@ -28,6 +31,14 @@ export function verifyPeer(tls: TLSSocket, identity: GatewayIdentity, nowMs: num
   const result = verifyX509Svid(chainDer, (trustDomain) => bundles?.get(trustDomain), nowMs);
   if (!result.ok) return result.reason;
   // It was parsed to be verified.
-  const { serial } = parseCertificate(chainDer[0] ?? Buffer.alloc(0));
-  return { identity: result.id, chainDer, serial, address: tls.remoteAddress, expiresAtS: result.expiresAtS };
+  const { serial, spkiDer } = parseCertificate(chainDer[0] ?? Buffer.alloc(0));
+  const thumbprint = sha256(spkiDer).toString('hex');
+  return {
+    identity: result.id,
+    chainDer,
+    serial,
+    thumbprint,
+    address: tls.remoteAddress,
+    expiresAtS: result.expiresAtS,
+  };
 }

@@ -1,4 +1,11 @@
-import type { Denial, LedgerEvent, Operation, ReachedLimit } from '../../model/index.ts';
+import {
+  type Denial,
+  isBarred,
+  type Judged,
+  type LedgerEvent,
+  type Operation,
+  type ReachedLimit,
+} from '../../model/index.ts';
 import type { Recorder } from './recorder.ts';
 import type { SessionLedger } from './session-ledger.ts';
 
@@ -27,6 +34,7 @@ export function denialDetail(denial: Denial, { recorder, ledger }: Wording): Det
     ...(code === undefined ? NOTHING : { code }),
     ...(content === undefined ? NOTHING : { contentDigest: ledger.digest(content) }),
     ...limitDetail(limit),
+    ...barredDetail(judged),
     ...recorder.denied(judged, policies),
     ...ownDetail(denial),
     reason,
@@ -37,6 +45,13 @@ export function denialDetail(denial: Denial, { recorder, ledger }: Wording): Det
 /** Which limit it was, by its unit and the most that policy allows. */
 export function limitDetail(limit: ReachedLimit | undefined): Detail {
   return limit === undefined ? NOTHING : { limit: { most: limit.most, unit: limit.unit } };
+}
+
+/** Which revocation bars it, of all that was asked the first. */
+export function barredDetail({ asked }: Pick<Judged, 'asked'>): Detail {
+  for (const { decision } of asked)
+    if (isBarred(decision) && decision.revocation !== undefined) return { revocation: decision.revocation };
+  return NOTHING;
 }
 
 /** What only a protocol knows stands under its name, so that it can't be taken for what all have in common. */

@@ -80,8 +80,13 @@ function recordOf(
 }
 
 /** Of what the identity was, the digest: which attributes that are stands in an entry of its session before, or in this one. */
-function setOf({ digest, revision, timeMs, identity }: PolicySet) {
-  return { ...(identity === undefined ? {} : { attributes: identity.digest }), digest, revision, timeMs };
+function setOf({ digest, revision, timeMs, identity, isQuarantined }: PolicySet) {
+  return {
+    ...(identity === undefined ? {} : { attributes: identity.digest }),
+    digest,
+    ...(isQuarantined === true ? { quarantined: true } : {}),
+    ...{ revision, timeMs },
+  };
 }
 
 /** What a question does not say of its answer is as for the whole entry: allowed, by its policies. */

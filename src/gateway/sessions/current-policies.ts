@@ -5,12 +5,14 @@ import {
   hasAttributes,
   type IdentityAttributes,
   type PolicySet,
+  type RevocationFacts,
 } from '../../model/index.ts';
 import { type CompiledPolicies, identityEntity } from '../../policy/index.ts';
 import { type Clock, createListeners, type Timer } from '../../std/index.ts';
 import type { TargetPolicies } from '../protocol.ts';
 import { createKnownIdentities, type PrincipalsUpdate } from './known-identities.ts';
 import type { SessionPolicy } from './session.ts';
+import { barredBy, type Standing, type Standings } from './standing.ts';
 
 /** The policies in force; sessions hold on to this, so that a change reaches all of them. */
 export interface CurrentPolicies {
@@ -101,17 +103,32 @@ export function createCurrentPolicies(clock: Clock): CurrentPolicies {
   };
 }
 
-/** Policy as one identity's session asks it. */
-export function createSessionPolicy(current: CurrentPolicies, identity: SpiffeId): SessionPolicy {
+/** Whom a session is for, and what may stand against it. */
+export interface SessionPrincipal {
+  readonly identity: SpiffeId;
+  /** What tells it from others of that identity. */
+  readonly facts: Omit<RevocationFacts, 'labels'>;
+  readonly standings: Standings;
+}
+
+/** Policy as one identity's session asks it; without `session`, as that identity asks against which nothing stands. */
+export function createSessionPolicy(
+  current: CurrentPolicies,
+  identity: SpiffeId,
+  session?: Omit<SessionPrincipal, 'identity'>,
+): SessionPolicy {
   const { uri } = identity;
+  const standingNow = createStandingNow(current, uri, session);
   /** One object for as long as it stands: it is read once for all decisions. */
-  let known: { readonly attributes: IdentityAttributes; readonly principal: EntityRef } | undefined;
-  const principalNow = () => {
+  let known: { attributes: IdentityAttributes; isQuarantined: boolean; principal: EntityRef } | undefined;
+  const principalNow = (isQuarantined: boolean) => {
     const attributes = current.attributesOf(uri);
-    if (known?.attributes !== attributes) known = { attributes, principal: identityEntity(identity, attributes) };
+    if (known?.attributes !== attributes || known.isQuarantined !== isQuarantined)
+      known = { attributes, isQuarantined, principal: identityEntity(identity, attributes, { isQuarantined }) };
     return known.principal;
   };
-  let told: { readonly of: PolicySet; readonly attributes: IdentityAttributes; readonly set: PolicySet } | undefined;
+  let told: { of: PolicySet; attributes: IdentityAttributes; isQuarantined: boolean; set: PolicySet } | undefined;
+  const keyOf = (standing: Standing | undefined) => (standing === undefined ? uri : `${uri} ${standing.key}`);
   return {
     get version() {
       return current.versionFor(uri);
@@ -119,29 +136,79 @@ export function createSessionPolicy(current: CurrentPolicies, identity: SpiffeId
     get policySet() {
       const { policySet } = current;
       const attributes = current.attributesOf(uri);
-      if (policySet === undefined || !hasAttributes(attributes)) return policySet;
-      if (told?.of !== policySet || told.attributes !== attributes) {
-        const own = Object.freeze({ digest: attributesDigest(attributes), attributes });
-        told = { of: policySet, attributes, set: Object.freeze({ ...policySet, identity: own }) };
-      }
+      const isQuarantined = standingNow()?.reason === 'quarantined';
+      if (policySet === undefined || !(hasAttributes(attributes) || isQuarantined)) return policySet;
+      if (told?.of !== policySet || told.attributes !== attributes || told.isQuarantined !== isQuarantined)
+        told = { of: policySet, attributes, isQuarantined, set: ownSet(policySet, attributes, isQuarantined) };
       return told.set;
     },
-    principalKey: uri,
+    get principalKey() {
+      return keyOf(standingNow());
+    },
+    get standing() {
+      return standingNow();
+    },
     decide(action, resource, context) {
+      const standing = standingNow();
+      if (standing?.reason === 'revoked') return barredBy(standing);
       const { policies, timeMs } = current;
       if (policies === undefined) return { allow: false, reason: 'no-permit', policies: [] };
-      return policies.decide({ principal: principalNow(), action, resource, context, timeMs });
+      const principal = principalNow(standing?.reason === 'quarantined');
+      const decision = policies.decide({ principal, action, resource, context, timeMs });
+      if (standing === undefined || standing.allow.has(action)) return decision;
+      // Where a policy forbids it too, that is told: what is asked for its forbids alone goes by them.
+      return !decision.allow && (decision.reason === 'forbidden' || decision.reason === 'policy-error')
+        ? decision
+        : barredBy(standing);
     },
-    potentialMasks: () => current.policies?.maskBearing(principalNow(), current.timeMs) ?? [],
+    potentialMasks() {
+      const isQuarantined = standingNow()?.reason === 'quarantined';
+      return current.policies?.maskBearing(principalNow(isQuarantined), current.timeMs) ?? [];
+    },
     onChange(listener) {
-      let seen = current.versionFor(uri);
-      return current.onChange(() => {
-        const version = current.versionFor(uri);
+      const now = () => `${current.versionFor(uri)} ${keyOf(standingNow())}`;
+      let seen = now();
+      const look = () => {
+        const version = now();
         if (version === seen) return; // Another identity is another one now.
         seen = version;
         listener();
-      });
+      };
+      const stops = [current.onChange(look), session?.standings.onChange(look)];
+      return () => {
+        for (const stop of stops) stop?.();
+      };
     },
+  };
+}
+
+/** The policies, and what this identity is to them. */
+function ownSet(policySet: PolicySet, attributes: IdentityAttributes, isQuarantined: boolean): PolicySet {
+  const identity = Object.freeze({ digest: attributesDigest(attributes), attributes });
+  return Object.freeze({
+    ...policySet,
+    ...(hasAttributes(attributes) ? { identity } : {}),
+    ...(isQuarantined ? { isQuarantined } : {}),
+  });
+}
+
+/** Looks anew whenever revocations or the identity's labels have changed. */
+function createStandingNow(
+  current: CurrentPolicies,
+  uri: string,
+  session: Omit<SessionPrincipal, 'identity'> | undefined,
+): () => Standing | undefined {
+  if (session === undefined) return () => undefined;
+  const { standings, facts } = session;
+  let known:
+    | { readonly version: number; readonly attributes: IdentityAttributes; readonly standing: Standing | undefined }
+    | undefined;
+  return () => {
+    const attributes = current.attributesOf(uri);
+    const { version } = standings;
+    if (known?.version !== version || known.attributes !== attributes)
+      known = { version, attributes, standing: standings.of({ ...facts, labels: [attributes.labels] }) };
+    return standings.now(known.standing);
   };
 }
 

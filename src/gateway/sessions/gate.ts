@@ -1,6 +1,7 @@
 import {
   type Asked,
   type Decision,
+  isBarred,
   judgedBy,
   type LedgerEvent,
   type Question,
@@ -8,7 +9,7 @@ import {
 } from '../../model/index.ts';
 import type { Clock, Log } from '../../std/index.ts';
 import type { SessionRefusal } from '../protocol.ts';
-import { limitDetail, ownDetail } from '../recording/entry-detail.ts';
+import { barredDetail, limitDetail, ownDetail } from '../recording/entry-detail.ts';
 import type { Recorder } from '../recording/recorder.ts';
 import type { SessionLedger } from '../recording/session-ledger.ts';
 import { createToldAttributes, type ToldAttributes } from '../recording/told-attributes.ts';
@@ -17,6 +18,7 @@ import { createPipeline } from './create-pipeline.ts';
 import type { Pipeline, PipelinePort } from './pipeline.ts';
 import type { Place, QuotaHolder, Quotas, ReachedQuota } from './quotas.ts';
 import { endOf, type SessionPolicy } from './session.ts';
+import { barredBy, endFor } from './standing.ts';
 
 /**
  * What stands between one session's client and its target, whatever protocol they speak. A member turns bytes into questions and operations,
@@ -71,11 +73,20 @@ export type Opening =
 
 type Refused = Extract<Decision, { allow: false }>;
 
+/** A session that is open. */
+interface Opened {
+  readonly action: string;
+  readonly startedMs: number;
+  /** Ids of revocations that it was opened under, which else would end it. */
+  readonly ends: ReadonlySet<string>;
+  over(): void;
+}
+
 export interface GateDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly origin: SessionOrigin;
-  readonly policy: Pick<SessionPolicy, 'decide' | 'onChange' | 'policySet'>;
+  readonly policy: Pick<SessionPolicy, 'decide' | 'onChange' | 'policySet' | 'standing'>;
   readonly ledger: SessionLedger;
   readonly recorder: Recorder;
   readonly quotas: Quotas;
@@ -91,7 +102,17 @@ export function createGate(deps: GateDeps): Gate {
   const { clock, policy, ledger, recorder, quotas, holder, activity, signal } = deps;
   const [pipelines, told] = [new Set<Pipeline>(), createToldAttributes()];
   let operations = 0;
-  let opened: { readonly action: string; readonly startedMs: number; over(): void } | undefined;
+  let opened: Opened | undefined;
+  /** Policies or what stands against its client have changed. */
+  const lookAgain = ({ action, resource, context }: Question, { ends }: Opened) => {
+    const decision = policy.decide(action, resource, context);
+    if (!decision.allow && !isBarred(decision)) return deps.end(NO_LONGER);
+    const { standing } = policy;
+    if (standing === undefined) return;
+    const isEnded = standing.reason === 'revoked' || standing.ends.some((id) => !ends.has(id));
+    // A quarantine that keeps what it finds running would not let it begin.
+    if (isEnded || (standing.isStale && !decision.allow)) deps.end(endFor(barredBy(standing)));
+  };
 
   return {
     async open(questions) {
@@ -100,7 +121,7 @@ export function createGate(deps: GateDeps): Gate {
       let isOutdated = false;
       const stopListening = policy.onChange(() => {
         if (opened === undefined) isOutdated = true;
-        else if (!policy.decide(connect.action, connect.resource, connect.context).allow) deps.end(NO_LONGER);
+        else lookAgain(connect, opened);
       });
       for (;;) {
         isOutdated = false;
@@ -112,7 +133,8 @@ export function createGate(deps: GateDeps): Gate {
               stopListening();
               leave();
             };
-            opened = { action: connect.action, startedMs: clock.monotonicMs(), over };
+            const ends = new Set(policy.standing?.ends);
+            opened = { action: connect.action, startedMs: clock.monotonicMs(), ends, over };
           },
         });
         if (opening === undefined) continue;
@@ -182,7 +204,7 @@ async function openSession(
     { more = {}, limit }: { readonly more?: LedgerEvent['detail']; readonly limit?: ReachedLimit },
   ): Promise<void> => {
     const denial = {
-      ...{ ...about, ...limitDetail(limit), ...recorder.denied(judged, policies) },
+      ...{ ...about, ...limitDetail(limit), ...barredDetail(judged), ...recorder.denied(judged, policies) },
       ...{ ...ownDetail({ action, detail: { ...detail, ...more } }), reason },
     };
     return ledger.synced(ledger.append([{ kind: 'denial', action, operation: '0', detail: denial }]));
@@ -226,11 +248,12 @@ function originDetail({ door, peer, certificate, token, caller }: SessionOrigin)
 }
 
 /** Who ended it is named to auditors, never to its client. */
-function endDetail({ code, by, why }: SessionRefusal): LedgerEvent['detail'] {
+function endDetail({ code, by, why, revocation }: SessionRefusal): LedgerEvent['detail'] {
   return {
     ended: code,
     ...(by === undefined ? {} : { endedBy: by }),
     ...(why === undefined ? {} : { endedFor: why }),
+    ...(revocation === undefined ? {} : { revocation }),
   };
 }
 

@@ -14,6 +14,7 @@ import { createGate, type SessionOrigin } from './gate.ts';
 import type { Quotas } from './quotas.ts';
 import { type RequestProofs, SessionEnd, type ToldCaller } from './session.ts';
 import type { SessionHandle, Sessions } from './sessions.ts';
+import { factsOf, type Standings } from './standing.ts';
 
 /** What all sessions of a gateway share. */
 export interface SessionParts {
@@ -28,6 +29,7 @@ export interface SessionParts {
   /** Of what clients say. */
   readonly digester: ContentDigester;
   readonly currentPolicies: CurrentPolicies;
+  readonly standings: Standings;
   readonly recorder: Recorder;
   readonly quotas: Quotas;
   readonly budget: MemoryBudget;
@@ -54,7 +56,9 @@ export async function serveSession(
     end(OUT_OF_MEMORY);
   });
   const { signal } = handle.end;
-  const policy = createSessionPolicy(parts.currentPolicies, identity);
+  const policy = createSessionPolicy(parts.currentPolicies, identity, {
+    ...{ standings: parts.standings, facts: factsOf(handle) },
+  });
   const gate = createGate({
     ...{ clock, policy, signal, end, recorder, quotas },
     holder: { identity: identity.uri, target: handle.target },
@@ -93,10 +97,14 @@ function originOf({ door, address, serial, expiresAtS, caller, token }: SessionH
 
 /** Its values are bounded where they were read. */
 function recordedCaller({ process, selectors, ...told }: ToldCaller): NonNullable<SessionOrigin['caller']> {
-  const { executable, ...ids } = process;
+  const { executable, startTime, ...ids } = process;
   return {
     ...{ ...told, selectors: [...selectors] },
-    process: { ...ids, ...(executable === undefined ? {} : { executable }) },
+    process: {
+      ...ids,
+      ...(executable === undefined ? {} : { executable }),
+      ...(startTime === undefined ? {} : { startTime }),
+    },
   };
 }
 

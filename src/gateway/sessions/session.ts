@@ -6,6 +6,7 @@ import type { LinkCaller } from '../../wire/link/index.ts';
 import type { Holding } from '../capacity/memory-budget.ts';
 import type { SessionRefusal } from '../protocol.ts';
 import type { Gate } from './gate.ts';
+import type { Standing } from './standing.ts';
 
 /** One authenticated client of one target, as a protocol member gets it. */
 export interface GatewaySession {
@@ -54,10 +55,12 @@ export interface SessionPolicy {
   /** The policies of this version, for the ledger; undefined before the first ones came. */
   readonly policySet: PolicySet | undefined;
   readonly principalKey: string;
+  /** What stands against this client whatever policies say; undefined: nothing. */
+  readonly standing?: Standing | undefined;
   decide(action: string, resource: EntityRef, context: { readonly [name: string]: AttributeValue }): Decision;
   /** Every mask that could fall on an answer to this principal; may over-report. */
   potentialMasks(): readonly PotentialMask[];
-  /** Calls after each change of policies; returns how to stop. */
+  /** Calls after each change of policies or of `standing`; returns how to stop. */
   onChange(listener: () => void): () => void;
 }
 

@@ -17,7 +17,15 @@ function start(enter: Companions['enter']) {
   });
   const handle = (id: string): SessionHandle => ({
     ...{ id, identity: parseSpiffeId('spiffe://example.org/web'), target: 'shop', door: 'agent', isAside: false },
-    ...{ caller: undefined, startedMs: 0, chainDer: [], serial: '1', address: undefined, expiresAtS: 1 },
+    ...{
+      caller: undefined,
+      startedMs: 0,
+      chainDer: [],
+      serial: '1',
+      thumbprint: undefined,
+      address: undefined,
+      expiresAtS: 1,
+    },
     ...{ end: new AbortController(), drain: new AbortController(), activity: createActivity() },
   });
   return { sessions, handle };

@@ -28,6 +28,8 @@ export interface SessionHandle {
   readonly chainDer: readonly Buffer[];
   /** Of the leaf, in decimal digits; empty where there is none. */
   readonly serial: string;
+  /** Of the leaf's public key, as revocations name it; undefined where there is none. */
+  readonly thumbprint: string | undefined;
   /** What it was proven by, where that was no certificate. */
   readonly token?: SessionToken | undefined;
   /** Of the other end of its connection. */

@@ -2,6 +2,7 @@ import { parseSpiffeId } from '@countersign/sdk/identity';
 import {
   type AttributeValue,
   attributesDigest,
+  type Barred,
   type Decision,
   type EntityRef,
   type IdentityAttributes,
@@ -59,7 +60,8 @@ export function readOperation(
   if (kind !== 'intent' && kind !== 'denial' && kind !== 'session-open') return undefined;
   known.take(detail);
   const attributes = known.attributesOf(detail);
-  const principal = principalOf(actor, attributes ?? NO_ATTRIBUTES);
+  const principal = principalOf(actor, attributes ?? NO_ATTRIBUTES, detail['policySet']);
+  if (isBarred(detail)) return undefined; // No policy has answered it.
   if (principal === undefined) return undefined; // Whoever was turned away for want of an identity asked policy nothing.
   const { asked, isWhole, policySet } = readRecorded(detail, schema);
   if (!isWhole || attributes === undefined) return 'cut';
@@ -106,9 +108,20 @@ export function createKnownAttributes(): KnownAttributes {
   };
 }
 
-function principalOf(actor: string, attributes: IdentityAttributes): EntityRef | undefined {
+/** Refused for a revocation, or because nobody knew of those. */
+function isBarred({ questions }: LedgerEvent['detail']): boolean {
+  if (!Array.isArray(questions)) return false;
+  return questions.some((one) => isRecord(one) && BARRED.has(String(one['decision'])));
+}
+
+function principalOf(
+  actor: string,
+  attributes: IdentityAttributes,
+  policySet: LedgerValue | undefined,
+): EntityRef | undefined {
+  const isQuarantined = isRecord(policySet) && policySet['quarantined'] === true;
   try {
-    return identityEntity(parseSpiffeId(actor), attributes);
+    return identityEntity(parseSpiffeId(actor), attributes, { isQuarantined });
   } catch {
     return undefined;
   }
@@ -166,3 +179,5 @@ function policySetIn(value: LedgerValue | undefined): PolicySet | undefined {
 function textsIn(value: LedgerValue | undefined): readonly string[] {
   return Array.isArray(value) ? value.filter((one) => typeof one === 'string') : [];
 }
+
+const BARRED: ReadonlySet<string> = new Set<Barred['reason']>(['revoked', 'quarantined', 'revocations-stale']);

@@ -8,9 +8,13 @@ import type { EntityRef, IdentityAttributes } from '../../model/index.ts';
  * entities for the first 64.
  *
  * `known`: what its entries say of it, as `owner`, `environment` and tags. Without that nobody has said what it is: a question about all
- * requests leaves conditions on these open, and a whole request has none.
+ * requests leaves conditions on these open, and a whole request has none. `isQuarantined`: that of `principal.quarantined`.
  */
-export function identityEntity(identity: SpiffeId, known?: IdentityAttributes): EntityRef {
+export function identityEntity(
+  identity: SpiffeId,
+  known?: IdentityAttributes,
+  { isQuarantined = false }: { readonly isQuarantined?: boolean } = {},
+): EntityRef {
   let parent: EntityRef = { type: 'TrustDomain', id: identity.trustDomain, attributes: {}, parents: [] };
   let slash = identity.path.indexOf('/', 1);
   for (let step = 0; slash > 0 && step < PATH_STEPS_MAX; step++) {
@@ -19,7 +23,7 @@ export function identityEntity(identity: SpiffeId, known?: IdentityAttributes): 
     slash = identity.path.indexOf('/', slash + 1);
   }
   const attributes = {
-    ...{ uri: identity.uri, trustDomain: identity.trustDomain, path: identity.path, quarantined: false },
+    ...{ uri: identity.uri, trustDomain: identity.trustDomain, path: identity.path, quarantined: isQuarantined },
     ...(known === undefined || known.owner === '' ? {} : { owner: known.owner }),
     ...(known === undefined || known.environment === '' ? {} : { environment: known.environment }),
   };

@@ -23,6 +23,8 @@ export interface LinkCaller {
     readonly gid: number;
     /** Path of what it runs; undefined where the agent could not look. */
     readonly executable: string | undefined;
+    /** When it was started, as its kernel says it; undefined where the agent does not. */
+    readonly startTime?: string | undefined;
   };
   /** As `type:value`. */
   readonly selectors: readonly string[];
@@ -100,7 +102,10 @@ function parseCaller(fields: ReadonlyMap<number, readonly Buffer[]>): LinkCaller
   const all = fields.get(SELECTOR) ?? [];
   return {
     ...{ entryId, nodeId },
-    process: { pid, uid, gid, executable: text(EXECUTABLE, EXECUTABLE_BYTES_MAX) },
+    process: {
+      ...{ pid, uid, gid, executable: text(EXECUTABLE, EXECUTABLE_BYTES_MAX) },
+      ...(fields.has(START_TIME) ? { startTime: text(START_TIME, START_TIME_BYTES_MAX) } : {}),
+    },
     selectors: all.slice(0, SELECTORS_MAX).map((value) => toldText(value.toString('utf8'), SELECTOR_BYTES_MAX)),
     selectorsLeftOut: Math.min(leftOut + Math.max(all.length - SELECTORS_MAX, 0), NUMBER_MAX),
   };
@@ -109,7 +114,7 @@ function parseCaller(fields: ReadonlyMap<number, readonly Buffer[]>): LinkCaller
 function callerFields(caller: LinkCaller | undefined): Buffer[] {
   if (caller === undefined) return [];
   const { entryId, nodeId, process, selectors } = caller;
-  const { pid, uid, gid, executable } = process;
+  const { pid, uid, gid, executable, startTime } = process;
   const text = (tag: number, told: string, bytesMax: number) => field(tag, Buffer.from(toldText(told, bytesMax)));
   const leftOut = caller.selectorsLeftOut + Math.max(selectors.length - SELECTORS_MAX, 0);
   return [
@@ -117,6 +122,7 @@ function callerFields(caller: LinkCaller | undefined): Buffer[] {
     text(NODE, nodeId, NODE_BYTES_MAX),
     ...[numberField(PID, pid), numberField(UID, uid), numberField(GID, gid)],
     ...(executable === undefined ? [] : [text(EXECUTABLE, executable, EXECUTABLE_BYTES_MAX)]),
+    ...(startTime === undefined ? [] : [text(START_TIME, startTime, START_TIME_BYTES_MAX)]),
     ...selectors.slice(0, SELECTORS_MAX).map((selector) => text(SELECTOR, selector, SELECTOR_BYTES_MAX)),
     ...(leftOut === 0 ? [] : [numberField(SELECTORS_LEFT_OUT, leftOut)]),
   ];
@@ -155,8 +161,9 @@ const GID = 6;
 const EXECUTABLE = 7;
 const SELECTOR = 8;
 const SELECTORS_LEFT_OUT = 9;
+const START_TIME = 10;
 /** Of what is known here; what is beyond it comes from a newer agent, and is passed over. */
-const TAG_MAX = SELECTORS_LEFT_OUT;
+const TAG_MAX = START_TIME;
 
 /** Names of targets are shorter. */
 const TARGET_BYTES_MAX = 255;
@@ -164,6 +171,7 @@ const ENTRY_BYTES_MAX = 256;
 /** As long as a SPIFFE ID may be. */
 const NODE_BYTES_MAX = 2_048;
 const EXECUTABLE_BYTES_MAX = 1_024;
+const START_TIME_BYTES_MAX = 64;
 /** Those of the entry come first; a process with many groups has some more. */
 const SELECTORS_MAX = 32;
 const SELECTOR_BYTES_MAX = 256;

@@ -125,6 +125,9 @@ const SQLSTATES: Readonly<Record<SessionRefusal['code'], string>> = {
   target: '57P01',
   ledger: '58030',
   memory: '53200',
+  revoked: '57P01',
+  quarantined: '57P01',
+  'revocations-stale': '57P01',
 };
 const MEMORY_HINT =
   'Connect again and hold less at once: fetch by cursor, close prepared statements and portals, bind smaller values; or give the gateway more memory.';

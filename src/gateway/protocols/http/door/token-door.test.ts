@@ -12,6 +12,7 @@ import { signJws } from '../../../../wire/jose/index.ts';
 import { createGateway, loadProtocols } from '../../../index.ts';
 import { createTestAuthority, createTestIdentity, identityOf } from '../../../testing/test-authority.ts';
 import { createMemoryLedger, testGatewayDeps } from '../../../testing/test-gateway.ts';
+import { createTestRevocations, testRevocation } from '../../../testing/test-revocations.ts';
 import { member } from '../index.ts';
 import { newJwtKeys, publishedKey } from '../testing/jwt-keys.ts';
 
@@ -37,6 +38,7 @@ let identity: ReturnType<typeof createTestIdentity>;
 let ledger: ReturnType<typeof createMemoryLedger>;
 let upstream: Server;
 let logged: string[];
+let revocations: ReturnType<typeof createTestRevocations>;
 /** What came upstream: connection, method, path, and whether any field has a token. */
 let seen: { connection: Socket; what: string; text: string }[];
 let held: ServerResponse[];
@@ -81,8 +83,10 @@ beforeEach(async () => {
   identity = createTestIdentity(identityOf(gatewaySvid, [authority]));
   const note = (event: string, fields?: object) => void logged.push(`${event} ${JSON.stringify(fields)}`);
   const log: Log = { debug: note, info: note, warn: note, error: note, child: () => log };
+  revocations = createTestRevocations();
   gateway = createGateway(
     testGatewayDeps({
+      revocations: { current: revocations.current, maxAgeMs: 60_000, whenStale: undefined },
       ...{ clock, log, ledger, protocols: await loadProtocols([member]) },
       identity: { ...identity, jwtAuthorities: (trustDomain) => jwtAuthorities.get(trustDomain) },
     }),
@@ -152,6 +156,46 @@ function request(path: string, shown?: string, more = ''): string {
 }
 
 const opened = () => ledger.events.filter(({ kind }) => kind === 'session-open');
+
+describe('a bearer who is revoked', () => {
+  const named = () => ledger.events.filter(({ detail }) => detail['revocation'] === 'r1').map(({ kind }) => kind);
+
+  it('is cut off in the middle of an answer, and refused with each token that it shows, new ones too; others are served', async () => {
+    const [one, other] = [client(), client()];
+    one.send(request('/stream', token()));
+    await one.until('begun');
+    revocations.now(testRevocation('spiffe://example.org/web'));
+    await one.closed();
+    for (let n = 1; n <= 3; n++) {
+      const again = client();
+      again.send(request('/a', token()));
+      await again.closed();
+      expect(again.statuses()).toEqual([403]);
+      expect(again.text()).toContain('r1');
+    }
+    other.send(request('/b', token('/batch')));
+    await other.until('/b is fine');
+    expect(seen.map(({ what }) => what)).toEqual(['GET /stream', 'GET /b']);
+    expect(named()).toEqual(['session-close', 'denial', 'denial', 'denial']);
+    await gateway.ended(AbortSignal.timeout(5_000));
+  });
+
+  it('is in quarantine refused what that does not let pass, and goes on with the same connection', async () => {
+    const one = client();
+    one.send(request('/a', token()));
+    await one.until('/a is fine');
+    const mode = { mode: 'quarantined', running: 'keep', allow: ['http:get'] } as const;
+    revocations.now(testRevocation('spiffe://example.org/web', mode));
+    one.send(request('/b', token()));
+    await one.until('/b is fine');
+    one.send(`DELETE /c HTTP/1.1\r\nhost: api\r\nauthorization: Bearer ${token()}\r\n\r\n`);
+    await one.until('quarantine');
+    revocations.now();
+    one.send(request('/d', token()));
+    await one.until('/d is fine');
+    expect(one.statuses()).toEqual([200, 200, 403, 200]);
+  });
+});
 
 describe('a client without a certificate', () => {
   it('is whom its token proves, and the token goes nowhere', async () => {

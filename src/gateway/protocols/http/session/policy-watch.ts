@@ -1,4 +1,4 @@
-import type { Decision } from '../../../../model/index.ts';
+import { type Decision, isBarred } from '../../../../model/index.ts';
 import type { Timer } from '../../../../std/index.ts';
 import type { Conversation } from './conversation.ts';
 import type { Exchange } from './exchange.ts';
@@ -34,6 +34,8 @@ export class PolicyWatch {
     if (exchange === undefined || running === undefined || meaning === undefined || exchange.isAnswered) return;
     if (!running.isForwarded || exchange.unsent !== undefined) return this.#lookAgain();
     const { decision } = target.verdicts.judge(session.policy, meaning);
+    // A quarantine that keeps the session lets what runs in it go on; one that does not has ended it.
+    if (isBarred(decision) && session.policy.standing?.isStale === false) return;
     if (!decision.allow) {
       const what = { action: meaning.action, what: `go on with ${meaning.shape}` };
       this.#revoke(exchange, deniedAnswer(session.identity.uri, what, decision));

@@ -1,4 +1,4 @@
-import type { Decision } from '../../../../model/index.ts';
+import { type Barred, barredText, type Decision, isBarred } from '../../../../model/index.ts';
 import { approvalText } from '../../../../policy/index.ts';
 import { type Log, timeoutSignal } from '../../../../std/index.ts';
 import { type ErrorText, PostgresWireError } from '../../../../wire/postgres/index.ts';
@@ -54,6 +54,7 @@ export async function serveClient(target: OpenTarget, session: GatewaySession): 
   }
   if (request === undefined) return client.destroy() && undefined;
   if (request.kind === 'cancel') {
+    if (session.policy.standing?.reason === 'revoked') return endClient(client, undefined);
     const { processId, key } = request;
     const cancelled = target.keys.use(session.identity, processId, key);
     if (cancelled === undefined) deps.passOn?.(session.identity, wordOf(processId, key));
@@ -93,6 +94,7 @@ async function runSession(
     if ('unrecorded' in opening) return endClient(session.client, ledgerText('FATAL', opening.unrecorded));
     if ('limit' in opening) return endClient(session.client, sessionsReached(opening.limit));
     const setting = also.find(({ question }) => question === opening.question)?.setting;
+    if (isBarred(opening.decision)) return endClient(session.client, barredClient(session, opening.decision));
     const denied =
       setting === undefined ? connectDenied(session, place, opening.decision) : settingDenied(session, setting);
     return endClient(session.client, denied);
@@ -167,6 +169,15 @@ function startupError(error: unknown, session: GatewaySession): ErrorText {
   for (const signal of [session.signal, session.drain]) if (signal.aborted) return refusalText(endOf(signal));
   if (error instanceof PostgresWireError) return { severity: 'FATAL', sqlstate: '08P01', message: error.message };
   return refusalText({ code: 'timeout', what: `no start-up packet within ${STARTUP_MS_MAX / 1000} seconds` });
+}
+
+/** It is not authenticated by what it has shown, whatever policies permit. */
+function barredClient({ identity }: GatewaySession, barred: Barred): ErrorText {
+  const { what, hint } = barredText(barred);
+  return {
+    ...{ severity: 'FATAL', sqlstate: '28000', message: `${identity.uri} is not let in: ${what}` },
+    ...{ detail: `countersign: ${barred.reason}`, hint },
+  };
 }
 
 /** Whoever is refused has proven its identity, and can't tell its operator otherwise which it was. */

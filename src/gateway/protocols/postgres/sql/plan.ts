@@ -1,4 +1,12 @@
-import type { AttributeValue, Decision, EntityRef, Judged, PolicySet, ReachedLimit } from '../../../../model/index.ts';
+import type {
+  AttributeValue,
+  Barred,
+  Decision,
+  EntityRef,
+  Judged,
+  PolicySet,
+  ReachedLimit,
+} from '../../../../model/index.ts';
 import type { MaskKind, PotentialMask } from '../../../../policy/index.ts';
 import type { CacheBudget } from '../../../../std/index.ts';
 import type { Catalog } from './catalog/catalog.ts';
@@ -235,6 +243,7 @@ export type RefusalReason =
   | 'statement-not-understood'
   | 'statement-refused'
   | 'policy-denied'
+  | Barred['reason']
   /** These three: the snapshot doesn't know a name. Take a new snapshot once and plan again; then answer with the refusal. */
   | 'unknown-relation'
   | 'unknown-column'

@@ -1,4 +1,4 @@
-import type { ReachedLimit } from '../../../../../model/index.ts';
+import { type Barred, barredText, type Decision, isBarred, type ReachedLimit } from '../../../../../model/index.ts';
 import { approvalText } from '../../../../../policy/index.ts';
 import { codeOf } from '../../../../../std/index.ts';
 import { encodeProblem } from '../../../../../wire/http1/index.ts';
@@ -29,10 +29,17 @@ export function encodeOwnAnswer(answer: OwnAnswer, { isHead = false, close = fal
 export function deniedAnswer(
   who: string,
   { action, what }: { readonly action: string; readonly what: string },
-  decision:
-    | { readonly reason: 'approval-needed'; readonly policies: readonly string[]; readonly rules: readonly string[] }
-    | { readonly reason: string; readonly policies: readonly string[] },
+  decision: Extract<Decision, { allow: false }>,
 ): OwnAnswer {
+  if (isBarred(decision)) {
+    const { what: why, hint } = barredText(decision);
+    return {
+      status: STATUSES[decision.reason],
+      reason: decision.reason,
+      message: `${who} may not ${what}: ${why}`,
+      hint,
+    };
+  }
   return {
     status: 403,
     reason: decision.reason,
@@ -213,8 +220,13 @@ const TARGETS: ReadonlyMap<string, readonly [number, string, string]> = new Map(
     ],
   ],
 ]);
+const hintFor = (reason: Barred['reason']) =>
+  barredText({ allow: false, policies: [], reason, revocation: undefined }).hint;
 const HINTS: Partial<Record<SessionRefusal['code'], string>> = {
   memory: 'Send less at once, or give the gateway more memory.',
+  revoked: hintFor('revoked'),
+  quarantined: hintFor('quarantined'),
+  'revocations-stale': hintFor('revocations-stale'),
   host: 'Connect by a name that the target lists as one of its hosts, not by an address.',
 };
 const STATUSES: Readonly<Record<SessionRefusal['code'], number>> = {
@@ -229,6 +241,9 @@ const STATUSES: Readonly<Record<SessionRefusal['code'], number>> = {
   target: 503,
   ledger: 503,
   memory: 503,
+  revoked: 403,
+  quarantined: 403,
+  'revocations-stale': 503,
 };
 const LIMITS: Readonly<Record<ReachedLimit['unit'], { status: number; message: string; hint: string }>> = {
   items: {

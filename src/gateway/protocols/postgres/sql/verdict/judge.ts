@@ -1,7 +1,9 @@
 import {
   type Asked,
+  barredText,
   type Decision,
   type FieldMask,
+  isBarred,
   type Judged,
   judgedBy,
   passes,
@@ -228,6 +230,10 @@ function related({ catalog }: Analysis, start: Relation, use: RelationUse): read
 function denied(decision: Exclude<Decision, { allow: true }>, what: string): RefusedText {
   if (decision.reason === 'approval-needed')
     return new RefusedText('policy-denied', `${what} ${approvalText(decision.rules)}`, { policies: decision.policies });
+  if (isBarred(decision)) {
+    const { what: why, hint } = barredText(decision);
+    return new RefusedText(decision.reason, `${what} is refused: ${why}`, { hint });
+  }
   const why = {
     'no-permit': 'no policy permits',
     forbidden: 'a policy forbids',
