@@ -172,12 +172,18 @@ const restart = endpoint({
   description: 'What was revoked since the backup stands at verifiers until then; revoke it again first.',
   method: 'POST',
   path: '/v1/restart-revocations',
-  input: Type.Object({}, closed),
+  input: Type.Object(
+    { reason: Type.Optional(Type.String({ maxLength: revocationLimits.reason, description: 'One line.' })) },
+    closed,
+  ),
   output: Type.Object({ incarnation: Type.String(), sequence: Type.Integer() }, closed),
   audit: {
     as: 'RestartRevocations',
     target: 'revocations',
-    of: () => ({ detail: {}, outcome: ({ incarnation }) => ({ incarnation }) }),
+    of: ({ reason = '' }) => ({
+      detail: reason === '' || !isOneLine(reason) ? {} : { reason },
+      outcome: ({ incarnation }) => ({ incarnation }),
+    }),
   },
   idempotent: 'by-key',
   async handle(_input, _call, { revocations }) {

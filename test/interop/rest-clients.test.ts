@@ -37,7 +37,9 @@ describe.skipIf(lacks)('a client generated from the document', () => {
     expect((await sleeping).stderr).toContain('an operator ended this session');
   });
   const lists = async ([file, ...args]: readonly [string, ...string[]]) => {
-    await eventually('the session', async () => (await stack.cli(['session', 'list', '--json'])).stdout.includes('"shop"'));
+    await eventually('the session', async () =>
+      (await stack.cli(['session', 'list', '--json'])).stdout.includes('"shop"'),
+    );
     const { stdout, stderr } = await run(file, args, { env: { API_URL: door.url, TARGET: 'shop' } });
     expect(stdout, stderr).toBe('listed, followed, ended\n');
   };

@@ -992,7 +992,10 @@ export interface Operations {
   };
   /** Lets agents and gateways take what the store has, after it was put back from a backup. */
   'revocation.restart': {
-    readonly input: Readonly<Record<never, never>>;
+    readonly input: {
+      /** One line. */
+      readonly reason?: string | undefined;
+    };
     readonly output: {
       readonly incarnation: string;
       readonly sequence: number;
@@ -1376,7 +1379,7 @@ export const operations: Readonly<Record<keyof Operations, OperationPlaces>> = {
   'revocation.get': {"method":"GET","path":"/v1/revocations/{id}","inPath":["id"],"inQuery":["waitSeconds"],"inBody":[]},
   'revocation.lift': {"method":"DELETE","path":"/v1/revocations/{id}","inPath":["id"],"inQuery":[],"inBody":[]},
   'revocation.list': {"method":"GET","path":"/v1/revocations","inPath":[],"inQuery":[],"inBody":[]},
-  'revocation.restart': {"method":"POST","path":"/v1/restart-revocations","inPath":[],"inQuery":[],"inBody":[]},
+  'revocation.restart': {"method":"POST","path":"/v1/restart-revocations","inPath":[],"inQuery":[],"inBody":["reason"]},
   'session.end': {"method":"POST","path":"/v1/end-sessions","inPath":[],"inQuery":[],"inBody":["sessions","reason"]},
   'session.follow': {"method":"GET","path":"/v1/session-events","inPath":[],"inQuery":["id","identity","target","node","gateway","olderThanSeconds","limit"],"inBody":[]},
   'session.get': {"method":"GET","path":"/v1/sessions/{id}","inPath":["id"],"inQuery":["gateway"],"inBody":[]},

@@ -14,6 +14,9 @@ import { datetimeOf, extensionFunctions, instantOf } from './extensions.ts';
 import { compileLike } from './like.ts';
 import { addLong, multiplyLong, negateLong, subtractLong } from './long.ts';
 import {
+  asEntity,
+  asLong,
+  asSet,
   attributeOf,
   EntityValue,
   type Environment,
@@ -366,21 +369,6 @@ function asBoolean(expression: Evaluable): (environment: Environment) => boolean
     if (typeof found !== 'boolean') throw typeError('boolean', found);
     return found;
   };
-}
-
-function asLong(found: Value): Long {
-  if (typeof found === 'number' || typeof found === 'bigint') return found;
-  throw typeError('long', found);
-}
-
-function asEntity(found: Value): EntityValue {
-  if (found instanceof EntityValue) return found;
-  throw typeError('entity', found);
-}
-
-function asSet(found: Value): SetValue {
-  if (isSet(found)) return found;
-  throw typeError('set', found);
 }
 
 function conditions(operand: unknown) {

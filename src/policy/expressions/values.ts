@@ -178,3 +178,18 @@ const NOTHING_OPEN: ReadonlySet<string> = new Set();
 export const EXTENSION: unique symbol = Symbol('extension');
 
 const SEARCH_MAX = 64;
+
+export function asLong(found: Value): Long {
+  if (typeof found === 'number' || typeof found === 'bigint') return found;
+  throw typeError('long', found);
+}
+
+export function asEntity(found: Value): EntityValue {
+  if (found instanceof EntityValue) return found;
+  throw typeError('entity', found);
+}
+
+export function asSet(found: Value): SetValue {
+  if (isSet(found)) return found;
+  throw typeError('set', found);
+}
