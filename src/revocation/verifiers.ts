@@ -98,9 +98,9 @@ export function createVerifiers(deps: VerifiersDeps): Verifiers {
       beat();
     },
     async stop() {
-      isStopped = true;
       timer?.cancel();
-      if (!isStarted) return;
+      if (isStopped || !isStarted) return;
+      isStopped = true;
       await writing;
       // Whoever watched this server is another's soon, and says so itself.
       const nowMs = await databaseMs(store, clock, db);
