@@ -247,9 +247,26 @@ function startWatch() {
   };
 }
 
-async function isConnected({ rpc }: Server): Promise<boolean> {
-  const { gateways } = await rpc.unary(Control.method.listGateways, {}, options());
-  return gateways.some(({ connected }) => connected);
+async function isConnected(server: Server): Promise<boolean> {
+  return (await gatewayAt(server))?.connected === true;
+}
+
+/** What a server says of the gateway. */
+async function gatewayAt({ rpc }: Server) {
+  return (await rpc.unary(Control.method.listGateways, {}, options())).gateways[0];
+}
+
+/**
+ * Resolves once that server says that the gateway is connected and has taken a policy that was applied since: it may say the first of one
+ * whose server is dead, until that is taken for gone.
+ */
+async function knowsGateway(server: Server): Promise<void> {
+  const before = (await gatewayAt(server))?.revision ?? 0n;
+  const isIt = async () => {
+    const gateway = await gatewayAt(server);
+    return gateway?.connected === true && gateway.revision > before + 1n;
+  };
+  await eventually('it knows the gateway', isIt, { withinMs: KNOWN_MS_MAX, everyMs: LOOK_MS });
 }
 
 /** Kills one after another for as long as it is to last; tells how often, and the longest until all that ran knew the gateway as connected. */
@@ -266,11 +283,7 @@ async function killInTurn(): Promise<{ kills: number; knownMs: number }> {
     kills++;
     const killedMs = performance.now();
     const others = servers.filter((one) => one !== victim);
-    const known = Promise.all(
-      others.map((one) =>
-        eventually('it knows the gateway', () => isConnected(one), { withinMs: KNOWN_MS_MAX, everyMs: LOOK_MS }),
-      ),
-    ).then(() => performance.now() - killedMs);
+    const known = Promise.all(others.map(knowsGateway)).then(() => performance.now() - killedMs);
     await pause(random.fraction() * DOWN_MS_MAX);
     victim.role.start();
     knownMs = Math.max(knownMs, await known);
