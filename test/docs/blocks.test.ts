@@ -65,6 +65,8 @@ describe('fenced blocks', () => {
       'docs/guide/record.md',
       // test/scenarios/sessions.test.ts runs them.
       'docs/guide/stop.md',
+      // test/scenarios/store-restore.test.ts runs them.
+      'docs/guide/servers.md',
       'docs/life-of-a-request.md',
       ...PAGES.map(({ name }) => `docs/guide/languages/${name}.md`),
     ];

@@ -7,12 +7,12 @@ import * as fs from 'node:fs';
 import * as http from 'node:http';
 import * as path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { parse, stringify } from 'yaml';
 import { eventually } from '../support/eventually.ts';
+import { createFurtherServer } from '../support/further-server.ts';
 import { expectCondition } from '../support/health.ts';
 import { freePorts } from '../support/processes.ts';
 import { mayLackPsql } from '../support/psql.ts';
-import { createRoleAt, EXECUTABLE, type Stack, type StackRole, startStack } from '../support/stack.ts';
+import { type Stack, type StackRole, startStack } from '../support/stack.ts';
 
 interface Came {
   readonly uid: string;
@@ -60,7 +60,8 @@ beforeAll(async () => {
     settings: { server: { sinks: { siem: { to: { webhook } }, archive: { to: { file: { path: 'events.jsonl' } } } } } },
     env: { server: SECRET },
   });
-  second = await createSecondServer();
+  // Agents and gateways are not told of it.
+  second = (await createFurtherServer(stack, { name: 'server-2', env: SECRET })).role;
 });
 afterAll(async () => {
   siem.close();
@@ -68,26 +69,6 @@ afterAll(async () => {
   await second?.end('SIGKILL');
   await stack?.stop();
 });
-
-/** One more server on the same store, which agents and gateways are not told of. */
-async function createSecondServer(): Promise<StackRole> {
-  const { folder, users } = stack;
-  const [listen, api, httpPort] = await freePorts(3);
-  const first = parse(fs.readFileSync(folder.config, 'utf8'));
-  const home = folder.privateFolder('server-2', users.server);
-  const own = {
-    ...{ serverId: 'server-2', dataDir: path.join(home, 'data'), socket: path.join(home, 'server.sock') },
-    ...{ listen: `127.0.0.1:${listen}`, http: `127.0.0.1:${httpPort}` },
-    api: { ...first.server.api, listen: `127.0.0.1:${api}` },
-  };
-  const config = path.join(folder.path, 'server-2.yaml');
-  fs.writeFileSync(config, stringify({ ...first, server: { ...first.server, ...own } }), { mode: 0o644 });
-  return createRoleAt(own.http, {
-    ...{ name: 'server-2', file: process.execPath, args: [EXECUTABLE, 'server', '--config', config] },
-    ...{ user: users.server, env: SECRET },
-    ...{ logFile: path.join(folder.path, 'logs', 'server-2.log'), pidFile: path.join(folder.pids, 'server-2') },
-  });
-}
 
 const write = async (word: string) => {
   const { code, stderr } = await stack.psql(`insert into kept values ('${word}'); select * from kept;`);
