@@ -190,8 +190,28 @@ describe.each(storeEngines.map(({ id }) => id))('revocations on %s', (engine) =>
     });
     const own = { kind: 'identity', spiffeId: 'spiffe://example.org/spire/server' } as const;
     await expect(revocations.add(revoke({ subject: own }), 'admin')).rejects.toThrow("is the servers' own");
+    const entry = { kind: 'entry', entryId: 'e1', spiffeId: own.spiffeId } as const;
+    await expect(revocations.add(revoke({ subject: entry }), 'admin')).rejects.toThrow("is the servers' own");
     expect(await revocations.list()).toEqual([]);
     expect((await revocations.add(revoke(), 'admin')).sequence).toBe(1);
+  });
+
+  it('refuse an alias in the place of a node, which would hold for nobody', async () => {
+    const { revocations } = await openServer('one');
+    const nodeId = 'spiffe://example.org/rack/1';
+    for (const subject of [
+      { kind: 'node', nodeId },
+      { kind: 'instance', nodeId, pid: 7, startTime: '1' },
+    ] as const)
+      await expect(revocations.add(revoke({ subject }), 'admin')).rejects.toThrow("no node's own SPIFFE ID");
+    expect(await revocations.list()).toEqual([]);
+  });
+
+  it('hold for a workload whose path ends as that of the servers', async () => {
+    const { revocations } = await openServer('one');
+    const spiffeId = 'spiffe://example.org/web/spire/server';
+    await revocations.add(revoke({ subject: { kind: 'identity', spiffeId } }), 'admin');
+    expect(await revocations.checkSigned([{ spiffeId }])).toMatchObject([{ code: 'ERR_REVOCATION_REVOKED' }]);
   });
 
   it('are told whole first, then by what has changed, then that nothing has', async () => {
