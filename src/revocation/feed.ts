@@ -95,6 +95,8 @@ function createStream(
       const state = { ...standing.state, issuedAtMs: clock.now() };
       const isOther = told !== undefined && told.incarnation !== state.incarnation;
       const before = isOther ? undefined : told;
+      // A store that was put back beneath this server, and has gone on, lacks what was told: that is not lifted.
+      if (before !== undefined && before.sequence !== state.sequence) await source.checkKnown(before);
       const stream = { trustDomain, nonce, count };
       const { claims, body } = revocationClaims(
         { state, follows: standing.follows, ...(before ? since(before, standing) : whole(standing, told ?? known)) },

@@ -357,6 +357,25 @@ describe.each(storeEngines.map(({ id }) => id))('revocations on %s', (engine) =>
     await b.stop();
   });
 
+  it('end a stream whose store was put back beneath it and has gone on since, rather than lift what it lacks', async () => {
+    const server = await openServer('one');
+    const { id: lost } = await server.revocations.add(revoke(), 'admin');
+    const stream = await watch(server, gateway());
+    await stream.next();
+    const db = server.store.db<{
+      revocation_standing: { id: string };
+      revocation_changes: object;
+      revocation_state: { sequence: number; mark: string };
+    }>();
+    await db.deleteFrom('revocation_standing').where('id', '=', lost).execute();
+    await db.deleteFrom('revocation_changes').execute();
+    await db.updateTable('revocation_state').set({ sequence: 0, mark: '' }).execute();
+    const { id } = await server.revocations.add(quarantine(), 'admin');
+    await server.revocations.lift(id);
+    await expect(stream.next()).rejects.toMatchObject({ code: 'ERR_REVOCATION_PUT_BACK' });
+    await stream.stop();
+  });
+
   it('hand nothing out, and say nothing of freshness, while the store can not be read', async () => {
     const server = await openServer('one');
     const { next, stop } = await watch(server, gateway());
