@@ -326,6 +326,16 @@ describe.each(storeEngines.map(({ id }) => id))('revocations on %s', (engine) =>
     await a.stop();
   });
 
+  it('are told to one verifier on eight streams and no more, until one of them is over', async () => {
+    const server = await openServer('one');
+    const [first, ...others] = await Promise.all(Array.from({ length: 8 }, () => watch(server, gateway())));
+    await expect(watch(server, gateway())).rejects.toMatchObject({ code: 'ERR_REVOCATION_LIMIT' });
+    await (await watch(server, gateway({ instance: 'i2' }))).stop();
+    await first?.stop();
+    others.push(await watch(server, gateway()));
+    await Promise.all(others.map(({ stop }) => stop()));
+  });
+
   it('are told to a thousand processes of one gateway and no more, and the others beside it are not refused', async () => {
     const { verifiers } = await openServer('one');
     const joins = Array.from({ length: 1_001 }, (_, n) => verifiers.joined(gateway({ instance: `i${n}` }), NOTHING));
