@@ -82,7 +82,7 @@ it('a session that sleeps is seen, and ended in less than a second, at its clien
 it('sessions are found and ended as the guide shows', async () => {
   const guide = fs.readFileSync(path.join(import.meta.dirname, '../../docs/guide/stop.md'), 'utf8');
   const lines = Array.from(guide.matchAll(/```sh\n(.*?)```/gs), ([, text = '']) => text.trim().split('\n')).flat();
-  expect(lines).toHaveLength(7);
+  expect(lines).toHaveLength(8);
   const [first, second] = [await open(), await open()];
   const [newest] = (await list()).sessions;
   for (const line of lines) {
