@@ -1,8 +1,10 @@
+import { parseSpiffeId } from '@countersign/sdk/identity';
 import type { Kysely } from 'kysely';
 import {
   InvalidRevocation,
   parseRevocation,
   type Revocation,
+  type RevocationSubject,
   revocationLimits,
   revocationSubjectKey,
 } from '../model/index.ts';
@@ -81,18 +83,29 @@ export function createChanges(
 
 /** @throws RevocationError ERR_REVOCATION_REQUEST */
 function parsed(value: RevocationRequest & Omit<Revocation, keyof RevocationRequest>): Revocation {
-  const { subject } = value;
-  if (subject.kind === 'identity' && subject.spiffeId.endsWith('/spire/server'))
-    throw new RevocationError(
-      'ERR_REVOCATION_REQUEST',
-      `${subject.spiffeId} is the servers' own, by which all are told what is revoked; stop a server that is not to be trusted`,
-    );
+  let revocation: Revocation;
   try {
-    return parseRevocation(value);
+    revocation = parseRevocation(value);
   } catch (cause) {
     if (!(cause instanceof InvalidRevocation)) throw cause;
     throw new RevocationError('ERR_REVOCATION_REQUEST', cause.message, { cause });
   }
+  checkHolds(revocation.subject);
+  return revocation;
+}
+
+/** What would hold for nobody, or for the servers, is refused: whoever asks for it takes it for done. @throws RevocationError ERR_REVOCATION_REQUEST */
+function checkHolds(subject: RevocationSubject): void {
+  if ('spiffeId' in subject && parseSpiffeId(subject.spiffeId).path === '/spire/server')
+    throw new RevocationError(
+      'ERR_REVOCATION_REQUEST',
+      `${subject.spiffeId} is the servers' own, by which all are told what is revoked; stop a server that is not to be trusted`,
+    );
+  if ('nodeId' in subject && !parseSpiffeId(subject.nodeId).path.startsWith('/spire/agent/'))
+    throw new RevocationError(
+      'ERR_REVOCATION_REQUEST',
+      `${subject.nodeId} is no node's own SPIFFE ID, under /spire/agent/ (countersign node list); of an alias nobody is told what comes through which node`,
+    );
 }
 
 /** @throws RevocationError ERR_REVOCATION_EXISTS */

@@ -1,6 +1,7 @@
 import type { Revocation, RevocationState } from '../model/index.ts';
 import type { Clock, Log } from '../std/index.ts';
 import { type RevocationUpdate, revocationClaims, revocationFeed } from '../wire/revocations/index.ts';
+import { RevocationError } from './errors.ts';
 import type { StandingSource } from './revocations.ts';
 import type { Standing } from './rows.ts';
 import type { StateName, Verifier, WatchingVerifier } from './types.ts';
@@ -21,7 +22,7 @@ export interface RevocationStream {
 /** Tells verifiers what stands. */
 export interface RevocationFeed {
   /**
-   * The verifier watches while `work` runs. `gone()` says whether it left for good. @throws RevocationError ERR_REVOCATION_PUT_BACK; StoreError
+   * The verifier watches while `work` runs. @throws RevocationError ERR_REVOCATION_PUT_BACK, ERR_REVOCATION_LIMIT; StoreError
    */
   during<T>(
     watch: {
@@ -71,7 +72,10 @@ export function createRevocationFeed(deps: {
         throw error;
       });
       const key = JSON.stringify([verifier.kind, verifier.spiffeId, verifier.address, verifier.instance]);
-      streams.set(key, (streams.get(key) ?? 0) + 1);
+      const others = streams.get(key) ?? 0;
+      if (others >= STREAMS_MAX)
+        throw new RevocationError('ERR_REVOCATION_LIMIT', `${verifier.spiffeId} has ${others} streams already`);
+      streams.set(key, others + 1);
       try {
         await verifiers.joined(verifier, known);
         return await work(createStream(deps, { nonce, known }));
@@ -95,6 +99,8 @@ function createStream(
       const state = { ...standing.state, issuedAtMs: clock.now() };
       const isOther = told !== undefined && told.incarnation !== state.incarnation;
       const before = isOther ? undefined : told;
+      // A store that was put back beneath this server, and has gone on, lacks what was told: that is not lifted.
+      if (before !== undefined && before.sequence !== state.sequence) await source.checkKnown(before);
       const stream = { trustDomain, nonce, count };
       const { claims, body } = revocationClaims(
         { state, follows: standing.follows, ...(before ? since(before, standing) : whole(standing, told ?? known)) },
@@ -128,3 +134,6 @@ function since(told: RevocationState, { state }: Standing) {
 function idOf({ id }: Revocation): string {
   return id;
 }
+
+/** Of one verifier at one server: it needs one, and a few more until those that were cut are known to be gone. Each costs a signature with every heartbeat. */
+const STREAMS_MAX = 8;

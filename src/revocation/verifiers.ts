@@ -43,6 +43,7 @@ export function createVerifiers(deps: VerifiersDeps): Verifiers {
   const waiting: { change: Change; resolve: () => void; reject: (error: unknown) => void }[] = [];
   let writing: Promise<void> | undefined;
   let timer: Timer | undefined;
+  let isStarted = false;
   let isStopped = false;
 
   const write = async () => {
@@ -93,11 +94,13 @@ export function createVerifiers(deps: VerifiersDeps): Verifiers {
       note({ kind: 'acknowledged', verifier, state: { incarnation, sequence } }),
     async start() {
       await forgetPast(deps);
+      isStarted = true;
       beat();
     },
     async stop() {
-      isStopped = true;
       timer?.cancel();
+      if (isStopped || !isStarted) return;
+      isStopped = true;
       await writing;
       // Whoever watched this server is another's soon, and says so itself.
       const nowMs = await databaseMs(store, clock, db);

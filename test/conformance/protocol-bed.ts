@@ -249,4 +249,4 @@ async function settle(): Promise<void> {
 export const POLICY_SET = { digest: 'd'.repeat(64), revision: 3, timeMs: 1_800_000_000_000 };
 const DENIED: Decision = { allow: false, reason: 'no-permit', policies: [] };
 const TURNS = 100;
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 30_000;

@@ -190,8 +190,28 @@ describe.each(storeEngines.map(({ id }) => id))('revocations on %s', (engine) =>
     });
     const own = { kind: 'identity', spiffeId: 'spiffe://example.org/spire/server' } as const;
     await expect(revocations.add(revoke({ subject: own }), 'admin')).rejects.toThrow("is the servers' own");
+    const entry = { kind: 'entry', entryId: 'e1', spiffeId: own.spiffeId } as const;
+    await expect(revocations.add(revoke({ subject: entry }), 'admin')).rejects.toThrow("is the servers' own");
     expect(await revocations.list()).toEqual([]);
     expect((await revocations.add(revoke(), 'admin')).sequence).toBe(1);
+  });
+
+  it('refuse an alias in the place of a node, which would hold for nobody', async () => {
+    const { revocations } = await openServer('one');
+    const nodeId = 'spiffe://example.org/rack/1';
+    for (const subject of [
+      { kind: 'node', nodeId },
+      { kind: 'instance', nodeId, pid: 7, startTime: '1' },
+    ] as const)
+      await expect(revocations.add(revoke({ subject }), 'admin')).rejects.toThrow("no node's own SPIFFE ID");
+    expect(await revocations.list()).toEqual([]);
+  });
+
+  it('hold for a workload whose path ends as that of the servers', async () => {
+    const { revocations } = await openServer('one');
+    const spiffeId = 'spiffe://example.org/web/spire/server';
+    await revocations.add(revoke({ subject: { kind: 'identity', spiffeId } }), 'admin');
+    expect(await revocations.checkSigned([{ spiffeId }])).toMatchObject([{ code: 'ERR_REVOCATION_REVOKED' }]);
   });
 
   it('are told whole first, then by what has changed, then that nothing has', async () => {
@@ -306,6 +326,16 @@ describe.each(storeEngines.map(({ id }) => id))('revocations on %s', (engine) =>
     await a.stop();
   });
 
+  it('are told to one verifier on eight streams and no more, until one of them is over', async () => {
+    const server = await openServer('one');
+    const [first, ...others] = await Promise.all(Array.from({ length: 8 }, () => watch(server, gateway())));
+    await expect(watch(server, gateway())).rejects.toMatchObject({ code: 'ERR_REVOCATION_LIMIT' });
+    await (await watch(server, gateway({ instance: 'i2' }))).stop();
+    await first?.stop();
+    others.push(await watch(server, gateway()));
+    await Promise.all(others.map(({ stop }) => stop()));
+  });
+
   it('are told to a thousand processes of one gateway and no more, and the others beside it are not refused', async () => {
     const { verifiers } = await openServer('one');
     const joins = Array.from({ length: 1_001 }, (_, n) => verifiers.joined(gateway({ instance: `i${n}` }), NOTHING));
@@ -335,6 +365,25 @@ describe.each(storeEngines.map(({ id }) => id))('revocations on %s', (engine) =>
     const b = await watch(server, gateway(), { ...claims, sequence: 9, mark: 'f'.repeat(32) });
     expect((await b.next()).claims).toMatchObject({ follows: [claims.incarnation], sequence: 2, kind: 'full' });
     await b.stop();
+  });
+
+  it('end a stream whose store was put back beneath it and has gone on since, rather than lift what it lacks', async () => {
+    const server = await openServer('one');
+    const { id: lost } = await server.revocations.add(revoke(), 'admin');
+    const stream = await watch(server, gateway());
+    await stream.next();
+    const db = server.store.db<{
+      revocation_standing: { id: string };
+      revocation_changes: object;
+      revocation_state: { sequence: number; mark: string };
+    }>();
+    await db.deleteFrom('revocation_standing').where('id', '=', lost).execute();
+    await db.deleteFrom('revocation_changes').execute();
+    await db.updateTable('revocation_state').set({ sequence: 0, mark: '' }).execute();
+    const { id } = await server.revocations.add(quarantine(), 'admin');
+    await server.revocations.lift(id);
+    await expect(stream.next()).rejects.toMatchObject({ code: 'ERR_REVOCATION_PUT_BACK' });
+    await stream.stop();
   });
 
   it('hand nothing out, and say nothing of freshness, while the store can not be read', async () => {

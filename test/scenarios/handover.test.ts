@@ -212,7 +212,8 @@ describe('an agent that is restarted under load', () => {
       ['agent.pid', 'agent.sock', 'data', 'join-token', 'targets'].toSorted(),
     );
     expect(left(stack.socketDir)).toEqual(['.s.PGSQL.5432']);
-    expect(left(stack.folder.data.agent)).toEqual(['cache.sealed', 'handover.sock', 'node.sealed', 'seal.key']);
+    const kept = ['cache.sealed', 'handover.sock', 'node.sealed', 'revocations.sealed', 'seal.key'];
+    expect(left(stack.folder.data.agent)).toEqual(kept);
   });
 
   it('goes on when its successor can not start: who asked for it is told why, and its log too', async () => {

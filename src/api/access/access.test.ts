@@ -178,6 +178,21 @@ describe('questions about many things', () => {
     expect(own.decide(ada, search).allow).toBe(false);
   });
 
+  it('of a target that is called as what operators act on are not answered to its owners: acts are found so too', () => {
+    const actedOn = endpoints.flatMap(({ audit }) => (audit === undefined ? [] : [audit.target]));
+    // By gRPC alone.
+    for (const target of new Set([...actedOn, 'bundles', 'entries'])) {
+      const owns = `resource has target && resource.target == "${target}"`;
+      const own = by(`permit(principal, action in Action::"countersign:own-target", resource) when { ${owns} };`);
+      expect([target, own.decide(ada, search, of('Records', { target })).allow]).toEqual([target, false]);
+      expect(own.decide(ada, 'countersign:session.list', of('Sessions', { target })).allow).toBe(true);
+      const all = by('permit(principal, action, resource);');
+      expect(all.decide(ada, search, of('Records', { target })).allow).toBe(true);
+      const kept = by(`permit(principal, action, resource); forbid(principal, action, resource) when { ${owns} };`);
+      expect(kept.decide(ada, search, of('Records', { target })).allow).toBe(false);
+    }
+  });
+
   it('are refused where they may find what a forbid keeps, or what a permit leaves out', () => {
     const isPayroll = 'resource has target && resource.target == "payroll"';
     const policies = [

@@ -37,7 +37,7 @@ export function createResourceEntity(trustDomain: TrustDomain): (resource: Endpo
     const fields = QUESTIONS[type];
     if (fields === undefined) return { type: `Countersign::${type}`, id, attributes: { id }, parents: [system] };
     const told = {
-      target: narrowed.target,
+      target: type === 'Records' && ACTED_ON.has(narrowed.target ?? '') ? undefined : narrowed.target,
       // As the filter has it.
       identity: narrowed.identity === undefined ? undefined : identityNamed(narrowed.identity, trustDomain),
     };
@@ -55,3 +55,11 @@ const QUESTIONS: Readonly<Partial<Record<EndpointResource['type'], readonly ('ta
   Sessions: ['target', 'identity'],
   Entries: ['identity'],
 };
+
+/**
+ * What the server's own acts are on, as its ledger has it beside the names of targets: a question for one of them finds what operators did, and
+ * whoever may ask about a target that happens to be called so has no business with that. So it narrows nothing.
+ */
+const ACTED_ON: ReadonlySet<string> = new Set([
+  ...['access', 'bundles', 'entries', 'record', 'resources', 'revocations', 'sessions', 'sign-ins'],
+]);

@@ -79,7 +79,10 @@ const HELD: SessionAnswer = (question) => {
 /** The id of the gateway that there is. */
 const ONE = { gatewaySpiffeId: 'spiffe://example.org/countersign/gateway/one', gatewayAddress: 'one:7443' };
 const END = JSON.stringify({ sessions: [{ id: 'abc1', ...ONE }] });
-const REVOKE = JSON.stringify({ subject: { kind: 'node', nodeId: 'spiffe://example.org/n' }, mode: 'revoked' });
+const REVOKE = JSON.stringify({
+  subject: { kind: 'node', nodeId: 'spiffe://example.org/spire/agent/n' },
+  mode: 'revoked',
+});
 const GATEWAY = sha256(Buffer.from('spiffe://example.org/countersign/gateway/one one:7443'))
   .toString('hex')
   .slice(0, 16);

@@ -233,6 +233,19 @@ describe('a caller that wants too much', () => {
     await isServed(); // Others are not it.
   });
 
+  it('has no way around by being revoked or in quarantine', async () => {
+    server = await startTestRest({ rest: { admission: { burst: 3, perSecond: 1 } } });
+    await server.makeAdmin('/ops/eve');
+    const as = await server.identify('/ops/eve');
+    const subject = { kind: 'identity', spiffeId: 'spiffe://example.org/ops/eve' } as const;
+    await server.revocations.add({ subject, mode: 'quarantined', allow: [], running: 'end', reason: '' }, 'admin');
+    const codes: unknown[] = [];
+    for (let n = 0; n < 5; n++) codes.push((await server.ask({ path: '/v1/targets', as })).json['code']);
+    const [refused, rate] = ['ERR_REVOCATION_REVOKED', 'ERR_REST_RATE'];
+    expect(codes).toEqual([refused, refused, refused, rate, rate]);
+    await isServed(); // Others are not it.
+  });
+
   it('sends a thousand requests in one breath: answered or refused, each of them, in their order', async () => {
     server = await startTestRest();
     const socket = server.raw();

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from 'node:net';
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify';
 import { type Endpoint, type Principal, placesOf, principalName } from '../../endpoint/index.ts';
+import { RevocationError } from '../../revocation/index.ts';
 import { type Peer, sourceOf } from '../../rpc/index.ts';
 import { createSharedTimers, followAbort, type Random } from '../../std/index.ts';
 import { readStrictJson } from '../../wire/json/index.ts';
@@ -200,7 +201,7 @@ function entrance<Needs>(context: Context<Needs>, kind: 'request' | 'stream') {
   };
 }
 
-/** @throws RestError ERR_REST_CALLER, ERR_REST_RATE for whoever fails at it too often */
+/** @throws RestError ERR_REST_CALLER, ERR_REST_RATE for whoever fails at it too often; RevocationError */
 async function identify<Needs>(
   { callers, admission, peers }: Context<Needs>,
   raw: IncomingMessage,
@@ -214,7 +215,8 @@ async function identify<Needs>(
     at.known();
     return principal;
   } catch (error) {
-    if (error instanceof RestError) admission.count(sourceOf(at.peer));
+    // Who is revoked is as little let in as who is nobody.
+    if (error instanceof RestError || error instanceof RevocationError) admission.count(sourceOf(at.peer));
     throw error;
   }
 }

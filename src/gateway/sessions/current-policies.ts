@@ -129,9 +129,19 @@ export function createSessionPolicy(
   };
   let told: { of: PolicySet; attributes: IdentityAttributes; isQuarantined: boolean; set: PolicySet } | undefined;
   const keyOf = (standing: Standing | undefined) => (standing === undefined ? uri : `${uri} ${standing.key}`);
+  const decideAlone: SessionPolicy['decide'] = (action, resource, context) => {
+    const { policies, timeMs } = current;
+    if (policies === undefined) return { allow: false, reason: 'no-permit', policies: [] };
+    const principal = principalNow(standingNow()?.reason === 'quarantined');
+    return policies.decide({ principal, action, resource, context, timeMs });
+  };
   return {
     get version() {
       return current.versionFor(uri);
+    },
+    get alone() {
+      const { version, policySet } = this;
+      return { version, policySet, principalKey: `${keyOf(standingNow())} alone`, decide: decideAlone };
     },
     get policySet() {
       const { policySet } = current;
@@ -151,10 +161,7 @@ export function createSessionPolicy(
     decide(action, resource, context) {
       const standing = standingNow();
       if (standing?.reason === 'revoked') return barredBy(standing);
-      const { policies, timeMs } = current;
-      if (policies === undefined) return { allow: false, reason: 'no-permit', policies: [] };
-      const principal = principalNow(standing?.reason === 'quarantined');
-      const decision = policies.decide({ principal, action, resource, context, timeMs });
+      const decision = decideAlone(action, resource, context);
       if (standing === undefined || standing.allow.has(action)) return decision;
       // Where a policy forbids it too, that is told: what is asked for its forbids alone goes by them.
       return !decision.allow && (decision.reason === 'forbidden' || decision.reason === 'policy-error')

@@ -86,7 +86,7 @@ export interface GateDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly origin: SessionOrigin;
-  readonly policy: Pick<SessionPolicy, 'decide' | 'onChange' | 'policySet' | 'standing'>;
+  readonly policy: Pick<SessionPolicy, 'decide' | 'onChange' | 'policySet' | 'standing' | 'alone'>;
   readonly ledger: SessionLedger;
   readonly recorder: Recorder;
   readonly quotas: Quotas;
@@ -107,11 +107,13 @@ export function createGate(deps: GateDeps): Gate {
   const lookAgain = ({ action, resource, context }: Question, { ends }: Opened) => {
     const decision = policy.decide(action, resource, context);
     if (!decision.allow && !isBarred(decision)) return deps.end(NO_LONGER);
-    const { standing } = policy;
+    const { standing, alone } = policy;
     if (standing === undefined) return;
     const isEnded = standing.reason === 'revoked' || standing.ends.some((id) => !ends.has(id));
     // A quarantine that keeps what it finds running would not let it begin.
-    if (isEnded || (standing.isStale && !decision.allow)) deps.end(endFor(barredBy(standing)));
+    if (isEnded || (standing.isStale && !decision.allow)) return deps.end(endFor(barredBy(standing)));
+    // Kept by a quarantine it is only for as long as policy would let it begin.
+    if (!decision.allow && alone?.decide(action, resource, context).allow === false) deps.end(NO_LONGER);
   };
 
   return {

@@ -57,6 +57,8 @@ export interface SessionPolicy {
   readonly principalKey: string;
   /** What stands against this client whatever policies say; undefined: nothing. */
   readonly standing?: Standing | undefined;
+  /** What policies alone say, to this principal as it stands: what is barred is not hidden from their changes by that. */
+  readonly alone?: Pick<SessionPolicy, 'version' | 'policySet' | 'principalKey' | 'decide'>;
   decide(action: string, resource: EntityRef, context: { readonly [name: string]: AttributeValue }): Decision;
   /** Every mask that could fall on an answer to this principal; may over-report. */
   potentialMasks(): readonly PotentialMask[];

@@ -171,6 +171,16 @@ describe('a quarantine', () => {
     expect(ended()).toBeUndefined();
   });
 
+  it('that keeps sessions keeps none that policy permits no longer', async () => {
+    const { open, current } = setUp();
+    const web = await open();
+    now(quarantine({ running: 'keep', allow: ['postgres:select'] }));
+    expect(web.ended()).toBeUndefined();
+    const text = '@id("q") permit (principal, action == Action::"postgres:select", resource);';
+    current.replace(loadPolicies([{ name: 'q', text }], schema));
+    expect(web.ended()).toBe('policy');
+  });
+
   it('lets sessions begin where it lets their opening pass, and does not end those that it has let in', async () => {
     const { open, current } = setUp();
     const before = await open();

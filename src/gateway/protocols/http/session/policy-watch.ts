@@ -33,9 +33,13 @@ export class PolicyWatch {
     // One that is still to be decided is so by the policies of then.
     if (exchange === undefined || running === undefined || meaning === undefined || exchange.isAnswered) return;
     if (!running.isForwarded || exchange.unsent !== undefined) return this.#lookAgain();
-    const { decision } = target.verdicts.judge(session.policy, meaning);
-    // A quarantine that keeps the session lets what runs in it go on; one that does not has ended it.
-    if (isBarred(decision) && session.policy.standing?.isStale === false) return;
+    const { policy } = session;
+    let { decision } = target.verdicts.judge(policy, meaning);
+    // A quarantine that keeps the session lets what runs in it go on, for as long as policies do; one that does not has ended it.
+    if (isBarred(decision) && policy.standing?.isStale === false) {
+      if (policy.alone === undefined) return;
+      ({ decision } = target.verdicts.judge(policy.alone, meaning));
+    }
     if (!decision.allow) {
       const what = { action: meaning.action, what: `go on with ${meaning.shape}` };
       this.#revoke(exchange, deniedAnswer(session.identity.uri, what, decision));
