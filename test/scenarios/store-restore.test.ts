@@ -60,9 +60,12 @@ describe.skipIf(bin === undefined && process.env['CI'] !== 'true')('a store that
     await eventually('both say what is wrong', async () => (await areStale()).every((is) => is), { withinMs: 120_000 });
     expect((await stack.psql('select 1')).stderr).toMatch(REFUSED);
     await eventually('what was recorded since is there again', async () => {
-      const acts = await lines(['record', 'search', '--action', 'Revoke']);
-      const own = (await lines(['record', 'search', '-n', '100000'])).filter(({ log }) => log === 1 || log === 2);
-      return acts.length > 0 && own.length >= before.length;
+      if ((await lines(['record', 'search', '--action', 'Revoke'])).length === 0) return false;
+      const log = (await lines(['record', 'logs'])).find(({ origin }) => String(origin).includes('/gateway/'));
+      const found = (await lines(['record', 'search', '-n', '100000'])).filter((entry) => entry['log'] === log?.['id']);
+      const inOrder = found.toReversed().map(({ log: _, ...entry }) => entry); // Newest first.
+      expect(inOrder.slice(0, before.length)).toEqual(before);
+      return true;
     });
     expect(await lines(['revocation', 'list'])).toEqual([]);
 
