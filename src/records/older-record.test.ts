@@ -103,17 +103,25 @@ describe('a record of before there were postings', () => {
   it('is as it was when that was cut off, and is found by them after the next start', async () => {
     const one = await openPostgres();
     await fill(one);
+    // It waits where all tables are changed and the entries are to be found anew.
+    const hold = 'begin; lock table records_logs in access exclusive mode; select pg_sleep(600)';
+    const holding = postgres.query(hold).catch(() => {});
+    const ended = (what: string) =>
+      postgres.query(
+        `select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and ${what}`,
+      );
+    await eventually('what it needs is held', async () => {
+      const locks = `select 1 from pg_locks where relation = 'records_logs'::regclass and mode = 'AccessExclusiveLock' and granted`;
+      return (await postgres.query(locks)).length > 0;
+    });
     const cut = migrate(one).then(
       () => 'done',
       () => 'cut off',
     );
-    await eventually('it is at work', async () => {
-      const cutOff = await postgres.query(
-        `select pg_terminate_backend(pid) from pg_stat_activity where query ilike '%into "records_postings"%' and pid <> pg_backend_pid()`,
-      );
-      return cutOff.length > 0;
-    });
+    await eventually('it is at work, and cut off', async () => (await ended(`wait_event_type = 'Lock'`)).length > 0);
     expect(await cut).toBe('cut off');
+    await ended(`query like 'begin; lock table%'`);
+    await holding;
     const kept = await postgres.query('select count(*)::int as n from records_terms');
     expect(kept).toEqual([{ n: 0 }]); // The table of before is there.
     const other = await openPostgres();
